@@ -1,0 +1,46 @@
+package stringify
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+)
+
+// isCanonicalNumber says whether a well-formed number is written as Number::toString writes it.
+func isCanonicalNumber(literal []byte, integer bool) bool {
+	if integer && len(literal) <= 15 { // exact in a double, and printed without an exponent
+		return literal[0] != '-' || literal[1] != '0'
+	}
+	if len(literal) > maxNumber {
+		return false
+	}
+	var buf [maxNumber]byte
+	return bytes.Equal(appendNumber(buf[:0], literal), literal)
+}
+
+// maxNumber is the length of the longest number that Number::toString prints, with room to spare:
+// -1.2345678901234567e-300 has 24 characters, -0.0000012345678901234567 has 25.
+const maxNumber = 32
+
+// appendNumber appends a well-formed number as JSON.stringify prints it: read as a double, then
+// Number::toString (ECMA-262, section 6.1.6.1.20). What is past the doubles is null, -0 is 0.
+func appendNumber(dst, literal []byte) []byte {
+	// The only error is ErrRange, and then f is ±Inf.
+	f, _ := strconv.ParseFloat(string(literal), 64)
+	if math.IsInf(f, 0) {
+		return append(dst, "null"...)
+	}
+	if f == 0 {
+		return append(dst, '0')
+	}
+	if a := math.Abs(f); a >= 1e-6 && a < 1e21 {
+		return strconv.AppendFloat(dst, f, 'f', -1, 64)
+	}
+	dst = strconv.AppendFloat(dst, f, 'e', -1, 64)
+	// Go pads the exponent to two digits, ECMAScript doesn't.
+	if n := len(dst); dst[n-2] == '0' && (dst[n-3] == '-' || dst[n-3] == '+') {
+		dst[n-2] = dst[n-1]
+		dst = dst[:n-1]
+	}
+	return dst
+}

@@ -1,0 +1,311 @@
+package stringify
+
+import "slices"
+
+// scanner checks a text in one pass and finds out whether it is canonical.
+type scanner struct {
+	src       []byte
+	pos       int
+	canonical bool
+
+	// members of all objects that are open now, the innermost object's last.
+	members []member
+	few     [32]member // members' first memory: most bodies need no other
+	// unescaped holds the names that are written with escapes, as they read.
+	unescaped []byte
+	table     []uint32 // of duplicated(), kept for the next object
+
+	// sorted has the members, in canonical order, of each object that isn't in that order,
+	// under the offset of its opening brace.
+	sorted map[int][]member
+}
+
+// member is one member of an object, as offsets into the text; bodies are far below 4 GiB.
+type member struct {
+	at       uint32 // of the name's opening quote
+	name     uint32 // of the name as it reads; from len(src) on it lies in unescaped
+	nameLen  uint32
+	position uint32 // the name as an array index, or notIndex
+}
+
+// document is one value with nothing but white space around it.
+func (s *scanner) document() error {
+	s.space()
+	if err := s.value(0); err != nil {
+		return err
+	}
+	s.space()
+	if s.pos < len(s.src) {
+		return ErrSyntax
+	}
+	return nil
+}
+
+// value scans one value that stands inside depth objects and arrays.
+func (s *scanner) value(depth int) error {
+	switch c := s.peek(); {
+	case c == '"':
+		_, err := s.text()
+		return err
+	case c == '{':
+		return s.object(depth + 1)
+	case c == '[':
+		return s.array(depth + 1)
+	case c == '-' || '0' <= c && c <= '9':
+		return s.number()
+	case c == 't':
+		return s.literal("true")
+	case c == 'f':
+		return s.literal("false")
+	case c == 'n':
+		return s.literal("null")
+	}
+	return ErrSyntax
+}
+
+func (s *scanner) array(depth int) error {
+	if depth > MaxDepth {
+		return ErrDepth
+	}
+	s.pos++
+	s.space()
+	if s.peek() == ']' {
+		s.pos++
+		return nil
+	}
+	for {
+		if err := s.value(depth); err != nil {
+			return err
+		}
+		s.space()
+		switch s.peek() {
+		case ',':
+			s.pos++
+			s.space()
+		case ']':
+			s.pos++
+			return nil
+		default:
+			return ErrSyntax
+		}
+	}
+}
+
+func (s *scanner) object(depth int) error {
+	if depth > MaxDepth {
+		return ErrDepth
+	}
+	open, first := s.pos, len(s.members)
+	s.pos++
+	s.space()
+	if s.peek() == '}' {
+		s.pos++
+		return nil
+	}
+	inOrder, last := true, int64(-1) // last: the greatest position so far; past the indices, notIndex
+	for {
+		m, err := s.name()
+		if err != nil {
+			return err
+		}
+		s.members = append(s.members, m)
+		if position := int64(m.position); position < last {
+			inOrder = false
+		} else {
+			last = position
+		}
+		s.space()
+		if s.peek() != ':' {
+			return ErrSyntax
+		}
+		s.pos++
+		s.space()
+		if err := s.value(depth); err != nil {
+			return err
+		}
+		s.space()
+		switch s.peek() {
+		case ',':
+			s.pos++
+			s.space()
+			continue
+		case '}':
+			s.pos++
+		default:
+			return ErrSyntax
+		}
+		break
+	}
+	own := s.members[first:]
+	if s.duplicated(own) {
+		return ErrDuplicate
+	}
+	if !inOrder {
+		s.canonical = false
+		s.keepSorted(open, own)
+	}
+	s.members = s.members[:first]
+	return nil
+}
+
+// keepSorted remembers the canonical order of an object's members: indices ascending, then the
+// others as they came.
+func (s *scanner) keepSorted(open int, own []member) {
+	if s.sorted == nil {
+		s.sorted = make(map[int][]member)
+	}
+	sorted := make([]member, 0, len(own))
+	for _, m := range own {
+		if m.position != notIndex {
+			sorted = append(sorted, m)
+		}
+	}
+	slices.SortFunc(sorted, func(a, b member) int { return int(int64(a.position) - int64(b.position)) })
+	for _, m := range own {
+		if m.position == notIndex {
+			sorted = append(sorted, m)
+		}
+	}
+	s.sorted[open] = sorted
+}
+
+// name scans a member's name.
+func (s *scanner) name() (member, error) {
+	at := s.pos
+	if s.peek() != '"' {
+		return member{}, ErrSyntax
+	}
+	escaped, err := s.text()
+	if err != nil {
+		return member{}, err
+	}
+	from, name := at+1, s.src[at+1:s.pos-1]
+	if escaped {
+		kept := len(s.unescaped)
+		s.unescaped = appendUnescaped(s.unescaped, name)
+		from, name = len(s.src)+kept, s.unescaped[kept:]
+	}
+	return member{at: uint32(at), name: uint32(from), nameLen: uint32(len(name)), position: arrayIndex(name)}, nil
+}
+
+func (s *scanner) nameOf(m member) []byte {
+	if from := int(m.name); from < len(s.src) {
+		return s.src[from : from+int(m.nameLen)]
+	}
+	from := int(m.name) - len(s.src)
+	return s.unescaped[from : from+int(m.nameLen)]
+}
+
+// plain marks the bytes that stand for themselves inside a string; that multi-byte characters are
+// whole has been checked before.
+var plain = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c >= 0x20 && c != '"' && c != '\\'
+	}
+	return t
+}()
+
+// text scans a string from its opening quote and says whether it has escapes.
+func (s *scanner) text() (escaped bool, err error) {
+	src, i := s.src, s.pos+1
+	for i < len(src) {
+		if plain[src[i]] {
+			i++
+			continue
+		}
+		switch src[i] {
+		case '"':
+			s.pos = i + 1
+			return escaped, nil
+		case '\\':
+			e := unescape(src[i:])
+			if e.len == 0 {
+				s.pos = i
+				return false, ErrSyntax
+			}
+			escaped = true
+			s.canonical = s.canonical && e.canonical
+			i += e.len
+		default: // a control character
+			s.pos = i
+			return false, ErrSyntax
+		}
+	}
+	s.pos = i
+	return false, ErrSyntax
+}
+
+// number scans a number (RFC 8259, section 6).
+func (s *scanner) number() error {
+	from := s.pos
+	if s.peek() == '-' {
+		s.pos++
+	}
+	if s.peek() == '0' {
+		s.pos++
+	} else if s.digits() == 0 {
+		return ErrSyntax
+	}
+	integer := true
+	if s.peek() == '.' {
+		integer = false
+		s.pos++
+		if s.digits() == 0 {
+			return ErrSyntax
+		}
+	}
+	if c := s.peek(); c == 'e' || c == 'E' {
+		integer = false
+		s.pos++
+		if c := s.peek(); c == '+' || c == '-' {
+			s.pos++
+		}
+		if s.digits() == 0 {
+			return ErrSyntax
+		}
+	}
+	if s.canonical {
+		s.canonical = isCanonicalNumber(s.src[from:s.pos], integer)
+	}
+	return nil
+}
+
+func (s *scanner) digits() int {
+	from := s.pos
+	for s.pos < len(s.src) && s.src[s.pos]-'0' <= 9 {
+		s.pos++
+	}
+	return s.pos - from
+}
+
+func (s *scanner) literal(word string) error {
+	if end := s.pos + len(word); end <= len(s.src) && string(s.src[s.pos:end]) == word {
+		s.pos = end
+		return nil
+	}
+	return ErrSyntax
+}
+
+// peek returns the next byte, 0 at the end; no JSON text holds a 0 outside a string.
+func (s *scanner) peek() byte {
+	if s.pos < len(s.src) {
+		return s.src[s.pos]
+	}
+	return 0
+}
+
+// space skips white space, of which a canonical text has none.
+func (s *scanner) space() {
+	if s.pos < len(s.src) && s.src[s.pos] <= ' ' {
+		from := s.pos
+		s.pos = skipSpace(s.src, from)
+		s.canonical = s.canonical && s.pos == from
+	}
+}
+
+func skipSpace(src []byte, i int) int {
+	for i < len(src) && (src[i] == ' ' || src[i] == '\t' || src[i] == '\n' || src[i] == '\r') {
+		i++
+	}
+	return i
+}

@@ -1,0 +1,54 @@
+// Package stringify is ECMAScript's JSON.stringify(JSON.parse(x)), byte for byte: the text that
+// both vendors' published code signs.
+//
+// One pass over the bytes checks them and finds out whether they already are that text, as a body
+// that came out of JSON.stringify is; then nothing is written anew. Otherwise a second pass writes
+// the canonical form: members whose names are array indices first and in ascending order
+// (ECMA-262, OrdinaryOwnPropertyKeys), numbers as Number::toString prints them, strings as
+// QuoteJSONString does. Both passes are linear in time and memory but for the sorting of index names.
+//
+// More is refused than JSON.parse refuses, because a text that two readers read differently must
+// not carry a signature: a member given twice, at any depth, and nesting past [MaxDepth].
+package stringify
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"unicode/utf8"
+)
+
+// MaxDepth is how deep objects and arrays may nest; the outermost is level 1. Node's own
+// JSON.stringify gives up between 4,000 and 5,000 levels, so no vendor can sign deeper.
+const MaxDepth = 512
+
+// The reasons for which [Parse] refuses a text. Each error it returns wraps one of them.
+var (
+	ErrSyntax    = errors.New("not one JSON value")
+	ErrUTF8      = errors.New("not UTF-8")
+	ErrDuplicate = errors.New("a member is given twice")
+	ErrDepth     = fmt.Errorf("nested deeper than %d levels", MaxDepth)
+)
+
+// Parse returns the canonical form of the one JSON value in src. Where src is already canonical
+// the result is src itself, not a copy. The error wraps one of the reasons above and names the
+// byte at which it was found; it never quotes src.
+func Parse(src []byte) (Text, error) {
+	if len(src) > math.MaxInt32 {
+		return nil, fmt.Errorf("%w: longer than 2 GiB", ErrSyntax)
+	}
+	if !utf8.Valid(src) {
+		return nil, ErrUTF8
+	}
+	s := scanner{src: src, canonical: true}
+	s.members = s.few[:0]
+	if err := s.document(); err != nil {
+		return nil, fmt.Errorf("%w (at byte %d)", err, s.pos)
+	}
+	if s.canonical {
+		return src, nil
+	}
+	w := writer{src: src, out: make([]byte, 0, len(src)), sorted: s.sorted}
+	w.value(skipSpace(src, 0))
+	return w.out, nil
+}

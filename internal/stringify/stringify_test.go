@@ -1,0 +1,216 @@
+package stringify
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"unicode/utf16"
+)
+
+// pair is a line of the vectors made with Node. Inputs and outputs are JSON strings that may hold
+// lone surrogates in escapes only, so encoding/json reads them without loss.
+type pair struct {
+	In    string `json:"in"`
+	Out   string `json:"out"`
+	Error string `json:"error"`
+}
+
+func readPairs(t *testing.T, file string) []pair {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var pairs []pair
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var p pair
+		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		pairs = append(pairs, p)
+	}
+	if len(pairs) == 0 {
+		t.Fatalf("%s is empty", file)
+	}
+	return pairs
+}
+
+func TestNodeVectors(t *testing.T) {
+	duplicates := 0
+	for _, p := range readPairs(t, "testdata/js-stringify-cases.jsonl") {
+		got, err := Parse([]byte(p.In))
+		if errors.Is(err, ErrDuplicate) {
+			duplicates++ // Node keeps the last one; we refuse
+			continue
+		}
+		if err != nil || string(got) != p.Out {
+			t.Errorf("Parse(%s) = %s, %v; Node has %s", p.In, got, err, p.Out)
+			continue
+		}
+		again, err := Parse([]byte(p.Out))
+		if err != nil || string(again) != p.Out {
+			t.Errorf("Parse(%s) = %s, %v; it was canonical", p.Out, again, err)
+		}
+	}
+	if duplicates != 5 {
+		t.Errorf("%d of the cases have a member twice, want 5", duplicates)
+	}
+}
+
+func TestNodeRejects(t *testing.T) {
+	for _, p := range readPairs(t, "testdata/js-parse-rejects.jsonl") {
+		if got, err := Parse([]byte(p.In)); !errors.Is(err, ErrSyntax) {
+			t.Errorf("Parse(%q) = %s, %v; Node has %s", p.In, got, err, p.Error)
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	nested := func(depth int, open, end string) string {
+		return strings.Repeat(open, depth) + "1" + strings.Repeat(end, depth)
+	}
+	many := func(last string) string { // enough members to be hashed
+		var b strings.Builder
+		b.WriteString("{")
+		for c := 'a'; c <= 'z'; c++ {
+			b.WriteString(`"` + string(c) + `":1,`)
+		}
+		return b.String() + last + ":2}"
+	}
+	for _, test := range []struct {
+		name string
+		in   string
+		want error
+	}{
+		{"invalid UTF-8", "{\"a\":\"\xff\"}", ErrUTF8},
+		{"UTF-8 of a surrogate", "{\"a\":\"\xed\xa0\x80\"}", ErrUTF8},
+		{"overlong UTF-8", "{\"a\":\"\xc0\xaf\"}", ErrUTF8},
+		{"byte order mark", "\ufeff{}", ErrSyntax},
+		{"NUL after the value", "{}\x00", ErrSyntax},
+		{"twice", `{"a":1,"a":1}`, ErrDuplicate},
+		{"twice, one escaped", `{"a":1,"\u0061":1}`, ErrDuplicate},
+		{"twice, both escaped differently", `{"\u00e9":1,"\u00E9":1}`, ErrDuplicate},
+		{"twice, a pair and its character", `{"\ud83d\ude00":1,"😀":1}`, ErrDuplicate},
+		{"twice, deep inside", `[{"a":[{"b":{"c":1,"x":{},"c":2}}]}]`, ErrDuplicate},
+		{"twice, an index", `{"1":1,"1":1}`, ErrDuplicate},
+		{"twice among many", many(`"q"`), ErrDuplicate},
+		{"twice among many, escaped", many(`"\u0071"`), ErrDuplicate},
+		{"twice, lone surrogates", `{"\ud800":1,"\uD800":1}`, ErrDuplicate},
+		{"too many arrays", nested(MaxDepth+1, "[", "]"), ErrDepth},
+		{"too many objects", nested(MaxDepth+1, `{"a":`, "}"), ErrDepth},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got, err := Parse([]byte(test.in)); !errors.Is(err, test.want) {
+				t.Errorf("Parse = %.100s, %v; want %v", got, err, test.want)
+			}
+		})
+	}
+	for _, in := range []string{
+		nested(MaxDepth, "[", "]"),
+		nested(MaxDepth, `{"a":`, "}"),
+		`{"\ud800":1,"\ud801":1,"�":1}`, // three names; a decoder with replacement sees one
+		`{"a":{"a":{"a":1}},"b":{"a":1}}`,
+		many(`"é"`),
+	} {
+		if got, err := Parse([]byte(in)); err != nil || string(got) != in {
+			t.Errorf("Parse(%.100s) = %.100s, %v; it is canonical", in, got, err)
+		}
+	}
+}
+
+// A canonical body is returned as it is, without a copy and without an allocation a token.
+func TestCanonicalIsNotRewritten(t *testing.T) {
+	src, err := os.ReadFile("../verify/testdata/samples/flock/10-invitee.accepted-50k.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	src = bytes.TrimSpace(src)
+	got, err := Parse(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if &got[0] != &src[0] || len(got) != len(src) {
+		t.Error("Parse copied a canonical text")
+	}
+	if n := testing.AllocsPerRun(100, func() { _, _ = Parse(src) }); n > 8 {
+		t.Errorf("%v allocations for %d bytes", n, len(src))
+	}
+}
+
+// Reordering at every level must not copy what lies inside once a level.
+func TestReorderingIsLinear(t *testing.T) {
+	const levels = MaxDepth - 1
+	in := strings.Repeat(`{"b":`, levels) + `"` + strings.Repeat("x", 1<<16) + `"` + strings.Repeat(`,"1":0}`, levels)
+	want := strings.Repeat(`{"1":0,"b":`, levels) + `"` + strings.Repeat("x", 1<<16) + `"` + strings.Repeat(`}`, levels)
+	got, err := Parse([]byte(in))
+	if err != nil || string(got) != want {
+		t.Fatalf("Parse = %.60s…, %v", got, err)
+	}
+}
+
+func TestMember(t *testing.T) {
+	text, err := Parse([]byte(`{"a":"x\"}y","n":-1.5e-7,"o":{"a":[{"deep":"}"}],"k":true},"e":{},"z":null,"lone":"a\ud800b"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ got, want Text }{
+		{text.Member("a"), Text(`"x\"}y"`)},
+		{text.Member("n"), Text(`-1.5e-7`)},
+		{text.Member("o"), Text(`{"a":[{"deep":"}"}],"k":true}`)},
+		{text.Member("o").Member("k"), Text(`true`)},
+		{text.Member("e"), Text(`{}`)},
+		{text.Member("e").Member("a"), nil},
+		{text.Member("z"), Text(`null`)},
+		{text.Member("deep"), nil},
+		{text.Member("missing"), nil},
+		{text.Member("missing").Member("a"), nil},
+		{text.Member("a").Member("a"), nil},
+	} {
+		if !bytes.Equal(test.got, test.want) || (test.got == nil) != (test.want == nil) {
+			t.Errorf("got %s, want %s", test.got, test.want)
+		}
+	}
+	if got := text.Member("a").String(); got != `x"}y` {
+		t.Errorf("String() = %s", got)
+	}
+	if got := text.Member("lone").String(); got != "a\uffffb" {
+		t.Errorf("String() = %q", got)
+	}
+	if f, ok := text.Member("n").Number(); !ok || f != -1.5e-7 {
+		t.Errorf("Number() = %v, %v", f, ok)
+	}
+	if _, ok := text.Member("z").Number(); ok {
+		t.Error("null is no number")
+	}
+}
+
+// Every character and every surrogate, escaped in upper case, comes out as encoding/json's own
+// reading of it or, if lone, as the escape in lower case.
+func TestEveryEscape(t *testing.T) {
+	const upper = "0123456789ABCDEF"
+	for r := rune(0); r <= 0xffff; r++ {
+		in := []byte{'"', '\\', 'u', upper[r>>12], upper[r>>8&15], upper[r>>4&15], upper[r&15], '"'}
+		got, err := Parse(in)
+		if err != nil {
+			t.Fatalf("Parse(%s): %v", in, err)
+		}
+		want := strings.ToLower(string(in))
+		if !utf16.IsSurrogate(r) && (r >= 0x20 || shortEscape[r] != 0) {
+			var buf bytes.Buffer
+			e := json.NewEncoder(&buf)
+			e.SetEscapeHTML(false)
+			if err := e.Encode(string(r)); err != nil {
+				t.Fatal(err)
+			}
+			want = strings.NewReplacer(`\u2028`, "\u2028", `\u2029`, "\u2029").Replace(strings.TrimSpace(buf.String()))
+		}
+		if string(got) != want {
+			t.Errorf("Parse(%s) = %s, want %s", in, got, want)
+		}
+	}
+}

@@ -1,0 +1,112 @@
+package stringify
+
+import (
+	"math"
+	"strconv"
+)
+
+// Text is one JSON value in its canonical form, as [Parse] returns it. The nil Text is a member
+// that isn't there. Because the form is unique, two values are equal just when their texts are.
+type Text []byte
+
+// IsObject says whether the value is an object.
+func (t Text) IsObject() bool { return len(t) > 0 && t[0] == '{' }
+
+// IsString says whether the value is a string.
+func (t Text) IsString() bool { return len(t) > 0 && t[0] == '"' }
+
+// Inside returns a string's text without its quotes, escapes as they stand; nil for another value.
+func (t Text) Inside() []byte {
+	if !t.IsString() {
+		return nil
+	}
+	return t[1 : len(t)-1]
+}
+
+// Number returns the number's value; ok is false for another value.
+func (t Text) Number() (f float64, ok bool) {
+	if len(t) == 0 || t[0] != '-' && (t[0] < '0' || t[0] > '9') {
+		return math.NaN(), false
+	}
+	f, err := strconv.ParseFloat(string(t), 64)
+	return f, err == nil
+}
+
+// String returns a string as it reads, and another value as its text. A lone surrogate, which Go's
+// strings can't hold, reads U+FFFF: a noncharacter, which nobody means as text either.
+func (t Text) String() string {
+	if !t.IsString() {
+		return string(t)
+	}
+	inside := t.Inside()
+	out := make([]byte, 0, len(inside))
+	for i := 0; i < len(inside); {
+		if inside[i] != '\\' {
+			out = append(out, inside[i])
+			i++
+			continue
+		}
+		e := unescape(inside[i:])
+		if isHigh(e.r) || isLow(e.r) {
+			e.r = '\uffff'
+		}
+		out = append(out, string(e.r)...)
+		i += e.len
+	}
+	return string(out)
+}
+
+// Member returns the member of that name, nil where there is none or the value is no object. The
+// name is given in its canonical spelling, without quotes.
+func (t Text) Member(name string) Text {
+	if !t.IsObject() || len(t) == 2 {
+		return nil
+	}
+	for i := 1; ; i++ { // at a name's quote; then past the comma
+		end := skipValue(t, i)
+		found := string(t[i+1:end-1]) == name
+		value := end + 1
+		i = skipValue(t, value)
+		if found {
+			return t[value:i:i]
+		}
+		if t[i] == '}' {
+			return nil
+		}
+	}
+}
+
+// skipValue returns where the value at i ends, in a canonical text.
+func skipValue(t Text, i int) int {
+	for depth := 0; ; {
+		switch t[i] {
+		case '"':
+			i = skipString(t, i)
+		case '{', '[':
+			depth++
+			i++
+		case '}', ']':
+			depth--
+			i++
+		case ',', ':':
+			i++
+			continue
+		default:
+			for i++; i < len(t) && isScalar(t[i]); {
+				i++
+			}
+		}
+		if depth == 0 {
+			return i
+		}
+	}
+}
+
+func skipString(t Text, i int) int {
+	for i++; t[i] != '"'; i++ {
+		if t[i] == '\\' {
+			i++
+		}
+	}
+	return i + 1
+}

@@ -1,0 +1,94 @@
+package stringify
+
+// writer writes the canonical form of a text that scanner has checked. Every byte is written
+// once, whatever the order of members, so its time is linear.
+type writer struct {
+	src    []byte
+	out    []byte
+	sorted map[int][]member
+}
+
+// value writes the value at i, which is no white space, and returns where it ends.
+func (w *writer) value(i int) int {
+	switch c := w.src[i]; c {
+	case '"':
+		return w.text(i)
+	case '{':
+		if members, ok := w.sorted[i]; ok {
+			return w.reordered(members)
+		}
+		return w.container(i, '}')
+	case '[':
+		return w.container(i, ']')
+	default: // a number or a literal: up to what can't be part of one
+		end := i + 1
+		for end < len(w.src) && isScalar(w.src[end]) {
+			end++
+		}
+		if c == 't' || c == 'f' || c == 'n' {
+			w.out = append(w.out, w.src[i:end]...)
+		} else {
+			w.out = appendNumber(w.out, w.src[i:end])
+		}
+		return end
+	}
+}
+
+func isScalar(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || c == '.' || c == '-' || c == '+' || c == 'E'
+}
+
+// container writes an array, or an object whose members stand in canonical order.
+func (w *writer) container(i int, end byte) int {
+	w.out = append(w.out, w.src[i])
+	for i++; ; {
+		i = skipSpace(w.src, i)
+		switch c := w.src[i]; c {
+		case end:
+			w.out = append(w.out, c)
+			return i + 1
+		case ',', ':':
+			w.out = append(w.out, c)
+			i++
+		default:
+			i = w.value(i)
+		}
+	}
+}
+
+// reordered writes an object member by member, in the order given, and returns where it ends:
+// behind the member that stands last in the text.
+func (w *writer) reordered(members []member) int {
+	end := 0
+	w.out = append(w.out, '{')
+	for n, m := range members {
+		if n > 0 {
+			w.out = append(w.out, ',')
+		}
+		i := skipSpace(w.src, w.text(int(m.at))) // at the colon
+		w.out = append(w.out, ':')
+		end = max(end, w.value(skipSpace(w.src, i+1)))
+	}
+	w.out = append(w.out, '}')
+	return skipSpace(w.src, end) + 1
+}
+
+// text writes the string at i.
+func (w *writer) text(i int) int {
+	w.out = append(w.out, '"')
+	i++
+	for {
+		run := i
+		for plain[w.src[i]] {
+			i++
+		}
+		w.out = append(w.out, w.src[run:i]...)
+		if w.src[i] == '"' {
+			w.out = append(w.out, '"')
+			return i + 1
+		}
+		e := unescape(w.src[i:])
+		w.out = appendQuoted(w.out, e.r)
+		i += e.len
+	}
+}
