@@ -1,0 +1,115 @@
+// Package event is the envelope that the bridge publishes: CloudEvents 1.0 in JSON's structured
+// mode, the same for every vendor, with the vendor's whole body as data.
+//
+// Consumers written in Go need nothing else: [Parse] reads a message's payload. The rules for ids
+// ([ID]) and NATS subjects ([Subject]) stand here too, since whoever consumes may want to know them.
+// It imports the standard library only.
+package event
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ContentType is the Content-Type header of every message.
+const ContentType = "application/cloudevents+json; charset=utf-8"
+
+const (
+	specVersion     = "1.0"
+	dataContentType = "application/json"
+)
+
+// Event is one event of a vendor. An attribute that is unknown is "".
+type Event struct {
+	SpecVersion     string `json:"specversion"`
+	ID              string `json:"id"`                // 32 hex digits, see ID; also the message's Nats-Msg-Id
+	Source          string `json:"source"`            // /webhooks/{endpoint}
+	Type            string `json:"type"`              // the vendor in reverse DNS and its event name: com.withflock.invitee.accepted
+	Subject         string `json:"subject,omitempty"` // {entity}/{entityid}
+	Time            string `json:"time,omitempty"`    // RFC 3339: when it happened, as the vendor says
+	DataContentType string `json:"datacontenttype"`   // application/json
+
+	// The bridge's extensions.
+	Provider     string `json:"provider"`           // flock or frigade
+	Event        string `json:"event"`              // the vendor's event name: invitee.accepted
+	Entity       string `json:"entity,omitempty"`   // the kind of thing it is about: invitee, flowResponse
+	EntityID     string `json:"entityid,omitempty"` // that thing's id at the vendor
+	UserID       string `json:"userid,omitempty"`   // the person it is about, by the customer's own id
+	ReceivedTime string `json:"receivedtime"`       // RFC 3339 in UTC, with milliseconds: when the bridge received it
+	Signed       string `json:"signed"`             // what the signature covers: payload, timestamp-data or data
+
+	// Distributed tracing extension; "" unless tracing is on.
+	TraceParent string `json:"traceparent,omitempty"`
+	TraceState  string `json:"tracestate,omitempty"`
+
+	// Data is the vendor's body, whole, as JSON.stringify writes it: what was signed stands in it
+	// byte for byte.
+	Data json.RawMessage `json:"data"`
+}
+
+// Facts is what is known of a delivery, before the envelope's rules are applied.
+type Facts struct {
+	ID         string
+	Endpoint   string
+	Provider   string
+	TypePrefix string // the vendor in reverse DNS, with the final dot
+	Name       string // the event's name as sent; invalid UTF-8 and U+FFFF stand for what no text can hold
+	Entity     string
+	EntityID   string
+	UserID     string
+	Time       string // RFC 3339
+	Received   time.Time
+	Signed     string
+	Body       []byte // canonical JSON
+}
+
+// New returns the envelope. What CloudEvents' strings can't hold becomes _ in the event's name and
+// type; another attribute that holds such a character is left out.
+func New(f Facts) Event {
+	e := Event{
+		SpecVersion:     specVersion,
+		ID:              f.ID,
+		Source:          "/webhooks/" + f.Endpoint,
+		Time:            f.Time,
+		DataContentType: dataContentType,
+		Provider:        f.Provider,
+		Event:           clean(f.Name),
+		Entity:          attribute(f.Entity),
+		EntityID:        attribute(f.EntityID),
+		UserID:          attribute(f.UserID),
+		ReceivedTime:    f.Received.UTC().Format("2006-01-02T15:04:05.000Z"),
+		Signed:          f.Signed,
+		Data:            f.Body,
+	}
+	e.Type = f.TypePrefix + e.Event
+	if e.Entity != "" && e.EntityID != "" {
+		e.Subject = e.Entity + "/" + e.EntityID
+	}
+	return e
+}
+
+// Parse reads the payload of a message that the bridge published. It refuses what isn't a
+// CloudEvent with the attributes that every one of ours has; attributes that it doesn't know are
+// passed over, so that later versions of the bridge may add some.
+func Parse(payload []byte) (Event, error) {
+	var e Event
+	if err := json.Unmarshal(payload, &e); err != nil {
+		return Event{}, fmt.Errorf("reading event: %w", err)
+	}
+	if e.SpecVersion != specVersion {
+		return Event{}, fmt.Errorf("reading event: specversion is %q, not %q", e.SpecVersion, specVersion)
+	}
+	for _, a := range []struct{ name, value string }{
+		{"id", e.ID}, {"source", e.Source}, {"type", e.Type}, {"provider", e.Provider}, {"event", e.Event},
+	} {
+		if a.value == "" {
+			return Event{}, fmt.Errorf("reading event: it has no %s", a.name)
+		}
+	}
+	if len(e.Data) == 0 {
+		return Event{}, errors.New("reading event: it has no data")
+	}
+	return e, nil
+}

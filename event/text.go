@@ -1,0 +1,50 @@
+package event
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// allowed says whether CloudEvents' String type may hold the character: no controls, no
+// noncharacters, no surrogates (CloudEvents 1.0.2, Type System). A Go string holds a surrogate only
+// as invalid UTF-8.
+func allowed(c rune) bool {
+	switch {
+	case c < 0x20, 0x7f <= c && c < 0xa0:
+		return false
+	case 0xfdd0 <= c && c <= 0xfdef, c&0xfffe == 0xfffe:
+		return false
+	}
+	return true
+}
+
+// clean replaces what CloudEvents' strings may not hold by _.
+func clean(text string) string {
+	if valid(text) {
+		return text
+	}
+	return strings.Map(func(c rune) rune {
+		if allowed(c) {
+			return c
+		}
+		return '_'
+	}, strings.ToValidUTF8(text, "_"))
+}
+
+// valid says whether text may be a CloudEvents string as it stands.
+func valid(text string) bool {
+	for _, c := range text {
+		if !allowed(c) {
+			return false
+		}
+	}
+	return utf8.ValidString(text)
+}
+
+// attribute returns text where it may be an attribute, "" where it must be left out.
+func attribute(text string) string {
+	if valid(text) {
+		return text
+	}
+	return ""
+}
