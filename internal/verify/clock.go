@@ -1,0 +1,52 @@
+package verify
+
+import (
+	"math"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+)
+
+// within refuses a time that is older than the tolerance, or further in the future than ahead.
+func within(t, now time.Time, tolerance, ahead time.Duration) error {
+	switch {
+	case t.Before(now.Add(-tolerance)):
+		return Stale
+	case t.After(now.Add(ahead)):
+		return Future
+	}
+	return nil
+}
+
+// unixTime reads a JSON number of seconds since 1970, to the microsecond, about as fine as a double
+// is today. What lies outside the years that RFC 3339 can write is moved to just outside them:
+// no tolerance reaches there.
+func unixTime(number stringify.Text) (time.Time, bool) {
+	seconds, ok := number.Number()
+	if !ok || math.IsNaN(seconds) || math.IsInf(seconds, 0) {
+		return time.Time{}, false
+	}
+	const outside = 253402300800 // the year 10000
+	seconds = min(max(seconds, -outside), outside)
+	return time.UnixMicro(int64(math.Round(seconds * 1e6))).UTC(), true
+}
+
+// rfc3339Shape is the grammar of RFC 3339's date-time (section 5.6). time.Parse alone would also
+// take a comma for the decimal point and an hour of one digit.
+var rfc3339Shape = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$`)
+
+// rfc3339 reads a JSON string that is an RFC 3339 date-time and returns it with the text as it was
+// sent, but for t and z, which the RFC allows and others don't expect.
+func rfc3339(value stringify.Text) (time.Time, string, bool) {
+	if !value.IsString() || len(value) > 64 {
+		return time.Time{}, "", false
+	}
+	text := strings.ToUpper(value.String())
+	if !rfc3339Shape.MatchString(text) {
+		return time.Time{}, "", false
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	return t, text, err == nil
+}

@@ -1,0 +1,155 @@
+package verify
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+)
+
+// Frigade sends events of product onboarding. A valid delivery has
+//   - a signature, the HMAC-SHA256 in hexadecimal, as the prose of Frigade's page says, or in base64,
+//     as its code has it; in at most one X-Webhook-Signature header or in the body's member
+//     signature, or in both, of which either may match;
+//   - a data object that isn't empty. The signature is over S(data), or over S(body), in the header
+//     only, where the endpoint is set to that. The two are never guessed: a user can write into
+//     data, so a signed data could be replayed as a payload;
+//   - a type, and a time in RFC 3339 that is not older than the tolerance;
+//   - where type and time are not signed, no contradiction with data.actionType, and a
+//     data.createdAt, if any, that is not older than the tolerance either.
+//
+// Frigade retries five times, with growing pauses.
+var Frigade = Provider{
+	Name:       "frigade",
+	TypePrefix: "com.frigade.",
+	Header:     "X-Webhook-Signature",
+	Schemes:    []string{Data, Payload},
+	Freshness:  []string{FreshnessSigned, FreshnessTime},
+	Tolerance:  24 * time.Hour,
+	Verify:     verifyFrigade,
+}
+
+// frigadeAhead is how far Frigade's time may lie in the future: two clocks' difference.
+const frigadeAhead = 5 * time.Minute
+
+func verifyFrigade(r Request) (Claims, error) {
+	c, err := authenticateFrigade(r)
+	if err != nil {
+		return Claims{}, err
+	}
+	data, kind := r.Body.Member("data"), r.Body.Member("type")
+	action := data.Member("actionType")
+	entity, _, _ := bytes.Cut([]byte(text(kind)), []byte{'.'})
+	c.Name = text(kind)
+	c.Entity = string(entity)
+	c.EntityID = text(data.Member("id"))
+	c.UserID = text(data.Member("foreignUserId"))
+	if c.UserID == "" {
+		c.UserID = text(data.Member("userId"))
+	}
+	if c.Scheme == Data && !action.IsString() {
+		c.IDName = kind.Inside()
+	}
+
+	if !kind.IsString() || c.Name == "" {
+		return c, fmt.Errorf("%w: it has no type", Unreadable)
+	}
+	if c.Scheme == Data && action.IsString() {
+		if _, event, ok := bytes.Cut(kind.Inside(), []byte{'.'}); !ok || !bytes.Equal(lowerCamel(action.Inside()), event) {
+			return c, fmt.Errorf("%w: type and data.actionType", Contradiction)
+		}
+	}
+	occurred, written, ok := rfc3339(r.Body.Member("time"))
+	if !ok {
+		return c, fmt.Errorf("%w: its time is not RFC 3339", Unreadable)
+	}
+	c.Occurred, c.Time = occurred, written
+	if err := within(occurred, r.Now, r.Tolerance, frigadeAhead); err != nil {
+		return c, err
+	}
+	if c.Scheme == Data && r.Freshness == FreshnessSigned {
+		return c, freshFrigade(data.Member("createdAt"), r)
+	}
+	return c, nil
+}
+
+// authenticateFrigade finds which secret signed what the endpoint's scheme says is signed.
+func authenticateFrigade(r Request) (Claims, error) {
+	data := r.Body.Member("data")
+	if !data.IsObject() || len(data) == len("{}") {
+		return Claims{}, UnsignableDataShape
+	}
+	header, err := single(r.Signatures)
+	if err != nil {
+		return Claims{}, err
+	}
+	candidates := []string{header}
+	if r.Scheme == Data {
+		candidates = append(candidates, text(r.Body.Member("signature")))
+	}
+	present, macs := false, make([][]byte, 0, 2)
+	for _, candidate := range candidates {
+		present = present || candidate != ""
+		if mac := decodeHexOrBase64(candidate); mac != nil {
+			macs = append(macs, mac)
+		}
+	}
+	switch {
+	case !present:
+		return Claims{}, NoSignature
+	case len(macs) == 0:
+		return Claims{}, MalformedSignature
+	}
+	signed := data
+	if r.Scheme == Payload {
+		signed = r.Body
+	}
+	position, ok := signer(r.Secrets, macs, signed)
+	if !ok {
+		return Claims{}, WrongSignature
+	}
+	return Claims{Scheme: r.Scheme, Secret: position, SignedText: [][]byte{signed}}, nil
+}
+
+// freshFrigade refuses an old createdAt. time is not signed, so whoever has captured a delivery can
+// renew it; createdAt is. It is a browser's clock: how far ahead it is says nothing.
+func freshFrigade(createdAt stringify.Text, r Request) error {
+	if createdAt == nil || string(createdAt) == "null" {
+		return nil
+	}
+	created, _, ok := rfc3339(createdAt)
+	if !ok {
+		return fmt.Errorf("%w: its data.createdAt is not RFC 3339", Unreadable)
+	}
+	if created.Before(r.Now.Add(-r.Tolerance)) {
+		return fmt.Errorf("%w: data.createdAt", Stale)
+	}
+	return nil
+}
+
+// lowerCamel turns COMPLETED_STEP into completedStep.
+func lowerCamel(upper []byte) []byte {
+	camel := make([]byte, 0, len(upper))
+	for word := range bytes.SplitSeq(upper, []byte{'_'}) {
+		for i, c := range word {
+			switch {
+			case i == 0 && len(camel) > 0 && 'a' <= c && c <= 'z':
+				c -= 'a' - 'A'
+			case (i > 0 || len(camel) == 0) && 'A' <= c && c <= 'Z':
+				c += 'a' - 'A'
+			}
+			camel = append(camel, c)
+		}
+	}
+	return camel
+}
+
+// text returns a string as it reads and a number as it is written; "" for anything else, which the
+// vendors don't use where a text is wanted.
+func text(value stringify.Text) string {
+	if _, isNumber := value.Number(); isNumber || value.IsString() {
+		return value.String()
+	}
+	return ""
+}
