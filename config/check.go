@@ -1,0 +1,125 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+var (
+	endpointName    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+	furtherEndpoint = regexp.MustCompile(`^ENDPOINTS_(0|[1-9][0-9]*)_`)
+)
+
+// check holds the whole to the rules that no value can break alone.
+func (l *loader) check(c *Config) {
+	if len(c.Endpoints) == 0 {
+		l.problems.add(Problem{Variable: "FLOCK_SECRETS, FRIGADE_SECRETS", Takes: "at least one of them the shared secret of a webhook; with neither the bridge would receive nothing"})
+	}
+	if c.HTTPAddr == c.AdminAddr && c.HTTPAddr.Port() != 0 {
+		l.wrong("ADMIN_ADDR", "another address than HTTP_ADDR's")
+	}
+	for _, variable := range []string{"TLS_CERT_FILE", "TLS_KEY_FILE"} {
+		if c.set[variable] {
+			l.wrong(variable, "nothing in this version, which has no TLS of its own: end TLS in front of the bridge")
+		}
+	}
+	l.checkNATS(c)
+	l.checkStream(c)
+	l.checkBounds(c)
+}
+
+func (l *loader) checkNATS(c *Config) {
+	if !c.NATSPassword.IsEmpty() && c.NATSUser == "" {
+		l.wrong("NATS_USER", "the user whose password NATS_PASSWORD is")
+	}
+	if (c.NATSCert == "") != (c.NATSKey == "") {
+		l.wrong("NATS_CERT", "a certificate, together with its key in NATS_KEY")
+	}
+	secured := !c.NATSToken.IsEmpty() || c.NATSUser != "" && !c.NATSPassword.IsEmpty()
+	if c.IsEmbedded() && !c.EmbeddedNATSAddr.IsLoopback() && !secured {
+		l.wrong("EMBEDDED_NATS_ADDR", "a loopback address such as 127.0.0.1:4222, unless NATS_TOKEN or NATS_USER and NATS_PASSWORD are set: others could read and write all events")
+	}
+}
+
+func (l *loader) checkStream(c *Config) {
+	if c.StreamReplicas < 1 || c.StreamReplicas > 5 || c.IsEmbedded() && c.StreamReplicas > 1 {
+		l.wrong("STREAM_REPLICAS", takesOf(*c, "StreamReplicas"))
+	}
+	if c.StreamMaxAge < 0 {
+		l.wrong("STREAM_MAX_AGE", takesOf(*c, "StreamMaxAge"))
+	}
+	least := c.MaxTolerance() + windowMargin
+	if !c.set["STREAM_DUPLICATES"] {
+		c.StreamDuplicates = least
+	}
+	switch {
+	case c.StreamDuplicates < least:
+		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at least %s, the largest tolerance and an hour: otherwise a replay could be stored twice", shortDuration(least)))
+	case c.StreamMaxAge > 0 && c.StreamDuplicates > c.StreamMaxAge && c.set["STREAM_DUPLICATES"]:
+		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at most STREAM_MAX_AGE, %s: what the stream has dropped it can't recognise", shortDuration(c.StreamMaxAge)))
+	case c.StreamMaxAge > 0 && c.StreamDuplicates > c.StreamMaxAge:
+		l.wrong("STREAM_MAX_AGE", fmt.Sprintf("at least %s, the largest tolerance and an hour: what the stream has dropped it can't recognise", shortDuration(least)))
+	}
+}
+
+func (l *loader) checkBounds(c *Config) {
+	for _, d := range []struct {
+		variable string
+		value    time.Duration
+		least    time.Duration
+	}{
+		{"PUBLISH_TIMEOUT", c.PublishTimeout, time.Millisecond},
+		{"SPOOL_DRAIN_TIMEOUT", c.SpoolDrainTimeout, 0},
+		{"SHUTDOWN_DELAY", c.ShutdownDelay, 0},
+		{"SHUTDOWN_TIMEOUT", c.ShutdownTimeout, time.Millisecond},
+	} {
+		if d.value < d.least {
+			l.wrong(d.variable, fmt.Sprintf("a duration of at least %s", shortDuration(d.least)))
+		}
+	}
+	if c.MaxBodyBytes < 1 || c.MaxBodyBytes > 64<<20 {
+		l.wrong("MAX_BODY_BYTES", takesOf(*c, "MaxBodyBytes"))
+	}
+	if c.MaxInFlightBytes < 1 {
+		l.wrong("MAX_IN_FLIGHT_BYTES", "a size above 0, such as 64MiB")
+	}
+	if c.SpoolMaxBytes < 1 {
+		l.wrong("SPOOL_MAX_BYTES", "a size above 0, such as 1GiB")
+	}
+	if c.QuarantineMaxBytes < 1 {
+		l.wrong("QUARANTINE_MAX_BYTES", "a size above 0, such as 64MiB")
+	}
+}
+
+// warn says what is allowed but hardly meant.
+func (l *loader) warn(c *Config) {
+	known := Names()
+	for variable := range l.vars {
+		if slices.Contains(known, generic(variable)) || !looksLikeOurs(variable, known) {
+			continue
+		}
+		l.warnings = append(l.warnings, fmt.Sprintf("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, nearest(variable, known)))
+	}
+	if c.MaxInFlightBytes < 2*c.MaxBodyBytes {
+		l.warnings = append(l.warnings, fmt.Sprintf("MAX_IN_FLIGHT_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so that it is always answered 503", c.MaxInFlightBytes, c.MaxBodyBytes))
+	}
+	if c.PublishTimeout > 900*time.Millisecond {
+		l.warnings = append(l.warnings, fmt.Sprintf("PUBLISH_TIMEOUT is %s: a sender that waits a second for the answer, as Frigade may, gives up before", shortDuration(c.PublishTimeout)))
+	}
+	slices.Sort(l.warnings)
+}
+
+// shortDuration writes a duration without its zeros: 25h, not 25h0m0s.
+func shortDuration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}

@@ -1,0 +1,104 @@
+// Package config is the bridge's environment as one documented struct. The program's checks, its
+// help, `bridge config` and the table in the README are all made from it.
+package config
+
+import (
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// Config is every variable that the bridge reads, but for the endpoints' own (see [Endpoint]). An
+// empty variable is as good as none.
+//
+// The tags: env is the name, envDefault the default, and fallback says the default where it is no
+// constant; doc is the meaning, takes what a value may be, where the field's type doesn't say it.
+type Config struct {
+	HTTPAddr    Address `env:"HTTP_ADDR" envDefault:":8080" doc:"the public listener: webhooks and nothing else"`
+	AdminAddr   Address `env:"ADMIN_ADDR" envDefault:":9090" doc:"the admin listener: probes and metrics; keep it inside"`
+	TLSCertFile File    `env:"TLS_CERT_FILE" doc:"not in this version: TLS on the public listener; until then end TLS in front of the bridge"`
+	TLSKeyFile  File    `env:"TLS_KEY_FILE" doc:"not in this version: see TLS_CERT_FILE"`
+
+	NATSURL         ServerList    `env:"NATS_URL" fallback:"an embedded nats-server" doc:"the NATS servers, comma-separated"`
+	NATSCreds       File          `env:"NATS_CREDS" doc:"credentials file (JWT and seed)"`
+	NATSNkey        File          `env:"NATS_NKEY" doc:"nkey seed file"`
+	NATSUser        string        `env:"NATS_USER" doc:"user name"`
+	NATSPassword    secret.Secret `env:"NATS_PASSWORD" doc:"password of NATS_USER"`
+	NATSToken       secret.Secret `env:"NATS_TOKEN" doc:"token"`
+	NATSCA          File          `env:"NATS_CA" doc:"certificate authorities that sign the servers' certificates, PEM"`
+	NATSCert        File          `env:"NATS_CERT" doc:"client certificate, PEM"`
+	NATSKey         File          `env:"NATS_KEY" doc:"key of NATS_CERT, PEM"`
+	NATSInboxPrefix SubjectTokens `env:"NATS_INBOX_PREFIX" envDefault:"_INBOX" doc:"prefix of the subjects on which NATS answers; an account may allow no other"`
+	NATSJSDomain    SubjectTokens `env:"NATS_JS_DOMAIN" doc:"JetStream domain, for a leaf node"`
+
+	EmbeddedNATSAddr Address `env:"EMBEDDED_NATS_ADDR" envDefault:"127.0.0.1:4222" doc:"where the embedded nats-server listens, without NATS_URL; an address other than loopback needs NATS_TOKEN or NATS_USER and NATS_PASSWORD"`
+	DataDir          string  `env:"DATA_DIR" envDefault:"./data" doc:"directory of the embedded server's store and of the spool"`
+
+	SubjectPrefix    SubjectTokens `env:"SUBJECT_PREFIX" envDefault:"webhooks" doc:"events go to {prefix}.{endpoint}.{event}"`
+	StreamName       StreamName    `env:"STREAM_NAME" envDefault:"WEBHOOKS" doc:"the JetStream stream on {prefix}.>"`
+	StreamManage     bool          `env:"STREAM_MANAGE" envDefault:"true" doc:"make the stream when it is missing, and apply to an existing one the STREAM_ variables that are set; never so that it shrinks"`
+	StreamReplicas   int           `env:"STREAM_REPLICAS" envDefault:"1" takes:"1 to 5, on an embedded server 1" doc:"copies of the stream in a NATS cluster"`
+	StreamMaxAge     time.Duration `env:"STREAM_MAX_AGE" envDefault:"168h" takes:"a duration such as 168h, or 0s for no limit" doc:"how long the stream keeps an event"`
+	StreamMaxBytes   Size          `env:"STREAM_MAX_BYTES" fallback:"no limit" doc:"how large the stream may grow; when it is full new events are refused, old ones stay"`
+	StreamDuplicates time.Duration `env:"STREAM_DUPLICATES" fallback:"largest tolerance in use + 1h" doc:"how long the stream recognises an event that comes again"`
+
+	PublishTimeout    time.Duration `env:"PUBLISH_TIMEOUT" envDefault:"400ms" doc:"how long to wait for JetStream's acknowledgement"`
+	SpoolMaxBytes     Size          `env:"SPOOL_MAX_BYTES" envDefault:"1GiB" doc:"not in this version: how much may wait on disk while NATS is away"`
+	SpoolDrainTimeout time.Duration `env:"SPOOL_DRAIN_TIMEOUT" envDefault:"0s" doc:"not in this version: how long to go on forwarding the spool at the end"`
+
+	Quarantine         bool `env:"QUARANTINE" envDefault:"true" doc:"not in this version, which works as with false: keep what is rightly signed but can't be read as an event"`
+	QuarantineMaxBytes Size `env:"QUARANTINE_MAX_BYTES" envDefault:"64MiB" doc:"not in this version: bound of the quarantine, oldest go first"`
+
+	MaxBodyBytes     Size `env:"MAX_BODY_BYTES" envDefault:"512KiB" takes:"a size from 1 to 64MiB, such as 512KiB" doc:"largest body; a larger one is answered 413"`
+	MaxInFlightBytes Size `env:"MAX_IN_FLIGHT_BYTES" envDefault:"64MiB" doc:"bytes received and held at one time; past it deliveries are answered 503"`
+
+	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" doc:"how long to go on accepting after SIGTERM, until no load balancer sends any more"`
+	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"25s" doc:"bound of the shutdown after that"`
+
+	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug info warn error" doc:"least level that is logged"`
+	LogFormat string `env:"LOG_FORMAT" envDefault:"json" oneof:"json console" doc:"json for machines, console for people"`
+
+	// Endpoints has the default endpoint of each provider whose secrets are set, then the further
+	// ones by number.
+	Endpoints []Endpoint `env:"-"`
+
+	set map[string]bool // the variables that are set and not empty
+}
+
+// Endpoint is one path of the public listener. The variables of a provider's default endpoint begin
+// with its name (FLOCK_SECRETS), those of further ones with ENDPOINTS_ and a number.
+type Endpoint struct {
+	Name        string        `env:"NAME" takes:"1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name" doc:"name of the endpoint: its path, its token in the subject, its label in the metrics"`
+	Provider    string        `env:"PROVIDER" oneof:"flock frigade" doc:"whose webhooks it receives"`
+	Secrets     secretList    `env:"SECRETS" doc:"the shared secrets, comma-separated, the current one first"`
+	SecretsFile File          `env:"SECRETS_FILE" doc:"file with the shared secrets, one a line, the current one first"`
+	Signature   string        `env:"SIGNATURE" doc:"what the signature covers; ADR 2 says how to find out"`
+	Tolerance   time.Duration `env:"TOLERANCE" takes:"a duration above 0, such as 5m or 24h" doc:"how far a delivery's time may be off"`
+	Freshness   string        `env:"FRESHNESS" doc:"what proves that a delivery is fresh: also its signed createdAt (signed), or its unsigned time alone (time)"`
+}
+
+// IsSet says whether the variable is set, to its default or to something else.
+func (c *Config) IsSet(variable string) bool { return c.set[variable] }
+
+// IsEmbedded says whether the bridge runs a nats-server of its own.
+func (c *Config) IsEmbedded() bool { return c.NATSURL == "" }
+
+// MaxTolerance is the largest tolerance of any endpoint.
+func (c *Config) MaxTolerance() time.Duration {
+	longest := time.Duration(0)
+	for _, e := range c.Endpoints {
+		longest = max(longest, e.Tolerance)
+	}
+	return longest
+}
+
+// provider returns the provider of that name, false where there is none.
+func provider(name string) (verify.Provider, bool) {
+	for _, p := range verify.Providers {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return verify.Provider{}, false
+}

@@ -1,0 +1,220 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// Each variable with a value that it doesn't take, and the exact message.
+func TestProblems(t *testing.T) {
+	dir := t.TempDir()
+	empty := filepath.Join(dir, "empty")
+	if err := os.WriteFile(empty, []byte("\n \n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const duration = `a duration such as 400ms, 5m or 24h`
+	const size = `a size such as 512KiB, 1GiB or plain bytes`
+	const tokens = `tokens of A-Z, a-z, 0-9, _ and -, with dots between, at most 100 characters`
+	const file = `the path of a file that can be read (no such file or directory)`
+	for _, test := range []struct {
+		set  string // NAME=value, several with spaces between; FLOCK_SECRETS=x is set besides
+		want string
+	}{
+		{"HTTP_ADDR=8080", `HTTP_ADDR: got "8080"; takes host:port or :port`},
+		{"HTTP_ADDR=:http", `HTTP_ADDR: got ":http"; takes host:port or :port`},
+		{"ADMIN_ADDR=:65536", `ADMIN_ADDR: got ":65536"; takes host:port or :port`},
+		{"ADMIN_ADDR=:8080", `ADMIN_ADDR: got ":8080"; takes another address than HTTP_ADDR's`},
+		{"EMBEDDED_NATS_ADDR=localhost", `EMBEDDED_NATS_ADDR: got "localhost"; takes host:port or :port`},
+		{"EMBEDDED_NATS_ADDR=:4222", `EMBEDDED_NATS_ADDR: got ":4222"; takes a loopback address such as 127.0.0.1:4222, unless NATS_TOKEN or NATS_USER and NATS_PASSWORD are set: others could read and write all events`},
+		{"TLS_CERT_FILE=/nowhere", `TLS_CERT_FILE: got "/nowhere"; takes ` + file},
+		{"TLS_KEY_FILE=" + empty, `TLS_KEY_FILE: got "` + empty + `"; takes nothing in this version, which has no TLS of its own: end TLS in front of the bridge`},
+
+		{"FLOCK_SECRETS=", `FLOCK_SECRETS: got nothing; takes secrets with commas between, none of them empty`},
+		{"FLOCK_SECRETS=a,,b", `FLOCK_SECRETS: got something hidden; takes secrets with commas between, none of them empty`},
+		{"FRIGADE_SECRETS=a,", `FRIGADE_SECRETS: got something hidden; takes secrets with commas between, none of them empty`},
+		{"FLOCK_SECRETS_FILE=" + empty, `FLOCK_SECRETS: got something hidden; takes secrets only where FLOCK_SECRETS_FILE is not set`},
+		{"FRIGADE_SECRETS_FILE=" + empty, `FRIGADE_SECRETS_FILE: got "` + empty + `"; takes a file with one secret a line: it holds no secret`},
+		{"FRIGADE_SECRETS_FILE=/nowhere", `FRIGADE_SECRETS_FILE: got "/nowhere"; takes ` + file},
+		{"FRIGADE_SECRETS_FILE=", `FRIGADE_SECRETS_FILE: got nothing; takes the path of a file that can be read`},
+		{"FLOCK_SIGNATURE=data", `FLOCK_SIGNATURE: got "data"; takes one of auto, payload, timestamp-data`},
+		{"FLOCK_TOLERANCE=5", `FLOCK_TOLERANCE: got "5"; takes a duration above 0, such as 5m or 24h`},
+		{"FLOCK_TOLERANCE=0s", `FLOCK_TOLERANCE: got "0s"; takes a duration above 0, such as 5m or 24h`},
+		{"FRIGADE_SIGNATURE=auto", `FRIGADE_SIGNATURE: got "auto"; takes one of data, payload`},
+		{"FRIGADE_TOLERANCE=-1h", `FRIGADE_TOLERANCE: got "-1h"; takes a duration above 0, such as 5m or 24h`},
+		{"FRIGADE_FRESHNESS=both", `FRIGADE_FRESHNESS: got "both"; takes one of signed, time`},
+		{"FLOCK_FRESHNESS=time", `FLOCK_FRESHNESS: got "time"; takes nothing: this provider has no such choice`},
+
+		{"ENDPOINTS_0_NAME=Eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_NAME: got "Eu"; takes 1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name`},
+		{"ENDPOINTS_0_NAME=flock ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_NAME: got "flock"; takes 1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name`},
+		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=stripe ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_PROVIDER: got "stripe"; takes one of flock, frigade`},
+		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_PROVIDER: takes one of flock, frigade`},
+		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock", `ENDPOINTS_0_SECRETS: takes secrets with commas between, none of them empty, or ENDPOINTS_0_SECRETS_FILE`},
+		{"ENDPOINTS_1_NAME=eu ENDPOINTS_1_PROVIDER=flock ENDPOINTS_1_SECRETS=x", `ENDPOINTS_0_…: takes an endpoint, since there is ENDPOINTS_1_…: the numbers begin with 0 and have no gap`},
+		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_SIGNATURE=x", `ENDPOINTS_0_SIGNATURE: got "x"; takes one of auto, payload, timestamp-data`},
+		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_TOLERANCE=x", `ENDPOINTS_0_TOLERANCE: got "x"; takes a duration above 0, such as 5m or 24h`},
+		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_FRESHNESS=time", `ENDPOINTS_0_FRESHNESS: got "time"; takes nothing: this provider has no such choice`},
+		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS_FILE=/nowhere", `ENDPOINTS_0_SECRETS_FILE: got "/nowhere"; takes ` + file},
+
+		{"NATS_URL=http://nats:4222", `NATS_URL: got "http://nats:4222"; takes nats://host:port or tls://host:port, several with commas between`},
+		{"NATS_URL=nats://me:word@", `NATS_URL: got "nats://[hidden]@"; takes nats://host:port or tls://host:port, several with commas between`},
+		{"NATS_CREDS=/nowhere", `NATS_CREDS: got "/nowhere"; takes ` + file},
+		{"NATS_NKEY=/nowhere", `NATS_NKEY: got "/nowhere"; takes ` + file},
+		{"NATS_CA=/nowhere", `NATS_CA: got "/nowhere"; takes ` + file},
+		{"NATS_CERT=/nowhere NATS_KEY=" + empty, `NATS_CERT: got "/nowhere"; takes ` + file},
+		{"NATS_KEY=/nowhere NATS_CERT=" + empty, `NATS_KEY: got "/nowhere"; takes ` + file + "\n" + `NATS_CERT: got "` + empty + `"; takes a certificate, together with its key in NATS_KEY`},
+		{"NATS_CERT=" + empty, `NATS_CERT: got "` + empty + `"; takes a certificate, together with its key in NATS_KEY`},
+		{"NATS_PASSWORD=word", `NATS_USER: takes the user whose password NATS_PASSWORD is`},
+		{"NATS_INBOX_PREFIX=a.>", `NATS_INBOX_PREFIX: got "a.>"; takes ` + tokens},
+		{"NATS_JS_DOMAIN=*", `NATS_JS_DOMAIN: got "*"; takes ` + tokens},
+		{"SUBJECT_PREFIX=hooks.*", `SUBJECT_PREFIX: got "hooks.*"; takes ` + tokens},
+		{"STREAM_NAME=web.hooks", `STREAM_NAME: got "web.hooks"; takes 1 to 200 of A-Z, a-z, 0-9, _ and -`},
+		{"STREAM_MANAGE=maybe", `STREAM_MANAGE: got "maybe"; takes true or false`},
+		{"STREAM_REPLICAS=6 NATS_URL=nats://nats", `STREAM_REPLICAS: got "6"; takes 1 to 5, on an embedded server 1`},
+		{"STREAM_REPLICAS=3", `STREAM_REPLICAS: got "3"; takes 1 to 5, on an embedded server 1`},
+		{"STREAM_REPLICAS=three", `STREAM_REPLICAS: got "three"; takes 1 to 5, on an embedded server 1`},
+		{"STREAM_MAX_AGE=week", `STREAM_MAX_AGE: got "week"; takes a duration such as 168h, or 0s for no limit`},
+		{"STREAM_MAX_AGE=-1s", `STREAM_MAX_AGE: got "-1s"; takes a duration such as 168h, or 0s for no limit`},
+		{"STREAM_MAX_AGE=24h FRIGADE_SECRETS=x", `STREAM_MAX_AGE: got "24h"; takes at least 25h, the largest tolerance and an hour: what the stream has dropped it can't recognise`},
+		{"STREAM_MAX_BYTES=1GB", `STREAM_MAX_BYTES: got "1GB"; takes ` + size},
+		{"STREAM_DUPLICATES=1h", `STREAM_DUPLICATES: got "1h"; takes at least 1h5m, the largest tolerance and an hour: otherwise a replay could be stored twice`},
+		{"STREAM_DUPLICATES=169h", `STREAM_DUPLICATES: got "169h"; takes at most STREAM_MAX_AGE, 168h: what the stream has dropped it can't recognise`},
+		{"STREAM_DUPLICATES=x", `STREAM_DUPLICATES: got "x"; takes ` + duration},
+		{"PUBLISH_TIMEOUT=400", `PUBLISH_TIMEOUT: got "400"; takes ` + duration},
+		{"PUBLISH_TIMEOUT=0s", `PUBLISH_TIMEOUT: got "0s"; takes a duration of at least 1ms`},
+		{"SPOOL_MAX_BYTES=-1", `SPOOL_MAX_BYTES: got "-1"; takes ` + size},
+		{"SPOOL_DRAIN_TIMEOUT=-1s", `SPOOL_DRAIN_TIMEOUT: got "-1s"; takes a duration of at least 0s`},
+		{"QUARANTINE=off", `QUARANTINE: got "off"; takes true or false`},
+		{"QUARANTINE_MAX_BYTES=0", `QUARANTINE_MAX_BYTES: got "0"; takes a size above 0, such as 64MiB`},
+		{"MAX_BODY_BYTES=65MiB", `MAX_BODY_BYTES: got "65MiB"; takes a size from 1 to 64MiB, such as 512KiB`},
+		{"MAX_BODY_BYTES=99999999999TiB", `MAX_BODY_BYTES: got "99999999999TiB"; takes a size from 1 to 64MiB, such as 512KiB`},
+		{"MAX_IN_FLIGHT_BYTES=64 MB", `MAX_IN_FLIGHT_BYTES: got "64 MB"; takes ` + size},
+		{"SHUTDOWN_DELAY=soon", `SHUTDOWN_DELAY: got "soon"; takes ` + duration},
+		{"SHUTDOWN_TIMEOUT=0s", `SHUTDOWN_TIMEOUT: got "0s"; takes a duration of at least 1ms`},
+		{"LOG_LEVEL=verbose", `LOG_LEVEL: got "verbose"; takes one of debug, info, warn, error`},
+		{"LOG_FORMAT=text", `LOG_FORMAT: got "text"; takes one of json, console`},
+	} {
+		t.Run(test.set, func(t *testing.T) {
+			environ := []string{"FLOCK_SECRETS=x"}
+			for _, assignment := range strings.SplitAfter(test.set, " ") {
+				if strings.Contains(assignment, "=") {
+					environ = append(environ, strings.TrimSpace(assignment))
+				} else {
+					environ[len(environ)-1] += " " + assignment
+				}
+			}
+			_, _, err := Load(environ)
+			if err == nil || err.Error() != test.want {
+				t.Errorf("Load:\n%v\nwant\n%s", err, test.want)
+			}
+		})
+	}
+}
+
+func TestAllProblemsAtOnce(t *testing.T) {
+	_, _, err := Load([]string{"LOG_LEVEL=x", "PUBLISH_TIMEOUT=x", "NATS_URL=x://y"})
+	want := `NATS_URL: got "x://y"; takes nats://host:port or tls://host:port, several with commas between
+PUBLISH_TIMEOUT: got "x"; takes a duration such as 400ms, 5m or 24h
+LOG_LEVEL: got "x"; takes one of debug, info, warn, error
+FLOCK_SECRETS, FRIGADE_SECRETS: takes at least one of them the shared secret of a webhook; with neither the bridge would receive nothing`
+	if err == nil || err.Error() != want {
+		t.Errorf("Load:\n%v\nwant\n%s", err, want)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	for _, test := range []struct {
+		set, want string // want "" means none
+	}{
+		{"FLOCK_SECRET=y", "FLOCK_SECRET is not a variable of the bridge and has no effect; the nearest one is FLOCK_SECRETS"},
+		{"FRIGADE_SECRETFILE=y", "FRIGADE_SECRETFILE is not a variable of the bridge and has no effect; the nearest one is FRIGADE_SECRETS_FILE"},
+		{"LOGLEVEL=y", "LOGLEVEL is not a variable of the bridge and has no effect; the nearest one is LOG_LEVEL"},
+		{"NATS_URLS=y", "NATS_URLS is not a variable of the bridge and has no effect; the nearest one is NATS_URL"},
+		{"STREAM_AGE=y", "STREAM_AGE is not a variable of the bridge and has no effect; the nearest one is STREAM_NAME"},
+		{"MAX_BODY_SIZE=1", "MAX_BODY_SIZE is not a variable of the bridge and has no effect; the nearest one is MAX_BODY_BYTES"},
+		{"MAX_IN_FLIGHT_BYTES=512KiB", "MAX_IN_FLIGHT_BYTES is 512KiB: a body of MAX_BODY_BYTES, 512KiB, and its envelope don't fit in it, so that it is always answered 503"},
+		{"PUBLISH_TIMEOUT=5s", "PUBLISH_TIMEOUT is 5s: a sender that waits a second for the answer, as Frigade may, gives up before"},
+		{"NATS_SERVICE_HOST=10.0.0.1", ""}, // what Kubernetes sets for a service called nats
+		{"NATS_PORT_4222_TCP_ADDR=10.0.0.1", ""},
+		{"HTTP_PROXY=x", ""},
+		{"PATH=/bin", ""},
+		{"OTEL_SERVICE_NAME=x", ""},
+	} {
+		_, warnings, err := Load([]string{"FLOCK_SECRETS=x", test.set})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(warnings, "\n"); got != test.want {
+			t.Errorf("%s: warnings %q, want %q", test.set, got, test.want)
+		}
+	}
+}
+
+func TestLoad(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secrets")
+	if err := os.WriteFile(file, []byte("current\r\n\nolder\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, warnings, err := Load([]string{
+		"FLOCK_SECRETS=one, two", "FRIGADE_SECRETS_FILE=" + file, "FRIGADE_TOLERANCE=48h", "STREAM_MAX_BYTES=10GiB", "MAX_BODY_BYTES=1000", "NATS_URL=",
+		"ENDPOINTS_0_NAME=flock-eu", "ENDPOINTS_0_PROVIDER=flock", "ENDPOINTS_0_SECRETS=x", "ENDPOINTS_0_SIGNATURE=payload",
+	})
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(err, warnings)
+	}
+	type endpoint struct {
+		Name, Provider, Signature, Freshness, Secrets string
+		Tolerance                                     time.Duration
+	}
+	var got []endpoint
+	for _, e := range c.Endpoints {
+		var keys []string
+		for _, s := range e.Secrets {
+			keys = append(keys, string(s.Key()))
+		}
+		got = append(got, endpoint{e.Name, e.Provider, e.Signature, e.Freshness, strings.Join(keys, "|"), e.Tolerance})
+	}
+	if diff := cmp.Diff([]endpoint{
+		{"flock", "flock", "auto", "", "one|two", 5 * time.Minute},
+		{"frigade", "frigade", "data", "signed", "current|older", 48 * time.Hour},
+		{"flock-eu", "flock", "payload", "", "x", 5 * time.Minute},
+	}, got); diff != "" {
+		t.Error(diff)
+	}
+	if c.StreamDuplicates != 49*time.Hour || c.StreamMaxBytes != 10<<30 || c.MaxBodyBytes != 1000 || !c.IsEmbedded() {
+		t.Errorf("%+v", c)
+	}
+	if c.IsSet("STREAM_DUPLICATES") || !c.IsSet("STREAM_MAX_BYTES") || c.IsSet("NATS_URL") {
+		t.Error("IsSet is wrong")
+	}
+}
+
+// What `bridge config` shows has every variable, and no secret.
+func TestVariables(t *testing.T) {
+	c, _, err := Load([]string{"FLOCK_SECRETS=marked,marked2", "NATS_URL=nats://marked:marked@nats:4222", "NATS_TOKEN=marked", "NATS_PASSWORD=marked", "NATS_USER=u"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make(map[string]string)
+	for _, v := range c.Variables() {
+		values[v.Name] = v.Value
+		if strings.Contains(v.Value, "marked") {
+			t.Errorf("%s shows a secret: %s", v.Name, v.Value)
+		}
+		if v.Doc == "" || v.Type == "" {
+			t.Errorf("%s is not documented: %+v", v.Name, v)
+		}
+	}
+	for name, want := range map[string]string{
+		"FLOCK_SECRETS": "[hidden],[hidden]", "NATS_URL": "nats://[hidden]@nats:4222", "NATS_TOKEN": "[hidden]",
+		"FLOCK_TOLERANCE": "5m", "STREAM_DUPLICATES": "1h5m", "MAX_BODY_BYTES": "512KiB", "STREAM_MANAGE": "true", "ENDPOINTS_<i>_NAME": "",
+	} {
+		if got, ok := values[name]; !ok || got != want {
+			t.Errorf("%s shows %q, want %q", name, got, want)
+		}
+	}
+}

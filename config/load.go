@@ -1,0 +1,209 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// windowMargin is by how much the stream's memory of ids must outlast a delivery's tolerance.
+const windowMargin = time.Hour
+
+// Load reads the environment, given as os.Environ gives it. Everything that is wrong with it is
+// said at once, as [Problems]; warnings are about what is allowed but hardly meant. The config is
+// returned also with problems, as far as it could be read.
+func Load(environ []string) (c *Config, warnings []string, err error) {
+	l := loader{vars: env.ToMap(environ)}
+	c = &Config{set: make(map[string]bool)}
+	l.parse(c, "")
+	for _, p := range verify.Providers {
+		prefix := strings.ToUpper(p.Name) + "_"
+		e := Endpoint{Name: p.Name, Provider: p.Name}
+		l.endpoint(&e, prefix)
+		if l.has(prefix+"SECRETS") || l.has(prefix+"SECRETS_FILE") {
+			c.Endpoints = append(c.Endpoints, e)
+		}
+	}
+	l.furtherEndpoints(c)
+	for name, value := range l.vars {
+		c.set[name] = value != ""
+	}
+	l.check(c)
+	l.warn(c)
+	if len(l.problems) > 0 {
+		return c, l.warnings, l.problems
+	}
+	return c, l.warnings, nil
+}
+
+// loader is one reading of the environment.
+type loader struct {
+	vars     map[string]string
+	problems Problems
+	warnings []string
+}
+
+func (l *loader) has(variable string) bool {
+	_, ok := l.vars[variable]
+	return ok
+}
+
+// wrong notes that a variable doesn't hold what it takes.
+func (l *loader) wrong(variable, takes string) {
+	l.problems.add(Problem{variable, l.got(variable), takes})
+}
+
+// got is what a variable holds, fit to be shown.
+func (l *loader) got(variable string) string {
+	value, ok := l.vars[variable]
+	switch {
+	case !ok:
+		return ""
+	case value == "":
+		return "nothing"
+	case isSecret(variable):
+		return "something hidden"
+	}
+	return strconv.Quote(ServerList(value).String())
+}
+
+// parse fills a struct from the variables whose names begin with prefix.
+func (l *loader) parse(target any, prefix string) {
+	err := env.ParseWithOptions(target, env.Options{Environment: l.vars, Prefix: prefix})
+	var all env.AggregateError
+	if err == nil || !errors.As(err, &all) {
+		l.oneOf(target, prefix)
+		return
+	}
+	for _, err := range all.Errors {
+		var wrong env.ParseError
+		if !errors.As(err, &wrong) {
+			l.problems.add(Problem{Variable: prefix + "…", Takes: err.Error()})
+			continue
+		}
+		field, _ := reflect.TypeOf(target).Elem().FieldByName(wrong.Name)
+		takes := takes(field)
+		if cause := new(os.PathError); errors.As(wrong.Err, &cause) {
+			takes = fmt.Sprintf("%s (%v)", takes, cause.Err)
+		}
+		l.wrong(prefix+field.Tag.Get("env"), takes)
+	}
+	l.oneOf(target, prefix)
+}
+
+// oneOf checks the fields that take one of a few words.
+func (l *loader) oneOf(target any, prefix string) {
+	v := reflect.ValueOf(target).Elem()
+	for _, field := range reflect.VisibleFields(v.Type()) {
+		words := strings.Fields(field.Tag.Get("oneof"))
+		if value := v.FieldByIndex(field.Index); len(words) > 0 && value.String() != "" && !slices.Contains(words, value.String()) {
+			l.wrong(prefix+field.Tag.Get("env"), takes(field))
+		}
+	}
+}
+
+// endpoint reads one endpoint's variables, whose names begin with prefix, and completes what is not
+// set from the provider.
+func (l *loader) endpoint(e *Endpoint, prefix string) {
+	l.parse(e, prefix)
+	l.secrets(e, prefix)
+	if !endpointName.MatchString(e.Name) {
+		l.wrong(prefix+"NAME", takesOf(*e, "Name"))
+	}
+	p, ok := provider(e.Provider)
+	if !ok {
+		l.wrong(prefix+"PROVIDER", takesOf(*e, "Provider"))
+		return
+	}
+	l.choose(&e.Signature, p.Schemes, prefix+"SIGNATURE")
+	l.choose(&e.Freshness, p.Freshness, prefix+"FRESHNESS")
+	if l.vars[prefix+"TOLERANCE"] == "" {
+		e.Tolerance = p.Tolerance
+	}
+	if e.Tolerance <= 0 {
+		l.wrong(prefix+"TOLERANCE", takesOf(*e, "Tolerance"))
+	}
+}
+
+// choose holds a value to the words allowed, of which the first is the default.
+func (l *loader) choose(value *string, words []string, variable string) {
+	switch {
+	case *value == "" && len(words) > 0:
+		*value = words[0]
+	case *value != "" && len(words) == 0:
+		l.wrong(variable, "nothing: this provider has no such choice")
+	case *value != "" && !slices.Contains(words, *value):
+		l.wrong(variable, "one of "+strings.Join(words, ", "))
+	}
+}
+
+// secrets takes an endpoint's secrets from the one variable that has them.
+func (l *loader) secrets(e *Endpoint, prefix string) {
+	list, file := prefix+"SECRETS", prefix+"SECRETS_FILE"
+	switch {
+	case l.has(list) && l.has(file):
+		l.wrong(list, "secrets only where "+file+" is not set")
+	case l.has(list) && l.vars[list] == "":
+		l.wrong(list, takesOf(*e, "Secrets"))
+	case l.has(file) && l.vars[file] == "":
+		l.wrong(file, takesOf(*e, "SecretsFile"))
+	case e.SecretsFile != "":
+		if err := e.Secrets.readFile(e.SecretsFile); err != nil {
+			l.wrong(file, "a file with one secret a line: "+err.Error())
+		}
+	}
+}
+
+// furtherEndpoints reads ENDPOINTS_0_…, ENDPOINTS_1_… and so on, without a gap.
+func (l *loader) furtherEndpoints(c *Config) {
+	numbers := l.endpointNumbers()
+	for i, n := range numbers {
+		prefix := fmt.Sprintf("ENDPOINTS_%d_", n)
+		if n != i {
+			l.problems.add(Problem{Variable: fmt.Sprintf("ENDPOINTS_%d_…", i), Takes: "an endpoint, since there is " + prefix + "…: the numbers begin with 0 and have no gap"})
+			return
+		}
+		var e Endpoint
+		l.endpoint(&e, prefix)
+		if !l.has(prefix+"SECRETS") && !l.has(prefix+"SECRETS_FILE") {
+			l.wrong(prefix+"SECRETS", takesOf(e, "Secrets")+", or "+prefix+"SECRETS_FILE")
+		}
+		if slices.ContainsFunc(c.Endpoints, func(other Endpoint) bool { return other.Name == e.Name }) {
+			l.wrong(prefix+"NAME", takesOf(e, "Name"))
+		}
+		c.Endpoints = append(c.Endpoints, e)
+	}
+}
+
+// endpointNumbers returns the numbers that stand in names of variables, ascending.
+func (l *loader) endpointNumbers() []int {
+	var numbers []int
+	for variable := range l.vars {
+		if m := furtherEndpoint.FindStringSubmatch(variable); m != nil {
+			n, err := strconv.Atoi(m[1])
+			if err == nil && !slices.Contains(numbers, n) {
+				numbers = append(numbers, n)
+			}
+		}
+	}
+	slices.Sort(numbers)
+	return numbers
+}
+
+// isSecret says whether a variable's value must not be shown.
+func isSecret(variable string) bool {
+	switch variable {
+	case "NATS_PASSWORD", "NATS_TOKEN":
+		return true
+	}
+	return strings.HasSuffix(variable, "_SECRETS") || strings.HasSuffix(variable, "_SECRET")
+}

@@ -1,0 +1,64 @@
+package config
+
+import (
+	"regexp"
+	"strings"
+)
+
+var endpointNumber = regexp.MustCompile(`^ENDPOINTS_[0-9]+_`)
+
+// generic is the name under which a variable is documented.
+func generic(variable string) string {
+	return endpointNumber.ReplaceAllString(variable, "ENDPOINTS_<i>_")
+}
+
+// ourPrefixes begin the names of variables that nobody else is likely to use.
+var ourPrefixes = []string{"FLOCK_", "FRIGADE_", "ENDPOINTS_", "STREAM_", "SPOOL_", "QUARANTINE_", "EMBEDDED_NATS_", "PUBLISH_", "SHUTDOWN_", "MAX_BODY_", "MAX_IN_FLIGHT_", "SUBJECT_PREFIX"}
+
+// clusterLink is what Kubernetes and Docker set for a service that is called like one of ours.
+var clusterLink = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_[0-9]+_(TCP|UDP).*)$`)
+
+// looksLikeOurs says whether somebody may have meant one of our variables.
+func looksLikeOurs(variable string, known []string) bool {
+	if clusterLink.MatchString(variable) {
+		return false
+	}
+	for _, prefix := range ourPrefixes {
+		if strings.HasPrefix(variable, prefix) {
+			return true
+		}
+	}
+	return len(variable) >= 7 && distance(generic(variable), nearest(variable, known)) <= 2
+}
+
+// nearest returns the known name that takes the fewest changes of a letter.
+func nearest(variable string, known []string) string {
+	best, least := "", -1
+	for _, name := range known {
+		if d := distance(generic(variable), name); least < 0 || d < least {
+			best, least = name, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's: how many letters must be put in, taken out or changed.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

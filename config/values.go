@@ -1,0 +1,211 @@
+package config
+
+import (
+	"errors"
+	"math"
+	"net"
+	"net/url"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+)
+
+// The types of values, each with the one rule for what it may be. Every one has an UnmarshalText,
+// by which the environment is read, and a takes method, which says the rule in words.
+
+// Address is host:port to listen on; without a host on every interface.
+type Address string
+
+// UnmarshalText checks the address; it doesn't look the host up.
+func (a *Address) UnmarshalText(text []byte) error {
+	_, port, err := net.SplitHostPort(string(text))
+	if err != nil {
+		return err
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return errors.New("no such port")
+	}
+	*a = Address(text)
+	return nil
+}
+
+func (Address) takes() string { return "host:port or :port" }
+
+// IsLoopback says whether only this machine can reach the address.
+func (a Address) IsLoopback() bool {
+	host, _, err := net.SplitHostPort(string(a))
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+// Port is the address' port.
+func (a Address) Port() int {
+	_, port, _ := net.SplitHostPort(string(a))
+	n, _ := strconv.Atoi(port)
+	return n
+}
+
+// Size is a number of bytes.
+type Size int64
+
+var units = []struct {
+	suffix string
+	bytes  int64
+}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"", 1}}
+
+// UnmarshalText reads a size such as 512KiB or a plain number of bytes.
+func (s *Size) UnmarshalText(text []byte) error {
+	for _, u := range units {
+		digits, ok := strings.CutSuffix(string(text), u.suffix)
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseUint(digits, 10, 63)
+		if err != nil || int64(n) > math.MaxInt64/u.bytes {
+			break
+		}
+		*s = Size(int64(n) * u.bytes)
+		return nil
+	}
+	return errors.New("not a size")
+}
+
+func (Size) takes() string { return "a size such as 512KiB, 1GiB or plain bytes" }
+
+// String writes the size in the largest unit that divides it.
+func (s Size) String() string {
+	for _, u := range units {
+		if s != 0 && int64(s)%u.bytes == 0 {
+			return strconv.FormatInt(int64(s)/u.bytes, 10) + u.suffix
+		}
+	}
+	return "0"
+}
+
+// File is the path of a file that can be read.
+type File string
+
+// UnmarshalText checks that the file can be read.
+func (f *File) UnmarshalText(text []byte) error {
+	opened, err := os.Open(string(text))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = opened.Close() }()
+	if info, err := opened.Stat(); err != nil || info.IsDir() {
+		return errors.New("is a directory")
+	}
+	*f = File(text)
+	return nil
+}
+
+func (File) takes() string { return "the path of a file that can be read" }
+
+// ServerList is the URLs of NATS servers, comma-separated.
+type ServerList string
+
+// UnmarshalText checks each URL.
+func (l *ServerList) UnmarshalText(text []byte) error {
+	for server := range strings.SplitSeq(string(text), ",") {
+		server = strings.TrimSpace(server)
+		if !strings.Contains(server, "://") {
+			server = "nats://" + server
+		}
+		u, err := url.Parse(server)
+		if err != nil || u.Hostname() == "" {
+			return errors.New("not a server's URL")
+		}
+		switch u.Scheme {
+		case "nats", "tls", "ws", "wss":
+		default:
+			return errors.New("not a server's URL")
+		}
+	}
+	*l = ServerList(text)
+	return nil
+}
+
+func (ServerList) takes() string {
+	return "nats://host:port or tls://host:port, several with commas between"
+}
+
+var userinfo = regexp.MustCompile(`//[^/,]*@`)
+
+// String hides the user, password or token that a URL may hold.
+func (l ServerList) String() string { return userinfo.ReplaceAllString(string(l), "//[hidden]@") }
+
+// SubjectTokens is a NATS subject without wildcards.
+type SubjectTokens string
+
+var subjectTokens = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
+
+// UnmarshalText checks the tokens.
+func (s *SubjectTokens) UnmarshalText(text []byte) error {
+	if !subjectTokens.Match(text) || len(text) > 100 {
+		return errors.New("not tokens of a subject")
+	}
+	*s = SubjectTokens(text)
+	return nil
+}
+
+func (SubjectTokens) takes() string {
+	return "tokens of A-Z, a-z, 0-9, _ and -, with dots between, at most 100 characters"
+}
+
+// StreamName is the name of a stream.
+type StreamName string
+
+var streamName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,200}$`)
+
+// UnmarshalText checks the name.
+func (s *StreamName) UnmarshalText(text []byte) error {
+	if !streamName.Match(text) {
+		return errors.New("not a stream's name")
+	}
+	*s = StreamName(text)
+	return nil
+}
+
+func (StreamName) takes() string { return "1 to 200 of A-Z, a-z, 0-9, _ and -" }
+
+// secretList is shared secrets, the current one first.
+type secretList []secret.Secret
+
+// UnmarshalText splits at commas. An empty secret is refused: anybody could sign with it.
+func (l *secretList) UnmarshalText(text []byte) error {
+	return l.read(strings.Split(string(text), ","))
+}
+
+func (secretList) takes() string { return "secrets with commas between, none of them empty" }
+
+// readFile reads one secret a line; empty lines are passed over.
+func (l *secretList) readFile(file File) error {
+	content, err := os.ReadFile(string(file))
+	if err != nil {
+		return err
+	}
+	var lines []string
+	for line := range strings.Lines(string(content)) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	if len(lines) == 0 {
+		return errors.New("it holds no secret")
+	}
+	return l.read(lines)
+}
+
+func (l *secretList) read(texts []string) error {
+	*l = nil
+	for _, text := range texts {
+		if text = strings.TrimSpace(text); text == "" {
+			return errors.New("an empty secret")
+		}
+		*l = append(*l, secret.New(text))
+	}
+	return nil
+}

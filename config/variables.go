@@ -1,0 +1,151 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// Variable is one variable of the environment, as the documentation shows it.
+type Variable struct {
+	Name    string
+	Type    string // what it takes, in words
+	Default string // "" where there is none
+	Doc     string
+	Value   string // what is in force, secrets hidden; "" where nothing is
+}
+
+// Variables lists every variable with its value in force, in the order of the documentation. Each
+// variable of a further endpoint stands once, as ENDPOINTS_<i>_…, unless further endpoints are set.
+func (c *Config) Variables() []Variable {
+	var list []Variable
+	v := reflect.ValueOf(c).Elem()
+	for _, field := range reflect.VisibleFields(v.Type()) {
+		if field.Name == "NATSURL" { // the endpoints come before NATS, as in the contract
+			list = append(list, c.endpointVariables()...)
+		}
+		if name := field.Tag.Get("env"); name != "" && name != "-" {
+			list = append(list, Variable{
+				Name: name, Type: takes(field), Doc: field.Tag.Get("doc"), Value: show(v.FieldByIndex(field.Index)),
+				Default: field.Tag.Get("envDefault") + field.Tag.Get("fallback"),
+			})
+		}
+	}
+	return list
+}
+
+func (c *Config) endpointVariables() []Variable {
+	var list []Variable
+	further := 0
+	configured := make(map[string]Endpoint)
+	for _, e := range c.Endpoints {
+		if _, ok := provider(e.Name); ok && e.Name == e.Provider && configured[e.Name].Name == "" {
+			configured[e.Name] = e
+		} else {
+			list = append(list, variablesOf(e, fmt.Sprintf("ENDPOINTS_%d_", further), false)...)
+			further++
+		}
+	}
+	if further == 0 {
+		list = variablesOf(Endpoint{}, "ENDPOINTS_<i>_", false)
+	}
+	var defaults []Variable
+	for _, p := range verify.Providers {
+		defaults = append(defaults, variablesOf(configured[p.Name], strings.ToUpper(p.Name)+"_", true)...)
+	}
+	return append(defaults, list...)
+}
+
+// variablesOf lists one endpoint's variables. A provider's own endpoint has its name and its
+// provider from its prefix, and the choices that the provider has.
+func variablesOf(e Endpoint, prefix string, own bool) []Variable {
+	p, known := provider(strings.ToLower(strings.TrimSuffix(prefix, "_")))
+	var list []Variable
+	v := reflect.ValueOf(e)
+	for _, field := range reflect.VisibleFields(v.Type()) {
+		variable := Variable{
+			Name: prefix + field.Tag.Get("env"), Type: takes(field), Doc: field.Tag.Get("doc"), Value: show(v.FieldByIndex(field.Index)),
+		}
+		if own && known {
+			switch field.Name {
+			case "Name", "Provider":
+				continue
+			case "Signature":
+				variable.Type, variable.Default = "one of "+strings.Join(p.Schemes, ", "), p.Schemes[0]
+			case "Tolerance":
+				variable.Default = shortDuration(p.Tolerance)
+			case "Freshness":
+				if len(p.Freshness) == 0 {
+					continue
+				}
+				variable.Type, variable.Default = "one of "+strings.Join(p.Freshness, ", "), p.Freshness[0]
+			}
+		} else {
+			switch field.Name {
+			case "Signature", "Tolerance", "Freshness":
+				variable.Default = "the provider's"
+			}
+		}
+		list = append(list, variable)
+	}
+	return list
+}
+
+// Names lists the names of all variables; those of further endpoints as ENDPOINTS_<i>_….
+func Names() []string {
+	var names []string
+	for _, v := range new(Config).Variables() {
+		names = append(names, v.Name)
+	}
+	return names
+}
+
+// takes says in words what a field may be.
+func takes(field reflect.StructField) string {
+	if words := field.Tag.Get("takes"); words != "" {
+		return words
+	}
+	if words := field.Tag.Get("oneof"); words != "" {
+		return "one of " + strings.Join(strings.Fields(words), ", ")
+	}
+	switch zero := reflect.Zero(field.Type).Interface().(type) {
+	case interface{ takes() string }:
+		return zero.takes()
+	case time.Duration:
+		return "a duration such as 400ms, 5m or 24h"
+	case bool:
+		return "true or false"
+	case int:
+		return "a whole number"
+	}
+	return "text"
+}
+
+// takesOf says what the struct's field of that name may be.
+func takesOf(owner any, name string) string {
+	field, _ := reflect.TypeOf(owner).FieldByName(name)
+	return takes(field)
+}
+
+// show writes a value as one would set it, secrets hidden.
+func show(v reflect.Value) string {
+	if v.IsZero() {
+		switch v.Kind() {
+		case reflect.Bool:
+			return "false"
+		default:
+			return ""
+		}
+	}
+	switch value := v.Interface().(type) {
+	case time.Duration:
+		return shortDuration(value)
+	case secretList:
+		return strings.TrimSuffix(strings.Repeat("[hidden],", len(value)), ",")
+	default:
+		return fmt.Sprint(value)
+	}
+}
