@@ -1,0 +1,33 @@
+package natsd
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+)
+
+// logger passes the server's log on: its notices are the details of ours.
+type logger struct {
+	log   *zap.SugaredLogger
+	fatal atomic.Pointer[string]
+}
+
+func (l *logger) Noticef(format string, v ...any) { l.log.Debugf(format, v...) }
+func (l *logger) Warnf(format string, v ...any)   { l.log.Warnf(format, v...) }
+func (l *logger) Errorf(format string, v ...any)  { l.log.Errorf(format, v...) }
+func (l *logger) Debugf(format string, v ...any)  { l.log.Debugf(format, v...) }
+func (l *logger) Tracef(string, ...any)           {} // it would show payloads
+
+// Fatalf doesn't end the program: Start sees that the server isn't ready, and says why.
+func (l *logger) Fatalf(format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	l.fatal.Store(&text)
+}
+
+func (l *logger) last() error {
+	if text := l.fatal.Load(); text != nil {
+		return fmt.Errorf("nats-server: %s", *text)
+	}
+	return nil
+}

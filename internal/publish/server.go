@@ -1,0 +1,96 @@
+package publish
+
+import (
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+)
+
+// Server says how to reach NATS and who we are there. What is "" isn't used.
+type Server struct {
+	Name          string // of this client, as the server's monitoring shows it
+	URL           string // one or several, comma-separated
+	Creds         string // file
+	Nkey          string // file with the seed
+	User          string
+	Password      secret.Secret
+	Token         secret.Secret
+	CA, Cert, Key string // files
+	InboxPrefix   string
+	Domain        string // of JetStream
+}
+
+// JetStream returns the JetStream of the server's domain.
+func (s Server) JetStream(nc *nats.Conn, options ...jetstream.JetStreamOpt) (jetstream.JetStream, error) {
+	if s.Domain != "" {
+		return jetstream.NewWithDomain(nc, s.Domain, options...)
+	}
+	return jetstream.New(nc, options...)
+}
+
+// Connect returns a connection for a command: it must succeed at once.
+func (s Server) Connect() (*nats.Conn, error) {
+	options, err := s.credentials()
+	if err != nil {
+		return nil, err
+	}
+	return nats.Connect(s.URL, append(options, nats.Name(s.Name), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort())...)
+}
+
+// connect returns a connection for a service: it connects when it can, and reconnects for ever.
+func (s Server) connect(l *link) (*nats.Conn, error) {
+	options, err := s.credentials()
+	if err != nil {
+		return nil, err
+	}
+	options = append(options,
+		nats.Name(s.Name),
+		nats.RetryOnFailedConnect(true),
+		nats.MaxReconnects(-1),
+		nats.IgnoreAuthErrorAbort(), // or it gives up for good after the second refusal
+		nats.ReconnectWait(250*time.Millisecond),
+		nats.ReconnectJitter(100*time.Millisecond, 250*time.Millisecond),
+		nats.ReconnectBufSize(-1), // refuse while disconnected, rather than send after our 503
+		nats.PingInterval(5*time.Second),
+		nats.MaxPingsOutstanding(2),               // a black hole is noticed after 15 s, not 6 minutes
+		nats.FlusherTimeout(300*time.Millisecond), // a blocked write holds the connection's lock; the default is a minute
+		nats.Timeout(dialTimeout),
+		nats.SetCustomDialer(l),
+		nats.SkipHostLookup(), // the dialer looks up, within its time
+	)
+	return nats.Connect(s.URL, append(options, l.handlers()...)...)
+}
+
+// credentials are the options that say who we are.
+func (s Server) credentials() ([]nats.Option, error) {
+	var options []nats.Option
+	if s.Creds != "" {
+		options = append(options, nats.UserCredentials(s.Creds))
+	}
+	if s.Nkey != "" {
+		nkey, err := nats.NkeyOptionFromSeed(s.Nkey)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, nkey)
+	}
+	if s.User != "" {
+		options = append(options, nats.UserInfo(s.User, string(s.Password.Key())))
+	}
+	if !s.Token.IsEmpty() {
+		options = append(options, nats.Token(string(s.Token.Key())))
+	}
+	if s.CA != "" {
+		options = append(options, nats.RootCAs(s.CA))
+	}
+	if s.Cert != "" {
+		options = append(options, nats.ClientCert(s.Cert, s.Key))
+	}
+	if s.InboxPrefix != "" {
+		options = append(options, nats.CustomInboxPrefix(s.InboxPrefix))
+	}
+	return options, nil
+}
