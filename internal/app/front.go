@@ -1,0 +1,56 @@
+package app
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// front is the public listener with its server.
+type front struct {
+	listener net.Listener
+	server   *http.Server
+	open     atomic.Int64 // connections
+}
+
+// serveWith sets the server.
+func (f *front) serveWith(server *http.Server) {
+	server.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			f.open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			f.open.Add(-1)
+		}
+	}
+	f.server = server
+}
+
+func (f *front) serve() error { return f.server.Serve(f.listener) }
+
+// lastAnswer is how long an open connection may wait for its next answer, which asks its sender to
+// take another one.
+const lastAnswer = time.Second
+
+// stop closes the listener first. http.Server's Shutdown alone would at once close connections that
+// are idle just now; a delivery that crosses the close is lost where the sender never retries. They
+// get a moment to take one more answer, with Connection: close.
+func (f *front) stop(ctx context.Context) error {
+	_ = f.listener.Close()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	over := time.After(lastAnswer)
+wait:
+	for f.open.Load() > 0 {
+		select {
+		case <-over:
+			break wait
+		case <-ctx.Done():
+			break wait
+		case <-tick.C:
+		}
+	}
+	return f.server.Shutdown(ctx)
+}

@@ -1,0 +1,46 @@
+package app
+
+import (
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ade15e70/webhook-bridge/internal/ingest"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
+)
+
+// observer puts what became of each request into the log and the metrics.
+type observer struct {
+	log     *zap.Logger
+	refused *zap.Logger // sampled
+	metrics *telemetry.Metrics
+}
+
+func newObserver(log *zap.Logger, metrics *telemetry.Metrics) *observer {
+	return &observer{log: log, refused: telemetry.Sampled(log, metrics.LogDropped.Inc), metrics: metrics}
+}
+
+// Observe logs a refused delivery in one line with its reason, an accepted one only at debug. What
+// isn't for an endpoint at all is the internet's noise.
+func (o *observer) Observe(r ingest.Record) {
+	o.metrics.Deliveries.WithLabelValues(r.Endpoint, r.Outcome).Inc()
+	if r.Endpoint == "" {
+		o.refused.Debug("no such endpoint", zap.String("remote", r.Remote))
+		return
+	}
+	o.metrics.Duration.WithLabelValues(r.Endpoint).Observe(r.Duration.Seconds())
+	if r.Claims.SignedText != nil {
+		o.metrics.Verified.WithLabelValues(r.Endpoint, r.Claims.Scheme, strconv.Itoa(r.Claims.Secret)).Inc()
+	}
+	if r.Err != nil {
+		o.refused.Warn("delivery refused", zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.Error(r.Err),
+			zap.String("remote", r.Remote), zap.Duration("duration", r.Duration))
+		return
+	}
+	o.metrics.Accepted.WithLabelValues(r.Endpoint).Set(float64(time.Now().UnixMilli()) / 1e3)
+	if entry := o.log.Check(zap.DebugLevel, "delivery accepted"); entry != nil {
+		entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.String("id", r.Event.ID), zap.String("type", r.Event.Type),
+			zap.String("signed", r.Claims.Scheme), zap.Int("secret", r.Claims.Secret), zap.Duration("duration", r.Duration))
+	}
+}

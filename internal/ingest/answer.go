@@ -1,0 +1,113 @@
+package ingest
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// What this package itself refuses.
+var (
+	errNotFound        = errors.New("no such endpoint")
+	errMethod          = errors.New("method is not POST")
+	errContentEncoding = errors.New("body is encoded")
+	errSlowBody        = errors.New("body was not whole in time")
+	errIncompleteBody  = errors.New("body broke off")
+	errBodyTooLarge    = errors.New("body too large")
+	errNotObject       = errors.New("body is not a JSON object")
+	errBusy            = errors.New("too much in flight")
+	errInternal        = errors.New("internal error")
+)
+
+// answers says what each error means: to the sender a status, a stable code and a title, to the log
+// and the metrics an outcome. All signature failures read the same from outside. The first row
+// whose error matches counts; what matches none is internal.
+var answers = []struct {
+	err     error
+	status  int
+	code    string
+	title   string
+	outcome string
+}{
+	{errNotFound, http.StatusNotFound, "not_found", "No such endpoint", "not_found"},
+	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed", "An endpoint takes POST only", "method_not_allowed"},
+	{errContentEncoding, http.StatusUnsupportedMediaType, "content_encoding", "The body must not be encoded", "content_encoding"},
+	{errSlowBody, http.StatusRequestTimeout, "body_timeout", "The body was not whole 5 seconds after the headers", "body_timeout"},
+	{errBodyTooLarge, http.StatusRequestEntityTooLarge, "body_too_large", "The body is too large", "body_too_large"},
+	{errBusy, http.StatusServiceUnavailable, "busy", "Too much in flight, try again", "busy"},
+
+	{errIncompleteBody, http.StatusBadRequest, "body_incomplete", "The body is incomplete", "body_incomplete"},
+	{stringify.ErrUTF8, http.StatusBadRequest, "not_utf8", "The body is not UTF-8", "not_utf8"},
+	{stringify.ErrSyntax, http.StatusBadRequest, "not_json", "The body is not one JSON object", "not_json"},
+	{errNotObject, http.StatusBadRequest, "not_json", "The body is not one JSON object", "not_json"},
+	{stringify.ErrDuplicate, http.StatusBadRequest, "duplicate_member", "A member of the body is given twice", "duplicate_member"},
+	{stringify.ErrDepth, http.StatusBadRequest, "too_deep", "The body is nested too deep", "too_deep"},
+	{verify.UnsignableDataShape, http.StatusBadRequest, "data_shape", "The body's data is not an object with members", "data_shape"},
+
+	{verify.NoSignature, http.StatusUnauthorized, "signature", "No valid signature", "signature_missing"},
+	{verify.ManySignatures, http.StatusUnauthorized, "signature", "No valid signature", "signature_many"},
+	{verify.MalformedSignature, http.StatusUnauthorized, "signature", "No valid signature", "signature_malformed"},
+	{verify.WrongSignature, http.StatusUnauthorized, "signature", "No valid signature", "signature_wrong"},
+	{verify.Contradiction, http.StatusUnauthorized, "signature", "No valid signature", "contradiction"},
+	{verify.Stale, http.StatusUnauthorized, "stale", "The event is too old", "stale"},
+	{verify.Future, http.StatusUnauthorized, "future", "The event's time is too far in the future", "future"},
+	{verify.Unreadable, http.StatusBadRequest, "unreadable", "The body can't be read as an event", "unreadable"},
+
+	{durable.ErrTooLarge, http.StatusRequestEntityTooLarge, "message_too_large", "The event is too large to be stored", "message_too_large"},
+	{durable.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "The event can't be stored now, try again", "unavailable"},
+
+	{errInternal, http.StatusInternalServerError, "internal", "Internal error", "internal"},
+}
+
+// retryAfter is what a 503 asks for, in seconds.
+const retryAfter = "5"
+
+// answer writes the one answer, and returns the outcome.
+func (d *delivery) answer(status durable.Status, err error) (outcome string) {
+	header := d.w.Header()
+	if d.stopping.Load() {
+		header.Set("Connection", "close")
+	}
+	if err == nil {
+		d.write(http.StatusOK, "application/json", map[string]any{"id": d.event.ID, "status": status})
+		return string(status)
+	}
+	row := answers[len(answers)-1]
+	for _, candidate := range answers {
+		if errors.Is(err, candidate.err) {
+			row = candidate
+			break
+		}
+	}
+	switch row.status {
+	case http.StatusMethodNotAllowed:
+		header.Set("Allow", http.MethodPost)
+	case http.StatusRequestTimeout:
+		header.Set("Connection", "close") // the rest of the body may still come
+	case http.StatusServiceUnavailable:
+		header.Set("Retry-After", retryAfter)
+	}
+	if row.status == http.StatusServiceUnavailable || row.status == http.StatusRequestEntityTooLarge {
+		if !d.drain() {
+			header.Set("Connection", "close")
+		}
+	}
+	d.write(row.status, "application/problem+json", map[string]any{"title": row.title, "status": row.status, "code": row.code})
+	return row.outcome
+}
+
+func (d *delivery) write(status int, contentType string, body any) {
+	encoded, err := json.Marshal(body)
+	if err != nil { // of strings and numbers: can't be
+		status, encoded = http.StatusInternalServerError, nil
+	}
+	d.w.Header().Set("Content-Type", contentType)
+	d.w.Header().Set("Content-Length", strconv.Itoa(len(encoded)))
+	d.w.WriteHeader(status)
+	_, _ = d.w.Write(encoded) // a sender that doesn't read its answer changes nothing
+}

@@ -1,0 +1,203 @@
+// Package ingest is the public side: it receives a delivery, has it verified, wraps it into its
+// envelope, has it published, and answers. It answers 200 only once the event is durable.
+//
+// Whatever a sender does, one delivery costs bounded memory and time before its signature is known
+// to be right: see read.go. What each error means to the sender stands in one table: see answer.go.
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// Publisher makes messages durable.
+type Publisher interface {
+	// Publish returns without error only once the message is durable. Its errors wrap
+	// durable.ErrTooLarge or durable.ErrUnavailable. It answers within a bounded time of its own,
+	// well below a second.
+	Publish(context.Context, durable.Message) (durable.Status, error)
+}
+
+// Observer is told what became of each request, after it was answered.
+type Observer interface {
+	Observe(Record)
+}
+
+// Record is what became of a request. Nothing in it was chosen by an unauthenticated sender, but
+// for Remote.
+type Record struct {
+	Endpoint string        // "" where the path is no endpoint's
+	Outcome  string        // a durable.Status, or the outcome of the table in answer.go
+	Err      error         // why it was refused
+	Remote   string        // the sender's address
+	Duration time.Duration // from the headers to the answer
+	Event    *event.Event  // what was made of it, without data; nil where it was refused before
+	Claims   verify.Claims // what it said; zero unless it was authentic
+}
+
+// Endpoint is one path, /webhooks/{Name}, and how its deliveries are verified.
+type Endpoint struct {
+	Name      string
+	Provider  verify.Provider
+	Secrets   func() []secret.Secret // those in force now, current first
+	Scheme    string                 // one of the provider's
+	Freshness string                 // one of the provider's
+	Tolerance time.Duration
+}
+
+// Config is all that a [Handler] needs.
+type Config struct {
+	Endpoints        []Endpoint
+	SubjectPrefix    string
+	MaxBodyBytes     int64
+	MaxInFlightBytes int64
+	Publisher        Publisher
+	Observer         Observer
+	Now              func() time.Time
+}
+
+// Handler serves the public listener.
+type Handler struct {
+	Config
+	endpoints map[string]Endpoint // by path
+	inFlight  budget
+	stopping  atomic.Bool
+}
+
+// New returns the handler.
+func New(c Config) *Handler {
+	h := &Handler{Config: c, endpoints: make(map[string]Endpoint), inFlight: budget{limit: c.MaxInFlightBytes}}
+	for _, e := range c.Endpoints {
+		h.endpoints["/webhooks/"+e.Name] = e
+	}
+	return h
+}
+
+// Stop makes every answer from now on ask its sender to take another connection.
+func (h *Handler) Stop() { h.stopping.Store(true) }
+
+// InFlightBytes is how much is received and held now.
+func (h *Handler) InFlightBytes() int64 { return h.inFlight.used.Load() }
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := h.Now()
+	d := delivery{Handler: h, w: w, r: r, held: hold{budget: &h.inFlight}}
+	defer d.held.release()
+	// The path is compared as it was sent: another spelling of it is another path.
+	endpoint, ok := h.endpoints[r.URL.EscapedPath()]
+	status, err := durable.Status(""), errNotFound
+	if ok {
+		status, err = d.receive(endpoint)
+	}
+	outcome := d.answer(status, err)
+	h.Observer.Observe(Record{
+		Endpoint: endpoint.Name, Outcome: outcome, Err: err, Remote: r.RemoteAddr, Duration: h.Now().Sub(start),
+		Event: d.event, Claims: d.claims,
+	})
+}
+
+// delivery is one request on its way.
+type delivery struct {
+	*Handler
+	w      http.ResponseWriter
+	r      *http.Request
+	held   hold
+	claims verify.Claims
+	event  *event.Event
+}
+
+// receive takes a request for an endpoint to where its event is durable. A panic on the way
+// refuses this one delivery.
+func (d *delivery) receive(endpoint Endpoint) (status durable.Status, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			status, err = "", fmt.Errorf("%w: %v\n%s", errInternal, p, debug.Stack())
+		}
+	}()
+	switch encoding := d.r.Header.Values("Content-Encoding"); {
+	case d.r.Method != http.MethodPost:
+		return "", errMethod
+	case len(encoding) > 1 || len(encoding) == 1 && !strings.EqualFold(encoding[0], "identity") && encoding[0] != "":
+		return "", errContentEncoding
+	}
+	body, err := d.read()
+	if err != nil {
+		return "", err
+	}
+	received := d.Now()
+	text, err := d.parse(body)
+	if err != nil {
+		return "", err
+	}
+	d.claims, err = endpoint.Provider.Verify(verify.Request{
+		Body:       text,
+		Signatures: d.r.Header.Values(endpoint.Provider.Header),
+		Secrets:    endpoint.Secrets(),
+		Scheme:     endpoint.Scheme,
+		Freshness:  endpoint.Freshness,
+		Tolerance:  endpoint.Tolerance,
+		Now:        received,
+	})
+	if err != nil {
+		return "", err
+	}
+	message, err := d.wrap(endpoint, text, received)
+	if err != nil {
+		return "", err
+	}
+	// Nothing that the sender does from here on, hanging up included, cancels the work.
+	return d.Publisher.Publish(context.WithoutCancel(d.r.Context()), message)
+}
+
+// parse returns the canonical body, which must be an object.
+func (d *delivery) parse(body []byte) (stringify.Text, error) {
+	text, err := stringify.Parse(body)
+	switch {
+	case err != nil:
+		return nil, err
+	case !text.IsObject():
+		return nil, errNotObject
+	case &text[0] != &body[0] && !d.held.take(len(text)):
+		return nil, errBusy
+	}
+	return text, nil
+}
+
+// wrap puts the verified body into its envelope.
+func (d *delivery) wrap(endpoint Endpoint, text stringify.Text, received time.Time) (durable.Message, error) {
+	c := d.claims
+	e := event.New(event.Facts{
+		ID:         event.ID(endpoint.Name, c.SignedText, c.IDName),
+		Endpoint:   endpoint.Name,
+		Provider:   endpoint.Provider.Name,
+		TypePrefix: endpoint.Provider.TypePrefix,
+		Name:       c.Name,
+		Entity:     c.Entity,
+		EntityID:   c.EntityID,
+		UserID:     c.UserID,
+		Time:       c.Time,
+		Received:   received,
+		Signed:     c.Scheme,
+		Body:       text,
+	})
+	const attributes = 1024 // bytes, roughly; more are appended all the same
+	data := e.Append(make([]byte, 0, len(text)+attributes))
+	if !d.held.take(len(data)) {
+		return durable.Message{}, errBusy
+	}
+	e.Data = nil
+	d.event = &e
+	return durable.Message{Subject: event.Subject(d.SubjectPrefix, endpoint.Name, e.Event), ID: e.ID, Data: data}, nil
+}

@@ -1,0 +1,43 @@
+// Package telemetry makes the logger and the metrics. Neither ever holds a secret, a signature or a
+// body, nor, in a metric's label, anything that an unauthenticated sender chooses.
+package telemetry
+
+import (
+	"io"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// NewLogger returns a logger that writes to w, in JSON or for people, at the level and above. Format
+// and level are those of LOG_FORMAT and LOG_LEVEL.
+func NewLogger(w io.Writer, format, level string) *zap.Logger {
+	parsed, err := zapcore.ParseLevel(level)
+	if err != nil {
+		parsed = zapcore.InfoLevel
+	}
+	c := zap.NewProductionEncoderConfig()
+	c.TimeKey, c.MessageKey = "time", "message"
+	c.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	c.EncodeDuration = zapcore.StringDurationEncoder
+	encoder := zapcore.NewJSONEncoder(c)
+	if format == "console" {
+		c.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+		c.EncodeLevel = zapcore.CapitalLevelEncoder
+		encoder = zapcore.NewConsoleEncoder(c)
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), parsed))
+}
+
+// Sampled returns a logger that lets the first ten like messages of a second pass and then every
+// hundredth, so that a flood of refusals can't fill the disk. Dropped is told of each it drops.
+func Sampled(log *zap.Logger, dropped func()) *zap.Logger {
+	return log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+		return zapcore.NewSamplerWithOptions(core, time.Second, 10, 100, zapcore.SamplerHook(func(_ zapcore.Entry, d zapcore.SamplingDecision) {
+			if d&zapcore.LogDropped != 0 {
+				dropped()
+			}
+		}))
+	}))
+}

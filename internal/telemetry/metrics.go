@@ -1,0 +1,81 @@
+package telemetry
+
+import (
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// Metrics is every metric of the bridge.
+type Metrics struct {
+	Registry *prometheus.Registry
+
+	Deliveries *prometheus.CounterVec   // by endpoint and outcome
+	Duration   *prometheus.HistogramVec // by endpoint
+	Verified   *prometheus.CounterVec   // by endpoint, scheme and the secret's position
+	Accepted   *prometheus.GaugeVec     // by endpoint: when the last one was
+	LogDropped prometheus.Counter
+}
+
+// State is what the gauges read when they are asked. The functions must not wait.
+type State struct {
+	Connected     func() bool
+	Ready         func() bool
+	InFlightBytes func() int64
+	Version       string
+}
+
+// NewMetrics returns the metrics in a registry of their own.
+func NewMetrics(state State) *Metrics {
+	m := &Metrics{
+		Registry: prometheus.NewRegistry(),
+		Deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "webhook_bridge_deliveries_total",
+			Help: "Requests to the public listener by what became of them: stored and duplicate are accepted, all else is refused. The endpoint is empty where the path is no endpoint's.",
+		}, []string{"endpoint", "outcome"}),
+		Duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "webhook_bridge_delivery_duration_seconds",
+			Help:    "Time from a request's headers to its answer.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, .75, 1, 2.5, 5},
+		}, []string{"endpoint"}),
+		Verified: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "webhook_bridge_signatures_verified_total",
+			Help: "Right signatures by what they covered and by the secret that verified them: 0 is the current one.",
+		}, []string{"endpoint", "scheme", "secret"}),
+		Accepted: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "webhook_bridge_last_accepted_timestamp_seconds",
+			Help: "When the last delivery was accepted.",
+		}, []string{"endpoint"}),
+		LogDropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "webhook_bridge_log_dropped_total",
+			Help: "Lines about refused deliveries that were not logged, because there were too many alike.",
+		}),
+	}
+	m.Registry.MustRegister(
+		m.Deliveries, m.Duration, m.Verified, m.Accepted, m.LogDropped,
+		gauge("webhook_bridge_nats_connected", "Whether there is a connection to NATS.", boolean(state.Connected)),
+		gauge("webhook_bridge_ready", "Whether an event can be made durable now.", boolean(state.Ready)),
+		gauge("webhook_bridge_in_flight_bytes", "Bytes received and held now.", func() float64 { return float64(state.InFlightBytes()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "webhook_bridge_build_info", Help: "Which build this is; always 1.",
+			ConstLabels: prometheus.Labels{"version": state.Version, "goversion": runtime.Version()},
+		}, func() float64 { return 1 }),
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return m
+}
+
+func gauge(name, help string, value func() float64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+}
+
+func boolean(f func() bool) func() float64 {
+	return func() float64 {
+		if f() {
+			return 1
+		}
+		return 0
+	}
+}
