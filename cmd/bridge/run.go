@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ade15e70/webhook-bridge/config"
+)
+
+// Exit statuses.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// usageError is a wrong use of the program: of its flags, arguments or variables.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// run is the whole program but for the process around it.
+func run(ctx context.Context, args, environ []string, io stdio) int {
+	root := rootCommand(environ, io)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	var problems config.Problems
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &problems):
+		_, _ = fmt.Fprintf(io.err, "bridge: the configuration can't be used; `bridge config` explains every variable\n  %s\n", strings.ReplaceAll(problems.Error(), "\n", "\n  "))
+		return exitUsage
+	case errors.As(err, &usage):
+		_, _ = fmt.Fprintf(io.err, "bridge: %v\n", err)
+		return exitUsage
+	}
+	_, _ = fmt.Fprintf(io.err, "bridge: %v\n", err)
+	return exitFailure
+}
+
+func rootCommand(environ []string, io stdio) *cobra.Command {
+	serve := serveCommand(environ, io)
+	root := &cobra.Command{
+		Use:   "bridge",
+		Short: "Receive webhooks, publish them to NATS JetStream",
+		Long: `The bridge receives the webhooks of Flock and Frigade, verifies them, and publishes each as
+a CloudEvent to NATS JetStream. It answers 200 only when the event is durable.
+
+It is configured by environment variables; "bridge config" explains them. Without a
+command it serves.`,
+		Example:       "  bridge demo\n  FLOCK_SECRETS=… bridge serve",
+		Args:          noArguments,
+		RunE:          serve.RunE,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetIn(io.in)
+	root.SetOut(io.out)
+	root.SetErr(io.err)
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
+	})
+	root.AddCommand(serve, demoCommand(environ, io), sendCommand(environ, io), tailCommand(environ, io),
+		configCommand(environ, io), healthCommand(environ, io), versionCommand(io))
+	return root
+}
+
+// noArguments refuses arguments; of the root command they would be commands.
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if c.HasSubCommands() {
+		hint := ""
+		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+			hint = fmt.Sprintf("; did you mean %q?", near[0])
+		}
+		return usageError{fmt.Errorf("there is no command %q%s; see `bridge --help`", args[0], hint)}
+	}
+	return usageError{fmt.Errorf("%s takes no arguments, got %q; see `%s --help`", c.CommandPath(), args, c.CommandPath())}
+}
