@@ -1,0 +1,34 @@
+# Each target is one command; .ci/run runs them all, without make.
+TOOL := go tool -modfile=tools/go.mod
+
+.PHONY: help build test race lint fmt tidy docs k8s ci
+
+help: ## say what there is
+	@sed -n 's/^\([a-z0-9]*\):.*## /  \1\t/p' $(MAKEFILE_LIST)
+
+build: ## compile everything
+	go build ./...
+
+test: ## run the tests
+	go test ./...
+
+race: ## run the tests with the race detector
+	go test -race ./...
+
+lint: ## lint, import rules included
+	$(TOOL) golangci-lint run ./...
+
+fmt: ## format the code
+	$(TOOL) golangci-lint fmt
+
+tidy: ## say whether go.mod is tidy
+	go mod tidy -diff
+
+docs: ## write README's configuration table anew
+	go generate ./...
+
+k8s: ## render the Kubernetes manifests
+	@$(TOOL) kustomize build deploy/k8s/base
+
+ci: ## all that CI does
+	.ci/run
