@@ -37,8 +37,8 @@ type App struct {
 
 // New returns a bridge that listens, but serves nothing yet. NATS may be away; an address in use or
 // credentials that can't be read are errors.
-func New(ctx context.Context, c *config.Config, version string, log *zap.Logger) (a *App, err error) {
-	a = &App{config: c, log: log}
+func New(ctx context.Context, c *config.Config, version string, log *zap.Logger) (_ *App, err error) {
+	a := &App{config: c, log: log}
 	defer func() {
 		if err != nil {
 			a.release()

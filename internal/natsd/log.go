@@ -2,6 +2,7 @@ package natsd
 
 import (
 	"fmt"
+	"strings"
 	"sync/atomic"
 
 	"go.uber.org/zap"
@@ -13,7 +14,13 @@ type logger struct {
 	fatal atomic.Pointer[string]
 }
 
-func (l *logger) Noticef(format string, v ...any) { l.log.Debugf(format, v...) }
+// Noticef passes over the lines that only make room on a terminal.
+func (l *logger) Noticef(format string, v ...any) {
+	if text := strings.TrimSpace(fmt.Sprintf(format, v...)); text != "" {
+		l.log.Debug(text)
+	}
+}
+
 func (l *logger) Warnf(format string, v ...any)   { l.log.Warnf(format, v...) }
 func (l *logger) Errorf(format string, v ...any)  { l.log.Errorf(format, v...) }
 func (l *logger) Debugf(format string, v ...any)  { l.log.Debugf(format, v...) }

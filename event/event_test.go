@@ -1,0 +1,148 @@
+package event
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestSubject(t *testing.T) {
+	long := strings.Repeat("x", 198)
+	for _, test := range []struct{ name, want string }{
+		{"invitee.accepted", "invitee.accepted"},
+		{"flowResponse.completedStep", "flowResponse.completedStep"},
+		{"invitee.reward_claimed-2", "invitee.reward_claimed-2"},
+		{"", "_"},
+		{".", "_._"},
+		{"..a", "_._.a"},
+		{"a..b.", "a._.b._"},
+		{"*", "_"},
+		{">", "_"},
+		{"a.>", "a._"},
+		{"a b\tc\x00d", "a_b_c_d"},
+		{"$JS.API", "_JS.API"},
+		{"zoë.😀", "zo_._"},
+		{"a/b:c", "a_b_c"},
+		{"1.2.3.4.5.6.7.8", "1.2.3.4.5.6.7.8"},
+		{"1.2.3.4.5.6.7.8.9.10", "1.2.3.4.5.6.7.8"},
+		{"1.2.3.4.5.6.7..9", "1.2.3.4.5.6.7._"},
+		{"1.2.3.4.5.6.7.8.", "1.2.3.4.5.6.7.8"},
+		{long + "yy", long + "yy"},
+		{long + "yyz", long + "yy"},
+		{long + ".y", long + ".y"},
+		{long + ".yz", long + ".y"},
+		{long + "y.z", long + "y"}, // the dot would be the 200th byte and end the subject
+		{strings.Repeat("é", 300), strings.Repeat("_", 200)},
+		{"\xff\xfe.a", "__.a"},
+	} {
+		if got := Subject("webhooks", "flock", test.name); got != "webhooks.flock."+test.want {
+			t.Errorf("Subject of %q = %s, want webhooks.flock.%s", test.name, got, test.want)
+		}
+	}
+}
+
+func TestNew(t *testing.T) {
+	received := time.Date(2026, 1, 2, 4, 4, 5, 6_999_999, time.FixedZone("", 3600))
+	facts := Facts{
+		ID: "0123", Endpoint: "flock-eu", Provider: "flock", TypePrefix: "com.withflock.", Name: "invitee.accepted", Entity: "invitee", EntityID: "i\"1\\",
+		UserID: "ü", Time: "2026-01-02T03:04:05Z", Received: received, Signed: "payload", Body: []byte(`{"a":"<\u0000>"}`),
+	}
+	e := New(facts)
+	got := string(e.Append(nil))
+	want := `{"specversion":"1.0","id":"0123","source":"/webhooks/flock-eu","type":"com.withflock.invitee.accepted","subject":"invitee/i\"1\\","time":"2026-01-02T03:04:05Z",` +
+		`"datacontenttype":"application/json","provider":"flock","event":"invitee.accepted","entity":"invitee","entityid":"i\"1\\","userid":"ü",` +
+		`"receivedtime":"2026-01-02T03:04:05.006Z","signed":"payload","data":{"a":"<\u0000>"}}`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	parsed, err := Parse([]byte(got))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(e, parsed); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// What CloudEvents' strings can't hold becomes _ in the name, and makes another attribute be left out.
+func TestForbiddenCharacters(t *testing.T) {
+	for _, c := range []string{"\x00", "\n", "\x1f", "\x7f", "\u0080", "\u009f", "\ufdd0", "\ufdef", "\ufffe", "\uffff", "\U0001fffe", "\U0010ffff", "\xff", "\xed\xa0\x80"} {
+		e := New(Facts{Name: "a" + c + "b.c", Entity: "x" + c, EntityID: "y", UserID: c})
+		if e.Event != "a_b.c" || e.Type != "a_b.c" || e.Entity != "" || e.Subject != "" || e.EntityID != "y" || e.UserID != "" {
+			t.Errorf("%q: %+v", c, e)
+		}
+		if text := e.Append(nil); strings.Contains(string(text), `"entity"`) || strings.Contains(string(text), `"subject"`) {
+			t.Errorf("%q: %s", c, text)
+		}
+	}
+	for _, c := range []string{" ", "~", "\u00a0", "é", "\u2028", "\ufdcf", "\ufdf0", "\ufffd", "😀", "\U0010fffd"} {
+		if e := New(Facts{Name: c, Entity: c, EntityID: c, UserID: c}); e.Event != c || e.Subject != c+"/"+c || e.UserID != c {
+			t.Errorf("%q: %+v", c, e)
+		}
+	}
+}
+
+func TestSubjectAttributeNeedsBoth(t *testing.T) {
+	for _, f := range []Facts{{Entity: "a"}, {EntityID: "b"}, {}} {
+		if e := New(f); e.Subject != "" {
+			t.Errorf("%+v: subject %q", f, e.Subject)
+		}
+	}
+}
+
+func TestID(t *testing.T) {
+	parts := ID("flock", [][]byte{[]byte("ab"), []byte("c")}, nil)
+	whole := ID("flock", [][]byte{[]byte("abc")}, nil)
+	if parts != whole || len(whole) != 32 {
+		t.Errorf("%s, %s", parts, whole)
+	}
+	different := map[string]bool{whole: true}
+	for _, id := range []string{
+		ID("flock2", [][]byte{[]byte("abc")}, nil), ID("flock", [][]byte{[]byte("abcd")}, nil),
+		ID("flock", [][]byte{[]byte("abc")}, []byte{}), ID("flock", [][]byte{[]byte("abc")}, []byte("x")),
+	} {
+		if different[id] {
+			t.Errorf("%s comes twice", id)
+		}
+		different[id] = true
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	whole := New(Facts{ID: "1", Endpoint: "e", Provider: "p", TypePrefix: "t.", Name: "n", Body: []byte("{}")})
+	text := string(whole.Append(nil))
+	if _, err := Parse([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ from, to, want string }{
+		{text, "", "unexpected end"},
+		{text, "[]", "cannot unmarshal array"},
+		{`"specversion":"1.0"`, `"specversion":"0.3"`, `specversion is "0.3"`},
+		{`"specversion":"1.0",`, ``, `specversion is ""`},
+		{`"id":"1",`, ``, "it has no id"},
+		{`"source":"/webhooks/e",`, ``, "it has no source"},
+		{`"type":"t.n",`, ``, "it has no type"},
+		{`"provider":"p",`, ``, "it has no provider"},
+		{`"event":"n",`, ``, "it has no event"},
+		{`,"data":{}`, ``, "it has no data"},
+	} {
+		_, err := Parse([]byte(strings.Replace(text, test.from, test.to, 1)))
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("without %s: %v, want %q", test.from, err, test.want)
+		}
+	}
+	if e, err := Parse([]byte(strings.Replace(text, `"data"`, `"later":"x","data"`, 1))); err != nil || e.ID != "1" {
+		t.Errorf("with an attribute of a later version: %+v, %v", e, err)
+	}
+}
+
+func TestAppendIsJSON(t *testing.T) {
+	e := Event{Type: "a\x01\"\\\u2028", Data: json.RawMessage(`null`)}
+	var back Event
+	if err := json.Unmarshal(e.Append(nil), &back); err != nil || back.Type != e.Type {
+		t.Errorf("%s: %v", e.Append(nil), err)
+	}
+}

@@ -1,0 +1,249 @@
+package app
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// flockBody is a body of Flock's with its time set to now, plus members to append.
+func flockBody(id, more string) string { return flockBodyAt(time.Now(), id, more) }
+
+func flockBodyAt(t time.Time, id, more string) string {
+	return fmt.Sprintf(`{"name":"invitee.accepted","entity":"invitee","entityId":%[1]q,"data":{"invitee":{"id":%[1]q}},"timestamp":%[2]d%[3]s}`, id, t.Unix(), more)
+}
+
+func frigadeBody(id, more string) string {
+	now := time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
+	return fmt.Sprintf(`{"type":"flowResponse.completedStep","time":%[2]q,"data":{"id":%[1]q,"actionType":"COMPLETED_STEP","createdAt":%[2]q}%[3]s}`, id, now, more)
+}
+
+// sign returns the signature header over S of the text, which need not be canonical.
+func sign(t *testing.T, header, key string, text string) string {
+	t.Helper()
+	canonical, err := stringify.Parse([]byte(text))
+	if err != nil {
+		canonical = []byte(text) // what can't be parsed is signed as it stands
+	}
+	return header + ": " + hex.EncodeToString(verify.Sum(secret.New(key), canonical))
+}
+
+func flockHeader(t *testing.T, body string) string {
+	return sign(t, "X-Flock-Signature", flockSecret, body)
+}
+
+func frigadeHeader(t *testing.T, body string) string {
+	canonical, err := stringify.Parse([]byte(body))
+	if err != nil {
+		return sign(t, "X-Webhook-Signature", frigadeSecret, body)
+	}
+	return sign(t, "X-Webhook-Signature", frigadeSecret, string(canonical.Member("data")))
+}
+
+// Every row of the contract's status table, through a real socket; and what is refused never
+// reaches the stream.
+func TestAnswers(t *testing.T) {
+	b := start(t, "MAX_BODY_BYTES=64KiB")
+	large := func(n int) string { // a valid body of exactly n bytes
+		body := flockBody("large", `,"fill":""`)
+		return flockBody("large", `,"fill":"`+strings.Repeat("x", n-len(body))+`"`)
+	}
+	signedBody := flockBody("signed", "")
+	for _, test := range []struct {
+		name     string
+		endpoint string // flock unless set
+		body     string
+		headers  []string
+		unsigned bool // don't add the right signature
+		status   int
+		code     string
+	}{
+		{name: "stored", body: flockBody("a", ""), status: 200},
+		{name: "stored, not canonical", body: strings.ReplaceAll(flockBody("b", ""), ":", " : \n"), status: 200},
+		{name: "stored, frigade", endpoint: "frigade", body: frigadeBody("f", ""), status: 200},
+		{name: "content type is not judged", body: flockBody("c", ""), headers: []string{"Content-Type: text/plain; charset=latin1"}, status: 200},
+		{name: "identity", body: flockBody("d", ""), headers: []string{"Content-Encoding: identity"}, status: 200},
+		{name: "largest body", body: large(64 << 10), status: 200},
+
+		{name: "empty body", body: "", status: 400, code: "not_json"},
+		{name: "no JSON", body: "hello", status: 400, code: "not_json"},
+		{name: "an array", body: "[]", status: 400, code: "not_json"},
+		{name: "two objects", body: "{}{}", status: 400, code: "not_json"},
+		{name: "byte order mark", body: "\ufeff{}", status: 400, code: "not_json"},
+		{name: "not UTF-8", body: "{\"a\":\"\xff\"}", status: 400, code: "not_utf8"},
+		{name: "member twice", body: flockBody("e", `,"name":"invitee.accepted"`), status: 400, code: "duplicate_member"},
+		{name: "member twice, escaped, deep", body: flockBody("e", `,"x":[{"a":1,"\u0061":2}]`), status: 400, code: "duplicate_member"},
+		{name: "512 levels", body: flockBody("deep", `,"x":`+strings.Repeat("[", 511)+strings.Repeat("]", 511)), status: 200},
+		{name: "513 levels", body: flockBody("deeper", `,"x":`+strings.Repeat("[", 512)+strings.Repeat("]", 512)), status: 400, code: "too_deep"},
+		{name: "frigade without data", endpoint: "frigade", body: `{"type":"a.b","time":"2026-01-02T03:04:05Z"}`, status: 400, code: "data_shape"},
+		{name: "frigade with empty data", endpoint: "frigade", body: `{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{}}`, status: 400, code: "data_shape"},
+		{name: "signed, but without a name", body: `{"timestamp":1}`, status: 400, code: "unreadable"},
+		{name: "signed, but without a time", body: `{"name":"a.b"}`, status: 400, code: "unreadable"},
+
+		{name: "no signature", body: flockBody("g", ""), unsigned: true, status: 401, code: "signature"},
+		{name: "empty signature", body: flockBody("g", ""), unsigned: true, headers: []string{"X-Flock-Signature:"}, status: 401, code: "signature"},
+		{name: "undecodable signature", body: flockBody("g", ""), unsigned: true, headers: []string{"X-Flock-Signature: xyz"}, status: 401, code: "signature"},
+		{name: "wrong signature", body: flockBody("g", ""), unsigned: true, headers: []string{"X-Flock-Signature: " + strings.Repeat("0", 64)}, status: 401, code: "signature"},
+		{name: "signature of another body", body: flockBody("g", ""), unsigned: true, headers: []string{flockHeader(t, signedBody)}, status: 401, code: "signature"},
+		{name: "signature of another provider's secret", body: flockBody("g", ""), unsigned: true, headers: []string{sign(t, "X-Flock-Signature", frigadeSecret, flockBody("g", ""))}, status: 401, code: "signature"},
+		{name: "signature in the other provider's header", body: signedBody, unsigned: true, headers: []string{strings.Replace(flockHeader(t, signedBody), "Flock", "Webhook", 1)}, status: 401, code: "signature"},
+		{name: "two signatures", body: flockBody("g", ""), headers: []string{"X-Flock-Signature: " + strings.Repeat("0", 64)}, status: 401, code: "signature"},
+		{name: "two right signatures", body: signedBody, headers: []string{flockHeader(t, signedBody)}, status: 401, code: "signature"},
+		{name: "contradiction", endpoint: "frigade", body: strings.Replace(frigadeBody("g", ""), "completedStep", "startedStep", 1), status: 401, code: "signature"},
+		{name: "stale", body: flockBodyAt(time.Now().Add(-6*time.Minute), "g", ""), status: 401, code: "stale"},
+		{name: "from the future", body: flockBodyAt(time.Now().Add(6*time.Minute), "g", ""), status: 401, code: "future"},
+		{name: "stale and unsigned", body: flockBodyAt(time.Now().Add(-6*time.Minute), "g", ""), unsigned: true, status: 401, code: "signature"},
+
+		{name: "unknown endpoint", endpoint: "nobody", body: signedBody, status: 404, code: "not_found"},
+		{name: "body past the limit", body: large(64<<10 + 1), status: 413, code: "body_too_large"},
+		{name: "compressed", body: flockBody("h", ""), headers: []string{"Content-Encoding: gzip"}, status: 415, code: "content_encoding"},
+		{name: "encoded twice", body: flockBody("h", ""), headers: []string{"Content-Encoding: identity", "Content-Encoding: identity"}, status: 415, code: "content_encoding"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			before := b.stored()
+			headers := test.headers
+			if !test.unsigned {
+				if test.endpoint == "frigade" {
+					headers = append(headers, frigadeHeader(t, test.body))
+				} else {
+					headers = append(headers, flockHeader(t, test.body))
+				}
+			}
+			endpoint := test.endpoint
+			if endpoint == "" {
+				endpoint = "flock"
+			}
+			a := b.post(endpoint, test.body, headers...)
+			if a.StatusCode != test.status || a.code != test.code {
+				t.Errorf("answered %d %s, want %d %s", a.StatusCode, a.body, test.status, test.code)
+			}
+			want := before
+			if test.status == http.StatusOK {
+				want++
+				if a.said != "stored" || len(a.id) != 32 {
+					t.Errorf("answered %s", a.body)
+				}
+			}
+			if after := b.stored(); after != want {
+				t.Errorf("the stream has %d more messages, want %d", after-before, want-before)
+			}
+		})
+	}
+}
+
+// From outside one signature failure can't be told from another.
+func TestSignatureFailuresReadTheSame(t *testing.T) {
+	b := start(t)
+	body := flockBody("a", "")
+	contradicting := strings.Replace(frigadeBody("g", ""), "completedStep", "startedStep", 1)
+	answers := map[string]bool{}
+	for _, a := range []answer{
+		b.post("flock", body),
+		b.post("flock", body, "X-Flock-Signature: x"),
+		b.post("flock", body, "X-Flock-Signature: "+strings.Repeat("0", 64)),
+		b.post("flock", body, flockHeader(t, body), flockHeader(t, body)),
+		b.post("frigade", contradicting, frigadeHeader(t, contradicting)),
+	} {
+		a.Header.Del("Date")
+		answers[fmt.Sprint(a.StatusCode, a.Header, a.body)] = true
+	}
+	if len(answers) != 1 {
+		t.Errorf("they read differently: %v", answers)
+	}
+	for _, outcome := range []string{"signature_missing", "signature_malformed", "signature_wrong", "signature_many", "contradiction"} {
+		b.await("logged", func() bool { return strings.Contains(b.log.String(), `"outcome":"`+outcome+`"`) })
+	}
+}
+
+// Paths other than the endpoints' are not found, whatever cleaning would make of them; nobody is
+// redirected.
+func TestPathsAndMethods(t *testing.T) {
+	b := start(t)
+	for _, target := range []string{
+		"/", "/webhooks", "/webhooks/", "/webhooks/flock/", "//webhooks/flock", "/webhooks//flock", "/webhooks/../webhooks/flock", "/./webhooks/flock",
+		"/webhooks/%66lock", "/webhooks/FLOCK", "/webhooks/flock%2f", "/webhooks/flock;x", "/metrics", "/livez", "/readyz", "/debug/pprof/", "*",
+	} {
+		for _, method := range []string{"POST", "GET", "OPTIONS"} {
+			if target == "*" && method != "OPTIONS" {
+				continue
+			}
+			c := b.dial()
+			c.write(method + " " + target + " HTTP/1.1\r\nHost: bridge\r\nContent-Length: 0\r\n\r\n")
+			if a := c.read(method); a.StatusCode != http.StatusNotFound || a.Header.Get("Location") != "" {
+				t.Errorf("%s %s: %s", method, target, a.Status)
+			}
+		}
+	}
+	for _, method := range []string{"GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "post"} {
+		c := b.dial()
+		c.write(method + " /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 0\r\n\r\n")
+		if a := c.read(method); a.StatusCode != http.StatusMethodNotAllowed || a.Header.Get("Allow") != "POST" {
+			t.Errorf("%s: %s, Allow %q", method, a.Status, a.Header.Get("Allow"))
+		}
+	}
+	for _, target := range []string{"/webhooks/flock?x=1", "http://elsewhere/webhooks/flock"} {
+		body := flockBody(target, "")
+		c := b.dial()
+		c.write(strings.Replace(request("flock", body, flockHeader(t, body)), "/webhooks/flock", target, 1))
+		if a := c.read("POST"); a.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", target, a.Status)
+		}
+	}
+}
+
+func TestDuplicate(t *testing.T) {
+	b := start(t)
+	body := frigadeBody("again", "")
+	first := b.post("frigade", body, frigadeHeader(t, body))
+	// Frigade's time is unsigned and the encoding of the signature open: the event is the same.
+	renewed := strings.Replace(body, `"time":"2`, `"time":"2`, 1)
+	renewed = strings.Replace(renewed, `Z","data"`, `Z", "data"`, 1)
+	canonical, err := stringify.Parse([]byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	mac := verify.Sum(secret.New(frigadeSecret), canonical.Member("data"))
+	second := b.post("frigade", renewed, "X-Webhook-Signature: "+base64.RawURLEncoding.EncodeToString(mac))
+	if first.said != "stored" || second.said != "duplicate" || first.id != second.id {
+		t.Errorf("first %s, second %s", first.body, second.body)
+	}
+	if n := b.stored(); n != 1 {
+		t.Errorf("the stream has %d messages", n)
+	}
+}
+
+// The event's finished message can be too large where its body isn't.
+func TestMessageTooLarge(t *testing.T) {
+	b := start(t, "MAX_BODY_BYTES=16MiB", "MAX_IN_FLIGHT_BYTES=128MiB")
+	body := flockBody("large", `,"fill":[`+strings.Repeat("1e20,", 3<<20/5)+`0]`) // 21 digits each: four times as long
+	if a := b.post("flock", body, flockHeader(t, body)); a.StatusCode != http.StatusRequestEntityTooLarge || a.code != "message_too_large" {
+		t.Errorf("answered %s %s", a.Status, a.body)
+	}
+	if n := b.stored(); n != 0 {
+		t.Errorf("the stream has %d messages", n)
+	}
+}
+
+func TestNATSAway(t *testing.T) {
+	b := start(t, "NATS_URL=nats://127.0.0.1:1")
+	body := flockBody("a", "")
+	began := time.Now()
+	a := b.post("flock", body, flockHeader(t, body))
+	if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || a.code != "unavailable" {
+		t.Errorf("answered %s %v %s", a.Status, a.Header, a.body)
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("the answer took %s", took)
+	}
+	if a := b.post("flock", body, "X-Flock-Signature: "+strings.Repeat("0", 64)); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("an unsigned delivery is answered %s", a.Status)
+	}
+}

@@ -1,0 +1,238 @@
+package app
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// A body that isn't whole 5 s after its headers is given up, whether its length was announced or
+// not, and whether it trickles or stalls.
+func TestSlowBody(t *testing.T) {
+	b := start(t)
+	for _, framing := range []string{"Content-Length: 100", "Transfer-Encoding: chunked"} {
+		t.Run(framing, func(t *testing.T) {
+			t.Parallel()
+			c := b.dial()
+			began := time.Now()
+			c.write("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\n" + framing + "\r\n\r\n")
+			a := c.read("POST")
+			if a.StatusCode != http.StatusRequestTimeout || a.code != "body_timeout" || !a.Close {
+				t.Errorf("answered %s %s, close %v", a.Status, a.body, a.Close)
+			}
+			if took := time.Since(began); took < 4*time.Second {
+				t.Errorf("it was given up after %s", took)
+			}
+		})
+	}
+}
+
+// A body that is slow, but whole in time, is taken; and the deadline doesn't outlive it.
+func TestBodyInPieces(t *testing.T) {
+	b := start(t)
+	c := b.dial()
+	for i := range 3 {
+		body := flockBody(fmt.Sprint(i), "")
+		text := request("flock", body, flockHeader(t, body))
+		for _, piece := range []string{text[:20], text[20 : len(text)-30], text[len(text)-30:]} {
+			c.write(piece)
+			time.Sleep(20 * time.Millisecond) // so that each is a read of its own; nothing depends on it
+		}
+		if a := c.read("POST"); a.StatusCode != http.StatusOK {
+			t.Fatalf("answered %s %s", a.Status, a.body)
+		}
+	}
+}
+
+func TestBodyBreaksOff(t *testing.T) {
+	b := start(t)
+	c := b.dial()
+	c.write("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 100\r\n\r\n{")
+	if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if a := c.read("POST"); a.StatusCode != http.StatusBadRequest || a.code != "body_incomplete" {
+		t.Errorf("answered %s %s", a.Status, a.body)
+	}
+}
+
+func TestChunked(t *testing.T) {
+	b := start(t, "MAX_BODY_BYTES=4KiB")
+	chunked := func(body string) string {
+		text := "POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nTransfer-Encoding: chunked\r\n" + flockHeader(t, body) + "\r\n\r\n"
+		for len(body) > 0 {
+			n := min(1000, len(body))
+			text += fmt.Sprintf("%x\r\n%s\r\n", n, body[:n])
+			body = body[n:]
+		}
+		return text + "0\r\n\r\n"
+	}
+	c := b.dial()
+	c.write(chunked(flockBody("a", `,"x":"`+strings.Repeat("x", 3000)+`"`)))
+	if a := c.read("POST"); a.StatusCode != http.StatusOK {
+		t.Errorf("answered %s %s", a.Status, a.body)
+	}
+	c.write(chunked(flockBody("b", `,"x":"`+strings.Repeat("x", 5000)+`"`)))
+	if a := c.read("POST"); a.StatusCode != http.StatusRequestEntityTooLarge || a.Close {
+		t.Errorf("answered %s %s, close %v", a.Status, a.body, a.Close)
+	}
+	body := flockBody("c", "") // the rest was read and dropped: the connection lives on
+	c.write(request("flock", body, flockHeader(t, body)))
+	if a := c.read("POST"); a.StatusCode != http.StatusOK {
+		t.Errorf("answered %s %s", a.Status, a.body)
+	}
+}
+
+// A sender that reads only once it has sent everything gets to read its 413.
+func TestAnswerToLargeBodyIsReadable(t *testing.T) {
+	b := start(t)
+	c := b.dial()
+	body := strings.Repeat("x", 8<<20)
+	c.write(request("flock", body))
+	if a := c.read("POST"); a.StatusCode != http.StatusRequestEntityTooLarge || a.Close {
+		t.Errorf("answered %s %s, close %v", a.Status, a.body, a.Close)
+	}
+	c.write(request("flock", "{}"))
+	if a := c.read("POST"); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("afterwards answered %s", a.Status)
+	}
+	// One that would send without end is cut off.
+	endless := b.dial()
+	endless.write("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 1000000000\r\n\r\n")
+	go func() {
+		for {
+			if _, err := endless.Write([]byte(body)); err != nil {
+				return
+			}
+		}
+	}()
+	if a := endless.read("POST"); a.StatusCode != http.StatusRequestEntityTooLarge || !a.Close {
+		t.Errorf("answered %s %s, close %v", a.Status, a.body, a.Close)
+	}
+}
+
+// Who asks before sending is told without sending.
+func TestExpectContinue(t *testing.T) {
+	b := start(t)
+	c := b.dial()
+	c.write("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nExpect: 100-continue\r\nContent-Length: 1000000000\r\n\r\n")
+	if a := c.read("POST"); a.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("answered %s", a.Status)
+	}
+	c = b.dial()
+	body := flockBody("a", "")
+	c.write(fmt.Sprintf("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nExpect: 100-continue\r\nContent-Length: %d\r\n%s\r\n\r\n", len(body), flockHeader(t, body)))
+	if line, err := c.reader.ReadString('\n'); err != nil || !strings.Contains(line, "100") {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	if _, err := c.reader.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	c.write(body)
+	if a := c.read("POST"); a.StatusCode != http.StatusOK {
+		t.Errorf("answered %s", a.Status)
+	}
+}
+
+// The budget counts what was received, not what was announced; what is past it is answered 503, and
+// all is given back.
+func TestInFlightBytes(t *testing.T) {
+	b := start(t, "MAX_IN_FLIGHT_BYTES=64KiB", "MAX_BODY_BYTES=32KiB")
+	var holding []*conn
+	for range 3 {
+		c := b.dial()
+		c.write("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 32000\r\n\r\n")
+		holding = append(holding, c)
+	}
+	body := flockBody("announced", "")
+	if a := b.post("flock", body, flockHeader(t, body)); a.StatusCode != http.StatusOK {
+		t.Errorf("with much announced and nothing sent: %s %s", a.Status, a.body)
+	}
+	for _, c := range holding[:2] {
+		c.write(strings.Repeat(" ", 31000))
+	}
+	b.await("holding 62,000 bytes", func() bool { return b.handler.InFlightBytes() == 62000 })
+	large := flockBody("large", `,"x":"`+strings.Repeat("x", 4000)+`"`)
+	a := b.post("flock", large, flockHeader(t, large))
+	if a.StatusCode != http.StatusServiceUnavailable || a.code != "busy" || a.Header.Get("Retry-After") == "" {
+		t.Errorf("past the budget: %s %s", a.Status, a.body)
+	}
+	// The envelope counts too: the body alone would fit.
+	medium := flockBody("medium", `,"x":"`+strings.Repeat("x", 2000)+`"`)
+	if a := b.post("flock", medium, flockHeader(t, medium)); a.StatusCode != http.StatusServiceUnavailable || a.code != "busy" {
+		t.Errorf("with its envelope past the budget: %s %s", a.Status, a.body)
+	}
+	for _, c := range holding {
+		_ = c.Close()
+	}
+	b.await("holding nothing", func() bool { return b.handler.InFlightBytes() == 0 })
+	if a := b.post("flock", large, flockHeader(t, large)); a.StatusCode != http.StatusOK {
+		t.Errorf("afterwards: %s %s", a.Status, a.body)
+	}
+	if n := b.stored(); n != 2 {
+		t.Errorf("the stream has %d messages, want 2", n)
+	}
+}
+
+// Once the body is there, hanging up changes nothing.
+func TestHangUp(t *testing.T) {
+	b := start(t)
+	const n = 20
+	for i := range n {
+		body := flockBody(fmt.Sprint(i), "")
+		c := b.dial()
+		c.write(request("flock", body, flockHeader(t, body)))
+		_ = c.Conn.(*net.TCPConn).SetLinger(0) // a reset, not an orderly end
+		_ = c.Close()
+	}
+	// A reset may overtake a request that the server hasn't read yet: that one was never received.
+	// What was answered or logged as accepted must be stored, and nothing else is lost.
+	b.await("done with all", func() bool {
+		return strings.Count(b.log.String(), `"delivery accepted"`)+strings.Count(b.log.String(), `"delivery refused"`) > 0 && b.handler.InFlightBytes() == 0
+	})
+	b.await("stored all accepted", func() bool {
+		return b.stored() == uint64(strings.Count(b.log.String(), `"delivery accepted"`))
+	})
+	if strings.Contains(b.log.String(), "context canceled") {
+		t.Errorf("a delivery was cancelled:\n%s", b.log)
+	}
+}
+
+// Requests that come together on a connection are answered in their order.
+func TestPipelining(t *testing.T) {
+	b := start(t)
+	c := b.dial()
+	text, want := "", []int{200, 401, 404, 200}
+	for i, endpoint := range []string{"flock", "flock", "nobody", "flock"} {
+		body := flockBody(fmt.Sprint(i), "")
+		header := flockHeader(t, body)
+		if want[i] == 401 {
+			header = "X-Nothing: 1"
+		}
+		text += request(endpoint, body, header)
+	}
+	c.write(text)
+	for i, status := range want {
+		if a := c.read("POST"); a.StatusCode != status {
+			t.Errorf("request %d: %s, want %d", i, a.Status, status)
+		}
+	}
+}
+
+// What net/http refuses before a handler runs.
+func TestTooManyHeaders(t *testing.T) {
+	b := start(t)
+	c := b.dial()
+	_, _ = c.Write([]byte("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nX: " + strings.Repeat("x", 64<<10) + "\r\n\r\n"))
+	response, err := http.ReadResponse(c.reader, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("answered %s", response.Status)
+	}
+}

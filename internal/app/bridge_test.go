@@ -1,0 +1,212 @@
+package app
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	flockSecret   = "flock-secret"
+	frigadeSecret = "frigade-secret"
+)
+
+// bridge is a whole bridge, running in this process and reached through real sockets.
+type bridge struct {
+	*App
+	t    *testing.T
+	log  *logBuffer
+	js   jetstream.JetStream
+	stop func() error // asks for the end, and waits for it
+}
+
+// logBuffer is what the bridge logged.
+type logBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// start runs a bridge with both endpoints, on an embedded server unless the variables say otherwise.
+func start(t *testing.T, vars ...string) *bridge {
+	t.Helper()
+	c, _, err := config.Load(append([]string{
+		"FLOCK_SECRETS=" + flockSecret + ",flock-older", "FRIGADE_SECRETS=" + frigadeSecret, "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0",
+		"EMBEDDED_NATS_ADDR=127.0.0.1:0", "DATA_DIR=" + t.TempDir(), "LOG_LEVEL=debug",
+	}, vars...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bridge{t: t, log: &logBuffer{}}
+	log := telemetry.NewLogger(b.log, "json", "debug").WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return core }))
+	if b.App, err = New(t.Context(), c, "test", log); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(ctx) }()
+	b.stop = sync.OnceValue(func() error {
+		cancel()
+		return <-ended
+	})
+	t.Cleanup(func() {
+		if err := b.stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	if b.NATSURL() != "" {
+		nc, err := nats.Connect(b.NATSURL())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(nc.Close)
+		if b.js, err = jetstream.New(nc); err != nil {
+			t.Fatal(err)
+		}
+		b.await("ready", func() bool { return len(b.unready()) == 0 })
+	}
+	return b
+}
+
+// await waits until a condition holds.
+func (b *bridge) await(what string, condition func() bool) {
+	b.t.Helper()
+	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.t.Fatalf("not %s after a minute; log:\n%s", what, b.log)
+		}
+	}
+}
+
+// stored is how many messages the stream has.
+func (b *bridge) stored() uint64 {
+	b.t.Helper()
+	stream, err := b.js.Stream(b.t.Context(), "WEBHOOKS")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return stream.CachedInfo().State.Msgs
+}
+
+// answer is what came back.
+type answer struct {
+	*http.Response
+	body string
+	code string // of a problem
+	id   string
+	said string // the status in a 200's body
+}
+
+// dial opens a connection to the public listener.
+func (b *bridge) dial() *conn {
+	b.t.Helper()
+	c, err := net.Dial("tcp", b.PublicAddr())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = c.Close() })
+	return &conn{Conn: c, t: b.t, reader: bufio.NewReader(c)}
+}
+
+type conn struct {
+	net.Conn
+	t      *testing.T
+	reader *bufio.Reader
+}
+
+func (c *conn) write(text string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// read reads one answer.
+func (c *conn) read(method string) answer {
+	c.t.Helper()
+	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+	response, err := http.ReadResponse(c.reader, &http.Request{Method: method})
+	if err != nil {
+		c.t.Fatalf("reading answer: %v", err)
+	}
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		c.t.Fatalf("reading answer: %v", err)
+	}
+	a := answer{Response: response, body: string(body)}
+	var said struct {
+		ID, Title, Code string
+		Status          any
+	}
+	if method != http.MethodHead {
+		if err := json.Unmarshal(body, &said); err != nil {
+			c.t.Fatalf("%s: %q is not JSON: %v", response.Status, body, err)
+		}
+	}
+	a.code, a.id = said.Code, said.ID
+	switch response.StatusCode {
+	case http.StatusOK:
+		a.said = fmt.Sprint(said.Status)
+		if got := response.Header.Get("Content-Type"); got != "application/json" {
+			c.t.Errorf("Content-Type %q", got)
+		}
+	default:
+		if got := response.Header.Get("Content-Type"); got != "application/problem+json" {
+			c.t.Errorf("Content-Type %q", got)
+		}
+		if method != http.MethodHead && (said.Title == "" || said.Code == "" || said.Status != float64(response.StatusCode)) {
+			c.t.Errorf("problem without title, code or status: %s", body)
+		}
+	}
+	return a
+}
+
+// post sends one delivery on a connection of its own. headers are whole lines.
+func (b *bridge) post(endpoint, body string, headers ...string) answer {
+	b.t.Helper()
+	c := b.dial()
+	c.write(request(endpoint, body, headers...))
+	return c.read(http.MethodPost)
+}
+
+func request(endpoint, body string, headers ...string) string {
+	return fmt.Sprintf("POST /webhooks/%s HTTP/1.1\r\nHost: bridge\r\nContent-Length: %d\r\n%s\r\n%s", endpoint, len(body), lines(headers), body)
+}
+
+func lines(headers []string) string {
+	var b strings.Builder
+	for _, h := range headers {
+		b.WriteString(h + "\r\n")
+	}
+	return b.String()
+}

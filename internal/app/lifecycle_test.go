@@ -1,0 +1,266 @@
+package app
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/event"
+)
+
+func (b *bridge) admin(path string) (int, string) {
+	b.t.Helper()
+	response, err := http.Get("http://" + b.AdminAddr() + path)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var text strings.Builder
+	if err := response.Write(&text); err != nil {
+		b.t.Fatal(err)
+	}
+	return response.StatusCode, text.String()
+}
+
+func TestProbes(t *testing.T) {
+	b := start(t)
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/metrics": 200, "/": 404, "/webhooks/flock": 404} {
+		if status, text := b.admin(path); status != want {
+			t.Errorf("%s: %d %s", path, status, text)
+		}
+	}
+	away := start(t, "NATS_URL=nats://127.0.0.1:1")
+	if status, text := away.admin("/livez"); status != 200 {
+		t.Errorf("/livez without NATS: %s", text)
+	}
+	if status, text := away.admin("/readyz"); status != 503 || !strings.Contains(text, "NATS is not connected") {
+		t.Errorf("/readyz without NATS: %d %s", status, text)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	b := start(t)
+	body := flockBody("a", "")
+	b.post("flock", body, flockHeader(t, body))
+	b.post("flock", body, flockHeader(t, body))
+	older := flockBody("b", "")
+	b.post("flock", older, sign(t, "X-Flock-Signature", "flock-older", older))
+	b.post("flock", body)
+	b.post("nobody-knows-this-path", body)
+	for _, want := range []string{
+		`webhook_bridge_deliveries_total{endpoint="flock",outcome="stored"} 2`,
+		`webhook_bridge_deliveries_total{endpoint="flock",outcome="duplicate"} 1`,
+		`webhook_bridge_deliveries_total{endpoint="flock",outcome="signature_missing"} 1`,
+		`webhook_bridge_deliveries_total{endpoint="",outcome="not_found"} 1`,
+		`webhook_bridge_signatures_verified_total{endpoint="flock",scheme="payload",secret="0"} 2`,
+		`webhook_bridge_signatures_verified_total{endpoint="flock",scheme="payload",secret="1"} 1`,
+		`webhook_bridge_nats_connected 1`, `webhook_bridge_ready 1`, `webhook_bridge_in_flight_bytes 0`,
+		`webhook_bridge_last_accepted_timestamp_seconds{endpoint="flock"}`, `webhook_bridge_delivery_duration_seconds_count{endpoint="flock"} 4`,
+	} {
+		b.await("in the metrics: "+want, func() bool {
+			_, text := b.admin("/metrics")
+			return strings.Contains(text, want)
+		})
+	}
+	if _, text := b.admin("/metrics"); strings.Contains(text, "nobody-knows") {
+		t.Error("the metrics hold a path that somebody sent")
+	}
+}
+
+// What arrives in the stream, with its headers.
+func TestMessage(t *testing.T) {
+	b := start(t)
+	body := strings.Replace(flockBody("a", ""), ":", ": ", 1)
+	a := b.post("flock", body, flockHeader(t, body))
+	stream, err := b.js.Stream(t.Context(), "WEBHOOKS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := stream.GetMsg(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Subject != "webhooks.flock.invitee.accepted" || m.Header.Get("Nats-Msg-Id") != a.id || m.Header.Get("Content-Type") != "application/cloudevents+json; charset=utf-8" {
+		t.Errorf("%s %v", m.Subject, m.Header)
+	}
+	e, err := event.Parse(m.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.ID != a.id || string(e.Data) != strings.Replace(body, ": ", ":", 1) || e.Source != "/webhooks/flock" || e.Type != "com.withflock.invitee.accepted" {
+		t.Errorf("%+v", e)
+	}
+	received, err := time.Parse("2006-01-02T15:04:05.000Z", e.ReceivedTime)
+	if err != nil || time.Since(received) > time.Minute {
+		t.Errorf("received %s, %v", e.ReceivedTime, err)
+	}
+}
+
+// No reply and no log line holds a secret, a signature or a body.
+func TestNothingLeaks(t *testing.T) {
+	b := start(t)
+	body := flockBody("marked-body", "")
+	header := flockHeader(t, body)
+	var seen strings.Builder
+	for _, a := range []answer{
+		b.post("flock", body, header), b.post("flock", body, header), b.post("flock", body, header+"0"), b.post("flock", body+"x", header),
+		b.post("frigade", body, header), b.post("flock", `{"marked-body":1,"marked-body":1}`, header), b.post("flock", flockBodyAt(time.Unix(1, 0), "marked-body", ""), header),
+	} {
+		seen.WriteString(a.body)
+	}
+	_, metrics := b.admin("/metrics")
+	if err := b.stop(); err != nil {
+		t.Fatal(err)
+	}
+	seen.WriteString(b.log.String() + metrics)
+	_, signature, _ := strings.Cut(header, ": ")
+	for _, leak := range []string{flockSecret, frigadeSecret, signature, "marked-body"} {
+		if strings.Contains(seen.String(), leak) {
+			t.Errorf("%q is in:\n%s", leak, seen.String())
+		}
+	}
+}
+
+// A flood of refusals is sampled in the log and counted in full.
+func TestFloodIsSampled(t *testing.T) {
+	b := start(t)
+	c := b.dial()
+	const n = 300
+	for range n {
+		c.write(request("flock", "{}"))
+		if a := c.read("POST"); a.StatusCode != http.StatusUnauthorized {
+			t.Fatal(a.Status)
+		}
+	}
+	b.await("counted", func() bool {
+		_, text := b.admin("/metrics")
+		return strings.Contains(text, fmt.Sprintf(`outcome="signature_missing"} %d`, n))
+	})
+	if lines := strings.Count(b.log.String(), `"delivery refused"`); lines == 0 || lines > n/2 {
+		t.Errorf("%d lines for %d refusals", lines, n)
+	}
+}
+
+// A shutdown under load cuts nothing: connections are kept alive by senders that see a cut
+// connection as a lost delivery, as Flock's would be.
+func TestShutdownUnderLoad(t *testing.T) {
+	b := start(t, "SHUTDOWN_DELAY=200ms")
+	const senders = 16
+	var stored, last atomic.Int64
+	var wg sync.WaitGroup
+	for s := range senders {
+		wg.Go(func() {
+			c := b.dial()
+			for i := 0; ; i++ {
+				body := flockBody(fmt.Sprintf("%d-%d", s, i), "")
+				c.write(request("flock", body, flockHeader(t, body)))
+				a := c.read("POST")
+				if a.StatusCode != http.StatusOK {
+					t.Errorf("answered %s %s", a.Status, a.body)
+					return
+				}
+				stored.Add(1)
+				if a.Close {
+					last.Add(1)
+					return
+				}
+			}
+		})
+	}
+	b.await("under load", func() bool { return stored.Load() > 2*senders })
+	stopped := make(chan error, 1)
+	go func() { stopped <- b.stop() }()
+	b.await("shutting down", func() bool { return b.stopping.Load() })
+	if status, text := b.admin("/readyz"); status != 503 || !strings.Contains(text, "shutting down") {
+		t.Errorf("/readyz while shutting down: %d %s", status, text)
+	}
+	wg.Wait()
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	if last.Load() != senders {
+		t.Errorf("%d of %d connections were asked to close", last.Load(), senders)
+	}
+	if accepted := int64(strings.Count(b.log.String(), `"outcome":"stored"`)); accepted != stored.Load() {
+		t.Errorf("%d stored, %d answered", accepted, stored.Load())
+	}
+}
+
+// During the delay new connections are taken; an idle one gets its next answer after it, too.
+func TestShutdownDelay(t *testing.T) {
+	b := start(t, "SHUTDOWN_DELAY=500ms")
+	idle := b.dial()
+	idle.write(request("flock", "{}"))
+	if a := idle.read("POST"); a.Close {
+		t.Fatal("closed too early")
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- b.stop() }()
+	b.await("shutting down", func() bool { return b.stopping.Load() })
+	body := flockBody("new connection", "")
+	if a := b.post("flock", body, flockHeader(t, body)); a.StatusCode != http.StatusOK || !a.Close {
+		t.Errorf("a new connection during the delay: %s, close %v", a.Status, a.Close)
+	}
+	b.await("not accepting", func() bool {
+		c, err := net.Dial("tcp", b.PublicAddr())
+		if err == nil {
+			_ = c.Close()
+		}
+		return err != nil
+	})
+	body = flockBody("idle connection", "")
+	idle.write(request("flock", body, flockHeader(t, body)))
+	if a := idle.read("POST"); a.StatusCode != http.StatusOK || !a.Close {
+		t.Errorf("an idle connection after the delay: %s, close %v", a.Status, a.Close)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAddressInUse(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, variable := range []string{"HTTP_ADDR", "ADMIN_ADDR"} {
+		vars := map[string]string{"HTTP_ADDR": "127.0.0.1:0", "ADMIN_ADDR": "127.0.0.1:0", "NATS_URL": "nats://127.0.0.1:1", "FLOCK_SECRETS": "x"}
+		vars[variable] = taken.Addr().String()
+		var environ []string
+		for name, value := range vars {
+			environ = append(environ, name+"="+value)
+		}
+		c, _, err := config.Load(environ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := New(t.Context(), c, "test", zap.NewNop()); err == nil || !strings.Contains(err.Error(), variable) || !strings.Contains(err.Error(), "in use") {
+			t.Errorf("%s: New = %v", variable, err)
+		}
+	}
+}
+
+// Every line of the log is an object with what a log pipeline needs.
+func TestLogLines(t *testing.T) {
+	b := start(t)
+	b.post("flock", "{}")
+	if err := b.stop(); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(b.log.String()) {
+		var entry struct{ Time, Level, Message string }
+		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Time == "" || entry.Level == "" || entry.Message == "" {
+			t.Errorf("%v: %s", err, line)
+		}
+	}
+}
