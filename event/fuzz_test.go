@@ -1,0 +1,94 @@
+package event
+
+import (
+	"bytes"
+	"encoding/json"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+var subjectShape = regexp.MustCompile(`^webhooks\.flock(\.[A-Za-z0-9_-]+){1,8}$`)
+
+// Any name of an event gives a subject that can be published to: never a wildcard, never another
+// endpoint's, never too long.
+func FuzzSubject(f *testing.F) {
+	for _, name := range []string{"invitee.accepted", "", ".", "..", "*", "a.>", "$JS.API.>", "a b\r\nc", "1.2.3.4.5.6.7.8.9", strings.Repeat("x.", 200), strings.Repeat("é", 300), "\xff.\x00", "a.\u2028"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		subject := Subject("webhooks", "flock", name)
+		if !subjectShape.MatchString(subject) || len(subject) > len("webhooks.flock.")+200 {
+			t.Fatalf("Subject of %q = %q", name, subject)
+		}
+		// A name that needs no change is kept, and cleaning twice changes nothing.
+		part := strings.TrimPrefix(subject, "webhooks.flock.")
+		if subjectShape.MatchString("webhooks.flock."+name) && len(name) <= 200 && part != name {
+			t.Fatalf("%q became %q", name, part)
+		}
+		if again := Subject("webhooks", "flock", part); again != subject {
+			t.Fatalf("%q became %q", subject, again)
+		}
+	})
+}
+
+// Whatever a vendor says, the envelope is JSON that Parse reads back as it was, with attributes that
+// CloudEvents allows and the data byte for byte.
+func FuzzEnvelope(f *testing.F) {
+	f.Add("invitee.accepted", "invitee", "i1", "u1", "2026-01-02T03:04:05Z", []byte(`{"a":"<\ud800\u2028>"}`))
+	f.Add("\x00\u0080\ufffe", "\xff", "\"\\", "\n", "", []byte(`null`))
+	f.Add("😀", "\U0010ffff", strings.Repeat("x", 1000), "\u2028", "x", []byte(`{"a":1e999}`))
+	f.Fuzz(func(t *testing.T, name, entity, entityID, userID, occurred string, body []byte) {
+		if !json.Valid(body) || name == "" || !valid(occurred) {
+			return
+		}
+		body = bytes.TrimSpace(body)
+		e := New(Facts{
+			ID: "0123", Endpoint: "flock", Provider: "flock", TypePrefix: "com.withflock.", Name: name, Entity: entity, EntityID: entityID, UserID: userID,
+			Time: occurred, Received: time.Unix(0, 0), Signed: "payload", Body: body,
+		})
+		payload := e.Append(nil)
+		back, err := Parse(payload)
+		if err != nil {
+			t.Fatalf("%v: %q", err, payload)
+		}
+		if !bytes.Equal(back.Data, body) {
+			t.Fatalf("data %q became %q", body, back.Data)
+		}
+		back.Data = e.Data
+		if !bytes.Equal(back.Append(nil), payload) {
+			t.Fatalf("%q became %q", payload, back.Append(nil))
+		}
+		for _, text := range []string{e.Type, e.Event, e.Subject, e.Entity, e.EntityID, e.UserID} {
+			if !utf8.ValidString(text) || strings.ContainsFunc(text, func(c rune) bool { return !allowed(c) }) {
+				t.Fatalf("the attribute %q can't be", text)
+			}
+		}
+		if utf8.RuneCountInString(e.Event) != utf8.RuneCountInString(strings.ToValidUTF8(name, "_")) {
+			t.Fatalf("%q became %q", name, e.Event)
+		}
+	})
+}
+
+// Parse takes whatever lies in a stream: it refuses or reads it, and what it reads can be printed.
+func FuzzParse(f *testing.F) {
+	e := New(Facts{ID: "1", Endpoint: "e", Provider: "p", TypePrefix: "t.", Name: "n", Body: []byte("{}")})
+	f.Add(e.Append(nil))
+	f.Add([]byte(`{"specversion":"1.0"}`))
+	f.Add([]byte(`[]`))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		e, err := Parse(payload)
+		if err != nil {
+			return
+		}
+		again, err := Parse(e.Append(nil))
+		if err != nil {
+			t.Fatalf("%v: %q", err, e.Append(nil))
+		}
+		if string(again.Append(nil)) != string(e.Append(nil)) {
+			t.Fatalf("%q became %q", e.Append(nil), again.Append(nil))
+		}
+	})
+}

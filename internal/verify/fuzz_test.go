@@ -1,0 +1,125 @@
+package verify
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+)
+
+// signedText is what a scheme signs of a body; nil where the body has no such thing.
+func signedText(scheme string, body stringify.Text) []byte {
+	switch scheme {
+	case Payload:
+		return body
+	case TimestampData:
+		if timestamp, data := body.Member("timestamp"), body.Member("data"); timestamp != nil && data.IsObject() {
+			return append(bytes.Clone(timestamp), data...)
+		}
+	case Data:
+		if data := body.Member("data"); data.IsObject() && len(data) > 2 {
+			return data
+		}
+	}
+	return nil
+}
+
+// Whatever body is sent with the signature of another one: it is authentic only where both have the
+// same signed text, under a scheme that the endpoint allows. Accepted ⊆ signed.
+func FuzzVerify(f *testing.F) {
+	for i, p := range Providers {
+		for _, v := range vectors(f, p) {
+			if len(v.Body) < 1000 {
+				for j := range p.Schemes {
+					f.Add(i, j, []byte(v.Body), []byte(v.Body), v.Now.Unix())
+					f.Add(i, j, []byte(v.Body), []byte(strings.Replace(v.Body, "i1", "i2", 1)), v.Now.Unix())
+				}
+			}
+		}
+	}
+	key := secret.New("key")
+	f.Fuzz(func(t *testing.T, provider, scheme int, signed, sent []byte, now int64) {
+		p := Providers[uint(provider)%uint(len(Providers))]
+		set := p.Schemes[uint(scheme)%uint(len(p.Schemes))]
+		signedBody, err := stringify.Parse(signed)
+		if err != nil || !signedBody.IsObject() {
+			return
+		}
+		sentBody, err := stringify.Parse(sent)
+		if err != nil || !sentBody.IsObject() {
+			return
+		}
+		for _, by := range []string{Payload, TimestampData, Data} {
+			text := signedText(by, signedBody)
+			if text == nil {
+				continue
+			}
+			c, err := p.Verify(Request{
+				Body: sentBody, Signatures: []string{hex.EncodeToString(Sum(key, text))}, Secrets: []secret.Secret{key}, Scheme: set,
+				Freshness: FreshnessSigned, Tolerance: p.Tolerance, Now: time.Unix(now%1e11, 0),
+			})
+			if err != nil && !IsAuthentic(err) {
+				if c.SignedText != nil {
+					t.Fatalf("%v, but %+v", err, c)
+				}
+				// And what is signed so, by a scheme that is set, is authentic.
+				if set == by && bytes.Equal(signedText(by, sentBody), text) && (by != TimestampData || text[0] != '{') && !(by == Payload && p.Name == Frigade.Name && signedText(Data, sentBody) == nil) {
+					t.Fatalf("%s: %v for what is signed by %s: %s", p.Name, err, by, sentBody)
+				}
+				continue
+			}
+			if set != c.Scheme && set != Auto {
+				t.Fatalf("verified by %s where %s is set", c.Scheme, set)
+			}
+			if got := bytes.Join(c.SignedText, nil); !bytes.Equal(got, text) || !bytes.Equal(got, signedText(c.Scheme, sentBody)) {
+				t.Fatalf("%s %s: %s was signed, %s was accepted", p.Name, set, text, got)
+			}
+			if err == nil && (c.Name == "" || c.Time == "") {
+				t.Fatalf("accepted without name or time: %+v", c)
+			}
+		}
+	})
+}
+
+// A signature's text is decoded to 32 bytes or to nothing, and to those bytes in no other encoding
+// than the ones allowed.
+func FuzzSignature(f *testing.F) {
+	for _, p := range Providers {
+		for _, v := range vectors(f, p) {
+			for _, h := range v.Headers {
+				f.Add(h[1])
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if mac := decodeHex(text); mac != nil && (len(mac) != 32 || hex.EncodeToString(mac) != strings.ToLower(text)) {
+			t.Fatalf("decodeHex(%q) = %x", text, mac)
+		}
+		mac := decodeHexOrBase64(text)
+		if mac == nil {
+			return
+		}
+		if len(mac) != 32 {
+			t.Fatalf("%q is decoded to %d bytes", text, len(mac))
+		}
+		for _, spelling := range []string{
+			strings.ToLower(text), // hex
+			text,
+		} {
+			for _, encoded := range []string{
+				hex.EncodeToString(mac), base64.StdEncoding.EncodeToString(mac), base64.RawStdEncoding.EncodeToString(mac),
+				base64.URLEncoding.EncodeToString(mac), base64.RawURLEncoding.EncodeToString(mac),
+			} {
+				if spelling == encoded {
+					return
+				}
+			}
+		}
+		t.Fatalf("%q is decoded to %x, which nobody would write so", text, mac)
+	})
+}

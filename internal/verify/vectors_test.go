@@ -1,0 +1,363 @@
+package verify
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+)
+
+// vector is a delivery and what must become of it. testdata/make-vectors.mjs makes them, with
+// Node's JSON.stringify and HMAC.
+type vector struct {
+	Name      string
+	Scheme    string
+	Freshness string
+	Tolerance string
+	Now       time.Time
+	Secrets   []string
+	Headers   [][2]string
+	Body      string
+	File      string // instead of Body
+	Error     string // a Refusal
+	Claims    *claims
+	// Unsigned has the members of the body that whoever holds the delivery can change without the
+	// secret, and what that changes: "nothing", "the time", "the first token" of the event's name, or
+	// "another event" with another id. "*" is any other member.
+	Unsigned map[string]string
+}
+
+// claims is what a vector claims, along with the event's id at the endpoint that is called like its
+// provider.
+type claims struct {
+	Scheme, Name, Entity, EntityID, UserID, Time, ID string
+	Secret                                           int
+}
+
+// vectors returns the provider's vectors.
+func vectors(t testing.TB, p Provider) []vector {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("testdata", p.Name+".json"))
+	if err != nil {
+		t.Fatalf("every provider has its vectors: %v", err)
+	}
+	var file struct {
+		Provider string
+		Vectors  []vector
+	}
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&file); err != nil || file.Provider != p.Name {
+		t.Fatalf("%s.json: %v, provider %q", p.Name, err, file.Provider)
+	}
+	for i, v := range file.Vectors {
+		if v.File == "" {
+			continue
+		}
+		body, err := os.ReadFile(filepath.Join("testdata", v.File))
+		if err != nil {
+			t.Fatal(err)
+		}
+		file.Vectors[i].Body = string(bytes.TrimSpace(body))
+	}
+	return file.Vectors
+}
+
+// request is the vector as the provider's Verify takes it.
+func (v vector) request(t testing.TB, p Provider) Request {
+	t.Helper()
+	text, err := stringify.Parse([]byte(v.Body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tolerance, err := time.ParseDuration(v.Tolerance)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Request{Body: text, Scheme: v.Scheme, Freshness: v.Freshness, Tolerance: tolerance, Now: v.Now}
+	for _, s := range v.Secrets {
+		r.Secrets = append(r.Secrets, secret.New(s))
+	}
+	for _, h := range v.Headers {
+		if h[0] != p.Header {
+			t.Fatalf("header %s is not the provider's", h[0])
+		}
+		r.Signatures = append(r.Signatures, h[1])
+	}
+	return r
+}
+
+// claimed is what Verify's claims come to in a vector's terms.
+func claimed(p Provider, c Claims) claims {
+	return claims{c.Scheme, c.Name, c.Entity, c.EntityID, c.UserID, c.Time, event.ID(p.Name, c.SignedText, c.IDName), c.Secret}
+}
+
+// Every file of vectors is a provider's, and every provider has one.
+func TestEveryProviderHasVectors(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range Providers {
+		names = append(names, filepath.Join("testdata", p.Name+".json"))
+		accepted := map[string]bool{}
+		for _, v := range vectors(t, p) {
+			if v.Claims != nil {
+				accepted[v.Claims.Scheme] = true
+			}
+		}
+		for _, scheme := range p.Schemes {
+			if scheme != Auto && !accepted[scheme] {
+				t.Errorf("%s: no accepted vector for the scheme %s", p.Name, scheme)
+			}
+		}
+	}
+	slices.Sort(names)
+	if diff := cmp.Diff(files, names); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestVectors(t *testing.T) {
+	for _, p := range Providers {
+		for _, v := range vectors(t, p) {
+			t.Run(p.Name+"/"+v.Name, func(t *testing.T) {
+				t.Parallel()
+				r := v.request(t, p)
+				c, err := p.Verify(r)
+				if v.Error != "" {
+					if !errors.Is(err, Refusal(v.Error)) {
+						t.Fatalf("Verify = %v, want %q", err, v.Error)
+					}
+					if authentic := IsAuthentic(err); authentic != (c.SignedText != nil) {
+						t.Errorf("authentic %v, but claims are %+v", authentic, c)
+					}
+					return
+				}
+				if err != nil {
+					t.Fatalf("Verify = %v", err)
+				}
+				if diff := cmp.Diff(*v.Claims, claimed(p, c)); diff != "" {
+					t.Error(diff)
+				}
+				otherKeys(t, p, r)
+				otherTimes(t, p, r)
+				otherSignatures(t, p, r)
+				otherBodies(t, p, v, r)
+			})
+		}
+	}
+}
+
+// otherKeys: no other secret verifies, be it wrong, empty, missing or the other provider's.
+func otherKeys(t *testing.T, p Provider, r Request) {
+	t.Helper()
+	for _, secrets := range [][]secret.Secret{nil, {}, {{}}, {secret.New("")}, {secret.New("Right")}, {secret.New("right ")}, {secret.New("wrong"), secret.New("")}} {
+		r.Secrets = secrets
+		if c, err := p.Verify(r); err != WrongSignature || c.SignedText != nil { //nolint:errorlint // exactly this
+			t.Errorf("with a secret that isn't right: %+v, %v", c, err)
+		}
+	}
+}
+
+// otherTimes: past the tolerance it is stale, much before its time it is from the future.
+func otherTimes(t *testing.T, p Provider, r Request) {
+	t.Helper()
+	c, err := p.Verify(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, later := range []struct {
+		now  time.Time
+		want Refusal
+	}{{c.Occurred.Add(r.Tolerance + time.Millisecond), Stale}, {c.Occurred.Add(-r.Tolerance - 10*time.Minute), Future}} {
+		r.Now = later.now
+		if _, err := p.Verify(r); !errors.Is(err, later.want) {
+			t.Errorf("at %s: %v, want %v", later.now, err, later.want)
+		}
+	}
+}
+
+// otherSignatures: a second header is refused, and so is every other text in the header, unless it
+// is the same MAC written in another way or the body has a right one.
+func otherSignatures(t *testing.T, p Provider, r Request) {
+	t.Helper()
+	if len(r.Signatures) == 0 {
+		r.Signatures = []string{strings.Repeat("0", 64)}
+	}
+	right := r.Signatures[0]
+	for _, both := range [][]string{{right, right}, {right, ""}, {right, "0"}} {
+		r.Signatures = both
+		if _, err := p.Verify(r); !errors.Is(err, ManySignatures) {
+			t.Errorf("with the headers %q: %v", both, err)
+		}
+	}
+	r.Signatures = nil
+	if _, err := p.Verify(r); err == nil {
+		return // the member alone will do, whatever the header says
+	}
+	mac := decodeHexOrBase64(right)
+	for i := range right {
+		for bit := range 8 {
+			changed := []byte(right)
+			changed[i] ^= 1 << bit
+			r.Signatures = []string{string(changed)}
+			if _, err := p.Verify(r); err == nil && !bytes.Equal(decodeHexOrBase64(string(changed)), mac) {
+				t.Errorf("accepted with the signature %q", changed)
+			}
+		}
+	}
+	for _, other := range []string{right + right, right[:len(right)-1], right[1:], " " + right, right + " ", right + "\n", right + "0", "0x" + right, "sha256=" + right} {
+		r.Signatures = []string{other}
+		if _, err := p.Verify(r); err == nil && !bytes.Equal(decodeHexOrBase64(other), mac) {
+			t.Errorf("accepted with the signature %q", other)
+		}
+	}
+}
+
+// otherBodies: whatever a holder of the delivery makes of its body without the secret is refused,
+// or changes only what the vector lists as unsigned, to no more effect than it says.
+func otherBodies(t *testing.T, p Provider, v vector, r Request) {
+	t.Helper()
+	original := r.Body
+	before, err := p.Verify(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted := 0
+	try := func(body []byte) {
+		text, err := stringify.Parse(body)
+		if err != nil || !text.IsObject() {
+			return
+		}
+		r.Body = text
+		if after, err := p.Verify(r); err == nil {
+			accepted++
+			if err := harmless(p, v, original, text, before, after); err != nil {
+				t.Errorf("%v: accepted %s", err, body)
+			}
+		}
+	}
+	src := []byte(v.Body)
+	step := 1
+	if len(src) > 4<<10 {
+		step = len(src) / 16 // a large body is a small one with more of the same
+	}
+	for i := 0; i < len(src); i += step {
+		for _, bit := range []byte{0x01, 0x04, 0x20, 0x80} {
+			changed := bytes.Clone(src)
+			changed[i] ^= bit
+			try(changed)
+		}
+		try(slices.Delete(bytes.Clone(src), i, i+1))
+		for _, c := range []byte("0 \"\\") {
+			try(slices.Insert(bytes.Clone(src), i, c))
+		}
+	}
+	for _, added := range []string{`"x":1`, `"type":"a.b"`, `"name":"a.b"`, `"signature":"x"`, `"createdAt":null`, `"time":"2026-01-02T03:04:05Z"`, `"timestamp":0`, `"data":{}`, `"data":{"x":1}`} {
+		try([]byte("{" + added + "," + v.Body[1:]))
+	}
+	_ = eachMember(original, func(name string, value stringify.Text) error {
+		twice := `{"` + name + `":` + string(value) + "," + string(original[1:])
+		if _, err := stringify.Parse([]byte(twice)); !errors.Is(err, stringify.ErrDuplicate) {
+			t.Errorf("with %s given twice: %v", name, err)
+		}
+		member := `"` + name + `":` + string(value)
+		for _, other := range []string{`null`, `"x"`, `"a.b"`, `0`, `{}`, `[]`, `true`} {
+			try([]byte(strings.Replace(string(original), member, `"`+name+`":`+other, 1)))
+		}
+		try([]byte(strings.Replace(string(original), ","+member, "", 1)))
+		try([]byte(strings.Replace(string(original), member+",", "", 1)))
+		return nil
+	})
+	if len(v.Unsigned) > 0 && accepted == 0 {
+		t.Error("nothing that is listed as unsigned could be changed")
+	}
+}
+
+// harmless says what is wrong with it that the changed body was accepted.
+func harmless(p Provider, v vector, original, changed stringify.Text, before, after Claims) error {
+	members := map[string]bool{}
+	for _, body := range []stringify.Text{original, changed} {
+		if err := eachMember(body, func(name string, _ stringify.Text) error {
+			members[name] = true
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	effects := map[string]bool{}
+	for name := range members {
+		if !bytes.Equal(original.Member(name), changed.Member(name)) {
+			effect, ok := v.Unsigned[name]
+			if !ok {
+				effect, ok = v.Unsigned["*"]
+			}
+			if !ok {
+				return fmt.Errorf("the member %s is changed and signed", name)
+			}
+			effects[effect] = true
+		}
+	}
+	was, is := claimed(p, before), claimed(p, after)
+	if effects["another event"] {
+		if was.Name == is.Name || was.ID == is.ID {
+			return fmt.Errorf("%v: %+v became %+v", slices.Sorted(maps.Keys(effects)), was, is)
+		}
+		was.Name, was.ID, was.Entity = is.Name, is.ID, is.Entity
+	}
+	if effects["the first token"] {
+		_, rest, _ := strings.Cut(was.Name, ".")
+		if _, other, _ := strings.Cut(is.Name, "."); other != rest {
+			return fmt.Errorf("%s became %s", was.Name, is.Name)
+		}
+		was.Name, was.Entity = is.Name, is.Entity
+	}
+	if effects["the time"] {
+		was.Time = is.Time
+	}
+	if was.Scheme == TimestampData { // data has it too, signed, or has no such member
+		was.EntityID = is.EntityID
+	}
+	if was != is {
+		return fmt.Errorf("%v: %+v became %+v", slices.Sorted(maps.Keys(effects)), was, is)
+	}
+	return nil
+}
+
+// eachMember calls f for every member of an object, with its name as it is written.
+func eachMember(object stringify.Text, f func(name string, value stringify.Text) error) error {
+	decoder := json.NewDecoder(bytes.NewReader(object))
+	if _, err := decoder.Token(); err != nil {
+		return err
+	}
+	for decoder.More() {
+		start := decoder.InputOffset()
+		if _, err := decoder.Token(); err != nil {
+			return err
+		}
+		raw := bytes.TrimLeft(object[start:decoder.InputOffset()], ",")
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			return err
+		}
+		if err := f(string(raw[1:len(raw)-1]), stringify.Text(value)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
