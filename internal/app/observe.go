@@ -2,6 +2,7 @@ package app
 
 import (
 	"strconv"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -15,6 +16,13 @@ type observer struct {
 	log     *zap.Logger
 	refused *zap.Logger // sampled
 	metrics *telemetry.Metrics
+	seen    sync.Map // of verified: what was logged already
+}
+
+// verified is how a delivery was proven.
+type verified struct {
+	endpoint, scheme string
+	secret           int
 }
 
 func newObserver(log *zap.Logger, metrics *telemetry.Metrics) *observer {
@@ -32,6 +40,9 @@ func (o *observer) Observe(r ingest.Record) {
 	o.metrics.Duration.WithLabelValues(r.Endpoint).Observe(r.Duration.Seconds())
 	if r.Claims.SignedText != nil {
 		o.metrics.Verified.WithLabelValues(r.Endpoint, r.Claims.Scheme, strconv.Itoa(r.Claims.Secret)).Inc()
+		if _, known := o.seen.LoadOrStore(verified{r.Endpoint, r.Claims.Scheme, r.Claims.Secret}, true); !known {
+			o.log.Info("first delivery signed so since the start", zap.String("endpoint", r.Endpoint), zap.String("scheme", r.Claims.Scheme), zap.Int("secret", r.Claims.Secret))
+		}
 	}
 	if r.Err != nil {
 		o.refused.Warn("delivery refused", zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.Error(r.Err),

@@ -53,6 +53,7 @@ var answers = []struct {
 	{verify.ManySignatures, http.StatusUnauthorized, "signature", "No valid signature", "signature_many"},
 	{verify.MalformedSignature, http.StatusUnauthorized, "signature", "No valid signature", "signature_malformed"},
 	{verify.WrongSignature, http.StatusUnauthorized, "signature", "No valid signature", "signature_wrong"},
+	{verify.OtherScheme, http.StatusUnauthorized, "signature", "No valid signature", "signature_other_scheme"},
 	{verify.Contradiction, http.StatusUnauthorized, "signature", "No valid signature", "contradiction"},
 	{verify.Stale, http.StatusUnauthorized, "stale", "The event is too old", "stale"},
 	{verify.Future, http.StatusUnauthorized, "future", "The event's time is too far in the future", "future"},
@@ -62,6 +63,19 @@ var answers = []struct {
 	{durable.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "The event can't be stored now, try again", "unavailable"},
 
 	{errInternal, http.StatusInternalServerError, "internal", "Internal error", "internal"},
+}
+
+// accepted is the body of a 200.
+type accepted struct {
+	ID     string         `json:"id"`
+	Status durable.Status `json:"status"`
+}
+
+// problem is the body of any other answer (RFC 9457).
+type problem struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Code   string `json:"code"`
 }
 
 // retryAfter is what a 503 asks for, in seconds.
@@ -74,7 +88,7 @@ func (d *delivery) answer(status durable.Status, err error) (outcome string) {
 		header.Set("Connection", "close")
 	}
 	if err == nil {
-		d.write(http.StatusOK, "application/json", map[string]any{"id": d.event.ID, "status": status})
+		d.write(http.StatusOK, "application/json", accepted{d.event.ID, status})
 		return string(status)
 	}
 	row := answers[len(answers)-1]
@@ -97,7 +111,7 @@ func (d *delivery) answer(status durable.Status, err error) (outcome string) {
 			header.Set("Connection", "close")
 		}
 	}
-	d.write(row.status, "application/problem+json", map[string]any{"title": row.title, "status": row.status, "code": row.code})
+	d.write(row.status, "application/problem+json", problem{row.title, row.status, row.code})
 	return row.outcome
 }
 

@@ -71,18 +71,12 @@ func authenticateFlock(r Request) (Claims, error) {
 	if mac == nil {
 		return Claims{}, MalformedSignature
 	}
-	if r.Scheme == Payload || r.Scheme == Auto {
-		if position, ok := signer(r.Secrets, [][]byte{mac}, r.Body); ok {
-			return Claims{Scheme: Payload, Secret: position, SignedText: [][]byte{r.Body}}, nil
-		}
-	}
+	possible := []Claims{{Scheme: Payload, SignedText: [][]byte{r.Body}}}
 	timestamp, data := r.Body.Member("timestamp"), r.Body.Member("data")
-	if (r.Scheme == TimestampData || r.Scheme == Auto) && timestamp != nil && !timestamp.IsObject() && data.IsObject() {
-		if position, ok := signer(r.Secrets, [][]byte{mac}, timestamp, data); ok {
-			return Claims{Scheme: TimestampData, Secret: position, SignedText: [][]byte{timestamp, data}}, nil
-		}
+	if timestamp != nil && !timestamp.IsObject() && data.IsObject() {
+		possible = append(possible, Claims{Scheme: TimestampData, SignedText: [][]byte{timestamp, data}})
 	}
-	return Claims{}, WrongSignature
+	return authenticate(r, [][]byte{mac}, possible)
 }
 
 // agreeFlock holds what timestamp-data leaves unsigned against what it signs: entityId must be the

@@ -101,15 +101,7 @@ func authenticateFrigade(r Request) (Claims, error) {
 	case len(macs) == 0:
 		return Claims{}, MalformedSignature
 	}
-	signed := data
-	if r.Scheme == Payload {
-		signed = r.Body
-	}
-	position, ok := signer(r.Secrets, macs, signed)
-	if !ok {
-		return Claims{}, WrongSignature
-	}
-	return Claims{Scheme: r.Scheme, Secret: position, SignedText: [][]byte{signed}}, nil
+	return authenticate(r, macs, []Claims{{Scheme: Data, SignedText: [][]byte{data}}, {Scheme: Payload, SignedText: [][]byte{r.Body}}})
 }
 
 // freshFrigade refuses an old createdAt. time is not signed, so whoever has captured a delivery can

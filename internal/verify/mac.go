@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
@@ -17,6 +18,23 @@ func Sum(key secret.Secret, parts ...[]byte) []byte {
 		h.Write(part)
 	}
 	return h.Sum(nil)
+}
+
+// authenticate returns which of the possible claims one of the MACs proves. One that the endpoint's
+// scheme doesn't allow is refused like any other; that it would have been right is said apart,
+// because then the endpoint is set to the wrong scheme, and nothing else is wrong.
+func authenticate(r Request, macs [][]byte, possible []Claims) (Claims, error) {
+	for _, c := range possible {
+		position, ok := signer(r.Secrets, macs, c.SignedText...)
+		switch {
+		case ok && (r.Scheme == c.Scheme || r.Scheme == Auto):
+			c.Secret = position
+			return c, nil
+		case ok:
+			return Claims{}, fmt.Errorf("%w: it covers %s", OtherScheme, c.Scheme)
+		}
+	}
+	return Claims{}, WrongSignature
 }
 
 // signer returns which of the secrets made one of the MACs over the parts' concatenation. An empty

@@ -12,6 +12,7 @@ const (
 	ManySignatures      Refusal = "more than one signature header"
 	MalformedSignature  Refusal = "signature undecodable"
 	WrongSignature      Refusal = "signature wrong"
+	OtherScheme         Refusal = "signature right, but over what the endpoint is not set to"
 	UnsignableDataShape Refusal = "data is not an object or is empty"
 )
 
