@@ -16,7 +16,11 @@ var (
 // check holds the whole to the rules that no value can break alone.
 func (l *loader) check(c *Config) {
 	if len(c.Endpoints) == 0 {
-		l.problems.add(Problem{Variable: "FLOCK_SECRETS, FRIGADE_SECRETS", Takes: "at least one of them the shared secret of a webhook; with neither the bridge would receive nothing"})
+		var variables []string
+		for _, name := range providerNames() {
+			variables = append(variables, defaultPrefix(name)+"SECRETS")
+		}
+		l.problems.add(Problem{Variable: strings.Join(variables, ", "), Takes: "at least one of them the shared secret of a webhook; with none the bridge would receive nothing"})
 	}
 	if c.HTTPAddr == c.AdminAddr && c.HTTPAddr.Port() != 0 {
 		l.wrong("ADMIN_ADDR", "another address than HTTP_ADDR's")
@@ -94,6 +98,9 @@ func (l *loader) checkBounds(c *Config) {
 	}
 }
 
+// notYet begins the doc of a variable that this version reads, checks and has no use for.
+const notYet = "not in this version"
+
 // warn says what is allowed but hardly meant.
 func (l *loader) warn(c *Config) {
 	known := Names()
@@ -102,6 +109,11 @@ func (l *loader) warn(c *Config) {
 			continue
 		}
 		l.warnings = append(l.warnings, fmt.Sprintf("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, nearest(variable, known)))
+	}
+	for _, v := range c.Variables() {
+		if c.set[v.Name] && strings.HasPrefix(v.Doc, notYet) {
+			l.warnings = append(l.warnings, fmt.Sprintf("%s has no effect in this version", v.Name))
+		}
 	}
 	if c.MaxInFlightBytes < 2*c.MaxBodyBytes {
 		l.warnings = append(l.warnings, fmt.Sprintf("MAX_IN_FLIGHT_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so that it is always answered 503", c.MaxInFlightBytes, c.MaxBodyBytes))

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"strings"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
@@ -13,7 +14,8 @@ import (
 // empty variable is as good as none.
 //
 // The tags: env is the name, envDefault the default, and fallback says the default where it is no
-// constant; doc is the meaning, takes what a value may be, where the field's type doesn't say it.
+// constant; doc is the meaning, takes what a value may be, where the field's type doesn't say it, and
+// oneof the words allowed ("providers": the providers' names).
 type Config struct {
 	HTTPAddr    Address `env:"HTTP_ADDR" envDefault:":8080" doc:"the public listener: webhooks and nothing else"`
 	AdminAddr   Address `env:"ADMIN_ADDR" envDefault:":9090" doc:"the admin listener: probes and metrics; keep it inside"`
@@ -70,10 +72,10 @@ type Config struct {
 // with its name (FLOCK_SECRETS), those of further ones with ENDPOINTS_ and a number.
 type Endpoint struct {
 	Name        string        `env:"NAME" takes:"1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name" doc:"name of the endpoint: its path, its token in the subject, its label in the metrics"`
-	Provider    string        `env:"PROVIDER" oneof:"flock frigade" doc:"whose webhooks it receives"`
+	Provider    string        `env:"PROVIDER" oneof:"providers" doc:"whose webhooks it receives"`
 	Secrets     secretList    `env:"SECRETS" doc:"the shared secrets, comma-separated, the current one first"`
 	SecretsFile File          `env:"SECRETS_FILE" doc:"file with the shared secrets, one a line, the current one first"`
-	Signature   string        `env:"SIGNATURE" doc:"what the signature covers; ADR 2 says how to find out"`
+	Signature   string        `env:"SIGNATURE" doc:"what the signature covers; docs/which-scheme.md says how to find out"`
 	Tolerance   time.Duration `env:"TOLERANCE" takes:"a duration above 0, such as 5m or 24h" doc:"how far a delivery's time may be off"`
 	Freshness   string        `env:"FRESHNESS" doc:"what proves that a delivery is fresh: also its signed createdAt (signed), or its unsigned time alone (time)"`
 }
@@ -92,6 +94,18 @@ func (c *Config) MaxTolerance() time.Duration {
 	}
 	return longest
 }
+
+// providerNames lists the providers.
+func providerNames() []string {
+	var names []string
+	for _, p := range verify.Providers {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// defaultPrefix begins the names of the variables of a provider's own endpoint.
+func defaultPrefix(provider string) string { return strings.ToUpper(provider) + "_" }
 
 // provider returns the provider of that name, false where there is none.
 func provider(name string) (verify.Provider, bool) {

@@ -26,7 +26,7 @@ func Load(environ []string) (c *Config, warnings []string, err error) {
 	c = &Config{set: make(map[string]bool)}
 	l.parse(c, "")
 	for _, p := range verify.Providers {
-		prefix := strings.ToUpper(p.Name) + "_"
+		prefix := defaultPrefix(p.Name)
 		e := Endpoint{Name: p.Name, Provider: p.Name}
 		l.endpoint(&e, prefix)
 		if l.has(prefix+"SECRETS") || l.has(prefix+"SECRETS_FILE") {
@@ -104,7 +104,7 @@ func (l *loader) parse(target any, prefix string) {
 func (l *loader) oneOf(target any, prefix string) {
 	v := reflect.ValueOf(target).Elem()
 	for _, field := range reflect.VisibleFields(v.Type()) {
-		words := strings.Fields(field.Tag.Get("oneof"))
+		words := oneOf(field)
 		if value := v.FieldByIndex(field.Index); len(words) > 0 && value.String() != "" && !slices.Contains(words, value.String()) {
 			l.wrong(prefix+field.Tag.Get("env"), takes(field))
 		}

@@ -13,7 +13,7 @@ func generic(variable string) string {
 }
 
 // ourPrefixes begin the names of variables that nobody else is likely to use.
-var ourPrefixes = []string{"FLOCK_", "FRIGADE_", "ENDPOINTS_", "STREAM_", "SPOOL_", "QUARANTINE_", "EMBEDDED_NATS_", "PUBLISH_", "SHUTDOWN_", "MAX_BODY_", "MAX_IN_FLIGHT_", "SUBJECT_PREFIX"}
+var ourPrefixes = []string{"ENDPOINTS_", "STREAM_", "SPOOL_", "QUARANTINE_", "EMBEDDED_NATS_", "PUBLISH_", "SHUTDOWN_", "MAX_BODY_", "MAX_IN_FLIGHT_", "SUBJECT_PREFIX"}
 
 // clusterLink is what Kubernetes and Docker set for a service that is called like one of ours.
 var clusterLink = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_[0-9]+_(TCP|UDP).*)$`)
@@ -23,7 +23,11 @@ func looksLikeOurs(variable string, known []string) bool {
 	if clusterLink.MatchString(variable) {
 		return false
 	}
-	for _, prefix := range ourPrefixes {
+	prefixes := ourPrefixes
+	for _, name := range providerNames() {
+		prefixes = append(prefixes, defaultPrefix(name))
+	}
+	for _, prefix := range prefixes {
 		if strings.HasPrefix(variable, prefix) {
 			return true
 		}

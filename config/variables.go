@@ -54,7 +54,7 @@ func (c *Config) endpointVariables() []Variable {
 	}
 	var defaults []Variable
 	for _, p := range verify.Providers {
-		defaults = append(defaults, variablesOf(configured[p.Name], strings.ToUpper(p.Name)+"_", true)...)
+		defaults = append(defaults, variablesOf(configured[p.Name], defaultPrefix(p.Name), true)...)
 	}
 	return append(defaults, list...)
 }
@@ -103,13 +103,22 @@ func Names() []string {
 	return names
 }
 
+// oneOf returns the words that a field takes; nil where any other text will do.
+func oneOf(field reflect.StructField) []string {
+	words := field.Tag.Get("oneof")
+	if words == "providers" {
+		return providerNames()
+	}
+	return strings.Fields(words)
+}
+
 // takes says in words what a field may be.
 func takes(field reflect.StructField) string {
 	if words := field.Tag.Get("takes"); words != "" {
 		return words
 	}
-	if words := field.Tag.Get("oneof"); words != "" {
-		return "one of " + strings.Join(strings.Fields(words), ", ")
+	if words := oneOf(field); len(words) > 0 {
+		return "one of " + strings.Join(words, ", ")
 	}
 	switch zero := reflect.Zero(field.Type).Interface().(type) {
 	case interface{ takes() string }:
