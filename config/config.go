@@ -78,6 +78,8 @@ type Endpoint struct {
 	Signature   string        `env:"SIGNATURE" doc:"what the signature covers; docs/which-scheme.md says how to find out"`
 	Tolerance   time.Duration `env:"TOLERANCE" takes:"a duration above 0, such as 5m or 24h" doc:"how far a delivery's time may be off"`
 	Freshness   string        `env:"FRESHNESS" doc:"what proves that a delivery is fresh: also its signed createdAt (signed), or its unsigned time alone (time)"`
+
+	prefix string // of the names of its variables
 }
 
 // IsSet says whether the variable is set, to its default or to something else.

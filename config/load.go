@@ -114,6 +114,7 @@ func (l *loader) oneOf(target any, prefix string) {
 // endpoint reads one endpoint's variables, whose names begin with prefix, and completes what is not
 // set from the provider.
 func (l *loader) endpoint(e *Endpoint, prefix string) {
+	e.prefix = prefix
 	l.parse(e, prefix)
 	l.secrets(e, prefix)
 	if !endpointName.MatchString(e.Name) {

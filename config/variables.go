@@ -5,8 +5,6 @@ import (
 	"reflect"
 	"strings"
 	"time"
-
-	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
 // Variable is one variable of the environment, as the documentation shows it.
@@ -37,26 +35,24 @@ func (c *Config) Variables() []Variable {
 	return list
 }
 
+// endpointVariables lists the variables of the providers' own endpoints, configured or not, and then
+// those of the further endpoints, or where there is none, of any.
 func (c *Config) endpointVariables() []Variable {
-	var list []Variable
-	further := 0
 	configured := make(map[string]Endpoint)
+	var own, further []Variable
 	for _, e := range c.Endpoints {
-		if _, ok := provider(e.Name); ok && e.Name == e.Provider && configured[e.Name].Name == "" {
-			configured[e.Name] = e
-		} else {
-			list = append(list, variablesOf(e, fmt.Sprintf("ENDPOINTS_%d_", further), false)...)
-			further++
+		configured[e.prefix] = e
+		if strings.HasPrefix(e.prefix, "ENDPOINTS_") {
+			further = append(further, variablesOf(e, e.prefix, false)...)
 		}
 	}
-	if further == 0 {
-		list = variablesOf(Endpoint{}, "ENDPOINTS_<i>_", false)
+	for _, name := range providerNames() {
+		own = append(own, variablesOf(configured[defaultPrefix(name)], defaultPrefix(name), true)...)
 	}
-	var defaults []Variable
-	for _, p := range verify.Providers {
-		defaults = append(defaults, variablesOf(configured[p.Name], defaultPrefix(p.Name), true)...)
+	if further == nil {
+		further = variablesOf(Endpoint{}, "ENDPOINTS_<i>_", false)
 	}
-	return append(defaults, list...)
+	return append(own, further...)
 }
 
 // variablesOf lists one endpoint's variables. A provider's own endpoint has its name and its
@@ -66,6 +62,9 @@ func variablesOf(e Endpoint, prefix string, own bool) []Variable {
 	var list []Variable
 	v := reflect.ValueOf(e)
 	for _, field := range reflect.VisibleFields(v.Type()) {
+		if field.Tag.Get("env") == "" {
+			continue
+		}
 		variable := Variable{
 			Name: prefix + field.Tag.Get("env"), Type: takes(field), Doc: field.Tag.Get("doc"), Value: show(v.FieldByIndex(field.Index)),
 		}

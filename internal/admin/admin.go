@@ -35,5 +35,7 @@ func Server(ready Readiness, metrics *prometheus.Registry, logger *log.Logger) *
 func reply(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // a prober that hangs up changes nothing
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false) // subjects have a >
+	_ = encoder.Encode(body)     // a prober that hangs up changes nothing
 }

@@ -139,6 +139,25 @@ func (a *App) Run(ctx context.Context) error {
 	return errors.Join(broken, a.stop())
 }
 
+// stopNATS ends the embedded server, but waits for it no longer than the context: its store is on
+// disk at every moment.
+func (a *App) stopNATS(ctx context.Context) error {
+	if a.nats == nil {
+		return nil
+	}
+	stopped := make(chan struct{})
+	go func() {
+		a.nats.Stop()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+		return nil
+	case <-ctx.Done():
+		return errors.New("the embedded nats-server is still closing its store")
+	}
+}
+
 // stop ends everything in the reverse order of its beginning: no event that was answered 200
 // depends on anything that is stopped before it.
 func (a *App) stop() error {
@@ -151,9 +170,7 @@ func (a *App) stop() error {
 	defer cancel()
 	err := a.public.stop(ctx)
 	err = errors.Join(err, a.publisher.Close(ctx))
-	if a.nats != nil {
-		a.nats.Stop()
-	}
+	err = errors.Join(err, a.stopNATS(ctx))
 	err = errors.Join(err, a.admin.Shutdown(ctx))
 	if err != nil {
 		return fmt.Errorf("shutting down: %w", err)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -52,5 +53,8 @@ wait:
 		case <-tick.C:
 		}
 	}
-	return f.server.Shutdown(ctx)
+	if err := f.server.Shutdown(ctx); err != nil && !errors.Is(err, net.ErrClosed) { // it closes the listener again
+		return err
+	}
+	return nil
 }

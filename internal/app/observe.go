@@ -1,14 +1,18 @@
 package app
 
 import (
+	"errors"
 	"strconv"
 	"sync"
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
+	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
 // observer puts what became of each request into the log and the metrics.
@@ -29,6 +33,20 @@ func newObserver(log *zap.Logger, metrics *telemetry.Metrics) *observer {
 	return &observer{log: log, refused: telemetry.Sampled(log, metrics.LogDropped.Inc), metrics: metrics}
 }
 
+// weight is how a refusal is logged. Sampling goes by level and message: so a flood of what anybody
+// can send doesn't drown what only the vendor can, or what is our own failure.
+func weight(err error) (zapcore.Level, string) {
+	switch {
+	case errors.Is(err, durable.ErrUnavailable), errors.Is(err, durable.ErrTooLarge):
+		return zap.ErrorLevel, "delivery could not be kept"
+	case verify.IsAuthentic(err), errors.Is(err, verify.OtherScheme):
+		return zap.WarnLevel, "signed delivery refused"
+	case ingest.IsInternal(err):
+		return zap.ErrorLevel, "delivery failed on an internal error"
+	}
+	return zap.WarnLevel, "delivery refused"
+}
+
 // Observe logs a refused delivery in one line with its reason, an accepted one only at debug. What
 // isn't for an endpoint at all is the internet's noise.
 func (o *observer) Observe(r ingest.Record) {
@@ -45,7 +63,8 @@ func (o *observer) Observe(r ingest.Record) {
 		}
 	}
 	if r.Err != nil {
-		o.refused.Warn("delivery refused", zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.Error(r.Err),
+		level, message := weight(r.Err)
+		o.refused.Log(level, message, zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.Error(r.Err),
 			zap.String("remote", r.Remote), zap.Duration("duration", r.Duration))
 		return
 	}

@@ -71,7 +71,7 @@ func ingesting(c *config.Config, publisher ingest.Publisher, observer ingest.Obs
 func endpointsInWords(c *config.Config) []string {
 	var words []string
 	for _, e := range c.Endpoints {
-		words = append(words, fmt.Sprintf("/webhooks/%s (%s, signature %s, tolerance %s, %d secrets)", e.Name, e.Provider, e.Signature, e.Tolerance, len(e.Secrets)))
+		words = append(words, fmt.Sprintf("/webhooks/%s: %s, signature %s, tolerance %s, secrets %d", e.Name, e.Provider, e.Signature, e.Tolerance, len(e.Secrets)))
 	}
 	return words
 }

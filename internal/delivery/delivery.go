@@ -21,7 +21,7 @@ import (
 //go:embed samples/*.json
 var samples embed.FS
 
-// Samples returns bodies of the provider's events, as its pages show them.
+// Samples returns bodies of the provider's events: those that its pages show, and realistic ones.
 func Samples(provider verify.Provider) ([][]byte, error) {
 	files, err := samples.ReadDir("samples")
 	if err != nil {

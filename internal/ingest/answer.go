@@ -24,6 +24,9 @@ var (
 	errInternal        = errors.New("internal error")
 )
 
+// IsInternal says whether err is a fault of the bridge itself.
+func IsInternal(err error) bool { return errors.Is(err, errInternal) }
+
 // answers says what each error means: to the sender a status, a stable code and a title, to the log
 // and the metrics an outcome. All signature failures read the same from outside. The first row
 // whose error matches counts; what matches none is internal.

@@ -21,10 +21,10 @@ func (l *logger) Noticef(format string, v ...any) {
 	}
 }
 
-func (l *logger) Warnf(format string, v ...any)   { l.log.Warnf(format, v...) }
-func (l *logger) Errorf(format string, v ...any)  { l.log.Errorf(format, v...) }
-func (l *logger) Debugf(format string, v ...any)  { l.log.Debugf(format, v...) }
-func (l *logger) Tracef(string, ...any)           {} // it would show payloads
+func (l *logger) Warnf(format string, v ...any)  { l.log.Warnf(format, v...) }
+func (l *logger) Errorf(format string, v ...any) { l.log.Errorf(format, v...) }
+func (l *logger) Debugf(format string, v ...any) { l.log.Debugf(format, v...) }
+func (l *logger) Tracef(string, ...any)          {} // it would show payloads
 
 // Fatalf doesn't end the program: Start sees that the server isn't ready, and says why.
 func (l *logger) Fatalf(format string, v ...any) {

@@ -39,7 +39,7 @@ type Provider struct {
 	Tolerance  time.Duration // the default of …_TOLERANCE
 
 	// Verify returns what an authentic delivery claims. Without an error all of it may be believed
-	// as far as Claims.Signed covers it. Where the error is a Refusal that IsAuthentic, the
+	// as far as Claims.Scheme covers it. Where the error is a Refusal that IsAuthentic, the
 	// signature was right all the same, and Claims has what could be read.
 	Verify func(Request) (Claims, error)
 }
