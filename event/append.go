@@ -4,33 +4,13 @@ package event
 // last, byte for byte as it is. Unlike encoding/json it doesn't touch the data's text.
 func (e *Event) Append(dst []byte) []byte {
 	dst = append(dst, '{')
-	for _, a := range []struct {
-		name, value string
-		required    bool
-	}{
-		{"specversion", e.SpecVersion, true},
-		{"id", e.ID, true},
-		{"source", e.Source, true},
-		{"type", e.Type, true},
-		{"subject", e.Subject, false},
-		{"time", e.Time, false},
-		{"datacontenttype", e.DataContentType, true},
-		{"provider", e.Provider, true},
-		{"event", e.Event, true},
-		{"entity", e.Entity, false},
-		{"entityid", e.EntityID, false},
-		{"userid", e.UserID, false},
-		{"receivedtime", e.ReceivedTime, true},
-		{"signed", e.Signed, true},
-		{"traceparent", e.TraceParent, false},
-		{"tracestate", e.TraceState, false},
-	} {
-		if a.value == "" && !a.required {
+	for _, a := range e.attributes() {
+		if *a.value == "" && !a.required {
 			continue
 		}
 		dst = appendString(dst, a.name)
 		dst = append(dst, ':')
-		dst = appendString(dst, a.value)
+		dst = appendString(dst, *a.value)
 		dst = append(dst, ',')
 	}
 	dst = append(dst, `"data":`...)

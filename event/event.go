@@ -49,6 +49,35 @@ type Event struct {
 	Data json.RawMessage `json:"data"`
 }
 
+// attribute is one of an event's attributes.
+type attribute struct {
+	name     string
+	value    *string
+	required bool // every event of ours has it
+}
+
+// attributes lists the event's attributes in the order in which they are written.
+func (e *Event) attributes() [16]attribute {
+	return [...]attribute{
+		{"specversion", &e.SpecVersion, true},
+		{"id", &e.ID, true},
+		{"source", &e.Source, true},
+		{"type", &e.Type, true},
+		{"subject", &e.Subject, false},
+		{"time", &e.Time, false},
+		{"datacontenttype", &e.DataContentType, true},
+		{"provider", &e.Provider, true},
+		{"event", &e.Event, true},
+		{"entity", &e.Entity, false},
+		{"entityid", &e.EntityID, false},
+		{"userid", &e.UserID, false},
+		{"receivedtime", &e.ReceivedTime, true},
+		{"signed", &e.Signed, true},
+		{"traceparent", &e.TraceParent, false},
+		{"tracestate", &e.TraceState, false},
+	}
+}
+
 // Facts is what is known of a delivery, before the envelope's rules are applied.
 type Facts struct {
 	ID         string
@@ -76,9 +105,9 @@ func New(f Facts) Event {
 		DataContentType: dataContentType,
 		Provider:        f.Provider,
 		Event:           clean(f.Name),
-		Entity:          attribute(f.Entity),
-		EntityID:        attribute(f.EntityID),
-		UserID:          attribute(f.UserID),
+		Entity:          allowedOrNone(f.Entity),
+		EntityID:        allowedOrNone(f.EntityID),
+		UserID:          allowedOrNone(f.UserID),
 		ReceivedTime:    f.Received.UTC().Format("2006-01-02T15:04:05.000Z"),
 		Signed:          f.Signed,
 		Data:            f.Body,
@@ -92,22 +121,33 @@ func New(f Facts) Event {
 
 // Parse reads the payload of a message that the bridge published. It refuses what isn't a
 // CloudEvent with the attributes that every one of ours has; attributes that it doesn't know are
-// passed over, so that later versions of the bridge may add some.
+// passed over, so that later versions of the bridge may add some. Names count as they are written:
+// CloudEvents' are in lower case.
 func Parse(payload []byte) (Event, error) {
-	var e Event
-	if err := json.Unmarshal(payload, &e); err != nil {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(payload, &members); err != nil {
 		return Event{}, fmt.Errorf("reading event: %w", err)
+	}
+	var e Event
+	for _, a := range e.attributes() {
+		text, ok := members[a.name]
+		if !ok {
+			if a.required {
+				return Event{}, fmt.Errorf("reading event: it has no %s", a.name)
+			}
+			continue
+		}
+		if err := json.Unmarshal(text, a.value); err != nil {
+			return Event{}, fmt.Errorf("reading event: %s: %w", a.name, err)
+		}
+		if a.required && *a.value == "" {
+			return Event{}, fmt.Errorf("reading event: its %s is empty", a.name)
+		}
 	}
 	if e.SpecVersion != specVersion {
 		return Event{}, fmt.Errorf("reading event: specversion is %q, not %q", e.SpecVersion, specVersion)
 	}
-	for _, a := range []struct{ name, value string }{
-		{"id", e.ID}, {"source", e.Source}, {"type", e.Type}, {"provider", e.Provider}, {"event", e.Event},
-	} {
-		if a.value == "" {
-			return Event{}, fmt.Errorf("reading event: it has no %s", a.name)
-		}
-	}
+	e.Data = members["data"]
 	if len(e.Data) == 0 {
 		return Event{}, errors.New("reading event: it has no data")
 	}

@@ -112,7 +112,7 @@ func TestID(t *testing.T) {
 }
 
 func TestParseRefuses(t *testing.T) {
-	whole := New(Facts{ID: "1", Endpoint: "e", Provider: "p", TypePrefix: "t.", Name: "n", Body: []byte("{}")})
+	whole := New(Facts{ID: "1", Endpoint: "e", Provider: "p", TypePrefix: "t.", Name: "n", Signed: "payload", Body: []byte("{}")})
 	text := string(whole.Append(nil))
 	if _, err := Parse([]byte(text)); err != nil {
 		t.Fatal(err)
@@ -121,7 +121,10 @@ func TestParseRefuses(t *testing.T) {
 		{text, "", "unexpected end"},
 		{text, "[]", "cannot unmarshal array"},
 		{`"specversion":"1.0"`, `"specversion":"0.3"`, `specversion is "0.3"`},
-		{`"specversion":"1.0",`, ``, `specversion is ""`},
+		{`"specversion":"1.0",`, ``, "it has no specversion"},
+		{`"id":"1"`, `"ID":"1"`, "it has no id"},
+		{`"id":"1"`, `"id":""`, "its id is empty"},
+		{`"id":"1"`, `"id":1`, "id: json: cannot unmarshal number"},
 		{`"id":"1",`, ``, "it has no id"},
 		{`"source":"/webhooks/e",`, ``, "it has no source"},
 		{`"type":"t.n",`, ``, "it has no type"},

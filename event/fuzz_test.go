@@ -74,7 +74,7 @@ func FuzzEnvelope(f *testing.F) {
 
 // Parse takes whatever lies in a stream: it refuses or reads it, and what it reads can be printed.
 func FuzzParse(f *testing.F) {
-	e := New(Facts{ID: "1", Endpoint: "e", Provider: "p", TypePrefix: "t.", Name: "n", Body: []byte("{}")})
+	e := New(Facts{ID: "1", Endpoint: "e", Provider: "p", TypePrefix: "t.", Name: "n", Signed: "payload", Body: []byte("{}")})
 	f.Add(e.Append(nil))
 	f.Add([]byte(`{"specversion":"1.0"}`))
 	f.Add([]byte(`[]`))

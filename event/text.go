@@ -41,8 +41,8 @@ func valid(text string) bool {
 	return utf8.ValidString(text)
 }
 
-// attribute returns text where it may be an attribute, "" where it must be left out.
-func attribute(text string) string {
+// allowedOrNone returns text where it may be an attribute, "" where it must be left out.
+func allowedOrNone(text string) string {
 	if valid(text) {
 		return text
 	}

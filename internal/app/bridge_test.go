@@ -63,6 +63,7 @@ func start(t *testing.T, vars ...string) *bridge {
 	c, _, err := config.Load(append([]string{
 		"FLOCK_SECRETS=" + flockSecret + ",flock-older", "FRIGADE_SECRETS=" + frigadeSecret, "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0",
 		"EMBEDDED_NATS_ADDR=127.0.0.1:0", "DATA_DIR=" + t.TempDir(), "LOG_LEVEL=debug",
+		"PUBLISH_TIMEOUT=30s", // a slow disk is not what these tests are about
 	}, vars...))
 	if err != nil {
 		t.Fatal(err)

@@ -139,6 +139,19 @@ func parse(t *testing.T, body string) stringify.Text {
 	return text
 }
 
+// A MAC has one spelling in each encoding: the last character of unpadded base64 has two bits to spare.
+func TestBase64IsStrict(t *testing.T) {
+	const zero = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	for text, want := range map[string]bool{
+		zero: true, zero + "=": true, zero[:42] + "B": false, zero[:42] + "C": false, zero[:42] + "B=": false, zero[:42] + "E": true,
+		zero[:42] + "=": false, zero[:41] + "A==": false, zero[:20] + "+-" + zero[22:]: false, zero + "==": false, zero[:42] + "\n": false, "": false,
+	} {
+		if got := decodeHexOrBase64(text) != nil; got != want {
+			t.Errorf("%q is decoded: %v, want %v", text, got, want)
+		}
+	}
+}
+
 // With an empty key anybody could sign.
 func TestEmptySecretVerifiesNothing(t *testing.T) {
 	empty := secret.New("")

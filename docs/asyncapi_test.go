@@ -1,0 +1,254 @@
+package docs_test
+
+import (
+	"encoding/json"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// asyncAPI is what the tests look at of asyncapi.yaml. That the document is valid AsyncAPI is for
+// the official parser to say, in test/cloudevents.
+type asyncAPI struct {
+	DefaultContentType string `yaml:"defaultContentType"`
+	Servers            struct {
+		NATS struct {
+			Host      string
+			Variables map[string]struct{ Default string }
+		}
+	}
+	Channels struct {
+		Events struct {
+			Address    string
+			Parameters map[string]struct {
+				Default  string
+				Examples []string
+				Pattern  string `yaml:"x-pattern"`
+			}
+			JetStream struct {
+				Stream   string
+				Subjects []string
+				MaxAge   string `yaml:"maxAge"`
+			} `yaml:"x-jetstream"`
+		}
+	}
+	Components struct {
+		Messages struct {
+			Event struct {
+				ContentType string `yaml:"contentType"`
+				Headers     struct {
+					Required   []string
+					Properties map[string]any
+				}
+				Examples []struct {
+					Headers map[string]string
+					Payload any
+				}
+			}
+		}
+	}
+}
+
+// document returns asyncapi.yaml, along with a compiler that knows it by that name, references to
+// other documents included.
+func document(t *testing.T) (d asyncAPI, c *jsonschema.Compiler) {
+	t.Helper()
+	content, err := os.ReadFile("asyncapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var whole any
+	if err := yaml.Unmarshal(content, &whole); err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(content, &d); err != nil {
+		t.Fatal(err)
+	}
+	c = jsonschema.NewCompiler()
+	absolute, err := filepath.Abs("asyncapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.AddResource(absolute, parse(t, encode(t, whole))); err != nil {
+		t.Fatal(err)
+	}
+	return d, c
+}
+
+func encode(t *testing.T, value any) []byte {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// The channel's address takes the subjects of all messages, and what can't be one it doesn't.
+func TestAsyncAPIAddress(t *testing.T) {
+	d, _ := document(t)
+	events := d.Channels.Events
+	pattern := regexp.QuoteMeta(events.Address)
+	for name, p := range events.Parameters {
+		one := regexp.MustCompile("^(?:" + p.Pattern + ")$")
+		for _, example := range append(p.Examples, p.Default) {
+			if example != "" && !one.MatchString(example) {
+				t.Errorf("%s is no %s", example, name)
+			}
+		}
+		if p.Default != "" {
+			p.Pattern = regexp.QuoteMeta(p.Default)
+		}
+		pattern = strings.ReplaceAll(pattern, regexp.QuoteMeta("{"+name+"}"), "(?P<"+name+">"+p.Pattern+")")
+	}
+	address := regexp.MustCompile("^" + pattern + "$")
+	for _, m := range golden(t) {
+		var says struct{ Source, Event string }
+		if err := json.Unmarshal([]byte(m.Payload), &says); err != nil {
+			t.Fatal(err)
+		}
+		parts := address.FindStringSubmatch(m.Subject)
+		if parts == nil {
+			t.Errorf("%s is no address", m.Subject)
+			continue
+		}
+		if endpoint := parts[address.SubexpIndex("endpoint")]; "/webhooks/"+endpoint != says.Source {
+			t.Errorf("%s: the endpoint is %s, the source %s", m.Subject, endpoint, says.Source)
+		}
+		// A name that needs no change stands in the address as it is.
+		if event := parts[address.SubexpIndex("event")]; address.MatchString("webhooks.flock."+says.Event) && len(says.Event) <= 200 && event != says.Event {
+			t.Errorf("%s: the event is %s", m.Subject, says.Event)
+		}
+	}
+	for _, other := range []string{
+		"webhooks.flock", "webhooks.flock.", "webhooks..a", "webhooks.flock.a.", "webhooks.flock.a..b", "webhooks.Flock.a", "webhooks.flock.*", "webhooks.flock.>",
+		"webhooks.flock.a b", "webhooks.flock.zoë", "webhooks.flock.1.2.3.4.5.6.7.8.9", "hooks.flock.a", "webhooks." + strings.Repeat("x", 33) + ".a", "webhooks-quarantine.flock.a",
+	} {
+		if address.MatchString(other) {
+			t.Errorf("%s is an address", other)
+		}
+	}
+}
+
+// Every message has the headers that are documented, and no others.
+func TestAsyncAPIHeaders(t *testing.T) {
+	d, c := document(t)
+	event := d.Components.Messages.Event
+	schema := compile(t, c, "asyncapi.yaml#/components/messages/event/headers")
+	for _, m := range golden(t) {
+		if err := schema.Validate(parse(t, encode(t, m.Headers))); err != nil {
+			t.Errorf("%s: %v", m.Vector, err)
+		}
+		if diff := cmp.Diff(slices.Sorted(maps.Keys(event.Headers.Properties)), slices.Sorted(maps.Keys(m.Headers))); diff != "" {
+			t.Errorf("%s: (-documented +sent)\n%s", m.Vector, diff)
+		}
+		if sent := m.Headers["Content-Type"]; sent != event.ContentType || sent != d.DefaultContentType {
+			t.Errorf("%s: Content-Type %q; documented are %q and %q", m.Vector, sent, event.ContentType, d.DefaultContentType)
+		}
+		for _, name := range event.Headers.Required {
+			without := maps.Clone(m.Headers)
+			delete(without, name)
+			if schema.Validate(parse(t, encode(t, without))) == nil {
+				t.Errorf("%s: it would do without %s", m.Vector, name)
+			}
+		}
+	}
+}
+
+// The message's payload is the one that event.schema.json describes.
+func TestAsyncAPIPayload(t *testing.T) {
+	_, c := document(t)
+	schema := compile(t, c, "asyncapi.yaml#/components/messages/event/payload")
+	for _, m := range golden(t) {
+		if err := schema.Validate(parse(t, []byte(m.Payload))); err != nil {
+			t.Errorf("%s: %v", m.Vector, err)
+		}
+	}
+	if schema.Validate(parse(t, []byte(`{}`))) == nil {
+		t.Error("the payload may be anything")
+	}
+}
+
+// The examples are messages that were published, at least one of every provider.
+func TestAsyncAPIExamples(t *testing.T) {
+	d, _ := document(t)
+	published := make(map[string]message)
+	for _, m := range golden(t) {
+		published[string(encode(t, m.Headers))+string(encode(t, parse(t, []byte(m.Payload))))] = m
+	}
+	shown := make(map[string]bool)
+	for _, e := range d.Components.Messages.Event.Examples {
+		m, ok := published[string(encode(t, e.Headers))+string(encode(t, parse(t, encode(t, e.Payload))))]
+		if !ok {
+			t.Errorf("%s with %v was never published", encode(t, e.Payload), e.Headers)
+		}
+		provider, _, _ := strings.Cut(m.Vector, "/")
+		shown[provider] = true
+	}
+	for _, p := range verify.Providers {
+		if !shown[p.Name] {
+			t.Errorf("there is no example of %s", p.Name)
+		}
+	}
+}
+
+// What the document says of defaults is what the configuration has.
+func TestAsyncAPIDefaults(t *testing.T) {
+	d, _ := document(t)
+	c, _, err := config.Load([]string{"FLOCK_SECRETS=x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, port, err := net.SplitHostPort(string(c.EmbeddedNATSAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults := make(map[string]string)
+	for _, v := range c.Variables() {
+		defaults[v.Name] = v.Default
+	}
+	server, stream := d.Servers.NATS, d.Channels.Events.JetStream
+	for _, test := range []struct{ what, documented, is string }{
+		{"the server", server.Host, "{host}:{port}"},
+		{"the server's host", server.Variables["host"].Default, host},
+		{"the server's port", server.Variables["port"].Default, port},
+		{"the address", d.Channels.Events.Address, "{prefix}.{endpoint}.{event}"},
+		{"the prefix", d.Channels.Events.Parameters["prefix"].Default, string(c.SubjectPrefix)},
+		{"the stream", stream.Stream, string(c.StreamName)},
+		{"the stream's subjects", strings.Join(stream.Subjects, " "), "{prefix}.>"},
+		{"the stream's age", stream.MaxAge, defaults["STREAM_MAX_AGE"]},
+	} {
+		if test.documented != test.is {
+			t.Errorf("%s is documented as %q; it is %q", test.what, test.documented, test.is)
+		}
+	}
+}
+
+// What the document takes for a prefix or an endpoint's name, the configuration takes, and nothing
+// else.
+func TestAsyncAPIPatterns(t *testing.T) {
+	d, _ := document(t)
+	for name, variable := range map[string]string{"prefix": "SUBJECT_PREFIX", "endpoint": "ENDPOINTS_0_NAME"} {
+		pattern := regexp.MustCompile("^(?:" + d.Channels.Events.Parameters[name].Pattern + ")$")
+		for _, value := range []string{
+			"a", "0", "-", "_", "-a", "a-", "a_b", "A", "a.b", "a..b", ".a", "a.", "a b", "a*", ">", "é", "a\n", strings.Repeat("x", 32), strings.Repeat("x", 33),
+		} {
+			_, _, err := config.Load([]string{"FLOCK_SECRETS=x", "ENDPOINTS_0_PROVIDER=flock", "ENDPOINTS_0_SECRETS=x", "ENDPOINTS_0_NAME=other", variable + "=" + value})
+			if documented := pattern.MatchString(value); documented != (err == nil) {
+				t.Errorf("%s=%q: documented %v, %v", variable, value, documented, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package ingest_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+)
+
+var update = flag.Bool("update", false, "write testdata/messages.ndjson anew")
+
+// The messages that the deliveries become are pinned, byte for byte. Consumers, the documents in
+// docs/ and CloudEvents' JavaScript SDK in test/cloudevents are held to the same file.
+func TestMessages(t *testing.T) {
+	r := newRoad(t)
+	var got bytes.Buffer
+	encoder := json.NewEncoder(&got)
+	encoder.SetEscapeHTML(false)
+	var stored []message // the stream keeps the first of those with the same id
+	kept := make(map[string]bool)
+	for _, w := range webhooks(t) {
+		m := r.send(w)
+		check(t, w, m)
+		if err := encoder.Encode(m); err != nil {
+			t.Fatal(err)
+		}
+		if id := m.Headers["Nats-Msg-Id"]; !kept[id] {
+			kept[id] = true
+			m.Vector = ""
+			stored = append(stored, m)
+		}
+	}
+	if diff := cmp.Diff(stored, r.stored()); diff != "" {
+		t.Errorf("what the stream hands out is not what was published (-published +stored):\n%s", diff)
+	}
+
+	golden := filepath.Join("testdata", "messages.ndjson")
+	if *update {
+		if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("%s is not what is published; if that is meant, consumers must be told, and -update writes it (-file +published):\n%s",
+			golden, cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got.String(), "\n")))
+	}
+}
+
+// attributes has the names in the order of the contract (section 3), and which must be there.
+var attributes = []struct {
+	name     string
+	required bool
+}{
+	{"specversion", true},
+	{"id", true},
+	{"source", true},
+	{"type", true},
+	{"subject", false},
+	{"time", true},
+	{"datacontenttype", true},
+	{"provider", true},
+	{"event", true},
+	{"entity", false},
+	{"entityid", false},
+	{"userid", false},
+	{"receivedtime", true},
+	{"signed", true},
+}
+
+var tokens = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){0,7}$`)
+
+// check holds a message to the contract, sections 3 and 4.
+func check(t *testing.T, w webhook, m message) {
+	t.Helper()
+	prefix := "webhooks." + w.endpoint + "."
+	if m.Subject != prefix+w.event {
+		t.Errorf("%s: the subject is %s, not %s", w.name, m.Subject, prefix+w.event)
+	}
+	if event, ok := strings.CutPrefix(m.Subject, prefix); !ok || !tokens.MatchString(event) || len(event) > 200 {
+		t.Errorf("%s: %s is no subject", w.name, m.Subject)
+	}
+
+	// No attribute can hold this text: its quotes would be escaped.
+	_, data, _ := strings.Cut(m.Payload, `,"data":`)
+	body, err := stringify.Parse([]byte(w.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data != string(body)+"}" {
+		t.Errorf("%s: data is %s, not S of the body", w.name, data)
+	}
+
+	names, got := envelope(t, m)
+	want := map[string]string{
+		"specversion": "1.0", "id": w.id, "source": "/webhooks/" + w.endpoint, "datacontenttype": "application/json",
+		"provider": w.provider.Name, "receivedtime": w.now.Format("2006-01-02T15:04:05.000Z"), "signed": w.signed,
+	}
+	if w.id == "" {
+		want["id"] = got["id"]
+	}
+	for name, value := range w.says {
+		if value != "" {
+			want[name] = value
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s: (-want +got)\n%s", w.name, diff)
+	}
+	var order []string
+	for _, a := range attributes {
+		if a.required || slices.Contains(names, a.name) {
+			order = append(order, a.name)
+		}
+	}
+	if diff := cmp.Diff(append(order, "data"), names); diff != "" {
+		t.Errorf("%s: order of the attributes (-want +got)\n%s", w.name, diff)
+	}
+	if len(got["id"]) != 32 || m.Headers["Nats-Msg-Id"] != got["id"] || m.Headers["Content-Type"] != "application/cloudevents+json; charset=utf-8" {
+		t.Errorf("%s: the id is %s, the headers are %v", w.name, got["id"], m.Headers)
+	}
+}
+
+// envelope returns the names of a payload's members, in order, and the attributes: all but data.
+func envelope(t *testing.T, m message) (names []string, attributes map[string]string) {
+	t.Helper()
+	decoder := json.NewDecoder(strings.NewReader(m.Payload))
+	if open, err := decoder.Token(); err != nil || open != json.Delim('{') {
+		t.Fatalf("%s: %s is no object: %v", m.Vector, m.Payload, err)
+	}
+	attributes = make(map[string]string)
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			t.Fatalf("%s: %v", m.Vector, err)
+		}
+		names = append(names, name.(string))
+		var value any
+		if err := decoder.Decode(&value); err != nil {
+			t.Fatalf("%s: %v", m.Vector, err)
+		}
+		if text, ok := value.(string); ok {
+			attributes[name.(string)] = text
+		} else if name != "data" {
+			t.Errorf("%s: %s is %v, which is no text", m.Vector, name, value)
+		}
+	}
+	return names, attributes
+}

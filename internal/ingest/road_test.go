@@ -1,0 +1,163 @@
+package ingest_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/ingest"
+	"github.com/ade15e70/webhook-bridge/internal/natsd"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+)
+
+// message is what became of a delivery, as it went to NATS: a line of testdata/messages.ndjson.
+type message struct {
+	Vector  string            `json:"vector"` // the delivery's name
+	Subject string            `json:"subject"`
+	Headers map[string]string `json:"headers"`
+	Payload string            `json:"payload"`
+}
+
+// road is the whole way of a delivery: HTTP, the handler, the publisher, NATS. A subscriber hears
+// each message as it is published, also one that the stream has already.
+type road struct {
+	t         *testing.T
+	config    *config.Config
+	publisher *publish.Publisher
+	heard     *nats.Subscription
+	js        jetstream.JetStream
+}
+
+// newRoad starts a server of its own, with the subjects and the stream that are the default.
+func newRoad(t *testing.T) *road {
+	t.Helper()
+	c, _, err := config.Load([]string{"FRIGADE_SECRETS=x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := natsd.Start(natsd.Config{Addr: "127.0.0.1:0", Dir: t.TempDir(), Log: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Stop)
+	nc, err := nats.Connect(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	r := &road{t: t, config: c}
+	if r.js, err = jetstream.New(nc); err != nil {
+		t.Fatal(err)
+	}
+	if r.heard, err = nc.SubscribeSync(string(c.SubjectPrefix) + ".>"); err != nil {
+		t.Fatal(err)
+	}
+	r.publisher, err = publish.Open(publish.Config{
+		Server: publish.Server{URL: server.URL()},
+		Stream: publish.Stream{
+			Name: string(c.StreamName), Prefix: string(c.SubjectPrefix), Manage: true,
+			Replicas: c.StreamReplicas, MaxAge: c.StreamMaxAge, Duplicates: c.StreamDuplicates,
+		},
+		Timeout: time.Minute, Log: zap.NewNop(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.publisher.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	r.publisher.Settle(t.Context(), time.Minute)
+	return r
+}
+
+// send sends a webhook and returns the message that it became.
+func (r *road) send(d webhook) message {
+	r.t.Helper()
+	secrets := make([]secret.Secret, len(d.secrets))
+	for i, s := range d.secrets {
+		secrets[i] = secret.New(s)
+	}
+	server := httptest.NewServer(ingest.New(ingest.Config{
+		Endpoints: []ingest.Endpoint{{
+			Name: d.endpoint, Provider: d.provider, Scheme: d.scheme, Freshness: d.freshness, Tolerance: d.tolerance,
+			Secrets: func() []secret.Secret { return secrets },
+		}},
+		SubjectPrefix: string(r.config.SubjectPrefix), MaxBodyBytes: int64(r.config.MaxBodyBytes), MaxInFlightBytes: int64(r.config.MaxInFlightBytes),
+		Publisher: r.publisher, Observer: nobody{}, Now: func() time.Time { return d.now },
+	}))
+	defer server.Close()
+	request, err := http.NewRequest(http.MethodPost, server.URL+"/webhooks/"+d.endpoint, strings.NewReader(d.body))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, signature := range d.signatures {
+		request.Header.Add(d.provider.Header, signature)
+	}
+	response, err := server.Client().Do(request)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if answer, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusOK {
+		r.t.Fatalf("%s: answered %s %s, %v", d.name, response.Status, answer, err)
+	}
+	m, err := r.heard.NextMsg(10 * time.Second)
+	if err != nil {
+		r.t.Fatalf("%s: nothing was published: %v", d.name, err)
+	}
+	return r.message(d.name, m.Subject, m.Header, m.Data)
+}
+
+// stored returns what the stream has, as a consumer receives it.
+func (r *road) stored() []message {
+	r.t.Helper()
+	consumer, err := r.js.OrderedConsumer(r.t.Context(), string(r.config.StreamName), jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	info, err := consumer.Info(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	batch, err := consumer.Fetch(int(info.NumPending))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var all []message
+	for m := range batch.Messages() {
+		all = append(all, r.message("", m.Subject(), m.Headers(), m.Data()))
+	}
+	if len(all) != int(info.NumPending) || batch.Error() != nil {
+		r.t.Fatalf("of %d stored messages %d came: %v", info.NumPending, len(all), batch.Error())
+	}
+	return all
+}
+
+func (r *road) message(vector, subject string, header nats.Header, payload []byte) message {
+	r.t.Helper()
+	m := message{Vector: vector, Subject: subject, Headers: make(map[string]string), Payload: string(payload)}
+	for name, values := range header {
+		if len(values) != 1 {
+			r.t.Errorf("%s: the header %s has the values %q", vector, name, values)
+		}
+		m.Headers[name] = values[0]
+	}
+	return m
+}
+
+// nobody observes nothing.
+type nobody struct{}
+
+func (nobody) Observe(ingest.Record) {}

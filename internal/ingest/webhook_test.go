@@ -1,0 +1,145 @@
+package ingest_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/delivery"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// webhook is a delivery that must be accepted, and what its message must say.
+type webhook struct {
+	name       string
+	provider   verify.Provider
+	endpoint   string
+	scheme     string
+	freshness  string
+	tolerance  time.Duration
+	now        time.Time
+	secrets    []string
+	signatures []string
+	body       string
+
+	id     string            // "" where only the golden file says it
+	signed string            // what the signature covers
+	event  string            // the subject's event part
+	says   map[string]string // the attributes that depend on the body; "" is one that is left out
+}
+
+// webhooks returns the accepted vectors of every provider, a few of them also to endpoints with
+// other names, and the odd ones.
+func webhooks(t *testing.T) []webhook {
+	t.Helper()
+	var all []webhook
+	for _, p := range verify.Providers {
+		own := vectors(t, p)
+		all = append(all, own...)
+		for _, endpoint := range []string{p.Name + "-eu", "0" + strings.Repeat("-", 31)} {
+			for _, w := range own[:2] {
+				w.name += ", to " + endpoint
+				w.endpoint, w.id = endpoint, ""
+				all = append(all, w)
+			}
+		}
+	}
+	return append(all, odd(t)...)
+}
+
+// vectors returns those of internal/verify that are accepted. What they claim is Node's word.
+func vectors(t *testing.T, p verify.Provider) []webhook {
+	t.Helper()
+	const dir = "../verify/testdata"
+	var file struct {
+		Vectors []struct {
+			Name, Scheme, Freshness, Tolerance, Body, File string
+			Now                                            time.Time
+			Secrets                                        []string
+			Headers                                        [][2]string
+			Claims                                         *struct{ Scheme, Name, Entity, EntityID, UserID, Time, ID string }
+		}
+	}
+	read(t, filepath.Join(dir, p.Name+".json"), &file)
+	var accepted []webhook
+	for _, v := range file.Vectors {
+		c := v.Claims
+		if c == nil {
+			continue
+		}
+		tolerance, err := time.ParseDuration(v.Tolerance)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := webhook{
+			name: p.Name + "/" + v.Name, provider: p, endpoint: p.Name, scheme: v.Scheme, freshness: v.Freshness,
+			tolerance: tolerance, now: v.Now, secrets: v.Secrets, body: v.Body, id: c.ID, signed: c.Scheme, event: c.Name,
+			says: map[string]string{
+				"type": p.TypePrefix + c.Name, "event": c.Name, "time": c.Time, "entity": c.Entity, "entityid": c.EntityID, "userid": c.UserID,
+			},
+		}
+		if c.Entity != "" && c.EntityID != "" {
+			w.says["subject"] = c.Entity + "/" + c.EntityID
+		}
+		if v.File != "" {
+			body, err := os.ReadFile(filepath.Join(dir, v.File))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.body = string(bytes.TrimSpace(body))
+		}
+		for _, h := range v.Headers {
+			w.signatures = append(w.signatures, h[1])
+		}
+		accepted = append(accepted, w)
+	}
+	return accepted
+}
+
+// odd returns deliveries that no vendor is known to send, with what CloudEvents or NATS can't hold.
+func odd(t *testing.T) []webhook {
+	t.Helper()
+	var all []webhook
+	var file []struct {
+		Name, Provider, Body, Event string
+		Says                        map[string]string
+	}
+	read(t, filepath.Join("testdata", "odd.json"), &file)
+	for _, o := range file {
+		for _, p := range verify.Providers {
+			if p.Name != o.Provider {
+				continue
+			}
+			signature, err := delivery.Sign(p, verify.Payload, secret.New("right"), []byte(o.Body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, webhook{
+				name: "odd/" + o.Name, provider: p, endpoint: p.Name, scheme: verify.Payload, tolerance: p.Tolerance,
+				now: time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.UTC), secrets: []string{"right"}, signatures: []string{signature},
+				body: o.Body, signed: verify.Payload, event: o.Event, says: o.Says,
+			})
+		}
+	}
+	if len(all) != len(file) {
+		t.Fatal("odd.json has a provider that isn't there")
+	}
+	return all
+}
+
+// read reads a JSON file.
+func read(t *testing.T, file string, into any) {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(content, into); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+}

@@ -1,0 +1,20 @@
+// What the tests read of the repository.
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const root = new URL('../../', import.meta.url)
+export const path = (file) => fileURLToPath(new URL(file, root))
+export const text = (file) => readFileSync(new URL(file, root), 'utf8')
+const json = (file) => JSON.parse(text(file))
+
+// The messages that the bridge published: see internal/ingest/messages_test.go.
+export const messages = text('internal/ingest/testdata/messages.ndjson').trimEnd().split('\n').map((line) => JSON.parse(line))
+
+// The bodies that were sent, by the delivery's name.
+export const bodies = new Map()
+for (const provider of ['flock', 'frigade']) {
+  for (const { name, claims, body, file } of json(`internal/verify/testdata/${provider}.json`).vectors) {
+    if (claims) bodies.set(`${provider}/${name}`, body ?? text(`internal/verify/testdata/${file}`))
+  }
+}
+for (const { name, body } of json('internal/ingest/testdata/odd.json')) bodies.set(`odd/${name}`, body)
