@@ -126,7 +126,7 @@ func New(f Facts) Event {
 func Parse(payload []byte) (Event, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(payload, &members); err != nil {
-		return Event{}, fmt.Errorf("reading event: %w", err)
+		return Event{}, errors.New("reading event: not a JSON object")
 	}
 	var e Event
 	for _, a := range e.attributes() {
@@ -140,12 +140,12 @@ func Parse(payload []byte) (Event, error) {
 		if err := json.Unmarshal(text, a.value); err != nil {
 			return Event{}, fmt.Errorf("reading event: %s: %w", a.name, err)
 		}
-		if a.required && *a.value == "" {
+		switch {
+		case a.required && *a.value == "":
 			return Event{}, fmt.Errorf("reading event: its %s is empty", a.name)
+		case a.value == &e.SpecVersion && e.SpecVersion != specVersion: // the other attributes may have other rules
+			return Event{}, fmt.Errorf("reading event: specversion is %q, not %q", e.SpecVersion, specVersion)
 		}
-	}
-	if e.SpecVersion != specVersion {
-		return Event{}, fmt.Errorf("reading event: specversion is %q, not %q", e.SpecVersion, specVersion)
 	}
 	e.Data = members["data"]
 	if len(e.Data) == 0 {

@@ -118,8 +118,8 @@ func TestParseRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ from, to, want string }{
-		{text, "", "unexpected end"},
-		{text, "[]", "cannot unmarshal array"},
+		{text, "", "not a JSON object"},
+		{text, "[]", "not a JSON object"},
 		{`"specversion":"1.0"`, `"specversion":"0.3"`, `specversion is "0.3"`},
 		{`"specversion":"1.0",`, ``, "it has no specversion"},
 		{`"id":"1"`, `"ID":"1"`, "it has no id"},

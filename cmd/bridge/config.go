@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 )
+
+//go:generate go test -run TestREADME . -update-readme
 
 func configCommand(environ []string, io stdio) *cobra.Command {
 	var markdown, check bool
@@ -20,19 +23,22 @@ in force and its meaning. Secrets are hidden. What is wrong with the environment
 standard error.`,
 		Example: "  bridge config\n  bridge config --check   # exit status 2 where `bridge serve` would refuse",
 		Args:    noArguments,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := apart(c, "check", "markdown"); err != nil {
+				return err
+			}
 			if markdown {
 				return printMarkdown(io.out, new(config.Config).Variables())
 			}
 			cfg, warnings, err := config.Load(environ)
 			if !check {
-				if err := printVariables(io.out, cfg.Variables()); err != nil {
+				var problems config.Problems
+				errors.As(err, &problems)
+				if err := printVariables(io.out, cfg.Variables(), problems); err != nil {
 					return err
 				}
 			}
-			for _, warning := range warnings {
-				_, _ = fmt.Fprintf(io.err, "warning: %s\n", warning)
-			}
+			printWarnings(io.err, warnings)
 			switch {
 			case err != nil && !check:
 				_, _ = fmt.Fprintf(io.err, "`bridge serve` would refuse this environment:\n  %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
@@ -49,12 +55,17 @@ standard error.`,
 }
 
 // printVariables prints a block a variable, which reads well at any width and greps well.
-func printVariables(w io.Writer, variables []config.Variable) error {
+func printVariables(w io.Writer, variables []config.Variable, problems config.Problems) error {
 	var b strings.Builder
 	for _, v := range variables {
 		value := v.Value
 		if value == "" {
 			value = "(not set)"
+		}
+		for _, p := range problems {
+			if p.Variable == v.Name && p.Got != "" {
+				value = p.Got + " (can't be used)"
+			}
 		}
 		fmt.Fprintf(&b, "%s=%s\n    %s\n    takes %s", v.Name, value, v.Doc, v.Type)
 		if v.Default != "" {
@@ -64,6 +75,12 @@ func printVariables(w io.Writer, variables []config.Variable) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func printWarnings(w io.Writer, warnings []string) {
+	for _, warning := range warnings {
+		_, _ = fmt.Fprintf(w, "warning: %s\n", warning)
+	}
 }
 
 func printMarkdown(w io.Writer, variables []config.Variable) error {

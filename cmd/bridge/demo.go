@@ -10,7 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,7 +46,7 @@ is in use a free port is taken.`,
 			defer func() { _ = os.RemoveAll(d.dir) }()
 			stopped := make(chan error, 1)
 			go func() { stopped <- d.bridge.Run(ctx) }()
-			if err := d.show(ctx); err != nil {
+			if err := d.show(ctx); err != nil && ctx.Err() == nil { // not because of Ctrl-C
 				cancel()
 				return errors.Join(err, <-stopped)
 			}
@@ -74,14 +74,18 @@ func (d *demo) start(ctx context.Context, environ []string) (err error) {
 		}
 	}()
 	vars := []string{"DATA_DIR=" + d.dir, "FLOCK_SECRETS=" + rand.Text(), "FRIGADE_SECRETS=" + rand.Text(), "LOG_FORMAT=console", "LOG_LEVEL=warn"}
-	for _, listener := range []struct{ variable, address string }{
+	var problems config.Problems
+	for _, listener := range []struct{ variable, usual string }{
 		{"HTTP_ADDR", "127.0.0.1:8080"}, {"ADMIN_ADDR", "127.0.0.1:9090"}, {"EMBEDDED_NATS_ADDR", "127.0.0.1:4222"},
 	} {
-		address, err := loopback(ctx, environ, listener.variable, listener.address)
-		if err != nil {
-			return err
+		address, problem := loopback(ctx, environ, listener.variable, listener.usual)
+		if problem != nil {
+			problems = append(problems, *problem)
 		}
 		vars = append(vars, listener.variable+"="+address)
+	}
+	if len(problems) > 0 {
+		return problems
 	}
 	if d.config, _, err = config.Load(vars); err != nil {
 		return err
@@ -92,19 +96,20 @@ func (d *demo) start(ctx context.Context, environ []string) (err error) {
 
 // loopback returns the address that a variable says, which must be on loopback, or else the usual
 // one, or a free one in its place.
-func loopback(ctx context.Context, environ []string, variable, usual string) (string, error) {
+func loopback(ctx context.Context, environ []string, variable, usual string) (string, *config.Problem) {
 	for _, assignment := range environ {
 		value, ok := strings.CutPrefix(assignment, variable+"=")
 		if !ok || value == "" {
 			continue
 		}
-		if !config.Address(value).IsLoopback() {
-			return "", config.Problems{{Variable: variable, Got: fmt.Sprintf("%q", value), Takes: "for the demo an address on loopback, such as " + usual}}
+		var address config.Address
+		if err := address.UnmarshalText([]byte(value)); err != nil || !address.IsLoopback() {
+			return "", &config.Problem{Variable: variable, Got: strconv.Quote(value), Takes: "for the demo an address on loopback, such as " + usual}
 		}
 		return value, nil
 	}
-	if probe, err := new(net.ListenConfig).Listen(ctx, "tcp", usual); err == nil {
-		return usual, probe.Close()
+	if probe, err := new(net.ListenConfig).Listen(ctx, "tcp", usual); err == nil && probe.Close() == nil {
+		return usual, nil
 	}
 	return "127.0.0.1:0", nil
 }
@@ -129,7 +134,8 @@ func (d *demo) show(ctx context.Context) error {
 	var followErr error
 	go func() {
 		defer close(followed)
-		followErr = follow(ctx, js, string(d.config.StreamName), string(d.config.SubjectPrefix)+".>", time.Unix(1, 0), func(m jetstream.Msg) error {
+		all := section{stream: string(d.config.StreamName), subject: string(d.config.SubjectPrefix) + ".>", since: time.Unix(1, 0)}
+		followErr = follow(ctx, js, all, io.Discard, func(m jetstream.Msg) error {
 			_, err := fmt.Fprintf(d.io.out, "%s\n  %s\n", m.Subject(), m.Data())
 			select {
 			case received <- struct{}{}:
@@ -241,7 +247,7 @@ func (d *demo) invite() error {
 	if err != nil {
 		return err
 	}
-	bridge := commandName()
+	bridge := commandName(os.Executable, os.Args[0])
 	_, err = fmt.Fprintf(d.io.out, `
 It stays up. In another terminal:
 
@@ -266,23 +272,30 @@ Ctrl-C ends it.
 	return err
 }
 
-func providerOf(endpoint config.Endpoint) verify.Provider {
+// providerNamed returns the provider of that name, false where there is none.
+func providerNamed(name string) (verify.Provider, bool) {
 	for _, p := range verify.Providers {
-		if p.Name == endpoint.Provider {
-			return p
+		if p.Name == name {
+			return p, true
 		}
 	}
-	return verify.Provider{}
+	return verify.Provider{}, false
 }
 
-// commandName is how this program was called: by go run it has no name that would still work.
-func commandName() string {
-	executable, err := os.Executable()
-	if err != nil || strings.Contains(executable, "go-build") {
+func providerOf(endpoint config.Endpoint) verify.Provider {
+	p, _ := providerNamed(endpoint.Provider)
+	return p
+}
+
+// commandName is how this program, called so, can be called again: by go run it has no name that
+// would still work.
+func commandName(executable func() (string, error), called string) string {
+	path, err := executable()
+	switch {
+	case err != nil || strings.Contains(path, "go-build"):
 		return "go run ./cmd/bridge"
+	case strings.ContainsAny(called, " '\"$&()*;<>?[\\]`{|}~"):
+		return "'" + strings.ReplaceAll(called, "'", `'\''`) + "'"
 	}
-	if strings.ContainsRune(os.Args[0], filepath.Separator) {
-		return os.Args[0]
-	}
-	return filepath.Base(os.Args[0])
+	return called
 }

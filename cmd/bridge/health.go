@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -26,9 +25,9 @@ health check.`,
 		Example: "  bridge health\n  bridge health --live   # only whether the process works",
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, _, _ := config.Load(environ) // other variables' mistakes don't matter here
-			if cfg.AdminAddr == "" {
-				return usageError{errors.New("ADMIN_ADDR can't be used; see `bridge config`")}
+			cfg, err := load(environ, func(variable string) bool { return variable == "ADMIN_ADDR" })
+			if err != nil {
+				return err
 			}
 			path := "/readyz"
 			if live {
@@ -39,7 +38,8 @@ health check.`,
 			if err != nil {
 				return fmt.Errorf("asking for health: %w", err)
 			}
-			client := &http.Client{Timeout: 5 * time.Second}
+			// Whatever proxy the environment names, it is none to this machine.
+			client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 			response, err := client.Do(request)
 			if err != nil {
 				return fmt.Errorf("no bridge answers: %w; is it running, with this ADMIN_ADDR?", err)

@@ -54,11 +54,12 @@ a CloudEvent to NATS JetStream. It answers 200 only when the event is durable.
 
 It is configured by environment variables; "bridge config" explains them. Without a
 command it serves.`,
-		Example:       "  bridge demo\n  FLOCK_SECRETS=… bridge serve",
-		Args:          noArguments,
-		RunE:          serve.RunE,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Example:                    "  bridge demo\n  FLOCK_SECRETS=… bridge serve",
+		Args:                       noArguments,
+		RunE:                       serve.RunE,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2, // of letters to change; at 0 only beginnings of names are recognised
 	}
 	root.SetIn(io.in)
 	root.SetOut(io.out)
@@ -67,9 +68,27 @@ command it serves.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
 	})
+	root.SetHelpCommand(helpCommand())
 	root.AddCommand(serve, demoCommand(environ, io), sendCommand(environ, io), tailCommand(environ, io),
 		configCommand(environ, io), healthCommand(environ, io), versionCommand(io))
 	return root
+}
+
+// helpCommand is cobra's, but that asking for what isn't there is a wrong use.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Explain a command",
+		Example: "  bridge help send",
+		RunE: func(c *cobra.Command, args []string) error {
+			asked, rest, err := c.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return noCommand(c.Root(), strings.Join(args, " "))
+			}
+			asked.InitDefaultHelpFlag() // as when it is called itself
+			return asked.Help()
+		},
+	}
 }
 
 // noArguments refuses arguments; of the root command they would be commands.
@@ -78,11 +97,40 @@ func noArguments(c *cobra.Command, args []string) error {
 		return nil
 	}
 	if c.HasSubCommands() {
-		hint := ""
-		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-			hint = fmt.Sprintf("; did you mean %q?", near[0])
-		}
-		return usageError{fmt.Errorf("there is no command %q%s; see `bridge --help`", args[0], hint)}
+		return noCommand(c, args[0])
 	}
 	return usageError{fmt.Errorf("%s takes no arguments, got %q; see `%s --help`", c.CommandPath(), args, c.CommandPath())}
+}
+
+func noCommand(root *cobra.Command, name string) error {
+	hint := ""
+	if near := root.SuggestionsFor(name); len(near) > 0 {
+		hint = fmt.Sprintf("; did you mean %s?", strings.Join(near, " or "))
+	}
+	return usageError{fmt.Errorf("there is no command %q%s; see `bridge --help`", name, hint)}
+}
+
+// apart refuses two flags that exclude each other.
+func apart(c *cobra.Command, one, other string) error {
+	if c.Flags().Changed(one) && c.Flags().Changed(other) {
+		return usageError{fmt.Errorf("--%s and --%s exclude each other; see `%s --help`", one, other, c.CommandPath())}
+	}
+	return nil
+}
+
+// load reads the environment for a command that uses some of the variables only: the mistakes in
+// others don't matter to it.
+func load(environ []string, uses func(variable string) bool) (*config.Config, error) {
+	c, _, err := config.Load(environ)
+	var all, matter config.Problems
+	errors.As(err, &all)
+	for _, problem := range all {
+		if uses(problem.Variable) {
+			matter = append(matter, problem)
+		}
+	}
+	if len(matter) > 0 {
+		return c, matter
+	}
+	return c, nil
 }

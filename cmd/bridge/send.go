@@ -3,14 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
-	"sort"
 	"strings"
 	"sync"
 	"syscall"
@@ -65,16 +66,21 @@ when every delivery was accepted.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			cfg, _, _ := config.Load(environ) // other variables' mistakes don't matter here
+			if err := apart(c, "data", "body"); err != nil {
+				return err
+			}
+			cfg, err := load(environ, func(variable string) bool { return s.uses(variable, args[0]) })
+			if err != nil {
+				return err
+			}
 			if err := s.prepare(cfg, args); err != nil {
 				return err
 			}
-			var err error
 			if s.data, err = readFile(stdio.in, dataFile); err != nil {
-				return err
+				return usageError{fmt.Errorf("--data: %w", err)}
 			}
 			if s.body, err = readFile(stdio.in, bodyFile); err != nil {
-				return err
+				return usageError{fmt.Errorf("--body: %w", err)}
 			}
 			if count < 1 || concurrency < 1 {
 				return usageError{errors.New("--count and --concurrency take numbers from 1")}
@@ -102,22 +108,26 @@ when every delivery was accepted.`,
 	f.BoolVar(&s.tamper, "tamper", false, "change the data after signing: it must be refused")
 	f.IntVar(&count, "count", 1, "how many deliveries to send, each an event of its own unless --data or --body is given")
 	f.IntVar(&concurrency, "concurrency", 1, "how many to send at one time")
-	c.MarkFlagsMutuallyExclusive("data", "body")
 	return c
 }
 
-// prepare finds the endpoint, its secret and what to sign.
+// uses says whether sending to the endpoint uses a variable.
+func (s *sender) uses(variable, endpoint string) bool {
+	prefix := "ENDPOINTS_"
+	if _, ok := providerNamed(endpoint); ok {
+		prefix = strings.ToUpper(endpoint) + "_"
+	}
+	return variable == "HTTP_ADDR" && s.url == "" || strings.HasPrefix(variable, prefix) && !strings.Contains(variable, ",")
+}
+
+// prepare finds the endpoint, its secret, what to sign and where to send it.
 func (s *sender) prepare(cfg *config.Config, args []string) error {
 	i := slices.IndexFunc(cfg.Endpoints, func(e config.Endpoint) bool { return e.Name == args[0] })
 	if i < 0 || len(cfg.Endpoints[i].Secrets) == 0 {
-		return usageError{fmt.Errorf("no secret is known for the endpoint %q: set %s_SECRETS, or ENDPOINTS_<i>_… for a further endpoint, as for `bridge serve`", args[0], strings.ToUpper(args[0]))}
+		return unknownEndpoint(cfg, args[0])
 	}
 	endpoint := cfg.Endpoints[i]
-	for _, p := range verify.Providers {
-		if p.Name == endpoint.Provider {
-			s.provider = p
-		}
-	}
+	s.provider = providerOf(endpoint)
 	s.key = endpoint.Secrets[0]
 	s.event = delivery.Events[s.provider.Name]
 	if len(args) == 2 {
@@ -135,46 +145,72 @@ func (s *sender) prepare(cfg *config.Config, args []string) error {
 	if s.url == "" {
 		s.url = "http://" + local(cfg.HTTPAddr)
 	}
-	s.url = strings.TrimSuffix(s.url, "/") + "/webhooks/" + endpoint.Name
+	if u, err := url.Parse(s.url); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return usageError{fmt.Errorf("--url: got %q; takes the bridge's address, such as https://hooks.example.com", s.url)}
+	}
+	s.url = strings.TrimSuffix(s.url, "/")
+	if path := "/webhooks/" + endpoint.Name; !strings.HasSuffix(s.url, path) { // the whole of it is what vendors are told
+		s.url += path
+	}
 	return nil
+}
+
+// unknownEndpoint says what to do about an endpoint without a secret.
+func unknownEndpoint(cfg *config.Config, name string) error {
+	if _, ok := providerNamed(name); ok {
+		return usageError{fmt.Errorf("no secret is known for %s: set %s_SECRETS as for `bridge serve`", name, strings.ToUpper(name))}
+	}
+	if len(cfg.Endpoints) == 0 {
+		return usageError{fmt.Errorf("no endpoint %q is known, nor any other: set its variables as for `bridge serve`, see `bridge config`", name)}
+	}
+	var known []string
+	for _, e := range cfg.Endpoints {
+		known = append(known, e.Name)
+	}
+	return usageError{fmt.Errorf("no endpoint %q is known, the environment has %s", name, strings.Join(known, ", "))}
 }
 
 // readFile returns the content of a file, of standard input for -, nil for "".
 func readFile(stdin io.Reader, name string) ([]byte, error) {
-	var content []byte
-	var err error
 	switch name {
 	case "":
 		return nil, nil
 	case "-":
-		content, err = io.ReadAll(stdin)
-	default:
-		content, err = os.ReadFile(name)
+		return io.ReadAll(stdin)
 	}
-	if err != nil {
-		return nil, usageError{err}
+	return os.ReadFile(name)
+}
+
+// unfit is the error of a delivery that can't be made, which is what it was to be made from.
+func (s *sender) unfit(err error) error {
+	switch {
+	case s.data != nil:
+		err = fmt.Errorf("--data: %w", err)
+	case s.body != nil:
+		err = fmt.Errorf("--body: %w", err)
 	}
-	return content, nil
+	return usageError{err}
 }
 
 // delivery makes one delivery's body and signature.
 func (s *sender) delivery() (body []byte, signature string, err error) {
-	now := time.Now()
 	body = s.body
 	if body == nil {
-		if body, err = delivery.Compose(s.provider, s.event, s.data, fmt.Sprintf("%x", now.UnixNano())); err != nil {
-			return nil, "", usageError{err}
+		var id [8]byte // by chance, not by the clock: two may be made at the same moment
+		_, _ = rand.Read(id[:])
+		if body, err = delivery.Compose(s.provider, s.event, s.data, hex.EncodeToString(id[:])); err != nil {
+			return nil, "", s.unfit(err)
 		}
 	}
-	if body, err = delivery.Renew(s.provider, body, now.Add(-s.age)); err != nil {
-		return nil, "", usageError{err}
+	if body, err = delivery.Renew(s.provider, body, time.Now().Add(-s.age)); err != nil {
+		return nil, "", s.unfit(err)
 	}
 	if signature, err = delivery.Sign(s.provider, s.scheme, s.key, body); err != nil {
-		return nil, "", usageError{err}
+		return nil, "", s.unfit(err)
 	}
 	if s.tamper {
 		if body, err = delivery.Tamper(body); err != nil {
-			return nil, "", usageError{err}
+			return nil, "", s.unfit(err)
 		}
 	}
 	return body, signature, nil
@@ -242,7 +278,7 @@ func (s *sender) sendMany(ctx context.Context, stdio stdio, count, concurrency i
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			answers[fmt.Sprintf("%d %s", status, what(answer))]++
+			answers[kind(status, answer)]++
 			times = append(times, took)
 			if status != http.StatusOK {
 				refused++
@@ -259,40 +295,4 @@ func (s *sender) sendMany(ctx context.Context, stdio stdio, count, concurrency i
 		return fmt.Errorf("%d of %d deliveries were refused", refused, count)
 	}
 	return nil
-}
-
-// printSummary prints a line an answer and one of percentiles.
-func printSummary(w io.Writer, answers map[string]int, times []time.Duration, took time.Duration) {
-	kinds := make([]string, 0, len(answers))
-	for kind := range answers {
-		kinds = append(kinds, kind)
-	}
-	sort.Strings(kinds)
-	for _, kind := range kinds {
-		_, _ = fmt.Fprintf(w, "%8d  %s\n", answers[kind], kind)
-	}
-	if len(times) == 0 {
-		return
-	}
-	slices.Sort(times)
-	percentile := func(p float64) time.Duration {
-		return times[min(len(times)-1, int(p*float64(len(times))))].Round(10 * time.Microsecond)
-	}
-	_, _ = fmt.Fprintf(w, "%d answers in %s, %.0f/s; p50 %s, p90 %s, p99 %s, slowest %s\n", len(times), took.Round(time.Millisecond),
-		float64(len(times))/took.Seconds(), percentile(.5), percentile(.9), percentile(.99), times[len(times)-1].Round(10*time.Microsecond))
-}
-
-// what is the word in an answer that says what happened: its status, or its problem's code.
-func what(answer string) string {
-	var a struct {
-		Status any    `json:"status"`
-		Code   string `json:"code"`
-	}
-	if json.Unmarshal([]byte(answer), &a) != nil {
-		return ""
-	}
-	if a.Code != "" {
-		return a.Code
-	}
-	return fmt.Sprint(a.Status)
 }

@@ -21,6 +21,7 @@ It logs to standard error. The first SIGTERM or Ctrl-C ends it in order, a secon
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, warnings, err := config.Load(environ)
 			if err != nil {
+				printWarnings(io.err, warnings) // a mistyped name may be what is wrong
 				return err
 			}
 			log := telemetry.NewLogger(io.err, cfg.LogFormat, cfg.LogLevel)

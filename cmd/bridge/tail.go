@@ -1,21 +1,19 @@
 package main
 
 import (
-	"context"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
-	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/event"
-	"github.com/ade15e70/webhook-bridge/internal/app"
 )
 
 func tailCommand(environ []string, stdio stdio) *cobra.Command {
@@ -31,38 +29,52 @@ reaches it; without NATS_URL at the address of the embedded server.`,
   bridge tail 'webhooks.flock.>' --since 1h
   NATS_URL=nats://nats:4222 bridge tail --since 2026-01-02T03:04:05Z --json`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
+			switch {
+			case len(args) > 1:
 				return usageError{errors.New("tail takes one subject at most; quote it, so that the shell leaves > and * alone; see `bridge tail --help`")}
+			case len(args) == 1 && !isSubject(args[0]):
+				return usageError{fmt.Errorf("SUBJECT: got %q; takes a subject such as 'webhooks.flock.>': tokens with dots between, * for any one, > at the end for any more", args[0])}
 			}
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			cfg, _, _ := config.Load(environ) // other variables' mistakes don't matter here
-			subject := string(cfg.SubjectPrefix) + ".>"
-			if len(args) == 1 {
-				subject = args[0]
-			}
-			start, err := parseSince(since, time.Now())
+			cfg, err := load(environ, usedByTail)
 			if err != nil {
 				return err
 			}
-			show := printEvent
-			if asJSON {
-				show = printJSON
+			s := section{stream: string(cfg.StreamName), subject: string(cfg.SubjectPrefix) + ".>"}
+			if len(args) == 1 {
+				s.subject = args[0]
 			}
-			nc, js, err := connect(cfg)
+			if s.since, err = parseSince(since, time.Now()); err != nil {
+				return err
+			}
+			nc, js, err := connect(cfg, stdio.err)
 			if err != nil {
 				return err
 			}
 			defer nc.Close()
-			return follow(c.Context(), js, string(cfg.StreamName), subject, start, func(m jetstream.Msg) error {
-				return show(stdio.out, m.Subject(), m.Data())
+			return follow(c.Context(), js, s, stdio.err, func(m jetstream.Msg) error {
+				if asJSON {
+					return printJSON(stdio.out, m.Data())
+				}
+				return printEvent(stdio.out, m.Subject(), m.Data(), time.Now())
 			})
 		},
 	}
 	c.Flags().StringVar(&since, "since", "", "begin with events stored since then: a duration such as 1h, or a time such as 2026-01-02T03:04:05Z (default: now)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print each event's JSON in one line, as it is stored")
 	return c
+}
+
+// usedByTail says whether tail uses a variable. One that can't be used must not be passed over: a bad
+// NATS_URL would mean another NATS.
+func usedByTail(variable string) bool {
+	switch variable {
+	case "EMBEDDED_NATS_ADDR", "SUBJECT_PREFIX", "STREAM_NAME":
+		return true
+	}
+	return strings.HasPrefix(variable, "NATS_")
 }
 
 // parseSince reads --since; the zero time means to begin now.
@@ -79,90 +91,59 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, usageError{fmt.Errorf("--since: got %q; takes a duration such as 1h, or a time such as 2026-01-02T03:04:05Z", text)}
 }
 
-// connect connects to the NATS that a bridge with this configuration uses.
-func connect(cfg *config.Config) (*nats.Conn, jetstream.JetStream, error) {
-	url := string(cfg.NATSURL)
-	if cfg.IsEmbedded() {
-		url = "nats://" + local(cfg.EmbeddedNATSAddr)
-	}
-	server := app.NATSServer(cfg, url, version())
-	nc, err := server.Connect()
-	if err != nil {
-		return nil, nil, fmt.Errorf("connecting to NATS at %s: %w; say where it is with NATS_URL", config.ServerList(url), err)
-	}
-	js, err := server.JetStream(nc)
-	if err != nil {
-		nc.Close()
-		return nil, nil, fmt.Errorf("using JetStream: %w", err)
-	}
-	return nc, js, nil
-}
-
-// follow hands each message of the stream to handle, in order, until the context ends. It goes on
-// over reconnections without losing or repeating any.
-func follow(ctx context.Context, js jetstream.JetStream, stream, subject string, start time.Time, handle func(jetstream.Msg) error) error {
-	c := jetstream.OrderedConsumerConfig{FilterSubjects: []string{subject}, DeliverPolicy: jetstream.DeliverNewPolicy}
-	if !start.IsZero() {
-		c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &start
-	}
-	consumer, err := js.OrderedConsumer(ctx, stream, c)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("stream %s does not exist; a bridge makes it when it connects, see STREAM_NAME", stream)
-	}
-	if err != nil {
-		return fmt.Errorf("reading stream %s: %w", stream, err)
-	}
-	failed := make(chan error, 1)
-	consuming, err := consumer.Consume(func(m jetstream.Msg) {
-		if err := handle(m); err != nil {
-			select {
-			case failed <- err:
-			default:
-			}
-		}
-	})
-	if err != nil {
-		return fmt.Errorf("reading stream %s: %w", stream, err)
-	}
-	defer consuming.Stop()
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-failed:
-		return err
-	}
-}
-
-// printEvent prints an event for people, in a line.
-func printEvent(w io.Writer, subject string, payload []byte) error {
+// printEvent prints an event for people, in a line: when it was received, with the date unless that is
+// today, its subject, whom it is about, its id.
+func printEvent(w io.Writer, subject string, payload []byte, now time.Time) error {
 	e, err := event.Parse(payload)
 	if err != nil {
-		_, err := fmt.Fprintf(w, "%s  not one of the bridge's events: %v\n", subject, err)
+		_, err := fmt.Fprintln(w, printable(fmt.Sprintf("%s  not one of the bridge's events: %v", subject, err)))
 		return err
 	}
-	received := e.ReceivedTime
-	if t, err := time.Parse(time.RFC3339, received); err == nil {
-		received = t.Local().Format("15:04:05.000")
+	parts := make([]string, 0, 5)
+	if e.ReceivedTime != "" {
+		parts = append(parts, shortTime(e.ReceivedTime, now))
 	}
-	about := []string{}
+	parts = append(parts, subject)
 	if e.Subject != "" {
-		about = append(about, e.Subject)
+		parts = append(parts, e.Subject)
 	}
 	if e.UserID != "" {
-		about = append(about, "user "+e.UserID)
+		parts = append(parts, "user "+e.UserID)
 	}
-	_, err = fmt.Fprintf(w, "%s  %s  %s  id %s\n", received, subject, strings.Join(about, "  "), e.ID)
+	_, err = fmt.Fprintln(w, printable(strings.Join(append(parts, "id "+e.ID), "  ")))
 	return err
 }
 
+// shortTime writes an RFC 3339 time in this place's zone, without the date where that is today.
+func shortTime(text string, now time.Time) string {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return text
+	}
+	t = t.In(now.Location())
+	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
+		return t.Format("15:04:05.000")
+	}
+	return t.Format("2006-01-02 15:04:05.000")
+}
+
+// printable replaces what would move the cursor or break the line: others may write to the stream,
+// and end users into some ids.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
 // printJSON prints an event's JSON in a line. The bridge's own has no line break; another's may.
-func printJSON(w io.Writer, _ string, payload []byte) error {
-	if strings.ContainsAny(string(payload), "\n\r") {
-		var v json.RawMessage
-		if err := json.Unmarshal(payload, &v); err == nil {
-			if compact, err := json.Marshal(v); err == nil {
-				payload = compact
-			}
+func printJSON(w io.Writer, payload []byte) error {
+	if bytes.ContainsAny(payload, "\n\r") {
+		var compact bytes.Buffer
+		if json.Compact(&compact, payload) == nil {
+			payload = compact.Bytes()
 		}
 	}
 	_, err := fmt.Fprintf(w, "%s\n", payload)
