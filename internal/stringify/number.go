@@ -7,15 +7,36 @@ import (
 )
 
 // isCanonicalNumber says whether a well-formed number is written as Number::toString writes it.
-func isCanonicalNumber(literal []byte, integer bool) bool {
-	if integer && len(literal) <= 15 { // exact in a double, and printed without an exponent
-		return literal[0] != '-' || literal[1] != '0'
+func isCanonicalNumber(literal []byte) bool {
+	if isPlain(literal) {
+		return true
 	}
 	if len(literal) > maxNumber {
 		return false
 	}
 	var buf [maxNumber]byte
 	return bytes.Equal(appendNumber(buf[:0], literal), literal)
+}
+
+// isPlain says of most numbers at a glance that they are written as Number::toString writes them: no
+// exponent, no needless zero, nothing below 1e-6, and no more than 15 digits. Doubles tell any two
+// decimals of 15 digits apart, so none that is as short stands for the same double.
+func isPlain(literal []byte) bool {
+	if len(literal) > 17 || string(literal) == "-0" {
+		return false
+	}
+	digits, point := bytes.TrimPrefix(literal, []byte("-")), false
+	for _, c := range digits {
+		if c == '.' {
+			point = true
+		} else if c-'0' > 9 {
+			return false
+		}
+	}
+	if !point {
+		return len(digits) <= 15
+	}
+	return len(digits) <= 16 && digits[len(digits)-1] != '0' && !bytes.HasPrefix(digits, []byte("0.000000"))
 }
 
 // maxNumber is the length of the longest number that Number::toString prints, with room to spare:
@@ -25,8 +46,10 @@ const maxNumber = 32
 // appendNumber appends a well-formed number as JSON.stringify prints it: read as a double, then
 // Number::toString (ECMA-262, section 6.1.6.1.20). What is past the doubles is null, -0 is 0.
 func appendNumber(dst, literal []byte) []byte {
-	// The only error is ErrRange, and then f is ±Inf.
-	f, _ := strconv.ParseFloat(string(literal), 64)
+	if isPlain(literal) {
+		return append(dst, literal...)
+	}
+	f := double(literal)
 	if math.IsInf(f, 0) {
 		return append(dst, "null"...)
 	}

@@ -1,23 +1,31 @@
 package stringify
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // scanner checks a text in one pass and finds out whether it is canonical.
 type scanner struct {
 	src       []byte
 	pos       int
 	canonical bool
+	numbers   int // up to this offset all numbers are canonical
 
 	// members of all objects that are open now, the innermost object's last.
 	members []member
-	few     [32]member // members' first memory: most bodies need no other
 	// unescaped holds the names that are written with escapes, as they read.
 	unescaped []byte
 	table     []uint32 // of duplicated(), kept for the next object
 
-	// sorted has the members, in canonical order, of each object that isn't in that order,
-	// under the offset of its opening brace.
-	sorted map[int][]member
+	// The first memory of members and table, so that most bodies need no other than the scanner's.
+	few   [32]member
+	small [64]uint32
+
+	// ordered has the members of each object that isn't in canonical order, in that order; sorted
+	// says where in it, under the offset of the object's opening brace.
+	ordered []member
+	sorted  map[uint32]span
 }
 
 // member is one member of an object, as offsets into the text; bodies are far below 4 GiB.
@@ -26,6 +34,15 @@ type member struct {
 	name     uint32 // of the name as it reads; from len(src) on it lies in unescaped
 	nameLen  uint32
 	position uint32 // the name as an array index, or notIndex
+}
+
+// span is a part of scanner.ordered.
+type span struct{ from, to uint32 }
+
+func newScanner(src []byte) *scanner {
+	s := &scanner{src: src, canonical: true}
+	s.members, s.table = s.few[:0], s.small[:]
+	return s
 }
 
 // document is one value with nothing but white space around it.
@@ -152,21 +169,14 @@ func (s *scanner) object(depth int) error {
 // others as they came.
 func (s *scanner) keepSorted(open int, own []member) {
 	if s.sorted == nil {
-		s.sorted = make(map[int][]member)
+		s.sorted = make(map[uint32]span)
 	}
-	sorted := make([]member, 0, len(own))
-	for _, m := range own {
-		if m.position != notIndex {
-			sorted = append(sorted, m)
-		}
-	}
-	slices.SortFunc(sorted, func(a, b member) int { return int(int64(a.position) - int64(b.position)) })
-	for _, m := range own {
-		if m.position == notIndex {
-			sorted = append(sorted, m)
-		}
-	}
-	s.sorted[open] = sorted
+	slices.SortFunc(own, func(a, b member) int {
+		return cmp.Or(cmp.Compare(a.position, b.position), cmp.Compare(a.at, b.at))
+	})
+	from := len(s.ordered)
+	s.ordered = append(s.ordered, own...)
+	s.sorted[uint32(open)] = span{uint32(from), uint32(len(s.ordered))}
 }
 
 // name scans a member's name.
@@ -196,23 +206,10 @@ func (s *scanner) nameOf(m member) []byte {
 	return s.unescaped[from : from+int(m.nameLen)]
 }
 
-// plain marks the bytes that stand for themselves inside a string; that multi-byte characters are
-// whole has been checked before.
-var plain = func() (t [256]bool) {
-	for c := range t {
-		t[c] = c >= 0x20 && c != '"' && c != '\\'
-	}
-	return t
-}()
-
 // text scans a string from its opening quote and says whether it has escapes.
 func (s *scanner) text() (escaped bool, err error) {
-	src, i := s.src, s.pos+1
-	for i < len(src) {
-		if plain[src[i]] {
-			i++
-			continue
-		}
+	src, i := s.src, skipPlain(s.src, s.pos+1)
+	for ; i < len(src); i = skipPlain(src, i) {
 		switch src[i] {
 		case '"':
 			s.pos = i + 1
@@ -246,16 +243,13 @@ func (s *scanner) number() error {
 	} else if s.digits() == 0 {
 		return ErrSyntax
 	}
-	integer := true
 	if s.peek() == '.' {
-		integer = false
 		s.pos++
 		if s.digits() == 0 {
 			return ErrSyntax
 		}
 	}
 	if c := s.peek(); c == 'e' || c == 'E' {
-		integer = false
 		s.pos++
 		if c := s.peek(); c == '+' || c == '-' {
 			s.pos++
@@ -265,7 +259,9 @@ func (s *scanner) number() error {
 		}
 	}
 	if s.canonical {
-		s.canonical = isCanonicalNumber(s.src[from:s.pos], integer)
+		if s.canonical = isCanonicalNumber(s.src[from:s.pos]); s.canonical {
+			s.numbers = s.pos
+		}
 	}
 	return nil
 }

@@ -1,6 +1,29 @@
 package stringify
 
-import "unicode/utf8"
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+)
+
+// skipPlain returns where the run of bytes at i ends that stand for themselves inside a string; that
+// multi-byte characters are whole has been checked before.
+func skipPlain(src []byte, i int) int {
+	// Eight bytes at a time. Subtracting sets the first bit of a byte that is too small and, by
+	// borrowing, may set it in those behind; the lowest is right.
+	const each = 0x0101010101010101
+	for ; i+8 <= len(src); i += 8 {
+		w := binary.LittleEndian.Uint64(src[i:])
+		control, quote, backslash := w-0x20*each, (w^'"'*each)-each, (w^'\\'*each)-each
+		if found := (control | quote | backslash) &^ w & (0x80 * each); found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	for i < len(src) && src[i] >= 0x20 && src[i] != '"' && src[i] != '\\' {
+		i++
+	}
+	return i
+}
 
 // escape is one escape sequence of a string.
 type escape struct {

@@ -5,7 +5,7 @@
 // that came out of JSON.stringify is; then nothing is written anew. Otherwise a second pass writes
 // the canonical form: members whose names are array indices first and in ascending order
 // (ECMA-262, OrdinaryOwnPropertyKeys), numbers as Number::toString prints them, strings as
-// QuoteJSONString does. Both passes are linear in time and memory but for the sorting of index names.
+// QuoteJSONString does. Both passes are linear in time and memory but for the sorting of members.
 //
 // More is refused than JSON.parse refuses, because a text that two readers read differently must
 // not carry a signature: a member given twice, at any depth, and nesting past [MaxDepth].
@@ -40,15 +40,12 @@ func Parse(src []byte) (Text, error) {
 	if !utf8.Valid(src) {
 		return nil, ErrUTF8
 	}
-	s := scanner{src: src, canonical: true}
-	s.members = s.few[:0]
+	s := newScanner(src)
 	if err := s.document(); err != nil {
 		return nil, fmt.Errorf("%w (at byte %d)", err, s.pos)
 	}
 	if s.canonical {
 		return src, nil
 	}
-	w := writer{src: src, out: make([]byte, 0, len(src)), sorted: s.sorted}
-	w.value(skipSpace(src, 0))
-	return w.out, nil
+	return s.rewritten(), nil
 }

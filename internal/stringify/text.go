@@ -103,10 +103,9 @@ func skipValue(t Text, i int) int {
 }
 
 func skipString(t Text, i int) int {
-	for i++; t[i] != '"'; i++ {
-		if t[i] == '\\' {
-			i++
-		}
+	i = skipPlain(t, i+1)
+	for t[i] != '"' {
+		i = skipPlain(t, i+2) // the backslash, and what it keeps from ending the string
 	}
 	return i + 1
 }

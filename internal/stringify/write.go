@@ -3,9 +3,18 @@ package stringify
 // writer writes the canonical form of a text that scanner has checked. Every byte is written
 // once, whatever the order of members, so its time is linear.
 type writer struct {
-	src    []byte
-	out    []byte
-	sorted map[int][]member
+	src     []byte
+	out     []byte
+	ordered []member
+	sorted  map[uint32]span
+	numbers int // up to this offset numbers needn't be looked at again
+}
+
+// rewritten returns the canonical form of the text that s has scanned.
+func (s *scanner) rewritten() []byte {
+	w := writer{src: s.src, out: make([]byte, 0, len(s.src)), ordered: s.ordered, sorted: s.sorted, numbers: s.numbers}
+	w.value(skipSpace(s.src, 0))
+	return w.out
 }
 
 // value writes the value at i, which is no white space, and returns where it ends.
@@ -14,8 +23,8 @@ func (w *writer) value(i int) int {
 	case '"':
 		return w.text(i)
 	case '{':
-		if members, ok := w.sorted[i]; ok {
-			return w.reordered(members)
+		if members, ok := w.sorted[uint32(i)]; ok {
+			return w.reordered(w.ordered[members.from:members.to])
 		}
 		return w.container(i, '}')
 	case '[':
@@ -25,7 +34,7 @@ func (w *writer) value(i int) int {
 		for end < len(w.src) && isScalar(w.src[end]) {
 			end++
 		}
-		if c == 't' || c == 'f' || c == 'n' {
+		if c == 't' || c == 'f' || c == 'n' || end <= w.numbers {
 			w.out = append(w.out, w.src[i:end]...)
 		} else {
 			w.out = appendNumber(w.out, w.src[i:end])
@@ -79,9 +88,7 @@ func (w *writer) text(i int) int {
 	i++
 	for {
 		run := i
-		for plain[w.src[i]] {
-			i++
-		}
+		i = skipPlain(w.src, i)
 		w.out = append(w.out, w.src[run:i]...)
 		if w.src[i] == '"' {
 			w.out = append(w.out, '"')

@@ -1,0 +1,27 @@
+package stringify
+
+import "testing"
+
+// S(x) of bodies as they come. CI holds no time; CONTRIBUTING says how two runs are compared.
+func BenchmarkParse(b *testing.B) {
+	for _, in := range usual(b) {
+		b.Run(in.name, func(b *testing.B) { benchmarkParse(b, in.text) })
+	}
+}
+
+// The dearest megabytes. One core has to be through with each in 100 ms.
+func BenchmarkWorst(b *testing.B) {
+	for _, in := range worst(1 << 20) {
+		b.Run(in.name, func(b *testing.B) { benchmarkParse(b, in.text) })
+	}
+}
+
+func benchmarkParse(b *testing.B, src []byte) {
+	b.SetBytes(int64(len(src)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Parse(src); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package stringify
+
+import (
+	"bytes"
+	"math"
+	"math/big"
+)
+
+// double returns the double nearest to a well-formed number, ties to even; past the doubles, ±Inf.
+//
+// It isn't strconv.ParseFloat for two reasons. That takes some 20 µs for a few bytes where its fast
+// path gives up (5e-324, 1e309, a number halfway between two doubles): seconds for a megabyte of
+// them. And it stops reading an exponent at five digits, so that a 1 behind 150,000 decimals,
+// e150001, is 0 to it rather than 1.
+//
+// Here the number's first 19 digits times 127 bits of the power of ten bound it from below and from
+// above. Nearly always both bounds have the same nearest double; where not, whole numbers decide.
+func double(literal []byte) float64 {
+	d := readDecimal(literal)
+	f := d.nearest(literal)
+	if d.negative {
+		return -f
+	}
+	return f
+}
+
+// decimal is a number as it is written: mantissa · 10^exp, and a little more.
+type decimal struct {
+	negative bool
+	mantissa uint64 // the first 19 digits that count, or all
+	exp      int64
+	more     bool // one of the digits behind those isn't 0
+	from, to int  // where in the literal the digits that count are; a point may be among them
+}
+
+func readDecimal(literal []byte) (d decimal) {
+	point, i := false, 0
+	if literal[0] == '-' {
+		d.negative, i = true, 1
+	}
+	for ; i < len(literal) && literal[i]|' ' != 'e'; i++ {
+		switch digit := literal[i] - '0'; {
+		case literal[i] == '.':
+			point = true
+			continue
+		case d.mantissa == 0:
+			d.from, d.mantissa = i, uint64(digit)
+		case d.mantissa < 1e18:
+			d.mantissa = d.mantissa*10 + uint64(digit)
+		default:
+			d.more = d.more || digit != 0
+			d.exp++
+		}
+		if point {
+			d.exp--
+		}
+	}
+	d.to = i
+	if i < len(literal) {
+		d.exp += readExponent(literal[i+1:])
+	}
+	return d
+}
+
+// readExponent reads an exponent, or as much of it as makes up for any number of digits: there are
+// fewer than 2³¹.
+func readExponent(b []byte) int64 {
+	exp := int64(0)
+	for _, c := range bytes.TrimLeft(b, "+-") {
+		if exp < 1<<40 {
+			exp = exp*10 + int64(c-'0')
+		}
+	}
+	if b[0] == '-' {
+		return -exp
+	}
+	return exp
+}
+
+// nearest returns the double nearest to the number without its sign.
+func (d decimal) nearest(literal []byte) float64 {
+	switch {
+	case d.mantissa == 0 || d.exp < minPower:
+		return 0
+	case d.exp > maxPower:
+		return math.Inf(1)
+	}
+	lower := powers[d.exp-minPower]
+	f := lower.times(d.mantissa)
+	if !d.more && lower.exact {
+		return f
+	}
+	upper, mantissa := lower, d.mantissa
+	if !lower.exact {
+		upper.lo++ // no power ends in 64 ones
+	}
+	if d.more {
+		mantissa++
+	}
+	if upper.times(mantissa) != f {
+		return d.exactly(literal)
+	}
+	return f
+}
+
+// exactly is nearest for numbers that lie so near the middle of two doubles that the bounds differ.
+func (d decimal) exactly(literal []byte) float64 {
+	// That middle has at most 767 digits: of what follows them, it only counts whether it is 0.
+	const most = 800
+	digits := bytes.TrimRight(bytes.Replace(literal[d.from:d.to], []byte("."), nil, 1), "0")
+	if len(digits) > most {
+		digits = append(digits[:most], '1')
+	}
+	exp := d.exp - int64(len(digits)) // for all digits, where d.exp is for the mantissa's
+	for m := d.mantissa; m > 0; m /= 10 {
+		exp++
+	}
+	num, _ := new(big.Int).SetString(string(digits), 10)
+	den := tens[0]
+	if exp < 0 {
+		den = tenTo(-exp)
+	} else {
+		num.Mul(num, tenTo(exp))
+	}
+	q, more, two := quotient(num, den, 63)
+	return round(q.Uint64(), more, two)
+}

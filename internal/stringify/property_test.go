@@ -1,0 +1,195 @@
+package stringify
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strconv"
+	"testing"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+var (
+	wholeString = regexp.MustCompile(`"(?:\\u[0-9A-Fa-f]{4}|\\["\\/bfnrt]|[^"\\\x00-\x1f])*"`)
+	character   = regexp.MustCompile(`\\u[0-9A-Fa-f]{4}|\\.|[^\\]`)
+)
+
+// inHex writes, for each string of a text, the UTF-16 units it stands for, in hexadecimal: so that
+// jsontext, which knows no lone surrogates, tells names apart as ECMAScript does. Malformed strings
+// stay as they are.
+func inHex(src []byte) []byte {
+	short := map[byte]rune{'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t', '"': '"', '\\': '\\', '/': '/'}
+	return wholeString.ReplaceAllFunc(src, func(s []byte) []byte {
+		inside := character.ReplaceAllFunc(s[1:len(s)-1], func(c []byte) []byte {
+			r, _ := utf8.DecodeRune(c)
+			switch {
+			case len(c) == 6:
+				unit, err := strconv.ParseUint(string(c[2:]), 16, 16)
+				if err != nil {
+					panic(err)
+				}
+				return fmt.Appendf(nil, "%04x", unit)
+			case c[0] == '\\':
+				r = short[c[1]]
+			}
+			var out []byte
+			for _, unit := range utf16.AppendRune(nil, r) {
+				out = fmt.Appendf(out, "%04x", unit)
+			}
+			return out
+		})
+		return append(append([]byte{'"'}, inside...), '"')
+	})
+}
+
+// judge says what another parser thinks of a text: whether it is one JSON value in UTF-8, and
+// whether no object of it has a member twice either.
+func judge(src []byte) (valid, unique bool) {
+	if !utf8.Valid(src) {
+		return false, false
+	}
+	value := jsontext.Value(inHex(src))
+	return value.IsValid(jsontext.AllowDuplicateNames(true)), value.IsValid()
+}
+
+// levels says how deep a text nests, well-formed or not.
+func levels(src []byte) int {
+	now, most := 0, 0
+	for _, c := range wholeString.ReplaceAll(src, nil) {
+		switch c {
+		case '[', '{':
+			now++
+			most = max(most, now)
+		case ']', '}':
+			now--
+		}
+	}
+	return most
+}
+
+// checkParse holds Parse to all that can be said of any input without an ECMAScript engine.
+func checkParse(t *testing.T, src []byte) {
+	t.Helper()
+	before := bytes.Clone(src)
+	got, err := Parse(src)
+	if !bytes.Equal(src, before) {
+		t.Fatalf("Parse(%q) wrote into its input: %q", before, src)
+	}
+	valid, unique := judge(src)
+	wrong := false
+	switch {
+	case err == nil:
+		wrong = !unique || levels(src) > MaxDepth
+	case errors.Is(err, ErrSyntax):
+		wrong = valid
+	case errors.Is(err, ErrUTF8):
+		wrong = utf8.Valid(src)
+	case errors.Is(err, ErrDuplicate):
+		wrong = unique
+	case errors.Is(err, ErrDepth):
+		wrong = levels(src) <= MaxDepth
+	default:
+		wrong = true
+	}
+	if wrong {
+		t.Fatalf("Parse(%q) = %q, %v; but it is JSON: %v, without duplicates: %v", src, got, err, valid, unique)
+	}
+	if err == nil {
+		checkCanonical(t, src, got)
+	}
+}
+
+// checkCanonical holds got, which Parse made of src, to what every canonical form is.
+func checkCanonical(t *testing.T, src []byte, got Text) {
+	t.Helper()
+	if bound := len(src)*22/5 + 5; len(got) > bound { // 1e20, the worst, is 22 bytes for 5
+		t.Errorf("Parse(%q) has %d bytes, more than %d", src, len(got), bound)
+	}
+	again, err := Parse(got)
+	if err != nil || !bytes.Equal(again, got) {
+		t.Fatalf("Parse(%q) = %q; that again is %q, %v", src, got, again, err)
+	}
+	if &again[0] != &got[0] {
+		t.Errorf("Parse(%q) was copied, although it is canonical", got)
+	}
+	// What the recogniser calls canonical comes out of the writer unchanged.
+	s := newScanner(got)
+	if err := s.document(); err != nil {
+		t.Fatal(err)
+	}
+	if written := s.rewritten(); !bytes.Equal(written, got) {
+		t.Errorf("%q is taken to be canonical, but written anew it is %q", got, written)
+	}
+	if bytes.Contains(got, []byte(`\ud`)) {
+		return // lone surrogates, of which encoding/json knows nothing
+	}
+	var was, is any
+	if json.Unmarshal(src, &was) == nil { // it refuses what is past the doubles
+		if err := json.Unmarshal(got, &is); err != nil || !reflect.DeepEqual(was, is) {
+			t.Errorf("Parse(%q) = %q, which means something else: %v", src, got, err)
+		}
+	}
+	checkMembers(t, got)
+}
+
+// checkMembers compares Member and String with encoding/json.
+func checkMembers(t *testing.T, text Text) {
+	t.Helper()
+	var members map[string]json.RawMessage
+	if !text.IsObject() || json.Unmarshal(text, &members) != nil {
+		return
+	}
+	for name, want := range members {
+		written, err := json.Marshal(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spelling, err := Parse(written)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := text.Member(string(spelling.Inside()))
+		if !bytes.Equal(got, want) {
+			t.Errorf("Member(%s) of %q = %q, want %q", spelling, text, got, want)
+		}
+		var s string
+		if got.IsString() && (json.Unmarshal(got, &s) != nil || got.String() != s) {
+			t.Errorf("String() of %q = %q, want %q", got, got.String(), s)
+		}
+	}
+	if got := text.Member("no such member"); got != nil && members["no such member"] == nil {
+		t.Errorf("%q has no such member, but Member = %q", text, got)
+	}
+}
+
+// A body from the network never makes Parse panic; what it accepts is one JSON value without
+// duplicates, and what it returns is a canonical form of it. What checkParse says, in short.
+func FuzzParse(f *testing.F) {
+	addSeeds(f)
+	f.Fuzz(checkParse)
+}
+
+// addSeeds adds the vectors; testdata/fuzz has the others.
+func addSeeds(f *testing.F) {
+	f.Helper()
+	for _, file := range []string{"testdata/js-stringify-cases.jsonl", "testdata/js-parse-rejects.jsonl"} {
+		for _, p := range readPairs(f, file) {
+			f.Add([]byte(p.In))
+		}
+	}
+	f.Add(indented(f, readSample(f, "flock/09-campaign.launched-nested.json")))
+	f.Add(readSample(f, "frigade/06-completedFlow-integer-step-ids.json"))
+}
+
+func TestRandomDocuments(t *testing.T) {
+	r := newRandom(t)
+	for range *documents / 3 { // judging them takes time; Node's tests have as many as the flag says
+		checkParse(t, document(r))
+	}
+}
