@@ -1,6 +1,7 @@
 package natsd
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
@@ -34,7 +35,7 @@ func (l *logger) Fatalf(format string, v ...any) {
 
 func (l *logger) last() error {
 	if text := l.fatal.Load(); text != nil {
-		return fmt.Errorf("nats-server: %s", *text)
+		return errors.New(*text)
 	}
 	return nil
 }

@@ -3,8 +3,8 @@
 package natsd
 
 import (
-	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"time"
@@ -29,22 +29,56 @@ type Config struct {
 // long at worst), with its envelope.
 const maxPayload = 8 << 20
 
-// readyTimeout is how long the server may take to open its store.
-const readyTimeout = 30 * time.Second
+// readyTimeout is how long the server may take once it has opened its store.
+const readyTimeout = 10 * time.Second
 
 // Server is a running nats-server.
-type Server struct{ server *server.Server }
+type Server struct {
+	server *server.Server
+	lock   io.Closer // of the store
+}
 
 // Start returns once the server takes connections. Every write to its store is on disk before it is
 // acknowledged.
-func Start(c Config) (*Server, error) {
+func Start(c Config) (s *Server, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("starting embedded nats-server: %w", err)
+		}
+	}()
+	if err := free(c.Addr); err != nil {
+		return nil, err
+	}
+	lock, err := lockDir(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	started, err := start(c)
+	if err != nil {
+		_ = lock.Close()
+		return nil, err
+	}
+	return &Server{started, lock}, nil
+}
+
+// free says whether the address can be listened on. The server finds out only after it has opened
+// its store, which may be the store of the very server that is listening there.
+func free(addr string) error {
+	l, err := net.Listen("tcp", addr) //nolint:noctx // it doesn't wait
+	if err != nil {
+		return fmt.Errorf("%w: set EMBEDDED_NATS_ADDR to another address, or NATS_URL to the server that is there", err)
+	}
+	return l.Close()
+}
+
+func start(c Config) (*server.Server, error) {
 	host, portText, err := net.SplitHostPort(c.Addr)
 	if err != nil {
-		return nil, fmt.Errorf("starting embedded nats-server: %w", err)
+		return nil, err
 	}
 	port, err := strconv.Atoi(portText)
 	if err != nil {
-		return nil, fmt.Errorf("starting embedded nats-server: %w", err)
+		return nil, err
 	}
 	if port == 0 {
 		port = server.RANDOM_PORT
@@ -64,16 +98,19 @@ func Start(c Config) (*Server, error) {
 	}
 	s, err := server.NewServer(options)
 	if err != nil {
-		return nil, fmt.Errorf("starting embedded nats-server: %w", err)
+		return nil, err
 	}
 	logger := &logger{log: c.Log.Named("nats-server").WithOptions(zap.AddCallerSkip(1)).Sugar()}
 	s.SetLoggerV2(logger, false, false, false)
 	s.Start() // returns; it listens in goroutines of its own
-	if !s.ReadyForConnections(readyTimeout) {
-		s.Shutdown()
-		return nil, errors.Join(fmt.Errorf("starting embedded nats-server on %s: it is not ready; is the address in use, or %s not writable?", c.Addr, c.Dir), logger.last())
+	if err = logger.last(); err == nil && !s.ReadyForConnections(readyTimeout) {
+		err = fmt.Errorf("not ready after %s", readyTimeout)
 	}
-	return &Server{s}, nil
+	if err != nil {
+		s.Shutdown()
+		return nil, err
+	}
+	return s, nil
 }
 
 // URL is where clients connect.
@@ -83,4 +120,5 @@ func (s *Server) URL() string { return s.server.ClientURL() }
 func (s *Server) Stop() {
 	s.server.Shutdown()
 	s.server.WaitForShutdown()
+	_ = s.lock.Close()
 }

@@ -19,10 +19,12 @@ type keeper struct {
 	stream Stream
 	log    *zap.Logger
 
-	wanted     chan struct{} // a check is wanted; holds at most one
-	verified   atomic.Bool
-	maxMessage atomic.Int64 // the stream's max_msg_size; 0: none
-	lastError  atomic.Pointer[error]
+	wanted    chan struct{} // a check is wanted; holds at most one
+	epoch     atomic.Int64  // counts the connections
+	verified  atomic.Int64  // the epoch in which the stream was found as it must be; 0: it is not
+	limit     atomic.Int64  // how large a message may be: what the server takes, or the stream if that is less; 0: unknown
+	lastError atomic.Pointer[error]
+	logged    []string // the differences that were logged last
 
 	cancel context.CancelFunc
 	done   sync.WaitGroup
@@ -38,11 +40,14 @@ const (
 var errUnchecked = errors.New("the stream has not been checked yet")
 
 func newKeeper(stream Stream, log *zap.Logger) *keeper {
-	return &keeper{stream: stream, log: log, wanted: make(chan struct{}, 1)}
+	k := &keeper{stream: stream, log: log, wanted: make(chan struct{}, 1)}
+	k.epoch.Store(1)
+	return k
 }
 
-// start begins to look after the stream. A check may have been asked for before.
-func (k *keeper) start(js jetstream.JetStream) {
+// start begins to look after the stream, by the JetStream that js returns. A check may have been
+// asked for before.
+func (k *keeper) start(js func() jetstream.JetStream) {
 	ctx, cancel := context.WithCancel(context.Background())
 	k.cancel = cancel
 	k.done.Go(func() { k.run(ctx, js) })
@@ -61,12 +66,13 @@ func (k *keeper) check() {
 	}
 }
 
-// forget says that nothing is known of the stream any more.
-func (k *keeper) forget() { k.verified.Store(false) }
+// forget says that nothing is known of the stream any more, whatever a check on the lost connection
+// may still find.
+func (k *keeper) forget() { k.epoch.Add(1) }
 
 // ready returns nil while the stream is known to be as it must be.
 func (k *keeper) ready() error {
-	if k.verified.Load() {
+	if k.verified.Load() == k.epoch.Load() {
 		return nil
 	}
 	if err := k.lastError.Load(); err != nil {
@@ -76,8 +82,7 @@ func (k *keeper) ready() error {
 }
 
 // run checks when asked to, and after a failure again by itself.
-func (k *keeper) run(ctx context.Context, js jetstream.JetStream) {
-	var logged []string // the differences that were logged last
+func (k *keeper) run(ctx context.Context, js func() jetstream.JetStream) {
 	wait := firstRetry
 	timer := time.NewTimer(checkInterval)
 	defer timer.Stop()
@@ -87,31 +92,17 @@ func (k *keeper) run(ctx context.Context, js jetstream.JetStream) {
 			return
 		case <-k.wanted:
 		case <-timer.C:
-			if !js.Conn().IsConnected() {
+			if !js().Conn().IsConnected() {
 				timer.Reset(longestRetry) // the next connection asks for a check
 				continue
 			}
 		}
-		attempt, cancel := context.WithTimeout(ctx, checkTimeout)
-		config, differences, err := k.stream.ensure(attempt, js)
-		cancel()
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			if js.Conn().IsConnected() { // otherwise the connection is what failed, and it says so itself
-				k.failed(err)
-			}
-			timer.Reset(wait)
-			wait = min(2*wait, longestRetry)
-		} else {
-			if !slices.Equal(differences, logged) && len(differences) > 0 {
-				k.log.Warn("stream differs from the configuration and was left so", zap.String("stream", k.stream.Name), zap.Strings("differences", differences))
-			}
-			logged = differences
-			k.succeeded(config)
+		if k.look(ctx, js()) {
 			timer.Reset(checkInterval)
 			wait = firstRetry
+		} else {
+			timer.Reset(wait)
+			wait = min(2*wait, longestRetry)
 		}
 		// A thousand publishes that fail together ask for one check, not for a thousand.
 		select {
@@ -122,17 +113,46 @@ func (k *keeper) run(ctx context.Context, js jetstream.JetStream) {
 	}
 }
 
+// look checks once.
+func (k *keeper) look(ctx context.Context, js jetstream.JetStream) bool {
+	epoch := k.epoch.Load()
+	attempt, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	found, err := k.stream.ensure(attempt, js)
+	switch {
+	case ctx.Err() != nil:
+		return false
+	case err == nil:
+		k.succeeded(epoch, found, js.Conn().MaxPayload())
+		return true
+	case js.Conn().IsConnected(): // otherwise the connection is what failed, and it says so itself
+		k.failed(err)
+	}
+	return false
+}
+
 func (k *keeper) failed(err error) {
-	k.verified.Store(false)
+	k.verified.Store(0)
 	if known := k.lastError.Swap(&err); known == nil || (*known).Error() != err.Error() {
 		k.log.Error("stream is not ready", zap.Error(err))
 	}
 }
 
-func (k *keeper) succeeded(config jetstream.StreamConfig) {
-	k.maxMessage.Store(int64(max(config.MaxMsgSize, 0)))
+func (k *keeper) succeeded(epoch int64, found found, maxPayload int64) {
+	if size := int64(found.config.MaxMsgSize); size > 0 {
+		maxPayload = min(maxPayload, size)
+	}
+	k.limit.Store(maxPayload)
 	k.lastError.Store(nil)
-	if !k.verified.Swap(true) {
-		k.log.Info("stream is ready", zap.String("stream", config.Name), zap.Strings("subjects", config.Subjects), zap.Int("replicas", config.Replicas), zap.Duration("duplicates", config.Duplicates))
+	if !slices.Equal(found.differences, k.logged) && len(found.differences) > 0 {
+		k.log.Warn("stream differs from the configuration and was left so", zap.String("stream", k.stream.Name), zap.Strings("differences", found.differences))
+	}
+	k.logged = found.differences
+	if found.made {
+		k.log.Info("stream was missing and has been made", zap.String("stream", k.stream.Name))
+	}
+	if k.verified.Swap(epoch) != epoch {
+		c := found.config
+		k.log.Info("stream is ready", zap.String("stream", c.Name), zap.Strings("subjects", c.Subjects), zap.Int("replicas", c.Replicas), zap.Duration("duplicates", c.Duplicates))
 	}
 }

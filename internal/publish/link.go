@@ -1,9 +1,10 @@
 package publish
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"net"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -13,89 +14,183 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
-// link is the state of the connection, as its handlers tell it. Who wants to know reads atomics:
-// asking nats.go itself would mean to wait for a lock that it holds while it dials.
+// link is the state of the connection, known without asking nats.go: that would mean to wait for a
+// lock that it holds while it dials and shakes hands, for seconds where a server is silent.
 type link struct {
 	log     *zap.Logger
 	onUp    func()
 	onDown  func()
-	up      atomic.Bool
+	onDead  func() // nats.go has given up; it never connects again
+	ctx     context.Context
+	cancel  context.CancelFunc
+	opened  atomic.Bool // dialling may begin
+	dialled atomic.Bool // it did
 	closing atomic.Bool
 
-	maxPayload atomic.Int64
-	lastError  atomic.Pointer[error] // why it isn't up
+	nc      atomic.Pointer[nats.Conn]
+	current atomic.Pointer[conn] // the last one that was dialled; nil while dialling
+	up      atomic.Pointer[conn] // the last one on which nats.go was connected
+	inside  atomic.Int64         // publishes that are in nats.go just now
+
+	lastError atomic.Pointer[error] // why it isn't up
+	away      atomic.Bool           // it has been said that there is no connection
+	said      said
+}
+
+func newLink(log *zap.Logger, onUp, onDown, onDead func()) *link {
+	l := &link{log: log, onUp: onUp, onDown: onDown, onDead: onDead}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.away.Store(true)
+	return l
+}
+
+func (l *link) isUp() bool {
+	c := l.up.Load()
+	return c != nil && !c.lost.Load() && c == l.current.Load()
 }
 
 // ready returns nil while there is a connection.
 func (l *link) ready() error {
-	if l.up.Load() {
+	if l.isUp() {
 		return nil
 	}
-	if cause := l.lastError.Load(); cause != nil && *cause != nil {
+	if cause := l.lastError.Load(); cause != nil {
 		return fmt.Errorf("%w: NATS is not connected: %w", durable.ErrUnavailable, *cause)
 	}
 	return fmt.Errorf("%w: NATS is not connected", durable.ErrUnavailable)
 }
 
-// Dial makes link a nats.CustomDialer. nats.go dials with its connection locked, so that it is known
-// here, before it happens, that whoever calls into it would have to wait.
-func (l *link) Dial(network, address string) (net.Conn, error) {
-	l.up.Store(false)
-	return (&net.Dialer{Timeout: dialTimeout}).Dial(network, address)
+// enter returns nil while there is a connection, and must then be followed by leave. In between,
+// nats.go may be called: it doesn't dial.
+func (l *link) enter() error {
+	l.inside.Add(1)
+	err := l.ready()
+	if l.closing.Load() {
+		err = fmt.Errorf("%w: closing", durable.ErrUnavailable)
+	}
+	if err != nil {
+		l.inside.Add(-1)
+	}
+	return err
+}
+
+func (l *link) leave() { l.inside.Add(-1) }
+
+// waitOutside waits until nobody is inside, where nobody can enter any more.
+func (l *link) waitOutside() {
+	for deadline := time.Now().Add(longestInside); l.inside.Load() > 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// stop lets nobody enter any more, and ends dialling and shaking hands, so that nats.go can be closed
+// without waiting for it.
+func (l *link) stop() {
+	l.closing.Store(true)
+	l.cancel()
+	if c := l.current.Load(); c != nil && !l.isUp() {
+		_ = c.Close()
+	}
+	l.waitOutside()
 }
 
 // handlers are the options by which nats.go tells what happens. Each event is logged once; a server
-// that can't be reached is when that begins and when the reason changes.
+// that can't be reached is when that begins and when there is another reason.
 func (l *link) handlers() []nats.Option {
-	connected := func(nc *nats.Conn) {
-		l.maxPayload.Store(nc.MaxPayload())
-		l.lastError.Store(nil)
-		l.up.Store(true)
-		l.log.Info("connected to NATS", zap.String("server", nc.ConnectedUrlRedacted()), zap.String("name", nc.ConnectedServerName()), zap.String("version", nc.ConnectedServerVersion()))
-		l.onUp()
-	}
 	return []nats.Option{
-		nats.ConnectHandler(connected),
-		nats.ReconnectHandler(connected),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			l.up.Store(false)
-			l.onDown()
-			if l.closing.Load() {
-				return
-			}
-			if err == nil {
-				err = errors.New("the connection was closed")
-			}
-			l.lastError.Store(&err)
-			l.log.Warn("disconnected from NATS", zap.Error(err))
-		}),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			known := l.lastError.Swap(&err)
-			if known == nil || (*known).Error() != err.Error() {
-				l.log.Warn("NATS can't be reached, trying on", zap.Error(err))
-			}
-		}),
-		nats.ErrorHandler(func(_ *nats.Conn, s *nats.Subscription, err error) {
-			fields := []zap.Field{zap.Error(err)}
-			if s != nil {
-				fields = append(fields, zap.String("subscription", s.Subject))
-			}
-			if errors.Is(err, nats.ErrPermissionViolation) {
-				l.log.Error("NATS account lacks a permission: grant it, see docs/operations.md", fields...)
-				return
-			}
-			l.log.Warn("NATS reports an error", fields...)
-		}),
+		nats.ConnectHandler(l.connected),
+		nats.ReconnectHandler(l.connected),
+		nats.DisconnectErrHandler(l.disconnected),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { l.unreachable(err) }),
+		nats.CustomReconnectDelay(l.delay),
+		nats.ErrorHandler(l.trouble),
 		nats.LameDuckModeHandler(func(*nats.Conn) {
 			l.log.Info("NATS server is shutting down, another one will be used")
 		}),
-		nats.ClosedHandler(func(*nats.Conn) {
-			l.up.Store(false)
-			if !l.closing.Load() {
-				l.log.Error("connection to NATS is closed for good")
+		nats.ClosedHandler(func(nc *nats.Conn) {
+			if l.closing.Load() {
+				return
 			}
+			l.log.Error("connection to NATS was closed for good, opening another", zap.Error(nc.LastError()))
+			l.onDead()
 		}),
 	}
 }
 
-const dialTimeout = 2 * time.Second
+// connected may come late, when this connection is lost again or another one has taken its place.
+func (l *link) connected(nc *nats.Conn) {
+	c := l.current.Load() // before nats.go is asked, which waits while it dials another
+	server, name, version := nc.ConnectedAddr(), nc.ConnectedServerName(), nc.ConnectedServerVersion()
+	if nc.IsConnected() {
+		l.lastError.Store(nil)
+		l.up.Store(c)
+	}
+	l.said.forget()
+	l.away.Store(false)
+	l.log.Info("connected to NATS", zap.String("server", server), zap.String("name", name), zap.String("version", version))
+	l.onUp()
+}
+
+func (l *link) disconnected(nc *nats.Conn, err error) {
+	l.onDown()
+	if l.closing.Load() {
+		return
+	}
+	if err == nil {
+		err = nc.LastError()
+	}
+	if err == nil {
+		err = errors.New("the connection was closed")
+	}
+	l.lastError.Store(&err)
+	l.away.Store(true)
+	l.log.Warn("disconnected from NATS", zap.Error(err))
+}
+
+// unreachable is told of each attempt that failed.
+func (l *link) unreachable(err error) {
+	if l.closing.Load() || errors.Is(err, errNotOpened) {
+		return
+	}
+	l.lastError.Store(&err)
+	if l.said.isNew(err) {
+		l.log.Warn("NATS can't be reached, trying on", zap.Error(err))
+	}
+}
+
+// delay is how long nats.go waits before it tries all servers again. It is also the one place where
+// a handshake that failed, because of a certificate say, shows itself.
+func (l *link) delay(int) time.Duration {
+	if nc := l.nc.Load(); nc != nil {
+		if err := nc.LastError(); err != nil {
+			l.unreachable(err)
+		}
+	}
+	if !l.dialled.Load() {
+		return time.Millisecond
+	}
+	return reconnectWait + rand.N(reconnectWait) //nolint:gosec // nobody gains by guessing it
+}
+
+// trouble is told of errors that belong to no call.
+func (l *link) trouble(_ *nats.Conn, s *nats.Subscription, err error) {
+	fields := []zap.Field{zap.Error(err)}
+	if s != nil {
+		fields = append(fields, zap.String("subscription", s.Subject))
+	}
+	switch {
+	case l.away.Load():
+		l.unreachable(err)
+	case !l.isUp(): // disconnected will say so in a moment
+	case !l.said.isNew(err): // a forbidden subject is reported at each publish
+	case errors.Is(err, nats.ErrPermissionViolation):
+		l.log.Error("NATS account lacks a permission: grant it, see docs/operations.md", fields...)
+	default:
+		l.log.Warn("NATS reports an error", fields...)
+	}
+}
+
+const (
+	longestInside = 500 * time.Millisecond // what nats.go does without dialling is bounded by the write's time-out
+	reconnectWait = 250 * time.Millisecond // and up to as much again
+)

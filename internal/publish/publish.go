@@ -9,6 +9,8 @@ package publish
 import (
 	"context"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -29,55 +31,32 @@ type Config struct {
 
 // Publisher publishes to one stream over one connection.
 type Publisher struct {
-	timeout time.Duration
-	log     *zap.Logger
+	config  Config
 	link    *link
 	keeper  *keeper
-	nc      *nats.Conn
-	js      jetstream.JetStream
+	opening sync.Mutex
+	session atomic.Pointer[session]
 }
 
-// Open returns a publisher that is connecting, or an error where the configuration itself is at
-// fault: a credentials file that can't be used, say.
+// Open returns a publisher that is about to connect, or an error where the configuration itself is
+// at fault: a credentials file that can't be used, say.
 func Open(c Config) (*Publisher, error) {
-	p := &Publisher{timeout: c.Timeout, log: c.Log}
-	p.keeper = newKeeper(c.Stream, c.Log)
-	p.link = &link{log: c.Log, onUp: p.keeper.check, onDown: p.keeper.forget}
-	var err error
-	if p.nc, err = c.Server.connect(p.link); err != nil {
-		return nil, fmt.Errorf("connecting to NATS: %w", err)
+	p := &Publisher{config: c, keeper: newKeeper(c.Stream, c.Log)}
+	p.link = newLink(c.Log, p.keeper.check, p.keeper.forget, p.reopen)
+	if err := p.open(); err != nil {
+		p.link.stop()
+		return nil, err
 	}
-	if p.js, err = c.Server.JetStream(p.nc, jetstream.WithPublishAsyncTimeout(c.Timeout), jetstream.WithPublishAsyncMaxPending(maxPending)); err != nil {
-		p.nc.Close()
-		return nil, fmt.Errorf("using JetStream: %w", err)
-	}
-	p.keeper.start(p.js)
+	p.keeper.start(func() jetstream.JetStream { return p.session.Load().js })
 	return p, nil
 }
-
-// maxPending is how many acknowledgements may be awaited at one time; the limit of bytes in flight
-// is reached before it.
-const maxPending = 1 << 16
 
 // Publish publishes the message and waits for the stream's acknowledgement. It never waits longer
 // than about the timeout, also where NATS has just gone silent.
 func (p *Publisher) Publish(ctx context.Context, m durable.Message) (durable.Status, error) {
-	// No call into nats.go before this: its connection is locked while it dials a server that
-	// doesn't answer.
-	if err := p.link.ready(); err != nil {
-		return "", err
-	}
-	message := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{"Content-Type": []string{event.ContentType}}}
-	if size, limit := sizeOf(message, m.ID, p.keeper.stream.Name), p.limit(); size > limit {
-		return "", fmt.Errorf("%w: %d bytes, of which %d are allowed", durable.ErrTooLarge, size, limit)
-	}
-	future, err := p.js.PublishMsgAsync(message,
-		jetstream.WithMsgID(m.ID),
-		jetstream.WithExpectStream(p.keeper.stream.Name),
-		jetstream.WithRetryAttempts(0), // a retry would overtake nothing here, but outlast the answer
-	)
+	future, err := p.send(m)
 	if err != nil {
-		return "", p.failed(err)
+		return "", err
 	}
 	select {
 	case ack := <-future.Ok():
@@ -90,6 +69,29 @@ func (p *Publisher) Publish(ctx context.Context, m durable.Message) (durable.Sta
 	case <-ctx.Done():
 		return "", p.failed(ctx.Err())
 	}
+}
+
+// send hands the message to nats.go.
+func (p *Publisher) send(m durable.Message) (jetstream.PubAckFuture, error) {
+	if err := p.link.enter(); err != nil {
+		return nil, err
+	}
+	defer p.link.leave()
+	stream := p.config.Stream.Name
+	message := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{"Content-Type": []string{event.ContentType}}}
+	if size, limit := sizeOf(message, m.ID, stream), p.keeper.limit.Load(); limit > 0 && size > limit {
+		p.keeper.check() // it may have been raised
+		return nil, fmt.Errorf("%w: %d bytes, of which %d are allowed", durable.ErrTooLarge, size, limit)
+	}
+	future, err := p.session.Load().js.PublishMsgAsync(message,
+		jetstream.WithMsgID(m.ID),
+		jetstream.WithExpectStream(stream),
+		jetstream.WithRetryAttempts(0), // a retry would overtake nothing here, but outlast the answer
+	)
+	if err != nil {
+		return nil, p.failed(err)
+	}
+	return future, nil
 }
 
 // sizeOf is what the server counts of a message: headers, with those that publishing adds, and data.
@@ -106,16 +108,6 @@ func sizeOf(m *nats.Msg, id, stream string) int64 {
 	return int64(size)
 }
 
-// limit is how large a message may be: what the server takes, or what the stream takes if that is
-// less.
-func (p *Publisher) limit() int64 {
-	limit := p.link.maxPayload.Load()
-	if stream := p.keeper.maxMessage.Load(); stream > 0 {
-		limit = min(limit, stream)
-	}
-	return limit
-}
-
 // failed gives an error its meaning (see failure.go) and has the stream looked after where the
 // error says that something is wrong with it.
 func (p *Publisher) failed(err error) error {
@@ -127,7 +119,7 @@ func (p *Publisher) failed(err error) error {
 }
 
 // IsConnected says whether there is a connection to NATS.
-func (p *Publisher) IsConnected() bool { return p.link.up.Load() }
+func (p *Publisher) IsConnected() bool { return p.link.isUp() }
 
 // Ready returns nil while a message can be published: NATS is connected and the stream is there,
 // as it must be. It never waits.
@@ -141,16 +133,19 @@ func (p *Publisher) Ready() error {
 // Close waits for the acknowledgements that are still awaited, until the context ends, and
 // disconnects.
 func (p *Publisher) Close(ctx context.Context) error {
-	p.link.closing.Store(true)
+	p.link.stop()
 	p.keeper.stop()
+	p.opening.Lock() // no session begins after this one
+	defer p.opening.Unlock()
+	s := p.session.Load()
 	var err error
 	select {
-	case <-p.js.PublishAsyncComplete():
+	case <-s.js.PublishAsyncComplete():
 	case <-ctx.Done():
-		err = fmt.Errorf("closing: %d acknowledgements are still awaited", p.js.PublishAsyncPending())
+		err = fmt.Errorf("closing: %d acknowledgements are still awaited", s.js.PublishAsyncPending())
+		s.js.CleanupPublisher() // ends the waiting
 	}
-	p.js.CleanupPublisher()
-	p.nc.Close()
+	s.nc.Close()
 	return err
 }
 

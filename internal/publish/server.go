@@ -40,7 +40,8 @@ func (s Server) Connect() (*nats.Conn, error) {
 	return nats.Connect(s.URL, append(options, nats.Name(s.Name), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort())...)
 }
 
-// connect returns a connection for a service: it connects when it can, and reconnects for ever.
+// connect returns a connection for a service: it connects once the link is opened and when it can,
+// and reconnects for ever.
 func (s Server) connect(l *link) (*nats.Conn, error) {
 	options, err := s.credentials()
 	if err != nil {
@@ -51,9 +52,7 @@ func (s Server) connect(l *link) (*nats.Conn, error) {
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),
 		nats.IgnoreAuthErrorAbort(), // or it gives up for good after the second refusal
-		nats.ReconnectWait(250*time.Millisecond),
-		nats.ReconnectJitter(100*time.Millisecond, 250*time.Millisecond),
-		nats.ReconnectBufSize(-1), // refuse while disconnected, rather than send after our 503
+		nats.ReconnectBufSize(-1),   // refuse while disconnected, rather than send after our 503
 		nats.PingInterval(5*time.Second),
 		nats.MaxPingsOutstanding(2),               // a black hole is noticed after 15 s, not 6 minutes
 		nats.FlusherTimeout(300*time.Millisecond), // a blocked write holds the connection's lock; the default is a minute

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -45,28 +46,60 @@ func (s Stream) config() jetstream.StreamConfig {
 	}
 }
 
-// ensure makes sure that the stream can take our events and returns its configuration, along with
-// what differs from the one wanted and was left so, in words.
-func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (jetstream.StreamConfig, []string, error) {
+// found is what a check has found.
+type found struct {
+	config      jetstream.StreamConfig
+	made        bool     // it was missing
+	differences []string // what differs from the stream that is wanted and was left so, in words
+}
+
+// ensure makes sure that the stream can take our events.
+func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, error) {
+	var f found
 	stream, err := js.Stream(ctx, s.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if !s.Manage {
-			return jetstream.StreamConfig{}, nil, fmt.Errorf("stream %s does not exist, and STREAM_MANAGE=false: make it, with the subjects %s.>", s.Name, s.Prefix)
-		}
+	if errors.Is(err, jetstream.ErrStreamNotFound) && s.Manage {
 		stream, err = js.CreateStream(ctx, s.config())
+		f.made = err == nil
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another instance was faster, with another configuration
+			stream, err = js.Stream(ctx, s.Name)
+		}
 	}
 	if err != nil {
-		return jetstream.StreamConfig{}, nil, fmt.Errorf("stream %s: %w", s.Name, err)
+		return found{}, s.explain(err)
 	}
-	have := stream.CachedInfo().Config
-	changed, differences := s.reconcile(&have)
-	if changed && s.Manage {
-		if stream, err = js.UpdateStream(ctx, have); err != nil {
-			return jetstream.StreamConfig{}, nil, fmt.Errorf("stream %s: applying the configuration: %w", s.Name, err)
+	f.config = stream.CachedInfo().Config
+	wanted := f.config
+	changed, differences := s.reconcile(&wanted)
+	f.differences = differences
+	if changed {
+		// A cluster may have no room for the replicas just now, or the account may not change streams. That is
+		// no reason to refuse events, which the stream takes as it is.
+		if stream, err = js.UpdateStream(ctx, wanted); err != nil {
+			f.differences = append(f.differences, fmt.Sprintf("what is set could not be applied: %v", err))
+		} else {
+			f.config = stream.CachedInfo().Config
 		}
-		have = stream.CachedInfo().Config
 	}
-	return have, differences, s.usable(have)
+	return f, s.usable(f.config)
+}
+
+// codeSubjectsOverlap: another stream has subjects of the one that is to be made.
+const codeSubjectsOverlap = 10065
+
+// explain says of an error what to do about it.
+func (s Stream) explain(err error) error {
+	var api *jetstream.APIError
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return fmt.Errorf("stream %s does not exist, and STREAM_MANAGE=false: make it, with the subjects %s.>", s.Name, s.Prefix)
+	case errors.As(err, &api) && api.ErrorCode == codeSubjectsOverlap:
+		return fmt.Errorf("stream %s can't be made, because another stream takes subjects of %s.>: set STREAM_NAME to that one or SUBJECT_PREFIX to another, or remove them from it: %w", s.Name, s.Prefix, err)
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		return fmt.Errorf("stream %s: there is no JetStream for us: enable it on the server and for our account, or set NATS_JS_DOMAIN: %w", s.Name, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("stream %s: JetStream does not answer: it has no leader, or our account may not ask for the stream, which the log then says: %w", s.Name, err)
+	}
+	return fmt.Errorf("stream %s: %w", s.Name, err)
 }
 
 // reconcile applies to a stream's configuration what is explicitly set and makes nothing smaller.
@@ -127,17 +160,19 @@ func bytesInWords(n int64) string {
 
 // usable refuses a stream that would not take our events, or would not acknowledge them.
 func (s Stream) usable(have jetstream.StreamConfig) error {
+	switch {
+	case have.Mirror != nil:
+		return fmt.Errorf("stream %s is a mirror of %s: it takes nothing itself", s.Name, have.Mirror.Name)
+	case have.NoAck:
+		return fmt.Errorf("stream %s acknowledges nothing (no_ack): nothing could be known to be stored", s.Name)
+	case have.Sealed:
+		return fmt.Errorf("stream %s is sealed: it takes nothing any more", s.Name)
+	}
 	for _, endpoint := range s.Endpoints {
 		wanted := s.Prefix + "." + endpoint + ".>"
 		if !slices.ContainsFunc(have.Subjects, func(subject string) bool { return covers(subject, wanted) }) {
 			return fmt.Errorf("stream %s does not take %s, only %s: add %s.> to its subjects, or set another STREAM_NAME", s.Name, wanted, strings.Join(have.Subjects, ", "), s.Prefix)
 		}
-	}
-	switch {
-	case have.NoAck:
-		return fmt.Errorf("stream %s acknowledges nothing (no_ack): nothing could be known to be stored", s.Name)
-	case have.Sealed:
-		return fmt.Errorf("stream %s is sealed: it takes nothing any more", s.Name)
 	}
 	return nil
 }

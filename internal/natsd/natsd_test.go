@@ -1,0 +1,367 @@
+package natsd
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+)
+
+// envDir makes the test binary a server with this store.
+const envDir = "NATSD_TEST_DIR"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(envDir); dir != "" {
+		serve(dir)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func serve(dir string) {
+	s, err := Start(Config{Addr: "127.0.0.1:0", Dir: dir, Log: zap.NewNop()})
+	if err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, err)
+		return
+	}
+	_, _ = fmt.Fprintln(os.Stdout, s.URL())
+	_, _ = bufio.NewReader(os.Stdin).ReadByte() // ends with the test
+	s.Stop()
+}
+
+// subprocess runs a server in a process of its own and returns it with its URL.
+func subprocess(t *testing.T, dir string) (*exec.Cmd, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, os.Args[0])
+	cmd.Env = append(os.Environ(), envDir+"="+dir)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		_, err = cmd.StdinPipe()
+	}
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = cmd.Process.Kill(), cmd.Wait() })
+	url, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cmd, strings.TrimSpace(url)
+}
+
+func embed(t *testing.T, dir string, changes ...func(*Config)) *Server {
+	t.Helper()
+	c := Config{Addr: "127.0.0.1:0", Dir: dir, Log: zap.NewNop()}
+	for _, change := range changes {
+		change(&c)
+	}
+	s, err := Start(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+func connect(t *testing.T, url string, options ...nats.Option) jetstream.JetStream {
+	t.Helper()
+	nc, err := nats.Connect(url, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
+func makeStream(t *testing.T, js jetstream.JetStream) {
+	t.Helper()
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}, Duplicates: time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Every write is synced before it is acknowledged: that is what 200 means with an embedded server.
+func TestSyncsAlways(t *testing.T) {
+	s := embed(t, t.TempDir())
+	if c := s.server.JetStreamConfig(); c == nil || !c.SyncAlways {
+		t.Errorf("JetStream's configuration: %+v", c)
+	}
+}
+
+// A restart keeps the stream, and the ids by which it knows duplicates.
+func TestRestart(t *testing.T) {
+	dir := t.TempDir()
+	for round := range 3 {
+		s := embed(t, dir)
+		js := connect(t, s.URL())
+		if round == 0 {
+			makeStream(t, js)
+		}
+		for i := range round + 1 {
+			ack, err := js.Publish(t.Context(), fmt.Sprint("s.", round), nil, jetstream.WithMsgID(fmt.Sprint(i)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if known := i < round; ack.Duplicate != known {
+				t.Errorf("round %d: id %d is a duplicate: %t", round, i, ack.Duplicate)
+			}
+		}
+		s.Stop()
+	}
+}
+
+// What was acknowledged outlives kill -9, whenever it comes, and nothing is stored twice.
+func TestKill(t *testing.T) {
+	dir := t.TempDir()
+	var acknowledged []string
+	for round := range 3 {
+		cmd, url := subprocess(t, dir)
+		js := connect(t, url, nats.NoReconnect())
+		if round == 0 {
+			makeStream(t, js)
+		}
+		killed := make(chan error, 1)
+		for i := 0; ; i++ {
+			id := fmt.Sprintf("%d.%d", round, i)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			_, err := js.Publish(ctx, "s.x", []byte(id), jetstream.WithMsgID(id))
+			cancel()
+			if err != nil {
+				break
+			}
+			acknowledged = append(acknowledged, id)
+			if i == 100 {
+				go func() { killed <- cmd.Process.Kill() }()
+			}
+		}
+		if err := <-killed; err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+	}
+	js := connect(t, embed(t, dir).URL())
+	for _, id := range acknowledged {
+		if ack, err := js.Publish(t.Context(), "s.x", nil, jetstream.WithMsgID(id)); err != nil || !ack.Duplicate {
+			t.Errorf("%s is lost: %+v, %v", id, ack, err)
+		}
+	}
+	stream, err := js.Stream(t.Context(), "S")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Beyond those, at most the one whose acknowledgement was lost, in each round.
+	if n := int(stream.CachedInfo().State.Msgs); n < len(acknowledged) || n > len(acknowledged)+3 {
+		t.Errorf("%d messages are stored, %d were acknowledged", n, len(acknowledged))
+	}
+}
+
+// What can't work is said at once.
+func TestStartFails(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	locked := t.TempDir()
+	embed(t, locked)
+	broken := t.TempDir()
+	if err := os.WriteFile(filepath.Join(broken, "jetstream"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct{ name, addr, dir, want string }{
+		{"address in use", taken.Addr().String(), t.TempDir(), "address already in use: set EMBEDDED_NATS_ADDR to another address, or NATS_URL to the server that is there"},
+		{"not an address of ours", "192.0.2.1:0", t.TempDir(), "cannot assign requested address: set EMBEDDED_NATS_ADDR"},
+		{"no port", "127.0.0.1", t.TempDir(), "missing port in address"},
+		{"not a directory", "127.0.0.1:0", file, "not a directory"},
+		{"below a file", "127.0.0.1:0", filepath.Join(file, "dir"), "not a directory"},
+		{"a store that can't be opened", "127.0.0.1:0", broken, "Can't start JetStream"},
+		{"another server's directory", "127.0.0.1:0", locked, locked + " is in use by another process: set DATA_DIR to another directory"},
+	} {
+		began := time.Now()
+		s, err := Start(Config{Addr: test.addr, Dir: test.dir, Log: zap.NewNop()})
+		if err == nil {
+			s.Stop()
+			t.Errorf("%s: it starts", test.name)
+			continue
+		}
+		if !strings.HasPrefix(err.Error(), "starting embedded nats-server: ") || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v; want %s", test.name, err, test.want)
+		}
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("%s: said after %s", test.name, took)
+		}
+	}
+}
+
+func TestDirectoryIsNotWritable(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Start(Config{Addr: "127.0.0.1:0", Dir: dir, Log: zap.NewNop()})
+	if err == nil { // root may write everywhere
+		s.Stop()
+	}
+	if root := os.Geteuid() == 0; root != (err == nil) || !root && !errors.Is(err, os.ErrPermission) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A server whose address is taken must not touch the store, which may be that of the one that is
+// there.
+func TestAddressIsCheckedBeforeStore(t *testing.T) {
+	first := embed(t, t.TempDir())
+	dir := t.TempDir()
+	if s, err := Start(Config{Addr: strings.TrimPrefix(first.URL(), "nats://"), Dir: dir, Log: zap.NewNop()}); err == nil {
+		s.Stop()
+		t.Fatal("it starts")
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("the store: %v, %v", entries, err)
+	}
+}
+
+// The directory is free again after Stop, and after a failed start.
+func TestLockIsReleased(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "jetstream")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := Start(Config{Addr: "127.0.0.1:0", Dir: dir, Log: zap.NewNop()}); err == nil {
+		s.Stop()
+		t.Fatal("it starts")
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	embed(t, dir).Stop()
+	embed(t, dir)
+}
+
+// Who isn't known isn't let in.
+func TestCredentials(t *testing.T) {
+	for _, test := range []struct {
+		name         string
+		change       func(*Config)
+		right, wrong []nats.Option
+	}{
+		{
+			name: "user", change: func(c *Config) { c.User, c.Password = "me", secret.New("word") },
+			right: []nats.Option{nats.UserInfo("me", "word")}, wrong: []nats.Option{nats.UserInfo("me", "other")},
+		},
+		{
+			name: "token", change: func(c *Config) { c.Token = secret.New("word") },
+			right: []nats.Option{nats.Token("word")}, wrong: []nats.Option{nats.Token("other")},
+		},
+	} {
+		core, logs := observer.New(zapcore.DebugLevel)
+		s := embed(t, t.TempDir(), test.change, func(c *Config) { c.Log = zap.New(core) })
+		connect(t, s.URL(), test.right...)
+		for _, options := range [][]nats.Option{nil, test.wrong} {
+			nc, err := nats.Connect(s.URL(), options...)
+			if err == nil {
+				nc.Close()
+			}
+			if !errors.Is(err, nats.ErrAuthorization) {
+				t.Errorf("%s: got %v", test.name, err)
+			}
+		}
+		s.Stop()
+		for _, entry := range logs.All() {
+			if strings.Contains(entry.Message+fmt.Sprint(entry.ContextMap()), "word") && !strings.Contains(entry.Message, "Plaintext passwords") {
+				t.Errorf("%s: the log holds the secret: %s", test.name, entry.Message)
+			}
+		}
+	}
+}
+
+// Signals are the bridge's: nats-server would reload its configuration on SIGHUP, and end the program by
+// itself on the others.
+func TestSignalsAreNotHandled(t *testing.T) {
+	for _, number := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT} {
+		if signal.Ignored(number) { // by who runs the tests, and so by each process that they start
+			continue
+		}
+		cmd, _ := subprocess(t, t.TempDir())
+		if err := cmd.Process.Signal(number); err != nil {
+			t.Fatal(err)
+		}
+		var exit *exec.ExitError
+		if err := cmd.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != number {
+			t.Errorf("%s: %v", number, err)
+		}
+	}
+}
+
+// A message as large as the largest body may become fits.
+func TestMaxPayload(t *testing.T) {
+	js := connect(t, embed(t, t.TempDir()).URL())
+	if got, want := js.Conn().MaxPayload(), int64(8<<20); got != want {
+		t.Errorf("max_payload is %d, want %d", got, want)
+	}
+	makeStream(t, js)
+	if _, err := js.Publish(t.Context(), "s.x", make([]byte, 8<<20)); err != nil {
+		t.Error(err)
+	}
+}
+
+// The server's notices are details, its warnings are warnings, and what would end a program of its
+// own is an error of Start.
+func TestLogger(t *testing.T) {
+	core, logs := observer.New(zapcore.DebugLevel)
+	l := &logger{log: zap.New(core).Sugar()}
+	if err := l.last(); err != nil {
+		t.Errorf("at first: %v", err)
+	}
+	l.Noticef("notice %d", 1)
+	l.Noticef("")
+	l.Warnf("warning %d", 2)
+	l.Errorf("error %d", 3)
+	l.Debugf("debug %d", 4)
+	l.Tracef("payload")
+	l.Fatalf("fatal %d", 5)
+	var got []string
+	for _, entry := range logs.All() {
+		got = append(got, entry.Level.String()+" "+entry.Message)
+	}
+	if diff := cmp.Diff([]string{"debug notice 1", "warn warning 2", "error error 3", "debug debug 4"}, got); diff != "" {
+		t.Errorf("logged (-want +got):\n%s", diff)
+	}
+	if err := l.last(); err == nil || err.Error() != "fatal 5" {
+		t.Errorf("at last: %v", err)
+	}
+}

@@ -1,0 +1,167 @@
+// Package natsdtest runs nats-servers for tests, each configured by the text that an operator would
+// write into nats-server.conf. A server keeps its address and its store while it is stopped and
+// started again; one in a process of its own can be paused and killed too.
+package natsdtest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// Server is a nats-server at one address with one store.
+type Server struct {
+	t       testing.TB
+	port    int
+	dir     string
+	file    string         // its configuration
+	server  *server.Server // nil while it is stopped
+	process *process       // nil unless it has one of its own
+}
+
+// New returns a server that isn't started yet. JetStream is on, unless the configuration says
+// "jetstream: disabled".
+func New(t testing.TB, conf string) *Server {
+	t.Helper()
+	dir := t.TempDir()
+	s := &Server{t: t, port: FreePort(t), dir: dir, file: filepath.Join(dir, "nats-server.conf")}
+	s.Configure(conf)
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// Start returns a server that takes connections.
+func Start(t testing.TB, conf string) *Server {
+	t.Helper()
+	s := New(t, conf)
+	s.Start()
+	return s
+}
+
+// Addr is the server's host:port.
+func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+
+// URL is where clients connect.
+func (s *Server) URL() string { return "nats://" + s.Addr() }
+
+// Configure sets the configuration, which takes effect when the server is started or reloaded.
+func (s *Server) Configure(conf string) {
+	s.t.Helper()
+	if err := os.WriteFile(s.file, []byte(conf), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Start starts the server and returns once it takes connections.
+func (s *Server) Start() {
+	s.t.Helper()
+	if s.process != nil {
+		s.process.start(s)
+		return
+	}
+	o, err := options(s.file, s.dir, s.port)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if s.server, err = run(o); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Reload makes the running server take the configuration over, as a SIGHUP does.
+func (s *Server) Reload(conf string) {
+	s.t.Helper()
+	s.Configure(conf)
+	o, err := options(s.file, s.dir, s.port)
+	if err == nil {
+		err = s.server.ReloadOptions(o)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// LameDuck has the server send its clients away and then shut down, as an operator who restarts a
+// cluster does.
+func (s *Server) LameDuck() {
+	s.server.LameDuckShutdown()
+	s.server.WaitForShutdown()
+	s.server = nil
+}
+
+// Stop stops the server, which keeps its address and its store.
+func (s *Server) Stop() {
+	switch {
+	case s.process != nil:
+		s.process.kill()
+	case s.server != nil:
+		s.server.Shutdown()
+		s.server.WaitForShutdown()
+		s.server = nil
+	}
+}
+
+// Covers is nats-server's own word on whether all subjects that match inner match outer too.
+func Covers(outer, inner string) bool { return server.SubjectMatchesFilter(inner, outer) }
+
+// FreePort returns a port that nothing listens on and that no outgoing connection is given: a server
+// that is stopped for a while finds it free again.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	for range 100 {
+		port := 10_000 + rand.IntN(20_000) //nolint:gosec // nobody gains by guessing it
+		if _, given := ports.LoadOrStore(port, true); given {
+			continue
+		}
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil { //nolint:noctx // it doesn't wait
+			_ = l.Close()
+			return port
+		}
+	}
+	t.Fatal("no port is free")
+	return 0
+}
+
+// ports are those that were given out.
+var ports sync.Map
+
+// options reads a configuration and adds what every server of a test has.
+func options(file, dir string, port int) (*server.Options, error) {
+	text, err := os.ReadFile(file) //nolint:gosec // which a test has written
+	if err != nil {
+		return nil, err
+	}
+	o, err := server.ProcessConfigFile(file)
+	if err != nil {
+		return nil, err
+	}
+	o.Host, o.Port, o.StoreDir = "127.0.0.1", port, dir
+	o.JetStream = !strings.Contains(string(text), "jetstream: disabled")
+	o.NoLog, o.NoSigs = true, true
+	if o.LameDuckDuration == 0 {
+		o.LameDuckDuration, o.LameDuckGracePeriod = 20*time.Millisecond, 10*time.Millisecond
+	}
+	return o, nil
+}
+
+// run starts a server and returns once it takes connections.
+func run(o *server.Options) (*server.Server, error) {
+	s, err := server.NewServer(o)
+	if err != nil {
+		return nil, err
+	}
+	s.Start()
+	if !s.ReadyForConnections(30 * time.Second) {
+		s.Shutdown()
+		return nil, fmt.Errorf("nats-server isn't ready on port %d", o.Port)
+	}
+	return s, nil
+}

@@ -1,0 +1,123 @@
+package natsdtest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"testing"
+)
+
+// By these a test binary knows that it is to be a server, and which one.
+const (
+	envFile = "NATSDTEST_FILE"
+	envDir  = "NATSDTEST_DIR"
+	envPort = "NATSDTEST_PORT"
+)
+
+// Main must be called first by the TestMain of a package that calls [StartProcess]: the server is
+// the test binary itself, executed once more.
+func Main() {
+	if os.Getenv(envFile) == "" {
+		return
+	}
+	port, err := strconv.Atoi(os.Getenv(envPort))
+	if err == nil {
+		err = serve(os.Getenv(envFile), os.Getenv(envDir), port)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1) //nolint:forbidigo // this is a main
+	}
+	os.Exit(0) //nolint:forbidigo // this is a main
+}
+
+// serve runs a server until standard input ends, which it does when the test is gone.
+func serve(file, dir string, port int) error {
+	o, err := options(file, dir, port)
+	if err != nil {
+		return err
+	}
+	s, err := run(o)
+	if err != nil {
+		return err
+	}
+	_, _ = os.Stdout.WriteString("ready\n")
+	_, err = io.Copy(io.Discard, os.Stdin)
+	s.Shutdown()
+	return err
+}
+
+// StartProcess returns a server in a process of its own.
+func StartProcess(t testing.TB, conf string) *Server {
+	t.Helper()
+	s := New(t, conf)
+	s.process = &process{}
+	s.Start()
+	return s
+}
+
+// Pause stops the server's process without ending it: the kernel still takes connections and bytes
+// for it, and nothing answers.
+func (s *Server) Pause() {
+	s.t.Helper()
+	s.process.signal(s.t, syscall.SIGSTOP)
+	var status syscall.WaitStatus
+	for !status.Stopped() {
+		if _, err := syscall.Wait4(s.process.cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil && !errors.Is(err, syscall.EINTR) {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+// Resume lets a paused server go on.
+func (s *Server) Resume() { s.process.signal(s.t, syscall.SIGCONT) }
+
+// Kill ends the server's process with SIGKILL.
+func (s *Server) Kill() { s.process.kill() }
+
+// process is a running nats-server.
+type process struct{ cmd *exec.Cmd }
+
+func (p *process) start(s *Server) {
+	s.t.Helper()
+	cmd := exec.Command(os.Args[0]) //nolint:gosec,noctx // this very program, which ends with the test
+	cmd.Env = append(os.Environ(), envFile+"="+s.file, envDir+"="+s.dir, fmt.Sprintf("%s=%d", envPort, s.port))
+	cmd.Stderr = os.Stderr
+	// In a process group of its own, it is continued and hung up by the kernel where the test dies
+	// while it is paused.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		_, err = cmd.StdinPipe() // closed when this process ends
+	}
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	p.cmd = cmd
+	if _, err := io.ReadFull(out, make([]byte, len("ready\n"))); err != nil {
+		s.t.Fatalf("nats-server's process isn't ready: %v", err)
+	}
+}
+
+func (p *process) signal(t testing.TB, signal syscall.Signal) {
+	t.Helper()
+	if err := p.cmd.Process.Signal(signal); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p *process) kill() {
+	if p.cmd == nil {
+		return
+	}
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+	p.cmd = nil
+}

@@ -1,0 +1,138 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+// answer is what a publish that runs in the background came to.
+type answer struct {
+	status durable.Status
+	err    error
+}
+
+// pending publishes while the server is paused, and returns once the acknowledgement is awaited.
+func pending(f *fixture) <-chan answer {
+	f.t.Helper()
+	got := make(chan answer, 1)
+	go func() {
+		status, err := f.publish("pending")
+		got <- answer{status, err}
+	}()
+	eventually(f.t, "an acknowledgement is awaited", func() bool { return f.session.Load().js.PublishAsyncPending() == 1 })
+	return got
+}
+
+func TestCloseAwaitsAcknowledgements(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.StartProcess(t, "")
+	f := open(t, s.URL()).connected()
+	s.Pause()
+	published := pending(f)
+	closed := make(chan error, 1)
+	go func() { closed <- f.close(context.Background()) }()
+	eventually(t, "closing", f.link.closing.Load)
+	select {
+	case err := <-closed:
+		t.Errorf("Close didn't wait: %v", err)
+	case got := <-published:
+		t.Errorf("Publish didn't wait: %v", got)
+	case <-time.After(50 * time.Millisecond): // long enough to be caught at least now and then
+	}
+	s.Resume()
+	if got := <-published; got.status != durable.Stored || got.err != nil {
+		t.Errorf("Publish: %v", got)
+	}
+	if err := <-closed; err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	f.refuses("closed")
+}
+
+// Close waits no longer than it may, and whoever waits for an acknowledgement is told.
+func TestCloseIsBounded(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.StartProcess(t, "")
+	f := open(t, s.URL(), withTimeout(10*time.Minute)).connected()
+	s.Pause()
+	published := pending(f)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	if err := f.close(ctx); err == nil || err.Error() != "closing: 1 acknowledgements are still awaited" {
+		t.Errorf("Close: %v", err)
+	}
+	if got := <-published; !errors.Is(got.err, durable.ErrUnavailable) || !errors.Is(got.err, jetstream.ErrJetStreamPublisherClosed) {
+		t.Errorf("Publish: %v", got)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
+// Publishing while it is closed ends in one way or the other.
+func TestCloseWhilePublishing(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	for round := range 20 {
+		f := open(t, s.URL()).connected()
+		var group sync.WaitGroup
+		for i := range 8 {
+			group.Go(func() {
+				for n := 0; ; n++ {
+					_, err := f.publish(fmt.Sprint(round, i, n))
+					if err != nil {
+						if !errors.Is(err, durable.ErrUnavailable) {
+							t.Error(err)
+						}
+						return
+					}
+				}
+			})
+		}
+		if err := f.close(t.Context()); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		group.Wait()
+	}
+}
+
+// Close works in every state, and says nothing in the log.
+func TestCloseAnytime(t *testing.T) {
+	t.Parallel()
+	up, down := natsdtest.Start(t, ""), natsdtest.New(t, "")
+	for name, test := range map[string]struct {
+		url  string
+		wait func(*fixture)
+	}{
+		"at once":        {up.URL(), func(*fixture) {}},
+		"connected":      {up.URL(), func(f *fixture) { eventually(t, "connected", f.IsConnected) }},
+		"ready":          {up.URL(), func(f *fixture) { f.connected() }},
+		"unreachable":    {down.URL(), func(f *fixture) { eventually(t, "tried", func() bool { return f.logged(sayUnreachable) > 0 }) }},
+		"down, at once":  {down.URL(), func(*fixture) {}},
+		"between trials": {down.URL(), func(f *fixture) { eventually(t, "dialled", f.link.dialled.Load) }},
+	} {
+		f := open(t, test.url)
+		test.wait(f)
+		before := len(f.messages())
+		if err := f.close(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		eventually(t, "closed", f.session.Load().nc.IsClosed)
+		for _, message := range f.messages()[before:] {
+			if strings.Contains(message, "closed") || message == sayDisconnected {
+				t.Errorf("%s: logged %q", name, message)
+			}
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package publish
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+// Three servers hold three copies: any of them may go, and what was acknowledged stays.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	var routes, urls []string
+	var ports []int
+	for range 3 {
+		port := natsdtest.FreePort(t)
+		ports = append(ports, port)
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
+	}
+	var servers []*natsdtest.Server
+	for i, port := range ports {
+		s := natsdtest.New(t, fmt.Sprintf(`server_name: n%d, cluster { name: c, listen: "127.0.0.1:%d", routes: [ %s ] }`, i, port, strings.Join(routes, ", ")))
+		servers = append(servers, s)
+		urls = append(urls, s.URL())
+	}
+	for _, s := range servers {
+		s.Start()
+	}
+	one := open(t, strings.Join(urls, ",")).connected() // makes it with one replica
+	one.stores("one")
+	f := open(t, strings.Join(urls, ","), func(c *Config) { c.Stream.Replicas, c.Stream.Explicit.Replicas = 3, true }).connected()
+	js := operator(t, strings.Join(urls, ","))
+	eventually(t, "three replicas", func() bool {
+		stream, err := js.Stream(t.Context(), "WEBHOOKS")
+		if err != nil {
+			return false
+		}
+		info := stream.CachedInfo()
+		current := 0
+		if info.Cluster != nil && info.Cluster.Leader != "" {
+			for _, peer := range info.Cluster.Replicas {
+				if peer.Current {
+					current++
+				}
+			}
+		}
+		return info.Config.Replicas == 3 && current == 2
+	})
+	want := []string{"one"}
+	for i, s := range servers[:1] {
+		s.Stop()
+		id := fmt.Sprint("without ", i)
+		eventually(t, "stored "+id, func() bool { _, err := f.publish(id); return err == nil })
+		want = append(want, id)
+		s.Start()
+	}
+	eventually(t, "the stream", func() bool { _, err := js.Stream(t.Context(), "WEBHOOKS"); return err == nil })
+	if diff := cmp.Diff(want, stored(t, js)); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,77 @@
+package publish
+
+import (
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// conn is one connection on the wire. Its link knows that it is lost before nats.go does.
+type conn struct {
+	net.Conn
+	link  *link
+	lost  atomic.Bool
+	cause atomic.Pointer[error] // why it was closed from this side
+}
+
+const dialTimeout = 2 * time.Second
+
+var errNotOpened = errors.New("not opened yet")
+
+// Dial makes link a nats.CustomDialer. Nothing is dialled until the publisher is opened: nats.go
+// would dial every server before it returns its connection, and a silent one would hold up the
+// start.
+func (l *link) Dial(network, address string) (net.Conn, error) {
+	if !l.opened.Load() {
+		return nil, errNotOpened
+	}
+	l.dialled.Store(true)
+	if last := l.current.Swap(nil); last != nil {
+		_ = last.Close() // nats.go leaves it open where the handshake failed
+	}
+	wire, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(l.ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{Conn: wire, link: l}
+	l.current.Store(c)
+	if l.ctx.Err() != nil { // stop may not have seen it
+		_ = c.Close()
+	}
+	return c, nil
+}
+
+// Read reports a loss only once no publish is inside nats.go any more. Until this returns, nats.go
+// doesn't dial again, which it does with its lock held.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err == nil {
+		return n, nil
+	}
+	c.lost.Store(true)
+	if c == c.link.up.Load() {
+		c.link.waitOutside()
+	}
+	if cause := c.cause.Load(); cause != nil {
+		err = *cause
+	}
+	return n, err
+}
+
+// Write closes the connection where it fails. nats.go would use it further when nothing was written,
+// and each publish in its turn would wait for the time-out, with the lock held.
+func (c *conn) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if err != nil {
+		c.cause.CompareAndSwap(nil, &err)
+		_ = c.Close()
+	}
+	return n, err
+}
+
+// Close closes the connection.
+func (c *conn) Close() error {
+	c.lost.Store(true)
+	return c.Conn.Close()
+}

@@ -1,0 +1,371 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+func TestMakesStream(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := open(t, s.URL(), func(c *Config) { c.Stream.MaxBytes = 1 << 30 }).connected()
+	stream, err := operator(t, s.URL()).Stream(t.Context(), "WEBHOOKS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := stream.CachedInfo().Config
+	want := jetstream.StreamConfig{
+		Name: "WEBHOOKS", Description: "Webhooks as CloudEvents, published by webhook-bridge", Subjects: []string{"webhooks.>"},
+		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, Storage: jetstream.FileStorage,
+		Replicas: 1, MaxAge: 168 * time.Hour, MaxBytes: 1 << 30, Duplicates: 25 * time.Hour, AllowDirect: true,
+		MaxMsgs: -1, MaxMsgSize: -1, MaxConsumers: -1, MaxMsgsPerSubject: -1, Metadata: got.Metadata,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("stream (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{sayConnected, sayMade, sayReady}, f.messages()); diff != "" {
+		t.Errorf("logged (-want +got):\n%s", diff)
+	}
+}
+
+// What another has made is taken as it is, but for what is set explicitly; the messages stay.
+func TestReconcilesExistingStream(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := operator(t, s.URL())
+	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: "WEBHOOKS", Description: "theirs", Subjects: []string{"webhooks.>", "theirs"}, MaxAge: time.Hour, MaxBytes: 1 << 20, Duplicates: time.Minute, MaxMsgSize: 1000,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(t.Context(), "theirs", nil, jetstream.WithMsgID("old")); err != nil {
+		t.Fatal(err)
+	}
+	before := stream.CachedInfo().Config
+
+	f := open(t, s.URL(), func(c *Config) { // the age is not set, and what it allows is not enough for the duplicates
+		c.Stream.MaxBytes, c.Stream.Explicit.MaxBytes = 1<<21, true
+		c.Stream.Duplicates, c.Stream.Explicit.Duplicates = 30*time.Minute, true
+	}).connected()
+	f.stores("new")
+	info, err := stream.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := before
+	want.MaxBytes, want.Duplicates = 1<<21, 30*time.Minute
+	if diff := cmp.Diff(want, info.Config); diff != "" {
+		t.Errorf("stream (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"old", "new"}, stored(t, js)); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{sayConnected, sayDiffers, sayReady}, f.messages()); diff != "" {
+		t.Errorf("logged (-want +got):\n%s", diff)
+	}
+	wantDifferences := []any{"STREAM_MAX_AGE is 1h0m0s, not 168h0m0s", "discard policy is DiscardOld, not DiscardNew"}
+	if diff := cmp.Diff(wantDifferences, f.logs.FilterMessage(sayDiffers).All()[0].ContextMap()["differences"]); diff != "" {
+		t.Errorf("differences (-want +got):\n%s", diff)
+	}
+}
+
+// What can't be applied is said, and the stream is used as it is: three replicas need three servers.
+func TestCannotApply(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	open(t, s.URL()).connected()
+	f := open(t, s.URL(), func(c *Config) { c.Stream.Replicas, c.Stream.Explicit.Replicas = 3, true }).connected()
+	f.stores("1")
+	said := fmt.Sprint(f.logs.FilterMessage(sayDiffers).All())
+	if !strings.Contains(said, "what is set could not be applied") || !strings.Contains(said, "replicas > 1 not supported in non-clustered mode") {
+		t.Errorf("logged %s", said)
+	}
+}
+
+// Two instances that start at the same time make one stream, also where they want different ones.
+func TestTwoInstancesMakeStream(t *testing.T) {
+	t.Parallel()
+	for round := range 5 {
+		s := natsdtest.New(t, "")
+		var both []*fixture
+		for i := range 2 {
+			both = append(both, open(t, s.URL(), func(c *Config) { c.Stream.MaxAge += time.Duration(i+round%2) * time.Hour }))
+		}
+		s.Start()
+		made := 0
+		for i, f := range both {
+			f.connected().stores(fmt.Sprint(i))
+			made += f.logged(sayMade)
+			if f.logged(sayNotReady) > 0 {
+				t.Errorf("an error was logged: %q", f.messages())
+			}
+		}
+		if made == 0 {
+			t.Error("nobody says to have made the stream")
+		}
+	}
+}
+
+// A stream that vanishes while the connection stands is made again by itself.
+func TestMakesStreamAgain(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := open(t, s.URL()).connected()
+	f.stores("lost")
+	js := operator(t, s.URL())
+	for round := range 2 {
+		if err := js.DeleteStream(t.Context(), "WEBHOOKS"); err != nil {
+			t.Fatal(err)
+		}
+		f.refuses("refused")
+		eventually(t, "stored again", func() bool { _, err := f.publish("again"); return err == nil })
+		if diff := cmp.Diff([]string{"again"}, stored(t, js)); diff != "" {
+			t.Errorf("stored (-want +got):\n%s", diff)
+		}
+		eventually(t, "it is said", func() bool { return f.logged(sayMade) == round+2 })
+	}
+	f.connected()
+}
+
+// With STREAM_MANAGE=false it says what to do, and goes on by itself once somebody has done it.
+func TestWaitsForStream(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := operator(t, s.URL())
+	f := open(t, s.URL(), unmanaged)
+	const want = "stream WEBHOOKS does not exist, and STREAM_MANAGE=false: make it, with the subjects webhooks.>"
+	appears := func() {
+		t.Helper()
+		eventually(t, "the error", func() bool { err := f.Ready(); return err != nil && err.Error() == want })
+		f.refuses("early")
+		if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}}); err != nil {
+			t.Fatal(err)
+		}
+		f.connected().stores("after")
+		if diff := cmp.Diff([]string{"after"}, stored(t, js)); diff != "" {
+			t.Errorf("stored (-want +got):\n%s", diff)
+		}
+	}
+	appears()
+	if err := js.DeleteStream(t.Context(), "WEBHOOKS"); err != nil {
+		t.Fatal(err)
+	}
+	f.refuses("gone")
+	appears()
+	if n := f.logged(sayNotReady); n != 2 {
+		t.Errorf("the error was logged %d times, want once each", n)
+	}
+}
+
+// No responders is an answer, and comes at once: nats.go would try again for half a second, and
+// reorder what comes meanwhile.
+func TestDoesNotRetry(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := open(t, s.URL(), unmanaged, withTimeout(400*time.Millisecond))
+	eventually(t, "connected", f.IsConnected)
+	eventually(t, "no responders", func() bool { // one is enough: a busy machine may need longer than the time-out
+		_, err := f.publish("1")
+		return errors.Is(err, jetstream.ErrNoStreamResponse)
+	})
+}
+
+// The events must not be stored in a stream of somebody else's.
+func TestSubjectIsTaken(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		change func(*Config)
+		want   string
+	}{
+		{"managed", func(*Config) {}, "stream WEBHOOKS can't be made, because another stream takes subjects of webhooks.>: set STREAM_NAME to that one or SUBJECT_PREFIX to another, or remove them from it"},
+		{"unmanaged", unmanaged, "stream WEBHOOKS does not exist, and STREAM_MANAGE=false: make it, with the subjects webhooks.>"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := natsdtest.Start(t, "")
+			js := operator(t, s.URL())
+			other, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"webhooks.flock.>"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := open(t, s.URL(), test.change)
+			eventually(t, "the error", func() bool { err := f.Ready(); return err != nil && strings.HasPrefix(err.Error(), test.want) })
+			_, err = f.publish("1")
+			var api *jetstream.APIError
+			if !errors.Is(err, durable.ErrUnavailable) || !errors.As(err, &api) || api.ErrorCode != codeStreamMismatch {
+				t.Errorf("publishing: %v", err)
+			}
+			if info, err := other.Info(t.Context()); err != nil || info.State.Msgs != 0 {
+				t.Errorf("the other stream: %v, %v", info.State, err)
+			}
+			if err := js.DeleteStream(t.Context(), "OTHER"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}}); err != nil && test.name == "unmanaged" {
+				t.Fatal(err)
+			}
+			f.connected().stores("1")
+		})
+	}
+}
+
+// Our stream is there, but doesn't take the events.
+func TestStreamTakesOtherSubjects(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := operator(t, s.URL())
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.flock.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, s.URL())
+	const want = "stream WEBHOOKS does not take webhooks.frigade.>, only webhooks.flock.>: add webhooks.> to its subjects, or set another STREAM_NAME"
+	eventually(t, "the error", func() bool { err := f.Ready(); return err != nil && err.Error() == want })
+	f.stores("flock's") // whose events it does take
+	if _, err := js.UpdateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	f.connected()
+}
+
+func TestWithoutJetStream(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "jetstream: disabled")
+	f := open(t, s.URL())
+	const want = "stream WEBHOOKS: there is no JetStream for us: enable it on the server and for our account, or set NATS_JS_DOMAIN"
+	eventually(t, "the error", func() bool { err := f.Ready(); return err != nil && strings.HasPrefix(err.Error(), want) })
+	f.refuses("1")
+	s.Stop()
+	s.Configure("")
+	s.Start()
+	f.connected().stores("1")
+}
+
+// A full stream refuses what is new and keeps what is old.
+func TestStreamIsFull(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := open(t, s.URL(), func(c *Config) { c.Stream.MaxBytes = 20_000 }).connected()
+	var kept []string
+	for i := 0; ; i++ {
+		id := fmt.Sprint(i)
+		_, err := f.Publish(t.Context(), durable.Message{Subject: subject, ID: id, Data: make([]byte, 1000)})
+		if err != nil {
+			if !errors.Is(err, durable.ErrUnavailable) || !strings.Contains(err.Error(), "10077") {
+				t.Errorf("publishing: %v", err)
+			}
+			break
+		}
+		kept = append(kept, id)
+	}
+	if len(kept) < 10 {
+		t.Errorf("only %d messages fit", len(kept))
+	}
+	js := operator(t, s.URL())
+	if diff := cmp.Diff(kept, stored(t, js)); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+	if err := f.Ready(); err != nil {
+		t.Errorf("ready: %v", err)
+	}
+}
+
+// A thousand publishes that fail together cause a few checks, not a thousand.
+func TestChecksAreFew(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := open(t, s.URL(), unmanaged)
+	eventually(t, "the error", func() bool { return f.logged(sayNotReady) == 1 })
+	js := operator(t, s.URL())
+	requests, err := js.Conn().SubscribeSync("$JS.API.STREAM.INFO.WEBHOOKS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.Conn().Flush(); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	var group sync.WaitGroup
+	for range 50 {
+		group.Go(func() {
+			for range 20 {
+				f.refuses("1")
+			}
+		})
+	}
+	group.Wait()
+	if err := js.Conn().Flush(); err != nil {
+		t.Fatal(err)
+	}
+	n, _, err := requests.Pending()
+	if most := 2 + int(time.Since(start)/firstRetry); err != nil || n > most {
+		t.Errorf("%d checks for 1000 failures, want at most %d; %v", n, most, err)
+	}
+	if f.logged(sayNotReady) != 1 {
+		t.Errorf("logged %q", f.messages())
+	}
+}
+
+// A check that ends after its connection was lost says nothing about the next one.
+func TestKeeperForgets(t *testing.T) {
+	t.Parallel()
+	f := open(t, natsdtest.Start(t, "").URL()).connected()
+	k := newKeeper(Stream{}, f.config.Log)
+	if err := k.ready(); !errors.Is(err, errUnchecked) {
+		t.Errorf("before the first check: %v", err)
+	}
+	epoch := k.epoch.Load()
+	k.succeeded(epoch, found{}, 1)
+	if err := k.ready(); err != nil {
+		t.Errorf("checked: %v", err)
+	}
+	k.forget()
+	k.succeeded(epoch, found{}, 1)
+	if err := k.ready(); err == nil {
+		t.Error("a late check counts")
+	}
+	broken := errors.New("broken")
+	k.failed(broken)
+	if err := k.ready(); !errors.Is(err, broken) {
+		t.Errorf("failed: %v", err)
+	}
+}
+
+// The same difference is said once, another one again.
+func TestKeeperSaysDifferencesOnce(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := open(t, s.URL()).connected()
+	js := operator(t, s.URL())
+	change := func(age time.Duration) {
+		t.Helper()
+		config := f.config.Stream.config()
+		config.MaxAge = age
+		if _, err := js.UpdateStream(t.Context(), config); err != nil {
+			t.Fatal(err)
+		}
+		f.keeper.check()
+	}
+	change(200 * time.Hour)
+	eventually(t, "the first", func() bool { return f.logged(sayDiffers) == 1 })
+	change(200 * time.Hour)
+	change(300 * time.Hour)
+	eventually(t, "the second", func() bool { return f.logged(sayDiffers) == 2 })
+	change(168 * time.Hour)
+	eventually(t, "none", func() bool { return len(f.keeper.wanted) == 0 })
+	if got := slices.DeleteFunc(f.messages(), func(m string) bool { return m == sayDiffers }); len(got) != 3 {
+		t.Errorf("logged %q", f.messages())
+	}
+}

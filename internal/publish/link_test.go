@@ -1,0 +1,218 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+// Each event of a connection's life is logged once, however often it is met.
+func TestSaysEachEventOnce(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.New(t, "")
+	f := open(t, s.URL())
+	tried := func() {
+		t.Helper()
+		for range 3 {
+			before := f.link.lastError.Load()
+			eventually(t, "tried again", func() bool { now := f.link.lastError.Load(); return now != nil && now != before })
+		}
+	}
+	tried()
+	s.Start()
+	f.connected()
+	s.Stop()
+	eventually(t, "disconnected", func() bool { return f.logged(sayDisconnected) == 1 })
+	tried()
+	s.Configure(`authorization { token: other }`) // another reason
+	s.Start()
+	tried()
+	s.Stop()
+	tried()
+	s.Configure("")
+	s.Start()
+	f.connected()
+	if err := f.close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	want := []string{
+		sayUnreachable, sayConnected, sayMade, sayReady,
+		sayDisconnected, sayUnreachable, sayConnected, sayReady,
+	}
+	same := func(a, b string) bool { return a == sayUnreachable && b == sayUnreachable }
+	if diff := cmp.Diff(want, slices.CompactFunc(f.messages(), same)); diff != "" {
+		t.Errorf("logged, further reasons left out (-want +got):\n%s", diff)
+	}
+	reasons := make(map[string]int)
+	for _, entry := range f.logs.FilterMessage(sayUnreachable).All() {
+		reasons[strings.ToLower(fmt.Sprint(entry.ContextMap()["error"]))]++
+	}
+	refused := fmt.Sprintf("dial tcp %s: connect: connection refused", s.Addr())
+	if reasons[refused] != 2 || reasons["nats: authorization violation"] != 1 || len(reasons) > 4 { // a server that is stopped may break off a handshake
+		t.Errorf("reasons: %v", reasons)
+	}
+}
+
+func TestSaid(t *testing.T) {
+	t.Parallel()
+	var s said
+	from := func(port int) error {
+		return fmt.Errorf("reading: %w", &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: port}, Addr: &net.TCPAddr{Port: 4222}, Err: os.ErrDeadlineExceeded})
+	}
+	for _, step := range []struct {
+		err  error
+		want bool
+	}{
+		{errors.New("refused"), true},
+		{errors.New("refused"), false},
+		{errors.New("Refused"), false}, // nats.go knows two spellings
+		{errors.New("other"), true},
+		{errors.New("refused"), false}, // several servers fail in turn
+		{from(50001), true},
+		{from(50002), false}, // each attempt comes from another port
+	} {
+		if got := s.isNew(step.err); got != step.want {
+			t.Errorf("isNew(%v) = %t", step.err, got)
+		}
+	}
+	s.forget()
+	if !s.isNew(errors.New("refused")) {
+		t.Error("it isn't forgotten")
+	}
+	for i := range 10 * mostSaid {
+		s.isNew(fmt.Errorf("%d", i))
+	}
+	if len(s.texts) > mostSaid {
+		t.Errorf("%d texts are kept", len(s.texts))
+	}
+}
+
+// connected returns a link that is up, and the other end of its connection.
+func newPipe(t *testing.T) (*link, *conn, net.Conn) {
+	t.Helper()
+	l := newLink(zap.NewNop(), func() {}, func() {}, func() {})
+	near, far := net.Pipe()
+	t.Cleanup(func() { _, _ = near.Close(), far.Close() })
+	c := &conn{Conn: near, link: l}
+	l.current.Store(c)
+	l.up.Store(c)
+	if err := l.enter(); err != nil {
+		t.Fatal(err)
+	}
+	l.leave()
+	return l, c, far
+}
+
+// Whoever saw the connection up is let finish before its loss is reported, which is when nats.go
+// locks itself to dial.
+func TestLossIsReportedOnceNobodyIsInside(t *testing.T) {
+	t.Parallel()
+	l, c, far := newPipe(t)
+	if err := l.enter(); err != nil {
+		t.Fatal(err)
+	}
+	var left atomic.Bool
+	reported := make(chan error)
+	go func() {
+		_, err := c.Read(make([]byte, 1))
+		if !left.Load() {
+			err = errors.New("the loss was reported while somebody was inside")
+		}
+		reported <- err
+	}()
+	_ = far.Close()
+	eventually(t, "lost", c.lost.Load)
+	if err := l.enter(); !errors.Is(err, durable.ErrUnavailable) {
+		t.Errorf("somebody else may enter: %v", err)
+	}
+	time.Sleep(20 * time.Millisecond) // time enough to report it too early
+	left.Store(true)
+	l.leave()
+	if err := <-reported; !errors.Is(err, io.EOF) {
+		t.Error(err)
+	}
+	if n := l.inside.Load(); n != 0 {
+		t.Errorf("%d are inside", n)
+	}
+}
+
+func TestLossIsReportedInBoundedTime(t *testing.T) {
+	t.Parallel()
+	l, c, far := newPipe(t)
+	if err := l.enter(); err != nil {
+		t.Fatal(err)
+	}
+	_ = far.Close()
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) { // returns, though nobody leaves
+		t.Error(err)
+	}
+}
+
+// A write that fails ends the connection, also when nothing of it was written, and its reason is
+// what the reader is told.
+func TestFailedWriteEndsConnection(t *testing.T) {
+	t.Parallel()
+	l, c, far := newPipe(t)
+	if err := c.SetWriteDeadline(time.Now().Add(-time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := c.Write([]byte("x")); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("Write: %d, %v", n, err)
+	}
+	if l.isUp() {
+		t.Error("it counts as up")
+	}
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("Read: %v", err)
+	}
+	if _, err := far.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("it isn't closed: %v", err)
+	}
+}
+
+func TestIsUp(t *testing.T) {
+	t.Parallel()
+	l := newLink(zap.NewNop(), nil, nil, nil)
+	a, b := &conn{link: l}, &conn{link: l}
+	lost := &conn{link: l}
+	lost.lost.Store(true)
+	for _, test := range []struct {
+		name        string
+		up, current *conn
+		want        bool
+	}{
+		{"never dialled", nil, nil, false},
+		{"shaking hands", nil, a, false},
+		{"up", a, a, true},
+		{"dialling another", a, nil, false},
+		{"shaking hands with another", a, b, false},
+		{"lost", lost, lost, false},
+	} {
+		l.up.Store(test.up)
+		l.current.Store(test.current)
+		if got := l.isUp(); got != test.want {
+			t.Errorf("%s: %t", test.name, got)
+		}
+		if err := l.ready(); (err == nil) != test.want {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+	cause := errors.New("the cause")
+	l.lastError.Store(&cause)
+	if err := l.ready(); !errors.Is(err, cause) || !errors.Is(err, durable.ErrUnavailable) || !strings.HasPrefix(err.Error(), "cannot be made durable now: NATS is not connected: ") {
+		t.Errorf("ready: %v", err)
+	}
+}

@@ -1,0 +1,234 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+func TestStartsBeforeNATS(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.New(t, "")
+	f := open(t, s.URL())
+	f.refuses("early")
+	f.Settle(t.Context(), time.Minute) // returns as soon as it is known that NATS is away
+	start := time.Now()
+	f.refuses("before")
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("refused after %s, want at once", took)
+	}
+	if err := f.Ready(); f.IsConnected() || err == nil || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("connected: %t, ready: %v", f.IsConnected(), err)
+	}
+	s.Start()
+	f.connected().stores("after")
+	if diff := cmp.Diff([]string{"after"}, stored(t, operator(t, s.URL()))); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+}
+
+// A server that takes connections and says nothing must hold up neither the start nor the end.
+func TestOpensAndClosesWhileServerIsSilent(t *testing.T) {
+	t.Parallel()
+	s, other := natsdtest.StartProcess(t, ""), natsdtest.StartProcess(t, "")
+	s.Pause()
+	other.Pause()
+	start := time.Now()
+	f := open(t, s.URL()+","+other.URL())
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("Open took %s", took)
+	}
+	eventually(t, "a handshake has begun", func() bool { return f.link.current.Load() != nil })
+	start = time.Now()
+	if err := f.close(t.Context()); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("Close took %s", took)
+	}
+	f.refuses("closed")
+}
+
+func TestRefusesWhileServerIsDown(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := open(t, s.URL()).connected()
+	f.stores("before")
+	for round := range 3 {
+		s.Stop()
+		eventually(t, "disconnected", func() bool { return !f.IsConnected() })
+		for i := range 50 {
+			start := time.Now()
+			f.refuses(fmt.Sprintf("down %d %d", round, i))
+			if took := time.Since(start); took > time.Second {
+				t.Errorf("refused after %s, want at once", took)
+			}
+		}
+		// What gets past our own state, because the connection breaks just then, isn't buffered either.
+		_, err := f.session.Load().js.PublishMsgAsync(&nats.Msg{Subject: subject}, jetstream.WithMsgID("past"))
+		if !errors.Is(err, nats.ErrReconnectBufExceeded) {
+			t.Errorf("nats.go takes a message while disconnected: %v", err)
+		}
+		s.Start()
+		f.connected().stores(fmt.Sprint("after ", round))
+	}
+	if diff := cmp.Diff([]string{"before", "after 0", "after 1", "after 2"}, stored(t, operator(t, s.URL()))); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+}
+
+// A publish whose acknowledgement can't come any more is refused as soon as the connection is lost,
+// not after its time-out.
+func TestRefusesWhenServerDies(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.StartProcess(t, "")
+	f := open(t, s.URL(), withTimeout(10*time.Minute)).connected()
+	s.Pause()
+	refused := make(chan error, 1)
+	go func() {
+		_, err := f.publish("dying")
+		refused <- err
+	}()
+	eventually(t, "an acknowledgement is awaited", func() bool { return f.session.Load().js.PublishAsyncPending() == 1 })
+	s.Kill()
+	if err := <-refused; !errors.Is(err, durable.ErrUnavailable) || !errors.Is(err, nats.ErrDisconnected) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// nats.go would close the connection for good at the second refusal, of whatever kind.
+func TestOutlivesRefusedCredentials(t *testing.T) {
+	t.Parallel()
+	right, wrong := `authorization { user: bridge, password: right }`, `authorization { user: bridge, password: other }`
+	s := natsdtest.Start(t, right)
+	f := open(t, "nats://bridge:right@"+s.Addr()).connected()
+	for round := range 3 {
+		attempts := f.session.Load().nc.Stats().Reconnects
+		s.Stop()
+		s.Configure(wrong)
+		s.Start()
+		eventually(t, "refused several times", func() bool { return f.session.Load().nc.Stats().Reconnects > attempts+3 })
+		f.refuses("refused")
+		if err := f.Ready(); err == nil || !strings.Contains(strings.ToLower(err.Error()), "authorization violation") {
+			t.Errorf("ready: %v", err)
+		}
+		s.Stop()
+		s.Configure(right)
+		s.Start()
+		f.connected().stores(fmt.Sprint("after ", round))
+	}
+	if n := f.logs.Filter(func(e observer.LoggedEntry) bool {
+		return strings.Contains(strings.ToLower(fmt.Sprint(e.ContextMap())), "authorization violation")
+	}).Len(); n != 3 {
+		t.Errorf("the refusal was logged %d times in 3 outages", n)
+	}
+	if f.logged(sayReopened) > 0 {
+		t.Errorf("nats.go has given up: %q", f.messages())
+	}
+}
+
+// A connection that nats.go gives up is replaced: here the server's limit is lowered while it runs,
+// of which it tells its clients nothing, and it throws out the one that sends more.
+func TestOutlivesClosedConnection(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "max_payload: 100000")
+	f := open(t, s.URL(), withTimeout(2*time.Second)).connected()
+	first := f.session.Load()
+	s.Reload("max_payload: 10000")
+	large := durable.Message{Subject: subject, ID: "large", Data: make([]byte, 20_000)}
+	if _, err := f.Publish(t.Context(), large); !errors.Is(err, durable.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	eventually(t, "another connection", func() bool { return f.session.Load() != first })
+	f.connected().stores("after")
+	if _, err := f.Publish(t.Context(), large); !errors.Is(err, durable.ErrTooLarge) {
+		t.Errorf("once the limit is known: %v", err)
+	}
+	if f.logged(sayReopened) != 1 {
+		t.Errorf("logged %q", f.messages())
+	}
+	if err := f.close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if !first.nc.IsClosed() || !f.session.Load().nc.IsClosed() {
+		t.Error("a connection is left open")
+	}
+}
+
+// The handler that says that a connection stands may run when it has been lost again.
+func TestLateConnectHandler(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	release := make(chan struct{})
+	stuck := make(chan struct{})
+	var once sync.Once
+	f := open(t, s.URL(), func(c *Config) {
+		c.Log = c.Log.WithOptions(zap.Hooks(func(e zapcore.Entry) error {
+			if e.Message == sayDisconnected {
+				once.Do(func() { // nats.go calls one handler after the other
+					close(stuck)
+					<-release
+				})
+			}
+			return nil
+		}))
+	}).connected()
+	nc := f.session.Load().nc
+	s.Stop()
+	<-stuck
+	s.Start()
+	eventually(t, "nats.go is connected again", nc.IsConnected)
+	s.Stop()
+	s.Configure(`authorization { token: other }`)
+	s.Start()
+	attempts := nc.Stats().Reconnects
+	eventually(t, "and refused", func() bool { return nc.Stats().Reconnects > attempts+1 })
+	attempts = nc.Stats().Reconnects
+	close(release)
+	for f.logged(sayDisconnected) < 2 || nc.Stats().Reconnects < attempts+2 {
+		if f.IsConnected() {
+			t.Fatal("it claims to be connected")
+		}
+	}
+	s.Stop()
+	s.Configure("")
+	s.Start()
+	f.connected().stores("after")
+	want := []string{sayConnected, sayDisconnected, sayConnected, sayDisconnected, sayConnected}
+	got := slices.DeleteFunc(f.messages(), func(m string) bool { return !slices.Contains(want, m) })
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("logged (-want +got):\n%s", diff)
+	}
+}
+
+func TestSeveralServers(t *testing.T) {
+	t.Parallel()
+	a, b := natsdtest.Start(t, ""), natsdtest.New(t, "")
+	f := open(t, "nats://127.0.0.1:1, "+b.URL()+","+a.URL()).connected()
+	f.stores("on a")
+	b.Start()
+	a.LameDuck()
+	eventually(t, "moved to b", func() bool { return f.isOn(b) && f.Ready() == nil })
+	f.stores("on b")
+	a.Start()
+	b.Stop()
+	eventually(t, "moved back to a", func() bool { return f.isOn(a) && f.Ready() == nil })
+	f.stores("on a again")
+	if n := f.logged(sayLameDuck); n != 1 {
+		t.Errorf("the server's farewell was logged %d times", n)
+	}
+}

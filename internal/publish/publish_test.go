@@ -1,0 +1,333 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+func TestMain(m *testing.M) {
+	natsdtest.Main()
+	_ = flag.Set("test.parallel", "16") // the tests wait more than they work
+	goleak.VerifyTestMain(m)
+}
+
+const subject = "webhooks.flock.invitee.accepted"
+
+// fixture is a publisher with its log.
+type fixture struct {
+	*Publisher
+	t     testing.TB
+	logs  *observer.ObservedLogs
+	close func(context.Context) error // once
+}
+
+// open opens a publisher with the bridge's defaults, but for the time-out: a machine that is busy
+// with other tests may take long for an acknowledgement.
+func open(t testing.TB, url string, changes ...func(*Config)) *fixture {
+	t.Helper()
+	core, logs := observer.New(zapcore.DebugLevel)
+	c := Config{
+		Server: Server{Name: "test", URL: url},
+		Stream: Stream{
+			Name: "WEBHOOKS", Prefix: "webhooks", Endpoints: []string{"flock", "frigade"},
+			Manage: true, Replicas: 1, MaxAge: 168 * time.Hour, Duplicates: 25 * time.Hour,
+		},
+		Timeout: 20 * time.Second,
+		Log:     zap.New(core),
+	}
+	for _, change := range changes {
+		change(&c)
+	}
+	p, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{Publisher: p, t: t, logs: logs}
+	var once sync.Once
+	f.close = func(ctx context.Context) (err error) {
+		once.Do(func() { err = p.Close(ctx) })
+		return err
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := f.close(ctx); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		if t.Failed() {
+			for _, entry := range logs.All() {
+				t.Log(entry.Time.Format("15:04:05.000"), entry.Level, entry.Message, entry.ContextMap())
+			}
+		}
+	})
+	return f
+}
+
+// The changes that several tests make.
+
+func withTimeout(d time.Duration) func(*Config) { return func(c *Config) { c.Timeout = d } }
+func unmanaged(c *Config)                       { c.Stream.Manage = false }
+
+// connected waits until the publisher is ready.
+func (f *fixture) connected() *fixture {
+	f.t.Helper()
+	eventually(f.t, "ready", func() bool { return f.Ready() == nil })
+	return f
+}
+
+// publish publishes a small event.
+func (f *fixture) publish(id string) (durable.Status, error) {
+	return f.Publish(context.Background(), durable.Message{Subject: subject, ID: id, Data: []byte(id)})
+}
+
+// stores publishes a small event that must be stored.
+func (f *fixture) stores(id string) {
+	f.t.Helper()
+	if status, err := f.publish(id); status != durable.Stored || err != nil {
+		f.t.Fatalf("publishing %s: %q, %v", id, status, err)
+	}
+}
+
+// refuses publishes a small event that must be refused for now.
+func (f *fixture) refuses(id string) {
+	f.t.Helper()
+	if status, err := f.publish(id); !errors.Is(err, durable.ErrUnavailable) {
+		f.t.Fatalf("publishing %s: %q, %v; want %v", id, status, err, durable.ErrUnavailable)
+	}
+}
+
+// isOn says whether the publisher is connected to that server.
+func (f *fixture) isOn(s *natsdtest.Server) bool {
+	return f.session.Load().nc.ConnectedAddr() == s.Addr()
+}
+
+// logged is how often a message was logged.
+func (f *fixture) logged(message string) int { return f.logs.FilterMessage(message).Len() }
+
+// messages are all that was logged, in order.
+func (f *fixture) messages() []string {
+	var messages []string
+	for _, entry := range f.logs.All() {
+		messages = append(messages, entry.Message)
+	}
+	return messages
+}
+
+// The lines that the log may hold.
+const (
+	sayConnected    = "connected to NATS"
+	sayDisconnected = "disconnected from NATS"
+	sayUnreachable  = "NATS can't be reached, trying on"
+	sayReady        = "stream is ready"
+	sayNotReady     = "stream is not ready"
+	sayDiffers      = "stream differs from the configuration and was left so"
+	sayMade         = "stream was missing and has been made"
+	sayForbidden    = "NATS account lacks a permission: grant it, see docs/operations.md"
+	sayReopened     = "connection to NATS was closed for good, opening another"
+	sayLameDuck     = "NATS server is shutting down, another one will be used"
+)
+
+// eventually waits for a condition; how long says nothing, but that it never comes true.
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(40 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never came true: %s", what)
+		}
+	}
+}
+
+// operator is JetStream as somebody sees it who may do everything.
+func operator(t testing.TB, url string, options ...nats.Option) jetstream.JetStream {
+	t.Helper()
+	nc, err := nats.Connect(url, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
+// stored are the ids of the messages in the stream, in order.
+func stored(t testing.TB, js jetstream.JetStream) []string {
+	t.Helper()
+	stream, err := js.Stream(t.Context(), "WEBHOOKS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := int(stream.CachedInfo().State.Msgs)
+	if count == 0 {
+		return nil
+	}
+	consumer, err := stream.OrderedConsumer(t.Context(), jetstream.OrderedConsumerConfig{HeadersOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := consumer.Fetch(count)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for m := range batch.Messages() {
+		ids = append(ids, m.Headers().Get(jetstream.MsgIDHeader))
+	}
+	if batch.Error() != nil || len(ids) != count {
+		t.Fatalf("read %d messages of %d: %v", len(ids), count, batch.Error())
+	}
+	return ids
+}
+
+func TestPublish(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := open(t, s.URL()).connected()
+	for _, step := range []struct {
+		subject, id string
+		want        durable.Status
+	}{
+		{"webhooks.flock.invitee.accepted", "1", durable.Stored},
+		{"webhooks.flock.invitee.accepted", "2", durable.Stored},
+		{"webhooks.flock.invitee.accepted", "1", durable.Duplicate},
+		{"webhooks.frigade.flow.completed", "1", durable.Duplicate}, // on whichever subject
+	} {
+		got, err := f.Publish(t.Context(), durable.Message{Subject: step.subject, ID: step.id, Data: []byte(`{"a":1}`)})
+		if err != nil || got != step.want {
+			t.Errorf("publishing %s on %s: %q, %v; want %q", step.id, step.subject, got, err, step.want)
+		}
+	}
+	stream, err := operator(t, s.URL()).Stream(t.Context(), "WEBHOOKS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := stream.GetMsg(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, direct := range []string{"Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp"} {
+		got.Header.Del(direct) // what the server adds when it is asked for a message
+	}
+	want := nats.Header{"Content-Type": {event.ContentType}, "Nats-Msg-Id": {"1"}, "Nats-Expected-Stream": {"WEBHOOKS"}}
+	if diff := cmp.Diff(want, got.Header); diff != "" {
+		t.Errorf("headers (-want +got):\n%s", diff)
+	}
+	if got.Subject != subject || string(got.Data) != `{"a":1}` {
+		t.Errorf("stored %q on %s", got.Data, got.Subject)
+	}
+	if n := stream.CachedInfo().State.Msgs; n != 2 {
+		t.Errorf("%d messages are stored, want 2", n)
+	}
+}
+
+// Who is gone doesn't wait, and the time-out is kept where no acknowledgement comes.
+func TestPublishWaitsNoLonger(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.StartProcess(t, "")
+	patient := open(t, s.URL()).connected()
+	hasty := open(t, s.URL(), withTimeout(50*time.Millisecond)).connected()
+	s.Pause()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	_, err := patient.Publish(ctx, durable.Message{Subject: subject, ID: "1"})
+	if !errors.Is(err, durable.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("with a context that ends: %v", err)
+	}
+	if _, err = hasty.publish("2"); !errors.Is(err, durable.ErrUnavailable) || !errors.Is(err, jetstream.ErrAsyncPublishTimeout) {
+		t.Errorf("after the time-out: %v", err)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("took %s", took)
+	}
+	s.Resume()
+	// The patient one's acknowledgement is still awaited, and comes.
+	eventually(t, "no acknowledgement is awaited", func() bool { return patient.session.Load().js.PublishAsyncPending() == 0 })
+}
+
+// Concurrent publishes of equal and of different ids: each id is stored once.
+func TestPublishConcurrently(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	a, b := open(t, s.URL()).connected(), open(t, s.URL()).connected()
+	const ids = 50
+	var group sync.WaitGroup
+	for _, f := range []*fixture{a, a, b} {
+		for i := range ids {
+			group.Go(func() {
+				if _, err := f.publish(fmt.Sprint(i)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	group.Wait()
+	seen := make(map[string]int)
+	for _, id := range stored(t, operator(t, s.URL())) {
+		seen[id]++
+	}
+	for i := range ids {
+		if n := seen[fmt.Sprint(i)]; n != 1 {
+			t.Errorf("id %d is stored %d times", i, n)
+		}
+	}
+}
+
+func TestMeaning(t *testing.T) {
+	t.Parallel()
+	api := func(code jetstream.ErrorCode) error {
+		return fmt.Errorf("nats: %w", &jetstream.APIError{ErrorCode: code})
+	}
+	tooLarge, unavailable := durable.ErrTooLarge, durable.ErrUnavailable
+	for _, test := range []struct {
+		err  error
+		want failure
+	}{
+		{nats.ErrMaxPayload, failure{tooLarge, false}},
+		{api(10054), failure{tooLarge, true}},
+		{api(10060), failure{unavailable, true}},
+		{api(10059), failure{unavailable, true}},
+		{jetstream.ErrNoStreamResponse, failure{unavailable, true}},
+		{nats.ErrNoResponders, failure{unavailable, true}},
+		{api(10077), failure{unavailable, false}}, // stream full
+		{api(10158), failure{unavailable, false}}, // duplicate in process
+		{api(10167), failure{unavailable, false}}, // too many requests
+		{api(10008), failure{unavailable, false}},
+		{api(10023), failure{unavailable, false}},
+		{api(10039), failure{unavailable, false}},
+		{api(10047), failure{unavailable, false}},
+		{api(10076), failure{unavailable, false}},
+		{api(65535), failure{unavailable, false}},
+		{jetstream.ErrAsyncPublishTimeout, failure{unavailable, false}},
+		{nats.ErrDisconnected, failure{unavailable, false}},
+		{nats.ErrHeadersNotSupported, failure{unavailable, false}}, // not connected yet
+		{nats.ErrReconnectBufExceeded, failure{unavailable, false}},
+		{jetstream.ErrTooManyStalledMsgs, failure{unavailable, false}},
+		{context.DeadlineExceeded, failure{unavailable, false}},
+		{os.ErrClosed, failure{unavailable, false}},
+	} {
+		if got := meaning(test.err); got != test.want {
+			t.Errorf("meaning(%v) = %v, want %v", test.err, got, test.want)
+		}
+	}
+}

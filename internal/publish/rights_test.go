@@ -1,0 +1,143 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+)
+
+// account is a configuration with an operator who may do everything and a bridge that may publish
+// and subscribe so much.
+func account(publish, subscribe []string) string {
+	return fmt.Sprintf(`accounts { A { jetstream: enabled, users: [
+		{ user: operator, password: operator }
+		{ user: bridge, password: bridge, permissions { publish: { allow: [%s] }, subscribe: { allow: [%s] } } }
+	] } }`, quoted(publish), quoted(subscribe))
+}
+
+// quoted never is an empty list, which would allow everything.
+func quoted(subjects []string) string {
+	return `"` + strings.Join(append([]string{"none"}, subjects...), `", "`) + `"`
+}
+
+// The rights of the contract's section 4 suffice, and each one that is missing shows itself: in an
+// error, and in the log by name.
+func TestRights(t *testing.T) {
+	t.Parallel()
+	publish := []string{"webhooks.>", "$JS.API.STREAM.INFO.WEBHOOKS"}
+	subscribe := []string{"inbox.bridge.>"}
+	without := func(rights []string, right string) []string {
+		return slices.DeleteFunc(slices.Clone(rights), func(r string) bool { return r == right })
+	}
+	for _, test := range []struct {
+		name      string
+		publish   []string
+		subscribe []string
+		change    func(*Config)
+		ready     string // the error's beginning; "": none
+		publishes bool
+		said      string // what the log says is forbidden
+	}{
+		{name: "all", publish: publish, subscribe: subscribe, publishes: true},
+		{name: "all, and STREAM_MANAGE", publish: publish, subscribe: subscribe, publishes: true, change: func(c *Config) { c.Stream.Manage = true }},
+		{
+			name: "no publishing", publish: without(publish, "webhooks.>"), subscribe: subscribe,
+			said: `permissions violation for publish to "webhooks.flock.invitee.accepted"`,
+		},
+		{
+			name: "no asking for the stream", publish: without(publish, "$JS.API.STREAM.INFO.WEBHOOKS"), subscribe: subscribe, publishes: true,
+			ready: "stream WEBHOOKS: JetStream does not answer: it has no leader, or our account may not ask for the stream, which the log then says",
+			said:  `permissions violation for publish to "$js.api.stream.info.webhooks"`,
+		},
+		{
+			name: "no inbox", publish: publish, subscribe: nil,
+			ready: "stream WEBHOOKS: JetStream does not answer", said: `permissions violation for subscription to "inbox.bridge.`,
+		},
+		{
+			name: "another inbox", publish: publish, subscribe: subscribe, change: func(c *Config) { c.Server.InboxPrefix = "" },
+			ready: "stream WEBHOOKS: JetStream does not answer", said: `permissions violation for subscription to "_inbox.`,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := natsdtest.Start(t, account(test.publish, test.subscribe))
+			js := operator(t, s.URL(), nats.UserInfo("operator", "operator"))
+			if _, err := js.CreateStream(t.Context(), Stream{Name: "WEBHOOKS", Prefix: "webhooks"}.config()); err != nil {
+				t.Fatal(err)
+			}
+			f := open(t, s.URL(), unmanaged, func(c *Config) {
+				c.Server.User, c.Server.Password, c.Server.InboxPrefix = "bridge", secret.New("bridge"), "inbox.bridge"
+				if !test.publishes {
+					c.Timeout /= 100 // it will pass
+				}
+				if test.change != nil {
+					test.change(c)
+				}
+			})
+			if test.ready == "" {
+				f.connected()
+			} else {
+				eventually(t, "the error", func() bool { err := f.Ready(); return err != nil && strings.HasPrefix(err.Error(), test.ready) })
+			}
+			if test.publishes {
+				f.stores("1")
+			} else {
+				for range 3 {
+					f.refuses("1") // it looks like a time-out
+				}
+			}
+			if test.said == "" {
+				if n := f.logged(sayForbidden); n != 0 {
+					t.Errorf("%d permissions are said to lack: %v", n, f.logs.All())
+				}
+				return
+			}
+			n := 0
+			for _, entry := range f.logs.FilterMessage(sayForbidden).All() {
+				if strings.Contains(strings.ToLower(fmt.Sprint(entry.ContextMap())), test.said) {
+					n++
+				}
+			}
+			if want := map[bool]int{true: 2, false: 1}[test.subscribe == nil || test.change != nil]; n < 1 || n > want { // two inboxes, one of them of the acknowledgements
+				t.Errorf("%q was logged %d times: %v", test.said, n, f.logs.All())
+			}
+		})
+	}
+}
+
+// A right that is given later is used without a restart.
+func TestRightsAreGranted(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, account(nil, []string{"_INBOX.>"}))
+	js := operator(t, s.URL(), nats.UserInfo("operator", "operator"))
+	if _, err := js.CreateStream(t.Context(), Stream{Name: "WEBHOOKS", Prefix: "webhooks"}.config()); err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, "nats://bridge:bridge@"+s.Addr(), unmanaged)
+	eventually(t, "forbidden", func() bool { return f.logged(sayForbidden) == 1 })
+	s.Reload(account([]string{"webhooks.>", "$JS.API.STREAM.INFO.WEBHOOKS"}, []string{"_INBOX.>"}))
+	f.connected().stores("1")
+}
+
+// A missing stream that may not be made.
+func TestMayNotMakeStream(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, account([]string{"webhooks.>", "$JS.API.STREAM.INFO.WEBHOOKS"}, []string{"_INBOX.>"}))
+	f := open(t, "nats://bridge:bridge@"+s.Addr())
+	eventually(t, "forbidden", func() bool { return f.logged(sayForbidden) == 1 })
+	eventually(t, "the error", func() bool {
+		err := f.Ready()
+		return err != nil && strings.HasPrefix(err.Error(), "stream WEBHOOKS: JetStream does not answer")
+	})
+	if _, err := f.publish("1"); !errors.Is(err, durable.ErrUnavailable) {
+		t.Errorf("publishing: %v", err)
+	}
+}

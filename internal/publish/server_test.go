@@ -1,0 +1,242 @@
+package publish
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nkeys"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+)
+
+// Every kind of credentials lets us in, and wrong ones of that kind don't.
+func TestCredentials(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	key, wrongKey := newKey(t, nkeys.CreateUser), newKey(t, nkeys.CreateUser)
+	operator := newOperator(t, dir)
+	ca := newAuthority(t, dir, "ca")
+	ca.issue(t, "server", x509.ExtKeyUsageServerAuth)
+	ca.issue(t, "client", x509.ExtKeyUsageClientAuth)
+	wrongCA := newAuthority(t, dir, "wrong-ca")
+	wrongCA.issue(t, "wrong-client", x509.ExtKeyUsageClientAuth)
+	in := func(name string) string { return filepath.Join(dir, name) }
+	serverTLS := fmt.Sprintf("cert_file: %q, key_file: %q, ca_file: %q", in("server.pem"), in("server.key"), in("ca.pem"))
+
+	for _, test := range []struct {
+		name, conf   string
+		right, wrong Server
+		at           string // what the URL has before the host
+		wrongAt      string
+		why          string // the wrong one is refused
+	}{
+		{
+			name: "token", conf: `authorization { token: right-word }`,
+			right: Server{Token: secret.New("right-word")}, wrong: Server{Token: secret.New("wrong-word")}, why: "Authorization Violation",
+		},
+		{
+			name: "token in the URL", conf: `authorization { token: right-word }`,
+			at: "right-word@", wrongAt: "wrong-word@", why: "Authorization Violation",
+		},
+		{
+			name: "user", conf: `authorization { user: bridge, password: right-word }`,
+			right: Server{User: "bridge", Password: secret.New("right-word")}, wrong: Server{User: "bridge", Password: secret.New("wrong-word")}, why: "Authorization Violation",
+		},
+		{
+			name: "user in the URL", conf: `authorization { user: bridge, password: right-word }`,
+			at: "bridge:right-word@", wrongAt: "bridge:wrong-word@", why: "Authorization Violation",
+		},
+		{
+			name: "nkey", conf: fmt.Sprintf(`authorization { users: [ { nkey: %s } ] }`, public(t, key)),
+			right: Server{Nkey: seedFile(t, dir, key)}, wrong: Server{Nkey: seedFile(t, dir, wrongKey)}, why: "Authorization Violation",
+		},
+		{
+			name: "creds", conf: operator.conf,
+			right: Server{Creds: operator.user(t, nil)}, wrong: Server{Creds: newOperator(t, dir).user(t, nil)}, why: "Authorization Violation",
+		},
+		{
+			name: "server certificate", conf: "tls { " + serverTLS + " }",
+			right: Server{CA: in("ca.pem")}, wrong: Server{CA: in("wrong-ca.pem")}, why: "x509: certificate signed by unknown authority",
+		},
+		{
+			name: "client certificate", conf: "tls { " + serverTLS + ", verify: true }",
+			right: Server{CA: in("ca.pem"), Cert: in("client.pem"), Key: in("client.key")}, wrong: Server{CA: in("ca.pem"), Cert: in("wrong-client.pem"), Key: in("wrong-client.key")},
+			why: "tls",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := natsdtest.Start(t, test.conf)
+			as := func(c Server, at string) func(*Config) {
+				c.URL = "nats://" + at + s.Addr()
+				return func(config *Config) { config.Server = c }
+			}
+			wrong := open(t, "", as(test.wrong, test.wrongAt))
+			right := open(t, "", as(test.right, test.at)).connected()
+			right.stores("1")
+			eventually(t, "refused", func() bool { return wrong.logged(sayUnreachable) > 0 })
+			wrong.refuses("2")
+			if err := wrong.Ready(); err == nil || !strings.Contains(err.Error(), test.why) {
+				t.Errorf("ready: %v; want %s", err, test.why)
+			}
+			for _, f := range []*fixture{right, wrong} {
+				text := fmt.Sprint(f.messages(), f.Ready())
+				for _, entry := range f.logs.All() {
+					text += fmt.Sprint(entry.ContextMap())
+				}
+				for _, word := range []string{"right-word", "wrong-word", string(seed(t, key)), "eyJ0eXAi"} {
+					if strings.Contains(text, word) {
+						t.Errorf("the log holds %q: %s", word, text)
+					}
+				}
+			}
+		})
+	}
+}
+
+// What can't be used at all is an error of Open.
+func TestUnusableCredentials(t *testing.T) {
+	t.Parallel()
+	missing, empty := filepath.Join(t.TempDir(), "missing"), filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, server := range []Server{
+		{Nkey: missing},
+		{Nkey: empty},
+		{CA: missing},
+		{CA: empty},
+		{Cert: missing, Key: missing},
+		{Cert: empty, Key: empty},
+		{Creds: missing},
+		{Nkey: seedFile(t, t.TempDir(), newKey(t, nkeys.CreateUser)), Creds: empty},
+	} {
+		server.URL = "nats://127.0.0.1:1"
+		p, err := Open(Config{Server: server, Log: open(t, server.URL).config.Log})
+		if err == nil {
+			_ = p.Close(t.Context())
+			t.Errorf("%+v is let pass", server)
+		}
+	}
+}
+
+// A credentials file is read for each connection: it may be replaced while the bridge runs.
+func TestCredentialsAreReplaced(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	operator := newOperator(t, dir)
+	s := natsdtest.Start(t, operator.conf)
+	old := newOperator(t, dir).user(t, nil)
+	f := open(t, s.URL(), func(c *Config) { c.Server.Creds = old })
+	eventually(t, "refused", func() bool { return f.logged(sayUnreachable) > 0 })
+	if err := os.Rename(operator.user(t, nil), old); err != nil {
+		t.Fatal(err)
+	}
+	f.connected().stores("1")
+}
+
+// A certificate that has become invalid while the bridge ran shows itself, once, and is no reason to
+// give up.
+func TestCertificateIsReplaced(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ca, other := newAuthority(t, dir, "ca"), newAuthority(t, dir, "other")
+	ca.issue(t, "right", x509.ExtKeyUsageServerAuth)
+	other.issue(t, "wrong", x509.ExtKeyUsageServerAuth)
+	conf := func(name string) string {
+		return fmt.Sprintf("tls { cert_file: %q, key_file: %q }", filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".key"))
+	}
+	s := natsdtest.Start(t, conf("right"))
+	f := open(t, s.URL(), func(c *Config) { c.Server.CA = filepath.Join(dir, "ca.pem") }).connected()
+	s.Stop()
+	s.Configure(conf("wrong"))
+	s.Start()
+	attempts := f.session.Load().nc.Stats().Reconnects
+	eventually(t, "refused several times", func() bool { return f.session.Load().nc.Stats().Reconnects > attempts+3 })
+	said := 0
+	for _, entry := range f.logs.FilterMessage(sayUnreachable).All() {
+		if strings.Contains(fmt.Sprint(entry.ContextMap()), "unknown authority") {
+			said++
+		}
+	}
+	if said != 1 {
+		t.Errorf("logged %v", f.logs.All())
+	}
+	s.Stop()
+	s.Configure(conf("right"))
+	s.Start()
+	f.connected().stores("1")
+}
+
+// An account may allow less than the server.
+func TestAccountLimitsPayload(t *testing.T) {
+	t.Parallel()
+	operator := newOperator(t, t.TempDir())
+	s := natsdtest.Start(t, operator.conf)
+	f := open(t, s.URL(), func(c *Config) {
+		c.Server.Creds = operator.user(t, func(u *jwt.UserClaims) { u.Limits.Payload = 5000 })
+	}).connected()
+	if status, err := f.Publish(t.Context(), sized("fits", 5000)); status != durable.Stored || err != nil {
+		t.Errorf("5000 bytes: %q, %v", status, err)
+	}
+	if _, err := f.Publish(t.Context(), sized("doesn't", 5001)); !errors.Is(err, durable.ErrTooLarge) {
+		t.Errorf("5001 bytes: %v", err)
+	}
+}
+
+// A leaf node passes on to the JetStream of another domain.
+func TestDomain(t *testing.T) {
+	t.Parallel()
+	leaves := natsdtest.FreePort(t)
+	hub := natsdtest.Start(t, fmt.Sprintf("server_name: hub, jetstream { domain: hub }, leafnodes { listen: %q }", fmt.Sprint("127.0.0.1:", leaves)))
+	for name, conf := range map[string]string{
+		"leaf without JetStream": "jetstream: disabled",
+		"leaf with its own":      "jetstream { domain: leaf }",
+	} {
+		t.Run(name, func(t *testing.T) {
+			leaf := natsdtest.Start(t, fmt.Sprintf("server_name: leaf, %s, leafnodes { remotes: [ { url: %q } ] }", conf, fmt.Sprint("nats://127.0.0.1:", leaves)))
+			f := open(t, leaf.URL(), func(c *Config) { c.Server.Domain = "hub" }).connected()
+			f.stores(name)
+			ids := stored(t, operator(t, hub.URL()))
+			if len(ids) == 0 || ids[len(ids)-1] != name {
+				t.Errorf("the hub has %q", ids)
+			}
+		})
+	}
+	t.Run("no such domain", func(t *testing.T) {
+		f := open(t, hub.URL(), func(c *Config) { c.Server.Domain = "nowhere" })
+		eventually(t, "the error", func() bool {
+			err := f.Ready()
+			return err != nil && strings.Contains(err.Error(), "set NATS_JS_DOMAIN")
+		})
+	})
+}
+
+// A command must connect at once, or say why it can't.
+func TestConnect(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, `authorization { token: right }`)
+	nc, err := Server{URL: s.URL(), Token: secret.New("right"), Name: "me"}.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc.Close()
+	for _, server := range []Server{
+		{URL: s.URL(), Token: secret.New("wrong")},
+		{URL: fmt.Sprint("nats://127.0.0.1:", natsdtest.FreePort(t))},
+		{URL: s.URL(), Nkey: "/nowhere"},
+	} {
+		if nc, err := server.Connect(); err == nil {
+			nc.Close()
+			t.Errorf("%+v connects", server)
+		}
+	}
+}

@@ -1,0 +1,56 @@
+package publish
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// session is a connection for as long as nats.go keeps it, reconnecting as often as need be.
+type session struct {
+	nc *nats.Conn
+	js jetstream.JetStream
+}
+
+// open begins a session.
+func (p *Publisher) open() error {
+	p.opening.Lock()
+	defer p.opening.Unlock()
+	if p.link.closing.Load() {
+		return nil
+	}
+	p.link.opened.Store(false)
+	nc, err := p.config.Server.connect(p.link)
+	if err != nil {
+		return fmt.Errorf("connecting to NATS: %w", err)
+	}
+	js, err := p.config.Server.JetStream(nc, jetstream.WithPublishAsyncTimeout(p.config.Timeout), jetstream.WithPublishAsyncMaxPending(maxPending))
+	if err != nil {
+		nc.Close()
+		return fmt.Errorf("using JetStream: %w", err)
+	}
+	p.session.Store(&session{nc, js})
+	p.link.nc.Store(nc)
+	p.link.opened.Store(true)
+	return nil
+}
+
+// reopen begins a new session where nats.go has ended one. It does that at any error of the server's
+// that it doesn't know, such as a message that is larger than the server has been taking since its
+// configuration was reloaded.
+func (p *Publisher) reopen() {
+	for err := p.open(); err != nil; err = p.open() {
+		p.link.unreachable(err)
+		select {
+		case <-p.link.ctx.Done():
+			return
+		case <-time.After(longestRetry):
+		}
+	}
+}
+
+// maxPending is how many acknowledgements may be awaited at one time; the limit of bytes in flight
+// is reached before it.
+const maxPending = 1 << 16

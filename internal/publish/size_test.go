@@ -1,0 +1,101 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+// sized returns a message that is so large as the server counts it.
+func sized(id string, size int) durable.Message {
+	headers := "NATS/1.0\r\n" +
+		"Content-Type: application/cloudevents+json; charset=utf-8\r\n" +
+		"Nats-Msg-Id: " + id + "\r\n" +
+		"Nats-Expected-Stream: WEBHOOKS\r\n" +
+		"\r\n"
+	return durable.Message{Subject: subject, ID: id, Data: []byte(strings.Repeat("x", size-len(headers)))}
+}
+
+// To the byte: what is as large as is allowed is taken, and what is larger is refused for ever,
+// whether it is known beforehand or not.
+func TestTooLarge(t *testing.T) {
+	t.Parallel()
+	const limit = 5000
+	for _, test := range []struct {
+		name, conf string
+		stream     int32
+	}{
+		{"max_payload", "max_payload: 5000", -1},
+		{"max_msg_size", "", limit},
+		{"both", "max_payload: 9000", limit},
+		{"both, the other way round", "max_payload: 5000", 9000},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := natsdtest.Start(t, test.conf)
+			if _, err := operator(t, s.URL()).CreateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, MaxMsgSize: test.stream}); err != nil {
+				t.Fatal(err)
+			}
+			f := open(t, s.URL()).connected()
+			f.keeper.limit.Store(0)
+			for _, known := range []bool{false, true} { // nats.go and the server have the same limits
+				if known {
+					f.keeper.check()
+					eventually(t, "the limit is known", func() bool { return f.keeper.limit.Load() == limit })
+				}
+				if status, err := f.Publish(t.Context(), sized(fmt.Sprint("fits ", known), limit)); status != durable.Stored || err != nil {
+					t.Errorf("known %t, %d bytes: %q, %v", known, limit, status, err)
+				}
+				_, err := f.Publish(t.Context(), sized(fmt.Sprint("doesn't ", known), limit+1))
+				if !errors.Is(err, durable.ErrTooLarge) {
+					t.Errorf("known %t, %d bytes: %v", known, limit+1, err)
+				}
+				if is := strings.Contains(fmt.Sprint(err), "5001 bytes, of which 5000 are allowed"); is != known {
+					t.Errorf("known %t, %d bytes: %v", known, limit+1, err)
+				}
+			}
+			f.stores("small")
+		})
+	}
+}
+
+// A limit that is changed meanwhile is learnt, downwards from the server's refusal, upwards at the
+// first refusal of our own.
+func TestLimitChanges(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := open(t, s.URL()).connected()
+	js := operator(t, s.URL())
+	set := func(limit int32) {
+		t.Helper()
+		config := f.config.Stream.config()
+		config.MaxMsgSize = limit
+		if _, err := js.UpdateStream(t.Context(), config); err != nil {
+			t.Fatal(err)
+		}
+	}
+	publish := func(id string) error {
+		_, err := f.Publish(t.Context(), sized(id, 5000))
+		return err
+	}
+	set(4999)
+	var api *jetstream.APIError
+	if err := publish("1"); !errors.Is(err, durable.ErrTooLarge) || !errors.As(err, &api) || api.ErrorCode != codeMessageTooLarge {
+		t.Errorf("lowered: %v", err)
+	}
+	eventually(t, "the lower limit is known", func() bool { return f.keeper.limit.Load() == 4999 })
+	set(5000)
+	if err := publish("1"); !errors.Is(err, durable.ErrTooLarge) {
+		t.Errorf("raised, but not known yet: %v", err)
+	}
+	eventually(t, "the higher limit is known", func() bool { return f.keeper.limit.Load() == 5000 })
+	if err := publish("1"); err != nil {
+		t.Errorf("raised: %v", err)
+	}
+}

@@ -1,0 +1,190 @@
+package publish
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+// Of an existing stream only what is set explicitly is changed, and nothing is made smaller.
+func TestReconcile(t *testing.T) {
+	t.Parallel()
+	const day, hour = 24 * time.Hour, time.Hour
+	type limits struct {
+		replicas   int
+		age        time.Duration
+		bytes      int64
+		duplicates time.Duration
+	}
+	none := limits{1, 7 * day, 0, 25 * hour} // the defaults
+	for _, test := range []struct {
+		name     string
+		has      limits
+		wants    limits
+		explicit string // the initials of what is set
+		becomes  limits
+		differs  []string
+	}{
+		{"equal", none, none, "rabd", none, nil},
+		{"defaults change nothing", limits{3, day, 1000, hour}, none, "", limits{3, day, 1000, hour}, []string{
+			"STREAM_REPLICAS is 3, not 1", "STREAM_MAX_AGE is 24h0m0s, not 168h0m0s", "STREAM_MAX_BYTES is 1000 bytes, not no limit", "STREAM_DUPLICATES is 1h0m0s, not 25h0m0s",
+		}},
+		{"all grow", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "rabd", limits{3, 2 * day, 2000, 2 * hour}, nil},
+		{"none shrinks", limits{3, 2 * day, 2000, 2 * hour}, limits{1, day, 1000, hour}, "rabd", limits{3, 2 * day, 2000, 2 * hour}, []string{
+			"STREAM_REPLICAS is 3, not 1", "STREAM_MAX_AGE is 48h0m0s, not 24h0m0s", "STREAM_MAX_BYTES is 2000 bytes, not 1000 bytes", "STREAM_DUPLICATES is 2h0m0s, not 1h0m0s",
+		}},
+		{"no limit is more than any", limits{1, day, 1000, hour}, limits{1, 0, 0, hour}, "ab", limits{1, 0, 0, hour}, nil},
+		{"any limit is less than none", limits{1, 0, 0, hour}, limits{1, day, 1000, hour}, "ab", limits{1, 0, 0, hour}, []string{
+			"STREAM_MAX_AGE is 0s, not 24h0m0s", "STREAM_MAX_BYTES is no limit, not 1000 bytes",
+		}},
+		{"only replicas", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "r", limits{3, day, 1000, hour}, []string{
+			"STREAM_MAX_AGE is 24h0m0s, not 48h0m0s", "STREAM_MAX_BYTES is 1000 bytes, not 2000 bytes", "STREAM_DUPLICATES is 1h0m0s, not 2h0m0s",
+		}},
+		{"only age", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "a", limits{1, 2 * day, 1000, hour}, []string{
+			"STREAM_REPLICAS is 1, not 3", "STREAM_MAX_BYTES is 1000 bytes, not 2000 bytes", "STREAM_DUPLICATES is 1h0m0s, not 2h0m0s",
+		}},
+		{"only bytes", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "b", limits{1, day, 2000, hour}, []string{
+			"STREAM_REPLICAS is 1, not 3", "STREAM_MAX_AGE is 24h0m0s, not 48h0m0s", "STREAM_DUPLICATES is 1h0m0s, not 2h0m0s",
+		}},
+		{"only duplicates", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "d", limits{1, day, 1000, 2 * hour}, []string{
+			"STREAM_REPLICAS is 1, not 3", "STREAM_MAX_AGE is 24h0m0s, not 48h0m0s", "STREAM_MAX_BYTES is 1000 bytes, not 2000 bytes",
+		}},
+	} {
+		for _, manage := range []bool{true, false} {
+			s := Stream{Name: "S", Prefix: "p", Manage: manage, Replicas: test.wants.replicas, MaxAge: test.wants.age, MaxBytes: test.wants.bytes, Duplicates: test.wants.duplicates}
+			s.Explicit.Replicas = strings.Contains(test.explicit, "r")
+			s.Explicit.MaxAge = strings.Contains(test.explicit, "a")
+			s.Explicit.MaxBytes = strings.Contains(test.explicit, "b")
+			s.Explicit.Duplicates = strings.Contains(test.explicit, "d")
+			have := s.config()
+			have.Replicas, have.MaxAge, have.MaxBytes, have.Duplicates = test.has.replicas, test.has.age, test.has.bytes, test.has.duplicates
+			if have.MaxBytes == 0 {
+				have.MaxBytes = -1 // as the server says it
+			}
+			changed, differences := s.reconcile(&have)
+			got := limits{have.Replicas, have.MaxAge, max(have.MaxBytes, 0), have.Duplicates}
+			becomes, differs := test.becomes, test.differs
+			if !manage { // nothing is changed, and all that would have been is listed too
+				becomes, differs = test.has, differences
+			}
+			if got != becomes || changed != (becomes != test.has) {
+				t.Errorf("%s, manage %t: became %v, changed %t; want %v", test.name, manage, got, changed, becomes)
+			}
+			if diff := cmp.Diff(differs, differences); diff != "" {
+				t.Errorf("%s, manage %t: differences (-want +got):\n%s", test.name, manage, diff)
+			}
+			if !manage && (len(differences) == 0) != (test.has == test.wants) {
+				t.Errorf("%s, manage %t: differences %q", test.name, manage, differences)
+			}
+		}
+	}
+}
+
+// What is never changed, and yet matters, is listed.
+func TestReconcileListsPolicies(t *testing.T) {
+	t.Parallel()
+	s := Stream{Manage: true, Replicas: 1}
+	have := s.config()
+	have.Storage, have.Retention, have.Discard = jetstream.MemoryStorage, jetstream.InterestPolicy, jetstream.DiscardOld
+	changed, got := s.reconcile(&have)
+	want := []string{"storage is Memory, not File", "retention is Interest, not Limits", "discard policy is DiscardOld, not DiscardNew"}
+	if diff := cmp.Diff(want, got); diff != "" || changed {
+		t.Errorf("changed %t, differences (-want +got):\n%s", changed, diff)
+	}
+}
+
+func TestUsable(t *testing.T) {
+	t.Parallel()
+	s := Stream{Name: "S", Prefix: "w", Endpoints: []string{"flock", "frigade"}}
+	for _, test := range []struct {
+		name string
+		have jetstream.StreamConfig
+		want string
+	}{
+		{"ours", jetstream.StreamConfig{Subjects: []string{"w.>"}}, ""},
+		{"wider", jetstream.StreamConfig{Subjects: []string{"x", ">"}}, ""},
+		{"one for each", jetstream.StreamConfig{Subjects: []string{"w.flock.>", "w.frigade.>"}}, ""},
+		{"one is missing", jetstream.StreamConfig{Subjects: []string{"w.flock.>", "w.other.>"}}, "stream S does not take w.frigade.>, only w.flock.>, w.other.>: add w.> to its subjects, or set another STREAM_NAME"},
+		{"a mirror", jetstream.StreamConfig{Mirror: &jetstream.StreamSource{Name: "M"}}, "stream S is a mirror of M: it takes nothing itself"},
+		{"no acks", jetstream.StreamConfig{Subjects: []string{"w.>"}, NoAck: true}, "stream S acknowledges nothing (no_ack): nothing could be known to be stored"},
+		{"sealed", jetstream.StreamConfig{Subjects: []string{"w.>"}, Sealed: true}, "stream S is sealed: it takes nothing any more"},
+	} {
+		got := ""
+		if err := s.usable(test.have); err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+}
+
+func TestCovers(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		outer, inner string
+		want         bool
+	}{
+		{"w.>", "w.flock.>", true},
+		{"w.flock.>", "w.flock.>", true},
+		{">", "w.flock.>", true},
+		{"*.flock.>", "w.flock.>", true},
+		{"w.*.>", "w.flock.>", true},
+		{"*.>", "w.flock.>", true},
+		{"w.flock.*", "w.flock.*", true},
+		{"w.*", "w.flock", true},
+		{"w.*", "w.flock.>", false}, // one token only
+		{"w.flock", "w.flock.>", false},
+		{"w.flock.a", "w.flock.>", false},
+		{"w.flock.*", "w.flock.>", false},
+		{"w.flock.a", "w.flock.*", false},
+		{"w.flock.*.>", "w.flock.>", false}, // two tokens at least
+		{"v.>", "w.flock.>", false},
+		{"w", "w.flock.>", false},
+		{"w.flock.x.>", "w.flock.>", false},
+		{"W.>", "w.flock.>", false},
+		{"w.flock.a", "w.flock", false},
+	} {
+		if got := covers(test.outer, test.inner); got != test.want {
+			t.Errorf("covers(%s, %s) = %t", test.outer, test.inner, got)
+		}
+	}
+}
+
+// For any two subjects, covers says what nats-server says.
+func TestCoversAsServer(t *testing.T) {
+	t.Parallel()
+	const seed = 1
+	random := rand.New(rand.NewPCG(seed, seed))
+	subject := func() string {
+		tokens := make([]string, 1+random.IntN(4))
+		for i := range tokens {
+			tokens[i] = []string{"a", "b", "*"}[random.IntN(3)]
+		}
+		if random.IntN(3) == 0 {
+			tokens[len(tokens)-1] = ">"
+		}
+		return strings.Join(tokens, ".")
+	}
+	covered := 0
+	const rounds = 100_000
+	for range rounds {
+		outer, inner := subject(), subject()
+		want := natsdtest.Covers(outer, inner)
+		if got := covers(outer, inner); got != want {
+			t.Fatalf("covers(%s, %s) = %t, the server says %t", outer, inner, got, want)
+		}
+		if want {
+			covered++
+		}
+	}
+	if covered < rounds/100 || covered > rounds/2 {
+		t.Errorf("of %d pairs %d are covered: the subjects are badly chosen", rounds, covered)
+	}
+}
