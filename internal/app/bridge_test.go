@@ -86,7 +86,7 @@ func start(t *testing.T, vars ...string) *bridge {
 		}
 	})
 	if b.NATSURL() != "" {
-		nc, err := nats.Connect(b.NATSURL())
+		nc, err := nats.Connect(b.NATSURL(), nats.Timeout(time.Minute))
 		if err != nil {
 			t.Fatal(err)
 		}

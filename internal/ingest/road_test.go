@@ -50,7 +50,7 @@ func newRoad(t *testing.T) *road {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Stop)
-	nc, err := nats.Connect(server.URL())
+	nc, err := nats.Connect(server.URL(), nats.Timeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,6 +64,21 @@ var numbers = []struct{ in, want string }{
 	{"0.30000000000000004", "0.30000000000000004"},
 	{"1.0000000000000002", "1.0000000000000002"},
 
+	// What is seen at a glance, at its edges: 15 digits, no needless zero, 1e-6.
+	{"999999999999999", "999999999999999"},
+	{"9999999999999999", "10000000000000000"},
+	{"-99999999999999.9", "-99999999999999.9"},
+	{"99999999999999.99", "99999999999999.98"},
+	{"100.50", "100.5"},
+	{"0.10", "0.1"},
+	{"-10.0", "-10"},
+	{"0.000001", "0.000001"},
+	{"-0.0000010", "-0.000001"},
+	{"0.0000001", "1e-7"},
+	{"-0.00000012", "-1.2e-7"},
+	{"0.00000123456789", "0.00000123456789"},
+	{"0.000000123456789", "1.23456789e-7"},
+
 	// Below 1, −6 < n ≤ 0.
 	{"0.1", "0.1"},
 	{"-0.1", "-0.1"},
@@ -260,6 +275,30 @@ func nearestByRat(t *testing.T, literal string) float64 {
 		return -math.Abs(f)
 	}
 	return f
+}
+
+// What is taken to be plain is what Number::toString makes of it.
+func TestPlain(t *testing.T) {
+	r := newRandom(t)
+	for range 100_000 {
+		digits := strconv.FormatUint(r.Uint64()>>r.IntN(64), 10)
+		digits = zeros(r.IntN(9)) + digits[:r.IntN(len(digits))+1]
+		point := 1 + r.IntN(len(digits))
+		literal := digits[:point]
+		if literal = strings.TrimLeft(literal, "0"); literal == "" {
+			literal = "0"
+		}
+		if point < len(digits) {
+			literal += "." + digits[point:]
+		}
+		f, err := strconv.ParseFloat(literal, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if isPlain([]byte(literal)) != (toString(f) == literal && len(strings.Replace(literal, ".", "", 1)) <= 15) {
+			t.Errorf("isPlain(%s) = %v, but it is printed as %s", literal, isPlain([]byte(literal)), toString(f))
+		}
+	}
 }
 
 // At and about the middle of two doubles, and at the ends of the digits that are read first, one
