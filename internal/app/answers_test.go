@@ -27,7 +27,7 @@ func frigadeBody(id, more string) string {
 }
 
 // sign returns the signature header over S of the text, which need not be canonical.
-func sign(t *testing.T, header, key string, text string) string {
+func sign(t *testing.T, header, key, text string) string {
 	t.Helper()
 	canonical, err := stringify.Parse([]byte(text))
 	if err != nil {

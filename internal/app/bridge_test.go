@@ -156,7 +156,7 @@ func (c *conn) write(text string) {
 func (c *conn) read(method string) answer {
 	c.t.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
-	response, err := http.ReadResponse(c.reader, &http.Request{Method: method})
+	response, err := http.ReadResponse(c.reader, &http.Request{Method: method}) //nolint:bodyclose // read to its end, and the connection is ours
 	if err != nil {
 		c.t.Fatalf("reading answer: %v", err)
 	}

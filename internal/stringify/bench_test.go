@@ -2,7 +2,7 @@ package stringify
 
 import "testing"
 
-// S(x) of bodies as they come. CI holds no time; CONTRIBUTING says how two runs are compared.
+// S(x) of bodies as they come. Times are held by nobody but the reader; allocations by cost_test.go.
 func BenchmarkParse(b *testing.B) {
 	for _, in := range usual(b) {
 		b.Run(in.name, func(b *testing.B) { benchmarkParse(b, in.text) })

@@ -124,9 +124,7 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-var (
-	now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-)
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 const flockBody = `{"name":"invitee.accepted","entity":"invitee","entityId":"i1","data":{"referrer":{"id":"r1"},"invitee":{"id":"i1"}},"timestamp":1767323045}`
 
