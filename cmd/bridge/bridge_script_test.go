@@ -28,25 +28,36 @@ func bridgeUp(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, !neg && len(args) > 0, "bridge-up NAME [VARIABLE=value...]")
 	vars := []string{"HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "EMBEDDED_NATS_ADDR=127.0.0.1:0"}
 	launch(ts, args[0], append(vars, args[1:]...), []string{"bridge", "serve"})
-	listening(ts, neg, args[:1])
+	server := ts.Getenv("NATS_URL")
+	for _, assignment := range args[1:] {
+		if url, ok := strings.CutPrefix(assignment, "NATS_URL="); ok {
+			server = url
+		}
+	}
+	awaitListening(ts, args[0], server == "")
 }
 
 var (
 	listens   = regexp.MustCompile(`(?m)^\{.*"message":"listening","public":"([^"]+)","admin":"([^"]+)"`)
-	connected = regexp.MustCompile(`"message":"connected to NATS","server":"nats://([^"]+)"`)
+	connected = regexp.MustCompile(`"message":"connected to NATS","server":"(?:nats://)?([^"]+)"`)
 )
 
-// listening waits until a bridge in the background listens, and sets $URL, $PUBLIC and $ADMIN, and
-// where it is connected to NATS also $NATS_URL.
+// listening waits until a bridge in the background listens that was started in another way.
 func listening(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, !neg && len(args) == 1, "listening NAME")
-	log := args[0] + ".err"
+	awaitListening(ts, args[0], ts.Getenv("NATS_URL") == "")
+}
+
+// awaitListening sets $URL, $PUBLIC and $ADMIN to where the bridge listens, and where it is its own
+// NATS server also $NATS_URL.
+func awaitListening(ts *testscript.TestScript, name string, embedded bool) {
+	log := name + ".err"
 	addresses := awaitMatch(ts, log, listens)
 	ts.Setenv("PUBLIC", addresses[1])
 	ts.Setenv("URL", "http://"+addresses[1])
 	ts.Setenv("ADMIN", addresses[2])
-	if server := connected.FindStringSubmatch(ts.ReadFile(log)); server != nil {
-		ts.Setenv("NATS_URL", "nats://"+server[1])
+	if embedded {
+		ts.Setenv("NATS_URL", "nats://"+awaitMatch(ts, log, connected)[1])
 	}
 }
 
@@ -241,7 +252,7 @@ func unmake(ts *testscript.TestScript, neg bool, args []string) {
 
 // jetStream is that at $NATS_URL.
 func jetStream(ts *testscript.TestScript) (js jetstream.JetStream, closeNATS func()) {
-	nc, err := nats.Connect(ts.Getenv("NATS_URL"))
+	nc, err := nats.Connect(ts.Getenv("NATS_URL"), nats.Timeout(bound))
 	ts.Check(err)
 	js, err = jetstream.New(nc)
 	ts.Check(err)

@@ -264,15 +264,15 @@ func (s *sender) sendMany(ctx context.Context, stdio stdio, count, concurrency i
 	answers := make(map[string]int)
 	times := make([]time.Duration, 0, count)
 	refused := 0
-	group, ctx := errgroup.WithContext(ctx)
+	group, sending := errgroup.WithContext(ctx)
 	group.SetLimit(concurrency)
 	start := time.Now()
 	for range count {
-		if ctx.Err() != nil {
+		if sending.Err() != nil {
 			break
 		}
 		group.Go(func() error {
-			status, answer, took, err := s.send(ctx)
+			status, answer, took, err := s.send(sending)
 			if err != nil {
 				return err
 			}
@@ -289,6 +289,8 @@ func (s *sender) sendMany(ctx context.Context, stdio stdio, count, concurrency i
 	err := group.Wait()
 	printSummary(stdio.out, answers, times, time.Since(start))
 	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("interrupted after %d of %d deliveries", len(times), count)
 	case err != nil:
 		return err
 	case refused > 0:

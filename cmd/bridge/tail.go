@@ -99,11 +99,7 @@ func printEvent(w io.Writer, subject string, payload []byte, now time.Time) erro
 		_, err := fmt.Fprintln(w, printable(fmt.Sprintf("%s  not one of the bridge's events: %v", subject, err)))
 		return err
 	}
-	parts := make([]string, 0, 5)
-	if e.ReceivedTime != "" {
-		parts = append(parts, shortTime(e.ReceivedTime, now))
-	}
-	parts = append(parts, subject)
+	parts := []string{shortTime(e.ReceivedTime, now), subject}
 	if e.Subject != "" {
 		parts = append(parts, e.Subject)
 	}
