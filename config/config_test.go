@@ -195,6 +195,22 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// However a URL is written, what stands before its host is hidden.
+func TestServerListHidesCredentials(t *testing.T) {
+	for in, want := range map[string]string{
+		"nats://a:4222":                         "nats://a:4222",
+		"nats://u:word@a:4222":                  "nats://[hidden]@a:4222",
+		"u:word@a:4222":                         "[hidden]@a:4222",
+		"word@a":                                "[hidden]@a",
+		"nats://u:wo/rd@a:4222":                 "nats://[hidden]@a:4222",
+		"tls://u:w@o@a:4222, nats://word@b,c:1": "tls://[hidden]@a:4222, nats://[hidden]@b,c:1",
+	} {
+		if got := ServerList(in).String(); got != want {
+			t.Errorf("%s is shown as %s, want %s", in, got, want)
+		}
+	}
+}
+
 // What `bridge config` shows has every variable, and no secret.
 func TestVariables(t *testing.T) {
 	c, _, err := Load([]string{"FLOCK_SECRETS=marked,marked2", "NATS_URL=nats://marked:marked@nats:4222", "NATS_TOKEN=marked", "NATS_PASSWORD=marked", "NATS_USER=u"})

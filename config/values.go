@@ -132,10 +132,17 @@ func (ServerList) takes() string {
 	return "nats://host:port or tls://host:port, several with commas between"
 }
 
-var userinfo = regexp.MustCompile(`//[^/,]*@`)
+// userinfo is all of a URL up to its last @, but for the scheme, which may be missing.
+var userinfo = regexp.MustCompile(`^(\s*(?:[A-Za-z]+://)?).*@`)
 
 // String hides the user, password or token that a URL may hold.
-func (l ServerList) String() string { return userinfo.ReplaceAllString(string(l), "//[hidden]@") }
+func (l ServerList) String() string {
+	servers := strings.Split(string(l), ",")
+	for i, server := range servers {
+		servers[i] = userinfo.ReplaceAllString(server, "${1}[hidden]@")
+	}
+	return strings.Join(servers, ",")
+}
 
 // SubjectTokens is a NATS subject without wildcards.
 type SubjectTokens string

@@ -139,6 +139,9 @@ func (a *App) Run(ctx context.Context) error {
 	return errors.Join(broken, a.stop())
 }
 
+// leastClosing is what is left for closing where waiting for senders has used up SHUTDOWN_TIMEOUT.
+const leastClosing = time.Second
+
 // stopNATS ends the embedded server, but waits for it no longer than the context: its store is on
 // disk at every moment.
 func (a *App) stopNATS(ctx context.Context) error {
@@ -169,6 +172,10 @@ func (a *App) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), a.config.ShutdownTimeout)
 	defer cancel()
 	err := a.public.stop(ctx)
+	if deadline, _ := ctx.Deadline(); time.Until(deadline) < leastClosing {
+		ctx, cancel = context.WithTimeout(context.Background(), leastClosing)
+		defer cancel()
+	}
 	err = errors.Join(err, a.publisher.Close(ctx))
 	err = errors.Join(err, a.stopNATS(ctx))
 	err = errors.Join(err, a.admin.Shutdown(ctx))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -14,16 +15,21 @@ type front struct {
 	listener net.Listener
 	server   *http.Server
 	open     atomic.Int64 // connections
+	silent   sync.Map     // of those, the net.Conn that have sent nothing yet
 }
 
 // serveWith sets the server.
 func (f *front) serveWith(server *http.Server) {
-	server.ConnState = func(_ net.Conn, state http.ConnState) {
+	server.ConnState = func(c net.Conn, state http.ConnState) {
 		switch state {
 		case http.StateNew:
 			f.open.Add(1)
+			f.silent.Store(c, true)
 		case http.StateClosed, http.StateHijacked:
 			f.open.Add(-1)
+			f.silent.Delete(c)
+		default:
+			f.silent.Delete(c)
 		}
 	}
 	f.server = server
@@ -53,6 +59,12 @@ wait:
 		case <-tick.C:
 		}
 	}
+	// Shutdown would give 5 s more to connections that have sent nothing: a load balancer's, mostly,
+	// which opens some in advance.
+	f.silent.Range(func(c, _ any) bool {
+		_ = c.(net.Conn).Close()
+		return true
+	})
 	if err := f.server.Shutdown(ctx); err != nil && !errors.Is(err, net.ErrClosed) { // it closes the listener again
 		return err
 	}

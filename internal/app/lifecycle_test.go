@@ -264,3 +264,20 @@ func TestLogLines(t *testing.T) {
 		}
 	}
 }
+
+// Connections on which nothing was ever sent, and a time-out that is used up by waiting for idle ones,
+// are no failure.
+func TestShutdownWithSilentConnections(t *testing.T) {
+	b := start(t, "SHUTDOWN_TIMEOUT=500ms")
+	idle := b.dial()
+	idle.write(request("flock", "{}"))
+	idle.read("POST")
+	b.dial()
+	b.await("two connections", func() bool { return b.public.open.Load() == 2 })
+	if err := b.stop(); err != nil {
+		t.Error(err)
+	}
+	if n := b.public.open.Load(); n != 0 {
+		t.Errorf("%d connections are still open", n)
+	}
+}

@@ -105,7 +105,7 @@ func Renew(provider verify.Provider, body []byte, t time.Time) ([]byte, error) {
 		o = o.set("time", written)
 		data, err := parse(o.get("data"))
 		if err != nil {
-			return nil, err
+			return nil, errors.New("the body has no data that is a JSON object, as Frigade's has")
 		}
 		if data.get("createdAt") != nil {
 			o = o.set("data", data.set("createdAt", written).text())

@@ -3,7 +3,9 @@ package delivery
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 )
 
 // object is a JSON object whose members keep their order and their text.
@@ -31,6 +33,12 @@ func parse(text []byte) (object, error) {
 			name  string
 			value []byte
 		}{fmt.Sprint(name), value})
+	}
+	if _, err := decoder.Token(); err != nil { // the closing brace
+		return nil, fmt.Errorf("reading delivery: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("reading delivery: something follows the JSON object")
 	}
 	return o, nil
 }

@@ -104,15 +104,11 @@ func (d *delivery) answer(status durable.Status, err error) (outcome string) {
 	switch row.status {
 	case http.StatusMethodNotAllowed:
 		header.Set("Allow", http.MethodPost)
-	case http.StatusRequestTimeout:
-		header.Set("Connection", "close") // the rest of the body may still come
 	case http.StatusServiceUnavailable:
 		header.Set("Retry-After", retryAfter)
 	}
-	if row.status == http.StatusServiceUnavailable || row.status == http.StatusRequestEntityTooLarge {
-		if !d.drain() {
-			header.Set("Connection", "close")
-		}
+	if !d.drain() { // the rest of the body may still come
+		header.Set("Connection", "close")
 	}
 	d.write(row.status, "application/problem+json", problem{row.title, row.status, row.code})
 	return row.outcome

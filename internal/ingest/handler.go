@@ -97,8 +97,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer d.held.release()
 	// The path is compared as it was sent: another spelling of it is another path.
 	endpoint, ok := h.endpoints[r.URL.EscapedPath()]
-	status, err := durable.Status(""), errNotFound
-	if ok {
+	status, err := durable.Status(""), d.setReadDeadline(time.Now().Add(bodyTimeout))
+	switch {
+	case err != nil:
+	case !ok:
+		err = errNotFound
+	default:
 		status, err = d.receive(endpoint)
 	}
 	outcome := d.answer(status, err)

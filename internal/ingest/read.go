@@ -21,10 +21,6 @@ const (
 // read returns the whole body. What it holds grows with what was received, never with what was
 // announced, and every byte is charged to the budget as it comes.
 func (d *delivery) read() ([]byte, error) {
-	control := http.NewResponseController(d.w)
-	if err := control.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil {
-		return nil, fmt.Errorf("%w: setting deadline: %w", errInternal, err)
-	}
 	if d.r.ContentLength > d.MaxBodyBytes {
 		return nil, errBodyTooLarge
 	}
@@ -40,10 +36,7 @@ func (d *delivery) read() ([]byte, error) {
 			return nil, errBodyTooLarge
 		case errors.Is(err, io.EOF):
 			// From here on the time is ours: the deadline must not cut the connection meanwhile.
-			if err := control.SetReadDeadline(time.Time{}); err != nil {
-				return nil, fmt.Errorf("%w: clearing deadline: %w", errInternal, err)
-			}
-			return body, nil
+			return body, d.setReadDeadline(time.Time{})
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, errSlowBody
 		case err != nil:
@@ -57,8 +50,17 @@ func (d *delivery) read() ([]byte, error) {
 	}
 }
 
-// drain reads and drops the rest of the body, within the deadline that read has set, and says
-// whether that was all. A sender that waits to be told to continue is told the answer instead.
+// setReadDeadline bounds the reading of the body. It is set for every request: net/http itself waits
+// without end for a body that nobody reads, before it sends the answer.
+func (d *delivery) setReadDeadline(t time.Time) error {
+	if err := http.NewResponseController(d.w).SetReadDeadline(t); err != nil {
+		return fmt.Errorf("%w: setting deadline: %w", errInternal, err)
+	}
+	return nil
+}
+
+// drain reads and drops the rest of the body, within the deadline, and says whether that was all. A
+// sender that waits to be told to continue is told the answer instead.
 func (d *delivery) drain() (whole bool) {
 	if strings.EqualFold(d.r.Header.Get("Expect"), "100-continue") && d.held.bytes == 0 {
 		return false

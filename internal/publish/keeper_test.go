@@ -129,7 +129,9 @@ func TestMakesStreamAgain(t *testing.T) {
 		if err := js.DeleteStream(t.Context(), "WEBHOOKS"); err != nil {
 			t.Fatal(err)
 		}
-		f.refuses("refused")
+		if round == 0 { // later a check that was asked for before may have made it again already
+			f.refuses("refused")
+		}
 		eventually(t, "stored again", func() bool { _, err := f.publish("again"); return err == nil })
 		if diff := cmp.Diff([]string{"again"}, stored(t, js)); diff != "" {
 			t.Errorf("stored (-want +got):\n%s", diff)

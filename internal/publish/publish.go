@@ -142,7 +142,9 @@ func (p *Publisher) Close(ctx context.Context) error {
 	select {
 	case <-s.js.PublishAsyncComplete():
 	case <-ctx.Done():
-		err = fmt.Errorf("closing: %d acknowledgements are still awaited", s.js.PublishAsyncPending())
+		if n := s.js.PublishAsyncPending(); n > 0 {
+			err = fmt.Errorf("closing: %d acknowledgements are still awaited", n)
+		}
 		s.js.CleanupPublisher() // ends the waiting
 	}
 	s.nc.Close()

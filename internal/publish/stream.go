@@ -142,6 +142,12 @@ func (s Stream) reconcile(have *jetstream.StreamConfig) (changed bool, differenc
 	if have.Retention != jetstream.LimitsPolicy {
 		differs("retention", have.Retention, jetstream.LimitsPolicy)
 	}
+	if have.MaxMsgs > 0 {
+		differs("max_msgs", have.MaxMsgs, "no limit")
+	}
+	if have.MaxMsgsPerSubject > 0 {
+		differs("max_msgs_per_subject", have.MaxMsgsPerSubject, "no limit")
+	}
 	if have.Discard != jetstream.DiscardNew {
 		differs("discard policy", have.Discard, jetstream.DiscardNew)
 	}
@@ -165,6 +171,8 @@ func (s Stream) usable(have jetstream.StreamConfig) error {
 		return fmt.Errorf("stream %s is a mirror of %s: it takes nothing itself", s.Name, have.Mirror.Name)
 	case have.NoAck:
 		return fmt.Errorf("stream %s acknowledges nothing (no_ack): nothing could be known to be stored", s.Name)
+	case have.Retention == jetstream.InterestPolicy:
+		return fmt.Errorf("stream %s keeps a message only while somebody consumes it (interest retention): with nobody there an event would be acknowledged and gone; use limits", s.Name)
 	case have.Sealed:
 		return fmt.Errorf("stream %s is sealed: it takes nothing any more", s.Name)
 	}

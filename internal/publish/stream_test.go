@@ -188,3 +188,16 @@ func TestCoversAsServer(t *testing.T) {
 		t.Errorf("of %d pairs %d are covered: the subjects are badly chosen", rounds, covered)
 	}
 }
+
+// With interest retention and nobody there, an event would be acknowledged and gone.
+func TestInterestRetentionIsRefused(t *testing.T) {
+	s := Stream{Name: "WEBHOOKS", Prefix: "webhooks", Endpoints: []string{"flock"}}
+	have := s.config()
+	if err := s.usable(have); err != nil {
+		t.Fatal(err)
+	}
+	have.Retention = jetstream.InterestPolicy
+	if err := s.usable(have); err == nil || !strings.Contains(err.Error(), "interest retention") {
+		t.Errorf("usable = %v", err)
+	}
+}

@@ -35,7 +35,7 @@ func unixTime(number stringify.Text) (time.Time, bool) {
 
 // rfc3339Shape is the grammar of RFC 3339's date-time (section 5.6). time.Parse alone would also
 // take a comma for the decimal point and an hour of one digit.
-var rfc3339Shape = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$`)
+var rfc3339Shape = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$`)
 
 // rfc3339 reads a JSON string that is an RFC 3339 date-time and returns it with the text as it was
 // sent, but for t and z, which the RFC allows and others don't expect.
