@@ -1,7 +1,7 @@
 # Each target is one command; .ci/run runs them all, without make.
 TOOL := go tool -modfile=tools/go.mod
 
-.PHONY: help build test race lint fmt tidy docs k8s ci
+.PHONY: help build test race lint fmt tidy docs k8s fuzz bench ci
 
 help: ## say what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /  \1\t/p' $(MAKEFILE_LIST)
@@ -29,6 +29,12 @@ docs: ## write README's configuration table anew
 
 k8s: ## render the Kubernetes manifests
 	@$(TOOL) kustomize build deploy/k8s/base
+
+fuzz: ## run every fuzz target for two minutes
+	.ci/fuzz 2m
+
+bench: ## measure against the floor
+	go test -run '^$$' -bench . ./bench
 
 ci: ## all that CI does
 	.ci/run

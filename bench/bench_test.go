@@ -73,7 +73,7 @@ func (a *answer) SetReadDeadline(time.Time) error { return nil }
 
 // allocationBudget is how many allocations of our own one event with a canonical body may make, from
 // the handler's first line to its last, without net/http's and without publishing. It only goes down.
-const allocationBudget = 45
+const allocationBudget = 38
 
 func TestAllocationBudget(t *testing.T) {
 	h := handler(kept{})

@@ -42,6 +42,9 @@ func TestCloseAwaitsAcknowledgements(t *testing.T) {
 	closed := make(chan error, 1)
 	go func() { closed <- f.close(context.Background()) }()
 	eventually(t, "closing", f.link.closing.Load)
+	if _, err := f.publish("late"); !errors.Is(err, durable.ErrUnavailable) || !strings.HasSuffix(err.Error(), ": closing") {
+		t.Errorf("publishing while it is closing: %v", err)
+	}
 	select {
 	case err := <-closed:
 		t.Errorf("Close didn't wait: %v", err)

@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
@@ -100,10 +102,11 @@ func TestSaid(t *testing.T) {
 	}
 }
 
-// connected returns a link that is up, and the other end of its connection.
+// newPipe returns a link that is up, and the other end of its connection.
 func newPipe(t *testing.T) (*link, *conn, net.Conn) {
 	t.Helper()
 	l := newLink(zap.NewNop(), func() {}, func() {}, func() {})
+	l.away.Store(false)
 	near, far := net.Pipe()
 	t.Cleanup(func() { _, _ = near.Close(), far.Close() })
 	c := &conn{Conn: near, link: l}
@@ -173,13 +176,49 @@ func TestFailedWriteEndsConnection(t *testing.T) {
 		t.Errorf("Write: %d, %v", n, err)
 	}
 	if l.isUp() {
-		t.Error("it counts as up")
+		t.Fatal("it counts as up")
 	}
 	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("Read: %v", err)
 	}
+	_ = far.SetDeadline(time.Now().Add(20 * time.Second))
 	if _, err := far.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("it isn't closed: %v", err)
+	}
+}
+
+// A write that failed is reported by nats.go as an error and then as a loss: that is one event.
+func TestSaysLossOnce(t *testing.T) {
+	t.Parallel()
+	l, c, _ := newPipe(t)
+	core, logs := observer.New(zapcore.DebugLevel)
+	l.log = zap.New(core)
+	failed := errors.New("write failed")
+	_ = c.Close()
+	l.trouble(nil, nil, failed)
+	if logs.Len() > 0 {
+		t.Errorf("said before the loss: %v", logs.All())
+	}
+	l.disconnected(nil, failed)
+	l.trouble(nil, nil, errors.New("refused"))
+	var got []string
+	for _, entry := range logs.All() {
+		got = append(got, entry.Message)
+	}
+	if diff := cmp.Diff([]string{sayDisconnected, sayUnreachable}, got); diff != "" {
+		t.Errorf("logged (-want +got):\n%s", diff)
+	}
+}
+
+func TestNobodyEntersWhileClosing(t *testing.T) {
+	t.Parallel()
+	l, _, _ := newPipe(t)
+	l.stop()
+	if err := l.enter(); !errors.Is(err, durable.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	if n := l.inside.Load(); n != 0 {
+		t.Errorf("%d are inside", n)
 	}
 }
 
