@@ -47,9 +47,9 @@ func TestCloseAwaitsAcknowledgements(t *testing.T) {
 	}
 	select {
 	case err := <-closed:
-		t.Errorf("Close didn't wait: %v", err)
+		t.Fatalf("Close didn't wait: %v", err)
 	case got := <-published:
-		t.Errorf("Publish didn't wait: %v", got)
+		t.Fatalf("Publish didn't wait: %v", got)
 	case <-time.After(50 * time.Millisecond): // long enough to be caught at least now and then
 	}
 	s.Resume()
