@@ -108,13 +108,3 @@ func providerNames() []string {
 
 // defaultPrefix begins the names of the variables of a provider's own endpoint.
 func defaultPrefix(provider string) string { return strings.ToUpper(provider) + "_" }
-
-// provider returns the provider of that name, false where there is none.
-func provider(name string) (verify.Provider, bool) {
-	for _, p := range verify.Providers {
-		if p.Name == name {
-			return p, true
-		}
-	}
-	return verify.Provider{}, false
-}

@@ -120,7 +120,7 @@ func (l *loader) endpoint(e *Endpoint, prefix string) {
 	if !endpointName.MatchString(e.Name) {
 		l.wrong(prefix+"NAME", takesOf(*e, "Name"))
 	}
-	p, ok := provider(e.Provider)
+	p, ok := verify.ByName(e.Provider)
 	if !ok {
 		l.wrong(prefix+"PROVIDER", takesOf(*e, "Provider"))
 		return

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
 // Variable is one variable of the environment, as the documentation shows it.
@@ -58,7 +60,7 @@ func (c *Config) endpointVariables() []Variable {
 // variablesOf lists one endpoint's variables. A provider's own endpoint has its name and its
 // provider from its prefix, and the choices that the provider has.
 func variablesOf(e Endpoint, prefix string, own bool) []Variable {
-	p, known := provider(strings.ToLower(strings.TrimSuffix(prefix, "_")))
+	p, known := verify.ByName(strings.ToLower(strings.TrimSuffix(prefix, "_")))
 	var list []Variable
 	v := reflect.ValueOf(e)
 	for _, field := range reflect.VisibleFields(v.Type()) {

@@ -272,18 +272,8 @@ Ctrl-C ends it.
 	return err
 }
 
-// providerNamed returns the provider of that name, false where there is none.
-func providerNamed(name string) (verify.Provider, bool) {
-	for _, p := range verify.Providers {
-		if p.Name == name {
-			return p, true
-		}
-	}
-	return verify.Provider{}, false
-}
-
 func providerOf(endpoint config.Endpoint) verify.Provider {
-	p, _ := providerNamed(endpoint.Provider)
+	p, _ := verify.ByName(endpoint.Provider)
 	return p
 }
 

@@ -114,7 +114,7 @@ when every delivery was accepted.`,
 // uses says whether sending to the endpoint uses a variable.
 func (s *sender) uses(variable, endpoint string) bool {
 	prefix := "ENDPOINTS_"
-	if _, ok := providerNamed(endpoint); ok {
+	if _, ok := verify.ByName(endpoint); ok {
 		prefix = strings.ToUpper(endpoint) + "_"
 	}
 	return variable == "HTTP_ADDR" && s.url == "" || strings.HasPrefix(variable, prefix) && !strings.Contains(variable, ",")
@@ -157,7 +157,7 @@ func (s *sender) prepare(cfg *config.Config, args []string) error {
 
 // unknownEndpoint says what to do about an endpoint without a secret.
 func unknownEndpoint(cfg *config.Config, name string) error {
-	if _, ok := providerNamed(name); ok {
+	if _, ok := verify.ByName(name); ok {
 		return usageError{fmt.Errorf("no secret is known for %s: set %s_SECRETS as for `bridge serve`", name, strings.ToUpper(name))}
 	}
 	if len(cfg.Endpoints) == 0 {

@@ -16,8 +16,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
@@ -69,7 +67,7 @@ func start(t *testing.T, vars ...string) *bridge {
 		t.Fatal(err)
 	}
 	b := &bridge{t: t, log: &logBuffer{}}
-	log := telemetry.NewLogger(b.log, "json", "debug").WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return core }))
+	log := telemetry.NewLogger(b.log, "json", "debug")
 	if b.App, err = New(t.Context(), c, "test", log); err != nil {
 		t.Fatal(err)
 	}

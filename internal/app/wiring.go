@@ -55,14 +55,11 @@ func ingesting(c *config.Config, publisher ingest.Publisher, observer ingest.Obs
 		Publisher: publisher, Observer: observer, Now: time.Now,
 	}
 	for _, e := range c.Endpoints {
-		for _, p := range verify.Providers {
-			if p.Name == e.Provider {
-				ic.Endpoints = append(ic.Endpoints, ingest.Endpoint{
-					Name: e.Name, Provider: p, Scheme: e.Signature, Freshness: e.Freshness, Tolerance: e.Tolerance,
-					Secrets: func() []secret.Secret { return e.Secrets },
-				})
-			}
-		}
+		p, _ := verify.ByName(e.Provider) // the configuration knows no other
+		ic.Endpoints = append(ic.Endpoints, ingest.Endpoint{
+			Name: e.Name, Provider: p, Scheme: e.Signature, Freshness: e.Freshness, Tolerance: e.Tolerance,
+			Secrets: func() []secret.Secret { return e.Secrets },
+		})
 	}
 	return ic
 }

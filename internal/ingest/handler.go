@@ -127,7 +127,8 @@ type delivery struct {
 func (d *delivery) receive(endpoint Endpoint) (status durable.Status, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			status, err = "", fmt.Errorf("%w: %v\n%s", errInternal, p, debug.Stack())
+			// What it says might quote the body; where it happened doesn't.
+			status, err = "", fmt.Errorf("%w: panic of type %T\n%s", errInternal, p, debug.Stack())
 		}
 	}()
 	switch encoding := d.r.Header.Values("Content-Encoding"); {

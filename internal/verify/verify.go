@@ -9,6 +9,7 @@
 package verify
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
@@ -46,6 +47,15 @@ type Provider struct {
 
 // Providers has every vendor that the bridge knows.
 var Providers = []Provider{Flock, Frigade}
+
+// ByName returns the provider of that name, false where there is none.
+func ByName(name string) (Provider, bool) {
+	i := slices.IndexFunc(Providers, func(p Provider) bool { return p.Name == name })
+	if i < 0 {
+		return Provider{}, false
+	}
+	return Providers[i], true
+}
 
 // Request is a delivery as it was received, and all that is needed to judge it.
 type Request struct {

@@ -1,0 +1,60 @@
+package ingest_test
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/ingest"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// panicking is a fault of the bridge that quotes what it was handling.
+type panicking struct{}
+
+func (panicking) Publish(_ context.Context, m durable.Message) (durable.Status, error) {
+	panic(string(m.Data))
+}
+
+type records chan ingest.Record
+
+func (r records) Observe(record ingest.Record) { r <- record }
+
+// A panic refuses one delivery, says where it happened, and doesn't take the body into the log.
+func TestPanic(t *testing.T) {
+	key := secret.New("key")
+	seen := make(records, 1)
+	server := httptest.NewServer(ingest.New(ingest.Config{
+		Endpoints: []ingest.Endpoint{{
+			Name: "flock", Provider: verify.Flock, Scheme: verify.Auto, Tolerance: time.Minute,
+			Secrets: func() []secret.Secret { return []secret.Secret{key} },
+		}},
+		SubjectPrefix: "webhooks", MaxBodyBytes: 1 << 10, MaxInFlightBytes: 1 << 20, Publisher: panicking{}, Observer: seen, Now: time.Now,
+	}))
+	defer server.Close()
+	body := fmt.Sprintf(`{"name":"marked.body","timestamp":%d}`, time.Now().Unix())
+	request, err := http.NewRequest(http.MethodPost, server.URL+"/webhooks/flock", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("X-Flock-Signature", hex.EncodeToString(verify.Sum(key, []byte(body))))
+	response, err := server.Client().Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	record := <-seen
+	if response.StatusCode != http.StatusInternalServerError || record.Outcome != "internal" || !ingest.IsInternal(record.Err) {
+		t.Errorf("answered %s, outcome %s, %v", response.Status, record.Outcome, record.Err)
+	}
+	if said := record.Err.Error(); strings.Contains(said, "marked") || !strings.Contains(said, "panicking") {
+		t.Errorf("it says:\n%s", said)
+	}
+}
