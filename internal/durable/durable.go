@@ -6,9 +6,36 @@ import "errors"
 
 // Message is what is handed to NATS.
 type Message struct {
+	Kind    Kind
 	Subject string
-	ID      string // JetStream's Nats-Msg-Id: two messages with one ID are one message
+	ID      string   // JetStream's Nats-Msg-Id: two messages of a kind with one ID are one message
+	Headers []Header // besides those that publishing adds; ASCII without line breaks
 	Data    []byte
+}
+
+// Header is one header of a message.
+type Header struct{ Name, Value string }
+
+// Kind says what a message is, and with that for which of the two streams.
+type Kind uint8
+
+// The kinds of messages.
+const (
+	Event       Kind = iota // for the stream that consumers read
+	Quarantined             // a delivery that is kept for somebody to look at (section 8 of the contract)
+
+	Kinds = 2 // how many there are
+)
+
+// String is the kind as metrics, logs and commands name it.
+func (k Kind) String() string {
+	switch k {
+	case Event:
+		return "event"
+	case Quarantined:
+		return "quarantine"
+	}
+	return "unknown"
 }
 
 // Status says how a message became durable. The texts are part of the contract: the answer to a
@@ -19,12 +46,15 @@ type Status string
 const (
 	Stored    Status = "stored"    // JetStream acknowledged it
 	Duplicate Status = "duplicate" // JetStream had it already
+	Spooled   Status = "spooled"   // on this instance's disk, synced; JetStream gets it later
 )
 
 // The reasons for which a message is not safe. Who returns one wraps it together with its cause.
 var (
 	// ErrTooLarge: the stream or the server will never take a message of this size.
 	ErrTooLarge = errors.New("message too large for NATS")
+	// ErrRefused: NATS refuses this one message while it takes others: its subject is forbidden, say.
+	ErrRefused = errors.New("refused by NATS")
 	// ErrUnavailable: it could not be made durable now; later it may. What isn't known to be
 	// permanent is of this kind.
 	ErrUnavailable = errors.New("cannot be made durable now")

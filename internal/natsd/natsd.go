@@ -3,6 +3,7 @@
 package natsd
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"go.uber.org/zap"
 
+	"github.com/ade15e70/webhook-bridge/internal/dirlock"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
 
@@ -49,7 +51,11 @@ func Start(c Config) (s *Server, err error) {
 	if err := free(c.Addr); err != nil {
 		return nil, err
 	}
-	lock, err := lockDir(c.Dir)
+	// nats-server itself would share a store with another one, and ruin it.
+	lock, err := dirlock.Lock(c.Dir, "nats-server.lock")
+	if errors.Is(err, dirlock.ErrInUse) {
+		return nil, fmt.Errorf("%w: set DATA_DIR to another directory", err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,7 @@
+// Package dirlock keeps a directory to one process at a time.
+package dirlock
+
+import "errors"
+
+// ErrInUse: another process holds the lock.
+var ErrInUse = errors.New("in use by another process")

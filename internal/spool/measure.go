@@ -1,0 +1,68 @@
+package spool
+
+import (
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+)
+
+// Stats is the state of a spool.
+type Stats struct {
+	Queued    [durable.Kinds]int64     // records that wait
+	Oldest    [durable.Kinds]time.Time // arrival of the first of them; zero where there is none
+	Aside     int64                    // records set aside
+	Bytes     int64                    // of all of them
+	FileBytes int64
+	FreeBytes int64 // on the disk
+	Err       error // why the last write failed; nil when it succeeded
+}
+
+// Stats returns the state as it was at the last write, or a second ago. It never waits for the disk.
+func (s *Spool) Stats() Stats {
+	stats := Stats{Aside: s.aside.Load(), Bytes: s.bytes.Load(), FileBytes: s.fileBytes.Load(), FreeBytes: s.free.Load()}
+	for kind := range stats.Queued {
+		stats.Queued[kind] = s.queued[kind].Load()
+		if oldest := s.oldest[kind].Load(); oldest != 0 {
+			stats.Oldest[kind] = time.Unix(0, oldest)
+		}
+	}
+	if err := s.failure.Load(); err != nil {
+		stats.Err = *err
+	}
+	return stats
+}
+
+// measure looks at the disk and at the file.
+func (s *Spool) measure() {
+	s.free.Store(freeBytes(s.config.Dir))
+	s.fileBytes.Store(s.fileSize())
+	for kind := range s.oldest {
+		oldest := int64(0)
+		if s.queued[kind].Load() > 0 {
+			if first, err := s.Next(durable.Kind(kind), 0, 1); err == nil && len(first) > 0 {
+				oldest = nanos(first[0].Arrived)
+			}
+		}
+		s.oldest[kind].Store(oldest)
+	}
+	s.files.RLock()
+	defer s.files.RUnlock()
+	if s.file != nil {
+		stats := s.file.db.Stats()
+		s.idle.Store(int64(stats.FreePageN) * int64(s.file.db.Info().PageSize))
+	}
+}
+
+// fileSize is how large the file is.
+func (s *Spool) fileSize() int64 {
+	s.files.RLock()
+	defer s.files.RUnlock()
+	if s.file == nil {
+		return 0
+	}
+	info, err := s.file.handle.Stat()
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}

@@ -1,0 +1,165 @@
+package spool
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"slices"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+)
+
+// wreck is what can still be read in a file whose structure can't be relied on: every record whose
+// checksum is right, wherever it stands. bbolt never writes over what a transaction has written
+// before, so delivered records stand there too until their pages are used again; the marks tell them
+// apart. A mark that is lost as well brings back records that were delivered, which the stream
+// recognises, or the forwarder looks up (ADR 9).
+type wreck struct {
+	file      *os.File
+	records   []remains
+	delivered [durable.Kinds]uint64
+}
+
+// remains is where a record stands.
+type remains struct {
+	seq    uint64
+	id     id
+	kind   durable.Kind
+	aside  bool
+	offset int64
+	size   int
+}
+
+// salvage reads a file byte by byte.
+func salvage(path string) (*wreck, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	w := &wreck{file: f}
+	info, err := f.Stat()
+	if err == nil {
+		err = w.scan(info.Size())
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	w.sort()
+	return w, nil
+}
+
+// scan looks for records, window by window.
+func (w *wreck) scan(size int64) error {
+	const window = 1 << 20
+	buffer := make([]byte, window)
+	for offset := int64(0); offset < size; {
+		b := buffer[:min(window, size-offset)]
+		w.read(b, offset)
+		i := bytes.Index(b, magic)
+		switch {
+		case i < 0 && len(b) < window:
+			return nil
+		case i < 0:
+			offset += int64(len(b) - len(magic) + 1) // one may begin at the window's end
+			continue
+		}
+		n, err := w.take(offset+int64(i), size)
+		if err != nil {
+			return err
+		}
+		offset += int64(i + n)
+	}
+	return nil
+}
+
+// take notes the record at the offset, if there is a whole one, and returns how many bytes to go on.
+func (w *wreck) take(offset, end int64) (int, error) {
+	b := make([]byte, headerSize)
+	if offset+headerSize > end {
+		return len(magic), nil
+	}
+	w.read(b, offset)
+	n := int64(binary.BigEndian.Uint32(b[8:]))
+	if n > largest || offset+headerSize+n > end {
+		return len(magic), nil
+	}
+	b = make([]byte, headerSize+n)
+	w.read(b, offset)
+	what, payload, size, err := unseal(b)
+	switch {
+	case errors.Is(err, ErrNewer):
+		return 0, err
+	case err != nil:
+		return len(magic), nil
+	case what == markByte:
+		if kind, delivered, ok := decodeMark(payload); ok {
+			w.delivered[kind] = max(w.delivered[kind], delivered)
+		}
+		return size, nil
+	}
+	r, aside, err := decode(b)
+	if err != nil {
+		return len(magic), nil
+	}
+	w.records = append(w.records, remains{r.Seq, idOf(&r.Message), r.Kind, aside, offset, size})
+	return size, nil
+}
+
+// read fills b. What the disk doesn't give is left out, a page at a time.
+func (w *wreck) read(b []byte, offset int64) {
+	if _, err := w.file.ReadAt(b, offset); err == nil || errors.Is(err, io.EOF) {
+		return
+	}
+	const page = 4096
+	for len(b) > 0 {
+		n := min(len(b), int(page-offset%page))
+		if _, err := w.file.ReadAt(b[:n], offset); err != nil {
+			clear(b[:n])
+		}
+		b, offset = b[n:], offset+int64(n)
+	}
+}
+
+// sort puts the records in order and leaves out what was delivered and all but the newest of an id.
+func (w *wreck) sort() {
+	slices.SortFunc(w.records, func(a, b remains) int {
+		if a.seq == b.seq && a.aside != b.aside { // set aside is newer than queued
+			if a.aside {
+				return 1
+			}
+			return -1
+		}
+		return cmp.Or(cmp.Compare(a.seq, b.seq), cmp.Compare(a.offset, b.offset))
+	})
+	newest := make(map[id]int, len(w.records))
+	for i, r := range w.records {
+		newest[r.id] = i
+	}
+	i := -1
+	w.records = slices.DeleteFunc(w.records, func(r remains) bool {
+		i++
+		return newest[r.id] != i || !r.aside && r.seq <= w.delivered[r.kind]
+	})
+}
+
+// each hands every record to visit, in order.
+func (w *wreck) each(visit func(r *Record, aside bool) error) error {
+	for _, at := range w.records {
+		b := make([]byte, at.size)
+		w.read(b, at.offset)
+		r, aside, err := decode(b)
+		if err != nil {
+			continue // it was readable a moment ago, and isn't any more
+		}
+		if err := visit(&r, aside); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *wreck) close() { _ = w.file.Close() }

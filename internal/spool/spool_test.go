@@ -1,0 +1,229 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ade15e70/webhook-bridge/internal/dirlock"
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fixture is a spool with its log.
+type fixture struct {
+	*Spool
+	t    testing.TB
+	logs *observer.ObservedLogs
+}
+
+// open opens the spool in a directory.
+func open(t testing.TB, dir string, changes ...func(*Config)) *fixture {
+	t.Helper()
+	core, logs := observer.New(zapcore.DebugLevel)
+	c := Config{Dir: dir, MaxBytes: 1 << 30, Log: zap.New(core)}
+	for _, change := range changes {
+		change(&c)
+	}
+	s, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{s, t, logs}
+	t.Cleanup(f.close)
+	return f
+}
+
+func (f *fixture) close() {
+	f.t.Helper()
+	if err := f.Close(context.Background()); err != nil && !errors.Is(err, os.ErrClosed) {
+		f.t.Errorf("Close: %v", err)
+	}
+}
+
+func message(id string) durable.Message {
+	return durable.Message{
+		Subject: "webhooks.flock.invitee.accepted", ID: id, Data: []byte(`{"id":"` + id + `"}`),
+		Headers: []durable.Header{{Name: "Content-Type", Value: "application/json"}},
+	}
+}
+
+var (
+	arrived   = time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)
+	attempted = arrived.Add(-time.Second)
+)
+
+// keeps appends messages that must be kept.
+func (f *fixture) keeps(ids ...string) {
+	f.t.Helper()
+	for _, id := range ids {
+		if err := f.Append(context.Background(), message(id), arrived, attempted); err != nil {
+			f.t.Fatalf("appending %s: %v", id, err)
+		}
+	}
+}
+
+// holds expects the queue of events to hold just these.
+func (f *fixture) holds(want ...string) {
+	f.t.Helper()
+	if diff := cmp.Diff(want, idsOf(f.all())); diff != "" {
+		f.t.Errorf("in the queue (-want +got):\n%s", diff)
+	}
+}
+
+func (f *fixture) all() []Record {
+	f.t.Helper()
+	records, err := f.Next(durable.Event, 0, 1<<20)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return records
+}
+
+func idsOf(records []Record) (ids []string) {
+	for _, r := range records {
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
+
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(40 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never came true: %s", what)
+		}
+	}
+}
+
+func TestFirstInFirstOut(t *testing.T) {
+	dir := t.TempDir()
+	f := open(t, dir)
+	f.keeps("a", "b", "c", "d")
+	f.holds("a", "b", "c", "d")
+	first := f.all()[0]
+	want := Record{Message: message("a"), Seq: 1, Arrived: arrived, Attempted: attempted}
+	if diff := cmp.Diff(want, first); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	f.Settle(durable.Event, 2, nil)
+	eventually(t, "two are left", func() bool { return f.Len(durable.Event) == 2 })
+	f.holds("c", "d")
+	f.close()
+	f = open(t, dir)
+	f.holds("c", "d")
+	f.keeps("e")
+	f.holds("c", "d", "e")
+	if last := f.all()[2]; last.Seq != 5 {
+		t.Errorf("a number was used again: %d", last.Seq)
+	}
+}
+
+func TestSameIDIsKeptOnce(t *testing.T) {
+	f := open(t, t.TempDir())
+	f.keeps("a", "a", "b", "a")
+	f.holds("a", "b")
+	other := message("a")
+	other.Kind = durable.Quarantined
+	if err := f.Append(t.Context(), other, arrived, attempted); err != nil {
+		t.Fatal(err)
+	}
+	if n := f.Len(durable.Quarantined); n != 1 {
+		t.Errorf("%d in quarantine's queue: an event and a quarantined delivery with one id are two messages", n)
+	}
+	f.Settle(durable.Event, 1, nil)
+	eventually(t, "a is gone", func() bool { return !f.Holds(durable.Event, "a") })
+	f.keeps("a")
+	f.holds("b", "a")
+}
+
+func TestAside(t *testing.T) {
+	dir := t.TempDir()
+	f := open(t, dir)
+	f.keeps("a", "b", "c")
+	f.Settle(durable.Event, 2, map[uint64]string{2: "too large"})
+	eventually(t, "settled", func() bool { return f.Len(durable.Event) == 1 })
+	check := func() {
+		t.Helper()
+		f.holds("c")
+		aside, err := f.Aside(0, 10)
+		if err != nil || len(aside) != 1 || aside[0].ID != "b" || aside[0].Reason != "too large" || !f.Holds(durable.Event, "b") {
+			t.Fatalf("aside: %+v, %v", aside, err)
+		}
+	}
+	check()
+	f.close()
+	f = open(t, dir)
+	check()
+	f.Discard([]uint64{2})
+	eventually(t, "discarded", func() bool { return f.Stats().Aside == 0 })
+	if f.Holds(durable.Event, "b") {
+		t.Error("b is still held")
+	}
+}
+
+func TestBounds(t *testing.T) {
+	size := (&Record{Message: message("a")}).size()
+	f := open(t, t.TempDir(), func(c *Config) { c.MaxBytes = 2 * size })
+	f.keeps("a", "b")
+	if err := f.Append(t.Context(), message("c"), arrived, attempted); !errors.Is(err, ErrFull) {
+		t.Errorf("got %v", err)
+	}
+	if err := f.Room(1); !errors.Is(err, ErrFull) {
+		t.Errorf("room: %v", err)
+	}
+	f.Settle(durable.Event, 1, nil)
+	eventually(t, "there is room again", func() bool { return f.Room(size) == nil })
+	f.keeps("c")
+}
+
+func TestOneProcess(t *testing.T) {
+	dir := t.TempDir()
+	f := open(t, dir)
+	if _, err := Open(f.config); !errors.Is(err, dirlock.ErrInUse) {
+		t.Errorf("got %v", err)
+	}
+	f.close()
+	open(t, dir).keeps("a")
+}
+
+func TestMode(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "spool")
+	open(t, dir).keeps("a")
+	for name, want := range map[string]os.FileMode{".": 0o700, fileName: 0o600, lockName: 0o600} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
+	}
+}
+
+func BenchmarkAppend(b *testing.B) {
+	for _, writers := range []int{1, 64} {
+		b.Run(fmt.Sprint(writers), func(b *testing.B) {
+			f := open(b, b.TempDir(), func(c *Config) { c.MaxBytes = 100 << 30 })
+			data := make([]byte, 1000)
+			b.SetParallelism(writers)
+			var n atomicCounter
+			b.ResetTimer()
+			work(writers, b.N, func() {
+				m := durable.Message{Subject: "webhooks.flock.invitee.accepted", ID: fmt.Sprint(n.Add(1)), Data: data}
+				if err := f.Append(context.Background(), m, arrived, attempted); err != nil {
+					b.Error(err)
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
+		})
+	}
+}
