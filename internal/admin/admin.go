@@ -12,21 +12,30 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Readiness says why the instance can't take events now; empty means that it can. It must not wait.
-type Readiness func() (reasons []string)
+// Readiness says whether the instance can take events now.
+type Readiness struct {
+	Reasons []string // why it can't; empty where it can
+	Notes   []string // what else somebody should know
+}
 
-// Server returns the HTTP server of the admin listener.
-func Server(ready Readiness, metrics *prometheus.Registry, logger *log.Logger) *http.Server {
+// Server returns the HTTP server of the admin listener. ready must not wait.
+func Server(ready func() Readiness, metrics *prometheus.Registry, logger *log.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, map[string]any{"status": "alive"})
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if reasons := ready(); len(reasons) > 0 {
-			reply(w, http.StatusServiceUnavailable, map[string]any{"status": "not ready", "reasons": reasons})
+		r := ready()
+		body := map[string]any{"status": "ready"}
+		if len(r.Notes) > 0 {
+			body["notes"] = r.Notes
+		}
+		if len(r.Reasons) > 0 {
+			body["status"], body["reasons"] = "not ready", r.Reasons
+			reply(w, http.StatusServiceUnavailable, body)
 			return
 		}
-		reply(w, http.StatusOK, map[string]any{"status": "ready"})
+		reply(w, http.StatusOK, body)
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{ErrorLog: logger}))
 	return &http.Server{Handler: mux, ErrorLog: logger, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}

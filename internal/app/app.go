@@ -16,9 +16,13 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/admin"
+	"github.com/ade15e70/webhook-bridge/internal/dirlock"
+	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/natsd"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/relay"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
@@ -28,10 +32,13 @@ type App struct {
 	log       *zap.Logger
 	nats      *natsd.Server // nil with NATS_URL
 	publisher *publish.Publisher
+	spool     *spool.Spool
+	relay     *relay.Relay
 	handler   *ingest.Handler
 	public    *front
 	admin     *http.Server
 	adminSide net.Listener
+	serving   atomic.Bool
 	stopping  atomic.Bool
 }
 
@@ -63,21 +70,44 @@ func New(ctx context.Context, c *config.Config, version string, log *zap.Logger)
 	if a.publisher, err = publish.Open(publishing(c, url, version, log)); err != nil {
 		return nil, err
 	}
+	if a.spool, err = spool.Open(spool.Config{Dir: SpoolDir(c), MaxBytes: int64(c.SpoolMaxBytes), Log: log}); err != nil {
+		return nil, explainSpool(err)
+	}
 	metrics := telemetry.NewMetrics(telemetry.State{
 		Connected:     a.publisher.IsConnected,
 		Ready:         func() bool { return len(a.unready()) == 0 },
 		InFlightBytes: func() int64 { return a.handler.InFlightBytes() },
 		Version:       version,
 	})
-	a.handler = ingest.New(ingesting(c, a.publisher, newObserver(log, metrics)))
+	observer := newObserver(log, metrics)
+	a.relay = relay.Start(relaying(c, a.publisher, a.spool, observer, log))
+	metrics.Watch(spoolGauges(a.spool, a.relay, int64(c.SpoolMaxBytes), time.Now)...)
+	a.handler = ingest.New(ingesting(c, a.relay, observer))
 	errorLog, _ := zap.NewStdLogAt(log, zapcore.DebugLevel) // broken connections, mostly: what senders do is no error of ours
 	a.public.serveWith(a.handler.Server(errorLog))
-	a.admin = admin.Server(a.unready, metrics.Registry, errorLog)
+	a.admin = admin.Server(a.readiness, metrics.Registry, errorLog)
 	return a, nil
+}
+
+// explainSpool says what to do about a spool that can't be opened.
+func explainSpool(err error) error {
+	switch {
+	case errors.Is(err, dirlock.ErrInUse):
+		return fmt.Errorf("%w: each instance needs a DATA_DIR of its own", err)
+	case errors.Is(err, spool.ErrNewer):
+		return fmt.Errorf("%w: nothing was changed; run that version or a newer one until the spool is empty, or set DATA_DIR to another directory", err)
+	}
+	return fmt.Errorf("%w: set DATA_DIR to a directory that can be written", err)
 }
 
 // release closes what New has opened, where New fails.
 func (a *App) release() {
+	if a.relay != nil {
+		a.relay.Close()
+	}
+	if a.spool != nil {
+		_ = a.spool.Close(context.Background())
+	}
 	if a.publisher != nil {
 		_ = a.publisher.Close(context.Background())
 	}
@@ -106,20 +136,40 @@ func (a *App) NATSURL() string {
 	return a.nats.URL()
 }
 
-// unready says why no event can be made durable now.
-func (a *App) unready() []string {
-	var reasons []string
+// envelope is what is added to a body at the most, roughly, until it is in the spool.
+const envelope = 4 << 10
+
+// readiness says whether an event can be made durable now: by NATS, or by the spool, where one of
+// MAX_BODY_BYTES must still fit. What is missing although it can is a note.
+func (a *App) readiness() (r admin.Readiness) {
 	if a.stopping.Load() {
-		reasons = append(reasons, "shutting down")
+		r.Reasons = append(r.Reasons, "shutting down")
 	}
-	if err := a.publisher.Ready(); err != nil {
-		reasons = append(reasons, err.Error())
+	if !a.serving.Load() {
+		r.Reasons = append(r.Reasons, "starting")
 	}
-	return reasons
+	direct := a.publisher.Ready(durable.Event)
+	room := a.spool.Room(int64(a.config.MaxBodyBytes) + envelope)
+	if direct != nil && room != nil {
+		r.Reasons = append(r.Reasons, direct.Error(), "the spool takes nothing either: "+room.Error())
+		return r
+	}
+	if direct != nil {
+		r.Notes = append(r.Notes, "events go to the spool: "+direct.Error())
+	}
+	if room != nil {
+		r.Notes = append(r.Notes, "the spool takes nothing: "+room.Error())
+	}
+	if n := a.spool.Stats().Aside; n > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d events are set aside: NATS refuses them", n))
+	}
+	return r
 }
 
-// settle gives the stream a moment to be checked, where NATS is there, so that the first delivery
-// isn't refused for nothing.
+func (a *App) unready() []string { return a.readiness().Reasons }
+
+// settle gives the streams a moment to be checked, where NATS is there, so that the first delivery
+// doesn't go through the spool for nothing.
 const settle = time.Second
 
 // Run serves until the context ends and then shuts down. It returns an error where something broke
@@ -129,6 +179,7 @@ func (a *App) Run(ctx context.Context) error {
 	go func() { failed <- a.admin.Serve(a.adminSide) }()
 	a.publisher.Settle(ctx, settle)
 	go func() { failed <- a.public.serve() }()
+	a.serving.Store(true)
 	a.log.Info("listening", zap.String("public", a.PublicAddr()), zap.String("admin", a.AdminAddr()), zap.Strings("endpoints", endpointsInWords(a.config)))
 	var broken error
 	select {
@@ -161,6 +212,24 @@ func (a *App) stopNATS(ctx context.Context) error {
 	}
 }
 
+// drain goes on forwarding the spool for SPOOL_DRAIN_TIMEOUT while it isn't empty.
+func (a *App) drain() {
+	ctx, cancel := context.WithTimeout(context.Background(), a.config.SpoolDrainTimeout)
+	defer cancel()
+	a.relay.Drain(ctx)
+}
+
+// closeSpool closes the spool and says what is left in it.
+func (a *App) closeSpool(ctx context.Context) error {
+	err := a.spool.Close(ctx)
+	if s := a.spool.Stats(); s.Aside+s.Queued[durable.Event]+s.Queued[durable.Quarantined] > 0 {
+		a.log.Warn("events are left in the spool: a bridge with this DATA_DIR delivers them, or `bridge spool export` and `bridge spool import`",
+			zap.String("directory", SpoolDir(a.config)), zap.Int64("events", s.Queued[durable.Event]), zap.Int64("quarantined", s.Queued[durable.Quarantined]),
+			zap.Int64("set_aside", s.Aside), zap.Int64("bytes", s.Bytes))
+	}
+	return err
+}
+
 // stop ends everything in the reverse order of its beginning: no event that was answered 200
 // depends on anything that is stopped before it.
 func (a *App) stop() error {
@@ -172,11 +241,14 @@ func (a *App) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), a.config.ShutdownTimeout)
 	defer cancel()
 	err := a.public.stop(ctx)
+	a.drain()
 	if deadline, _ := ctx.Deadline(); time.Until(deadline) < leastClosing {
 		ctx, cancel = context.WithTimeout(context.Background(), leastClosing)
 		defer cancel()
 	}
+	a.relay.Close()
 	err = errors.Join(err, a.publisher.Close(ctx))
+	err = errors.Join(err, a.closeSpool(ctx))
 	err = errors.Join(err, a.stopNATS(ctx))
 	err = errors.Join(err, a.admin.Shutdown(ctx))
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
@@ -92,7 +93,9 @@ func start(t *testing.T, vars ...string) *bridge {
 		if b.js, err = jetstream.New(nc); err != nil {
 			t.Fatal(err)
 		}
-		b.await("ready", func() bool { return len(b.unready()) == 0 })
+		b.await("ready", func() bool {
+			return len(b.unready()) == 0 && b.publisher.Ready(durable.Event) == nil && b.publisher.Ready(durable.Quarantined) == nil
+		})
 	}
 	return b
 }
@@ -107,10 +110,13 @@ func (b *bridge) await(what string, condition func() bool) {
 	}
 }
 
-// stored is how many messages the stream has.
-func (b *bridge) stored() uint64 {
+// stored is how many events are stored.
+func (b *bridge) stored() uint64 { return b.messages("WEBHOOKS") }
+
+// messages is how many a stream has.
+func (b *bridge) messages(name string) uint64 {
 	b.t.Helper()
-	stream, err := b.js.Stream(b.t.Context(), "WEBHOOKS")
+	stream, err := b.js.Stream(b.t.Context(), name)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -42,8 +42,14 @@ func TestProbes(t *testing.T) {
 	if status, text := away.admin("/livez"); status != 200 {
 		t.Errorf("/livez without NATS: %s", text)
 	}
-	if status, text := away.admin("/readyz"); status != 503 || !strings.Contains(text, "NATS is not connected") {
+	away.await("ready by its spool", func() bool { return len(away.unready()) == 0 })
+	if status, text := away.admin("/readyz"); status != 200 || !strings.Contains(text, "events go to the spool") || !strings.Contains(text, "NATS is not connected") {
 		t.Errorf("/readyz without NATS: %d %s", status, text)
+	}
+	full := start(t, "NATS_URL=nats://127.0.0.1:1", "SPOOL_MAX_BYTES=100KiB")
+	full.await("serving", full.serving.Load)
+	if status, text := full.admin("/readyz"); status != 503 || !strings.Contains(text, "NATS is not connected") || !strings.Contains(text, "spool is full") {
+		t.Errorf("/readyz without NATS and without room for one of MAX_BODY_BYTES: %d %s", status, text)
 	}
 }
 

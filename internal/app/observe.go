@@ -62,15 +62,33 @@ func (o *observer) Observe(r ingest.Record) {
 			o.log.Info("first delivery signed so since the start", zap.String("endpoint", r.Endpoint), zap.String("scheme", r.Claims.Scheme), zap.Int("secret", r.Claims.Secret))
 		}
 	}
+	if r.Kept != "" {
+		o.metrics.Quarantined.WithLabelValues(r.Endpoint, r.Kept).Inc()
+	}
 	if r.Err != nil {
 		level, message := weight(r.Err)
 		o.refused.Log(level, message, zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.Error(r.Err),
-			zap.String("remote", r.Remote), zap.Duration("duration", r.Duration))
+			zap.Bool("quarantined", r.Kept != ""), zap.String("remote", r.Remote), zap.Duration("duration", r.Duration))
+		return
+	}
+	if r.Kept != "" {
+		o.refused.Warn("signed delivery can't be read as an event and is in quarantine: see `bridge quarantine list`",
+			zap.String("endpoint", r.Endpoint), zap.String("id", r.ID), zap.String("remote", r.Remote))
 		return
 	}
 	o.metrics.Accepted.WithLabelValues(r.Endpoint).Set(float64(time.Now().UnixMilli()) / 1e3)
 	if entry := o.log.Check(zap.DebugLevel, "delivery accepted"); entry != nil {
-		entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.String("id", r.Event.ID), zap.String("type", r.Event.Type),
+		entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.String("id", r.ID), zap.String("type", r.Event.Type),
 			zap.String("signed", r.Claims.Scheme), zap.Int("secret", r.Claims.Secret), zap.Duration("duration", r.Duration))
 	}
+}
+
+// Published is told of each attempt to publish.
+func (o *observer) Published(kind durable.Kind, way, outcome string) {
+	o.metrics.Published.WithLabelValues(kind.String(), way, outcome).Inc()
+}
+
+// PossiblyDuplicate is told of each message that may be stored twice.
+func (o *observer) PossiblyDuplicate(kind durable.Kind) {
+	o.metrics.Possible.WithLabelValues(kind.String()).Inc()
 }

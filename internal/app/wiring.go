@@ -2,15 +2,20 @@ package app
 
 import (
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/natsd"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/quarantine"
+	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
@@ -46,12 +51,47 @@ func publishing(c *config.Config, url, version string, log *zap.Logger) publish.
 	stream.Explicit.MaxAge = c.IsSet("STREAM_MAX_AGE")
 	stream.Explicit.MaxBytes = c.IsSet("STREAM_MAX_BYTES")
 	stream.Explicit.Duplicates = c.IsSet("STREAM_DUPLICATES")
-	return publish.Config{Server: NATSServer(c, url, version), Stream: stream, Timeout: c.PublishTimeout, Log: log}
+	pc := publish.Config{Server: NATSServer(c, url, version), Stream: stream, Timeout: c.PublishTimeout, Log: log}
+	if c.Quarantine {
+		q := stream
+		q.Name, q.Prefix, q.DropOldest = quarantine.Stream(stream.Name), quarantine.Prefix(stream.Prefix), true
+		q.MaxAge, q.Explicit.MaxAge = 0, false
+		q.MaxBytes, q.Explicit.MaxBytes = int64(c.QuarantineMaxBytes), c.IsSet("QUARANTINE_MAX_BYTES")
+		pc.Quarantine = &q
+	}
+	return pc
+}
+
+// SpoolDir is where the spool of a bridge with this configuration is.
+func SpoolDir(c *config.Config) string { return filepath.Join(c.DataDir, "spool") }
+
+// asideEvery is how often records that NATS refused for their own sake are tried again.
+const asideEvery = time.Minute
+
+func relaying(c *config.Config, publisher *publish.Publisher, s *spool.Spool, observer relay.Observer, log *zap.Logger) relay.Config {
+	rc := relay.Config{
+		Publisher: publisher, Spool: s, Kinds: []durable.Kind{durable.Event}, Timeout: c.PublishTimeout, Reach: Reach(c),
+		Aside: asideEvery, Observer: observer, Log: log, Now: time.Now,
+	}
+	if c.Quarantine {
+		rc.Kinds = append(rc.Kinds, durable.Quarantined)
+	}
+	return rc
+}
+
+// Reach is how long before the arrival of an event another copy of it can have been stored at the most.
+func Reach(c *config.Config) time.Duration {
+	longest := time.Duration(0)
+	for _, e := range c.Endpoints {
+		p, _ := verify.ByName(e.Provider) // the configuration knows no other
+		longest = max(longest, p.Span(e.Tolerance))
+	}
+	return longest
 }
 
 func ingesting(c *config.Config, publisher ingest.Publisher, observer ingest.Observer) ingest.Config {
 	ic := ingest.Config{
-		SubjectPrefix: string(c.SubjectPrefix), MaxBodyBytes: int64(c.MaxBodyBytes), MaxInFlightBytes: int64(c.MaxInFlightBytes),
+		SubjectPrefix: string(c.SubjectPrefix), MaxBodyBytes: int64(c.MaxBodyBytes), MaxInFlightBytes: int64(c.MaxInFlightBytes), Quarantine: c.Quarantine,
 		Publisher: publisher, Observer: observer, Now: time.Now,
 	}
 	for _, e := range c.Endpoints {

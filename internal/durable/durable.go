@@ -44,9 +44,10 @@ type Status string
 
 // The ways in which a message is safe.
 const (
-	Stored    Status = "stored"    // JetStream acknowledged it
-	Duplicate Status = "duplicate" // JetStream had it already
-	Spooled   Status = "spooled"   // on this instance's disk, synced; JetStream gets it later
+	Stored    Status = "stored"      // JetStream acknowledged it
+	Duplicate Status = "duplicate"   // JetStream had it already
+	Spooled   Status = "spooled"     // on this instance's disk, synced; JetStream gets it later
+	Kept      Status = "quarantined" // signed, but no event: it is in quarantine, by any of the ways above
 )
 
 // The reasons for which a message is not safe. Who returns one wraps it together with its cause.

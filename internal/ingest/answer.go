@@ -27,16 +27,29 @@ var (
 // IsInternal says whether err is a fault of the bridge itself.
 func IsInternal(err error) bool { return errors.Is(err, errInternal) }
 
-// answers says what each error means: to the sender a status, a stable code and a title, to the log
-// and the metrics an outcome. All signature failures read the same from outside. The first row
-// whose error matches counts; what matches none is internal.
-var answers = []struct {
+// row is a row of the table.
+type row struct {
 	err     error
 	status  int
 	code    string
 	title   string
 	outcome string
-}{
+}
+
+// rowOf is the error's row.
+func rowOf(err error) row {
+	for _, r := range answers {
+		if errors.Is(err, r.err) {
+			return r
+		}
+	}
+	return answers[len(answers)-1]
+}
+
+// answers says what each error means: to the sender a status, a stable code and a title, to the log
+// and the metrics an outcome. All signature failures read the same from outside. The first row
+// whose error matches counts; what matches none is internal.
+var answers = []row{
 	{errNotFound, http.StatusNotFound, "not_found", "No such endpoint", "not_found"},
 	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed", "An endpoint takes POST only", "method_not_allowed"},
 	{errContentEncoding, http.StatusUnsupportedMediaType, "content_encoding", "The body must not be encoded", "content_encoding"},
@@ -91,16 +104,10 @@ func (d *delivery) answer(status durable.Status, err error) (outcome string) {
 		header.Set("Connection", "close")
 	}
 	if err == nil {
-		d.write(http.StatusOK, "application/json", accepted{d.event.ID, status})
+		d.write(http.StatusOK, "application/json", accepted{d.id, status})
 		return string(status)
 	}
-	row := answers[len(answers)-1]
-	for _, candidate := range answers {
-		if errors.Is(err, candidate.err) {
-			row = candidate
-			break
-		}
-	}
+	row := rowOf(err)
 	switch row.status {
 	case http.StatusMethodNotAllowed:
 		header.Set("Allow", http.MethodPost)

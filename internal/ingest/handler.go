@@ -43,6 +43,8 @@ type Record struct {
 	Remote   string        // the sender's address
 	Duration time.Duration // from the headers to the answer
 	Event    *event.Event  // what was made of it, without data; nil where it was refused before
+	ID       string        // once it is authentic
+	Kept     string        // why it is in quarantine, whatever the answer was; "" where it isn't
 	Claims   verify.Claims // what it said; zero unless it was authentic
 }
 
@@ -62,6 +64,7 @@ type Config struct {
 	SubjectPrefix    string
 	MaxBodyBytes     int64
 	MaxInFlightBytes int64
+	Quarantine       bool // keep what bears a right signature and can't be published
 	Publisher        Publisher
 	Observer         Observer
 	Now              func() time.Time
@@ -108,7 +111,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	outcome := d.answer(status, err)
 	h.Observer.Observe(Record{
 		Endpoint: endpoint.Name, Outcome: outcome, Err: err, Remote: r.RemoteAddr, Duration: h.Now().Sub(start),
-		Event: d.event, Claims: d.claims,
+		Event: d.event, ID: d.id, Kept: d.kept, Claims: d.claims,
 	})
 }
 
@@ -119,7 +122,9 @@ type delivery struct {
 	r      *http.Request
 	held   hold
 	claims verify.Claims
+	id     string // once it is authentic
 	event  *event.Event
+	kept   string // why it is in quarantine; "" where it isn't
 }
 
 // receive takes a request for an endpoint to where its event is durable. A panic on the way
@@ -155,8 +160,11 @@ func (d *delivery) receive(endpoint Endpoint) (status durable.Status, err error)
 		Tolerance:  endpoint.Tolerance,
 		Now:        received,
 	})
+	if err == nil || verify.IsAuthentic(err) {
+		d.id = event.ID(endpoint.Name, d.claims.SignedText, d.claims.IDName)
+	}
 	if err != nil {
-		return "", err
+		return d.quarantine(endpoint, body, received, err)
 	}
 	message, err := d.wrap(endpoint, text, received)
 	if err != nil {
@@ -184,7 +192,7 @@ func (d *delivery) parse(body []byte) (stringify.Text, error) {
 func (d *delivery) wrap(endpoint Endpoint, text stringify.Text, received time.Time) (durable.Message, error) {
 	c := d.claims
 	e := event.New(event.Facts{
-		ID:         event.ID(endpoint.Name, c.SignedText, c.IDName),
+		ID:         d.id,
 		Endpoint:   endpoint.Name,
 		Provider:   endpoint.Provider.Name,
 		TypePrefix: endpoint.Provider.TypePrefix,
@@ -204,5 +212,7 @@ func (d *delivery) wrap(endpoint Endpoint, text stringify.Text, received time.Ti
 	}
 	e.Data = nil
 	d.event = &e
-	return durable.Message{Subject: event.Subject(d.SubjectPrefix, endpoint.Name, e.Event), ID: e.ID, Data: data}, nil
+	return durable.Message{Kind: durable.Event, Subject: event.Subject(d.SubjectPrefix, endpoint.Name, e.Event), ID: e.ID, Headers: eventHeaders, Data: data}, nil
 }
+
+var eventHeaders = []durable.Header{{Name: "Content-Type", Value: event.ContentType}}

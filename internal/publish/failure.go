@@ -1,8 +1,10 @@
 package publish
 
 import (
+	"context"
 	"errors"
-	"slices"
+	"fmt"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -10,31 +12,118 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
-// failure is what an error of publishing means.
-type failure struct {
-	kind   error // durable.ErrTooLarge, or durable.ErrUnavailable: what isn't known to be permanent is retriable
-	stream bool  // whether the stream should be looked after
+// Error says why a message was not published.
+type Error struct {
+	Kind  error // durable.ErrTooLarge, durable.ErrRefused or durable.ErrUnavailable
+	Cause Cause
+	Err   error
+}
+
+func (e *Error) Error() string   { return fmt.Sprintf("publishing: %v: %v", e.Kind, e.Err) }
+func (e *Error) Unwrap() []error { return []error{e.Kind, e.Err} }
+
+// Cause is what was in the way, in a word for the metrics.
+type Cause string
+
+// The causes.
+const (
+	Disconnected Cause = "disconnected" // there is no connection, or it broke before the acknowledgement
+	TimedOut     Cause = "timeout"      // no acknowledgement in time
+	NoStream     Cause = "no_stream"    // nobody answers for the subject: the stream is gone, or not ready
+	WrongStream  Cause = "wrong_stream" // another stream takes the subject
+	StreamFull   Cause = "stream_full"  // bytes or messages, with discard new
+	Rejected     Cause = "rejected"     // another refusal by JetStream
+	LookupFailed Cause = "lookup"       // it can't be found out whether it is stored already
+	SubjectFull  Cause = "subject_full" // too many messages on this subject
+	TooLarge     Cause = "too_large"
+	Forbidden    Cause = "forbidden" // no permission to publish on this subject
+)
+
+// Causes has every cause.
+var Causes = []Cause{Disconnected, TimedOut, NoStream, WrongStream, StreamFull, Rejected, LookupFailed, SubjectFull, TooLarge, Forbidden}
+
+// Remedy says what a person must do, "" where the cause goes away by itself.
+func (c Cause) Remedy() string {
+	switch c {
+	case NoStream:
+		return "the stream is gone or has no leader: see the log about it; with STREAM_MANAGE=false make it"
+	case WrongStream:
+		return "another stream takes the subject: give it back to ours, or set STREAM_NAME"
+	case StreamFull:
+		return "the stream is full: raise its max_bytes or max_msgs, or remove what isn't needed from it"
+	case SubjectFull:
+		return "the stream has a limit for each subject: raise max_msgs_per_subject"
+	case TooLarge:
+		return "raise max_payload of the server, or max_msg_size of the stream"
+	case Forbidden:
+		return "grant our account publishing on the subject, see docs/operations.md"
+	}
+	return ""
+}
+
+// CauseOf returns the cause of a failed publish; "" where err isn't one.
+func CauseOf(err error) Cause {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Cause
+	}
+	return ""
 }
 
 // The server's error codes that mean something to us; its errors.json lists them all.
 const (
 	codeMessageTooLarge = 10054 // larger than the stream's max_msg_size
-	codeStreamMismatch  = 10060 // the subject belongs to another stream than expected
 	codeStreamNotFound  = 10059
+	codeStreamMismatch  = 10060 // the subject belongs to another stream than expected
+	codeStoreFailed     = 10077 // the description says why: one of the limits, mostly
 )
 
-// meaning is the one place that decides what a failed publish means.
-func meaning(err error) failure {
+// meaning is the one place that decides what a failed publish means. stream says whether the stream
+// should be looked after. What isn't known to be permanent is retriable.
+func meaning(err error) (cause Cause, stream bool) {
 	var api *jetstream.APIError
 	switch {
+	case errors.As(err, &api):
+		return refusal(api)
 	case errors.Is(err, nats.ErrMaxPayload):
-		return failure{kind: durable.ErrTooLarge}
-	case errors.As(err, &api) && api.ErrorCode == codeMessageTooLarge:
-		return failure{kind: durable.ErrTooLarge, stream: true} // its limit was another when we looked
-	case errors.As(err, &api) && slices.Contains([]jetstream.ErrorCode{codeStreamMismatch, codeStreamNotFound}, api.ErrorCode):
-		return failure{kind: durable.ErrUnavailable, stream: true}
+		return TooLarge, false
+	case errors.Is(err, errForbidden):
+		return Forbidden, false
 	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
-		return failure{kind: durable.ErrUnavailable, stream: true} // nobody listens: it is gone, or not ready
+		return NoStream, true
+	case errors.Is(err, jetstream.ErrAsyncPublishTimeout), errors.Is(err, nats.ErrTimeout), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return TimedOut, false
 	}
-	return failure{kind: durable.ErrUnavailable}
+	return Disconnected, false // nats.go has a dozen words for it
+}
+
+// refusal is what JetStream's own error means.
+func refusal(api *jetstream.APIError) (cause Cause, stream bool) {
+	switch api.ErrorCode {
+	case codeMessageTooLarge:
+		return TooLarge, true // its limit was another when we looked
+	case codeStreamMismatch:
+		return WrongStream, true
+	case codeStreamNotFound:
+		return NoStream, true
+	case codeStoreFailed:
+		switch {
+		case strings.Contains(api.Description, "per subject"):
+			return SubjectFull, false
+		case strings.Contains(api.Description, "maximum"):
+			return StreamFull, false
+		}
+	}
+	return Rejected, false
+}
+
+// kind is what a cause means for the message.
+func (c Cause) kind() error {
+	switch c {
+	case TooLarge:
+		return durable.ErrTooLarge
+	case Forbidden, SubjectFull:
+		return durable.ErrRefused
+	}
+	return durable.ErrUnavailable
 }

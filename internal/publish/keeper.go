@@ -22,6 +22,7 @@ type keeper struct {
 	wanted    chan struct{} // a check is wanted; holds at most one
 	epoch     atomic.Int64  // counts the connections
 	verified  atomic.Int64  // the epoch in which the stream was found as it must be; 0: it is not
+	window    atomic.Int64  // how long the stream remembers ids, as a time.Duration; 0: unknown
 	limit     atomic.Int64  // how large a message may be: what the server takes, or the stream if that is less; 0: unknown
 	lastError atomic.Pointer[error]
 	logged    []string // the differences that were logged last
@@ -143,6 +144,7 @@ func (k *keeper) succeeded(epoch int64, found found, maxPayload int64) {
 		maxPayload = min(maxPayload, size)
 	}
 	k.limit.Store(maxPayload)
+	k.window.Store(int64(found.config.Duplicates))
 	k.lastError.Store(nil)
 	if !slices.Equal(found.differences, k.logged) && len(found.differences) > 0 {
 		k.log.Warn("stream differs from the configuration and was left so", zap.String("stream", k.stream.Name), zap.Strings("differences", found.differences))

@@ -369,7 +369,7 @@ func TestKeeperSaysDifferencesOnce(t *testing.T) {
 		if _, err := js.UpdateStream(t.Context(), config); err != nil {
 			t.Fatal(err)
 		}
-		f.keeper.check()
+		f.keepers[durable.Event].check()
 	}
 	change(200 * time.Hour)
 	eventually(t, "the first", func() bool { return f.logged(sayDiffers) == 1 })
@@ -377,7 +377,7 @@ func TestKeeperSaysDifferencesOnce(t *testing.T) {
 	change(300 * time.Hour)
 	eventually(t, "the second", func() bool { return f.logged(sayDiffers) == 2 })
 	change(168 * time.Hour)
-	eventually(t, "none", func() bool { return len(f.keeper.wanted) == 0 })
+	eventually(t, "none", func() bool { return len(f.keepers[durable.Event].wanted) == 0 })
 	if got := slices.DeleteFunc(f.messages(), func(m string) bool { return m == sayDiffers }); len(got) != 3 {
 		t.Errorf("logged %q", f.messages())
 	}

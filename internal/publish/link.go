@@ -35,6 +35,7 @@ type link struct {
 	lastError atomic.Pointer[error] // why it isn't up
 	away      atomic.Bool           // it has been said that there is no connection
 	said      said
+	forbidden forbidden
 }
 
 func newLink(log *zap.Logger, onUp, onDown, onDead func()) *link {
@@ -126,6 +127,7 @@ func (l *link) connected(nc *nats.Conn) {
 		l.up.Store(c)
 	}
 	l.said.forget()
+	l.forbidden.clear()
 	l.away.Store(false)
 	l.log.Info("connected to NATS", zap.String("server", server), zap.String("name", name), zap.String("version", version))
 	l.onUp()
@@ -174,6 +176,9 @@ func (l *link) delay(int) time.Duration {
 
 // trouble is told of errors that belong to no call.
 func (l *link) trouble(_ *nats.Conn, s *nats.Subscription, err error) {
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		l.forbidden.note(err)
+	}
 	fields := []zap.Field{zap.Error(err)}
 	if s != nil {
 		fields = append(fields, zap.String("subscription", s.Subject))

@@ -2,7 +2,7 @@
 // once the stream has acknowledged the message; then, and only then, is it durable.
 //
 // A Publisher works from the moment it is made, with NATS away too: it then refuses at once. It
-// connects, and checks or makes its stream, by itself and for as long as it takes. Nothing that it
+// connects, and checks or makes its streams, by itself and for as long as it takes. Nothing that it
 // has refused waits in a buffer to be sent later.
 package publish
 
@@ -17,23 +17,23 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
 // Config is all that a [Publisher] needs.
 type Config struct {
-	Server  Server
-	Stream  Stream
-	Timeout time.Duration // for one acknowledgement
-	Log     *zap.Logger
+	Server     Server
+	Stream     Stream        // of the events
+	Quarantine *Stream       // of what is quarantined; nil where nothing is
+	Timeout    time.Duration // for one acknowledgement
+	Log        *zap.Logger
 }
 
-// Publisher publishes to one stream over one connection.
+// Publisher publishes over one connection, to one stream for each kind of message.
 type Publisher struct {
 	config  Config
 	link    *link
-	keeper  *keeper
+	keepers [durable.Kinds]*keeper // nil where there is no stream for the kind
 	opening sync.Mutex
 	session atomic.Pointer[session]
 }
@@ -41,23 +41,65 @@ type Publisher struct {
 // Open returns a publisher that is about to connect, or an error where the configuration itself is
 // at fault: a credentials file that can't be used, say.
 func Open(c Config) (*Publisher, error) {
-	p := &Publisher{config: c, keeper: newKeeper(c.Stream, c.Log)}
-	p.link = newLink(c.Log, p.keeper.check, p.keeper.forget, p.reopen)
+	p := &Publisher{config: c}
+	p.keepers[durable.Event] = newKeeper(c.Stream, c.Log)
+	if c.Quarantine != nil {
+		p.keepers[durable.Quarantined] = newKeeper(*c.Quarantine, c.Log)
+	}
+	p.link = newLink(c.Log, p.each((*keeper).check), p.each((*keeper).forget), p.reopen)
 	if err := p.open(); err != nil {
 		p.link.stop()
 		return nil, err
 	}
-	p.keeper.start(func() jetstream.JetStream { return p.session.Load().js })
+	p.each(func(k *keeper) { k.start(func() jetstream.JetStream { return p.session.Load().js }) })()
 	return p, nil
 }
 
+// each returns a function that does something to every keeper.
+func (p *Publisher) each(do func(*keeper)) func() {
+	return func() {
+		for _, k := range p.keepers {
+			if k != nil {
+				do(k)
+			}
+		}
+	}
+}
+
 // Publish publishes the message and waits for the stream's acknowledgement. It never waits longer
-// than about the timeout, also where NATS has just gone silent.
+// than about the timeout, also where NATS has just gone silent. The error is an [Error].
 func (p *Publisher) Publish(ctx context.Context, m durable.Message) (durable.Status, error) {
 	future, err := p.send(m)
 	if err != nil {
 		return "", err
 	}
+	return p.await(ctx, m, future)
+}
+
+// Result is what became of one of several messages.
+type Result struct {
+	Status durable.Status
+	Err    error
+}
+
+// PublishAll publishes the messages in order, without waiting for one before it sends the next, and
+// returns what became of each.
+func (p *Publisher) PublishAll(ctx context.Context, messages []durable.Message) []Result {
+	results := make([]Result, len(messages))
+	futures := make([]jetstream.PubAckFuture, len(messages))
+	for i, m := range messages {
+		futures[i], results[i].Err = p.send(m)
+	}
+	for i, future := range futures {
+		if future != nil {
+			results[i].Status, results[i].Err = p.await(ctx, messages[i], future)
+		}
+	}
+	return results
+}
+
+// await waits for one acknowledgement.
+func (p *Publisher) await(ctx context.Context, m durable.Message, future jetstream.PubAckFuture) (durable.Status, error) {
 	select {
 	case ack := <-future.Ok():
 		if ack.Duplicate {
@@ -65,76 +107,95 @@ func (p *Publisher) Publish(ctx context.Context, m durable.Message) (durable.Sta
 		}
 		return durable.Stored, nil
 	case err := <-future.Err():
-		return "", p.failed(err)
+		return "", p.failed(m, err)
 	case <-ctx.Done():
-		return "", p.failed(ctx.Err())
+		return "", p.failed(m, ctx.Err())
 	}
 }
 
 // send hands the message to nats.go.
 func (p *Publisher) send(m durable.Message) (jetstream.PubAckFuture, error) {
 	if err := p.link.enter(); err != nil {
-		return nil, err
+		return nil, &Error{durable.ErrUnavailable, Disconnected, err}
 	}
 	defer p.link.leave()
-	stream := p.config.Stream.Name
-	message := &nats.Msg{Subject: m.Subject, Data: m.Data, Header: nats.Header{"Content-Type": []string{event.ContentType}}}
-	if size, limit := sizeOf(message, m.ID, stream), p.keeper.limit.Load(); limit > 0 && size > limit {
-		p.keeper.check() // it may have been raised
-		return nil, fmt.Errorf("%w: %d bytes, of which %d are allowed", durable.ErrTooLarge, size, limit)
+	if err := p.Check(m); err != nil {
+		return nil, err
 	}
-	future, err := p.session.Load().js.PublishMsgAsync(message,
+	if p.link.forbidden.has(m.Subject) {
+		return nil, &Error{durable.ErrRefused, Forbidden, errForbidden}
+	}
+	header := make(nats.Header, len(m.Headers)+2)
+	for _, h := range m.Headers {
+		header[h.Name] = []string{h.Value}
+	}
+	future, err := p.session.Load().js.PublishMsgAsync(&nats.Msg{Subject: m.Subject, Header: header, Data: m.Data},
 		jetstream.WithMsgID(m.ID),
-		jetstream.WithExpectStream(stream),
-		jetstream.WithRetryAttempts(0), // a retry would overtake nothing here, but outlast the answer
+		jetstream.WithExpectStream(p.keepers[m.Kind].stream.Name),
+		jetstream.WithRetryAttempts(0), // a retry would be stored behind what was sent after it, and outlast the answer
 	)
 	if err != nil {
-		return nil, p.failed(err)
+		return nil, p.failed(m, err)
 	}
 	return future, nil
 }
 
-// sizeOf is what the server counts of a message: headers, with those that publishing adds, and data.
-func sizeOf(m *nats.Msg, id, stream string) int64 {
-	size := len("NATS/1.0\r\n\r\n") + len(m.Data)
-	for name, values := range m.Header {
-		for _, value := range values {
-			size += len(name) + len(": \r\n") + len(value)
-		}
+// Check returns an error where it is known that the message will not be taken: it is too large.
+func (p *Publisher) Check(m durable.Message) error {
+	k := p.keepers[m.Kind]
+	if size, limit := sizeOf(m, k.stream.Name), k.limit.Load(); limit > 0 && size > limit {
+		k.check() // it may have been raised
+		return &Error{durable.ErrTooLarge, TooLarge, fmt.Errorf("%d bytes, of which %d are allowed", size, limit)}
 	}
-	for _, header := range [][2]string{{jetstream.MsgIDHeader, id}, {jetstream.ExpectedStreamHeader, stream}} {
-		size += len(header[0]) + len(": \r\n") + len(header[1])
+	return nil
+}
+
+// sizeOf is what the server counts of a message: headers, with those that publishing adds, and data.
+func sizeOf(m durable.Message, stream string) int64 {
+	size := len("NATS/1.0\r\n\r\n") + len(m.Data) + headerSize(jetstream.MsgIDHeader, m.ID) + headerSize(jetstream.ExpectedStreamHeader, stream)
+	for _, h := range m.Headers {
+		size += headerSize(h.Name, h.Value)
 	}
 	return int64(size)
 }
 
+func headerSize(name, value string) int { return len(name) + len(": \r\n") + len(value) }
+
 // failed gives an error its meaning (see failure.go) and has the stream looked after where the
 // error says that something is wrong with it.
-func (p *Publisher) failed(err error) error {
-	f := meaning(err)
-	if f.stream {
-		p.keeper.check()
+func (p *Publisher) failed(m durable.Message, err error) error {
+	if cause, _ := meaning(err); cause == TimedOut && p.link.forbidden.has(m.Subject) {
+		err = errForbidden
 	}
-	return fmt.Errorf("publishing: %w: %w", f.kind, err)
+	cause, stream := meaning(err)
+	if stream {
+		p.keepers[m.Kind].check()
+	}
+	return &Error{cause.kind(), cause, err}
 }
 
 // IsConnected says whether there is a connection to NATS.
 func (p *Publisher) IsConnected() bool { return p.link.isUp() }
 
-// Ready returns nil while a message can be published: NATS is connected and the stream is there,
-// as it must be. It never waits.
-func (p *Publisher) Ready() error {
+// Ready returns nil while a message of the kind can be published: NATS is connected and the stream is
+// there, as it must be. It never waits.
+func (p *Publisher) Ready(kind durable.Kind) error {
 	if err := p.link.ready(); err != nil {
 		return err
 	}
-	return p.keeper.ready()
+	return p.keepers[kind].ready()
+}
+
+// Window is how long the kind's stream remembers the ids of what it has stored; 0 until it is known.
+func (p *Publisher) Window(kind durable.Kind) time.Duration {
+	return time.Duration(p.keepers[kind].window.Load())
 }
 
 // Close waits for the acknowledgements that are still awaited, until the context ends, and
 // disconnects.
 func (p *Publisher) Close(ctx context.Context) error {
 	p.link.stop()
-	p.keeper.stop()
+	p.each((*keeper).stop)()
 	p.opening.Lock() // no session begins after this one
 	defer p.opening.Unlock()
 	s := p.session.Load()
@@ -151,18 +212,26 @@ func (p *Publisher) Close(ctx context.Context) error {
 	return err
 }
 
-// Settle returns once the publisher is ready, but at the latest after the bound, and at once where
+// Settle returns once everything can be published, but at the latest after the bound, and at once where
 // NATS is known to be away.
 func (p *Publisher) Settle(ctx context.Context, bound time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for p.Ready() != nil && p.link.lastError.Load() == nil && p.keeper.lastError.Load() == nil {
+	for p.link.lastError.Load() == nil && p.isSettling() {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 	}
+}
+
+// isSettling says whether it isn't known yet of some stream whether it is there.
+func (p *Publisher) isSettling() (settling bool) {
+	p.each(func(k *keeper) {
+		settling = settling || p.link.ready() != nil || k.ready() != nil && k.lastError.Load() == nil
+	})()
+	return settling
 }

@@ -93,9 +93,16 @@ func (f *fixture) connected() *fixture {
 	return f
 }
 
+// Ready is about the stream of events.
+func (f *fixture) Ready() error { return f.Publisher.Ready(durable.Event) }
+
+func message(id string) durable.Message {
+	return durable.Message{Subject: subject, ID: id, Data: []byte(id), Headers: []durable.Header{{Name: "Content-Type", Value: event.ContentType}}}
+}
+
 // publish publishes a small event.
 func (f *fixture) publish(id string) (durable.Status, error) {
-	return f.Publish(context.Background(), durable.Message{Subject: subject, ID: id, Data: []byte(id)})
+	return f.Publish(context.Background(), message(id))
 }
 
 // stores publishes a small event that must be stored.
@@ -212,7 +219,9 @@ func TestPublish(t *testing.T) {
 		{"webhooks.flock.invitee.accepted", "1", durable.Duplicate},
 		{"webhooks.frigade.flow.completed", "1", durable.Duplicate}, // on whichever subject
 	} {
-		got, err := f.Publish(t.Context(), durable.Message{Subject: step.subject, ID: step.id, Data: []byte(`{"a":1}`)})
+		m := message(step.id)
+		m.Subject, m.Data = step.subject, []byte(`{"a":1}`)
+		got, err := f.Publish(t.Context(), m)
 		if err != nil || got != step.want {
 			t.Errorf("publishing %s on %s: %q, %v; want %q", step.id, step.subject, got, err, step.want)
 		}
@@ -295,39 +304,46 @@ func TestPublishConcurrently(t *testing.T) {
 
 func TestMeaning(t *testing.T) {
 	t.Parallel()
-	api := func(code jetstream.ErrorCode) error {
-		return fmt.Errorf("nats: %w", &jetstream.APIError{ErrorCode: code})
+	api := func(code jetstream.ErrorCode, description string) error {
+		return fmt.Errorf("nats: %w", &jetstream.APIError{ErrorCode: code, Description: description})
 	}
-	tooLarge, unavailable := durable.ErrTooLarge, durable.ErrUnavailable
+	tooLarge, refused, unavailable := durable.ErrTooLarge, durable.ErrRefused, durable.ErrUnavailable
 	for _, test := range []struct {
-		err  error
-		want failure
+		err    error
+		cause  Cause
+		kind   error
+		stream bool
 	}{
-		{nats.ErrMaxPayload, failure{tooLarge, false}},
-		{api(10054), failure{tooLarge, true}},
-		{api(10060), failure{unavailable, true}},
-		{api(10059), failure{unavailable, true}},
-		{jetstream.ErrNoStreamResponse, failure{unavailable, true}},
-		{nats.ErrNoResponders, failure{unavailable, true}},
-		{api(10077), failure{unavailable, false}}, // stream full
-		{api(10158), failure{unavailable, false}}, // duplicate in process
-		{api(10167), failure{unavailable, false}}, // too many requests
-		{api(10008), failure{unavailable, false}},
-		{api(10023), failure{unavailable, false}},
-		{api(10039), failure{unavailable, false}},
-		{api(10047), failure{unavailable, false}},
-		{api(10076), failure{unavailable, false}},
-		{api(65535), failure{unavailable, false}},
-		{jetstream.ErrAsyncPublishTimeout, failure{unavailable, false}},
-		{nats.ErrDisconnected, failure{unavailable, false}},
-		{nats.ErrHeadersNotSupported, failure{unavailable, false}}, // not connected yet
-		{nats.ErrReconnectBufExceeded, failure{unavailable, false}},
-		{jetstream.ErrTooManyStalledMsgs, failure{unavailable, false}},
-		{context.DeadlineExceeded, failure{unavailable, false}},
-		{os.ErrClosed, failure{unavailable, false}},
+		{nats.ErrMaxPayload, TooLarge, tooLarge, false},
+		{api(10054, ""), TooLarge, tooLarge, true},
+		{api(10060, ""), WrongStream, unavailable, true},
+		{api(10059, ""), NoStream, unavailable, true},
+		{jetstream.ErrNoStreamResponse, NoStream, unavailable, true},
+		{nats.ErrNoResponders, NoStream, unavailable, true},
+		{api(10077, "maximum bytes exceeded"), StreamFull, unavailable, false},
+		{api(10077, "maximum messages exceeded"), StreamFull, unavailable, false},
+		{api(10077, "maximum messages per subject exceeded"), SubjectFull, refused, false},
+		{api(10077, "the disk is on fire"), Rejected, unavailable, false},
+		{api(10158, ""), Rejected, unavailable, false}, // duplicate in process
+		{api(10167, ""), Rejected, unavailable, false}, // too many requests
+		{api(10008, ""), Rejected, unavailable, false},
+		{api(10023, ""), Rejected, unavailable, false},
+		{api(10039, ""), Rejected, unavailable, false},
+		{api(10047, ""), Rejected, unavailable, false},
+		{api(10076, ""), Rejected, unavailable, false},
+		{api(65535, ""), Rejected, unavailable, false},
+		{jetstream.ErrAsyncPublishTimeout, TimedOut, unavailable, false},
+		{nats.ErrDisconnected, Disconnected, unavailable, false},
+		{nats.ErrHeadersNotSupported, Disconnected, unavailable, false}, // not connected yet
+		{nats.ErrReconnectBufExceeded, Disconnected, unavailable, false},
+		{jetstream.ErrTooManyStalledMsgs, Disconnected, unavailable, false},
+		{context.DeadlineExceeded, TimedOut, unavailable, false},
+		{os.ErrClosed, Disconnected, unavailable, false},
+		{errForbidden, Forbidden, refused, false},
 	} {
-		if got := meaning(test.err); got != test.want {
-			t.Errorf("meaning(%v) = %v, want %v", test.err, got, test.want)
+		cause, stream := meaning(test.err)
+		if cause != test.cause || stream != test.stream || !errors.Is(cause.kind(), test.kind) {
+			t.Errorf("meaning(%v) = %s, %t, and %v; want %s, %t, %v", test.err, cause, stream, cause.kind(), test.cause, test.stream, test.kind)
 		}
 	}
 }

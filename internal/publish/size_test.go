@@ -19,7 +19,9 @@ func sized(id string, size int) durable.Message {
 		"Nats-Msg-Id: " + id + "\r\n" +
 		"Nats-Expected-Stream: WEBHOOKS\r\n" +
 		"\r\n"
-	return durable.Message{Subject: subject, ID: id, Data: []byte(strings.Repeat("x", size-len(headers)))}
+	m := message(id)
+	m.Data = []byte(strings.Repeat("x", size-len(headers)))
+	return m
 }
 
 // To the byte: what is as large as is allowed is taken, and what is larger is refused for ever,
@@ -43,11 +45,11 @@ func TestTooLarge(t *testing.T) {
 				t.Fatal(err)
 			}
 			f := open(t, s.URL()).connected()
-			f.keeper.limit.Store(0)
+			f.keepers[durable.Event].limit.Store(0)
 			for _, known := range []bool{false, true} { // nats.go and the server have the same limits
 				if known {
-					f.keeper.check()
-					eventually(t, "the limit is known", func() bool { return f.keeper.limit.Load() == limit })
+					f.keepers[durable.Event].check()
+					eventually(t, "the limit is known", func() bool { return f.keepers[durable.Event].limit.Load() == limit })
 				}
 				if status, err := f.Publish(t.Context(), sized(fmt.Sprint("fits ", known), limit)); status != durable.Stored || err != nil {
 					t.Errorf("known %t, %d bytes: %q, %v", known, limit, status, err)
@@ -89,12 +91,12 @@ func TestLimitChanges(t *testing.T) {
 	if err := publish("1"); !errors.Is(err, durable.ErrTooLarge) || !errors.As(err, &api) || api.ErrorCode != codeMessageTooLarge {
 		t.Errorf("lowered: %v", err)
 	}
-	eventually(t, "the lower limit is known", func() bool { return f.keeper.limit.Load() == 4999 })
+	eventually(t, "the lower limit is known", func() bool { return f.keepers[durable.Event].limit.Load() == 4999 })
 	set(5000)
 	if err := publish("1"); !errors.Is(err, durable.ErrTooLarge) {
 		t.Errorf("raised, but not known yet: %v", err)
 	}
-	eventually(t, "the higher limit is known", func() bool { return f.keeper.limit.Load() == 5000 })
+	eventually(t, "the higher limit is known", func() bool { return f.keepers[durable.Event].limit.Load() == 5000 })
 	if err := publish("1"); err != nil {
 		t.Errorf("raised: %v", err)
 	}

@@ -22,6 +22,7 @@ type Stream struct {
 	MaxAge     time.Duration // 0: no limit
 	MaxBytes   int64         // 0: no limit
 	Duplicates time.Duration
+	DropOldest bool                                                  // when it is full, rather than refuse new ones: the quarantine's way
 	Explicit   struct{ Replicas, MaxAge, MaxBytes, Duplicates bool } // which of these are set, not defaults
 }
 
@@ -31,19 +32,40 @@ func (s Stream) config() jetstream.StreamConfig {
 	if maxBytes == 0 {
 		maxBytes = -1
 	}
+	description := "Webhooks as CloudEvents, published by webhook-bridge"
+	if s.DropOldest {
+		description = "Signed webhooks that could not be published, kept by webhook-bridge; see `bridge quarantine`"
+	}
 	return jetstream.StreamConfig{
 		Name:        s.Name,
-		Description: "Webhooks as CloudEvents, published by webhook-bridge",
+		Description: description,
 		Subjects:    []string{s.Prefix + ".>"},
 		Retention:   jetstream.LimitsPolicy,
 		Storage:     jetstream.FileStorage,
-		Discard:     jetstream.DiscardNew, // full means that new events wait, never that old ones vanish
+		Discard:     s.discard(),
 		Replicas:    s.Replicas,
 		MaxAge:      s.MaxAge,
 		MaxBytes:    maxBytes,
 		Duplicates:  s.Duplicates,
 		AllowDirect: true,
 	}
+}
+
+// discard says what a full stream does. With events full means that new ones wait, never that old ones
+// vanish.
+func (s Stream) discard() jetstream.DiscardPolicy {
+	if s.DropOldest {
+		return jetstream.DiscardOld
+	}
+	return jetstream.DiscardNew
+}
+
+// maxBytes is the variable that bounds the stream.
+func (s Stream) maxBytes() string {
+	if s.DropOldest {
+		return "QUARANTINE_MAX_BYTES"
+	}
+	return "STREAM_MAX_BYTES"
 }
 
 // found is what a check has found.
@@ -126,7 +148,7 @@ func (s Stream) reconcile(have *jetstream.StreamConfig) (changed bool, differenc
 		if s.Manage && s.Explicit.MaxBytes && grows(hasBytes, s.MaxBytes) {
 			have.MaxBytes, changed = s.config().MaxBytes, true
 		} else {
-			differs("STREAM_MAX_BYTES", bytesInWords(hasBytes), bytesInWords(s.MaxBytes))
+			differs(s.maxBytes(), bytesInWords(hasBytes), bytesInWords(s.MaxBytes))
 		}
 	}
 	if s.Duplicates != have.Duplicates {
@@ -148,8 +170,8 @@ func (s Stream) reconcile(have *jetstream.StreamConfig) (changed bool, differenc
 	if have.MaxMsgsPerSubject > 0 {
 		differs("max_msgs_per_subject", have.MaxMsgsPerSubject, "no limit")
 	}
-	if have.Discard != jetstream.DiscardNew {
-		differs("discard policy", have.Discard, jetstream.DiscardNew)
+	if have.Discard != s.discard() {
+		differs("discard policy", have.Discard, s.discard())
 	}
 	return changed, differences
 }

@@ -3,6 +3,7 @@ package spool
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -54,11 +55,12 @@ func (d *debt) isNone() bool {
 
 // change is what a transaction has done, for the books in memory.
 type change struct {
-	added   []*waiting
-	removed []id
-	queued  [durable.Kinds]int64 // how many more
-	aside   int64
-	bytes   int64
+	added     []*waiting
+	removed   []id
+	delivered [durable.Kinds]uint64 // up to here
+	queued    [durable.Kinds]int64  // how many more
+	aside     int64
+	bytes     int64
 }
 
 const (
@@ -81,30 +83,31 @@ func (s *Spool) run() {
 		select {
 		case <-s.wake:
 		case <-ticker.C:
+			s.measure()
 			probe = s.failure.Load() != nil
 		}
-		probe = probe || s.damage.Load() != nil
-		for {
-			batch, owed, closed := s.take()
-			if len(batch) > 0 || !owed.isNone() || probe {
-				s.finish(batch, owed, s.commit(batch, owed))
-			} else if closed {
-				s.release()
-				return
-			} else {
-				break
-			}
-			probe = false
-			if len(batch) == 0 && s.failure.Load() != nil {
-				if closed { // what is owed stays owed: it will be delivered again
-					s.release()
-					return
-				}
-				break // until the next tick
-			}
+		batch, owed, closed := s.take()
+		if f := s.file.Load(); len(batch) > 0 || !owed.isNone() || probe || f != nil && f.damage.Load() != nil {
+			s.finish(batch, owed, s.commit(batch, owed))
 		}
-		s.measure()
+		switch {
+		case s.more():
+			signal(s.wake)
+		case closed: // what is still owed will be delivered again
+			s.release()
+			return
+		default:
+			s.measure()
+		}
 	}
+}
+
+// more says whether there is more to be written at once. What is owed waits for the next tick where it
+// can't be written.
+func (s *Spool) more() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.pending) > 0 || !s.owed.isNone() && s.failure.Load() == nil
 }
 
 // take takes what is to be written next.
@@ -126,67 +129,71 @@ func (s *Spool) take() (batch []*waiting, owed debt, closed bool) {
 // commit writes a batch, if need be into a new file.
 func (s *Spool) commit(batch []*waiting, owed debt) error {
 	err := s.write(batch, owed)
-	switch {
-	case err == nil:
-		s.recovered()
-		s.shrink()
-		return nil
-	case isNoSpace(err):
-		s.failed(err)
-		return err
-	case errors.Is(err, errNoFile):
-		err = *s.failure.Load()
-		if time.Now().Before(s.nextRenew) {
-			return err
+	if err != nil && s.file.Load() == nil && !time.Now().Before(s.nextRenew) {
+		why := err
+		s.failure.Store(&why) // it may take long, and who asks for room should know
+		if err = s.renew(why); err == nil {
+			err = s.write(batch, owed)
+		}
+		if s.file.Load() == nil {
+			s.nextRenew = time.Now().Add(tick)
 		}
 	}
-	s.failed(err)
-	if err = s.renew(err); err == nil {
-		err = s.write(batch, owed)
-	}
 	if err != nil {
-		s.nextRenew = time.Now().Add(tick)
 		s.failed(err)
 		return err
 	}
 	s.recovered()
+	s.shrink()
 	return nil
 }
 
-var errNoFile = errors.New("there is no file that can be written")
+var errNoFile = errors.New("its file was given up, and a new one can't be written yet")
 
-// write writes a batch in one transaction, with one sync of the data and one of the file's head.
+// write writes a batch in one transaction, with one sync of the data and one of the file's head. After
+// any failure but a lack of room the file is given up: nothing is written to it any more, and above all
+// it isn't synced again.
 func (s *Spool) write(batch []*waiting, owed debt) error {
-	if err := s.damage.Swap(nil); err != nil {
-		return *err
-	}
-	if s.file == nil { // only the committer sets it
+	f := s.file.Load()
+	if f == nil {
+		if err := s.failure.Load(); err != nil {
+			return *err
+		}
 		return errNoFile
 	}
 	var done change
 	err := guard(func() error {
-		tx, err := s.file.db.Begin(true)
+		tx, err := f.begin(true)
 		if err != nil {
 			return err
 		}
+		defer func() { _ = tx.Rollback() }() // after a commit it does nothing
 		if done, err = s.apply(tx, batch, owed); err != nil {
-			_ = tx.Rollback()
 			return err
 		}
 		return tx.Commit()
 	})
 	if err != nil {
-		return err
+		if !isNoSpace(err) {
+			s.giveUp(f)
+		}
+		return fmt.Errorf("writing spool: %w", err)
 	}
 	s.book(done)
 	return nil
 }
 
+func (s *Spool) giveUp(f *file) {
+	s.file.Store(nil)
+	f.close()
+}
+
 // apply puts a batch into a transaction.
 func (s *Spool) apply(tx *bbolt.Tx, batch []*waiting, owed debt) (change, error) {
-	var done change
+	done := change{delivered: s.delivered}
 	for kind, upTo := range owed.upTo {
-		if upTo == 0 {
+		upTo = min(upTo, s.next-1) // a mark must not cover what is still to come
+		if upTo <= s.delivered[kind] {
 			continue
 		}
 		if err := done.settle(tx, durable.Kind(kind), upTo, owed.aside); err != nil {
@@ -212,10 +219,11 @@ func (s *Spool) apply(tx *bbolt.Tx, batch []*waiting, owed debt) (change, error)
 		done.queued[w.record.Kind]++
 		done.bytes += int64(len(encoded))
 	}
-	if len(batch) == 0 && owed.isNone() { // to see whether the disk can be written again
-		return done, tx.Bucket(metaBucket).Put(probeKey, keyOf(s.next))
+	is := state{next: s.next, delivered: done.delivered, aside: s.aside.Load() + done.aside}
+	for kind := range is.queued {
+		is.queued[kind] = s.queued[kind].Load() + done.queued[kind]
 	}
-	return done, nil
+	return done, tx.Bucket(metaBucket).Put(stateKey, is.encode())
 }
 
 // settle removes a queue's records up to a number, or sets them aside.
@@ -237,7 +245,8 @@ func (c *change) settle(tx *bbolt.Tx, kind durable.Kind, upTo uint64, aside map[
 			return err
 		}
 	}
-	return tx.Bucket(metaBucket).Put(markKeys[kind], encodeMark(kind, upTo))
+	c.delivered[kind] = upTo
+	return nil
 }
 
 func (c *change) remove(b *bbolt.Bucket, seq uint64, count *int64) error {
@@ -287,6 +296,8 @@ func (s *Spool) book(done change) {
 	for kind, more := range done.queued {
 		s.queued[kind].Add(more)
 	}
+	s.last.Store(s.next - 1)
+	s.delivered = done.delivered
 	s.aside.Add(done.aside)
 	s.bytes.Add(done.bytes)
 	for _, w := range done.added {
@@ -315,22 +326,26 @@ func (s *Spool) finish(batch []*waiting, owed debt, err error) {
 
 // failed notes why the disk can't be written, and says so once.
 func (s *Spool) failed(err error) {
-	if s.failure.Swap(&err) == nil {
+	s.failure.Store(&err)
+	if !s.told {
 		s.config.Log.Error("spool can't be written: while NATS is away events are refused; it is tried again every second",
-			zap.String("directory", s.config.Dir), zap.Int64("free_bytes", s.free.Load()), zap.Error(err))
+			zap.String("directory", s.config.Dir), zap.Int64("free_bytes", freeBytes(s.config.Dir)), zap.Error(err))
 	}
+	s.told = true
 }
 
 func (s *Spool) recovered() {
-	if s.failure.Swap(nil) != nil {
+	s.failure.Store(nil)
+	if s.told {
 		s.config.Log.Info("spool can be written again", zap.String("directory", s.config.Dir))
 	}
+	s.told = false
 }
 
 // release closes the file at the end.
 func (s *Spool) release() {
-	if f := s.swap(nil); f != nil {
-		f.close()
+	if f := s.file.Load(); f != nil {
+		s.giveUp(f)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

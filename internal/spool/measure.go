@@ -35,7 +35,12 @@ func (s *Spool) Stats() Stats {
 // measure looks at the disk and at the file.
 func (s *Spool) measure() {
 	s.free.Store(freeBytes(s.config.Dir))
-	s.fileBytes.Store(s.fileSize())
+	size, idle := int64(0), int64(0)
+	if f := s.file.Load(); f != nil {
+		size, idle = f.size(), int64(f.db.Stats().FreePageN)*f.pageSize
+	}
+	s.fileBytes.Store(size)
+	s.idle.Store(idle)
 	for kind := range s.oldest {
 		oldest := int64(0)
 		if s.queued[kind].Load() > 0 {
@@ -45,22 +50,11 @@ func (s *Spool) measure() {
 		}
 		s.oldest[kind].Store(oldest)
 	}
-	s.files.RLock()
-	defer s.files.RUnlock()
-	if s.file != nil {
-		stats := s.file.db.Stats()
-		s.idle.Store(int64(stats.FreePageN) * int64(s.file.db.Info().PageSize))
-	}
 }
 
-// fileSize is how large the file is.
-func (s *Spool) fileSize() int64 {
-	s.files.RLock()
-	defer s.files.RUnlock()
-	if s.file == nil {
-		return 0
-	}
-	info, err := s.file.handle.Stat()
+// size is how large the file is.
+func (f *file) size() int64 {
+	info, err := f.handle.Stat()
 	if err != nil {
 		return 0
 	}

@@ -25,13 +25,12 @@ func (s *Spool) Aside(after uint64, most int) ([]Record, error) {
 }
 
 func (s *Spool) list(after uint64, most int, of func(*bbolt.Tx) *bbolt.Bucket) (records []Record, err error) {
-	s.files.RLock()
-	defer s.files.RUnlock()
-	if s.file == nil {
+	f := s.file.Load()
+	if f == nil {
 		return nil, fmt.Errorf("reading spool: %w", errNoFile)
 	}
 	err = guard(func() error {
-		tx, err := s.file.db.Begin(false)
+		tx, err := f.begin(false)
 		if err != nil {
 			return err
 		}
@@ -49,16 +48,13 @@ func (s *Spool) list(after uint64, most int, of func(*bbolt.Tx) *bbolt.Bucket) (
 		return nil
 	})
 	if err != nil {
-		s.suspect(err)
+		if errors.Is(err, errDamaged) { // then the committer gives it up
+			f.damage.CompareAndSwap(nil, &err)
+			signal(s.wake)
+		}
 		return nil, fmt.Errorf("reading spool: %w", err)
 	}
 	return records, nil
-}
-
-// suspect has the committer give up the file, which can't be read.
-func (s *Spool) suspect(err error) {
-	s.damage.Store(&err)
-	signal(s.wake)
 }
 
 // Read hands every record in a directory to visit, first those in the queues and then those set
@@ -75,7 +71,7 @@ func Read(dir string, visit func(r *Record) error) (damaged error, err error) {
 	}
 	defer func() { _ = lock.Close() }()
 	each := func(r *Record, _ bool) error { return visit(r) }
-	if _, damaged = walk(path, func(*Record, bool) error { return nil }); damaged == nil {
+	if _, damaged = walk(path, ignore); damaged == nil {
 		_, err = walk(path, each)
 		return nil, err
 	}

@@ -26,21 +26,22 @@ type Record struct {
 //	offset  bytes
 //	0       6      magic
 //	6       1      format version
-//	7       1      what it is: the kind in a queue, 0x80 set besides where it is set aside; 0x7f: a mark
+//	7       1      what it is: the kind in a queue, 0x80 set besides where it is set aside; 0x7f: the file's state
 //	8       4      length of what follows the header
 //	12      4      CRC-32C of bytes 6 to 11 and of what follows the header
 //	16             sequence, arrival and attempt (8 each; Unix time in nanoseconds, 0 for none), then
 //	               subject, id, reason, number of headers, each name and value, data, each with its
 //	               length before it as a varint
 //
-// So a record can be found in the bytes of a file of which nothing else can be read any more (see
+// The header is the same in all formats to come, so that an older version knows a newer one's file by it. A
+// record can be found in the bytes of a file of which nothing else can be read any more (see
 // salvage.go). No message can hold a whole record, to be found in its place: the magic begins with
 // 0xff, which no JSON text in UTF-8 has.
 const (
 	format     = 1
 	headerSize = 16
 	asideBit   = 0x80
-	markByte   = 0x7f
+	stateByte  = 0x7f
 	// largest bounds what is believed of a length: the largest body, 4.4 times as long in its
 	// canonical form, with its envelope.
 	largest = 512 << 20
@@ -151,18 +152,43 @@ func decode(b []byte) (r Record, aside bool, err error) {
 	return r, what&asideBit != 0, p.err
 }
 
-// encodeMark returns the mark that all of the kind's records up to that one are delivered.
-func encodeMark(kind durable.Kind, delivered uint64) []byte {
-	return sealed(markByte, func(b []byte) []byte {
-		return binary.BigEndian.AppendUint64(append(b, byte(kind)), delivered)
-	}, headerSize+9)
+// state is what a file says of itself. Each transaction writes it anew. bbolt has no checksum but for its
+// heads, so it is by the numbers that records are missed that a damaged page hides.
+type state struct {
+	next      uint64                // the next sequence number
+	delivered [durable.Kinds]uint64 // up to which the kind's records are delivered or set aside: the kind's mark
+	queued    [durable.Kinds]int64  // records
+	aside     int64                 // records set aside
 }
 
-func decodeMark(payload []byte) (kind durable.Kind, delivered uint64, ok bool) {
-	if len(payload) != 9 || payload[0] >= byte(durable.Kinds) {
-		return 0, 0, false
+// encode returns the state as it is kept. It has a checksum, as a record has: no flipped bit may make a file a
+// newer version's, which nobody can open.
+func (s *state) encode() []byte {
+	return sealed(stateByte, func(b []byte) []byte {
+		b = binary.BigEndian.AppendUint64(b, s.next)
+		for kind := range durable.Kinds {
+			b = binary.BigEndian.AppendUint64(b, s.delivered[kind])
+			b = binary.BigEndian.AppendUint64(b, uint64(s.queued[kind]))
+		}
+		return binary.BigEndian.AppendUint64(b, uint64(s.aside))
+	}, headerSize+8*(2+2*durable.Kinds))
+}
+
+func decodeState(b []byte) (s state, err error) {
+	what, payload, _, err := unseal(b)
+	if err != nil {
+		return s, err
 	}
-	return durable.Kind(payload[0]), binary.BigEndian.Uint64(payload[1:]), true
+	p := parser{rest: payload}
+	s.next = p.number()
+	for kind := range durable.Kinds {
+		s.delivered[kind], s.queued[kind] = p.number(), int64(p.number())
+	}
+	s.aside = int64(p.number())
+	if p.err != nil || len(p.rest) > 0 || what != stateByte {
+		return state{}, errNoRecord
+	}
+	return s, nil
 }
 
 // parser reads a payload; after the first error everything is empty.

@@ -22,48 +22,48 @@ func (s *Spool) renew(why error) (err error) {
 			return err
 		}
 	}
-	if old := s.swap(nil); old != nil {
-		old.close()
+	path := filepath.Join(s.config.Dir, fileName)
+	records := func(put func(*Record, bool) error) error {
+		_, err := walk(path, put)
+		return err
 	}
-	w, err := salvage(filepath.Join(s.config.Dir, fileName))
-	if errors.Is(err, os.ErrNotExist) {
+	before, err := walk(path, ignore)
+	isDamaged := errors.Is(err, errDamaged)
+	switch {
+	case isDamaged:
+		if !errors.Is(why, errDamaged) {
+			why = fmt.Errorf("%w, and %w", why, err)
+		}
+		w, err := salvage(path)
+		if err != nil {
+			return fmt.Errorf("recovering: %w", err)
+		}
+		defer w.close()
+		before.delivered, records = w.delivered, w.each
+	case errors.Is(err, os.ErrNotExist):
+		lost := s.missing(nil)
 		if err := s.create(); err != nil {
 			return fmt.Errorf("making a new file: %w", err)
 		}
+		if lost > 0 {
+			s.config.Log.Error("spool's file was gone, with records in it that waited: there is a new one, and they are lost unless somebody has the old one",
+				zap.String("directory", s.config.Dir), zap.NamedError("cause", why), zap.Int("known_lost", lost))
+		}
 		return nil
-	}
-	if err != nil {
+	case err != nil:
 		return fmt.Errorf("recovering: %w", err)
 	}
-	defer w.close()
-	keep, lost := "", s.missing(w)
-	if errors.Is(why, errDamaged) || lost > 0 {
+	keep := ""
+	if isDamaged || errors.Is(why, errDamaged) {
 		keep = damagedName + time.Now().UTC().Format("20060102T150405.000000000")
 	}
-	found := inventory{next: 1, delivered: w.delivered, ids: make(map[id]struct{}, len(w.records))}
-	f, err := rewrite(s.config.Dir, keep, w.delivered, func(put func(*Record, bool) error) error {
-		return w.each(func(r *Record, aside bool) error {
-			found.add(r, aside, int(r.size()))
-			return put(r, aside)
-		})
-	})
+	f, found, err := rewrite(s.config.Dir, keep, before.delivered, records)
 	if err != nil {
 		return fmt.Errorf("writing a new file: %w", err)
 	}
-	for _, delivered := range w.delivered {
-		found.next = max(found.next, delivered+1)
-	}
+	s.tell(why, keep, s.missing(found.ids), found)
 	s.use(f, found)
-	s.tell(why, keep, lost, found)
 	return nil
-}
-
-// swap changes the file in use and returns the one before.
-func (s *Spool) swap(f *file) (old *file) {
-	s.files.Lock()
-	defer s.files.Unlock()
-	old, s.file = s.file, f
-	return old
 }
 
 // tell says what has happened to the file.
@@ -81,25 +81,22 @@ func (s *Spool) tell(why error, keep string, lost int, found inventory) {
 }
 
 // missing is how many records should be there and aren't.
-func (s *Spool) missing(w *wreck) (lost int) {
-	readable := make(map[id]struct{}, len(w.records))
-	for _, r := range w.records {
-		readable[r.id] = struct{}{}
-	}
+func (s *Spool) missing(found map[id]struct{}) (lost int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for id := range s.kept {
-		if _, ok := readable[id]; !ok {
+		if _, ok := found[id]; !ok {
 			lost++
 		}
 	}
 	return lost
 }
 
-// shrink replaces a large file in which nothing is left: bbolt never gives space back. Where it can't,
-// the large one stays in use.
+// shrink replaces a large file in which nothing is left: bbolt never gives space back. Where a new one
+// can't be written, the large one stays in use.
 func (s *Spool) shrink() {
-	if s.aside.Load() > 0 || s.fileSize() < shrinkAt {
+	old := s.file.Load()
+	if s.aside.Load() > 0 || old.size() < shrinkAt || time.Now().Before(s.nextShrink) {
 		return
 	}
 	var delivered [durable.Kinds]uint64
@@ -109,12 +106,22 @@ func (s *Spool) shrink() {
 		}
 		delivered[kind] = s.next - 1
 	}
-	f, err := rewrite(s.config.Dir, "", delivered, func(func(*Record, bool) error) error { return nil })
+	f, _, err := build(s.config.Dir, delivered, nothing)
 	if err != nil {
+		s.nextShrink = time.Now().Add(time.Minute)
 		s.config.Log.Warn("spool is empty, but its file could not be made small", zap.String("directory", s.config.Dir), zap.Error(err))
 		return
 	}
-	s.swap(f).close()
+	if err := replace(s.config.Dir, ""); err != nil { // nobody knows which of the two has the name
+		f.close()
+		s.giveUp(old)
+		s.nextRenew = time.Now().Add(tick)
+		s.failed(fmt.Errorf("making spool's file small: %w", err))
+		return
+	}
+	s.file.Store(f)
+	s.delivered = delivered
+	old.close()
 }
 
 // isDiskFailure says whether err may go away by itself, or by what is done to the disk. Another error

@@ -59,49 +59,60 @@ func (w *wreck) scan(size int64) error {
 	for offset := int64(0); offset < size; {
 		b := buffer[:min(window, size-offset)]
 		w.read(b, offset)
-		i := bytes.Index(b, magic)
-		switch {
-		case i < 0 && len(b) < window:
-			return nil
-		case i < 0:
-			offset += int64(len(b) - len(magic) + 1) // one may begin at the window's end
-			continue
+		used := 0
+		for used < len(b) {
+			i := bytes.Index(b[used:], magic)
+			if i < 0 {
+				if offset+int64(len(b)) == size {
+					return nil
+				}
+				used = max(used, len(b)-len(magic)+1) // one may begin at the window's end
+				break
+			}
+			used += i
+			n, err := w.take(b[used:], offset+int64(used), size)
+			if err != nil {
+				return err
+			}
+			used += n
 		}
-		n, err := w.take(offset+int64(i), size)
-		if err != nil {
-			return err
-		}
-		offset += int64(i + n)
+		offset += int64(used)
 	}
 	return nil
 }
 
-// take notes the record at the offset, if there is a whole one, and returns how many bytes to go on.
-func (w *wreck) take(offset, end int64) (int, error) {
-	b := make([]byte, headerSize)
+// take notes the record that may begin with b, which stands at the offset, and returns how many bytes to go on.
+func (w *wreck) take(b []byte, offset, end int64) (int, error) {
 	if offset+headerSize > end {
 		return len(magic), nil
 	}
-	w.read(b, offset)
+	if len(b) < headerSize {
+		b = make([]byte, headerSize)
+		w.read(b, offset)
+	}
 	n := int64(binary.BigEndian.Uint32(b[8:]))
 	if n > largest || offset+headerSize+n > end {
 		return len(magic), nil
 	}
-	b = make([]byte, headerSize+n)
-	w.read(b, offset)
-	what, payload, size, err := unseal(b)
+	if int64(len(b)) < headerSize+n { // it goes on behind the window
+		b = make([]byte, headerSize+n)
+		w.read(b, offset)
+	}
+	what, _, size, err := unseal(b)
 	switch {
 	case errors.Is(err, ErrNewer):
 		return 0, err
 	case err != nil:
 		return len(magic), nil
-	case what == markByte:
-		if kind, delivered, ok := decodeMark(payload); ok {
-			w.delivered[kind] = max(w.delivered[kind], delivered)
+	case what == stateByte:
+		if is, err := decodeState(b[:size]); err == nil {
+			for kind, delivered := range is.delivered {
+				w.delivered[kind] = max(w.delivered[kind], delivered)
+			}
 		}
 		return size, nil
 	}
-	r, aside, err := decode(b)
+	r, aside, err := decode(b[:size])
 	if err != nil {
 		return len(magic), nil
 	}
@@ -144,6 +155,13 @@ func (w *wreck) sort() {
 		i++
 		return newest[r.id] != i || !r.aside && r.seq <= w.delivered[r.kind]
 	})
+	// A record that was refused, because its transaction failed, may stand there too. After a restart its number
+	// was another's.
+	last := uint64(0)
+	for i := range w.records {
+		last = max(last+1, w.records[i].seq)
+		w.records[i].seq = last
+	}
 }
 
 // each hands every record to visit, in order.
@@ -155,6 +173,7 @@ func (w *wreck) each(visit func(r *Record, aside bool) error) error {
 		if err != nil {
 			continue // it was readable a moment ago, and isn't any more
 		}
+		r.Seq = at.seq
 		if err := visit(&r, aside); err != nil {
 			return err
 		}

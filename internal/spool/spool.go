@@ -46,24 +46,26 @@ type Spool struct {
 	config Config
 	lock   io.Closer // nil where the disk had no room for it yet
 
-	mu        sync.Mutex
-	kept      map[id]struct{} // the records on disk
-	coming    map[id]*waiting // those that are not there yet
-	pending   []*waiting      // of those, what isn't being written yet, in order
-	coming64  int64           // bytes of coming
-	owed      debt            // what the file is still to be told
-	closed    bool
-	wake      chan struct{} // something is to be done; holds at most one
-	arrivals  [durable.Kinds]chan struct{}
-	done      chan struct{}
-	next      uint64    // the committer's: the next sequence number, never used twice
-	nextRenew time.Time // the committer's: not before
+	mu       sync.Mutex
+	kept     map[id]struct{} // the records on disk
+	coming   map[id]*waiting // those that are not there yet
+	pending  []*waiting      // of those, what isn't being written yet, in order
+	coming64 int64           // bytes of coming
+	owed     debt            // what the file is still to be told
+	closed   bool
+	wake     chan struct{} // something is to be done; holds at most one
+	arrivals [durable.Kinds]chan struct{}
+	done     chan struct{}
 
-	files sync.RWMutex
-	file  *file // nil while there is none that can be written
+	// The committer's own.
+	next       uint64                // the next sequence number, never used twice
+	delivered  [durable.Kinds]uint64 // up to which the kind's records are no longer in its queue
+	nextRenew  time.Time // not before
+	nextShrink time.Time
+	told       bool // that the last write failed
 
+	file      atomic.Pointer[file]  // nil while there is none that can be written; only the committer sets it
 	failure   atomic.Pointer[error] // why the last write failed; nil when it succeeded
-	damage    atomic.Pointer[error] // why the file in use can't be read; nil when it can
 	queued    [durable.Kinds]atomic.Int64
 	oldest    [durable.Kinds]atomic.Int64 // arrival of the first one, Unix nanoseconds; 0: none
 	aside     atomic.Int64
@@ -71,6 +73,7 @@ type Spool struct {
 	fileBytes atomic.Int64
 	idle      atomic.Int64 // bytes in the file that records can take without its growing
 	free      atomic.Int64 // bytes free on the disk
+	last      atomic.Uint64 // the highest sequence number on disk
 }
 
 // id tells records apart: a hash of the kind and the message's id.
@@ -126,7 +129,7 @@ func (s *Spool) open() error {
 	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
 		return s.create()
 	}
-	found, err := walk(path, func(*Record, bool) error { return nil })
+	found, err := walk(path, ignore)
 	if errors.Is(err, errDamaged) {
 		return s.renew(err)
 	}
@@ -140,6 +143,12 @@ func (s *Spool) open() error {
 	if err != nil {
 		return err
 	}
+	// What a process wrote that was killed before its sync counts as kept from now on.
+	if err := f.db.Sync(); err != nil {
+		f.close()
+		return s.renew(fmt.Errorf("syncing %s: %w", path, err))
+	}
+	_ = os.Remove(filepath.Join(s.config.Dir, newName)) // or one day it would be taken for the spool (see create)
 	s.use(f, found)
 	return nil
 }
@@ -148,32 +157,41 @@ func (s *Spool) open() error {
 // aside when the process ended.
 func (s *Spool) create() error {
 	fresh := filepath.Join(s.config.Dir, newName)
-	if _, err := walk(fresh, func(*Record, bool) error { return nil }); err == nil {
+	switch _, err := walk(fresh, ignore); {
+	case errors.Is(err, ErrNewer):
+		return err
+	case err == nil:
 		if err := os.Rename(fresh, filepath.Join(s.config.Dir, fileName)); err != nil {
+			return err
+		}
+		if err := syncDir(s.config.Dir); err != nil {
 			return err
 		}
 		return s.open()
 	}
-	f, err := rewrite(s.config.Dir, "", [durable.Kinds]uint64{}, func(func(*Record, bool) error) error { return nil })
+	f, found, err := rewrite(s.config.Dir, "", [durable.Kinds]uint64{}, nothing)
 	if err != nil {
 		return err
 	}
-	// The directory's own name must be durable too, and it may be new as well.
-	if err := syncDir(filepath.Dir(filepath.Clean(s.config.Dir))); err != nil {
+	// The directory's own name must be durable too, and it may be new as well. Who may not read the parent
+	// can't have made it.
+	if err := syncDir(filepath.Dir(filepath.Clean(s.config.Dir))); err != nil && !errors.Is(err, os.ErrPermission) {
 		f.close()
 		return err
 	}
-	s.use(f, inventory{next: 1, ids: make(map[id]struct{})})
+	s.use(f, found)
 	return nil
 }
 
 // use takes a file into use.
 func (s *Spool) use(f *file, found inventory) {
-	s.swap(f)
+	s.file.Store(f)
 	s.mu.Lock()
 	s.kept = found.ids
 	s.mu.Unlock()
 	s.next = max(s.next, found.next)
+	s.delivered = found.delivered
+	s.last.Store(s.next - 1)
 	for kind := range s.queued {
 		s.queued[kind].Store(found.queued[kind])
 		if found.queued[kind] > 0 {
@@ -200,6 +218,11 @@ func (s *Spool) Append(ctx context.Context, m durable.Message, arrived, attempte
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	select {
+	case <-w.done: // both had happened
+		return w.err
+	default:
+	}
 	if w.waiters--; w.waiters == 0 && !w.taken {
 		s.forget(w)
 	}
@@ -222,6 +245,9 @@ func (s *Spool) enqueue(r Record) (*waiting, error) {
 		return w, nil
 	}
 	w := &waiting{record: r, id: id, size: r.size(), waiters: 1, done: make(chan struct{})}
+	if w.size > headerSize+largest { // it could not be read again
+		return nil, fmt.Errorf("%w: %d bytes", durable.ErrTooLarge, w.size)
+	}
 	if err := s.room(w.size); err != nil {
 		return nil, err
 	}
@@ -278,6 +304,12 @@ func (s *Spool) Holds(kind durable.Kind, messageID string) bool {
 
 // Len is how many of a kind's records wait, those set aside not among them.
 func (s *Spool) Len(kind durable.Kind) int64 { return s.queued[kind].Load() }
+
+// Dir is where the spool is.
+func (s *Spool) Dir() string { return s.config.Dir }
+
+// Last is the highest number that a record on disk has, or has had.
+func (s *Spool) Last() uint64 { return s.last.Load() }
 
 // Arrivals has a value when records of the kind may have come since it was last read.
 func (s *Spool) Arrivals(kind durable.Kind) <-chan struct{} { return s.arrivals[kind] }

@@ -3,7 +3,6 @@ package spool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -206,24 +205,5 @@ func TestMode(t *testing.T) {
 		if err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)
 		}
-	}
-}
-
-func BenchmarkAppend(b *testing.B) {
-	for _, writers := range []int{1, 64} {
-		b.Run(fmt.Sprint(writers), func(b *testing.B) {
-			f := open(b, b.TempDir(), func(c *Config) { c.MaxBytes = 100 << 30 })
-			data := make([]byte, 1000)
-			b.SetParallelism(writers)
-			var n atomicCounter
-			b.ResetTimer()
-			work(writers, b.N, func() {
-				m := durable.Message{Subject: "webhooks.flock.invitee.accepted", ID: fmt.Sprint(n.Add(1)), Data: data}
-				if err := f.Append(context.Background(), m, arrived, attempted); err != nil {
-					b.Error(err)
-				}
-			})
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
-		})
 	}
 }

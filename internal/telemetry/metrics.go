@@ -16,6 +16,18 @@ type Metrics struct {
 	Verified   *prometheus.CounterVec   // by endpoint, scheme and the secret's position
 	Accepted   *prometheus.GaugeVec     // by endpoint: when the last one was
 	LogDropped prometheus.Counter
+
+	Published   *prometheus.CounterVec // by kind, way and outcome
+	Possible    *prometheus.CounterVec // possible duplicates, by kind
+	Quarantined *prometheus.CounterVec // by endpoint and reason
+}
+
+// Gauge is a metric that is read when it is asked for. Value must not wait. Several gauges may have one
+// name, with other values of the same labels.
+type Gauge struct {
+	Name, Help string
+	Labels     map[string]string
+	Value      func() float64
 }
 
 // State is what the gauges read when they are asked. The functions must not wait.
@@ -32,7 +44,7 @@ func NewMetrics(state State) *Metrics {
 		Registry: prometheus.NewRegistry(),
 		Deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "webhook_bridge_deliveries_total",
-			Help: "Requests to the public listener by what became of them: stored and duplicate are accepted, all else is refused. The endpoint is empty where the path is no endpoint's.",
+			Help: "Requests to the public listener by what became of them: stored, duplicate, spooled and quarantined are answered 200, all else is refused. The endpoint is empty where the path is no endpoint's.",
 		}, []string{"endpoint", "outcome"}),
 		Duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "webhook_bridge_delivery_duration_seconds",
@@ -51,9 +63,21 @@ func NewMetrics(state State) *Metrics {
 			Name: "webhook_bridge_log_dropped_total",
 			Help: "Lines about refused deliveries that were not logged, because there were too many alike.",
 		}),
+		Published: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "webhook_bridge_publishes_total",
+			Help: "Attempts to publish to JetStream, directly or from the spool, by what came of each.",
+		}, []string{"kind", "way", "outcome"}),
+		Possible: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "webhook_bridge_possible_duplicates_total",
+			Help: "Messages published from the spool of which an older copy may be stored that could not be looked up.",
+		}, []string{"kind"}),
+		Quarantined: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "webhook_bridge_quarantined_total",
+			Help: "Deliveries that bear a right signature, could not be published, and are kept in quarantine.",
+		}, []string{"endpoint", "reason"}),
 	}
 	m.Registry.MustRegister(
-		m.Deliveries, m.Duration, m.Verified, m.Accepted, m.LogDropped,
+		m.Deliveries, m.Duration, m.Verified, m.Accepted, m.LogDropped, m.Published, m.Possible, m.Quarantined,
 		gauge("webhook_bridge_nats_connected", "Whether there is a connection to NATS.", boolean(state.Connected)),
 		gauge("webhook_bridge_ready", "Whether an event can be made durable now.", boolean(state.Ready)),
 		gauge("webhook_bridge_in_flight_bytes", "Bytes received and held now.", func() float64 { return float64(state.InFlightBytes()) }),
@@ -65,6 +89,13 @@ func NewMetrics(state State) *Metrics {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
+}
+
+// Watch adds gauges.
+func (m *Metrics) Watch(gauges ...Gauge) {
+	for _, g := range gauges {
+		m.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: g.Name, Help: g.Help, ConstLabels: g.Labels}, g.Value))
+	}
 }
 
 func gauge(name, help string, value func() float64) prometheus.Collector {

@@ -27,6 +27,7 @@ var Frigade = Provider{
 	Schemes:    []string{Data, Payload},
 	Freshness:  []string{FreshnessSigned, FreshnessTime},
 	Tolerance:  24 * time.Hour,
+	Ahead:      frigadeAhead,
 	Verify:     verifyFrigade,
 }
 

@@ -38,11 +38,21 @@ type Provider struct {
 	Schemes    []string      // what …_SIGNATURE may be, the default first
 	Freshness  []string      // what …_FRESHNESS may be, the default first; nil where there is no choice
 	Tolerance  time.Duration // the default of …_TOLERANCE
+	Ahead      time.Duration // how far a delivery's time may lie in the future; 0: as far as in the past
 
 	// Verify returns what an authentic delivery claims. Without an error all of it may be believed
 	// as far as Claims.Scheme covers it. Where the error is a Refusal that IsAuthentic, the
 	// signature was right all the same, and Claims has what could be read.
 	Verify func(Request) (Claims, error)
+}
+
+// Span is how long one delivery is accepted: the longest time from its first acceptance to its last, with
+// that tolerance.
+func (p Provider) Span(tolerance time.Duration) time.Duration {
+	if p.Ahead > 0 {
+		return tolerance + p.Ahead
+	}
+	return 2 * tolerance
 }
 
 // Providers has every vendor that the bridge knows.

@@ -1,0 +1,255 @@
+package app
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+// operator connects to a server for looking into its streams.
+func (b *bridge) operator(s *natsdtest.Server) {
+	b.t.Helper()
+	nc, err := nats.Connect(s.URL(), nats.Timeout(time.Minute))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(nc.Close)
+	if b.js, err = jetstream.New(nc); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// ids are the ids of what is stored, in order.
+func (b *bridge) ids() (ids []string) {
+	b.t.Helper()
+	stream, err := b.js.Stream(b.t.Context(), "WEBHOOKS")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for seq := range stream.CachedInfo().State.LastSeq {
+		m, err := stream.GetMsg(b.t.Context(), seq+1)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		e, err := event.Parse(m.Data)
+		if err != nil || e.ID != m.Header.Get("Nats-Msg-Id") || m.Header.Get("Content-Type") != event.ContentType {
+			b.t.Errorf("%v %v", err, m.Header)
+		}
+		ids = append(ids, e.ID)
+	}
+	return ids
+}
+
+// While NATS is away events are spooled, once each, and nothing unsigned is; when it comes they are
+// stored in the order of their arrival, by another process too.
+func TestNATSAway(t *testing.T) {
+	s := natsdtest.New(t, "")
+	vars := []string{"NATS_URL=" + s.URL(), "DATA_DIR=" + t.TempDir()}
+	b := start(t, vars...)
+	var want []string
+	for i := range 20 {
+		body := flockBody(fmt.Sprint(i), "")
+		for range 2 {
+			a := b.post("flock", body, flockHeader(t, body))
+			if a.StatusCode != http.StatusOK || a.said != "spooled" {
+				t.Fatalf("answered %s %s", a.Status, a.body)
+			}
+			want = append(want, a.id)
+		}
+		if a := b.post("flock", flockBody("unsigned", ""), "X-Flock-Signature: "+strings.Repeat("0", 64)); a.StatusCode != http.StatusUnauthorized {
+			t.Errorf("an unsigned delivery is answered %s", a.Status)
+		}
+	}
+	want = slices.Compact(want)
+	if n := b.spool.Len(durable.Event); n != 20 {
+		t.Errorf("%d in the spool", n)
+	}
+	if err := b.stop(); err != nil {
+		t.Error(err)
+	}
+	if !strings.Contains(b.log.String(), "events are left in the spool") {
+		t.Errorf("nothing is said of what is left:\n%s", b.log)
+	}
+
+	b = start(t, vars...)
+	body := flockBody("behind the others", "")
+	a := b.post("flock", body, flockHeader(t, body))
+	if a.said != "spooled" {
+		t.Errorf("answered %s", a.body)
+	}
+	want = append(want, a.id)
+	s.Start()
+	b.operator(s)
+	b.await("delivered", func() bool { return b.spool.Len(durable.Event) == 0 })
+	if diff := cmp.Diff(want, b.ids()); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+	body = flockBody("directly", "")
+	if a := b.post("flock", body, flockHeader(t, body)); a.said != "stored" {
+		t.Errorf("answered %s", a.body)
+	}
+	for _, metric := range []string{
+		`webhook_bridge_publishes_total{kind="event",outcome="stored",way="spool"} 21`, `webhook_bridge_publishes_total{kind="event",outcome="stored",way="direct"} 1`,
+		`webhook_bridge_spool_events{kind="event"} 0`, `webhook_bridge_spool_bytes 0`, `webhook_bridge_spool_writable 1`, `webhook_bridge_breaker{state="closed"} 1`,
+	} {
+		b.await("in the metrics: "+metric, func() bool {
+			_, text := b.admin("/metrics")
+			return strings.Contains(text, metric)
+		})
+	}
+}
+
+// Without NATS and without room there is nowhere to keep an event.
+func TestNowhere(t *testing.T) {
+	b := start(t, "NATS_URL=nats://127.0.0.1:1", "SPOOL_MAX_BYTES=1000")
+	for i, want := range []int{200, 503, 503} {
+		body := flockBody(fmt.Sprint(i), "")
+		a := b.post("flock", body, flockHeader(t, body))
+		if a.StatusCode != want || want == 503 && (a.Header.Get("Retry-After") == "" || a.code != "unavailable") {
+			t.Errorf("%d: answered %s %v %s", i, a.Status, a.Header, a.body)
+		}
+	}
+	b.await("the reasons are logged", func() bool {
+		return strings.Contains(b.log.String(), "NATS is not connected") && strings.Contains(b.log.String(), "spool is full")
+	})
+}
+
+// With SPOOL_DRAIN_TIMEOUT the end waits for the spool to be delivered.
+func TestDrain(t *testing.T) {
+	s := natsdtest.New(t, "")
+	b := start(t, "NATS_URL="+s.URL(), "SPOOL_DRAIN_TIMEOUT=1m")
+	body := flockBody("a", "")
+	if a := b.post("flock", body, flockHeader(t, body)); a.said != "spooled" {
+		t.Fatalf("answered %s", a.body)
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- b.stop() }()
+	b.await("not accepting", func() bool { return b.stopping.Load() })
+	s.Start()
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	b.operator(s)
+	if n := b.stored(); n != 1 || strings.Contains(b.log.String(), "are left in the spool") {
+		t.Errorf("%d stored; log:\n%s", n, b.log)
+	}
+}
+
+// What bears a right signature is published or kept; nothing else is.
+func TestQuarantine(t *testing.T) {
+	b := start(t)
+	contradicting := strings.Replace(frigadeBody("g", ""), "completedStep", "startedStep", 1)
+	for _, test := range []struct {
+		name, endpoint, body string
+		status               int
+		reason               string // "" where it isn't kept
+	}{
+		{"no name", "flock", `{"timestamp": 1}`, 200, "unreadable"},
+		{"no time", "flock", `{"name": "a.b"}`, 200, "unreadable"},
+		{"no type", "frigade", `{"data":{"a":1},"time":"2026-01-02T03:04:05Z"}`, 200, "unreadable"},
+		{"stale", "flock", flockBodyAt(time.Now().Add(-6*time.Minute), "s", ""), 401, "stale"},
+		{"from the future", "flock", flockBodyAt(time.Now().Add(6*time.Minute), "f", ""), 401, "future"},
+		{"contradiction", "frigade", contradicting, 401, "contradiction"},
+		{"data empty", "frigade", `{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{}}`, 400, ""},
+		{"not JSON", "flock", `{`, 400, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			before := b.messages("WEBHOOKS_QUARANTINE")
+			header := flockHeader(t, "{}")
+			if test.status != 400 {
+				header = map[string]func(*testing.T, string) string{"flock": flockHeader, "frigade": frigadeHeader}[test.endpoint](t, test.body)
+			}
+			var ids []string
+			for range 2 {
+				a := b.post(test.endpoint, test.body, header)
+				if a.StatusCode != test.status || test.status == 200 && a.said != "quarantined" {
+					t.Errorf("answered %s %s", a.Status, a.body)
+				}
+				ids = append(ids, a.id)
+			}
+			if forged := b.post(test.endpoint, test.body+" ", "X-Flock-Signature: "+strings.Repeat("0", 64)); forged.StatusCode == 200 {
+				t.Errorf("unsigned: answered %s", forged.Status)
+			}
+			want := before
+			if test.reason != "" {
+				want++
+			}
+			if n := b.messages("WEBHOOKS_QUARANTINE"); n != want {
+				t.Fatalf("%d in quarantine, want %d", n, want)
+			}
+			if test.reason == "" {
+				return
+			}
+			stream, err := b.js.Stream(t.Context(), "WEBHOOKS_QUARANTINE")
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := stream.GetMsg(t.Context(), stream.CachedInfo().State.LastSeq)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, signature, _ := strings.Cut(header, ": ")
+			if m.Subject != "webhooks-quarantine."+test.endpoint+"."+test.reason || string(m.Data) != test.body ||
+				m.Header.Get("Webhook-Endpoint") != test.endpoint || m.Header.Get("Webhook-Reason") != test.reason || m.Header.Get("Webhook-Signature") != signature {
+				t.Errorf("%s %v %s", m.Subject, m.Header, m.Data)
+			}
+			if id := m.Header.Get("Nats-Msg-Id"); len(id) != 32 || test.status == 200 && (id != ids[0] || id != ids[1]) {
+				t.Errorf("id %s, answered %q", id, ids)
+			}
+		})
+	}
+	if n := b.stored(); n != 0 {
+		t.Errorf("%d events are stored", n)
+	}
+	b.await("counted", func() bool {
+		_, text := b.admin("/metrics")
+		return strings.Contains(text, `webhook_bridge_quarantined_total{endpoint="flock",reason="stale"} 2`) &&
+			strings.Contains(text, `webhook_bridge_deliveries_total{endpoint="flock",outcome="quarantined"} 4`)
+	})
+}
+
+func TestQuarantineOff(t *testing.T) {
+	b := start(t, "NATS_URL=nats://127.0.0.1:1", "QUARANTINE=false")
+	for _, body := range []string{`{"timestamp":1}`, `{"name":"a.b"}`} {
+		if a := b.post("flock", body, flockHeader(t, body)); a.StatusCode != 400 || a.code != "unreadable" {
+			t.Errorf("answered %s %s", a.Status, a.body)
+		}
+	}
+	stale := flockBodyAt(time.Now().Add(-6*time.Minute), "s", "")
+	if a := b.post("flock", stale, flockHeader(t, stale)); a.StatusCode != 401 || a.code != "stale" {
+		t.Errorf("answered %s %s", a.Status, a.body)
+	}
+	if s := b.spool.Stats(); s.Bytes != 0 {
+		t.Errorf("something is kept: %+v", s)
+	}
+}
+
+// Quarantine goes through the spool too, in a queue of its own that holds up no events.
+func TestQuarantineWhileNATSIsAway(t *testing.T) {
+	s := natsdtest.New(t, "")
+	b := start(t, "NATS_URL="+s.URL())
+	unreadable := `{"timestamp":1}`
+	if a := b.post("flock", unreadable, flockHeader(t, unreadable)); a.StatusCode != 200 || a.said != "quarantined" {
+		t.Errorf("answered %s %s", a.Status, a.body)
+	}
+	if n, m := b.spool.Len(durable.Quarantined), b.spool.Len(durable.Event); n != 1 || m != 0 {
+		t.Errorf("%d quarantined, %d events in the spool", n, m)
+	}
+	s.Start()
+	b.operator(s)
+	b.await("delivered", func() bool { return b.spool.Len(durable.Quarantined) == 0 })
+	if n := b.messages("WEBHOOKS_QUARANTINE"); n != 1 {
+		t.Errorf("%d in quarantine", n)
+	}
+}

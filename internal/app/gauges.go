@@ -1,0 +1,64 @@
+package app
+
+import (
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/relay"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
+)
+
+// spoolGauges are the state of the spool and of what takes its records to NATS.
+func spoolGauges(s *spool.Spool, r *relay.Relay, maxBytes int64, now func() time.Time) []telemetry.Gauge {
+	of := func(name, help string, value func(spool.Stats) float64) telemetry.Gauge {
+		return telemetry.Gauge{Name: "webhook_bridge_spool_" + name, Help: help, Value: func() float64 { return value(s.Stats()) }}
+	}
+	gauges := []telemetry.Gauge{
+		of("bytes", "Bytes of the records in the spool, those set aside included.", func(s spool.Stats) float64 { return float64(s.Bytes) }),
+		of("max_bytes", "SPOOL_MAX_BYTES.", func(spool.Stats) float64 { return float64(maxBytes) }),
+		of("file_bytes", "Size of the spool's file, which has room for records that are gone.", func(s spool.Stats) float64 { return float64(s.FileBytes) }),
+		of("disk_free_bytes", "Bytes free on the spool's disk.", func(s spool.Stats) float64 { return float64(s.FreeBytes) }),
+		of("set_aside_events", "Records that NATS refuses for their own sake, tried again every minute.", func(s spool.Stats) float64 { return float64(s.Aside) }),
+		of("writable", "Whether the spool's last write succeeded.", func(s spool.Stats) float64 { return number(s.Err == nil) }),
+	}
+	for kind := range durable.Kind(durable.Kinds) {
+		labels := map[string]string{"kind": kind.String()}
+		gauges = append(gauges,
+			telemetry.Gauge{
+				Name: "webhook_bridge_spool_events", Help: "Records that wait in the spool for NATS.", Labels: labels,
+				Value: func() float64 { return float64(s.Len(kind)) },
+			},
+			telemetry.Gauge{
+				Name: "webhook_bridge_spool_oldest_age_seconds", Help: "How long ago the oldest record that waits arrived; 0 where none waits.", Labels: labels,
+				Value: func() float64 {
+					if oldest := s.Stats().Oldest[kind]; !oldest.IsZero() {
+						return now().Sub(oldest).Seconds()
+					}
+					return 0
+				},
+			})
+		for _, cause := range publish.Causes {
+			gauges = append(gauges, telemetry.Gauge{
+				Name: "webhook_bridge_spool_blocked", Help: "Whether delivering from the spool fails just now, and why.",
+				Labels: map[string]string{"kind": kind.String(), "cause": string(cause)},
+				Value:  func() float64 { return number(r.Blocked(kind) == cause) },
+			})
+		}
+	}
+	for _, state := range []string{"closed", "half-open", "open"} {
+		gauges = append(gauges, telemetry.Gauge{
+			Name: "webhook_bridge_breaker", Help: "Which state the breaker of direct publishing is in: that one is 1.", Labels: map[string]string{"state": state},
+			Value: func() float64 { return number(r.Breaker() == state) },
+		})
+	}
+	return gauges
+}
+
+func number(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,38 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/quarantine"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// quarantine keeps a delivery that bears a right signature and can't be published: the vendor meant
+// it, and one of them never sends again. What can't be read as an event is answered 200 then: sending
+// it again would change nothing. What is stale, from the future or contradicts itself is refused all
+// the same. Nothing unsigned is ever kept.
+func (d *delivery) quarantine(endpoint Endpoint, body []byte, received time.Time, refusal error) (durable.Status, error) {
+	if !d.Quarantine || !verify.IsAuthentic(refusal) {
+		return "", refusal
+	}
+	kept := quarantine.Delivery{
+		ID: d.id, Endpoint: endpoint.Name, Provider: endpoint.Provider.Name, Reason: rowOf(refusal).outcome,
+		Received: received, Signature: d.r.Header.Get(endpoint.Provider.Header), Body: body,
+	}
+	unreadable := errors.Is(refusal, verify.Unreadable)
+	_, err := d.Publisher.Publish(context.WithoutCancel(d.r.Context()), kept.Message(d.SubjectPrefix))
+	switch {
+	case errors.Is(err, durable.ErrTooLarge) && !unreadable:
+		return "", refusal
+	case err != nil:
+		return "", err // so that it comes again, if its sender ever tries again
+	}
+	d.kept = kept.Reason
+	if unreadable {
+		return durable.Kept, nil
+	}
+	return "", refusal
+}

@@ -1,0 +1,86 @@
+// Package quarantine is the form in which a delivery is kept that bears a right signature and could
+// not be published: the body as it was received, and in headers all that is needed to verify it
+// again. It knows neither NATS nor the vendors.
+package quarantine
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+)
+
+// Delivery is a delivery in quarantine.
+type Delivery struct {
+	ID        string // of the event that it would have been (ADR 5)
+	Endpoint  string
+	Provider  string
+	Reason    string // why it was not published, in a word: unreadable, contradiction, stale, future
+	Received  time.Time
+	Signature string // the provider's signature header; "" where there was none
+	Body      []byte // as it was received
+}
+
+// The headers of a message, besides JetStream's own.
+const (
+	endpointHeader  = "Webhook-Endpoint"
+	providerHeader  = "Webhook-Provider"
+	reasonHeader    = "Webhook-Reason"
+	receivedHeader  = "Webhook-Received"  // RFC 3339 in UTC
+	signatureHeader = "Webhook-Signature" // as the provider's own header had it
+)
+
+// Prefix begins the subjects of what is quarantined, beside the events' prefix and not below it.
+func Prefix(events string) string { return events + "-quarantine" }
+
+// Stream is the name of the stream of what is quarantined.
+func Stream(events string) string { return events + "_QUARANTINE" }
+
+// Message returns the message {prefix}-quarantine.{endpoint}.{reason}; prefix is that of the events.
+func (d Delivery) Message(prefix string) durable.Message {
+	m := durable.Message{
+		Kind:    durable.Quarantined,
+		Subject: Prefix(prefix) + "." + d.Endpoint + "." + d.Reason,
+		ID:      d.ID,
+		Headers: []durable.Header{
+			{Name: "Content-Type", Value: "application/json"},
+			{Name: endpointHeader, Value: d.Endpoint},
+			{Name: providerHeader, Value: d.Provider},
+			{Name: reasonHeader, Value: d.Reason},
+			{Name: receivedHeader, Value: d.Received.UTC().Format(time.RFC3339Nano)},
+		},
+		Data: d.Body,
+	}
+	// What isn't printable ASCII can't have been a signature: another one, in the body, was right.
+	if d.Signature != "" && isPrintable(d.Signature) {
+		m.Headers = append(m.Headers, durable.Header{Name: signatureHeader, Value: d.Signature})
+	}
+	return m
+}
+
+// Parse reads a message of the quarantine's stream. headers returns a header's value, "" where there
+// is none; id is that of JetStream.
+func Parse(id string, headers func(name string) string, body []byte) (Delivery, error) {
+	d := Delivery{
+		ID: id, Endpoint: headers(endpointHeader), Provider: headers(providerHeader), Reason: headers(reasonHeader),
+		Signature: headers(signatureHeader), Body: body,
+	}
+	if d.Endpoint == "" || d.Provider == "" || d.Reason == "" {
+		return Delivery{}, errors.New("reading quarantined delivery: it lacks a header: the bridge hasn't written it")
+	}
+	var err error
+	if d.Received, err = time.Parse(time.RFC3339Nano, headers(receivedHeader)); err != nil {
+		return Delivery{}, fmt.Errorf("reading quarantined delivery: %s: not a time", receivedHeader)
+	}
+	return d, nil
+}
+
+func isPrintable(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,56 @@
+package relay
+
+import (
+	"context"
+
+	"go.uber.org/zap"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
+)
+
+// retryAside tries the records that were set aside again, now and then, until the context ends.
+func (r *Relay) retryAside(ctx context.Context) {
+	forwarders := make(map[durable.Kind]*forwarder)
+	for _, kind := range r.Kinds {
+		forwarders[kind] = newForwarder(r, kind)
+	}
+	for ctx.Err() == nil {
+		pause(ctx, r.Aside)
+		if r.Spool.Stats().Aside > 0 {
+			r.tryAside(ctx, forwarders)
+		}
+	}
+}
+
+// tryAside goes through them once.
+func (r *Relay) tryAside(ctx context.Context, forwarders map[durable.Kind]*forwarder) {
+	const atOnce = 16
+	for after := uint64(0); ctx.Err() == nil; {
+		records, err := r.Spool.Aside(after, atOnce)
+		if err != nil || len(records) == 0 {
+			return
+		}
+		after = records[len(records)-1].Seq
+		byKind := make(map[durable.Kind][]spool.Record)
+		for _, record := range records {
+			byKind[record.Kind] = append(byKind[record.Kind], record)
+		}
+		for kind, some := range byKind {
+			f := forwarders[kind]
+			if f == nil || r.Publisher.Ready(kind) != nil {
+				continue
+			}
+			var delivered []uint64
+			for i, result := range f.deliver(ctx, some) {
+				if result.Err == nil {
+					delivered = append(delivered, some[i].Seq)
+				}
+			}
+			if len(delivered) > 0 {
+				r.Spool.Discard(delivered)
+				r.Log.Info("events that were set aside are delivered", zap.Stringer("kind", kind), zap.Int("events", len(delivered)))
+			}
+		}
+	}
+}

@@ -1,0 +1,189 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+// account has an operator who may do everything, and a bridge that may publish on these subjects.
+func account(publish ...string) string {
+	return fmt.Sprintf(`accounts { A { jetstream: enabled, users: [
+		{ user: operator, password: operator }
+		{ user: bridge, password: bridge, permissions { publish: { allow: ["%s"] }, subscribe: { allow: ["_INBOX.>"] } } }
+	] } }`, strings.Join(append(publish, "$JS.API.STREAM.INFO.WEBHOOKS"), `", "`))
+}
+
+// on is a message on a subject.
+func on(subject, id string) durable.Message {
+	m := message(id)
+	m.Subject = subject
+	return m
+}
+
+// A message that may not be published on its subject is kept, set aside, holds up nobody, and is
+// delivered once the right is granted.
+func TestForbiddenSubject(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, account("webhooks.flock.>"))
+	js := operator(t, s, nats.UserInfo("operator", "operator"))
+	makeStream(t, js, nil)
+	f := start(t, s.URL(), asBridge, hasty).ready()
+	for _, id := range []string{"1", "2"} {
+		if status, err := f.Publish(t.Context(), on("webhooks.frigade.a.b", "forbidden "+id)); status != durable.Spooled || err != nil {
+			t.Fatalf("%q, %v", status, err)
+		}
+	}
+	eventually(t, "both are set aside", func() bool { return f.Spool.Stats().Aside == 2 && f.waiting() == 0 })
+	f.ready().publishes(durable.Stored, "allowed")
+	stored(t, js, "allowed")
+	if n := f.logged(sayAside); n != 2 {
+		t.Errorf("logged %d times", n)
+	}
+	remedy := fmt.Sprint(f.logs.FilterMessage(sayAside).All()[0].ContextMap()["remedy"])
+	if !strings.Contains(remedy, "grant") {
+		t.Errorf("remedy: %q", remedy)
+	}
+	s.Reload(account("webhooks.>"))
+	eventually(t, "delivered", func() bool { return f.Spool.Stats().Aside == 0 })
+	stored(t, js, "allowed", "forbidden 1", "forbidden 2")
+}
+
+// What turns out to be too large only when it is delivered, among others.
+func TestTooLargeInSpool(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.New(t, "max_payload: 1000")
+	f := start(t, s.URL())
+	large := message("large")
+	large.Data = make([]byte, 2000)
+	f.publishes(durable.Spooled, numbered(0, 10)...)
+	if status, err := f.Publish(t.Context(), large); status != durable.Spooled || err != nil {
+		t.Fatalf("%q, %v", status, err)
+	}
+	f.publishes(durable.Spooled, numbered(10, 20)...)
+	s.Start()
+	f.delivered()
+	stored(t, operator(t, s), numbered(0, 20)...)
+	aside, err := f.Spool.Aside(0, 10)
+	if err != nil || len(aside) != 1 || aside[0].ID != "large" || !strings.Contains(aside[0].Reason, "of which 1000 are allowed") {
+		t.Fatalf("aside: %+v, %v", aside, err)
+	}
+	if _, err := f.ready().Publish(t.Context(), large); err == nil {
+		t.Error("it is taken now that the limit is known")
+	}
+	s.Stop()
+	s.Configure("")
+	s.Start()
+	eventually(t, "delivered", func() bool { return f.Spool.Stats().Aside == 0 })
+	stored(t, operator(t, s), append(numbered(0, 20), "large")...)
+}
+
+// A refusal that says nothing of why must not hold up others for ever, either: here a subject that is
+// full, with the words that tell it taken away, would look just so.
+func TestRefusedWhileOthersAreTaken(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := operator(t, s)
+	// A subject that another stream takes is refused with "wrong stream", which is no fault of the record's.
+	makeStream(t, js, func(c *jetstream.StreamConfig) { c.Subjects = []string{"webhooks.flock.>", "webhooks.frigade.>"} })
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"webhooks.other.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	f := start(t, s.URL(), unmanaged).ready()
+	if status, err := f.Publish(t.Context(), on("webhooks.other.a", "other")); status != durable.Spooled || err != nil {
+		t.Fatalf("%q, %v", status, err)
+	}
+	f.publishes(durable.Spooled, numbered(0, 10)...)
+	f.delivered()
+	if n := f.Spool.Stats().Aside; n != 1 {
+		t.Errorf("%d are set aside", n)
+	}
+	got := ids(t, js)
+	if len(got) != 10 {
+		t.Errorf("stored: %q", got)
+	}
+}
+
+// The limit of each subject is that subject's, not the stream's.
+func TestSubjectFull(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := operator(t, s)
+	makeStream(t, js, func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject, c.DiscardNewPerSubject = 1, true })
+	f := start(t, s.URL(), unmanaged).ready()
+	for i, subject := range []string{"webhooks.flock.a", "webhooks.flock.a", "webhooks.flock.b"} {
+		if _, err := f.Publish(t.Context(), on(subject, fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.delivered()
+	stored(t, js, "0", "2")
+	if n := f.Spool.Stats().Aside; n != 1 {
+		t.Errorf("%d are set aside", n)
+	}
+}
+
+// With the spool full, events go directly all the same.
+func TestSpoolFull(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := operator(t, s)
+	makeStream(t, js, func(c *jetstream.StreamConfig) { c.MaxMsgs = 1 })
+	f := start(t, s.URL(), unmanaged, func(c *settings) { c.spool.MaxBytes = 400 }).ready()
+	f.publishes(durable.Stored, "a")
+	f.publishes(durable.Spooled, "b")
+	refused := message("c")
+	refused.Data = make([]byte, 400)
+	if status, err := f.Publish(t.Context(), refused); err == nil {
+		t.Errorf("kept: %q", status)
+	} else if text := err.Error(); !strings.Contains(text, "maximum messages exceeded") || !strings.Contains(text, "spool is full") {
+		t.Errorf("the error doesn't say both: %v", err)
+	}
+	stored(t, js, "a")
+}
+
+// An acknowledgement that was lost puts into the spool what is stored already: the stream recognises it.
+func TestLostAcknowledgement(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.StartProcess(t, "")
+	f := start(t, s.URL(), hasty).ready()
+	s.Pause() // the kernel takes the bytes, the server will read them later
+	f.publishes(durable.Spooled, "a")
+	records, err := f.Spool.Next(durable.Event, 0, 1)
+	if err != nil || len(records) != 1 || records[0].Attempted.IsZero() || records[0].Attempted.After(records[0].Arrived) {
+		t.Errorf("%+v, %v", records, err)
+	}
+	s.Resume()
+	f.delivered()
+	stored(t, operator(t, s), "a")
+	if f.seen.of("direct timeout") != 1 {
+		t.Errorf("counted %v", f.seen.n)
+	}
+}
+
+// Closing leaves in the spool what isn't acknowledged, and waits for nothing.
+func TestCloseWhileWaiting(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.StartProcess(t, "")
+	dir := t.TempDir()
+	f := start(t, s.URL(), inDir(dir)).ready()
+	s.Pause()
+	for i := range 10 {
+		if err := f.Spool.Append(context.Background(), message(fmt.Sprint(i)), time.Now(), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.close()
+	s.Resume()
+	f = start(t, s.URL(), inDir(dir))
+	f.delivered()
+	stored(t, operator(t, s), numbered(0, 10)...)
+}

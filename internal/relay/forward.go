@@ -1,0 +1,232 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
+)
+
+const (
+	// mostAtOnce is how many acknowledgements are awaited together. It begins with one, the probe, and
+	// doubles with each batch that went well.
+	mostAtOnce = 256
+	readyCheck = 20 * time.Millisecond
+	firstPause = 50 * time.Millisecond // after a failure
+	lastPause  = 2 * time.Second
+	// suspectEvery is after how many failures in a row of one record it is seen whether NATS takes
+	// another one. That one overtakes, so it isn't done often.
+	suspectEvery = 6
+)
+
+// forwarder takes one kind's records from the spool to JetStream, oldest first.
+type forwarder struct {
+	*Relay
+	kind     durable.Kind
+	after    uint64          // up to here all are settled
+	acked    map[uint64]bool // behind that: acknowledged already, though one before them wasn't
+	batch    int             // how many to publish at once
+	failures int             // in a row
+	lookup   lookup
+	backlog  backlog
+	cause    atomic.Pointer[publish.Cause] // why the last round failed; nil when it didn't
+}
+
+func newForwarder(r *Relay, kind durable.Kind) *forwarder {
+	return &forwarder{Relay: r, kind: kind, acked: make(map[uint64]bool), batch: 1, lookup: lookup{Relay: r, kind: kind}}
+}
+
+// run delivers until the context ends.
+func (f *forwarder) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		records, err := f.Spool.Next(f.kind, f.after, f.batch)
+		switch {
+		case err != nil: // the spool says so itself
+			pause(ctx, lastPause)
+		case len(records) == 0:
+			f.emptied()
+			select {
+			case <-ctx.Done():
+			case <-f.Spool.Arrivals(f.kind):
+			}
+		default:
+			f.began(records[0])
+			if f.Publisher.Ready(f.kind) != nil {
+				pause(ctx, readyCheck)
+				continue
+			}
+			f.round(ctx, records)
+		}
+	}
+}
+
+// pause waits, or until the context ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// round publishes a batch and settles what of it needs no keeping any more: the acknowledged beginning,
+// up to the first record that failed.
+func (f *forwarder) round(ctx context.Context, records []spool.Record) {
+	results := f.deliver(ctx, records)
+	settled, aside := 0, map[uint64]string{}
+	for settled < len(records) {
+		r, err := records[settled], results[settled].Err
+		switch {
+		case isItsOwnFault(err):
+			f.setAside(r, err, aside)
+		case err != nil:
+			f.settle(records[:settled], aside)
+			f.keepAcked(records[settled:], results[settled:])
+			if ctx.Err() == nil {
+				f.failed(ctx, r, err)
+			}
+			return
+		}
+		settled++
+	}
+	f.settle(records, aside)
+	f.failures, f.batch = 0, min(2*f.batch, mostAtOnce)
+	f.cause.Store(nil)
+}
+
+// isItsOwnFault says whether NATS refuses a message for its own sake, while it may well take others.
+func isItsOwnFault(err error) bool {
+	return errors.Is(err, durable.ErrTooLarge) || errors.Is(err, durable.ErrRefused)
+}
+
+// deliver publishes those of the records that aren't known to be stored, and returns what became of
+// each.
+func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publish.Result {
+	results := make([]publish.Result, len(records))
+	known, err := f.lookup.ask(ctx, records)
+	if err != nil {
+		for i := range results {
+			results[i].Err = err
+		}
+		return results
+	}
+	var messages []durable.Message
+	var places []int
+	for i, r := range records {
+		switch {
+		case f.acked[r.Seq]:
+		case known.stored[r.ID]:
+			f.Observer.Published(f.kind, FromSpool, Found)
+		default:
+			messages, places = append(messages, r.Message), append(places, i)
+		}
+	}
+	for i, result := range f.Publisher.PublishAll(ctx, messages) {
+		results[places[i]] = result
+		f.note(FromSpool, f.kind, result.Status, result.Err)
+		if result.Status == durable.Stored && known.unsure[records[places[i]].Seq] {
+			f.Observer.PossiblyDuplicate(f.kind)
+		}
+	}
+	return results
+}
+
+// settle has the spool forget records that are at the beginning of the queue.
+func (f *forwarder) settle(records []spool.Record, aside map[uint64]string) {
+	if len(records) == 0 {
+		return
+	}
+	f.after = records[len(records)-1].Seq
+	f.Spool.Settle(f.kind, f.after, aside)
+	f.backlog.delivered += len(records) - len(aside)
+	for _, r := range records {
+		delete(f.acked, r.Seq)
+	}
+}
+
+// keepAcked remembers what was acknowledged behind a record that wasn't.
+func (f *forwarder) keepAcked(records []spool.Record, results []publish.Result) {
+	for i, r := range records {
+		if results[i].Err == nil {
+			f.acked[r.Seq] = true
+		}
+	}
+}
+
+// setAside notes that a record is to be set aside, loudly.
+func (f *forwarder) setAside(r spool.Record, err error, aside map[uint64]string) {
+	aside[r.Seq] = err.Error()
+	f.Log.Error("event is set aside: NATS refuses it and takes others; it is tried again every minute, and `bridge spool list` shows it",
+		zap.Stringer("kind", f.kind), zap.String("subject", r.Subject), zap.String("id", r.ID), zap.Int("bytes", len(r.Data)),
+		zap.String("remedy", publish.CauseOf(err).Remedy()), zap.Error(err))
+}
+
+// failed waits a little after a round that failed at a record, and sees to it that it doesn't hold up the
+// others for ever.
+func (f *forwarder) failed(ctx context.Context, r spool.Record, err error) {
+	f.batch = 1
+	f.failures++
+	f.alarm(err)
+	if f.failures%suspectEvery == 0 && mayBeItsFault(err) && f.Publisher.Ready(f.kind) == nil && f.isSuspect(ctx, r) {
+		return
+	}
+	pause(ctx, min(firstPause<<min(f.failures-1, 10), lastPause))
+}
+
+// mayBeItsFault says whether such a failure can be one record's only.
+func mayBeItsFault(err error) bool {
+	switch publish.CauseOf(err) {
+	case publish.Disconnected, publish.StreamFull, publish.LookupFailed:
+		return false
+	}
+	return true
+}
+
+// isSuspect finds out whether a record is at fault, rather than NATS: then another one is taken, and it
+// is refused once more after that.
+func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
+	others, err := f.Spool.Next(f.kind, r.Seq, 1)
+	if err != nil || len(others) == 0 {
+		return false
+	}
+	if !f.acked[others[0].Seq] {
+		if f.deliver(ctx, others)[0].Err != nil {
+			return false
+		}
+		f.acked[others[0].Seq] = true
+	}
+	err = f.deliver(ctx, []spool.Record{r})[0].Err
+	if ctx.Err() != nil {
+		return true
+	}
+	aside := map[uint64]string{}
+	if err != nil {
+		f.setAside(r, err, aside)
+	}
+	f.settle([]spool.Record{r}, aside)
+	f.failures = 0
+	return true
+}
+
+// alarm says once what a person must do before anything is delivered.
+func (f *forwarder) alarm(err error) {
+	cause := publish.CauseOf(err)
+	if last := f.cause.Swap(&cause); (last == nil || *last != cause) && cause.Remedy() != "" {
+		f.Log.Error("events can't be delivered, and wait in the spool until somebody acts",
+			zap.Stringer("kind", f.kind), zap.String("cause", string(cause)), zap.String("remedy", cause.Remedy()), zap.Error(err))
+	}
+}
+
+func (f *forwarder) blocked() publish.Cause {
+	if cause := f.cause.Load(); cause != nil {
+		return *cause
+	}
+	return ""
+}

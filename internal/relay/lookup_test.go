@@ -1,0 +1,160 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+// forgets is a stream that remembers ids for a tenth of a second only.
+func forgets(c *jetstream.StreamConfig) { c.Duplicates = 100 * time.Millisecond }
+
+// storeAndForget stores messages as another instance might have, and waits until the stream would take
+// them again.
+func storeAndForget(t *testing.T, js jetstream.JetStream, ids ...string) {
+	t.Helper()
+	for _, id := range ids {
+		publish := func(id string) bool {
+			ack, err := js.Publish(t.Context(), subject, []byte("x"), jetstream.WithMsgID(id))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return ack.Duplicate
+		}
+		if publish(id) {
+			t.Fatalf("%s was stored before", id)
+		}
+	}
+	eventually(t, "forgotten", func() bool {
+		ack, err := js.Publish(t.Context(), "webhooks.flock.probe", nil, jetstream.WithMsgID(fmt.Sprint(time.Now().UnixNano()/int64(time.Hour))))
+		return err == nil && !ack.Duplicate
+	})
+	time.Sleep(200 * time.Millisecond) // twice the window, on the server's clock
+}
+
+// count is how often each id is stored, the probes left out.
+func count(t *testing.T, js jetstream.JetStream) map[string]int {
+	n := make(map[string]int)
+	for _, id := range ids(t, js) {
+		n[id]++
+	}
+	return n
+}
+
+// What the stream has stored and forgotten is not stored again: it is looked up, by one scan.
+func TestLookup(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := operator(t, s)
+	makeStream(t, js, forgets)
+	storeAndForget(t, js, "1", "3", "399")
+	s.Stop()
+	f := start(t, s.URL(), unmanaged)
+	f.publishes(durable.Spooled, numbered(0, 400)...)
+	s.Start()
+	f.delivered()
+	n := count(t, operator(t, s))
+	for _, id := range numbered(0, 400) {
+		if n[id] != 1 {
+			t.Errorf("%s is stored %d times", id, n[id])
+		}
+	}
+	if got := f.seen.of("spool found"); got != 3 {
+		t.Errorf("%d were found", got)
+	}
+	if f.seen.of("possible") != 0 || f.logged(sayLooked) == 0 {
+		t.Errorf("possible duplicates: %d, scans: %d", f.seen.of("possible"), f.logged(sayLooked))
+	}
+}
+
+// Within the window there is no need to look anything up.
+func TestNoLookupWithinWindow(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.New(t, "")
+	f := start(t, s.URL())
+	f.publishes(durable.Spooled, numbered(0, 10)...)
+	s.Start()
+	f.delivered()
+	if n := f.logged(sayLooked); n != 0 {
+		t.Errorf("%d scans", n)
+	}
+}
+
+// A record that has waited for longer than the stream remembers is looked up, and one scan is enough for
+// the whole backlog.
+func TestOneScanForABacklog(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := operator(t, s)
+	makeStream(t, js, func(c *jetstream.StreamConfig) { c.Duplicates = 25 * time.Hour })
+	f := start(t, "nats://127.0.0.1:1", unmanaged)
+	dir := f.Spool
+	for i := range 2000 {
+		if err := dir.Append(context.Background(), message(fmt.Sprint(i)), time.Now().Add(-2*time.Hour), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.close()
+	f = start(t, s.URL(), unmanaged, inDir(f.Spool.Dir()))
+	f.delivered()
+	if n := f.logged(sayLooked); n != 1 {
+		t.Errorf("%d scans", n)
+	}
+	stored(t, js, numbered(0, 2000)...)
+}
+
+// Without the rights to read the stream events are published all the same, and counted.
+func TestNoRightsToLookUp(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, account("webhooks.>"))
+	js := operator(t, s, nats.UserInfo("operator", "operator"))
+	makeStream(t, js, forgets)
+	f := start(t, s.URL(), asBridge)
+	eventually(t, "connected", func() bool { return f.Publisher.Ready(durable.Event) == nil })
+	if err := f.Spool.Append(t.Context(), message("a"), time.Now().Add(-time.Hour), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	f.delivered()
+	stored(t, js, "a")
+	eventually(t, "counted", func() bool { return f.seen.of("possible") == 1 })
+	if f.logged(sayUnsure) != 1 {
+		t.Errorf("logged %d times", f.logged(sayUnsure))
+	}
+}
+
+// The rights that the contract names suffice for looking up.
+func TestRightsToLookUp(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, account("webhooks.>", "$JS.API.CONSUMER.CREATE.WEBHOOKS.>", "$JS.API.CONSUMER.MSG.NEXT.WEBHOOKS.>", "$JS.API.CONSUMER.DELETE.WEBHOOKS.>"))
+	js := operator(t, s, nats.UserInfo("operator", "operator"))
+	makeStream(t, js, forgets)
+	storeAndForget(t, js, "a")
+	f := start(t, s.URL(), asBridge)
+	eventually(t, "connected", func() bool { return f.Publisher.Ready(durable.Event) == nil })
+	for _, id := range []string{"a", "b"} {
+		if err := f.Spool.Append(t.Context(), message(id), time.Now().Add(-time.Hour), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.delivered()
+	if n := count(t, js); n["a"] != 1 || n["b"] != 1 {
+		t.Errorf("stored %v", n)
+	}
+	if f.seen.of("possible") != 0 {
+		t.Error("counted as possible duplicates")
+	}
+	stream, err := js.Stream(t.Context(), "WEBHOOKS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := stream.CachedInfo().State.Consumers; n != 0 {
+		t.Errorf("%d consumers are left", n)
+	}
+}

@@ -1,0 +1,207 @@
+// Package relay makes a message durable one way or the other: directly, by JetStream's
+// acknowledgement, or in the spool, from where it is delivered later in order of arrival.
+//
+// What it promises: [Relay.Publish] returns without an error only once the message is durable, in
+// time for a sender that waits a second, whatever state NATS and the disk are in. What the spool has
+// taken is delivered, and stays in it until JetStream has acknowledged it. A message that NATS
+// refuses for its own sake is set aside, and tried again now and then; it never holds up others.
+// None is stored twice, within the limits that ADR 9 states.
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
+)
+
+// Config is all that a [Relay] needs.
+type Config struct {
+	Publisher *publish.Publisher
+	Spool     *spool.Spool
+	Kinds     []durable.Kind // those that are published at all
+	Timeout   time.Duration  // for one acknowledgement, as the publisher has it
+	// Reach is how long before a message's arrival another copy of it can have been stored at the most:
+	// the longest time between two deliveries of one event that are both accepted.
+	Reach time.Duration
+	// Aside is how often records that were set aside are tried again: a limit may have been raised, a right
+	// granted.
+	Aside    time.Duration
+	Observer Observer
+	Log      *zap.Logger
+	Now      func() time.Time
+}
+
+// Observer is told what happens, for the metrics. Its methods must not wait.
+type Observer interface {
+	// Published is told of each attempt: Direct or FromSpool; stored, duplicate, found (it was looked up
+	// and is stored already) or a publish.Cause.
+	Published(kind durable.Kind, way, outcome string)
+	// PossiblyDuplicate is told of each message that was published although an older copy of it may be
+	// stored that the stream doesn't remember.
+	PossiblyDuplicate(kind durable.Kind)
+}
+
+// The ways to JetStream.
+const (
+	Direct    = "direct"
+	FromSpool = "spool"
+)
+
+// Found is the outcome of a message that turned out to be stored already.
+const Found = "found"
+
+// Relay takes messages to JetStream.
+type Relay struct {
+	Config
+	breaker    breaker
+	forwarders []*forwarder
+	closing    atomic.Bool
+	cancel     context.CancelFunc
+	done       sync.WaitGroup
+}
+
+// answerBound is within how much time Publish returns: a sender may wait for a second, and the
+// request and the answer take some of it.
+const answerBound = 900 * time.Millisecond
+
+// Start returns a relay that delivers what is in the spool.
+func Start(c Config) *Relay {
+	r := &Relay{Config: c}
+	r.breaker.now = c.Now
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	for _, kind := range c.Kinds {
+		f := newForwarder(r, kind)
+		r.forwarders = append(r.forwarders, f)
+		r.done.Go(func() { f.run(ctx) })
+	}
+	r.done.Go(func() { r.retryAside(ctx) })
+	return r
+}
+
+// Publish makes the message durable and says how. Its errors wrap durable.ErrTooLarge or
+// durable.ErrUnavailable. After an error it may still be stored, once: where only the acknowledgement
+// was lost, or the disk was just being written.
+func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status, error) {
+	if err := r.Publisher.Check(m); err != nil {
+		return "", err
+	}
+	arrived := r.Now()
+	ctx, cancel := context.WithTimeout(ctx, max(answerBound, r.Timeout+answerBound/4))
+	defer cancel()
+	var attempted time.Time
+	var direct error
+	if r.isDirect(m.Kind) {
+		var status durable.Status
+		if status, direct = r.publish(ctx, m); direct == nil || errors.Is(direct, durable.ErrTooLarge) {
+			return status, direct
+		}
+		attempted = arrived
+	}
+	spooled := r.append(ctx, m, arrived, attempted)
+	if spooled == nil {
+		return durable.Spooled, nil
+	}
+	// The disk fails, is full or is slow. If NATS is there all the same, order matters less than the event.
+	if attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil && r.breaker.allow() {
+		var status durable.Status
+		if status, direct = r.publish(ctx, m); direct == nil || errors.Is(direct, durable.ErrTooLarge) {
+			return status, direct
+		}
+	}
+	if direct == nil {
+		direct = r.Publisher.Ready(m.Kind)
+	}
+	if direct == nil {
+		return "", fmt.Errorf("%w: events wait in the spool, and it takes no more: %w", durable.ErrUnavailable, spooled)
+	}
+	return "", fmt.Errorf("%w: %w; nor in the spool: %w", durable.ErrUnavailable, direct, spooled)
+}
+
+// isDirect says whether a message goes to JetStream at once. While others wait it goes behind them, so
+// the first time-out, which puts its message into the spool, diverts all that come after it.
+func (r *Relay) isDirect(kind durable.Kind) bool {
+	return r.Spool.Len(kind) == 0 && r.Publisher.Ready(kind) == nil && r.breaker.isClosed() && !r.closing.Load()
+}
+
+// publish tries JetStream once.
+func (r *Relay) publish(ctx context.Context, m durable.Message) (durable.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
+	status, err := r.Publisher.Publish(ctx, m)
+	r.note(Direct, m.Kind, status, err)
+	return status, err
+}
+
+// note counts an attempt and lets the breaker know.
+func (r *Relay) note(way string, kind durable.Kind, status durable.Status, err error) {
+	outcome := string(status)
+	if err != nil {
+		outcome = string(publish.CauseOf(err))
+	}
+	r.Observer.Published(kind, way, outcome)
+	if err == nil || errors.Is(err, durable.ErrUnavailable) { // a message that is at fault itself says nothing of NATS
+		r.breaker.report(err == nil)
+	}
+}
+
+// append puts the message into the spool, and leaves time to try JetStream where that is still to do.
+func (r *Relay) append(ctx context.Context, m durable.Message, arrived, attempted time.Time) error {
+	if deadline, _ := ctx.Deadline(); attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-r.Timeout))
+		defer cancel()
+	}
+	return r.Spool.Append(ctx, m, arrived, attempted)
+}
+
+// Breaker is the state of the breaker: closed, open or half-open.
+func (r *Relay) Breaker() string { return r.breaker.state() }
+
+// Blocked is why the kind's messages can't be delivered from the spool now although NATS is there; "" while
+// they can.
+func (r *Relay) Blocked(kind durable.Kind) publish.Cause {
+	for _, f := range r.forwarders {
+		if f.kind == kind {
+			return f.blocked()
+		}
+	}
+	return ""
+}
+
+// Drain waits until the spool is empty, or the context ends. Nothing must be published any more but what
+// is on its way.
+func (r *Relay) Drain(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for r.waiting() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (r *Relay) waiting() (n int64) {
+	for _, kind := range r.Kinds {
+		n += r.Spool.Len(kind)
+	}
+	return n
+}
+
+// Close ends delivering. What is in the spool stays there.
+func (r *Relay) Close() {
+	r.closing.Store(true)
+	r.cancel()
+	r.done.Wait()
+}

@@ -1,0 +1,369 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
+)
+
+func TestMain(m *testing.M) {
+	natsdtest.Main()
+	_ = flag.Set("test.parallel", "16") // the tests wait more than they work
+	goleak.VerifyTestMain(m)
+}
+
+// fixture is a relay with a publisher and a spool of its own.
+type fixture struct {
+	*Relay
+	t     testing.TB
+	logs  *observer.ObservedLogs
+	seen  *counts
+	close func() // once
+}
+
+// settings are what a test may change.
+type settings struct {
+	publish publish.Config
+	spool   spool.Config
+	relay   Config
+}
+
+// counts is an observer that counts.
+type counts struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+func (c *counts) add(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n[what]++
+}
+
+func (c *counts) of(what string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.n[what]
+}
+
+func (c *counts) Published(_ durable.Kind, way, outcome string) { c.add(way + " " + outcome) }
+func (c *counts) PossiblyDuplicate(durable.Kind)                { c.add("possible") }
+
+// start runs a relay with the bridge's defaults, but for the time-out: a busy machine may take long for
+// an acknowledgement.
+func start(t testing.TB, url string, changes ...func(*settings)) *fixture {
+	t.Helper()
+	core, logs := observer.New(zapcore.DebugLevel)
+	log := zap.New(core)
+	stream := publish.Stream{
+		Name: "WEBHOOKS", Prefix: "webhooks", Endpoints: []string{"flock", "frigade"}, Manage: true, Replicas: 1, MaxAge: 168 * time.Hour, Duplicates: 25 * time.Hour,
+	}
+	quarantine := stream
+	quarantine.Name, quarantine.Prefix, quarantine.DropOldest = "WEBHOOKS_QUARANTINE", "webhooks-quarantine", true
+	seen := &counts{n: make(map[string]int)}
+	c := settings{
+		publish: publish.Config{Server: publish.Server{Name: "test", URL: url}, Stream: stream, Quarantine: &quarantine, Timeout: 10 * time.Second, Log: log},
+		spool:   spool.Config{Dir: t.TempDir(), MaxBytes: 1 << 30, Log: log},
+		relay: Config{
+			Kinds: []durable.Kind{durable.Event, durable.Quarantined}, Timeout: 10 * time.Second, Reach: 24*time.Hour + 5*time.Minute,
+			Aside: 50 * time.Millisecond, Observer: seen, Log: log, Now: time.Now,
+		},
+	}
+	for _, change := range changes {
+		change(&c)
+	}
+	var err error
+	if c.relay.Publisher, err = publish.Open(c.publish); err != nil {
+		t.Fatal(err)
+	}
+	if c.relay.Spool, err = spool.Open(c.spool); err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{Relay: Start(c.relay), t: t, logs: logs, seen: seen}
+	f.close = sync.OnceFunc(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		f.Close()
+		if err := errors.Join(f.Publisher.Close(ctx), f.Spool.Close(ctx)); err != nil {
+			t.Errorf("closing: %v", err)
+		}
+	})
+	t.Cleanup(func() {
+		f.close()
+		if t.Failed() {
+			for _, entry := range logs.All() {
+				t.Log(entry.Time.Format("15:04:05.000"), entry.Level, entry.Message, entry.ContextMap())
+			}
+		}
+	})
+	return f
+}
+
+// The changes that several tests make.
+
+func hasty(c *settings) {
+	c.publish.Timeout, c.relay.Timeout = 400*time.Millisecond, 400*time.Millisecond
+}
+
+func unmanaged(c *settings) {
+	c.publish.Stream.Manage = false
+	c.publish.Quarantine = nil
+	c.relay.Kinds = c.relay.Kinds[:1]
+}
+
+func inDir(dir string) func(*settings) { return func(c *settings) { c.spool.Dir = dir } }
+
+func asBridge(c *settings) {
+	unmanaged(c)
+	c.publish.Server.User, c.publish.Server.Password = "bridge", secret.New("bridge")
+}
+
+const subject = "webhooks.flock.invitee.accepted"
+
+func message(id string) durable.Message {
+	return durable.Message{Subject: subject, ID: id, Data: []byte(`"` + id + `"`), Headers: []durable.Header{{Name: "Content-Type", Value: "text/plain"}}}
+}
+
+// ready waits until events go to NATS directly.
+func (f *fixture) ready() *fixture {
+	f.t.Helper()
+	eventually(f.t, "ready", func() bool { return f.isDirect(durable.Event) })
+	return f
+}
+
+// publishes publishes messages that must become durable in that way.
+func (f *fixture) publishes(want durable.Status, ids ...string) {
+	f.t.Helper()
+	for _, id := range ids {
+		if got, err := f.Publish(context.Background(), message(id)); got != want || err != nil {
+			f.t.Fatalf("publishing %s: %q, %v; want %q", id, got, err, want)
+		}
+	}
+}
+
+// delivered waits until nothing waits any more.
+func (f *fixture) delivered() {
+	f.t.Helper()
+	eventually(f.t, "the spool is empty", func() bool { return f.waiting() == 0 })
+}
+
+func (f *fixture) logged(message string) int { return f.logs.FilterMessage(message).Len() }
+
+const (
+	sayBegan  = "events wait in the spool, new ones too, until it is empty"
+	sayEmpty  = "spool is empty, events go to NATS directly"
+	sayAside  = "event is set aside: NATS refuses it and takes others; it is tried again every minute, and `bridge spool list` shows it"
+	sayAlarm  = "events can't be delivered, and wait in the spool until somebody acts"
+	sayLooked = "looked up in the stream which events are stored already"
+	sayUnsure = "events that have waited long can't be looked up in the stream: they are published, and counted as possible duplicates; see docs/operations.md"
+)
+
+func eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(40 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never came true: %s", what)
+		}
+	}
+}
+
+// operator is JetStream as somebody sees it who may do everything.
+func operator(t testing.TB, s *natsdtest.Server, options ...nats.Option) jetstream.JetStream {
+	t.Helper()
+	nc, err := nats.Connect(s.URL(), append(options, nats.Timeout(time.Minute))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return js
+}
+
+// makeStream makes the stream of events as the test wants it.
+func makeStream(t testing.TB, js jetstream.JetStream, change func(*jetstream.StreamConfig)) {
+	t.Helper()
+	c := jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, Discard: jetstream.DiscardNew, Duplicates: 25 * time.Hour}
+	if change != nil {
+		change(&c)
+	}
+	if _, err := js.CreateStream(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stored expects the stream to hold just these, in order.
+func stored(t testing.TB, js jetstream.JetStream, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, ids(t, js)); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+}
+
+func ids(t testing.TB, js jetstream.JetStream) (ids []string) {
+	t.Helper()
+	stream, err := js.Stream(t.Context(), "WEBHOOKS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seq := range stream.CachedInfo().State.LastSeq {
+		if m, err := stream.GetMsg(t.Context(), seq+1); err == nil {
+			ids = append(ids, m.Header.Get("Nats-Msg-Id"))
+		} else if !errors.Is(err, jetstream.ErrMsgNotFound) {
+			t.Fatal(err)
+		}
+	}
+	return ids
+}
+
+func numbered(from, to int) (ids []string) {
+	for i := from; i < to; i++ {
+		ids = append(ids, fmt.Sprint(i))
+	}
+	return ids
+}
+
+func TestDirect(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := start(t, s.URL()).ready()
+	f.publishes(durable.Stored, "a", "b")
+	f.publishes(durable.Duplicate, "a")
+	stored(t, operator(t, s), "a", "b")
+	if n := f.Spool.Last(); n != 0 {
+		t.Errorf("%d records went through the spool", n)
+	}
+}
+
+// What arrives while NATS is away is delivered in the order of its arrival, before what comes later,
+// also by the next process; and then events go directly again.
+func TestOutage(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.New(t, "")
+	dir := t.TempDir()
+	f := start(t, s.URL(), inDir(dir))
+	f.publishes(durable.Spooled, numbered(0, 700)...)
+	f.publishes(durable.Spooled, "3") // once more
+	f.close()
+	f = start(t, s.URL(), inDir(dir))
+	f.publishes(durable.Spooled, numbered(700, 800)...)
+	s.Start()
+	f.delivered()
+	f.ready().publishes(durable.Stored, "800")
+	js := operator(t, s)
+	stored(t, js, numbered(0, 801)...)
+	if f.logged(sayBegan) != 1 || f.logged(sayEmpty) != 1 {
+		t.Errorf("logged %d times that events wait, %d times that none does", f.logged(sayBegan), f.logged(sayEmpty))
+	}
+	if n := f.seen.of("spool stored"); n != 800 {
+		t.Errorf("%d are counted", n)
+	}
+	s.Stop()
+	eventually(t, "disconnected", func() bool { return !f.Publisher.IsConnected() })
+	f.publishes(durable.Spooled, "801")
+	s.Start()
+	f.delivered()
+	stored(t, operator(t, s), numbered(0, 802)...)
+}
+
+// A paused server says nothing and closes nothing. Everybody is answered within a second; the first
+// time-outs divert all others at once; nothing is lost or stored twice.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.StartProcess(t, "")
+	f := start(t, s.URL(), hasty).ready()
+	s.Pause()
+	var mu sync.Mutex
+	var slowest time.Duration
+	kept := make(map[string]bool)
+	var group sync.WaitGroup
+	for i := range 200 {
+		group.Go(func() {
+			id := fmt.Sprint(i)
+			began := time.Now()
+			_, err := f.Publish(context.Background(), message(id))
+			mu.Lock()
+			defer mu.Unlock()
+			slowest = max(slowest, time.Since(began))
+			kept[id] = err == nil
+		})
+		time.Sleep(time.Millisecond)
+	}
+	group.Wait()
+	t.Logf("slowest answer %s, breaker %s", slowest, f.Breaker())
+	if slowest > time.Second {
+		t.Errorf("the slowest answer took %s", slowest)
+	}
+	for id, ok := range kept {
+		if !ok {
+			t.Errorf("%s was not kept", id)
+		}
+	}
+	began := time.Now()
+	f.publishes(durable.Spooled, "at once")
+	if took := time.Since(began); took > 300*time.Millisecond {
+		t.Errorf("took %s, though it is known that NATS doesn't answer", took)
+	}
+	s.Resume()
+	f.delivered()
+	seen := make(map[string]int)
+	for _, id := range ids(t, operator(t, s)) {
+		seen[id]++
+	}
+	if len(seen) != len(kept)+1 {
+		t.Errorf("%d stored, %d acknowledged", len(seen), len(kept)+1)
+	}
+	for id, n := range seen {
+		if n != 1 {
+			t.Errorf("%s is stored %d times", id, n)
+		}
+	}
+	eventually(t, "the breaker is closed", func() bool { return f.Breaker() == "closed" })
+}
+
+// A full stream holds everything up, and says so once, until somebody makes room.
+func TestStreamFull(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := operator(t, s)
+	makeStream(t, js, func(c *jetstream.StreamConfig) { c.MaxMsgs = 2 })
+	f := start(t, s.URL(), unmanaged).ready()
+	f.publishes(durable.Stored, "a", "b")
+	f.publishes(durable.Spooled, "c", "d", "e")
+	eventually(t, "alarm", func() bool { return f.logged(sayAlarm) == 1 && f.Blocked(durable.Event) == publish.StreamFull })
+	entry := f.logs.FilterMessage(sayAlarm).All()[0].ContextMap()
+	if entry["cause"] != "stream_full" || !strings.Contains(fmt.Sprint(entry["remedy"]), "raise") {
+		t.Errorf("logged %v", entry)
+	}
+	eventually(t, "several attempts", func() bool { return f.seen.of("spool stream_full") > 4 })
+	if _, err := js.UpdateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, Discard: jetstream.DiscardNew, Duplicates: 25 * time.Hour}); err != nil {
+		t.Fatal(err)
+	}
+	f.delivered()
+	stored(t, js, "a", "b", "c", "d", "e")
+	eventually(t, "not blocked", func() bool { return f.Blocked(durable.Event) == "" })
+	if n := f.logged(sayAlarm); n != 1 {
+		t.Errorf("%d alarms", n)
+	}
+}
