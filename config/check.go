@@ -98,8 +98,8 @@ func (l *loader) checkBounds(c *Config) {
 	}
 }
 
-// notYet begins the doc of a variable that this version reads, checks and has no use for.
-const notYet = "not in this version"
+// spooled is what an event in the spool needs besides its body, roughly.
+const spooled = 4 << 10
 
 // warn says what is allowed but hardly meant.
 func (l *loader) warn(c *Config) {
@@ -110,10 +110,8 @@ func (l *loader) warn(c *Config) {
 		}
 		l.warnings = append(l.warnings, fmt.Sprintf("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, nearest(variable, known)))
 	}
-	for _, v := range c.Variables() {
-		if c.set[v.Name] && strings.HasPrefix(v.Doc, notYet) {
-			l.warnings = append(l.warnings, fmt.Sprintf("%s has no effect in this version", v.Name))
-		}
+	if c.SpoolMaxBytes < c.MaxBodyBytes+spooled {
+		l.warnings = append(l.warnings, fmt.Sprintf("SPOOL_MAX_BYTES is %s: an event of MAX_BODY_BYTES, %s, doesn't fit in it, so that the bridge is never ready without NATS", c.SpoolMaxBytes, c.MaxBodyBytes))
 	}
 	if c.MaxInFlightBytes < 2*c.MaxBodyBytes {
 		l.warnings = append(l.warnings, fmt.Sprintf("MAX_IN_FLIGHT_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so that it is always answered 503", c.MaxInFlightBytes, c.MaxBodyBytes))

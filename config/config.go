@@ -35,7 +35,7 @@ type Config struct {
 	NATSJSDomain    SubjectTokens `env:"NATS_JS_DOMAIN" doc:"JetStream domain, for a leaf node"`
 
 	EmbeddedNATSAddr Address `env:"EMBEDDED_NATS_ADDR" envDefault:"127.0.0.1:4222" doc:"where the embedded nats-server listens, without NATS_URL; an address other than loopback needs NATS_TOKEN or NATS_USER and NATS_PASSWORD"`
-	DataDir          string  `env:"DATA_DIR" envDefault:"./data" doc:"directory of the embedded server's store and of the spool"`
+	DataDir          string  `env:"DATA_DIR" envDefault:"./data" doc:"directory of the spool and of the embedded server's store; each instance needs one of its own"`
 
 	SubjectPrefix    SubjectTokens `env:"SUBJECT_PREFIX" envDefault:"webhooks" doc:"events go to {prefix}.{endpoint}.{event}"`
 	StreamName       StreamName    `env:"STREAM_NAME" envDefault:"WEBHOOKS" doc:"the JetStream stream on {prefix}.>"`
@@ -46,11 +46,11 @@ type Config struct {
 	StreamDuplicates time.Duration `env:"STREAM_DUPLICATES" fallback:"largest tolerance in use + 1h" doc:"how long the stream recognises an event that comes again"`
 
 	PublishTimeout    time.Duration `env:"PUBLISH_TIMEOUT" envDefault:"400ms" doc:"how long to wait for JetStream's acknowledgement"`
-	SpoolMaxBytes     Size          `env:"SPOOL_MAX_BYTES" envDefault:"1GiB" doc:"not in this version: how much may wait on disk while NATS is away"`
-	SpoolDrainTimeout time.Duration `env:"SPOOL_DRAIN_TIMEOUT" envDefault:"0s" doc:"not in this version: how long to go on forwarding the spool at the end"`
+	SpoolMaxBytes     Size          `env:"SPOOL_MAX_BYTES" envDefault:"1GiB" doc:"how much may wait in the spool, on disk, while NATS is away"`
+	SpoolDrainTimeout time.Duration `env:"SPOOL_DRAIN_TIMEOUT" envDefault:"0s" doc:"how long to go on forwarding the spool at the end, while it isn't empty; in addition to SHUTDOWN_TIMEOUT"`
 
-	Quarantine         bool `env:"QUARANTINE" envDefault:"true" doc:"not in this version, which works as with false: keep what is rightly signed but can't be read as an event"`
-	QuarantineMaxBytes Size `env:"QUARANTINE_MAX_BYTES" envDefault:"64MiB" doc:"not in this version: bound of the quarantine, oldest go first"`
+	Quarantine         bool `env:"QUARANTINE" envDefault:"true" doc:"keep what is rightly signed and can't be published; see bridge quarantine --help"`
+	QuarantineMaxBytes Size `env:"QUARANTINE_MAX_BYTES" envDefault:"64MiB" doc:"how large the quarantine's stream may grow; the oldest go first"`
 
 	MaxBodyBytes     Size `env:"MAX_BODY_BYTES" envDefault:"512KiB" takes:"a size from 1 to 64MiB, such as 512KiB" doc:"largest body; a larger one is answered 413"`
 	MaxInFlightBytes Size `env:"MAX_IN_FLIGHT_BYTES" envDefault:"64MiB" doc:"bytes received and held at one time; past it deliveries are answered 503"`

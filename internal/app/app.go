@@ -160,6 +160,9 @@ func (a *App) readiness() (r admin.Readiness) {
 	if room != nil {
 		r.Notes = append(r.Notes, "the spool takes nothing: "+room.Error())
 	}
+	if n := a.spool.Len(durable.Event); n > 0 {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d events wait in the spool", n))
+	}
 	if n := a.spool.Stats().Aside; n > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d events are set aside: NATS refuses them", n))
 	}

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -131,8 +132,26 @@ func TestSubjectFull(t *testing.T) {
 	}
 }
 
-// With the spool full, events go directly all the same.
-func TestSpoolFull(t *testing.T) {
+// When the spool takes nothing and NATS is there, events go directly, though others wait.
+func TestDiskFails(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.New(t, "")
+	f := start(t, s.URL())
+	f.publishes(durable.Spooled, "waits")
+	if err := f.Spool.Close(t.Context()); err != nil { // as good as a disk that is gone
+		t.Fatal(err)
+	}
+	if status, err := f.Publish(t.Context(), message("nowhere")); !errors.Is(err, durable.ErrUnavailable) {
+		t.Errorf("%q, %v", status, err)
+	}
+	s.Start()
+	eventually(t, "connected", func() bool { return f.Publisher.Ready(durable.Event) == nil })
+	f.publishes(durable.Stored, "overtakes")
+	stored(t, operator(t, s), "overtakes")
+}
+
+// Where neither takes it, the error says why of both.
+func TestNeither(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	js := operator(t, s)

@@ -215,13 +215,19 @@ func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 	return true
 }
 
-// alarm says once what a person must do before anything is delivered.
+// alarm says why nothing is delivered, when that begins and when the cause is another, and what a person
+// must do about it, if it doesn't pass by itself.
 func (f *forwarder) alarm(err error) {
 	cause := publish.CauseOf(err)
-	if last := f.cause.Swap(&cause); (last == nil || *last != cause) && cause.Remedy() != "" {
-		f.Log.Error("events can't be delivered, and wait in the spool until somebody acts",
-			zap.Stringer("kind", f.kind), zap.String("cause", string(cause)), zap.String("remedy", cause.Remedy()), zap.Error(err))
+	if last := f.cause.Swap(&cause); last != nil && *last == cause {
+		return
 	}
+	fields := []zap.Field{zap.Stringer("kind", f.kind), zap.String("cause", string(cause)), zap.Error(err)}
+	if remedy := cause.Remedy(); remedy != "" {
+		f.Log.Error("events can't be delivered, and wait in the spool until somebody acts", append(fields, zap.String("remedy", remedy))...)
+		return
+	}
+	f.Log.Warn("events can't be delivered from the spool, trying on", fields...)
 }
 
 func (f *forwarder) blocked() publish.Cause {

@@ -71,7 +71,7 @@ type Relay struct {
 
 // answerBound is within how much time Publish returns: a sender may wait for a second, and the
 // request and the answer take some of it.
-const answerBound = 900 * time.Millisecond
+const answerBound = 800 * time.Millisecond
 
 // Start returns a relay that delivers what is in the spool.
 func Start(c Config) *Relay {

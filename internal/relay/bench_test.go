@@ -1,0 +1,44 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+// BenchmarkDrain measures how fast a backlog of 1 KB events goes from the spool to JetStream, all that
+// is awaited included.
+func BenchmarkDrain(b *testing.B) {
+	s := natsdtest.New(b, "")
+	dir := b.TempDir()
+	f := start(b, s.URL(), inDir(dir))
+	data := make([]byte, 1000)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range 256 {
+		wg.Go(func() {
+			for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
+				m := durable.Message{Subject: subject, ID: fmt.Sprint(i), Data: data}
+				if err := f.Spool.Append(context.Background(), m, time.Now(), time.Time{}); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	f.close()
+	s.Start()
+	f = start(b, s.URL(), inDir(dir))
+	eventually(b, "begun", func() bool { return f.Publisher.Ready(durable.Event) == nil })
+	b.ResetTimer()
+	for f.waiting() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}

@@ -1,0 +1,210 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+// load publishes without pause from several senders until it is stopped.
+type load struct {
+	f       *fixture
+	stopped atomic.Bool
+	group   sync.WaitGroup
+	mu      sync.Mutex
+	kept    map[string]bool
+	slowest time.Duration
+	how     map[durable.Status]int
+}
+
+func (f *fixture) load(senders int) *load {
+	l := &load{f: f, kept: make(map[string]bool), how: make(map[durable.Status]int)}
+	for s := range senders {
+		l.group.Go(func() {
+			for i := 0; !l.stopped.Load(); i++ {
+				l.publish(fmt.Sprintf("%d-%d", s, i))
+				time.Sleep(2 * time.Millisecond)
+			}
+		})
+	}
+	return l
+}
+
+func (l *load) publish(id string) {
+	began := time.Now()
+	status, err := l.f.Publish(context.Background(), message(id))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.slowest = max(l.slowest, time.Since(began))
+	if err != nil {
+		l.f.t.Errorf("%s was not kept: %v", id, err)
+		return
+	}
+	l.kept[id] = true
+	l.how[status]++
+}
+
+func (l *load) of(status durable.Status) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.how[status]
+}
+
+// stop ends it, and expects that everybody was answered within a second and that all of it is stored once.
+func (l *load) stop(stored func() []string) {
+	l.f.t.Helper()
+	l.stopped.Store(true)
+	l.group.Wait()
+	l.f.delivered()
+	if l.slowest > time.Second {
+		l.f.t.Errorf("the slowest answer took %s", l.slowest)
+	}
+	n := make(map[string]int)
+	for _, id := range stored() {
+		if n[id]++; n[id] > 1 {
+			l.f.t.Errorf("%s is stored %d times", id, n[id])
+		}
+	}
+	for id := range l.kept {
+		if n[id] == 0 {
+			l.f.t.Errorf("%s was acknowledged and is lost", id)
+		}
+	}
+	l.f.t.Logf("%d acknowledged, %v, slowest %s", len(l.kept), l.how, l.slowest)
+}
+
+// The leader of a stream with three copies goes, without a farewell: until there is another one events are
+// spooled, and nobody waits.
+func TestLeaderGoes(t *testing.T) {
+	t.Parallel()
+	var routes, urls []string
+	var servers []*natsdtest.Server
+	ports := []int{natsdtest.FreePort(t), natsdtest.FreePort(t), natsdtest.FreePort(t)}
+	for _, port := range ports {
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
+	}
+	byName := make(map[string]*natsdtest.Server)
+	for i, port := range ports {
+		name := fmt.Sprintf("n%d", i)
+		s := natsdtest.New(t, fmt.Sprintf(`server_name: %s, cluster { name: c, listen: "127.0.0.1:%d", routes: [ %s ] }`, name, port, strings.Join(routes, ", ")))
+		servers, byName[name] = append(servers, s), s
+		urls = append(urls, s.URL())
+	}
+	var group sync.WaitGroup
+	for _, s := range servers {
+		group.Go(s.Start)
+	}
+	group.Wait()
+	f := start(t, strings.Join(urls, ","), hasty, func(c *settings) { c.publish.Stream.Replicas, c.publish.Quarantine.Replicas = 3, 3 }).ready()
+	l := f.load(8)
+	eventually(t, "under load", func() bool { return l.of(durable.Stored) > 50 })
+
+	js := operator(t, servers[0])
+	stream, err := js.Stream(t.Context(), "WEBHOOKS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	leader := byName[stream.CachedInfo().Cluster.Leader]
+	leader.Stop()
+	eventually(t, "events are spooled", func() bool { return l.of(durable.Spooled) > 0 })
+	before := l.of(durable.Stored)
+	eventually(t, "events go directly again", func() bool { return l.of(durable.Stored) > before+50 })
+	leader.Start()
+	l.stop(func() []string { return ids(t, operator(t, leader)) })
+}
+
+// A half-open connection takes everything and gives nothing.
+func TestBlackHole(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	hole := newHole(t, s.Addr())
+	f := start(t, "nats://"+hole.addr(), hasty).ready()
+	l := f.load(8)
+	eventually(t, "under load", func() bool { return l.of(durable.Stored) > 50 })
+	hole.swallows.Store(true)
+	eventually(t, "events are spooled", func() bool { return l.of(durable.Spooled) > 50 })
+	hole.swallows.Store(false) // what it has swallowed is gone; new connections pass
+	hole.reset()
+	before := l.of(durable.Stored)
+	eventually(t, "events go directly again", func() bool { return l.of(durable.Stored) > before+50 })
+	l.stop(func() []string { return ids(t, operator(t, s)) })
+}
+
+// hole is a proxy that can swallow what passes.
+type hole struct {
+	listener net.Listener
+	swallows atomic.Bool
+	mu       sync.Mutex
+	open     []net.Conn
+}
+
+func newHole(t *testing.T, to string) *hole {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &hole{listener: listener}
+	var group sync.WaitGroup
+	group.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", to)
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			h.mu.Lock()
+			h.open = append(h.open, client, server)
+			h.mu.Unlock()
+			group.Go(func() { h.copy(client, server) })
+			group.Go(func() { h.copy(server, client) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		h.reset()
+		group.Wait()
+	})
+	return h
+}
+
+func (h *hole) addr() string { return h.listener.Addr().String() }
+
+func (h *hole) copy(to io.Writer, from io.Reader) {
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		if err != nil {
+			return
+		}
+		if h.swallows.Load() {
+			continue
+		}
+		if _, err := to.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// reset breaks every connection there is.
+func (h *hole) reset() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.open {
+		_ = c.Close()
+	}
+	h.open = nil
+}
