@@ -19,6 +19,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/natsd"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -45,7 +46,7 @@ func (silent) Observe(ingest.Record) {}
 
 func handler(publisher ingest.Publisher) *ingest.Handler {
 	return ingest.New(ingest.Config{
-		Endpoints: []ingest.Endpoint{{
+		Endpoints: []endpoint.Endpoint{{
 			Name: "flock", Provider: verify.Flock, Scheme: verify.Auto, Tolerance: verify.Flock.Tolerance,
 			Secrets: func() []secret.Secret { return []secret.Secret{key} },
 		}},

@@ -19,10 +19,7 @@ import (
 // connect connects to the NATS that a bridge with this configuration uses, and tells on words when
 // the connection is lost and found again.
 func connect(cfg *config.Config, words io.Writer) (*nats.Conn, jetstream.JetStream, error) {
-	url := string(cfg.NATSURL)
-	if cfg.IsEmbedded() {
-		url = "nats://" + local(cfg.EmbeddedNATSAddr)
-	}
+	url := natsURL(cfg)
 	server := app.NATSServer(cfg, url, version())
 	nc, err := server.Connect()
 	switch {
@@ -46,6 +43,31 @@ func connect(cfg *config.Config, words io.Writer) (*nats.Conn, jetstream.JetStre
 	}
 	return nc, js, nil
 }
+
+// natsURL is where the NATS is that a bridge with this configuration uses.
+func natsURL(cfg *config.Config) string {
+	if cfg.IsEmbedded() {
+		return "nats://" + local(cfg.EmbeddedNATSAddr)
+	}
+	return string(cfg.NATSURL)
+}
+
+// streamNamed returns the stream, or says what to do about it; made says who makes it.
+func streamNamed(ctx context.Context, js jetstream.JetStream, name, made string) (jetstream.Stream, error) {
+	stream, err := js.Stream(ctx, name)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return nil, fmt.Errorf("stream %s does not exist; %s", name, made)
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		return nil, fmt.Errorf("reading stream %s: %w; JetStream must be enabled there and for this account, and NATS_JS_DOMAIN must be its domain", name, err)
+	case err != nil:
+		return nil, fmt.Errorf("reading stream %s: %w", name, err)
+	}
+	return stream, nil
+}
+
+// madeByBridge says what to do about a stream that doesn't exist.
+const madeByBridge = "a bridge makes it when it connects, see STREAM_NAME"
 
 // section is a part of a stream.
 type section struct {
@@ -95,14 +117,9 @@ func follow(ctx context.Context, js jetstream.JetStream, s section, words io.Wri
 
 // consumer makes the consumer that reads the section.
 func (s section) consumer(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, error) {
-	stream, err := js.Stream(ctx, s.stream)
-	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return nil, fmt.Errorf("stream %s does not exist; a bridge makes it when it connects, see STREAM_NAME", s.stream)
-	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
-		return nil, fmt.Errorf("reading stream %s: %w; JetStream must be enabled there and for this account, and NATS_JS_DOMAIN must be its domain", s.stream, err)
-	case err != nil:
-		return nil, fmt.Errorf("reading stream %s: %w", s.stream, err)
+	stream, err := streamNamed(ctx, js, s.stream, madeByBridge)
+	if err != nil {
+		return nil, err
 	}
 	info := stream.CachedInfo()
 	if !slices.ContainsFunc(info.Config.Subjects, func(subject string) bool { return overlap(subject, s.subject) }) {

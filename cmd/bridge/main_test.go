@@ -38,6 +38,7 @@ func TestScripts(t *testing.T) {
 			"status":    status,
 			"start":     start,
 			"await":     await,
+			"capture":   capture,
 			"signal":    signalProcess,
 			"ended":     ended,
 			"bridge-up": bridgeUp,
@@ -49,6 +50,8 @@ func TestScripts(t *testing.T) {
 			"occupy":    occupy,
 			"stored":    stored,
 			"unmake":    unmake,
+			"zero":      zero,
+			"fifo":      fifo,
 			"logs":      logs,
 		},
 	})

@@ -70,7 +70,7 @@ command it serves.`,
 	})
 	root.SetHelpCommand(helpCommand())
 	root.AddCommand(serve, demoCommand(environ, io), sendCommand(environ, io), tailCommand(environ, io),
-		configCommand(environ, io), healthCommand(environ, io), versionCommand(io))
+		quarantineCommand(environ, io), spoolCommand(environ, io), configCommand(environ, io), healthCommand(environ, io), versionCommand(io))
 	return root
 }
 
@@ -107,7 +107,22 @@ func noCommand(root *cobra.Command, name string) error {
 	if near := root.SuggestionsFor(name); len(near) > 0 {
 		hint = fmt.Sprintf("; did you mean %s?", strings.Join(near, " or "))
 	}
-	return usageError{fmt.Errorf("there is no command %q%s; see `bridge --help`", name, hint)}
+	return usageError{fmt.Errorf("there is no command %q%s; see `%s --help`", name, hint, root.CommandPath())}
+}
+
+// oneOf is the command that others stand under; by itself it does nothing.
+func oneOf(c *cobra.Command, under ...*cobra.Command) *cobra.Command {
+	c.Args = noArguments
+	c.SuggestionsMinimumDistance = 2
+	var names []string
+	for _, command := range under {
+		names = append(names, command.Name())
+	}
+	c.RunE = func(*cobra.Command, []string) error {
+		return usageError{fmt.Errorf("%s takes one of %s; see `%s --help`", c.CommandPath(), strings.Join(names, ", "), c.CommandPath())}
+	}
+	c.AddCommand(under...)
+	return c
 }
 
 // apart refuses two flags that exclude each other.

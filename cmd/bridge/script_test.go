@@ -172,6 +172,18 @@ func awaitMatch(ts *testscript.TestScript, file string, pattern *regexp.Regexp) 
 	return found
 }
 
+// capture sets a variable to what the pattern's group matches in a file.
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, !neg && len(args) == 3, "capture VARIABLE FILE PATTERN")
+	pattern, err := regexp.Compile("(?m)" + args[2])
+	ts.Check(err)
+	found := pattern.FindStringSubmatch(ts.ReadFile(args[1]))
+	if len(found) != 2 {
+		ts.Fatalf("%s does not match %#q with one group", args[1], pattern)
+	}
+	ts.Setenv(args[0], found[1])
+}
+
 // fail fails the script and shows what the process printed.
 func (p *process) fail(ts *testscript.TestScript, why string) {
 	for _, output := range p.outputs {
@@ -180,10 +192,10 @@ func (p *process) fail(ts *testscript.TestScript, why string) {
 	ts.Fatalf("%s", why)
 }
 
-// signalProcess sends TERM or INT to a background process.
+// signalProcess sends TERM, INT or KILL to a background process.
 func signalProcess(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt}
-	need(ts, !neg && len(args) == 2 && signals[args[1]] != nil, "signal NAME TERM|INT")
+	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt, "KILL": os.Kill}
+	need(ts, !neg && len(args) == 2 && signals[args[1]] != nil, "signal NAME TERM|INT|KILL")
 	p := running(ts)[args[0]]
 	if p == nil {
 		ts.Fatalf("no process %s was started", args[0])

@@ -167,7 +167,7 @@ func unknownEndpoint(cfg *config.Config, name string) error {
 	for _, e := range cfg.Endpoints {
 		known = append(known, e.Name)
 	}
-	return usageError{fmt.Errorf("no endpoint %q is known, the environment has %s", name, strings.Join(known, ", "))}
+	return usageError{fmt.Errorf("no endpoint %q is known, the environment has %s: set its variables ENDPOINTS_<i>_NAME, _PROVIDER and _SECRETS as for `bridge serve`", name, strings.Join(known, ", "))}
 }
 
 // readFile returns the content of a file, of standard input for -, nil for "".

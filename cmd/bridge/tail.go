@@ -116,6 +116,11 @@ func shortTime(text string, now time.Time) string {
 	if err != nil {
 		return text
 	}
+	return moment(t, now)
+}
+
+// moment writes a time in this place's zone, without the date where that is today.
+func moment(t, now time.Time) string {
 	t = t.In(now.Location())
 	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
 		return t.Format("15:04:05.000")

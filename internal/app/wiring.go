@@ -9,6 +9,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/natsd"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -95,13 +96,18 @@ func ingesting(c *config.Config, publisher ingest.Publisher, observer ingest.Obs
 		Publisher: publisher, Observer: observer, Now: time.Now,
 	}
 	for _, e := range c.Endpoints {
-		p, _ := verify.ByName(e.Provider) // the configuration knows no other
-		ic.Endpoints = append(ic.Endpoints, ingest.Endpoint{
-			Name: e.Name, Provider: p, Scheme: e.Signature, Freshness: e.Freshness, Tolerance: e.Tolerance,
-			Secrets: func() []secret.Secret { return e.Secrets },
-		})
+		ic.Endpoints = append(ic.Endpoints, Endpoint(e))
 	}
 	return ic
+}
+
+// Endpoint is the endpoint as the configuration has it.
+func Endpoint(e config.Endpoint) endpoint.Endpoint {
+	p, _ := verify.ByName(e.Provider) // the configuration knows no other
+	return endpoint.Endpoint{
+		Name: e.Name, Provider: p, Scheme: e.Signature, Freshness: e.Freshness, Tolerance: e.Tolerance,
+		Secrets: func() []secret.Secret { return e.Secrets },
+	}
 }
 
 // endpointsInWords is what one wants to see of the endpoints in the log.

@@ -16,7 +16,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
-	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -48,19 +48,9 @@ type Record struct {
 	Claims   verify.Claims // what it said; zero unless it was authentic
 }
 
-// Endpoint is one path, /webhooks/{Name}, and how its deliveries are verified.
-type Endpoint struct {
-	Name      string
-	Provider  verify.Provider
-	Secrets   func() []secret.Secret // those in force now, current first
-	Scheme    string                 // one of the provider's
-	Freshness string                 // one of the provider's
-	Tolerance time.Duration
-}
-
 // Config is all that a [Handler] needs.
 type Config struct {
-	Endpoints        []Endpoint
+	Endpoints        []endpoint.Endpoint
 	SubjectPrefix    string
 	MaxBodyBytes     int64
 	MaxInFlightBytes int64
@@ -73,14 +63,14 @@ type Config struct {
 // Handler serves the public listener.
 type Handler struct {
 	Config
-	endpoints map[string]Endpoint // by path
+	endpoints map[string]endpoint.Endpoint // by path
 	inFlight  budget
 	stopping  atomic.Bool
 }
 
 // New returns the handler.
 func New(c Config) *Handler {
-	h := &Handler{Config: c, endpoints: make(map[string]Endpoint), inFlight: budget{limit: c.MaxInFlightBytes}}
+	h := &Handler{Config: c, endpoints: make(map[string]endpoint.Endpoint), inFlight: budget{limit: c.MaxInFlightBytes}}
 	for _, e := range c.Endpoints {
 		h.endpoints["/webhooks/"+e.Name] = e
 	}
@@ -99,18 +89,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d := delivery{Handler: h, w: w, r: r, held: hold{budget: &h.inFlight}}
 	defer d.held.release()
 	// The path is compared as it was sent: another spelling of it is another path.
-	endpoint, ok := h.endpoints[r.URL.EscapedPath()]
+	at, ok := h.endpoints[r.URL.EscapedPath()]
 	status, err := durable.Status(""), d.setReadDeadline(time.Now().Add(bodyTimeout))
 	switch {
 	case err != nil:
 	case !ok:
 		err = errNotFound
 	default:
-		status, err = d.receive(endpoint)
+		status, err = d.receive(at)
 	}
 	outcome := d.answer(status, err)
 	h.Observer.Observe(Record{
-		Endpoint: endpoint.Name, Outcome: outcome, Err: err, Remote: r.RemoteAddr, Duration: h.Now().Sub(start),
+		Endpoint: at.Name, Outcome: outcome, Err: err, Remote: r.RemoteAddr, Duration: h.Now().Sub(start),
 		Event: d.event, ID: d.id, Kept: d.kept, Claims: d.claims,
 	})
 }
@@ -129,7 +119,7 @@ type delivery struct {
 
 // receive takes a request for an endpoint to where its event is durable. A panic on the way
 // refuses this one delivery.
-func (d *delivery) receive(endpoint Endpoint) (status durable.Status, err error) {
+func (d *delivery) receive(at endpoint.Endpoint) (status durable.Status, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			// What it says might quote the body; where it happened doesn't.
@@ -151,22 +141,14 @@ func (d *delivery) receive(endpoint Endpoint) (status durable.Status, err error)
 	if err != nil {
 		return "", err
 	}
-	d.claims, err = endpoint.Provider.Verify(verify.Request{
-		Body:       text,
-		Signatures: d.r.Header.Values(endpoint.Provider.Header),
-		Secrets:    endpoint.Secrets(),
-		Scheme:     endpoint.Scheme,
-		Freshness:  endpoint.Freshness,
-		Tolerance:  endpoint.Tolerance,
-		Now:        received,
-	})
+	d.claims, err = at.Provider.Verify(at.Request(text, d.r.Header.Values(at.Provider.Header), received))
 	if err == nil || verify.IsAuthentic(err) {
-		d.id = event.ID(endpoint.Name, d.claims.SignedText, d.claims.IDName)
+		d.id = at.ID(d.claims)
 	}
 	if err != nil {
-		return d.quarantine(endpoint, body, received, err)
+		return d.quarantine(at, body, received, err)
 	}
-	message, err := d.wrap(endpoint, text, received)
+	message, err := d.wrap(at, text, received)
 	if err != nil {
 		return "", err
 	}
@@ -189,30 +171,13 @@ func (d *delivery) parse(body []byte) (stringify.Text, error) {
 }
 
 // wrap puts the verified body into its envelope.
-func (d *delivery) wrap(endpoint Endpoint, text stringify.Text, received time.Time) (durable.Message, error) {
-	c := d.claims
-	e := event.New(event.Facts{
-		ID:         d.id,
-		Endpoint:   endpoint.Name,
-		Provider:   endpoint.Provider.Name,
-		TypePrefix: endpoint.Provider.TypePrefix,
-		Name:       c.Name,
-		Entity:     c.Entity,
-		EntityID:   c.EntityID,
-		UserID:     c.UserID,
-		Time:       c.Time,
-		Received:   received,
-		Signed:     c.Scheme,
-		Body:       text,
-	})
-	const attributes = 1024 // bytes, roughly; more are appended all the same
-	data := e.Append(make([]byte, 0, len(text)+attributes))
-	if !d.held.take(len(data)) {
+func (d *delivery) wrap(at endpoint.Endpoint, text stringify.Text, received time.Time) (durable.Message, error) {
+	e := at.Event(d.id, d.claims, text, received)
+	m := at.Message(d.SubjectPrefix, &e)
+	if !d.held.take(len(m.Data)) {
 		return durable.Message{}, errBusy
 	}
 	e.Data = nil
 	d.event = &e
-	return durable.Message{Kind: durable.Event, Subject: event.Subject(d.SubjectPrefix, endpoint.Name, e.Event), ID: e.ID, Headers: eventHeaders, Data: data}, nil
+	return m, nil
 }
-
-var eventHeaders = []durable.Header{{Name: "Content-Type", Value: event.ContentType}}

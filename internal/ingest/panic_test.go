@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
@@ -32,7 +33,7 @@ func TestPanic(t *testing.T) {
 	key := secret.New("key")
 	seen := make(records, 1)
 	server := httptest.NewServer(ingest.New(ingest.Config{
-		Endpoints: []ingest.Endpoint{{
+		Endpoints: []endpoint.Endpoint{{
 			Name: "flock", Provider: verify.Flock, Scheme: verify.Auto, Tolerance: time.Minute,
 			Secrets: func() []secret.Secret { return []secret.Secret{key} },
 		}},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -14,13 +15,13 @@ import (
 // it, and one of them never sends again. What can't be read as an event is answered 200 then: sending
 // it again would change nothing. What is stale, from the future or contradicts itself is refused all
 // the same. Nothing unsigned is ever kept.
-func (d *delivery) quarantine(endpoint Endpoint, body []byte, received time.Time, refusal error) (durable.Status, error) {
+func (d *delivery) quarantine(at endpoint.Endpoint, body []byte, received time.Time, refusal error) (durable.Status, error) {
 	if !d.Quarantine || !verify.IsAuthentic(refusal) {
 		return "", refusal
 	}
 	kept := quarantine.Delivery{
-		ID: d.id, Endpoint: endpoint.Name, Provider: endpoint.Provider.Name, Reason: rowOf(refusal).outcome,
-		Received: received, Signature: d.r.Header.Get(endpoint.Provider.Header), Body: body,
+		ID: d.id, Endpoint: at.Name, Provider: at.Provider.Name, Reason: rowOf(refusal).outcome,
+		Received: received, Signature: d.r.Header.Get(at.Provider.Header), Body: body,
 	}
 	unreadable := errors.Is(refusal, verify.Unreadable)
 	_, err := d.Publisher.Publish(context.WithoutCancel(d.r.Context()), kept.Message(d.SubjectPrefix))

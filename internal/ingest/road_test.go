@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/natsd"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -90,7 +91,7 @@ func (r *road) send(d webhook) message {
 		secrets[i] = secret.New(s)
 	}
 	server := httptest.NewServer(ingest.New(ingest.Config{
-		Endpoints: []ingest.Endpoint{{
+		Endpoints: []endpoint.Endpoint{{
 			Name: d.endpoint, Provider: d.provider, Scheme: d.scheme, Freshness: d.freshness, Tolerance: d.tolerance,
 			Secrets: func() []secret.Secret { return secrets },
 		}},

@@ -10,11 +10,13 @@ import (
 )
 
 // within refuses a time that is older than the tolerance, or further in the future than ahead.
-func within(t, now time.Time, tolerance, ahead time.Duration) error {
+func (r Request) within(t time.Time, ahead time.Duration) error {
 	switch {
-	case t.Before(now.Add(-tolerance)):
+	case r.Untimed:
+		return nil
+	case t.Before(r.Now.Add(-r.Tolerance)):
 		return Stale
-	case t.After(now.Add(ahead)):
+	case t.After(r.Now.Add(ahead)):
 		return Future
 	}
 	return nil

@@ -54,7 +54,7 @@ func verifyFlock(r Request) (Claims, error) {
 		return c, fmt.Errorf("%w: its timestamp is no number of seconds", Unreadable)
 	}
 	c.Occurred, c.Time = occurred, occurred.Format(time.RFC3339Nano)
-	return c, within(occurred, r.Now, r.Tolerance, r.Tolerance)
+	return c, r.within(occurred, r.Tolerance)
 }
 
 // authenticateFlock finds what was signed, and with which secret. To try both schemes is safe: the

@@ -66,7 +66,7 @@ func verifyFrigade(r Request) (Claims, error) {
 		return c, fmt.Errorf("%w: its time is not RFC 3339", Unreadable)
 	}
 	c.Occurred, c.Time = occurred, written
-	if err := within(occurred, r.Now, r.Tolerance, frigadeAhead); err != nil {
+	if err := r.within(occurred, frigadeAhead); err != nil {
 		return c, err
 	}
 	if c.Scheme == Data && r.Freshness == FreshnessSigned {
@@ -115,7 +115,7 @@ func freshFrigade(createdAt stringify.Text, r Request) error {
 	if !ok {
 		return fmt.Errorf("%w: its data.createdAt is not RFC 3339", Unreadable)
 	}
-	if created.Before(r.Now.Add(-r.Tolerance)) {
+	if !r.Untimed && created.Before(r.Now.Add(-r.Tolerance)) {
 		return fmt.Errorf("%w: data.createdAt", Stale)
 	}
 	return nil

@@ -76,6 +76,7 @@ type Request struct {
 	Freshness  string          // one of the provider's Freshness
 	Tolerance  time.Duration   // how far the delivery's time may be off
 	Now        time.Time
+	Untimed    bool // don't check the delivery's time: for what somebody releases from quarantine
 }
 
 // Claims is what an authentic delivery says. Texts are as the vendor sent them, "" where unknown.

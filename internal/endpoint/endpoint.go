@@ -1,0 +1,73 @@
+// Package endpoint is an endpoint of the bridge without what lies at the two ends of its road: how a
+// delivery is judged there, and which message an authentic one becomes. Whoever has a delivery, from
+// HTTP or from quarantine, makes the same of it. It reads no clock, and knows neither HTTP nor NATS.
+package endpoint
+
+import (
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// Endpoint is one path, /webhooks/{Name}, and how its deliveries are verified.
+type Endpoint struct {
+	Name      string
+	Provider  verify.Provider
+	Secrets   func() []secret.Secret // those in force now, current first
+	Scheme    string                 // one of the provider's
+	Freshness string                 // one of the provider's
+	Tolerance time.Duration
+}
+
+// Request is what the provider is asked about a delivery: body is canonical, signatures has every value
+// of the provider's header.
+func (e Endpoint) Request(body stringify.Text, signatures []string, now time.Time) verify.Request {
+	return verify.Request{
+		Body:       body,
+		Signatures: signatures,
+		Secrets:    e.Secrets(),
+		Scheme:     e.Scheme,
+		Freshness:  e.Freshness,
+		Tolerance:  e.Tolerance,
+		Now:        now,
+	}
+}
+
+// ID is the id of the event that an authentic delivery is about (ADR 5).
+func (e Endpoint) ID(c verify.Claims) string { return event.ID(e.Name, c.SignedText, c.IDName) }
+
+// Event puts a verified body into its envelope.
+func (e Endpoint) Event(id string, c verify.Claims, body stringify.Text, received time.Time) event.Event {
+	return event.New(event.Facts{
+		ID:         id,
+		Endpoint:   e.Name,
+		Provider:   e.Provider.Name,
+		TypePrefix: e.Provider.TypePrefix,
+		Name:       c.Name,
+		Entity:     c.Entity,
+		EntityID:   c.EntityID,
+		UserID:     c.UserID,
+		Time:       c.Time,
+		Received:   received,
+		Signed:     c.Scheme,
+		Body:       body,
+	})
+}
+
+// Message is what is published of an event; prefix begins its subject.
+func (e Endpoint) Message(prefix string, of *event.Event) durable.Message {
+	const attributes = 1024 // bytes, roughly; more are appended all the same
+	return durable.Message{
+		Kind:    durable.Event,
+		Subject: event.Subject(prefix, e.Name, of.Event),
+		ID:      of.ID,
+		Headers: headers,
+		Data:    of.Append(make([]byte, 0, len(of.Data)+attributes)),
+	}
+}
+
+var headers = []durable.Header{{Name: "Content-Type", Value: event.ContentType}}

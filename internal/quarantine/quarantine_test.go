@@ -1,0 +1,69 @@
+package quarantine
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+)
+
+// header returns a message's header as a NATS client does.
+func header(m durable.Message) func(string) string {
+	return func(name string) string {
+		for _, h := range m.Headers {
+			if h.Name == name {
+				return h.Value
+			}
+		}
+		return ""
+	}
+}
+
+// What is kept is what is read again, to the byte and the nanosecond.
+func TestRoundTrip(t *testing.T) {
+	d := Delivery{
+		ID: "5e0c", Endpoint: "flock-eu", Provider: "flock", Reason: "stale", Received: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC),
+		Signature: strings.Repeat("0f", 32), Body: []byte("{\"a\": \"\u2028\xff\n\"} "),
+	}
+	m := d.Message("hooks.eu")
+	if m.Kind != durable.Quarantined || m.Subject != "hooks.eu-quarantine.flock-eu.stale" || m.ID != "5e0c" {
+		t.Errorf("%v %s %s", m.Kind, m.Subject, m.ID)
+	}
+	got, err := Parse(m.ID, header(m), m.Data)
+	if diff := cmp.Diff(d, got); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	// A local time is the same moment.
+	d.Received = d.Received.In(time.FixedZone("", 3600))
+	if got, err := Parse("5e0c", header(d.Message("hooks")), nil); err != nil || !got.Received.Equal(d.Received) {
+		t.Errorf("%v, %s, want %s", err, got.Received, d.Received)
+	}
+}
+
+// What can't be a signature doesn't get into a header, where it could be another header.
+func TestUnprintableSignature(t *testing.T) {
+	for _, signature := range []string{"", "a\r\nWebhook-Reason: b", "ü", "\x7f", "\x00"} {
+		d := Delivery{Endpoint: "flock", Provider: "flock", Reason: "stale", Signature: signature}
+		if got := header(d.Message("webhooks"))(signatureHeader); got != "" {
+			t.Errorf("%q is kept as %q", signature, got)
+		}
+	}
+}
+
+func TestParseForeign(t *testing.T) {
+	whole := Delivery{ID: "5e0c", Endpoint: "flock", Provider: "flock", Reason: "stale", Received: time.Unix(1, 0)}.Message("webhooks")
+	for _, name := range []string{endpointHeader, providerHeader, reasonHeader, receivedHeader} {
+		without := func(asked string) string {
+			if asked == name {
+				return ""
+			}
+			return header(whole)(asked)
+		}
+		if d, err := Parse("5e0c", without, nil); err == nil {
+			t.Errorf("without %s: %+v", name, d)
+		}
+	}
+}
