@@ -178,7 +178,7 @@ func TestQuarantine(t *testing.T) {
 				}
 				ids = append(ids, a.id)
 			}
-			if forged := b.post(test.endpoint, test.body+" ", "X-Flock-Signature: "+strings.Repeat("0", 64)); forged.StatusCode == 200 {
+			if forged := b.post(test.endpoint, test.body+" ", "X-Flock-Signature: "+strings.Repeat("0", 64)); forged.StatusCode == http.StatusOK {
 				t.Errorf("unsigned: answered %s", forged.Status)
 			}
 			want := before
@@ -222,12 +222,12 @@ func TestQuarantine(t *testing.T) {
 func TestQuarantineOff(t *testing.T) {
 	b := start(t, "NATS_URL=nats://127.0.0.1:1", "QUARANTINE=false")
 	for _, body := range []string{`{"timestamp":1}`, `{"name":"a.b"}`} {
-		if a := b.post("flock", body, flockHeader(t, body)); a.StatusCode != 400 || a.code != "unreadable" {
+		if a := b.post("flock", body, flockHeader(t, body)); a.StatusCode != http.StatusBadRequest || a.code != "unreadable" {
 			t.Errorf("answered %s %s", a.Status, a.body)
 		}
 	}
 	stale := flockBodyAt(time.Now().Add(-6*time.Minute), "s", "")
-	if a := b.post("flock", stale, flockHeader(t, stale)); a.StatusCode != 401 || a.code != "stale" {
+	if a := b.post("flock", stale, flockHeader(t, stale)); a.StatusCode != http.StatusUnauthorized || a.code != "stale" {
 		t.Errorf("answered %s %s", a.Status, a.body)
 	}
 	if s := b.spool.Stats(); s.Bytes != 0 {
@@ -240,7 +240,7 @@ func TestQuarantineWhileNATSIsAway(t *testing.T) {
 	s := natsdtest.New(t, "")
 	b := start(t, "NATS_URL="+s.URL())
 	unreadable := `{"timestamp":1}`
-	if a := b.post("flock", unreadable, flockHeader(t, unreadable)); a.StatusCode != 200 || a.said != "quarantined" {
+	if a := b.post("flock", unreadable, flockHeader(t, unreadable)); a.StatusCode != http.StatusOK || a.said != "quarantined" {
 		t.Errorf("answered %s %s", a.Status, a.body)
 	}
 	if n, m := b.spool.Len(durable.Quarantined), b.spool.Len(durable.Event); n != 1 || m != 0 {

@@ -3,5 +3,5 @@ package dirlock
 
 import "errors"
 
-// ErrInUse: another process holds the lock.
+// ErrInUse says that another process holds the lock.
 var ErrInUse = errors.New("in use by another process")

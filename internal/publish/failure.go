@@ -63,8 +63,7 @@ func (c Cause) Remedy() string {
 
 // CauseOf returns the cause of a failed publish; "" where err isn't one.
 func CauseOf(err error) Cause {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Cause
 	}
 	return ""

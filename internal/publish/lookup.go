@@ -12,7 +12,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
-// ErrNoRights: our account may not read the stream.
+// ErrNoRights says that our account may not read the stream.
 var ErrNoRights = errors.New("our account may not create a consumer on the stream")
 
 const (
