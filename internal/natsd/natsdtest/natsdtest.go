@@ -135,7 +135,7 @@ var ports sync.Map
 
 // options reads a configuration and adds what every server of a test has.
 func options(file, dir string, port int) (*server.Options, error) {
-	text, err := os.ReadFile(file) //nolint:gosec // which a test has written
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
