@@ -70,7 +70,7 @@ func New(ctx context.Context, c *config.Config, version string, log *zap.Logger)
 	if a.publisher, err = publish.Open(publishing(c, url, version, log)); err != nil {
 		return nil, err
 	}
-	if a.spool, err = spool.Open(spool.Config{Dir: SpoolDir(c), MaxBytes: int64(c.SpoolMaxBytes), Log: log}); err != nil {
+	if a.spool, err = spool.Open(spool.Config{Dir: SpoolDir(c), MaxBytes: int64(c.SpoolMaxBytes), MaxQuarantined: int64(c.QuarantineMaxBytes), Log: log}); err != nil {
 		return nil, explainSpool(err)
 	}
 	metrics := telemetry.NewMetrics(telemetry.State{

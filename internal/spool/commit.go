@@ -60,7 +60,7 @@ type change struct {
 	delivered [durable.Kinds]uint64 // up to here
 	queued    [durable.Kinds]int64  // how many more
 	aside     int64
-	bytes     int64
+	bytes     [durable.Kinds]int64
 }
 
 const (
@@ -217,7 +217,7 @@ func (s *Spool) apply(tx *bbolt.Tx, batch []*waiting, owed debt) (change, error)
 		}
 		done.added = append(done.added, w)
 		done.queued[w.record.Kind]++
-		done.bytes += int64(len(encoded))
+		done.bytes[w.record.Kind] += int64(len(encoded))
 	}
 	is := state{next: s.next, delivered: done.delivered, aside: s.aside.Load() + done.aside}
 	for kind := range is.queued {
@@ -261,7 +261,7 @@ func (c *change) remove(b *bbolt.Bucket, seq uint64, count *int64) error {
 	}
 	c.removed = append(c.removed, idOf(&r.Message))
 	*count--
-	c.bytes -= int64(len(value))
+	c.bytes[r.Kind] -= int64(len(value))
 	return b.Delete(key)
 }
 
@@ -276,7 +276,7 @@ func (c *change) setAside(tx *bbolt.Tx, queue *bbolt.Bucket, seq uint64, reason 
 	encoded := r.encode(true)
 	c.queued[r.Kind]--
 	c.aside++
-	c.bytes += int64(len(encoded) - len(value))
+	c.bytes[r.Kind] += int64(len(encoded) - len(value))
 	if err := tx.Bucket(asideBucket).Put(key, encoded); err != nil {
 		return err
 	}
@@ -299,7 +299,9 @@ func (s *Spool) book(done change) {
 	s.last.Store(s.next - 1)
 	s.delivered = done.delivered
 	s.aside.Add(done.aside)
-	s.bytes.Add(done.bytes)
+	for kind, more := range done.bytes {
+		s.bytes[kind].Add(more)
+	}
 	for _, w := range done.added {
 		signal(s.arrivals[w.record.Kind])
 	}
@@ -319,7 +321,7 @@ func (s *Spool) finish(batch []*waiting, owed debt, err error) {
 			w.err = nil
 		}
 		delete(s.coming, w.id)
-		s.coming64 -= w.size
+		s.comingBytes[w.record.Kind] -= w.size
 		close(w.done)
 	}
 }

@@ -39,12 +39,16 @@ var (
 // errDamaged: the file's content is not what was written.
 var errDamaged = errors.New("damaged")
 
+// errUnwritten: a new file could not be written. Of some errors bbolt leaves only the text.
+var errUnwritten = errors.New("it could not be written")
+
 // file is an open bbolt file.
 type file struct {
 	db       *bbolt.DB
 	handle   *os.File
 	pageSize int64
 	begins   sync.Mutex            // a Begin that panics leaves a lock of bbolt's locked: no second one may try
+	stuck    atomic.Bool           // one did
 	damage   atomic.Pointer[error] // why it can't be read; nil while it can
 }
 
@@ -83,6 +87,7 @@ func (f *file) begin(writable bool) (tx *bbolt.Tx, err error) {
 		return err
 	})
 	if errors.Is(err, errDamaged) {
+		f.stuck.Store(true)
 		f.damage.Store(&err)
 	}
 	return tx, err
@@ -90,7 +95,10 @@ func (f *file) begin(writable bool) (tx *bbolt.Tx, err error) {
 
 // close closes the file and syncs nothing.
 func (f *file) close() {
-	// After a panic inside bbolt its locks may be held for ever; then only the descriptor is closed.
+	if f.stuck.Load() { // bbolt would wait for ever for its own lock
+		_ = f.handle.Close()
+		return
+	}
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
@@ -98,7 +106,7 @@ func (f *file) close() {
 	}()
 	select {
 	case <-closed:
-	case <-time.After(time.Second):
+	case <-time.After(time.Second): // a panic elsewhere in bbolt may have left one locked, too
 		_ = f.handle.Close()
 	}
 }
@@ -158,6 +166,7 @@ func build(dir string, delivered [durable.Kinds]uint64, records source) (f *file
 			return f, found, nil
 		}
 		f.close()
+		err = fmt.Errorf("%w: %w", errUnwritten, err)
 	}
 	_ = os.Remove(path)
 	return nil, found, err

@@ -19,8 +19,9 @@ type Stats struct {
 
 // Stats returns the state as it was at the last write, or a second ago. It never waits for the disk.
 func (s *Spool) Stats() Stats {
-	stats := Stats{Aside: s.aside.Load(), Bytes: s.bytes.Load(), FileBytes: s.fileBytes.Load(), FreeBytes: s.free.Load()}
+	stats := Stats{Aside: s.aside.Load(), FileBytes: s.fileBytes.Load(), FreeBytes: s.free.Load()}
 	for kind := range stats.Queued {
+		stats.Bytes += s.bytes[kind].Load()
 		stats.Queued[kind] = s.queued[kind].Load()
 		if oldest := s.oldest[kind].Load(); oldest != 0 {
 			stats.Oldest[kind] = time.Unix(0, oldest)

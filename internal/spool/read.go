@@ -60,7 +60,7 @@ func (s *Spool) list(after uint64, most int, of func(*bbolt.Tx) *bbolt.Bucket) (
 // Read hands every record in a directory to visit, first those in the queues and then those set
 // aside, and changes nothing there. Of a damaged file it reads what can be read, and says so with
 // damaged. The error wraps [dirlock.ErrInUse] where a process has the spool open.
-func Read(dir string, visit func(r *Record) error) (damaged error, err error) {
+func Read(dir string, visit func(r *Record) error) (damaged, err error) {
 	path := filepath.Join(dir, fileName)
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("reading spool: %w", err)

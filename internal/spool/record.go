@@ -55,7 +55,7 @@ var (
 	errChecksum = errors.New("checksum doesn't match")
 )
 
-// ErrNewer: the file was written by a newer version of the bridge.
+// ErrNewer says that the file was written by a newer version of the bridge.
 var ErrNewer = errors.New("written by a newer version of the bridge")
 
 func sealed(what byte, payload func([]byte) []byte, size int) []byte {

@@ -127,8 +127,8 @@ func (s *Spool) shrink() {
 // isDiskFailure says whether err may go away by itself, or by what is done to the disk. Another error
 // is a mistake in the configuration.
 func isDiskFailure(err error) bool {
-	for _, errno := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO} {
-		if errors.Is(err, errno) {
+	for _, failure := range []error{errUnwritten, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EIO} {
+		if errors.Is(err, failure) {
 			return true
 		}
 	}

@@ -103,7 +103,7 @@ func (w *wreck) take(b []byte, offset, end int64) (int, error) {
 	case errors.Is(err, ErrNewer):
 		return 0, err
 	case err != nil:
-		return len(magic), nil
+		return len(magic), nil //nolint:nilerr // it is no record, that is all
 	case what == stateByte:
 		if is, err := decodeState(b[:size]); err == nil {
 			for kind, delivered := range is.delivered {
@@ -114,7 +114,7 @@ func (w *wreck) take(b []byte, offset, end int64) (int, error) {
 	}
 	r, aside, err := decode(b[:size])
 	if err != nil {
-		return len(magic), nil
+		return len(magic), nil //nolint:nilerr // it is no record, that is all
 	}
 	w.records = append(w.records, remains{r.Seq, idOf(&r.Message), r.Kind, aside, offset, size})
 	return size, nil

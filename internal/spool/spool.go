@@ -37,7 +37,10 @@ import (
 type Config struct {
 	Dir      string
 	MaxBytes int64 // of the records that wait, as they are encoded
-	Log      *zap.Logger
+	// MaxQuarantined is how much of that quarantine may take: whoever has captured one delivery can send it
+	// there, and must not keep out events.
+	MaxQuarantined int64
+	Log            *zap.Logger
 }
 
 // Spool is an open spool. It has one queue for each [durable.Kind], and a place for the records that
@@ -46,21 +49,21 @@ type Spool struct {
 	config Config
 	lock   io.Closer // nil where the disk had no room for it yet
 
-	mu       sync.Mutex
-	kept     map[id]struct{} // the records on disk
-	coming   map[id]*waiting // those that are not there yet
-	pending  []*waiting      // of those, what isn't being written yet, in order
-	coming64 int64           // bytes of coming
-	owed     debt            // what the file is still to be told
-	closed   bool
-	wake     chan struct{} // something is to be done; holds at most one
-	arrivals [durable.Kinds]chan struct{}
-	done     chan struct{}
+	mu          sync.Mutex
+	kept        map[id]struct{}      // the records on disk
+	coming      map[id]*waiting      // those that are not there yet
+	pending     []*waiting           // of those, what isn't being written yet, in order
+	comingBytes [durable.Kinds]int64 // of coming
+	owed        debt                 // what the file is still to be told
+	closed      bool
+	wake        chan struct{} // something is to be done; holds at most one
+	arrivals    [durable.Kinds]chan struct{}
+	done        chan struct{}
 
 	// The committer's own.
 	next       uint64                // the next sequence number, never used twice
 	delivered  [durable.Kinds]uint64 // up to which the kind's records are no longer in its queue
-	nextRenew  time.Time // not before
+	nextRenew  time.Time             // not before
 	nextShrink time.Time
 	told       bool // that the last write failed
 
@@ -69,10 +72,10 @@ type Spool struct {
 	queued    [durable.Kinds]atomic.Int64
 	oldest    [durable.Kinds]atomic.Int64 // arrival of the first one, Unix nanoseconds; 0: none
 	aside     atomic.Int64
-	bytes     atomic.Int64
+	bytes     [durable.Kinds]atomic.Int64
 	fileBytes atomic.Int64
-	idle      atomic.Int64 // bytes in the file that records can take without its growing
-	free      atomic.Int64 // bytes free on the disk
+	idle      atomic.Int64  // bytes in the file that records can take without its growing
+	free      atomic.Int64  // bytes free on the disk
 	last      atomic.Uint64 // the highest sequence number on disk
 }
 
@@ -199,7 +202,9 @@ func (s *Spool) use(f *file, found inventory) {
 		}
 	}
 	s.aside.Store(found.aside)
-	s.bytes.Store(found.bytes)
+	for kind := range s.bytes {
+		s.bytes[kind].Store(found.bytes[kind])
+	}
 	s.measure()
 }
 
@@ -248,11 +253,11 @@ func (s *Spool) enqueue(r Record) (*waiting, error) {
 	if w.size > headerSize+largest { // it could not be read again
 		return nil, fmt.Errorf("%w: %d bytes", durable.ErrTooLarge, w.size)
 	}
-	if err := s.room(w.size); err != nil {
+	if err := s.room(r.Kind, w.size); err != nil {
 		return nil, err
 	}
 	s.coming[id] = w
-	s.coming64 += w.size
+	s.comingBytes[w.record.Kind] += w.size
 	s.pending = append(s.pending, w)
 	signal(s.wake)
 	return w, nil
@@ -262,7 +267,7 @@ func (s *Spool) enqueue(r Record) (*waiting, error) {
 // is held.
 func (s *Spool) forget(w *waiting) {
 	delete(s.coming, w.id)
-	s.coming64 -= w.size
+	s.comingBytes[w.record.Kind] -= w.size
 	for i := range s.pending {
 		if s.pending[i] == w {
 			s.pending = append(s.pending[:i], s.pending[i+1:]...)
@@ -271,18 +276,26 @@ func (s *Spool) forget(w *waiting) {
 	}
 }
 
-// room says whether so many bytes more could be kept. The lock is held.
-func (s *Spool) room(n int64) error {
-	if used := s.bytes.Load() + s.coming64; used+n > s.config.MaxBytes {
+// room says whether so many bytes more of the kind could be kept. The lock is held.
+func (s *Spool) room(kind durable.Kind, n int64) error {
+	var used, coming int64
+	for kind := range s.bytes {
+		used += s.bytes[kind].Load() + s.comingBytes[kind]
+		coming += s.comingBytes[kind]
+	}
+	if used+n > s.config.MaxBytes {
 		return fmt.Errorf("%w: %d of %d bytes are used", ErrFull, used, s.config.MaxBytes)
 	}
-	if free := s.free.Load(); s.coming64+n > free+s.idle.Load()-reserve {
+	if kept := s.bytes[kind].Load() + s.comingBytes[kind]; kind == durable.Quarantined && kept+n > s.config.MaxQuarantined {
+		return fmt.Errorf("%w: of the %d bytes for quarantine %d are used", ErrFull, s.config.MaxQuarantined, kept)
+	}
+	if free := s.free.Load(); coming+n > free+s.idle.Load()-reserve {
 		return fmt.Errorf("%w: %d bytes are free, of which the last %d are left so", ErrNoDisk, free, reserve)
 	}
 	return nil
 }
 
-// Room returns nil while a message of n bytes could be kept: the last write succeeded, and it still
+// Room returns nil while an event of n bytes could be kept: the last write succeeded, and it still
 // fits. It never waits for the disk.
 func (s *Spool) Room(n int64) error {
 	if err := s.failure.Load(); err != nil {
@@ -290,7 +303,7 @@ func (s *Spool) Room(n int64) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.room(n)
+	return s.room(durable.Event, n)
 }
 
 // Holds says whether a message of that kind and id is kept.

@@ -20,18 +20,28 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// tb is what a test, a benchmark and a run of rapid's have in common.
+type tb interface {
+	Helper()
+	Cleanup(func())
+	Context() context.Context
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // fixture is a spool with its log.
 type fixture struct {
 	*Spool
-	t    testing.TB
+	t    tb
 	logs *observer.ObservedLogs
 }
 
 // open opens the spool in a directory.
-func open(t testing.TB, dir string, changes ...func(*Config)) *fixture {
+func open(t tb, dir string, changes ...func(*Config)) *fixture {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
-	c := Config{Dir: dir, MaxBytes: 1 << 30, Log: zap.New(core)}
+	c := Config{Dir: dir, MaxBytes: 1 << 30, MaxQuarantined: 1 << 30, Log: zap.New(core)}
 	for _, change := range changes {
 		change(&c)
 	}
@@ -97,7 +107,7 @@ func idsOf(records []Record) (ids []string) {
 	return ids
 }
 
-func eventually(t testing.TB, what string, is func() bool) {
+func eventually(t tb, what string, is func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(40 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -185,6 +195,31 @@ func TestBounds(t *testing.T) {
 	f.Settle(durable.Event, 1, nil)
 	eventually(t, "there is room again", func() bool { return f.Room(size) == nil })
 	f.keeps("c")
+}
+
+// Quarantine may fill its own part and no more.
+func TestQuarantineBound(t *testing.T) {
+	kept := message("q1")
+	kept.Kind = durable.Quarantined
+	size := (&Record{Message: kept}).size()
+	dir := t.TempDir()
+	bound := func(c *Config) { c.MaxBytes, c.MaxQuarantined = 10*size, size }
+	f := open(t, dir, bound)
+	if err := f.Append(t.Context(), kept, arrived, attempted); err != nil {
+		t.Fatal(err)
+	}
+	f.close()
+	f = open(t, dir, bound)
+	kept.ID = "q2"
+	if err := f.Append(t.Context(), kept, arrived, attempted); !errors.Is(err, ErrFull) {
+		t.Errorf("got %v", err)
+	}
+	f.keeps("a", "b")
+	f.Settle(durable.Quarantined, 1, nil)
+	eventually(t, "there is room again", func() bool { return f.Len(durable.Quarantined) == 0 })
+	if err := f.Append(t.Context(), kept, arrived, attempted); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestOneProcess(t *testing.T) {

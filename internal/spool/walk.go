@@ -13,7 +13,7 @@ import (
 // inventory is what a file holds.
 type inventory struct {
 	state
-	bytes int64 // of all records, as they are encoded
+	bytes [durable.Kinds]int64 // of all its records, as they are encoded
 	ids   map[id]struct{}
 }
 
@@ -27,7 +27,7 @@ func newInventory(delivered [durable.Kinds]uint64) inventory {
 
 func (i *inventory) add(r *Record, aside bool) {
 	i.next = max(i.next, r.Seq+1)
-	i.bytes += r.size()
+	i.bytes[r.Kind] += r.size()
 	i.ids[idOf(&r.Message)] = struct{}{}
 	if aside {
 		i.aside++

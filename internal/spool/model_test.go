@@ -1,0 +1,175 @@
+package spool
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+)
+
+// model is what a spool should be: plain lists.
+type model struct {
+	f     *fixture
+	dir   string
+	next  uint64 // above all numbers that were given out
+	queue [durable.Kinds][]kept
+	aside []kept
+}
+
+// TestModel does what comes to rapid's mind to a spool and to plain lists, and compares them.
+func TestModel(t *testing.T) {
+	root := t.TempDir()
+	runs := 0
+	rapid.Check(t, func(t *rapid.T) {
+		runs++
+		m := &model{dir: filepath.Join(root, fmt.Sprint(runs)), next: 1}
+		m.open(t)
+		t.Repeat(map[string]func(*rapid.T){
+			"":        m.compare,
+			"append":  m.append,
+			"settle":  m.settle,
+			"discard": m.discard,
+			"reopen":  func(t *rapid.T) { m.reopen(t, func() {}) },
+			"damage":  func(t *rapid.T) { m.reopen(t, func() { m.damage(t) }) },
+		})
+	})
+}
+
+func (m *model) open(t *rapid.T) { m.f = open(t, m.dir) }
+
+func (m *model) reopen(t *rapid.T, meanwhile func()) {
+	if err := m.f.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	meanwhile()
+	m.open(t)
+}
+
+// damage overwrites pages that nothing is in. Nobody may notice.
+func (m *model) damage(t *rapid.T) {
+	path := filepath.Join(m.dir, fileName)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	tree, err := openTree(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = tree.each(tree.root, nil, nil, func(e entry) error { return tree.bucket(e.value, func(entry) error { return nil }) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	noise := slices.Repeat([]byte{0xff, 's', 'p', 'l'}, int(tree.pageSize/4))
+	for page := 2; page < len(tree.seen); page++ {
+		if !tree.seen[page] {
+			if _, err := f.WriteAt(noise, int64(page)*tree.pageSize); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func (m *model) append(t *rapid.T) {
+	message := long(fmt.Sprint(rapid.IntRange(0, 30).Draw(t, "id")), make([]byte, rapid.SampledFrom([]int{0, 1, 100, 1000, 5000, 20000}).Draw(t, "size")))
+	message.Kind = durable.Kind(rapid.IntRange(0, durable.Kinds-1).Draw(t, "kind"))
+	if rapid.Bool().Draw(t, "headers") {
+		message.Headers = []durable.Header{{Name: "A", Value: "b"}, {Name: "C", Value: ""}}
+	}
+	if err := m.f.Append(t.Context(), message, arrived, attempted); err != nil {
+		t.Fatal(err)
+	}
+	same := func(k kept) bool { return k.ID == message.ID && k.Kind == message.Kind }
+	if slices.ContainsFunc(m.queue[message.Kind], same) || slices.ContainsFunc(m.aside, same) {
+		return
+	}
+	m.queue[message.Kind] = append(m.queue[message.Kind], kept{Record{Message: message, Seq: m.next, Arrived: arrived, Attempted: attempted}, false})
+	m.next++
+}
+
+func (m *model) settle(t *rapid.T) {
+	kind := durable.Kind(rapid.IntRange(0, durable.Kinds-1).Draw(t, "kind"))
+	queue := m.queue[kind]
+	n := rapid.IntRange(0, len(queue)).Draw(t, "settled")
+	if n == 0 {
+		return
+	}
+	reasons := make(map[uint64]string)
+	for _, k := range queue[:n] {
+		if rapid.IntRange(0, 4).Draw(t, "aside") == 0 {
+			reasons[k.Seq] = fmt.Sprint("because ", k.Seq)
+			k.Aside, k.Reason = true, reasons[k.Seq]
+			m.aside = append(m.aside, k)
+		}
+	}
+	sortKept(m.aside)
+	m.queue[kind] = queue[n:]
+	m.f.Settle(kind, queue[n-1].Seq, reasons)
+	m.settled(t)
+}
+
+func (m *model) discard(t *rapid.T) {
+	if len(m.aside) == 0 {
+		return
+	}
+	i := rapid.IntRange(0, len(m.aside)-1).Draw(t, "discarded")
+	m.f.Discard([]uint64{m.aside[i].Seq, m.next + 5})
+	m.aside = slices.Delete(m.aside, i, i+1)
+	m.settled(t)
+}
+
+// settled waits until the file is told all that there is to tell.
+func (m *model) settled(t *rapid.T) {
+	t.Helper()
+	eventually(t, "all is on disk", func() bool {
+		is := m.f.Stats()
+		return is.Aside == int64(len(m.aside)) && is.Bytes == m.bytes() &&
+			is.Queued[durable.Event] == int64(len(m.queue[durable.Event])) && is.Queued[durable.Quarantined] == int64(len(m.queue[durable.Quarantined]))
+	})
+}
+
+func (m *model) bytes() (n int64) {
+	for _, k := range m.all() {
+		n += k.size()
+	}
+	return n
+}
+
+func (m *model) all() []kept {
+	all := slices.Concat(m.queue[durable.Event], m.queue[durable.Quarantined], m.aside)
+	sortKept(all)
+	return all
+}
+
+func (m *model) compare(t *rapid.T) {
+	want := m.all()
+	if found := m.f.everything(); !same(want, found) {
+		t.Fatalf("it holds\n%+v\nand should hold\n%+v", found, want)
+	}
+	stats := m.f.Stats()
+	if stats.Aside != int64(len(m.aside)) || stats.Bytes != m.bytes() || stats.Err != nil {
+		t.Fatalf("stats: %+v; %d set aside, %d bytes", stats, len(m.aside), m.bytes())
+	}
+	for kind := range durable.Kinds {
+		if n := m.f.Len(durable.Kind(kind)); n != int64(len(m.queue[kind])) {
+			t.Fatalf("kind %d: %d records instead of %d", kind, n, len(m.queue[kind]))
+		}
+	}
+	for id := range 31 {
+		for kind := range durable.Kinds {
+			is := func(k kept) bool { return k.ID == fmt.Sprint(id) && int(k.Kind) == kind }
+			if held := m.f.Holds(durable.Kind(kind), fmt.Sprint(id)); held != slices.ContainsFunc(want, is) {
+				t.Fatalf("holds %d of kind %d: %v", id, kind, held)
+			}
+		}
+	}
+	if logs := m.f.logs.All(); len(logs) > 0 {
+		t.Fatalf("it logged %v", logs)
+	}
+}

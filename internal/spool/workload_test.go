@@ -1,0 +1,156 @@
+//go:build strace
+
+package spool
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+)
+
+// TestWorkload is what runs under strace: writers append, each its own records in order, and one goroutine
+// delivers. It prints what a sender and a consumer would know: "kept" once a record is acknowledged, "settling"
+// or "setting aside" before the spool may forget it. By itself, nothing of it may fail.
+func TestWorkload(t *testing.T) {
+	w := workload{
+		dir: os.Getenv("SPOOL_DIR"), writers: number("SPOOL_WRITERS", 8), records: number("SPOOL_RECORDS", 40),
+		size: number("SPOOL_SIZE", 300), first: number("SPOOL_FIRST", 0),
+		deliver: os.Getenv("SPOOL_DELIVER") != "no", late: os.Getenv("SPOOL_LATE") != "",
+	}
+	faults := os.Getenv("SPOOL_FAULTS") != ""
+	if w.dir == "" {
+		w.dir = t.TempDir()
+	}
+	log := zap.NewNop()
+	if faults {
+		log = zap.NewExample()
+	}
+	s, err := Open(Config{Dir: w.dir, MaxBytes: 1 << 30, MaxQuarantined: 1 << 30, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := w.run(s)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := s.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	say("end")
+	if refused > 0 && !faults {
+		t.Errorf("%d refused", refused)
+	}
+}
+
+// say prints for who runs the workload, at once: the process may be killed.
+func say(format string, args ...any) {
+	fmt.Fprintf(os.Stdout, format+"\n", args...)
+}
+
+func number(name string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+type workload struct {
+	dir                           string
+	writers, records, size, first int
+	deliver, late                 bool // whether to deliver, and whether only once all is written
+}
+
+// record is what a writer appends: what is in it follows from its id.
+func (w *workload) record(writer, n int) durable.Message {
+	id := fmt.Sprintf("%d-%d", writer, n)
+	size := w.size
+	if n%4 == 3 {
+		size *= 40
+	}
+	m := long(id, bytes.Repeat([]byte(id), 1+size/len(id)))
+	if writer%4 == 3 {
+		m.Kind = durable.Quarantined
+	}
+	return m
+}
+
+func (w *workload) run(s *Spool) (refused int64) {
+	var failures atomicCounter
+	var wg sync.WaitGroup
+	for writer := range w.writers {
+		wg.Go(func() {
+			for n := range w.records / w.writers {
+				m := w.record(writer, w.first+n)
+				if err := s.Append(context.Background(), m, arrived, attempted); err != nil {
+					failures.Add(1)
+					say("refused %s: %v", m.ID, err)
+				} else {
+					say("kept %s", m.ID)
+				}
+			}
+		})
+	}
+	if !w.deliver {
+		wg.Wait()
+		return failures.Load()
+	}
+	done := make(chan struct{})
+	var deliveries sync.WaitGroup
+	if w.late {
+		wg.Wait()
+	}
+	for kind := range durable.Kinds {
+		deliveries.Go(func() { deliver(s, durable.Kind(kind), done) })
+	}
+	wg.Wait()
+	close(done)
+	deliveries.Wait()
+	if w.late { // the file becomes empty, and is replaced
+		deadline := time.Now().Add(5 * time.Second)
+		for s.Stats().FileBytes > shrinkAt && time.Now().Before(deadline) {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	for writer := range w.writers { // what comes last stays
+		m := w.record(writer, w.first+1000)
+		if err := s.Append(context.Background(), m, arrived, attempted); err == nil {
+			say("kept %s", m.ID)
+		}
+	}
+	return failures.Load()
+}
+
+// deliver settles the kind's records while writers write, every tenth or so aside.
+func deliver(s *Spool, kind durable.Kind, done <-chan struct{}) {
+	for after := uint64(0); ; {
+		records, err := s.Next(kind, after, 3)
+		if err != nil || len(records) == 0 {
+			select {
+			case <-s.Arrivals(kind):
+				continue
+			case <-done:
+				return
+			}
+		}
+		aside := make(map[uint64]string)
+		for _, r := range records {
+			after = r.Seq
+			if strings.HasSuffix(r.ID, "-2") {
+				say("setting aside %s", r.ID)
+				aside[r.Seq] = "because of " + r.ID
+			} else {
+				say("settling %s", r.ID)
+			}
+		}
+		s.Settle(kind, after, aside)
+	}
+}
