@@ -116,8 +116,8 @@ func (l *loader) warn(c *Config) {
 	if c.MaxInFlightBytes < 2*c.MaxBodyBytes {
 		l.warnings = append(l.warnings, fmt.Sprintf("MAX_IN_FLIGHT_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so that it is always answered 503", c.MaxInFlightBytes, c.MaxBodyBytes))
 	}
-	if c.PublishTimeout > 900*time.Millisecond {
-		l.warnings = append(l.warnings, fmt.Sprintf("PUBLISH_TIMEOUT is %s: a sender that waits a second for the answer, as Frigade may, gives up before", shortDuration(c.PublishTimeout)))
+	if c.PublishTimeout > 700*time.Millisecond {
+		l.warnings = append(l.warnings, fmt.Sprintf("PUBLISH_TIMEOUT is %s: a sender that waits a second for the answer, as Frigade may, may give up before", shortDuration(c.PublishTimeout)))
 	}
 	slices.Sort(l.warnings)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
+	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
@@ -30,8 +31,6 @@ type courier struct {
 const (
 	ackTimeout    = 5 * time.Second
 	settleTimeout = 10 * time.Second
-	// clockMargin is how far our clock and NATS' may be apart, and how long an acknowledgement may take.
-	clockMargin = time.Minute
 	// mostAtOnce is how many acknowledgements are awaited together.
 	mostAtOnce = 256
 )
@@ -76,16 +75,7 @@ func (c *courier) close() {
 // remembers says whether the stream still knows the id of any copy that it has stored of a message that
 // arrived then.
 func (c *courier) remembers(kind durable.Kind, arrived, now time.Time) bool {
-	age := now.Sub(arrived)
-	return age >= 0 && age+c.reach+clockMargin < c.Window(kind)
-}
-
-// from is when the first copy of a message that arrived then can have been stored; zero: no telling.
-func (c *courier) from(arrived, now time.Time) time.Time {
-	if arrived.After(now) { // a clock was set back
-		return time.Time{}
-	}
-	return arrived.Add(-c.reach - clockMargin)
+	return relay.IsRemembered(arrived, now, c.reach, c.Window(kind))
 }
 
 // deliver publishes the messages, in order, again those that fail and may not for ever. What is begun is

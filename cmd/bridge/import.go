@@ -16,6 +16,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
+	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
@@ -140,7 +141,7 @@ func (i *importing) lookUp(ctx context.Context, cfg *config.Config, js jetstream
 		if i.to.remembers(r.Kind, r.Arrived, now) && i.to.remembers(r.Kind, r.Arrived, now.Add(headroom)) {
 			return ctx.Err()
 		}
-		from := i.to.from(r.Arrived, now)
+		from := relay.FirstCopy(r.Arrived, now, i.to.reach)
 		if old[r.Kind] == nil {
 			old[r.Kind], since[r.Kind] = make(map[string]bool), from
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -224,7 +225,7 @@ func (r *releasing) lookUp(ctx context.Context, verified []ready, now time.Time)
 		wanted[one.message.ID] = true
 		from := time.Time{}
 		if !one.wasStale {
-			from = r.to.from(one.Received, now)
+			from = relay.FirstCopy(one.Received, now, r.to.reach)
 		}
 		if from.Before(since) {
 			since = from

@@ -67,11 +67,16 @@ func New(ctx context.Context, c *config.Config, version string, log *zap.Logger)
 		}
 		url = a.nats.URL()
 	}
-	if a.publisher, err = publish.Open(publishing(c, url, version, log)); err != nil {
-		return nil, err
-	}
-	if a.spool, err = spool.Open(spool.Config{Dir: SpoolDir(c), MaxBytes: int64(c.SpoolMaxBytes), MaxQuarantined: int64(c.QuarantineMaxBytes), Log: log}); err != nil {
+	if a.spool, err = spool.Open(spool.Config{Dir: SpoolDir(c), MaxBytes: int64(c.SpoolMaxBytes), MaxQuarantined: quarantinePart(c), Log: log}); err != nil {
 		return nil, explainSpool(err)
+	}
+	// What was quarantined before QUARANTINE=false is still delivered.
+	kinds := []durable.Kind{durable.Event}
+	if c.Quarantine || a.spool.Len(durable.Quarantined) > 0 || a.spool.Stats().Aside > 0 {
+		kinds = append(kinds, durable.Quarantined)
+	}
+	if a.publisher, err = publish.Open(publishing(c, kinds, url, version, log)); err != nil {
+		return nil, err
 	}
 	metrics := telemetry.NewMetrics(telemetry.State{
 		Connected:     a.publisher.IsConnected,
@@ -80,7 +85,7 @@ func New(ctx context.Context, c *config.Config, version string, log *zap.Logger)
 		Version:       version,
 	})
 	observer := newObserver(log, metrics)
-	a.relay = relay.Start(relaying(c, a.publisher, a.spool, observer, log))
+	a.relay = relay.Start(relaying(c, kinds, a.publisher, a.spool, observer, telemetry.Sampled(log, metrics.LogDropped.Inc)))
 	metrics.Watch(spoolGauges(a.spool, a.relay, int64(c.SpoolMaxBytes), time.Now)...)
 	a.handler = ingest.New(ingesting(c, a.relay, observer))
 	errorLog, _ := zap.NewStdLogAt(log, zapcore.DebugLevel) // broken connections, mostly: what senders do is no error of ours
@@ -103,7 +108,7 @@ func explainSpool(err error) error {
 // release closes what New has opened, where New fails.
 func (a *App) release() {
 	if a.relay != nil {
-		a.relay.Close()
+		_ = a.relay.Close(context.Background())
 	}
 	if a.spool != nil {
 		_ = a.spool.Close(context.Background())
@@ -157,6 +162,9 @@ func (a *App) readiness() (r admin.Readiness) {
 	if direct != nil {
 		r.Notes = append(r.Notes, "events go to the spool: "+direct.Error())
 	}
+	if state := a.relay.Breaker(); direct == nil && state != "closed" {
+		r.Notes = append(r.Notes, "NATS is connected and doesn't acknowledge: the breaker is "+state)
+	}
 	if room != nil {
 		r.Notes = append(r.Notes, "the spool takes nothing: "+room.Error())
 	}
@@ -164,7 +172,7 @@ func (a *App) readiness() (r admin.Readiness) {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d events wait in the spool", n))
 	}
 	if n := a.spool.Stats().Aside; n > 0 {
-		r.Notes = append(r.Notes, fmt.Sprintf("%d events are set aside: NATS refuses them", n))
+		r.Notes = append(r.Notes, fmt.Sprintf("%d messages are set aside in the spool: NATS refuses them", n))
 	}
 	return r
 }
@@ -217,6 +225,9 @@ func (a *App) stopNATS(ctx context.Context) error {
 
 // drain goes on forwarding the spool for SPOOL_DRAIN_TIMEOUT while it isn't empty.
 func (a *App) drain() {
+	if n := a.spool.Len(durable.Event); n > 0 && a.config.SpoolDrainTimeout > 0 {
+		a.log.Info("waiting for the spool to be delivered", zap.Int64("events", n), zap.Duration("timeout", a.config.SpoolDrainTimeout))
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), a.config.SpoolDrainTimeout)
 	defer cancel()
 	a.relay.Drain(ctx)
@@ -244,12 +255,12 @@ func (a *App) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), a.config.ShutdownTimeout)
 	defer cancel()
 	err := a.public.stop(ctx)
-	a.drain()
-	if deadline, _ := ctx.Deadline(); time.Until(deadline) < leastClosing {
-		ctx, cancel = context.WithTimeout(context.Background(), leastClosing)
-		defer cancel()
-	}
-	a.relay.Close()
+	deadline, _ := ctx.Deadline()
+	left := max(time.Until(deadline), leastClosing)
+	a.drain() // has its own time
+	ctx, cancel = context.WithTimeout(context.Background(), left)
+	defer cancel()
+	err = errors.Join(err, a.relay.Close(ctx))
 	err = errors.Join(err, a.publisher.Close(ctx))
 	err = errors.Join(err, a.closeSpool(ctx))
 	err = errors.Join(err, a.stopNATS(ctx))

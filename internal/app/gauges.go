@@ -49,7 +49,7 @@ func spoolGauges(s *spool.Spool, r *relay.Relay, maxBytes int64, now func() time
 	}
 	for _, state := range []string{"closed", "half-open", "open"} {
 		gauges = append(gauges, telemetry.Gauge{
-			Name: "webhook_bridge_breaker", Help: "Which state the breaker of direct publishing is in: that one is 1.", Labels: map[string]string{"state": state},
+			Name: "webhook_bridge_breaker", Help: "Which state the breaker of publishing events directly is in: that one is 1.", Labels: map[string]string{"state": state},
 			Value: func() float64 { return number(r.Breaker() == state) },
 		})
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -40,7 +41,7 @@ func NATSServer(c *config.Config, url, version string) publish.Server {
 	}
 }
 
-func publishing(c *config.Config, url, version string, log *zap.Logger) publish.Config {
+func publishing(c *config.Config, kinds []durable.Kind, url, version string, log *zap.Logger) publish.Config {
 	stream := publish.Stream{
 		Name: string(c.StreamName), Prefix: string(c.SubjectPrefix), Manage: c.StreamManage,
 		Replicas: c.StreamReplicas, MaxAge: c.StreamMaxAge, MaxBytes: int64(c.StreamMaxBytes), Duplicates: c.StreamDuplicates,
@@ -53,7 +54,7 @@ func publishing(c *config.Config, url, version string, log *zap.Logger) publish.
 	stream.Explicit.MaxBytes = c.IsSet("STREAM_MAX_BYTES")
 	stream.Explicit.Duplicates = c.IsSet("STREAM_DUPLICATES")
 	pc := publish.Config{Server: NATSServer(c, url, version), Stream: stream, Timeout: c.PublishTimeout, Log: log}
-	if c.Quarantine {
+	if slices.Contains(kinds, durable.Quarantined) {
 		q := stream
 		q.Name, q.Prefix, q.DropOldest = quarantine.Stream(stream.Name), quarantine.Prefix(stream.Prefix), true
 		q.MaxAge, q.Explicit.MaxAge = 0, false
@@ -66,18 +67,20 @@ func publishing(c *config.Config, url, version string, log *zap.Logger) publish.
 // SpoolDir is where the spool of a bridge with this configuration is.
 func SpoolDir(c *config.Config) string { return filepath.Join(c.DataDir, "spool") }
 
+// quarantinePart is how much of the spool quarantine may take: whoever has captured one signed delivery can
+// send it there, and must not keep out events.
+func quarantinePart(c *config.Config) int64 {
+	return int64(min(c.QuarantineMaxBytes, c.SpoolMaxBytes/4))
+}
+
 // asideEvery is how often records that NATS refused for their own sake are tried again.
 const asideEvery = time.Minute
 
-func relaying(c *config.Config, publisher *publish.Publisher, s *spool.Spool, observer relay.Observer, log *zap.Logger) relay.Config {
-	rc := relay.Config{
-		Publisher: publisher, Spool: s, Kinds: []durable.Kind{durable.Event}, Timeout: c.PublishTimeout, Reach: Reach(c),
+func relaying(c *config.Config, kinds []durable.Kind, publisher *publish.Publisher, s *spool.Spool, observer relay.Observer, log *zap.Logger) relay.Config {
+	return relay.Config{
+		Publisher: publisher, Spool: s, Kinds: kinds, Timeout: c.PublishTimeout, Reach: Reach(c),
 		Aside: asideEvery, Observer: observer, Log: log, Now: time.Now,
 	}
-	if c.Quarantine {
-		rc.Kinds = append(rc.Kinds, durable.Quarantined)
-	}
-	return rc
 }
 
 // Reach is how long before the arrival of an event another copy of it can have been stored at the most.

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"errors"
+	"maps"
 	"regexp"
 	"strings"
 	"sync"
@@ -34,10 +35,24 @@ func (f *forbidden) note(err error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.subjects == nil || len(f.subjects) >= mostForbidden {
+	if f.subjects == nil {
 		f.subjects = make(map[string]time.Time)
 	}
+	if len(f.subjects) >= mostForbidden {
+		f.makeRoom()
+	}
 	f.subjects[m[1]] = time.Now()
+}
+
+// makeRoom forgets what is no longer of use, and if that is nothing, any one.
+func (f *forbidden) makeRoom() {
+	maps.DeleteFunc(f.subjects, func(_ string, said time.Time) bool { return time.Since(said) > staysForbidden })
+	for subject := range f.subjects {
+		if len(f.subjects) < mostForbidden {
+			return
+		}
+		delete(f.subjects, subject)
+	}
 }
 
 // has says whether the subject was forbidden a moment ago.

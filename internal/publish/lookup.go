@@ -81,7 +81,9 @@ func read(ctx context.Context, consumer jetstream.Consumer, visit func(jetstream
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		batch, err := consumer.Fetch(scanBatch, jetstream.FetchMaxWait(scanSilence))
+		fetching, cancel := context.WithTimeout(ctx, scanSilence)
+		defer cancel() // few batches; each context ends by itself
+		batch, err := consumer.Fetch(scanBatch, jetstream.FetchContext(fetching))
 		if err != nil {
 			return err
 		}

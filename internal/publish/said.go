@@ -21,10 +21,10 @@ func (s *said) isNew(err error) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.texts[text] || len(s.texts) == mostSaid {
+	if s.texts[text] {
 		return false
 	}
-	if s.texts == nil {
+	if s.texts == nil || len(s.texts) == mostSaid { // then some are said again, rather than a new one never
 		s.texts = make(map[string]bool)
 	}
 	s.texts[text] = true

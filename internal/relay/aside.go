@@ -17,7 +17,7 @@ func (r *Relay) retryAside(ctx context.Context) {
 	}
 	for ctx.Err() == nil {
 		pause(ctx, r.Aside)
-		if r.Spool.Stats().Aside > 0 {
+		if s := r.Spool.Stats(); s.Aside > 0 && s.Err == nil { // or it could not be told what is delivered
 			r.tryAside(ctx, forwarders)
 		}
 	}
@@ -25,9 +25,8 @@ func (r *Relay) retryAside(ctx context.Context) {
 
 // tryAside goes through them once.
 func (r *Relay) tryAside(ctx context.Context, forwarders map[durable.Kind]*forwarder) {
-	const atOnce = 16
 	for after := uint64(0); ctx.Err() == nil; {
-		records, err := r.Spool.Aside(after, atOnce)
+		records, err := r.Spool.Aside(after, mostAtOnce)
 		if err != nil || len(records) == 0 {
 			return
 		}
@@ -49,7 +48,7 @@ func (r *Relay) tryAside(ctx context.Context, forwarders map[durable.Kind]*forwa
 			}
 			if len(delivered) > 0 {
 				r.Spool.Discard(delivered)
-				r.Log.Info("events that were set aside are delivered", zap.Stringer("kind", kind), zap.Int("events", len(delivered)))
+				r.Log.Info("messages that were set aside are delivered", zap.Stringer("kind", kind), zap.Int("messages", len(delivered)))
 			}
 		}
 	}

@@ -163,9 +163,13 @@ func (f *forwarder) keepAcked(records []spool.Record, results []publish.Result) 
 // setAside notes that a record is to be set aside, loudly.
 func (f *forwarder) setAside(r spool.Record, err error, aside map[uint64]string) {
 	aside[r.Seq] = err.Error()
-	f.Log.Error("event is set aside: NATS refuses it and takes others; it is tried again every minute, and `bridge spool list` shows it",
-		zap.Stringer("kind", f.kind), zap.String("subject", r.Subject), zap.String("id", r.ID), zap.Int("bytes", len(r.Data)),
-		zap.String("remedy", publish.CauseOf(err).Remedy()), zap.Error(err))
+	fields := []zap.Field{
+		zap.Stringer("kind", f.kind), zap.String("subject", r.Subject), zap.String("id", r.ID), zap.Int("bytes", len(r.Data)), zap.Error(err),
+	}
+	if remedy := publish.CauseOf(err).Remedy(); remedy != "" {
+		fields = append(fields, zap.String("remedy", remedy))
+	}
+	f.Log.Error("message is set aside in the spool: NATS refuses it and takes others; it is tried again every minute", fields...)
 }
 
 // failed waits a little after a round that failed at a record, and sees to it that it doesn't hold up the
@@ -192,17 +196,10 @@ func mayBeItsFault(err error) bool {
 // isSuspect finds out whether a record is at fault, rather than NATS: then another one is taken, and it
 // is refused once more after that.
 func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
-	others, err := f.Spool.Next(f.kind, r.Seq, 1)
-	if err != nil || len(others) == 0 {
+	if !f.takesAnother(ctx, r) {
 		return false
 	}
-	if !f.acked[others[0].Seq] {
-		if f.deliver(ctx, others)[0].Err != nil {
-			return false
-		}
-		f.acked[others[0].Seq] = true
-	}
-	err = f.deliver(ctx, []spool.Record{r})[0].Err
+	err := f.deliver(ctx, []spool.Record{r})[0].Err
 	if ctx.Err() != nil {
 		return true
 	}
@@ -213,6 +210,29 @@ func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 	f.settle([]spool.Record{r}, aside)
 	f.failures = 0
 	return true
+}
+
+// takesAnother says whether NATS takes a record behind that one now. One that is known to be stored proves
+// nothing: it isn't sent.
+func (f *forwarder) takesAnother(ctx context.Context, r spool.Record) bool {
+	others, err := f.Spool.Next(f.kind, r.Seq, mostAtOnce)
+	if err != nil {
+		return false
+	}
+	for _, other := range others {
+		if f.acked[other.Seq] {
+			continue
+		}
+		result := f.deliver(ctx, []spool.Record{other})[0]
+		if result.Err != nil {
+			return false
+		}
+		f.acked[other.Seq] = true
+		if result.Status != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // alarm says why nothing is delivered, when that begins and when the cause is another, and what a person

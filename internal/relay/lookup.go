@@ -49,7 +49,7 @@ func (l *lookup) ask(ctx context.Context, records []spool.Record) (answer, error
 	var old []spool.Record
 	covered := true
 	for _, r := range records {
-		if l.isRemembered(r, now) {
+		if IsRemembered(r.Arrived, now, l.Reach, l.Publisher.Window(l.kind)) {
 			continue
 		}
 		old = append(old, r)
@@ -73,36 +73,37 @@ func (l *lookup) ask(ctx context.Context, records []spool.Record) (answer, error
 	return a, nil
 }
 
-// isRemembered says whether the stream still knows the id of any copy of the record that it has
-// stored, however much earlier that may have been.
-func (l *lookup) isRemembered(r spool.Record, now time.Time) bool {
-	age := now.Sub(r.Arrived)
-	return age >= 0 && age+l.Reach+clockMargin < l.Publisher.Window(l.kind)
+// IsRemembered says whether a stream with that duplicate window still knows the id of any copy that it has
+// stored of a message that arrived then, however much earlier within reach that may have been.
+func IsRemembered(arrived, now time.Time, reach, window time.Duration) bool {
+	age := now.Sub(arrived)
+	return age >= 0 && age+reach+clockMargin < window
+}
+
+// FirstCopy is when the first copy of a message that arrived then can have been stored; zero where there is
+// no telling, because a clock was set back.
+func FirstCopy(arrived, now time.Time, reach time.Duration) time.Time {
+	if arrived.After(now) {
+		return time.Time{}
+	}
+	return arrived.Add(-reach - clockMargin)
 }
 
 // covers says whether the last scan has an answer for the record: it looked for it, far enough back, and
 // the stream remembers what came since.
 func (l *lookup) covers(r spool.Record, now time.Time) bool {
-	return r.Seq <= l.upTo && !l.from(r, l.scanned).Before(l.since) && now.Sub(l.scanned) < l.Publisher.Window(l.kind)/2
-}
-
-// from is when the first copy of the record can have been stored.
-func (l *lookup) from(r spool.Record, now time.Time) time.Time {
-	if r.Arrived.After(now) { // a clock was set back: no telling
-		return time.Time{}
-	}
-	return r.Arrived.Add(-l.Reach - clockMargin)
+	return r.Seq <= l.upTo && !FirstCopy(r.Arrived, l.scanned, l.Reach).Before(l.since) && now.Sub(l.scanned) < l.Publisher.Window(l.kind)/2
 }
 
 // scan reads what the stream has stored since the oldest record can first have been.
 func (l *lookup) scan(ctx context.Context, old []spool.Record, now time.Time) error {
-	since := l.from(old[0], now)
+	since := FirstCopy(old[0].Arrived, now, l.Reach)
 	for _, r := range old {
-		if from := l.from(r, now); from.Before(since) {
-			since = from
+		if first := FirstCopy(r.Arrived, now, l.Reach); first.Before(since) {
+			since = first
 		}
 	}
-	l.upTo = l.Spool.Last()
+	upTo := l.Spool.Last()
 	ctx, cancel := context.WithTimeout(ctx, scanBound)
 	defer cancel()
 	found, err := l.Publisher.Stored(ctx, l.kind, since, func(id string) bool { return l.Spool.Holds(l.kind, id) })
@@ -121,6 +122,6 @@ func (l *lookup) scan(ctx context.Context, old []spool.Record, now time.Time) er
 			zap.Int("stored", len(found)), zap.Duration("took", l.Now().Sub(now)))
 	}
 	l.noRights, l.failures = noRights, 0
-	l.scanned, l.since, l.found = now, since, found
+	l.scanned, l.since, l.upTo, l.found = now, since, upTo, found
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
 // forgets is a stream that remembers ids for a tenth of a second only.
@@ -156,5 +157,74 @@ func TestRightsToLookUp(t *testing.T) {
 	}
 	if n := stream.CachedInfo().State.Consumers; n != 0 {
 		t.Errorf("%d consumers are left", n)
+	}
+}
+
+// How far back a copy may have been stored, and until when the stream is sure to know it.
+func TestReach(t *testing.T) {
+	t.Parallel()
+	const reach, window = 24 * time.Hour, 25 * time.Hour
+	now := time.Unix(1e9, 0)
+	for age, want := range map[time.Duration]bool{
+		0: true, 58 * time.Minute: true, 59 * time.Minute: false, window: false, -time.Second: false, // a clock was set back
+	} {
+		if got := IsRemembered(now.Add(-age), now, reach, window); got != want {
+			t.Errorf("after %s: %t", age, got)
+		}
+	}
+	if got := FirstCopy(now, now, reach); !got.Equal(now.Add(-reach - time.Minute)) {
+		t.Errorf("first copy %s", now.Sub(got))
+	}
+	if got := FirstCopy(now.Add(time.Second), now, reach); !got.IsZero() {
+		t.Errorf("with a clock that was set back: %s", got)
+	}
+}
+
+// A copy that was stored long before the record arrived, by another instance say, is found too.
+func TestLooksBackAsFarAsCopiesReach(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := operator(t, s)
+	makeStream(t, js, forgets)
+	storeAndForget(t, js, "copy") // before the record arrives
+	f := start(t, s.URL(), unmanaged)
+	eventually(t, "connected", func() bool { return f.Publisher.Ready(durable.Event) == nil })
+	if err := f.Spool.Append(t.Context(), message("copy"), time.Now(), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	f.delivered()
+	if n := count(t, js)["copy"]; n != 1 {
+		t.Errorf("stored %d times", n)
+	}
+}
+
+// A scan that failed covers nothing.
+func TestFailedScanCoversNothing(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := start(t, s.URL(), func(c *settings) { c.relay.Now = func() time.Time { return time.Now().Add(2 * time.Hour) } }).ready()
+	l := lookup{Relay: f.Relay, kind: durable.Event}
+	first := spool.Record{Message: message("a"), Seq: 1, Arrived: f.Now().Add(time.Hour)} // a clock was set back: all of the stream is read
+	if _, err := l.ask(t.Context(), []spool.Record{first}); err != nil {
+		t.Fatal(err)
+	}
+	if status, err := f.Publisher.Publish(t.Context(), message("b")); status != durable.Stored || err != nil {
+		t.Fatalf("%q, %v", status, err)
+	}
+	if err := f.Relay.Close(t.Context()); err != nil { // nobody delivers it meanwhile
+		t.Fatal(err)
+	}
+	if err := f.Spool.Append(t.Context(), message("b"), time.Now(), time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	second := []spool.Record{{Message: message("b"), Seq: f.Spool.Last(), Arrived: time.Now().Add(-time.Second)}}
+	l.upTo = f.Spool.Last() - 1
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.ask(ended, second); err == nil {
+		t.Fatal("the scan did not fail")
+	}
+	if a, err := l.ask(t.Context(), second); err != nil || !a.stored["b"] {
+		t.Errorf("b is stored, and that is not known: %+v, %v", a, err)
 	}
 }

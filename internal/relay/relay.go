@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,7 +63,7 @@ const Found = "found"
 // Relay takes messages to JetStream.
 type Relay struct {
 	Config
-	breaker    breaker
+	breakers   [durable.Kinds]breaker
 	forwarders []*forwarder
 	closing    atomic.Bool
 	cancel     context.CancelFunc
@@ -76,7 +77,9 @@ const answerBound = 800 * time.Millisecond
 // Start returns a relay that delivers what is in the spool.
 func Start(c Config) *Relay {
 	r := &Relay{Config: c}
-	r.breaker.now = c.Now
+	for kind := range r.breakers {
+		r.breakers[kind].now = c.Now
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	for _, kind := range c.Kinds {
@@ -96,7 +99,7 @@ func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status,
 		return "", err
 	}
 	arrived := r.Now()
-	ctx, cancel := context.WithTimeout(ctx, max(answerBound, r.Timeout+answerBound/4))
+	ctx, cancel := context.WithTimeout(ctx, max(answerBound, r.Timeout+answerBound/8))
 	defer cancel()
 	var attempted time.Time
 	var direct error
@@ -112,7 +115,7 @@ func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status,
 		return durable.Spooled, nil
 	}
 	// The disk fails, is full or is slow. If NATS is there all the same, order matters less than the event.
-	if attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil && r.breaker.allow() {
+	if attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil && r.breakers[m.Kind].allow() {
 		var status durable.Status
 		if status, direct = r.publish(ctx, m); direct == nil || errors.Is(direct, durable.ErrTooLarge) {
 			return status, direct
@@ -122,15 +125,15 @@ func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status,
 		direct = r.Publisher.Ready(m.Kind)
 	}
 	if direct == nil {
-		return "", fmt.Errorf("%w: events wait in the spool, and it takes no more: %w", durable.ErrUnavailable, spooled)
+		direct = errors.New("NATS doesn't take what waits in the spool")
 	}
-	return "", fmt.Errorf("%w: %w; nor in the spool: %w", durable.ErrUnavailable, direct, spooled)
+	return "", fmt.Errorf("%w: %w; nor does the spool take it: %w", durable.ErrUnavailable, direct, spooled)
 }
 
 // isDirect says whether a message goes to JetStream at once. While others wait it goes behind them, so
 // the first time-out, which puts its message into the spool, diverts all that come after it.
 func (r *Relay) isDirect(kind durable.Kind) bool {
-	return r.Spool.Len(kind) == 0 && r.Publisher.Ready(kind) == nil && r.breaker.isClosed() && !r.closing.Load()
+	return r.Spool.Len(kind) == 0 && r.Publisher.Ready(kind) == nil && r.breakers[kind].isClosed() && !r.closing.Load()
 }
 
 // publish tries JetStream once.
@@ -150,7 +153,7 @@ func (r *Relay) note(way string, kind durable.Kind, status durable.Status, err e
 	}
 	r.Observer.Published(kind, way, outcome)
 	if err == nil || errors.Is(err, durable.ErrUnavailable) { // a message that is at fault itself says nothing of NATS
-		r.breaker.report(err == nil)
+		r.breakers[kind].report(err == nil)
 	}
 }
 
@@ -164,8 +167,8 @@ func (r *Relay) append(ctx context.Context, m durable.Message, arrived, attempte
 	return r.Spool.Append(ctx, m, arrived, attempted)
 }
 
-// Breaker is the state of the breaker: closed, open or half-open.
-func (r *Relay) Breaker() string { return r.breaker.state() }
+// Breaker is the state of the events' breaker: closed, open or half-open.
+func (r *Relay) Breaker() string { return r.breakers[durable.Event].state() }
 
 // Blocked is why the kind's messages can't be delivered from the spool now although NATS is there; "" while
 // they can.
@@ -178,12 +181,15 @@ func (r *Relay) Blocked(kind durable.Kind) publish.Cause {
 	return ""
 }
 
-// Drain waits until the spool is empty, or the context ends. Nothing must be published any more but what
-// is on its way.
+// Drain waits until the spool is empty, or the context ends; for quarantine only while it can be delivered.
+// Nothing must be published any more but what is on its way.
 func (r *Relay) Drain(ctx context.Context) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for r.waiting() > 0 {
+	isWanted := func(kind durable.Kind) bool {
+		return r.Spool.Len(kind) > 0 && (kind == durable.Event || r.Publisher.Ready(kind) == nil && r.Blocked(kind) == "")
+	}
+	for slices.ContainsFunc(r.Kinds, isWanted) {
 		select {
 		case <-ctx.Done():
 			return
@@ -192,16 +198,20 @@ func (r *Relay) Drain(ctx context.Context) {
 	}
 }
 
-func (r *Relay) waiting() (n int64) {
-	for _, kind := range r.Kinds {
-		n += r.Spool.Len(kind)
-	}
-	return n
-}
-
-// Close ends delivering. What is in the spool stays there.
-func (r *Relay) Close() {
+// Close ends delivering, or gives up waiting for that when the context ends. What is in the spool stays
+// there.
+func (r *Relay) Close(ctx context.Context) error {
 	r.closing.Store(true)
 	r.cancel()
-	r.done.Wait()
+	done := make(chan struct{})
+	go func() {
+		r.done.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return errors.New("closing relay: NATS is still being asked")
+	}
 }

@@ -102,8 +102,7 @@ func start(t testing.TB, url string, changes ...func(*settings)) *fixture {
 	f.close = sync.OnceFunc(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
-		f.Close()
-		if err := errors.Join(f.Publisher.Close(ctx), f.Spool.Close(ctx)); err != nil {
+		if err := errors.Join(f.Relay.Close(ctx), f.Publisher.Close(ctx), f.Spool.Close(ctx)); err != nil {
 			t.Errorf("closing: %v", err)
 		}
 	})
@@ -166,12 +165,19 @@ func (f *fixture) delivered() {
 	eventually(f.t, "the spool is empty", func() bool { return f.waiting() == 0 })
 }
 
+func (f *fixture) waiting() (n int64) {
+	for _, kind := range f.Kinds {
+		n += f.Spool.Len(kind)
+	}
+	return n
+}
+
 func (f *fixture) logged(message string) int { return f.logs.FilterMessage(message).Len() }
 
 const (
 	sayBegan  = "events wait in the spool, new ones too, until it is empty"
 	sayEmpty  = "spool is empty, events go to NATS directly"
-	sayAside  = "event is set aside: NATS refuses it and takes others; it is tried again every minute, and `bridge spool list` shows it"
+	sayAside  = "message is set aside in the spool: NATS refuses it and takes others; it is tried again every minute"
 	sayAlarm  = "events can't be delivered, and wait in the spool until somebody acts"
 	sayLooked = "looked up in the stream which events are stored already"
 	sayUnsure = "events that have waited long can't be looked up in the stream: they are published, and counted as possible duplicates; see docs/operations.md"

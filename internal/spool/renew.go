@@ -39,6 +39,7 @@ func (s *Spool) renew(why error) (err error) {
 			return fmt.Errorf("recovering: %w", err)
 		}
 		defer w.close()
+		w.renumber(s.next)
 		before.delivered, records = w.delivered, w.each
 	case errors.Is(err, os.ErrNotExist):
 		lost := s.missing(nil)

@@ -155,12 +155,20 @@ func (w *wreck) sort() {
 		i++
 		return newest[r.id] != i || !r.aside && r.seq <= w.delivered[r.kind]
 	})
-	// A record that was refused, because its transaction failed, may stand there too. After a restart its number
-	// was another's.
-	last := uint64(0)
+}
+
+// renumber gives every record a number that none has had, from next on. A record that was refused, because
+// its transaction failed, may stand there too, and after a restart its number was another's. What is still
+// said of the old numbers, to be settled say, then speaks of nothing, and all of it comes again.
+func (w *wreck) renumber(next uint64) {
+	for _, delivered := range w.delivered {
+		next = max(next, delivered+1)
+	}
+	for _, r := range w.records {
+		next = max(next, r.seq+1)
+	}
 	for i := range w.records {
-		last = max(last+1, w.records[i].seq)
-		w.records[i].seq = last
+		w.records[i].seq = next + uint64(i)
 	}
 }
 

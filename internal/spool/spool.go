@@ -97,6 +97,9 @@ var (
 // reserve is what is left free on the disk: delivering records needs a little of it, too.
 const reserve = 4 << 20
 
+// reserveForEvents is what quarantine leaves free besides.
+const reserveForEvents = reserve + 16<<20
+
 // Open opens the spool in the directory, or makes one. The error wraps [dirlock.ErrInUse] where another
 // process has it, and [ErrNewer] where its file is a newer version's; that file is untouched. A
 // damaged file is no error. Where the disk fails, Open returns a spool that refuses records and
@@ -289,8 +292,12 @@ func (s *Spool) room(kind durable.Kind, n int64) error {
 	if kept := s.bytes[kind].Load() + s.comingBytes[kind]; kind == durable.Quarantined && kept+n > s.config.MaxQuarantined {
 		return fmt.Errorf("%w: of the %d bytes for quarantine %d are used", ErrFull, s.config.MaxQuarantined, kept)
 	}
-	if free := s.free.Load(); coming+n > free+s.idle.Load()-reserve {
-		return fmt.Errorf("%w: %d bytes are free, of which the last %d are left so", ErrNoDisk, free, reserve)
+	left := int64(reserve)
+	if kind == durable.Quarantined {
+		left = reserveForEvents
+	}
+	if free := s.free.Load(); coming+n > free+s.idle.Load()-left {
+		return fmt.Errorf("%w: %d bytes are free, of which the last %d are left so", ErrNoDisk, free, left)
 	}
 	return nil
 }

@@ -1,0 +1,113 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+// kept is a message for quarantine.
+func kept(id string) durable.Message {
+	m := message(id)
+	m.Kind, m.Subject = durable.Quarantined, "webhooks-quarantine.flock.stale"
+	return m
+}
+
+// Whatever is wrong with the quarantine's stream, events go directly.
+func TestQuarantineIsStuck(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := operator(t, s)
+	makeStream(t, js, nil)
+	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS_QUARANTINE", Subjects: []string{"webhooks-quarantine.>"}, MaxMsgs: 1, Discard: jetstream.DiscardNew}); err != nil {
+		t.Fatal(err)
+	}
+	f := start(t, s.URL(), func(c *settings) { c.publish.Stream.Manage, c.publish.Quarantine.Manage = false, false }).ready()
+	eventually(t, "quarantine is ready", func() bool { return f.isDirect(durable.Quarantined) })
+	for i, want := range []durable.Status{durable.Stored, durable.Spooled, durable.Spooled} {
+		if status, err := f.Publish(t.Context(), kept(fmt.Sprint(i))); status != want || err != nil {
+			t.Fatalf("%d: %q, %v", i, status, err)
+		}
+	}
+	eventually(t, "quarantine's breaker is open", func() bool { return !f.breakers[durable.Quarantined].isClosed() })
+	f.publishes(durable.Stored, numbered(0, 20)...)
+	// Nor does the end wait for it.
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	f.Drain(ctx)
+	if ctx.Err() != nil {
+		t.Error("the end waits for what can't be delivered")
+	}
+}
+
+// Where NATS is silent no record is at fault, also if the next one is known to be stored.
+func TestSilenceIsNoFault(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.StartProcess(t, "")
+	f := start(t, s.URL(), hasty).ready()
+	s.Pause()
+	for _, id := range []string{"first", "acknowledged"} {
+		if err := f.Spool.Append(t.Context(), message(id), time.Now(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := newForwarder(f.Relay, durable.Event)
+	records, err := f.Spool.Next(durable.Event, 0, 2)
+	if err != nil || len(records) != 2 {
+		t.Fatalf("%+v, %v", records, err)
+	}
+	other.acked[records[1].Seq] = true
+	if other.isSuspect(t.Context(), records[0]) {
+		t.Error("the first one is taken to be at fault")
+	}
+	s.Resume()
+	f.delivered()
+	stored(t, operator(t, s), "first", "acknowledged")
+}
+
+// A full stream is nobody's fault: what is smaller and would fit doesn't overtake what is larger.
+func TestNothingOvertakesInFullStream(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := operator(t, s)
+	makeStream(t, js, func(c *jetstream.StreamConfig) { c.MaxBytes = 2000 })
+	f := start(t, s.URL(), unmanaged).ready()
+	large := message("large")
+	large.Data = make([]byte, 3000)
+	if status, err := f.Publish(t.Context(), large); status != durable.Spooled || err != nil {
+		t.Fatalf("%q, %v", status, err)
+	}
+	f.publishes(durable.Spooled, "small")
+	eventually(t, "tried often", func() bool { return f.seen.of("spool stream_full") > suspectEvery })
+	stored(t, js)
+	if n := f.Spool.Stats().Aside; n != 0 {
+		t.Errorf("%d are set aside", n)
+	}
+}
+
+// After a failure one record is tried, not a batch.
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := operator(t, s)
+	makeStream(t, js, func(c *jetstream.StreamConfig) { c.MaxMsgs = 100 })
+	s.Stop()
+	f := start(t, s.URL(), unmanaged)
+	f.publishes(durable.Spooled, numbered(0, 400)...)
+	s.Start()
+	eventually(t, "full", func() bool { return f.logged(sayAlarm) == 1 })
+	before := f.seen.of("spool stream_full")
+	if before < 2 {
+		t.Errorf("only %d failed at first: there was no batch", before)
+	}
+	eventually(t, "tried again", func() bool { return f.seen.of("spool stream_full") >= before+3 })
+	if n := f.seen.of("spool stream_full"); n > before+10 {
+		t.Errorf("%d attempts in a few rounds", n-before)
+	}
+}
