@@ -1,7 +1,7 @@
 # Each target is one command; .ci/run runs them all, without make.
 TOOL := go tool -modfile=tools/go.mod
 
-.PHONY: help build test race lint fmt tidy docs k8s fuzz bench ci
+.PHONY: help build test race lint fmt tidy docs k8s fuzz bench chaos ci
 
 help: ## say what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /  \1\t/p' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ fuzz: ## run every fuzz target for two minutes
 
 bench: ## measure against the floor
 	go test -run '^$$' -bench . ./bench
+
+chaos: ## faults under load: make chaos ARGS='-duration 1h -seed 7'
+	go run ./test/chaos $(ARGS)
 
 ci: ## all that CI does
 	.ci/run

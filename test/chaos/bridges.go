@@ -1,0 +1,267 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// bridge is one instance: an address and a DATA_DIR, and a process as long as it lives.
+type bridge struct {
+	name, public, admin string
+	dir, log            string
+	command             []string // the binary, with what it is run under
+	env                 []string
+	count               func(what string, n int)
+	client              *http.Client // for the admin side
+	life                atomic.Int64 // how often it was started
+
+	lock    sync.Mutex
+	proc    *process
+	away    []window // when it didn't run, or was paused
+	last    metrics  // of this life
+	before  metrics  // of all earlier ones, summed up
+	breaker bool     // open, when last looked
+	began   metrics  // of this life, before it was used
+}
+
+// window is a time; while it lasts its end is zero.
+type window struct {
+	from, to time.Time
+	why      string
+}
+
+// Why a bridge may be late, or answer nothing. One that stops answers late no more than any other.
+const (
+	killed   = "killed"
+	paused   = "paused"
+	stopping = "stopping"
+)
+
+func (w window) touches(from, to time.Time) bool {
+	return !w.from.After(to) && (w.to.IsZero() || !w.to.Before(from))
+}
+
+// start starts it, if it doesn't run, and returns once it listens.
+func (b *bridge) start(ctx context.Context) error {
+	b.lock.Lock()
+	if b.proc.runs() {
+		b.lock.Unlock()
+		return nil
+	}
+	b.life.Add(1)
+	proc, err := spawn(b.name, b.log, b.env, b.command...)
+	b.proc = proc
+	b.lock.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := until(ctx, 30*time.Second, b.name+" listens", func(ctx context.Context) error {
+		if !proc.runs() {
+			return fmt.Errorf("it has ended: %w", proc.err)
+		}
+		_, err := b.scrape(ctx)
+		return err
+	}); err != nil {
+		return err
+	}
+	b.back()
+	return nil
+}
+
+func (b *bridge) gone(why string) {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	b.away = append(b.away, window{from: time.Now(), why: why})
+}
+
+// back ends every absence; what it works off then counts as a part of it.
+func (b *bridge) back() {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	for i := range b.away {
+		if b.away[i].to.IsZero() {
+			b.away[i].to = time.Now()
+		}
+	}
+}
+
+// excuse says why it was away at any moment of that time; "" where it wasn't.
+func (b *bridge) excuse(from, to time.Time) (why string) {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	for _, w := range b.away {
+		if w.touches(from, to) && (why == "" || why == stopping) {
+			why = w.why
+		}
+	}
+	return why
+}
+
+func (b *bridge) kill() {
+	b.count(kills, 1)
+	b.gone(killed)
+	b.proc.kill()
+	b.ended()
+}
+
+func (b *bridge) pause() {
+	b.count(pauses, 1)
+	b.gone(paused)
+	b.proc.signal(syscall.SIGSTOP)
+}
+
+func (b *bridge) resume() {
+	b.proc.signal(syscall.SIGCONT)
+	if b.proc.runs() { // it may have been killed meanwhile
+		b.back()
+	}
+}
+
+// stop ends it as an operator does.
+func (b *bridge) stop() error {
+	b.count(restarts, 1)
+	b.gone(stopping)
+	err := b.proc.stop(40 * time.Second)
+	b.ended()
+	return err
+}
+
+// ended puts the last metrics of a life to those of the earlier ones.
+func (b *bridge) ended() {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	if b.before == nil {
+		b.before = make(metrics)
+	}
+	for series, value := range b.last {
+		b.before[series] += value
+	}
+	b.last, b.breaker = nil, false
+}
+
+// scrape reads the metrics and notes what changed.
+func (b *bridge) scrape(ctx context.Context) (metrics, error) {
+	life := b.life.Load()
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	m, err := scrape(ctx, b.client, b.admin)
+	if err != nil {
+		return nil, err
+	}
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	if b.life.Load() == life && b.proc.runs() {
+		b.last = m
+		open := m.sum("webhook_bridge_breaker", `state="closed"`) == 0
+		if open && !b.breaker {
+			b.count(breakers, 1)
+		}
+		b.breaker = open
+	}
+	return m, nil
+}
+
+// watch scrapes until the context ends.
+func (b *bridge) watch(ctx context.Context) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			_, _ = b.scrape(ctx)
+		}
+	}
+}
+
+// counters are the metrics of all its lives, as far as they were seen.
+func (b *bridge) counters() metrics {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	all := make(metrics)
+	for _, m := range []metrics{b.before, b.last} {
+		for series, value := range m {
+			all[series] += value
+		}
+	}
+	return all
+}
+
+// waiting is how much lies in its spool and isn't set aside.
+func (b *bridge) waiting(ctx context.Context) (int, error) {
+	m, err := b.scrape(ctx)
+	return int(m.sum("webhook_bridge_spool_events")), err
+}
+
+// ready asks /readyz.
+func (b *bridge) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+b.admin+"/readyz", http.NoBody)
+	if err != nil {
+		return err
+	}
+	answer, err := b.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return errors.New(answer.Status)
+	}
+	return nil
+}
+
+// peak is the most memory that it has had resident, in bytes.
+func (b *bridge) peak() (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.proc.cmd.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("reading memory of %s: %w", b.name, err)
+	}
+	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	var kB int64
+	if _, err := fmt.Sscanf(rest, "%d", &kB); err != nil {
+		return 0, fmt.Errorf("reading memory of %s: %w", b.name, err)
+	}
+	return kB << 10, nil
+}
+
+// left lists the files in its spool's directory that have no business there after it has ended.
+func (b *bridge) left() ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(b.dir, "spool"))
+	if err != nil {
+		return nil, fmt.Errorf("looking for files left: %w", err)
+	}
+	var left []string
+	for _, e := range entries {
+		if e.Name() != "spool.db" && e.Name() != "spool.lock" {
+			left = append(left, e.Name())
+		}
+	}
+	return left, nil
+}
+
+// blabbed looks for a secret or a body in its log.
+func (b *bridge) blabbed() error {
+	text, err := os.ReadFile(b.log)
+	if err != nil {
+		return fmt.Errorf("reading log: %w", err)
+	}
+	for _, never := range []string{"of this run", "xxxxxxxxxxxxxxxx", "foreignUserId"} {
+		if bytes.Contains(text, []byte(never)) {
+			return fmt.Errorf("the log of %s has %q in it", b.name, never)
+		}
+	}
+	return nil
+}

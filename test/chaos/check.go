@@ -1,0 +1,111 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// stored is a message as a stream has it.
+type stored struct {
+	id       string // Nats-Msg-Id
+	inside   string // the envelope's id; in quarantine there is none
+	sum      uint64 // of the body
+	sequence uint64
+}
+
+// findings are what was found when all was over.
+type findings struct {
+	events, quarantined []stored
+	spooled             map[string]bool // ids that a spool lists
+	deleted             []time.Time     // when a stream of events was deleted
+	orderly             map[string]bool // bridges whose spool was delivered without a failure, in one life
+}
+
+// check holds what was found to what was promised.
+func (l *ledger) check(f findings) {
+	l.lock.Lock()
+	defer l.lock.Unlock()
+	events := l.checkStream("events", f.events, false)
+	kept := l.checkStream("quarantine", f.quarantined, true)
+	for id, e := range l.entries {
+		switch {
+		case e.promised.IsZero():
+			if l.rules.lossless && e.kind == anEvent && e.attempts > 0 {
+				l.wrong("%s %s was never promised, though no fault excuses it", e.kind, id)
+			}
+		case e.inQuarantine && kept[id] == 0 && events[id] == 0 && !f.spooled[id]:
+			l.wrong("%s %s is lost: %s promised to keep it at %s (%s)", e.kind, id, e.by, e.promised.Format(time.TimeOnly), e.how)
+		case e.inQuarantine || events[id] > 0:
+		case f.spooled[id]:
+			l.tally.add(listed, 1)
+		case slices.ContainsFunc(f.deleted, func(t time.Time) bool { return e.promised.Before(t) }):
+			l.tally.add(lostByStream, 1)
+		default:
+			l.wrong("%s %s is lost: %s answered %q at %s", e.kind, id, e.by, e.how, e.promised.Format(time.TimeOnly+".000"))
+		}
+	}
+	if !l.rules.disorder {
+		l.checkOrder(f)
+	}
+}
+
+// checkStream counts the ids of a stream.
+func (l *ledger) checkStream(name string, messages []stored, ofQuarantine bool) map[string]int {
+	times := make(map[string]int)
+	var twice []string
+	for _, m := range messages {
+		times[m.id]++
+		e := l.entries[m.id]
+		switch {
+		case e == nil:
+			l.wrong("%s: message %d has the id %s, which nobody sent", name, m.sequence, m.id)
+		case e.kind == forged:
+			l.wrong("%s: message %d is unsigned: %s", name, m.sequence, m.id)
+		case !ofQuarantine && (e.kind != anEvent || m.inside != m.id):
+			l.wrong("%s: message %d is no event: %s %s, in its envelope %q", name, m.sequence, e.kind, m.id, m.inside)
+		case e.sum != m.sum:
+			l.wrong("%s: message %d isn't what was sent: %s", name, m.sequence, m.id)
+		case times[m.id] > 1:
+			twice = append(twice, fmt.Sprintf("%s: %s %s is stored twice, again as message %d", name, e.kind, m.id, m.sequence))
+		}
+	}
+	l.tally.add(streams, 1)
+	if announced := l.tally.of(possible); len(twice) > announced { // what is counted as a possible duplicate may be one (ADR 9)
+		l.violations = append(l.violations, twice...)
+	} else {
+		l.tally.add("stored twice, as announced", len(twice))
+	}
+	return times
+}
+
+// checkOrder looks whether what one sender sent to one bridge, one after the other, is stored so. A batch of which
+// a part failed may be out of order, so only what was delivered without failures counts.
+func (l *ledger) checkOrder(f findings) {
+	type placed struct {
+		number   int
+		sequence uint64
+		id       string
+	}
+	type road struct {
+		sender int
+		by     string
+	}
+	roads := make(map[road][]placed)
+	for _, m := range f.events {
+		if e := l.entries[m.id]; e != nil && e.kind == anEvent && e.attempts == 1 && f.orderly[e.by] && (e.how == "stored" || e.how == "spooled") {
+			r := road{e.sender, e.by}
+			roads[r] = append(roads[r], placed{e.number, m.sequence, m.id})
+		}
+	}
+	for r, all := range roads {
+		slices.SortFunc(all, func(a, b placed) int { return cmp.Compare(a.number, b.number) })
+		for i := range len(all) - 1 {
+			l.tally.add(inOrder, 1)
+			if all[i].sequence > all[i+1].sequence {
+				l.wrong("sender %d, %s: %s is message %d, and %s, sent later, is message %d", r.sender, r.by, all[i].id, all[i].sequence, all[i+1].id, all[i+1].sequence)
+			}
+		}
+	}
+}

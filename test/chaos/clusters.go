@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A cluster of three with the stream on each.
+var clusterScenarios = []scenario{
+	{
+		name: "cluster-leader", about: "the stream's leader steps down, is killed, is paused",
+		nats: 3, bridges: 2, must: []string{leaders, natsKills, spooled},
+		faults: func(w *world) error {
+			for range 2 {
+				if err := w.stepDown(); err != nil {
+					return err
+				}
+				w.passes(700 * time.Millisecond)
+			}
+			leader, err := w.streamLeader()
+			if err != nil {
+				return err
+			}
+			if err := w.killNATS(leader, 4*time.Second); err != nil {
+				return err
+			}
+			w.passes(time.Second)
+			if leader, err = w.streamLeader(); err != nil {
+				return err
+			}
+			w.pauseNATS(leader, 3*time.Second)
+			return nil
+		},
+	},
+	{
+		name: "cluster-quorum", about: "two of three servers are killed, one after the other, and come back",
+		nats: 3, bridges: 1, must: []string{natsKills, spooled, breakers},
+		faults: func(w *world) error {
+			one := w.rng.IntN(3)
+			w.tally.add(natsKills, 2)
+			w.nats[one].kill()
+			w.passes(500 * time.Millisecond)
+			w.nats[(one+1)%3].kill()
+			w.passes(4 * time.Second)
+			if err := w.nats[one].start(); err != nil {
+				return err
+			}
+			w.passes(2 * time.Second)
+			return w.nats[(one+1)%3].start()
+		},
+	},
+}
+
+// stepDown makes the stream's leader give up.
+func (w *world) stepDown() error {
+	return until(w.ctx, 20*time.Second, "the leader steps down", func(context.Context) error {
+		answer, err := w.outside.nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+eventsStream, nil, 2*time.Second)
+		if err != nil {
+			return fmt.Errorf("asking it to: %w", err)
+		}
+		_ = answer // a refusal, where there is no leader, is as good
+		return nil
+	})
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/maphash"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/delivery"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// kind says what a delivery is, and with that what may be answered to it.
+type kind int
+
+const (
+	anEvent       kind = iota
+	unreadable         // rightly signed, without a name: 200, and in quarantine
+	stale              // rightly signed and too old: 401, and in quarantine
+	contradiction      // what isn't signed doesn't fit what is: 401, and in quarantine
+	forged             // not signed, or not rightly: 401, and kept nowhere
+)
+
+func (k kind) String() string {
+	return [...]string{"event", "unreadable", "stale", "contradiction", "forged"}[k]
+}
+
+// post is a delivery as it is sent.
+type post struct {
+	kind      kind
+	provider  verify.Provider
+	signature string
+	body      []byte
+	id        string // which the bridge must give it
+	sum       uint64 // of the body, canonical, as it must be stored
+}
+
+// The endpoints' secrets.
+var secrets = map[string]secret.Secret{
+	verify.Flock.Name: secret.New("flock of this run"), verify.Frigade.Name: secret.New("frigade of this run"),
+}
+
+var hashSeed = maphash.MakeSeed()
+
+func sumOf(body []byte) uint64 { return maphash.Bytes(hashSeed, body) }
+
+// compose makes a delivery that is one of its kind by its name.
+func compose(rng *rand.Rand, k kind, provider verify.Provider, name string) (post, error) {
+	p := post{kind: k, provider: provider}
+	scheme := provider.Schemes[0]
+	when := time.Now()
+	if provider.Name == verify.Flock.Name {
+		scheme = verify.Payload
+		if k == contradiction || k == anEvent && rng.IntN(4) == 0 {
+			scheme = verify.TimestampData
+		}
+	}
+	if k == stale {
+		when = when.Add(-48 * time.Hour)
+	}
+	body, err := bodyOf(rng, provider, name)
+	if err == nil {
+		body, err = delivery.Renew(provider, body, when)
+	}
+	if err == nil && k == unreadable {
+		body, err = json.Marshal(map[string]any{"notice": name, "timestamp": when.Unix()})
+	}
+	if err != nil {
+		return p, fmt.Errorf("composing delivery: %w", err)
+	}
+	key := secrets[provider.Name]
+	if k == forged {
+		key = secret.New("somebody else's")
+	}
+	if p.signature, err = delivery.Sign(provider, scheme, key, body); err != nil {
+		return p, fmt.Errorf("composing delivery: %w", err)
+	}
+	if k == contradiction {
+		body = []byte(strings.Replace(string(body), `"entityId":"`, `"entityId":"not `, 1))
+	}
+	if k == forged && rng.IntN(3) == 0 {
+		p.signature = ""
+	}
+	return p.identified(scheme, body)
+}
+
+// bodyOf makes up a body, some of them large.
+func bodyOf(rng *rand.Rand, provider verify.Provider, name string) ([]byte, error) {
+	if provider.Name != verify.Flock.Name {
+		return delivery.Compose(provider, "flowResponse."+[]string{"completedStep", "startedFlow", "skippedStep"}[rng.IntN(3)], nil, name)
+	}
+	padding := rng.IntN(600)
+	if rng.IntN(20) == 0 {
+		padding = rng.IntN(20_000)
+	}
+	data, err := json.Marshal(map[string]any{"campaignId": "c", "invitee": map[string]string{"id": name}, "note": strings.Repeat("x", padding)})
+	if err != nil {
+		return nil, err
+	}
+	return delivery.Compose(provider, "invitee."+[]string{"accepted", "visited", "rewarded"}[rng.IntN(3)], data, name)
+}
+
+// identified works out the id that the event must get, apart from the bridge.
+func (p post) identified(scheme string, body []byte) (post, error) {
+	text, err := stringify.Parse(body)
+	if err != nil {
+		return p, fmt.Errorf("composing delivery: %w", err)
+	}
+	p.body, p.sum = body, sumOf(text)
+	signed, name := [][]byte{text}, []byte(nil)
+	switch scheme {
+	case verify.TimestampData:
+		quoted := text.Member("name")
+		signed, name = [][]byte{text.Member("timestamp"), text.Member("data")}, quoted[1:len(quoted)-1]
+	case verify.Data:
+		signed = [][]byte{text.Member("data")}
+	}
+	p.id = event.ID(p.provider.Name, signed, name)
+	return p, nil
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// options are the command line's.
+type options struct {
+	seed     uint64
+	duration time.Duration
+	short    bool
+	list     bool
+	scenario string
+	verbose  bool
+}
+
+func main() {
+	if addr := os.Getenv(envControl); addr != "" {
+		_ = serveControl(addr)
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chaos:", err)
+		os.Exit(1)
+	}
+}
+
+func parse(args []string) (o options, err error) {
+	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
+	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()%1_000_000), "what the faults are drawn from")
+	flags.DurationVar(&o.duration, "duration", 0, "go on for so long, and end after the scenario that runs then")
+	flags.BoolVar(&o.short, "short", false, "each scenario once; this is also what happens without -duration")
+	flags.StringVar(&o.scenario, "scenario", "", "only the scenario of this name")
+	flags.BoolVar(&o.list, "list", false, "list the scenarios")
+	flags.BoolVar(&o.verbose, "v", false, "say what is done")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("takes no arguments, got %q", flags.Args())
+	}
+	if o.short && o.duration > 0 {
+		return o, errors.New("-short and -duration exclude each other")
+	}
+	return o, nil
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	o, err := parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if o.list {
+		for _, s := range scenarios {
+			fmt.Fprintf(out, "%-16s %s\n", s.name, s.about)
+		}
+		return nil
+	}
+	chosen := scenarios
+	if o.scenario != "" {
+		s, ok := scenarioNamed(o.scenario)
+		if !ok {
+			return fmt.Errorf("-scenario: there is no %q; -list lists them", o.scenario)
+		}
+		chosen = []scenario{s}
+	}
+	dir, err := os.MkdirTemp("", "chaos-")
+	if err != nil {
+		return fmt.Errorf("making directory: %w", err)
+	}
+	r := newReport(out, o)
+	b, err := build(ctx, dir)
+	if err != nil {
+		return err
+	}
+	c, err := startControl(ctx, dir+"/control.log")
+	if err != nil {
+		return err
+	}
+	defer c.proc.kill()
+	r.begin()
+	if err := playAll(ctx, o, chosen, dir, b, c, r); err != nil {
+		return err
+	}
+	if err := r.end(c.most); err != nil {
+		return fmt.Errorf("%w; logs are in %s", err, dir)
+	}
+	return os.RemoveAll(dir)
+}
+
+// playAll plays the scenarios once, each with the seed itself, or again and again in a random order until the time is over.
+func playAll(ctx context.Context, o options, chosen []scenario, dir string, b binaries, c *control, r *report) error {
+	rng := rand.New(rand.NewPCG(o.seed, 1))
+	began := time.Now()
+	for round := 0; ctx.Err() == nil && (round == 0 || time.Since(began) < o.duration); round++ {
+		order := rng.Perm(len(chosen))
+		for i := range chosen {
+			s, seed := chosen[i], o.seed
+			if round > 0 {
+				s, seed = chosen[order[i]], rng.Uint64N(1_000_000)
+			}
+			if round > 0 && time.Since(began) >= o.duration {
+				return nil
+			}
+			say := func(string, ...any) {}
+			if o.verbose {
+				say = r.say
+			}
+			one, err := play(ctx, s, seed, dir, b, c, say)
+			if err == nil {
+				r.add(one)
+				continue
+			}
+			if ctx.Err() == nil {
+				return fmt.Errorf("scenario %s, seed %d: %w", s.name, seed, err)
+			}
+			break // Ctrl-C: what was counted until now counts
+		}
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// How long all that is left may take when the faults are over. It says that it ends, not how fast it is.
+const settlesWithin = 90 * time.Second
+
+// heal takes every fault away.
+func (w *world) heal() error {
+	var errs []error
+	for _, s := range w.nats {
+		if s.proxy == nil {
+			continue
+		}
+		s.resume()
+		errs = append(errs, s.start(), s.proxy.heal())
+	}
+	for _, b := range w.bridges {
+		b.resume()
+		errs = append(errs, b.start(w.ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// settle waits until nothing waits any more but what is set aside.
+func (w *world) settle() error {
+	for _, b := range w.bridges {
+		if err := until(w.ctx, settlesWithin, "the spool of "+b.name+" is empty", func(ctx context.Context) error {
+			n, err := b.waiting(ctx)
+			if err == nil && n > 0 {
+				err = fmt.Errorf("%d records wait", n)
+			}
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// find looks what became of everything. The bridges run when it begins and don't when it ends.
+func (w *world) find() (f findings, err error) {
+	f = findings{spooled: make(map[string]bool), deleted: w.deleted, orderly: make(map[string]bool)}
+	w.checkLeaks()
+	w.checkMetrics(f.orderly)
+	if f.events, err = w.outside.read(w.ctx, eventsStream); err != nil {
+		return f, err
+	}
+	if f.quarantined, err = w.outside.read(w.ctx, quarantineStream); err != nil {
+		return f, err
+	}
+	w.checkPublished(len(f.events))
+	w.listQuarantine(len(f.quarantined))
+	for _, b := range w.bridges {
+		before := w.tally.of(restarts)
+		if err := b.stop(); err != nil {
+			w.ledger.wrong("%v", err)
+		}
+		w.tally.add(restarts, before-w.tally.of(restarts)) // this one is no fault
+		if err := w.listSpool(b, f.spooled); err != nil {
+			w.ledger.wrong("%v", err)
+		}
+		if err := b.blabbed(); err != nil {
+			w.ledger.wrong("%v", err)
+		}
+		left, err := b.left()
+		if err != nil {
+			return f, err
+		}
+		if len(left) > 0 {
+			w.ledger.wrong("%s has left %q in its spool's directory", b.name, left)
+		}
+	}
+	return f, nil
+}
+
+// output runs a command of the bridge's.
+func (w *world) output(env []string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(w.ctx, time.Minute)
+	defer cancel()
+	var out, words bytes.Buffer
+	cmd := exec.CommandContext(ctx, w.binaries.bridge, args...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = env, &out, &words
+	if err := cmd.Run(); err != nil {
+		return nil, fmt.Errorf("bridge %v: %w: %s", args, err, words.String())
+	}
+	return out.Bytes(), nil
+}
+
+// listSpool notes what `bridge spool list` lists.
+func (w *world) listSpool(b *bridge, into map[string]bool) error {
+	out, err := w.output(b.env, "spool", "list", "--json", filepath.Join(b.dir, "spool"))
+	if err != nil {
+		return err
+	}
+	for line := range bytes.Lines(out) {
+		var record struct{ ID string }
+		if err := json.Unmarshal(line, &record); err != nil {
+			return fmt.Errorf("reading what bridge spool list says: %w", err)
+		}
+		into[record.ID] = true
+	}
+	return nil
+}
+
+// listQuarantine holds `bridge quarantine list` to what is in the stream.
+func (w *world) listQuarantine(want int) {
+	env := w.bridges[0].env
+	if !w.isEmbedded() { // the bridge's own account may be one that can't
+		env = append(slices.Clip(env), "NATS_URL=nats://"+w.nats[0].addr, "NATS_USER=admin", "NATS_PASSWORD=admin")
+	}
+	var out []byte
+	err := until(w.ctx, time.Minute, "the quarantine is listed", func(context.Context) (err error) { // a cluster needs its time
+		out, err = w.output(env, "quarantine", "list", "--json")
+		return err
+	})
+	if err != nil {
+		w.ledger.wrong("%v", err)
+		return
+	}
+	if got := bytes.Count(out, []byte{'\n'}); got != want {
+		w.ledger.wrong("bridge quarantine list lists %d deliveries of %d", got, want)
+	}
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// unmanaged is for a stream that somebody else manages.
+var unmanaged = []string{"STREAM_MANAGE=false"}
+
+func makesStreams(change func(*jetstream.StreamConfig)) func(*world) error {
+	return func(w *world) error { return w.outside.makeStreams(w.ctx, change) }
+}
+
+// Streams that go, are full, are configured otherwise, or refuse us.
+var streamScenarios = []scenario{
+	{
+		name: "stream-deleted", about: "the stream is deleted; the bridge makes it again",
+		nats: 1, bridges: 2, must: []string{lostByStream, spooled},
+		faults: func(w *world) error {
+			for range 2 {
+				if err := w.deleteStream(); err != nil {
+					return err
+				}
+				w.passes(2 * time.Second)
+			}
+			return nil
+		},
+	},
+	{
+		name: "stream-missing", about: "the stream is deleted, and somebody makes it again",
+		nats: 1, bridges: 2, env: unmanaged, must: []string{lostByStream, spooled}, prepare: makesStreams(nil),
+		faults: func(w *world) error {
+			if err := w.deleteStream(); err != nil {
+				return err
+			}
+			w.passes(1500 * time.Millisecond)
+			if err := w.outside.makeStreams(w.ctx, nil); err != nil {
+				return err
+			}
+			w.passes(time.Second)
+			return nil
+		},
+	},
+	{
+		name: "stream-full", about: "the stream is full, with discard new, and is given room",
+		nats: 1, bridges: 2, must: []string{spooled, breakers},
+		faults: func(w *world) error {
+			for _, full := range []func(*jetstream.StreamConfig){
+				func(c *jetstream.StreamConfig) { c.MaxMsgs = 10 },
+				func(c *jetstream.StreamConfig) { c.MaxBytes = 10_000 },
+			} {
+				if err := w.outside.change(w.ctx, full); err != nil {
+					return err
+				}
+				w.passes(1500 * time.Millisecond)
+				if err := w.outside.change(w.ctx, func(c *jetstream.StreamConfig) { c.MaxMsgs, c.MaxBytes = -1, -1 }); err != nil {
+					return err
+				}
+				w.passes(time.Second)
+			}
+			return nil
+		},
+	},
+	{
+		name: "stream-changed", about: "the stream takes other subjects, acknowledges nothing, takes only small events",
+		nats: 1, bridges: 2, env: unmanaged, prepare: makesStreams(nil), must: []string{spooled, suppressed, "answered message_too_large"},
+		rules: rules{also: map[string]bool{"message_too_large": true}},
+		faults: func(w *world) error {
+			for _, edit := range []func(*jetstream.StreamConfig){
+				func(c *jetstream.StreamConfig) { c.Subjects = []string{"elsewhere.>"} },
+				func(c *jetstream.StreamConfig) { c.Subjects, c.NoAck = []string{"webhooks.>"}, true },
+				func(c *jetstream.StreamConfig) { c.NoAck, c.Discard = false, jetstream.DiscardOld },
+				func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1500 },
+				func(c *jetstream.StreamConfig) { c.MaxMsgSize = -1 },
+			} {
+				if err := w.outside.change(w.ctx, edit); err != nil {
+					return err
+				}
+				w.passes(1200 * time.Millisecond)
+			}
+			return nil
+		},
+	},
+	{
+		name: "credentials", about: "the bridge's credentials are revoked, and given back",
+		nats: 1, bridges: 2, must: []string{spooled},
+		faults: func(w *world) error {
+			for range 2 {
+				if err := w.nats[0].reload(changed); err != nil {
+					return err
+				}
+				w.passes(1500 * time.Millisecond)
+				if err := w.nats[0].reload(mayAll); err != nil {
+					return err
+				}
+				w.passes(time.Second)
+			}
+			return nil
+		},
+	},
+	{
+		name: "forbidden", about: "the right to publish one endpoint's subjects is taken away: its events are set aside, and listed",
+		nats: 1, bridges: 2, must: []string{spooled, aside, listed},
+		faults: func(w *world) error {
+			err := w.nats[0].reload(mayOnlyFlock)
+			w.passes(2500 * time.Millisecond)
+			return err
+		},
+	},
+}
