@@ -36,6 +36,19 @@ func (k *kept) encoded() []byte { return k.encode(k.Aside) }
 // delivered and still stand on free pages, branches, records of one byte and of many pages.
 func newSample(t testing.TB) *sample {
 	t.Helper()
+	// Which free pages are used again is a matter of what the committer finds waiting together.
+	for range 50 {
+		if s := trySample(t); s != nil {
+			return s
+		}
+	}
+	t.Fatal("nothing that was delivered stands on a free page")
+	return nil
+}
+
+// trySample returns nil where nothing that was delivered is left.
+func trySample(t testing.TB) *sample {
+	t.Helper()
 	dir := t.TempDir()
 	f := open(t, dir)
 	for i := range 60 {
@@ -58,7 +71,7 @@ func newSample(t testing.TB) *sample {
 	f.close()
 	s := readSample(t, dir)
 	if !bytes.Contains(s.file, first.encode(false)) {
-		t.Fatal("nothing that was delivered stands on a free page")
+		return nil
 	}
 	return s
 }
