@@ -40,7 +40,8 @@ func (l *ledger) check(f findings) {
 		case e.inQuarantine || events[id] > 0:
 		case f.spooled[id]:
 			l.tally.add(listed, 1)
-		case slices.ContainsFunc(f.deleted, func(t time.Time) bool { return e.promised.Before(t) }):
+		// Stored just before, it may be answered just after.
+		case slices.ContainsFunc(f.deleted, func(t time.Time) bool { return e.asked.Before(t) }):
 			l.tally.add(lostByStream, 1)
 		default:
 			l.wrong("%s %s is lost: %s answered %q at %s", e.kind, id, e.by, e.how, e.promised.Format(time.TimeOnly+".000"))

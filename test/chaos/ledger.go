@@ -27,6 +27,7 @@ type entry struct {
 	sender, number int
 	attempts       int
 	promised       time.Time // when it was first answered so that it must be kept; zero where it never was
+	asked          time.Time // when what was answered so had been sent
 	how            string    // the status of that answer
 	by             string    // whose answer it was
 	inQuarantine   bool      // it is promised to be there, not among the events
@@ -150,6 +151,6 @@ func (l *ledger) judge(p post, e *entry, a answer) {
 		l.tally.add(spooled, 1)
 	}
 	if e.promised.IsZero() {
-		e.promised, e.how, e.by = a.came, a.code, a.life.bridge
+		e.promised, e.asked, e.how, e.by = a.came, a.sent, a.code, a.life.bridge
 	}
 }
