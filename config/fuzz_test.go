@@ -9,6 +9,10 @@ import (
 // and what it takes it can show, and takes again as it shows it.
 func FuzzLoad(f *testing.F) {
 	names := Names()
+	defaults := ""
+	for _, v := range new(Config).Variables() {
+		defaults += v.Default
+	}
 	for i, name := range names {
 		for _, value := range []string{"", "1", "true", "5m", "512KiB", ":8080", "127.0.0.1:0", "nats://u:p@h:1", "a,b", "json", "9999999999999999999TiB", "-1", "\x00", "é"} {
 			f.Add(i, value)
@@ -37,7 +41,7 @@ func FuzzLoad(f *testing.F) {
 				}
 			}
 		}
-		if strings.Contains(said, "marked-flock") || isSecret(name) && len(value) > 8 && strings.Contains(said, value) {
+		if strings.Contains(said, "marked-flock") || isSecret(name) && len(value) > 8 && strings.Contains(said, value) && !strings.Contains(defaults, value) {
 			t.Fatalf("%s=%q: a secret is shown: %s", name, value, said)
 		}
 	})
