@@ -11,7 +11,7 @@ func FuzzLoad(f *testing.F) {
 	names := Names()
 	defaults := ""
 	for _, v := range new(Config).Variables() {
-		defaults += v.Default
+		defaults += v.Default + "\n"
 	}
 	for i, name := range names {
 		for _, value := range []string{"", "1", "true", "5m", "512KiB", ":8080", "127.0.0.1:0", "nats://u:p@h:1", "a,b", "json", "9999999999999999999TiB", "-1", "\x00", "é"} {
@@ -34,7 +34,7 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 		for _, v := range c.Variables() {
-			said += v.Value
+			said += "\n" + v.Value
 			if err == nil && v.Name == name && v.Value != "" && !strings.Contains(v.Value, "[hidden]") {
 				if _, _, err := Load([]string{"FLOCK_SECRETS=x", name + "=" + v.Value}); err != nil && !strings.HasPrefix(name, "ENDPOINTS_") {
 					t.Fatalf("%s=%q is shown as %q, which is refused: %v", name, value, v.Value, err)

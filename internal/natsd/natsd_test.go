@@ -18,11 +18,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
 
@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		serve(dir)
 		return
 	}
-	goleak.VerifyTestMain(m)
+	natsdtest.VerifyTestMain(m)
 }
 
 func serve(dir string) {

@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -26,7 +25,7 @@ import (
 func TestMain(m *testing.M) {
 	natsdtest.Main()
 	_ = flag.Set("test.parallel", "16") // the tests wait more than they work
-	goleak.VerifyTestMain(m)
+	natsdtest.VerifyTestMain(m)
 }
 
 const subject = "webhooks.flock.invitee.accepted"
