@@ -33,8 +33,8 @@ k8s: ## render the Kubernetes manifests
 fuzz: ## run every fuzz target for two minutes
 	.ci/fuzz 2m
 
-bench: ## measure against the floor
-	go test -run '^$$' -bench . ./bench
+bench: ## measure against the floor: make bench ARGS='-pairs 21 -only closed'
+	go run ./bench $(ARGS)
 
 chaos: ## faults under load: make chaos ARGS='-duration 1h -seed 7'
 	go run ./test/chaos $(ARGS)
