@@ -61,11 +61,18 @@ func (e Endpoint) Event(id string, c verify.Claims, body stringify.Text, receive
 // Message is what is published of an event; prefix begins its subject.
 func (e Endpoint) Message(prefix string, of *event.Event) durable.Message {
 	const attributes = 1024 // bytes, roughly; more are appended all the same
+	with := headers
+	if of.TraceParent != "" {
+		with = append(with[:len(with):len(with)], durable.Header{Name: "traceparent", Value: of.TraceParent})
+	}
+	if of.TraceState != "" {
+		with = append(with[:len(with):len(with)], durable.Header{Name: "tracestate", Value: of.TraceState})
+	}
 	return durable.Message{
 		Kind:    durable.Event,
 		Subject: event.Subject(prefix, e.Name, of.Event),
 		ID:      of.ID,
-		Headers: headers,
+		Headers: with,
 		Data:    of.Append(make([]byte, 0, len(of.Data)+attributes)),
 	}
 }
