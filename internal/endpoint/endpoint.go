@@ -4,6 +4,7 @@
 package endpoint
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/event"
@@ -63,10 +64,10 @@ func (e Endpoint) Message(prefix string, of *event.Event) durable.Message {
 	const attributes = 1024 // bytes, roughly; more are appended all the same
 	with := headers
 	if of.TraceParent != "" {
-		with = append(with[:len(with):len(with)], durable.Header{Name: "traceparent", Value: of.TraceParent})
+		with = append(slices.Clip(with), durable.Header{Name: "traceparent", Value: of.TraceParent})
 	}
 	if of.TraceState != "" {
-		with = append(with[:len(with):len(with)], durable.Header{Name: "tracestate", Value: of.TraceState})
+		with = append(slices.Clip(with), durable.Header{Name: "tracestate", Value: of.TraceState})
 	}
 	return durable.Message{
 		Kind:    durable.Event,
