@@ -61,6 +61,13 @@ type Config struct {
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug info warn error" doc:"least level that is logged"`
 	LogFormat string `env:"LOG_FORMAT" envDefault:"json" oneof:"json console" doc:"json for machines, console for people"`
 
+	OTLPEndpoint       URL    `env:"OTEL_EXPORTER_OTLP_ENDPOINT" doc:"OpenTelemetry collector to which spans go by OTLP over HTTP; tracing is off without it. Further OTEL_ variables are as OpenTelemetry's specification says"`
+	OTLPTracesEndpoint URL    `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" fallback:"OTEL_EXPORTER_OTLP_ENDPOINT and /v1/traces" doc:"the same, for spans alone, with the whole path"`
+	OTLPProtocol       string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" oneof:"http/protobuf" doc:"how spans are sent"`
+	OTELTracesExporter string `env:"OTEL_TRACES_EXPORTER" envDefault:"otlp" oneof:"otlp none" doc:"none: no tracing"`
+	OTELDisabled       bool   `env:"OTEL_SDK_DISABLED" envDefault:"false" doc:"no tracing"`
+	TrustTraceparent   bool   `env:"TRUST_TRACEPARENT" envDefault:"false" doc:"with tracing: continue the trace of a request's traceparent header; only where a proxy in front of the bridge sets it or takes the senders' away"`
+
 	// Endpoints has the default endpoint of each provider whose secrets are set, then the further
 	// ones by number.
 	Endpoints []Endpoint `env:"-"`
@@ -87,6 +94,19 @@ func (c *Config) IsSet(variable string) bool { return c.set[variable] }
 
 // IsEmbedded says whether the bridge runs a nats-server of its own.
 func (c *Config) IsEmbedded() bool { return c.NATSURL == "" }
+
+// SpansURL is where spans go; "" where none are made.
+func (c *Config) SpansURL() string {
+	switch {
+	case c.OTELDisabled || c.OTELTracesExporter == "none":
+		return ""
+	case c.OTLPTracesEndpoint != "":
+		return string(c.OTLPTracesEndpoint)
+	case c.OTLPEndpoint != "":
+		return strings.TrimSuffix(string(c.OTLPEndpoint), "/") + "/v1/traces"
+	}
+	return ""
+}
 
 // MaxTolerance is the largest tolerance of any endpoint.
 func (c *Config) MaxTolerance() time.Duration {

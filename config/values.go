@@ -216,3 +216,21 @@ func (l *secretList) read(texts []string) error {
 	}
 	return nil
 }
+
+// URL is where something is reached by HTTP.
+type URL string
+
+// UnmarshalText checks the URL.
+func (u *URL) UnmarshalText(text []byte) error {
+	parsed, err := url.Parse(string(text))
+	if err != nil || parsed.Scheme != "http" && parsed.Scheme != "https" || parsed.Hostname() == "" {
+		return errors.New("not a URL")
+	}
+	*u = URL(text)
+	return nil
+}
+
+func (URL) takes() string { return "a URL such as http://collector:4318" }
+
+// String hides a password.
+func (u URL) String() string { return ServerList(u).String() }

@@ -24,6 +24,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
+	"github.com/ade15e70/webhook-bridge/internal/tracing"
 )
 
 // App is a bridge.
@@ -34,6 +35,7 @@ type App struct {
 	publisher *publish.Publisher
 	spool     *spool.Spool
 	relay     *relay.Relay
+	tracer    *tracing.Tracer // nil where there is no tracing
 	handler   *ingest.Handler
 	public    *front
 	admin     *http.Server
@@ -85,9 +87,13 @@ func New(ctx context.Context, c *config.Config, version string, log *zap.Logger)
 		Version:       version,
 	})
 	observer := newObserver(log, metrics)
-	a.relay = relay.Start(relaying(c, kinds, a.publisher, a.spool, observer, telemetry.Sampled(log, metrics.LogDropped.Inc)))
+	sampled := telemetry.Sampled(log, metrics.LogDropped.Inc)
+	if a.tracer, err = tracing.Start(ctx, tracing.Config{URL: c.SpansURL(), Version: version, Trust: c.TrustTraceparent, Log: sampled}); err != nil {
+		return nil, err
+	}
+	a.relay = relay.Start(relaying(c, kinds, a.publisher, a.spool, observer, a.tracer, sampled))
 	metrics.Watch(spoolGauges(a.spool, a.relay, int64(c.SpoolMaxBytes), time.Now)...)
-	a.handler = ingest.New(ingesting(c, a.relay, observer))
+	a.handler = ingest.New(ingesting(c, a.relay, observer, a.tracer))
 	errorLog, _ := zap.NewStdLogAt(log, zapcore.DebugLevel) // broken connections, mostly: what senders do is no error of ours
 	a.public.serveWith(a.handler.Server(errorLog))
 	a.admin = admin.Server(a.readiness, metrics.Registry, errorLog)
@@ -119,6 +125,7 @@ func (a *App) release() {
 	if a.nats != nil {
 		a.nats.Stop()
 	}
+	_ = a.tracer.Close(context.Background())
 	if a.public != nil {
 		_ = a.public.listener.Close()
 	}
@@ -264,6 +271,9 @@ func (a *App) stop() error {
 	err = errors.Join(err, a.publisher.Close(ctx))
 	err = errors.Join(err, a.closeSpool(ctx))
 	err = errors.Join(err, a.stopNATS(ctx))
+	if lost := a.tracer.Close(ctx); lost != nil {
+		a.log.Warn("some spans are lost", zap.Error(lost))
+	}
 	err = errors.Join(err, a.admin.Shutdown(ctx))
 	if err != nil {
 		return fmt.Errorf("shutting down: %w", err)

@@ -68,7 +68,7 @@ func (o *observer) Observe(r ingest.Record) {
 	if r.Err != nil {
 		level, message := weight(r.Err)
 		o.refused.Log(level, message, zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.Error(r.Err),
-			zap.Bool("quarantined", r.Kept != ""), zap.String("remote", r.Remote), zap.Duration("duration", r.Duration))
+			zap.Bool("quarantined", r.Kept != ""), zap.String("remote", r.Remote), zap.Duration("duration", r.Duration), traced(r))
 		return
 	}
 	if r.Kept != "" {
@@ -79,8 +79,16 @@ func (o *observer) Observe(r ingest.Record) {
 	o.metrics.Accepted.WithLabelValues(r.Endpoint).Set(float64(time.Now().UnixMilli()) / 1e3)
 	if entry := o.log.Check(zap.DebugLevel, "delivery accepted"); entry != nil {
 		entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.String("id", r.ID), zap.String("type", r.Event.Type),
-			zap.String("signed", r.Claims.Scheme), zap.Int("secret", r.Claims.Secret), zap.Duration("duration", r.Duration))
+			zap.String("signed", r.Claims.Scheme), zap.Int("secret", r.Claims.Secret), zap.Duration("duration", r.Duration), traced(r))
 	}
+}
+
+// traced is the trace's id as a field, where there is one.
+func traced(r ingest.Record) zap.Field {
+	if r.Trace == "" {
+		return zap.Skip()
+	}
+	return zap.String("trace_id", r.Trace)
 }
 
 // Published is told of each attempt to publish.

@@ -4,6 +4,7 @@
 package endpoint
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/event"
@@ -61,11 +62,18 @@ func (e Endpoint) Event(id string, c verify.Claims, body stringify.Text, receive
 // Message is what is published of an event; prefix begins its subject.
 func (e Endpoint) Message(prefix string, of *event.Event) durable.Message {
 	const attributes = 1024 // bytes, roughly; more are appended all the same
+	with := headers
+	if of.TraceParent != "" {
+		with = append(slices.Clip(with), durable.Header{Name: "traceparent", Value: of.TraceParent})
+	}
+	if of.TraceState != "" {
+		with = append(slices.Clip(with), durable.Header{Name: "tracestate", Value: of.TraceState})
+	}
 	return durable.Message{
 		Kind:    durable.Event,
 		Subject: event.Subject(prefix, e.Name, of.Event),
 		ID:      of.ID,
-		Headers: headers,
+		Headers: with,
 		Data:    of.Append(make([]byte, 0, len(of.Data)+attributes)),
 	}
 }

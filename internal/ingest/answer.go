@@ -105,6 +105,7 @@ func (d *delivery) answer(status durable.Status, err error) (outcome string) {
 	}
 	if err == nil {
 		d.write(http.StatusOK, "application/json", accepted{d.id, status})
+		d.span.Answered(http.StatusOK, string(status))
 		return string(status)
 	}
 	row := rowOf(err)
@@ -118,6 +119,7 @@ func (d *delivery) answer(status durable.Status, err error) (outcome string) {
 		header.Set("Connection", "close")
 	}
 	d.write(row.status, "application/problem+json", problem{row.title, row.status, row.code})
+	d.span.Answered(row.status, row.outcome)
 	return row.outcome
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/tracing"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
@@ -46,6 +47,7 @@ type Record struct {
 	ID       string        // once it is authentic
 	Kept     string        // why it is in quarantine, whatever the answer was; "" where it isn't
 	Claims   verify.Claims // what it said; zero unless it was authentic
+	Trace    string        // the trace's id; "" where none is recorded
 }
 
 // Config is all that a [Handler] needs.
@@ -57,6 +59,7 @@ type Config struct {
 	Quarantine       bool // keep what bears a right signature and can't be published
 	Publisher        Publisher
 	Observer         Observer
+	Tracer           *tracing.Tracer // nil: no tracing
 	Now              func() time.Time
 }
 
@@ -96,12 +99,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !ok:
 		err = errNotFound
 	default:
+		d.span = h.Tracer.Receive(r, at.Name)
 		status, err = d.receive(at)
 	}
 	outcome := d.answer(status, err)
 	h.Observer.Observe(Record{
 		Endpoint: at.Name, Outcome: outcome, Err: err, Remote: r.RemoteAddr, Duration: h.Now().Sub(start),
-		Event: d.event, ID: d.id, Kept: d.kept, Claims: d.claims,
+		Event: d.event, ID: d.id, Kept: d.kept, Claims: d.claims, Trace: d.span.ID(),
 	})
 }
 
@@ -110,6 +114,7 @@ type delivery struct {
 	*Handler
 	w      http.ResponseWriter
 	r      *http.Request
+	span   tracing.Span
 	held   hold
 	claims verify.Claims
 	id     string // once it is authentic
@@ -141,7 +146,9 @@ func (d *delivery) receive(at endpoint.Endpoint) (status durable.Status, err err
 	if err != nil {
 		return "", err
 	}
+	step := d.span.Step("verify")
 	d.claims, err = at.Provider.Verify(at.Request(text, d.r.Header.Values(at.Provider.Header), received))
+	step.End("", false)
 	if err == nil || verify.IsAuthentic(err) {
 		d.id = at.ID(d.claims)
 	}
@@ -152,8 +159,13 @@ func (d *delivery) receive(at endpoint.Endpoint) (status durable.Status, err err
 	if err != nil {
 		return "", err
 	}
-	// Nothing that the sender does from here on, hanging up included, cancels the work.
-	return d.Publisher.Publish(context.WithoutCancel(d.r.Context()), message)
+	return d.Publisher.Publish(d.working(), message)
+}
+
+// working is the context of all that comes after reading: nothing that the sender does any more, hanging up
+// included, cancels it.
+func (d *delivery) working() context.Context {
+	return d.span.Into(context.WithoutCancel(d.r.Context()))
 }
 
 // parse returns the canonical body, which must be an object.
@@ -173,6 +185,8 @@ func (d *delivery) parse(body []byte) (stringify.Text, error) {
 // wrap puts the verified body into its envelope.
 func (d *delivery) wrap(at endpoint.Endpoint, text stringify.Text, received time.Time) (durable.Message, error) {
 	e := at.Event(d.id, d.claims, text, received)
+	e.TraceParent, e.TraceState = d.span.Context()
+	d.span.Authentic(e.ID, e.Type)
 	m := at.Message(d.SubjectPrefix, &e)
 	if !d.held.take(len(m.Data)) {
 		return durable.Message{}, errBusy

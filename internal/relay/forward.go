@@ -128,9 +128,10 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 			messages, places = append(messages, r.Message), append(places, i)
 		}
 	}
+	traces := f.begin(records, places)
 	for i, result := range f.Publisher.PublishAll(ctx, messages) {
 		results[places[i]] = result
-		f.note(FromSpool, f.kind, result.Status, result.Err)
+		traces.end(i, f.note(FromSpool, f.kind, result.Status, result.Err), result.Err != nil)
 		if result.Status == durable.Stored && known.unsure[records[places[i]].Seq] {
 			f.Observer.PossiblyDuplicate(f.kind)
 		}

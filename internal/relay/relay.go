@@ -22,6 +22,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
+	"github.com/ade15e70/webhook-bridge/internal/tracing"
 )
 
 // Config is all that a [Relay] needs.
@@ -37,6 +38,7 @@ type Config struct {
 	// granted.
 	Aside    time.Duration
 	Observer Observer
+	Tracer   *tracing.Tracer // nil: no tracing
 	Log      *zap.Logger
 	Now      func() time.Time
 }
@@ -140,13 +142,14 @@ func (r *Relay) isDirect(kind durable.Kind) bool {
 func (r *Relay) publish(ctx context.Context, m durable.Message) (durable.Status, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
 	defer cancel()
+	span := tracing.From(ctx).Send(m.Subject, m.ID)
 	status, err := r.Publisher.Publish(ctx, m)
-	r.note(Direct, m.Kind, status, err)
+	span.End(r.note(Direct, m.Kind, status, err), err != nil)
 	return status, err
 }
 
-// note counts an attempt and lets the breaker know.
-func (r *Relay) note(way string, kind durable.Kind, status durable.Status, err error) {
+// note counts an attempt, lets the breaker know, and returns what came of it in a word.
+func (r *Relay) note(way string, kind durable.Kind, status durable.Status, err error) string {
 	outcome := string(status)
 	if err != nil {
 		outcome = string(publish.CauseOf(err))
@@ -155,6 +158,7 @@ func (r *Relay) note(way string, kind durable.Kind, status durable.Status, err e
 	if err == nil || errors.Is(err, durable.ErrUnavailable) { // a message that is at fault itself says nothing of NATS
 		r.breakers[kind].report(err == nil)
 	}
+	return outcome
 }
 
 // append puts the message into the spool, and leaves time to try JetStream where that is still to do.
@@ -164,7 +168,10 @@ func (r *Relay) append(ctx context.Context, m durable.Message, arrived, attempte
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-r.Timeout))
 		defer cancel()
 	}
-	return r.Spool.Append(ctx, m, arrived, attempted)
+	step := tracing.From(ctx).Step("spool")
+	err := r.Spool.Append(ctx, m, arrived, attempted)
+	step.End("", err != nil)
+	return err
 }
 
 // Breaker is the state of the events' breaker: closed, open or half-open.

@@ -1,0 +1,51 @@
+package relay
+
+import (
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/spool"
+	"github.com/ade15e70/webhook-bridge/internal/tracing"
+)
+
+// traced is one batch of records on its way from the spool, for the traces that its deliveries began. It is
+// empty where there is no tracing.
+type traced []tracedRecord
+
+type tracedRecord struct {
+	delivery, send tracing.Span
+	arrived, began time.Time
+}
+
+// begin begins the step of sending for those of the records that are at these places.
+func (r *Relay) begin(records []spool.Record, places []int) traced {
+	if r.Tracer == nil {
+		return nil
+	}
+	all := make(traced, len(places))
+	for i, place := range places {
+		record := records[place]
+		delivery := r.Tracer.Resume(header(record, tracing.TraceParent), header(record, tracing.TraceState))
+		all[i] = tracedRecord{delivery, delivery.Send(record.Subject, record.ID), record.Arrived, r.Now()}
+	}
+	return all
+}
+
+// end ends a record's step of sending, and where it went well its time in the spool.
+func (t traced) end(i int, outcome string, failed bool) {
+	if t == nil {
+		return
+	}
+	if !failed {
+		t[i].delivery.Past("wait in spool", t[i].arrived, t[i].began)
+	}
+	t[i].send.End(outcome, failed)
+}
+
+func header(r spool.Record, name string) string {
+	for _, h := range r.Headers {
+		if h.Name == name {
+			return h.Value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,63 @@
+package tracing
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.uber.org/zap"
+)
+
+// Config is all that [Start] needs besides the variables that OpenTelemetry's SDK reads itself: headers and
+// certificates for the collector, the sampler, the batches, the resource's attributes.
+type Config struct {
+	URL     string // where spans go; "" makes no tracer
+	Version string
+	Trust   bool        // the senders' own trace contexts
+	Log     *zap.Logger // told when spans can't be exported; sampled
+}
+
+// Start returns a tracer that exports spans by OTLP over HTTP. A collector that is away or slow costs
+// spans, never a delivery: they wait in a bounded queue, and what doesn't fit is dropped.
+func Start(ctx context.Context, c Config) (*Tracer, error) {
+	if c.URL == "" {
+		return nil, nil //nolint:nilnil // a nil tracer is one that makes no spans
+	}
+	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(c.URL))
+	if err != nil {
+		return nil, fmt.Errorf("starting tracing: %w", err)
+	}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { // the SDK has no other way to say it
+		c.Log.Warn("spans could not be exported", zap.Error(err))
+	}))
+	about, err := resource.New(ctx,
+		resource.WithAttributes(semconv.ServiceName("webhook-bridge"), semconv.ServiceVersion(c.Version)),
+		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithFromEnv())
+	if err != nil { // what could be read of it is there
+		c.Log.Warn("not all of OTEL_RESOURCE_ATTRIBUTES could be read", zap.Error(err))
+	}
+	provider := sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about))
+	return &Tracer{provider, provider.Tracer("github.com/ade15e70/webhook-bridge"), c.Trust}, nil
+}
+
+// farewell is how long the last spans may take to be exported: a collector that is away must not hold up a
+// shutdown.
+const farewell = 2 * time.Second
+
+// Close exports what is left, within two seconds.
+func (t *Tracer) Close(ctx context.Context) error {
+	if t == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, farewell)
+	defer cancel()
+	if err := t.provider.Shutdown(ctx); err != nil {
+		return fmt.Errorf("exporting the last spans: %w", err)
+	}
+	return nil
+}

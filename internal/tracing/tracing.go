@@ -1,0 +1,168 @@
+// Package tracing makes OpenTelemetry's spans of an event's road, off until an endpoint for them is
+// configured. No span holds a body, a signature or a secret, nor, before the signature is known to be
+// right, anything that the sender chose.
+//
+// A nil [Tracer] and the zero [Span] record nothing and cost nothing, so that the road has no second path
+// for them.
+package tracing
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// TraceParent and TraceState are W3C's names of a trace's context. In NATS' headers, which keep their case,
+// they are in lower case: so says CloudEvents' distributed tracing extension of its attributes, and so
+// consumers look for them.
+const (
+	TraceParent = "traceparent"
+	TraceState  = "tracestate"
+)
+
+var w3c propagation.TraceContext
+
+// Tracer begins traces.
+type Tracer struct {
+	provider *sdk.TracerProvider
+	tracer   trace.Tracer
+	trust    bool // the senders' own trace contexts
+}
+
+// Span is one step of an event's road.
+type Span struct {
+	span   trace.Span
+	tracer trace.Tracer
+}
+
+// Receive begins the span of a delivery to an endpoint. The sender's trace is continued where it is
+// trusted: anyone could otherwise join traces, or have all of theirs recorded.
+func (t *Tracer) Receive(r *http.Request, endpoint string) Span {
+	if t == nil {
+		return Span{}
+	}
+	ctx := context.Background()
+	if t.trust {
+		ctx = w3c.Extract(ctx, propagation.HeaderCarrier(r.Header))
+	}
+	_, span := t.tracer.Start(ctx, http.MethodPost+" /webhooks/"+endpoint, trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(
+		semconv.HTTPRequestMethodPost,
+		semconv.HTTPRoute("/webhooks/"+endpoint),
+		attribute.String("webhook_bridge.endpoint", endpoint),
+	))
+	return Span{span, t.tracer}
+}
+
+// Resume returns the span of a delivery that a message came from: in it steps can begin that come after its
+// end. TraceParent and traceState came with the message.
+func (t *Tracer) Resume(traceParent, traceState string) Span {
+	if t == nil || traceParent == "" {
+		return Span{}
+	}
+	ctx := w3c.Extract(context.Background(), propagation.MapCarrier{TraceParent: traceParent, TraceState: traceState})
+	return Span{trace.SpanFromContext(ctx), t.tracer}
+}
+
+// Step begins a step within this one.
+func (s Span) Step(name string) Span { return s.start(name) }
+
+// Past notes a step within this one that is over.
+func (s Span) Past(name string, began, ended time.Time) {
+	if step := s.start(name, trace.WithTimestamp(began)); step.span != nil {
+		step.span.End(trace.WithTimestamp(ended))
+	}
+}
+
+// Send begins the step in which a message is published on a subject.
+func (s Span) Send(subject, id string) Span {
+	return s.start("send "+subject, trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(
+		semconv.MessagingSystemKey.String("nats"),
+		semconv.MessagingOperationTypeSend,
+		semconv.MessagingOperationName("publish"),
+		semconv.MessagingDestinationName(subject),
+		semconv.MessagingMessageID(id),
+	))
+}
+
+func (s Span) start(name string, options ...trace.SpanStartOption) Span {
+	if s.span == nil || !s.span.SpanContext().IsSampled() {
+		return Span{}
+	}
+	_, span := s.tracer.Start(trace.ContextWithSpan(context.Background(), s.span), name, options...)
+	return Span{span, s.tracer}
+}
+
+// Context is the span's context as W3C writes it; "" where there is no span. It is there too where the span
+// isn't sampled.
+func (s Span) Context() (traceParent, traceState string) {
+	if s.span == nil {
+		return "", ""
+	}
+	carrier := propagation.MapCarrier{}
+	w3c.Inject(trace.ContextWithSpan(context.Background(), s.span), carrier)
+	return carrier[TraceParent], carrier[TraceState]
+}
+
+// ID is the trace's, in hex; "" where nothing is recorded.
+func (s Span) ID() string {
+	if s.span == nil || !s.span.IsRecording() {
+		return ""
+	}
+	return s.span.SpanContext().TraceID().String()
+}
+
+// Authentic notes what the delivery is about. Its signature is known to be right.
+func (s Span) Authentic(id, eventType string) {
+	if s.span != nil {
+		s.span.SetAttributes(attribute.String("cloudevents.event_id", id), attribute.String("cloudevents.event_type", eventType))
+	}
+}
+
+// Answered ends the span of a delivery.
+func (s Span) Answered(status int, outcome string) {
+	if s.span == nil {
+		return
+	}
+	s.span.SetAttributes(semconv.HTTPResponseStatusCode(status), attribute.String("webhook_bridge.outcome", outcome))
+	if status >= http.StatusInternalServerError { // a server's span isn't failed by what a sender does wrong (OpenTelemetry's conventions for HTTP)
+		s.span.SetStatus(codes.Error, outcome)
+	}
+	s.span.End()
+}
+
+// End ends a step; outcome is "" or a word that says what came of it.
+func (s Span) End(outcome string, failed bool) {
+	if s.span == nil {
+		return
+	}
+	if outcome != "" {
+		s.span.SetAttributes(attribute.String("webhook_bridge.outcome", outcome))
+	}
+	if failed {
+		s.span.SetStatus(codes.Error, outcome)
+	}
+	s.span.End()
+}
+
+type key struct{}
+
+// Into returns a context with the span.
+func (s Span) Into(ctx context.Context) context.Context {
+	if s.span == nil {
+		return ctx
+	}
+	return context.WithValue(ctx, key{}, s)
+}
+
+// From returns the span that Into has put there.
+func From(ctx context.Context) Span {
+	s, _ := ctx.Value(key{}).(Span)
+	return s
+}
