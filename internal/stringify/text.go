@@ -1,6 +1,8 @@
 package stringify
 
 import (
+	"bytes"
+	"iter"
 	"math"
 	"strconv"
 )
@@ -39,6 +41,9 @@ func (t Text) String() string {
 		return string(t)
 	}
 	inside := t.Inside()
+	if bytes.IndexByte(inside, '\\') < 0 {
+		return string(inside)
+	}
 	out := make([]byte, 0, len(inside))
 	for i := 0; i < len(inside); {
 		if inside[i] != '\\' {
@@ -56,24 +61,33 @@ func (t Text) String() string {
 	return string(out)
 }
 
+// Members returns the object's members in their order: each name in its canonical spelling, without
+// quotes, and its value. There are none where the value is no object.
+func (t Text) Members() iter.Seq2[[]byte, Text] {
+	return func(yield func([]byte, Text) bool) {
+		if !t.IsObject() || len(t) == 2 {
+			return
+		}
+		for i := 1; ; i++ { // at a name's quote; then past the comma
+			end := skipString(t, i)
+			name, value := t[i+1:end-1], end+1
+			i = skipValue(t, value)
+			if !yield(name, t[value:i:i]) || t[i] == '}' {
+				return
+			}
+		}
+	}
+}
+
 // Member returns the member of that name, nil where there is none or the value is no object. The
-// name is given in its canonical spelling, without quotes.
+// name is given in its canonical spelling, without quotes. Who wants several walks through [Text.Members].
 func (t Text) Member(name string) Text {
-	if !t.IsObject() || len(t) == 2 {
-		return nil
-	}
-	for i := 1; ; i++ { // at a name's quote; then past the comma
-		end := skipValue(t, i)
-		found := string(t[i+1:end-1]) == name
-		value := end + 1
-		i = skipValue(t, value)
-		if found {
-			return t[value:i:i]
-		}
-		if t[i] == '}' {
-			return nil
+	for found, value := range t.Members() {
+		if string(found) == name {
+			return value
 		}
 	}
+	return nil
 }
 
 // skipValue returns where the value at i ends, in a canonical text.

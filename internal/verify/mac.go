@@ -13,28 +13,22 @@ import (
 
 // Sum is the HMAC-SHA256 of the concatenated parts under the secret.
 func Sum(key secret.Secret, parts ...[]byte) []byte {
-	h := hmac.New(sha256.New, key.Key())
-	for _, part := range parts {
-		h.Write(part)
-	}
-	return h.Sum(nil)
+	sum := key.MAC(parts...)
+	return sum[:]
 }
 
-// authenticate returns which of the possible claims one of the MACs proves. One that the endpoint's
-// scheme doesn't allow is refused like any other; that it would have been right is said apart,
+// authenticate returns the claim that one of the MACs covers the text, by the scheme. One that the
+// endpoint's scheme doesn't allow is refused like any other; that it would have been right is said apart,
 // because then the endpoint is set to the wrong scheme, and nothing else is wrong.
-func authenticate(r Request, macs [][]byte, possible []Claims) (Claims, error) {
-	for _, c := range possible {
-		position, ok := signer(r.Secrets, macs, c.SignedText...)
-		switch {
-		case ok && (r.Scheme == c.Scheme || r.Scheme == Auto):
-			c.Secret = position
-			return c, nil
-		case ok:
-			return Claims{}, fmt.Errorf("%w: it covers %s", OtherScheme, c.Scheme)
-		}
+func authenticate(r Request, macs [][]byte, scheme string, signed ...[]byte) (Claims, error) {
+	position, ok := signer(r.Secrets, macs, signed...)
+	switch {
+	case !ok:
+		return Claims{}, WrongSignature
+	case r.Scheme != scheme && r.Scheme != Auto:
+		return Claims{}, fmt.Errorf("%w: it covers %s", OtherScheme, scheme)
 	}
-	return Claims{}, WrongSignature
+	return Claims{Scheme: scheme, Secret: position, SignedText: signed}, nil
 }
 
 // signer returns which of the secrets made one of the MACs over the parts' concatenation. An empty
@@ -45,9 +39,9 @@ func signer(secrets []secret.Secret, macs [][]byte, parts ...[]byte) (position i
 		if key.IsEmpty() {
 			continue
 		}
-		sum := Sum(key, parts...)
+		sum := key.MAC(parts...)
 		for _, mac := range macs {
-			if hmac.Equal(sum, mac) {
+			if hmac.Equal(sum[:], mac) {
 				return i, true
 			}
 		}
