@@ -62,7 +62,7 @@ func perSecond(name string, target float64, all []pair) row {
 }
 
 // latency is the figure of one quantile.
-func latency(name, quantile string, q float64, target float64, all []pair) row {
+func latency(name, quantile string, q, target float64, all []pair) row {
 	at := func(r round) float64 { return r.quantile(q) / 1e3 }
 	return row{
 		name: quantile + ", " + name, format: "%.2f", target: target,

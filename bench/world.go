@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -70,8 +71,8 @@ func newWorld() (w *world, err error) {
 }
 
 func (w *world) close() {
-	for i := len(w.processes) - 1; i >= 0; i-- {
-		w.processes[i].stop()
+	for _, p := range slices.Backward(w.processes) {
+		p.stop()
 	}
 	_ = os.RemoveAll(w.dir)
 }
