@@ -5,6 +5,7 @@ import (
 	"iter"
 	"math"
 	"strconv"
+	"unicode/utf8"
 )
 
 // Text is one JSON value in its canonical form, as [Parse] returns it. The nil Text is a member
@@ -25,9 +26,12 @@ func (t Text) Inside() []byte {
 	return t[1 : len(t)-1]
 }
 
+// IsNumber says whether the value is a number.
+func (t Text) IsNumber() bool { return len(t) > 0 && (t[0] == '-' || '0' <= t[0] && t[0] <= '9') }
+
 // Number returns the number's value; ok is false for another value.
 func (t Text) Number() (f float64, ok bool) {
-	if len(t) == 0 || t[0] != '-' && (t[0] < '0' || t[0] > '9') {
+	if !t.IsNumber() {
 		return math.NaN(), false
 	}
 	f, err := strconv.ParseFloat(string(t), 64)
@@ -36,29 +40,27 @@ func (t Text) Number() (f float64, ok bool) {
 
 // String returns a string as it reads, and another value as its text. A lone surrogate, which Go's
 // strings can't hold, reads U+FFFF: a noncharacter, which nobody means as text either.
-func (t Text) String() string {
+func (t Text) String() string { return string(t.AppendString(nil)) }
+
+// AppendString appends what [Text.String] returns.
+func (t Text) AppendString(dst []byte) []byte {
 	if !t.IsString() {
-		return string(t)
+		return append(dst, t...)
 	}
 	inside := t.Inside()
-	if bytes.IndexByte(inside, '\\') < 0 {
-		return string(inside)
-	}
-	out := make([]byte, 0, len(inside))
-	for i := 0; i < len(inside); {
-		if inside[i] != '\\' {
-			out = append(out, inside[i])
-			i++
-			continue
+	for {
+		plain := bytes.IndexByte(inside, '\\')
+		if plain < 0 {
+			return append(dst, inside...)
 		}
-		e := unescape(inside[i:])
+		dst = append(dst, inside[:plain]...)
+		e := unescape(inside[plain:])
 		if isHigh(e.r) || isLow(e.r) {
 			e.r = '\uffff'
 		}
-		out = append(out, string(e.r)...)
-		i += e.len
+		dst = utf8.AppendRune(dst, e.r)
+		inside = inside[plain+e.len:]
 	}
-	return string(out)
 }
 
 // Members returns the object's members in their order: each name in its canonical spelling, without

@@ -47,18 +47,22 @@ func readFlock(body stringify.Text) (b flockMembers) {
 	return b
 }
 
+// user is the id of the person whom the event is about.
+func (b flockMembers) user() stringify.Text {
+	switch entity := string(b.entity.Inside()); entity {
+	case "invitee", "referrer":
+		return b.data.Member(entity).Member("id")
+	}
+	return nil
+}
+
 func verifyFlock(r Request) (Claims, error) {
 	b := readFlock(r.Body)
 	c, err := authenticateFlock(r, b)
 	if err != nil {
 		return Claims{}, err
 	}
-	c.Name = text(b.name)
-	c.Entity = text(b.entity)
-	c.EntityID = text(b.entityID)
-	if c.Entity == "invitee" || c.Entity == "referrer" {
-		c.UserID = text(b.data.Member(c.Entity).Member("id"))
-	}
+	c.Name, c.Entity, c.EntityID, c.UserID = texts(b.name, b.entity, b.entityID, b.user())
 	if c.Scheme == TimestampData {
 		c.IDName = b.name.Inside()
 	}
@@ -89,11 +93,11 @@ func authenticateFlock(r Request, b flockMembers) (Claims, error) {
 	if signature == "" {
 		return Claims{}, NoSignature
 	}
-	mac := decodeHex(signature)
-	if mac == nil {
+	mac, ok := decodeHex(signature)
+	if !ok {
 		return Claims{}, MalformedSignature
 	}
-	macs := [][]byte{mac}
+	macs := []mac256{mac}
 	c, err := authenticate(r, macs, Payload, r.Body)
 	if errors.Is(err, WrongSignature) && b.timestamp != nil && !b.timestamp.IsObject() && b.data.IsObject() {
 		return authenticate(r, macs, TimestampData, b.timestamp, b.data)

@@ -79,13 +79,12 @@ func verifyFrigade(r Request) (Claims, error) {
 	if err != nil {
 		return Claims{}, err
 	}
-	c.Name = text(b.kind)
-	c.Entity, _, _ = strings.Cut(c.Name, ".")
-	c.EntityID = text(b.id)
-	c.UserID = text(b.foreignUserID)
-	if c.UserID == "" {
-		c.UserID = text(b.userID)
+	user := b.foreignUserID
+	if text(user) == "" {
+		user = b.userID
 	}
+	c.Name, c.EntityID, c.UserID, _ = texts(b.kind, b.id, user, nil)
+	c.Entity, _, _ = strings.Cut(c.Name, ".")
 	if c.Scheme == Data && !b.action.IsString() {
 		c.IDName = b.kind.Inside()
 	}
@@ -125,10 +124,10 @@ func authenticateFrigade(r Request, b frigadeMembers) (Claims, error) {
 	if r.Scheme == Data {
 		candidates = append(candidates, text(b.signature))
 	}
-	present, macs := false, make([][]byte, 0, 2)
+	present, macs := false, make([]mac256, 0, 2)
 	for _, candidate := range candidates {
 		present = present || candidate != ""
-		if mac := decodeHexOrBase64(candidate); mac != nil {
+		if mac, ok := decodeHexOrBase64(candidate); ok {
 			macs = append(macs, mac)
 		}
 	}
@@ -176,13 +175,4 @@ func lowerCamel(upper []byte) []byte {
 		}
 	}
 	return camel
-}
-
-// text returns a string as it reads and a number as it is written; "" for anything else, which the
-// vendors don't use where a text is wanted.
-func text(value stringify.Text) string {
-	if _, isNumber := value.Number(); isNumber || value.IsString() {
-		return value.String()
-	}
-	return ""
 }
