@@ -83,6 +83,7 @@ func BenchmarkEnvelope(b *testing.B) {
 		_ = event.Subject("webhooks", "flock", e.Event)
 	}
 }
+
 func BenchmarkRewriting(b *testing.B) {
 	content := spaced(largeBody(128 << 10))
 	b.SetBytes(int64(len(content)))
