@@ -119,7 +119,8 @@ type delivery struct {
 	claims verify.Claims
 	id     string // once it is authentic
 	event  *event.Event
-	kept   string // why it is in quarantine; "" where it isn't
+	kept   string    // why it is in quarantine; "" where it isn't
+	text   [128]byte // room for the answer
 }
 
 // receive takes a request for an endpoint to where its event is durable. A panic on the way
