@@ -172,3 +172,20 @@ func TestShareAndFanOut(t *testing.T) {
 	sum(t, shared, 60)
 	sum(t, other, 60)
 }
+
+// Asked to end amid its work, it leaves nothing that others must wait for: the ack wait is longer
+// than the test.
+func TestEndsInOrder(t *testing.T) {
+	b, store := serve(t), filepath.Join(t.TempDir(), "db")
+	b.send("", "--count", "100", "--concurrency", "4")
+	one := b.consumer("consumer", store, "ACK_WAIT=1h")
+	one.await(`"msg":"(handled)"`)
+	one.terminate()
+	if n := strings.Count(one.words(), `"handled"`); n == 100 {
+		t.Fatal("it had handled all before it was asked to end: the test tells nothing")
+	}
+	two := b.consumer("consumer", store, "ACK_WAIT=1h")
+	b.settled("rewards")
+	two.terminate()
+	sum(t, store, 100)
+}
