@@ -189,3 +189,30 @@ func TestEndsInOrder(t *testing.T) {
 	two.terminate()
 	sum(t, store, 100)
 }
+
+// NATS is killed and comes back; the consumer goes on where it was.
+func TestNATSComesBack(t *testing.T) {
+	b, store := serve(t), filepath.Join(t.TempDir(), "db")
+	c := b.consumer("consumer", store)
+	b.send(accepted("ada"))
+	c.await(`"msg":"(handled)"`)
+	b.restart()
+	b.send(accepted("bob"))
+	eventually(t, "bob has a point", func() bool { return points(t, store)["bob"] == 1 })
+	c.terminate()
+	expect(t, map[string]int{"ada": 1, "bob": 1}, points(t, store))
+}
+
+// A consumer whose durable is deleted says so and ends, for somebody to look.
+func TestDeleted(t *testing.T) {
+	b := serve(t)
+	c := b.consumer("consumer", filepath.Join(t.TempDir(), "db"))
+	b.settled("rewards")
+	c.await(`"msg":"(consuming)"`)
+	if err := b.js.DeleteConsumer(t.Context(), "WEBHOOKS", "rewards"); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.ended(); got != "exit status 1" {
+		t.Fatalf("it ended with %s", got)
+	}
+}

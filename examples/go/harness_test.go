@@ -91,8 +91,9 @@ var built struct {
 type bridge struct {
 	t            *testing.T
 	program, url string
-	nats         string
+	data, nats   string
 	js           jetstream.JetStream
+	process      *process
 }
 
 func serve(t *testing.T) *bridge {
@@ -108,12 +109,8 @@ func serve(t *testing.T) *bridge {
 	if built.err != nil {
 		t.Fatal(built.err)
 	}
-	b := &bridge{t: t, program: filepath.Join(built.dir, "bridge")}
-	p := launch(t, b.program, []string{"serve"}, "FLOCK_SECRETS=hush", "NATS_URL=", "DATA_DIR="+t.TempDir(),
-		"HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "EMBEDDED_NATS_ADDR=127.0.0.1:0")
-	b.url = "http://" + p.await(`"message":"listening","public":"([^"]+)"`)
-	b.nats = "nats://" + p.await(`"message":"connected to NATS","server":"(?:nats://)?([^"]+)"`)
-	p.await(`"message":"stream is ready","stream":"(WEBHOOKS)"`)
+	b := &bridge{t: t, program: filepath.Join(built.dir, "bridge"), data: t.TempDir()}
+	b.start("127.0.0.1:0")
 	nc, err := nats.Connect(b.nats, nats.Timeout(bound))
 	if err != nil {
 		t.Fatal(err)
@@ -123,6 +120,23 @@ func serve(t *testing.T) *bridge {
 		t.Fatal(err)
 	}
 	return b
+}
+
+func (b *bridge) start(natsAddr string) {
+	b.t.Helper()
+	b.process = launch(b.t, b.program, []string{"serve"}, "FLOCK_SECRETS=hush", "NATS_URL=", "DATA_DIR="+b.data,
+		"HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "EMBEDDED_NATS_ADDR="+natsAddr)
+	b.url = "http://" + b.process.await(`"message":"listening","public":"([^"]+)"`)
+	b.nats = "nats://" + b.process.await(`"message":"connected to NATS","server":"(?:nats://)?([^"]+)"`)
+	b.process.await(`"message":"stream is ready","stream":"(WEBHOOKS)"`)
+}
+
+// restart kills the bridge, and NATS with it, and starts both again where they were.
+func (b *bridge) restart() {
+	b.t.Helper()
+	_ = b.process.cmd.Process.Kill()
+	b.process.ended()
+	b.start(strings.TrimPrefix(b.nats, "nats://"))
 }
 
 // send sends signed deliveries, with those data unless they are "", and expects them to be stored.

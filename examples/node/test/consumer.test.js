@@ -121,3 +121,26 @@ test('asked to end amid its work, it leaves nothing that others must wait for', 
   await two.terminate()
   assert.deepEqual(Object.values(points(store)), Array(100).fill(1))
 })
+
+test('NATS is killed and comes back; the consumer goes on where it was', async (t) => {
+  const bridge = await serve(t)
+  const store = newStore()
+  const consumer = bridge.consumer(store)
+  bridge.send(accepted('ada'))
+  await consumer.await(/"msg":"(handled)"/)
+  await bridge.restart()
+  bridge.send(accepted('bob'))
+  await eventually('bob has a point', () => points(store).bob === 1)
+  await consumer.terminate()
+  assert.deepEqual(points(store), { ada: 1, bob: 1 })
+})
+
+test('a consumer whose durable is deleted says so and ends', async (t) => {
+  const bridge = await serve(t)
+  const consumer = bridge.consumer(newStore())
+  await consumer.await(/"msg":"(consuming)"/)
+  await bridge.settled('rewards')
+  await bridge.manager.consumers.delete('WEBHOOKS', 'rewards')
+  assert.equal(await consumer.ended(), 1)
+  assert.match(consumer.words, /^consumer: /m)
+})

@@ -63,18 +63,25 @@ class Process {
 // serve starts `bridge serve` with its embedded nats-server.
 export async function serve(t) {
   const data = mkdtempSync(join(directory, 'data-'))
-  const bridge = new Process(program, ['serve'], {
-    FLOCK_SECRETS: 'hush', NATS_URL: '', DATA_DIR: data,
-    HTTP_ADDR: '127.0.0.1:0', ADMIN_ADDR: '127.0.0.1:0', EMBEDDED_NATS_ADDR: '127.0.0.1:0',
-  })
-  const url = 'http://' + await bridge.await(/"message":"listening","public":"([^"]+)"/)
-  const servers = await bridge.await(/"message":"connected to NATS","server":"(?:nats:\/\/)?([^"]+)"/)
-  await bridge.await(/"message":"stream is ready","stream":"(WEBHOOKS)"/)
+  let bridge, url, servers = '127.0.0.1:0'
+  const begin = async () => {
+    bridge = new Process(program, ['serve'], {
+      FLOCK_SECRETS: 'hush', NATS_URL: '', DATA_DIR: data,
+      HTTP_ADDR: '127.0.0.1:0', ADMIN_ADDR: '127.0.0.1:0', EMBEDDED_NATS_ADDR: servers,
+    })
+    url = 'http://' + await bridge.await(/"message":"listening","public":"([^"]+)"/)
+    servers = await bridge.await(/"message":"connected to NATS","server":"(?:nats:\/\/)?([^"]+)"/)
+    await bridge.await(/"message":"stream is ready","stream":"(WEBHOOKS)"/)
+  }
+  const kill = async () => {
+    bridge.child.kill('SIGKILL')
+    await bridge.ended()
+  }
+  await begin()
   const nc = await connect({ servers })
   t.after(async () => {
     await nc.close()
-    bridge.child.kill('SIGKILL')
-    await bridge.ended()
+    await kill()
   })
   const manager = await jetstreamManager(nc)
   const run = (script, store, vars) => new Process(process.execPath, [join(here, script)], {
@@ -82,6 +89,11 @@ export async function serve(t) {
   })
   return {
     js: jetstream(nc),
+    manager,
+    restart: async () => { // kills the bridge, and NATS with it, and starts both again where they were
+      await kill()
+      await begin()
+    },
     consumer: (store, vars) => run('main.js', store, vars),
     killed: (when, store, vars) => run('test/killed.js', store, { KILLED: when, ...vars }),
 
