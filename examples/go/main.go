@@ -19,6 +19,9 @@ import (
 
 type settings struct {
 	NATS    string        `env:"NATS_URL" envDefault:"nats://127.0.0.1:4222"`
+	User    string        `env:"NATS_USER"`
+	Pass    string        `env:"NATS_PASSWORD"`
+	Inbox   string        `env:"NATS_INBOX_PREFIX" envDefault:"_INBOX"` // what an account may allow this user alone
 	Stream  string        `env:"STREAM"   envDefault:"WEBHOOKS"`
 	Filter  string        `env:"FILTER"   envDefault:"webhooks.*.invitee.accepted"`
 	Durable string        `env:"DURABLE"  envDefault:"rewards"`
@@ -57,7 +60,7 @@ func start(ctx context.Context, log *slog.Logger) (c *consumer, from jetstream.C
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	nc, err := nats.Connect(s.NATS, nats.Name("example "+s.Durable), nats.MaxReconnects(-1))
+	nc, err := nats.Connect(s.NATS, nats.Name("example "+s.Durable), nats.UserInfo(s.User, s.Pass), nats.CustomInboxPrefix(s.Inbox), nats.MaxReconnects(-1))
 	if err != nil {
 		_ = db.db.Close() // nothing was written
 		return nil, nil, nil, fmt.Errorf("connecting to NATS: %w", err)

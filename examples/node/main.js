@@ -8,6 +8,7 @@ import { Store } from './store.js'
 const env = process.env
 const settings = {
   nats: env.NATS_URL || 'nats://127.0.0.1:4222',
+  inbox: env.NATS_INBOX_PREFIX || '_INBOX', // what an account may allow this user alone
   stream: env.STREAM || 'WEBHOOKS',
   filter: env.FILTER || 'webhooks.*.invitee.accepted',
   durable: env.DURABLE || 'rewards',
@@ -22,7 +23,10 @@ export const log = (msg, fields) => console.error(JSON.stringify({ time: new Dat
 
 // start connects; the end sends what is still to be sent and closes all.
 export async function start() {
-  const nc = await connect({ servers: settings.nats.split(','), name: `example ${settings.durable}`, maxReconnectAttempts: -1 })
+  const nc = await connect({
+    servers: settings.nats.split(','), user: env.NATS_USER, pass: env.NATS_PASSWORD,
+    name: `example ${settings.durable}`, inboxPrefix: settings.inbox, maxReconnectAttempts: -1,
+  })
   const store = new Store(settings.store)
   const end = async () => {
     await nc.drain() // the last acknowledgements among it
@@ -30,7 +34,7 @@ export async function start() {
   }
   try {
     const js = jetstream(nc)
-    const manager = await jetstreamManager(nc)
+    const manager = await jetstreamManager(nc, { checkAPI: false }) // which needs a right of its own
     await makeDeadLetters(manager)
     const from = await subscribe(js, manager, settings)
     log('consuming', { stream: settings.stream, durable: settings.durable, filter: settings.filter })
