@@ -26,20 +26,17 @@ const role = "EXAMPLE_ROLE"
 func TestMain(m *testing.M) {
 	switch as := os.Getenv(role); as {
 	case "":
-		status := m.Run()
-		if built.dir != "" {
-			_ = os.RemoveAll(built.dir)
-		}
-		os.Exit(status)
+		m.Run()
+		_ = os.RemoveAll(built.dir) // "" is nothing
 	case "consumer":
 		main()
 	default:
-		dieing(as)
+		dying(as)
 	}
 }
 
-// dieing is the consumer, but for the moment in which it is killed.
-func dieing(when string) {
+// dying is the consumer, but for the moment in which it is killed.
+func dying(when string) {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	c, from, end, err := start(context.Background(), log)
 	if err != nil {
