@@ -1,11 +1,14 @@
 package config
 
 import (
+	"crypto/tls"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/smallfile"
 )
 
 var (
@@ -25,14 +28,42 @@ func (l *loader) check(c *Config) {
 	if c.HTTPAddr == c.AdminAddr && c.HTTPAddr.Port() != 0 {
 		l.wrong("ADMIN_ADDR", "another address than HTTP_ADDR's")
 	}
-	for _, variable := range []string{"TLS_CERT_FILE", "TLS_KEY_FILE"} {
-		if c.set[variable] {
-			l.wrong(variable, "nothing in this version, which has no TLS of its own: end TLS in front of the bridge")
-		}
-	}
+	l.checkTLS(c)
 	l.checkNATS(c)
 	l.checkStream(c)
 	l.checkBounds(c)
+}
+
+// MaxTLSFile is how large a certificate's or a key's file may be, in bytes.
+const MaxTLSFile = 1 << 20
+
+func (l *loader) checkTLS(c *Config) {
+	const certificate, key = "a certificate in PEM whose key is in TLS_KEY_FILE", "the key, in PEM, of the certificate in TLS_CERT_FILE"
+	switch {
+	case !c.set["TLS_CERT_FILE"] && !c.set["TLS_KEY_FILE"]:
+		return
+	case !c.set["TLS_CERT_FILE"]:
+		l.wrong("TLS_CERT_FILE", certificate)
+		return
+	case !c.set["TLS_KEY_FILE"]:
+		l.wrong("TLS_KEY_FILE", key)
+		return
+	case c.TLSCertFile == "" || c.TLSKeyFile == "": // what can't be read was said
+		return
+	}
+	chain, err := smallfile.Read(string(c.TLSCertFile), MaxTLSFile)
+	if err != nil {
+		l.wrong("TLS_CERT_FILE", fmt.Sprintf("%s (%v)", certificate, err))
+		return
+	}
+	private, err := smallfile.Read(string(c.TLSKeyFile), MaxTLSFile)
+	if err != nil {
+		l.wrong("TLS_KEY_FILE", fmt.Sprintf("%s (%v)", key, err))
+		return
+	}
+	if _, err := tls.X509KeyPair(chain, private); err != nil {
+		l.wrong("TLS_CERT_FILE", fmt.Sprintf("%s (%v)", certificate, err))
+	}
 }
 
 func (l *loader) checkNATS(c *Config) {

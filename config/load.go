@@ -12,6 +12,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
@@ -94,6 +95,9 @@ func (l *loader) parse(target any, prefix string) {
 		takes := takes(field)
 		if cause := new(os.PathError); errors.As(wrong.Err, &cause) {
 			takes = fmt.Sprintf("%s (%v)", takes, cause.Err)
+		}
+		if errors.Is(wrong.Err, secret.ErrTwice) {
+			takes = fmt.Sprintf("%s (%v)", takes, secret.ErrTwice)
 		}
 		l.wrong(prefix+field.Tag.Get("env"), takes)
 	}

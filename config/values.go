@@ -185,7 +185,7 @@ func (l *secretList) UnmarshalText(text []byte) (err error) {
 }
 
 func (secretList) takes() string {
-	return "secrets with commas between, none of them empty or twice there"
+	return "secrets with commas between, none of them empty"
 }
 
 // readFile reads one secret a line.

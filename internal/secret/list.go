@@ -12,6 +12,9 @@ import (
 // MaxFile is how large a file of secrets may be, in bytes: room for a thousand, far below what would hurt.
 const MaxFile = 64 << 10
 
+// ErrTwice says that a secret is given twice.
+var ErrTwice = errors.New("one of them is given twice")
+
 // List reads secrets with commas between, white space around each left out. An empty one is refused:
 // anybody could sign with it. So is one given twice: one of the two was meant to be another.
 func List(text string) ([]Secret, error) {
@@ -23,7 +26,7 @@ func List(text string) ([]Secret, error) {
 		case part == "":
 			return nil, errors.New("an empty secret")
 		case seen[part]:
-			return nil, errors.New("a secret given twice")
+			return nil, ErrTwice
 		}
 		seen[part] = true
 		list = append(list, New(part))
