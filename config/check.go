@@ -12,8 +12,7 @@ import (
 )
 
 var (
-	endpointName    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
-	furtherEndpoint = regexp.MustCompile(`^ENDPOINTS_(0|[1-9][0-9]*)_`)
+	endpointName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 )
 
 // check holds the whole to the rules that no value can break alone.
@@ -135,6 +134,7 @@ const spooled = 4 << 10
 // warn says what is allowed but hardly meant.
 func (l *loader) warn(c *Config) {
 	known := Names()
+	l.warnOfUnused(c)
 	for variable := range l.vars {
 		if slices.Contains(known, generic(variable)) || !looksLikeOurs(variable, known) {
 			continue
@@ -151,6 +151,21 @@ func (l *loader) warn(c *Config) {
 		l.warnings = append(l.warnings, fmt.Sprintf("PUBLISH_TIMEOUT is %s: a sender that waits a second for the answer, as Frigade may, may give up before", shortDuration(c.PublishTimeout)))
 	}
 	slices.Sort(l.warnings)
+}
+
+// warnOfUnused warns of settings of a provider's own endpoint where that isn't there.
+func (l *loader) warnOfUnused(c *Config) {
+	for _, name := range providerNames() {
+		prefix := defaultPrefix(name)
+		if l.has(prefix+"SECRETS") || l.has(prefix+"SECRETS_FILE") {
+			continue
+		}
+		for _, variable := range Names() {
+			if strings.HasPrefix(variable, prefix) && c.set[variable] {
+				l.warnings = append(l.warnings, fmt.Sprintf("%s has no effect: without %sSECRETS and %[2]sSECRETS_FILE there is no endpoint %s", variable, prefix, name))
+			}
+		}
+	}
 }
 
 // shortDuration writes a duration without its zeros: 25h, not 25h0m0s.

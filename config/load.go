@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -192,12 +193,17 @@ func (l *loader) furtherEndpoints(c *Config) {
 // endpointNumbers returns the numbers that stand in names of variables, ascending.
 func (l *loader) endpointNumbers() []int {
 	var numbers []int
-	for variable := range l.vars {
-		if m := furtherEndpoint.FindStringSubmatch(variable); m != nil {
-			n, err := strconv.Atoi(m[1])
-			if err == nil && !slices.Contains(numbers, n) {
-				numbers = append(numbers, n)
-			}
+	for _, variable := range slices.Sorted(maps.Keys(l.vars)) {
+		m := endpointNumber.FindStringSubmatch(variable)
+		if m == nil {
+			continue
+		}
+		n, err := strconv.Atoi(m[1])
+		switch {
+		case err != nil || strconv.Itoa(n) != m[1]:
+			l.problems.add(Problem{Variable: m[0] + "…", Takes: "a number that up to a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…"})
+		case !slices.Contains(numbers, n):
+			numbers = append(numbers, n)
 		}
 	}
 	slices.Sort(numbers)
