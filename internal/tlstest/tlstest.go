@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -21,50 +22,58 @@ type Pair struct {
 	Leaf      *x509.Certificate
 }
 
-// New makes a certificate for those names, valid from an hour ago for a day, in a directory of its own.
+// New makes a certificate for those names, valid for a day, in a directory of its own.
 func New(t testing.TB, names ...string) Pair {
-	return Until(t, time.Now().Add(24*time.Hour), names...)
+	t.Helper()
+	return Until(t, time.Now().Add(day), names...)
 }
 
 // Until makes a certificate that is valid until then.
 func Until(t testing.TB, notAfter time.Time, names ...string) Pair {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: "test"}, DNSNames: names,
-		NotBefore: notAfter.Add(-25 * time.Hour), NotAfter: notAfter,
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
+	der, cert, key, err := generate(notAfter, names)
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
 	p := Pair{Cert: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key")}
-	if p.Leaf, err = x509.ParseCertificate(der); err != nil {
+	p.Leaf, err = x509.ParseCertificate(der)
+	if err := errors.Join(err, os.WriteFile(p.Cert, cert, 0o600), os.WriteFile(p.Key, key, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range []struct {
-		name  string
-		block pem.Block
-	}{
-		{p.Cert, pem.Block{Type: "CERTIFICATE", Bytes: der}},
-		{p.Key, pem.Block{Type: "PRIVATE KEY", Bytes: private}},
-	} {
-		if err := os.WriteFile(file.name, pem.EncodeToMemory(&file.block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
 	return p
+}
+
+// PEM returns a certificate for those names, valid for a day, and its key.
+func PEM(names ...string) (cert, key []byte, err error) {
+	_, cert, key, err = generate(time.Now().Add(day), names)
+	return cert, key, err
+}
+
+const day = 24 * time.Hour
+
+func generate(notAfter time.Time, names []string) (der, cert, key []byte, err error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "test"}, DNSNames: names,
+		NotBefore: notAfter.Add(-day - time.Hour), NotAfter: notAfter,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	if der, err = x509.CreateCertificate(rand.Reader, template, template, private.Public(), private); err != nil {
+		return nil, nil, nil, err
+	}
+	encoded, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	cert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	key = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: encoded})
+	return der, cert, key, nil
 }
