@@ -2,8 +2,6 @@ package app
 
 import (
 	"errors"
-	"strconv"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,17 +18,11 @@ type observer struct {
 	log     *zap.Logger
 	refused *zap.Logger // sampled
 	metrics *telemetry.Metrics
-	seen    sync.Map // of verified: what was logged already
+	rings   map[string]*keyring // by endpoint
 }
 
-// verified is how a delivery was proven.
-type verified struct {
-	endpoint, scheme string
-	secret           int
-}
-
-func newObserver(log *zap.Logger, metrics *telemetry.Metrics) *observer {
-	return &observer{log: log, refused: telemetry.Sampled(log, metrics.LogDropped.Inc), metrics: metrics}
+func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*keyring) *observer {
+	return &observer{log: log, refused: telemetry.Sampled(log, metrics.LogDropped.Inc), metrics: metrics, rings: rings}
 }
 
 // weight is how a refusal is logged. Sampling goes by level and message: so a flood of what anybody
@@ -57,9 +49,8 @@ func (o *observer) Observe(r ingest.Record) {
 	}
 	o.metrics.Duration.WithLabelValues(r.Endpoint).Observe(r.Duration.Seconds())
 	if r.Claims.SignedText != nil {
-		o.metrics.Verified.WithLabelValues(r.Endpoint, r.Claims.Scheme, strconv.Itoa(r.Claims.Secret)).Inc()
-		if _, known := o.seen.LoadOrStore(verified{r.Endpoint, r.Claims.Scheme, r.Claims.Secret}, true); !known {
-			o.log.Info("first delivery signed so since the start", zap.String("endpoint", r.Endpoint), zap.String("scheme", r.Claims.Scheme), zap.Int("secret", r.Claims.Secret))
+		if position, first := o.rings[r.Endpoint].verified(r.Claims.Scheme, r.Secrets, r.Claims.Secret, time.Now()); first {
+			o.log.Info("first delivery signed so since the start", zap.String("endpoint", r.Endpoint), zap.String("scheme", r.Claims.Scheme), zap.Int("secret", position))
 		}
 	}
 	if r.Kept != "" {

@@ -17,6 +17,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/endpoint"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/tracing"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
@@ -38,16 +39,17 @@ type Observer interface {
 // Record is what became of a request. Nothing in it was chosen by an unauthenticated sender, but
 // for Remote.
 type Record struct {
-	Endpoint string        // "" where the path is no endpoint's
-	Outcome  string        // a durable.Status, or the outcome of the table in answer.go
-	Err      error         // why it was refused
-	Remote   string        // the sender's address
-	Duration time.Duration // from the headers to the answer
-	Event    *event.Event  // what was made of it, without data; nil where it was refused before
-	ID       string        // once it is authentic
-	Kept     string        // why it is in quarantine, whatever the answer was; "" where it isn't
-	Claims   verify.Claims // what it said; zero unless it was authentic
-	Trace    string        // the trace's id; "" where none is recorded
+	Endpoint string          // "" where the path is no endpoint's
+	Outcome  string          // a durable.Status, or the outcome of the table in answer.go
+	Err      error           // why it was refused
+	Remote   string          // the sender's address
+	Duration time.Duration   // from the headers to the answer
+	Event    *event.Event    // what was made of it, without data; nil where it was refused before
+	ID       string          // once it is authentic
+	Kept     string          // why it is in quarantine, whatever the answer was; "" where it isn't
+	Claims   verify.Claims   // what it said; zero unless it was authentic
+	Secrets  []secret.Secret // among which Claims.Secret is one
+	Trace    string          // the trace's id; "" where none is recorded
 }
 
 // Config is all that a [Handler] needs.
@@ -105,21 +107,22 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	outcome := d.answer(status, err)
 	h.Observer.Observe(Record{
 		Endpoint: at.Name, Outcome: outcome, Err: err, Remote: r.RemoteAddr, Duration: h.Now().Sub(start),
-		Event: d.event, ID: d.id, Kept: d.kept, Claims: d.claims, Trace: d.span.ID(),
+		Event: d.event, ID: d.id, Kept: d.kept, Claims: d.claims, Secrets: d.secrets, Trace: d.span.ID(),
 	})
 }
 
 // delivery is one request on its way.
 type delivery struct {
 	*Handler
-	w      http.ResponseWriter
-	r      *http.Request
-	span   tracing.Span
-	held   hold
-	claims verify.Claims
-	id     string // once it is authentic
-	event  *event.Event
-	kept   string // why it is in quarantine; "" where it isn't
+	w       http.ResponseWriter
+	r       *http.Request
+	span    tracing.Span
+	held    hold
+	claims  verify.Claims
+	secrets []secret.Secret // in force when it was verified
+	id      string          // once it is authentic
+	event   *event.Event
+	kept    string // why it is in quarantine; "" where it isn't
 }
 
 // receive takes a request for an endpoint to where its event is durable. A panic on the way
@@ -146,8 +149,10 @@ func (d *delivery) receive(at endpoint.Endpoint) (status durable.Status, err err
 	if err != nil {
 		return "", err
 	}
+	request := at.Request(text, d.r.Header.Values(at.Provider.Header), received)
+	d.secrets = request.Secrets
 	step := d.span.Step("verify")
-	d.claims, err = at.Provider.Verify(at.Request(text, d.r.Header.Values(at.Provider.Header), received))
+	d.claims, err = at.Provider.Verify(request)
 	step.End("", false)
 	if err == nil || verify.IsAuthentic(err) {
 		d.id = at.ID(d.claims)

@@ -13,7 +13,6 @@ type Metrics struct {
 
 	Deliveries *prometheus.CounterVec   // by endpoint and outcome
 	Duration   *prometheus.HistogramVec // by endpoint
-	Verified   *prometheus.CounterVec   // by endpoint, scheme and the secret's position
 	Accepted   *prometheus.GaugeVec     // by endpoint: when the last one was
 	LogDropped prometheus.Counter
 
@@ -51,10 +50,6 @@ func NewMetrics(state State) *Metrics {
 			Help:    "Time from a request's headers to its answer.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, .75, 1, 2.5, 5},
 		}, []string{"endpoint"}),
-		Verified: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "webhook_bridge_signatures_verified_total",
-			Help: "Right signatures by what they covered and by the secret that verified them: 0 is the current one.",
-		}, []string{"endpoint", "scheme", "secret"}),
 		Accepted: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "webhook_bridge_last_accepted_timestamp_seconds",
 			Help: "When the last delivery was accepted.",
@@ -77,7 +72,7 @@ func NewMetrics(state State) *Metrics {
 		}, []string{"endpoint", "reason"}),
 	}
 	m.Registry.MustRegister(
-		m.Deliveries, m.Duration, m.Verified, m.Accepted, m.LogDropped, m.Published, m.Possible, m.Quarantined,
+		m.Deliveries, m.Duration, m.Accepted, m.LogDropped, m.Published, m.Possible, m.Quarantined,
 		gauge("webhook_bridge_nats_connected", "Whether there is a connection to NATS.", boolean(state.Connected)),
 		gauge("webhook_bridge_ready", "Whether an event can be made durable now.", boolean(state.Ready)),
 		gauge("webhook_bridge_in_flight_bytes", "Bytes received and held now.", func() float64 { return float64(state.InFlightBytes()) }),
