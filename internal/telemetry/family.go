@@ -15,7 +15,7 @@ type Family struct {
 // WatchFamilies adds metrics whose series come and go.
 func (m *Metrics) WatchFamilies(families ...Family) {
 	for _, f := range families {
-		m.Registry.MustRegister(family{f, prometheus.NewDesc(f.Name, f.Help, f.Labels, nil)})
+		m.register(family{f, prometheus.NewDesc(f.Name, f.Help, f.Labels, nil)})
 	}
 }
 
