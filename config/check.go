@@ -1,16 +1,18 @@
 package config
 
 import (
+	"crypto/tls"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/smallfile"
 )
 
 var (
-	endpointName    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
-	furtherEndpoint = regexp.MustCompile(`^ENDPOINTS_(0|[1-9][0-9]*)_`)
+	endpointName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 )
 
 // check holds the whole to the rules that no value can break alone.
@@ -25,14 +27,42 @@ func (l *loader) check(c *Config) {
 	if c.HTTPAddr == c.AdminAddr && c.HTTPAddr.Port() != 0 {
 		l.wrong("ADMIN_ADDR", "another address than HTTP_ADDR's")
 	}
-	for _, variable := range []string{"TLS_CERT_FILE", "TLS_KEY_FILE"} {
-		if c.set[variable] {
-			l.wrong(variable, "nothing in this version, which has no TLS of its own: end TLS in front of the bridge")
-		}
-	}
+	l.checkTLS(c)
 	l.checkNATS(c)
 	l.checkStream(c)
 	l.checkBounds(c)
+}
+
+// MaxTLSFile is how large a certificate's or a key's file may be, in bytes.
+const MaxTLSFile = 1 << 20
+
+func (l *loader) checkTLS(c *Config) {
+	const certificate, key = "a certificate in PEM whose key is in TLS_KEY_FILE", "the key, in PEM, of the certificate in TLS_CERT_FILE"
+	switch {
+	case !c.set["TLS_CERT_FILE"] && !c.set["TLS_KEY_FILE"]:
+		return
+	case !c.set["TLS_CERT_FILE"]:
+		l.wrong("TLS_CERT_FILE", certificate)
+		return
+	case !c.set["TLS_KEY_FILE"]:
+		l.wrong("TLS_KEY_FILE", key)
+		return
+	case c.TLSCertFile == "" || c.TLSKeyFile == "": // what can't be read was said
+		return
+	}
+	chain, err := smallfile.Read(string(c.TLSCertFile), MaxTLSFile)
+	if err != nil {
+		l.wrong("TLS_CERT_FILE", fmt.Sprintf("%s (%v)", certificate, err))
+		return
+	}
+	private, err := smallfile.Read(string(c.TLSKeyFile), MaxTLSFile)
+	if err != nil {
+		l.wrong("TLS_KEY_FILE", fmt.Sprintf("%s (%v)", key, err))
+		return
+	}
+	if _, err := tls.X509KeyPair(chain, private); err != nil {
+		l.wrong("TLS_CERT_FILE", fmt.Sprintf("%s (%v)", certificate, err))
+	}
 }
 
 func (l *loader) checkNATS(c *Config) {
@@ -104,6 +134,7 @@ const spooled = 4 << 10
 // warn says what is allowed but hardly meant.
 func (l *loader) warn(c *Config) {
 	known := Names()
+	l.warnOfUnused(c)
 	for variable := range l.vars {
 		if slices.Contains(known, generic(variable)) || !looksLikeOurs(variable, known) {
 			continue
@@ -120,6 +151,21 @@ func (l *loader) warn(c *Config) {
 		l.warnings = append(l.warnings, fmt.Sprintf("PUBLISH_TIMEOUT is %s: a sender that waits a second for the answer, as Frigade may, may give up before", shortDuration(c.PublishTimeout)))
 	}
 	slices.Sort(l.warnings)
+}
+
+// warnOfUnused warns of settings of a provider's own endpoint where that isn't there.
+func (l *loader) warnOfUnused(c *Config) {
+	for _, name := range providerNames() {
+		prefix := defaultPrefix(name)
+		if l.has(prefix+"SECRETS") || l.has(prefix+"SECRETS_FILE") {
+			continue
+		}
+		for _, variable := range Names() {
+			if strings.HasPrefix(variable, prefix) && c.set[variable] {
+				l.warnings = append(l.warnings, fmt.Sprintf("%s has no effect: without %sSECRETS and %[2]sSECRETS_FILE there is no endpoint %s", variable, prefix, name))
+			}
+		}
+	}
 }
 
 // shortDuration writes a duration without its zeros: 25h, not 25h0m0s.

@@ -19,8 +19,8 @@ import (
 type Config struct {
 	HTTPAddr    Address `env:"HTTP_ADDR" envDefault:":8080" doc:"the public listener: webhooks and nothing else"`
 	AdminAddr   Address `env:"ADMIN_ADDR" envDefault:":9090" doc:"the admin listener: probes and metrics; keep it inside"`
-	TLSCertFile File    `env:"TLS_CERT_FILE" doc:"not in this version: TLS on the public listener; until then end TLS in front of the bridge"`
-	TLSKeyFile  File    `env:"TLS_KEY_FILE" doc:"not in this version: see TLS_CERT_FILE"`
+	TLSCertFile File    `env:"TLS_CERT_FILE" doc:"certificate, with its chain, in PEM: TLS on the public listener; read again when it changes"`
+	TLSKeyFile  File    `env:"TLS_KEY_FILE" doc:"key of TLS_CERT_FILE, in PEM; read again when it changes"`
 
 	NATSURL         ServerList    `env:"NATS_URL" fallback:"an embedded nats-server" doc:"the NATS servers, comma-separated"`
 	NATSCreds       File          `env:"NATS_CREDS" doc:"credentials file (JWT and seed)"`
@@ -60,6 +60,7 @@ type Config struct {
 
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug info warn error" doc:"least level that is logged"`
 	LogFormat string `env:"LOG_FORMAT" envDefault:"json" oneof:"json console" doc:"json for machines, console for people"`
+	PPROF     bool   `env:"PPROF" envDefault:"false" doc:"profiles at /debug/pprof/ on the admin listener; a heap's dump has secrets and bodies in it"`
 
 	OTLPEndpoint       URL    `env:"OTEL_EXPORTER_OTLP_ENDPOINT" doc:"OpenTelemetry collector to which spans go by OTLP over HTTP; tracing is off without it. Further OTEL_ variables are as OpenTelemetry's specification says"`
 	OTLPTracesEndpoint URL    `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" fallback:"OTEL_EXPORTER_OTLP_ENDPOINT and /v1/traces" doc:"the same, for spans alone, with the whole path"`
@@ -81,7 +82,7 @@ type Endpoint struct {
 	Name        string        `env:"NAME" takes:"1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name" doc:"name of the endpoint: its path, its token in the subject, its label in the metrics"`
 	Provider    string        `env:"PROVIDER" oneof:"providers" doc:"whose webhooks it receives"`
 	Secrets     secretList    `env:"SECRETS" doc:"the shared secrets, comma-separated, the current one first"`
-	SecretsFile File          `env:"SECRETS_FILE" doc:"file with the shared secrets, one a line, the current one first"`
+	SecretsFile File          `env:"SECRETS_FILE" doc:"file with the shared secrets, one a line, the current one first; read again when it changes"`
 	Signature   string        `env:"SIGNATURE" doc:"what the signature covers; docs/which-scheme.md says how to find out"`
 	Tolerance   time.Duration `env:"TOLERANCE" takes:"a duration above 0, such as 5m or 24h" doc:"how far a delivery's time may be off"`
 	Freshness   string        `env:"FRESHNESS" doc:"what proves that a delivery is fresh: also its signed createdAt (signed), or its unsigned time alone (time)"`

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,15 +9,19 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ade15e70/webhook-bridge/internal/tlstest"
 )
 
 // Each variable with a value that it doesn't take, and the exact message.
 func TestProblems(t *testing.T) {
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty")
-	if err := os.WriteFile(empty, []byte("\n \n"), 0o600); err != nil {
+	binary := filepath.Join(dir, "binary")
+	if err := errors.Join(os.WriteFile(empty, []byte("\n \n"), 0o600), os.WriteFile(binary, []byte("marked\nma\x00rked\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
+	pair, other := tlstest.New(t, "localhost"), tlstest.New(t, "localhost")
 	const duration = `a duration such as 400ms, 5m or 24h`
 	const size = `a size such as 512KiB, 1GiB or plain bytes`
 	const tokens = `tokens of A-Z, a-z, 0-9, _ and -, with dots between, at most 100 characters`
@@ -31,14 +36,21 @@ func TestProblems(t *testing.T) {
 		{"ADMIN_ADDR=:8080", `ADMIN_ADDR: got ":8080"; takes another address than HTTP_ADDR's`},
 		{"EMBEDDED_NATS_ADDR=localhost", `EMBEDDED_NATS_ADDR: got "localhost"; takes host:port or :port`},
 		{"EMBEDDED_NATS_ADDR=:4222", `EMBEDDED_NATS_ADDR: got ":4222"; takes a loopback address such as 127.0.0.1:4222, unless NATS_TOKEN or NATS_USER and NATS_PASSWORD are set: others could read and write all events`},
-		{"TLS_CERT_FILE=/nowhere", `TLS_CERT_FILE: got "/nowhere"; takes ` + file},
-		{"TLS_KEY_FILE=" + empty, `TLS_KEY_FILE: got "` + empty + `"; takes nothing in this version, which has no TLS of its own: end TLS in front of the bridge`},
+		{"TLS_CERT_FILE=/nowhere TLS_KEY_FILE=/nowhere", `TLS_CERT_FILE: got "/nowhere"; takes ` + file + "\n" + `TLS_KEY_FILE: got "/nowhere"; takes ` + file},
+		{"TLS_CERT_FILE=" + dir, `TLS_CERT_FILE: got "` + dir + `"; takes the path of a file that can be read (not a regular file)` + "\n" + `TLS_KEY_FILE: takes the key, in PEM, of the certificate in TLS_CERT_FILE`},
+		{"TLS_KEY_FILE=" + pair.Key, `TLS_CERT_FILE: takes a certificate in PEM whose key is in TLS_KEY_FILE`},
+		{"TLS_CERT_FILE=" + pair.Cert + " TLS_KEY_FILE=", `TLS_KEY_FILE: got nothing; takes the key, in PEM, of the certificate in TLS_CERT_FILE`},
+		{"TLS_CERT_FILE=" + pair.Cert + " TLS_KEY_FILE=" + other.Key, `TLS_CERT_FILE: got "` + pair.Cert + `"; takes a certificate in PEM whose key is in TLS_KEY_FILE (tls: private key does not match public key)`},
+		{"TLS_CERT_FILE=" + empty + " TLS_KEY_FILE=" + pair.Key, `TLS_CERT_FILE: got "` + empty + `"; takes a certificate in PEM whose key is in TLS_KEY_FILE (tls: failed to find any PEM data in certificate input)`},
+		{"PPROF=on", `PPROF: got "on"; takes true or false`},
 
 		{"FLOCK_SECRETS=", `FLOCK_SECRETS: got nothing; takes secrets with commas between, none of them empty`},
 		{"FLOCK_SECRETS=a,,b", `FLOCK_SECRETS: got something hidden; takes secrets with commas between, none of them empty`},
 		{"FRIGADE_SECRETS=a,", `FRIGADE_SECRETS: got something hidden; takes secrets with commas between, none of them empty`},
 		{"FLOCK_SECRETS_FILE=" + empty, `FLOCK_SECRETS: got something hidden; takes secrets only where FLOCK_SECRETS_FILE is not set`},
 		{"FRIGADE_SECRETS_FILE=" + empty, `FRIGADE_SECRETS_FILE: got "` + empty + `"; takes a file with one secret a line: it holds no secret`},
+		{"FRIGADE_SECRETS_FILE=" + binary, `FRIGADE_SECRETS_FILE: got "` + binary + `"; takes a file with one secret a line: line 2 is not text`},
+		{"FRIGADE_SECRETS=a,b,a", `FRIGADE_SECRETS: got something hidden; takes secrets with commas between, none of them empty (one of them is given twice)`},
 		{"FRIGADE_SECRETS_FILE=/nowhere", `FRIGADE_SECRETS_FILE: got "/nowhere"; takes ` + file},
 		{"FRIGADE_SECRETS_FILE=", `FRIGADE_SECRETS_FILE: got nothing; takes the path of a file that can be read`},
 		{"FLOCK_SIGNATURE=data", `FLOCK_SIGNATURE: got "data"; takes one of auto, payload, timestamp-data`},
@@ -59,6 +71,9 @@ func TestProblems(t *testing.T) {
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_TOLERANCE=x", `ENDPOINTS_0_TOLERANCE: got "x"; takes a duration above 0, such as 5m or 24h`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_FRESHNESS=time", `ENDPOINTS_0_FRESHNESS: got "time"; takes nothing: this provider has no such choice`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS_FILE=/nowhere", `ENDPOINTS_0_SECRETS_FILE: got "/nowhere"; takes ` + file},
+
+		{"ENDPOINTS_00_NAME=eu ENDPOINTS_00_PROVIDER=flock ENDPOINTS_00_SECRETS=x", `ENDPOINTS_00_…: takes a number that up to a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…`},
+		{"ENDPOINTS_99999999999999999999_NAME=eu", `ENDPOINTS_99999999999999999999_…: takes a number that up to a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…`},
 
 		{"NATS_URL=http://nats:4222", `NATS_URL: got "http://nats:4222"; takes nats://host:port or tls://host:port, several with commas between`},
 		{"NATS_URL=nats://me:word@", `NATS_URL: got "nats://[hidden]@"; takes nats://host:port or tls://host:port, several with commas between`},
@@ -132,6 +147,7 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"FLOCK_SECRET=y", "FLOCK_SECRET is not a variable of the bridge and has no effect; the nearest one is FLOCK_SECRETS"},
 		{"FRIGADE_SECRETFILE=y", "FRIGADE_SECRETFILE is not a variable of the bridge and has no effect; the nearest one is FRIGADE_SECRETS_FILE"},
+		{"FRIGADE_TOLERANCE=1h", "FRIGADE_TOLERANCE has no effect: without FRIGADE_SECRETS and FRIGADE_SECRETS_FILE there is no endpoint frigade"},
 		{"LOGLEVEL=y", "LOGLEVEL is not a variable of the bridge and has no effect; the nearest one is LOG_LEVEL"},
 		{"NATS_URLS=y", "NATS_URLS is not a variable of the bridge and has no effect; the nearest one is NATS_URL"},
 		{"STREAM_AGE=y", "STREAM_AGE is not a variable of the bridge and has no effect; the nearest one is STREAM_NAME"},

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
@@ -94,6 +96,9 @@ func (l *loader) parse(target any, prefix string) {
 		takes := takes(field)
 		if cause := new(os.PathError); errors.As(wrong.Err, &cause) {
 			takes = fmt.Sprintf("%s (%v)", takes, cause.Err)
+		}
+		if errors.Is(wrong.Err, secret.ErrTwice) {
+			takes = fmt.Sprintf("%s (%v)", takes, secret.ErrTwice)
 		}
 		l.wrong(prefix+field.Tag.Get("env"), takes)
 	}
@@ -188,12 +193,17 @@ func (l *loader) furtherEndpoints(c *Config) {
 // endpointNumbers returns the numbers that stand in names of variables, ascending.
 func (l *loader) endpointNumbers() []int {
 	var numbers []int
-	for variable := range l.vars {
-		if m := furtherEndpoint.FindStringSubmatch(variable); m != nil {
-			n, err := strconv.Atoi(m[1])
-			if err == nil && !slices.Contains(numbers, n) {
-				numbers = append(numbers, n)
-			}
+	for _, variable := range slices.Sorted(maps.Keys(l.vars)) {
+		m := endpointNumber.FindStringSubmatch(variable)
+		if m == nil {
+			continue
+		}
+		n, err := strconv.Atoi(m[1])
+		switch {
+		case err != nil || strconv.Itoa(n) != m[1]:
+			l.problems.add(Problem{Variable: m[0] + "…", Takes: "a number that up to a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…"})
+		case !slices.Contains(numbers, n):
+			numbers = append(numbers, n)
 		}
 	}
 	slices.Sort(numbers)

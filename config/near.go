@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-var endpointNumber = regexp.MustCompile(`^ENDPOINTS_[0-9]+_`)
+var endpointNumber = regexp.MustCompile(`^ENDPOINTS_([0-9]+)_`)
 
 // generic is the name under which a variable is documented.
 func generic(variable string) string {

@@ -5,12 +5,12 @@ import (
 	"math"
 	"net"
 	"net/url"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/smallfile"
 )
 
 // The types of values, each with the one rule for what it may be. Every one has an UnmarshalText,
@@ -90,14 +90,11 @@ type File string
 
 // UnmarshalText checks that the file can be read.
 func (f *File) UnmarshalText(text []byte) error {
-	opened, err := os.Open(string(text))
+	opened, err := smallfile.Open(string(text))
 	if err != nil {
 		return err
 	}
-	defer func() { _ = opened.Close() }()
-	if info, err := opened.Stat(); err != nil || info.IsDir() {
-		return errors.New("is a directory")
-	}
+	_ = opened.Close()
 	*f = File(text)
 	return nil
 }
@@ -181,40 +178,24 @@ func (StreamName) takes() string { return "1 to 200 of A-Z, a-z, 0-9, _ and -" }
 // secretList is shared secrets, the current one first.
 type secretList []secret.Secret
 
-// UnmarshalText splits at commas. An empty secret is refused: anybody could sign with it.
-func (l *secretList) UnmarshalText(text []byte) error {
-	return l.read(strings.Split(string(text), ","))
+// UnmarshalText splits at commas.
+func (l *secretList) UnmarshalText(text []byte) (err error) {
+	*l, err = secret.List(string(text))
+	return err
 }
 
-func (secretList) takes() string { return "secrets with commas between, none of them empty" }
+func (secretList) takes() string {
+	return "secrets with commas between, none of them empty"
+}
 
-// readFile reads one secret a line; empty lines are passed over.
+// readFile reads one secret a line.
 func (l *secretList) readFile(file File) error {
-	content, err := os.ReadFile(string(file))
+	content, err := smallfile.Read(string(file), secret.MaxFile)
 	if err != nil {
 		return err
 	}
-	var lines []string
-	for line := range strings.Lines(string(content)) {
-		if line = strings.TrimSpace(line); line != "" {
-			lines = append(lines, line)
-		}
-	}
-	if len(lines) == 0 {
-		return errors.New("it holds no secret")
-	}
-	return l.read(lines)
-}
-
-func (l *secretList) read(texts []string) error {
-	*l = nil
-	for _, text := range texts {
-		if text = strings.TrimSpace(text); text == "" {
-			return errors.New("an empty secret")
-		}
-		*l = append(*l, secret.New(text))
-	}
-	return nil
+	*l, err = secret.Lines(content)
+	return err
 }
 
 // URL is where something is reached by HTTP.

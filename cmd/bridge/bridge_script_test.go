@@ -19,6 +19,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ade15e70/webhook-bridge/internal/tlstest"
 )
 
 // The commands that know the bridge.
@@ -289,4 +291,13 @@ func logs(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("not a line of the log: %s", line)
 		}
 	}
+}
+
+// certificate makes NAME.crt and NAME.key, a certificate that is its own authority, for that host.
+func certificate(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, !neg && len(args) == 2, "certificate NAME HOST")
+	cert, key, err := tlstest.PEM(args[1])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".crt"), cert, 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".key"), key, 0o600))
 }

@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,6 +36,7 @@ type sender struct {
 	scheme   string
 	age      time.Duration
 	tamper   bool
+	trust    trust
 	client   *http.Client
 }
 
@@ -88,9 +88,16 @@ when every delivery was accepted.`,
 			if stale {
 				s.age = 10 * 365 * 24 * time.Hour
 			}
+			encryption, err := s.trust.config()
+			if err != nil {
+				return err
+			}
 			s.client = &http.Client{
-				Timeout:   30 * time.Second,
-				Transport: &http.Transport{MaxIdleConnsPerHost: concurrency, MaxConnsPerHost: concurrency, Proxy: http.ProxyFromEnvironment},
+				Timeout: 30 * time.Second,
+				Transport: &http.Transport{
+					MaxIdleConnsPerHost: concurrency, MaxConnsPerHost: concurrency, Proxy: http.ProxyFromEnvironment,
+					TLSClientConfig: encryption, ForceAttemptHTTP2: true,
+				},
 			}
 			defer s.client.CloseIdleConnections()
 			if count == 1 {
@@ -101,6 +108,7 @@ when every delivery was accepted.`,
 	}
 	f := c.Flags()
 	f.StringVar(&s.url, "url", "", "where the bridge listens (default: HTTP_ADDR on this machine)")
+	f.StringVar(&s.trust.authorities, "ca", "", "file with the authorities to trust in place of the system's, PEM: for an https URL with a certificate of your own")
 	f.StringVar(&dataFile, "data", "", "file with the event's data, a JSON object; - for standard input")
 	f.StringVar(&bodyFile, "body", "", "file with the whole body, sent with its times renewed; - for standard input")
 	f.StringVar(&s.scheme, "scheme", "", "what to sign: for flock payload or timestamp-data, for frigade data or payload (default: as the endpoint is set)")
@@ -117,7 +125,7 @@ func (s *sender) uses(variable, endpoint string) bool {
 	if _, ok := verify.ByName(endpoint); ok {
 		prefix = strings.ToUpper(endpoint) + "_"
 	}
-	return variable == "HTTP_ADDR" && s.url == "" || strings.HasPrefix(variable, prefix) && !strings.Contains(variable, ",")
+	return s.url == "" && slices.Contains([]string{"HTTP_ADDR", "TLS_CERT_FILE", "TLS_KEY_FILE"}, variable) || strings.HasPrefix(variable, prefix) && !strings.Contains(variable, ",")
 }
 
 // prepare finds the endpoint, its secret, what to sign and where to send it.
@@ -142,7 +150,10 @@ func (s *sender) prepare(cfg *config.Config, args []string) error {
 	case !slices.Contains(allowed, s.scheme):
 		return usageError{fmt.Errorf("--scheme: got %q; takes one of %s", s.scheme, strings.Join(allowed, ", "))}
 	}
-	if s.url == "" {
+	switch {
+	case s.url == "" && cfg.TLSCertFile != "":
+		s.url, s.trust.exactly = "https://"+local(cfg.HTTPAddr), string(cfg.TLSCertFile)
+	case s.url == "":
 		s.url = "http://" + local(cfg.HTTPAddr)
 	}
 	if u, err := url.Parse(s.url); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -231,10 +242,7 @@ func (s *sender) send(ctx context.Context) (status int, answer string, took time
 	start := time.Now()
 	response, err := s.client.Do(request)
 	if err != nil {
-		if errors.Is(err, syscall.ECONNREFUSED) {
-			err = fmt.Errorf("nothing listens there: %w; start it with `bridge serve`, or say where it is with --url", err)
-		}
-		return 0, "", 0, fmt.Errorf("sending: %w", err)
+		return 0, "", 0, fmt.Errorf("sending: %w", helpful(err))
 	}
 	defer func() { _ = response.Body.Close() }()
 	read, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))

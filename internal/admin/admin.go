@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,14 +19,23 @@ type Readiness struct {
 	Notes   []string // what else somebody should know
 }
 
-// Server returns the HTTP server of the admin listener. ready must not wait.
-func Server(ready func() Readiness, metrics *prometheus.Registry, logger *log.Logger) *http.Server {
+// Config is what the admin listener serves.
+type Config struct {
+	Ready   func() Readiness // must not wait
+	Metrics *prometheus.Registry
+	Level   http.Handler // shows and changes the log's level
+	PPROF   bool         // serve profiles
+	Log     *log.Logger
+}
+
+// Server returns the HTTP server of the admin listener.
+func Server(c Config) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, map[string]any{"status": "alive"})
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		r := ready()
+		r := c.Ready()
 		body := map[string]any{"status": "ready"}
 		if len(r.Notes) > 0 {
 			body["notes"] = r.Notes
@@ -37,8 +47,20 @@ func Server(ready func() Readiness, metrics *prometheus.Registry, logger *log.Lo
 		}
 		reply(w, http.StatusOK, body)
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{ErrorLog: logger}))
-	return &http.Server{Handler: mux, ErrorLog: logger, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
+	mux.Handle("GET /metrics", promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{ErrorLog: c.Log}))
+	mux.Handle("GET /log/level", c.Level)
+	mux.Handle("PUT /log/level", http.MaxBytesHandler(c.Level, 1<<10))
+	server := &http.Server{Handler: mux, ErrorLog: c.Log, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
+	if c.PPROF {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		server.WriteTimeout = 5 * time.Minute // a profile may be one of minutes
+	}
+	return server
 }
 
 func reply(w http.ResponseWriter, status int, body any) {

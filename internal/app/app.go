@@ -36,6 +36,7 @@ type App struct {
 	spool     *spool.Spool
 	relay     *relay.Relay
 	tracer    *tracing.Tracer // nil where there is no tracing
+	live      *live
 	handler   *ingest.Handler
 	public    *front
 	admin     *http.Server
@@ -46,7 +47,8 @@ type App struct {
 
 // New returns a bridge that listens, but serves nothing yet. NATS may be away; an address in use or
 // credentials that can't be read are errors.
-func New(ctx context.Context, c *config.Config, version string, log *zap.Logger) (_ *App, err error) {
+func New(ctx context.Context, c *config.Config, version string, logger *telemetry.Logger) (_ *App, err error) {
+	log := logger.Logger
 	a := &App{config: c, log: log}
 	defer func() {
 		if err != nil {
@@ -86,17 +88,26 @@ func New(ctx context.Context, c *config.Config, version string, log *zap.Logger)
 		InFlightBytes: func() int64 { return a.handler.InFlightBytes() },
 		Version:       version,
 	})
-	observer := newObserver(log, metrics)
+	if a.live, err = newLive(c, log); err != nil {
+		return nil, err
+	}
+	a.live.show(metrics)
+	observer := newObserver(log, metrics, a.live.keyrings)
 	sampled := telemetry.Sampled(log, metrics.LogDropped.Inc)
 	if a.tracer, err = tracing.Start(ctx, tracing.Config{URL: c.SpansURL(), Version: version, Trust: c.TrustTraceparent, Log: sampled}); err != nil {
 		return nil, err
 	}
 	a.relay = relay.Start(relaying(c, kinds, a.publisher, a.spool, observer, a.tracer, sampled))
 	metrics.Watch(spoolGauges(a.spool, a.relay, int64(c.SpoolMaxBytes), time.Now)...)
-	a.handler = ingest.New(ingesting(c, a.relay, observer, a.tracer))
+	a.handler = ingest.New(ingesting(c, a.live.keyrings, a.relay, observer, a.tracer))
 	errorLog, _ := zap.NewStdLogAt(log, zapcore.DebugLevel) // broken connections, mostly: what senders do is no error of ours
-	a.public.serveWith(a.handler.Server(errorLog))
-	a.admin = admin.Server(a.readiness, metrics.Registry, errorLog)
+	server := a.handler.Server(errorLog)
+	if a.live.certificate != nil {
+		a.live.certificate.secure(server)
+	}
+	a.public.serveWith(server)
+	a.admin = admin.Server(admin.Config{Ready: a.readiness, Metrics: metrics.Registry, Level: logger.Level, PPROF: c.PPROF, Log: errorLog})
+	a.live.start(log)
 	return a, nil
 }
 
@@ -113,6 +124,7 @@ func explainSpool(err error) error {
 
 // release closes what New has opened, where New fails.
 func (a *App) release() {
+	a.live.stop()
 	if a.relay != nil {
 		_ = a.relay.Close(context.Background())
 	}
@@ -271,6 +283,7 @@ func (a *App) stop() error {
 	err = errors.Join(err, a.publisher.Close(ctx))
 	err = errors.Join(err, a.closeSpool(ctx))
 	err = errors.Join(err, a.stopNATS(ctx))
+	a.live.stop()
 	if lost := a.tracer.Close(ctx); lost != nil {
 		a.log.Warn("some spans are lost", zap.Error(lost))
 	}

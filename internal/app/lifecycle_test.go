@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -11,10 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
 func (b *bridge) admin(path string) (int, string) {
@@ -250,7 +250,7 @@ func TestAddressInUse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := New(t.Context(), c, "test", zap.NewNop()); err == nil || !strings.Contains(err.Error(), variable) || !strings.Contains(err.Error(), "in use") {
+		if _, err := New(t.Context(), c, "test", telemetry.NewLogger(io.Discard, "json", "error")); err == nil || !strings.Contains(err.Error(), variable) || !strings.Contains(err.Error(), "in use") {
 			t.Errorf("%s: New = %v", variable, err)
 		}
 	}

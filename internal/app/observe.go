@@ -1,11 +1,12 @@
 package app
 
+//go:generate go test -run TestMetricsDocument . -update-metrics
+
 import (
 	"errors"
-	"strconv"
-	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -20,17 +21,26 @@ type observer struct {
 	log     *zap.Logger
 	refused *zap.Logger // sampled
 	metrics *telemetry.Metrics
-	seen    sync.Map // of verified: what was logged already
+	rings   map[string]*keyring // by endpoint
 }
 
-// verified is how a delivery was proven.
-type verified struct {
-	endpoint, scheme string
-	secret           int
-}
-
-func newObserver(log *zap.Logger, metrics *telemetry.Metrics) *observer {
-	return &observer{log: log, refused: telemetry.Sampled(log, metrics.LogDropped.Inc), metrics: metrics}
+func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*keyring) *observer {
+	// A counter's first increase can't be seen where its series begins with it: all begin at 0.
+	for name := range rings {
+		for _, s := range []durable.Status{durable.Stored, durable.Duplicate, durable.Spooled, durable.Kept} {
+			metrics.Deliveries.WithLabelValues(name, string(s))
+		}
+		for _, r := range ingest.Refusals() {
+			metrics.Deliveries.WithLabelValues(name, r.Outcome)
+		}
+		for _, reason := range ingest.Reasons() {
+			metrics.Quarantined.WithLabelValues(name, reason)
+		}
+	}
+	for kind := range durable.Kind(durable.Kinds) {
+		metrics.Possible.WithLabelValues(kind.String())
+	}
+	return &observer{log: log, refused: telemetry.Sampled(log, metrics.LogDropped.Inc), metrics: metrics, rings: rings}
 }
 
 // weight is how a refusal is logged. Sampling goes by level and message: so a flood of what anybody
@@ -56,10 +66,15 @@ func (o *observer) Observe(r ingest.Record) {
 		return
 	}
 	o.metrics.Duration.WithLabelValues(r.Endpoint).Observe(r.Duration.Seconds())
+	o.stage(o.metrics.Read, r.Stages.Read)
+	o.stage(o.metrics.Verify, r.Stages.Verify)
+	o.stage(o.metrics.Publish, r.Stages.Publish)
 	if r.Claims.SignedText != nil {
-		o.metrics.Verified.WithLabelValues(r.Endpoint, r.Claims.Scheme, strconv.Itoa(r.Claims.Secret)).Inc()
-		if _, known := o.seen.LoadOrStore(verified{r.Endpoint, r.Claims.Scheme, r.Claims.Secret}, true); !known {
-			o.log.Info("first delivery signed so since the start", zap.String("endpoint", r.Endpoint), zap.String("scheme", r.Claims.Scheme), zap.Int("secret", r.Claims.Secret))
+		if !r.Claims.Occurred.IsZero() {
+			o.metrics.Age.WithLabelValues(r.Endpoint).Observe(r.Received.Sub(r.Claims.Occurred).Seconds())
+		}
+		if position, first := o.rings[r.Endpoint].verified(r.Claims.Scheme, r.Secrets, r.Claims.Secret, time.Now()); first {
+			o.log.Info("first delivery signed so since the start", zap.String("endpoint", r.Endpoint), zap.String("scheme", r.Claims.Scheme), zap.Int("secret", position))
 		}
 	}
 	if r.Kept != "" {
@@ -80,6 +95,12 @@ func (o *observer) Observe(r ingest.Record) {
 	if entry := o.log.Check(zap.DebugLevel, "delivery accepted"); entry != nil {
 		entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.String("id", r.ID), zap.String("type", r.Event.Type),
 			zap.String("signed", r.Claims.Scheme), zap.Int("secret", r.Claims.Secret), zap.Duration("duration", r.Duration), traced(r))
+	}
+}
+
+func (o *observer) stage(of prometheus.Observer, took time.Duration) {
+	if took > 0 {
+		of.Observe(took.Seconds())
 	}
 }
 

@@ -94,13 +94,15 @@ func Reach(c *config.Config) time.Duration {
 	return longest
 }
 
-func ingesting(c *config.Config, publisher ingest.Publisher, observer ingest.Observer, tracer *tracing.Tracer) ingest.Config {
+func ingesting(c *config.Config, rings map[string]*keyring, publisher ingest.Publisher, observer ingest.Observer, tracer *tracing.Tracer) ingest.Config {
 	ic := ingest.Config{
 		SubjectPrefix: string(c.SubjectPrefix), MaxBodyBytes: int64(c.MaxBodyBytes), MaxInFlightBytes: int64(c.MaxInFlightBytes), Quarantine: c.Quarantine,
 		Publisher: publisher, Observer: observer, Tracer: tracer, Now: time.Now,
 	}
 	for _, e := range c.Endpoints {
-		ic.Endpoints = append(ic.Endpoints, Endpoint(e))
+		at := Endpoint(e)
+		at.Secrets = rings[e.Name].current
+		ic.Endpoints = append(ic.Endpoints, at)
 	}
 	return ic
 }

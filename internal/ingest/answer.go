@@ -3,6 +3,7 @@ package ingest
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
@@ -135,4 +136,32 @@ func (d *delivery) write(status int, contentType []string, body []byte) {
 	d.w.Header()["Content-Type"] = contentType
 	d.w.WriteHeader(status)
 	_, _ = d.w.Write(body) // a sender that doesn't read its answer changes nothing
+}
+
+// Refusal is a row of the table as documents show it.
+type Refusal struct {
+	Status               int
+	Code, Title, Outcome string
+}
+
+// Refusals lists every way in which a request can be refused, in the order of the table.
+func Refusals() []Refusal {
+	var all []Refusal
+	for _, r := range answers {
+		if refusal := (Refusal{r.status, r.code, r.title, r.outcome}); !slices.Contains(all, refusal) {
+			all = append(all, refusal)
+		}
+	}
+	return all
+}
+
+// Reasons lists why a delivery can be in quarantine.
+func Reasons() []string {
+	var all []string
+	for _, r := range answers {
+		if verify.IsAuthentic(r.err) {
+			all = append(all, r.outcome)
+		}
+	}
+	return all
 }

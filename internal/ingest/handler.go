@@ -17,6 +17,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/endpoint"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/tracing"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
@@ -43,12 +44,18 @@ type Record struct {
 	Err      error         // why it was refused
 	Remote   string        // the sender's address
 	Duration time.Duration // from the headers to the answer
-	Event    *event.Event  // what was made of it, without data; nil where it was refused before
-	ID       string        // once it is authentic
-	Kept     string        // why it is in quarantine, whatever the answer was; "" where it isn't
-	Claims   verify.Claims // what it said; zero unless it was authentic
-	Trace    string        // the trace's id; "" where none is recorded
+	Stages   Stages
+	Event    *event.Event    // what was made of it, without data; nil where it was refused before
+	ID       string          // once it is authentic
+	Kept     string          // why it is in quarantine, whatever the answer was; "" where it isn't
+	Claims   verify.Claims   // what it said; zero unless it was authentic
+	Secrets  []secret.Secret // among which Claims.Secret is one
+	Received time.Time       // when its body was whole; zero where it never was
+	Trace    string          // the trace's id; "" where none is recorded
 }
+
+// Stages are how long each part of the work took; 0 where it didn't come to that.
+type Stages struct{ Read, Verify, Publish time.Duration }
 
 // Config is all that a [Handler] needs.
 type Config struct {
@@ -89,7 +96,7 @@ func (h *Handler) InFlightBytes() int64 { return h.inFlight.used.Load() }
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.Now()
-	d := delivery{Handler: h, w: w, r: r, held: hold{budget: &h.inFlight}}
+	d := delivery{Handler: h, w: w, r: r, began: start, held: hold{budget: &h.inFlight}}
 	defer d.held.release()
 	// The path is compared as it was sent: another spelling of it is another path.
 	at, ok := h.endpoints[r.URL.EscapedPath()]
@@ -105,22 +112,26 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	outcome := d.answer(status, err)
 	h.Observer.Observe(Record{
 		Endpoint: at.Name, Outcome: outcome, Err: err, Remote: r.RemoteAddr, Duration: h.Now().Sub(start),
-		Event: d.event, ID: d.id, Kept: d.kept, Claims: d.claims, Trace: d.span.ID(),
+		Event: d.event, ID: d.id, Kept: d.kept, Claims: d.claims, Secrets: d.secrets, Received: d.received, Stages: d.stages, Trace: d.span.ID(),
 	})
 }
 
 // delivery is one request on its way.
 type delivery struct {
 	*Handler
-	w      http.ResponseWriter
-	r      *http.Request
-	span   tracing.Span
-	held   hold
-	claims verify.Claims
-	id     string // once it is authentic
-	event  *event.Event
-	kept   string    // why it is in quarantine; "" where it isn't
-	text   [128]byte // room for the answer
+	w        http.ResponseWriter
+	r        *http.Request
+	span     tracing.Span
+	began    time.Time
+	received time.Time
+	stages   Stages
+	held     hold
+	claims   verify.Claims
+	secrets  []secret.Secret // in force when it was verified
+	id       string          // once it is authentic
+	event    *event.Event
+	kept     string    // why it is in quarantine; "" where it isn't
+	text     [128]byte // room for the answer
 }
 
 // receive takes a request for an endpoint to where its event is durable. A panic on the way
@@ -143,13 +154,17 @@ func (d *delivery) receive(at endpoint.Endpoint) (status durable.Status, err err
 		return "", err
 	}
 	received := d.Now()
+	d.received, d.stages.Read = received, received.Sub(d.began)
 	text, err := d.parse(body)
 	if err != nil {
 		return "", err
 	}
+	request := at.Request(text, d.r.Header.Values(at.Provider.Header), received)
+	d.secrets = request.Secrets
 	step := d.span.Step("verify")
-	d.claims, err = at.Provider.Verify(at.Request(text, d.r.Header.Values(at.Provider.Header), received))
+	d.claims, err = at.Provider.Verify(request)
 	step.End("", false)
+	d.stages.Verify = d.Now().Sub(received)
 	if err == nil || verify.IsAuthentic(err) {
 		d.id = at.ID(d.claims)
 	}
@@ -160,13 +175,14 @@ func (d *delivery) receive(at endpoint.Endpoint) (status durable.Status, err err
 	if err != nil {
 		return "", err
 	}
-	return d.Publisher.Publish(d.working(), message)
+	return d.publish(message)
 }
 
-// working is the context of all that comes after reading: nothing that the sender does any more, hanging up
-// included, cancels it.
-func (d *delivery) working() context.Context {
-	return d.span.Into(context.WithoutCancel(d.r.Context()))
+// publish makes a message durable. Nothing that the sender does any more, hanging up included, cancels it.
+func (d *delivery) publish(m durable.Message) (durable.Status, error) {
+	began := d.Now()
+	defer func() { d.stages.Publish = d.Now().Sub(began) }()
+	return d.Publisher.Publish(d.span.Into(context.WithoutCancel(d.r.Context())), m)
 }
 
 // parse returns the canonical body, which must be an object.

@@ -23,7 +23,7 @@ func (d *delivery) quarantine(at endpoint.Endpoint, body []byte, received time.T
 		Received: received, Signature: d.r.Header.Get(at.Provider.Header), Body: body,
 	}
 	unreadable := errors.Is(refusal, verify.Unreadable)
-	_, err := d.Publisher.Publish(d.working(), kept.Message(d.SubjectPrefix))
+	_, err := d.publish(kept.Message(d.SubjectPrefix))
 	switch {
 	case errors.Is(err, durable.ErrTooLarge) && !unreadable:
 		return "", refusal

@@ -1,10 +1,12 @@
 // Package secret holds shared secrets so that none can be printed by accident: a [Secret] shows
-// itself as "[hidden]" to fmt, encoding/json and everything built on them, zap included.
+// itself as "[hidden]" to fmt, encoding/json and everything built on them, zap included. Where its
+// methods can't be called, in another type's unexported field, there is nothing to be seen of it.
 package secret
 
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/subtle"
 	"fmt"
 	"hash"
 	"sync"
@@ -14,14 +16,16 @@ const hidden = "[hidden]"
 
 // Secret is a shared secret. Its zero value is no secret at all and verifies nothing.
 type Secret struct {
-	key []byte
+	// Functions, since that is what no printer looks into: through reflection fmt sees unexported
+	// fields, and follows no method there; dumpers for debugging follow pointers too.
+	key func() []byte
 	mac func(parts [][]byte) [sha256.Size]byte
 }
 
 // New returns text as a secret.
 func New(text string) Secret {
 	key := []byte(text)
-	return Secret{key: key, mac: keyed(key)}
+	return Secret{key: func() []byte { return key }, mac: keyed(key)}
 }
 
 // keyed returns HMAC-SHA256 under the key. It keeps states that have the key in them already: to begin
@@ -53,10 +57,20 @@ func (s Secret) MAC(parts ...[]byte) [sha256.Size]byte {
 }
 
 // Key returns the secret's bytes, as the key of a MAC. They must not be changed or kept elsewhere.
-func (s Secret) Key() []byte { return s.key }
+func (s Secret) Key() []byte {
+	if s.key == nil {
+		return nil
+	}
+	return s.key()
+}
 
 // IsEmpty says whether there is no secret.
-func (s Secret) IsEmpty() bool { return len(s.key) == 0 }
+func (s Secret) IsEmpty() bool { return len(s.Key()) == 0 }
+
+// Equal says whether both are the same secret.
+func (s Secret) Equal(other Secret) bool {
+	return subtle.ConstantTimeCompare(s.Key(), other.Key()) == 1
+}
 
 // String hides the secret.
 func (s Secret) String() string { return hidden }

@@ -10,12 +10,18 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
+// Logger is a logger whose level can be changed while it is in use.
+type Logger struct {
+	*zap.Logger
+	Level zap.AtomicLevel
+}
+
 // NewLogger returns a logger that writes to w, in JSON or for people, at the level and above. Format
 // and level are those of LOG_FORMAT and LOG_LEVEL.
-func NewLogger(w io.Writer, format, level string) *zap.Logger {
-	parsed, err := zapcore.ParseLevel(level)
+func NewLogger(w io.Writer, format, level string) *Logger {
+	parsed, err := zap.ParseAtomicLevel(level)
 	if err != nil {
-		parsed = zapcore.InfoLevel
+		parsed = zap.NewAtomicLevelAt(zap.InfoLevel)
 	}
 	c := zap.NewProductionEncoderConfig()
 	c.TimeKey, c.MessageKey = "time", "message"
@@ -27,7 +33,7 @@ func NewLogger(w io.Writer, format, level string) *zap.Logger {
 		c.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(c)
 	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), parsed))
+	return &Logger{zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), parsed)), parsed}
 }
 
 // Sampled returns a logger that lets the first ten like messages of a second pass and then every

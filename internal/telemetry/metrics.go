@@ -10,10 +10,14 @@ import (
 // Metrics is every metric of the bridge.
 type Metrics struct {
 	Registry *prometheus.Registry
+	ours     []prometheus.Collector // in the order of the documentation
 
 	Deliveries *prometheus.CounterVec   // by endpoint and outcome
 	Duration   *prometheus.HistogramVec // by endpoint
-	Verified   *prometheus.CounterVec   // by endpoint, scheme and the secret's position
+	Read       prometheus.Observer      // the stages of a delivery
+	Verify     prometheus.Observer
+	Publish    prometheus.Observer
+	Age        *prometheus.HistogramVec // by endpoint
 	Accepted   *prometheus.GaugeVec     // by endpoint: when the last one was
 	LogDropped prometheus.Counter
 
@@ -40,7 +44,14 @@ type State struct {
 
 // NewMetrics returns the metrics in a registry of their own.
 func NewMetrics(state State) *Metrics {
+	stages := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "webhook_bridge_stage_duration_seconds",
+		Help:    "Where the time of a delivery goes: read, from the headers until the body is whole; verify, until it is known whether it is authentic; publish, until it is durable in JetStream or in the spool.",
+		Buckets: latencies,
+	}, []string{"stage"})
 	m := &Metrics{
+		Read: stages.WithLabelValues("read"), Verify: stages.WithLabelValues("verify"), Publish: stages.WithLabelValues("publish"),
+
 		Registry: prometheus.NewRegistry(),
 		Deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "webhook_bridge_deliveries_total",
@@ -49,12 +60,13 @@ func NewMetrics(state State) *Metrics {
 		Duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "webhook_bridge_delivery_duration_seconds",
 			Help:    "Time from a request's headers to its answer.",
-			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, .75, 1, 2.5, 5},
+			Buckets: latencies,
 		}, []string{"endpoint"}),
-		Verified: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "webhook_bridge_signatures_verified_total",
-			Help: "Right signatures by what they covered and by the secret that verified them: 0 is the current one.",
-		}, []string{"endpoint", "scheme", "secret"}),
+		Age: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "webhook_bridge_delivery_age_seconds",
+			Help:    "Time of arrival minus the vendor's time in the delivery, of rightly signed ones, refused or not. Below 0 a clock is off; a growing age means a late vendor, or a clock here that runs ahead.",
+			Buckets: []float64{-300, -60, -10, -1, 0, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600},
+		}, []string{"endpoint"}),
 		Accepted: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "webhook_bridge_last_accepted_timestamp_seconds",
 			Help: "When the last delivery was accepted.",
@@ -76,8 +88,8 @@ func NewMetrics(state State) *Metrics {
 			Help: "Deliveries that bear a right signature, could not be published, and are kept in quarantine.",
 		}, []string{"endpoint", "reason"}),
 	}
-	m.Registry.MustRegister(
-		m.Deliveries, m.Duration, m.Verified, m.Accepted, m.LogDropped, m.Published, m.Possible, m.Quarantined,
+	m.register(
+		m.Deliveries, m.Duration, stages, m.Age, m.Accepted, m.LogDropped, m.Published, m.Possible, m.Quarantined,
 		gauge("webhook_bridge_nats_connected", "Whether there is a connection to NATS.", boolean(state.Connected)),
 		gauge("webhook_bridge_ready", "Whether an event can be made durable now.", boolean(state.Ready)),
 		gauge("webhook_bridge_in_flight_bytes", "Bytes received and held now.", func() float64 { return float64(state.InFlightBytes()) }),
@@ -85,16 +97,26 @@ func NewMetrics(state State) *Metrics {
 			Name: "webhook_bridge_build_info", Help: "Which build this is; always 1.",
 			ConstLabels: prometheus.Labels{"version": state.Version, "goversion": runtime.Version()},
 		}, func() float64 { return 1 }),
+	)
+	m.Registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
 }
 
+// latencies are the buckets for whatever should be over within a second.
+var latencies = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, .75, 1, 2.5, 5}
+
+func (m *Metrics) register(ours ...prometheus.Collector) {
+	m.Registry.MustRegister(ours...)
+	m.ours = append(m.ours, ours...)
+}
+
 // Watch adds gauges.
 func (m *Metrics) Watch(gauges ...Gauge) {
 	for _, g := range gauges {
-		m.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: g.Name, Help: g.Help, ConstLabels: g.Labels}, g.Value))
+		m.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: g.Name, Help: g.Help, ConstLabels: g.Labels}, g.Value))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,6 +25,7 @@ type bridge struct {
 	count               func(what string, n int)
 	client              *http.Client // for the admin side
 	life                atomic.Int64 // how often it was started
+	starvation          starvation
 
 	lock    sync.Mutex
 	proc    *process
@@ -65,7 +67,7 @@ func (b *bridge) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := until(ctx, 30*time.Second, b.name+" listens", func(ctx context.Context) error {
+	if err := until(ctx, patiently, b.name+" listens", func(ctx context.Context) error {
 		if !proc.runs() {
 			return fmt.Errorf("it has ended: %w", proc.err)
 		}
@@ -223,6 +225,16 @@ func (b *bridge) ready(ctx context.Context) error {
 	return nil
 }
 
+// pid is its process' number; 0 while it has none.
+func (b *bridge) pid() int {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	if !b.proc.runs() {
+		return 0
+	}
+	return b.proc.cmd.Process.Pid
+}
+
 // peak is the most memory that it has had resident, in bytes.
 func (b *bridge) peak() (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.proc.cmd.Process.Pid))
@@ -237,16 +249,17 @@ func (b *bridge) peak() (int64, error) {
 	return kB << 10, nil
 }
 
-// left lists the files in its spool's directory that have no business there after it has ended.
-func (b *bridge) left() ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(b.dir, "spool"))
-	if err != nil {
-		return nil, fmt.Errorf("looking for files left: %w", err)
-	}
-	var left []string
-	for _, e := range entries {
-		if e.Name() != "spool.db" && e.Name() != "spool.lock" {
-			left = append(left, e.Name())
+// left lists the files in its directory, and in its spool's, that have no business there after it has ended.
+func (b *bridge) left(belongs ...string) (left []string, err error) {
+	for dir, belong := range map[string][]string{b.dir: append(belongs, "spool"), filepath.Join(b.dir, "spool"): {"spool.db", "spool.lock"}} {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return nil, fmt.Errorf("looking for files left: %w", err)
+		}
+		for _, e := range entries {
+			if !slices.Contains(belong, e.Name()) {
+				left = append(left, filepath.Join(dir, e.Name()))
+			}
 		}
 	}
 	return left, nil

@@ -6,13 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 )
 
 // binaries are the programs of a run.
 type binaries struct {
 	bridge  string
 	nats    string
-	stepped func() (string, error) // a bridge whose clock can be stepped; waits until it is built
+	stepped func() (string, error) // a bridge whose clock can be stepped, built when it is first asked for
 }
 
 // build builds what is run.
@@ -24,13 +25,10 @@ func build(ctx context.Context, dir string) (b binaries, err error) {
 	if err := goBuild(ctx, "-o", b.nats, "github.com/nats-io/nats-server/v2"); err != nil {
 		return b, err
 	}
-	stepped, done := filepath.Join(dir, "bridge-stepped"), make(chan error, 1)
-	go func() { done <- buildStepped(ctx, dir, stepped) }()
-	b.stepped = func() (string, error) {
-		err := <-done
-		done <- err
-		return stepped, err
-	}
+	b.stepped = sync.OnceValues(func() (string, error) { // not before, and not beside a scenario: the machine's cores are the bridge's then
+		stepped := filepath.Join(dir, "bridge-stepped")
+		return stepped, buildStepped(ctx, dir, stepped)
+	})
 	return b, nil
 }
 

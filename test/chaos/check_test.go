@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -13,13 +15,13 @@ import (
 // steady is a machine that is never late, or always by as much.
 type steady time.Duration
 
-func (s steady) excess(time.Time, time.Time) time.Duration { return time.Duration(s) }
+func (s steady) stood(string, time.Time, time.Time) time.Duration { return time.Duration(s) }
 
 var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 // book is a ledger with one sender's deliveries to one bridge, each answered after a millisecond.
 func book(r rules, said ...string) *ledger {
-	l := &ledger{rules: r, tally: &tally{}, control: steady(0), entries: make(map[string]*entry), answers: make(map[life]map[string]int)}
+	l := &ledger{rules: r, tally: &tally{}, machine: steady(0), entries: make(map[string]*entry), answers: make(map[life]*answers)}
 	for i, s := range said {
 		sent := noon.Add(time.Duration(i) * time.Second)
 		sends(l, post{id: fmt.Sprint(i), sum: uint64(i)}, i, answer{sent: sent, came: sent.Add(time.Millisecond)}, s)
@@ -29,7 +31,7 @@ func book(r rules, said ...string) *ledger {
 
 // sends has a delivery sent and answered; said is a status and a code, or "" for none.
 func sends(l *ledger, p post, number int, a answer, said string) {
-	a.life = life{"bridge", 1}
+	a.life, a.began = life{"bridge", 1}, a.sent
 	if _, err := fmt.Sscan(said, &a.status, &a.code); err != nil {
 		a.err = errors.New("connection reset")
 	}
@@ -66,7 +68,11 @@ func TestCheck(t *testing.T) {
 	}{
 		"all is well":           {said: []string{ok, "200 spooled", "200 duplicate"}, findings: findings{events: stream(0, 1, 2)}},
 		"one is lost":           {said: []string{ok, ok}, findings: findings{events: stream(0)}, want: []string{"event 1 is lost"}},
-		"in a spool":            {said: []string{ok, "200 spooled"}, findings: findings{events: stream(0), spooled: map[string]bool{"1": true}}},
+		"set aside":             {rules: rules{asides: true}, said: []string{ok, "200 spooled"}, findings: findings{events: stream(0), spooled: ids("1")}},
+		"set aside by mistake":  {said: []string{ok, ok, ok, ok}, findings: findings{spooled: ids("0", "1", "2", "3")}, want: []string{"4 records are set aside"}},
+		"spooled, never sent":   {said: []string{ok}, findings: findings{events: stream(0), spooled: ids("5")}, want: []string{"a spool lists 5, which nobody sent"}},
+		"forged, and spooled":   {said: []string{"401 signature"}, kind: forged, findings: findings{spooled: ids("0")}, want: []string{"forged 0 lies in a spool"}},
+		"before any sync":       {rules: rules{atLeast: map[string]time.Duration{"spooled": time.Second}}, said: []string{"200 spooled"}, findings: findings{events: stream(0)}, want: []string{"when nothing can have been synced"}},
 		"stored twice":          {said: []string{ok, ok}, findings: findings{events: stream(0, 1, 0)}, want: []string{"event 0 is stored twice"}},
 		"stored thrice":         {said: []string{ok}, findings: findings{events: stream(0, 0, 0)}, want: []string{"stored twice", "stored twice"}},
 		"twice, and announced":  {said: []string{ok}, findings: findings{events: stream(0, 0)}, possible: 1},
@@ -76,16 +82,19 @@ func TestCheck(t *testing.T) {
 		"forged, and accepted":  {said: []string{ok}, kind: forged, want: []string{"forged 0 was answered 200 stored"}},
 		"altered":               {said: []string{ok, ok}, findings: findings{events: altered}, want: []string{"isn't what was sent: 1"}},
 		"another id inside":     {said: []string{ok, ok}, findings: findings{events: renamed}, want: []string{"message 2 is no event"}},
-		"a 503 promises none":   {said: []string{"503 unavailable"}},
-		"a 503, and stored":     {said: []string{"503 unavailable"}, findings: findings{events: stream(0)}},
-		"no fault excuses it":   {rules: rules{lossless: true}, said: []string{"503 unavailable"}, want: []string{"never promised"}},
+		"a 503 promises none":   {rules: rules{refuses: true}, said: []string{"503 unavailable"}},
+		"a 503, and stored":     {rules: rules{refuses: true}, said: []string{"503 unavailable"}, findings: findings{events: stream(0)}},
+		"a 503, and room":       {said: []string{"503 unavailable"}, want: []string{"whose spool has room"}},
+		"no fault excuses it":   {rules: rules{lossless: true, refuses: true}, said: []string{"503 unavailable"}, want: []string{"never promised"}},
 		"no answer":             {said: []string{""}, want: []string{"no answer of bridge"}},
 		"another answer":        {said: []string{"500 internal"}, want: []string{"answered 500 internal"}},
 		"stale, and kept":       {said: []string{"401 stale"}, kind: stale, findings: findings{quarantined: stream(0)}},
 		"stale, and lost":       {said: []string{"401 stale"}, kind: stale, want: []string{"stale 0 is lost"}},
 		"stale, among events":   {said: []string{"401 stale"}, kind: stale, findings: findings{events: stream(0)}, want: []string{"is no event"}},
-		"with a deleted stream": {said: []string{ok, ok}, findings: findings{events: stream(1), deleted: []time.Time{noon.Add(time.Second)}}},
-		"after it was deleted":  {said: []string{ok, ok}, findings: findings{events: stream(0), deleted: []time.Time{noon.Add(time.Second)}}, want: []string{"event 1 is lost"}},
+		"with a deleted stream": {said: []string{ok, ok}, findings: findings{events: stream(1), deleted: deletedAt(noon.Add(time.Minute), "0")}},
+		"just before":           {said: []string{ok, ok}, findings: findings{events: stream(1), deleted: deletedAt(noon.Add(time.Millisecond))}},
+		"never in that stream":  {said: []string{ok, ok}, findings: findings{events: stream(1), deleted: deletedAt(noon.Add(time.Minute), "1")}, want: []string{"event 0 is lost"}},
+		"after it was deleted":  {said: []string{ok, ok}, findings: findings{events: stream(0), deleted: deletedAt(noon.Add(time.Second), "0")}, want: []string{"event 1 is lost"}},
 		"out of order":          {said: []string{ok, ok}, findings: findings{events: stream(1, 0), orderly: map[string]bool{"bridge": true}}, want: []string{"1, sent later, is message 1"}},
 		"out of order, excused": {said: []string{ok, ok}, findings: findings{events: stream(1, 0)}},
 	}
@@ -97,8 +106,70 @@ func TestCheck(t *testing.T) {
 			sends(l, post{kind: test.kind, id: fmt.Sprint(last), sum: uint64(last)}, last, answer{sent: noon.Add(time.Duration(last) * time.Second), came: noon.Add(time.Duration(last)*time.Second + 1)}, test.said[last])
 			l.tally.add(possible, test.possible)
 			l.check(test.findings)
+			l.judgeDoubts()
 			expect(t, l, test.want...)
 		})
+	}
+}
+
+func deletedAt(t time.Time, had ...string) []deletion {
+	return []deletion{{had: ids(had...), looked: t, done: t}}
+}
+
+func ids(all ...string) map[string]bool {
+	set := make(map[string]bool)
+	for _, id := range all {
+		set[id] = true
+	}
+	return set
+}
+
+// What a sender had sent whole before it hung up for good is kept, where the bridge ran on.
+func TestHungUp(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		steady bool
+		events []stored
+		want   []string
+	}{
+		"kept":            {steady: true, events: stream(0)},
+		"dropped":         {steady: true, want: []string{"event 0 was dropped by bridge when its sender hung up"}},
+		"the bridge went": {},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := book(rules{})
+			sends(l, post{id: "0"}, 0, answer{sent: noon, came: noon, excused: hungUp}, "")
+			l.check(findings{events: test.events, steady: map[string]bool{"bridge": test.steady}})
+			expect(t, l, test.want...)
+		})
+	}
+}
+
+// What a bridge has counted is what its senders were answered, but for those that had no answer.
+func TestCompare(t *testing.T) {
+	t.Parallel()
+	const stored, wrong, contradicts = `webhook_bridge_deliveries_total{outcome="stored"}`, `webhook_bridge_deliveries_total{outcome="signature_wrong"}`, `webhook_bridge_deliveries_total{outcome="contradiction"}`
+	const durations, kept, verified = "webhook_bridge_delivery_duration_seconds_count", "webhook_bridge_quarantined_total", "webhook_bridge_signatures_verified_total"
+	said := &answers{outcomes: map[string]int{"stored": 5, "signature": 2, "contradiction": 1}, signed: 6, kept: 1, unanswered: 1}
+	right := metrics{stored: 5, wrong: 2, contradicts: 1, durations: 8, kept: 1, verified: 6}
+	if err := compare(right, said); err != nil {
+		t.Error(err)
+	}
+	for name, change := range map[string]metrics{
+		"too few":                    {stored: 4, durations: 7},
+		"one without an answer":      {stored: 7, durations: 9},
+		"another outcome":            {wrong: 3, contradicts: 0},
+		"a duration less":            {durations: 7},
+		"more kept than were":        {kept: 3},
+		"fewer verified than proven": {verified: 5},
+	} {
+		m := maps.Clone(right)
+		maps.Copy(m, change)
+		if compare(m, said) == nil {
+			t.Errorf("%s: no error", name)
+		}
 	}
 }
 
@@ -134,8 +205,9 @@ func TestLate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := book(rules{})
-			l.control = test.machine
+			l.machine = test.machine
 			sends(l, post{id: "a"}, 0, answer{sent: noon, came: noon.Add(test.took), excused: test.excused}, "200 stored")
+			l.judgeDoubts()
 			expect(t, l, test.want...)
 		})
 	}
@@ -163,6 +235,14 @@ func TestReportWantsMet(t *testing.T) {
 	for _, what := range met {
 		r.tally.add(what, 1)
 	}
+	if err := r.end(0); err != nil {
+		t.Error(err)
+	}
+	r.tally.add(unjudged, 1)
+	if err := r.end(0); err == nil || !strings.Contains(out.String(), "stood still too often") {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+	r.tally.add(deliveries, 1000)
 	if err := r.end(0); err != nil {
 		t.Error(err)
 	}
@@ -194,5 +274,32 @@ func TestScenariosDiffer(t *testing.T) {
 			t.Errorf("scenario %q: given twice, or not whole", s.name)
 		}
 		seen[s.name] = true
+	}
+}
+
+// Of the time between two moments only what the machine lost in it counts.
+func TestExcess(t *testing.T) {
+	t.Parallel()
+	at := func(ms int) time.Time { return noon.Add(time.Duration(ms) * time.Millisecond) }
+	c := &control{late: []window{{from: at(0), to: at(100)}, {from: at(200), to: at(300)}}}
+	for _, test := range []struct{ from, to, want int }{{-50, -10, 0}, {0, 300, 200}, {50, 250, 100}, {100, 200, 0}, {250, 900, 50}} {
+		if got := c.excess(at(test.from), at(test.to)); got != time.Duration(test.want)*time.Millisecond {
+			t.Errorf("between %d and %d ms: %s, want %d ms", test.from, test.to, got, test.want)
+		}
+	}
+}
+
+// What a process waited for a core counts from the sample before to the sample after, and not over its end.
+func TestStarvation(t *testing.T) {
+	t.Parallel()
+	at := func(ms int) time.Time { return noon.Add(time.Duration(ms) * time.Millisecond) }
+	s := starvation{samples: []starved{{at(0), 1, 0}, {at(100), 1, 10}, {at(200), 1, 50}, {at(300), 2, 5}, {at(400), 2, 7}}}
+	for _, test := range []struct{ from, to, want int }{{-50, -10, 0}, {0, 100, 10}, {50, 60, 10}, {50, 150, 50}, {150, 190, 40}, {150, 350, 2}, {310, 900, 2}, {500, 600, 0}} {
+		if got := s.between(at(test.from), at(test.to)); int(got) != test.want {
+			t.Errorf("between %d and %d ms: %d, want %d", test.from, test.to, got, test.want)
+		}
+	}
+	if withoutCore(os.Getpid()) <= 0 || tracerOf(os.Getpid()) != 0 {
+		t.Error("Linux tells nothing of this process")
 	}
 }

@@ -20,11 +20,17 @@ func newClient() *client {
 	return &client{&http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32, DisableCompression: true}}}
 }
 
-// errHungUp: the sender didn't want to wait.
-var errHungUp = errors.New("the sender hung up")
+// Why a sender goes before it has its answer.
+var (
+	errHungUp = errors.New("the sender hung up")
+	errGaveUp = errors.New("the sender has waited long enough")
+)
 
-// deliver sends it once: where a connection is refused, to the next bridge, as a proxy does. hangUp is after how long
-// the sender goes, once all is sent; 0 is never.
+// toConnect is what connecting and sending may take on loopback, whatever the machine does.
+const toConnect = 10 * time.Second
+
+// deliver sends it once: where a connection is refused, to the next bridge, as a proxy does. patience and hangUp are
+// after how long the sender goes, once all is sent; a hangUp of 0 is never.
 func (c *client) deliver(to []*bridge, p post, patience, hangUp time.Duration) (a answer) {
 	for i, b := range to {
 		a = c.attempt(b, p, patience, hangUp)
@@ -39,20 +45,22 @@ func (c *client) attempt(b *bridge, p post, patience, hangUp time.Duration) (a a
 	from := time.Now()
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	ctx, end := context.WithTimeout(ctx, patience)
+	ctx, end := context.WithTimeout(ctx, toConnect+patience)
 	defer end()
-	a.life = life{b.name, b.life.Load()}
+	a.life, a.began = life{b.name, b.life.Load()}, from
 	// The transport calls these on goroutines of its own, which may outlive the request.
 	var number, sent, came atomic.Int64
 	number.Store(a.life.number)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { number.Store(b.life.Load()) },
 		WroteRequest: func(info httptrace.WroteRequestInfo) {
-			if info.Err == nil {
-				sent.Store(int64(time.Since(from)))
-				if hangUp > 0 {
-					time.AfterFunc(hangUp, func() { cancel(errHungUp) })
-				}
+			if info.Err != nil {
+				return
+			}
+			sent.Store(int64(time.Since(from)))
+			time.AfterFunc(patience, func() { cancel(errGaveUp) })
+			if hangUp > 0 {
+				time.AfterFunc(hangUp, func() { cancel(errHungUp) })
 			}
 		},
 		GotFirstResponseByte: func() { came.Store(int64(time.Since(from))) },
@@ -67,8 +75,13 @@ func (c *client) attempt(b *bridge, p post, patience, hangUp time.Duration) (a a
 		a.came = from.Add(time.Duration(came.Load()))
 	}
 	a.excused = b.excuse(from, a.came)
-	if a.excused == "" && a.err != nil && errors.Is(context.Cause(ctx), errHungUp) {
-		a.excused = hungUp
+	if a.excused == "" && a.err != nil {
+		switch cause := context.Cause(ctx); {
+		case errors.Is(cause, errHungUp):
+			a.excused = hungUp
+		case errors.Is(cause, errGaveUp):
+			a.gaveUp = true
+		}
 	}
 	return a
 }
@@ -80,8 +93,8 @@ func (c *client) exchange(ctx context.Context, b *bridge, p post, a *answer) err
 		return err
 	}
 	request.Header.Set("Content-Type", "application/json")
-	if p.signature != "" {
-		request.Header.Set(p.provider.Header, p.signature)
+	for _, s := range p.signatures {
+		request.Header.Add(p.provider.Header, s)
 	}
 	response, err := c.Do(request)
 	if err != nil {

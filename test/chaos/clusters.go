@@ -35,7 +35,7 @@ var clusterScenarios = []scenario{
 	},
 	{
 		name: "cluster-quorum", about: "two of three servers are killed, one after the other, and come back",
-		nats: 3, bridges: 1, must: []string{natsKills, spooled, breakers},
+		nats: 3, bridges: 1, must: []string{natsKills, spooled},
 		faults: func(w *world) error {
 			one := w.rng.IntN(3)
 			w.tally.add(natsKills, 2)
@@ -54,7 +54,7 @@ var clusterScenarios = []scenario{
 
 // stepDown makes the stream's leader give up.
 func (w *world) stepDown() error {
-	return until(w.ctx, 20*time.Second, "the leader steps down", func(context.Context) error {
+	return until(w.ctx, patiently, "the leader steps down", func(context.Context) error {
 		answer, err := w.outside.nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+eventsStream, nil, 2*time.Second)
 		if err != nil {
 			return fmt.Errorf("asking it to: %w", err)

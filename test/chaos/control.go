@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// A machine that others use stands still now and then. So that this isn't taken for the bridge's doing, a handler that
-// does nothing, in a process of its own, is asked all the time: by as much as it is late, anything may be.
+// A machine that others use stands still now and then, and so may this program, which takes the times. So that
+// this isn't taken for the bridge's doing, a handler that does nothing, in a process of its own, is asked all the time,
+// by a goroutine that waits for its turn as the senders' do: for as long as it stood still, anything may have.
 
 const envControl = "CHAOS_CONTROL"
 
@@ -25,18 +26,17 @@ func serveControl(addr string) error {
 	return server.ListenAndServe()
 }
 
-// control knows how late the machine itself was.
+// standstill is for how long nothing must have happened to count. A busy machine lets each wait a little, all the time: that
+// is no excuse, and between what the bridge takes at most and a second there is room for it.
+const standstill = 100 * time.Millisecond
+
+// control knows when the machine itself was late.
 type control struct {
 	proc *process
 	addr string
 	lock sync.Mutex
-	late []lateness
+	late []window // standstills: questions that waited long for their answer, or for being asked
 	most time.Duration
-}
-
-type lateness struct {
-	window
-	by time.Duration
 }
 
 // startControl starts the process and asks it until the context ends.
@@ -74,33 +74,44 @@ func (c *control) ask(ctx context.Context) error {
 }
 
 func (c *control) run(ctx context.Context) {
-	const worthNoting = 20 * time.Millisecond
+	const between = 5 * time.Millisecond
 	defer c.proc.kill()
-	for ctx.Err() == nil {
-		from := time.Now()
+	for due := time.Now(); ctx.Err() == nil; {
 		err := c.ask(ctx)
-		took := time.Since(from)
+		now := time.Now()
 		c.lock.Lock()
+		took := now.Sub(due)
 		c.most = max(c.most, took)
-		if err == nil && took > worthNoting {
-			c.late = append(c.late, lateness{window{from: from, to: time.Now()}, took})
+		if err == nil && took > standstill {
+			c.late = append(c.late, window{from: due, to: now})
 		}
 		c.lock.Unlock()
-		select {
-		case <-ctx.Done():
-		case <-time.After(5 * time.Millisecond):
-		}
+		due = now.Add(between)
+		rest(ctx, between)
 	}
 }
 
-// excess is by how much the machine was late between two times: what it lost then, all together.
+// excess is how much of the time between two moments the machine stood still. What is going on now isn't known
+// before it is over: ask a little later.
 func (c *control) excess(from, to time.Time) (sum time.Duration) {
 	c.lock.Lock()
 	defer c.lock.Unlock()
 	for i := len(c.late) - 1; i >= 0 && !c.late[i].to.Before(from); i-- {
-		if c.late[i].touches(from, to) {
-			sum += c.late[i].by
-		}
+		sum += max(0, earlier(to, c.late[i].to).Sub(later(from, c.late[i].from)))
 	}
 	return sum
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

@@ -32,12 +32,12 @@ func (k kind) String() string {
 
 // post is a delivery as it is sent.
 type post struct {
-	kind      kind
-	provider  verify.Provider
-	signature string
-	body      []byte
-	id        string // which the bridge must give it
-	sum       uint64 // of the body, canonical, as it must be stored
+	kind       kind
+	provider   verify.Provider
+	signatures []string // one, but in forgeries
+	body       []byte
+	id         string // which the bridge must give it
+	sum        uint64 // of the body, canonical, as it must be stored
 }
 
 // The endpoints' secrets.
@@ -73,20 +73,40 @@ func compose(rng *rand.Rand, k kind, provider verify.Provider, name string) (pos
 	if err != nil {
 		return p, fmt.Errorf("composing delivery: %w", err)
 	}
-	key := secrets[provider.Name]
-	if k == forged {
-		key = secret.New("somebody else's")
-	}
-	if p.signature, err = delivery.Sign(provider, scheme, key, body); err != nil {
+	signature, err := delivery.Sign(provider, scheme, secrets[provider.Name], body)
+	if err != nil {
 		return p, fmt.Errorf("composing delivery: %w", err)
 	}
-	if k == contradiction {
+	p.signatures = []string{signature}
+	switch k {
+	case contradiction:
 		body = []byte(strings.Replace(string(body), `"entityId":"`, `"entityId":"not `, 1))
-	}
-	if k == forged && rng.IntN(3) == 0 {
-		p.signature = ""
+	case forged:
+		if body, err = p.forge(rng, scheme, body); err != nil {
+			return p, fmt.Errorf("composing delivery: %w", err)
+		}
 	}
 	return p.identified(scheme, body)
+}
+
+// forge spoils a delivery that is rightly signed, in one of the ways in which one can be forged.
+func (p *post) forge(rng *rand.Rand, scheme string, body []byte) (_ []byte, err error) {
+	right := p.signatures[0]
+	switch rng.IntN(6) {
+	case 0:
+		p.signatures = nil
+	case 1:
+		p.signatures = []string{""}
+	case 2:
+		p.signatures = []string{right[:1+rng.IntN(len(right)-2)]} // two less: base64 does without its padding
+	case 3: // which of them counts would be a guess
+		p.signatures = []string{right, right}
+	case 4:
+		body, err = delivery.Tamper(body)
+	case 5:
+		p.signatures[0], err = delivery.Sign(p.provider, scheme, secret.New("somebody else's"), body)
+	}
+	return body, err
 }
 
 // bodyOf makes up a body, some of them large.

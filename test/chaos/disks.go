@@ -15,7 +15,7 @@ import (
 var diskScenarios = []scenario{
 	{
 		name: "disk-full", about: "the spool's disk fills while NATS is away",
-		nats: 1, bridges: 1, must: []string{refused, spooled, natsKills}, rules: rules{disorder: true},
+		nats: 1, bridges: 1, must: []string{refused, spooled, natsKills}, rules: rules{disorder: true, refuses: true},
 		prepare: func(w *world) error { return w.mountTmpfs(w.bridges[0].dir, "16m") },
 		faults: func(w *world) error {
 			w.tally.add(natsKills, 1)
@@ -38,11 +38,23 @@ var diskScenarios = []scenario{
 		},
 	},
 	{
-		name: "disk-slow", about: "each sync of the spool's disk takes 250 ms; NATS is killed and paused",
-		nats: 1, bridges: 1, must: []string{spooled, natsKills}, rules: rules{disorder: true},
-		prepare: slowDisk(250 * time.Millisecond),
+		name: "disk-nospace", about: "the spool's disk says that it has room, and now and then has none for a write; NATS is killed",
+		nats: 1, bridges: 1, must: []string{refused, spooled, natsKills}, rules: rules{disorder: true, refuses: true},
+		prepare: underStrace("pwrite64", "error=ENOSPC:when=20+9"), // by a thread
 		faults: func(w *world) error {
-			if err := w.killNATS(w.nats[0], 2*time.Second); err != nil {
+			w.tally.add(natsKills, 1)
+			w.nats[0].kill()
+			w.meets(refused, 2*time.Second)
+			return w.nats[0].start()
+		},
+	},
+	{
+		name: "disk-slow", about: "each sync of the spool's disk takes 50 ms, longer than some senders wait; NATS is killed and paused",
+		nats: 1, bridges: 1, must: []string{spooled, natsKills},
+		rules:   rules{disorder: true, atLeast: map[string]time.Duration{"spooled": 50 * time.Millisecond}},
+		prepare: slowDisk(50 * time.Millisecond),
+		faults: func(w *world) error {
+			if err := w.killNATS(w.nats[0], 4*time.Second); err != nil {
 				return err
 			}
 			w.passes(2 * time.Second)
@@ -52,8 +64,20 @@ var diskScenarios = []scenario{
 		},
 	},
 	{
+		name: "disk-stuck", about: "each sync of the spool's disk takes 1.5 s, longer than any answer may; NATS is killed",
+		nats: 1, bridges: 1, must: []string{refused, natsKills},
+		rules:   rules{disorder: true, refuses: true, atLeast: map[string]time.Duration{"spooled": 1500 * time.Millisecond}},
+		prepare: slowDisk(1500 * time.Millisecond),
+		faults: func(w *world) error {
+			w.tally.add(natsKills, 1)
+			w.nats[0].kill()
+			w.meets(refused, 2*time.Second)
+			return w.nats[0].start()
+		},
+	},
+	{
 		name: "disk-readonly", about: "the spool's file system turns read-only, with NATS there and with NATS away, and is mended",
-		nats: 1, bridges: 1, must: []string{refused, spooled, natsKills, restarts}, rules: rules{disorder: true},
+		nats: 1, bridges: 1, must: []string{refused, spooled, natsKills, restarts}, rules: rules{disorder: true, refuses: true},
 		prepare: func(w *world) error { return w.mountExt4(w.bridges[0]) },
 		faults: func(w *world) error {
 			b := w.bridges[0]
@@ -77,7 +101,8 @@ var diskScenarios = []scenario{
 	},
 	{
 		name: "embedded-slow", about: "each sync lasts 100 ms, the spool's and those of the bridge's own server; the bridge is killed",
-		nats: 0, bridges: 1, must: []string{spooled, kills}, rules: rules{disorder: true},
+		nats: 0, bridges: 1, must: []string{kills, cutOff},
+		rules:   rules{disorder: true, refuses: true, atLeast: map[string]time.Duration{"spooled": 100 * time.Millisecond, "stored": 100 * time.Millisecond}},
 		prepare: slowDisk(100 * time.Millisecond),
 		faults: func(w *world) error {
 			w.passes(2 * time.Second)
@@ -117,18 +142,27 @@ var diskScenarios = []scenario{
 	},
 	{
 		name: "spool-full", about: "NATS is away until SPOOL_MAX_BYTES is reached",
-		nats: 1, bridges: 1, env: []string{"SPOOL_MAX_BYTES=200KiB", "MAX_BODY_BYTES=64KiB"}, must: []string{refused, spooled, natsKills}, rules: rules{disorder: true},
-		faults: func(w *world) error { return w.killNATS(w.nats[0], 2500*time.Millisecond) },
+		nats: 1, bridges: 1, env: []string{"SPOOL_MAX_BYTES=200KiB", "MAX_BODY_BYTES=64KiB"}, must: []string{refused, spooled, natsKills}, rules: rules{disorder: true, refuses: true},
+		faults: func(w *world) error {
+			w.tally.add(natsKills, 1)
+			w.nats[0].kill()
+			w.meets(refused, 2500*time.Millisecond)
+			return w.nats[0].start()
+		},
 	},
 }
 
-// slowDisk has a bridge run under strace, which makes each sync last longer.
+// slowDisk makes each sync of a bridge last longer.
 func slowDisk(by time.Duration) func(*world) error {
+	return underStrace("fdatasync,fsync", fmt.Sprintf("delay_exit=%d", by.Microseconds()))
+}
+
+// underStrace has a bridge run under strace, which spoils some system calls.
+func underStrace(calls, injected string) func(*world) error {
 	return func(w *world) error {
 		b := w.bridges[0]
 		b.command = append([]string{
-			"strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "signal=none", "-e", "trace=fdatasync,fsync",
-			"-e", fmt.Sprintf("inject=fdatasync,fsync:delay_exit=%d", by.Microseconds()),
+			"strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "signal=none", "-e", "trace=" + calls, "-e", "inject=" + calls + ":" + injected,
 		}, b.command...)
 		return nil
 	}
@@ -143,9 +177,21 @@ func system(ctx context.Context, name string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
+// mountTmpfs mounts a disk that is memory.
+func mountTmpfs(ctx context.Context, dir, size string) error {
+	_, err := system(ctx, "mount", "-t", "tmpfs", "-o", "size="+size, "chaos", dir)
+	return err
+}
+
+// unmount takes it away, in use or not, and even when the context has ended.
+func unmount(ctx context.Context, dir string) error {
+	_, err := system(context.WithoutCancel(ctx), "umount", "-l", dir)
+	return err
+}
+
 // mountTmpfs mounts a small disk.
 func (w *world) mountTmpfs(dir, size string) error {
-	_, err := system(w.ctx, "mount", "-t", "tmpfs", "-o", "size="+size, "chaos", dir)
+	err := mountTmpfs(w.ctx, dir, size)
 	if err == nil {
 		w.unmountsInTheEnd(dir)
 	}
@@ -153,7 +199,7 @@ func (w *world) mountTmpfs(dir, size string) error {
 }
 
 func (w *world) unmountsInTheEnd(dir string) {
-	w.lift = append(w.lift, func() { _, _ = system(context.WithoutCancel(w.ctx), "umount", "-l", dir) })
+	w.lift = append(w.lift, func() { _ = unmount(w.ctx, dir) })
 }
 
 // fill leaves no room on a file system, and says what to remove to have some again.

@@ -14,6 +14,7 @@ var fleetScenarios = []scenario{
 				}
 				w.passes(500 * time.Millisecond)
 			}
+			w.meets(hungUp, 0)
 			return nil
 		},
 	},

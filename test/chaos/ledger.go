@@ -10,14 +10,16 @@ import (
 type ledger struct {
 	rules   rules
 	tally   *tally
-	control interface {
-		excess(from, to time.Time) time.Duration
+	machine interface {
+		// stood is for how long the machine kept a bridge from running between two moments.
+		stood(bridge string, from, to time.Time) time.Duration
 	}
 	lock       sync.Mutex
 	entries    map[string]*entry // by id
-	answers    map[life]map[string]int
+	answers    map[life]*answers
 	slowest    time.Duration
 	violations []string
+	doubts     []doubt
 }
 
 // entry is one event, however often it was sent.
@@ -26,11 +28,13 @@ type entry struct {
 	sum            uint64
 	sender, number int
 	attempts       int
+	first          time.Time // when it was first sent
 	promised       time.Time // when it was first answered so that it must be kept; zero where it never was
 	asked          time.Time // when what was answered so had been sent
 	how            string    // the status of that answer
 	by             string    // whose answer it was
 	inQuarantine   bool      // it is promised to be there, not among the events
+	leftAt         string    // the bridge that had it whole when its sender hung up
 }
 
 // life is one life of one bridge.
@@ -39,29 +43,41 @@ type life struct {
 	number int64
 }
 
+// answers is what one bridge has answered in one life, in the words of its metrics.
+type answers struct {
+	outcomes     map[string]int
+	kept, signed int // in quarantine; proven
+	unanswered   int
+}
+
 // answer is what became of one attempt.
 type answer struct {
 	life       life
+	began      time.Time
 	sent, came time.Time // its last byte, the answer's first one; zero where that didn't happen
 	status     int
 	code       string // the answer's status or code
 	id         string
 	err        error
 	excused    string // why there may be no answer: the bridge was away, or the sender hung up
+	gaveUp     bool   // the sender had waited as long as it does
 }
 
-// rules are what a scenario allows besides.
+// rules are what a scenario allows besides, and what it demands.
 type rules struct {
-	also     map[string]bool // codes that an event may be answered with, too
-	lossless bool            // every event is to be promised
-	disorder bool            // the order isn't kept: the disk fails
+	also     map[string]bool          // codes that an event may be answered with, too
+	refuses  bool                     // a bridge may answer 503: its disk is full, slow or broken
+	asides   bool                     // NATS refuses some records for their own sake
+	lossless bool                     // every event is to be promised, those of senders that try once among them
+	disorder bool                     // the order isn't kept: the disk fails
+	atLeast  map[string]time.Duration // how long what is answered so must have taken, since a sync lasts so long
 }
 
 // answerBound is the contract's.
 const answerBound = time.Second
 
-func newLedger(r rules, t *tally, c *control) *ledger {
-	return &ledger{rules: r, tally: t, control: c, entries: make(map[string]*entry), answers: make(map[life]map[string]int)}
+func newLedger(r rules, t *tally, w *world) *ledger {
+	return &ledger{rules: r, tally: t, machine: w, entries: make(map[string]*entry), answers: make(map[life]*answers)}
 }
 
 func (l *ledger) wrong(format string, args ...any) {
@@ -76,40 +92,76 @@ func (l *ledger) sends(p post, sender, number int) {
 	l.entries[p.id] = &entry{kind: p.kind, sum: p.sum, sender: sender, number: number}
 }
 
+// of is what that life has answered.
+func (l *ledger) of(one life) *answers {
+	if l.answers[one] == nil {
+		l.answers[one] = &answers{outcomes: make(map[string]int)}
+	}
+	return l.answers[one]
+}
+
 // answered notes an attempt.
 func (l *ledger) answered(p post, a answer) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	e := l.entries[p.id]
-	e.attempts++
-	of := l.answers[a.life]
-	if of == nil {
-		of = make(map[string]int)
-		l.answers[a.life] = of
+	if e.attempts++; e.attempts == 1 {
+		e.first = a.began
 	}
-	l.judgeTime(p, a)
-	if a.err != nil {
-		of[unanswered]++
-		l.tally.add(unanswered, 1)
-		if a.excused == "" {
-			l.wrong("%s %s: no answer of %s, which ran: %v", p.kind, p.id, a.life.bridge, a.err)
-		}
+	of := l.of(a.life)
+	l.judgeTime(p, e, a)
+	if a.err == nil {
+		l.note(of, p, a)
+		l.judge(p, e, a)
 		return
 	}
-	of[a.code]++
-	l.judge(p, e, a)
+	of.unanswered++
+	l.tally.add(unanswered, 1)
+	switch {
+	case a.excused == killed:
+		l.tally.add(cutOff, 1)
+	case a.excused == hungUp:
+		e.leftAt, e.asked = a.life.bridge, a.sent
+	case a.excused == "" && !a.gaveUp:
+		l.wrong("%s %s: no answer of %s, which ran: %v", p.kind, p.id, a.life.bridge, a.err)
+	}
+}
+
+// note counts an answer as the bridge must have.
+func (l *ledger) note(of *answers, p post, a answer) {
+	outcome := a.code
+	if p.kind == contradiction && outcome == "signature" { // senders aren't told, the metrics are
+		outcome = p.kind.String()
+	}
+	of.outcomes[outcome]++
+	if p.kind == forged || a.code == "busy" {
+		return
+	}
+	of.signed++
+	if a.status == 401 || a.code == "quarantined" {
+		of.kept++
+	}
 }
 
 // judgeTime holds an answer, or the waiting for one, to the bound.
-func (l *ledger) judgeTime(p post, a answer) {
-	stopsWell := a.excused == stopping && a.err == nil
-	if a.sent.IsZero() || a.excused != "" && !stopsWell {
+func (l *ledger) judgeTime(p post, e *entry, a answer) {
+	if a.sent.IsZero() {
 		return
 	}
 	took := a.came.Sub(a.sent)
+	if a.excused == paused && a.err == nil && took > 100*time.Millisecond {
+		l.tally.add(felt, 1)
+	}
+	// What is sent again may be kept already.
+	if whole := a.came.Sub(a.began); a.err == nil && e.attempts == 1 && whole < l.rules.atLeast[a.code] {
+		l.wrong("%s %s: %s answered %s after %s, when nothing can have been synced", p.kind, p.id, a.life.bridge, a.code, whole)
+	}
+	if a.excused != "" && (a.excused != stopping || a.err != nil) {
+		return
+	}
 	l.slowest = max(l.slowest, took)
-	if took > answerBound && took > answerBound+l.control.excess(a.sent, a.came) {
-		l.wrong("%s %s: %s answered %d %s after %s, at %s", p.kind, p.id, a.life.bridge, a.status, a.code, took, a.came.Format(time.TimeOnly))
+	if took > answerBound {
+		l.unless(a.life.bridge, a.sent, a.came, took-answerBound, "%s %s: %s answered %d %s after %s, at %s", p.kind, p.id, a.life.bridge, a.status, a.code, took, a.came.Format(time.TimeOnly))
 	}
 }
 
@@ -122,6 +174,10 @@ func (l *ledger) judge(p post, e *entry, a answer) {
 	switch {
 	case said == "503 unavailable" || said == "503 busy":
 		l.tally.add(refused, 1)
+		if !l.rules.refuses {
+			// A bridge refuses after some waiting; what it refuses at once isn't the machine's doing.
+			l.unless(a.life.bridge, a.began, a.came, worthARefusal, "%s %s was answered %s by %s, whose spool has room", p.kind, p.id, said, a.life.bridge)
+		}
 		return
 	case p.kind == anEvent && (said == "200 stored" || said == "200 duplicate" || said == "200 spooled"):
 	case p.kind == anEvent && l.rules.also[a.code]:

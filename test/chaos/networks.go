@@ -60,6 +60,10 @@ func (w *world) poison(s *natsServer, t toxic, during time.Duration) error {
 	if err := s.proxy.poison(t.name, t.direction, t.attributes); err != nil {
 		return err
 	}
-	w.passes(during)
+	if t.name != "slow_close" {
+		w.passes(during)
+	} else if err := w.killNATS(s, during); err != nil { // there must be something to close
+		return err
+	}
 	return s.proxy.heal()
 }

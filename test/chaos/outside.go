@@ -47,7 +47,7 @@ func (o *outside) makeStreams(ctx context.Context, change func(*jetstream.Stream
 	if change != nil {
 		change(&config)
 	}
-	return until(ctx, 20*time.Second, "streams are made", func(ctx context.Context) error {
+	return until(ctx, patiently, "streams are made", func(ctx context.Context) error {
 		for _, c := range []jetstream.StreamConfig{config, quarantined} {
 			if _, err := o.js.CreateOrUpdateStream(ctx, c); err != nil {
 				return err
@@ -59,7 +59,7 @@ func (o *outside) makeStreams(ctx context.Context, change func(*jetstream.Stream
 
 // change edits the stream of events.
 func (o *outside) change(ctx context.Context, edit func(*jetstream.StreamConfig)) error {
-	return until(ctx, 20*time.Second, "the stream is changed", func(ctx context.Context) error {
+	return until(ctx, patiently, "the stream is changed", func(ctx context.Context) error {
 		s, err := o.js.Stream(ctx, eventsStream)
 		if err != nil {
 			return err

@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
 )
 
 // freeAddr returns an address that nothing listens on, and whose port no outgoing connection is given: who
-// stops listening on it for a while finds it free again.
+// stops listening on it for a while finds it free again. The host is this process' own, so that two runs at one time
+// don't take each other's.
 func freeAddr() (string, error) {
+	pid := os.Getpid()
 	for range 100 {
-		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+rand.IntN(20_000))
+		addr := fmt.Sprintf("127.%d.%d.%d:%d", 1+pid>>16%200, pid>>8%256, pid%256, 10_000+rand.IntN(20_000))
 		if l, err := net.Listen("tcp", addr); err == nil {
 			return addr, l.Close()
 		}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"os"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -10,6 +12,13 @@ import (
 var randomScenarios = []scenario{
 	{name: "random-embedded", about: "random faults, the bridge with its own server", nats: 0, bridges: 1, faults: atRandom(processFaults)},
 	{name: "random-single", about: "random faults, three bridges and one nats-server", nats: 1, bridges: 3, faults: atRandom(processFaults, natsFaults, accountFaults)},
+	{
+		name: "random-disk", about: "random faults, two bridges with small disks that fill, and one nats-server", nats: 1, bridges: 2,
+		rules: rules{disorder: true, refuses: true}, faults: atRandom(processFaults, natsFaults, diskFaults, diskFaults),
+		prepare: func(w *world) error {
+			return errors.Join(w.mountTmpfs(w.bridges[0].dir, "24m"), w.mountTmpfs(w.bridges[1].dir, "24m"))
+		},
+	},
 	{name: "random-cluster", about: "random faults, two bridges and a cluster", nats: 3, bridges: 2, faults: atRandom(processFaults, natsFaults, clusterFaults)},
 }
 
@@ -73,6 +82,19 @@ var natsFaults = []fault{
 			}
 			return nil
 		}, nil
+	}},
+}
+
+var diskFaults = []fault{
+	{"fill disk", func(w *world) (func() error, error) {
+		w.tally.add("disks filled", 1)
+		ballast, err := fill(w.anyBridge().dir)
+		return func() error {
+			if err := os.Remove(ballast); !errors.Is(err, os.ErrNotExist) { // it may have been filled twice
+				return err
+			}
+			return nil
+		}, err
 	}},
 }
 

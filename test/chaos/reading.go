@@ -11,8 +11,8 @@ import (
 
 // read reads a whole stream, by a consumer.
 func (o *outside) read(ctx context.Context, stream string) (all []stored, err error) {
-	err = until(ctx, settlesWithin, "stream "+stream+" is read", func(context.Context) error { // which may take longer than a try does
-		ctx, cancel := context.WithTimeout(ctx, settlesWithin)
+	err = until(ctx, patiently, "stream "+stream+" is read", func(context.Context) error { // which may take longer than a try does
+		ctx, cancel := context.WithTimeout(ctx, patiently)
 		defer cancel()
 		all, err = o.readOnce(ctx, stream)
 		return err
@@ -40,7 +40,7 @@ func (o *outside) readOnce(ctx context.Context, stream string) ([]stored, error)
 	defer messages.Stop()
 	var all []stored
 	for uint64(len(all)) < state.Msgs {
-		m, err := messages.Next(jetstream.NextMaxWait(20 * time.Second))
+		m, err := messages.Next(jetstream.NextMaxWait(5 * time.Second))
 		if err != nil {
 			return nil, fmt.Errorf("reading after %d of %d messages: %w", len(all), state.Msgs, err)
 		}

@@ -18,6 +18,7 @@ type report struct {
 	runs       int
 	played     map[string]bool
 	slowest    time.Duration
+	memory     int64
 	violations int
 	failed     []string // commands that play again what failed
 }
@@ -27,7 +28,7 @@ func newReport(out io.Writer, o options) *report {
 }
 
 func (r *report) say(format string, args ...any) {
-	fmt.Fprintf(r.out, "    "+format+"\n", args...)
+	fmt.Fprintf(r.out, "    "+time.Now().Format(time.TimeOnly)+" "+format+"\n", args...)
 }
 
 func (r *report) begin() {
@@ -40,14 +41,14 @@ func (r *report) add(one result) {
 	r.runs++
 	r.played[one.scenario.name] = true
 	r.tally.merge(one.tally)
-	r.slowest = max(r.slowest, one.slowest)
+	r.slowest, r.memory = max(r.slowest, one.slowest), max(r.memory, one.memory)
 	r.violations += len(one.violations)
 	verdict := "ok  "
 	if len(one.violations) > 0 {
 		verdict = "FAIL"
 		r.failed = append(r.failed, command(one.scenario.name, one.seed))
 	}
-	fmt.Fprintf(r.out, "%s %-16s seed %-7d %4.1f s, slowest answer %d ms: %s\n", verdict, one.scenario.name, one.seed, one.took.Seconds(), one.slowest.Milliseconds(), inWords(one.tally.all()))
+	fmt.Fprintf(r.out, "%s %-16s seed %-7d %4.1f s, slowest answer %d ms, %d MiB: %s\n", verdict, one.scenario.name, one.seed, one.took.Seconds(), one.slowest.Milliseconds(), one.memory>>20, inWords(one.tally.all()))
 	const most = 10
 	for i, v := range one.violations {
 		if i == most {
@@ -79,7 +80,7 @@ func inWords(n map[string]int) string {
 
 // met is what a run of all scenarios must have met.
 var met = []string{
-	promises, ambiguous, spooled, suppressed, found, leaders, breakers, aside, quarantined, listed, forgeries, hungUp, inOrder,
+	promises, ambiguous, spooled, suppressed, found, leaders, breakers, aside, quarantined, listed, forgeries, hungUp, workedOn, inOrder,
 	restarts, kills, pauses, natsKills, natsPauses,
 }
 
@@ -91,6 +92,7 @@ func (r *report) end(control time.Duration) error {
 		fmt.Fprintf(r.out, "  %-28s %9d\n", what, n[what])
 	}
 	fmt.Fprintf(r.out, "  %-28s %6d ms (the control, which does nothing: %d ms)\n", "slowest answer", r.slowest.Milliseconds(), control.Milliseconds())
+	fmt.Fprintf(r.out, "  %-28s %6d MiB\n", "most memory of a bridge", r.memory>>20)
 	fmt.Fprintf(r.out, "  %-28s %9d\n", "violations", r.violations)
 	var missing []string
 	if len(r.played) == len(scenarios) {
@@ -107,6 +109,9 @@ func (r *report) end(control time.Duration) error {
 	case len(missing) > 0:
 		fmt.Fprintf(r.out, "FAIL, seed %d: it didn't meet what it came for: %s\n", r.options.seed, strings.Join(missing, ", "))
 		return errors.New("it didn't meet what it came for")
+	case float64(n[unjudged]) > mostUnjudged*float64(n[deliveries]):
+		fmt.Fprintf(r.out, "FAIL, seed %d: the machine stood still too often, of %d deliveries nobody can say whether the bridge was in time\n", r.options.seed, n[unjudged])
+		return errors.New("the machine is too slow to judge")
 	}
 	fmt.Fprintf(r.out, "PASS, seed %d\n", r.options.seed)
 	return nil

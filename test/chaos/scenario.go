@@ -27,6 +27,7 @@ type result struct {
 	seed       uint64
 	tally      *tally
 	slowest    time.Duration
+	memory     int64 // the most that a bridge had resident, in bytes
 	took       time.Duration
 	violations []string
 	logs       string // where the logs are, of a run that failed
@@ -54,12 +55,13 @@ func play(ctx context.Context, s scenario, seed uint64, root string, b binaries,
 	if err != nil {
 		w.ledger.wrong("%v", err)
 	}
+	w.ledger.judgeDoubts()
 	for _, what := range s.must {
 		if w.tally.of(what) == 0 {
 			w.ledger.wrong("it didn't meet what it came for: no %s", what)
 		}
 	}
-	r.tally, r.slowest, r.violations, r.took = w.tally, w.ledger.slowest, w.ledger.violations, time.Since(began)
+	r.tally, r.slowest, r.memory, r.violations, r.took = w.tally, w.ledger.slowest, w.memory, w.ledger.violations, time.Since(began)
 	w.close()
 	if len(r.violations) > 0 {
 		r.logs = dir
@@ -70,6 +72,7 @@ func play(ctx context.Context, s scenario, seed uint64, root string, b binaries,
 
 // play lets the senders send while things go wrong, and then looks what became of it.
 func (w *world) play() error {
+	defer w.count()
 	w.load.start(w.ctx)
 	w.passes(500 * time.Millisecond)
 	err := w.scenario.faults(w)
@@ -78,14 +81,20 @@ func (w *world) play() error {
 	if err != nil {
 		return fmt.Errorf("making faults: %w", err)
 	}
+	w.say("faults are over")
 	if err := w.heal(); err != nil {
 		return err
 	}
+	w.say("healed")
 	if err := w.settle(); err != nil {
 		return err
 	}
+	w.say("every spool is empty")
+	if err := w.recovers(); err != nil {
+		return err
+	}
+	w.say("every bridge takes events directly")
 	f, err := w.find()
-	w.count()
 	if err != nil {
 		return err
 	}

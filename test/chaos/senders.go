@@ -12,14 +12,15 @@ import (
 
 // load is the senders, who send until they are stopped.
 type load struct {
-	ledger  *ledger
-	client  *client
-	pick    func(n int) []*bridge // where the n-th delivery goes: to the first of them that takes the connection
-	run     string                // makes this run's deliveries differ from others'
-	seed    uint64
-	pace    time.Duration // between two deliveries of a sender, on average
-	stop    context.CancelFunc
-	senders sync.WaitGroup
+	ledger   *ledger
+	client   *client
+	pick     func(n int) []*bridge // where the n-th delivery goes: to the first of them that takes the connection
+	run      string                // makes this run's deliveries differ from others'
+	seed     uint64
+	pace     time.Duration // between two deliveries of a sender, on average
+	captured sync.Map      // by provider: the signature of a delivery that was sent, for forgers
+	stop     context.CancelFunc
+	senders  sync.WaitGroup
 }
 
 // vendor is how a sender behaves.
@@ -72,6 +73,11 @@ func (l *load) sends(ctx context.Context, sender int, v vendor) {
 		if err != nil {
 			panic(err) // of this program
 		}
+		if k == anEvent {
+			l.captured.Store(v.provider.Name, p.signatures[0])
+		} else if captured, ok := l.captured.Load(v.provider.Name); ok && k == forged && rng.IntN(7) == 0 {
+			p.signatures = []string{captured.(string)}
+		}
 		l.ledger.sends(p, sender, n)
 		l.insists(ctx, rng, n, p, v)
 		rest(ctx, time.Duration(rng.ExpFloat64()*float64(l.pace))*time.Duration(max(1, v.slower)))
@@ -90,7 +96,8 @@ func (l *load) insists(ctx context.Context, rng *rand.Rand, n int, p post, v ven
 			l.ledger.tally.add(hungUp, 1)
 		}
 		l.ledger.answered(p, a)
-		if a.err == nil && a.status < 500 || attempt == v.retries || ctx.Err() != nil {
+		leaves := a.excused == hungUp && rng.IntN(3) == 0 // for good: what it has sent is to be worked on all the same
+		if a.err == nil && a.status < 500 || attempt == v.retries || leaves || ctx.Err() != nil {
 			return
 		}
 		rest(ctx, 50*time.Millisecond<<attempt+time.Duration(rng.Int64N(int64(50*time.Millisecond))))

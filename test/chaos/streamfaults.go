@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -29,14 +31,16 @@ var streamScenarios = []scenario{
 		},
 	},
 	{
-		name: "stream-missing", about: "the stream is deleted, and somebody makes it again",
+		name: "stream-missing", about: "the stream is deleted, and somebody makes it again, otherwise than it was",
 		nats: 1, bridges: 2, env: unmanaged, must: []string{lostByStream, spooled}, prepare: makesStreams(nil),
 		faults: func(w *world) error {
 			if err := w.deleteStream(); err != nil {
 				return err
 			}
 			w.passes(1500 * time.Millisecond)
-			if err := w.outside.makeStreams(w.ctx, nil); err != nil {
+			if err := w.outside.makeStreams(w.ctx, func(c *jetstream.StreamConfig) {
+				c.Duplicates, c.MaxAge, c.Discard = time.Hour, 24*time.Hour, jetstream.DiscardOld
+			}); err != nil {
 				return err
 			}
 			w.passes(time.Second)
@@ -66,21 +70,21 @@ var streamScenarios = []scenario{
 	{
 		name: "stream-changed", about: "the stream takes other subjects, acknowledges nothing, takes only small events",
 		nats: 1, bridges: 2, env: unmanaged, prepare: makesStreams(nil), must: []string{spooled, suppressed, "answered message_too_large"},
-		rules: rules{also: map[string]bool{"message_too_large": true}},
+		rules: rules{also: map[string]bool{"message_too_large": true}, asides: true},
 		faults: func(w *world) error {
 			for _, edit := range []func(*jetstream.StreamConfig){
 				func(c *jetstream.StreamConfig) { c.Subjects = []string{"elsewhere.>"} },
 				func(c *jetstream.StreamConfig) { c.Subjects, c.NoAck = []string{"webhooks.>"}, true },
 				func(c *jetstream.StreamConfig) { c.NoAck, c.Discard = false, jetstream.DiscardOld },
 				func(c *jetstream.StreamConfig) { c.MaxMsgSize = 1500 },
-				func(c *jetstream.StreamConfig) { c.MaxMsgSize = -1 },
 			} {
 				if err := w.outside.change(w.ctx, edit); err != nil {
 					return err
 				}
 				w.passes(1200 * time.Millisecond)
 			}
-			return nil
+			w.meets("answered message_too_large", 0)
+			return w.outside.change(w.ctx, func(c *jetstream.StreamConfig) { c.MaxMsgSize = -1 })
 		},
 	},
 	{
@@ -102,11 +106,44 @@ var streamScenarios = []scenario{
 	},
 	{
 		name: "forbidden", about: "the right to publish one endpoint's subjects is taken away: its events are set aside, and listed",
-		nats: 1, bridges: 2, must: []string{spooled, aside, listed},
+		nats: 1, bridges: 2, must: []string{spooled, aside, listed}, rules: rules{asides: true},
 		faults: func(w *world) error {
 			err := w.nats[0].reload(mayOnlyFlock)
 			w.passes(2500 * time.Millisecond)
 			return err
 		},
 	},
+}
+
+// deletion is the end of a stream: what it had, and when it was looked at and deleted.
+type deletion struct {
+	had    map[string]bool // by id
+	looked time.Time
+	done   time.Time
+}
+
+// deleteStream deletes the stream of events. Nothing waits in a spool then, so what is stored between looking and
+// deleting has just been sent.
+func (w *world) deleteStream() error {
+	if err := w.settle(); err != nil {
+		return err
+	}
+	d := deletion{had: make(map[string]bool), looked: time.Now()}
+	messages, err := w.outside.read(w.ctx, eventsStream)
+	if err != nil {
+		return err
+	}
+	for _, m := range messages {
+		d.had[m.id] = true
+	}
+	err = until(w.ctx, patiently, "the stream is deleted", func(ctx context.Context) error {
+		err := w.outside.js.DeleteStream(ctx, eventsStream)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return nil
+		}
+		return err
+	})
+	d.done = time.Now()
+	w.deleted = append(w.deleted, d)
+	return err
 }

@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// patiently is how long is waited for what comes by itself. It says that it comes, not how fast it is.
+const patiently = 90 * time.Second
+
 // until tries again until it succeeds. A try that a server never answers ends after a while, too.
 func until(ctx context.Context, within time.Duration, what string, try func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, within)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -12,7 +13,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // world is all that runs in one scenario.
@@ -30,15 +30,16 @@ type world struct {
 	bridges  []*bridge
 	outside  *outside
 	load     *load
-	deleted  []time.Time // when the stream of events was deleted
-	lift     []func()    // ends what outlives a scenario: mounts
-	ready    sync.Map    // by bridge: what the balancer thinks of it
+	deleted  []deletion // of the stream of events
+	memory   int64      // the most that a bridge had resident
+	lift     []func()   // ends what outlives a scenario: mounts
+	ready    sync.Map   // by bridge: what the balancer thinks of it
 }
 
 // newWorld starts everything but the senders.
 func newWorld(ctx context.Context, s scenario, seed uint64, dir string, b binaries, c *control, say func(string, ...any)) (w *world, err error) {
 	w = &world{ctx: ctx, scenario: s, dir: dir, binaries: b, rng: rand.New(rand.NewPCG(seed, 0)), say: say, tally: &tally{}, control: c}
-	w.ledger = newLedger(s.rules, w.tally, c)
+	w.ledger = newLedger(s.rules, w.tally, w)
 	defer func() {
 		if err != nil {
 			w.close()
@@ -160,13 +161,23 @@ func (w *world) connectOutside() (err error) {
 	if w.outside, err = connect(urls, credentials); err != nil {
 		return err
 	}
-	_, err = w.outside.nc.Subscribe("$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.>", func(*nats.Msg) { w.tally.add(leaders, 1) })
+	leads := make(map[string]string) // by stream; its first leader is no change
+	_, err = w.outside.nc.Subscribe("$JS.EVENT.ADVISORY.STREAM.LEADER_ELECTED.>", func(m *nats.Msg) {
+		var said struct{ Stream, Leader string }
+		if json.Unmarshal(m.Data, &said) != nil {
+			return
+		}
+		if last := leads[said.Stream]; last != "" && last != said.Leader {
+			w.tally.add(leaders, 1)
+		}
+		leads[said.Stream] = said.Leader
+	})
 	return err
 }
 
 func (w *world) startBridges() error {
 	if len(w.nats) > 1 { // a cluster needs a moment until it has a leader
-		if err := until(w.ctx, 30*time.Second, "the cluster has a leader", func(ctx context.Context) error {
+		if err := until(w.ctx, patiently, "the cluster has a leader", func(ctx context.Context) error {
 			_, err := w.outside.js.AccountInfo(ctx)
 			return err
 		}); err != nil {
@@ -179,8 +190,9 @@ func (w *world) startBridges() error {
 		}
 		go b.watch(w.ctx)
 		go w.probe(b)
+		go b.starvation.watch(w.ctx, b.pid)
 	}
-	return until(w.ctx, 30*time.Second, "every bridge is connected", func(ctx context.Context) error {
+	return until(w.ctx, patiently, "every bridge is connected", func(ctx context.Context) error {
 		for _, b := range w.bridges {
 			m, err := b.scrape(ctx)
 			if err != nil {
@@ -198,6 +210,17 @@ func (w *world) startBridges() error {
 	})
 }
 
+// stood is for how long the machine stood still between two moments, or let a traced bridge wait for a core; any bridge with "".
+func (w *world) stood(bridge string, from, to time.Time) time.Duration {
+	sum := w.control.excess(from, to)
+	for _, b := range w.bridges {
+		if bridge == "" || b.name == bridge {
+			sum += b.starvation.between(from, to)
+		}
+	}
+	return sum
+}
+
 // probe asks a bridge whether it is ready, for the balancer, as one does.
 func (w *world) probe(b *bridge) {
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -205,6 +228,14 @@ func (w *world) probe(b *bridge) {
 	for w.ctx.Err() == nil {
 		w.ready.Store(b, b.ready(w.ctx) == nil)
 		<-tick.C
+	}
+}
+
+// meets lets time pass, and then some more until something has happened, if it hasn't: a slow machine is to meet it, too.
+func (w *world) meets(what string, d time.Duration) {
+	w.passes(d)
+	for i := 0; i < 200 && w.tally.of(what) == 0; i++ {
+		rest(w.ctx, 100*time.Millisecond)
 	}
 }
 
@@ -233,7 +264,7 @@ func (w *world) anyNATS() *natsServer { return w.nats[w.rng.IntN(len(w.nats))] }
 
 // streamLeader is the server that leads the stream of events.
 func (w *world) streamLeader() (leader *natsServer, err error) {
-	err = until(w.ctx, 20*time.Second, "the stream has a leader", func(ctx context.Context) error {
+	err = until(w.ctx, patiently, "the stream has a leader", func(ctx context.Context) error {
 		s, err := w.outside.js.Stream(ctx, eventsStream)
 		if err != nil {
 			return err
@@ -249,19 +280,6 @@ func (w *world) streamLeader() (leader *natsServer, err error) {
 		return errors.New("it has none")
 	})
 	return leader, err
-}
-
-// deleteStream deletes the stream of events.
-func (w *world) deleteStream() error {
-	err := until(w.ctx, 20*time.Second, "the stream is deleted", func(ctx context.Context) error {
-		err := w.outside.js.DeleteStream(ctx, eventsStream)
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			return nil
-		}
-		return err
-	})
-	w.deleted = append(w.deleted, time.Now())
-	return err
 }
 
 // close ends every process and takes away what is mounted.

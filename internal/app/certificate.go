@@ -1,0 +1,99 @@
+package app
+
+import (
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/smallfile"
+)
+
+// certificate is that of the public listener. It and its key are replaced together; connections that
+// are open go on with the one that they were made with.
+type certificate struct {
+	certFile, keyFile string
+	inUse             atomic.Pointer[tls.Certificate]
+	reloads           reloads
+	log               *zap.Logger
+}
+
+func newCertificate(certFile, keyFile string, log *zap.Logger) (*certificate, error) {
+	c := &certificate{certFile: certFile, keyFile: keyFile, log: log}
+	chain, err := smallfile.Read(certFile, config.MaxTLSFile)
+	if err != nil {
+		return nil, fmt.Errorf("loading TLS_CERT_FILE: %w", err)
+	}
+	key, err := smallfile.Read(keyFile, config.MaxTLSFile)
+	if err != nil {
+		return nil, fmt.Errorf("loading TLS_KEY_FILE: %w", err)
+	}
+	pair, err := tls.X509KeyPair(chain, key)
+	if err != nil {
+		return nil, fmt.Errorf("loading TLS_CERT_FILE and TLS_KEY_FILE: %w", err)
+	}
+	c.use(&pair)
+	c.reloads.succeeded()
+	return c, nil
+}
+
+func (c *certificate) use(pair *tls.Certificate) {
+	c.inUse.Store(pair)
+	if now := time.Now(); now.After(pair.Leaf.NotAfter) || now.Before(pair.Leaf.NotBefore) {
+		c.log.Error("the certificate is not valid now: senders will refuse it", zap.String("file", c.certFile),
+			zap.Time("not_before", pair.Leaf.NotBefore), zap.Time("not_after", pair.Leaf.NotAfter))
+	}
+}
+
+// load takes the pair that the files hold now, both of it or nothing.
+func (c *certificate) load(contents [][]byte, err error) {
+	var pair tls.Certificate
+	if err == nil {
+		pair, err = tls.X509KeyPair(contents[0], contents[1])
+	}
+	log := c.log.With(zap.String("file", c.certFile), zap.String("key_file", c.keyFile))
+	if err != nil {
+		c.reloads.failed()
+		log.Error("certificate and key can't be loaded, the pair loaded last stays in use", zap.Error(err))
+		return
+	}
+	recovered := c.reloads.succeeded()
+	switch {
+	case !samePair(&pair, c.inUse.Load()):
+		log.Info("certificate and key loaded, and used for new connections from now on", zap.Strings("names", pair.Leaf.DNSNames), zap.Time("not_after", pair.Leaf.NotAfter))
+		c.use(&pair)
+	case recovered:
+		log.Info("certificate and key can be loaded again, and are the pair in use")
+	}
+}
+
+// samePair says whether both are the same chain; a certificate has only one key.
+func samePair(a, b *tls.Certificate) bool {
+	return bytes.Equal(bytes.Join(a.Certificate, nil), bytes.Join(b.Certificate, nil))
+}
+
+// Bounds of HTTP/2, beside those of net/http's server: what a connection can make the bridge hold that no
+// handler has read, and so charged, yet.
+const (
+	streamsPerConnection = 100
+	bufferPerConnection  = 256 << 10 // bytes
+	bufferPerStream      = 64 << 10  // bytes
+)
+
+// secure makes the server one of TLS, which takes HTTP/2 as well.
+func (c *certificate) secure(s *http.Server) {
+	s.TLSConfig = &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.inUse.Load(), nil },
+	}
+	s.HTTP2 = &http.HTTP2Config{
+		MaxConcurrentStreams:          streamsPerConnection,
+		MaxReceiveBufferPerConnection: bufferPerConnection,
+		MaxReceiveBufferPerStream:     bufferPerStream,
+	}
+}

@@ -1,0 +1,179 @@
+package app
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/tlstest"
+)
+
+func content(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// files is a pair as a Kubernetes secret of type kubernetes.io/tls has it.
+func files(t *testing.T, cert, key tlstest.Pair) map[string]string {
+	return map[string]string{"tls.crt": content(t, cert.Cert), "tls.key": content(t, key.Key)}
+}
+
+// client trusts the one certificate, and speaks HTTP/2 where it is offered.
+func client(t *testing.T, trusted tlstest.Pair, change func(*tls.Config)) *http.Client {
+	pool := x509.NewCertPool()
+	pool.AddCert(trusted.Leaf)
+	c := &tls.Config{RootCAs: pool, ServerName: "hooks.example.com"}
+	if change != nil {
+		change(c)
+	}
+	transport := &http.Transport{TLSClientConfig: c, ForceAttemptHTTP2: c.NextProtos == nil}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: time.Minute}
+}
+
+// postTLS sends one good delivery.
+func (b *bridge) postTLS(c *http.Client) (*http.Response, error) {
+	b.t.Helper()
+	body := flockBody(fmt.Sprint(time.Now().UnixNano()), "")
+	name, signature, _ := strings.Cut(flockHeader(b.t, body), ": ")
+	request, err := http.NewRequest(http.MethodPost, "https://"+b.PublicAddr()+"/webhooks/flock", strings.NewReader(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	request.Header.Set(name, signature)
+	response, err := c.Do(request)
+	if err == nil {
+		response.Body.Close()
+	}
+	return response, err
+}
+
+// TLS on the public listener alone, from 1.2 on, with HTTP/2 for whom it suits.
+func TestTLS(t *testing.T) {
+	pair := tlstest.New(t, "hooks.example.com")
+	b := start(t, "TLS_CERT_FILE="+pair.Cert, "TLS_KEY_FILE="+pair.Key)
+	for _, test := range []struct {
+		name  string
+		proto string // "" where there is no answer
+		set   func(*tls.Config)
+	}{
+		{"HTTP/2", "HTTP/2.0", nil},
+		{"HTTP/1.1", "HTTP/1.1", func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }},
+		{"TLS 1.2", "HTTP/2.0", func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }},
+		{"TLS 1.1", "", func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }},
+	} {
+		response, err := b.postTLS(client(t, pair, test.set))
+		switch {
+		case test.proto == "" && err == nil:
+			t.Errorf("%s: answered %s", test.name, response.Status)
+		case test.proto != "" && err != nil:
+			t.Errorf("%s: %v", test.name, err)
+		case err == nil && (response.StatusCode != http.StatusOK || response.Proto != test.proto):
+			t.Errorf("%s: %s %s", test.name, response.Proto, response.Status)
+		}
+	}
+	if status, _ := b.admin("/readyz"); status != http.StatusOK {
+		t.Errorf("/readyz, without TLS: %d", status)
+	}
+	if got := int64(b.number("webhook_bridge_tls_certificate_expiry_timestamp_seconds")); got != pair.Leaf.NotAfter.Unix() {
+		t.Errorf("expires at %d, want %d", got, pair.Leaf.NotAfter.Unix())
+	}
+	// A sender that speaks no TLS is told so, and no endpoint is reached.
+	c := b.dial()
+	c.write("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 0\r\n\r\n")
+	if line, err := c.reader.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.0 400") {
+		t.Errorf("without TLS: %q, %v", line, err)
+	}
+}
+
+// Certificate and key are replaced together. A half of a new pair, or one that isn't whole, changes nothing
+// but log and metrics.
+func TestCertificateReload(t *testing.T) {
+	first, second, expired := tlstest.New(t, "hooks.example.com"), tlstest.New(t, "hooks.example.com"), tlstest.Until(t, time.Now().Add(-time.Minute), "hooks.example.com")
+	v := newVolume(t, files(t, first, first))
+	b := start(t, "TLS_CERT_FILE="+v.path("tls.crt"), "TLS_KEY_FILE="+v.path("tls.key"))
+	serves := func(what string, pair tlstest.Pair) {
+		t.Helper()
+		if response, err := b.postTLS(client(t, pair, nil)); err != nil || response.StatusCode != http.StatusOK {
+			t.Errorf("%s: %v %v", what, response, err)
+		}
+	}
+	serves("at the start", first)
+	open := client(t, first, nil)
+	if _, err := b.postTLS(open); err != nil {
+		t.Fatal(err)
+	}
+	for i, test := range []struct {
+		name  string
+		files map[string]string
+		err   string
+	}{
+		{"another's key", files(t, second, first), "private key does not match"},
+		{"cut off", map[string]string{"tls.crt": content(t, second.Cert)[:200], "tls.key": content(t, second.Key)}, "failed to find any PEM data"},
+		{"no key", map[string]string{"tls.crt": content(t, second.Cert)}, "no such file"},
+	} {
+		v.swap(test.files)
+		b.await(test.name, func() bool { return len(b.lines("certificate and key can't be loaded")) == i+1 })
+		if line := b.lines("certificate and key can't be loaded")[i]; !strings.Contains(fmt.Sprint(line["error"]), test.err) {
+			t.Errorf("%s: %v", test.name, line)
+		}
+		if got := b.metric("webhook_bridge_tls_last_reload_successful"); got != "0" {
+			t.Errorf("%s: successful %s", test.name, got)
+		}
+		serves(test.name, first)
+	}
+	v.swap(files(t, second, second))
+	b.await("loaded", func() bool { return len(b.lines("certificate and key loaded")) == 1 })
+	serves("the second pair", second)
+	if _, err := b.postTLS(client(t, first, nil)); err == nil {
+		t.Error("the first pair is still served")
+	}
+	if response, err := b.postTLS(open); err != nil || response.StatusCode != http.StatusOK {
+		t.Errorf("an open connection was lost: %v", err)
+	}
+	if b.metric("webhook_bridge_tls_last_reload_successful") != "1" {
+		t.Error("not successful again")
+	}
+	// One that has expired is what the operator wants, perhaps: the clock may be wrong. It is said loudly.
+	v.swap(files(t, expired, expired))
+	b.await("loaded", func() bool { return len(b.lines("the certificate is not valid now")) == 1 })
+	if got := int64(b.number("webhook_bridge_tls_certificate_expiry_timestamp_seconds")); got != expired.Leaf.NotAfter.Unix() {
+		t.Errorf("expires at %d, want %d", got, expired.Leaf.NotAfter.Unix())
+	}
+	if strings.Contains(b.log.String(), "PRIVATE KEY") || strings.Contains(b.log.String(), strings.Split(content(t, second.Key), "\n")[1]) {
+		t.Error("the log has a key")
+	}
+}
+
+// The end under TLS is as orderly as without: a request in flight is answered, and an open connection asked
+// to close.
+func TestTLSShutdown(t *testing.T) {
+	pair := tlstest.New(t, "hooks.example.com")
+	b := start(t, "TLS_CERT_FILE="+pair.Cert, "TLS_KEY_FILE="+pair.Key)
+	for _, protocols := range [][]string{nil, {"http/1.1"}} {
+		if _, err := b.postTLS(client(t, pair, func(c *tls.Config) { c.NextProtos = protocols })); err != nil {
+			t.Fatal(err)
+		}
+	}
+	silent, err := tls.Dial("tcp", b.PublicAddr(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	began := time.Now()
+	if err := b.stop(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > 20*time.Second { // of SHUTDOWN_TIMEOUT, 25 s
+		t.Errorf("it took %s", took)
+	}
+}

@@ -1,0 +1,181 @@
+package app
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+
+	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/ingest"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/relay"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
+)
+
+var updateMetrics = flag.Bool("update-metrics", false, "write docs/metrics.md anew")
+
+const observability = "../../deploy/observability/"
+
+// every returns every metric that a bridge can have, none of which is ever read.
+func every() *telemetry.Metrics {
+	m := telemetry.NewMetrics(telemetry.State{})
+	ring := newKeyring(config.Endpoint{Name: "flock", Provider: "flock", SecretsFile: "secrets"}, zap.NewNop())
+	l := &live{keyrings: map[string]*keyring{"flock": ring}, certificate: new(certificate)}
+	l.show(m)
+	m.Watch(spoolGauges(new(spool.Spool), new(relay.Relay), 0, nil)...)
+	return m
+}
+
+// docs/metrics.md is made from the code. `go generate ./...` writes it anew.
+func TestMetricsDocument(t *testing.T) {
+	const file = "../../docs/metrics.md"
+	var out bytes.Buffer
+	fmt.Fprint(&out, `# Metrics
+
+<!-- made from the code: go generate ./... -->
+
+At `+"`/metrics`"+` on `+"`ADMIN_ADDR`"+`, in Prometheus' format. Besides these there are Go's (`+"`go_*`"+`) and the process' own (`+"`process_*`"+`). No label
+holds what an unauthenticated sender chose. `+"`deploy/observability`"+` has a dashboard and alerts made of them, [runbook.md](runbook.md) says what
+to do at each alert.
+
+| metric | type | labels | |
+|---|---|---|---|
+`)
+	for _, d := range every().Describe() {
+		labels := make([]string, len(d.Labels))
+		for i, label := range d.Labels {
+			name, values, fixed := strings.Cut(label, "=")
+			labels[i] = "`" + name + "`"
+			if fixed && name != "version" && name != "goversion" && name != "endpoint" {
+				labels[i] += ": " + strings.ReplaceAll(values, "|", ", ")
+			}
+		}
+		fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", d.Name, d.Type, strings.Join(labels, "; "), d.Help)
+	}
+	fmt.Fprint(&out, `
+## Outcomes of a delivery
+
+`+"`webhook_bridge_deliveries_total`"+` has one of these as `+"`outcome`"+`, and the log as well. Answered 200:
+
+| outcome | |
+|---|---|
+`)
+	for _, s := range []struct {
+		status durable.Status
+		means  string
+	}{
+		{durable.Stored, "JetStream acknowledged it"},
+		{durable.Duplicate, "JetStream had it already"},
+		{durable.Spooled, "it is on this instance's disk, synced, and is delivered later"},
+		{durable.Kept, "rightly signed, but no event: it is in quarantine"},
+	} {
+		fmt.Fprintf(&out, "| `%s` | %s |\n", s.status, s.means)
+	}
+	fmt.Fprint(&out, "\nRefused:\n\n| outcome | answer | code | title |\n|---|---|---|---|\n")
+	for _, r := range ingest.Refusals() {
+		fmt.Fprintf(&out, "| `%s` | %d | `%s` | %s |\n", r.Outcome, r.Status, r.Code, r.Title)
+	}
+	fmt.Fprint(&out, `
+## Outcomes of publishing
+
+`+"`webhook_bridge_publishes_total`"+` has as `+"`outcome`"+` stored, duplicate, found (from the spool: it was looked up and is stored already), or the
+cause of a failure, which is also the `+"`cause`"+` of `+"`webhook_bridge_spool_blocked`"+`:
+
+| cause | what to do |
+|---|---|
+`)
+	for _, cause := range publish.Causes {
+		remedy := cause.Remedy()
+		if remedy == "" {
+			remedy = "passes by itself"
+		}
+		fmt.Fprintf(&out, "| `%s` | %s |\n", cause, remedy)
+	}
+	if *updateMetrics {
+		if err := os.WriteFile(file, out.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(got), "\n"), strings.Split(out.String(), "\n")); diff != "" {
+		t.Errorf("%s has drifted from the code, run `go generate ./...` (-file +code):\n%s", file, diff)
+	}
+}
+
+var ours = regexp.MustCompile(`webhook_bridge_[a-z_]+`)
+
+// The dashboard and the alerts use metrics that there are.
+func TestMetricsInUse(t *testing.T) {
+	known := []string{"webhook_bridge_"} // in a regular expression
+	for _, d := range every().Describe() {
+		known = append(known, d.Name)
+		if d.Type == "histogram" {
+			known = append(known, d.Name+"_bucket", d.Name+"_count", d.Name+"_sum")
+		}
+	}
+	for _, file := range []string{"alerts.yaml", "alerts_test.yaml", "dashboard.json"} {
+		text, err := os.ReadFile(observability + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		used := ours.FindAllString(string(text), -1)
+		if len(used) == 0 {
+			t.Errorf("%s uses no metric", file)
+		}
+		for _, name := range used {
+			if !slices.Contains(known, name) {
+				t.Errorf("%s: there is no metric %s", file, name)
+			}
+		}
+	}
+}
+
+var (
+	alertName = regexp.MustCompile(`(?m)^ +- alert: (\w+)$`)
+	anchor    = regexp.MustCompile(`(?m)^ +runbook_url: \S+docs/runbook\.md#(\w+)$`)
+)
+
+// Every alert has an entry in the runbook, and the runbook none besides.
+func TestRunbook(t *testing.T) {
+	rules, err := os.ReadFile(observability + "alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runbook, err := os.ReadFile("../../docs/runbook.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var alerts, links, entries []string
+	for _, m := range alertName.FindAllStringSubmatch(string(rules), -1) {
+		alerts = append(alerts, m[1])
+	}
+	for _, m := range anchor.FindAllStringSubmatch(string(rules), -1) {
+		links = append(links, m[1])
+	}
+	for line := range strings.Lines(string(runbook)) {
+		if name, ok := strings.CutPrefix(line, "## WebhookBridge"); ok {
+			entries = append(entries, "WebhookBridge"+strings.TrimSpace(name))
+		}
+	}
+	if diff := cmp.Diff(alerts, entries); diff != "" || len(alerts) == 0 {
+		t.Errorf("(-alerts +runbook)\n%s", diff)
+	}
+	for i := range alerts {
+		if i >= len(links) || links[i] != strings.ToLower(alerts[i]) {
+			t.Errorf("%s: its runbook_url doesn't lead to it", alerts[i])
+		}
+	}
+}

@@ -1,0 +1,320 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// volume is a directory as Kubernetes mounts a secret.
+type volume struct {
+	t       *testing.T
+	dir     string
+	version int
+}
+
+func newVolume(t *testing.T, files map[string]string) *volume {
+	v := &volume{t: t, dir: t.TempDir()}
+	v.swap(files)
+	for name := range files {
+		v.do(os.Symlink("..data/"+name, v.path(name)))
+	}
+	return v
+}
+
+func (v *volume) path(name string) string { return filepath.Join(v.dir, name) }
+
+func (v *volume) do(errs ...error) {
+	v.t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+// swap puts another version of all files in place, at once, as kubelet does it.
+func (v *volume) swap(files map[string]string) {
+	v.t.Helper()
+	old := filepath.Join(v.dir, fmt.Sprintf("..2026_%d", v.version))
+	v.version++
+	next := fmt.Sprintf("..2026_%d", v.version)
+	v.do(os.Mkdir(filepath.Join(v.dir, next), 0o700))
+	for name, content := range files {
+		v.do(os.WriteFile(filepath.Join(v.dir, next, name), []byte(content), 0o600))
+	}
+	v.do(os.Symlink(next, v.path("..data_tmp")), os.Rename(v.path("..data_tmp"), v.path("..data")), os.RemoveAll(old))
+}
+
+func further(i int, name, provider string, more ...string) []string {
+	prefix := fmt.Sprintf("ENDPOINTS_%d_", i)
+	vars := []string{prefix + "NAME=" + name, prefix + "PROVIDER=" + provider}
+	for _, assignment := range more {
+		vars = append(vars, prefix+assignment)
+	}
+	return vars
+}
+
+// lines are the log's with that message, each as a map.
+func (b *bridge) lines(message string) (found []map[string]any) {
+	for line := range strings.Lines(b.log.String()) {
+		var entry map[string]any
+		if json.Unmarshal([]byte(line), &entry) == nil && strings.HasPrefix(entry["message"].(string), message) {
+			found = append(found, entry)
+		}
+	}
+	return found
+}
+
+// metric is the value of a series, written as in /metrics; "" where there is none.
+func (b *bridge) metric(series string) string {
+	_, text := b.admin("/metrics")
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, series+" "); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+func (b *bridge) number(series string) float64 {
+	b.t.Helper()
+	n, err := strconv.ParseFloat(b.metric(series), 64)
+	if err != nil {
+		b.t.Fatalf("%s: %v", series, err)
+	}
+	return n
+}
+
+// A rotation as docs/operations.md has it, under load: no delivery is refused, whichever secret signs it.
+func TestRotationUnderLoad(t *testing.T) {
+	v := newVolume(t, map[string]string{"flock": "old"})
+	b := start(t, further(0, "live", "flock", "SECRETS_FILE="+v.path("flock"))...)
+	loaded := func(n int) {
+		t.Helper()
+		b.await("loaded", func() bool { return len(b.lines("secrets loaded")) == n })
+	}
+
+	// What signs just now: bit 0 the old secret, bit 1 the new one.
+	var signing atomic.Int32
+	signing.Store(1)
+	var sent, refused atomic.Int64
+	ctx, cancel := context.WithCancel(t.Context())
+	var senders sync.WaitGroup
+	for sender := range 4 {
+		senders.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				key := map[int32]string{1: "old", 2: "new", 3: []string{"old", "new"}[i%2]}[signing.Load()]
+				body := flockBody(fmt.Sprintf("%d-%d", sender, i), "")
+				name, signature, _ := strings.Cut(sign(t, "X-Flock-Signature", key, body), ": ")
+				request, err := http.NewRequest(http.MethodPost, "http://"+b.PublicAddr()+"/webhooks/live", strings.NewReader(body))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				request.Header.Set(name, signature)
+				response, err := http.DefaultClient.Do(request)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				answer, _ := io.ReadAll(response.Body)
+				response.Body.Close()
+				sent.Add(1)
+				if response.StatusCode != http.StatusOK {
+					refused.Add(1)
+					t.Errorf("signed with %s: %s %s", key, response.Status, answer)
+				}
+			}
+		})
+	}
+	more := func() { // of every kind, since now
+		t.Helper()
+		at := sent.Load()
+		b.await("sending", func() bool { return sent.Load() > at+20 || t.Failed() })
+	}
+	more()
+	v.swap(map[string]string{"flock": "new\nold"})
+	loaded(1)
+	signing.Store(3)
+	more()
+	for i := range 3 { // positions change under load
+		v.swap(map[string]string{"flock": []string{"old\nnew", "third\nnew\nold", "new\nold"}[i]})
+		loaded(2 + i)
+		more()
+	}
+	signing.Store(2)
+	more()
+	// Nobody signs with the old one any more: what is in flight comes to its end, then it goes.
+	more()
+	before := b.metric(`webhook_bridge_secret_last_verified_timestamp_seconds{endpoint="live",secret="1"}`)
+	more()
+	if after := b.metric(`webhook_bridge_secret_last_verified_timestamp_seconds{endpoint="live",secret="1"}`); after != before || after == "0" || after == "" {
+		t.Errorf("the old secret's last use was %s and is %s, though it isn't used", before, after)
+	}
+	v.swap(map[string]string{"flock": "new"})
+	loaded(5)
+	more()
+	cancel()
+	senders.Wait()
+	t.Logf("%d sent, %d refused", sent.Load(), refused.Load())
+	if body := flockBody("late", ""); b.post("live", body, sign(t, "X-Flock-Signature", "old", body)).StatusCode != http.StatusUnauthorized {
+		t.Error("the old secret still verifies")
+	}
+}
+
+// What the counters, the times and the log say of positions follows the secrets.
+func TestPositions(t *testing.T) {
+	v := newVolume(t, map[string]string{"flock": "old"})
+	b := start(t, further(0, "live", "flock", "SECRETS_FILE="+v.path("flock"))...)
+	send := func(key string) {
+		t.Helper()
+		body := flockBody(fmt.Sprint(time.Now().UnixNano()), "")
+		if a := b.post("live", body, sign(t, "X-Flock-Signature", key, body)); a.StatusCode != http.StatusOK {
+			t.Fatalf("signed with %s: %s", key, a.body)
+		}
+	}
+	series := func() map[string]string {
+		_, text := b.admin("/metrics")
+		found := make(map[string]string)
+		for line := range strings.Lines(text) {
+			if rest, ok := strings.CutPrefix(line, `webhook_bridge_signatures_verified_total{endpoint="live",scheme="payload",secret="`); ok {
+				position, value, _ := strings.Cut(rest, `"} `)
+				found["count "+position] = strings.TrimSpace(value)
+			}
+			if rest, ok := strings.CutPrefix(line, `webhook_bridge_secret_last_verified_timestamp_seconds{endpoint="live",secret="`); ok {
+				position, value, _ := strings.Cut(rest, `"} `)
+				found["used "+position] = fmt.Sprint(strings.TrimSpace(value) != "0")
+			}
+		}
+		return found
+	}
+	firsts := func() (found []string) {
+		for _, line := range b.lines("first delivery signed so") {
+			if line["endpoint"] == "live" {
+				found = append(found, fmt.Sprint(line["secret"]))
+			}
+		}
+		return found
+	}
+	check := func(what string, wantSeries map[string]string, wantFirsts ...string) {
+		t.Helper()
+		// The observer is told after the answer.
+		b.await(what, func() bool { return cmp.Equal(wantSeries, series()) && cmp.Equal(wantFirsts, firsts()) || t.Failed() })
+	}
+	check("at the start", map[string]string{"used 0": "false"})
+	send("old")
+	send("old")
+	check("used", map[string]string{"count 0": "2", "used 0": "true"}, "0")
+
+	v.swap(map[string]string{"flock": "new\nold"})
+	b.await("loaded", func() bool { return len(b.lines("secrets loaded")) == 1 })
+	check("the new one is before the old one, which was used", map[string]string{"used 0": "false", "used 1": "true"}, "0")
+	send("old")
+	send("new")
+	send("new")
+	check("both used", map[string]string{"count 0": "2", "used 0": "true", "count 1": "1", "used 1": "true"}, "0", "1", "0")
+
+	v.swap(map[string]string{"flock": "new"})
+	b.await("loaded", func() bool { return len(b.lines("secrets loaded")) == 2 })
+	check("what stays at its place goes on", map[string]string{"count 0": "2", "used 0": "true"}, "0", "1", "0")
+	send("new")
+	check("and counts on", map[string]string{"count 0": "3", "used 0": "true"}, "0", "1", "0")
+}
+
+// A delivery that was verified under secrets that were replaced meanwhile counts for no other's position.
+func TestReplacedInFlight(t *testing.T) {
+	b := start(t)
+	k := b.live.keyrings["flock"]
+	among := k.current()
+	k.replace(among[1:])
+	now := time.Now()
+	if position, _ := k.verified("payload", among, 0, now); position != -1 {
+		t.Errorf("a secret that is gone is at %d", position)
+	}
+	if position, first := k.verified("payload", among, 1, now); position != 0 || !first {
+		t.Errorf("the second of two, now the first, is at %d, first %t", position, first)
+	}
+}
+
+// Whatever the file becomes that can't be used, the last good secrets stay in force; log and metrics say
+// so, once, and also when it is over.
+func TestUnusableSecrets(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "secrets")
+	write := func(content string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("marked-good\n")
+	vars := append(further(0, "live", "flock", "SECRETS_FILE="+path), further(1, "twin", "flock", "SECRETS_FILE="+path)...)
+	b := start(t, vars...)
+	took := func(key string) int {
+		t.Helper()
+		status := 0
+		for _, name := range []string{"live", "twin"} {
+			body := flockBody(fmt.Sprint(time.Now().UnixNano()), "")
+			status = b.post(name, body, sign(t, "X-Flock-Signature", key, body)).StatusCode
+		}
+		return status
+	}
+	const failure = "secrets can't be loaded"
+	const ok, at = `webhook_bridge_secrets_last_reload_successful{endpoint="live"}`, `webhook_bridge_secrets_last_reload_success_timestamp_seconds{endpoint="live"}`
+	if b.metric(ok) != "1" || time.Since(time.UnixMilli(int64(b.number(at)*1e3))) > time.Hour {
+		t.Errorf("at the start: %s, %s", b.metric(ok), b.metric(at))
+	}
+	for i, test := range []struct {
+		name    string
+		make    func()
+		failure string
+	}{
+		{"empty", func() { write("") }, "it holds no secret"},
+		{"binary", func() { write("marked-half\x00\n") }, "line 1 is not text"},
+		{"one twice", func() { write("marked-half\nmarked-half\n") }, "line 2 has the same secret as line 1"},
+		{"too large", func() { write(strings.Repeat("marked-half", 1<<20)) }, "read " + path + ": larger than 65536 bytes"},
+		{"gone", func() { _ = os.Remove(path) }, "open " + path + ": no such file or directory"},
+		{"a directory", func() { _ = os.Mkdir(path, 0o700) }, "open " + path + ": not a regular file"},
+	} {
+		test.make()
+		b.await(test.name, func() bool { return len(b.lines(failure)) == 2*(i+1) }) // one an endpoint
+		last := b.lines(failure)[2*i]
+		if last["error"] != test.failure || last["file"] != path || last["level"] != "error" {
+			t.Errorf("%s: %v", test.name, last)
+		}
+		if b.metric(ok) != "0" {
+			t.Errorf("%s: %s", test.name, b.metric(ok))
+		}
+		if status := took("marked-good"); status != http.StatusOK {
+			t.Errorf("%s: what the last good secret signs is answered %d", test.name, status)
+		}
+	}
+	_ = os.Remove(path)
+	write("marked-good\n")
+	b.await("good again", func() bool { return len(b.lines("secrets can be loaded again")) == 2 })
+	if b.metric(ok) != "1" || len(b.lines("secrets loaded")) != 0 {
+		t.Errorf("after the same again: %s; %v", b.metric(ok), b.lines("secrets loaded"))
+	}
+	write("marked-next\n")
+	b.await("loaded", func() bool { return len(b.lines("secrets loaded")) == 2 })
+	if took("marked-next") != http.StatusOK || took("marked-good") != http.StatusUnauthorized {
+		t.Error("the next secret isn't in force, or the last one still is")
+	}
+	if n := len(b.lines(failure)); n > 14 { // the directory's removal may be seen as a file that is gone
+		t.Errorf("%d lines for 6 failures of 2 endpoints", n)
+	}
+	if strings.Contains(b.log.String(), "marked") {
+		t.Error("the log has a secret")
+	}
+}

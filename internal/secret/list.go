@@ -1,0 +1,82 @@
+package secret
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// MaxFile is how large a file of secrets may be, in bytes: room for a thousand, far below what would hurt.
+const MaxFile = 64 << 10
+
+// ErrTwice says that a secret is given twice.
+var ErrTwice = errors.New("one of them is given twice")
+
+// List reads secrets with commas between, white space around each left out. An empty one is refused:
+// anybody could sign with it. So is one given twice: one of the two was meant to be another.
+func List(text string) ([]Secret, error) {
+	var list []Secret
+	seen := make(map[string]bool)
+	for part := range strings.SplitSeq(text, ",") {
+		part = strings.TrimSpace(part)
+		switch {
+		case part == "":
+			return nil, errors.New("an empty secret")
+		case seen[part]:
+			return nil, ErrTwice
+		}
+		seen[part] = true
+		list = append(list, New(part))
+	}
+	return list, nil
+}
+
+// Lines reads the content of a file with one secret a line, white space around each and blank lines
+// left out. What can't be meant as a file of secrets is refused, since each line of it would become
+// a secret, and many of such a file's lines can be guessed. An error never has any of the content.
+func Lines(content []byte) ([]Secret, error) {
+	if len(content) > MaxFile {
+		return nil, fmt.Errorf("it is larger than %d bytes", MaxFile)
+	}
+	content = bytes.TrimPrefix(content, []byte("\ufeff")) // as some editors begin a file
+	var list []Secret
+	seen := make(map[string]int) // in which line
+	number := 0
+	for line := range bytes.Lines(content) {
+		number++
+		line = bytes.TrimSpace(line)
+		switch {
+		case len(line) == 0:
+			continue
+		case !utf8.Valid(line) || bytes.ContainsFunc(line, notText):
+			return nil, fmt.Errorf("line %d is not text", number)
+		case bytes.HasPrefix(line, []byte("-----BEGIN ")):
+			return nil, fmt.Errorf("line %d begins a key or a certificate in PEM", number)
+		}
+		text := string(line)
+		if first, ok := seen[text]; ok {
+			return nil, fmt.Errorf("line %d has the same secret as line %d", number, first)
+		}
+		seen[text] = number
+		list = append(list, New(text))
+	}
+	if len(list) == 0 {
+		return nil, errors.New("it holds no secret")
+	}
+	return list, nil
+}
+
+func notText(r rune) bool { return unicode.IsControl(r) || r == '\ufeff' }
+
+// Index is where a secret stands in a list, -1 where it doesn't.
+func Index(list []Secret, s Secret) int {
+	for i := range list {
+		if list[i].Equal(s) {
+			return i
+		}
+	}
+	return -1
+}

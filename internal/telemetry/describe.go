@@ -1,0 +1,80 @@
+package telemetry
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Description is a metric as docs/metrics.md shows it.
+type Description struct {
+	Name, Type, Help string
+	Labels           []string // by name; where the values are fixed, with them: state=closed|half-open|open
+}
+
+// Describe lists the bridge's own metrics, without those of Go's runtime and the process, in the order in
+// which they were added.
+func (m *Metrics) Describe() []Description {
+	var all []Description
+	for _, c := range m.ours {
+		descs := make(chan *prometheus.Desc, 1) // every collector of ours has one
+		c.Describe(descs)
+		d := parse((<-descs).String())
+		d.Type = typeOf(c, d.Name)
+		if i := slices.IndexFunc(all, func(o Description) bool { return o.Name == d.Name }); i >= 0 {
+			all[i].Labels = merge(all[i].Labels, d.Labels)
+			continue
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+// A Desc has no accessors, but writes all that it has (prometheus.Desc.String).
+var desc = regexp.MustCompile(`^Desc\{fqName: ("(?:[^"\\]|\\.)*"), help: ("(?:[^"\\]|\\.)*"), unit: "[^"]*", constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
+
+func parse(text string) Description {
+	m := desc.FindStringSubmatch(text)
+	if m == nil {
+		panic(fmt.Sprintf("a metric's description has another form than prometheus.Desc had: %s", text)) // only tests and `go generate` come here
+	}
+	d := Description{}
+	d.Name, _ = strconv.Unquote(m[1])
+	d.Help, _ = strconv.Unquote(m[2])
+	for label := range strings.SplitSeq(m[3], ",") {
+		if name, value, ok := strings.Cut(label, "="); ok {
+			d.Labels = append(d.Labels, name+"="+strings.Trim(value, `"`))
+		}
+	}
+	for label := range strings.SplitSeq(m[4], ",") {
+		if label != "" {
+			d.Labels = append(d.Labels, label)
+		}
+	}
+	return d
+}
+
+// merge adds the values of labels that another series of the same metric has.
+func merge(labels, more []string) []string {
+	for i, label := range more {
+		_, value, fixed := strings.Cut(label, "=")
+		if fixed && !slices.Contains(strings.Split(strings.SplitN(labels[i], "=", 2)[1], "|"), value) {
+			labels[i] += "|" + value
+		}
+	}
+	return labels
+}
+
+func typeOf(c prometheus.Collector, name string) string {
+	if _, ok := c.(*prometheus.HistogramVec); ok {
+		return "histogram"
+	}
+	if strings.HasSuffix(name, "_total") { // promtool holds counters, and nothing else, to that
+		return "counter"
+	}
+	return "gauge"
+}
