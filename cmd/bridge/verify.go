@@ -116,8 +116,10 @@ func (v *verifying) arguments(cfg *config.Config, args []string) error {
 	switch {
 	case known:
 		v.endpoint, args = args[0], args[1:]
-	case isProvider || len(args) == 2 || endpointNames.MatchString(args[0]) && missing != nil:
+	case isProvider || len(args) == 2:
 		return unknownEndpoint(cfg, args[0])
+	case endpointNames.MatchString(args[0]) && missing != nil:
+		return fmt.Errorf("%w; nor is there a file of that name", unknownEndpoint(cfg, args[0]))
 	}
 	if len(args) == 1 {
 		v.file = args[0]

@@ -17,6 +17,7 @@ type Delivery struct {
 	Target string // as the request line has it
 	Header []Field
 	Body   []byte
+	ASCII  bool     // bytes that aren't ASCII are shown as dots
 	Notes  []string // what was done to read it, and what of it may not be as it was sent
 }
 

@@ -83,6 +83,7 @@ func TestTools(t *testing.T) {
 		"tcpdump.txt": {
 			Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Host", "x"}, {"Content-Length", "116"}},
 			Body:  []byte(`{"a":"` + strings.Repeat("x", 100) + "\",\n\"b\":1}\n"),
+			ASCII: true,
 			Notes: []string{"read from 3 packets of tcpdump -A, which prints a dot for each byte that isn't ASCII"},
 		},
 		"trace.txt": {
@@ -92,6 +93,7 @@ func TestTools(t *testing.T) {
 				{"Content-Length", "98"}, {"Content-Type", "application/x-www-form-urlencoded"},
 			},
 			Body:  []byte(`{"a":"Zo..","b":1,"long":"0123456789012345678901234567890123456789012345678901234567890123456789"}`),
+			ASCII: true,
 			Notes: []string{"read from curl --trace-ascii, which prints a dot for each byte that isn't ASCII"},
 		},
 	} {

@@ -40,6 +40,7 @@ func (d *Delivery) joinPackets(src []byte) []byte {
 	if joined == nil { // only in a line over a packet, whose bytes are not shown
 		return nil
 	}
+	d.ASCII = true
 	d.note("read from %d packets of tcpdump -A, which prints a dot for each byte that isn't ASCII", count)
 	return joined
 }

@@ -48,6 +48,7 @@ func (d *Delivery) joinTrace(src []byte) []byte {
 		joined, next = append(joined, text...), int(at)+len(text)
 	}
 	lineEndBefore(size)
+	d.ASCII = true
 	d.note("read from curl --trace-ascii, which prints a dot for each byte that isn't ASCII")
 	return joined
 }

@@ -59,7 +59,13 @@ func (d *diagnosing) ask(r request, received time.Time) answer {
 	}).WithContext(context.Background()))
 	var problem struct{ Code string }
 	_ = json.Unmarshal(w.body, &problem) // it is the handler's
-	return answer{status: w.status, code: problem.Code, outcome: one.Outcome, err: one.Err, claims: one.Claims}
+	a := answer{status: w.status, code: problem.Code, outcome: one.Outcome, err: one.Err, claims: one.Claims}
+	if one.Outcome == string(durable.Kept) { // the record doesn't say why
+		without := *d
+		without.Quarantine = false
+		a.err = without.ask(r, received).err
+	}
+	return a
 }
 
 // observer keeps what became of the one request.
@@ -113,15 +119,15 @@ func (d *diagnosing) lookAtAnswer() answer {
 			"if a redirect made it so, from http to https as a rule, register the address that it leads to"})
 	case http.StatusUnsupportedMediaType:
 		d.cause(Cause{"content_encoding", true, "the body is compressed",
-			"have the proxy pass it on uncompressed; what follows is said of the bytes as they are"})
+			"have the proxy pass it on uncompressed. What is said above holds for the bytes as they are here"})
 	default:
 		return first
 	}
 	return d.judge(right)
 }
 
-// judge asks the handler. Where it isn't known when the delivery was received, a time at which it would have
-// been accepted is taken, if there is one.
+// judge asks the handler. Where it isn't known when the delivery was received, and it is old by now, the last time at
+// which it would have been accepted is taken, if there is one.
 func (d *diagnosing) judge(r request) answer {
 	received := d.Received
 	if received.IsZero() {
@@ -129,12 +135,10 @@ func (d *diagnosing) judge(r request) answer {
 	}
 	a := d.ask(r, received)
 	a.window = d.windowOf(a.claims)
-	if !d.Received.IsZero() || !a.window.isSet() || a.window.holds(d.Now) || a.window.isEmpty() {
-		return a
+	if w := a.window; d.Received.IsZero() && w.isSet() && !w.isEmpty() && d.Now.After(w.to) {
+		a = d.ask(r, w.to)
+		a.window = w
 	}
-	w := a.window
-	a = d.ask(r, w.to)
-	a.window = w
 	return a
 }
 

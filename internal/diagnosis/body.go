@@ -38,6 +38,8 @@ func (d *diagnosing) lookAtBody() body {
 		text = nil
 	case bytes.Equal(raw, text):
 		d.step("body", "one JSON object, in the canonical form that is signed: %d bytes", len(text))
+	case bytes.Equal(bytes.TrimSpace(raw), text):
+		d.step("body", "one JSON object, in the canonical form that is signed: %d bytes, and white space around it, which does no harm", len(text))
 	default:
 		d.step("body", "one JSON object; its canonical form, which is signed, has %d bytes and %s. By itself that does no harm", len(text), difference(raw, text))
 	}
@@ -82,7 +84,7 @@ func excerpt(text []byte) string {
 	return strconv.QuoteToASCII(string(text))
 }
 
-const unescapedAtLog = "nothing is wrong with the delivery: the log escapes what it shows. Give the body as it was sent, and look at the other causes"
+const unescapedAtLog = "nothing is wrong with the delivery itself: the log escapes what it shows. To see all of it, give the body as it was sent"
 
 // repair is a way in which a body may have been changed on the way, undone; nil where it wasn't.
 type repair struct {

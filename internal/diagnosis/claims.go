@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -60,12 +59,8 @@ func (d *diagnosing) lookAtClaims(a answer) {
 	switch {
 	case errors.Is(a.err, verify.Contradiction):
 		d.cause(Cause{"contradiction", true, a.err.Error(), "unless QUARANTINE=false it is in quarantine. Either somebody has changed a captured delivery, or the vendor has a new kind of event: report that"})
-	case errors.Is(a.err, verify.Unreadable) || a.outcome == "quarantined":
-		says := "it can't be read as an event"
-		if a.err != nil {
-			says = a.err.Error()
-		}
-		d.cause(Cause{"unreadable", true, says, "the vendor has changed something, or this is its dashboard's test: nothing is wrong with the secret"})
+	case errors.Is(a.err, verify.Unreadable):
+		d.cause(Cause{"unreadable", true, a.err.Error(), "the vendor has changed something, or this is its dashboard's test: nothing is wrong with the secret"})
 	case a.err == nil && d.at.Scheme == verify.Auto:
 		d.step("advice", "%sSIGNATURE=%s allows no more than what this vendor sends", d.at.Prefix, a.claims.Scheme)
 	}
@@ -74,8 +69,7 @@ func (d *diagnosing) lookAtClaims(a answer) {
 // lookAtTime says how old it is, or when it must have been received.
 func (d *diagnosing) lookAtTime(a answer) {
 	w, occurred := a.window, a.claims.Occurred
-	if !w.isSet() {
-		d.step("time", "it has none that can be used")
+	if !w.isSet() { // something else was wrong before it was looked at
 		return
 	}
 	if w.isEmpty() {
@@ -85,22 +79,19 @@ func (d *diagnosing) lookAtTime(a answer) {
 			"a browser's clock is behind, or somebody has renewed the time of a captured delivery. Where many are so, " + d.at.Prefix + "FRESHNESS=time trusts the unsigned time alone: docs/adr/0002-what-the-vendors-sign.md says the price"})
 		return
 	}
-	if d.Received.IsZero() {
-		text := fmt.Sprintf("it says %s: it is accepted when it is received from %s", moment(occurred), w)
-		switch {
-		case w.holds(d.Now):
-			text += ", as now"
-		case d.Now.After(w.to):
-			text += fmt.Sprintf(", which is over by %s; give --at to say when it was received", long(d.Now.Sub(w.to)))
-		default:
-			text += fmt.Sprintf(", which begins in %s; give --at to say when it was received", long(w.from.Sub(d.Now)))
+	switch {
+	case !d.Received.IsZero():
+		d.step("time", "it says %s, and was received at %s, %s; accepted is what is received from %s", moment(occurred), moment(d.Received), sooner(d.Received, occurred), w)
+		if !w.holds(d.Received) {
+			d.cause(d.timeCause(d.Received, occurred))
 		}
-		d.step("time", "%s", text)
-		return
-	}
-	d.step("time", "it says %s, and was received at %s, %s; accepted is what is received from %s", moment(occurred), moment(d.Received), sooner(d.Received, occurred), w)
-	if !w.holds(d.Received) {
-		d.cause(d.timeCause(occurred))
+	case w.holds(d.Now):
+		d.step("time", "it says %s: it is accepted when it is received from %s, as now", moment(occurred), w)
+	case d.Now.After(w.to):
+		d.step("time", "it says %s: it is accepted when it is received from %s, which was over %s ago; give --at to say when it was received", moment(occurred), w, long(d.Now.Sub(w.to)))
+	default:
+		d.step("time", "it says %s, which is still to come", moment(occurred))
+		d.cause(d.timeCause(d.Now, occurred))
 	}
 }
 
@@ -112,17 +103,17 @@ func sooner(received, occurred time.Time) string {
 }
 
 // timeCause says why a time may be off by so much.
-func (d *diagnosing) timeCause(occurred time.Time) Cause {
-	off := d.Received.Sub(occurred).Abs()
+func (d *diagnosing) timeCause(received, occurred time.Time) Cause {
+	off := received.Sub(occurred).Abs()
 	code := "stale"
-	if d.Received.Before(occurred) {
+	if received.Before(occurred) {
 		code = "future"
 	}
-	switch nearest := off.Round(15 * time.Minute); {
+	switch nearest := off.Round(15 * time.Minute); { // zones differ by quarters of an hour, none by less than half of one
 	case occurred.Year() > 9000:
 		return Cause{code, true, "its timestamp is far in the future: it is in milliseconds, where seconds are expected", "the vendor has changed something: report it"}
-	case nearest > 0 && nearest <= 14*time.Hour && (off-nearest).Abs() <= 2*time.Minute:
-		return Cause{code, false, "the two clocks differ by " + long(off) + ", nearly whole hours: one of them shows the time of another zone",
+	case nearest >= 30*time.Minute && nearest <= 14*time.Hour && (off-nearest).Abs() <= 2*time.Minute:
+		return Cause{code, false, "the two clocks differ by " + long(off) + ", about as two time zones do: one of them shows the time of another zone",
 			"compare this machine's clock with another's: `date -u`. Unless QUARANTINE=false it is in quarantine: once the clock is right, `bridge quarantine release` publishes it"}
 	}
 	return Cause{code, false, "its time is off by " + long(off) + ", more than " + d.at.Prefix + "TOLERANCE",

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -60,7 +61,7 @@ func (d *diagnosing) explainBody(b body) {
 	case slices.ContainsFunc(b.bodies(), func(other body) bool { return other.cost > 0 }):
 		proven("not_json", "the body as it stands here is not JSON, but it is once unescaped, or without what is around it; none of the secrets signed that either", "first capture the body as it was sent, byte for byte")
 	default:
-		proven("not_json", "the body "+err.Error(), "the capture has not all of it, or a proxy has changed it: compare its length with Content-Length")
+		proven("not_json", "the body is "+err.Error(), "the capture has not all of it, or a proxy has changed it: compare its length with Content-Length")
 	}
 }
 
@@ -95,6 +96,9 @@ func (d *diagnosing) noSignature() Cause {
 // wrongSignature says what makes it so as a rule, where nothing that was tried explains it.
 func (d *diagnosing) wrongSignature(b body) {
 	d.cause(d.oddities()...)
+	if d.Delivery.ASCII && bytes.IndexByte(b.raw, '.') >= 0 {
+		d.cause(Cause{"capture", false, "the capture shows a dot for each byte that isn't ASCII: where the body has any, no signature can be right here", "give the body as it was sent: from tcpdump -w, say, or from the proxy's log"})
+	}
 	if sorted(b.text) {
 		d.cause(Cause{"sorted", false, "the members of the body stand in alphabetical order, which is not the vendor's", "something on the way parses the body and writes it anew: have it pass on the bytes"})
 	}

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -38,6 +39,9 @@ func (b body) texts() (all []signedText) {
 	}
 	if b.text == nil || string(b.raw) != string(b.text) {
 		all = append(all, signedText{"", "the bytes as they came", [][]byte{b.raw}})
+		if trimmed := bytes.TrimSpace(b.raw); len(trimmed) < len(b.raw) { // a line end of a file's, perhaps
+			all = append(all, signedText{"", "the bytes as they came, without the white space around them", [][]byte{trimmed}})
+		}
 	}
 	if timestamp != nil {
 		all = append(all, signedText{"", "the timestamp, a full stop and the body", [][]byte{timestamp, {'.'}, b.text}})
@@ -147,7 +151,8 @@ func (d *diagnosing) schemeCost(t signedText, k key) int {
 
 // causes says what of it was otherwise.
 func (d *diagnosing) causes(f found) (all []Cause) {
-	if f.signature.cause.Code != "" {
+	at := d.judgedBy(f.key)
+	if f.signature.cause.Code != "" && !strings.EqualFold(f.signature.header, at.Provider.Header) {
 		all = append(all, f.signature.cause)
 	}
 	if f.key.cause.Code != "" {
@@ -156,10 +161,9 @@ func (d *diagnosing) causes(f found) (all []Cause) {
 	if f.body.cause.Code != "" {
 		all = append(all, f.body.cause)
 	}
-	if d.schemeCost(f.text, f.key) == 0 {
+	if d.schemeCost(f.text, f.key) == 0 || f.signature.cause.Code == memberScheme {
 		return all
 	}
-	at := d.judgedBy(f.key)
 	if slices.Contains(at.Provider.Schemes, f.text.scheme) {
 		return append(all, Cause{
 			"other_scheme", true, fmt.Sprintf("it is signed with secret %d of %s, over %s; the endpoint is set to %s", f.key.position, f.key.at.SecretsFrom, f.text.scheme, at.Scheme),

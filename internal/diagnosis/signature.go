@@ -16,10 +16,14 @@ import (
 
 // signature is a MAC as it may have been sent, whole or the beginning of one.
 type signature struct {
-	mac   []byte
-	cost  int // how many things are supposed of it
-	cause Cause
+	mac    []byte
+	header string // where it was, if not where the endpoint's provider has it
+	cost   int    // how many things are supposed of it
+	cause  Cause
 }
+
+// memberScheme is the cause that says of a scheme what has to be said.
+const memberScheme = "signature_member"
 
 // leastMAC is how many bytes of a MAC must be right to be believed no accident.
 const leastMAC = 8
@@ -50,7 +54,7 @@ func (d *diagnosing) lookAtSignatures(b body) (all []signature) {
 		cost, cause := 0, Cause{}
 		if d.at.Scheme != verify.Data {
 			cost, cause = 1, Cause{
-				"signature_member", true, "the signature is in the body, and signs data",
+				memberScheme, true, "the signature is in the body, and signs data",
 				"set " + d.at.Prefix + "SIGNATURE=" + verify.Data + ": with " + d.at.Scheme + " only the header " + p.Header + " counts",
 			}
 		}
@@ -60,10 +64,14 @@ func (d *diagnosing) lookAtSignatures(b body) (all []signature) {
 		if !strings.EqualFold(f.Name, p.Header) && looksLikeSignature(f) {
 			name := printable(f.Name)
 			d.step("signature", "%s: %s. The bridge doesn't look there", name, describeSignature(f.Value))
-			all = append(all, readings(f.Value, p.Name, 1, Cause{
+			elsewhere := readings(f.Value, p.Name, 1, Cause{
 				"signature_elsewhere", true, "the signature is in the header " + name + ", and the bridge looks for " + p.Header,
 				"if a proxy has renamed it, have it pass it on as it came; nginx takes no header with an underscore unless told",
-			})...)
+			})
+			for i := range elsewhere {
+				elsewhere[i].header = f.Name
+			}
+			all = append(all, elsewhere...)
 		}
 	}
 	if len(values) == 0 && member == "" {
@@ -131,7 +139,7 @@ func readings(value, provider string, cost int, given Cause) (all []signature) {
 		if cause.Code == "" {
 			cause = given
 		}
-		all = append(all, signature{mac, cost + more, cause})
+		all = append(all, signature{mac: mac, cost: cost + more, cause: cause})
 	}
 	add(value, 0, Cause{})
 	for _, trimmed := range []struct {

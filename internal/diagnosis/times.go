@@ -9,7 +9,10 @@ func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // long writes how long something lasted, to the second, and from two days on in days.
 func long(d time.Duration) string {
-	const day = 24 * time.Hour
+	const day, years = 24 * time.Hour, 100
+	if d >= years*365*day { // a Duration ends at 292
+		return "more than 100 years"
+	}
 	if d >= 2*day {
 		return count(int(d/day), "day")
 	}
