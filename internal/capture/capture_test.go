@@ -20,52 +20,80 @@ func TestParse(t *testing.T) {
 		name, src string
 		want      Delivery
 	}{
-		{"on the wire", "POST /webhooks/flock HTTP/1.1\r\nHost: x\r\n" + signed + "\r\nContent-Length: 7\r\n\r\n{\"a\":1}",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: append(header, Field{"Content-Length", "7"}), Body: []byte(`{"a":1}`)}},
-		{"pasted", "\n POST /webhooks/flock HTTP/2\nHost: x\n" + signed + "  \n\n{\"a\":1}\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n")}},
-		{"garbage before, something behind", "E..7\x00\xff~.POST /webhooks/flock HTTP/1.1\r\nHost: x\r\n" + signed + "\r\nContent-Length: 7\r\n\r\n{\"a\":1}\nHTTP/1.1 401",
+		{
+			"on the wire", "POST /webhooks/flock HTTP/1.1\r\nHost: x\r\n" + signed + "\r\nContent-Length: 7\r\n\r\n{\"a\":1}",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: append(header, Field{"Content-Length", "7"}), Body: []byte(`{"a":1}`)},
+		},
+		{
+			"pasted", "\n POST /webhooks/flock HTTP/2\nHost: x\n" + signed + "  \n\n{\"a\":1}\n",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n")},
+		},
+		{
+			"garbage before, something behind", "E..7\x00\xff~.POST /webhooks/flock HTTP/1.1\r\nHost: x\r\n" + signed + "\r\nContent-Length: 7\r\n\r\n{\"a\":1}\nHTTP/1.1 401",
 			Delivery{
 				Method: "POST", Target: "/webhooks/flock", Header: append(header, Field{"Content-Length", "7"}), Body: []byte(`{"a":1}`),
 				Notes: []string{"what follows the 7 bytes of Content-Length is passed over"},
-			}},
-		{"each line after something", "| POST /webhooks/flock HTTP/1.1\n| Host: x\n| " + signed + "\n|\n| {\n|   \"a\":1}\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\n  \"a\":1}\n")}},
-		{"curl -v with the body below", "*   Trying 127.0.0.1:80...\n> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n* We are completely uploaded and fine\n{\"a\":1}\n} [7 bytes data]\n< HTTP/1.1 401 Unauthorized\n< \n{\"title\":\"x\"}\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n")}},
-		{"curl -v as it comes", "* x\n> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n< HTTP/1.1 401 Unauthorized\n< \n{\"title\":\"x\"}\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte{}}},
-		{"chunks", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n0\r\n\r\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Transfer-Encoding", "gzip, Chunked"}}, Body: []byte("0\r\n\r\n")}},
-		{"chunks", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n3;ext=1\r\n{\"a\r\n4\r\n\":1}\r\n0\r\n\r\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Transfer-Encoding", "Chunked"}}, Body: []byte(`{"a":1}`)}},
-		{"chunks that a proxy has joined", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{\"a\":1}",
+			},
+		},
+		{
+			"each line after something", "| POST /webhooks/flock HTTP/1.1\n| Host: x\n| " + signed + "\n|\n| {\n|   \"a\":1}\n",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\n  \"a\":1}\n")},
+		},
+		{
+			"curl -v with the body below", "*   Trying 127.0.0.1:80...\n> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n* We are completely uploaded and fine\n{\"a\":1}\n} [7 bytes data]\n< HTTP/1.1 401 Unauthorized\n< \n{\"title\":\"x\"}\n",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n")},
+		},
+		{
+			"curl -v as it comes", "* x\n> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n< HTTP/1.1 401 Unauthorized\n< \n{\"title\":\"x\"}\n",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte{}},
+		},
+		{
+			"chunks", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n0\r\n\r\n",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Transfer-Encoding", "gzip, Chunked"}}, Body: []byte("0\r\n\r\n")},
+		},
+		{
+			"chunks", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n3;ext=1\r\n{\"a\r\n4\r\n\":1}\r\n0\r\n\r\n",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Transfer-Encoding", "Chunked"}}, Body: []byte(`{"a":1}`)},
+		},
+		{
+			"chunks that a proxy has joined", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{\"a\":1}",
 			Delivery{
 				Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Transfer-Encoding", "chunked"}}, Body: []byte(`{"a":1}`),
 				Notes: []string{"the chunks of the body are joined already"},
-			}},
-		{"chunks that break off", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"a\r\nff\r\n\":1}",
+			},
+		},
+		{
+			"chunks that break off", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"a\r\nff\r\n\":1}",
 			Delivery{
 				Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Transfer-Encoding", "chunked"}}, Body: []byte(`{"a":1}`),
 				Notes: []string{"the body's chunks break off: the capture has not all of it, or other line ends"},
-			}},
-		{"cut", "POST /webhooks/flock HTTP/1.1\r\nContent-Length: 99\r\n\r\n{\"a\"",
+			},
+		},
+		{
+			"cut", "POST /webhooks/flock HTTP/1.1\r\nContent-Length: 99\r\n\r\n{\"a\"",
 			Delivery{
 				Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Content-Length", "99"}}, Body: []byte(`{"a"`),
 				Notes: []string{"the body has 4 bytes here, and by Content-Length 99: the capture has not all of it, or other line ends"},
-			}},
-		{"no length", "POST / HTTP/1.1\nContent-Length: -1\n\n{}",
-			Delivery{Method: "POST", Target: "/", Header: []Field{{"Content-Length", "-1"}}, Body: []byte(`{}`), Notes: []string{"Content-Length is no length"}}},
-		{"no empty line, a folded header, one that is none", "POST / HTTP/1.1\nA: b\n c\nnone\n{}",
+			},
+		},
+		{
+			"no length", "POST / HTTP/1.1\nContent-Length: -1\n\n{}",
+			Delivery{Method: "POST", Target: "/", Header: []Field{{"Content-Length", "-1"}}, Body: []byte(`{}`), Notes: []string{"Content-Length is no length"}},
+		},
+		{
+			"no empty line, a folded header, one that is none", "POST / HTTP/1.1\nA: b\n c\nnone\n{}",
 			Delivery{
 				Method: "POST", Target: "/", Header: []Field{{"A", "b c"}}, Body: []byte(`{}`),
 				Notes: []string{"a line among the headers is none, and was passed over", "there is no empty line between the headers and the body"},
-			}},
-		{"two requests", "POST /a HTTP/1.1\nContent-Length: 2\n\n{}POST /b HTTP/1.1\n\n",
+			},
+		},
+		{
+			"two requests", "POST /a HTTP/1.1\nContent-Length: 2\n\n{}POST /b HTTP/1.1\n\n",
 			Delivery{
 				Method: "POST", Target: "/a", Header: []Field{{"Content-Length", "2"}}, Body: []byte(`{}`),
 				Notes: []string{"what follows the 2 bytes of Content-Length is passed over", "there is more than one request in it; this is the first"},
-			}},
+			},
+		},
 		{"a body alone", "\ufeff\n{\"a\": 1}\n", Delivery{Body: []byte("\ufeff\n{\"a\": 1}\n")}},
 		{"PowerShell", "\xff\xfe{\x00}\x00", Delivery{Body: []byte("{}"), Notes: []string{"the file is UTF-16, as PowerShell writes it, and was read as that"}}},
 	} {
@@ -89,8 +117,12 @@ func TestTools(t *testing.T) {
 		"trace.txt": {
 			Method: "POST", Target: "/webhooks/flock",
 			Header: []Field{
-				{"Host", "127.0.0.1:18571"}, {"User-Agent", "curl/7.88.1"}, {"Accept", "*/*"}, {"X-Flock-Signature", "abcd"},
-				{"Content-Length", "98"}, {"Content-Type", "application/x-www-form-urlencoded"},
+				{"Host", "127.0.0.1:18571"},
+				{"User-Agent", "curl/7.88.1"},
+				{"Accept", "*/*"},
+				{"X-Flock-Signature", "abcd"},
+				{"Content-Length", "98"},
+				{"Content-Type", "application/x-www-form-urlencoded"},
 			},
 			Body:  []byte(`{"a":"Zo..","b":1,"long":"0123456789012345678901234567890123456789012345678901234567890123456789"}`),
 			ASCII: true,

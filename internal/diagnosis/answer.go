@@ -112,14 +112,20 @@ func (d *diagnosing) lookAtAnswer() answer {
 	d.answerStep(first)
 	switch first.status {
 	case http.StatusNotFound:
-		d.cause(Cause{"path", true, "the request is for " + printable(asIs.path) + ", and the endpoint is at " + right.path + ", to the letter",
-			"register the address with " + right.path + " at its end at the vendor, or have the proxy pass the path on unchanged"})
+		d.cause(Cause{
+			"path", true, "the request is for " + printable(asIs.path) + ", and the endpoint is at " + right.path + ", to the letter",
+			"register the address with " + right.path + " at its end at the vendor, or have the proxy pass the path on unchanged",
+		})
 	case http.StatusMethodNotAllowed:
-		d.cause(Cause{"method", true, "the method is " + asIs.method + ", and an endpoint takes POST only",
-			"if a redirect made it so, from http to https as a rule, register the address that it leads to"})
+		d.cause(Cause{
+			"method", true, "the method is " + asIs.method + ", and an endpoint takes POST only",
+			"if a redirect made it so, from http to https as a rule, register the address that it leads to",
+		})
 	case http.StatusUnsupportedMediaType:
-		d.cause(Cause{"content_encoding", true, "the body is compressed",
-			"have the proxy pass it on uncompressed. What is said above holds for the bytes as they are here"})
+		d.cause(Cause{
+			"content_encoding", true, "the body is compressed",
+			"have the proxy pass it on uncompressed. What is said above holds for the bytes as they are here",
+		})
 	default:
 		return first
 	}

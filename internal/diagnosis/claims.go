@@ -75,8 +75,10 @@ func (d *diagnosing) lookAtTime(a answer) {
 	if w.isEmpty() {
 		created, _ := d.created(a.claims)
 		d.step("time", "it says %s, and its signed data.createdAt %s: it is never accepted", moment(occurred), moment(created))
-		d.cause(Cause{"stale", true, "its data.createdAt is older than its time by " + long(occurred.Sub(created)) + ", more than " + d.at.Prefix + "TOLERANCE",
-			"a browser's clock is behind, or somebody has renewed the time of a captured delivery. Where many are so, " + d.at.Prefix + "FRESHNESS=time trusts the unsigned time alone: docs/adr/0002-what-the-vendors-sign.md says the price"})
+		d.cause(Cause{
+			"stale", true, "its data.createdAt is older than its time by " + long(occurred.Sub(created)) + ", more than " + d.at.Prefix + "TOLERANCE",
+			"a browser's clock is behind, or somebody has renewed the time of a captured delivery. Where many are so, " + d.at.Prefix + "FRESHNESS=time trusts the unsigned time alone: docs/adr/0002-what-the-vendors-sign.md says the price",
+		})
 		return
 	}
 	switch {
@@ -113,11 +115,15 @@ func (d *diagnosing) timeCause(received, occurred time.Time) Cause {
 	case occurred.Year() > 9000:
 		return Cause{code, true, "its timestamp is far in the future: it is in milliseconds, where seconds are expected", "the vendor has changed something: report it"}
 	case nearest >= 30*time.Minute && nearest <= 14*time.Hour && (off-nearest).Abs() <= 2*time.Minute:
-		return Cause{code, false, "the two clocks differ by " + long(off) + ", about as two time zones do: one of them shows the time of another zone",
-			"compare this machine's clock with another's: `date -u`. Unless QUARANTINE=false it is in quarantine: once the clock is right, `bridge quarantine release` publishes it"}
+		return Cause{
+			code, false, "the two clocks differ by " + long(off) + ", about as two time zones do: one of them shows the time of another zone",
+			"compare this machine's clock with another's: `date -u`. Unless QUARANTINE=false it is in quarantine: once the clock is right, `bridge quarantine release` publishes it",
+		}
 	}
-	return Cause{code, false, "its time is off by " + long(off) + ", more than " + d.at.Prefix + "TOLERANCE",
-		"look at this machine's clock first (`date -u`), then for something that holds deliveries back; a copy that somebody sends again is refused rightly. Unless QUARANTINE=false it is in quarantine: `bridge quarantine release` publishes it"}
+	return Cause{
+		code, false, "its time is off by " + long(off) + ", more than " + d.at.Prefix + "TOLERANCE",
+		"look at this machine's clock first (`date -u`), then for something that holds deliveries back; a copy that somebody sends again is refused rightly. Unless QUARANTINE=false it is in quarantine: `bridge quarantine release` publishes it",
+	}
 }
 
 // unsigned lists the body's members that the signature doesn't cover.

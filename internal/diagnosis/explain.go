@@ -68,8 +68,10 @@ func (d *diagnosing) explainBody(b body) {
 // explainShape says so where the body is another vendor's.
 func (d *diagnosing) explainShape(b body) {
 	if shape := shapeOf(b.raw); shape != "" && shape != d.at.Provider.Name {
-		d.cause(Cause{"other_provider", false, fmt.Sprintf("the body looks like one of %s's, and %s is an endpoint for %s", shape, d.at.Name, d.at.Provider.Name),
-			"correct the address at the vendor: each has an endpoint of its own"})
+		d.cause(Cause{
+			"other_provider", false, fmt.Sprintf("the body looks like one of %s's, and %s is an endpoint for %s", shape, d.at.Name, d.at.Provider.Name),
+			"correct the address at the vendor: each has an endpoint of its own",
+		})
 	}
 }
 
@@ -89,8 +91,10 @@ func (d *diagnosing) noSignature() Cause {
 	if len(names) > 0 {
 		there = "the headers are " + strings.Join(names, ", ")
 	}
-	return Cause{"signature_missing", true, "there is no signature: " + there,
-		"if the capture is whole, a proxy drops " + d.at.Provider.Header + ", or this is not the vendor: single ones are the internet's noise. If only the body was captured, give the header with -H"}
+	return Cause{
+		"signature_missing", true, "there is no signature: " + there,
+		"if the capture is whole, a proxy drops " + d.at.Provider.Header + ", or this is not the vendor: single ones are the internet's noise. If only the body was captured, give the header with -H",
+	}
 }
 
 // wrongSignature says what makes it so as a rule, where nothing that was tried explains it.
@@ -102,9 +106,11 @@ func (d *diagnosing) wrongSignature(b body) {
 	if sorted(b.text) {
 		d.cause(Cause{"sorted", false, "the members of the body stand in alphabetical order, which is not the vendor's", "something on the way parses the body and writes it anew: have it pass on the bytes"})
 	}
-	d.cause(Cause{"secret", false, fmt.Sprintf("no secret in %s made this signature, nor another endpoint's, over anything that a vendor signs, neither as they are nor as they may be meant", d.at.SecretsFrom),
+	d.cause(Cause{
+		"secret", false, fmt.Sprintf("no secret in %s made this signature, nor another endpoint's, over anything that a vendor signs, neither as they are nor as they may be meant", d.at.SecretsFrom),
 		fmt.Sprintf("compare %s with the secret that the vendor's page shows for this address now, and set both while in doubt, the new one first. "+
-			"`bridge send %s --url` with the public address shows whether a proxy changes bodies: 200 means that it doesn't", d.at.SecretsFrom, d.at.Name)})
+			"`bridge send %s --url` with the public address shows whether a proxy changes bodies: 200 means that it doesn't", d.at.SecretsFrom, d.at.Name),
+	})
 }
 
 // sorted says whether the members of the body and of its data are in alphabetical order; three or more, since

@@ -128,8 +128,10 @@ func readings(value, provider string, cost int, given Cause) (all []signature) {
 		}
 		switch {
 		case len(mac) < sha256.Size:
-			more, cause = more+1, Cause{"signature_cut", true, fmt.Sprintf("the signature is right as far as it goes: %d of %d bytes", len(mac), sha256.Size),
-				"find what cuts the header: a proxy's limit, a column of a log, the capture"}
+			more, cause = more+1, Cause{
+				"signature_cut", true, fmt.Sprintf("the signature is right as far as it goes: %d of %d bytes", len(mac), sha256.Size),
+				"find what cuts the header: a proxy's limit, a column of a log, the capture",
+			}
 		case len(mac) > sha256.Size:
 			more, cause = more+1, Cause{"signature_long", true, "the signature is right, and something follows it", "find what adds to the header"}
 			mac = mac[:sha256.Size]
