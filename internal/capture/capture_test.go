@@ -2,6 +2,7 @@ package capture
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -112,7 +113,7 @@ func TestTools(t *testing.T) {
 			Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Host", "x"}, {"Content-Length", "116"}},
 			Body:  []byte(`{"a":"` + strings.Repeat("x", 100) + "\",\n\"b\":1}\n"),
 			ASCII: true,
-			Notes: []string{"read from 3 packets of tcpdump -A, which prints a dot for each byte that isn't ASCII"},
+			Notes: []string{"read from tcpdump -A, packets: 3; it prints a dot for each byte that isn't ASCII"},
 		},
 		"trace.txt": {
 			Method: "POST", Target: "/webhooks/flock",
@@ -137,6 +138,17 @@ func TestTools(t *testing.T) {
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v (-want +got):\n%s", file, err, diff)
 		}
+	}
+}
+
+// Of two connections the first request is read, and that there is another is said.
+func TestTwoConnections(t *testing.T) {
+	packet := func(from, text string) string {
+		return fmt.Sprintf("19:21:02.716730 IP %s > 127.0.0.1.80: Flags [P.], seq 1:2, length %d\nE..7.@.@.%s\n", from, len(text), text)
+	}
+	got, err := Parse([]byte(packet("127.0.0.1.1", "POST /a HTTP/1.1\nA: b\n\n{") + packet("127.0.0.1.2", "POST /b HTTP/1.1\n\n{}") + packet("127.0.0.1.1", "}")))
+	if err != nil || got.Target != "/a" || string(got.Body) != "{}" || len(got.Notes) != 2 || got.Notes[1] != "there is more than one request in it; this is the first" {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 

@@ -19,7 +19,7 @@ func (d *Delivery) joinPackets(src []byte) []byte {
 		return src
 	}
 	var joined []byte
-	flow, count := "", 0
+	flow, count, others := "", 0, false
 	for i, p := range packets {
 		end := len(src)
 		if i+1 < len(packets) {
@@ -32,6 +32,7 @@ func (d *Delivery) joinPackets(src []byte) []byte {
 			}
 			continue
 		}
+		others = others || from != flow && requestLine.Match(text)
 		if length, err := strconv.Atoi(string(src[p[4]:p[5]])); err == nil && from == flow && length > 0 {
 			joined = append(joined, text[max(0, len(text)-length):]...)
 			count++
@@ -41,6 +42,9 @@ func (d *Delivery) joinPackets(src []byte) []byte {
 		return nil
 	}
 	d.ASCII = true
-	d.note("read from %d packets of tcpdump -A, which prints a dot for each byte that isn't ASCII", count)
+	d.note("read from tcpdump -A, packets: %d; it prints a dot for each byte that isn't ASCII", count)
+	if others {
+		d.note("there is more than one request in it; this is the first")
+	}
 	return joined
 }
