@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -126,6 +127,12 @@ func (d *diagnosing) lookAtAnswer() answer {
 			"content_encoding", true, "the body is compressed",
 			"have the proxy pass it on uncompressed. What is said above holds for the bytes as they are here",
 		})
+	case http.StatusRequestEntityTooLarge:
+		d.cause(Cause{
+			"body_too_large", true, fmt.Sprintf("the body has %d bytes, and MAX_BODY_BYTES is %d", len(d.Delivery.Body), d.MaxBodyBytes),
+			"raise MAX_BODY_BYTES, and MAX_IN_FLIGHT_BYTES with it, if the vendor means to send so much",
+		})
+		return first
 	default:
 		return first
 	}
