@@ -1,7 +1,7 @@
 # Each target is one command; .ci/run runs them all, without make.
 TOOL := go tool -modfile=tools/go.mod
 
-.PHONY: help build test race lint fmt tidy docs k8s fuzz bench chaos ci
+.PHONY: help build test race lint fmt tidy docs k8s fuzz vuln bench chaos ci
 
 help: ## say what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /  \1\t/p' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ k8s: ## render the Kubernetes manifests
 
 fuzz: ## run every fuzz target for two minutes
 	.ci/fuzz 2m
+
+vuln: ## known vulnerabilities that our code reaches
+	.ci/vuln
 
 bench: ## measure against the floor
 	go test -run '^$$' -bench . ./bench
