@@ -82,12 +82,14 @@ func New(ctx context.Context, c *config.Config, version string, log *zap.Logger)
 		Connected:     a.publisher.IsConnected,
 		Ready:         func() bool { return len(a.unready()) == 0 },
 		InFlightBytes: func() int64 { return a.handler.InFlightBytes() },
+		Connections:   func() (int, int64) { return a.handler.Connections() },
 		Version:       version,
 	})
 	observer := newObserver(log, metrics)
 	a.relay = relay.Start(relaying(c, kinds, a.publisher, a.spool, observer, telemetry.Sampled(log, metrics.LogDropped.Inc)))
 	metrics.Watch(spoolGauges(a.spool, a.relay, int64(c.SpoolMaxBytes), time.Now)...)
 	a.handler = ingest.New(ingesting(c, a.relay, observer))
+	a.public.listener = a.handler.Limit(a.public.listener)
 	errorLog, _ := zap.NewStdLogAt(log, zapcore.DebugLevel) // broken connections, mostly: what senders do is no error of ours
 	a.public.serveWith(a.handler.Server(errorLog))
 	a.admin = admin.Server(a.readiness, metrics.Registry, errorLog)

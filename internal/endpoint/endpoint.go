@@ -58,15 +58,14 @@ func (e Endpoint) Event(id string, c verify.Claims, body stringify.Text, receive
 	})
 }
 
-// Message is what is published of an event; prefix begins its subject.
+// Message is what is published of an event, with of.Size() bytes of data; prefix begins its subject.
 func (e Endpoint) Message(prefix string, of *event.Event) durable.Message {
-	const attributes = 1024 // bytes, roughly; more are appended all the same
 	return durable.Message{
 		Kind:    durable.Event,
 		Subject: event.Subject(prefix, e.Name, of.Event),
 		ID:      of.ID,
 		Headers: headers,
-		Data:    of.Append(make([]byte, 0, len(of.Data)+attributes)),
+		Data:    of.Append(make([]byte, 0, of.Size())),
 	}
 }
 

@@ -65,12 +65,15 @@ type Handler struct {
 	Config
 	endpoints map[string]endpoint.Endpoint // by path
 	inFlight  budget
+	large     slots
+	crowd     *crowd
 	stopping  atomic.Bool
 }
 
 // New returns the handler.
 func New(c Config) *Handler {
-	h := &Handler{Config: c, endpoints: make(map[string]endpoint.Endpoint), inFlight: budget{limit: c.MaxInFlightBytes}}
+	h := &Handler{Config: c, endpoints: make(map[string]endpoint.Endpoint), large: newSlots(c.MaxInFlightBytes, c.MaxBodyBytes), crowd: newCrowd(maxConnections)}
+	h.inFlight.limit, h.inFlight.now = c.MaxInFlightBytes, c.Now
 	for _, e := range c.Endpoints {
 		h.endpoints["/webhooks/"+e.Name] = e
 	}
@@ -86,11 +89,11 @@ func (h *Handler) InFlightBytes() int64 { return h.inFlight.used.Load() }
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.Now()
-	d := delivery{Handler: h, w: w, r: r, held: hold{budget: &h.inFlight}}
+	d := delivery{Handler: h, w: w, r: r, held: hold{budget: &h.inFlight}, bodyDeadline: time.Now().Add(bodyTimeout)}
 	defer d.held.release()
 	// The path is compared as it was sent: another spelling of it is another path.
 	at, ok := h.endpoints[r.URL.EscapedPath()]
-	status, err := durable.Status(""), d.setReadDeadline(time.Now().Add(bodyTimeout))
+	status, err := durable.Status(""), d.setReadDeadline(d.bodyDeadline)
 	switch {
 	case err != nil:
 	case !ok:
@@ -111,10 +114,13 @@ type delivery struct {
 	w      http.ResponseWriter
 	r      *http.Request
 	held   hold
+	begun  bool // reading the body
 	claims verify.Claims
 	id     string // once it is authentic
 	event  *event.Event
 	kept   string // why it is in quarantine; "" where it isn't
+
+	bodyDeadline time.Time
 }
 
 // receive takes a request for an endpoint to where its event is durable. A panic on the way
@@ -136,15 +142,9 @@ func (d *delivery) receive(at endpoint.Endpoint) (status durable.Status, err err
 	if err != nil {
 		return "", err
 	}
+	connectionOf(d.r.Context()).works()
 	received := d.Now()
-	text, err := d.parse(body)
-	if err != nil {
-		return "", err
-	}
-	d.claims, err = at.Provider.Verify(at.Request(text, d.r.Header.Values(at.Provider.Header), received))
-	if err == nil || verify.IsAuthentic(err) {
-		d.id = at.ID(d.claims)
-	}
+	text, err := d.judge(at, body, received)
 	if err != nil {
 		return d.quarantine(at, body, received, err)
 	}
@@ -156,16 +156,38 @@ func (d *delivery) receive(at endpoint.Endpoint) (status durable.Status, err err
 	return d.Publisher.Publish(context.WithoutCancel(d.r.Context()), message)
 }
 
+// judge returns the canonical body of an authentic delivery, and notes what it claims.
+func (d *delivery) judge(at endpoint.Endpoint, body []byte, received time.Time) (stringify.Text, error) {
+	if len(body) > smallBytes {
+		if !d.large.enter() {
+			return nil, errBusy
+		}
+		defer d.large.leave()
+	}
+	text, err := d.parse(body)
+	if err != nil {
+		return nil, err
+	}
+	d.claims, err = at.Provider.Verify(at.Request(text, d.r.Header.Values(at.Provider.Header), received))
+	if err == nil || verify.IsAuthentic(err) {
+		d.id = at.ID(d.claims)
+		connectionOf(d.r.Context()).proves()
+	}
+	return text, err
+}
+
 // parse returns the canonical body, which must be an object.
 func (d *delivery) parse(body []byte) (stringify.Text, error) {
-	text, err := stringify.Parse(body)
-	switch {
-	case err != nil:
+	checked, err := stringify.Check(body)
+	if err != nil {
 		return nil, err
-	case !text.IsObject():
-		return nil, errNotObject
-	case &text[0] != &body[0] && !d.held.take(len(text)):
+	}
+	if !d.held.take(checked.Size()) {
 		return nil, errBusy
+	}
+	text := checked.Text()
+	if !text.IsObject() {
+		return nil, errNotObject
 	}
 	return text, nil
 }
@@ -173,10 +195,10 @@ func (d *delivery) parse(body []byte) (stringify.Text, error) {
 // wrap puts the verified body into its envelope.
 func (d *delivery) wrap(at endpoint.Endpoint, text stringify.Text, received time.Time) (durable.Message, error) {
 	e := at.Event(d.id, d.claims, text, received)
-	m := at.Message(d.SubjectPrefix, &e)
-	if !d.held.take(len(m.Data)) {
+	if !d.held.take(e.Size()) {
 		return durable.Message{}, errBusy
 	}
+	m := at.Message(d.SubjectPrefix, &e)
 	e.Data = nil
 	d.event = &e
 	return m, nil

@@ -20,34 +20,64 @@ const (
 
 // read returns the whole body. What it holds grows with what was received, never with what was
 // announced, and every byte is charged to the budget as it comes.
-func (d *delivery) read() ([]byte, error) {
+func (d *delivery) read() (body []byte, err error) {
 	if d.r.ContentLength > d.MaxBodyBytes {
 		return nil, errBodyTooLarge
 	}
-	body := make([]byte, 0, 2048)
-	for {
-		n, err := d.r.Body.Read(body[len(body):cap(body)])
-		if !d.held.take(n) {
+	var coming blocks
+	defer coming.free()
+	d.begun = true
+	if err := d.receiveInto(&coming); err != nil {
+		d.held.release()
+		return nil, err
+	}
+	// From here on the time is ours: the deadline must not cut the connection meanwhile.
+	if err := d.setReadDeadline(time.Time{}); err != nil {
+		return nil, err
+	}
+	if coming.len > firstBytes { // it is held twice while it is copied
+		if !d.held.take(coming.len) {
+			d.held.release()
 			return nil, errBusy
 		}
-		body = body[:len(body)+n]
-		switch {
-		case int64(len(body)) > d.MaxBodyBytes:
-			return nil, errBodyTooLarge
-		case errors.Is(err, io.EOF):
-			// From here on the time is ours: the deadline must not cut the connection meanwhile.
-			return body, d.setReadDeadline(time.Time{})
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return nil, errSlowBody
-		case err != nil:
-			return nil, errIncompleteBody
+		defer d.held.giveBack(coming.len)
+	}
+	return coming.joined(), nil
+}
+
+// receiveInto receives the body up to its end.
+func (d *delivery) receiveInto(coming *blocks) error {
+	for {
+		n, err := d.r.Body.Read(coming.room())
+		if !d.held.take(n) {
+			return d.makesRoom()
 		}
-		if len(body) == cap(body) {
-			grown := make([]byte, len(body), min(2*int64(cap(body)), d.MaxBodyBytes+1))
-			copy(grown, body)
-			body = grown
+		coming.len += n
+		switch {
+		case err != nil && !d.held.sent():
+			return d.makesRoom()
+		case int64(coming.len) > d.MaxBodyBytes:
+			return errBodyTooLarge
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return errSlowBody
+		case err != nil:
+			return errIncompleteBody
+		case coming.len >= firstBytes && d.held.sender == nil:
+			d.held.sends(func() { _ = d.setReadDeadline(time.Unix(1, 0)) }) // long ago
 		}
 	}
+}
+
+// makesRoom is what becomes of a body for which there is no room, or which had to make some. Its sender has the
+// rest of its time to send on and read the answer, but nothing of that is kept.
+func (d *delivery) makesRoom() error {
+	d.held.release() // from now on nobody interrupts
+	if err := d.setReadDeadline(d.bodyDeadline); err != nil {
+		return err
+	}
+	return errBusy
 }
 
 // setReadDeadline bounds the reading of the body. It is set for every request: net/http itself waits
@@ -62,7 +92,7 @@ func (d *delivery) setReadDeadline(t time.Time) error {
 // drain reads and drops the rest of the body, within the deadline, and says whether that was all. A
 // sender that waits to be told to continue is told the answer instead.
 func (d *delivery) drain() (whole bool) {
-	if strings.EqualFold(d.r.Header.Get("Expect"), "100-continue") && d.held.bytes == 0 {
+	if strings.EqualFold(d.r.Header.Get("Expect"), "100-continue") && !d.begun {
 		return false
 	}
 	n, err := io.CopyN(io.Discard, d.r.Body, drainBytes)
