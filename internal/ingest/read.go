@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -48,7 +49,11 @@ func (d *delivery) read() (body []byte, err error) {
 // receiveInto receives the body up to its end.
 func (d *delivery) receiveInto(coming *blocks) error {
 	for {
-		n, err := d.r.Body.Read(coming.room())
+		room := coming.room()
+		n, err := d.r.Body.Read(room)
+		if n == len(room) {
+			runtime.Gosched() // there is more, and reading it won't wait: see changedState
+		}
 		if !d.held.take(n) {
 			return d.makesRoom()
 		}
@@ -95,6 +100,15 @@ func (d *delivery) drain() (whole bool) {
 	if strings.EqualFold(d.r.Header.Get("Expect"), "100-continue") && !d.begun {
 		return false
 	}
-	n, err := io.CopyN(io.Discard, d.r.Body, drainBytes)
-	return n < drainBytes && errors.Is(err, io.EOF)
+	block := spare.Get().(*block)
+	defer spare.Put(block)
+	for read := 0; read < drainBytes; {
+		n, err := d.r.Body.Read(block[:])
+		if err != nil {
+			return errors.Is(err, io.EOF)
+		}
+		read += n
+		runtime.Gosched()
+	}
+	return false
 }
