@@ -3,9 +3,12 @@ package main
 import (
 	"math"
 	"os"
+	"runtime/debug"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"go.uber.org/zap"
+
+	"github.com/ade15e70/webhook-bridge/config"
 )
 
 // memoryPart of the container's limit is Go's. The rest is for what Go doesn't count: the program itself, the pages of the
@@ -13,8 +16,9 @@ import (
 const memoryPart = 0.9
 
 // limitMemory has Go's garbage collector keep within the container's limit (GOMEMLIMIT): without it the heap
-// may grow to twice what is in use, and past the limit the process is killed. A GOMEMLIMIT that is set is left alone.
-func limitMemory(log *zap.Logger, container memlimit.Provider) {
+// may grow to twice what is in use, and past the limit the process is killed. Without a container it is kept within
+// otherwise, if that is above 0. A GOMEMLIMIT that is set is left alone.
+func limitMemory(log *zap.Logger, container memlimit.Provider, otherwise int64) {
 	if set, ok := os.LookupEnv("GOMEMLIMIT"); ok {
 		log.Info("memory limit as GOMEMLIMIT says", zap.String("gomemlimit", set))
 		return
@@ -22,9 +26,25 @@ func limitMemory(log *zap.Logger, container memlimit.Provider) {
 	switch limit, err := memlimit.Set(memlimit.WithRatio(memoryPart), memlimit.WithProvider(container)); {
 	case err != nil:
 		log.Warn("the container's memory limit can't be read: set GOMEMLIMIT", zap.Error(err))
-	case limit == math.MaxInt64:
-		log.Info("memory is not limited: there is no container, or it has no limit")
-	default:
+	case limit < math.MaxInt64:
 		log.Info("memory limit from the container's", zap.Int64("gomemlimit_bytes", limit), zap.Float64("part", memoryPart))
+	case otherwise > 0:
+		debug.SetMemoryLimit(otherwise)
+		log.Info("memory limit from MAX_IN_FLIGHT_BYTES: there is no container, or it has none", zap.Int64("gomemlimit_bytes", otherwise))
+	default:
+		log.Info("memory is not limited: there is no container, or it has no limit")
 	}
+}
+
+// besides is what the bridge holds besides the bytes in flight, and some room for the garbage collector: past this there
+// is nothing that a larger heap would be good for.
+const besides = 96 << 20
+
+// ample is how much memory a bridge with this configuration ever needs; 0 where that isn't known, since the embedded
+// nats-server's is a matter of its streams.
+func ample(c *config.Config) int64 {
+	if c.IsEmbedded() {
+		return 0
+	}
+	return besides + int64(c.MaxInFlightBytes)
 }

@@ -21,13 +21,15 @@ func TestMemoryLimit(t *testing.T) {
 	for _, test := range []struct {
 		name, set string
 		container memlimit.Provider
+		otherwise int64
 		said      string
 		limit     int64
 	}{
-		{"container", "", memlimit.Limit(1_000_000_000), "memory limit from the container's", 900_000_000},
-		{"no limit", "", none, "memory is not limited: there is no container, or it has no limit", math.MaxInt64},
-		{"unreadable", "", failing, "the container's memory limit can't be read: set GOMEMLIMIT", 7_000_000_000},
-		{"set", "500MiB", memlimit.Limit(1_000_000_000), "memory limit as GOMEMLIMIT says", 7_000_000_000}, // the runtime has read it
+		{"container", "", memlimit.Limit(1_000_000_000), 5, "memory limit from the container's", 900_000_000},
+		{"no limit", "", none, 0, "memory is not limited: there is no container, or it has no limit", math.MaxInt64},
+		{"no container", "", none, 160_000_000, "memory limit from MAX_IN_FLIGHT_BYTES: there is no container, or it has none", 160_000_000},
+		{"unreadable", "", failing, 5, "the container's memory limit can't be read: set GOMEMLIMIT", 7_000_000_000},
+		{"set", "500MiB", memlimit.Limit(1_000_000_000), 5, "memory limit as GOMEMLIMIT says", 7_000_000_000}, // the runtime has read it
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			debug.SetMemoryLimit(7_000_000_000)
@@ -36,7 +38,7 @@ func TestMemoryLimit(t *testing.T) {
 				_ = os.Unsetenv("GOMEMLIMIT")
 			}
 			core, logs := observer.New(zap.InfoLevel)
-			limitMemory(zap.New(core), test.container)
+			limitMemory(zap.New(core), test.container, test.otherwise)
 			if limit := debug.SetMemoryLimit(-1); limit != test.limit {
 				t.Errorf("the limit is %d, want %d", limit, test.limit)
 			}

@@ -47,10 +47,10 @@ func (b *blocks) joined() []byte {
 	return whole
 }
 
-// free lets others have the blocks.
+// free lets others have the blocks. What joined has returned stays.
 func (b *blocks) free() {
 	for _, block := range b.more {
 		spare.Put(block)
 	}
-	b.more = nil
+	b.first, b.more = nil, nil
 }

@@ -115,6 +115,7 @@ type delivery struct {
 	r      *http.Request
 	held   hold
 	begun  bool // reading the body
+	coming blocks
 	claims verify.Claims
 	id     string // once it is authentic
 	event  *event.Event
@@ -138,13 +139,13 @@ func (d *delivery) receive(at endpoint.Endpoint) (status durable.Status, err err
 	case len(encoding) > 1 || len(encoding) == 1 && !strings.EqualFold(encoding[0], "identity") && encoding[0] != "":
 		return "", errContentEncoding
 	}
-	body, err := d.read()
-	if err != nil {
+	defer d.coming.free()
+	if err := d.read(); err != nil {
 		return "", err
 	}
 	connectionOf(d.r.Context()).works()
 	received := d.Now()
-	text, err := d.judge(at, body, received)
+	body, text, err := d.judge(at, received)
 	if err != nil {
 		return d.quarantine(at, body, received, err)
 	}
@@ -156,24 +157,25 @@ func (d *delivery) receive(at endpoint.Endpoint) (status durable.Status, err err
 	return d.Publisher.Publish(context.WithoutCancel(d.r.Context()), message)
 }
 
-// judge returns the canonical body of an authentic delivery, and notes what it claims.
-func (d *delivery) judge(at endpoint.Endpoint, body []byte, received time.Time) (stringify.Text, error) {
-	if len(body) > smallBytes {
+// judge returns the body of an authentic delivery, as it came and canonical, and notes what it claims.
+func (d *delivery) judge(at endpoint.Endpoint, received time.Time) (body []byte, text stringify.Text, err error) {
+	if d.coming.len > smallBytes {
 		if !d.large.enter() {
-			return nil, errBusy
+			return nil, nil, errBusy
 		}
 		defer d.large.leave()
 	}
-	text, err := d.parse(body)
-	if err != nil {
-		return nil, err
+	body = d.coming.joined()
+	d.coming.free()
+	if text, err = d.parse(body); err != nil {
+		return body, nil, err
 	}
 	d.claims, err = at.Provider.Verify(at.Request(text, d.r.Header.Values(at.Provider.Header), received))
 	if err == nil || verify.IsAuthentic(err) {
 		d.id = at.ID(d.claims)
 		connectionOf(d.r.Context()).proves()
 	}
-	return text, err
+	return body, text, err
 }
 
 // parse returns the canonical body, which must be an object.

@@ -19,49 +19,43 @@ const (
 	drainBytes = 16 << 20
 )
 
-// read returns the whole body. What it holds grows with what was received, never with what was
+// read receives the whole body. What it holds grows with what was received, never with what was
 // announced, and every byte is charged to the budget as it comes.
-func (d *delivery) read() (body []byte, err error) {
+func (d *delivery) read() error {
 	if d.r.ContentLength > d.MaxBodyBytes {
-		return nil, errBodyTooLarge
+		return errBodyTooLarge
 	}
-	var coming blocks
-	defer coming.free()
 	d.begun = true
-	if err := d.receiveInto(&coming); err != nil {
-		d.held.release()
-		return nil, err
+	err := d.receiveBody()
+	if err == nil {
+		// From here on the time is ours: the deadline must not cut the connection meanwhile.
+		return d.setReadDeadline(time.Time{})
 	}
-	// From here on the time is ours: the deadline must not cut the connection meanwhile.
-	if err := d.setReadDeadline(time.Time{}); err != nil {
-		return nil, err
+	d.coming.free()
+	d.held.release() // from now on nobody interrupts
+	if errors.Is(err, errBusy) {
+		// Its sender has the rest of its time to send on and read the answer, but nothing of that is kept.
+		_ = d.setReadDeadline(d.bodyDeadline) // failing that, its connection is closed
 	}
-	if coming.len > firstBytes { // it is held twice while it is copied
-		if !d.held.take(coming.len) {
-			d.held.release()
-			return nil, errBusy
-		}
-		defer d.held.giveBack(coming.len)
-	}
-	return coming.joined(), nil
+	return err
 }
 
-// receiveInto receives the body up to its end.
-func (d *delivery) receiveInto(coming *blocks) error {
+// receiveBody receives the body up to its end.
+func (d *delivery) receiveBody() error {
 	for {
-		room := coming.room()
+		room := d.coming.room()
 		n, err := d.r.Body.Read(room)
 		if n == len(room) {
 			runtime.Gosched() // there is more, and reading it won't wait: see changedState
 		}
 		if !d.held.take(n) {
-			return d.makesRoom()
+			return errBusy
 		}
-		coming.len += n
+		d.coming.len += n
 		switch {
 		case err != nil && !d.held.sent():
-			return d.makesRoom()
-		case int64(coming.len) > d.MaxBodyBytes:
+			return errBusy // it had to make room
+		case int64(d.coming.len) > d.MaxBodyBytes:
 			return errBodyTooLarge
 		case errors.Is(err, io.EOF):
 			return nil
@@ -69,20 +63,10 @@ func (d *delivery) receiveInto(coming *blocks) error {
 			return errSlowBody
 		case err != nil:
 			return errIncompleteBody
-		case coming.len >= firstBytes && d.held.sender == nil:
+		case d.coming.len >= firstBytes && d.held.sender == nil:
 			d.held.sends(func() { _ = d.setReadDeadline(time.Unix(1, 0)) }) // long ago
 		}
 	}
-}
-
-// makesRoom is what becomes of a body for which there is no room, or which had to make some. Its sender has the
-// rest of its time to send on and read the answer, but nothing of that is kept.
-func (d *delivery) makesRoom() error {
-	d.held.release() // from now on nobody interrupts
-	if err := d.setReadDeadline(d.bodyDeadline); err != nil {
-		return err
-	}
-	return errBusy
 }
 
 // setReadDeadline bounds the reading of the body. It is set for every request: net/http itself waits

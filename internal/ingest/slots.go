@@ -9,7 +9,8 @@ const (
 	// smallBytes is a body that is judged at once, however many others are. The dearest of that length takes 3 ms of a
 	// core: less than the scheduler's time slice, so hardly more of them than there are cores are in it at a time.
 	smallBytes = 32 << 10
-	// workFactor is how many times its length judging the dearest body holds for the moment: lists of members, mostly.
+	// workFactor is how many times its length judging the dearest body holds for the moment: a copy in one piece, and
+	// lists of its members.
 	workFactor = 12
 	// slotTimeout is how long a large body waits for its turn. With what publishing takes, the sender still has its
 	// answer within a second.
@@ -20,9 +21,9 @@ const (
 // memory, and keep small ones waiting for the cores.
 type slots chan struct{}
 
-// newSlots returns a slot a core, but no more than hold another maxInFlight all together.
+// newSlots returns a slot a core, but no more than all together hold another quarter of maxInFlight, or one.
 func newSlots(maxInFlight, maxBody int64) slots {
-	most := maxInFlight / max(1, workFactor*maxBody)
+	most := maxInFlight / 4 / max(1, workFactor*maxBody)
 	return make(slots, max(1, min(int64(runtime.GOMAXPROCS(0)), most)))
 }
 

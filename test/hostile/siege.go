@@ -53,9 +53,16 @@ func besiege(ctx context.Context, args []string, out io.Writer) error {
 	if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, 10); err != nil {
 		return fmt.Errorf("lowering priority: %w", err)
 	}
-	ctx, end := context.WithTimeout(ctx, length)
+	ctx, end := context.WithCancel(ctx)
 	defer end()
 	s := &siege{addr: os.Getenv(envAddr), did: report{Counts: make(map[string]int)}}
+	go func() { // on a slow machine it takes longer to do what it came for
+		pause(ctx, length)
+		for late := time.Now().Add(time.Minute); ctx.Err() == nil && !s.met(attacks[i].evidence) && time.Now().Before(late); {
+			pause(ctx, 100*time.Millisecond)
+		}
+		end()
+	}()
 	attacks[i].run(ctx, s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,6 +86,13 @@ func (s *siege) count(what string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.did.Counts[what]++
+}
+
+// met says whether each of these was counted.
+func (s *siege) met(evidence []string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !slices.ContainsFunc(evidence, func(what string) bool { return s.did.Counts[what] == 0 })
 }
 
 // signs notes that the attack sends something rightly signed.
