@@ -59,8 +59,8 @@ func (d *delivery) receiveBody() error {
 			return errBodyTooLarge
 		case errors.Is(err, io.EOF):
 			return nil
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return errSlowBody
+		case err != nil && (errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(d.bodyDeadline)):
+			return errSlowBody // net/http says something else where it was in the trailers
 		case err != nil:
 			return errIncompleteBody
 		case d.coming.len >= firstBytes && d.held.sender == nil:
