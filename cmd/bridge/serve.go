@@ -29,7 +29,7 @@ It logs to standard error. The first SIGTERM or Ctrl-C ends it in order, a secon
 			for _, warning := range warnings {
 				log.Warn(warning)
 			}
-			limitMemory(log, memlimit.FromCgroup, ample(cfg))
+			limitMemory(log, cfg, memlimit.FromCgroup)
 			bridge, err := app.New(c.Context(), cfg, version(), log)
 			if err != nil {
 				return err

@@ -108,7 +108,7 @@ func TestSlowSenders(t *testing.T) {
 		{"chunks that trickle", head + "Transfer-Encoding: chunked\r\n\r\n", strings.Repeat("1\r\n \r\n", 20), 5 * time.Second, "408 body_timeout"},
 		{"trailers that trickle", head + "Transfer-Encoding: chunked\r\n\r\n0\r\n", "X: " + strings.Repeat("x", 100), 5 * time.Second, "408 body_timeout"},
 		{"body for nobody", "POST / HTTP/1.1\r\nHost: bridge\r\nContent-Length: 10000\r\n\r\n", strings.Repeat(" ", 100), 5 * time.Second, "404 not_found"},
-		{"told to continue", head + "Expect: 100-continue\r\nContent-Length: 10\r\n\r\n", "", 5 * time.Second, "100"},
+		{"told to continue", head + "Expect: 100-continue\r\nContent-Length: 10\r\n\r\n", "", 5 * time.Second, "100 plain"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
