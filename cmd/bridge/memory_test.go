@@ -34,7 +34,8 @@ func TestMemoryLimit(t *testing.T) {
 		{"container, another NATS", "", memlimit.Limit(1_000_000_000), []string{"NATS_URL=nats://nats:4222"}, "memory limit from the container's", 900_000_000, 100},
 		{"no limit", "", none, nil, "memory is not limited: there is no container, or it has no limit", math.MaxInt64, embeddedGC},
 		{
-			"no limit, another NATS", "", none, []string{"NATS_URL=nats://nats:4222", "MAX_IN_FLIGHT_BYTES=32MiB"},
+			"no limit, another NATS", "", none,
+			[]string{"NATS_URL=nats://nats:4222", "MAX_IN_FLIGHT_BYTES=32MiB"},
 			"memory limit from MAX_IN_FLIGHT_BYTES: there is no container, or it has no limit", 128 << 20, 100,
 		},
 		{"unreadable", "", failing, nil, "the container's memory limit can't be read: set GOMEMLIMIT", 7_000_000_000, 100},

@@ -100,9 +100,9 @@ func (c *crowd) admit(conn net.Conn) *connection {
 		c.changed.Wait() // every one is being worked on, which takes less than a second
 	}
 	c.open++
-	new := &connection{Conn: conn, crowd: c, list: &c.strangers}
-	new.place = new.list.PushBack(new)
-	return new
+	joining := &connection{Conn: conn, crowd: c, list: &c.strangers}
+	joining.place = joining.list.PushBack(joining)
+	return joining
 }
 
 // longest is who has to go next, nil where nobody can.

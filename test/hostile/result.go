@@ -121,6 +121,9 @@ func (r result) print(out io.Writer) {
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 	fmt.Fprintf(out, "%-18s %8.1f %12d %7d %7d %6d %8.1f %8.1f %8.1f %11d %7.2f   %s\n", r.attack.name, r.took.Seconds(), sent, answers["200"], answers["503 busy"], answers[unavailable],
 		ms(p50), ms(p99), ms(slowest), r.peak>>20, r.cpu.Seconds()/r.took.Seconds(), inWords(r.did.Counts))
+	if n := r.did.Counts[r.attack.each]; n > 0 {
+		fmt.Fprintf(out, "  %.0f ms of a core for each %s, good deliveries included\n", ms(r.cpu)/float64(n), r.attack.each)
+	}
 	for i, v := range r.violations {
 		if i == 10 {
 			fmt.Fprintf(out, "  and %d more\n", len(r.violations)-i)

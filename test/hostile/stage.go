@@ -28,6 +28,8 @@ type attack struct {
 	run   func(context.Context, *siege) // until the context ends
 	// evidence are the counts without which it was none.
 	evidence []string
+	// each: the processor's time is also printed for each of these counts.
+	each string
 	// busy: good deliveries may be answered 503, at most this part of them.
 	busy float64
 	// quarantined: it may leave something in quarantine.
