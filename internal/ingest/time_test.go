@@ -162,3 +162,21 @@ func TestUnreadAnswer(t *testing.T) {
 		}
 	})
 }
+
+// The time for the body doesn't outlive it: work that takes longer has its answer, and the connection its next delivery.
+func TestWorkLongerThanTheBodysTime(t *testing.T) {
+	inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
+		block := make(chan struct{})
+		p.kept.block.Store(&block)
+		time.AfterFunc(bodyTimeout+3*time.Second, func() {
+			p.kept.block.Store(nil)
+			close(block)
+		})
+		c := dial()
+		for i := range 2 {
+			if r := c.write(deliveryOf(fmt.Sprint(i), "")).read(); r.status != 200 || r.closes {
+				t.Fatalf("answered %s, closes %v", r, r.closes)
+			}
+		}
+	})
+}
