@@ -1,7 +1,7 @@
 # Each target is one command; .ci/run runs them all, without make.
 TOOL := go tool -modfile=tools/go.mod
 
-.PHONY: help build test race lint fmt tidy docs k8s fuzz vuln bench chaos ci
+.PHONY: help build test race lint fmt tidy docs k8s fuzz vuln bench chaos hostile ci
 
 help: ## say what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /  \1\t/p' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench: ## measure against the floor
 
 chaos: ## faults under load: make chaos ARGS='-duration 1h -seed 7'
 	go run ./test/chaos $(ARGS)
+
+hostile: ## attacks beside good senders: make hostile ARGS='-attack worst'
+	go run ./test/hostile $(ARGS)
 
 ci: ## all that CI does
 	.ci/run
