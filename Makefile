@@ -1,7 +1,7 @@
 # Each target is one command; .ci/run runs them all, without make.
 TOOL := go tool -modfile=tools/go.mod
 
-.PHONY: help build test race lint fmt tidy docs k8s fuzz vuln bench chaos hostile ci
+.PHONY: help build test race lint fmt tidy docs k8s fuzz vuln bench chaos hostile alerts ci
 
 help: ## say what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /  \1\t/p' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ chaos: ## faults under load: make chaos ARGS='-duration 1h -seed 7'
 
 hostile: ## attacks beside good senders: make hostile ARGS='-attack worst'
 	go run ./test/hostile $(ARGS)
+
+alerts: ## cause every alert, with a real Prometheus; as root
+	go test -tags alerts -v -timeout 30m ./test/alerts
 
 ci: ## all that CI does
 	.ci/run

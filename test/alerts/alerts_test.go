@@ -4,6 +4,7 @@ package alerts
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -137,31 +138,45 @@ func TestSlow(t *testing.T) {
 	p.resolves(t, send, "Slow")
 }
 
-// The disk of the spool is full.
-func TestDiskFull(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "disk")
-	if err := os.Mkdir(dir, 0o700); err != nil {
+// The disk of the spool breaks, and an operator mends it.
+func TestDiskBroken(t *testing.T) {
+	dir := t.TempDir()
+	image, disk := filepath.Join(dir, "image"), filepath.Join(dir, "disk")
+	write(t, image, "")
+	if err := errors.Join(os.Truncate(image, 64<<20), os.Mkdir(disk, 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Fatalf("this needs root: %v: %s", err, out)
-	}
+	system(t, "mkfs.ext4", "-q", "-F", image)
+	mount := func() { system(t, "mount", "-o", "loop,errors=remount-ro", image, disk) }
+	mount()
 	server := natsdtest.Start(t, "")
-	b := startBridge(t, "FLOCK_SECRETS="+key, "NATS_URL="+server.URL(), "DATA_DIR="+dir)
+	b := startBridge(t, "FLOCK_SECRETS="+key, "NATS_URL="+server.URL(), "DATA_DIR="+disk)
 	t.Cleanup(func() {
 		b.process.kill()
-		_ = exec.Command("umount", dir).Run()
+		_ = exec.Command("umount", disk).Run()
 	})
 	p := startPrometheus(t, b)
-	ballast := filepath.Join(dir, "ballast")
-	_ = os.WriteFile(ballast, make([]byte, 4<<20), 0o600) // as much of it as there is room for
+	device := strings.TrimSpace(system(t, "findmnt", "-n", "-o", "SOURCE", disk))
+	write(t, filepath.Join("/sys/fs/ext4", filepath.Base(device), "trigger_fs_error"), "test\n")
 	server.Stop()
-	p.fires(t, func() { b.send(t, sent{name: "invitee.accepted", extra: 64 << 10}) }, "SpoolNotWritable")
-	if err := os.Remove(ballast); err != nil {
-		t.Fatal(err)
-	}
+	p.fires(t, func() { b.send(t, sent{name: "invitee.accepted"}) }, "SpoolNotWritable")
+	b.process.kill()
+	system(t, "umount", disk)
+	_ = exec.Command("e2fsck", "-f", "-y", image).Run() // its status is 1 where it has mended something
+	mount()
 	server.Start()
+	b.start(t)
 	p.resolves(t, func() { b.send(t, sent{name: "invitee.accepted"}) }, "SpoolNotWritable")
+}
+
+// system runs a command as root, and returns what it prints.
+func system(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s (this needs root): %v: %s", name, err, out)
+	}
+	return string(out)
 }
 
 // Every alert but one was caused: an internal error would need a fault of the bridge.
