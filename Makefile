@@ -1,7 +1,7 @@
 # Each target is one command; .ci/run runs them all, without make.
 TOOL := go tool -modfile=tools/go.mod
 
-.PHONY: help build test race lint fmt tidy docs k8s fuzz bench chaos ci
+.PHONY: help build test race lint fmt tidy docs k8s fuzz vuln bench chaos hostile alerts ci
 
 help: ## say what there is
 	@sed -n 's/^\([a-z0-9]*\):.*## /  \1\t/p' $(MAKEFILE_LIST)
@@ -33,11 +33,20 @@ k8s: ## render the Kubernetes manifests
 fuzz: ## run every fuzz target for two minutes
 	.ci/fuzz 2m
 
+vuln: ## known vulnerabilities that our code reaches
+	.ci/vuln
+
 bench: ## measure against the floor: make bench ARGS='-pairs 21 -only closed'
 	go run ./bench $(ARGS)
 
 chaos: ## faults under load: make chaos ARGS='-duration 1h -seed 7'
 	go run ./test/chaos $(ARGS)
+
+hostile: ## attacks beside good senders: make hostile ARGS='-attack worst'
+	go run ./test/hostile $(ARGS)
+
+alerts: ## cause every alert, with a real Prometheus; as root
+	go test -tags alerts -v -timeout 30m ./test/alerts
 
 ci: ## all that CI does
 	.ci/run

@@ -11,9 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/smallfile"
 )
 
-var (
-	endpointName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
-)
+var endpointName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
 // check holds the whole to the rules that no value can break alone.
 func (l *loader) check(c *Config) {

@@ -104,6 +104,10 @@ func Names() []string {
 	return names
 }
 
+// Variable is what the endpoint's variable of that name is called: for SECRETS of the default endpoint flock,
+// FLOCK_SECRETS.
+func (e Endpoint) Variable(name string) string { return e.prefix + name }
+
 // oneOf returns the words that a field takes; nil where any other text will do.
 func oneOf(field reflect.StructField) []string {
 	words := field.Tag.Get("oneof")

@@ -16,6 +16,31 @@ func (e *Event) Append(dst []byte) []byte {
 	return append(dst, '}')
 }
 
+// Size is how many bytes Append appends.
+func (e *Event) Size() int {
+	n := len(`{"data":}`) + len(e.Data)
+	for _, a := range e.attributes() {
+		if *a.value != "" || a.required {
+			n += len(`"":,`) + len(a.name) + sizeOfString(*a.value)
+		}
+	}
+	return n
+}
+
+// sizeOfString is how many bytes appendString appends.
+func sizeOfString(text string) int {
+	n := len(`""`) + len(text)
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c == '"' || c == '\\':
+			n++
+		case c < 0x20:
+			n += len(`\u0000`) - 1
+		}
+	}
+	return n
+}
+
 // appendString appends text as a JSON string. The text is valid for CloudEvents (see New), so only
 // the quote and the backslash need escaping; the control characters are there for events that
 // somebody else filled in.

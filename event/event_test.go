@@ -144,6 +144,9 @@ func TestParseRefuses(t *testing.T) {
 
 func TestAppendIsJSON(t *testing.T) {
 	e := Event{Type: "a\x01\"\\\u2028", Data: json.RawMessage(`null`)}
+	if n := len(e.Append(nil)); n != e.Size() {
+		t.Errorf("Size is %d, and %d bytes were appended", e.Size(), n)
+	}
 	var back Event
 	if err := json.Unmarshal(e.Append(nil), &back); err != nil || back.Type != e.Type {
 		t.Errorf("%s: %v", e.Append(nil), err)

@@ -38,7 +38,7 @@ func TestScripts(t *testing.T) {
 			"status":      status,
 			"start":       start,
 			"await":       await,
-			"capture":     capture,
+			"capture":     captureVariable,
 			"signal":      signalProcess,
 			"ended":       ended,
 			"bridge-up":   bridgeUp,

@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"regexp"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/ade15e70/webhook-bridge/internal/capture"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
 func quarantineCommand(environ []string, stdio stdio) *cobra.Command {
@@ -132,13 +135,14 @@ func printKeptJSON(w io.Writer, k kept, _ time.Time) error {
 }
 
 func showCommand(environ []string, stdio stdio) *cobra.Command {
-	return &cobra.Command{
+	var raw bool
+	c := &cobra.Command{
 		Use:   "show ID",
 		Short: "Print the body of one delivery as it was received",
 		Long: `Print the body of one delivery, byte for byte as it was received, on standard output; what else
-is known of it on standard error. The signature header isn't shown; a signature inside the body, as
-Frigade may send it, is a part of that. ID may be the beginning of an id.`,
-		Example: "  bridge quarantine show 5e0c\n  bridge quarantine show 5e0c > body.json",
+is known of it on standard error. The signature header isn't shown, unless by --raw; a signature
+inside the body, as Frigade may send it, is a part of that. ID may be the beginning of an id.`,
+		Example: "  bridge quarantine show 5e0c\n  bridge quarantine show 5e0c > body.json\n  bridge quarantine show 5e0c --raw | FLOCK_SECRETS=… bridge verify",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
 				return usageError{errors.New("show takes one id, or its beginning: `bridge quarantine show 5e0c`; see `bridge quarantine list`")}
@@ -179,10 +183,26 @@ Frigade may send it, is a part of that. ID may be the beginning of an id.`,
 			} {
 				_, _ = fmt.Fprintln(stdio.err, printable(fmt.Sprintf("%-10s %s", fact[0], fact[1])))
 			}
+			if raw {
+				_, err = stdio.out.Write(requestOf(d))
+				return err
+			}
 			_, err = stdio.out.Write(d.Body)
 			return err
 		},
 	}
+	c.Flags().BoolVar(&raw, "raw", false, "print the request as it may have come, with its signature, for `bridge verify`")
+	return c
+}
+
+// requestOf is the request that a delivery may have come in, as far as it is known.
+func requestOf(d quarantine.Delivery) []byte {
+	r := capture.Delivery{Method: http.MethodPost, Target: "/webhooks/" + d.Endpoint, Body: d.Body}
+	r.Header = append(r.Header, capture.Field{Name: "Date", Value: d.Received.UTC().Format(http.TimeFormat)})
+	if p, ok := verify.ByName(d.Provider); ok && d.Signature != "" {
+		r.Header = append(r.Header, capture.Field{Name: p.Header, Value: d.Signature})
+	}
+	return r.Append(nil)
 }
 
 // choice is what release and drop work on: ids, or all that a filter lets pass.

@@ -66,9 +66,11 @@ What became of each is printed in a line. The exit status is 0 when all were rel
 
 // usedByRelease says whether release uses a variable: those of tail, and the endpoints'.
 func usedByRelease(variable string) bool {
-	if usedByTail(variable) {
-		return true
-	}
+	return usedByTail(variable) || usedByEndpoints(variable)
+}
+
+// usedByEndpoints says whether a variable is an endpoint's.
+func usedByEndpoints(variable string) bool {
 	for _, p := range verify.Providers {
 		if strings.HasPrefix(variable, strings.ToUpper(p.Name)+"_") {
 			return !strings.Contains(variable, ",") // several at once: none of them is set, which matters for some only

@@ -172,8 +172,8 @@ func awaitMatch(ts *testscript.TestScript, file string, pattern *regexp.Regexp) 
 	return found
 }
 
-// capture sets a variable to what the pattern's group matches in a file.
-func capture(ts *testscript.TestScript, neg bool, args []string) {
+// captureVariable sets a variable to what the pattern's group matches in a file.
+func captureVariable(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, !neg && len(args) == 3, "capture VARIABLE FILE PATTERN")
 	pattern, err := regexp.Compile("(?m)" + args[2])
 	ts.Check(err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/config"
@@ -28,6 +29,7 @@ It logs to standard error. The first SIGTERM or Ctrl-C ends it in order, a secon
 			for _, warning := range warnings {
 				log.Warn(warning)
 			}
+			limitMemory(log.Logger, cfg, memlimit.FromCgroup)
 			bridge, err := app.New(c.Context(), cfg, version(), log)
 			if err != nil {
 				return err

@@ -169,7 +169,7 @@ func (s *shelf) delivery(ctx context.Context, k kept) (quarantine.Delivery, erro
 // remove removes a message. What is begun is ended, also after Ctrl-C.
 func (s *shelf) remove(ctx context.Context, k kept) error {
 	ctx = context.WithoutCancel(ctx)
-	err := s.stream.DeleteMsg(ctx, k.sequence)
+	err := s.stream.SecureDeleteMsg(ctx, k.sequence) // overwritten on disk: it is people's data
 	if err != nil {
 		if _, gone := s.stream.GetMsg(ctx, k.sequence); errors.Is(gone, jetstream.ErrMsgNotFound) {
 			return nil

@@ -86,6 +86,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 		Connected:     a.publisher.IsConnected,
 		Ready:         func() bool { return len(a.unready()) == 0 },
 		InFlightBytes: func() int64 { return a.handler.InFlightBytes() },
+		Connections:   func() (int, int64) { return a.handler.Connections() },
 		Version:       version,
 	})
 	if a.live, err = newLive(c, log); err != nil {
@@ -100,6 +101,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	a.relay = relay.Start(relaying(c, kinds, a.publisher, a.spool, observer, a.tracer, sampled))
 	metrics.Watch(spoolGauges(a.spool, a.relay, int64(c.SpoolMaxBytes), time.Now)...)
 	a.handler = ingest.New(ingesting(c, a.live.keyrings, a.relay, observer, a.tracer))
+	a.public.listener = a.handler.Limit(a.public.listener)
 	errorLog, _ := zap.NewStdLogAt(log, zapcore.DebugLevel) // broken connections, mostly: what senders do is no error of ours
 	server := a.handler.Server(errorLog)
 	if a.live.certificate != nil {

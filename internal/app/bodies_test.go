@@ -137,46 +137,6 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
-// The budget counts what was received, not what was announced; what is past it is answered 503, and
-// all is given back.
-func TestInFlightBytes(t *testing.T) {
-	b := start(t, "MAX_IN_FLIGHT_BYTES=64KiB", "MAX_BODY_BYTES=32KiB")
-	var holding []*conn
-	for range 3 {
-		c := b.dial()
-		c.write("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 32000\r\n\r\n")
-		holding = append(holding, c)
-	}
-	body := flockBody("announced", "")
-	if a := b.post("flock", body, flockHeader(t, body)); a.StatusCode != http.StatusOK {
-		t.Errorf("with much announced and nothing sent: %s %s", a.Status, a.body)
-	}
-	for _, c := range holding[:2] {
-		c.write(strings.Repeat(" ", 31000))
-	}
-	b.await("holding 62,000 bytes", func() bool { return b.handler.InFlightBytes() == 62000 })
-	large := flockBody("large", `,"x":"`+strings.Repeat("x", 4000)+`"`)
-	a := b.post("flock", large, flockHeader(t, large))
-	if a.StatusCode != http.StatusServiceUnavailable || a.code != "busy" || a.Header.Get("Retry-After") == "" {
-		t.Errorf("past the budget: %s %s", a.Status, a.body)
-	}
-	// The envelope counts too: the body alone would fit.
-	medium := flockBody("medium", `,"x":"`+strings.Repeat("x", 2000)+`"`)
-	if a := b.post("flock", medium, flockHeader(t, medium)); a.StatusCode != http.StatusServiceUnavailable || a.code != "busy" {
-		t.Errorf("with its envelope past the budget: %s %s", a.Status, a.body)
-	}
-	for _, c := range holding {
-		_ = c.Close()
-	}
-	b.await("holding nothing", func() bool { return b.handler.InFlightBytes() == 0 })
-	if a := b.post("flock", large, flockHeader(t, large)); a.StatusCode != http.StatusOK {
-		t.Errorf("afterwards: %s %s", a.Status, a.body)
-	}
-	if n := b.stored(); n != 2 {
-		t.Errorf("the stream has %d messages, want 2", n)
-	}
-}
-
 // Once the body is there, hanging up changes nothing.
 func TestHangUp(t *testing.T) {
 	b := start(t)

@@ -77,23 +77,10 @@ func samePair(a, b *tls.Certificate) bool {
 	return bytes.Equal(bytes.Join(a.Certificate, nil), bytes.Join(b.Certificate, nil))
 }
 
-// Bounds of HTTP/2, beside those of net/http's server: what a connection can make the bridge hold that no
-// handler has read, and so charged, yet.
-const (
-	streamsPerConnection = 100
-	bufferPerConnection  = 256 << 10 // bytes
-	bufferPerStream      = 64 << 10  // bytes
-)
-
-// secure makes the server one of TLS, which takes HTTP/2 as well.
+// secure makes the server one of TLS.
 func (c *certificate) secure(s *http.Server) {
 	s.TLSConfig = &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.inUse.Load(), nil },
-	}
-	s.HTTP2 = &http.HTTP2Config{
-		MaxConcurrentStreams:          streamsPerConnection,
-		MaxReceiveBufferPerConnection: bufferPerConnection,
-		MaxReceiveBufferPerStream:     bufferPerStream,
 	}
 }

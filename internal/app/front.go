@@ -20,7 +20,9 @@ type front struct {
 
 // serveWith sets the server.
 func (f *front) serveWith(server *http.Server) {
+	also := server.ConnState
 	server.ConnState = func(c net.Conn, state http.ConnState) {
+		also(c, state)
 		switch state {
 		case http.StateNew:
 			f.open.Add(1)

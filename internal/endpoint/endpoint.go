@@ -59,9 +59,8 @@ func (e Endpoint) Event(id string, c verify.Claims, body stringify.Text, receive
 	})
 }
 
-// Message is what is published of an event; prefix begins its subject.
+// Message is what is published of an event, with of.Size() bytes of data; prefix begins its subject.
 func (e Endpoint) Message(prefix string, of *event.Event) durable.Message {
-	const attributes = 1024 // bytes, roughly; more are appended all the same
 	with := headers
 	if of.TraceParent != "" {
 		with = append(slices.Clip(with), durable.Header{Name: "traceparent", Value: of.TraceParent})
@@ -74,7 +73,7 @@ func (e Endpoint) Message(prefix string, of *event.Event) durable.Message {
 		Subject: event.Subject(prefix, e.Name, of.Event),
 		ID:      of.ID,
 		Headers: with,
-		Data:    of.Append(make([]byte, 0, len(of.Data)+attributes)),
+		Data:    of.Append(make([]byte, 0, of.Size())),
 	}
 }
 

@@ -75,12 +75,15 @@ type Handler struct {
 	Config
 	endpoints map[string]endpoint.Endpoint // by path
 	inFlight  budget
+	large     slots
+	crowd     *crowd
 	stopping  atomic.Bool
 }
 
 // New returns the handler.
 func New(c Config) *Handler {
-	h := &Handler{Config: c, endpoints: make(map[string]endpoint.Endpoint), inFlight: budget{limit: c.MaxInFlightBytes}}
+	h := &Handler{Config: c, endpoints: make(map[string]endpoint.Endpoint), large: newSlots(c.MaxInFlightBytes, c.MaxBodyBytes), crowd: newCrowd(maxConnections)}
+	h.inFlight.limit, h.inFlight.now = c.MaxInFlightBytes, c.Now
 	for _, e := range c.Endpoints {
 		h.endpoints["/webhooks/"+e.Name] = e
 	}
@@ -96,11 +99,11 @@ func (h *Handler) InFlightBytes() int64 { return h.inFlight.used.Load() }
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.Now()
-	d := delivery{Handler: h, w: w, r: r, began: start, held: hold{budget: &h.inFlight}}
+	d := delivery{Handler: h, w: w, r: r, began: start, held: hold{budget: &h.inFlight}, bodyDeadline: time.Now().Add(bodyTimeout)}
 	defer d.held.release()
 	// The path is compared as it was sent: another spelling of it is another path.
 	at, ok := h.endpoints[r.URL.EscapedPath()]
-	status, err := durable.Status(""), d.setReadDeadline(time.Now().Add(bodyTimeout))
+	status, err := durable.Status(""), d.setReadDeadline(d.bodyDeadline)
 	switch {
 	case err != nil:
 	case !ok:
@@ -126,12 +129,16 @@ type delivery struct {
 	received time.Time
 	stages   Stages
 	held     hold
+	begun    bool // reading the body
+	coming   blocks
 	claims   verify.Claims
 	secrets  []secret.Secret // in force when it was verified
 	id       string          // once it is authentic
 	event    *event.Event
 	kept     string    // why it is in quarantine; "" where it isn't
 	text     [128]byte // room for the answer
+
+	bodyDeadline time.Time
 }
 
 // receive takes a request for an endpoint to where its event is durable. A panic on the way
@@ -149,25 +156,15 @@ func (d *delivery) receive(at endpoint.Endpoint) (status durable.Status, err err
 	case len(encoding) > 1 || len(encoding) == 1 && !strings.EqualFold(encoding[0], "identity") && encoding[0] != "":
 		return "", errContentEncoding
 	}
-	body, err := d.read()
-	if err != nil {
+	defer d.coming.free()
+	if err := d.read(); err != nil {
 		return "", err
 	}
+	connectionOf(d.r.Context()).works()
 	received := d.Now()
 	d.received, d.stages.Read = received, received.Sub(d.began)
-	text, err := d.parse(body)
-	if err != nil {
-		return "", err
-	}
-	request := at.Request(text, d.r.Header.Values(at.Provider.Header), received)
-	d.secrets = request.Secrets
-	step := d.span.Step("verify")
-	d.claims, err = at.Provider.Verify(request)
-	step.End("", false)
+	body, text, err := d.judge(at, received)
 	d.stages.Verify = d.Now().Sub(received)
-	if err == nil || verify.IsAuthentic(err) {
-		d.id = at.ID(d.claims)
-	}
 	if err != nil {
 		return d.quarantine(at, body, received, err)
 	}
@@ -185,16 +182,43 @@ func (d *delivery) publish(m durable.Message) (durable.Status, error) {
 	return d.Publisher.Publish(d.span.Into(context.WithoutCancel(d.r.Context())), m)
 }
 
+// judge returns the body of an authentic delivery, as it came and canonical, and notes what it claims.
+func (d *delivery) judge(at endpoint.Endpoint, received time.Time) (body []byte, text stringify.Text, err error) {
+	if d.coming.len > smallBytes {
+		if !d.large.enter() {
+			return nil, nil, errBusy
+		}
+		defer d.large.leave()
+	}
+	body = d.coming.joined()
+	d.coming.free()
+	if text, err = d.parse(body); err != nil {
+		return body, nil, err
+	}
+	request := at.Request(text, d.r.Header.Values(at.Provider.Header), received)
+	d.secrets = request.Secrets
+	step := d.span.Step("verify")
+	d.claims, err = at.Provider.Verify(request)
+	step.End("", false)
+	if err == nil || verify.IsAuthentic(err) {
+		d.id = at.ID(d.claims)
+		connectionOf(d.r.Context()).proves()
+	}
+	return body, text, err
+}
+
 // parse returns the canonical body, which must be an object.
 func (d *delivery) parse(body []byte) (stringify.Text, error) {
-	text, err := stringify.Parse(body)
-	switch {
-	case err != nil:
+	checked, err := stringify.Check(body)
+	if err != nil {
 		return nil, err
-	case !text.IsObject():
-		return nil, errNotObject
-	case &text[0] != &body[0] && !d.held.take(len(text)):
+	}
+	if !d.held.take(checked.Size()) {
 		return nil, errBusy
+	}
+	text := checked.Text()
+	if !text.IsObject() {
+		return nil, errNotObject
 	}
 	return text, nil
 }
@@ -204,10 +228,10 @@ func (d *delivery) wrap(at endpoint.Endpoint, text stringify.Text, received time
 	e := at.Event(d.id, d.claims, text, received)
 	e.TraceParent, e.TraceState = d.span.Context()
 	d.span.Authentic(e.ID, e.Type)
-	m := at.Message(d.SubjectPrefix, &e)
-	if !d.held.take(len(m.Data)) {
+	if !d.held.take(e.Size()) {
 		return durable.Message{}, errBusy
 	}
+	m := at.Message(d.SubjectPrefix, &e)
 	e.Data = nil
 	d.event = &e
 	return m, nil

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -18,34 +19,52 @@ const (
 	drainBytes = 16 << 20
 )
 
-// read returns the whole body. What it holds grows with what was received, never with what was
+// read receives the whole body. What it holds grows with what was received, never with what was
 // announced, and every byte is charged to the budget as it comes.
-func (d *delivery) read() ([]byte, error) {
+func (d *delivery) read() error {
 	if d.r.ContentLength > d.MaxBodyBytes {
-		return nil, errBodyTooLarge
+		return errBodyTooLarge
 	}
-	body := make([]byte, 0, 2048)
+	d.begun = true
+	err := d.receiveBody()
+	if err == nil {
+		// From here on the time is ours: the deadline must not cut the connection meanwhile.
+		return d.setReadDeadline(time.Time{})
+	}
+	d.coming.free()
+	d.held.release() // from now on nobody interrupts
+	if errors.Is(err, errBusy) {
+		// Its sender has the rest of its time to send on and read the answer, but nothing of that is kept.
+		_ = d.setReadDeadline(d.bodyDeadline) // failing that, its connection is closed
+	}
+	return err
+}
+
+// receiveBody receives the body up to its end.
+func (d *delivery) receiveBody() error {
 	for {
-		n, err := d.r.Body.Read(body[len(body):cap(body)])
+		room := d.coming.room()
+		n, err := d.r.Body.Read(room)
+		if n == len(room) {
+			runtime.Gosched() // there is more, and reading it won't wait: see changedState
+		}
 		if !d.held.take(n) {
-			return nil, errBusy
+			return errBusy
 		}
-		body = body[:len(body)+n]
+		d.coming.len += n
 		switch {
-		case int64(len(body)) > d.MaxBodyBytes:
-			return nil, errBodyTooLarge
+		case err != nil && !d.held.sent():
+			return errBusy // it had to make room
+		case int64(d.coming.len) > d.MaxBodyBytes:
+			return errBodyTooLarge
 		case errors.Is(err, io.EOF):
-			// From here on the time is ours: the deadline must not cut the connection meanwhile.
-			return body, d.setReadDeadline(time.Time{})
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			return nil, errSlowBody
+			return nil
+		case err != nil && (errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(d.bodyDeadline)):
+			return errSlowBody // net/http says something else where it was in the trailers
 		case err != nil:
-			return nil, errIncompleteBody
-		}
-		if len(body) == cap(body) {
-			grown := make([]byte, len(body), min(2*int64(cap(body)), d.MaxBodyBytes+1))
-			copy(grown, body)
-			body = grown
+			return errIncompleteBody
+		case d.coming.len >= firstBytes && d.held.sender == nil:
+			d.held.sends(func() { _ = d.setReadDeadline(time.Unix(1, 0)) }) // long ago
 		}
 	}
 }
@@ -62,9 +81,18 @@ func (d *delivery) setReadDeadline(t time.Time) error {
 // drain reads and drops the rest of the body, within the deadline, and says whether that was all. A
 // sender that waits to be told to continue is told the answer instead.
 func (d *delivery) drain() (whole bool) {
-	if strings.EqualFold(d.r.Header.Get("Expect"), "100-continue") && d.held.bytes == 0 {
+	if strings.EqualFold(d.r.Header.Get("Expect"), "100-continue") && !d.begun {
 		return false
 	}
-	n, err := io.CopyN(io.Discard, d.r.Body, drainBytes)
-	return n < drainBytes && errors.Is(err, io.EOF)
+	block := spare.Get().(*block)
+	defer spare.Put(block)
+	for read := 0; read < drainBytes; {
+		n, err := d.r.Body.Read(block[:])
+		if err != nil {
+			return errors.Is(err, io.EOF)
+		}
+		read += n
+		runtime.Gosched()
+	}
+	return false
 }

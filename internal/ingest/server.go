@@ -6,8 +6,15 @@ import (
 	"time"
 )
 
-// Server returns the HTTP server of the public listener, with every bound that net/http has.
+// Server returns the HTTP server of the public listener, with every bound that net/http has. Whoever needs ConnState
+// calls the one that is set, too.
+//
+// It speaks HTTP/1.1 only, under TLS as well, where it doesn't offer h2: a vendor sends one delivery at a time, and has
+// nothing of streams. Without them a connection is one request, and the bounds on connections, time and headers are all
+// there is to bound; resets by the thousand, floods of settings and windows of data nobody has read yet don't exist (ADR 12).
 func (h *Handler) Server(logger *log.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
 	return &http.Server{
 		Handler:           h,
 		ErrorLog:          logger,
@@ -19,5 +26,8 @@ func (h *Handler) Server(logger *log.Logger) *http.Server {
 		// first must be the sender's, or a delivery that crosses the close is lost.
 		IdleTimeout:                  15 * time.Minute,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is one more path that isn't served
+		Protocols:                    protocols,
+		ConnContext:                  withConnection,
+		ConnState:                    changedState,
 	}
 }

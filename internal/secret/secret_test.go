@@ -1,17 +1,26 @@
 package secret
 
 import (
+	"bytes"
+	"encoding/gob"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/xml"
+	"errors"
 	"fmt"
+	"html/template"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
+	text "text/template"
 
+	"github.com/davecgh/go-spew/spew"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
+	"go.uber.org/zap/zapcore"
 )
 
+// Every printer, encoder and logger, and whatever holds the secret: where its methods can't be called, too.
 func TestNeverPrints(t *testing.T) {
 	const marked = "marked-secret"
 	s := New(marked)
@@ -22,29 +31,78 @@ func TestNeverPrints(t *testing.T) {
 		Secret  Secret
 		Pointer *Secret
 		List    []Secret
+		Map     map[string]Secret
+		Any     any
 	}
-	h := holder{s, &s, []Secret{s}}
-	var out strings.Builder
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T"} {
-		fmt.Fprintf(&out, verb+" "+verb+" "+verb+"\n", s, &s, h)
+	type hider struct {
+		secret  Secret
+		pointer *Secret
+		list    []Secret
+		any     any
 	}
-	encoded, err := json.Marshal(h)
-	if err != nil {
-		t.Fatal(err)
+	h, u := holder{s, &s, []Secret{s}, map[string]Secret{"a": s}, s}, hider{s, &s, []Secret{s}, s}
+	var out bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T", "%p", "%c", "%U"} {
+		fmt.Fprintf(&out, strings.Repeat(verb+" ", 7)+"\n", s, &s, h, &h, u, &u, []any{s, u})
 	}
-	out.Write(encoded)
-	core, logs := observer.New(zap.DebugLevel)
-	zap.New(core).Info("x", zap.Any("secret", s), zap.Any("holder", h), zap.Stringer("stringer", s), zap.Reflect("reflect", h))
-	for _, entry := range logs.All() {
-		fmt.Fprintf(&out, "%v", entry.ContextMap())
+	fmt.Fprintln(&out, fmt.Errorf("wrapped: %w", errors.Join(fmt.Errorf("%v", s), fmt.Errorf("%+v", u))))
+	for _, value := range []any{s, &s, h, &h, u} {
+		for _, encode := range []func() error{
+			func() error { return json.NewEncoder(&out).Encode(value) },
+			func() error { return gob.NewEncoder(&out).Encode(value) }, // fails, which is as good
+			func() error { return xml.NewEncoder(&out).Encode(value) },
+			func() error { return text.Must(text.New("").Parse("{{.}} {{printf `%v` .}}")).Execute(&out, value) },
+			func() error {
+				return template.Must(template.New("").Parse("{{.}} <script>{{.}}</script>")).Execute(&out, value)
+			},
+		} {
+			if err := encode(); err != nil {
+				fmt.Fprintln(&out, err)
+			}
+		}
+		spew.Fdump(&out, value)
+		(&spew.ConfigState{DisableMethods: true, DisablePointerMethods: true}).Fdump(&out, value)
+		func() {
+			defer func() { fmt.Fprint(&out, recover()) }()
+			panic(value)
+		}()
+		for _, handler := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
+			slog.New(handler).Info("x", "secret", value, slog.Group("g", "secret", value))
+		}
+		for _, encoder := range []zapcore.Encoder{zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.NewConsoleEncoder(zap.NewDevelopmentEncoderConfig())} {
+			log := zap.New(zapcore.NewCore(encoder, zapcore.AddSync(&out), zap.DebugLevel))
+			log.Info("x", zap.Any("any", value), zap.Reflect("reflect", value), zap.Stringer("stringer", s), zap.Stringers("stringers", []Secret{s}))
+			log.Sugar().Infow("x", "secret", value)
+			log.Sugar().Infof("%v %+v", value, value)
+		}
 	}
-	for _, leak := range []string{marked, fmt.Sprintf("%x", marked), fmt.Sprintf("%X", marked), fmt.Sprint([]byte(marked))} {
+	for _, leak := range []string{marked, fmt.Sprintf("%x", marked), fmt.Sprintf("%X", marked), "bWFya2VkLXNlY3JldA", "109 97 114 107 101 100", "109,97,114,107,101,100", "0x6d, 0x61, 0x72", "6d 61 72"} {
 		if strings.Contains(out.String(), leak) {
 			t.Errorf("output shows the secret as %q:\n%s", leak, out.String())
 		}
 	}
-	if !strings.Contains(out.String(), "[hidden]") {
-		t.Errorf("nothing says that something is hidden:\n%s", out.String())
+	if strings.Count(out.String(), "[hidden]") < 100 {
+		t.Errorf("too little says that something is hidden:\n%s", out.String())
+	}
+}
+
+func TestEqual(t *testing.T) {
+	for _, test := range []struct {
+		a, b Secret
+		want bool
+	}{
+		{New("a"), New("a"), true},
+		{New("a"), New("b"), false},
+		{New("a"), New("aa"), false},
+		{New("a"), Secret{}, false},
+		{Secret{}, Secret{}, true},
+	} {
+		if got := test.a.Equal(test.b); got != test.want {
+			t.Errorf("%q, %q: %t", test.a.Key(), test.b.Key(), got)
+		}
+	}
+	if Index([]Secret{New("a"), New("b")}, New("b")) != 1 || Index(nil, New("b")) != -1 {
+		t.Error("Index is wrong")
 	}
 }
 

@@ -61,3 +61,34 @@ func TestMemory(t *testing.T) {
 		}
 	}
 }
+
+// What Size says is all that the canonical form takes, and no more than a few times the text.
+func TestSize(t *testing.T) {
+	texts := worst(4 << 10)
+	for _, number := range []string{
+		"1e20", "-1e20", "1E20", "1e-6", "-1e-6", "123e18", "99999999999999999999", "999999999999999999999", "-99999999999999999999", "9999999999999999", "0.99999999999999999",
+		"999999999999999.99", "1.0e0", "1.2345678901234567e-6", "-1.2345678901234567e-300", "-1.2345678901234567e-6", "1e21", "1e400", "-0", "0.00000012345678901234567",
+	} {
+		texts = append(texts, input{number, []byte("[ " + number + "]")})
+	}
+	for _, in := range texts {
+		c, err := Check(in.text)
+		if err != nil {
+			t.Errorf("%s: %v", in.name, err)
+			continue
+		}
+		size, text := c.Size(), c.Text()
+		if size == 0 {
+			if &text[0] != &in.text[0] {
+				t.Errorf("%s: nothing was announced, and it is a copy", in.name)
+			}
+			continue
+		}
+		if cap(text) > size+size/8+16 { // the allocator rounds up
+			t.Errorf("%s: %d bytes allocated, %d announced", in.name, cap(text), size)
+		}
+		if len(text) > size || size > 7*len(in.text) {
+			t.Errorf("%s: %d bytes of %d announced, of a text of %d", in.name, len(text), size, len(in.text))
+		}
+	}
+}

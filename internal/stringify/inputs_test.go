@@ -125,7 +125,7 @@ func worst(size int) []input {
 		}
 		inputs = append(inputs, input{name, same(literal)})
 	}
-	return append(inputs,
+	return append(inputs, allAtOnce(size),
 		input{"doubles at random", array(func(int) string {
 			return strconv.FormatFloat(random.NormFloat64(), 'g', -1, 64)
 		})},
@@ -151,4 +151,35 @@ func halfway(f float64, digits int) string {
 	s := middle.Text('e', 800)
 	mantissa, exponent, _ := strings.Cut(s, "e")
 	return strings.TrimRight(mantissa, "0") + "e" + exponent
+}
+
+// allAtOnce is a text of about that size with everything that is dear in it together: many members whose names
+// are indices in descending order, as they stand and escaped, numbers that are hard to round, surrogates, pairs
+// and alone, needless escapes, white space, and objects out of order down to the deepest level.
+func allAtOnce(size int) input {
+	random := rand.New(rand.NewPCG(3, 4))
+	text := []byte("{")
+	for i := 0; len(text) < size; i++ {
+		if i > 0 {
+			text = append(text, ", "...)
+		}
+		index := 99_999_999 - i
+		switch name, number := strconv.Itoa(index), halfway(math.Float64frombits(random.Uint64()&^(1<<62)), 22); i % 8 {
+		case 0:
+			text = fmt.Appendf(text, `"\u%04x%s":1e20`, name[0], name[1:])
+		case 1:
+			text = fmt.Appendf(text, `"%s":{"\u0062":%s,"1":"\uD83D\uDE00\uD800\/","0":-0}`, name, number)
+		case 2:
+			depth := MaxDepth - 1
+			if i%64 != 2 { // all as deep would leave no room for the rest
+				depth = 4
+			}
+			text = fmt.Appendf(text, `"%s":%s0%s`, name, strings.Repeat(`{"":`, depth), strings.Repeat(`,"0":0}`, depth))
+		case 3:
+			text = fmt.Appendf(text, `"\uD800%s":"\u0001\u00e9\n"`, name)
+		default:
+			text = fmt.Appendf(text, `"%s":%s`, name, number)
+		}
+	}
+	return input{"all at once", append(text, '}')}
 }

@@ -39,8 +39,11 @@ func isPlain(literal []byte) bool {
 	return len(digits) <= 16 && digits[len(digits)-1] != '0' && !bytes.HasPrefix(digits, []byte("0.000000"))
 }
 
-// maxNumber is the length of the longest number that Number::toString prints, with room to spare:
+// longestNumber is the length of the longest number that Number::toString prints:
 // -1.2345678901234567e-300 has 24 characters, -0.0000012345678901234567 has 25.
+const longestNumber = 25
+
+// maxNumber is that with room to spare.
 const maxNumber = 32
 
 // appendNumber appends a well-formed number as JSON.stringify prints it: read as a double, then

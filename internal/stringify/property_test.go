@@ -111,6 +111,9 @@ func checkCanonical(t *testing.T, src []byte, got Text) {
 	if bound := len(src)*22/5 + 5; len(got) > bound { // 1e20, the worst, is 22 bytes for 5
 		t.Errorf("Parse(%q) has %d bytes, more than %d", src, len(got), bound)
 	}
+	if c, err := Check(src); err != nil || c.Size() > 0 && c.Size() < len(got) {
+		t.Errorf("Parse(%q) has %d bytes, %d were announced, %v", src, len(got), c.Size(), err)
+	}
 	again, err := Parse(got)
 	if err != nil || !bytes.Equal(again, got) {
 		t.Fatalf("Parse(%q) = %q; that again is %q, %v", src, got, again, err)
@@ -124,7 +127,7 @@ func checkCanonical(t *testing.T, src []byte, got Text) {
 		t.Fatal(err)
 	}
 	s.numbers = 0 // all of it
-	if written := s.rewritten(); !bytes.Equal(written, got) {
+	if written := s.rewritten(len(got)); !bytes.Equal(written, got) {
 		t.Errorf("%q is taken to be canonical, but written anew it is %q", got, written)
 	}
 	if bytes.Contains(got, []byte(`\ud`)) {

@@ -11,6 +11,7 @@ type scanner struct {
 	pos       int
 	canonical bool
 	numbers   int // up to this offset all numbers are canonical
+	growth    int // how much longer than the text its canonical form can be; see number
 
 	// members of all objects that are open now, the innermost object's last.
 	members []member
@@ -249,7 +250,9 @@ func (s *scanner) number() error {
 			return ErrSyntax
 		}
 	}
+	exponent := false
 	if c := s.peek(); c == 'e' || c == 'E' {
+		exponent = true
 		s.pos++
 		if c := s.peek(); c == '+' || c == '-' {
 			s.pos++
@@ -257,6 +260,13 @@ func (s *scanner) number() error {
 		if s.digits() == 0 {
 			return ErrSyntax
 		}
+	}
+	// Only numbers grow: 1e20 is written out. Without an exponent the shortest digits of a double are no more than
+	// those given, but for one by rounding up: 99999999999999999999 has 20 digits, what it becomes 21.
+	if length := s.pos - from; exponent {
+		s.growth += max(0, longestNumber-length)
+	} else if length > 15 {
+		s.growth++
 	}
 	if s.canonical {
 		if s.canonical = isCanonicalNumber(s.src[from:s.pos]); s.canonical {

@@ -34,18 +34,45 @@ var (
 // the result is src itself, not a copy. The error wraps one of the reasons above and names the
 // byte at which it was found; it never quotes src.
 func Parse(src []byte) (Text, error) {
+	c, err := Check(src)
+	if err != nil {
+		return nil, err
+	}
+	return c.Text(), nil
+}
+
+// Check is the first half of [Parse], which reads and judges: whoever counts memory learns from it how much
+// the other half needs, before that is taken.
+func Check(src []byte) (Checked, error) {
 	if len(src) > math.MaxInt32 {
-		return nil, fmt.Errorf("%w: longer than 2 GiB", ErrSyntax)
+		return Checked{}, fmt.Errorf("%w: longer than 2 GiB", ErrSyntax)
 	}
 	if !utf8.Valid(src) {
-		return nil, ErrUTF8
+		return Checked{}, ErrUTF8
 	}
 	s := newScanner(src)
 	if err := s.document(); err != nil {
-		return nil, fmt.Errorf("%w (at byte %d)", err, s.pos)
+		return Checked{}, fmt.Errorf("%w (at byte %d)", err, s.pos)
 	}
-	if s.canonical {
-		return src, nil
+	return Checked{s}, nil
+}
+
+// Checked is a JSON value of which the canonical form can be had.
+type Checked struct{ scanner *scanner }
+
+// Size is how many bytes [Checked.Text] allocates: none where the text is canonical already, otherwise no less
+// than the canonical form has.
+func (c Checked) Size() int {
+	if c.scanner.canonical {
+		return 0
 	}
-	return s.rewritten(), nil
+	return len(c.scanner.src) + c.scanner.growth
+}
+
+// Text returns the canonical form.
+func (c Checked) Text() Text {
+	if c.scanner.canonical {
+		return c.scanner.src
+	}
+	return c.scanner.rewritten(c.Size())
 }

@@ -10,9 +10,9 @@ type writer struct {
 	numbers int // up to this offset numbers needn't be looked at again
 }
 
-// rewritten returns the canonical form of the text that s has scanned.
-func (s *scanner) rewritten() []byte {
-	w := writer{src: s.src, out: make([]byte, 0, len(s.src)), ordered: s.ordered, sorted: s.sorted, numbers: s.numbers}
+// rewritten returns the canonical form of the text that s has scanned, which has size bytes at the most.
+func (s *scanner) rewritten(size int) []byte {
+	w := writer{src: s.src, out: make([]byte, 0, size), ordered: s.ordered, sorted: s.sorted, numbers: s.numbers}
 	w.value(skipSpace(s.src, 0))
 	return w.out
 }

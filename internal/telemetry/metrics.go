@@ -39,6 +39,7 @@ type State struct {
 	Connected     func() bool
 	Ready         func() bool
 	InFlightBytes func() int64
+	Connections   func() (open int, dropped int64)
 	Version       string
 }
 
@@ -93,6 +94,17 @@ func NewMetrics(state State) *Metrics {
 		gauge("webhook_bridge_nats_connected", "Whether there is a connection to NATS.", boolean(state.Connected)),
 		gauge("webhook_bridge_ready", "Whether an event can be made durable now.", boolean(state.Ready)),
 		gauge("webhook_bridge_in_flight_bytes", "Bytes received and held now.", func() float64 { return float64(state.InFlightBytes()) }),
+		gauge("webhook_bridge_connections", "Connections open on the public listener.", func() float64 {
+			open, _ := state.Connections()
+			return float64(open)
+		}),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "webhook_bridge_connections_dropped_total",
+			Help: "Connections closed to admit others, because too many were open.",
+		}, func() float64 {
+			_, dropped := state.Connections()
+			return float64(dropped)
+		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "webhook_bridge_build_info", Help: "Which build this is; always 1.",
 			ConstLabels: prometheus.Labels{"version": state.Version, "goversion": runtime.Version()},

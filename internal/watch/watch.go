@@ -3,7 +3,7 @@
 //
 // It compares what the files hold, not their times or inodes. The kernel's events say when to look;
 // a slow poll looks all the same, since no event comes from network file systems, from another side
-// of a mount, or where the kernel has no more watches to give. ADR 13 has the reasons.
+// of a mount, or where the kernel has no more watches to give. ADR 11 has the reasons.
 package watch
 
 import (

@@ -1,0 +1,93 @@
+package capture
+
+import (
+	"bytes"
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// ErrNoHeader is the error of a text in which there is no header.
+var ErrNoHeader = errors.New("no headers, such as X-Flock-Signature: 0f…, a line each")
+
+// curlNoise is what curl prints in place of data.
+var curlNoise = regexp.MustCompile(`^[{}] \[\d+ bytes data\]$`)
+
+// readBody reads what follows the headers, as they say: in chunks, or of a length, or to the end.
+func (d *Delivery) readBody(lines *lineReader) {
+	if lines.prefixed {
+		lines.rest = unprefixed(lines)
+		lines.prefixed = false
+	}
+	rest := lines.rest
+	encodings := d.Values("Transfer-Encoding")
+	if len(encodings) > 0 && strings.EqualFold(encodings[len(encodings)-1], "chunked") {
+		d.readChunks(lines)
+		return
+	}
+	d.Body, lines.rest = rest, nil
+	lengths := d.Values("Content-Length")
+	if len(lengths) == 0 {
+		return
+	}
+	length, err := strconv.Atoi(lengths[0])
+	switch {
+	case err != nil || length < 0:
+		d.note("Content-Length is no length")
+	case length > len(rest):
+		d.note("the body has %d bytes here, and by Content-Length %d: the capture has not all of it, or other line ends", len(rest), length)
+	default:
+		d.Body, lines.rest = rest[:length], rest[length:]
+		if len(bytes.TrimSpace(lines.rest)) > 0 {
+			d.note("what follows the %d bytes of Content-Length is passed over", length)
+		}
+	}
+}
+
+// unprefixed takes the prefix off the lines of the body; what curl says besides is no part of it, and after
+// the answer has begun nothing is.
+func unprefixed(lines *lineReader) []byte {
+	body := make([]byte, 0, len(lines.rest))
+	for line := range bytes.Lines(lines.rest) {
+		bare := bytes.TrimRight(line, "\r\n")
+		if lines.curl {
+			if bytes.HasPrefix(bare, []byte("< ")) {
+				break
+			}
+			if bytes.HasPrefix(bare, []byte("* ")) || curlNoise.Match(bare) {
+				continue
+			}
+		}
+		body = append(body, lines.strip(line)...)
+	}
+	return body
+}
+
+// readChunks joins the chunks (RFC 9112, 7.1). Proxies show the body without them.
+func (d *Delivery) readChunks(lines *lineReader) {
+	if begins := bytes.TrimLeft(lines.rest, " \t\r\n"); len(begins) > 0 && begins[0] == '{' {
+		d.Body, lines.rest = lines.rest, nil
+		d.note("the chunks of the body are joined already")
+		return
+	}
+	d.Body = []byte{}
+	for {
+		line, ok := lines.next()
+		digits, _, _ := strings.Cut(string(line), ";")
+		size, err := strconv.ParseInt(strings.Trim(digits, blank), 16, 32)
+		switch {
+		case !ok || err != nil || size < 0 || size > int64(len(lines.rest)):
+			d.note("the body's chunks break off: the capture has not all of it, or other line ends")
+			d.Body, lines.rest = append(d.Body, lines.rest...), nil
+			return
+		case size == 0:
+			return
+		}
+		d.Body = append(d.Body, lines.rest[:size]...)
+		lines.rest = lines.rest[size:]
+		if line, ok := lines.next(); ok && len(line) > 0 {
+			d.note("a chunk of the body has another length than it says")
+		}
+	}
+}

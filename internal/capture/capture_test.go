@@ -1,0 +1,185 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const signed = "X-Flock-Signature: 0f0f"
+
+var header = []Field{{"Host", "x"}, {"X-Flock-Signature", "0f0f"}}
+
+// Each way in which a request may be shown, and what is read from it.
+func TestParse(t *testing.T) {
+	for _, test := range []struct {
+		name, src string
+		want      Delivery
+	}{
+		{
+			"on the wire", "POST /webhooks/flock HTTP/1.1\r\nHost: x\r\n" + signed + "\r\nContent-Length: 7\r\n\r\n{\"a\":1}",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: append(header, Field{"Content-Length", "7"}), Body: []byte(`{"a":1}`)},
+		},
+		{
+			"pasted", "\n POST /webhooks/flock HTTP/2\nHost: x\n" + signed + "  \n\n{\"a\":1}\n",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n")},
+		},
+		{
+			"garbage before, something behind", "E..7\x00\xff~.POST /webhooks/flock HTTP/1.1\r\nHost: x\r\n" + signed + "\r\nContent-Length: 7\r\n\r\n{\"a\":1}\nHTTP/1.1 401",
+			Delivery{
+				Method: "POST", Target: "/webhooks/flock", Header: append(header, Field{"Content-Length", "7"}), Body: []byte(`{"a":1}`),
+				Notes: []string{"what follows the 7 bytes of Content-Length is passed over"},
+			},
+		},
+		{
+			"each line after something", "| POST /webhooks/flock HTTP/1.1\n| Host: x\n| " + signed + "\n|\n| {\n|   \"a\":1}\n",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\n  \"a\":1}\n")},
+		},
+		{
+			"curl -v with the body below", "*   Trying 127.0.0.1:80...\n> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n* We are completely uploaded and fine\n{\"a\":1}\n} [7 bytes data]\n< HTTP/1.1 401 Unauthorized\n< \n{\"title\":\"x\"}\n",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n")},
+		},
+		{
+			"curl -v as it comes", "* x\n> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n< HTTP/1.1 401 Unauthorized\n< \n{\"title\":\"x\"}\n",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte{}},
+		},
+		{
+			"chunks", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n0\r\n\r\n",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Transfer-Encoding", "gzip, Chunked"}}, Body: []byte("0\r\n\r\n")},
+		},
+		{
+			"chunks", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n3;ext=1\r\n{\"a\r\n4\r\n\":1}\r\n0\r\n\r\n",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Transfer-Encoding", "Chunked"}}, Body: []byte(`{"a":1}`)},
+		},
+		{
+			"chunks that a proxy has joined", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{\"a\":1}",
+			Delivery{
+				Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Transfer-Encoding", "chunked"}}, Body: []byte(`{"a":1}`),
+				Notes: []string{"the chunks of the body are joined already"},
+			},
+		},
+		{
+			"chunks that break off", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"a\r\nff\r\n\":1}",
+			Delivery{
+				Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Transfer-Encoding", "chunked"}}, Body: []byte(`{"a":1}`),
+				Notes: []string{"the body's chunks break off: the capture has not all of it, or other line ends"},
+			},
+		},
+		{
+			"cut", "POST /webhooks/flock HTTP/1.1\r\nContent-Length: 99\r\n\r\n{\"a\"",
+			Delivery{
+				Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Content-Length", "99"}}, Body: []byte(`{"a"`),
+				Notes: []string{"the body has 4 bytes here, and by Content-Length 99: the capture has not all of it, or other line ends"},
+			},
+		},
+		{
+			"no length", "POST / HTTP/1.1\nContent-Length: -1\n\n{}",
+			Delivery{Method: "POST", Target: "/", Header: []Field{{"Content-Length", "-1"}}, Body: []byte(`{}`), Notes: []string{"Content-Length is no length"}},
+		},
+		{
+			"no empty line, a folded header, one that is none", "POST / HTTP/1.1\nA: b\n c\nnone\n{}",
+			Delivery{
+				Method: "POST", Target: "/", Header: []Field{{"A", "b c"}}, Body: []byte(`{}`),
+				Notes: []string{"a line among the headers is none, and was passed over", "there is no empty line between the headers and the body"},
+			},
+		},
+		{
+			"two requests", "POST /a HTTP/1.1\nContent-Length: 2\n\n{}POST /b HTTP/1.1\n\n",
+			Delivery{
+				Method: "POST", Target: "/a", Header: []Field{{"Content-Length", "2"}}, Body: []byte(`{}`),
+				Notes: []string{"what follows the 2 bytes of Content-Length is passed over", "there is more than one request in it; this is the first"},
+			},
+		},
+		{"a body alone", "\ufeff\n{\"a\": 1}\n", Delivery{Body: []byte("\ufeff\n{\"a\": 1}\n")}},
+		{"PowerShell", "\xff\xfe{\x00}\x00", Delivery{Body: []byte("{}"), Notes: []string{"the file is UTF-16, as PowerShell writes it, and was read as that"}}},
+	} {
+		got, err := Parse([]byte(test.src))
+		if diff := cmp.Diff(test.want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", test.name, err, diff)
+		}
+	}
+}
+
+// What tcpdump -A and curl --trace-ascii printed of real requests, one of them in three packets with
+// another connection's in between.
+func TestTools(t *testing.T) {
+	for file, want := range map[string]Delivery{
+		"tcpdump.txt": {
+			Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Host", "x"}, {"Content-Length", "116"}},
+			Body:  []byte(`{"a":"` + strings.Repeat("x", 100) + "\",\n\"b\":1}\n"),
+			ASCII: true,
+			Notes: []string{"read from tcpdump -A, packets: 3; it prints a dot for each byte that isn't ASCII"},
+		},
+		"trace.txt": {
+			Method: "POST", Target: "/webhooks/flock",
+			Header: []Field{
+				{"Host", "127.0.0.1:18571"},
+				{"User-Agent", "curl/7.88.1"},
+				{"Accept", "*/*"},
+				{"X-Flock-Signature", "abcd"},
+				{"Content-Length", "98"},
+				{"Content-Type", "application/x-www-form-urlencoded"},
+			},
+			Body:  []byte(`{"a":"Zo..","b":1,"long":"0123456789012345678901234567890123456789012345678901234567890123456789"}`),
+			ASCII: true,
+			Notes: []string{"read from curl --trace-ascii, which prints a dot for each byte that isn't ASCII"},
+		},
+	} {
+		src, err := os.ReadFile(filepath.Join("testdata", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Parse(src)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", file, err, diff)
+		}
+	}
+}
+
+// Of two connections the first request is read, and that there is another is said.
+func TestTwoConnections(t *testing.T) {
+	packet := func(from, text string) string {
+		return fmt.Sprintf("19:21:02.716730 IP %s > 127.0.0.1.80: Flags [P.], seq 1:2, length %d\nE..7.@.@.%s\n", from, len(text), text)
+	}
+	got, err := Parse([]byte(packet("127.0.0.1.1", "POST /a HTTP/1.1\nA: b\n\n{") + packet("127.0.0.1.2", "POST /b HTTP/1.1\n\n{}") + packet("127.0.0.1.1", "}")))
+	if err != nil || got.Target != "/a" || string(got.Body) != "{}" || len(got.Notes) != 2 || got.Notes[1] != "there is more than one request in it; this is the first" {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestNoDelivery(t *testing.T) {
+	for _, src := range []string{
+		"", "[]", "nothing", `10.0.0.1 - - [24/Nov/2026:19:21:02 +0000] "POST /webhooks/flock HTTP/1.1" 401 72 "-" "node"`,
+		"19:21:02.716730 IP 127.0.0.1.1 > 127.0.0.1.2: Flags [P.], seq 1:207, length 206: HTTP: POST /webhooks/flock HTTP/1.1\n",
+	} {
+		if got, err := Parse([]byte(src)); !errors.Is(err, ErrNoDelivery) {
+			t.Errorf("%q: %+v, %v", src, got, err)
+		}
+	}
+}
+
+func TestHeader(t *testing.T) {
+	for src, want := range map[string][]Field{
+		"Host: x\r\n" + signed + "\r\n\r\nrest": header,
+		"\ufeffHost: x\n" + signed:              header,
+		"POST / HTTP/1.1\nHost: x\n" + signed:   header,
+	} {
+		if got, err := ParseHeader([]byte(src)); err != nil || !cmp.Equal(got.Header, want) || got.Body != nil {
+			t.Errorf("%q: %+v, %v", src, got, err)
+		}
+	}
+	if got, err := ParseHeader([]byte("0f0f\n")); !errors.Is(err, ErrNoHeader) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	var d Delivery
+	for line, want := range map[string]bool{"a: b": true, "a:b": true, "a": false, "": false, " a: b": false, "a b: c": false, "a: b\nc: d": false} {
+		if d.AddHeader(line) != want {
+			t.Errorf("%q is a header: %v", line, !want)
+		}
+	}
+}

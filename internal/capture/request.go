@@ -1,0 +1,110 @@
+package capture
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+)
+
+// requestLine is the first line of a request. What stands before it in its line may be anything: tcpdump
+// shows the headers of the packet there.
+var requestLine = regexp.MustCompile(`(?m)(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) ([!-~]+) HTTP/[0-9](?:\.[0-9])?[ \t\r]*$`)
+
+// lineReader reads line by line what follows the request line.
+type lineReader struct {
+	rest     []byte
+	prefix   []byte // what stood before the request line
+	prefixed bool   // and stands before the other lines
+	curl     bool   // the prefix is curl's, whose other lines begin otherwise
+}
+
+// after returns what follows the line's end.
+func after(src []byte) []byte {
+	_, rest, _ := bytes.Cut(src, []byte{'\n'})
+	return rest
+}
+
+// next returns the next line without its end and its prefix; ok is false where there is none.
+func (l *lineReader) next() (line []byte, ok bool) {
+	if len(l.rest) == 0 {
+		return nil, false
+	}
+	line, l.rest, _ = bytes.Cut(l.rest, []byte{'\n'})
+	return bytes.TrimRight(l.strip(line), "\r"), true
+}
+
+func (l *lineReader) strip(line []byte) []byte {
+	if !l.prefixed {
+		return line
+	}
+	if rest, ok := bytes.CutPrefix(line, l.prefix); ok {
+		return rest
+	}
+	if short := bytes.TrimRight(l.prefix, " "); bytes.Equal(bytes.TrimRight(line, " \r"), short) {
+		return nil
+	}
+	return line
+}
+
+// token is what the name of a header is made of (RFC 9110, 5.6.2).
+var token = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+
+// readHeader reads the headers up to the empty line.
+func (d *Delivery) readHeader(lines *lineReader) {
+	for {
+		before := lines.rest
+		line, ok := lines.next()
+		switch {
+		case !ok || len(bytes.Trim(line, " \t")) == 0:
+			return
+		case lines.curl && (bytes.HasPrefix(line, []byte("* ")) || bytes.HasPrefix(line, []byte("< "))):
+			continue
+		case line[0] == '{':
+			lines.rest = before
+			d.note("there is no empty line between the headers and the body")
+			return
+		}
+		if !d.headerLine(string(line)) {
+			d.note("a line among the headers is none, and was passed over")
+		}
+	}
+}
+
+// headerLine adds a header, or a continued one's rest; false where the line is neither.
+func (d *Delivery) headerLine(line string) bool {
+	if (line[0] == ' ' || line[0] == '\t') && len(d.Header) > 0 {
+		last := &d.Header[len(d.Header)-1]
+		last.Value = strings.Trim(last.Value+" "+strings.Trim(line, blank), blank)
+		return true
+	}
+	name, value, ok := strings.Cut(line, ":")
+	if !ok || !token.MatchString(name) {
+		return false
+	}
+	d.Header = append(d.Header, Field{name, strings.Trim(value, blank)})
+	return true
+}
+
+// blank is what may stand around a header's value (RFC 9110, 5.5), and line ends that came with it.
+const blank = " \t\r"
+
+// AddHeader adds a header that is written as in a request: Name: value. It says whether it is one.
+func (d *Delivery) AddHeader(line string) bool {
+	return line != "" && line[0] != ' ' && line[0] != '\t' && !strings.ContainsAny(line, "\n") && d.headerLine(line)
+}
+
+// ParseHeader reads headers alone, with or without the request line over them.
+func ParseHeader(src []byte) (Delivery, error) {
+	var d Delivery
+	src = bytes.TrimLeft(bytes.TrimPrefix(d.decodeUTF16(src), byteOrderMark), "\r\n")
+	if requestLine.Match(src) {
+		whole, err := Parse(src)
+		whole.Body = nil
+		return whole, err
+	}
+	d.readHeader(&lineReader{rest: src})
+	if len(d.Header) == 0 {
+		return Delivery{}, ErrNoHeader
+	}
+	return d, nil
+}

@@ -1,0 +1,274 @@
+package diagnosis
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// body is a body as it may have been sent.
+type body struct {
+	raw   []byte
+	text  stringify.Text // nil where it isn't one JSON object
+	cost  int            // how many things are supposed of it
+	cause Cause          // why it would be otherwise than captured
+}
+
+// lookAtBody says what the body is, and how its canonical form differs.
+func (d *diagnosing) lookAtBody() body {
+	raw := d.Delivery.Body
+	text, err := stringify.Parse(raw)
+	switch {
+	case len(raw) == 0:
+		d.step("body", "empty")
+	case err != nil:
+		d.step("body", "not what can be signed: %v", err)
+	case !text.IsObject():
+		d.step("body", "JSON, but not an object")
+		text = nil
+	case bytes.Equal(raw, text):
+		d.step("body", "one JSON object, in the canonical form that is signed: %d bytes", len(text))
+	case bytes.Equal(bytes.TrimSpace(raw), text):
+		d.step("body", "one JSON object, in the canonical form that is signed: %d bytes, and white space around it, which does no harm", len(text))
+	default:
+		d.step("body", "one JSON object; its canonical form, which is signed, has %d bytes and %s. By itself that does no harm", len(text), difference(raw, text))
+	}
+	return body{raw: raw, text: text}
+}
+
+// difference says where a text and its canonical form part, and what is there.
+func difference(raw, text []byte) string {
+	i := 0
+	for i < len(raw) && i < len(text) && raw[i] == text[i] {
+		i++
+	}
+	what := "the order of members, or how something is written"
+	var here, there byte
+	if i < len(raw) {
+		here = raw[i]
+	}
+	if i < len(text) {
+		there = text[i]
+	}
+	digits := "0123456789+-.eE"
+	switch {
+	case strings.IndexByte(" \t\r\n", here) >= 0 && here != 0:
+		what = "white space"
+	case here == '\\' || there == '\\':
+		what = "an escape"
+	case i > 0 && (strings.IndexByte(digits, here) >= 0 && here != 0 || strings.IndexByte(digits, there) >= 0 && there != 0):
+		what = "how a number is written"
+	}
+	return fmt.Sprintf("differs first at byte %d, by %s: %s instead of %s", i, what, excerpt(raw[i:]), excerpt(text[i:]))
+}
+
+// excerpt quotes how a text begins.
+func excerpt(text []byte) string {
+	if len(text) == 0 {
+		return "nothing"
+	}
+	const most = 12
+	if len(text) > most {
+		return strconv.QuoteToASCII(string(text[:most])) + "…"
+	}
+	return strconv.QuoteToASCII(string(text))
+}
+
+const unescapedAtLog = "nothing is wrong with the delivery itself: the log escapes what it shows. To see all of it, give the body as it was sent"
+
+// repair is a way in which a body may have been changed on the way, undone; nil where it wasn't.
+type repair struct {
+	cause Cause
+	undo  func(raw []byte) []byte
+}
+
+var repairs = []repair{
+	{
+		Cause{"byte_order_mark", true, "the signature is right for the body without the byte order mark before it", "find what puts U+FEFF before the body, a proxy or an editor; the vendor doesn't sign it, and JSON doesn't allow it"},
+		func(raw []byte) []byte { return changed(raw, bytes.TrimPrefix(raw, []byte("\ufeff"))) },
+	},
+	{
+		Cause{"escaped", true, "the signature is right for the body once its \\x escapes are undone, as nginx writes them into its log", unescapedAtLog},
+		unescapeLog,
+	},
+	{
+		Cause{"quoted", true, "the signature is right for the body that stands here as the text of a JSON string", "if a log shows it so, " + unescapedAtLog + "; else a proxy passes JSON on inside a string: have it pass on the bytes"},
+		unquote,
+	},
+	{
+		Cause{"form", true, "the signature is right for the body once it is decoded as a form", "something on the way turns JSON into a form: have it pass on the bytes"},
+		unescapeForm,
+	},
+	{
+		Cause{"trailing", true, "the signature is right for the body without what follows the JSON object", "find what adds to the body: a proxy, a shell, or how it was captured"},
+		firstValue,
+	},
+	{
+		Cause{"latin1", true, "the signature is right for the body in UTF-8, and here it is in Latin-1", "something on the way, or the capture, converts the text: have it pass on the bytes"},
+		func(raw []byte) []byte {
+			if utf8.Valid(raw) {
+				return nil
+			}
+			var b strings.Builder
+			for _, c := range raw {
+				b.WriteRune(rune(c))
+			}
+			return []byte(b.String())
+		},
+	},
+	{
+		Cause{"twice_utf8", true, "the signature is right for the body once its text is decoded from UTF-8: it was encoded twice", "something on the way, or the capture, takes UTF-8 for Latin-1: have it pass on the bytes"},
+		onceLess,
+	},
+	{
+		Cause{"sorted", true, "the signature is right for the body with its members in the order that the vendor documents", "something on the way parses the body and writes it anew in another order: have it pass on the bytes"},
+		documentedOrder,
+	},
+}
+
+func changed(before, after []byte) []byte {
+	if bytes.Equal(before, after) {
+		return nil
+	}
+	return after
+}
+
+var hexEscape = regexp.MustCompile(`\\x[0-9A-Fa-f]{2}`)
+
+func unescapeLog(raw []byte) []byte {
+	return changed(raw, hexEscape.ReplaceAllFunc(raw, func(escape []byte) []byte {
+		n, _ := strconv.ParseUint(string(escape[2:]), 16, 8) // by its shape
+		return []byte{byte(n)}
+	}))
+}
+
+func unquote(raw []byte) []byte {
+	trimmed := bytes.TrimSpace(raw)
+	if !bytes.HasPrefix(trimmed, []byte{'"'}) {
+		trimmed = slices.Concat([]byte{'"'}, trimmed, []byte{'"'})
+	}
+	var text string
+	if json.Unmarshal(trimmed, &text) != nil {
+		return nil
+	}
+	return changed(raw, []byte(text))
+}
+
+func unescapeForm(raw []byte) []byte {
+	if bytes.IndexByte(raw, '%') < 0 {
+		return nil
+	}
+	text := string(raw)
+	if begin := strings.Index(text, "%7B"); begin >= 0 {
+		text = text[begin:]
+	}
+	plain, err := url.QueryUnescape(text)
+	if err != nil {
+		return nil
+	}
+	return changed(raw, []byte(plain))
+}
+
+func firstValue(raw []byte) []byte {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	var first json.RawMessage
+	if decoder.Decode(&first) != nil || len(bytes.TrimSpace(raw[decoder.InputOffset():])) == 0 {
+		return nil
+	}
+	return first
+}
+
+func onceLess(raw []byte) []byte {
+	once := make([]byte, 0, len(raw))
+	for _, r := range string(raw) {
+		if r > 0xff {
+			return nil
+		}
+		once = append(once, byte(r))
+	}
+	if !utf8.Valid(once) {
+		return nil
+	}
+	return changed(raw, once)
+}
+
+// documentedOrder puts Flock's members into the order of its page; Frigade's isn't fixed.
+func documentedOrder(raw []byte) []byte {
+	text, err := stringify.Parse(raw)
+	if err != nil || shapeOf(raw) != verify.Flock.Name {
+		return nil
+	}
+	order := []string{"name", "entity", "entityId", "data", "timestamp"}
+	list := members(text)
+	slices.SortStableFunc(list, func(a, b member) int { return rank(order, a.name) - rank(order, b.name) })
+	return changed(text, object(list))
+}
+
+func rank(order []string, name string) int {
+	if i := slices.Index(order, name); i >= 0 {
+		return i
+	}
+	return len(order)
+}
+
+// object writes members as an object.
+func object(list []member) []byte {
+	out := []byte{'{'}
+	for i, m := range list {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		name, err := json.Marshal(m.name)
+		if err != nil { // of a string: can't be
+			return nil
+		}
+		out = append(append(append(out, name...), ':'), m.value...)
+	}
+	return append(out, '}')
+}
+
+// mostMembers is how many members of a body are tried to be left out.
+const mostMembers = 32
+
+// bodies lists the body as it is, and as it may have been.
+func (b body) bodies() []body {
+	all := []body{b}
+	add := func(raw []byte, c Cause) {
+		if raw == nil {
+			return
+		}
+		if text, err := stringify.Parse(raw); err == nil && text.IsObject() {
+			all = append(all, body{raw, text, 1, c})
+		} else if errors.Is(err, stringify.ErrSyntax) { // once more is enough: a log's escapes around another's
+			if inner := unquote(raw); inner != nil && !bytes.Equal(inner, raw) {
+				if text, err := stringify.Parse(inner); err == nil && text.IsObject() {
+					all = append(all, body{inner, text, 1, c})
+				}
+			}
+		}
+	}
+	for _, r := range repairs {
+		add(r.undo(b.raw), r.cause)
+	}
+	list := members(b.text)
+	for i, m := range list {
+		if len(list) > mostMembers {
+			break
+		}
+		add(object(slices.Delete(slices.Clone(list), i, i+1)), Cause{
+			"added_member", true, "the signature is right for the body without its member " + printable(m.name),
+			"something on the way adds the member: have it pass on the bytes",
+		})
+	}
+	return all
+}

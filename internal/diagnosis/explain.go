@@ -1,0 +1,144 @@
+package diagnosis
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// explain says why a delivery isn't believed.
+func (d *diagnosing) explain(refusal error, b body, signatures []signature) {
+	if f, ok := d.search(b, signatures); ok {
+		d.cause(d.causes(f)...)
+		if err := d.afterwards(f); err != nil {
+			d.cause(Cause{"then", true, "with that put right it would still be refused: " + err.Error(), "capture another delivery once it is, and try again"})
+		}
+	}
+	if len(d.Delivery.Body) == 0 {
+		d.cause(Cause{"no_body", true, "there is no body", "curl -v shows none: give it with --body, or use curl --trace-ascii"})
+		return
+	}
+	d.explainBody(b)
+	if len(d.report.Causes) > 0 {
+		return
+	}
+	d.explainShape(b)
+	switch {
+	case len(d.report.Causes) > 0:
+	case errors.Is(refusal, verify.NoSignature):
+		d.cause(d.noSignature())
+	case errors.Is(refusal, verify.ManySignatures):
+		d.cause(Cause{"signature_many", true, d.at.Provider.Header + " is there more than once, and none of them is right", "have whatever adds it pass on the vendor's alone"})
+	case errors.Is(refusal, verify.MalformedSignature):
+		d.cause(Cause{"signature_malformed", true, "the signature isn't 32 bytes in " + d.encodings() + ", and as far as it can be read it isn't right", "compare it with what the vendor's side logs; a proxy may change or cut it. The vendor's pages show shorter ones in their examples: those are no signatures"})
+	case errors.Is(refusal, verify.WrongSignature), errors.Is(refusal, verify.OtherScheme):
+		d.wrongSignature(b)
+	default:
+		d.cause(Cause{"refused", true, refusal.Error(), "docs/operations.md says what each outcome means"})
+	}
+}
+
+// explainBody says what is wrong with a body that can't be read.
+func (d *diagnosing) explainBody(b body) {
+	_, err := stringify.Parse(b.raw)
+	proven := func(code, says, do string) { d.cause(Cause{code, true, says, do}) }
+	switch {
+	case b.text != nil || len(d.report.Causes) > 0:
+	case err == nil:
+		proven("not_object", "the body isn't a JSON object", "this is no delivery of a vendor's, or not all of it")
+	case errors.Is(err, stringify.ErrDuplicate):
+		proven("duplicate_member", err.Error(), "no vendor writes such JSON: somebody has changed the delivery, or a proxy adds members")
+	case errors.Is(err, stringify.ErrDepth):
+		proven("too_deep", err.Error(), "no vendor can have signed it")
+	case errors.Is(err, stringify.ErrUTF8):
+		proven("not_utf8", "the body is not UTF-8", "a proxy or the capture has converted or cut it")
+	case slices.ContainsFunc(b.bodies(), func(other body) bool { return other.cost > 0 }):
+		proven("not_json", "the body as it stands here is not JSON, but it is once unescaped, or without what is around it; none of the secrets signed that either", "first capture the body as it was sent, byte for byte")
+	default:
+		proven("not_json", "the body is "+err.Error(), "the capture has not all of it, or a proxy has changed it: compare its length with Content-Length")
+	}
+}
+
+// explainShape says so where the body is another vendor's.
+func (d *diagnosing) explainShape(b body) {
+	if shape := shapeOf(b.raw); shape != "" && shape != d.at.Provider.Name {
+		d.cause(Cause{
+			"other_provider", false, fmt.Sprintf("the body looks like one of %s's, and %s is an endpoint for %s", shape, d.at.Name, d.at.Provider.Name),
+			"correct the address at the vendor: each has an endpoint of its own",
+		})
+	}
+}
+
+func (d *diagnosing) encodings() string {
+	if d.at.Provider.Name == verify.Flock.Name {
+		return "hex"
+	}
+	return "hex or base64"
+}
+
+func (d *diagnosing) noSignature() Cause {
+	var names []string
+	for _, f := range d.Delivery.Header {
+		names = append(names, printable(f.Name))
+	}
+	there := "no headers at all are here"
+	if len(names) > 0 {
+		there = "the headers are " + strings.Join(names, ", ")
+	}
+	return Cause{
+		"signature_missing", true, "there is no signature: " + there,
+		"if the capture is whole, a proxy drops " + d.at.Provider.Header + ", or this is not the vendor: single ones are the internet's noise. If only the body was captured, give the header with -H",
+	}
+}
+
+// wrongSignature says what makes it so as a rule, where nothing that was tried explains it.
+func (d *diagnosing) wrongSignature(b body) {
+	d.cause(d.oddities()...)
+	if d.Delivery.ASCII && bytes.IndexByte(b.raw, '.') >= 0 {
+		d.cause(Cause{"capture", false, "the capture shows a dot for each byte that isn't ASCII: where the body has any, no signature can be right here", "give the body as it was sent: from tcpdump -w, say, or from the proxy's log"})
+	}
+	if sorted(b.text) {
+		d.cause(Cause{"sorted", false, "the members of the body stand in alphabetical order, which is not the vendor's", "something on the way parses the body and writes it anew: have it pass on the bytes"})
+	}
+	d.cause(Cause{
+		"secret", false, fmt.Sprintf("no secret in %s made this signature, nor another endpoint's, over anything that a vendor signs, neither as they are nor as they may be meant", d.at.SecretsFrom),
+		fmt.Sprintf("compare %s with the secret that the vendor's page shows for this address now, and set both while in doubt, the new one first. "+
+			"`bridge send %s --url` with the public address shows whether a proxy changes bodies: 200 means that it doesn't", d.at.SecretsFrom, d.at.Name),
+	})
+}
+
+// sorted says whether the members of the body and of its data are in alphabetical order; three or more, since
+// fewer are so by chance.
+func sorted(text stringify.Text) bool {
+	names := func(object stringify.Text) (list []string) {
+		for _, m := range members(object) {
+			list = append(list, m.name)
+		}
+		return list
+	}
+	outer, inner := names(text), names(text.Member("data"))
+	return len(outer) >= 3 && slices.IsSorted(outer) && slices.IsSorted(inner)
+}
+
+// printable replaces what would move a terminal's cursor or break a line.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,201 @@
+package diagnosis
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// signedText is what may have been signed.
+type signedText struct {
+	scheme string // one of verify's, or "" where the bridge has none for it
+	says   string
+	parts  [][]byte
+}
+
+func (t signedText) len() (n int) {
+	for _, part := range t.parts {
+		n += len(part)
+	}
+	return n
+}
+
+// texts lists what may have been signed of a body: what the vendors' pages say, then what others do.
+func (b body) texts() (all []signedText) {
+	timestamp, data := b.text.Member("timestamp"), b.text.Member("data")
+	if b.text != nil {
+		all = append(all, signedText{verify.Payload, "", [][]byte{b.text}})
+	}
+	if timestamp != nil && data.IsObject() {
+		all = append(all, signedText{verify.TimestampData, "", [][]byte{timestamp, data}})
+	}
+	if data.IsObject() && len(data) > len("{}") {
+		all = append(all, signedText{verify.Data, "", [][]byte{data}})
+	}
+	if b.text == nil || string(b.raw) != string(b.text) {
+		all = append(all, signedText{"", "the bytes as they came", [][]byte{b.raw}})
+		if trimmed := bytes.TrimSpace(b.raw); len(trimmed) < len(b.raw) { // a line end of a file's, perhaps
+			all = append(all, signedText{"", "the bytes as they came, without the white space around them", [][]byte{trimmed}})
+		}
+	}
+	if timestamp != nil {
+		all = append(all, signedText{"", "the timestamp, a full stop and the body", [][]byte{timestamp, {'.'}, b.text}})
+	}
+	if b.text.Member("signature") != nil {
+		var rest []member
+		for _, m := range members(b.text) {
+			if m.name != "signature" {
+				rest = append(rest, m)
+			}
+		}
+		all = append(all, signedText{"", "the body without its signature", [][]byte{object(rest)}})
+	}
+	return all
+}
+
+// lookAtTexts says for each scheme of the provider what is signed, and how the MACs of the secrets begin.
+func (d *diagnosing) lookAtTexts(b body) {
+	for _, t := range b.texts() {
+		if !slices.Contains(d.at.Provider.Schemes, t.scheme) {
+			continue
+		}
+		var macs []string
+		for i, s := range d.at.Secrets() {
+			macs = append(macs, fmt.Sprintf("secret %d makes %s…", i, hex.EncodeToString(verify.Sum(s, t.parts...)[:4])))
+		}
+		set := ""
+		if d.at.Scheme != t.scheme && d.at.Scheme != verify.Auto {
+			set = ", which the endpoint isn't set to"
+		}
+		d.step("signed", "by %s%s: %d bytes, %s; %s", t.scheme, set, t.len(), ends(t.parts), strings.Join(macs, ", "))
+	}
+}
+
+// ends quotes how a text begins and ends.
+func ends(parts [][]byte) string {
+	var whole []byte
+	for _, part := range parts {
+		whole = append(whole, part...)
+	}
+	const most = 16
+	if len(whole) <= 2*most {
+		return printable(string(whole))
+	}
+	return printable(string(whole[:most])) + " … " + printable(string(whole[len(whole)-most:]))
+}
+
+// found is what explains a signature: which of all that may have been otherwise was.
+type found struct {
+	signature signature
+	key       key
+	body      body
+	text      signedText
+	cost      int
+}
+
+// mostWork bounds the bytes that are hashed in a search.
+const mostWork = 1 << 30
+
+// search looks for a secret, a body and a text that make one of the signatures, with as few suppositions as
+// can be.
+func (d *diagnosing) search(b body, signatures []signature) (best found, ok bool) {
+	keys := d.keys()
+	work := 0
+	for most := 0; most <= 3; most++ { // suppositions
+		for _, body := range b.bodies() {
+			for _, text := range body.texts() {
+				for _, key := range keys {
+					cost := body.cost + key.cost + d.schemeCost(text, key)
+					if cost > most || key.IsEmpty() {
+						continue
+					}
+					if work += text.len(); work > mostWork {
+						d.step("note", "the body is large: not all that may be otherwise was tried")
+						return found{}, false
+					}
+					mac := verify.Sum(key.Secret, text.parts...)
+					for _, s := range signatures {
+						if cost+s.cost == most && s.isBeginningOf(mac) {
+							return found{s, key, body, text, most}, true
+						}
+					}
+				}
+			}
+		}
+	}
+	return found{}, false
+}
+
+// judgedBy is the endpoint whose delivery it is, if the secret is right: where another vendor's endpoint has the
+// secret, the body tells whether the address or the secret is the wrong one.
+func (d *diagnosing) judgedBy(k key) Endpoint {
+	if k.at.Provider.Name != d.at.Provider.Name && shapeOf(d.Delivery.Body) == d.at.Provider.Name {
+		return d.at
+	}
+	return k.at
+}
+
+// schemeCost is 1 where the signature would cover what the secret's endpoint isn't set to.
+func (d *diagnosing) schemeCost(t signedText, k key) int {
+	at := d.judgedBy(k)
+	if t.scheme == at.Scheme || at.Scheme == verify.Auto && slices.Contains(at.Provider.Schemes, t.scheme) {
+		return 0
+	}
+	return 1
+}
+
+// causes says what of it was otherwise.
+func (d *diagnosing) causes(f found) (all []Cause) {
+	at := d.judgedBy(f.key)
+	if f.signature.cause.Code != "" && !strings.EqualFold(f.signature.header, at.Provider.Header) {
+		all = append(all, f.signature.cause)
+	}
+	if f.key.cause.Code != "" {
+		all = append(all, f.key.cause)
+	}
+	if f.body.cause.Code != "" {
+		all = append(all, f.body.cause)
+	}
+	if d.schemeCost(f.text, f.key) == 0 || f.signature.cause.Code == memberScheme {
+		return all
+	}
+	if slices.Contains(at.Provider.Schemes, f.text.scheme) {
+		return append(all, Cause{
+			"other_scheme", true, fmt.Sprintf("it is signed with secret %d of %s, over %s; the endpoint is set to %s", f.key.position, f.key.at.SecretsFrom, f.text.scheme, at.Scheme),
+			fmt.Sprintf("set %sSIGNATURE=%s", at.Prefix, f.text.scheme),
+		})
+	}
+	says := f.text.says
+	if f.text.scheme != "" {
+		says = "what another vendor's scheme " + f.text.scheme + " covers"
+	}
+	return append(all, Cause{
+		"unknown_scheme", true, fmt.Sprintf("it is signed with secret %d of %s, over %s, which no scheme of this provider does", f.key.position, f.key.at.SecretsFrom, says),
+		"report it, with this output: the bridge has no setting for that",
+	})
+}
+
+// afterwards is what would be wrong still once the causes are gone.
+func (d *diagnosing) afterwards(f found) error {
+	at := d.judgedBy(f.key)
+	if !slices.Contains(at.Provider.Schemes, f.text.scheme) || f.body.text == nil {
+		return nil
+	}
+	text, err := stringify.Parse(f.body.text)
+	if err != nil {
+		return err
+	}
+	received := d.Received
+	if received.IsZero() {
+		received = d.Now
+	}
+	r := at.Request(text, []string{hex.EncodeToString(verify.Sum(f.key.Secret, f.text.parts...))}, received)
+	r.Secrets, r.Scheme, r.Untimed = append(r.Secrets[:0:0], f.key.Secret), f.text.scheme, d.Received.IsZero()
+	_, err = at.Provider.Verify(r)
+	return err
+}

@@ -1,0 +1,191 @@
+package ingest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The budget counts what was received, not what was announced; what is past it is answered 503, and
+// all is given back.
+func TestInFlightBytes(t *testing.T) {
+	p := newPublic(t, func(c *Config) { c.MaxInFlightBytes, c.MaxBodyBytes = 64<<10, 32<<10 }).listen()
+	holding := []*client{p.half(32000, 0), p.half(32000, 0), p.half(32000, 0)}
+	if r := p.dial().write(deliveryOf("announced", "")).read(); r.status != 200 {
+		t.Errorf("with much announced and nothing sent: %s", r)
+	}
+	for _, c := range holding[:2] {
+		c.write(strings.Repeat(" ", 31000))
+	}
+	p.await("holding 62,000 bytes", func() bool { return p.InFlightBytes() == 62000 })
+	large := deliveryOf("large", strings.Repeat("x", 4000))
+	r := p.dial().write(large).read()
+	if r.String() != "503 busy" || r.header.Get("Retry-After") == "" {
+		t.Errorf("past the budget: %s", r)
+	}
+	// The envelope counts too: the body alone would fit.
+	if r := p.dial().write(deliveryOf("medium", strings.Repeat("x", 2000))).read(); r.String() != "503 busy" {
+		t.Errorf("with its envelope past the budget: %s", r)
+	}
+	for _, c := range holding {
+		_ = c.Close()
+	}
+	p.await("holding nothing", func() bool { return p.InFlightBytes() == 0 })
+	if r := p.dial().write(large).read(); r.status != 200 {
+		t.Errorf("afterwards: %s", r)
+	}
+	if n := p.kept.n.Load(); n != 2 {
+		t.Errorf("%d events are kept, want 2", n)
+	}
+}
+
+// The canonical form is charged before it is made.
+func TestCanonicalFormIsCharged(t *testing.T) {
+	p := newPublic(t, func(c *Config) { c.MaxInFlightBytes = 64 << 10 }).listen()
+	send := func(body string) reply {
+		return p.dial().write(fmt.Sprintf("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nX-Flock-Signature: %s\r\nContent-Length: %d\r\n\r\n%s", strings.Repeat("0", 64), len(body), body)).read()
+	}
+	if r := send(`{"a":[` + strings.Repeat("1e20,", 20<<10/5) + "0]}"); r.String() != "503 busy" {
+		t.Errorf("20 KB that become 84: %s", r)
+	}
+	if r := send(`{"a":["` + strings.Repeat("x", 40<<10) + `"]}`); r.String() != "401 signature" {
+		t.Errorf("40 KB that stay as they are: %s", r)
+	}
+	if n := p.InFlightBytes(); n != 0 {
+		t.Errorf("%d bytes are still held", n)
+	}
+}
+
+// Senders that stop in the middle of their bodies don't keep others out for longer than patience; who has
+// taken longest makes room, and reads its 503.
+func TestSlowSendersMakeRoom(t *testing.T) {
+	p := newPublic(t, func(c *Config) { c.MaxInFlightBytes, c.MaxBodyBytes = 64<<10, 32<<10 }).listen()
+	first := p.half(32000, 31000)
+	p.await("holding the first", func() bool { return p.InFlightBytes() == 31000 })
+	second := p.half(32000, 31000)
+	p.await("holding both", func() bool { return p.InFlightBytes() == 62000 })
+	p.clock.forward(patience - time.Millisecond)
+	large := deliveryOf("large", strings.Repeat("x", 4000))
+	if r := p.dial().write(large).read(); r.String() != "503 busy" {
+		t.Errorf("before their time is over: %s", r)
+	}
+	p.clock.forward(time.Millisecond)
+	if r := p.dial().write(large).read(); r.status != 200 {
+		t.Errorf("with slow senders that hold everything: %s", r)
+	}
+	first.write(strings.Repeat(" ", 1000)) // what is left of it is read and dropped
+	if r := first.read(); r.String() != "503 busy" || r.closes {
+		t.Errorf("the first slow one: %s, closes %v", r, r.closes)
+	}
+	if r := first.write(deliveryOf("again", "")).read(); r.status != 200 {
+		t.Errorf("its next delivery: %s", r)
+	}
+	second.write(strings.Repeat(" ", 1000))
+	if r := second.read(); r.String() != "400 not_json" {
+		t.Errorf("the second, for which there was room: %s", r)
+	}
+	if n := p.InFlightBytes(); n != 0 {
+		t.Errorf("%d bytes are still held", n)
+	}
+}
+
+// However senders meet, nobody waits for ever, and all is given back.
+func TestManySlowSenders(t *testing.T) {
+	p := newPublic(t, func(c *Config) { c.MaxInFlightBytes, c.MaxBodyBytes = 256<<10, 32<<10 }).listen()
+	var all []*client
+	for range 100 { // twelve times what fits
+		all = append(all, p.half(32000, 31000))
+		p.clock.forward(patience)
+	}
+	p.await("taking a good one", func() bool {
+		p.clock.forward(patience)
+		return p.dial().write(deliveryOf("good", "")).read().status == 200
+	})
+	for _, c := range all {
+		c.write(strings.Repeat(" ", 1000))
+		if r := c.read(); r.String() != "503 busy" && r.String() != "400 not_json" {
+			t.Errorf("a slow one: %s", r)
+		}
+	}
+	if n := p.InFlightBytes(); n != 0 {
+		t.Errorf("%d bytes are still held", n)
+	}
+}
+
+// Two that make room for each other both go.
+func TestMakeRoomForEachOther(t *testing.T) {
+	now := time.Now()
+	b := &budget{limit: 10, now: func() time.Time { return now }}
+	one, two := &hold{budget: b}, &hold{budget: b}
+	asked := make(chan bool, 2)
+	for _, h := range []*hold{one, two} {
+		if !h.take(5) {
+			t.Fatal("no room")
+		}
+		h.sends(func() { asked <- true })
+	}
+	now = now.Add(patience)
+	done := make(chan bool)
+	go func() { done <- two.take(1) }() // asks one, and waits for it
+	<-asked
+	if one.take(1) { // two is the longest now, and must not wait for us
+		t.Error("one had room")
+	}
+	one.release()
+	<-done
+	two.release()
+	if n := b.used.Load(); n != 0 || b.senders.Len() != 0 {
+		t.Errorf("%d bytes are still held, %d senders", n, b.senders.Len())
+	}
+}
+
+// A body is put together as it came, whatever its length, and blocks that others had don't show.
+func TestBlocks(t *testing.T) {
+	for _, n := range []int{0, 1, firstBytes - 1, firstBytes, firstBytes + 1, firstBytes + blockBytes - 1, firstBytes + blockBytes, firstBytes + blockBytes + 1, 100_000} {
+		want := strings.Repeat("0123456789", n/10+1)[:n]
+		for _, step := range []int{1, 1000, 1 << 20} {
+			var b blocks
+			for b.len < n {
+				b.len += copy(b.room(), want[b.len:min(n, b.len+step)])
+			}
+			if len(b.room()) == 0 {
+				t.Fatalf("%d bytes: there is no room", n)
+			}
+			got := string(b.joined())
+			b.free()
+			if got != want {
+				t.Errorf("%d bytes in steps of %d came out as %d", n, step, len(got))
+			}
+		}
+	}
+}
+
+// A large body waits its turn, but no longer than the sender can wait; a small one doesn't wait at all.
+func TestSlots(t *testing.T) {
+	for _, test := range []struct {
+		maxInFlight, maxBody int64
+		most                 int
+	}{
+		{64 << 20, 1 << 20, 1}, {64 << 20, 512 << 10, 2}, {64 << 20, 64 << 20, 1}, {1 << 10, 1 << 20, 1},
+	} {
+		if n := cap(newSlots(test.maxInFlight, test.maxBody)); n < 1 || n > test.most {
+			t.Errorf("%v: %d slots", test, n)
+		}
+	}
+	p := newPublic(t, nil).listen()
+	for range cap(p.large) {
+		p.large.enter()
+	}
+	large := deliveryOf("large", strings.Repeat("x", smallBytes))
+	if r := p.dial().write(large).read(); r.String() != "503 busy" {
+		t.Errorf("a large one without a turn: %s", r)
+	}
+	if r := p.dial().write(deliveryOf("small", "")).read(); r.status != 200 {
+		t.Errorf("a small one: %s", r)
+	}
+	p.large.leave()
+	if r := p.dial().write(large).read(); r.status != 200 {
+		t.Errorf("a large one: %s", r)
+	}
+}

@@ -1,0 +1,196 @@
+package ingest
+
+import (
+	"bufio"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/endpoint"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// public is the public side alone: what it accepts goes nowhere. What happens beyond is tested with the whole bridge.
+type public struct {
+	*Handler
+	t      *testing.T
+	addr   string
+	server *http.Server
+	clock  *clock
+	kept   *keeper
+}
+
+// clock is the handler's, and stands still unless it is set forward.
+type clock struct{ ahead atomic.Int64 }
+
+var began = time.Now()
+
+func (c *clock) now() time.Time          { return began.Add(time.Duration(c.ahead.Load())) }
+func (c *clock) forward(d time.Duration) { c.ahead.Add(int64(d)) }
+
+// keeper counts what is published; where block is set, publishing waits for it.
+type keeper struct {
+	n     atomic.Int64
+	block atomic.Pointer[chan struct{}]
+}
+
+func (k *keeper) Publish(context.Context, durable.Message) (durable.Status, error) {
+	if b := k.block.Load(); b != nil {
+		<-*b
+	}
+	k.n.Add(1)
+	return durable.Stored, nil
+}
+
+type unseen struct{}
+
+func (unseen) Observe(Record) {}
+
+const testKey = "key"
+
+// newPublic returns one that isn't listening.
+func newPublic(t *testing.T, change func(*Config)) *public {
+	p := &public{t: t, clock: &clock{}, kept: &keeper{}}
+	c := Config{
+		Endpoints: []endpoint.Endpoint{{
+			Name: "flock", Provider: verify.Flock, Scheme: verify.Auto, Tolerance: time.Hour,
+			Secrets: func() []secret.Secret { return []secret.Secret{secret.New(testKey)} },
+		}},
+		SubjectPrefix: "webhooks", MaxBodyBytes: 512 << 10, MaxInFlightBytes: 64 << 20, Publisher: p.kept, Observer: unseen{}, Now: p.clock.now,
+	}
+	if change != nil {
+		change(&c)
+	}
+	p.Handler = New(c)
+	p.server = p.Server(log.New(io.Discard, "", 0))
+	return p
+}
+
+// listen serves on loopback until the test ends.
+func (p *public) listen() *public {
+	p.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.addr = l.Addr().String()
+	limited := p.Limit(l)
+	served := make(chan struct{})
+	go func() {
+		_ = p.server.Serve(limited)
+		close(served)
+	}()
+	p.t.Cleanup(func() {
+		_ = p.server.Close()
+		<-served
+	})
+	return p
+}
+
+func (p *public) await(what string, condition func() bool) {
+	p.t.Helper()
+	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("not %s after a minute", what)
+		}
+	}
+}
+
+// client is a sender's side of a connection.
+type client struct {
+	net.Conn
+	t      *testing.T
+	reader *bufio.Reader
+}
+
+func (p *public) dial() *client {
+	p.t.Helper()
+	c, err := net.Dial("tcp", p.addr)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = c.Close() })
+	return &client{c, p.t, bufio.NewReader(c)}
+}
+
+func (c *client) write(text string) *client {
+	c.t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		c.t.Fatal(err)
+	}
+	return c
+}
+
+// reply is what a client reads.
+type reply struct {
+	status int
+	code   string // plain where it is net/http's own text
+	closes bool
+	header http.Header
+}
+
+func (r reply) String() string { return strings.TrimSpace(fmt.Sprint(r.status, " ", r.code)) }
+
+func (c *client) read() reply {
+	c.t.Helper()
+	r, err := c.tryRead()
+	if err != nil {
+		c.t.Fatalf("reading answer: %v", err)
+	}
+	return r
+}
+
+func (c *client) tryRead() (r reply, err error) {
+	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+	response, err := http.ReadResponse(c.reader, nil)
+	if err != nil {
+		return r, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	r = reply{status: response.StatusCode, closes: response.Close, header: response.Header}
+	var said struct{ Code string }
+	if json.Unmarshal(text, &said) == nil {
+		r.code = said.Code
+	} else {
+		r.code = "plain"
+	}
+	return r, err
+}
+
+// isClosed waits until the other side has closed the connection.
+func (c *client) isClosed() bool {
+	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+	_, err := c.reader.ReadByte()
+	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// signedBody is a delivery of Flock's; note makes it long.
+func signedBody(id, note string) (body, header string) {
+	body = fmt.Sprintf(`{"name":"invitee.accepted","entity":"invitee","entityId":%q,"note":%q,"timestamp":%d}`, id, note, began.Unix())
+	return body, "X-Flock-Signature: " + hex.EncodeToString(verify.Sum(secret.New(testKey), []byte(body)))
+}
+
+// delivery is a whole request.
+func deliveryOf(id, note string) string {
+	body, header := signedBody(id, note)
+	return fmt.Sprintf("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\n%s\r\nContent-Length: %d\r\n\r\n%s", header, len(body), body)
+}
+
+// half begins a body of n bytes, of which it sends some.
+func (p *public) half(n, some int) *client {
+	return p.dial().write(fmt.Sprintf("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: %d\r\n\r\n%s", n, strings.Repeat(" ", some)))
+}

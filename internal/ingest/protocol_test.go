@@ -1,0 +1,101 @@
+package ingest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// What becomes of each thing that HTTP/1.1 allows or doesn't and that a webhook has no need of. What net/http refuses
+// before a handler runs is plain text; what the tests of the whole bridge have (methods, paths, 100-continue) is there.
+func TestProtocol(t *testing.T) {
+	body, signature := signedBody("a", "")
+	chunk := fmt.Sprintf("%x\r\n%s\r\n", len(body), body)
+	const line = "POST /webhooks/flock HTTP/1.1\r\n"
+	const head = line + "Host: bridge\r\n"
+	length := fmt.Sprintf("Content-Length: %d\r\n", len(body))
+	for _, test := range []struct {
+		name, request string
+		want          string // plain is net/http's own text
+		closes        bool
+	}{
+		{"as it should be", head + signature + "\r\n" + length + "\r\n" + body, "200", false},
+		{"chunked", head + signature + "\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + "0\r\n\r\n", "200", false},
+		{"chunk extensions", head + signature + "\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Replace(chunk, "\r\n", ";x=y\r\n", 1) + "0\r\n\r\n", "200", false},
+		// A signature that comes after what it signs could not be found missing before all was read; nobody sends one.
+		{"signature in a trailer", head + "Transfer-Encoding: chunked\r\nTrailer: X-Flock-Signature\r\n\r\n" + chunk + "0\r\n" + signature + "\r\n\r\n", "401 signature", false},
+		{"trailers", head + signature + "\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + "0\r\nX: y\r\n\r\n", "200", false},
+		{"trailers without end", head + signature + "\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + "0\r\nX: " + strings.Repeat("y", 64<<10) + "\r\n\r\n", "400 body_incomplete", true},
+		{"chunks that are mostly extension", head + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("1;"+strings.Repeat("x", 2000)+"\r\n \r\n", 100) + "0\r\n\r\n", "400 body_incomplete", true},
+		{"chunk of a length that isn't one", head + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n", "400 body_incomplete", true},
+		{"chunk too long to be true", head + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\n{}", "400 body_incomplete", true},
+
+		// The two framings of a smuggled request. Whoever gets one past a proxy that reads it otherwise has sent one
+		// more request, which has to be signed like any other.
+		{"length and chunked", head + signature + "\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + "0\r\n\r\n", "200", false},
+		{"two lengths alike", head + signature + "\r\n" + length + length + "\r\n" + body, "200", false},
+		{"two lengths that differ", head + "Content-Length: 5\r\nContent-Length: 6\r\n\r\n12345", "400 plain", true},
+		{"a list of lengths", head + "Content-Length: 5, 5\r\n\r\n12345", "400 plain", true},
+		{"negative length", head + "Content-Length: -1\r\n\r\n", "400 plain", true},
+		{"signed length", head + "Content-Length: +5\r\n\r\n12345", "400 plain", true},
+		{"a length past 63 bits", head + "Content-Length: 99999999999999999999\r\n\r\n", "400 plain", true},
+		{"another transfer encoding", head + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", "501 plain", true},
+		{"chunked twice", head + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "501 plain", true},
+		{"chunked by another spelling", head + "Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n", "400 plain", true},
+		{"space before the colon", head + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n", "400 plain", true},
+		{"header continued on the next line", head + "X: y\r\n z\r\n" + signature + "\r\n" + length + "\r\n" + body, "200", false},
+		{"control character in a header", head + "X: \x00\r\n\r\n", "400 plain", true},
+
+		{"no Host", line + "Content-Length: 0\r\n\r\n", "400 plain", true},
+		{"two Hosts", head + "Host: bridge\r\nContent-Length: 0\r\n\r\n", "400 plain", true},
+		{"another Host", line + "Host: elsewhere\r\n" + signature + "\r\n" + length + "\r\n" + body, "200", false}, // proxies have ideas about it
+		{"absolute target", "POST http://elsewhere/webhooks/flock HTTP/1.1\r\nHost: bridge\r\n" + signature + "\r\n" + length + "\r\n" + body, "200", false},
+		{"absolute target of another scheme", "POST ftp://user@elsewhere/webhooks/flock HTTP/1.1\r\nHost: bridge\r\n" + signature + "\r\n" + length + "\r\n" + body, "200", false},
+		{"absolute target without a path", "POST http://elsewhere HTTP/1.1\r\nHost: bridge\r\nContent-Length: 0\r\n\r\n", "404 not_found", false},
+		{"authority as target", "CONNECT bridge:443 HTTP/1.1\r\nHost: bridge\r\n\r\n", "404 not_found", false},
+		{"target that isn't one", "POST webhooks/flock HTTP/1.1\r\nHost: bridge\r\n\r\n", "400 plain", true},
+		{"query", "POST /webhooks/flock?x=%zz HTTP/1.1\r\nHost: bridge\r\n" + signature + "\r\n" + length + "\r\n" + body, "200", false},
+		{"target of 64 KB", "POST /" + strings.Repeat("x", 64<<10) + " HTTP/1.1\r\nHost: bridge\r\n\r\n", "431 plain", true},
+		{"headers of 64 KB", head + strings.Repeat("X: y\r\n", 10<<10) + "\r\n", "431 plain", true},
+
+		{"HTTP/1.0", "POST /webhooks/flock HTTP/1.0\r\n" + signature + "\r\n" + length + "\r\n" + body, "200", true},
+		{"HTTP/1.0 kept alive", "POST /webhooks/flock HTTP/1.0\r\nConnection: keep-alive\r\n" + signature + "\r\n" + length + "\r\n" + body, "200", false},
+		{"HTTP/0.9", "GET /\r\n\r\n", "400 plain", true},
+		{"HTTP/3.0", "POST /webhooks/flock HTTP/3.0\r\nHost: bridge\r\n\r\n", "505 plain", true},
+		{"HTTP/2 without TLS", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "404 not_found", true},
+		{"upgrade to HTTP/2", head + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n" + signature + "\r\n" + length + "\r\n" + body, "200", false},
+		{"upgrade to a web socket", "GET /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", "405 method_not_allowed", false},
+		{"another expectation", head + "Expect: everything\r\n" + length + "\r\n" + body, "417 plain", true},
+		{"empty lines first", "\r\n\r\n" + head + signature + "\r\n" + length + "\r\n" + body, "400 plain", true},
+		{"TLS where there is none", "\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\r\n\r\n", "400 plain", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPublic(t, nil).listen()
+			c := p.dial()
+			go func() { _, _ = c.Write([]byte(test.request)) }() // net/http may answer before it has read all of it
+			r, err := c.tryRead()
+			if err != nil && r.status == 0 {
+				t.Fatal(err)
+			}
+			if r.String() != test.want || r.closes != test.closes {
+				t.Errorf("answered %s, closes %v", r, r.closes)
+			}
+			if stored := p.kept.n.Load(); stored > 0 != (r.status == 200) {
+				t.Errorf("%d are stored", stored)
+			}
+			if n := p.InFlightBytes(); n != 0 && r.status == 200 {
+				p.await("holding nothing", func() bool { return p.InFlightBytes() == 0 })
+			}
+			if test.closes {
+				if !c.isClosed() {
+					t.Error("it is not closed")
+				}
+				return
+			}
+			if r := c.write(deliveryOf("next", "")).read(); r.status != 200 {
+				t.Errorf("the next delivery on the connection: %s", r)
+			}
+		})
+	}
+}

@@ -1,0 +1,182 @@
+package ingest
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// pipes is a listener whose connections are in memory, so that their deadlines go by the test's clock.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (p pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p pipes) Close() error {
+	close(p.closed)
+	return nil
+}
+
+func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// inNoTime runs a test in which time passes when nothing else is left to do.
+func inNoTime(t *testing.T, test func(t *testing.T, p *public, dial func() *client)) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPublic(t, nil)
+		l := pipes{make(chan net.Conn), make(chan struct{})}
+		served := make(chan struct{})
+		go func() {
+			_ = p.server.Serve(p.Limit(l))
+			close(served)
+		}()
+		test(t, p, func() *client {
+			ours, theirs := net.Pipe()
+			l.conns <- theirs
+			t.Cleanup(func() { _ = ours.Close() })
+			return &client{ours, t, bufio.NewReader(ours)}
+		})
+		_ = p.server.Close()
+		<-served
+	})
+}
+
+// end waits until the connection is closed, and says after how long.
+func (c *client) end() time.Duration {
+	began := time.Now()
+	_ = c.SetReadDeadline(time.Time{})
+	_, _ = io.Copy(io.Discard, c.reader)
+	return time.Since(began)
+}
+
+// A connection that is kept alive outlives what proxies keep (600 s): who closes first must be the sender. That holds
+// whatever the request before has done to the deadlines.
+func TestIdleConnections(t *testing.T) {
+	large := fmt.Sprintf("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: %d\r\n\r\n%s", 600<<10, strings.Repeat("x", 600<<10))
+	chunked := "POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+	for name, request := range map[string]string{
+		"accepted": deliveryOf("a", ""), "refused": badRequest, "too large": large, "chunked": chunked, "not found": "GET / HTTP/1.1\r\nHost: bridge\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
+				c := dial()
+				c.write(request).read()
+				for i, idle := range []time.Duration{time.Second, 6 * time.Second, 11 * time.Minute, 15*time.Minute - time.Second} {
+					time.Sleep(idle)
+					if r := c.write(deliveryOf(fmt.Sprint(i), "")).read(); r.status != 200 {
+						t.Fatalf("after %s: %s", idle, r)
+					}
+				}
+				if took := c.end(); took != 15*time.Minute {
+					t.Errorf("it was closed after %s", took)
+				}
+				if n := p.open(); n != 0 {
+					t.Errorf("%d are open", n)
+				}
+			})
+		})
+	}
+}
+
+// Whoever is slow has an end, in each part of a request.
+func TestSlowSenders(t *testing.T) {
+	const head = "POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\n"
+	for _, test := range []struct {
+		name, begin, rest string // the rest comes a byte a second
+		took              time.Duration
+		reply             string
+	}{
+		{"nothing", "", "", 5 * time.Second, ""},
+		{"headers that stop", head, "", 5 * time.Second, ""},
+		{"headers that trickle", head, "X: " + strings.Repeat("x", 100), 5 * time.Second, ""},
+		{"body that stops", head + "Content-Length: 10\r\n\r\n{", "", 5 * time.Second, "408 body_timeout"},
+		{"body that trickles", head + "Content-Length: 10000\r\n\r\n", strings.Repeat(" ", 100), 5 * time.Second, "408 body_timeout"},
+		{"large body that stops", head + "Content-Length: 100000\r\n\r\n" + strings.Repeat(" ", 90000), "", 5 * time.Second, "408 body_timeout"},
+		{"chunks that trickle", head + "Transfer-Encoding: chunked\r\n\r\n", strings.Repeat("1\r\n \r\n", 20), 5 * time.Second, "408 body_timeout"},
+		{"trailers that trickle", head + "Transfer-Encoding: chunked\r\n\r\n0\r\n", "X: " + strings.Repeat("x", 100), 5 * time.Second, "408 body_timeout"},
+		{"body for nobody", "POST / HTTP/1.1\r\nHost: bridge\r\nContent-Length: 10000\r\n\r\n", strings.Repeat(" ", 100), 5 * time.Second, "404 not_found"},
+		{"told to continue", head + "Expect: 100-continue\r\nContent-Length: 10\r\n\r\n", "", 5 * time.Second, "100 plain"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
+				c := dial()
+				began := time.Now()
+				c.write(test.begin)
+				sent := make(chan struct{})
+				go func() {
+					defer close(sent)
+					for _, b := range []byte(test.rest) {
+						time.Sleep(time.Second)
+						if _, err := c.Write([]byte{b}); err != nil {
+							return
+						}
+					}
+				}()
+				if test.reply != "" {
+					if r := c.read(); r.String() != test.reply {
+						t.Errorf("answered %s", r)
+					}
+				}
+				c.end()
+				// net/http leaves a connection that it closes half a second to read its answer.
+				if took := time.Since(began); took < test.took || took > test.took+time.Second {
+					t.Errorf("it took %s", took)
+				}
+				if n := p.InFlightBytes(); n != 0 || p.open() != 0 {
+					t.Errorf("%d bytes are held, %d connections open", n, p.open())
+				}
+				_ = c.Close()
+				<-sent
+			})
+		})
+	}
+}
+
+// A sender that never reads its answer is let go.
+func TestUnreadAnswer(t *testing.T) {
+	inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
+		c := dial()
+		began := time.Now()
+		c.write(deliveryOf("a", ""))
+		for p.open() > 0 && time.Since(began) < time.Minute {
+			time.Sleep(time.Second)
+		}
+		if took := time.Since(began); took > 20*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		if n := p.InFlightBytes(); n != 0 || p.kept.n.Load() != 1 {
+			t.Errorf("%d bytes are held, %d events kept", n, p.kept.n.Load())
+		}
+	})
+}
+
+// The time for the body doesn't outlive it: work that takes longer has its answer, and the connection its next delivery.
+func TestWorkLongerThanTheBodysTime(t *testing.T) {
+	inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
+		block := make(chan struct{})
+		p.kept.block.Store(&block)
+		time.AfterFunc(bodyTimeout+3*time.Second, func() {
+			p.kept.block.Store(nil)
+			close(block)
+		})
+		c := dial()
+		for i := range 2 {
+			if r := c.write(deliveryOf(fmt.Sprint(i), "")).read(); r.status != 200 || r.closes {
+				t.Fatalf("answered %s, closes %v", r, r.closes)
+			}
+		}
+	})
+}

@@ -1,0 +1,180 @@
+//go:build alerts
+
+package alerts
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/delivery"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+const (
+	key     = "alerting"
+	patient = 3 * time.Minute // for what must come
+)
+
+// binary is the bridge, built for these tests.
+var binary string
+
+// seen has the alerts that have fired or been resolved.
+var seen sync.Map
+
+func TestMain(m *testing.M) {
+	natsdtest.Main()
+	dir, err := os.MkdirTemp("", "alerts")
+	if err == nil {
+		binary = filepath.Join(dir, "bridge")
+		build := exec.Command("go", "build", "-o", binary, "../../cmd/bridge")
+		build.Stderr = os.Stderr
+		err = build.Run()
+	}
+	code := 1
+	if err == nil {
+		code = m.Run()
+	} else {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	_ = os.RemoveAll(dir)
+	os.Exit(code) //nolint:forbidigo // this is a main
+}
+
+// bridge is a running bridge.
+type bridge struct {
+	url, admin string
+	environ    []string
+	process    *process
+}
+
+// startBridge starts one with these variables, which keeps its addresses when it is started again.
+func startBridge(t *testing.T, environ ...string) *bridge {
+	t.Helper()
+	b := &bridge{url: fmt.Sprintf("127.0.0.1:%d", natsdtest.FreePort(t)), admin: fmt.Sprintf("127.0.0.1:%d", natsdtest.FreePort(t))}
+	b.environ = append([]string{"HTTP_ADDR=" + b.url, "ADMIN_ADDR=" + b.admin, "DATA_DIR=" + t.TempDir(), fmt.Sprintf("EMBEDDED_NATS_ADDR=127.0.0.1:%d", natsdtest.FreePort(t))}, environ...)
+	b.start(t)
+	return b
+}
+
+func (b *bridge) start(t *testing.T) {
+	t.Helper()
+	command := exec.Command(binary, "serve")
+	command.Env = b.environ
+	b.process = start(t, command)
+	eventually(t, "the bridge answers", func() bool {
+		answer, err := http.Get("http://" + b.admin + "/livez")
+		if err != nil {
+			return false
+		}
+		_ = answer.Body.Close()
+		return true
+	})
+}
+
+// delivery is what is sent.
+type sent struct {
+	at    time.Time
+	key   string // it is signed with
+	name  string
+	extra int // bytes in it
+}
+
+// send sends one delivery of Flock and returns the status.
+func (b *bridge) send(t *testing.T, s sent) int {
+	t.Helper()
+	if s.at.IsZero() {
+		s.at = time.Now()
+	}
+	if s.key == "" {
+		s.key = key
+	}
+	body := fmt.Sprintf(`{"name":%q,"timestamp":%d,"data":{"pad":"%s","id":%d}}`, s.name, s.at.Unix(), strings.Repeat("x", s.extra), time.Now().UnixNano())
+	signed, err := delivery.Sign(verify.Flock, verify.Payload, secret.New(s.key), []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	scheme := "http"
+	for _, v := range b.environ {
+		if strings.HasPrefix(v, "TLS_CERT_FILE=") {
+			scheme = "https"
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+"://"+b.url+"/webhooks/flock", bytes.NewReader([]byte(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set(verify.Flock.Header, signed)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	answer, err := client.Do(request)
+	if err != nil {
+		t.Logf("sending: %v", err)
+		return 0
+	}
+	defer answer.Body.Close()
+	_, _ = io.Copy(io.Discard, answer.Body)
+	return answer.StatusCode
+}
+
+// process is a program in the background, which ends with the test.
+type process struct {
+	command *exec.Cmd
+	done    chan struct{}
+}
+
+func start(t *testing.T, command *exec.Cmd) *process {
+	t.Helper()
+	var out bytes.Buffer
+	command.Stdout, command.Stderr = &out, &out
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{command, make(chan struct{})}
+	go func() {
+		_ = command.Wait()
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			text := out.String()
+			t.Logf("%s:\n%s", command.Path, text[max(0, len(text)-5000):])
+		}
+	})
+	return p
+}
+
+func (p *process) kill() {
+	_ = p.command.Process.Kill()
+	<-p.done
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patient); !condition(); time.Sleep(300 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not in %s: %s", patient, what)
+		}
+	}
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// most is how much memory the bridge may take, whatever is sent.
+const most = 256 << 20
+
+// attack is something that anybody can do to the public port.
+type attack struct {
+	name  string
+	about string
+	short time.Duration // how long it takes at least to do what it came for
+	env   []string
+	run   func(context.Context, *siege) // until the context ends
+	// evidence are the counts without which it was none.
+	evidence []string
+	// each: the processor's time is also printed for each of these counts.
+	each string
+	// busy: good deliveries may be answered 503, at most this part of them.
+	busy float64
+	// quarantined: it may leave something in quarantine.
+	quarantined bool
+}
+
+// stage is what all attacks have in common.
+type stage struct {
+	dir    string
+	bridge string // the binary
+	nats   *process
+	url    string
+	nc     *nats.Conn
+	js     jetstream.JetStream
+}
+
+func newStage(ctx context.Context, dir string) (s *stage, err error) {
+	s = &stage{dir: dir, bridge: filepath.Join(dir, "bridge")}
+	server := filepath.Join(dir, "nats-server")
+	if err := errors.Join(build(ctx, s.bridge, "./cmd/bridge"), build(ctx, server, "github.com/nats-io/nats-server/v2")); err != nil {
+		return nil, err
+	}
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	s.url = "nats://" + addr
+	conf := filepath.Join(dir, "nats.conf")
+	text := fmt.Sprintf("listen: %q\nmax_payload: 8MB\njetstream { store_dir: %q }\n", addr, filepath.Join(dir, "store"))
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		return nil, fmt.Errorf("configuring nats-server: %w", err)
+	}
+	if s.nats, err = spawn(filepath.Join(dir, "nats.log"), nil, server, "-c", conf); err != nil {
+		return nil, err
+	}
+	err = until(ctx, "nats-server is there", func() error {
+		s.nc, err = nats.Connect(s.url)
+		return err
+	})
+	if err == nil {
+		s.js, err = jetstream.New(s.nc)
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *stage) close() {
+	if s.nc != nil {
+		s.nc.Close()
+	}
+	s.nats.stop()
+}
+
+// play runs one attack, with good senders beside it, and looks at what came of it.
+func (s *stage) play(ctx context.Context, a attack, n int, short bool) (r result, err error) {
+	public, err := freeAddr()
+	if err != nil {
+		return r, err
+	}
+	admin, err := freeAddr()
+	if err != nil {
+		return r, err
+	}
+	stream := fmt.Sprintf("HOSTILE_%d", n)
+	env := append([]string{
+		"FLOCK_SECRETS=" + flockSecret, "NATS_URL=" + s.url, "HTTP_ADDR=" + public, "ADMIN_ADDR=" + admin, "DATA_DIR=" + filepath.Join(s.dir, a.name),
+		"STREAM_NAME=" + stream, fmt.Sprintf("SUBJECT_PREFIX=hostile%d", n),
+	}, a.env...)
+	bridge, err := spawn(filepath.Join(s.dir, a.name+".log"), env, s.bridge, "serve")
+	if err != nil {
+		return r, err
+	}
+	defer bridge.stop()
+	if err := until(ctx, "the bridge is ready", func() error { return ready(ctx, admin) }); err != nil {
+		return r, err
+	}
+	before, err := bridge.cpu()
+	if err != nil {
+		return r, err
+	}
+	length := max(30*time.Second, a.short)
+	if short {
+		length = a.short
+	}
+	began := time.Now()
+	r = result{attack: a, stream: stream, good: newGood(public)}
+	attacking, end := context.WithCancel(ctx)
+	defer end()
+	var senders sync.WaitGroup
+	senders.Go(func() { r.good.run(attacking) })
+	r.did, err = attackFrom(ctx, a, public, length)
+	end()
+	senders.Wait()
+	r.took = time.Since(began)
+	if err != nil {
+		return r, err
+	}
+	after, err := bridge.cpu()
+	if err != nil {
+		return r, err
+	}
+	r.cpu = after - before
+	if r.peak, err = bridge.peak(); err != nil {
+		return r, err
+	}
+	if err := until(ctx, "the spool is empty", func() error { return spoolIsEmpty(ctx, admin) }); err != nil {
+		return r, err
+	}
+	return r, s.judge(ctx, bridge, &r)
+}
+
+func ready(ctx context.Context, admin string) error {
+	_, err := get(ctx, "http://"+admin+"/readyz")
+	return err
+}
+
+// spoolIsEmpty says so of the metrics: what good senders were told is spooled must reach the stream, too.
+func spoolIsEmpty(ctx context.Context, admin string) error {
+	text, err := get(ctx, "http://"+admin+"/metrics")
+	if err == nil && !strings.Contains(text, "webhook_bridge_spool_events{kind=\"event\"} 0\n") {
+		err = errors.New("it isn't")
+	}
+	return err
+}
+
+func get(ctx context.Context, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = errors.New(response.Status)
+	}
+	return string(text), err
+}
+
+// until tries again until it succeeds, for a minute.
+func until(ctx context.Context, what string, try func() error) error {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		err := try()
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil || time.Now().After(deadline):
+			return fmt.Errorf("waiting until %s: %w", what, err)
+		}
+	}
+}
