@@ -99,7 +99,7 @@ func (h *Handler) InFlightBytes() int64 { return h.inFlight.used.Load() }
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.Now()
-	d := delivery{Handler: h, w: w, r: r, began: start, held: hold{budget: &h.inFlight}, bodyDeadline: time.Now().Add(bodyTimeout)}
+	d := delivery{Handler: h, w: w, r: r, control: http.NewResponseController(w), began: start, held: hold{budget: &h.inFlight}, bodyDeadline: time.Now().Add(bodyTimeout)}
 	defer d.held.release()
 	// The path is compared as it was sent: another spelling of it is another path.
 	at, ok := h.endpoints[r.URL.EscapedPath()]
@@ -124,6 +124,7 @@ type delivery struct {
 	*Handler
 	w        http.ResponseWriter
 	r        *http.Request
+	control  *http.ResponseController
 	span     tracing.Span
 	began    time.Time
 	received time.Time
@@ -134,8 +135,9 @@ type delivery struct {
 	claims   verify.Claims
 	secrets  []secret.Secret // in force when it was verified
 	id       string          // once it is authentic
-	event    *event.Event
-	kept     string    // why it is in quarantine; "" where it isn't
+	event    *event.Event    // &wrapped, once it is
+	kept     string          // why it is in quarantine; "" where it isn't
+	wrapped  event.Event
 	text     [128]byte // room for the answer
 
 	bodyDeadline time.Time
@@ -225,14 +227,15 @@ func (d *delivery) parse(body []byte) (stringify.Text, error) {
 
 // wrap puts the verified body into its envelope.
 func (d *delivery) wrap(at endpoint.Endpoint, text stringify.Text, received time.Time) (durable.Message, error) {
-	e := at.Event(d.id, d.claims, text, received)
+	e := &d.wrapped
+	*e = at.Event(d.id, d.claims, text, received)
 	e.TraceParent, e.TraceState = d.span.Context()
 	d.span.Authentic(e.ID, e.Type)
 	if !d.held.take(e.Size()) {
 		return durable.Message{}, errBusy
 	}
-	m := at.Message(d.SubjectPrefix, &e)
+	m := at.Message(d.SubjectPrefix, e)
 	e.Data = nil
-	d.event = &e
+	d.event = e
 	return m, nil
 }
