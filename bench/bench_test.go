@@ -14,8 +14,9 @@ import (
 
 // allocationBudget is how many allocations of our own one event with a canonical body may make, from
 // the handler's first line to its last, without net/http's and without publishing: the body, the message, its id, its
-// subject, the texts of the envelope, the delivery, its context. It only goes down. Under the race detector sync.Pool forgets at random.
-const allocationBudget = 7
+// subject, the texts of the claims and of the envelope, what was signed, the delivery, its context, the answer's
+// header. It only goes down. Under the race detector sync.Pool forgets at random.
+const allocationBudget = 10
 
 // forgotten is how many that may be: a scanner, a MAC's state and a hash's with what belongs to them.
 const forgotten = 8

@@ -99,7 +99,7 @@ func (h *Handler) InFlightBytes() int64 { return h.inFlight.used.Load() }
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.Now()
-	d := delivery{Handler: h, w: w, r: r, control: http.NewResponseController(w), began: start, held: hold{budget: &h.inFlight}, bodyDeadline: time.Now().Add(bodyTimeout)}
+	d := delivery{Handler: h, w: w, r: r, began: start, held: hold{budget: &h.inFlight}, bodyDeadline: time.Now().Add(bodyTimeout)}
 	defer d.held.release()
 	// The path is compared as it was sent: another spelling of it is another path.
 	at, ok := h.endpoints[r.URL.EscapedPath()]
@@ -124,7 +124,6 @@ type delivery struct {
 	*Handler
 	w        http.ResponseWriter
 	r        *http.Request
-	control  *http.ResponseController
 	span     tracing.Span
 	began    time.Time
 	received time.Time

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"runtime"
 	"strings"
@@ -71,7 +72,7 @@ func (d *delivery) receiveBody() error {
 // setReadDeadline bounds the reading of the body. It is set for every request: net/http itself waits
 // without end for a body that nobody reads, before it sends the answer.
 func (d *delivery) setReadDeadline(t time.Time) error {
-	if err := d.control.SetReadDeadline(t); err != nil {
+	if err := http.NewResponseController(d.w).SetReadDeadline(t); err != nil {
 		return fmt.Errorf("%w: setting deadline: %w", errInternal, err)
 	}
 	return nil

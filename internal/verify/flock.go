@@ -62,7 +62,10 @@ func verifyFlock(r Request) (Claims, error) {
 	if err != nil {
 		return Claims{}, err
 	}
-	c.Name, c.Entity, c.EntityID, c.UserID = texts(b.name, b.entity, b.entityID, b.user())
+	var written string
+	var room [40]byte
+	occurred, ok := unixTime(b.timestamp)
+	c.Name, c.Entity, c.EntityID, c.UserID, written = texts(b.name, b.entity, b.entityID, b.user(), occurred.AppendFormat(room[:0], time.RFC3339Nano))
 	if c.Scheme == TimestampData {
 		c.IDName = b.name.Inside()
 	}
@@ -75,11 +78,10 @@ func verifyFlock(r Request) (Claims, error) {
 			return c, err
 		}
 	}
-	occurred, ok := unixTime(b.timestamp)
 	if !ok {
 		return c, fmt.Errorf("%w: its timestamp is no number of seconds", Unreadable)
 	}
-	c.Occurred, c.Time = occurred, occurred.Format(time.RFC3339Nano)
+	c.Occurred, c.Time = occurred, written
 	return c, r.within(occurred, r.Tolerance)
 }
 

@@ -83,7 +83,7 @@ func verifyFrigade(r Request) (Claims, error) {
 	if text(user) == "" {
 		user = b.userID
 	}
-	c.Name, c.EntityID, c.UserID, _ = texts(b.kind, b.id, user, nil)
+	c.Name, c.EntityID, c.UserID, _, _ = texts(b.kind, b.id, user, nil, nil)
 	c.Entity, _, _ = strings.Cut(c.Name, ".")
 	if c.Scheme == Data && !b.action.IsString() {
 		c.IDName = b.kind.Inside()

@@ -13,8 +13,9 @@ func appendText(dst []byte, value stringify.Text) []byte {
 	return dst
 }
 
-// texts returns the text of each value. They are parts of one string, which is one allocation.
-func texts(first, second, third, fourth stringify.Text) (a, b, c, d string) {
+// texts returns the text of each value, and the last one as it is. They are parts of one string, which is
+// one allocation.
+func texts(first, second, third, fourth stringify.Text, last []byte) (a, b, c, d, e string) {
 	var room [256]byte
 	joined := appendText(room[:0], first)
 	i := len(joined)
@@ -22,6 +23,8 @@ func texts(first, second, third, fourth stringify.Text) (a, b, c, d string) {
 	j := len(joined)
 	joined = appendText(joined, third)
 	k := len(joined)
-	all := string(appendText(joined, fourth))
-	return all[:i], all[i:j], all[j:k], all[k:]
+	joined = appendText(joined, fourth)
+	l := len(joined)
+	all := string(append(joined, last...))
+	return all[:i], all[i:j], all[j:k], all[k:l], all[l:]
 }
