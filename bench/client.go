@@ -26,6 +26,7 @@ type client struct {
 	body    []byte
 	sum     []byte
 	forge   bool // sign wrongly
+	padding []byte
 }
 
 // events counts events, so that each is another one.
@@ -33,17 +34,17 @@ var events atomic.Int64
 
 const requestTimeout = 10 * time.Second
 
-func dial(addr string, forge bool) (*client, error) {
+func dial(addr string, l load) (*client, error) {
 	conn, err := net.DialTimeout("tcp", addr, requestTimeout) //nolint:noctx // it has a bound
 	if err != nil {
 		return nil, err
 	}
-	return &client{conn: conn, reader: bufio.NewReader(conn), mac: hmac.New(sha256.New, key.Key()), forge: forge}, nil
+	return &client{conn: conn, reader: bufio.NewReader(conn), mac: hmac.New(sha256.New, key.Key()), forge: l.forge, padding: bytes.Repeat([]byte("x"), l.padding)}, nil
 }
 
 // prepare makes the next request, outside the time that is measured.
 func (c *client) prepare() {
-	c.body = appendBody(c.body[:0], events.Add(1), time.Now().Unix())
+	c.body = appendBody(c.body[:0], events.Add(1), time.Now().Unix(), c.padding)
 	c.mac.Reset()
 	c.mac.Write(c.body)
 	c.sum = c.mac.Sum(c.sum[:0])

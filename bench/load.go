@@ -16,6 +16,7 @@ type load struct {
 	connections int
 	rate        float64 // deliveries a second, whatever becomes of them (open loop); 0: each connection as fast as it is answered (closed loop)
 	forge       bool    // wrong signatures
+	padding     int     // bytes by which bodies are longer than usual
 }
 
 // result is what one round showed.
@@ -38,7 +39,7 @@ func newHistogram() *hdrhistogram.Histogram {
 func (l load) clients(addr string) ([]*client, error) {
 	clients := make([]*client, l.connections)
 	for i := range clients {
-		c, err := dial(addr, l.forge)
+		c, err := dial(addr, l)
 		if err != nil {
 			return nil, fmt.Errorf("connecting: %w", err)
 		}

@@ -34,11 +34,19 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.DurationVar(&m.each, "each", m.each, "how long a round lasts")
 	flags.StringVar(&m.only, "only", "", "measure only what has this in its name")
 	short := flags.Bool("short", false, "one pair of short rounds: shows that it works, its figures say nothing")
+	grows := flags.Bool("growth", false, "show instead how the bridge's cost grows: connections, bodies, secrets")
 	if flags.Parse(args) != nil {
 		return 2
 	}
 	if *short {
 		m.pairs, m.each = 1, 200*time.Millisecond
+	}
+	if *grows {
+		if err := growth(m.each, stdout); err != nil {
+			fmt.Fprintln(stderr, "bench:", err)
+			return 1
+		}
+		return 0
 	}
 	rows, err := m.take()
 	if err == nil {
