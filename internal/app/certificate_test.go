@@ -28,7 +28,7 @@ func files(t *testing.T, cert, key tlstest.Pair) map[string]string {
 	return map[string]string{"tls.crt": content(t, cert.Cert), "tls.key": content(t, key.Key)}
 }
 
-// client trusts the one certificate, and speaks HTTP/2 where it is offered.
+// client trusts the one certificate, and would speak HTTP/2 where it is offered.
 func client(t *testing.T, trusted tlstest.Pair, change func(*tls.Config)) *http.Client {
 	pool := x509.NewCertPool()
 	pool.AddCert(trusted.Leaf)
@@ -60,7 +60,7 @@ func (b *bridge) postTLS(c *http.Client) (status int, proto string, err error) {
 	return response.StatusCode, response.Proto, err
 }
 
-// TLS on the public listener alone, from 1.2 on, with HTTP/2 for whom it suits.
+// TLS on the public listener alone, from 1.2 on, and no HTTP/2 (ADR 12).
 func TestTLS(t *testing.T) {
 	pair := tlstest.New(t, "hooks.example.com")
 	b := start(t, "TLS_CERT_FILE="+pair.Cert, "TLS_KEY_FILE="+pair.Key)
@@ -69,9 +69,10 @@ func TestTLS(t *testing.T) {
 		proto string // "" where there is no answer
 		set   func(*tls.Config)
 	}{
-		{"HTTP/2", "HTTP/2.0", nil},
+		{"with HTTP/2", "HTTP/1.1", nil},
 		{"HTTP/1.1", "HTTP/1.1", func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }},
-		{"TLS 1.2", "HTTP/2.0", func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }},
+		{"HTTP/2 only", "", func(c *tls.Config) { c.NextProtos = []string{"h2"} }},
+		{"TLS 1.2", "HTTP/1.1", func(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }},
 		{"TLS 1.1", "", func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }},
 	} {
 		status, proto, err := b.postTLS(client(t, pair, test.set))
@@ -167,7 +168,7 @@ func TestTLSShutdown(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	silent, err := tls.Dial("tcp", b.PublicAddr(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	silent, err := tls.Dial("tcp", b.PublicAddr(), &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)
 	}
