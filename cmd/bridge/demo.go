@@ -20,6 +20,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/delivery"
+	"github.com/ade15e70/webhook-bridge/internal/follow"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -134,8 +135,8 @@ func (d *demo) show(ctx context.Context) error {
 	var followErr error
 	go func() {
 		defer close(followed)
-		all := section{stream: string(d.config.StreamName), subject: string(d.config.SubjectPrefix) + ".>", since: time.Unix(1, 0)}
-		followErr = follow(ctx, js, all, io.Discard, func(m jetstream.Msg) error {
+		all := follow.Section{Stream: string(d.config.StreamName), Subjects: []string{string(d.config.SubjectPrefix) + ".>"}, Since: time.Unix(1, 0)}
+		followErr = followSection(ctx, nc, js, all, io.Discard, func(m follow.Message) error {
 			_, err := fmt.Fprintf(d.io.out, "%s\n  %s\n", m.Subject(), m.Data())
 			select {
 			case received <- struct{}{}:

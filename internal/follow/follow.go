@@ -213,7 +213,7 @@ func (r *Reader) begin(info *jetstream.StreamInfo) (anew bool) {
 		switch {
 		case r.Section.Last > 0:
 			r.next = max(1, state.FirstSeq, state.LastSeq-min(state.LastSeq, r.Section.Last)+1)
-		case r.Section.Since.IsZero():
+		case r.Section.Since.IsZero(), r.Section.Since.After(state.LastTime): // for a time to come, the server begins with the first
 			// Now is a sequence number. To the server, "new" would begin again with every consumer, and
 			// what came meanwhile would be lost.
 			r.next = state.LastSeq + 1
@@ -248,8 +248,10 @@ func (r *Reader) read(ctx context.Context, consumer jetstream.Consumer) error {
 		if r.Section.Stop && sequence > r.until {
 			return errDone
 		}
-		if err := r.Handle(Message{Msg: m, Sequence: sequence, Stored: meta.Timestamp, Made: r.made, Pending: meta.NumPending}); err != nil {
-			return refusal{err}
+		if !meta.Timestamp.Before(r.Section.Since) {
+			if err := r.Handle(Message{Msg: m, Sequence: sequence, Stored: meta.Timestamp, Made: r.made, Pending: meta.NumPending}); err != nil {
+				return refusal{err}
+			}
 		}
 		r.next = sequence + 1
 		if r.Section.Stop && (sequence == r.until || meta.NumPending == 0) {

@@ -136,6 +136,7 @@ func TestWhereItBegins(t *testing.T) {
 	}{
 		{"now", Section{}, []string{"4"}},
 		{"a time", Section{Since: time.Unix(1, 0)}, []string{"1", "2", "3", "4"}},
+		{"a time to come", Section{Since: time.Now().Add(time.Hour)}, nil},
 		{"the last two", Section{Last: 2}, []string{"2", "3", "4"}},
 		{"more than there are", Section{Last: 100}, []string{"1", "2", "3", "4"}},
 		{"one subject", Section{Last: 100, Subjects: []string{"s.b"}}, []string{"2"}},
