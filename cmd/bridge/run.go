@@ -69,7 +69,7 @@ command it serves.`,
 		return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
 	})
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(serve, demoCommand(environ, io), sendCommand(environ, io), tailCommand(environ, io),
+	root.AddCommand(serve, demoCommand(environ, io), sendCommand(environ, io), tailCommand(environ, io), inspectCommand(environ, io),
 		quarantineCommand(environ, io), spoolCommand(environ, io), configCommand(environ, io), healthCommand(environ, io), versionCommand(io))
 	return root
 }

@@ -1,0 +1,72 @@
+package inspect
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// rights remembers what NATS has said that our account may not. It says so in passing, and what was asked
+// for looks like a time-out.
+type rights struct {
+	mu     sync.Mutex
+	denied map[string]time.Time // publish or subscribe, a blank, and the subject
+}
+
+const (
+	mostDenied  = 100
+	staysDenied = 20 * time.Second // a right may be granted; what lacks one is tried again before that
+)
+
+var violation = regexp.MustCompile(`(?i)for (publish|subscription) to "([^"]+)"`)
+
+func (r *rights) note(err error, now time.Time) {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return
+	}
+	m := violation.FindStringSubmatch(err.Error())
+	if m == nil {
+		return
+	}
+	action := map[string]string{"publish": "publish on", "subscription": "subscribe to"}[strings.ToLower(m[1])]
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.denied == nil || len(r.denied) >= mostDenied {
+		r.denied = make(map[string]time.Time)
+	}
+	r.denied[action+" "+m[2]] = now
+}
+
+// lacks returns what our account may not, as it was said a moment ago, of what has one of the parts in its
+// subject.
+func (r *rights) lacks(now time.Time, parts ...string) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for what, said := range r.denied {
+		if now.Sub(said) > staysDenied {
+			delete(r.denied, what)
+			continue
+		}
+		for _, part := range parts {
+			if strings.Contains(what, part) {
+				return what
+			}
+		}
+	}
+	return ""
+}
+
+// granted forgets what was denied of what has the part in its subject: it has just worked.
+func (r *rights) granted(part string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for what := range r.denied {
+		if strings.Contains(what, part) {
+			delete(r.denied, what)
+		}
+	}
+}
