@@ -65,7 +65,9 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 		if out.flush() != nil {
 			return
 		}
-		s.await(r, more)
+		if more != nil {
+			s.await(r, more)
+		}
 		if r.Context().Err() != nil {
 			return
 		}

@@ -64,8 +64,8 @@ func (r *ring) first() uint64 {
 }
 
 // after returns texts of what comes after the place, oldest first, some at a time, the place of the last of
-// them, and a channel that is closed when there is more. held is false where the one after the place
-// isn't held any more.
+// them, and a channel that is closed when there is more; nil where there is already. held is false where the
+// one after the place isn't held any more.
 func (r *ring) after(place uint64) (texts [][]byte, last uint64, more <-chan struct{}, held bool) {
 	const mostBytes = 256 << 10
 	r.mu.Lock()
@@ -79,6 +79,9 @@ func (r *ring) after(place uint64) (texts [][]byte, last uint64, more <-chan str
 		text := r.entries[last+1-first].text
 		texts = append(texts, text)
 		size += len(text)
+	}
+	if last+1 < r.next {
+		return texts, last, nil, true
 	}
 	return texts, last, r.changed, true
 }

@@ -65,7 +65,7 @@ export async function payload(item) {
 }
 
 export const facts = (pairs) => el('dl', { class: 'facts' }, ...pairs.filter(([, value]) => value !== undefined && value !== '').map(([name, value, shown]) =>
-  el('div', {}, el('dt', {}, name), el('dd', {}, shown ?? String(value)), copyButton('copy', name, () => String(value), 'act'))))
+  el('div', {}, el('dt', {}, name), el('dd', {}, el('span', {}, shown ?? String(value)), copyButton('copy', name, () => String(value), 'act')))))
 
 function whole(item) {
   const { event } = item

@@ -63,13 +63,10 @@ export function bytes(n) {
   return `${n >= 10 || i === 0 ? Math.round(n) : n.toFixed(1)} ${units[i]}`
 }
 
-// span is a number of seconds in words of the largest units.
+// span is a number of seconds in words: of the largest unit that says it well.
 export function span(seconds) {
   for (const [unit, size] of [['d', 86400], ['h', 3600], ['min', 60]]) {
-    if (seconds >= size) {
-      const n = seconds / size
-      return `${Number.isInteger(n) || n >= 10 ? Math.round(n) : n.toFixed(1)} ${unit}`
-    }
+    if (seconds >= 2 * size || seconds === size) return `${Math.round(seconds / size)} ${unit}`
   }
   return `${Math.round(seconds)} s`
 }

@@ -131,7 +131,11 @@ export class List {
       keep.set(item.place, row)
     }
     for (const [place, row] of this.#rows) if (!keep.has(place)) row.remove()
-    for (const row of keep.values()) if (!row.isConnected) this.#space.append(row)
+    let next = this.#space.firstElementChild // in the order in which they are seen, for whoever hears them
+    for (const row of keep.values()) {
+      if (row === next) next = next.nextElementSibling
+      else this.#space.insertBefore(row, next)
+    }
     this.#rows = keep
     if (keep.has(this.#chosen?.place)) this.#box.setAttribute('aria-activedescendant', `row-${this.#chosen.place}`)
     else this.#box.removeAttribute('aria-activedescendant')
