@@ -46,7 +46,7 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 	default:
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
-	out := feedWriter{w: w, control: http.NewResponseController(w)}
+	out := feedWriter{w: w, control: http.NewResponseController(w), patience: s.patience}
 	greeting, place := s.greet(r)
 	out.event("hello", "", greeting)
 	state, told := s.describe(), (*[]byte)(nil)
@@ -124,16 +124,17 @@ func slice(texts [][]byte) []byte {
 
 // feedWriter writes server-sent events. After its first error it writes none.
 type feedWriter struct {
-	w       http.ResponseWriter
-	control *http.ResponseController
-	err     error
+	w        http.ResponseWriter
+	control  *http.ResponseController
+	patience time.Duration
+	err      error
 }
 
 func (f *feedWriter) event(name, id string, data []byte) {
 	if f.err != nil {
 		return
 	}
-	if f.err = f.control.SetWriteDeadline(time.Now().Add(writeTimeout)); f.err != nil {
+	if f.err = f.control.SetWriteDeadline(time.Now().Add(f.patience)); f.err != nil {
 		return
 	}
 	if id != "" {

@@ -44,6 +44,8 @@ type Server struct {
 	rights *rights
 	now    func() time.Time
 
+	patience time.Duration // that a page has when it doesn't read
+
 	reading atomic.Pointer[error]  // why the stream can't be read just now; nil while it can
 	seen    atomic.Pointer[seen]   // of NATS
 	state   atomic.Pointer[[]byte] // the last that was made for the pages, as JSON
@@ -55,7 +57,7 @@ type Server struct {
 func New(c Config) *Server {
 	s := &Server{
 		config: c, boot: rand.Text()[:8], ring: newRing(mostEvents, mostBytes), rate: new(rate), rights: new(rights),
-		now: time.Now, opened: make(chan struct{}, 1),
+		now: time.Now, patience: writeTimeout, opened: make(chan struct{}, 1),
 	}
 	c.Conn.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.rights.note(err, s.now()) })
 	starting := errors.New("starting")

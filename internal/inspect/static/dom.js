@@ -30,14 +30,13 @@ export async function copy(text, what) {
   }
 }
 
-// copyButton copies what text returns, and says so where it was pressed.
+// copyButton copies what text returns, and says so where it was pressed. what is what it copies, where the
+// label alone doesn't say it.
 export function copyButton(label, what, text, kind = '') {
-  const button = el('button', { type: 'button', class: kind, 'aria-label': `Copy ${what}`, title: `Copy ${what}` }, label)
+  const button = el('button', { type: 'button', class: kind, 'aria-label': what ? `Copy ${what}` : undefined, title: `Copy ${what || 'it'}` }, label)
   let back
-  button.addEventListener('click', async (e) => {
-    e.preventDefault() // in a summary it would open it
-    e.stopPropagation()
-    button.textContent = await copy(await text(), what) ? 'Copied' : 'Not allowed'
+  button.addEventListener('click', async () => {
+    button.textContent = await copy(await text(), what || label) ? 'Copied' : 'Not allowed'
     clearTimeout(back)
     back = setTimeout(() => { button.textContent = label }, 1200)
   })

@@ -151,7 +151,7 @@ function empty(length, filtering) {
     none: [
       el('h2', {}, 'No events yet'),
       el('p', {}, 'They appear here the moment the stream has them. Send one yourself, with the secret that the bridge has in FLOCK_SECRETS:'),
-      copyButton(send, 'the command', () => send),
+      copyButton(send, '', () => send),
     ],
     filter: [el('h2', {}, 'None of them matches'), el('p', {}, 'New ones that match will appear.'), el('button', { type: 'button', onclick: clearFilters }, 'Show all')],
   }[kind])

@@ -66,11 +66,12 @@ export function quarantinePanel({ quarantine, kept, noKept }, { command }) {
   listed = now
   const rows = (kept ?? []).flatMap((k) => {
     const place = el('tr', { hidden: true })
-    const button = el('button', { type: 'button', 'aria-expanded': 'false', 'aria-label': `Show the body of ${k.id}` }, 'Show')
+    const verb = el('span', {}, 'Show')
+    const button = el('button', { type: 'button', 'aria-expanded': 'false' }, verb, el('span', { class: 'hidden' }, ` the body of ${k.id}`))
     button.addEventListener('click', async () => {
       const open = place.hidden
       place.hidden = !open
-      button.textContent = open ? 'Hide' : 'Show'
+      verb.textContent = open ? 'Hide' : 'Show'
       button.setAttribute('aria-expanded', open)
       if (open && !place.childElementCount) place.append(el('td', { colspan: '6' }, await keptBody(k, command)))
     })
@@ -94,8 +95,8 @@ async function keptBody(k, command) {
     return box
   }
   const { text, binary } = await answer.json()
-  const commands = ['release', 'drop'].map((name) => copyButton(`${command} quarantine ${name} ${k.id.slice(0, 8)}`, `the command to ${name} it`, () => `${command} quarantine ${name} ${k.id}`))
-  box.append(el('div', { class: 'bar' }, ...commands, copyButton('Copy the body', 'the body', () => text)))
+  const commands = ['release', 'drop'].map((name) => copyButton(`${command} quarantine ${name} ${k.id.slice(0, 8)}`, '', () => `${command} quarantine ${name} ${k.id}`))
+  box.append(el('div', { class: 'bar' }, ...commands, copyButton('Copy the body', '', () => text)))
   if (binary) box.append(el('p', { class: 'says' }, 'It isn’t UTF-8; what can’t be shown is replaced.'))
   try {
     box.append(tree(JSON.parse(text)))

@@ -30,8 +30,7 @@ function branch(key, value, depth) {
   const n = Object.keys(value).length
   const size = Array.isArray(value) ? `[ ${n} ]` : `{ ${n} }`
   const inside = el('div')
-  const details = el('details', {}, el('summary', {}, el('span', { class: 'key' }, key), ' ', el('span', { class: 'size' }, size), ' ',
-    copyButton('copy', key, () => JSON.stringify(value, null, 2), 'act')), inside)
+  const details = el('details', {}, el('summary', {}, el('span', { class: 'key' }, key), ' ', el('span', { class: 'size' }, size)), inside)
   let filled = false
   const fill = () => {
     if (filled || !details.open) return
@@ -43,7 +42,7 @@ function branch(key, value, depth) {
     details.open = true
     fill()
   }
-  return details
+  return el('div', { class: 'branch' }, copyButton('copy', key, () => JSON.stringify(value, null, 2), 'act'), details)
 }
 
 function leaf(key, value) {
