@@ -19,6 +19,10 @@ func (f *eventFilter) flags(c *cobra.Command) {
 	c.Flags().StringArrayVar(&f.events, "event", nil, "only events of this name, which may have wildcards as a subject has: invitee.accepted, 'invitee.*'")
 	c.Flags().StringArrayVar(&f.entities, "entity", nil, "only events about this: a kind such as invitee, or one thing such as invitee/customer_67890")
 	c.Flags().StringArrayVar(&f.users, "user", nil, "only events about the person of this id")
+	complete(c, "provider", providers()...)
+	complete(c, "event", knownEvents()...)
+	complete(c, "entity")
+	complete(c, "user")
 }
 
 // providers lists the providers' names.

@@ -61,6 +61,7 @@ It listens on loopback only: whoever can open the page sees what our account may
 		},
 	}
 	c.Flags().StringVar(&addr, "addr", usualPage, "where the page is served, on loopback")
+	complete(c, "addr", usualPage)
 	return c
 }
 

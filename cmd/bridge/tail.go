@@ -41,6 +41,7 @@ Colours appear on a terminal, unless NO_COLOR is set.`,
   bridge tail --event 'invitee.*' --user customer_67890
   bridge tail --since 24h --follow=false --json | jq -r .event | sort | uniq -c
   NATS_URL=nats://nats:4222 bridge tail --since 2026-01-02T03:04:05Z --json`,
+		ValidArgsFunction: completeSubject(environ),
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case len(args) > 1:
@@ -88,6 +89,8 @@ Colours appear on a terminal, unless NO_COLOR is set.`,
 	f.BoolVar(&t.json, "json", false, "print each event's JSON in one line, as it is stored")
 	f.StringVar(&t.colour, "color", "auto", "auto, always or never")
 	t.choice.flags(c)
+	complete(c, "color", "auto", "always", "never")
+	complete(c, "since", "5m", "1h", "24h")
 	return c
 }
 
