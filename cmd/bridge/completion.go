@@ -34,7 +34,8 @@ func completionCommand(stdio stdio) *cobra.Command {
 		Use:   "completion",
 		Short: "Print what lets a shell complete this program's arguments",
 		Long: `Print a script that lets a shell complete commands, flags, and what they take: endpoints with a secret in
-the environment, events, reasons. It asks this program, and never NATS.`,
+the environment, events, reasons. It asks this program, and never NATS. That for bash needs the package
+bash-completion.`,
 		Example: "  source <(bridge completion bash)\n  bridge completion fish > ~/.config/fish/completions/bridge.fish",
 	}, shells...)
 }

@@ -192,6 +192,7 @@ function back() {
 
 const tabs = ['events', 'stream', 'quarantine'].map((name) => byId(`tab-${name}`))
 function view(chosen) {
+  if (chosen !== tabs[0]) document.body.classList.remove('reading')
   for (const tab of tabs) {
     const on = tab === chosen
     tab.setAttribute('aria-selected', on)

@@ -30,7 +30,7 @@ export function streamPanel({ stream, consumers, moreConsumers, noConsumers, tro
     ['newest', stream.lastTime, stream.lastTime && `${clock(stream.lastTime)}, ${since(stream.lastTime)}`],
     ['kept for', stream.maxAge, limit(stream.maxAge, span)],
     ['when full', stream.discard, stream.discard === 'DiscardNew' ? 'new events wait' : 'old events are dropped'],
-    ['knows an id for', stream.duplicates, span(stream.duplicates)],
+    ['remembers ids', stream.duplicates, span(stream.duplicates)],
     ['storage', stream.storage, `${stream.storage}, ${stream.replicas === 1 ? 'one copy' : `${stream.replicas} copies`}`],
     ['leader', stream.leader],
     ['not current', stream.lagging.join(', ')],
@@ -75,27 +75,27 @@ export function quarantinePanel({ quarantine, kept, noKept }, { command }) {
       button.setAttribute('aria-expanded', open)
       if (open && !place.childElementCount) place.append(el('td', { colspan: '6' }, await keptBody(k, command)))
     })
-    return [el('tr', {}, cell(clock(k.received), 'mono'), cell(k.endpoint), cell(k.reason, 'warn'), cell(bytes(k.size), 'n'), cell(k.id, 'mono'), el('td', {}, button)), place]
+    return [el('tr', {}, el('td', {}, button), cell(clock(k.received), 'mono'), cell(k.reason, 'warn'), cell(k.endpoint), cell(bytes(k.size), 'n'), cell(k.id, 'mono')), place]
   })
   box.replaceChildren(
     el('h2', {}, 'Quarantine'),
     el('p', { class: 'says' }, 'Deliveries with a right signature that could not be published. This page changes nothing: the commands beside each release or drop it.'),
     noKept ? el('p', { class: 'says' }, noKept) : rows.length
       ? el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'In quarantine' }, el('table', {},
-        head(['Received'], ['Endpoint'], ['Kept as'], ['Size', 'n'], ['Id'], ['Body']), el('tbody', {}, ...rows)),
+        head(['Body'], ['Received'], ['Kept as'], ['Endpoint'], ['Size', 'n'], ['Id']), el('tbody', {}, ...rows)),
       quarantine && quarantine.messages > kept.length ? el('p', { class: 'says' }, `The newest ${count(kept.length)} of ${count(quarantine.messages)}. ${command} quarantine list has all.`) : undefined)
       : el('p', { class: 'says' }, 'There is nothing in quarantine.'))
 }
 
 async function keptBody(k, command) {
-  const box = el('div')
+  const box = el('div', { class: 'body' })
   const answer = await fetch(`/api/quarantine?sequence=${k.sequence}`).catch(() => undefined)
   if (!answer?.ok) {
     box.append(el('p', { class: 'says' }, answer ? await answer.text() : 'bridge inspect doesn’t answer.'))
     return box
   }
   const { text, binary } = await answer.json()
-  const commands = ['release', 'drop'].map((name) => copyButton(`${command} quarantine ${name} ${k.id.slice(0, 8)}`, '', () => `${command} quarantine ${name} ${k.id}`))
+  const commands = ['release', 'drop'].map((name) => copyButton(`bridge quarantine ${name} ${k.id.slice(0, 8)}`, '', () => `${command} quarantine ${name} ${k.id}`))
   box.append(el('div', { class: 'bar' }, ...commands, copyButton('Copy the body', '', () => text)))
   if (binary) box.append(el('p', { class: 'says' }, 'It isn’t UTF-8; what can’t be shown is replaced.'))
   try {
