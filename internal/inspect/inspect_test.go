@@ -316,3 +316,19 @@ func TestRights(t *testing.T) {
 	w.nats.Reload(configured(nil))
 	p.until("all", func(s state) bool { return isLive(s) && s.NoList == "" && s.NoKept == "" })
 }
+
+func TestConcerns(t *testing.T) {
+	for _, test := range []struct {
+		subject, api string
+		want         bool
+	}{
+		{"publish on $JS.API.STREAM.INFO.WEBHOOKS", "STREAM.INFO.WEBHOOKS", true},
+		{"publish on $JS.leaf.API.CONSUMER.CREATE.WEBHOOKS.name.webhooks.>", "CONSUMER.CREATE.WEBHOOKS", true},
+		{"publish on $JS.API.STREAM.INFO.WEBHOOKS_QUARANTINE", "STREAM.INFO.WEBHOOKS", false},
+		{"publish on $JS.API.CONSUMER.CREATE.WEBHOOKS.name", "STREAM.INFO.WEBHOOKS", false},
+	} {
+		if concerns(test.subject, test.api) != test.want {
+			t.Errorf("%s, %s: want %t", test.subject, test.api, test.want)
+		}
+	}
+}

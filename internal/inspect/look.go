@@ -71,7 +71,7 @@ func (s *Server) info(ctx context.Context, name string) (*jetstream.StreamInfo, 
 	if err != nil {
 		return nil, err
 	}
-	s.rights.granted(".STREAM.INFO." + name)
+	s.rights.granted("STREAM.INFO." + name)
 	return stream.CachedInfo(), nil
 }
 
@@ -97,12 +97,12 @@ func (s *Server) consumers(ctx context.Context) (all []*jetstream.ConsumerInfo, 
 	if err := lister.Err(); err != nil {
 		return nil, 0, err
 	}
-	s.rights.granted(".CONSUMER.LIST." + s.config.Stream)
+	s.rights.granted("CONSUMER.LIST." + s.config.Stream)
 	return all, more, nil
 }
 
-// explain says in words why something of NATS can't be had; api is the end of the API's subject for it.
-// "" is no error.
+// explain says in words why something of NATS can't be had that is asked for on these APIs; made says who makes
+// the stream. "" is no error.
 func (s *Server) explain(err error, stream, made string, apis ...string) string {
 	if err == nil {
 		return ""
@@ -110,11 +110,10 @@ func (s *Server) explain(err error, stream, made string, apis ...string) string 
 	if !s.config.Conn.IsConnected() {
 		return s.away()
 	}
-	parts := []string{"subscribe to "}
-	for _, api := range apis {
-		parts = append(parts, api+"."+stream)
+	for i, api := range apis {
+		apis[i] = api + "." + stream
 	}
-	if what := s.rights.lacks(s.now(), parts...); what != "" {
+	if what := s.rights.lacks(s.now(), apis...); what != "" {
 		return "Our account has no right to " + what + ". Grant it, or use credentials that have it."
 	}
 	switch {

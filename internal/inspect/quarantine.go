@@ -86,7 +86,7 @@ func (s *Server) quarantined(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "It is gone: somebody has released or dropped it, or newer ones needed the room.", http.StatusNotFound)
 		return
 	case err != nil:
-		http.Error(w, s.explain(err, s.config.Quarantine, noQuarantine, ".STREAM.INFO", ".DIRECT.GET", ".STREAM.MSG.GET"), http.StatusBadGateway)
+		http.Error(w, s.explain(err, s.config.Quarantine, noQuarantine, "STREAM.INFO", "DIRECT.GET", "STREAM.MSG.GET"), http.StatusBadGateway)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -2,7 +2,9 @@ package inspect
 
 import (
 	"errors"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,9 +43,9 @@ func (r *rights) note(err error, now time.Time) {
 	r.denied[action+" "+m[2]] = now
 }
 
-// lacks returns what our account may not, as it was said a moment ago, of what has one of the parts in its
-// subject.
-func (r *rights) lacks(now time.Time, parts ...string) string {
+// lacks returns what our account may not, as it was said a moment ago, of what concerns one of the APIs: the
+// end of its subject for a stream, such as STREAM.INFO.WEBHOOKS, or to receive any answers at all.
+func (r *rights) lacks(now time.Time, apis ...string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for what, said := range r.denied {
@@ -51,22 +53,23 @@ func (r *rights) lacks(now time.Time, parts ...string) string {
 			delete(r.denied, what)
 			continue
 		}
-		for _, part := range parts {
-			if strings.Contains(what, part) {
-				return what
-			}
+		if strings.HasPrefix(what, "subscribe to ") || slices.ContainsFunc(apis, func(api string) bool { return concerns(what, api) }) {
+			return what
 		}
 	}
 	return ""
 }
 
-// granted forgets what was denied of what has the part in its subject: it has just worked.
-func (r *rights) granted(part string) {
+// granted forgets what was denied of the API: it has just worked.
+func (r *rights) granted(api string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for what := range r.denied {
-		if strings.Contains(what, part) {
-			delete(r.denied, what)
-		}
-	}
+	maps.DeleteFunc(r.denied, func(what string, _ time.Time) bool { return concerns(what, api) })
+}
+
+// concerns says whether a subject is the API's, and not that of another stream whose name is longer. In
+// front of it stands $JS.API, or a domain's.
+func concerns(subject, api string) bool {
+	_, rest, found := strings.Cut(subject, "."+api)
+	return found && (rest == "" || rest[0] == '.')
 }

@@ -80,16 +80,16 @@ func (s *Server) describe() []byte {
 	case !d.Connected:
 		d.Trouble = s.away()
 	case reading != nil:
-		d.Trouble = s.explain(*reading, s.config.Stream, noStream, ".STREAM.INFO", ".CONSUMER.CREATE", ".CONSUMER.MSG.NEXT")
+		d.Trouble = s.explain(*reading, s.config.Stream, noStream, "STREAM.INFO", "CONSUMER.CREATE", "CONSUMER.MSG.NEXT")
 	}
 	if d.Connected {
 		d.Server = conn.ConnectedAddr()
 	}
 	d.Stream, d.Quarantine = viewOf(v.stream), viewOf(v.quarantine)
-	d.NoList = s.explain(v.consumersErr, s.config.Stream, noStream, ".CONSUMER.LIST", ".STREAM.INFO")
-	d.NoKept = s.explain(v.asideErr, s.config.Quarantine, noQuarantine, ".STREAM.INFO")
+	d.NoList = s.explain(v.consumersErr, s.config.Stream, noStream, "CONSUMER.LIST", "STREAM.INFO")
+	d.NoKept = s.explain(v.asideErr, s.config.Quarantine, noQuarantine, "STREAM.INFO")
 	if d.NoKept == "" {
-		d.NoKept = s.explain(v.keptErr, s.config.Quarantine, noQuarantine, ".CONSUMER.CREATE", ".CONSUMER.MSG.NEXT", ".STREAM.INFO")
+		d.NoKept = s.explain(v.keptErr, s.config.Quarantine, noQuarantine, "CONSUMER.CREATE", "CONSUMER.MSG.NEXT", "STREAM.INFO")
 	}
 	for _, info := range v.consumers {
 		d.Consumers = append(d.Consumers, consumerOf(info))

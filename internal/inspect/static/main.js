@@ -133,7 +133,7 @@ function shown() {
   if (missed && note.dataset.missed !== String(missed)) {
     note.dataset.missed = missed
     note.replaceChildren(`${count(missed)} events came faster than this page could show them. They are in the stream.`,
-      el('button', { type: 'button', onclick: () => { missed = 0; shown() } }, 'Good'))
+      el('button', { type: 'button', onclick: () => { missed = 0; shown() } }, 'Dismiss'))
   }
   empty(length, filtering)
 }
