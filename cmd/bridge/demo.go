@@ -50,7 +50,9 @@ is in use a free port is taken.`,
 			go func() { closed <- d.page.serve(ctx) }()
 			defer func() {
 				cancel()
-				<-closed
+				if err := <-closed; err != nil {
+					_, _ = fmt.Fprintf(stdio.err, "bridge: the live page: %v\n", err)
+				}
 			}()
 			if err := d.show(ctx); err != nil && ctx.Err() == nil { // not because of Ctrl-C
 				cancel()

@@ -74,11 +74,8 @@ const madeByBridge = "a bridge makes it when it connects, see STREAM_NAME"
 // losing or repeating any. Once it has begun it says so on words, which take one trouble once.
 func followSection(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, s follow.Section, words io.Writer, handle func(follow.Message) error) error {
 	stream, err := streamNamed(ctx, js, s.Stream, madeByBridge)
-	if ctx.Err() != nil {
-		return nil
-	}
 	if err != nil {
-		return err
+		return unlessEnded(ctx, err)
 	}
 	takes := stream.CachedInfo().Config.Subjects
 	for _, subject := range s.Subjects {
@@ -108,6 +105,14 @@ func followSection(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, s
 	}
 	if err := reader.Run(ctx); err != nil {
 		return fmt.Errorf("reading stream %s: %w", s.Stream, err)
+	}
+	return nil
+}
+
+// unlessEnded returns the error, or none where the context has ended: then that is why.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
 	}
 	return nil
 }

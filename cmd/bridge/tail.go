@@ -99,14 +99,15 @@ func (t *tail) print(p printer, m follow.Message) error {
 	if t.json && t.choice.isEmpty() {
 		return printJSON(p.out, m.Data())
 	}
-	e, err := event.Parse(m.Data())
+	e, none := event.Parse(m.Data())
+	passes := t.choice.isEmpty() || none == nil && t.choice.matches(&e)
 	switch {
-	case !t.choice.isEmpty() && (err != nil || !t.choice.matches(&e)):
-		return nil
-	case t.json:
+	case passes && t.json:
 		return printJSON(p.out, m.Data())
+	case passes:
+		return p.print(m.Subject(), &e, none, time.Now())
 	}
-	return p.print(m.Subject(), &e, err, time.Now())
+	return nil
 }
 
 // section is the part of the stream that is to be read. The server leaves out of it what it can tell by

@@ -85,7 +85,7 @@ func (r *Reader) Run(ctx context.Context) error {
 		switch {
 		case errors.As(err, &refused):
 			return refused.error
-		case ctx.Err() != nil, errors.Is(err, errDone):
+		case hasEnded(ctx), errors.Is(err, errDone):
 			return nil
 		case errors.Is(err, errBroken), errors.Is(err, errOther):
 			err = nil // whoever holds the connection knows; the next attempt says so
@@ -103,6 +103,8 @@ func (r *Reader) Run(ctx context.Context) error {
 		}
 	}
 }
+
+func hasEnded(ctx context.Context) bool { return ctx.Err() != nil }
 
 func (r *Reader) tell(err error) {
 	if r.Told != nil {

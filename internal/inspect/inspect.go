@@ -104,7 +104,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	if server.Shutdown(stopping) != nil {
 		_ = server.Close() // a browser that doesn't read
 	}
-	<-ended
+	_ = <-ended // that it was closed
 	return nil
 }
 

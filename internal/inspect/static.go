@@ -32,6 +32,6 @@ func static() http.Handler {
 			return
 		}
 		w.Header().Set("Content-Type", types[path.Ext(name)])
-		_, _ = w.Write(text)
+		_, _ = w.Write(text) //nolint:gosec // an embedded file
 	})
 }
