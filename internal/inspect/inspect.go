@@ -104,7 +104,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	if server.Shutdown(stopping) != nil {
 		_ = server.Close() // a browser that doesn't read
 	}
-	_ = <-ended // that it was closed
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	return nil
 }
 
