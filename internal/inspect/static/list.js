@@ -25,7 +25,7 @@ export class List {
       const row = e.target.closest('.row')
       if (!row) return
       this.choose(this.#shown.find((item) => item.place === Number(row.dataset.place)))
-      onOpen()
+      onOpen(false)
     })
     this.#box.addEventListener('keydown', (e) => {
       if (e.ctrlKey || e.metaKey || e.altKey) return
@@ -36,7 +36,7 @@ export class List {
         this.step(steps[e.key])
       } else if (e.key === 'Enter' && this.#chosen) {
         e.preventDefault()
-        onOpen()
+        onOpen(true)
       }
     })
   }

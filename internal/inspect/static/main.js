@@ -181,9 +181,9 @@ byId('pause').addEventListener('click', () => {
 
 // Where one is: in the list or, on a narrow screen, in the event instead.
 
-function open() {
+function open(byKey) {
   document.body.classList.add('reading')
-  if (matchMedia('(max-width: 760px)').matches) byId('detail').focus()
+  if (byKey || matchMedia('(max-width: 760px)').matches) byId('detail').focus()
 }
 function back() {
   document.body.classList.remove('reading')
