@@ -2,6 +2,8 @@ package inspect
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -134,12 +136,12 @@ func newEntry(place uint64, m follow.Message) entry {
 	return e
 }
 
-// headers are the message's headers in their order, as far as they fit.
+// headers are the message's headers by name, as far as they fit.
 func headers(h nats.Header) (pairs [][2]string) {
 	const most = 4 << 10
 	size := 0
-	for name, values := range h {
-		for _, value := range values {
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		for _, value := range h[name] {
 			if size += len(name) + len(value); size > most {
 				return pairs
 			}
