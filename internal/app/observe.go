@@ -116,7 +116,7 @@ func (o *observer) Observe(r ingest.Record) {
 	}
 	if r.Kept != "" {
 		o.refused.Warn("signed delivery can't be read as an event and is in quarantine: see `bridge quarantine list`",
-			zap.String("endpoint", r.Endpoint), zap.String("id", r.ID), zap.String("remote", r.Remote))
+			zap.String("endpoint", r.Endpoint), zap.String("id", r.ID), zap.String("remote", r.Remote), traced(r))
 		return
 	}
 	at.accepted.Set(float64(time.Now().UnixMilli()) / 1e3)

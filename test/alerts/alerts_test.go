@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -58,10 +59,13 @@ func TestDeliveries(t *testing.T) {
 	write(t, secrets, key+"\n")
 	p.resolves(t, nil, "ReloadFailed")
 
+	p.fires(t, func() { crowd(t, b) }, "Crowded")
+	p.resolves(t, nil, "Crowded")
+
 	b.process.kill()
-	p.fires(t, nil, "Down")
+	p.fires(t, nil, "Down", "InstanceDown")
 	b.start(t)
-	p.resolves(t, nil, "Down")
+	p.resolves(t, nil, "Down", "InstanceDown")
 }
 
 // NATS goes away and comes back, and the spool fills meanwhile.
@@ -167,6 +171,18 @@ func TestDiskBroken(t *testing.T) {
 	server.Start()
 	b.start(t)
 	p.resolves(t, func() { b.send(t, sent{name: "invitee.accepted"}) }, "SpoolNotWritable")
+}
+
+// crowd opens more connections than the bridge has room for, and closes them.
+func crowd(t *testing.T, b *bridge) {
+	t.Helper()
+	for range 5000 {
+		conn, err := net.Dial("tcp", b.url)
+		if err != nil { // this process may open no more, and the bridge keeps fewer then
+			break
+		}
+		defer conn.Close()
+	}
 }
 
 // system runs a command as root, and returns what it prints.

@@ -4,13 +4,16 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +31,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/receiver/otlpreceiver"
 	"go.opentelemetry.io/collector/receiver/receivertest"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
 const (
@@ -188,18 +193,123 @@ func TestWithoutCollector(t *testing.T) {
 	b.stop(t)
 }
 
+// What is not sampled is in no trace, and says so to whoever consumes the event.
+func TestNotSampled(t *testing.T) {
+	c := newCollector(t)
+	b := start(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+c.addr, "OTEL_TRACES_SAMPLER=always_off")
+	b.deliver(t, nil)
+	if parent := b.message(t, b.nats).Headers().Get("traceparent"); !strings.HasSuffix(parent, "-00") {
+		t.Errorf("traceparent is %q", parent)
+	}
+	b.stop(t)
+	c.spans(func(s ptrace.Span) { t.Errorf("there is a span %s", s.Name()) })
+}
+
+// A sampler that goes by the parent goes by the sender's only where that is trusted.
+func TestSendersSampling(t *testing.T) {
+	c := newCollector(t)
+	unsampled := http.Header{"Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"}}
+	for _, trusted := range []bool{false, true} {
+		b := start(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+c.addr, fmt.Sprintf("TRUST_TRACEPARENT=%t", trusted))
+		b.deliver(t, unsampled)
+		parent := b.message(t, b.nats).Headers().Get("traceparent")
+		if sampled := strings.HasSuffix(parent, "-01"); sampled == trusted {
+			t.Errorf("trusted %t: traceparent is %s", trusted, parent)
+		}
+	}
+}
+
+// The collector may want TLS and a password. That is in no log line, also where it can't be read.
+func TestCollectorsSecrets(t *testing.T) {
+	certificate := httptest.NewUnstartedServer(nil)
+	certificate.StartTLS() // for its certificate only
+	certificate.Close()
+	dir := t.TempDir()
+	cert, private := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(certificate.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writePEM(t, cert, "CERTIFICATE", certificate.Certificate().Raw)
+	writePEM(t, private, "PRIVATE KEY", pkcs8)
+	c := newCollector(t, "tls", map[string]any{"cert_file": cert, "key_file": private})
+	for _, headers := range []string{"authorization=Bearer marked-password", "Bearer marked-password", "authorization=%ZZmarked-password"} {
+		b := start(t, "OTEL_EXPORTER_OTLP_ENDPOINT=https://"+c.addr, "OTEL_EXPORTER_OTLP_CERTIFICATE="+cert, "OTEL_EXPORTER_OTLP_HEADERS="+headers)
+		b.deliver(t, nil)
+		c.trace(t, b.message(t, b.nats).Headers().Get("traceparent"), "POST /webhooks/flock")
+		b.stop(t)
+		if strings.Contains(b.log.String(), "marked-password") {
+			t.Errorf("%s: the log has the password:\n%s", headers, b.log)
+		}
+		for line := range strings.Lines(b.log.String()) {
+			if !json.Valid([]byte(line)) {
+				t.Errorf("a line of the log isn't JSON: %s", line)
+			}
+		}
+	}
+}
+
+func writePEM(t *testing.T, file, kind string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The links of docs/tracing.md lead to the delivery's span.
+func TestConsumersLink(t *testing.T) {
+	c := newCollector(t)
+	b := start(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+c.addr)
+	b.deliver(t, http.Header{})
+	m := b.message(t, b.nats)
+	recorded := tracetest.NewSpanRecorder()
+	_, span := processing(t.Context(), sdk.NewTracerProvider(sdk.WithSpanProcessor(recorded)).Tracer("consumer"), m)
+	span.End()
+	receive := c.trace(t, m.Headers().Get("traceparent"), "POST /webhooks/flock")["POST /webhooks/flock"]
+	links := recorded.Ended()[0].Links()
+	if len(links) != 1 || links[0].SpanContext.SpanID().String() != receive.SpanID().String() || links[0].SpanContext.TraceID().String() != receive.TraceID().String() {
+		t.Errorf("the links are %v, the delivery's span is %s of %s", links, receive.SpanID(), receive.TraceID())
+	}
+}
+
+// docs/tracing.md shows what that test runs.
+func TestDocument(t *testing.T) {
+	document, err := os.ReadFile("../../docs/tracing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, err := os.ReadFile("link_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body, _ := strings.Cut(string(code), "(context.Context, trace.Span) {\n")
+	body, _, _ = strings.Cut(body, "}\n")
+	var shown strings.Builder
+	for line := range strings.Lines(body) {
+		shown.WriteString("    " + strings.ReplaceAll(strings.TrimPrefix(line, "\t"), "\t", "    "))
+	}
+	if !strings.Contains(string(document), shown.String()) {
+		t.Errorf("docs/tracing.md doesn't show:\n%s", &shown)
+	}
+}
+
 // collector is the OpenTelemetry collector's receiver, and what it received.
 type collector struct {
 	addr string
 	sink *consumertest.TracesSink
 }
 
-func newCollector(t *testing.T) *collector {
+// newCollector starts one; more are settings of its HTTP server, by turns a name and a value.
+func newCollector(t *testing.T, more ...any) *collector {
 	t.Helper()
 	c := &collector{addr: "127.0.0.1:" + freePort(t), sink: new(consumertest.TracesSink)}
 	factory := otlpreceiver.NewFactory()
 	config := factory.CreateDefaultConfig()
-	if err := confmap.NewFromStringMap(map[string]any{"protocols": map[string]any{"http": map[string]any{"endpoint": c.addr}}}).Unmarshal(config); err != nil {
+	server := map[string]any{"endpoint": c.addr}
+	for i := 0; i < len(more); i += 2 {
+		server[more[i].(string)] = more[i+1]
+	}
+	if err := confmap.NewFromStringMap(map[string]any{"protocols": map[string]any{"http": server}}).Unmarshal(config); err != nil {
 		t.Fatal(err)
 	}
 	receiver, err := factory.CreateTraces(t.Context(), receivertest.NewNopSettings(component.MustNewType("otlp")), config, c.sink)
@@ -286,7 +396,8 @@ func (c *collector) hides(t *testing.T, texts ...string) {
 // bridge is a running bridge.
 type bridge struct {
 	url, admin, nats string
-	signature        string // of the last delivery
+	signature        string           // of the last delivery
+	log              *strings.Builder // to be read once it has ended
 	process          *exec.Cmd
 	ended            chan error
 }
@@ -305,8 +416,8 @@ func start(t *testing.T, environ ...string) *bridge {
 			b.nats = "nats://" + addr
 		}
 	}
-	log := new(strings.Builder)
-	b.process.Stderr = log
+	b.log = new(strings.Builder)
+	b.process.Stderr = b.log
 	if err := b.process.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +430,7 @@ func start(t *testing.T, environ ...string) *bridge {
 		_ = b.process.Process.Kill()
 		<-done
 		if t.Failed() {
-			t.Log(log)
+			t.Log(b.log)
 		}
 	})
 	eventually(t, "the bridge is ready", func() bool {
