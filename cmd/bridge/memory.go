@@ -28,26 +28,17 @@ func limitMemory(log *zap.Logger, c *config.Config, container memlimit.Provider)
 	case err != nil:
 		log.Warn("the container's memory limit can't be read: set GOMEMLIMIT", zap.Error(err))
 	case limit < math.MaxInt64:
-		if !c.IsEmbedded() {
-			setGC(limitedGC)
-		}
 		log.Info("memory limit from the container's", zap.Int64("gomemlimit_bytes", limit), zap.Float64("part", memoryPart))
 	case c.IsEmbedded():
 		// What the nats-server needs is a matter of its streams, and a limit below that would leave no time for anything else.
-		setGC(embeddedGC)
+		if _, ok := os.LookupEnv("GOGC"); !ok {
+			debug.SetGCPercent(embeddedGC)
+		}
 		log.Info("memory is not limited: there is no container, or it has no limit")
 	default:
 		ample := besides + int64(c.MaxInFlightBytes)
 		debug.SetMemoryLimit(ample)
-		setGC(limitedGC)
 		log.Info("memory limit from MAX_IN_FLIGHT_BYTES: there is no container, or it has no limit", zap.Int64("gomemlimit_bytes", ample))
-	}
-}
-
-// setGC sets GOGC, unless somebody has.
-func setGC(percent int) {
-	if _, ok := os.LookupEnv("GOGC"); !ok {
-		debug.SetGCPercent(percent)
 	}
 }
 
@@ -55,9 +46,6 @@ const (
 	// besides is what the bridge holds besides the bytes in flight, and some room for the garbage collector: past this
 	// there is nothing that a larger heap would be good for.
 	besides = 96 << 20
-	// limitedGC lets the heap grow to four times what is in use (GOGC) where there is a limit besides: a few MB are in use
-	// mostly, and collecting them whenever they had doubled took a tenth of the processor.
-	limitedGC = 300
 	// embeddedGC lets the heap grow by half of what is in use (GOGC), not by all of it.
 	embeddedGC = 50
 )
