@@ -29,7 +29,10 @@ import (
 // script's, and waits until it listens.
 func bridgeUp(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, !neg && len(args) > 0, "bridge-up NAME [VARIABLE=value...]")
-	vars := []string{"HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "EMBEDDED_NATS_ADDR=127.0.0.1:0"}
+	vars := []string{
+		"HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "EMBEDDED_NATS_ADDR=127.0.0.1:0",
+		"PUBLISH_TIMEOUT=30s", // a disk that stalls would make it spooled instead of stored
+	}
 	launch(ts, args[0], append(vars, args[1:]...), []string{"bridge", "serve"})
 	server := ts.Getenv("NATS_URL")
 	for _, assignment := range args[1:] {
@@ -42,6 +45,7 @@ func bridgeUp(ts *testscript.TestScript, neg bool, args []string) {
 
 var (
 	listens   = regexp.MustCompile(`(?m)^\{.*"message":"listening","public":"([^"]+)","admin":"([^"]+)"`)
+	stands    = regexp.MustCompile(`"message":"stream is ready","stream":"WEBHOOKS"`)
 	connected = regexp.MustCompile(`"message":"connected to NATS","server":"(?:nats://)?([^"]+)"`)
 )
 
@@ -61,6 +65,7 @@ func awaitListening(ts *testscript.TestScript, name string, embedded bool) {
 	ts.Setenv("ADMIN", addresses[2])
 	if embedded {
 		ts.Setenv("NATS_URL", "nats://"+awaitMatch(ts, log, connected)[1])
+		awaitMatch(ts, log, stands) // until then it spools
 	}
 }
 

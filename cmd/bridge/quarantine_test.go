@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/delivery"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
@@ -157,7 +159,7 @@ func TestManyInQuarantine(t *testing.T) {
 		for _, h := range m.Headers {
 			header[h.Name] = []string{h.Value}
 		}
-		if _, err := o.js.PublishMsgAsync(newMsg(m.Subject, header, d.ID, m.Data)); err != nil {
+		if _, err := o.js.PublishMsgAsync(newMsg(m.Subject, header, d.ID, m.Data), jetstream.WithStallWait(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}

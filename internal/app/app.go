@@ -43,13 +43,14 @@ type App struct {
 	adminSide net.Listener
 	serving   atomic.Bool
 	stopping  atomic.Bool
+	closing   time.Duration // leastClosing
 }
 
 // New returns a bridge that listens, but serves nothing yet. NATS may be away; an address in use or
 // credentials that can't be read are errors.
 func New(ctx context.Context, c *config.Config, version string, logger *telemetry.Logger) (_ *App, err error) {
 	log := logger.Logger
-	a := &App{config: c, log: log}
+	a := &App{config: c, log: log, closing: leastClosing}
 	defer func() {
 		if err != nil {
 			a.release()
@@ -276,9 +277,9 @@ func (a *App) stop() error {
 
 	ctx, cancel := context.WithTimeout(context.Background(), a.config.ShutdownTimeout)
 	defer cancel()
-	err := a.public.stop(ctx)
+	err := a.public.stop(ctx, a.closing)
 	deadline, _ := ctx.Deadline()
-	left := max(time.Until(deadline), leastClosing)
+	left := max(time.Until(deadline), a.closing)
 	a.drain() // has its own time
 	ctx, cancel = context.WithTimeout(context.Background(), left)
 	defer cancel()

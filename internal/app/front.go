@@ -50,8 +50,9 @@ const lastAnswer = time.Second
 
 // stop closes the listener first. http.Server's Shutdown alone would at once close connections that
 // are idle just now; a delivery that crosses the close is lost where the sender never retries. They
-// get a moment to take one more answer, with Connection: close.
-func (f *front) stop(ctx context.Context) error {
+// get a moment to take one more answer, with Connection: close. That moment may use up the context:
+// closing has as long as least in any case.
+func (f *front) stop(ctx context.Context, least time.Duration) error {
 	_ = f.listener.Close()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -72,6 +73,9 @@ wait:
 		_ = c.(net.Conn).Close()
 		return true
 	})
+	deadline, _ := ctx.Deadline()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(time.Until(deadline), least))
+	defer cancel()
 	if err := f.server.Shutdown(ctx); err != nil && !errors.Is(err, net.ErrClosed) { // it closes the listener again
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -114,39 +115,42 @@ func TestWorkIsNotCutOff(t *testing.T) {
 
 // A listener that closes while it waits for room doesn't wait any longer.
 func TestCloseWhileWaiting(t *testing.T) {
-	p := newPublic(t, nil)
-	p.crowd = newCrowd(1)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	limited := p.Limit(l)
-	p.addr = l.Addr().String()
-	p.dial()
-	one, err := limited.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	below(one).works()
-	p.dial()
-	ended := make(chan error)
-	go func() {
-		c, err := limited.Accept()
-		if err == nil {
-			_ = c.Close()
-			_, err = limited.Accept()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPublic(t, nil)
+		p.crowd = newCrowd(1)
+		l := pipes{make(chan net.Conn, 2), make(chan struct{})}
+		limited := p.Limit(l)
+		for range 2 {
+			ours, theirs := net.Pipe()
+			defer ours.Close()
+			l.conns <- theirs
 		}
-		ended <- err
-	}()
-	_ = limited.Close()
-	if err := <-ended; !errors.Is(err, net.ErrClosed) {
-		t.Errorf("Accept: %v", err)
-	}
-	_ = one.Close()
-	_ = one.Close() // counts once
-	if n := p.open(); n != 0 {
-		t.Errorf("%d are open", n)
-	}
+		one, err := limited.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		below(one).works()
+		var another net.Conn
+		go func() { another, _ = limited.Accept() }()
+		synctest.Wait() // until it waits
+		if another != nil {
+			t.Error("there was room")
+		}
+		_ = limited.Close()
+		synctest.Wait()
+		if another == nil {
+			t.Fatal("it still waits")
+		}
+		if _, err := limited.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Accept: %v", err)
+		}
+		_ = another.Close()
+		_ = one.Close()
+		_ = one.Close() // counts once
+		if n := p.open(); n != 0 {
+			t.Errorf("%d are open", n)
+		}
+	})
 }
 
 // Under TLS it is the same, and HTTP/2 is not spoken, whatever the client would like.

@@ -28,8 +28,7 @@ func (d *delivery) read() error {
 	d.begun = true
 	err := d.receiveBody()
 	if err == nil {
-		// From here on the time is ours: the deadline must not cut the connection meanwhile.
-		return d.setReadDeadline(time.Time{})
+		return nil // net/http has cleared the deadline at the body's end: from here on the time is ours
 	}
 	d.coming.free()
 	d.held.release() // from now on nobody interrupts
