@@ -285,9 +285,9 @@ func TestDocument(t *testing.T) {
 	body, _, _ = strings.Cut(body, "}\n")
 	var shown strings.Builder
 	for line := range strings.Lines(body) {
-		shown.WriteString("    " + strings.ReplaceAll(strings.TrimPrefix(line, "\t"), "\t", "    "))
+		shown.WriteString(strings.TrimPrefix(line, "\t"))
 	}
-	if !strings.Contains(string(document), shown.String()) {
+	if !strings.Contains(string(document), "```go\n"+shown.String()+"```\n") {
 		t.Errorf("docs/tracing.md doesn't show:\n%s", &shown)
 	}
 }
