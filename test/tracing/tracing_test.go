@@ -282,9 +282,9 @@ func TestDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, body, _ := strings.Cut(string(code), "(context.Context, trace.Span) {\n")
-	body, _, _ = strings.Cut(body, "}\n")
+	body, _, _ = strings.Cut(body, "\n}\n")
 	var shown strings.Builder
-	for line := range strings.Lines(body) {
+	for line := range strings.Lines(body + "\n") {
 		shown.WriteString(strings.TrimPrefix(line, "\t"))
 	}
 	if !strings.Contains(string(document), "```go\n"+shown.String()+"```\n") {
