@@ -48,8 +48,10 @@ func TestDeliveries(t *testing.T) {
 	p.resolves(t, nil, "TooLarge")
 	p.fires(t, send(sent{name: "invitee.accepted", key: "another"}), "SignaturesWrong")
 	p.resolves(t, good, "SignaturesWrong")
-	p.fires(t, send(sent{name: "invitee.accepted", at: time.Now().Add(-time.Hour)}), "Untimely", "Quarantining")
-	p.resolves(t, nil, "Untimely", "Quarantining")
+	p.fires(t, send(sent{name: "invitee.accepted", at: time.Now().Add(-time.Hour)}), "Untimely")
+	p.resolves(t, nil, "Untimely")
+	p.fires(t, send(sent{}), "Quarantining") // it has no name
+	p.resolves(t, nil, "Quarantining")
 	p.fires(t, nil, "Silent")
 	p.resolves(t, good, "Silent")
 	p.fires(t, func() { b.send(t, sent{name: "invitee.accepted", at: time.Now().Add(time.Minute)}) }, "Clock")
