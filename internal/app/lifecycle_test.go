@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
@@ -114,7 +116,14 @@ func TestMessage(t *testing.T) {
 	}
 }
 
-// No reply and no log line holds a secret, a signature or a body.
+// panicking is a fault that quotes what it was handling.
+type panicking struct{}
+
+func (panicking) Publish(_ context.Context, m durable.Message) (durable.Status, error) {
+	panic(string(m.Data))
+}
+
+// No reply and no log line holds a secret, a signature or a body, a panic's neither.
 func TestNothingLeaks(t *testing.T) {
 	b := start(t)
 	body := flockBody("marked-body", "")
@@ -126,13 +135,22 @@ func TestNothingLeaks(t *testing.T) {
 	} {
 		seen.WriteString(a.body)
 	}
+	b.handler.Publisher = panicking{}
+	body = flockBody("marked-body-2", "")
+	panics := flockHeader(t, body)
+	a := b.post("flock", body, panics)
+	if a.code != "internal" || !strings.Contains(b.log.String(), "panic of type") {
+		t.Errorf("a panic is answered %s %s", a.Status, a.body)
+	}
+	seen.WriteString(a.body)
 	_, metrics := b.admin("/metrics")
 	if err := b.stop(); err != nil {
 		t.Fatal(err)
 	}
 	seen.WriteString(b.log.String() + metrics)
 	_, signature, _ := strings.Cut(header, ": ")
-	for _, leak := range []string{flockSecret, frigadeSecret, signature, "marked-body"} {
+	_, another, _ := strings.Cut(panics, ": ")
+	for _, leak := range []string{flockSecret, frigadeSecret, signature, another, "marked-body"} {
 		if strings.Contains(seen.String(), leak) {
 			t.Errorf("%q is in:\n%s", leak, seen.String())
 		}
