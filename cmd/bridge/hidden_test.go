@@ -15,8 +15,8 @@ import (
 )
 
 // No secret, signature or body is in anything that the program says, whatever is done to it: on its outputs,
-// in its log at debug level, its metrics, profiles and answers. A body is where somebody asks for it, on
-// the standard output of tail, show and export; a secret nowhere. (A dump of the heap has all of them.)
+// in its log at debug level, its metrics, spans, profiles and answers. A body is where somebody asks for it, on
+// the standard output of tail, show, export and verify, a signature on that of show --raw; a secret nowhere. (A dump of the heap has all of them.)
 func TestNothingHiddenIsShown(t *testing.T) {
 	program, err := os.Executable()
 	if err != nil {
@@ -42,11 +42,14 @@ func TestNothingHiddenIsShown(t *testing.T) {
 		"PATH=" + os.Getenv("PATH"), "HOME=" + h.dir,
 	}
 
-	h.start()
+	collector, spans := h.collect()
+	h.start("MAX_BODY_BYTES=9MiB", "OTEL_EXPORTER_OTLP_ENDPOINT="+collector, "OTEL_EXPORTER_OTLP_HEADERS=authorization="+markedSecret)
 	log := h.log()
+	half := h.begin()
 	now := time.Now()
 	good := flockBody("good", now)
 	h.deliveries(now, good)
+	half()
 
 	// A file of secrets that can't be used, and one that can.
 	write("secrets", markedSecret+"-5\n"+markedSecret+"-5\n")
@@ -60,6 +63,7 @@ func TestNothingHiddenIsShown(t *testing.T) {
 		h.get(path)
 	}
 	h.end(syscall.SIGTERM)
+	spans()
 
 	// Without NATS: spooled, busy, and an end that prints every goroutine.
 	h.start("NATS_URL=nats://"+markedSecret+":"+markedSecret+"@127.0.0.1:1", "SPOOL_MAX_BYTES=3000", "DATA_DIR=spooling", "MAX_IN_FLIGHT_BYTES=4000")
@@ -94,6 +98,9 @@ func TestNothingHiddenIsShown(t *testing.T) {
 	for where, text := range h.said {
 		bytesSaid += len(text)
 		look := slices.Concat(forms(markedSecret), forms(markedSignature), h.hidden)
+		if strings.HasSuffix(where, " --raw") { // has the signature, to be verified
+			look = forms(markedSecret)
+		}
 		if !h.asked[where] {
 			look = append(look, forms(markedBody)...)
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,7 +85,7 @@ func (h *hunt) command(environ []string, args ...string) (out string) {
 	h.said[name+", words"] = stderr.String()
 	out = stdout.String()
 	h.said[name] = out
-	h.asked[name] = args[0] == "tail" || len(args) > 1 && (args[1] == "show" || args[1] == "export")
+	h.asked[name] = args[0] == "tail" || args[0] == "verify" || len(args) > 1 && (args[1] == "show" || args[1] == "export")
 	return out
 }
 
@@ -181,6 +182,46 @@ func (h *hunt) raw(text string, whole bool) string {
 	return string(answer[:n])
 }
 
+// begin sends a body that never becomes whole. What it returns waits for the answer.
+func (h *hunt) begin() (end func()) {
+	h.t.Helper()
+	conn, err := net.Dial("tcp", h.public)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { conn.Close() })
+	_, _ = io.WriteString(conn, "POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 100\r\nX-Flock-Signature: "+markedSignature+"\r\n\r\n"+markedBody)
+	return func() {
+		_ = conn.SetDeadline(time.Now().Add(bound))
+		answer, _ := io.ReadAll(conn)
+		if !strings.HasPrefix(string(answer), "HTTP/1.1 408 ") {
+			h.t.Errorf("half a body is answered %q", answer)
+		}
+		h.said["answer to half a body"] = string(answer)
+	}
+}
+
+// collect is a collector of spans that keeps what it is sent. end, when the bridge has ended, closes it.
+func (h *hunt) collect() (url string, end func()) {
+	spans := make(chan string, 1000)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		spans <- string(text)
+	}))
+	return server.URL, func() {
+		server.Close()
+		close(spans)
+		all := ""
+		for text := range spans {
+			all += text
+		}
+		if !strings.Contains(all, "webhook_bridge.outcome") {
+			h.t.Errorf("no spans came: %q", all)
+		}
+		h.said["spans"] = all
+	}
+}
+
 // deliver sends a body with headers, which are whole lines, and expects the answer to begin so.
 func (h *hunt) deliver(want, endpoint, body string, headers ...string) {
 	h.t.Helper()
@@ -247,7 +288,9 @@ func (h *hunt) deliveries(now time.Time, good string) {
 		h.deliver("400 "+code, "flock", body, h.flock(body))
 	}
 	h.deliver("400 data_shape", "frigade", `{"type":"`+markedBody+`","data":{}}`)
-	h.deliver("413 body_too_large", "flock", strings.Repeat(markedBody, 1<<19))
+	h.deliver("413 body_too_large", "flock", strings.Repeat(markedBody, 5<<18))       // 10 MiB, of MAX_BODY_BYTES 9
+	large := strings.Replace(good, markedBody, strings.Repeat(markedBody, 17<<16), 1) // more than NATS takes, 8 MiB
+	h.deliver("413 message_too_large", "flock", large, h.flock(large))
 	h.deliver("415 content_encoding", "flock", good, "Content-Encoding: "+markedBody)
 	h.deliver("404 not_found", markedBody, good, h.flock(good))
 	h.raw("GET /webhooks/flock?"+markedBody+" HTTP/1.1\r\nHost: "+markedBody+"\r\n\r\n", true)
@@ -269,6 +312,7 @@ func (h *hunt) commands(log string, pair tlstest.Pair) {
 		{"demo", "--help"},
 		{"send", "--help"},
 		{"tail", "--help"},
+		{"verify", "--help"},
 		{"quarantine", "--help"},
 		{"quarantine", "release", "--help"},
 		{"spool", "--help"},
@@ -296,6 +340,7 @@ func (h *hunt) commands(log string, pair tlstest.Pair) {
 		if args[0] == "quarantine" && args[1] == "list" {
 			id := regexp.MustCompile(`[0-9a-f]{32}`).FindString(out)
 			h.command([]string{server}, "quarantine", "show", id)
+			h.verify(h.command([]string{server}, "quarantine", "show", id, "--raw"))
 		}
 	}
 	// What is wrong with the environment.
@@ -317,6 +362,25 @@ func (h *hunt) commands(log string, pair tlstest.Pair) {
 		h.command(append(bad, "LOG_FORMAT=x"), "serve")
 		h.command(bad, "tail", "--count", "1", "--since", "1h")
 		h.command(bad, "send", "flock", "--url", "http://"+h.public)
+	}
+}
+
+// verify has captures explained: one that is right, and some that are wrong in other ways. The secrets are in the environment,
+// the signatures in the captures.
+func (h *hunt) verify(capture string) {
+	h.t.Helper()
+	for i, text := range []string{
+		capture, strings.Replace(capture, markedBody, markedBody+"x", 1), strings.TrimSuffix(capture, "}"), markedBody,
+		strings.Replace(capture, "X-Flock-Signature: ", "X-Flock-Signature: 01234567"+markedSignature, 1), // eight digits are shown
+	} {
+		file := filepath.Join(h.dir, fmt.Sprint("capture", i))
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			h.t.Fatal(err)
+		}
+		h.command(nil, "verify", file)
+		h.command(nil, "verify", "--json", "--at", "now", "flock", file)
+		h.command(nil, "verify", "frigade", file)
+		h.command(nil, "verify", "--headers", file, "--body", file)
 	}
 }
 

@@ -31,10 +31,12 @@ func limitMemory(log *zap.Logger, c *config.Config, container memlimit.Provider)
 		log.Info("memory limit from the container's", zap.Int64("gomemlimit_bytes", limit), zap.Float64("part", memoryPart))
 	case c.IsEmbedded():
 		// What the nats-server needs is a matter of its streams, and a limit below that would leave no time for anything else.
+		said := zap.Skip()
 		if _, ok := os.LookupEnv("GOGC"); !ok {
 			debug.SetGCPercent(embeddedGC)
+			said = zap.Int("gogc", embeddedGC)
 		}
-		log.Info("memory is not limited: there is no container, or it has no limit")
+		log.Info("memory is not limited: there is no container, or it has no limit", said)
 	default:
 		ample := besides + int64(c.MaxInFlightBytes)
 		debug.SetMemoryLimit(ample)

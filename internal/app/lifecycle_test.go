@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
@@ -70,6 +72,9 @@ func TestMetrics(t *testing.T) {
 		`webhook_bridge_signatures_verified_total{endpoint="flock",scheme="payload",secret="0"} 2`,
 		`webhook_bridge_signatures_verified_total{endpoint="flock",scheme="payload",secret="1"} 1`,
 		`webhook_bridge_nats_connected 1`, `webhook_bridge_ready 1`, `webhook_bridge_in_flight_bytes 0`,
+		`webhook_bridge_in_flight_max_bytes 6.7108864e+07`,
+		`webhook_bridge_publishes_total{kind="event",outcome="duplicate",way="direct"} 1`,
+		`webhook_bridge_publishes_total{kind="quarantine",outcome="timeout",way="spool"} 0`,
 		`webhook_bridge_last_accepted_timestamp_seconds{endpoint="flock"}`, `webhook_bridge_delivery_duration_seconds_count{endpoint="flock"} 4`,
 	} {
 		b.await("in the metrics: "+want, func() bool {
@@ -111,7 +116,14 @@ func TestMessage(t *testing.T) {
 	}
 }
 
-// No reply and no log line holds a secret, a signature or a body.
+// panicking is a fault that quotes what it was handling.
+type panicking struct{}
+
+func (panicking) Publish(_ context.Context, m durable.Message) (durable.Status, error) {
+	panic(string(m.Data))
+}
+
+// No reply and no log line holds a secret, a signature or a body, a panic's neither.
 func TestNothingLeaks(t *testing.T) {
 	b := start(t)
 	body := flockBody("marked-body", "")
@@ -123,13 +135,22 @@ func TestNothingLeaks(t *testing.T) {
 	} {
 		seen.WriteString(a.body)
 	}
+	b.handler.Publisher = panicking{}
+	body = flockBody("marked-body-2", "")
+	panics := flockHeader(t, body)
+	a := b.post("flock", body, panics)
+	if a.code != "internal" || !strings.Contains(b.log.String(), "panic of type") {
+		t.Errorf("a panic is answered %s %s", a.Status, a.body)
+	}
+	seen.WriteString(a.body)
 	_, metrics := b.admin("/metrics")
 	if err := b.stop(); err != nil {
 		t.Fatal(err)
 	}
 	seen.WriteString(b.log.String() + metrics)
 	_, signature, _ := strings.Cut(header, ": ")
-	for _, leak := range []string{flockSecret, frigadeSecret, signature, "marked-body"} {
+	_, another, _ := strings.Cut(panics, ": ")
+	for _, leak := range []string{flockSecret, frigadeSecret, signature, another, "marked-body"} {
 		if strings.Contains(seen.String(), leak) {
 			t.Errorf("%q is in:\n%s", leak, seen.String())
 		}

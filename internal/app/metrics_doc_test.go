@@ -87,10 +87,11 @@ to do at each alert.
 	for _, r := range ingest.Refusals() {
 		fmt.Fprintf(&out, "| `%s` | %d | `%s` | %s |\n", r.Outcome, r.Status, r.Code, r.Title)
 	}
+	fmt.Fprintf(&out, "\nWhat is kept in quarantine all the same has one of these as `reason` in `webhook_bridge_quarantined_total`: %s.\n", strings.Join(ingest.Reasons(), ", "))
 	fmt.Fprint(&out, `
 ## Outcomes of publishing
 
-`+"`webhook_bridge_publishes_total`"+` has as `+"`outcome`"+` stored, duplicate, found (from the spool: it was looked up and is stored already), or the
+`+"`webhook_bridge_publishes_total`"+` has as `+"`way`"+` `+relay.Direct+`, or `+relay.FromSpool+` (from there); as `+"`outcome`"+` stored, duplicate, found (from the spool: it was looked up and is stored already), or the
 cause of a failure, which is also the `+"`cause`"+` of `+"`webhook_bridge_spool_blocked`"+`:
 
 | cause | what to do |

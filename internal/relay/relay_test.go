@@ -309,10 +309,14 @@ func TestPause(t *testing.T) {
 			id := fmt.Sprint(i)
 			began := time.Now()
 			_, err := f.Publish(context.Background(), message(id))
+			took := time.Since(began)
 			mu.Lock()
 			defer mu.Unlock()
-			slowest = max(slowest, time.Since(began))
+			slowest = max(slowest, took)
 			kept[id] = err == nil
+			if err != nil && took < answerBound { // a slow disk uses up the time
+				t.Errorf("%s was refused after %s: %v", id, took, err)
+			}
 		})
 		time.Sleep(time.Millisecond)
 	}
@@ -320,11 +324,6 @@ func TestPause(t *testing.T) {
 	t.Logf("slowest answer %s, breaker %s", slowest, f.Breaker())
 	if held := stoodStill(); slowest > time.Second+2*held {
 		t.Errorf("the slowest answer took %s, and the machine stood still for %s at the most", slowest, held)
-	}
-	for id, ok := range kept {
-		if !ok {
-			t.Errorf("%s was not kept", id)
-		}
 	}
 	began := time.Now()
 	f.publishes(durable.Spooled, "at once")
@@ -337,8 +336,11 @@ func TestPause(t *testing.T) {
 	for _, id := range ids(t, operator(t, s)) {
 		seen[id]++
 	}
-	if len(seen) != len(kept)+1 {
-		t.Errorf("%d stored, %d acknowledged", len(seen), len(kept)+1)
+	kept["at once"] = true
+	for id, ok := range kept {
+		if ok && seen[id] == 0 {
+			t.Errorf("%s is lost", id)
+		}
 	}
 	for id, n := range seen {
 		if n != 1 {
