@@ -1,10 +1,10 @@
 # Each target is one command; .ci/run runs them all, without make.
 TOOL := go tool -modfile=tools/go.mod
 
-.PHONY: help build test race lint fmt tidy docs k8s fuzz vuln bench chaos hostile alerts ci
+.PHONY: help build test race lint fmt tidy docs image k8s e2e-k8s fuzz vuln bench chaos hostile alerts ci
 
 help: ## say what there is
-	@sed -n 's/^\([a-z0-9]*\):.*## /  \1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST)
 
 build: ## compile everything
 	go build ./...
@@ -27,8 +27,14 @@ tidy: ## say whether go.mod is tidy
 docs: ## write README's configuration table anew
 	go generate ./...
 
-k8s: ## render the Kubernetes manifests
-	@$(TOOL) kustomize build deploy/k8s/base
+image: ## build the container image, of this commit
+	docker build -t webhook-bridge:dev --build-arg REVISION=$$(git rev-parse HEAD) --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) .
+
+k8s: ## hold the Kubernetes manifests to schemas and policies
+	go -C test/k8s test -vet=off .
+
+e2e-k8s: ## the same on the cluster of the current context: make e2e-k8s LOAD='kind load docker-image'
+	go run ./test/e2e-k8s -load '$(LOAD)' $(ARGS)
 
 fuzz: ## run every fuzz target for two minutes
 	.ci/fuzz 2m

@@ -20,6 +20,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/delivery"
+	"github.com/ade15e70/webhook-bridge/internal/follow"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -30,7 +31,7 @@ func demoCommand(environ []string, stdio stdio) *cobra.Command {
 		Short: "Run all of it on this machine and send sample events",
 		Long: `Run the bridge with an embedded nats-server and fresh random secrets, on loopback only, in a
 directory that is removed at the end. Send the vendors' sample events to it, print each as a
-subscriber receives it, and stay up until Ctrl-C.
+subscriber receives it, serve the live page of "bridge inspect", and stay up until Ctrl-C.
 
 HTTP_ADDR, ADMIN_ADDR and EMBEDDED_NATS_ADDR may say other loopback addresses; where a default one
 is in use a free port is taken.`,
@@ -44,8 +45,15 @@ is in use a free port is taken.`,
 				return err
 			}
 			defer func() { _ = os.RemoveAll(d.dir) }()
-			stopped := make(chan error, 1)
+			stopped, closed := make(chan error, 1), make(chan error, 1)
 			go func() { stopped <- d.bridge.Run(ctx) }()
+			go func() { closed <- d.page.serve(ctx) }()
+			defer func() {
+				cancel()
+				if err := <-closed; err != nil {
+					_, _ = fmt.Fprintf(stdio.err, "bridge: the live page: %v\n", err)
+				}
+			}()
 			if err := d.show(ctx); err != nil && ctx.Err() == nil { // not because of Ctrl-C
 				cancel()
 				return errors.Join(err, <-stopped)
@@ -61,6 +69,7 @@ type demo struct {
 	dir    string
 	config *config.Config
 	bridge *app.App
+	page   *page
 }
 
 // start makes the bridge, which serves once it is run.
@@ -90,7 +99,16 @@ func (d *demo) start(ctx context.Context, environ []string) (err error) {
 	if d.config, _, err = config.Load(vars); err != nil {
 		return err
 	}
-	d.bridge, err = app.New(ctx, d.config, version(), telemetry.NewLogger(d.io.err, d.config.LogFormat, d.config.LogLevel))
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", usualPage)
+	if err != nil {
+		if listener, err = new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+			return fmt.Errorf("listening for the live page: %w", err)
+		}
+	}
+	if d.bridge, err = app.New(ctx, d.config, version(), telemetry.NewLogger(d.io.err, d.config.LogFormat, d.config.LogLevel)); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	d.page, err = openPage(listener, d.config, d.bridge.NATSURL(), io.Discard)
 	return err
 }
 
@@ -134,8 +152,8 @@ func (d *demo) show(ctx context.Context) error {
 	var followErr error
 	go func() {
 		defer close(followed)
-		all := section{stream: string(d.config.StreamName), subject: string(d.config.SubjectPrefix) + ".>", since: time.Unix(1, 0)}
-		followErr = follow(ctx, js, all, io.Discard, func(m jetstream.Msg) error {
+		all := follow.Section{Stream: string(d.config.StreamName), Subjects: []string{string(d.config.SubjectPrefix) + ".>"}, Since: time.Unix(1, 0)}
+		followErr = followSection(ctx, nc, js, all, io.Discard, func(m follow.Message) error {
 			_, err := fmt.Fprintf(d.io.out, "%s\n  %s\n", m.Subject(), m.Data())
 			select {
 			case received <- struct{}{}:
@@ -264,11 +282,12 @@ Watch events come, with the nats command or with the bridge's own:
   nats sub -s %[8]s '%[9]s.>'
   NATS_URL=%[8]s %[6]s tail --since 1h
 
+The live page, with every event whole: %[12]s
 Metrics: http://%[11]s/metrics
 
 Ctrl-C ends it.
 `, d.url(frigade), providerOf(frigade).Header, signature, body,
-		flock.Secrets[0].Key(), bridge, d.bridge.PublicAddr(), d.bridge.NATSURL(), d.config.SubjectPrefix, "`bridge send`", d.bridge.AdminAddr())
+		flock.Secrets[0].Key(), bridge, d.bridge.PublicAddr(), d.bridge.NATSURL(), d.config.SubjectPrefix, "`bridge send`", d.bridge.AdminAddr(), d.page.url())
 	return err
 }
 

@@ -7,13 +7,13 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
+	"github.com/ade15e70/webhook-bridge/internal/follow"
 )
 
 // connect connects to the NATS that a bridge with this configuration uses, and tells on words when
@@ -69,73 +69,52 @@ func streamNamed(ctx context.Context, js jetstream.JetStream, name, made string)
 // madeByBridge says what to do about a stream that doesn't exist.
 const madeByBridge = "a bridge makes it when it connects, see STREAM_NAME"
 
-// section is a part of a stream.
-type section struct {
-	stream  string
-	subject string
-	since   time.Time // begin with what was stored since; zero: with what comes from now on
-}
-
-// follow hands each message of the section to handle, in order, until the context ends. It goes on
-// over reconnections without losing or repeating any. Once it has begun it says so on words.
-func follow(ctx context.Context, js jetstream.JetStream, s section, words io.Writer, handle func(jetstream.Msg) error) error {
-	consumer, err := s.consumer(ctx, js)
-	if ctx.Err() != nil {
-		return nil
-	}
+// followSection hands each message of the section to handle, in order, until the context ends or, where it is
+// to stop, the section is read. It goes on over reconnections, and when the stream is made anew, without
+// losing or repeating any. Once it has begun it says so on words, which take one trouble once.
+func followSection(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, s follow.Section, words io.Writer, handle func(follow.Message) error) error {
+	stream, err := streamNamed(ctx, js, s.Stream, madeByBridge)
 	if err != nil {
-		return err
+		return unlessEnded(ctx, err)
 	}
-	failed := make(chan error, 1)
-	told := ""
-	consuming, err := consumer.Consume(func(m jetstream.Msg) {
-		if err := handle(m); err != nil {
-			select {
-			case failed <- err:
-			default:
+	takes := stream.CachedInfo().Config.Subjects
+	for _, subject := range s.Subjects {
+		if !slices.ContainsFunc(takes, func(taken string) bool { return overlap(taken, subject) }) {
+			return usageError{fmt.Errorf("nothing in stream %s can match %s, it takes %s", s.Stream, subject, strings.Join(takes, ", "))}
+		}
+	}
+	begun, told := false, ""
+	reader := follow.Reader{
+		Conn: nc, JetStream: js, Section: s, Name: "bridge-tail-", Handle: handle,
+		Told: func(err error) {
+			text := ""
+			switch {
+			case err == nil && !begun && !s.Stop:
+				begun = true
+				text = fmt.Sprintf("following %s in stream %s, until Ctrl-C", strings.Join(s.Subjects, ", "), s.Stream)
+			case errors.Is(err, follow.ErrMadeAnew):
+				text = fmt.Sprintf("stream %s was deleted and made anew, going on with its first message", s.Stream)
+			case err != nil && ctx.Err() == nil:
+				text = fmt.Sprintf("reading stream %s: %v; trying again", s.Stream, err)
 			}
-		}
-	}, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
-		// It tries again by itself. One call at a time; the same trouble is told once.
-		if text := err.Error(); text != told {
+			if text != "" && text != told {
+				_, _ = fmt.Fprintf(words, "bridge: %s\n", text)
+			}
 			told = text
-			_, _ = fmt.Fprintf(words, "bridge: reading stream %s: %s; trying again\n", s.stream, text)
-		}
-	}))
-	if err != nil {
-		return fmt.Errorf("reading stream %s: %w", s.stream, err)
+		},
 	}
-	defer consuming.Stop()
-	_, _ = fmt.Fprintf(words, "bridge: following %s in stream %s, until Ctrl-C\n", s.subject, s.stream)
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-failed:
-		return err
+	if err := reader.Run(ctx); err != nil {
+		return fmt.Errorf("reading stream %s: %w", s.Stream, err)
 	}
+	return nil
 }
 
-// consumer makes the consumer that reads the section.
-func (s section) consumer(ctx context.Context, js jetstream.JetStream) (jetstream.Consumer, error) {
-	stream, err := streamNamed(ctx, js, s.stream, madeByBridge)
-	if err != nil {
-		return nil, err
+// unlessEnded returns the error, or none where the context has ended: then that is why.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
 	}
-	info := stream.CachedInfo()
-	if !slices.ContainsFunc(info.Config.Subjects, func(subject string) bool { return overlap(subject, s.subject) }) {
-		return nil, usageError{fmt.Errorf("nothing in stream %s can match %s, it takes %s", s.stream, s.subject, strings.Join(info.Config.Subjects, ", "))}
-	}
-	// Now is a sequence number. To the server, "new" would begin again with every reconnection before
-	// the first event, and what came meanwhile would be lost.
-	c := jetstream.OrderedConsumerConfig{FilterSubjects: []string{s.subject}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: info.State.LastSeq + 1}
-	if !s.since.IsZero() {
-		c.DeliverPolicy, c.OptStartSeq, c.OptStartTime = jetstream.DeliverByStartTimePolicy, 0, &s.since
-	}
-	consumer, err := stream.OrderedConsumer(ctx, c)
-	if err != nil {
-		return nil, fmt.Errorf("reading stream %s: %w", s.stream, err)
-	}
-	return consumer, nil
+	return nil
 }
 
 // overlap says whether a subject can match both, which may have wildcards.

@@ -31,7 +31,8 @@ NATS_URL at the address of the embedded server.
 
 What could not be delivered is printed on standard output as it came, so that it can be imported
 again, and the exit status is 1. Where NATS can't be reached at the beginning, nothing is.`,
-		Example: "  NATS_URL=nats://nats:4222 bridge spool import records.jsonl > rest.jsonl\n  bridge spool export /mnt/old/spool | NATS_URL=nats://nats:4222 bridge spool import > rest.jsonl",
+		Example:           "  NATS_URL=nats://nats:4222 bridge spool import records.jsonl > rest.jsonl\n  bridge spool export /mnt/old/spool | NATS_URL=nats://nats:4222 bridge spool import > rest.jsonl",
+		ValidArgsFunction: completeFile,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 || len(args) == 1 && args[0] == "" {
 				return usageError{fmt.Errorf("%s takes one file, got %q; see `%s --help`", c.CommandPath(), args, c.CommandPath())}

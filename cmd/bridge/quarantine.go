@@ -35,9 +35,13 @@ without NATS_URL at the address of the embedded server.`,
 // filter chooses among what is in quarantine; "" is any.
 type filter struct{ endpoint, reason string }
 
-func (f *filter) flags(c *cobra.Command) {
+func (f *filter) flags(c *cobra.Command, environ []string) {
 	c.Flags().StringVar(&f.endpoint, "endpoint", "", "only deliveries to this endpoint")
 	c.Flags().StringVar(&f.reason, "reason", "", "only deliveries kept for this reason: unreadable, contradiction, stale or future")
+	complete(c, "reason", "unreadable", "contradiction", "stale", "future")
+	_ = c.RegisterFlagCompletionFunc("endpoint", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return completeEndpoint(environ), cobra.ShellCompDirectiveNoFileComp
+	})
 }
 
 // word is what endpoints and reasons are. A later version of the bridge may have further reasons.
@@ -106,7 +110,7 @@ why it was kept, its size, its id. Bodies are not read.`,
 			return nil
 		},
 	}
-	f.flags(c)
+	f.flags(c, environ)
 	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object a line: id, endpoint, provider, reason, received, bytes, sequence")
 	return c
 }
@@ -211,8 +215,8 @@ type choice struct {
 	all bool
 }
 
-func (c *choice) flags(command *cobra.Command) {
-	c.filter.flags(command)
+func (c *choice) flags(command *cobra.Command, environ []string) {
+	c.filter.flags(command, environ)
 	command.Flags().BoolVar(&c.all, "all", false, "all of them, or all that --endpoint and --reason choose")
 }
 
@@ -266,6 +270,6 @@ there, nothing is removed. What is removed is printed as "bridge quarantine list
 			return nil
 		},
 	}
-	which.flags(c)
+	which.flags(c, environ)
 	return c
 }

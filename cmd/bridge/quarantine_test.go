@@ -159,7 +159,7 @@ func TestManyInQuarantine(t *testing.T) {
 		for _, h := range m.Headers {
 			header[h.Name] = []string{h.Value}
 		}
-		if _, err := o.js.PublishMsgAsync(newMsg(m.Subject, header, d.ID, m.Data), jetstream.WithStallWait(bound)); err != nil {
+		if _, err := o.js.PublishMsgAsync(newMsg(m.Subject, header, d.ID, m.Data), jetstream.WithStallWait(time.Minute)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -60,7 +60,7 @@ What became of each is printed in a line. The exit status is 0 when all were rel
 			return r.all(c.Context(), chosen)
 		},
 	}
-	which.flags(c)
+	which.flags(c, environ)
 	return c
 }
 

@@ -64,13 +64,13 @@ command it serves.`,
 	root.SetIn(io.in)
 	root.SetOut(io.out)
 	root.SetErr(io.err)
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
 	})
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(serve, demoCommand(environ, io), sendCommand(environ, io), tailCommand(environ, io), verifyCommand(environ, io),
-		quarantineCommand(environ, io), spoolCommand(environ, io), configCommand(environ, io), healthCommand(environ, io), versionCommand(io))
+	root.AddCommand(serve, demoCommand(environ, io), sendCommand(environ, io), tailCommand(environ, io), inspectCommand(environ, io), verifyCommand(environ, io),
+		quarantineCommand(environ, io), spoolCommand(environ, io), configCommand(environ, io), healthCommand(environ, io), completionCommand(io), versionCommand(io))
+	completeNone(root)
 	return root
 }
 
@@ -80,6 +80,15 @@ func helpCommand() *cobra.Command {
 		Use:     "help [COMMAND]",
 		Short:   "Explain a command",
 		Example: "  bridge help send",
+		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			names := []string{}
+			if asked, rest, err := c.Root().Find(args); err == nil && len(rest) == 0 {
+				for _, under := range asked.Commands() {
+					names = append(names, under.Name())
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			asked, rest, err := c.Root().Find(args)
 			if err != nil || len(rest) > 0 {

@@ -59,6 +59,7 @@ when every delivery was accepted.`,
   FLOCK_SECRETS=… bridge send flock invitee.accepted --data data.json --scheme timestamp-data
   FLOCK_SECRETS=… bridge send flock --count 1000 --concurrency 32
   FLOCK_SECRETS=… bridge send flock --tamper    # must be refused`,
+		ValidArgsFunction: completeSend(environ),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
 				return usageError{errors.New("send takes an endpoint and, if you like, an event: `bridge send flock invitee.accepted`; see `bridge send --help`")}
@@ -116,6 +117,8 @@ when every delivery was accepted.`,
 	f.BoolVar(&s.tamper, "tamper", false, "change the data after signing: it must be refused")
 	f.IntVar(&count, "count", 1, "how many deliveries to send, each an event of its own unless --data or --body is given")
 	f.IntVar(&concurrency, "concurrency", 1, "how many to send at one time")
+	_ = c.RegisterFlagCompletionFunc("scheme", completeScheme(environ))
+	complete(c, "url")
 	return c
 }
 

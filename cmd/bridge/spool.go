@@ -47,8 +47,9 @@ func spoolListCommand(environ []string, stdio stdio) *cobra.Command {
 		Long: `List the records of a spool that no bridge has open, in a line each: when it arrived, its kind, its
 subject, its size and its id, and why NATS refused it where it was set aside. Nothing is changed. DIR
 is the spool's directory; without it that of DATA_DIR.`,
-		Example: "  bridge spool list\n  bridge spool list /mnt/old/spool --json",
-		Args:    oneDirectory,
+		Example:           "  bridge spool list\n  bridge spool list /mnt/old/spool --json",
+		Args:              oneDirectory,
+		ValidArgsFunction: completeDirectory,
 		RunE: func(c *cobra.Command, args []string) error {
 			show, now := printRecord, time.Now()
 			if asJSON {
@@ -68,8 +69,9 @@ func exportCommand(environ []string, stdio stdio) *cobra.Command {
 		Long: `Print the records of a spool that no bridge has open, whole, as JSON in a line each: kind, subject, id,
 headers, arrived, attempted, reason (why it was set aside) and data, in base64. "bridge spool import"
 delivers them. Nothing is changed. DIR is the spool's directory; without it that of DATA_DIR.`,
-		Example: "  bridge spool export > records.jsonl\n  bridge spool export /mnt/old/spool | NATS_URL=nats://nats:4222 bridge spool import > rest.jsonl",
-		Args:    oneDirectory,
+		Example:           "  bridge spool export > records.jsonl\n  bridge spool export /mnt/old/spool | NATS_URL=nats://nats:4222 bridge spool import > rest.jsonl",
+		Args:              oneDirectory,
+		ValidArgsFunction: completeDirectory,
 		RunE: func(c *cobra.Command, args []string) error {
 			return eachRecord(c.Context(), environ, args, stdio, func(w io.Writer, r *spool.Record) error {
 				line, err := formatRecord(r)

@@ -1,33 +1,47 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
-	"unicode"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/follow"
 )
 
+// tail is what `bridge tail` prints, and how.
+type tail struct {
+	since  string
+	follow bool
+	json   bool
+	colour string
+	choice eventFilter
+}
+
 func tailCommand(environ []string, stdio stdio) *cobra.Command {
-	var since string
-	var asJSON bool
+	var t tail
 	c := &cobra.Command{
 		Use:   "tail [SUBJECT]",
 		Short: "Print events as they come",
 		Long: `Print the events of the stream as they come, or from a time on, until Ctrl-C. SUBJECT limits
 them and may have wildcards; without it all are printed. NATS is reached as "bridge serve"
-reaches it; without NATS_URL at the address of the embedded server.`,
+reaches it; without NATS_URL at the address of the embedded server.
+
+--provider, --event, --entity and --user choose among them. Each may be given more than once: any of
+its values will do, and an event must pass all that are given. With --follow=false it prints what
+there is and ends; without --since that is all that the stream has.
+
+Colours appear on a terminal, unless NO_COLOR is set.`,
 		Example: `  bridge tail
   bridge tail 'webhooks.flock.>' --since 1h
+  bridge tail --event 'invitee.*' --user customer_67890
+  bridge tail --since 24h --follow=false --json | jq -r .event | sort | uniq -c
   NATS_URL=nats://nats:4222 bridge tail --since 2026-01-02T03:04:05Z --json`,
+		ValidArgsFunction: completeSubject(environ),
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case len(args) > 1:
@@ -42,11 +56,12 @@ reaches it; without NATS_URL at the address of the embedded server.`,
 			if err != nil {
 				return err
 			}
-			s := section{stream: string(cfg.StreamName), subject: string(cfg.SubjectPrefix) + ".>"}
-			if len(args) == 1 {
-				s.subject = args[0]
+			s, err := t.section(cfg, args, time.Now())
+			if err != nil {
+				return err
 			}
-			if s.since, err = parseSince(since, time.Now()); err != nil {
+			p, err := t.printer(environ, stdio)
+			if err != nil {
 				return err
 			}
 			nc, js, err := connect(cfg, stdio.err)
@@ -54,17 +69,88 @@ reaches it; without NATS_URL at the address of the embedded server.`,
 				return err
 			}
 			defer nc.Close()
-			return follow(c.Context(), js, s, stdio.err, func(m jetstream.Msg) error {
-				if asJSON {
-					return printJSON(stdio.out, m.Data())
+			out := newLines(stdio.out)
+			p.out = out
+			err = followSection(c.Context(), nc, js, s, stdio.err, func(m follow.Message) error {
+				if err := t.print(p, m); err != nil || m.Pending > 0 {
+					return err
 				}
-				return printEvent(stdio.out, m.Subject(), m.Data(), time.Now())
+				return out.Flush()
 			})
+			if flushed := out.Flush(); err == nil {
+				err = flushed
+			}
+			return err
 		},
 	}
-	c.Flags().StringVar(&since, "since", "", "begin with events stored since then: a duration such as 1h, or a time such as 2026-01-02T03:04:05Z (default: now)")
-	c.Flags().BoolVar(&asJSON, "json", false, "print each event's JSON in one line, as it is stored")
+	f := c.Flags()
+	f.StringVar(&t.since, "since", "", "begin with events stored since then: a duration such as 1h, or a time such as 2026-01-02T03:04:05Z (default: now)")
+	f.BoolVar(&t.follow, "follow", true, "go on with events as they come; --follow=false prints what there is and ends")
+	f.BoolVar(&t.json, "json", false, "print each event's JSON in one line, as it is stored")
+	f.StringVar(&t.colour, "color", "auto", "auto, always or never")
+	t.choice.flags(c)
+	complete(c, "color", "auto", "always", "never")
+	complete(c, "since", "5m", "1h", "24h")
 	return c
+}
+
+// print prints a message, if it is to be.
+func (t *tail) print(p printer, m follow.Message) error {
+	if t.json && t.choice.isEmpty() {
+		return printJSON(p.out, m.Data())
+	}
+	e, none := event.Parse(m.Data())
+	passes := t.choice.isEmpty() || none == nil && t.choice.matches(&e)
+	switch {
+	case passes && t.json:
+		return printJSON(p.out, m.Data())
+	case passes:
+		return p.print(m.Subject(), &e, none, time.Now())
+	}
+	return nil
+}
+
+// section is the part of the stream that is to be read. The server leaves out of it what it can tell by
+// the subject.
+func (t *tail) section(cfg *config.Config, args []string, now time.Time) (s follow.Section, err error) {
+	s = follow.Section{Stream: string(cfg.StreamName), Stop: !t.follow}
+	if err := t.choice.check(); err != nil {
+		return s, err
+	}
+	if s.Subjects = t.choice.subjects(string(cfg.SubjectPrefix)); len(args) == 1 {
+		s.Subjects = args
+	}
+	if s.Since, err = parseSince(t.since, now); err != nil {
+		return s, err
+	}
+	if s.Stop && s.Since.IsZero() {
+		s.Since = time.Unix(1, 0) // all there is
+	}
+	return s, nil
+}
+
+func (t *tail) printer(environ []string, stdio stdio) (printer, error) {
+	p := printer{out: stdio.out}
+	switch t.colour {
+	case "always":
+		p.colours = true
+	case "auto":
+		p.colours = isTerminal(stdio.out) && variable(environ, "NO_COLOR") == "" && variable(environ, "TERM") != "dumb"
+	case "never":
+	default:
+		return p, usageError{fmt.Errorf("--color: got %q; takes auto, always or never", t.colour)}
+	}
+	return p, nil
+}
+
+// variable is an environment variable's value. The last of a name counts.
+func variable(environ []string, name string) (value string) {
+	for _, assignment := range environ {
+		if v, ok := strings.CutPrefix(assignment, name+"="); ok {
+			value = v
+		}
+	}
+	return value
 }
 
 // usedByTail says whether tail uses a variable. One that can't be used must not be passed over: a bad
@@ -89,64 +175,4 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 		return t, nil
 	}
 	return time.Time{}, usageError{fmt.Errorf("--since: got %q; takes a duration such as 1h, or a time such as 2026-01-02T03:04:05Z", text)}
-}
-
-// printEvent prints an event for people, in a line: when it was received, with the date unless that is
-// today, its subject, whom it is about, its id.
-func printEvent(w io.Writer, subject string, payload []byte, now time.Time) error {
-	e, err := event.Parse(payload)
-	if err != nil {
-		_, err := fmt.Fprintln(w, printable(fmt.Sprintf("%s  not one of the bridge's events: %v", subject, err)))
-		return err
-	}
-	parts := []string{shortTime(e.ReceivedTime, now), subject}
-	if e.Subject != "" {
-		parts = append(parts, e.Subject)
-	}
-	if e.UserID != "" {
-		parts = append(parts, "user "+e.UserID)
-	}
-	_, err = fmt.Fprintln(w, printable(strings.Join(append(parts, "id "+e.ID), "  ")))
-	return err
-}
-
-// shortTime writes an RFC 3339 time in this place's zone, without the date where that is today.
-func shortTime(text string, now time.Time) string {
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return text
-	}
-	return moment(t, now)
-}
-
-// moment writes a time in this place's zone, without the date where that is today.
-func moment(t, now time.Time) string {
-	t = t.In(now.Location())
-	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
-		return t.Format("15:04:05.000")
-	}
-	return t.Format("2006-01-02 15:04:05.000")
-}
-
-// printable replaces what would move the cursor or break the line: others may write to the stream,
-// and end users into some ids.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
-}
-
-// printJSON prints an event's JSON in a line. The bridge's own has no line break; another's may.
-func printJSON(w io.Writer, payload []byte) error {
-	if bytes.ContainsAny(payload, "\n\r") {
-		var compact bytes.Buffer
-		if json.Compact(&compact, payload) == nil {
-			payload = compact.Bytes()
-		}
-	}
-	_, err := fmt.Fprintf(w, "%s\n", payload)
-	return err
 }

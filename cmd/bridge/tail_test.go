@@ -1,9 +1,12 @@
 package main
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/event"
 )
 
 func TestParseSince(t *testing.T) {
@@ -32,6 +35,11 @@ func TestParseSince(t *testing.T) {
 	}
 }
 
+func printPayload(p printer, subject, payload string, now time.Time) error {
+	e, err := event.Parse([]byte(payload))
+	return p.print(subject, &e, err, now)
+}
+
 // Whatever the stream holds, it prints one line, which can't move the cursor.
 func TestPrintEvent(t *testing.T) {
 	zone := time.FixedZone("", 2*60*60)
@@ -58,7 +66,7 @@ func TestPrintEvent(t *testing.T) {
 		{"\x1b]0;title\a", `webhooks.flock.a  not one of the bridge's events: reading event: not a JSON object`},
 	} {
 		var out strings.Builder
-		if err := printEvent(&out, "webhooks.flock.a", []byte(test.payload), now); err != nil {
+		if err := printPayload(printer{out: &out}, "webhooks.flock.a", test.payload, now); err != nil {
 			t.Errorf("%s: %v", test.payload, err)
 		}
 		if out.String() != test.want+"\n" {
@@ -67,7 +75,7 @@ func TestPrintEvent(t *testing.T) {
 	}
 	// A subject may hold anything but blanks.
 	var out strings.Builder
-	if err := printEvent(&out, "webhooks.\x1b[2J", nil, now); err != nil || strings.ContainsRune(out.String(), '\x1b') {
+	if err := printPayload(printer{out: &out}, "webhooks.\x1b[2J", "", now); err != nil || strings.ContainsRune(out.String(), '\x1b') {
 		t.Errorf("%q, %v", out.String(), err)
 	}
 }
@@ -83,6 +91,85 @@ func TestPrintJSON(t *testing.T) {
 		var out strings.Builder
 		if err := printJSON(&out, []byte(test.payload)); err != nil || out.String() != test.want+"\n" {
 			t.Errorf("%q: %q, %v; want %q", test.payload, out.String(), err, test.want)
+		}
+	}
+}
+
+// Colours are around what is printed and change nothing of it.
+func TestColours(t *testing.T) {
+	const payload = `{"specversion":"1.0","id":"5e0c","source":"/webhooks/flock","type":"com.withflock.a","provider":"flock","event":"a","datacontenttype":"application/json","signed":"payload","data":{},"receivedtime":"x","subject":"invitee/\u001b[2J","userid":"c"}`
+	var plain, coloured strings.Builder
+	for w, colours := range map[*strings.Builder]bool{&plain: false, &coloured: true} {
+		for _, text := range []string{payload, "none"} {
+			if err := printPayload(printer{out: w, colours: colours}, "webhooks.flock.a", text, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	escapes := regexp.MustCompile("\x1b\\[[0-9]+m")
+	if without := escapes.ReplaceAllString(coloured.String(), ""); without != plain.String() || !escapes.MatchString(coloured.String()) {
+		t.Errorf("%q, without colours %q", coloured.String(), plain.String())
+	}
+	seen := map[string]string{}
+	for _, name := range providers() {
+		colour := providerColour(name)
+		if other, taken := seen[colour]; taken {
+			t.Errorf("%s and %s have one colour", name, other)
+		}
+		seen[colour] = name
+	}
+}
+
+func TestEventFilter(t *testing.T) {
+	accepted := event.Event{Provider: "flock", Event: "invitee.accepted", Entity: "invitee", EntityID: "c_1", Subject: "invitee/c_1", UserID: "u_1"}
+	odd := event.Event{Provider: "frigade", Event: "flowResponse.a b"}
+	for _, test := range []struct {
+		filter   eventFilter
+		event    event.Event
+		matches  bool
+		subjects string // that the server is asked for
+	}{
+		{eventFilter{}, accepted, true, "webhooks.>"},
+		{eventFilter{providers: []string{"flock"}}, accepted, true, "webhooks.>"},
+		{eventFilter{providers: []string{"frigade"}}, accepted, false, "webhooks.>"},
+		{eventFilter{providers: []string{"frigade", "flock"}}, accepted, true, "webhooks.>"},
+		{eventFilter{events: []string{"invitee.accepted"}}, accepted, true, "webhooks.*.invitee.accepted"},
+		{eventFilter{events: []string{"invitee"}}, accepted, false, "webhooks.*.invitee"},
+		{eventFilter{events: []string{"invitee.*"}}, accepted, true, "webhooks.*.invitee.*"},
+		{eventFilter{events: []string{"*"}}, accepted, false, "webhooks.*.*"},
+		{eventFilter{events: []string{">"}}, accepted, true, "webhooks.*.>"},
+		{eventFilter{events: []string{"a", "invitee.accepted"}}, accepted, true, "webhooks.*.a webhooks.*.invitee.accepted"},
+		{eventFilter{events: []string{"invitee.*", "invitee.accepted"}}, accepted, true, "webhooks.>"}, // JetStream refuses what overlaps
+		{eventFilter{events: []string{"flowResponse.a b"}}, odd, true, "webhooks.*.flowResponse.a_b"},
+		{eventFilter{events: []string{"flowResponse.a_b"}}, odd, false, "webhooks.*.flowResponse.a_b"},
+		{eventFilter{events: []string{"*.a_b"}}, odd, true, "webhooks.*.*.a_b"},
+		{eventFilter{entities: []string{"invitee"}}, accepted, true, "webhooks.>"},
+		{eventFilter{entities: []string{"invitee/c_1"}}, accepted, true, "webhooks.>"},
+		{eventFilter{entities: []string{"c_1"}}, accepted, false, "webhooks.>"},
+		{eventFilter{users: []string{"u_1"}}, accepted, true, "webhooks.>"},
+		{eventFilter{users: []string{"u"}}, accepted, false, "webhooks.>"},
+		{eventFilter{users: []string{"u_1"}, events: []string{"a"}}, accepted, false, "webhooks.*.a"},
+	} {
+		if err := test.filter.check(); err != nil {
+			t.Errorf("%+v: %v", test.filter, err)
+		}
+		if test.filter.matches(&test.event) != test.matches {
+			t.Errorf("%+v matches %s: want %t", test.filter, test.event.Event, test.matches)
+		}
+		if got := strings.Join(test.filter.subjects("webhooks"), " "); got != test.subjects {
+			t.Errorf("%+v: subjects %s, want %s", test.filter, got, test.subjects)
+		}
+	}
+	for _, wrong := range []eventFilter{
+		{providers: []string{"flok"}},
+		{events: []string{""}},
+		{events: []string{"a.>.b"}},
+		{events: []string{"a. .*"}},
+		{entities: []string{""}},
+		{users: []string{""}},
+	} {
+		if err := wrong.check(); err == nil {
+			t.Errorf("%+v is taken", wrong)
 		}
 	}
 }

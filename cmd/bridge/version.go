@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -31,15 +32,50 @@ func version() string {
 	return "devel"
 }
 
+// build is what `bridge version --json` prints. What the toolchain doesn't know is left out.
+type build struct {
+	Version   string `json:"version"`
+	GoVersion string `json:"goversion"`
+	OS        string `json:"os"`
+	Arch      string `json:"arch"`
+	Revision  string `json:"revision,omitempty"` // of the source
+	Time      string `json:"time,omitempty"`     // of that revision
+	Modified  bool   `json:"modified,omitempty"` // the source was not as it is in that revision
+}
+
+func thisBuild() build {
+	b := build{Version: version(), GoVersion: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, setting := range info.Settings {
+			switch setting.Key {
+			case "vcs.revision":
+				b.Revision = setting.Value
+			case "vcs.time":
+				b.Time = setting.Value
+			case "vcs.modified":
+				b.Modified = setting.Value == "true"
+			}
+		}
+	}
+	return b
+}
+
 func versionCommand(io stdio) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version",
-		Example: "  bridge version",
+		Example: "  bridge version\n  bridge version --json",
 		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(io.out, "bridge %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			b := thisBuild()
+			if asJSON {
+				return json.NewEncoder(io.out).Encode(b)
+			}
+			_, err := fmt.Fprintf(io.out, "bridge %s %s %s/%s\n", b.Version, b.GoVersion, b.OS, b.Arch)
 			return err
 		},
 	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object: version, goversion, os, arch and, where they are known, revision, time, modified")
+	return c
 }

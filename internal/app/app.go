@@ -87,6 +87,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 		Connected:     a.publisher.IsConnected,
 		Ready:         func() bool { return len(a.unready()) == 0 },
 		InFlightBytes: func() int64 { return a.handler.InFlightBytes() },
+		InFlightMax:   int64(c.MaxInFlightBytes),
 		Connections:   func() (int, int64) { return a.handler.Connections() },
 		Version:       version,
 	})

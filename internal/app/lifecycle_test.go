@@ -72,6 +72,9 @@ func TestMetrics(t *testing.T) {
 		`webhook_bridge_signatures_verified_total{endpoint="flock",scheme="payload",secret="0"} 2`,
 		`webhook_bridge_signatures_verified_total{endpoint="flock",scheme="payload",secret="1"} 1`,
 		`webhook_bridge_nats_connected 1`, `webhook_bridge_ready 1`, `webhook_bridge_in_flight_bytes 0`,
+		`webhook_bridge_in_flight_max_bytes 6.7108864e+07`,
+		`webhook_bridge_publishes_total{kind="event",outcome="duplicate",way="direct"} 1`,
+		`webhook_bridge_publishes_total{kind="quarantine",outcome="timeout",way="spool"} 0`,
 		`webhook_bridge_last_accepted_timestamp_seconds{endpoint="flock"}`, `webhook_bridge_delivery_duration_seconds_count{endpoint="flock"} 4`,
 	} {
 		b.await("in the metrics: "+want, func() bool {

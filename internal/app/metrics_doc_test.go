@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -85,10 +87,11 @@ to do at each alert.
 	for _, r := range ingest.Refusals() {
 		fmt.Fprintf(&out, "| `%s` | %d | `%s` | %s |\n", r.Outcome, r.Status, r.Code, r.Title)
 	}
+	fmt.Fprintf(&out, "\nWhat is kept in quarantine all the same has one of these as `reason` in `webhook_bridge_quarantined_total`: %s.\n", strings.Join(ingest.Reasons(), ", "))
 	fmt.Fprint(&out, `
 ## Outcomes of publishing
 
-`+"`webhook_bridge_publishes_total`"+` has as `+"`outcome`"+` stored, duplicate, found (from the spool: it was looked up and is stored already), or the
+`+"`webhook_bridge_publishes_total`"+` has as `+"`way`"+` `+relay.Direct+`, or `+relay.FromSpool+` (from there); as `+"`outcome`"+` stored, duplicate, found (from the spool: it was looked up and is stored already), or the
 cause of a failure, which is also the `+"`cause`"+` of `+"`webhook_bridge_spool_blocked`"+`:
 
 | cause | what to do |
@@ -176,6 +179,47 @@ func TestRunbook(t *testing.T) {
 	for i := range alerts {
 		if i >= len(links) || links[i] != strings.ToLower(alerts[i]) {
 			t.Errorf("%s: its runbook_url doesn't lead to it", alerts[i])
+		}
+	}
+}
+
+var (
+	message = regexp.MustCompile("`([\\w',-]+(?: [\\w',-]+){2,})`")                         // three words or more
+	command = regexp.MustCompile(`^(nats|bridge|kubectl) `)                                 // is no log line
+	grepped = regexp.MustCompile(`kubectl logs POD \| grep (?:-E )?['"]"?([\w' ]{5,})['"]`) // what is looked for in the log
+)
+
+// A log line that the runbook speaks of is one that somebody finds: operations.md lists it, and the code has it.
+func TestRunbooksLogLines(t *testing.T) {
+	read := func(file string) string {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	var code strings.Builder
+	if err := filepath.WalkDir("..", func(path string, _ fs.DirEntry, err error) error {
+		if strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+			code.WriteString(read(path))
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	runbook, operations := strings.Join(strings.Fields(read("../../docs/runbook.md")), " "), read("../../docs/operations.md")
+	var lines []string
+	for _, m := range append(message.FindAllStringSubmatch(runbook, -1), grepped.FindAllStringSubmatch(runbook, -1)...) {
+		if !command.MatchString(m[1]) {
+			lines = append(lines, m[1])
+		}
+	}
+	if len(lines) < 8 {
+		t.Errorf("the runbook speaks of these log lines only: %q", lines)
+	}
+	for _, line := range lines {
+		if !strings.Contains(operations, line) || !strings.Contains(code.String(), line) {
+			t.Errorf("there is no log line %q, or docs/operations.md doesn't list it", line)
 		}
 	}
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -39,8 +41,25 @@ func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*
 	}
 	for kind := range durable.Kind(durable.Kinds) {
 		metrics.Possible.WithLabelValues(kind.String())
+		for _, way := range []string{relay.Direct, relay.FromSpool} {
+			for _, outcome := range publishOutcomes(way) {
+				metrics.Published.WithLabelValues(kind.String(), way, outcome)
+			}
+		}
 	}
 	return &observer{log: log, refused: telemetry.Sampled(log, metrics.LogDropped.Inc), metrics: metrics, rings: rings}
+}
+
+// publishOutcomes is all that can come of an attempt to publish.
+func publishOutcomes(way string) []string {
+	all := []string{string(durable.Stored), string(durable.Duplicate)}
+	if way == relay.FromSpool {
+		all = append(all, relay.Found)
+	}
+	for _, cause := range publish.Causes {
+		all = append(all, string(cause))
+	}
+	return all
 }
 
 // weight is how a refusal is logged. Sampling goes by level and message: so a flood of what anybody
@@ -88,7 +107,7 @@ func (o *observer) Observe(r ingest.Record) {
 	}
 	if r.Kept != "" {
 		o.refused.Warn("signed delivery can't be read as an event and is in quarantine: see `bridge quarantine list`",
-			zap.String("endpoint", r.Endpoint), zap.String("id", r.ID), zap.String("remote", r.Remote))
+			zap.String("endpoint", r.Endpoint), zap.String("id", r.ID), zap.String("remote", r.Remote), traced(r))
 		return
 	}
 	o.metrics.Accepted.WithLabelValues(r.Endpoint).Set(float64(time.Now().UnixMilli()) / 1e3)

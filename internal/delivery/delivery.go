@@ -44,6 +44,19 @@ func Samples(provider verify.Provider) ([][]byte, error) {
 // Events has the event that is sent for a provider where nobody names one.
 var Events = map[string]string{verify.Flock.Name: "invitee.accepted", verify.Frigade.Name: "flowResponse.completedStep"}
 
+// Known has the events that are known of a provider, from its pages and from those who use it. It may send
+// others.
+var Known = map[string][]string{
+	verify.Flock.Name: {
+		"campaign.ended", "campaign.launched", "invitee.accepted", "invitee.reward_claimed", "invitee.rewarded", "invitee.visited",
+		"referrer.reward_claimed", "referrer.rewarded", "referrer.visited",
+	},
+	verify.Frigade.Name: {
+		"flowResponse.abortedFlow", "flowResponse.completedFlow", "flowResponse.completedStep", "flowResponse.notStartedFlow", "flowResponse.notStartedStep",
+		"flowResponse.skippedFlow", "flowResponse.skippedStep", "flowResponse.startedFlow", "flowResponse.startedStep",
+	},
+}
+
 // Compose returns the body of an event of that name. data is the body's data; with nil it is made up,
 // and id makes it one of its kind.
 func Compose(provider verify.Provider, name string, data []byte, id string) ([]byte, error) {

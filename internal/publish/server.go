@@ -34,13 +34,14 @@ func (s Server) JetStream(nc *nats.Conn, options ...jetstream.JetStreamOpt) (jet
 // commandTimeout is how long a command tries to connect: its user waits for it.
 const commandTimeout = 10 * time.Second
 
-// Connect returns a connection for a command: it must succeed at once.
-func (s Server) Connect() (*nats.Conn, error) {
+// Connect returns a connection for a command: it must succeed at once, unless the options say otherwise.
+func (s Server) Connect(more ...nats.Option) (*nats.Conn, error) {
 	options, err := s.credentials()
 	if err != nil {
 		return nil, err
 	}
-	return nats.Connect(s.URL, append(options, nats.Name(s.Name), nats.Timeout(commandTimeout), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort())...)
+	options = append(options, nats.Name(s.Name), nats.Timeout(commandTimeout), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort())
+	return nats.Connect(s.URL, append(options, more...)...)
 }
 
 // connect returns a connection for a service: it connects once the link is opened and when it can,

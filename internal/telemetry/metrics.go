@@ -39,6 +39,7 @@ type State struct {
 	Connected     func() bool
 	Ready         func() bool
 	InFlightBytes func() int64
+	InFlightMax   int64
 	Connections   func() (open int, dropped int64)
 	Version       string
 }
@@ -94,6 +95,7 @@ func NewMetrics(state State) *Metrics {
 		gauge("webhook_bridge_nats_connected", "Whether there is a connection to NATS.", boolean(state.Connected)),
 		gauge("webhook_bridge_ready", "Whether an event can be made durable now.", boolean(state.Ready)),
 		gauge("webhook_bridge_in_flight_bytes", "Bytes received and held now.", func() float64 { return float64(state.InFlightBytes()) }),
+		gauge("webhook_bridge_in_flight_max_bytes", "MAX_IN_FLIGHT_BYTES.", func() float64 { return float64(state.InFlightMax) }),
 		gauge("webhook_bridge_connections", "Connections open on the public listener.", func() float64 {
 			open, _ := state.Connections()
 			return float64(open)

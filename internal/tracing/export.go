@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
@@ -19,7 +18,7 @@ type Config struct {
 	URL     string // where spans go; "" makes no tracer
 	Version string
 	Trust   bool        // the senders' own trace contexts
-	Log     *zap.Logger // told when spans can't be exported; sampled
+	Log     *zap.Logger // told what OpenTelemetry has to complain of; sampled
 }
 
 // Start returns a tracer that exports spans by OTLP over HTTP. A collector that is away or slow costs
@@ -28,13 +27,11 @@ func Start(ctx context.Context, c Config) (*Tracer, error) {
 	if c.URL == "" {
 		return nil, nil //nolint:nilnil // a nil tracer is one that makes no spans
 	}
+	heed(c.Log)
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(c.URL))
 	if err != nil {
 		return nil, fmt.Errorf("starting tracing: %w", err)
 	}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { // the SDK has no other way to say it
-		c.Log.Warn("spans could not be exported", zap.Error(err))
-	}))
 	about, err := resource.New(ctx,
 		resource.WithAttributes(semconv.ServiceName("webhook-bridge"), semconv.ServiceVersion(c.Version)),
 		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithFromEnv())

@@ -110,9 +110,9 @@ func (s Span) Context() (traceParent, traceState string) {
 	return carrier[TraceParent], carrier[TraceState]
 }
 
-// ID is the trace's, in hex; "" where nothing is recorded.
+// ID is the trace's, in hex, also once the span has ended; "" where nothing is recorded.
 func (s Span) ID() string {
-	if s.span == nil || !s.span.IsRecording() {
+	if s.span == nil || !s.span.SpanContext().IsSampled() {
 		return ""
 	}
 	return s.span.SpanContext().TraceID().String()

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -39,6 +40,7 @@ func TestDeliveries(t *testing.T) {
 	p.resolves(t, nil, "CertificateExpires")
 
 	good()
+	b.sendTo(t, "/elsewhere", sent{})
 	checkMetrics(t, b)
 	everyQuery(t, p)
 
@@ -46,8 +48,10 @@ func TestDeliveries(t *testing.T) {
 	p.resolves(t, nil, "TooLarge")
 	p.fires(t, send(sent{name: "invitee.accepted", key: "another"}), "SignaturesWrong")
 	p.resolves(t, good, "SignaturesWrong")
-	p.fires(t, send(sent{name: "invitee.accepted", at: time.Now().Add(-time.Hour)}), "Untimely", "Quarantining")
-	p.resolves(t, nil, "Untimely", "Quarantining")
+	p.fires(t, send(sent{name: "invitee.accepted", at: time.Now().Add(-time.Hour)}), "Untimely")
+	p.resolves(t, nil, "Untimely")
+	p.fires(t, send(sent{}), "Quarantining") // it has no name
+	p.resolves(t, nil, "Quarantining")
 	p.fires(t, nil, "Silent")
 	p.resolves(t, good, "Silent")
 	p.fires(t, func() { b.send(t, sent{name: "invitee.accepted", at: time.Now().Add(time.Minute)}) }, "Clock")
@@ -58,10 +62,13 @@ func TestDeliveries(t *testing.T) {
 	write(t, secrets, key+"\n")
 	p.resolves(t, nil, "ReloadFailed")
 
+	p.fires(t, func() { crowd(t, b) }, "Crowded")
+	p.resolves(t, nil, "Crowded")
+
 	b.process.kill()
-	p.fires(t, nil, "Down")
+	p.fires(t, nil, "Down", "InstanceDown")
 	b.start(t)
-	p.resolves(t, nil, "Down")
+	p.resolves(t, nil, "Down", "InstanceDown")
 }
 
 // NATS goes away and comes back, and the spool fills meanwhile.
@@ -169,6 +176,18 @@ func TestDiskBroken(t *testing.T) {
 	p.resolves(t, func() { b.send(t, sent{name: "invitee.accepted"}) }, "SpoolNotWritable")
 }
 
+// crowd opens more connections than the bridge has room for, and closes them.
+func crowd(t *testing.T, b *bridge) {
+	t.Helper()
+	for range 5000 {
+		conn, err := net.Dial("tcp", b.url)
+		if err != nil { // this process may open no more, and the bridge keeps fewer then
+			break
+		}
+		defer conn.Close()
+	}
+}
+
 // system runs a command as root, and returns what it prints.
 func system(t *testing.T, name string, args ...string) string {
 	t.Helper()
@@ -207,7 +226,7 @@ func checkMetrics(t *testing.T, b *bridge) {
 	}
 }
 
-// everyQuery evaluates all that the dashboard asks for.
+// everyQuery evaluates all that the dashboard asks for, until each has an answer; but those of which no answer is good news.
 func everyQuery(t *testing.T, p *prometheus) {
 	t.Helper()
 	text, err := os.ReadFile(observability + "dashboard.json")
@@ -224,7 +243,9 @@ func everyQuery(t *testing.T, p *prometheus) {
 	n := 0
 	for _, panel := range dashboard.Panels {
 		for _, target := range panel.Targets {
-			p.query(t, with.Replace(target.Expr))
+			expression := with.Replace(target.Expr)
+			goodNews := strings.HasSuffix(expression, "> 0") || strings.HasSuffix(expression, "== 1")
+			eventually(t, "there is an answer to "+expression, func() bool { return p.query(t, expression) > 0 || goodNews })
 			n++
 		}
 	}

@@ -95,6 +95,11 @@ type sent struct {
 // send sends one delivery of Flock and returns the status.
 func (b *bridge) send(t *testing.T, s sent) int {
 	t.Helper()
+	return b.sendTo(t, "/webhooks/flock", s)
+}
+
+func (b *bridge) sendTo(t *testing.T, path string, s sent) int {
+	t.Helper()
 	if s.at.IsZero() {
 		s.at = time.Now()
 	}
@@ -114,7 +119,7 @@ func (b *bridge) send(t *testing.T, s sent) int {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+"://"+b.url+"/webhooks/flock", bytes.NewReader([]byte(body)))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+"://"+b.url+path, bytes.NewReader([]byte(body)))
 	if err != nil {
 		t.Fatal(err)
 	}

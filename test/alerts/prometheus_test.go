@@ -87,14 +87,18 @@ func (p *prometheus) firing(t *testing.T) map[string]bool {
 	return names
 }
 
-// query evaluates an expression, and fails where Prometheus can't.
-func (p *prometheus) query(t *testing.T, expression string) {
+// query evaluates an expression, and returns how many series it has. It fails where Prometheus can't.
+func (p *prometheus) query(t *testing.T, expression string) int {
 	t.Helper()
-	var said struct{ Status, Error string }
+	var said struct {
+		Status, Error string
+		Data          struct{ Result []json.RawMessage }
+	}
 	p.ask(t, "/api/v1/query?query="+url.QueryEscape(expression), &said)
 	if said.Status != "success" {
-		t.Errorf("%s: %s", expression, said.Error)
+		t.Fatalf("%s: %s", expression, said.Error)
 	}
+	return len(said.Data.Result)
 }
 
 func (p *prometheus) ask(t *testing.T, path string, said any) {

@@ -62,6 +62,7 @@ func TestCheck(t *testing.T) {
 		rules    rules
 		said     []string
 		kind     kind // of the last one
+		excused  string
 		findings findings
 		possible int
 		want     []string // a part of each violation
@@ -85,6 +86,7 @@ func TestCheck(t *testing.T) {
 		"a 503 promises none":   {rules: rules{refuses: true}, said: []string{"503 unavailable"}},
 		"a 503, and stored":     {rules: rules{refuses: true}, said: []string{"503 unavailable"}, findings: findings{events: stream(0)}},
 		"a 503, and room":       {said: []string{"503 unavailable"}, want: []string{"whose spool has room"}},
+		"a 503 after a pause":   {said: []string{"503 unavailable"}, excused: paused},
 		"no fault excuses it":   {rules: rules{lossless: true, refuses: true}, said: []string{"503 unavailable"}, want: []string{"never promised"}},
 		"no answer":             {said: []string{""}, want: []string{"no answer of bridge"}},
 		"another answer":        {said: []string{"500 internal"}, want: []string{"answered 500 internal"}},
@@ -103,7 +105,7 @@ func TestCheck(t *testing.T) {
 			t.Parallel()
 			l := book(test.rules, test.said[:len(test.said)-1]...)
 			last := len(test.said) - 1
-			sends(l, post{kind: test.kind, id: fmt.Sprint(last), sum: uint64(last)}, last, answer{sent: noon.Add(time.Duration(last) * time.Second), came: noon.Add(time.Duration(last)*time.Second + 1)}, test.said[last])
+			sends(l, post{kind: test.kind, id: fmt.Sprint(last), sum: uint64(last)}, last, answer{sent: noon.Add(time.Duration(last) * time.Second), came: noon.Add(time.Duration(last)*time.Second + 1), excused: test.excused}, test.said[last])
 			l.tally.add(possible, test.possible)
 			l.check(test.findings)
 			l.judgeDoubts()

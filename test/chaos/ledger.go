@@ -174,7 +174,7 @@ func (l *ledger) judge(p post, e *entry, a answer) {
 	switch {
 	case said == "503 unavailable" || said == "503 busy":
 		l.tally.add(refused, 1)
-		if !l.rules.refuses {
+		if !l.rules.refuses && a.excused != paused { // one that was stopped finds its time for an answer over
 			// A bridge refuses after some waiting; what it refuses at once isn't the machine's doing.
 			l.unless(a.life.bridge, a.began, a.came, worthARefusal, "%s %s was answered %s by %s, whose spool has room", p.kind, p.id, said, a.life.bridge)
 		}

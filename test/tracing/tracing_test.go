@@ -1,33 +1,22 @@
 package tracing
 
 import (
-	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
+	"crypto/x509"
 	"encoding/json"
-	"errors"
+	"encoding/pem"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-	"go.opentelemetry.io/collector/component"
-	"go.opentelemetry.io/collector/component/componenttest"
-	"go.opentelemetry.io/collector/confmap"
-	"go.opentelemetry.io/collector/consumer/consumertest"
 	"go.opentelemetry.io/collector/pdata/ptrace"
-	"go.opentelemetry.io/collector/receiver/otlpreceiver"
-	"go.opentelemetry.io/collector/receiver/receivertest"
+	sdk "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
 const (
@@ -159,7 +148,7 @@ func TestSendersTrace(t *testing.T) {
 	}
 }
 
-// A refusal is a trace too; what its sender chose isn't in it.
+// A refusal is a trace too, which its log line names; what its sender chose isn't in it.
 func TestRefused(t *testing.T) {
 	c := newCollector(t)
 	b := start(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+c.addr)
@@ -171,6 +160,21 @@ func TestRefused(t *testing.T) {
 		t.Errorf("the outcome is %q, the status %s", outcome.AsString(), span.Status().Code())
 	}
 	c.hides(t, "marked-name", "6d61726b6564")
+
+	unreadable := `{"marked":"marked-name"}`
+	if answer := b.post(t, unreadable, http.Header{"X-Flock-Signature": {b.sign(unreadable)}}); answer.StatusCode != http.StatusOK {
+		t.Fatalf("answered %s", answer.Status)
+	}
+	kept := c.await(t, func(s ptrace.Span) bool {
+		outcome, _ := s.Attributes().Get("webhook_bridge.outcome")
+		return s.Kind() == ptrace.SpanKindServer && outcome.AsString() == "quarantined"
+	})
+	b.stop(t)
+	for _, s := range []ptrace.Span{span, kept} {
+		if want := fmt.Sprintf(`"trace_id":"%s"`, s.TraceID()); !strings.Contains(b.log.String(), want) {
+			t.Errorf("no line of the log has %s:\n%s", want, b.log)
+		}
+	}
 }
 
 // Without an endpoint for spans there is no trace of tracing; with one that nobody answers, events are kept all
@@ -188,248 +192,102 @@ func TestWithoutCollector(t *testing.T) {
 	b.stop(t)
 }
 
-// collector is the OpenTelemetry collector's receiver, and what it received.
-type collector struct {
-	addr string
-	sink *consumertest.TracesSink
+// What is not sampled is in no trace, and says so to whoever consumes the event.
+func TestNotSampled(t *testing.T) {
+	c := newCollector(t)
+	b := start(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+c.addr, "OTEL_TRACES_SAMPLER=always_off")
+	b.deliver(t, nil)
+	if parent := b.message(t, b.nats).Headers().Get("traceparent"); !strings.HasSuffix(parent, "-00") {
+		t.Errorf("traceparent is %q", parent)
+	}
+	b.stop(t)
+	c.spans(func(s ptrace.Span) { t.Errorf("there is a span %s", s.Name()) })
 }
 
-func newCollector(t *testing.T) *collector {
-	t.Helper()
-	c := &collector{addr: "127.0.0.1:" + freePort(t), sink: new(consumertest.TracesSink)}
-	factory := otlpreceiver.NewFactory()
-	config := factory.CreateDefaultConfig()
-	if err := confmap.NewFromStringMap(map[string]any{"protocols": map[string]any{"http": map[string]any{"endpoint": c.addr}}}).Unmarshal(config); err != nil {
-		t.Fatal(err)
+// A sampler that goes by the parent goes by the sender's only where that is trusted.
+func TestSendersSampling(t *testing.T) {
+	c := newCollector(t)
+	unsampled := http.Header{"Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"}}
+	for _, trusted := range []bool{false, true} {
+		b := start(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+c.addr, fmt.Sprintf("TRUST_TRACEPARENT=%t", trusted))
+		b.deliver(t, unsampled)
+		parent := b.message(t, b.nats).Headers().Get("traceparent")
+		if sampled := strings.HasSuffix(parent, "-01"); sampled == trusted {
+			t.Errorf("trusted %t: traceparent is %s", trusted, parent)
+		}
 	}
-	receiver, err := factory.CreateTraces(t.Context(), receivertest.NewNopSettings(component.MustNewType("otlp")), config, c.sink)
+}
+
+// The collector may want TLS and a password. That is in no log line, also where it can't be read.
+func TestCollectorsSecrets(t *testing.T) {
+	certificate := httptest.NewUnstartedServer(nil)
+	certificate.StartTLS() // for its certificate only
+	certificate.Close()
+	dir := t.TempDir()
+	cert, private := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(certificate.TLS.Certificates[0].PrivateKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := receiver.Start(context.Background(), componenttest.NewNopHost()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = receiver.Shutdown(context.Background()) })
-	return c
-}
-
-// spans calls f for each span that has come.
-func (c *collector) spans(f func(ptrace.Span)) {
-	for _, traces := range c.sink.AllTraces() {
-		for _, resource := range traces.ResourceSpans().All() {
-			for _, scope := range resource.ScopeSpans().All() {
-				for _, span := range scope.Spans().All() {
-					f(span)
-				}
+	writePEM(t, cert, "CERTIFICATE", certificate.Certificate().Raw)
+	writePEM(t, private, "PRIVATE KEY", pkcs8)
+	c := newCollector(t, "tls", map[string]any{"cert_file": cert, "key_file": private})
+	for _, headers := range []string{"authorization=Bearer marked-password", "Bearer marked-password", "authorization=%ZZmarked-password"} {
+		b := start(t, "OTEL_EXPORTER_OTLP_ENDPOINT=https://"+c.addr, "OTEL_EXPORTER_OTLP_CERTIFICATE="+cert, "OTEL_EXPORTER_OTLP_HEADERS="+headers)
+		b.deliver(t, nil)
+		c.trace(t, b.message(t, b.nats).Headers().Get("traceparent"), "POST /webhooks/flock")
+		b.stop(t)
+		if strings.Contains(b.log.String(), "marked-password") {
+			t.Errorf("%s: the log has the password:\n%s", headers, b.log)
+		}
+		for line := range strings.Lines(b.log.String()) {
+			if !json.Valid([]byte(line)) {
+				t.Errorf("a line of the log isn't JSON: %s", line)
 			}
 		}
 	}
 }
 
-// trace waits for the spans of these names in the trace, and fails for any other in it.
-func (c *collector) trace(t *testing.T, traceParent string, names ...string) map[string]ptrace.Span {
+func writePEM(t *testing.T, file, kind string, content []byte) {
 	t.Helper()
-	if len(traceParent) < 36 {
-		t.Fatalf("traceparent is %q", traceParent)
-	}
-	found := make(map[string]ptrace.Span)
-	eventually(t, fmt.Sprintf("the spans %q have come", names), func() bool {
-		c.spans(func(s ptrace.Span) {
-			if s.TraceID().String() == traceParent[3:35] {
-				found[s.Name()] = s
-			}
-		})
-		for _, name := range names {
-			if _, ok := found[name]; !ok {
-				return false
-			}
-		}
-		return true
-	})
-	return found
-}
-
-func (c *collector) await(t *testing.T, is func(ptrace.Span) bool) (found ptrace.Span) {
-	t.Helper()
-	eventually(t, "a span has come", func() (ok bool) {
-		c.spans(func(s ptrace.Span) {
-			if is(s) {
-				found, ok = s, true
-			}
-		})
-		return ok
-	})
-	return found
-}
-
-func (c *collector) service() string {
-	name, _ := c.sink.AllTraces()[0].ResourceSpans().At(0).Resource().Attributes().Get("service.name")
-	return name.AsString()
-}
-
-// hides fails where any of the texts stands in what has come.
-func (c *collector) hides(t *testing.T, texts ...string) {
-	t.Helper()
-	for _, traces := range c.sink.AllTraces() {
-		all, err := new(ptrace.JSONMarshaler).MarshalTraces(traces)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, text := range texts {
-			if strings.Contains(string(all), text) {
-				t.Errorf("%q stands in a span: %s", text, all)
-			}
-		}
-	}
-}
-
-// bridge is a running bridge.
-type bridge struct {
-	url, admin, nats string
-	signature        string // of the last delivery
-	process          *exec.Cmd
-	ended            chan error
-}
-
-// start starts a bridge with these variables, on an embedded server unless they say otherwise.
-func start(t *testing.T, environ ...string) *bridge {
-	t.Helper()
-	public, admin, natsPort := freePort(t), freePort(t), freePort(t)
-	b := &bridge{url: "http://127.0.0.1:" + public, admin: "http://127.0.0.1:" + admin, nats: "nats://127.0.0.1:" + natsPort, ended: make(chan error, 1)}
-	b.process = exec.Command(binary, "serve")
-	b.process.Dir = t.TempDir()
-	b.process.Env = append([]string{"HTTP_ADDR=127.0.0.1:" + public, "ADMIN_ADDR=127.0.0.1:" + admin, "EMBEDDED_NATS_ADDR=127.0.0.1:" + natsPort,
-		"FLOCK_SECRETS=" + key, "OTEL_BSP_SCHEDULE_DELAY=100"}, environ...)
-	for _, variable := range environ {
-		if addr, ok := strings.CutPrefix(variable, "EMBEDDED_NATS_ADDR="); ok {
-			b.nats = "nats://" + addr
-		}
-	}
-	log := new(strings.Builder)
-	b.process.Stderr = log
-	if err := b.process.Start(); err != nil {
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan struct{})
-	go func() {
-		b.ended <- b.process.Wait()
-		close(done)
-	}()
-	t.Cleanup(func() {
-		_ = b.process.Process.Kill()
-		<-done
-		if t.Failed() {
-			t.Log(log)
-		}
-	})
-	eventually(t, "the bridge is ready", func() bool {
-		answer, err := http.Get(b.admin + "/readyz")
-		if err != nil {
-			return false
-		}
-		_ = answer.Body.Close()
-		return answer.StatusCode == http.StatusOK
-	})
-	return b
 }
 
-// stop ends the bridge in order.
-func (b *bridge) stop(t *testing.T) {
-	t.Helper()
-	if err := b.process.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case err := <-b.ended:
-		b.ended <- err
-		if err != nil {
-			t.Errorf("SIGTERM: %v", err)
-		}
-	case <-time.After(patient):
-		t.Error("SIGTERM doesn't end it")
+// The links of docs/tracing.md lead to the delivery's span.
+func TestConsumersLink(t *testing.T) {
+	c := newCollector(t)
+	b := start(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+c.addr)
+	b.deliver(t, http.Header{})
+	m := b.message(t, b.nats)
+	recorded := tracetest.NewSpanRecorder()
+	_, span := processing(t.Context(), sdk.NewTracerProvider(sdk.WithSpanProcessor(recorded)).Tracer("consumer"), m)
+	span.End()
+	receive := c.trace(t, m.Headers().Get("traceparent"), "POST /webhooks/flock")["POST /webhooks/flock"]
+	links := recorded.Ended()[0].Links()
+	if len(links) != 1 || links[0].SpanContext.SpanID().String() != receive.SpanID().String() || links[0].SpanContext.TraceID().String() != receive.TraceID().String() {
+		t.Errorf("the links are %v, the delivery's span is %s of %s", links, receive.SpanID(), receive.TraceID())
 	}
 }
 
-// deliver sends a signed delivery and returns the answer's status.
-func (b *bridge) deliver(t *testing.T, header http.Header) (status string) {
-	t.Helper()
-	body := fmt.Sprintf(`{"name":"invitee.accepted","entity":"invitee","entityId":"customer_67890","timestamp":%d,"data":{"note":"marked-name"}}`, time.Now().Unix())
-	mac := hmac.New(sha256.New, []byte(key))
-	mac.Write([]byte(body))
-	b.signature = hex.EncodeToString(mac.Sum(nil))
-	header = header.Clone()
-	if header == nil {
-		header = make(http.Header)
-	}
-	header.Set("X-Flock-Signature", b.signature)
-	answer := b.post(t, body, header)
-	var said struct{ Status string }
-	if err := json.NewDecoder(answer.Body).Decode(&said); err != nil || answer.StatusCode != http.StatusOK {
-		t.Fatalf("answered %s: %v", answer.Status, err)
-	}
-	return said.Status
-}
-
-func (b *bridge) post(t *testing.T, body string, header http.Header) *http.Response {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.url+"/webhooks/flock", strings.NewReader(body))
+// docs/tracing.md shows what that test runs.
+func TestDocument(t *testing.T) {
+	document, err := os.ReadFile("../../docs/tracing.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header = header
-	answer, err := http.DefaultClient.Do(request)
+	code, err := os.ReadFile("link_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := io.ReadAll(answer.Body)
-	if err = errors.Join(err, answer.Body.Close()); err != nil {
-		t.Fatal(err)
+	_, body, _ := strings.Cut(string(code), "(context.Context, trace.Span) {\n")
+	body, _, _ = strings.Cut(body, "\n}\n")
+	var shown strings.Builder
+	for line := range strings.Lines(body + "\n") {
+		shown.WriteString(strings.TrimPrefix(line, "\t"))
 	}
-	answer.Body = io.NopCloser(strings.NewReader(string(text)))
-	return answer
-}
-
-// message waits for the one message in the stream there.
-func (b *bridge) message(t *testing.T, url string) jetstream.Msg {
-	t.Helper()
-	nc, err := nats.Connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), patient)
-	defer cancel()
-	consumer, err := js.OrderedConsumer(ctx, "WEBHOOKS", jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := consumer.Next(jetstream.FetchMaxWait(patient))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
-	return port
-}
-
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patient); !condition(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not in a minute: %s", what)
-		}
+	if !strings.Contains(string(document), "```go\n"+shown.String()+"```\n") {
+		t.Errorf("docs/tracing.md doesn't show:\n%s", &shown)
 	}
 }

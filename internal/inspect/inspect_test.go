@@ -1,0 +1,334 @@
+package inspect
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+func TestMain(m *testing.M) { natsdtest.VerifyTestMain(m) }
+
+// world is a server with the two streams, and the page of a user of it.
+type world struct {
+	t      *testing.T
+	nats   *natsdtest.Server
+	js     jetstream.JetStream // may do everything
+	server *Server
+	url    string
+}
+
+// newWorld makes one. rights is what the page's user may publish on; nil: everything.
+func newWorld(t *testing.T, change func(*Server), rights ...string) *world {
+	t.Helper()
+	w := &world{t: t, nats: natsdtest.Start(t, configured(rights))}
+	admin, err := nats.Connect(w.nats.URL(), nats.UserInfo("admin", "admin"), nats.Timeout(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(admin.Close)
+	if w.js, err = jetstream.New(admin); err != nil {
+		t.Fatal(err)
+	}
+	nc, err := nats.Connect(w.nats.URL(), nats.UserInfo("page", "page"), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.IgnoreAuthErrorAbort(), nats.Timeout(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.server = New(Config{Conn: nc, JetStream: js, Stream: "WEBHOOKS", Quarantine: "WEBHOOKS_QUARANTINE", Prefix: "webhooks", NATS: w.nats.URL(), Command: "bridge", Version: "test"})
+	if change != nil {
+		change(w.server)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.url = "http://" + listener.Addr().String()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.server.Serve(ctx, listener) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+	})
+	return w
+}
+
+func configured(rights []string) string {
+	allowed := ">"
+	if rights != nil {
+		allowed = strings.Join(rights, `", "`)
+	}
+	return fmt.Sprintf(`accounts { A { jetstream: enabled, users: [
+		{ user: admin, password: admin }
+		{ user: page, password: page, permissions { publish: { allow: ["%s"] }, subscribe: { allow: ["_INBOX.>"] } } }
+	] } }`, allowed)
+}
+
+func (w *world) streams() {
+	w.t.Helper()
+	for name, subject := range map[string]string{"WEBHOOKS": "webhooks.>", "WEBHOOKS_QUARANTINE": "webhooks-quarantine.>"} {
+		if _, err := w.js.CreateStream(w.t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{subject}, AllowDirect: true}); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+func (w *world) publish(n int, data string) {
+	w.t.Helper()
+	for range n {
+		if _, err := w.js.Publish(w.t.Context(), "webhooks.flock.a", []byte(data)); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// page is what a browser sees of the feed.
+type page struct {
+	t        *testing.T
+	response *http.Response
+	lines    *bufio.Scanner
+	last     string // event id
+}
+
+func (w *world) open(after string) *page {
+	w.t.Helper()
+	request, err := http.NewRequest(http.MethodGet, w.url+"/api/feed", nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if after != "" {
+		request.Header.Set("Last-Event-ID", after)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { response.Body.Close() })
+	if got := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || got != "text/event-stream" {
+		w.t.Fatalf("%s, %s", response.Status, got)
+	}
+	lines := bufio.NewScanner(response.Body)
+	lines.Buffer(nil, 64<<20)
+	return &page{t: w.t, response: response, lines: lines}
+}
+
+// next returns the next event of that name.
+func (p *page) next(name string) []byte {
+	p.t.Helper()
+	for current := ""; p.lines.Scan(); {
+		line := p.lines.Text()
+		switch {
+		case strings.HasPrefix(line, "event: "):
+			current = line[len("event: "):]
+		case strings.HasPrefix(line, "id: "):
+			p.last = line[len("id: "):]
+		case strings.HasPrefix(line, "data: ") && current == name:
+			return []byte(line[len("data: "):])
+		}
+	}
+	p.t.Fatalf("the feed ended: %v", p.lines.Err())
+	return nil
+}
+
+func (p *page) hello() (h hello) {
+	p.t.Helper()
+	if err := json.Unmarshal(p.next("hello"), &h); err != nil {
+		p.t.Fatal(err)
+	}
+	return h
+}
+
+// events returns at least so many.
+func (p *page) events(n int) (all []shown) {
+	p.t.Helper()
+	for len(all) < n {
+		var some []shown
+		if err := json.Unmarshal(p.next("events"), &some); err != nil {
+			p.t.Fatal(err)
+		}
+		all = append(all, some...)
+	}
+	return all
+}
+
+// until returns the first state that is so.
+func (p *page) until(what string, is func(state) bool) state {
+	p.t.Helper()
+	for end := time.Now().Add(time.Minute); ; {
+		var s state
+		if err := json.Unmarshal(p.next("state"), &s); err != nil {
+			p.t.Fatal(err)
+		}
+		if is(s) {
+			return s
+		}
+		if time.Now().After(end) {
+			p.t.Fatalf("never %s; %+v", what, s)
+		}
+	}
+}
+
+func troubled(text string) func(state) bool {
+	return func(s state) bool { return strings.Contains(s.Trouble, text) }
+}
+
+func isLive(s state) bool { return s.Connected && s.Trouble == "" && s.Stream != nil }
+
+const cloudEvent = `{"specversion":"1.0","id":"5e0c","source":"/webhooks/flock","type":"com.withflock.a","provider":"flock","event":"a","datacontenttype":"application/json","receivedtime":"2026-01-02T03:04:05Z","signed":"payload","data":{"a":"<b>"}}`
+
+func TestFeed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.streams()
+	large := `{"filler":"` + strings.Repeat("x", inline) + `"}`
+	w.publish(1, cloudEvent)
+	w.publish(1, large)
+	w.publish(1, "no\xff")
+	p := w.open("")
+	if h := p.hello(); !h.Reset || h.Missed > 0 || h.Stream != "WEBHOOKS" || h.Prefix != "webhooks" {
+		t.Errorf("%+v", h)
+	}
+	all := p.events(3)
+	first := all[0]
+	if first.Sequence != 1 || first.Subject != "webhooks.flock.a" || first.Event == nil || string(first.Event.Data) != "null" || first.Event.ID != "5e0c" || *first.Payload != cloudEvent || first.Problem != "" {
+		t.Errorf("%+v", first)
+	}
+	if all[1].Payload != nil || all[1].Size != len(large) || all[1].Problem == "" || all[2].Payload != nil {
+		t.Errorf("%+v", all[1:])
+	}
+	for i, want := range map[int]string{1: large, 2: "no\xff"} {
+		response, err := http.Get(fmt.Sprintf("%s/api/payload?place=%s-%d", w.url, w.server.boot, all[i].Place))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if got, _ := io.ReadAll(response.Body); string(got) != want || response.Header.Get("Content-Type") != "text/plain; charset=utf-8" {
+			t.Errorf("%d bytes of %s", len(got), response.Header.Get("Content-Type"))
+		}
+	}
+	s := p.until("the stream is seen", func(s state) bool { return isLive(s) && s.Stream.Messages == 3 && s.Quarantine != nil })
+	sum := 0
+	for _, n := range s.Rate.Counts {
+		sum += n
+	}
+	if sum != 3 {
+		t.Errorf("the rate counts %d", sum)
+	}
+
+	// Whoever comes back goes on where it was.
+	w.publish(1, cloudEvent)
+	again := w.open(p.last)
+	if h := again.hello(); h.Reset || h.Missed > 0 {
+		t.Errorf("%+v", h)
+	}
+	if more := again.events(1); more[0].Sequence != 4 {
+		t.Errorf("%+v", more)
+	}
+	if h := w.open("another-7").hello(); !h.Reset {
+		t.Errorf("%+v", h)
+	}
+}
+
+// A browser that doesn't read is dropped, and when it comes back it is told how much it has missed. Nobody
+// waits for it.
+func TestSlowBrowserIsDropped(t *testing.T) {
+	t.Parallel()
+	const most, many = 100, 3000 // 47 MiB: more than any buffers on the way
+	w := newWorld(t, func(s *Server) { s.ring, s.patience = newRing(most, mostBytes), time.Second })
+	slow := w.open("")
+	slow.hello()
+	text := `{"filler":"` + strings.Repeat("x", inline) + `"`
+	add := func() {
+		w.server.ring.add(func(place uint64) entry {
+			return entry{text: fmt.Appendf(nil, `%s,"place":%d}`, text, place)}
+		})
+	}
+	add()
+	slow.events(1)
+	for range many {
+		add()
+	}
+	for deadline := time.Now().Add(time.Minute); w.server.pages.Load() > 0; time.Sleep(10 * time.Millisecond) {
+		add() // it is dropped when it could be sent on, or can't be
+		if time.Now().After(deadline) {
+			t.Fatal("it is still there")
+		}
+	}
+	next := w.server.ring.next
+	back := w.open(slow.last)
+	if h := back.hello(); h.Reset || h.Missed != next-1-most-1 {
+		t.Errorf("%+v, of %d", h, next-1)
+	}
+	if got := back.events(most); len(got) != most || got[most-1].Place != next-1 {
+		t.Errorf("%d events", len(got))
+	}
+}
+
+// What is amiss is said in words, and passes by itself.
+func TestTrouble(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	p := w.open("")
+	p.until("the stream is missing", troubled("Stream WEBHOOKS does not exist. A bridge makes it"))
+	w.streams()
+	p.until("live", isLive)
+	w.nats.Stop()
+	p.until("NATS is away", func(s state) bool { return !s.Connected && strings.HasPrefix(s.Trouble, "NATS is away") })
+	w.nats.Start()
+	p.until("live again", isLive)
+}
+
+func TestRights(t *testing.T) {
+	t.Parallel()
+	const info, aside = "$JS.API.STREAM.INFO.WEBHOOKS", "$JS.API.STREAM.INFO.WEBHOOKS_QUARANTINE"
+	w := newWorld(t, nil, "nothing")
+	w.streams()
+	p := w.open("")
+	p.until("no right to ask", troubled("Our account has no right to publish on "+info+"."))
+	w.nats.Reload(configured([]string{info, aside}))
+	s := p.until("no right to read", troubled("Our account has no right to publish on $JS.API.CONSUMER.CREATE.WEBHOOKS."))
+	if s.Connected != true {
+		t.Errorf("%+v", s)
+	}
+	w.nats.Reload(configured([]string{info, aside, "$JS.API.CONSUMER.CREATE.WEBHOOKS.>", "$JS.API.CONSUMER.MSG.NEXT.WEBHOOKS.>", "$JS.API.CONSUMER.DELETE.WEBHOOKS.>"}))
+	p.until("no list, but live", func(s state) bool {
+		return isLive(s) && strings.Contains(s.NoList, "$JS.API.CONSUMER.LIST.WEBHOOKS")
+	})
+	w.nats.Reload(configured(nil))
+	p.until("all", func(s state) bool { return isLive(s) && s.NoList == "" && s.NoKept == "" })
+}
+
+func TestConcerns(t *testing.T) {
+	for _, test := range []struct {
+		subject, api string
+		want         bool
+	}{
+		{"publish on $JS.API.STREAM.INFO.WEBHOOKS", "STREAM.INFO.WEBHOOKS", true},
+		{"publish on $JS.leaf.API.CONSUMER.CREATE.WEBHOOKS.name.webhooks.>", "CONSUMER.CREATE.WEBHOOKS", true},
+		{"publish on $JS.API.STREAM.INFO.WEBHOOKS_QUARANTINE", "STREAM.INFO.WEBHOOKS", false},
+		{"publish on $JS.API.CONSUMER.CREATE.WEBHOOKS.name", "STREAM.INFO.WEBHOOKS", false},
+	} {
+		if concerns(test.subject, test.api) != test.want {
+			t.Errorf("%s, %s: want %t", test.subject, test.api, test.want)
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package inspect
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/follow"
+	"github.com/ade15e70/webhook-bridge/internal/quarantine"
+)
+
+// kept is a delivery in quarantine as the page gets it: never with its signature's header.
+type kept struct {
+	Sequence uint64    `json:"sequence"`
+	ID       string    `json:"id"`
+	Endpoint string    `json:"endpoint"`
+	Provider string    `json:"provider"`
+	Reason   string    `json:"reason"`
+	Received time.Time `json:"received"`
+	Size     int64     `json:"size"`
+}
+
+// mostKept is how many of the newest are listed.
+const mostKept = 200
+
+// list reads the headers of what is in quarantine, newest first.
+func (s *Server) list(ctx context.Context) (all []kept, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	failing := error(nil)
+	reader := follow.Reader{
+		Conn: s.config.Conn, JetStream: s.config.JetStream, Name: consumerName,
+		Section: follow.Section{Stream: s.config.Quarantine, Last: mostKept, Headers: true, Stop: true},
+		Handle: func(m follow.Message) error {
+			header := m.Headers()
+			d, err := quarantine.Parse(header.Get(nats.MsgIdHdr), header.Get, nil)
+			if err != nil {
+				return nil //nolint:nilerr // somebody else's message
+			}
+			size, _ := strconv.ParseInt(header.Get(nats.MsgSize), 10, 64)
+			all = append(all, kept{m.Sequence, d.ID, d.Endpoint, d.Provider, d.Reason, d.Received, size})
+			return nil
+		},
+		Told: func(err error) { failing = err },
+	}
+	if err := reader.Run(ctx); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, errors.Join(failing, context.DeadlineExceeded)
+	}
+	slices.Reverse(all)
+	return all, nil
+}
+
+// body is a quarantined delivery's body as the page gets it.
+type body struct {
+	Text   string `json:"text"`
+	Binary bool   `json:"binary,omitempty"` // it isn't UTF-8; what isn't is replaced in the text
+}
+
+// quarantined returns the body of one.
+func (s *Server) quarantined(w http.ResponseWriter, r *http.Request) {
+	sequence, err := strconv.ParseUint(r.URL.Query().Get("sequence"), 10, 64)
+	if err != nil {
+		http.Error(w, "sequence must be a number", http.StatusBadRequest)
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
+	defer cancel()
+	stream, err := s.config.JetStream.Stream(ctx, s.config.Quarantine)
+	var m *jetstream.RawStreamMsg
+	if err == nil {
+		m, err = stream.GetMsg(ctx, sequence)
+	}
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		http.Error(w, "It is gone: somebody has released or dropped it, or newer ones needed the room.", http.StatusNotFound)
+		return
+	case err != nil:
+		http.Error(w, s.explain(err, s.config.Quarantine, noQuarantine, "STREAM.INFO", "DIRECT.GET", "STREAM.MSG.GET"), http.StatusBadGateway)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(body{string(m.Data), !utf8.Valid(m.Data)})
+}

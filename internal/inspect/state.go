@@ -1,0 +1,139 @@
+package inspect
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// What the page shows of NATS. Words are sentences for people; "" is nothing to say.
+
+type state struct {
+	Connected  bool        `json:"connected"`
+	Server     string      `json:"server"` // that we are connected to
+	Trouble    string      `json:"trouble"`
+	Rate       rateState   `json:"rate"`
+	Stream     *streamView `json:"stream"`
+	Consumers  []consumer  `json:"consumers"`
+	More       int         `json:"moreConsumers"`
+	NoList     string      `json:"noConsumers"` // why there are none
+	Quarantine *streamView `json:"quarantine"`
+	Kept       []kept      `json:"kept"`
+	NoKept     string      `json:"noKept"`
+}
+
+type rateState struct {
+	Counts []int `json:"counts"` // a second each, oldest first
+	Newest int64 `json:"newest"` // Unix time of the last
+}
+
+type streamView struct {
+	Name       string   `json:"name"`
+	Subjects   []string `json:"subjects"`
+	Messages   uint64   `json:"messages"`
+	Bytes      uint64   `json:"bytes"`
+	FirstSeq   uint64   `json:"first"`
+	LastSeq    uint64   `json:"last"`
+	FirstTime  string   `json:"firstTime,omitempty"`
+	LastTime   string   `json:"lastTime,omitempty"`
+	Made       string   `json:"made"`
+	Storage    string   `json:"storage"`
+	Replicas   int      `json:"replicas"`
+	Leader     string   `json:"leader,omitempty"`
+	Lagging    []string `json:"lagging"`    // replicas that aren't current
+	MaxAge     float64  `json:"maxAge"`     // seconds; 0: no limit
+	MaxBytes   int64    `json:"maxBytes"`   // -1: no limit
+	Duplicates float64  `json:"duplicates"` // seconds
+	Discard    string   `json:"discard"`
+	Retention  string   `json:"retention"`
+}
+
+type consumer struct {
+	Name        string   `json:"name"`
+	Durable     bool     `json:"durable"`
+	Push        bool     `json:"push"`
+	Bound       bool     `json:"bound"` // somebody takes what is pushed
+	Paused      bool     `json:"paused"`
+	Waiting     int      `json:"waiting"` // requests for more
+	Subjects    []string `json:"subjects"`
+	Pending     uint64   `json:"pending"` // not yet delivered
+	AckPending  int      `json:"ackPending"`
+	MaxPending  int      `json:"maxAckPending"`
+	Redelivered int      `json:"redelivered"`
+	Delivered   uint64   `json:"delivered"` // sequence number
+	LastActive  string   `json:"lastActive,omitempty"`
+}
+
+const (
+	noStream     = "A bridge makes it when it connects; STREAM_NAME says its name."
+	noQuarantine = "A bridge with QUARANTINE=true makes it when it connects."
+)
+
+// describe makes the state.
+func (s *Server) describe() []byte {
+	conn, v := s.config.Conn, s.seen.Load()
+	d := state{Connected: conn.IsConnected(), Kept: v.kept, Consumers: []consumer{}, More: v.more}
+	d.Rate.Counts, d.Rate.Newest = s.rate.last(s.now())
+	switch reading := s.reading.Load(); {
+	case !d.Connected:
+		d.Trouble = s.away()
+	case reading != nil:
+		d.Trouble = s.explain(*reading, s.config.Stream, noStream, "STREAM.INFO", "CONSUMER.CREATE", "CONSUMER.MSG.NEXT")
+	}
+	if d.Connected {
+		d.Server = conn.ConnectedAddr()
+	}
+	d.Stream, d.Quarantine = viewOf(v.stream), viewOf(v.quarantine)
+	d.NoList = s.explain(v.consumersErr, s.config.Stream, noStream, "CONSUMER.LIST", "STREAM.INFO")
+	d.NoKept = s.explain(v.asideErr, s.config.Quarantine, noQuarantine, "STREAM.INFO")
+	if d.NoKept == "" {
+		d.NoKept = s.explain(v.keptErr, s.config.Quarantine, noQuarantine, "CONSUMER.CREATE", "CONSUMER.MSG.NEXT", "STREAM.INFO")
+	}
+	for _, info := range v.consumers {
+		d.Consumers = append(d.Consumers, consumerOf(info))
+	}
+	text, _ := json.Marshal(d) // strings and numbers only
+	return text
+}
+
+func viewOf(info *jetstream.StreamInfo) *streamView {
+	if info == nil {
+		return nil
+	}
+	c, st := info.Config, info.State
+	v := &streamView{
+		Name: c.Name, Subjects: c.Subjects, Messages: st.Msgs, Bytes: st.Bytes, FirstSeq: st.FirstSeq, LastSeq: st.LastSeq,
+		Made: info.Created.Format(time.RFC3339), Storage: strings.ToLower(c.Storage.String()), Replicas: c.Replicas,
+		MaxAge: c.MaxAge.Seconds(), MaxBytes: c.MaxBytes, Duplicates: c.Duplicates.Seconds(),
+		Discard: c.Discard.String(), Retention: strings.ToLower(c.Retention.String()), Lagging: []string{},
+	}
+	if st.Msgs > 0 {
+		v.FirstTime, v.LastTime = st.FirstTime.Format(time.RFC3339Nano), st.LastTime.Format(time.RFC3339Nano)
+	}
+	if info.Cluster != nil {
+		v.Leader = info.Cluster.Leader
+		for _, peer := range info.Cluster.Replicas {
+			if !peer.Current || peer.Offline {
+				v.Lagging = append(v.Lagging, peer.Name)
+			}
+		}
+	}
+	return v
+}
+
+func consumerOf(info *jetstream.ConsumerInfo) consumer {
+	c := consumer{
+		Name: info.Name, Durable: info.Config.Durable != "", Push: info.Config.DeliverSubject != "", Bound: info.PushBound, Paused: info.Paused,
+		Waiting: info.NumWaiting, Subjects: info.Config.FilterSubjects, Pending: info.NumPending, AckPending: info.NumAckPending,
+		MaxPending: info.Config.MaxAckPending, Redelivered: info.NumRedelivered, Delivered: info.Delivered.Stream,
+	}
+	if info.Config.FilterSubject != "" {
+		c.Subjects = []string{info.Config.FilterSubject}
+	}
+	if info.Delivered.Last != nil {
+		c.LastActive = info.Delivered.Last.Format(time.RFC3339Nano)
+	}
+	return c
+}

@@ -1,0 +1,37 @@
+package inspect
+
+import (
+	"embed"
+	"net/http"
+	"path"
+)
+
+//go:embed static
+var files embed.FS
+
+// types are those of the page's files: the machine's own idea of them may be another, and browsers are
+// told not to guess.
+var types = map[string]string{
+	".html": "text/html; charset=utf-8",
+	".css":  "text/css; charset=utf-8",
+	".js":   "text/javascript; charset=utf-8",
+	".svg":  "image/svg+xml",
+	".txt":  "text/plain; charset=utf-8",
+}
+
+// static serves the page's own files.
+func static() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := path.Base(r.URL.Path)
+		if r.URL.Path == "/" {
+			name = "index.html"
+		}
+		text, err := files.ReadFile("static/" + name)
+		if err != nil || r.URL.Path != "/" && r.URL.Path != "/"+name {
+			http.NotFound(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", types[path.Ext(name)])
+		_, _ = w.Write(text) //nolint:gosec // an embedded file
+	})
+}

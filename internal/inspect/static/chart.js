@@ -1,0 +1,31 @@
+import { byId, count } from './dom.js'
+
+const svg = 'http://www.w3.org/2000/svg'
+
+// chart draws the counts of the last seconds as bars, and returns how many come a second.
+export function chart({ counts }) {
+  const box = byId('chart')
+  const width = 6
+  const height = 34
+  if (box.childElementCount !== counts.length) {
+    box.setAttribute('viewBox', `0 0 ${counts.length * width} ${height}`)
+    box.replaceChildren(...counts.map((_, i) => {
+      const bar = document.createElementNS(svg, 'rect')
+      bar.setAttribute('x', i * width)
+      bar.setAttribute('width', width - 1.5)
+      return bar
+    }))
+    box.lastElementChild.setAttribute('class', 'open') // the second that isn't over
+  }
+  const peak = Math.max(...counts)
+  counts.forEach((n, i) => {
+    const tall = n === 0 ? 0 : Math.max(2, n / peak * (height - 1))
+    box.children[i].setAttribute('height', tall)
+    box.children[i].setAttribute('y', height - tall)
+  })
+  const all = counts.reduce((sum, n) => sum + n, 0)
+  byId('chart-peak').textContent = peak ? `${count(all)} events, at most ${count(peak)} in a second` : ''
+  box.setAttribute('aria-label', `Events a second in the last two minutes: ${count(all)} in all, at most ${count(peak)} in a second`)
+  const last = counts.slice(-6, -1) // five whole seconds
+  return last.reduce((sum, n) => sum + n, 0) / last.length
+}

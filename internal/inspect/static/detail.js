@@ -1,0 +1,116 @@
+import { byId, bytes, clock, copyButton, count, el } from './dom.js'
+import { snippets } from './snippets.js'
+import { tree } from './tree.js'
+
+const kinds = [['event', 'Event'], ['raw', 'Raw'], ['use', 'Consume it']]
+let kind = 'event' // that was looked at last
+let current
+
+// detail shows one event. about is what the server said of itself.
+export function detail(item, about, onBack) {
+  const box = byId('detail')
+  current = item
+  if (!item) {
+    box.replaceChildren(el('p', { class: 'nothing' }, 'Choose an event to see all of it.'))
+    return
+  }
+  const { event } = item
+  const body = el('div', { id: 'detail-body', role: 'tabpanel' })
+  const tabs = kinds.map(([name, label]) => el('button', { type: 'button', role: 'tab', id: `detail-${name}`, 'aria-controls': 'detail-body', onclick: () => show(name) }, label))
+  const show = (name) => {
+    kind = name
+    tabs.forEach((tab, i) => {
+      const on = kinds[i][0] === name
+      tab.setAttribute('aria-selected', on)
+      tab.tabIndex = on ? 0 : -1
+    })
+    body.setAttribute('aria-labelledby', `detail-${name}`)
+    const views = { event: () => whole(item), raw: () => raw(item), use: () => snippets(item.subject, about) }
+    body.replaceChildren(views[name]())
+  }
+  arrows(tabs)
+  box.replaceChildren(
+    el('div', { class: 'title' },
+      el('button', { id: 'back', type: 'button', onclick: onBack }, '← Events'),
+      el('h2', {}, event?.event ?? 'Not one of the bridge’s events'),
+      copyButton('Copy', 'the event', () => payload(item))),
+    el('p', { class: 'where' }, item.subject, ' ', copyButton('copy', 'the subject', () => item.subject, 'act')),
+    ...event ? [] : [el('p', { class: 'says' }, item.problem)],
+    el('div', { class: 'kinds', role: 'tablist', 'aria-label': 'Views of the event' }, ...tabs),
+    body)
+  box.scrollTop = 0
+  show(kind)
+}
+
+// arrows lets the arrow keys go through the tabs.
+export function arrows(tabs) {
+  tabs.forEach((tab, i) => tab.addEventListener('keydown', (e) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key]
+    if (!step) return
+    e.preventDefault()
+    const to = tabs[(i + step + tabs.length) % tabs.length]
+    to.click()
+    to.focus()
+  }))
+}
+
+// payload is the event's text, byte for byte as it is stored; a large one is asked for.
+export async function payload(item) {
+  if (item.payload === undefined) {
+    const answer = await fetch(`/api/payload?place=${encodeURIComponent(item.at)}`)
+    if (!answer.ok) return `(${await answer.text()})`
+    item.payload = await answer.text()
+  }
+  return item.payload
+}
+
+export const facts = (pairs) => el('dl', { class: 'facts' }, ...pairs.filter(([, value]) => value !== undefined && value !== '').map(([name, value, shown]) =>
+  el('div', {}, el('dt', {}, name), el('dd', {}, el('span', {}, shown ?? String(value)), copyButton('copy', name, () => String(value), 'act')))))
+
+function whole(item) {
+  const { event } = item
+  const box = el('div')
+  const time = (text) => text && `${text}  (${clock(text)})`
+  if (event) {
+    box.append(el('h3', {}, 'Envelope'), facts([
+      ['id', event.id], ['type', event.type], ['source', event.source], ['subject', event.subject], ['time', event.time, time(event.time)],
+      ['receivedtime', event.receivedtime, time(event.receivedtime)], ['userid', event.userid], ['entity', event.entity], ['entityid', event.entityid],
+      ['provider', event.provider], ['signed', event.signed], ['traceparent', event.traceparent], ['tracestate', event.tracestate],
+    ]))
+  }
+  const data = el('div')
+  box.append(el('h3', {}, event ? 'Data' : 'Payload'), data, el('h3', {}, 'Message'), facts([
+    ['subject', item.subject], ['sequence', item.sequence, count(item.sequence)], ['stored', item.stored, time(item.stored)], ['size', item.size, bytes(item.size)],
+    ...(item.headers ?? []),
+  ]))
+  data.append(el('p', { class: 'says' }, 'Loading'))
+  payload(item).then((text) => {
+    if (item !== current) return
+    try {
+      const parsed = JSON.parse(text)
+      data.replaceChildren(tree(event ? parsed.data : parsed))
+    } catch {
+      data.replaceChildren(el('pre', {}, text))
+    }
+  })
+  return box
+}
+
+function raw(item) {
+  const code = el('pre', { tabindex: '0', 'aria-label': 'Payload' }, 'Loading')
+  const lines = el('button', { type: 'button', 'aria-pressed': 'false' }, 'As it is stored')
+  let stored = false
+  const show = async () => {
+    const text = await payload(item)
+    if (item !== current) return
+    let shown = text
+    try {
+      if (!stored) shown = JSON.stringify(JSON.parse(text), null, 2)
+    } catch { /* it isn't JSON */ }
+    code.textContent = shown
+    lines.setAttribute('aria-pressed', stored)
+  }
+  lines.addEventListener('click', () => { stored = !stored; show() })
+  show()
+  return el('div', {}, el('div', { class: 'bar' }, lines, el('span', { class: 'grow' }), copyButton('Copy', 'the payload as it is stored', () => payload(item))), code)
+}

@@ -1,0 +1,36 @@
+// Feed is the stream of server-sent events. It comes back by itself where it was: also after the server
+// has dropped it for being slow, or was started anew.
+export class Feed {
+  #source
+  #last = ''
+  #timer
+  #on
+
+  constructor(on) {
+    this.#on = on
+    // A page that nobody sees holds no connection: a browser has six for an origin.
+    document.addEventListener('visibilitychange', () => document.hidden ? this.#close() : this.#open())
+    if (!document.hidden) this.#open()
+  }
+
+  #open() {
+    this.#close()
+    const source = this.#source = new EventSource(`/api/feed?after=${encodeURIComponent(this.#last)}`)
+    source.addEventListener('hello', (e) => this.#on.hello(JSON.parse(e.data)))
+    source.addEventListener('state', (e) => this.#on.state(JSON.parse(e.data)))
+    source.addEventListener('events', (e) => {
+      this.#last = e.lastEventId
+      this.#on.events(JSON.parse(e.data))
+    })
+    source.addEventListener('error', () => {
+      this.#on.lost()
+      // The browser tries again by itself, unless the answer was an error.
+      if (source.readyState === EventSource.CLOSED) this.#timer = setTimeout(() => this.#open(), 2000)
+    })
+  }
+
+  #close() {
+    clearTimeout(this.#timer)
+    this.#source?.close()
+  }
+}

@@ -1,0 +1,156 @@
+import { byId, clock, el } from './dom.js'
+
+const most = 5000 // events that are kept; the server holds as many
+
+// List is the list of events, newest first. Only the rows in sight are in the page.
+export class List {
+  #all = [] // oldest first
+  #shown = [] // of them, those that pass
+  #pass = () => true
+  #rows = new Map() // by place
+  #chosen
+  #unseen = 0 // that came while the list was scrolled
+  #drawing = false
+  #onChoose
+  #box = byId('list')
+  #space = byId('rows')
+  #newer = byId('newer')
+
+  constructor({ onChoose, onOpen }) {
+    this.#onChoose = onChoose
+    this.#box.addEventListener('scroll', () => this.draw(), { passive: true })
+    new ResizeObserver(() => this.draw()).observe(this.#box)
+    this.#newer.addEventListener('click', () => { this.#box.scrollTop = 0; this.#box.focus() })
+    this.#space.addEventListener('click', (e) => {
+      const row = e.target.closest('.row')
+      if (!row) return
+      this.choose(this.#shown.find((item) => item.place === Number(row.dataset.place)))
+      onOpen(false)
+    })
+    this.#box.addEventListener('keydown', (e) => {
+      if (e.ctrlKey || e.metaKey || e.altKey) return
+      const page = Math.max(1, Math.floor(this.#box.clientHeight / this.#height) - 1)
+      const steps = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity }
+      if (e.key in steps) {
+        e.preventDefault()
+        this.step(steps[e.key])
+      } else if (e.key === 'Enter' && this.#chosen) {
+        e.preventDefault()
+        onOpen(true)
+      }
+    })
+  }
+
+  get all() { return this.#all }
+  get shown() { return this.#shown }
+  get chosen() { return this.#chosen }
+  get #height() { return parseFloat(getComputedStyle(document.documentElement).getPropertyValue('--row')) }
+
+  clear() {
+    this.#all = []
+    this.#shown = []
+    this.#unseen = 0
+    this.draw()
+  }
+
+  // add adds events, oldest first.
+  add(items) {
+    const height = this.#height
+    const away = this.#box.scrollTop > height / 2
+    const fresh = items.filter(this.#pass)
+    this.#all.push(...items)
+    this.#shown.push(...fresh)
+    if (this.#all.length > most) {
+      this.#all.splice(0, this.#all.length - most)
+      const first = this.#all[0].place
+      let gone = 0
+      while (gone < this.#shown.length && this.#shown[gone].place < first) gone++
+      this.#shown.splice(0, gone)
+    }
+    if (away) { // what is being read stays where it is
+      this.#unseen += fresh.length
+      this.#space.style.height = `${this.#shown.length * height}px`
+      this.#box.scrollTop += fresh.length * height
+    }
+    this.draw()
+  }
+
+  filter(pass) {
+    this.#pass = pass
+    this.#shown = this.#all.filter(pass)
+    this.#unseen = 0
+    this.#box.scrollTop = 0
+    this.draw()
+  }
+
+  choose(item) {
+    this.#chosen = item
+    this.draw()
+    this.#onChoose(item)
+  }
+
+  // step chooses the event so many further down.
+  step(by) {
+    if (!this.#shown.length) return
+    const last = this.#shown.length - 1
+    const at = this.#chosen ? last - this.#shown.indexOf(this.#chosen) : -1
+    const to = at > last || at < 0 ? 0 : Math.min(last, Math.max(0, at + by))
+    const height = this.#height
+    if (to * height < this.#box.scrollTop) this.#box.scrollTop = to * height
+    if ((to + 1) * height > this.#box.scrollTop + this.#box.clientHeight) this.#box.scrollTop = (to + 1) * height - this.#box.clientHeight
+    this.choose(this.#shown[last - to])
+  }
+
+  focus() { this.#box.focus() }
+
+  draw() {
+    if (this.#drawing) return
+    this.#drawing = true
+    requestAnimationFrame(() => {
+      this.#drawing = false
+      this.#draw()
+    })
+  }
+
+  #draw() {
+    const height = this.#height
+    const n = this.#shown.length
+    const top = this.#box.scrollTop
+    if (top <= height / 2) this.#unseen = 0
+    this.#space.style.height = `${n * height}px`
+    const from = Math.max(0, Math.floor(top / height) - 6)
+    const to = Math.min(n, Math.ceil((top + this.#box.clientHeight) / height) + 6)
+    const keep = new Map()
+    for (let i = from; i < to; i++) {
+      const item = this.#shown[n - 1 - i]
+      const row = this.#rows.get(item.place) ?? rowOf(item)
+      row.style.transform = `translateY(${i * height}px)`
+      row.setAttribute('aria-posinset', i + 1)
+      row.setAttribute('aria-setsize', n)
+      row.setAttribute('aria-selected', item === this.#chosen)
+      keep.set(item.place, row)
+    }
+    for (const [place, row] of this.#rows) if (!keep.has(place)) row.remove()
+    let next = this.#space.firstElementChild // in the order in which they are seen, for whoever hears them
+    for (const row of keep.values()) {
+      if (row === next) next = next.nextElementSibling
+      else this.#space.insertBefore(row, next)
+    }
+    this.#rows = keep
+    if (keep.has(this.#chosen?.place)) this.#box.setAttribute('aria-activedescendant', `row-${this.#chosen.place}`)
+    else this.#box.removeAttribute('aria-activedescendant')
+    this.#newer.hidden = this.#unseen === 0
+    this.#newer.textContent = `↑ ${this.#unseen} new`
+  }
+}
+
+function rowOf(item) {
+  const { event } = item
+  return el('div', { class: 'row', role: 'option', id: `row-${item.place}`, data: { place: item.place } },
+    el('span', { class: 'time' }, clock(event?.receivedtime ?? item.stored)),
+    event
+      ? el('span', { class: 'name', data: { provider: event.provider } }, event.event)
+      : el('span', { class: 'name problem' }, item.subject),
+    el('span', { class: 'about' }, event ? event.subject ?? '' : item.problem),
+    el('span', { class: 'user' }, event?.userid ?? ''))
+}

@@ -1,0 +1,245 @@
+import { chart } from './chart.js'
+import { arrows, detail, payload } from './detail.js'
+import { byId, bytes, copy, copyButton, count, el } from './dom.js'
+import { Feed } from './feed.js'
+import { filter } from './filter.js'
+import { List } from './list.js'
+import { quarantinePanel, streamPanel } from './panels.js'
+
+let about = { boot: '', prefix: '', stream: '', nats: '', command: 'bridge' }
+let state
+let paused = false
+let waiting = [] // events that are not in the list yet
+let missed = 0
+let scheduled = false
+
+const list = new List({ onChoose: (item) => detail(item, about, back), onOpen: open })
+detail(undefined, about, back)
+
+// What comes is put into the list once a frame, however much it is.
+function schedule() {
+  if (scheduled || paused) return
+  scheduled = true
+  requestAnimationFrame(() => {
+    scheduled = false
+    if (paused) return
+    const items = waiting
+    waiting = []
+    for (const item of items) {
+      item.at = `${about.boot}-${item.place}`
+      offer('provider', item.event?.provider)
+      offer('event', item.event?.event)
+    }
+    if (items.length) list.add(items)
+    shown()
+  })
+}
+
+// offer adds a value to a select, in the order of the alphabet.
+const offered = new Set()
+function offer(id, value) {
+  const known = `${id}\n${value}`
+  if (!value || offered.has(known) || offered.size > 500) return
+  offered.add(known)
+  const select = byId(id)
+  const before = [...select.options].find((option, i) => i > 0 && option.value > value)
+  select.insertBefore(el('option', { value }, value), before ?? null)
+}
+
+new Feed({
+  hello(hello) {
+    about = hello
+    if (hello.reset) {
+      waiting = []
+      list.clear()
+      missed = 0
+    }
+    missed += hello.missed
+    byId('where').textContent = `${hello.stream} at ${hello.nats}`
+    byId('where').title = `bridge ${hello.version}`
+    document.title = `${hello.stream} · bridge inspect`
+    shown()
+  },
+  events(items) {
+    waiting.push(...items)
+    if (waiting.length > 10000) waiting.splice(0, waiting.length - 5000)
+    if (paused) shown()
+    schedule()
+  },
+  state(next) {
+    state = next
+    link(next.connected ? (next.trouble ? 'wait' : 'good') : 'bad', next.connected ? (next.trouble ? 'Connected, not reading' : 'Live') : 'NATS is away')
+    trouble(next.trouble)
+    glance()
+    panels()
+    shown()
+  },
+  lost() {
+    link('bad', 'bridge inspect is away')
+    trouble('bridge inspect doesn’t answer: is it still running? Trying again.')
+  },
+})
+
+function link(kind, text) {
+  byId('link').dataset.state = kind
+  if (byId('link-text').textContent !== text) byId('link-text').textContent = text
+}
+
+function trouble(text) {
+  const box = byId('trouble')
+  box.hidden = !text
+  if (box.textContent !== text) box.textContent = text
+}
+
+function glance() {
+  const perSecond = chart(state.rate)
+  fact('fact-rate', perSecond >= 10 ? count(Math.round(perSecond)) : perSecond.toFixed(1))
+  fact('fact-stream', state.stream ? count(state.stream.messages) : '–')
+  byId('fact-stream').title = state.stream ? bytes(state.stream.bytes) : ''
+  const behind = Math.max(0, ...state.consumers.map((c) => c.pending + c.ackPending))
+  fact('fact-behind', state.consumers.length ? count(behind) : '–', behind > 0 ? 'warn' : '')
+  const kept = state.quarantine?.messages
+  fact('fact-kept', kept === undefined ? '–' : count(kept), kept ? 'warn' : '')
+  byId('kept-count').hidden = !kept
+  byId('kept-count').textContent = kept ? count(kept) : ''
+}
+
+function fact(id, text, kind = '') {
+  byId(id).textContent = text
+  byId(id).dataset.state = kind
+}
+
+function panels() {
+  if (!state) return
+  if (!byId('panel-stream').hidden && !byId('panel-stream').contains(getSelectionNode())) streamPanel(state)
+  quarantinePanel(state, about)
+}
+
+// getSelectionNode is where text is being selected, which must not be taken away meanwhile.
+function getSelectionNode() {
+  const selection = getSelection()
+  return selection?.isCollapsed === false ? selection.anchorNode : null
+}
+
+// shown says how many events are seen, and what to do where there are none.
+function shown() {
+  const { length } = list.all
+  const filtering = isFiltering()
+  byId('matching').textContent = filtering ? `${count(list.shown.length)} of ${count(length)}` : length ? count(length) : ''
+  byId('clear').hidden = !filtering
+  byId('pause').textContent = paused ? `Go on${waiting.length ? ` · ${count(waiting.length)} new` : ''}` : 'Pause'
+  const note = byId('note')
+  note.hidden = !missed
+  if (missed && note.dataset.missed !== String(missed)) {
+    note.dataset.missed = missed
+    note.replaceChildren(`${count(missed)} events came faster than this page could show them. They are in the stream.`,
+      el('button', { type: 'button', onclick: () => { missed = 0; shown() } }, 'Dismiss'))
+  }
+  empty(length, filtering)
+}
+
+function empty(length, filtering) {
+  const box = byId('empty')
+  const kind = list.shown.length ? '' : length && filtering ? 'filter' : state && !state.trouble ? 'none' : 'wait'
+  box.hidden = !kind
+  if (box.dataset.kind === kind) return
+  box.dataset.kind = kind
+  const send = `${about.command} send flock`
+  box.replaceChildren(...{
+    '': [],
+    wait: [el('p', {}, 'Waiting for NATS.')],
+    none: [
+      el('h2', {}, 'No events yet'),
+      el('p', {}, 'They appear here the moment the stream has them. Send one yourself, with the secret that the bridge has in FLOCK_SECRETS:'),
+      copyButton(send, '', () => send),
+    ],
+    filter: [el('h2', {}, 'None of them matches'), el('p', {}, 'New ones that match will appear.'), el('button', { type: 'button', onclick: clearFilters }, 'Show all')],
+  }[kind])
+}
+
+// Filters.
+
+const search = byId('search')
+const criteria = () => ({ search: search.value, provider: byId('provider').value, event: byId('event').value })
+const isFiltering = () => Object.values(criteria()).some(Boolean)
+function refilter() {
+  list.filter(filter(criteria()))
+  shown()
+}
+function clearFilters() {
+  byId('filters').reset()
+}
+byId('filters').addEventListener('input', refilter)
+byId('filters').addEventListener('reset', () => setTimeout(refilter)) // after it has taken place
+byId('filters').addEventListener('submit', (e) => e.preventDefault())
+byId('pause').addEventListener('click', () => {
+  paused = !paused
+  byId('pause').setAttribute('aria-pressed', paused)
+  shown()
+  schedule()
+})
+
+// Where one is: in the list or, on a narrow screen, in the event instead.
+
+function open(byKey) {
+  document.body.classList.add('reading')
+  if (byKey || matchMedia('(max-width: 760px)').matches) byId('detail').focus()
+}
+function back() {
+  document.body.classList.remove('reading')
+  list.focus()
+}
+
+const tabs = ['events', 'stream', 'quarantine'].map((name) => byId(`tab-${name}`))
+function view(chosen) {
+  if (chosen !== tabs[0]) document.body.classList.remove('reading')
+  for (const tab of tabs) {
+    const on = tab === chosen
+    tab.setAttribute('aria-selected', on)
+    tab.tabIndex = on ? 0 : -1
+    byId(tab.getAttribute('aria-controls')).hidden = !on
+  }
+  panels()
+  list.draw()
+}
+for (const tab of tabs) tab.addEventListener('click', () => view(tab))
+arrows(tabs)
+
+// Keys.
+
+const help = byId('help')
+byId('help-open').addEventListener('click', () => help.showModal())
+document.addEventListener('keydown', async (e) => {
+  if (e.ctrlKey || e.metaKey || e.altKey || help.open) return
+  const typing = e.target.matches('input, select, textarea')
+  if (e.key === 'Escape') {
+    if (e.target === search && search.value) {
+      search.value = ''
+      refilter()
+    } else back()
+    e.preventDefault()
+    return
+  }
+  if (typing) {
+    if (e.target === search && (e.key === 'ArrowDown' || e.key === 'Enter')) {
+      e.preventDefault()
+      list.focus()
+      list.step(list.chosen ? 0 : 1)
+    }
+    return
+  }
+  const action = {
+    '/': () => { view(tabs[0]); search.focus(); search.select() },
+    '?': () => help.showModal(),
+    p: () => byId('pause').click(),
+    c: async () => { if (list.chosen) await copy(await payload(list.chosen), 'The event') },
+    j: () => { list.focus(); list.step(1) },
+    k: () => { list.focus(); list.step(-1) },
+    1: () => { view(tabs[0]); list.focus() },
+    2: () => { view(tabs[1]); tabs[1].focus() },
+    3: () => { view(tabs[2]); tabs[2].focus() },
+  }[e.key]
+  if (!action || e.defaultPrevented) return
+  e.preventDefault()
+  await action()
+})

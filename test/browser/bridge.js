@@ -1,0 +1,99 @@
+// The real binary, and Debian's Chromium.
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { chromium } from 'playwright-core'
+
+export const root = fileURLToPath(new URL('../../', import.meta.url))
+const dir = mkdtempSync(join(tmpdir(), 'bridge-browser-'))
+const binary = join(dir, 'bridge')
+execFileSync('go', ['build', '-o', binary, './cmd/bridge'], { cwd: root, stdio: 'inherit' })
+
+const running = new Set()
+export const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: [
+    ...process.getuid?.() === 0 ? ['--no-sandbox'] : [], // root has none
+    '--host-resolver-rules=MAP rebound.test 127.0.0.1',
+  ],
+})
+
+// close ends everything that was begun.
+export async function close() {
+  await browser.close()
+  await Promise.all([...running].map((p) => p.stop()))
+  rmSync(dir, { recursive: true })
+}
+
+// file writes JSON to a file.
+export function file(value) {
+  const name = join(dir, 'data.json')
+  writeFileSync(name, JSON.stringify(value))
+  return name
+}
+
+// until waits for what the function returns to be true, for half a minute.
+export async function until(what, condition) {
+  for (const end = Date.now() + 30_000; ; await new Promise((done) => setTimeout(done, 50))) {
+    const value = await condition()
+    if (value) return value
+    if (Date.now() > end) throw new Error(`waited in vain: ${what}`)
+  }
+}
+
+// start starts a command of the bridge's, with nothing of this environment but what is given.
+export function start(args, env = {}) {
+  const process_ = spawn(binary, args, { env: { PATH: process.env.PATH, HOME: dir, TMPDIR: dir, ...env }, cwd: dir })
+  const ended = once(process_, 'close')
+  const p = {
+    out: '', err: '', ended,
+    async stop() {
+      process_.kill('SIGINT')
+      await ended
+      running.delete(p)
+    },
+    // match waits until it has printed what the pattern matches.
+    match: (pattern) => until(`${args[0]} prints ${pattern}`, () => pattern.exec(p.out + p.err)),
+  }
+  process_.stdout.on('data', (text) => { p.out += text })
+  process_.stderr.on('data', (text) => { p.err += text })
+  running.add(p)
+  ended.then(() => running.delete(p))
+  return p
+}
+
+// run runs a command to its end.
+export async function run(args, env) {
+  const p = start(args, env)
+  const [status] = await p.ended
+  return { status, out: p.out, err: p.err }
+}
+
+// demo starts `bridge demo`, and says where everything is.
+export async function demo() {
+  const p = start(['demo'], { HTTP_ADDR: '127.0.0.1:0', ADMIN_ADDR: '127.0.0.1:0', EMBEDDED_NATS_ADDR: '127.0.0.1:0' })
+  await p.match(/Ctrl-C ends it/)
+  const [, secret, hooks] = /FLOCK_SECRETS=(\S+) .* send flock invitee.accepted --url (\S+)/.exec(p.out)
+  return {
+    page: /live page.*?(http:\/\/\S+?)\/\n/.exec(p.out)[1],
+    nats: /nats sub -s (\S+)/.exec(p.out)[1],
+    send: (...args) => run(['send', 'flock', ...args, '--url', hooks], { FLOCK_SECRETS: secret }),
+    stop: p.stop,
+  }
+}
+
+// open opens the page. What the browser complains of is in complaints.
+export async function open(url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options })
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+  const page = await context.newPage()
+  page.setDefaultTimeout(30_000)
+  page.complaints = []
+  page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) page.complaints.push(message.text()) })
+  page.on('pageerror', (error) => page.complaints.push(String(error)))
+  await page.goto(url)
+  return page
+}

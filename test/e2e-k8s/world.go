@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// world is the cluster, and what was seen of it.
+type world struct {
+	rate   int
+	reload time.Duration
+	part   string
+	sender *sender
+	rows   []row
+}
+
+// row is a step and what came of it.
+type row struct {
+	part, step, note string
+	took             time.Duration
+	answers          map[string]int
+}
+
+// around are the namespaces around the overlay's, and what lets the sender read the stream.
+const around = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: ` + senders + `, labels: {webhook-bridge/may-send: "true"}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: ` + scrapers + `, labels: {webhook-bridge/may-scrape: "true"}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: ` + strangers + `}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: e2e-sender-reads, namespace: ` + namespace + `}
+spec:
+  podSelector: {matchLabels: {app.kubernetes.io/name: nats}}
+  policyTypes: [Ingress]
+  ingress:
+    - from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ` + senders + `}}}]
+      ports: [{port: client}]
+`
+
+// clear removes what a run makes.
+func (w *world) clear(ctx context.Context) error {
+	_, err := kubectl(ctx, "", "delete", "namespace", namespace, senders, scrapers, strangers, "--ignore-not-found", "--timeout=5m")
+	return err
+}
+
+// apply applies overlays/dev, with components, and waits for it.
+func (w *world) apply(ctx context.Context, components ...string) error {
+	overlay := "deploy/k8s/overlays/dev"
+	if len(components) > 0 {
+		dir, err := with(components)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		overlay = dir
+	}
+	say("applying overlays/dev %s", strings.Join(components, " "))
+	if _, err := kubectl(ctx, "", "apply", "-k", overlay); err != nil {
+		return err
+	}
+	if _, err := kubectl(ctx, around, "apply", "-f", "-"); err != nil {
+		return err
+	}
+	if err := steps(ctx, "rollout status statefulset/nats --timeout=5m"); err != nil {
+		return err
+	}
+	return settled(ctx, 2)
+}
+
+// with makes a kustomization of overlays/dev and components.
+func with(components []string) (dir string, err error) {
+	dir, err = os.MkdirTemp("", "e2e-k8s-")
+	if err != nil {
+		return "", err
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return "", err
+	}
+	deploy, err := filepath.Abs("deploy/k8s")
+	if err != nil {
+		return "", err
+	}
+	up, err := filepath.Rel(dir, deploy)
+	if err != nil {
+		return "", err
+	}
+	text := "resources:\n  - " + up + "/overlays/dev\ncomponents:\n  - " + up + "/components/" + strings.Join(components, "\n  - "+up+"/components/") + "\n"
+	return dir, os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600)
+}
+
+// allowed says which deliveries of a step may fail, and why that is no breach.
+type allowed int
+
+const (
+	none       allowed = iota
+	unanswered         // a process was killed: what was in flight gets no answer
+)
+
+// step does something to the cluster under load, and holds what was answered meanwhile to what is allowed.
+func (w *world) step(ctx context.Context, name string, may allowed, do func(context.Context) error) error {
+	say("%s: %s", w.part, name)
+	from, began := w.sender.mark(), time.Now()
+	if err := do(ctx); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	took := time.Since(began)
+	// What is in flight is answered within seconds, and the sender says so each second.
+	if err := sleep(ctx, 3*time.Second); err != nil {
+		return err
+	}
+	seen := w.sender.since(from)
+	w.rows = append(w.rows, row{part: w.part, step: name, took: took, answers: seen.answers})
+	if seen.total() == 0 {
+		return fmt.Errorf("%s: the sender has sent nothing", name)
+	}
+	for _, f := range seen.failures {
+		if may == unanswered && strings.HasPrefix(f.Answer, "no answer") {
+			continue
+		}
+		return fmt.Errorf("%s: %d deliveries failed, the first over a %s connection: %s", name, len(seen.failures), f.Over, f.Answer)
+	}
+	return nil
+}
+
+// note adds a row without load.
+func (w *world) note(name, note string) {
+	say("%s: %s: %s", w.part, name, note)
+	w.rows = append(w.rows, row{part: w.part, step: name, note: note})
+}
+
+// report prints all rows.
+func (w *world) report() {
+	fmt.Printf("\n| | step | took | answers, or what was seen |\n|---|---|---|---|\n")
+	for _, r := range w.rows {
+		took, text := "", r.note
+		if r.answers != nil {
+			took, text = r.took.Round(time.Second).String(), counts(r.answers)
+		}
+		fmt.Printf("| %s | %s | %s | %s |\n", r.part, r.step, took, text)
+	}
+}

@@ -1,0 +1,128 @@
+package k8s
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// secretFiles is where the bridge finds what is mounted from Secrets.
+const secretFiles = "/etc/webhook-bridge"
+
+// environment is the bridge's, from its ConfigMap and its container.
+func (o *objects) environment() (map[string]string, error) {
+	vars := make(map[string]string)
+	for _, from := range o.bridge().main().EnvFrom {
+		if from.ConfigMapRef == nil {
+			return nil, fmt.Errorf("the environment comes from something else than a ConfigMap: %v", from)
+		}
+		c, ok := o.configs[from.ConfigMapRef.Name]
+		if !ok {
+			return nil, fmt.Errorf("there is no ConfigMap %s", from.ConfigMapRef.Name)
+		}
+		maps.Copy(vars, c.Data)
+	}
+	for _, v := range o.bridge().main().Env {
+		if v.ValueFrom != nil {
+			return nil, fmt.Errorf("the variable %s comes from elsewhere: secrets are files", v.Name)
+		}
+		vars[v.Name] = v.Value
+	}
+	return vars, nil
+}
+
+// settings are what the bridge itself reads in its environment.
+type settings map[string]string
+
+// load has the bridge read the environment, its files being there. It is asked as a program: as a package it
+// would bring along versions of modules that Kubernetes' old ones don't go with.
+func (o *objects) load(t *testing.T) (settings, error) {
+	t.Helper()
+	vars, err := o.environment()
+	if err != nil {
+		return nil, err
+	}
+	dir := t.TempDir()
+	command := exec.Command(binary(t), "config")
+	command.Env = []string{}
+	for name, value := range vars {
+		if file, ok := strings.CutPrefix(value, secretFiles); ok {
+			value = filepath.Join(dir, file)
+			if err := os.MkdirAll(filepath.Dir(value), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(value, []byte("content"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		command.Env = append(command.Env, name+"="+value)
+	}
+	var said strings.Builder
+	command.Stderr = &said
+	out, err := command.Output()
+	if err != nil || said.Len() > 0 {
+		return nil, fmt.Errorf("the bridge says of its environment: %w %s", err, &said)
+	}
+	s := make(settings)
+	for line := range strings.Lines(string(out)) {
+		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && !strings.HasPrefix(line, " ") {
+			s[name] = strings.TrimSuffix(value, "(not set)")
+		}
+	}
+	return s, nil
+}
+
+// binary is the bridge of this tree, built once.
+var binary = func() func(*testing.T) string {
+	build := sync.OnceValues(func() (string, error) {
+		dir, err := os.MkdirTemp("", "bridge")
+		if err != nil {
+			return "", err
+		}
+		file := filepath.Join(dir, "bridge")
+		out, err := exec.Command("go", "build", "-C", "../..", "-o", file, "./cmd/bridge").CombinedOutput()
+		if err != nil {
+			return "", fmt.Errorf("building the bridge: %w: %s", err, out)
+		}
+		return file, nil
+	})
+	return func(t *testing.T) string {
+		t.Helper()
+		file, err := build()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+}()
+
+// port is the port of an address.
+func (s settings) port(name string) int32 {
+	_, port, _ := net.SplitHostPort(s[name])
+	n, _ := strconv.Atoi(port)
+	return int32(n)
+}
+
+// bytes is a size.
+func (s settings) bytes(name string) int64 {
+	q, err := resource.ParseQuantity(strings.TrimSuffix(s[name], "B"))
+	if err != nil {
+		return 0
+	}
+	return q.Value()
+}
+
+func (s settings) duration(name string) time.Duration {
+	d, _ := time.ParseDuration(s[name])
+	return d
+}
