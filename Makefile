@@ -5,54 +5,37 @@ TOOL := go tool -modfile=tools/go.mod
 
 help: ## say what there is
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST)
-
 build: ## compile everything
 	go build ./...
-
 test: ## run the tests
 	go test ./...
-
 race: ## run the tests with the race detector
 	go test -race ./...
-
 lint: ## lint, import rules included
 	$(TOOL) golangci-lint run ./...
-
 fmt: ## format the code
 	$(TOOL) golangci-lint fmt
-
 tidy: ## say whether go.mod is tidy
 	go mod tidy -diff
-
-docs: ## write README's configuration table anew
+docs: ## write anew what documents have from the code
 	go generate ./...
-
 image: ## build the container image, of this commit
 	docker build -t webhook-bridge:dev --build-arg REVISION=$$(git rev-parse HEAD) --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) .
-
 k8s: ## hold the Kubernetes manifests to schemas and policies
 	go -C test/k8s test -vet=off .
-
 e2e-k8s: ## the same on the cluster of the current context: make e2e-k8s LOAD='kind load docker-image'
 	go run ./test/e2e-k8s -load '$(LOAD)' $(ARGS)
-
 fuzz: ## run every fuzz target for two minutes
 	.ci/fuzz 2m
-
 vuln: ## known vulnerabilities that our code reaches
 	.ci/vuln
-
 bench: ## measure against the floor: make bench ARGS='-pairs 21 -only closed'
 	go run ./bench $(ARGS)
-
 chaos: ## faults under load: make chaos ARGS='-duration 1h -seed 7'
 	go run ./test/chaos $(ARGS)
-
 hostile: ## attacks beside good senders: make hostile ARGS='-attack worst'
 	go run ./test/hostile $(ARGS)
-
 alerts: ## cause every alert, with a real Prometheus; as root
 	go test -tags alerts -v -timeout 30m ./test/alerts
-
 ci: ## all that CI does
 	.ci/run

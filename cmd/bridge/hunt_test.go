@@ -313,6 +313,8 @@ func (h *hunt) commands(log string, pair tlstest.Pair) {
 		{"send", "--help"},
 		{"tail", "--help"},
 		{"verify", "--help"},
+		{"inspect", "--help"},
+		{"completion", "bash"},
 		{"quarantine", "--help"},
 		{"quarantine", "release", "--help"},
 		{"spool", "--help"},

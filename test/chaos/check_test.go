@@ -131,18 +131,20 @@ func TestHungUp(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		steady bool
+		half   bool
 		events []stored
 		want   []string
 	}{
-		"kept":            {steady: true, events: stream(0)},
-		"dropped":         {steady: true, want: []string{"event 0 was dropped by bridge when its sender hung up"}},
-		"the bridge went": {},
+		"kept":              {steady: true, events: stream(0)},
+		"dropped":           {steady: true, want: []string{"event 0 was dropped by bridge when its sender hung up"}},
+		"the bridge went":   {},
+		"only a half of it": {steady: true, half: true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := book(rules{})
-			sends(l, post{id: "0"}, 0, answer{sent: noon, came: noon, excused: hungUp}, "")
+			sends(l, post{id: "0"}, 0, answer{sent: noon, came: noon, excused: hungUp, whole: !test.half}, "")
 			l.check(findings{events: test.events, steady: map[string]bool{"bridge": test.steady}})
 			expect(t, l, test.want...)
 		})

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
@@ -17,7 +18,28 @@ import (
 type client struct{ *http.Client }
 
 func newClient() *client {
-	return &client{&http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32, DisableCompression: true}}}
+	return &client{&http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32, DisableCompression: true, DialContext: dialCounted}}}
+}
+
+// counted is a connection that knows how much was written to it. The transport says that a request is written
+// before it is, while it still lies in a buffer: whoever hangs up just then has sent nothing.
+type counted struct {
+	net.Conn
+	written atomic.Int64
+}
+
+func dialCounted(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &counted{Conn: conn}, nil
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.written.Add(int64(n))
+	return n, err
 }
 
 // Why a sender goes before it has its answer.
@@ -49,10 +71,17 @@ func (c *client) attempt(b *bridge, p post, patience, hangUp time.Duration) (a a
 	defer end()
 	a.life, a.began = life{b.name, b.life.Load()}, from
 	// The transport calls these on goroutines of its own, which may outlive the request.
-	var number, sent, came atomic.Int64
+	var number, sent, came, before atomic.Int64
+	var on atomic.Pointer[counted]
 	number.Store(a.life.number)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn: func(httptrace.GotConnInfo) { number.Store(b.life.Load()) },
+		GotConn: func(info httptrace.GotConnInfo) {
+			number.Store(b.life.Load())
+			if conn, ok := info.Conn.(*counted); ok {
+				before.Store(conn.written.Load())
+				on.Store(conn)
+			}
+		},
 		WroteRequest: func(info httptrace.WroteRequestInfo) {
 			if info.Err != nil {
 				return
@@ -75,6 +104,8 @@ func (c *client) attempt(b *bridge, p post, patience, hangUp time.Duration) (a a
 		a.came = from.Add(time.Duration(came.Load()))
 	}
 	a.excused = b.excuse(from, a.came)
+	conn := on.Load()
+	a.whole = conn != nil && conn.written.Load()-before.Load() >= int64(len(p.body)) // its headers come before
 	if a.excused == "" && a.err != nil {
 		switch cause := context.Cause(ctx); {
 		case errors.Is(cause, errHungUp):

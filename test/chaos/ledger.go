@@ -59,6 +59,7 @@ type answer struct {
 	code       string // the answer's status or code
 	id         string
 	err        error
+	whole      bool   // all of it was written
 	excused    string // why there may be no answer: the bridge was away, or the sender hung up
 	gaveUp     bool   // the sender had waited as long as it does
 }
@@ -120,8 +121,9 @@ func (l *ledger) answered(p post, a answer) {
 	switch {
 	case a.excused == killed:
 		l.tally.add(cutOff, 1)
-	case a.excused == hungUp:
+	case a.excused == hungUp && a.whole:
 		e.leftAt, e.asked = a.life.bridge, a.sent
+	case a.excused == hungUp:
 	case a.excused == "" && !a.gaveUp:
 		l.wrong("%s %s: no answer of %s, which ran: %v", p.kind, p.id, a.life.bridge, a.err)
 	}

@@ -96,7 +96,7 @@ func (l *load) insists(ctx context.Context, rng *rand.Rand, n int, p post, v ven
 			l.ledger.tally.add(hungUp, 1)
 		}
 		l.ledger.answered(p, a)
-		leaves := a.excused == hungUp && rng.IntN(3) == 0 // for good: what it has sent is to be worked on all the same
+		leaves := a.excused == hungUp && a.whole && rng.IntN(3) == 0 // for good: what it has sent is to be worked on all the same
 		if a.err == nil && a.status < 500 || attempt == v.retries || leaves || ctx.Err() != nil {
 			return
 		}

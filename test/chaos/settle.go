@@ -52,13 +52,17 @@ func (w *world) settle() error {
 func (w *world) recovers() error {
 	sender := len(vendors)
 	for i, b := range w.bridges {
+		pause := time.Duration(0)
 		if err := until(w.ctx, patiently, b.name+" takes events directly again", func(ctx context.Context) error {
 			p, err := compose(w.rng, anEvent, verify.Flock, fmt.Sprintf("%s-after-%d-%d", w.load.run, i, w.tally.of(deliveries)))
 			if err != nil {
 				return err
 			}
 			w.ledger.sends(p, sender+i, w.tally.of(deliveries))
+			// Where the disk is slow, the one before is out of the spool only once that was synced, too.
+			w.passes(pause)
 			a := w.load.client.attempt(b, p, vendors[0].patience, 0)
+			pause = 2 * a.came.Sub(a.began)
 			w.ledger.answered(p, a)
 			m, err := b.scrape(ctx)
 			switch {
