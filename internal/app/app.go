@@ -202,16 +202,24 @@ func (a *App) readiness() (r admin.Readiness) {
 
 func (a *App) unready() []string { return a.readiness().Reasons }
 
-// settle gives the streams a moment to be checked, where NATS is there, so that the first delivery
-// doesn't go through the spool for nothing.
-const settle = time.Second
+// How long the streams may take to be checked before the first delivery is taken, so that it doesn't go through the
+// spool for nothing. Who connects meanwhile waits, and must have an answer within a second all the same. The embedded
+// server answers in milliseconds, where the disk does; of one elsewhere the stream may have no leader for a while.
+const (
+	settleEmbedded = time.Second
+	settle         = 150 * time.Millisecond
+)
 
 // Run serves until the context ends and then shuts down. It returns an error where something broke
 // or a step of the shutdown didn't end in time.
 func (a *App) Run(ctx context.Context) error {
 	failed := make(chan error, 2)
 	go func() { failed <- a.admin.Serve(a.adminSide) }()
-	a.publisher.Settle(ctx, settle)
+	bound := settle
+	if a.nats != nil {
+		bound = settleEmbedded
+	}
+	a.publisher.Settle(ctx, bound)
 	go func() { failed <- a.public.serve() }()
 	a.serving.Store(true)
 	a.log.Info("listening", zap.String("public", a.PublicAddr()), zap.String("admin", a.AdminAddr()), zap.Strings("endpoints", endpointsInWords(a.config)))

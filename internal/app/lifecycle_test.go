@@ -309,3 +309,25 @@ func TestShutdownWithSilentConnections(t *testing.T) {
 		t.Errorf("%d connections are still open", n)
 	}
 }
+
+// Who connects while a bridge starts has an answer within a second, even where NATS takes the connection and says
+// nothing. A machine that stands still gets another try.
+func TestStartWithSilentNATS(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, and nobody answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	var took time.Duration
+	for range 5 {
+		began := time.Now()
+		b := start(t, "NATS_URL=nats://"+silent.Addr().String())
+		c := b.dial()
+		c.write(request("flock", "{}"))
+		c.read("POST")
+		if took = time.Since(began); took < time.Second {
+			return
+		}
+	}
+	t.Errorf("the answer took %s", took)
+}

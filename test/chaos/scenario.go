@@ -93,6 +93,9 @@ func (w *world) play() error {
 	if err := w.recovers(); err != nil {
 		return err
 	}
+	if err := w.settle(); err != nil { // where the disk fails, the last one may have gone past others in the spool
+		return err
+	}
 	w.say("every bridge takes events directly")
 	f, err := w.find()
 	if err != nil {
