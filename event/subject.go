@@ -1,6 +1,6 @@
 package event
 
-import "bytes"
+import "strings"
 
 // The bounds of a subject's event part: what goes beyond them is dropped.
 const (
@@ -12,47 +12,45 @@ const (
 // vendor's event name is made of [A-Za-z0-9_-]: another character becomes _, an empty token too, so
 // that no name can hold a wildcard or reach another endpoint's subjects.
 func Subject(prefix, endpoint, name string) string {
-	var room [256]byte
-	dst := append(append(append(append(room[:0], prefix...), '.'), endpoint...), '.')
-	return string(appendEventPart(dst, name))
+	return prefix + "." + endpoint + "." + eventPart(name)
 }
 
-func appendEventPart(dst []byte, name string) []byte {
-	begin, token, tokens := len(dst), 0, 1 // of the part; bytes of the current token; tokens begun
+func eventPart(name string) string {
+	var b strings.Builder
+	token, tokens := 0, 1 // bytes of the current token; tokens begun
 	for _, c := range name {
 		if c == '.' {
 			if token == 0 {
-				dst = append(dst, '_')
+				b.WriteByte('_')
 			}
 			if tokens == maxTokens {
-				return clip(dst, begin)
+				return clip(b.String())
 			}
-			dst = append(dst, '.')
+			b.WriteByte('.')
 			token, tokens = 0, tokens+1
 			continue
 		}
 		if !isTokenCharacter(c) {
 			c = '_'
 		}
-		dst = append(dst, byte(c))
+		b.WriteByte(byte(c))
 		token++
-		if len(dst)-begin > maxEventBytes {
+		if b.Len() > maxEventBytes {
 			break
 		}
 	}
 	if token == 0 {
-		dst = append(dst, '_')
+		b.WriteByte('_')
 	}
-	return clip(dst, begin)
+	return clip(b.String())
 }
 
-// clip cuts the part that begins there to the allowed length; a token of which nothing is left goes with
-// its dot.
-func clip(dst []byte, begin int) []byte {
-	if len(dst)-begin > maxEventBytes {
-		dst = dst[:begin+len(bytes.TrimRight(dst[begin:begin+maxEventBytes], "."))]
+// clip cuts to the allowed length; a token of which nothing is left goes with its dot.
+func clip(part string) string {
+	if len(part) > maxEventBytes {
+		part = strings.TrimRight(part[:maxEventBytes], ".")
 	}
-	return dst
+	return part
 }
 
 func isTokenCharacter(c rune) bool {

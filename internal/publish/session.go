@@ -10,9 +10,8 @@ import (
 
 // session is a connection for as long as nats.go keeps it, reconnecting as often as need be.
 type session struct {
-	nc    *nats.Conn
-	js    jetstream.JetStream
-	inbox string // where acknowledgements come in
+	nc *nats.Conn
+	js jetstream.JetStream
 }
 
 // open begins a session.
@@ -27,17 +26,12 @@ func (p *Publisher) open() error {
 	if err != nil {
 		return fmt.Errorf("connecting to NATS: %w", err)
 	}
-	js, err := p.config.Server.JetStream(nc)
+	js, err := p.config.Server.JetStream(nc, jetstream.WithPublishAsyncTimeout(p.config.Timeout), jetstream.WithPublishAsyncMaxPending(maxPending))
 	if err != nil {
 		nc.Close()
 		return fmt.Errorf("using JetStream: %w", err)
 	}
-	inbox := nc.NewInbox()
-	if _, err := nc.Subscribe(inbox+".*", p.acks.receive); err != nil {
-		nc.Close()
-		return fmt.Errorf("subscribing to acknowledgements: %w", err)
-	}
-	p.session.Store(&session{nc, js, inbox})
+	p.session.Store(&session{nc, js})
 	p.link.nc.Store(nc)
 	p.link.opened.Store(true)
 	return nil
@@ -56,3 +50,7 @@ func (p *Publisher) reopen() {
 		}
 	}
 }
+
+// maxPending is how many acknowledgements may be awaited at one time; the limit of bytes in flight
+// is reached before it.
+const maxPending = 1 << 16

@@ -1,11 +1,8 @@
 package stringify
 
 import (
-	"bytes"
-	"iter"
 	"math"
 	"strconv"
-	"unicode/utf8"
 )
 
 // Text is one JSON value in its canonical form, as [Parse] returns it. The nil Text is a member
@@ -26,12 +23,9 @@ func (t Text) Inside() []byte {
 	return t[1 : len(t)-1]
 }
 
-// IsNumber says whether the value is a number.
-func (t Text) IsNumber() bool { return len(t) > 0 && (t[0] == '-' || '0' <= t[0] && t[0] <= '9') }
-
 // Number returns the number's value; ok is false for another value.
 func (t Text) Number() (f float64, ok bool) {
-	if !t.IsNumber() {
+	if len(t) == 0 || t[0] != '-' && (t[0] < '0' || t[0] > '9') {
 		return math.NaN(), false
 	}
 	f, err := strconv.ParseFloat(string(t), 64)
@@ -40,56 +34,46 @@ func (t Text) Number() (f float64, ok bool) {
 
 // String returns a string as it reads, and another value as its text. A lone surrogate, which Go's
 // strings can't hold, reads U+FFFF: a noncharacter, which nobody means as text either.
-func (t Text) String() string { return string(t.AppendString(nil)) }
-
-// AppendString appends what [Text.String] returns.
-func (t Text) AppendString(dst []byte) []byte {
+func (t Text) String() string {
 	if !t.IsString() {
-		return append(dst, t...)
+		return string(t)
 	}
 	inside := t.Inside()
-	for {
-		plain := bytes.IndexByte(inside, '\\')
-		if plain < 0 {
-			return append(dst, inside...)
+	out := make([]byte, 0, len(inside))
+	for i := 0; i < len(inside); {
+		if inside[i] != '\\' {
+			out = append(out, inside[i])
+			i++
+			continue
 		}
-		dst = append(dst, inside[:plain]...)
-		e := unescape(inside[plain:])
+		e := unescape(inside[i:])
 		if isHigh(e.r) || isLow(e.r) {
 			e.r = '\uffff'
 		}
-		dst = utf8.AppendRune(dst, e.r)
-		inside = inside[plain+e.len:]
+		out = append(out, string(e.r)...)
+		i += e.len
 	}
-}
-
-// Members returns the object's members in their order: each name in its canonical spelling, without
-// quotes, and its value. There are none where the value is no object.
-func (t Text) Members() iter.Seq2[[]byte, Text] {
-	return func(yield func([]byte, Text) bool) {
-		if !t.IsObject() || len(t) == 2 {
-			return
-		}
-		for i := 1; ; i++ { // at a name's quote; then past the comma
-			end := skipString(t, i)
-			name, value := t[i+1:end-1], end+1
-			i = skipValue(t, value)
-			if !yield(name, t[value:i:i]) || t[i] == '}' {
-				return
-			}
-		}
-	}
+	return string(out)
 }
 
 // Member returns the member of that name, nil where there is none or the value is no object. The
-// name is given in its canonical spelling, without quotes. Who wants several walks through [Text.Members].
+// name is given in its canonical spelling, without quotes.
 func (t Text) Member(name string) Text {
-	for found, value := range t.Members() {
-		if string(found) == name {
-			return value
+	if !t.IsObject() || len(t) == 2 {
+		return nil
+	}
+	for i := 1; ; i++ { // at a name's quote; then past the comma
+		end := skipValue(t, i)
+		found := string(t[i+1:end-1]) == name
+		value := end + 1
+		i = skipValue(t, value)
+		if found {
+			return t[value:i:i]
+		}
+		if t[i] == '}' {
+			return nil
 		}
 	}
-	return nil
 }
 
 // skipValue returns where the value at i ends, in a canonical text.

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"time"
 
@@ -26,68 +25,41 @@ var Flock = Provider{
 	Verify:     verifyFlock,
 }
 
-// flockMembers has the members of a body that count.
-type flockMembers struct{ name, entity, entityID, timestamp, data stringify.Text }
-
-func readFlock(body stringify.Text) (b flockMembers) {
-	for name, value := range body.Members() {
-		switch string(name) {
-		case "name":
-			b.name = value
-		case "entity":
-			b.entity = value
-		case "entityId":
-			b.entityID = value
-		case "timestamp":
-			b.timestamp = value
-		case "data":
-			b.data = value
-		}
-	}
-	return b
-}
-
-// user is the id of the person whom the event is about.
-func (b flockMembers) user() stringify.Text {
-	switch entity := string(b.entity.Inside()); entity {
-	case "invitee", "referrer":
-		return b.data.Member(entity).Member("id")
-	}
-	return nil
-}
-
 func verifyFlock(r Request) (Claims, error) {
-	b := readFlock(r.Body)
-	c, err := authenticateFlock(r, b)
+	c, err := authenticateFlock(r)
 	if err != nil {
 		return Claims{}, err
 	}
-	var written string
-	var room [40]byte
-	occurred, ok := unixTime(b.timestamp)
-	c.Name, c.Entity, c.EntityID, c.UserID, written = texts(b.name, b.entity, b.entityID, b.user(), occurred.AppendFormat(room[:0], time.RFC3339Nano))
+	data, name, entity := r.Body.Member("data"), r.Body.Member("name"), r.Body.Member("entity")
+	c.Name = text(name)
+	c.Entity = text(entity)
+	c.EntityID = text(r.Body.Member("entityId"))
+	if c.Entity == "invitee" || c.Entity == "referrer" {
+		c.UserID = text(data.Member(c.Entity).Member("id"))
+	}
 	if c.Scheme == TimestampData {
-		c.IDName = b.name.Inside()
+		c.IDName = name.Inside()
 	}
 
-	if !b.name.IsString() || c.Name == "" {
+	if !name.IsString() || c.Name == "" {
 		return c, fmt.Errorf("%w: it has no name", Unreadable)
 	}
 	if c.Scheme == TimestampData {
-		if err := b.agree(); err != nil {
+		if err := agreeFlock(r.Body, data, name, entity); err != nil {
 			return c, err
 		}
 	}
+	occurred, ok := unixTime(r.Body.Member("timestamp"))
 	if !ok {
 		return c, fmt.Errorf("%w: its timestamp is no number of seconds", Unreadable)
 	}
-	c.Occurred, c.Time = occurred, written
+	c.Occurred, c.Time = occurred, occurred.Format(time.RFC3339Nano)
 	return c, r.within(occurred, r.Tolerance)
 }
 
 // authenticateFlock finds what was signed, and with which secret. To try both schemes is safe: the
 // one signed text begins with { and the other never does, so neither can be passed off as the other.
-func authenticateFlock(r Request, b flockMembers) (Claims, error) {
+func authenticateFlock(r Request) (Claims, error) {
 	signature, err := single(r.Signatures)
 	if err != nil {
 		return Claims{}, err
@@ -95,28 +67,28 @@ func authenticateFlock(r Request, b flockMembers) (Claims, error) {
 	if signature == "" {
 		return Claims{}, NoSignature
 	}
-	mac, ok := decodeHex(signature)
-	if !ok {
+	mac := decodeHex(signature)
+	if mac == nil {
 		return Claims{}, MalformedSignature
 	}
-	macs := []mac256{mac}
-	c, err := authenticate(r, macs, Payload, r.Body)
-	if errors.Is(err, WrongSignature) && b.timestamp != nil && !b.timestamp.IsObject() && b.data.IsObject() {
-		return authenticate(r, macs, TimestampData, b.timestamp, b.data)
+	possible := []Claims{{Scheme: Payload, SignedText: [][]byte{r.Body}}}
+	timestamp, data := r.Body.Member("timestamp"), r.Body.Member("data")
+	if timestamp != nil && !timestamp.IsObject() && data.IsObject() {
+		possible = append(possible, Claims{Scheme: TimestampData, SignedText: [][]byte{timestamp, data}})
 	}
-	return c, err
+	return authenticate(r, [][]byte{mac}, possible)
 }
 
-// agree holds what timestamp-data leaves unsigned against what it signs: entityId must be the
+// agreeFlock holds what timestamp-data leaves unsigned against what it signs: entityId must be the
 // id of data's member for the entity, where there is one, and the name must begin with the entity.
 // Canonical texts are equal just when the values are.
-func (b flockMembers) agree() error {
-	first, _, _ := bytes.Cut(b.name.Inside(), []byte{'.'})
-	if !b.entity.IsString() || !bytes.Equal(first, b.entity.Inside()) {
+func agreeFlock(body, data, name, entity stringify.Text) error {
+	first, _, _ := bytes.Cut(name.Inside(), []byte{'.'})
+	if !entity.IsString() || !bytes.Equal(first, entity.Inside()) {
 		return fmt.Errorf("%w: name and entity", Contradiction)
 	}
-	id := b.data.Member(string(b.entity.Inside())).Member("id")
-	if id != nil && !bytes.Equal(id, b.entityID) {
+	id := data.Member(string(entity.Inside())).Member("id")
+	if id != nil && !bytes.Equal(id, body.Member("entityId")) {
 		return fmt.Errorf("%w: entityId and data", Contradiction)
 	}
 	return nil

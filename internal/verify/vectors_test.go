@@ -224,24 +224,20 @@ func otherSignatures(t *testing.T, p Provider, r Request) {
 	if _, err := p.Verify(r); err == nil {
 		return // the member alone will do, whatever the header says
 	}
-	mac, _ := decodeHexOrBase64(right)
-	isOther := func(signature string) bool {
-		decoded, ok := decodeHexOrBase64(signature)
-		return !ok || decoded != mac
-	}
+	mac := decodeHexOrBase64(right)
 	for i := range right {
 		for bit := range 8 {
 			changed := []byte(right)
 			changed[i] ^= 1 << bit
 			r.Signatures = []string{string(changed)}
-			if _, err := p.Verify(r); err == nil && isOther(string(changed)) {
+			if _, err := p.Verify(r); err == nil && !bytes.Equal(decodeHexOrBase64(string(changed)), mac) {
 				t.Errorf("accepted with the signature %q", changed)
 			}
 		}
 	}
 	for _, other := range []string{right + right, right[:len(right)-1], right[1:], " " + right, right + " ", right + "\n", right + "0", "0x" + right, "sha256=" + right} {
 		r.Signatures = []string{other}
-		if _, err := p.Verify(r); err == nil && isOther(other) {
+		if _, err := p.Verify(r); err == nil && !bytes.Equal(decodeHexOrBase64(other), mac) {
 			t.Errorf("accepted with the signature %q", other)
 		}
 	}
