@@ -1,0 +1,20 @@
+package main
+
+import "testing"
+
+// No address is given twice, whoever asks: what has one may not listen on it yet.
+func TestFreeAddrs(t *testing.T) {
+	seen := make(map[string]bool)
+	for range 200 {
+		addrs, err := freeAddrs(5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, addr := range addrs {
+			if seen[addr] {
+				t.Errorf("%s is given twice", addr)
+			}
+			seen[addr] = true
+		}
+	}
+}
