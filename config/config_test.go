@@ -72,8 +72,8 @@ func TestProblems(t *testing.T) {
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_FRESHNESS=time", `ENDPOINTS_0_FRESHNESS: got "time"; takes nothing: this provider has no such choice`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS_FILE=/nowhere", `ENDPOINTS_0_SECRETS_FILE: got "/nowhere"; takes ` + file},
 
-		{"ENDPOINTS_00_NAME=eu ENDPOINTS_00_PROVIDER=flock ENDPOINTS_00_SECRETS=x", `ENDPOINTS_00_…: takes a number that up to a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…`},
-		{"ENDPOINTS_99999999999999999999_NAME=eu", `ENDPOINTS_99999999999999999999_…: takes a number that up to a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…`},
+		{"ENDPOINTS_00_NAME=eu ENDPOINTS_00_PROVIDER=flock ENDPOINTS_00_SECRETS=x", `ENDPOINTS_00_…: takes a number of a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…`},
+		{"ENDPOINTS_99999999999999999999_NAME=eu", `ENDPOINTS_99999999999999999999_…: takes a number of a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…`},
 
 		{"NATS_URL=http://nats:4222", `NATS_URL: got "http://nats:4222"; takes nats://host:port or tls://host:port, several with commas between`},
 		{"NATS_URL=nats://me:word@", `NATS_URL: got "nats://[hidden]@"; takes nats://host:port or tls://host:port, several with commas between`},

@@ -201,7 +201,7 @@ func (l *loader) endpointNumbers() []int {
 		n, err := strconv.Atoi(m[1])
 		switch {
 		case err != nil || strconv.Itoa(n) != m[1]:
-			l.problems.add(Problem{Variable: m[0] + "…", Takes: "a number that up to a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…"})
+			l.problems.add(Problem{Variable: m[0] + "…", Takes: "a number of a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…"})
 		case !slices.Contains(numbers, n):
 			numbers = append(numbers, n)
 		}
