@@ -44,6 +44,17 @@ export async function until(what, condition) {
   }
 }
 
+// holds waits until an assertion holds, as long: the page draws in the next frame, whenever that is.
+export async function holds(assertion) {
+  for (const end = Date.now() + 30_000; ; await new Promise((done) => setTimeout(done, 50))) {
+    try {
+      return await assertion()
+    } catch (error) {
+      if (Date.now() > end) throw error
+    }
+  }
+}
+
 // start starts a command of the bridge's, with nothing of this environment but what is given.
 export function start(args, env = {}) {
   const process_ = spawn(binary, args, { env: { PATH: process.env.PATH, HOME: dir, TMPDIR: dir, ...env }, cwd: dir })
