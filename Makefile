@@ -29,8 +29,8 @@ fuzz: ## run every fuzz target for two minutes
 	.ci/fuzz 2m
 vuln: ## known vulnerabilities that our code reaches
 	.ci/vuln
-bench: ## measure against the floor
-	go test -run '^$$' -bench . ./bench
+bench: ## measure against the floor: make bench ARGS='-pairs 21 -only closed'
+	go run ./bench $(ARGS)
 chaos: ## faults under load: make chaos ARGS='-duration 1h -seed 7'
 	go run ./test/chaos $(ARGS)
 hostile: ## attacks beside good senders: make hostile ARGS='-attack worst'

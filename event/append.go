@@ -8,10 +8,8 @@ func (e *Event) Append(dst []byte) []byte {
 		if *a.value == "" && !a.required {
 			continue
 		}
-		dst = appendString(dst, a.name)
-		dst = append(dst, ':')
-		dst = appendString(dst, *a.value)
-		dst = append(dst, ',')
+		dst = append(append(append(dst, '"'), a.name...), `":`...)
+		dst = append(appendString(dst, *a.value), ',')
 	}
 	dst = append(dst, `"data":`...)
 	dst = append(dst, e.Data...)
@@ -49,6 +47,9 @@ func sizeOfString(text string) int {
 func appendString(dst []byte, text string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
+	if isPlain(text) {
+		return append(append(dst, text...), '"')
+	}
 	for i := range len(text) {
 		switch c := text[i]; {
 		case c == '"' || c == '\\':

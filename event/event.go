@@ -100,7 +100,6 @@ func New(f Facts) Event {
 	e := Event{
 		SpecVersion:     specVersion,
 		ID:              f.ID,
-		Source:          "/webhooks/" + f.Endpoint,
 		Time:            f.Time,
 		DataContentType: dataContentType,
 		Provider:        f.Provider,
@@ -108,15 +107,30 @@ func New(f Facts) Event {
 		Entity:          allowedOrNone(f.Entity),
 		EntityID:        allowedOrNone(f.EntityID),
 		UserID:          allowedOrNone(f.UserID),
-		ReceivedTime:    f.Received.UTC().Format("2006-01-02T15:04:05.000Z"),
 		Signed:          f.Signed,
 		Data:            f.Body,
 	}
-	e.Type = f.TypePrefix + e.Event
+	// The texts that are put together are parts of one, which is one allocation.
+	var room [256]byte
+	text := append(append(room[:0], "/webhooks/"...), f.Endpoint...)
+	source := len(text)
+	text = append(append(text, f.TypePrefix...), e.Event...)
+	kind := len(text)
 	if e.Entity != "" && e.EntityID != "" {
-		e.Subject = e.Entity + "/" + e.EntityID
+		text = append(append(append(text, e.Entity...), '/'), e.EntityID...)
 	}
+	subject := len(text)
+	all := string(appendTime(text, f.Received))
+	e.Source, e.Type, e.Subject, e.ReceivedTime = all[:source], all[source:kind], all[kind:subject], all[subject:]
 	return e
+}
+
+// appendTime appends the time in RFC 3339, in UTC, with milliseconds.
+func appendTime(dst []byte, t time.Time) []byte {
+	t = t.UTC()
+	dst = t.AppendFormat(dst, time.RFC3339) // for which package time has a fast way
+	ms := t.Nanosecond() / 1e6
+	return append(dst[:len(dst)-len("Z")], '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z')
 }
 
 // Parse reads the payload of a message that the bridge published. It refuses what isn't a

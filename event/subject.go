@@ -1,6 +1,6 @@
 package event
 
-import "strings"
+import "bytes"
 
 // The bounds of a subject's event part: what goes beyond them is dropped.
 const (
@@ -12,45 +12,47 @@ const (
 // vendor's event name is made of [A-Za-z0-9_-]: another character becomes _, an empty token too, so
 // that no name can hold a wildcard or reach another endpoint's subjects.
 func Subject(prefix, endpoint, name string) string {
-	return prefix + "." + endpoint + "." + eventPart(name)
+	var room [256]byte
+	dst := append(append(append(append(room[:0], prefix...), '.'), endpoint...), '.')
+	return string(appendEventPart(dst, name))
 }
 
-func eventPart(name string) string {
-	var b strings.Builder
-	token, tokens := 0, 1 // bytes of the current token; tokens begun
+func appendEventPart(dst []byte, name string) []byte {
+	begin, token, tokens := len(dst), 0, 1 // of the part; bytes of the current token; tokens begun
 	for _, c := range name {
 		if c == '.' {
 			if token == 0 {
-				b.WriteByte('_')
+				dst = append(dst, '_')
 			}
 			if tokens == maxTokens {
-				return clip(b.String())
+				return clip(dst, begin)
 			}
-			b.WriteByte('.')
+			dst = append(dst, '.')
 			token, tokens = 0, tokens+1
 			continue
 		}
 		if !isTokenCharacter(c) {
 			c = '_'
 		}
-		b.WriteByte(byte(c))
+		dst = append(dst, byte(c))
 		token++
-		if b.Len() > maxEventBytes {
+		if len(dst)-begin > maxEventBytes {
 			break
 		}
 	}
 	if token == 0 {
-		b.WriteByte('_')
+		dst = append(dst, '_')
 	}
-	return clip(b.String())
+	return clip(dst, begin)
 }
 
-// clip cuts to the allowed length; a token of which nothing is left goes with its dot.
-func clip(part string) string {
-	if len(part) > maxEventBytes {
-		part = strings.TrimRight(part[:maxEventBytes], ".")
+// clip cuts the part that begins there to the allowed length; a token of which nothing is left goes with
+// its dot.
+func clip(dst []byte, begin int) []byte {
+	if len(dst)-begin > maxEventBytes {
+		dst = dst[:begin+len(bytes.TrimRight(dst[begin:begin+maxEventBytes], "."))]
 	}
-	return part
+	return dst
 }
 
 func isTokenCharacter(c rune) bool {

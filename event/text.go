@@ -18,6 +18,17 @@ func allowed(c rune) bool {
 	return true
 }
 
+// isPlain says of most texts at a glance that they are ASCII, without controls, and need no escaping in
+// JSON.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
 // clean replaces what CloudEvents' strings may not hold by _.
 func clean(text string) string {
 	if valid(text) {
@@ -33,6 +44,9 @@ func clean(text string) string {
 
 // valid says whether text may be a CloudEvents string as it stands.
 func valid(text string) bool {
+	if isPlain(text) {
+		return true
+	}
 	for _, c := range text {
 		if !allowed(c) {
 			return false

@@ -24,6 +24,22 @@ type observer struct {
 	refused *zap.Logger // sampled
 	metrics *telemetry.Metrics
 	rings   map[string]*keyring // by endpoint
+
+	deliveries *telemetry.Handles[[2]string, prometheus.Counter] // by endpoint and outcome
+	published  *telemetry.Handles[publication, prometheus.Counter]
+	endpoints  *telemetry.Handles[string, ofEndpoint]
+}
+
+// publication is what came of an attempt to publish.
+type publication struct {
+	kind         durable.Kind
+	way, outcome string
+}
+
+// ofEndpoint are the metrics of one endpoint.
+type ofEndpoint struct {
+	duration, age prometheus.Observer
+	accepted      prometheus.Gauge
 }
 
 func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*keyring) *observer {
@@ -47,7 +63,16 @@ func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*
 			}
 		}
 	}
-	return &observer{log: log, refused: telemetry.Sampled(log, metrics.LogDropped.Inc), metrics: metrics, rings: rings}
+	return &observer{
+		log: log, refused: telemetry.Sampled(log, metrics.LogDropped.Inc), metrics: metrics, rings: rings,
+		deliveries: telemetry.NewHandles(func(l [2]string) prometheus.Counter { return metrics.Deliveries.WithLabelValues(l[:]...) }),
+		published: telemetry.NewHandles(func(p publication) prometheus.Counter {
+			return metrics.Published.WithLabelValues(p.kind.String(), p.way, p.outcome)
+		}),
+		endpoints: telemetry.NewHandles(func(name string) ofEndpoint {
+			return ofEndpoint{metrics.Duration.WithLabelValues(name), metrics.Age.WithLabelValues(name), metrics.Accepted.WithLabelValues(name)}
+		}),
+	}
 }
 
 // publishOutcomes is all that can come of an attempt to publish.
@@ -79,18 +104,19 @@ func weight(err error) (zapcore.Level, string) {
 // Observe logs a refused delivery in one line with its reason, an accepted one only at debug. What
 // isn't for an endpoint at all is the internet's noise.
 func (o *observer) Observe(r ingest.Record) {
-	o.metrics.Deliveries.WithLabelValues(r.Endpoint, r.Outcome).Inc()
+	o.deliveries.Of([2]string{r.Endpoint, r.Outcome}).Inc()
 	if r.Endpoint == "" {
 		o.refused.Debug("no such endpoint", zap.String("remote", r.Remote))
 		return
 	}
-	o.metrics.Duration.WithLabelValues(r.Endpoint).Observe(r.Duration.Seconds())
+	at := o.endpoints.Of(r.Endpoint)
+	at.duration.Observe(r.Duration.Seconds())
 	o.stage(o.metrics.Read, r.Stages.Read)
 	o.stage(o.metrics.Verify, r.Stages.Verify)
 	o.stage(o.metrics.Publish, r.Stages.Publish)
 	if r.Claims.SignedText != nil {
 		if !r.Claims.Occurred.IsZero() {
-			o.metrics.Age.WithLabelValues(r.Endpoint).Observe(r.Received.Sub(r.Claims.Occurred).Seconds())
+			at.age.Observe(r.Received.Sub(r.Claims.Occurred).Seconds())
 		}
 		if position, first := o.rings[r.Endpoint].verified(r.Claims.Scheme, r.Secrets, r.Claims.Secret, time.Now()); first {
 			o.log.Info("first delivery signed so since the start", zap.String("endpoint", r.Endpoint), zap.String("scheme", r.Claims.Scheme), zap.Int("secret", position))
@@ -101,8 +127,10 @@ func (o *observer) Observe(r ingest.Record) {
 	}
 	if r.Err != nil {
 		level, message := weight(r.Err)
-		o.refused.Log(level, message, zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.Error(r.Err),
-			zap.Bool("quarantined", r.Kept != ""), zap.String("remote", r.Remote), zap.Duration("duration", r.Duration), traced(r))
+		if entry := o.refused.Check(level, message); entry != nil {
+			entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.Error(r.Err),
+				zap.Bool("quarantined", r.Kept != ""), zap.String("remote", r.Remote), zap.Duration("duration", r.Duration), traced(r))
+		}
 		return
 	}
 	if r.Kept != "" {
@@ -110,7 +138,7 @@ func (o *observer) Observe(r ingest.Record) {
 			zap.String("endpoint", r.Endpoint), zap.String("id", r.ID), zap.String("remote", r.Remote), traced(r))
 		return
 	}
-	o.metrics.Accepted.WithLabelValues(r.Endpoint).Set(float64(time.Now().UnixMilli()) / 1e3)
+	at.accepted.Set(float64(time.Now().UnixMilli()) / 1e3)
 	if entry := o.log.Check(zap.DebugLevel, "delivery accepted"); entry != nil {
 		entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.String("id", r.ID), zap.String("type", r.Event.Type),
 			zap.String("signed", r.Claims.Scheme), zap.Int("secret", r.Claims.Secret), zap.Duration("duration", r.Duration), traced(r))
@@ -133,7 +161,7 @@ func traced(r ingest.Record) zap.Field {
 
 // Published is told of each attempt to publish.
 func (o *observer) Published(kind durable.Kind, way, outcome string) {
-	o.metrics.Published.WithLabelValues(kind.String(), way, outcome).Inc()
+	o.published.Of(publication{kind, way, outcome}).Inc()
 }
 
 // PossiblyDuplicate is told of each message that may be stored twice.

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -82,18 +81,26 @@ var answers = []row{
 	{errInternal, http.StatusInternalServerError, "internal", "Internal error", "internal"},
 }
 
-// accepted is the body of a 200.
-type accepted struct {
-	ID     string         `json:"id"`
-	Status durable.Status `json:"status"`
+// appendAccepted appends the body of a 200. Neither text needs escaping: one is hexadecimal, the other one
+// of ours.
+func appendAccepted(dst []byte, id string, status durable.Status) []byte {
+	dst = append(append(dst, `{"id":"`...), id...)
+	return append(append(append(dst, `","status":"`...), status...), `"}`...)
 }
 
-// problem is the body of any other answer (RFC 9457).
-type problem struct {
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Code   string `json:"code"`
+// appendProblem appends the body of any other answer (RFC 9457). Its texts are those of the table, which
+// need no escaping either.
+func appendProblem(dst []byte, r row) []byte {
+	dst = append(append(dst, `{"title":"`...), r.title...)
+	dst = strconv.AppendInt(append(dst, `","status":`...), int64(r.status), 10)
+	return append(append(append(dst, `,"code":"`...), r.code...), `"}`...)
 }
+
+// What a body is, as a header has it. The slices are shared by all answers.
+var (
+	typeJSON    = []string{"application/json"}
+	typeProblem = []string{"application/problem+json"}
+)
 
 // retryAfter is what a 503 asks for, in seconds.
 const retryAfter = "5"
@@ -105,7 +112,7 @@ func (d *delivery) answer(status durable.Status, err error) (outcome string) {
 		header.Set("Connection", "close")
 	}
 	if err == nil {
-		d.write(http.StatusOK, "application/json", accepted{d.id, status})
+		d.write(http.StatusOK, typeJSON, appendAccepted(d.text[:0], d.id, status))
 		d.span.Answered(http.StatusOK, string(status))
 		return string(status)
 	}
@@ -119,20 +126,16 @@ func (d *delivery) answer(status durable.Status, err error) (outcome string) {
 	if !d.drain() { // the rest of the body may still come
 		header.Set("Connection", "close")
 	}
-	d.write(row.status, "application/problem+json", problem{row.title, row.status, row.code})
+	d.write(row.status, typeProblem, appendProblem(d.text[:0], row))
 	d.span.Answered(row.status, row.outcome)
 	return row.outcome
 }
 
-func (d *delivery) write(status int, contentType string, body any) {
-	encoded, err := json.Marshal(body)
-	if err != nil { // of strings and numbers: can't be
-		status, encoded = http.StatusInternalServerError, nil
-	}
-	d.w.Header().Set("Content-Type", contentType)
-	d.w.Header().Set("Content-Length", strconv.Itoa(len(encoded)))
+// write writes an answer; net/http adds its length.
+func (d *delivery) write(status int, contentType []string, body []byte) {
+	d.w.Header()["Content-Type"] = contentType
 	d.w.WriteHeader(status)
-	_, _ = d.w.Write(encoded) // a sender that doesn't read its answer changes nothing
+	_, _ = d.w.Write(body) // a sender that doesn't read its answer changes nothing
 }
 
 // Refusal is a row of the table as documents show it.

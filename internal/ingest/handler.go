@@ -134,8 +134,10 @@ type delivery struct {
 	claims   verify.Claims
 	secrets  []secret.Secret // in force when it was verified
 	id       string          // once it is authentic
-	event    *event.Event
-	kept     string // why it is in quarantine; "" where it isn't
+	event    *event.Event    // &wrapped, once it is
+	kept     string          // why it is in quarantine; "" where it isn't
+	wrapped  event.Event
+	text     [128]byte // room for the answer
 
 	bodyDeadline time.Time
 }
@@ -224,14 +226,15 @@ func (d *delivery) parse(body []byte) (stringify.Text, error) {
 
 // wrap puts the verified body into its envelope.
 func (d *delivery) wrap(at endpoint.Endpoint, text stringify.Text, received time.Time) (durable.Message, error) {
-	e := at.Event(d.id, d.claims, text, received)
+	e := &d.wrapped
+	*e = at.Event(d.id, d.claims, text, received)
 	e.TraceParent, e.TraceState = d.span.Context()
 	d.span.Authentic(e.ID, e.Type)
 	if !d.held.take(e.Size()) {
 		return durable.Message{}, errBusy
 	}
-	m := at.Message(d.SubjectPrefix, &e)
+	m := at.Message(d.SubjectPrefix, e)
 	e.Data = nil
-	d.event = &e
+	d.event = e
 	return m, nil
 }

@@ -52,6 +52,7 @@ func (c *conn) Read(b []byte) (int, error) {
 	c.lost.Store(true)
 	if c == c.link.up.Load() {
 		c.link.waitOutside()
+		c.link.onLost()
 	}
 	if cause := c.cause.Load(); cause != nil {
 		err = *cause

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,6 +15,7 @@ var errForbidden = errors.New("our account may not publish on this subject")
 // forbidden remembers the subjects on which NATS doesn't let us publish. It says so once in passing
 // and answers nothing, so that a publish there looks like a time-out.
 type forbidden struct {
+	any      atomic.Bool // some are remembered, perhaps too old ones
 	mu       sync.Mutex
 	subjects map[string]time.Time // when it was said
 }
@@ -42,6 +44,7 @@ func (f *forbidden) note(err error) {
 		f.makeRoom()
 	}
 	f.subjects[m[1]] = time.Now()
+	f.any.Store(true)
 }
 
 // makeRoom forgets what is no longer of use, and if that is nothing, any one.
@@ -57,6 +60,9 @@ func (f *forbidden) makeRoom() {
 
 // has says whether the subject was forbidden a moment ago.
 func (f *forbidden) has(subject string) bool {
+	if !f.any.Load() {
+		return false
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	said, ok := f.subjects[subject]
@@ -90,4 +96,5 @@ func (f *forbidden) clear() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	clear(f.subjects)
+	f.any.Store(false)
 }

@@ -20,6 +20,7 @@ type link struct {
 	log     *zap.Logger
 	onUp    func()
 	onDown  func()
+	onLost  func() // what was sent on the connection isn't acknowledged any more
 	onDead  func() // nats.go has given up; it never connects again
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -30,7 +31,7 @@ type link struct {
 	nc      atomic.Pointer[nats.Conn]
 	current atomic.Pointer[conn] // the last one that was dialled; nil while dialling
 	up      atomic.Pointer[conn] // the last one on which nats.go was connected
-	inside  atomic.Int64         // publishes that are in nats.go just now
+	inside  atomic.Int64         // who is in nats.go just now, to publish
 
 	lastError atomic.Pointer[error] // why it isn't up
 	away      atomic.Bool           // it has been said that there is no connection
@@ -39,7 +40,7 @@ type link struct {
 }
 
 func newLink(log *zap.Logger, onUp, onDown, onDead func()) *link {
-	l := &link{log: log, onUp: onUp, onDown: onDown, onDead: onDead}
+	l := &link{log: log, onUp: onUp, onDown: onDown, onDead: onDead, onLost: func() {}}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.away.Store(true)
 	return l
@@ -61,14 +62,19 @@ func (l *link) ready() error {
 	return fmt.Errorf("%w: NATS is not connected", durable.ErrUnavailable)
 }
 
-// enter returns nil while there is a connection, and must then be followed by leave. In between,
-// nats.go may be called: it doesn't dial.
+// open returns nil while there is a connection and it isn't being closed: a message may begin.
+func (l *link) open() error {
+	if l.closing.Load() {
+		return fmt.Errorf("%w: closing", durable.ErrUnavailable)
+	}
+	return l.ready()
+}
+
+// enter returns nil while there is a connection, and must then be followed by leave. In between, nats.go
+// may be called: it doesn't dial. While it is being closed too: what has begun is still sent.
 func (l *link) enter() error {
 	l.inside.Add(1)
 	err := l.ready()
-	if l.closing.Load() {
-		err = fmt.Errorf("%w: closing", durable.ErrUnavailable)
-	}
 	if err != nil {
 		l.inside.Add(-1)
 	}
@@ -84,7 +90,7 @@ func (l *link) waitOutside() {
 	}
 }
 
-// stop lets nobody enter any more, and ends dialling and shaking hands, so that nats.go can be closed
+// stop lets no message begin any more, and ends dialling and shaking hands, so that nats.go can be closed
 // without waiting for it.
 func (l *link) stop() {
 	l.closing.Store(true)

@@ -210,12 +210,20 @@ func TestSaysLossOnce(t *testing.T) {
 	}
 }
 
-func TestNobodyEntersWhileClosing(t *testing.T) {
+func TestNothingBeginsWhileClosing(t *testing.T) {
 	t.Parallel()
-	l, _, _ := newPipe(t)
+	l, c, _ := newPipe(t)
 	l.stop()
-	if err := l.enter(); !errors.Is(err, durable.ErrUnavailable) {
+	if err := l.open(); !errors.Is(err, durable.ErrUnavailable) {
 		t.Errorf("got %v", err)
+	}
+	if err := l.enter(); err != nil { // what has begun is still sent
+		t.Error(err)
+	}
+	l.leave()
+	_ = c.Close()
+	if err := l.enter(); !errors.Is(err, durable.ErrUnavailable) {
+		t.Errorf("without a connection: %v", err)
 	}
 	if n := l.inside.Load(); n != 0 {
 		t.Errorf("%d are inside", n)

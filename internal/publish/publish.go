@@ -34,6 +34,8 @@ type Publisher struct {
 	config  Config
 	link    *link
 	keepers [durable.Kinds]*keeper // nil where there is no stream for the kind
+	acks    *acks
+	outbox  outbox
 	opening sync.Mutex
 	session atomic.Pointer[session]
 }
@@ -41,12 +43,13 @@ type Publisher struct {
 // Open returns a publisher that is about to connect, or an error where the configuration itself is
 // at fault: a credentials file that can't be used, say.
 func Open(c Config) (*Publisher, error) {
-	p := &Publisher{config: c}
+	p := &Publisher{config: c, acks: newAcks(c.Timeout)}
 	p.keepers[durable.Event] = newKeeper(c.Stream, c.Log)
 	if c.Quarantine != nil {
 		p.keepers[durable.Quarantined] = newKeeper(*c.Quarantine, c.Log)
 	}
 	p.link = newLink(c.Log, p.each((*keeper).check), p.each((*keeper).forget), p.reopen)
+	p.link.onLost = func() { p.acks.fail(nats.ErrDisconnected) }
 	if err := p.open(); err != nil {
 		p.link.stop()
 		return nil, err
@@ -69,11 +72,14 @@ func (p *Publisher) each(do func(*keeper)) func() {
 // Publish publishes the message and waits for the stream's acknowledgement. It never waits longer
 // than about the timeout, also where NATS has just gone silent. The error is an [Error].
 func (p *Publisher) Publish(ctx context.Context, m durable.Message) (durable.Status, error) {
-	future, err := p.send(m)
+	number, w, err := p.begin(m)
 	if err != nil {
 		return "", err
 	}
-	return p.await(ctx, m, future)
+	if p.outbox.put(outgoing{m, p.keepers[m.Kind].stream.Name, number}) {
+		p.sendQueue()
+	}
+	return p.await(ctx, m, w)
 }
 
 // Result is what became of one of several messages.
@@ -86,58 +92,57 @@ type Result struct {
 // returns what became of each.
 func (p *Publisher) PublishAll(ctx context.Context, messages []durable.Message) []Result {
 	results := make([]Result, len(messages))
-	futures := make([]jetstream.PubAckFuture, len(messages))
+	waits := make([]*wait, len(messages))
+	batch := make([]outgoing, 0, len(messages))
 	for i, m := range messages {
-		futures[i], results[i].Err = p.send(m)
+		number, w, err := p.begin(m)
+		if err != nil {
+			results[i].Err = err
+			continue
+		}
+		waits[i], batch = w, append(batch, outgoing{m, p.keepers[m.Kind].stream.Name, number})
 	}
-	for i, future := range futures {
-		if future != nil {
-			results[i].Status, results[i].Err = p.await(ctx, messages[i], future)
+	if len(batch) > 0 && p.outbox.put(batch...) {
+		p.sendQueue()
+	}
+	for i, w := range waits {
+		if w != nil {
+			results[i].Status, results[i].Err = p.await(ctx, messages[i], w)
 		}
 	}
 	return results
 }
 
+// begin begins to wait for the message's acknowledgement, unless it is clear that there will be none.
+func (p *Publisher) begin(m durable.Message) (uint64, *wait, error) {
+	if err := p.link.open(); err != nil {
+		return 0, nil, &Error{durable.ErrUnavailable, Disconnected, err}
+	}
+	if err := p.Check(m); err != nil {
+		return 0, nil, err
+	}
+	if p.link.forbidden.has(m.Subject) {
+		return 0, nil, &Error{durable.ErrRefused, Forbidden, errForbidden}
+	}
+	number, w := p.acks.begin()
+	return number, w, nil
+}
+
 // await waits for one acknowledgement.
-func (p *Publisher) await(ctx context.Context, m durable.Message, future jetstream.PubAckFuture) (durable.Status, error) {
+func (p *Publisher) await(ctx context.Context, m durable.Message, w *wait) (durable.Status, error) {
 	select {
-	case ack := <-future.Ok():
-		if ack.Duplicate {
+	case o := <-w.done:
+		p.acks.spare.Put(w)
+		switch {
+		case o.err != nil:
+			return "", p.failed(m, o.err)
+		case o.duplicate:
 			return durable.Duplicate, nil
 		}
 		return durable.Stored, nil
-	case err := <-future.Err():
-		return "", p.failed(m, err)
-	case <-ctx.Done():
+	case <-ctx.Done(): // it is still awaited
 		return "", p.failed(m, ctx.Err())
 	}
-}
-
-// send hands the message to nats.go.
-func (p *Publisher) send(m durable.Message) (jetstream.PubAckFuture, error) {
-	if err := p.link.enter(); err != nil {
-		return nil, &Error{durable.ErrUnavailable, Disconnected, err}
-	}
-	defer p.link.leave()
-	if err := p.Check(m); err != nil {
-		return nil, err
-	}
-	if p.link.forbidden.has(m.Subject) {
-		return nil, &Error{durable.ErrRefused, Forbidden, errForbidden}
-	}
-	header := make(nats.Header, len(m.Headers)+2)
-	for _, h := range m.Headers {
-		header[h.Name] = []string{h.Value}
-	}
-	future, err := p.session.Load().js.PublishMsgAsync(&nats.Msg{Subject: m.Subject, Header: header, Data: m.Data},
-		jetstream.WithMsgID(m.ID),
-		jetstream.WithExpectStream(p.keepers[m.Kind].stream.Name),
-		jetstream.WithRetryAttempts(0), // a retry would be stored behind what was sent after it, and outlast the answer
-	)
-	if err != nil {
-		return nil, p.failed(m, err)
-	}
-	return future, nil
 }
 
 // Check returns an error where it is known that the message will not be taken: it is too large.
@@ -201,12 +206,12 @@ func (p *Publisher) Close(ctx context.Context) error {
 	s := p.session.Load()
 	var err error
 	select {
-	case <-s.js.PublishAsyncComplete():
+	case <-p.acks.complete():
 	case <-ctx.Done():
-		if n := s.js.PublishAsyncPending(); n > 0 {
+		if n := p.acks.pending(); n > 0 {
 			err = fmt.Errorf("closing: %d acknowledgements are still awaited", n)
 		}
-		s.js.CleanupPublisher() // ends the waiting
+		p.acks.fail(jetstream.ErrJetStreamPublisherClosed)
 	}
 	s.nc.Close()
 	return err

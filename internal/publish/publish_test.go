@@ -270,7 +270,7 @@ func TestPublishWaitsNoLonger(t *testing.T) {
 	}
 	s.Resume()
 	// The patient one's acknowledgement is still awaited, and comes.
-	eventually(t, "no acknowledgement is awaited", func() bool { return patient.session.Load().js.PublishAsyncPending() == 0 })
+	eventually(t, "no acknowledgement is awaited", func() bool { return patient.acks.pending() == 0 })
 }
 
 // Concurrent publishes of equal and of different ids: each id is stored once.

@@ -10,8 +10,9 @@ import (
 
 // session is a connection for as long as nats.go keeps it, reconnecting as often as need be.
 type session struct {
-	nc *nats.Conn
-	js jetstream.JetStream
+	nc    *nats.Conn
+	js    jetstream.JetStream
+	inbox string // where acknowledgements come in
 }
 
 // open begins a session.
@@ -26,12 +27,17 @@ func (p *Publisher) open() error {
 	if err != nil {
 		return fmt.Errorf("connecting to NATS: %w", err)
 	}
-	js, err := p.config.Server.JetStream(nc, jetstream.WithPublishAsyncTimeout(p.config.Timeout), jetstream.WithPublishAsyncMaxPending(maxPending))
+	js, err := p.config.Server.JetStream(nc)
 	if err != nil {
 		nc.Close()
 		return fmt.Errorf("using JetStream: %w", err)
 	}
-	p.session.Store(&session{nc, js})
+	inbox := nc.NewInbox()
+	if _, err := nc.Subscribe(inbox+".*", p.acks.receive); err != nil {
+		nc.Close()
+		return fmt.Errorf("subscribing to acknowledgements: %w", err)
+	}
+	p.session.Store(&session{nc, js, inbox})
 	p.link.nc.Store(nc)
 	p.link.opened.Store(true)
 	return nil
@@ -50,7 +56,3 @@ func (p *Publisher) reopen() {
 		}
 	}
 }
-
-// maxPending is how many acknowledgements may be awaited at one time; the limit of bytes in flight
-// is reached before it.
-const maxPending = 1 << 16

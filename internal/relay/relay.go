@@ -100,9 +100,7 @@ func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status,
 	if err := r.Publisher.Check(m); err != nil {
 		return "", err
 	}
-	arrived := r.Now()
-	ctx, cancel := context.WithTimeout(ctx, max(answerBound, r.Timeout+answerBound/8))
-	defer cancel()
+	arrived, bound := r.Now(), time.Now().Add(max(answerBound, r.Timeout+answerBound/8))
 	var attempted time.Time
 	var direct error
 	if r.isDirect(m.Kind) {
@@ -112,6 +110,8 @@ func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status,
 		}
 		attempted = arrived
 	}
+	ctx, cancel := context.WithDeadline(ctx, bound)
+	defer cancel()
 	spooled := r.append(ctx, m, arrived, attempted)
 	if spooled == nil {
 		return durable.Spooled, nil
@@ -138,10 +138,8 @@ func (r *Relay) isDirect(kind durable.Kind) bool {
 	return r.Spool.Len(kind) == 0 && r.Publisher.Ready(kind) == nil && r.breakers[kind].isClosed() && !r.closing.Load()
 }
 
-// publish tries JetStream once.
+// publish tries JetStream once. The publisher waits for its time-out and no longer.
 func (r *Relay) publish(ctx context.Context, m durable.Message) (durable.Status, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
-	defer cancel()
 	span := tracing.From(ctx).Send(m.Subject, m.ID)
 	status, err := r.Publisher.Publish(ctx, m)
 	span.End(r.note(Direct, m.Kind, status, err), err != nil)

@@ -3,6 +3,7 @@ package secret
 import (
 	"bytes"
 	"encoding/gob"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"html/template"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	text "text/template"
 
@@ -101,5 +103,28 @@ func TestEqual(t *testing.T) {
 	}
 	if Index([]Secret{New("a"), New("b")}, New("b")) != 1 || Index(nil, New("b")) != -1 {
 		t.Error("Index is wrong")
+	}
+}
+
+// The MAC is RFC 4231's, also of several parts, also while others compute theirs.
+func TestMAC(t *testing.T) {
+	s := New("Jefe") // test case 2
+	const want = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for range 100 {
+				for _, parts := range [][][]byte{{[]byte("what do ya want for nothing?")}, {[]byte("what do ya "), nil, []byte("want for nothing?")}} {
+					if got := s.MAC(parts...); hex.EncodeToString(got[:]) != want {
+						t.Errorf("MAC of %q is %x", parts, got)
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+	zero, empty := Secret{}.MAC([]byte("x")), New("").MAC([]byte("x"))
+	if zero != empty {
+		t.Error("no secret is another secret than the empty one")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"time"
 
@@ -69,6 +70,9 @@ const (
 	mostBytes   = 8 << 20
 	// tick is how often the disk is looked at, and after a failure tried.
 	tick = time.Second
+	// measureEvery is how often the disk is looked at besides, while records come: it costs as much as writing
+	// a few.
+	measureEvery = 10 * time.Millisecond
 	// shrinkAt is how large an empty file may be. bbolt's never become smaller by themselves.
 	shrinkAt = 64 << 20
 )
@@ -78,10 +82,12 @@ func (s *Spool) run() {
 	defer close(s.done)
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
+	var measured time.Time
 	for {
 		probe := false
 		select {
 		case <-s.wake:
+			runtime.Gosched() // those that come at the same time go into the same transaction
 		case <-ticker.C:
 			s.measure()
 			probe = s.failure.Load() != nil
@@ -96,8 +102,9 @@ func (s *Spool) run() {
 		case closed: // what is still owed will be delivered again
 			s.release()
 			return
-		default:
+		case time.Since(measured) > measureEvery:
 			s.measure()
+			measured = time.Now()
 		}
 	}
 }

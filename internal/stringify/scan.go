@@ -3,6 +3,7 @@ package stringify
 import (
 	"cmp"
 	"slices"
+	"sync"
 )
 
 // scanner checks a text in one pass and finds out whether it is canonical.
@@ -40,10 +41,27 @@ type member struct {
 // span is a part of scanner.ordered.
 type span struct{ from, to uint32 }
 
+// scanners are spare ones: each is a kilobyte, which a usual body needs for a microsecond.
+var scanners = sync.Pool{New: func() any { return new(scanner) }}
+
 func newScanner(src []byte) *scanner {
-	s := &scanner{src: src, canonical: true}
-	s.members, s.table = s.few[:0], s.small[:]
+	s := scanners.Get().(*scanner)
+	s.reset()
+	s.src, s.canonical = src, true
 	return s
+}
+
+// reset forgets everything, what it took for a large body too.
+func (s *scanner) reset() {
+	s.src, s.pos, s.canonical, s.numbers, s.growth = nil, 0, false, 0, 0
+	s.members, s.table = s.few[:0], s.small[:]
+	s.unescaped, s.ordered, s.sorted = nil, nil, nil
+}
+
+// release lets others have the scanner. It holds nothing of the text any more.
+func (s *scanner) release() {
+	s.reset()
+	scanners.Put(s)
 }
 
 // document is one value with nothing but white space around it.

@@ -52,6 +52,7 @@ func Check(src []byte) (Checked, error) {
 	}
 	s := newScanner(src)
 	if err := s.document(); err != nil {
+		defer s.release()
 		return Checked{}, fmt.Errorf("%w (at byte %d)", err, s.pos)
 	}
 	return Checked{s}, nil
@@ -69,8 +70,9 @@ func (c Checked) Size() int {
 	return len(c.scanner.src) + c.scanner.growth
 }
 
-// Text returns the canonical form.
+// Text returns the canonical form. After that c must not be used any more.
 func (c Checked) Text() Text {
+	defer c.scanner.release()
 	if c.scanner.canonical {
 		return c.scanner.src
 	}

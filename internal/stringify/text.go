@@ -1,8 +1,11 @@
 package stringify
 
 import (
+	"bytes"
+	"iter"
 	"math"
 	"strconv"
+	"unicode/utf8"
 )
 
 // Text is one JSON value in its canonical form, as [Parse] returns it. The nil Text is a member
@@ -23,9 +26,12 @@ func (t Text) Inside() []byte {
 	return t[1 : len(t)-1]
 }
 
+// IsNumber says whether the value is a number.
+func (t Text) IsNumber() bool { return len(t) > 0 && (t[0] == '-' || '0' <= t[0] && t[0] <= '9') }
+
 // Number returns the number's value; ok is false for another value.
 func (t Text) Number() (f float64, ok bool) {
-	if len(t) == 0 || t[0] != '-' && (t[0] < '0' || t[0] > '9') {
+	if !t.IsNumber() {
 		return math.NaN(), false
 	}
 	f, err := strconv.ParseFloat(string(t), 64)
@@ -34,46 +40,56 @@ func (t Text) Number() (f float64, ok bool) {
 
 // String returns a string as it reads, and another value as its text. A lone surrogate, which Go's
 // strings can't hold, reads U+FFFF: a noncharacter, which nobody means as text either.
-func (t Text) String() string {
+func (t Text) String() string { return string(t.AppendString(nil)) }
+
+// AppendString appends what [Text.String] returns.
+func (t Text) AppendString(dst []byte) []byte {
 	if !t.IsString() {
-		return string(t)
+		return append(dst, t...)
 	}
 	inside := t.Inside()
-	out := make([]byte, 0, len(inside))
-	for i := 0; i < len(inside); {
-		if inside[i] != '\\' {
-			out = append(out, inside[i])
-			i++
-			continue
+	for {
+		plain := bytes.IndexByte(inside, '\\')
+		if plain < 0 {
+			return append(dst, inside...)
 		}
-		e := unescape(inside[i:])
+		dst = append(dst, inside[:plain]...)
+		e := unescape(inside[plain:])
 		if isHigh(e.r) || isLow(e.r) {
 			e.r = '\uffff'
 		}
-		out = append(out, string(e.r)...)
-		i += e.len
+		dst = utf8.AppendRune(dst, e.r)
+		inside = inside[plain+e.len:]
 	}
-	return string(out)
+}
+
+// Members returns the object's members in their order: each name in its canonical spelling, without
+// quotes, and its value. There are none where the value is no object.
+func (t Text) Members() iter.Seq2[[]byte, Text] {
+	return func(yield func([]byte, Text) bool) {
+		if !t.IsObject() || len(t) == 2 {
+			return
+		}
+		for i := 1; ; i++ { // at a name's quote; then past the comma
+			end := skipString(t, i)
+			name, value := t[i+1:end-1], end+1
+			i = skipValue(t, value)
+			if !yield(name, t[value:i:i]) || t[i] == '}' {
+				return
+			}
+		}
+	}
 }
 
 // Member returns the member of that name, nil where there is none or the value is no object. The
-// name is given in its canonical spelling, without quotes.
+// name is given in its canonical spelling, without quotes. Who wants several walks through [Text.Members].
 func (t Text) Member(name string) Text {
-	if !t.IsObject() || len(t) == 2 {
-		return nil
-	}
-	for i := 1; ; i++ { // at a name's quote; then past the comma
-		end := skipValue(t, i)
-		found := string(t[i+1:end-1]) == name
-		value := end + 1
-		i = skipValue(t, value)
-		if found {
-			return t[value:i:i]
-		}
-		if t[i] == '}' {
-			return nil
+	for found, value := range t.Members() {
+		if string(found) == name {
+			return value
 		}
 	}
+	return nil
 }
 
 // skipValue returns where the value at i ends, in a canonical text.

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,41 +26,68 @@ var Flock = Provider{
 	Verify:     verifyFlock,
 }
 
+// flockMembers has the members of a body that count.
+type flockMembers struct{ name, entity, entityID, timestamp, data stringify.Text }
+
+func readFlock(body stringify.Text) (b flockMembers) {
+	for name, value := range body.Members() {
+		switch string(name) {
+		case "name":
+			b.name = value
+		case "entity":
+			b.entity = value
+		case "entityId":
+			b.entityID = value
+		case "timestamp":
+			b.timestamp = value
+		case "data":
+			b.data = value
+		}
+	}
+	return b
+}
+
+// user is the id of the person whom the event is about.
+func (b flockMembers) user() stringify.Text {
+	switch entity := string(b.entity.Inside()); entity {
+	case "invitee", "referrer":
+		return b.data.Member(entity).Member("id")
+	}
+	return nil
+}
+
 func verifyFlock(r Request) (Claims, error) {
-	c, err := authenticateFlock(r)
+	b := readFlock(r.Body)
+	c, err := authenticateFlock(r, b)
 	if err != nil {
 		return Claims{}, err
 	}
-	data, name, entity := r.Body.Member("data"), r.Body.Member("name"), r.Body.Member("entity")
-	c.Name = text(name)
-	c.Entity = text(entity)
-	c.EntityID = text(r.Body.Member("entityId"))
-	if c.Entity == "invitee" || c.Entity == "referrer" {
-		c.UserID = text(data.Member(c.Entity).Member("id"))
-	}
+	var written string
+	var room [40]byte
+	occurred, ok := unixTime(b.timestamp)
+	c.Name, c.Entity, c.EntityID, c.UserID, written = texts(b.name, b.entity, b.entityID, b.user(), occurred.AppendFormat(room[:0], time.RFC3339Nano))
 	if c.Scheme == TimestampData {
-		c.IDName = name.Inside()
+		c.IDName = b.name.Inside()
 	}
 
-	if !name.IsString() || c.Name == "" {
+	if !b.name.IsString() || c.Name == "" {
 		return c, fmt.Errorf("%w: it has no name", Unreadable)
 	}
 	if c.Scheme == TimestampData {
-		if err := agreeFlock(r.Body, data, name, entity); err != nil {
+		if err := b.agree(); err != nil {
 			return c, err
 		}
 	}
-	occurred, ok := unixTime(r.Body.Member("timestamp"))
 	if !ok {
 		return c, fmt.Errorf("%w: its timestamp is no number of seconds", Unreadable)
 	}
-	c.Occurred, c.Time = occurred, occurred.Format(time.RFC3339Nano)
+	c.Occurred, c.Time = occurred, written
 	return c, r.within(occurred, r.Tolerance)
 }
 
 // authenticateFlock finds what was signed, and with which secret. To try both schemes is safe: the
 // one signed text begins with { and the other never does, so neither can be passed off as the other.
-func authenticateFlock(r Request) (Claims, error) {
+func authenticateFlock(r Request, b flockMembers) (Claims, error) {
 	signature, err := single(r.Signatures)
 	if err != nil {
 		return Claims{}, err
@@ -67,28 +95,28 @@ func authenticateFlock(r Request) (Claims, error) {
 	if signature == "" {
 		return Claims{}, NoSignature
 	}
-	mac := decodeHex(signature)
-	if mac == nil {
+	mac, ok := decodeHex(signature)
+	if !ok {
 		return Claims{}, MalformedSignature
 	}
-	possible := []Claims{{Scheme: Payload, SignedText: [][]byte{r.Body}}}
-	timestamp, data := r.Body.Member("timestamp"), r.Body.Member("data")
-	if timestamp != nil && !timestamp.IsObject() && data.IsObject() {
-		possible = append(possible, Claims{Scheme: TimestampData, SignedText: [][]byte{timestamp, data}})
+	macs := []mac256{mac}
+	c, err := authenticate(r, macs, Payload, r.Body)
+	if errors.Is(err, WrongSignature) && b.timestamp != nil && !b.timestamp.IsObject() && b.data.IsObject() {
+		return authenticate(r, macs, TimestampData, b.timestamp, b.data)
 	}
-	return authenticate(r, [][]byte{mac}, possible)
+	return c, err
 }
 
-// agreeFlock holds what timestamp-data leaves unsigned against what it signs: entityId must be the
+// agree holds what timestamp-data leaves unsigned against what it signs: entityId must be the
 // id of data's member for the entity, where there is one, and the name must begin with the entity.
 // Canonical texts are equal just when the values are.
-func agreeFlock(body, data, name, entity stringify.Text) error {
-	first, _, _ := bytes.Cut(name.Inside(), []byte{'.'})
-	if !entity.IsString() || !bytes.Equal(first, entity.Inside()) {
+func (b flockMembers) agree() error {
+	first, _, _ := bytes.Cut(b.name.Inside(), []byte{'.'})
+	if !b.entity.IsString() || !bytes.Equal(first, b.entity.Inside()) {
 		return fmt.Errorf("%w: name and entity", Contradiction)
 	}
-	id := data.Member(string(entity.Inside())).Member("id")
-	if id != nil && !bytes.Equal(id, body.Member("entityId")) {
+	id := b.data.Member(string(b.entity.Inside())).Member("id")
+	if id != nil && !bytes.Equal(id, b.entityID) {
 		return fmt.Errorf("%w: entityId and data", Contradiction)
 	}
 	return nil

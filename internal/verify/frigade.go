@@ -2,7 +2,9 @@ package verify
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
@@ -34,34 +36,68 @@ var Frigade = Provider{
 // frigadeAhead is how far Frigade's time may lie in the future: two clocks' difference.
 const frigadeAhead = 5 * time.Minute
 
+// frigadeMembers has the members of a body that count, and of its data.
+type frigadeMembers struct {
+	data, kind, time, signature stringify.Text
+
+	action, id, foreignUserID, userID, createdAt stringify.Text
+}
+
+func readFrigade(body stringify.Text) (b frigadeMembers) {
+	for name, value := range body.Members() {
+		switch string(name) {
+		case "data":
+			b.data = value
+		case "type":
+			b.kind = value
+		case "time":
+			b.time = value
+		case "signature":
+			b.signature = value
+		}
+	}
+	for name, value := range b.data.Members() {
+		switch string(name) {
+		case "actionType":
+			b.action = value
+		case "id":
+			b.id = value
+		case "foreignUserId":
+			b.foreignUserID = value
+		case "userId":
+			b.userID = value
+		case "createdAt":
+			b.createdAt = value
+		}
+	}
+	return b
+}
+
 func verifyFrigade(r Request) (Claims, error) {
-	c, err := authenticateFrigade(r)
+	b := readFrigade(r.Body)
+	c, err := authenticateFrigade(r, b)
 	if err != nil {
 		return Claims{}, err
 	}
-	data, kind := r.Body.Member("data"), r.Body.Member("type")
-	action := data.Member("actionType")
-	entity, _, _ := bytes.Cut([]byte(text(kind)), []byte{'.'})
-	c.Name = text(kind)
-	c.Entity = string(entity)
-	c.EntityID = text(data.Member("id"))
-	c.UserID = text(data.Member("foreignUserId"))
-	if c.UserID == "" {
-		c.UserID = text(data.Member("userId"))
+	user := b.foreignUserID
+	if text(user) == "" {
+		user = b.userID
 	}
-	if c.Scheme == Data && !action.IsString() {
-		c.IDName = kind.Inside()
+	c.Name, c.EntityID, c.UserID, _, _ = texts(b.kind, b.id, user, nil, nil)
+	c.Entity, _, _ = strings.Cut(c.Name, ".")
+	if c.Scheme == Data && !b.action.IsString() {
+		c.IDName = b.kind.Inside()
 	}
 
-	if !kind.IsString() || c.Name == "" {
+	if !b.kind.IsString() || c.Name == "" {
 		return c, fmt.Errorf("%w: it has no type", Unreadable)
 	}
-	if c.Scheme == Data && action.IsString() {
-		if _, event, ok := bytes.Cut(kind.Inside(), []byte{'.'}); !ok || !bytes.Equal(lowerCamel(action.Inside()), event) {
+	if c.Scheme == Data && b.action.IsString() {
+		if _, event, ok := bytes.Cut(b.kind.Inside(), []byte{'.'}); !ok || !bytes.Equal(lowerCamel(b.action.Inside()), event) {
 			return c, fmt.Errorf("%w: type and data.actionType", Contradiction)
 		}
 	}
-	occurred, written, ok := rfc3339(r.Body.Member("time"))
+	occurred, written, ok := rfc3339(b.time)
 	if !ok {
 		return c, fmt.Errorf("%w: its time is not RFC 3339", Unreadable)
 	}
@@ -70,15 +106,14 @@ func verifyFrigade(r Request) (Claims, error) {
 		return c, err
 	}
 	if c.Scheme == Data && r.Freshness == FreshnessSigned {
-		return c, freshFrigade(data.Member("createdAt"), r)
+		return c, freshFrigade(b.createdAt, r)
 	}
 	return c, nil
 }
 
 // authenticateFrigade finds which secret signed what the endpoint's scheme says is signed.
-func authenticateFrigade(r Request) (Claims, error) {
-	data := r.Body.Member("data")
-	if !data.IsObject() || len(data) == len("{}") {
+func authenticateFrigade(r Request, b frigadeMembers) (Claims, error) {
+	if !b.data.IsObject() || len(b.data) == len("{}") {
 		return Claims{}, UnsignableDataShape
 	}
 	header, err := single(r.Signatures)
@@ -87,12 +122,12 @@ func authenticateFrigade(r Request) (Claims, error) {
 	}
 	candidates := []string{header}
 	if r.Scheme == Data {
-		candidates = append(candidates, text(r.Body.Member("signature")))
+		candidates = append(candidates, text(b.signature))
 	}
-	present, macs := false, make([][]byte, 0, 2)
+	present, macs := false, make([]mac256, 0, 2)
 	for _, candidate := range candidates {
 		present = present || candidate != ""
-		if mac := decodeHexOrBase64(candidate); mac != nil {
+		if mac, ok := decodeHexOrBase64(candidate); ok {
 			macs = append(macs, mac)
 		}
 	}
@@ -102,7 +137,11 @@ func authenticateFrigade(r Request) (Claims, error) {
 	case len(macs) == 0:
 		return Claims{}, MalformedSignature
 	}
-	return authenticate(r, macs, []Claims{{Scheme: Data, SignedText: [][]byte{data}}, {Scheme: Payload, SignedText: [][]byte{r.Body}}})
+	c, err := authenticate(r, macs, Data, b.data)
+	if errors.Is(err, WrongSignature) {
+		return authenticate(r, macs, Payload, r.Body)
+	}
+	return c, err
 }
 
 // freshFrigade refuses an old createdAt. time is not signed, so whoever has captured a delivery can
@@ -136,13 +175,4 @@ func lowerCamel(upper []byte) []byte {
 		}
 	}
 	return camel
-}
-
-// text returns a string as it reads and a number as it is written; "" for anything else, which the
-// vendors don't use where a text is wanted.
-func text(value stringify.Text) string {
-	if _, isNumber := value.Number(); isNumber || value.IsString() {
-		return value.String()
-	}
-	return ""
 }

@@ -13,41 +13,35 @@ import (
 
 // Sum is the HMAC-SHA256 of the concatenated parts under the secret.
 func Sum(key secret.Secret, parts ...[]byte) []byte {
-	h := hmac.New(sha256.New, key.Key())
-	for _, part := range parts {
-		h.Write(part)
-	}
-	return h.Sum(nil)
+	sum := key.MAC(parts...)
+	return sum[:]
 }
 
-// authenticate returns which of the possible claims one of the MACs proves. One that the endpoint's
-// scheme doesn't allow is refused like any other; that it would have been right is said apart,
+// authenticate returns the claim that one of the MACs covers the text, by the scheme. One that the
+// endpoint's scheme doesn't allow is refused like any other; that it would have been right is said apart,
 // because then the endpoint is set to the wrong scheme, and nothing else is wrong.
-func authenticate(r Request, macs [][]byte, possible []Claims) (Claims, error) {
-	for _, c := range possible {
-		position, ok := signer(r.Secrets, macs, c.SignedText...)
-		switch {
-		case ok && (r.Scheme == c.Scheme || r.Scheme == Auto):
-			c.Secret = position
-			return c, nil
-		case ok:
-			return Claims{}, fmt.Errorf("%w: it covers %s", OtherScheme, c.Scheme)
-		}
+func authenticate(r Request, macs []mac256, scheme string, signed ...[]byte) (Claims, error) {
+	position, ok := signer(r.Secrets, macs, signed...)
+	switch {
+	case !ok:
+		return Claims{}, WrongSignature
+	case r.Scheme != scheme && r.Scheme != Auto:
+		return Claims{}, fmt.Errorf("%w: it covers %s", OtherScheme, scheme)
 	}
-	return Claims{}, WrongSignature
+	return Claims{Scheme: scheme, Secret: position, SignedText: signed}, nil
 }
 
 // signer returns which of the secrets made one of the MACs over the parts' concatenation. An empty
 // secret, which anybody could know, signs nothing. Each comparison takes constant time; which
 // secret it was needs no hiding.
-func signer(secrets []secret.Secret, macs [][]byte, parts ...[]byte) (position int, ok bool) {
+func signer(secrets []secret.Secret, macs []mac256, parts ...[]byte) (position int, ok bool) {
 	for i, key := range secrets {
 		if key.IsEmpty() {
 			continue
 		}
-		sum := Sum(key, parts...)
+		sum := key.MAC(parts...)
 		for _, mac := range macs {
-			if hmac.Equal(sum, mac) {
+			if hmac.Equal(sum[:], mac[:]) {
 				return i, true
 			}
 		}
@@ -67,21 +61,21 @@ func single(values []string) (string, error) {
 	return "", ManySignatures
 }
 
-// decodeHex reads a MAC in hexadecimal; nil where it isn't one.
-func decodeHex(text string) []byte {
-	if len(text) != hex.EncodedLen(sha256.Size) {
-		return nil
+// mac256 is a decoded MAC.
+type mac256 [sha256.Size]byte
+
+// decodeHex reads a MAC in hexadecimal.
+func decodeHex(text string) (mac mac256, ok bool) {
+	if len(text) != hex.EncodedLen(len(mac)) {
+		return mac, false
 	}
-	mac, err := hex.DecodeString(text)
-	if err != nil {
-		return nil
-	}
-	return mac
+	_, err := hex.Decode(mac[:], []byte(text))
+	return mac, err == nil
 }
 
-// decodeHexOrBase64 reads a MAC in hexadecimal or base64, standard or URL alphabet, padded or not;
-// nil where it is none of these. The length tells the two apart.
-func decodeHexOrBase64(text string) []byte {
+// decodeHexOrBase64 reads a MAC in hexadecimal or base64, standard or URL alphabet, padded or not. The
+// length tells the two apart.
+func decodeHexOrBase64(text string) (mac mac256, ok bool) {
 	const unpadded = 43 // base64 characters of 32 bytes
 	if len(text) == unpadded+1 {
 		text = strings.TrimSuffix(text, "=")
@@ -94,9 +88,6 @@ func decodeHexOrBase64(text string) []byte {
 		encoding = base64.RawURLEncoding
 	}
 	// encoding/base64 passes over line breaks: then fewer bytes than a MAC's come out.
-	mac, err := encoding.Strict().DecodeString(text)
-	if err != nil || len(mac) != sha256.Size {
-		return nil
-	}
-	return mac
+	n, err := encoding.Strict().Decode(mac[:], []byte(text))
+	return mac, err == nil && n == len(mac)
 }

@@ -224,20 +224,24 @@ func otherSignatures(t *testing.T, p Provider, r Request) {
 	if _, err := p.Verify(r); err == nil {
 		return // the member alone will do, whatever the header says
 	}
-	mac := decodeHexOrBase64(right)
+	mac, _ := decodeHexOrBase64(right)
+	isOther := func(signature string) bool {
+		decoded, ok := decodeHexOrBase64(signature)
+		return !ok || decoded != mac
+	}
 	for i := range right {
 		for bit := range 8 {
 			changed := []byte(right)
 			changed[i] ^= 1 << bit
 			r.Signatures = []string{string(changed)}
-			if _, err := p.Verify(r); err == nil && !bytes.Equal(decodeHexOrBase64(string(changed)), mac) {
+			if _, err := p.Verify(r); err == nil && isOther(string(changed)) {
 				t.Errorf("accepted with the signature %q", changed)
 			}
 		}
 	}
 	for _, other := range []string{right + right, right[:len(right)-1], right[1:], " " + right, right + " ", right + "\n", right + "0", "0x" + right, "sha256=" + right} {
 		r.Signatures = []string{other}
-		if _, err := p.Verify(r); err == nil && !bytes.Equal(decodeHexOrBase64(other), mac) {
+		if _, err := p.Verify(r); err == nil && isOther(other) {
 			t.Errorf("accepted with the signature %q", other)
 		}
 	}

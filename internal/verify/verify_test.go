@@ -144,7 +144,7 @@ func TestBase64IsStrict(t *testing.T) {
 		zero: true, zero + "=": true, zero[:42] + "B": false, zero[:42] + "C": false, zero[:42] + "B=": false, zero[:42] + "E": true,
 		zero[:42] + "=": false, zero[:41] + "A==": false, zero[:20] + "+-" + zero[22:]: false, zero + "==": false, zero[:42] + "\n": false, "": false,
 	} {
-		if got := decodeHexOrBase64(text) != nil; got != want {
+		if _, got := decodeHexOrBase64(text); got != want {
 			t.Errorf("%q is decoded: %v, want %v", text, got, want)
 		}
 	}

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// client sends deliveries over one connection. It is written by hand because it shares the machine with
+// what is measured: net/http's costs more than the whole server.
+type client struct {
+	conn    net.Conn
+	reader  *bufio.Reader
+	mac     hash.Hash
+	request []byte
+	body    []byte
+	sum     []byte
+	forge   bool // sign wrongly
+	padding []byte
+}
+
+// events counts events, so that each is another one.
+var events atomic.Int64
+
+const requestTimeout = 10 * time.Second
+
+func dial(addr string, l load) (*client, error) {
+	conn, err := net.DialTimeout("tcp", addr, requestTimeout) //nolint:noctx // it has a bound
+	if err != nil {
+		return nil, err
+	}
+	return &client{conn: conn, reader: bufio.NewReader(conn), mac: hmac.New(sha256.New, key.Key()), forge: l.forge, padding: bytes.Repeat([]byte("x"), l.padding)}, nil
+}
+
+// prepare makes the next request, outside the time that is measured.
+func (c *client) prepare() {
+	c.body = appendBody(c.body[:0], events.Add(1), time.Now().Unix(), c.padding)
+	c.mac.Reset()
+	c.mac.Write(c.body)
+	c.sum = c.mac.Sum(c.sum[:0])
+	if c.forge {
+		c.sum[0]++
+	}
+	c.request = append(c.request[:0], "POST /webhooks/flock HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\nContent-Type: application/json\r\nX-Flock-Signature: "...)
+	c.request = hex.AppendEncode(c.request, c.sum)
+	c.request = append(c.request, "\r\nContent-Length: "...)
+	c.request = strconv.AppendInt(c.request, int64(len(c.body)), 10)
+	c.request = append(append(c.request, "\r\n\r\n"...), c.body...)
+}
+
+// send sends the request and returns the answer's status.
+func (c *client) send() (status int, err error) {
+	if _, err := c.conn.Write(c.request); err != nil {
+		return 0, err
+	}
+	line, err := c.reader.ReadSlice('\n')
+	if err != nil {
+		return 0, err
+	}
+	if len(line) < len("HTTP/1.1 200") {
+		return 0, fmt.Errorf("answer begins with %q", line)
+	}
+	if status, err = strconv.Atoi(string(line[9:12])); err != nil {
+		return 0, fmt.Errorf("reading status: %w", err)
+	}
+	length := 0
+	for {
+		line, err := c.reader.ReadSlice('\n')
+		if err != nil {
+			return 0, err
+		}
+		if line = bytes.TrimRight(line, "\r\n"); len(line) == 0 {
+			break
+		}
+		name, value, _ := bytes.Cut(line, []byte(": "))
+		if bytes.EqualFold(name, []byte("Content-Length")) {
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return 0, fmt.Errorf("reading Content-Length: %w", err)
+			}
+		}
+	}
+	_, err = io.CopyN(io.Discard, c.reader, int64(length))
+	return status, err
+}
+
+// expect sends the request and says whether it was answered with that status.
+func (c *client) expect(status int) error {
+	if err := c.conn.SetDeadline(time.Now().Add(requestTimeout)); err != nil {
+		return err
+	}
+	got, err := c.send()
+	if err == nil && got != status {
+		err = errors.New("answered " + strconv.Itoa(got))
+	}
+	return err
+}

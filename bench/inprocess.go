@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/endpoint"
+	"github.com/ade15e70/webhook-bridge/internal/ingest"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// What can be measured without processes: the road from the handler's first line to its last, without
+// net/http and NATS.
+
+type silent struct{}
+
+func (silent) Observe(ingest.Record) {}
+
+// kept is a publisher for which everything is durable at once.
+type kept struct{}
+
+func (kept) Publish(context.Context, durable.Message) (durable.Status, error) {
+	return durable.Stored, nil
+}
+
+func handler(publisher ingest.Publisher) *ingest.Handler {
+	secrets := []secret.Secret{key}
+	return ingest.New(ingest.Config{
+		Endpoints: []endpoint.Endpoint{{
+			Name: "flock", Provider: verify.Flock, Scheme: verify.Auto, Tolerance: verify.Flock.Tolerance,
+			Secrets: func() []secret.Secret { return secrets },
+		}},
+		SubjectPrefix: "webhooks", MaxBodyBytes: 8 << 20, MaxInFlightBytes: 1 << 30, Publisher: publisher, Observer: silent{}, Now: time.Now,
+	})
+}
+
+// answer is a response writer that keeps nothing but the status.
+type answer struct {
+	header http.Header
+	status int
+}
+
+func (a *answer) Header() http.Header             { return a.header }
+func (a *answer) WriteHeader(status int)          { a.status = status }
+func (a *answer) Write(b []byte) (int, error)     { return len(b), nil }
+func (a *answer) SetReadDeadline(time.Time) error { return nil }
+
+// delivery is one that can be handed to a handler again and again.
+type delivery struct {
+	content   []byte
+	signature string
+}
+
+func newDelivery(content []byte) delivery { return delivery{content, sign(content)} }
+
+// to hands it to the handler and returns the status.
+func (d delivery) to(h http.Handler) int {
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/webhooks/flock", nil)
+	r.Header.Set("X-Flock-Signature", d.signature)
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(d.content)), int64(len(d.content))
+	a := answer{header: http.Header{}}
+	h.ServeHTTP(&a, r)
+	return a.status
+}
+
+// allocations is how many allocations of our own one event with a canonical body makes, without
+// net/http's and those of publishing.
+func allocations() (float64, error) {
+	d := newDelivery(body(1))
+	h := handler(kept{})
+	if status := d.to(h); status != http.StatusOK {
+		return 0, fmt.Errorf("answered %d", status)
+	}
+	nothing := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	without := testing.AllocsPerRun(200, func() { d.to(nothing) })
+	return testing.AllocsPerRun(200, func() { d.to(h) }) - without, nil
+}
+
+// largeRatio is what a body of 512 KB costs against the least that could be done with it: to see that it
+// is JSON, to hash it twice, for its signature and its id, and to copy it once.
+func largeRatio(n int) (float64, error) {
+	content := largeBody(512 << 10)
+	d, h := newDelivery(content), handler(kept{})
+	var copied []byte
+	least := func() {
+		valid := jsontext.Value(content).IsValid()
+		one, two := sha256.Sum256(content), sha256.Sum256(content)
+		if !valid || one != two {
+			panic("what is valid isn't")
+		}
+		copied = bytes.Clone(content) // a message of its own
+	}
+	if status := d.to(h); status != http.StatusOK {
+		return 0, fmt.Errorf("answered %d", status)
+	}
+	ratios := make([]float64, n)
+	for i := range ratios {
+		floor := timed(10, least)
+		ratios[i] = float64(timed(10, func() { d.to(h) })) / float64(floor)
+	}
+	if !bytes.Equal(copied, content) {
+		return 0, errors.New("the copy isn't one")
+	}
+	return middle(ratios), nil
+}
+
+// timed is the processor time that doing it takes: what else runs on the machine hardly changes that.
+func timed(times int, do func()) time.Duration {
+	began := processorTime()
+	for range times {
+		do()
+	}
+	return processorTime() - began
+}
+
+func processorTime() time.Duration {
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		panic(err) // of these arguments: can't be
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// sizes are those of the bodies by which it is seen that S(x) is linear.
+var sizes = []int{1 << 10, 16 << 10, 128 << 10, 1 << 20}
+
+// rewriting is how many MB a second S(x) makes of bodies of those sizes of which nothing is canonical.
+func rewriting(n int) ([]float64, error) {
+	var speeds []float64
+	for _, size := range sizes {
+		content := spaced(largeBody(size))
+		text, err := stringify.Parse(content)
+		if err != nil {
+			return nil, err
+		}
+		if len(text) >= len(content) {
+			return nil, errors.New("the body is canonical")
+		}
+		times := max(1, (4<<20)/size)
+		rounds := make([]float64, n)
+		for i := range rounds {
+			took := timed(times, func() { _, err = stringify.Parse(content) })
+			rounds[i] = float64(times*len(content)) / 1e6 / took.Seconds()
+		}
+		speeds = append(speeds, middle(rounds))
+	}
+	return speeds, nil
+}
+
+// slowest is the least of the speeds.
+func slowest(speeds []float64) float64 { return slices.Min(speeds) }

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// world is a nats-server, a bridge and the floors, each in a process of its own.
+type world struct {
+	dir       string
+	bridgeBin string
+	natsURL   string
+	js        jetstream.JetStream
+
+	nats, floor, bridge        *process
+	spoolFloor, spoolingBridge *process // without NATS
+	processes                  []*process
+}
+
+// memoryDir is a file system in memory, where Linux has one: so that no disk is measured.
+const memoryDir = "/dev/shm"
+
+// newWorld builds and starts everything.
+func newWorld() (w *world, err error) {
+	parent := ""
+	if info, err := os.Stat(memoryDir); err == nil && info.IsDir() {
+		parent = memoryDir
+	}
+	dir, err := os.MkdirTemp(parent, "bench-")
+	if err != nil {
+		return nil, fmt.Errorf("making a directory: %w", err)
+	}
+	w = &world{dir: dir, bridgeBin: filepath.Join(dir, "bridge")}
+	defer func() {
+		if err != nil {
+			w.close()
+		}
+	}()
+	natsBin := filepath.Join(dir, "nats-server")
+	for bin, pkg := range map[string]string{w.bridgeBin: "github.com/ade15e70/webhook-bridge/cmd/bridge", natsBin: "github.com/nats-io/nats-server/v2"} {
+		if said, err := exec.Command("go", "build", "-o", bin, pkg).CombinedOutput(); err != nil { //nolint:gosec,noctx // two constants
+			return nil, fmt.Errorf("building %s: %w: %s", pkg, err, said)
+		}
+	}
+	if err := w.startNATS(natsBin); err != nil {
+		return nil, err
+	}
+	if w.bridge, err = w.startBridge("bridge", "NATS_URL="+w.natsURL); err != nil {
+		return nil, err
+	}
+	if w.floor, err = w.startFloor("floor", envNATS+"="+w.natsURL); err != nil {
+		return nil, err
+	}
+	nobody, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	if w.spoolingBridge, err = w.startBridge("spooling bridge", "NATS_URL=nats://"+nobody, "SPOOL_MAX_BYTES=4GiB"); err != nil {
+		return nil, err
+	}
+	w.spoolFloor, err = w.startFloor("spool floor")
+	return w, err
+}
+
+func (w *world) close() {
+	for _, p := range slices.Backward(w.processes) {
+		p.stop()
+	}
+	_ = os.RemoveAll(w.dir)
+}
+
+// startNATS starts a nats-server with its defaults, which write to the store at once and sync it now and
+// then.
+func (w *world) startNATS(bin string) error {
+	addr, err := freeAddr()
+	if err != nil {
+		return err
+	}
+	conf := filepath.Join(w.dir, "nats.conf")
+	if err := os.WriteFile(conf, fmt.Appendf(nil, "listen: %q\njetstream { store_dir: %q, max_file_store: 8GB }\n", addr, filepath.Join(w.dir, "nats")), 0o600); err != nil {
+		return err
+	}
+	if w.nats, err = start("nats-server", addr, bin, nil, "-c", conf); err != nil {
+		return err
+	}
+	w.processes = append(w.processes, w.nats)
+	if err := w.nats.await(func() bool { return listens(addr) }); err != nil {
+		return err
+	}
+	w.natsURL = "nats://" + addr
+	nc, err := nats.Connect(w.natsURL, nats.RetryOnFailedConnect(true))
+	if err != nil {
+		return fmt.Errorf("connecting to NATS: %w", err)
+	}
+	w.js, err = jetstream.New(nc)
+	return err
+}
+
+// startBridge starts the bridge as it is shipped, on two free ports, and returns once it is ready.
+func (w *world) startBridge(name string, env ...string) (*process, error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	adminAddr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(w.dir, "data-")
+	if err != nil {
+		return nil, err
+	}
+	p, err := start(name, addr, w.bridgeBin, append(env, "HTTP_ADDR="+addr, "ADMIN_ADDR="+adminAddr, "DATA_DIR="+dir, "FLOCK_SECRETS="+secretText), "serve")
+	if err != nil {
+		return nil, err
+	}
+	p.admin = adminAddr
+	w.processes = append(w.processes, p)
+	return p, p.await(func() bool { return answers("http://" + adminAddr + "/readyz") })
+}
+
+// startFloor starts a floor.
+func (w *world) startFloor(name string, env ...string) (*process, error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	p, err := start(name, addr, self, append(env, envAddr+"="+addr, envDir+"="+w.dir))
+	if err != nil {
+		return nil, err
+	}
+	w.processes = append(w.processes, p)
+	return p, p.await(func() bool { return listens(addr) })
+}
+
+// sweep empties the stream between rounds, so that none is slower because of those before it.
+func (w *world) sweep() error {
+	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
+	defer cancel()
+	stream, err := w.js.Stream(ctx, "WEBHOOKS")
+	if err != nil {
+		return fmt.Errorf("emptying the stream: %w", err)
+	}
+	return stream.Purge(ctx)
+}
+
+// ready is how long a bridge takes from its start until it is ready.
+func (w *world) ready() (time.Duration, error) {
+	began := time.Now()
+	p, err := w.startBridge("bridge, started", "NATS_URL="+w.natsURL)
+	took := time.Since(began)
+	if p != nil {
+		p.stop()
+		w.processes = w.processes[:len(w.processes)-1]
+	}
+	return took, err
+}

@@ -1,0 +1,41 @@
+package ingest
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+)
+
+// Answers are put together without encoding/json: each must be what that would write.
+func TestAnswersAreJSON(t *testing.T) {
+	t.Parallel()
+	for _, r := range answers {
+		want, err := json.Marshal(struct {
+			Title  string `json:"title"`
+			Status int    `json:"status"`
+			Code   string `json:"code"`
+		}{r.title, r.status, r.code})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(appendProblem(nil, r))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", r.code, diff)
+		}
+	}
+	for _, status := range []durable.Status{durable.Stored, durable.Duplicate, durable.Spooled, durable.Kept} {
+		const id = "5e0c3f1f0d6f4c1fb7c9a1f0e2d3c4b5"
+		want, err := json.Marshal(struct {
+			ID     string         `json:"id"`
+			Status durable.Status `json:"status"`
+		}{id, status})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(appendAccepted(nil, id, status))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", status, diff)
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+// What has been refused while it waited in the outbox is not sent any more: nothing is stored after its
+// refusal because it lay in a buffer.
+func TestOutboxDropsWhatIsRefused(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := open(t, s.URL()).connected()
+	var began []*wait
+	for _, id := range []string{"lost", "sent"} {
+		m := message(id)
+		number, w, err := f.begin(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.outbox.put(outgoing{m, "WEBHOOKS", number})
+		began = append(began, w)
+		if id == "lost" {
+			f.link.onLost()
+		}
+	}
+	f.sendQueue()
+	if o := <-began[0].done; !errors.Is(o.err, nats.ErrDisconnected) {
+		t.Errorf("lost: %+v", o)
+	}
+	if o := <-began[1].done; o.err != nil {
+		t.Errorf("sent: %+v", o)
+	}
+	if diff := cmp.Diff([]string{"sent"}, stored(t, operator(t, s.URL()))); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+}
+
+// What lies in the outbox when the connection is lost is refused at once.
+func TestOutboxWithoutConnection(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := open(t, s.URL(), withTimeout(10*time.Minute)).connected()
+	m := message("1")
+	number, w, err := f.begin(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.outbox.put(outgoing{m, "WEBHOOKS", number})
+	s.Stop()
+	eventually(t, "disconnected", func() bool { return !f.IsConnected() })
+	f.sendQueue()
+	if o := <-w.done; o.err == nil {
+		t.Error("it was acknowledged")
+	}
+}
+
+// A batch keeps its order, whatever is published at the same time.
+func TestOutboxKeepsOrder(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := open(t, s.URL()).connected()
+	const publishers, batches, size = 4, 10, 20
+	var group sync.WaitGroup
+	for p := range publishers {
+		group.Go(func() {
+			for b := range batches {
+				var messages []durable.Message
+				for n := range size {
+					messages = append(messages, message(fmt.Sprintf("%d %03d", p, b*size+n)))
+				}
+				for _, r := range f.PublishAll(t.Context(), messages) {
+					if r.Err != nil {
+						t.Error(r.Err)
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+	got := stored(t, operator(t, s.URL()))
+	if len(got) != publishers*batches*size {
+		t.Fatalf("%d are stored", len(got))
+	}
+	last := make(map[byte]string)
+	for _, id := range got {
+		if id <= last[id[0]] {
+			t.Errorf("%s was stored after %s", id, last[id[0]])
+		}
+		last[id[0]] = id
+	}
+}

@@ -1,0 +1,41 @@
+package telemetry
+
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+)
+
+// Handles are metrics of one family, each looked up by its labels once: to find it there takes longer than to
+// count. K has the labels' values, which must come from closed sets.
+type Handles[K comparable, M any] struct {
+	find  func(K) M
+	known atomic.Pointer[map[K]M]
+	mu    sync.Mutex // held to add one
+}
+
+// NewHandles returns handles of what find finds.
+func NewHandles[K comparable, M any](find func(K) M) *Handles[K, M] {
+	h := &Handles[K, M]{find: find}
+	h.known.Store(new(map[K]M))
+	return h
+}
+
+// Of returns the metric with those labels.
+func (h *Handles[K, M]) Of(labels K) M {
+	if m, ok := (*h.known.Load())[labels]; ok {
+		return m
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	known := *h.known.Load()
+	m, ok := known[labels]
+	if !ok {
+		m = h.find(labels)
+		more := make(map[K]M, len(known)+1)
+		maps.Copy(more, known)
+		more[labels] = m
+		h.known.Store(&more)
+	}
+	return m
+}

@@ -1,0 +1,30 @@
+package verify
+
+import "github.com/ade15e70/webhook-bridge/internal/stringify"
+
+// text returns a string as it reads and a number as it is written; "" for anything else, which the
+// vendors don't use where a text is wanted.
+func text(value stringify.Text) string { return string(appendText(nil, value)) }
+
+func appendText(dst []byte, value stringify.Text) []byte {
+	if value.IsString() || value.IsNumber() {
+		return value.AppendString(dst)
+	}
+	return dst
+}
+
+// texts returns the text of each value, and the last one as it is. They are parts of one string, which is
+// one allocation.
+func texts(first, second, third, fourth stringify.Text, last []byte) (a, b, c, d, e string) {
+	var room [256]byte
+	joined := appendText(room[:0], first)
+	i := len(joined)
+	joined = appendText(joined, second)
+	j := len(joined)
+	joined = appendText(joined, third)
+	k := len(joined)
+	joined = appendText(joined, fourth)
+	l := len(joined)
+	all := string(append(joined, last...))
+	return all[:i], all[i:j], all[j:k], all[k:l], all[l:]
+}
