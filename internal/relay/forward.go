@@ -50,10 +50,13 @@ func (f *forwarder) run(ctx context.Context) {
 		case err != nil: // the spool says so itself
 			pause(ctx, lastPause)
 		case len(records) == 0:
-			f.emptied()
+			if f.Spool.Len(f.kind) == 0 {
+				f.emptied()
+				f.handovers[f.kind].succeed()
+			}
 			select {
 			case <-ctx.Done():
-			case <-f.Spool.Arrivals(f.kind):
+			case <-f.Spool.Changes(f.kind):
 			}
 		default:
 			f.began(records[0])
@@ -97,6 +100,9 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record) {
 		settled++
 	}
 	f.settle(records, aside)
+	if len(records) < f.batch { // there were no more
+		f.handovers[f.kind].begin()
+	}
 	f.failures, f.batch = 0, min(2*f.batch, mostAtOnce)
 	f.cause.Store(nil)
 }

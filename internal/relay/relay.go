@@ -66,6 +66,7 @@ const Found = "found"
 type Relay struct {
 	Config
 	breakers   [durable.Kinds]breaker
+	handovers  [durable.Kinds]handover
 	forwarders []*forwarder
 	closing    atomic.Bool
 	cancel     context.CancelFunc
@@ -103,7 +104,7 @@ func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status,
 	arrived, bound := r.Now(), time.Now().Add(max(answerBound, r.Timeout+answerBound/8))
 	var attempted time.Time
 	var direct error
-	if r.isDirect(m.Kind) {
+	if r.isDirect(m.Kind) || r.handovers[m.Kind].wait(ctx) && r.isDirect(m.Kind) {
 		var status durable.Status
 		if status, direct = r.publish(ctx, m); direct == nil || errors.Is(direct, durable.ErrTooLarge) {
 			return status, direct

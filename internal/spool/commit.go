@@ -310,7 +310,12 @@ func (s *Spool) book(done change) {
 		s.bytes[kind].Add(more)
 	}
 	for _, w := range done.added {
-		signal(s.arrivals[w.record.Kind])
+		signal(s.changes[w.record.Kind])
+	}
+	for kind, more := range done.queued {
+		if more < 0 && s.queued[kind].Load() == 0 {
+			signal(s.changes[kind])
+		}
 	}
 }
 

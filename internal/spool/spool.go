@@ -57,7 +57,7 @@ type Spool struct {
 	owed        debt                 // what the file is still to be told
 	closed      bool
 	wake        chan struct{} // something is to be done; holds at most one
-	arrivals    [durable.Kinds]chan struct{}
+	changes     [durable.Kinds]chan struct{}
 	done        chan struct{}
 
 	// The committer's own.
@@ -110,8 +110,8 @@ func Open(c Config) (*Spool, error) {
 		kept: make(map[id]struct{}), coming: make(map[id]*waiting),
 		wake: make(chan struct{}, 1), done: make(chan struct{}),
 	}
-	for kind := range s.arrivals {
-		s.arrivals[kind] = make(chan struct{}, 1)
+	for kind := range s.changes {
+		s.changes[kind] = make(chan struct{}, 1)
 	}
 	var err error
 	if s.lock, err = dirlock.Lock(c.Dir, lockName); err == nil {
@@ -200,9 +200,7 @@ func (s *Spool) use(f *file, found inventory) {
 	s.last.Store(s.next - 1)
 	for kind := range s.queued {
 		s.queued[kind].Store(found.queued[kind])
-		if found.queued[kind] > 0 {
-			signal(s.arrivals[kind])
-		}
+		signal(s.changes[kind])
 	}
 	s.aside.Store(found.aside)
 	for kind := range s.bytes {
@@ -331,8 +329,9 @@ func (s *Spool) Dir() string { return s.config.Dir }
 // Last is the highest number that a record on disk has, or has had.
 func (s *Spool) Last() uint64 { return s.last.Load() }
 
-// Arrivals has a value when records of the kind may have come since it was last read.
-func (s *Spool) Arrivals(kind durable.Kind) <-chan struct{} { return s.arrivals[kind] }
+// Changes has a value when records of the kind may have come, or the last one of them may have gone, since it
+// was last read.
+func (s *Spool) Changes(kind durable.Kind) <-chan struct{} { return s.changes[kind] }
 
 // Settle says that the kind's records up to upTo need not be kept any more, but for those in aside,
 // which are set aside, each with the reason given. It returns at once, and the file is told by and

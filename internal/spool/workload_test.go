@@ -135,7 +135,7 @@ func deliver(s *Spool, kind durable.Kind, done <-chan struct{}) {
 		records, err := s.Next(kind, after, 3)
 		if err != nil || len(records) == 0 {
 			select {
-			case <-s.Arrivals(kind):
+			case <-s.Changes(kind):
 				continue
 			case <-done:
 				return
