@@ -102,7 +102,7 @@ func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status,
 		return "", err
 	}
 	arrived := r.Now()
-	ctx, cancel := context.WithTimeout(ctx, max(answerBound, r.Timeout+answerBound/8))
+	ctx, cancel := context.WithTimeout(ctx, max(answerBound, holdFor+r.Timeout+answerBound/8))
 	defer cancel()
 	var attempted time.Time
 	var direct error
