@@ -42,7 +42,7 @@ func (h *handover) begin() {
 // succeed lets go those that are held: the spool is empty.
 func (h *handover) succeed() {
 	h.mu.Lock()
-	h.pause = 0
+	h.pause, h.next = 0, time.Time{}
 	h.mu.Unlock()
 	h.end()
 }

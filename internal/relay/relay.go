@@ -101,7 +101,7 @@ func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status,
 	if err := r.Publisher.Check(m); err != nil {
 		return "", err
 	}
-	arrived, bound := r.Now(), time.Now().Add(max(answerBound, r.Timeout+answerBound/8))
+	arrived, bound := r.Now(), time.Now().Add(max(answerBound, holdFor+r.Timeout+answerBound/8))
 	var attempted time.Time
 	var direct error
 	if r.isDirect(m.Kind) || r.handovers[m.Kind].wait(ctx) && r.isDirect(m.Kind) {
