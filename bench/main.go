@@ -32,6 +32,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	m := measurement{pairs: 15, each: time.Second, progress: stderr}
 	flags.IntVar(&m.pairs, "pairs", m.pairs, "how many pairs of rounds")
 	flags.DurationVar(&m.each, "each", m.each, "how long a round lasts")
+	flags.StringVar(&m.profile, "profile", "", "write a processor profile of the loaded bridge to this file, and measure nothing")
 	flags.StringVar(&m.only, "only", "", "measure only what has this in its name")
 	short := flags.Bool("short", false, "one pair of short rounds: shows that it works, its figures say nothing")
 	grows := flags.Bool("growth", false, "show instead how the bridge's cost grows: connections, bodies, secrets")
@@ -49,7 +50,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	rows, err := m.take()
-	if err == nil {
+	if err == nil && rows != nil {
 		fmt.Fprintf(stdout, "%s; %d CPUs; GOGC as shipped; store and spool in memory; %s\n", runtime.Version(), runtime.NumCPU(), loadAverage())
 		err = printTable(stdout, rows)
 	}
@@ -74,6 +75,7 @@ type measurement struct {
 	pairs    int
 	each     time.Duration
 	only     string
+	profile  string
 	progress io.Writer
 	rows     []row
 }
@@ -99,6 +101,9 @@ func (m *measurement) take() ([]row, error) {
 		return nil, err
 	}
 	defer w.close()
+	if m.profile != "" {
+		return nil, profile(w, m.profile, 10*time.Second)
+	}
 	var capacity float64 // of the floor, with 128 connections
 	for _, connections := range []int{32, 128} {
 		err = m.step(fmt.Sprintf("closed loop, %d connections", connections), func() ([]row, error) {
