@@ -10,20 +10,23 @@ const (
 // blocks is a body that is coming. It holds little more than what came: a slice that doubles would hold up to three
 // times that while it grows, and senders that stop at the wrong moment would make a lie of the budget.
 type blocks struct {
-	first []byte
+	first *[firstBytes]byte
 	more  []*block
 	len   int // bytes that came
 }
 
 type block [blockBytes]byte
 
-// spare are blocks of bodies that are whole or gone.
-var spare = sync.Pool{New: func() any { return new(block) }}
+// spare are blocks of bodies that are whole or gone, firsts the first ones of those that are done with.
+var (
+	spare  = sync.Pool{New: func() any { return new(block) }}
+	firsts = sync.Pool{New: func() any { return new([firstBytes]byte) }}
+)
 
 // room is where the next bytes go. It is never empty.
 func (b *blocks) room() []byte {
 	if b.first == nil {
-		b.first = make([]byte, firstBytes)
+		b.first = firsts.Get().(*[firstBytes]byte)
 	}
 	if b.len < firstBytes {
 		return b.first[b.len:]
@@ -40,17 +43,24 @@ func (b *blocks) joined() []byte {
 	if b.len <= firstBytes {
 		return b.first[:b.len]
 	}
-	whole := append(make([]byte, 0, b.len), b.first...)
+	whole := append(make([]byte, 0, b.len), b.first[:]...)
 	for _, block := range b.more {
 		whole = append(whole, block[:min(blockBytes, b.len-len(whole))]...)
 	}
 	return whole
 }
 
-// free lets others have the blocks. What joined has returned stays.
+// free lets others have the blocks, but for the first one: what joined has returned stays.
 func (b *blocks) free() {
 	for _, block := range b.more {
 		spare.Put(block)
 	}
-	b.first, b.more = nil, nil
+	b.more = nil
+}
+
+// done lets others have the first one too. Nothing has what joined has returned any more.
+func (b *blocks) done() {
+	if b.first != nil {
+		firsts.Put(b.first)
+	}
 }

@@ -47,10 +47,13 @@ func newCrowd(limit int) *crowd {
 type connection struct {
 	net.Conn
 	crowd  *crowd
-	list   *list.List    // where it stands when nothing of it is being worked on
-	place  *list.Element // nil while something is, and once it is closed
-	proven bool          // it has brought an authentic delivery
+	list   *list.List // where it stands
+	place  *list.Element
+	busy   bool // something of it is being worked on
+	proven bool // it has brought an authentic delivery
 	closed bool
+
+	reading reading
 }
 
 // Limit returns the listener with its connections counted. The server must be that of [Handler.Server]; TLS
@@ -94,6 +97,7 @@ func (c *crowd) admit(conn net.Conn) *connection {
 		if leaving := c.longest(); leaving != nil {
 			c.dropped++
 			c.leaves(leaving)
+			leaving.reading.end()
 			_ = leaving.Conn.Close() // doesn't wait: nothing lingers
 			continue
 		}
@@ -101,6 +105,7 @@ func (c *crowd) admit(conn net.Conn) *connection {
 	}
 	c.open++
 	joining := &connection{Conn: conn, crowd: c, list: &c.strangers}
+	joining.reading.changed.L = &joining.reading.mu
 	joining.place = joining.list.PushBack(joining)
 	return joining
 }
@@ -108,8 +113,10 @@ func (c *crowd) admit(conn net.Conn) *connection {
 // longest is who has to go next, nil where nobody can.
 func (c *crowd) longest() *connection {
 	for _, l := range []*list.List{&c.strangers, &c.known} {
-		if e := l.Front(); e != nil {
-			return e.Value.(*connection)
+		for e := l.Front(); e != nil; e = e.Next() {
+			if conn := e.Value.(*connection); !conn.busy {
+				return conn
+			}
 		}
 	}
 	return nil
@@ -122,10 +129,7 @@ func (c *crowd) leaves(conn *connection) {
 	}
 	conn.closed = true
 	c.open--
-	if conn.place != nil {
-		conn.list.Remove(conn.place)
-		conn.place = nil
-	}
+	conn.list.Remove(conn.place)
 	c.changed.Signal()
 }
 
@@ -134,6 +138,7 @@ func (conn *connection) Close() error {
 	conn.crowd.mu.Lock()
 	conn.crowd.leaves(conn)
 	conn.crowd.mu.Unlock()
+	conn.reading.end()
 	return conn.Conn.Close()
 }
 
@@ -145,37 +150,33 @@ func (conn *connection) works() {
 	}
 	conn.crowd.mu.Lock()
 	defer conn.crowd.mu.Unlock()
-	if conn.place != nil {
-		conn.list.Remove(conn.place)
-		conn.place = nil
-	}
+	conn.busy = true
 }
 
-// proves makes it one of the known, from when it rests.
+// proves makes it one of the known, from when it rests. Both happen in the goroutine that serves it.
 func (conn *connection) proves() {
-	if conn == nil {
-		return
+	if conn != nil {
+		conn.proven = true
 	}
-	conn.crowd.mu.Lock()
-	defer conn.crowd.mu.Unlock()
-	conn.proven = true
 }
 
 // rests puts it behind all others: its answer has gone out.
 func (conn *connection) rests() {
+	conn.reading.isHandled(false)
 	c := conn.crowd
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if conn.closed {
 		return
 	}
-	if conn.place != nil {
+	conn.busy = false
+	if conn.proven && conn.list != &c.known {
 		conn.list.Remove(conn.place)
-	}
-	if conn.proven {
 		conn.list = &c.known
+		conn.place = c.known.PushBack(conn)
+	} else {
+		conn.list.MoveToBack(conn.place)
 	}
-	conn.place = conn.list.PushBack(conn)
 	c.changed.Signal()
 }
 

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"container/list"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -63,7 +64,15 @@ func TestLongestStrangerGoes(t *testing.T) {
 func (c *crowd) resting() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.strangers.Len() + c.known.Len()
+	n := 0
+	for _, l := range []*list.List{&c.strangers, &c.known} {
+		for e := l.Front(); e != nil; e = e.Next() {
+			if !e.Value.(*connection).busy {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // Where all are known, the one goes that has been idle longest.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,7 +32,7 @@ type Publisher interface {
 	Publish(context.Context, durable.Message) (durable.Status, error)
 }
 
-// Observer is told what became of each request, after it was answered.
+// Observer is told what became of each request, after it was answered. It must not keep the event or the claims.
 type Observer interface {
 	Observe(Record)
 }
@@ -99,8 +100,12 @@ func (h *Handler) InFlightBytes() int64 { return h.inFlight.used.Load() }
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.Now()
-	d := delivery{Handler: h, w: w, r: r, began: start, held: hold{budget: &h.inFlight}, bodyDeadline: time.Now().Add(bodyTimeout)}
-	defer d.held.release()
+	d := deliveries.Get().(*delivery)
+	*d = delivery{Handler: h, w: w, r: r, began: start, held: hold{budget: &h.inFlight}, conn: connectionOf(r.Context()), bodyDeadline: time.Now().Add(bodyTimeout)}
+	defer d.done()
+	if d.conn != nil {
+		d.conn.reading.isHandled(true)
+	}
 	// The path is compared as it was sent: another spelling of it is another path.
 	at, ok := h.endpoints[r.URL.EscapedPath()]
 	status, err := durable.Status(""), d.setReadDeadline(d.bodyDeadline)
@@ -124,6 +129,7 @@ type delivery struct {
 	*Handler
 	w        http.ResponseWriter
 	r        *http.Request
+	conn     *connection // nil where the listener has no limit
 	span     tracing.Span
 	began    time.Time
 	received time.Time
@@ -140,6 +146,17 @@ type delivery struct {
 	text     [128]byte // room for the answer
 
 	bodyDeadline time.Time
+}
+
+// deliveries are those that are done with: one takes a kilobyte.
+var deliveries = sync.Pool{New: func() any { return new(delivery) }}
+
+// done gives back what the delivery holds, and the delivery itself.
+func (d *delivery) done() {
+	d.held.release()
+	d.coming.done()
+	*d = delivery{}
+	deliveries.Put(d)
 }
 
 // receive takes a request for an endpoint to where its event is durable. A panic on the way
@@ -161,7 +178,7 @@ func (d *delivery) receive(at endpoint.Endpoint) (status durable.Status, err err
 	if err := d.read(); err != nil {
 		return "", err
 	}
-	connectionOf(d.r.Context()).works()
+	d.conn.works()
 	received := d.Now()
 	d.received, d.stages.Read = received, received.Sub(d.began)
 	body, text, err := d.judge(at, received)
@@ -203,7 +220,7 @@ func (d *delivery) judge(at endpoint.Endpoint, received time.Time) (body []byte,
 	step.End("", false)
 	if err == nil || verify.IsAuthentic(err) {
 		d.id = at.ID(d.claims)
-		connectionOf(d.r.Context()).proves()
+		d.conn.proves()
 	}
 	return body, text, err
 }

@@ -18,6 +18,7 @@ func (d *delivery) quarantine(at endpoint.Endpoint, body []byte, received time.T
 	if !d.Quarantine || !verify.IsAuthentic(refusal) {
 		return "", refusal
 	}
+	d.coming.first = nil // may be in the message
 	kept := quarantine.Delivery{
 		ID: d.id, Endpoint: at.Name, Provider: at.Provider.Name, Reason: rowOf(refusal).outcome,
 		Received: received, Signature: d.r.Header.Get(at.Provider.Header), Body: body,
