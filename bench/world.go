@@ -46,7 +46,7 @@ func newWorld() (w *world, err error) {
 	}()
 	natsBin := filepath.Join(dir, "nats-server")
 	for bin, pkg := range map[string]string{w.bridgeBin: "github.com/ade15e70/webhook-bridge/cmd/bridge", natsBin: "github.com/nats-io/nats-server/v2"} {
-		if said, err := exec.Command("go", "build", "-o", bin, pkg).CombinedOutput(); err != nil { //nolint:gosec,noctx // two constants
+		if said, err := exec.Command("go", "build", "-trimpath", "-tags", "grpcnotrace", "-ldflags", "-s -w", "-o", bin, pkg).CombinedOutput(); err != nil { //nolint:gosec,noctx // two constants; as the image has it
 			return nil, fmt.Errorf("building %s: %w: %s", pkg, err, said)
 		}
 	}
