@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -25,7 +26,8 @@ type client struct {
 	request []byte
 	body    []byte
 	sum     []byte
-	forge   bool // sign wrongly
+	forge   bool   // sign wrongly
+	path    string // of the endpoint
 	padding []byte
 }
 
@@ -39,7 +41,7 @@ func dial(addr string, l load) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{conn: conn, reader: bufio.NewReader(conn), mac: hmac.New(sha256.New, key.Key()), forge: l.forge, padding: bytes.Repeat([]byte("x"), l.padding)}, nil
+	return &client{path: "/webhooks/" + cmp.Or(l.endpoint, "flock"), conn: conn, reader: bufio.NewReader(conn), mac: hmac.New(sha256.New, key.Key()), forge: l.forge, padding: bytes.Repeat([]byte("x"), l.padding)}, nil
 }
 
 // prepare makes the next request, outside the time that is measured.
@@ -51,7 +53,9 @@ func (c *client) prepare() {
 	if c.forge {
 		c.sum[0]++
 	}
-	c.request = append(c.request[:0], "POST /webhooks/flock HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\nContent-Type: application/json\r\nX-Flock-Signature: "...)
+	c.request = append(c.request[:0], "POST "...)
+	c.request = append(c.request, c.path...)
+	c.request = append(c.request, " HTTP/1.1\r\nHost: bench\r\nUser-Agent: bench\r\nContent-Type: application/json\r\nX-Flock-Signature: "...)
 	c.request = hex.AppendEncode(c.request, c.sum)
 	c.request = append(c.request, "\r\nContent-Length: "...)
 	c.request = strconv.AppendInt(c.request, int64(len(c.body)), 10)

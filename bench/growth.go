@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -19,54 +20,154 @@ func growth(each time.Duration, stdout io.Writer) error {
 		return err
 	}
 	defer w.close()
-	t := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "connections\tbody bytes\trequests/s\tCPU µs\tp50 ms\tp99 ms\tpeak MB\t")
-	one := func(connections, size int) error {
-		p, err := w.startBridge("bridge", "NATS_URL="+w.natsURL) // its own, for its peak
-		if err != nil {
+	g := grower{w, each, tabwriter.NewWriter(stdout, 0, 0, 2, ' ', tabwriter.AlignRight)}
+	for _, part := range []func() error{g.connections, g.bodies, g.endpoints, g.secrets, g.depth, g.replicas} {
+		if err := part(); err != nil {
 			return err
 		}
-		defer p.stop()
-		l := load{connections: connections, padding: size}
-		clients, err := l.clients(p.addr)
-		if err != nil {
-			return err
-		}
-		at := target{p, clients}
-		defer at.close()
-		if _, err := at.round(l, each/2); err != nil { // warm
-			return err
-		}
-		if err := w.sweep(); err != nil {
-			return err
-		}
-		r, err := at.round(l, each)
-		if err != nil {
-			return err
-		}
-		peak, err := p.peak()
-		fmt.Fprintf(t, "%d\t%d\t%.0f\t%.1f\t%.2f\t%.2f\t%.0f\t\n", connections, len(clients[0].body), r.perSecond(), microseconds(r.cpu), r.quantile(50)/1e3, r.quantile(99)/1e3, float64(peak)/1e6)
+	}
+	return g.table.Flush()
+}
+
+type grower struct {
+	*world
+	each  time.Duration
+	table *tabwriter.Writer
+}
+
+// head begins another table.
+func (g grower) head(what string) {
+	fmt.Fprintf(g.table, "\n%s\trequests/s\tCPU µs\tp50 ms\tp99 ms\tpeak MB\t\n", what)
+}
+
+// take loads a bridge once, warm, and prints what that showed.
+func (g grower) take(name string, p *process, l load) error {
+	clients, err := l.clients(p.addr)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	at := target{p, clients}
+	defer at.close()
+	if _, err := at.round(l, g.each/2); err != nil { // warm
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	r, err := at.round(l, g.each)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	peak, err := p.peak()
+	fmt.Fprintf(g.table, "%s\t%.0f\t%.1f\t%.2f\t%.2f\t%.0f\t\n", name, r.perSecond(), microseconds(r.cpu), r.quantile(50)/1e3, r.quantile(99)/1e3, float64(peak)/1e6)
+	return err
+}
+
+// fresh is take of a bridge of its own, for its peak.
+func (g grower) fresh(name string, l load, env ...string) error {
+	p, err := g.startBridge("bridge", append([]string{"NATS_URL=" + g.natsURL}, env...)...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	defer p.stop()
+	if err := g.take(name, p, l); err != nil {
 		return err
 	}
-	for _, connections := range []int{1, 8, 32, 128, 512, 2048} {
-		if err := one(connections, 0); err != nil {
-			return fmt.Errorf("%d connections: %w", connections, err)
+	return g.sweep()
+}
+
+func (g grower) connections() error {
+	g.head("connections")
+	for _, n := range []int{1, 8, 32, 128, 512, 2048} {
+		if err := g.fresh(strconv.Itoa(n), load{connections: n}); err != nil {
+			return err
 		}
 	}
-	for _, size := range []int{4 << 10, 32 << 10, 256 << 10} {
-		if err := one(32, size); err != nil {
-			return fmt.Errorf("bodies of %d bytes: %w", size, err)
+	return nil
+}
+
+func (g grower) bodies() error {
+	g.head("bytes more of body")
+	for _, size := range []int{0, 4 << 10, 32 << 10, 256 << 10} {
+		if err := g.fresh(strconv.Itoa(size), load{connections: 32, padding: size}); err != nil {
+			return err
 		}
 	}
-	fmt.Fprintln(t, "\nsecrets\tverify CPU µs, signed with the last\t")
+	return nil
+}
+
+func (g grower) endpoints() error {
+	g.head("endpoints")
+	for _, n := range []int{1, 10, 100} {
+		var env []string
+		for i := range n {
+			prefix := fmt.Sprintf("ENDPOINTS_%d_", i)
+			env = append(env, prefix+"NAME=flock-"+strconv.Itoa(i), prefix+"PROVIDER=flock", prefix+"SECRETS="+secretText)
+		}
+		if err := g.fresh(strconv.Itoa(n), load{connections: 32, endpoint: "flock-" + strconv.Itoa(n-1)}, env...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g grower) secrets() error {
+	fmt.Fprintln(g.table, "\nsecrets\tverify CPU µs, signed with the last\t")
 	for _, n := range []int{1, 2, 5, 10} {
 		took, err := verifying(n)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(t, "%d\t%.2f\t\n", n, microseconds(took))
+		fmt.Fprintf(g.table, "%d\t%.2f\t\n", n, microseconds(took))
 	}
-	return t.Flush()
+	return nil
+}
+
+// depth fills a spool.
+func (g grower) depth() error {
+	g.head("events in the spool")
+	l := load{connections: 32}
+	clients, err := l.clients(g.spoolingBridge.addr)
+	if err != nil {
+		return err
+	}
+	at := target{g.spoolingBridge, clients}
+	defer at.close()
+	filled := int64(0)
+	for _, depth := range []int64{0, 100_000, 400_000} {
+		for filled < depth {
+			r, err := at.round(l, g.each)
+			if err != nil {
+				return fmt.Errorf("filling the spool: %w", err)
+			}
+			filled += r.answers
+		}
+		if err := g.take(strconv.FormatInt(filled, 10), g.spoolingBridge, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replicas has a bridge publish to streams of one copy and of three, on a cluster of three servers.
+func (g grower) replicas() error {
+	urls, err := g.startCluster(3)
+	if err != nil {
+		return err
+	}
+	g.head("copies, on three servers")
+	for _, n := range []int{1, 3} {
+		p, err := g.startBridge("bridge", "NATS_URL="+urls, fmt.Sprintf("STREAM_REPLICAS=%d", n), fmt.Sprintf("STREAM_NAME=COPIES_%d", n), fmt.Sprintf("SUBJECT_PREFIX=copies-%d", n))
+		if err != nil {
+			return err
+		}
+		err = awaitStream(urls, fmt.Sprintf("COPIES_%d", n)) // until then it spools
+		if err == nil {
+			err = g.take(strconv.Itoa(n), p, load{connections: 32})
+		}
+		p.stop()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // verifying is the processor time of verifying a delivery that the last of n secrets has signed.

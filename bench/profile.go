@@ -33,8 +33,8 @@ func profile(w *world, file string, took time.Duration) error {
 	if err != nil {
 		return fmt.Errorf("profiling: %w", err)
 	}
-	defer response.Body.Close() //nolint:errcheck // it was read to the end, or that failed
-	out, err := os.Create(file) //nolint:gosec // whoever gave the flag
+	defer response.Body.Close()
+	out, err := os.Create(file)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,6 +25,9 @@ type world struct {
 	spoolFloor, spoolingBridge *process // without NATS
 	processes                  []*process
 }
+
+// natsBin is the nats-server's file in a world's directory.
+const natsBin = "nats-server"
 
 // memoryDir is a file system in memory, where Linux has one: so that no disk is measured.
 const memoryDir = "/dev/shm"
@@ -44,13 +48,12 @@ func newWorld() (w *world, err error) {
 			w.close()
 		}
 	}()
-	natsBin := filepath.Join(dir, "nats-server")
-	for bin, pkg := range map[string]string{w.bridgeBin: "github.com/ade15e70/webhook-bridge/cmd/bridge", natsBin: "github.com/nats-io/nats-server/v2"} {
+	for bin, pkg := range map[string]string{w.bridgeBin: "github.com/ade15e70/webhook-bridge/cmd/bridge", filepath.Join(dir, natsBin): "github.com/nats-io/nats-server/v2"} {
 		if said, err := exec.Command("go", "build", "-trimpath", "-tags", "grpcnotrace", "-ldflags", "-s -w", "-o", bin, pkg).CombinedOutput(); err != nil { //nolint:gosec,noctx // two constants; as the image has it
 			return nil, fmt.Errorf("building %s: %w: %s", pkg, err, said)
 		}
 	}
-	if err := w.startNATS(natsBin); err != nil {
+	if err := w.startNATS(filepath.Join(dir, natsBin)); err != nil {
 		return nil, err
 	}
 	if w.bridge, err = w.startBridge("bridge", "NATS_URL="+w.natsURL); err != nil {
@@ -102,6 +105,67 @@ func (w *world) startNATS(bin string) error {
 	}
 	w.js, err = jetstream.New(nc)
 	return err
+}
+
+// startCluster starts so many servers that are one cluster, and returns their URLs.
+func (w *world) startCluster(n int) (string, error) {
+	var addrs, routes, urls []string
+	for range n {
+		addr, err := freeAddr()
+		if err != nil {
+			return "", err
+		}
+		route, err := freeAddr()
+		if err != nil {
+			return "", err
+		}
+		addrs, routes, urls = append(addrs, addr), append(routes, route), append(urls, "nats://"+addr)
+	}
+	for i, addr := range addrs {
+		name := fmt.Sprintf("n%d", i)
+		conf := filepath.Join(w.dir, name+".conf")
+		text := fmt.Sprintf("listen: %q\nserver_name: %s\njetstream { store_dir: %q, max_file_store: 8GB }\ncluster { name: c, listen: %q, routes: [ %s ] }\n",
+			addr, name, filepath.Join(w.dir, name), routes[i], "nats://"+strings.Join(routes, ", nats://"))
+		if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+			return "", err
+		}
+		p, err := start(name, addr, filepath.Join(w.dir, natsBin), nil, "-c", conf)
+		if err != nil {
+			return "", err
+		}
+		w.processes = append(w.processes, p)
+		if err := p.await(func() bool { return listens(addr) }); err != nil {
+			return "", err
+		}
+	}
+	return strings.Join(urls, ","), nil
+}
+
+// awaitStream waits until a stream has a leader.
+func awaitStream(urls, name string) error {
+	nc, err := nats.Connect(urls)
+	if err != nil {
+		return fmt.Errorf("connecting to NATS: %w", err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startBound)
+	defer cancel()
+	for {
+		attempt, cancel := context.WithTimeout(ctx, time.Second)
+		_, err := js.Stream(attempt, name)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("stream %s: %w", name, err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // startBridge starts the bridge as it is shipped, on two free ports, and returns once it is ready.
