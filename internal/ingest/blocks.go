@@ -62,5 +62,6 @@ func (b *blocks) free() {
 func (b *blocks) done() {
 	if b.first != nil {
 		firsts.Put(b.first)
+		b.first = nil
 	}
 }

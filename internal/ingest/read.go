@@ -31,6 +31,7 @@ func (d *delivery) read() error {
 		return nil // net/http has cleared the deadline at the body's end: from here on the time is ours
 	}
 	d.coming.free()
+	d.coming.done()
 	d.held.release() // from now on nobody interrupts
 	if errors.Is(err, errBusy) {
 		// Its sender has the rest of its time to send on and read the answer, but nothing of that is kept.

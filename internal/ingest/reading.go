@@ -14,7 +14,7 @@ import (
 //
 // While a request is handled net/http reads one byte, to cancel its context when the sender hangs up. Nothing here is
 // cancelled by that, so this read doesn't ask the kernel: it waits until it is ended, which net/http does by a deadline
-// that has passed, once the handler has returned.
+// that has passed, once the handler has returned. What has a deadline still to come is an ordinary read.
 type reading struct {
 	mu      sync.Mutex
 	changed sync.Cond // wanted or closed
@@ -51,7 +51,7 @@ func (conn *connection) Read(p []byte) (n int, err error) {
 	r := &conn.reading
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.handled && len(p) == 1 {
+	if r.handled && len(p) == 1 && !r.wanted.After(time.Now()) {
 		return 0, r.untilEnded()
 	}
 	if err := conn.passDeadline(); err != nil {

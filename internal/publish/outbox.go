@@ -74,6 +74,7 @@ func (p *Publisher) sendQueue() {
 		}
 	}
 	clear(batch) // keeps no data
+	o.single.Data = nil
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.spare = batch[:0]

@@ -77,7 +77,7 @@ func (p *Publisher) Publish(ctx context.Context, m durable.Message) (durable.Sta
 		return "", err
 	}
 	if p.outbox.put(outgoing{m, p.keepers[m.Kind].stream.Name, number}) {
-		p.sendQueue()
+		go p.sendQueue() // it may take longer than this message has, with those of others
 	}
 	return p.await(ctx, m, w)
 }
@@ -93,7 +93,7 @@ type Result struct {
 func (p *Publisher) PublishAll(ctx context.Context, messages []durable.Message) []Result {
 	results := make([]Result, len(messages))
 	waits := make([]*wait, len(messages))
-	batch := make([]outgoing, 0, len(messages))
+	batch, size := make([]outgoing, 0, len(messages)), 0
 	for i, m := range messages {
 		number, w, err := p.begin(m)
 		if err != nil {
@@ -101,16 +101,29 @@ func (p *Publisher) PublishAll(ctx context.Context, messages []durable.Message) 
 			continue
 		}
 		waits[i], batch = w, append(batch, outgoing{m, p.keepers[m.Kind].stream.Name, number})
+		if size += len(m.Data); size >= mostTogether {
+			p.send(batch)
+			batch, size = batch[:0], 0
+		}
 	}
-	if len(batch) > 0 && p.outbox.put(batch...) {
-		p.sendQueue()
-	}
+	p.send(batch)
 	for i, w := range waits {
 		if w != nil {
 			results[i].Status, results[i].Err = p.await(ctx, messages[i], w)
 		}
 	}
 	return results
+}
+
+// mostTogether is how many bytes are sent before the time of those behind them begins: on a slow link they would
+// spend it waiting for their turn.
+const mostTogether = 256 << 10
+
+// send hands messages over, and returns when they are.
+func (p *Publisher) send(batch []outgoing) {
+	if len(batch) > 0 && p.outbox.put(batch...) {
+		p.sendQueue()
+	}
 }
 
 // begin begins to wait for the message's acknowledgement, unless it is clear that there will be none.

@@ -34,8 +34,8 @@ func (h *handover) begin() {
 	if now := time.Now(); h.held == nil && now.After(h.next) {
 		h.pause = min(max(2*h.pause, firstHoldPause), longestHoldPause)
 		h.next = now.Add(h.pause)
-		h.held = make(chan struct{})
-		h.until = time.AfterFunc(holdFor, h.end)
+		held := make(chan struct{})
+		h.held, h.until = held, time.AfterFunc(holdFor, func() { h.end(held) })
 	}
 }
 
@@ -43,15 +43,16 @@ func (h *handover) begin() {
 func (h *handover) succeed() {
 	h.mu.Lock()
 	h.pause, h.next = 0, time.Time{}
+	held := h.held
 	h.mu.Unlock()
-	h.end()
+	h.end(held)
 }
 
-// end lets go those that are held.
-func (h *handover) end() {
+// end lets go those that are held, unless they are others by now.
+func (h *handover) end(held chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.held != nil {
+	if h.held != nil && h.held == held {
 		h.until.Stop()
 		close(h.held)
 		h.held = nil

@@ -308,6 +308,7 @@ func (s *Spool) book(done change) {
 	s.aside.Add(done.aside)
 	for kind, more := range done.bytes {
 		s.bytes[kind].Add(more)
+		s.free.Add(-max(0, more)) // until it is looked at again
 	}
 	for _, w := range done.added {
 		signal(s.changes[w.record.Kind])
