@@ -11,7 +11,7 @@ import (
 
 // maxConnections is how many connections the public listener has open at a time: several times what load
 // balancers in front of one instance keep. With as many idle ones, and more coming all the time, the process
-// took 150 MB (docs/bounds.md). Fewer where it may not have as many files open.
+// took 166 MB (docs/bounds.md). Fewer where it may not have as many files open.
 const maxConnections = 4096
 
 // sparedFiles are left for what else the process opens: NATS, the spool, the admin listener.
