@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ade15e70/webhook-bridge/internal/readable"
+
 	"github.com/ade15e70/webhook-bridge/internal/smallfile"
 )
 
@@ -89,11 +91,11 @@ func (l *loader) checkStream(c *Config) {
 	}
 	switch {
 	case c.StreamDuplicates < least:
-		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at least %s, the largest tolerance and an hour: otherwise a replay could be stored twice", shortDuration(least)))
+		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at least %s, the largest tolerance and an hour: otherwise a replay could be stored twice", readable.Duration(least)))
 	case c.StreamMaxAge > 0 && c.StreamDuplicates > c.StreamMaxAge && c.set["STREAM_DUPLICATES"]:
-		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at most STREAM_MAX_AGE, %s: what the stream has dropped it can't recognise", shortDuration(c.StreamMaxAge)))
+		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at most STREAM_MAX_AGE, %s: what the stream has dropped it can't recognise", readable.Duration(c.StreamMaxAge)))
 	case c.StreamMaxAge > 0 && c.StreamDuplicates > c.StreamMaxAge:
-		l.wrong("STREAM_MAX_AGE", fmt.Sprintf("at least %s, the largest tolerance and an hour: what the stream has dropped it can't recognise", shortDuration(least)))
+		l.wrong("STREAM_MAX_AGE", fmt.Sprintf("at least %s, the largest tolerance and an hour: what the stream has dropped it can't recognise", readable.Duration(least)))
 	}
 }
 
@@ -109,7 +111,7 @@ func (l *loader) checkBounds(c *Config) {
 		{"SHUTDOWN_TIMEOUT", c.ShutdownTimeout, time.Millisecond},
 	} {
 		if d.value < d.least {
-			l.wrong(d.variable, fmt.Sprintf("a duration of at least %s", shortDuration(d.least)))
+			l.wrong(d.variable, fmt.Sprintf("a duration of at least %s", readable.Duration(d.least)))
 		}
 	}
 	if c.MaxBodyBytes < 1 || c.MaxBodyBytes > 64<<20 {
@@ -146,7 +148,7 @@ func (l *loader) warn(c *Config) {
 		l.warnings = append(l.warnings, fmt.Sprintf("MAX_IN_FLIGHT_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so that it is always answered 503", c.MaxInFlightBytes, c.MaxBodyBytes))
 	}
 	if c.PublishTimeout > 700*time.Millisecond {
-		l.warnings = append(l.warnings, fmt.Sprintf("PUBLISH_TIMEOUT is %s: a sender that waits a second for the answer, as Frigade may, may give up before", shortDuration(c.PublishTimeout)))
+		l.warnings = append(l.warnings, fmt.Sprintf("PUBLISH_TIMEOUT is %s: a sender that waits a second for the answer, as Frigade may, may give up before", readable.Duration(c.PublishTimeout)))
 	}
 	slices.Sort(l.warnings)
 }
@@ -164,16 +166,4 @@ func (l *loader) warnOfUnused(c *Config) {
 			}
 		}
 	}
-}
-
-// shortDuration writes a duration without its zeros: 25h, not 25h0m0s.
-func shortDuration(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }

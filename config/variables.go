@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ade15e70/webhook-bridge/internal/readable"
+
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
@@ -77,7 +79,7 @@ func variablesOf(e Endpoint, prefix string, own bool) []Variable {
 			case "Signature":
 				variable.Type, variable.Default = "one of "+strings.Join(p.Schemes, ", "), p.Schemes[0]
 			case "Tolerance":
-				variable.Default = shortDuration(p.Tolerance)
+				variable.Default = readable.Duration(p.Tolerance)
 			case "Freshness":
 				if len(p.Freshness) == 0 {
 					continue
@@ -156,7 +158,7 @@ func show(v reflect.Value) string {
 	}
 	switch value := v.Interface().(type) {
 	case time.Duration:
-		return shortDuration(value)
+		return readable.Duration(value)
 	case secretList:
 		return strings.TrimSuffix(strings.Repeat("[hidden],", len(value)), ",")
 	default:

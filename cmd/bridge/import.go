@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ade15e70/webhook-bridge/internal/readable"
+
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
@@ -240,7 +242,7 @@ func (i *importing) flush(ctx context.Context) error {
 		r := left[j]
 		switch {
 		case result.Err != nil:
-			i.say("%s %s: %s", r.Kind, printable(r.ID), because(result.Err))
+			i.say("%s %s: %s", r.Kind, readable.Text(r.ID), because(result.Err))
 			if err := i.fail(r); err != nil {
 				return err
 			}

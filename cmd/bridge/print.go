@@ -9,11 +9,11 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode"
 
 	"golang.org/x/term"
 
 	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/readable"
 )
 
 // printer prints events, in a line each.
@@ -57,7 +57,7 @@ func providerColour(provider string) string {
 }
 
 func (p printer) paint(colour, text string) string {
-	text = printable(text)
+	text = readable.Text(text)
 	if !p.colours || colour == plain {
 		return text
 	}
@@ -86,17 +86,6 @@ func moment(t, now time.Time) string {
 		return t.Format("15:04:05.000")
 	}
 	return t.Format("2006-01-02 15:04:05.000")
-}
-
-// printable replaces what would move the cursor or break the line: others may write to the stream,
-// and end users into some ids.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
 }
 
 // printJSON prints an event's JSON in a line. The bridge's own has no line break; another's may.

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ade15e70/webhook-bridge/internal/readable"
+
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/internal/capture"
@@ -117,7 +119,7 @@ why it was kept, its size, its id. Bodies are not read.`,
 
 // printKept prints a message for people.
 func printKept(w io.Writer, k kept, now time.Time) error {
-	_, err := fmt.Fprintln(w, printable(fmt.Sprintf("%s  %s  %s  %d bytes  id %s", moment(k.Received, now), k.Endpoint, k.Reason, k.size, k.ID)))
+	_, err := fmt.Fprintln(w, readable.Text(fmt.Sprintf("%s  %s  %s  %d bytes  id %s", moment(k.Received, now), k.Endpoint, k.Reason, k.size, k.ID)))
 	return err
 }
 
@@ -185,7 +187,7 @@ inside the body, as Frigade may send it, is a part of that. ID may be the beginn
 				{"bytes", fmt.Sprint(len(d.Body))},
 				{"sequence", fmt.Sprint(k.sequence)},
 			} {
-				_, _ = fmt.Fprintln(stdio.err, printable(fmt.Sprintf("%-10s %s", fact[0], fact[1])))
+				_, _ = fmt.Fprintln(stdio.err, readable.Text(fmt.Sprintf("%-10s %s", fact[0], fact[1])))
 			}
 			if raw {
 				_, err = stdio.out.Write(requestOf(d))
@@ -260,7 +262,7 @@ there, nothing is removed. What is removed is printed as "bridge quarantine list
 					return fmt.Errorf("interrupted after %d of %d", i, len(chosen))
 				}
 				if err := s.remove(c.Context(), k); err != nil {
-					return fmt.Errorf("dropping %s, after %d of %d: %w", printable(k.ID), i, len(chosen), err)
+					return fmt.Errorf("dropping %s, after %d of %d: %w", readable.Text(k.ID), i, len(chosen), err)
 				}
 				if err := printKept(stdio.out, k, time.Now()); err != nil {
 					return err

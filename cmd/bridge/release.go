@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ade15e70/webhook-bridge/internal/readable"
+
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/config"
@@ -261,6 +263,6 @@ func (r *releasing) stays(k kept, why string) error {
 }
 
 func (r *releasing) print(k kept, text string) error {
-	_, err := fmt.Fprintln(r.stdio.out, printable(k.ID+"  "+text))
+	_, err := fmt.Fprintln(r.stdio.out, readable.Text(k.ID+"  "+text))
 	return err
 }

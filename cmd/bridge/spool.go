@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/ade15e70/webhook-bridge/internal/readable"
+
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/internal/app"
@@ -146,7 +148,7 @@ func printRecord(w io.Writer, r *spool.Record, now time.Time) error {
 	if r.Reason != "" {
 		line += "  set aside: " + r.Reason
 	}
-	_, err := fmt.Fprintln(w, printable(line))
+	_, err := fmt.Fprintln(w, readable.Text(line))
 	return err
 }
 

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/ade15e70/webhook-bridge/internal/readable"
+
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -266,7 +268,7 @@ func (b body) bodies() []body {
 			break
 		}
 		add(object(slices.Delete(slices.Clone(list), i, i+1)), Cause{
-			"added_member", true, "the signature is right for the body without its member " + printable(m.name),
+			"added_member", true, "the signature is right for the body without its member " + readable.Text(m.name),
 			"something on the way adds the member: have it pass on the bytes",
 		})
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ade15e70/webhook-bridge/internal/readable"
+
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -139,7 +141,7 @@ func (d *diagnosing) unsigned(scheme string) string {
 	var names []string
 	for _, m := range members(body) {
 		if !slices.Contains(covered, m.name) {
-			names = append(names, printable(m.name))
+			names = append(names, readable.Text(m.name))
 		}
 	}
 	if len(names) == 0 {

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ade15e70/webhook-bridge/internal/readable"
+
 	"github.com/ade15e70/webhook-bridge/internal/capture"
 	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
@@ -105,12 +107,12 @@ func (d *diagnosing) describe() {
 	case delivery.Method == "":
 		d.step("request", "no request line, %s, %d bytes of body", count(len(delivery.Header), "header"), len(delivery.Body))
 	default:
-		d.step("request", "%s %s, %s, %d bytes of body", delivery.Method, printable(delivery.Target), count(len(delivery.Header), "header"), len(delivery.Body))
+		d.step("request", "%s %s, %s, %d bytes of body", delivery.Method, readable.Text(delivery.Target), count(len(delivery.Header), "header"), len(delivery.Body))
 	}
 	for _, note := range delivery.Notes {
 		d.step("note", "%s", note)
 	}
-	settings := fmt.Sprintf("%sSIGNATURE=%s, %sTOLERANCE=%s", d.at.Prefix, d.at.Scheme, d.at.Prefix, short(d.at.Tolerance))
+	settings := fmt.Sprintf("%sSIGNATURE=%s, %sTOLERANCE=%s", d.at.Prefix, d.at.Scheme, d.at.Prefix, readable.Duration(d.at.Tolerance))
 	if d.at.Freshness != "" {
 		settings += fmt.Sprintf(", %sFRESHNESS=%s", d.at.Prefix, d.at.Freshness)
 	}

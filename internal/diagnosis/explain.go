@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
+
+	"github.com/ade15e70/webhook-bridge/internal/readable"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
@@ -85,7 +86,7 @@ func (d *diagnosing) encodings() string {
 func (d *diagnosing) noSignature() Cause {
 	var names []string
 	for _, f := range d.Delivery.Header {
-		names = append(names, printable(f.Name))
+		names = append(names, readable.Text(f.Name))
 	}
 	there := "no headers at all are here"
 	if len(names) > 0 {
@@ -124,16 +125,6 @@ func sorted(text stringify.Text) bool {
 	}
 	outer, inner := names(text), names(text.Member("data"))
 	return len(outer) >= 3 && slices.IsSorted(outer) && slices.IsSorted(inner)
-}
-
-// printable replaces what would move a terminal's cursor or break a line.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, text)
 }
 
 func count(n int, noun string) string {

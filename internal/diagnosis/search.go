@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ade15e70/webhook-bridge/internal/readable"
+
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -84,9 +86,9 @@ func ends(parts [][]byte) string {
 	}
 	const most = 16
 	if len(whole) <= 2*most {
-		return printable(string(whole))
+		return readable.Text(string(whole))
 	}
-	return printable(string(whole[:most])) + " … " + printable(string(whole[len(whole)-most:]))
+	return readable.Text(string(whole[:most])) + " … " + readable.Text(string(whole[len(whole)-most:]))
 }
 
 // found is what explains a signature: which of all that may have been otherwise was.

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/ade15e70/webhook-bridge/internal/readable"
+
 	"github.com/ade15e70/webhook-bridge/internal/capture"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -62,7 +64,7 @@ func (d *diagnosing) lookAtSignatures(b body) (all []signature) {
 	}
 	for _, f := range d.Delivery.Header {
 		if !strings.EqualFold(f.Name, p.Header) && looksLikeSignature(f) {
-			name := printable(f.Name)
+			name := readable.Text(f.Name)
 			d.step("signature", "%s: %s. The bridge doesn't look there", name, describeSignature(f.Value))
 			elsewhere := readings(f.Value, p.Name, 1, Cause{
 				"signature_elsewhere", true, "the signature is in the header " + name + ", and the bridge looks for " + p.Header,
@@ -180,5 +182,5 @@ func excerptText(text string, most int) string {
 	if len(text) > most {
 		text = text[:most]
 	}
-	return printable(text) + "…"
+	return readable.Text(text) + "…"
 }

@@ -1,8 +1,9 @@
 package diagnosis
 
 import (
-	"strings"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/readable"
 )
 
 func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
@@ -16,17 +17,5 @@ func long(d time.Duration) string {
 	if d >= 2*day {
 		return count(int(d/day), "day")
 	}
-	return short(d.Round(time.Second))
-}
-
-// short writes a duration without its zeros: 5m, not 5m0s.
-func short(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
+	return readable.Duration(d.Round(time.Second))
 }
