@@ -33,14 +33,20 @@ func TestByteByByte(t *testing.T) {
 	}
 }
 
+// working returns a connection whose first delivery is published once block is closed.
+func working(t *testing.T) (p *public, c *client, block chan struct{}) {
+	t.Helper()
+	p, block = crowded(t, 4), make(chan struct{})
+	p.kept.block.Store(&block)
+	c = p.dial().write(deliveryOf("first", ""))
+	p.await("working", func() bool { return p.crowd.resting() < p.open() })
+	return p, c, block
+}
+
 // What comes while a request is handled is the next one.
 func TestNextComesMeanwhile(t *testing.T) {
 	t.Parallel()
-	p := crowded(t, 4)
-	block := make(chan struct{})
-	p.kept.block.Store(&block)
-	c := p.dial().write(deliveryOf("first", ""))
-	p.await("working", func() bool { return p.crowd.resting() < p.open() })
+	p, c, block := working(t)
 	second := deliveryOf("second", "")
 	c.write(second[:1]).write(second[1:] + deliveryOf("third", ""))
 	p.kept.block.Store(nil)
@@ -55,11 +61,7 @@ func TestNextComesMeanwhile(t *testing.T) {
 // The server's end ends what waits to be ended.
 func TestServerCloses(t *testing.T) {
 	t.Parallel()
-	p := crowded(t, 4)
-	block := make(chan struct{})
-	p.kept.block.Store(&block)
-	c := p.dial().write(deliveryOf("first", ""))
-	p.await("working", func() bool { return p.crowd.resting() < p.open() })
+	p, c, block := working(t)
 	if err := p.server.Close(); err != nil {
 		t.Error(err)
 	}
