@@ -51,7 +51,7 @@ func (d *delivery) receiveBody() error {
 		if !d.held.take(n) {
 			return errBusy
 		}
-		d.coming.len += n
+		d.coming.came(n)
 		switch {
 		case err != nil && !d.held.sent():
 			return errBusy // it had to make room
@@ -84,7 +84,7 @@ func (d *delivery) drain() (whole bool) {
 	if strings.EqualFold(d.r.Header.Get("Expect"), "100-continue") && !d.begun {
 		return false
 	}
-	block := spare.Get().(*block)
+	block := spare.Get().(*[blockBytes]byte)
 	defer spare.Put(block)
 	for read := 0; read < drainBytes; {
 		n, err := d.r.Body.Read(block[:])

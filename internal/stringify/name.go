@@ -26,19 +26,37 @@ func arrayIndex(name []byte) uint32 {
 	return uint32(min(n, notIndex))
 }
 
+// few is how many members are compared with each other.
+const few = 8
+
+// markOf returns one bit, the same for the same name and seldom for another one.
+func markOf(name []byte) uint64 {
+	n := len(name)
+	if n > 0 {
+		n += int(name[0])*3 + int(name[n-1])*5
+	}
+	return 1 << (n & 63)
+}
+
 // seed differs from process to process, so that nobody can prepare names that collide.
 var seed = maphash.MakeSeed()
 
 // duplicated says whether two members bear the same name, compared as they read, not as they are
 // written ("a" and "\u0061" are one name).
 func (s *scanner) duplicated(own []member) bool {
-	if len(own) <= 8 { // no hashing: 28 comparisons at most, nearly all decided by the lengths
+	if len(own) <= few { // no hashing: a name that has no other's mark is compared with none
+		marks := uint64(0)
 		for i, a := range own {
-			for _, b := range own[:i] {
-				if a.nameLen == b.nameLen && bytes.Equal(s.nameOf(a), s.nameOf(b)) {
-					return true
+			name := s.nameOf(a)
+			mark := markOf(name)
+			if marks&mark != 0 {
+				for _, b := range own[:i] {
+					if a.nameLen == b.nameLen && bytes.Equal(name, s.nameOf(b)) {
+						return true
+					}
 				}
 			}
+			marks |= mark
 		}
 		return false
 	}

@@ -39,6 +39,15 @@ func isPlain(literal []byte) bool {
 	return len(digits) <= 16 && digits[len(digits)-1] != '0' && !bytes.HasPrefix(digits, []byte("0.000000"))
 }
 
+// withoutZeros returns a number without the zeros at the end of its fraction, as which most languages write more than
+// JSON.stringify does: 1.0.
+func withoutZeros(literal []byte) []byte {
+	if bytes.IndexByte(literal, '.') < 0 || bytes.ContainsAny(literal, "eE") {
+		return literal
+	}
+	return bytes.TrimSuffix(bytes.TrimRight(literal, "0"), []byte("."))
+}
+
 // longestNumber is the length of the longest number that Number::toString prints:
 // -1.2345678901234567e-300 has 24 characters, -0.0000012345678901234567 has 25.
 const longestNumber = 25
@@ -49,8 +58,8 @@ const maxNumber = 32
 // appendNumber appends a well-formed number as JSON.stringify prints it: read as a double, then
 // Number::toString (ECMA-262, section 6.1.6.1.20). What is past the doubles is null, -0 is 0.
 func appendNumber(dst, literal []byte) []byte {
-	if isPlain(literal) {
-		return append(dst, literal...)
+	if short := withoutZeros(literal); isPlain(short) {
+		return append(dst, short...)
 	}
 	f := double(literal)
 	if math.IsInf(f, 0) {

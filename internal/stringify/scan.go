@@ -251,55 +251,62 @@ func (s *scanner) text() (escaped bool, err error) {
 	return false, ErrSyntax
 }
 
-// number scans a number (RFC 8259, section 6).
+// number scans a number.
 func (s *scanner) number() error {
 	from := s.pos
-	if s.peek() == '-' {
-		s.pos++
-	}
-	if s.peek() == '0' {
-		s.pos++
-	} else if s.digits() == 0 {
+	end, exponent, ok := skipNumber(s.src, from)
+	s.pos = end
+	if !ok {
 		return ErrSyntax
-	}
-	if s.peek() == '.' {
-		s.pos++
-		if s.digits() == 0 {
-			return ErrSyntax
-		}
-	}
-	exponent := false
-	if c := s.peek(); c == 'e' || c == 'E' {
-		exponent = true
-		s.pos++
-		if c := s.peek(); c == '+' || c == '-' {
-			s.pos++
-		}
-		if s.digits() == 0 {
-			return ErrSyntax
-		}
 	}
 	// Only numbers grow: 1e20 is written out. Without an exponent the shortest digits of a double are no more than
 	// those given, but for one by rounding up: 99999999999999999999 has 20 digits, what it becomes 21.
-	if length := s.pos - from; exponent {
+	if length := end - from; exponent {
 		s.growth += max(0, longestNumber-length)
 	} else if length > 15 {
 		s.growth++
 	}
 	if s.canonical {
-		if s.canonical = isCanonicalNumber(s.src[from:s.pos]); s.canonical {
-			s.numbers = s.pos
+		if s.canonical = isCanonicalNumber(s.src[from:end]); s.canonical {
+			s.numbers = end
 		}
 	}
 	return nil
 }
 
-func (s *scanner) digits() int {
-	from := s.pos
-	for s.pos < len(s.src) && s.src[s.pos]-'0' <= 9 {
-		s.pos++
+// skipNumber returns where the number at i ends (RFC 8259, section 6), and whether it has an exponent. Where it is none,
+// end is where that shows.
+func skipNumber(src []byte, i int) (end int, exponent, ok bool) {
+	if src[i] == '-' {
+		i++
 	}
-	return s.pos - from
+	if i < len(src) && src[i] == '0' {
+		i++
+	} else if i, ok = skipDigits(src, i); !ok {
+		return i, false, false
+	}
+	if i < len(src) && src[i] == '.' {
+		if i, ok = skipDigits(src, i+1); !ok {
+			return i, false, false
+		}
+	}
+	if i == len(src) || src[i]|0x20 != 'e' {
+		return i, false, true
+	}
+	if i++; i < len(src) && (src[i] == '+' || src[i] == '-') {
+		i++
+	}
+	i, ok = skipDigits(src, i)
+	return i, true, ok
+}
+
+// skipDigits returns where the run of digits at i ends, and whether there is one.
+func skipDigits(src []byte, i int) (end int, ok bool) {
+	from := i
+	for i < len(src) && src[i]-'0' <= 9 {
+		i++
+	}
+	return i, i > from
 }
 
 func (s *scanner) literal(word string) error {

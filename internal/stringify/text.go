@@ -2,7 +2,6 @@ package stringify
 
 import (
 	"bytes"
-	"iter"
 	"math"
 	"strconv"
 	"unicode/utf8"
@@ -63,33 +62,51 @@ func (t Text) AppendString(dst []byte) []byte {
 	}
 }
 
-// Members returns the object's members in their order: each name in its canonical spelling, without
-// quotes, and its value. There are none where the value is no object.
-func (t Text) Members() iter.Seq2[[]byte, Text] {
-	return func(yield func([]byte, Text) bool) {
-		if !t.IsObject() || len(t) == 2 {
-			return
+// Member returns the member of that name, nil where there is none or the value is no object. The
+// name is given in its canonical spelling, without quotes. Who wants several reads them with a [Cursor].
+func (t Text) Member(name string) (found Text) {
+	c := Cursor{Text: t}
+	c.Object(func(member []byte) {
+		if string(member) == name {
+			found = c.Value()
 		}
-		for i := 1; ; i++ { // at a name's quote; then past the comma
-			end := skipString(t, i)
-			name, value := t[i+1:end-1], end+1
-			i = skipValue(t, value)
-			if !yield(name, t[value:i:i]) || t[i] == '}' {
-				return
-			}
-		}
-	}
+	})
+	return found
 }
 
-// Member returns the member of that name, nil where there is none or the value is no object. The
-// name is given in its canonical spelling, without quotes. Who wants several walks through [Text.Members].
-func (t Text) Member(name string) Text {
-	for found, value := range t.Members() {
-		if string(found) == name {
-			return value
+// Cursor reads a value from its beginning to its end, in one walk, whatever is wanted of it.
+type Cursor struct {
+	Text Text
+	at   int
+}
+
+// Value reads the value at the cursor.
+func (c *Cursor) Value() Text {
+	from := c.at
+	c.at = skipValue(c.Text, from)
+	return c.Text[from:c.at:c.at]
+}
+
+// Object reads the value at the cursor, and calls member for each member where it is an object: with the name in its
+// canonical spelling, without quotes, and the cursor at the value, which member may read.
+func (c *Cursor) Object(member func(name []byte)) Text {
+	from := c.at
+	switch {
+	case from == len(c.Text): // of the nil Text
+		return nil
+	case c.Text[from] != '{' || c.Text[from+1] == '}':
+		return c.Value()
+	}
+	for more := true; more; more = c.Text[c.at] == ',' {
+		name := c.at + 2 // behind the brace or comma, and the quote
+		value := skipString(c.Text, name-1) + 1
+		c.at = value
+		if member(c.Text[name : value-2]); c.at == value {
+			c.at = skipValue(c.Text, value)
 		}
 	}
-	return nil
+	c.at++
+	return c.Text[from:c.at:c.at]
 }
 
 // skipValue returns where the value at i ends, in a canonical text.

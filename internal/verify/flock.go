@@ -26,32 +26,52 @@ var Flock = Provider{
 	Verify:     verifyFlock,
 }
 
-// flockMembers has the members of a body that count.
-type flockMembers struct{ name, entity, entityID, timestamp, data stringify.Text }
+// flockMembers has the members of a body that count, and of its data the ids of the two people.
+type flockMembers struct{ name, entity, entityID, timestamp, data, inviteeID, referrerID stringify.Text }
 
 func readFlock(body stringify.Text) (b flockMembers) {
-	for name, value := range body.Members() {
+	c := stringify.Cursor{Text: body}
+	c.Object(func(name []byte) {
 		switch string(name) {
 		case "name":
-			b.name = value
+			b.name = c.Value()
 		case "entity":
-			b.entity = value
+			b.entity = c.Value()
 		case "entityId":
-			b.entityID = value
+			b.entityID = c.Value()
 		case "timestamp":
-			b.timestamp = value
+			b.timestamp = c.Value()
 		case "data":
-			b.data = value
+			b.data = c.Object(func(name []byte) {
+				switch string(name) {
+				case "invitee":
+					b.inviteeID = readID(&c)
+				case "referrer":
+					b.referrerID = readID(&c)
+				}
+			})
 		}
-	}
+	})
 	return b
+}
+
+// readID reads a value and returns its id.
+func readID(c *stringify.Cursor) (id stringify.Text) {
+	c.Object(func(name []byte) {
+		if string(name) == "id" {
+			id = c.Value()
+		}
+	})
+	return id
 }
 
 // user is the id of the person whom the event is about.
 func (b flockMembers) user() stringify.Text {
-	switch entity := string(b.entity.Inside()); entity {
-	case "invitee", "referrer":
-		return b.data.Member(entity).Member("id")
+	switch string(b.entity.Inside()) {
+	case "invitee":
+		return b.inviteeID
+	case "referrer":
+		return b.referrerID
 	}
 	return nil
 }

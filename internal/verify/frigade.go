@@ -44,32 +44,32 @@ type frigadeMembers struct {
 }
 
 func readFrigade(body stringify.Text) (b frigadeMembers) {
-	for name, value := range body.Members() {
+	c := stringify.Cursor{Text: body}
+	c.Object(func(name []byte) {
 		switch string(name) {
-		case "data":
-			b.data = value
 		case "type":
-			b.kind = value
+			b.kind = c.Value()
 		case "time":
-			b.time = value
+			b.time = c.Value()
 		case "signature":
-			b.signature = value
+			b.signature = c.Value()
+		case "data":
+			b.data = c.Object(func(name []byte) {
+				switch string(name) {
+				case "actionType":
+					b.action = c.Value()
+				case "id":
+					b.id = c.Value()
+				case "foreignUserId":
+					b.foreignUserID = c.Value()
+				case "userId":
+					b.userID = c.Value()
+				case "createdAt":
+					b.createdAt = c.Value()
+				}
+			})
 		}
-	}
-	for name, value := range b.data.Members() {
-		switch string(name) {
-		case "actionType":
-			b.action = value
-		case "id":
-			b.id = value
-		case "foreignUserId":
-			b.foreignUserID = value
-		case "userId":
-			b.userID = value
-		case "createdAt":
-			b.createdAt = value
-		}
-	}
+	})
 	return b
 }
 
