@@ -29,7 +29,7 @@ import (
 
 type silent struct{}
 
-func (silent) Observe(ingest.Record) {}
+func (silent) Observe(*ingest.Record) {}
 
 // kept is a publisher for which everything is durable at once.
 type kept struct{}

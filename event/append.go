@@ -4,12 +4,11 @@ package event
 // last, byte for byte as it is. Unlike encoding/json it doesn't touch the data's text.
 func (e *Event) Append(dst []byte) []byte {
 	dst = append(dst, '{')
-	for _, a := range e.attributes() {
-		if *a.value == "" && !a.required {
-			continue
+	for i := range attributes {
+		a := &attributes[i]
+		if value := *a.value(e); value != "" || a.required {
+			dst = append(appendString(append(dst, a.begins...), value), ',')
 		}
-		dst = append(append(append(dst, '"'), a.name...), `":`...)
-		dst = append(appendString(dst, *a.value), ',')
 	}
 	dst = append(dst, `"data":`...)
 	dst = append(dst, e.Data...)
@@ -19,9 +18,10 @@ func (e *Event) Append(dst []byte) []byte {
 // Size is how many bytes Append appends.
 func (e *Event) Size() int {
 	n := len(`{"data":}`) + len(e.Data)
-	for _, a := range e.attributes() {
-		if *a.value != "" || a.required {
-			n += len(`"":,`) + len(a.name) + sizeOfString(*a.value)
+	for i := range attributes {
+		a := &attributes[i]
+		if value := *a.value(e); value != "" || a.required {
+			n += len(a.begins) + sizeOfString(value) + len(",")
 		}
 	}
 	return n

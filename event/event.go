@@ -52,30 +52,39 @@ type Event struct {
 // attribute is one of an event's attributes.
 type attribute struct {
 	name     string
-	value    *string
+	value    func(*Event) *string
 	required bool // every event of ours has it
+	begins   string
 }
 
-// attributes lists the event's attributes in the order in which they are written.
-func (e *Event) attributes() [16]attribute {
-	return [...]attribute{
-		{"specversion", &e.SpecVersion, true},
-		{"id", &e.ID, true},
-		{"source", &e.Source, true},
-		{"type", &e.Type, true},
-		{"subject", &e.Subject, false},
-		{"time", &e.Time, false},
-		{"datacontenttype", &e.DataContentType, true},
-		{"provider", &e.Provider, true},
-		{"event", &e.Event, true},
-		{"entity", &e.Entity, false},
-		{"entityid", &e.EntityID, false},
-		{"userid", &e.UserID, false},
-		{"receivedtime", &e.ReceivedTime, true},
-		{"signed", &e.Signed, true},
-		{"traceparent", &e.TraceParent, false},
-		{"tracestate", &e.TraceState, false},
-	}
+// attributes has the event's attributes in the order in which they are written.
+var attributes = []attribute{
+	required("specversion", func(e *Event) *string { return &e.SpecVersion }),
+	required("id", func(e *Event) *string { return &e.ID }),
+	required("source", func(e *Event) *string { return &e.Source }),
+	required("type", func(e *Event) *string { return &e.Type }),
+	optional("subject", func(e *Event) *string { return &e.Subject }),
+	optional("time", func(e *Event) *string { return &e.Time }),
+	required("datacontenttype", func(e *Event) *string { return &e.DataContentType }),
+	required("provider", func(e *Event) *string { return &e.Provider }),
+	required("event", func(e *Event) *string { return &e.Event }),
+	optional("entity", func(e *Event) *string { return &e.Entity }),
+	optional("entityid", func(e *Event) *string { return &e.EntityID }),
+	optional("userid", func(e *Event) *string { return &e.UserID }),
+	required("receivedtime", func(e *Event) *string { return &e.ReceivedTime }),
+	required("signed", func(e *Event) *string { return &e.Signed }),
+	optional("traceparent", func(e *Event) *string { return &e.TraceParent }),
+	optional("tracestate", func(e *Event) *string { return &e.TraceState }),
+}
+
+func optional(name string, value func(*Event) *string) attribute {
+	return attribute{name, value, false, `"` + name + `":`}
+}
+
+func required(name string, value func(*Event) *string) attribute {
+	a := optional(name, value)
+	a.required = true
+	return a
 }
 
 // Facts is what is known of a delivery, before the envelope's rules are applied.
@@ -143,21 +152,22 @@ func Parse(payload []byte) (Event, error) {
 		return Event{}, errors.New("reading event: not a JSON object")
 	}
 	var e Event
-	for _, a := range e.attributes() {
+	for _, a := range attributes {
 		text, ok := members[a.name]
+		value := a.value(&e)
 		if !ok {
 			if a.required {
 				return Event{}, fmt.Errorf("reading event: it has no %s", a.name)
 			}
 			continue
 		}
-		if err := json.Unmarshal(text, a.value); err != nil {
+		if err := json.Unmarshal(text, value); err != nil {
 			return Event{}, fmt.Errorf("reading event: %s: %w", a.name, err)
 		}
 		switch {
-		case a.required && *a.value == "":
+		case a.required && *value == "":
 			return Event{}, fmt.Errorf("reading event: its %s is empty", a.name)
-		case a.value == &e.SpecVersion && e.SpecVersion != specVersion: // the other attributes may have other rules
+		case value == &e.SpecVersion && e.SpecVersion != specVersion: // the other attributes may have other rules
 			return Event{}, fmt.Errorf("reading event: specversion is %q, not %q", e.SpecVersion, specVersion)
 		}
 	}

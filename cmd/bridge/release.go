@@ -209,7 +209,7 @@ func (r *releasing) verify(ctx context.Context, k kept) (ready, error) {
 		return ready{}, err
 	}
 	e := at.Event(at.ID(claims), claims, body, time.Now())
-	return ready{kept: k, message: at.Message(string(r.cfg.SubjectPrefix), &e), wasStale: errors.Is(timed, verify.Stale)}, nil
+	return ready{kept: k, message: at.Message(string(r.cfg.SubjectPrefix), &e, nil), wasStale: errors.Is(timed, verify.Stale)}, nil
 }
 
 // isRemembered says whether the stream recognises by itself what it has stored of an event.

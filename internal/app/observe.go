@@ -103,7 +103,7 @@ func weight(err error) (zapcore.Level, string) {
 
 // Observe logs a refused delivery in one line with its reason, an accepted one only at debug. What
 // isn't for an endpoint at all is the internet's noise.
-func (o *observer) Observe(r ingest.Record) {
+func (o *observer) Observe(r *ingest.Record) {
 	o.deliveries.Of([2]string{r.Endpoint, r.Outcome}).Inc()
 	if r.Endpoint == "" {
 		o.refused.Debug("no such endpoint", zap.String("remote", r.Remote))
@@ -118,7 +118,7 @@ func (o *observer) Observe(r ingest.Record) {
 		if !r.Claims.Occurred.IsZero() {
 			at.age.Observe(r.Received.Sub(r.Claims.Occurred).Seconds())
 		}
-		if position, first := o.rings[r.Endpoint].verified(r.Claims.Scheme, r.Secrets, r.Claims.Secret, time.Now()); first {
+		if position, first := o.rings[r.Endpoint].verified(r.Claims.Scheme, r.Secrets, r.Claims.Secret, r.Received); first {
 			o.log.Info("first delivery signed so since the start", zap.String("endpoint", r.Endpoint), zap.String("scheme", r.Claims.Scheme), zap.Int("secret", position))
 		}
 	}
@@ -138,7 +138,7 @@ func (o *observer) Observe(r ingest.Record) {
 			zap.String("endpoint", r.Endpoint), zap.String("id", r.ID), zap.String("remote", r.Remote), traced(r))
 		return
 	}
-	at.accepted.Set(float64(time.Now().UnixMilli()) / 1e3)
+	at.accepted.Set(float64(r.Received.UnixMilli()) / 1e3)
 	if entry := o.log.Check(zap.DebugLevel, "delivery accepted"); entry != nil {
 		entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.String("id", r.ID), zap.String("type", r.Event.Type),
 			zap.String("signed", r.Claims.Scheme), zap.Int("secret", r.Claims.Secret), zap.Duration("duration", r.Duration), traced(r))
@@ -152,7 +152,7 @@ func (o *observer) stage(of prometheus.Observer, took time.Duration) {
 }
 
 // traced is the trace's id as a field, where there is one.
-func traced(r ingest.Record) zap.Field {
+func traced(r *ingest.Record) zap.Field {
 	if r.Trace == "" {
 		return zap.Skip()
 	}

@@ -26,7 +26,7 @@ type Endpoint struct {
 
 // Request is what the provider is asked about a delivery: body is canonical, signatures has every value
 // of the provider's header.
-func (e Endpoint) Request(body stringify.Text, signatures []string, now time.Time) verify.Request {
+func (e *Endpoint) Request(body stringify.Text, signatures []string, now time.Time) verify.Request {
 	return verify.Request{
 		Body:       body,
 		Signatures: signatures,
@@ -39,10 +39,10 @@ func (e Endpoint) Request(body stringify.Text, signatures []string, now time.Tim
 }
 
 // ID is the id of the event that an authentic delivery is about (ADR 5).
-func (e Endpoint) ID(c verify.Claims) string { return event.ID(e.Name, c.SignedText, c.IDName) }
+func (e *Endpoint) ID(c verify.Claims) string { return event.ID(e.Name, c.SignedText, c.IDName) }
 
 // Event puts a verified body into its envelope.
-func (e Endpoint) Event(id string, c verify.Claims, body stringify.Text, received time.Time) event.Event {
+func (e *Endpoint) Event(id string, c verify.Claims, body stringify.Text, received time.Time) event.Event {
 	return event.New(event.Facts{
 		ID:         id,
 		Endpoint:   e.Name,
@@ -59,8 +59,8 @@ func (e Endpoint) Event(id string, c verify.Claims, body stringify.Text, receive
 	})
 }
 
-// Message is what is published of an event, with of.Size() bytes of data; prefix begins its subject.
-func (e Endpoint) Message(prefix string, of *event.Event) durable.Message {
+// Message is what is published of an event; prefix begins its subject. Its data is appended to room.
+func (e *Endpoint) Message(prefix string, of *event.Event, room []byte) durable.Message {
 	with := headers
 	if of.TraceParent != "" {
 		with = append(slices.Clip(with), durable.Header{Name: "traceparent", Value: of.TraceParent})
@@ -73,7 +73,7 @@ func (e Endpoint) Message(prefix string, of *event.Event) durable.Message {
 		Subject: event.Subject(prefix, e.Name, of.Event),
 		ID:      of.ID,
 		Headers: with,
-		Data:    of.Append(make([]byte, 0, of.Size())),
+		Data:    of.Append(room),
 	}
 }
 

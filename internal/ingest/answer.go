@@ -112,7 +112,7 @@ func (d *delivery) answer(status durable.Status, err error) (outcome string) {
 		header.Set("Connection", "close")
 	}
 	if err == nil {
-		d.write(http.StatusOK, typeJSON, appendAccepted(d.text[:0], d.id, status))
+		d.write(http.StatusOK, typeJSON, appendAccepted(d.text[:0], d.ID, status))
 		d.span.Answered(http.StatusOK, string(status))
 		return string(status)
 	}

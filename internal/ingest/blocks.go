@@ -71,10 +71,25 @@ func (b *blocks) free() {
 		if cap(block) == longBytes {
 			longs.Put((*[longBytes]byte)(block[:longBytes]))
 		} else {
-			spare.Put((*[blockBytes]byte)(block[:blockBytes]))
+			reuse(block)
 		}
 	}
 	b.more = nil
+}
+
+// roomFor returns room for so many bytes of an envelope: a block, where that is enough.
+func roomFor(size int) []byte {
+	if size > blockBytes {
+		return make([]byte, 0, size)
+	}
+	return spare.Get().(*[blockBytes]byte)[:0]
+}
+
+// reuse lets others have that room. Nobody has any part of it any more.
+func reuse(room []byte) {
+	if cap(room) == blockBytes {
+		spare.Put((*[blockBytes]byte)(room[:blockBytes]))
+	}
 }
 
 // done lets others have the first one too. Nothing has what joined has returned any more.

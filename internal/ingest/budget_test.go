@@ -142,7 +142,7 @@ func TestMakeRoomForEachOther(t *testing.T) {
 
 // A body is put together as it came, whatever its length, and blocks that others had don't show.
 func TestBlocks(t *testing.T) {
-	for _, n := range []int{0, 1, firstBytes - 1, firstBytes, firstBytes + 1, firstBytes + blockBytes - 1, firstBytes + blockBytes, firstBytes + blockBytes + 1, 4*longBytes, 100_000, 1_000_000} {
+	for _, n := range []int{0, 1, firstBytes - 1, firstBytes, firstBytes + 1, firstBytes + blockBytes - 1, firstBytes + blockBytes, firstBytes + blockBytes + 1, 4 * longBytes, 100_000, 1_000_000} {
 		want := strings.Repeat("0123456789", n/10+1)[:n]
 		for _, step := range []int{1, 1000, 1 << 20} {
 			var b blocks

@@ -97,7 +97,6 @@ func (c *crowd) admit(conn net.Conn) *connection {
 		if leaving := c.longest(); leaving != nil {
 			c.dropped++
 			c.leaves(leaving)
-			leaving.reading.end()
 			_ = leaving.Conn.Close() // doesn't wait: nothing lingers
 			continue
 		}
@@ -105,7 +104,6 @@ func (c *crowd) admit(conn net.Conn) *connection {
 	}
 	c.open++
 	joining := &connection{Conn: conn, crowd: c, list: &c.strangers}
-	joining.reading.changed.L = &joining.reading.mu
 	joining.place = joining.list.PushBack(joining)
 	return joining
 }
@@ -138,7 +136,6 @@ func (conn *connection) Close() error {
 	conn.crowd.mu.Lock()
 	conn.crowd.leaves(conn)
 	conn.crowd.mu.Unlock()
-	conn.reading.end()
 	return conn.Conn.Close()
 }
 
@@ -162,7 +159,6 @@ func (conn *connection) proves() {
 
 // rests puts it behind all others: its answer has gone out.
 func (conn *connection) rests() {
-	conn.reading.isHandled(false)
 	c := conn.crowd
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -185,10 +181,10 @@ type connectionKey struct{}
 
 // below is the connection under what the server has, which is TLS or itself; nil where its listener has no limit.
 func below(c net.Conn) *connection {
-	if above, ok := c.(interface{ NetConn() net.Conn }); ok {
-		c = above.NetConn()
+	conn, ok := c.(*connection)
+	if above, isAbove := c.(interface{ NetConn() net.Conn }); !ok && isAbove {
+		conn, _ = above.NetConn().(*connection)
 	}
-	conn, _ := c.(*connection)
 	return conn
 }
 
@@ -209,8 +205,12 @@ func changedState(c net.Conn, state http.ConnState) {
 	if state != http.StateIdle {
 		return
 	}
+	waits := false
 	if conn := below(c); conn != nil {
+		waits = conn.reading.ends()
 		conn.rests()
 	}
-	runtime.Gosched()
+	if !waits {
+		runtime.Gosched()
+	}
 }

@@ -28,13 +28,14 @@ import (
 type Publisher interface {
 	// Publish returns without error only once the message is durable. Its errors wrap
 	// durable.ErrTooLarge or durable.ErrUnavailable. It answers within a bounded time of its own,
-	// well below a second.
+	// well below a second. Of a message that is stored or a duplicate it has nothing any more: its
+	// data is the next one's.
 	Publish(context.Context, durable.Message) (durable.Status, error)
 }
 
-// Observer is told what became of each request, after it was answered. It must not keep the event or the claims.
+// Observer is told what became of each request, after it was answered. It must keep nothing of the record but its texts.
 type Observer interface {
-	Observe(Record)
+	Observe(*Record)
 }
 
 // Record is what became of a request. Nothing in it was chosen by an unauthenticated sender, but
@@ -74,7 +75,7 @@ type Config struct {
 // Handler serves the public listener.
 type Handler struct {
 	Config
-	endpoints map[string]endpoint.Endpoint // by path
+	endpoints map[string]*endpoint.Endpoint // by path
 	inFlight  budget
 	large     slots
 	crowd     *crowd
@@ -83,9 +84,10 @@ type Handler struct {
 
 // New returns the handler.
 func New(c Config) *Handler {
-	h := &Handler{Config: c, endpoints: make(map[string]endpoint.Endpoint), large: newSlots(c.MaxInFlightBytes, c.MaxBodyBytes), crowd: newCrowd(maxConnections)}
+	h := &Handler{Config: c, endpoints: make(map[string]*endpoint.Endpoint), large: newSlots(c.MaxInFlightBytes, c.MaxBodyBytes), crowd: newCrowd(maxConnections)}
 	h.inFlight.limit, h.inFlight.now = c.MaxInFlightBytes, c.Now
-	for _, e := range c.Endpoints {
+	for i := range c.Endpoints {
+		e := &c.Endpoints[i]
 		h.endpoints["/webhooks/"+e.Name] = e
 	}
 	return h
@@ -99,12 +101,13 @@ func (h *Handler) InFlightBytes() int64 { return h.inFlight.used.Load() }
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start := h.Now()
 	d := deliveries.Get().(*delivery)
-	*d = delivery{Handler: h, w: w, r: r, began: start, held: hold{budget: &h.inFlight}, conn: connectionOf(r.Context()), bodyDeadline: time.Now().Add(bodyTimeout)}
 	defer d.done()
+	d.Handler, d.w, d.r, d.held.budget, d.conn = h, w, r, &h.inFlight, connectionOf(r.Context())
+	d.began, d.Remote = h.Now(), r.RemoteAddr
+	d.bodyDeadline = time.Now().Add(bodyTimeout)
 	if d.conn != nil {
-		d.conn.reading.isHandled(true)
+		d.conn.reading.begins()
 	}
 	// The path is compared as it was sent: another spelling of it is another path.
 	at, ok := h.endpoints[r.URL.EscapedPath()]
@@ -114,36 +117,29 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !ok:
 		err = errNotFound
 	default:
+		d.Endpoint = at.Name
 		d.span = h.Tracer.Receive(r, at.Name)
 		status, err = d.receive(at)
 	}
-	outcome := d.answer(status, err)
-	h.Observer.Observe(Record{
-		Endpoint: at.Name, Outcome: outcome, Err: err, Remote: r.RemoteAddr, Duration: h.Now().Sub(start),
-		Event: d.event, ID: d.id, Kept: d.kept, Claims: d.claims, Secrets: d.secrets, Received: d.received, Stages: d.stages, Trace: d.span.ID(),
-	})
+	d.Outcome, d.Err = d.answer(status, err), err
+	d.Duration, d.Trace = h.Now().Sub(d.began), d.span.ID()
+	h.Observer.Observe(&d.Record)
 }
 
-// delivery is one request on its way.
+// delivery is one request on its way, with what becomes of it.
 type delivery struct {
 	*Handler
-	w        http.ResponseWriter
-	r        *http.Request
-	conn     *connection // nil where the listener has no limit
-	span     tracing.Span
-	began    time.Time
-	received time.Time
-	stages   Stages
-	held     hold
-	begun    bool // reading the body
-	coming   blocks
-	claims   verify.Claims
-	secrets  []secret.Secret // in force when it was verified
-	id       string          // once it is authentic
-	event    *event.Event    // &wrapped, once it is
-	kept     string          // why it is in quarantine; "" where it isn't
-	wrapped  event.Event
-	text     [128]byte // room for the answer
+	Record
+	w       http.ResponseWriter
+	r       *http.Request
+	conn    *connection // nil where the listener has no limit
+	span    tracing.Span
+	began   time.Time
+	held    hold
+	begun   bool // reading the body
+	coming  blocks
+	wrapped event.Event
+	text    [128]byte // room for the answer
 
 	bodyDeadline time.Time
 }
@@ -161,7 +157,7 @@ func (d *delivery) done() {
 
 // receive takes a request for an endpoint to where its event is durable. A panic on the way
 // refuses this one delivery.
-func (d *delivery) receive(at endpoint.Endpoint) (status durable.Status, err error) {
+func (d *delivery) receive(at *endpoint.Endpoint) (status durable.Status, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			// What it says might quote the body; where it happened doesn't.
@@ -180,9 +176,9 @@ func (d *delivery) receive(at endpoint.Endpoint) (status durable.Status, err err
 	}
 	d.conn.works()
 	received := d.Now()
-	d.received, d.stages.Read = received, received.Sub(d.began)
+	d.Received, d.Stages.Read = received, received.Sub(d.began)
 	body, text, err := d.judge(at, received)
-	d.stages.Verify = d.Now().Sub(received)
+	d.Stages.Verify = d.Now().Sub(received)
 	if err != nil {
 		return d.quarantine(at, body, received, err)
 	}
@@ -190,18 +186,22 @@ func (d *delivery) receive(at endpoint.Endpoint) (status durable.Status, err err
 	if err != nil {
 		return "", err
 	}
-	return d.publish(message)
+	if status, err = d.publish(message); status == durable.Stored || status == durable.Duplicate {
+		reuse(message.Data)
+	}
+	return status, err
 }
 
-// publish makes a message durable. Nothing that the sender does any more, hanging up included, cancels it.
+// publish makes a message durable. Nothing that the sender does any more, hanging up included, cancels it: its
+// request's context counts for nothing here.
 func (d *delivery) publish(m durable.Message) (durable.Status, error) {
 	began := d.Now()
-	defer func() { d.stages.Publish = d.Now().Sub(began) }()
-	return d.Publisher.Publish(d.span.Into(context.WithoutCancel(d.r.Context())), m)
+	defer func() { d.Stages.Publish = d.Now().Sub(began) }()
+	return d.Publisher.Publish(d.span.Into(context.Background()), m)
 }
 
 // judge returns the body of an authentic delivery, as it came and canonical, and notes what it claims.
-func (d *delivery) judge(at endpoint.Endpoint, received time.Time) (body []byte, text stringify.Text, err error) {
+func (d *delivery) judge(at *endpoint.Endpoint, received time.Time) (body []byte, text stringify.Text, err error) {
 	if d.coming.len > smallBytes {
 		if !d.large.enter() {
 			return nil, nil, errBusy
@@ -214,12 +214,12 @@ func (d *delivery) judge(at endpoint.Endpoint, received time.Time) (body []byte,
 		return body, nil, err
 	}
 	request := at.Request(text, d.r.Header.Values(at.Provider.Header), received)
-	d.secrets = request.Secrets
+	d.Secrets = request.Secrets
 	step := d.span.Step("verify")
-	d.claims, err = at.Provider.Verify(request)
+	d.Claims, err = at.Provider.Verify(request)
 	step.End("", false)
 	if err == nil || verify.IsAuthentic(err) {
-		d.id = at.ID(d.claims)
+		d.ID = at.ID(d.Claims)
 		d.conn.proves()
 	}
 	return body, text, err
@@ -242,16 +242,17 @@ func (d *delivery) parse(body []byte) (stringify.Text, error) {
 }
 
 // wrap puts the verified body into its envelope.
-func (d *delivery) wrap(at endpoint.Endpoint, text stringify.Text, received time.Time) (durable.Message, error) {
+func (d *delivery) wrap(at *endpoint.Endpoint, text stringify.Text, received time.Time) (durable.Message, error) {
 	e := &d.wrapped
-	*e = at.Event(d.id, d.claims, text, received)
+	*e = at.Event(d.ID, d.Claims, text, received)
 	e.TraceParent, e.TraceState = d.span.Context()
 	d.span.Authentic(e.ID, e.Type)
-	if !d.held.take(e.Size()) {
+	size := e.Size()
+	if !d.held.take(size) {
 		return durable.Message{}, errBusy
 	}
-	m := at.Message(d.SubjectPrefix, e)
+	m := at.Message(d.SubjectPrefix, e, roomFor(size))
 	e.Data = nil
-	d.event = e
+	d.Event = e
 	return m, nil
 }

@@ -57,7 +57,7 @@ func (k *keeper) Publish(context.Context, durable.Message) (durable.Status, erro
 
 type unseen struct{}
 
-func (unseen) Observe(Record) {}
+func (unseen) Observe(*Record) {}
 
 const testKey = "key"
 

@@ -26,7 +26,7 @@ func (panicking) Publish(_ context.Context, m durable.Message) (durable.Status, 
 
 type records chan ingest.Record
 
-func (r records) Observe(record ingest.Record) { r <- record }
+func (r records) Observe(record *ingest.Record) { r <- *record }
 
 // A panic refuses one delivery, says where it happened, and doesn't take the body into the log.
 func TestPanic(t *testing.T) {

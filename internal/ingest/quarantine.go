@@ -14,13 +14,13 @@ import (
 // it, and one of them never sends again. What can't be read as an event is answered 200 then: sending
 // it again would change nothing. What is stale, from the future or contradicts itself is refused all
 // the same. Nothing unsigned is ever kept.
-func (d *delivery) quarantine(at endpoint.Endpoint, body []byte, received time.Time, refusal error) (durable.Status, error) {
+func (d *delivery) quarantine(at *endpoint.Endpoint, body []byte, received time.Time, refusal error) (durable.Status, error) {
 	if !d.Quarantine || !verify.IsAuthentic(refusal) {
 		return "", refusal
 	}
 	d.coming.first = nil // may be in the message
 	kept := quarantine.Delivery{
-		ID: d.id, Endpoint: at.Name, Provider: at.Provider.Name, Reason: rowOf(refusal).outcome,
+		ID: d.ID, Endpoint: at.Name, Provider: at.Provider.Name, Reason: rowOf(refusal).outcome,
 		Received: received, Signature: d.r.Header.Get(at.Provider.Header), Body: body,
 	}
 	unreadable := errors.Is(refusal, verify.Unreadable)
@@ -31,7 +31,7 @@ func (d *delivery) quarantine(at endpoint.Endpoint, body []byte, received time.T
 	case err != nil:
 		return "", err // so that it comes again, if its sender ever tries again
 	}
-	d.kept = kept.Reason
+	d.Kept = kept.Reason
 	if unreadable {
 		return durable.Kept, nil
 	}

@@ -1,8 +1,6 @@
 package ingest
 
 import (
-	"net"
-	"os"
 	"sync"
 	"time"
 )
@@ -10,22 +8,23 @@ import (
 // reading is a connection's side of its being read. It spares the kernel what changes nothing.
 //
 // A deadline is passed on only where somebody reads until then: net/http and the body's bound change it eight times
-// for each request, mostly while nobody does.
+// for each request, mostly while nobody does. One that is hardly later than the one before isn't passed on at all, one for
+// writing neither: with a request every millisecond that is one of a hundred.
 //
-// While a request is handled net/http reads one byte, to cancel its context when the sender hangs up. Nothing here is
-// cancelled by that, so this read doesn't ask the kernel: it waits until it is ended, which net/http does by a deadline
-// that has passed, once the handler has returned. What has a deadline still to come is an ordinary read.
+// While a request is handled net/http reads one byte, without a deadline, to cancel its context when the sender hangs up.
+// Nothing here is cancelled by that, so this read doesn't ask the kernel: it returns with nothing, as io.Reader
+// allows, and its goroutine is done rather than waiting to be ended.
 type reading struct {
 	mu      sync.Mutex
-	changed sync.Cond // wanted or closed
 	wanted  time.Time // deadline
 	set     time.Time // that of the connection below
+	written time.Time // the one for writing of the connection below
 	active  bool      // the connection below is being read
+	emptied bool      // by the last read, since which no request has ended: the next one will wait
 	handled bool      // a request of it is
-	closed  bool
 }
 
-// SetReadDeadline is net.Conn's. It also ends a Read that waits.
+// SetReadDeadline is net.Conn's.
 func (conn *connection) SetReadDeadline(t time.Time) error {
 	r := &conn.reading
 	r.mu.Lock()
@@ -34,8 +33,19 @@ func (conn *connection) SetReadDeadline(t time.Time) error {
 	if r.active {
 		return conn.passDeadline()
 	}
-	r.changed.Signal()
 	return nil
+}
+
+// SetWriteDeadline is net.Conn's.
+func (conn *connection) SetWriteDeadline(t time.Time) error {
+	r := &conn.reading
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if isHardlyLater(t, r.written) {
+		return nil
+	}
+	r.written = t
+	return conn.Conn.SetWriteDeadline(t)
 }
 
 // SetDeadline is net.Conn's.
@@ -51,8 +61,8 @@ func (conn *connection) Read(p []byte) (n int, err error) {
 	r := &conn.reading
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.handled && len(p) == 1 && !r.wanted.After(time.Now()) {
-		return 0, r.untilEnded()
+	if r.handled && len(p) == 1 && r.wanted.IsZero() {
+		return 0, nil
 	}
 	if err := conn.passDeadline(); err != nil {
 		return 0, err
@@ -61,44 +71,45 @@ func (conn *connection) Read(p []byte) (n int, err error) {
 	r.mu.Unlock()
 	n, err = conn.Conn.Read(p)
 	r.mu.Lock()
-	r.active = false
+	r.active, r.emptied = false, n < len(p)
 	return n, err
 }
 
 // passDeadline passes on the deadline that is wanted. The lock is held.
 func (conn *connection) passDeadline() error {
 	r := &conn.reading
-	if r.wanted.Equal(r.set) {
+	if isHardlyLater(r.wanted, r.set) {
 		return nil
 	}
 	r.set = r.wanted
 	return conn.Conn.SetReadDeadline(r.wanted)
 }
 
-// untilEnded waits for a deadline that has passed, or the connection's end. The lock is held.
-func (r *reading) untilEnded() error {
-	for {
-		switch {
-		case r.closed:
-			return net.ErrClosed
-		case !r.wanted.IsZero() && !time.Now().Before(r.wanted):
-			return os.ErrDeadlineExceeded
-		}
-		r.changed.Wait()
+// soonEnough is by how much a deadline may be too early: none is shorter than five seconds.
+const soonEnough = 100 * time.Millisecond
+
+// isHardlyLater says whether the deadline that is set will do instead of the one that is wanted. No deadline, the zero
+// time, only does for itself.
+func isHardlyLater(wanted, set time.Time) bool {
+	if wanted.IsZero() || set.IsZero() {
+		return wanted.Equal(set)
 	}
+	later := wanted.Sub(set)
+	return 0 <= later && later < soonEnough
 }
 
-// isHandled notes whether a request of the connection is being handled.
-func (r *reading) isHandled(handled bool) {
+// begins notes that a request of the connection is being handled.
+func (r *reading) begins() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.handled = handled
+	r.handled = true
 }
 
-// end ends what untilEnded waits for.
-func (r *reading) end() {
+// ends notes that none is any more, and says whether the next one is still to come.
+func (r *reading) ends() (waits bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.closed = true
-	r.changed.Signal()
+	waits = r.emptied
+	r.handled, r.emptied = false, false
+	return waits
 }

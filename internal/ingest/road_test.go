@@ -161,4 +161,4 @@ func (r *road) message(vector, subject string, header nats.Header, payload []byt
 // nobody observes nothing.
 type nobody struct{}
 
-func (nobody) Observe(ingest.Record) {}
+func (nobody) Observe(*ingest.Record) {}

@@ -82,16 +82,30 @@ func (p *Publisher) sendQueue() {
 
 // message is the message as nats.go takes it, until the next call.
 func (o *outbox) message(inbox string, m outgoing) *nats.Msg {
-	if o.single.Header == nil {
+	if o.setHeaders(m); len(o.single.Header) != 2+len(m.Headers) { // the one before had others
 		o.single.Header = make(nats.Header)
-	}
-	header := o.single.Header
-	clear(header)
-	header[jetstream.MsgIDHeader] = []string{m.ID}
-	header[jetstream.ExpectedStreamHeader] = []string{m.stream}
-	for _, h := range m.Headers {
-		header[h.Name] = []string{h.Value}
+		o.setHeaders(m)
 	}
 	o.single.Subject, o.single.Reply, o.single.Data = m.Subject, replyTo(inbox, m.number), m.Data
 	return &o.single
+}
+
+func (o *outbox) setHeaders(m outgoing) {
+	o.setHeader(jetstream.MsgIDHeader, m.ID)
+	o.setHeader(jetstream.ExpectedStreamHeader, m.stream)
+	for _, h := range m.Headers {
+		o.setHeader(h.Name, h.Value)
+	}
+}
+
+// setHeader uses what there was of that name again: most messages have the same headers.
+func (o *outbox) setHeader(name, value string) {
+	if values := o.single.Header[name]; values != nil {
+		values[0] = value
+		return
+	}
+	if o.single.Header == nil {
+		o.single.Header = make(nats.Header)
+	}
+	o.single.Header[name] = []string{value}
 }

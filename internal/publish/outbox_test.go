@@ -99,3 +99,21 @@ func TestOutboxKeepsOrder(t *testing.T) {
 		last[id[0]] = id
 	}
 }
+
+// A message has its own headers and none of the one before, however many that had.
+func TestOutboxHeaders(t *testing.T) {
+	t.Parallel()
+	var o outbox
+	for i, names := range [][]string{{"A"}, {"B"}, {"B"}, {"A", "B"}, {}, {"C", "A"}, {"C", "D"}} {
+		m := outgoing{Message: message(fmt.Sprint(i)), stream: "S"}
+		want := nats.Header{"Nats-Msg-Id": {m.ID}, "Nats-Expected-Stream": {"S"}}
+		m.Headers = nil
+		for _, name := range names {
+			m.Headers = append(m.Headers, durable.Header{Name: name, Value: m.ID})
+			want[name] = []string{m.ID}
+		}
+		if diff := cmp.Diff(want, o.message("inbox", m).Header); diff != "" {
+			t.Errorf("%d (-want +got):\n%s", i, diff)
+		}
+	}
+}
