@@ -53,7 +53,7 @@ const (
 	// there is nothing that a larger heap would be good for.
 	besides = 96 << 20
 	// limitedGC is where a limit holds: collecting is a tenth of an event's cost at Go's 100 (docs/performance.md).
-	limitedGC = 150
+	limitedGC = 175
 	// embeddedGC is where there is none.
 	embeddedGC = 50
 )

@@ -38,9 +38,9 @@ type row struct {
 
 // rowOf is the error's row.
 func rowOf(err error) row {
-	for _, r := range answers {
-		if errors.Is(err, r.err) {
-			return r
+	for i := range answers {
+		if errors.Is(err, answers[i].err) {
+			return answers[i]
 		}
 	}
 	return answers[len(answers)-1]

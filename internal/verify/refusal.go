@@ -28,11 +28,7 @@ func (r Refusal) Error() string { return string(r) }
 
 // IsAuthentic says whether err is the refusal of a delivery that bears a right signature.
 func IsAuthentic(err error) bool {
-	var r Refusal
-	if !errors.As(err, &r) {
-		return false
-	}
-	switch r {
+	switch r, _ := errors.AsType[Refusal](err); r {
 	case Unreadable, Contradiction, Stale, Future:
 		return true
 	}
