@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
@@ -114,6 +115,41 @@ func TestOutboxHeaders(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, o.message("inbox", m).Header); diff != "" {
 			t.Errorf("%d (-want +got):\n%s", i, diff)
+		}
+	}
+}
+
+// A message that is stored has left its data: the next one may be written there, whatever others do meanwhile.
+func TestDataIsFreeOnceStored(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := open(t, s.URL()).connected()
+	const publishers, each = 16, 50
+	var group sync.WaitGroup
+	for p := range publishers {
+		group.Go(func() {
+			data := make([]byte, 0, 64)
+			for i := range each {
+				m := message(fmt.Sprintf("%d-%d", p, i))
+				m.Data = append(data[:0], m.ID...)
+				if status, err := f.Publish(t.Context(), m); status != durable.Stored || err != nil {
+					t.Errorf("%s: %q, %v", m.ID, status, err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	stream, err := operator(t, s.URL()).Stream(t.Context(), "WEBHOOKS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sequence := range uint64(publishers * each) {
+		m, err := stream.GetMsg(t.Context(), sequence+1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id := m.Header.Get(jetstream.MsgIDHeader); string(m.Data) != id {
+			t.Errorf("%s has the data of %s", id, m.Data)
 		}
 	}
 }
