@@ -53,8 +53,8 @@ type Event struct {
 type attribute struct {
 	name     string
 	value    func(*Event) *string
-	required bool // every event of ours has it
-	begins   string
+	required bool   // every event of ours has it
+	begins   string // as JSON: the name's quotes and the colon
 }
 
 // attributes has the event's attributes in the order in which they are written.

@@ -138,7 +138,7 @@ func (o *observer) Observe(r *ingest.Record) {
 			zap.String("endpoint", r.Endpoint), zap.String("id", r.ID), zap.String("remote", r.Remote), traced(r))
 		return
 	}
-	at.accepted.Set(float64(r.Received.UnixMilli()) / 1e3)
+	at.accepted.Set(float64(time.Now().UnixMilli()) / 1e3)
 	if entry := o.log.Check(zap.DebugLevel, "delivery accepted"); entry != nil {
 		entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.String("id", r.ID), zap.String("type", r.Event.Type),
 			zap.String("signed", r.Claims.Scheme), zap.Int("secret", r.Claims.Secret), zap.Duration("duration", r.Duration), traced(r))

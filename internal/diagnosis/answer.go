@@ -74,7 +74,10 @@ func (d *diagnosing) ask(r request, received time.Time) answer {
 // observer keeps what became of the one request.
 type observer struct{ ingest.Record }
 
-func (o *observer) Observe(r *ingest.Record) { o.Record = *r }
+func (o *observer) Observe(r *ingest.Record) {
+	o.Record = *r
+	o.Event, o.Claims.SignedText = nil, nil // the handler's
+}
 
 // nowhere takes every message and keeps none.
 type nowhere struct{}

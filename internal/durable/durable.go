@@ -9,8 +9,9 @@ type Message struct {
 	Kind    Kind
 	Subject string
 	ID      string   // JetStream's Nats-Msg-Id: two messages of a kind with one ID are one message
-	Headers []Header // besides those that publishing adds; ASCII without line breaks
+	Headers []Header // besides those that publishing adds, no name twice; ASCII without line breaks
 	Data    []byte
+	Lent    bool // once the message is stored or a duplicate, Data is another one's: who may have it for longer copies it
 }
 
 // Header is one header of a message.

@@ -77,20 +77,16 @@ func (b *blocks) free() {
 	b.more = nil
 }
 
-// roomFor returns room for so many bytes of an envelope: a block, where that is enough.
-func roomFor(size int) []byte {
+// roomFor returns room for so many bytes of an envelope: a block, where that is enough, which is to be used again.
+func roomFor(size int) (room []byte, lent bool) {
 	if size > blockBytes {
-		return make([]byte, 0, size)
+		return make([]byte, 0, size), false
 	}
-	return spare.Get().(*[blockBytes]byte)[:0]
+	return spare.Get().(*[blockBytes]byte)[:0], true
 }
 
-// reuse lets others have that room. Nobody has any part of it any more.
-func reuse(room []byte) {
-	if cap(room) == blockBytes {
-		spare.Put((*[blockBytes]byte)(room[:blockBytes]))
-	}
-}
+// reuse lets others have that block. Nobody has any part of it any more.
+func reuse(block []byte) { spare.Put((*[blockBytes]byte)(block[:blockBytes])) }
 
 // done lets others have the first one too. Nothing has what joined has returned any more.
 func (b *blocks) done() {

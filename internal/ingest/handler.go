@@ -28,8 +28,7 @@ import (
 type Publisher interface {
 	// Publish returns without error only once the message is durable. Its errors wrap
 	// durable.ErrTooLarge or durable.ErrUnavailable. It answers within a bounded time of its own,
-	// well below a second. Of a message that is stored or a duplicate it has nothing any more: its
-	// data is the next one's.
+	// well below a second. Of a message that is lent, and stored or a duplicate, it has nothing any more.
 	Publish(context.Context, durable.Message) (durable.Status, error)
 }
 
@@ -186,7 +185,7 @@ func (d *delivery) receive(at *endpoint.Endpoint) (status durable.Status, err er
 	if err != nil {
 		return "", err
 	}
-	if status, err = d.publish(message); status == durable.Stored || status == durable.Duplicate {
+	if status, err = d.publish(message); message.Lent && (status == durable.Stored || status == durable.Duplicate) {
 		reuse(message.Data)
 	}
 	return status, err
@@ -251,7 +250,9 @@ func (d *delivery) wrap(at *endpoint.Endpoint, text stringify.Text, received tim
 	if !d.held.take(size) {
 		return durable.Message{}, errBusy
 	}
-	m := at.Message(d.SubjectPrefix, e, roomFor(size))
+	room, lent := roomFor(size)
+	m := at.Message(d.SubjectPrefix, e, room)
+	m.Lent = lent
 	e.Data = nil
 	d.Event = e
 	return m, nil

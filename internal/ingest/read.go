@@ -59,7 +59,7 @@ func (d *delivery) receiveBody() error {
 			return errBodyTooLarge
 		case errors.Is(err, io.EOF):
 			return nil
-		case err != nil && (errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(d.bodyDeadline)):
+		case err != nil && (errors.Is(err, os.ErrDeadlineExceeded) || time.Until(d.bodyDeadline) < soonEnough):
 			return errSlowBody // net/http says something else where it was in the trailers
 		case err != nil:
 			return errIncompleteBody

@@ -8,19 +8,19 @@ import (
 // reading is a connection's side of its being read. It spares the kernel what changes nothing.
 //
 // A deadline is passed on only where somebody reads until then: net/http and the body's bound change it eight times
-// for each request, mostly while nobody does. One that is hardly later than the one before isn't passed on at all, one for
-// writing neither: with a request every millisecond that is one of a hundred.
+// for each request, mostly while nobody does. One that is hardly later than the one that is set isn't passed on at all: with a
+// request every millisecond that is one of a hundred.
 //
 // While a request is handled net/http reads one byte, without a deadline, to cancel its context when the sender hangs up.
 // Nothing here is cancelled by that, so this read doesn't ask the kernel: it returns with nothing, as io.Reader
-// allows, and its goroutine is done rather than waiting to be ended.
+// allows, and its goroutine is done rather than waiting to be ended. Where net/http is about to end it already, where
+// there is no body, and under TLS it is an ordinary read.
 type reading struct {
 	mu      sync.Mutex
 	wanted  time.Time // deadline
 	set     time.Time // that of the connection below
-	written time.Time // the one for writing of the connection below
 	active  bool      // the connection below is being read
-	emptied bool      // by the last read, since which no request has ended: the next one will wait
+	emptied bool      // by the last read that brought anything, since which no request has ended: the next one will wait
 	handled bool      // a request of it is
 }
 
@@ -34,18 +34,6 @@ func (conn *connection) SetReadDeadline(t time.Time) error {
 		return conn.passDeadline()
 	}
 	return nil
-}
-
-// SetWriteDeadline is net.Conn's.
-func (conn *connection) SetWriteDeadline(t time.Time) error {
-	r := &conn.reading
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if isHardlyLater(t, r.written) {
-		return nil
-	}
-	r.written = t
-	return conn.Conn.SetWriteDeadline(t)
 }
 
 // SetDeadline is net.Conn's.
@@ -71,7 +59,10 @@ func (conn *connection) Read(p []byte) (n int, err error) {
 	r.mu.Unlock()
 	n, err = conn.Conn.Read(p)
 	r.mu.Lock()
-	r.active, r.emptied = false, n < len(p)
+	r.active = false
+	if err == nil {
+		r.emptied = n < len(p)
+	}
 	return n, err
 }
 

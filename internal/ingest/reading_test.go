@@ -1,9 +1,13 @@
 package ingest
 
 import (
+	"errors"
 	"fmt"
+	"net"
+	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // While a request is handled one read of net/http's doesn't reach the connection: by its length it must never be taken for
@@ -58,7 +62,7 @@ func TestNextComesMeanwhile(t *testing.T) {
 	}
 }
 
-// The server's end ends what waits to be ended.
+// The server's end ends a connection whose request is being handled.
 func TestServerCloses(t *testing.T) {
 	t.Parallel()
 	p, c, block := working(t)
@@ -69,4 +73,46 @@ func TestServerCloses(t *testing.T) {
 		t.Error("the connection is open")
 	}
 	close(block)
+}
+
+// Others have their turn where the next request may lie there already: unless the last read that brought something took
+// all there was.
+func TestWhoWaits(t *testing.T) {
+	t.Parallel()
+	sender, receiver := net.Pipe()
+	conn := newCrowd(1).admit(receiver)
+	for _, test := range []struct {
+		name  string
+		sent  int
+		room  int
+		ended bool // by a deadline, afterwards
+		waits bool
+	}{
+		{"nothing read", 0, 0, false, false},
+		{"all read", 10, 20, false, true},
+		{"all read, then ended", 10, 20, true, true},
+		{"room full", 10, 10, false, false},
+		{"room full, then ended", 10, 10, true, false},
+		{"only ended", 0, 0, true, false},
+	} {
+		if test.sent > 0 {
+			go func() { _, _ = sender.Write(make([]byte, test.sent)) }()
+			if n, err := conn.Read(make([]byte, test.room)); n != test.sent || err != nil {
+				t.Fatalf("%s: %d, %v", test.name, n, err)
+			}
+		}
+		conn.reading.begins()
+		if test.ended {
+			_ = conn.SetReadDeadline(time.Unix(1, 0))
+			if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s: %v", test.name, err)
+			}
+			_ = conn.SetReadDeadline(time.Time{})
+		} else if n, err := conn.Read(make([]byte, 1)); n != 0 || err != nil {
+			t.Errorf("%s: net/http's read: %d, %v", test.name, n, err)
+		}
+		if waits := conn.reading.ends(); waits != test.waits {
+			t.Errorf("%s: waits %t", test.name, waits)
+		}
+	}
 }

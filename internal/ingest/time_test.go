@@ -189,3 +189,15 @@ func TestWorkLongerThanTheBodysTime(t *testing.T) {
 		}
 	})
 }
+
+// The deadline that is there for the headers may be left for the body, which is over a little early then: the answer is the same.
+func TestSlowTrailerAfterPause(t *testing.T) {
+	inNoTime(t, func(t *testing.T, _ *public, dial func() *client) {
+		c := dial()
+		time.Sleep(20 * time.Millisecond)
+		c.write("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+		if r := c.read(); r.String() != "408 body_timeout" {
+			t.Error(r)
+		}
+	})
+}

@@ -26,8 +26,8 @@ func arrayIndex(name []byte) uint32 {
 	return uint32(min(n, notIndex))
 }
 
-// few is how many members are compared with each other.
-const few = 8
+// handful is how many members are compared with each other.
+const handful = 8
 
 // markOf returns one bit, the same for the same name and seldom for another one.
 func markOf(name []byte) uint64 {
@@ -44,7 +44,7 @@ var seed = maphash.MakeSeed()
 // duplicated says whether two members bear the same name, compared as they read, not as they are
 // written ("a" and "\u0061" are one name).
 func (s *scanner) duplicated(own []member) bool {
-	if len(own) <= few { // no hashing: a name that has no other's mark is compared with none
+	if len(own) <= handful { // no hashing: a name that has no other's mark is compared with none
 		marks := uint64(0)
 		for i, a := range own {
 			name := s.nameOf(a)
