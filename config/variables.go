@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/readable"
-
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 

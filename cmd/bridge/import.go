@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/readable"
-
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
@@ -18,6 +16,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
+	"github.com/ade15e70/webhook-bridge/internal/readable"
 	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )

@@ -10,12 +10,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/readable"
-
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/internal/capture"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
+	"github.com/ade15e70/webhook-bridge/internal/readable"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 

@@ -11,10 +11,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/readable"
-
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
+	"github.com/ade15e70/webhook-bridge/internal/readable"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/readable"
-
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )

@@ -11,10 +11,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/readable"
-
 	"github.com/ade15e70/webhook-bridge/internal/capture"
 	"github.com/ade15e70/webhook-bridge/internal/endpoint"
+	"github.com/ade15e70/webhook-bridge/internal/readable"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 

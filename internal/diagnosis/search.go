@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/readable"
-
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )

@@ -10,9 +10,8 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/ade15e70/webhook-bridge/internal/readable"
-
 	"github.com/ade15e70/webhook-bridge/internal/capture"
+	"github.com/ade15e70/webhook-bridge/internal/readable"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 

@@ -9,7 +9,6 @@
 package relay
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -161,12 +160,8 @@ func (r *Relay) note(way string, kind durable.Kind, status durable.Status, err e
 	return outcome
 }
 
-// append puts the message into the spool, and leaves time to try JetStream where that is still to do. An append that is
-// given up may still be written, so the spool has its own copy of what is lent.
+// append puts the message into the spool, and leaves time to try JetStream where that is still to do.
 func (r *Relay) append(ctx context.Context, m durable.Message, arrived, attempted time.Time) error {
-	if m.Lent {
-		m.Data, m.Lent = bytes.Clone(m.Data), false
-	}
 	if deadline, _ := ctx.Deadline(); attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-r.Timeout))

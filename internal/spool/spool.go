@@ -16,6 +16,7 @@
 package spool
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -256,6 +257,9 @@ func (s *Spool) enqueue(r Record) (*waiting, error) {
 	}
 	if err := s.room(r.Kind, w.size); err != nil {
 		return nil, err
+	}
+	if r.Lent { // whoever appends it may be gone, and its data another's, before it is written
+		w.record.Data, w.record.Lent = bytes.Clone(r.Data), false
 	}
 	s.coming[id] = w
 	s.comingBytes[w.record.Kind] += w.size

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -240,5 +241,38 @@ func TestMode(t *testing.T) {
 		if err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)
 		}
+	}
+}
+
+// Whoever has given up an append that is being written may have lent its data to another message meanwhile.
+func TestLentDataIsCopied(t *testing.T) {
+	f := open(t, t.TempDir())
+	tx, err := f.file.Load().begin(true) // what writes waits, as for a slow disk
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := message("a")
+	want := string(m.Data)
+	m.Lent = true
+	ctx, cancel := context.WithCancel(t.Context())
+	appended := make(chan error)
+	go func() { appended <- f.Append(ctx, m, arrived, attempted) }()
+	eventually(t, "being written", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		w := f.coming[idOf(&m)]
+		return w != nil && w.taken
+	})
+	cancel()
+	if err := <-appended; !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	copy(m.Data, strings.Repeat("x", len(m.Data)))
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "written", func() bool { return f.Len(durable.Event) == 1 })
+	if got := string(f.all()[0].Data); got != want {
+		t.Errorf("kept %q, not %q", got, want)
 	}
 }
