@@ -17,7 +17,7 @@ RUN --mount=type=bind,target=. \
     --mount=type=cache,target=/go/pkg/mod \
     --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -tags grpcnotrace -ldflags "-s -w -X main.release=$VERSION" -o /out/bridge ./cmd/bridge && \
+    go build -trimpath -tags grpcnotrace -ldflags "-s -w -X github.com/ade15e70/webhook-bridge/internal/cli.release=$VERSION" -o /out/bridge ./cmd/bridge && \
     mkdir -p /out/volumes/data && touch -d "@$SOURCE_DATE_EPOCH" /out/bridge /out/volumes/data
 
 FROM ${RUN_IMAGE}

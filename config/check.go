@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 	"github.com/ade15e70/webhook-bridge/internal/readable"
-	"github.com/ade15e70/webhook-bridge/internal/smallfile"
 )
 
 var endpointName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
@@ -49,12 +49,12 @@ func (l *loader) checkTLS(c *Config) {
 	case c.TLSCertFile == "" || c.TLSKeyFile == "": // what can't be read was said
 		return
 	}
-	chain, err := smallfile.Read(string(c.TLSCertFile), MaxTLSFile)
+	chain, err := filewatch.ReadFile(string(c.TLSCertFile), MaxTLSFile)
 	if err != nil {
 		l.wrong("TLS_CERT_FILE", fmt.Sprintf("%s (%v)", certificate, err))
 		return
 	}
-	private, err := smallfile.Read(string(c.TLSKeyFile), MaxTLSFile)
+	private, err := filewatch.ReadFile(string(c.TLSKeyFile), MaxTLSFile)
 	if err != nil {
 		l.wrong("TLS_KEY_FILE", fmt.Sprintf("%s (%v)", key, err))
 		return

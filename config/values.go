@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
-	"github.com/ade15e70/webhook-bridge/internal/smallfile"
 )
 
 // The types of values, each with the one rule for what it may be. Every one has an UnmarshalText,
@@ -90,7 +90,7 @@ type File string
 
 // UnmarshalText checks that the file can be read.
 func (f *File) UnmarshalText(text []byte) error {
-	opened, err := smallfile.Open(string(text))
+	opened, err := filewatch.OpenFile(string(text))
 	if err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (secretList) takes() string {
 
 // readFile reads one secret a line.
 func (l *secretList) readFile(file File) error {
-	content, err := smallfile.Read(string(file), secret.MaxFile)
+	content, err := filewatch.ReadFile(string(file), secret.MaxFile)
 	if err != nil {
 		return err
 	}

@@ -2,34 +2,9 @@
 package main
 
 import (
-	"context"
-	"io"
 	"os"
-	"os/signal"
-	"syscall"
+
+	"github.com/ade15e70/webhook-bridge/internal/cli"
 )
 
-// stdio is where a command reads and writes: data on out, words on err.
-type stdio struct {
-	in       io.Reader
-	out, err io.Writer
-}
-
-func main() {
-	os.Exit(run(untilSignal(), os.Args[1:], os.Environ(), stdio{os.Stdin, os.Stdout, os.Stderr}))
-}
-
-// untilSignal returns a context that the first SIGINT or SIGTERM ends: it asks for an orderly end.
-// The handler is gone before the context ends, so that whoever has seen the shutdown begin can rely
-// on it that another signal ends the process at once.
-func untilSignal() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		signal.Stop(signals)
-		cancel()
-	}()
-	return ctx
-}
+func main() { os.Exit(cli.Main()) }

@@ -16,8 +16,8 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/admin"
-	"github.com/ade15e70/webhook-bridge/internal/dirlock"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/natsd"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -118,7 +118,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 // explainSpool says what to do about a spool that can't be opened.
 func explainSpool(err error) error {
 	switch {
-	case errors.Is(err, dirlock.ErrInUse):
+	case errors.Is(err, filewatch.ErrInUse):
 		return fmt.Errorf("%w: each instance needs a DATA_DIR of its own", err)
 	case errors.Is(err, spool.ErrNewer):
 		return fmt.Errorf("%w: nothing was changed; run that version or a newer one until the spool is empty, or set DATA_DIR to another directory", err)

@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/smallfile"
+	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 )
 
 // certificate is that of the public listener. It and its key are replaced together; connections that
@@ -25,11 +25,11 @@ type certificate struct {
 
 func newCertificate(certFile, keyFile string, log *zap.Logger) (*certificate, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile, log: log}
-	chain, err := smallfile.Read(certFile, config.MaxTLSFile)
+	chain, err := filewatch.ReadFile(certFile, config.MaxTLSFile)
 	if err != nil {
 		return nil, fmt.Errorf("loading TLS_CERT_FILE: %w", err)
 	}
-	key, err := smallfile.Read(keyFile, config.MaxTLSFile)
+	key, err := filewatch.ReadFile(keyFile, config.MaxTLSFile)
 	if err != nil {
 		return nil, fmt.Errorf("loading TLS_KEY_FILE: %w", err)
 	}

@@ -8,16 +8,16 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
-	"github.com/ade15e70/webhook-bridge/internal/watch"
 )
 
 // live is what is read again from its files while the bridge runs: secrets and the certificate.
 type live struct {
 	keyrings    map[string]*keyring // by endpoint
 	certificate *certificate        // nil without TLS
-	watcher     *watch.Watcher
+	watcher     *filewatch.Watcher
 }
 
 func newLive(c *config.Config, log *zap.Logger) (*live, error) {
@@ -35,17 +35,17 @@ func newLive(c *config.Config, log *zap.Logger) (*live, error) {
 
 // start begins to look for changes.
 func (l *live) start(log *zap.Logger) {
-	var files []watch.Files
+	var files []filewatch.Files
 	for _, k := range l.keyrings {
 		if k.file != "" {
-			files = append(files, watch.Files{Paths: []string{k.file}, Limit: secret.MaxFile, Changed: k.load})
+			files = append(files, filewatch.Files{Paths: []string{k.file}, Limit: secret.MaxFile, Changed: k.load})
 		}
 	}
 	if c := l.certificate; c != nil {
-		files = append(files, watch.Files{Paths: []string{c.certFile, c.keyFile}, Limit: config.MaxTLSFile, Changed: c.load})
+		files = append(files, filewatch.Files{Paths: []string{c.certFile, c.keyFile}, Limit: config.MaxTLSFile, Changed: c.load})
 	}
 	if len(files) > 0 {
-		l.watcher = watch.Start(files, log)
+		l.watcher = filewatch.Start(files, log)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/internal/follow"
+	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
 // Config says what the page shows.
@@ -122,10 +122,10 @@ func (s *Server) handler(address net.Addr) http.Handler {
 
 // read reads the stream into the ring.
 func (s *Server) read(ctx context.Context) {
-	reader := follow.Reader{
+	reader := stream.Reader{
 		Conn: s.config.Conn, JetStream: s.config.JetStream, Name: consumerName,
-		Section: follow.Section{Stream: s.config.Stream, Subjects: []string{s.config.Prefix + ".>"}, Last: atFirst},
-		Handle: func(m follow.Message) error {
+		Section: stream.Section{Stream: s.config.Stream, Subjects: []string{s.config.Prefix + ".>"}, Last: atFirst},
+		Handle: func(m stream.Message) error {
 			s.rate.count(m.Stored, s.now())
 			s.ring.add(func(place uint64) entry { return newEntry(place, m) })
 			return nil
@@ -134,7 +134,7 @@ func (s *Server) read(ctx context.Context) {
 			switch {
 			case err == nil:
 				s.reading.Store(nil)
-			case !errors.Is(err, follow.ErrMadeAnew): // the page sees that by its events
+			case !errors.Is(err, stream.ErrMadeAnew): // the page sees that by its events
 				s.reading.Store(&err)
 			}
 		},

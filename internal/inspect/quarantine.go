@@ -13,8 +13,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/internal/follow"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
+	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
 // kept is a delivery in quarantine as the page gets it: never with its signature's header.
@@ -36,10 +36,10 @@ func (s *Server) list(ctx context.Context) (all []kept, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	failing := error(nil)
-	reader := follow.Reader{
+	reader := stream.Reader{
 		Conn: s.config.Conn, JetStream: s.config.JetStream, Name: consumerName,
-		Section: follow.Section{Stream: s.config.Quarantine, Last: mostKept, Headers: true, Stop: true},
-		Handle: func(m follow.Message) error {
+		Section: stream.Section{Stream: s.config.Quarantine, Last: mostKept, Headers: true, Stop: true},
+		Handle: func(m stream.Message) error {
 			header := m.Headers()
 			d, err := quarantine.Parse(header.Get(nats.MsgIdHdr), header.Get, nil)
 			if err != nil {

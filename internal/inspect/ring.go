@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ade15e70/webhook-bridge/event"
-	"github.com/ade15e70/webhook-bridge/internal/follow"
+	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
 // ring holds the newest events, bounded in number and bytes. Each has a place, counted from 1.
@@ -114,7 +114,7 @@ type shown struct {
 	Payload  *string      `json:"payload,omitempty"`
 }
 
-func newEntry(place uint64, m follow.Message) entry {
+func newEntry(place uint64, m stream.Message) entry {
 	v := shown{
 		Place: place, Sequence: m.Sequence, Made: m.Made.UnixNano(), Subject: m.Subject(), Stored: m.Stored,
 		Size: len(m.Data()), Headers: headers(m.Headers()),

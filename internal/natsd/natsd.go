@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/dirlock"
+	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
 
@@ -52,8 +52,8 @@ func Start(c Config) (s *Server, err error) {
 		return nil, err
 	}
 	// nats-server itself would share a store with another one, and ruin it.
-	lock, err := dirlock.Lock(c.Dir, "nats-server.lock")
-	if errors.Is(err, dirlock.ErrInUse) {
+	lock, err := filewatch.LockDir(c.Dir, "nats-server.lock")
+	if errors.Is(err, filewatch.ErrInUse) {
 		return nil, fmt.Errorf("%w: set DATA_DIR to another directory", err)
 	}
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/ade15e70/webhook-bridge/internal/dirlock"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 )
 
 // Next returns the kind's records behind the one numbered after, oldest first: most at the most, and
@@ -59,13 +59,13 @@ func (s *Spool) list(after uint64, most int, of func(*bbolt.Tx) *bbolt.Bucket) (
 
 // Read hands every record in a directory to visit, first those in the queues and then those set
 // aside, and changes nothing there. Of a damaged file it reads what can be read, and says so with
-// damaged. The error wraps [dirlock.ErrInUse] where a process has the spool open.
+// damaged. The error wraps [filewatch.ErrInUse] where a process has the spool open.
 func Read(dir string, visit func(r *Record) error) (damaged, err error) {
 	path := filepath.Join(dir, fileName)
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("reading spool: %w", err)
 	}
-	lock, err := dirlock.LockShared(dir, lockName)
+	lock, err := filewatch.LockDirShared(dir, lockName)
 	if err != nil {
 		return nil, fmt.Errorf("reading spool: %w", err)
 	}

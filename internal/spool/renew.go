@@ -10,15 +10,15 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/dirlock"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 )
 
 // renew gives up the file there is and puts what can be read of it into a new one. why is what is wrong
 // with it: a write that failed, or damage.
 func (s *Spool) renew(why error) (err error) {
 	if s.lock == nil {
-		if s.lock, err = dirlock.Lock(s.config.Dir, lockName); err != nil {
+		if s.lock, err = filewatch.LockDir(s.config.Dir, lockName); err != nil {
 			return err
 		}
 	}

@@ -30,8 +30,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/dirlock"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 )
 
 // Config says where the spool is and how large it may become.
@@ -101,7 +101,7 @@ const reserve = 4 << 20
 // reserveForEvents is what quarantine leaves free besides.
 const reserveForEvents = reserve + 16<<20
 
-// Open opens the spool in the directory, or makes one. The error wraps [dirlock.ErrInUse] where another
+// Open opens the spool in the directory, or makes one. The error wraps [filewatch.ErrInUse] where another
 // process has it, and [ErrNewer] where its file is a newer version's; that file is untouched. A
 // damaged file is no error. Where the disk fails, Open returns a spool that refuses records and
 // goes on trying.
@@ -115,7 +115,7 @@ func Open(c Config) (*Spool, error) {
 		s.changes[kind] = make(chan struct{}, 1)
 	}
 	var err error
-	if s.lock, err = dirlock.Lock(c.Dir, lockName); err == nil {
+	if s.lock, err = filewatch.LockDir(c.Dir, lockName); err == nil {
 		err = s.open()
 	}
 	switch {

@@ -15,8 +15,8 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/ade15e70/webhook-bridge/internal/dirlock"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -226,7 +226,7 @@ func TestQuarantineBound(t *testing.T) {
 func TestOneProcess(t *testing.T) {
 	dir := t.TempDir()
 	f := open(t, dir)
-	if _, err := Open(f.config); !errors.Is(err, dirlock.ErrInUse) {
+	if _, err := Open(f.config); !errors.Is(err, filewatch.ErrInUse) {
 		t.Errorf("got %v", err)
 	}
 	f.close()

@@ -37,8 +37,10 @@ func start(t *testing.T, environ ...string) *bridge {
 	b := &bridge{url: "http://127.0.0.1:" + public, admin: "http://127.0.0.1:" + admin, nats: "nats://127.0.0.1:" + natsPort, ended: make(chan error, 1)}
 	b.process = exec.Command(binary, "serve")
 	b.process.Dir = t.TempDir()
-	b.process.Env = append([]string{"HTTP_ADDR=127.0.0.1:" + public, "ADMIN_ADDR=127.0.0.1:" + admin, "EMBEDDED_NATS_ADDR=127.0.0.1:" + natsPort,
-		"FLOCK_SECRETS=" + key, "OTEL_BSP_SCHEDULE_DELAY=100"}, environ...)
+	b.process.Env = append([]string{
+		"HTTP_ADDR=127.0.0.1:" + public, "ADMIN_ADDR=127.0.0.1:" + admin, "EMBEDDED_NATS_ADDR=127.0.0.1:" + natsPort,
+		"FLOCK_SECRETS=" + key, "OTEL_BSP_SCHEDULE_DELAY=100",
+	}, environ...)
 	for _, variable := range environ {
 		if addr, ok := strings.CutPrefix(variable, "EMBEDDED_NATS_ADDR="); ok {
 			b.nats = "nats://" + addr

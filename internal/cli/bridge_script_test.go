@@ -1,0 +1,308 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ade15e70/webhook-bridge/internal/tlstest"
+)
+
+// The commands that know the bridge.
+
+// bridgeUp starts `bridge serve` in the background on free ports, with those variables besides the
+// script's, and waits until it listens.
+func bridgeUp(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, !neg && len(args) > 0, "bridge-up NAME [VARIABLE=value...]")
+	vars := []string{
+		"HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "EMBEDDED_NATS_ADDR=127.0.0.1:0",
+		"PUBLISH_TIMEOUT=30s", // a disk that stalls would make it spooled instead of stored
+	}
+	launch(ts, args[0], append(vars, args[1:]...), []string{"bridge", "serve"})
+	server := ts.Getenv("NATS_URL")
+	for _, assignment := range args[1:] {
+		if url, ok := strings.CutPrefix(assignment, "NATS_URL="); ok {
+			server = url
+		}
+	}
+	awaitListening(ts, args[0], server == "")
+}
+
+var (
+	listens   = regexp.MustCompile(`(?m)^\{.*"message":"listening","public":"([^"]+)","admin":"([^"]+)"`)
+	stands    = regexp.MustCompile(`"message":"stream is ready","stream":"WEBHOOKS"`)
+	connected = regexp.MustCompile(`"message":"connected to NATS","server":"(?:nats://)?([^"]+)"`)
+)
+
+// listening waits until a bridge in the background listens that was started in another way.
+func listening(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, !neg && len(args) == 1, "listening NAME")
+	awaitListening(ts, args[0], ts.Getenv("NATS_URL") == "")
+}
+
+// awaitListening sets $URL, $PUBLIC and $ADMIN to where the bridge listens, and where it is its own
+// NATS server also $NATS_URL.
+func awaitListening(ts *testscript.TestScript, name string, embedded bool) {
+	log := name + ".err"
+	addresses := awaitMatch(ts, log, listens)
+	ts.Setenv("PUBLIC", addresses[1])
+	ts.Setenv("URL", "http://"+addresses[1])
+	ts.Setenv("ADMIN", addresses[2])
+	if embedded {
+		ts.Setenv("NATS_URL", "nats://"+awaitMatch(ts, log, connected)[1])
+		awaitMatch(ts, log, stands) // until then it spools
+	}
+}
+
+// reserve sets a variable to an address where nothing listens, for what must come back at the same
+// place. Its port is none that the system gives to others of its own accord.
+func reserve(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, !neg && len(args) == 1, "reserve VARIABLE")
+	for {
+		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000))
+		if listener, err := net.Listen("tcp", address); err == nil {
+			listener.Close()
+			ts.Setenv(args[0], address)
+			return
+		}
+	}
+}
+
+// paste runs the one line of a file that has a text, as somebody would who copies it from there to a
+// terminal. A line that begins with curl is done without curl, which not every machine has. With a
+// name besides, the program runs in the background.
+func paste(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, !neg && (len(args) == 2 || len(args) == 3), "paste FILE TEXT [NAME]")
+	line := lineWith(ts, args[0], args[1])
+	words := shellWords(line)
+	for len(words) > 0 && assignment.MatchString(words[0]) {
+		name, value, _ := strings.Cut(words[0], "=")
+		defer ts.Setenv(name, ts.Getenv(name))
+		ts.Setenv(name, value)
+		words = words[1:]
+	}
+	switch {
+	case len(words) < 2:
+		ts.Fatalf("not a command: %q", line)
+	case words[0] == "curl":
+		curl(ts, words[1:])
+	case len(args) == 3:
+		launch(ts, args[2], nil, words)
+	default:
+		ts.Check(ts.Exec(words[0], words[1:]...))
+	}
+}
+
+var assignment = regexp.MustCompile(`^[A-Z_]+=`)
+
+// fetch gets the URL that stands in the one line of a file that has a text.
+func fetch(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, !neg && len(args) == 2, "fetch FILE TEXT")
+	curl(ts, []string{regexp.MustCompile(`http://\S+`).FindString(lineWith(ts, args[0], args[1]))})
+}
+
+// lineWith returns the one line of a file that has a text.
+func lineWith(ts *testscript.TestScript, file, text string) string {
+	var found []string
+	for line := range strings.Lines(ts.ReadFile(file)) {
+		if strings.Contains(line, text) {
+			found = append(found, strings.TrimSpace(line))
+		}
+	}
+	if len(found) != 1 {
+		ts.Fatalf("%d lines of %s have %q, want one", len(found), file, text)
+	}
+	ts.Logf("%s", found[0])
+	return found[0]
+}
+
+// leftover expects so many files of that name in the directory for temporary files.
+func leftover(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, !neg && len(args) == 2, "leftover PATTERN N")
+	files, err := filepath.Glob(filepath.Join(ts.Getenv("TMPDIR"), args[0]))
+	ts.Check(err)
+	if strconv.Itoa(len(files)) != args[1] {
+		ts.Fatalf("there are %d: %q", len(files), files)
+	}
+}
+
+// shellWords splits a line as a shell does, of which it knows blanks and single quotes.
+func shellWords(line string) []string {
+	var words []string
+	var word strings.Builder
+	quoted, begun := false, false
+	for _, c := range line {
+		switch {
+		case c == '\'':
+			quoted, begun = !quoted, true
+		case c == ' ' && !quoted:
+			if begun {
+				words = append(words, word.String())
+			}
+			word.Reset()
+			begun = false
+		default:
+			word.WriteRune(c)
+			begun = true
+		}
+	}
+	if begun {
+		words = append(words, word.String())
+	}
+	return words
+}
+
+// curl does what curl does with -i, -H and -d, and knows nothing else.
+func curl(ts *testscript.TestScript, args []string) {
+	method, url, body := http.MethodGet, "", ""
+	header := http.Header{"Accept": {"*/*"}, "User-Agent": {"curl/8.5.0"}}
+	for i := 0; i < len(args); i++ {
+		switch arg := args[i]; {
+		case arg == "-i":
+		case (arg == "-H" || arg == "-d") && i+1 < len(args):
+			i++
+			if arg == "-H" {
+				name, value, _ := strings.Cut(args[i], ":")
+				header.Set(name, strings.TrimSpace(value))
+				continue
+			}
+			method, body = http.MethodPost, args[i]
+			header.Set("Content-Type", "application/x-www-form-urlencoded")
+		case !strings.HasPrefix(arg, "-") && url == "":
+			url = arg
+		default:
+			ts.Fatalf("curl: can't do %q", arg)
+		}
+	}
+	request, err := http.NewRequest(method, url, strings.NewReader(body))
+	ts.Check(err)
+	request.Header = header
+	response, err := http.DefaultClient.Do(request)
+	ts.Check(err)
+	defer response.Body.Close()
+	fmt.Fprintf(ts.Stdout(), "%s %s\n", response.Proto, response.Status)
+	ts.Check(response.Header.Write(ts.Stdout()))
+	fmt.Fprintln(ts.Stdout())
+	_, err = io.Copy(ts.Stdout(), response.Body)
+	ts.Check(err)
+}
+
+// occupy listens on an address for as long as the script runs and sets the variable to it. Where
+// somebody else has that address, it is occupied all the same.
+func occupy(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, !neg && len(args) == 2, "occupy VARIABLE ADDRESS")
+	address := args[1]
+	if listener, err := net.Listen("tcp", address); err == nil {
+		ts.Defer(func() { listener.Close() })
+		address = listener.Addr().String()
+	} else if strings.HasSuffix(address, ":0") {
+		ts.Fatalf("%v", err)
+	}
+	ts.Setenv(args[0], address)
+}
+
+// stored writes what the stream has to a file, a payload a line, once it has at least n messages.
+func stored(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, !neg && (len(args) == 1 || len(args) == 2), "stored FILE [N]")
+	least := 0
+	if len(args) == 2 {
+		var err error
+		least, err = strconv.Atoi(args[1])
+		ts.Check(err)
+	}
+	js, closeNATS := jetStream(ts)
+	defer closeNATS()
+	ctx, cancel := context.WithTimeout(context.Background(), bound)
+	defer cancel()
+	var stream jetstream.Stream
+	var err error
+	if !eventually(func() bool {
+		stream, err = js.Stream(ctx, "WEBHOOKS")
+		ts.Check(err)
+		return stream.CachedInfo().State.Msgs >= uint64(least)
+	}) {
+		ts.Fatalf("the stream has %d messages, not %d", stream.CachedInfo().State.Msgs, least)
+	}
+	state := stream.CachedInfo().State
+	var all bytes.Buffer
+	for seq := state.FirstSeq; seq <= state.LastSeq && seq > 0; seq++ {
+		message, err := stream.GetMsg(ctx, seq)
+		ts.Check(err)
+		fmt.Fprintf(&all, "%s\n", message.Data)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), all.Bytes(), 0o600))
+}
+
+// zero fills a part of a file with zeros.
+func zero(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, !neg && len(args) == 3, "zero FILE OFFSET LENGTH")
+	offset, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	length, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	file, err := os.OpenFile(ts.MkAbs(args[0]), os.O_WRONLY, 0)
+	ts.Check(err)
+	defer file.Close()
+	_, err = file.WriteAt(make([]byte, length), offset)
+	ts.Check(err)
+}
+
+// fifo makes a pipe with a name.
+func fifo(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, !neg && len(args) == 1, "fifo NAME")
+	ts.Check(syscall.Mkfifo(ts.MkAbs(args[0]), 0o600))
+}
+
+// unmake deletes the stream.
+func unmake(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, !neg && len(args) == 0, "unmake")
+	js, closeNATS := jetStream(ts)
+	defer closeNATS()
+	ctx, cancel := context.WithTimeout(context.Background(), bound)
+	defer cancel()
+	ts.Check(js.DeleteStream(ctx, "WEBHOOKS"))
+}
+
+// jetStream is that at $NATS_URL.
+func jetStream(ts *testscript.TestScript) (js jetstream.JetStream, closeNATS func()) {
+	nc, err := nats.Connect(ts.Getenv("NATS_URL"), nats.Timeout(bound))
+	ts.Check(err)
+	js, err = jetstream.New(nc)
+	ts.Check(err)
+	return js, nc.Close
+}
+
+// logs expects every line of a file to be a JSON object with level, time and message.
+func logs(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, !neg && len(args) == 1, "logs FILE")
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		var entry struct{ Level, Time, Message string }
+		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Level == "" || entry.Time == "" || entry.Message == "" {
+			ts.Fatalf("not a line of the log: %s", line)
+		}
+	}
+}
+
+// certificate makes NAME.crt and NAME.key, a certificate that is its own authority, for that host.
+func certificate(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, !neg && len(args) == 2, "certificate NAME HOST")
+	cert, key, err := tlstest.PEM(args[1])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".crt"), cert, 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".key"), key, 0o600))
+}

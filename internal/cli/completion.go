@@ -1,0 +1,145 @@
+package cli
+
+import (
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ade15e70/webhook-bridge/internal/delivery"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+func completionCommand(stdio stdio) *cobra.Command {
+	var shells []*cobra.Command
+	for _, shell := range []struct {
+		name, load string
+		write      func(*cobra.Command, io.Writer) error
+	}{
+		{"bash", "source <(bridge completion bash)", func(root *cobra.Command, w io.Writer) error { return root.GenBashCompletionV2(w, true) }},
+		{"zsh", `bridge completion zsh > "${fpath[1]}/_bridge"`, (*cobra.Command).GenZshCompletion},
+		{"fish", "bridge completion fish > ~/.config/fish/completions/bridge.fish", func(root *cobra.Command, w io.Writer) error { return root.GenFishCompletion(w, true) }},
+		{"powershell", "bridge completion powershell | Out-String | Invoke-Expression", (*cobra.Command).GenPowerShellCompletionWithDesc},
+	} {
+		shells = append(shells, &cobra.Command{
+			Use:               shell.name,
+			Short:             "Print the completion for " + shell.name,
+			Example:           "  " + shell.load,
+			Args:              noArguments,
+			ValidArgsFunction: cobra.NoFileCompletions,
+			RunE:              func(c *cobra.Command, _ []string) error { return shell.write(c.Root(), stdio.out) },
+		})
+	}
+	return oneOf(&cobra.Command{
+		Use:   "completion",
+		Short: "Print what lets a shell complete this program's arguments",
+		Long: `Print a script that lets a shell complete commands, flags, and what they take: endpoints with a secret in
+the environment, events, reasons. It asks this program, and never NATS. That for bash needs the package
+bash-completion.`,
+		Example: "  source <(bridge completion bash)\n  bridge completion fish > ~/.config/fish/completions/bridge.fish",
+	}, shells...)
+}
+
+// completeNone completes nothing, file names neither, where a command has no rule of its own.
+func completeNone(c *cobra.Command) {
+	if c.ValidArgsFunction == nil && len(c.ValidArgs) == 0 {
+		c.ValidArgsFunction = cobra.NoFileCompletions
+	}
+	for _, under := range c.Commands() {
+		completeNone(under)
+	}
+}
+
+// complete lets a flag be completed with these words. The flag exists, so nothing can fail.
+func complete(c *cobra.Command, flag string, words ...string) {
+	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// completeEndpoint completes the endpoints that have a secret in the environment; without any the providers',
+// which say what is missing.
+func completeEndpoint(environ []string) (names []string) {
+	cfg, err := load(environ, func(string) bool { return false })
+	if err == nil {
+		for _, e := range cfg.Endpoints {
+			names = append(names, e.Name)
+		}
+	}
+	if len(names) == 0 {
+		names = providers()
+	}
+	return names
+}
+
+// providerNamed is the name of an endpoint's provider; of an unknown one it is the endpoint's own.
+func providerNamed(environ []string, endpoint string) string {
+	cfg, err := load(environ, func(string) bool { return false })
+	if err == nil {
+		for _, e := range cfg.Endpoints {
+			if e.Name == endpoint {
+				return e.Provider
+			}
+		}
+	}
+	return endpoint
+}
+
+// completeSend completes ENDPOINT and EVENT.
+func completeSend(environ []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		switch len(args) {
+		case 0:
+			return completeEndpoint(environ), cobra.ShellCompDirectiveNoFileComp
+		case 1:
+			return delivery.Known[providerNamed(environ, args[0])], cobra.ShellCompDirectiveNoFileComp
+		}
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeScheme completes what can be signed for the endpoint that stands in front of it, or for any.
+func completeScheme(environ []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) (words []string, _ cobra.ShellCompDirective) {
+		for _, p := range verify.Providers {
+			if len(args) == 0 || p.Name == providerNamed(environ, args[0]) {
+				words = append(words, p.Schemes...)
+			}
+		}
+		words = slices.DeleteFunc(words, func(scheme string) bool { return scheme == verify.Auto })
+		slices.Sort(words)
+		return slices.Compact(words), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeSubject completes the subjects of the endpoints that have a secret in the environment.
+func completeSubject(environ []string) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) (subjects []string, _ cobra.ShellCompDirective) {
+		cfg, err := load(environ, func(string) bool { return false })
+		if len(args) > 0 || err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		prefix := string(cfg.SubjectPrefix)
+		subjects = append(subjects, prefix+".>")
+		for _, name := range completeEndpoint(environ) {
+			subjects = append(subjects, prefix+"."+name+".>")
+		}
+		return subjects, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// knownEvents are all events that are known, of any provider.
+func knownEvents() (names []string) {
+	for _, p := range verify.Providers {
+		names = append(names, delivery.Known[p.Name]...)
+	}
+	return names
+}
+
+// completeDirectory completes the names of directories.
+func completeDirectory(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveFilterDirs
+}
+
+// completeFile completes the names of files.
+func completeFile(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveDefault
+}

@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ade15e70/webhook-bridge/config"
+)
+
+//go:generate go test -run TestREADME . -update-readme
+
+func configCommand(environ []string, io stdio) *cobra.Command {
+	var markdown, check bool
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Explain every variable and show its value",
+		Long: `Print every environment variable that the bridge reads: what it takes, its default, its value
+in force and its meaning. Secrets are hidden. What is wrong with the environment is said on
+standard error.`,
+		Example: "  bridge config\n  bridge config --check   # exit status 2 where `bridge serve` would refuse",
+		Args:    noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := apart(c, "check", "markdown"); err != nil {
+				return err
+			}
+			if markdown {
+				return printMarkdown(io.out, new(config.Config).Variables())
+			}
+			cfg, warnings, err := config.Load(environ)
+			if !check {
+				var problems config.Problems
+				errors.As(err, &problems)
+				if err := printVariables(io.out, cfg.Variables(), problems); err != nil {
+					return err
+				}
+			}
+			printWarnings(io.err, warnings)
+			switch {
+			case err != nil && !check:
+				_, _ = fmt.Fprintf(io.err, "`bridge serve` would refuse this environment:\n  %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
+				return nil
+			case err == nil && check:
+				_, _ = fmt.Fprintln(io.err, "the configuration is good")
+			}
+			return err
+		},
+	}
+	c.Flags().BoolVar(&check, "check", false, "print nothing but what is wrong; exit status 2 if anything is")
+	c.Flags().BoolVar(&markdown, "markdown", false, "print the variables as the README's table")
+	return c
+}
+
+// printVariables prints a block a variable, which reads well at any width and greps well.
+func printVariables(w io.Writer, variables []config.Variable, problems config.Problems) error {
+	var b strings.Builder
+	for _, v := range variables {
+		value := v.Value
+		if value == "" {
+			value = "(not set)"
+		}
+		for _, p := range problems {
+			if p.Variable == v.Name && p.Got != "" {
+				value = p.Got + " (can't be used)"
+			}
+		}
+		fmt.Fprintf(&b, "%s=%s\n    %s\n    takes %s", v.Name, value, v.Doc, v.Type)
+		if v.Default != "" {
+			fmt.Fprintf(&b, "; default: %s", v.Default)
+		}
+		b.WriteString("\n\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func printWarnings(w io.Writer, warnings []string) {
+	for _, warning := range warnings {
+		_, _ = fmt.Fprintf(w, "warning: %s\n", warning)
+	}
+}
+
+func printMarkdown(w io.Writer, variables []config.Variable) error {
+	var b strings.Builder
+	b.WriteString("| variable | default | takes | meaning |\n|---|---|---|---|\n")
+	for _, v := range variables {
+		def := ""
+		if v.Default != "" {
+			def = "`" + v.Default + "`"
+			if strings.Contains(v.Default, " ") {
+				def = v.Default
+			}
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", v.Name, def, v.Type, strings.ReplaceAll(v.Doc, "|", "\\|"))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

@@ -1,0 +1,310 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/app"
+	"github.com/ade15e70/webhook-bridge/internal/delivery"
+	"github.com/ade15e70/webhook-bridge/internal/stream"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+func demoCommand(environ []string, stdio stdio) *cobra.Command {
+	return &cobra.Command{
+		Use:   "demo",
+		Short: "Run all of it on this machine and send sample events",
+		Long: `Run the bridge with an embedded nats-server and fresh random secrets, on loopback only, in a
+directory that is removed at the end. Send the vendors' sample events to it, print each as a
+subscriber receives it, serve the live page of "bridge inspect", and stay up until Ctrl-C.
+
+HTTP_ADDR, ADMIN_ADDR and EMBEDDED_NATS_ADDR may say other loopback addresses; where a default one
+is in use a free port is taken.`,
+		Example: "  bridge demo",
+		Args:    noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithCancel(c.Context())
+			defer cancel()
+			d := demo{io: stdio}
+			if err := d.start(ctx, environ); err != nil {
+				return err
+			}
+			defer func() { _ = os.RemoveAll(d.dir) }()
+			stopped, closed := make(chan error, 1), make(chan error, 1)
+			go func() { stopped <- d.bridge.Run(ctx) }()
+			go func() { closed <- d.page.serve(ctx) }()
+			defer func() {
+				cancel()
+				if err := <-closed; err != nil {
+					_, _ = fmt.Fprintf(stdio.err, "bridge: the live page: %v\n", err)
+				}
+			}()
+			if err := d.show(ctx); err != nil && ctx.Err() == nil { // not because of Ctrl-C
+				cancel()
+				return errors.Join(err, <-stopped)
+			}
+			return <-stopped // after Ctrl-C, or when it breaks
+		},
+	}
+}
+
+// demo is a bridge of its own and what is shown with it.
+type demo struct {
+	io     stdio
+	dir    string
+	config *config.Config
+	bridge *app.App
+	page   *page
+}
+
+// start makes the bridge, which serves once it is run.
+func (d *demo) start(ctx context.Context, environ []string) (err error) {
+	if d.dir, err = os.MkdirTemp("", "bridge-demo-"); err != nil {
+		return fmt.Errorf("making a directory: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(d.dir)
+		}
+	}()
+	vars := []string{"DATA_DIR=" + d.dir, "FLOCK_SECRETS=" + rand.Text(), "FRIGADE_SECRETS=" + rand.Text(), "LOG_FORMAT=console", "LOG_LEVEL=warn"}
+	var problems config.Problems
+	for _, listener := range []struct{ variable, usual string }{
+		{"HTTP_ADDR", "127.0.0.1:8080"}, {"ADMIN_ADDR", "127.0.0.1:9090"}, {"EMBEDDED_NATS_ADDR", "127.0.0.1:4222"},
+	} {
+		address, problem := loopback(ctx, environ, listener.variable, listener.usual)
+		if problem != nil {
+			problems = append(problems, *problem)
+		}
+		vars = append(vars, listener.variable+"="+address)
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	if d.config, _, err = config.Load(vars); err != nil {
+		return err
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", usualPage)
+	if err != nil {
+		if listener, err = new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+			return fmt.Errorf("listening for the live page: %w", err)
+		}
+	}
+	if d.bridge, err = app.New(ctx, d.config, version(), telemetry.NewLogger(d.io.err, d.config.LogFormat, d.config.LogLevel)); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	d.page, err = openPage(listener, d.config, d.bridge.NATSURL(), io.Discard)
+	return err
+}
+
+// loopback returns the address that a variable says, which must be on loopback, or else the usual
+// one, or a free one in its place.
+func loopback(ctx context.Context, environ []string, variable, usual string) (string, *config.Problem) {
+	for _, assignment := range environ {
+		value, ok := strings.CutPrefix(assignment, variable+"=")
+		if !ok || value == "" {
+			continue
+		}
+		var address config.Address
+		if err := address.UnmarshalText([]byte(value)); err != nil || !address.IsLoopback() {
+			return "", &config.Problem{Variable: variable, Got: strconv.Quote(value), Takes: "for the demo an address on loopback, such as " + usual}
+		}
+		return value, nil
+	}
+	if probe, err := new(net.ListenConfig).Listen(ctx, "tcp", usual); err == nil && probe.Close() == nil {
+		return usual, nil
+	}
+	return "127.0.0.1:0", nil
+}
+
+// show sends the samples, prints what a subscriber receives, and says how to go on.
+func (d *demo) show(ctx context.Context) error {
+	if err := d.awaitReady(ctx); err != nil {
+		return err
+	}
+	nc, err := app.NATSServer(d.config, d.bridge.NATSURL(), version()).Connect()
+	if err != nil {
+		return fmt.Errorf("subscribing: %w", err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return fmt.Errorf("subscribing: %w", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	received := make(chan struct{})
+	followed := make(chan struct{})
+	var followErr error
+	go func() {
+		defer close(followed)
+		all := stream.Section{Stream: string(d.config.StreamName), Subjects: []string{string(d.config.SubjectPrefix) + ".>"}, Since: time.Unix(1, 0)}
+		followErr = followSection(ctx, nc, js, all, io.Discard, func(m stream.Message) error {
+			_, err := fmt.Fprintf(d.io.out, "%s\n  %s\n", m.Subject(), m.Data())
+			select {
+			case received <- struct{}{}:
+			case <-ctx.Done():
+			}
+			return err
+		})
+	}()
+	defer func() {
+		cancel()
+		<-followed
+	}()
+	_, _ = fmt.Fprintf(d.io.out, "The vendors' sample events, sent to http://%s, as a subscriber of NATS receives them:\n\n", d.bridge.PublicAddr())
+	for _, endpoint := range d.config.Endpoints {
+		provider := providerOf(endpoint)
+		bodies, err := delivery.Samples(provider)
+		if err != nil {
+			return err
+		}
+		for _, body := range bodies {
+			if err := d.post(ctx, endpoint, provider, body); err != nil {
+				return err
+			}
+			select {
+			case <-received:
+			case <-followed:
+				return errors.Join(errors.New("the subscription ended"), followErr)
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	}
+	return d.invite()
+}
+
+// awaitReady waits for /readyz.
+func (d *demo) awaitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.bridge.AdminAddr()+"/readyz", nil)
+		if err != nil {
+			return fmt.Errorf("waiting for the bridge: %w", err)
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the bridge: it does not become ready: %w", ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// signed returns the body with its times renewed, and its signature.
+func (d *demo) signed(endpoint config.Endpoint, provider verify.Provider, body []byte) ([]byte, string, error) {
+	body, err := delivery.Renew(provider, body, time.Now())
+	if err != nil {
+		return nil, "", err
+	}
+	scheme := endpoint.Signature
+	if scheme == verify.Auto {
+		scheme = verify.Payload
+	}
+	signature, err := delivery.Sign(provider, scheme, endpoint.Secrets[0], body)
+	return body, signature, err
+}
+
+func (d *demo) post(ctx context.Context, endpoint config.Endpoint, provider verify.Provider, body []byte) error {
+	body, signature, err := d.signed(endpoint, provider, body)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url(endpoint), bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("sending sample: %w", err)
+	}
+	request.Header.Set(provider.Header, signature)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("sending sample: %w", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		answer, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+		return fmt.Errorf("sending sample: answered %s: %s", response.Status, answer)
+	}
+	return nil
+}
+
+func (d *demo) url(endpoint config.Endpoint) string {
+	return "http://" + d.bridge.PublicAddr() + "/webhooks/" + endpoint.Name
+}
+
+// invite prints commands that work as they stand while the demo runs.
+func (d *demo) invite() error {
+	flock, frigade := d.config.Endpoints[0], d.config.Endpoints[1]
+	// Frigade's tolerance is a day: its line can still be pasted after lunch.
+	body, err := delivery.Compose(providerOf(frigade), delivery.Events[frigade.Provider], nil, "from-curl")
+	if err != nil {
+		return err
+	}
+	body, signature, err := d.signed(frigade, providerOf(frigade), body)
+	if err != nil {
+		return err
+	}
+	bridge := commandName(os.Executable, os.Args[0])
+	_, err = fmt.Fprintf(d.io.out, `
+It stays up. In another terminal:
+
+Send an event with curl; the second time the stream knows it already:
+
+  curl -i '%[1]s' -H '%[2]s: %[3]s' -d '%[4]s'
+
+Send one that %[10]s signs for you:
+
+  FLOCK_SECRETS=%[5]s %[6]s send flock invitee.accepted --url http://%[7]s
+
+Watch events come, with the nats command or with the bridge's own:
+
+  nats sub -s %[8]s '%[9]s.>'
+  NATS_URL=%[8]s %[6]s tail --since 1h
+
+The live page, with every event whole: %[12]s
+Metrics: http://%[11]s/metrics
+
+Ctrl-C ends it.
+`, d.url(frigade), providerOf(frigade).Header, signature, body,
+		flock.Secrets[0].Key(), bridge, d.bridge.PublicAddr(), d.bridge.NATSURL(), d.config.SubjectPrefix, "`bridge send`", d.bridge.AdminAddr(), d.page.url())
+	return err
+}
+
+func providerOf(endpoint config.Endpoint) verify.Provider {
+	p, _ := verify.ByName(endpoint.Provider)
+	return p
+}
+
+// commandName is how this program, called so, can be called again: by go run it has no name that
+// would still work.
+func commandName(executable func() (string, error), called string) string {
+	path, err := executable()
+	switch {
+	case err != nil || strings.Contains(path, "go-build"):
+		return "go run ./cmd/bridge"
+	case strings.ContainsAny(called, " '\"$&()*;<>?[\\]`{|}~"):
+		return "'" + strings.ReplaceAll(called, "'", `'\''`) + "'"
+	}
+	return called
+}

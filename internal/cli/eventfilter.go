@@ -1,0 +1,93 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// eventFilter chooses among events. Of each kind any value will do; none lets all pass.
+type eventFilter struct{ providers, events, entities, users []string }
+
+func (f *eventFilter) flags(c *cobra.Command) {
+	c.Flags().StringArrayVar(&f.providers, "provider", nil, "only events of this provider: "+strings.Join(providers(), " or "))
+	c.Flags().StringArrayVar(&f.events, "event", nil, "only events of this name, which may have wildcards as a subject has: invitee.accepted, 'invitee.*'")
+	c.Flags().StringArrayVar(&f.entities, "entity", nil, "only events about this: a kind such as invitee, or one thing such as invitee/customer_67890")
+	c.Flags().StringArrayVar(&f.users, "user", nil, "only events about the person of this id")
+	complete(c, "provider", providers()...)
+	complete(c, "event", knownEvents()...)
+	complete(c, "entity")
+	complete(c, "user")
+}
+
+// providers lists the providers' names.
+func providers() (names []string) {
+	for _, p := range verify.Providers {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+func (f *eventFilter) check() error {
+	for _, p := range f.providers {
+		if _, ok := verify.ByName(p); !ok {
+			return usageError{fmt.Errorf("--provider: got %q; takes %s", p, strings.Join(providers(), " or "))}
+		}
+	}
+	for _, name := range f.events {
+		if name == "" || hasWildcard(name) && !isSubject(name) {
+			return usageError{fmt.Errorf("--event: got %q; takes an event's name such as invitee.accepted, with * for any one token, > at the end for any more", name)}
+		}
+	}
+	for flag, values := range map[string][]string{"entity": f.entities, "user": f.users} {
+		if slices.Contains(values, "") {
+			return usageError{fmt.Errorf("--%s: got %q; takes an id", flag, "")}
+		}
+	}
+	return nil
+}
+
+// hasWildcard says whether one of the tokens is a wildcard.
+func hasWildcard(name string) bool {
+	return slices.ContainsFunc(strings.Split(name, "."), func(token string) bool { return token == "*" || token == ">" })
+}
+
+// subjects are those on which the events are that pass. JetStream takes no two that overlap.
+func (f *eventFilter) subjects(prefix string) (subjects []string) {
+	for _, name := range f.events {
+		subject := event.Subject(prefix, "*", name)
+		if hasWildcard(name) {
+			subject = prefix + ".*." + name
+		}
+		if slices.ContainsFunc(subjects, func(other string) bool { return overlap(subject, other) }) {
+			return []string{prefix + ".>"}
+		}
+		subjects = append(subjects, subject)
+	}
+	if len(subjects) == 0 {
+		return []string{prefix + ".>"}
+	}
+	return subjects
+}
+
+// isEmpty says whether all pass, what isn't an event too.
+func (f *eventFilter) isEmpty() bool {
+	return len(f.providers)+len(f.events)+len(f.entities)+len(f.users) == 0
+}
+
+func (f *eventFilter) matches(e *event.Event) bool {
+	one := func(values []string, matches func(value string) bool) bool {
+		return len(values) == 0 || slices.ContainsFunc(values, matches)
+	}
+	return one(f.providers, func(p string) bool { return p == e.Provider }) &&
+		one(f.events, func(name string) bool {
+			return name == e.Event || hasWildcard(name) && overlap("x.x."+name, event.Subject("x", "x", e.Event))
+		}) &&
+		one(f.entities, func(entity string) bool { return entity == e.Entity || entity == e.Subject }) &&
+		one(f.users, func(id string) bool { return id == e.UserID })
+}

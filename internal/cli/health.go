@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ade15e70/webhook-bridge/config"
+)
+
+func healthCommand(environ []string, stdio stdio) *cobra.Command {
+	var live bool
+	c := &cobra.Command{
+		Use:   "health",
+		Short: "Ask the bridge on this machine whether it can take events",
+		Long: `Ask the bridge on this machine, at the port of ADMIN_ADDR, whether an event can be made
+durable now (/readyz). Exit status 0 if it can, otherwise 1. It is made for a container's
+health check.`,
+		Example: "  bridge health\n  bridge health --live   # only whether the process works",
+		Args:    noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := load(environ, func(variable string) bool { return variable == "ADMIN_ADDR" })
+			if err != nil {
+				return err
+			}
+			path := "/readyz"
+			if live {
+				path = "/livez"
+			}
+			url := "http://" + local(cfg.AdminAddr) + path
+			request, err := http.NewRequestWithContext(c.Context(), http.MethodGet, url, nil)
+			if err != nil {
+				return fmt.Errorf("asking for health: %w", err)
+			}
+			// Whatever proxy the environment names, it is none to this machine.
+			client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+			response, err := client.Do(request)
+			if err != nil {
+				return fmt.Errorf("no bridge answers: %w; is it running, with this ADMIN_ADDR?", err)
+			}
+			defer func() { _ = response.Body.Close() }()
+			answer, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+			if err != nil {
+				return fmt.Errorf("asking for health: %w", err)
+			}
+			text := strings.TrimSpace(string(answer))
+			if response.StatusCode != http.StatusOK {
+				return fmt.Errorf("%s answers %s: %s", url, response.Status, text)
+			}
+			_, err = fmt.Fprintln(stdio.out, text)
+			return err
+		},
+	}
+	c.Flags().BoolVar(&live, "live", false, "ask only whether the process works (/livez)")
+	return c
+}
+
+// local is how a listener's address is reached from this machine.
+func local(a config.Address) string {
+	host, _, _ := net.SplitHostPort(string(a))
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, strconv.Itoa(a.Port()))
+}

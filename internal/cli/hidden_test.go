@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"crypto/tls"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/tlstest"
+)
+
+// No secret, signature or body is in anything that the program says, whatever is done to it: on its outputs,
+// in its log at debug level, its metrics, spans, profiles and answers. A body is where somebody asks for it, on
+// the standard output of tail, show, export and verify, a signature on that of show --raw; a secret nowhere. (A dump of the heap has all of them.)
+func TestNothingHiddenIsShown(t *testing.T) {
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &hunt{t: t, dir: t.TempDir(), program: program, said: make(map[string]string), asked: make(map[string]bool)}
+	write := func(name, content string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(h.dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("secrets", markedSecret+"-3\n"+markedSecret+"-4\n")
+	pair := tlstest.New(t, "localhost")
+	key, err := os.ReadFile(pair.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.hidden = append(h.hidden, strings.Split(string(key), "\n")[1])
+	h.environ = []string{
+		"FLOCK_SECRETS=" + markedSecret + "-1," + markedSecret + "-2", "FRIGADE_SECRETS_FILE=secrets", "LOG_LEVEL=debug", "PPROF=true", "DATA_DIR=data",
+		"HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "EMBEDDED_NATS_ADDR=127.0.0.1:0", "NATS_TOKEN=" + markedSecret + "-token", "PUBLISH_TIMEOUT=30s",
+		"PATH=" + os.Getenv("PATH"), "HOME=" + h.dir,
+	}
+
+	collector, spans := h.collect()
+	h.start("MAX_BODY_BYTES=9MiB", "OTEL_EXPORTER_OTLP_ENDPOINT="+collector, "OTEL_EXPORTER_OTLP_HEADERS=authorization="+markedSecret)
+	log := h.log()
+	half := h.begin()
+	now := time.Now()
+	good := flockBody("good", now)
+	h.deliveries(now, good)
+	half()
+
+	// A file of secrets that can't be used, and one that can.
+	write("secrets", markedSecret+"-5\n"+markedSecret+"-5\n")
+	h.await(log, `secrets can't be loaded.*same secret`)
+	write("secrets", markedSecret+"-5\x00\n")
+	h.await(log, `secrets can't be loaded.*not text`)
+	write("secrets", markedSecret+"-3\n"+markedSecret+"-6\n")
+	h.await(log, `secrets loaded`)
+	h.commands(string(must(os.ReadFile(log))), pair)
+	for _, path := range []string{"/metrics", "/readyz", "/livez", "/log/level", "/debug/pprof/", "/debug/pprof/cmdline", "/debug/pprof/goroutine?debug=2", "/debug/pprof/allocs?debug=1", "/debug/pprof/" + markedBody} {
+		h.get(path)
+	}
+	h.end(syscall.SIGTERM)
+	spans()
+
+	// Without NATS: spooled, busy, and an end that prints every goroutine.
+	h.start("NATS_URL=nats://"+markedSecret+":"+markedSecret+"@127.0.0.1:1", "SPOOL_MAX_BYTES=3000", "DATA_DIR=spooling", "MAX_IN_FLIGHT_BYTES=4000")
+	h.deliver("200 spooled", "flock", good, h.flock(good))
+	for i := range 20 { // until it is full
+		body := flockBody(fmt.Sprint(i), now)
+		if strings.HasPrefix(h.raw(fmt.Sprintf("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: %d\r\n%s\r\n\r\n%s", len(body), h.flock(body), body), true), "HTTP/1.1 503") {
+			break
+		}
+	}
+	last := flockBody("last", now)
+	h.deliver("503 unavailable", "flock", last, h.flock(last))
+	h.deliver("503 busy", "flock", strings.Repeat(markedBody, 1000))
+	h.get("/readyz")
+	h.get("/metrics")
+	h.end(syscall.SIGQUIT)
+	h.command([]string{"DATA_DIR=spooling"}, "spool", "list")
+	h.command([]string{"DATA_DIR=spooling"}, "spool", "export")
+
+	// TLS, and whoever speaks it badly.
+	h.start("TLS_CERT_FILE="+pair.Cert, "TLS_KEY_FILE="+pair.Key, "DATA_DIR=tls")
+	h.raw("POST /webhooks/flock HTTP/1.1\r\nHost: "+markedBody+"\r\n\r\n", true)
+	if conn, err := tls.Dial("tcp", h.public, &tls.Config{InsecureSkipVerify: true, ServerName: markedBody}); err != nil {
+		t.Error(err)
+	} else {
+		conn.Close()
+	}
+	h.command([]string{"HTTP_ADDR=" + h.public, "TLS_CERT_FILE=" + pair.Cert, "TLS_KEY_FILE=" + pair.Key}, "send", "flock")
+	h.end(syscall.SIGTERM)
+
+	bytesSaid := 0
+	for where, text := range h.said {
+		bytesSaid += len(text)
+		look := slices.Concat(forms(markedSecret), forms(markedSignature), h.hidden)
+		if strings.HasSuffix(where, " --raw") { // has the signature, to be verified
+			look = forms(markedSecret)
+		}
+		if !h.asked[where] {
+			look = append(look, forms(markedBody)...)
+		}
+		for _, form := range look {
+			if at := strings.Index(text, form); at >= 0 {
+				t.Errorf("%s has %q: …%s…", where, form, text[max(0, at-200):min(len(text), at+100)])
+			}
+		}
+	}
+	t.Logf("%d bytes in %d places looked through", bytesSaid, len(h.said))
+	if len(h.said) < 120 || bytesSaid < 100<<10 {
+		t.Errorf("only %d places with %d bytes: something wasn't driven", len(h.said), bytesSaid)
+	}
+}

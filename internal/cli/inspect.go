@@ -1,0 +1,135 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
+
+	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/app"
+	"github.com/ade15e70/webhook-bridge/internal/inspect"
+	"github.com/ade15e70/webhook-bridge/internal/quarantine"
+)
+
+// usualPage is where the live page is, unless somebody says otherwise.
+const usualPage = "127.0.0.1:8088"
+
+func inspectCommand(environ []string, stdio stdio) *cobra.Command {
+	var addr string
+	c := &cobra.Command{
+		Use:   "inspect",
+		Short: "Show events, the stream and the quarantine on a live page",
+		Long: `Serve a page on this machine that shows events as they come, each one whole, the state of the
+stream and its consumers, and the quarantine. Its URL is printed on standard output. It reads, and
+changes nothing. NATS is reached as "bridge serve" reaches it; without NATS_URL at the address of the
+embedded server. While NATS is away, the page says so.
+
+It listens on loopback only: whoever can open the page sees what our account may read.`,
+		Example: "  bridge inspect\n  NATS_URL=nats://nats:4222 NATS_CREDS=reader.creds bridge inspect --addr 127.0.0.1:9000",
+		Args:    noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			var address config.Address
+			if err := address.UnmarshalText([]byte(addr)); err != nil || !address.IsLoopback() {
+				return usageError{fmt.Errorf("--addr: got %q; takes an address on loopback, such as %s", addr, usualPage)}
+			}
+			cfg, err := load(environ, usedByTail)
+			if err != nil {
+				return err
+			}
+			listener, err := new(net.ListenConfig).Listen(c.Context(), "tcp", addr)
+			if err != nil {
+				return fmt.Errorf("listening on --addr: %w", err)
+			}
+			p, err := openPage(listener, cfg, natsURL(cfg), stdio.err)
+			if err != nil {
+				return err
+			}
+			if _, err := fmt.Fprintln(stdio.out, p.url()); err != nil {
+				return errors.Join(err, p.close())
+			}
+			_, _ = fmt.Fprintln(stdio.err, "bridge: open it in a browser on this machine; Ctrl-C ends it")
+			return p.serve(c.Context())
+		},
+	}
+	c.Flags().StringVar(&addr, "addr", usualPage, "where the page is served, on loopback")
+	complete(c, "addr", usualPage)
+	return c
+}
+
+// page is the live page and its connection.
+type page struct {
+	listener net.Listener
+	nc       *nats.Conn
+	server   *inspect.Server
+}
+
+// openPage makes a page, which needs no NATS to begin with. It takes the listener over.
+func openPage(listener net.Listener, cfg *config.Config, server string, words io.Writer) (*page, error) {
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(words, "bridge: "+format+"\n", args...) }
+	reach := app.NATSServer(cfg, server, version())
+	nc, err := reach.Connect(
+		nats.RetryOnFailedConnect(true), nats.Timeout(2*time.Second), nats.ReconnectWait(500*time.Millisecond),
+		nats.PingInterval(5*time.Second), nats.MaxPingsOutstanding(2), // a black hole is noticed after 15 s
+		nats.DisconnectErrHandler(func(nc *nats.Conn, _ error) {
+			if !nc.IsClosed() {
+				say("disconnected from NATS, trying to reconnect")
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) { say("connected to NATS again") }),
+		nats.ConnectHandler(func(nc *nats.Conn) { say("connected to NATS at %s", nc.ConnectedAddr()) }),
+	)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("connecting to NATS at %s: %w", config.ServerList(server), err), listener.Close())
+	}
+	if !nc.IsConnected() {
+		say("NATS can't be reached at %s, trying on: %v", config.ServerList(server), nc.LastError())
+	}
+	js, err := reach.JetStream(nc)
+	if err != nil {
+		nc.Close()
+		return nil, errors.Join(fmt.Errorf("using JetStream: %w", err), listener.Close())
+	}
+	stream := string(cfg.StreamName)
+	return &page{listener, nc, inspect.New(inspect.Config{
+		Conn: nc, JetStream: js, Stream: stream, Quarantine: quarantine.Stream(stream), Prefix: string(cfg.SubjectPrefix),
+		NATS: withoutUser(server), Command: commandName(os.Executable, os.Args[0]), Version: version(),
+	})}, nil
+}
+
+func (p *page) url() string { return "http://" + p.listener.Addr().String() + "/" }
+
+// serve serves the page until the context ends.
+func (p *page) serve(ctx context.Context) error {
+	defer p.nc.Close()
+	return p.server.Serve(ctx, p.listener)
+}
+
+// close closes a page that isn't served.
+func (p *page) close() error {
+	p.nc.Close()
+	return p.listener.Close()
+}
+
+// withoutUser is where the servers are, without who we are there.
+func withoutUser(servers string) string {
+	var all []string
+	for server := range strings.SplitSeq(servers, ",") {
+		if u, err := url.Parse(strings.TrimSpace(server)); err == nil && u.Host != "" {
+			u.User = nil
+			server = u.String()
+		} else if _, host, found := strings.Cut(server, "@"); found {
+			server = host
+		}
+		all = append(all, strings.TrimSpace(server))
+	}
+	return strings.Join(all, ",")
+}

@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes this binary the program too: a script that calls bridge starts a process of its own,
+// which runs the same main as the released one.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"bridge": func() {
+			// One that should have ended fails its script, and outlives no test that was killed.
+			time.AfterFunc(3*bound, func() { panic("bridge is still running; the test's time is up") })
+			os.Exit(Main())
+		},
+		"environ": environ,
+	})
+}
+
+// TestScripts runs testdata/*.txtar. Their environment has nothing of ours but what they set.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			env.Values[processesKey{}] = processes{}
+			if os.Getenv("GORACE") == "" { // under -race every process would wait a second before it ends
+				env.Setenv("GORACE", "atexit_sleep_ms=10")
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status":      status,
+			"start":       start,
+			"await":       await,
+			"capture":     captureVariable,
+			"signal":      signalProcess,
+			"ended":       ended,
+			"bridge-up":   bridgeUp,
+			"listening":   listening,
+			"reserve":     reserve,
+			"paste":       paste,
+			"fetch":       fetch,
+			"leftover":    leftover,
+			"occupy":      occupy,
+			"stored":      stored,
+			"unmake":      unmake,
+			"zero":        zero,
+			"fifo":        fifo,
+			"logs":        logs,
+			"certificate": certificate,
+		},
+	})
+}

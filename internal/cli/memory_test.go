@@ -1,0 +1,72 @@
+package cli
+
+import (
+	"errors"
+	"math"
+	"os"
+	"runtime/debug"
+	"testing"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ade15e70/webhook-bridge/config"
+)
+
+func TestMemoryLimit(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	t.Cleanup(func() { debug.SetMemoryLimit(before) })
+	failing := func() (uint64, error) { return 0, errors.New("no such file") }
+	none := func() (uint64, error) { return 0, memlimit.ErrNoLimit }
+	percent := debug.SetGCPercent(100)
+	t.Cleanup(func() { debug.SetGCPercent(percent) })
+	for _, test := range []struct {
+		name, set string
+		container memlimit.Provider
+		vars      []string
+		said      string
+		limit     int64
+		percent   int
+	}{
+		{"container", "", memlimit.Limit(1_000_000_000), nil, "memory limit from the container's", 900_000_000, limitedGC},
+		{"container, another NATS", "", memlimit.Limit(1_000_000_000), []string{"NATS_URL=nats://nats:4222"}, "memory limit from the container's", 900_000_000, limitedGC},
+		{"no limit", "", none, nil, "memory is not limited: there is no container, or it has no limit", math.MaxInt64, embeddedGC},
+		{
+			"no limit, another NATS", "", none,
+			[]string{"NATS_URL=nats://nats:4222", "MAX_IN_FLIGHT_BYTES=32MiB"},
+			"memory limit from MAX_IN_FLIGHT_BYTES: there is no container, or it has no limit", 128 << 20, limitedGC,
+		},
+		{"unreadable", "", failing, nil, "the container's memory limit can't be read: set GOMEMLIMIT", 7_000_000_000, 100},
+		{"set", "500MiB", memlimit.Limit(1_000_000_000), nil, "memory limit as GOMEMLIMIT says", 7_000_000_000, 100}, // the runtime has read it
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c, _, err := config.Load(append(test.vars, "FLOCK_SECRETS=x"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			debug.SetMemoryLimit(7_000_000_000)
+			debug.SetGCPercent(100)
+			t.Setenv("GOMEMLIMIT", test.set) // and have it as it was in the end
+			if test.set == "" {
+				_ = os.Unsetenv("GOMEMLIMIT")
+			}
+			core, logs := observer.New(zap.InfoLevel)
+			limitMemory(zap.New(core), c, test.container)
+			if limit := debug.SetMemoryLimit(-1); limit != test.limit {
+				t.Errorf("the limit is %d, want %d", limit, test.limit)
+			}
+			if percent := debug.SetGCPercent(100); percent != test.percent {
+				t.Errorf("GOGC is %d, want %d", percent, test.percent)
+			}
+			var said []string
+			for _, entry := range logs.All() {
+				said = append(said, entry.Message)
+			}
+			if diff := cmp.Diff([]string{test.said}, said); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+// operated is a NATS with the bridge's two streams, and a user for the commands who may do so much.
+type operated struct {
+	t       *testing.T
+	server  *natsdtest.Server
+	js      jetstream.JetStream // may do everything
+	environ []string            // of the commands
+}
+
+// The rights that docs/operations.md names.
+var (
+	mayPublish = []string{"webhooks.>", "webhooks-quarantine.>", "$JS.API.STREAM.INFO.WEBHOOKS", "$JS.API.STREAM.INFO.WEBHOOKS_QUARANTINE"}
+	mayList    = mayReadStream("WEBHOOKS_QUARANTINE")
+	mayShow    = []string{"$JS.API.DIRECT.GET.WEBHOOKS_QUARANTINE"}
+	mayDrop    = []string{"$JS.API.STREAM.MSG.DELETE.WEBHOOKS_QUARANTINE"}
+	mayLookUp  = mayReadStream("WEBHOOKS")
+)
+
+func mayReadStream(name string) []string {
+	return []string{
+		"$JS.API.CONSUMER.CREATE." + name + ".>", "$JS.API.CONSUMER.MSG.NEXT." + name + ".>", "$JS.API.CONSUMER.DELETE." + name + ".>",
+	}
+}
+
+func operate(t *testing.T, rights ...[]string) *operated {
+	t.Helper()
+	var subjects []string
+	for _, some := range rights {
+		subjects = append(subjects, some...)
+	}
+	s := natsdtest.Start(t, fmt.Sprintf(`accounts { A { jetstream: enabled, users: [
+		{ user: operator, password: operator }
+		{ user: command, password: command, permissions { publish: { allow: ["%s"] }, subscribe: { allow: ["inbox.command.>"] } } }
+	] } }`, strings.Join(subjects, `", "`)))
+	nc, err := nats.Connect(s.URL(), nats.UserInfo("operator", "operator"), nats.Timeout(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	o := &operated{t: t, server: s, environ: []string{
+		"NATS_URL=" + s.URL(), "NATS_USER=command", "NATS_PASSWORD=command", "NATS_INBOX_PREFIX=inbox.command", "FLOCK_SECRETS=hush",
+	}}
+	if o.js, err = jetstream.New(nc); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []jetstream.StreamConfig{
+		{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, Duplicates: 65 * time.Minute, AllowDirect: true},
+		{Name: "WEBHOOKS_QUARANTINE", Subjects: []string{"webhooks-quarantine.>"}, Duplicates: 100 * time.Millisecond, AllowDirect: true},
+	} {
+		if _, err := o.js.CreateStream(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return o
+}
+
+// put publishes a message, once the stream has forgotten its id.
+func (o *operated) put(m durable.Message, id string) {
+	o.t.Helper()
+	header := nats.Header{}
+	for _, h := range m.Headers {
+		header.Set(h.Name, h.Value)
+	}
+	var options []jetstream.PublishOpt
+	if id != "" {
+		options = append(options, jetstream.WithMsgID(id))
+	}
+	if !eventually(func() bool {
+		ack, err := o.js.PublishMsg(o.t.Context(), &nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}, options...)
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		return !ack.Duplicate
+	}) {
+		o.t.Fatal("the stream has it already")
+	}
+}
+
+// count is how many messages a stream has.
+func (o *operated) count(stream string) uint64 {
+	o.t.Helper()
+	s, err := o.js.Stream(o.t.Context(), stream)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return s.CachedInfo().State.Msgs
+}
+
+// run runs a command and expects that exit status.
+func (o *operated) run(in string, status int, args ...string) (out, words string) {
+	o.t.Helper()
+	var stdout, stderr bytes.Buffer
+	if got := run(o.t.Context(), args, o.environ, stdio{strings.NewReader(in), &stdout, &stderr}); got != status {
+		o.t.Fatalf("bridge %s: exit status %d, want %d\n%s%s", strings.Join(args, " "), got, status, &stdout, &stderr)
+	}
+	return stdout.String(), stderr.String()
+}
+
+// newMsg is a message with an id.
+func newMsg(subject string, header nats.Header, id string, data []byte) *nats.Msg {
+	header.Set(nats.MsgIdHdr, id)
+	return &nats.Msg{Subject: subject, Header: header, Data: data}
+}

@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/readable"
+)
+
+// printer prints events, in a line each.
+type printer struct {
+	out     io.Writer
+	colours bool
+}
+
+// print prints an event for people: when it was received, with the date unless that is today, its
+// subject, whom it is about, its id. What isn't one it says to be none, and why.
+func (p printer) print(subject string, e *event.Event, none error, now time.Time) error {
+	if none != nil {
+		_, err := fmt.Fprintln(p.out, p.paint(red, fmt.Sprintf("%s  not one of the bridge's events: %v", subject, none)))
+		return err
+	}
+	parts := []string{p.paint(faint, shortTime(e.ReceivedTime, now)), p.paint(providerColour(e.Provider), subject)}
+	if e.Subject != "" {
+		parts = append(parts, p.paint(plain, e.Subject))
+	}
+	if e.UserID != "" {
+		parts = append(parts, p.paint(faint, "user ")+p.paint(bold, e.UserID))
+	}
+	_, err := fmt.Fprintln(p.out, strings.Join(append(parts, p.paint(faint, "id "+e.ID)), "  "))
+	return err
+}
+
+// The terminal's own colours, so that they suit its background.
+const (
+	plain = ""
+	bold  = "1"
+	faint = "2"
+	red   = "31"
+)
+
+// providerColour is one of those that read well on dark and on light, the same for one provider always.
+func providerColour(provider string) string {
+	colours := [...]string{"36", "35", "34", "32"} // cyan, magenta, blue, green
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(provider))
+	return colours[h.Sum32()%uint32(len(colours))]
+}
+
+func (p printer) paint(colour, text string) string {
+	text = readable.Text(text)
+	if !p.colours || colour == plain {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+// isTerminal says whether somebody looks at what is written there.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// shortTime writes an RFC 3339 time in this place's zone, without the date where that is today.
+func shortTime(text string, now time.Time) string {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return text
+	}
+	return moment(t, now)
+}
+
+// moment writes a time in this place's zone, without the date where that is today.
+func moment(t, now time.Time) string {
+	t = t.In(now.Location())
+	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
+		return t.Format("15:04:05.000")
+	}
+	return t.Format("2006-01-02 15:04:05.000")
+}
+
+// printJSON prints an event's JSON in a line. The bridge's own has no line break; another's may.
+func printJSON(w io.Writer, payload []byte) error {
+	if bytes.ContainsAny(payload, "\n\r") {
+		var compact bytes.Buffer
+		if json.Compact(&compact, payload) == nil {
+			payload = compact.Bytes()
+		}
+	}
+	_, err := fmt.Fprintf(w, "%s\n", payload)
+	return err
+}

@@ -1,0 +1,276 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ade15e70/webhook-bridge/internal/capture"
+	"github.com/ade15e70/webhook-bridge/internal/quarantine"
+	"github.com/ade15e70/webhook-bridge/internal/readable"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+func quarantineCommand(environ []string, stdio stdio) *cobra.Command {
+	return oneOf(&cobra.Command{
+		Use:   "quarantine",
+		Short: "Look at what was signed and could not be published, release it or drop it",
+		Long: `Look at the deliveries that bear a right signature and could not be published: what can't be
+read as an event, contradicts itself, was too old or too far in the future. They are kept in the
+stream STREAM_NAME with _QUARANTINE behind it. NATS is reached as "bridge serve" reaches it;
+without NATS_URL at the address of the embedded server.`,
+		Example: `  bridge quarantine list
+  bridge quarantine show 5e0c
+  bridge quarantine release 5e0c
+  bridge quarantine drop --all --reason stale`,
+	}, listCommand(environ, stdio), showCommand(environ, stdio), releaseCommand(environ, stdio), dropCommand(environ, stdio))
+}
+
+// filter chooses among what is in quarantine; "" is any.
+type filter struct{ endpoint, reason string }
+
+func (f *filter) flags(c *cobra.Command, environ []string) {
+	c.Flags().StringVar(&f.endpoint, "endpoint", "", "only deliveries to this endpoint")
+	c.Flags().StringVar(&f.reason, "reason", "", "only deliveries kept for this reason: unreadable, contradiction, stale or future")
+	complete(c, "reason", "unreadable", "contradiction", "stale", "future")
+	_ = c.RegisterFlagCompletionFunc("endpoint", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return completeEndpoint(environ), cobra.ShellCompDirectiveNoFileComp
+	})
+}
+
+// word is what endpoints and reasons are. A later version of the bridge may have further reasons.
+var word = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+
+func (f *filter) check() error {
+	switch {
+	case f.endpoint != "" && !word.MatchString(f.endpoint):
+		return usageError{fmt.Errorf("--endpoint: got %q; takes the name of an endpoint, such as flock", f.endpoint)}
+	case f.reason != "" && !word.MatchString(f.reason):
+		return usageError{fmt.Errorf("--reason: got %q; takes unreadable, contradiction, stale or future", f.reason)}
+	}
+	return nil
+}
+
+func (f *filter) matches(d quarantine.Delivery) bool {
+	return (f.endpoint == "" || f.endpoint == d.Endpoint) && (f.reason == "" || f.reason == d.Reason)
+}
+
+// words is the filter as it reads behind "nothing"; "" where it lets all pass.
+func (f *filter) words() (text string) {
+	if f.endpoint != "" {
+		text = " of endpoint " + f.endpoint
+	}
+	if f.reason != "" {
+		text += " kept as " + f.reason
+	}
+	return text
+}
+
+func listCommand(environ []string, stdio stdio) *cobra.Command {
+	var f filter
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List what is in quarantine, oldest first",
+		Long: `List what is in quarantine, oldest first, in a line each: when it was received, its endpoint,
+why it was kept, its size, its id. Bodies are not read.`,
+		Example: "  bridge quarantine list\n  bridge quarantine list --endpoint flock --reason stale --json",
+		Args:    noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			s, err := openShelf(c.Context(), environ, usedByTail, stdio.err)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			all, err := s.matching(c.Context(), f)
+			if err != nil {
+				return err
+			}
+			if len(all) == 0 {
+				s.say("there is nothing%s in quarantine", f.words())
+			}
+			show, now := printKept, time.Now()
+			if asJSON {
+				show = printKeptJSON
+			}
+			for _, k := range all {
+				if err := show(stdio.out, k, now); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	f.flags(c, environ)
+	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object a line: id, endpoint, provider, reason, received, bytes, sequence")
+	return c
+}
+
+// printKept prints a message for people.
+func printKept(w io.Writer, k kept, now time.Time) error {
+	_, err := fmt.Fprintln(w, readable.Text(fmt.Sprintf("%s  %s  %s  %d bytes  id %s", moment(k.Received, now), k.Endpoint, k.Reason, k.size, k.ID)))
+	return err
+}
+
+func printKeptJSON(w io.Writer, k kept, _ time.Time) error {
+	line, err := json.Marshal(struct {
+		ID       string    `json:"id"`
+		Endpoint string    `json:"endpoint"`
+		Provider string    `json:"provider"`
+		Reason   string    `json:"reason"`
+		Received time.Time `json:"received"`
+		Bytes    int64     `json:"bytes"`
+		Sequence uint64    `json:"sequence"`
+	}{k.ID, k.Endpoint, k.Provider, k.Reason, k.Received, k.size, k.sequence})
+	if err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	_, err = fmt.Fprintf(w, "%s\n", line)
+	return err
+}
+
+func showCommand(environ []string, stdio stdio) *cobra.Command {
+	var raw bool
+	c := &cobra.Command{
+		Use:   "show ID",
+		Short: "Print the body of one delivery as it was received",
+		Long: `Print the body of one delivery, byte for byte as it was received, on standard output; what else
+is known of it on standard error. The signature header isn't shown, unless by --raw; a signature
+inside the body, as Frigade may send it, is a part of that. ID may be the beginning of an id.`,
+		Example: "  bridge quarantine show 5e0c\n  bridge quarantine show 5e0c > body.json\n  bridge quarantine show 5e0c --raw | FLOCK_SECRETS=… bridge verify",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 || args[0] == "" {
+				return usageError{errors.New("show takes one id, or its beginning: `bridge quarantine show 5e0c`; see `bridge quarantine list`")}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			s, err := openShelf(c.Context(), environ, usedByTail, stdio.err)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			chosen, err := s.chosen(c.Context(), args, filter{})
+			if err != nil {
+				return err
+			}
+			k := chosen[len(chosen)-1]
+			d, err := s.delivery(c.Context(), k)
+			if err != nil {
+				return err
+			}
+			if len(chosen) > 1 {
+				s.say("%d deliveries of this event are in quarantine; this is the last", len(chosen))
+			}
+			signature := "no header"
+			if d.Signature != "" {
+				signature = "in the header, not shown"
+			}
+			for _, fact := range [][2]string{
+				{"id", d.ID},
+				{"endpoint", d.Endpoint},
+				{"provider", d.Provider},
+				{"reason", d.Reason},
+				{"received", d.Received.Format(time.RFC3339Nano)},
+				{"signature", signature},
+				{"bytes", fmt.Sprint(len(d.Body))},
+				{"sequence", fmt.Sprint(k.sequence)},
+			} {
+				_, _ = fmt.Fprintln(stdio.err, readable.Text(fmt.Sprintf("%-10s %s", fact[0], fact[1])))
+			}
+			if raw {
+				_, err = stdio.out.Write(requestOf(d))
+				return err
+			}
+			_, err = stdio.out.Write(d.Body)
+			return err
+		},
+	}
+	c.Flags().BoolVar(&raw, "raw", false, "print the request as it may have come, with its signature, for `bridge verify`")
+	return c
+}
+
+// requestOf is the request that a delivery may have come in, as far as it is known.
+func requestOf(d quarantine.Delivery) []byte {
+	r := capture.Delivery{Method: http.MethodPost, Target: "/webhooks/" + d.Endpoint, Body: d.Body}
+	r.Header = append(r.Header, capture.Field{Name: "Date", Value: d.Received.UTC().Format(http.TimeFormat)})
+	if p, ok := verify.ByName(d.Provider); ok && d.Signature != "" {
+		r.Header = append(r.Header, capture.Field{Name: p.Header, Value: d.Signature})
+	}
+	return r.Append(nil)
+}
+
+// choice is what release and drop work on: ids, or all that a filter lets pass.
+type choice struct {
+	filter
+	all bool
+}
+
+func (c *choice) flags(command *cobra.Command, environ []string) {
+	c.filter.flags(command, environ)
+	command.Flags().BoolVar(&c.all, "all", false, "all of them, or all that --endpoint and --reason choose")
+}
+
+func (c *choice) check(command *cobra.Command, ids []string) error {
+	name := command.Name()
+	switch {
+	case len(ids) == 0 && !c.all:
+		return usageError{fmt.Errorf("%s takes ids, or --all; see `%s --help`", name, command.CommandPath())}
+	case len(ids) > 0 && (c.all || c.endpoint != "" || c.reason != ""):
+		return usageError{fmt.Errorf("%s takes either ids or --all, which --endpoint and --reason limit; see `%s --help`", name, command.CommandPath())}
+	}
+	if slices.Contains(ids, "") {
+		return usageError{fmt.Errorf("%s: an id is empty", name)}
+	}
+	return c.filter.check()
+}
+
+func dropCommand(environ []string, stdio stdio) *cobra.Command {
+	var which choice
+	c := &cobra.Command{
+		Use:   "drop ID... | --all",
+		Short: "Remove deliveries from quarantine for good",
+		Long: `Remove deliveries from quarantine for good. ID may be the beginning of an id; where one of them isn't
+there, nothing is removed. What is removed is printed as "bridge quarantine list" prints it.`,
+		Example: "  bridge quarantine drop 5e0c\n  bridge quarantine drop --all --endpoint flock --reason stale",
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := which.check(c, args); err != nil {
+				return err
+			}
+			s, err := openShelf(c.Context(), environ, usedByTail, stdio.err)
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			chosen, err := s.chosen(c.Context(), args, which.filter)
+			if err != nil {
+				return err
+			}
+			for i, k := range chosen {
+				if c.Context().Err() != nil {
+					return fmt.Errorf("interrupted after %d of %d", i, len(chosen))
+				}
+				if err := s.remove(c.Context(), k); err != nil {
+					return fmt.Errorf("dropping %s, after %d of %d: %w", readable.Text(k.ID), i, len(chosen), err)
+				}
+				if err := printKept(stdio.out, k, time.Now()); err != nil {
+					return err
+				}
+			}
+			s.say("%d dropped", len(chosen))
+			return nil
+		},
+	}
+	which.flags(c, environ)
+	return c
+}

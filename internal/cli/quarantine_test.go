@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/delivery"
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/quarantine"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// keep puts a delivery into quarantine that Flock dated then, and returns its id.
+func (o *operated) keep(reason string, dated, received time.Time) string {
+	o.t.Helper()
+	body, err := delivery.Compose(verify.Flock, "invitee.accepted", []byte(`{"n":1}`), "")
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	if body, err = delivery.Renew(verify.Flock, body, dated); err != nil {
+		o.t.Fatal(err)
+	}
+	signature, err := delivery.Sign(verify.Flock, verify.Payload, secret.New("hush"), body)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	d := quarantine.Delivery{
+		ID: event.ID("flock", [][]byte{body}, nil), Endpoint: "flock", Provider: "flock", Reason: reason,
+		Received: received, Signature: signature, Body: body,
+	}
+	m := d.Message("webhooks")
+	m.Headers = append(m.Headers, durable.Header{Name: "Nats-Msg-Id", Value: d.ID})
+	o.put(m, "")
+	return d.ID
+}
+
+// Each command needs the rights that the documentation names and no more.
+func TestQuarantineRights(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	o := operate(t, mayPublish, mayList, mayShow, mayDrop, mayLookUp)
+	stale := o.keep("stale", now.Add(-time.Hour), now)
+	future := o.keep("future", now.Add(time.Hour), now)
+	if out, _ := o.run("", exitOK, "quarantine", "list"); strings.Count(out, "\n") != 2 {
+		t.Errorf("listed:\n%s", out)
+	}
+	if out, _ := o.run("", exitOK, "quarantine", "show", stale[:8]); !strings.HasPrefix(out, `{"name":"invitee.accepted"`) {
+		t.Errorf("shown: %s", out)
+	}
+	if out, _ := o.run("", exitOK, "quarantine", "release", stale); out != stale+"  stored\n" {
+		t.Errorf("released: %s", out)
+	}
+	o.run("", exitOK, "quarantine", "drop", future)
+	if n, m := o.count("WEBHOOKS_QUARANTINE"), o.count("WEBHOOKS"); n != 0 || m != 1 {
+		t.Errorf("%d in quarantine, %d events", n, m)
+	}
+}
+
+// Who may not look up publishes as a possible duplicate what the stream may have forgotten, and only that.
+func TestReleaseWithoutLookingUp(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	o := operate(t, mayPublish, mayList, mayShow, mayDrop)
+	stale := o.keep("stale", now.Add(-time.Hour), now)
+	future := o.keep("future", now.Add(time.Hour), now.Add(-time.Minute))
+	old := o.keep("future", now.Add(time.Hour), now.Add(-2*time.Hour))
+	if future != old { // the same delivery, twice
+		t.Fatal(future, old)
+	}
+	out, _ := o.run("", exitOK, "quarantine", "release", "--all")
+	if !strings.HasPrefix(out, old+"  stored, a possible duplicate: our account may not look it up\n") ||
+		!strings.Contains(out, stale+"  stored, a possible duplicate: ") || !strings.Contains(out, future+"  duplicate\n") {
+		t.Errorf("%s", out)
+	}
+	again := o.keep("future", now.Add(2*time.Hour), now.Add(-time.Minute))
+	if out, _ := o.run("", exitOK, "quarantine", "release", again); out != again+"  stored\n" {
+		t.Errorf("one that the stream would recognise: %s", out)
+	}
+}
+
+// What the stream may have stored before, and not recognise any more, is looked up and not published again.
+func TestReleaseStoredAlready(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for _, test := range []struct {
+		name, reason    string
+		dated, received time.Time
+	}{
+		{"received long ago", "future", now.Add(-2*time.Hour + 6*time.Minute), now.Add(-2 * time.Hour)},
+		{"stale when it was received", "stale", now.Add(-48 * time.Hour), now},
+		{"stale, though it was kept for something else", "contradiction", now.Add(-48 * time.Hour), now},
+		{"received in the future", "stale", now.Add(-48 * time.Hour), now.Add(time.Hour)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			o := operate(t, mayPublish, mayList, mayShow, mayDrop, mayLookUp)
+			id := o.keep(test.reason, test.dated, test.received)
+			// This one is in the stream's memory too, and would else be its duplicate.
+			o.put(durable.Message{Subject: "webhooks.flock.a", Data: []byte("{}")}, id)
+			if out, _ := o.run("", exitOK, "quarantine", "release", id); out != id+"  stored already\n" {
+				t.Errorf("%s", out)
+			}
+			if n, m := o.count("WEBHOOKS_QUARANTINE"), o.count("WEBHOOKS"); n != 0 || m != 1 {
+				t.Errorf("%d in quarantine, %d events", n, m)
+			}
+		})
+	}
+}
+
+// An id may be abbreviated while it is one's alone. What others have put into the stream is passed over.
+func TestBeginnings(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	o := operate(t, mayPublish, mayList, mayShow, mayDrop)
+	o.put(durable.Message{Subject: "webhooks-quarantine.flock.stale", Data: []byte("{}")}, "5e0c")
+	first := o.keep("stale", now.Add(-time.Hour/2), now)
+	ids := map[byte]string{first[0]: first}
+	for i := 0; ; i++ {
+		id := o.keep("stale", now.Add(-time.Duration(i+1)*time.Hour), now)
+		if other, ok := ids[id[0]]; ok {
+			_, words := o.run("", exitFailure, "quarantine", "drop", id[:1])
+			if !strings.Contains(words, fmt.Sprintf("2 ids in quarantine begin with %q, among them ", id[:1])) || !strings.Contains(words, other) {
+				t.Errorf("%s", words)
+			}
+			break
+		}
+		ids[id[0]] = id
+	}
+	all := o.count("WEBHOOKS_QUARANTINE")
+	_, words := o.run("", exitFailure, "quarantine", "drop", first, "x")
+	if !strings.Contains(words, `nothing in quarantine has an id that begins with "x"`) || !strings.Contains(words, "1 messages in stream WEBHOOKS_QUARANTINE were not written by a bridge") {
+		t.Errorf("%s", words)
+	}
+	if n := o.count("WEBHOOKS_QUARANTINE"); n != all {
+		t.Errorf("%d are left of %d", n, all)
+	}
+	o.run("", exitOK, "quarantine", "drop", "--all")
+	if n := o.count("WEBHOOKS_QUARANTINE"); n != 1 {
+		t.Errorf("%d are left", n)
+	}
+}
+
+// Thousands are listed and dropped.
+func TestManyInQuarantine(t *testing.T) {
+	t.Parallel()
+	const many = 6000 // more than are read at once
+	o := operate(t, mayPublish, mayList, mayShow, mayDrop)
+	d := quarantine.Delivery{Endpoint: "flock", Provider: "flock", Reason: "stale", Received: time.Now(), Body: []byte("{}")}
+	for i := range many {
+		d.ID = fmt.Sprintf("%032x", i)
+		m := d.Message("webhooks")
+		header := make(map[string][]string)
+		for _, h := range m.Headers {
+			header[h.Name] = []string{h.Value}
+		}
+		if _, err := o.js.PublishMsgAsync(newMsg(m.Subject, header, d.ID, m.Data), jetstream.WithStallWait(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	<-o.js.PublishAsyncComplete()
+	out, _ := o.run("", exitOK, "quarantine", "list")
+	if n := strings.Count(out, "\n"); n != many || !strings.HasSuffix(out, fmt.Sprintf("id %032x\n", many-1)) {
+		t.Errorf("%d are listed", n)
+	}
+}

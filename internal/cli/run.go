@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ade15e70/webhook-bridge/config"
+)
+
+// Exit statuses.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+// usageError is a wrong use of the program: of its flags, arguments or variables.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// run is the whole program but for the process around it.
+func run(ctx context.Context, args, environ []string, io stdio) int {
+	root := rootCommand(environ, io)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	var problems config.Problems
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &problems):
+		_, _ = fmt.Fprintf(io.err, "bridge: the configuration can't be used; `bridge config` explains every variable\n  %s\n", strings.ReplaceAll(problems.Error(), "\n", "\n  "))
+		return exitUsage
+	case errors.As(err, &usage):
+		_, _ = fmt.Fprintf(io.err, "bridge: %v\n", err)
+		return exitUsage
+	}
+	_, _ = fmt.Fprintf(io.err, "bridge: %v\n", err)
+	return exitFailure
+}
+
+func rootCommand(environ []string, io stdio) *cobra.Command {
+	serve := serveCommand(environ, io)
+	root := &cobra.Command{
+		Use:   "bridge",
+		Short: "Receive webhooks, publish them to NATS JetStream",
+		Long: `The bridge receives the webhooks of Flock and Frigade, verifies them, and publishes each as
+a CloudEvent to NATS JetStream. It answers 200 only when the event is durable.
+
+It is configured by environment variables; "bridge config" explains them. Without a
+command it serves.`,
+		Example:                    "  bridge demo\n  FLOCK_SECRETS=… bridge serve",
+		Args:                       noArguments,
+		RunE:                       serve.RunE,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2, // of letters to change; at 0 only beginnings of names are recognised
+	}
+	root.SetIn(io.in)
+	root.SetOut(io.out)
+	root.SetErr(io.err)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
+	})
+	root.SetHelpCommand(helpCommand())
+	root.AddCommand(serve, demoCommand(environ, io), sendCommand(environ, io), tailCommand(environ, io), inspectCommand(environ, io), verifyCommand(environ, io),
+		quarantineCommand(environ, io), spoolCommand(environ, io), configCommand(environ, io), healthCommand(environ, io), completionCommand(io), versionCommand(io))
+	completeNone(root)
+	return root
+}
+
+// helpCommand is cobra's, but that asking for what isn't there is a wrong use.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Explain a command",
+		Example: "  bridge help send",
+		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			names := []string{}
+			if asked, rest, err := c.Root().Find(args); err == nil && len(rest) == 0 {
+				for _, under := range asked.Commands() {
+					names = append(names, under.Name())
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			asked, rest, err := c.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return noCommand(c.Root(), strings.Join(args, " "))
+			}
+			asked.InitDefaultHelpFlag() // as when it is called itself
+			return asked.Help()
+		},
+	}
+}
+
+// noArguments refuses arguments; of the root command they would be commands.
+func noArguments(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if c.HasSubCommands() {
+		return noCommand(c, args[0])
+	}
+	return usageError{fmt.Errorf("%s takes no arguments, got %q; see `%s --help`", c.CommandPath(), args, c.CommandPath())}
+}
+
+func noCommand(root *cobra.Command, name string) error {
+	hint := ""
+	if near := root.SuggestionsFor(name); len(near) > 0 {
+		hint = fmt.Sprintf("; did you mean %s?", strings.Join(near, " or "))
+	}
+	return usageError{fmt.Errorf("there is no command %q%s; see `%s --help`", name, hint, root.CommandPath())}
+}
+
+// oneOf is the command that others stand under; by itself it does nothing.
+func oneOf(c *cobra.Command, under ...*cobra.Command) *cobra.Command {
+	c.Args = noArguments
+	c.SuggestionsMinimumDistance = 2
+	var names []string
+	for _, command := range under {
+		names = append(names, command.Name())
+	}
+	c.RunE = func(*cobra.Command, []string) error {
+		return usageError{fmt.Errorf("%s takes one of %s; see `%s --help`", c.CommandPath(), strings.Join(names, ", "), c.CommandPath())}
+	}
+	c.AddCommand(under...)
+	return c
+}
+
+// apart refuses two flags that exclude each other.
+func apart(c *cobra.Command, one, other string) error {
+	if c.Flags().Changed(one) && c.Flags().Changed(other) {
+		return usageError{fmt.Errorf("--%s and --%s exclude each other; see `%s --help`", one, other, c.CommandPath())}
+	}
+	return nil
+}
+
+// load reads the environment for a command that uses some of the variables only: the mistakes in
+// others don't matter to it.
+func load(environ []string, uses func(variable string) bool) (*config.Config, error) {
+	c, _, err := config.Load(environ)
+	var all, matter config.Problems
+	errors.As(err, &all)
+	for _, problem := range all {
+		if uses(problem.Variable) {
+			matter = append(matter, problem)
+		}
+	}
+	if len(matter) > 0 {
+		return c, matter
+	}
+	return c, nil
+}

@@ -1,0 +1,311 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/delivery"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// sender sends deliveries to one endpoint.
+type sender struct {
+	url      string
+	provider verify.Provider
+	key      secret.Secret
+	event    string
+	data     []byte // of every delivery; nil: made up, each one another
+	body     []byte // of every delivery, as it is but for its time; nil: composed
+	scheme   string
+	age      time.Duration
+	tamper   bool
+	trust    trust
+	client   *http.Client
+}
+
+func sendCommand(environ []string, stdio stdio) *cobra.Command {
+	var s sender
+	var dataFile, bodyFile string
+	var stale bool
+	var count, concurrency int
+	c := &cobra.Command{
+		Use:   "send ENDPOINT [EVENT]",
+		Short: "Sign and send a delivery, as the vendor would",
+		Long: `Sign a delivery with the endpoint's current secret, which is taken from the environment as
+"bridge serve" takes it, and send it to the bridge. ENDPOINT is flock, frigade or the name of a
+further endpoint.
+
+The answers go to standard output, for more than one delivery their summary. The exit status is 0
+when every delivery was accepted.`,
+		Example: `  FLOCK_SECRETS=… bridge send flock
+  FRIGADE_SECRETS=… bridge send frigade flowResponse.startedFlow --url https://hooks.example.com
+  FLOCK_SECRETS=… bridge send flock invitee.accepted --data data.json --scheme timestamp-data
+  FLOCK_SECRETS=… bridge send flock --count 1000 --concurrency 32
+  FLOCK_SECRETS=… bridge send flock --tamper    # must be refused`,
+		ValidArgsFunction: completeSend(environ),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < 1 || len(args) > 2 {
+				return usageError{errors.New("send takes an endpoint and, if you like, an event: `bridge send flock invitee.accepted`; see `bridge send --help`")}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := apart(c, "data", "body"); err != nil {
+				return err
+			}
+			cfg, err := load(environ, func(variable string) bool { return s.uses(variable, args[0]) })
+			if err != nil {
+				return err
+			}
+			if err := s.prepare(cfg, args); err != nil {
+				return err
+			}
+			if s.data, err = readFile(stdio.in, dataFile); err != nil {
+				return usageError{fmt.Errorf("--data: %w", err)}
+			}
+			if s.body, err = readFile(stdio.in, bodyFile); err != nil {
+				return usageError{fmt.Errorf("--body: %w", err)}
+			}
+			if count < 1 || concurrency < 1 {
+				return usageError{errors.New("--count and --concurrency take numbers from 1")}
+			}
+			if stale {
+				s.age = 10 * 365 * 24 * time.Hour
+			}
+			encryption, err := s.trust.config()
+			if err != nil {
+				return err
+			}
+			s.client = &http.Client{
+				Timeout: 30 * time.Second,
+				Transport: &http.Transport{
+					MaxIdleConnsPerHost: concurrency, MaxConnsPerHost: concurrency, Proxy: http.ProxyFromEnvironment,
+					TLSClientConfig: encryption, ForceAttemptHTTP2: true,
+				},
+			}
+			defer s.client.CloseIdleConnections()
+			if count == 1 {
+				return s.sendOne(c.Context(), stdio)
+			}
+			return s.sendMany(c.Context(), stdio, count, concurrency)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&s.url, "url", "", "where the bridge listens (default: HTTP_ADDR on this machine)")
+	f.StringVar(&s.trust.authorities, "ca", "", "file with the authorities to trust in place of the system's, PEM: for an https URL with a certificate of your own")
+	f.StringVar(&dataFile, "data", "", "file with the event's data, a JSON object; - for standard input")
+	f.StringVar(&bodyFile, "body", "", "file with the whole body, sent with its times renewed; - for standard input")
+	f.StringVar(&s.scheme, "scheme", "", "what to sign: for flock payload or timestamp-data, for frigade data or payload (default: as the endpoint is set)")
+	f.BoolVar(&stale, "stale", false, "date the event ten years back: it must be refused")
+	f.BoolVar(&s.tamper, "tamper", false, "change the data after signing: it must be refused")
+	f.IntVar(&count, "count", 1, "how many deliveries to send, each an event of its own unless --data or --body is given")
+	f.IntVar(&concurrency, "concurrency", 1, "how many to send at one time")
+	_ = c.RegisterFlagCompletionFunc("scheme", completeScheme(environ))
+	complete(c, "url")
+	return c
+}
+
+// uses says whether sending to the endpoint uses a variable.
+func (s *sender) uses(variable, endpoint string) bool {
+	prefix := "ENDPOINTS_"
+	if _, ok := verify.ByName(endpoint); ok {
+		prefix = strings.ToUpper(endpoint) + "_"
+	}
+	return s.url == "" && slices.Contains([]string{"HTTP_ADDR", "TLS_CERT_FILE", "TLS_KEY_FILE"}, variable) || strings.HasPrefix(variable, prefix) && !strings.Contains(variable, ",")
+}
+
+// prepare finds the endpoint, its secret, what to sign and where to send it.
+func (s *sender) prepare(cfg *config.Config, args []string) error {
+	i := slices.IndexFunc(cfg.Endpoints, func(e config.Endpoint) bool { return e.Name == args[0] })
+	if i < 0 || len(cfg.Endpoints[i].Secrets) == 0 {
+		return unknownEndpoint(cfg, args[0])
+	}
+	endpoint := cfg.Endpoints[i]
+	s.provider = providerOf(endpoint)
+	s.key = endpoint.Secrets[0]
+	s.event = delivery.Events[s.provider.Name]
+	if len(args) == 2 {
+		s.event = args[1]
+	}
+	allowed := slices.DeleteFunc(slices.Clone(s.provider.Schemes), func(scheme string) bool { return scheme == verify.Auto })
+	switch {
+	case s.scheme == "" && slices.Contains(allowed, endpoint.Signature):
+		s.scheme = endpoint.Signature
+	case s.scheme == "":
+		s.scheme = allowed[0]
+	case !slices.Contains(allowed, s.scheme):
+		return usageError{fmt.Errorf("--scheme: got %q; takes one of %s", s.scheme, strings.Join(allowed, ", "))}
+	}
+	switch {
+	case s.url == "" && cfg.TLSCertFile != "":
+		s.url, s.trust.exactly = "https://"+local(cfg.HTTPAddr), string(cfg.TLSCertFile)
+	case s.url == "":
+		s.url = "http://" + local(cfg.HTTPAddr)
+	}
+	if u, err := url.Parse(s.url); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return usageError{fmt.Errorf("--url: got %q; takes the bridge's address, such as https://hooks.example.com", s.url)}
+	}
+	s.url = strings.TrimSuffix(s.url, "/")
+	if path := "/webhooks/" + endpoint.Name; !strings.HasSuffix(s.url, path) { // the whole of it is what vendors are told
+		s.url += path
+	}
+	return nil
+}
+
+// unknownEndpoint says what to do about an endpoint without a secret.
+func unknownEndpoint(cfg *config.Config, name string) error {
+	if _, ok := verify.ByName(name); ok {
+		return usageError{fmt.Errorf("no secret is known for %s: set %s_SECRETS as for `bridge serve`", name, strings.ToUpper(name))}
+	}
+	if len(cfg.Endpoints) == 0 {
+		return usageError{fmt.Errorf("no endpoint %q is known, nor any other: set its variables as for `bridge serve`, see `bridge config`", name)}
+	}
+	var known []string
+	for _, e := range cfg.Endpoints {
+		known = append(known, e.Name)
+	}
+	return usageError{fmt.Errorf("no endpoint %q is known, the environment has %s: set its variables ENDPOINTS_<i>_NAME, _PROVIDER and _SECRETS as for `bridge serve`", name, strings.Join(known, ", "))}
+}
+
+// readFile returns the content of a file, of standard input for -, nil for "".
+func readFile(stdin io.Reader, name string) ([]byte, error) {
+	switch name {
+	case "":
+		return nil, nil
+	case "-":
+		return io.ReadAll(stdin)
+	}
+	return os.ReadFile(name)
+}
+
+// unfit is the error of a delivery that can't be made, which is what it was to be made from.
+func (s *sender) unfit(err error) error {
+	switch {
+	case s.data != nil:
+		err = fmt.Errorf("--data: %w", err)
+	case s.body != nil:
+		err = fmt.Errorf("--body: %w", err)
+	}
+	return usageError{err}
+}
+
+// delivery makes one delivery's body and signature.
+func (s *sender) delivery() (body []byte, signature string, err error) {
+	body = s.body
+	if body == nil {
+		var id [8]byte // by chance, not by the clock: two may be made at the same moment
+		_, _ = rand.Read(id[:])
+		if body, err = delivery.Compose(s.provider, s.event, s.data, hex.EncodeToString(id[:])); err != nil {
+			return nil, "", s.unfit(err)
+		}
+	}
+	if body, err = delivery.Renew(s.provider, body, time.Now().Add(-s.age)); err != nil {
+		return nil, "", s.unfit(err)
+	}
+	if signature, err = delivery.Sign(s.provider, s.scheme, s.key, body); err != nil {
+		return nil, "", s.unfit(err)
+	}
+	if s.tamper {
+		if body, err = delivery.Tamper(body); err != nil {
+			return nil, "", s.unfit(err)
+		}
+	}
+	return body, signature, nil
+}
+
+// send sends one delivery and returns the answer.
+func (s *sender) send(ctx context.Context) (status int, answer string, took time.Duration, err error) {
+	body, signature, err := s.delivery()
+	if err != nil {
+		return 0, "", 0, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
+	if err != nil {
+		return 0, "", 0, usageError{fmt.Errorf("--url: %w", err)}
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set(s.provider.Header, signature)
+	start := time.Now()
+	response, err := s.client.Do(request)
+	if err != nil {
+		return 0, "", 0, fmt.Errorf("sending: %w", helpful(err))
+	}
+	defer func() { _ = response.Body.Close() }()
+	read, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	if err != nil {
+		return 0, "", 0, fmt.Errorf("reading answer: %w", err)
+	}
+	return response.StatusCode, strings.TrimSpace(string(read)), time.Since(start), nil
+}
+
+func (s *sender) sendOne(ctx context.Context, stdio stdio) error {
+	status, answer, _, err := s.send(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(stdio.out, status, answer); err != nil {
+		return err
+	}
+	if status != http.StatusOK {
+		return fmt.Errorf("the delivery was refused: %d", status)
+	}
+	return nil
+}
+
+// sendMany sends count deliveries and prints how often each answer came and how long answers took.
+func (s *sender) sendMany(ctx context.Context, stdio stdio, count, concurrency int) error {
+	var mu sync.Mutex
+	answers := make(map[string]int)
+	times := make([]time.Duration, 0, count)
+	refused := 0
+	group, sending := errgroup.WithContext(ctx)
+	group.SetLimit(concurrency)
+	start := time.Now()
+	for range count {
+		if sending.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			status, answer, took, err := s.send(sending)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			answers[kind(status, answer)]++
+			times = append(times, took)
+			if status != http.StatusOK {
+				refused++
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	printSummary(stdio.out, answers, times, time.Since(start))
+	switch {
+	case ctx.Err() != nil:
+		return fmt.Errorf("interrupted after %d of %d deliveries", len(times), count)
+	case err != nil:
+		return err
+	case refused > 0:
+		return fmt.Errorf("%d of %d deliveries were refused", refused, count)
+	}
+	return nil
+}

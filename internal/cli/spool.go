@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ade15e70/webhook-bridge/internal/app"
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+	"github.com/ade15e70/webhook-bridge/internal/readable"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
+)
+
+func spoolCommand(environ []string, stdio stdio) *cobra.Command {
+	return oneOf(&cobra.Command{
+		Use:   "spool",
+		Short: "Look at the spool of an instance that is gone, and deliver what is in it",
+		Long: `Look at the spool of an instance that is gone, and deliver what is in it. A bridge that starts with the
+same DATA_DIR delivers it by itself; these commands are for where none does.`,
+		Example: `  bridge spool list /mnt/old/spool
+  bridge spool export /mnt/old/spool > records.jsonl
+  NATS_URL=nats://nats:4222 bridge spool import records.jsonl > rest.jsonl`,
+	}, spoolListCommand(environ, stdio), exportCommand(environ, stdio), importCommand(environ, stdio))
+}
+
+// oneDirectory takes a directory, or nothing.
+func oneDirectory(c *cobra.Command, args []string) error {
+	if len(args) > 1 || len(args) == 1 && args[0] == "" {
+		return usageError{fmt.Errorf("%s takes one directory, got %q; see `%s --help`", c.CommandPath(), args, c.CommandPath())}
+	}
+	return nil
+}
+
+func spoolListCommand(environ []string, stdio stdio) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "list [DIR]",
+		Short: "List the records of a spool",
+		Long: `List the records of a spool that no bridge has open, in a line each: when it arrived, its kind, its
+subject, its size and its id, and why NATS refused it where it was set aside. Nothing is changed. DIR
+is the spool's directory; without it that of DATA_DIR.`,
+		Example:           "  bridge spool list\n  bridge spool list /mnt/old/spool --json",
+		Args:              oneDirectory,
+		ValidArgsFunction: completeDirectory,
+		RunE: func(c *cobra.Command, args []string) error {
+			show, now := printRecord, time.Now()
+			if asJSON {
+				show = printRecordJSON
+			}
+			return eachRecord(c.Context(), environ, args, stdio, func(w io.Writer, r *spool.Record) error { return show(w, r, now) })
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object a line: kind, subject, id, arrived, attempted, bytes, reason")
+	return c
+}
+
+func exportCommand(environ []string, stdio stdio) *cobra.Command {
+	return &cobra.Command{
+		Use:   "export [DIR]",
+		Short: "Print the records of a spool, whole, for import",
+		Long: `Print the records of a spool that no bridge has open, whole, as JSON in a line each: kind, subject, id,
+headers, arrived, attempted, reason (why it was set aside) and data, in base64. "bridge spool import"
+delivers them. Nothing is changed. DIR is the spool's directory; without it that of DATA_DIR.`,
+		Example:           "  bridge spool export > records.jsonl\n  bridge spool export /mnt/old/spool | NATS_URL=nats://nats:4222 bridge spool import > rest.jsonl",
+		Args:              oneDirectory,
+		ValidArgsFunction: completeDirectory,
+		RunE: func(c *cobra.Command, args []string) error {
+			return eachRecord(c.Context(), environ, args, stdio, func(w io.Writer, r *spool.Record) error {
+				line, err := formatRecord(r)
+				if err != nil {
+					return err
+				}
+				_, err = w.Write(line)
+				return err
+			})
+		},
+	}
+}
+
+// eachRecord prints every record of a spool, and their sum in words.
+func eachRecord(ctx context.Context, environ, args []string, stdio stdio, show func(io.Writer, *spool.Record) error) error {
+	cfg, err := load(environ, func(variable string) bool { return variable == "DATA_DIR" && len(args) == 0 })
+	if err != nil {
+		return err
+	}
+	dir := app.SpoolDir(cfg)
+	if len(args) == 1 {
+		dir = args[0]
+	}
+	out := bufio.NewWriterSize(stdio.out, 64<<10)
+	var records [durable.Kinds]int
+	aside, size := 0, int64(0)
+	damaged, err := spool.Read(dir, func(r *spool.Record) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		records[r.Kind]++
+		size += int64(len(r.Data))
+		if r.Reason != "" {
+			aside++
+		}
+		return show(out, r)
+	})
+	if flushed := out.Flush(); err == nil {
+		err = flushed
+	}
+	all := records[durable.Event] + records[durable.Quarantined]
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return fmt.Errorf("interrupted after %d records", all)
+	case err != nil:
+		return unreadableSpool(dir, err)
+	}
+	_, _ = fmt.Fprintf(stdio.err, "bridge: %d records in %s: %d events, %d quarantined; %d of them set aside; %d bytes\n",
+		all, dir, records[durable.Event], records[durable.Quarantined], aside, size)
+	if damaged != nil {
+		return fmt.Errorf("the spool in %s is damaged, these are the records that can still be read: %w", dir, damaged)
+	}
+	return nil
+}
+
+// unreadableSpool says what to do about a spool that can't be read.
+func unreadableSpool(dir string, err error) error {
+	switch {
+	case errors.Is(err, filewatch.ErrInUse):
+		return fmt.Errorf("%w: a bridge runs with it and delivers what is in it; its metrics, webhook_bridge_spool_events and others, and its /readyz say how much that is", err)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no spool in %s; it is in the directory spool of the bridge's DATA_DIR: `bridge spool list %s`", dir, filepath.Join("DATA_DIR", "spool"))
+	case errors.Is(err, spool.ErrNewer):
+		return fmt.Errorf("%w: use that version's command", err)
+	}
+	return err
+}
+
+// printRecord prints a record for people.
+func printRecord(w io.Writer, r *spool.Record, now time.Time) error {
+	line := fmt.Sprintf("%s  %s  %s  %d bytes  id %s", moment(r.Arrived, now), r.Kind, r.Subject, len(r.Data), r.ID)
+	if r.Reason != "" {
+		line += "  set aside: " + r.Reason
+	}
+	_, err := fmt.Fprintln(w, readable.Text(line))
+	return err
+}
+
+func printRecordJSON(w io.Writer, r *spool.Record, _ time.Time) error {
+	line, err := json.Marshal(struct {
+		Kind      string    `json:"kind"`
+		Subject   string    `json:"subject"`
+		ID        string    `json:"id"`
+		Arrived   time.Time `json:"arrived"`
+		Attempted time.Time `json:"attempted,omitzero"`
+		Bytes     int       `json:"bytes"`
+		Reason    string    `json:"reason,omitempty"`
+	}{r.Kind.String(), r.Subject, r.ID, r.Arrived, r.Attempted, len(r.Data), r.Reason})
+	if err != nil {
+		return fmt.Errorf("printing: %w", err)
+	}
+	_, err = fmt.Fprintf(w, "%s\n", line)
+	return err
+}

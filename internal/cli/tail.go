@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/stream"
+)
+
+// tail is what `bridge tail` prints, and how.
+type tail struct {
+	since  string
+	follow bool
+	json   bool
+	colour string
+	choice eventFilter
+}
+
+func tailCommand(environ []string, stdio stdio) *cobra.Command {
+	var t tail
+	c := &cobra.Command{
+		Use:   "tail [SUBJECT]",
+		Short: "Print events as they come",
+		Long: `Print the events of the stream as they come, or from a time on, until Ctrl-C. SUBJECT limits
+them and may have wildcards; without it all are printed. NATS is reached as "bridge serve"
+reaches it; without NATS_URL at the address of the embedded server.
+
+--provider, --event, --entity and --user choose among them. Each may be given more than once: any of
+its values will do, and an event must pass all that are given. With --follow=false it prints what
+there is and ends; without --since that is all that the stream has.
+
+Colours appear on a terminal, unless NO_COLOR is set.`,
+		Example: `  bridge tail
+  bridge tail 'webhooks.flock.>' --since 1h
+  bridge tail --event 'invitee.*' --user customer_67890
+  bridge tail --since 24h --follow=false --json | jq -r .event | sort | uniq -c
+  NATS_URL=nats://nats:4222 bridge tail --since 2026-01-02T03:04:05Z --json`,
+		ValidArgsFunction: completeSubject(environ),
+		Args: func(_ *cobra.Command, args []string) error {
+			switch {
+			case len(args) > 1:
+				return usageError{errors.New("tail takes one subject at most; quote it, so that the shell leaves > and * alone; see `bridge tail --help`")}
+			case len(args) == 1 && !isSubject(args[0]):
+				return usageError{fmt.Errorf("SUBJECT: got %q; takes a subject such as 'webhooks.flock.>': tokens with dots between, * for any one, > at the end for any more", args[0])}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			cfg, err := load(environ, usedByTail)
+			if err != nil {
+				return err
+			}
+			s, err := t.section(cfg, args, time.Now())
+			if err != nil {
+				return err
+			}
+			p, err := t.printer(environ, stdio)
+			if err != nil {
+				return err
+			}
+			nc, js, err := connect(cfg, stdio.err)
+			if err != nil {
+				return err
+			}
+			defer nc.Close()
+			out := newLines(stdio.out)
+			p.out = out
+			err = followSection(c.Context(), nc, js, s, stdio.err, func(m stream.Message) error {
+				if err := t.print(p, m); err != nil || m.Pending > 0 {
+					return err
+				}
+				return out.Flush()
+			})
+			if flushed := out.Flush(); err == nil {
+				err = flushed
+			}
+			return err
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&t.since, "since", "", "begin with events stored since then: a duration such as 1h, or a time such as 2026-01-02T03:04:05Z (default: now)")
+	f.BoolVar(&t.follow, "follow", true, "go on with events as they come; --follow=false prints what there is and ends")
+	f.BoolVar(&t.json, "json", false, "print each event's JSON in one line, as it is stored")
+	f.StringVar(&t.colour, "color", "auto", "auto, always or never")
+	t.choice.flags(c)
+	complete(c, "color", "auto", "always", "never")
+	complete(c, "since", "5m", "1h", "24h")
+	return c
+}
+
+// print prints a message, if it is to be.
+func (t *tail) print(p printer, m stream.Message) error {
+	if t.json && t.choice.isEmpty() {
+		return printJSON(p.out, m.Data())
+	}
+	e, none := event.Parse(m.Data())
+	passes := t.choice.isEmpty() || none == nil && t.choice.matches(&e)
+	switch {
+	case passes && t.json:
+		return printJSON(p.out, m.Data())
+	case passes:
+		return p.print(m.Subject(), &e, none, time.Now())
+	}
+	return nil
+}
+
+// section is the part of the stream that is to be read. The server leaves out of it what it can tell by
+// the subject.
+func (t *tail) section(cfg *config.Config, args []string, now time.Time) (s stream.Section, err error) {
+	s = stream.Section{Stream: string(cfg.StreamName), Stop: !t.follow}
+	if err := t.choice.check(); err != nil {
+		return s, err
+	}
+	if s.Subjects = t.choice.subjects(string(cfg.SubjectPrefix)); len(args) == 1 {
+		s.Subjects = args
+	}
+	if s.Since, err = parseSince(t.since, now); err != nil {
+		return s, err
+	}
+	if s.Stop && s.Since.IsZero() {
+		s.Since = time.Unix(1, 0) // all there is
+	}
+	return s, nil
+}
+
+func (t *tail) printer(environ []string, stdio stdio) (printer, error) {
+	p := printer{out: stdio.out}
+	switch t.colour {
+	case "always":
+		p.colours = true
+	case "auto":
+		p.colours = isTerminal(stdio.out) && variable(environ, "NO_COLOR") == "" && variable(environ, "TERM") != "dumb"
+	case "never":
+	default:
+		return p, usageError{fmt.Errorf("--color: got %q; takes auto, always or never", t.colour)}
+	}
+	return p, nil
+}
+
+// variable is an environment variable's value. The last of a name counts.
+func variable(environ []string, name string) (value string) {
+	for _, assignment := range environ {
+		if v, ok := strings.CutPrefix(assignment, name+"="); ok {
+			value = v
+		}
+	}
+	return value
+}
+
+// usedByTail says whether tail uses a variable. One that can't be used must not be passed over: a bad
+// NATS_URL would mean another NATS.
+func usedByTail(variable string) bool {
+	switch variable {
+	case "EMBEDDED_NATS_ADDR", "SUBJECT_PREFIX", "STREAM_NAME":
+		return true
+	}
+	return strings.HasPrefix(variable, "NATS_")
+}
+
+// parseSince reads --since; the zero time means to begin now.
+func parseSince(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+		return now.Add(-d), nil
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t, nil
+	}
+	return time.Time{}, usageError{fmt.Errorf("--since: got %q; takes a duration such as 1h, or a time such as 2026-01-02T03:04:05Z", text)}
+}

@@ -1,0 +1,175 @@
+package cli
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/event"
+)
+
+func TestParseSince(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for _, test := range []struct {
+		text string
+		want time.Time // zero: from now on
+	}{
+		{"", time.Time{}},
+		{"1h", now.Add(-time.Hour)},
+		{"90m30s", now.Add(-90*time.Minute - 30*time.Second)},
+		{"0s", now},
+		{"2026-01-02T03:04:05Z", now},
+		{"2026-01-02T03:04:05.5+01:00", now.Add(500*time.Millisecond - time.Hour)},
+		{"2030-01-01T00:00:00Z", time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)},
+	} {
+		if got, err := parseSince(test.text, now); err != nil || !got.Equal(test.want) {
+			t.Errorf("parseSince(%q) = %s, %v; want %s", test.text, got, err, test.want)
+		}
+	}
+	for _, text := range []string{"1", "1d", "-1h", "yesterday", "2026-01-02", "2026-01-02T03:04:05", "1767323045", " 1h"} {
+		want := `--since: got "` + text + `"; takes a duration such as 1h, or a time such as 2026-01-02T03:04:05Z`
+		if _, err := parseSince(text, now); err == nil || err.Error() != want {
+			t.Errorf("parseSince(%q): %v, want %s", text, err, want)
+		}
+	}
+}
+
+func printPayload(p printer, subject, payload string, now time.Time) error {
+	e, err := event.Parse([]byte(payload))
+	return p.print(subject, &e, err, now)
+}
+
+// Whatever the stream holds, it prints one line, which can't move the cursor.
+func TestPrintEvent(t *testing.T) {
+	zone := time.FixedZone("", 2*60*60)
+	now := time.Date(2026, 1, 2, 0, 30, 0, 0, zone)
+	const required = `"specversion":"1.0","id":"5e0c","source":"/webhooks/flock","type":"com.withflock.a","provider":"flock","event":"a","datacontenttype":"application/json","signed":"payload","data":{}`
+	for _, test := range []struct{ payload, want string }{
+		{
+			`{` + required + `,"subject":"invitee/c_1","userid":"c_1","receivedtime":"2026-01-01T22:15:00.007Z"}`,
+			"00:15:00.007  webhooks.flock.a  invitee/c_1  user c_1  id 5e0c",
+		},
+		{
+			`{` + required + `,"subject":"invitee/c_1","receivedtime":"2026-01-01T21:59:59.999Z"}`,
+			"2026-01-01 23:59:59.999  webhooks.flock.a  invitee/c_1  id 5e0c",
+		},
+		{`{` + required + `,"userid":"c_1","receivedtime":"lately"}`, "lately  webhooks.flock.a  user c_1  id 5e0c"},
+		{`{` + required + `,"receivedtime":"x"}`, "x  webhooks.flock.a  id 5e0c"},
+		{`{` + required + `}`, `webhooks.flock.a  not one of the bridge's events: reading event: it has no receivedtime`},
+		{`{` + required + `,"receivedtime":"x","userid":"a\u001b[2Jb\nc\u202ed Zoë 李 🚀"}`, "x  webhooks.flock.a  user a�[2Jb�c�d Zoë 李 🚀  id 5e0c"},
+		{`{"hello":"world"}`, `webhooks.flock.a  not one of the bridge's events: reading event: it has no specversion`},
+		{`{"specversion":"0.3\u001b"}`, `webhooks.flock.a  not one of the bridge's events: reading event: specversion is "0.3\x1b", not "1.0"`},
+		{`{"specversion":"1.0"}`, `webhooks.flock.a  not one of the bridge's events: reading event: it has no id`},
+		{`[]`, `webhooks.flock.a  not one of the bridge's events: reading event: not a JSON object`},
+		{``, `webhooks.flock.a  not one of the bridge's events: reading event: not a JSON object`},
+		{"\x1b]0;title\a", `webhooks.flock.a  not one of the bridge's events: reading event: not a JSON object`},
+	} {
+		var out strings.Builder
+		if err := printPayload(printer{out: &out}, "webhooks.flock.a", test.payload, now); err != nil {
+			t.Errorf("%s: %v", test.payload, err)
+		}
+		if out.String() != test.want+"\n" {
+			t.Errorf("%s:\n%q, want\n%q", test.payload, out.String(), test.want+"\n")
+		}
+	}
+	// A subject may hold anything but blanks.
+	var out strings.Builder
+	if err := printPayload(printer{out: &out}, "webhooks.\x1b[2J", "", now); err != nil || strings.ContainsRune(out.String(), '\x1b') {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+}
+
+// JSON stays as it is, but that it fits a line.
+func TestPrintJSON(t *testing.T) {
+	for _, test := range []struct{ payload, want string }{
+		{`{"a": "<&>\u2028", "b":1e21}`, `{"a": "<&>\u2028", "b":1e21}`},
+		{"{\r\n  \"a\": \"<&> b\",\n  \"b\": [1.0]\n}\n", `{"a":"<&> b","b":[1.0]}`},
+		{"not\nJSON", "not\nJSON"},
+		{"", ""},
+	} {
+		var out strings.Builder
+		if err := printJSON(&out, []byte(test.payload)); err != nil || out.String() != test.want+"\n" {
+			t.Errorf("%q: %q, %v; want %q", test.payload, out.String(), err, test.want)
+		}
+	}
+}
+
+// Colours are around what is printed and change nothing of it.
+func TestColours(t *testing.T) {
+	const payload = `{"specversion":"1.0","id":"5e0c","source":"/webhooks/flock","type":"com.withflock.a","provider":"flock","event":"a","datacontenttype":"application/json","signed":"payload","data":{},"receivedtime":"x","subject":"invitee/\u001b[2J","userid":"c"}`
+	var plain, coloured strings.Builder
+	for w, colours := range map[*strings.Builder]bool{&plain: false, &coloured: true} {
+		for _, text := range []string{payload, "none"} {
+			if err := printPayload(printer{out: w, colours: colours}, "webhooks.flock.a", text, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	escapes := regexp.MustCompile("\x1b\\[[0-9]+m")
+	if without := escapes.ReplaceAllString(coloured.String(), ""); without != plain.String() || !escapes.MatchString(coloured.String()) {
+		t.Errorf("%q, without colours %q", coloured.String(), plain.String())
+	}
+	seen := map[string]string{}
+	for _, name := range providers() {
+		colour := providerColour(name)
+		if other, taken := seen[colour]; taken {
+			t.Errorf("%s and %s have one colour", name, other)
+		}
+		seen[colour] = name
+	}
+}
+
+func TestEventFilter(t *testing.T) {
+	accepted := event.Event{Provider: "flock", Event: "invitee.accepted", Entity: "invitee", EntityID: "c_1", Subject: "invitee/c_1", UserID: "u_1"}
+	odd := event.Event{Provider: "frigade", Event: "flowResponse.a b"}
+	for _, test := range []struct {
+		filter   eventFilter
+		event    event.Event
+		matches  bool
+		subjects string // that the server is asked for
+	}{
+		{eventFilter{}, accepted, true, "webhooks.>"},
+		{eventFilter{providers: []string{"flock"}}, accepted, true, "webhooks.>"},
+		{eventFilter{providers: []string{"frigade"}}, accepted, false, "webhooks.>"},
+		{eventFilter{providers: []string{"frigade", "flock"}}, accepted, true, "webhooks.>"},
+		{eventFilter{events: []string{"invitee.accepted"}}, accepted, true, "webhooks.*.invitee.accepted"},
+		{eventFilter{events: []string{"invitee"}}, accepted, false, "webhooks.*.invitee"},
+		{eventFilter{events: []string{"invitee.*"}}, accepted, true, "webhooks.*.invitee.*"},
+		{eventFilter{events: []string{"*"}}, accepted, false, "webhooks.*.*"},
+		{eventFilter{events: []string{">"}}, accepted, true, "webhooks.*.>"},
+		{eventFilter{events: []string{"a", "invitee.accepted"}}, accepted, true, "webhooks.*.a webhooks.*.invitee.accepted"},
+		{eventFilter{events: []string{"invitee.*", "invitee.accepted"}}, accepted, true, "webhooks.>"}, // JetStream refuses what overlaps
+		{eventFilter{events: []string{"flowResponse.a b"}}, odd, true, "webhooks.*.flowResponse.a_b"},
+		{eventFilter{events: []string{"flowResponse.a_b"}}, odd, false, "webhooks.*.flowResponse.a_b"},
+		{eventFilter{events: []string{"*.a_b"}}, odd, true, "webhooks.*.*.a_b"},
+		{eventFilter{entities: []string{"invitee"}}, accepted, true, "webhooks.>"},
+		{eventFilter{entities: []string{"invitee/c_1"}}, accepted, true, "webhooks.>"},
+		{eventFilter{entities: []string{"c_1"}}, accepted, false, "webhooks.>"},
+		{eventFilter{users: []string{"u_1"}}, accepted, true, "webhooks.>"},
+		{eventFilter{users: []string{"u"}}, accepted, false, "webhooks.>"},
+		{eventFilter{users: []string{"u_1"}, events: []string{"a"}}, accepted, false, "webhooks.*.a"},
+	} {
+		if err := test.filter.check(); err != nil {
+			t.Errorf("%+v: %v", test.filter, err)
+		}
+		if test.filter.matches(&test.event) != test.matches {
+			t.Errorf("%+v matches %s: want %t", test.filter, test.event.Event, test.matches)
+		}
+		if got := strings.Join(test.filter.subjects("webhooks"), " "); got != test.subjects {
+			t.Errorf("%+v: subjects %s, want %s", test.filter, got, test.subjects)
+		}
+	}
+	for _, wrong := range []eventFilter{
+		{providers: []string{"flok"}},
+		{events: []string{""}},
+		{events: []string{"a.>.b"}},
+		{events: []string{"a. .*"}},
+		{entities: []string{""}},
+		{users: []string{""}},
+	} {
+		if err := wrong.check(); err == nil {
+			t.Errorf("%+v is taken", wrong)
+		}
+	}
+}

@@ -1,0 +1,246 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/app"
+	"github.com/ade15e70/webhook-bridge/internal/capture"
+	"github.com/ade15e70/webhook-bridge/internal/diagnosis"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// verifying is one use of `bridge verify`.
+type verifying struct {
+	endpoint    string // "" to go by the capture
+	file        string // with the whole request, or a body alone; "" or -: standard input
+	headersFile string
+	bodyFile    string
+	headers     []string
+	at          string
+	asJSON      bool
+}
+
+func verifyCommand(environ []string, stdio stdio) *cobra.Command {
+	var v verifying
+	c := &cobra.Command{
+		Use:   "verify [ENDPOINT] [FILE]",
+		Short: "Say of a captured delivery which secret signed it, or why none did",
+		Long: `Say what the bridge answers to a captured delivery, and why: which scheme and which secret verify
+it; or, step by step, why none does, and what to do about it. Nothing is sent or stored.
+
+FILE, or standard input, has the request: as it is on the wire, as "curl -v" (with the body below),
+"curl --trace-ascii" or "tcpdump -A" shows it, or with something else before each line; or a JSON
+body alone, with the headers given by -H or --headers. The secrets and settings are taken from the
+environment as "bridge serve" takes them. ENDPOINT is the endpoint's name; without it the request's
+path says which, or the body's looks.
+
+A captured delivery is old. Without --at its age isn't judged, and it is said when it must have been
+received. The exit status is 0 when the bridge would publish it, 1 when not.`,
+		Example: `  FLOCK_SECRETS=… bridge verify request.txt
+  FLOCK_SECRETS=… bridge verify flock --body body.json -H 'X-Flock-Signature: 0f…'
+  bridge quarantine show 5e0c --raw | FLOCK_SECRETS=… bridge verify`,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 2 {
+				return usageError{errors.New("verify takes the name of an endpoint and a file, or one of them, or none; see `bridge verify --help`")}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			cfg, err := load(environ, usedByVerify)
+			if err != nil {
+				return err
+			}
+			if err := v.arguments(cfg, args); err != nil {
+				return err
+			}
+			delivery, err := v.read(stdio)
+			if err != nil {
+				return err
+			}
+			report, err := v.diagnose(cfg, delivery, time.Now())
+			if err != nil {
+				return err
+			}
+			show := printReport
+			if v.asJSON {
+				show = printReportJSON
+			}
+			if err := show(stdio.out, report); err != nil {
+				return err
+			}
+			if !report.Accepted {
+				return errors.New("the bridge does not publish this delivery")
+			}
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&v.headersFile, "headers", "", "file with the headers, a line each")
+	f.StringVar(&v.bodyFile, "body", "", "file with the body, byte for byte; - for standard input")
+	f.StringArrayVarP(&v.headers, "header", "H", nil, "a header, as for curl: 'X-Flock-Signature: 0f…'; may be given again")
+	f.StringVar(&v.at, "at", "", "when the bridge received it, such as 2026-01-02T03:04:05Z, or now (default: the capture's Date header; else its age isn't judged)")
+	f.BoolVar(&v.asJSON, "json", false, "print one JSON object: accepted, status, code, outcome, endpoint, provider, scheme, secret, steps, causes")
+	return c
+}
+
+// usedByVerify says whether verify uses a variable: the endpoints', and what bounds a body.
+func usedByVerify(variable string) bool {
+	return variable == "MAX_BODY_BYTES" || variable == "QUARANTINE" || usedByEndpoints(variable)
+}
+
+// endpointNames is what names of endpoints are made of.
+var endpointNames = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+
+// arguments tells the endpoint from the file.
+func (v *verifying) arguments(cfg *config.Config, args []string) error {
+	if len(cfg.Endpoints) == 0 {
+		return unknownEndpoint(cfg, verify.Providers[0].Name)
+	}
+	if len(args) == 0 {
+		return nil
+	}
+	known := slices.ContainsFunc(cfg.Endpoints, func(e config.Endpoint) bool { return e.Name == args[0] })
+	_, isProvider := verify.ByName(args[0])
+	_, missing := os.Stat(args[0])
+	switch {
+	case known:
+		v.endpoint, args = args[0], args[1:]
+	case isProvider || len(args) == 2:
+		return unknownEndpoint(cfg, args[0])
+	case endpointNames.MatchString(args[0]) && missing != nil:
+		return fmt.Errorf("%w; nor is there a file of that name", unknownEndpoint(cfg, args[0]))
+	}
+	if len(args) == 1 {
+		v.file = args[0]
+	}
+	if v.file != "" && v.bodyFile != "" {
+		return usageError{errors.New("FILE and --body exclude each other: FILE has the headers too; see `bridge verify --help`")}
+	}
+	return nil
+}
+
+// mostCaptured bounds what is read: the largest MAX_BODY_BYTES, and what a log makes of it.
+const mostCaptured = 256 << 20
+
+// read puts the delivery together from where it is.
+func (v *verifying) read(stdio stdio) (d capture.Delivery, err error) {
+	if v.bodyFile != "" {
+		if d.Body, err = v.content(stdio, "--body", v.bodyFile); err != nil {
+			return d, err
+		}
+	} else {
+		text, err := v.content(stdio, "FILE", v.file)
+		if err != nil {
+			return d, err
+		}
+		if d, err = capture.Parse(text); err != nil {
+			return d, usageError{fmt.Errorf("%s: %w", nameOf(v.file), err)}
+		}
+	}
+	if v.headersFile != "" {
+		text, err := v.content(stdio, "--headers", v.headersFile)
+		if err != nil {
+			return d, err
+		}
+		more, err := capture.ParseHeader(text)
+		if err != nil {
+			return d, usageError{fmt.Errorf("--headers: %s: %w", nameOf(v.headersFile), err)}
+		}
+		if d.Method == "" {
+			d.Method, d.Target = more.Method, more.Target
+		}
+		d.Header, d.Notes = append(d.Header, more.Header...), append(d.Notes, more.Notes...)
+	}
+	for _, header := range v.headers {
+		if !d.AddHeader(header) {
+			return d, usageError{errors.New("-H: takes a header with its name, such as 'X-Flock-Signature: 0f…'")}
+		}
+	}
+	return d, nil
+}
+
+func nameOf(file string) string {
+	if file == "" || file == "-" {
+		return "standard input"
+	}
+	return file
+}
+
+// content is what is in a file, or comes from standard input.
+func (v *verifying) content(stdio stdio, flag, name string) ([]byte, error) {
+	in := stdio.in
+	if name != "" && name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("%s: %w", flag, err)}
+		}
+		defer func() { _ = file.Close() }()
+		in = file
+	} else if terminal, ok := in.(*os.File); ok {
+		if info, err := terminal.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			_, _ = fmt.Fprintln(stdio.err, "bridge: paste the request, headers and body, and end it with Ctrl-D")
+		}
+	}
+	text, err := io.ReadAll(io.LimitReader(in, mostCaptured+1))
+	switch {
+	case err != nil:
+		return nil, usageError{fmt.Errorf("%s: %w", flag, err)}
+	case len(text) > mostCaptured:
+		return nil, usageError{fmt.Errorf("%s: larger than any delivery, %d MiB", flag, mostCaptured>>20)}
+	}
+	return text, nil
+}
+
+// diagnose judges the delivery by the configuration.
+func (v *verifying) diagnose(cfg *config.Config, d capture.Delivery, now time.Time) (diagnosis.Report, error) {
+	c := diagnosis.Case{Delivery: d, At: v.endpoint, Now: now, MaxBodyBytes: int64(cfg.MaxBodyBytes), Quarantine: cfg.Quarantine}
+	var err error
+	if c.Received, err = receivedAt(v.at, d, now); err != nil {
+		return diagnosis.Report{}, err
+	}
+	var names []string
+	for _, e := range cfg.Endpoints {
+		from := e.Variable("SECRETS")
+		if e.SecretsFile != "" {
+			from = e.Variable("SECRETS_FILE")
+		}
+		c.Endpoints = append(c.Endpoints, diagnosis.Endpoint{Endpoint: app.Endpoint(e), Prefix: e.Variable(""), SecretsFrom: from})
+		names = append(names, e.Name)
+	}
+	report, err := diagnosis.Diagnose(c)
+	if err != nil {
+		return report, usageError{fmt.Errorf("%w: name one of %s, as in `bridge verify %s`", err, strings.Join(names, ", "), names[0])}
+	}
+	return report, nil
+}
+
+// receivedAt is when the delivery was received; the zero time where nobody says.
+func receivedAt(at string, d capture.Delivery, now time.Time) (time.Time, error) {
+	switch at {
+	case "":
+		for _, value := range d.Values("Date") {
+			if t, err := http.ParseTime(value); err == nil {
+				return t, nil
+			}
+		}
+		return time.Time{}, nil
+	case "now":
+		return now, nil
+	}
+	t, err := time.Parse(time.RFC3339, at)
+	if err != nil {
+		return t, usageError{fmt.Errorf("--at: got %q; takes a time such as 2026-01-02T03:04:05Z, or now", at)}
+	}
+	return t, nil
+}

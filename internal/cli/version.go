@@ -1,0 +1,81 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// release is set when a release is built: -ldflags "-X github.com/ade15e70/webhook-bridge/internal/cli.release=v1.2.3".
+var release string
+
+// version is the release, or else what the Go toolchain has written into the program.
+func version() string {
+	if release != "" {
+		return release
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			return "devel-" + setting.Value[:min(12, len(setting.Value))]
+		}
+	}
+	return "devel"
+}
+
+// build is what `bridge version --json` prints. What the toolchain doesn't know is left out.
+type build struct {
+	Version   string `json:"version"`
+	GoVersion string `json:"goversion"`
+	OS        string `json:"os"`
+	Arch      string `json:"arch"`
+	Revision  string `json:"revision,omitempty"` // of the source
+	Time      string `json:"time,omitempty"`     // of that revision
+	Modified  bool   `json:"modified,omitempty"` // the source was not as it is in that revision
+}
+
+func thisBuild() build {
+	b := build{Version: version(), GoVersion: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, setting := range info.Settings {
+			switch setting.Key {
+			case "vcs.revision":
+				b.Revision = setting.Value
+			case "vcs.time":
+				b.Time = setting.Value
+			case "vcs.modified":
+				b.Modified = setting.Value == "true"
+			}
+		}
+	}
+	return b
+}
+
+func versionCommand(io stdio) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version",
+		Example: "  bridge version\n  bridge version --json",
+		Args:    noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			b := thisBuild()
+			if asJSON {
+				return json.NewEncoder(io.out).Encode(b)
+			}
+			_, err := fmt.Fprintf(io.out, "bridge %s %s %s/%s\n", b.Version, b.GoVersion, b.OS, b.Arch)
+			return err
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object: version, goversion, os, arch and, where they are known, revision, time, modified")
+	return c
+}

@@ -1,0 +1,6 @@
+package filewatch
+
+import "errors"
+
+// ErrInUse says that another process holds the lock.
+var ErrInUse = errors.New("in use by another process")

@@ -1,0 +1,16 @@
+//go:build !unix
+
+package filewatch
+
+import (
+	"io"
+	"os"
+)
+
+// LockDir makes the directory.
+func LockDir(dir, _ string) (io.Closer, error) {
+	return io.NopCloser(nil), os.MkdirAll(dir, 0o700)
+}
+
+// LockDirShared does nothing.
+func LockDirShared(string, string) (io.Closer, error) { return io.NopCloser(nil), nil }

@@ -1,0 +1,47 @@
+//go:build unix
+
+package filewatch
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// LockDir makes the directory, for its owner alone, and the lock file in it, and holds the lock until
+// it is closed or the process ends, however it ends. The error wraps [ErrInUse] where another process
+// holds it. A file system that has no locks is let pass.
+func LockDir(dir, name string) (io.Closer, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return lock(file, dir, syscall.LOCK_EX)
+}
+
+// LockDirShared holds the lock together with others that only read. Nothing is made: where there is no
+// lock file, nobody has ever locked the directory.
+func LockDirShared(dir, name string) (io.Closer, error) {
+	file, err := os.Open(filepath.Join(dir, name))
+	if errors.Is(err, os.ErrNotExist) {
+		return io.NopCloser(nil), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return lock(file, dir, syscall.LOCK_SH)
+}
+
+func lock(file *os.File, dir string, how int) (io.Closer, error) {
+	if err := syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		_ = file.Close()
+		return nil, fmt.Errorf("%s is %w", dir, ErrInUse)
+	}
+	return file, nil
+}

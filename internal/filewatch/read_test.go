@@ -1,0 +1,64 @@
+package filewatch
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+func TestRead(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	write := func(name, content string) {
+		t.Helper()
+		if err := os.WriteFile(path(name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("empty", "")
+	write("whole", strings.Repeat("x", 100))
+	write("larger", strings.Repeat("x", 101))
+	if err := os.Symlink("whole", path("link")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("nowhere", path("dangling")); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(path("pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name string
+		size int
+		err  string // its end; "" means none
+	}{
+		{name: "empty"},
+		{name: "whole", size: 100},
+		{name: "link", size: 100},
+		{name: "larger", err: "larger: larger than 100 bytes"},
+		{name: "missing", err: "missing: no such file or directory"},
+		{name: "dangling", err: "dangling: no such file or directory"},
+		{name: "", err: "not a regular file"},
+		{name: "pipe", err: "pipe: not a regular file"}, // which nobody writes to
+	} {
+		content, err := ReadFile(path(test.name), 100)
+		if test.err == "" {
+			if err != nil || len(content) != test.size {
+				t.Errorf("%s: %d bytes, %v; want %d", test.name, len(content), err, test.size)
+			}
+			continue
+		}
+		var pathError *fs.PathError
+		if !errors.As(err, &pathError) || !strings.HasSuffix(err.Error(), test.err) {
+			t.Errorf("%s: %v, want a PathError …%s", test.name, err, test.err)
+		}
+	}
+	// Nothing ends on /dev/zero; it is refused before it is read.
+	if _, err := ReadFile("/dev/zero", 100); err == nil {
+		t.Error("a device was read")
+	}
+}

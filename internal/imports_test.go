@@ -1,0 +1,62 @@
+package internal
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/ade15e70/webhook-bridge/"
+
+// layers lists the packages from the bottom up. A package may import only those in lines above its own, so
+// nothing on the road calls back up (ADR 8).
+var layers = []string{
+	"event internal/secret internal/stringify internal/filewatch internal/readable internal/capture internal/durable",
+	"internal/verify internal/telemetry internal/tracing internal/natsd internal/stream internal/quarantine",
+	"config internal/delivery internal/endpoint internal/publish internal/spool",
+	"internal/ingest internal/relay internal/inspect",
+	"internal/diagnosis internal/admin",
+	"internal/app",
+	"internal/cli",
+	"cmd/bridge",
+}
+
+// standardOnly lists the packages whose imports from outside the module are the standard library's: no
+// secret can reach a logger from them.
+var standardOnly = strings.Fields("event internal/secret internal/stringify internal/verify internal/durable internal/capture")
+
+func TestImportsGoDown(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "../...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer := make(map[string]int)
+	for i, line := range layers {
+		for _, name := range strings.Fields(line) {
+			layer[name] = i + 1
+		}
+	}
+	for line := range strings.Lines(string(out)) {
+		fields := strings.Fields(line)
+		name := strings.TrimPrefix(fields[0], module)
+		if !strings.HasPrefix(name, "internal/") && !slices.Contains([]string{"event", "config", "cmd/bridge"}, name) || isTestHelper(name) {
+			continue
+		}
+		if layer[name] == 0 {
+			t.Errorf("%s is not in layers: add it where it belongs", name)
+		}
+		for _, imported := range fields[1:] {
+			own, isOwn := strings.CutPrefix(imported, module)
+			switch {
+			case isOwn && layer[own] >= layer[name]:
+				t.Errorf("%s imports %s, which is not below it", name, own)
+			case !isOwn && strings.Contains(strings.Split(imported, "/")[0], ".") && slices.Contains(standardOnly, name):
+				t.Errorf("%s imports %s: only the standard library is allowed there", name, imported)
+			}
+		}
+	}
+}
+
+// isTestHelper reports whether only tests import the package.
+func isTestHelper(name string) bool { return strings.HasSuffix(name, "test") || name == "internal" }

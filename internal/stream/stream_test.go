@@ -1,0 +1,271 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+func TestMain(m *testing.M) { natsdtest.VerifyTestMain(m) }
+
+// world is a server with a stream S on s.>, and what a reader has read of it.
+type world struct {
+	t      *testing.T
+	server *natsdtest.Server
+	nc     *nats.Conn
+	js     jetstream.JetStream
+
+	mu   sync.Mutex
+	read []string
+	told []error
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	server := natsdtest.Start(t, "jetstream: enabled")
+	nc, err := nats.Connect(server.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.Timeout(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, server: server, nc: nc, js: js}
+	w.make()
+	return w
+}
+
+func (w *world) make() {
+	w.t.Helper()
+	w.eventually("make the stream", func() bool {
+		_, err := w.js.CreateStream(w.t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}})
+		return err == nil
+	})
+}
+
+func (w *world) publish(subject string, payloads ...string) {
+	w.t.Helper()
+	for _, payload := range payloads {
+		w.eventually("publish", func() bool {
+			_, err := w.js.Publish(w.t.Context(), subject, []byte(payload))
+			return err == nil
+		})
+	}
+}
+
+func (w *world) eventually(what string, condition func() bool) {
+	w.t.Helper()
+	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("can't %s", what)
+		}
+	}
+}
+
+// follow reads a section until the test ends, and returns once it has begun.
+func (w *world) follow(s Section) {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.reader(s).Run(ctx) }()
+	w.t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			w.t.Errorf("it ended with %v", err)
+		}
+	})
+	w.eventually("begin", func() bool { return slices.Contains(w.words(), nil) })
+}
+
+func (w *world) reader(s Section) *Reader {
+	s.Stream = "S"
+	return &Reader{
+		Conn: w.nc, JetStream: w.js, Section: s, Name: "test-",
+		Handle: func(m Message) error {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.read = append(w.read, string(m.Data()))
+			return nil
+		},
+		Told: func(err error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.told = append(w.told, err)
+		},
+	}
+}
+
+func (w *world) words() []error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.told)
+}
+
+func (w *world) expect(want ...string) {
+	w.t.Helper()
+	got := func() []string {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return slices.Clone(w.read)
+	}
+	for deadline := time.Now().Add(time.Minute); len(got()) < len(want) && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if diff := cmp.Diff(want, got()); diff != "" {
+		w.t.Errorf("read (-want +got):\n%s", diff)
+	}
+}
+
+func TestWhereItBegins(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		section Section
+		want    []string
+	}{
+		{"now", Section{}, []string{"4"}},
+		{"a time", Section{Since: time.Unix(1, 0)}, []string{"1", "2", "3", "4"}},
+		{"a time to come", Section{Since: time.Now().Add(time.Hour)}, nil},
+		{"the last two", Section{Last: 2}, []string{"2", "3", "4"}},
+		{"more than there are", Section{Last: 100}, []string{"1", "2", "3", "4"}},
+		{"one subject", Section{Last: 100, Subjects: []string{"s.b"}}, []string{"2"}},
+		{"two subjects", Section{Last: 100, Subjects: []string{"s.b", "s.c"}}, []string{"2", "3"}},
+		{"without payloads", Section{Last: 100, Headers: true}, []string{"", "", "", ""}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.publish("s.a", "1")
+			w.publish("s.b", "2")
+			w.publish("s.c", "3")
+			w.follow(test.section)
+			w.publish("s.a", "4")
+			w.expect(test.want...)
+		})
+	}
+}
+
+// A section that ends has all that was there, and nothing that came later; one without anything ends too.
+func TestStop(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := w.reader(Section{Since: time.Unix(1, 0), Stop: true}).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.expect()
+	w.publish("s.a", "1", "2")
+	w.publish("s.b", "3")
+	r := w.reader(Section{Since: time.Unix(1, 0), Stop: true})
+	handle := r.Handle
+	r.Handle = func(m Message) error {
+		w.publish("s.a", "later")
+		return handle(m)
+	}
+	if err := r.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.expect("1", "2", "3")
+	w.read = nil
+	if err := w.reader(Section{Since: time.Unix(1, 0), Subjects: []string{"s.b"}, Stop: true}).Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.expect("3")
+}
+
+func TestHandleFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.publish("s.a", "1", "2")
+	r, full := w.reader(Section{Since: time.Unix(1, 0)}), errors.New("full")
+	r.Handle = func(Message) error { return full }
+	if err := r.Run(t.Context()); !errors.Is(err, full) {
+		t.Errorf("it ended with %v", err)
+	}
+	stream, err := w.js.Stream(t.Context(), "S")
+	if err != nil || stream.CachedInfo().State.Consumers > 0 {
+		t.Errorf("it left a consumer, %v", err)
+	}
+}
+
+// Over the server's going and coming nothing is lost and nothing comes twice.
+func TestReconnects(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.follow(Section{})
+	var want []string
+	for round := range 3 {
+		for i := range 20 {
+			want = append(want, fmt.Sprintf("%d.%d", round, i))
+		}
+		w.publish("s.a", want[20*round:]...)
+		w.server.Stop()
+		w.server.Start()
+	}
+	w.publish("s.a", "end")
+	w.expect(append(want, "end")...)
+}
+
+// A stream that is deleted and made anew is read from its first message on, whether it has more
+// messages than the old one or fewer.
+func TestMadeAnew(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		fresh []string
+	}{
+		{"fewer", []string{"a"}},
+		{"as many", []string{"a", "b", "c"}},
+		{"more", []string{"a", "b", "c", "d", "e"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.publish("s.a", "1", "2")
+			w.follow(Section{Last: 2})
+			w.publish("s.a", "3")
+			w.expect("1", "2", "3")
+			if err := w.js.DeleteStream(t.Context(), "S"); err != nil {
+				t.Fatal(err)
+			}
+			w.make()
+			w.publish("s.a", test.fresh...)
+			w.expect(append([]string{"1", "2", "3"}, test.fresh...)...)
+			if !slices.ContainsFunc(w.words(), func(err error) bool { return errors.Is(err, ErrMadeAnew) }) {
+				t.Errorf("it told %v", w.words())
+			}
+		})
+	}
+}
+
+// In a cluster a stream in memory keeps its identity over its server's restart, and begins at 1 again.
+func TestBeginsAgain(t *testing.T) {
+	made := time.Unix(1, 0)
+	for _, test := range []struct {
+		name       string
+		made       time.Time
+		last, next uint64 // of the stream now, and where to read on
+		anew       bool
+	}{
+		{"as it was", made, 3, 4, false},
+		{"more", made, 9, 4, false},
+		{"less than was read", made, 2, 1, true},
+		{"nothing", made, 0, 1, true},
+		{"another", made.Add(1), 9, 1, true},
+	} {
+		r := Reader{made: made, next: 4}
+		info := &jetstream.StreamInfo{Created: test.made, State: jetstream.StreamState{LastSeq: test.last}}
+		if anew := r.begin(info); anew != test.anew || r.next != test.next || !r.made.Equal(test.made) {
+			t.Errorf("%s: %t, at %d", test.name, anew, r.next)
+		}
+	}
+}
