@@ -13,10 +13,10 @@ const module = "github.com/ade15e70/webhook-bridge/"
 // nothing on the road calls back up (ADR 8).
 var layers = []string{
 	"event internal/secret internal/stringify internal/filewatch internal/readable internal/capture internal/durable",
-	"internal/verify internal/telemetry internal/tracing internal/natsd internal/stream internal/quarantine",
+	"internal/verify internal/telemetry internal/natsd internal/stream internal/quarantine",
 	"config internal/delivery internal/endpoint internal/publish internal/spool",
 	"internal/ingest internal/relay internal/inspect",
-	"internal/diagnosis internal/admin",
+	"internal/diagnosis internal/telemetry",
 	"internal/app",
 	"internal/cli",
 	"cmd/bridge",

@@ -15,7 +15,6 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/admin"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
@@ -24,7 +23,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
-	"github.com/ade15e70/webhook-bridge/internal/tracing"
 )
 
 // App is a bridge.
@@ -35,7 +33,7 @@ type App struct {
 	publisher *publish.Publisher
 	spool     *spool.Spool
 	relay     *relay.Relay
-	tracer    *tracing.Tracer // nil where there is no tracing
+	tracer    *telemetry.Tracer // nil where there is no tracing
 	live      *live
 	handler   *ingest.Handler
 	public    *front
@@ -97,7 +95,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	a.live.show(metrics)
 	observer := newObserver(log, metrics, a.live.keyrings)
 	sampled := telemetry.Sampled(log, metrics.LogDropped.Inc)
-	if a.tracer, err = tracing.Start(ctx, tracing.Config{URL: c.SpansURL(), Version: version, Trust: c.TrustTraceparent, Log: sampled}); err != nil {
+	if a.tracer, err = telemetry.StartTracing(ctx, telemetry.TracingConfig{URL: c.SpansURL(), Version: version, Trust: c.TrustTraceparent, Log: sampled}); err != nil {
 		return nil, err
 	}
 	a.relay = relay.Start(relaying(c, kinds, a.publisher, a.spool, observer, a.tracer, sampled))
@@ -110,7 +108,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 		a.live.certificate.secure(server)
 	}
 	a.public.serveWith(server)
-	a.admin = admin.Server(admin.Config{Ready: a.readiness, Metrics: metrics.Registry, Level: logger.Level, PPROF: c.PPROF, Log: errorLog})
+	a.admin = telemetry.AdminServer(telemetry.AdminConfig{Ready: a.readiness, Metrics: metrics.Registry, Level: logger.Level, PPROF: c.PPROF, Log: errorLog})
 	a.live.start(log)
 	return a, nil
 }
@@ -169,7 +167,7 @@ const envelope = 4 << 10
 
 // readiness says whether an event can be made durable now: by NATS, or by the spool, where one of
 // MAX_BODY_BYTES must still fit. What is missing although it can is a note.
-func (a *App) readiness() (r admin.Readiness) {
+func (a *App) readiness() (r telemetry.Readiness) {
 	if a.stopping.Load() {
 		r.Reasons = append(r.Reasons, "shutting down")
 	}

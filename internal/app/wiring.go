@@ -18,7 +18,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
-	"github.com/ade15e70/webhook-bridge/internal/tracing"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
@@ -77,7 +77,7 @@ func quarantinePart(c *config.Config) int64 {
 // asideEvery is how often records that NATS refused for their own sake are tried again.
 const asideEvery = time.Minute
 
-func relaying(c *config.Config, kinds []durable.Kind, publisher *publish.Publisher, s *spool.Spool, observer relay.Observer, tracer *tracing.Tracer, log *zap.Logger) relay.Config {
+func relaying(c *config.Config, kinds []durable.Kind, publisher *publish.Publisher, s *spool.Spool, observer relay.Observer, tracer *telemetry.Tracer, log *zap.Logger) relay.Config {
 	return relay.Config{
 		Publisher: publisher, Spool: s, Kinds: kinds, Timeout: c.PublishTimeout, Reach: Reach(c),
 		Aside: asideEvery, Observer: observer, Tracer: tracer, Log: log, Now: time.Now,
@@ -94,7 +94,7 @@ func Reach(c *config.Config) time.Duration {
 	return longest
 }
 
-func ingesting(c *config.Config, rings map[string]*keyring, publisher ingest.Publisher, observer ingest.Observer, tracer *tracing.Tracer) ingest.Config {
+func ingesting(c *config.Config, rings map[string]*keyring, publisher ingest.Publisher, observer ingest.Observer, tracer *telemetry.Tracer) ingest.Config {
 	ic := ingest.Config{
 		SubjectPrefix: string(c.SubjectPrefix), MaxBodyBytes: int64(c.MaxBodyBytes), MaxInFlightBytes: int64(c.MaxInFlightBytes), Quarantine: c.Quarantine,
 		Publisher: publisher, Observer: observer, Tracer: tracer, Now: time.Now,

@@ -20,7 +20,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
-	"github.com/ade15e70/webhook-bridge/internal/tracing"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
@@ -67,7 +67,7 @@ type Config struct {
 	Quarantine       bool // keep what bears a right signature and can't be published
 	Publisher        Publisher
 	Observer         Observer
-	Tracer           *tracing.Tracer // nil: no tracing
+	Tracer           *telemetry.Tracer // nil: no tracing
 	Now              func() time.Time
 }
 
@@ -132,7 +132,7 @@ type delivery struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	conn    *connection // nil where the listener has no limit
-	span    tracing.Span
+	span    telemetry.Span
 	began   time.Time
 	held    hold
 	begun   bool // reading the body

@@ -22,7 +22,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
-	"github.com/ade15e70/webhook-bridge/internal/tracing"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
 // Config is all that a [Relay] needs.
@@ -38,7 +38,7 @@ type Config struct {
 	// granted.
 	Aside    time.Duration
 	Observer Observer
-	Tracer   *tracing.Tracer // nil: no tracing
+	Tracer   *telemetry.Tracer // nil: no tracing
 	Log      *zap.Logger
 	Now      func() time.Time
 }
@@ -141,7 +141,7 @@ func (r *Relay) isDirect(kind durable.Kind) bool {
 
 // publish tries JetStream once. The publisher waits for its time-out and no longer.
 func (r *Relay) publish(ctx context.Context, m durable.Message) (durable.Status, error) {
-	span := tracing.From(ctx).Send(m.Subject, m.ID)
+	span := telemetry.SpanFrom(ctx).Send(m.Subject, m.ID)
 	status, err := r.Publisher.Publish(ctx, m)
 	span.End(r.note(Direct, m.Kind, status, err), err != nil)
 	return status, err
@@ -167,7 +167,7 @@ func (r *Relay) append(ctx context.Context, m durable.Message, arrived, attempte
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-r.Timeout))
 		defer cancel()
 	}
-	step := tracing.From(ctx).Step("spool")
+	step := telemetry.SpanFrom(ctx).Step("spool")
 	err := r.Spool.Append(ctx, m, arrived, attempted)
 	step.End("", err != nil)
 	return err

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/spool"
-	"github.com/ade15e70/webhook-bridge/internal/tracing"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
 // traced is one batch of records on its way from the spool, for the traces that its deliveries began. It is
@@ -12,7 +12,7 @@ import (
 type traced []tracedRecord
 
 type tracedRecord struct {
-	delivery, send tracing.Span
+	delivery, send telemetry.Span
 	arrived, began time.Time
 }
 
@@ -24,7 +24,7 @@ func (r *Relay) begin(records []spool.Record, places []int) traced {
 	all := make(traced, len(places))
 	for i, place := range places {
 		record := records[place]
-		delivery := r.Tracer.Resume(header(record, tracing.TraceParent), header(record, tracing.TraceState))
+		delivery := r.Tracer.Resume(header(record, telemetry.TraceParent), header(record, telemetry.TraceState))
 		all[i] = tracedRecord{delivery, delivery.Send(record.Subject, record.ID), record.Arrived, r.Now()}
 	}
 	return all

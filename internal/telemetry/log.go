@@ -1,5 +1,9 @@
-// Package telemetry makes the logger and the metrics. Neither ever holds a secret, a signature or a
-// body, nor, in a metric's label, anything that an unauthenticated sender chooses.
+// Package telemetry has the logger, the metrics, the traces and the admin listener that serves the probes and
+// metrics. None of them ever holds a secret, a signature or a body, nor, in a metric's label or before the
+// signature is verified, anything that the sender chose.
+//
+// A nil [Tracer] and the zero [Span] record nothing and cost nothing, so that callers need no second path
+// for them.
 package telemetry
 
 import (

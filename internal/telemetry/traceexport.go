@@ -1,4 +1,4 @@
-package tracing
+package telemetry
 
 import (
 	"context"
@@ -12,22 +12,22 @@ import (
 	"go.uber.org/zap"
 )
 
-// Config is all that [Start] needs besides the variables that OpenTelemetry's SDK reads itself: headers and
+// TracingConfig is all that [StartTracing] needs besides the variables that OpenTelemetry's SDK reads itself: headers and
 // certificates for the collector, the sampler, the batches, the resource's attributes.
-type Config struct {
+type TracingConfig struct {
 	URL     string // where spans go; "" makes no tracer
 	Version string
 	Trust   bool        // the senders' own trace contexts
 	Log     *zap.Logger // told what OpenTelemetry has to complain of; sampled
 }
 
-// Start returns a tracer that exports spans by OTLP over HTTP. A collector that is away or slow costs
+// StartTracing returns a tracer that exports spans by OTLP over HTTP. A collector that is away or slow costs
 // spans, never a delivery: they wait in a bounded queue, and what doesn't fit is dropped.
-func Start(ctx context.Context, c Config) (*Tracer, error) {
+func StartTracing(ctx context.Context, c TracingConfig) (*Tracer, error) {
 	if c.URL == "" {
 		return nil, nil //nolint:nilnil // a nil tracer is one that makes no spans
 	}
-	heed(c.Log)
+	logOTel(c.Log)
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(c.URL))
 	if err != nil {
 		return nil, fmt.Errorf("starting tracing: %w", err)
@@ -42,16 +42,16 @@ func Start(ctx context.Context, c Config) (*Tracer, error) {
 	return &Tracer{provider, provider.Tracer("github.com/ade15e70/webhook-bridge"), c.Trust}, nil
 }
 
-// farewell is how long the last spans may take to be exported: a collector that is away must not hold up a
+// lastExportTimeout is how long the last spans may take to be exported: a collector that is away must not hold up a
 // shutdown.
-const farewell = 2 * time.Second
+const lastExportTimeout = 2 * time.Second
 
 // Close exports what is left, within two seconds.
 func (t *Tracer) Close(ctx context.Context) error {
 	if t == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, farewell)
+	ctx, cancel := context.WithTimeout(ctx, lastExportTimeout)
 	defer cancel()
 	if err := t.provider.Shutdown(ctx); err != nil {
 		return fmt.Errorf("exporting the last spans: %w", err)

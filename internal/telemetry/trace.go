@@ -1,10 +1,4 @@
-// Package tracing makes OpenTelemetry's spans of an event's road, off until an endpoint for them is
-// configured. No span holds a body, a signature or a secret, nor, before the signature is known to be
-// right, anything that the sender chose.
-//
-// A nil [Tracer] and the zero [Span] record nothing and cost nothing, so that the road has no second path
-// for them.
-package tracing
+package telemetry
 
 import (
 	"context"
@@ -164,8 +158,8 @@ func (s Span) Into(ctx context.Context) context.Context {
 	return context.WithValue(ctx, key{}, s)
 }
 
-// From returns the span that Into has put there.
-func From(ctx context.Context) Span {
+// SpanFrom returns the span that Into has put there.
+func SpanFrom(ctx context.Context) Span {
 	s, _ := ctx.Value(key{}).(Span)
 	return s
 }

@@ -1,6 +1,4 @@
-// Package admin is the admin listener: probes and metrics. It shows nothing that must be hidden,
-// and is meant for inside all the same.
-package admin
+package telemetry
 
 import (
 	"encoding/json"
@@ -19,8 +17,8 @@ type Readiness struct {
 	Notes   []string // what else somebody should know
 }
 
-// Config is what the admin listener serves.
-type Config struct {
+// AdminConfig is what the admin listener serves.
+type AdminConfig struct {
 	Ready   func() Readiness // must not wait
 	Metrics *prometheus.Registry
 	Level   http.Handler // shows and changes the log's level
@@ -28,8 +26,8 @@ type Config struct {
 	Log     *log.Logger
 }
 
-// Server returns the HTTP server of the admin listener.
-func Server(c Config) *http.Server {
+// AdminServer returns the HTTP server of the admin listener.
+func AdminServer(c AdminConfig) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, map[string]any{"status": "alive"})
