@@ -16,7 +16,7 @@ var layers = []string{
 	"internal/verify internal/telemetry internal/natsd internal/stream internal/quarantine",
 	"config internal/delivery internal/endpoint internal/publish internal/spool",
 	"internal/ingest internal/relay internal/inspect",
-	"internal/diagnosis internal/telemetry",
+	"internal/diagnosis",
 	"internal/app",
 	"internal/cli",
 	"cmd/bridge",
