@@ -11,7 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 )
 
-//go:generate go test -run TestREADME . -update-readme
+//go:generate go test -run TestConfigurationDocument . -update-configuration
 
 func configCommand(environ []string, io stdio) *cobra.Command {
 	var markdown, check bool
@@ -50,7 +50,7 @@ standard error.`,
 		},
 	}
 	c.Flags().BoolVar(&check, "check", false, "print nothing but what is wrong; exit status 2 if anything is")
-	c.Flags().BoolVar(&markdown, "markdown", false, "print the variables as the README's table")
+	c.Flags().BoolVar(&markdown, "markdown", false, "print the variables as the table of docs/configuration.md")
 	return c
 }
 

@@ -10,22 +10,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var updateREADME = flag.Bool("update-readme", false, "write the README's configuration table anew")
+var updateConfiguration = flag.Bool("update-configuration", false, "write the table of docs/configuration.md anew")
 
-// The README's configuration table is what `bridge config --markdown` prints. `go generate ./...`
+// The table of docs/configuration.md is what `bridge config --markdown` prints. `go generate ./...`
 // writes it anew.
-func TestREADME(t *testing.T) {
+func TestConfigurationDocument(t *testing.T) {
 	const (
-		file  = "../../README.md"
+		file  = "../../docs/configuration.md"
 		begin = "<!-- configuration: go generate ./... -->\n"
 		end   = "<!-- /configuration -->"
 	)
-	readme, err := os.ReadFile(file)
+	document, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// A checkout may have changed the line ends.
-	text := strings.ReplaceAll(string(readme), "\r\n", "\n")
+	text := strings.ReplaceAll(string(document), "\r\n", "\n")
 	before, rest, found := strings.Cut(text, begin)
 	got, after, ended := strings.Cut(rest, end)
 	if !found || !ended || strings.Contains(after, begin) {
@@ -40,8 +40,8 @@ func TestREADME(t *testing.T) {
 	if got == want {
 		return
 	}
-	if !*updateREADME {
-		t.Fatalf("the README's configuration table has drifted from the code, run `go generate ./...` (-README +code):\n%s", cmp.Diff(strings.Split(got, "\n"), strings.Split(want, "\n")))
+	if !*updateConfiguration {
+		t.Fatalf("docs/configuration.md has drifted from the code, run `go generate ./...` (-document +code):\n%s", cmp.Diff(strings.Split(got, "\n"), strings.Split(want, "\n")))
 	}
 	if err := os.WriteFile(file, []byte(before+begin+want+end+after), 0o644); err != nil {
 		t.Fatal(err)
