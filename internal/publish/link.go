@@ -35,7 +35,7 @@ type link struct {
 
 	lastError atomic.Pointer[error] // why it isn't up
 	away      atomic.Bool           // it has been said that there is no connection
-	said      said
+	logged    logDedup
 	forbidden forbidden
 }
 
@@ -132,7 +132,7 @@ func (l *link) connected(nc *nats.Conn) {
 		l.lastError.Store(nil)
 		l.up.Store(c)
 	}
-	l.said.forget()
+	l.logged.clear()
 	l.forbidden.clear()
 	l.away.Store(false)
 	l.log.Info("connected to NATS", zap.String("server", server), zap.String("name", name), zap.String("version", version))
@@ -161,7 +161,7 @@ func (l *link) unreachable(err error) {
 		return
 	}
 	l.lastError.Store(&err)
-	if l.said.isNew(err) {
+	if l.logged.isNew(err) {
 		l.log.Warn("NATS can't be reached, trying on", zap.Error(err))
 	}
 }
@@ -193,7 +193,7 @@ func (l *link) trouble(_ *nats.Conn, s *nats.Subscription, err error) {
 	case l.away.Load():
 		l.unreachable(err)
 	case !l.isUp(): // disconnected will say so in a moment
-	case !l.said.isNew(err): // a forbidden subject is reported at each publish
+	case !l.logged.isNew(err): // a forbidden subject is reported at each publish
 	case errors.Is(err, nats.ErrPermissionViolation):
 		l.log.Error("NATS account lacks a permission: grant it, see docs/operations.md", fields...)
 	default:

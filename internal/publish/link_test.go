@@ -68,9 +68,9 @@ func TestSaysEachEventOnce(t *testing.T) {
 	}
 }
 
-func TestSaid(t *testing.T) {
+func TestLogDedup(t *testing.T) {
 	t.Parallel()
-	var s said
+	var d logDedup
 	from := func(port int) error {
 		return fmt.Errorf("reading: %w", &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: port}, Addr: &net.TCPAddr{Port: 4222}, Err: os.ErrDeadlineExceeded})
 	}
@@ -86,19 +86,19 @@ func TestSaid(t *testing.T) {
 		{from(50001), true},
 		{from(50002), false}, // each attempt comes from another port
 	} {
-		if got := s.isNew(step.err); got != step.want {
+		if got := d.isNew(step.err); got != step.want {
 			t.Errorf("isNew(%v) = %t", step.err, got)
 		}
 	}
-	s.forget()
-	if !s.isNew(errors.New("refused")) {
+	d.clear()
+	if !d.isNew(errors.New("refused")) {
 		t.Error("it isn't forgotten")
 	}
-	for i := range 10 * mostSaid {
-		s.isNew(fmt.Errorf("%d", i))
+	for i := range 10 * maxTexts {
+		d.isNew(fmt.Errorf("%d", i))
 	}
-	if len(s.texts) > mostSaid {
-		t.Errorf("%d texts are kept", len(s.texts))
+	if len(d.texts) > maxTexts {
+		t.Errorf("%d texts are kept", len(d.texts))
 	}
 }
 

@@ -26,7 +26,7 @@ func (p *Publisher) Stored(ctx context.Context, kind durable.Kind, since time.Ti
 	if err := p.Ready(kind); err != nil {
 		return nil, fmt.Errorf("looking up: %w", err)
 	}
-	stream := p.keepers[kind].stream.Name
+	stream := p.monitors[kind].stream.Name
 	if p.link.mayNotRead(stream) {
 		return nil, ErrNoRights
 	}

@@ -33,7 +33,7 @@ type Config struct {
 type Publisher struct {
 	config  Config
 	link    *link
-	keepers [durable.Kinds]*keeper // nil where there is no stream for the kind
+	monitors [durable.Kinds]*monitor // nil where there is no stream for the kind
 	acks    *acks
 	outbox  outbox
 	opening sync.Mutex
@@ -44,24 +44,24 @@ type Publisher struct {
 // at fault: a credentials file that can't be used, say.
 func Open(c Config) (*Publisher, error) {
 	p := &Publisher{config: c, acks: newAcks(c.Timeout)}
-	p.keepers[durable.Event] = newKeeper(c.Stream, c.Log)
+	p.monitors[durable.Event] = newMonitor(c.Stream, c.Log)
 	if c.Quarantine != nil {
-		p.keepers[durable.Quarantined] = newKeeper(*c.Quarantine, c.Log)
+		p.monitors[durable.Quarantined] = newMonitor(*c.Quarantine, c.Log)
 	}
-	p.link = newLink(c.Log, p.each((*keeper).check), p.each((*keeper).forget), p.reopen)
+	p.link = newLink(c.Log, p.each((*monitor).check), p.each((*monitor).forget), p.reopen)
 	p.link.onLost = func() { p.acks.fail(nats.ErrDisconnected) }
 	if err := p.open(); err != nil {
 		p.link.stop()
 		return nil, err
 	}
-	p.each(func(k *keeper) { k.start(func() jetstream.JetStream { return p.session.Load().js }) })()
+	p.each(func(k *monitor) { k.start(func() jetstream.JetStream { return p.session.Load().js }) })()
 	return p, nil
 }
 
-// each returns a function that does something to every keeper.
-func (p *Publisher) each(do func(*keeper)) func() {
+// each returns a function that does something to every monitor.
+func (p *Publisher) each(do func(*monitor)) func() {
 	return func() {
-		for _, k := range p.keepers {
+		for _, k := range p.monitors {
 			if k != nil {
 				do(k)
 			}
@@ -76,7 +76,7 @@ func (p *Publisher) Publish(ctx context.Context, m durable.Message) (durable.Sta
 	if err != nil {
 		return "", err
 	}
-	if p.outbox.put(outgoing{m, p.keepers[m.Kind].stream.Name, number}) {
+	if p.outbox.put(outgoing{m, p.monitors[m.Kind].stream.Name, number}) {
 		go p.sendQueue() // it may take longer than this message has, with those of others
 	}
 	return p.await(ctx, m, w)
@@ -100,7 +100,7 @@ func (p *Publisher) PublishAll(ctx context.Context, messages []durable.Message) 
 			results[i].Err = err
 			continue
 		}
-		waits[i], batch = w, append(batch, outgoing{m, p.keepers[m.Kind].stream.Name, number})
+		waits[i], batch = w, append(batch, outgoing{m, p.monitors[m.Kind].stream.Name, number})
 		if size += len(m.Data); size >= mostTogether {
 			p.send(batch)
 			batch, size = batch[:0], 0
@@ -160,7 +160,7 @@ func (p *Publisher) await(ctx context.Context, m durable.Message, w *wait) (dura
 
 // Check returns an error where it is known that the message will not be taken: it is too large.
 func (p *Publisher) Check(m durable.Message) error {
-	k := p.keepers[m.Kind]
+	k := p.monitors[m.Kind]
 	if size, limit := sizeOf(m, k.stream.Name), k.limit.Load(); limit > 0 && size > limit {
 		k.check() // it may have been raised
 		return &Error{durable.ErrTooLarge, TooLarge, fmt.Errorf("%d bytes, of which %d are allowed", size, limit)}
@@ -187,7 +187,7 @@ func (p *Publisher) failed(m durable.Message, err error) error {
 	}
 	cause, stream := meaning(err)
 	if stream {
-		p.keepers[m.Kind].check()
+		p.monitors[m.Kind].check()
 	}
 	return &Error{cause.kind(), cause, err}
 }
@@ -201,19 +201,19 @@ func (p *Publisher) Ready(kind durable.Kind) error {
 	if err := p.link.ready(); err != nil {
 		return err
 	}
-	return p.keepers[kind].ready()
+	return p.monitors[kind].ready()
 }
 
 // Window is how long the kind's stream remembers the ids of what it has stored; 0 until it is known.
 func (p *Publisher) Window(kind durable.Kind) time.Duration {
-	return time.Duration(p.keepers[kind].window.Load())
+	return time.Duration(p.monitors[kind].window.Load())
 }
 
 // Close waits for the acknowledgements that are still awaited, until the context ends, and
 // disconnects.
 func (p *Publisher) Close(ctx context.Context) error {
 	p.link.stop()
-	p.each((*keeper).stop)()
+	p.each((*monitor).stop)()
 	p.opening.Lock() // no session begins after this one
 	defer p.opening.Unlock()
 	s := p.session.Load()
@@ -248,7 +248,7 @@ func (p *Publisher) Settle(ctx context.Context, bound time.Duration) {
 
 // isSettling says whether it isn't known yet of some stream whether it is there.
 func (p *Publisher) isSettling() (settling bool) {
-	p.each(func(k *keeper) {
+	p.each(func(k *monitor) {
 		settling = settling || p.link.ready() != nil || k.ready() != nil && k.lastError.Load() == nil
 	})()
 	return settling

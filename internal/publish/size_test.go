@@ -45,11 +45,11 @@ func TestTooLarge(t *testing.T) {
 				t.Fatal(err)
 			}
 			f := open(t, s.URL()).connected()
-			f.keepers[durable.Event].limit.Store(0)
+			f.monitors[durable.Event].limit.Store(0)
 			for _, known := range []bool{false, true} { // nats.go and the server have the same limits
 				if known {
-					f.keepers[durable.Event].check()
-					eventually(t, "the limit is known", func() bool { return f.keepers[durable.Event].limit.Load() == limit })
+					f.monitors[durable.Event].check()
+					eventually(t, "the limit is known", func() bool { return f.monitors[durable.Event].limit.Load() == limit })
 				}
 				if status, err := f.Publish(t.Context(), sized(fmt.Sprint("fits ", known), limit)); status != durable.Stored || err != nil {
 					t.Errorf("known %t, %d bytes: %q, %v", known, limit, status, err)
@@ -91,12 +91,12 @@ func TestLimitChanges(t *testing.T) {
 	if err := publish("1"); !errors.Is(err, durable.ErrTooLarge) || !errors.As(err, &api) || api.ErrorCode != codeMessageTooLarge {
 		t.Errorf("lowered: %v", err)
 	}
-	eventually(t, "the lower limit is known", func() bool { return f.keepers[durable.Event].limit.Load() == 4999 })
+	eventually(t, "the lower limit is known", func() bool { return f.monitors[durable.Event].limit.Load() == 4999 })
 	set(5000)
 	if err := publish("1"); !errors.Is(err, durable.ErrTooLarge) {
 		t.Errorf("raised, but not known yet: %v", err)
 	}
-	eventually(t, "the higher limit is known", func() bool { return f.keepers[durable.Event].limit.Load() == 5000 })
+	eventually(t, "the higher limit is known", func() bool { return f.monitors[durable.Event].limit.Load() == 5000 })
 	if err := publish("1"); err != nil {
 		t.Errorf("raised: %v", err)
 	}

@@ -332,10 +332,10 @@ func TestChecksAreFew(t *testing.T) {
 }
 
 // A check that ends after its connection was lost says nothing about the next one.
-func TestKeeperForgets(t *testing.T) {
+func TestMonitorForgets(t *testing.T) {
 	t.Parallel()
 	f := open(t, natsdtest.Start(t, "").URL()).connected()
-	k := newKeeper(Stream{}, f.config.Log)
+	k := newMonitor(Stream{}, f.config.Log)
 	if err := k.ready(); !errors.Is(err, errUnchecked) {
 		t.Errorf("before the first check: %v", err)
 	}
@@ -357,7 +357,7 @@ func TestKeeperForgets(t *testing.T) {
 }
 
 // The same difference is said once, another one again.
-func TestKeeperSaysDifferencesOnce(t *testing.T) {
+func TestMonitorSaysDifferencesOnce(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL()).connected()
@@ -369,7 +369,7 @@ func TestKeeperSaysDifferencesOnce(t *testing.T) {
 		if _, err := js.UpdateStream(t.Context(), config); err != nil {
 			t.Fatal(err)
 		}
-		f.keepers[durable.Event].check()
+		f.monitors[durable.Event].check()
 	}
 	change(200 * time.Hour)
 	eventually(t, "the first", func() bool { return f.logged(sayDiffers) == 1 })
@@ -377,7 +377,7 @@ func TestKeeperSaysDifferencesOnce(t *testing.T) {
 	change(300 * time.Hour)
 	eventually(t, "the second", func() bool { return f.logged(sayDiffers) == 2 })
 	change(168 * time.Hour)
-	eventually(t, "none", func() bool { return len(f.keepers[durable.Event].wanted) == 0 })
+	eventually(t, "none", func() bool { return len(f.monitors[durable.Event].wanted) == 0 })
 	if got := slices.DeleteFunc(f.messages(), func(m string) bool { return m == sayDiffers }); len(got) != 3 {
 		t.Errorf("logged %q", f.messages())
 	}

@@ -12,10 +12,10 @@ import (
 	"go.uber.org/zap"
 )
 
-// keeper looks after the stream: on every connection, and whenever a publish says that something is
+// monitor watches over the stream: on every connection, and whenever a publish says that something is
 // wrong with it, it is checked, and made when it is missing, again and again until it is as it must
 // be.
-type keeper struct {
+type monitor struct {
 	stream Stream
 	log    *zap.Logger
 
@@ -40,50 +40,50 @@ const (
 
 var errUnchecked = errors.New("the stream has not been checked yet")
 
-func newKeeper(stream Stream, log *zap.Logger) *keeper {
-	k := &keeper{stream: stream, log: log, wanted: make(chan struct{}, 1)}
-	k.epoch.Store(1)
-	return k
+func newMonitor(stream Stream, log *zap.Logger) *monitor {
+	m := &monitor{stream: stream, log: log, wanted: make(chan struct{}, 1)}
+	m.epoch.Store(1)
+	return m
 }
 
 // start begins to look after the stream, by the JetStream that js returns. A check may have been
 // asked for before.
-func (k *keeper) start(js func() jetstream.JetStream) {
+func (m *monitor) start(js func() jetstream.JetStream) {
 	ctx, cancel := context.WithCancel(context.Background())
-	k.cancel = cancel
-	k.done.Go(func() { k.run(ctx, js) })
+	m.cancel = cancel
+	m.done.Go(func() { m.run(ctx, js) })
 }
 
-func (k *keeper) stop() {
-	k.cancel()
-	k.done.Wait()
+func (m *monitor) stop() {
+	m.cancel()
+	m.done.Wait()
 }
 
 // check asks for a check and doesn't wait for it.
-func (k *keeper) check() {
+func (m *monitor) check() {
 	select {
-	case k.wanted <- struct{}{}:
+	case m.wanted <- struct{}{}:
 	default: // one is asked for already
 	}
 }
 
 // forget says that nothing is known of the stream any more, whatever a check on the lost connection
 // may still find.
-func (k *keeper) forget() { k.epoch.Add(1) }
+func (m *monitor) forget() { m.epoch.Add(1) }
 
 // ready returns nil while the stream is known to be as it must be.
-func (k *keeper) ready() error {
-	if k.verified.Load() == k.epoch.Load() {
+func (m *monitor) ready() error {
+	if m.verified.Load() == m.epoch.Load() {
 		return nil
 	}
-	if err := k.lastError.Load(); err != nil {
+	if err := m.lastError.Load(); err != nil {
 		return *err
 	}
 	return errUnchecked
 }
 
 // run checks when asked to, and after a failure again by itself.
-func (k *keeper) run(ctx context.Context, js func() jetstream.JetStream) {
+func (m *monitor) run(ctx context.Context, js func() jetstream.JetStream) {
 	wait := firstRetry
 	timer := time.NewTimer(checkInterval)
 	defer timer.Stop()
@@ -91,14 +91,14 @@ func (k *keeper) run(ctx context.Context, js func() jetstream.JetStream) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-k.wanted:
+		case <-m.wanted:
 		case <-timer.C:
 			if !js().Conn().IsConnected() {
 				timer.Reset(longestRetry) // the next connection asks for a check
 				continue
 			}
 		}
-		if k.look(ctx, js()) {
+		if m.look(ctx, js()) {
 			timer.Reset(checkInterval)
 			wait = firstRetry
 		} else {
@@ -115,46 +115,46 @@ func (k *keeper) run(ctx context.Context, js func() jetstream.JetStream) {
 }
 
 // look checks once.
-func (k *keeper) look(ctx context.Context, js jetstream.JetStream) bool {
-	epoch := k.epoch.Load()
+func (m *monitor) look(ctx context.Context, js jetstream.JetStream) bool {
+	epoch := m.epoch.Load()
 	attempt, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	found, err := k.stream.ensure(attempt, js)
+	found, err := m.stream.ensure(attempt, js)
 	switch {
 	case ctx.Err() != nil:
 		return false
 	case err == nil:
-		k.succeeded(epoch, found, js.Conn().MaxPayload())
+		m.succeeded(epoch, found, js.Conn().MaxPayload())
 		return true
 	case js.Conn().IsConnected(): // otherwise the connection is what failed, and it says so itself
-		k.failed(err)
+		m.failed(err)
 	}
 	return false
 }
 
-func (k *keeper) failed(err error) {
-	k.verified.Store(0)
-	if known := k.lastError.Swap(&err); known == nil || (*known).Error() != err.Error() {
-		k.log.Error("stream is not ready", zap.Error(err))
+func (m *monitor) failed(err error) {
+	m.verified.Store(0)
+	if known := m.lastError.Swap(&err); known == nil || (*known).Error() != err.Error() {
+		m.log.Error("stream is not ready", zap.Error(err))
 	}
 }
 
-func (k *keeper) succeeded(epoch int64, found found, maxPayload int64) {
+func (m *monitor) succeeded(epoch int64, found found, maxPayload int64) {
 	if size := int64(found.config.MaxMsgSize); size > 0 {
 		maxPayload = min(maxPayload, size)
 	}
-	k.limit.Store(maxPayload)
-	k.window.Store(int64(found.config.Duplicates))
-	k.lastError.Store(nil)
-	if !slices.Equal(found.differences, k.logged) && len(found.differences) > 0 {
-		k.log.Warn("stream differs from the configuration and was left so", zap.String("stream", k.stream.Name), zap.Strings("differences", found.differences))
+	m.limit.Store(maxPayload)
+	m.window.Store(int64(found.config.Duplicates))
+	m.lastError.Store(nil)
+	if !slices.Equal(found.differences, m.logged) && len(found.differences) > 0 {
+		m.log.Warn("stream differs from the configuration and was left so", zap.String("stream", m.stream.Name), zap.Strings("differences", found.differences))
 	}
-	k.logged = found.differences
+	m.logged = found.differences
 	if found.made {
-		k.log.Info("stream was missing and has been made", zap.String("stream", k.stream.Name))
+		m.log.Info("stream was missing and has been made", zap.String("stream", m.stream.Name))
 	}
-	if k.verified.Swap(epoch) != epoch {
+	if m.verified.Swap(epoch) != epoch {
 		c := found.config
-		k.log.Info("stream is ready", zap.String("stream", c.Name), zap.Strings("subjects", c.Subjects), zap.Int("replicas", c.Replicas), zap.Duration("duplicates", c.Duplicates))
+		m.log.Info("stream is ready", zap.String("stream", c.Name), zap.Strings("subjects", c.Subjects), zap.Int("replicas", c.Replicas), zap.Duration("duplicates", c.Duplicates))
 	}
 }
