@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -14,7 +15,8 @@ import (
 //     Flock's page computes it, or of S(timestamp) followed by S(data), as its prose says;
 //   - a timestamp, a number of seconds, that is no further from now than the tolerance;
 //   - a name;
-//   - where name and entity are not signed, no contradiction with data, which is.
+//   - where name and entity are not signed, no contradiction with data, which is, and no member whose
+//     name differs from one of those in case alone.
 //
 // Flock never retries.
 var Flock = Provider{
@@ -26,8 +28,14 @@ var Flock = Provider{
 	Verify:     verifyFlock,
 }
 
-// flockMembers has the members of a body that count, and of its data the ids of the two people.
-type flockMembers struct{ name, entity, entityID, timestamp, data, inviteeID, referrerID stringify.Text }
+// flockMembers holds the members of a body that count, and of its data the ids of the two people.
+type flockMembers struct {
+	name, entity, entityID, timestamp, data, inviteeID, referrerID stringify.Text
+
+	hasVariant bool // of the name of one of the body's members above
+}
+
+var flockNames = [][]byte{[]byte("timestamp"), []byte("data"), []byte("name"), []byte("entity"), []byte("entityId")}
 
 func readFlock(body stringify.Text) (b flockMembers) {
 	c := stringify.Cursor{Text: body}
@@ -50,6 +58,8 @@ func readFlock(body stringify.Text) (b flockMembers) {
 					b.referrerID = readID(&c)
 				}
 			})
+		default:
+			b.hasVariant = b.hasVariant || isCaseVariant(name, flockNames)
 		}
 	})
 	return b
@@ -90,8 +100,14 @@ func verifyFlock(r Request) (Claims, error) {
 		c.IDName = b.name.Inside()
 	}
 
+	untimely := error(nil)
+	if ok {
+		untimely = r.within(occurred, r.Tolerance)
+	}
 	if !b.name.IsString() || c.Name == "" {
-		return c, fmt.Errorf("%w: it has no name", Unreadable)
+		// The time is signed and the name may not be: to take it away doesn't make a stale delivery
+		// into one that is answered 200.
+		return c, cmp.Or(untimely, fmt.Errorf("%w: it has no name", Unreadable))
 	}
 	if c.Scheme == TimestampData {
 		if err := b.agree(); err != nil {
@@ -102,7 +118,7 @@ func verifyFlock(r Request) (Claims, error) {
 		return c, fmt.Errorf("%w: its timestamp is no number of seconds", Unreadable)
 	}
 	c.Occurred, c.Time = occurred, written
-	return c, r.within(occurred, r.Tolerance)
+	return c, untimely
 }
 
 // authenticateFlock finds what was signed, and with which secret. To try both schemes is safe: the
@@ -131,6 +147,9 @@ func authenticateFlock(r Request, b flockMembers) (Claims, error) {
 // id of data's member for the entity, where there is one, and the name must begin with the entity.
 // Canonical texts are equal just when the values are.
 func (b flockMembers) agree() error {
+	if b.hasVariant {
+		return errCaseVariant
+	}
 	first, _, _ := bytes.Cut(b.name.Inside(), []byte{'.'})
 	if !b.entity.IsString() || !bytes.Equal(first, b.entity.Inside()) {
 		return fmt.Errorf("%w: name and entity", Contradiction)

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -18,8 +19,9 @@ import (
 //     only, where the endpoint is set to that. The two are never guessed: a user can write into
 //     data, so a signed data could be replayed as a payload;
 //   - a type, and a time in RFC 3339 that is not older than the tolerance;
-//   - where type and time are not signed, no contradiction with data.actionType, and a
-//     data.createdAt, if any, that is not older than the tolerance either.
+//   - where type and time are not signed, no contradiction with data.actionType, no member whose
+//     name differs from one of those in case alone, and a data.createdAt, if any, that is not older
+//     than the tolerance either.
 //
 // Frigade retries five times, with growing pauses.
 var Frigade = Provider{
@@ -36,12 +38,19 @@ var Frigade = Provider{
 // frigadeAhead is how far Frigade's time may lie in the future: two clocks' difference.
 const frigadeAhead = 5 * time.Minute
 
-// frigadeMembers has the members of a body that count, and of its data.
+// frigadeActions is the first token of the type of what has an actionType.
+const frigadeActions = "flowResponse"
+
+// frigadeMembers holds the members of a body that count, and of its data.
 type frigadeMembers struct {
 	data, kind, time, signature stringify.Text
 
 	action, id, foreignUserID, userID, createdAt stringify.Text
+
+	hasVariant bool // of the name of data, type or time
 }
+
+var frigadeNames = [][]byte{[]byte("data"), []byte("type"), []byte("time")}
 
 func readFrigade(body stringify.Text) (b frigadeMembers) {
 	c := stringify.Cursor{Text: body}
@@ -68,6 +77,8 @@ func readFrigade(body stringify.Text) (b frigadeMembers) {
 					b.createdAt = c.Value()
 				}
 			})
+		default:
+			b.hasVariant = b.hasVariant || isCaseVariant(name, frigadeNames)
 		}
 	})
 	return b
@@ -89,26 +100,41 @@ func verifyFrigade(r Request) (Claims, error) {
 		c.IDName = b.kind.Inside()
 	}
 
-	if !b.kind.IsString() || c.Name == "" {
-		return c, fmt.Errorf("%w: it has no type", Unreadable)
+	var fresh error // as far as signed data says
+	if c.Scheme == Data && r.Freshness == FreshnessSigned {
+		fresh = freshFrigade(b.createdAt, r)
 	}
-	if c.Scheme == Data && b.action.IsString() {
-		if _, event, ok := bytes.Cut(b.kind.Inside(), []byte{'.'}); !ok || !bytes.Equal(lowerCamel(b.action.Inside()), event) {
-			return c, fmt.Errorf("%w: type and data.actionType", Contradiction)
+	// type and time may be unsigned: to take one away doesn't make a stale delivery into one that is
+	// answered 200.
+	if !b.kind.IsString() || c.Name == "" {
+		return c, cmp.Or(fresh, fmt.Errorf("%w: it has no type", Unreadable))
+	}
+	if c.Scheme == Data {
+		if err := b.agree(); err != nil {
+			return c, err
 		}
 	}
 	occurred, written, ok := rfc3339(b.time)
 	if !ok {
-		return c, fmt.Errorf("%w: its time is not RFC 3339", Unreadable)
+		return c, cmp.Or(fresh, fmt.Errorf("%w: its time is not RFC 3339", Unreadable))
 	}
 	c.Occurred, c.Time = occurred, written
-	if err := r.within(occurred, frigadeAhead); err != nil {
-		return c, err
+	return c, cmp.Or(r.within(occurred, frigadeAhead), fresh)
+}
+
+// agree compares the type, which data leaves unsigned, with data.actionType, which it signs.
+func (b frigadeMembers) agree() error {
+	if b.hasVariant {
+		return errCaseVariant
 	}
-	if c.Scheme == Data && r.Freshness == FreshnessSigned {
-		return c, freshFrigade(b.createdAt, r)
+	if !b.action.IsString() {
+		return nil
 	}
-	return c, nil
+	first, event, ok := bytes.Cut(b.kind.Inside(), []byte{'.'})
+	if !ok || string(first) != frigadeActions || !bytes.Equal(lowerCamel(b.action.Inside()), event) {
+		return fmt.Errorf("%w: type and data.actionType", Contradiction)
+	}
+	return nil
 }
 
 // authenticateFrigade finds which secret signed what the endpoint's scheme says is signed.

@@ -1,6 +1,29 @@
 package verify
 
-import "github.com/ade15e70/webhook-bridge/internal/stringify"
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+)
+
+// errCaseVariant: decoders that fold case, as Go's encoding/json does, would read the variant in
+// place of the member that is signed, or that was compared with what is signed.
+var errCaseVariant = fmt.Errorf("%w: a member's name differs from another's in case alone", Contradiction)
+
+// isCaseVariant reports whether a member's name, escapes as they stand, equals one of the names
+// under Unicode's simple case folding without being it.
+func isCaseVariant(name []byte, names [][]byte) bool {
+	if bytes.IndexByte(name, '\\') >= 0 {
+		name = stringify.Text(fmt.Appendf(nil, `"%s"`, name)).AppendString(nil)
+	}
+	for _, other := range names {
+		if bytes.EqualFold(name, other) {
+			return !bytes.Equal(name, other)
+		}
+	}
+	return false
+}
 
 // text returns a string as it reads and a number as it is written; "" for anything else, which the
 // vendors don't use where a text is wanted.

@@ -56,13 +56,13 @@ const flockClaims = (scheme, body) => {
 const flockUnsigned = { payload: {}, 'timestamp-data': { name: 'another event', '*': 'nothing' } }
 
 const flock = []
-const flockCase = (name, signed, { by = 'payload', set = 'auto', sent = signed, header = (h) => [h], error, secrets = [right], at = now, tolerance = '5m', file } = {}) => {
+const flockCase = (name, signed, { by = 'payload', set = 'auto', sent = signed, header = (h) => [h], error, untimed, secrets = [right], at = now, tolerance = '5m', file } = {}) => {
   const signature = mac(right, flockSigned(by, signed)).toString('hex')
   flock.push({
     name, scheme: set, tolerance, now: at, secrets,
     headers: header(signature).map((h) => ['X-Flock-Signature', h]),
     ...(file ? { file } : { body: sent }),
-    ...(error ? { error } : { claims: { ...flockClaims(by, sent), secret: secrets.indexOf(right) }, unsigned: flockUnsigned[by] }),
+    ...(error ? { error, untimed } : { claims: { ...flockClaims(by, sent), secret: secrets.indexOf(right) }, unsigned: flockUnsigned[by] }),
   })
 }
 
@@ -119,10 +119,20 @@ flockCase('entityId of another type', swap(F, '"i1"', '"7"', '"i1"', '"7"'), { .
 flockCase('no entityId', F, { ...td, sent: swap(F, '"entityId":"i1",', ''), error: contradiction })
 flockCase('name and entity that data does not have', F, { ...td, sent: swap(F, '"invitee.accepted"', '"campaign.launched"', '"entity":"invitee"', '"entity":"campaign"') })
 
+for (const [member, variant] of [['data', 'DATA'], ['data', 'Data'], ['timestamp', 'timeſtamp'], ['name', 'Name'], ['entityId', 'entityid'], ['entity', 'ENTITY']]) {
+  const more = (body) => swap(body, '{', `{"${variant}":${JSON.stringify(JSON.parse(body)[member])},`)
+  flockCase(`${variant} beside ${member}`, F, { ...td, sent: more(F), error: contradiction })
+  flockCase(`${variant} beside ${member}, behind it`, F, { ...td, sent: swap(F, `${unix}}`, `${unix},"${variant}":{}}`), error: contradiction })
+  flockCase(`${variant} beside ${member}, all of it signed`, more(F))
+}
+flockCase('a variant in data is signed', swap(F, '"invitee":{', '"INVITEE":{"id":"i2"},"invitee":{'), td)
+flockCase('names that are no variants', F, { ...td, sent: swap(F, '{', '{"data_":1,"dat":2,"dáta":3,"names":4,"K":5,') })
+
 flockCase('no name', swap(F, '"name":"invitee.accepted",', ''), { error: unreadable })
 flockCase('an empty name', swap(F, 'invitee.accepted', ''), { error: unreadable })
 flockCase('a name that is a number', swap(F, '"invitee.accepted"', '5'), { error: unreadable })
 flockCase('name taken away', F, { ...td, sent: swap(F, '"name":"invitee.accepted",', ''), error: unreadable })
+flockCase('too old, and its name taken away', swap(F, `${unix}`, `${unix - 300.5}`), { ...td, sent: swap(F, '"name":"invitee.accepted",', '', `${unix}`, `${unix - 300.5}`), error: stale, untimed: unreadable })
 flockCase('no timestamp: the sample code accepts it', swap(F, `,"timestamp":${unix}`, ''), { error: unreadable })
 flockCase('a timestamp that is text: the sample code accepts it', swap(F, `${unix}`, '"now"'), { error: unreadable })
 flockCase('a timestamp that is text, timestamp-data', swap(F, `${unix}`, `"${unix}"`), { ...td, error: unreadable })
@@ -156,18 +166,18 @@ const frigadeClaims = (scheme, body) => {
 const frigadeUnsigned = (scheme, body) => {
   if (scheme === 'payload') return {}
   const named = typeof JSON.parse(body).data.actionType === 'string'
-  return { type: named ? 'the first token' : 'another event', time: 'the time', '*': 'nothing' }
+  return { ...(named ? {} : { type: 'another event' }), time: 'the time', '*': 'nothing' }
 }
 
 const frigade = []
-const frigadeCase = (name, signed, { by = 'data', set = by, freshness = 'signed', sent = signed, send, error, secrets = ['older', right], at = now, tolerance = '24h', file } = {}) => {
+const frigadeCase = (name, signed, { by = 'data', set = by, freshness = 'signed', sent = signed, send, error, untimed, secrets = ['older', right], at = now, tolerance = '24h', file } = {}) => {
   const m = mac(right, frigadeSigned(by, signed))
   const { headers = [m.toString('base64')], body = sent } = send ? send(m, sent) : {}
   frigade.push({
     name, scheme: set, freshness, tolerance, now: at, secrets,
     headers: headers.map((h) => ['X-Webhook-Signature', h]),
     ...(file ? { file } : { body }),
-    ...(error ? { error } : { claims: { ...frigadeClaims(by, body), secret: secrets.indexOf(right) }, unsigned: frigadeUnsigned(by, body) }),
+    ...(error ? { error, untimed } : { claims: { ...frigadeClaims(by, body), secret: secrets.indexOf(right) }, unsigned: frigadeUnsigned(by, body) }),
   })
 }
 
@@ -229,6 +239,20 @@ frigadeCase('a type without a dot', G, { sent: swap(G, 'flowResponse.completedSt
 frigadeCase('a type that says more', G, { sent: swap(G, 'completedStep', 'completedStep.x'), error: contradiction })
 frigadeCase('a type in another case', G, { sent: swap(G, 'completedStep', 'CompletedStep'), error: contradiction })
 
+for (const first of ['evilEntity', 'FlowResponse', 'flowresponse', '', 'flowResponse.flowResponse']) {
+  frigadeCase(`another first token: ${first}`, G, { sent: swap(G, 'flowResponse.', `${first}.`), error: contradiction })
+}
+frigadeCase('another first token without actionType', swap(G, '"actionType":"COMPLETED_STEP",', '', 'flowResponse.', 'user.'))
+frigadeCase('another first token, all of it signed', swap(G, 'flowResponse.', 'user.'), payload)
+for (const [member, variant] of [['data', 'DATA'], ['data', 'dAta'], ['type', 'Type'], ['time', 'TIME']]) {
+  const more = swap(G, '{', `{"${variant}":${JSON.stringify(JSON.parse(G)[member])},`)
+  frigadeCase(`${variant} beside ${member}`, G, { sent: more, error: contradiction })
+  frigadeCase(`${variant} beside ${member}, escaped and behind it`, G, { sent: swap(G, '"userId":7}}', `"userId":7},"\\u00${variant.charCodeAt(0).toString(16)}${variant.slice(1)}":{}}`), error: contradiction })
+  frigadeCase(`${variant} beside ${member}, all of it signed`, more, payload)
+}
+frigadeCase('a variant in data is signed', swap(G, '"actionType"', '"ACTIONTYPE":"X","actionType"'))
+frigadeCase('names that are no variants', G, { sent: swap(G, '{', '{"data__x":1,"types":2,"tíme":3,"\u212a":4,') })
+
 frigadeCase('no type', swap(G, '"type":"flowResponse.completedStep",', ''), { error: unreadable })
 frigadeCase('an empty type', swap(G, 'flowResponse.completedStep', ''), { error: unreadable })
 frigadeCase('a type that is an object', swap(G, '"flowResponse.completedStep"', '{}'), { error: unreadable })
@@ -247,6 +271,8 @@ frigadeCase('just not too far in the future', swap(G, '2026-01-02T03:04:05.000Z'
 frigadeCase('too far in the future', swap(G, '2026-01-02T03:04:05.000Z', '2026-01-02T03:09:05.1Z'), { error: future })
 const old = swap(G, '"2026-01-02T03:04:04.900Z"', '"2026-01-01T03:04:04Z"')
 frigadeCase('time renewed, createdAt is old', old, { error: stale })
+frigadeCase('createdAt is old, and type taken away', old, { sent: swap(old, '"type":"flowResponse.completedStep",', ''), error: stale, untimed: unreadable })
+frigadeCase('createdAt is old, and time taken away', old, { sent: swap(old, '"time":"2026-01-02T03:04:05.000Z",', ''), error: stale, untimed: unreadable })
 frigadeCase('createdAt is old, but time alone is judged', old, { freshness: 'time' })
 frigadeCase('createdAt is old, but time is signed', old, payload)
 frigadeCase('createdAt is far ahead: a browser has it', swap(G, '"2026-01-02T03:04:04.900Z"', '"2036-01-01T03:04:04Z"'))
