@@ -21,7 +21,7 @@ func (l *loader) check(c *Config) {
 		for _, name := range providerNames() {
 			variables = append(variables, defaultPrefix(name)+"SECRETS")
 		}
-		l.problems.add(Problem{Variable: strings.Join(variables, ", "), Takes: "at least one of them the shared secret of a webhook; with none the bridge would receive nothing"})
+		l.problems.add(Problem{Variable: strings.Join(variables, ", "), Takes: "the webhook's shared secret in at least one of them: no endpoint is configured (to try the bridge without any, run `bridge demo`)"})
 	}
 	if c.HTTPAddr == c.AdminAddr && c.HTTPAddr.Port() != 0 {
 		l.wrong("ADMIN_ADDR", "another address than HTTP_ADDR's")
@@ -84,17 +84,17 @@ func (l *loader) checkStream(c *Config) {
 	if c.StreamMaxAge < 0 {
 		l.wrong("STREAM_MAX_AGE", takesOf(*c, "StreamMaxAge"))
 	}
-	least := c.MaxTolerance() + windowMargin
+	least := c.minDuplicates()
 	if !c.set["STREAM_DUPLICATES"] {
 		c.StreamDuplicates = least
 	}
 	switch {
 	case c.StreamDuplicates < least:
-		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at least %s, the largest tolerance and an hour: otherwise a replay could be stored twice", readable.Duration(least)))
+		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at least %s, the longest span in which a delivery is accepted and an hour: otherwise a replay could be stored twice", readable.Duration(least)))
 	case c.StreamMaxAge > 0 && c.StreamDuplicates > c.StreamMaxAge && c.set["STREAM_DUPLICATES"]:
-		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at most STREAM_MAX_AGE, %s: what the stream has dropped it can't recognise", readable.Duration(c.StreamMaxAge)))
+		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at most STREAM_MAX_AGE, %s: the stream doesn't recognise what it has dropped", readable.Duration(c.StreamMaxAge)))
 	case c.StreamMaxAge > 0 && c.StreamDuplicates > c.StreamMaxAge:
-		l.wrong("STREAM_MAX_AGE", fmt.Sprintf("at least %s, the largest tolerance and an hour: what the stream has dropped it can't recognise", readable.Duration(least)))
+		l.wrong("STREAM_MAX_AGE", fmt.Sprintf("at least %s, the longest span in which a delivery is accepted and an hour: the stream doesn't recognise what it has dropped", readable.Duration(least)))
 	}
 }
 
@@ -140,10 +140,10 @@ func (l *loader) warn(c *Config) {
 		}
 		l.warnings = append(l.warnings, fmt.Sprintf("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, nearest(variable, known)))
 	}
-	if c.SpoolMaxBytes < c.MaxBodyBytes+spooled {
+	if c.SpoolMaxBytes > 0 && c.SpoolMaxBytes < c.MaxBodyBytes+spooled {
 		l.warnings = append(l.warnings, fmt.Sprintf("SPOOL_MAX_BYTES is %s: an event of MAX_BODY_BYTES, %s, doesn't fit in it, so that the bridge is never ready without NATS", c.SpoolMaxBytes, c.MaxBodyBytes))
 	}
-	if c.MaxInFlightBytes < 2*c.MaxBodyBytes {
+	if c.MaxInFlightBytes > 0 && c.MaxInFlightBytes < 2*c.MaxBodyBytes {
 		l.warnings = append(l.warnings, fmt.Sprintf("MAX_IN_FLIGHT_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so that it is always answered 503", c.MaxInFlightBytes, c.MaxBodyBytes))
 	}
 	if c.PublishTimeout > 700*time.Millisecond {

@@ -41,9 +41,9 @@ type Config struct {
 	StreamName       StreamName    `env:"STREAM_NAME" envDefault:"WEBHOOKS" doc:"the JetStream stream on {prefix}.>"`
 	StreamManage     bool          `env:"STREAM_MANAGE" envDefault:"true" doc:"make the stream when it is missing, and apply to an existing one the STREAM_ variables that are set; never so that it shrinks"`
 	StreamReplicas   int           `env:"STREAM_REPLICAS" envDefault:"1" takes:"1 to 5, on an embedded server 1" doc:"copies of the stream in a NATS cluster"`
-	StreamMaxAge     time.Duration `env:"STREAM_MAX_AGE" envDefault:"168h" takes:"a duration such as 168h, or 0s for no limit" doc:"how long the stream keeps an event"`
+	StreamMaxAge     time.Duration `env:"STREAM_MAX_AGE" envDefault:"168h" takes:"a duration such as 168h or 7d, or 0s for no limit" doc:"how long the stream keeps an event"`
 	StreamMaxBytes   Size          `env:"STREAM_MAX_BYTES" fallback:"no limit" doc:"how large the stream may grow; when it is full new events are refused, old ones stay"`
-	StreamDuplicates time.Duration `env:"STREAM_DUPLICATES" fallback:"largest tolerance in use + 1h" doc:"how long the stream recognises an event that comes again"`
+	StreamDuplicates time.Duration `env:"STREAM_DUPLICATES" fallback:"largest span in use + 1h" doc:"how long the stream recognises an event that comes again"`
 
 	PublishTimeout    time.Duration `env:"PUBLISH_TIMEOUT" envDefault:"400ms" doc:"how long to wait for JetStream's acknowledgement"`
 	SpoolMaxBytes     Size          `env:"SPOOL_MAX_BYTES" envDefault:"1GiB" doc:"how much may wait in the spool, on disk, while NATS is away"`
@@ -84,7 +84,7 @@ type Endpoint struct {
 	Secrets     secretList    `env:"SECRETS" doc:"the shared secrets, comma-separated, the current one first"`
 	SecretsFile File          `env:"SECRETS_FILE" doc:"file with the shared secrets, one a line, the current one first; read again when it changes"`
 	Signature   string        `env:"SIGNATURE" doc:"what the signature covers; docs/which-scheme.md says how to find out"`
-	Tolerance   time.Duration `env:"TOLERANCE" takes:"a duration above 0, such as 5m or 24h" doc:"how far a delivery's time may be off"`
+	Tolerance   time.Duration `env:"TOLERANCE" takes:"a duration above 0, such as 5m, 24h or 7d" doc:"how far a delivery's time may be off"`
 	Freshness   string        `env:"FRESHNESS" doc:"what proves that a delivery is fresh: also its signed createdAt (signed), or its unsigned time alone (time)"`
 
 	prefix string // of the names of its variables
@@ -109,13 +109,18 @@ func (c *Config) SpansURL() string {
 	return ""
 }
 
-// MaxTolerance is the largest tolerance of any endpoint.
-func (c *Config) MaxTolerance() time.Duration {
+// minDuplicates is the shortest duplicate window with which no replay is stored twice. A vendor whose time
+// may lie as far ahead as behind has a delivery accepted for twice the tolerance.
+func (c *Config) minDuplicates() time.Duration {
 	longest := time.Duration(0)
 	for _, e := range c.Endpoints {
-		longest = max(longest, e.Tolerance)
+		span := e.Tolerance
+		if p, ok := verify.ByName(e.Provider); ok && p.Ahead == 0 {
+			span *= 2
+		}
+		longest = max(longest, span)
 	}
-	return longest
+	return longest + windowMargin
 }
 
 // providerNames lists the providers.

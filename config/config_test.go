@@ -22,7 +22,7 @@ func TestProblems(t *testing.T) {
 		t.Fatal(err)
 	}
 	pair, other := tlstest.New(t, "localhost"), tlstest.New(t, "localhost")
-	const duration = `a duration such as 400ms, 5m or 24h`
+	const duration = `a duration such as 400ms, 24h or 7d`
 	const size = `a size such as 512KiB, 1GiB or plain bytes`
 	const tokens = `tokens of A-Z, a-z, 0-9, _ and -, with dots between, at most 100 characters`
 	const file = `the path of a file that can be read (no such file or directory)`
@@ -54,10 +54,10 @@ func TestProblems(t *testing.T) {
 		{"FRIGADE_SECRETS_FILE=/nowhere", `FRIGADE_SECRETS_FILE: got "/nowhere"; takes ` + file},
 		{"FRIGADE_SECRETS_FILE=", `FRIGADE_SECRETS_FILE: got nothing; takes the path of a file that can be read`},
 		{"FLOCK_SIGNATURE=data", `FLOCK_SIGNATURE: got "data"; takes one of auto, payload, timestamp-data`},
-		{"FLOCK_TOLERANCE=5", `FLOCK_TOLERANCE: got "5"; takes a duration above 0, such as 5m or 24h`},
-		{"FLOCK_TOLERANCE=0s", `FLOCK_TOLERANCE: got "0s"; takes a duration above 0, such as 5m or 24h`},
+		{"FLOCK_TOLERANCE=5", `FLOCK_TOLERANCE: got "5"; takes a duration above 0, such as 5m, 24h or 7d`},
+		{"FLOCK_TOLERANCE=0s", `FLOCK_TOLERANCE: got "0s"; takes a duration above 0, such as 5m, 24h or 7d`},
 		{"FRIGADE_SIGNATURE=auto", `FRIGADE_SIGNATURE: got "auto"; takes one of data, payload`},
-		{"FRIGADE_TOLERANCE=-1h", `FRIGADE_TOLERANCE: got "-1h"; takes a duration above 0, such as 5m or 24h`},
+		{"FRIGADE_TOLERANCE=-1h", `FRIGADE_TOLERANCE: got "-1h"; takes a duration above 0, such as 5m, 24h or 7d`},
 		{"FRIGADE_FRESHNESS=both", `FRIGADE_FRESHNESS: got "both"; takes one of signed, time`},
 		{"FLOCK_FRESHNESS=time", `FLOCK_FRESHNESS: got "time"; takes nothing: this provider has no such choice`},
 
@@ -68,7 +68,7 @@ func TestProblems(t *testing.T) {
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock", `ENDPOINTS_0_SECRETS: takes secrets with commas between, none of them empty, or ENDPOINTS_0_SECRETS_FILE`},
 		{"ENDPOINTS_1_NAME=eu ENDPOINTS_1_PROVIDER=flock ENDPOINTS_1_SECRETS=x", `ENDPOINTS_0_…: takes an endpoint, since there is ENDPOINTS_1_…: the numbers begin with 0 and have no gap`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_SIGNATURE=x", `ENDPOINTS_0_SIGNATURE: got "x"; takes one of auto, payload, timestamp-data`},
-		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_TOLERANCE=x", `ENDPOINTS_0_TOLERANCE: got "x"; takes a duration above 0, such as 5m or 24h`},
+		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_TOLERANCE=x", `ENDPOINTS_0_TOLERANCE: got "x"; takes a duration above 0, such as 5m, 24h or 7d`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_FRESHNESS=time", `ENDPOINTS_0_FRESHNESS: got "time"; takes nothing: this provider has no such choice`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS_FILE=/nowhere", `ENDPOINTS_0_SECRETS_FILE: got "/nowhere"; takes ` + file},
 
@@ -92,12 +92,12 @@ func TestProblems(t *testing.T) {
 		{"STREAM_REPLICAS=6 NATS_URL=nats://nats", `STREAM_REPLICAS: got "6"; takes 1 to 5, on an embedded server 1`},
 		{"STREAM_REPLICAS=3", `STREAM_REPLICAS: got "3"; takes 1 to 5, on an embedded server 1`},
 		{"STREAM_REPLICAS=three", `STREAM_REPLICAS: got "three"; takes 1 to 5, on an embedded server 1`},
-		{"STREAM_MAX_AGE=week", `STREAM_MAX_AGE: got "week"; takes a duration such as 168h, or 0s for no limit`},
-		{"STREAM_MAX_AGE=-1s", `STREAM_MAX_AGE: got "-1s"; takes a duration such as 168h, or 0s for no limit`},
-		{"STREAM_MAX_AGE=24h FRIGADE_SECRETS=x", `STREAM_MAX_AGE: got "24h"; takes at least 25h, the largest tolerance and an hour: what the stream has dropped it can't recognise`},
+		{"STREAM_MAX_AGE=week", `STREAM_MAX_AGE: got "week"; takes a duration such as 168h or 7d, or 0s for no limit`},
+		{"STREAM_MAX_AGE=-1s", `STREAM_MAX_AGE: got "-1s"; takes a duration such as 168h or 7d, or 0s for no limit`},
+		{"STREAM_MAX_AGE=24h FRIGADE_SECRETS=x", `STREAM_MAX_AGE: got "24h"; takes at least 25h, the longest span in which a delivery is accepted and an hour: the stream doesn't recognise what it has dropped`},
 		{"STREAM_MAX_BYTES=1GB", `STREAM_MAX_BYTES: got "1GB"; takes ` + size},
-		{"STREAM_DUPLICATES=1h", `STREAM_DUPLICATES: got "1h"; takes at least 1h5m, the largest tolerance and an hour: otherwise a replay could be stored twice`},
-		{"STREAM_DUPLICATES=169h", `STREAM_DUPLICATES: got "169h"; takes at most STREAM_MAX_AGE, 168h: what the stream has dropped it can't recognise`},
+		{"STREAM_DUPLICATES=1h", `STREAM_DUPLICATES: got "1h"; takes at least 1h10m, the longest span in which a delivery is accepted and an hour: otherwise a replay could be stored twice`},
+		{"STREAM_DUPLICATES=169h", `STREAM_DUPLICATES: got "169h"; takes at most STREAM_MAX_AGE, 168h: the stream doesn't recognise what it has dropped`},
 		{"STREAM_DUPLICATES=x", `STREAM_DUPLICATES: got "x"; takes ` + duration},
 		{"PUBLISH_TIMEOUT=400", `PUBLISH_TIMEOUT: got "400"; takes ` + duration},
 		{"PUBLISH_TIMEOUT=0s", `PUBLISH_TIMEOUT: got "0s"; takes a duration of at least 1ms`},
@@ -133,9 +133,9 @@ func TestProblems(t *testing.T) {
 func TestAllProblemsAtOnce(t *testing.T) {
 	_, _, err := Load([]string{"LOG_LEVEL=x", "PUBLISH_TIMEOUT=x", "NATS_URL=x://y"})
 	want := `NATS_URL: got "x://y"; takes nats://host:port or tls://host:port, several with commas between
-PUBLISH_TIMEOUT: got "x"; takes a duration such as 400ms, 5m or 24h
+PUBLISH_TIMEOUT: got "x"; takes a duration such as 400ms, 24h or 7d
 LOG_LEVEL: got "x"; takes one of debug, info, warn, error
-FLOCK_SECRETS, FRIGADE_SECRETS: takes at least one of them the shared secret of a webhook; with none the bridge would receive nothing`
+FLOCK_SECRETS, FRIGADE_SECRETS: takes the webhook's shared secret in at least one of them: no endpoint is configured (to try the bridge without any, run ` + "`bridge demo`" + `)`
 	if err == nil || err.Error() != want {
 		t.Errorf("Load:\n%v\nwant\n%s", err, want)
 	}
@@ -244,7 +244,7 @@ func TestVariables(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"FLOCK_SECRETS": "[hidden],[hidden]", "NATS_URL": "nats://[hidden]@nats:4222", "NATS_TOKEN": "[hidden]",
-		"FLOCK_TOLERANCE": "5m", "STREAM_DUPLICATES": "1h5m", "MAX_BODY_BYTES": "512KiB", "STREAM_MANAGE": "true", "ENDPOINTS_<i>_NAME": "",
+		"FLOCK_TOLERANCE": "5m", "STREAM_DUPLICATES": "1h10m", "MAX_BODY_BYTES": "512KiB", "STREAM_MANAGE": "true", "ENDPOINTS_<i>_NAME": "",
 	} {
 		if got, ok := values[name]; !ok || got != want {
 			t.Errorf("%s shows %q, want %q", name, got, want)

@@ -17,7 +17,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// windowMargin is by how much the stream's memory of ids must outlast a delivery's tolerance.
+// windowMargin is by how much the stream's duplicate window must exceed the span in which a delivery is
+// accepted. It covers the five minutes that a time may lie ahead of ours, too.
 const windowMargin = time.Hour
 
 // Load reads the environment, given as os.Environ gives it. Everything that is wrong with it is
@@ -80,7 +81,7 @@ func (l *loader) got(variable string) string {
 
 // parse fills a struct from the variables whose names begin with prefix.
 func (l *loader) parse(target any, prefix string) {
-	err := env.ParseWithOptions(target, env.Options{Environment: l.vars, Prefix: prefix})
+	err := env.ParseWithOptions(target, env.Options{Environment: l.vars, Prefix: prefix, FuncMap: parsers})
 	var all env.AggregateError
 	if err == nil || !errors.As(err, &all) {
 		l.oneOf(target, prefix)
@@ -103,6 +104,11 @@ func (l *loader) parse(target any, prefix string) {
 		l.wrong(prefix+field.Tag.Get("env"), takes)
 	}
 	l.oneOf(target, prefix)
+}
+
+// parsers reads the types that are not our own.
+var parsers = map[reflect.Type]env.ParserFunc{
+	reflect.TypeFor[time.Duration](): func(text string) (any, error) { return ParseDuration(text) },
 }
 
 // oneOf checks the fields that take one of a few words.

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
@@ -83,6 +84,18 @@ func (s Size) String() string {
 		}
 	}
 	return "0"
+}
+
+// ParseDuration reads a duration such as 400ms or 24h, or whole days, 7d.
+func ParseDuration(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return 0, errors.New("not a duration")
+		}
+		return time.Duration(n) * 24 * time.Hour, nil
+	}
+	return time.ParseDuration(text)
 }
 
 // File is the path of a file that can be read.

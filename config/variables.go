@@ -130,7 +130,7 @@ func takes(field reflect.StructField) string {
 	case interface{ takes() string }:
 		return zero.takes()
 	case time.Duration:
-		return "a duration such as 400ms, 5m or 24h"
+		return "a duration such as 400ms, 24h or 7d"
 	case bool:
 		return "true or false"
 	case int:

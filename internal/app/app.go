@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.uber.org/zap"
@@ -57,11 +58,11 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	var listen net.ListenConfig
 	publicSide, err := listen.Listen(ctx, "tcp", string(c.HTTPAddr))
 	if err != nil {
-		return nil, fmt.Errorf("listening on HTTP_ADDR: %w", err)
+		return nil, fmt.Errorf("listening on HTTP_ADDR: %w", explainListen(err))
 	}
 	a.public = &front{listener: publicSide}
 	if a.adminSide, err = listen.Listen(ctx, "tcp", string(c.AdminAddr)); err != nil {
-		return nil, fmt.Errorf("listening on ADMIN_ADDR: %w", err)
+		return nil, fmt.Errorf("listening on ADMIN_ADDR: %w", explainListen(err))
 	}
 	url := string(c.NATSURL)
 	if c.IsEmbedded() {
@@ -111,6 +112,14 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	a.admin = telemetry.AdminServer(telemetry.AdminConfig{Ready: a.readiness, Metrics: metrics.Registry, Level: logger.Level, PPROF: c.PPROF, Log: errorLog})
 	a.live.start(log)
 	return a, nil
+}
+
+// explainListen adds what to do where another process listens there.
+func explainListen(err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w: stop the process that listens there (another bridge?), or set another address", err)
+	}
+	return err
 }
 
 // explainSpool says what to do about a spool that can't be opened.

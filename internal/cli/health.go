@@ -42,7 +42,7 @@ health check.`,
 			client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 			response, err := client.Do(request)
 			if err != nil {
-				return fmt.Errorf("no bridge answers: %w; is it running, with this ADMIN_ADDR?", err)
+				return fmt.Errorf("no bridge answers at ADMIN_ADDR: %w; start it with `bridge serve`, or set ADMIN_ADDR to where it listens", err)
 			}
 			defer func() { _ = response.Body.Close() }()
 			answer, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"math"
 	"os"
 	"runtime/debug"
@@ -24,6 +25,9 @@ func limitMemory(log *zap.Logger, c *config.Config, container memlimit.Provider)
 		return
 	}
 	limit, err := memlimit.Set(memlimit.WithRatio(memoryPart), memlimit.WithProvider(container))
+	if errors.Is(err, memlimit.ErrCgroupsNotSupported) { // not Linux: there are no containers
+		limit, err = math.MaxInt64, nil
+	}
 	switch {
 	case err != nil:
 		log.Warn("the container's memory limit can't be read: set GOMEMLIMIT", zap.Error(err))

@@ -55,12 +55,14 @@ a CloudEvent to NATS JetStream. It answers 200 only when the event is durable.
 It is configured by environment variables; "bridge config" explains them. Without a
 command it serves.`,
 		Example:                    "  bridge demo\n  FLOCK_SECRETS=… bridge serve",
+		Version:                    thisBuild().String(),
 		Args:                       noArguments,
 		RunE:                       serve.RunE,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2, // of letters to change; at 0 only beginnings of names are recognised
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(io.in)
 	root.SetOut(io.out)
 	root.SetErr(io.err)
@@ -95,6 +97,7 @@ func helpCommand() *cobra.Command {
 				return noCommand(c.Root(), strings.Join(args, " "))
 			}
 			asked.InitDefaultHelpFlag() // as when it is called itself
+			asked.InitDefaultVersionFlag()
 			return asked.Help()
 		},
 	}

@@ -84,7 +84,7 @@ Colours appear on a terminal, unless NO_COLOR is set.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&t.since, "since", "", "begin with events stored since then: a duration such as 1h, or a time such as 2026-01-02T03:04:05Z (default: now)")
+	f.StringVar(&t.since, "since", "", "begin with events stored since then: a duration such as 1h or 7d, or a time such as 2026-01-02T03:04:05Z (default: now)")
 	f.BoolVar(&t.follow, "follow", true, "go on with events as they come; --follow=false prints what there is and ends")
 	f.BoolVar(&t.json, "json", false, "print each event's JSON in one line, as it is stored")
 	f.StringVar(&t.colour, "color", "auto", "auto, always or never")
@@ -168,11 +168,11 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if d, err := time.ParseDuration(text); err == nil && d >= 0 {
+	if d, err := config.ParseDuration(text); err == nil && d >= 0 {
 		return now.Add(-d), nil
 	}
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
 		return t, nil
 	}
-	return time.Time{}, usageError{fmt.Errorf("--since: got %q; takes a duration such as 1h, or a time such as 2026-01-02T03:04:05Z", text)}
+	return time.Time{}, usageError{fmt.Errorf("--since: got %q; takes a duration such as 1h or 7d, or a time such as 2026-01-02T03:04:05Z", text)}
 }

@@ -19,6 +19,7 @@ func TestParseSince(t *testing.T) {
 		{"1h", now.Add(-time.Hour)},
 		{"90m30s", now.Add(-90*time.Minute - 30*time.Second)},
 		{"0s", now},
+		{"7d", now.Add(-7 * 24 * time.Hour)},
 		{"2026-01-02T03:04:05Z", now},
 		{"2026-01-02T03:04:05.5+01:00", now.Add(500*time.Millisecond - time.Hour)},
 		{"2030-01-01T00:00:00Z", time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)},
@@ -27,8 +28,8 @@ func TestParseSince(t *testing.T) {
 			t.Errorf("parseSince(%q) = %s, %v; want %s", test.text, got, err, test.want)
 		}
 	}
-	for _, text := range []string{"1", "1d", "-1h", "yesterday", "2026-01-02", "2026-01-02T03:04:05", "1767323045", " 1h"} {
-		want := `--since: got "` + text + `"; takes a duration such as 1h, or a time such as 2026-01-02T03:04:05Z`
+	for _, text := range []string{"1", "d", "-1d", "1.5d", "-1h", "yesterday", "2026-01-02", "2026-01-02T03:04:05", "1767323045", " 1h"} {
+		want := `--since: got "` + text + `"; takes a duration such as 1h or 7d, or a time such as 2026-01-02T03:04:05Z`
 		if _, err := parseSince(text, now); err == nil || err.Error() != want {
 			t.Errorf("parseSince(%q): %v, want %s", text, err, want)
 		}

@@ -60,6 +60,11 @@ func thisBuild() build {
 	return b
 }
 
+// String returns the version in one line, for people.
+func (b build) String() string {
+	return fmt.Sprintf("bridge %s %s %s/%s", b.Version, b.GoVersion, b.OS, b.Arch)
+}
+
 func versionCommand(io stdio) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
@@ -72,7 +77,7 @@ func versionCommand(io stdio) *cobra.Command {
 			if asJSON {
 				return json.NewEncoder(io.out).Encode(b)
 			}
-			_, err := fmt.Fprintf(io.out, "bridge %s %s %s/%s\n", b.Version, b.GoVersion, b.OS, b.Arch)
+			_, err := fmt.Fprintln(io.out, b)
 			return err
 		},
 	}
