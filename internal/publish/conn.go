@@ -1,9 +1,9 @@
 package publish
 
 import (
+	"context"
 	"errors"
 	"net"
-	"sync/atomic"
 	"time"
 )
 
@@ -11,8 +11,14 @@ import (
 type conn struct {
 	net.Conn
 	link  *link
-	lost  atomic.Bool
-	cause atomic.Pointer[error] // why it was closed from this side
+	alive context.Context // ends when the connection is lost; its cause is the first reason
+	lose  context.CancelCauseFunc
+}
+
+func newConn(l *link, wire net.Conn) *conn {
+	c := &conn{Conn: wire, link: l}
+	c.alive, c.lose = context.WithCancelCause(context.Background())
+	return c
 }
 
 const dialTimeout = 2 * time.Second
@@ -34,7 +40,7 @@ func (l *link) Dial(network, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: wire, link: l}
+	c := newConn(l, wire)
 	l.current.Store(c)
 	if l.ctx.Err() != nil { // stop may not have seen it
 		_ = c.Close()
@@ -49,15 +55,12 @@ func (c *conn) Read(b []byte) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	c.lost.Store(true)
+	c.lose(err)
 	if c == c.link.up.Load() {
 		c.link.waitOutside()
 		c.link.onLost()
 	}
-	if cause := c.cause.Load(); cause != nil {
-		err = *cause
-	}
-	return n, err
+	return n, context.Cause(c.alive)
 }
 
 // Write closes the connection where it fails. nats.go would use it further when nothing was written,
@@ -65,7 +68,7 @@ func (c *conn) Read(b []byte) (int, error) {
 func (c *conn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
 	if err != nil {
-		c.cause.CompareAndSwap(nil, &err)
+		c.lose(err)
 		_ = c.Close()
 	}
 	return n, err
@@ -73,6 +76,6 @@ func (c *conn) Write(b []byte) (int, error) {
 
 // Close closes the connection.
 func (c *conn) Close() error {
-	c.lost.Store(true)
+	c.lose(net.ErrClosed)
 	return c.Conn.Close()
 }

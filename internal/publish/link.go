@@ -19,7 +19,6 @@ import (
 type link struct {
 	log     *zap.Logger
 	onUp    func()
-	onDown  func()
 	onLost  func() // what was sent on the connection isn't acknowledged any more
 	onDead  func() // nats.go has given up; it never connects again
 	ctx     context.Context
@@ -39,16 +38,21 @@ type link struct {
 	forbidden forbidden
 }
 
-func newLink(log *zap.Logger, onUp, onDown, onDead func()) *link {
-	l := &link{log: log, onUp: onUp, onDown: onDown, onDead: onDead, onLost: func() {}}
+func newLink(log *zap.Logger, onUp, onLost, onDead func()) *link {
+	l := &link{log: log, onUp: onUp, onLost: onLost, onDead: onDead}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.away.Store(true)
 	return l
 }
 
-func (l *link) isUp() bool {
-	c := l.up.Load()
-	return c != nil && !c.lost.Load() && c == l.current.Load()
+func (l *link) isUp() bool { return l.connection() != nil }
+
+// connection returns the connection that is up, nil where none is.
+func (l *link) connection() *conn {
+	if c := l.up.Load(); c != nil && c.alive.Err() == nil && c == l.current.Load() {
+		return c
+	}
+	return nil
 }
 
 // ready returns nil while there is a connection.
@@ -140,7 +144,6 @@ func (l *link) connected(nc *nats.Conn) {
 }
 
 func (l *link) disconnected(nc *nats.Conn, err error) {
-	l.onDown()
 	if l.closing.Load() {
 		return
 	}

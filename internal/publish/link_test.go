@@ -109,7 +109,7 @@ func newPipe(t *testing.T) (*link, *conn, net.Conn) {
 	l.away.Store(false)
 	near, far := net.Pipe()
 	t.Cleanup(func() { _, _ = near.Close(), far.Close() })
-	c := &conn{Conn: near, link: l}
+	c := newConn(l, near)
 	l.current.Store(c)
 	l.up.Store(c)
 	if err := l.enter(); err != nil {
@@ -137,7 +137,7 @@ func TestLossIsReportedOnceNobodyIsInside(t *testing.T) {
 		reported <- err
 	}()
 	_ = far.Close()
-	eventually(t, "lost", c.lost.Load)
+	eventually(t, "lost", func() bool { return c.alive.Err() != nil })
 	if err := l.enter(); !errors.Is(err, durable.ErrUnavailable) {
 		t.Errorf("somebody else may enter: %v", err)
 	}
@@ -233,9 +233,9 @@ func TestNothingBeginsWhileClosing(t *testing.T) {
 func TestIsUp(t *testing.T) {
 	t.Parallel()
 	l := newLink(zap.NewNop(), nil, nil, nil)
-	a, b := &conn{link: l}, &conn{link: l}
-	lost := &conn{link: l}
-	lost.lost.Store(true)
+	a, b := newConn(l, nil), newConn(l, nil)
+	lost := newConn(l, nil)
+	lost.lose(io.EOF)
 	for _, test := range []struct {
 		name        string
 		up, current *conn

@@ -19,11 +19,10 @@ type monitor struct {
 	stream Stream
 	log    *zap.Logger
 
-	wanted    chan struct{} // a check is wanted; holds at most one
-	epoch     atomic.Int64  // counts the connections
-	verified  atomic.Int64  // the epoch in which the stream was found as it must be; 0: it is not
-	window    atomic.Int64  // how long the stream remembers ids, as a time.Duration; 0: unknown
-	limit     atomic.Int64  // how large a message may be: what the server takes, or the stream if that is less; 0: unknown
+	wanted    chan struct{}        // a check is wanted; holds at most one
+	verified  atomic.Pointer[conn] // the connection on which the stream was found as it must be
+	window    atomic.Int64         // how long the stream remembers ids, as a time.Duration; 0: unknown
+	limit     atomic.Int64         // how large a message may be: what the server takes, or the stream if that is less; 0: unknown
 	lastError atomic.Pointer[error]
 	logged    []string // the differences that were logged last
 
@@ -41,17 +40,17 @@ const (
 var errUnchecked = errors.New("the stream has not been checked yet")
 
 func newMonitor(stream Stream, log *zap.Logger) *monitor {
-	m := &monitor{stream: stream, log: log, wanted: make(chan struct{}, 1)}
-	m.epoch.Store(1)
-	return m
+	return &monitor{stream: stream, log: log, wanted: make(chan struct{}, 1)}
 }
 
-// start begins to look after the stream, by the JetStream that js returns. A check may have been
-// asked for before.
-func (m *monitor) start(js func() jetstream.JetStream) {
+// connected returns the connection that is up, nil where none is, and the JetStream on it.
+type connected func() (*conn, jetstream.JetStream)
+
+// start begins to watch over the stream. A check may have been asked for before.
+func (m *monitor) start(current connected) {
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
-	m.done.Go(func() { m.run(ctx, js) })
+	m.done.Go(func() { m.run(ctx, current) })
 }
 
 func (m *monitor) stop() {
@@ -67,13 +66,9 @@ func (m *monitor) check() {
 	}
 }
 
-// forget says that nothing is known of the stream any more, whatever a check on the lost connection
-// may still find.
-func (m *monitor) forget() { m.epoch.Add(1) }
-
-// ready returns nil while the stream is known to be as it must be.
-func (m *monitor) ready() error {
-	if m.verified.Load() == m.epoch.Load() {
+// ready returns nil while the stream is known, by a check on that connection, to be as it must be.
+func (m *monitor) ready(c *conn) error {
+	if c != nil && m.verified.Load() == c {
 		return nil
 	}
 	if err := m.lastError.Load(); err != nil {
@@ -83,7 +78,7 @@ func (m *monitor) ready() error {
 }
 
 // run checks when asked to, and after a failure again by itself.
-func (m *monitor) run(ctx context.Context, js func() jetstream.JetStream) {
+func (m *monitor) run(ctx context.Context, current connected) {
 	wait := firstRetry
 	timer := time.NewTimer(checkInterval)
 	defer timer.Stop()
@@ -93,15 +88,16 @@ func (m *monitor) run(ctx context.Context, js func() jetstream.JetStream) {
 			return
 		case <-m.wanted:
 		case <-timer.C:
-			if !js().Conn().IsConnected() {
-				timer.Reset(longestRetry) // the next connection asks for a check
-				continue
-			}
 		}
-		if m.look(ctx, js()) {
+		c, js := current()
+		switch {
+		case c == nil || !m.look(ctx, c, js):
+			timer.Reset(checkInterval) // the next connection asks for a check
+			continue
+		case m.verified.Load() == c:
 			timer.Reset(checkInterval)
 			wait = firstRetry
-		} else {
+		default:
 			timer.Reset(wait)
 			wait = min(2*wait, longestRetry)
 		}
@@ -109,37 +105,38 @@ func (m *monitor) run(ctx context.Context, js func() jetstream.JetStream) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-c.alive.Done():
 		case <-time.After(firstRetry):
 		}
 	}
 }
 
-// look checks once.
-func (m *monitor) look(ctx context.Context, js jetstream.JetStream) bool {
-	epoch := m.epoch.Load()
-	attempt, cancel := context.WithTimeout(ctx, checkTimeout)
+// look checks once, and reports whether the connection lasted as long as that. A check that began on
+// a connection that is gone says nothing: its answer may have been lost with the connection.
+func (m *monitor) look(ctx context.Context, c *conn, js jetstream.JetStream) bool {
+	attempt, cancel := context.WithTimeout(c.alive, checkTimeout)
 	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
 	found, err := m.stream.ensure(attempt, js)
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil || c.alive.Err() != nil {
 		return false
-	case err == nil:
-		m.succeeded(epoch, found, js.Conn().MaxPayload())
-		return true
-	case js.Conn().IsConnected(): // otherwise the connection is what failed, and it says so itself
-		m.failed(err)
 	}
-	return false
+	if err != nil {
+		m.failed(err)
+	} else {
+		m.succeeded(c, found, js.Conn().MaxPayload())
+	}
+	return true
 }
 
 func (m *monitor) failed(err error) {
-	m.verified.Store(0)
+	m.verified.Store(nil)
 	if known := m.lastError.Swap(&err); known == nil || (*known).Error() != err.Error() {
 		m.log.Error("stream is not ready", zap.Error(err))
 	}
 }
 
-func (m *monitor) succeeded(epoch int64, found found, maxPayload int64) {
+func (m *monitor) succeeded(c *conn, found found, maxPayload int64) {
 	if size := int64(found.config.MaxMsgSize); size > 0 {
 		maxPayload = min(maxPayload, size)
 	}
@@ -153,8 +150,9 @@ func (m *monitor) succeeded(epoch int64, found found, maxPayload int64) {
 	if found.made {
 		m.log.Info("stream was missing and has been made", zap.String("stream", m.stream.Name))
 	}
-	if m.verified.Swap(epoch) != epoch {
-		c := found.config
-		m.log.Info("stream is ready", zap.String("stream", c.Name), zap.Strings("subjects", c.Subjects), zap.Int("replicas", c.Replicas), zap.Duration("duplicates", c.Duplicates))
+	if m.verified.Swap(c) != c {
+		have := found.config
+		m.log.Info("stream is ready", zap.String("stream", have.Name), zap.Strings("subjects", have.Subjects),
+			zap.Int("replicas", have.Replicas), zap.Duration("duplicates", have.Duplicates))
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
@@ -331,28 +332,52 @@ func TestChecksAreFew(t *testing.T) {
 	}
 }
 
-// A check that ends after its connection was lost says nothing about the next one.
-func TestMonitorForgets(t *testing.T) {
+// A check counts for the connection on which it was made.
+func TestCheckIsOfItsConnection(t *testing.T) {
 	t.Parallel()
-	f := open(t, natsdtest.Start(t, "").URL()).connected()
-	k := newMonitor(Stream{}, f.config.Log)
-	if err := k.ready(); !errors.Is(err, errUnchecked) {
+	l := newLink(zap.NewNop(), nil, nil, nil)
+	first, second := newConn(l, nil), newConn(l, nil)
+	m := newMonitor(Stream{}, zap.NewNop())
+	if err := m.ready(first); !errors.Is(err, errUnchecked) {
 		t.Errorf("before the first check: %v", err)
 	}
-	epoch := k.epoch.Load()
-	k.succeeded(epoch, found{}, 1)
-	if err := k.ready(); err != nil {
+	m.succeeded(first, found{}, 1)
+	if err := m.ready(first); err != nil {
 		t.Errorf("checked: %v", err)
 	}
-	k.forget()
-	k.succeeded(epoch, found{}, 1)
-	if err := k.ready(); err == nil {
-		t.Error("a late check counts")
+	if err := m.ready(second); err == nil {
+		t.Error("it counts for the next connection")
+	}
+	if err := m.ready(nil); err == nil {
+		t.Error("it counts without a connection")
 	}
 	broken := errors.New("broken")
-	k.failed(broken)
-	if err := k.ready(); !errors.Is(err, broken) {
+	m.failed(broken)
+	if err := m.ready(first); !errors.Is(err, broken) {
 		t.Errorf("failed: %v", err)
+	}
+}
+
+// A check whose connection is lost is given up with it: the next one begins at once, and nothing is
+// said of a stream that was not asked for.
+func TestCheckEndsWithItsConnection(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.StartProcess(t, "")
+	f := open(t, s.URL()).connected()
+	before := f.link.connection()
+	s.Pause()
+	f.monitors[durable.Event].check()
+	eventually(t, "the check has begun", func() bool { return len(f.monitors[durable.Event].wanted) == 0 })
+	s.Kill()
+	s.Start()
+	eventually(t, "connected again", func() bool { c := f.link.connection(); return c != nil && c != before })
+	start := time.Now()
+	f.connected()
+	if took := time.Since(start); took > checkTimeout/2 {
+		t.Errorf("the stream was checked only %s after the connection", took)
+	}
+	if f.logged(sayNotReady) > 0 {
+		t.Errorf("an error was logged: %q", f.messages())
 	}
 }
 

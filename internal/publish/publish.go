@@ -31,13 +31,13 @@ type Config struct {
 
 // Publisher publishes over one connection, to one stream for each kind of message.
 type Publisher struct {
-	config  Config
-	link    *link
+	config   Config
+	link     *link
 	monitors [durable.Kinds]*monitor // nil where there is no stream for the kind
-	acks    *acks
-	outbox  outbox
-	opening sync.Mutex
-	session atomic.Pointer[session]
+	acks     *acks
+	outbox   outbox
+	opening  sync.Mutex
+	session  atomic.Pointer[session]
 }
 
 // Open returns a publisher that is about to connect, or an error where the configuration itself is
@@ -48,13 +48,14 @@ func Open(c Config) (*Publisher, error) {
 	if c.Quarantine != nil {
 		p.monitors[durable.Quarantined] = newMonitor(*c.Quarantine, c.Log)
 	}
-	p.link = newLink(c.Log, p.each((*monitor).check), p.each((*monitor).forget), p.reopen)
-	p.link.onLost = func() { p.acks.fail(nats.ErrDisconnected) }
+	p.link = newLink(c.Log, p.each((*monitor).check), func() { p.acks.fail(nats.ErrDisconnected) }, p.reopen)
 	if err := p.open(); err != nil {
 		p.link.stop()
 		return nil, err
 	}
-	p.each(func(k *monitor) { k.start(func() jetstream.JetStream { return p.session.Load().js }) })()
+	p.each(func(m *monitor) {
+		m.start(func() (*conn, jetstream.JetStream) { return p.link.connection(), p.session.Load().js })
+	})()
 	return p, nil
 }
 
@@ -201,7 +202,7 @@ func (p *Publisher) Ready(kind durable.Kind) error {
 	if err := p.link.ready(); err != nil {
 		return err
 	}
-	return p.monitors[kind].ready()
+	return p.monitors[kind].ready(p.link.connection())
 }
 
 // Window is how long the kind's stream remembers the ids of what it has stored; 0 until it is known.
@@ -248,8 +249,9 @@ func (p *Publisher) Settle(ctx context.Context, bound time.Duration) {
 
 // isSettling says whether it isn't known yet of some stream whether it is there.
 func (p *Publisher) isSettling() (settling bool) {
-	p.each(func(k *monitor) {
-		settling = settling || p.link.ready() != nil || k.ready() != nil && k.lastError.Load() == nil
+	c := p.link.connection()
+	p.each(func(m *monitor) {
+		settling = settling || c == nil || m.ready(c) != nil && m.lastError.Load() == nil
 	})()
 	return settling
 }
