@@ -51,8 +51,7 @@ func (s Stream) config() jetstream.StreamConfig {
 	}
 }
 
-// discard says what a full stream does. With events full means that new ones wait, never that old ones
-// vanish.
+// discard returns what a full stream does. One of events makes new ones wait: old ones never vanish.
 func (s Stream) discard() jetstream.DiscardPolicy {
 	if s.DropOldest {
 		return jetstream.DiscardOld
@@ -108,7 +107,7 @@ func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, erro
 // codeSubjectsOverlap: another stream has subjects of the one that is to be made.
 const codeSubjectsOverlap = 10065
 
-// explain says of an error what to do about it.
+// explain adds to an error what to do about it.
 func (s Stream) explain(err error) error {
 	var api *jetstream.APIError
 	switch {
@@ -151,12 +150,19 @@ func (s Stream) reconcile(have *jetstream.StreamConfig) (changed bool, differenc
 			differs(s.maxBytes(), bytesInWords(hasBytes), bytesInWords(s.MaxBytes))
 		}
 	}
-	if s.Duplicates != have.Duplicates {
-		if s.Manage && s.Explicit.Duplicates && s.Duplicates > have.Duplicates {
-			have.Duplicates, changed = s.Duplicates, true
-		} else {
-			differs("STREAM_DUPLICATES", have.Duplicates, s.Duplicates)
-		}
+	switch {
+	case s.Duplicates > have.Duplicates && s.Manage && s.Explicit.Duplicates:
+		have.Duplicates, changed = s.Duplicates, true
+	case s.Duplicates > have.Duplicates, s.Duplicates < have.Duplicates && s.Explicit.Duplicates:
+		differs("STREAM_DUPLICATES", have.Duplicates, s.Duplicates)
+	}
+	return changed, append(differences, s.policies(have)...)
+}
+
+// policies returns in words what is never changed, and yet matters.
+func (s Stream) policies(have *jetstream.StreamConfig) (differences []string) {
+	differs := func(what string, has, wanted any) {
+		differences = append(differences, fmt.Sprintf("%s is %v, not %v", what, has, wanted))
 	}
 	if have.Storage != jetstream.FileStorage {
 		differs("storage", have.Storage, jetstream.FileStorage)
@@ -173,10 +179,19 @@ func (s Stream) reconcile(have *jetstream.StreamConfig) (changed bool, differenc
 	if have.Discard != s.discard() {
 		differs("discard policy", have.Discard, s.discard())
 	}
-	return changed, differences
+	if t := have.SubjectTransform; t != nil {
+		differs("subject_transform", fmt.Sprintf("%q to %q", t.Source, t.Destination), "none: consumers find no event by the subject on which it was published")
+	}
+	if len(have.Sources) > 0 {
+		differs("sources", have.Sources[0].Name, "none: messages of other streams stand among ours")
+	}
+	if r := have.RePublish; r != nil {
+		differs("republish", fmt.Sprintf("to %q", r.Destination), "none: whoever may subscribe there reads every message")
+	}
+	return differences
 }
 
-// grows says whether a limit becomes larger; 0 is no limit.
+// grows reports whether a limit becomes larger; 0 is no limit.
 func grows(have, want int64) bool { return have != 0 && (want == 0 || want > have) }
 
 func bytesInWords(n int64) string {
@@ -186,17 +201,22 @@ func bytesInWords(n int64) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-// usable refuses a stream that would not take our events, or would not acknowledge them.
+// usable refuses a stream that would not take our events, or whose acknowledgement would not mean that
+// they are stored.
 func (s Stream) usable(have jetstream.StreamConfig) error {
 	switch {
 	case have.Mirror != nil:
-		return fmt.Errorf("stream %s is a mirror of %s: it takes nothing itself", s.Name, have.Mirror.Name)
+		return fmt.Errorf("stream %s is a mirror of %s and takes no messages itself: set STREAM_NAME to %[2]s, or to another name", s.Name, have.Mirror.Name)
 	case have.NoAck:
-		return fmt.Errorf("stream %s acknowledges nothing (no_ack): nothing could be known to be stored", s.Name)
+		return fmt.Errorf("stream %s acknowledges nothing (no_ack), so that nothing could be known to be stored: set no_ack to false", s.Name)
+	case have.PersistMode == jetstream.AsyncPersistMode:
+		return fmt.Errorf("stream %s acknowledges before it writes (persist_mode async), so that a server that dies loses acknowledged events: it can't be changed, so remove the stream and make it anew with persist_mode default, or set STREAM_NAME to another one", s.Name)
+	case have.AllowMsgCounter:
+		return fmt.Errorf("stream %s takes counters alone (allow_msg_counter): set STREAM_NAME to another stream", s.Name)
 	case have.Retention == jetstream.InterestPolicy:
-		return fmt.Errorf("stream %s keeps a message only while somebody consumes it (interest retention): with nobody there an event would be acknowledged and gone; use limits", s.Name)
+		return fmt.Errorf("stream %s keeps a message only while a consumer wants it (interest retention), so that without one an event would be acknowledged and gone: use limits", s.Name)
 	case have.Sealed:
-		return fmt.Errorf("stream %s is sealed: it takes nothing any more", s.Name)
+		return fmt.Errorf("stream %s is sealed and takes nothing any more: set STREAM_NAME to another stream", s.Name)
 	}
 	for _, endpoint := range s.Endpoints {
 		wanted := s.Prefix + "." + endpoint + ".>"
@@ -207,7 +227,7 @@ func (s Stream) usable(have jetstream.StreamConfig) error {
 	return nil
 }
 
-// covers says whether every subject that matches inner matches outer too.
+// covers reports whether every subject that matches inner matches outer too.
 func covers(outer, inner string) bool {
 	for {
 		o, outerRest, outerMore := strings.Cut(outer, ".")

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
 )
 
@@ -55,6 +56,8 @@ func TestReconcile(t *testing.T) {
 		{"only duplicates", limits{1, day, 1000, hour}, limits{3, 2 * day, 2000, 2 * hour}, "d", limits{1, day, 1000, 2 * hour}, []string{
 			"STREAM_REPLICAS is 1, not 3", "STREAM_MAX_AGE is 24h0m0s, not 48h0m0s", "STREAM_MAX_BYTES is 1000 bytes, not 2000 bytes",
 		}},
+		{"a window longer than what is needed", limits{1, 7 * day, 0, 50 * hour}, none, "", limits{1, 7 * day, 0, 50 * hour}, nil},
+		{"a window longer than what is set", limits{1, 7 * day, 0, 50 * hour}, none, "d", limits{1, 7 * day, 0, 50 * hour}, []string{"STREAM_DUPLICATES is 50h0m0s, not 25h0m0s"}},
 	} {
 		for _, manage := range []bool{true, false} {
 			s := Stream{Name: "S", Prefix: "p", Manage: manage, Replicas: test.wants.replicas, MaxAge: test.wants.age, MaxBytes: test.wants.bytes, Duplicates: test.wants.duplicates}
@@ -79,7 +82,7 @@ func TestReconcile(t *testing.T) {
 			if diff := cmp.Diff(differs, differences); diff != "" {
 				t.Errorf("%s, manage %t: differences (-want +got):\n%s", test.name, manage, diff)
 			}
-			if !manage && (len(differences) == 0) != (test.has == test.wants) {
+			if same := test.has == test.wants || test.differs == nil && test.becomes == test.has; !manage && (len(differences) == 0) != same {
 				t.Errorf("%s, manage %t: differences %q", test.name, manage, differences)
 			}
 		}
@@ -92,8 +95,16 @@ func TestReconcileListsPolicies(t *testing.T) {
 	s := Stream{Manage: true, Replicas: 1}
 	have := s.config()
 	have.Storage, have.Retention, have.Discard = jetstream.MemoryStorage, jetstream.InterestPolicy, jetstream.DiscardOld
+	have.SubjectTransform = &jetstream.SubjectTransformConfig{Source: "a.>", Destination: "b.>"}
+	have.Sources = []*jetstream.StreamSource{{Name: "OTHER"}}
+	have.RePublish = &jetstream.RePublish{Source: ">", Destination: "c.>"}
 	changed, got := s.reconcile(&have)
-	want := []string{"storage is Memory, not File", "retention is Interest, not Limits", "discard policy is DiscardOld, not DiscardNew"}
+	want := []string{
+		"storage is Memory, not File", "retention is Interest, not Limits", "discard policy is DiscardOld, not DiscardNew",
+		`subject_transform is "a.>" to "b.>", not none: consumers find no event by the subject on which it was published`,
+		"sources is OTHER, not none: messages of other streams stand among ours",
+		`republish is to "c.>", not none: whoever may subscribe there reads every message`,
+	}
 	if diff := cmp.Diff(want, got); diff != "" || changed {
 		t.Errorf("changed %t, differences (-want +got):\n%s", changed, diff)
 	}
@@ -111,9 +122,10 @@ func TestUsable(t *testing.T) {
 		{"wider", jetstream.StreamConfig{Subjects: []string{"x", ">"}}, ""},
 		{"one for each", jetstream.StreamConfig{Subjects: []string{"w.flock.>", "w.frigade.>"}}, ""},
 		{"one is missing", jetstream.StreamConfig{Subjects: []string{"w.flock.>", "w.other.>"}}, "stream S does not take w.frigade.>, only w.flock.>, w.other.>: add w.> to its subjects, or set another STREAM_NAME"},
-		{"a mirror", jetstream.StreamConfig{Mirror: &jetstream.StreamSource{Name: "M"}}, "stream S is a mirror of M: it takes nothing itself"},
-		{"no acks", jetstream.StreamConfig{Subjects: []string{"w.>"}, NoAck: true}, "stream S acknowledges nothing (no_ack): nothing could be known to be stored"},
-		{"sealed", jetstream.StreamConfig{Subjects: []string{"w.>"}, Sealed: true}, "stream S is sealed: it takes nothing any more"},
+		{"a mirror", jetstream.StreamConfig{Mirror: &jetstream.StreamSource{Name: "M"}}, "stream S is a mirror of M and takes no messages itself: set STREAM_NAME to M, or to another name"},
+		{"no acks", jetstream.StreamConfig{Subjects: []string{"w.>"}, NoAck: true}, "stream S acknowledges nothing (no_ack), so that nothing could be known to be stored: set no_ack to false"},
+		{"counters", jetstream.StreamConfig{Subjects: []string{"w.>"}, AllowMsgCounter: true}, "stream S takes counters alone (allow_msg_counter): set STREAM_NAME to another stream"},
+		{"sealed", jetstream.StreamConfig{Subjects: []string{"w.>"}, Sealed: true}, "stream S is sealed and takes nothing any more: set STREAM_NAME to another stream"},
 	} {
 		got := ""
 		if err := s.usable(test.have); err != nil {
@@ -199,5 +211,50 @@ func TestInterestRetentionIsRefused(t *testing.T) {
 	have.Retention = jetstream.InterestPolicy
 	if err := s.usable(have); err == nil || !strings.Contains(err.Error(), "interest retention") {
 		t.Errorf("usable = %v", err)
+	}
+}
+
+// A server that acknowledges before it writes loses acknowledged events when it dies.
+func TestAsyncPersistenceIsRefused(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := operator(t, s.URL())
+	config := jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, PersistMode: jetstream.AsyncPersistMode}
+	if _, err := js.CreateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, s.URL())
+	eventually(t, "the error", func() bool {
+		err := f.Ready()
+		return err != nil && strings.Contains(err.Error(), "(persist_mode async)") && strings.Contains(err.Error(), "persist_mode default")
+	})
+}
+
+// What differs is said of either stream, with its name.
+func TestWindowOfQuarantineDiffers(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := operator(t, s.URL())
+	for name, window := range map[string]time.Duration{"WEBHOOKS": 50 * time.Hour, "KEPT": time.Hour} {
+		config := jetstream.StreamConfig{Name: name, Subjects: []string{strings.ToLower(name) + ".>"}, MaxAge: 168 * time.Hour, Duplicates: window}
+		config.Discard = map[string]jetstream.DiscardPolicy{"WEBHOOKS": jetstream.DiscardNew, "KEPT": jetstream.DiscardOld}[name]
+		if _, err := js.CreateStream(t.Context(), config); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := open(t, s.URL(), func(c *Config) {
+		kept := c.Stream
+		kept.Name, kept.Prefix, kept.DropOldest = "KEPT", "kept", true
+		c.Quarantine = &kept
+	}).connected()
+	eventually(t, "the quarantine's is checked", func() bool { return f.Publisher.Ready(durable.Quarantined) == nil })
+	logged := f.logs.FilterMessage(sayDiffers).All()
+	if len(logged) != 1 {
+		t.Fatalf("logged %v", logged)
+	}
+	got := logged[0].ContextMap()
+	want := map[string]any{"stream": "KEPT", "differences": []any{"STREAM_DUPLICATES is 1h0m0s, not 25h0m0s"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("logged (-want +got):\n%s", diff)
 	}
 }
