@@ -54,7 +54,7 @@ func publishing(c *config.Config, kinds []durable.Kind, url, version string, log
 	stream.Explicit.MaxAge = c.IsSet("STREAM_MAX_AGE")
 	stream.Explicit.MaxBytes = c.IsSet("STREAM_MAX_BYTES")
 	stream.Explicit.Duplicates = c.IsSet("STREAM_DUPLICATES")
-	pc := publish.Config{Server: NATSServer(c, url, version), Stream: stream, Timeout: c.PublishTimeout, Log: log}
+	pc := publish.Config{Server: NATSServer(c, url, version), Stream: stream, Timeout: c.PublishTimeout, Windows: WindowsFile(c), Log: log}
 	if slices.Contains(kinds, durable.Quarantined) {
 		q := stream
 		q.Name, q.Prefix, q.DropOldest = quarantine.Stream(stream.Name), quarantine.Prefix(stream.Prefix), true
@@ -64,6 +64,9 @@ func publishing(c *config.Config, kinds []durable.Kind, url, version string, log
 	}
 	return pc
 }
+
+// WindowsFile is where a bridge with this configuration remembers the streams' duplicate windows.
+func WindowsFile(c *config.Config) string { return filepath.Join(c.DataDir, "stream-windows.json") }
 
 // SpoolDir is where the spool of a bridge with this configuration is.
 func SpoolDir(c *config.Config) string { return filepath.Join(c.DataDir, "spool") }

@@ -41,6 +41,7 @@ func openCourier(ctx context.Context, cfg *config.Config, words io.Writer) (*cou
 	kept := publish.Stream{Name: quarantine.Stream(events.Name), Prefix: quarantine.Prefix(events.Prefix), DropOldest: true}
 	p, err := publish.Open(publish.Config{
 		Server: app.NATSServer(cfg, natsURL(cfg), version()), Stream: events, Quarantine: &kept,
+		Windows: app.WindowsFile(cfg), ReadOnly: true,
 		Timeout: ackTimeout, Log: zap.NewNop(), // what matters to the command it says itself
 	})
 	if err != nil {
@@ -48,7 +49,7 @@ func openCourier(ctx context.Context, cfg *config.Config, words io.Writer) (*cou
 	}
 	p.Settle(ctx, settleTimeout)
 	return &courier{
-		Publisher: p, reach: reachOf(cfg, p.Window(durable.Event)), words: words, reconnect: 5 * time.Second,
+		Publisher: p, reach: reachOf(cfg, p.ConfiguredWindow(durable.Event)), words: words, reconnect: 5 * time.Second,
 		pauses: []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second},
 	}, nil
 }

@@ -79,8 +79,8 @@ func TestReleaseWithoutLookingUp(t *testing.T) {
 		t.Errorf("%s", out)
 	}
 	again := o.keep("future", now.Add(2*time.Hour), now.Add(-time.Minute))
-	if out, _ := o.run("", exitOK, "quarantine", "release", again); out != again+"  stored\n" {
-		t.Errorf("one that the stream would recognise: %s", out)
+	if out, _ := o.run("", exitOK, "quarantine", "release", again); !strings.HasPrefix(out, again+"  stored, a possible duplicate: ") {
+		t.Errorf("one that the stream may not recognise, since its window may just have been raised: %s", out)
 	}
 }
 

@@ -16,12 +16,13 @@ import (
 // wrong with it, it is checked, and made when it is missing, again and again until it is as it must
 // be.
 type monitor struct {
-	stream Stream
-	log    *zap.Logger
+	stream  Stream
+	windows *windows
+	log     *zap.Logger
 
 	wanted    chan struct{}        // a check is wanted; holds at most one
 	verified  atomic.Pointer[conn] // the connection on which the stream was found as it must be
-	window    atomic.Int64         // how long the stream remembers ids, as a time.Duration; 0: unknown
+	window    atomic.Int64         // the stream's duplicate window as it is configured; 0: unknown
 	limit     atomic.Int64         // how large a message may be: what the server takes, or the stream if that is less; 0: unknown
 	lastError atomic.Pointer[error]
 	logged    []string // the differences that were logged last
@@ -39,8 +40,8 @@ const (
 
 var errUnchecked = errors.New("the stream has not been checked yet")
 
-func newMonitor(stream Stream, log *zap.Logger) *monitor {
-	return &monitor{stream: stream, log: log, wanted: make(chan struct{}, 1)}
+func newMonitor(stream Stream, windows *windows, log *zap.Logger) *monitor {
+	return &monitor{stream: stream, windows: windows, log: log, wanted: make(chan struct{}, 1)}
 }
 
 // connected returns the connection that is up, nil where none is, and the JetStream on it.
@@ -121,6 +122,9 @@ func (m *monitor) look(ctx context.Context, c *conn, js jetstream.JetStream) boo
 	if ctx.Err() != nil || c.alive.Err() != nil {
 		return false
 	}
+	for _, info := range found.infos {
+		m.windows.observe(info)
+	}
 	if err != nil {
 		m.failed(err)
 	} else {
@@ -137,11 +141,16 @@ func (m *monitor) failed(err error) {
 }
 
 func (m *monitor) succeeded(c *conn, found found, maxPayload int64) {
-	if size := int64(found.config.MaxMsgSize); size > 0 {
+	have := found.config()
+	if size := int64(have.MaxMsgSize); size > 0 {
 		maxPayload = min(maxPayload, size)
 	}
 	m.limit.Store(maxPayload)
-	m.window.Store(int64(found.config.Duplicates))
+	was := m.window.Swap(int64(have.Duplicates))
+	if effective := m.windows.of(have.Name); was != int64(have.Duplicates) && effective < have.Duplicates {
+		m.log.Info("stream may have forgotten ids younger than its duplicate window: until that has passed, records that have waited are looked up first",
+			zap.String("stream", have.Name), zap.Duration("duplicates", have.Duplicates), zap.Duration("effective", effective.Round(time.Second)))
+	}
 	m.lastError.Store(nil)
 	if !slices.Equal(found.differences, m.logged) && len(found.differences) > 0 {
 		m.log.Warn("stream differs from the configuration and was left so", zap.String("stream", m.stream.Name), zap.Strings("differences", found.differences))
@@ -151,7 +160,6 @@ func (m *monitor) succeeded(c *conn, found found, maxPayload int64) {
 		m.log.Info("stream was missing and has been made", zap.String("stream", m.stream.Name))
 	}
 	if m.verified.Swap(c) != c {
-		have := found.config
 		m.log.Info("stream is ready", zap.String("stream", have.Name), zap.Strings("subjects", have.Subjects),
 			zap.Int("replicas", have.Replicas), zap.Duration("duplicates", have.Duplicates))
 	}

@@ -73,7 +73,7 @@ func TestReconcilesExistingStream(t *testing.T) {
 	if diff := cmp.Diff([]string{"old", "new"}, stored(t, js)); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{sayConnected, sayDiffers, sayReady}, f.messages()); diff != "" {
+	if diff := cmp.Diff([]string{sayConnected, sayForgot, sayDiffers, sayReady}, f.messages()); diff != "" {
 		t.Errorf("logged (-want +got):\n%s", diff)
 	}
 	wantDifferences := []any{"STREAM_MAX_AGE is 1h0m0s, not 168h0m0s", "discard policy is DiscardOld, not DiscardNew"}
@@ -337,11 +337,12 @@ func TestCheckIsOfItsConnection(t *testing.T) {
 	t.Parallel()
 	l := newLink(zap.NewNop(), nil, nil, nil)
 	first, second := newConn(l, nil), newConn(l, nil)
-	m := newMonitor(Stream{}, zap.NewNop())
+	m := newMonitor(Stream{}, openWindows("", false, zap.NewNop()), zap.NewNop())
+	defer m.windows.stop()
 	if err := m.ready(first); !errors.Is(err, errUnchecked) {
 		t.Errorf("before the first check: %v", err)
 	}
-	m.succeeded(first, found{}, 1)
+	m.succeeded(first, found{infos: []*jetstream.StreamInfo{{}}}, 1)
 	if err := m.ready(first); err != nil {
 		t.Errorf("checked: %v", err)
 	}

@@ -26,6 +26,8 @@ type Config struct {
 	Stream     Stream        // of the events
 	Quarantine *Stream       // of what is quarantined; nil where nothing is
 	Timeout    time.Duration // for one acknowledgement
+	Windows    string        // file that remembers the streams' effective duplicate windows; "": none
+	ReadOnly   bool          // that file is another process' own
 	Log        *zap.Logger
 }
 
@@ -34,6 +36,7 @@ type Publisher struct {
 	config   Config
 	link     *link
 	monitors [durable.Kinds]*monitor // nil where there is no stream for the kind
+	windows  *windows
 	acks     *acks
 	outbox   outbox
 	opening  sync.Mutex
@@ -43,14 +46,15 @@ type Publisher struct {
 // Open returns a publisher that is about to connect, or an error where the configuration itself is
 // at fault: a credentials file that can't be used, say.
 func Open(c Config) (*Publisher, error) {
-	p := &Publisher{config: c, acks: newAcks(c.Timeout)}
-	p.monitors[durable.Event] = newMonitor(c.Stream, c.Log)
+	p := &Publisher{config: c, acks: newAcks(c.Timeout), windows: openWindows(c.Windows, c.ReadOnly, c.Log)}
+	p.monitors[durable.Event] = newMonitor(c.Stream, p.windows, c.Log)
 	if c.Quarantine != nil {
-		p.monitors[durable.Quarantined] = newMonitor(*c.Quarantine, c.Log)
+		p.monitors[durable.Quarantined] = newMonitor(*c.Quarantine, p.windows, c.Log)
 	}
 	p.link = newLink(c.Log, p.each((*monitor).check), func() { p.acks.fail(nats.ErrDisconnected) }, p.reopen)
 	if err := p.open(); err != nil {
 		p.link.stop()
+		p.windows.stop()
 		return nil, err
 	}
 	p.each(func(m *monitor) {
@@ -205,8 +209,14 @@ func (p *Publisher) Ready(kind durable.Kind) error {
 	return p.monitors[kind].ready(p.link.connection())
 }
 
-// Window is how long the kind's stream remembers the ids of what it has stored; 0 until it is known.
+// Window returns how far back the kind's stream is known to recognise an id, which may be less than its
+// duplicate window where that was raised; 0 until it is known.
 func (p *Publisher) Window(kind durable.Kind) time.Duration {
+	return p.windows.of(p.monitors[kind].stream.Name)
+}
+
+// ConfiguredWindow returns the duplicate window of the kind's stream; 0 until it is known.
+func (p *Publisher) ConfiguredWindow(kind durable.Kind) time.Duration {
 	return time.Duration(p.monitors[kind].window.Load())
 }
 
@@ -215,6 +225,7 @@ func (p *Publisher) Window(kind durable.Kind) time.Duration {
 func (p *Publisher) Close(ctx context.Context) error {
 	p.link.stop()
 	p.each((*monitor).stop)()
+	p.windows.stop()
 	p.opening.Lock() // no session begins after this one
 	defer p.opening.Unlock()
 	s := p.session.Load()
@@ -228,6 +239,10 @@ func (p *Publisher) Close(ctx context.Context) error {
 		p.acks.fail(jetstream.ErrJetStreamPublisherClosed)
 	}
 	s.nc.Close()
+	select {
+	case <-p.windows.stopped:
+	case <-ctx.Done():
+	}
 	return err
 }
 

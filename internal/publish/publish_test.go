@@ -145,6 +145,7 @@ const (
 	sayReady        = "stream is ready"
 	sayNotReady     = "stream is not ready"
 	sayDiffers      = "stream differs from the configuration and was left so"
+	sayForgot       = "stream may have forgotten ids younger than its duplicate window: until that has passed, records that have waited are looked up first"
 	sayMade         = "stream was missing and has been made"
 	sayForbidden    = "NATS account lacks a permission: grant it, see docs/operations.md"
 	sayReopened     = "connection to NATS was closed for good, opening another"

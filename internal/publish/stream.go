@@ -69,9 +69,9 @@ func (s Stream) maxBytes() string {
 
 // found is what a check has found.
 type found struct {
-	config      jetstream.StreamConfig
-	made        bool     // it was missing
-	differences []string // what differs from the stream that is wanted and was left so, in words
+	infos       []*jetstream.StreamInfo // as it was found, and as it was after it was changed
+	made        bool                    // it was missing
+	differences []string                // what differs from the stream that is wanted and was left so, in words
 }
 
 // ensure makes sure that the stream can take our events.
@@ -88,8 +88,8 @@ func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, erro
 	if err != nil {
 		return found{}, s.explain(err)
 	}
-	f.config = stream.CachedInfo().Config
-	wanted := f.config
+	f.infos = append(f.infos, stream.CachedInfo())
+	wanted := f.config()
 	changed, differences := s.reconcile(&wanted)
 	f.differences = differences
 	if changed {
@@ -98,11 +98,14 @@ func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, erro
 		if stream, err = js.UpdateStream(ctx, wanted); err != nil {
 			f.differences = append(f.differences, fmt.Sprintf("what is set could not be applied: %v", err))
 		} else {
-			f.config = stream.CachedInfo().Config
+			f.infos = append(f.infos, stream.CachedInfo())
 		}
 	}
-	return f, s.usable(f.config)
+	return f, s.usable(f.config())
 }
+
+// config is the stream's configuration as it is now.
+func (f found) config() jetstream.StreamConfig { return f.infos[len(f.infos)-1].Config }
 
 // codeSubjectsOverlap: another stream has subjects of the one that is to be made.
 const codeSubjectsOverlap = 10065
