@@ -97,7 +97,7 @@ func (c *client) send() (status int, err error) {
 	return status, err
 }
 
-// expect sends the request and says whether it was answered with that status.
+// expect sends the request and reports whether it was answered with that status.
 func (c *client) expect(status int) error {
 	if err := c.conn.SetDeadline(time.Now().Add(requestTimeout)); err != nil {
 		return err

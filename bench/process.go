@@ -78,7 +78,7 @@ func listens(addr string) bool {
 	return true
 }
 
-// answers says whether a GET is answered 200.
+// answers reports whether a GET is answered 200.
 func answers(url string) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

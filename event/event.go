@@ -2,7 +2,7 @@
 // mode, the same for every vendor, with the vendor's whole body as data.
 //
 // Consumers written in Go need nothing else: [Parse] reads a message's payload. The rules for ids
-// ([ID]) and NATS subjects ([Subject]) stand here too, since whoever consumes may want to know them.
+// ([ID]) and NATS subjects ([Subject]) are here too, since consumers may want to compute them.
 // It imports the standard library only.
 package event
 

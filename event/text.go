@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// allowed says whether CloudEvents' String type may hold the character: no controls, no
+// allowed reports whether CloudEvents' String type may hold the character: no controls, no
 // noncharacters, no surrogates (CloudEvents 1.0.2, Type System). A Go string holds a surrogate only
 // as invalid UTF-8.
 func allowed(c rune) bool {
@@ -18,7 +18,7 @@ func allowed(c rune) bool {
 	return true
 }
 
-// isPlain says of most texts at a glance that they are ASCII, without controls, and need no escaping in
+// isPlain reports whether a text is ASCII, without controls, and needs no escaping in
 // JSON.
 func isPlain(text string) bool {
 	for i := range len(text) {
@@ -42,7 +42,7 @@ func clean(text string) string {
 	}, strings.ToValidUTF8(text, "_"))
 }
 
-// valid says whether text may be a CloudEvents string as it stands.
+// valid reports whether text may be a CloudEvents string as it stands.
 func valid(text string) bool {
 	if isPlain(text) {
 		return true

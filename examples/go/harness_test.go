@@ -67,7 +67,7 @@ func (m deadly) Data() []byte {
 	return m.Msg.Data()
 }
 
-// beyond says whether it is read to be buried.
+// beyond reports whether it is read to be buried.
 func (m deadly) beyond() bool {
 	meta, err := m.Metadata()
 	return err == nil && meta.NumDelivered > 2

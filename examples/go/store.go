@@ -33,7 +33,7 @@ func openStore(ctx context.Context, file string) (*store, error) {
 	return &store{db}, nil
 }
 
-// once runs the effect of an event, unless it was run before, and says whether it was run. The mark
+// once runs the effect of an event, unless it was run before, and reports whether it was run. The mark
 // and the effect are one transaction: whatever dies in between, there are both or neither.
 func (s *store) once(ctx context.Context, id string, effect func(*sql.Tx) error) (bool, error) {
 	tx, err := s.db.BeginTx(ctx, nil)

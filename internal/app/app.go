@@ -174,7 +174,7 @@ func (a *App) NATSURL() string {
 // envelope is what is added to a body at the most, roughly, until it is in the spool.
 const envelope = 4 << 10
 
-// readiness says whether an event can be made durable now: by NATS, or by the spool, where one of
+// readiness reports whether an event can be made durable now: by NATS, or by the spool, where one of
 // MAX_BODY_BYTES must still fit. What is missing although it can is a note.
 func (a *App) readiness() (r telemetry.Readiness) {
 	if a.stopping.Load() {

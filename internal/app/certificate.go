@@ -72,7 +72,7 @@ func (c *certificate) load(contents [][]byte, err error) {
 	}
 }
 
-// samePair says whether both are the same chain; a certificate has only one key.
+// samePair reports whether both are the same chain; a certificate has only one key.
 func samePair(a, b *tls.Certificate) bool {
 	return bytes.Equal(bytes.Join(a.Certificate, nil), bytes.Join(b.Certificate, nil))
 }

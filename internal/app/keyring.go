@@ -14,7 +14,7 @@ import (
 )
 
 // keyring is the secrets of one endpoint that are in force, and what each of them has verified. All of
-// them are replaced at once: whoever has taken them goes on with those he has.
+// them are replaced at once: a delivery that has taken them goes on with those.
 type keyring struct {
 	endpoint string
 	file     string // "" where they are in a variable, and don't change

@@ -63,7 +63,7 @@ type reloads struct {
 
 func (r *reloads) failed() { r.bad.Store(true) }
 
-// succeeded says whether the one before had failed.
+// succeeded reports whether the one before had failed.
 func (r *reloads) succeeded() (recovered bool) {
 	r.last.Store(time.Now().UnixMilli())
 	return r.bad.Swap(false)

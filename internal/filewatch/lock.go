@@ -2,5 +2,5 @@ package filewatch
 
 import "errors"
 
-// ErrInUse says that another process holds the lock.
+// ErrInUse means that another process holds the lock.
 var ErrInUse = errors.New("in use by another process")

@@ -7,14 +7,14 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// notifier rings when something happens near the files. What it was doesn't matter, nor does it if some of
-// it is lost: files are looked at again in any case.
+// notifier signals that something happened in the files' directories. Which event it was doesn't matter, nor
+// do lost events: the files are read again in any case.
 type notifier struct {
 	watcher *fsnotify.Watcher
 	done    chan struct{}
 }
 
-func newNotifier(ring chan<- struct{}) (*notifier, error) {
+func newNotifier(signal chan<- struct{}) (*notifier, error) {
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		return nil, err
@@ -28,8 +28,8 @@ func newNotifier(ring chan<- struct{}) (*notifier, error) {
 			case _, open = <-watcher.Errors: // events were lost
 			}
 			select {
-			case ring <- struct{}{}:
-			default: // it rings already
+			case signal <- struct{}{}:
+			default: // a signal is pending
 			}
 		}
 	}()

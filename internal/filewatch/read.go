@@ -28,7 +28,7 @@ func OpenFile(path string) (*os.File, error) {
 	return file, nil
 }
 
-// ReadFile returns all of a regular file, which must not be larger than limit bytes. No error has any of it.
+// ReadFile returns the contents of a regular file of at most limit bytes. Errors never quote them.
 func ReadFile(path string, limit int64) ([]byte, error) {
 	file, err := OpenFile(path)
 	if err != nil {

@@ -7,22 +7,21 @@ import (
 	"time"
 )
 
-// view is what was seen of some files.
+// view is the state of the watch on some files.
 type view struct {
 	Files
 	seen  sum       // at the last look
 	since time.Time // when that was seen first
-	told  sum       // what Changed was told last; zero: nothing yet
+	told  sum       // reported last; zero: nothing yet
 }
 
-// sum identifies what the files hold, or why they can't be read. Of a secret nothing more is kept.
+// sum identifies the contents, or why they can't be read. Nothing more is kept of a secret.
 type sum [sha256.Size]byte
 
 // never is after no time at all.
 const never = time.Duration(math.MaxInt64)
 
-// look looks at the files, tells of a change that has settled, and returns after which time to look
-// again for its sake.
+// look reads the files, reports a change that has settled, and returns after how long to look again.
 func (v *view) look(now time.Time) time.Duration {
 	contents, err := v.read()
 	current := sumOf(contents, err)

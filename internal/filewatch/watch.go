@@ -18,23 +18,23 @@ import (
 )
 
 const (
-	// Settle is how long files must stay as they are before they count: a file that is truncated and
-	// then written isn't to be taken half-way. A writer that pauses for longer can't be told from one
-	// that has ended.
+	// Settle is how long contents must stay the same before they are reported: a file that is truncated
+	// and then written must not be read half-way. A writer that pauses for longer can't be told from
+	// one that has finished.
 	Settle = time.Second
-	// Poll is how often files are looked at where no event asks for it.
+	// Poll is the interval at which files are read without an event.
 	Poll = 10 * time.Second
-	// calm is how long after an event to look: many come together.
+	// calm is the delay between an event and the look: events come in bursts.
 	calm = 20 * time.Millisecond
 )
 
-// Files are one or several that have a meaning together.
+// Files are files that are reported together, such as a certificate and its key.
 type Files struct {
 	Paths []string
 	Limit int64 // of each, in bytes; a larger file counts as unreadable
-	// Changed is told what the files hold, in the order of Paths, or why one of them can't be read. It
-	// is called once at the beginning, and then each time that this has become something else and
-	// has stayed so for Settle; never twice in a row with the same.
+	// Changed receives the contents, in the order of Paths, or why a file can't be read. It is called
+	// once at the start and then after each change that lasted for Settle, never twice in a row with
+	// the same contents.
 	Changed func(contents [][]byte, err error)
 }
 
@@ -44,38 +44,38 @@ type Watcher struct {
 	done   sync.WaitGroup
 }
 
-// Start returns a watcher of all the files. Its calls of Changed come one after the other. Where the
-// kernel has no events to give it polls, and says so in the log.
+// Start watches all the files. Calls of Changed don't overlap. Where the kernel gives no events it polls and
+// logs that.
 func Start(files []Files, log *zap.Logger) *Watcher { return start(files, log, newNotifier) }
 
-func start(files []Files, log *zap.Logger, newNotifier func(ring chan<- struct{}) (*notifier, error)) *Watcher {
+func start(files []Files, log *zap.Logger, newNotifier func(signal chan<- struct{}) (*notifier, error)) *Watcher {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Watcher{cancel: cancel}
 	loop := newLoop(files, Poll)
 	var err error
-	if loop.notifier, err = newNotifier(loop.ring); err != nil {
-		log.Warn("no events of the file system: changes of files are noticed by polling alone", zap.Duration("every", Poll), zap.Error(err))
+	if loop.notifier, err = newNotifier(loop.signal); err != nil {
+		log.Warn("the kernel gives no file events (fs.inotify.max_user_instances?): changes of files are noticed by polling", zap.Duration("every", Poll), zap.Error(err))
 	}
 	w.done.Go(func() { loop.run(ctx) })
 	return w
 }
 
-// Close ends the watching; Changed isn't called any more once it returns.
+// Close stops watching. Changed isn't called after it returns.
 func (w *Watcher) Close() {
 	w.cancel()
 	w.done.Wait()
 }
 
-// loop looks at files when it is time to.
+// loop reads the files when it is time to.
 type loop struct {
 	views    []*view
 	poll     time.Duration
-	ring     chan struct{} // somebody has rung: something happened near the files
+	signal   chan struct{} // something happened in the files' directories
 	notifier *notifier     // nil: polling alone
 }
 
 func newLoop(files []Files, poll time.Duration) *loop {
-	l := &loop{poll: poll, ring: make(chan struct{}, 1)}
+	l := &loop{poll: poll, signal: make(chan struct{}, 1)}
 	for _, f := range files {
 		l.views = append(l.views, &view{Files: f})
 	}
@@ -93,7 +93,7 @@ func (l *loop) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-l.ring:
+		case <-l.signal:
 			if soon := time.Now().Add(calm); soon.Before(next) {
 				next = soon
 				timer.Reset(calm)
@@ -101,7 +101,7 @@ func (l *loop) run(ctx context.Context) {
 			continue
 		case <-timer.C:
 		}
-		// Before looking: what happens after the look then rings.
+		// Before looking, so that a change after the look sends a signal.
 		if l.notifier != nil {
 			l.notifier.watch(l.views)
 		}

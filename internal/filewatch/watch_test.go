@@ -118,7 +118,7 @@ func TestSettling(t *testing.T) {
 				for _, s := range test.steps {
 					time.Sleep(s.after)
 					set(s.what)
-					l.ring <- struct{}{} // as an event would
+					l.signal <- struct{}{} // as an event would
 				}
 				time.Sleep(2 * Settle)
 				if diff := cmp.Diff(test.want, got.list()); diff != "" {
@@ -306,11 +306,11 @@ func startLoop(t *testing.T, path string) *started {
 	t.Helper()
 	got := &started{}
 	l := newLoop([]Files{{Paths: []string{path}, Limit: 10, Changed: got.changed}}, never)
-	notifier, err := newNotifier(l.ring)
+	notifier, err := newNotifier(l.signal)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.notifier, got.ring = notifier, l.ring
+	l.notifier, got.ring = notifier, l.signal
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
 	done.Go(func() { l.run(ctx) })
@@ -339,7 +339,7 @@ func await(t *testing.T, condition func() bool) {
 	}
 }
 
-// within says whether a condition comes to hold.
+// within reports whether a condition comes to hold.
 func within(condition func() bool) bool {
 	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {

@@ -59,7 +59,7 @@ func hostsOf(address net.Addr) []string {
 	return hosts
 }
 
-// isOwn says whether no other site has a part in a request. Browsers say so in Sec-Fetch-Site, older ones
+// isOwn reports whether no other site has a part in a request. Browsers say so in Sec-Fetch-Site, older ones
 // for some requests in Origin.
 func isOwn(r *http.Request, hosts []string) bool {
 	if origin := r.Header.Get("Origin"); origin != "" {

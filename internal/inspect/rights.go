@@ -67,7 +67,7 @@ func (r *rights) granted(api string) {
 	maps.DeleteFunc(r.denied, func(what string, _ time.Time) bool { return concerns(what, api) })
 }
 
-// concerns says whether a subject is the API's, and not that of another stream whose name is longer. In
+// concerns reports whether a subject is the API's, and not that of another stream whose name is longer. In
 // front of it stands $JS.API, or a domain's.
 func concerns(subject, api string) bool {
 	_, rest, found := strings.Cut(subject, "."+api)

@@ -1,5 +1,5 @@
-// Package natsd is an embedded nats-server with JetStream: what the bridge runs without NATS_URL,
-// and what the tests run against. It is the only package that knows nats-server.
+// Package natsd runs an embedded nats-server with JetStream: the bridge uses it without NATS_URL, and the tests
+// run against it. No other package imports nats-server.
 package natsd
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
 
-// Config is where the server listens and stores, and who may connect.
+// Config is the server's address, store and credentials.
 type Config struct {
 	Addr     string // host:port; port 0 takes a free one
 	Dir      string // of the store
@@ -27,11 +27,11 @@ type Config struct {
 	Log      *zap.Logger
 }
 
-// maxPayload is how large a message may be: the largest body that is usual, canonical (4.4 times as
-// long at worst), with its envelope.
+// maxPayload is the largest message in bytes: room for a body of the default MAX_BODY_BYTES in its canonical
+// form, up to 4.4 times as long, with its envelope.
 const maxPayload = 8 << 20
 
-// readyTimeout is how long the server may take once it has opened its store.
+// readyTimeout bounds the wait for connections after the store is open.
 const readyTimeout = 10 * time.Second
 
 // Server is a running nats-server.
@@ -51,7 +51,7 @@ func Start(c Config) (s *Server, err error) {
 	if err := free(c.Addr); err != nil {
 		return nil, err
 	}
-	// nats-server itself would share a store with another one, and ruin it.
+	// nats-server would share a store with another one, and damage it.
 	lock, err := filewatch.LockDir(c.Dir, "nats-server.lock")
 	if errors.Is(err, filewatch.ErrInUse) {
 		return nil, fmt.Errorf("%w: set DATA_DIR to another directory", err)
@@ -67,7 +67,7 @@ func Start(c Config) (s *Server, err error) {
 	return &Server{started, lock}, nil
 }
 
-// free says whether the address can be listened on. The server finds out only after it has opened
+// free reports whether the address can be listened on. The server finds out only after it has opened
 // its store, which may be the store of the very server that is listening there.
 func free(addr string) error {
 	l, err := net.Listen("tcp", addr) //nolint:noctx // it doesn't wait

@@ -12,7 +12,7 @@ import (
 // MaxFile is how large a file of secrets may be, in bytes: room for a thousand, far below what would hurt.
 const MaxFile = 64 << 10
 
-// ErrTwice says that a secret is given twice.
+// ErrTwice means that a list has the same secret twice.
 var ErrTwice = errors.New("one of them is given twice")
 
 // List reads secrets with commas between, white space around each left out. An empty one is refused:
@@ -71,7 +71,7 @@ func Lines(content []byte) ([]Secret, error) {
 
 func notText(r rune) bool { return unicode.IsControl(r) || r == '\ufeff' }
 
-// Index is where a secret stands in a list, -1 where it doesn't.
+// Index returns the position of a secret in a list, or -1.
 func Index(list []Secret, s Secret) int {
 	for i := range list {
 		if list[i].Equal(s) {

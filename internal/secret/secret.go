@@ -64,10 +64,10 @@ func (s Secret) Key() []byte {
 	return s.key()
 }
 
-// IsEmpty says whether there is no secret.
+// IsEmpty reports whether there is no secret.
 func (s Secret) IsEmpty() bool { return len(s.Key()) == 0 }
 
-// Equal says whether both are the same secret.
+// Equal reports whether both are the same secret.
 func (s Secret) Equal(other Secret) bool {
 	return subtle.ConstantTimeCompare(s.Key(), other.Key()) == 1
 }

@@ -41,7 +41,7 @@ func markOf(name []byte) uint64 {
 // seed differs from process to process, so that nobody can prepare names that collide.
 var seed = maphash.MakeSeed()
 
-// duplicated says whether two members bear the same name, compared as they read, not as they are
+// duplicated reports whether two members bear the same name, compared as they read, not as they are
 // written ("a" and "\u0061" are one name).
 func (s *scanner) duplicated(own []member) bool {
 	if len(own) <= handful { // no hashing: a name that has no other's mark is compared with none

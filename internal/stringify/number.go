@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// isCanonicalNumber says whether a well-formed number is written as Number::toString writes it.
+// isCanonicalNumber reports whether a well-formed number is written as Number::toString writes it.
 func isCanonicalNumber(literal []byte) bool {
 	if isPlain(literal) {
 		return true
@@ -18,8 +18,8 @@ func isCanonicalNumber(literal []byte) bool {
 	return bytes.Equal(appendNumber(buf[:0], literal), literal)
 }
 
-// isPlain says of most numbers at a glance that they are written as Number::toString writes them: no
-// exponent, no needless zero, nothing below 1e-6, and no more than 15 digits. Doubles tell any two
+// isPlain reports whether a number is written as Number::toString writes it, as a quick check that holds for
+// most: no exponent, no needless zero, nothing below 1e-6, and no more than 15 digits. Doubles tell any two
 // decimals of 15 digits apart, so none that is as short stands for the same double.
 func isPlain(literal []byte) bool {
 	if len(literal) > 17 || string(literal) == "-0" {

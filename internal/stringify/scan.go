@@ -225,7 +225,7 @@ func (s *scanner) nameOf(m member) []byte {
 	return s.unescaped[from : from+int(m.nameLen)]
 }
 
-// text scans a string from its opening quote and says whether it has escapes.
+// text scans a string from its opening quote and reports whether it has escapes.
 func (s *scanner) text() (escaped bool, err error) {
 	src, i := s.src, skipPlain(s.src, s.pos+1)
 	for ; i < len(src); i = skipPlain(src, i) {

@@ -74,7 +74,7 @@ func unescapeUnit(b []byte) escape {
 	return escape{6, r, lower && (isHigh(r) || isLow(r) || r < 0x20 && shortEscape[r] == 0)}
 }
 
-// hex4 reads \uXXXX at the start of b and says whether its digits are lower case.
+// hex4 reads \uXXXX at the start of b and reports whether its digits are lower case.
 func hex4(b []byte) (r rune, lower, ok bool) {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return 0, false, false

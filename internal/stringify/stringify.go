@@ -41,8 +41,8 @@ func Parse(src []byte) (Text, error) {
 	return c.Text(), nil
 }
 
-// Check is the first half of [Parse], which reads and judges: whoever counts memory learns from it how much
-// the other half needs, before that is taken.
+// Check is the first half of [Parse]: it validates the text. A caller that limits memory learns from the result
+// how much the second half allocates.
 func Check(src []byte) (Checked, error) {
 	if len(src) > math.MaxInt32 {
 		return Checked{}, fmt.Errorf("%w: longer than 2 GiB", ErrSyntax)
@@ -58,11 +58,11 @@ func Check(src []byte) (Checked, error) {
 	return Checked{s}, nil
 }
 
-// Checked is a JSON value of which the canonical form can be had.
+// Checked is a validated JSON value.
 type Checked struct{ scanner *scanner }
 
-// Size is how many bytes [Checked.Text] allocates: none where the text is canonical already, otherwise no less
-// than the canonical form has.
+// Size returns how many bytes [Checked.Text] allocates: 0 where the text is canonical already, otherwise an
+// upper bound of the canonical form's length.
 func (c Checked) Size() int {
 	if c.scanner.canonical {
 		return 0
@@ -70,7 +70,7 @@ func (c Checked) Size() int {
 	return len(c.scanner.src) + c.scanner.growth
 }
 
-// Text returns the canonical form. After that c must not be used any more.
+// Text returns the canonical form. c must not be used afterwards.
 func (c Checked) Text() Text {
 	defer c.scanner.release()
 	if c.scanner.canonical {

@@ -11,10 +11,10 @@ import (
 // that isn't there. Because the form is unique, two values are equal just when their texts are.
 type Text []byte
 
-// IsObject says whether the value is an object.
+// IsObject reports whether the value is an object.
 func (t Text) IsObject() bool { return len(t) > 0 && t[0] == '{' }
 
-// IsString says whether the value is a string.
+// IsString reports whether the value is a string.
 func (t Text) IsString() bool { return len(t) > 0 && t[0] == '"' }
 
 // Inside returns a string's text without its quotes, escapes as they stand; nil for another value.
@@ -25,7 +25,7 @@ func (t Text) Inside() []byte {
 	return t[1 : len(t)-1]
 }
 
-// IsNumber says whether the value is a number.
+// IsNumber reports whether the value is a number.
 func (t Text) IsNumber() bool { return len(t) > 0 && (t[0] == '-' || '0' <= t[0] && t[0] <= '9') }
 
 // Number returns the number's value; ok is false for another value.

@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Readiness says whether the instance can take events now.
+// Readiness reports whether the instance can take events now.
 type Readiness struct {
 	Reasons []string // why it can't; empty where it can
 	Notes   []string // what else somebody should know

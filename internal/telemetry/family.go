@@ -2,13 +2,12 @@ package telemetry
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Family is a metric of which the series come and go. It is read when it is asked for.
+// Family is a metric whose series come and go. It is read at each scrape.
 type Family struct {
 	Name, Help string
 	Labels     []string
 	Type       prometheus.ValueType
-	// Read yields each series that there is now, its labels' values in the order of Labels. It must not
-	// wait.
+	// Read yields each current series, with its label values in the order of Labels. It must not wait.
 	Read func(yield func(value float64, labels ...string))
 }
 

@@ -6,15 +6,15 @@ import (
 	"sync/atomic"
 )
 
-// Handles are metrics of one family, each looked up by its labels once: to find it there takes longer than to
-// count. K has the labels' values, which must come from closed sets.
+// Handles caches the metrics of one family by their labels: a look-up in the family takes longer than
+// counting. K has the label values, which must come from closed sets.
 type Handles[K comparable, M any] struct {
 	find  func(K) M
 	known atomic.Pointer[map[K]M]
 	mu    sync.Mutex // held to add one
 }
 
-// NewHandles returns handles of what find finds.
+// NewHandles returns an empty cache. Find looks a metric up in its family.
 func NewHandles[K comparable, M any](find func(K) M) *Handles[K, M] {
 	h := &Handles[K, M]{find: find}
 	h.known.Store(new(map[K]M))

@@ -26,15 +26,15 @@ type Metrics struct {
 	Quarantined *prometheus.CounterVec // by endpoint and reason
 }
 
-// Gauge is a metric that is read when it is asked for. Value must not wait. Several gauges may have one
-// name, with other values of the same labels.
+// Gauge is a metric that is read at each scrape. Value must not wait. Several gauges may share a
+// name, with different values of the same labels.
 type Gauge struct {
 	Name, Help string
 	Labels     map[string]string
 	Value      func() float64
 }
 
-// State is what the gauges read when they are asked. The functions must not wait.
+// State is what the gauges read at each scrape. The functions must not wait.
 type State struct {
 	Connected     func() bool
 	Ready         func() bool

@@ -9,25 +9,25 @@ import (
 	"go.uber.org/zap"
 )
 
-// otelLog takes what OpenTelemetry's SDK logs. Left alone it writes to standard error, in lines of its own, and
-// with values: of OTEL_EXPORTER_OTLP_HEADERS, say, which has a password, those that it can't read. No value is
-// passed on.
+// otelLog receives what OpenTelemetry's SDK logs. By default the SDK writes lines of its own to standard error,
+// with the values of variables that it can't parse, OTEL_EXPORTER_OTLP_HEADERS and its password among them.
+// No value is passed on.
 type otelLog struct{ log *zap.Logger }
 
-// logOTel has all that the SDK complains of sent to log. There is one place for that in a process.
+// logOTel sends the SDK's warnings and errors to log. The setting is global to the process.
 func logOTel(log *zap.Logger) {
 	c := otelLog{log}
 	otel.SetLogger(logr.New(c))
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(c.warn))
 }
 
-// warnings is the SDK's level for them; above it is what it does all the time.
+// warnings is the SDK's verbosity of warnings; routine messages are above it.
 const warnings = 1
 
 // Init makes otelLog a logr.LogSink, with all that follows.
 func (otelLog) Init(logr.RuntimeInfo) {}
 
-// Enabled is whether it is at least a warning.
+// Enabled reports whether the level is at least a warning.
 func (otelLog) Enabled(level int) bool { return level <= warnings }
 
 // Info takes a warning.

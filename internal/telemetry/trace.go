@@ -30,7 +30,7 @@ type Tracer struct {
 	trust    bool // the senders' own trace contexts
 }
 
-// Span is one step of an event's road.
+// Span is one step of a delivery.
 type Span struct {
 	span   trace.Span
 	tracer trace.Tracer
@@ -54,8 +54,8 @@ func (t *Tracer) Receive(r *http.Request, endpoint string) Span {
 	return Span{span, t.tracer}
 }
 
-// Resume returns the span of a delivery that a message came from: in it steps can begin that come after its
-// end. TraceParent and traceState came with the message.
+// Resume returns the span of the delivery that a message came from, so that steps after its end can be added.
+// traceParent and traceState came with the message.
 func (t *Tracer) Resume(traceParent, traceState string) Span {
 	if t == nil || traceParent == "" {
 		return Span{}
@@ -67,7 +67,7 @@ func (t *Tracer) Resume(traceParent, traceState string) Span {
 // Step begins a step within this one.
 func (s Span) Step(name string) Span { return s.start(name) }
 
-// Past notes a step within this one that is over.
+// Past records a step within this one that has ended.
 func (s Span) Past(name string, began, ended time.Time) {
 	if step := s.start(name, trace.WithTimestamp(began)); step.span != nil {
 		step.span.End(trace.WithTimestamp(ended))
@@ -76,7 +76,7 @@ func (s Span) Past(name string, began, ended time.Time) {
 
 // Send begins the step in which a message is published on a subject.
 func (s Span) Send(subject, id string) Span {
-	if s.span == nil { // its options are not for nothing
+	if s.span == nil { // building the options costs
 		return Span{}
 	}
 	return s.start("send "+subject, trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(
@@ -96,8 +96,7 @@ func (s Span) start(name string, options ...trace.SpanStartOption) Span {
 	return Span{span, s.tracer}
 }
 
-// Context is the span's context as W3C writes it; "" where there is no span. It is there too where the span
-// isn't sampled.
+// Context returns the span's context in W3C's form, also of a span that isn't sampled; "" without a span.
 func (s Span) Context() (traceParent, traceState string) {
 	if s.span == nil {
 		return "", ""
@@ -107,7 +106,7 @@ func (s Span) Context() (traceParent, traceState string) {
 	return carrier[TraceParent], carrier[TraceState]
 }
 
-// ID is the trace's, in hex, also once the span has ended; "" where nothing is recorded.
+// ID returns the trace's id in hex, also after the span's end; "" where nothing is recorded.
 func (s Span) ID() string {
 	if s.span == nil || !s.span.SpanContext().IsSampled() {
 		return ""
@@ -115,7 +114,7 @@ func (s Span) ID() string {
 	return s.span.SpanContext().TraceID().String()
 }
 
-// Authentic notes what the delivery is about. Its signature is known to be right.
+// Authentic records what a verified delivery is about.
 func (s Span) Authentic(id, eventType string) {
 	if s.span != nil {
 		s.span.SetAttributes(attribute.String("cloudevents.event_id", id), attribute.String("cloudevents.event_type", eventType))
@@ -134,7 +133,7 @@ func (s Span) Answered(status int, outcome string) {
 	s.span.End()
 }
 
-// End ends a step; outcome is "" or a word that says what came of it.
+// End ends a step. Outcome is "" or one word.
 func (s Span) End(outcome string, failed bool) {
 	if s.span == nil {
 		return
@@ -158,7 +157,7 @@ func (s Span) Into(ctx context.Context) context.Context {
 	return context.WithValue(ctx, key{}, s)
 }
 
-// SpanFrom returns the span that Into has put there.
+// SpanFrom returns the span that Into stored in ctx.
 func SpanFrom(ctx context.Context) Span {
 	s, _ := ctx.Value(key{}).(Span)
 	return s

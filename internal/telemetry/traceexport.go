@@ -12,13 +12,13 @@ import (
 	"go.uber.org/zap"
 )
 
-// TracingConfig is all that [StartTracing] needs besides the variables that OpenTelemetry's SDK reads itself: headers and
-// certificates for the collector, the sampler, the batches, the resource's attributes.
+// TracingConfig is the configuration of [StartTracing]. OpenTelemetry's SDK reads further variables itself:
+// headers and certificates for the collector, the sampler, batches, resource attributes.
 type TracingConfig struct {
 	URL     string // where spans go; "" makes no tracer
 	Version string
 	Trust   bool        // the senders' own trace contexts
-	Log     *zap.Logger // told what OpenTelemetry has to complain of; sampled
+	Log     *zap.Logger // receives the SDK's warnings; sampled
 }
 
 // StartTracing returns a tracer that exports spans by OTLP over HTTP. A collector that is away or slow costs
@@ -42,11 +42,10 @@ func StartTracing(ctx context.Context, c TracingConfig) (*Tracer, error) {
 	return &Tracer{provider, provider.Tracer("github.com/ade15e70/webhook-bridge"), c.Trust}, nil
 }
 
-// lastExportTimeout is how long the last spans may take to be exported: a collector that is away must not hold up a
-// shutdown.
+// lastExportTimeout bounds the export of the last spans: a collector that is away must not delay a shutdown.
 const lastExportTimeout = 2 * time.Second
 
-// Close exports what is left, within two seconds.
+// Close exports the remaining spans, within two seconds.
 func (t *Tracer) Close(ctx context.Context) error {
 	if t == nil {
 		return nil

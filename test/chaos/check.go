@@ -24,7 +24,7 @@ type findings struct {
 	steady              map[string]bool // bridges that ran all the time
 }
 
-// goneWith says whether an event was lost with a deleted stream, which had it, or may have had it: then it was sent
+// goneWith reports whether an event was lost with a deleted stream, which had it, or may have had it: then it was sent
 // shortly before that.
 func (f *findings) goneWith(id string, e *entry) bool {
 	return slices.ContainsFunc(f.deleted, func(d deletion) bool {

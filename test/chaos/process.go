@@ -39,7 +39,7 @@ func spawn(name, output string, env []string, command ...string) (*process, erro
 	return p, nil
 }
 
-// runs says whether it hasn't ended.
+// runs reports whether it hasn't ended.
 func (p *process) runs() bool {
 	if p == nil {
 		return false

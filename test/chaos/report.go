@@ -84,7 +84,7 @@ var met = []string{
 	restarts, kills, pauses, natsKills, natsPauses,
 }
 
-// end prints the table and says whether all is well.
+// end prints the table and reports whether all is well.
 func (r *report) end(control time.Duration) error {
 	n := r.tally.all()
 	fmt.Fprintf(r.out, "\n%d runs of %d scenarios in %s\n", r.runs, len(r.played), time.Since(r.began).Round(time.Second))
@@ -110,7 +110,7 @@ func (r *report) end(control time.Duration) error {
 		fmt.Fprintf(r.out, "FAIL, seed %d: it didn't meet what it came for: %s\n", r.options.seed, strings.Join(missing, ", "))
 		return errors.New("it didn't meet what it came for")
 	case float64(n[unjudged]) > mostUnjudged*float64(n[deliveries]):
-		fmt.Fprintf(r.out, "FAIL, seed %d: the machine stood still too often, of %d deliveries nobody can say whether the bridge was in time\n", r.options.seed, n[unjudged])
+		fmt.Fprintf(r.out, "FAIL, seed %d: the machine stood still too often, of %d deliveries nobody can report whether the bridge was in time\n", r.options.seed, n[unjudged])
 		return errors.New("the machine is too slow to judge")
 	}
 	fmt.Fprintf(r.out, "PASS, seed %d\n", r.options.seed)

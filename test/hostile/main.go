@@ -80,7 +80,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return os.RemoveAll(dir)
 }
 
-// playAll plays the attacks one after another and says whether all went well.
+// playAll plays the attacks one after another and reports whether all went well.
 func playAll(ctx context.Context, o options, chosen []attack, dir string, out io.Writer) error {
 	stage, err := newStage(ctx, dir)
 	if err != nil {

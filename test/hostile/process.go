@@ -51,7 +51,7 @@ func (p *process) stop() {
 	}
 }
 
-// runs says whether it hasn't ended.
+// runs reports whether it hasn't ended.
 func (p *process) runs() bool {
 	select {
 	case <-p.exited:

@@ -88,7 +88,7 @@ func (s *siege) count(what string) {
 	s.did.Counts[what]++
 }
 
-// met says whether each of these was counted.
+// met reports whether each of these was counted.
 func (s *siege) met(evidence []string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

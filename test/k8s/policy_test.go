@@ -236,7 +236,7 @@ func port(c *corev1.Container, name string) int32 {
 	return 0
 }
 
-// selects says whether a selector selects a workload's pods.
+// selects reports whether a selector selects a workload's pods.
 func selects(s *metav1.LabelSelector, w *workload) bool {
 	selector, err := metav1.LabelSelectorAsSelector(s)
 	return err == nil && !selector.Empty() && selector.Matches(labels.Set(w.template.Labels))
