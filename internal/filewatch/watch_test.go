@@ -290,7 +290,7 @@ func TestNoEvents(t *testing.T) {
 		if diff := cmp.Diff([]string{"old", "new"}, got.list()); diff != "" {
 			t.Error(diff)
 		}
-		if logs.FilterMessageSnippet("polling alone").Len() != 1 {
+		if logs.FilterMessageSnippet("by polling").Len() != 1 {
 			t.Errorf("%v", logs.All())
 		}
 	})
