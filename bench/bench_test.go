@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
 // allocationBudget is how many allocations of our own one event with a canonical body may make, from
@@ -49,14 +51,14 @@ func BenchmarkVerify(b *testing.B) {
 		b.Fatal(err)
 	}
 	r := verify.Request{
-		Body: text, Signatures: []string{sign(content)}, Secrets: []secret.Secret{key},
-		Scheme: verify.Auto, Tolerance: verify.Flock.Tolerance, Now: time.Now(),
+		Header: http.Header{flock.Provider.Header: {sign(content)}}, Raw: content, Body: text, Secrets: []secret.Secret{key},
+		Scheme: verify.Auto, Tolerance: flock.Provider.Tolerance, Now: time.Now(),
 	}
 	b.SetBytes(int64(len(content)))
 	b.ReportAllocs()
 	defer onProcessor(b)()
 	for b.Loop() {
-		if _, err := verify.Flock.Verify(r); err != nil {
+		if _, err := flock.Provider.Verify(r); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"strconv"
 	"text/tabwriter"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
 // growth prints how the bridge's own cost grows with what there is more of. These are figures of one
@@ -183,10 +185,10 @@ func verifying(n int) (time.Duration, error) {
 	}
 	secrets[n-1] = key
 	r := verify.Request{
-		Body: text, Signatures: []string{sign(content)}, Secrets: secrets,
-		Scheme: verify.Payload, Tolerance: verify.Flock.Tolerance, Now: time.Now(),
+		Header: http.Header{flock.Provider.Header: {sign(content)}}, Raw: content, Body: text, Secrets: secrets,
+		Scheme: verify.Payload, Tolerance: flock.Provider.Tolerance, Now: time.Now(),
 	}
 	const times = 50_000
-	took := timed(times, func() { _, err = verify.Flock.Verify(r) })
+	took := timed(times, func() { _, err = flock.Provider.Verify(r) })
 	return took / times, err
 }

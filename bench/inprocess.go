@@ -22,6 +22,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
 // What can be measured without processes: the road from the handler's first line to its last, without
@@ -42,7 +43,7 @@ func handler(publisher ingest.Publisher) *ingest.Handler {
 	secrets := []secret.Secret{key}
 	return ingest.New(ingest.Config{
 		Endpoints: []endpoint.Endpoint{{
-			Name: "flock", Provider: verify.Flock, Scheme: verify.Auto, Tolerance: verify.Flock.Tolerance,
+			Name: "flock", Provider: &flock.Provider, Scheme: verify.Auto, Tolerance: flock.Provider.Tolerance,
 			Secrets: func() []secret.Secret { return secrets },
 		}},
 		SubjectPrefix: "webhooks", MaxBodyBytes: 8 << 20, MaxInFlightBytes: 1 << 30, Publisher: publisher, Observer: silent{}, Now: time.Now,

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 	"github.com/ade15e70/webhook-bridge/internal/readable"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 var endpointName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
@@ -18,8 +19,8 @@ var endpointName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 func (l *loader) check(c *Config) {
 	if len(c.Endpoints) == 0 {
 		var variables []string
-		for _, name := range providerNames() {
-			variables = append(variables, defaultPrefix(name)+"SECRETS")
+		for _, p := range providers.All {
+			variables = append(variables, p.Variable("SECRETS"))
 		}
 		l.problems.add(Problem{Variable: strings.Join(variables, ", "), Takes: "the webhook's shared secret in at least one of them: no endpoint is configured (to try the bridge without any, run `bridge demo`)"})
 	}
@@ -146,22 +147,24 @@ func (l *loader) warn(c *Config) {
 	if c.MaxInFlightBytes > 0 && c.MaxInFlightBytes < 2*c.MaxBodyBytes {
 		l.warnings = append(l.warnings, fmt.Sprintf("MAX_IN_FLIGHT_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so that it is always answered 503", c.MaxInFlightBytes, c.MaxBodyBytes))
 	}
-	if c.PublishTimeout > 700*time.Millisecond {
-		l.warnings = append(l.warnings, fmt.Sprintf("PUBLISH_TIMEOUT is %s: a sender that waits a second for the answer, as Frigade may, may give up before", readable.Duration(c.PublishTimeout)))
+	for _, p := range providers.All {
+		if p.Patience > 0 && c.PublishTimeout > p.Patience*7/10 {
+			l.warnings = append(l.warnings, fmt.Sprintf("PUBLISH_TIMEOUT is %s: %s, which waits %s for the answer, may give up before", readable.Duration(c.PublishTimeout), p.Title, readable.Duration(p.Patience)))
+		}
 	}
 	slices.Sort(l.warnings)
 }
 
 // warnOfUnused warns of settings of a provider's own endpoint where that isn't there.
 func (l *loader) warnOfUnused(c *Config) {
-	for _, name := range providerNames() {
-		prefix := defaultPrefix(name)
+	for _, p := range providers.All {
+		prefix := p.Variable("")
 		if l.has(prefix+"SECRETS") || l.has(prefix+"SECRETS_FILE") {
 			continue
 		}
 		for _, variable := range Names() {
 			if strings.HasPrefix(variable, prefix) && c.set[variable] {
-				l.warnings = append(l.warnings, fmt.Sprintf("%s has no effect: without %sSECRETS and %[2]sSECRETS_FILE there is no endpoint %s", variable, prefix, name))
+				l.warnings = append(l.warnings, fmt.Sprintf("%s has no effect: without %sSECRETS and %[2]sSECRETS_FILE there is no endpoint %s", variable, prefix, p.Name))
 			}
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // Config is every variable that the bridge reads, but for the endpoints' own (see [Endpoint]). An
@@ -77,7 +77,7 @@ type Config struct {
 }
 
 // Endpoint is one path of the public listener. The variables of a provider's default endpoint begin
-// with its name (FLOCK_SECRETS), those of further ones with ENDPOINTS_ and a number.
+// with its name (ACME_SECRETS), those of further ones with ENDPOINTS_ and a number.
 type Endpoint struct {
 	Name        string        `env:"NAME" takes:"1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name" doc:"name of the endpoint: its path, its token in the subject, its label in the metrics"`
 	Provider    string        `env:"PROVIDER" oneof:"providers" doc:"whose webhooks it receives"`
@@ -115,22 +115,10 @@ func (c *Config) minDuplicates() time.Duration {
 	longest := time.Duration(0)
 	for _, e := range c.Endpoints {
 		span := e.Tolerance
-		if p, ok := verify.ByName(e.Provider); ok && p.Ahead == 0 {
+		if p := providers.ByName(e.Provider); p != nil && p.Ahead == 0 {
 			span *= 2
 		}
 		longest = max(longest, span)
 	}
 	return longest + windowMargin
 }
-
-// providerNames lists the providers.
-func providerNames() []string {
-	var names []string
-	for _, p := range verify.Providers {
-		names = append(names, p.Name)
-	}
-	return names
-}
-
-// defaultPrefix begins the names of the variables of a provider's own endpoint.
-func defaultPrefix(provider string) string { return strings.ToUpper(provider) + "_" }

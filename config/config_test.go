@@ -153,7 +153,7 @@ func TestWarnings(t *testing.T) {
 		{"STREAM_AGE=y", "STREAM_AGE is not a variable of the bridge and has no effect; the nearest one is STREAM_NAME"},
 		{"MAX_BODY_SIZE=1", "MAX_BODY_SIZE is not a variable of the bridge and has no effect; the nearest one is MAX_BODY_BYTES"},
 		{"MAX_IN_FLIGHT_BYTES=512KiB", "MAX_IN_FLIGHT_BYTES is 512KiB: a body of MAX_BODY_BYTES, 512KiB, and its envelope don't fit in it, so that it is always answered 503"},
-		{"PUBLISH_TIMEOUT=5s", "PUBLISH_TIMEOUT is 5s: a sender that waits a second for the answer, as Frigade may, may give up before"},
+		{"PUBLISH_TIMEOUT=5s", "PUBLISH_TIMEOUT is 5s: Frigade, which waits 1s for the answer, may give up before"},
 		{"SPOOL_MAX_BYTES=512KiB", "SPOOL_MAX_BYTES is 512KiB: an event of MAX_BODY_BYTES, 512KiB, doesn't fit in it, so that the bridge is never ready without NATS"},
 		{"NATS_SERVICE_HOST=10.0.0.1", ""}, // what Kubernetes sets for a service called nats
 		{"NATS_PORT_4222_TCP_ADDR=10.0.0.1", ""},

@@ -14,7 +14,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // windowMargin is by how much the stream's duplicate window must exceed the span in which a delivery is
@@ -28,8 +28,8 @@ func Load(environ []string) (c *Config, warnings []string, err error) {
 	l := loader{vars: env.ToMap(environ)}
 	c = &Config{set: make(map[string]bool)}
 	l.parse(c, "")
-	for _, p := range verify.Providers {
-		prefix := defaultPrefix(p.Name)
+	for _, p := range providers.All {
+		prefix := p.Variable("")
 		e := Endpoint{Name: p.Name, Provider: p.Name}
 		l.endpoint(&e, prefix)
 		if l.has(prefix+"SECRETS") || l.has(prefix+"SECRETS_FILE") {
@@ -131,13 +131,13 @@ func (l *loader) endpoint(e *Endpoint, prefix string) {
 	if !endpointName.MatchString(e.Name) {
 		l.wrong(prefix+"NAME", takesOf(*e, "Name"))
 	}
-	p, ok := verify.ByName(e.Provider)
-	if !ok {
+	p := providers.ByName(e.Provider)
+	if p == nil {
 		l.wrong(prefix+"PROVIDER", takesOf(*e, "Provider"))
 		return
 	}
-	l.choose(&e.Signature, p.Schemes, prefix+"SIGNATURE")
-	l.choose(&e.Freshness, p.Freshness, prefix+"FRESHNESS")
+	l.choose(&e.Signature, p.Signatures(), prefix+"SIGNATURE")
+	l.choose(&e.Freshness, p.Freshness(), prefix+"FRESHNESS")
 	if l.vars[prefix+"TOLERANCE"] == "" {
 		e.Tolerance = p.Tolerance
 	}

@@ -3,6 +3,8 @@ package config
 import (
 	"regexp"
 	"strings"
+
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 var endpointNumber = regexp.MustCompile(`^ENDPOINTS_([0-9]+)_`)
@@ -24,8 +26,8 @@ func looksLikeOurs(variable string, known []string) bool {
 		return false
 	}
 	prefixes := ourPrefixes
-	for _, name := range providerNames() {
-		prefixes = append(prefixes, defaultPrefix(name))
+	for _, p := range providers.All {
+		prefixes = append(prefixes, p.Variable(""))
 	}
 	for _, prefix := range prefixes {
 		if strings.HasPrefix(variable, prefix) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/readable"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // Variable is one variable of the environment, as the documentation shows it.
@@ -46,22 +47,21 @@ func (c *Config) endpointVariables() []Variable {
 	for _, e := range c.Endpoints {
 		configured[e.prefix] = e
 		if strings.HasPrefix(e.prefix, "ENDPOINTS_") {
-			further = append(further, variablesOf(e, e.prefix, false)...)
+			further = append(further, variablesOf(e, e.prefix, nil)...)
 		}
 	}
-	for _, name := range providerNames() {
-		own = append(own, variablesOf(configured[defaultPrefix(name)], defaultPrefix(name), true)...)
+	for _, p := range providers.All {
+		own = append(own, variablesOf(configured[p.Variable("")], p.Variable(""), p)...)
 	}
 	if further == nil {
-		further = variablesOf(Endpoint{}, "ENDPOINTS_<i>_", false)
+		further = variablesOf(Endpoint{}, "ENDPOINTS_<i>_", nil)
 	}
 	return append(own, further...)
 }
 
-// variablesOf lists one endpoint's variables. A provider's own endpoint has its name and its
+// variablesOf lists one endpoint's variables. The own endpoint of provider p has its name and its
 // provider from its prefix, and the choices that the provider has.
-func variablesOf(e Endpoint, prefix string, own bool) []Variable {
-	p, known := verify.ByName(strings.ToLower(strings.TrimSuffix(prefix, "_")))
+func variablesOf(e Endpoint, prefix string, p *verify.Provider) []Variable {
 	var list []Variable
 	v := reflect.ValueOf(e)
 	for _, field := range reflect.VisibleFields(v.Type()) {
@@ -71,19 +71,19 @@ func variablesOf(e Endpoint, prefix string, own bool) []Variable {
 		variable := Variable{
 			Name: prefix + field.Tag.Get("env"), Type: takes(field), Doc: field.Tag.Get("doc"), Value: show(v.FieldByIndex(field.Index)),
 		}
-		if own && known {
+		if p != nil {
 			switch field.Name {
 			case "Name", "Provider":
 				continue
 			case "Signature":
-				variable.Type, variable.Default = "one of "+strings.Join(p.Schemes, ", "), p.Schemes[0]
+				variable.Type, variable.Default = "one of "+strings.Join(p.Signatures(), ", "), p.Signatures()[0]
 			case "Tolerance":
 				variable.Default = readable.Duration(p.Tolerance)
 			case "Freshness":
-				if len(p.Freshness) == 0 {
+				if p.Freshness() == nil {
 					continue
 				}
-				variable.Type, variable.Default = "one of "+strings.Join(p.Freshness, ", "), p.Freshness[0]
+				variable.Type, variable.Default = "one of "+strings.Join(p.Freshness(), ", "), p.Freshness()[0]
 			}
 		} else {
 			switch field.Name {
@@ -105,15 +105,14 @@ func Names() []string {
 	return names
 }
 
-// Variable is what the endpoint's variable of that name is called: for SECRETS of the default endpoint flock,
-// FLOCK_SECRETS.
+// Variable is what the endpoint's variable of that name is called: ACME_SECRETS, say, for SECRETS.
 func (e Endpoint) Variable(name string) string { return e.prefix + name }
 
 // oneOf returns the words that a field takes; nil where any other text will do.
 func oneOf(field reflect.StructField) []string {
 	words := field.Tag.Get("oneof")
 	if words == "providers" {
-		return providerNames()
+		return providers.Names()
 	}
 	return strings.Fields(words)
 }

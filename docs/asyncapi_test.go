@@ -16,7 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // asyncAPI is what the tests look at of asyncapi.yaml. That the document is valid AsyncAPI is for
@@ -197,7 +197,7 @@ func TestAsyncAPIExamples(t *testing.T) {
 		provider, _, _ := strings.Cut(m.Vector, "/")
 		shown[provider] = true
 	}
-	for _, p := range verify.Providers {
+	for _, p := range providers.All {
 		if !shown[p.Name] {
 			t.Errorf("there is no example of %s", p.Name)
 		}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // keyring is the secrets of one endpoint that are in force, and what each of them has verified. All of
@@ -37,8 +37,9 @@ type use struct {
 }
 
 func newKeyring(e config.Endpoint, log *zap.Logger) *keyring {
-	p, _ := verify.ByName(e.Provider) // the configuration knows no other
-	k := &keyring{endpoint: e.Name, file: string(e.SecretsFile), schemes: p.Schemes, log: log}
+	k := &keyring{
+		endpoint: e.Name, file: string(e.SecretsFile), schemes: providers.ByName(e.Provider).SchemeNames(), log: log,
+	}
 	k.inForce.Store(&keys{})
 	k.replace(e.Secrets)
 	k.reloads.succeeded()

@@ -6,8 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ade15e70/webhook-bridge/internal/delivery"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 func completionCommand(stdio stdio) *cobra.Command {
@@ -65,7 +64,7 @@ func completeEndpoint(environ []string) (names []string) {
 		}
 	}
 	if len(names) == 0 {
-		names = providers()
+		names = providers.Names()
 	}
 	return names
 }
@@ -90,21 +89,28 @@ func completeSend(environ []string) cobra.CompletionFunc {
 		case 0:
 			return completeEndpoint(environ), cobra.ShellCompDirectiveNoFileComp
 		case 1:
-			return delivery.Known[providerNamed(environ, args[0])], cobra.ShellCompDirectiveNoFileComp
+			return eventsOf(providerNamed(environ, args[0])), cobra.ShellCompDirectiveNoFileComp
 		}
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
+// eventsOf lists the events that are known of a provider.
+func eventsOf(provider string) []string {
+	if p := providers.ByName(provider); p != nil {
+		return p.Events
+	}
+	return nil
+}
+
 // completeScheme completes what can be signed for the endpoint that stands in front of it, or for any.
 func completeScheme(environ []string) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) (words []string, _ cobra.ShellCompDirective) {
-		for _, p := range verify.Providers {
+		for _, p := range providers.All {
 			if len(args) == 0 || p.Name == providerNamed(environ, args[0]) {
-				words = append(words, p.Schemes...)
+				words = append(words, p.SchemeNames()...)
 			}
 		}
-		words = slices.DeleteFunc(words, func(scheme string) bool { return scheme == verify.Auto })
 		slices.Sort(words)
 		return slices.Compact(words), cobra.ShellCompDirectiveNoFileComp
 	}
@@ -128,8 +134,8 @@ func completeSubject(environ []string) cobra.CompletionFunc {
 
 // knownEvents are all events that are known, of any provider.
 func knownEvents() (names []string) {
-	for _, p := range verify.Providers {
-		names = append(names, delivery.Known[p.Name]...)
+	for _, p := range providers.All {
+		names = append(names, p.Events...)
 	}
 	return names
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/relay"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // courier publishes for a command, which has more time than a delivery and no spool behind it: it tries
@@ -61,7 +61,7 @@ func reachOf(cfg *config.Config, window time.Duration) time.Duration {
 		return app.Reach(cfg)
 	}
 	longest := 2 * window
-	for _, p := range verify.Providers {
+	for _, p := range providers.All {
 		longest = max(longest, p.Span(p.Tolerance))
 	}
 	return longest

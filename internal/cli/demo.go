@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,10 +21,9 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
-	"github.com/ade15e70/webhook-bridge/internal/delivery"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 func demoCommand(environ []string, stdio stdio) *cobra.Command {
@@ -82,7 +83,10 @@ func (d *demo) start(ctx context.Context, environ []string) (err error) {
 			_ = os.RemoveAll(d.dir)
 		}
 	}()
-	vars := []string{"DATA_DIR=" + d.dir, "FLOCK_SECRETS=" + rand.Text(), "FRIGADE_SECRETS=" + rand.Text(), "LOG_FORMAT=console", "LOG_LEVEL=warn"}
+	vars := []string{"DATA_DIR=" + d.dir, "LOG_FORMAT=console", "LOG_LEVEL=warn"}
+	for _, p := range providers.All {
+		vars = append(vars, p.Variable("SECRETS")+"="+rand.Text())
+	}
 	var problems config.Problems
 	for _, listener := range []struct{ variable, usual string }{
 		{"HTTP_ADDR", "127.0.0.1:8080"}, {"ADMIN_ADDR", "127.0.0.1:9090"}, {"EMBEDDED_NATS_ADDR", "127.0.0.1:4222"},
@@ -168,13 +172,12 @@ func (d *demo) show(ctx context.Context) error {
 	}()
 	_, _ = fmt.Fprintf(d.io.out, "The vendors' sample events, sent to http://%s, as a subscriber of NATS receives them:\n\n", d.bridge.PublicAddr())
 	for _, endpoint := range d.config.Endpoints {
-		provider := providerOf(endpoint)
-		bodies, err := delivery.Samples(provider)
+		bodies, err := providers.ByName(endpoint.Provider).SampleBodies()
 		if err != nil {
 			return err
 		}
 		for _, body := range bodies {
-			if err := d.post(ctx, endpoint, provider, body); err != nil {
+			if err := d.post(ctx, endpoint, body); err != nil {
 				return err
 			}
 			select {
@@ -213,22 +216,19 @@ func (d *demo) awaitReady(ctx context.Context) error {
 	}
 }
 
-// signed returns the body with its times renewed, and its signature.
-func (d *demo) signed(endpoint config.Endpoint, provider verify.Provider, body []byte) ([]byte, string, error) {
-	body, err := delivery.Renew(provider, body, time.Now())
+// signed returns the body with its times renewed, and the headers that sign it.
+func (d *demo) signed(endpoint config.Endpoint, body []byte) ([]byte, http.Header, error) {
+	p := providers.ByName(endpoint.Provider)
+	body, err := p.Renew(body, time.Now())
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
-	scheme := endpoint.Signature
-	if scheme == verify.Auto {
-		scheme = verify.Payload
-	}
-	signature, err := delivery.Sign(provider, scheme, endpoint.Secrets[0], body)
-	return body, signature, err
+	header, err := p.Sign(p.SchemeToSign(endpoint.Signature), endpoint.Secrets[0], body)
+	return body, header, err
 }
 
-func (d *demo) post(ctx context.Context, endpoint config.Endpoint, provider verify.Provider, body []byte) error {
-	body, signature, err := d.signed(endpoint, provider, body)
+func (d *demo) post(ctx context.Context, endpoint config.Endpoint, body []byte) error {
+	body, header, err := d.signed(endpoint, body)
 	if err != nil {
 		return err
 	}
@@ -236,7 +236,7 @@ func (d *demo) post(ctx context.Context, endpoint config.Endpoint, provider veri
 	if err != nil {
 		return fmt.Errorf("sending sample: %w", err)
 	}
-	request.Header.Set(provider.Header, signature)
+	request.Header = header
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return fmt.Errorf("sending sample: %w", err)
@@ -255,16 +255,18 @@ func (d *demo) url(endpoint config.Endpoint) string {
 
 // invite prints commands that work as they stand while the demo runs.
 func (d *demo) invite() error {
-	flock, frigade := d.config.Endpoints[0], d.config.Endpoints[1]
-	// Frigade's tolerance is a day: its line can still be pasted after lunch.
-	body, err := delivery.Compose(providerOf(frigade), delivery.Events[frigade.Provider], nil, "from-curl")
+	// With the longest tolerance there is: a line that can still be pasted after lunch.
+	pasted := slices.MaxFunc(d.config.Endpoints, func(a, b config.Endpoint) int { return cmp.Compare(a.Tolerance, b.Tolerance) })
+	p := providers.ByName(pasted.Provider)
+	body, err := p.NewBody(p.Events[0], nil, "from-curl")
 	if err != nil {
 		return err
 	}
-	body, signature, err := d.signed(frigade, providerOf(frigade), body)
+	body, header, err := d.signed(pasted, body)
 	if err != nil {
 		return err
 	}
+	first := d.config.Endpoints[0]
 	bridge := commandName(os.Executable, os.Args[0])
 	_, err = fmt.Fprintf(d.io.out, `
 It stays up. In another terminal:
@@ -275,7 +277,7 @@ Send an event with curl; the second time the stream knows it already:
 
 Send one that %[10]s signs for you:
 
-  FLOCK_SECRETS=%[5]s %[6]s send flock invitee.accepted --url http://%[7]s
+  %[13]s=%[5]s %[6]s send %[14]s --url http://%[7]s
 
 Watch events come, with the nats command or with the bridge's own:
 
@@ -286,14 +288,10 @@ The live page, with every event whole: %[12]s
 Metrics: http://%[11]s/metrics
 
 Ctrl-C ends it.
-`, d.url(frigade), providerOf(frigade).Header, signature, body,
-		flock.Secrets[0].Key(), bridge, d.bridge.PublicAddr(), d.bridge.NATSURL(), d.config.SubjectPrefix, "`bridge send`", d.bridge.AdminAddr(), d.page.url())
+`, d.url(pasted), p.Header, header.Get(p.Header), body,
+		first.Secrets[0].Key(), bridge, d.bridge.PublicAddr(), d.bridge.NATSURL(), d.config.SubjectPrefix, "`bridge send`", d.bridge.AdminAddr(), d.page.url(),
+		first.Variable("SECRETS"), example("ENDPOINT EVENT"))
 	return err
-}
-
-func providerOf(endpoint config.Endpoint) verify.Provider {
-	p, _ := verify.ByName(endpoint.Provider)
-	return p
 }
 
 // commandName is how this program, called so, can be called again: by go run it has no name that

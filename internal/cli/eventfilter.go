@@ -8,35 +8,27 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/event"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // eventFilter chooses among events. Of each kind any value will do; none lets all pass.
 type eventFilter struct{ providers, events, entities, users []string }
 
 func (f *eventFilter) flags(c *cobra.Command) {
-	c.Flags().StringArrayVar(&f.providers, "provider", nil, "only events of this provider: "+strings.Join(providers(), " or "))
+	c.Flags().StringArrayVar(&f.providers, "provider", nil, "only events of this provider: "+inWords(providers.Names(), "or"))
 	c.Flags().StringArrayVar(&f.events, "event", nil, "only events of this name, which may have wildcards as a subject has: invitee.accepted, 'invitee.*'")
 	c.Flags().StringArrayVar(&f.entities, "entity", nil, "only events about this: a kind such as invitee, or one thing such as invitee/customer_67890")
 	c.Flags().StringArrayVar(&f.users, "user", nil, "only events about the person of this id")
-	complete(c, "provider", providers()...)
+	complete(c, "provider", providers.Names()...)
 	complete(c, "event", knownEvents()...)
 	complete(c, "entity")
 	complete(c, "user")
 }
 
-// providers lists the providers' names.
-func providers() (names []string) {
-	for _, p := range verify.Providers {
-		names = append(names, p.Name)
-	}
-	return names
-}
-
 func (f *eventFilter) check() error {
 	for _, p := range f.providers {
-		if _, ok := verify.ByName(p); !ok {
-			return usageError{fmt.Errorf("--provider: got %q; takes %s", p, strings.Join(providers(), " or "))}
+		if providers.ByName(p) == nil {
+			return usageError{fmt.Errorf("--provider: got %q; takes %s", p, inWords(providers.Names(), "or"))}
 		}
 	}
 	for _, name := range f.events {

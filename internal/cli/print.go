@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +14,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/readable"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // printer prints events, in a line each.
@@ -51,9 +52,7 @@ const (
 // providerColour is one of those that read well on dark and on light, the same for one provider always.
 func providerColour(provider string) string {
 	colours := [...]string{"36", "35", "34", "32"} // cyan, magenta, blue, green
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(provider))
-	return colours[h.Sum32()%uint32(len(colours))]
+	return colours[max(0, slices.Index(providers.Names(), provider))%len(colours)]
 }
 
 func (p printer) paint(colour, text string) string {

@@ -15,7 +15,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/capture"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/readable"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 func quarantineCommand(environ []string, stdio stdio) *cobra.Command {
@@ -51,7 +51,7 @@ var word = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 func (f *filter) check() error {
 	switch {
 	case f.endpoint != "" && !word.MatchString(f.endpoint):
-		return usageError{fmt.Errorf("--endpoint: got %q; takes the name of an endpoint, such as flock", f.endpoint)}
+		return usageError{fmt.Errorf(example("--endpoint: got %q; takes the name of an endpoint, such as ENDPOINT"), f.endpoint)}
 	case f.reason != "" && !word.MatchString(f.reason):
 		return usageError{fmt.Errorf("--reason: got %q; takes unreadable, contradiction, stale or future", f.reason)}
 	}
@@ -81,7 +81,7 @@ func listCommand(environ []string, stdio stdio) *cobra.Command {
 		Short: "List what is in quarantine, oldest first",
 		Long: `List what is in quarantine, oldest first, in a line each: when it was received, its endpoint,
 why it was kept, its size, its id. Bodies are not read.`,
-		Example: "  bridge quarantine list\n  bridge quarantine list --endpoint flock --reason stale --json",
+		Example: example("  bridge quarantine list\n  bridge quarantine list --endpoint ENDPOINT --reason stale --json"),
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := f.check(); err != nil {
@@ -146,8 +146,8 @@ func showCommand(environ []string, stdio stdio) *cobra.Command {
 		Short: "Print the body of one delivery as it was received",
 		Long: `Print the body of one delivery, byte for byte as it was received, on standard output; what else
 is known of it on standard error. The signature header isn't shown, unless by --raw; a signature
-inside the body, as Frigade may send it, is a part of that. ID may be the beginning of an id.`,
-		Example: "  bridge quarantine show 5e0c\n  bridge quarantine show 5e0c > body.json\n  bridge quarantine show 5e0c --raw | FLOCK_SECRETS=… bridge verify",
+inside the body is a part of that. ID may be the beginning of an id.`,
+		Example: example("  bridge quarantine show 5e0c\n  bridge quarantine show 5e0c > body.json\n  bridge quarantine show 5e0c --raw | SECRETS=… bridge verify"),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
 				return usageError{errors.New("show takes one id, or its beginning: `bridge quarantine show 5e0c`; see `bridge quarantine list`")}
@@ -204,7 +204,7 @@ inside the body, as Frigade may send it, is a part of that. ID may be the beginn
 func requestOf(d quarantine.Delivery) []byte {
 	r := capture.Delivery{Method: http.MethodPost, Target: "/webhooks/" + d.Endpoint, Body: d.Body}
 	r.Header = append(r.Header, capture.Field{Name: "Date", Value: d.Received.UTC().Format(http.TimeFormat)})
-	if p, ok := verify.ByName(d.Provider); ok && d.Signature != "" {
+	if p := providers.ByName(d.Provider); p != nil && d.Signature != "" {
 		r.Header = append(r.Header, capture.Field{Name: p.Header, Value: d.Signature})
 	}
 	return r.Append(nil)
@@ -242,7 +242,7 @@ func dropCommand(environ []string, stdio stdio) *cobra.Command {
 		Short: "Remove deliveries from quarantine for good",
 		Long: `Remove deliveries from quarantine for good. ID may be the beginning of an id; where one of them isn't
 there, nothing is removed. What is removed is printed as "bridge quarantine list" prints it.`,
-		Example: "  bridge quarantine drop 5e0c\n  bridge quarantine drop --all --endpoint flock --reason stale",
+		Example: example("  bridge quarantine drop 5e0c\n  bridge quarantine drop --all --endpoint ENDPOINT --reason stale"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := which.check(c, args); err != nil {
 				return err

@@ -9,30 +9,30 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/event"
-	"github.com/ade15e70/webhook-bridge/internal/delivery"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
 // keep puts a delivery into quarantine that Flock dated then, and returns its id.
 func (o *operated) keep(reason string, dated, received time.Time) string {
 	o.t.Helper()
-	body, err := delivery.Compose(verify.Flock, "invitee.accepted", []byte(`{"n":1}`), "")
+	body, err := flock.Provider.NewBody("invitee.accepted", []byte(`{"n":1}`), "")
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	if body, err = delivery.Renew(verify.Flock, body, dated); err != nil {
+	if body, err = flock.Provider.Renew(body, dated); err != nil {
 		o.t.Fatal(err)
 	}
-	signature, err := delivery.Sign(verify.Flock, verify.Payload, secret.New("hush"), body)
+	header, err := flock.Provider.Sign(verify.Payload, secret.New("hush"), body)
 	if err != nil {
 		o.t.Fatal(err)
 	}
 	d := quarantine.Delivery{
 		ID: event.ID("flock", [][]byte{body}, nil), Endpoint: "flock", Provider: "flock", Reason: reason,
-		Received: received, Signature: signature, Body: body,
+		Received: received, Signature: header.Get(flock.Provider.Header), Body: body,
 	}
 	m := d.Message("webhooks")
 	m.Headers = append(m.Headers, durable.Header{Name: "Nats-Msg-Id", Value: d.ID})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 func releaseCommand(environ []string, stdio stdio) *cobra.Command {
@@ -34,8 +36,8 @@ What may be stored already is looked up in the stream first, and not published a
 that may not read the stream publishes it as a possible duplicate.
 
 What became of each is printed in a line. The exit status is 0 when all were released.`,
-		Example: `  FLOCK_SECRETS=… bridge quarantine release 5e0c
-  FLOCK_SECRETS=… bridge quarantine release --all --endpoint flock --reason stale`,
+		Example: example(`  SECRETS=… bridge quarantine release 5e0c
+  SECRETS=… bridge quarantine release --all --endpoint ENDPOINT --reason stale`),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := which.check(c, args); err != nil {
 				return err
@@ -72,8 +74,8 @@ func usedByRelease(variable string) bool {
 
 // usedByEndpoints says whether a variable is an endpoint's.
 func usedByEndpoints(variable string) bool {
-	for _, p := range verify.Providers {
-		if strings.HasPrefix(variable, strings.ToUpper(p.Name)+"_") {
+	for _, p := range providers.All {
+		if strings.HasPrefix(variable, p.Variable("")) {
 			return !strings.Contains(variable, ",") // several at once: none of them is set, which matters for some only
 		}
 	}
@@ -196,11 +198,11 @@ func (r *releasing) verify(ctx context.Context, k kept) (ready, error) {
 	case !body.IsObject():
 		return ready{}, errors.New("its body is not a JSON object")
 	}
-	var signatures []string
+	header := make(http.Header)
 	if d.Signature != "" {
-		signatures = []string{d.Signature}
+		header.Set(at.Provider.Header, d.Signature)
 	}
-	request := at.Request(body, signatures, d.Received)
+	request := at.Request(header, d.Body, body, d.Received)
 	_, timed := at.Provider.Verify(request)
 	request.Untimed = true
 	claims, err := at.Provider.Verify(request)

@@ -49,12 +49,12 @@ func rootCommand(environ []string, io stdio) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "bridge",
 		Short: "Receive webhooks, publish them to NATS JetStream",
-		Long: `The bridge receives the webhooks of Flock and Frigade, verifies them, and publishes each as
+		Long: `The bridge receives the webhooks of ` + titles() + `, verifies them, and publishes each as
 a CloudEvent to NATS JetStream. It answers 200 only when the event is durable.
 
 It is configured by environment variables; "bridge config" explains them. Without a
 command it serves.`,
-		Example:                    "  bridge demo\n  FLOCK_SECRETS=… bridge serve",
+		Example:                    example("  bridge demo\n  SECRETS=… bridge serve"),
 		Version:                    thisBuild().String(),
 		Args:                       noArguments,
 		RunE:                       serve.RunE,

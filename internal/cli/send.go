@@ -20,15 +20,15 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/delivery"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // sender sends deliveries to one endpoint.
 type sender struct {
 	url      string
-	provider verify.Provider
+	provider *verify.Provider
 	key      secret.Secret
 	event    string
 	data     []byte // of every delivery; nil: made up, each one another
@@ -49,20 +49,20 @@ func sendCommand(environ []string, stdio stdio) *cobra.Command {
 		Use:   "send ENDPOINT [EVENT]",
 		Short: "Sign and send a delivery, as the vendor would",
 		Long: `Sign a delivery with the endpoint's current secret, which is taken from the environment as
-"bridge serve" takes it, and send it to the bridge. ENDPOINT is flock, frigade or the name of a
+"bridge serve" takes it, and send it to the bridge. ENDPOINT is a provider's name or that of a
 further endpoint.
 
 The answers go to standard output, for more than one delivery their summary. The exit status is 0
 when every delivery was accepted.`,
-		Example: `  FLOCK_SECRETS=… bridge send flock
-  FRIGADE_SECRETS=… bridge send frigade flowResponse.startedFlow --url https://hooks.example.com
-  FLOCK_SECRETS=… bridge send flock invitee.accepted --data data.json --scheme timestamp-data
-  FLOCK_SECRETS=… bridge send flock --count 1000 --concurrency 32
-  FLOCK_SECRETS=… bridge send flock --tamper    # must be refused`,
+		Example: example(`  SECRETS=… bridge send ENDPOINT
+  SECRETS=… bridge send ENDPOINT EVENT --url https://hooks.example.com
+  SECRETS=… bridge send ENDPOINT EVENT --data data.json --scheme SCHEME
+  SECRETS=… bridge send ENDPOINT --count 1000 --concurrency 32
+  SECRETS=… bridge send ENDPOINT --tamper    # must be refused`),
 		ValidArgsFunction: completeSend(environ),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
-				return usageError{errors.New("send takes an endpoint and, if you like, an event: `bridge send flock invitee.accepted`; see `bridge send --help`")}
+				return usageError{errors.New(example("send takes an endpoint and, if you like, an event: `bridge send ENDPOINT EVENT`; see `bridge send --help`"))}
 			}
 			return nil
 		},
@@ -112,7 +112,7 @@ when every delivery was accepted.`,
 	f.StringVar(&s.trust.authorities, "ca", "", "file with the authorities to trust in place of the system's, PEM: for an https URL with a certificate of your own")
 	f.StringVar(&dataFile, "data", "", "file with the event's data, a JSON object; - for standard input")
 	f.StringVar(&bodyFile, "body", "", "file with the whole body, sent with its times renewed; - for standard input")
-	f.StringVar(&s.scheme, "scheme", "", "what to sign: for flock payload or timestamp-data, for frigade data or payload (default: as the endpoint is set)")
+	f.StringVar(&s.scheme, "scheme", "", "what to sign: "+schemesInWords()+" (default: as the endpoint is set)")
 	f.BoolVar(&stale, "stale", false, "date the event ten years back: it must be refused")
 	f.BoolVar(&s.tamper, "tamper", false, "change the data after signing: it must be refused")
 	f.IntVar(&count, "count", 1, "how many deliveries to send, each an event of its own unless --data or --body is given")
@@ -125,8 +125,8 @@ when every delivery was accepted.`,
 // uses says whether sending to the endpoint uses a variable.
 func (s *sender) uses(variable, endpoint string) bool {
 	prefix := "ENDPOINTS_"
-	if _, ok := verify.ByName(endpoint); ok {
-		prefix = strings.ToUpper(endpoint) + "_"
+	if p := providers.ByName(endpoint); p != nil {
+		prefix = p.Variable("")
 	}
 	return s.url == "" && slices.Contains([]string{"HTTP_ADDR", "TLS_CERT_FILE", "TLS_KEY_FILE"}, variable) || strings.HasPrefix(variable, prefix) && !strings.Contains(variable, ",")
 }
@@ -138,18 +138,15 @@ func (s *sender) prepare(cfg *config.Config, args []string) error {
 		return unknownEndpoint(cfg, args[0])
 	}
 	endpoint := cfg.Endpoints[i]
-	s.provider = providerOf(endpoint)
+	s.provider = providers.ByName(endpoint.Provider)
 	s.key = endpoint.Secrets[0]
-	s.event = delivery.Events[s.provider.Name]
+	s.event = s.provider.Events[0]
 	if len(args) == 2 {
 		s.event = args[1]
 	}
-	allowed := slices.DeleteFunc(slices.Clone(s.provider.Schemes), func(scheme string) bool { return scheme == verify.Auto })
-	switch {
-	case s.scheme == "" && slices.Contains(allowed, endpoint.Signature):
-		s.scheme = endpoint.Signature
+	switch allowed := s.provider.SchemeNames(); {
 	case s.scheme == "":
-		s.scheme = allowed[0]
+		s.scheme = s.provider.SchemeToSign(endpoint.Signature)
 	case !slices.Contains(allowed, s.scheme):
 		return usageError{fmt.Errorf("--scheme: got %q; takes one of %s", s.scheme, strings.Join(allowed, ", "))}
 	}
@@ -171,8 +168,8 @@ func (s *sender) prepare(cfg *config.Config, args []string) error {
 
 // unknownEndpoint says what to do about an endpoint without a secret.
 func unknownEndpoint(cfg *config.Config, name string) error {
-	if _, ok := verify.ByName(name); ok {
-		return usageError{fmt.Errorf("no secret is known for %s: set %s_SECRETS as for `bridge serve`", name, strings.ToUpper(name))}
+	if p := providers.ByName(name); p != nil {
+		return usageError{fmt.Errorf("no secret is known for %s: set %s as for `bridge serve`", name, p.Variable("SECRETS"))}
 	}
 	if len(cfg.Endpoints) == 0 {
 		return usageError{fmt.Errorf("no endpoint %q is known, nor any other: set its variables as for `bridge serve`, see `bridge config`", name)}
@@ -206,33 +203,33 @@ func (s *sender) unfit(err error) error {
 	return usageError{err}
 }
 
-// delivery makes one delivery's body and signature.
-func (s *sender) delivery() (body []byte, signature string, err error) {
+// delivery makes one delivery's body and the headers that sign it.
+func (s *sender) delivery() (body []byte, header http.Header, err error) {
 	body = s.body
 	if body == nil {
 		var id [8]byte // by chance, not by the clock: two may be made at the same moment
 		_, _ = rand.Read(id[:])
-		if body, err = delivery.Compose(s.provider, s.event, s.data, hex.EncodeToString(id[:])); err != nil {
-			return nil, "", s.unfit(err)
+		if body, err = s.provider.NewBody(s.event, s.data, hex.EncodeToString(id[:])); err != nil {
+			return nil, nil, s.unfit(err)
 		}
 	}
-	if body, err = delivery.Renew(s.provider, body, time.Now().Add(-s.age)); err != nil {
-		return nil, "", s.unfit(err)
+	if body, err = s.provider.Renew(body, time.Now().Add(-s.age)); err != nil {
+		return nil, nil, s.unfit(err)
 	}
-	if signature, err = delivery.Sign(s.provider, s.scheme, s.key, body); err != nil {
-		return nil, "", s.unfit(err)
+	if header, err = s.provider.Sign(s.scheme, s.key, body); err != nil {
+		return nil, nil, s.unfit(err)
 	}
 	if s.tamper {
-		if body, err = delivery.Tamper(body); err != nil {
-			return nil, "", s.unfit(err)
+		if body, err = verify.Tamper(body); err != nil {
+			return nil, nil, s.unfit(err)
 		}
 	}
-	return body, signature, nil
+	return body, header, nil
 }
 
 // send sends one delivery and returns the answer.
 func (s *sender) send(ctx context.Context) (status int, answer string, took time.Duration, err error) {
-	body, signature, err := s.delivery()
+	body, header, err := s.delivery()
 	if err != nil {
 		return 0, "", 0, err
 	}
@@ -240,8 +237,8 @@ func (s *sender) send(ctx context.Context) (status int, answer string, took time
 	if err != nil {
 		return 0, "", 0, usageError{fmt.Errorf("--url: %w", err)}
 	}
+	request.Header = header
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set(s.provider.Header, signature)
 	start := time.Now()
 	response, err := s.client.Do(request)
 	if err != nil {

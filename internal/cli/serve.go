@@ -17,7 +17,7 @@ func serveCommand(environ []string, io stdio) *cobra.Command {
 embedded nats-server without it. Probes and metrics are on ADMIN_ADDR.
 
 It logs to standard error. The first SIGTERM or Ctrl-C ends it in order, a second one at once.`,
-		Example: "  FLOCK_SECRETS=… FRIGADE_SECRETS=… bridge serve\n  FLOCK_SECRETS=… NATS_URL=nats://nats:4222 bridge serve",
+		Example: example("  SECRETS=… bridge serve\n  SECRETS=… NATS_URL=nats://nats:4222 bridge serve"),
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, warnings, err := config.Load(environ)

@@ -36,18 +36,18 @@ its values will do, and an event must pass all that are given. With --follow=fal
 there is and ends; without --since that is all that the stream has.
 
 Colours appear on a terminal, unless NO_COLOR is set.`,
-		Example: `  bridge tail
-  bridge tail 'webhooks.flock.>' --since 1h
+		Example: example(`  bridge tail
+  bridge tail 'webhooks.ENDPOINT.>' --since 1h
   bridge tail --event 'invitee.*' --user customer_67890
   bridge tail --since 24h --follow=false --json | jq -r .event | sort | uniq -c
-  NATS_URL=nats://nats:4222 bridge tail --since 2026-01-02T03:04:05Z --json`,
+  NATS_URL=nats://nats:4222 bridge tail --since 2026-01-02T03:04:05Z --json`),
 		ValidArgsFunction: completeSubject(environ),
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case len(args) > 1:
 				return usageError{errors.New("tail takes one subject at most; quote it, so that the shell leaves > and * alone; see `bridge tail --help`")}
 			case len(args) == 1 && !isSubject(args[0]):
-				return usageError{fmt.Errorf("SUBJECT: got %q; takes a subject such as 'webhooks.flock.>': tokens with dots between, * for any one, > at the end for any more", args[0])}
+				return usageError{fmt.Errorf(example("SUBJECT: got %q; takes a subject such as 'webhooks.ENDPOINT.>': tokens with dots between, * for any one, > at the end for any more"), args[0])}
 			}
 			return nil
 		},

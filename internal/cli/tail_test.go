@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 func TestParseSince(t *testing.T) {
@@ -112,7 +113,7 @@ func TestColours(t *testing.T) {
 		t.Errorf("%q, without colours %q", coloured.String(), plain.String())
 	}
 	seen := map[string]string{}
-	for _, name := range providers() {
+	for _, name := range providers.Names() {
 		colour := providerColour(name)
 		if other, taken := seen[colour]; taken {
 			t.Errorf("%s and %s have one colour", name, other)

@@ -17,7 +17,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/capture"
 	"github.com/ade15e70/webhook-bridge/internal/diagnosis"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // verifying is one use of `bridge verify`.
@@ -47,9 +47,9 @@ path says which, or the body's looks.
 
 A captured delivery is old. Without --at its age isn't judged, and it is said when it must have been
 received. The exit status is 0 when the bridge would publish it, 1 when not.`,
-		Example: `  FLOCK_SECRETS=… bridge verify request.txt
-  FLOCK_SECRETS=… bridge verify flock --body body.json -H 'X-Flock-Signature: 0f…'
-  bridge quarantine show 5e0c --raw | FLOCK_SECRETS=… bridge verify`,
+		Example: example(`  SECRETS=… bridge verify request.txt
+  SECRETS=… bridge verify ENDPOINT --body body.json -H 'HEADER: 0f…'
+  bridge quarantine show 5e0c --raw | SECRETS=… bridge verify`),
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 2 {
 				return usageError{errors.New("verify takes the name of an endpoint and a file, or one of them, or none; see `bridge verify --help`")}
@@ -88,7 +88,7 @@ received. The exit status is 0 when the bridge would publish it, 1 when not.`,
 	f := c.Flags()
 	f.StringVar(&v.headersFile, "headers", "", "file with the headers, a line each")
 	f.StringVar(&v.bodyFile, "body", "", "file with the body, byte for byte; - for standard input")
-	f.StringArrayVarP(&v.headers, "header", "H", nil, "a header, as for curl: 'X-Flock-Signature: 0f…'; may be given again")
+	f.StringArrayVarP(&v.headers, "header", "H", nil, example("a header, as for curl: 'HEADER: 0f…'; may be given again"))
 	f.StringVar(&v.at, "at", "", "when the bridge received it, such as 2026-01-02T03:04:05Z, or now (default: the capture's Date header; else its age isn't judged)")
 	f.BoolVar(&v.asJSON, "json", false, "print one JSON object: accepted, status, code, outcome, endpoint, provider, scheme, secret, steps, causes")
 	return c
@@ -105,13 +105,13 @@ var endpointNames = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 // arguments tells the endpoint from the file.
 func (v *verifying) arguments(cfg *config.Config, args []string) error {
 	if len(cfg.Endpoints) == 0 {
-		return unknownEndpoint(cfg, verify.Providers[0].Name)
+		return unknownEndpoint(cfg, providers.All[0].Name)
 	}
 	if len(args) == 0 {
 		return nil
 	}
 	known := slices.ContainsFunc(cfg.Endpoints, func(e config.Endpoint) bool { return e.Name == args[0] })
-	_, isProvider := verify.ByName(args[0])
+	isProvider := providers.ByName(args[0]) != nil
 	_, missing := os.Stat(args[0])
 	switch {
 	case known:
@@ -164,7 +164,7 @@ func (v *verifying) read(stdio stdio) (d capture.Delivery, err error) {
 	}
 	for _, header := range v.headers {
 		if !d.AddHeader(header) {
-			return d, usageError{errors.New("-H: takes a header with its name, such as 'X-Flock-Signature: 0f…'")}
+			return d, usageError{errors.New(example("-H: takes a header with its name, such as 'HEADER: 0f…'"))}
 		}
 	}
 	return d, nil

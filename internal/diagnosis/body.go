@@ -15,6 +15,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/readable"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // body is a body as it may have been sent.
@@ -203,16 +204,25 @@ func onceLess(raw []byte) []byte {
 	return changed(raw, once)
 }
 
-// documentedOrder puts Flock's members into the order of its page; Frigade's isn't fixed.
+// documentedOrder puts the members into the order of the vendor's page, where it has one.
 func documentedOrder(raw []byte) []byte {
-	text, err := stringify.Parse(raw)
-	if err != nil || shapeOf(raw) != verify.Flock.Name {
+	p := providers.ByName(shapeOf(raw))
+	if p == nil || p.Members == nil {
 		return nil
 	}
-	order := []string{"name", "entity", "entityId", "data", "timestamp"}
+	text, err := stringify.Parse(raw)
+	if err != nil {
+		return nil
+	}
 	list := members(text)
-	slices.SortStableFunc(list, func(a, b member) int { return rank(order, a.name) - rank(order, b.name) })
-	return changed(text, object(list))
+	slices.SortStableFunc(list, func(a, b verify.Member) int { return rank(p.Members, a.Name) - rank(p.Members, b.Name) })
+	return changed(text, list.Text())
+}
+
+// members lists an object's members; none of what is no object.
+func members(text stringify.Text) verify.Object {
+	list, _ := verify.ParseObject(text)
+	return list
 }
 
 func rank(order []string, name string) int {
@@ -220,22 +230,6 @@ func rank(order []string, name string) int {
 		return i
 	}
 	return len(order)
-}
-
-// object writes members as an object.
-func object(list []member) []byte {
-	out := []byte{'{'}
-	for i, m := range list {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		name, err := json.Marshal(m.name)
-		if err != nil { // of a string: can't be
-			return nil
-		}
-		out = append(append(append(out, name...), ':'), m.value...)
-	}
-	return append(out, '}')
 }
 
 // mostMembers is how many members of a body are tried to be left out.
@@ -266,8 +260,8 @@ func (b body) bodies() []body {
 		if len(list) > mostMembers {
 			break
 		}
-		add(object(slices.Delete(slices.Clone(list), i, i+1)), Cause{
-			"added_member", true, "the signature is right for the body without its member " + readable.Text(m.name),
+		add(slices.Delete(slices.Clone(list), i, i+1).Text(), Cause{
+			"added_member", true, "the signature is right for the body without its member " + readable.Text(m.Name),
 			"something on the way adds the member: have it pass on the bytes",
 		})
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // ErrEndpoint is the error of a delivery of which can't be told which endpoint it is for.
@@ -67,13 +67,16 @@ func shapeOf(body []byte) string {
 	if err != nil {
 		return ""
 	}
-	flock := text.Member("name") != nil && text.Member("timestamp") != nil
-	frigade := text.Member("type") != nil && text.Member("time") != nil
-	switch {
-	case flock && !frigade:
-		return verify.Flock.Name
-	case frigade && !flock:
-		return verify.Frigade.Name
+	shape := ""
+	for _, p := range providers.All {
+		isOther := slices.ContainsFunc(p.Marks, func(name string) bool { return text.Member(name) == nil })
+		switch {
+		case isOther:
+		case shape != "":
+			return ""
+		default:
+			shape = p.Name
+		}
 	}
-	return ""
+	return shape
 }

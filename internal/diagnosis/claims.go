@@ -1,8 +1,6 @@
 package diagnosis
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -26,28 +24,8 @@ func (d *diagnosing) windowOf(c verify.Claims) window {
 	if c.Occurred.IsZero() {
 		return window{}
 	}
-	ahead := d.at.Provider.Ahead
-	if ahead == 0 {
-		ahead = d.at.Tolerance
-	}
-	w := window{c.Occurred.Add(-ahead), c.Occurred.Add(d.at.Tolerance)}
-	if created, ok := d.created(c); ok && created.Add(d.at.Tolerance).Before(w.to) {
-		w.to = created.Add(d.at.Tolerance)
-	}
-	return w
-}
-
-// created is the signed time that must be fresh besides, where there is one.
-func (d *diagnosing) created(c verify.Claims) (time.Time, bool) {
-	if c.Scheme != verify.Data || d.at.Freshness != verify.FreshnessSigned {
-		return time.Time{}, false
-	}
-	body, err := stringify.Parse(d.Delivery.Body)
-	if err != nil {
-		return time.Time{}, false
-	}
-	created, err := time.Parse(time.RFC3339, body.Member("data").Member("createdAt").String())
-	return created, err == nil
+	w := c.Window(d.at.Tolerance, d.at.Provider.AheadOf(d.at.Tolerance))
+	return window{w.From, w.To}
 }
 
 // lookAtClaims says what a delivery with a right signature leaves to be said.
@@ -74,10 +52,10 @@ func (d *diagnosing) lookAtTime(a answer) {
 		return
 	}
 	if w.isEmpty() {
-		created, _ := d.created(a.claims)
-		d.step("time", "it says %s, and its signed data.createdAt %s: it is never accepted", moment(occurred), moment(created))
+		created, name := a.claims.Created, d.at.Provider.SignedTime
+		d.step("time", "it says %s, and its signed %s %s: it is never accepted", moment(occurred), name, moment(created))
 		d.cause(Cause{
-			"stale", true, "its data.createdAt is older than its time by " + long(occurred.Sub(created)) + ", more than " + d.at.Prefix + "TOLERANCE",
+			"stale", true, "its " + name + " is older than its time by " + long(occurred.Sub(created)) + ", more than " + d.at.Prefix + "TOLERANCE",
 			"a browser's clock is behind, or somebody has renewed the time of a captured delivery. Where many are so, " + d.at.Prefix + "FRESHNESS=time trusts the unsigned time alone: docs/adr/0002-what-the-vendors-sign.md says the price",
 		})
 		return
@@ -129,8 +107,8 @@ func (d *diagnosing) timeCause(received, occurred time.Time) Cause {
 
 // unsigned lists the body's members that the signature doesn't cover.
 func (d *diagnosing) unsigned(scheme string) string {
-	covered := map[string][]string{verify.TimestampData: {"timestamp", "data"}, verify.Data: {"data"}}[scheme]
-	if covered == nil {
+	s, _ := d.at.Provider.Scheme(scheme)
+	if s.Members == nil {
 		return "nothing: the signature covers the whole body"
 	}
 	body, err := stringify.Parse(d.Delivery.Body)
@@ -139,36 +117,12 @@ func (d *diagnosing) unsigned(scheme string) string {
 	}
 	var names []string
 	for _, m := range members(body) {
-		if !slices.Contains(covered, m.name) {
-			names = append(names, readable.Text(m.name))
+		if !slices.Contains(s.Members, m.Name) {
+			names = append(names, readable.Text(m.Name))
 		}
 	}
 	if len(names) == 0 {
 		return "nothing that the body has"
 	}
 	return strings.Join(names, ", ") + ": whoever holds this delivery may have written them"
-}
-
-// member is a member of an object, its value in canonical form.
-type member struct {
-	name  string
-	value stringify.Text
-}
-
-// members lists an object's members.
-func members(object stringify.Text) (list []member) {
-	decoder := json.NewDecoder(bytes.NewReader(object))
-	if _, err := decoder.Token(); err != nil || !object.IsObject() {
-		return nil
-	}
-	for decoder.More() {
-		name, err := decoder.Token()
-		var value json.RawMessage
-		if err != nil || decoder.Decode(&value) != nil {
-			return list
-		}
-		text, _ := name.(string)
-		list = append(list, member{text, stringify.Text(value)})
-	}
-	return list
 }

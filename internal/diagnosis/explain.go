@@ -76,10 +76,11 @@ func (d *diagnosing) explainShape(b body) {
 }
 
 func (d *diagnosing) encodings() string {
-	if d.at.Provider.Name == verify.Flock.Name {
-		return "hex"
+	var names []string
+	for _, e := range d.at.Provider.Encodings {
+		names = append(names, string(e))
 	}
-	return "hex or base64"
+	return strings.Join(names, " or ")
 }
 
 func (d *diagnosing) noSignature() Cause {
@@ -118,7 +119,7 @@ func (d *diagnosing) wrongSignature(b body) {
 func sorted(text stringify.Text) bool {
 	names := func(object stringify.Text) (list []string) {
 		for _, m := range members(object) {
-			list = append(list, m.name)
+			list = append(list, m.Name)
 		}
 		return list
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 const marked = "hush-0123456789abcdef"
@@ -18,13 +19,13 @@ const marked = "hush-0123456789abcdef"
 var keys = []secret.Secret{secret.New("another-0123456789abcdef"), secret.New(marked)}
 
 func endpoints() (all []Endpoint) {
-	for _, p := range verify.Providers {
+	for _, p := range providers.All {
 		e := Endpoint{
-			Endpoint: endpoint.Endpoint{Name: p.Name, Provider: p, Secrets: func() []secret.Secret { return keys }, Scheme: p.Schemes[0], Tolerance: p.Tolerance},
-			Prefix:   strings.ToUpper(p.Name) + "_",
+			Endpoint: endpoint.Endpoint{Name: p.Name, Provider: p, Secrets: func() []secret.Secret { return keys }, Scheme: p.Signatures()[0], Tolerance: p.Tolerance},
+			Prefix:   p.Variable(""),
 		}
-		if len(p.Freshness) > 0 {
-			e.Freshness = p.Freshness[0]
+		if words := p.Freshness(); len(words) > 0 {
+			e.Freshness = words[0]
 		}
 		e.SecretsFrom = e.Prefix + "SECRETS"
 		all = append(all, e)

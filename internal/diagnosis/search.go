@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/readable"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // signedText is what may have been signed.
@@ -28,16 +30,15 @@ func (t signedText) len() (n int) {
 
 // texts lists what may have been signed of a body: what the vendors' pages say, then what others do.
 func (b body) texts() (all []signedText) {
-	timestamp, data := b.text.Member("timestamp"), b.text.Member("data")
-	if b.text != nil {
-		all = append(all, signedText{verify.Payload, "", [][]byte{b.text}})
+	for _, p := range providers.All {
+		for _, s := range p.Schemes {
+			isThere := slices.ContainsFunc(all, func(t signedText) bool { return t.scheme == s.Name })
+			if parts := s.Signed(b.text); parts != nil && !isThere {
+				all = append(all, signedText{s.Name, "", parts})
+			}
+		}
 	}
-	if timestamp != nil && data.IsObject() {
-		all = append(all, signedText{verify.TimestampData, "", [][]byte{timestamp, data}})
-	}
-	if data.IsObject() && len(data) > len("{}") {
-		all = append(all, signedText{verify.Data, "", [][]byte{data}})
-	}
+	timestamp := b.text.Member("timestamp")
 	if b.text == nil || string(b.raw) != string(b.text) {
 		all = append(all, signedText{"", "the bytes as they came", [][]byte{b.raw}})
 		if trimmed := bytes.TrimSpace(b.raw); len(trimmed) < len(b.raw) { // a line end of a file's, perhaps
@@ -48,13 +49,8 @@ func (b body) texts() (all []signedText) {
 		all = append(all, signedText{"", "the timestamp, a full stop and the body", [][]byte{timestamp, {'.'}, b.text}})
 	}
 	if b.text.Member("signature") != nil {
-		var rest []member
-		for _, m := range members(b.text) {
-			if m.name != "signature" {
-				rest = append(rest, m)
-			}
-		}
-		all = append(all, signedText{"", "the body without its signature", [][]byte{object(rest)}})
+		rest := slices.DeleteFunc(members(b.text), func(m verify.Member) bool { return m.Name == "signature" })
+		all = append(all, signedText{"", "the body without its signature", [][]byte{rest.Text()}})
 	}
 	return all
 }
@@ -62,7 +58,7 @@ func (b body) texts() (all []signedText) {
 // lookAtTexts says for each scheme of the provider what is signed, and how the MACs of the secrets begin.
 func (d *diagnosing) lookAtTexts(b body) {
 	for _, t := range b.texts() {
-		if !slices.Contains(d.at.Provider.Schemes, t.scheme) {
+		if !slices.Contains(d.at.Provider.SchemeNames(), t.scheme) {
 			continue
 		}
 		var macs []string
@@ -144,7 +140,7 @@ func (d *diagnosing) judgedBy(k key) Endpoint {
 // schemeCost is 1 where the signature would cover what the secret's endpoint isn't set to.
 func (d *diagnosing) schemeCost(t signedText, k key) int {
 	at := d.judgedBy(k)
-	if t.scheme == at.Scheme || at.Scheme == verify.Auto && slices.Contains(at.Provider.Schemes, t.scheme) {
+	if t.scheme == at.Scheme || at.Scheme == verify.Auto && slices.Contains(at.Provider.SchemeNames(), t.scheme) {
 		return 0
 	}
 	return 1
@@ -165,7 +161,7 @@ func (d *diagnosing) causes(f found) (all []Cause) {
 	if d.schemeCost(f.text, f.key) == 0 || f.signature.cause.Code == memberScheme {
 		return all
 	}
-	if slices.Contains(at.Provider.Schemes, f.text.scheme) {
+	if slices.Contains(at.Provider.SchemeNames(), f.text.scheme) {
 		return append(all, Cause{
 			"other_scheme", true, fmt.Sprintf("it is signed with secret %d of %s, over %s; the endpoint is set to %s", f.key.position, f.key.at.SecretsFrom, f.text.scheme, at.Scheme),
 			fmt.Sprintf("set %sSIGNATURE=%s", at.Prefix, f.text.scheme),
@@ -184,7 +180,7 @@ func (d *diagnosing) causes(f found) (all []Cause) {
 // afterwards is what would be wrong still once the causes are gone.
 func (d *diagnosing) afterwards(f found) error {
 	at := d.judgedBy(f.key)
-	if !slices.Contains(at.Provider.Schemes, f.text.scheme) || f.body.text == nil {
+	if !slices.Contains(at.Provider.SchemeNames(), f.text.scheme) || f.body.text == nil {
 		return nil
 	}
 	text, err := stringify.Parse(f.body.text)
@@ -195,7 +191,8 @@ func (d *diagnosing) afterwards(f found) error {
 	if received.IsZero() {
 		received = d.Now
 	}
-	r := at.Request(text, []string{hex.EncodeToString(verify.Sum(f.key.Secret, f.text.parts...))}, received)
+	signature := at.Provider.Encodings[0].Encode(verify.Sum(f.key.Secret, f.text.parts...))
+	r := at.Request(http.Header{at.Provider.Header: {signature}}, f.body.text, text, received)
 	r.Secrets, r.Scheme, r.Untimed = append(r.Secrets[:0:0], f.key.Secret), f.text.scheme, d.Received.IsZero()
 	_, err = at.Provider.Verify(r)
 	return err

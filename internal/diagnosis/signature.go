@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/capture"
@@ -44,28 +45,29 @@ func (d *diagnosing) lookAtSignatures(b body) (all []signature) {
 				"something on the way adds another: have it pass the vendor's header on, once",
 			}
 		}
-		all = append(all, readings(value, p.Name, cost, asIs)...)
+		all = append(all, readings(value, p, cost, asIs)...)
 	}
 	member := ""
-	if m := b.text.Member("signature"); m.IsString() {
+	if m := b.text.Member(p.Member); p.Member != "" && m.IsString() {
 		member = m.String()
 	}
-	if member != "" && p.Name == verify.Frigade.Name {
-		d.step("signature", "the body's member signature: %s", describeSignature(member))
+	if member != "" {
+		d.step("signature", "the body's member %s: %s", p.Member, describeSignature(member))
 		cost, cause := 0, Cause{}
-		if d.at.Scheme != verify.Data {
+		if s, _ := p.Scheme(d.at.Scheme); s.Members == nil {
+			by := p.SchemeOfMember()
 			cost, cause = 1, Cause{
-				memberScheme, true, "the signature is in the body, and signs data",
-				"set " + d.at.Prefix + "SIGNATURE=" + verify.Data + ": with " + d.at.Scheme + " only the header " + p.Header + " counts",
+				memberScheme, true, "the signature is in the body, and signs " + strings.Join(by.Members, " and "),
+				"set " + d.at.Prefix + "SIGNATURE=" + by.Name + ": with " + d.at.Scheme + " only the header " + p.Header + " counts",
 			}
 		}
-		all = append(all, readings(member, p.Name, cost, cause)...)
+		all = append(all, readings(member, p, cost, cause)...)
 	}
 	for _, f := range d.Delivery.Header {
 		if !strings.EqualFold(f.Name, p.Header) && looksLikeSignature(f) {
 			name := readable.Text(f.Name)
 			d.step("signature", "%s: %s. The bridge doesn't look there", name, describeSignature(f.Value))
-			elsewhere := readings(f.Value, p.Name, 1, Cause{
+			elsewhere := readings(f.Value, p, 1, Cause{
 				"signature_elsewhere", true, "the signature is in the header " + name + ", and the bridge looks for " + p.Header,
 				"if a proxy has renamed it, have it pass it on as it came; nginx takes no header with an underscore unless told",
 			})
@@ -121,7 +123,7 @@ func decode(value string) (mac []byte, encoding string) {
 var labelled = regexp.MustCompile(`^(?i:sha-?256|hmac-?sha-?256|hmac|v\d+|0x|signature)[=:,x]? *`)
 
 // readings lists what a signature's text may be meant as.
-func readings(value, provider string, cost int, given Cause) (all []signature) {
+func readings(value string, p *verify.Provider, cost int, given Cause) (all []signature) {
 	add := func(text string, more int, cause Cause) {
 		mac, encoding := decode(text)
 		if len(mac) < leastMAC {
@@ -136,8 +138,8 @@ func readings(value, provider string, cost int, given Cause) (all []signature) {
 		case len(mac) > sha256.Size:
 			more, cause = more+1, Cause{"signature_long", true, "the signature is right, and something follows it", "find what adds to the header"}
 			mac = mac[:sha256.Size]
-		case encoding == "base64" && provider == verify.Flock.Name && more == 0:
-			more, cause = more+1, Cause{"signature_base64", true, "the signature is right, and in base64, where Flock documents hex", "the vendor has changed its encoding, or a proxy does: report it"}
+		case more == 0 && !slices.Contains(p.Encodings, verify.Encoding(encoding)):
+			more, cause = more+1, Cause{"signature_" + encoding, true, "the signature is right, and in " + encoding + ", where " + p.Title + " documents " + string(p.Encodings[0]), "the vendor has changed its encoding, or a proxy does: report it"}
 		}
 		if cause.Code == "" {
 			cause = given

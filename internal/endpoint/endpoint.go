@@ -4,6 +4,7 @@
 package endpoint
 
 import (
+	"net/http"
 	"slices"
 	"time"
 
@@ -17,24 +18,25 @@ import (
 // Endpoint is one path, /webhooks/{Name}, and how its deliveries are verified.
 type Endpoint struct {
 	Name      string
-	Provider  verify.Provider
+	Provider  *verify.Provider
 	Secrets   func() []secret.Secret // those in force now, current first
-	Scheme    string                 // one of the provider's
-	Freshness string                 // one of the provider's
+	Scheme    string                 // one of the provider's Signatures
+	Freshness string                 // one of the provider's Freshness
 	Tolerance time.Duration
 }
 
-// Request is what the provider is asked about a delivery: body is canonical, signatures has every value
-// of the provider's header.
-func (e *Endpoint) Request(body stringify.Text, signatures []string, now time.Time) verify.Request {
+// Request is what the provider is asked about a delivery: raw is the body as it came, body its canonical
+// form.
+func (e *Endpoint) Request(header http.Header, raw []byte, body stringify.Text, now time.Time) verify.Request {
 	return verify.Request{
-		Body:       body,
-		Signatures: signatures,
-		Secrets:    e.Secrets(),
-		Scheme:     e.Scheme,
-		Freshness:  e.Freshness,
-		Tolerance:  e.Tolerance,
-		Now:        now,
+		Header:    header,
+		Raw:       raw,
+		Body:      body,
+		Secrets:   e.Secrets(),
+		Scheme:    e.Scheme,
+		Freshness: e.Freshness,
+		Tolerance: e.Tolerance,
+		Now:       now,
 	}
 }
 

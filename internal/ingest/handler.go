@@ -212,7 +212,7 @@ func (d *delivery) judge(at *endpoint.Endpoint, received time.Time) (body []byte
 	if text, err = d.parse(body); err != nil {
 		return body, nil, err
 	}
-	request := at.Request(text, d.r.Header.Values(at.Provider.Header), received)
+	request := at.Request(d.r.Header, body, text, received)
 	d.Secrets = request.Secrets
 	step := d.span.Step("verify")
 	d.Claims, err = at.Provider.Verify(request)

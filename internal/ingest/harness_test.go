@@ -21,6 +21,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
 // public is the public side alone: what it accepts goes nowhere. What happens beyond is tested with the whole bridge.
@@ -66,7 +67,7 @@ func newPublic(t *testing.T, change func(*Config)) *public {
 	p := &public{t: t, clock: &clock{}, kept: &keeper{}}
 	c := Config{
 		Endpoints: []endpoint.Endpoint{{
-			Name: "flock", Provider: verify.Flock, Scheme: verify.Auto, Tolerance: time.Hour,
+			Name: "flock", Provider: &flock.Provider, Scheme: verify.Auto, Tolerance: time.Hour,
 			Secrets: func() []secret.Secret { return []secret.Secret{secret.New(testKey)} },
 		}},
 		SubjectPrefix: "webhooks", MaxBodyBytes: 512 << 10, MaxInFlightBytes: 64 << 20, Publisher: p.kept, Observer: unseen{}, Now: p.clock.now,

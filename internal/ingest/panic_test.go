@@ -15,6 +15,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
 // panicking is a fault of the bridge that quotes what it was handling.
@@ -34,7 +35,7 @@ func TestPanic(t *testing.T) {
 	seen := make(records, 1)
 	server := httptest.NewServer(ingest.New(ingest.Config{
 		Endpoints: []endpoint.Endpoint{{
-			Name: "flock", Provider: verify.Flock, Scheme: verify.Auto, Tolerance: time.Minute,
+			Name: "flock", Provider: &flock.Provider, Scheme: verify.Auto, Tolerance: time.Minute,
 			Secrets: func() []secret.Secret { return []secret.Secret{key} },
 		}},
 		SubjectPrefix: "webhooks", MaxBodyBytes: 1 << 10, MaxInFlightBytes: 1 << 20, Publisher: panicking{}, Observer: seen, Now: time.Now,

@@ -9,15 +9,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/delivery"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // webhook is a delivery that must be accepted, and what its message must say.
 type webhook struct {
 	name       string
-	provider   verify.Provider
+	provider   *verify.Provider
 	endpoint   string
 	scheme     string
 	freshness  string
@@ -38,7 +38,7 @@ type webhook struct {
 func webhooks(t *testing.T) []webhook {
 	t.Helper()
 	var all []webhook
-	for _, p := range verify.Providers {
+	for _, p := range providers.All {
 		own := vectors(t, p)
 		all = append(all, own...)
 		for _, endpoint := range []string{p.Name + "-eu", "0" + strings.Repeat("-", 31)} {
@@ -53,9 +53,9 @@ func webhooks(t *testing.T) []webhook {
 }
 
 // vectors returns those of internal/verify that are accepted. What they claim is Node's word.
-func vectors(t *testing.T, p verify.Provider) []webhook {
+func vectors(t *testing.T, p *verify.Provider) []webhook {
 	t.Helper()
-	const dir = "../verify/testdata"
+	dir := filepath.Join("../verify", p.Name)
 	var file struct {
 		Vectors []struct {
 			Name, Scheme, Freshness, Tolerance, Body, File string
@@ -65,7 +65,7 @@ func vectors(t *testing.T, p verify.Provider) []webhook {
 			Claims                                         *struct{ Scheme, Name, Entity, EntityID, UserID, Time, ID string }
 		}
 	}
-	read(t, filepath.Join(dir, p.Name+".json"), &file)
+	read(t, filepath.Join(dir, "testdata", "vectors.json"), &file)
 	var accepted []webhook
 	for _, v := range file.Vectors {
 		c := v.Claims
@@ -111,17 +111,17 @@ func odd(t *testing.T) []webhook {
 	}
 	read(t, filepath.Join("testdata", "odd.json"), &file)
 	for _, o := range file {
-		for _, p := range verify.Providers {
+		for _, p := range providers.All {
 			if p.Name != o.Provider {
 				continue
 			}
-			signature, err := delivery.Sign(p, verify.Payload, secret.New("right"), []byte(o.Body))
+			header, err := p.Sign(verify.Payload, secret.New("right"), []byte(o.Body))
 			if err != nil {
 				t.Fatal(err)
 			}
 			all = append(all, webhook{
 				name: "odd/" + o.Name, provider: p, endpoint: p.Name, scheme: verify.Payload, tolerance: p.Tolerance,
-				now: time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.UTC), secrets: []string{"right"}, signatures: []string{signature},
+				now: time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.UTC), secrets: []string{"right"}, signatures: header[p.Header],
 				body: o.Body, signed: verify.Payload, event: o.Event, says: o.Says,
 			})
 		}

@@ -11,7 +11,7 @@ import (
 // members are open at once; with more of them, what they need, not what the text has.
 func TestCanonicalAllocations(t *testing.T) {
 	object := `{"a":1,"b":[true,null],"c":"d\n","e":{"f":-1.5e-7,"g":0.1},"h":0,"i":0,"j":0,"k":0,"l":0}`
-	large := readSample(t, "flock/10-invitee.accepted-50k.json")
+	large := readSample(t, "flock/samples/10-invitee.accepted-50k.json")
 	for _, test := range []struct {
 		name string
 		text []byte
@@ -19,7 +19,7 @@ func TestCanonicalAllocations(t *testing.T) {
 	}{
 		{"smallest", []byte("0"), 1},
 		{"small", []byte(object), 1},
-		{"usual", readSample(t, "frigade/05-completedStep-form-nested.json"), 1},
+		{"usual", readSample(t, "frigade/samples/05-completedStep-form-nested.json"), 1},
 		{"512 KB of small objects", []byte("[" + strings.Repeat(object+",", 6000) + "0]"), 1},
 		{"512 KB in one string", []byte(`"` + strings.Repeat("x", 512<<10) + `"`), 1},
 		{"50 KB of large objects", large, 3},

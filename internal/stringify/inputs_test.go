@@ -21,7 +21,7 @@ type input struct {
 
 func readSample(tb testing.TB, name string) []byte {
 	tb.Helper()
-	src, err := os.ReadFile("../verify/testdata/samples/" + name)
+	src, err := os.ReadFile("../verify/" + name)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -40,15 +40,15 @@ func indented(tb testing.TB, src []byte) []byte {
 // usual are bodies as vendors send them, compact, and as a proxy that pretty-prints would leave them.
 func usual(tb testing.TB) []input {
 	tb.Helper()
-	large := readSample(tb, "flock/10-invitee.accepted-50k.json")
+	large := readSample(tb, "flock/samples/10-invitee.accepted-50k.json")
 	array := func(size int) []byte { // the large sample, over and over
 		return []byte("[" + strings.Repeat(string(large)+",", size/len(large)) + "0]")
 	}
 	return []input{
-		{"canonical 0.7 KB", readSample(tb, "frigade/09-startedFlow-numbers-custom-properties.json")},
+		{"canonical 0.7 KB", readSample(tb, "frigade/samples/09-startedFlow-numbers-custom-properties.json")},
 		{"canonical 50 KB", large},
 		{"canonical 512 KB", array(512 << 10)},
-		{"indented 0.9 KB", indented(tb, readSample(tb, "frigade/09-startedFlow-numbers-custom-properties.json"))},
+		{"indented 0.9 KB", indented(tb, readSample(tb, "frigade/samples/09-startedFlow-numbers-custom-properties.json"))},
 		{"indented 75 KB", indented(tb, large)},
 		{"indented 1 MB", indented(tb, array(720<<10))},
 	}

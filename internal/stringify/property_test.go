@@ -187,8 +187,8 @@ func addSeeds(f *testing.F) {
 			f.Add([]byte(p.In))
 		}
 	}
-	f.Add(indented(f, readSample(f, "flock/09-campaign.launched-nested.json")))
-	f.Add(readSample(f, "frigade/06-completedFlow-integer-step-ids.json"))
+	f.Add(indented(f, readSample(f, "flock/samples/09-campaign.launched-nested.json")))
+	f.Add(readSample(f, "frigade/samples/06-completedFlow-integer-step-ids.json"))
 }
 
 func TestRandomDocuments(t *testing.T) {

@@ -9,23 +9,39 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// within refuses a time that is older than the tolerance, or further in the future than ahead.
-func (r Request) within(t time.Time, ahead time.Duration) error {
-	switch {
-	case r.Untimed:
-		return nil
-	case t.Before(r.Now.Add(-r.Tolerance)):
+// Window is when a delivery must be received to be accepted, both ends included.
+type Window struct{ From, To time.Time }
+
+// Window returns the delivery's: when Request.Within takes its time, and Request.Recent its signed time
+// besides.
+func (c *Claims) Window(tolerance, ahead time.Duration) Window {
+	w := Window{c.Occurred.Add(-ahead), c.Occurred.Add(tolerance)}
+	if limit := c.Created.Add(tolerance); !c.Created.IsZero() && limit.Before(w.To) {
+		w.To = limit
+	}
+	return w
+}
+
+// Recent refuses a time that is older than the tolerance.
+func (r *Request) Recent(t time.Time) error {
+	if !r.Untimed && t.Before(r.Now.Add(-r.Tolerance)) {
 		return Stale
-	case t.After(r.Now.Add(ahead)):
-		return Future
 	}
 	return nil
 }
 
-// unixTime reads a JSON number of seconds since 1970, to the microsecond, about as fine as a double
+// Within refuses a time that is older than the tolerance, or further in the future than ahead.
+func (r *Request) Within(t time.Time, ahead time.Duration) error {
+	if !r.Untimed && t.After(r.Now.Add(ahead)) {
+		return Future
+	}
+	return r.Recent(t)
+}
+
+// UnixTime reads a JSON number of seconds since 1970, to the microsecond, about as fine as a double
 // is today. What lies outside the years that RFC 3339 can write is moved to just outside them:
 // no tolerance reaches there.
-func unixTime(number stringify.Text) (time.Time, bool) {
+func UnixTime(number stringify.Text) (time.Time, bool) {
 	seconds, ok := number.Number()
 	if !ok || math.IsNaN(seconds) || math.IsInf(seconds, 0) {
 		return time.Time{}, false
@@ -39,9 +55,9 @@ func unixTime(number stringify.Text) (time.Time, bool) {
 // take a comma for the decimal point and an hour of one digit.
 var rfc3339Shape = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$`)
 
-// rfc3339 reads a JSON string that is an RFC 3339 date-time and returns it with the text as it was
+// RFC3339 reads a JSON string that is an RFC 3339 date-time and returns it with the text as it was
 // sent, but for t and z, which the RFC allows and others don't expect.
-func rfc3339(value stringify.Text) (time.Time, string, bool) {
+func RFC3339(value stringify.Text) (time.Time, string, bool) {
 	if !value.IsString() || len(value) > 64 {
 		return time.Time{}, "", false
 	}

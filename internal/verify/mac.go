@@ -1,14 +1,18 @@
 package verify
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
 // Sum is the HMAC-SHA256 of the concatenated parts under the secret.
@@ -17,24 +21,128 @@ func Sum(key secret.Secret, parts ...[]byte) []byte {
 	return sum[:]
 }
 
-// authenticate returns the claim that one of the MACs covers the text, by the scheme. One that the
-// endpoint's scheme doesn't allow is refused like any other; that it would have been right is said apart,
-// because then the endpoint is set to the wrong scheme, and nothing else is wrong.
-func authenticate(r Request, macs []mac256, scheme string, signed ...[]byte) (Claims, error) {
-	position, ok := signer(r.Secrets, macs, signed...)
-	switch {
-	case !ok:
-		return Claims{}, WrongSignature
-	case r.Scheme != scheme && r.Scheme != Auto:
-		return Claims{}, fmt.Errorf("%w: it covers %s", OtherScheme, scheme)
+// MAC is a decoded HMAC-SHA256.
+type MAC [sha256.Size]byte
+
+// Encoding is a way to write a MAC.
+type Encoding string
+
+// The encodings that vendors use.
+const (
+	Hex    Encoding = "hex"
+	Base64 Encoding = "base64" // standard or URL alphabet, padded or not
+)
+
+// Encode writes a MAC, in base64 with the standard alphabet and padded.
+func (e Encoding) Encode(mac []byte) string {
+	if e == Base64 {
+		return base64.StdEncoding.EncodeToString(mac)
 	}
-	return Claims{Scheme: scheme, Secret: position, SignedText: signed}, nil
+	return hex.EncodeToString(mac)
+}
+
+// Decode reads a MAC in one of the encodings, which its length tells apart.
+func Decode(text string, encodings []Encoding) (mac MAC, ok bool) {
+	const unpadded = 43 // base64 characters of 32 bytes
+	if len(text) == hex.EncodedLen(len(mac)) && slices.Contains(encodings, Hex) {
+		_, err := hex.Decode(mac[:], []byte(text))
+		return mac, err == nil
+	}
+	if len(text) == unpadded+1 {
+		text = strings.TrimSuffix(text, "=")
+	}
+	if len(text) != unpadded || !slices.Contains(encodings, Base64) {
+		return mac, false
+	}
+	encoding := base64.RawStdEncoding
+	if strings.ContainsAny(text, "-_") {
+		encoding = base64.RawURLEncoding
+	}
+	// encoding/base64 passes over line breaks: then fewer bytes than a MAC's come out.
+	n, err := encoding.Strict().Decode(mac[:], []byte(text))
+	return mac, err == nil && n == len(mac)
+}
+
+// AppendMACs appends the MACs that a delivery bears in the header and in a member of its body, of
+// which either may be the right one. There may be at most one header: with several, which one counts
+// would be a guess.
+func AppendMACs(room []MAC, encodings []Encoding, header http.Header, name, member string) ([]MAC, error) {
+	values := header[name]
+	if len(values) > 1 {
+		return nil, ManySignatures
+	}
+	present := member != ""
+	if present {
+		if mac, ok := Decode(member, encodings); ok {
+			room = append(room, mac)
+		}
+	}
+	if len(values) == 1 && values[0] != "" {
+		present = true
+		if mac, ok := Decode(values[0], encodings); ok {
+			room = append(room, mac)
+		}
+	}
+	switch {
+	case !present:
+		return nil, NoSignature
+	case len(room) == 0:
+		return nil, MalformedSignature
+	}
+	return room, nil
+}
+
+// Authenticate returns the claim that one of the MACs covers what one of the schemes signs. What the
+// endpoint's setting doesn't allow is refused like anything else; that it would have been right has
+// an error of its own, because then the setting is wrong, and nothing else.
+func (r *Request) Authenticate(macs []MAC, schemes []Scheme) (Claims, error) {
+	for i := range schemes {
+		s := &schemes[i]
+		parts := s.Signed(r.Body)
+		if parts == nil {
+			continue
+		}
+		position, ok := signer(r.Secrets, macs, parts)
+		switch {
+		case !ok:
+		case r.Scheme != s.Name && r.Scheme != Auto:
+			return Claims{}, fmt.Errorf("%w: it covers %s", OtherScheme, s.Name)
+		default:
+			return Claims{Scheme: s.Name, Secret: position, SignedText: parts}, nil
+		}
+	}
+	return Claims{}, WrongSignature
+}
+
+// Parts returns the parts of the text that the scheme signs of a body, whatever its members are. A
+// member that isn't there is nil.
+func (s *Scheme) Parts(body stringify.Text) [][]byte {
+	if len(s.Members) == 0 {
+		return [][]byte{body}
+	}
+	parts := make([][]byte, len(s.Members))
+	for i, name := range s.Members {
+		parts[i] = body.Member(name)
+	}
+	return parts
+}
+
+// Signed returns the parts of the text that the scheme signs of a body, nil where the body has no
+// such text.
+func (s *Scheme) Signed(body stringify.Text) [][]byte {
+	parts := s.Parts(body)
+	for i, part := range parts {
+		if isLast := i == len(parts)-1; part == nil || bytes.HasPrefix(part, []byte{'{'}) != isLast {
+			return nil
+		}
+	}
+	return parts
 }
 
 // signer returns which of the secrets made one of the MACs over the parts' concatenation. An empty
 // secret, which anybody could know, signs nothing. Each comparison takes constant time; which
 // secret it was needs no hiding.
-func signer(secrets []secret.Secret, macs []mac256, parts ...[]byte) (position int, ok bool) {
+func signer(secrets []secret.Secret, macs []MAC, parts [][]byte) (position int, ok bool) {
 	for i, key := range secrets {
 		if key.IsEmpty() {
 			continue
@@ -47,47 +155,4 @@ func signer(secrets []secret.Secret, macs []mac256, parts ...[]byte) (position i
 		}
 	}
 	return 0, false
-}
-
-// single returns the one value of the signature header, "" where there is none. With several
-// values, which one counts would be a guess.
-func single(values []string) (string, error) {
-	switch len(values) {
-	case 0:
-		return "", nil
-	case 1:
-		return values[0], nil
-	}
-	return "", ManySignatures
-}
-
-// mac256 is a decoded MAC.
-type mac256 [sha256.Size]byte
-
-// decodeHex reads a MAC in hexadecimal.
-func decodeHex(text string) (mac mac256, ok bool) {
-	if len(text) != hex.EncodedLen(len(mac)) {
-		return mac, false
-	}
-	_, err := hex.Decode(mac[:], []byte(text))
-	return mac, err == nil
-}
-
-// decodeHexOrBase64 reads a MAC in hexadecimal or base64, standard or URL alphabet, padded or not. The
-// length tells the two apart.
-func decodeHexOrBase64(text string) (mac mac256, ok bool) {
-	const unpadded = 43 // base64 characters of 32 bytes
-	if len(text) == unpadded+1 {
-		text = strings.TrimSuffix(text, "=")
-	}
-	if len(text) != unpadded {
-		return decodeHex(text)
-	}
-	encoding := base64.RawStdEncoding
-	if strings.ContainsAny(text, "-_") {
-		encoding = base64.RawURLEncoding
-	}
-	// encoding/base64 passes over line breaks: then fewer bytes than a MAC's come out.
-	n, err := encoding.Strict().Decode(mac[:], []byte(text))
-	return mac, err == nil && n == len(mac)
 }

@@ -26,7 +26,7 @@ const (
 
 func (r Refusal) Error() string { return string(r) }
 
-// IsAuthentic says whether err is the refusal of a delivery that bears a right signature.
+// IsAuthentic reports whether err is the refusal of a delivery that bears a right signature.
 func IsAuthentic(err error) bool {
 	switch r, _ := errors.AsType[Refusal](err); r {
 	case Unreadable, Contradiction, Stale, Future:

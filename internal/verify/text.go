@@ -7,13 +7,14 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// errCaseVariant: decoders that fold case, as Go's encoding/json does, would read the variant in
-// place of the member that is signed, or that was compared with what is signed.
-var errCaseVariant = fmt.Errorf("%w: a member's name differs from another's in case alone", Contradiction)
+// ErrCaseVariant is the contradiction that decoders which fold case would fall for, as Go's encoding/json
+// does: they would read the variant in place of the member that is signed, or that was compared with what
+// is signed.
+var ErrCaseVariant = fmt.Errorf("%w: a member's name differs from another's in case alone", Contradiction)
 
-// isCaseVariant reports whether a member's name, escapes as they stand, equals one of the names
+// IsCaseVariant reports whether a member's name, escapes as they stand, equals one of the names
 // under Unicode's simple case folding without being it.
-func isCaseVariant(name []byte, names [][]byte) bool {
+func IsCaseVariant(name []byte, names [][]byte) bool {
 	if bytes.IndexByte(name, '\\') >= 0 {
 		name = stringify.Text(fmt.Appendf(nil, `"%s"`, name)).AppendString(nil)
 	}
@@ -25,9 +26,9 @@ func isCaseVariant(name []byte, names [][]byte) bool {
 	return false
 }
 
-// text returns a string as it reads and a number as it is written; "" for anything else, which the
-// vendors don't use where a text is wanted.
-func text(value stringify.Text) string { return string(appendText(nil, value)) }
+// Text returns a string as it reads and a number as it is written; "" for anything else, which no
+// vendor uses where a text is wanted.
+func Text(value stringify.Text) string { return string(appendText(nil, value)) }
 
 func appendText(dst []byte, value stringify.Text) []byte {
 	if value.IsString() || value.IsNumber() {
@@ -36,9 +37,9 @@ func appendText(dst []byte, value stringify.Text) []byte {
 	return dst
 }
 
-// texts returns the text of each value, and the last one as it is. They are parts of one string, which is
+// Texts returns the text of each value, and the last one as it is. They are parts of one string, which is
 // one allocation.
-func texts(first, second, third, fourth stringify.Text, last []byte) (a, b, c, d, e string) {
+func Texts(first, second, third, fourth stringify.Text, last []byte) (a, b, c, d, e string) {
 	var room [256]byte
 	joined := appendText(room[:0], first)
 	i := len(joined)

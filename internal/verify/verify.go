@@ -1,15 +1,20 @@
-// Package verify decides whether a delivery is what its vendor signed, and says what it claims.
+// Package verify decides whether a delivery is what its vendor signed, and returns what it claims.
 //
-// A [Provider] is a value; its verification is a pure function of the request, the clock and the
-// secrets. It fails closed: whatever isn't proven by a signature under one of the secrets is
-// refused with a [Refusal]. The signature is checked before anything else that the body says is
-// believed, the time included.
+// A [Provider] describes a vendor: what it signs, how it writes and dates its bodies, what is known
+// of it. Each vendor is a folder below this one, and package providers lists them; the rest of the
+// program knows none by name.
+//
+// Verification is a pure function of the request, the clock and the secrets. It fails closed:
+// whatever isn't proven by a signature under one of the secrets is refused with a [Refusal]. The
+// signature is checked before anything else that the body says is believed, the time included.
 //
 // What the vendors' pages say and contradict, and what was decided, is in ADR 2.
 package verify
 
 import (
-	"slices"
+	"io/fs"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
@@ -18,70 +23,150 @@ import (
 
 // What a signature covers: the values of the envelope's "signed", and of …_SIGNATURE.
 const (
-	Payload       = "payload"        // S(body)
-	TimestampData = "timestamp-data" // S(timestamp) followed by S(data)
-	Data          = "data"           // S(data)
-	Auto          = "auto"           // as a setting only: any of the provider's that can't be confused
+	Payload = "payload" // the whole body
+	Auto    = "auto"    // as a setting only: any of the provider's schemes
 )
 
-// How Frigade's unsigned time is backed: the values of …_FRESHNESS.
+// What proves that a delivery is fresh: the values of …_FRESHNESS.
 const (
-	FreshnessSigned = "signed" // data.createdAt, which is signed, must be fresh too
-	FreshnessTime   = "time"   // time alone
+	FreshnessSigned = "signed" // its signed time must be fresh too
+	FreshnessTime   = "time"   // its unsigned time alone is judged
 )
 
 // Provider is a vendor of webhooks.
 type Provider struct {
-	Name       string        // as in the configuration and the envelope
-	TypePrefix string        // of the CloudEvents type: the vendor in reverse DNS, with the final dot
-	Header     string        // the HTTP header that bears the signature
-	Schemes    []string      // what …_SIGNATURE may be, the default first
-	Freshness  []string      // what …_FRESHNESS may be, the default first; nil where there is no choice
+	Name       string // as in the configuration and the envelope
+	Title      string // as people write it
+	Site       string // its home page
+	About      string // what is known of it, and from where, in Markdown
+	TypePrefix string // of the CloudEvents type: the vendor in reverse DNS, with the final dot
+
+	// What it signs.
+	Header    string     // the HTTP header that bears the signature, in canonical case
+	Member    string     // of the body, which may bear it in place of the header where a scheme signs members; "" for none
+	Encodings []Encoding // of the signature; the first is the one to sign with
+	Schemes   []Scheme   // what may be signed
+	Auto      bool       // any of the schemes may be tried, since none can pass for another; this is then the default
+
+	// Its time.
 	Tolerance  time.Duration // the default of …_TOLERANCE
-	Ahead      time.Duration // how far a delivery's time may lie in the future; 0: as far as in the past
+	Ahead      time.Duration // how far its time may lie in the future; 0: as far as in the past
+	SignedTime string        // the member that is a signed time where the time itself isn't; "" for none
+	Patience   time.Duration // how long it waits for an answer; 0 where that isn't known
+
+	// Its bodies.
+	Members    []string   // of a body, in the order in which the vendor writes them; nil where that varies
+	Marks      []string   // members that tell its bodies from those of others
+	Events     []string   // the names that are known, the one to send first; it may send others
+	Attributes Attributes // where the envelope's attributes come from
+	Samples    fs.FS      // *.json: bodies of its events
+
+	// Colour is that of its events on the live page, on a light and on a dark ground.
+	Colour struct{ Light, Dark string }
 
 	// Verify returns what an authentic delivery claims. Without an error all of it may be believed
-	// as far as Claims.Scheme covers it. Where the error is a Refusal that IsAuthentic, the
-	// signature was right all the same, and Claims has what could be read.
+	// as far as the scheme covers it. Where the error is a Refusal that IsAuthentic, the signature
+	// was right all the same, and Claims has what could be read.
 	Verify func(Request) (Claims, error)
+	// Compose returns the body of an event. With nil data it makes some up, in which id is unique.
+	Compose func(event, id string, data stringify.Text) Object
+	// Date sets the times of a body.
+	Date func(body Object, t time.Time) (Object, error)
 }
 
-// Span is how long one delivery is accepted: the longest time from its first acceptance to its last, with
-// that tolerance.
-func (p Provider) Span(tolerance time.Duration) time.Duration {
+// Scheme is what a signature may cover.
+type Scheme struct {
+	Name string
+	// Members are those members of the body whose texts are signed, one after the other; none means
+	// the whole body. The last one must be an object and no other one may be: so the text can't be
+	// split in two ways, and one of several members never begins like a body.
+	Members []string
+}
+
+// Attributes says in words where the envelope's attributes come from.
+type Attributes struct{ Entity, EntityID, UserID, Time string }
+
+// Span is how long one delivery is accepted with that tolerance: the longest time from its first
+// acceptance to its last.
+func (p *Provider) Span(tolerance time.Duration) time.Duration {
+	return tolerance + p.AheadOf(tolerance)
+}
+
+// AheadOf returns how far a delivery's time may lie in the future with that tolerance.
+func (p *Provider) AheadOf(tolerance time.Duration) time.Duration {
 	if p.Ahead > 0 {
-		return tolerance + p.Ahead
+		return p.Ahead
 	}
-	return 2 * tolerance
+	return tolerance
 }
 
-// Providers has every vendor that the bridge knows.
-var Providers = []Provider{Flock, Frigade}
-
-// ByName returns the provider of that name, false where there is none.
-func ByName(name string) (Provider, bool) {
-	i := slices.IndexFunc(Providers, func(p Provider) bool { return p.Name == name })
-	if i < 0 {
-		return Provider{}, false
+// Signatures lists what …_SIGNATURE may be, the default first.
+func (p *Provider) Signatures() (words []string) {
+	if p.Auto {
+		words = append(words, Auto)
 	}
-	return Providers[i], true
+	return append(words, p.SchemeNames()...)
+}
+
+// SchemeNames lists what may be signed.
+func (p *Provider) SchemeNames() (names []string) {
+	for _, s := range p.Schemes {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// Scheme returns the scheme of that name, false where the provider has none.
+func (p *Provider) Scheme(name string) (Scheme, bool) {
+	for _, s := range p.Schemes {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return Scheme{}, false
+}
+
+// SchemeOfMember returns the scheme whose signature may stand in the body: the first that doesn't sign all
+// of it.
+func (p *Provider) SchemeOfMember() Scheme {
+	for _, s := range p.Schemes {
+		if len(s.Members) > 0 {
+			return s
+		}
+	}
+	return Scheme{}
+}
+
+// Freshness lists what …_FRESHNESS may be, the default first; nil where there is no choice.
+func (p *Provider) Freshness() []string {
+	if p.SignedTime == "" {
+		return nil
+	}
+	return []string{FreshnessSigned, FreshnessTime}
+}
+
+// Variable is what the variable of that name is called for the provider's own endpoint: ACME_SECRETS
+// for SECRETS of acme.
+func (p *Provider) Variable(name string) string {
+	return strings.ToUpper(strings.ReplaceAll(p.Name, "-", "_")) + "_" + name
 }
 
 // Request is a delivery as it was received, and all that is needed to judge it.
 type Request struct {
-	Body       stringify.Text  // the canonical body, an object
-	Signatures []string        // every value of the provider's header
-	Secrets    []secret.Secret // current first
-	Scheme     string          // one of the provider's Schemes
-	Freshness  string          // one of the provider's Freshness
-	Tolerance  time.Duration   // how far the delivery's time may be off
-	Now        time.Time
-	Untimed    bool // don't check the delivery's time: for what somebody releases from quarantine
+	Header    http.Header
+	Raw       []byte          // the body as it came
+	Body      stringify.Text  // its canonical form, an object
+	Secrets   []secret.Secret // current first
+	Scheme    string          // one of the provider's Signatures
+	Freshness string          // one of the provider's Freshness
+	Tolerance time.Duration   // how far the delivery's time may be off
+	Now       time.Time
+	Untimed   bool // don't check the delivery's time: for what is released from quarantine
 }
 
 // Claims is what an authentic delivery says. Texts are as the vendor sent them, "" where unknown.
 type Claims struct {
-	Scheme string // what the signature covers: Payload, TimestampData or Data
+	Scheme string // what the signature covers: the name of one of the provider's schemes
 	Secret int    // which of the request's secrets verified it, from 0
 
 	// SignedText is the text under the signature, in the parts of which it is the concatenation.
@@ -96,4 +181,5 @@ type Claims struct {
 	UserID   string
 	Time     string    // RFC 3339
 	Occurred time.Time // Time
+	Created  time.Time // the signed time that must be fresh too; zero where there is none
 }

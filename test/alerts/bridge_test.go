@@ -17,10 +17,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/delivery"
 	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
 const (
@@ -107,7 +107,7 @@ func (b *bridge) sendTo(t *testing.T, path string, s sent) int {
 		s.key = key
 	}
 	body := fmt.Sprintf(`{"name":%q,"timestamp":%d,"data":{"pad":"%s","id":%d}}`, s.name, s.at.Unix(), strings.Repeat("x", s.extra), time.Now().UnixNano())
-	signed, err := delivery.Sign(verify.Flock, verify.Payload, secret.New(s.key), []byte(body))
+	signed, err := flock.Provider.Sign(verify.Payload, secret.New(s.key), []byte(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func (b *bridge) sendTo(t *testing.T, path string, s sent) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set(verify.Flock.Header, signed)
+	request.Header = signed
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	answer, err := client.Do(request)
 	if err != nil {

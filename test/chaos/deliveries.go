@@ -5,14 +5,16 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/event"
-	"github.com/ade15e70/webhook-bridge/internal/delivery"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
+	"github.com/ade15e70/webhook-bridge/internal/verify/frigade"
 )
 
 // kind says what a delivery is, and with that what may be answered to it.
@@ -33,7 +35,7 @@ func (k kind) String() string {
 // post is a delivery as it is sent.
 type post struct {
 	kind       kind
-	provider   verify.Provider
+	provider   *verify.Provider
 	signatures []string // one, but in forgeries
 	body       []byte
 	id         string // which the bridge must give it
@@ -42,7 +44,7 @@ type post struct {
 
 // The endpoints' secrets.
 var secrets = map[string]secret.Secret{
-	verify.Flock.Name: secret.New("flock of this run"), verify.Frigade.Name: secret.New("frigade of this run"),
+	flock.Provider.Name: secret.New("flock of this run"), frigade.Provider.Name: secret.New("frigade of this run"),
 }
 
 var hashSeed = maphash.MakeSeed()
@@ -50,14 +52,14 @@ var hashSeed = maphash.MakeSeed()
 func sumOf(body []byte) uint64 { return maphash.Bytes(hashSeed, body) }
 
 // compose makes a delivery that is one of its kind by its name.
-func compose(rng *rand.Rand, k kind, provider verify.Provider, name string) (post, error) {
+func compose(rng *rand.Rand, k kind, provider *verify.Provider, name string) (post, error) {
 	p := post{kind: k, provider: provider}
-	scheme := provider.Schemes[0]
+	scheme := provider.Schemes[0].Name
 	when := time.Now()
-	if provider.Name == verify.Flock.Name {
+	if provider.Name == flock.Provider.Name {
 		scheme = verify.Payload
 		if k == contradiction || k == anEvent && rng.IntN(4) == 0 {
-			scheme = verify.TimestampData
+			scheme = flock.TimestampData
 		}
 	}
 	if k == stale {
@@ -65,7 +67,7 @@ func compose(rng *rand.Rand, k kind, provider verify.Provider, name string) (pos
 	}
 	body, err := bodyOf(rng, provider, name)
 	if err == nil {
-		body, err = delivery.Renew(provider, body, when)
+		body, err = provider.Renew(body, when)
 	}
 	if err == nil && k == unreadable {
 		body, err = json.Marshal(map[string]any{"notice": name, "timestamp": when.Unix()})
@@ -73,11 +75,11 @@ func compose(rng *rand.Rand, k kind, provider verify.Provider, name string) (pos
 	if err != nil {
 		return p, fmt.Errorf("composing delivery: %w", err)
 	}
-	signature, err := delivery.Sign(provider, scheme, secrets[provider.Name], body)
+	signed, err := provider.Sign(scheme, secrets[provider.Name], body)
 	if err != nil {
 		return p, fmt.Errorf("composing delivery: %w", err)
 	}
-	p.signatures = []string{signature}
+	p.signatures = signed[provider.Header]
 	switch k {
 	case contradiction:
 		body = []byte(strings.Replace(string(body), `"entityId":"`, `"entityId":"not `, 1))
@@ -102,17 +104,19 @@ func (p *post) forge(rng *rand.Rand, scheme string, body []byte) (_ []byte, err 
 	case 3: // which of them counts would be a guess
 		p.signatures = []string{right, right}
 	case 4:
-		body, err = delivery.Tamper(body)
+		body, err = verify.Tamper(body)
 	case 5:
-		p.signatures[0], err = delivery.Sign(p.provider, scheme, secret.New("somebody else's"), body)
+		var signed http.Header
+		signed, err = p.provider.Sign(scheme, secret.New("somebody else's"), body)
+		p.signatures = signed[p.provider.Header]
 	}
 	return body, err
 }
 
 // bodyOf makes up a body, some of them large.
-func bodyOf(rng *rand.Rand, provider verify.Provider, name string) ([]byte, error) {
-	if provider.Name != verify.Flock.Name {
-		return delivery.Compose(provider, "flowResponse."+[]string{"completedStep", "startedFlow", "skippedStep"}[rng.IntN(3)], nil, name)
+func bodyOf(rng *rand.Rand, provider *verify.Provider, name string) ([]byte, error) {
+	if provider.Name != flock.Provider.Name {
+		return provider.NewBody("flowResponse."+[]string{"completedStep", "startedFlow", "skippedStep"}[rng.IntN(3)], nil, name)
 	}
 	padding := rng.IntN(600)
 	if rng.IntN(20) == 0 {
@@ -122,7 +126,7 @@ func bodyOf(rng *rand.Rand, provider verify.Provider, name string) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	return delivery.Compose(provider, "invitee."+[]string{"accepted", "visited", "rewarded"}[rng.IntN(3)], data, name)
+	return provider.NewBody("invitee."+[]string{"accepted", "visited", "rewarded"}[rng.IntN(3)], data, name)
 }
 
 // identified works out the id that the event must get, apart from the bridge.
@@ -134,10 +138,10 @@ func (p post) identified(scheme string, body []byte) (post, error) {
 	p.body, p.sum = body, sumOf(text)
 	signed, name := [][]byte{text}, []byte(nil)
 	switch scheme {
-	case verify.TimestampData:
+	case flock.TimestampData:
 		quoted := text.Member("name")
 		signed, name = [][]byte{text.Member("timestamp"), text.Member("data")}, quoted[1:len(quoted)-1]
-	case verify.Data:
+	case frigade.Data:
 		signed = [][]byte{text.Member("data")}
 	}
 	p.id = event.ID(p.provider.Name, signed, name)

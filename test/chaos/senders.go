@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
+	"github.com/ade15e70/webhook-bridge/internal/verify/frigade"
 )
 
 // load is the senders, who send until they are stopped.
@@ -25,7 +27,7 @@ type load struct {
 
 // vendor is how a sender behaves.
 type vendor struct {
-	provider verify.Provider
+	provider *verify.Provider
 	kinds    []kind
 	retries  int           // after the first attempt
 	patience time.Duration // for an answer
@@ -35,16 +37,16 @@ type vendor struct {
 
 // vendors are those of every scenario: Flock never sends again, Frigade waits a second and tries five times more.
 var vendors = []vendor{
-	{provider: verify.Flock, patience: 5 * time.Second},
-	{provider: verify.Flock, patience: 5 * time.Second},
-	{provider: verify.Flock, patience: 5 * time.Second},
-	{provider: verify.Flock, patience: 5 * time.Second},
-	{provider: verify.Frigade, retries: 5, patience: time.Second},
-	{provider: verify.Frigade, retries: 5, patience: time.Second},
-	{provider: verify.Frigade, retries: 5, patience: time.Second, hangsUp: true},
-	{provider: verify.Flock, patience: 5 * time.Second, kinds: []kind{forged}, slower: 4},
-	{provider: verify.Frigade, patience: 5 * time.Second, kinds: []kind{forged}, slower: 4},
-	{provider: verify.Flock, patience: 5 * time.Second, kinds: []kind{unreadable, stale, contradiction}, slower: 8},
+	{provider: &flock.Provider, patience: 5 * time.Second},
+	{provider: &flock.Provider, patience: 5 * time.Second},
+	{provider: &flock.Provider, patience: 5 * time.Second},
+	{provider: &flock.Provider, patience: 5 * time.Second},
+	{provider: &frigade.Provider, retries: 5, patience: time.Second},
+	{provider: &frigade.Provider, retries: 5, patience: time.Second},
+	{provider: &frigade.Provider, retries: 5, patience: time.Second, hangsUp: true},
+	{provider: &flock.Provider, patience: 5 * time.Second, kinds: []kind{forged}, slower: 4},
+	{provider: &frigade.Provider, patience: 5 * time.Second, kinds: []kind{forged}, slower: 4},
+	{provider: &flock.Provider, patience: 5 * time.Second, kinds: []kind{unreadable, stale, contradiction}, slower: 8},
 }
 
 // start lets them begin.

@@ -11,7 +11,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
 // heal takes every fault away.
@@ -54,7 +54,7 @@ func (w *world) recovers() error {
 	for i, b := range w.bridges {
 		pause := time.Duration(0)
 		if err := until(w.ctx, patiently, b.name+" takes events directly again", func(ctx context.Context) error {
-			p, err := compose(w.rng, anEvent, verify.Flock, fmt.Sprintf("%s-after-%d-%d", w.load.run, i, w.tally.of(deliveries)))
+			p, err := compose(w.rng, anEvent, &flock.Provider, fmt.Sprintf("%s-after-%d-%d", w.load.run, i, w.tally.of(deliveries)))
 			if err != nil {
 				return err
 			}

@@ -1,5 +1,5 @@
 // What the tests read of the repository.
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const root = new URL('../../', import.meta.url)
@@ -12,9 +12,11 @@ export const messages = text('internal/ingest/testdata/messages.ndjson').trimEnd
 
 // The bodies that were sent, by the delivery's name.
 export const bodies = new Map()
-for (const provider of ['flock', 'frigade']) {
-  for (const { name, claims, body, file } of json(`internal/verify/testdata/${provider}.json`).vectors) {
-    if (claims) bodies.set(`${provider}/${name}`, body ?? text(`internal/verify/testdata/${file}`))
+for (const provider of readdirSync(new URL('internal/verify', root))) {
+  const vectors = `internal/verify/${provider}/testdata/vectors.json`
+  if (!existsSync(new URL(vectors, root))) continue
+  for (const { name, claims, body, file } of json(vectors).vectors) {
+    if (claims) bodies.set(`${provider}/${name}`, body ?? text(`internal/verify/${provider}/${file}`))
   }
 }
 for (const { name, body } of json('internal/ingest/testdata/odd.json')) bodies.set(`odd/${name}`, body)

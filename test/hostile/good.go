@@ -14,9 +14,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/event"
-	"github.com/ade15e70/webhook-bridge/internal/delivery"
-	"github.com/ade15e70/webhook-bridge/internal/secret"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
 const flockSecret = "flock of this run"
@@ -76,18 +74,18 @@ func (g *good) send(client *http.Client, name string) {
 func signed(name string, size int) (body []byte, signature, id string) {
 	data, err := json.Marshal(map[string]any{"invitee": map[string]string{"id": name}, "note": strings.Repeat("x", size)})
 	if err == nil {
-		body, err = delivery.Compose(verify.Flock, "invitee.accepted", data, name)
+		body, err = flock.Provider.NewBody("invitee.accepted", data, name)
 	}
 	if err == nil {
-		body, err = delivery.Renew(verify.Flock, body, time.Now())
+		body, err = flock.Provider.Renew(body, time.Now())
 	}
 	if err == nil {
-		signature, err = delivery.Sign(verify.Flock, verify.Payload, secret.New(flockSecret), body)
+		signature = sign(flockSecret, body)
 	}
 	if err != nil {
 		panic(err) // of this program
 	}
-	return body, signature, event.ID(verify.Flock.Name, [][]byte{body}, nil)
+	return body, signature, event.ID(flock.Provider.Name, [][]byte{body}, nil)
 }
 
 // answer is what was answered.
@@ -105,7 +103,7 @@ func post(ctx context.Context, client *http.Client, addr string, body []byte, si
 	if err != nil {
 		return a, err
 	}
-	request.Header.Set(verify.Flock.Header, signature)
+	request.Header.Set(flock.Provider.Header, signature)
 	response, err := client.Do(request)
 	if err != nil {
 		return a, err

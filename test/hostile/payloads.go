@@ -10,9 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/delivery"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
 const megabyte = 1 << 20
@@ -85,7 +85,7 @@ func replay(ctx context.Context, s *siege) {
 				s.count(fmt.Sprintf("%s: %d", what, a.status))
 			}
 		}
-		old, err := delivery.Renew(verify.Flock, body, time.Now().Add(-time.Hour))
+		old, err := flock.Provider.Renew(body, time.Now().Add(-time.Hour))
 		if err != nil {
 			panic(err) // of this program
 		}
@@ -101,9 +101,9 @@ func replay(ctx context.Context, s *siege) {
 }
 
 func sign(key string, body []byte) string {
-	signature, err := delivery.Sign(verify.Flock, verify.Payload, secret.New(key), body)
+	header, err := flock.Provider.Sign(verify.Payload, secret.New(key), body)
 	if err != nil {
 		panic(err) // of this program
 	}
-	return signature
+	return header.Get(flock.Provider.Header)
 }

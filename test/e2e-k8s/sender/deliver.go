@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/delivery"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -19,7 +18,7 @@ import (
 // deliverer sends one vendor's deliveries over one kind of connections.
 type deliverer struct {
 	url      string // without the endpoint's path
-	provider verify.Provider
+	provider *verify.Provider
 	key      atomic.Pointer[secret.Secret]
 	client   *http.Client
 }
@@ -40,18 +39,14 @@ func (d *deliverer) deliver(ctx context.Context, id string) string {
 }
 
 func (d *deliverer) send(ctx context.Context, id string) (string, error) {
-	body, err := delivery.Compose(d.provider, delivery.Events[d.provider.Name], nil, id)
+	body, err := d.provider.NewBody(d.provider.Events[0], nil, id)
 	if err != nil {
 		return "", err
 	}
-	if body, err = delivery.Renew(d.provider, body, time.Now()); err != nil {
+	if body, err = d.provider.Renew(body, time.Now()); err != nil {
 		return "", err
 	}
-	scheme := verify.Payload
-	if d.provider.Name == verify.Frigade.Name {
-		scheme = verify.Data
-	}
-	signature, err := delivery.Sign(d.provider, scheme, *d.key.Load(), body)
+	header, err := d.provider.Sign(d.provider.Schemes[0].Name, *d.key.Load(), body)
 	if err != nil {
 		return "", err
 	}
@@ -60,8 +55,8 @@ func (d *deliverer) send(ctx context.Context, id string) (string, error) {
 		return "", err
 	}
 	request.GetBody = nil // or net/http would send again by itself
+	request.Header = header
 	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set(d.provider.Header, signature)
 	response, err := d.client.Do(request)
 	if err != nil {
 		return "", err

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // ledger is what was sent and answered.
@@ -77,7 +77,7 @@ func load(ctx context.Context) error {
 		over string
 	}
 	var lanes []lane
-	for _, p := range verify.Providers {
+	for _, p := range providers.All {
 		for over, keep := range map[string]bool{"kept": true, "new": false} {
 			d := &deliverer{url: os.Getenv("URL"), provider: p, client: client(keep)}
 			d.key.Store(new(secret.New(os.Getenv("KEY_" + strings.ToUpper(p.Name)))))

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 func main() {
@@ -65,8 +65,8 @@ func dial(addresses []string) {
 
 // try sends one delivery.
 func try(url, provider, key string) error {
-	p, ok := verify.ByName(provider)
-	if !ok {
+	p := providers.ByName(provider)
+	if p == nil {
 		return fmt.Errorf("no provider %q", provider)
 	}
 	d := &deliverer{url: url, provider: p, client: client(false)}

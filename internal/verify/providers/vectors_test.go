@@ -1,4 +1,4 @@
-package verify
+package providers_test
 
 import (
 	"bytes"
@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,9 +19,12 @@ import (
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// vector is a delivery and what must become of it. testdata/make-vectors.mjs makes them, with
+// vector is a delivery and what must become of it. ../testdata/make-vectors.mjs makes them, with
 // Node's JSON.stringify and HMAC.
 type vector struct {
 	Name      string
@@ -49,9 +53,9 @@ type claims struct {
 }
 
 // vectors returns the provider's vectors.
-func vectors(t testing.TB, p Provider) []vector {
+func vectors(t testing.TB, p *verify.Provider) []vector {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join("testdata", p.Name+".json"))
+	content, err := os.ReadFile(filepath.Join("..", p.Name, "testdata", "vectors.json"))
 	if err != nil {
 		t.Fatalf("every provider has its vectors: %v", err)
 	}
@@ -68,7 +72,7 @@ func vectors(t testing.TB, p Provider) []vector {
 		if v.File == "" {
 			continue
 		}
-		body, err := os.ReadFile(filepath.Join("testdata", v.File))
+		body, err := os.ReadFile(filepath.Join("..", p.Name, v.File))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +82,7 @@ func vectors(t testing.TB, p Provider) []vector {
 }
 
 // request is the vector as the provider's Verify takes it.
-func (v vector) request(t testing.TB, p Provider) Request {
+func (v vector) request(t testing.TB, p *verify.Provider) verify.Request {
 	t.Helper()
 	text, err := stringify.Parse([]byte(v.Body))
 	if err != nil {
@@ -88,53 +92,40 @@ func (v vector) request(t testing.TB, p Provider) Request {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := Request{Body: text, Scheme: v.Scheme, Freshness: v.Freshness, Tolerance: tolerance, Now: v.Now}
+	r := verify.Request{Header: http.Header{}, Raw: []byte(v.Body), Body: text, Scheme: v.Scheme, Freshness: v.Freshness, Tolerance: tolerance, Now: v.Now}
 	for _, s := range v.Secrets {
 		r.Secrets = append(r.Secrets, secret.New(s))
 	}
 	for _, h := range v.Headers {
-		if h[0] != p.Header {
-			t.Fatalf("header %s is not the provider's", h[0])
-		}
-		r.Signatures = append(r.Signatures, h[1])
+		r.Header.Add(h[0], h[1])
 	}
 	return r
 }
 
 // claimed is what Verify's claims come to in a vector's terms.
-func claimed(p Provider, c Claims) claims {
+func claimed(p *verify.Provider, c verify.Claims) claims {
 	return claims{c.Scheme, c.Name, c.Entity, c.EntityID, c.UserID, c.Time, event.ID(p.Name, c.SignedText, c.IDName), c.Secret}
 }
 
-// Every file of vectors is a provider's, and every provider has one.
+// Every provider has vectors, of which each scheme accepts some.
 func TestEveryProviderHasVectors(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, p := range Providers {
-		names = append(names, filepath.Join("testdata", p.Name+".json"))
+	for _, p := range providers.All {
 		accepted := map[string]bool{}
 		for _, v := range vectors(t, p) {
 			if v.Claims != nil {
 				accepted[v.Claims.Scheme] = true
 			}
 		}
-		for _, scheme := range p.Schemes {
-			if scheme != Auto && !accepted[scheme] {
+		for _, scheme := range p.SchemeNames() {
+			if !accepted[scheme] {
 				t.Errorf("%s: no accepted vector for the scheme %s", p.Name, scheme)
 			}
 		}
 	}
-	slices.Sort(names)
-	if diff := cmp.Diff(files, names); diff != "" {
-		t.Error(diff)
-	}
 }
 
 func TestVectors(t *testing.T) {
-	for _, p := range Providers {
+	for _, p := range providers.All {
 		for _, v := range vectors(t, p) {
 			t.Run(p.Name+"/"+v.Name, func(t *testing.T) {
 				t.Parallel()
@@ -142,10 +133,10 @@ func TestVectors(t *testing.T) {
 				c, err := p.Verify(r)
 				untimed(t, p, v, r, err)
 				if v.Error != "" {
-					if !errors.Is(err, Refusal(v.Error)) {
+					if !errors.Is(err, verify.Refusal(v.Error)) {
 						t.Fatalf("Verify = %v, want %q", err, v.Error)
 					}
-					if authentic := IsAuthentic(err); authentic != (c.SignedText != nil) {
+					if authentic := verify.IsAuthentic(err); authentic != (c.SignedText != nil) {
 						t.Errorf("authentic %v, but claims are %+v", authentic, c)
 					}
 					return
@@ -166,13 +157,13 @@ func TestVectors(t *testing.T) {
 }
 
 // untimed: without the check of time, all that is refused for its time is accepted, unless the vector
-// says what else is wrong with it, and nothing else.
-func untimed(t *testing.T, p Provider, v vector, r Request, timed error) {
+// has what else is wrong with it, and nothing else.
+func untimed(t *testing.T, p *verify.Provider, v vector, r verify.Request, timed error) {
 	t.Helper()
 	r.Untimed = true
 	c, err := p.Verify(r)
-	if errors.Is(timed, Stale) || errors.Is(timed, Future) {
-		if refusal, _ := errors.AsType[Refusal](err); string(refusal) != v.Untimed || c.SignedText == nil {
+	if errors.Is(timed, verify.Stale) || errors.Is(timed, verify.Future) {
+		if refusal, _ := errors.AsType[verify.Refusal](err); string(refusal) != v.Untimed || c.SignedText == nil {
 			t.Errorf("untimed: %v, want %q", err, v.Untimed)
 		}
 		return
@@ -183,18 +174,18 @@ func untimed(t *testing.T, p Provider, v vector, r Request, timed error) {
 }
 
 // otherKeys: no other secret verifies, be it wrong, empty, missing or the other provider's.
-func otherKeys(t *testing.T, p Provider, r Request) {
+func otherKeys(t *testing.T, p *verify.Provider, r verify.Request) {
 	t.Helper()
 	for _, secrets := range [][]secret.Secret{nil, {}, {{}}, {secret.New("")}, {secret.New("Right")}, {secret.New("right ")}, {secret.New("wrong"), secret.New("")}} {
 		r.Secrets = secrets
-		if c, err := p.Verify(r); err != WrongSignature || c.SignedText != nil { //nolint:errorlint // exactly this
+		if c, err := p.Verify(r); err != verify.WrongSignature || c.SignedText != nil { //nolint:errorlint // exactly this
 			t.Errorf("with a secret that isn't right: %+v, %v", c, err)
 		}
 	}
 }
 
 // otherTimes: past the tolerance it is stale, much before its time it is from the future.
-func otherTimes(t *testing.T, p Provider, r Request) {
+func otherTimes(t *testing.T, p *verify.Provider, r verify.Request) {
 	t.Helper()
 	c, err := p.Verify(r)
 	if err != nil {
@@ -202,8 +193,8 @@ func otherTimes(t *testing.T, p Provider, r Request) {
 	}
 	for _, later := range []struct {
 		now  time.Time
-		want Refusal
-	}{{c.Occurred.Add(r.Tolerance + time.Millisecond), Stale}, {c.Occurred.Add(-r.Tolerance - 10*time.Minute), Future}} {
+		want verify.Refusal
+	}{{c.Occurred.Add(r.Tolerance + time.Millisecond), verify.Stale}, {c.Occurred.Add(-r.Tolerance - 10*time.Minute), verify.Future}} {
 		r.Now = later.now
 		if _, err := p.Verify(r); !errors.Is(err, later.want) {
 			t.Errorf("at %s: %v, want %v", later.now, err, later.want)
@@ -213,40 +204,41 @@ func otherTimes(t *testing.T, p Provider, r Request) {
 
 // otherSignatures: a second header is refused, and so is every other text in the header, unless it
 // is the same MAC written in another way or the body has a right one.
-func otherSignatures(t *testing.T, p Provider, r Request) {
+func otherSignatures(t *testing.T, p *verify.Provider, r verify.Request) {
 	t.Helper()
-	if len(r.Signatures) == 0 {
-		r.Signatures = []string{strings.Repeat("0", 64)}
+	right := r.Header.Get(p.Header)
+	if right == "" {
+		right = strings.Repeat("0", 64)
 	}
-	right := r.Signatures[0]
+	with := func(signatures ...string) error {
+		r.Header = http.Header{p.Header: signatures}
+		_, err := p.Verify(r)
+		return err
+	}
 	for _, both := range [][]string{{right, right}, {right, ""}, {right, "0"}} {
-		r.Signatures = both
-		if _, err := p.Verify(r); !errors.Is(err, ManySignatures) {
+		if err := with(both...); !errors.Is(err, verify.ManySignatures) {
 			t.Errorf("with the headers %q: %v", both, err)
 		}
 	}
-	r.Signatures = nil
-	if _, err := p.Verify(r); err == nil {
+	if with() == nil {
 		return // the member alone will do, whatever the header says
 	}
-	mac, _ := decodeHexOrBase64(right)
+	mac, _ := verify.Decode(right, p.Encodings)
 	isOther := func(signature string) bool {
-		decoded, ok := decodeHexOrBase64(signature)
+		decoded, ok := verify.Decode(signature, p.Encodings)
 		return !ok || decoded != mac
 	}
 	for i := range right {
 		for bit := range 8 {
 			changed := []byte(right)
 			changed[i] ^= 1 << bit
-			r.Signatures = []string{string(changed)}
-			if _, err := p.Verify(r); err == nil && isOther(string(changed)) {
+			if with(string(changed)) == nil && isOther(string(changed)) {
 				t.Errorf("accepted with the signature %q", changed)
 			}
 		}
 	}
 	for _, other := range []string{right + right, right[:len(right)-1], right[1:], " " + right, right + " ", right + "\n", right + "0", "0x" + right, "sha256=" + right} {
-		r.Signatures = []string{other}
-		if _, err := p.Verify(r); err == nil && isOther(other) {
+		if with(other) == nil && isOther(other) {
 			t.Errorf("accepted with the signature %q", other)
 		}
 	}
@@ -254,7 +246,7 @@ func otherSignatures(t *testing.T, p Provider, r Request) {
 
 // otherBodies: whatever a holder of the delivery makes of its body without the secret is refused,
 // or changes only what the vector lists as unsigned, to no more effect than it says.
-func otherBodies(t *testing.T, p Provider, v vector, r Request) {
+func otherBodies(t *testing.T, p *verify.Provider, v vector, r verify.Request) {
 	t.Helper()
 	original := r.Body
 	before, err := p.Verify(r)
@@ -267,7 +259,7 @@ func otherBodies(t *testing.T, p Provider, v vector, r Request) {
 		if err != nil || !text.IsObject() {
 			return
 		}
-		r.Body = text
+		r.Raw, r.Body = body, text
 		if after, err := p.Verify(r); err == nil {
 			accepted++
 			if err := harmless(p, v, original, text, before, after); err != nil {
@@ -313,7 +305,7 @@ func otherBodies(t *testing.T, p Provider, v vector, r Request) {
 }
 
 // harmless says what is wrong with it that the changed body was accepted.
-func harmless(p Provider, v vector, original, changed stringify.Text, before, after Claims) error {
+func harmless(p *verify.Provider, v vector, original, changed stringify.Text, before, after verify.Claims) error {
 	members := map[string]bool{}
 	for _, body := range []stringify.Text{original, changed} {
 		if err := eachMember(body, func(name string, _ stringify.Text) error {
@@ -346,7 +338,7 @@ func harmless(p Provider, v vector, original, changed stringify.Text, before, af
 	if effects["the time"] {
 		was.Time = is.Time
 	}
-	if was.Scheme == TimestampData { // data has it too, signed, or has no such member
+	if was.Scheme == flock.TimestampData { // data has it too, signed, or has no such member
 		was.EntityID = is.EntityID
 	}
 	if was != is {

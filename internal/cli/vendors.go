@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+)
+
+// example fills in a text what it says of an endpoint in general, with what the first provider's is called:
+// SECRETS, ENDPOINT, EVENT, SCHEME and HEADER.
+func example(text string) string {
+	p := providers.All[0]
+	return strings.NewReplacer(
+		"SECRETS", p.Variable("SECRETS"), "ENDPOINT", p.Name, "EVENT", p.Events[0],
+		"SCHEME", p.Schemes[len(p.Schemes)-1].Name, "HEADER", p.Header,
+	).Replace(text)
+}
+
+// titles lists the vendors as people write them.
+func titles() string {
+	var all []string
+	for _, p := range providers.All {
+		all = append(all, p.Title)
+	}
+	return inWords(all, "and")
+}
+
+// schemesInWords lists what each provider may sign.
+func schemesInWords() string {
+	var all []string
+	for _, p := range providers.All {
+		all = append(all, "for "+p.Name+" "+inWords(p.SchemeNames(), "or"))
+	}
+	return strings.Join(all, ", ")
+}
+
+// inWords writes a list as in a sentence: a, b and c.
+func inWords(list []string, conjunction string) string {
+	if n := len(list) - 1; n > 0 {
+		return strings.Join(list[:n], ", ") + " " + conjunction + " " + list[n]
+	}
+	return strings.Join(list, "")
+}

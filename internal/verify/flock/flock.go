@@ -1,0 +1,184 @@
+// Package flock verifies and makes the webhooks of Flock.
+package flock
+
+import (
+	"bytes"
+	"cmp"
+	"embed"
+	"fmt"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// What the signature covers.
+const (
+	Payload       = verify.Payload   // S(body), as the code of Flock's page computes it
+	TimestampData = "timestamp-data" // S(timestamp) followed by S(data), as its prose says
+)
+
+var (
+	schemes   = []verify.Scheme{{Name: Payload}, {Name: TimestampData, Members: []string{"timestamp", "data"}}}
+	encodings = []verify.Encoding{verify.Hex}
+)
+
+//go:embed samples/01-*.json samples/04-*.json samples/06-*.json
+var samples embed.FS
+
+// Provider is Flock, which sends events of referral campaigns. A valid delivery has
+//   - one X-Flock-Signature header, the HMAC-SHA256 in hexadecimal of what one of the schemes covers;
+//   - a timestamp, a number of seconds, that is no further from now than the tolerance;
+//   - a name;
+//   - where name and entity are not signed, no contradiction with data, which is, and no member whose
+//     name differs from one of those in case alone.
+//
+// Flock never retries.
+var Provider = verify.Provider{
+	Name:  "flock",
+	Title: "Flock",
+	Site:  "https://withflock.com",
+	About: "Referral campaigns. Its page on webhooks says in its prose that the timestamp and the data are signed, and signs the whole body in its code; " +
+		"no other source shows a delivery. It sends each event once and never again. The names of events other than `invitee.accepted` are known from its dashboard only.",
+	TypePrefix: "com.withflock.",
+	Header:     header,
+	Encodings:  encodings,
+	Schemes:    schemes,
+	Auto:       true,
+	Tolerance:  5 * time.Minute,
+	Members:    []string{"name", "entity", "entityId", "data", "timestamp"},
+	Marks:      []string{"name", "timestamp"},
+	Events: []string{
+		"invitee.accepted", "invitee.reward_claimed", "invitee.rewarded", "invitee.visited",
+		"referrer.reward_claimed", "referrer.rewarded", "referrer.visited", "campaign.ended", "campaign.launched",
+	},
+	Attributes: verify.Attributes{
+		Entity: "`entity`", EntityID: "`entityId`",
+		UserID: "`data.invitee.id` or `data.referrer.id`, as `entity` says", Time: "`timestamp`, in UTC",
+	},
+	Samples: samples,
+	Colour:  struct{ Light, Dark string }{"#0b6660", "#5ecfc3"},
+	Verify:  check,
+	Compose: compose,
+	Date:    date,
+}
+
+const header = "X-Flock-Signature"
+
+// members holds the members of a body that count, and of its data the ids of the two people.
+type members struct {
+	name, entity, entityID, timestamp, data, inviteeID, referrerID stringify.Text
+
+	hasVariant bool // of the name of one of the body's members above
+}
+
+var names = [][]byte{[]byte("timestamp"), []byte("data"), []byte("name"), []byte("entity"), []byte("entityId")}
+
+func read(body stringify.Text) (b members) {
+	c := stringify.Cursor{Text: body}
+	c.Object(func(name []byte) {
+		switch string(name) {
+		case "name":
+			b.name = c.Value()
+		case "entity":
+			b.entity = c.Value()
+		case "entityId":
+			b.entityID = c.Value()
+		case "timestamp":
+			b.timestamp = c.Value()
+		case "data":
+			b.data = c.Object(func(name []byte) {
+				switch string(name) {
+				case "invitee":
+					b.inviteeID = readID(&c)
+				case "referrer":
+					b.referrerID = readID(&c)
+				}
+			})
+		default:
+			b.hasVariant = b.hasVariant || verify.IsCaseVariant(name, names)
+		}
+	})
+	return b
+}
+
+// readID reads a value and returns its id.
+func readID(c *stringify.Cursor) (id stringify.Text) {
+	c.Object(func(name []byte) {
+		if string(name) == "id" {
+			id = c.Value()
+		}
+	})
+	return id
+}
+
+// user is the id of the person whom the event is about.
+func (b *members) user() stringify.Text {
+	switch string(b.entity.Inside()) {
+	case "invitee":
+		return b.inviteeID
+	case "referrer":
+		return b.referrerID
+	}
+	return nil
+}
+
+func check(r verify.Request) (verify.Claims, error) {
+	var mac [1]verify.MAC
+	macs, err := verify.AppendMACs(mac[:0], encodings, r.Header, header, "")
+	if err != nil {
+		return verify.Claims{}, err
+	}
+	// To try both schemes is safe: the one signed text begins with { and the other never does, so neither
+	// can be passed off as the other.
+	c, err := r.Authenticate(macs, schemes)
+	if err != nil {
+		return verify.Claims{}, err
+	}
+	b := read(r.Body)
+	var written string
+	var room [40]byte
+	occurred, ok := verify.UnixTime(b.timestamp)
+	c.Name, c.Entity, c.EntityID, c.UserID, written = verify.Texts(b.name, b.entity, b.entityID, b.user(), occurred.AppendFormat(room[:0], time.RFC3339Nano))
+	if c.Scheme == TimestampData {
+		c.IDName = b.name.Inside()
+	}
+
+	untimely := error(nil)
+	if ok {
+		untimely = r.Within(occurred, r.Tolerance)
+	}
+	if !b.name.IsString() || c.Name == "" {
+		// The time is signed and the name may not be: to take it away doesn't make a stale delivery
+		// into one that is answered 200.
+		return c, cmp.Or(untimely, fmt.Errorf("%w: it has no name", verify.Unreadable))
+	}
+	if c.Scheme == TimestampData {
+		if err := b.agree(); err != nil {
+			return c, err
+		}
+	}
+	if !ok {
+		return c, fmt.Errorf("%w: its timestamp is no number of seconds", verify.Unreadable)
+	}
+	c.Occurred, c.Time = occurred, written
+	return c, untimely
+}
+
+// agree holds what timestamp-data leaves unsigned against what it signs: entityId must be the
+// id of data's member for the entity, where there is one, and the name must begin with the entity.
+// Canonical texts are equal just when the values are.
+func (b *members) agree() error {
+	if b.hasVariant {
+		return verify.ErrCaseVariant
+	}
+	first, _, _ := bytes.Cut(b.name.Inside(), []byte{'.'})
+	if !b.entity.IsString() || !bytes.Equal(first, b.entity.Inside()) {
+		return fmt.Errorf("%w: name and entity", verify.Contradiction)
+	}
+	id := b.data.Member(string(b.entity.Inside())).Member("id")
+	if id != nil && !bytes.Equal(id, b.entityID) {
+		return fmt.Errorf("%w: entityId and data", verify.Contradiction)
+	}
+	return nil
+}

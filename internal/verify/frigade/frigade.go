@@ -1,0 +1,223 @@
+// Package frigade verifies and makes the webhooks of Frigade.
+package frigade
+
+import (
+	"bytes"
+	"cmp"
+	"embed"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// What the signature covers.
+const (
+	Data    = "data"         // S(data), as the older page has it
+	Payload = verify.Payload // S(body), in the header only, as the code of the newer page has it
+)
+
+var (
+	schemes   = []verify.Scheme{{Name: Data, Members: []string{"data"}}, {Name: Payload}}
+	encodings = []verify.Encoding{verify.Base64, verify.Hex}
+)
+
+//go:embed samples/02-*.json samples/03-*.json samples/04-*.json
+var samples embed.FS
+
+// Provider is Frigade, which sends events of product onboarding. A valid delivery has
+//   - a signature, the HMAC-SHA256 in hexadecimal, as the prose of Frigade's page says, or in base64,
+//     as its code has it; in at most one X-Webhook-Signature header or in the body's member
+//     signature, or in both, of which either may match;
+//   - a data object that isn't empty. The signature is over S(data), or over S(body), in the header
+//     only, where the endpoint is set to that. The two are never guessed: a user can write into
+//     data, so a signed data could be replayed as a payload;
+//   - a type, and a time in RFC 3339 that is not older than the tolerance;
+//   - where type and time are not signed, no contradiction with data.actionType, no member whose
+//     name differs from one of those in case alone, and a data.createdAt, if any, that is not older
+//     than the tolerance either.
+//
+// Frigade retries five times, with growing pauses.
+var Provider = verify.Provider{
+	Name:  "frigade",
+	Title: "Frigade",
+	Site:  "https://frigade.com",
+	About: "Product onboarding. Its older page signs `data`, its newer one the whole body; its prose says hexadecimal and its code base64. " +
+		"It waits 1000 ms for an answer, as the body's `timeout` says, and tries five times more with growing pauses. " +
+		"Anyone with the public browser key can make flow responses: a valid signature proves that Frigade sent it, not that a user did it. " +
+		"`data.createdAt` is the browser's clock. Its secret can't be rotated: a second subscription has another one, and meanwhile each event comes twice.",
+	TypePrefix: "com.frigade.",
+	Header:     header,
+	Member:     "signature",
+	Encodings:  encodings,
+	Schemes:    schemes,
+	Tolerance:  24 * time.Hour,
+	Ahead:      ahead,
+	SignedTime: signedTime,
+	Patience:   time.Second,
+	Marks:      []string{"type", "time"},
+	Events: []string{
+		"flowResponse.completedStep", "flowResponse.completedFlow", "flowResponse.startedFlow", "flowResponse.startedStep",
+		"flowResponse.skippedFlow", "flowResponse.skippedStep", "flowResponse.notStartedFlow", "flowResponse.notStartedStep", "flowResponse.abortedFlow",
+	},
+	Attributes: verify.Attributes{
+		Entity: "the first token of `type`", EntityID: "`data.id`",
+		UserID: "`data.foreignUserId`, else `data.userId`", Time: "`time`, as sent, in any zone; not signed where `signed` is `data`",
+	},
+	Samples: samples,
+	Colour:  struct{ Light, Dark string }{"#7434a3", "#d0a1f7"},
+	Verify:  check,
+	Compose: compose,
+	Date:    date,
+}
+
+const (
+	header     = "X-Webhook-Signature"
+	signedTime = "data.createdAt"
+	actions    = "flowResponse"  // the first token of the type of what has an actionType
+	ahead      = 5 * time.Minute // how far its time may lie in the future: two clocks' difference
+)
+
+// members holds the members of a body that count, and of its data.
+type members struct {
+	data, kind, time, signature stringify.Text
+
+	action, id, foreignUserID, userID, createdAt stringify.Text
+
+	hasVariant bool // of the name of data, type or time
+}
+
+var names = [][]byte{[]byte("data"), []byte("type"), []byte("time")}
+
+func read(body stringify.Text) (b members) {
+	c := stringify.Cursor{Text: body}
+	c.Object(func(name []byte) {
+		switch string(name) {
+		case "type":
+			b.kind = c.Value()
+		case "time":
+			b.time = c.Value()
+		case "signature":
+			b.signature = c.Value()
+		case "data":
+			b.data = c.Object(func(name []byte) {
+				switch string(name) {
+				case "actionType":
+					b.action = c.Value()
+				case "id":
+					b.id = c.Value()
+				case "foreignUserId":
+					b.foreignUserID = c.Value()
+				case "userId":
+					b.userID = c.Value()
+				case "createdAt":
+					b.createdAt = c.Value()
+				}
+			})
+		default:
+			b.hasVariant = b.hasVariant || verify.IsCaseVariant(name, names)
+		}
+	})
+	return b
+}
+
+func check(r verify.Request) (verify.Claims, error) {
+	b := read(r.Body)
+	if !b.data.IsObject() || len(b.data) == len("{}") {
+		return verify.Claims{}, verify.UnsignableDataShape
+	}
+	member := ""
+	if r.Scheme == Data {
+		member = verify.Text(b.signature)
+	}
+	var room [2]verify.MAC
+	macs, err := verify.AppendMACs(room[:0], encodings, r.Header, header, member)
+	if err != nil {
+		return verify.Claims{}, err
+	}
+	c, err := r.Authenticate(macs, schemes)
+	if err != nil {
+		return verify.Claims{}, err
+	}
+	user := b.foreignUserID
+	if verify.Text(user) == "" {
+		user = b.userID
+	}
+	c.Name, c.EntityID, c.UserID, _, _ = verify.Texts(b.kind, b.id, user, nil, nil)
+	c.Entity, _, _ = strings.Cut(c.Name, ".")
+	if c.Scheme == Data && !b.action.IsString() {
+		c.IDName = b.kind.Inside()
+	}
+
+	var untimely error // as far as signed data says
+	if c.Scheme == Data && r.Freshness == verify.FreshnessSigned {
+		c.Created, untimely = b.created(&r)
+	}
+	// type and time may be unsigned: to take one away doesn't make a stale delivery into one that is
+	// answered 200.
+	if !b.kind.IsString() || c.Name == "" {
+		return c, cmp.Or(untimely, fmt.Errorf("%w: it has no type", verify.Unreadable))
+	}
+	if c.Scheme == Data {
+		if err := b.agree(); err != nil {
+			return c, err
+		}
+	}
+	occurred, written, ok := verify.RFC3339(b.time)
+	if !ok {
+		return c, cmp.Or(untimely, fmt.Errorf("%w: its time is not RFC 3339", verify.Unreadable))
+	}
+	c.Occurred, c.Time = occurred, written
+	return c, cmp.Or(r.Within(occurred, ahead), untimely)
+}
+
+// created returns data.createdAt, and refuses an old one. time is not signed where data alone is, so whoever
+// has captured a delivery can renew it; createdAt is. It is a browser's clock: how far ahead it is says
+// nothing.
+func (b *members) created(r *verify.Request) (time.Time, error) {
+	if b.createdAt == nil || string(b.createdAt) == "null" {
+		return time.Time{}, nil
+	}
+	created, _, ok := verify.RFC3339(b.createdAt)
+	if !ok {
+		return time.Time{}, fmt.Errorf("%w: its %s is not RFC 3339", verify.Unreadable, signedTime)
+	}
+	if err := r.Recent(created); err != nil {
+		return created, fmt.Errorf("%w: %s", err, signedTime)
+	}
+	return created, nil
+}
+
+// agree compares the type, which data leaves unsigned, with data.actionType, which it signs.
+func (b *members) agree() error {
+	if b.hasVariant {
+		return verify.ErrCaseVariant
+	}
+	if !b.action.IsString() {
+		return nil
+	}
+	first, event, ok := bytes.Cut(b.kind.Inside(), []byte{'.'})
+	if !ok || string(first) != actions || !bytes.Equal(lowerCamel(b.action.Inside()), event) {
+		return fmt.Errorf("%w: type and data.actionType", verify.Contradiction)
+	}
+	return nil
+}
+
+// lowerCamel turns COMPLETED_STEP into completedStep.
+func lowerCamel(upper []byte) []byte {
+	camel := make([]byte, 0, len(upper))
+	for word := range bytes.SplitSeq(upper, []byte{'_'}) {
+		for i, c := range word {
+			switch {
+			case i == 0 && len(camel) > 0 && 'a' <= c && c <= 'z':
+				c -= 'a' - 'A'
+			case (i > 0 || len(camel) == 0) && 'A' <= c && c <= 'Z':
+				c += 'a' - 'A'
+			}
+			camel = append(camel, c)
+		}
+	}
+	return camel
+}

@@ -1,0 +1,91 @@
+package verify
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+)
+
+// Object is a JSON object whose members keep their order and their text.
+type Object []Member
+
+// Member is one member of an Object.
+type Member struct {
+	Name  string
+	Value stringify.Text
+}
+
+// ParseObject reads one JSON object.
+func ParseObject(text []byte) (Object, error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	if open, err := decoder.Token(); err != nil || open != json.Delim('{') {
+		return nil, fmt.Errorf("not a JSON object: %.40s", text)
+	}
+	var o Object
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			return nil, err
+		}
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			return nil, err
+		}
+		o = append(o, Member{fmt.Sprint(name), stringify.Text(value)})
+	}
+	if _, err := decoder.Token(); err != nil { // the closing brace
+		return nil, err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the JSON object")
+	}
+	return o, nil
+}
+
+// Get returns a member's value, nil where there is none.
+func (o Object) Get(name string) stringify.Text {
+	if i := o.index(name); i >= 0 {
+		return o[i].Value
+	}
+	return nil
+}
+
+// Set returns the object with the member set, at the end where it is new.
+func (o Object) Set(name string, value []byte) Object {
+	changed := slices.Clone(o)
+	if i := o.index(name); i >= 0 {
+		changed[i].Value = value
+		return changed
+	}
+	return append(changed, Member{name, value})
+}
+
+func (o Object) index(name string) int {
+	return slices.IndexFunc(o, func(m Member) bool { return m.Name == name })
+}
+
+// Text writes the object.
+func (o Object) Text() []byte {
+	text := []byte{'{'}
+	for i, m := range o {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = append(append(append(text, Quoted(m.Name)...), ':'), m.Value...)
+	}
+	return append(text, '}')
+}
+
+// Quoted returns text as a JSON string.
+func Quoted(text string) []byte {
+	encoded, err := json.Marshal(text)
+	if err != nil { // of a string: can't be
+		panic(err)
+	}
+	return encoded
+}

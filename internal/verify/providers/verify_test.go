@@ -1,0 +1,223 @@
+package providers_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+)
+
+// lines reads a file in the provider's folder that has one JSON value a line; none where it has no
+// such file.
+func lines[T any](t *testing.T, p *verify.Provider, file string) (all []T) {
+	t.Helper()
+	f, err := os.Open(filepath.Join("..", p.Name, file))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for scanner := bufio.NewScanner(f); scanner.Scan(); {
+		var v T
+		if err := json.Unmarshal(scanner.Bytes(), &v); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+func body(t *testing.T, p *verify.Provider, file string) stringify.Text {
+	t.Helper()
+	src, err := os.ReadFile(filepath.Join("..", p.Name, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parse(t, string(bytes.TrimSpace(src)))
+}
+
+// ageless is a tolerance that no vector's time exceeds.
+const ageless = 100 * 365 * 24 * time.Hour
+
+// The signatures were made with Node, as the vendors' pages say.
+func TestNodeSignatures(t *testing.T) {
+	n := 0
+	for _, p := range providers.All {
+		type line struct{ File, Secret, Scheme, Signature string }
+		for _, l := range lines[line](t, p, "testdata/signatures.jsonl") {
+			text := body(t, p, l.File)
+			if l.Scheme == flock.TimestampData && text.Member("timestamp") == nil {
+				continue
+			}
+			for _, set := range []string{l.Scheme, p.Signatures()[0]} {
+				if set != l.Scheme && set != verify.Auto {
+					continue
+				}
+				c, err := p.Verify(verify.Request{
+					Header: http.Header{p.Header: {l.Signature}}, Raw: text, Body: text, Scheme: set, Tolerance: ageless,
+					Secrets: []secret.Secret{secret.New("other"), secret.New(l.Secret)}, Now: time.Now(),
+				})
+				if err != nil || c.Scheme != l.Scheme || c.Secret != 1 || c.Name == "" || c.Time == "" {
+					t.Errorf("%s as %s: %+v, %v", l.File, set, c, err)
+				}
+				n++
+			}
+		}
+	}
+	if n < 50 {
+		t.Errorf("only %d signatures", n)
+	}
+}
+
+// The ids are pinned: all versions must agree.
+func TestIDs(t *testing.T) {
+	key, n := secret.New("test"), 0
+	for _, p := range providers.All {
+		type line struct{ File, Body, Endpoint, Signed, ID string }
+		for _, l := range lines[line](t, p, "testdata/ids.jsonl") {
+			var text stringify.Text
+			if l.File != "" {
+				text = body(t, p, l.File)
+			} else {
+				text = parse(t, l.Body)
+			}
+			signed, err := p.Sign(l.Signed, key, text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := p.Verify(verify.Request{
+				Header: signed, Raw: text, Body: text, Secrets: []secret.Secret{key}, Scheme: l.Signed, Tolerance: ageless, Now: time.Now(),
+			})
+			if err != nil {
+				t.Errorf("%s: %v", l.File, err)
+				continue
+			}
+			if id := event.ID(l.Endpoint, c.SignedText, c.IDName); id != l.ID {
+				t.Errorf("%s%s as %s: id %s, want %s", l.File, l.Body, l.Signed, id, l.ID)
+			}
+			n++
+		}
+	}
+	if n != 32 {
+		t.Errorf("%d ids are pinned, want 32", n)
+	}
+}
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func parse(t *testing.T, body string) stringify.Text {
+	t.Helper()
+	text, err := stringify.Parse([]byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// A MAC has one spelling in each encoding: the last character of unpadded base64 has two bits to spare.
+func TestBase64IsStrict(t *testing.T) {
+	const zero = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	for text, want := range map[string]bool{
+		zero: true, zero + "=": true, zero[:42] + "B": false, zero[:42] + "C": false, zero[:42] + "B=": false, zero[:42] + "E": true,
+		zero[:42] + "=": false, zero[:41] + "A==": false, zero[:20] + "+-" + zero[22:]: false, zero + "==": false, zero[:42] + "\n": false, "": false,
+	} {
+		if _, got := verify.Decode(text, []verify.Encoding{verify.Base64, verify.Hex}); got != want {
+			t.Errorf("%q is decoded: %v, want %v", text, got, want)
+		}
+	}
+	if _, got := verify.Decode(zero, []verify.Encoding{verify.Hex}); got {
+		t.Error("base64 is decoded where only hex may be")
+	}
+}
+
+// With an empty key anybody could sign.
+func TestEmptySecretVerifiesNothing(t *testing.T) {
+	empty := secret.New("")
+	for _, p := range providers.All {
+		v := vectors(t, p)[0]
+		r := v.request(t, p)
+		r.Header = http.Header{p.Header: {hex.EncodeToString(verify.Sum(empty, r.Body))}}
+		r.Secrets = []secret.Secret{empty}
+		r.Scheme = verify.Payload
+		if _, err := p.Verify(r); !errors.Is(err, verify.WrongSignature) {
+			t.Errorf("%s: %v", p.Name, err)
+		}
+	}
+}
+
+// What the value says of a provider holds together.
+func TestProviders(t *testing.T) {
+	for _, p := range providers.All {
+		if p.Header != http.CanonicalHeaderKey(p.Header) {
+			t.Errorf("%s: the header %s is not in canonical case", p.Name, p.Header)
+		}
+		for what, isThere := range map[string]bool{
+			"title": p.Title != "", "about": p.About != "", "type prefix": p.TypePrefix != "", "encodings": len(p.Encodings) > 0, "schemes": len(p.Schemes) > 0,
+			"tolerance": p.Tolerance > 0, "marks": len(p.Marks) > 0, "events": len(p.Events) > 0, "colours": p.Colour.Light != "" && p.Colour.Dark != "",
+		} {
+			if !isThere {
+				t.Errorf("%s has no %s", p.Name, what)
+			}
+		}
+	}
+}
+
+// Every sample, and every known event that is made up, is signed by every scheme so that it is accepted.
+func TestSignedIsVerified(t *testing.T) {
+	key := secret.New("right")
+	for _, p := range providers.All {
+		bodies, err := p.SampleBodies()
+		if err != nil || len(bodies) == 0 {
+			t.Fatalf("%s: %d samples, %v", p.Name, len(bodies), err)
+		}
+		for _, name := range append(p.Events, "thing.happened") {
+			body, err := p.NewBody(name, nil, "id")
+			if err != nil {
+				t.Fatal(err)
+			}
+			bodies = append(bodies, body)
+		}
+		for _, body := range bodies {
+			for _, s := range p.SchemeNames() {
+				body, err := p.Renew(body, now)
+				if err != nil {
+					t.Fatal(err)
+				}
+				header, err := p.Sign(s, key, body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r := verify.Request{
+					Header: header, Raw: body, Body: parse(t, string(body)), Secrets: []secret.Secret{key},
+					Scheme: s, Tolerance: p.Tolerance, Now: now, Freshness: verify.FreshnessSigned,
+				}
+				if c, err := p.Verify(r); err != nil || c.Scheme != s {
+					t.Errorf("%s by %s: %v: %s", p.Name, s, err, body)
+				}
+				tampered, err := verify.Tamper(body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Raw, r.Body = tampered, parse(t, string(tampered))
+				if _, err := p.Verify(r); !errors.Is(err, verify.WrongSignature) {
+					t.Errorf("%s by %s, tampered with: %v", p.Name, s, err)
+				}
+			}
+		}
+	}
+}

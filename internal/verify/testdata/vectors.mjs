@@ -1,0 +1,40 @@
+// What the vendors' vectors share: JavaScript's own JSON.stringify and HMAC, which vouch for the code
+// that is tested by sharing none of it.
+import { createHash, createHmac } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+
+export const S = (text) => JSON.stringify(JSON.parse(text))
+export const mac = (secret, text) => createHmac('sha256', secret).update(text, 'utf8').digest()
+export const now = '2026-01-02T03:04:05Z'
+export const unix = Date.parse(now) / 1000
+export const right = 'right'
+
+// swap returns text with the first `from` replaced, and fails where there is none.
+export const swap = (text, ...pairs) => {
+  for (let i = 0; i < pairs.length; i += 2) {
+    if (!text.includes(pairs[i])) throw new Error(`${text} has no ${pairs[i]}`)
+    text = text.replace(pairs[i], () => pairs[i + 1])
+  }
+  return text
+}
+
+export const text = (value) => (typeof value === 'string' ? value : typeof value === 'number' ? String(value) : '')
+
+// id is section 3 of the contract.
+export const id = (endpoint, signed, name) =>
+  createHash('sha256').update(endpoint).update('\0').update(signed, 'utf8')
+    .update(name === undefined ? '' : '\0' + name, 'utf8').digest('hex').slice(0, 32)
+
+// escaped is how a string stands in a canonical body, without its quotes.
+export const escaped = (string) => JSON.stringify(string).slice(1, -1)
+
+// The texts of the refusals.
+export const wrong = 'signature wrong', malformed = 'signature undecodable', missing = 'signature missing', many = 'more than one signature header'
+export const other = 'signature right, but over what the endpoint is not set to'
+export const unreadable = 'not readable as an event', contradiction = 'an unsigned field contradicts a signed one', stale = 'too old', future = 'too far in the future'
+export const noData = 'data is not an object or is empty'
+
+// samples lists the realistic bodies of a vendor's folder; here is the URL of its vectors.mjs.
+export const samples = (here) =>
+  JSON.parse(readFileSync(new URL('../samples/MANIFEST.json', here), 'utf8'))
+    .map(({ file }) => ({ file: `samples/${file}`, body: readFileSync(new URL(`../samples/${file}`, here), 'utf8').trim() }))
