@@ -1,10 +1,15 @@
 package app
 
 import (
+	"bufio"
+	"errors"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 func (b *bridge) setLevel(body string) (int, string) {
@@ -66,5 +71,110 @@ func TestPPROF(t *testing.T) {
 				t.Errorf("PPROF=%s: %s is answered %d, want %d", value, path, status, want)
 			}
 		}
+	}
+}
+
+// A change of the level is logged, whatever the level is then.
+func TestLogLevelIsLogged(t *testing.T) {
+	b := start(t)
+	for i, level := range []string{"panic", "panic", "debug"} {
+		if status, text := b.setLevel(`{"level":"` + level + `"}`); status != http.StatusOK {
+			t.Fatal(status, text)
+		}
+		if n, want := len(b.lines("log level changed")), []int{1, 1, 2}[i]; n != want {
+			t.Errorf("%d lines after %s, want %d", n, level, want)
+		}
+	}
+	if line := b.lines("log level changed")[0]; line["from"] != "debug" || line["to"] != "panic" || line["remote"] == "" {
+		t.Errorf("logged %v", line)
+	}
+}
+
+// Over loopback a page of some site can't reach the admin listener by a name that it has resolve to 127.0.0.1.
+func TestAdminHost(t *testing.T) {
+	b := start(t)
+	_, port, err := net.SplitHostPort(b.AdminAddr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]int{
+		"127.0.0.1:" + port: 200, "localhost:" + port: 200, "LOCALHOST": 200, "[::1]:" + port: 200, "10.1.2.3": 200,
+		"evil.example:" + port: 403, "localhost.evil.example": 403, "127.0.0.1.evil.example": 403,
+	} {
+		request, err := http.NewRequest(http.MethodGet, "http://"+b.AdminAddr()+"/livez", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Host = host
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%s: %s", host, response.Status)
+		}
+	}
+}
+
+// Requests that stop in the middle, however many, don't keep anybody else from the admin listener, and end.
+func TestAdminIsBounded(t *testing.T) {
+	b := start(t)
+	var all []net.Conn
+	for i := range 300 {
+		c, err := net.Dial("tcp", b.AdminAddr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		text := "PUT /log/level HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
+		if i%2 == 0 {
+			text = "GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
+		}
+		if _, err := io.WriteString(c, text); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+		if i >= maxAdminConnections && i%50 == 0 {
+			if status, _ := b.admin("/livez"); status != http.StatusOK {
+				t.Errorf("/livez with %d connections: %d", i, status)
+			}
+		}
+	}
+	for _, c := range all {
+		_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+		if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal("one is open")
+		}
+	}
+	c, err := net.Dial("tcp", b.AdminAddr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: localhost\r\n"+strings.Repeat("a:\r\n", 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(c).ReadString('\n'); !strings.HasPrefix(line, "HTTP/1.1 431 ") {
+		t.Errorf("1,000 headers: %q, %v", line, err)
+	}
+}
+
+// A connection that is refused before there is a request is counted and logged, by kind.
+func TestRefusedConnections(t *testing.T) {
+	b := start(t)
+	c := b.dial()
+	c.write("PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n")
+	if line, err := c.reader.ReadString('\n'); !strings.HasPrefix(line, "HTTP/1.1 400 ") {
+		t.Errorf("answered %q, %v", line, err)
+	}
+	b.await("counted", func() bool {
+		return b.metric(`webhook_bridge_refused_connections_total{kind="proxy_protocol"}`) == "1"
+	})
+	if n := b.metric(`webhook_bridge_refused_connections_total{kind="malformed"}`); n != "0" {
+		t.Errorf("malformed: %s", n)
+	}
+	if !strings.Contains(b.log.String(), `switch it off there`) {
+		t.Error("the log doesn't say what to do")
 	}
 }

@@ -102,14 +102,11 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	a.relay = relay.Start(relaying(c, kinds, a.publisher, a.spool, observer, a.tracer, sampled))
 	metrics.Watch(spoolGauges(a.spool, a.relay, int64(c.SpoolMaxBytes), time.Now)...)
 	a.handler = ingest.New(ingesting(c, a.live.keyrings, a.relay, observer, a.tracer))
-	a.public.listener = a.handler.Limit(a.public.listener)
+	a.public.listener = a.handler.Limit(a.public.listener, a.live.certificate.config())
 	errorLog, _ := zap.NewStdLogAt(log, zapcore.DebugLevel) // broken connections, mostly: what senders do is no error of ours
-	server := a.handler.Server(errorLog)
-	if a.live.certificate != nil {
-		a.live.certificate.secure(server)
-	}
-	a.public.serveWith(server)
-	a.admin = telemetry.AdminServer(telemetry.AdminConfig{Ready: a.readiness, Metrics: metrics.Registry, Level: logger.Level, PPROF: c.PPROF, Log: errorLog})
+	a.public.serveWith(a.handler.Server(errorLog))
+	a.admin = telemetry.AdminServer(telemetry.AdminConfig{Ready: a.readiness, Metrics: metrics.Registry, Level: logger, PPROF: c.PPROF, Log: errorLog})
+	a.adminSide = boundAdmin(a.admin, a.adminSide)
 	a.live.start(log)
 	return a, nil
 }
@@ -120,6 +117,17 @@ func explainListen(err error) error {
 		return fmt.Errorf("%w: stop the process that listens there (another bridge?), or set another address", err)
 	}
 	return err
+}
+
+// maxAdminConnections is several times what probes, Prometheus and somebody who looks have open.
+const maxAdminConnections = 64
+
+// boundAdmin bounds the connections of the admin listener, and what they may send, like those of the public one.
+func boundAdmin(s *http.Server, l net.Listener) net.Listener {
+	limiter := ingest.NewConnLimiter(maxAdminConnections)
+	limiter.Attach(s)
+	s.Handler = limiter.Handler(s.Handler)
+	return limiter.Listen(l, nil)
 }
 
 // explainSpool says what to do about a spool that can't be opened.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/tls"
 	"fmt"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -77,9 +76,12 @@ func samePair(a, b *tls.Certificate) bool {
 	return bytes.Equal(bytes.Join(a.Certificate, nil), bytes.Join(b.Certificate, nil))
 }
 
-// secure makes the server one of TLS.
-func (c *certificate) secure(s *http.Server) {
-	s.TLSConfig = &tls.Config{
+// config returns the configuration of a listener with this certificate; nil without one.
+func (c *certificate) config() *tls.Config {
+	if c == nil {
+		return nil
+	}
+	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.inUse.Load(), nil },
 	}

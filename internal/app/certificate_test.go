@@ -95,7 +95,7 @@ func TestTLS(t *testing.T) {
 	// A sender that speaks no TLS is told so, and no endpoint is reached.
 	c := b.dial()
 	c.write("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 0\r\n\r\n")
-	if line, err := c.reader.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.0 400") {
+	if line, err := c.reader.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 400") {
 		t.Errorf("without TLS: %q, %v", line, err)
 	}
 }

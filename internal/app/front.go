@@ -37,12 +37,7 @@ func (f *front) serveWith(server *http.Server) {
 	f.server = server
 }
 
-func (f *front) serve() error {
-	if f.server.TLSConfig != nil {
-		return f.server.ServeTLS(f.listener, "", "") // the configuration has the certificate
-	}
-	return f.server.Serve(f.listener)
-}
+func (f *front) serve() error { return f.server.Serve(f.listener) }
 
 // lastAnswer is how long an open connection may wait for its next answer, which asks its sender to
 // take another one.

@@ -55,6 +55,9 @@ func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*
 			metrics.Quarantined.WithLabelValues(name, reason)
 		}
 	}
+	for _, r := range ingest.ConnRefusals {
+		metrics.RefusedConns.WithLabelValues(string(r.Refusal))
+	}
 	for kind := range durable.Kind(durable.Kinds) {
 		metrics.Possible.WithLabelValues(kind.String())
 		for _, way := range []string{relay.Direct, relay.FromSpool} {
@@ -143,6 +146,13 @@ func (o *observer) Observe(r *ingest.Record) {
 		entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.String("id", r.ID), zap.String("type", r.Event.Type),
 			zap.String("signed", r.Claims.Scheme), zap.Int("secret", r.Claims.Secret), zap.Duration("duration", r.Duration), traced(r))
 	}
+}
+
+// RefusedConn logs a connection that was refused before a request came of it, with what to do. Each kind is a message
+// of its own, so that sampling keeps them apart.
+func (o *observer) RefusedConn(c ingest.RefusedConn) {
+	o.metrics.RefusedConns.WithLabelValues(string(c.Refusal)).Inc()
+	o.refused.Warn("connection refused: "+c.Refusal.Remedy(), zap.String("kind", string(c.Refusal)), zap.String("answer", c.Answer), zap.String("remote", c.Remote))
 }
 
 func (o *observer) stage(of prometheus.Observer, took time.Duration) {

@@ -96,10 +96,10 @@ func Reach(c *config.Config) time.Duration {
 	return longest
 }
 
-func ingesting(c *config.Config, rings map[string]*keyring, publisher ingest.Publisher, observer ingest.Observer, tracer *telemetry.Tracer) ingest.Config {
+func ingesting(c *config.Config, rings map[string]*keyring, publisher ingest.Publisher, observer *observer, tracer *telemetry.Tracer) ingest.Config {
 	ic := ingest.Config{
 		SubjectPrefix: string(c.SubjectPrefix), MaxBodyBytes: int64(c.MaxBodyBytes), MaxInFlightBytes: int64(c.MaxInFlightBytes), Quarantine: c.Quarantine,
-		Publisher: publisher, Observer: observer, Tracer: tracer, Now: time.Now,
+		Publisher: publisher, Observer: observer, Refused: observer.RefusedConn, Tracer: tracer, Now: time.Now,
 	}
 	for _, e := range c.Endpoints {
 		at := Endpoint(e)

@@ -24,7 +24,7 @@ var (
 	errInternal        = errors.New("internal error")
 )
 
-// IsInternal says whether err is a fault of the bridge itself.
+// IsInternal reports whether err is a fault of the bridge itself.
 func IsInternal(err error) bool { return errors.Is(err, errInternal) }
 
 // row is a row of the table.

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// patience is how long a body may take before it has to make room for others. A sender that is in earnest is done
+// patience is how long a head, or a body, may take before it has to make room for others. A sender in earnest is done
 // long before: one vendor allows a delivery a second for all of it, the answer included.
 const patience = time.Second
 
-// budget bounds the bytes that all requests hold together. Where it is spent, a body that has been coming for
-// longer than patience makes room, the one that has taken longest first: otherwise a hundred senders that stop in
-// the middle of a large body would keep everybody out for bodyTimeout, again and again (ADR 12).
+// budget bounds the bytes that all requests hold together. Where it is spent, what has been coming for longer than
+// patience makes room, the one that has taken longest first: otherwise a hundred senders that stop in the middle of
+// a large body would keep everybody out for bodyTimeout, again and again (ADR 12).
 type budget struct {
 	limit   int64
 	now     func() time.Time
@@ -22,7 +22,7 @@ type budget struct {
 	senders list.List // of *sender, in the order in which they began
 }
 
-// sender is a request whose body is still coming and already takes more than a first block.
+// sender is a request of which more is still coming, so much of it that others may need the room.
 type sender struct {
 	since     time.Time
 	interrupt func()        // makes its reading return at once
@@ -34,11 +34,11 @@ type sender struct {
 // hold is one request's part of the budget.
 type hold struct {
 	budget *budget
-	bytes  int64
-	sender *sender // nil unless its body is coming
+	bytes  atomic.Int64
+	sender atomic.Pointer[sender] // nil unless more of it is coming
 }
 
-// take charges n bytes, and says whether they fit.
+// take charges n bytes, and reports whether they fit.
 func (h *hold) take(n int) bool {
 	for h.budget.used.Add(int64(n)) > h.budget.limit {
 		h.budget.used.Add(-int64(n))
@@ -46,25 +46,20 @@ func (h *hold) take(n int) bool {
 			return false
 		}
 	}
-	h.bytes += int64(n)
+	h.bytes.Add(int64(n))
 	return true
 }
 
-// giveBack returns n bytes of those taken.
-func (h *hold) giveBack(n int) {
-	h.bytes -= int64(n)
-	h.budget.used.Add(-int64(n))
-}
-
-// makeRoom has the longest sender drop what it holds, and waits until it has. It says whether there was one.
+// makeRoom has the sender that has taken longest drop what it holds, and waits until it has. It reports whether there
+// was one.
 func (h *hold) makeRoom() bool {
-	b := h.budget
+	b, own := h.budget, h.sender.Load()
 	b.mu.Lock()
 	var longest *sender
 	if e := b.senders.Front(); e != nil {
 		longest = e.Value.(*sender)
 	}
-	if longest == nil || longest == h.sender || b.now().Sub(longest.since) < patience {
+	if longest == nil || longest == own || b.now().Sub(longest.since) < patience {
 		b.mu.Unlock()
 		return false
 	}
@@ -73,8 +68,8 @@ func (h *hold) makeRoom() bool {
 	longest.interrupt() // under the lock, so that it can't meet the connection's next request
 	b.mu.Unlock()
 	var asked chan struct{} // it may be our turn meanwhile: two that wait for each other both go
-	if h.sender != nil {
-		asked = h.sender.asked
+	if own != nil {
+		asked = own.asked
 	}
 	select {
 	case <-longest.gone:
@@ -84,42 +79,47 @@ func (h *hold) makeRoom() bool {
 	}
 }
 
-// sends makes it known that the body is coming, and how to interrupt that.
-func (h *hold) sends(interrupt func()) {
+// receiving makes known that more is coming, and how to interrupt that.
+func (h *hold) receiving(interrupt func()) {
+	if h.sender.Load() != nil {
+		return
+	}
 	b := h.budget
 	s := &sender{since: b.now(), interrupt: interrupt, asked: make(chan struct{}), gone: make(chan struct{})}
 	b.mu.Lock()
 	s.place = b.senders.PushBack(s)
 	b.mu.Unlock()
-	h.sender = s
+	h.sender.Store(s)
 }
 
-// sent makes it known that nothing more comes, and says whether what came may be kept: false where it has had
-// to make room.
-func (h *hold) sent() bool {
-	if h.sender == nil {
+// received makes known that nothing more comes, and reports whether what came may be kept: it may not where it has
+// had to make room.
+func (h *hold) received() bool {
+	s := h.sender.Load()
+	if s == nil {
 		return true
 	}
 	h.budget.mu.Lock()
 	defer h.budget.mu.Unlock()
-	h.budget.senders.Remove(h.sender.place)
+	h.budget.senders.Remove(s.place)
 	select {
-	case <-h.sender.asked:
+	case <-s.asked:
 		return false
 	default:
-		h.sender = nil
+		h.sender.CompareAndSwap(s, nil)
 		return true
 	}
 }
 
-// release gives everything back.
+// release gives everything back. It may be called at any time, by anybody.
 func (h *hold) release() {
-	h.giveBack(int(h.bytes))
-	if h.sender != nil {
-		h.sent()
+	if n := h.bytes.Swap(0); n != 0 {
+		h.budget.used.Add(-n)
 	}
-	if h.sender != nil { // somebody waits for it
-		close(h.sender.gone)
-		h.sender = nil
+	if s := h.sender.Swap(nil); s != nil {
+		h.budget.mu.Lock()
+		h.budget.senders.Remove(s.place)
+		h.budget.mu.Unlock()
+		close(s.gone) // somebody may wait for it
 	}
 }

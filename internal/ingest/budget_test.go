@@ -11,6 +11,7 @@ import (
 // all is given back.
 func TestInFlightBytes(t *testing.T) {
 	p := newPublic(t, func(c *Config) { c.MaxInFlightBytes, c.MaxBodyBytes = 64<<10, 32<<10 }).listen()
+	head := int64(len(halfHead(32000)))
 	holding := []*client{p.half(32000, 0), p.half(32000, 0), p.half(32000, 0)}
 	if r := p.dial().write(deliveryOf("announced", "")).read(); r.status != 200 {
 		t.Errorf("with much announced and nothing sent: %s", r)
@@ -18,7 +19,7 @@ func TestInFlightBytes(t *testing.T) {
 	for _, c := range holding[:2] {
 		c.write(strings.Repeat(" ", 31000))
 	}
-	p.await("holding 62,000 bytes", func() bool { return p.InFlightBytes() == 62000 })
+	p.await("holding 62,000 bytes and three heads", func() bool { return p.InFlightBytes() == 62000+3*head })
 	large := deliveryOf("large", strings.Repeat("x", 4000))
 	r := p.dial().write(large).read()
 	if r.String() != "503 busy" || r.header.Get("Retry-After") == "" {
@@ -61,10 +62,11 @@ func TestCanonicalFormIsCharged(t *testing.T) {
 // taken longest makes room, and reads its 503.
 func TestSlowSendersMakeRoom(t *testing.T) {
 	p := newPublic(t, func(c *Config) { c.MaxInFlightBytes, c.MaxBodyBytes = 64<<10, 32<<10 }).listen()
+	head := int64(len(halfHead(32000)))
 	first := p.half(32000, 31000)
-	p.await("holding the first", func() bool { return p.InFlightBytes() == 31000 })
+	p.await("holding the first", func() bool { return p.InFlightBytes() == 31000+head })
 	second := p.half(32000, 31000)
-	p.await("holding both", func() bool { return p.InFlightBytes() == 62000 })
+	p.await("holding both", func() bool { return p.InFlightBytes() == 62000+2*head })
 	p.clock.forward(patience - time.Millisecond)
 	large := deliveryOf("large", strings.Repeat("x", 4000))
 	if r := p.dial().write(large).read(); r.String() != "503 busy" {
@@ -123,7 +125,7 @@ func TestMakeRoomForEachOther(t *testing.T) {
 		if !h.take(5) {
 			t.Fatal("no room")
 		}
-		h.sends(func() { asked <- true })
+		h.receiving(func() { asked <- true })
 	}
 	now = now.Add(patience)
 	done := make(chan bool)
@@ -140,36 +142,36 @@ func TestMakeRoomForEachOther(t *testing.T) {
 	}
 }
 
-// A body is put together as it came, whatever its length, and blocks that others had don't show.
-func TestBlocks(t *testing.T) {
-	for _, n := range []int{0, 1, firstBytes - 1, firstBytes, firstBytes + 1, firstBytes + blockBytes - 1, firstBytes + blockBytes, firstBytes + blockBytes + 1, 4 * longBytes, 100_000, 1_000_000} {
+// A body is put together as it came, whatever its length and what was announced of it.
+func TestBody(t *testing.T) {
+	for _, n := range []int{0, 1, blockBytes - 1, blockBytes, blockBytes + 1, 2 * blockBytes, 100_000, 1_000_000} {
 		want := strings.Repeat("0123456789", n/10+1)[:n]
-		for _, step := range []int{1, 1000, 1 << 20} {
-			var b blocks
-			for b.len < n {
-				b.came(copy(b.room(), want[b.len:min(n, b.len+step)]))
-			}
-			if len(b.room()) == 0 {
-				t.Fatalf("%d bytes: there is no room", n)
-			}
-			got := string(b.joined())
-			b.free()
-			if got != want {
-				t.Errorf("%d bytes in steps of %d came out as %d", n, step, len(got))
+		for _, announced := range []int64{-1, int64(n), 1 << 40} {
+			for _, step := range []int{1, 1000, 1 << 20} {
+				var b body
+				for b.len < n {
+					b.came(copy(b.room(announced), want[b.len:min(n, b.len+step)]))
+				}
+				if len(b.room(announced)) == 0 {
+					t.Fatalf("%d bytes: there is no room", n)
+				}
+				if got := string(b.joined()); got != want {
+					t.Errorf("%d bytes in steps of %d came out as %d", n, step, len(got))
+				}
 			}
 		}
 	}
 }
 
 // A large body waits its turn, but no longer than the sender can wait; a small one doesn't wait at all.
-func TestSlots(t *testing.T) {
+func TestSemaphore(t *testing.T) {
 	for _, test := range []struct {
 		maxInFlight, maxBody int64
 		most                 int
 	}{
 		{64 << 20, 1 << 20, 1}, {64 << 20, 512 << 10, 2}, {64 << 20, 64 << 20, 1}, {1 << 10, 1 << 20, 1},
 	} {
-		if n := cap(newSlots(test.maxInFlight, test.maxBody)); n < 1 || n > test.most {
+		if n := cap(newSemaphore(test.maxInFlight, test.maxBody)); n < 1 || n > test.most {
 			t.Errorf("%v: %d slots", test, n)
 		}
 	}

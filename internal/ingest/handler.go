@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,12 +26,11 @@ import (
 // Publisher makes messages durable.
 type Publisher interface {
 	// Publish returns without error only once the message is durable. Its errors wrap
-	// durable.ErrTooLarge or durable.ErrUnavailable. It answers within a bounded time of its own,
-	// well below a second. Of a message that is lent, and stored or a duplicate, it has nothing any more.
+	// durable.ErrTooLarge or durable.ErrUnavailable. It returns by the context's deadline, which Done doesn't tell of.
 	Publish(context.Context, durable.Message) (durable.Status, error)
 }
 
-// Observer is told what became of each request, after it was answered. It must keep nothing of the record but its texts.
+// Observer is told what became of each request, after it was answered.
 type Observer interface {
 	Observe(*Record)
 }
@@ -67,6 +65,7 @@ type Config struct {
 	Quarantine       bool // keep what bears a right signature and can't be published
 	Publisher        Publisher
 	Observer         Observer
+	Refused          func(RefusedConn) // is told of what doesn't get as far as a request; nil for nobody
 	Tracer           *telemetry.Tracer // nil: no tracing
 	Now              func() time.Time
 }
@@ -76,15 +75,16 @@ type Handler struct {
 	Config
 	endpoints map[string]*endpoint.Endpoint // by path
 	inFlight  budget
-	large     slots
-	crowd     *crowd
+	large     semaphore
+	conns     *ConnLimiter
 	stopping  atomic.Bool
 }
 
 // New returns the handler.
 func New(c Config) *Handler {
-	h := &Handler{Config: c, endpoints: make(map[string]*endpoint.Endpoint), large: newSlots(c.MaxInFlightBytes, c.MaxBodyBytes), crowd: newCrowd(maxConnections)}
+	h := &Handler{Config: c, endpoints: make(map[string]*endpoint.Endpoint), large: newSemaphore(c.MaxInFlightBytes, c.MaxBodyBytes)}
 	h.inFlight.limit, h.inFlight.now = c.MaxInFlightBytes, c.Now
+	h.limitConns(maxConnections)
 	for i := range c.Endpoints {
 		e := &c.Endpoints[i]
 		h.endpoints["/webhooks/"+e.Name] = e
@@ -92,22 +92,25 @@ func New(c Config) *Handler {
 	return h
 }
 
+// limitConns sets how many connections there may be.
+func (h *Handler) limitConns(most int) {
+	h.conns = NewConnLimiter(most)
+	h.conns.budget, h.conns.tell = &h.inFlight, h.Refused
+}
+
 // Stop makes every answer from now on ask its sender to take another connection.
 func (h *Handler) Stop() { h.stopping.Store(true) }
 
-// InFlightBytes is how much is received and held now.
+// InFlightBytes returns how much is received and held now.
 func (h *Handler) InFlightBytes() int64 { return h.inFlight.used.Load() }
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	d := deliveries.Get().(*delivery)
-	defer d.done()
-	d.Handler, d.w, d.r, d.held.budget, d.conn = h, w, r, &h.inFlight, connectionOf(r.Context())
-	d.began, d.Remote = h.Now(), r.RemoteAddr
-	d.bodyDeadline = time.Now().Add(bodyTimeout)
-	if d.conn != nil {
-		d.conn.reading.begins()
-	}
+	d := &delivery{Handler: h, w: w, r: r, conn: connOf(r.Context()), began: h.Now(), bodyDeadline: time.Now().Add(bodyTimeout)}
+	d.held.budget = &h.inFlight
+	defer d.held.release()
+	d.conn.begin(r.ContentLength, &d.held)
+	d.Remote = r.RemoteAddr
 	// The path is compared as it was sent: another spelling of it is another path.
 	at, ok := h.endpoints[r.URL.EscapedPath()]
 	status, err := durable.Status(""), d.setReadDeadline(d.bodyDeadline)
@@ -131,28 +134,22 @@ type delivery struct {
 	Record
 	w       http.ResponseWriter
 	r       *http.Request
-	conn    *connection // nil where the listener has no limit
+	conn    *conn // nil where the listener isn't bounded
 	span    telemetry.Span
 	began   time.Time
 	held    hold
 	begun   bool // reading the body
-	coming  blocks
+	coming  body
 	wrapped event.Event
 	text    [128]byte // room for the answer
 
 	bodyDeadline time.Time
+	answerBy     time.Time // from the body's last byte on
 }
 
-// deliveries are those that are done with: one takes a kilobyte.
-var deliveries = sync.Pool{New: func() any { return new(delivery) }}
-
-// done gives back what the delivery holds, and the delivery itself.
-func (d *delivery) done() {
-	d.held.release()
-	d.coming.done()
-	*d = delivery{}
-	deliveries.Put(d)
-}
+// answerTime is within how much time of the body's last byte the answer is on its way: one vendor allows a delivery a
+// second for all of it.
+const answerTime = 900 * time.Millisecond
 
 // receive takes a request for an endpoint to where its event is durable. A panic on the way
 // refuses this one delivery.
@@ -169,11 +166,11 @@ func (d *delivery) receive(at *endpoint.Endpoint) (status durable.Status, err er
 	case len(encoding) > 1 || len(encoding) == 1 && !strings.EqualFold(encoding[0], "identity") && encoding[0] != "":
 		return "", errContentEncoding
 	}
-	defer d.coming.free()
 	if err := d.read(); err != nil {
 		return "", err
 	}
-	d.conn.works()
+	d.answerBy = time.Now().Add(answerTime)
+	d.conn.work()
 	received := d.Now()
 	d.Received, d.Stages.Read = received, received.Sub(d.began)
 	body, text, err := d.judge(at, received)
@@ -185,19 +182,25 @@ func (d *delivery) receive(at *endpoint.Endpoint) (status durable.Status, err er
 	if err != nil {
 		return "", err
 	}
-	if status, err = d.publish(message); message.Lent && (status == durable.Stored || status == durable.Duplicate) {
-		reuse(message.Data)
-	}
-	return status, err
+	return d.publish(message)
 }
 
 // publish makes a message durable. Nothing that the sender does any more, hanging up included, cancels it: its
-// request's context counts for nothing here.
+// request's context counts for nothing here. Whatever was waited for since the body's last byte, the deadline stays.
 func (d *delivery) publish(m durable.Message) (durable.Status, error) {
 	began := d.Now()
 	defer func() { d.Stages.Publish = d.Now().Sub(began) }()
-	return d.Publisher.Publish(d.span.Into(context.Background()), m)
+	return d.Publisher.Publish(d.span.Into(untilContext{context.Background(), d.answerBy}), m)
 }
+
+// untilContext has a deadline, and needs no timer for it: who is given it looks at the deadline where it begins to wait.
+type untilContext struct {
+	context.Context
+	at time.Time
+}
+
+// Deadline is context.Context's.
+func (c untilContext) Deadline() (time.Time, bool) { return c.at, true }
 
 // judge returns the body of an authentic delivery, as it came and canonical, and notes what it claims.
 func (d *delivery) judge(at *endpoint.Endpoint, received time.Time) (body []byte, text stringify.Text, err error) {
@@ -208,7 +211,6 @@ func (d *delivery) judge(at *endpoint.Endpoint, received time.Time) (body []byte
 		defer d.large.leave()
 	}
 	body = d.coming.joined()
-	d.coming.free()
 	if text, err = d.parse(body); err != nil {
 		return body, nil, err
 	}
@@ -219,7 +221,7 @@ func (d *delivery) judge(at *endpoint.Endpoint, received time.Time) (body []byte
 	step.End("", false)
 	if err == nil || verify.IsAuthentic(err) {
 		d.ID = at.ID(d.Claims)
-		d.conn.proves()
+		d.conn.verify()
 	}
 	return body, text, err
 }
@@ -250,9 +252,7 @@ func (d *delivery) wrap(at *endpoint.Endpoint, text stringify.Text, received tim
 	if !d.held.take(size) {
 		return durable.Message{}, errBusy
 	}
-	room, lent := roomFor(size)
-	m := at.Message(d.SubjectPrefix, e, room)
-	m.Lent = lent
+	m := at.Message(d.SubjectPrefix, e, make([]byte, 0, size))
 	e.Data = nil
 	d.Event = e
 	return m, nil

@@ -88,7 +88,7 @@ func (p *public) listen() *public {
 		p.t.Fatal(err)
 	}
 	p.addr = l.Addr().String()
-	limited := p.Limit(l)
+	limited := p.Limit(l, nil)
 	served := make(chan struct{})
 	go func() {
 		_ = p.server.Serve(limited)
@@ -193,5 +193,10 @@ func deliveryOf(id, note string) string {
 
 // half begins a body of n bytes, of which it sends some.
 func (p *public) half(n, some int) *client {
-	return p.dial().write(fmt.Sprintf("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: %d\r\n\r\n%s", n, strings.Repeat(" ", some)))
+	return p.dial().write(halfHead(n) + strings.Repeat(" ", some))
+}
+
+// halfHead is the head of such a request. It is held, too.
+func halfHead(n int) string {
+	return fmt.Sprintf("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: %d\r\n\r\n", n)
 }

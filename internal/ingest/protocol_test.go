@@ -62,7 +62,7 @@ func TestProtocol(t *testing.T) {
 		{"HTTP/1.0 kept alive", "POST /webhooks/flock HTTP/1.0\r\nConnection: keep-alive\r\n" + signature + "\r\n" + length + "\r\n" + body, "200", false},
 		{"HTTP/0.9", "GET /\r\n\r\n", "400 plain", true},
 		{"HTTP/3.0", "POST /webhooks/flock HTTP/3.0\r\nHost: bridge\r\n\r\n", "505 plain", true},
-		{"HTTP/2 without TLS", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "404 not_found", true},
+		{"HTTP/2 without TLS", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400 plain", true},
 		{"upgrade to HTTP/2", head + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n" + signature + "\r\n" + length + "\r\n" + body, "200", false},
 		{"upgrade to a web socket", "GET /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", "405 method_not_allowed", false},
 		{"another expectation", head + "Expect: everything\r\n" + length + "\r\n" + body, "417 plain", true},

@@ -18,7 +18,6 @@ func (d *delivery) quarantine(at *endpoint.Endpoint, body []byte, received time.
 	if !d.Quarantine || !verify.IsAuthentic(refusal) {
 		return "", refusal
 	}
-	d.coming.first = nil // may be in the message
 	kept := quarantine.Delivery{
 		ID: d.ID, Endpoint: at.Name, Provider: at.Provider.Name, Reason: rowOf(refusal).outcome,
 		Received: received, Signature: d.r.Header.Get(at.Provider.Header), Body: body,

@@ -17,6 +17,8 @@ const (
 	// drainBytes is how much of a body that isn't wanted is read all the same, so that a sender
 	// that only reads the answer once it has sent everything gets to read it.
 	drainBytes = 16 << 20
+	// unaskedBytes of a body have come before it may have to make room: most bodies are whole by then.
+	unaskedBytes = 2 << 10
 )
 
 // read receives the whole body. What it holds grows with what was received, never with what was
@@ -30,8 +32,7 @@ func (d *delivery) read() error {
 	if err == nil {
 		return nil // net/http has cleared the deadline at the body's end: from here on the time is ours
 	}
-	d.coming.free()
-	d.coming.done()
+	d.coming = body{}
 	d.held.release() // from now on nobody interrupts
 	if errors.Is(err, errBusy) {
 		// Its sender has the rest of its time to send on and read the answer, but nothing of that is kept.
@@ -43,28 +44,28 @@ func (d *delivery) read() error {
 // receiveBody receives the body up to its end.
 func (d *delivery) receiveBody() error {
 	for {
-		room := d.coming.room()
+		room := d.coming.room(d.r.ContentLength)
 		n, err := d.r.Body.Read(room)
 		if n == len(room) {
-			runtime.Gosched() // there is more, and reading it won't wait: see changedState
+			runtime.Gosched() // there is more, and reading it won't wait: see conn.end
 		}
 		if !d.held.take(n) {
 			return errBusy
 		}
 		d.coming.came(n)
 		switch {
-		case err != nil && !d.held.sent():
+		case err != nil && !d.held.received():
 			return errBusy // it had to make room
 		case int64(d.coming.len) > d.MaxBodyBytes:
 			return errBodyTooLarge
 		case errors.Is(err, io.EOF):
 			return nil
-		case err != nil && (errors.Is(err, os.ErrDeadlineExceeded) || time.Until(d.bodyDeadline) < soonEnough):
+		case err != nil && (errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(d.bodyDeadline)):
 			return errSlowBody // net/http says something else where it was in the trailers
 		case err != nil:
 			return errIncompleteBody
-		case d.coming.len >= firstBytes && d.held.sender == nil:
-			d.held.sends(func() { _ = d.setReadDeadline(time.Unix(1, 0)) }) // long ago
+		case d.coming.len >= unaskedBytes:
+			d.held.receiving(func() { _ = d.setReadDeadline(time.Unix(1, 0)) }) // long ago
 		}
 	}
 }
@@ -78,16 +79,15 @@ func (d *delivery) setReadDeadline(t time.Time) error {
 	return nil
 }
 
-// drain reads and drops the rest of the body, within the deadline, and says whether that was all. A
+// drain reads and drops the rest of the body, within the deadline, and reports whether that was all. A
 // sender that waits to be told to continue is told the answer instead.
 func (d *delivery) drain() (whole bool) {
 	if strings.EqualFold(d.r.Header.Get("Expect"), "100-continue") && !d.begun {
 		return false
 	}
-	block := spare.Get().(*[blockBytes]byte)
-	defer spare.Put(block)
+	block := make([]byte, blockBytes)
 	for read := 0; read < drainBytes; {
-		n, err := d.r.Body.Read(block[:])
+		n, err := d.r.Body.Read(block)
 		if err != nil {
 			return errors.Is(err, io.EOF)
 		}

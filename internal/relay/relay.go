@@ -77,6 +77,9 @@ type Relay struct {
 // request and the answer take some of it.
 const answerBound = 800 * time.Millisecond
 
+// spoolTime is what is left for the spool where JetStream doesn't answer in time.
+const spoolTime = answerBound / 8
+
 // Start returns a relay that delivers what is in the spool.
 func Start(c Config) *Relay {
 	r := &Relay{Config: c}
@@ -101,12 +104,12 @@ func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status,
 	if err := r.Publisher.Check(m); err != nil {
 		return "", err
 	}
-	arrived, bound := r.Now(), time.Now().Add(max(answerBound, holdFor+r.Timeout+answerBound/8))
+	arrived, bound := r.Now(), r.bound(ctx)
 	var attempted time.Time
 	var direct error
 	if r.isDirect(m.Kind) || r.handovers[m.Kind].wait(ctx) && r.isDirect(m.Kind) {
 		var status durable.Status
-		if status, direct = r.publish(ctx, m); direct == nil || errors.Is(direct, durable.ErrTooLarge) {
+		if status, direct = r.publishBy(ctx, m, bound.Add(-spoolTime)); direct == nil || errors.Is(direct, durable.ErrTooLarge) {
 			return status, direct
 		}
 		attempted = arrived
@@ -131,6 +134,26 @@ func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status,
 		direct = errors.New("NATS doesn't take what waits in the spool")
 	}
 	return "", fmt.Errorf("%w: %w; nor does the spool take it: %w", durable.ErrUnavailable, direct, spooled)
+}
+
+// bound returns when Publish has to return: by the context's deadline, unless it has none, or PUBLISH_TIMEOUT was set so
+// long that the spool would have no time left.
+func (r *Relay) bound(ctx context.Context) time.Time {
+	least := holdFor + r.Timeout + spoolTime
+	if deadline, ok := ctx.Deadline(); ok && least <= answerBound {
+		return deadline
+	}
+	return time.Now().Add(max(answerBound, least))
+}
+
+// publishBy tries JetStream once, and gives up early where the time is nearly over.
+func (r *Relay) publishBy(ctx context.Context, m durable.Message, by time.Time) (durable.Status, error) {
+	if time.Until(by) < r.Timeout {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, by)
+		defer cancel()
+	}
+	return r.publish(ctx, m)
 }
 
 // isDirect says whether a message goes to JetStream at once. While others wait it goes behind them, so

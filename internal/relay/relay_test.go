@@ -375,3 +375,20 @@ func TestStreamFull(t *testing.T) {
 		t.Errorf("%d alarms", n)
 	}
 }
+
+// The deadline is the caller's, unless PUBLISH_TIMEOUT leaves the spool no time before it.
+func TestBound(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	deadline, _ := ctx.Deadline()
+	usual, long := &Relay{Config: Config{Timeout: 400 * time.Millisecond}}, &Relay{Config: Config{Timeout: 2 * time.Second}}
+	if got := usual.bound(ctx); !got.Equal(deadline) {
+		t.Errorf("%s after the deadline", got.Sub(deadline))
+	}
+	if got := time.Until(usual.bound(t.Context())); got > answerBound {
+		t.Errorf("without a deadline it is %s", got)
+	}
+	if got := time.Until(long.bound(ctx)); got < 2*time.Second {
+		t.Errorf("with a long time-out it is %s", got)
+	}
+}

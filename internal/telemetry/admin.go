@@ -3,12 +3,16 @@ package telemetry
 import (
 	"encoding/json"
 	"log"
+	"net"
 	"net/http"
 	"net/http/pprof"
+	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"go.uber.org/zap"
 )
 
 // Readiness reports whether the instance can take events now.
@@ -21,12 +25,13 @@ type Readiness struct {
 type AdminConfig struct {
 	Ready   func() Readiness // must not wait
 	Metrics *prometheus.Registry
-	Level   http.Handler // shows and changes the log's level
-	PPROF   bool         // serve profiles
+	Level   *Logger // its level can be looked at and changed
+	PPROF   bool    // serve profiles
 	Log     *log.Logger
 }
 
-// AdminServer returns the HTTP server of the admin listener.
+// AdminServer returns the HTTP server of the admin listener. Requests are bounded in time and size; how many
+// connections there are is for the listener to bound.
 func AdminServer(c AdminConfig) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
@@ -46,9 +51,14 @@ func AdminServer(c AdminConfig) *http.Server {
 		reply(w, http.StatusOK, body)
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{ErrorLog: c.Log}))
-	mux.Handle("GET /log/level", c.Level)
-	mux.Handle("PUT /log/level", http.MaxBytesHandler(c.Level, 1<<10))
-	server := &http.Server{Handler: mux, ErrorLog: c.Log, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
+	mux.Handle("GET /log/level", c.Level.Level)
+	mux.Handle("PUT /log/level", http.MaxBytesHandler(http.HandlerFunc(c.Level.change), 1<<10))
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	server := &http.Server{
+		Handler: localOnly(mux), ErrorLog: c.Log, Protocols: protocols, MaxHeaderBytes: 8 << 10,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+	}
 	if c.PPROF {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
@@ -59,6 +69,40 @@ func AdminServer(c AdminConfig) *http.Server {
 		server.WriteTimeout = 5 * time.Minute // a profile may be one of minutes
 	}
 	return server
+}
+
+// change has zap's own handler change the level, and logs that it did, whatever the level is: whoever turns the log
+// off leaves a line that says so.
+func (l *Logger) change(w http.ResponseWriter, r *http.Request) {
+	before := l.Level.Level()
+	l.Level.ServeHTTP(w, r)
+	if after := l.Level.Level(); after != before {
+		l.always.Warn("log level changed", zap.Stringer("from", before), zap.Stringer("to", after), zap.String("remote", r.RemoteAddr))
+	}
+}
+
+// localOnly refuses a request over loopback whose Host is a name other than localhost: a page that somebody on this
+// machine looks at could otherwise have its own name resolve to 127.0.0.1 and read, or change, what is here (DNS
+// rebinding). Addresses can't be rebound.
+func localOnly(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		at, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+		if ok && at.IP.IsLoopback() && !isAddress(r.Host) {
+			http.Error(w, "on loopback the admin listener takes a Host that is an address or localhost, such as 127.0.0.1:9090", http.StatusForbidden)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// isAddress reports whether a Host, with a port or without, is an IP address or localhost. No browser
+// leaves it out.
+func isAddress(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil || host == "" || strings.EqualFold(host, "localhost")
 }
 
 func reply(w http.ResponseWriter, status int, body any) {

@@ -17,7 +17,8 @@ import (
 // Logger is a logger whose level can be changed while it is in use.
 type Logger struct {
 	*zap.Logger
-	Level zap.AtomicLevel
+	Level  zap.AtomicLevel
+	always *zap.Logger // whatever the level
 }
 
 // NewLogger returns a logger that writes to w, in JSON or for people, at the level and above. Format
@@ -37,7 +38,8 @@ func NewLogger(w io.Writer, format, level string) *Logger {
 		c.EncodeLevel = zapcore.CapitalLevelEncoder
 		encoder = zapcore.NewConsoleEncoder(c)
 	}
-	return &Logger{zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), parsed)), parsed}
+	out := zapcore.Lock(zapcore.AddSync(w))
+	return &Logger{zap.New(zapcore.NewCore(encoder, out, parsed)), parsed, zap.New(zapcore.NewCore(encoder, out, zapcore.DebugLevel))}
 }
 
 // Sampled returns a logger that lets the first ten like messages of a second pass and then every

@@ -21,6 +21,8 @@ type Metrics struct {
 	Accepted   *prometheus.GaugeVec     // by endpoint: when the last one was
 	LogDropped prometheus.Counter
 
+	RefusedConns *prometheus.CounterVec // by kind
+
 	Published   *prometheus.CounterVec // by kind, way and outcome
 	Possible    *prometheus.CounterVec // possible duplicates, by kind
 	Quarantined *prometheus.CounterVec // by endpoint and reason
@@ -73,6 +75,10 @@ func NewMetrics(state State) *Metrics {
 			Name: "webhook_bridge_last_accepted_timestamp_seconds",
 			Help: "When the last delivery was accepted.",
 		}, []string{"endpoint"}),
+		RefusedConns: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "webhook_bridge_refused_connections_total",
+			Help: "Connections refused before a request of theirs reached the handler, by kind: the answer is plain text.",
+		}, []string{"kind"}),
 		LogDropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "webhook_bridge_log_dropped_total",
 			Help: "Lines about refused deliveries that were not logged, because there were too many alike.",
@@ -91,7 +97,7 @@ func NewMetrics(state State) *Metrics {
 		}, []string{"endpoint", "reason"}),
 	}
 	m.register(
-		m.Deliveries, m.Duration, stages, m.Age, m.Accepted, m.LogDropped, m.Published, m.Possible, m.Quarantined,
+		m.Deliveries, m.Duration, stages, m.Age, m.Accepted, m.RefusedConns, m.LogDropped, m.Published, m.Possible, m.Quarantined,
 		gauge("webhook_bridge_nats_connected", "Whether there is a connection to NATS.", boolean(state.Connected)),
 		gauge("webhook_bridge_ready", "Whether an event can be made durable now.", boolean(state.Ready)),
 		gauge("webhook_bridge_in_flight_bytes", "Bytes received and held now.", func() float64 { return float64(state.InFlightBytes()) }),

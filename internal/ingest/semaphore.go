@@ -12,23 +12,22 @@ const (
 	// workFactor is how many times its length judging the dearest body holds for the moment: a copy in one piece, and
 	// lists of its members.
 	workFactor = 12
-	// slotTimeout is how long a large body waits for its turn. With what publishing takes, the sender still has its
-	// answer within a second.
+	// slotTimeout is how long a large body waits for its turn.
 	slotTimeout = 250 * time.Millisecond
 )
 
-// slots bounds how many large bodies are judged at a time. More of them than cores would end no sooner, hold more
+// semaphore bounds how many large bodies are judged at a time. More of them than cores would end no sooner, hold more
 // memory, and keep small ones waiting for the cores.
-type slots chan struct{}
+type semaphore chan struct{}
 
-// newSlots returns a slot a core, but no more than all together hold another quarter of maxInFlight, or one.
-func newSlots(maxInFlight, maxBody int64) slots {
-	most := maxInFlight / 4 / max(1, workFactor*maxBody)
-	return make(slots, max(1, min(int64(runtime.GOMAXPROCS(0)), most)))
+// newSemaphore returns one of a slot a core, but no more than all together hold another quarter of maxInFlight, or one.
+func newSemaphore(maxInFlight, maxBody int64) semaphore {
+	slots := maxInFlight / 4 / max(1, workFactor*maxBody)
+	return make(semaphore, max(1, min(int64(runtime.GOMAXPROCS(0)), slots)))
 }
 
-// enter waits for a slot, and says whether there was one in time.
-func (s slots) enter() bool {
+// enter waits for a slot, and reports whether there was one in time.
+func (s semaphore) enter() bool {
 	select {
 	case s <- struct{}{}:
 		return true
@@ -44,4 +43,4 @@ func (s slots) enter() bool {
 	}
 }
 
-func (s slots) leave() { <-s }
+func (s semaphore) leave() { <-s }

@@ -14,10 +14,11 @@ import (
 
 const badRequest = "POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 2\r\n\r\n{}"
 
-// crowded is one that admits few connections.
-func crowded(t *testing.T, limit int) *public {
+// limited is one that admits few connections.
+func limited(t *testing.T, limit int) *public {
 	p := newPublic(t, nil)
-	p.crowd = newCrowd(limit)
+	p.limitConns(limit)
+	p.conns.Attach(p.server)
 	return p.listen()
 }
 
@@ -26,34 +27,34 @@ func (p *public) open() int {
 	return n
 }
 
-// A connection too many is admitted, and the stranger goes that has gone longest without an answer: silent ones, ones that
-// send slowly, and ones that are kept alive, just the same.
-func TestLongestStrangerGoes(t *testing.T) {
-	p := crowded(t, 4)
-	known := p.dial()
-	if r := known.write(deliveryOf("known", "")).read(); r.status != 200 {
+// A connection too many is admitted, and one that has brought nothing authentic goes: a refused one first, then the one
+// that has gone longest without an answer, whether it is silent or sends slowly.
+func TestWhoGoesFirst(t *testing.T) {
+	p := limited(t, 4)
+	verified := p.dial()
+	if r := verified.write(deliveryOf("verified", "")).read(); r.status != 200 {
 		t.Fatal(r)
 	}
-	idle := p.dial()
-	if r := idle.write(badRequest).read(); r.status != 401 {
+	refused := p.dial()
+	if r := refused.write(badRequest).read(); r.status != 401 {
 		t.Fatal(r)
 	}
-	p.await("resting", func() bool { return p.crowd.resting() == 2 })
+	p.await("resting", func() bool { return p.conns.resting() == 2 })
 	silent := p.dial()
 	p.await("admitting the silent one", func() bool { return p.open() == 3 })
 	slow := p.half(1000, 10)
 	p.await("admitting the slow one", func() bool { return p.open() == 4 })
-	for i, gone := range []*client{idle, silent, slow} {
+	for i, gone := range []*client{refused, silent, slow} {
 		c := p.dial()
 		if r := c.write(deliveryOf(fmt.Sprint("new", i), "")).read(); r.status != 200 {
 			t.Fatalf("a new one: %s", r)
 		}
 		if !gone.isClosed() {
-			t.Fatalf("the %dth stranger is still there", i)
+			t.Fatalf("%d: the one whose turn it was is still there", i)
 		}
 	}
-	if r := known.write(deliveryOf("again", "")).read(); r.status != 200 {
-		t.Errorf("the known one: %s", r)
+	if r := verified.write(deliveryOf("again", "")).read(); r.status != 200 {
+		t.Errorf("the verified one: %s", r)
 	}
 	if _, dropped := p.Connections(); dropped != 3 || p.open() != 4 {
 		t.Errorf("%d dropped, %d open", dropped, p.open())
@@ -61,13 +62,13 @@ func TestLongestStrangerGoes(t *testing.T) {
 }
 
 // resting is how many could be closed.
-func (c *crowd) resting() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func (l *ConnLimiter) resting() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	n := 0
-	for _, l := range []*list.List{&c.strangers, &c.known} {
-		for e := l.Front(); e != nil; e = e.Next() {
-			if !e.Value.(*connection).busy {
+	for _, of := range []*list.List{&l.refused, &l.unanswered, &l.verified} {
+		for e := of.Front(); e != nil; e = e.Next() {
+			if !e.Value.(*conn).entry.busy {
 				n++
 			}
 		}
@@ -75,15 +76,47 @@ func (c *crowd) resting() int {
 	return n
 }
 
-// Where all are known, the one goes that has been idle longest.
-func TestLongestKnownGoes(t *testing.T) {
-	p := crowded(t, 2)
+// A refusal doesn't let anybody stay: however many are refused again and again, a newcomer that is still sending is let
+// finish, and so is one that waits for its first answer.
+func TestRefusedGoFirst(t *testing.T) {
+	p := limited(t, 8)
+	var refused []*client
+	refuse := func(c *client) {
+		if r, err := c.write("GET / HTTP/1.1\r\nHost: bridge\r\n\r\n").tryRead(); err != nil || r.status != 404 {
+			t.Fatal(r, err)
+		}
+		refused = append(refused, c)
+		p.await("refused", func() bool {
+			p.conns.mu.Lock()
+			defer p.conns.mu.Unlock()
+			return p.conns.refused.Len() == min(len(refused), 8-p.conns.unanswered.Len())
+		})
+	}
+	for range 8 {
+		refuse(p.dial())
+	}
+	whole := deliveryOf("good", "")
+	good := p.dial().write(whole[:100])
+	p.await("admitting the good one", func() bool { _, dropped := p.Connections(); return dropped == 1 })
+	for i := range 50 {
+		refuse(p.dial())
+		refuse(refused[len(refused)-1]) // once more, on the same connection
+		refused = refused[:8+i]
+	}
+	if r := good.write(whole[100:]).read(); r.status != 200 {
+		t.Errorf("the good one: %s", r)
+	}
+}
+
+// Where all are verified, the one goes that has been idle longest.
+func TestLongestVerifiedGoes(t *testing.T) {
+	p := limited(t, 2)
 	first, second := p.dial(), p.dial()
 	for _, c := range []*client{first, second, first} {
-		if r := c.write(deliveryOf("known", "")).read(); r.status != 200 {
+		if r := c.write(deliveryOf("verified", "")).read(); r.status != 200 {
 			t.Fatal(r)
 		}
-		p.await("resting", func() bool { return p.crowd.resting() == p.open() })
+		p.await("resting", func() bool { return p.conns.resting() == p.open() })
 	}
 	if r := p.dial().write(deliveryOf("new", "")).read(); r.status != 200 {
 		t.Errorf("a new one: %s", r)
@@ -98,14 +131,14 @@ func TestLongestKnownGoes(t *testing.T) {
 
 // What is being worked on is never cut off; a new connection waits for its end.
 func TestWorkIsNotCutOff(t *testing.T) {
-	p := crowded(t, 2)
+	p := limited(t, 2)
 	block := make(chan struct{})
 	p.kept.block.Store(&block)
 	busy := []*client{p.dial(), p.dial()}
 	for i, c := range busy {
 		c.write(deliveryOf(fmt.Sprint(i), ""))
 	}
-	p.await("working on both", func() bool { return p.open() == 2 && p.crowd.resting() == 0 })
+	p.await("working on both", func() bool { return p.open() == 2 && p.conns.resting() == 0 })
 	waiting := p.dial().write(badRequest)
 	if _, dropped := p.Connections(); dropped != 0 {
 		t.Error("one was dropped")
@@ -126,9 +159,9 @@ func TestWorkIsNotCutOff(t *testing.T) {
 func TestCloseWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPublic(t, nil)
-		p.crowd = newCrowd(1)
+		p.limitConns(1)
 		l := pipes{make(chan net.Conn, 2), make(chan struct{})}
-		limited := p.Limit(l)
+		limited := p.Limit(l, nil)
 		for range 2 {
 			ours, theirs := net.Pipe()
 			defer ours.Close()
@@ -138,7 +171,7 @@ func TestCloseWhileWaiting(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		below(one).works()
+		one.(*conn).work()
 		var another net.Conn
 		go func() { another, _ = limited.Accept() }()
 		synctest.Wait() // until it waits
@@ -165,11 +198,11 @@ func TestCloseWhileWaiting(t *testing.T) {
 // Under TLS it is the same, and HTTP/2 is not spoken, whatever the client would like.
 func TestTLS(t *testing.T) {
 	p := newPublic(t, nil)
-	p.crowd = newCrowd(2)
+	p.limitConns(2)
+	p.conns.Attach(p.server)
 	model := httptest.NewUnstartedServer(nil) // has a certificate
 	model.StartTLS()
 	defer model.Close()
-	p.server.TLSConfig = model.TLS.Clone()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -177,7 +210,7 @@ func TestTLS(t *testing.T) {
 	p.addr = l.Addr().String()
 	served := make(chan struct{})
 	go func() {
-		_ = p.server.ServeTLS(p.Limit(l), "", "")
+		_ = p.server.Serve(p.Limit(l, model.TLS))
 		close(served)
 	}()
 	t.Cleanup(func() {
@@ -206,14 +239,14 @@ func TestTLS(t *testing.T) {
 	if _, _, err := dial("h2"); err == nil {
 		t.Error("who speaks HTTP/2 only wasn't refused")
 	}
-	stranger, _, err := dial()
+	unverified, _, err := dial()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := stranger.write(badRequest).read(); r.status != 401 {
+	if r := unverified.write(badRequest).read(); r.status != 401 {
 		t.Errorf("answered %s", r)
 	}
-	p.await("resting", func() bool { return p.open() == 2 && p.crowd.resting() == 2 })
+	p.await("resting", func() bool { return p.open() == 2 && p.conns.resting() == 2 })
 	another, _, err := dial()
 	if err != nil {
 		t.Fatal(err)
@@ -221,19 +254,19 @@ func TestTLS(t *testing.T) {
 	if r := another.write(deliveryOf("b", "")).read(); r.status != 200 {
 		t.Errorf("answered %s", r)
 	}
-	if !stranger.isClosed() {
-		t.Error("the stranger is still there")
+	if !unverified.isClosed() {
+		t.Error("the unverified is still there")
 	}
 	if r := both.write(deliveryOf("c", "")).read(); r.status != 200 {
-		t.Errorf("the known one: %s", r)
+		t.Errorf("the verified one: %s", r)
 	}
 }
 
 // The limit leaves files for others, and is what it is where there are enough.
 func TestLimitOfConnections(t *testing.T) {
 	files, known := maxFiles()
-	n := newCrowd(maxConnections).limit
-	if known && files >= maxConnections+sparedFiles && n != maxConnections || n <= 1000 && files > 2000 {
+	n := NewConnLimiter(maxConnections).max
+	if known && files >= maxConnections+spareFiles && n != maxConnections || n <= 1000 && files > 2000 {
 		t.Errorf("%d connections with %d files", n, files)
 	}
 }

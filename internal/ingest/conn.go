@@ -1,0 +1,283 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"math"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// conn is a connection of a bounded listener. It passes on one request at a time, counts its head and charges it
+// while it comes, and refuses what net/http shouldn't see; what net/http refuses itself it makes known.
+type conn struct {
+	net.Conn // what requests come over: under TLS its plain side
+	limiter  *ConnLimiter
+	raw      net.Conn   // the connection itself
+	tls      *handshake // nil without TLS
+
+	entry entry // of the limiter
+
+	handling atomic.Bool // a request is with the handler, or its answer is on the way
+	refused  atomic.Bool // the connection is, and its answer has gone out
+	gone     atomic.Bool // closed
+	head     hold        // what is held of the head that is coming
+
+	mu      sync.Mutex
+	framing framing
+	first   [longestPrelude]byte
+	seen    int    // of them
+	rest    []byte // came, and belongs to what comes next
+	buffer  []byte // that rest is part of
+	more    bool   // the last read brought as much as there was room for
+}
+
+// Read is net.Conn's.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.refused.Load() || len(p) == 0 {
+		return 0, io.EOF
+	}
+	n, isRest, err := c.receive(p)
+	if n == 0 {
+		return 0, c.broke(p, err)
+	}
+	n, refusal := c.take(p[:n], isRest)
+	if refusal != "" {
+		return 0, c.refuse(refusal, p)
+	}
+	return n, nil
+}
+
+// receive reads what comes next: of the rest, or of the connection.
+func (c *conn) receive(p []byte) (n int, isRest bool, err error) {
+	c.mu.Lock()
+	n = copy(p, c.rest)
+	part, left := c.framing.part, c.framing.left
+	c.mu.Unlock()
+	switch {
+	case n > 0:
+		return n, true, nil
+	case part == partBroken:
+		return 0, false, io.EOF
+	case c.tls != nil:
+		if err := c.tls.establish(); err != nil {
+			return 0, false, err
+		}
+	}
+	ahead := part != partBody || int64(len(p)) <= left
+	if !ahead {
+		p = p[:left]
+	}
+	n, err = c.Conn.Read(p)
+	c.mu.Lock()
+	c.more = ahead && n == len(p)
+	c.mu.Unlock()
+	return n, false, err
+}
+
+// take counts and charges what came, and returns how much of it net/http gets now: no more than the request that is
+// coming. The rest of it is kept.
+func (c *conn) take(b []byte, isRest bool) (int, ConnRefusal) {
+	c.mu.Lock()
+	refusal := ConnRefusal("")
+	if c.seen < len(c.first) {
+		c.seen += copy(c.first[c.seen:], b)
+		refusal = recognize(c.first[:c.seen])
+	}
+	isHead, n := c.framing.part == partHead, 0
+	if refusal == "" {
+		n, refusal = c.framing.advance(b)
+	}
+	if refusal != "" {
+		c.framing.part = partBroken
+	}
+	switch {
+	case isRest:
+		c.rest = c.rest[n:]
+	case n < len(b):
+		c.buffer = append(c.buffer[:0], b[n:]...)
+		c.rest = c.buffer
+	}
+	coming := c.framing.inHead()
+	c.mu.Unlock()
+	if refusal == "" && isHead && c.limiter.budget != nil && !c.charge(n, coming) {
+		refusal = HeadBusy
+	}
+	return n, refusal
+}
+
+// charge charges a head, or more of it, and reports whether it fits.
+func (c *conn) charge(n int, coming bool) bool {
+	fits := c.head.take(n)
+	switch {
+	case !fits:
+	case coming:
+		c.head.receiving(c.interrupt)
+	default:
+		fits = c.head.received()
+	}
+	if !fits || c.gone.Load() {
+		c.head.release()
+	}
+	return fits
+}
+
+// interrupt makes a read return at once.
+func (c *conn) interrupt() { _ = c.raw.SetReadDeadline(time.Unix(1, 0)) }
+
+// broke makes known that a read failed, where that ends a request that was coming.
+func (c *conn) broke(p []byte, err error) error {
+	c.mu.Lock()
+	coming := c.framing.inHead()
+	c.mu.Unlock()
+	var record tls.RecordHeaderError
+	isTimeout := errors.Is(err, os.ErrDeadlineExceeded)
+	switch {
+	case c.handling.Load():
+	case c.tls != nil && errors.As(err, &record) && record.Conn != nil && looksLikeHTTP(record.RecordHeader[:]):
+		c.Conn = c.raw // nothing of TLS has been sent
+		return c.refuse(PlainOnTLS, p)
+	case c.tls != nil && !c.tls.established && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed):
+		return c.refuse(TLSHandshake, p)
+	case coming && !c.head.received(): // it had to make room
+		return c.refuse(HeadBusy, p)
+	case coming && isTimeout:
+		return c.refuse(HeadTimeout, p)
+	}
+	return err
+}
+
+// looksLikeHTTP reports whether a record's header is the beginning of a request.
+func looksLikeHTTP(header []byte) bool {
+	return !bytes.ContainsFunc(header, func(r rune) bool { return (r < 'A' || r > 'Z') && r != ' ' && r != '/' })
+}
+
+const (
+	// refusedReading is how long, and refusedBytes how much, is read on of a refused connection: its sender only reads
+	// the answer once it has sent everything, and unread bytes would have it lose the answer.
+	refusedReading = 500 * time.Millisecond
+	refusedBytes   = 64 << 10
+)
+
+// refuse answers a connection that is refused, and ends it; p is room for what it still sends. It returns what Read
+// has to.
+func (c *conn) refuse(r ConnRefusal, p []byte) error {
+	if c.handling.Load() || c.refused.Swap(true) {
+		return io.ErrUnexpectedEOF // the handler answers
+	}
+	c.head.release()
+	answer := r.answer()
+	c.limiter.report(c, r, answer)
+	if answer == "" {
+		return io.EOF
+	}
+	_ = c.SetDeadline(time.Now().Add(refusedReading))
+	_, _ = io.WriteString(c.Conn, answer)
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	for read := 0; read < refusedBytes; {
+		n, err := c.Conn.Read(p)
+		if err != nil {
+			break
+		}
+		read += n
+	}
+	return io.EOF
+}
+
+// Write is net.Conn's. What is written while no request is with the handler is net/http's refusal of one.
+func (c *conn) Write(p []byte) (int, error) {
+	if c.refused.Load() {
+		return len(p), nil
+	}
+	if status, ok := bytes.CutPrefix(p, []byte("HTTP/1.1 ")); ok && len(status) > 3 && !c.handling.Swap(true) {
+		c.limiter.report(c, ownAnswer(string(status[:3])), string(p))
+	}
+	return c.Conn.Write(p)
+}
+
+// Close is net.Conn's.
+func (c *conn) Close() error {
+	err := c.Conn.Close()
+	c.gone.Store(true)
+	c.head.release()
+	c.limiter.leave(c)
+	return err
+}
+
+// begin notes that the handler has a request with a body of that length, or with chunks where it is negative, and hands
+// over what is charged for its head. Without a connection it does nothing, nor does any other method for the handler: a
+// server without a [ConnLimiter] has none.
+func (c *conn) begin(length int64, held *hold) {
+	if c == nil {
+		return
+	}
+	c.handling.Store(true)
+	if length != 0 {
+		c.mu.Lock()
+		c.framing.begin(length)
+		c.mu.Unlock()
+	}
+	held.bytes.Add(c.head.bytes.Swap(0))
+}
+
+// end notes that its answer has gone out. Others have their turn where the next request may be here already: a
+// connection that never waits would keep a core for the scheduler's time slice of 10 ms, and with hundreds of those a
+// good delivery waited for seconds.
+func (c *conn) end() {
+	c.handling.Store(false)
+	c.limiter.rest(c)
+	c.mu.Lock()
+	more := c.more || len(c.rest) > 0
+	c.mu.Unlock()
+	if more {
+		runtime.Gosched()
+	}
+}
+
+// maxHandshake is how much a client may send before its TLS handshake is over. It has no certificate to send.
+const maxHandshake = 16 << 10
+
+// handshake is a connection below TLS.
+type handshake struct {
+	net.Conn
+	tls         *tls.Conn
+	established bool
+	left        int64
+}
+
+// underTLS returns the plain side of a connection, and what is below TLS.
+func underTLS(raw net.Conn, config *tls.Config) (net.Conn, *handshake) {
+	h := &handshake{Conn: raw, left: maxHandshake}
+	h.tls = tls.Server(h, config)
+	return h.tls, h
+}
+
+// establish waits for the handshake.
+func (h *handshake) establish() error {
+	if h.established {
+		return nil
+	}
+	if err := h.tls.HandshakeContext(context.Background()); err != nil {
+		return err
+	}
+	h.established, h.left = true, math.MaxInt64
+	return nil
+}
+
+// Read is net.Conn's.
+func (h *handshake) Read(p []byte) (int, error) {
+	n, err := h.Conn.Read(p)
+	if h.left -= int64(n); h.left < 0 {
+		return 0, errors.New("TLS handshake is too large")
+	}
+	return n, err
+}

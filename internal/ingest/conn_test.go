@@ -1,0 +1,114 @@
+package ingest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// A request that comes byte by byte is followed to its end, whatever its framing, and nothing is taken from the next.
+func TestByteByByte(t *testing.T) {
+	t.Parallel()
+	c := limited(t, 4).dial()
+	for i := range 3 {
+		body, header := signedBody(fmt.Sprint(i), "")
+		head := "POST /webhooks/flock HTTP/1.1\r\nHost: x\r\n" + header + "\r\n"
+		c.write(fmt.Sprintf("%sContent-Length: %d\r\n\r\n", head, len(body)))
+		for b := range strings.SplitSeq(body, "") {
+			c.write(b)
+		}
+		if r := c.read(); r.status != 200 {
+			t.Errorf("with a length: %s", r)
+		}
+		for b := range strings.SplitSeq(head+"Transfer-Encoding: chunked\r\n\r\n", "") {
+			c.write(b)
+		}
+		for b := range strings.SplitSeq(body, "") {
+			c.write("1\r\n" + b + "\r\n")
+		}
+		if r := c.write("0\r\n\r\n").read(); r.status != 200 {
+			t.Errorf("in chunks: %s", r)
+		}
+	}
+}
+
+// working returns a connection whose first delivery is published once block is closed.
+func working(t *testing.T) (p *public, c *client, block chan struct{}) {
+	t.Helper()
+	p, block = limited(t, 4), make(chan struct{})
+	p.kept.block.Store(&block)
+	c = p.dial().write(deliveryOf("first", ""))
+	p.await("working", func() bool { return p.conns.resting() < p.open() })
+	return p, c, block
+}
+
+// What comes while a request is handled is the next one.
+func TestNextComesMeanwhile(t *testing.T) {
+	t.Parallel()
+	p, c, block := working(t)
+	second := deliveryOf("second", "")
+	c.write(second[:1]).write(second[1:] + deliveryOf("third", ""))
+	p.kept.block.Store(nil)
+	close(block)
+	for range 3 {
+		if r := c.read(); r.status != 200 {
+			t.Error(r)
+		}
+	}
+}
+
+// The server's end ends a connection whose request is being handled.
+func TestServerCloses(t *testing.T) {
+	t.Parallel()
+	p, c, block := working(t)
+	if err := p.server.Close(); err != nil {
+		t.Error(err)
+	}
+	if !c.isClosed() {
+		t.Error("the connection is open")
+	}
+	close(block)
+}
+
+// The head of a request is counted from its first byte, wherever that comes: with the end of another request, whose
+// framing is whatever it may be.
+func TestHeadBounds(t *testing.T) {
+	const head = "POST /webhooks/flock HTTP/1.1\r\nHost: x\r\n"
+	body, signature := signedBody("a", "")
+	length := fmt.Sprintf("%s%s\r\nContent-Length: %d\r\n\r\n%s", head, signature, len(body), body)
+	chunked := fmt.Sprintf("%s%s\r\nTransfer-Encoding: chunked\r\n\r\n%x;a=b\r\n%s\r\n0\r\nX: y\r\n\r\n", head, signature, len(body), body)
+	none := "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+	lines := func(n int) string { return strings.Repeat("a:\r\n", n) }
+	for _, before := range []struct {
+		name, request string
+		status        int
+	}{{"first", "", 0}, {"behind a length", length, 200}, {"behind chunks", chunked, 200}, {"behind no body", none, 404}} {
+		for _, test := range []struct {
+			name, text, want string
+		}{
+			{"100 headers", head + lines(97) + "Content-Length: 2\r\nb:\r\n\r\n{}", "401 signature"},
+			{"101 headers", head + lines(98) + "Content-Length: 2\r\nb:\r\n\r\n{}", "431 plain"},
+			{"headers without end", head + lines(4000), "431 plain"},
+			{"a line of 9 KB", head + "a: " + strings.Repeat("x", 9<<10), "431 plain"},
+			{"8 KB", head + "a: " + strings.Repeat("x", maxHeadBytes-len(head)-31) + "\r\nContent-Length: 000002\r\n\r\n{}", "401 signature"},
+			{"trailers without end", head + "Transfer-Encoding: chunked\r\n\r\n0\r\n" + lines(4000), "400 body_incomplete"},
+		} {
+			t.Run(before.name+"/"+test.name, func(t *testing.T) {
+				t.Parallel()
+				p := newPublic(t, nil).listen()
+				c := p.dial()
+				go func() { _, _ = c.Write([]byte(before.request + test.text)) }() // it may be refused before all is sent
+				if before.request != "" {
+					if r := c.read(); r.status != before.status {
+						t.Fatalf("the request before: %s", r)
+					}
+				}
+				if r := c.read(); r.String() != test.want {
+					t.Errorf("answered %s, want %s", r, test.want)
+				}
+				_ = c.Close()
+				p.await("giving all back", func() bool { return p.InFlightBytes() == 0 && p.open() == 0 })
+			})
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package ingest
+
+import "bytes"
+
+// ConnRefusal is why a connection was refused before a request of it reached the handler.
+type ConnRefusal string
+
+// The refusals.
+const (
+	ProxyProtocol  ConnRefusal = "proxy_protocol"
+	TLSOnPlain     ConnRefusal = "tls_on_plain_port"
+	PlainOnTLS     ConnRefusal = "plain_on_tls_port"
+	TLSHandshake   ConnRefusal = "tls_handshake"
+	HTTP2          ConnRefusal = "http2_prior_knowledge"
+	HeadTooLarge   ConnRefusal = "head_too_large"
+	TooManyHeaders ConnRefusal = "too_many_headers"
+	HeadTimeout    ConnRefusal = "head_timeout"
+	HeadBusy       ConnRefusal = "busy"
+	Malformed      ConnRefusal = "malformed"
+	HTTPVersion    ConnRefusal = "http_version"
+	Framing        ConnRefusal = "transfer_encoding"
+	Expectation    ConnRefusal = "expectation"
+)
+
+// ConnRefusals lists every [ConnRefusal], with what to do about it.
+var ConnRefusals = []struct {
+	Refusal ConnRefusal
+	Remedy  string
+}{
+	{ProxyProtocol, "the proxy in front speaks the PROXY protocol: switch it off there, the bridge takes plain HTTP/1.1"},
+	{TLSOnPlain, "the sender speaks TLS to a plain port: have the proxy in front speak http to the bridge, or set TLS_CERT_FILE and TLS_KEY_FILE"},
+	{PlainOnTLS, "the sender speaks plain HTTP to the TLS port: have it use https, or unset TLS_CERT_FILE and TLS_KEY_FILE"},
+	{TLSHandshake, "the TLS handshake failed: the sender may not trust the certificate, know only TLS 1.1 or speak HTTP/2 only"},
+	{HTTP2, "the proxy in front speaks HTTP/2 without asking: have it speak HTTP/1.1 to the bridge"},
+	{HeadTooLarge, "a head has at most 8 KiB: have the proxy in front add less to it, cookies above all"},
+	{TooManyHeaders, "a head has at most 100 headers: have the proxy in front add fewer"},
+	{HeadTimeout, "the headers were not whole in 5 s: the sender is slow, or is an attack"},
+	{HeadBusy, "too much is in flight: see MAX_IN_FLIGHT_BYTES"},
+	{Malformed, "the request is not HTTP/1.1 as RFC 9112 has it, or lacks its Host: see the answer for what is wrong"},
+	{HTTPVersion, "the bridge speaks HTTP/1.0 and HTTP/1.1"},
+	{Framing, "the bridge takes a body with a length, or with the transfer encoding chunked alone"},
+	{Expectation, "the bridge knows no expectation but 100-continue: have the proxy in front remove the header Expect"},
+}
+
+// RefusedConn is a connection that was refused. Nothing in it was chosen by the sender, but for Remote.
+type RefusedConn struct {
+	Refusal ConnRefusal
+	Remote  string // the sender's address
+	Answer  string // the status line; "" where there was none
+}
+
+// preludes are the first bytes of what isn't HTTP/1.1: RFC 8446, section 5.1, of TLS; RFC 9113, section 3.4, of HTTP/2;
+// haproxy's proxy-protocol.txt, sections 2.1 and 2.2.
+var preludes = []struct {
+	bytes   []byte
+	refusal ConnRefusal
+}{
+	{[]byte("\x16\x03"), TLSOnPlain},
+	{[]byte("PRI * HTTP/2.0\r\n"), HTTP2},
+	{[]byte("PROXY "), ProxyProtocol},
+	{[]byte("\r\n\r\n\x00\r\nQUIT\n"), ProxyProtocol},
+}
+
+// longestPrelude is the length of the longest of them.
+const longestPrelude = len("PRI * HTTP/2.0\r\n")
+
+// recognize returns what the first bytes of a connection are, "" where they may be HTTP/1.1.
+func recognize(first []byte) ConnRefusal {
+	for _, p := range preludes {
+		if bytes.HasPrefix(first, p.bytes) {
+			return p.refusal
+		}
+	}
+	return ""
+}
+
+// ownAnswer returns the refusal that an answer of net/http's own stands for.
+func ownAnswer(status string) ConnRefusal {
+	switch status {
+	case "417":
+		return Expectation
+	case "431":
+		return HeadTooLarge
+	case "501":
+		return Framing
+	case "505":
+		return HTTPVersion
+	}
+	return Malformed
+}
+
+// answer returns the answer to a refused connection, as net/http words its own; "" where the sender can't read it.
+func (r ConnRefusal) answer() string {
+	status := "400 Bad Request"
+	switch r {
+	case HeadTooLarge, TooManyHeaders:
+		status = "431 Request Header Fields Too Large"
+	case HeadBusy:
+		status = "503 Service Unavailable\r\nRetry-After: " + retryAfter
+	case HeadTimeout, TLSHandshake:
+		return ""
+	}
+	return "HTTP/1.1 " + status + "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n" + r.Remedy() + "\n"
+}
+
+// Remedy returns what to do about it.
+func (r ConnRefusal) Remedy() string {
+	for _, c := range ConnRefusals {
+		if c.Refusal == r {
+			return c.Remedy
+		}
+	}
+	return string(r)
+}

@@ -1,0 +1,180 @@
+package ingest
+
+import (
+	"bufio"
+	"crypto/tls"
+	"io"
+	"net"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// told collects the connections that were refused.
+type told struct {
+	mu  sync.Mutex
+	all []RefusedConn
+}
+
+func (t *told) tell(c RefusedConn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.all = append(t.all, c)
+}
+
+func (t *told) snapshot() []RefusedConn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return append([]RefusedConn(nil), t.all...)
+}
+
+// refusing returns a listener that tells of refusals; one of TLS with a configuration.
+func refusing(t *testing.T, config *tls.Config) (*public, *told) {
+	var seen told
+	p := newPublic(t, func(c *Config) { c.Refused = seen.tell })
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.addr = l.Addr().String()
+	served := make(chan struct{})
+	go func() {
+		_ = p.server.Serve(p.Limit(l, config))
+		close(served)
+	}()
+	t.Cleanup(func() {
+		_ = p.server.Close()
+		<-served
+	})
+	return p, &seen
+}
+
+func testTLS(t *testing.T) *tls.Config {
+	model := httptest.NewUnstartedServer(nil) // has a certificate
+	model.StartTLS()
+	t.Cleanup(model.Close)
+	return model.TLS.Clone()
+}
+
+const hello = "\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03"
+
+// What is refused before a request of it reaches the handler is told once, by kind, and answered in plain text.
+func TestConnRefusals(t *testing.T) {
+	const line = "POST /webhooks/flock HTTP/1.1\r\n"
+	const head = line + "Host: bridge\r\n"
+	for _, test := range []struct {
+		name, text string
+		kind       ConnRefusal
+		answer     string
+	}{
+		{"PROXY protocol 1", "PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n" + head + "\r\n", ProxyProtocol, "400 Bad Request"},
+		{"PROXY protocol 2", "\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + strings.Repeat("x", 12) + head + "\r\n", ProxyProtocol, "400 Bad Request"},
+		{"TLS", hello, TLSOnPlain, "400 Bad Request"},
+		{"HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", HTTP2, "400 Bad Request"},
+		{"a long head", head + "X: " + strings.Repeat("x", 64<<10) + "\r\n\r\n", HeadTooLarge, "431 Request Header Fields Too Large"},
+		{"many headers", head + strings.Repeat("X: y\r\n", 10<<10) + "\r\n", TooManyHeaders, "431 Request Header Fields Too Large"},
+		{"no Host", line + "Content-Length: 0\r\n\r\n", Malformed, "400 Bad Request: missing required Host header"},
+		{"a bad header", head + "Bad Header: x\r\n\r\n", Malformed, "400 Bad Request: invalid header name"},
+		{"nonsense", "nonsense\r\n\r\n", Malformed, "400 Bad Request"},
+		{"HTTP/3", "POST /webhooks/flock HTTP/3.0\r\nHost: bridge\r\n\r\n", HTTPVersion, "505 HTTP Version Not Supported: unsupported protocol version"},
+		{"gzip, chunked", head + "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", Framing, "501 Not Implemented"},
+		{"an expectation", head + "Expect: everything\r\nContent-Length: 2\r\n\r\n{}", Expectation, "417 Expectation Failed"},
+	} {
+		for _, before := range []string{"", deliveryOf("before", "")} {
+			if before != "" && test.kind != HeadTooLarge && test.kind != TooManyHeaders && test.kind != Malformed {
+				continue // only the first bytes of a connection tell
+			}
+			t.Run(test.name, func(t *testing.T) {
+				t.Parallel()
+				p, seen := refusing(t, nil)
+				c := p.dial()
+				go func() { _, _ = io.WriteString(c, before+test.text) }()
+				if before != "" {
+					if r := c.read(); r.status != 200 {
+						t.Fatal(r)
+					}
+				}
+				if r, err := c.tryRead(); r.code != "plain" || !r.closes {
+					t.Errorf("answered %v, %v", r, err)
+				}
+				if !c.isClosed() {
+					t.Error("it is open")
+				}
+				p.await("told of", func() bool { return len(seen.snapshot()) > 0 })
+				if got := seen.snapshot(); len(got) != 1 || got[0].Refusal != test.kind || got[0].Answer != test.answer || got[0].Remote != c.LocalAddr().String() {
+					t.Errorf("told of %+v", got)
+				}
+			})
+		}
+	}
+}
+
+// What says nothing, and what is a request, is no refusal; nor is a connection that ends between two requests.
+func TestNoConnRefusal(t *testing.T) {
+	p, seen := refusing(t, nil)
+	_ = p.dial().Close()
+	c := p.dial()
+	for range 2 {
+		if r := c.write(deliveryOf("a", "")).read(); r.status != 200 {
+			t.Error(r)
+		}
+		if r := c.write("GET / HTTP/1.1\r\nHost: bridge\r\n\r\n").read(); r.status != 404 {
+			t.Error(r)
+		}
+	}
+	if r := c.write("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n").read(); r.status != 100 {
+		t.Error(r)
+	}
+	if r := c.write("{}").read(); r.status != 401 {
+		t.Error(r)
+	}
+	_ = c.Close()
+	p.await("closed", func() bool { return p.open() == 0 })
+	if got := seen.snapshot(); len(got) != 0 {
+		t.Errorf("told of %+v", got)
+	}
+}
+
+// A listener of TLS tells of those that can't speak it, and bounds what comes before the handshake is over.
+func TestTLSRefusals(t *testing.T) {
+	p, seen := refusing(t, testTLS(t))
+	told := func(kind ConnRefusal) {
+		t.Helper()
+		p.await("told of "+string(kind), func() bool {
+			got := seen.snapshot()
+			return len(got) > 0 && got[len(got)-1].Refusal == kind
+		})
+	}
+	c := p.dial()
+	if r := c.write("GET / HTTP/1.1\r\nHost: bridge\r\n\r\n").read(); r.status != 400 {
+		t.Error(r)
+	}
+	told(PlainOnTLS)
+	c = p.dial()
+	if err := tls.Client(c.Conn, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}).Handshake(); err == nil {
+		t.Error("HTTP/2 is spoken")
+	}
+	told(TLSHandshake)
+	c = p.dial() // a message of 60 KB that is called a greeting
+	record := "\x16\x03\x01\x40\x00" + "\x01\x00\xf0\x00" + strings.Repeat("x", 1<<14-4)
+	go func() {
+		_, _ = io.WriteString(c, record+strings.Repeat("\x16\x03\x01\x40\x00"+strings.Repeat("x", 1<<14), 2))
+	}()
+	p.await("told of a large handshake", func() bool { return len(seen.snapshot()) == 3 })
+	if !c.isClosed() {
+		t.Error("it is open")
+	}
+	c = p.dial()
+	secured := tls.Client(c.Conn, &tls.Config{InsecureSkipVerify: true})
+	_ = secured.SetDeadline(time.Now().Add(time.Minute))
+	c.Conn, c.reader = secured, bufio.NewReader(secured)
+	go func() {
+		_, _ = io.WriteString(secured, "GET / HTTP/1.1\r\nHost: bridge\r\n"+strings.Repeat("a:\r\n", 4000))
+	}()
+	if r := c.read(); r.status != 431 {
+		t.Errorf("too many headers: %s", r)
+	}
+	told(TooManyHeaders)
+}
