@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"time"
 )
 
 // conn is one connection on the wire. Its link knows that it is lost before nats.go does.
@@ -21,8 +20,6 @@ func newConn(l *link, wire net.Conn) *conn {
 	return c
 }
 
-const dialTimeout = 2 * time.Second
-
 var errNotOpened = errors.New("not opened yet")
 
 // Dial makes link a nats.CustomDialer. Nothing is dialled until the publisher is opened: nats.go
@@ -35,8 +32,11 @@ func (l *link) Dial(network, address string) (net.Conn, error) {
 	l.dialled.Store(true)
 	if last := l.current.Swap(nil); last != nil {
 		_ = last.Close() // nats.go leaves it open where the handshake failed
+		if last != l.up.Load() {
+			l.silent = last.RemoteAddr().String()
+		}
 	}
-	wire, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(l.ctx, network, address)
+	wire, err := l.dial(network, address)
 	if err != nil {
 		return nil, err
 	}

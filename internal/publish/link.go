@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,8 @@ type link struct {
 	onDead  func() // nats.go has given up; it never connects again
 	ctx     context.Context
 	cancel  context.CancelFunc
+	lookUp  lookUp
+	silent  string      // the address on which a handshake failed last; used where nats.go dials
 	opened  atomic.Bool // dialling may begin
 	dialled atomic.Bool // it did
 	closing atomic.Bool
@@ -39,7 +42,7 @@ type link struct {
 }
 
 func newLink(log *zap.Logger, onUp, onLost, onDead func()) *link {
-	l := &link{log: log, onUp: onUp, onLost: onLost, onDead: onDead}
+	l := &link{log: log, onUp: onUp, onLost: onLost, onDead: onDead, lookUp: net.DefaultResolver.LookupHost}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	l.away.Store(true)
 	return l

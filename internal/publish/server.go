@@ -21,6 +21,8 @@ type Server struct {
 	CA, Cert, Key string // files
 	InboxPrefix   string
 	Domain        string // of JetStream
+
+	lookUp lookUp // of names; nil: the system's
 }
 
 // JetStream returns the JetStream of the server's domain.
@@ -62,7 +64,7 @@ func (s Server) connect(l *link) (*nats.Conn, error) {
 		nats.FlusherTimeout(300*time.Millisecond), // a blocked write holds the connection's lock; the default is a minute
 		nats.Timeout(dialTimeout),
 		nats.SetCustomDialer(l),
-		nats.SkipHostLookup(), // the dialer looks up, within its time
+		nats.SkipHostLookup(), // the dialer does that
 	)
 	return nats.Connect(s.URL, append(options, l.handlers()...)...)
 }
