@@ -24,6 +24,7 @@ type link struct {
 	onDead  func() // nats.go has given up; it never connects again
 	ctx     context.Context
 	cancel  context.CancelFunc
+	server  Server
 	lookUp  lookUp
 	silent  string      // the address on which a handshake failed last; used where nats.go dials
 	opened  atomic.Bool // dialling may begin
@@ -36,6 +37,8 @@ type link struct {
 	inside  atomic.Int64         // who is in nats.go just now, to publish
 
 	lastError atomic.Pointer[error] // why it isn't up
+	ended     atomic.Pointer[error] // why the server ended it, said just before
+	noInbox   atomic.Pointer[error] // we may not subscribe to where NATS answers
 	away      atomic.Bool           // it has been said that there is no connection
 	logged    logDedup
 	forbidden forbidden
@@ -143,12 +146,18 @@ func (l *link) connected(nc *nats.Conn) {
 	l.forbidden.clear()
 	l.away.Store(false)
 	l.log.Info("connected to NATS", zap.String("server", server), zap.String("name", name), zap.String("version", version))
+	if tooOld(version) {
+		l.log.Warn("NATS server is too old, 2.10 or later is needed: commands that select several endpoints or events don't work, and nothing is tested with it", zap.String("version", version))
+	}
 	l.onUp()
 }
 
 func (l *link) disconnected(nc *nats.Conn, err error) {
 	if l.closing.Load() {
 		return
+	}
+	if ended := l.ended.Swap(nil); ended != nil {
+		err = *ended
 	}
 	if err == nil {
 		err = nc.LastError()
@@ -158,7 +167,16 @@ func (l *link) disconnected(nc *nats.Conn, err error) {
 	}
 	l.lastError.Store(&err)
 	l.away.Store(true)
-	l.log.Warn("disconnected from NATS", zap.Error(err))
+	l.warn("disconnected from NATS", err)
+}
+
+// warn logs why there is no connection: an error where somebody must act.
+func (l *link) warn(message string, err error) {
+	level, fields := zap.WarnLevel, []zap.Field{zap.Error(err)}
+	if remedy := l.server.remedy(err); remedy != "" {
+		level, fields = zap.ErrorLevel, append(fields, zap.String("remedy", remedy))
+	}
+	l.log.Log(level, message, fields...)
 }
 
 // unreachable is told of each attempt that failed.
@@ -168,7 +186,7 @@ func (l *link) unreachable(err error) {
 	}
 	l.lastError.Store(&err)
 	if l.logged.isNew(err) {
-		l.log.Warn("NATS can't be reached, trying on", zap.Error(err))
+		l.warn("NATS can't be reached, trying on", err)
 	}
 }
 
@@ -188,10 +206,17 @@ func (l *link) delay(int) time.Duration {
 
 // trouble is told of errors that belong to no call.
 func (l *link) trouble(_ *nats.Conn, s *nats.Subscription, err error) {
-	if errors.Is(err, nats.ErrPermissionViolation) {
-		l.forbidden.note(err)
-	}
 	fields := []zap.Field{zap.Error(err)}
+	switch {
+	case errors.Is(err, nats.ErrPermissionViolation):
+		l.forbidden.note(err)
+		if denied := l.server.noInbox(err); denied != nil {
+			l.noInbox.Store(&denied)
+			fields = append(fields, zap.String("remedy", denied.Error()))
+		}
+	case errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAccountAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
+		l.ended.Store(&err) // the connection ends in a moment, and all that it says is EOF
+	}
 	if s != nil {
 		fields = append(fields, zap.String("subscription", s.Subject))
 	}

@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -126,8 +127,12 @@ func (m *monitor) look(ctx context.Context, c *conn, js jetstream.JetStream) boo
 		m.windows.observe(info)
 	}
 	if err != nil {
+		if denied := c.link.noInbox.Load(); denied != nil && errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("stream %s: %w", m.stream.Name, *denied)
+		}
 		m.failed(err)
 	} else {
+		c.link.noInbox.Store(nil)
 		m.succeeded(c, found, js.Conn().MaxPayload())
 	}
 	return true

@@ -52,6 +52,7 @@ func Open(c Config) (*Publisher, error) {
 		p.monitors[durable.Quarantined] = newMonitor(*c.Quarantine, p.windows, c.Log)
 	}
 	p.link = newLink(c.Log, p.each((*monitor).check), func() { p.acks.fail(nats.ErrDisconnected) }, p.reopen)
+	p.link.server = c.Server
 	if c.Server.lookUp != nil {
 		p.link.lookUp = c.Server.lookUp
 	}

@@ -59,11 +59,11 @@ func TestRights(t *testing.T) {
 		},
 		{
 			name: "no inbox", publish: publish, subscribe: nil,
-			ready: "stream WEBHOOKS: JetStream does not answer", said: `permissions violation for subscription to "inbox.bridge.`,
+			ready: "stream WEBHOOKS: our account may not subscribe to inbox.bridge.>, where NATS answers: allow it, or set NATS_INBOX_PREFIX", said: `permissions violation for subscription to "inbox.bridge.`,
 		},
 		{
 			name: "another inbox", publish: publish, subscribe: subscribe, change: func(c *Config) { c.Server.InboxPrefix = "" },
-			ready: "stream WEBHOOKS: JetStream does not answer", said: `permissions violation for subscription to "_inbox.`,
+			ready: "stream WEBHOOKS: our account may not subscribe to _INBOX.>, where NATS answers: allow it, or set NATS_INBOX_PREFIX", said: `permissions violation for subscription to "_inbox.`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -145,5 +145,21 @@ func TestMayNotMakeStream(t *testing.T) {
 	})
 	if _, err := f.publish("1"); !errors.Is(err, durable.ErrUnavailable) {
 		t.Errorf("publishing: %v", err)
+	}
+}
+
+// A command whose inbox isn't allowed says so at once, rather than wait for an answer that can't come.
+func TestCommandWithoutInbox(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, account(nil, []string{"inbox.bridge.>"}))
+	server := Server{URL: s.URL(), User: "bridge", Password: secret.New("bridge"), InboxPrefix: "inbox.bridge"}
+	nc, err := server.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc.Close()
+	server.InboxPrefix = ""
+	if _, err := server.Connect(); err == nil || !strings.Contains(err.Error(), "set NATS_INBOX_PREFIX") {
+		t.Errorf("another inbox: %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -9,7 +10,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
 
-// Server says how to reach NATS and who we are there. What is "" isn't used.
+// Server is the address of NATS and our credentials. Empty fields are not used.
 type Server struct {
 	Name          string // of this client, as the server's monitoring shows it
 	URL           string // one or several, comma-separated
@@ -19,6 +20,7 @@ type Server struct {
 	Password      secret.Secret
 	Token         secret.Secret
 	CA, Cert, Key string // files
+	TLSFirst      bool   // the TLS handshake comes before all else, as the server's handshake_first has it
 	InboxPrefix   string
 	Domain        string // of JetStream
 
@@ -43,7 +45,20 @@ func (s Server) Connect(more ...nats.Option) (*nats.Conn, error) {
 		return nil, err
 	}
 	options = append(options, nats.Name(s.Name), nats.Timeout(commandTimeout), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort())
-	return nats.Connect(s.URL, append(options, more...)...)
+	nc, err := nats.Connect(s.URL, append(options, more...)...)
+	if err != nil {
+		if remedy := s.remedy(err); remedy != "" {
+			err = fmt.Errorf("%w: %s", err, remedy)
+		}
+		return nil, err
+	}
+	if nc.IsConnected() {
+		if err := s.checkInbox(nc); err != nil {
+			nc.Close()
+			return nil, err
+		}
+	}
+	return nc, nil
 }
 
 // connect returns a connection for a service: it connects once the link is opened and when it can,
@@ -69,7 +84,7 @@ func (s Server) connect(l *link) (*nats.Conn, error) {
 	return nats.Connect(s.URL, append(options, l.handlers()...)...)
 }
 
-// credentials are the options that say who we are.
+// credentials returns the options for our credentials, TLS and inbox.
 func (s Server) credentials() ([]nats.Option, error) {
 	var options []nats.Option
 	if s.Creds != "" {
@@ -93,6 +108,9 @@ func (s Server) credentials() ([]nats.Option, error) {
 	}
 	if s.Cert != "" {
 		options = append(options, nats.ClientCert(s.Cert, s.Key))
+	}
+	if s.TLSFirst {
+		options = append(options, nats.TLSHandshakeFirst())
 	}
 	if s.InboxPrefix != "" {
 		options = append(options, nats.CustomInboxPrefix(s.InboxPrefix))

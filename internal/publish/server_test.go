@@ -8,9 +8,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
+	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
@@ -237,6 +239,73 @@ func TestConnect(t *testing.T) {
 		if nc, err := server.Connect(); err == nil {
 			nc.Close()
 			t.Errorf("%+v connects", server)
+		}
+	}
+}
+
+// Expired credentials are called that, when they expire and at each attempt after, with what to do.
+func TestCredentialsExpire(t *testing.T) {
+	t.Parallel()
+	operator := newOperator(t, t.TempDir())
+	s := natsdtest.Start(t, operator.conf)
+	expires := time.Now().Add(2 * time.Second)
+	creds := operator.user(t, func(u *jwt.UserClaims) { u.Expires = expires.Unix() })
+	f := open(t, s.URL(), func(c *Config) { c.Server.Creds = creds }).connected()
+	eventually(t, "disconnected, and refused", func() bool { return f.logged(sayDisconnected) == 1 && f.logged(sayUnreachable) == 1 })
+	for message, reason := range map[string]string{sayDisconnected: "nats: authentication expired", sayUnreachable: "nats: Authorization Violation"} {
+		entry := f.logs.FilterMessage(message).All()[0]
+		fields := entry.ContextMap()
+		remedy := fmt.Sprintf("the user JWT in NATS_CREDS expired at %s: put new credentials into %s", expires.UTC().Format(time.RFC3339), creds)
+		if entry.Level != zap.ErrorLevel || !strings.EqualFold(fmt.Sprint(fields["error"]), reason) || !strings.HasPrefix(fmt.Sprint(fields["remedy"]), remedy) {
+			t.Errorf("%s: %s %v", message, entry.Level, fields)
+		}
+	}
+	if err := os.Rename(operator.user(t, nil), creds); err != nil {
+		t.Fatal(err)
+	}
+	f.connected().stores("1")
+}
+
+// With handshake_first the server says nothing until TLS is spoken.
+func TestTLSFirst(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ca := newAuthority(t, dir, "ca")
+	ca.issue(t, "server", x509.ExtKeyUsageServerAuth)
+	conf := fmt.Sprintf("cert_file: %q, key_file: %q", filepath.Join(dir, "server.pem"), filepath.Join(dir, "server.key"))
+	for _, test := range []struct {
+		name, conf string
+		first      bool
+		remedy     string
+	}{
+		{"both", "handshake_first: true", true, ""},
+		{"neither", "handshake_first: false", false, ""},
+		{"the server alone", "handshake_first: true", false, "set NATS_TLS_FIRST=true"},
+		{"the bridge alone", "handshake_first: false", true, "NATS_TLS_FIRST=true is for servers"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := natsdtest.Start(t, "tls { "+conf+", "+test.conf+" }")
+			f := open(t, s.URL(), func(c *Config) { c.Server.CA, c.Server.TLSFirst = filepath.Join(dir, "ca.pem"), test.first })
+			if test.remedy == "" {
+				f.connected().stores("1")
+				return
+			}
+			eventually(t, "what to do", func() bool {
+				logged := f.logs.FilterMessage(sayUnreachable).All()
+				return len(logged) > 0 && strings.Contains(fmt.Sprint(logged[0].ContextMap()["remedy"]), test.remedy)
+			})
+		})
+	}
+}
+
+func TestTooOld(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string]bool{
+		"2.9.25": true, "v2.9.0": true, "1.4.1": true, "2.10.0": false, "2.10.0-beta.1": false, "2.15.2": false, "3.0.0": false, "": false, "latest": false,
+	} {
+		if got := tooOld(version); got != want {
+			t.Errorf("tooOld(%q) = %t", version, got)
 		}
 	}
 }

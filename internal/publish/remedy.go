@@ -1,0 +1,93 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats.go"
+)
+
+// remedy returns what to do about a connection that NATS refuses or has ended, "" where it comes back
+// by itself.
+func (s Server) remedy(err error) string {
+	var silent net.Error
+	switch {
+	case errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAuthorization):
+		if at := s.expiry(); !at.IsZero() && at.Before(time.Now()) {
+			return fmt.Sprintf("the user JWT in NATS_CREDS expired at %s: put new credentials into %s, which is read again at each attempt", at.UTC().Format(time.RFC3339), s.Creds)
+		}
+		return "the server doesn't take our credentials (any more): check NATS_CREDS, NATS_NKEY, NATS_TOKEN, or NATS_USER and NATS_PASSWORD"
+	case errors.Is(err, nats.ErrAccountAuthExpired):
+		return "the JWT of our account has expired: have the operator of NATS sign it anew"
+	case errors.As(err, &silent) && silent.Timeout() && strings.Contains(err.Error(), "read") && !s.TLSFirst:
+		return "the server takes connections and says nothing: where its tls block has handshake_first, set NATS_TLS_FIRST=true"
+	case s.TLSFirst && strings.Contains(err.Error(), "tls:"):
+		return "NATS_TLS_FIRST=true is for servers whose tls block has handshake_first"
+	}
+	return ""
+}
+
+// expiry returns when the user JWT in the credentials file expires; zero where there is none, or no telling.
+func (s Server) expiry() time.Time {
+	content, err := os.ReadFile(s.Creds)
+	if err != nil {
+		return time.Time{}
+	}
+	token, err := jwt.ParseDecoratedJWT(content)
+	if err != nil {
+		return time.Time{}
+	}
+	claims, err := jwt.DecodeUserClaims(token)
+	if err != nil || claims.Expires == 0 {
+		return time.Time{}
+	}
+	return time.Unix(claims.Expires, 0)
+}
+
+var subscribeTo = regexp.MustCompile(`(?i)for subscription to "([^"]+)"`)
+
+// noInbox returns an error where NATS has just said that we may not subscribe to our own inbox, without
+// which no answer can reach us.
+func (s Server) noInbox(violation error) error {
+	prefix := s.InboxPrefix
+	if prefix == "" {
+		prefix = "_INBOX"
+	}
+	m := subscribeTo.FindStringSubmatch(violation.Error())
+	if m == nil || !strings.HasPrefix(strings.ToLower(m[1]), strings.ToLower(prefix)+".") {
+		return nil
+	}
+	return fmt.Errorf("our account may not subscribe to %s.>, where NATS answers: allow it, or set NATS_INBOX_PREFIX to the prefix that the account allows", prefix)
+}
+
+// checkInbox returns an error where the account doesn't let us subscribe to our inbox.
+func (s Server) checkInbox(nc *nats.Conn) error {
+	probe, err := nc.SubscribeSync(nc.NewInbox())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = probe.Unsubscribe() }()
+	if err := nc.FlushTimeout(commandTimeout); err != nil { // what the server says of it comes before
+		return err
+	}
+	if err := nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
+		return s.noInbox(err)
+	}
+	return nil
+}
+
+// tooOld reports whether the version of a server is below the least that is supported.
+func tooOld(version string) bool {
+	major, rest, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	x, errX := strconv.Atoi(major)
+	y, errY := strconv.Atoi(minor)
+	return errX == nil && errY == nil && (x < 2 || x == 2 && y < 10)
+}
