@@ -72,6 +72,9 @@ func (l *loader) checkNATS(c *Config) {
 	if (c.NATSCert == "") != (c.NATSKey == "") {
 		l.wrong("NATS_CERT", "a certificate, together with its key in NATS_KEY")
 	}
+	if c.NATSTLSFirst && c.IsEmbedded() {
+		l.wrong("NATS_TLS_FIRST", "true only with NATS_URL: the embedded server has no TLS")
+	}
 	secured := !c.NATSToken.IsEmpty() || c.NATSUser != "" && !c.NATSPassword.IsEmpty()
 	if c.IsEmbedded() && !c.EmbeddedNATSAddr.IsLoopback() && !secured {
 		l.wrong("EMBEDDED_NATS_ADDR", "a loopback address such as 127.0.0.1:4222, unless NATS_TOKEN or NATS_USER and NATS_PASSWORD are set: others could read and write all events")

@@ -31,6 +31,7 @@ type Config struct {
 	NATSCA          File          `env:"NATS_CA" doc:"certificate authorities that sign the servers' certificates, PEM"`
 	NATSCert        File          `env:"NATS_CERT" doc:"client certificate, PEM"`
 	NATSKey         File          `env:"NATS_KEY" doc:"key of NATS_CERT, PEM"`
+	NATSTLSFirst    bool          `env:"NATS_TLS_FIRST" envDefault:"false" doc:"TLS before all else: for servers with handshake_first in their tls block"`
 	NATSInboxPrefix SubjectTokens `env:"NATS_INBOX_PREFIX" envDefault:"_INBOX" doc:"prefix of the subjects on which NATS answers; an account may allow no other"`
 	NATSJSDomain    SubjectTokens `env:"NATS_JS_DOMAIN" doc:"JetStream domain, for a leaf node"`
 

@@ -76,6 +76,13 @@ func TestProblems(t *testing.T) {
 		{"ENDPOINTS_99999999999999999999_NAME=eu", `ENDPOINTS_99999999999999999999_…: takes a number of a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…`},
 
 		{"NATS_URL=http://nats:4222", `NATS_URL: got "http://nats:4222"; takes nats://host:port or tls://host:port, several with commas between`},
+		{"NATS_TLS_FIRST=true", `NATS_TLS_FIRST: got "true"; takes true only with NATS_URL: the embedded server has no TLS`},
+		{"NATS_URL=ws://a:8080,nats://b:4222", `NATS_URL: got "ws://a:8080,nats://b:4222"; takes nats://host:port or tls://host:port, several with commas between (ws:// and wss:// can't stand beside nats:// and tls://: use one kind for all servers)`},
+		{"NATS_URL=nats://a:70000", `NATS_URL: got "nats://a:70000"; takes nats://host:port or tls://host:port, several with commas between (a port is from 1 to 65535)`},
+		{"NATS_URL=a:0", `NATS_URL: got "a:0"; takes nats://host:port or tls://host:port, several with commas between (a port is from 1 to 65535)`},
+		{"NATS_URL=nats://a:4222;nats://b:4222", `NATS_URL: got "nats://a:4222;nats://b:4222"; takes nats://host:port or tls://host:port, several with commas between (between servers stands a comma, not ; or a blank)`},
+		{"NATS_URL=a;b", `NATS_URL: got "a;b"; takes nats://host:port or tls://host:port, several with commas between (between servers stands a comma, not ; or a blank)`},
+		{"NATS_URL=nats://::1:4222", `NATS_URL: got "nats://::1:4222"; takes nats://host:port or tls://host:port, several with commas between (an IPv6 address stands in brackets: nats://[::1]:4222)`},
 		{"NATS_URL=nats://me:word@", `NATS_URL: got "nats://[hidden]@"; takes nats://host:port or tls://host:port, several with commas between`},
 		{"NATS_CREDS=/nowhere", `NATS_CREDS: got "/nowhere"; takes ` + file},
 		{"NATS_NKEY=/nowhere", `NATS_NKEY: got "/nowhere"; takes ` + file},

@@ -98,6 +98,9 @@ func (l *loader) parse(target any, prefix string) {
 		if cause := new(os.PathError); errors.As(wrong.Err, &cause) {
 			takes = fmt.Sprintf("%s (%v)", takes, cause.Err)
 		}
+		if cause := hint(""); errors.As(wrong.Err, &cause) {
+			takes = fmt.Sprintf("%s (%v)", takes, cause)
+		}
 		if errors.Is(wrong.Err, secret.ErrTwice) {
 			takes = fmt.Sprintf("%s (%v)", takes, secret.ErrTwice)
 		}

@@ -114,46 +114,6 @@ func (f *File) UnmarshalText(text []byte) error {
 
 func (File) takes() string { return "the path of a file that can be read" }
 
-// ServerList is the URLs of NATS servers, comma-separated.
-type ServerList string
-
-// UnmarshalText checks each URL.
-func (l *ServerList) UnmarshalText(text []byte) error {
-	for server := range strings.SplitSeq(string(text), ",") {
-		server = strings.TrimSpace(server)
-		if !strings.Contains(server, "://") {
-			server = "nats://" + server
-		}
-		u, err := url.Parse(server)
-		if err != nil || u.Hostname() == "" {
-			return errors.New("not a server's URL")
-		}
-		switch u.Scheme {
-		case "nats", "tls", "ws", "wss":
-		default:
-			return errors.New("not a server's URL")
-		}
-	}
-	*l = ServerList(text)
-	return nil
-}
-
-func (ServerList) takes() string {
-	return "nats://host:port or tls://host:port, several with commas between"
-}
-
-// userinfo is all of a URL up to its last @, but for the scheme, which may be missing.
-var userinfo = regexp.MustCompile(`^(\s*(?:[A-Za-z]+://)?).*@`)
-
-// String hides the user, password or token that a URL may hold.
-func (l ServerList) String() string {
-	servers := strings.Split(string(l), ",")
-	for i, server := range servers {
-		servers[i] = userinfo.ReplaceAllString(server, "${1}[hidden]@")
-	}
-	return strings.Join(servers, ",")
-}
-
 // SubjectTokens is a NATS subject without wildcards.
 type SubjectTokens string
 

@@ -37,7 +37,7 @@ func NATSServer(c *config.Config, url, version string) publish.Server {
 		Name: "webhook-bridge " + version, URL: url,
 		Creds: string(c.NATSCreds), Nkey: string(c.NATSNkey),
 		User: c.NATSUser, Password: c.NATSPassword, Token: c.NATSToken,
-		CA: string(c.NATSCA), Cert: string(c.NATSCert), Key: string(c.NATSKey),
+		CA: string(c.NATSCA), Cert: string(c.NATSCert), Key: string(c.NATSKey), TLSFirst: c.NATSTLSFirst,
 		InboxPrefix: string(c.NATSInboxPrefix), Domain: string(c.NATSJSDomain),
 	}
 }
