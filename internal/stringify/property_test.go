@@ -102,6 +102,36 @@ func checkParse(t *testing.T, src []byte) {
 	}
 	if err == nil {
 		checkCanonical(t, src, got)
+		checkCompact(t, src)
+	}
+}
+
+// checkCompact compares Compact with encoding/json, and reads the result with a Cursor.
+func checkCompact(t *testing.T, src []byte) {
+	t.Helper()
+	var want bytes.Buffer
+	if err := json.Compact(&want, src); err != nil {
+		return // nested too deep for it
+	}
+	c, err := Check(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := c.CompactSize()
+	got := c.Compact()
+	if !bytes.Equal(got, want.Bytes()) || size == 0 && &got[0] != &src[0] || size > 0 && size < len(got) {
+		t.Fatalf("Compact of %q = %q, want %q; %d bytes were announced", src, got, want.Bytes(), size)
+	}
+	cursor, n := Cursor{Text: got}, 0
+	all := cursor.Object(func(name []byte) {
+		if value := cursor.Value(); len(value) == 0 || !Is(name, string(appendUnescaped(nil, name))) || Is(name, string(name)+`\`) {
+			t.Errorf("of %q: the member %q is %q", got, name, value)
+		}
+		n++
+	})
+	var members map[string]json.RawMessage
+	if json.Unmarshal(got, &members) == nil && !bytes.Contains(got, []byte(`\u`)) && len(members) != n || !bytes.Equal(all, got) {
+		t.Errorf("a Cursor reads %q as %q with %d members", got, all, n)
 	}
 }
 

@@ -11,8 +11,9 @@ type scanner struct {
 	src       []byte
 	pos       int
 	canonical bool
-	numbers   int // up to this offset all numbers are canonical
-	growth    int // how much longer than the text its canonical form can be; see number
+	spaced    bool // white space stands between tokens, or around the value
+	numbers   int  // up to this offset all numbers are canonical
+	growth    int  // how much longer than the text its canonical form can be; see number
 
 	// members of all objects that are open now, the innermost object's last.
 	members []member
@@ -53,7 +54,7 @@ func newScanner(src []byte) *scanner {
 
 // reset forgets everything, what it took for a large body too.
 func (s *scanner) reset() {
-	s.src, s.pos, s.canonical, s.numbers, s.growth = nil, 0, false, 0, 0
+	s.src, s.pos, s.canonical, s.spaced, s.numbers, s.growth = nil, 0, false, false, 0, 0
 	s.members, s.table = s.few[:0], s.small[:]
 	s.unescaped, s.ordered, s.sorted = nil, nil, nil
 }
@@ -330,7 +331,9 @@ func (s *scanner) space() {
 	if s.pos < len(s.src) && s.src[s.pos] <= ' ' {
 		from := s.pos
 		s.pos = skipSpace(s.src, from)
-		s.canonical = s.canonical && s.pos == from
+		if s.pos > from {
+			s.canonical, s.spaced = false, true
+		}
 	}
 }
 

@@ -78,3 +78,23 @@ func (c Checked) Text() Text {
 	}
 	return c.scanner.rewritten(c.Size())
 }
+
+// Compact returns the value as it was written, the white space between tokens left out: numbers, escapes
+// and the order of members stay. Where there is no such white space it is src itself. A [Cursor] reads
+// it like a canonical text, but names stand in it as they were written (see [Is]). After that c must
+// not be used any more.
+func (c Checked) Compact() Text {
+	defer c.scanner.release()
+	if c.scanner.canonical || !c.scanner.spaced {
+		return c.scanner.src
+	}
+	return compacted(c.scanner.src)
+}
+
+// CompactSize is how many bytes [Checked.Compact] allocates.
+func (c Checked) CompactSize() int {
+	if c.scanner.canonical || !c.scanner.spaced {
+		return 0
+	}
+	return len(c.scanner.src)
+}
