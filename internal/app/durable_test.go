@@ -155,7 +155,7 @@ func TestQuarantine(t *testing.T) {
 		status               int
 		reason               string // "" where it isn't kept
 	}{
-		{"no name", "flock", `{"timestamp": 1}`, 200, "unreadable"},
+		{"no name", "flock", `{"x": 1}`, 200, "unreadable"},
 		{"no time", "flock", `{"name": "a.b"}`, 200, "unreadable"},
 		{"no type", "frigade", `{"data":{"a":1},"time":"2026-01-02T03:04:05Z"}`, 200, "unreadable"},
 		{"stale", "flock", flockBodyAt(time.Now().Add(-6*time.Minute), "s", ""), 401, "stale"},
@@ -221,7 +221,7 @@ func TestQuarantine(t *testing.T) {
 
 func TestQuarantineOff(t *testing.T) {
 	b := start(t, "NATS_URL=nats://127.0.0.1:1", "QUARANTINE=false")
-	for _, body := range []string{`{"timestamp":1}`, `{"name":"a.b"}`} {
+	for _, body := range []string{`{"x":1}`, `{"name":"a.b"}`} {
 		if a := b.post("flock", body, flockHeader(t, body)); a.StatusCode != http.StatusBadRequest || a.code != "unreadable" {
 			t.Errorf("answered %s %s", a.Status, a.body)
 		}
@@ -239,7 +239,7 @@ func TestQuarantineOff(t *testing.T) {
 func TestQuarantineWhileNATSIsAway(t *testing.T) {
 	s := natsdtest.New(t, "")
 	b := start(t, "NATS_URL="+s.URL())
-	unreadable := `{"timestamp":1}`
+	unreadable := `{"x":1}`
 	if a := b.post("flock", unreadable, flockHeader(t, unreadable)); a.StatusCode != http.StatusOK || a.said != "quarantined" {
 		t.Errorf("answered %s %s", a.Status, a.body)
 	}
