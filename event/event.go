@@ -26,19 +26,19 @@ type Event struct {
 	SpecVersion     string `json:"specversion"`
 	ID              string `json:"id"`                // 32 hex digits, see ID; also the message's Nats-Msg-Id
 	Source          string `json:"source"`            // /webhooks/{endpoint}
-	Type            string `json:"type"`              // the vendor in reverse DNS and its event name: com.withflock.invitee.accepted
+	Type            string `json:"type"`              // the vendor in reverse DNS and its event name: com.example.thing.happened
 	Subject         string `json:"subject,omitempty"` // {entity}/{entityid}
 	Time            string `json:"time,omitempty"`    // RFC 3339: when it happened, as the vendor says
 	DataContentType string `json:"datacontenttype"`   // application/json
 
 	// The bridge's extensions.
-	Provider     string `json:"provider"`           // flock or frigade
+	Provider     string `json:"provider"`           // the vendor, as the bridge names it
 	Event        string `json:"event"`              // the vendor's event name: invitee.accepted
 	Entity       string `json:"entity,omitempty"`   // the kind of thing it is about: invitee, flowResponse
 	EntityID     string `json:"entityid,omitempty"` // that thing's id at the vendor
 	UserID       string `json:"userid,omitempty"`   // the person it is about, by the customer's own id
 	ReceivedTime string `json:"receivedtime"`       // RFC 3339 in UTC, with milliseconds: when the bridge received it
-	Signed       string `json:"signed"`             // what the signature covers: payload, timestamp-data or data
+	Signed       string `json:"signed"`             // what the signature covers: payload for all of data, else members of it
 
 	// Distributed tracing extension; "" unless tracing is on.
 	TraceParent string `json:"traceparent,omitempty"`

@@ -9,7 +9,7 @@ import (
 )
 
 // ErrNoHeader is the error of a text in which there is no header.
-var ErrNoHeader = errors.New("no headers, such as X-Flock-Signature: 0f…, a line each")
+var ErrNoHeader = errors.New("no headers, such as Content-Type: application/json, a line each")
 
 // curlNoise is what curl prints in place of data.
 var curlNoise = regexp.MustCompile(`^[{}] \[\d+ bytes data\]$`)

@@ -39,7 +39,7 @@ func (d *Delivery) note(format string, args ...any) {
 }
 
 // ErrNoDelivery is the error of a text in which there is no delivery.
-var ErrNoDelivery = errors.New("neither an HTTP request, with a line such as POST /webhooks/flock HTTP/1.1 and the headers and the body below it, nor a JSON body")
+var ErrNoDelivery = errors.New("neither an HTTP request, with a line such as POST /webhooks/… HTTP/1.1 and the headers and the body below it, nor a JSON body")
 
 // Parse reads a capture. Whatever begins with a brace is a body.
 func Parse(src []byte) (Delivery, error) {

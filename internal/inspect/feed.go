@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 const (
@@ -28,6 +30,8 @@ type hello struct {
 	Prefix     string `json:"prefix"`
 	NATS       string `json:"nats"`
 	Command    string `json:"command"`
+	Endpoint   string `json:"endpoint"` // of the first provider, for the page's hint
+	Secrets    string `json:"secrets"`  // the variable of its secrets
 	Version    string `json:"version"`
 }
 
@@ -99,6 +103,7 @@ func (s *Server) greet(r *http.Request) (text []byte, place uint64) {
 	h := hello{
 		Boot: s.boot, Reset: true, Stream: s.config.Stream, Quarantine: s.config.Quarantine, Prefix: s.config.Prefix,
 		NATS: s.config.NATS, Command: s.config.Command, Version: s.config.Version,
+		Endpoint: providers.All[0].Name, Secrets: providers.All[0].Variable("SECRETS"),
 	}
 	before := s.ring.first() - 1
 	place = before

@@ -117,6 +117,7 @@ func (s *Server) handler(address net.Addr) http.Handler {
 	mux.HandleFunc("GET /api/payload", s.payload)
 	mux.HandleFunc("GET /api/quarantine", s.quarantined)
 	mux.Handle("GET /", static())
+	mux.Handle("GET /vendors.css", vendors())
 	return guard(address, mux)
 }
 

@@ -1,5 +1,5 @@
 // Package stringify is ECMAScript's JSON.stringify(JSON.parse(x)), byte for byte: the text that
-// both vendors' published code signs.
+// vendors sign whose code is written in it.
 //
 // One pass over the bytes checks them and finds out whether they already are that text, as a body
 // that came out of JSON.stringify is; then nothing is written anew. Otherwise a second pass writes

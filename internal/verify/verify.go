@@ -39,6 +39,8 @@ type Provider struct {
 	Title      string // as people write it
 	Site       string // its home page
 	About      string // what is known of it, and from where, in Markdown
+	Register   string // where its dashboard takes the endpoint's URL, in Markdown
+	SecretAt   string // where its dashboard shows the secret, in Markdown
 	TypePrefix string // of the CloudEvents type: the vendor in reverse DNS, with the final dot
 
 	// What it signs.

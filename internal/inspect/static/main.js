@@ -6,7 +6,7 @@ import { filter } from './filter.js'
 import { List } from './list.js'
 import { quarantinePanel, streamPanel } from './panels.js'
 
-let about = { boot: '', prefix: '', stream: '', nats: '', command: 'bridge' }
+let about = { boot: '', prefix: '', stream: '', nats: '', command: 'bridge', endpoint: '', secrets: '' }
 let state
 let paused = false
 let waiting = [] // events that are not in the list yet
@@ -144,13 +144,13 @@ function empty(length, filtering) {
   box.hidden = !kind
   if (box.dataset.kind === kind) return
   box.dataset.kind = kind
-  const send = `${about.command} send flock`
+  const send = `${about.command} send ${about.endpoint}`
   box.replaceChildren(...{
     '': [],
     wait: [el('p', {}, 'Waiting for NATS.')],
     none: [
       el('h2', {}, 'No events yet'),
-      el('p', {}, 'They appear here the moment the stream has them. Send one yourself, with the secret that the bridge has in FLOCK_SECRETS:'),
+      el('p', {}, `They appear here the moment the stream has them. Send one yourself, with the secret that the bridge has in ${about.secrets}:`),
       copyButton(send, '', () => send),
     ],
     filter: [el('h2', {}, 'None of them matches'), el('p', {}, 'New ones that match will appear.'), el('button', { type: 'button', onclick: clearFilters }, 'Show all')],

@@ -39,7 +39,9 @@ var Provider = verify.Provider{
 	Title: "Flock",
 	Site:  "https://withflock.com",
 	About: "Referral campaigns. Its page on webhooks says in its prose that the timestamp and the data are signed, and signs the whole body in its code; " +
-		"no other source shows a delivery. It sends each event once and never again. The names of events other than `invitee.accepted` are known from its dashboard only.",
+		"no other source shows a delivery. It sends each event once and never again. Only `invitee.accepted` has a documented payload; the names of the others were seen elsewhere.",
+	Register:   "app.withflock.com, *Webhooks*",
+	SecretAt:   "on the *Secrets* page",
 	TypePrefix: "com.withflock.",
 	Header:     header,
 	Encodings:  encodings,

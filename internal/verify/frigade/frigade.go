@@ -48,6 +48,8 @@ var Provider = verify.Provider{
 		"It waits 1000 ms for an answer, as the body's `timeout` says, and tries five times more with growing pauses. " +
 		"Anyone with the public browser key can make flow responses: a valid signature proves that Frigade sent it, not that a user did it. " +
 		"`data.createdAt` is the browser's clock. Its secret can't be rotated: a second subscription has another one, and meanwhile each event comes twice.",
+	Register:   "dashboard, *Webhooks*, *New webhook*",
+	SecretAt:   "made with the webhook",
 	TypePrefix: "com.frigade.",
 	Header:     header,
 	Member:     "signature",

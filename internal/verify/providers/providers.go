@@ -1,6 +1,8 @@
 // Package providers lists the vendors that the bridge knows.
 package providers
 
+//go:generate go test -run TestDocuments . -update-documents
+
 import (
 	"slices"
 

@@ -1,0 +1,209 @@
+package providers_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+)
+
+var updateDocuments = flag.Bool("update-documents", false, "write what the documents say of the vendors anew")
+
+// What the documents say of the vendors is made from the providers. `go generate ./...` writes it anew.
+func TestDocuments(t *testing.T) {
+	for file, made := range map[string]func(t *testing.T, text string) string{
+		"README.md":              between(registering),
+		"docs/which-scheme.md":   between(schemes),
+		"docs/providers.md":      between(all),
+		"docs/event.schema.json": schema,
+	} {
+		content, err := os.ReadFile("../../../" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.ReplaceAll(string(content), "\r\n", "\n")
+		want := made(t, got)
+		switch {
+		case got == want:
+		case *updateDocuments:
+			if err := os.WriteFile("../../../"+file, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		default:
+			t.Errorf("%s has drifted from the code, run `go generate ./...` (-document +code):\n%s", file, cmp.Diff(strings.Split(got, "\n"), strings.Split(want, "\n")))
+		}
+	}
+}
+
+// between returns the document with what is made standing between its two comments.
+func between(made func() string) func(t *testing.T, text string) string {
+	return func(t *testing.T, text string) string {
+		t.Helper()
+		const begin, end = "<!-- vendors: go generate ./... -->\n", "<!-- /vendors -->"
+		before, rest, found := strings.Cut(text, begin)
+		_, after, ended := strings.Cut(rest, end)
+		if !found || !ended {
+			t.Fatalf("the document must have one %s… %s", begin, end)
+		}
+		return before + begin + "\n" + made() + "\n" + end + after
+	}
+}
+
+func registering() string {
+	out := "| | where | URL | secret |\n|---|---|---|---|\n"
+	for _, p := range providers.All {
+		out += fmt.Sprintf("| %s | %s | `https://hooks.example.com/webhooks/%s` | %s: `%s` |\n", p.Title, p.Register, p.Name, p.SecretAt, p.Variable("SECRETS"))
+	}
+	return out
+}
+
+func schemes() string {
+	out := "| provider | what may be signed | variable |\n|---|---|---|\n"
+	for _, p := range providers.All {
+		var covers []string
+		for _, s := range p.Schemes {
+			covers = append(covers, signs(p, s))
+		}
+		out += fmt.Sprintf("| %s | %s | `%s`: %s |\n", p.Title, strings.Join(covers, ", or "), p.Variable("SIGNATURE"), choice(p.Signatures()))
+	}
+	return out
+}
+
+// signs says what a scheme covers.
+func signs(p *verify.Provider, s verify.Scheme) string {
+	switch {
+	case len(s.Members) > 0:
+		return "its `" + strings.Join(s.Members, "` and `") + "` (`" + s.Name + "`)"
+	case p.Member != "":
+		return "the whole body (`" + s.Name + "`, in the header only)"
+	}
+	return "the whole body (`" + s.Name + "`)"
+}
+
+// choice lists words of which the first is the default.
+func choice(words []string) string {
+	return "`" + words[0] + "` (default)" + strings.TrimSuffix(", `"+strings.Join(words[1:], "`, `")+"`", ", ``")
+}
+
+func all() string {
+	var out strings.Builder
+	for i, p := range providers.All {
+		if i > 0 {
+			out.WriteByte('\n')
+		}
+		fmt.Fprintf(&out, "## %s\n\n%s\n\n| | |\n|---|---|\n", p.Title, p.About)
+		row := func(name, value string) { fmt.Fprintf(&out, "| %s | %s |\n", name, value) }
+		row("home page", "<"+p.Site+">")
+		row("endpoint", fmt.Sprintf("`/webhooks/%s`; register it at %s", p.Name, p.Register))
+		row("secret", fmt.Sprintf("%s; `%s` or `%s`", p.SecretAt, p.Variable("SECRETS"), p.Variable("SECRETS_FILE")))
+		where := "the header `" + p.Header + "`"
+		if p.Member != "" {
+			where += ", or the body's `" + p.Member + "` where it doesn't sign all of the body"
+		}
+		var encodings []string
+		for _, e := range p.Encodings {
+			encodings = append(encodings, string(e))
+		}
+		row("signature", fmt.Sprintf("HMAC-SHA256 in %s, in %s", strings.Join(encodings, " or "), where))
+		for _, s := range p.Schemes {
+			row("scheme `"+s.Name+"`", "signs "+strings.TrimSuffix(signs(p, s), " (`"+s.Name+"`)"))
+		}
+		row("`"+p.Variable("SIGNATURE")+"`", choice(p.Signatures()))
+		row("`"+p.Variable("TOLERANCE")+"`", fmt.Sprintf("`%s` (default); its time may lie `%s` in the future", short(p.Tolerance), short(p.AheadOf(p.Tolerance))))
+		if p.SignedTime != "" {
+			row("`"+p.Variable("FRESHNESS")+"`", choice(p.Freshness())+": `"+verify.FreshnessSigned+"` holds `"+p.SignedTime+"` to the tolerance too")
+		}
+		row("`type`", "`"+p.TypePrefix+"` and the event's name")
+		row("`entity`, `entityid`", p.Attributes.Entity+"; "+p.Attributes.EntityID)
+		row("`userid`", p.Attributes.UserID)
+		row("`time`", p.Attributes.Time)
+		row("known events", "`"+strings.Join(p.Events, "`, `")+"`")
+	}
+	return out.String()
+}
+
+// short writes a duration without its zeros.
+func short(d fmt.Stringer) string {
+	return strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
+}
+
+// schema returns the event's schema with what depends on the vendors made anew.
+func schema(t *testing.T, text string) string {
+	t.Helper()
+	replace := func(pattern, with string) {
+		t.Helper()
+		re := regexp.MustCompile(pattern)
+		if len(re.FindAllString(text, -1)) != 1 {
+			t.Fatalf("the schema must have one %s", pattern)
+		}
+		text = re.ReplaceAllLiteralString(text, with)
+	}
+	property := func(name, keyword, pattern, with string) {
+		t.Helper()
+		begin := fmt.Sprintf("    %q: {\n", name)
+		before, after, found := strings.Cut(text, begin)
+		re := regexp.MustCompile(`(?m)^      "` + keyword + `": ` + pattern)
+		at := re.FindStringIndex(after)
+		if !found || at == nil {
+			t.Fatalf("the schema has no %s with %s", name, keyword)
+		}
+		text = before + begin + after[:at[0]] + `      "` + keyword + `": ` + with + after[at[1]:]
+	}
+	var names, prefixes, signed, entity, entityID, userID, times, covers, conditions []string
+	for _, p := range providers.All {
+		names, prefixes = append(names, p.Name), append(prefixes, regexp.QuoteMeta(p.TypePrefix))
+		say := func(list *[]string, what string) {
+			*list = append(*list, p.Title+": "+strings.ReplaceAll(what, "`", "")+".")
+		}
+		say(&entity, p.Attributes.Entity)
+		say(&entityID, p.Attributes.EntityID)
+		say(&userID, p.Attributes.UserID)
+		say(&times, p.Attributes.Time)
+		for _, s := range p.Schemes {
+			if !slices.Contains(signed, s.Name) {
+				signed = append(signed, s.Name)
+			}
+			if len(s.Members) > 0 {
+				covers = append(covers, fmt.Sprintf("%s's %s (%s)", p.Title, strings.Join(s.Members, " and "), s.Name))
+			}
+		}
+		conditions = append(conditions, fmt.Sprintf(`    {
+      "if": { "properties": { "provider": { "const": %s } } },
+      "then": { "properties": { "type": { "pattern": %s }, "signed": { "enum": %s } } }
+    },
+`, encode(p.Name), encode("^"+regexp.QuoteMeta(p.TypePrefix)), encode(p.SchemeNames())))
+	}
+	const quoted, list = `"(?:[^"\\]|\\.)*"`, `\[.*\]`
+	property("type", "pattern", quoted, encode("^("+strings.Join(prefixes, "|")+")"))
+	property("time", "description", quoted, encode("When it happened, as the vendor says. "+strings.Join(times, " ")))
+	property("provider", "enum", list, encode(names))
+	property("entity", "description", quoted, encode("The kind of thing it is about. "+strings.Join(entity, " ")))
+	property("entityid", "description", quoted, encode("That thing's id. "+strings.Join(entityID, " ")))
+	property("userid", "description", quoted, encode("Your own id of the person it is about. "+strings.Join(userID, " ")+" Always text, also where the vendor sent a number."))
+	property("signed", "description", quoted, encode("What the vendor's signature covers: the whole body (payload), or "+strings.Join(covers, ", or ")+
+		". What it doesn't cover, whoever passed the delivery on could change."))
+	property("signed", "enum", list, encode(signed))
+	replace(`(?:    \{\n      "if": \{ "properties": \{ "provider": .*\n.*\n    \},\n)+`, strings.Join(conditions, ""))
+	return text
+}
+
+// encode writes JSON in one line, as the schema has it.
+func encode(value any) string {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		panic(err) // of this test
+	}
+	return strings.ReplaceAll(strings.TrimSpace(out.String()), `","`, `", "`)
+}
