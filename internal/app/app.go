@@ -71,13 +71,13 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 		}
 		url = a.nats.URL()
 	}
-	if a.spool, err = spool.Open(spool.Config{Dir: SpoolDir(c), MaxBytes: int64(c.SpoolMaxBytes), MaxQuarantined: quarantinePart(c), Log: log}); err != nil {
+	if a.spool, err = spool.Open(spool.Config{Dir: SpoolDir(c), MaxBytes: int64(c.SpoolMaxBytes), MaxOf: spoolShares(c), Log: log}); err != nil {
 		return nil, explainSpool(err)
 	}
 	// What was quarantined before QUARANTINE=false is still delivered.
 	kinds := []durable.Kind{durable.Event}
-	if c.Quarantine || a.spool.Len(durable.Quarantined) > 0 || a.spool.Stats().Aside > 0 {
-		kinds = append(kinds, durable.Quarantined)
+	if c.Quarantine || a.spool.Len(durable.Quarantined) > 0 || a.spool.Len(durable.Refused) > 0 || a.spool.Stats().Aside > 0 {
+		kinds = append(kinds, durable.Quarantined, durable.Refused)
 	}
 	if a.publisher, err = publish.Open(publishing(c, kinds, url, version, log)); err != nil {
 		return nil, err
@@ -282,9 +282,9 @@ func (a *App) drain() {
 // closeSpool closes the spool and says what is left in it.
 func (a *App) closeSpool(ctx context.Context) error {
 	err := a.spool.Close(ctx)
-	if s := a.spool.Stats(); s.Aside+s.Queued[durable.Event]+s.Queued[durable.Quarantined] > 0 {
+	if s := a.spool.Stats(); s.Aside+s.Queued[durable.Event]+s.Queued[durable.Quarantined]+s.Queued[durable.Refused] > 0 {
 		a.log.Warn("events are left in the spool: a bridge with this DATA_DIR delivers them, or `bridge spool export` and `bridge spool import`",
-			zap.String("directory", SpoolDir(a.config)), zap.Int64("events", s.Queued[durable.Event]), zap.Int64("quarantined", s.Queued[durable.Quarantined]),
+			zap.String("directory", SpoolDir(a.config)), zap.Int64("events", s.Queued[durable.Event]), zap.Int64("quarantined", s.Queued[durable.Quarantined]), zap.Int64("refused", s.Queued[durable.Refused]),
 			zap.Int64("set_aside", s.Aside), zap.Int64("bytes", s.Bytes))
 	}
 	return err

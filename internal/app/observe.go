@@ -94,7 +94,7 @@ func publishOutcomes(way string) []string {
 // can send doesn't drown what only the vendor can, or what is our own failure.
 func weight(err error) (zapcore.Level, string) {
 	switch {
-	case errors.Is(err, durable.ErrUnavailable), errors.Is(err, durable.ErrTooLarge):
+	case errors.Is(err, durable.ErrUnavailable), errors.Is(err, durable.ErrTooLarge) && !verify.IsAuthentic(err):
 		return zap.ErrorLevel, "delivery could not be kept"
 	case verify.IsAuthentic(err), errors.Is(err, verify.OtherScheme):
 		return zap.WarnLevel, "signed delivery refused"

@@ -55,10 +55,11 @@ func publishing(c *config.Config, kinds []durable.Kind, url, version string, log
 	stream.Explicit.MaxBytes = c.IsSet("STREAM_MAX_BYTES")
 	stream.Explicit.Duplicates = c.IsSet("STREAM_DUPLICATES")
 	pc := publish.Config{Server: NATSServer(c, url, version), Stream: stream, Timeout: c.PublishTimeout, Windows: WindowsFile(c), Log: log}
-	if slices.Contains(kinds, durable.Quarantined) {
+	if slices.Contains(kinds, durable.Quarantined) { // and with it what was refused
 		q := stream
 		q.Name, q.Prefix, q.DropOldest = quarantine.Stream(stream.Name), quarantine.Prefix(stream.Prefix), true
 		q.MaxAge, q.Explicit.MaxAge = 0, false
+		q.Precious = quarantine.Unreadable
 		q.MaxBytes, q.Explicit.MaxBytes = int64(c.QuarantineMaxBytes), c.IsSet("QUARANTINE_MAX_BYTES")
 		pc.Quarantine = &q
 	}
@@ -71,10 +72,13 @@ func WindowsFile(c *config.Config) string { return filepath.Join(c.DataDir, "str
 // SpoolDir is where the spool of a bridge with this configuration is.
 func SpoolDir(c *config.Config) string { return filepath.Join(c.DataDir, "spool") }
 
-// quarantinePart is how much of the spool quarantine may take: whoever has captured one signed delivery can
-// send it there, and must not keep out events.
-func quarantinePart(c *config.Config) int64 {
-	return int64(min(c.QuarantineMaxBytes, c.SpoolMaxBytes/4))
+// spoolShares is how much of the spool each kind may take: whoever has captured one signed delivery
+// can have it quarantined, and must not keep out events; nor what was answered 401 what was answered
+// 200.
+func spoolShares(c *config.Config) (most [durable.Kinds]int64) {
+	most[durable.Quarantined] = int64(min(c.QuarantineMaxBytes, c.SpoolMaxBytes/4))
+	most[durable.Refused] = most[durable.Quarantined] / 2
+	return most
 }
 
 // asideEvery is how often records that NATS refused for their own sake are tried again.

@@ -156,7 +156,8 @@ func (i *importing) lookUp(ctx context.Context, cfg *config.Config, js jetstream
 	if err != nil {
 		return err
 	}
-	names := [durable.Kinds]string{string(cfg.StreamName), quarantine.Stream(string(cfg.StreamName))}
+	kept := quarantine.Stream(string(cfg.StreamName))
+	names := [durable.Kinds]string{string(cfg.StreamName), kept, kept}
 	for kind := range durable.Kind(durable.Kinds) {
 		if !present[kind] {
 			continue

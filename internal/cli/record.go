@@ -57,7 +57,7 @@ func parseRecord(text []byte) (r spool.Record, err error) {
 	}
 	switch {
 	case r.Kind == durable.Kinds:
-		return r, fmt.Errorf("kind: got %q; takes %s or %s", l.Kind, durable.Event, durable.Quarantined)
+		return r, fmt.Errorf("kind: got %q; takes %s, %s or %s", l.Kind, durable.Event, durable.Quarantined, durable.Refused)
 	case !isSubject(l.Subject) || strings.ContainsAny(l.Subject, "*>"):
 		return r, fmt.Errorf("subject: got %q; takes one to publish on", l.Subject)
 	case l.ID == "":

@@ -90,7 +90,7 @@ func (s *shelf) matching(ctx context.Context, f filter) (all []kept, err error) 
 // readKept reads a message of which there are only the headers.
 func readKept(m jetstream.Msg) (k kept, err error) {
 	header := m.Headers()
-	if k.Delivery, err = quarantine.Parse(header.Get(nats.MsgIdHdr), header.Get, nil); err != nil {
+	if k.Delivery, err = quarantine.Parse(header.Get, nil); err != nil {
 		return kept{}, err
 	}
 	if k.ID == "" {
@@ -163,7 +163,7 @@ func (s *shelf) delivery(ctx context.Context, k kept) (quarantine.Delivery, erro
 	case err != nil:
 		return quarantine.Delivery{}, interrupted(ctx, fmt.Errorf("reading message %d: %w", k.sequence, err))
 	}
-	return quarantine.Parse(m.Header.Get(nats.MsgIdHdr), m.Header.Get, m.Data)
+	return quarantine.Parse(m.Header.Get, m.Data)
 }
 
 // remove removes a message. What is begun is ended, also after Ctrl-C.

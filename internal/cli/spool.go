@@ -113,7 +113,8 @@ func eachRecord(ctx context.Context, environ, args []string, stdio stdio, show f
 	if flushed := out.Flush(); err == nil {
 		err = flushed
 	}
-	all := records[durable.Event] + records[durable.Quarantined]
+	kept := records[durable.Quarantined] + records[durable.Refused]
+	all := records[durable.Event] + kept
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return fmt.Errorf("interrupted after %d records", all)
@@ -121,7 +122,7 @@ func eachRecord(ctx context.Context, environ, args []string, stdio stdio, show f
 		return unreadableSpool(dir, err)
 	}
 	_, _ = fmt.Fprintf(stdio.err, "bridge: %d records in %s: %d events, %d quarantined; %d of them set aside; %d bytes\n",
-		all, dir, records[durable.Event], records[durable.Quarantined], aside, size)
+		all, dir, records[durable.Event], kept, aside, size)
 	if damaged != nil {
 		return fmt.Errorf("the spool in %s is damaged, these are the records that can still be read: %w", dir, damaged)
 	}

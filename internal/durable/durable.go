@@ -23,9 +23,10 @@ type Kind uint8
 // The kinds of messages.
 const (
 	Event       Kind = iota // for the stream that consumers read
-	Quarantined             // a delivery that is kept for somebody to look at (section 8 of the contract)
+	Quarantined             // a delivery that was answered 200 and is kept for somebody to look at (section 8 of the contract)
+	Refused                 // one that was answered 401 and is kept in the same stream, where it never takes a Quarantined one's room
 
-	Kinds = 2 // how many there are
+	Kinds = 3 // how many there are
 )
 
 // String is the kind as metrics, logs and commands name it.
@@ -35,6 +36,8 @@ func (k Kind) String() string {
 		return "event"
 	case Quarantined:
 		return "quarantine"
+	case Refused:
+		return "refused"
 	}
 	return "unknown"
 }
@@ -55,6 +58,8 @@ const (
 var (
 	// ErrTooLarge: the stream or the server will never take a message of this size.
 	ErrTooLarge = errors.New("message too large for NATS")
+	// ErrNoRoom: it is Refused, and the quarantine has no room that it could take. It isn't kept.
+	ErrNoRoom = errors.New("no room in quarantine for what was refused")
 	// ErrRefused: NATS refuses this one message while it takes others: its subject is forbidden, say.
 	ErrRefused = errors.New("refused by NATS")
 	// ErrUnavailable: it could not be made durable now; later it may. What isn't known to be

@@ -2,8 +2,10 @@ package ingest
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
+	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
@@ -14,10 +16,13 @@ import (
 // it, and one of them never sends again. What can't be read as an event is answered 200 then: sending
 // it again would change nothing. What is stale, from the future or contradicts itself is refused all
 // the same. Nothing unsigned is ever kept.
+//
+// The id is of what was signed alone: whatever stands around that, it is kept once.
 func (d *delivery) quarantine(at *endpoint.Endpoint, body []byte, received time.Time, refusal error) (durable.Status, error) {
 	if !d.Quarantine || !verify.IsAuthentic(refusal) {
 		return "", refusal
 	}
+	d.ID = event.ID(at.Name, d.Claims.SignedText, nil)
 	kept := quarantine.Delivery{
 		ID: d.ID, Endpoint: at.Name, Provider: at.Provider.Name, Reason: rowOf(refusal).outcome,
 		Received: received, Signature: d.r.Header.Get(at.Provider.Header), Body: body,
@@ -25,8 +30,8 @@ func (d *delivery) quarantine(at *endpoint.Endpoint, body []byte, received time.
 	unreadable := errors.Is(refusal, verify.Unreadable)
 	_, err := d.publish(kept.Message(d.SubjectPrefix))
 	switch {
-	case errors.Is(err, durable.ErrTooLarge) && !unreadable:
-		return "", refusal
+	case !unreadable && (errors.Is(err, durable.ErrTooLarge) || errors.Is(err, durable.ErrNoRoom)):
+		return "", fmt.Errorf("%w; it isn't kept: %w", refusal, err)
 	case err != nil:
 		return "", err // so that it comes again, if its sender ever tries again
 	}

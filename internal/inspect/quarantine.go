@@ -41,7 +41,7 @@ func (s *Server) list(ctx context.Context) (all []kept, err error) {
 		Section: stream.Section{Stream: s.config.Quarantine, Last: mostKept, Headers: true, Stop: true},
 		Handle: func(m stream.Message) error {
 			header := m.Headers()
-			d, err := quarantine.Parse(header.Get(nats.MsgIdHdr), header.Get, nil)
+			d, err := quarantine.Parse(header.Get, nil)
 			if err != nil {
 				return nil //nolint:nilerr // somebody else's message
 			}

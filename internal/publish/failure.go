@@ -37,10 +37,11 @@ const (
 	SubjectFull  Cause = "subject_full" // too many messages on this subject
 	TooLarge     Cause = "too_large"
 	Forbidden    Cause = "forbidden" // no permission to publish on this subject
+	NoRoom       Cause = "no_room"   // in quarantine, for what was refused
 )
 
 // Causes has every cause.
-var Causes = []Cause{Disconnected, TimedOut, NoStream, WrongStream, StreamFull, Rejected, LookupFailed, SubjectFull, TooLarge, Forbidden}
+var Causes = []Cause{Disconnected, TimedOut, NoStream, WrongStream, StreamFull, Rejected, LookupFailed, SubjectFull, TooLarge, Forbidden, NoRoom}
 
 // Remedy says what a person must do, "" where the cause goes away by itself.
 func (c Cause) Remedy() string {
@@ -54,7 +55,9 @@ func (c Cause) Remedy() string {
 	case SubjectFull:
 		return "the stream has a limit for each subject: raise max_msgs_per_subject"
 	case TooLarge:
-		return "raise max_payload of the server, or max_msg_size of the stream"
+		return "raise max_payload of the server, or max_msg_size or max_bytes of the stream"
+	case NoRoom:
+		return "release or drop what is in quarantine, or raise QUARANTINE_MAX_BYTES"
 	case Forbidden:
 		return "grant our account publishing on the subject, see docs/operations.md"
 	}
@@ -121,6 +124,8 @@ func (c Cause) kind() error {
 	switch c {
 	case TooLarge:
 		return durable.ErrTooLarge
+	case NoRoom:
+		return durable.ErrNoRoom
 	case Forbidden, SubjectFull:
 		return durable.ErrRefused
 	}

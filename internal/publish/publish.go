@@ -36,6 +36,7 @@ type Publisher struct {
 	config   Config
 	link     *link
 	monitors [durable.Kinds]*monitor // nil where there is no stream for the kind
+	room     *room                   // of the quarantine's stream, nil where there is none
 	windows  *windows
 	acks     *acks
 	outbox   outbox
@@ -50,6 +51,8 @@ func Open(c Config) (*Publisher, error) {
 	p.monitors[durable.Event] = newMonitor(c.Stream, p.windows, c.Log)
 	if c.Quarantine != nil {
 		p.monitors[durable.Quarantined] = newMonitor(*c.Quarantine, p.windows, c.Log)
+		p.monitors[durable.Refused] = p.monitors[durable.Quarantined] // the same stream
+		p.room = p.newRoom(*c.Quarantine)
 	}
 	p.link = newLink(c.Log, p.each((*monitor).check), func() { p.acks.fail(nats.ErrDisconnected) }, p.reopen)
 	p.link.server = c.Server
@@ -70,8 +73,8 @@ func Open(c Config) (*Publisher, error) {
 // each returns a function that does something to every monitor.
 func (p *Publisher) each(do func(*monitor)) func() {
 	return func() {
-		for _, k := range p.monitors {
-			if k != nil {
+		for kind, k := range p.monitors {
+			if k != nil && kind != int(durable.Refused) {
 				do(k)
 			}
 		}
@@ -81,6 +84,9 @@ func (p *Publisher) each(do func(*monitor)) func() {
 // Publish publishes the message and waits for the stream's acknowledgement. It never waits longer
 // than about the timeout, also where NATS has just gone silent. The error is an [Error].
 func (p *Publisher) Publish(ctx context.Context, m durable.Message) (durable.Status, error) {
+	if err := p.admit(ctx, m); err != nil {
+		return "", err
+	}
 	number, w, err := p.begin(m)
 	if err != nil {
 		return "", err
@@ -104,6 +110,10 @@ func (p *Publisher) PublishAll(ctx context.Context, messages []durable.Message) 
 	waits := make([]*wait, len(messages))
 	batch, size := make([]outgoing, 0, len(messages)), 0
 	for i, m := range messages {
+		if err := p.admit(ctx, m); err != nil {
+			results[i].Err = err
+			continue
+		}
 		number, w, err := p.begin(m)
 		if err != nil {
 			results[i].Err = err

@@ -82,6 +82,9 @@ func TestRightsOfQuarantine(t *testing.T) {
 			if missing == "" {
 				eventually(t, "ready", func() bool { return f.Publisher.Ready(durable.Quarantined) == nil })
 				f.quarantines("a", durable.Stored)
+				if n := f.flood("refused", 1, 10); n != 1 { // asking how full it is takes no further right
+					t.Errorf("%d kept of what was refused", n)
+				}
 				return
 			}
 			m := message("q")

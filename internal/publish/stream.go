@@ -22,6 +22,7 @@ type Stream struct {
 	MaxAge     time.Duration // 0: no limit
 	MaxBytes   int64         // 0: no limit
 	Duplicates time.Duration
+	Precious   string                                                // with DropOldest: the reason, last token of the subjects, for which a durable.Refused message never makes others go
 	DropOldest bool                                                  // when it is full, rather than refuse new ones: the quarantine's way
 	Explicit   struct{ Replicas, MaxAge, MaxBytes, Duplicates bool } // which of these are set, not defaults
 }

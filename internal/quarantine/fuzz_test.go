@@ -22,17 +22,18 @@ func FuzzParse(f *testing.F) {
 	key := secret.New("key")
 	f.Fuzz(func(t *testing.T, id, endpoint, provider, reason, received, signature string, body []byte) {
 		headers := map[string]string{
+			idHeader:       id,
 			endpointHeader: endpoint, providerHeader: provider, reasonHeader: reason, receivedHeader: received, signatureHeader: signature,
 		}
-		d, err := Parse(id, func(name string) string { return headers[name] }, body)
+		d, err := Parse(func(name string) string { return headers[name] }, body)
 		if err != nil {
 			return
 		}
-		if d.Endpoint == "" || d.Provider == "" || d.Reason == "" {
+		if d.ID == "" || d.Endpoint == "" || d.Provider == "" || d.Reason == "" {
 			t.Fatalf("accepted without a header: %+v", d)
 		}
 		m := d.Message("webhooks")
-		again, err := Parse(m.ID, header(m), m.Data)
+		again, err := Parse(header(m), m.Data)
 		if year := d.Received.UTC().Year(); year < 0 || year > 9999 {
 			return // RFC 3339 can't write it
 		}

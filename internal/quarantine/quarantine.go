@@ -4,6 +4,8 @@
 package quarantine
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -11,12 +13,15 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
+// Unreadable is the reason of what was answered 200; what was kept for any other was answered 401.
+const Unreadable = "unreadable"
+
 // Delivery is a delivery in quarantine.
 type Delivery struct {
-	ID        string // of the event that it would have been (ADR 5)
+	ID        string // of what was signed: of the event that it would have been, unless the event's contains its name (ADR 5)
 	Endpoint  string
 	Provider  string
-	Reason    string // why it was not published, in a word: unreadable, contradiction, stale, future
+	Reason    string // why it was not published, in a word: Unreadable, or contradiction, stale, future
 	Received  time.Time
 	Signature string // the provider's signature header; "" where there was none
 	Body      []byte // as it was received
@@ -24,6 +29,7 @@ type Delivery struct {
 
 // The headers of a message, besides JetStream's own.
 const (
+	idHeader        = "Webhook-Id"
 	endpointHeader  = "Webhook-Endpoint"
 	providerHeader  = "Webhook-Provider"
 	reasonHeader    = "Webhook-Reason"
@@ -39,12 +45,20 @@ func Stream(events string) string { return events + "_QUARANTINE" }
 
 // Message returns the message {prefix}-quarantine.{endpoint}.{reason}; prefix is that of the events.
 func (d Delivery) Message(prefix string) durable.Message {
+	kind, id := durable.Quarantined, d.ID
+	if d.Reason != Unreadable {
+		// What was answered 200 must be kept, also where a copy of it was refused before: that one may
+		// be pushed out.
+		sum := sha256.Sum256([]byte(durable.Refused.String() + "\x00" + d.ID))
+		kind, id = durable.Refused, hex.EncodeToString(sum[:16])
+	}
 	m := durable.Message{
-		Kind:    durable.Quarantined,
+		Kind:    kind,
 		Subject: Prefix(prefix) + "." + d.Endpoint + "." + d.Reason,
-		ID:      d.ID,
+		ID:      id,
 		Headers: []durable.Header{
 			{Name: "Content-Type", Value: "application/json"},
+			{Name: idHeader, Value: d.ID},
 			{Name: endpointHeader, Value: d.Endpoint},
 			{Name: providerHeader, Value: d.Provider},
 			{Name: reasonHeader, Value: d.Reason},
@@ -60,13 +74,13 @@ func (d Delivery) Message(prefix string) durable.Message {
 }
 
 // Parse reads a message of the quarantine's stream. headers returns a header's value, "" where there
-// is none; id is that of JetStream.
-func Parse(id string, headers func(name string) string, body []byte) (Delivery, error) {
+// is none.
+func Parse(headers func(name string) string, body []byte) (Delivery, error) {
 	d := Delivery{
-		ID: id, Endpoint: headers(endpointHeader), Provider: headers(providerHeader), Reason: headers(reasonHeader),
+		ID: headers(idHeader), Endpoint: headers(endpointHeader), Provider: headers(providerHeader), Reason: headers(reasonHeader),
 		Signature: headers(signatureHeader), Body: body,
 	}
-	if d.Endpoint == "" || d.Provider == "" || d.Reason == "" {
+	if d.ID == "" || d.Endpoint == "" || d.Provider == "" || d.Reason == "" {
 		return Delivery{}, errors.New("reading quarantined delivery: it lacks a header: the bridge hasn't written it")
 	}
 	var err error

@@ -29,16 +29,16 @@ func TestRoundTrip(t *testing.T) {
 		Signature: strings.Repeat("0f", 32), Body: []byte("{\"a\": \"\u2028\xff\n\"} "),
 	}
 	m := d.Message("hooks.eu")
-	if m.Kind != durable.Quarantined || m.Subject != "hooks.eu-quarantine.flock-eu.stale" || m.ID != "5e0c" {
-		t.Errorf("%v %s %s", m.Kind, m.Subject, m.ID)
+	if m.Kind != durable.Refused || m.Subject != "hooks.eu-quarantine.flock-eu.stale" {
+		t.Errorf("%v %s", m.Kind, m.Subject)
 	}
-	got, err := Parse(m.ID, header(m), m.Data)
+	got, err := Parse(header(m), m.Data)
 	if diff := cmp.Diff(d, got); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	// A local time is the same moment.
 	d.Received = d.Received.In(time.FixedZone("", 3600))
-	if got, err := Parse("5e0c", header(d.Message("hooks")), nil); err != nil || !got.Received.Equal(d.Received) {
+	if got, err := Parse(header(d.Message("hooks")), nil); err != nil || !got.Received.Equal(d.Received) {
 		t.Errorf("%v, %s, want %s", err, got.Received, d.Received)
 	}
 }
@@ -55,15 +55,29 @@ func TestUnprintableSignature(t *testing.T) {
 
 func TestParseForeign(t *testing.T) {
 	whole := Delivery{ID: "5e0c", Endpoint: "flock", Provider: "flock", Reason: "stale", Received: time.Unix(1, 0)}.Message("webhooks")
-	for _, name := range []string{endpointHeader, providerHeader, reasonHeader, receivedHeader} {
+	for _, name := range []string{idHeader, endpointHeader, providerHeader, reasonHeader, receivedHeader} {
 		without := func(asked string) string {
 			if asked == name {
 				return ""
 			}
 			return header(whole)(asked)
 		}
-		if d, err := Parse("5e0c", without, nil); err == nil {
+		if d, err := Parse(without, nil); err == nil {
 			t.Errorf("without %s: %+v", name, d)
 		}
+	}
+}
+
+// What was answered 200 has the id of what was signed. What was refused has another, so that a copy
+// that was refused is none of it to the stream; and it is the same whatever it was refused for.
+func TestMessageID(t *testing.T) {
+	id := func(reason string) string {
+		return Delivery{ID: "5e0c", Endpoint: "flock", Provider: "flock", Reason: reason}.Message("webhooks").ID
+	}
+	if got := id(Unreadable); got != "5e0c" {
+		t.Errorf("unreadable: %s", got)
+	}
+	if stale, future := id("stale"), id("future"); stale != future || len(stale) != 32 || stale == "5e0c" {
+		t.Errorf("stale %s, future %s", stale, future)
 	}
 }

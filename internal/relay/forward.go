@@ -87,6 +87,9 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record) {
 	for settled < len(records) {
 		r, err := records[settled], results[settled].Err
 		switch {
+		case errors.Is(err, durable.ErrNoRoom):
+			f.Log.Warn("refused delivery is not kept", zap.String("subject", r.Subject), zap.String("id", r.ID), zap.Error(err),
+				zap.String("remedy", publish.NoRoom.Remedy()))
 		case isItsOwnFault(err):
 			f.setAside(r, err, aside)
 		case err != nil:

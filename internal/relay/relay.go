@@ -97,8 +97,8 @@ func Start(c Config) *Relay {
 	return r
 }
 
-// Publish makes the message durable and says how. Its errors wrap durable.ErrTooLarge or
-// durable.ErrUnavailable. After an error it may still be stored, once: where only the acknowledgement
+// Publish makes the message durable and says how. Its errors wrap durable.ErrTooLarge,
+// durable.ErrNoRoom or durable.ErrUnavailable. After an error it may still be stored, once: where only the acknowledgement
 // was lost, or the disk was just being written.
 func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status, error) {
 	if err := r.Publisher.Check(m); err != nil {
@@ -109,7 +109,7 @@ func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status,
 	var direct error
 	if r.isDirect(m.Kind) || r.handovers[m.Kind].wait(ctx) && r.isDirect(m.Kind) {
 		var status durable.Status
-		if status, direct = r.publishBy(ctx, m, bound.Add(-spoolTime)); direct == nil || errors.Is(direct, durable.ErrTooLarge) {
+		if status, direct = r.publishBy(ctx, m, bound.Add(-spoolTime)); direct == nil || isFinal(direct) {
 			return status, direct
 		}
 		attempted = arrived
@@ -123,7 +123,7 @@ func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status,
 	// The disk fails, is full or is slow. If NATS is there all the same, order matters less than the event.
 	if attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil && r.breakers[m.Kind].allow() {
 		var status durable.Status
-		if status, direct = r.publish(ctx, m); direct == nil || errors.Is(direct, durable.ErrTooLarge) {
+		if status, direct = r.publish(ctx, m); direct == nil || isFinal(direct) {
 			return status, direct
 		}
 	}
@@ -154,6 +154,11 @@ func (r *Relay) publishBy(ctx context.Context, m durable.Message, by time.Time) 
 		defer cancel()
 	}
 	return r.publish(ctx, m)
+}
+
+// isFinal reports whether a failed publish means that the message can't be made durable at all.
+func isFinal(err error) bool {
+	return errors.Is(err, durable.ErrTooLarge) || errors.Is(err, durable.ErrNoRoom)
 }
 
 // isDirect says whether a message goes to JetStream at once. While others wait it goes behind them, so

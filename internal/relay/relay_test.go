@@ -81,7 +81,7 @@ func start(t testing.TB, url string, changes ...func(*settings)) *fixture {
 	seen := &counts{n: make(map[string]int)}
 	c := settings{
 		publish: publish.Config{Server: publish.Server{Name: "test", URL: url}, Stream: stream, Quarantine: &quarantine, Timeout: 10 * time.Second, Log: log},
-		spool:   spool.Config{Dir: t.TempDir(), MaxBytes: 1 << 30, MaxQuarantined: 1 << 30, Log: log},
+		spool:   spool.Config{Dir: t.TempDir(), MaxBytes: 1 << 30, Log: log},
 		relay: Config{
 			Kinds: []durable.Kind{durable.Event, durable.Quarantined}, Timeout: 10 * time.Second, Reach: 24*time.Hour + 5*time.Minute,
 			Aside: 50 * time.Millisecond, Observer: seen, Log: log, Now: time.Now,

@@ -30,7 +30,7 @@ const (
 // records in order of arrival.
 var (
 	metaBucket   = []byte("meta")
-	queueBuckets = [durable.Kinds][]byte{[]byte("queue-event"), []byte("queue-quarantine")}
+	queueBuckets = [durable.Kinds][]byte{[]byte("queue-event"), []byte("queue-quarantine"), []byte("queue-refused")}
 	asideBucket  = []byte("aside")
 
 	stateKey = []byte("state")

@@ -71,7 +71,7 @@ func (s *Spool) renew(why error) (err error) {
 func (s *Spool) tell(why error, keep string, lost int, found inventory) {
 	fields := []zap.Field{
 		zap.String("directory", s.config.Dir), zap.NamedError("cause", why), zap.Int64("events", found.queued[durable.Event]),
-		zap.Int64("quarantined", found.queued[durable.Quarantined]), zap.Int64("set_aside", found.aside),
+		zap.Int64("quarantined", found.queued[durable.Quarantined]), zap.Int64("refused", found.queued[durable.Refused]), zap.Int64("set_aside", found.aside),
 	}
 	if keep == "" {
 		s.config.Log.Warn("spool's file was given up, and all it held is in a new one", fields...)

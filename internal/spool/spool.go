@@ -38,10 +38,10 @@ import (
 type Config struct {
 	Dir      string
 	MaxBytes int64 // of the records that wait, as they are encoded
-	// MaxQuarantined is how much of that quarantine may take: whoever has captured one delivery can send it
-	// there, and must not keep out events.
-	MaxQuarantined int64
-	Log            *zap.Logger
+	// MaxOf bounds how much of that a kind may take; 0: MaxBytes alone does. Whoever has captured one
+	// signed delivery can have records made of it that are no events, and must not keep out events.
+	MaxOf [durable.Kinds]int64
+	Log   *zap.Logger
 }
 
 // Spool is an open spool. It has one queue for each [durable.Kind], and a place for the records that
@@ -98,8 +98,9 @@ var (
 // reserve is what is left free on the disk: delivering records needs a little of it, too.
 const reserve = 4 << 20
 
-// reserveForEvents is what quarantine leaves free besides.
-const reserveForEvents = reserve + 16<<20
+// reserveForOthers is what a kind leaves free besides for each kind that counts for more: events
+// first, then what was answered 200.
+const reserveForOthers = 16 << 20
 
 // Open opens the spool in the directory, or makes one. The error wraps [filewatch.ErrInUse] where another
 // process has it, and [ErrNewer] where its file is a newer version's; that file is untouched. A
@@ -291,13 +292,10 @@ func (s *Spool) room(kind durable.Kind, n int64) error {
 	if used+n > s.config.MaxBytes {
 		return fmt.Errorf("%w: %d of %d bytes are used", ErrFull, used, s.config.MaxBytes)
 	}
-	if kept := s.bytes[kind].Load() + s.comingBytes[kind]; kind == durable.Quarantined && kept+n > s.config.MaxQuarantined {
-		return fmt.Errorf("%w: of the %d bytes for quarantine %d are used", ErrFull, s.config.MaxQuarantined, kept)
+	if kept, most := s.bytes[kind].Load()+s.comingBytes[kind], s.config.MaxOf[kind]; most > 0 && kept+n > most {
+		return fmt.Errorf("%w: of the %d bytes for kind %s %d are used", ErrFull, most, kind, kept)
 	}
-	left := int64(reserve)
-	if kind == durable.Quarantined {
-		left = reserveForEvents
-	}
+	left := reserve + int64(kind)*reserveForOthers
 	if free := s.free.Load(); coming+n > free+s.idle.Load()-left {
 		return fmt.Errorf("%w: %d bytes are free, of which the last %d are left so", ErrNoDisk, free, left)
 	}

@@ -42,7 +42,7 @@ type fixture struct {
 func open(t tb, dir string, changes ...func(*Config)) *fixture {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
-	c := Config{Dir: dir, MaxBytes: 1 << 30, MaxQuarantined: 1 << 30, Log: zap.New(core)}
+	c := Config{Dir: dir, MaxBytes: 1 << 30, Log: zap.New(core)}
 	for _, change := range changes {
 		change(&c)
 	}
@@ -200,11 +200,17 @@ func TestBounds(t *testing.T) {
 
 // Quarantine may fill its own part and no more.
 func TestQuarantineBound(t *testing.T) {
+	for _, kind := range []durable.Kind{durable.Quarantined, durable.Refused} {
+		t.Run(kind.String(), func(t *testing.T) { quarantineBound(t, kind) })
+	}
+}
+
+func quarantineBound(t *testing.T, kind durable.Kind) {
 	kept := message("q1")
-	kept.Kind = durable.Quarantined
+	kept.Kind = kind
 	size := (&Record{Message: kept}).size()
 	dir := t.TempDir()
-	bound := func(c *Config) { c.MaxBytes, c.MaxQuarantined = 10*size, size }
+	bound := func(c *Config) { c.MaxBytes, c.MaxOf[kind] = 10*size, size }
 	f := open(t, dir, bound)
 	if err := f.Append(t.Context(), kept, arrived, attempted); err != nil {
 		t.Fatal(err)
@@ -216,8 +222,13 @@ func TestQuarantineBound(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	f.keeps("a", "b")
-	f.Settle(durable.Quarantined, 1, nil)
-	eventually(t, "there is room again", func() bool { return f.Len(durable.Quarantined) == 0 })
+	other := message("q2")
+	other.Kind = durable.Quarantined + durable.Refused - kind
+	if err := f.Append(t.Context(), other, arrived, attempted); err != nil {
+		t.Errorf("the other kind: %v", err)
+	}
+	f.Settle(kind, 1, nil)
+	eventually(t, "there is room again", func() bool { return f.Len(kind) == 0 })
 	if err := f.Append(t.Context(), kept, arrived, attempted); err != nil {
 		t.Error(err)
 	}

@@ -35,7 +35,7 @@ func TestWorkload(t *testing.T) {
 	if faults {
 		log = zap.NewExample()
 	}
-	s, err := Open(Config{Dir: w.dir, MaxBytes: 1 << 30, MaxQuarantined: 1 << 30, Log: log})
+	s, err := Open(Config{Dir: w.dir, MaxBytes: 1 << 30, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

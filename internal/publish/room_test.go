@@ -1,0 +1,223 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+const quarantineBytes = 1 << 20
+
+// small is a quarantine of 1 MiB.
+func small(c *Config) {
+	quarantined(c)
+	c.Quarantine.MaxBytes, c.Quarantine.Precious = quarantineBytes, "unreadable"
+}
+
+func kept(kind durable.Kind, id string, size int) durable.Message {
+	m := message(id)
+	m.Kind, m.Subject, m.Data = kind, "webhooks-quarantine.flock.stale", make([]byte, size)
+	if kind == durable.Quarantined {
+		m.Subject = "webhooks-quarantine.flock.unreadable"
+	}
+	return m
+}
+
+// bySubject is what the quarantine's stream holds.
+func bySubject(t *testing.T, js jetstream.JetStream) jetstream.StreamState {
+	t.Helper()
+	stream, err := js.Stream(t.Context(), "WEBHOOKS_QUARANTINE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter(">"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.State
+}
+
+// flood publishes refused deliveries and returns how many were kept.
+func (f *fixture) flood(name string, n, size int) (stored int) {
+	f.t.Helper()
+	for i := range n {
+		status, err := f.Publish(f.t.Context(), kept(durable.Refused, fmt.Sprint(name, i), size))
+		switch {
+		case err == nil && status == durable.Stored:
+			stored++
+		case !errors.Is(err, durable.ErrNoRoom) || CauseOf(err) != NoRoom:
+			f.t.Errorf("%d: %q, %v", i, status, err)
+		}
+	}
+	return stored
+}
+
+// What was answered 200 stays, however much more is answered 401, by however many instances.
+func TestRefusedPushNothingOut(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := operator(t, s.URL())
+	instances := make([]*fixture, 3)
+	for i := range instances {
+		instances[i] = open(t, s.URL(), small).connected()
+		eventually(t, "ready", func() bool { return instances[i].Publisher.Ready(durable.Refused) == nil })
+	}
+	if status, err := instances[0].Publish(t.Context(), kept(durable.Quarantined, "first", 1000)); status != durable.Stored || err != nil {
+		t.Fatal(status, err)
+	}
+	stored := make([]int, len(instances))
+	var floods sync.WaitGroup
+	for i, f := range instances {
+		floods.Go(func() { stored[i] = f.flood(fmt.Sprint(i, " "), 100, 20<<10) })
+	}
+	floods.Wait()
+	state := bySubject(t, js)
+	if state.Subjects["webhooks-quarantine.flock.unreadable"] != 1 {
+		t.Errorf("what was answered 200 is gone: %+v", state)
+	}
+	for i, n := range stored {
+		if n == 0 || n == 100 {
+			t.Errorf("instance %d kept %d of 100", i, n)
+		}
+	}
+	if most := uint64(quarantineBytes/2 + len(instances)*quarantineBytes/roomSteps); state.Bytes > most {
+		t.Errorf("%d bytes, want no more than %d", state.Bytes, most)
+	}
+	// What is answered 200 goes on being kept, and the oldest go: what was refused, that is.
+	for i := range 30 {
+		if status, err := instances[1].Publish(t.Context(), kept(durable.Quarantined, fmt.Sprint("more ", i), 20<<10)); status != durable.Stored || err != nil {
+			t.Fatal(status, err)
+		}
+	}
+	if n := bySubject(t, js).Subjects["webhooks-quarantine.flock.unreadable"]; n < 30 {
+		t.Errorf("%d of what was answered 200 is left", n)
+	}
+}
+
+// Where there is nothing else in it, the oldest of what was refused make room for the newest.
+func TestRefusedAlone(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := open(t, s.URL(), small).connected()
+	eventually(t, "ready", func() bool { return f.Publisher.Ready(durable.Refused) == nil })
+	if n := f.flood("", 80, 20<<10); n != 80 {
+		t.Errorf("%d of 80 are kept", n)
+	}
+	results := f.PublishAll(t.Context(), []durable.Message{kept(durable.Refused, "a", 20<<10), kept(durable.Refused, "b", 20<<10)})
+	for _, r := range results {
+		if r.Err != nil {
+			t.Error(r.Err)
+		}
+	}
+	state := bySubject(t, operator(t, s.URL()))
+	if state.LastSeq != 82 || state.Msgs < 40 || state.Msgs > 60 {
+		t.Errorf("%+v", state)
+	}
+}
+
+// A message that the stream would drop as soon as it has it is refused, whatever stream it is.
+func TestLargerThanStream(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := operator(t, s.URL())
+	for _, c := range []jetstream.StreamConfig{
+		{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, MaxBytes: 10_000, Discard: jetstream.DiscardOld},
+		{Name: "WEBHOOKS_QUARANTINE", Subjects: []string{"webhooks-quarantine.>"}, MaxBytes: 10_000, Discard: jetstream.DiscardOld},
+	} {
+		if _, err := js.CreateStream(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := open(t, s.URL(), small).connected()
+	eventually(t, "ready", func() bool { return f.Publisher.Ready(durable.Refused) == nil })
+	for _, kind := range []durable.Kind{durable.Refused, durable.Event, durable.Quarantined} {
+		m := kept(kind, "large "+kind.String(), 10_000)
+		if kind == durable.Event {
+			m.Subject = subject
+		}
+		if status, err := f.Publish(t.Context(), m); !errors.Is(err, durable.ErrTooLarge) {
+			t.Errorf("%s: %q, %v", kind, status, err)
+		}
+		m.Data = m.Data[:9_000]
+		if status, err := f.Publish(t.Context(), m); status != durable.Stored || err != nil {
+			t.Errorf("%s: %q, %v", kind, status, err)
+		}
+	}
+}
+
+// answering returns a room whose stream answers so.
+func answering(limit int64, info *jetstream.StreamInfo, asked *int) *room {
+	return &room{reason: "unreadable", limit: limit, now: time.Now, ask: func(context.Context) (*jetstream.StreamInfo, error) {
+		*asked++
+		if info == nil {
+			return nil, context.DeadlineExceeded
+		}
+		return info, nil
+	}}
+}
+
+// A stream is asked once a second at the most while it has no room or doesn't answer, however many
+// come.
+func TestAsksSeldom(t *testing.T) {
+	t.Parallel()
+	full := &jetstream.StreamInfo{State: jetstream.StreamState{Bytes: 600, Msgs: 1, Subjects: map[string]uint64{"q.flock.unreadable": 1}}}
+	for name, test := range map[string]struct {
+		info *jetstream.StreamInfo
+		want error
+	}{"full": {full, durable.ErrNoRoom}, "silent": {nil, context.DeadlineExceeded}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				asked := 0
+				r := answering(1000, test.info, &asked)
+				for range 100 {
+					if err := r.admit(t.Context(), 1); !errors.Is(err, test.want) {
+						t.Fatal(err)
+					}
+					time.Sleep(roomAgain / 10)
+				}
+				if asked != 10 {
+					t.Errorf("asked %d times in 10 seconds", asked)
+				}
+			})
+		})
+	}
+}
+
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	state := func(bytes, messages uint64, subject string) jetstream.StreamState {
+		return jetstream.StreamState{Bytes: bytes, Msgs: messages, Subjects: map[string]uint64{subject: 1}}
+	}
+	for name, test := range map[string]struct {
+		info jetstream.StreamInfo
+		size int64
+		want bool
+	}{
+		"empty":                          {jetstream.StreamInfo{}, 90_000, true},
+		"full of what was refused":       {jetstream.StreamInfo{State: state(100_000, 1, "q.flock.stale")}, 50_000, true},
+		"something else, and room":       {jetstream.StreamInfo{State: state(1000, 1, "q.flock.unreadable")}, 40_000, true},
+		"something else, less than half": {jetstream.StreamInfo{State: state(1000, 1, "q.flock.unreadable")}, 50_000, false},
+		"something else, half full":      {jetstream.StreamInfo{State: state(50_000, 1, "q.eu.unreadable")}, 1, false},
+		"the stream's own limit":         {jetstream.StreamInfo{Config: jetstream.StreamConfig{MaxBytes: 50_000}, State: state(20_000, 1, "q.eu.unreadable")}, 5000, false},
+		"a larger limit of the stream":   {jetstream.StreamInfo{Config: jetstream.StreamConfig{MaxBytes: 1e9}, State: state(50_000, 1, "q.eu.unreadable")}, 1, false},
+		"messages are limited, too":      {jetstream.StreamInfo{Config: jetstream.StreamConfig{MaxMsgs: 10}, State: state(1000, 5, "q.eu.unreadable")}, 1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := 0
+			err := answering(100_000, &test.info, &asked).admit(t.Context(), test.size)
+			if (err == nil) != test.want || err != nil && !errors.Is(err, durable.ErrNoRoom) || asked != 1 {
+				t.Errorf("%v, want room: %v; asked %d times", err, test.want, asked)
+			}
+		})
+	}
+}
