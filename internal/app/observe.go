@@ -96,6 +96,8 @@ func weight(err error) (zapcore.Level, string) {
 	switch {
 	case errors.Is(err, durable.ErrUnavailable), errors.Is(err, durable.ErrTooLarge) && !verify.IsAuthentic(err):
 		return zap.ErrorLevel, "delivery could not be kept"
+	case errors.Is(err, durable.ErrNoRoom), errors.Is(err, durable.ErrTooLarge):
+		return zap.WarnLevel, "signed delivery refused, and not kept in quarantine"
 	case verify.IsAuthentic(err), errors.Is(err, verify.OtherScheme):
 		return zap.WarnLevel, "signed delivery refused"
 	case ingest.IsInternal(err):

@@ -151,9 +151,11 @@ func check(r verify.Request) (verify.Claims, error) {
 		untimely = r.Within(occurred, r.Tolerance)
 	}
 	if !b.name.IsString() || c.Name == "" {
-		// The time is signed and the name may not be: to take it away doesn't make a stale delivery
-		// into one that is answered 200.
-		return c, cmp.Or(untimely, fmt.Errorf("%w: it has no name", verify.Unreadable))
+		unnamed := fmt.Errorf("%w: it has no name", verify.Unreadable)
+		if c.Scheme == TimestampData { // to take it away must not have a stale one answered 200
+			return c, cmp.Or(untimely, unnamed)
+		}
+		return c, unnamed
 	}
 	if c.Scheme == TimestampData {
 		if err := b.agree(); err != nil {

@@ -1,0 +1,86 @@
+package app
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+// kept returns how many messages are in quarantine, by subject.
+func (b *bridge) kept() map[string]uint64 {
+	b.t.Helper()
+	stream, err := b.js.Stream(b.t.Context(), "WEBHOOKS_QUARANTINE")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	info, err := stream.Info(b.t.Context(), jetstream.WithSubjectFilter(">"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return info.State.Subjects
+}
+
+// Whoever has one stale capture of Frigade's without actionType, where neither type nor the rest of the
+// body is signed, has it kept once, whatever they write there.
+func TestVariantsAreKeptOnce(t *testing.T) {
+	for name, vars := range map[string][]string{"stored": nil, "spooled": {"NATS_URL=later"}} {
+		t.Run(name, func(t *testing.T) {
+			var s *natsdtest.Server
+			if vars != nil {
+				s = natsdtest.New(t, "")
+				vars = []string{"NATS_URL=" + s.URL()}
+			}
+			b := start(t, append(vars, "MAX_IN_FLIGHT_BYTES=64MiB")...)
+			long := time.Now().Add(-48 * time.Hour).UTC().Format(time.RFC3339)
+			signature := frigadeHeader(t, `{"data":{"id":"f1"}}`)
+			for i := range 20 {
+				body := fmt.Sprintf(`{"type":"a.variant%d","time":%q,"data":{"id":"f1"},"padding":"%s"}`, i, long, strings.Repeat("x", 400<<10))
+				if a := b.post("frigade", body, signature); a.StatusCode != http.StatusUnauthorized || a.code != "stale" {
+					t.Fatalf("answered %s %s", a.Status, a.body)
+				}
+			}
+			if s != nil {
+				s.Start()
+				b.operator(s)
+				b.await("delivered", func() bool { return b.spool.Stats().Bytes == 0 })
+			}
+			if kept := b.kept(); len(kept) != 1 || kept["webhooks-quarantine.frigade.stale"] != 1 {
+				t.Errorf("in quarantine: %v", kept)
+			}
+		})
+	}
+}
+
+// What was answered 200 stays through a flood of stale deliveries that were all signed.
+func TestRefusedPushNothingOut(t *testing.T) {
+	b := start(t, "QUARANTINE_MAX_BYTES=2MiB")
+	nameless := fmt.Sprintf(`{"timestamp":%d}`, time.Now().Unix())
+	a := b.post("flock", nameless, flockHeader(t, nameless))
+	if a.said != "quarantined" {
+		t.Fatalf("answered %s %s", a.Status, a.body)
+	}
+	for i := range 60 {
+		stale := flockBodyAt(time.Now().Add(-time.Hour), fmt.Sprint(i), `,"padding":"`+strings.Repeat("x", 100<<10)+`"`)
+		if a := b.post("flock", stale, flockHeader(t, stale)); a.StatusCode != http.StatusUnauthorized || a.code != "stale" {
+			t.Fatalf("answered %s %s", a.Status, a.body)
+		}
+	}
+	kept := b.kept()
+	if kept["webhooks-quarantine.flock.unreadable"] != 1 || kept["webhooks-quarantine.flock.stale"] < 5 || kept["webhooks-quarantine.flock.stale"] > 12 {
+		t.Errorf("in quarantine: %v", kept)
+	}
+	_, metrics := b.admin("/metrics")
+	if !strings.Contains(metrics, fmt.Sprintf(`webhook_bridge_publishes_total{kind="refused",outcome="no_room",way="direct"} %d`, 60-kept["webhooks-quarantine.flock.stale"])) ||
+		!strings.Contains(metrics, fmt.Sprintf(`webhook_bridge_quarantined_total{endpoint="flock",reason="stale"} %d`, kept["webhooks-quarantine.flock.stale"])) {
+		t.Error("what isn't kept is not counted")
+	}
+	if !strings.Contains(b.log.String(), "it isn't kept: ") {
+		t.Error("what isn't kept is not logged")
+	}
+}
