@@ -150,7 +150,7 @@ func (m *monitor) succeeded(c *conn, found found, maxPayload int64) {
 	if size := int64(have.MaxMsgSize); size > 0 {
 		maxPayload = min(maxPayload, size)
 	}
-	if size := found.config().MaxBytes; size > 0 && found.config().Discard == jetstream.DiscardOld { // it would be acknowledged, and dropped at once
+	if size := have.MaxBytes; size > 0 && have.Discard == jetstream.DiscardOld { // it would be acknowledged, and dropped at once
 		maxPayload = min(maxPayload, max(size-storeOverhead, 1))
 	}
 	m.limit.Store(maxPayload)
