@@ -23,8 +23,8 @@ func connect(cfg *config.Config, words io.Writer) (*nats.Conn, jetstream.JetStre
 	server := app.NATSServer(cfg, url, version())
 	nc, err := server.Connect()
 	switch {
-	case errors.Is(err, nats.ErrAuthorization):
-		return nil, nil, fmt.Errorf("connecting to NATS at %s: %w; say who you are with NATS_CREDS, NATS_NKEY, NATS_TOKEN, or NATS_USER and NATS_PASSWORD", config.ServerList(url), err)
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrPermissionViolation):
+		return nil, nil, fmt.Errorf("connecting to NATS at %s: %w", config.ServerList(url), err)
 	case err != nil:
 		return nil, nil, fmt.Errorf("connecting to NATS at %s: %w; is it running there? NATS_URL says where it is", config.ServerList(url), err)
 	}

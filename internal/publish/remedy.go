@@ -23,7 +23,7 @@ func (s Server) remedy(err error) string {
 		if at := s.expiry(); !at.IsZero() && at.Before(time.Now()) {
 			return fmt.Sprintf("the user JWT in NATS_CREDS expired at %s: put new credentials into %s, which is read again at each attempt", at.UTC().Format(time.RFC3339), s.Creds)
 		}
-		return "the server doesn't take our credentials (any more): check NATS_CREDS, NATS_NKEY, NATS_TOKEN, or NATS_USER and NATS_PASSWORD"
+		return "the server doesn't take our credentials: check NATS_CREDS, NATS_NKEY, NATS_TOKEN, or NATS_USER and NATS_PASSWORD"
 	case errors.Is(err, nats.ErrAccountAuthExpired):
 		return "the JWT of our account has expired: have the operator of NATS sign it anew"
 	case errors.As(err, &silent) && silent.Timeout() && strings.Contains(err.Error(), "read") && !s.TLSFirst:
@@ -64,7 +64,7 @@ func (s Server) noInbox(violation error) error {
 	if m == nil || !strings.HasPrefix(strings.ToLower(m[1]), strings.ToLower(prefix)+".") {
 		return nil
 	}
-	return fmt.Errorf("our account may not subscribe to %s.>, where NATS answers: allow it, or set NATS_INBOX_PREFIX to the prefix that the account allows", prefix)
+	return fmt.Errorf("%w: our account may not subscribe to %s.>, where NATS answers: allow it, or set NATS_INBOX_PREFIX to the prefix that the account allows", nats.ErrPermissionViolation, prefix)
 }
 
 // checkInbox returns an error where the account doesn't let us subscribe to our inbox.

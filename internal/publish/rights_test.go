@@ -59,11 +59,11 @@ func TestRights(t *testing.T) {
 		},
 		{
 			name: "no inbox", publish: publish, subscribe: nil,
-			ready: "stream WEBHOOKS: our account may not subscribe to inbox.bridge.>, where NATS answers: allow it, or set NATS_INBOX_PREFIX", said: `permissions violation for subscription to "inbox.bridge.`,
+			ready: "stream WEBHOOKS: nats: permissions violation: our account may not subscribe to inbox.bridge.>, where NATS answers: allow it, or set NATS_INBOX_PREFIX", said: `permissions violation for subscription to "inbox.bridge.`,
 		},
 		{
 			name: "another inbox", publish: publish, subscribe: subscribe, change: func(c *Config) { c.Server.InboxPrefix = "" },
-			ready: "stream WEBHOOKS: our account may not subscribe to _INBOX.>, where NATS answers: allow it, or set NATS_INBOX_PREFIX", said: `permissions violation for subscription to "_inbox.`,
+			ready: "stream WEBHOOKS: nats: permissions violation: our account may not subscribe to _INBOX.>, where NATS answers: allow it, or set NATS_INBOX_PREFIX", said: `permissions violation for subscription to "_inbox.`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
