@@ -192,7 +192,7 @@ func (r *Relay) note(way string, kind durable.Kind, status durable.Status, err e
 func (r *Relay) append(ctx context.Context, m durable.Message, arrived, attempted time.Time) error {
 	if deadline, _ := ctx.Deadline(); attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-r.Timeout))
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(r.Timeout, time.Until(deadline)/2)))
 		defer cancel()
 	}
 	step := telemetry.SpanFrom(ctx).Step("spool")
