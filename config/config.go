@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
@@ -111,15 +112,23 @@ func (c *Config) SpansURL() string {
 }
 
 // minDuplicates is the shortest duplicate window with which no replay is stored twice. A vendor whose time
-// may lie as far ahead as behind has a delivery accepted for twice the tolerance.
+// may lie as far ahead as behind has a delivery accepted for twice the tolerance. Without endpoints it is
+// that of every provider's default.
 func (c *Config) minDuplicates() time.Duration {
 	longest := time.Duration(0)
-	for _, e := range c.Endpoints {
-		span := e.Tolerance
-		if p := providers.ByName(e.Provider); p != nil && p.Ahead == 0 {
-			span *= 2
+	add := func(p *verify.Provider, tolerance time.Duration) {
+		if p != nil && p.Ahead == 0 {
+			tolerance *= 2
 		}
-		longest = max(longest, span)
+		longest = max(longest, tolerance)
+	}
+	for _, e := range c.Endpoints {
+		add(providers.ByName(e.Provider), e.Tolerance)
+	}
+	if len(c.Endpoints) == 0 {
+		for _, p := range providers.All {
+			add(p, p.Tolerance)
+		}
 	}
 	return longest + windowMargin
 }

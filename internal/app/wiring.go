@@ -69,6 +69,20 @@ func publishing(c *config.Config, kinds []durable.Kind, url, version string, log
 // WindowsFile is where a bridge with this configuration remembers the streams' duplicate windows.
 func WindowsFile(c *config.Config) string { return filepath.Join(c.DataDir, "stream-windows.json") }
 
+// Streams returns the streams that a bridge with this configuration needs.
+func Streams(c *config.Config) []publish.Stream {
+	kinds := []durable.Kind{durable.Event}
+	if c.Quarantine {
+		kinds = append(kinds, durable.Quarantined)
+	}
+	pc := publishing(c, kinds, "", "", zap.NewNop())
+	streams := []publish.Stream{pc.Stream}
+	if pc.Quarantine != nil {
+		streams = append(streams, *pc.Quarantine)
+	}
+	return streams
+}
+
 // SpoolDir is where the spool of a bridge with this configuration is.
 func SpoolDir(c *config.Config) string { return filepath.Join(c.DataDir, "spool") }
 

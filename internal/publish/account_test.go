@@ -67,7 +67,7 @@ func openAsBridge(t *testing.T, conf string, timeout time.Duration) *fixture {
 	s := natsdtest.Start(t, conf)
 	js := operator(t, s.URL(), nats.UserInfo("operator", "of-the-operator"))
 	for name, prefix := range map[string]string{"WEBHOOKS": "webhooks", "WEBHOOKS_QUARANTINE": "webhooks-quarantine"} {
-		if _, err := js.CreateStream(t.Context(), Stream{Name: name, Prefix: prefix, Duplicates: time.Hour}.config()); err != nil {
+		if _, err := js.CreateStream(t.Context(), Stream{Name: name, Prefix: prefix, Duplicates: time.Hour}.Config()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -390,7 +390,7 @@ func TestMonitorSaysDifferencesOnce(t *testing.T) {
 	js := operator(t, s.URL())
 	change := func(age time.Duration) {
 		t.Helper()
-		config := f.config.Stream.config()
+		config := f.config.Stream.Config()
 		config.MaxAge = age
 		if _, err := js.UpdateStream(t.Context(), config); err != nil {
 			t.Fatal(err)

@@ -69,7 +69,7 @@ func TestRightsOfQuarantine(t *testing.T) {
 			s := natsdtest.Start(t, account(rights, []string{"_INBOX.>"}))
 			js := operator(t, s.URL(), nats.UserInfo("operator", "operator"))
 			for _, stream := range []Stream{{Name: "WEBHOOKS", Prefix: "webhooks"}, {Name: "WEBHOOKS_QUARANTINE", Prefix: "webhooks-quarantine", DropOldest: true}} {
-				if _, err := js.CreateStream(t.Context(), stream.config()); err != nil {
+				if _, err := js.CreateStream(t.Context(), stream.Config()); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -70,7 +70,7 @@ func TestRights(t *testing.T) {
 			t.Parallel()
 			s := natsdtest.Start(t, account(test.publish, test.subscribe))
 			js := operator(t, s.URL(), nats.UserInfo("operator", "operator"))
-			if _, err := js.CreateStream(t.Context(), Stream{Name: "WEBHOOKS", Prefix: "webhooks"}.config()); err != nil {
+			if _, err := js.CreateStream(t.Context(), Stream{Name: "WEBHOOKS", Prefix: "webhooks"}.Config()); err != nil {
 				t.Fatal(err)
 			}
 			f := open(t, s.URL(), unmanaged, func(c *Config) {
@@ -124,7 +124,7 @@ func TestRightsAreGranted(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, account(nil, []string{"_INBOX.>"}))
 	js := operator(t, s.URL(), nats.UserInfo("operator", "operator"))
-	if _, err := js.CreateStream(t.Context(), Stream{Name: "WEBHOOKS", Prefix: "webhooks"}.config()); err != nil {
+	if _, err := js.CreateStream(t.Context(), Stream{Name: "WEBHOOKS", Prefix: "webhooks"}.Config()); err != nil {
 		t.Fatal(err)
 	}
 	f := open(t, "nats://bridge:bridge@"+s.Addr(), unmanaged)

@@ -76,7 +76,7 @@ func TestLimitChanges(t *testing.T) {
 	js := operator(t, s.URL())
 	set := func(limit int32) {
 		t.Helper()
-		config := f.config.Stream.config()
+		config := f.config.Stream.Config()
 		config.MaxMsgSize = limit
 		if _, err := js.UpdateStream(t.Context(), config); err != nil {
 			t.Fatal(err)

@@ -27,8 +27,8 @@ type Stream struct {
 	Explicit   struct{ Replicas, MaxAge, MaxBytes, Duplicates bool } // which of these are set, not defaults
 }
 
-// config is the stream as it is made when it is missing.
-func (s Stream) config() jetstream.StreamConfig {
+// Config returns the configuration with which the stream is created.
+func (s Stream) Config() jetstream.StreamConfig {
 	maxBytes := s.MaxBytes
 	if maxBytes == 0 {
 		maxBytes = -1
@@ -80,7 +80,7 @@ func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, erro
 	var f found
 	stream, err := js.Stream(ctx, s.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) && s.Manage {
-		stream, err = js.CreateStream(ctx, s.config())
+		stream, err = js.CreateStream(ctx, s.Config())
 		f.made = err == nil
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another instance was faster, with another configuration
 			stream, err = js.Stream(ctx, s.Name)
@@ -149,7 +149,7 @@ func (s Stream) reconcile(have *jetstream.StreamConfig) (changed bool, differenc
 	}
 	if hasBytes := max(have.MaxBytes, 0); s.MaxBytes != hasBytes {
 		if s.Manage && s.Explicit.MaxBytes && grows(hasBytes, s.MaxBytes) {
-			have.MaxBytes, changed = s.config().MaxBytes, true
+			have.MaxBytes, changed = s.Config().MaxBytes, true
 		} else {
 			differs(s.maxBytes(), bytesInWords(hasBytes), bytesInWords(s.MaxBytes))
 		}

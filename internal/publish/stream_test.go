@@ -65,7 +65,7 @@ func TestReconcile(t *testing.T) {
 			s.Explicit.MaxAge = strings.Contains(test.explicit, "a")
 			s.Explicit.MaxBytes = strings.Contains(test.explicit, "b")
 			s.Explicit.Duplicates = strings.Contains(test.explicit, "d")
-			have := s.config()
+			have := s.Config()
 			have.Replicas, have.MaxAge, have.MaxBytes, have.Duplicates = test.has.replicas, test.has.age, test.has.bytes, test.has.duplicates
 			if have.MaxBytes == 0 {
 				have.MaxBytes = -1 // as the server says it
@@ -93,7 +93,7 @@ func TestReconcile(t *testing.T) {
 func TestReconcileListsPolicies(t *testing.T) {
 	t.Parallel()
 	s := Stream{Manage: true, Replicas: 1}
-	have := s.config()
+	have := s.Config()
 	have.Storage, have.Retention, have.Discard = jetstream.MemoryStorage, jetstream.InterestPolicy, jetstream.DiscardOld
 	have.SubjectTransform = &jetstream.SubjectTransformConfig{Source: "a.>", Destination: "b.>"}
 	have.Sources = []*jetstream.StreamSource{{Name: "OTHER"}}
@@ -204,7 +204,7 @@ func TestCoversAsServer(t *testing.T) {
 // With interest retention and nobody there, an event would be acknowledged and gone.
 func TestInterestRetentionIsRefused(t *testing.T) {
 	s := Stream{Name: "WEBHOOKS", Prefix: "webhooks", Endpoints: []string{"flock"}}
-	have := s.config()
+	have := s.Config()
 	if err := s.usable(have); err != nil {
 		t.Fatal(err)
 	}
