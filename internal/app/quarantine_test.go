@@ -84,3 +84,42 @@ func TestRefusedPushNothingOut(t *testing.T) {
 		t.Error("what isn't kept is not logged")
 	}
 }
+
+// Who reads the quarantine can send nothing of it again: neither the headers nor the body have a
+// signature, and a seal is none.
+func TestQuarantineCannotBeReplayed(t *testing.T) {
+	b := start(t)
+	now := time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
+	data := fmt.Sprintf(`{"id":"f1","actionType":"COMPLETED_STEP","createdAt":%q}`, now)
+	_, signature, _ := strings.Cut(frigadeHeader(t, `{"data":`+data+`}`), ": ")
+	body := fmt.Sprintf(`{ "signature" : %q, "type":"flowResponse.startedStep","time":%q,"data":%s}`, signature, now, data)
+	if a := b.post("frigade", body); a.code != "signature" || b.kept()["webhooks-quarantine.frigade.contradiction"] != 1 {
+		t.Fatalf("answered %s %s, kept %v", a.Status, a.body, b.kept())
+	}
+	stream, err := b.js.Stream(t.Context(), "WEBHOOKS_QUARANTINE")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := stream.GetMsg(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.Replace(body, signature, strings.Repeat("*", len(signature)), 1); string(m.Data) != want {
+		t.Errorf("kept as %s", m.Data)
+	}
+	right := strings.Replace(string(m.Data), "startedStep", "completedStep", 1)
+	headers := []string{"X-None: 1"}
+	for _, values := range m.Header {
+		for _, value := range values {
+			headers = append(headers, "X-Webhook-Signature: "+value)
+		}
+	}
+	for _, header := range headers {
+		if a := b.post("frigade", right, header); a.StatusCode != http.StatusUnauthorized {
+			t.Errorf("with %q: answered %s %s", header, a.Status, a.body)
+		}
+	}
+	if n := b.stored(); n != 0 {
+		t.Errorf("%d events", n)
+	}
+}

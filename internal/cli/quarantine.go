@@ -12,10 +12,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/capture"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/readable"
-	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
 func quarantineCommand(environ []string, stdio stdio) *cobra.Command {
@@ -172,42 +174,64 @@ inside the body is a part of that. ID may be the beginning of an id.`,
 			if len(chosen) > 1 {
 				s.say("%d deliveries of this event are in quarantine; this is the last", len(chosen))
 			}
-			signature := "no header"
-			if d.Signature != "" {
-				signature = "in the header, not shown"
-			}
 			for _, fact := range [][2]string{
 				{"id", d.ID},
 				{"endpoint", d.Endpoint},
 				{"provider", d.Provider},
 				{"reason", d.Reason},
 				{"received", d.Received.Format(time.RFC3339Nano)},
-				{"signature", signature},
 				{"bytes", fmt.Sprint(len(d.Body))},
 				{"sequence", fmt.Sprint(k.sequence)},
 			} {
 				_, _ = fmt.Fprintln(stdio.err, readable.Text(fmt.Sprintf("%-10s %s", fact[0], fact[1])))
 			}
 			if raw {
-				_, err = stdio.out.Write(requestOf(d))
+				header, err := signedAnew(environ, d)
+				if err != nil {
+					s.say("without its signature, which isn't kept: %v", err)
+				}
+				_, err = stdio.out.Write(requestOf(d, header))
 				return err
 			}
 			_, err = stdio.out.Write(d.Body)
 			return err
 		},
 	}
-	c.Flags().BoolVar(&raw, "raw", false, "print the request as it may have come, with its signature, for `bridge verify`")
+	c.Flags().BoolVar(&raw, "raw", false, "print the request as it may have come, signed anew with the endpoint's secret, for `bridge verify`")
 	return c
 }
 
 // requestOf is the request that a delivery may have come in, as far as it is known.
-func requestOf(d quarantine.Delivery) []byte {
+func requestOf(d quarantine.Delivery, signature http.Header) []byte {
 	r := capture.Delivery{Method: http.MethodPost, Target: "/webhooks/" + d.Endpoint, Body: d.Body}
 	r.Header = append(r.Header, capture.Field{Name: "Date", Value: d.Received.UTC().Format(http.TimeFormat)})
-	if p := providers.ByName(d.Provider); p != nil && d.Signature != "" {
-		r.Header = append(r.Header, capture.Field{Name: p.Header, Value: d.Signature})
+	for name, values := range signature {
+		r.Header = append(r.Header, capture.Field{Name: name, Value: values[0]})
 	}
 	return r.Append(nil)
+}
+
+// signedAnew returns the header that the vendor would have signed a delivery with: with the
+// endpoint's secret, where the seal shows that this was the one.
+func signedAnew(environ []string, d quarantine.Delivery) (http.Header, error) {
+	cfg, err := load(environ, usedByRelease)
+	if err != nil {
+		return nil, errors.New("set the endpoint's variables as for `bridge serve`, and it is signed anew")
+	}
+	i := slices.IndexFunc(cfg.Endpoints, func(e config.Endpoint) bool { return e.Name == d.Endpoint })
+	if i < 0 || len(cfg.Endpoints[i].Secrets) == 0 {
+		return nil, unknownEndpoint(cfg, d.Endpoint)
+	}
+	at := app.Endpoint(cfg.Endpoints[i])
+	body, err := stringify.Parse(d.Body)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := at.Provider.Verify(at.Sealed(d.Seal, d.Body, body, d.Received))
+	if claims.SignedText == nil {
+		return nil, err
+	}
+	return at.Provider.Sign(claims.Scheme, cfg.Endpoints[i].Secrets[claims.Secret], d.Body)
 }
 
 // choice is what release and drop work on: ids, or all that a filter lets pass.

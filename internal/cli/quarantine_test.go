@@ -10,6 +10,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
@@ -26,13 +27,11 @@ func (o *operated) keep(reason string, dated, received time.Time) string {
 	if body, err = flock.Provider.Renew(body, dated); err != nil {
 		o.t.Fatal(err)
 	}
-	header, err := flock.Provider.Sign(verify.Payload, secret.New("hush"), body)
-	if err != nil {
-		o.t.Fatal(err)
-	}
+	at := endpoint.Endpoint{Name: "flock", Provider: &flock.Provider}
+	seal := at.Seal(verify.Claims{Scheme: verify.Payload, SignedText: [][]byte{body}}, secret.New("hush"), body)
 	d := quarantine.Delivery{
 		ID: event.ID("flock", [][]byte{body}, nil), Endpoint: "flock", Provider: "flock", Reason: reason,
-		Received: received, Signature: header.Get(flock.Provider.Header), Body: body,
+		Received: received, Seal: seal, Body: body,
 	}
 	m := d.Message("webhooks")
 	m.Headers = append(m.Headers, durable.Header{Name: "Nats-Msg-Id", Value: d.ID})
@@ -151,7 +150,7 @@ func TestManyInQuarantine(t *testing.T) {
 	t.Parallel()
 	const many = 6000 // more than are read at once
 	o := operate(t, mayPublish, mayList, mayShow, mayDrop)
-	d := quarantine.Delivery{Endpoint: "flock", Provider: "flock", Reason: "stale", Received: time.Now(), Body: []byte("{}")}
+	d := quarantine.Delivery{Endpoint: "flock", Provider: "flock", Reason: "stale", Received: time.Now(), Seal: "0f", Body: []byte("{}")}
 	for i := range many {
 		d.ID = fmt.Sprintf("%032x", i)
 		m := d.Message("webhooks")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -198,11 +197,7 @@ func (r *releasing) verify(ctx context.Context, k kept) (ready, error) {
 	case !body.IsObject():
 		return ready{}, errors.New("its body is not a JSON object")
 	}
-	header := make(http.Header)
-	if d.Signature != "" {
-		header.Set(at.Provider.Header, d.Signature)
-	}
-	request := at.Request(header, d.Body, body, d.Received)
+	request := at.Sealed(d.Seal, d.Body, body, d.Received)
 	_, timed := at.Provider.Verify(request)
 	request.Untimed = true
 	claims, err := at.Provider.Verify(request)

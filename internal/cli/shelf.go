@@ -96,7 +96,6 @@ func readKept(m jetstream.Msg) (k kept, err error) {
 	if k.ID == "" {
 		return kept{}, errors.New("it has no id")
 	}
-	k.Signature = ""
 	meta, err := m.Metadata()
 	if err != nil {
 		return kept{}, err

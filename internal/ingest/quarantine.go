@@ -25,7 +25,7 @@ func (d *delivery) quarantine(at *endpoint.Endpoint, body []byte, received time.
 	d.ID = event.ID(at.Name, d.Claims.SignedText, nil)
 	kept := quarantine.Delivery{
 		ID: d.ID, Endpoint: at.Name, Provider: at.Provider.Name, Reason: rowOf(refusal).outcome,
-		Received: received, Signature: d.r.Header.Get(at.Provider.Header), Body: body,
+		Received: received, Seal: at.Seal(d.Claims, d.Secrets[d.Claims.Secret], body), Body: body,
 	}
 	unreadable := errors.Is(refusal, verify.Unreadable)
 	_, err := d.publish(kept.Message(d.SubjectPrefix))

@@ -18,23 +18,23 @@ const Unreadable = "unreadable"
 
 // Delivery is a delivery in quarantine.
 type Delivery struct {
-	ID        string // of what was signed: of the event that it would have been, unless the event's contains its name (ADR 5)
-	Endpoint  string
-	Provider  string
-	Reason    string // why it was not published, in a word: Unreadable, or contradiction, stale, future
-	Received  time.Time
-	Signature string // the provider's signature header; "" where there was none
-	Body      []byte // as it was received
+	ID       string // of what was signed: of the event that it would have been, unless the event's contains its name (ADR 5)
+	Endpoint string
+	Provider string
+	Reason   string // why it was not published, in a word: Unreadable, or contradiction, stale, future
+	Received time.Time
+	Seal     string // what proves in place of its signature that it was verified; see endpoint.Seal
+	Body     []byte // as it was received, but for a signature in it
 }
 
 // The headers of a message, besides JetStream's own.
 const (
-	idHeader        = "Webhook-Id"
-	endpointHeader  = "Webhook-Endpoint"
-	providerHeader  = "Webhook-Provider"
-	reasonHeader    = "Webhook-Reason"
-	receivedHeader  = "Webhook-Received"  // RFC 3339 in UTC
-	signatureHeader = "Webhook-Signature" // as the provider's own header had it
+	idHeader       = "Webhook-Id"
+	endpointHeader = "Webhook-Endpoint"
+	providerHeader = "Webhook-Provider"
+	reasonHeader   = "Webhook-Reason"
+	receivedHeader = "Webhook-Received" // RFC 3339 in UTC
+	sealHeader     = "Webhook-Seal"
 )
 
 // Prefix begins the subjects of what is quarantined, beside the events' prefix and not below it.
@@ -63,12 +63,9 @@ func (d Delivery) Message(prefix string) durable.Message {
 			{Name: providerHeader, Value: d.Provider},
 			{Name: reasonHeader, Value: d.Reason},
 			{Name: receivedHeader, Value: d.Received.UTC().Format(time.RFC3339Nano)},
+			{Name: sealHeader, Value: d.Seal},
 		},
 		Data: d.Body,
-	}
-	// What isn't printable ASCII can't have been a signature: another one, in the body, was right.
-	if d.Signature != "" && isPrintable(d.Signature) {
-		m.Headers = append(m.Headers, durable.Header{Name: signatureHeader, Value: d.Signature})
 	}
 	return m
 }
@@ -78,9 +75,9 @@ func (d Delivery) Message(prefix string) durable.Message {
 func Parse(headers func(name string) string, body []byte) (Delivery, error) {
 	d := Delivery{
 		ID: headers(idHeader), Endpoint: headers(endpointHeader), Provider: headers(providerHeader), Reason: headers(reasonHeader),
-		Signature: headers(signatureHeader), Body: body,
+		Seal: headers(sealHeader), Body: body,
 	}
-	if d.ID == "" || d.Endpoint == "" || d.Provider == "" || d.Reason == "" {
+	if d.ID == "" || d.Endpoint == "" || d.Provider == "" || d.Reason == "" || d.Seal == "" {
 		return Delivery{}, errors.New("reading quarantined delivery: it lacks a header: the bridge hasn't written it")
 	}
 	var err error
@@ -88,13 +85,4 @@ func Parse(headers func(name string) string, body []byte) (Delivery, error) {
 		return Delivery{}, fmt.Errorf("reading quarantined delivery: %s: not a time", receivedHeader)
 	}
 	return d, nil
-}
-
-func isPrintable(text string) bool {
-	for i := range len(text) {
-		if text[i] < ' ' || text[i] > '~' {
-			return false
-		}
-	}
-	return true
 }

@@ -102,7 +102,7 @@ func (r *Request) Authenticate(macs []MAC, schemes []Scheme) (Claims, error) {
 		if parts == nil {
 			continue
 		}
-		position, ok := signer(r.Secrets, macs, parts)
+		position, ok := r.signer(macs, s.Name, parts)
 		switch {
 		case !ok:
 		case r.Scheme != s.Name && r.Scheme != Auto:
@@ -142,9 +142,14 @@ func (s *Scheme) Signed(body stringify.Text) [][]byte {
 // signer returns which of the secrets made one of the MACs over the parts' concatenation. An empty
 // secret, which anybody could know, signs nothing. Each comparison takes constant time; which
 // secret it was needs no hiding.
-func signer(secrets []secret.Secret, macs []MAC, parts [][]byte) (position int, ok bool) {
-	for i, key := range secrets {
-		if key.IsEmpty() {
+func (r *Request) signer(macs []MAC, scheme string, parts [][]byte) (position int, ok bool) {
+	for i, key := range r.Secrets {
+		switch {
+		case key.IsEmpty():
+			continue
+		case r.Seal != nil && r.Seal(key, scheme, parts):
+			return i, true
+		case r.Seal != nil:
 			continue
 		}
 		sum := key.MAC(parts...)

@@ -163,7 +163,10 @@ type Request struct {
 	Freshness string          // one of the provider's Freshness
 	Tolerance time.Duration   // how far the delivery's time may be off
 	Now       time.Time
-	Untimed   bool // don't check the delivery's time: for what is released from quarantine
+	// Seal, where it isn't nil, takes the place of the signature: it reports whether the bridge has
+	// verified that text with the secret before, for what is released from quarantine.
+	Seal    func(key secret.Secret, scheme string, signed [][]byte) bool
+	Untimed bool // don't check the delivery's time: for what is released from quarantine
 }
 
 // Claims is what an authentic delivery says. Texts are as the vendor sent them, "" where unknown.

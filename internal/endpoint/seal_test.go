@@ -1,0 +1,140 @@
+package endpoint
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+)
+
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func at(name string, p *verify.Provider, scheme string, secrets ...string) *Endpoint {
+	var keys []secret.Secret
+	for _, s := range secrets {
+		keys = append(keys, secret.New(s))
+	}
+	return &Endpoint{
+		Name: name, Provider: p, Scheme: scheme, Freshness: verify.FreshnessSigned, Tolerance: p.Tolerance,
+		Secrets: func() []secret.Secret { return keys },
+	}
+}
+
+func parse(t *testing.T, body []byte) stringify.Text {
+	t.Helper()
+	text, err := stringify.Parse(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// A seal proves what the signature has proved, to the same endpoint with the same secret and for the
+// same body, and nothing else; nor is it a signature.
+func TestSeal(t *testing.T) {
+	for _, p := range providers.All {
+		for _, s := range p.Schemes {
+			t.Run(p.Name+"/"+s.Name, func(t *testing.T) { seal(t, p, s.Name) })
+		}
+	}
+}
+
+func seal(t *testing.T, p *verify.Provider, scheme string) {
+	body, err := p.NewBody(p.Events[0], nil, "id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err = p.Renew(body, now); err != nil {
+		t.Fatal(err)
+	}
+	header, err := p.Sign(scheme, secret.New("right"), body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := at("here", p, scheme, "other", "right")
+	request := e.Request(header, body, parse(t, body), now)
+	claims, err := p.Verify(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed := e.Seal(claims, e.Secrets()[claims.Secret], body)
+
+	check := func(e *Endpoint, seal string, body []byte) error {
+		again, err := e.Provider.Verify(e.Sealed(seal, body, parse(t, body), now))
+		if err == nil && (e.ID(again) != e.ID(claims) || again.Scheme != scheme) {
+			t.Errorf("%+v was sealed, %+v is claimed", claims, again)
+		}
+		return err
+	}
+	if err := check(e, sealed, body); err != nil {
+		t.Errorf("sealed: %v", err)
+	}
+	if err := check(at("here", p, scheme, "right", "newer"), sealed, body); err != nil {
+		t.Errorf("with the secret elsewhere in the list: %v", err)
+	}
+	zero := strings.Repeat("0", 64)
+	signature := header.Get(p.Header)
+	changed := bytes.Replace(body, []byte("{"), []byte(`{"x":1,`), 1)
+	for name, err := range map[string]error{
+		"with other secrets":      check(at("here", p, scheme, "other", ""), sealed, body),
+		"with no secret":          check(at("here", p, scheme), sealed, body),
+		"at another endpoint":     check(at("there", p, scheme, "right"), sealed, body),
+		"with another seal":       check(e, zero, body),
+		"with no seal":            check(e, "", body),
+		"with the signature":      check(e, signature, body),
+		"with another body":       check(e, sealed, changed),
+		"with half a seal":        check(e, sealed[:32], body),
+		"with what is no hex":     check(e, sealed+"x", body),
+		"under a seal of nothing": check(e, e.Seal(verify.Claims{}, secret.New(""), body), body),
+	} {
+		if !errors.Is(err, verify.WrongSignature) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	request.Header = http.Header{p.Header: {sealed}}
+	if _, err := p.Verify(request); !errors.Is(err, verify.WrongSignature) {
+		t.Errorf("as a signature: %v", err)
+	}
+}
+
+// A seal that holds by a scheme to which the endpoint is no longer set says so.
+func TestSealOfOtherScheme(t *testing.T) {
+	p := providers.ByName("frigade")
+	body := []byte(`{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{"a":1}}`)
+	text := parse(t, body)
+	e := at("here", p, "data", "right")
+	sealed := e.Seal(verify.Claims{Scheme: "data", SignedText: [][]byte{text.Member("data")}}, secret.New("right"), body)
+	e.Scheme = "payload"
+	if _, err := p.Verify(e.Sealed(sealed, body, text, now)); !errors.Is(err, verify.OtherScheme) {
+		t.Errorf("%v", err)
+	}
+}
+
+// The one member is overwritten, and nothing that is signed.
+func TestBlank(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"signature":"abc","data":{"signature":"abc"}}`:              `{"signature":"***","data":{"signature":"abc"}}`,
+		` { "data" : "abc" , "\u0073ignature"` + "\n\t" + `: "a\"c"}`: ` { "data" : "abc" , "\u0073ignature"` + "\n\t" + `: "****"}`,
+		`{"data":{},"signature":7}`:                                   `{"data":{},"signature":7}`,
+		`{"signature":""}`:                                            `{"signature":""}`,
+		`{"a":"signature"}`:                                           `{"a":"signature"}`,
+		`[]`:                                                          `[]`,
+		``:                                                            ``,
+	} {
+		got := []byte(body)
+		if blank(got, "signature"); string(got) != want {
+			t.Errorf("%s became %s", body, got)
+		}
+	}
+	got := []byte(`{"":"abc"}`)
+	if blank(got, ""); string(got) != `{"":"abc"}` {
+		t.Errorf("became %s", got)
+	}
+}
