@@ -79,7 +79,7 @@ type Config struct {
 }
 
 // Endpoint is one path of the public listener. The variables of a provider's default endpoint begin
-// with its name (ACME_SECRETS), those of further ones with ENDPOINTS_ and a number.
+// with its name (<PROVIDER>_SECRETS), those of further ones with ENDPOINTS_ and a number.
 type Endpoint struct {
 	Name        string        `env:"NAME" takes:"1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name" doc:"name of the endpoint: its path, its token in the subject, its label in the metrics"`
 	Provider    string        `env:"PROVIDER" oneof:"providers" doc:"whose webhooks it receives"`

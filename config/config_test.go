@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ade15e70/webhook-bridge/internal/tlstest"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // Each variable with a value that it doesn't take, and the exact message.
@@ -63,8 +64,8 @@ func TestProblems(t *testing.T) {
 
 		{"ENDPOINTS_0_NAME=Eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_NAME: got "Eu"; takes 1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name`},
 		{"ENDPOINTS_0_NAME=flock ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_NAME: got "flock"; takes 1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name`},
-		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=stripe ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_PROVIDER: got "stripe"; takes one of flock, frigade`},
-		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_PROVIDER: takes one of flock, frigade`},
+		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=stripe ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_PROVIDER: got "stripe"; takes one of ` + strings.Join(providers.Names(), ", ")},
+		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_PROVIDER: takes one of ` + strings.Join(providers.Names(), ", ")},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock", `ENDPOINTS_0_SECRETS: takes secrets with commas between, none of them empty, or ENDPOINTS_0_SECRETS_FILE`},
 		{"ENDPOINTS_1_NAME=eu ENDPOINTS_1_PROVIDER=flock ENDPOINTS_1_SECRETS=x", `ENDPOINTS_0_…: takes an endpoint, since there is ENDPOINTS_1_…: the numbers begin with 0 and have no gap`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_SIGNATURE=x", `ENDPOINTS_0_SIGNATURE: got "x"; takes one of auto, payload, timestamp-data`},
@@ -138,11 +139,15 @@ func TestProblems(t *testing.T) {
 }
 
 func TestAllProblemsAtOnce(t *testing.T) {
+	var secrets []string
+	for _, p := range providers.All {
+		secrets = append(secrets, p.Variable("SECRETS"))
+	}
 	_, _, err := Load([]string{"LOG_LEVEL=x", "PUBLISH_TIMEOUT=x", "NATS_URL=x://y"})
 	want := `NATS_URL: got "x://y"; takes nats://host:port or tls://host:port, several with commas between
 PUBLISH_TIMEOUT: got "x"; takes a duration such as 400ms, 24h or 7d
 LOG_LEVEL: got "x"; takes one of debug, info, warn, error
-FLOCK_SECRETS, FRIGADE_SECRETS: takes the webhook's shared secret in at least one of them: no endpoint is configured (to try the bridge without any, run ` + "`bridge demo`" + `)`
+` + strings.Join(secrets, ", ") + `: takes the webhook's shared secret in at least one of them: no endpoint is configured (to try the bridge without any, run ` + "`bridge demo`" + `)`
 	if err == nil || err.Error() != want {
 		t.Errorf("Load:\n%v\nwant\n%s", err, want)
 	}

@@ -105,7 +105,7 @@ func Names() []string {
 	return names
 }
 
-// Variable is what the endpoint's variable of that name is called: ACME_SECRETS, say, for SECRETS.
+// Variable is what the endpoint's variable of that name is called: <PROVIDER>_SECRETS, say, for SECRETS.
 func (e Endpoint) Variable(name string) string { return e.prefix + name }
 
 // oneOf returns the words that a field takes; nil where any other text will do.

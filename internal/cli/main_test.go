@@ -2,10 +2,13 @@ package cli
 
 import (
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // TestMain makes this binary the program too: a script that calls bridge starts a process of its own,
@@ -28,6 +31,12 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
+			env.Setenv("PROVIDERS", strings.Join(providers.Names(), ", "))
+			var secrets []string
+			for _, p := range providers.All {
+				secrets = append(secrets, p.Variable("SECRETS"))
+			}
+			env.Setenv("SECRETS", strings.Join(secrets, ", "))
 			env.Values[processesKey{}] = processes{}
 			if os.Getenv("GORACE") == "" { // under -race every process would wait a second before it ends
 				env.Setenv("GORACE", "atexit_sleep_ms=10")

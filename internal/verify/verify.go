@@ -147,8 +147,8 @@ func (p *Provider) Freshness() []string {
 	return []string{FreshnessSigned, FreshnessTime}
 }
 
-// Variable is what the variable of that name is called for the provider's own endpoint: ACME_SECRETS
-// for SECRETS of acme.
+// Variable is what the variable of that name is called for the provider's own endpoint: its name in
+// capitals, an underscore, and name.
 func (p *Provider) Variable(name string) string {
 	return strings.ToUpper(strings.ReplaceAll(p.Name, "-", "_")) + "_" + name
 }

@@ -66,7 +66,7 @@ func FuzzVerify(f *testing.F) {
 				continue
 			}
 			c, err := p.Verify(verify.Request{
-				Header: http.Header{p.Header: {hex.EncodeToString(verify.Sum(key, text))}}, Raw: sent, Body: sentBody, Secrets: []secret.Secret{key}, Scheme: set,
+				Header: http.Header{p.Header: {p.Encodings[0].Encode(verify.Sum(key, text))}}, Raw: sent, Body: sentBody, Secrets: []secret.Secret{key}, Scheme: set,
 				Freshness: verify.FreshnessSigned, Tolerance: p.Tolerance, Now: time.Unix(now%1e11, 0),
 			})
 			if err != nil && !verify.IsAuthentic(err) {
