@@ -3,7 +3,6 @@ package providers_test
 import (
 	"bufio"
 	"bytes"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -151,7 +150,7 @@ func TestEmptySecretVerifiesNothing(t *testing.T) {
 	for _, p := range providers.All {
 		v := vectors(t, p)[0]
 		r := v.request(t, p)
-		r.Header = http.Header{p.Header: {hex.EncodeToString(verify.Sum(empty, r.Body))}}
+		r.Header = http.Header{p.Header: {p.Encodings[0].Encode(verify.Sum(empty, r.Body))}}
 		r.Secrets = []secret.Secret{empty}
 		r.Scheme = verify.Payload
 		if _, err := p.Verify(r); !errors.Is(err, verify.WrongSignature) {
