@@ -16,13 +16,15 @@ type binaries struct {
 	stepped func() (string, error) // a bridge whose clock can be stepped, built when it is first asked for
 }
 
-// build builds what is run.
-func build(ctx context.Context, dir string) (b binaries, err error) {
+// build builds what is run, but for a nats-server that is given.
+func build(ctx context.Context, dir, nats string) (b binaries, err error) {
 	b.bridge, b.nats = filepath.Join(dir, "bridge"), filepath.Join(dir, "nats-server")
 	if err := goBuild(ctx, "-o", b.bridge, "./cmd/bridge"); err != nil {
 		return b, err
 	}
-	if err := goBuild(ctx, "-o", b.nats, "github.com/nats-io/nats-server/v2"); err != nil {
+	if nats != "" {
+		b.nats = nats
+	} else if err := goBuild(ctx, "-o", b.nats, "github.com/nats-io/nats-server/v2"); err != nil {
 		return b, err
 	}
 	b.stepped = sync.OnceValues(func() (string, error) { // not before, and not beside a scenario: the machine's cores are the bridge's then

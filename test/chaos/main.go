@@ -21,6 +21,7 @@ type options struct {
 	short    bool
 	list     bool
 	scenario string
+	nats     string
 	verbose  bool
 }
 
@@ -43,7 +44,8 @@ func parse(args []string) (o options, err error) {
 	flags.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()%1_000_000), "what the faults are drawn from")
 	flags.DurationVar(&o.duration, "duration", 0, "go on for so long, and end after the scenario that runs then")
 	flags.BoolVar(&o.short, "short", false, "each scenario once; this is also what happens without -duration")
-	flags.StringVar(&o.scenario, "scenario", "", "only the scenario of this name")
+	flags.StringVar(&o.scenario, "scenario", "", "only the scenarios of these names, comma-separated")
+	flags.StringVar(&o.nats, "nats", "", "the nats-server to run; without it the module's own is built")
 	flags.BoolVar(&o.list, "list", false, "list the scenarios")
 	flags.BoolVar(&o.verbose, "v", false, "say what is done")
 	if err := flags.Parse(args); err != nil {
@@ -72,20 +74,16 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		}
 		return nil
 	}
-	chosen := scenarios
-	if o.scenario != "" {
-		s, ok := scenarioNamed(o.scenario)
-		if !ok {
-			return fmt.Errorf("-scenario: there is no %q; -list lists them", o.scenario)
-		}
-		chosen = []scenario{s}
+	chosen, err := choose(o.scenario)
+	if err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp("", "chaos-")
 	if err != nil {
 		return fmt.Errorf("making directory: %w", err)
 	}
 	r := newReport(out, o)
-	b, err := build(ctx, dir)
+	b, err := build(ctx, dir, o.nats)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -106,7 +107,7 @@ func (w *world) play() error {
 }
 
 // scenarios are all of them, in the order of the short run.
-var scenarios = slices.Concat(processScenarios, clusterScenarios, networkScenarios, diskScenarios, streamScenarios, timeScenarios, fleetScenarios, randomScenarios)
+var scenarios = slices.Concat(processScenarios, clusterScenarios, networkScenarios, diskScenarios, streamScenarios, upgradeScenarios, timeScenarios, fleetScenarios, randomScenarios)
 
 func scenarioNamed(name string) (scenario, bool) {
 	i := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == name })
@@ -114,4 +115,19 @@ func scenarioNamed(name string) (scenario, bool) {
 		return scenario{}, false
 	}
 	return scenarios[i], true
+}
+
+// choose returns the scenarios of these names, all where there are none.
+func choose(names string) (chosen []scenario, err error) {
+	if names == "" {
+		return scenarios, nil
+	}
+	for name := range strings.SplitSeq(names, ",") {
+		s, ok := scenarioNamed(name)
+		if !ok {
+			return nil, fmt.Errorf("-scenario: there is no %q; -list lists them", name)
+		}
+		chosen = append(chosen, s)
+	}
+	return chosen, nil
 }

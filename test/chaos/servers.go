@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // natsServer is a nats-server at one address with one store.
@@ -27,7 +29,7 @@ const (
 
 // configure writes the configuration with the bridge's user, which counts from the next start or reload on.
 func (s *natsServer) configure(bridge string) error {
-	text := fmt.Sprintf("server_name: %s\nlisten: %q\njetstream { store_dir: %q }\nauthorization { users: [ %s, %s ] }\nwrite_deadline: 5s\n",
+	text := fmt.Sprintf("server_name: %s\nlisten: %q\njetstream { store_dir: %q }\nauthorization { users: [ %s, %s ] }\nwrite_deadline: 5s\nlame_duck_duration: 30s\nlame_duck_grace_period: 500ms\n",
 		s.name, s.addr, s.dir, admin, bridge)
 	if len(s.routes) > 0 {
 		var routes []string
@@ -60,6 +62,19 @@ func (s *natsServer) reload(bridge string) error {
 	}
 	s.proc.signal(syscall.SIGHUP)
 	return nil
+}
+
+// lameDuck has it send its clients away and end, as an operator who upgrades it does, and starts it again.
+func (s *natsServer) lameDuck(ctx context.Context) error {
+	s.proc.signal(syscall.SIGUSR2)
+	select {
+	case <-s.proc.exited:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Minute):
+		return fmt.Errorf("%s still runs after a minute as a lame duck", s.name)
+	}
+	return s.start()
 }
 
 func (s *natsServer) kill()   { s.proc.kill() }

@@ -122,9 +122,31 @@ type deletion struct {
 	done   time.Time
 }
 
-// deleteStream deletes the stream of events. Nothing waits in a spool then, so what is stored between looking and
-// deleting has just been sent.
+// deleteStream deletes the stream of events.
 func (w *world) deleteStream() error {
+	return w.empty("the stream is deleted", func(ctx context.Context) error {
+		err := w.outside.js.DeleteStream(ctx, eventsStream)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return nil
+		}
+		return err
+	})
+}
+
+// purgeStream removes all that is in the stream of events.
+func (w *world) purgeStream() error {
+	return w.empty("the stream is purged", func(ctx context.Context) error {
+		s, err := w.outside.js.Stream(ctx, eventsStream)
+		if err != nil {
+			return err
+		}
+		return s.Purge(ctx)
+	})
+}
+
+// empty does something by which the stream of events loses all that it has. Nothing waits in a spool then, so what is
+// stored between looking and that has just been sent.
+func (w *world) empty(what string, do func(context.Context) error) error {
 	if err := w.settle(); err != nil {
 		return err
 	}
@@ -136,13 +158,7 @@ func (w *world) deleteStream() error {
 	for _, m := range messages {
 		d.had[m.id] = true
 	}
-	err = until(w.ctx, patiently, "the stream is deleted", func(ctx context.Context) error {
-		err := w.outside.js.DeleteStream(ctx, eventsStream)
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			return nil
-		}
-		return err
-	})
+	err = until(w.ctx, patiently, what, do)
 	d.done = time.Now()
 	w.deleted = append(w.deleted, d)
 	return err

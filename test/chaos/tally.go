@@ -30,6 +30,7 @@ const (
 	pauses       = "pauses of a bridge"
 	natsKills    = "kills of NATS"
 	natsPauses   = "pauses of NATS"
+	lameDucks    = "orderly restarts of NATS"
 	hungUp       = "hung up"
 	unanswered   = "unanswered"
 	cutOff       = "cut off by a kill"
