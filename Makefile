@@ -1,7 +1,7 @@
 # Each target is one command; .ci/run runs them all, without make.
 TOOL := go tool -modfile=tools/go.mod
 
-.PHONY: help build test race lint fmt tidy docs image k8s e2e-k8s fuzz vuln bench chaos hostile alerts ci
+.PHONY: help build test race lint fmt tidy docs image k8s e2e-k8s fuzz vuln bench chaos hostile alerts servers ci
 
 help: ## say what there is
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST)
@@ -35,6 +35,8 @@ chaos: ## faults under load: make chaos ARGS='-duration 1h -seed 7'
 	go run ./test/chaos $(ARGS)
 hostile: ## attacks beside good senders: make hostile ARGS='-attack worst'
 	go run ./test/hostile $(ARGS)
+servers: ## the main faults against nats-server 2.10, 2.11, 2.12 and the newest; as root
+	go run ./test/servers $(ARGS)
 alerts: ## cause every alert, with a real Prometheus; as root
 	go test -tags alerts -v -timeout 30m ./test/alerts
 ci: ## all that CI does

@@ -35,7 +35,7 @@ func (l *link) dial(network, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	rand.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
+	rand.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] }) //nolint:gosec // nobody gains by guessing it
 	// One that took the last connection and then said nothing would say nothing again.
 	if i := slices.IndexFunc(hosts, func(host string) bool { return net.JoinHostPort(host, port) == l.silent }); i >= 0 {
 		last := len(hosts) - 1

@@ -141,6 +141,9 @@ func (p post) identified(scheme string, body []byte) (post, error) {
 	case flock.TimestampData:
 		quoted := text.Member("name")
 		signed, name = [][]byte{text.Member("timestamp"), text.Member("data")}, quoted[1:len(quoted)-1]
+		if p.kind == contradiction { // in quarantine the id is of what was signed alone
+			name = nil
+		}
 	case frigade.Data:
 		signed = [][]byte{text.Member("data")}
 	}

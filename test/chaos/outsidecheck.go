@@ -122,7 +122,7 @@ func failures(m metrics, kind, way string) (n int) {
 
 // checkPublished holds what all bridges have counted as stored to the stream, where every life was seen to its end.
 // What failed may be stored all the same.
-func (w *world) checkPublished(kind string, inStream int) {
+func (w *world) checkPublished(inStream int, kinds ...string) {
 	unsure := 0
 	all := 0
 	for _, b := range w.bridges {
@@ -130,14 +130,16 @@ func (w *world) checkPublished(kind string, inStream int) {
 			return
 		}
 		m := b.counters()
-		all += int(m.sum("webhook_bridge_publishes_total", `kind="`+kind+`"`, `outcome="stored"`))
-		unsure += failures(m, kind, "direct") + failures(m, kind, "spool")
+		for _, kind := range kinds {
+			all += int(m.sum("webhook_bridge_publishes_total", `kind="`+kind+`"`, `outcome="stored"`))
+			unsure += failures(m, kind, "direct") + failures(m, kind, "spool")
+		}
 	}
 	if len(w.deleted) > 0 {
 		return
 	}
 	if all > inStream || all+unsure < inStream {
-		w.ledger.wrong("the bridges have counted %d messages of kind %s as stored, and %d attempts that failed; the stream has %d", all, kind, unsure, inStream)
+		w.ledger.wrong("the bridges have counted %d messages of kind %v as stored, and %d attempts that failed; the stream has %d", all, kinds, unsure, inStream)
 	}
 }
 

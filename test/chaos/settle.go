@@ -102,8 +102,8 @@ func (w *world) find() (f findings, err error) {
 		return f, err
 	}
 	w.say("both streams are read")
-	w.checkPublished("event", len(f.events))
-	w.checkPublished("quarantine", len(f.quarantined))
+	w.checkPublished(len(f.events), "event")
+	w.checkPublished(len(f.quarantined), "quarantine", "refused")
 	w.listQuarantine(len(f.quarantined))
 	for _, b := range w.bridges {
 		before := w.tally.of(restarts)
