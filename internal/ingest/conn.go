@@ -25,10 +25,10 @@ type conn struct {
 
 	entry entry // of the limiter
 
-	handling atomic.Bool // a request is with the handler, or its answer is on the way
-	refused  atomic.Bool // the connection is, and its answer has gone out
-	gone     atomic.Bool // closed
-	head     hold        // what is held of the head that is coming
+	refused atomic.Bool // the connection is, and its answer has gone out
+	told    atomic.Bool // that net/http refused it
+	gone    atomic.Bool // closed
+	head    hold        // what is held of the head that is coming
 
 	mu      sync.Mutex
 	framing framing
@@ -37,6 +37,19 @@ type conn struct {
 	rest    []byte // came, and belongs to what comes next
 	buffer  []byte // that rest is part of
 	more    bool   // the last read brought as much as there was room for
+
+	handling bool      // a request is with the handler, or its answer is on the way
+	reading  bool      // the connection below is being read
+	deadline time.Time // for reading
+	passed   time.Time // the deadline that the connection below has
+	changed  sync.Cond // handling or deadline has
+}
+
+func newConn(raw net.Conn, l *ConnLimiter) *conn {
+	c := &conn{Conn: raw, raw: raw, limiter: l}
+	c.head.budget = l.budget
+	c.changed.L = &c.mu
+	return c
 }
 
 // Read is net.Conn's.
@@ -58,28 +71,75 @@ func (c *conn) Read(p []byte) (int, error) {
 // receive reads what comes next: of the rest, or of the connection.
 func (c *conn) receive(p []byte) (n int, isRest bool, err error) {
 	c.mu.Lock()
-	n = copy(p, c.rest)
-	part, left := c.framing.part, c.framing.left
-	c.mu.Unlock()
-	switch {
-	case n > 0:
-		return n, true, nil
-	case part == partBroken:
-		return 0, false, io.EOF
-	case c.tls != nil:
-		if err := c.tls.establish(); err != nil {
-			return 0, false, err
-		}
+	// The next request waits for the answer to this one. net/http reads ahead to learn whether the sender hangs up, which
+	// cancels nothing here, and would ask the kernel for nothing.
+	for c.handling && c.framing.part == partHead && c.deadline.IsZero() && !c.gone.Load() {
+		c.changed.Wait()
 	}
+	part, left := c.framing.part, c.framing.left
+	switch {
+	case part == partBroken:
+		c.mu.Unlock()
+		return 0, false, io.EOF
+	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
+		c.mu.Unlock()
+		return 0, false, os.ErrDeadlineExceeded
+	case len(c.rest) > 0:
+		n = copy(p, c.rest)
+		c.mu.Unlock()
+		return n, true, nil
+	}
+	c.reading = true
+	err = c.passDeadline()
+	c.mu.Unlock()
 	ahead := part != partBody || int64(len(p)) <= left
 	if !ahead {
 		p = p[:left]
 	}
-	n, err = c.Conn.Read(p)
+	if err == nil && c.tls != nil {
+		err = c.tls.establish()
+	}
+	if err == nil {
+		n, err = c.Conn.Read(p)
+	}
 	c.mu.Lock()
-	c.more = ahead && n == len(p)
+	c.reading, c.more = false, ahead && n == len(p)
 	c.mu.Unlock()
 	return n, false, err
+}
+
+// SetReadDeadline is net.Conn's. It is passed on where somebody reads until then: net/http and the body's bound change it
+// eight times for each request, mostly while nobody does.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deadline = t
+	c.changed.Broadcast()
+	if c.reading {
+		return c.passDeadline()
+	}
+	return nil
+}
+
+// SetDeadline is net.Conn's.
+func (c *conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.Conn.SetWriteDeadline(t))
+}
+
+// passDeadline passes on the deadline for reading. The lock is held.
+func (c *conn) passDeadline() error {
+	if c.deadline.Equal(c.passed) {
+		return nil
+	}
+	c.passed = c.deadline
+	return c.Conn.SetReadDeadline(c.deadline)
+}
+
+// isHandling reports whether a request is with the handler, or its answer on the way.
+func (c *conn) isHandling() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.handling
 }
 
 // take counts and charges what came, and returns how much of it net/http gets now: no more than the request that is
@@ -130,7 +190,7 @@ func (c *conn) charge(n int, coming bool) bool {
 }
 
 // interrupt makes a read return at once.
-func (c *conn) interrupt() { _ = c.raw.SetReadDeadline(time.Unix(1, 0)) }
+func (c *conn) interrupt() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
 
 // broke makes known that a read failed, where that ends a request that was coming.
 func (c *conn) broke(p []byte, err error) error {
@@ -140,7 +200,7 @@ func (c *conn) broke(p []byte, err error) error {
 	var record tls.RecordHeaderError
 	isTimeout := errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
-	case c.handling.Load():
+	case c.isHandling():
 	case c.tls != nil && errors.As(err, &record) && record.Conn != nil && looksLikeHTTP(record.RecordHeader[:]):
 		c.Conn = c.raw // nothing of TLS has been sent
 		return c.refuse(PlainOnTLS, p)
@@ -169,7 +229,7 @@ const (
 // refuse answers a connection that is refused, and ends it; p is room for what it still sends. It returns what Read
 // has to.
 func (c *conn) refuse(r ConnRefusal, p []byte) error {
-	if c.handling.Load() || c.refused.Swap(true) {
+	if c.isHandling() || c.refused.Swap(true) {
 		return io.ErrUnexpectedEOF // the handler answers
 	}
 	c.head.release()
@@ -178,7 +238,7 @@ func (c *conn) refuse(r ConnRefusal, p []byte) error {
 	if answer == "" {
 		return io.EOF
 	}
-	_ = c.SetDeadline(time.Now().Add(refusedReading))
+	_ = c.Conn.SetDeadline(time.Now().Add(refusedReading))
 	_, _ = io.WriteString(c.Conn, answer)
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
@@ -198,7 +258,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	if c.refused.Load() {
 		return len(p), nil
 	}
-	if status, ok := bytes.CutPrefix(p, []byte("HTTP/1.1 ")); ok && len(status) > 3 && !c.handling.Swap(true) {
+	if status, ok := bytes.CutPrefix(p, []byte("HTTP/1.1 ")); ok && len(status) > 3 && !c.isHandling() && !c.told.Swap(true) {
 		c.limiter.report(c, ownAnswer(string(status[:3])), string(p))
 	}
 	return c.Conn.Write(p)
@@ -208,6 +268,9 @@ func (c *conn) Write(p []byte) (int, error) {
 func (c *conn) Close() error {
 	err := c.Conn.Close()
 	c.gone.Store(true)
+	c.mu.Lock()
+	c.changed.Broadcast()
+	c.mu.Unlock()
 	c.head.release()
 	c.limiter.leave(c)
 	return err
@@ -220,12 +283,10 @@ func (c *conn) begin(length int64, held *hold) {
 	if c == nil {
 		return
 	}
-	c.handling.Store(true)
-	if length != 0 {
-		c.mu.Lock()
-		c.framing.begin(length)
-		c.mu.Unlock()
-	}
+	c.mu.Lock()
+	c.handling = true
+	c.framing.begin(length)
+	c.mu.Unlock()
 	held.bytes.Add(c.head.bytes.Swap(0))
 }
 
@@ -233,9 +294,10 @@ func (c *conn) begin(length int64, held *hold) {
 // connection that never waits would keep a core for the scheduler's time slice of 10 ms, and with hundreds of those a
 // good delivery waited for seconds.
 func (c *conn) end() {
-	c.handling.Store(false)
 	c.limiter.rest(c)
 	c.mu.Lock()
+	c.handling = false
+	c.changed.Broadcast()
 	more := c.more || len(c.rest) > 0
 	c.mu.Unlock()
 	if more {

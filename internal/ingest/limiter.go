@@ -121,8 +121,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: raw, raw: raw, limiter: l.limiter}
-	c.head.budget = l.limiter.budget
+	c := newConn(raw, l.limiter)
 	if l.config != nil {
 		c.Conn, c.tls = underTLS(raw, l.config)
 		_ = raw.SetWriteDeadline(time.Now().Add(firstWrite))
