@@ -23,6 +23,30 @@ var attacks = []attack{
 		run: trickle("POST /webhooks/flock HTTP/1.1\r\n", "X: "+strings.Repeat("x", 500)), evidence: []string{"connections", "cut off"},
 	},
 	{
+		name: "worst-heads", about: "5,000 connections with the dearest head that is admitted, which doesn't end", short: 7 * time.Second,
+		most: memoryLimit, run: heads(5000, worstHead()), evidence: []string{"heads sent", "cut off"},
+	},
+	{
+		name: "worst-heads-tls", about: "the same under TLS", short: 10 * time.Second, tls: true,
+		most: memoryLimit, run: heads(5000, worstHead()), evidence: []string{"heads sent", "cut off"},
+	},
+	{
+		name: "tiny-headers", about: "1,600 connections with 3,621 headers of 5 bytes each", short: 4 * time.Second,
+		run: heads(1600, headBegin+strings.Repeat("aa:\r\n", 3621)), evidence: []string{"431"},
+	},
+	{
+		name: "endless-heads", about: "1,000 connections whose headers never end", short: 4 * time.Second,
+		run: endlessHeads, evidence: []string{"431"},
+	},
+	{
+		name: "refused", about: "requests for what isn't there, 800/s over 64 connections, where no more are admitted", short: 4 * time.Second, files: 256 + 64,
+		run: refusedSenders, evidence: []string{"404", "cut off"},
+	},
+	{
+		name: "admin", about: "300 requests to the admin listener whose bodies never come", short: 6 * time.Second,
+		run: halfRequests, evidence: []string{"connections", "cut off"},
+	},
+	{
 		name: "slow-bodies", about: "1,000 connections whose bodies come a byte at a time", short: 7 * time.Second,
 		run: trickle("POST /webhooks/flock HTTP/1.1\r\nHost: x\r\nContent-Length: 500000\r\n\r\n", strings.Repeat(" ", 500)), evidence: []string{"connections", "408"},
 	},
@@ -157,7 +181,7 @@ func bodies(n int, next func(*siege) (body []byte, signature string)) func(conte
 		client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
 		crowd(ctx, n, func(int) {
 			body, signature := next(s)
-			s.posted(post(ctx, client, s.addr, body, signature))
+			s.posted(post(ctx, client, "http://"+s.addr, body, signature))
 		})
 	}
 }
@@ -179,7 +203,7 @@ func many(ctx context.Context, s *siege) {
 	client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
 	body, _, _ := signed("many", 600)
 	crowd(ctx, 64, func(int) {
-		s.posted(post(ctx, client, s.addr, body, strings.Repeat("0", 64)))
+		s.posted(post(ctx, client, "http://"+s.addr, body, strings.Repeat("0", 64)))
 	})
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,21 +26,30 @@ const pace = 20 * time.Millisecond
 // good are the good senders: some keep their connection, as a proxy does, some take a new one each time.
 type good struct {
 	addr string
+	tls  bool
 	mu   sync.Mutex
 	took []time.Duration
 	said map[string]int  // how many answers there were of each status
 	ids  map[string]bool // of all that was sent; true where it was accepted
 }
 
-func newGood(addr string) *good {
-	return &good{addr: addr, said: make(map[string]int), ids: make(map[string]bool)}
+func newGood(addr string, tls bool) *good {
+	return &good{addr: addr, tls: tls, said: make(map[string]int), ids: make(map[string]bool)}
+}
+
+// url returns where deliveries go.
+func (g *good) url() string {
+	if g.tls {
+		return "https://" + g.addr
+	}
+	return "http://" + g.addr
 }
 
 func (g *good) run(ctx context.Context) {
 	var senders sync.WaitGroup
 	for i := range 6 {
 		senders.Go(func() {
-			transport := &http.Transport{DisableKeepAlives: i%2 == 0, DisableCompression: true}
+			transport := &http.Transport{DisableKeepAlives: i%2 == 0, DisableCompression: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // the certificate is made up
 			defer transport.CloseIdleConnections()
 			client := &http.Client{Transport: transport, Timeout: 10 * time.Second}
 			for n := 0; ctx.Err() == nil; n++ {
@@ -57,7 +67,7 @@ func (g *good) send(client *http.Client, name string) {
 	g.ids[id] = false
 	g.mu.Unlock()
 	began := time.Now()
-	a, err := post(context.Background(), client, g.addr, body, signature)
+	a, err := post(context.Background(), client, g.url(), body, signature)
 	took := time.Since(began)
 	said := a.String()
 	if err != nil {
@@ -98,8 +108,8 @@ type answer struct {
 func (a answer) String() string { return strings.TrimSpace(fmt.Sprint(a.status, " ", a.Code)) }
 
 // post sends a delivery.
-func post(ctx context.Context, client *http.Client, addr string, body []byte, signature string) (a answer, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+"/webhooks/flock", bytes.NewReader(body))
+func post(ctx context.Context, client *http.Client, url string, body []byte, signature string) (a answer, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/webhooks/flock", bytes.NewReader(body))
 	if err != nil {
 		return a, err
 	}

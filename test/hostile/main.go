@@ -88,6 +88,11 @@ func playAll(ctx context.Context, o options, chosen []attack, dir string, out io
 	}
 	defer stage.close()
 	began, failed := time.Now(), 0
+	how := newContainer(fmt.Sprintf("hostile-%d", os.Getpid()), 0)
+	fmt.Fprintf(out, "the bridge has %d MB, by %s\n", memoryLimit>>20, how)
+	if err := how.close(); err != nil {
+		return err
+	}
 	fmt.Fprint(out, header)
 	for i, a := range chosen {
 		r, err := stage.play(ctx, a, i, o.short)

@@ -77,11 +77,11 @@ func replay(ctx context.Context, s *siege) {
 	crowd(ctx, 8, func(i int) {
 		body, signature, id := signed(fmt.Sprintf("captured-%d-%d", i, time.Now().UnixNano()), 100)
 		s.signs(id)
-		if a, err := post(ctx, client, s.addr, body, signature); err != nil || a.status != http.StatusOK {
+		if a, err := post(ctx, client, "http://"+s.addr, body, signature); err != nil || a.status != http.StatusOK {
 			return
 		}
 		try := func(what string, body []byte, signature string) {
-			if a, err := post(ctx, client, s.addr, body, signature); err == nil {
+			if a, err := post(ctx, client, "http://"+s.addr, body, signature); err == nil {
 				s.count(fmt.Sprintf("%s: %d", what, a.status))
 			}
 		}

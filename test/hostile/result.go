@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ type result struct {
 	did        report
 	cpu        time.Duration
 	peak       int64
+	probes     int
+	probeErr   error
 	violations []string
 }
 
@@ -32,8 +35,11 @@ func (s *stage) judge(ctx context.Context, bridge *process, r *result) error {
 	if !bridge.runs() {
 		violate("the bridge has ended")
 	}
-	if r.peak > most {
+	if r.peak > cmp.Or(r.attack.most, most) {
 		violate("the bridge took %d MB", r.peak>>20)
+	}
+	if r.probeErr != nil {
+		violate("the admin listener failed: %v", r.probeErr)
 	}
 	for _, what := range r.attack.evidence {
 		if r.did.Counts[what] == 0 {

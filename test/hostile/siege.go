@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,17 +19,20 @@ import (
 // envAddr has the bridge's address where this program runs as the attackers: a process of its own, with a lower
 // priority, since out there the attackers don't share the bridge's processors. The name and the length of the
 // attack are its arguments.
-const envAddr = "HOSTILE_ADDR"
+const (
+	envAddr  = "HOSTILE_ADDR"
+	envAdmin = "HOSTILE_ADMIN" // the admin listener's
+)
 
 // attackFrom runs the attack in a process of its own, and returns what that reports.
-func attackFrom(ctx context.Context, a attack, addr string, length time.Duration) (did report, err error) {
+func attackFrom(ctx context.Context, a attack, addr, admin string, length time.Duration) (did report, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return did, fmt.Errorf("attacking: %w", err)
 	}
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, self, a.name, length.String())
-	cmd.Env = append(os.Environ(), envAddr+"="+addr)
+	cmd.Env = append(os.Environ(), envAddr+"="+addr, envAdmin+"="+admin)
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Run(); err != nil {
@@ -55,7 +59,7 @@ func besiege(ctx context.Context, args []string, out io.Writer) error {
 	}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	s := &siege{addr: os.Getenv(envAddr), did: report{Counts: make(map[string]int)}}
+	s := &siege{addr: os.Getenv(envAddr), admin: os.Getenv(envAdmin), tls: attacks[i].tls, did: report{Counts: make(map[string]int)}}
 	go func() { // on a slow machine it takes longer to do what it came for
 		pause(ctx, length)
 		for late := time.Now().Add(time.Minute); ctx.Err() == nil && !s.met(attacks[i].evidence) && time.Now().Before(late); {
@@ -77,9 +81,11 @@ type report struct {
 
 // siege is an attack on its way.
 type siege struct {
-	addr string // of the public port
-	mu   sync.Mutex
-	did  report
+	addr  string // of the public port
+	admin string
+	tls   bool
+	mu    sync.Mutex
+	did   report
 }
 
 func (s *siege) count(what string) {
@@ -112,6 +118,9 @@ func (s *siege) dial(ctx context.Context) (c net.Conn, end func()) {
 		}
 		pause(ctx, 100*time.Millisecond)
 		return nil, nil
+	}
+	if s.tls {
+		c = tls.Client(c, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // it is an attacker
 	}
 	s.count("connections")
 	stop := context.AfterFunc(ctx, func() { _ = c.Close() })

@@ -16,7 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// most is how much memory the bridge may take, whatever is sent.
+// most is how much memory the bridge may take, unless an attack says otherwise. Past [memoryLimit] it is killed.
 const most = 256 << 20
 
 // attack is something that anybody can do to the public port.
@@ -34,6 +34,12 @@ type attack struct {
 	busy float64
 	// quarantined: it may leave something in quarantine.
 	quarantined bool
+	// files is how many the bridge may have open; 0 for no limit.
+	files int
+	// most is how much memory the bridge may take; 0 for what any attack may have it take.
+	most int64
+	// tls: the public port speaks it.
+	tls bool
 }
 
 // stage is what all attacks have in common.
@@ -42,6 +48,8 @@ type stage struct {
 	bridge string // the binary
 	nats   *process
 	url    string
+	cert   string // files of the public port's
+	key    string
 	nc     *nats.Conn
 	js     jetstream.JetStream
 }
@@ -61,6 +69,9 @@ func newStage(ctx context.Context, dir string) (s *stage, err error) {
 	text := fmt.Sprintf("listen: %q\nmax_payload: 8MB\njetstream { store_dir: %q }\n", addr, filepath.Join(dir, "store"))
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("configuring nats-server: %w", err)
+	}
+	if s.cert, s.key, err = certificate(dir); err != nil {
+		return nil, err
 	}
 	if s.nats, err = spawn(filepath.Join(dir, "nats.log"), nil, server, "-c", conf); err != nil {
 		return nil, err
@@ -101,11 +112,18 @@ func (s *stage) play(ctx context.Context, a attack, n int, short bool) (r result
 		"FLOCK_SECRETS=" + flockSecret, "NATS_URL=" + s.url, "HTTP_ADDR=" + public, "ADMIN_ADDR=" + admin, "DATA_DIR=" + filepath.Join(s.dir, a.name),
 		"STREAM_NAME=" + stream, fmt.Sprintf("SUBJECT_PREFIX=hostile%d", n),
 	}, a.env...)
-	bridge, err := spawn(filepath.Join(s.dir, a.name+".log"), env, s.bridge, "serve")
+	if a.tls {
+		env = append(env, "TLS_CERT_FILE="+s.cert, "TLS_KEY_FILE="+s.key)
+	}
+	cage := newContainer(fmt.Sprintf("hostile-%d-%d", os.Getpid(), n), a.files)
+	bridge, err := spawn(filepath.Join(s.dir, a.name+".log"), env, cage.command(s.bridge, "serve")...)
 	if err != nil {
 		return r, err
 	}
-	defer bridge.stop()
+	defer func() {
+		bridge.stop()
+		err = errors.Join(err, cage.close())
+	}()
 	if err := until(ctx, "the bridge is ready", func() error { return ready(ctx, admin) }); err != nil {
 		return r, err
 	}
@@ -118,12 +136,13 @@ func (s *stage) play(ctx context.Context, a attack, n int, short bool) (r result
 		length = a.short
 	}
 	began := time.Now()
-	r = result{attack: a, stream: stream, good: newGood(public)}
+	r = result{attack: a, stream: stream, good: newGood(public, a.tls)}
 	attacking, end := context.WithCancel(ctx)
 	defer end()
 	var senders sync.WaitGroup
 	senders.Go(func() { r.good.run(attacking) })
-	r.did, err = attackFrom(ctx, a, public, length)
+	senders.Go(func() { r.probes, r.probeErr = probe(attacking, admin) })
+	r.did, err = attackFrom(ctx, a, public, admin, length)
 	end()
 	senders.Wait()
 	r.took = time.Since(began)
@@ -147,6 +166,19 @@ func (s *stage) play(ctx context.Context, a attack, n int, short bool) (r result
 func ready(ctx context.Context, admin string) error {
 	_, err := get(ctx, "http://"+admin+"/readyz")
 	return err
+}
+
+// probe asks the admin listener ten times a second, as a kubelet does now and then, and returns how often and the last error.
+func probe(ctx context.Context, admin string) (n int, failed error) {
+	for ; ctx.Err() == nil; n++ {
+		asking, cancel := context.WithTimeout(ctx, 5*time.Second)
+		if _, err := get(asking, "http://"+admin+"/livez"); err != nil && ctx.Err() == nil {
+			failed = err
+		}
+		cancel()
+		pause(ctx, 100*time.Millisecond)
+	}
+	return n, failed
 }
 
 // spoolIsEmpty says so of the metrics: what good senders were told is spooled must reach the stream, too.

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// memoryLimit is what deploy/ gives the bridge's container.
+const memoryLimit = 512 << 20
+
+// container is what holds the bridge's memory, and its open files, to a limit that kills. That is a memory cgroup, which
+// needs root; where none can be made it is RLIMIT_DATA, which counts what Go maps and is stricter.
+type container struct {
+	dir   string // of the cgroup; "" without one
+	files int    // that may be open; 0 for no limit
+}
+
+func newContainer(name string, files int) container {
+	for _, at := range []struct{ hierarchy, limit, swap string }{
+		{"/sys/fs/cgroup", "memory.max", "memory.swap.max"},
+		{"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.memsw.limit_in_bytes"},
+	} {
+		dir := filepath.Join(at.hierarchy, name)
+		if os.Mkdir(dir, 0o755) != nil {
+			continue
+		}
+		size := []byte(strconv.Itoa(memoryLimit))
+		if _, err := os.Stat(filepath.Join(dir, at.limit)); err == nil && os.WriteFile(filepath.Join(dir, at.limit), size, 0) == nil {
+			if at.swap == "memory.swap.max" {
+				size = []byte("0")
+			}
+			_ = os.WriteFile(filepath.Join(dir, at.swap), size, 0) // there may be no swap to account for
+			return container{dir, files}
+		}
+		_ = os.Remove(dir)
+	}
+	return container{files: files}
+}
+
+// String is how memory is limited.
+func (c container) String() string {
+	if c.dir == "" {
+		return "RLIMIT_DATA, since no memory cgroup can be made"
+	}
+	return "a memory cgroup"
+}
+
+// command returns the command that runs another one inside.
+func (c container) command(command ...string) []string {
+	var first []string
+	if c.dir != "" {
+		first = append(first, fmt.Sprintf("echo $$ > %s/cgroup.procs", c.dir))
+	} else {
+		first = append(first, fmt.Sprintf("ulimit -d %d", memoryLimit>>10))
+	}
+	if c.files > 0 {
+		first = append(first, fmt.Sprintf("ulimit -n %d", c.files))
+	}
+	return append([]string{"/bin/sh", "-c", strings.Join(append(first, `exec "$0" "$@"`), " && ")}, command...)
+}
+
+// close removes the cgroup, whose process has ended.
+func (c container) close() error {
+	if c.dir == "" {
+		return nil
+	}
+	if err := os.Remove(c.dir); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+const headBegin = "POST /webhooks/flock HTTP/1.1\r\nHost: x\r\n"
+
+// worstHead is the head that costs most and is admitted: a hundred names, all different, in nearly 8 KiB. It isn't whole.
+func worstHead() string {
+	var b strings.Builder
+	b.WriteString(headBegin)
+	for i := range 99 {
+		fmt.Fprintf(&b, "%c%d: %s\r\n", 'a'+i%26, i, strings.Repeat("x", 70))
+	}
+	return b.String()
+}
+
+// heads opens so many connections, sends a head on each, and waits for whatever comes of it.
+func heads(n int, text string) func(context.Context, *siege) {
+	return func(ctx context.Context, s *siege) {
+		crowd(ctx, n, func(int) {
+			c, end := s.dial(ctx)
+			if c == nil {
+				return
+			}
+			defer end()
+			if _, err := io.WriteString(c, text); err == nil {
+				s.count("heads sent")
+			}
+			s.status(ctx, bufio.NewReaderSize(c, 512))
+		})
+	}
+}
+
+// endlessHeads sends headers for as long as it is let.
+func endlessHeads(ctx context.Context, s *siege) {
+	text := headBegin + strings.Repeat("aa:\r\n", 20)
+	crowd(ctx, 1000, func(int) {
+		c, end := s.dial(ctx)
+		if c == nil {
+			return
+		}
+		defer end()
+		answered := make(chan struct{})
+		go func() {
+			s.status(ctx, bufio.NewReaderSize(c, 512))
+			close(answered)
+		}()
+		for part := text; ; part = strings.Repeat("aa:\r\n", 20) {
+			if _, err := io.WriteString(c, part); err != nil {
+				break
+			}
+			select {
+			case <-answered:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+		<-answered
+	})
+}
+
+// refusedSenders ask for what isn't there, 800 times a second over 64 connections, against a limit of 64.
+func refusedSenders(ctx context.Context, s *siege) {
+	crowd(ctx, 64, func(int) {
+		c, end := s.dial(ctx)
+		if c == nil {
+			return
+		}
+		defer end()
+		r := bufio.NewReader(c)
+		for ctx.Err() == nil {
+			if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil || !s.status(ctx, r) {
+				return
+			}
+			pause(ctx, 80*time.Millisecond)
+		}
+	})
+}
+
+// halfRequests declare a body to the admin listener that never comes.
+func halfRequests(ctx context.Context, s *siege) {
+	s.addr = s.admin
+	crowd(ctx, 300, func(int) {
+		c, end := s.dial(ctx)
+		if c == nil {
+			return
+		}
+		defer end()
+		_, _ = io.WriteString(c, "PUT /log/level HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
+		s.status(ctx, bufio.NewReader(c))
+	})
+}
