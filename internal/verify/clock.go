@@ -61,7 +61,15 @@ func RFC3339(value stringify.Text) (time.Time, string, bool) {
 	if !value.IsString() || len(value) > 64 {
 		return time.Time{}, "", false
 	}
-	text := strings.ToUpper(value.String())
+	return RFC3339Text(value.String())
+}
+
+// RFC3339Text reads a text as RFC3339 does a JSON string.
+func RFC3339Text(text string) (time.Time, string, bool) {
+	if len(text) > 64 {
+		return time.Time{}, "", false
+	}
+	text = strings.ToUpper(text)
 	if !rfc3339Shape.MatchString(text) {
 		return time.Time{}, "", false
 	}

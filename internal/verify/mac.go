@@ -102,7 +102,7 @@ func (r *Request) Authenticate(macs []MAC, schemes []Scheme) (Claims, error) {
 		if parts == nil {
 			continue
 		}
-		position, ok := r.signer(macs, s.Name, parts)
+		position, ok := r.Signer(macs, s.Name, parts)
 		switch {
 		case !ok:
 		case r.Scheme != s.Name && r.Scheme != Auto:
@@ -139,10 +139,10 @@ func (s *Scheme) Signed(body stringify.Text) [][]byte {
 	return parts
 }
 
-// signer returns which of the secrets made one of the MACs over the parts' concatenation. An empty
+// Signer returns which of the secrets made one of the MACs over the parts' concatenation. An empty
 // secret, which anybody could know, signs nothing. Each comparison takes constant time; which
 // secret it was needs no hiding.
-func (r *Request) signer(macs []MAC, scheme string, parts [][]byte) (position int, ok bool) {
+func (r *Request) Signer(macs []MAC, scheme string, parts [][]byte) (position int, ok bool) {
 	for i, key := range r.Secrets {
 		switch {
 		case key.IsEmpty():

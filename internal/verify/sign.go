@@ -16,6 +16,9 @@ import (
 
 // SampleBodies returns the provider's samples.
 func (p *Provider) SampleBodies() (bodies [][]byte, err error) {
+	if p.Bodies != nil {
+		return p.Bodies, nil
+	}
 	names, err := fs.Glob(p.Samples, "samples/*.json")
 	if err != nil {
 		return nil, fmt.Errorf("reading samples: %w", err)
@@ -70,6 +73,24 @@ func (p *Provider) Sign(scheme string, key secret.Secret, body []byte) (http.Hea
 		return nil, fmt.Errorf("signing delivery: %w", err)
 	}
 	return http.Header{p.Header: {p.Encodings[0].Encode(Sum(key, s.Parts(text)...))}}, nil
+}
+
+// Signing is a delivery that is to be signed.
+type Signing struct {
+	Scheme string
+	Key    secret.Secret
+	Event  string
+	ID     string // unique; for vendors that send one in a header
+	Body   []byte
+	Time   time.Time
+}
+
+// SignDelivery returns the headers that the vendor would send with a delivery.
+func (p *Provider) SignDelivery(s Signing) (http.Header, error) {
+	if p.SignSent == nil {
+		return p.Sign(s.Scheme, s.Key, s.Body)
+	}
+	return p.SignSent(s), nil
 }
 
 // SchemeToSign returns the scheme by which to sign for an endpoint with that …_SIGNATURE.

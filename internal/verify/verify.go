@@ -62,9 +62,27 @@ type Provider struct {
 	Events     []string   // the names that are known, the one to send first; it may send others
 	Attributes Attributes // where the envelope's attributes come from
 	Samples    fs.FS      // *.json: bodies of its events
+	Bodies     [][]byte   // the same, where they aren't files
 
 	// Colour is that of its events on the live page, on a light and on a dark ground.
 	Colour struct{ Light, Dark string }
+
+	// Settings describe what it signs, where that is what Verify goes by; then Configure returns the
+	// provider with an endpoint's own settings over these.
+	Settings  Settings
+	Configure func(endpoint string, s Settings) (*Provider, []SettingProblem)
+
+	// What a provider with Settings has besides.
+	Source   string                                     // the page that says what it signs
+	Headers  []string                                   // all that it reads, Header among them
+	AsSent   bool                                       // data is the body as it came, the white space between tokens left out
+	Timeless bool                                       // its deliveries have no time
+	Unused   []string                                   // headers that Settings name and that nothing is made of, since they aren't signed
+	Unwrap   func(http.Header, []byte) ([]byte, error)  // returns the JSON of a body; nil where that is the body
+	Key      func(secret.Secret) (secret.Secret, error) // decodes a secret; nil where it needs no decoding
+	SignSent func(Signing) http.Header                  // makes the headers of a delivery; nil for Sign's
+	Keep     func(http.Header) http.Header              // returns what quarantine keeps of the headers, without a signature; nil for nothing
+	Explain  func(Request) []Finding                    // says why a delivery is refused as it is
 
 	// Verify returns what an authentic delivery claims. Without an error all of it may be believed
 	// as far as the scheme covers it. Where the error is a Refusal that IsAuthentic, the signature
@@ -179,6 +197,8 @@ type Claims struct {
 	// IDName is the event's name in canonical spelling where the signed text doesn't say what
 	// happened, so that the id must; otherwise nil.
 	IDName []byte
+	// IDText is what the event's id is made of, in parts, where that isn't the whole signed text.
+	IDText [][]byte
 
 	Name     string // of the event
 	Entity   string

@@ -38,3 +38,20 @@ export const noData = 'data is not an object or is empty'
 export const samples = (here) =>
   JSON.parse(readFileSync(new URL('../samples/MANIFEST.json', here), 'utf8'))
     .map(({ file }) => ({ file: `samples/${file}`, body: readFileSync(new URL(`../samples/${file}`, here), 'utf8').trim() }))
+
+// A collection of deliveries to one preset. sign(body, secret, headers) returns the headers that the
+// vendor sends, as its page computes them; claims(body, headers) what an accepted one says.
+export const deliveries = (provider, sign, claims, { unsigned = {}, tolerance = '5m' } = {}) => {
+  const vectors = []
+  const add = (name, body, { secret = right, secrets = [secret], sent = body, change = (h) => h, given, error, at = now, set = {}, settings, claim = {}, also = {} } = {}) => {
+    const headers = change(given ?? sign(body, secret, set))
+    vectors.push({
+      name, settings, tolerance, now: at, secrets, headers: Object.entries(headers).flatMap(([k, v]) => [v].flat().map((one) => [k, one])), body: sent,
+      ...(error ? { error } : { claims: { secret: secrets.indexOf(secret), ...claims(sent, headers), ...claim }, unsigned: { ...unsigned, ...also } }),
+    })
+  }
+  return { vectors, add }
+}
+
+// timeOf is how the envelope writes a time in seconds.
+export const timeOf = (seconds) => new Date(seconds * 1000).toISOString().replace(/\.?0*Z$/, 'Z')

@@ -1,0 +1,44 @@
+package hmac
+
+import (
+	"bytes"
+	"net/url"
+	"strconv"
+)
+
+func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+
+// payload returns the member payload of a form. It looks at each member once, and decodes none other:
+// the body may come from anybody.
+func payload(form []byte) (found []byte, err error) {
+	for more := true; more; {
+		var member []byte
+		member, form, more = bytes.Cut(form, []byte{'&'})
+		name, value, _ := bytes.Cut(member, []byte{'='})
+		if !isPayload(name) {
+			continue
+		}
+		if found != nil {
+			return nil, errNoPayload
+		}
+		text, err := url.QueryUnescape(string(value))
+		if err != nil {
+			return nil, errNoPayload
+		}
+		found = []byte(text)
+	}
+	if found == nil {
+		return nil, errNoPayload
+	}
+	return found, nil
+}
+
+// isPayload reports whether a member's name reads payload.
+func isPayload(name []byte) bool {
+	const want = "payload"
+	if len(name) > len(want)*len("%70") {
+		return false
+	}
+	text, err := url.QueryUnescape(string(name))
+	return err == nil && text == want
+}

@@ -1,0 +1,167 @@
+package hmac
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// format is how a signature header is written: items with a separator between them, of which each is
+// text around a signature or around the time.
+type format struct {
+	separator byte // 0: the whole header is one item
+	items     []item
+	encodings []verify.Encoding
+}
+
+// item is one item of a format.
+type item struct {
+	prefix, suffix string
+	isTime         bool
+}
+
+// maxSignatures is how many signatures one header may have. A vendor that rotates its secrets sends
+// two.
+const maxSignatures = 8
+
+// parseFormat reads SIGNATURE_FORMAT. There are two kinds:
+//   - a list of name={…} with commas or semicolons between them, as in t={timestamp},v1={hex}. In a
+//     header the members stand in any order, those with the signature any number of times, and
+//     members that are not known are passed over;
+//   - other text around a signature, as in v1,{base64}. A header may have several with blanks between
+//     them, unless the text has blanks itself.
+func parseFormat(template string) (f format, err error) {
+	parts, err := split(template)
+	if err != nil {
+		return format{}, err
+	}
+	signatures, times := 0, 0
+	for _, p := range parts {
+		switch p.kind {
+		case literal:
+		case mac:
+			signatures++
+			f.encodings = []verify.Encoding{verify.Encoding(p.text)}
+		case timestamp:
+			times++
+		default:
+			return format{}, at1(p.position, "only {hex}, {base64} and {timestamp} can stand here")
+		}
+	}
+	switch {
+	case signatures != 1:
+		return format{}, errors.New("{hex} or {base64} is there once, and not both")
+	case times > 1:
+		return format{}, errors.New("{timestamp} is there twice")
+	}
+	if f.list(template) {
+		return f, nil
+	}
+	if times > 0 {
+		return format{}, errors.New("a time stands in a list: t={timestamp},v1={hex}")
+	}
+	prefix, rest, _ := strings.Cut(template, "{")
+	_, suffix, _ := strings.Cut(rest, "}")
+	f.items = []item{{prefix: prefix, suffix: suffix}}
+	if !strings.Contains(template, " ") {
+		f.separator = ' '
+	}
+	return f, nil
+}
+
+// list reads a list of name={…} and reports whether the template is one.
+func (f *format) list(template string) bool {
+	separator := ","
+	if strings.Contains(template, ";") {
+		separator = ";"
+	}
+	var items []item
+	for text := range strings.SplitSeq(template, separator) {
+		name, value, ok := strings.Cut(strings.TrimSpace(text), "=")
+		if !ok || name == "" || strings.ContainsAny(name, "{}, ;") || !strings.HasPrefix(value, "{") || !strings.HasSuffix(value, "}") {
+			return false
+		}
+		items = append(items, item{prefix: name + "=", isTime: value == "{timestamp}"})
+	}
+	f.separator, f.items = separator[0], items
+	return true
+}
+
+// hasTime reports whether the time stands in the header.
+func (f *format) hasTime() bool {
+	for _, i := range f.items {
+		if i.isTime {
+			return true
+		}
+	}
+	return false
+}
+
+// read appends the signatures that a header has to room, and returns the time that it has. A time that
+// is there twice, or not at all where there should be one, is a missing signature.
+func (f *format) read(value string, room []verify.MAC) (macs []verify.MAC, time string, err error) {
+	times, signatures := 0, 0
+	if strings.Trim(value, " \t") == "" {
+		return nil, "", verify.NoSignature
+	}
+	for more := true; more; {
+		text := value
+		if i := strings.IndexByte(value, f.separator); f.separator != 0 && i >= 0 {
+			text, value = value[:i], value[i+1:]
+		} else {
+			more = false
+		}
+		text = strings.Trim(text, " \t")
+		found := f.match(text)
+		switch {
+		case found == nil:
+		case found.isTime:
+			time = text[len(found.prefix):]
+			times++
+		default:
+			signatures++
+			inside := text[len(found.prefix) : len(text)-len(found.suffix)]
+			if decoded, ok := verify.Decode(inside, f.encodings); ok {
+				room = append(room, decoded)
+			}
+		}
+		if signatures > maxSignatures {
+			return nil, "", verify.MalformedSignature
+		}
+	}
+	switch {
+	case f.hasTime() && times != 1:
+		return nil, "", verify.NoSignature
+	case len(room) == 0:
+		return nil, "", verify.MalformedSignature
+	}
+	return room, time, nil
+}
+
+// match returns the item that a text of the header is; nil for none.
+func (f *format) match(text string) *item {
+	for i := range f.items {
+		m := &f.items[i]
+		if len(text) > len(m.prefix)+len(m.suffix) && strings.HasPrefix(text, m.prefix) && strings.HasSuffix(text, m.suffix) {
+			return m
+		}
+	}
+	return nil
+}
+
+// write writes a header with one signature.
+func (f *format) write(sum []byte, time string) string {
+	var b strings.Builder
+	for i, m := range f.items {
+		if i > 0 {
+			b.WriteByte(f.separator)
+		}
+		inside := time
+		if !m.isTime {
+			inside = f.encodings[0].Encode(sum)
+		}
+		b.WriteString(m.prefix + inside + m.suffix)
+	}
+	return b.String()
+}

@@ -1,0 +1,203 @@
+package hmac
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"reflect"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// Providers lists the presets, and last the provider that is all settings.
+var Providers = all()
+
+func all() (list []*verify.Provider) {
+	for i := range presets {
+		list = append(list, presets[i].provider())
+	}
+	return list
+}
+
+// provider is the preset as the rest of the program sees it before an endpoint is configured.
+func (p *preset) provider() *verify.Provider {
+	return &verify.Provider{
+		Name: p.name, Title: p.title, Site: p.site, About: p.about, Register: p.register, Source: p.source,
+		Settings: p.settings, Configure: p.configure,
+		Tolerance: 5 * time.Minute, Events: []string{p.event}, AsSent: true,
+		Colour: struct{ Light, Dark string }{"#5b5b66", "#b9b9c6"},
+	}
+}
+
+var typePrefix = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]*\.)+$`)
+
+// configure returns the provider of one endpoint.
+func (p *preset) configure(endpoint string, set verify.Settings) (*verify.Provider, []verify.SettingProblem) {
+	with := over(p.settings, set)
+	with.TypePrefix = cmp.Or(with.TypePrefix, "webhook."+endpoint+".")
+	s, problems := compile(with)
+	if len(with.TypePrefix) > 128 || !typePrefix.MatchString(with.TypePrefix) {
+		problems = append(problems, verify.SettingProblem{Variable: "TYPE_PREFIX", Takes: "a name in reverse DNS with a full stop at its end, such as com.acme."})
+	}
+	if problems != nil {
+		return nil, problems
+	}
+	if p.prefix != "" && strings.HasPrefix(with.SignatureHeader, p.prefix) {
+		if s.other, problems = compile(rename(with, p.prefix, p.other)); problems != nil {
+			return nil, problems
+		}
+		s.headers = append(s.headers, s.other.headers...)
+	}
+	configured := *p.provider()
+	configured.Settings, configured.TypePrefix = with, with.TypePrefix
+	configured.Header, configured.Headers, configured.Encodings = s.header, s.headers, s.format.encodings
+	configured.Schemes = []verify.Scheme{{Name: s.covers}}
+	configured.Timeless, configured.Unused = !s.timed, s.unused
+	configured.Verify, configured.Keep = s.check, s.keep
+	if s.takesForms() {
+		configured.Unwrap = unwrap
+	}
+	if with.SecretEncoding == base64Secret || with.SecretEncoding == hexSecret {
+		configured.Key = func(k secret.Secret) (secret.Secret, error) { return decodeSecret(k, with.SecretEncoding) }
+	}
+	m := maker{s, with, p}
+	configured.Compose, configured.Date, configured.SignSent = m.compose, m.date, m.sign
+	for _, body := range p.samples {
+		configured.Bodies = append(configured.Bodies, []byte(body))
+	}
+	return &configured, nil
+}
+
+// over returns the settings with those that are set in place of their own.
+func over(s, set verify.Settings) verify.Settings {
+	to, from := reflect.ValueOf(&s).Elem(), reflect.ValueOf(set)
+	for i := range to.NumField() {
+		if text := from.Field(i).String(); text != "" {
+			to.Field(i).SetString(text)
+		}
+	}
+	return s
+}
+
+// How a secret may be written: the values of SECRET_ENCODING, besides text.
+const (
+	base64Secret = "base64"
+	hexSecret    = "hex"
+)
+
+// decodeSecret returns the key that a secret is the text of.
+func decodeSecret(k secret.Secret, encoding string) (secret.Secret, error) {
+	text := string(k.Key())
+	if encoding == hexSecret {
+		key, err := hex.DecodeString(text)
+		if err != nil || len(key) == 0 {
+			return secret.Secret{}, errors.New("it is not hexadecimal")
+		}
+		return secret.New(string(key)), nil
+	}
+	text = strings.TrimRight(strings.TrimPrefix(text, "whsec_"), "=")
+	alphabet := base64.RawStdEncoding
+	if strings.ContainsAny(text, "-_") {
+		alphabet = base64.RawURLEncoding
+	}
+	key, err := alphabet.DecodeString(text)
+	if err != nil || len(key) == 0 {
+		return secret.Secret{}, errors.New("it is not base64")
+	}
+	return secret.New(string(key)), nil
+}
+
+// maker makes deliveries as the settings describe them.
+type maker struct {
+	*scheme
+	settings verify.Settings
+	preset   *preset
+}
+
+// compose returns the body of an event: data, or a sample, with the name and the id where the settings
+// have them.
+func (m maker) compose(event, id string, data stringify.Text) verify.Object {
+	if data == nil {
+		data = stringify.Text(m.preset.samples[0])
+	}
+	o, err := verify.ParseObject(data)
+	if err != nil { // of a JSON object: can't be
+		panic(err)
+	}
+	o = setFirst(o, m.settings.Event, verify.Quoted(event))
+	return setFirst(o, m.settings.EventID, verify.Quoted("evt_"+id))
+}
+
+// date sets the time where the body has it.
+func (m maker) date(o verify.Object, t time.Time) (verify.Object, error) {
+	written := m.unit.format(t)
+	if m.unit == rfc3339 {
+		written = string(verify.Quoted(written))
+	}
+	return setFirst(o, m.settings.Timestamp, []byte(written)), nil
+}
+
+// setFirst sets what the first source of a list names, where that is in the body.
+func setFirst(o verify.Object, sources string, value []byte) verify.Object {
+	first, _, _ := strings.Cut(sources, ",")
+	path, ok := strings.CutPrefix(strings.TrimSpace(first), "body:")
+	if !ok {
+		return o
+	}
+	return setPath(o, strings.Split(path, "."), value)
+}
+
+func setPath(o verify.Object, path []string, value []byte) verify.Object {
+	if len(path) == 1 {
+		return o.Set(path[0], value)
+	}
+	inner, err := verify.ParseObject(o.Get(path[0]))
+	if err != nil {
+		inner = verify.Object{} // there is none, or another value
+	}
+	return o.Set(path[0], setPath(inner, path[1:], value).Text())
+}
+
+// sign returns the headers of a delivery.
+func (m maker) sign(d verify.Signing) http.Header {
+	h := http.Header{}
+	for _, p := range m.signed {
+		if p.kind == header {
+			h.Set(p.text, "msg_"+d.ID)
+		}
+	}
+	for _, e := range m.events {
+		if e.header != "" {
+			h.Set(e.header, d.Event)
+			break
+		}
+	}
+	stamp := m.unit.format(d.Time)
+	if m.scheme.time.header != "" {
+		h.Set(m.scheme.time.header, stamp)
+	}
+	r := verify.Request{Header: h, Raw: d.Body, Body: compact(d.Body)}
+	a := attempt{scheme: m.scheme, r: &r, time: stamp}
+	text, err := a.text()
+	if err != nil { // a part is empty, or holds what stands behind it: no vendor could sign it
+		text = nil
+	}
+	h.Set(m.scheme.header, m.format.write(verify.Sum(d.Key, text...), stamp))
+	return h
+}
+
+// compact returns a body without white space; nil where it isn't JSON.
+func compact(raw []byte) stringify.Text {
+	c, err := stringify.Check(raw)
+	if err != nil {
+		return nil
+	}
+	return c.Compact()
+}

@@ -1,0 +1,230 @@
+package hmac
+
+import (
+	"bytes"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// good are settings with which nothing is wrong.
+var good = map[string]string{
+	"SIGNATURE_HEADER": "X-Signature", "SIGNATURE_FORMAT": "t={timestamp},v1={hex}", "SIGNED": "{header:X-Id}.{timestamp}.{body}",
+	"TIMESTAMP": "signature", "TIMESTAMP_UNIT": "s", "EVENT": "body:event.type, body:type", "EVENT_ID": "header:X-Id", "USER": "body:user.id",
+	"SECRET_ENCODING": "base64", "TYPE_PREFIX": "com.acme.",
+}
+
+// Each setting that is wrong is named, with the place in it.
+func TestWrongSettings(t *testing.T) {
+	for _, c := range []struct{ variable, value, says string }{
+		{"SIGNED", "", "{body} isn't there"},
+		{"SIGNED", "{timestamp}", "{body} isn't there"},
+		{"SIGNED", "body", "{body} isn't there"},
+		{"SIGNED", "{timestamp}.{body}.{body}", "at character 20: this is there already"},
+		{"SIGNED", "{timestamp}.{bdoy}", "at character 13: {bdoy} is nothing that is known"},
+		{"SIGNED", "{timestamp}.{}{body}", "at character 13: {} is nothing"},
+		{"SIGNED", "{timestamp}.{body", "at character 13: a brace"},
+		{"SIGNED", "{timestamp}.body}", "at character 17: a brace"},
+		{"SIGNED", "{{body}}", "at character 1: a brace"},
+		{"SIGNED", "{header:X-Id}{timestamp}.{body}", "at character 14: text is needed"},
+		{"SIGNED", "{header:X-Id}.{header:x-id}.{timestamp}.{body}", "at character 15: this is there already"},
+		{"SIGNED", "{header:}.{body}", "at character 1: a header's name is missing"},
+		{"SIGNED", "{header:X Id}.{body}", "at character 1: ' ' can't stand"},
+		{"SIGNED", "{header:Authorization}.{body}", "the header Authorization belongs to"},
+		{"SIGNED", "{header:transfer-encoding}.{body}", "the header Transfer-Encoding belongs to"},
+		{"SIGNED", "{header:X-Forwarded-For}.{body}", "X-Forwarded-For"},
+		{"SIGNED", "{header:x-signature}.{body}", "at character 1: a signature doesn't sign itself"},
+		{"SIGNED", "{body}{hex}", "at character 7: a signature doesn't sign itself"},
+		{"SIGNED", strings.Repeat(".", 300) + "{body}", "longer than 256"},
+		{"SIGNATURE_HEADER", "", "a header's name is missing"},
+		{"SIGNATURE_HEADER", "Cookie", "Cookie belongs"},
+		{"SIGNATURE_HEADER", "Proxy-Authorization", "Proxy-Authorization belongs"},
+		{"SIGNATURE_HEADER", "X-Sig:", "can't stand"},
+		{"SIGNATURE_FORMAT", "", "{hex} or {base64} is there once"},
+		{"SIGNATURE_FORMAT", "sha256=", "{hex} or {base64} is there once"},
+		{"SIGNATURE_FORMAT", "t={timestamp},v1={hex},v2={base64}", "{hex} or {base64} is there once"},
+		{"SIGNATURE_FORMAT", "t={timestamp},u={timestamp},v1={hex}", "{timestamp} is there twice"},
+		{"SIGNATURE_FORMAT", "{timestamp}.{hex}", "a time stands in a list"},
+		{"SIGNATURE_FORMAT", "{body}{hex}", "at character 1: only {hex}"},
+		{"TIMESTAMP", "", "a delivery has one time only"},
+		{"TIMESTAMP", "header:X-Time", "a delivery has one time only"},
+		{"TIMESTAMP", "body:", "a delivery has one time only"},
+		{"EVENT", "", "it is not set"},
+		{"EVENT", "type", `at character 1: "type" is neither`},
+		{"EVENT", "body:type,type", `at character 11: "type" is neither`},
+		{"EVENT", "body:a..b", "a name of the path is missing"},
+		{"EVENT", "body:" + strings.Repeat("a.", 8) + "a", "more than 8 names"},
+		{"EVENT", "body:a,body:b,body:c,body:d,body:e", "more than 4"},
+		{"EVENT", "header:Host", "Host belongs"},
+		{"EVENT_ID", "id", `"id" is neither`},
+		{"USER", "header:X-User", "isn't taken from a header"},
+		{"TYPE_PREFIX", "com.acme", "a full stop at its end"},
+		{"TYPE_PREFIX", "com acme.", "a full stop at its end"},
+		{"TYPE_PREFIX", ".", "a full stop at its end"},
+	} {
+		set := maps.Clone(good)
+		set[c.variable] = c.value
+		_, problems := presets[len(presets)-1].configure("acme", settings(t, set))
+		if !slices.ContainsFunc(problems, func(p verify.SettingProblem) bool {
+			return p.Variable == c.variable && strings.Contains(p.Takes, c.says)
+		}) {
+			t.Errorf("%s=%q: %q, want %q", c.variable, c.value, problems, c.says)
+		}
+	}
+	for _, c := range []struct {
+		set      map[string]string
+		variable string
+	}{
+		{map[string]string{"SIGNATURE_FORMAT": "{hex}"}, "TIMESTAMP"},
+		{map[string]string{"SIGNATURE_FORMAT": "{hex}", "TIMESTAMP": ""}, "TIMESTAMP"},
+		{map[string]string{"SIGNATURE_FORMAT": "{hex}", "TIMESTAMP": "header:X-Signature"}, "TIMESTAMP"},
+		{map[string]string{"SIGNATURE_FORMAT": "{hex}", "TIMESTAMP": "header:X-Id"}, "SIGNED"}, // twice
+		{map[string]string{"SIGNATURE_FORMAT": "{hex}", "TIMESTAMP": "cookie:x"}, "TIMESTAMP"},
+	} {
+		set := maps.Clone(good)
+		maps.Copy(set, c.set)
+		_, problems := presets[len(presets)-1].configure("acme", settings(t, set))
+		if !slices.ContainsFunc(problems, func(p verify.SettingProblem) bool { return p.Variable == c.variable }) {
+			t.Errorf("%v: %q, want a problem of %s", c.set, problems, c.variable)
+		}
+	}
+}
+
+// What is set overrides a preset, and what isn't stays.
+func TestOverrides(t *testing.T) {
+	p := named(t, custom, settings(t, good))
+	if p.TypePrefix != "com.acme." || p.Header != "X-Signature" || !slices.Equal(p.Headers, []string{"X-Signature", "X-Id"}) || p.Timeless || p.Unused != nil {
+		t.Errorf("%+v", p)
+	}
+	i := slices.IndexFunc(Providers, func(p *verify.Provider) bool { return p.Settings.SignatureHeader == "X-Hub-Signature-256" })
+	preset := Providers[i]
+	own, problems := preset.Configure("code", verify.Settings{Event: "body:action", EventID: "header:X-GitHub-Delivery"})
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	want := preset.Settings
+	want.Event, want.EventID = "body:action", "header:X-GitHub-Delivery"
+	if own.Settings != want || !own.Timeless || !slices.Equal(own.Unused, []string{"X-Github-Delivery"}) {
+		t.Errorf("%+v", own)
+	}
+	if preset.Settings.Event == own.Settings.Event {
+		t.Error("the preset itself has changed")
+	}
+	own, problems = Providers[0].Configure("my-hooks", verify.Settings{})
+	if problems != nil || own.TypePrefix != "webhook.my-hooks." {
+		t.Errorf("%+v, %v", own, problems)
+	}
+}
+
+// Each preset says where what it is comes from, and its settings are settings.
+func TestPresets(t *testing.T) {
+	seen := map[string]bool{}
+	for _, p := range Providers {
+		if p.Title == "" || p.Source == "" || p.Register == "" || p.About == "" || len(p.Events) == 0 || seen[p.Name] {
+			t.Errorf("%s: something is missing, or there twice", p.Name)
+		}
+		seen[p.Name] = true
+		if p.Name == custom {
+			continue
+		}
+		if _, problems := p.Configure("x", verify.Settings{}); problems != nil {
+			t.Errorf("%s: %v", p.Name, problems)
+		}
+	}
+}
+
+func TestSecrets(t *testing.T) {
+	for _, c := range []struct{ encoding, text, want string }{
+		{"base64", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "\x31\xf2\x90\xf6\xbf\x06\x29\x8a\xab\x4f\x08\xd4\x3c\x3f\x08\x2c\xf6\x48\xa3\x62\xda\x2d\xa4\xb0"},
+		{"base64", "AAE=", "\x00\x01"},
+		{"base64", "AAE", "\x00\x01"},
+		{"base64", "-_8", "\xfb\xff"},
+		{"base64", "+/8=", "\xfb\xff"},
+		{"base64", "whsec_", ""},
+		{"base64", "not base64!", ""},
+		{"base64", "A", ""},
+		{"hex", "00fF", "\x00\xff"},
+		{"hex", "0", ""},
+		{"hex", "0x00", ""},
+		{"hex", "", ""},
+	} {
+		key, err := decodeSecret(secret.New(c.text), c.encoding)
+		if string(key.Key()) != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("%s %q: %x, %v", c.encoding, c.text, key.Key(), err)
+		}
+		if err != nil && c.text != "" && strings.Contains(err.Error(), c.text) {
+			t.Errorf("the error quotes the secret: %v", err)
+		}
+	}
+}
+
+func TestForms(t *testing.T) {
+	form := http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"}}
+	for body, want := range map[string]string{
+		"payload=%7B%7D": "{}", "a=1&payload=%7b%22a+b%22:1}&b=2": `{"a b":1}`, "p%61yload={}": "{}",
+		"": "", "payload": "", "a=1": "", "payload={}&payload={}": "", "payload={}&p%61yload={}": "", "payload=%zz": "", "payloads={}": "",
+	} {
+		got, err := unwrap(form, []byte(body))
+		if string(got) != want || (err == nil) != (want != "" || strings.HasPrefix(body, "payload") && body == "payload") {
+			t.Errorf("%q: %q, %v", body, got, err)
+		}
+	}
+	if got, err := unwrap(http.Header{}, []byte("payload={}")); string(got) != "payload={}" || err != nil {
+		t.Errorf("without a content type: %q, %v", got, err)
+	}
+	// Next to a value that a delivery brings, a form could begin elsewhere.
+	set := map[string]string{"SIGNATURE_HEADER": "X-Sig", "SIGNATURE_FORMAT": "{hex}", "EVENT": "body:type"}
+	for signed, takes := range map[string]bool{"{body}": true, "v0:{header:X-A}:{body}": true, "{header:X-A}{body}": false, "{body}.{header:X-A}": false, "{body}.": false} {
+		set["SIGNED"] = signed
+		if p := named(t, custom, settings(t, set)); (p.Unwrap != nil) != takes {
+			t.Errorf("%s takes forms: %v", signed, !takes)
+		}
+	}
+}
+
+// What is made is what is verified, for whatever settings.
+func TestMade(t *testing.T) {
+	when := time.Unix(1767323045, 0)
+	sets := []map[string]string{good}
+	for _, v := range vectors(t, custom) {
+		sets = append(sets, v.Settings)
+	}
+	check := func(p *verify.Provider) {
+		t.Helper()
+		for _, data := range [][]byte{nil, []byte(`{"mine":true,"data":[1]}`)} {
+			key := secret.New("right")
+			body, err := p.NewBody("thing.made", data, "1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, err = p.Renew(body, when); err != nil {
+				t.Fatal(err)
+			}
+			if data != nil && !bytes.Contains(body, []byte(`"mine":true`)) {
+				t.Errorf("%s has not the data that was given", body)
+			}
+			h, err := p.SignDelivery(verify.Signing{Key: key, Event: "thing.made", ID: "1", Body: body, Time: when})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := verify.Request{Header: h, Raw: body, Body: compact(body), Secrets: []secret.Secret{key}, Tolerance: time.Minute, Now: when}
+			if c, err := p.Verify(r); err != nil || c.Name != "thing.made" {
+				t.Errorf("%s: %+v, %v, %v", p.Name, c, err, h)
+			}
+		}
+	}
+	for _, set := range sets {
+		check(named(t, custom, settings(t, set)))
+	}
+	for _, p := range Providers {
+		if p.Name != custom {
+			check(named(t, p.Name, verify.Settings{}))
+		}
+	}
+}

@@ -1,0 +1,316 @@
+package hmac
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// vector is a delivery to the endpoint hooks, and what must become of it. ../testdata/make-vectors.mjs
+// makes them with Node's HMAC, but for the examples of the vendors' pages, which are as published.
+type vector struct {
+	Name      string
+	Settings  map[string]string // by variable
+	Tolerance string
+	Now       time.Time
+	Secrets   []string
+	Headers   [][2]string
+	Body      string
+	Error     string // a Refusal
+	Claims    *claims
+	// Unsigned has the headers that whoever holds the delivery can change without the secret, and what
+	// that changes: "nothing", "the name", "the time", or "anything" that isn't looked at here.
+	Unsigned map[string]string
+}
+
+// claims is what a vector claims.
+type claims struct {
+	Scheme, Name, UserID, Time, ID string
+	Secret                         int
+}
+
+// vectors returns the vectors of a preset.
+func vectors(t testing.TB, preset string) []vector {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("testdata", preset+".json"))
+	if err != nil {
+		t.Fatalf("every preset has vectors: %v", err)
+	}
+	var file struct {
+		Provider string
+		Vectors  []vector
+	}
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&file); err != nil || file.Provider != preset {
+		t.Fatalf("%s.json: %v, provider %q", preset, err, file.Provider)
+	}
+	for _, v := range file.Vectors {
+		for name, effect := range v.Unsigned {
+			delete(v.Unsigned, name)
+			v.Unsigned[http.CanonicalHeaderKey(name)] = effect
+		}
+	}
+	return file.Vectors
+}
+
+// settings reads settings from their variables' names.
+func settings(t testing.TB, of map[string]string) (s verify.Settings) {
+	t.Helper()
+	v := reflect.ValueOf(&s).Elem()
+	for variable, value := range of {
+		i := slices.IndexFunc(reflect.VisibleFields(v.Type()), func(f reflect.StructField) bool { return f.Tag.Get("env") == variable })
+		if i < 0 {
+			t.Fatalf("no setting is called %s", variable)
+		}
+		v.Field(i).SetString(value)
+	}
+	return s
+}
+
+// named returns the provider of that name, configured for the endpoint hooks.
+func named(t testing.TB, name string, s verify.Settings) *verify.Provider {
+	t.Helper()
+	i := slices.IndexFunc(Providers, func(p *verify.Provider) bool { return p.Name == name })
+	p, problems := Providers[i].Configure("hooks", s)
+	if problems != nil {
+		t.Fatal(problems)
+	}
+	return p
+}
+
+// request is the vector as the provider's Verify takes it.
+func (v vector) request(t testing.TB, p *verify.Provider) verify.Request {
+	t.Helper()
+	tolerance, err := time.ParseDuration(v.Tolerance)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := verify.Request{Header: http.Header{}, Tolerance: tolerance, Now: v.Now}
+	for _, s := range v.Secrets {
+		key := secret.New(s)
+		if p.Key != nil {
+			if key, err = p.Key(key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.Secrets = append(r.Secrets, key)
+	}
+	for _, h := range v.Headers {
+		r.Header.Add(h[0], h[1])
+	}
+	r.Raw = []byte(v.Body)
+	r.Body = jsonOf(p, r)
+	return r
+}
+
+// jsonOf is what the bridge makes of a body before it is verified; nil where that isn't JSON.
+func jsonOf(p *verify.Provider, r verify.Request) stringify.Text {
+	body := r.Raw
+	if p.Unwrap != nil {
+		var err error
+		if body, err = p.Unwrap(r.Header, body); err != nil {
+			return nil
+		}
+	}
+	return compact(body)
+}
+
+// id is the event's id at the endpoint hooks.
+func id(c verify.Claims) string {
+	if c.IDText != nil {
+		return event.ID("hooks", c.IDText, c.IDName)
+	}
+	return event.ID("hooks", c.SignedText, c.IDName)
+}
+
+func claimed(c verify.Claims) claims {
+	return claims{c.Scheme, c.Name, c.UserID, c.Time, id(c), c.Secret}
+}
+
+func TestVectors(t *testing.T) {
+	for _, preset := range Providers {
+		accepted := 0
+		for _, v := range vectors(t, preset.Name) {
+			t.Run(preset.Name+"/"+v.Name, func(t *testing.T) {
+				p := named(t, preset.Name, settings(t, v.Settings))
+				r := v.request(t, p)
+				c, err := p.Verify(r)
+				if v.Error != "" {
+					if !errors.Is(err, verify.Refusal(v.Error)) {
+						t.Fatalf("Verify = %v, want %q", err, v.Error)
+					}
+					if authentic := verify.IsAuthentic(err); authentic != (c.SignedText != nil) {
+						t.Errorf("authentic %v, but claims are %+v", authentic, c)
+					}
+					return
+				}
+				if err != nil {
+					t.Fatalf("Verify = %v", err)
+				}
+				if diff := cmp.Diff(*v.Claims, claimed(c)); diff != "" {
+					t.Error(diff)
+				}
+				if c.Entity != "" || c.EntityID != "" {
+					t.Errorf("an entity is claimed, which no setting names: %+v", c)
+				}
+				otherKeys(t, p, r)
+				otherTimes(t, p, r, c)
+				otherBodies(t, p, r)
+				otherHeaders(t, p, v, r, claimed(c))
+			})
+			if v.Claims != nil {
+				accepted++
+			}
+		}
+		if accepted == 0 {
+			t.Errorf("%s has no vector that is accepted", preset.Name)
+		}
+	}
+}
+
+// otherKeys: no other secret verifies.
+func otherKeys(t *testing.T, p *verify.Provider, r verify.Request) {
+	t.Helper()
+	for _, secrets := range [][]secret.Secret{nil, {{}}, {secret.New("")}, {secret.New("Right")}, {secret.New("wrong"), secret.New("")}} {
+		r.Secrets = secrets
+		if c, err := p.Verify(r); err != verify.WrongSignature || c.SignedText != nil { //nolint:errorlint // exactly this
+			t.Errorf("with a secret that isn't right: %+v, %v", c, err)
+		}
+	}
+}
+
+// otherTimes: past the tolerance it is stale, much before its time it is from the future; where there
+// is no time, neither.
+func otherTimes(t *testing.T, p *verify.Provider, r verify.Request, c verify.Claims) {
+	t.Helper()
+	stale, future := error(verify.Stale), error(verify.Future)
+	at := c.Occurred
+	if p.Timeless {
+		at, stale, future = r.Now, nil, nil
+	}
+	for _, later := range []struct {
+		now  time.Time
+		want error
+	}{{at.Add(r.Tolerance + time.Second), stale}, {at.Add(-r.Tolerance - time.Second), future}, {at.Add(r.Tolerance), nil}, {at.Add(-r.Tolerance), nil}} {
+		r.Now, r.Untimed = later.now, false
+		if _, err := p.Verify(r); !errors.Is(err, later.want) {
+			t.Errorf("at %s: %v, want %v", later.now, err, later.want)
+		}
+		r.Untimed = true
+		if _, err := p.Verify(r); err != nil {
+			t.Errorf("at %s, untimed: %v", later.now, err)
+		}
+	}
+}
+
+// otherBodies: no other body is accepted.
+func otherBodies(t *testing.T, p *verify.Provider, r verify.Request) {
+	t.Helper()
+	src := r.Raw
+	try := func(body []byte) {
+		r.Raw = body
+		r.Body = jsonOf(p, r)
+		if c, err := p.Verify(r); err == nil || verify.IsAuthentic(err) || c.SignedText != nil {
+			t.Errorf("%v for %s", err, body)
+		}
+	}
+	for i := range src {
+		for bit := range 8 {
+			changed := bytes.Clone(src)
+			changed[i] ^= 1 << bit
+			try(changed)
+		}
+		if i+1 < len(src) && src[i] == src[i+1] {
+			continue // to leave out one of two is to leave out the other
+		}
+		try(slices.Delete(bytes.Clone(src), i, i+1))
+	}
+	try(nil)
+	try(append([]byte(" "), src...))
+	try(append(bytes.Clone(src), '\n'))
+}
+
+// otherHeaders: whatever a holder of the delivery does to its headers without the secret is refused, or
+// changes no more than the vector says, and never the id.
+func otherHeaders(t *testing.T, p *verify.Provider, v vector, r verify.Request, was claims) {
+	t.Helper()
+	original := r.Header
+	for name, values := range original {
+		effect := v.Unsigned[name]
+		if effect == "anything" {
+			continue
+		}
+		value := values[0]
+		try := func(changed ...string) {
+			r.Header = original.Clone()
+			r.Header[name] = changed
+			c, err := p.Verify(r)
+			is := was
+			switch effect {
+			case "the name":
+				is.Name = c.Name
+			case "the time":
+				is.Time = c.Time
+			}
+			is.Secret = claimed(c).Secret // another one may have signed, too
+			if (err == nil || verify.IsAuthentic(err)) && effect == "" && !strings.HasSuffix(name, "Signature") && name != p.Header && slices.Contains(p.Headers, name) && len(changed) > 0 && changed[0] != value {
+				t.Errorf("%s: %q: %v", name, changed, err)
+			}
+			if err == nil && claimed(c) != is {
+				t.Errorf("%s: %q is accepted as %+v, was %+v", name, changed, claimed(c), was)
+			}
+			if err != nil && c.SignedText != nil && id(c) != was.ID {
+				t.Errorf("%s: %q: %v, with another id", name, changed, err)
+			}
+		}
+		for i := range value {
+			for bit := range 7 {
+				changed := []byte(value)
+				changed[i] ^= 1 << bit
+				try(string(changed))
+			}
+			try(value[:i] + value[i+1:])
+			try(value[:i] + "." + value[i:])
+		}
+		try()
+		try("")
+		try(value, "")
+		try(value, value)
+		try(value + "," + value)
+		try(value + " " + value)
+		try(strings.Repeat(value+" ", 100))
+		try(strings.Repeat(value+",", 100))
+	}
+	// What is moved from one header to another makes no other delivery.
+	for from := range original {
+		for to := range original {
+			moved := original.Clone()
+			value := moved.Get(from)
+			if from == to || value == "" || v.Unsigned[from] != "" || v.Unsigned[to] != "" {
+				continue
+			}
+			moved.Set(to, moved.Get(to)+value[:1])
+			moved.Set(from, value[1:])
+			r.Header = moved
+			if c, err := p.Verify(r); (err == nil || verify.IsAuthentic(err)) && claimed(c) != was {
+				t.Errorf("a character moved from %s to %s: %+v", from, to, claimed(c))
+			}
+		}
+	}
+}
