@@ -31,6 +31,7 @@ func (l *loader) check(c *Config) {
 	l.checkNATS(c)
 	l.checkStream(c)
 	l.checkBounds(c)
+	l.checkShared(c)
 }
 
 // MaxTLSFile is how large a certificate's or a key's file may be, in bytes.
@@ -126,18 +127,24 @@ func (l *loader) checkBounds(c *Config) {
 	if c.SpoolMaxBytes < 1 {
 		l.wrong("SPOOL_MAX_BYTES", "a size above 0, such as 1GiB")
 	}
-	if c.QuarantineMaxBytes < 1 {
+	switch least := c.MaxBodyBytes + spooled; {
+	case c.QuarantineMaxBytes < 1:
 		l.wrong("QUARANTINE_MAX_BYTES", "a size above 0, such as 64MiB")
+	case c.Quarantine && c.MaxBodyBytes <= 64<<20 && c.QuarantineMaxBytes < least:
+		l.wrong("QUARANTINE_MAX_BYTES", fmt.Sprintf("at least %s, so that a delivery of MAX_BODY_BYTES, %s, fits in it; or set QUARANTINE=false", least, c.MaxBodyBytes))
 	}
 }
 
-// spooled is what an event in the spool needs besides its body, roughly.
+// spooled is what a delivery in the spool or in quarantine needs besides its body, roughly.
 const spooled = 4 << 10
 
 // warn says what is allowed but hardly meant.
 func (l *loader) warn(c *Config) {
 	known := Names()
 	l.warnOfUnused(c)
+	if len(l.problems) == 0 {
+		l.warnings = append(l.warnings, Doubts(c.Endpoints)...)
+	}
 	for variable := range l.vars {
 		if slices.Contains(known, generic(variable)) || !looksLikeOurs(variable, known) {
 			continue

@@ -18,8 +18,9 @@ import (
 func TestProblems(t *testing.T) {
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty")
-	binary := filepath.Join(dir, "binary")
-	if err := errors.Join(os.WriteFile(empty, []byte("\n \n"), 0o600), os.WriteFile(binary, []byte("marked\nma\x00rked\n"), 0o600)); err != nil {
+	binary, comment, unfilled := filepath.Join(dir, "binary"), filepath.Join(dir, "comment"), filepath.Join(dir, "unfilled")
+	if err := errors.Join(os.WriteFile(comment, []byte("marked\n # marked since May\n"), 0o600), os.WriteFile(unfilled, []byte("<marked>\n"), 0o600),
+		os.WriteFile(empty, []byte("\n \n"), 0o600), os.WriteFile(binary, []byte("marked\nma\x00rked\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	pair, other := tlstest.New(t, "localhost"), tlstest.New(t, "localhost")
@@ -52,6 +53,11 @@ func TestProblems(t *testing.T) {
 		{"FRIGADE_SECRETS_FILE=" + empty, `FRIGADE_SECRETS_FILE: got "` + empty + `"; takes a file with one secret a line: it holds no secret`},
 		{"FRIGADE_SECRETS_FILE=" + binary, `FRIGADE_SECRETS_FILE: got "` + binary + `"; takes a file with one secret a line: line 2 is not text`},
 		{"FRIGADE_SECRETS=a,b,a", `FRIGADE_SECRETS: got something hidden; takes secrets with commas between, none of them empty (one of them is given twice)`},
+		{"FRIGADE_SECRETS_FILE=" + comment, `FRIGADE_SECRETS_FILE: got "` + comment + `"; takes a file with one secret a line: line 2 begins with #: there are no comments, each line is a secret`},
+		{"FRIGADE_SECRETS_FILE=" + unfilled, `FRIGADE_SECRETS_FILE: got "` + unfilled + `"; takes a file with one secret a line: line 1 is a placeholder such as ${X}, <your-secret> or changeme, which nothing has filled in`},
+		{"FRIGADE_SECRETS=a,$FRIGADE_SECRET", `FRIGADE_SECRETS: got something hidden; takes secrets with commas between, none of them empty (one of them is a placeholder such as ${X}, <your-secret> or changeme, which nothing has filled in)`},
+		{"FRIGADE_SECRETS=y,x", `FRIGADE_SECRETS: got something hidden; takes secrets of its own: secret 1 of endpoint frigade (FRIGADE_SECRETS) is secret 0 of endpoint flock (FLOCK_SECRETS), which has another provider or scheme, so that what is signed for one could be sent to the other`},
+		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_SIGNATURE=payload", `ENDPOINTS_0_SECRETS: got something hidden; takes secrets of its own: secret 0 of endpoint eu (ENDPOINTS_0_SECRETS) is secret 0 of endpoint flock (FLOCK_SECRETS), which has another provider or scheme, so that what is signed for one could be sent to the other`},
 		{"FRIGADE_SECRETS_FILE=/nowhere", `FRIGADE_SECRETS_FILE: got "/nowhere"; takes ` + file},
 		{"FRIGADE_SECRETS_FILE=", `FRIGADE_SECRETS_FILE: got nothing; takes the path of a file that can be read`},
 		{"FLOCK_SIGNATURE=data", `FLOCK_SIGNATURE: got "data"; takes one of auto, payload, timestamp-data`},
@@ -102,7 +108,7 @@ func TestProblems(t *testing.T) {
 		{"STREAM_REPLICAS=three", `STREAM_REPLICAS: got "three"; takes 1 to 5, on an embedded server 1`},
 		{"STREAM_MAX_AGE=week", `STREAM_MAX_AGE: got "week"; takes a duration such as 168h or 7d, or 0s for no limit`},
 		{"STREAM_MAX_AGE=-1s", `STREAM_MAX_AGE: got "-1s"; takes a duration such as 168h or 7d, or 0s for no limit`},
-		{"STREAM_MAX_AGE=24h FRIGADE_SECRETS=x", `STREAM_MAX_AGE: got "24h"; takes at least 25h, the longest span in which a delivery is accepted and an hour: the stream doesn't recognise what it has dropped`},
+		{"STREAM_MAX_AGE=24h FRIGADE_SECRETS=y", `STREAM_MAX_AGE: got "24h"; takes at least 25h, the longest span in which a delivery is accepted and an hour: the stream doesn't recognise what it has dropped`},
 		{"STREAM_MAX_BYTES=1GB", `STREAM_MAX_BYTES: got "1GB"; takes ` + size},
 		{"STREAM_DUPLICATES=1h", `STREAM_DUPLICATES: got "1h"; takes at least 1h10m, the longest span in which a delivery is accepted and an hour: otherwise a replay could be stored twice`},
 		{"STREAM_DUPLICATES=169h", `STREAM_DUPLICATES: got "169h"; takes at most STREAM_MAX_AGE, 168h: the stream doesn't recognise what it has dropped`},
@@ -112,6 +118,7 @@ func TestProblems(t *testing.T) {
 		{"SPOOL_MAX_BYTES=-1", `SPOOL_MAX_BYTES: got "-1"; takes ` + size},
 		{"SPOOL_DRAIN_TIMEOUT=-1s", `SPOOL_DRAIN_TIMEOUT: got "-1s"; takes a duration of at least 0s`},
 		{"QUARANTINE=off", `QUARANTINE: got "off"; takes true or false`},
+		{"QUARANTINE_MAX_BYTES=512KiB", `QUARANTINE_MAX_BYTES: got "512KiB"; takes at least 516KiB, so that a delivery of MAX_BODY_BYTES, 512KiB, fits in it; or set QUARANTINE=false`},
 		{"QUARANTINE_MAX_BYTES=0", `QUARANTINE_MAX_BYTES: got "0"; takes a size above 0, such as 64MiB`},
 		{"MAX_BODY_BYTES=65MiB", `MAX_BODY_BYTES: got "65MiB"; takes a size from 1 to 64MiB, such as 512KiB`},
 		{"MAX_BODY_BYTES=99999999999TiB", `MAX_BODY_BYTES: got "99999999999TiB"; takes a size from 1 to 64MiB, such as 512KiB`},
@@ -167,13 +174,24 @@ func TestWarnings(t *testing.T) {
 		{"MAX_IN_FLIGHT_BYTES=512KiB", "MAX_IN_FLIGHT_BYTES is 512KiB: a body of MAX_BODY_BYTES, 512KiB, and its envelope don't fit in it, so that it is always answered 503"},
 		{"PUBLISH_TIMEOUT=5s", "PUBLISH_TIMEOUT is 5s: Frigade, which waits 1s for the answer, may give up before"},
 		{"SPOOL_MAX_BYTES=512KiB", "SPOOL_MAX_BYTES is 512KiB: an event of MAX_BODY_BYTES, 512KiB, doesn't fit in it, so that the bridge is never ready without NATS"},
+		{"FLOCK_SECRETS='0123456789abcdef'", "secret 0 of FLOCK_SECRETS has quotation marks around it, which count as a part of it: leave them out, an env file and a Kubernetes Secret keep them"},
+		{"FLOCK_SECRETS=0123456789abcdef,SECRET=0123456789abcdef", "secret 1 of FLOCK_SECRETS has a name and = in front, which count as a part of it: give the secret alone"},
+		{"FLOCK_SECRETS=0123456789abcdef 0123456789abcdef", "secret 0 of FLOCK_SECRETS has white space in it: copy it anew, and put several secrets on lines of their own, or commas between them in a variable"},
+		{"FLOCK_SECRETS=0123456789abcdef\u200b", "secret 0 of FLOCK_SECRETS has characters in it that aren't ASCII, or can't be seen: copy it anew"},
+		{"FLOCK_SECRETS=0123456789abcde", "secret 0 of FLOCK_SECRETS has fewer than 16 characters: a shell may have eaten the part from a $ or ! on, so quote it with '; and a short one can be guessed from a signature"},
+		{"FLOCK_SECRETS=WHSEC0123456789abc==", ""},
+		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=0123456789abcdef", "secret 0 of endpoint eu (ENDPOINTS_0_SECRETS) is secret 0 of endpoint flock (FLOCK_SECRETS): a delivery to one can be sent to the other too; give each its own"},
 		{"NATS_SERVICE_HOST=10.0.0.1", ""}, // what Kubernetes sets for a service called nats
 		{"NATS_PORT_4222_TCP_ADDR=10.0.0.1", ""},
 		{"HTTP_PROXY=x", ""},
 		{"PATH=/bin", ""},
 		{"OTEL_SERVICE_NAME=x", ""},
 	} {
-		_, warnings, err := Load([]string{"FLOCK_SECRETS=x", test.set})
+		environ := []string{"FLOCK_SECRETS=0123456789abcdef", test.set}
+		if strings.HasPrefix(test.set, "ENDPOINTS_") {
+			environ = append(environ[:1], strings.Fields(test.set)...)
+		}
+		_, warnings, err := Load(environ)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -185,12 +203,12 @@ func TestWarnings(t *testing.T) {
 
 func TestLoad(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secrets")
-	if err := os.WriteFile(file, []byte("current\r\n\nolder\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("current-0123456789\r\n\nolder-0123456789\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	c, warnings, err := Load([]string{
-		"FLOCK_SECRETS=one, two", "FRIGADE_SECRETS_FILE=" + file, "FRIGADE_TOLERANCE=48h", "STREAM_MAX_BYTES=10GiB", "MAX_BODY_BYTES=1000", "NATS_URL=",
-		"ENDPOINTS_0_NAME=flock-eu", "ENDPOINTS_0_PROVIDER=flock", "ENDPOINTS_0_SECRETS=x", "ENDPOINTS_0_SIGNATURE=payload",
+		"FLOCK_SECRETS=one-0123456789abcdef, two-0123456789abcdef", "FRIGADE_SECRETS_FILE=" + file, "FRIGADE_TOLERANCE=48h", "STREAM_MAX_BYTES=10GiB", "MAX_BODY_BYTES=1000", "NATS_URL=",
+		"ENDPOINTS_0_NAME=flock-eu", "ENDPOINTS_0_PROVIDER=flock", "ENDPOINTS_0_SECRETS=three-0123456789", "ENDPOINTS_0_SIGNATURE=payload",
 	})
 	if err != nil || len(warnings) > 0 {
 		t.Fatal(err, warnings)
@@ -208,9 +226,9 @@ func TestLoad(t *testing.T) {
 		got = append(got, endpoint{e.Name, e.Provider, e.Signature, e.Freshness, strings.Join(keys, "|"), e.Tolerance})
 	}
 	if diff := cmp.Diff([]endpoint{
-		{"flock", "flock", "auto", "", "one|two", 5 * time.Minute},
-		{"frigade", "frigade", "data", "signed", "current|older", 48 * time.Hour},
-		{"flock-eu", "flock", "payload", "", "x", 5 * time.Minute},
+		{"flock", "flock", "auto", "", "one-0123456789abcdef|two-0123456789abcdef", 5 * time.Minute},
+		{"frigade", "frigade", "data", "signed", "current-0123456789|older-0123456789", 48 * time.Hour},
+		{"flock-eu", "flock", "payload", "", "three-0123456789", 5 * time.Minute},
 	}, got); diff != "" {
 		t.Error(diff)
 	}

@@ -101,8 +101,10 @@ func (l *loader) parse(target any, prefix string) {
 		if cause := hint(""); errors.As(wrong.Err, &cause) {
 			takes = fmt.Sprintf("%s (%v)", takes, cause)
 		}
-		if errors.Is(wrong.Err, secret.ErrTwice) {
-			takes = fmt.Sprintf("%s (%v)", takes, secret.ErrTwice)
+		for _, cause := range []error{secret.ErrTwice, secret.ErrPlaceholder} {
+			if errors.Is(wrong.Err, cause) {
+				takes = fmt.Sprintf("%s (%v)", takes, cause)
+			}
 		}
 		l.wrong(prefix+field.Tag.Get("env"), takes)
 	}

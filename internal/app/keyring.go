@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -20,6 +21,7 @@ type keyring struct {
 	file     string // "" where they are in a variable, and don't change
 	schemes  []string
 	inForce  atomic.Pointer[keys]
+	offers   *offers
 	reloads  reloads
 	log      *zap.Logger
 }
@@ -94,17 +96,30 @@ func (k *keyring) load(contents [][]byte, err error) {
 	if err == nil {
 		secrets, err = secret.Lines(contents[0])
 	}
-	log := k.log.With(zap.String("endpoint", k.endpoint), zap.String("file", k.file))
+	if err == nil {
+		err = k.offers.take(k.endpoint, secrets)
+	} else {
+		delete(k.offers.pending, k.endpoint)
+	}
 	if err != nil {
 		k.reloads.failed()
-		log.Error("secrets can't be loaded, those loaded last stay in force", zap.Error(err))
-		return
+		k.log.Error("secrets can't be loaded, those loaded last stay in force", zap.String("endpoint", k.endpoint), zap.String("file", k.file), zap.Error(err))
 	}
+}
+
+// take puts secrets in force that were read from the file.
+func (k *keyring) take(secrets []secret.Secret) {
+	log := k.log.With(zap.String("endpoint", k.endpoint), zap.String("file", k.file))
 	recovered := k.reloads.succeeded()
 	switch {
 	case !slices.EqualFunc(secrets, k.current(), secret.Secret.Equal):
 		k.replace(secrets)
 		log.Info("secrets loaded, and in force from now on", zap.Int("secrets", len(secrets)))
+		for i, s := range secrets {
+			if doubt := s.Doubt(); doubt != "" {
+				log.Warn(fmt.Sprintf("secret %d %s", i, doubt))
+			}
+		}
 	case recovered:
 		log.Info("secrets can be loaded again, and are those in force", zap.Int("secrets", len(secrets)))
 	}

@@ -25,6 +25,7 @@ func newLive(c *config.Config, log *zap.Logger) (*live, error) {
 	for _, e := range c.Endpoints {
 		l.keyrings[e.Name] = newKeyring(e, log)
 	}
+	newOffers(c, l.keyrings)
 	if c.TLSCertFile == "" {
 		return l, nil
 	}

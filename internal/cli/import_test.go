@@ -54,7 +54,7 @@ func TestRecordLine(t *testing.T) {
 	}
 	whole := `"kind":"event","subject":"a.b","id":"1","arrived":"2026-01-02T03:04:05Z","data":"e30="`
 	for _, test := range []struct{ without, instead, want string }{
-		{`"kind":"event"`, `"kind":"unknown"`, `kind: got "unknown"; takes event or quarantine`},
+		{`"kind":"event"`, `"kind":"unknown"`, `kind: got "unknown"; takes event, quarantine or refused`},
 		{`"subject":"a.b"`, `"subject":"a.*"`, `subject: got "a.*"; takes one to publish on`},
 		{`"subject":"a.b"`, `"subject":"a.>"`, `subject: got "a.>"; takes one to publish on`},
 		{`"subject":"a.b"`, `"subject":"a b"`, `subject: got "a b"; takes one to publish on`},

@@ -148,22 +148,9 @@ func joined(e Endpoint, texts []string) []key {
 // oddities says what is strange about the endpoint's secrets, without saying anything of what they are.
 func (d *diagnosing) oddities() (all []Cause) {
 	for i, s := range d.at.Secrets() {
-		text := string(s.Key())
-		odd := func(says string) {
-			all = append(all, Cause{"secret_odd", false, fmt.Sprintf("secret %d of %s %s", i, d.at.SecretsFrom, says), "look how it got there, and set it as the vendor shows it"})
-		}
-		switch {
-		case reference.MatchString(text):
-			odd("looks like a variable's name or a placeholder: what should have filled it in hasn't")
-		case strings.ContainsFunc(text, unicode.IsSpace):
-			odd("has white space in it")
-		case strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }):
-			odd("has characters in it that aren't ASCII, or can't be seen")
-		case len(text) < 16:
-			odd("is short: a shell may have eaten the part from a $ or ! on; quote it with '")
+		if doubt := s.Doubt(); doubt != "" {
+			all = append(all, Cause{"secret_odd", false, fmt.Sprintf("secret %d of %s %s", i, d.at.SecretsFrom, doubt), "look how it got there, and set it as the vendor shows it"})
 		}
 	}
 	return all
 }
-
-var reference = regexp.MustCompile(`(?i)^\$|\$\{|\{\{|^<.*>$|^(changeme|secret|todo|x+|test|example|your[-_].*)$`)

@@ -12,8 +12,11 @@ import (
 // MaxFile is how large a file of secrets may be, in bytes: room for a thousand, far below what would hurt.
 const MaxFile = 64 << 10
 
-// ErrTwice means that a list has the same secret twice.
-var ErrTwice = errors.New("one of them is given twice")
+// The reasons for which a list is refused that are worth telling.
+var (
+	ErrTwice       = errors.New("one of them is given twice")
+	ErrPlaceholder = errors.New("one of them is a placeholder such as ${X}, <your-secret> or changeme, which nothing has filled in")
+)
 
 // List reads secrets with commas between, white space around each left out. An empty one is refused:
 // anybody could sign with it. So is one given twice: one of the two was meant to be another.
@@ -27,6 +30,8 @@ func List(text string) ([]Secret, error) {
 			return nil, errors.New("an empty secret")
 		case seen[part]:
 			return nil, ErrTwice
+		case isPlaceholder(part):
+			return nil, ErrPlaceholder
 		}
 		seen[part] = true
 		list = append(list, New(part))
@@ -55,6 +60,10 @@ func Lines(content []byte) ([]Secret, error) {
 			return nil, fmt.Errorf("line %d is not text", number)
 		case bytes.HasPrefix(line, []byte("-----BEGIN ")):
 			return nil, fmt.Errorf("line %d begins a key or a certificate in PEM", number)
+		case line[0] == '#':
+			return nil, fmt.Errorf("line %d begins with #: there are no comments, each line is a secret", number)
+		case isPlaceholder(string(line)):
+			return nil, fmt.Errorf("line %d is a placeholder such as ${X}, <your-secret> or changeme, which nothing has filled in", number)
 		}
 		text := string(line)
 		if first, ok := seen[text]; ok {

@@ -35,6 +35,8 @@ func TestLines(t *testing.T) {
 		{name: "UTF-16", content: "c\x00u\x00r\x00\n\x00", err: "line 1 is not text"},
 		{name: "not UTF-8", content: "current\n\n\xff\xfe\n", err: "line 3 is not text"},
 		{name: "a key", content: "-----BEGIN PRIVATE KEY-----\nMC4CAQAw\n", err: "line 1 begins a key or a certificate in PEM"},
+		{name: "a comment", content: "current\n\n  # older, until June\nolder\n", err: "line 3 begins with #: there are no comments, each line is a secret"},
+		{name: "a placeholder", content: "current\n${OLDER}\n", err: "line 2 is a placeholder such as ${X}, <your-secret> or changeme, which nothing has filled in"},
 		{name: "one twice", content: "a\nb\n\n a\n", err: "line 4 has the same secret as line 1"},
 		{name: "just small enough", content: strings.Repeat("x", MaxFile-1) + "\n", want: []string{strings.Repeat("x", MaxFile-1)}},
 		{name: "too large", content: strings.Repeat("x", MaxFile) + "\n", err: "it is larger than 65536 bytes"},
@@ -59,6 +61,16 @@ func TestList(t *testing.T) {
 		"a,":       nil,
 		"a,,b":     nil,
 		"a, b, a":  nil,
+
+		"$SECRET":         nil,
+		"${SECRET}":       nil,
+		"a,<your-secret>": nil,
+		"ChangeMe":        nil,
+		"{{ .Values.a }}": nil,
+		"$2b$10$abc":      {"$2b$10$abc"},
+		"a${SECRET}":      {"a${SECRET}"},
+		"<a>b":            {"<a>b"},
+		"changeme-not":    {"changeme-not"},
 	} {
 		list, err := List(text)
 		if diff := cmp.Diff(want, keysOf(list)); diff != "" || (err == nil) != (want != nil) {
@@ -70,14 +82,14 @@ func TestList(t *testing.T) {
 // Whatever a file holds: it becomes either an error that has nothing of it, or distinct secrets that
 // stand in it in that order, each fit to be written into a file again.
 func FuzzLines(f *testing.F) {
-	for _, seed := range []string{"", "a", "a\nb\n", " a \r\n\r\nb", "a\na", "\x00", "\xff", "\ufeffa\n", "-----BEGIN X-----", "\u0085a\u00a0", "\n\n\n", "a\rb"} {
+	for _, seed := range []string{"", "a", "a\nb\n", " a \r\n\r\nb", "a\na", "\x00", "\xff", "\ufeffa\n", "-----BEGIN X-----", "# a comment", "<your-secret>\nx", "\u0085a\u00a0", "\n\n\n", "a\rb"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		list, err := Lines(content)
 		if err != nil {
 			for line := range strings.Lines(string(content)) {
-				if line = strings.TrimSpace(line); len(line) > 5 && strings.Contains(err.Error(), line) && !strings.Contains("it holds no secret, line is not text, begins a key or a certificate in PEM, has the same secret as line, larger than bytes", line) {
+				if line = strings.TrimSpace(line); len(line) > 5 && strings.Contains(err.Error(), line) && !strings.Contains("it holds no secret, line is not text, begins a key or a certificate in PEM, has the same secret as line, larger than bytes, begins with #: there are no comments, each line is a secret, is a placeholder such as ${X}, <your-secret> or changeme, which nothing has filled in", line) {
 					t.Fatalf("the error has a line: %v", err)
 				}
 			}

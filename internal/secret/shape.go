@@ -1,0 +1,40 @@
+package secret
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// placeholder matches what stands where a secret should, because nothing has filled it in.
+var placeholder = regexp.MustCompile(`(?i)^(\$\{[^}]*\}|\$[a-z_][a-z0-9_]*|<[^<>]*>|\{\{.*\}\}|change[-_ ]?me)$`)
+
+// isPlaceholder reports whether a text is no secret but what stands for one. Anybody could sign with it.
+func isPlaceholder(text string) bool { return placeholder.MatchString(text) }
+
+// assignment matches a name and an equals sign before a secret. What base64 ends with is none.
+var assignment = regexp.MustCompile(`^(export +)?[A-Z][A-Z0-9_]*=[^=]`)
+
+// quoted matches a text in quotation marks.
+var quoted = regexp.MustCompile(`^(".*"|'.*'|` + "`.*`" + `|[“„].*[”“]|‘.*’)$`)
+
+const shortest = 16 // characters: a secret that a machine has made has more
+
+// Doubt returns what is odd about a secret and what to do about it, in words that say nothing of what
+// it is; "" where nothing is.
+func (s Secret) Doubt() string {
+	text := string(s.Key())
+	switch {
+	case quoted.MatchString(text):
+		return "has quotation marks around it, which count as a part of it: leave them out, an env file and a Kubernetes Secret keep them"
+	case assignment.MatchString(text):
+		return "has a name and = in front, which count as a part of it: give the secret alone"
+	case strings.ContainsFunc(text, unicode.IsSpace):
+		return "has white space in it: copy it anew, and put several secrets on lines of their own, or commas between them in a variable"
+	case strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }):
+		return "has characters in it that aren't ASCII, or can't be seen: copy it anew"
+	case len(text) < shortest:
+		return "has fewer than 16 characters: a shell may have eaten the part from a $ or ! on, so quote it with '; and a short one can be guessed from a signature"
+	}
+	return ""
+}
