@@ -156,7 +156,7 @@ func (d *demo) show(ctx context.Context) error {
 	var followErr error
 	go func() {
 		defer close(followed)
-		all := stream.Section{Stream: string(d.config.StreamName), Subjects: []string{string(d.config.SubjectPrefix) + ".>"}, Since: time.Unix(1, 0)}
+		all := stream.Section{Stream: string(d.config.StreamName), Subjects: []string{string(d.config.SubjectPrefix) + ".>"}, Since: stream.Beginning}
 		followErr = followSection(ctx, nc, js, all, io.Discard, func(m stream.Message) error {
 			_, err := fmt.Fprintf(d.io.out, "%s\n  %s\n", m.Subject(), m.Data())
 			select {

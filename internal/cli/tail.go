@@ -124,7 +124,7 @@ func (t *tail) section(cfg *config.Config, args []string, now time.Time) (s stre
 		return s, err
 	}
 	if s.Stop && s.Since.IsZero() {
-		s.Since = time.Unix(1, 0) // all there is
+		s.Since = stream.Beginning
 	}
 	return s, nil
 }

@@ -1,21 +1,25 @@
-// Package stream reads a part of a JetStream stream: each message once and in order, from a place on,
-// over reconnections, and over the stream's being deleted and made anew.
+// Package stream reads a section of a JetStream stream: each message once and in order, over
+// reconnections, and over the stream's being deleted and made anew. It is the one reader of streams:
+// commands, the live page, the quarantine store and look-ups (see [Find]) use it.
 //
-// nats.go's ordered consumer does the first of these and not the last: it goes on behind the last
-// sequence number that it has seen, for which a new stream of the same name may take days. Here a
-// consumer is read for as long as it lives, and it dies with its stream; before the next one is made,
-// the stream says when it was made itself.
+// A section that ends is read whole: all that the stream's leader had when reading began. A consumer
+// with one replica may be placed on a follower that lags, where its messages end early; so the end
+// counts only where a message with the leader's last sequence number has come, or where a new consumer
+// at the leader itself has nothing more.
+//
+// nats.go's ordered consumer promises neither. It also goes on behind the last sequence number that it
+// has seen, for which a new stream of the same name may take days. Here a consumer is read for as long
+// as it lives, and it dies with its stream; before the next one is made, the stream reports when it was
+// made itself.
 package stream
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"github.com/nats-io/nuid"
 )
 
 // Section is a part of a stream. Without Since and Last it begins with what comes from now on.
@@ -28,13 +32,16 @@ type Section struct {
 	Headers  bool      // without payloads
 }
 
+// Beginning is a time before every message: a section since then begins with the first one.
+var Beginning = time.Unix(1, 0)
+
 // Message is a message of the stream.
 type Message struct {
 	jetstream.Msg
 	Sequence uint64
 	Stored   time.Time
 	Made     time.Time // when the stream was made: sequence numbers of different ones are not comparable
-	Pending  uint64    // how many of the section are stored behind it
+	Pending  uint64    // about how many of the section are stored behind it
 }
 
 // Reader reads a section.
@@ -43,23 +50,30 @@ type Reader struct {
 	JetStream jetstream.JetStream
 	Section   Section
 	Name      string // begins the names of the consumers
+	// Names are all the names that consumers may have, where the account's rights are for these only.
+	// Others may use the same ones at the same time; a message may then be handled twice.
+	Names []string
 	// Handle takes the messages, one at a time. Its error ends Run.
 	Handle func(Message) error
 	// Told is told why reading fails, again at each attempt, and nil when it works: each time when a
-	// consumer has been made. nil: nobody wants to know.
+	// consumer has been made. May be nil.
 	Told func(error)
+	// Patience is how long a section that ends is tried without getting on; 0 means half a minute.
+	Patience time.Duration
 
 	made  time.Time // of the stream that is read; zero before the first
 	next  uint64    // the least sequence number that wasn't read; 0: begin with Since
-	until uint64    // the last one, where Section.Stop
+	until uint64    // the leader's last one when reading began
+	ahead bool      // Since was reckoned by a clock that may be ahead of the server's
 }
 
 const (
 	requestTimeout = 5 * time.Second
 	heartbeat      = 5 * time.Second // of the server while it has nothing; two missing ones end a consumer
-	inactive       = time.Minute     // after so long without us the server removes the consumer
+	silence        = 5 * time.Second // without a message, where there must be some, ends a consumer too
+	inactive       = 30 * time.Second
 	pause          = 500 * time.Millisecond
-	patience       = 30 * time.Second // of a reader that is to stop by itself
+	patience       = 30 * time.Second
 )
 
 var (
@@ -67,34 +81,45 @@ var (
 	// first message on: none of them was seen.
 	ErrMadeAnew = errors.New("the stream was deleted and made anew")
 
-	errDone   = errors.New("the section is read")
-	errBroken = errors.New("the connection broke")
-	errOther  = errors.New("the stream was made anew while its consumer was made")
+	errDone    = errors.New("the section is read")
+	errDrained = errors.New("the consumer has no more messages")
+	errBehind  = errors.New("the copy of the stream that was read lacks messages which the leader has")
+	errBroken  = errors.New("the connection broke")
+	errOther   = errors.New("the stream or the consumer was made anew meanwhile")
+	errSilent  = errors.New("no message came though there are some")
+	errInUse   = errors.New("all consumer names that may be used are in use")
 )
 
 // refusal is an error of Handle.
 type refusal struct{ error }
 
 // Run reads until the context ends, Handle fails or, where it is to stop, the section is read. What
-// fails is tried again.
+// fails is tried again; a section that ends is given up where nothing gets on for some time.
 func (r *Reader) Run(ctx context.Context) error {
-	failing := time.Time{}
+	var failing time.Time
 	for {
-		err := r.attempt(ctx, func() { failing = time.Time{} })
+		before := r.next
+		err := r.attempt(ctx)
+		if r.next != before {
+			failing = time.Time{}
+		}
 		var refused refusal
 		switch {
 		case errors.As(err, &refused):
 			return refused.error
-		case hasEnded(ctx), errors.Is(err, errDone):
+		case ctx.Err() != nil, errors.Is(err, errDone):
 			return nil
-		case errors.Is(err, errBroken), errors.Is(err, errOther):
-			err = nil // whoever holds the connection knows; the next attempt says so
+		case errors.Is(err, nats.ErrConnectionClosed):
+			return err
+		case errors.Is(err, errDrained):
+			continue // the next consumer shows whether that is all
+		case errors.Is(err, errBroken): // the owner of the connection knows
 		case failing.IsZero():
 			failing = time.Now()
-		case r.Section.Stop && time.Since(failing) > patience:
+			r.tell(err)
+		case r.Section.Stop && time.Since(failing) > r.patience():
 			return err
-		}
-		if err != nil {
+		default:
 			r.tell(err)
 		}
 		select {
@@ -104,7 +129,12 @@ func (r *Reader) Run(ctx context.Context) error {
 	}
 }
 
-func hasEnded(ctx context.Context) bool { return ctx.Err() != nil }
+func (r *Reader) patience() time.Duration {
+	if r.Patience > 0 {
+		return r.Patience
+	}
+	return patience
+}
 
 func (r *Reader) tell(err error) {
 	if r.Told != nil {
@@ -112,29 +142,46 @@ func (r *Reader) tell(err error) {
 	}
 }
 
-// attempt makes a consumer and reads it until something happens to it. works is called when it is there.
-func (r *Reader) attempt(ctx context.Context, works func()) error {
+// attempt makes a consumer and reads it until something happens to it.
+func (r *Reader) attempt(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if err := r.watch(ctx, cancel); err != nil {
 		return err
 	}
-	consumer, err := r.attach(ctx)
+	err := r.open(ctx, cancel)
+	if cause := context.Cause(ctx); cause != nil && !errors.As(err, new(refusal)) && !errors.Is(err, errDone) {
+		return cause
+	}
+	return err
+}
+
+// open finds the stream, makes a consumer of it and reads that.
+func (r *Reader) open(ctx context.Context, cancel context.CancelCauseFunc) error {
+	stream, err := r.locate(ctx)
 	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			return cause
-		}
+		return err
+	}
+	if r.Section.Stop && r.next > r.until {
+		return errDone
+	}
+	consumer, err := r.attach(ctx, stream)
+	if err != nil {
 		return err
 	}
 	defer r.detach(ctx, consumer)
-	works()
 	r.tell(nil)
-	if r.Section.Stop && (consumer.CachedInfo().NumPending == 0 || r.next > r.until) {
-		return errDone
+	if r.Section.Stop && consumer.info.NumPending == 0 {
+		if consumer.atLeader {
+			return errDone
+		}
+		return errBehind
 	}
-	err = r.read(ctx, consumer)
-	if cause := context.Cause(ctx); cause != nil && !errors.As(err, new(refusal)) {
-		return cause
+	before := r.next
+	err = r.read(ctx, cancel, consumer)
+	if len(r.Names) > 0 && r.next != before && !r.isStillOurs(ctx, stream, consumer) {
+		r.next = before // it may have been another's, that begins elsewhere
+		return errOther
 	}
 	return err
 }
@@ -144,6 +191,9 @@ func (r *Reader) attempt(ctx context.Context, works func()) error {
 func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc) error {
 	changes := r.Conn.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
 	for connected := r.Conn.IsConnected(); !connected; {
+		if r.Conn.IsClosed() {
+			return nats.ErrConnectionClosed
+		}
 		select {
 		case status, ok := <-changes:
 			connected = ok && status == nats.CONNECTED
@@ -172,102 +222,61 @@ func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc) erro
 	return nil
 }
 
-// attach makes a consumer that reads on from where we are.
-func (r *Reader) attach(ctx context.Context) (jetstream.Consumer, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	stream, err := r.JetStream.Stream(ctx, r.Section.Stream)
-	if err != nil {
-		return nil, fmt.Errorf("asking for stream: %w", err)
-	}
-	info := stream.CachedInfo()
-	if r.begin(info) {
-		r.tell(ErrMadeAnew)
-	}
-	c := jetstream.ConsumerConfig{
-		Name: r.Name + nuid.Next(), FilterSubjects: r.Section.Subjects, HeadersOnly: r.Section.Headers,
-		AckPolicy: jetstream.AckNonePolicy, InactiveThreshold: inactive, MemoryStorage: true, Replicas: 1,
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.next,
-	}
-	if r.next == 0 {
-		c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &r.Section.Since
-	}
-	consumer, err := stream.CreateConsumer(ctx, c)
-	if err != nil {
-		return nil, fmt.Errorf("making consumer: %w", err)
-	}
-	// Only if it is still the same stream is the consumer one of it.
-	if info, err = stream.Info(ctx); err != nil {
-		return nil, fmt.Errorf("asking for stream: %w", err)
-	}
-	if !info.Created.Equal(r.made) {
-		return nil, errOther
-	}
-	return consumer, nil
-}
-
-// begin decides where to read on, and says whether that is a new stream's beginning.
-func (r *Reader) begin(info *jetstream.StreamInfo) (anew bool) {
-	state := info.State
-	switch {
-	case r.made.IsZero():
-		r.until = state.LastSeq
-		switch {
-		case r.Section.Last > 0:
-			r.next = max(1, state.FirstSeq, state.LastSeq-min(state.LastSeq, r.Section.Last)+1)
-		case r.Section.Since.IsZero(), r.Section.Since.After(state.LastTime): // for a time to come, the server begins with the first
-			// Now is a sequence number. To the server, "new" would begin again with every consumer, and
-			// what came meanwhile would be lost.
-			r.next = state.LastSeq + 1
-		}
-	case !r.made.Equal(info.Created), r.next > state.LastSeq+1: // a stream in memory begins again with its server
-		r.next, r.until, anew = 1, state.LastSeq, true
-	}
-	r.made = info.Created
-	return anew
-}
-
-// read hands over what the consumer has, until that fails.
-func (r *Reader) read(ctx context.Context, consumer jetstream.Consumer) error {
+// read hands over what the consumer has, until that ends or fails.
+func (r *Reader) read(ctx context.Context, cancel context.CancelCauseFunc, consumer *consumer) error {
 	messages, err := consumer.Messages(jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
-		return fmt.Errorf("reading: %w", err)
+		return reading(err)
 	}
 	defer messages.Stop()
+	idle := time.AfterFunc(silence, func() { cancel(errSilent) })
+	defer idle.Stop()
 	for last := uint64(0); ; last++ {
+		if r.Section.Stop {
+			idle.Reset(silence)
+		} else {
+			idle.Stop()
+		}
 		m, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
-			return fmt.Errorf("reading: %w", err)
+			return reading(err)
 		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return fmt.Errorf("reading: %w", err)
-		}
-		if meta.Sequence.Consumer != last+1 {
-			return fmt.Errorf("reading: message %d came after %d", meta.Sequence.Consumer, last)
-		}
-		sequence := meta.Sequence.Stream
-		if r.Section.Stop && sequence > r.until {
-			return errDone
-		}
-		if !meta.Timestamp.Before(r.Section.Since) {
-			if err := r.Handle(Message{Msg: m, Sequence: sequence, Stored: meta.Timestamp, Made: r.made, Pending: meta.NumPending}); err != nil {
-				return refusal{err}
-			}
-		}
-		r.next = sequence + 1
-		if r.Section.Stop && (sequence == r.until || meta.NumPending == 0) {
-			return errDone
+		idle.Stop() // Handle may take its time
+		if err := r.take(m, last+1); err != nil {
+			return err
 		}
 	}
 }
 
-// detach removes the consumer, where that can be done; the server does it after a while, too.
-func (r *Reader) detach(ctx context.Context, consumer jetstream.Consumer) {
-	if !r.Conn.IsConnected() {
-		return
+// take handles a message, which must be the consumer's next. errDone means that it was the section's last.
+func (r *Reader) take(m jetstream.Msg, next uint64) error {
+	meta, err := m.Metadata()
+	if err != nil {
+		return reading(err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	_ = r.JetStream.DeleteConsumer(ctx, r.Section.Stream, consumer.CachedInfo().Name)
+	if meta.Sequence.Consumer != next { // some were lost on their way
+		return reading(errors.New("a message is missing"))
+	}
+	sequence := meta.Sequence.Stream
+	if sequence < r.next { // of another's consumer, which has our name now
+		return errOther
+	}
+	if r.Section.Stop && sequence > r.until {
+		return errDone
+	}
+	if !meta.Timestamp.Before(r.Section.Since) {
+		if err := r.Handle(Message{
+			Msg: m, Sequence: sequence, Stored: meta.Timestamp, Made: r.made, Pending: meta.NumPending,
+		}); err != nil {
+			return refusal{err}
+		}
+	}
+	r.next = sequence + 1
+	switch {
+	case r.Section.Stop && sequence == r.until:
+		return errDone
+	case r.Section.Stop && meta.NumPending == 0:
+		return errDrained // by its counter, and of its copy of the stream
+	}
+	return nil
 }

@@ -16,7 +16,10 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
 )
 
-func TestMain(m *testing.M) { natsdtest.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	natsdtest.Main()
+	natsdtest.VerifyTestMain(m)
+}
 
 // world is a server with a stream S on s.>, and what a reader has read of it.
 type world struct {

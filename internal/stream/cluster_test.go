@@ -1,0 +1,145 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+// clustered is a world with three servers and a stream of three copies.
+func clustered(t *testing.T, processes bool) (*world, map[string]*natsdtest.Server) {
+	t.Helper()
+	servers := natsdtest.StartCluster(t, 3, processes, "")
+	nc, err := nats.Connect(natsdtest.URLs(servers), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.Timeout(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(1000))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, nc: nc, js: js}
+	w.eventually("make the stream", func() bool {
+		_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}, Replicas: 3})
+		return err == nil
+	})
+	return w, map[string]*natsdtest.Server{"n0": servers[0], "n1": servers[1], "n2": servers[2]}
+}
+
+// store stores messages with the ids from-to, in a hurry.
+func (w *world) store(from, to int) {
+	w.t.Helper()
+	for i := from; i < to; i++ {
+		m := &nats.Msg{Subject: "s.a", Header: nats.Header{nats.MsgIdHdr: {fmt.Sprint(i)}}}
+		if _, err := w.js.PublishMsgAsync(m, jetstream.WithStallWait(time.Minute)); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	<-w.js.PublishAsyncComplete()
+}
+
+func (w *world) find(ctx context.Context, wanted func(string) bool) (Found, error) {
+	return Find(ctx, w.nc, w.js, "S", time.Time{}, wanted, func() error { return nil })
+}
+
+// follower is the name of a server that has a copy of the stream, does not lead it and isn't ours.
+func (w *world) follower(servers map[string]*natsdtest.Server) (name string) {
+	w.t.Helper()
+	w.eventually("find a follower", func() bool {
+		stream, err := w.js.Stream(w.t.Context(), "S")
+		if err != nil || stream.CachedInfo().Cluster == nil {
+			return false
+		}
+		for _, peer := range stream.CachedInfo().Cluster.Replicas {
+			if peer.Current && servers[peer.Name].URL() != w.nc.ConnectedUrl() {
+				name = peer.Name
+			}
+		}
+		return name != ""
+	})
+	return name
+}
+
+// A follower that was away, and lags when it is back, may be asked for its messages; what it lacks isn't
+// taken for what was never stored.
+func TestLaggingFollower(t *testing.T) {
+	t.Parallel()
+	const all = 100_000
+	w, servers := clustered(t, true)
+	w.store(0, 1)
+	name := w.follower(servers)
+	servers[name].Stop()
+	w.store(1, all)
+	var stop atomic.Bool
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() { // short ones, so that many are placed on it while it lags
+			for !stop.Load() {
+				n := 0
+				r := Reader{
+					Conn: w.nc, JetStream: w.js, Name: "test-", Section: Section{Stream: "S", Last: 1, Stop: true},
+					Handle: func(Message) error { n++; return nil },
+				}
+				if err := r.Run(t.Context()); err != nil || n != 1 {
+					t.Errorf("the last message was read %d times, %v", n, err)
+				}
+			}
+		})
+	}
+	servers[name].Start()
+	readers.Go(func() { // it has little time to catch up
+		for !stop.Load() {
+			servers[name].Pause()
+			time.Sleep(20 * time.Millisecond)
+			servers[name].Resume()
+			time.Sleep(2 * time.Millisecond)
+		}
+	})
+	found, err := w.find(t.Context(), func(id string) bool { return id == "0" || id == fmt.Sprint(all-1) })
+	if err != nil || len(found.IDs) != 2 || found.Last != all {
+		t.Errorf("found %v, up to %d, %v", found.IDs, found.Last, err)
+	}
+	w.eventually("catch up", func() bool {
+		stream, err := w.js.Stream(t.Context(), "S")
+		return err == nil && !slices.ContainsFunc(stream.CachedInfo().Cluster.Replicas, func(p *jetstream.PeerInfo) bool { return !p.Current })
+	})
+	stop.Store(true)
+	readers.Wait()
+}
+
+// The last messages may have been removed: then the leader alone knows that there is nothing more.
+func TestEndIsRemoved(t *testing.T) {
+	t.Parallel()
+	w, _ := clustered(t, false)
+	w.store(0, 10)
+	stream, err := w.js.Stream(t.Context(), "S")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sequence := range []uint64{5, 9, 10} {
+		w.eventually("remove a message", func() bool {
+			err := stream.DeleteMsg(t.Context(), sequence)
+			return err == nil
+		})
+	}
+	found, err := w.find(t.Context(), func(string) bool { return true })
+	if err != nil || len(found.IDs) != 7 || found.Last != 10 {
+		t.Errorf("found %v, %v", found, err)
+	}
+	if err := stream.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if found, err = w.find(t.Context(), func(string) bool { return true }); err != nil || len(found.IDs) != 0 {
+		t.Errorf("after a purge: found %v, %v", found, err)
+	}
+}

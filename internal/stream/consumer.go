@@ -1,0 +1,133 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+)
+
+// consumer is a consumer of our own.
+type consumer struct {
+	jetstream.Consumer
+	config   jetstream.ConsumerConfig
+	info     *jetstream.ConsumerInfo // of when it was made
+	atLeader bool                    // it reads the stream's leader, which has all messages
+}
+
+func reading(err error) error { return fmt.Errorf("reading: %w", err) }
+
+// locate asks for the stream, whose leader answers, and decides where to read on.
+func (r *Reader) locate(ctx context.Context) (jetstream.Stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	stream, err := r.JetStream.Stream(ctx, r.Section.Stream)
+	if err != nil {
+		return nil, fmt.Errorf("asking for stream: %w", err)
+	}
+	if r.begin(stream.CachedInfo()) {
+		r.tell(ErrMadeAnew)
+	}
+	return stream, nil
+}
+
+// begin decides where to read on, and reports whether that is a new stream's beginning.
+func (r *Reader) begin(info *jetstream.StreamInfo) (anew bool) {
+	state := info.State
+	switch {
+	case r.made.IsZero():
+		r.until = state.LastSeq
+		if lag := time.Until(info.TimeStamp); r.ahead && !info.TimeStamp.IsZero() && lag < 0 {
+			r.Section.Since = r.Section.Since.Add(lag)
+		}
+		switch {
+		case r.Section.Last > 0:
+			r.next = max(1, state.FirstSeq, state.LastSeq-min(state.LastSeq, r.Section.Last)+1)
+		case r.Section.Since.IsZero(), r.Section.Since.After(state.LastTime): // the server would begin with the first
+			// Now is a sequence number. To the server, "new" would begin again with every consumer, and
+			// what came meanwhile would be lost.
+			r.next = state.LastSeq + 1
+		}
+	case !r.made.Equal(info.Created), r.next > state.LastSeq+1: // a stream in memory begins again with its server
+		r.next, r.until, anew = 1, state.LastSeq, true
+	}
+	r.made = info.Created
+	return anew
+}
+
+// attach makes a consumer that reads on from where we are.
+func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	c := jetstream.ConsumerConfig{
+		FilterSubjects: r.Section.Subjects, HeadersOnly: r.Section.Headers,
+		AckPolicy: jetstream.AckNonePolicy, InactiveThreshold: inactive, MemoryStorage: true, Replicas: 1,
+		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.next,
+		// Nobody else's has the same: by that the server tells ours from another one of the same name.
+		Description: "webhook-bridge " + nuid.Next(),
+	}
+	if r.next == 0 {
+		c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &r.Section.Since
+	}
+	made, err := r.create(ctx, stream, &c)
+	if err != nil {
+		return nil, fmt.Errorf("making consumer: %w", err)
+	}
+	consumer := &consumer{Consumer: made, config: c, info: made.CachedInfo()}
+	// Only if it is still the same stream is the consumer one of it.
+	info, err := stream.Info(ctx)
+	if err == nil && !info.Created.Equal(r.made) {
+		err = errOther
+	}
+	if err != nil {
+		r.detach(ctx, consumer)
+		return nil, fmt.Errorf("asking for stream: %w", err)
+	}
+	copies, at := info.Cluster, consumer.info.Cluster
+	consumer.atLeader = copies == nil || len(copies.Replicas) == 0 || at != nil && at.Leader != "" && at.Leader == copies.Leader
+	return consumer, nil
+}
+
+// create makes the consumer under a name that nobody uses.
+func (r *Reader) create(ctx context.Context, stream jetstream.Stream, c *jetstream.ConsumerConfig) (jetstream.Consumer, error) {
+	if len(r.Names) == 0 {
+		c.Name = r.Name + nuid.Next()
+		return stream.CreateConsumer(ctx, *c)
+	}
+	first := rand.IntN(len(r.Names)) //nolint:gosec // nobody gains by guessing it
+	for i := range r.Names {
+		c.Name = r.Names[(first+i)%len(r.Names)]
+		consumer, err := stream.CreateConsumer(ctx, *c)
+		if !errors.Is(err, jetstream.ErrConsumerExists) {
+			return consumer, err
+		}
+	}
+	return nil, errInUse
+}
+
+// isStillOurs reports whether the consumer is the one that was made, and not another reader's that has
+// taken its name since. To make one that is there already, with the same configuration, changes nothing
+// and returns what is known of it (nats-server's addConsumerWithAssignment).
+func (r *Reader) isStillOurs(ctx context.Context, stream jetstream.Stream, c *consumer) bool {
+	if !r.Conn.IsConnected() {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
+	defer cancel()
+	again, err := stream.CreateConsumer(ctx, c.config)
+	return err == nil && again.CachedInfo().Created.Equal(c.info.Created)
+}
+
+// detach removes the consumer, where that can be done; the server does it after a while, too.
+func (r *Reader) detach(ctx context.Context, c *consumer) {
+	if !r.Conn.IsConnected() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	_ = r.JetStream.DeleteConsumer(ctx, r.Section.Stream, c.config.Name)
+}

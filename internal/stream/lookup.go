@@ -1,0 +1,75 @@
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// LookupNames are the names of the consumers that [Find] makes: the rights to look up are for these alone,
+// so that nobody else's consumer can be touched with them. So many can look up at one time.
+var LookupNames = []string{"bridge-lookup-0", "bridge-lookup-1", "bridge-lookup-2", "bridge-lookup-3"}
+
+// findPatience is less than that of other readers: who looks up tries again by itself, and says so.
+const findPatience = 10 * time.Second
+
+// Found is what one stream was found to hold.
+type Found struct {
+	IDs  map[string]bool
+	Made time.Time // when that stream was made
+	Last uint64    // its last sequence number when reading began
+}
+
+// IsOf reports whether what was found is still what the stream holds, but for what it has dropped: it is
+// the same stream, and not put back to an older state.
+func (f Found) IsOf(info *jetstream.StreamInfo) bool {
+	return f.Made.Equal(info.Created) && f.Last <= info.State.LastSeq
+}
+
+// Find reads the ids of all that the stream has stored since a time, or of all there is where that is zero,
+// and returns those that are wanted. The time is ours; it is set back where the server's clock is behind.
+// hopeless is asked after each failure; its error ends the look-up.
+func Find(
+	ctx context.Context, nc *nats.Conn, js jetstream.JetStream, name string, since time.Time,
+	wanted func(id string) bool, hopeless func() error,
+) (Found, error) {
+	if since.IsZero() {
+		since = Beginning
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	found := Found{IDs: make(map[string]bool)}
+	r := Reader{
+		Conn: nc, JetStream: js, Names: LookupNames, Patience: findPatience, ahead: true,
+		Section: Section{Stream: name, Since: since, Headers: true, Stop: true},
+		Handle: func(m Message) error {
+			if id := m.Headers().Get(nats.MsgIdHdr); id != "" && wanted(id) {
+				found.IDs[id] = true
+			}
+			return nil
+		},
+		Told: func(err error) {
+			switch {
+			case errors.Is(err, ErrMadeAnew):
+				clear(found.IDs)
+			case err != nil:
+				if err := hopeless(); err != nil {
+					cancel(err)
+				}
+			}
+		},
+	}
+	err := r.Run(ctx)
+	if ended := context.Cause(ctx); ended != nil {
+		err = ended
+	}
+	if err != nil {
+		return Found{}, fmt.Errorf("looking up in stream %s: %w", name, err)
+	}
+	found.Made, found.Last = r.made, r.until
+	return found, nil
+}
