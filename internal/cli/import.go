@@ -168,7 +168,8 @@ func (i *importing) lookUp(ctx context.Context, cfg *config.Config, js jetstream
 		if len(old[kind]) == 0 {
 			continue
 		}
-		i.known[kind], err = i.to.Stored(ctx, kind, since[kind], func(id string) bool { return old[kind][id] })
+		found, err := i.to.Stored(ctx, kind, since[kind], func(id string) bool { return old[kind][id] })
+		i.known[kind] = found.IDs
 		switch {
 		case errors.Is(err, publish.ErrNoRights):
 			i.noRights[kind] = true

@@ -9,13 +9,15 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
-	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/readable"
 	"github.com/ade15e70/webhook-bridge/internal/relay"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
+	"github.com/ade15e70/webhook-bridge/internal/stream"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -58,8 +60,7 @@ What became of each is printed in a line. The exit status is 0 when all were rel
 				return err
 			}
 			defer to.close()
-			r := &releasing{shelf: s, to: to, stdio: stdio}
-			return r.all(c.Context(), chosen)
+			return newReleasing(s, to, stdio).all(c.Context(), chosen)
 		},
 	}
 	which.flags(c, environ)
@@ -84,10 +85,22 @@ func usedByEndpoints(variable string) bool {
 // releasing is one run of release.
 type releasing struct {
 	*shelf
-	to    *courier
-	stdio stdio
+	to      *courier
+	stdio   stdio
+	lookup  *relay.Lookup
+	numbers map[string]uint64 // of the ids that are looked up
 
 	released, failed int
+}
+
+func newReleasing(s *shelf, to *courier, stdio stdio) *releasing {
+	r := &releasing{shelf: s, to: to, stdio: stdio, numbers: make(map[string]uint64)}
+	r.lookup = &relay.Lookup{
+		Publisher: to.Publisher, Kind: durable.Event, Reach: to.reach, Log: zap.NewNop(), Now: time.Now,
+		Wanted: func(id string) bool { return r.numbers[id] > 0 },
+		Last:   func() uint64 { return uint64(len(r.numbers)) },
+	}
+	return r
 }
 
 // ready is a delivery that was verified again.
@@ -104,6 +117,9 @@ const mostBytes = 16 << 20
 
 // all releases the messages, some at a time.
 func (r *releasing) all(ctx context.Context, chosen []kept) error {
+	for _, k := range chosen {
+		r.number(k.ID) // one look-up serves all, but for those whose id is another one now
+	}
 	for left := chosen; len(left) > 0 && ctx.Err() == nil; {
 		n, size := 0, int64(0)
 		for n < len(left) && n < mostAtOnce && (n == 0 || size+left[n].size <= mostBytes) {
@@ -141,42 +157,86 @@ func (r *releasing) some(ctx context.Context, chosen []kept) error {
 		}
 		verified = append(verified, one)
 	}
-	now := time.Now()
-	stored, unsure, err := r.lookUp(ctx, verified, now)
-	if err != nil {
-		for _, one := range verified {
-			if err := r.stays(one.kept, err.Error()); err != nil {
-				return err
-			}
+	return r.publish(ctx, verified)
+}
+
+// publish publishes what isn't stored already, and again what fails and may not for ever. It is looked up
+// before each attempt: what the stream remembered before the last one it may have forgotten since.
+func (r *releasing) publish(ctx context.Context, left []ready) error {
+	for attempt := 0; len(left) > 0; attempt++ {
+		again, err := r.attempt(ctx, left, attempt == len(r.to.pauses))
+		if err != nil {
+			return err
 		}
-		return nil
+		if left = again; len(left) > 0 {
+			wait(ctx, r.to.pauses[attempt])
+		}
 	}
-	var left []ready
+	return nil
+}
+
+// attempt publishes once, and returns what is to be tried again, which is nothing the last time.
+func (r *releasing) attempt(ctx context.Context, verified []ready, last bool) (again []ready, err error) {
+	var records []spool.Record
 	var messages []durable.Message
 	for _, one := range verified {
-		if stored[one.message.ID] {
+		records, messages = append(records, r.record(one)), append(messages, one.message)
+	}
+	r.to.await(ctx, messages)
+	known, err := r.lookup.Ask(ctx, records)
+	if err != nil {
+		for _, one := range verified {
+			if err := r.stays(one.kept, interrupted(ctx, err).Error()); err != nil {
+				return nil, err
+			}
+		}
+		return nil, nil
+	}
+	var left []ready
+	messages = nil
+	for _, one := range verified {
+		if known.Stored[one.message.ID] {
 			if err := r.done(ctx, one, "stored already"); err != nil {
-				return err
+				return nil, err
 			}
 			continue
 		}
 		left, messages = append(left, one), append(messages, one.message)
 	}
-	for i, result := range r.to.deliver(ctx, messages) {
+	for i, result := range r.to.PublishAll(context.WithoutCancel(ctx), messages) {
 		one, became := left[i], string(result.Status)
 		switch {
+		case errors.Is(result.Err, durable.ErrUnavailable) && !last && ctx.Err() == nil:
+			again = append(again, one)
 		case result.Err != nil:
 			err = r.stays(one.kept, because(result.Err))
-		case result.Status == durable.Stored && unsure && !r.isRemembered(one, now):
+		case result.Status == durable.Stored && known.Unsure[one.message.ID]:
 			err = r.done(ctx, one, "stored, a possible duplicate: our account may not look it up")
 		default:
 			err = r.done(ctx, one, became)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return again, nil
+}
+
+// record is the message as the relay looks it up.
+func (r *releasing) record(one ready) spool.Record {
+	record := spool.Record{Message: one.message, Seq: r.number(one.message.ID), Arrived: one.Received}
+	if one.wasStale {
+		record.Arrived = stream.Beginning
+	}
+	return record
+}
+
+// number returns the id's number, the next one where it has none: a look-up before that didn't ask for it.
+func (r *releasing) number(id string) uint64 {
+	if _, ok := r.numbers[id]; !ok {
+		r.numbers[id] = uint64(len(r.numbers)) + 1
+	}
+	return r.numbers[id]
 }
 
 // verify reads a message and verifies it again, but for its time.
@@ -206,39 +266,6 @@ func (r *releasing) verify(ctx context.Context, k kept) (ready, error) {
 	}
 	e := at.Event(at.ID(claims), claims, body, time.Now())
 	return ready{kept: k, message: at.Message(string(r.cfg.SubjectPrefix), &e, nil), wasStale: errors.Is(timed, verify.Stale)}, nil
-}
-
-// isRemembered says whether the stream recognises by itself what it has stored of an event.
-func (r *releasing) isRemembered(one ready, now time.Time) bool {
-	return !one.wasStale && r.to.remembers(durable.Event, one.Received, now)
-}
-
-// lookUp says which of the events are stored already that the stream may not recognise by itself; unsure
-// means that it can't be told.
-func (r *releasing) lookUp(ctx context.Context, verified []ready, now time.Time) (stored map[string]bool, unsure bool, err error) {
-	wanted := make(map[string]bool)
-	since := now
-	for _, one := range verified {
-		if r.isRemembered(one, now) {
-			continue
-		}
-		wanted[one.message.ID] = true
-		from := time.Time{}
-		if !one.wasStale {
-			from = relay.FirstCopy(one.Received, now, r.to.reach)
-		}
-		if from.Before(since) {
-			since = from
-		}
-	}
-	if len(wanted) == 0 {
-		return nil, false, nil
-	}
-	stored, err = r.to.Stored(ctx, durable.Event, since, func(id string) bool { return wanted[id] })
-	if errors.Is(err, publish.ErrNoRights) {
-		return nil, true, nil
-	}
-	return stored, false, interrupted(ctx, err)
 }
 
 // done removes a message that is published, and says what became of it.

@@ -14,8 +14,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
+	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
 // shelf is the quarantine as a NATS client sees it.
@@ -34,6 +34,9 @@ type kept struct {
 	size     int64 // of its body
 }
 
+// quarantinePatience is how long the stream is tried: without the rights to read it, it never answers.
+const quarantinePatience = 10 * time.Second
+
 // openShelf connects to the NATS that the environment names. uses says which variables matter.
 func openShelf(ctx context.Context, environ []string, uses func(variable string) bool, words io.Writer) (*shelf, error) {
 	cfg, err := load(environ, uses)
@@ -44,12 +47,12 @@ func openShelf(ctx context.Context, environ []string, uses func(variable string)
 	if err != nil {
 		return nil, err
 	}
-	stream, err := streamNamed(ctx, js, quarantine.Stream(string(cfg.StreamName)), "a bridge with QUARANTINE=true makes it when it connects, see STREAM_NAME")
+	found, err := streamNamed(ctx, js, quarantine.Stream(string(cfg.StreamName)), "a bridge with QUARANTINE=true makes it when it connects, see STREAM_NAME")
 	if err != nil {
 		nc.Close()
 		return nil, interrupted(ctx, err)
 	}
-	return &shelf{cfg: cfg, js: js, stream: stream, err: words, close: nc.Close}, nil
+	return &shelf{cfg: cfg, js: js, stream: found, err: words, close: nc.Close}, nil
 }
 
 // interrupted says so where that is why something failed.
@@ -67,15 +70,23 @@ func (s *shelf) say(format string, args ...any) {
 // matching returns what is in quarantine now and passes the filter, oldest first.
 func (s *shelf) matching(ctx context.Context, f filter) (all []kept, err error) {
 	name, foreign := s.stream.CachedInfo().Config.Name, 0
-	err = publish.Headers(ctx, s.js, name, time.Time{}, func(m jetstream.Msg) {
-		k, err := readKept(m)
-		switch {
-		case err != nil:
-			foreign++
-		case f.matches(k.Delivery):
-			all = append(all, k)
-		}
-	})
+	reader := stream.Reader{
+		Conn: s.js.Conn(), JetStream: s.js, Name: "bridge-quarantine-", Patience: quarantinePatience,
+		Section: stream.Section{Stream: name, Since: stream.Beginning, Headers: true, Stop: true},
+		Handle: func(m stream.Message) error {
+			k, err := readKept(m)
+			switch {
+			case err != nil:
+				foreign++
+			case f.matches(k.Delivery):
+				all = append(all, k)
+			}
+			return nil
+		},
+	}
+	if err = reader.Run(ctx); err == nil {
+		err = ctx.Err()
+	}
 	if err != nil {
 		return nil, interrupted(ctx, fmt.Errorf("reading stream %s: %w; our account needs the rights of `bridge tail`, for this stream", name, err))
 	}
@@ -88,7 +99,7 @@ func (s *shelf) matching(ctx context.Context, f filter) (all []kept, err error) 
 }
 
 // readKept reads a message of which there are only the headers.
-func readKept(m jetstream.Msg) (k kept, err error) {
+func readKept(m stream.Message) (k kept, err error) {
 	header := m.Headers()
 	if k.Delivery, err = quarantine.Parse(header.Get, nil); err != nil {
 		return kept{}, err
@@ -96,11 +107,7 @@ func readKept(m jetstream.Msg) (k kept, err error) {
 	if k.ID == "" {
 		return kept{}, errors.New("it has no id")
 	}
-	meta, err := m.Metadata()
-	if err != nil {
-		return kept{}, err
-	}
-	k.sequence = meta.Sequence.Stream
+	k.sequence = m.Sequence
 	k.size, err = strconv.ParseInt(header.Get(nats.MsgSize), 10, 64)
 	return k, err
 }

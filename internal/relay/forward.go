@@ -33,13 +33,13 @@ type forwarder struct {
 	acked    map[uint64]bool // behind that: acknowledged already, though one before them wasn't
 	batch    int             // how many to publish at once
 	failures int             // in a row
-	lookup   lookup
+	lookup   *Lookup
 	backlog  backlog
 	cause    atomic.Pointer[publish.Cause] // why the last round failed; nil when it didn't
 }
 
 func newForwarder(r *Relay, kind durable.Kind) *forwarder {
-	return &forwarder{Relay: r, kind: kind, acked: make(map[uint64]bool), batch: 1, lookup: lookup{Relay: r, kind: kind}}
+	return &forwarder{Relay: r, kind: kind, acked: make(map[uint64]bool), batch: 1, lookup: newLookup(r, kind)}
 }
 
 // run delivers until the context ends.
@@ -119,7 +119,7 @@ func isItsOwnFault(err error) bool {
 // each.
 func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publish.Result {
 	results := make([]publish.Result, len(records))
-	known, err := f.lookup.ask(ctx, records)
+	known, err := f.lookup.Ask(ctx, records)
 	if err != nil {
 		for i := range results {
 			results[i].Err = err
@@ -131,7 +131,7 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 	for i, r := range records {
 		switch {
 		case f.acked[r.Seq]:
-		case known.stored[r.ID]:
+		case known.Stored[r.ID]:
 			f.Observer.Published(f.kind, FromSpool, Found)
 		default:
 			messages, places = append(messages, r.Message), append(places, i)
@@ -141,7 +141,7 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 	for i, result := range f.Publisher.PublishAll(ctx, messages) {
 		results[places[i]] = result
 		traces.end(i, f.note(FromSpool, f.kind, result.Status, result.Err), result.Err != nil)
-		if result.Status == durable.Stored && known.unsure[records[places[i]].Seq] {
+		if result.Status == durable.Stored && known.Unsure[records[places[i]].ID] {
 			f.Observer.PossiblyDuplicate(f.kind)
 		}
 	}

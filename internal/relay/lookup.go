@@ -10,78 +10,106 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
+	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// lookup finds out which of the records that wait are stored already, where the stream may have
-// forgotten their ids. Within its duplicate window it recognises a copy itself; a record that has
+// Lookup finds out which messages that have waited are stored already, where the stream may have
+// forgotten their ids. Within its duplicate window it recognises a copy itself; a message that has
 // waited longer may be a copy of one that it stored before: an acknowledgement was lost, or the vendor
-// sent it again, to another instance. One scan of the stream serves a whole backlog (ADR 9).
-type lookup struct {
-	*Relay
-	kind     durable.Kind
-	scanned  time.Time // when the last scan began
+// sent it again, to another instance. One scan of the stream serves all that wait (ADR 9).
+type Lookup struct {
+	Publisher *publish.Publisher
+	Kind      durable.Kind
+	Reach     time.Duration // as the relay's
+	Log       *zap.Logger
+	Now       func() time.Time
+	Wanted    func(id string) bool // reports whether a message of that id waits
+	Last      func() uint64        // the highest number of one that waits
+
+	scanned  time.Time // when the last scan began; zero: what it found doesn't count
 	since    time.Time // from when on it read
 	upTo     uint64    // the highest number there was then
-	found    map[string]bool
+	found    stream.Found
 	noRights bool
-	failures int
+	failing  time.Time // since when no scan has worked; zero: the last one has
 }
 
 const (
 	// clockMargin is how far our clock and NATS' may be apart, and how long an acknowledgement may take.
 	clockMargin = time.Minute
 	scanBound   = 10 * time.Minute
-	// mostFailures is after how many scans that failed it is published all the same: a scan must not
-	// hold up events for ever.
-	mostFailures = 5
+	// lookupPatience is how long messages wait for a look-up that fails. They are safe where they are, and
+	// JetStream without a quorum, or a copy that has yet to catch up, takes minutes to mend. But a look-up
+	// that never works must not hold up events for ever.
+	lookupPatience = time.Hour
 )
 
-// answer is what is known of the records that were looked up.
-type answer struct {
-	stored map[string]bool // by id: it is in the stream already
-	unsure map[uint64]bool // by number: it may be, but nobody can say
+// newLookup returns a look-up of the records in the spool.
+func newLookup(r *Relay, kind durable.Kind) *Lookup {
+	return &Lookup{
+		Publisher: r.Publisher, Kind: kind, Reach: r.Reach, Log: r.Log, Now: r.Now,
+		Wanted: func(id string) bool { return r.Spool.Holds(kind, id) }, Last: r.Spool.Last,
+	}
 }
 
-// ask looks up those of the records that the stream may have forgotten. An error means that they must
-// wait.
-func (l *lookup) ask(ctx context.Context, records []spool.Record) (answer, error) {
+// Answer is what is known of messages, by their ids.
+type Answer struct {
+	Stored map[string]bool // it is in the stream already
+	Unsure map[string]bool // it may be, but nobody can say
+}
+
+// Ask looks up those of the records that the stream may have forgotten. Its answer is good for a minute. An
+// error means that they must wait.
+func (l *Lookup) Ask(ctx context.Context, records []spool.Record) (Answer, error) {
 	now := l.Now()
 	var old []spool.Record
 	covered := true
 	for _, r := range records {
-		if IsRemembered(r.Arrived, now, l.Reach, l.Publisher.Window(l.kind)) {
+		if IsRemembered(r.Arrived, now, l.Reach, l.Publisher.Window(l.Kind)) {
 			continue
 		}
 		old = append(old, r)
 		covered = covered && l.covers(r, now)
 	}
 	if len(old) == 0 {
-		return answer{}, nil
+		return Answer{}, nil
 	}
 	if !covered {
 		if err := l.scan(ctx, old, now); err != nil {
-			return answer{}, err
+			return Answer{}, lookupFailed(err)
 		}
 	}
-	a := answer{stored: l.found}
-	if l.noRights {
-		a.unsure = make(map[uint64]bool, len(old))
-		for _, r := range old {
-			a.unsure[r.Seq] = true
+	a := Answer{Stored: make(map[string]bool), Unsure: make(map[string]bool)}
+	for _, r := range old {
+		switch {
+		case l.noRights:
+			a.Unsure[r.ID] = true
+		case l.found.IDs[r.ID]:
+			a.Stored[r.ID] = true
+		}
+	}
+	if len(a.Stored) > 0 { // they are about to be dropped
+		if err := l.Publisher.IsStored(ctx, l.Kind, l.found); err != nil {
+			l.scanned = time.Time{}
+			return Answer{}, lookupFailed(err)
 		}
 	}
 	return a, nil
 }
 
-// IsRemembered says whether a stream with that duplicate window still knows the id of any copy that it has
-// stored of a message that arrived then, however much earlier within reach that may have been.
+func lookupFailed(err error) error {
+	return &publish.Error{Kind: durable.ErrUnavailable, Cause: publish.LookupFailed, Err: err}
+}
+
+// IsRemembered reports whether a stream with that duplicate window still knows the id of any copy that it
+// has stored of a message that arrived then, however much earlier within reach that may have been.
 func IsRemembered(arrived, now time.Time, reach, window time.Duration) bool {
 	age := now.Sub(arrived)
 	return age >= 0 && age+reach+clockMargin < window
 }
 
-// FirstCopy is when the first copy of a message that arrived then can have been stored; zero where there is
-// no telling, because a clock was set back.
+// FirstCopy returns when the first copy of a message that arrived then can have been stored; zero where
+// there is no telling, because a clock was set back.
 func FirstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 	if arrived.After(now) {
 		return time.Time{}
@@ -89,39 +117,54 @@ func FirstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 	return arrived.Add(-reach - clockMargin)
 }
 
-// covers says whether the last scan has an answer for the record: it looked for it, far enough back, and
-// the stream remembers what came since.
-func (l *lookup) covers(r spool.Record, now time.Time) bool {
-	return r.Seq <= l.upTo && !FirstCopy(r.Arrived, l.scanned, l.Reach).Before(l.since) && now.Sub(l.scanned) < l.Publisher.Window(l.kind)/2
+// covers reports whether the last scan has an answer for the record: it looked for it, far enough back,
+// and the stream remembers what came since.
+func (l *Lookup) covers(r spool.Record, now time.Time) bool {
+	age := now.Sub(l.scanned)
+	return !l.scanned.IsZero() && age >= 0 && age < l.Publisher.Window(l.Kind)/2 &&
+		r.Seq <= l.upTo && !FirstCopy(r.Arrived, l.scanned, l.Reach).Before(l.since)
 }
 
 // scan reads what the stream has stored since the oldest record can first have been.
-func (l *lookup) scan(ctx context.Context, old []spool.Record, now time.Time) error {
+func (l *Lookup) scan(ctx context.Context, old []spool.Record, now time.Time) error {
 	since := FirstCopy(old[0].Arrived, now, l.Reach)
 	for _, r := range old {
 		if first := FirstCopy(r.Arrived, now, l.Reach); first.Before(since) {
 			since = first
 		}
 	}
-	upTo := l.Spool.Last()
+	upTo := l.Last()
 	ctx, cancel := context.WithTimeout(ctx, scanBound)
 	defer cancel()
-	found, err := l.Publisher.Stored(ctx, l.kind, since, func(id string) bool { return l.Spool.Holds(l.kind, id) })
+	found, err := l.Publisher.Stored(ctx, l.Kind, since, l.Wanted)
 	noRights := errors.Is(err, publish.ErrNoRights)
-	if err != nil && !noRights {
-		if l.failures++; l.failures < mostFailures || ctx.Err() != nil {
-			return &publish.Error{Kind: durable.ErrUnavailable, Cause: publish.LookupFailed, Err: err}
-		}
-		noRights = true
-	}
-	if noRights && !l.noRights {
+	switch {
+	case err == nil:
+		l.Log.Info("looked up in the stream which events are stored already", zap.Stringer("kind", l.Kind), zap.Time("since", since),
+			zap.Int("stored", len(found.IDs)), zap.Duration("took", l.Now().Sub(now)))
+	case noRights && l.noRights: // that is known
+	case noRights:
 		l.Log.Warn("events that have waited long can't be looked up in the stream: they are published, and counted as possible duplicates; see docs/operations.md", zap.Error(err))
+	case !l.isGivenUp():
+		return err
+	default:
+		if !l.noRights {
+			l.Log.Error("looking up waiting events in the stream has failed for an hour: they are published, and counted as possible duplicates", zap.Stringer("kind", l.Kind), zap.Error(err))
+		}
+		noRights = true // until a scan works again
 	}
 	if err == nil {
-		l.Log.Info("looked up in the stream which events are stored already", zap.Stringer("kind", l.kind), zap.Time("since", since),
-			zap.Int("stored", len(found)), zap.Duration("took", l.Now().Sub(now)))
+		l.failing = time.Time{}
 	}
-	l.noRights, l.failures = noRights, 0
+	l.noRights = noRights
 	l.scanned, l.since, l.upTo, l.found = now, since, upTo, found
 	return nil
+}
+
+// isGivenUp reports whether scans have failed for so long that records wait no longer.
+func (l *Lookup) isGivenUp() bool {
+	if l.failing.IsZero() {
+		l.failing = l.Now()
+	}
+	return l.Now().Sub(l.failing) >= lookupPatience
 }

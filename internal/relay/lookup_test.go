@@ -203,9 +203,9 @@ func TestFailedScanCoversNothing(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := start(t, s.URL(), func(c *settings) { c.relay.Now = func() time.Time { return time.Now().Add(2 * time.Hour) } }).ready()
-	l := lookup{Relay: f.Relay, kind: durable.Event}
+	l := newLookup(f.Relay, durable.Event)
 	first := spool.Record{Message: message("a"), Seq: 1, Arrived: f.Now().Add(time.Hour)} // a clock was set back: all of the stream is read
-	if _, err := l.ask(t.Context(), []spool.Record{first}); err != nil {
+	if _, err := l.Ask(t.Context(), []spool.Record{first}); err != nil {
 		t.Fatal(err)
 	}
 	if status, err := f.Publisher.Publish(t.Context(), message("b")); status != durable.Stored || err != nil {
@@ -221,10 +221,10 @@ func TestFailedScanCoversNothing(t *testing.T) {
 	l.upTo = f.Spool.Last() - 1
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := l.ask(ended, second); err == nil {
+	if _, err := l.Ask(ended, second); err == nil {
 		t.Fatal("the scan did not fail")
 	}
-	if a, err := l.ask(t.Context(), second); err != nil || !a.stored["b"] {
+	if a, err := l.Ask(t.Context(), second); err != nil || !a.Stored["b"] {
 		t.Errorf("b is stored, and that is not known: %+v, %v", a, err)
 	}
 }

@@ -174,12 +174,13 @@ func (f *fixture) waiting() (n int64) {
 func (f *fixture) logged(message string) int { return f.logs.FilterMessage(message).Len() }
 
 const (
-	sayBegan  = "events wait in the spool, new ones too, until it is empty"
-	sayEmpty  = "spool is empty, events go to NATS directly"
-	sayAside  = "message is set aside in the spool: NATS refuses it and takes others; it is tried again every minute"
-	sayAlarm  = "events can't be delivered, and wait in the spool until somebody acts"
-	sayLooked = "looked up in the stream which events are stored already"
-	sayUnsure = "events that have waited long can't be looked up in the stream: they are published, and counted as possible duplicates; see docs/operations.md"
+	sayBegan   = "events wait in the spool, new ones too, until it is empty"
+	sayEmpty   = "spool is empty, events go to NATS directly"
+	sayAside   = "message is set aside in the spool: NATS refuses it and takes others; it is tried again every minute"
+	sayAlarm   = "events can't be delivered, and wait in the spool until somebody acts"
+	sayLooked  = "looked up in the stream which events are stored already"
+	sayGivenUp = "looking up waiting events in the stream has failed for an hour: they are published, and counted as possible duplicates"
+	sayUnsure  = "events that have waited long can't be looked up in the stream: they are published, and counted as possible duplicates; see docs/operations.md"
 )
 
 func eventually(t testing.TB, what string, is func() bool) {

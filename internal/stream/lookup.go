@@ -64,10 +64,10 @@ func Find(
 		},
 	}
 	err := r.Run(ctx)
-	if ended := context.Cause(ctx); ended != nil {
-		err = ended
-	}
-	if err != nil {
+	switch ended := context.Cause(ctx); {
+	case ended != nil:
+		return Found{}, ended
+	case err != nil:
 		return Found{}, fmt.Errorf("looking up in stream %s: %w", name, err)
 	}
 	found.Made, found.Last = r.made, r.until

@@ -108,7 +108,7 @@ func (r *Reader) Run(ctx context.Context) error {
 		case errors.As(err, &refused):
 			return refused.error
 		case ctx.Err() != nil, errors.Is(err, errDone):
-			return nil
+			return nil //nolint:nilerr // the context's error is the caller's to see
 		case errors.Is(err, nats.ErrConnectionClosed):
 			return err
 		case errors.Is(err, errDrained):
@@ -162,7 +162,8 @@ func (r *Reader) open(ctx context.Context, cancel context.CancelCauseFunc) error
 	if err != nil {
 		return err
 	}
-	if r.Section.Stop && r.next > r.until {
+	isRead := r.Section.Stop && r.next > r.until
+	if isRead && len(r.Names) == 0 { // with names it matters, too, whether our account may make a consumer
 		return errDone
 	}
 	consumer, err := r.attach(ctx, stream)
@@ -171,6 +172,9 @@ func (r *Reader) open(ctx context.Context, cancel context.CancelCauseFunc) error
 	}
 	defer r.detach(ctx, consumer)
 	r.tell(nil)
+	if isRead {
+		return errDone
+	}
 	if r.Section.Stop && consumer.info.NumPending == 0 {
 		if consumer.atLeader {
 			return errDone

@@ -1,0 +1,177 @@
+package relay
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
+)
+
+// waits puts messages into the spool as if they had arrived a while ago.
+func (f *fixture) waits(ago time.Duration, ids ...string) {
+	f.t.Helper()
+	for _, id := range ids {
+		if err := f.Spool.Append(f.t.Context(), message(id), time.Now().Add(-ago), time.Time{}); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+// Two of three servers are down: a stream with one copy takes messages on the third, and no consumer can be
+// made. What may be stored already waits, however often looking it up fails, until that works.
+func TestNoQuorumToLookUp(t *testing.T) {
+	t.Parallel()
+	servers := natsdtest.StartCluster(t, 3, true, "")
+	js := operator(t, servers[0])
+	eventually(t, "the stream", func() bool {
+		_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+			Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, Duplicates: 100 * time.Millisecond,
+		})
+		return err == nil
+	})
+	storeAndForget(t, js, "a")
+	found, err := js.Stream(t.Context(), "WEBHOOKS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stays *natsdtest.Server
+	var gone []*natsdtest.Server
+	for i, s := range servers {
+		if found.CachedInfo().Cluster.Leader == [...]string{"n0", "n1", "n2"}[i] {
+			stays = s
+		} else {
+			gone = append(gone, s)
+		}
+	}
+	for _, s := range gone {
+		s.Kill()
+	}
+	f := start(t, stays.URL(), unmanaged)
+	eventually(t, "connected", func() bool { return f.Publisher.Ready(durable.Event) == nil })
+	f.waits(time.Hour, "a", "b")
+	eventually(t, "looking up fails", func() bool { return f.Blocked(durable.Event) == publish.LookupFailed })
+	if n := f.seen.of("spool stored"); n != 0 || f.seen.of("possible") != 0 {
+		t.Fatalf("%d are published, %d possible duplicates", n, f.seen.of("possible"))
+	}
+	for _, s := range gone {
+		s.Start()
+	}
+	f.delivered()
+	if n := count(t, operator(t, stays)); n["a"] != 1 || n["b"] != 1 {
+		t.Errorf("stored %v", n)
+	}
+	if f.seen.of("possible") != 0 || f.seen.of("spool found") != 1 {
+		t.Errorf("%d possible duplicates, %d found", f.seen.of("possible"), f.seen.of("spool found"))
+	}
+}
+
+// A look-up that never works is given up, not after attempts, but after an hour.
+func TestLookUpIsGivenUp(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := operator(t, s)
+	makeStream(t, js, func(c *jetstream.StreamConfig) { forgets(c); c.MaxConsumers = 1 })
+	if _, err := js.CreateConsumer(t.Context(), "WEBHOOKS", jetstream.ConsumerConfig{Durable: "theirs"}); err != nil {
+		t.Fatal(err)
+	}
+	storeAndForget(t, js, "a")
+	var later atomic.Int64
+	f := start(t, s.URL(), unmanaged, func(c *settings) {
+		c.relay.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	})
+	eventually(t, "connected", func() bool { return f.Publisher.Ready(durable.Event) == nil })
+	f.waits(time.Hour, "a", "b")
+	eventually(t, "looking up fails", func() bool { return f.Blocked(durable.Event) == publish.LookupFailed })
+	if f.waiting() != 2 || f.logged(sayGivenUp) != 0 {
+		t.Fatalf("%d wait", f.waiting())
+	}
+	later.Store(int64(lookupPatience))
+	f.delivered()
+	eventually(t, "counted", func() bool { return f.seen.of("possible") == 2 })
+	if f.logged(sayGivenUp) == 0 {
+		t.Error("it isn't logged")
+	}
+}
+
+// What was found in a stream that has been deleted since, and made anew, isn't stored any more.
+func TestFoundInAnotherStream(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := operator(t, s)
+	makeStream(t, js, nil)
+	f := start(t, s.URL(), unmanaged).ready()
+	if err := f.Relay.Close(t.Context()); err != nil { // nobody delivers meanwhile
+		t.Fatal(err)
+	}
+	if status, err := f.Publisher.Publish(t.Context(), message("a")); status != durable.Stored || err != nil {
+		t.Fatalf("%q, %v", status, err)
+	}
+	f.waits(2*time.Hour, "a", "b")
+	records, err := f.Spool.Next(durable.Event, 0, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLookup(f.Relay, durable.Event)
+	if known, err := l.Ask(t.Context(), records); err != nil || !known.Stored["a"] || known.Stored["b"] {
+		t.Fatalf("%v, %v", known, err)
+	}
+	if err := js.DeleteStream(t.Context(), "WEBHOOKS"); err != nil {
+		t.Fatal(err)
+	}
+	makeStream(t, js, nil)
+	for range 3 { // more than the old one had
+		if _, err := js.Publish(t.Context(), "webhooks.flock.other", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	known, err := l.Ask(t.Context(), records)
+	if err == nil || known.Stored["a"] {
+		t.Errorf("%v, %v", known, err)
+	}
+	if failed := (*publish.Error)(nil); !errors.As(err, &failed) || failed.Cause != publish.LookupFailed {
+		t.Errorf("%v", err)
+	}
+	eventually(t, "the new one is looked through", func() bool { known, err = l.Ask(t.Context(), records); return err == nil })
+	if known.Stored["a"] {
+		t.Errorf("%v", known)
+	}
+}
+
+// What was looked for before counts only for those that were waiting then.
+func TestFoundForOthers(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	makeStream(t, operator(t, s), nil)
+	f := start(t, s.URL(), unmanaged).ready()
+	if err := f.Relay.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	waiting := map[string]bool{"a": true}
+	last := uint64(1)
+	l := &Lookup{
+		Publisher: f.Publisher, Kind: durable.Event, Reach: f.Reach, Log: f.Log, Now: time.Now,
+		Wanted: func(id string) bool { return waiting[id] }, Last: func() uint64 { return last },
+	}
+	for _, id := range []string{"a", "b"} {
+		if _, err := f.Publisher.Publish(t.Context(), message(id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	record := func(id string, number uint64) []spool.Record {
+		return []spool.Record{{Message: message(id), Seq: number, Arrived: time.Now().Add(-2 * time.Hour)}}
+	}
+	if known, err := l.Ask(t.Context(), record("a", 1)); err != nil || !known.Stored["a"] {
+		t.Fatalf("%v, %v", known, err)
+	}
+	waiting["b"], last = true, 2
+	if known, err := l.Ask(t.Context(), record("b", 2)); err != nil || !known.Stored["b"] {
+		t.Errorf("%v, %v", known, err)
+	}
+}
