@@ -6,15 +6,18 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
 // accounts is the example that operators copy.
@@ -30,55 +33,80 @@ func accounts(t *testing.T) string {
 // aRight is a line of the example with a right in it.
 var aRight = regexp.MustCompile(`(?m)^ +"([^"]+)"$`)
 
-// With the rights of the example everything works, and without any one of them something doesn't, of
-// which the log names the right.
+// With the rights of the example the bridge delivers everything, and without any one of them something
+// doesn't work, of which the log names the right.
 func TestExampleAccount(t *testing.T) {
 	t.Parallel()
 	conf := accounts(t)
-	rights := aRight.FindAllStringSubmatch(conf, -1)
-	if len(rights) != 11 {
-		t.Fatalf("the example has %d rights: %v", len(rights), rights)
-	}
-	t.Run("all", func(t *testing.T) {
-		t.Parallel()
-		f := openAsBridge(t, conf, 20*time.Second)
-		eventually(t, "ready", func() bool { return f.Ready() == nil && f.Publisher.Ready(durable.Quarantined) == nil })
-		if err := f.useAll(t.Context()); err != nil {
-			t.Error(err)
+	smallest, larger, _ := strings.Cut(conf, "user: bridge-lookup")
+	for _, test := range []struct {
+		user, text string // of the configuration, with its rights
+		rights     int
+		mayLookUp  bool
+	}{{"bridge", smallest, 5, false}, {"bridge-lookup", larger, 17, true}} {
+		rights := aRight.FindAllStringSubmatch(test.text, -1)
+		if len(rights) != test.rights {
+			t.Fatalf("%s has %d rights: %v", test.user, len(rights), rights)
 		}
-	})
-	for _, right := range rights {
-		t.Run("without "+right[1], func(t *testing.T) {
+		t.Run(test.user, func(t *testing.T) {
 			t.Parallel()
-			// Nothing in its place would be an empty list, in the inbox' case, and that allows everything.
-			f := openAsBridge(t, strings.Replace(conf, right[0], `"nothing"`, 1), 200*time.Millisecond)
-			eventually(t, "an error that names the right", func() bool {
-				err := f.useAll(t.Context())
-				return err != nil && names(err.Error(), right[1])
-			})
+			f := openAs(t, test.user, conf, 20*time.Second)
+			eventually(t, "ready", func() bool { return f.Ready() == nil && f.Publisher.Ready(durable.Quarantined) == nil })
+			if err := f.useAll(t.Context(), test.mayLookUp); err != nil {
+				t.Error(err)
+			}
+			_, err := f.Stored(t.Context(), durable.Event, time.Time{}, func(string) bool { return true })
+			if errors.Is(err, ErrNoRights) == test.mayLookUp {
+				t.Errorf("looking up: %v", err)
+			}
+			if _, err := f.Stored(t.Context(), durable.Quarantined, time.Time{}, func(string) bool { return true }); !errors.Is(err, ErrNoRights) {
+				t.Errorf("looking up in quarantine: %v", err)
+			}
 		})
+		for _, right := range rights {
+			if strings.Contains(right[1], ".bridge-lookup-") && !strings.HasSuffix(right[1], "-0") {
+				continue // another one serves as well
+			}
+			t.Run(test.user+" without "+right[1], func(t *testing.T) {
+				t.Parallel()
+				// Nothing in its place would be an empty list, in the inbox' case, and that allows everything.
+				less := strings.Replace(test.text, right[0], `"nothing"`, 1)
+				for _, number := range []string{"-1", "-2", "-3"} {
+					less = strings.Replace(less, `"`+strings.TrimSuffix(right[1], "-0")+number+`"`, `"nothing`+number+`"`, 1)
+				}
+				f := openAs(t, test.user, strings.Replace(conf, test.text, less, 1), 200*time.Millisecond)
+				eventually(t, "an error that names the right", func() bool {
+					err := f.useAll(t.Context(), test.mayLookUp)
+					return err != nil && names(err.Error(), right[1])
+				})
+			})
+		}
 	}
 }
 
-// openAsBridge starts a server with the configuration, makes the streams and opens a publisher as the
-// example says.
-func openAsBridge(t *testing.T, conf string, timeout time.Duration) *fixture {
+// openAs starts a server with the configuration, makes the streams and opens a publisher as the example
+// tells to.
+func openAs(t *testing.T, user, conf string, timeout time.Duration) *fixture {
 	t.Helper()
 	s := natsdtest.Start(t, conf)
-	js := operator(t, s.URL(), nats.UserInfo("operator", "of-the-operator"))
+	makeStreams(t, operator(t, s.URL(), nats.UserInfo("operator", "of-the-operator")))
+	return open(t, s.URL(), unmanaged, quarantined, withTimeout(timeout), func(c *Config) {
+		c.Server.User, c.Server.Password, c.Server.InboxPrefix = user, secret.New("of-the-bridge"), "_INBOX_bridge"
+	})
+}
+
+func makeStreams(t *testing.T, js jetstream.JetStream) {
+	t.Helper()
 	for name, prefix := range map[string]string{"WEBHOOKS": "webhooks", "WEBHOOKS_QUARANTINE": "webhooks-quarantine"} {
 		if _, err := js.CreateStream(t.Context(), Stream{Name: name, Prefix: prefix, Duplicates: time.Hour}.Config()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return open(t, s.URL(), unmanaged, quarantined, withTimeout(timeout), func(c *Config) {
-		c.Server.User, c.Server.Password, c.Server.InboxPrefix = "bridge", secret.New("of-the-bridge"), "_INBOX_bridge"
-	})
 }
 
 // useAll does what a bridge does with its account, and returns what didn't work and what was said to be
 // forbidden.
-func (f *fixture) useAll(ctx context.Context) error {
+func (f *fixture) useAll(ctx context.Context, mayLookUp bool) error {
 	var all []error
 	for kind, subject := range map[durable.Kind]string{durable.Event: "webhooks.flock.invitee.accepted", durable.Quarantined: "webhooks-quarantine.flock.stale"} {
 		if err := f.Publisher.Ready(kind); err != nil {
@@ -90,8 +118,14 @@ func (f *fixture) useAll(ctx context.Context) error {
 		if _, err := f.Publish(ctx, m); err != nil {
 			all = append(all, fmt.Errorf("publishing: %w", err))
 		}
+		if kind != durable.Event || !mayLookUp {
+			continue
+		}
 		found, err := f.Stored(ctx, kind, time.Time{}, func(string) bool { return true })
-		if err != nil || !found["a"] {
+		if err == nil {
+			err = f.IsStored(ctx, kind, found)
+		}
+		if err != nil || !found.IDs["a"] {
 			all = append(all, fmt.Errorf("looking up: %v, %w", found, err))
 		}
 	}
@@ -103,7 +137,7 @@ func (f *fixture) useAll(ctx context.Context) error {
 
 var violation = regexp.MustCompile(`(?i)permissions violation for (?:publish|subscription) to "([^"]+)"`)
 
-// names says whether an error names a subject that the right is for. The client writes it in lower
+// names reports whether an error names a subject that the right is for. The client writes it in lower
 // case.
 func names(text, right string) bool {
 	for _, m := range violation.FindAllStringSubmatch(text, -1) {
@@ -112,4 +146,143 @@ func names(text, right string) bool {
 		}
 	}
 	return false
+}
+
+// Who has a bridge's credentials can't read what is quarantined, touch what is another's, or change a
+// stream; and with the smallest account nothing of what is stored can be read at all.
+func TestWhatTheExampleAccountsMayNot(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, accounts(t))
+	js := operator(t, s.URL(), nats.UserInfo("operator", "of-the-operator"))
+	makeStreams(t, js)
+	for _, subject := range []string{"webhooks.flock.a", "webhooks-quarantine.flock.stale"} {
+		if _, err := js.Publish(t.Context(), subject, []byte("{}")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := js.CreateConsumer(t.Context(), "WEBHOOKS", jetstream.ConsumerConfig{Durable: "theirs", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
+		t.Fatal(err)
+	}
+	consumer := func(streamName, name, more string) string {
+		return fmt.Sprintf(`{"stream_name":%q,"config":{"name":%q,"ack_policy":"none","replay_policy":"instant","deliver_policy":"all"%s}}`, streamName, name, more)
+	}
+	for _, user := range []string{"bridge", "bridge-lookup"} {
+		t.Run(user, func(t *testing.T) {
+			t.Parallel()
+			a := attack(t, s.URL(), user)
+			for _, try := range []struct{ subject, payload string }{
+				{"$JS.API.STREAM.MSG.GET.WEBHOOKS", `{"seq":1}`},
+				{"$JS.API.STREAM.MSG.GET.WEBHOOKS_QUARANTINE", `{"seq":1}`},
+				{"$JS.API.DIRECT.GET.WEBHOOKS", `{"seq":1}`},
+				{"$JS.API.DIRECT.GET.WEBHOOKS.webhooks.flock.a", ``},
+				{"$JS.API.DIRECT.GET.WEBHOOKS_QUARANTINE", `{"seq":1}`},
+				{"$JS.API.CONSUMER.CREATE.WEBHOOKS", consumer("WEBHOOKS", "", "")},
+				{"$JS.API.CONSUMER.CREATE.WEBHOOKS.mine", consumer("WEBHOOKS", "mine", "")},
+				{"$JS.API.CONSUMER.CREATE.WEBHOOKS.mine", consumer("WEBHOOKS", "mine", `,"deliver_subject":"theirs.too"`)},
+				{"$JS.API.CONSUMER.CREATE.WEBHOOKS.theirs", consumer("WEBHOOKS", "theirs", `,"filter_subject":"webhooks.none"`)},
+				{"$JS.API.CONSUMER.CREATE.WEBHOOKS.bridge-lookup-0.webhooks.>", consumer("WEBHOOKS", "bridge-lookup-0", `,"filter_subject":"webhooks.>"`)},
+				{"$JS.API.CONSUMER.DURABLE.CREATE.WEBHOOKS.bridge-lookup-0", consumer("WEBHOOKS", "bridge-lookup-0", `,"durable_name":"bridge-lookup-0"`)},
+				{"$JS.API.CONSUMER.CREATE.WEBHOOKS_QUARANTINE.bridge-lookup-0", consumer("WEBHOOKS_QUARANTINE", "bridge-lookup-0", "")},
+				{"$JS.API.CONSUMER.CREATE.WEBHOOKS_QUARANTINE.mine", consumer("WEBHOOKS_QUARANTINE", "mine", "")},
+				{"$JS.API.CONSUMER.MSG.NEXT.WEBHOOKS.theirs", `1`},
+				{"$JS.API.CONSUMER.DELETE.WEBHOOKS.theirs", ``},
+				{"$JS.API.CONSUMER.INFO.WEBHOOKS.theirs", ``},
+				{"$JS.API.CONSUMER.LIST.WEBHOOKS", ``},
+				{"$JS.API.CONSUMER.NAMES.WEBHOOKS", ``},
+				{"$JS.API.CONSUMER.PAUSE.WEBHOOKS.theirs", `{"pause_until":"2999-01-01T00:00:00Z"}`},
+				{"$JS.ACK.WEBHOOKS.theirs.1.1.1.1.0", `+ACK`},
+				{"$JS.API.STREAM.PURGE.WEBHOOKS", ``},
+				{"$JS.API.STREAM.DELETE.WEBHOOKS", ``},
+				{"$JS.API.STREAM.UPDATE.WEBHOOKS", `{"name":"WEBHOOKS","subjects":["x"]}`},
+				{"$JS.API.STREAM.CREATE.MINE", `{"name":"MINE","sources":[{"name":"WEBHOOKS_QUARANTINE"}]}`},
+				{"$JS.API.STREAM.MSG.DELETE.WEBHOOKS", `{"seq":1}`},
+				{"$JS.API.STREAM.SNAPSHOT.WEBHOOKS", `{"deliver_subject":"_INBOX_bridge.x"}`},
+				{"$JS.API.STREAM.LIST", ``},
+				{"$JS.API.STREAM.NAMES", ``},
+				{"$JS.API.INFO", ``},
+				{"theirs.too", `forged`},
+			} {
+				a.isRefused(try.subject, try.payload)
+			}
+			for _, subject := range []string{">", "webhooks.>", "webhooks-quarantine.>", "_INBOX.>", "$JS.>", "theirs.too"} {
+				a.mayNotSubscribe(subject)
+			}
+			for _, name := range stream.LookupNames {
+				if user == "bridge" {
+					a.isRefused("$JS.API.CONSUMER.CREATE.WEBHOOKS."+name, consumer("WEBHOOKS", name, ""))
+					a.isRefused("$JS.API.CONSUMER.CREATE.WEBHOOKS."+name, consumer("WEBHOOKS", name, `,"deliver_subject":"theirs.too"`))
+					a.isRefused("$JS.API.CONSUMER.MSG.NEXT.WEBHOOKS."+name, `1`)
+					a.isRefused("$JS.API.CONSUMER.DELETE.WEBHOOKS."+name, ``)
+				}
+			}
+		})
+	}
+	t.Cleanup(func() {
+		for _, name := range []string{"WEBHOOKS", "WEBHOOKS_QUARANTINE"} {
+			found, err := js.Stream(context.Background(), name)
+			if err != nil || found.CachedInfo().State.Msgs != 1 || found.CachedInfo().State.Consumers != map[string]int{"WEBHOOKS": 1}[name] {
+				t.Errorf("%s was changed, %v", name, err)
+			}
+		}
+		theirs, err := js.Consumer(context.Background(), "WEBHOOKS", "theirs")
+		if err != nil || theirs.CachedInfo().Delivered.Consumer != 0 || theirs.CachedInfo().Config.FilterSubject != "" {
+			t.Errorf("their consumer was touched, %v", err)
+		}
+	})
+}
+
+// attacker has a bridge's credentials.
+type attacker struct {
+	t      *testing.T
+	nc     *nats.Conn
+	errors chan error
+}
+
+func attack(t *testing.T, url, user string) *attacker {
+	t.Helper()
+	a := &attacker{t: t, errors: make(chan error, 100)}
+	var err error
+	a.nc, err = nats.Connect(url, nats.UserInfo(user, "of-the-bridge"), nats.CustomInboxPrefix("_INBOX_bridge"), nats.Timeout(time.Minute),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { a.errors <- err }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.nc.Close)
+	return a
+}
+
+// isRefused expects the server to refuse a publish, by the subject's name.
+func (a *attacker) isRefused(subject, payload string) {
+	a.t.Helper()
+	if err := a.nc.PublishRequest(subject, a.nc.NewInbox(), []byte(payload)); err != nil {
+		a.t.Fatal(err)
+	}
+	a.refusal(subject)
+}
+
+func (a *attacker) mayNotSubscribe(subject string) {
+	a.t.Helper()
+	if _, err := a.nc.SubscribeSync(subject); err != nil {
+		a.t.Fatal(err)
+	}
+	a.refusal(subject)
+}
+
+// refusal waits for the server's word on what was sent.
+func (a *attacker) refusal(subject string) {
+	a.t.Helper()
+	if err := a.nc.Flush(); err != nil {
+		a.t.Fatal(err)
+	}
+	var err error
+	for deadline := time.Now().Add(time.Second); len(a.errors) == 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond) // the handler is called after the answer to Flush
+	}
+	select {
+	case err = <-a.errors:
+	default:
+	}
+	if err == nil || !slices.Contains(strings.Fields(strings.ReplaceAll(strings.ToLower(err.Error()), `"`, " ")), strings.ToLower(subject)) {
+		a.t.Errorf("%s: it was not refused: %v", subject, err)
+	}
 }
