@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
-	"github.com/ade15e70/webhook-bridge/internal/readable"
+	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
@@ -95,11 +95,11 @@ func (l *loader) checkStream(c *Config) {
 	}
 	switch {
 	case c.StreamDuplicates < least:
-		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at least %s, the longest span in which a delivery is accepted and an hour: otherwise a replay could be stored twice", readable.Duration(least)))
+		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at least %s, the longest span in which a delivery is accepted and an hour: otherwise a replay could be stored twice", humanize.Duration(least)))
 	case c.StreamMaxAge > 0 && c.StreamDuplicates > c.StreamMaxAge && c.set["STREAM_DUPLICATES"]:
-		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at most STREAM_MAX_AGE, %s: the stream doesn't recognise what it has dropped", readable.Duration(c.StreamMaxAge)))
+		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at most STREAM_MAX_AGE, %s: the stream doesn't recognise what it has dropped", humanize.Duration(c.StreamMaxAge)))
 	case c.StreamMaxAge > 0 && c.StreamDuplicates > c.StreamMaxAge:
-		l.wrong("STREAM_MAX_AGE", fmt.Sprintf("at least %s, the longest span in which a delivery is accepted and an hour: the stream doesn't recognise what it has dropped", readable.Duration(least)))
+		l.wrong("STREAM_MAX_AGE", fmt.Sprintf("at least %s, the longest span in which a delivery is accepted and an hour: the stream doesn't recognise what it has dropped", humanize.Duration(least)))
 	}
 }
 
@@ -115,7 +115,7 @@ func (l *loader) checkBounds(c *Config) {
 		{"SHUTDOWN_TIMEOUT", c.ShutdownTimeout, time.Millisecond},
 	} {
 		if d.value < d.least {
-			l.wrong(d.variable, fmt.Sprintf("a duration of at least %s", readable.Duration(d.least)))
+			l.wrong(d.variable, fmt.Sprintf("a duration of at least %s", humanize.Duration(d.least)))
 		}
 	}
 	if c.MaxBodyBytes < 1 || c.MaxBodyBytes > 64<<20 {
@@ -159,7 +159,7 @@ func (l *loader) warn(c *Config) {
 	}
 	for _, p := range providers.All {
 		if p.Patience > 0 && c.PublishTimeout > p.Patience*7/10 {
-			l.warnings = append(l.warnings, fmt.Sprintf("PUBLISH_TIMEOUT is %s: %s, which waits %s for the answer, may give up before", readable.Duration(c.PublishTimeout), p.Title, readable.Duration(p.Patience)))
+			l.warnings = append(l.warnings, fmt.Sprintf("PUBLISH_TIMEOUT is %s: %s, which waits %s for the answer, may give up before", humanize.Duration(c.PublishTimeout), p.Title, humanize.Duration(p.Patience)))
 		}
 	}
 	slices.Sort(l.warnings)

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/readable"
+	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
@@ -78,7 +78,7 @@ func variablesOf(e Endpoint, prefix string, p *verify.Provider) []Variable {
 			case "Signature":
 				variable.Type, variable.Default = "one of "+strings.Join(p.Signatures(), ", "), p.Signatures()[0]
 			case "Tolerance":
-				variable.Default = readable.Duration(p.Tolerance)
+				variable.Default = humanize.Duration(p.Tolerance)
 			case "Freshness":
 				if p.Freshness() == nil {
 					continue
@@ -156,7 +156,7 @@ func show(v reflect.Value) string {
 	}
 	switch value := v.Interface().(type) {
 	case time.Duration:
-		return readable.Duration(value)
+		return humanize.Duration(value)
 	case secretList:
 		return strings.TrimSuffix(strings.Repeat("[hidden],", len(value)), ",")
 	default:

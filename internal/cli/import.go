@@ -14,9 +14,9 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
-	"github.com/ade15e70/webhook-bridge/internal/readable"
 	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
@@ -243,7 +243,7 @@ func (i *importing) flush(ctx context.Context) error {
 		r := left[j]
 		switch {
 		case result.Err != nil:
-			i.say("%s %s: %s", r.Kind, readable.Text(r.ID), because(result.Err))
+			i.say("%s %s: %s", r.Kind, humanize.Text(r.ID), because(result.Err))
 			if err := i.fail(r); err != nil {
 				return err
 			}

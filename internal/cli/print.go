@@ -13,7 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/ade15e70/webhook-bridge/event"
-	"github.com/ade15e70/webhook-bridge/internal/readable"
+	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
@@ -56,7 +56,7 @@ func providerColour(provider string) string {
 }
 
 func (p printer) paint(colour, text string) string {
-	text = readable.Text(text)
+	text = humanize.Text(text)
 	if !p.colours || colour == plain {
 		return text
 	}

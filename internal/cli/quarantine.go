@@ -15,8 +15,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/capture"
+	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
-	"github.com/ade15e70/webhook-bridge/internal/readable"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
@@ -120,7 +120,7 @@ why it was kept, its size, its id. Bodies are not read.`,
 
 // printKept prints a message for people.
 func printKept(w io.Writer, k kept, now time.Time) error {
-	_, err := fmt.Fprintln(w, readable.Text(fmt.Sprintf("%s  %s  %s  %d bytes  id %s", moment(k.Received, now), k.Endpoint, k.Reason, k.size, k.ID)))
+	_, err := fmt.Fprintln(w, humanize.Text(fmt.Sprintf("%s  %s  %s  %d bytes  id %s", moment(k.Received, now), k.Endpoint, k.Reason, k.size, k.ID)))
 	return err
 }
 
@@ -183,7 +183,7 @@ inside the body is a part of that. ID may be the beginning of an id.`,
 				{"bytes", fmt.Sprint(len(d.Body))},
 				{"sequence", fmt.Sprint(k.sequence)},
 			} {
-				_, _ = fmt.Fprintln(stdio.err, readable.Text(fmt.Sprintf("%-10s %s", fact[0], fact[1])))
+				_, _ = fmt.Fprintln(stdio.err, humanize.Text(fmt.Sprintf("%-10s %s", fact[0], fact[1])))
 			}
 			if raw {
 				header, err := signedAnew(environ, d)
@@ -285,7 +285,7 @@ there, nothing is removed. What is removed is printed as "bridge quarantine list
 					return fmt.Errorf("interrupted after %d of %d", i, len(chosen))
 				}
 				if err := s.remove(c.Context(), k); err != nil {
-					return fmt.Errorf("dropping %s, after %d of %d: %w", readable.Text(k.ID), i, len(chosen), err)
+					return fmt.Errorf("dropping %s, after %d of %d: %w", humanize.Text(k.ID), i, len(chosen), err)
 				}
 				if err := printKept(stdio.out, k, time.Now()); err != nil {
 					return err

@@ -14,7 +14,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
-	"github.com/ade15e70/webhook-bridge/internal/readable"
+	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
@@ -286,6 +286,6 @@ func (r *releasing) stays(k kept, why string) error {
 }
 
 func (r *releasing) print(k kept, text string) error {
-	_, err := fmt.Fprintln(r.stdio.out, readable.Text(k.ID+"  "+text))
+	_, err := fmt.Fprintln(r.stdio.out, humanize.Text(k.ID+"  "+text))
 	return err
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
-	"github.com/ade15e70/webhook-bridge/internal/readable"
+	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
@@ -148,7 +148,7 @@ func printRecord(w io.Writer, r *spool.Record, now time.Time) error {
 	if r.Reason != "" {
 		line += "  set aside: " + r.Reason
 	}
-	_, err := fmt.Fprintln(w, readable.Text(line))
+	_, err := fmt.Fprintln(w, humanize.Text(line))
 	return err
 }
 

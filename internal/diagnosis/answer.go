@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
-	"github.com/ade15e70/webhook-bridge/internal/readable"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
@@ -118,7 +118,7 @@ func (d *diagnosing) lookAtAnswer() answer {
 	switch first.status {
 	case http.StatusNotFound:
 		d.cause(Cause{
-			"path", true, "the request is for " + readable.Text(asIs.path) + ", and the endpoint is at " + right.path + ", to the letter",
+			"path", true, "the request is for " + humanize.Text(asIs.path) + ", and the endpoint is at " + right.path + ", to the letter",
 			"register the address with " + right.path + " at its end at the vendor, or have the proxy pass the path on unchanged",
 		})
 	case http.StatusMethodNotAllowed:

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/ade15e70/webhook-bridge/internal/readable"
+	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -261,7 +261,7 @@ func (b body) bodies() []body {
 			break
 		}
 		add(slices.Delete(slices.Clone(list), i, i+1).Text(), Cause{
-			"added_member", true, "the signature is right for the body without its member " + readable.Text(m.Name),
+			"added_member", true, "the signature is right for the body without its member " + humanize.Text(m.Name),
 			"something on the way adds the member: have it pass on the bytes",
 		})
 	}

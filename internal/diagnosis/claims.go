@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/readable"
+	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -118,7 +118,7 @@ func (d *diagnosing) unsigned(scheme string) string {
 	var names []string
 	for _, m := range members(body) {
 		if !slices.Contains(s.Members, m.Name) {
-			names = append(names, readable.Text(m.Name))
+			names = append(names, humanize.Text(m.Name))
 		}
 	}
 	if len(names) == 0 {

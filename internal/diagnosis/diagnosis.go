@@ -13,7 +13,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/capture"
 	"github.com/ade15e70/webhook-bridge/internal/endpoint"
-	"github.com/ade15e70/webhook-bridge/internal/readable"
+	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
@@ -106,12 +106,12 @@ func (d *diagnosing) describe() {
 	case delivery.Method == "":
 		d.step("request", "no request line, %s, %d bytes of body", count(len(delivery.Header), "header"), len(delivery.Body))
 	default:
-		d.step("request", "%s %s, %s, %d bytes of body", delivery.Method, readable.Text(delivery.Target), count(len(delivery.Header), "header"), len(delivery.Body))
+		d.step("request", "%s %s, %s, %d bytes of body", delivery.Method, humanize.Text(delivery.Target), count(len(delivery.Header), "header"), len(delivery.Body))
 	}
 	for _, note := range delivery.Notes {
 		d.step("note", "%s", note)
 	}
-	settings := fmt.Sprintf("%sSIGNATURE=%s, %sTOLERANCE=%s", d.at.Prefix, d.at.Scheme, d.at.Prefix, readable.Duration(d.at.Tolerance))
+	settings := fmt.Sprintf("%sSIGNATURE=%s, %sTOLERANCE=%s", d.at.Prefix, d.at.Scheme, d.at.Prefix, humanize.Duration(d.at.Tolerance))
 	if d.at.Freshness != "" {
 		settings += fmt.Sprintf(", %sFRESHNESS=%s", d.at.Prefix, d.at.Freshness)
 	}

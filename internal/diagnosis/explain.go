@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ade15e70/webhook-bridge/internal/readable"
+	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -86,7 +86,7 @@ func (d *diagnosing) encodings() string {
 func (d *diagnosing) noSignature() Cause {
 	var names []string
 	for _, f := range d.Delivery.Header {
-		names = append(names, readable.Text(f.Name))
+		names = append(names, humanize.Text(f.Name))
 	}
 	there := "no headers at all are here"
 	if len(names) > 0 {

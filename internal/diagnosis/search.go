@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ade15e70/webhook-bridge/internal/readable"
+	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -81,9 +81,9 @@ func ends(parts [][]byte) string {
 	}
 	const most = 16
 	if len(whole) <= 2*most {
-		return readable.Text(string(whole))
+		return humanize.Text(string(whole))
 	}
-	return readable.Text(string(whole[:most])) + " … " + readable.Text(string(whole[len(whole)-most:]))
+	return humanize.Text(string(whole[:most])) + " … " + humanize.Text(string(whole[len(whole)-most:]))
 }
 
 // found is what explains a signature: which of all that may have been otherwise was.

@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/capture"
-	"github.com/ade15e70/webhook-bridge/internal/readable"
+	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
@@ -65,7 +65,7 @@ func (d *diagnosing) lookAtSignatures(b body) (all []signature) {
 	}
 	for _, f := range d.Delivery.Header {
 		if !strings.EqualFold(f.Name, p.Header) && looksLikeSignature(f) {
-			name := readable.Text(f.Name)
+			name := humanize.Text(f.Name)
 			d.step("signature", "%s: %s. The bridge doesn't look there", name, describeSignature(f.Value))
 			elsewhere := readings(f.Value, p, 1, Cause{
 				"signature_elsewhere", true, "the signature is in the header " + name + ", and the bridge looks for " + p.Header,
@@ -183,5 +183,5 @@ func excerptText(text string, most int) string {
 	if len(text) > most {
 		text = text[:most]
 	}
-	return readable.Text(text) + "…"
+	return humanize.Text(text) + "…"
 }

@@ -3,7 +3,7 @@ package diagnosis
 import (
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/readable"
+	"github.com/ade15e70/webhook-bridge/internal/humanize"
 )
 
 func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
@@ -17,5 +17,5 @@ func long(d time.Duration) string {
 	if d >= 2*day {
 		return count(int(d/day), "day")
 	}
-	return readable.Duration(d.Round(time.Second))
+	return humanize.Duration(d.Round(time.Second))
 }

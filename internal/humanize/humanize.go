@@ -1,5 +1,5 @@
-// Package readable writes values for people to read.
-package readable
+// Package humanize writes values for people to read.
+package humanize
 
 import (
 	"strings"
