@@ -44,8 +44,9 @@ type Event struct {
 	TraceParent string `json:"traceparent,omitempty"`
 	TraceState  string `json:"tracestate,omitempty"`
 
-	// Data is the vendor's body, whole, as JSON.stringify writes it: what was signed stands in it
-	// byte for byte.
+	// Data is the vendor's body, whole: as JSON.stringify writes it or, where the vendor signed other
+	// bytes, as it came without the white space between tokens. Its numbers may then say more than a
+	// float64 holds.
 	Data json.RawMessage `json:"data"`
 }
 

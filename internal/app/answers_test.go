@@ -94,7 +94,8 @@ func TestAnswers(t *testing.T) {
 		{name: "signature of another provider's secret", body: flockBody("g", ""), unsigned: true, headers: []string{sign(t, "X-Flock-Signature", frigadeSecret, flockBody("g", ""))}, status: 401, code: "signature"},
 		{name: "signature in the other provider's header", body: signedBody, unsigned: true, headers: []string{strings.Replace(flockHeader(t, signedBody), "Flock", "Webhook", 1)}, status: 401, code: "signature"},
 		{name: "two signatures", body: flockBody("g", ""), headers: []string{"X-Flock-Signature: " + strings.Repeat("0", 64)}, status: 401, code: "signature"},
-		{name: "two right signatures", body: signedBody, headers: []string{flockHeader(t, signedBody)}, status: 401, code: "signature"},
+		{name: "a right signature, and the same in capitals", body: signedBody, headers: []string{"X-Flock-Signature: " + strings.ToUpper(strings.TrimPrefix(flockHeader(t, signedBody), "X-Flock-Signature: "))}, status: 401, code: "signature"},
+		{name: "a right signature, doubled", body: flockBody("doubled", ""), headers: []string{flockHeader(t, flockBody("doubled", ""))}, status: 200},
 		{name: "contradiction", endpoint: "frigade", body: strings.Replace(frigadeBody("g", ""), "completedStep", "startedStep", 1), status: 401, code: "signature"},
 		{name: "stale", body: flockBodyAt(time.Now().Add(-6*time.Minute), "g", ""), status: 401, code: "stale"},
 		{name: "from the future", body: flockBodyAt(time.Now().Add(6*time.Minute), "g", ""), status: 401, code: "future"},
@@ -147,7 +148,7 @@ func TestSignatureFailuresReadTheSame(t *testing.T) {
 		b.post("flock", body),
 		b.post("flock", body, "X-Flock-Signature: x"),
 		b.post("flock", body, "X-Flock-Signature: "+strings.Repeat("0", 64)),
-		b.post("flock", body, flockHeader(t, body), flockHeader(t, body)),
+		b.post("flock", body, flockHeader(t, body), flockHeader(t, body)+"0"),
 		b.post("frigade", contradicting, frigadeHeader(t, contradicting)),
 	} {
 		a.Header.Del("Date")

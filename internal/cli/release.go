@@ -264,7 +264,7 @@ func (r *releasing) verify(ctx context.Context, k kept) (ready, error) {
 	if err != nil {
 		return ready{}, err
 	}
-	e := at.Event(at.ID(claims), claims, body, time.Now())
+	e := at.Event(at.ID(claims), claims, time.Now())
 	return ready{kept: k, message: at.Message(string(r.cfg.SubjectPrefix), &e, nil), wasStale: errors.Is(timed, verify.Stale)}, nil
 }
 

@@ -75,7 +75,7 @@ type observer struct{ ingest.Record }
 
 func (o *observer) Observe(r *ingest.Record) {
 	o.Record = *r
-	o.Event, o.Claims.SignedText = nil, nil // the handler's
+	o.Event, o.Claims.SignedText, o.Claims.Body = nil, nil, nil // the handler's
 }
 
 // nowhere takes every message and keeps none.

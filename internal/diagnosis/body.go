@@ -100,6 +100,10 @@ var repairs = []repair{
 		func(raw []byte) []byte { return changed(raw, bytes.TrimPrefix(raw, []byte("\ufeff"))) },
 	},
 	{
+		Cause{"line_end", true, "the signature is right for the body without the white space around it", "nothing is wrong with the delivery if only the capture has it, as a file's last line break; else find what adds it on the way"},
+		func(raw []byte) []byte { return changed(raw, bytes.TrimSpace(raw)) },
+	},
+	{
 		Cause{"escaped", true, "the signature is right for the body once its \\x escapes are undone, as nginx writes them into its log", unescapedAtLog},
 		unescapeLog,
 	},

@@ -32,7 +32,11 @@ func (d *diagnosing) windowOf(c verify.Claims) window {
 func (d *diagnosing) lookAtClaims(a answer) {
 	position := a.claims.Secret
 	d.report.Scheme, d.report.Secret = a.claims.Scheme, &position
-	d.step("verified", "by scheme %s with secret %d of %s", a.claims.Scheme, position, d.at.SecretsFrom)
+	asSent := ""
+	if a.claims.AsSent {
+		asSent = ", over what was sent and not over its canonical form"
+	}
+	d.step("verified", "by scheme %s with secret %d of %s%s", a.claims.Scheme, position, d.at.SecretsFrom, asSent)
 	d.step("unsigned", "%s", d.unsigned(a.claims.Scheme))
 	d.lookAtTime(a)
 	switch {

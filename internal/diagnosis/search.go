@@ -32,18 +32,23 @@ func (t signedText) len() (n int) {
 func (b body) texts() (all []signedText) {
 	for _, p := range providers.All {
 		for _, s := range p.Schemes {
-			isThere := slices.ContainsFunc(all, func(t signedText) bool { return t.scheme == s.Name })
-			if parts := s.Signed(b.text); parts != nil && !isThere {
+			if slices.ContainsFunc(all, func(t signedText) bool { return t.scheme == s.Name }) {
+				continue
+			}
+			if parts := s.Signed(b.text); parts != nil {
 				all = append(all, signedText{s.Name, "", parts})
+			}
+			if b.text == nil || bytes.Equal(bytes.TrimSpace(b.raw), b.text) { // a capture adds a line break
+				continue
+			}
+			if parts := s.SignedAsSent(b.raw); parts != nil && !bytes.Equal(bytes.Join(parts, nil), bytes.Join(s.Parts(b.text), nil)) {
+				all = append(all, signedText{s.Name, "the text as it was sent", parts})
 			}
 		}
 	}
 	timestamp := b.text.Member("timestamp")
-	if b.text == nil || string(b.raw) != string(b.text) {
+	if b.text == nil {
 		all = append(all, signedText{"", "the bytes as they came", [][]byte{b.raw}})
-		if trimmed := bytes.TrimSpace(b.raw); len(trimmed) < len(b.raw) { // a line end of a file's, perhaps
-			all = append(all, signedText{"", "the bytes as they came, without the white space around them", [][]byte{trimmed}})
-		}
 	}
 	if timestamp != nil {
 		all = append(all, signedText{"", "the timestamp, a full stop and the body", [][]byte{timestamp, {'.'}, b.text}})
@@ -69,7 +74,11 @@ func (d *diagnosing) lookAtTexts(b body) {
 		if d.at.Scheme != t.scheme && d.at.Scheme != verify.Auto {
 			set = ", which the endpoint isn't set to"
 		}
-		d.step("signed", "by %s%s: %d bytes, %s; %s", t.scheme, set, t.len(), ends(t.parts), strings.Join(macs, ", "))
+		asSent := ""
+		if t.says != "" {
+			asSent = ", as it was sent"
+		}
+		d.step("signed", "by %s%s%s: %d bytes, %s; %s", t.scheme, asSent, set, t.len(), ends(t.parts), strings.Join(macs, ", "))
 	}
 }
 
@@ -192,7 +201,7 @@ func (d *diagnosing) afterwards(f found) error {
 		received = d.Now
 	}
 	signature := at.Provider.Encodings[0].Encode(verify.Sum(f.key.Secret, f.text.parts...))
-	r := at.Request(http.Header{at.Provider.Header: {signature}}, f.body.text, text, received)
+	r := at.Request(http.Header{at.Provider.Header: {signature}}, f.body.raw, text, received)
 	r.Secrets, r.Scheme, r.Untimed = append(r.Secrets[:0:0], f.key.Secret), f.text.scheme, d.Received.IsZero()
 	_, err = at.Provider.Verify(r)
 	return err

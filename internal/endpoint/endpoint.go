@@ -43,8 +43,8 @@ func (e *Endpoint) Request(header http.Header, raw []byte, body stringify.Text, 
 // ID is the id of the event that an authentic delivery is about (ADR 5).
 func (e *Endpoint) ID(c verify.Claims) string { return event.ID(e.Name, c.SignedText, c.IDName) }
 
-// Event puts a verified body into its envelope.
-func (e *Endpoint) Event(id string, c verify.Claims, body stringify.Text, received time.Time) event.Event {
+// Event puts a verified delivery into its envelope.
+func (e *Endpoint) Event(id string, c verify.Claims, received time.Time) event.Event {
 	return event.New(event.Facts{
 		ID:         id,
 		Endpoint:   e.Name,
@@ -57,7 +57,7 @@ func (e *Endpoint) Event(id string, c verify.Claims, body stringify.Text, receiv
 		Time:       c.Time,
 		Received:   received,
 		Signed:     c.Scheme,
-		Body:       body,
+		Body:       c.Body,
 	})
 }
 

@@ -185,12 +185,12 @@ func (d *delivery) receive(at *endpoint.Endpoint) (status durable.Status, err er
 	d.conn.work()
 	received := d.Now()
 	d.Received, d.Stages.Read = received, received.Sub(d.began)
-	body, text, err := d.judge(at, received)
+	body, err := d.judge(at, received)
 	d.Stages.Verify = d.Now().Sub(received)
 	if err != nil {
 		return d.quarantine(at, body, received, err)
 	}
-	message, err := d.wrap(at, text, received)
+	message, err := d.wrap(at, received)
 	if err != nil {
 		return "", err
 	}
@@ -214,17 +214,18 @@ type untilContext struct {
 // Deadline is context.Context's.
 func (c untilContext) Deadline() (time.Time, bool) { return c.at, true }
 
-// judge returns the body of an authentic delivery, as it came and canonical, and notes what it claims.
-func (d *delivery) judge(at *endpoint.Endpoint, received time.Time) (body []byte, text stringify.Text, err error) {
+// judge returns the body as it came, and notes what an authentic delivery claims.
+func (d *delivery) judge(at *endpoint.Endpoint, received time.Time) (body []byte, err error) {
 	if d.coming.len > smallBytes {
 		if !d.large.enter() {
-			return nil, nil, errBusy
+			return nil, errBusy
 		}
 		defer d.large.leave()
 	}
 	body = d.coming.joined()
-	if text, err = d.parse(body); err != nil {
-		return body, nil, err
+	text, err := d.parse(body)
+	if err != nil {
+		return body, err
 	}
 	request := at.Request(d.r.Header, body, text, received)
 	d.Secrets = request.Secrets
@@ -235,7 +236,7 @@ func (d *delivery) judge(at *endpoint.Endpoint, received time.Time) (body []byte
 		d.ID = at.ID(d.Claims)
 		d.conn.verify()
 	}
-	return body, text, err
+	return body, err
 }
 
 // parse returns the canonical body, which must be an object.
@@ -255,13 +256,17 @@ func (d *delivery) parse(body []byte) (stringify.Text, error) {
 }
 
 // wrap puts the verified body into its envelope.
-func (d *delivery) wrap(at *endpoint.Endpoint, text stringify.Text, received time.Time) (durable.Message, error) {
+func (d *delivery) wrap(at *endpoint.Endpoint, received time.Time) (durable.Message, error) {
 	e := &d.wrapped
-	*e = at.Event(d.ID, d.Claims, text, received)
+	*e = at.Event(d.ID, d.Claims, received)
 	e.TraceParent, e.TraceState = d.span.Context()
 	d.span.Authentic(e.ID, e.Type)
 	size := e.Size()
-	if !d.held.take(size) {
+	held := size
+	if d.Claims.AsSent {
+		held += len(d.Claims.Body) // beside the canonical form
+	}
+	if !d.held.take(held) {
 		return durable.Message{}, errBusy
 	}
 	m := at.Message(d.SubjectPrefix, e, make([]byte, 0, size))

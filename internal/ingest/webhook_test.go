@@ -26,6 +26,7 @@ type webhook struct {
 	secrets    []string
 	signatures []string
 	body       string
+	asSent     bool // that is what was signed
 
 	id     string            // "" where only the golden file says it
 	signed string            // what the signature covers
@@ -60,6 +61,7 @@ func vectors(t *testing.T, p *verify.Provider) []webhook {
 		Vectors []struct {
 			Name, Scheme, Freshness, Tolerance, Body, File string
 			Now                                            time.Time
+			AsSent                                         bool
 			Secrets                                        []string
 			Headers                                        [][2]string
 			Claims                                         *struct{ Scheme, Name, Entity, EntityID, UserID, Time, ID string }
@@ -78,7 +80,7 @@ func vectors(t *testing.T, p *verify.Provider) []webhook {
 		}
 		w := webhook{
 			name: p.Name + "/" + v.Name, provider: p, endpoint: p.Name, scheme: v.Scheme, freshness: v.Freshness,
-			tolerance: tolerance, now: v.Now, secrets: v.Secrets, body: v.Body, id: c.ID, signed: c.Scheme, event: c.Name,
+			tolerance: tolerance, now: v.Now, secrets: v.Secrets, body: v.Body, asSent: v.AsSent, id: c.ID, signed: c.Scheme, event: c.Name,
 			says: map[string]string{
 				"type": p.TypePrefix + c.Name, "event": c.Name, "time": c.Time, "entity": c.Entity, "entityid": c.EntityID, "userid": c.UserID,
 			},

@@ -26,3 +26,47 @@ func Is(written []byte, name string) bool {
 	}
 	return string(appendUnescaped(nil, written)) == name
 }
+
+// Written returns an object's member of that name as it is written in src, which [Check] has taken: the
+// white space inside it included. It is nil where there is none, or src is no object.
+func Written(src []byte, name string) []byte {
+	i := skipSpace(src, 0)
+	if i == len(src) || src[i] != '{' {
+		return nil
+	}
+	for i = skipSpace(src, i+1); src[i] == '"'; i = skipSpace(src, i+1) {
+		end := skipString(src, i)
+		isIt := Is(src[i+1:end-1], name)
+		from := skipSpace(src, skipSpace(src, end)+1) // behind the colon
+		if i = skipWritten(src, from); isIt {
+			return src[from:i:i]
+		}
+		if i = skipSpace(src, i); src[i] != ',' {
+			return nil
+		}
+	}
+	return nil
+}
+
+// skipWritten returns where the value at i ends, in a checked text.
+func skipWritten(src []byte, i int) int {
+	for depth := 0; ; {
+		switch src[i] {
+		case '"':
+			i = skipString(src, i)
+		case '{', '[':
+			depth++
+			i++
+		case '}', ']':
+			depth--
+			i++
+		default:
+			for i++; depth == 0 && i < len(src) && isScalar(src[i]); {
+				i++
+			}
+		}
+		if depth == 0 {
+			return i
+		}
+	}
+}

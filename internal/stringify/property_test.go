@@ -133,6 +133,18 @@ func checkCompact(t *testing.T, src []byte) {
 	if json.Unmarshal(got, &members) == nil && !bytes.Contains(got, []byte(`\u`)) && len(members) != n || !bytes.Equal(all, got) {
 		t.Errorf("a Cursor reads %q as %q with %d members", got, all, n)
 	}
+	members = nil
+	if json.Unmarshal(src, &members) != nil || bytes.Contains(src, []byte(`\u`)) {
+		return // another decoder may take other names for one
+	}
+	for name, value := range members {
+		if written := Written(src, name); !bytes.Equal(written, value) {
+			t.Errorf("%q of %q is written %q, want %q", name, src, written, value)
+		}
+	}
+	if Written(src, "no such member") != nil {
+		t.Errorf("%q has what it hasn't", src)
+	}
 }
 
 // checkCanonical holds got, which Parse made of src, to what every canonical form is.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -64,12 +65,14 @@ func Decode(text string, encodings []Encoding) (mac MAC, ok bool) {
 }
 
 // AppendMACs appends the MACs that a delivery bears in the header and in a member of its body, of
-// which either may be the right one. There may be at most one header: with several, which one counts
-// would be a guess.
+// which either may be the right one. Headers that differ from each other are refused, since which one
+// counts would be a guess; equal ones count as one, which a proxy has doubled.
 func AppendMACs(room []MAC, encodings []Encoding, header http.Header, name, member string) ([]MAC, error) {
 	values := header[name]
-	if len(values) > 1 {
-		return nil, ManySignatures
+	for i := 1; i < len(values); i++ {
+		if values[i] != values[0] {
+			return nil, ManySignatures
+		}
 	}
 	present := member != ""
 	if present {
@@ -77,7 +80,7 @@ func AppendMACs(room []MAC, encodings []Encoding, header http.Header, name, memb
 			room = append(room, mac)
 		}
 	}
-	if len(values) == 1 && values[0] != "" {
+	if len(values) > 0 && values[0] != "" {
 		present = true
 		if mac, ok := Decode(values[0], encodings); ok {
 			room = append(room, mac)
@@ -92,13 +95,35 @@ func AppendMACs(room []MAC, encodings []Encoding, header http.Header, name, memb
 	return room, nil
 }
 
-// Authenticate returns the claim that one of the MACs covers what one of the schemes signs. What the
-// endpoint's setting doesn't allow is refused like anything else; that it would have been right has
-// an error of its own, because then the setting is wrong, and nothing else.
+// Authenticate returns the claim that one of the MACs covers what one of the schemes signs: first of the
+// canonical body, then of the body as it came, since senders in other languages than JavaScript sign what
+// they send (ADR 2). What the endpoint's setting doesn't allow is refused like anything else; that it
+// would have been right has an error of its own, because then the setting is wrong, and nothing else.
 func (r *Request) Authenticate(macs []MAC, schemes []Scheme) (Claims, error) {
+	c, err := r.authenticate(macs, schemes, func(s *Scheme) [][]byte { return s.Signed(r.Body) })
+	if err == nil {
+		c.Body = r.Body
+		return c, nil
+	}
+	if !errors.Is(err, WrongSignature) || bytes.Equal(r.Raw, r.Body) {
+		return Claims{}, err
+	}
+	c, err = r.authenticate(macs, schemes, func(s *Scheme) [][]byte { return s.SignedAsSent(r.Raw) })
+	if err != nil {
+		return c, err
+	}
+	checked, err := stringify.Check(r.Raw)
+	if err != nil { // can't be: it has a canonical form
+		return Claims{}, WrongSignature
+	}
+	c.Body, c.AsSent = checked.Compact(), true
+	return c, nil
+}
+
+func (r *Request) authenticate(macs []MAC, schemes []Scheme, signed func(*Scheme) [][]byte) (Claims, error) {
 	for i := range schemes {
 		s := &schemes[i]
-		parts := s.Signed(r.Body)
+		parts := signed(s)
 		if parts == nil {
 			continue
 		}
@@ -129,8 +154,21 @@ func (s *Scheme) Parts(body stringify.Text) [][]byte {
 
 // Signed returns the parts of the text that the scheme signs of a body, nil where the body has no
 // such text.
-func (s *Scheme) Signed(body stringify.Text) [][]byte {
-	parts := s.Parts(body)
+func (s *Scheme) Signed(body stringify.Text) [][]byte { return s.checked(s.Parts(body)) }
+
+// SignedAsSent is Signed of a body as it came.
+func (s *Scheme) SignedAsSent(raw []byte) [][]byte {
+	if len(s.Members) == 0 {
+		return [][]byte{raw}
+	}
+	parts := make([][]byte, len(s.Members))
+	for i, name := range s.Members {
+		parts[i] = stringify.Written(raw, name)
+	}
+	return s.checked(parts)
+}
+
+func (s *Scheme) checked(parts [][]byte) [][]byte {
 	for i, part := range parts {
 		if isLast := i == len(parts)-1; part == nil || bytes.HasPrefix(part, []byte{'{'}) != isLast {
 			return nil

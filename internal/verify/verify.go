@@ -192,6 +192,11 @@ type Claims struct {
 	Scheme string // what the signature covers: the name of one of the provider's schemes
 	Secret int    // which of the request's secrets verified it, from 0
 
+	// Body is the body for the envelope: the canonical one, or where the signature is over what was sent
+	// and not over that, the one that came without the white space between its tokens.
+	Body   stringify.Text
+	AsSent bool // the second is the case
+
 	// SignedText is the text under the signature, in the parts of which it is the concatenation.
 	SignedText [][]byte
 	// IDName is the event's name in canonical spelling where the signed text doesn't say what

@@ -102,7 +102,7 @@ func (p *post) forge(rng *rand.Rand, scheme string, body []byte) (_ []byte, err 
 	case 2:
 		p.signatures = []string{right[:1+rng.IntN(len(right)-2)]} // two less: base64 does without its padding
 	case 3: // which of them counts would be a guess
-		p.signatures = []string{right, right}
+		p.signatures = []string{right, "0" + right}
 	case 4:
 		body, err = verify.Tamper(body)
 	case 5:

@@ -115,8 +115,8 @@ func readID(c *stringify.Cursor) (id stringify.Text) {
 }
 
 // user is the id of the person whom the event is about.
-func (b *members) user() stringify.Text {
-	switch string(b.entity.Inside()) {
+func (b *members) user(entity stringify.Text) stringify.Text {
+	switch string(entity.Inside()) {
 	case "invitee":
 		return b.inviteeID
 	case "referrer":
@@ -138,10 +138,15 @@ func check(r verify.Request) (verify.Claims, error) {
 		return verify.Claims{}, err
 	}
 	b := read(r.Body)
+	sent := &b
+	if c.AsSent { // its numbers may say more than doubles hold
+		as := read(c.Body)
+		sent = &as
+	}
 	var written string
 	var room [40]byte
 	occurred, ok := verify.UnixTime(b.timestamp)
-	c.Name, c.Entity, c.EntityID, c.UserID, written = verify.Texts(b.name, b.entity, b.entityID, b.user(), occurred.AppendFormat(room[:0], time.RFC3339Nano))
+	c.Name, c.Entity, c.EntityID, c.UserID, written = verify.Texts(b.name, b.entity, sent.entityID, sent.user(b.entity), occurred.AppendFormat(room[:0], time.RFC3339Nano))
 	if c.Scheme == TimestampData {
 		c.IDName = b.name.Inside()
 	}
@@ -158,7 +163,7 @@ func check(r verify.Request) (verify.Claims, error) {
 		return c, unnamed
 	}
 	if c.Scheme == TimestampData {
-		if err := b.agree(); err != nil {
+		if err := b.agree(sent); err != nil {
 			return c, err
 		}
 	}
@@ -169,10 +174,11 @@ func check(r verify.Request) (verify.Claims, error) {
 	return c, untimely
 }
 
-// agree holds what timestamp-data leaves unsigned against what it signs: entityId must be the
-// id of data's member for the entity, where there is one, and the name must begin with the entity.
-// Canonical texts are equal just when the values are.
-func (b *members) agree() error {
+// agree compares what timestamp-data leaves unsigned with what it signs: entityId must be the id of
+// data's member for the entity, where there is one, and the name must begin with the entity. Canonical
+// texts are equal just when the values are. Where the body was signed as it was sent, the two ids must
+// be written alike there too: two numbers may be one double.
+func (b *members) agree(sent *members) error {
 	if b.hasVariant {
 		return verify.ErrCaseVariant
 	}
@@ -180,9 +186,11 @@ func (b *members) agree() error {
 	if !b.entity.IsString() || !bytes.Equal(first, b.entity.Inside()) {
 		return fmt.Errorf("%w: name and entity", verify.Contradiction)
 	}
-	id := b.data.Member(string(b.entity.Inside())).Member("id")
-	if id != nil && !bytes.Equal(id, b.entityID) {
-		return fmt.Errorf("%w: entityId and data", verify.Contradiction)
+	for _, m := range []*members{b, sent} {
+		id := m.data.Member(string(b.entity.Inside())).Member("id")
+		if id != nil && !bytes.Equal(id, m.entityID) {
+			return fmt.Errorf("%w: entityId and data", verify.Contradiction)
+		}
 	}
 	return nil
 }

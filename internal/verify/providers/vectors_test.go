@@ -36,6 +36,7 @@ type vector struct {
 	Headers   [][2]string
 	Body      string
 	File      string // instead of Body
+	AsSent    bool   // it is signed over what was sent
 	Error     string // a Refusal
 	Untimed   string // the Refusal of what is refused for its time, once time isn't checked; "" for none
 	Claims    *claims
@@ -144,6 +145,17 @@ func TestVectors(t *testing.T) {
 				if err != nil {
 					t.Fatalf("Verify = %v", err)
 				}
+				body := string(r.Body)
+				if v.AsSent {
+					var compact bytes.Buffer
+					if err := json.Compact(&compact, r.Raw); err != nil {
+						t.Fatal(err)
+					}
+					body = compact.String()
+				}
+				if string(c.Body) != body || c.AsSent != v.AsSent {
+					t.Errorf("the envelope's body is %s, want %s", c.Body, body)
+				}
 				if diff := cmp.Diff(*v.Claims, claimed(p, c)); diff != "" {
 					t.Error(diff)
 				}
@@ -215,7 +227,7 @@ func otherSignatures(t *testing.T, p *verify.Provider, r verify.Request) {
 		_, err := p.Verify(r)
 		return err
 	}
-	for _, both := range [][]string{{right, right}, {right, ""}, {right, "0"}} {
+	for _, both := range [][]string{{right, right + " "}, {right, ""}, {right, "0"}, {right, right, "0"}} {
 		if err := with(both...); !errors.Is(err, verify.ManySignatures) {
 			t.Errorf("with the headers %q: %v", both, err)
 		}

@@ -7,13 +7,16 @@ const signedBy = (scheme, body) => {
   return JSON.stringify(timestamp) + JSON.stringify(data)
 }
 
+// nameOf is the name where it is a part of the id.
+const nameOf = (scheme, body) => (scheme === 'payload' ? undefined : escaped(JSON.parse(body).name))
+
 const claims = (scheme, body) => {
   const b = JSON.parse(body)
   const person = ['invitee', 'referrer'].includes(b.entity) ? text(b.data?.[b.entity]?.id) : ''
   return {
     scheme, secret: 0, name: b.name, entity: text(b.entity), entityid: text(b.entityId), userid: person,
     time: new Date(b.timestamp * 1000).toISOString().replace(/\.?0*Z$/, 'Z'),
-    id: id('flock', signedBy(scheme, body), scheme === 'payload' ? undefined : escaped(b.name)),
+    id: id('flock', signedBy(scheme, body), nameOf(scheme, body)),
   }
 }
 
@@ -22,13 +25,14 @@ const claims = (scheme, body) => {
 const unsigned = { payload: {}, 'timestamp-data': { name: 'another event', '*': 'nothing' } }
 
 export const vectors = []
-const add = (name, signed, { by = 'payload', set = 'auto', sent = signed, header = (h) => [h], error, untimed, secrets = [right], at = now, tolerance = '5m', file } = {}) => {
-  const signature = mac(right, signedBy(by, signed)).toString('hex')
+const add = (name, signed, { by = 'payload', set = 'auto', sent = signed, text, says, header = (h) => [h], error, untimed, secrets = [right], at = now, tolerance = '5m', file } = {}) => {
+  const signature = mac(right, text ?? signedBy(by, signed)).toString('hex')
   vectors.push({
     name, scheme: set, tolerance, now: at, secrets,
     headers: header(signature).map((h) => ['X-Flock-Signature', h]),
     ...(file ? { file } : { body: sent }),
-    ...(error ? { error, untimed } : { claims: { ...claims(by, sent), secret: secrets.indexOf(right) }, unsigned: unsigned[by] }),
+    ...(text ? { assent: true } : {}),
+    ...(error ? { error, untimed } : { claims: { ...claims(by, sent), ...(text ? { id: id('flock', text, nameOf(by, sent)) } : {}), ...says, secret: secrets.indexOf(right) }, unsigned: unsigned[by] }),
   })
 }
 
@@ -58,7 +62,8 @@ add('a payload may contradict itself: all of it is signed', swap(F, 'invitee.acc
 
 add('no header', F, { header: () => [], error: missing })
 add('an empty header', F, { header: () => [''], error: missing })
-add('the same header twice', F, { header: (h) => [h, h], error: many })
+add('the same header twice: a proxy has doubled it', F, { header: (h) => [h, h] })
+add('two headers that differ', F, { header: (h) => [h, h.toUpperCase()], error: many })
 add('two signatures in one header', F, { header: (h) => [`${h},${h}`], error: malformed })
 add('a prefix', F, { header: (h) => [`sha256=${h}`], error: malformed })
 add('not hex', F, { header: (h) => ['g' + h.slice(1)], error: malformed })
@@ -111,6 +116,28 @@ add('too far in the future', swap(F, `${unix}`, `${unix + 300.5}`), { error: fut
 add('milliseconds', swap(F, `${unix}`, `${unix}000`), { error: future })
 add('the greatest double', swap(F, `${unix}`, '1.7976931348623157e308'), { error: future })
 add('the least double', swap(F, `${unix}`, '-1.7976931348623157e308'), { error: stale })
+
+// What senders in other languages sign: the bytes that they send. text is what was signed.
+const asSent = (name, sent, more) => add(`as sent: ${name}`, F, { sent, text: sent, ...more })
+const big = '9007199254740993', near = '9007199254740992' // one double
+const bigIDs = F.replaceAll('"i1"', big), nearID = swap(bigIDs, `"entityId":${big}`, `"entityId":${near}`)
+asSent('escapes', swap(F, 'accepted', '\\u0061ccepted', '"r1"', '"a\\u0026b\\/c"'))
+asSent('white space', JSON.stringify(JSON.parse(F), null, 2))
+asSent('a line break at the end', F + '\n')
+asSent('numbers', swap(F, '"r1"', '"r1","n":[10.0,1E2,0.10]', `${unix}}`, `${unix}.0}`))
+asSent('numbers past the doubles', bigIDs, { says: { entityid: big, userid: big } })
+asSent('payload alone allowed', F + ' ', { set: 'payload' })
+asSent('only timestamp-data is allowed', F + ' ', { set: 'timestamp-data', error: other })
+asSent('then formatted on the way', JSON.stringify(JSON.parse(F), null, 2), { sent: JSON.stringify(JSON.parse(F), null, 3), error: wrong })
+asSent('another number that is the same double', bigIDs, { sent: nearID, error: wrong })
+const spaced = `{ "name": "invitee.accepted", "entity": "invitee", "entityId": ${big}, "data": {"invitee": { "id": ${big} }, "n": 1.50} , "timestamp": ${unix}.0 }`
+const parts = { ...td, text: `${unix}.0{"invitee": { "id": ${big} }, "n": 1.50}`, says: { entityid: big, userid: big } }
+asSent('timestamp-data', spaced, parts)
+asSent('timestamp-data, with other white space around', swap(spaced, '} ,', '},\n'), parts)
+asSent('timestamp-data, with escapes in what is unsigned', swap(spaced, '"name"', '"n\\u0061me"', ': "invitee"', ': "\\u0069nvitee"'), parts)
+asSent('timestamp-data, other white space in data', swap(spaced, '"n": ', '"n":'), { ...parts, error: wrong })
+asSent('timestamp-data, another entityId that is the same double', swap(spaced, `"entityId": ${big}`, `"entityId": ${near}`), { ...parts, error: contradiction })
+asSent('timestamp-data, entityId by an escaped name', swap(spaced, `"entityId": ${big}`, `"\\u0065ntityId": ${near}`), { ...parts, error: contradiction })
 
 // The realistic samples, by both schemes, each received a second after it was sent.
 for (const { file, body } of samples(import.meta.url)) {

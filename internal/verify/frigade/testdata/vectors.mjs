@@ -7,8 +7,8 @@ const claims = (scheme, body) => {
   const { type, time, data } = JSON.parse(body)
   const named = scheme === 'payload' || typeof data.actionType === 'string'
   return {
-    scheme, secret: 0, name: type, entity: type.split('.')[0], entityid: text(data.id),
-    userid: text(data.foreignUserId) || text(data.userId), time: time.toUpperCase(),
+    scheme, secret: 0, name: type, entity: type.split('.')[0], entityid: text(data?.id),
+    userid: text(data?.foreignUserId) || text(data?.userId), time: time.toUpperCase(),
     id: id('frigade', signedBy(scheme, body), named ? undefined : escaped(type)),
   }
 }
@@ -20,14 +20,15 @@ const unsigned = (scheme, body) => {
 }
 
 export const vectors = []
-const add = (name, signed, { by = 'data', set = by, freshness = 'signed', sent = signed, send, error, untimed, secrets = ['older', right], at = now, tolerance = '24h', file } = {}) => {
-  const m = mac(right, signedBy(by, signed))
+const add = (name, signed, { by = 'data', set = by, freshness = 'signed', sent = signed, text, says, send, error, untimed, secrets = ['older', right], at = now, tolerance = '24h', file } = {}) => {
+  const m = mac(right, text ?? signedBy(by, signed))
   const { headers = [m.toString('base64')], body = sent } = send ? send(m, sent) : {}
   vectors.push({
     name, scheme: set, freshness, tolerance, now: at, secrets,
     headers: headers.map((h) => ['X-Webhook-Signature', h]),
     ...(file ? { file } : { body }),
-    ...(error ? { error, untimed } : { claims: { ...claims(by, body), secret: secrets.indexOf(right) }, unsigned: unsigned(by, body) }),
+    ...(text ? { assent: true } : {}),
+    ...(error ? { error, untimed } : { claims: { ...claims(by, body), ...(text ? { id: id('frigade', text) } : {}), ...says, secret: secrets.indexOf(right) }, unsigned: unsigned(by, body) }),
   })
 }
 
@@ -65,7 +66,8 @@ add('a member that is no text', G, { send: (_, b) => ({ headers: [], body: swap(
 add('a prefix', G, { send: (m) => ({ headers: ['sha256=' + hex(m)] }), error: malformed })
 add('a line break in the member', G, { send: (m) => ({ headers: [], body: withMember(b64(m).replace('=', '') + '\n') }), error: malformed })
 add("the page's sample signature, too short for SHA-256", G, { send: () => ({ headers: [], body: withMember('cabff19d9da06705f62c26c2a66154') }), error: malformed })
-add('two headers', G, { send: (m) => ({ headers: [b64(m), b64(m)] }), error: many })
+add('the same header twice: a proxy has doubled it', G, { send: (m) => ({ headers: [b64(m), b64(m)] }) })
+add('two headers that differ', G, { send: (m) => ({ headers: [b64(m), hex(m)] }), error: many })
 add('two headers and a right member', G, { send: (m) => ({ headers: [b64(m), zeros], body: withMember(b64(m)) }), error: many })
 add('neither is right', G, { send: () => ({ headers: [zeros], body: withMember('1'.repeat(64)) }), error: wrong })
 add('other data', G, { sent: swap(G, '"f1"', '"f2"'), error: wrong })
@@ -75,13 +77,32 @@ add('an empty secret', G, { secrets: [''], error: wrong })
 add('a payload by the member', G, { ...payload, send: (m) => ({ headers: [], body: withMember(b64(m)) }), error: missing })
 add('data is signed, but payload is set', G, { set: 'payload', error: other })
 add('payload is signed, but data is set', G, { ...payload, set: 'data', error: other })
-add('signed data replayed as a payload', G, { set: 'payload', sent: JSON.stringify(JSON.parse(G).data), error: noData })
+add('signed data replayed as a payload', G, { set: 'payload', sent: JSON.stringify(JSON.parse(G).data), error: unreadable })
 const inner = swap(G, '"userId":7', '"type":"a.b","time":"2026-01-02T03:04:05Z","data":{"x":1}')
 add('signed data that looks like a payload, replayed as one', inner, { sent: JSON.stringify(JSON.parse(inner).data), error: other })
 add('no data', '{"type":"a.b","time":"2026-01-02T03:04:05Z","data":null}', { error: noData })
 add('empty data', '{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{}}', { error: noData })
 add('data that is text', '{"type":"a.b","time":"2026-01-02T03:04:05Z","data":"{}"}', { error: noData })
 add('data that is an array', '{"type":"a.b","time":"2026-01-02T03:04:05Z","data":[{}]}', { error: noData })
+
+const test = '{"type":"flowResponse.completedStep","time":"2026-01-02T03:04:05Z"}'
+add('payload without data: a test from the dashboard', test, payload)
+add('payload, data is null', swap(test, '}', ',"data":null}'), payload)
+add('payload, data is empty', swap(test, '}', ',"data":{}}'), payload)
+add('payload, a test that is no event', '{"test":true}', { ...payload, error: unreadable })
+add('payload without data, of another secret', test, { ...payload, secrets: ['other'], error: wrong })
+
+// What senders in other languages sign: the bytes that they send. text is what was signed.
+const big = '9007199254740993', near = '9007199254740992' // one double
+const spaced = swap(G, '"data":', '"data" : ', '"id":"f1"', `"id":${big}, "n": 1.50`, '"foreignUserId":"u1",', '', '"userId":7', `"userId": ${big}`)
+const dataOf = (body) => body.slice(body.indexOf('"data" : ') + 9, -1)
+const asSent = { text: dataOf(spaced), says: { entityid: big, userid: big } }
+add('as sent: data', spaced, asSent)
+add('as sent: data, with other white space around', spaced, { ...asSent, sent: swap(spaced, '"data" : ', '"data":\n') })
+add('as sent: data, a number that is the same double', spaced, { ...asSent, sent: swap(spaced, big, near), error: wrong })
+add('as sent: data, another type', spaced, { ...asSent, sent: swap(spaced, 'completedStep', 'startedStep'), error: contradiction })
+add('as sent: payload', spaced, { ...payload, ...asSent, text: spaced })
+add('as sent: payload, but data is set', spaced, { ...payload, set: 'data', text: spaced, error: other })
 
 add('another type', G, { sent: swap(G, 'completedStep', 'startedStep'), error: contradiction })
 add('a type without a dot', G, { sent: swap(G, 'flowResponse.completedStep', 'completedStep'), error: contradiction })
