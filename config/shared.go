@@ -23,7 +23,7 @@ type Shared struct {
 
 // IsAllowed reports whether both endpoints take what is signed with it for the same: they have one
 // provider and one scheme. Otherwise what somebody can have signed for one could be sent to the other,
-// and mean something else there: whoever writes into Frigade's data would make Flock's events.
+// and mean something else there: whoever writes what the one signs would make events of the other.
 func (s Shared) IsAllowed() bool {
 	return s.A.Provider == s.B.Provider && s.A.Signature == s.B.Signature
 }
