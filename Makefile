@@ -25,8 +25,8 @@ k8s: ## hold the Kubernetes manifests to schemas and policies
 	go -C test/k8s test -vet=off .
 e2e-k8s: ## the same on the cluster of the current context: make e2e-k8s LOAD='kind load docker-image'
 	go run ./test/e2e-k8s -load '$(LOAD)' $(ARGS)
-fuzz: ## run every fuzz target for two minutes
-	.ci/fuzz 2m
+fuzz: ## run every fuzz target for two minutes, or: make fuzz TIME=1h
+	.ci/fuzz $(or $(TIME),2m)
 vuln: ## known vulnerabilities that our code reaches
 	.ci/vuln
 bench: ## measure against the floor: make bench ARGS='-pairs 21 -only closed'

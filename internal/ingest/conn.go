@@ -34,8 +34,8 @@ type conn struct {
 	framing framing
 	first   [longestPrelude]byte
 	seen    int    // of them
-	rest    []byte // came, and belongs to what comes next
-	buffer  []byte // that rest is part of
+	kept    []byte // came, and belongs to what comes next
+	buffer  []byte // that kept is part of
 	more    bool   // the last read brought as much as there was room for
 
 	handling bool      // a request is with the handler, or its answer is on the way
@@ -58,19 +58,19 @@ func (c *conn) Read(p []byte) (int, error) {
 	if c.refused.Load() || len(p) == 0 {
 		return 0, io.EOF
 	}
-	n, isRest, err := c.receive(p)
+	n, wasKept, err := c.receive(p)
 	if n == 0 {
 		return 0, c.broke(p, err)
 	}
-	n, refusal := c.take(p[:n], isRest)
+	n, refusal := c.take(p[:n], wasKept)
 	if refusal != "" {
 		return 0, c.refuse(refusal, p)
 	}
 	return n, nil
 }
 
-// receive reads what comes next: of the rest, or of the connection.
-func (c *conn) receive(p []byte) (n int, isRest bool, err error) {
+// receive reads what comes next: of what was kept, or of the connection.
+func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 	c.mu.Lock()
 	// The next request waits for the answer to this one. net/http reads ahead to learn whether the sender hangs up, which
 	// cancels nothing here. Its read is told once that nothing has come, as io.Reader allows: to wait, and to be woken,
@@ -91,8 +91,8 @@ func (c *conn) receive(p []byte) (n int, isRest bool, err error) {
 	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
 		c.mu.Unlock()
 		return 0, false, os.ErrDeadlineExceeded
-	case len(c.rest) > 0:
-		n = copy(p, c.rest)
+	case len(c.kept) > 0:
+		n = copy(p, c.kept)
 		c.mu.Unlock()
 		return n, true, nil
 	}
@@ -151,7 +151,7 @@ func (c *conn) isHandling() bool {
 
 // take counts and charges what came, and returns how much of it net/http gets now: no more than the request that is
 // coming. The rest of it is kept.
-func (c *conn) take(b []byte, isRest bool) (int, ConnRefusal) {
+func (c *conn) take(b []byte, wasKept bool) (int, ConnRefusal) {
 	c.mu.Lock()
 	refusal := ConnRefusal("")
 	if c.seen < len(c.first) {
@@ -166,11 +166,11 @@ func (c *conn) take(b []byte, isRest bool) (int, ConnRefusal) {
 		c.framing.part = partBroken
 	}
 	switch {
-	case isRest:
-		c.rest = c.rest[n:]
+	case wasKept:
+		c.kept = c.kept[n:]
 	case n < len(b):
 		c.buffer = append(c.buffer[:0], b[n:]...)
-		c.rest = c.buffer
+		c.kept = c.buffer
 	}
 	coming := c.framing.inHead()
 	c.mu.Unlock()
@@ -208,9 +208,9 @@ func (c *conn) broke(p []byte, err error) error {
 	isTimeout := errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
 	case c.isHandling():
-	case c.tls != nil && errors.As(err, &record) && record.Conn != nil && looksLikeHTTP(record.RecordHeader[:]):
+	case c.tls != nil && errors.As(err, &record) && record.Conn != nil && plainOnTLS(record.RecordHeader[:]) != "":
 		c.Conn = c.raw // nothing of TLS has been sent
-		return c.refuse(PlainOnTLS, p)
+		return c.refuse(plainOnTLS(record.RecordHeader[:]), p)
 	case c.tls != nil && !c.tls.established && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed):
 		return c.refuse(TLSHandshake, p)
 	case coming && !c.head.received(): // it had to make room
@@ -219,11 +219,6 @@ func (c *conn) broke(p []byte, err error) error {
 		return c.refuse(HeadTimeout, p)
 	}
 	return err
-}
-
-// looksLikeHTTP reports whether a record's header is the beginning of a request.
-func looksLikeHTTP(header []byte) bool {
-	return !bytes.ContainsFunc(header, func(r rune) bool { return (r < 'A' || r > 'Z') && r != ' ' && r != '/' })
 }
 
 const (
@@ -301,11 +296,10 @@ func (c *conn) begin(length int64, held *hold) {
 // connection that never waits would keep a core for the scheduler's time slice of 10 ms, and with hundreds of those a
 // good delivery waited for seconds.
 func (c *conn) end() {
-	c.limiter.rest(c)
 	c.mu.Lock()
 	c.handling = false
 	c.changed.Broadcast()
-	more := c.more || len(c.rest) > 0
+	more := c.more || len(c.kept) > 0
 	c.mu.Unlock()
 	if more {
 		runtime.Gosched()

@@ -74,6 +74,19 @@ func recognize(first []byte) ConnRefusal {
 	return ""
 }
 
+// plainOnTLS returns what the first bytes of a connection to a port of TLS are instead, "" where they may be anything.
+func plainOnTLS(first []byte) ConnRefusal {
+	for _, p := range preludes {
+		if bytes.HasPrefix(p.bytes, first) {
+			return p.refusal
+		}
+	}
+	if bytes.ContainsFunc(first, func(r rune) bool { return (r < 'A' || r > 'Z') && r != ' ' && r != '/' }) {
+		return ""
+	}
+	return PlainOnTLS // a method
+}
+
 // ownAnswer returns the refusal that an answer of net/http's own stands for.
 func ownAnswer(status string) ConnRefusal {
 	switch status {

@@ -152,6 +152,10 @@ func TestTLSRefusals(t *testing.T) {
 		t.Error(r)
 	}
 	told(PlainOnTLS)
+	if r := p.dial().write("PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n").read(); r.status != 400 {
+		t.Error(r)
+	}
+	told(ProxyProtocol)
 	c = p.dial()
 	if err := tls.Client(c.Conn, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}).Handshake(); err == nil {
 		t.Error("HTTP/2 is spoken")
@@ -162,7 +166,7 @@ func TestTLSRefusals(t *testing.T) {
 	go func() {
 		_, _ = io.WriteString(c, record+strings.Repeat("\x16\x03\x01\x40\x00"+strings.Repeat("x", 1<<14), 2))
 	}()
-	p.await("told of a large handshake", func() bool { return len(seen.snapshot()) == 3 })
+	p.await("told of a large handshake", func() bool { return len(seen.snapshot()) == 4 })
 	if !c.isClosed() {
 		t.Error("it is open")
 	}

@@ -27,7 +27,7 @@ import (
 // public is the public side alone: what it accepts goes nowhere. What happens beyond is tested with the whole bridge.
 type public struct {
 	*Handler
-	t      *testing.T
+	t      testing.TB
 	addr   string
 	server *http.Server
 	clock  *clock
@@ -63,7 +63,7 @@ func (unseen) Observe(*Record) {}
 const testKey = "key"
 
 // newPublic returns one that isn't listening.
-func newPublic(t *testing.T, change func(*Config)) *public {
+func newPublic(t testing.TB, change func(*Config)) *public {
 	p := &public{t: t, clock: &clock{}, kept: &keeper{}}
 	c := Config{
 		Endpoints: []endpoint.Endpoint{{
@@ -113,7 +113,7 @@ func (p *public) await(what string, condition func() bool) {
 // client is a sender's side of a connection.
 type client struct {
 	net.Conn
-	t      *testing.T
+	t      testing.TB
 	reader *bufio.Reader
 }
 
@@ -180,8 +180,10 @@ func (c *client) isClosed() bool {
 }
 
 // signedBody is a delivery of Flock's; note makes it long.
-func signedBody(id, note string) (body, header string) {
-	body = fmt.Sprintf(`{"name":"invitee.accepted","entity":"invitee","entityId":%q,"note":%q,"timestamp":%d}`, id, note, began.Unix())
+func signedBody(id, note string) (body, header string) { return signedBodyAt(began, id, note) }
+
+func signedBodyAt(at time.Time, id, note string) (body, header string) {
+	body = fmt.Sprintf(`{"name":"invitee.accepted","entity":"invitee","entityId":%q,"note":%q,"timestamp":%d}`, id, note, at.Unix())
 	return body, "X-Flock-Signature: " + hex.EncodeToString(verify.Sum(secret.New(testKey), []byte(body)))
 }
 

@@ -33,7 +33,7 @@ type ConnLimiter struct {
 	tell   func(RefusedConn) // nil for nobody
 
 	mu         sync.Mutex
-	changed    sync.Cond // a connection has gone, or has its answer
+	changed    sync.Cond // a connection has gone, or rests
 	refused    list.List // of *conn, the oldest first
 	unanswered list.List
 	verified   list.List // the one that has been idle longest first
@@ -98,6 +98,7 @@ func (l *ConnLimiter) Handler(h http.Handler) http.Handler {
 		c := connOf(r.Context())
 		c.begin(r.ContentLength, &hold{})
 		c.verify()
+		c.rest()
 		h.ServeHTTP(w, r)
 	})
 }
@@ -186,7 +187,7 @@ func (l *ConnLimiter) remove(c *conn) {
 	l.changed.Signal()
 }
 
-// work keeps the connection from being closed, until its answer has gone out.
+// work keeps the connection from being closed, until it rests.
 func (c *conn) work() {
 	if c == nil {
 		return
@@ -196,19 +197,23 @@ func (c *conn) work() {
 	c.entry.busy = true
 }
 
-// verify makes it a verified one, from when its answer has gone out.
+// verify makes it a verified one, from when it rests.
 func (c *conn) verify() {
 	if c != nil {
 		c.entry.verified = true
 	}
 }
 
-// rest puts a connection where it belongs once its answer has gone out: a verified one behind all others, a refused one
-// no further back than it stands, or anybody could stay by being refused again and again.
-func (l *ConnLimiter) rest(c *conn) {
+// rest puts a connection where it belongs once its work is done: a verified one behind all others, a refused one no
+// further back than it stands, or anybody could stay by being refused again and again. That is before its answer is
+// written: a sender that doesn't read could otherwise keep its place for as long as the server tries to write.
+func (c *conn) rest() {
+	if c == nil {
+		return
+	}
+	l, e := c.limiter, &c.entry
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := &c.entry
 	if e.left {
 		return
 	}

@@ -165,6 +165,26 @@ func TestUnreadAnswer(t *testing.T) {
 	})
 }
 
+// Senders that don't read their answers keep no place: a newcomer is served at once, though the server still tries to
+// write to as many as there may be.
+func TestUnreadAnswersMakeRoom(t *testing.T) {
+	inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
+		p.conns.mu.Lock()
+		p.conns.max = 2
+		p.conns.mu.Unlock()
+		for i := range 2 {
+			dial().write(deliveryOf(fmt.Sprint(i), ""))
+		}
+		began := time.Now()
+		if r := dial().write(deliveryOf("good", "")).read(); r.status != 200 {
+			t.Error(r)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
 // The time for the body doesn't outlive it: work that takes longer has its answer, and the connection its next delivery.
 func TestWorkLongerThanTheBodysTime(t *testing.T) {
 	inNoTime(t, func(t *testing.T, p *public, dial func() *client) {

@@ -64,6 +64,8 @@ func TestDeliveries(t *testing.T) {
 
 	p.fires(t, func() { crowd(t, b) }, "Crowded")
 	p.resolves(t, nil, "Crowded")
+	p.fires(t, func() { speakProxyProtocol(t, b) }, "ConnectionsRefused")
+	p.resolves(t, nil, "ConnectionsRefused")
 
 	b.process.kill()
 	p.fires(t, nil, "Down", "InstanceDown")
@@ -185,6 +187,19 @@ func crowd(t *testing.T, b *bridge) {
 			break
 		}
 		defer conn.Close()
+	}
+}
+
+// speakProxyProtocol does what a proxy does that was set wrong.
+func speakProxyProtocol(t *testing.T, b *bridge) {
+	t.Helper()
+	for range 12 {
+		conn, err := net.Dial("tcp", b.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = conn.Write([]byte("PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n"))
+		_ = conn.Close()
 	}
 }
 
