@@ -14,10 +14,10 @@ const module = "github.com/ade15e70/webhook-bridge/"
 // nothing on the road calls back up (ADR 8).
 var layers = []string{
 	"event internal/secret internal/stringify internal/filewatch internal/humanize internal/capture internal/durable",
-	"internal/verify internal/telemetry internal/natsd internal/stream internal/quarantine",
+	"internal/verify internal/telemetry internal/natsd internal/stream",
 	"internal/verify/*",
 	"internal/verify/providers",
-	"config internal/endpoint internal/publish internal/spool",
+	"config internal/endpoint internal/publish internal/quarantine internal/spool",
 	"internal/ingest internal/relay internal/inspect",
 	"internal/diagnosis",
 	"internal/app",

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -89,7 +90,7 @@ why it was kept, its size, its id. Bodies are not read.`,
 			if err := f.check(); err != nil {
 				return err
 			}
-			s, err := openShelf(c.Context(), environ, usedByTail, stdio.err)
+			s, err := openQuarantine(c.Context(), environ, usedByTail, stdio.err)
 			if err != nil {
 				return err
 			}
@@ -119,12 +120,12 @@ why it was kept, its size, its id. Bodies are not read.`,
 }
 
 // printKept prints a message for people.
-func printKept(w io.Writer, k kept, now time.Time) error {
-	_, err := fmt.Fprintln(w, humanize.Text(fmt.Sprintf("%s  %s  %s  %d bytes  id %s", moment(k.Received, now), k.Endpoint, k.Reason, k.size, k.ID)))
+func printKept(w io.Writer, k quarantine.Kept, now time.Time) error {
+	_, err := fmt.Fprintln(w, humanize.Text(fmt.Sprintf("%s  %s  %s  %d bytes  id %s", moment(k.Received, now), k.Endpoint, k.Reason, k.Size, k.ID)))
 	return err
 }
 
-func printKeptJSON(w io.Writer, k kept, _ time.Time) error {
+func printKeptJSON(w io.Writer, k quarantine.Kept, _ time.Time) error {
 	line, err := json.Marshal(struct {
 		ID       string    `json:"id"`
 		Endpoint string    `json:"endpoint"`
@@ -133,7 +134,7 @@ func printKeptJSON(w io.Writer, k kept, _ time.Time) error {
 		Received time.Time `json:"received"`
 		Bytes    int64     `json:"bytes"`
 		Sequence uint64    `json:"sequence"`
-	}{k.ID, k.Endpoint, k.Provider, k.Reason, k.Received, k.size, k.sequence})
+	}{k.ID, k.Endpoint, k.Provider, k.Reason, k.Received, k.Size, k.Sequence})
 	if err != nil {
 		return fmt.Errorf("printing: %w", err)
 	}
@@ -157,7 +158,7 @@ inside the body is a part of that. ID may be the beginning of an id.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := openShelf(c.Context(), environ, usedByTail, stdio.err)
+			s, err := openQuarantine(c.Context(), environ, usedByTail, stdio.err)
 			if err != nil {
 				return err
 			}
@@ -167,7 +168,7 @@ inside the body is a part of that. ID may be the beginning of an id.`,
 				return err
 			}
 			k := chosen[len(chosen)-1]
-			d, err := s.delivery(c.Context(), k)
+			d, err := s.Get(c.Context(), k)
 			if err != nil {
 				return err
 			}
@@ -181,7 +182,7 @@ inside the body is a part of that. ID may be the beginning of an id.`,
 				{"reason", d.Reason},
 				{"received", d.Received.Format(time.RFC3339Nano)},
 				{"bytes", fmt.Sprint(len(d.Body))},
-				{"sequence", fmt.Sprint(k.sequence)},
+				{"sequence", fmt.Sprint(k.Sequence)},
 			} {
 				_, _ = fmt.Fprintln(stdio.err, humanize.Text(fmt.Sprintf("%-10s %s", fact[0], fact[1])))
 			}
@@ -271,7 +272,7 @@ there, nothing is removed. What is removed is printed as "bridge quarantine list
 			if err := which.check(c, args); err != nil {
 				return err
 			}
-			s, err := openShelf(c.Context(), environ, usedByTail, stdio.err)
+			s, err := openQuarantine(c.Context(), environ, usedByTail, stdio.err)
 			if err != nil {
 				return err
 			}
@@ -284,7 +285,7 @@ there, nothing is removed. What is removed is printed as "bridge quarantine list
 				if c.Context().Err() != nil {
 					return fmt.Errorf("interrupted after %d of %d", i, len(chosen))
 				}
-				if err := s.remove(c.Context(), k); err != nil {
+				if err := s.Remove(context.WithoutCancel(c.Context()), k); err != nil {
 					return fmt.Errorf("dropping %s, after %d of %d: %w", humanize.Text(k.ID), i, len(chosen), err)
 				}
 				if err := printKept(stdio.out, k, time.Now()); err != nil {

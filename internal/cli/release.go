@@ -15,6 +15,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
+	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
@@ -43,7 +44,7 @@ What became of each is printed in a line. The exit status is 0 when all were rel
 			if err := which.check(c, args); err != nil {
 				return err
 			}
-			s, err := openShelf(c.Context(), environ, usedByRelease, stdio.err)
+			s, err := openQuarantine(c.Context(), environ, usedByRelease, stdio.err)
 			if err != nil {
 				return err
 			}
@@ -84,7 +85,7 @@ func usedByEndpoints(variable string) bool {
 
 // releasing is one run of release.
 type releasing struct {
-	*shelf
+	*quarantineStore
 	to      *courier
 	stdio   stdio
 	lookup  *relay.Lookup
@@ -93,8 +94,8 @@ type releasing struct {
 	released, failed int
 }
 
-func newReleasing(s *shelf, to *courier, stdio stdio) *releasing {
-	r := &releasing{shelf: s, to: to, stdio: stdio, numbers: make(map[string]uint64)}
+func newReleasing(s *quarantineStore, to *courier, stdio stdio) *releasing {
+	r := &releasing{quarantineStore: s, to: to, stdio: stdio, numbers: make(map[string]uint64)}
 	r.lookup = &relay.Lookup{
 		Publisher: to.Publisher, Kind: durable.Event, Reach: to.reach, Log: zap.NewNop(), Now: time.Now,
 		Wanted: func(id string) bool { return r.numbers[id] > 0 },
@@ -105,7 +106,7 @@ func newReleasing(s *shelf, to *courier, stdio stdio) *releasing {
 
 // ready is a delivery that was verified again.
 type ready struct {
-	kept
+	quarantine.Kept
 	message durable.Message
 	// wasStale: it was too old already when it was received, so that a copy of it may be stored since
 	// whenever.
@@ -116,14 +117,14 @@ type ready struct {
 const mostBytes = 16 << 20
 
 // all releases the messages, some at a time.
-func (r *releasing) all(ctx context.Context, chosen []kept) error {
+func (r *releasing) all(ctx context.Context, chosen []quarantine.Kept) error {
 	for _, k := range chosen {
 		r.number(k.ID) // one look-up serves all, but for those whose id is another one now
 	}
 	for left := chosen; len(left) > 0 && ctx.Err() == nil; {
 		n, size := 0, int64(0)
-		for n < len(left) && n < mostAtOnce && (n == 0 || size+left[n].size <= mostBytes) {
-			size += left[n].size
+		for n < len(left) && n < mostAtOnce && (n == 0 || size+left[n].Size <= mostBytes) {
+			size += left[n].Size
 			n++
 		}
 		if err := r.some(ctx, left[:n]); err != nil {
@@ -142,7 +143,7 @@ func (r *releasing) all(ctx context.Context, chosen []kept) error {
 }
 
 // some releases messages; the error is that of printing.
-func (r *releasing) some(ctx context.Context, chosen []kept) error {
+func (r *releasing) some(ctx context.Context, chosen []quarantine.Kept) error {
 	var verified []ready
 	for _, k := range chosen {
 		if ctx.Err() != nil {
@@ -186,7 +187,7 @@ func (r *releasing) attempt(ctx context.Context, verified []ready, last bool) (a
 	known, err := r.lookup.Ask(ctx, records)
 	if err != nil {
 		for _, one := range verified {
-			if err := r.stays(one.kept, interrupted(ctx, err).Error()); err != nil {
+			if err := r.stays(one.Kept, interrupted(ctx, err).Error()); err != nil {
 				return nil, err
 			}
 		}
@@ -209,7 +210,7 @@ func (r *releasing) attempt(ctx context.Context, verified []ready, last bool) (a
 		case errors.Is(result.Err, durable.ErrUnavailable) && !last && ctx.Err() == nil:
 			again = append(again, one)
 		case result.Err != nil:
-			err = r.stays(one.kept, because(result.Err))
+			err = r.stays(one.Kept, because(result.Err))
 		case result.Status == durable.Stored && known.Unsure[one.message.ID]:
 			err = r.done(ctx, one, "stored, a possible duplicate: our account may not look it up")
 		default:
@@ -240,13 +241,13 @@ func (r *releasing) number(id string) uint64 {
 }
 
 // verify reads a message and verifies it again, but for its time.
-func (r *releasing) verify(ctx context.Context, k kept) (ready, error) {
+func (r *releasing) verify(ctx context.Context, k quarantine.Kept) (ready, error) {
 	i := slices.IndexFunc(r.cfg.Endpoints, func(e config.Endpoint) bool { return e.Name == k.Endpoint })
 	if i < 0 || len(r.cfg.Endpoints[i].Secrets) == 0 {
 		return ready{}, unknownEndpoint(r.cfg, k.Endpoint)
 	}
 	at := app.Endpoint(r.cfg.Endpoints[i])
-	d, err := r.delivery(ctx, k)
+	d, err := r.Get(ctx, k)
 	if err != nil {
 		return ready{}, err
 	}
@@ -265,27 +266,27 @@ func (r *releasing) verify(ctx context.Context, k kept) (ready, error) {
 		return ready{}, err
 	}
 	e := at.Event(at.ID(claims), claims, time.Now())
-	return ready{kept: k, message: at.Message(string(r.cfg.SubjectPrefix), &e, nil), wasStale: errors.Is(timed, verify.Stale)}, nil
+	return ready{Kept: k, message: at.Message(string(r.cfg.SubjectPrefix), &e, nil), wasStale: errors.Is(timed, verify.Stale)}, nil
 }
 
 // done removes a message that is published, and says what became of it.
 func (r *releasing) done(ctx context.Context, one ready, became string) error {
-	if err := r.remove(ctx, one.kept); err != nil {
-		return r.stays(one.kept, fmt.Sprintf("%s, but it could not be removed from quarantine: %v", became, err))
+	if err := r.Remove(context.WithoutCancel(ctx), one.Kept); err != nil {
+		return r.stays(one.Kept, fmt.Sprintf("%s, but it could not be removed from quarantine: %v", became, err))
 	}
 	r.released++
 	if one.message.ID != one.ID { // the endpoint's settings are others than when it was kept
 		became += " as " + one.message.ID
 	}
-	return r.print(one.kept, became)
+	return r.print(one.Kept, became)
 }
 
-func (r *releasing) stays(k kept, why string) error {
+func (r *releasing) stays(k quarantine.Kept, why string) error {
 	r.failed++
 	return r.print(k, "stays: "+why)
 }
 
-func (r *releasing) print(k kept, text string) error {
+func (r *releasing) print(k quarantine.Kept, text string) error {
 	_, err := fmt.Fprintln(r.stdio.out, humanize.Text(k.ID+"  "+text))
 	return err
 }

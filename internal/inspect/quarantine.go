@@ -10,11 +10,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
-	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
 // kept is a delivery in quarantine as the page gets it: never with its signature's header.
@@ -35,29 +33,18 @@ const mostKept = 200
 func (s *Server) list(ctx context.Context) (all []kept, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	failing := error(nil)
-	reader := stream.Reader{
-		Conn: s.config.Conn, JetStream: s.config.JetStream, Name: consumerName,
-		Section: stream.Section{Stream: s.config.Quarantine, Last: mostKept, Headers: true, Stop: true},
-		Handle: func(m stream.Message) error {
-			header := m.Headers()
-			d, err := quarantine.Parse(header.Get, nil)
-			if err != nil {
-				return nil //nolint:nilerr // somebody else's message
-			}
-			size, _ := strconv.ParseInt(header.Get(nats.MsgSize), 10, 64)
-			all = append(all, kept{m.Sequence, d.ID, d.Endpoint, d.Provider, d.Reason, d.Received, size})
-			return nil
-		},
-		Told: func(err error) { failing = err },
-	}
-	if err := reader.Run(ctx); err != nil {
+	found, err := s.config.JetStream.Stream(ctx, s.config.Quarantine)
+	if err != nil {
 		return nil, err
 	}
-	if ctx.Err() != nil {
-		return nil, errors.Join(failing, context.DeadlineExceeded)
+	store := quarantine.Store{JetStream: s.config.JetStream, Stream: found, Consumer: consumerName}
+	held, _, err := store.List(ctx, mostKept)
+	if err != nil {
+		return nil, err
 	}
-	slices.Reverse(all)
+	for _, k := range slices.Backward(held) {
+		all = append(all, kept{k.Sequence, k.ID, k.Endpoint, k.Provider, k.Reason, k.Received, k.Size})
+	}
 	return all, nil
 }
 

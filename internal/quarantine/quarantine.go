@@ -1,6 +1,6 @@
 // Package quarantine is the form in which a delivery is kept that bears a right signature and could
 // not be published: the body as it was received, and in headers all that is needed to verify it
-// again. It knows neither NATS nor the vendors.
+// again; and the store of them, a JetStream stream. It doesn't know the vendors.
 package quarantine
 
 import (

@@ -1,0 +1,93 @@
+package quarantine
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+// Of a stream that is made anew the numbers mean other deliveries: none of them is read or removed for one
+// of the old stream.
+func TestStoreMadeAnew(t *testing.T) {
+	t.Parallel()
+	nc, err := nats.Connect(natsdtest.Start(t, "").URL(), nats.Timeout(time.Minute))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill := func(name string) Store {
+		found, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "Q", Subjects: []string{"q-quarantine.>"}, AllowDirect: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			d := Delivery{ID: fmt.Sprint(name, i), Endpoint: "flock", Provider: "flock", Reason: "stale", Received: time.Now(), Seal: "s", Body: []byte(name)}
+			m := d.Message("q")
+			header := nats.Header{}
+			for _, h := range m.Headers {
+				header.Set(h.Name, h.Value)
+			}
+			if _, err := js.PublishMsg(t.Context(), &nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := js.Publish(t.Context(), "q-quarantine.other", nil); err != nil {
+			t.Fatal(err)
+		}
+		return Store{JetStream: js, Stream: found, Consumer: "test-"}
+	}
+	ids := func(s Store, last uint64) (ids []string) {
+		all, foreign, err := s.List(t.Context(), last)
+		if err != nil || foreign != 1 {
+			t.Fatalf("%d foreign, %v", foreign, err)
+		}
+		for _, k := range all {
+			ids = append(ids, fmt.Sprint(k.ID, " ", k.Sequence, " ", k.Size))
+		}
+		return ids
+	}
+	s := fill("old")
+	if diff := cmp.Diff([]string{"old0 1 3", "old1 2 3", "old2 3 3"}, ids(s, 0)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"old2 3 3"}, ids(s, 2)); diff != "" {
+		t.Error(diff)
+	}
+	all, _, err := s.List(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := s.Get(t.Context(), all[1]); err != nil || string(d.Body) != "old" {
+		t.Errorf("%s, %v", d.Body, err)
+	}
+	if err := s.Remove(t.Context(), all[0]); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"old1 2 3", "old2 3 3"}, ids(s, 0)); diff != "" {
+		t.Error(diff)
+	}
+	if err := js.DeleteStream(t.Context(), "Q"); err != nil {
+		t.Fatal(err)
+	}
+	fill("new")
+	if _, err := s.Get(t.Context(), all[1]); !errors.Is(err, ErrGone) {
+		t.Errorf("read: %v", err)
+	}
+	if err := s.Remove(t.Context(), all[1]); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]string{"new0 1 3", "new1 2 3", "new2 3 3"}, ids(s, 0)); diff != "" {
+		t.Error(diff)
+	}
+}
