@@ -15,8 +15,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
-// link is the state of the connection, known without asking nats.go: that would mean to wait for a
-// lock that it holds while it dials and shakes hands, for seconds where a server is silent.
+// link holds the state of the connection, so that nobody has to ask nats.go for it: nats.go holds its
+// lock while it dials and shakes hands, which takes seconds where a server is silent.
 type link struct {
 	log     *zap.Logger
 	onUp    func()
@@ -28,18 +28,18 @@ type link struct {
 	lookUp  lookUp
 	silent  string      // the address on which a handshake failed last; used where nats.go dials
 	opened  atomic.Bool // dialling may begin
-	dialled atomic.Bool // it did
+	dialled atomic.Bool // it has begun
 	closing atomic.Bool
 
 	nc      atomic.Pointer[nats.Conn]
 	current atomic.Pointer[conn] // the last one that was dialled; nil while dialling
 	up      atomic.Pointer[conn] // the last one on which nats.go was connected
-	inside  atomic.Int64         // who is in nats.go just now, to publish
+	inside  atomic.Int64         // calls into nats.go that publish, going on now
 
 	lastError atomic.Pointer[error] // why it isn't up
-	ended     atomic.Pointer[error] // why the server ended it, said just before
-	noInbox   atomic.Pointer[error] // we may not subscribe to where NATS answers
-	away      atomic.Bool           // it has been said that there is no connection
+	ended     atomic.Pointer[error] // the server's reason for ending it, which comes just before
+	noInbox   atomic.Pointer[error] // our account may not subscribe to the inbox
+	away      atomic.Bool           // the loss was logged, or there was no connection yet
 	logged    logDedup
 	forbidden forbidden
 }
@@ -80,8 +80,8 @@ func (l *link) open() error {
 	return l.ready()
 }
 
-// enter returns nil while there is a connection, and must then be followed by leave. In between, nats.go
-// may be called: it doesn't dial. While it is being closed too: what has begun is still sent.
+// enter returns nil while there is a connection, and must then be followed by leave. In between nats.go
+// doesn't dial, so it may be called. This holds while closing, too: what has begun is still sent.
 func (l *link) enter() error {
 	l.inside.Add(1)
 	err := l.ready()
@@ -93,15 +93,14 @@ func (l *link) enter() error {
 
 func (l *link) leave() { l.inside.Add(-1) }
 
-// waitOutside waits until nobody is inside, where nobody can enter any more.
+// waitOutside waits until every call that has entered has left. No other may be able to enter.
 func (l *link) waitOutside() {
 	for deadline := time.Now().Add(longestInside); l.inside.Load() > 0 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 }
 
-// stop lets no message begin any more, and ends dialling and shaking hands, so that nats.go can be closed
-// without waiting for it.
+// stop refuses new messages, and ends dialling and handshakes: closing nats.go would wait for them.
 func (l *link) stop() {
 	l.closing.Store(true)
 	l.cancel()
@@ -111,8 +110,8 @@ func (l *link) stop() {
 	l.waitOutside()
 }
 
-// handlers are the options by which nats.go tells what happens. Each event is logged once; a server
-// that can't be reached is when that begins and when there is another reason.
+// handlers returns the options by which nats.go reports events. Each is logged once; that no server can
+// be reached is logged when it begins and when the reason changes.
 func (l *link) handlers() []nats.Option {
 	return []nats.Option{
 		nats.ConnectHandler(l.connected),
@@ -120,7 +119,7 @@ func (l *link) handlers() []nats.Option {
 		nats.DisconnectErrHandler(l.disconnected),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { l.unreachable(err) }),
 		nats.CustomReconnectDelay(l.delay),
-		nats.ErrorHandler(l.trouble),
+		nats.ErrorHandler(l.asyncError),
 		nats.LameDuckModeHandler(func(*nats.Conn) {
 			l.log.Info("NATS server is shutting down, another one will be used")
 		}),
@@ -179,7 +178,7 @@ func (l *link) warn(message string, err error) {
 	l.log.Log(level, message, fields...)
 }
 
-// unreachable is told of each attempt that failed.
+// unreachable takes the error of each attempt that failed.
 func (l *link) unreachable(err error) {
 	if l.closing.Load() || errors.Is(err, errNotOpened) {
 		return
@@ -190,8 +189,8 @@ func (l *link) unreachable(err error) {
 	}
 }
 
-// delay is how long nats.go waits before it tries all servers again. It is also the one place where
-// a handshake that failed, because of a certificate say, shows itself.
+// delay returns how long nats.go waits before it tries all servers again. It is also the only place
+// where a failed handshake shows itself, because of a certificate, say.
 func (l *link) delay(int) time.Duration {
 	if nc := l.nc.Load(); nc != nil {
 		if err := nc.LastError(); err != nil {
@@ -204,8 +203,8 @@ func (l *link) delay(int) time.Duration {
 	return reconnectWait + rand.N(reconnectWait) //nolint:gosec // nobody gains by guessing it
 }
 
-// trouble is told of errors that belong to no call.
-func (l *link) trouble(_ *nats.Conn, s *nats.Subscription, err error) {
+// asyncError takes errors that belong to no call.
+func (l *link) asyncError(_ *nats.Conn, s *nats.Subscription, err error) {
 	fields := []zap.Field{zap.Error(err)}
 	switch {
 	case errors.Is(err, nats.ErrPermissionViolation):
@@ -215,7 +214,7 @@ func (l *link) trouble(_ *nats.Conn, s *nats.Subscription, err error) {
 			fields = append(fields, zap.String("remedy", denied.Error()))
 		}
 	case errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAccountAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
-		l.ended.Store(&err) // the connection ends in a moment, and all that it says is EOF
+		l.ended.Store(&err) // the connection ends in a moment, with a mere EOF
 	}
 	if s != nil {
 		fields = append(fields, zap.String("subscription", s.Subject))
@@ -223,7 +222,7 @@ func (l *link) trouble(_ *nats.Conn, s *nats.Subscription, err error) {
 	switch {
 	case l.away.Load():
 		l.unreachable(err)
-	case !l.isUp(): // disconnected will say so in a moment
+	case !l.isUp(): // disconnected logs it in a moment
 	case !l.logged.isNew(err): // a forbidden subject is reported at each publish
 	case errors.Is(err, nats.ErrPermissionViolation):
 		l.log.Error("NATS account lacks a permission: grant it, see docs/operations.md", fields...)

@@ -195,12 +195,12 @@ func TestSaysLossOnce(t *testing.T) {
 	l.log = zap.New(core)
 	failed := errors.New("write failed")
 	_ = c.Close()
-	l.trouble(nil, nil, failed)
+	l.asyncError(nil, nil, failed)
 	if logs.Len() > 0 {
 		t.Errorf("said before the loss: %v", logs.All())
 	}
 	l.disconnected(nil, failed)
-	l.trouble(nil, nil, errors.New("refused"))
+	l.asyncError(nil, nil, errors.New("refused"))
 	var got []string
 	for _, entry := range logs.All() {
 		got = append(got, entry.Message)

@@ -13,9 +13,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// monitor watches over the stream: on every connection, and whenever a publish says that something is
-// wrong with it, it is checked, and made when it is missing, again and again until it is as it must
-// be.
+// monitor checks the stream: on every connection, every minute, and when a publish failed because of it.
+// It makes the stream where that is missing, and repeats a check that failed.
 type monitor struct {
 	stream  Stream
 	windows *windows
@@ -48,7 +47,7 @@ func newMonitor(stream Stream, windows *windows, log *zap.Logger) *monitor {
 // connected returns the connection that is up, nil where none is, and the JetStream on it.
 type connected func() (*conn, jetstream.JetStream)
 
-// start begins to watch over the stream. A check may have been asked for before.
+// start begins to check the stream. A check may have been asked for before.
 func (m *monitor) start(current connected) {
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
@@ -93,7 +92,7 @@ func (m *monitor) run(ctx context.Context, current connected) {
 		}
 		c, js := current()
 		switch {
-		case c == nil || !m.look(ctx, c, js):
+		case c == nil || !m.checkOnce(ctx, c, js):
 			timer.Reset(checkInterval) // the next connection asks for a check
 			continue
 		case m.verified.Load() == c:
@@ -113,9 +112,9 @@ func (m *monitor) run(ctx context.Context, current connected) {
 	}
 }
 
-// look checks once, and reports whether the connection lasted as long as that. A check that began on
-// a connection that is gone says nothing: its answer may have been lost with the connection.
-func (m *monitor) look(ctx context.Context, c *conn, js jetstream.JetStream) bool {
+// checkOnce checks the stream and reports whether the connection outlasted that. Otherwise the result
+// means nothing: the answer may have been lost with the connection.
+func (m *monitor) checkOnce(ctx context.Context, c *conn, js jetstream.JetStream) bool {
 	attempt, cancel := context.WithTimeout(c.alive, checkTimeout)
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()

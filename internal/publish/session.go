@@ -8,7 +8,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// session is a connection for as long as nats.go keeps it, reconnecting as often as need be.
+// session is a nats.go connection with its reconnects, until nats.go closes it for good.
 type session struct {
 	nc    *nats.Conn
 	js    jetstream.JetStream
