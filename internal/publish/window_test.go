@@ -146,7 +146,7 @@ func TestWindowOfMadeStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	file := filepath.Join(t.TempDir(), "windows.json")
-	for range 2 {
+	for range 3 {
 		f := open(t, s.URL(), func(c *Config) { c.Windows = file }).connected()
 		if got := f.Window(durable.Event); got != 25*time.Hour {
 			t.Errorf("window: %s", got)
@@ -157,5 +157,7 @@ func TestWindowOfMadeStream(t *testing.T) {
 		if err := f.close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		s.Stop() // after a restart the stream is the same one
+		s.Start()
 	}
 }

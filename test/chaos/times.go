@@ -58,6 +58,25 @@ var timeScenarios = []scenario{
 			return nil
 		},
 	},
+	{
+		name: "raised-window", about: "acknowledgements are lost for longer than the stream remembers ids, and meanwhile its window is raised",
+		nats: 1, bridges: 2, env: unmanaged, must: []string{ambiguous, spooled, found},
+		prepare: makesStreams(func(c *jetstream.StreamConfig) { c.Duplicates = 2 * time.Second }),
+		faults: func(w *world) error {
+			if err := w.nats[0].proxy.poison("timeout", fromNATS, `"timeout":0`); err != nil {
+				return err
+			}
+			w.passes(3500 * time.Millisecond)
+			if err := w.outside.change(w.ctx, func(c *jetstream.StreamConfig) { c.Duplicates = 25 * time.Hour }); err != nil {
+				return err
+			}
+			if err := w.nats[0].proxy.heal(); err != nil {
+				return err
+			}
+			w.passes(700 * time.Millisecond)
+			return nil
+		},
+	},
 }
 
 func (w *world) clock() string { return filepath.Join(w.dir, "clock") }
