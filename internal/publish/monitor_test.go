@@ -408,3 +408,35 @@ func TestMonitorSaysDifferencesOnce(t *testing.T) {
 		t.Errorf("logged %q", f.messages())
 	}
 }
+
+// A server that is being restarted in order shuts JetStream down before it closes its connections: that is
+// no mistake of anybody's, and no error.
+func TestNoErrorFromLameDuck(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "lame_duck_duration: 30s, lame_duck_grace_period: 600ms")
+	f := open(t, s.URL()).connected()
+	stop := make(chan struct{})
+	var checks sync.WaitGroup
+	checks.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(10 * time.Millisecond):
+				f.monitors[durable.Event].check()
+			}
+		}
+	})
+	for range 3 {
+		before := f.link.connection()
+		s.LameDuck()
+		s.Start()
+		eventually(t, "connected again", func() bool { c := f.link.connection(); return c != nil && c != before })
+		f.connected()
+	}
+	close(stop)
+	checks.Wait()
+	if f.logged(sayNotReady) > 0 {
+		t.Errorf("an error was logged: %v", f.logs.FilterMessage(sayNotReady).All())
+	}
+}
