@@ -100,9 +100,9 @@ func (w *writer) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
-// lookAtAnswer asks what the bridge answers. Where that is for something that comes before the body, it returns
+// examineAnswer asks what the bridge answers. Where that is for something that comes before the body, it returns
 // what it would answer without that.
-func (d *diagnosing) lookAtAnswer() answer {
+func (d *diagnosing) examineAnswer() answer {
 	right := request{method: http.MethodPost, path: "/webhooks/" + d.at.Name}
 	asIs := request{method: d.Delivery.Method, path: d.path(), encoded: true}
 	if asIs.method == "" {

@@ -22,12 +22,12 @@ import (
 type body struct {
 	raw   []byte
 	text  stringify.Text // nil where it isn't one JSON object
-	cost  int            // how many things are supposed of it
+	cost  int            // how many assumptions it takes
 	cause Cause          // why it would be otherwise than captured
 }
 
-// lookAtBody says what the body is, and how its canonical form differs.
-func (d *diagnosing) lookAtBody() body {
+// examineBody describes the body, and how its canonical form differs.
+func (d *diagnosing) examineBody() body {
 	raw := d.Delivery.Body
 	text, err := stringify.Parse(raw)
 	switch {
@@ -48,7 +48,7 @@ func (d *diagnosing) lookAtBody() body {
 	return body{raw: raw, text: text}
 }
 
-// difference says where a text and its canonical form part, and what is there.
+// difference describes the first place in which a text differs from its canonical form.
 func difference(raw, text []byte) string {
 	i := 0
 	for i < len(raw) && i < len(text) && raw[i] == text[i] {
@@ -236,8 +236,8 @@ func rank(order []string, name string) int {
 	return len(order)
 }
 
-// mostMembers is how many members of a body are tried to be left out.
-const mostMembers = 32
+// maxMembers is up to how many members the body is tried without one of them.
+const maxMembers = 32
 
 // bodies lists the body as it is, and as it may have been.
 func (b body) bodies() []body {
@@ -261,7 +261,7 @@ func (b body) bodies() []body {
 	}
 	list := members(b.text)
 	for i, m := range list {
-		if len(list) > mostMembers {
+		if len(list) > maxMembers {
 			break
 		}
 		add(slices.Delete(slices.Clone(list), i, i+1).Text(), Cause{

@@ -28,8 +28,8 @@ func (d *diagnosing) windowOf(c verify.Claims) window {
 	return window{w.From, w.To}
 }
 
-// lookAtClaims says what a delivery with a right signature leaves to be said.
-func (d *diagnosing) lookAtClaims(a answer) {
+// examineClaims describes a delivery whose signature is right: its time, what is unsigned, why it is refused.
+func (d *diagnosing) examineClaims(a answer) {
 	position := a.claims.Secret
 	d.report.Scheme, d.report.Secret = a.claims.Scheme, &position
 	asSent := ""
@@ -38,7 +38,7 @@ func (d *diagnosing) lookAtClaims(a answer) {
 	}
 	d.step("verified", "by scheme %s with secret %d of %s%s", a.claims.Scheme, position, d.at.SecretsFrom, asSent)
 	d.step("unsigned", "%s", d.unsigned(a.claims.Scheme))
-	d.lookAtTime(a)
+	d.examineTime(a)
 	switch {
 	case errors.Is(a.err, verify.Contradiction):
 		d.cause(Cause{"contradiction", true, a.err.Error(), "unless QUARANTINE=false it is in quarantine. Either somebody has changed a captured delivery, or the vendor has a new kind of event: report that"})
@@ -49,8 +49,8 @@ func (d *diagnosing) lookAtClaims(a answer) {
 	}
 }
 
-// lookAtTime says how old it is, or when it must have been received.
-func (d *diagnosing) lookAtTime(a answer) {
+// examineTime describes how old the delivery is, or when it must have been received.
+func (d *diagnosing) examineTime(a answer) {
 	w, occurred := a.window, a.claims.Occurred
 	if !w.isSet() { // something else was wrong before it was looked at
 		return
@@ -87,7 +87,7 @@ func sooner(received, occurred time.Time) string {
 	return long(received.Sub(occurred)) + " after"
 }
 
-// timeCause says why a time may be off by so much.
+// timeCause returns the likely reason for a time that is off by so much.
 func (d *diagnosing) timeCause(received, occurred time.Time) Cause {
 	off := received.Sub(occurred).Abs()
 	code := "stale"

@@ -1,6 +1,6 @@
-// Package diagnosis says of a captured delivery what the bridge answers to it and why, step by step; and where its
-// signature is refused, what would have to be otherwise for it to be right: the secret, the scheme, the endpoint,
-// the body or the signature's own text.
+// Package diagnosis explains, step by step, how the bridge answers a captured delivery. Where the signature is
+// refused it searches for what would make it right: another secret, scheme or endpoint, a body or a signature
+// that was changed on the way.
 //
 // The answer is the bridge's own: the delivery goes through the very handler that serves the public listener, with
 // a publisher that publishes nothing. All of it is a function of its arguments. What it returns holds no secret,
@@ -87,19 +87,19 @@ func Diagnose(c Case) (Report, error) {
 	d.report.Causes = []Cause{} // for JSON
 	d.report.Endpoint, d.report.Provider = d.at.Name, d.at.Provider.Name
 	d.describe()
-	body := d.lookAtBody()
-	signatures := d.lookAtSignatures(body)
-	d.lookAtTexts(body)
-	answer := d.lookAtAnswer()
+	body := d.examineBody()
+	signatures := d.examineSignatures(body)
+	d.examineTexts(body)
+	answer := d.examineAnswer()
 	if verify.IsAuthentic(answer.err) || answer.claims.Scheme != "" {
-		d.lookAtClaims(answer)
+		d.examineClaims(answer)
 	} else if answer.err != nil {
 		d.explain(answer.err, body, signatures)
 	}
 	return d.report, nil
 }
 
-// describe says what there is.
+// describe lists what was captured, and the endpoint's settings.
 func (d *diagnosing) describe() {
 	delivery := d.Delivery
 	switch {

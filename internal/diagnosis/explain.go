@@ -12,7 +12,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// explain says why a delivery isn't believed.
+// explain adds the causes of a refusal before the claims count.
 func (d *diagnosing) explain(refusal error, b body, signatures []signature) {
 	if f, ok := d.search(b, signatures); ok {
 		d.cause(d.causes(f)...)
@@ -44,7 +44,7 @@ func (d *diagnosing) explain(refusal error, b body, signatures []signature) {
 	}
 }
 
-// explainBody says what is wrong with a body that can't be read.
+// explainBody adds the cause where the body can't be read.
 func (d *diagnosing) explainBody(b body) {
 	_, err := stringify.Parse(b.raw)
 	proven := func(code, says, do string) { d.cause(Cause{code, true, says, do}) }
@@ -65,7 +65,7 @@ func (d *diagnosing) explainBody(b body) {
 	}
 }
 
-// explainShape says so where the body is another vendor's.
+// explainShape adds the cause where the body looks like another vendor's.
 func (d *diagnosing) explainShape(b body) {
 	if shape := shapeOf(b.raw); shape != "" && shape != d.at.Provider.Name {
 		d.cause(Cause{
@@ -98,7 +98,7 @@ func (d *diagnosing) noSignature() Cause {
 	}
 }
 
-// wrongSignature says what makes it so as a rule, where nothing that was tried explains it.
+// wrongSignature adds the usual causes of a wrong signature, where nothing that was tried explains it.
 func (d *diagnosing) wrongSignature(b body) {
 	d.cause(d.oddities()...)
 	if d.Delivery.ASCII && bytes.IndexByte(b.raw, '.') >= 0 {
@@ -114,8 +114,8 @@ func (d *diagnosing) wrongSignature(b body) {
 	})
 }
 
-// sorted says whether the members of the body and of its data are in alphabetical order; three or more, since
-// fewer are so by chance.
+// sorted reports whether the members of the body and of its data are in alphabetical order: three or more,
+// since fewer are so by chance.
 func sorted(text stringify.Text) bool {
 	names := func(object stringify.Text) (list []string) {
 		for _, m := range members(object) {

@@ -60,8 +60,8 @@ func (b body) texts() (all []signedText) {
 	return all
 }
 
-// lookAtTexts says for each scheme of the provider what is signed, and how the MACs of the secrets begin.
-func (d *diagnosing) lookAtTexts(b body) {
+// examineTexts describes what each scheme of the provider signs, and how the MACs of the secrets begin.
+func (d *diagnosing) examineTexts(b body) {
 	for _, t := range b.texts() {
 		if !slices.Contains(d.at.Provider.SchemeNames(), t.scheme) {
 			continue
@@ -104,15 +104,15 @@ type found struct {
 	cost      int
 }
 
-// mostWork bounds the bytes that are hashed in a search.
-const mostWork = 1 << 30
+// maxWork bounds the bytes that are hashed in a search.
+const maxWork = 1 << 30
 
-// search looks for a secret, a body and a text that make one of the signatures, with as few suppositions as
-// can be.
+// search finds a secret, a body and a text that make one of the signatures, with as few assumptions as
+// possible.
 func (d *diagnosing) search(b body, signatures []signature) (best found, ok bool) {
 	keys := d.keys()
 	work := 0
-	for most := 0; most <= 3; most++ { // suppositions
+	for most := 0; most <= 3; most++ { // assumptions
 		for _, body := range b.bodies() {
 			for _, text := range body.texts() {
 				for _, key := range keys {
@@ -120,7 +120,7 @@ func (d *diagnosing) search(b body, signatures []signature) (best found, ok bool
 					if cost > most || key.IsEmpty() {
 						continue
 					}
-					if work += text.len(); work > mostWork {
+					if work += text.len(); work > maxWork {
 						d.step("note", "the body is large: not all that may be otherwise was tried")
 						return found{}, false
 					}
@@ -137,7 +137,7 @@ func (d *diagnosing) search(b body, signatures []signature) (best found, ok bool
 	return found{}, false
 }
 
-// judgedBy is the endpoint whose delivery it is, if the secret is right: where another vendor's endpoint has the
+// judgedBy returns the endpoint whose delivery it is, if the secret is right: where another vendor's endpoint has the
 // secret, the body tells whether the address or the secret is the wrong one.
 func (d *diagnosing) judgedBy(k key) Endpoint {
 	if k.at.Provider.Name != d.at.Provider.Name && shapeOf(d.Delivery.Body) == d.at.Provider.Name {
@@ -155,7 +155,7 @@ func (d *diagnosing) schemeCost(t signedText, k key) int {
 	return 1
 }
 
-// causes says what of it was otherwise.
+// causes returns what differs from what the bridge expects.
 func (d *diagnosing) causes(f found) (all []Cause) {
 	at := d.judgedBy(f.key)
 	if f.signature.cause.Code != "" && !strings.EqualFold(f.signature.header, at.Provider.Header) {
@@ -186,7 +186,7 @@ func (d *diagnosing) causes(f found) (all []Cause) {
 	})
 }
 
-// afterwards is what would be wrong still once the causes are gone.
+// afterwards returns what would still be wrong once the causes are gone.
 func (d *diagnosing) afterwards(f found) error {
 	at := d.judgedBy(f.key)
 	if !slices.Contains(at.Provider.SchemeNames(), f.text.scheme) || f.body.text == nil {

@@ -17,7 +17,7 @@ type key struct {
 	secret.Secret
 	at       Endpoint
 	position int
-	cost     int // how many things are supposed of it
+	cost     int // how many assumptions it takes
 	cause    Cause
 }
 
@@ -145,7 +145,7 @@ func joined(e Endpoint, texts []string) []key {
 	}}}
 }
 
-// oddities says what is strange about the endpoint's secrets, without saying anything of what they are.
+// oddities returns what is strange about the endpoint's secrets, without revealing any of them.
 func (d *diagnosing) oddities() (all []Cause) {
 	for i, s := range d.at.Secrets() {
 		if doubt := s.Doubt(); doubt != "" {

@@ -20,19 +20,19 @@ import (
 type signature struct {
 	mac    []byte
 	header string // where it was, if not where the endpoint's provider has it
-	cost   int    // how many things are supposed of it
+	cost   int    // how many assumptions it takes
 	cause  Cause
 }
 
-// memberScheme is the cause that says of a scheme what has to be said.
+// memberScheme is the cause that names the scheme already, so that no other one has to.
 const memberScheme = "signature_member"
 
-// leastMAC is how many bytes of a MAC must be right to be believed no accident.
-const leastMAC = 8
+// minMAC is how many bytes of a MAC must be right to be believed no accident.
+const minMAC = 8
 
-// lookAtSignatures says where signatures are and what they decode to, and returns them, with what else they may
-// be meant to be.
-func (d *diagnosing) lookAtSignatures(b body) (all []signature) {
+// examineSignatures describes where signatures are and what they decode to. It returns them, with the other ways
+// in which they can be read.
+func (d *diagnosing) examineSignatures(b body) (all []signature) {
 	p := d.at.Provider
 	values := d.Delivery.Values(p.Header)
 	for i, value := range values {
@@ -88,7 +88,7 @@ func looksLikeSignature(f capture.Field) bool {
 	return strings.Contains(name, "signature") || strings.Contains(name, "hmac")
 }
 
-// describeSignature says what a text is as a signature, and how it begins.
+// describeSignature describes a signature's text: its length, its beginning and its encoding.
 func describeSignature(value string) string {
 	if value == "" {
 		return "empty"
@@ -126,7 +126,7 @@ var labelled = regexp.MustCompile(`^(?i:sha-?256|hmac-?sha-?256|hmac|v\d+|0x|sig
 func readings(value string, p *verify.Provider, cost int, given Cause) (all []signature) {
 	add := func(text string, more int, cause Cause) {
 		mac, encoding := decode(text)
-		if len(mac) < leastMAC {
+		if len(mac) < minMAC {
 			return
 		}
 		switch {
@@ -176,7 +176,7 @@ func unescaped(value string) string {
 	return plain
 }
 
-// isBeginningOf says whether the MAC, as far as it is known, is that one.
+// isBeginningOf reports whether the MAC, as far as it is known, is that one.
 func (s signature) isBeginningOf(mac []byte) bool { return bytes.HasPrefix(mac, s.mac) }
 
 func excerptText(text string, most int) string {

@@ -181,8 +181,8 @@ func check(r verify.Request) (verify.Claims, error) {
 	return c, cmp.Or(r.Within(occurred, ahead), untimely)
 }
 
-// created returns data.createdAt, and refuses an old one. time is not signed where data alone is, so whoever
-// has captured a delivery can renew it; createdAt is. It is a browser's clock: how far ahead it is says
+// created returns data.createdAt, and refuses an old one. Where data alone is signed, time can be
+// renewed by anybody who has captured a delivery; createdAt can't. It is a browser's clock: how far ahead it is says
 // nothing.
 func (b *members) created(r *verify.Request) (time.Time, error) {
 	if b.createdAt == nil || string(b.createdAt) == "null" {
