@@ -15,8 +15,9 @@ import (
 // explain adds the causes of a refusal before the claims count.
 func (d *diagnosing) explain(refusal error, b body, signatures []signature) {
 	if f, ok := d.search(b, signatures); ok {
-		d.cause(d.causes(f)...)
-		if err := d.afterwards(f); err != nil {
+		causes := d.causes(f)
+		d.cause(causes...)
+		if err := d.afterwards(f); err != nil && len(causes) > 0 {
 			d.cause(Cause{"then", true, "with that put right it would still be refused: " + err.Error(), "capture another delivery once it is, and try again"})
 		}
 	}
@@ -39,6 +40,11 @@ func (d *diagnosing) explain(refusal error, b body, signatures []signature) {
 		d.cause(Cause{"signature_malformed", true, "the signature isn't 32 bytes in " + d.encodings() + ", and as far as it can be read it isn't right", "compare it with what the vendor's side logs; a proxy may change or cut it. The vendor's pages show shorter ones in their examples: those are no signatures"})
 	case errors.Is(refusal, verify.WrongSignature), errors.Is(refusal, verify.OtherScheme):
 		d.wrongSignature(b)
+	case errors.Is(refusal, verify.UnsignableDataShape):
+		d.cause(Cause{
+			"data_shape", true, "data is missing or empty, and it is all that scheme " + d.at.Scheme + " signs: no such delivery can be verified, a test from the vendor's dashboard neither",
+			"cause a real event at the vendor and capture that",
+		})
 	default:
 		d.cause(Cause{"refused", true, refusal.Error(), "docs/operations.md says what each outcome means"})
 	}

@@ -170,7 +170,10 @@ func check(r verify.Request) (verify.Claims, error) {
 	if !ok {
 		return c, fmt.Errorf("%w: its timestamp is no number of seconds", verify.Unreadable)
 	}
-	c.Occurred, c.Time = occurred, written
+	if year := occurred.Year(); year >= 0 && year <= 9999 { // which RFC 3339 can write
+		c.Time = written
+	}
+	c.Occurred = occurred
 	return c, untimely
 }
 

@@ -178,6 +178,9 @@ func untimed(t *testing.T, p *verify.Provider, v vector, r verify.Request, timed
 		if refusal, _ := errors.AsType[verify.Refusal](err); string(refusal) != v.Untimed || c.SignedText == nil {
 			t.Errorf("untimed: %v, want %q", err, v.Untimed)
 		}
+		if _, err := time.Parse(time.RFC3339, c.Time); c.Time != "" && err != nil {
+			t.Errorf("untimed: the time is %q, which no schema takes", c.Time)
+		}
 		return
 	}
 	if fmt.Sprint(err) != fmt.Sprint(timed) {
