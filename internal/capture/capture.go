@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf16"
 )
@@ -34,8 +35,11 @@ func (d *Delivery) Values(name string) (values []string) {
 	return values
 }
 
+// note notes what was done, once.
 func (d *Delivery) note(format string, args ...any) {
-	d.Notes = append(d.Notes, fmt.Sprintf(format, args...))
+	if text := fmt.Sprintf(format, args...); !slices.Contains(d.Notes, text) {
+		d.Notes = append(d.Notes, text)
+	}
 }
 
 // ErrNoDelivery is the error of a text in which there is no delivery.

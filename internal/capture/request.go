@@ -51,6 +51,8 @@ var token = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
 // readHeader reads the headers up to the empty line.
 func (d *Delivery) readHeader(lines *lineReader) {
+	var folded []string // the lines by which the last header goes on
+	defer func() { d.unfold(folded) }()
 	for {
 		before := lines.rest
 		line, ok := lines.next()
@@ -64,19 +66,28 @@ func (d *Delivery) readHeader(lines *lineReader) {
 			d.note("there is no empty line between the headers and the body")
 			return
 		}
+		if (line[0] == ' ' || line[0] == '\t') && len(d.Header) > 0 {
+			folded = append(folded, strings.Trim(string(line), blank))
+			continue
+		}
+		d.unfold(folded)
+		folded = nil
 		if !d.headerLine(string(line)) {
 			d.note("a line among the headers is none, and was passed over")
 		}
 	}
 }
 
-// headerLine adds a header, or a continued one's rest; false where the line is neither.
-func (d *Delivery) headerLine(line string) bool {
-	if (line[0] == ' ' || line[0] == '\t') && len(d.Header) > 0 {
+// unfold adds the lines by which the last header goes on to its value (RFC 9112, 5.2).
+func (d *Delivery) unfold(lines []string) {
+	if len(lines) > 0 {
 		last := &d.Header[len(d.Header)-1]
-		last.Value = strings.Trim(last.Value+" "+strings.Trim(line, blank), blank)
-		return true
+		last.Value = strings.Trim(last.Value+" "+strings.Join(lines, " "), blank)
 	}
+}
+
+// headerLine adds a header, and reports whether the line is one.
+func (d *Delivery) headerLine(line string) bool {
 	name, value, ok := strings.Cut(line, ":")
 	if !ok || !token.MatchString(name) {
 		return false

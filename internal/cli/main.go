@@ -7,6 +7,10 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"golang.org/x/term"
+
+	"github.com/ade15e70/webhook-bridge/internal/humanize"
 )
 
 // stdio is where a command reads and writes: data on out, words on err.
@@ -18,7 +22,15 @@ type stdio struct {
 // Main runs the program with the process's arguments, environment and standard streams, and returns its
 // exit status.
 func Main() int {
-	return run(untilSignal(), os.Args[1:], os.Environ(), stdio{os.Stdin, os.Stdout, os.Stderr})
+	return run(untilSignal(), os.Args[1:], os.Environ(), stdio{os.Stdin, shown(os.Stdout), shown(os.Stderr)})
+}
+
+// shown returns the stream, through a [humanize.Terminal] where it is a terminal.
+func shown(stream *os.File) io.Writer {
+	if term.IsTerminal(int(stream.Fd())) {
+		return humanize.NewTerminal(stream)
+	}
+	return stream
 }
 
 // untilSignal returns a context that the first SIGINT or SIGTERM ends: it asks for an orderly end.

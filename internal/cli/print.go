@@ -5,12 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/term"
 
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
@@ -65,8 +62,8 @@ func (p printer) paint(colour, text string) string {
 
 // isTerminal says whether somebody looks at what is written there.
 func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
+	_, ok := w.(*humanize.Terminal)
+	return ok
 }
 
 // shortTime writes an RFC 3339 time in this place's zone, without the date where that is today.

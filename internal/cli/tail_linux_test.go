@@ -11,7 +11,15 @@ import (
 // openTerminal returns a pseudo-terminal, as a program sees it.
 func openTerminal(t *testing.T) *os.File {
 	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	_, terminal := openTerminals(t)
+	return terminal
+}
+
+// openTerminals returns both ends of a pseudo-terminal: what shows and what a program sees.
+func openTerminals(t *testing.T) (master, terminal *os.File) {
+	t.Helper()
+	var err error
+	master, err = os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,12 +31,37 @@ func openTerminal(t *testing.T) *os.File {
 	if err != nil {
 		t.Fatal(err)
 	}
-	terminal, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { terminal.Close() })
-	return terminal
+	return master, terminal
+}
+
+// What people wrote into names and ids doesn't act on a terminal, and is as it is in a file.
+func TestWhatIsShownOnTerminal(t *testing.T) {
+	master, terminal := openTerminals(t)
+	payload := "{\"id\":\"1\",\"userid\":\"\u009b2J\u202e\u007f\"}"
+	if err := printJSON(shown(terminal), []byte(payload)); err != nil {
+		t.Fatal(err)
+	}
+	text := make([]byte, 1000)
+	n, err := master.Read(text)
+	if want := `{"id":"1","userid":"\u009b2J\u202e\u007f"}` + "\r\n"; err != nil || string(text[:n]) != want {
+		t.Errorf("%q, %v; want %q", text[:n], err, want)
+	}
+	file, err := os.Create(t.TempDir() + "/file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := printJSON(shown(file), []byte(payload)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(file.Name()); err != nil || string(got) != payload+"\n" {
+		t.Errorf("in a file: %q, %v", got, err)
+	}
 }
 
 // Colours are for a terminal that can show them and for nobody who doesn't want any.
@@ -54,7 +87,7 @@ func TestWhenColours(t *testing.T) {
 		{"never", terminal, nil, false},
 	} {
 		to := tail{colour: test.colour}
-		if p, err := to.printer(test.environ, stdio{out: test.out}); err != nil || p.colours != test.want {
+		if p, err := to.printer(test.environ, stdio{out: shown(test.out)}); err != nil || p.colours != test.want {
 			t.Errorf("%s on %s with %q: %t, %v", test.colour, test.out.Name(), test.environ, p.colours, err)
 		}
 	}

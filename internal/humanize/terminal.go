@@ -1,0 +1,56 @@
+package humanize
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Terminal writes to a terminal what others may have written: end users into names and ids, whoever
+// may publish into the stream. Whatever could move the cursor, change the terminal's settings or the
+// order of what is read is escaped as in JSON, so that JSON stays what it is. Line ends, tabs and the
+// colours that a program of ours sets are let through.
+type Terminal struct {
+	to   io.Writer
+	rest []byte // of a character that isn't whole yet
+}
+
+// NewTerminal returns a writer to a terminal.
+func NewTerminal(to io.Writer) *Terminal { return &Terminal{to: to} }
+
+// colour is a sequence that sets colours and nothing else (ECMA-48, SGR).
+var colour = regexp.MustCompile(`^\x1b\[[0-9;]{0,16}m`)
+
+// Write writes text, its last character once it is whole.
+func (t *Terminal) Write(text []byte) (int, error) {
+	n := len(text)
+	text = append(t.rest, text...)
+	out := make([]byte, 0, len(text))
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		switch {
+		case r == utf8.RuneError && size == 1 && !utf8.FullRune(text):
+			t.rest = append(t.rest[:0:0], text...)
+			_, err := t.to.Write(out)
+			return n, err
+		case r == '\n' || r == '\t' || unicode.IsPrint(r) && !(r == utf8.RuneError && size == 1):
+			out = append(out, text[:size]...)
+		case r == '\r' && len(text) > 1 && text[1] == '\n':
+			out = append(out, '\r')
+		case r == '\x1b' && colour.Match(text):
+			size = len(colour.Find(text))
+			out = append(out, text[:size]...)
+		default:
+			for _, unit := range utf16.Encode([]rune{r}) {
+				out = fmt.Appendf(out, `\u%04x`, unit)
+			}
+		}
+		text = text[size:]
+	}
+	t.rest = nil
+	_, err := t.to.Write(out)
+	return n, err
+}

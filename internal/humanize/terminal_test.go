@@ -1,0 +1,79 @@
+package humanize
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestTerminal(t *testing.T) {
+	for text, want := range map[string]string{
+		"Zoë 日本 😀\tx\r\n":          "Zoë 日本 😀\tx\r\n",
+		"\x1b[31mred\x1b[0m":       "\x1b[31mred\x1b[0m",
+		"\x1b[2J\x1b]0;title\x07":  `\u001b[2J\u001b]0;title\u0007`,
+		"\u009b2J\u0085\x7f":       `\u009b2J\u0085\u007f`,
+		"\u202eabc\u2066\u200f":    `\u202eabc\u2066\u200f`,
+		"over\rwritten\r":          `over\u000dwritten\u000d`,
+		"\U000e0001":               `\udb40\udc01`,
+		"a\xffb\u200b\u2028\u00ad": `a\ufffdb\u200b\u2028\u00ad`,
+	} {
+		var whole, bytewise bytes.Buffer
+		if n, err := NewTerminal(&whole).Write([]byte(text)); n != len(text) || err != nil {
+			t.Errorf("%q: %d, %v", text, n, err)
+		}
+		if whole.String() != want {
+			t.Errorf("%q is written %q, want %q", text, whole.String(), want)
+		}
+		if strings.ContainsAny(text, "\x1b\r") {
+			continue // these are written whole
+		}
+		in := NewTerminal(&bytewise)
+		for i := range len(text) {
+			if _, err := in.Write([]byte{text[i]}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if bytewise.String() != want {
+			t.Errorf("%q, byte by byte, is written %q, want %q", text, bytewise.String(), want)
+		}
+	}
+}
+
+// Whatever is written, nothing but line ends, tabs and colours acts on the terminal, and JSON means what
+// it meant.
+func FuzzTerminal(f *testing.F) {
+	for _, seed := range []string{"", `{"a":"` + "\u009b\u202e\x7f" + `"}`, "\x1b[1;31m\x1b[", "\xf0\x9f\x98", "\r\n\r"} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var out bytes.Buffer
+		if _, err := NewTerminal(&out).Write(text); err != nil {
+			t.Fatal(err)
+		}
+		left := strings.NewReplacer("\r\n", "", "\n", "", "\t", "").Replace(out.String())
+		for at := strings.IndexByte(left, '\x1b'); at >= 0; at = strings.IndexByte(left, '\x1b') {
+			sequence := colour.FindString(left[at:])
+			if sequence == "" {
+				t.Fatalf("%q is written %q", text, out.String())
+			}
+			left = left[:at] + left[at+len(sequence):]
+		}
+		if strings.ContainsFunc(left, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Fatalf("%q is written %q", text, out.String())
+		}
+		var before, after any
+		if bytes.ContainsRune(text, '\r') /* white space of JSON's */ || json.Unmarshal(text, &before) != nil {
+			return
+		}
+		if err := json.Unmarshal(out.Bytes(), &after); err != nil {
+			t.Fatalf("%q is written %q: %v", text, out.String(), err)
+		}
+		if diff := cmp.Diff(before, after); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
