@@ -175,6 +175,7 @@ func TestUnreadAnswersMakeRoom(t *testing.T) {
 		for i := range 2 {
 			dial().write(deliveryOf(fmt.Sprint(i), ""))
 		}
+		synctest.Wait() // until both are being written to
 		began := time.Now()
 		if r := dial().write(deliveryOf("good", "")).read(); r.status != 200 {
 			t.Error(r)
