@@ -44,7 +44,7 @@ func printTable(w io.Writer, rows []row) error {
 func ofPairs(name string, all []pair) []row {
 	return []row{
 		{
-			name: "CPU per request, " + name, format: "%.2f", target: 0.85,
+			name: "CPU per request, " + name, format: "%.2f", target: 1,
 			value: median(all, func(p pair) float64 { return float64(p.bridge.cpu) / float64(p.floor.cpu) }),
 			note:  fmt.Sprintf("bridge %.1f µs, floor %.1f µs", microseconds(median(all, func(p pair) time.Duration { return p.bridge.cpu })), microseconds(median(all, func(p pair) time.Duration { return p.floor.cpu }))),
 		},

@@ -209,8 +209,7 @@ func (c *conn) broke(p []byte, err error) error {
 	switch {
 	case c.isHandling():
 	case c.tls != nil && errors.As(err, &record) && record.Conn != nil && plainOnTLS(record.RecordHeader[:]) != "":
-		c.Conn = c.raw // nothing of TLS has been sent
-		return c.refuse(plainOnTLS(record.RecordHeader[:]), p)
+		return c.refuseOn(c.raw, plainOnTLS(record.RecordHeader[:]), p) // nothing of TLS has been sent
 	case c.tls != nil && !c.tls.established && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed):
 		return c.refuse(TLSHandshake, p)
 	case coming && !c.head.received(): // it had to make room
@@ -230,7 +229,9 @@ const (
 
 // refuse answers a connection that is refused, and ends it; p is room for what it still sends. It returns what Read
 // has to.
-func (c *conn) refuse(r ConnRefusal, p []byte) error {
+func (c *conn) refuse(r ConnRefusal, p []byte) error { return c.refuseOn(c.Conn, r, p) }
+
+func (c *conn) refuseOn(side net.Conn, r ConnRefusal, p []byte) error {
 	if c.isHandling() || c.refused.Swap(true) {
 		return io.ErrUnexpectedEOF // the handler answers
 	}
@@ -240,13 +241,13 @@ func (c *conn) refuse(r ConnRefusal, p []byte) error {
 	if answer == "" {
 		return io.EOF
 	}
-	_ = c.Conn.SetDeadline(time.Now().Add(refusedReading))
-	_, _ = io.WriteString(c.Conn, answer)
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+	_ = side.SetDeadline(time.Now().Add(refusedReading))
+	_, _ = io.WriteString(side, answer)
+	if half, ok := side.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
 	for read := 0; read < refusedBytes; {
-		n, err := c.Conn.Read(p)
+		n, err := side.Read(p)
 		if err != nil {
 			break
 		}

@@ -162,7 +162,7 @@ func (d *delivery) done() {
 
 // answerTime is within how much time of the body's last byte the answer is on its way: one vendor allows a delivery a
 // second for all of it.
-const answerTime = 900 * time.Millisecond
+const answerTime = 800 * time.Millisecond
 
 // receive takes a request for an endpoint to where its event is durable. A panic on the way
 // refuses this one delivery.
