@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
@@ -131,8 +132,13 @@ func (d *delivery) answer(status durable.Status, err error) (outcome string) {
 	return row.outcome
 }
 
+// answerWriting is how long writing an answer may take: it is short, and fits into the socket's buffer unless its sender
+// has left many unread.
+const answerWriting = time.Second
+
 // write writes an answer; net/http adds its length.
 func (d *delivery) write(status int, contentType []string, body []byte) {
+	_ = http.NewResponseController(d.w).SetWriteDeadline(time.Now().Add(answerWriting)) // in tests there may be none
 	d.w.Header()["Content-Type"] = contentType
 	d.w.WriteHeader(status)
 	_, _ = d.w.Write(body) // a sender that doesn't read its answer changes nothing

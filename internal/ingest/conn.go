@@ -297,6 +297,7 @@ func (c *conn) begin(length int64, held *hold) {
 // connection that never waits would keep a core for the scheduler's time slice of 10 ms, and with hundreds of those a
 // good delivery waited for seconds.
 func (c *conn) end() {
+	c.rest()
 	c.mu.Lock()
 	c.handling = false
 	c.changed.Broadcast()

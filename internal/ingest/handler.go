@@ -125,7 +125,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.span = h.Tracer.Receive(r, at.Name)
 		status, err = d.receive(at)
 	}
-	d.conn.rest()
+	if !d.conn.isVerified() {
+		d.conn.rest() // its answer may find no reader, and it keeps no place for that
+	}
 	d.Outcome, d.Err = d.answer(status, err), err
 	d.Duration, d.Trace = h.Now().Sub(d.began), d.span.ID()
 	h.Observer.Observe(&d.Record)

@@ -204,9 +204,11 @@ func (c *conn) verify() {
 	}
 }
 
+// isVerified reports whether it has brought an authentic delivery.
+func (c *conn) isVerified() bool { return c != nil && c.entry.verified }
+
 // rest puts a connection where it belongs once its work is done: a verified one behind all others, a refused one no
-// further back than it stands, or anybody could stay by being refused again and again. That is before its answer is
-// written: a sender that doesn't read could otherwise keep its place for as long as the server tries to write.
+// further back than it stands, or anybody could stay by being refused again and again.
 func (c *conn) rest() {
 	if c == nil {
 		return
