@@ -10,6 +10,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
@@ -157,12 +158,28 @@ func (l *loader) warn(c *Config) {
 	if c.MaxInFlightBytes > 0 && c.MaxInFlightBytes < 2*c.MaxBodyBytes {
 		l.warnings = append(l.warnings, fmt.Sprintf("MAX_IN_FLIGHT_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so that it is always answered 503", c.MaxInFlightBytes, c.MaxBodyBytes))
 	}
+	l.warnOfVendors(c)
 	for _, p := range providers.All {
 		if p.Patience > 0 && c.PublishTimeout > p.Patience*7/10 {
 			l.warnings = append(l.warnings, fmt.Sprintf("PUBLISH_TIMEOUT is %s: %s, which waits %s for the answer, may give up before", humanize.Duration(c.PublishTimeout), p.Title, humanize.Duration(p.Patience)))
 		}
 	}
 	slices.Sort(l.warnings)
+}
+
+// warnOfVendors warns of what an endpoint's signature doesn't cover.
+func (l *loader) warnOfVendors(c *Config) {
+	for _, e := range c.Endpoints {
+		if e.Vendor == nil || e.Vendor.Configure == nil {
+			continue
+		}
+		if e.Signature != verify.Payload {
+			l.warnings = append(l.warnings, fmt.Sprintf("endpoint %s: no time is signed, so that a replay is stopped by the stream's duplicate window alone, STREAM_DUPLICATES=%s", e.Name, humanize.Duration(c.StreamDuplicates)))
+		}
+		for _, header := range e.Vendor.Unused {
+			l.warnings = append(l.warnings, fmt.Sprintf("%sEVENT_ID: the header %s isn't in %[1]sSIGNED, so that the id is made of what is signed", e.prefix, header))
+		}
+	}
 }
 
 // warnOfUnused warns of settings of a provider's own endpoint where that isn't there.

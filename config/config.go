@@ -89,6 +89,13 @@ type Endpoint struct {
 	Tolerance   time.Duration `env:"TOLERANCE" takes:"a duration above 0, such as 5m, 24h or 7d" doc:"how far a delivery's time may be off"`
 	Freshness   string        `env:"FRESHNESS" doc:"what proves that a delivery is fresh: also its signed createdAt (signed), or its unsigned time alone (time)"`
 
+	// Settings describe the vendor, where the provider takes them: those that are set, and what the
+	// provider fills in.
+	verify.Settings
+
+	// Vendor is the provider with these settings; nil where something is wrong with them.
+	Vendor *verify.Provider `env:"-"`
+
 	prefix string // of the names of its variables
 }
 
@@ -123,7 +130,7 @@ func (c *Config) minDuplicates() time.Duration {
 		longest = max(longest, tolerance)
 	}
 	for _, e := range c.Endpoints {
-		add(providers.ByName(e.Provider), e.Tolerance)
+		add(e.Vendor, e.Tolerance)
 	}
 	if len(c.Endpoints) == 0 {
 		for _, p := range providers.All {

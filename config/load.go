@@ -14,6 +14,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
@@ -141,6 +142,10 @@ func (l *loader) endpoint(e *Endpoint, prefix string) {
 		l.wrong(prefix+"PROVIDER", takesOf(*e, "Provider"))
 		return
 	}
+	if p = l.describe(e, p); p == nil {
+		return
+	}
+	e.Vendor = p
 	l.choose(&e.Signature, p.Signatures(), prefix+"SIGNATURE")
 	l.choose(&e.Freshness, p.Freshness(), prefix+"FRESHNESS")
 	if l.vars[prefix+"TOLERANCE"] == "" {
@@ -149,6 +154,35 @@ func (l *loader) endpoint(e *Endpoint, prefix string) {
 	if e.Tolerance <= 0 {
 		l.wrong(prefix+"TOLERANCE", takesOf(*e, "Tolerance"))
 	}
+	keys, err := p.Keys(e.Secrets)
+	switch {
+	case err == nil:
+		e.Secrets = keys
+	case e.SecretsFile != "":
+		l.wrong(prefix+"SECRETS_FILE", fmt.Sprintf("secrets in %s, as %sSECRET_ENCODING says (%v)", e.SecretEncoding, prefix, err))
+	default:
+		l.wrong(prefix+"SECRETS", fmt.Sprintf("secrets in %s, as %sSECRET_ENCODING says (%v)", e.SecretEncoding, prefix, err))
+	}
+}
+
+// describe returns the provider with the endpoint's settings, nil where something is wrong with them.
+func (l *loader) describe(e *Endpoint, p *verify.Provider) *verify.Provider {
+	if p.Configure == nil {
+		for _, name := range settingNames() {
+			if l.vars[e.prefix+name] != "" {
+				l.wrong(e.prefix+name, "nothing: what this provider signs is fixed")
+			}
+		}
+		return p
+	}
+	configured, problems := p.Configure(e.Name, e.Settings)
+	for _, problem := range problems {
+		l.wrong(e.prefix+problem.Variable, problem.Takes)
+	}
+	if configured != nil {
+		e.Settings = configured.Settings
+	}
+	return configured
 }
 
 // choose holds a value to the words allowed, of which the first is the default.

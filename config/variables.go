@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ type Variable struct {
 	Default string // "" where there is none
 	Doc     string
 	Value   string // what is in force, secrets hidden; "" where nothing is
+	Origin  string // the preset that has filled in the value; "" where nothing has
 }
 
 // Variables lists every variable with its value in force, in the order of the documentation. Each
@@ -47,7 +49,7 @@ func (c *Config) endpointVariables() []Variable {
 	for _, e := range c.Endpoints {
 		configured[e.prefix] = e
 		if strings.HasPrefix(e.prefix, "ENDPOINTS_") {
-			further = append(further, variablesOf(e, e.prefix, nil)...)
+			further = append(further, c.furtherVariables(e)...)
 		}
 	}
 	for _, p := range providers.All {
@@ -59,17 +61,51 @@ func (c *Config) endpointVariables() []Variable {
 	return append(own, further...)
 }
 
+// furtherVariables lists the variables that a further endpoint may have with its provider, and says of
+// the settings which the provider has filled in.
+func (c *Config) furtherVariables(e Endpoint) (list []Variable) {
+	settings := settingNames()
+	for _, v := range variablesOf(e, e.prefix, nil) {
+		name := strings.TrimPrefix(v.Name, e.prefix)
+		isSetting := slices.Contains(settings, name)
+		switch {
+		case e.Vendor == nil:
+		case isSetting && e.Vendor.Configure == nil, !isSetting && e.Vendor.Configure != nil && (name == "SIGNATURE" || name == "FRESHNESS"):
+			continue
+		case isSetting && !c.set[v.Name] && v.Value != "":
+			v.Origin = e.Provider
+		}
+		list = append(list, v)
+	}
+	return list
+}
+
+// settingNames lists the variables of verify.Settings.
+func settingNames() (names []string) {
+	for _, s := range (verify.Settings{}).List() {
+		names = append(names, s.Variable)
+	}
+	return names
+}
+
 // variablesOf lists one endpoint's variables. The own endpoint of provider p has its name and its
 // provider from its prefix, and the choices that the provider has.
 func variablesOf(e Endpoint, prefix string, p *verify.Provider) []Variable {
 	var list []Variable
 	v := reflect.ValueOf(e)
 	for _, field := range reflect.VisibleFields(v.Type()) {
-		if field.Tag.Get("env") == "" {
+		if name := field.Tag.Get("env"); name == "" || name == "-" {
 			continue
 		}
 		variable := Variable{
 			Name: prefix + field.Tag.Get("env"), Type: takes(field), Doc: field.Tag.Get("doc"), Value: show(v.FieldByIndex(field.Index)),
+		}
+		isSetting := len(field.Index) > 1
+		switch {
+		case p != nil && isSetting:
+			continue
+		case isSetting:
+			variable.Default = "the provider's"
 		}
 		if p != nil {
 			switch field.Name {

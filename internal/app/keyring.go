@@ -11,7 +11,6 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
-	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // keyring is the secrets of one endpoint that are in force, and what each of them has verified. All of
@@ -20,6 +19,7 @@ type keyring struct {
 	endpoint string
 	file     string // "" where they are in a variable, and don't change
 	schemes  []string
+	decode   func([]secret.Secret) ([]secret.Secret, error)
 	inForce  atomic.Pointer[keys]
 	offers   *offers
 	reloads  reloads
@@ -40,7 +40,7 @@ type use struct {
 
 func newKeyring(e config.Endpoint, log *zap.Logger) *keyring {
 	k := &keyring{
-		endpoint: e.Name, file: string(e.SecretsFile), schemes: providers.ByName(e.Provider).SchemeNames(), log: log,
+		endpoint: e.Name, file: string(e.SecretsFile), schemes: e.Vendor.SchemeNames(), decode: e.Vendor.Keys, log: log,
 	}
 	k.inForce.Store(&keys{})
 	k.replace(e.Secrets)
@@ -95,6 +95,9 @@ func (k *keyring) load(contents [][]byte, err error) {
 	var secrets []secret.Secret
 	if err == nil {
 		secrets, err = secret.Lines(contents[0])
+	}
+	if err == nil {
+		secrets, err = k.decode(secrets)
 	}
 	if err == nil {
 		err = k.offers.take(k.endpoint, secrets)

@@ -22,6 +22,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 var updateMetrics = flag.Bool("update-metrics", false, "write docs/metrics.md anew")
@@ -31,7 +32,7 @@ const observability = "../../deploy/observability/"
 // every returns every metric that a bridge can have, none of which is ever read.
 func every() *telemetry.Metrics {
 	m := telemetry.NewMetrics(telemetry.State{})
-	ring := newKeyring(config.Endpoint{Name: "flock", Provider: "flock", SecretsFile: "secrets"}, zap.NewNop())
+	ring := newKeyring(config.Endpoint{Name: "flock", Provider: "flock", Vendor: providers.ByName("flock"), SecretsFile: "secrets"}, zap.NewNop())
 	l := &live{keyrings: map[string]*keyring{"flock": ring}, certificate: new(certificate)}
 	l.show(m)
 	m.Watch(spoolGauges(new(spool.Spool), new(relay.Relay), 0, nil)...)

@@ -19,7 +19,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
-	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // What each part needs, taken from the configuration.
@@ -109,7 +108,7 @@ func relaying(c *config.Config, kinds []durable.Kind, publisher *publish.Publish
 func Reach(c *config.Config) time.Duration {
 	longest := time.Duration(0)
 	for _, e := range c.Endpoints {
-		longest = max(longest, providers.ByName(e.Provider).Span(e.Tolerance))
+		longest = max(longest, e.Vendor.Span(e.Tolerance))
 	}
 	return longest
 }
@@ -130,7 +129,7 @@ func ingesting(c *config.Config, rings map[string]*keyring, publisher ingest.Pub
 // Endpoint is the endpoint as the configuration has it.
 func Endpoint(e config.Endpoint) endpoint.Endpoint {
 	return endpoint.Endpoint{
-		Name: e.Name, Provider: providers.ByName(e.Provider), // the configuration knows no other
+		Name: e.Name, Provider: e.Vendor,
 		Scheme: e.Signature, Freshness: e.Freshness, Tolerance: e.Tolerance,
 		Secrets: func() []secret.Secret { return e.Secrets },
 	}

@@ -106,7 +106,7 @@ func eventsOf(provider string) []string {
 // completeScheme completes what can be signed for the endpoint that stands in front of it, or for any.
 func completeScheme(environ []string) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) (words []string, _ cobra.ShellCompDirective) {
-		for _, p := range providers.All {
+		for _, p := range slices.Concat(providers.All, providers.Described) {
 			if len(args) == 0 || p.Name == providerNamed(environ, args[0]) {
 				words = append(words, p.SchemeNames()...)
 			}

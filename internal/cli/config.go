@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -9,23 +10,27 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 //go:generate go test -run TestConfigurationDocument . -update-configuration
 
 func configCommand(environ []string, io stdio) *cobra.Command {
-	var markdown, check bool
+	var markdown, check, presets bool
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Explain every variable and show its value",
 		Long: `Print every environment variable that the bridge reads: what it takes, its default, its value
 in force and its meaning. Secrets are hidden. What is wrong with the environment is said on
 standard error.`,
-		Example: "  bridge config\n  bridge config --check   # exit status 2 where `bridge serve` would refuse",
+		Example: "  bridge config\n  bridge config --check   # exit status 2 where `bridge serve` would refuse\n  bridge config --presets # vendors that a few variables describe",
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := apart(c, "check", "markdown"); err != nil {
+			if err := cmp.Or(apart(c, "check", "markdown"), apart(c, "check", "presets"), apart(c, "markdown", "presets")); err != nil {
 				return err
+			}
+			if presets {
+				return printPresets(io.out)
 			}
 			if markdown {
 				return printMarkdown(io.out, new(config.Config).Variables())
@@ -50,6 +55,7 @@ standard error.`,
 		},
 	}
 	c.Flags().BoolVar(&check, "check", false, "print nothing but what is wrong; exit status 2 if anything is")
+	c.Flags().BoolVar(&presets, "presets", false, "print the vendors that ENDPOINTS_<i>_PROVIDER takes, and which variables each fills in")
 	c.Flags().BoolVar(&markdown, "markdown", false, "print the variables as the table of docs/configuration.md")
 	return c
 }
@@ -68,10 +74,33 @@ func printVariables(w io.Writer, variables []config.Variable, problems config.Pr
 			}
 		}
 		fmt.Fprintf(&b, "%s=%s\n    %s\n    takes %s", v.Name, value, v.Doc, v.Type)
-		if v.Default != "" {
+		switch {
+		case v.Origin != "":
+			fmt.Fprintf(&b, "; filled in by the preset %s", v.Origin)
+		case v.Default != "":
 			fmt.Fprintf(&b, "; default: %s", v.Default)
 		}
 		b.WriteString("\n\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// printPresets prints the providers that settings describe, with the variables that each fills in.
+func printPresets(w io.Writer) error {
+	var b strings.Builder
+	for _, p := range providers.Described {
+		fmt.Fprintf(&b, "ENDPOINTS_<i>_PROVIDER=%s\n    %s", p.Name, p.Title)
+		if p.Site != "" {
+			fmt.Fprintf(&b, ", as %s says", p.Source)
+		}
+		b.WriteByte('\n')
+		for _, s := range p.Settings.List() {
+			if s.Value != "" {
+				fmt.Fprintf(&b, "    ENDPOINTS_<i>_%s=%s\n", s.Variable, s.Value)
+			}
+		}
+		b.WriteByte('\n')
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -23,6 +23,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
@@ -172,7 +173,7 @@ func (d *demo) show(ctx context.Context) error {
 	}()
 	_, _ = fmt.Fprintf(d.io.out, "The vendors' sample events, sent to http://%s, as a subscriber of NATS receives them:\n\n", d.bridge.PublicAddr())
 	for _, endpoint := range d.config.Endpoints {
-		bodies, err := providers.ByName(endpoint.Provider).SampleBodies()
+		bodies, err := endpoint.Vendor.SampleBodies()
 		if err != nil {
 			return err
 		}
@@ -218,12 +219,12 @@ func (d *demo) awaitReady(ctx context.Context) error {
 
 // signed returns the body with its times renewed, and the headers that sign it.
 func (d *demo) signed(endpoint config.Endpoint, body []byte) ([]byte, http.Header, error) {
-	p := providers.ByName(endpoint.Provider)
+	p := endpoint.Vendor
 	body, err := p.Renew(body, time.Now())
 	if err != nil {
 		return nil, nil, err
 	}
-	header, err := p.Sign(p.SchemeToSign(endpoint.Signature), endpoint.Secrets[0], body)
+	header, err := p.SignDelivery(verify.Signing{Scheme: p.SchemeToSign(endpoint.Signature), Key: endpoint.Secrets[0], Event: p.Events[0], Body: body, Time: time.Now()})
 	return body, header, err
 }
 
@@ -257,7 +258,7 @@ func (d *demo) url(endpoint config.Endpoint) string {
 func (d *demo) invite() error {
 	// With the longest tolerance there is: a line that can still be pasted after lunch.
 	pasted := slices.MaxFunc(d.config.Endpoints, func(a, b config.Endpoint) int { return cmp.Compare(a.Tolerance, b.Tolerance) })
-	p := providers.ByName(pasted.Provider)
+	p := pasted.Vendor
 	body, err := p.NewBody(p.Events[0], nil, "from-curl")
 	if err != nil {
 		return err

@@ -48,7 +48,8 @@ const (
 
 // providerColour is one of those that read well on dark and on light, the same for one provider always.
 func providerColour(provider string) string {
-	colours := [...]string{"36", "35", "34", "32"} // cyan, magenta, blue, green
+	// Cyan, magenta, blue, green, and the same bright.
+	colours := [...]string{"36", "35", "34", "32", "96", "95", "94", "92"}
 	return colours[max(0, slices.Index(providers.Names(), provider))%len(colours)]
 }
 

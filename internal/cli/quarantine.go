@@ -18,7 +18,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/capture"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
-	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
 func quarantineCommand(environ []string, stdio stdio) *cobra.Command {
@@ -224,15 +223,19 @@ func signedAnew(environ []string, d quarantine.Delivery) (http.Header, error) {
 		return nil, unknownEndpoint(cfg, d.Endpoint)
 	}
 	at := app.Endpoint(cfg.Endpoints[i])
-	body, err := stringify.Parse(d.Body)
+	body, err := at.Provider.Parse(d.Headers, d.Body)
 	if err != nil {
 		return nil, err
 	}
-	claims, err := at.Provider.Verify(at.Sealed(d.Seal, d.Body, body, d.Received))
+	claims, err := at.Provider.Verify(at.Sealed(d.Seal, d.Headers, d.Body, body, d.Received))
 	if claims.SignedText == nil {
 		return nil, err
 	}
-	return at.Provider.Sign(claims.Scheme, cfg.Endpoints[i].Secrets[claims.Secret], d.Body)
+	key := cfg.Endpoints[i].Secrets[claims.Secret]
+	if at.Provider.Resign != nil {
+		return at.Provider.Resign(d.Headers, key, claims.SignedText), nil
+	}
+	return at.Provider.Sign(claims.Scheme, key, d.Body)
 }
 
 // choice is what release and drop work on: ids, or all that a filter lets pass.

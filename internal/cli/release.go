@@ -19,7 +19,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
-	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
@@ -251,14 +250,14 @@ func (r *releasing) verify(ctx context.Context, k quarantine.Kept) (ready, error
 	if err != nil {
 		return ready{}, err
 	}
-	body, err := stringify.Parse(d.Body)
+	body, err := at.Provider.Parse(d.Headers, d.Body)
 	switch {
 	case err != nil:
 		return ready{}, err
 	case !body.IsObject():
 		return ready{}, errors.New("its body is not a JSON object")
 	}
-	request := at.Sealed(d.Seal, d.Body, body, d.Received)
+	request := at.Sealed(d.Seal, d.Headers, d.Body, body, d.Received)
 	_, timed := at.Provider.Verify(request)
 	request.Untimed = true
 	claims, err := at.Provider.Verify(request)

@@ -125,7 +125,7 @@ when every delivery was accepted.`,
 // uses says whether sending to the endpoint uses a variable.
 func (s *sender) uses(variable, endpoint string) bool {
 	prefix := "ENDPOINTS_"
-	if p := providers.ByName(endpoint); p != nil {
+	if p := providers.Of(endpoint); p != nil {
 		prefix = p.Variable("")
 	}
 	return s.url == "" && slices.Contains([]string{"HTTP_ADDR", "TLS_CERT_FILE", "TLS_KEY_FILE"}, variable) || strings.HasPrefix(variable, prefix) && !strings.Contains(variable, ",")
@@ -134,11 +134,11 @@ func (s *sender) uses(variable, endpoint string) bool {
 // prepare finds the endpoint, its secret, what to sign and where to send it.
 func (s *sender) prepare(cfg *config.Config, args []string) error {
 	i := slices.IndexFunc(cfg.Endpoints, func(e config.Endpoint) bool { return e.Name == args[0] })
-	if i < 0 || len(cfg.Endpoints[i].Secrets) == 0 {
+	if i < 0 || len(cfg.Endpoints[i].Secrets) == 0 || cfg.Endpoints[i].Vendor == nil {
 		return unknownEndpoint(cfg, args[0])
 	}
 	endpoint := cfg.Endpoints[i]
-	s.provider = providers.ByName(endpoint.Provider)
+	s.provider = endpoint.Vendor
 	s.key = endpoint.Secrets[0]
 	s.event = s.provider.Events[0]
 	if len(args) == 2 {
@@ -168,7 +168,7 @@ func (s *sender) prepare(cfg *config.Config, args []string) error {
 
 // unknownEndpoint says what to do about an endpoint without a secret.
 func unknownEndpoint(cfg *config.Config, name string) error {
-	if p := providers.ByName(name); p != nil {
+	if p := providers.Of(name); p != nil {
 		return usageError{fmt.Errorf("no secret is known for %s: set %s as for `bridge serve`", name, p.Variable("SECRETS"))}
 	}
 	if len(cfg.Endpoints) == 0 {
@@ -206,17 +206,18 @@ func (s *sender) unfit(err error) error {
 // delivery makes one delivery's body and the headers that sign it.
 func (s *sender) delivery() (body []byte, header http.Header, err error) {
 	body = s.body
+	var random [8]byte // by chance, not by the clock: two may be made at the same moment
+	_, _ = rand.Read(random[:])
+	id, at := hex.EncodeToString(random[:]), time.Now().Add(-s.age)
 	if body == nil {
-		var id [8]byte // by chance, not by the clock: two may be made at the same moment
-		_, _ = rand.Read(id[:])
-		if body, err = s.provider.NewBody(s.event, s.data, hex.EncodeToString(id[:])); err != nil {
+		if body, err = s.provider.NewBody(s.event, s.data, id); err != nil {
 			return nil, nil, s.unfit(err)
 		}
 	}
-	if body, err = s.provider.Renew(body, time.Now().Add(-s.age)); err != nil {
+	if body, err = s.provider.Renew(body, at); err != nil {
 		return nil, nil, s.unfit(err)
 	}
-	if header, err = s.provider.Sign(s.scheme, s.key, body); err != nil {
+	if header, err = s.provider.SignDelivery(verify.Signing{Scheme: s.scheme, Key: s.key, Event: s.event, ID: id, Body: body, Time: at}); err != nil {
 		return nil, nil, s.unfit(err)
 	}
 	if s.tamper {

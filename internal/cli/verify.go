@@ -111,7 +111,7 @@ func (v *verifying) arguments(cfg *config.Config, args []string) error {
 		return nil
 	}
 	known := slices.ContainsFunc(cfg.Endpoints, func(e config.Endpoint) bool { return e.Name == args[0] })
-	isProvider := providers.ByName(args[0]) != nil
+	isProvider := providers.Of(args[0]) != nil
 	_, missing := os.Stat(args[0])
 	switch {
 	case known:

@@ -41,7 +41,12 @@ func (e *Endpoint) Request(header http.Header, raw []byte, body stringify.Text, 
 }
 
 // ID is the id of the event that an authentic delivery is about (ADR 5).
-func (e *Endpoint) ID(c verify.Claims) string { return event.ID(e.Name, c.SignedText, c.IDName) }
+func (e *Endpoint) ID(c verify.Claims) string {
+	if c.IDText != nil {
+		return event.ID(e.Name, c.IDText, nil)
+	}
+	return event.ID(e.Name, c.SignedText, c.IDName)
+}
 
 // Event puts a verified delivery into its envelope.
 func (e *Endpoint) Event(id string, c verify.Claims, received time.Time) event.Event {

@@ -36,10 +36,13 @@ func (e *Endpoint) seal(key secret.Secret, scheme string, body []byte, signed []
 }
 
 // Sealed is what the provider is asked about a delivery that was sealed: the seal takes the place of
-// the signature. Its time was that of receiving it.
-func (e *Endpoint) Sealed(seal string, body []byte, text stringify.Text, received time.Time) verify.Request {
+// the signature. Headers are those that the provider had kept. Its time was that of receiving it.
+func (e *Endpoint) Sealed(seal string, headers http.Header, body []byte, text stringify.Text, received time.Time) verify.Request {
 	// Any signature that can be decoded: the seal is what is looked at.
 	header := http.Header{e.Provider.Header: {e.Provider.Encodings[0].Encode(make([]byte, sha256.Size))}}
+	if e.Provider.Keep != nil {
+		header = e.Provider.Keep(headers)
+	}
 	r := e.Request(header, body, text, received)
 	want, err := hex.DecodeString(seal)
 	r.Seal = func(key secret.Secret, scheme string, signed [][]byte) bool {

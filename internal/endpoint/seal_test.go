@@ -67,7 +67,7 @@ func seal(t *testing.T, p *verify.Provider, scheme string) {
 	sealed := e.Seal(claims, e.Secrets()[claims.Secret], body)
 
 	check := func(e *Endpoint, seal string, body []byte) error {
-		again, err := e.Provider.Verify(e.Sealed(seal, body, parse(t, body), now))
+		again, err := e.Provider.Verify(e.Sealed(seal, nil, body, parse(t, body), now))
 		if err == nil && (e.ID(again) != e.ID(claims) || again.Scheme != scheme) {
 			t.Errorf("%+v was sealed, %+v is claimed", claims, again)
 		}
@@ -112,7 +112,7 @@ func TestSealOfOtherScheme(t *testing.T) {
 	e := at("here", p, "data", "right")
 	sealed := e.Seal(verify.Claims{Scheme: "data", SignedText: [][]byte{text.Member("data")}}, secret.New("right"), body)
 	e.Scheme = "payload"
-	if _, err := p.Verify(e.Sealed(sealed, body, text, now)); !errors.Is(err, verify.OtherScheme) {
+	if _, err := p.Verify(e.Sealed(sealed, nil, body, text, now)); !errors.Is(err, verify.OtherScheme) {
 		t.Errorf("%v", err)
 	}
 }

@@ -35,7 +35,7 @@ func TestCloudEventsSDK(t *testing.T) {
 		}
 		_, want := envelope(t, m)
 		occurred, err := time.Parse(time.RFC3339, want["time"])
-		if err != nil || !occurred.Equal(e.Time()) {
+		if want["time"] != "" && err != nil || !occurred.Equal(e.Time()) {
 			t.Errorf("%s: the time %s was read as %s, %v", w.name, want["time"], e.Time(), err)
 		}
 		delete(want, "time")

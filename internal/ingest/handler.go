@@ -226,7 +226,7 @@ func (d *delivery) judge(at *endpoint.Endpoint, received time.Time) (body []byte
 		defer d.large.leave()
 	}
 	body = d.coming.joined()
-	text, err := d.parse(body)
+	text, err := d.parse(at.Provider, body)
 	if err != nil {
 		return body, err
 	}
@@ -242,16 +242,24 @@ func (d *delivery) judge(at *endpoint.Endpoint, received time.Time) (body []byte
 	return body, err
 }
 
-// parse returns the canonical body, which must be an object.
-func (d *delivery) parse(body []byte) (stringify.Text, error) {
-	checked, err := stringify.Check(body)
+// parse returns the body as the provider reads it, which must be an object.
+func (d *delivery) parse(p *verify.Provider, body []byte) (stringify.Text, error) {
+	inner, err := p.JSON(d.r.Header, body)
 	if err != nil {
 		return nil, err
 	}
-	if !d.held.take(checked.Size()) {
+	isCopy := len(inner) > 0 && &inner[0] != &body[0]
+	if isCopy && !d.held.take(len(inner)) {
 		return nil, errBusy
 	}
-	text := checked.Text()
+	checked, err := stringify.Check(inner)
+	if err != nil {
+		return nil, err
+	}
+	if !d.held.take(p.TextSize(checked)) {
+		return nil, errBusy
+	}
+	text := p.Text(checked)
 	if !text.IsObject() {
 		return nil, errNotObject
 	}

@@ -22,10 +22,15 @@ func (d *delivery) quarantine(at *endpoint.Endpoint, body []byte, received time.
 	if !d.Quarantine || !verify.IsAuthentic(refusal) {
 		return "", refusal
 	}
-	d.ID = event.ID(at.Name, d.Claims.SignedText, nil)
+	if d.Claims.IDText == nil { // that is signed, too
+		d.ID = event.ID(at.Name, d.Claims.SignedText, nil)
+	}
 	kept := quarantine.Delivery{
 		ID: d.ID, Endpoint: at.Name, Provider: at.Provider.Name, Reason: rowOf(refusal).outcome,
 		Received: received, Seal: at.Seal(d.Claims, d.Secrets[d.Claims.Secret], body), Body: body,
+	}
+	if at.Provider.Keep != nil {
+		kept.Headers = at.Provider.Keep(d.r.Header)
 	}
 	unreadable := errors.Is(refusal, verify.Unreadable)
 	_, err := d.publish(kept.Message(d.SubjectPrefix))

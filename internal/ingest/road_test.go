@@ -103,6 +103,9 @@ func (r *road) send(d webhook) message {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	if d.header != nil {
+		request.Header = d.header
+	}
 	for _, signature := range d.signatures {
 		request.Header.Add(d.provider.Header, signature)
 	}

@@ -3,12 +3,15 @@ package ingest_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -25,6 +28,7 @@ type webhook struct {
 	now        time.Time
 	secrets    []string
 	signatures []string
+	header     http.Header // all of it, in place of signatures
 	body       string
 	asSent     bool // that is what was signed
 
@@ -50,8 +54,55 @@ func webhooks(t *testing.T) []webhook {
 			}
 		}
 	}
-	return append(all, odd(t)...)
+	return append(append(all, odd(t)...), described(t)...)
 }
+
+// described returns the accepted vectors of the providers that settings describe.
+func described(t *testing.T) (all []webhook) {
+	t.Helper()
+	for _, preset := range providers.Described {
+		var file struct {
+			Vectors []struct {
+				Name, Tolerance, Body string
+				Settings              map[string]string
+				Now                   time.Time
+				Secrets               []string
+				Headers               [][2]string
+				Claims                *struct{ Scheme, Name, UserID, Time, ID string }
+			}
+		}
+		read(t, filepath.Join("../verify/hmac/testdata", preset.Name+".json"), &file)
+		for _, v := range file.Vectors {
+			if v.Claims == nil {
+				continue
+			}
+			environ := []string{"ENDPOINTS_0_NAME=hooks", "ENDPOINTS_0_PROVIDER=" + preset.Name, "ENDPOINTS_0_SECRETS=" + strings.Join(v.Secrets, ",")}
+			for name, value := range v.Settings {
+				environ = append(environ, "ENDPOINTS_0_"+name+"="+value)
+			}
+			c, _, err := config.Load(environ)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := c.Endpoints[0]
+			w := webhook{
+				name: preset.Name + "/" + v.Name, provider: e.Vendor, endpoint: e.Name, scheme: e.Signature, tolerance: e.Tolerance,
+				now: v.Now, header: http.Header{}, body: v.Body, id: v.Claims.ID, signed: v.Claims.Scheme, event: notToken.ReplaceAllString(v.Claims.Name, "_"),
+				says: map[string]string{"type": e.Vendor.TypePrefix + v.Claims.Name, "event": v.Claims.Name, "time": v.Claims.Time, "userid": v.Claims.UserID},
+			}
+			for _, s := range e.Secrets {
+				w.secrets = append(w.secrets, string(s.Key()))
+			}
+			for _, h := range v.Headers {
+				w.header.Add(h[0], h[1])
+			}
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+var notToken = regexp.MustCompile(`[^A-Za-z0-9_.-]`)
 
 // vectors returns those of internal/verify that are accepted. What they claim is Node's word.
 func vectors(t *testing.T, p *verify.Provider) []webhook {

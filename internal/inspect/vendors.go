@@ -3,6 +3,7 @@ package inspect
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -11,7 +12,7 @@ import (
 // vendors serves the style sheet that gives the events of each provider their colour.
 func vendors() http.Handler {
 	var light, dark strings.Builder
-	for _, p := range providers.All {
+	for _, p := range slices.Concat(providers.All, providers.Described) {
 		const rule = ".name[data-provider=%q]::before { background: %s; }\n"
 		fmt.Fprintf(&light, rule, p.Name, p.Colour.Light)
 		fmt.Fprintf(&dark, rule, p.Name, p.Colour.Dark)

@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
@@ -23,8 +25,9 @@ type Delivery struct {
 	Provider string
 	Reason   string // why it was not published, in a word: Unreadable, or contradiction, stale, future
 	Received time.Time
-	Seal     string // what proves in place of its signature that it was verified; see endpoint.Seal
-	Body     []byte // as it was received, but for a signature in it
+	Seal     string      // what proves in place of its signature that it was verified; see endpoint.Seal
+	Headers  http.Header // what else was signed, or names the event; without a signature
+	Body     []byte      // as it was received, but for a signature in it
 }
 
 // The headers of a message, besides JetStream's own.
@@ -35,6 +38,7 @@ const (
 	reasonHeader   = "Webhook-Reason"
 	receivedHeader = "Webhook-Received" // RFC 3339 in UTC
 	sealHeader     = "Webhook-Seal"
+	headersHeader  = "Webhook-Headers" // as a form, so that it is ASCII
 )
 
 // Prefix begins the subjects of what is quarantined, beside the events' prefix and not below it.
@@ -67,6 +71,9 @@ func (d Delivery) Message(prefix string) durable.Message {
 		},
 		Data: d.Body,
 	}
+	if d.Headers != nil {
+		m.Headers = append(m.Headers, durable.Header{Name: headersHeader, Value: url.Values(d.Headers).Encode()})
+	}
 	return m
 }
 
@@ -81,6 +88,13 @@ func Parse(headers func(name string) string, body []byte) (Delivery, error) {
 		return Delivery{}, errors.New("reading quarantined delivery: it lacks a header: the bridge hasn't written it")
 	}
 	var err error
+	if form := headers(headersHeader); form != "" {
+		kept, err := url.ParseQuery(form)
+		if err != nil {
+			return Delivery{}, fmt.Errorf("reading quarantined delivery: %s: not a form", headersHeader)
+		}
+		d.Headers = http.Header(kept)
+	}
 	if d.Received, err = time.Parse(time.RFC3339Nano, headers(receivedHeader)); err != nil {
 		return Delivery{}, fmt.Errorf("reading quarantined delivery: %s: not a time", receivedHeader)
 	}

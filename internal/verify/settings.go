@@ -1,5 +1,10 @@
 package verify
 
+import (
+	"reflect"
+	"strings"
+)
+
 // Settings are the variables that describe how a vendor signs, for a provider that takes its
 // description from them. "" is not set. The tags are those of package config.
 type Settings struct {
@@ -13,6 +18,27 @@ type Settings struct {
 	User            string `env:"USER" takes:"body:path, such as body:user.id; of several, with commas between, the first that is there counts" doc:"where the id of the person stands whom the event is about"`
 	SecretEncoding  string `env:"SECRET_ENCODING" oneof:"text base64 hex" doc:"how the secrets are written; whsec_ before base64 is left out"`
 	TypePrefix      string `env:"TYPE_PREFIX" takes:"a name in reverse DNS with a full stop at its end, such as com.acme." doc:"begins the CloudEvents type, before the event's name"`
+}
+
+// Setting is one of the settings.
+type Setting struct {
+	Variable string // without its prefix
+	Value    string
+	Takes    string
+	Doc      string
+}
+
+// List lists the settings in the order in which one fills them in.
+func (s Settings) List() (list []Setting) {
+	v := reflect.ValueOf(s)
+	for i, field := range reflect.VisibleFields(v.Type()) {
+		takes := field.Tag.Get("takes")
+		if words := field.Tag.Get("oneof"); words != "" {
+			takes = "one of " + strings.ReplaceAll(words, " ", ", ")
+		}
+		list = append(list, Setting{field.Tag.Get("env"), v.Field(i).String(), takes, field.Tag.Get("doc")})
+	}
+	return list
 }
 
 // SettingProblem is what is wrong with one of the settings. It quotes no value.

@@ -12,6 +12,7 @@
 package verify
 
 import (
+	"fmt"
 	"io/fs"
 	"net/http"
 	"strings"
@@ -73,16 +74,17 @@ type Provider struct {
 	Configure func(endpoint string, s Settings) (*Provider, []SettingProblem)
 
 	// What a provider with Settings has besides.
-	Source   string                                     // the page that says what it signs
-	Headers  []string                                   // all that it reads, Header among them
-	AsSent   bool                                       // data is the body as it came, the white space between tokens left out
-	Timeless bool                                       // its deliveries have no time
-	Unused   []string                                   // headers that Settings name and that nothing is made of, since they aren't signed
-	Unwrap   func(http.Header, []byte) ([]byte, error)  // returns the JSON of a body; nil where that is the body
-	Key      func(secret.Secret) (secret.Secret, error) // decodes a secret; nil where it needs no decoding
-	SignSent func(Signing) http.Header                  // makes the headers of a delivery; nil for Sign's
-	Keep     func(http.Header) http.Header              // returns what quarantine keeps of the headers, without a signature; nil for nothing
-	Explain  func(Request) []Finding                    // says why a delivery is refused as it is
+	Source   string                                                                 // the page that says what it signs
+	Headers  []string                                                               // all that it reads, Header among them
+	AsSent   bool                                                                   // data is the body as it came, the white space between tokens left out
+	Timeless bool                                                                   // its deliveries have no time
+	Unused   []string                                                               // headers that Settings name and that nothing is made of, since they aren't signed
+	Unwrap   func(http.Header, []byte) ([]byte, error)                              // returns the JSON of a body; nil where that is the body
+	Key      func(secret.Secret) (secret.Secret, error)                             // decodes a secret; nil where it needs no decoding
+	SignSent func(Signing) http.Header                                              // makes the headers of a delivery; nil for Sign's
+	Keep     func(http.Header) http.Header                                          // returns what quarantine keeps of the headers, without a signature; nil for nothing
+	Resign   func(kept http.Header, key secret.Secret, signed [][]byte) http.Header // signs anew what Keep has kept
+	Explain  func(Request) []Finding                                                // says why a delivery is refused as it is
 
 	// Verify returns what an authentic delivery claims. Without an error all of it may be believed
 	// as far as the scheme covers it. Where the error is a Refusal that IsAuthentic, the signature
@@ -118,6 +120,59 @@ func (p *Provider) AheadOf(tolerance time.Duration) time.Duration {
 		return p.Ahead
 	}
 	return tolerance
+}
+
+// Keys returns the keys that secrets are the texts of.
+func (p *Provider) Keys(secrets []secret.Secret) (keys []secret.Secret, err error) {
+	if p.Key == nil {
+		return secrets, nil
+	}
+	for i, s := range secrets {
+		key, err := p.Key(s)
+		if err != nil {
+			return nil, fmt.Errorf("secret %d: %w", i+1, err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// JSON returns the JSON of a body: the body, unless the vendor wraps it.
+func (p *Provider) JSON(h http.Header, body []byte) ([]byte, error) {
+	if p.Unwrap == nil {
+		return body, nil
+	}
+	return p.Unwrap(h, body)
+}
+
+// Text returns a body as it is read and published: in its canonical form, or as it came without the
+// white space between tokens, where the vendor signs what it sends.
+func (p *Provider) Text(c stringify.Checked) stringify.Text {
+	if p.AsSent {
+		return c.Compact()
+	}
+	return c.Text()
+}
+
+// TextSize returns how many bytes Text allocates.
+func (p *Provider) TextSize(c stringify.Checked) int {
+	if p.AsSent {
+		return c.CompactSize()
+	}
+	return c.Size()
+}
+
+// Parse reads a body as far as it needs no secret. It must be one JSON object.
+func (p *Provider) Parse(h http.Header, body []byte) (stringify.Text, error) {
+	inner, err := p.JSON(h, body)
+	if err != nil {
+		return nil, err
+	}
+	c, err := stringify.Check(inner)
+	if err != nil {
+		return nil, err
+	}
+	return p.Text(c), nil
 }
 
 // Signatures lists what …_SIGNATURE may be, the default first.

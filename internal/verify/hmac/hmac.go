@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -40,12 +41,12 @@ func (s *scheme) check(r verify.Request) (verify.Claims, error) {
 	if !ok {
 		return verify.Claims{}, verify.WrongSignature
 	}
-	return a.claims(verify.Claims{Scheme: s.covers, Secret: position, SignedText: text})
+	return a.claims(verify.Claims{Scheme: s.covers, Secret: position, SignedText: text, Body: r.Body})
 }
 
 // keep returns the headers that are needed to put together what is signed, with zeros for a signature.
 func (s *scheme) keep(h http.Header) http.Header {
-	if s.other != nil && len(h[s.header]) == 0 {
+	if s.other != nil && len(h[s.header]) == 0 && len(h[s.other.header]) > 0 {
 		s = s.other
 	}
 	kept := http.Header{}
@@ -57,6 +58,17 @@ func (s *scheme) keep(h http.Header) http.Header {
 	_, stamp, _ := s.format.read(h.Get(s.header), nil)
 	kept.Set(s.header, s.format.write(make([]byte, sha256.Size), stamp))
 	return kept
+}
+
+// resign returns kept headers with a signature again.
+func (s *scheme) resign(kept http.Header, key secret.Secret, signed [][]byte) http.Header {
+	if s.other != nil && len(kept[s.header]) == 0 {
+		s = s.other
+	}
+	_, stamp, _ := s.format.read(kept.Get(s.header), nil)
+	h := kept.Clone()
+	h.Set(s.header, s.format.write(verify.Sum(key, signed...), stamp))
+	return h
 }
 
 // attempt is the verification of one delivery.
@@ -129,12 +141,21 @@ func (a *attempt) text() ([][]byte, error) {
 		if value == "" {
 			return nil, verify.NoSignature
 		}
-		if !a.ends(value, i) {
+		if !a.ends(value, i) || p.kind == timestamp && !a.isTime(value) {
 			return nil, verify.MalformedSignature
 		}
 		a.buffer = append(a.buffer, value...)
 	}
 	return [][]byte{a.buffer[:a.before], a.r.Raw, a.buffer[a.before:]}, nil
+}
+
+// isTime reports whether a value is a time, where that is what tells it from what stands before it.
+func (s *scheme) isTime(value string) bool {
+	if s.unit != rfc3339 {
+		return true
+	}
+	_, _, ok := s.unit.parse(value)
+	return ok
 }
 
 // ends reports whether the value of part i ends where the text behind it begins, and nowhere before.

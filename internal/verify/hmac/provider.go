@@ -60,7 +60,7 @@ func (p *preset) configure(endpoint string, set verify.Settings) (*verify.Provid
 	configured.Header, configured.Headers, configured.Encodings = s.header, s.headers, s.format.encodings
 	configured.Schemes = []verify.Scheme{{Name: s.covers}}
 	configured.Timeless, configured.Unused = !s.timed, s.unused
-	configured.Verify, configured.Keep = s.check, s.keep
+	configured.Verify, configured.Keep, configured.Resign = s.check, s.keep, s.resign
 	if s.takesForms() {
 		configured.Unwrap = unwrap
 	}

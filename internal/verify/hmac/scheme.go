@@ -31,7 +31,7 @@ type scheme struct {
 // What a signature covers: the values of the envelope's "signed".
 const (
 	wholePayload = verify.Payload // the body and the time
-	bodyAlone    = "body"         // the body, and no time
+	Body         = "body"         // the body, and no time
 )
 
 // compiler reads settings and notes what is wrong with them.
@@ -87,7 +87,7 @@ func compile(s verify.Settings) (*scheme, []verify.SettingProblem) {
 func (c *compiler) readTime(s verify.Settings) {
 	const takes = "header:Name, body:path, signature or nothing"
 	c.unit = unit(cmp.Or(s.TimestampUnit, string(seconds)))
-	c.timed, c.covers = s.Timestamp != "", bodyAlone
+	c.timed, c.covers = s.Timestamp != "", Body
 	inSignature := s.Timestamp == "signature"
 	var err error
 	switch {
@@ -116,6 +116,8 @@ func (c *compiler) readTime(s verify.Settings) {
 			c.wrong("SIGNED", "what the vendor signs", at1(p.position, "a signature doesn't sign itself"))
 		case p.kind == timestamp && !c.timed:
 			c.wrong("TIMESTAMP", takes, errors.New("SIGNED has {timestamp}: nothing else says where it stands"))
+		case p.kind == timestamp && c.unit != rfc3339 && i > 0 && c.signed[i-1].kind == header:
+			c.wrong("SIGNED", "what the vendor signs", at1(p.position, "text is needed before a time in "+string(c.unit)+", or what is signed could be taken apart in two ways"))
 		case p.kind == timestamp, p.kind == header && p.text == c.time.header:
 			if found {
 				c.wrong("SIGNED", "each part once", at1(p.position, "the time is there already"))

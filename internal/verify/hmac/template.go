@@ -85,7 +85,8 @@ func at1(position int, what string) error { return fmt.Errorf("at character %d: 
 //   - the body is there, whole and once. One JSON object can't be the beginning or the end of another
 //     one, so nothing can be moved between it and what stands next to it;
 //   - between two other parts stands text, and a value that holds the text behind it is refused when
-//     it comes (see scheme.room), so nothing can be moved from one to the other.
+//     it comes (see scheme.ends), so nothing can be moved from one to the other. A time in RFC 3339
+//     needs no text before it: where its four digits of a year begin is plain.
 func signedParts(template string) ([]part, error) {
 	parts, err := split(template)
 	if err != nil {
@@ -101,6 +102,7 @@ func signedParts(template string) ([]part, error) {
 			return nil, at1(p.position, "a signature doesn't sign itself")
 		case seen[of]:
 			return nil, at1(p.position, "this is there already")
+		case i > 0 && p.kind == timestamp && parts[i-1].kind == header: // see compiler.readTime
 		case i > 0 && p.kind != body && parts[i-1].kind != body && parts[i-1].kind != literal:
 			return nil, at1(p.position, "text is needed before this, or what is signed could be taken apart in two ways")
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/hmac"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
@@ -22,9 +23,11 @@ var updateDocuments = flag.Bool("update-documents", false, "write what the docum
 // What the documents say of the vendors is made from the providers. `go generate ./...` writes it anew.
 func TestDocuments(t *testing.T) {
 	for file, made := range map[string]func(t *testing.T, text string) string{
-		"README.md":              between(registering),
-		"docs/which-scheme.md":   between(schemes),
-		"docs/providers.md":      between(all),
+		"README.md":            between(registering),
+		"docs/which-scheme.md": between(schemes),
+		"docs/providers.md": func(t *testing.T, text string) string {
+			return marked("settings", settings)(t, marked("presets", described)(t, between(all)(t, text)))
+		},
 		"docs/event.schema.json": schema,
 	} {
 		content, err := os.ReadFile("../../../" + file)
@@ -47,9 +50,14 @@ func TestDocuments(t *testing.T) {
 
 // between returns the document with what is made standing between its two comments.
 func between(made func() string) func(t *testing.T, text string) string {
+	return marked("vendors", made)
+}
+
+// marked is between, with another name in the comments.
+func marked(name string, made func() string) func(t *testing.T, text string) string {
 	return func(t *testing.T, text string) string {
 		t.Helper()
-		const begin, end = "<!-- vendors: go generate ./... -->\n", "<!-- /vendors -->"
+		begin, end := "<!-- "+name+": go generate ./... -->\n", "<!-- /"+name+" -->"
 		before, rest, found := strings.Cut(text, begin)
 		_, after, ended := strings.Cut(rest, end)
 		if !found || !ended {
@@ -93,6 +101,52 @@ func signs(p *verify.Provider, s verify.Scheme) string {
 // choice lists words of which the first is the default.
 func choice(words []string) string {
 	return "`" + words[0] + "` (default)" + strings.TrimSuffix(", `"+strings.Join(words[1:], "`, `")+"`", ", ``")
+}
+
+// described lists the providers that settings describe.
+func described() string {
+	var out strings.Builder
+	for i, p := range providers.Described {
+		if i > 0 {
+			out.WriteByte('\n')
+		}
+		fmt.Fprintf(&out, "### `%s`: %s\n\n%s\n\n| | |\n|---|---|\n", p.Name, p.Title, p.About)
+		row := func(name, value string) {
+			if value != "" {
+				fmt.Fprintf(&out, "| %s | %s |\n", name, value)
+			}
+		}
+		row("register", "`https://hooks.example.com/webhooks/` and the endpoint's name, "+p.Register)
+		if p.Site != "" {
+			row("source", "<"+p.Source+">")
+		}
+		for _, s := range p.Settings.List() {
+			if s.Value != "" {
+				row("`"+s.Variable+"`", "`"+s.Value+"`")
+			}
+		}
+		row("`TOLERANCE`", "`"+short(p.Tolerance)+"`")
+		if configured, problems := p.Configure("example", verify.Settings{}); problems == nil {
+			covers := "the body and the time"
+			if configured.Schemes[0].Name == hmac.Body {
+				covers = "the body, and no time: a replay is stopped by `STREAM_DUPLICATES` alone"
+			}
+			row("is signed", covers+" (`signed` is `"+configured.Schemes[0].Name+"`)")
+			if strings.HasPrefix(configured.Settings.Event, "header:") {
+				row("isn't signed", "the event's name")
+			}
+		}
+	}
+	return out.String()
+}
+
+// settings lists the variables that describe a vendor.
+func settings() string {
+	out := "| `ENDPOINTS_<i>_…` | takes | |\n|---|---|---|\n"
+	for _, s := range (verify.Settings{}).List() {
+		out += fmt.Sprintf("| `%s` | %s | %s |\n", s.Variable, s.Takes, s.Doc)
+	}
+	return out
 }
 
 func all() string {
@@ -183,6 +237,23 @@ func schema(t *testing.T, text string) string {
     },
 `, encode(p.Name), encode("^"+regexp.QuoteMeta(p.TypePrefix)), encode(p.SchemeNames())))
 	}
+	// Of those that settings describe each endpoint has a prefix of its own.
+	prefixes = append(prefixes, `([A-Za-z0-9][A-Za-z0-9-]*\.)+`)
+	for _, p := range providers.Described {
+		names = append(names, p.Name)
+		conditions = append(conditions, fmt.Sprintf(`    {
+      "if": { "properties": { "provider": { "const": %s } } },
+      "then": { "properties": { "signed": { "enum": %s } } }
+    },
+`, encode(p.Name), encode([]string{verify.Payload, hmac.Body})))
+	}
+	signed = append(signed, hmac.Body)
+	covers = append(covers, "with any other provider the body alone and no time (body)")
+	say := func(list *[]string, setting string) {
+		*list = append(*list, "Any other: what the endpoint's "+setting+" names.")
+	}
+	say(&userID, "USER")
+	say(&times, "TIMESTAMP")
 	const quoted, list = `"(?:[^"\\]|\\.)*"`, `\[.*\]`
 	property("type", "pattern", quoted, encode("^("+strings.Join(prefixes, "|")+")"))
 	property("time", "description", quoted, encode("When it happened, as the vendor says. "+strings.Join(times, " ")))

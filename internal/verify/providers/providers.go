@@ -9,26 +9,37 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 	"github.com/ade15e70/webhook-bridge/internal/verify/frigade"
+	"github.com/ade15e70/webhook-bridge/internal/verify/hmac"
 )
 
-// All has every provider, each with a folder of its own.
+// All has every provider with a folder of its own. Each has an endpoint of its own, too, with
+// variables that begin with its name.
 var All = []*verify.Provider{
 	&flock.Provider,
 	&frigade.Provider,
 }
 
-// ByName returns the provider of that name, nil where there is none.
-func ByName(name string) *verify.Provider {
-	i := slices.IndexFunc(All, func(p *verify.Provider) bool { return p.Name == name })
+// Described has every provider that is described by settings, which an endpoint may override.
+var Described = hmac.Providers
+
+// Of returns the provider whose own endpoint has that name, nil where there is none.
+func Of(endpoint string) *verify.Provider { return named(All, endpoint) }
+
+// ByName returns the provider of that name, nil where there is none. One that is described by settings
+// has to be configured before it can verify.
+func ByName(name string) *verify.Provider { return named(slices.Concat(All, Described), name) }
+
+func named(list []*verify.Provider, name string) *verify.Provider {
+	i := slices.IndexFunc(list, func(p *verify.Provider) bool { return p.Name == name })
 	if i < 0 {
 		return nil
 	}
-	return All[i]
+	return list[i]
 }
 
 // Names lists the providers' names.
 func Names() (names []string) {
-	for _, p := range All {
+	for _, p := range slices.Concat(All, Described) {
 		names = append(names, p.Name)
 	}
 	return names

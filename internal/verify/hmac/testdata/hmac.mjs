@@ -45,7 +45,7 @@ const vendor = (settings, sign, claims, unsigned = {}) => {
   add('RFC 3339 in a header: a fraction and a zone', '{"a":1}', { set: { time: '2026-01-02T04:04:05.25+01:00' } })
   add('RFC 3339 in a header: lower case', '{"a":1}', { set: { time: '2026-01-02t03:04:05z' } })
   add('RFC 3339 in a header: from the future', '{"a":1}', { set: { time: '2026-01-02T03:14:05Z' }, error: future })
-  add('RFC 3339 in a header: seconds', '{"a":1}', { set: { time: unix }, error: unreadable })
+  add('RFC 3339 in a header: seconds', '{"a":1}', { set: { time: unix }, error: malformed })
   add('an id with the text behind it', '{"a":1}', { set: { msg: 'a|b' }, error: malformed })
 }
 {
@@ -69,4 +69,17 @@ const vendor = (settings, sign, claims, unsigned = {}) => {
     (body, h) => ({ scheme: 'payload', name: JSON.parse(body).type, userid: '', time: timeOf(Number(h['X-Time']) / 1000), id: id('hooks', `POST${body}`) }))
   add('the time behind the body', '{"type":"a"}')
   add('the time behind the body, later', '{"type":"a"}', { set: { time: unix * 1000 + 999 } })
+}
+{
+  // Twitch: https://dev.twitch.tv/docs/eventsub/handling-webhook-events/
+  const add = vendor(
+    { SIGNATURE_HEADER: 'Twitch-Eventsub-Message-Signature', SIGNATURE_FORMAT: 'sha256={hex}', SIGNED: '{header:Twitch-Eventsub-Message-Id}{timestamp}{body}', TIMESTAMP: 'header:Twitch-Eventsub-Message-Timestamp', TIMESTAMP_UNIT: 'rfc3339', EVENT: 'body:subscription.type', EVENT_ID: 'header:Twitch-Eventsub-Message-Id', USER: 'body:event.user_id' },
+    (body, secret, { time = '2026-01-02T03:04:05.123456789Z', msg = 'e76c6bd4-55c9-4987-8304-da1588d8988b' } = {}) => ({
+      'Twitch-Eventsub-Message-Id': msg, 'Twitch-Eventsub-Message-Timestamp': time, 'Twitch-Eventsub-Message-Signature': 'sha256=' + mac(secret, msg + time + body).toString('hex'),
+    }),
+    (body, h) => { const b = JSON.parse(body); return { scheme: 'payload', name: b.subscription.type, userid: text(b.event?.user_id), time: h['Twitch-Eventsub-Message-Timestamp'], id: id('hooks', h['Twitch-Eventsub-Message-Id']) } })
+  const B = '{"subscription":{"id":"f1c2a387-161a-49f9-a165-0f21d7a4e1c4","type":"channel.follow"},"event":{"user_id":"1337"}}'
+  add('an id and a time without text between', B)
+  add('an id that ends in digits', B, { set: { msg: '12026' } })
+  add('an id and a time in seconds', B, { set: { time: String(unix) }, error: malformed })
 }
