@@ -83,7 +83,7 @@ func parseKept(m stream.Message) (k Kept, err error) {
 
 // Get returns the delivery with its body.
 func (s Store) Get(ctx context.Context, k Kept) (Delivery, error) {
-	m, err := s.Stream.GetMsg(ctx, k.Sequence)
+	m, err := s.get(ctx, k.Sequence)
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return Delivery{}, ErrGone
@@ -97,6 +97,22 @@ func (s Store) Get(ctx context.Context, k Kept) (Delivery, error) {
 	return d, err
 }
 
+// get returns a message. Any copy of the stream may answer, and one that lags has not all of them: it
+// isn't gone because one of them says so.
+func (s Store) get(ctx context.Context, sequence uint64) (m *jetstream.RawStreamMsg, err error) {
+	for range 5 {
+		if m, err = s.Stream.GetMsg(ctx, sequence); !errors.Is(err, jetstream.ErrMsgNotFound) {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return m, err
+}
+
 // Remove removes a delivery, and overwrites it on disk: it is people's data.
 func (s Store) Remove(ctx context.Context, k Kept) error {
 	info, err := s.Stream.Info(ctx)
@@ -107,7 +123,7 @@ func (s Store) Remove(ctx context.Context, k Kept) error {
 		return nil
 	}
 	if err = s.Stream.SecureDeleteMsg(ctx, k.Sequence); err != nil {
-		if _, gone := s.Stream.GetMsg(ctx, k.Sequence); errors.Is(gone, jetstream.ErrMsgNotFound) {
+		if _, gone := s.get(ctx, k.Sequence); errors.Is(gone, jetstream.ErrMsgNotFound) {
 			return nil
 		}
 	}

@@ -32,7 +32,7 @@ func (f Found) IsOf(info *jetstream.StreamInfo) bool {
 
 // Find reads the ids of all that the stream has stored since a time, or of all there is where that is zero,
 // and returns those that are wanted. The time is ours; it is set back where the server's clock is behind.
-// hopeless is asked after each failure; its error ends the look-up.
+// hopeless is asked again and again; its error ends the look-up: NATS doesn't answer what it forbids.
 func Find(
 	ctx context.Context, nc *nats.Conn, js jetstream.JetStream, name string, since time.Time,
 	wanted func(id string) bool, hopeless func() error,
@@ -53,16 +53,12 @@ func Find(
 			return nil
 		},
 		Told: func(err error) {
-			switch {
-			case errors.Is(err, ErrMadeAnew):
+			if errors.Is(err, ErrMadeAnew) {
 				clear(found.IDs)
-			case err != nil:
-				if err := hopeless(); err != nil {
-					cancel(err)
-				}
 			}
 		},
 	}
+	go endWhen(ctx, cancel, hopeless)
 	err := r.Run(ctx)
 	switch ended := context.Cause(ctx); {
 	case ended != nil:
@@ -72,4 +68,20 @@ func Find(
 	}
 	found.Made, found.Last = r.made, r.until
 	return found, nil
+}
+
+// endWhen ends the context with the error that hopeless returns.
+func endWhen(ctx context.Context, cancel context.CancelCauseFunc, hopeless func() error) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := hopeless(); err != nil {
+				cancel(err)
+			}
+		}
+	}
 }
