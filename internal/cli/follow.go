@@ -16,8 +16,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// connect connects to the NATS that a bridge with this configuration uses, and tells on words when
-// the connection is lost and found again.
+// connect connects to the NATS that a bridge with this configuration uses, and writes to words when
+// the connection is lost and restored.
 func connect(cfg *config.Config, words io.Writer) (*nats.Conn, jetstream.JetStream, error) {
 	url := natsURL(cfg)
 	server := app.NATSServer(cfg, url, version())
@@ -44,7 +44,7 @@ func connect(cfg *config.Config, words io.Writer) (*nats.Conn, jetstream.JetStre
 	return nc, js, nil
 }
 
-// natsURL is where the NATS is that a bridge with this configuration uses.
+// natsURL returns the address of the NATS that a bridge with this configuration uses.
 func natsURL(cfg *config.Config) string {
 	if cfg.IsEmbedded() {
 		return "nats://" + local(cfg.EmbeddedNATSAddr)
@@ -52,7 +52,7 @@ func natsURL(cfg *config.Config) string {
 	return string(cfg.NATSURL)
 }
 
-// streamNamed returns the stream, or says what to do about it; made says who makes it.
+// streamNamed returns the stream. Its error names the remedy; made tells who creates the stream.
 func streamNamed(ctx context.Context, js jetstream.JetStream, name, made string) (jetstream.Stream, error) {
 	stream, err := js.Stream(ctx, name)
 	switch {
@@ -66,12 +66,12 @@ func streamNamed(ctx context.Context, js jetstream.JetStream, name, made string)
 	return stream, nil
 }
 
-// madeByBridge says what to do about a stream that doesn't exist.
+// madeByBridge is the remedy for a stream that does not exist.
 const madeByBridge = "a bridge makes it when it connects, see STREAM_NAME"
 
-// followSection hands each message of the section to handle, in order, until the context ends or, where it is
-// to stop, the section is read. It goes on over reconnections, and when the stream is made anew, without
-// losing or repeating any. Once it has begun it says so on words, which take one trouble once.
+// followSection calls handle with each message of the section, in order, until the context ends or, with
+// Stop, the section is read. It goes on over reconnections, and when the stream is recreated, and neither
+// loses nor repeats a message. It writes to words that it has begun, and each new trouble once.
 func followSection(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, s stream.Section, words io.Writer, handle func(stream.Message) error) error {
 	found, err := streamNamed(ctx, js, s.Stream, madeByBridge)
 	if err != nil {
@@ -86,7 +86,7 @@ func followSection(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, s
 	begun, told := false, ""
 	reader := stream.Reader{
 		Conn: nc, JetStream: js, Section: s, Name: "bridge-tail-", Handle: handle,
-		Told: func(err error) {
+		Report: func(err error) {
 			text := ""
 			switch {
 			case err == nil && !begun && !s.Stop:
@@ -109,7 +109,7 @@ func followSection(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, s
 	return nil
 }
 
-// unlessEnded returns the error, or none where the context has ended: then that is why.
+// unlessEnded returns the error, or nil if the context has ended, which then is its cause.
 func unlessEnded(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
@@ -117,7 +117,7 @@ func unlessEnded(ctx context.Context, err error) error {
 	return nil
 }
 
-// overlap says whether a subject can match both, which may have wildcards.
+// overlap reports whether a subject can match both, which may have wildcards.
 func overlap(a, b string) bool {
 	for {
 		first, restA, moreA := strings.Cut(a, ".")
@@ -134,7 +134,7 @@ func overlap(a, b string) bool {
 	}
 }
 
-// isSubject says whether NATS takes the text as a subject, wildcards included.
+// isSubject reports whether NATS accepts the text as a subject, wildcards included.
 func isSubject(text string) bool {
 	tokens := strings.Split(text, ".")
 	for i, token := range tokens {

@@ -73,5 +73,5 @@ func parseRecord(text []byte) (r spool.Record, err error) {
 	return r, nil
 }
 
-// isBlank says whether a line has nothing in it.
+// isBlank reports whether a line has nothing in it.
 func isBlank(text []byte) bool { return len(bytes.TrimSpace(text)) == 0 }

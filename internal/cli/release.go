@@ -67,12 +67,12 @@ What became of each is printed in a line. The exit status is 0 when all were rel
 	return c
 }
 
-// usedByRelease says whether release uses a variable: those of tail, and the endpoints'.
+// usedByRelease reports whether release uses a variable: those of tail, and the endpoints'.
 func usedByRelease(variable string) bool {
 	return usedByTail(variable) || usedByEndpoints(variable)
 }
 
-// usedByEndpoints says whether a variable is an endpoint's.
+// usedByEndpoints reports whether a variable is an endpoint's.
 func usedByEndpoints(variable string) bool {
 	for _, p := range providers.All {
 		if strings.HasPrefix(variable, p.Variable("")) {
@@ -112,7 +112,7 @@ type ready struct {
 	wasStale bool
 }
 
-// mostBytes bounds what is held at one time.
+// mostBytes bounds the bodies that are held at one time.
 const mostBytes = 16 << 20
 
 // all releases the messages, some at a time.
@@ -175,7 +175,7 @@ func (r *releasing) publish(ctx context.Context, left []ready) error {
 	return nil
 }
 
-// attempt publishes once, and returns what is to be tried again, which is nothing the last time.
+// attempt publishes once, and returns what to try again: nothing, the last time.
 func (r *releasing) attempt(ctx context.Context, verified []ready, last bool) (again []ready, err error) {
 	var records []spool.Record
 	var messages []durable.Message
@@ -268,7 +268,7 @@ func (r *releasing) verify(ctx context.Context, k quarantine.Kept) (ready, error
 	return ready{Kept: k, message: at.Message(string(r.cfg.SubjectPrefix), &e, nil), wasStale: errors.Is(timed, verify.Stale)}, nil
 }
 
-// done removes a message that is published, and says what became of it.
+// done removes a delivery that is published, and prints what became of it.
 func (r *releasing) done(ctx context.Context, one ready, became string) error {
 	if err := r.Remove(context.WithoutCancel(ctx), one.Kept); err != nil {
 		return r.stays(one.Kept, fmt.Sprintf("%s, but it could not be removed from quarantine: %v", became, err))

@@ -13,7 +13,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// tail is what `bridge tail` prints, and how.
+// tail holds the flags of `bridge tail`.
 type tail struct {
 	since  string
 	follow bool
@@ -94,7 +94,7 @@ Colours appear on a terminal, unless NO_COLOR is set.`,
 	return c
 }
 
-// print prints a message, if it is to be.
+// print prints a message if the filters let it pass.
 func (t *tail) print(p printer, m stream.Message) error {
 	if t.json && t.choice.isEmpty() {
 		return printJSON(p.out, m.Data())
@@ -110,8 +110,7 @@ func (t *tail) print(p printer, m stream.Message) error {
 	return nil
 }
 
-// section is the part of the stream that is to be read. The server leaves out of it what it can tell by
-// the subject.
+// section returns the part of the stream to read. The server filters by subject, and print by the rest.
 func (t *tail) section(cfg *config.Config, args []string, now time.Time) (s stream.Section, err error) {
 	s = stream.Section{Stream: string(cfg.StreamName), Stop: !t.follow}
 	if err := t.choice.check(); err != nil {
@@ -153,7 +152,7 @@ func variable(environ []string, name string) (value string) {
 	return value
 }
 
-// usedByTail says whether tail uses a variable. One that can't be used must not be passed over: a bad
+// usedByTail reports whether tail uses a variable. One that is wrong must not be passed over: a bad
 // NATS_URL would mean another NATS.
 func usedByTail(variable string) bool {
 	switch variable {

@@ -131,7 +131,7 @@ func (s *Server) read(ctx context.Context) {
 			s.ring.add(func(place uint64) entry { return newEntry(place, m) })
 			return nil
 		},
-		Told: func(err error) {
+		Report: func(err error) {
 			switch {
 			case err == nil:
 				s.reading.Store(nil)

@@ -101,7 +101,7 @@ func (s *Server) consumers(ctx context.Context) (all []*jetstream.ConsumerInfo, 
 	return all, more, nil
 }
 
-// explain says in words why something of NATS can't be had that is asked for on these APIs; made says who makes
+// explain returns in words why a request on these APIs of NATS failed; made tells who creates
 // the stream. "" is no error.
 func (s *Server) explain(err error, stream, made string, apis ...string) string {
 	if err == nil {
@@ -127,7 +127,7 @@ func (s *Server) explain(err error, stream, made string, apis ...string) string 
 	return fmt.Sprintf("Stream %s: %v.", stream, err)
 }
 
-// away says that NATS is, and why.
+// away returns in words that NATS is away, and why.
 func (s *Server) away() string {
 	why := ""
 	if err := s.config.Conn.LastError(); err != nil {

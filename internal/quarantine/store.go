@@ -41,7 +41,7 @@ func (s Store) List(ctx context.Context, last uint64) (all []Kept, foreign int, 
 	r := stream.Reader{
 		Conn: s.JetStream.Conn(), JetStream: s.JetStream, Name: s.Consumer, Patience: patience,
 		Section: stream.Section{Stream: s.Stream.CachedInfo().Config.Name, Last: last, Headers: true, Stop: true},
-		Told: func(err error) {
+		Report: func(err error) {
 			if failing = err; errors.Is(err, stream.ErrMadeAnew) {
 				all, foreign = nil, 0
 			}

@@ -30,7 +30,7 @@ func (r *Reader) locate(ctx context.Context) (jetstream.Stream, error) {
 		return nil, fmt.Errorf("asking for stream: %w", err)
 	}
 	if r.begin(stream.CachedInfo()) {
-		r.tell(ErrMadeAnew)
+		r.report(ErrMadeAnew)
 	}
 	return stream, nil
 }

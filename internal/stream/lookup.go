@@ -14,7 +14,7 @@ import (
 // so that nobody else's consumer can be touched with them. So many can look up at one time.
 var LookupNames = []string{"bridge-lookup-0", "bridge-lookup-1", "bridge-lookup-2", "bridge-lookup-3"}
 
-// findPatience is less than that of other readers: who looks up tries again by itself, and says so.
+// findPatience is less than that of other readers: the relay tries again by itself, and logs it.
 const findPatience = 10 * time.Second
 
 // Found is what one stream was found to hold.
@@ -52,7 +52,7 @@ func Find(
 			}
 			return nil
 		},
-		Told: func(err error) {
+		Report: func(err error) {
 			if errors.Is(err, ErrMadeAnew) {
 				clear(found.IDs)
 			}

@@ -55,9 +55,9 @@ type Reader struct {
 	Names []string
 	// Handle takes the messages, one at a time. Its error ends Run.
 	Handle func(Message) error
-	// Told is told why reading fails, again at each attempt, and nil when it works: each time when a
+	// Report is called with the reason each time an attempt to read fails, and with nil each time a
 	// consumer has been made. May be nil.
-	Told func(error)
+	Report func(error)
 	// Patience is how long a section that ends is tried without getting on; 0 means half a minute.
 	Patience time.Duration
 
@@ -77,8 +77,8 @@ const (
 )
 
 var (
-	// ErrMadeAnew is what Told is told when the stream is another than before. It is read from its
-	// first message on: none of them was seen.
+	// ErrMadeAnew is reported when the stream is another one than before. It is read from its first
+	// message on: none of them was seen.
 	ErrMadeAnew = errors.New("the stream was deleted and made anew")
 
 	errDone    = errors.New("the section is read")
@@ -116,11 +116,11 @@ func (r *Reader) Run(ctx context.Context) error {
 		case errors.Is(err, errBroken): // the owner of the connection knows
 		case failing.IsZero():
 			failing = time.Now()
-			r.tell(err)
+			r.report(err)
 		case r.Section.Stop && time.Since(failing) > r.patience():
 			return err
 		default:
-			r.tell(err)
+			r.report(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -136,9 +136,9 @@ func (r *Reader) patience() time.Duration {
 	return patience
 }
 
-func (r *Reader) tell(err error) {
-	if r.Told != nil {
-		r.Told(err)
+func (r *Reader) report(err error) {
+	if r.Report != nil {
+		r.Report(err)
 	}
 }
 
@@ -171,7 +171,7 @@ func (r *Reader) open(ctx context.Context, cancel context.CancelCauseFunc) error
 		return err
 	}
 	defer r.detach(ctx, consumer)
-	r.tell(nil)
+	r.report(nil)
 	if isRead {
 		return errDone
 	}

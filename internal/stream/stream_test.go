@@ -102,7 +102,7 @@ func (w *world) reader(s Section) *Reader {
 			w.read = append(w.read, string(m.Data()))
 			return nil
 		},
-		Told: func(err error) {
+		Report: func(err error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			w.told = append(w.told, err)
