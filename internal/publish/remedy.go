@@ -18,17 +18,19 @@ import (
 // by itself.
 func (s Server) remedy(err error) string {
 	var silent net.Error
+	text := strings.ToLower(err.Error())
 	switch {
-	case errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAuthorization):
+	case strings.Contains(text, "account authentication expired"):
+		return "the JWT of our account has expired: have the operator of NATS sign it anew"
+	case strings.Contains(text, "authentication expired"), // nats.go has no error of its own for it during the handshake
+		errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAuthorization):
 		if at := s.expiry(); !at.IsZero() && at.Before(time.Now()) {
 			return fmt.Sprintf("the user JWT in NATS_CREDS expired at %s: put new credentials into %s, which is read again at each attempt", at.UTC().Format(time.RFC3339), s.Creds)
 		}
 		return "the server doesn't take our credentials: check NATS_CREDS, NATS_NKEY, NATS_TOKEN, or NATS_USER and NATS_PASSWORD"
-	case errors.Is(err, nats.ErrAccountAuthExpired):
-		return "the JWT of our account has expired: have the operator of NATS sign it anew"
-	case errors.As(err, &silent) && silent.Timeout() && strings.Contains(err.Error(), "read") && !s.TLSFirst:
+	case errors.As(err, &silent) && silent.Timeout() && strings.Contains(text, "read") && !s.TLSFirst:
 		return "the server takes connections and says nothing: where its tls block has handshake_first, set NATS_TLS_FIRST=true"
-	case s.TLSFirst && strings.Contains(err.Error(), "tls:"):
+	case s.TLSFirst && strings.Contains(text, "tls:"):
 		return "NATS_TLS_FIRST=true is for servers whose tls block has handshake_first"
 	}
 	return ""
