@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -11,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
 // taken returns the outcome, which must be there.
@@ -29,10 +32,10 @@ func taken(t *testing.T, w *wait) outcome {
 // outcome takes none from another.
 func TestAcksExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newAcks(time.Second)
+		a := newAcks("d", time.Second, "")
 		var began []*wait
 		for n := range 5 {
-			number, w := a.begin()
+			number, w := a.begin(message("1"), "S")
 			began = append(began, w)
 			if n == 2 {
 				a.settle(number, outcome{duplicate: true})
@@ -45,7 +48,7 @@ func TestAcksExpire(t *testing.T) {
 				t.Errorf("message %d: %+v", n, got)
 			}
 		}
-		if n := a.pending(); n != 2 {
+		if n := a.waiting(); n != 2 {
 			t.Errorf("%d wait, want 2", n)
 		}
 		complete := a.complete()
@@ -65,7 +68,7 @@ func TestAcksExpire(t *testing.T) {
 		<-complete
 		<-a.complete() // at once
 		time.Sleep(time.Hour)
-		_, w := a.begin() // the timer runs again
+		_, w := a.begin(message("1"), "S") // the timer runs again
 		start := time.Now()
 		if got := <-w.done; time.Since(start) != time.Second {
 			t.Errorf("%+v after %s", got, time.Since(start))
@@ -77,33 +80,34 @@ func TestAcksExpire(t *testing.T) {
 // neither it nor the message that waits in the same place now.
 func TestAcksSettleOnce(t *testing.T) {
 	t.Parallel()
-	a := newAcks(time.Hour)
-	number, w := a.begin()
+	a := newAcks("d", time.Hour, "")
+	number, w := a.begin(message("1"), "S")
 	a.fail(nats.ErrDisconnected)
 	if got := taken(t, w); !errors.Is(got.err, nats.ErrDisconnected) {
 		t.Errorf("%+v", got)
 	}
 	a.spare.Put(w)
-	other, again := a.begin()
+	other, again := a.begin(message("1"), "S")
 	a.settle(number, outcome{})
 	if len(again.done) > 0 || !a.isWaiting(other) || a.isWaiting(number) {
 		t.Error("another message's outcome was taken")
 	}
 	a.settle(other, outcome{})
-	if got := taken(t, again); got != (outcome{}) {
+	if got := taken(t, again); got.err != nil || got.duplicate {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestReadAck(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]outcome{
-		`{"stream":"WEBHOOKS","seq":1}`:                                {},
-		`{"stream":"WEBHOOKS","seq":18446744073709551615}`:             {},
-		`{"stream":"WEBHOOKS", "seq":1}`:                               {}, // as older servers write it
-		`{"stream":"WEBHOOKS","domain":"leaf","seq":1}`:                {},
-		`{"stream":"WEBHOOKS","seq":1,"duplicate":true}`:               {duplicate: true},
-		`{"stream":"WEBHOOKS","seq":1,"duplicate":false}`:              {},
+	ours := []byte("WEBHOOKS")
+	for text, want := range map[string]ack{
+		`{"stream":"WEBHOOKS","seq":1}`:                                {stream: ours},
+		`{"stream":"WEBHOOKS","seq":18446744073709551615}`:             {stream: ours},
+		`{"stream":"WEBHOOKS", "seq":1}`:                               {stream: ours}, // as older servers write it
+		`{"stream":"WEBHOOKS","domain":"leaf","seq":1}`:                {stream: ours, domain: "leaf"},
+		`{"stream":"WEBHOOKS","seq":1,"duplicate":true}`:               {stream: ours, duplicate: true},
+		`{"stream":"WEBHOOKS","seq":1,"duplicate":false}`:              {stream: ours},
 		`{"stream":"","seq":1}`:                                        {err: jetstream.ErrInvalidJSAck},
 		`{"seq":1}`:                                                    {err: jetstream.ErrInvalidJSAck},
 		`{"stream":"WEBHOOKS","seq":}`:                                 {err: jetstream.ErrInvalidJSAck},
@@ -115,7 +119,7 @@ func TestReadAck(t *testing.T) {
 		`{}`: {err: jetstream.ErrInvalidJSAck},
 	} {
 		got := readAck(&nats.Msg{Data: []byte(text)})
-		if got.duplicate != want.duplicate || !errors.Is(got.err, want.err) {
+		if string(got.stream) != string(want.stream) || got.domain != want.domain || got.duplicate != want.duplicate || !errors.Is(got.err, want.err) {
 			t.Errorf("%s: %+v, want %+v", text, got, want)
 		}
 	}
@@ -127,20 +131,106 @@ func TestReadAck(t *testing.T) {
 
 func TestReceive(t *testing.T) {
 	t.Parallel()
-	a := newAcks(time.Hour)
+	p := &Publisher{direct: newAcks("d", time.Hour, ""), spooled: newAcks("s", time.Hour, "")}
 	const inbox = "_INBOX.abc"
 	sub := &nats.Subscription{Subject: inbox + ".*"}
 	for n := range uint64(100) {
-		number, w := a.begin()
-		for _, other := range []string{inbox + ".x-y", inbox + ".", replyTo(inbox, number+1)} {
-			a.receive(&nats.Msg{Subject: other, Sub: sub})
+		a, b := p.direct, p.spooled
+		if n%2 == 1 {
+			a, b = b, a
 		}
-		if reply := replyTo(inbox, number); number != n || strings.Count(reply, ".") != 2 {
+		number, w := a.begin(message("1"), "S")
+		for _, other := range []string{inbox + ".x-y", inbox + ".", inbox + ".d", a.replyTo(inbox, number+1), b.replyTo(inbox, number)} {
+			p.receive(&nats.Msg{Subject: other, Sub: sub})
+		}
+		reply := a.replyTo(inbox, number)
+		if strings.Count(reply, ".") != 2 {
 			t.Fatalf("message %d: %d on %s", n, number, reply)
 		}
-		a.receive(&nats.Msg{Subject: replyTo(inbox, number), Sub: sub, Data: []byte(`{"stream":"S","seq":7}`)})
+		p.receive(&nats.Msg{Subject: reply, Sub: sub, Data: []byte(`{"stream":"S","seq":7}`)})
 		if got := taken(t, w); got.err != nil {
 			t.Errorf("message %d: %v", n, got.err)
 		}
+	}
+}
+
+// An acknowledgement that comes after its caller has given up, for whatever reason, still tells that the
+// message is stored; but not for ever.
+func TestLateAcks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAcks("d", time.Second, "")
+		var late []string
+		a.late = func(_ durable.Kind, id string) { late = append(late, id) }
+		timedOut, w := a.begin(message("timed out"), "S")
+		tooLate, _ := a.begin(message("too late"), "S")
+		refused, _ := a.begin(message("refused"), "S")
+		time.Sleep(2 * time.Second)
+		if got := taken(t, w); !errors.Is(got.err, jetstream.ErrAsyncPublishTimeout) {
+			t.Errorf("%+v", got)
+		}
+		lost, _ := a.begin(message("disconnected"), "S")
+		a.fail(nats.ErrDisconnected)
+		abandoned, _ := a.begin(message("abandoned"), "S")
+		a.abandon(abandoned, context.Canceled)
+		time.Sleep(2 * time.Second)
+		for _, number := range []uint64{timedOut, lost, abandoned, timedOut} {
+			a.receive(number, ack{stream: []byte("S")})
+		}
+		a.receive(refused, ack{err: &jetstream.APIError{ErrorCode: 10077}})
+		if diff := cmp.Diff([]string{"timed out", "disconnected", "abandoned"}, late); diff != "" {
+			t.Errorf("late (-want +got):\n%s", diff)
+		}
+		time.Sleep(lateFor + time.Second)
+		a.receive(tooLate, ack{stream: []byte("S")})
+		if len(late) != 3 || len(a.pending) != 0 {
+			t.Errorf("%v, %d are kept", late, len(a.pending))
+		}
+		_, w = a.begin(message("next"), "S") // its time is its own, not that of what is dropped later
+		start := time.Now()
+		if got := <-w.done; time.Since(start) != time.Second {
+			t.Errorf("%+v after %s", got, time.Since(start))
+		}
+	})
+}
+
+// What another stream, or with a domain another domain, acknowledges doesn't count, and says why there is no
+// acknowledgement; an error, which names no domain, waits for the right one's a little.
+func TestForeignAcks(t *testing.T) {
+	for name, test := range map[string]struct {
+		domain string
+		first  ack
+		then   *ack
+		want   Cause // "": stored
+		after  time.Duration
+	}{
+		"another stream":                    {"", ack{stream: []byte("T")}, nil, WrongStream, time.Second},
+		"another domain":                    {"hub", ack{stream: []byte("S"), domain: "leaf"}, nil, WrongStream, time.Second},
+		"no domain":                         {"hub", ack{stream: []byte("S")}, nil, WrongStream, time.Second},
+		"another domain, then the right":    {"hub", ack{stream: []byte("S"), domain: "leaf"}, &ack{stream: []byte("S"), domain: "hub"}, "", 0},
+		"any domain will do":                {"", ack{stream: []byte("S"), domain: "leaf"}, nil, "", 0},
+		"an error with a domain":            {"hub", ack{err: &jetstream.APIError{ErrorCode: 10060}, isRefusal: true}, nil, WrongStream, domainGrace},
+		"an error with a domain, then none": {"hub", ack{err: &jetstream.APIError{ErrorCode: 10060}, isRefusal: true}, &ack{stream: []byte("S"), domain: "hub"}, "", 0},
+		"an error without a domain":         {"", ack{err: &jetstream.APIError{ErrorCode: 10060}, isRefusal: true}, nil, WrongStream, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := newAcks("d", time.Second, test.domain)
+				number, w := a.begin(message("1"), "S")
+				a.receive(number, test.first)
+				if test.then != nil {
+					a.receive(number, *test.then)
+				}
+				start := time.Now()
+				o := <-w.done
+				cause := Cause("")
+				if o.err != nil {
+					cause, _ = meaning(o.err)
+				}
+				if cause != test.want || time.Since(start) != test.after {
+					t.Errorf("%q after %s: %v", cause, time.Since(start), o.err)
+				}
+				time.Sleep(time.Minute) // nothing comes twice
+			})
+		})
 	}
 }

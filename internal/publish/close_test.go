@@ -29,7 +29,7 @@ func pending(f *fixture) <-chan answer {
 		status, err := f.publish("pending")
 		got <- answer{status, err}
 	}()
-	eventually(f.t, "an acknowledgement is awaited", func() bool { return f.acks.pending() == 1 })
+	eventually(f.t, "an acknowledgement is awaited", func() bool { return f.direct.waiting() == 1 })
 	return got
 }
 

@@ -30,8 +30,10 @@ const (
 	Disconnected Cause = "disconnected" // there is no connection, or it broke before the acknowledgement
 	TimedOut     Cause = "timeout"      // no acknowledgement in time
 	NoStream     Cause = "no_stream"    // nobody answers for the subject: the stream is gone, or not ready
-	WrongStream  Cause = "wrong_stream" // another stream takes the subject
+	WrongStream  Cause = "wrong_stream" // another stream, or another JetStream domain, takes the subject
 	StreamFull   Cause = "stream_full"  // bytes or messages, with discard new
+	NoStorage    Cause = "no_storage"   // the account's or the server's storage is used up
+	Busy         Cause = "busy"         // JetStream has too much to do just now
 	Rejected     Cause = "rejected"     // another refusal by JetStream
 	LookupFailed Cause = "lookup"       // it can't be found out whether it is stored already
 	SubjectFull  Cause = "subject_full" // too many messages on this subject
@@ -41,7 +43,7 @@ const (
 )
 
 // Causes has every cause.
-var Causes = []Cause{Disconnected, TimedOut, NoStream, WrongStream, StreamFull, Rejected, LookupFailed, SubjectFull, TooLarge, Forbidden, NoRoom}
+var Causes = []Cause{Disconnected, TimedOut, NoStream, WrongStream, StreamFull, NoStorage, Busy, Rejected, LookupFailed, SubjectFull, TooLarge, Forbidden, NoRoom}
 
 // Remedy says what a person must do, "" where the cause goes away by itself.
 func (c Cause) Remedy() string {
@@ -49,9 +51,11 @@ func (c Cause) Remedy() string {
 	case NoStream:
 		return "the stream is gone or has no leader: see the log about it; with STREAM_MANAGE=false make it"
 	case WrongStream:
-		return "another stream takes the subject: give it back to ours, or set STREAM_NAME"
+		return "another stream or JetStream domain takes the subject: give it back to ours, or set STREAM_NAME or NATS_JS_DOMAIN"
 	case StreamFull:
 		return "the stream is full: raise its max_bytes or max_msgs, or remove what isn't needed from it"
+	case NoStorage:
+		return "JetStream has no storage left, or the account's limits are reached: raise them, or remove what isn't needed"
 	case SubjectFull:
 		return "the stream has a limit for each subject: raise max_msgs_per_subject"
 	case TooLarge:
@@ -74,10 +78,19 @@ func CauseOf(err error) Cause {
 
 // The server's error codes that mean something to us; its errors.json lists them all.
 const (
-	codeMessageTooLarge = 10054 // larger than the stream's max_msg_size
-	codeStreamNotFound  = 10059
-	codeStreamMismatch  = 10060 // the subject belongs to another stream than expected
-	codeStoreFailed     = 10077 // the description says why: one of the limits, mostly
+	codeAccountResources   = 10002 // the account's limits are reached
+	codeClusterUnavailable = 10008
+	codeNoResources        = 10023
+	codeNotEnabledHere     = 10039 // for the account
+	codeNoStorage          = 10047
+	codeMessageTooLarge    = 10054 // larger than the stream's max_msg_size
+	codeStreamNotFound     = 10059
+	codeStreamMismatch     = 10060 // the subject belongs to another stream than expected
+	codeNotEnabled         = 10076
+	codeStoreFailed        = 10077 // the description says why: one of the limits, mostly
+	codeSealed             = 10109
+	codeInProcess          = 10158 // a message with the same id is just being stored
+	codeTooManyRequests    = 10167
 )
 
 // meaning is the one place that decides what a failed publish means. stream says whether the stream
@@ -91,6 +104,8 @@ func meaning(err error) (cause Cause, stream bool) {
 		return TooLarge, false
 	case errors.Is(err, errForbidden):
 		return Forbidden, false
+	case errors.As(err, new(*foreignAck)):
+		return WrongStream, true
 	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
 		return NoStream, true
 	case errors.Is(err, jetstream.ErrAsyncPublishTimeout), errors.Is(err, nats.ErrTimeout), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
@@ -106,8 +121,14 @@ func refusal(api *jetstream.APIError) (cause Cause, stream bool) {
 		return TooLarge, true // its limit was another when we looked
 	case codeStreamMismatch:
 		return WrongStream, true
-	case codeStreamNotFound:
+	case codeStreamNotFound, codeClusterUnavailable, codeNotEnabled, codeNotEnabledHere:
 		return NoStream, true
+	case codeAccountResources, codeNoResources, codeNoStorage:
+		return NoStorage, false
+	case codeSealed:
+		return Rejected, true
+	case codeInProcess, codeTooManyRequests:
+		return Busy, false
 	case codeStoreFailed:
 		switch {
 		case strings.Contains(api.Description, "per subject"):
@@ -115,6 +136,7 @@ func refusal(api *jetstream.APIError) (cause Cause, stream bool) {
 		case strings.Contains(api.Description, "maximum"):
 			return StreamFull, false
 		}
+		return NoStorage, false // the disk is full, or fails
 	}
 	return Rejected, false
 }

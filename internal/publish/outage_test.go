@@ -103,7 +103,7 @@ func TestRefusesWhenServerDies(t *testing.T) {
 		_, err := f.publish("dying")
 		refused <- err
 	}()
-	eventually(t, "an acknowledgement is awaited", func() bool { return f.acks.pending() == 1 })
+	eventually(t, "an acknowledgement is awaited", func() bool { return f.direct.waiting() == 1 })
 	s.Kill()
 	if err := <-refused; !errors.Is(err, durable.ErrUnavailable) || !errors.Is(err, nats.ErrDisconnected) {
 		t.Errorf("got %v", err)

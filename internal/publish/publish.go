@@ -25,10 +25,12 @@ type Config struct {
 	Server     Server
 	Stream     Stream        // of the events
 	Quarantine *Stream       // of what is quarantined; nil where nothing is
-	Timeout    time.Duration // for one acknowledgement
-	Windows    string        // file that remembers the streams' effective duplicate windows; "": none
-	ReadOnly   bool          // that file is another process' own
-	Log        *zap.Logger
+	Timeout    time.Duration // for the acknowledgement of a message that is published directly
+	// SpoolTimeout is for those of messages from the spool, which can wait; 0: DefaultSpoolTimeout.
+	SpoolTimeout time.Duration
+	Windows      string // file that remembers the streams' effective duplicate windows; "": none
+	ReadOnly     bool   // that file is another process' own
+	Log          *zap.Logger
 }
 
 // Publisher publishes over one connection, to one stream for each kind of message.
@@ -38,8 +40,9 @@ type Publisher struct {
 	monitors [durable.Kinds]*monitor // nil where there is no stream for the kind
 	room     *room                   // of the quarantine's stream, nil where there is none
 	windows  *windows
-	acks     *acks
-	outbox   outbox
+	direct   *acks // of Publish
+	spooled  *acks // of PublishAll
+	queue    sendQueue
 	opening  sync.Mutex
 	session  atomic.Pointer[session]
 }
@@ -47,14 +50,20 @@ type Publisher struct {
 // Open returns a publisher that is about to connect, or an error where the configuration itself is
 // at fault: a credentials file that can't be used, say.
 func Open(c Config) (*Publisher, error) {
-	p := &Publisher{config: c, acks: newAcks(c.Timeout), windows: openWindows(c.Windows, c.ReadOnly, c.Log)}
+	if c.SpoolTimeout == 0 {
+		c.SpoolTimeout = DefaultSpoolTimeout
+	}
+	p := &Publisher{
+		config: c, windows: openWindows(c.Windows, c.ReadOnly, c.Log),
+		direct: newAcks("d", c.Timeout, c.Server.Domain), spooled: newAcks("s", c.SpoolTimeout, c.Server.Domain),
+	}
 	p.monitors[durable.Event] = newMonitor(c.Stream, p.windows, c.Log)
 	if c.Quarantine != nil {
 		p.monitors[durable.Quarantined] = newMonitor(*c.Quarantine, p.windows, c.Log)
 		p.monitors[durable.Refused] = p.monitors[durable.Quarantined] // the same stream
 		p.room = p.newRoom(*c.Quarantine)
 	}
-	p.link = newLink(c.Log, p.each((*monitor).check), func() { p.acks.fail(nats.ErrDisconnected) }, p.reopen)
+	p.link = newLink(c.Log, p.each((*monitor).check), func() { p.fail(nats.ErrDisconnected) }, p.reopen)
 	p.link.server = c.Server
 	if c.Server.lookUp != nil {
 		p.link.lookUp = c.Server.lookUp
@@ -87,40 +96,46 @@ func (p *Publisher) Publish(ctx context.Context, m durable.Message) (durable.Sta
 	if err := p.admit(ctx, m); err != nil {
 		return "", err
 	}
-	number, w, err := p.begin(m)
+	o, w, err := p.begin(m, p.direct)
 	if err != nil {
 		return "", err
 	}
-	if p.outbox.put(outgoing{m, p.monitors[m.Kind].stream.Name, number}) {
-		go p.sendQueue() // it may take longer than this message has, with those of others
+	if p.queue.put(o) {
+		go p.flush() // it may take longer than this message has, with those of others
 	}
-	return p.await(ctx, m, w)
+	r := p.await(ctx, o, w)
+	return r.Status, r.Err
 }
 
 // Result is what became of one of several messages.
 type Result struct {
 	Status durable.Status
+	Took   time.Duration // until the acknowledgement, where there is one
 	Err    error
 }
 
-// PublishAll publishes the messages in order, without waiting for one before it sends the next, and
-// returns what became of each.
+// DefaultSpoolTimeout is how long the acknowledgement of a message from the spool is awaited. A busy disk, a
+// stretched cluster or a slow line take seconds; the message has minutes.
+const DefaultSpoolTimeout = 10 * time.Second
+
+// PublishAll publishes messages from the spool in order, without waiting for one before it sends the next,
+// and returns what became of each.
 func (p *Publisher) PublishAll(ctx context.Context, messages []durable.Message) []Result {
 	results := make([]Result, len(messages))
-	waits := make([]*wait, len(messages))
+	waits, sent := make([]*wait, len(messages)), make([]outgoing, len(messages))
 	batch, size := make([]outgoing, 0, len(messages)), 0
 	for i, m := range messages {
 		if err := p.admit(ctx, m); err != nil {
 			results[i].Err = err
 			continue
 		}
-		number, w, err := p.begin(m)
+		o, w, err := p.begin(m, p.spooled)
 		if err != nil {
 			results[i].Err = err
 			continue
 		}
-		waits[i], batch = w, append(batch, outgoing{m, p.monitors[m.Kind].stream.Name, number})
-		if size += len(m.Data); size >= mostTogether {
+		waits[i], sent[i], batch = w, o, append(batch, o)
+		if size += len(m.Data); size >= maxChunk {
 			p.send(batch)
 			batch, size = batch[:0], 0
 		}
@@ -128,53 +143,71 @@ func (p *Publisher) PublishAll(ctx context.Context, messages []durable.Message) 
 	p.send(batch)
 	for i, w := range waits {
 		if w != nil {
-			results[i].Status, results[i].Err = p.await(ctx, messages[i], w)
+			results[i] = p.await(ctx, sent[i], w)
 		}
 	}
 	return results
 }
 
-// mostTogether is how many bytes are sent before the time of those behind them begins: on a slow link they would
-// spend it waiting for their turn.
-const mostTogether = 256 << 10
+// maxChunk is how many bytes are sent before the time of the messages behind them begins: on a slow link they
+// would spend it waiting for their turn.
+const maxChunk = 256 << 10
 
 // send hands messages over, and returns when they are.
 func (p *Publisher) send(batch []outgoing) {
-	if len(batch) > 0 && p.outbox.put(batch...) {
-		p.sendQueue()
+	if len(batch) > 0 && p.queue.put(batch...) {
+		p.flush()
 	}
 }
 
 // begin begins to wait for the message's acknowledgement, unless it is clear that there will be none.
-func (p *Publisher) begin(m durable.Message) (uint64, *wait, error) {
+func (p *Publisher) begin(m durable.Message, of *acks) (outgoing, *wait, error) {
 	if err := p.link.open(); err != nil {
-		return 0, nil, &Error{durable.ErrUnavailable, Disconnected, err}
+		return outgoing{}, nil, &Error{durable.ErrUnavailable, Disconnected, err}
 	}
 	if err := p.Check(m); err != nil {
-		return 0, nil, err
+		return outgoing{}, nil, err
 	}
 	if p.link.forbidden.has(m.Subject) {
-		return 0, nil, &Error{durable.ErrRefused, Forbidden, errForbidden}
+		return outgoing{}, nil, &Error{durable.ErrRefused, Forbidden, errForbidden}
 	}
-	number, w := p.acks.begin()
-	return number, w, nil
+	stream := p.monitors[m.Kind].stream.Name
+	number, w := of.begin(m, stream)
+	return outgoing{m, stream, of, number}, w, nil
 }
 
 // await waits for one acknowledgement.
-func (p *Publisher) await(ctx context.Context, m durable.Message, w *wait) (durable.Status, error) {
+func (p *Publisher) await(ctx context.Context, m outgoing, w *wait) Result {
+	var o outcome
 	select {
-	case o := <-w.done:
-		p.acks.spare.Put(w)
-		switch {
-		case o.err != nil:
-			return "", p.failed(m, o.err)
-		case o.duplicate:
-			return durable.Duplicate, nil
-		}
-		return durable.Stored, nil
-	case <-ctx.Done(): // it is still awaited
-		return "", p.failed(m, ctx.Err())
+	case o = <-w.done:
+	case <-ctx.Done():
+		m.acks.abandon(m.number, ctx.Err())
+		o = <-w.done // there is one now, whichever came first
 	}
+	m.acks.spare.Put(w)
+	switch {
+	case o.err != nil:
+		return Result{Err: p.failed(m.Message, o.err)}
+	case o.duplicate:
+		return Result{Status: durable.Duplicate, Took: o.took}
+	}
+	return Result{Status: durable.Stored, Took: o.took}
+}
+
+// OnLate has f called for each message that is acknowledged after its caller has given up. f must not wait.
+func (p *Publisher) OnLate(f func(kind durable.Kind, id string)) {
+	for _, a := range []*acks{p.direct, p.spooled} {
+		a.mu.Lock()
+		a.late = f
+		a.mu.Unlock()
+	}
+}
+
+// fail gives up on all messages.
+func (p *Publisher) fail(err error) {
+	p.direct.fail(err)
+	p.spooled.fail(err)
 }
 
 // Check returns an error where it is known that the message will not be taken: it is too large.
@@ -244,14 +277,16 @@ func (p *Publisher) Close(ctx context.Context) error {
 	defer p.opening.Unlock()
 	s := p.session.Load()
 	var err error
-	select {
-	case <-p.acks.complete():
-	case <-ctx.Done():
-		if n := p.acks.pending(); n > 0 {
-			err = fmt.Errorf("closing: %d acknowledgements are still awaited", n)
+	for _, a := range []*acks{p.direct, p.spooled} {
+		select {
+		case <-a.complete():
+		case <-ctx.Done():
+			if n := a.waiting(); n > 0 {
+				err = fmt.Errorf("closing: %d acknowledgements are still awaited", n)
+			}
 		}
-		p.acks.fail(jetstream.ErrJetStreamPublisherClosed)
 	}
+	p.fail(jetstream.ErrJetStreamPublisherClosed)
 	s.nc.Close()
 	select {
 	case <-p.windows.stopped:

@@ -271,7 +271,7 @@ func TestPublishWaitsNoLonger(t *testing.T) {
 	}
 	s.Resume()
 	// The patient one's acknowledgement is still awaited, and comes.
-	eventually(t, "no acknowledgement is awaited", func() bool { return patient.acks.pending() == 0 })
+	eventually(t, "no acknowledgement is awaited", func() bool { return patient.direct.waiting() == 0 })
 }
 
 // Concurrent publishes of equal and of different ids: each id is stored once.
@@ -323,14 +323,17 @@ func TestMeaning(t *testing.T) {
 		{api(10077, "maximum bytes exceeded"), StreamFull, unavailable, false},
 		{api(10077, "maximum messages exceeded"), StreamFull, unavailable, false},
 		{api(10077, "maximum messages per subject exceeded"), SubjectFull, refused, false},
-		{api(10077, "the disk is on fire"), Rejected, unavailable, false},
-		{api(10158, ""), Rejected, unavailable, false}, // duplicate in process
-		{api(10167, ""), Rejected, unavailable, false}, // too many requests
-		{api(10008, ""), Rejected, unavailable, false},
-		{api(10023, ""), Rejected, unavailable, false},
-		{api(10039, ""), Rejected, unavailable, false},
-		{api(10047, ""), Rejected, unavailable, false},
-		{api(10076, ""), Rejected, unavailable, false},
+		{api(10077, "no space left on device"), NoStorage, unavailable, false},
+		{api(10002, "resource limits exceeded for account"), NoStorage, unavailable, false},
+		{api(10023, "insufficient resources"), NoStorage, unavailable, false},
+		{api(10047, "insufficient storage resources available"), NoStorage, unavailable, false},
+		{api(10109, "invalid operation on sealed stream"), Rejected, unavailable, true},
+		{api(10158, "duplicate message id is in process"), Busy, unavailable, false},
+		{api(10167, "too many requests"), Busy, unavailable, false},
+		{&foreignAck{"WEBHOOKS", "leaf"}, WrongStream, unavailable, true},
+		{api(10008, "JetStream system temporarily unavailable"), NoStream, unavailable, true},
+		{api(10039, "JetStream not enabled for account"), NoStream, unavailable, true},
+		{api(10076, "JetStream not enabled"), NoStream, unavailable, true},
 		{api(65535, ""), Rejected, unavailable, false},
 		{jetstream.ErrAsyncPublishTimeout, TimedOut, unavailable, false},
 		{nats.ErrDisconnected, Disconnected, unavailable, false},

@@ -33,7 +33,7 @@ func (p *Publisher) open() error {
 		return fmt.Errorf("using JetStream: %w", err)
 	}
 	inbox := nc.NewInbox()
-	if _, err := nc.Subscribe(inbox+".*", p.acks.receive); err != nil {
+	if _, err := nc.Subscribe(inbox+".*", p.receive); err != nil {
 		nc.Close()
 		return fmt.Errorf("subscribing to acknowledgements: %w", err)
 	}

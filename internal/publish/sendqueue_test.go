@@ -15,26 +15,26 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
 )
 
-// What has been refused while it waited in the outbox is not sent any more: nothing is stored after its
+// What has been refused while it waited in the send queue is not sent any more: nothing is stored after its
 // refusal because it lay in a buffer.
-func TestOutboxDropsWhatIsRefused(t *testing.T) {
+func TestSendQueueDropsWhatIsRefused(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL()).connected()
 	var began []*wait
 	for _, id := range []string{"lost", "sent"} {
 		m := message(id)
-		number, w, err := f.begin(m)
+		o, w, err := f.begin(m, f.direct)
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.outbox.put(outgoing{m, "WEBHOOKS", number})
+		f.queue.put(o)
 		began = append(began, w)
 		if id == "lost" {
 			f.link.onLost()
 		}
 	}
-	f.sendQueue()
+	f.flush()
 	if o := <-began[0].done; !errors.Is(o.err, nats.ErrDisconnected) {
 		t.Errorf("lost: %+v", o)
 	}
@@ -46,27 +46,27 @@ func TestOutboxDropsWhatIsRefused(t *testing.T) {
 	}
 }
 
-// What lies in the outbox when the connection is lost is refused at once.
-func TestOutboxWithoutConnection(t *testing.T) {
+// What lies in the send queue when the connection is lost is refused at once.
+func TestSendQueueWithoutConnection(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL(), withTimeout(10*time.Minute)).connected()
 	m := message("1")
-	number, w, err := f.begin(m)
+	o, w, err := f.begin(m, f.direct)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.outbox.put(outgoing{m, "WEBHOOKS", number})
+	f.queue.put(o)
 	s.Stop()
 	eventually(t, "disconnected", func() bool { return !f.IsConnected() })
-	f.sendQueue()
+	f.flush()
 	if o := <-w.done; o.err == nil {
 		t.Error("it was acknowledged")
 	}
 }
 
 // A batch keeps its order, whatever is published at the same time.
-func TestOutboxKeepsOrder(t *testing.T) {
+func TestSendQueueKeepsOrder(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL()).connected()
@@ -102,11 +102,11 @@ func TestOutboxKeepsOrder(t *testing.T) {
 }
 
 // A message has its own headers and none of the one before, however many that had.
-func TestOutboxHeaders(t *testing.T) {
+func TestSendQueueHeaders(t *testing.T) {
 	t.Parallel()
-	var o outbox
+	var o sendQueue
 	for i, names := range [][]string{{"A"}, {"B"}, {"B"}, {"A", "B"}, {}, {"C", "A"}, {"C", "D"}} {
-		m := outgoing{Message: message(fmt.Sprint(i)), stream: "S"}
+		m := outgoing{Message: message(fmt.Sprint(i)), stream: "S", acks: newAcks("d", time.Hour, "")}
 		want := nats.Header{"Nats-Msg-Id": {m.ID}, "Nats-Expected-Stream": {"S"}}
 		m.Headers = nil
 		for _, name := range names {
