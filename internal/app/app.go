@@ -192,6 +192,9 @@ func (a *App) readiness() (r telemetry.Readiness) {
 		r.Reasons = append(r.Reasons, "starting")
 	}
 	direct := a.publisher.Ready(durable.Event)
+	if state := a.relay.Breaker(); direct == nil && state != "closed" {
+		direct = fmt.Errorf("%w: NATS is connected and doesn't acknowledge in time: the breaker is %s", durable.ErrUnavailable, state)
+	}
 	room := a.spool.Room(int64(a.config.MaxBodyBytes) + envelope)
 	if direct != nil && room != nil {
 		r.Reasons = append(r.Reasons, direct.Error(), "the spool takes nothing either: "+room.Error())
@@ -199,9 +202,6 @@ func (a *App) readiness() (r telemetry.Readiness) {
 	}
 	if direct != nil {
 		r.Notes = append(r.Notes, "events go to the spool: "+direct.Error())
-	}
-	if state := a.relay.Breaker(); direct == nil && state != "closed" {
-		r.Notes = append(r.Notes, "NATS is connected and doesn't acknowledge: the breaker is "+state)
 	}
 	if room != nil {
 		r.Notes = append(r.Notes, "the spool takes nothing: "+room.Error())

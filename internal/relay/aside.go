@@ -26,7 +26,7 @@ func (r *Relay) retryAside(ctx context.Context) {
 // tryAside goes through them once.
 func (r *Relay) tryAside(ctx context.Context, forwarders map[durable.Kind]*forwarder) {
 	for after := uint64(0); ctx.Err() == nil; {
-		records, err := r.Spool.Aside(after, mostAtOnce)
+		records, err := r.Spool.Aside(after, firstBatch)
 		if err != nil || len(records) == 0 {
 			return
 		}

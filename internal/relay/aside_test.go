@@ -49,7 +49,7 @@ func TestForbiddenSubject(t *testing.T) {
 		return err == nil && (status == durable.Stored || status == durable.Duplicate)
 	})
 	stored(t, js, "allowed")
-	if n := f.logged(sayAside); n != 2 {
+	if n := f.logged(sayAside); n != 1 { // the second comes within the minute
 		t.Errorf("logged %d times", n)
 	}
 	remedy := fmt.Sprint(f.logs.FilterMessage(sayAside).All()[0].ContextMap()["remedy"])

@@ -5,22 +5,33 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
-// backlog is the time during which records wait in the spool, for the log.
+// backlog is the time during which events go to the spool, for the log.
 type backlog struct {
 	since     time.Time // zero while there is none
+	oldest    time.Time
+	isLogged  bool
 	delivered int
 }
 
+// worthLogging is how long a backlog lasts until it is logged: what one message waits for isn't news.
+const worthLogging = 100 * time.Millisecond
+
 // began is called while there are records, with the first one.
 func (f *forwarder) began(first spool.Record) {
-	if !f.backlog.since.IsZero() {
+	b := &f.backlog
+	if b.since.IsZero() {
+		*b = backlog{since: time.Now(), oldest: first.Arrived}
+	}
+	if b.isLogged || time.Since(b.since) < worthLogging {
 		return
 	}
-	f.backlog = backlog{since: f.Now()}
-	fields := []zap.Field{zap.Stringer("kind", f.kind), zap.Int64("events", f.Spool.Len(f.kind)), zap.Time("oldest", first.Arrived)}
+	b.isLogged = true
+	fields := []zap.Field{zap.Stringer("kind", f.kind), zap.Int64("events", f.Spool.Len(f.kind)), zap.Time("oldest", b.oldest)}
 	if err := f.Publisher.Ready(f.kind); err != nil {
 		fields = append(fields, zap.NamedError("cause", err))
 	}
@@ -29,12 +40,44 @@ func (f *forwarder) began(first spool.Record) {
 
 // emptied is called while there are none.
 func (f *forwarder) emptied() {
-	if f.backlog.since.IsZero() {
+	b := &f.backlog
+	if b.since.IsZero() || !f.breakers[f.kind].isClosed() { // then the next ones go to the spool, too
 		return
 	}
-	f.Log.Info("spool is empty, events go to NATS directly", zap.Stringer("kind", f.kind),
-		zap.Int("delivered", f.backlog.delivered), zap.Duration("took", f.Now().Sub(f.backlog.since)), zap.Int64("set_aside", f.Spool.Stats().Aside))
-	f.backlog = backlog{}
+	if took := time.Since(b.since); b.isLogged || took >= worthLogging {
+		f.Log.Info("spool is empty, events go to NATS directly", zap.Stringer("kind", f.kind),
+			zap.Int("delivered", b.delivered), zap.Duration("took", took), zap.Int64("set_aside", f.Spool.Stats().Aside))
+	}
+	*b = backlog{}
 	f.cause.Store(nil)
 	f.failures = 0
+}
+
+// refusals logs the records that are set aside: the first for each cause at once, and then how many more there
+// were, once a minute. While a subject is full each of its events is refused.
+type refusals struct {
+	logged map[publish.Cause]time.Time
+	more   map[publish.Cause]int
+}
+
+const refusalsEvery = time.Minute
+
+func (l *refusals) report(log *zap.Logger, kind durable.Kind, r spool.Record, err error) {
+	cause := publish.CauseOf(err)
+	if at, ok := l.logged[cause]; ok && time.Since(at) < refusalsEvery {
+		l.more[cause]++
+		return
+	}
+	fields := []zap.Field{
+		zap.Stringer("kind", kind), zap.String("subject", r.Subject), zap.String("id", r.ID), zap.Int("bytes", len(r.Data)),
+		zap.Int("more_since_last", l.more[cause]), zap.Error(err),
+	}
+	if remedy := cause.Remedy(); remedy != "" {
+		fields = append(fields, zap.String("remedy", remedy))
+	}
+	log.Error("message is set aside in the spool: NATS refuses it and takes others; it is tried again every minute", fields...)
+	if l.logged == nil {
+		l.logged, l.more = make(map[publish.Cause]time.Time), make(map[publish.Cause]int)
+	}
+	l.logged[cause], l.more[cause] = time.Now(), 0
 }

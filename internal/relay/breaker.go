@@ -5,19 +5,23 @@ import (
 	"time"
 )
 
-// breaker is open after a few failures in a row: then nothing is published directly, so that no
-// sender waits for an acknowledgement that hardly comes. It closes with the first success, which is
-// the forwarder's as a rule.
+// breaker is open after a few failures in a row: then nothing is published directly, so that no sender waits
+// for an acknowledgement that hardly comes. It closes with the first success in time, which is the forwarder's
+// as a rule.
 type breaker struct {
-	now      func() time.Time
 	failures atomic.Int32
-	probeAt  atomic.Int64 // Unix nanoseconds: when one more may try
+	probeAt  atomic.Int64 // when one more may try, as uptime counts
 }
 
 const (
 	breaksAfter = 3
 	probeEvery  = time.Second
 )
+
+var started = time.Now()
+
+// uptime is a clock that nobody sets.
+func uptime() time.Duration { return time.Since(started) }
 
 // report is told of each attempt.
 func (b *breaker) report(ok bool) {
@@ -27,7 +31,7 @@ func (b *breaker) report(ok bool) {
 		}
 		return
 	}
-	b.probeAt.Store(b.now().Add(probeEvery).UnixNano())
+	b.probeAt.Store(int64(uptime() + probeEvery))
 	if b.failures.Add(1) > 1<<30 {
 		b.failures.Store(breaksAfter)
 	}
@@ -35,20 +39,20 @@ func (b *breaker) report(ok bool) {
 
 func (b *breaker) isClosed() bool { return b.failures.Load() < breaksAfter }
 
-// allow says whether to try where there is no other way: always while closed, otherwise one a second.
+// allow reports whether to try where there is no other way: always while closed, otherwise one a second.
 func (b *breaker) allow() bool {
 	if b.isClosed() {
 		return true
 	}
-	at, now := b.probeAt.Load(), b.now()
-	return now.UnixNano() >= at && b.probeAt.CompareAndSwap(at, now.Add(probeEvery).UnixNano())
+	at, now := b.probeAt.Load(), uptime()
+	return int64(now) >= at && b.probeAt.CompareAndSwap(at, int64(now+probeEvery))
 }
 
 func (b *breaker) state() string {
 	switch {
 	case b.isClosed():
 		return "closed"
-	case b.now().UnixNano() >= b.probeAt.Load():
+	case int64(uptime()) >= b.probeAt.Load():
 		return "half-open"
 	}
 	return "open"

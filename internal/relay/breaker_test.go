@@ -2,12 +2,14 @@ package relay
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
-func TestBreaker(t *testing.T) {
-	now := time.Unix(0, 0)
-	b := breaker{now: func() time.Time { return now }}
+func TestBreaker(t *testing.T) { synctest.Test(t, testBreaker) }
+
+func testBreaker(t *testing.T) {
+	var b breaker
 	state := func(want string, allows bool) {
 		t.Helper()
 		if got := b.state(); got != want {
@@ -23,10 +25,10 @@ func TestBreaker(t *testing.T) {
 	state("closed", true)
 	b.report(false)
 	state("open", false)
-	now = now.Add(probeEvery)
+	time.Sleep(probeEvery)
 	state("half-open", true)
 	state("open", false) // one probe at a time
-	now = now.Add(probeEvery)
+	time.Sleep(probeEvery)
 	b.report(false)
 	state("open", false)
 	b.report(true)

@@ -14,9 +14,14 @@ import (
 )
 
 const (
-	// mostAtOnce is how many acknowledgements are awaited together. It begins with one, the probe, and
-	// doubles with each batch that went well.
-	mostAtOnce = 256
+	// maxBatch and maxBytes are how much is sent before its acknowledgements are awaited, together: enough for
+	// thousands of events a second where each acknowledgement takes two. A batch begins with one record, the
+	// probe, and grows with each that went well; its bytes grow more slowly, and less after a failure, since
+	// nats.go gives up a connection on which a write takes long.
+	maxBatch   = 4096
+	firstBatch = 64
+	maxBytes   = 8 << 20
+	firstBytes = 256 << 10
 	readyCheck = 20 * time.Millisecond
 	firstPause = 50 * time.Millisecond // after a failure
 	lastPause  = 2 * time.Second
@@ -32,20 +37,22 @@ type forwarder struct {
 	after    uint64          // up to here all are settled
 	acked    map[uint64]bool // behind that: acknowledged already, though one before them wasn't
 	batch    int             // how many to publish at once
+	bytes    int             // and how many bytes of them
 	failures int             // in a row
 	lookup   *Lookup
 	backlog  backlog
+	refusals refusals
 	cause    atomic.Pointer[publish.Cause] // why the last round failed; nil when it didn't
 }
 
 func newForwarder(r *Relay, kind durable.Kind) *forwarder {
-	return &forwarder{Relay: r, kind: kind, acked: make(map[uint64]bool), batch: 1, lookup: newLookup(r, kind)}
+	return &forwarder{Relay: r, kind: kind, acked: make(map[uint64]bool), batch: 1, bytes: firstBytes, lookup: newLookup(r, kind)}
 }
 
 // run delivers until the context ends.
 func (f *forwarder) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		records, err := f.Spool.Next(f.kind, f.after, f.batch)
+		records, isLast, err := f.next()
 		switch {
 		case err != nil: // the spool says so itself
 			pause(ctx, lastPause)
@@ -64,9 +71,26 @@ func (f *forwarder) run(ctx context.Context) {
 				pause(ctx, readyCheck)
 				continue
 			}
-			f.round(ctx, records)
+			f.round(ctx, records, isLast)
 		}
 	}
+}
+
+// next returns the records of the next batch, and whether they are the last ones.
+func (f *forwarder) next() (records []spool.Record, isLast bool, err error) {
+	for after, size := f.after, 0; len(records) < f.batch; after = records[len(records)-1].Seq {
+		more, err := f.Spool.Next(f.kind, after, f.batch-len(records))
+		if err != nil || len(more) == 0 {
+			return records, err == nil, err
+		}
+		for i := range more {
+			if size > 0 && size+len(more[i].Data) > f.bytes {
+				return records, false, nil
+			}
+			records, size = append(records, more[i]), size+len(more[i].Data)
+		}
+	}
+	return records, false, nil
 }
 
 // pause waits, or until the context ends.
@@ -81,7 +105,7 @@ func pause(ctx context.Context, d time.Duration) {
 
 // round publishes a batch and settles what of it needs no keeping any more: the acknowledged beginning,
 // up to the first record that failed.
-func (f *forwarder) round(ctx context.Context, records []spool.Record) {
+func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bool) {
 	results := f.deliver(ctx, records)
 	settled, aside := 0, map[uint64]string{}
 	for settled < len(records) {
@@ -103,14 +127,15 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record) {
 		settled++
 	}
 	f.settle(records, aside)
-	if len(records) < f.batch { // there were no more
+	if isLast && f.breakers[f.kind].isClosed() {
 		f.handovers[f.kind].begin()
 	}
-	f.failures, f.batch = 0, min(2*f.batch, mostAtOnce)
+	f.failures, f.batch = 0, min(max(firstBatch, 4*f.batch), maxBatch)
+	f.bytes = min(2*f.bytes, maxBytes)
 	f.cause.Store(nil)
 }
 
-// isItsOwnFault says whether NATS refuses a message for its own sake, while it may well take others.
+// isItsOwnFault reports whether NATS refuses a message for its own sake, while it may well take others.
 func isItsOwnFault(err error) bool {
 	return errors.Is(err, durable.ErrTooLarge) || errors.Is(err, durable.ErrRefused)
 }
@@ -131,6 +156,8 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 	for i, r := range records {
 		switch {
 		case f.acked[r.Seq]:
+		case f.late.take(&r):
+			f.Observer.Published(f.kind, FromSpool, Found)
 		case known.Stored[r.ID]:
 			f.Observer.Published(f.kind, FromSpool, Found)
 		default:
@@ -140,7 +167,7 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 	traces := f.begin(records, places)
 	for i, result := range f.Publisher.PublishAll(ctx, messages) {
 		results[places[i]] = result
-		traces.end(i, f.note(FromSpool, f.kind, result.Status, result.Err), result.Err != nil)
+		traces.end(i, f.note(FromSpool, f.kind, result), result.Err != nil)
 		if result.Status == durable.Stored && known.Unsure[records[places[i]].ID] {
 			f.Observer.PossiblyDuplicate(f.kind)
 		}
@@ -170,22 +197,16 @@ func (f *forwarder) keepAcked(records []spool.Record, results []publish.Result) 
 	}
 }
 
-// setAside notes that a record is to be set aside, loudly.
+// setAside notes that a record is to be set aside.
 func (f *forwarder) setAside(r spool.Record, err error, aside map[uint64]string) {
 	aside[r.Seq] = err.Error()
-	fields := []zap.Field{
-		zap.Stringer("kind", f.kind), zap.String("subject", r.Subject), zap.String("id", r.ID), zap.Int("bytes", len(r.Data)), zap.Error(err),
-	}
-	if remedy := publish.CauseOf(err).Remedy(); remedy != "" {
-		fields = append(fields, zap.String("remedy", remedy))
-	}
-	f.Log.Error("message is set aside in the spool: NATS refuses it and takes others; it is tried again every minute", fields...)
+	f.refusals.report(f.Log, f.kind, r, err)
 }
 
 // failed waits a little after a round that failed at a record, and sees to it that it doesn't hold up the
 // others for ever.
 func (f *forwarder) failed(ctx context.Context, r spool.Record, err error) {
-	f.batch = 1
+	f.batch, f.bytes = 1, max(f.bytes/2, firstBytes)
 	f.failures++
 	f.alarm(err)
 	if f.failures%suspectEvery == 0 && mayBeItsFault(err) && f.Publisher.Ready(f.kind) == nil && f.isSuspect(ctx, r) {
@@ -194,17 +215,18 @@ func (f *forwarder) failed(ctx context.Context, r spool.Record, err error) {
 	pause(ctx, min(firstPause<<min(f.failures-1, 10), lastPause))
 }
 
-// mayBeItsFault says whether such a failure can be one record's only.
+// mayBeItsFault reports whether a failure can be one record's only: NATS has answered, and refuses it. That no
+// acknowledgement came never is.
 func mayBeItsFault(err error) bool {
 	switch publish.CauseOf(err) {
-	case publish.Disconnected, publish.StreamFull, publish.LookupFailed:
-		return false
+	case publish.Rejected, publish.WrongStream, publish.NoStream:
+		return true
 	}
-	return true
+	return false
 }
 
-// isSuspect finds out whether a record is at fault, rather than NATS: then another one is taken, and it
-// is refused once more after that.
+// isSuspect finds out whether a record is at fault, rather than NATS: then NATS takes another one, and refuses
+// this one once more after that.
 func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 	if !f.takesAnother(ctx, r) {
 		return false
@@ -214,7 +236,10 @@ func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 		return true
 	}
 	aside := map[uint64]string{}
-	if err != nil {
+	switch {
+	case err != nil && !mayBeItsFault(err) && !isItsOwnFault(err):
+		return false
+	case err != nil:
 		f.setAside(r, err, aside)
 	}
 	f.settle([]spool.Record{r}, aside)
@@ -222,10 +247,10 @@ func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 	return true
 }
 
-// takesAnother says whether NATS takes a record behind that one now. One that is known to be stored proves
+// takesAnother reports whether NATS takes a record behind that one now. One that is known to be stored proves
 // nothing: it isn't sent.
 func (f *forwarder) takesAnother(ctx context.Context, r spool.Record) bool {
-	others, err := f.Spool.Next(f.kind, r.Seq, mostAtOnce)
+	others, err := f.Spool.Next(f.kind, r.Seq, firstBatch)
 	if err != nil {
 		return false
 	}

@@ -67,6 +67,7 @@ type Relay struct {
 	Config
 	breakers   [durable.Kinds]breaker
 	handovers  [durable.Kinds]handover
+	late       lateAcks
 	forwarders []*forwarder
 	closing    atomic.Bool
 	cancel     context.CancelFunc
@@ -83,9 +84,7 @@ const spoolTime = answerBound / 8
 // Start returns a relay that delivers what is in the spool.
 func Start(c Config) *Relay {
 	r := &Relay{Config: c}
-	for kind := range r.breakers {
-		r.breakers[kind].now = c.Now
-	}
+	c.Publisher.OnLate(r.late.add)
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	for _, kind := range c.Kinds {
@@ -171,19 +170,22 @@ func (r *Relay) isDirect(kind durable.Kind) bool {
 func (r *Relay) publish(ctx context.Context, m durable.Message) (durable.Status, error) {
 	span := telemetry.SpanFrom(ctx).Send(m.Subject, m.ID)
 	status, err := r.Publisher.Publish(ctx, m)
-	span.End(r.note(Direct, m.Kind, status, err), err != nil)
+	span.End(r.note(Direct, m.Kind, publish.Result{Status: status, Err: err}), err != nil)
 	return status, err
 }
 
 // note counts an attempt, lets the breaker know, and returns what came of it in a word.
-func (r *Relay) note(way string, kind durable.Kind, status durable.Status, err error) string {
-	outcome := string(status)
-	if err != nil {
-		outcome = string(publish.CauseOf(err))
+func (r *Relay) note(way string, kind durable.Kind, result publish.Result) string {
+	outcome := string(result.Status)
+	if result.Err != nil {
+		outcome = string(publish.CauseOf(result.Err))
 	}
 	r.Observer.Published(kind, way, outcome)
-	if err == nil || errors.Is(err, durable.ErrUnavailable) { // a message that is at fault itself says nothing of NATS
-		r.breakers[kind].report(err == nil)
+	switch {
+	case errors.Is(result.Err, durable.ErrUnavailable): // a message that is at fault itself says nothing of NATS
+		r.breakers[kind].report(false)
+	case result.Err == nil && result.Took <= r.Timeout: // a slower one would have been too late for a sender
+		r.breakers[kind].report(true)
 	}
 	return outcome
 }
@@ -201,7 +203,7 @@ func (r *Relay) append(ctx context.Context, m durable.Message, arrived, attempte
 	return err
 }
 
-// Breaker is the state of the events' breaker: closed, open or half-open.
+// Breaker returns the state of the events' breaker: closed, open or half-open.
 func (r *Relay) Breaker() string { return r.breakers[durable.Event].state() }
 
 // Blocked is why the kind's messages can't be delivered from the spool now although NATS is there; "" while
