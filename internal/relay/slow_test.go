@@ -1,0 +1,165 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+// slowLine is a proxy before a server. Acknowledgements take that time, and what is said to the server has only
+// so many bytes a second.
+func slowLine(t *testing.T, target string, delay time.Duration, bytesPerSecond int) string {
+	t.Helper()
+	server, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines sync.WaitGroup
+	t.Cleanup(func() { listener.Close(); lines.Wait() })
+	lines.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			wire, err := net.Dial("tcp", server.Host)
+			if err != nil {
+				client.Close()
+				continue
+			}
+			end := sync.OnceFunc(func() { client.Close(); wire.Close() })
+			context.AfterFunc(t.Context(), end)
+			lines.Go(func() { defer end(); limited(wire, client, bytesPerSecond) })
+			lines.Go(func() { defer end(); delayed(client, wire, delay) })
+		}
+	})
+	return "nats://" + listener.Addr().String()
+}
+
+func limited(to io.Writer, from io.Reader, bytesPerSecond int) {
+	chunk := make([]byte, 4<<10)
+	for {
+		n, err := from.Read(chunk)
+		if _, failed := to.Write(chunk[:n]); err != nil || failed != nil {
+			return
+		}
+		if bytesPerSecond > 0 {
+			time.Sleep(time.Duration(n) * time.Second / time.Duration(bytesPerSecond))
+		}
+	}
+}
+
+func delayed(to io.Writer, from io.Reader, delay time.Duration) {
+	type part struct {
+		at   time.Time
+		text []byte
+	}
+	parts := make(chan part, 1<<14)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for p := range parts {
+			time.Sleep(time.Until(p.at))
+			if _, err := to.Write(p.text); err != nil {
+				return
+			}
+		}
+	}()
+	for {
+		chunk := make([]byte, 32<<10)
+		n, err := from.Read(chunk)
+		if err != nil {
+			break
+		}
+		at := time.Now()
+		if bytes.Contains(chunk[:n], []byte(`"seq":`)) {
+			at = at.Add(delay)
+		}
+		select {
+		case parts <- part{at, chunk[:n]}:
+		case <-done:
+			return
+		}
+	}
+	close(parts)
+	<-done
+}
+
+// Acknowledgements that are too late for the senders: each event is kept in time, delivered once, and the
+// spool doesn't fill.
+func TestSlowAcknowledgements(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := start(t, slowLine(t, s.URL(), 450*time.Millisecond, 0), hasty).ready()
+	ids := numbered(0, 200)
+	f.publishes(durable.Spooled, ids...)
+	eventually(t, "delivered", func() bool { return f.waiting() == 0 })
+	stored(t, operator(t, s), ids...)
+	if n := f.Spool.Stats().Aside; n != 0 {
+		t.Errorf("%d are set aside", n)
+	}
+}
+
+// With two seconds for each acknowledgement a backlog is delivered by thousands, not one by one.
+func TestLatencyOfSeconds(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.New(t, "")
+	dir := t.TempDir()
+	away := start(t, s.URL(), inDir(dir), hasty)
+	want := numbered(0, 3000)
+	var senders sync.WaitGroup
+	for part := range 30 {
+		senders.Go(func() { away.publishes(durable.Spooled, want[part*100:(part+1)*100]...) })
+	}
+	senders.Wait()
+	away.close()
+	s.Start()
+	f := start(t, slowLine(t, s.URL(), 2*time.Second, 0), inDir(dir), hasty)
+	f.delivered() // one at a time would take 6,000 s
+	got := ids(t, operator(t, s))
+	slices.Sort(got)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+}
+
+// An event of 480 KB on a line of 8 Mbit/s takes longer than a sender waits. It is stored, once, and that no
+// acknowledgement came in time sets nothing aside.
+func TestSlowLine(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := start(t, slowLine(t, s.URL(), 0, 1<<20), hasty).ready()
+	large := message("large")
+	large.Data = fmt.Appendf(nil, "%q", make([]byte, 120<<10)) // \x00 is four bytes
+	if status, err := f.Publish(t.Context(), large); err != nil || status != durable.Spooled {
+		t.Fatalf("%q, %v", status, err)
+	}
+	small := numbered(0, 50)
+	for _, id := range small {
+		if _, err := f.Publish(t.Context(), message(id)); err != nil {
+			t.Error(err)
+		}
+	}
+	f.delivered()
+	stored(t, operator(t, s), append([]string{"large"}, small...)...)
+	if n := f.Spool.Stats().Aside; n != 0 || f.logged(sayAside) != 0 {
+		t.Errorf("%d are set aside", n)
+	}
+}
