@@ -1,0 +1,65 @@
+package publish
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+)
+
+// Where a leaf node and its hub have a stream of the same name in one account, and the hub's is meant, the
+// leaf's acknowledgement means nothing, whether it comes first or alone.
+func TestLeafAcknowledges(t *testing.T) {
+	t.Parallel()
+	leaves := natsdtest.FreePort(t)
+	hub := natsdtest.Start(t, fmt.Sprintf("server_name: hub, jetstream { domain: hub }, leafnodes { listen: %q }", fmt.Sprint("127.0.0.1:", leaves)))
+	leaf := natsdtest.Start(t, fmt.Sprintf("server_name: leaf, jetstream { domain: leaf }, leafnodes { remotes: [ { url: %q } ] }", fmt.Sprint("nats://127.0.0.1:", leaves)))
+	nc, err := nats.Connect(leaf.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	streams := make(map[string]jetstream.Stream)
+	for _, domain := range []string{"hub", "leaf"} {
+		js, err := jetstream.NewWithDomain(nc, domain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, domain+" has a stream", func() bool {
+			streams[domain], err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}})
+			return err == nil
+		})
+	}
+	f := open(t, leaf.URL(), withTimeout(time.Second), func(c *Config) { c.Server.Domain, c.SpoolTimeout = "hub", time.Second }).connected()
+	for i := range 20 {
+		f.stores(fmt.Sprint("hub and leaf ", i))
+	}
+	if info, err := streams["hub"].Info(t.Context()); err != nil || info.State.Msgs != 20 {
+		t.Errorf("the hub's stream: %+v, %v", info, err)
+	}
+	hub.Stop()
+	answered := 0
+	for i := range 10 {
+		status, err := f.publish(fmt.Sprint("leaf alone ", i))
+		if !errors.Is(err, durable.ErrUnavailable) {
+			t.Errorf("%q, %v", status, err)
+		}
+		if CauseOf(err) == WrongStream {
+			answered++
+		}
+	}
+	for _, r := range f.PublishAll(t.Context(), []durable.Message{message("from the spool")}) {
+		if r.Err == nil {
+			t.Errorf("from the spool: %+v", r)
+		}
+	}
+	if info, err := streams["leaf"].Info(t.Context()); err != nil || info.State.Msgs < 20 || answered == 0 {
+		t.Errorf("the leaf's stream: %+v, %v; %d answers", info, err, answered)
+	}
+}
