@@ -22,11 +22,16 @@ import (
 // when it starts (rebuildDedupe), of which nobody is told. So the effective window is the least of the
 // configured one and of the effective one at an earlier look plus the time since. That time is measured
 // by this process alone: while it doesn't run nothing is added, since only a wall clock could tell how
-// much. Of a stream that was never seen before nothing is known, and its effective window begins with
-// nothing, unless it has never held a message that it could have forgotten (ADR 9).
+// much.
+//
+// A stream that this directory has never seen is taken at its word: a spool that has just begun holds nothing
+// older than the process, whose ids the stream knows in any case, and another instance's older delivery of the
+// same event would be stored twice as well if it came directly (ADR 9). One that was made anew, and where the
+// file can't be read, begins with nothing, unless it has never held a message that it could have forgotten.
 type windows struct {
 	file     string // what survives a restart; "": nothing does
 	readOnly bool
+	isLost   bool // what the file had can't be read
 	log      *zap.Logger
 
 	mu      sync.Mutex
@@ -51,6 +56,7 @@ func (w window) now() time.Duration { return min(w.Configured, w.Effective+time.
 func openWindows(file string, readOnly bool, log *zap.Logger) *windows {
 	w := &windows{file: file, readOnly: readOnly, log: log, known: make(map[string]window), changed: make(chan struct{}, 1), stopped: make(chan struct{})}
 	if err := w.read(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		w.isLost = true
 		log.Warn("what was known of the streams' duplicate windows can't be read: records that have waited are looked up first",
 			zap.Error(err))
 	}
@@ -74,13 +80,13 @@ func (w *windows) of(stream string) time.Duration {
 func (w *windows) observe(info *jetstream.StreamInfo) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	was, seen := w.known[info.Config.Name]
-	seen = seen && was.Created.Equal(info.Created)
+	was, known := w.known[info.Config.Name]
+	seen := known && was.Created.Equal(info.Created)
 	is := window{Created: info.Created, Configured: info.Config.Duplicates, at: time.Now(), saved: was.saved, current: true}
 	switch {
 	case seen:
 		is.Effective = min(was.now(), is.Configured)
-	case info.State.LastSeq == 0:
+	case info.State.LastSeq == 0, !known && !w.isLost:
 		is.Effective = is.Configured
 	}
 	isNew := !seen || is.Configured != was.Configured

@@ -41,8 +41,8 @@ func TestEffectiveWindow(t *testing.T) {
 			}
 		}
 		want("never seen", 0)
-		see(time.Hour, 0)
-		want("an empty stream has forgotten nothing", time.Hour)
+		see(time.Hour, 10)
+		want("a stream that is new to a new spool is taken at its word", time.Hour)
 		time.Sleep(time.Minute)
 		see(day, 10)
 		want("raised", time.Hour)

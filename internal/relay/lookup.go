@@ -121,7 +121,7 @@ func FirstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 // and the stream remembers what came since.
 func (l *Lookup) covers(r spool.Record, now time.Time) bool {
 	age := now.Sub(l.scanned)
-	return !l.scanned.IsZero() && age >= 0 && age < l.Publisher.Window(l.Kind)/2 &&
+	return !l.scanned.IsZero() && age >= 0 && age < min(l.Publisher.ConfiguredWindow(l.Kind)/2, l.Publisher.Window(l.Kind)) &&
 		r.Seq <= l.upTo && !FirstCopy(r.Arrived, l.scanned, l.Reach).Before(l.since)
 }
 
