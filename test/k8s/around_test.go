@@ -122,6 +122,11 @@ func network(_ *testing.T, o *objects) (wrong []string) {
 				if len(r.To) == 0 || len(r.Ports) == 0 || slices.ContainsFunc(r.Ports, func(p networkingv1.NetworkPolicyPort) bool { return p.Port == nil }) {
 					wrong = append(wrong, fmt.Sprintf("%s lets out more than is said: %v", p.Name, r))
 				}
+				for _, to := range r.To {
+					if s := to.NamespaceSelector; s != nil && len(s.MatchLabels)+len(s.MatchExpressions) == 0 {
+						wrong = append(wrong, p.Name+" lets out to every namespace")
+					}
+				}
 			}
 		}
 		if n != 1 {

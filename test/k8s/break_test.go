@@ -8,6 +8,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Each policy sees what it is there for.
@@ -76,6 +77,10 @@ func TestPoliciesSee(t *testing.T) {
 		{"network", "lets in more", everywhere, func(o *objects) { o.network[0].Spec.Ingress[0].From = nil }},
 		{"network", "lets out more", everywhere, func(o *objects) {
 			o.network[0].Spec.Egress = append(o.network[0].Spec.Egress, networkingv1.NetworkPolicyEgressRule{})
+		}},
+		{"network", "every namespace", everywhere, func(o *objects) {
+			egress := &o.network[0].Spec.Egress[0]
+			egress.To = append(egress.To, networkingv1.NetworkPolicyPeer{NamespaceSelector: &metav1.LabelSelector{}})
 		}},
 		{"secrets", "is in the environment", everywhere, set("FLOCK_SECRETS", "x")},
 		{"secrets", "optional", everywhere, func(o *objects) { volume(o).Optional = &on }},

@@ -61,7 +61,7 @@ func (o *objects) load(t *testing.T) (settings, error) {
 			if err := os.MkdirAll(filepath.Dir(value), 0o700); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(value, []byte("content"), 0o600); err != nil {
+			if err := os.WriteFile(value, []byte("content-of-this-file-"+filepath.Base(value)), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
