@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { CloudEvent, HTTP, ValidationError } from 'cloudevents'
-import { bodies, messages } from './repository.js'
+import { data as published, messages } from './repository.js'
 
 // A message to another endpoint than the provider's own says so at the end of its name.
 const sent = (vector) => vector.replace(/, to [a-z0-9-]+$/, '')
 
 test('every delivery became a message', () => {
-  assert.deepEqual(new Set(messages.map(({ vector }) => sent(vector))), new Set(bodies.keys()))
+  assert.deepEqual(new Set(messages.map(({ vector }) => sent(vector))), new Set(published.keys()))
 })
 
 for (const { vector, headers, payload } of messages) {
@@ -20,15 +20,15 @@ for (const { vector, headers, payload } of messages) {
     new CloudEvent(JSON.parse(payload), true)
 
     for (const [name, value] of Object.entries(attributes)) assert.equal(event[name], value, name)
-    assert.equal(Date.parse(event.time), Date.parse(time))
+    if (time !== undefined) assert.equal(Date.parse(event.time), Date.parse(time))
     const read = Object.keys(event).filter((name) => event[name] !== undefined)
-    assert.deepEqual(read.sort(), [...Object.keys(attributes), 'data', 'time'].sort())
+    assert.deepEqual(new Set([...read, 'time']), new Set([...Object.keys(attributes), 'data', 'time']))
     assert.equal(headers['Nats-Msg-Id'], event.id)
 
-    // What the vendor's own code would sign is in it, byte for byte.
-    const signed = JSON.stringify(JSON.parse(bodies.get(sent(vector))))
-    assert.equal(JSON.stringify(event.data), signed)
-    assert.ok(payload.endsWith(`,"data":${signed}}`), 'data is not S of the body')
+    // What was signed is in it, byte for byte.
+    const signed = published.get(sent(vector))
+    assert.equal(JSON.stringify(event.data), JSON.stringify(JSON.parse(signed)))
+    assert.ok(payload.endsWith(`,"data":${signed}}`), `data is not ${signed}`)
   })
 }
 
