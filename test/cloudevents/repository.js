@@ -18,8 +18,8 @@ const add = (name, body, asSent) => data.set(name, asSent ? compact(body) : JSON
 for (const provider of readdirSync(new URL('internal/verify', root))) {
   const vectors = `internal/verify/${provider}/testdata/vectors.json`
   if (!existsSync(new URL(vectors, root))) continue
-  for (const { name, claims, body, file } of json(vectors).vectors) {
-    if (claims) add(`${provider}/${name}`, body ?? text(`internal/verify/${provider}/${file}`), claims.assent)
+  for (const { name, claims, assent, body, file } of json(vectors).vectors) {
+    if (claims) add(`${provider}/${name}`, body ?? text(`internal/verify/${provider}/${file}`), assent)
   }
 }
 const described = 'internal/verify/hmac/testdata/'
