@@ -17,6 +17,7 @@ type load struct {
 	rate        float64 // deliveries a second, whatever becomes of them (open loop); 0: each connection as fast as it is answered (closed loop)
 	forge       bool    // wrong signatures
 	padding     int     // bytes by which bodies are longer than usual
+	http        bool    // sent by net/http's client
 	endpoint    string  // of another name than flock; "" for that
 }
 

@@ -119,6 +119,18 @@ func (m *measurement) take() ([]row, error) {
 			return nil, err
 		}
 	}
+	for _, connections := range []int{32, 128} {
+		err := m.step(fmt.Sprintf("closed loop by net/http, %d connections", connections), func() ([]row, error) {
+			all, err := pairs(m.pairs, m.each, load{connections: connections, http: true}, w.floor, w.bridge, w.sweep)
+			if err != nil {
+				return nil, err
+			}
+			return ofPairs(fmt.Sprintf("net/http, %d connections", connections), all), nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
 	for _, s := range []struct {
 		name string
 		take func() ([]row, error)

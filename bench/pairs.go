@@ -61,7 +61,7 @@ type target struct {
 
 func (t target) close() {
 	for _, c := range t.clients {
-		_ = c.conn.Close()
+		c.close()
 	}
 }
 
