@@ -32,11 +32,11 @@ var attacks = []attack{
 	},
 	{
 		name: "tiny-headers", about: "1,600 connections with 3,621 headers of 5 bytes each", short: 4 * time.Second,
-		run: heads(1600, headBegin+strings.Repeat("aa:\r\n", 3621)), evidence: []string{"431"},
+		most: memoryLimit, run: heads(1600, headBegin+strings.Repeat("aa:\r\n", 3621)), evidence: []string{"431"},
 	},
 	{
 		name: "endless-heads", about: "1,000 connections whose headers never end", short: 4 * time.Second,
-		run: endlessHeads, evidence: []string{"431"},
+		most: memoryLimit, run: endlessHeads, evidence: []string{"431"},
 	},
 	{
 		name: "refused", about: "requests for what isn't there, 800/s over 64 connections, where no more are admitted", short: 4 * time.Second, files: 256 + 64,

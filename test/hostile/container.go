@@ -15,10 +15,12 @@ const memoryLimit = 512 << 20
 // container is what holds the bridge's memory, and its open files, to a limit that kills. That is a memory cgroup, which
 // needs root; where none can be made it is RLIMIT_DATA, which counts what Go maps and is stricter.
 type container struct {
-	dir   string // of the cgroup; "" without one
-	files int    // that may be open; 0 for no limit
+	dir     string // of the cgroup; "" without one
+	limited bool   // in memory
+	files   int    // that may be open; 0 for no limit
 }
 
+// newContainer returns one with a limit of memory.
 func newContainer(name string, files int) container {
 	for _, at := range []struct{ hierarchy, limit, swap string }{
 		{"/sys/fs/cgroup", "memory.max", "memory.swap.max"},
@@ -34,11 +36,11 @@ func newContainer(name string, files int) container {
 				size = []byte("0")
 			}
 			_ = os.WriteFile(filepath.Join(dir, at.swap), size, 0) // there may be no swap to account for
-			return container{dir, files}
+			return container{dir, true, files}
 		}
 		_ = os.Remove(dir)
 	}
-	return container{files: files}
+	return container{limited: true, files: files}
 }
 
 // String is how memory is limited.
@@ -54,7 +56,7 @@ func (c container) command(command ...string) []string {
 	var first []string
 	if c.dir != "" {
 		first = append(first, fmt.Sprintf("echo $$ > %s/cgroup.procs", c.dir))
-	} else {
+	} else if c.limited {
 		first = append(first, fmt.Sprintf("ulimit -d %d", memoryLimit>>10))
 	}
 	if c.files > 0 {

@@ -124,6 +124,9 @@ func post(ctx context.Context, client *http.Client, url string, body []byte, sig
 		return a, err
 	}
 	var said struct{ ID, Code string }
+	if response.StatusCode == http.StatusServiceUnavailable && response.Header.Get("Content-Type") == "text/plain; charset=utf-8" {
+		return answer{response.StatusCode, "", "busy"}, nil // there was no room for its head
+	}
 	err = json.Unmarshal(text, &said)
 	return answer{response.StatusCode, said.ID, said.Code}, err
 }

@@ -89,7 +89,7 @@ func playAll(ctx context.Context, o options, chosen []attack, dir string, out io
 	defer stage.close()
 	began, failed := time.Now(), 0
 	how := newContainer(fmt.Sprintf("hostile-%d", os.Getpid()), 0)
-	fmt.Fprintf(out, "the bridge has %d MB, by %s\n", memoryLimit>>20, how)
+	fmt.Fprintf(out, "against the attacks with heads the bridge has %d MB, by %s\n", memoryLimit>>20, how)
 	if err := how.close(); err != nil {
 		return err
 	}
