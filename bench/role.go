@@ -33,7 +33,7 @@ func serveFloor() error {
 		f.keep = inJetStream(js)
 	} else {
 		var err error
-		if f.keep, err = inBolt(os.Getenv(envDir)); err != nil {
+		if f.keep, err = inFile(os.Getenv(envDir)); err != nil {
 			return err
 		}
 	}

@@ -66,12 +66,20 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	}
 	url := string(c.NATSURL)
 	if c.IsEmbedded() {
-		if a.nats, err = natsd.Start(embedded(c, log)); err != nil {
+		err := whileInUse(ctx, log, func() (err error) {
+			a.nats, err = natsd.Start(embedded(c, log))
+			return err
+		})
+		if err != nil {
 			return nil, err
 		}
 		url = a.nats.URL()
 	}
-	if a.spool, err = spool.Open(spool.Config{Dir: SpoolDir(c), MaxBytes: int64(c.SpoolMaxBytes), MaxOf: spoolShares(c), Log: log}); err != nil {
+	err = whileInUse(ctx, log, func() (err error) {
+		a.spool, err = spool.Open(spool.Config{Dir: SpoolDir(c), MaxBytes: int64(c.SpoolMaxBytes), MaxOf: spoolShares(c), Log: log})
+		return err
+	})
+	if err != nil {
 		return nil, explainSpool(err)
 	}
 	// What was quarantined before QUARANTINE=false is still delivered.
@@ -135,6 +143,8 @@ func explainSpool(err error) error {
 	switch {
 	case errors.Is(err, filewatch.ErrInUse):
 		return fmt.Errorf("%w: each instance needs a DATA_DIR of its own", err)
+	case errors.Is(err, spool.ErrOld):
+		return err
 	case errors.Is(err, spool.ErrNewer):
 		return fmt.Errorf("%w: nothing was changed; run that version or a newer one until the spool is empty, or set DATA_DIR to another directory", err)
 	}
@@ -206,7 +216,9 @@ func (a *App) readiness() (r telemetry.Readiness) {
 	if room != nil {
 		r.Notes = append(r.Notes, "the spool takes nothing: "+room.Error())
 	}
-	if n := a.spool.Len(durable.Event); n > 0 {
+	if read, all, ok := a.spool.Recovery(); ok {
+		r.Notes = append(r.Notes, fmt.Sprintf("recovering the spool: %d of %d MiB are read, then what waits in it is delivered", read>>20, all>>20))
+	} else if n := a.spool.Len(durable.Event); n > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d events wait in the spool", n))
 	}
 	if n := a.spool.Stats().Aside; n > 0 {
@@ -283,7 +295,7 @@ func (a *App) drain() {
 func (a *App) closeSpool(ctx context.Context) error {
 	err := a.spool.Close(ctx)
 	if s := a.spool.Stats(); s.Aside+s.Queued[durable.Event]+s.Queued[durable.Quarantined]+s.Queued[durable.Refused] > 0 {
-		a.log.Warn("events are left in the spool: a bridge with this DATA_DIR delivers them, or `bridge spool export` and `bridge spool import`",
+		a.log.Warn("events are left in the spool: a bridge with this DATA_DIR delivers them, or `bridge spool drain`",
 			zap.String("directory", SpoolDir(a.config)), zap.Int64("events", s.Queued[durable.Event]), zap.Int64("quarantined", s.Queued[durable.Quarantined]), zap.Int64("refused", s.Queued[durable.Refused]),
 			zap.Int64("set_aside", s.Aside), zap.Int64("bytes", s.Bytes))
 	}

@@ -18,7 +18,7 @@ func spoolGauges(s *spool.Spool, r *relay.Relay, maxBytes int64, now func() time
 	gauges := []telemetry.Gauge{
 		of("bytes", "Bytes of the records in the spool, those set aside included.", func(s spool.Stats) float64 { return float64(s.Bytes) }),
 		of("max_bytes", "SPOOL_MAX_BYTES.", func(spool.Stats) float64 { return float64(maxBytes) }),
-		of("file_bytes", "Size of the spool's file, which has room for records that are gone.", func(s spool.Stats) float64 { return float64(s.FileBytes) }),
+		of("file_bytes", "Size of the spool's files, of which part may be delivered already.", func(s spool.Stats) float64 { return float64(s.FileBytes) }),
 		of("disk_free_bytes", "Bytes free on the spool's disk.", func(s spool.Stats) float64 { return float64(s.FreeBytes) }),
 		of("set_aside_events", "Records that NATS refuses for their own sake, tried again every minute.", func(s spool.Stats) float64 { return float64(s.Aside) }),
 		of("writable", "Whether the spool's last write succeeded.", func(s spool.Stats) float64 { return number(s.Err == nil) }),

@@ -14,7 +14,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -246,26 +245,6 @@ func stored(ts *testscript.TestScript, neg bool, args []string) {
 		fmt.Fprintf(&all, "%s\n", message.Data)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), all.Bytes(), 0o600))
-}
-
-// zero fills a part of a file with zeros.
-func zero(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) == 3, "zero FILE OFFSET LENGTH")
-	offset, err := strconv.ParseInt(args[1], 10, 64)
-	ts.Check(err)
-	length, err := strconv.Atoi(args[2])
-	ts.Check(err)
-	file, err := os.OpenFile(ts.MkAbs(args[0]), os.O_WRONLY, 0)
-	ts.Check(err)
-	defer file.Close()
-	_, err = file.WriteAt(make([]byte, length), offset)
-	ts.Check(err)
-}
-
-// fifo makes a pipe with a name.
-func fifo(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) == 1, "fifo NAME")
-	ts.Check(syscall.Mkfifo(ts.MkAbs(args[0]), 0o600))
 }
 
 // unmake deletes the stream.

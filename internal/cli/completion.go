@@ -144,8 +144,3 @@ func knownEvents() (names []string) {
 func completeDirectory(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return nil, cobra.ShellCompDirectiveFilterDirs
 }
-
-// completeFile completes the names of files.
-func completeFile(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return nil, cobra.ShellCompDirectiveDefault
-}

@@ -121,11 +121,6 @@ func (c *courier) await(ctx context.Context, messages []durable.Message) {
 	}
 }
 
-// isHopeless says whether an error would befall any other message too.
-func (c *courier) isHopeless(kind durable.Kind, err error) bool {
-	return errors.Is(err, durable.ErrUnavailable) && (c.Ready(kind) != nil || publish.CauseOf(err) == publish.StreamFull)
-}
-
 // wait waits, or until the context ends.
 func wait(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)

@@ -20,7 +20,7 @@ func (f writerFunc) Write(text []byte) (int, error) {
 func TestCourierReconnects(t *testing.T) {
 	t.Parallel()
 	o := operate(t, mayPublish)
-	cfg, err := load(o.environ, usedByImport)
+	cfg, err := load(o.environ, usedByDrain)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,14 +53,14 @@ func TestCourierReconnects(t *testing.T) {
 
 // Where the environment has no endpoint nothing is taken to be remembered.
 func TestReach(t *testing.T) {
-	cfg, err := load([]string{"FLOCK_SECRETS=x"}, usedByImport)
+	cfg, err := load([]string{"FLOCK_SECRETS=x"}, usedByDrain)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := reachOf(cfg, 65*time.Minute); got != 10*time.Minute {
 		t.Errorf("with an endpoint %s", got)
 	}
-	if cfg, err = load(nil, usedByImport); err != nil {
+	if cfg, err = load(nil, usedByDrain); err != nil {
 		t.Fatal(err)
 	}
 	for window, want := range map[time.Duration]time.Duration{0: 24*time.Hour + 5*time.Minute, time.Hour: 24*time.Hour + 5*time.Minute, 25 * time.Hour: 50 * time.Hour} {

@@ -81,7 +81,6 @@ func TestNothingHiddenIsShown(t *testing.T) {
 	h.get("/metrics")
 	h.end(syscall.SIGQUIT)
 	h.command([]string{"DATA_DIR=spooling"}, "spool", "list")
-	h.command([]string{"DATA_DIR=spooling"}, "spool", "export")
 
 	// TLS, and whoever speaks it badly.
 	h.start("TLS_CERT_FILE="+pair.Cert, "TLS_KEY_FILE="+pair.Key, "DATA_DIR=tls")

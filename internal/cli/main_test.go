@@ -59,8 +59,6 @@ func TestScripts(t *testing.T) {
 			"occupy":      occupy,
 			"stored":      stored,
 			"unmake":      unmake,
-			"zero":        zero,
-			"fifo":        fifo,
 			"logs":        logs,
 			"certificate": certificate,
 		},

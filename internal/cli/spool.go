@@ -23,13 +23,12 @@ import (
 func spoolCommand(environ []string, stdio stdio) *cobra.Command {
 	return oneOf(&cobra.Command{
 		Use:   "spool",
-		Short: "Look at the spool of an instance that is gone, and deliver what is in it",
-		Long: `Look at the spool of an instance that is gone, and deliver what is in it. A bridge that starts with the
-same DATA_DIR delivers it by itself; these commands are for where none does.`,
+		Short: "List a spool, and deliver that of an instance that is gone",
+		Long: `List what is in a spool, and deliver that of an instance that is gone. A bridge that starts with the
+same DATA_DIR delivers it by itself; drain is for where none does.`,
 		Example: `  bridge spool list /mnt/old/spool
-  bridge spool export /mnt/old/spool > records.jsonl
-  NATS_URL=nats://nats:4222 bridge spool import records.jsonl > rest.jsonl`,
-	}, spoolListCommand(environ, stdio), exportCommand(environ, stdio), importCommand(environ, stdio))
+  NATS_URL=nats://nats:4222 bridge spool drain /mnt/old/spool`,
+	}, spoolListCommand(environ, stdio), drainCommand(environ, stdio))
 }
 
 // oneDirectory takes a directory, or nothing.
@@ -45,57 +44,34 @@ func spoolListCommand(environ []string, stdio stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list [DIR]",
 		Short: "List the records of a spool",
-		Long: `List the records of a spool that no bridge has open, in a line each: when it arrived, its kind, its
-subject, its size and its id, and why NATS refused it where it was set aside. Nothing is changed. DIR
-is the spool's directory; without it that of DATA_DIR.`,
+		Long: `List the records of a spool, in a line each: when it arrived, its kind, its subject, its size and its
+id, and why NATS refused it where it is set aside. Nothing is changed, and a bridge may run with it.
+DIR is the spool's directory; without it that of DATA_DIR.`,
 		Example:           "  bridge spool list\n  bridge spool list /mnt/old/spool --json",
 		Args:              oneDirectory,
 		ValidArgsFunction: completeDirectory,
 		RunE: func(c *cobra.Command, args []string) error {
-			show, now := printRecord, time.Now()
-			if asJSON {
-				show = printRecordJSON
+			cfg, err := load(environ, func(variable string) bool { return variable == "DATA_DIR" && len(args) == 0 })
+			if err != nil {
+				return err
 			}
-			return eachRecord(c.Context(), environ, args, stdio, func(w io.Writer, r *spool.Record) error { return show(w, r, now) })
+			dir := app.SpoolDir(cfg)
+			if len(args) == 1 {
+				dir = args[0]
+			}
+			if asJSON {
+				return printSpool(c.Context(), dir, stdio, printRecordJSON)
+			}
+			return printSpool(c.Context(), dir, stdio, printRecord)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object a line: kind, subject, id, arrived, attempted, bytes, reason")
 	return c
 }
 
-func exportCommand(environ []string, stdio stdio) *cobra.Command {
-	return &cobra.Command{
-		Use:   "export [DIR]",
-		Short: "Print the records of a spool, whole, for import",
-		Long: `Print the records of a spool that no bridge has open, whole, as JSON in a line each: kind, subject, id,
-headers, arrived, attempted, reason (why it was set aside) and data, in base64. "bridge spool import"
-delivers them. Nothing is changed. DIR is the spool's directory; without it that of DATA_DIR.`,
-		Example:           "  bridge spool export > records.jsonl\n  bridge spool export /mnt/old/spool | NATS_URL=nats://nats:4222 bridge spool import > rest.jsonl",
-		Args:              oneDirectory,
-		ValidArgsFunction: completeDirectory,
-		RunE: func(c *cobra.Command, args []string) error {
-			return eachRecord(c.Context(), environ, args, stdio, func(w io.Writer, r *spool.Record) error {
-				line, err := formatRecord(r)
-				if err != nil {
-					return err
-				}
-				_, err = w.Write(line)
-				return err
-			})
-		},
-	}
-}
-
-// eachRecord prints every record of a spool, and their sum in words.
-func eachRecord(ctx context.Context, environ, args []string, stdio stdio, show func(io.Writer, *spool.Record) error) error {
-	cfg, err := load(environ, func(variable string) bool { return variable == "DATA_DIR" && len(args) == 0 })
-	if err != nil {
-		return err
-	}
-	dir := app.SpoolDir(cfg)
-	if len(args) == 1 {
-		dir = args[0]
-	}
+// printSpool prints every record of a spool, and their sum in words.
+func printSpool(ctx context.Context, dir string, stdio stdio, show func(io.Writer, *spool.Record, time.Time) error) error {
+	now := time.Now()
 	out := bufio.NewWriterSize(stdio.out, 64<<10)
 	var records [durable.Kinds]int
 	aside, size := 0, int64(0)
@@ -108,7 +84,7 @@ func eachRecord(ctx context.Context, environ, args []string, stdio stdio, show f
 		if r.Reason != "" {
 			aside++
 		}
-		return show(out, r)
+		return show(out, r, now)
 	})
 	if flushed := out.Flush(); err == nil {
 		err = flushed
@@ -133,7 +109,7 @@ func eachRecord(ctx context.Context, environ, args []string, stdio stdio, show f
 func unreadableSpool(dir string, err error) error {
 	switch {
 	case errors.Is(err, filewatch.ErrInUse):
-		return fmt.Errorf("%w: a bridge runs with it and delivers what is in it; its metrics, webhook_bridge_spool_events and others, and its /readyz say how much that is", err)
+		return fmt.Errorf("%w: a bridge runs with it and delivers what is in it; `bridge spool list %s` shows what that is", err, dir)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("there is no spool in %s; it is in the directory spool of the bridge's DATA_DIR: `bridge spool list %s`", dir, filepath.Join("DATA_DIR", "spool"))
 	case errors.Is(err, spool.ErrNewer):

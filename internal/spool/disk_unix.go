@@ -8,7 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// freeBytes is how much the directory's disk has free for us.
+const canSyncDir = true
+
+// freeBytes returns how much the directory's disk has free for us.
 func freeBytes(dir string) int64 {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(dir, &stat); err != nil {

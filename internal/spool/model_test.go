@@ -2,8 +2,6 @@ package spool
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -15,65 +13,35 @@ import (
 // model is what a spool should be: plain lists.
 type model struct {
 	f     *fixture
-	dir   string
-	next  uint64 // above all numbers that were given out
+	disk  *memory
 	queue [durable.Kinds][]kept
 	aside []kept
 }
 
 // TestModel does what comes to rapid's mind to a spool and to plain lists, and compares them.
 func TestModel(t *testing.T) {
-	root := t.TempDir()
-	runs := 0
 	rapid.Check(t, func(t *rapid.T) {
-		runs++
-		m := &model{dir: filepath.Join(root, fmt.Sprint(runs)), next: 1}
+		m := &model{disk: newMemory()}
 		m.open(t)
 		t.Repeat(map[string]func(*rapid.T){
 			"":        m.compare,
 			"append":  m.append,
 			"settle":  m.settle,
 			"discard": m.discard,
-			"reopen":  func(t *rapid.T) { m.reopen(t, func() {}) },
-			"damage":  func(t *rapid.T) { m.reopen(t, func() { m.damage(t) }) },
+			"reopen":  func(t *rapid.T) { m.reopen(t) },
 		})
 	})
 }
 
-func (m *model) open(t *rapid.T) { m.f = open(t, m.dir) }
+func (m *model) open(t *rapid.T) {
+	m.f = open(t, "spool", func(c *Config) { c.disk, c.segmentSize = m.disk, 20000 })
+}
 
-func (m *model) reopen(t *rapid.T, meanwhile func()) {
+func (m *model) reopen(t *rapid.T) {
 	if err := m.f.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	meanwhile()
 	m.open(t)
-}
-
-// damage overwrites pages that nothing is in. Nobody may notice.
-func (m *model) damage(t *rapid.T) {
-	path := filepath.Join(m.dir, fileName)
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	tree, err := openTree(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = tree.each(tree.root, nil, nil, func(e entry) error { return tree.bucket(e.value, func(entry) error { return nil }) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	noise := slices.Repeat([]byte{0xff, 's', 'p', 'l'}, int(tree.pageSize/4))
-	for page := 2; page < len(tree.seen); page++ {
-		if !tree.seen[page] {
-			if _, err := f.WriteAt(noise, int64(page)*tree.pageSize); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
 }
 
 func (m *model) append(t *rapid.T) {
@@ -89,8 +57,7 @@ func (m *model) append(t *rapid.T) {
 	if slices.ContainsFunc(m.queue[message.Kind], same) || slices.ContainsFunc(m.aside, same) {
 		return
 	}
-	m.queue[message.Kind] = append(m.queue[message.Kind], kept{Record{Message: message, Seq: m.next, Arrived: arrived, Attempted: attempted}, false})
-	m.next++
+	m.queue[message.Kind] = append(m.queue[message.Kind], kept{Record{Message: message, Arrived: arrived, Attempted: attempted}, false})
 }
 
 func (m *model) settle(t *rapid.T) {
@@ -101,16 +68,25 @@ func (m *model) settle(t *rapid.T) {
 		return
 	}
 	reasons := make(map[uint64]string)
-	for _, k := range queue[:n] {
+	records, err := m.f.Next(kind, 0, n)
+	for len(records) < n && err == nil {
+		var more []Record
+		more, err = m.f.Next(kind, records[len(records)-1].Seq, n-len(records))
+		records = append(records, more...)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, k := range queue[:n] {
+		k.Seq = records[i].Seq
 		if rapid.IntRange(0, 4).Draw(t, "aside") == 0 {
 			reasons[k.Seq] = fmt.Sprint("because ", k.Seq)
 			k.Aside, k.Reason = true, reasons[k.Seq]
 			m.aside = append(m.aside, k)
 		}
 	}
-	sortKept(m.aside)
 	m.queue[kind] = queue[n:]
-	m.f.Settle(kind, queue[n-1].Seq, reasons)
+	m.f.Settle(kind, records[n-1].Seq, reasons)
 	m.settled(t)
 }
 
@@ -119,8 +95,12 @@ func (m *model) discard(t *rapid.T) {
 		return
 	}
 	i := rapid.IntRange(0, len(m.aside)-1).Draw(t, "discarded")
-	m.f.Discard([]uint64{m.aside[i].Seq, m.next + 5})
-	m.aside = slices.Delete(m.aside, i, i+1)
+	records, err := m.f.Aside(0, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.f.Discard([]uint64{records[i].Seq})
+	m.aside = slices.Concat(m.aside[i+1:], m.aside[:i]) // those before it move to the end
 	m.settled(t)
 }
 
@@ -140,20 +120,18 @@ func (m *model) settled(t *rapid.T) {
 
 func (m *model) bytes() (n int64) {
 	for _, k := range m.all() {
-		n += k.size()
+		n += (&raw{payload: k.encode()}).size()
 	}
 	return n
 }
 
 func (m *model) all() []kept {
-	all := slices.Concat(append(slices.Clone(m.queue[:]), m.aside)...)
-	sortKept(all)
-	return all
+	return slices.Concat(append(slices.Clone(m.queue[:]), m.aside)...)
 }
 
 func (m *model) compare(t *rapid.T) {
 	want := m.all()
-	if found := m.f.everything(); !same(want, found) {
+	if found := m.f.everything(); !same(want, found) || !slices.IsSortedFunc(found, bySeq) {
 		t.Fatalf("it holds\n%+v\nand should hold\n%+v", found, want)
 	}
 	stats := m.f.Stats()

@@ -1,87 +1,137 @@
 package spool
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
-
-	"go.etcd.io/bbolt"
+	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
-	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 )
 
-// Next returns the kind's records behind the one numbered after, oldest first: most at the most, and
-// no more than about 4 MiB, but at least one.
-func (s *Spool) Next(kind durable.Kind, after uint64, most int) ([]Record, error) {
-	return s.list(after, most, func(tx *bbolt.Tx) *bbolt.Bucket { return tx.Bucket(queueBuckets[kind]) })
+// Next returns the kind's records behind the one numbered after, oldest first: limit at the most, and
+// no more than about 4 MiB, but at least one. While what is there is being read it returns none.
+func (s *Spool) Next(kind durable.Kind, after uint64, limit int) ([]Record, error) {
+	return s.list(s.journals[kind], after, limit)
 }
 
 // Aside returns the records that are set aside behind the one numbered after, as Next does.
-func (s *Spool) Aside(after uint64, most int) ([]Record, error) {
-	return s.list(after, most, func(tx *bbolt.Tx) *bbolt.Bucket { return tx.Bucket(asideBucket) })
+func (s *Spool) Aside(after uint64, limit int) ([]Record, error) {
+	return s.list(s.journals[setAside], after, limit)
 }
 
-func (s *Spool) list(after uint64, most int, of func(*bbolt.Tx) *bbolt.Bucket) (records []Record, err error) {
-	f := s.file.Load()
-	if f == nil {
-		return nil, fmt.Errorf("reading spool: %w", errNoFile)
+func (s *Spool) list(j *journal, after uint64, limit int) (records []Record, err error) {
+	j.reading.Lock()
+	defer j.reading.Unlock()
+	if s.recovering.Load() {
+		return nil, nil
 	}
-	err = guard(func() error {
-		tx, err := f.begin(false)
+	c := &j.read
+	j.mu.Lock()
+	if after < c.seq || c.seq < j.head.seq { // all before the head is settled
+		c.position, c.buf = j.head, nil
+	}
+	j.mu.Unlock()
+	c.seq = max(c.seq, after)
+	for size := int64(0); len(records) < limit; {
+		r, err := c.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
 		if err != nil {
-			return err
+			return nil, s.unreadable(err)
 		}
-		defer func() { _ = tx.Rollback() }()
-		size := 0
-		cursor := of(tx).Cursor()
-		for key, value := cursor.Seek(keyOf(after + 1)); key != nil && len(records) < most && (size == 0 || size+len(value) <= bytesATime); key, value = cursor.Next() {
-			r, _, err := decode(bytes.Clone(value)) // the mapping's pages are only ours until the end of tx
-			if err != nil {
-				return fmt.Errorf("%w: record %x: %w", errDamaged, key, err)
-			}
-			records = append(records, r)
-			size += len(value)
+		if size += r.size(); len(records) > 0 && size > stepBytes {
+			c.back(r)
+			break
 		}
-		return nil
-	})
-	if err != nil {
-		if errors.Is(err, errDamaged) { // then the committer gives it up
-			f.damage.CompareAndSwap(nil, &err)
-			signal(s.wake)
+		if s.isDropped(r.seq) {
+			continue
 		}
-		return nil, fmt.Errorf("reading spool: %w", err)
+		record, err := r.decode()
+		if err != nil {
+			return nil, s.unreadable(err)
+		}
+		records = append(records, record)
 	}
 	return records, nil
 }
 
-// Read hands every record in a directory to visit, first those in the queues and then those set
-// aside, and changes nothing there. Of a damaged file it reads what can be read, and says so with
-// damaged. The error wraps [filewatch.ErrInUse] where a process has the spool open.
-func Read(dir string, visit func(r *Record) error) (damaged, err error) {
-	path := filepath.Join(dir, fileName)
-	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("reading spool: %w", err)
-	}
-	lock, err := filewatch.LockDirShared(dir, lockName)
-	if err != nil {
-		return nil, fmt.Errorf("reading spool: %w", err)
-	}
-	defer func() { _ = lock.Close() }()
-	each := func(r *Record, _ bool) error { return visit(r) }
-	if _, damaged = walk(path, ignore); damaged == nil {
-		_, err = walk(path, each)
-		return nil, err
-	}
-	if !errors.Is(damaged, errDamaged) {
-		return nil, fmt.Errorf("reading spool: %w", damaged)
-	}
-	w, err := salvage(path)
-	if err != nil {
-		return damaged, fmt.Errorf("reading spool: %w", err)
-	}
-	defer w.close()
-	return damaged, w.each(each)
+func (s *Spool) isDropped(seq uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.dropped[seq]
+	return ok
 }
+
+// unreadable has everything read again where damage is found, so that it is known what is lost.
+func (s *Spool) unreadable(err error) error {
+	if errors.Is(err, errDamaged) {
+		s.isDamaged.Store(true)
+		signal(s.wake)
+	}
+	return fmt.Errorf("reading spool: %w", err)
+}
+
+// Recovery returns how many bytes of how many are read of what was there at the start; false when all
+// are.
+func (s *Spool) Recovery() (read, all int64, ok bool) {
+	return s.read.Load(), s.all.Load(), s.recovering.Load()
+}
+
+// Read hands every record in a directory to visit, first those set aside and then those in the queues,
+// and changes nothing there; a bridge may run with it. What can't be read it says with damage.
+func Read(dir string, visit func(r *Record) error) (damage, err error) {
+	m, segments, err := openJournals(osDisk{}, dir, os.O_RDONLY)
+	if err != nil {
+		return nil, fmt.Errorf("reading spool: %w", err)
+	}
+	defer closeAll(segments)
+	var stop error
+	show := func(r *raw) error {
+		record, err := r.decode()
+		if err != nil {
+			return err
+		}
+		stop = visit(&record)
+		return stop
+	}
+	found := scan(segments, m, show, func(int64) bool { return true })
+	if stop != nil {
+		return nil, stop
+	}
+	return errors.Join(found.damage...), nil
+}
+
+// Stats is the state of a spool.
+type Stats struct {
+	Queued    [durable.Kinds]int64     // records that wait
+	Oldest    [durable.Kinds]time.Time // arrival of the first of them; zero where there is none
+	Aside     int64                    // records set aside
+	Bytes     int64                    // of all of them
+	FileBytes int64
+	FreeBytes int64 // on the disk
+	Err       error // why the last write failed; nil when it succeeded
+}
+
+// Stats returns the state as it was at the last write, or a second ago. It never waits for the disk.
+func (s *Spool) Stats() Stats {
+	stats := Stats{Aside: s.queued[setAside].Load(), FreeBytes: s.free.Load()}
+	for kind := range stats.Queued {
+		stats.Bytes += s.bytes[kind].Load()
+		stats.Queued[kind] = s.queued[kind].Load()
+		if oldest := s.oldest[kind].Load(); oldest != 0 {
+			stats.Oldest[kind] = time.Unix(0, oldest)
+		}
+	}
+	for _, j := range s.journals {
+		stats.FileBytes += j.size()
+	}
+	if err := s.failure.Load(); err != nil {
+		stats.Err = *err
+	}
+	return stats
+}
+
+func (s *Spool) measure() { s.free.Store(s.disk.free(s.config.Dir)) }

@@ -1,12 +1,11 @@
 package spool
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"math/bits"
+	"slices"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
@@ -21,174 +20,95 @@ type Record struct {
 	Reason    string    // why it is set aside; "" in a queue
 }
 
-// A record on disk, all numbers big-endian:
-//
-//	offset  bytes
-//	0       6      magic
-//	6       1      format version
-//	7       1      what it is: the kind in a queue, 0x80 set besides where it is set aside; 0x7f: the file's state
-//	8       4      length of what follows the header
-//	12      4      CRC-32C of bytes 6 to 11 and of what follows the header
-//	16             sequence, arrival and attempt (8 each; Unix time in nanoseconds, 0 for none), then
-//	               subject, id, reason, number of headers, each name and value, data, each with its
-//	               length before it as a varint
-//
-// The header is the same in all formats to come, so that an older version knows a newer one's file by it. A
-// record can be found in the bytes of a file of which nothing else can be read any more (see
-// salvage.go). No message can hold a whole record, to be found in its place: the magic begins with
-// 0xff, which no JSON text in UTF-8 has.
 const (
-	format     = 1
-	headerSize = 16
-	asideBit   = 0x80
-	stateByte  = 0x7f
+	recordHeader = 28
 	// largest bounds what is believed of a length: the largest body, 4.4 times as long in its
 	// canonical form, with its envelope.
 	largest = 512 << 20
 )
 
 var (
-	magic      = []byte{0xff, 's', 'p', 'l', 0xfe, 0x00}
-	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	recordMagic = []byte{0xff, 'S', 'P', 'L'}
+	castagnoli  = crc32.MakeTable(crc32.Castagnoli)
 
-	errNoRecord = errors.New("not a record")
-	errChecksum = errors.New("checksum doesn't match")
+	// errDamaged: the content is not what was written.
+	errDamaged = errors.New("damaged")
 )
 
-// ErrNewer says that the file was written by a newer version of the bridge.
-var ErrNewer = errors.New("written by a newer version of the bridge")
-
-func sealed(what byte, payload func([]byte) []byte, size int) []byte {
-	b := make([]byte, headerSize, size)
-	copy(b, magic)
-	b[6], b[7] = format, what
-	b = payload(b)
-	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-headerSize))
-	binary.BigEndian.PutUint32(b[12:], checksum(b))
-	return b
+// raw is a record as it stands in a segment (docs/spool-format.md).
+type raw struct {
+	kind    durable.Kind
+	seq     uint64
+	payload []byte
+	segment *segment // where it was read; payload is then valid until the next one is
+	offset  int64
 }
 
-func checksum(b []byte) uint32 {
-	return crc32.Update(crc32.Checksum(b[6:12], castagnoli), castagnoli, b[headerSize:])
+func (r *raw) size() int64 { return recordHeader + int64(len(r.payload)) }
+
+// append appends the record as it stands in a segment with that salt.
+func (r *raw) append(b []byte, salt uint32) []byte {
+	begin := len(b)
+	b = append(b, recordMagic...)
+	b = append(b, byte(r.kind), 0, 0, 0)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(r.payload)))
+	b = binary.BigEndian.AppendUint64(b, r.seq)
+	b = binary.BigEndian.AppendUint32(b, crc32.Update(salt, castagnoli, r.payload))
+	b = binary.BigEndian.AppendUint32(b, crc32.Update(salt, castagnoli, b[begin:]))
+	return append(b, r.payload...)
 }
 
-// unseal checks what begins at b and returns what it is, its payload and its whole length.
-func unseal(b []byte) (what byte, payload []byte, size int, err error) {
-	if len(b) < headerSize || !bytes.HasPrefix(b, magic) {
-		return 0, nil, 0, errNoRecord
+// parseHeader reads a record's header, and returns its size and its payload's checksum.
+func parseHeader(b []byte, salt uint32) (r raw, size int64, sum uint32, err error) {
+	if len(b) < recordHeader || [4]byte(b) != [4]byte(recordMagic) {
+		return r, 0, 0, fmt.Errorf("%w: no record begins there", errDamaged)
 	}
 	n := binary.BigEndian.Uint32(b[8:])
-	if n > largest || int(n) > len(b)-headerSize {
-		return 0, nil, 0, fmt.Errorf("%w: cut short", errChecksum)
+	if n > largest || binary.BigEndian.Uint32(b[24:]) != crc32.Update(salt, castagnoli, b[:24]) {
+		return r, 0, 0, fmt.Errorf("%w: the checksum of a record's header doesn't match", errDamaged)
 	}
-	size = headerSize + int(n)
-	b = b[:size]
-	switch {
-	case binary.BigEndian.Uint32(b[12:]) != checksum(b):
-		return 0, nil, 0, errChecksum
-	case b[6] != format:
-		return 0, nil, 0, fmt.Errorf("%w: format %d, this one knows %d", ErrNewer, b[6], format)
-	}
-	return b[7], b[headerSize:], size, nil
+	r = raw{kind: durable.Kind(b[4]), seq: binary.BigEndian.Uint64(b[12:])}
+	return r, recordHeader + int64(n), binary.BigEndian.Uint32(b[20:]), nil
 }
 
-// encode returns the record as it is kept in a queue, or among those set aside.
-func (r *Record) encode(aside bool) []byte {
-	what := byte(r.Kind)
-	if aside {
-		what |= asideBit
-	}
-	return sealed(what, func(b []byte) []byte {
-		b = binary.BigEndian.AppendUint64(b, r.Seq)
-		b = binary.BigEndian.AppendUint64(b, uint64(nanos(r.Arrived)))
-		b = binary.BigEndian.AppendUint64(b, uint64(nanos(r.Attempted)))
-		b = appendText(b, r.Subject)
-		b = appendText(b, r.ID)
-		b = appendText(b, r.Reason)
-		b = binary.AppendUvarint(b, uint64(len(r.Headers)))
-		for _, h := range r.Headers {
-			b = appendText(b, h.Name)
-			b = appendText(b, h.Value)
-		}
-		return appendText(b, r.Data)
-	}, int(r.size()))
-}
-
-// size is how many bytes encode returns.
-func (r *Record) size() int64 {
-	n := headerSize + 3*8 + textSize(len(r.Subject)) + textSize(len(r.ID)) + textSize(len(r.Reason)) + varintSize(len(r.Headers)) + textSize(len(r.Data))
+// encode returns the record's payload. It keeps nothing of the record.
+func (r *Record) encode() []byte {
+	b := make([]byte, 0, 2*8+8*binary.MaxVarintLen16+len(r.Subject)+len(r.ID)+len(r.Reason)+64*len(r.Headers)+len(r.Data))
+	b = binary.BigEndian.AppendUint64(b, nanos(r.Arrived))
+	b = binary.BigEndian.AppendUint64(b, nanos(r.Attempted))
+	b = appendText(b, r.Subject)
+	b = appendText(b, r.ID)
+	b = appendText(b, r.Reason)
+	b = binary.AppendUvarint(b, uint64(len(r.Headers)))
 	for _, h := range r.Headers {
-		n += textSize(len(h.Name)) + textSize(len(h.Value))
+		b = appendText(b, h.Name)
+		b = appendText(b, h.Value)
 	}
-	return int64(n)
+	return appendText(b, r.Data)
 }
 
-func textSize(length int) int { return varintSize(length) + length }
-
-func varintSize(n int) int { return (bits.Len64(uint64(n)|1) + 6) / 7 }
-
-// decode reads a record and says whether it is set aside. The data stays where it is in b.
-func decode(b []byte) (r Record, aside bool, err error) {
-	what, payload, size, err := unseal(b)
-	if err != nil {
-		return Record{}, false, err
-	}
-	kind := durable.Kind(what &^ asideBit)
-	if size != len(b) || kind >= durable.Kinds {
-		return Record{}, false, errNoRecord
-	}
-	p := parser{rest: payload}
-	r.Kind = kind
-	r.Seq = p.number()
-	r.Arrived, r.Attempted = fromNanos(p.number()), fromNanos(p.number())
-	r.Subject, r.ID, r.Reason = string(p.text()), string(p.text()), string(p.text())
+// decode returns the record. It keeps nothing of the payload.
+func (r *raw) decode() (Record, error) {
+	p := parser{rest: slices.Clone(r.payload)}
+	record := Record{Message: durable.Message{Kind: r.kind}, Seq: r.seq}
+	record.Arrived, record.Attempted = fromNanos(p.number()), fromNanos(p.number())
+	record.Subject, record.ID, record.Reason = string(p.text()), string(p.text()), string(p.text())
 	for n := p.length(); n > 0 && p.err == nil; n-- {
-		r.Headers = append(r.Headers, durable.Header{Name: string(p.text()), Value: string(p.text())})
+		record.Headers = append(record.Headers, durable.Header{Name: string(p.text()), Value: string(p.text())})
 	}
-	r.Data = p.text()
-	if p.err == nil && len(p.rest) > 0 {
-		p.err = errNoRecord
+	if record.Data = p.text(); p.err == nil && len(p.rest) > 0 {
+		p.fail()
 	}
-	return r, what&asideBit != 0, p.err
+	return record, p.err
 }
 
-// state is what a file says of itself. Each transaction writes it anew. bbolt has no checksum but for its
-// heads, so it is by the numbers that records are missed that a damaged page hides.
-type state struct {
-	next      uint64                // the next sequence number
-	delivered [durable.Kinds]uint64 // up to which the kind's records are delivered or set aside: the kind's mark
-	queued    [durable.Kinds]int64  // records
-	aside     int64                 // records set aside
-}
-
-// encode returns the state as it is kept. It has a checksum, as a record has: no flipped bit may make a file a
-// newer version's, which nobody can open.
-func (s *state) encode() []byte {
-	return sealed(stateByte, func(b []byte) []byte {
-		b = binary.BigEndian.AppendUint64(b, s.next)
-		for kind := range durable.Kinds {
-			b = binary.BigEndian.AppendUint64(b, s.delivered[kind])
-			b = binary.BigEndian.AppendUint64(b, uint64(s.queued[kind]))
-		}
-		return binary.BigEndian.AppendUint64(b, uint64(s.aside))
-	}, headerSize+8*(2+2*durable.Kinds))
-}
-
-func decodeState(b []byte) (s state, err error) {
-	what, payload, _, err := unseal(b)
-	if err != nil {
-		return s, err
-	}
-	p := parser{rest: payload}
-	s.next = p.number()
-	for kind := range durable.Kinds {
-		s.delivered[kind], s.queued[kind] = p.number(), int64(p.number())
-	}
-	s.aside = int64(p.number())
-	if p.err != nil || len(p.rest) > 0 || what != stateByte {
-		return state{}, errNoRecord
-	}
-	return s, nil
+// id returns the hash of the record's id, and when it arrived, in Unix nanoseconds.
+func (r *raw) id() (x id, arrived int64, err error) {
+	p := parser{rest: r.payload}
+	arrived = int64(p.number())
+	p.number()
+	p.text()
+	return idOf(r.kind, string(p.text())), arrived, p.err
 }
 
 // parser reads a payload; after the first error everything is empty.
@@ -197,9 +117,11 @@ type parser struct {
 	err  error
 }
 
+func (p *parser) fail() { p.err, p.rest = fmt.Errorf("%w: not a record's content", errDamaged), nil }
+
 func (p *parser) number() uint64 {
 	if len(p.rest) < 8 {
-		p.err, p.rest = errNoRecord, nil
+		p.fail()
 		return 0
 	}
 	n := binary.BigEndian.Uint64(p.rest)
@@ -210,7 +132,7 @@ func (p *parser) number() uint64 {
 func (p *parser) length() int {
 	n, size := binary.Uvarint(p.rest)
 	if size <= 0 || n > uint64(len(p.rest)-size) {
-		p.err, p.rest = errNoRecord, nil
+		p.fail()
 		return 0
 	}
 	p.rest = p.rest[size:]
@@ -219,7 +141,7 @@ func (p *parser) length() int {
 
 func (p *parser) text() []byte {
 	n := p.length()
-	text := p.rest[:n]
+	text := p.rest[:n:n]
 	p.rest = p.rest[n:]
 	return text
 }
@@ -228,11 +150,11 @@ func appendText[T string | []byte](b []byte, text T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
 }
 
-func nanos(t time.Time) int64 {
+func nanos(t time.Time) uint64 {
 	if t.IsZero() {
 		return 0
 	}
-	return t.UnixNano()
+	return uint64(t.UnixNano())
 }
 
 func fromNanos(n uint64) time.Time {

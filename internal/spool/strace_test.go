@@ -32,8 +32,7 @@ func trace(t *testing.T, dir string, env []string, injections ...string) traced 
 	log := filepath.Join(t.TempDir(), "trace")
 	args := []string{
 		"-f", "-qq", "-y", "-o", log, "-e", "signal=none",
-		"-P", dir, "-P", filepath.Join(dir, fileName), "-P", filepath.Join(dir, newName), "-P", filepath.Join(dir, lockName),
-		"-e", "trace=fsync,fdatasync,pwrite64,ftruncate,renameat,linkat,unlinkat,openat,close",
+		"-e", "trace=fsync,fdatasync,pwrite64,ftruncate,renameat,unlinkat,openat,close", // nobody else in the process writes so
 	}
 	killed := strings.Contains(strings.Join(injections, " "), "SIGKILL")
 	if !killed { // a signal isn't delivered from there
@@ -124,7 +123,7 @@ func (r traced) check(t *testing.T, w workload) {
 	}
 }
 
-var call = regexp.MustCompile(`^(\d+) +(?:<\.\.\. )?(\w+)(?:\((\d+)<| resumed)`)
+var tracedCall = regexp.MustCompile(`^(\d+) +(?:<\.\.\. )?(\w+)(?:\((\d+)<| resumed)`)
 
 // neverAgain looks for a write or a sync on a descriptor on which one has failed.
 func (r traced) neverAgain(t *testing.T) {
@@ -132,7 +131,7 @@ func (r traced) neverAgain(t *testing.T) {
 	failed := make(map[string]string) // by descriptor
 	on := make(map[string]string)     // by thread: the descriptor of its call
 	for line := range strings.Lines(r.trace) {
-		m := call.FindStringSubmatch(line)
+		m := tracedCall.FindStringSubmatch(line)
 		if m == nil {
 			continue
 		}
@@ -170,16 +169,9 @@ func TestEachCallFails(t *testing.T) {
 		"pwrite64:error=EIO:when=%d+",
 		"pwrite64:error=ENOSPC:when=%d",
 		"pwrite64:error=ENOSPC:when=%d+",
-		"ftruncate:error=EIO:when=%d",
-		"ftruncate:error=ENOSPC:when=%d+",
-		"renameat:error=EIO:when=%d",
 		"unlinkat:error=EIO:when=%d",
-		"openat:error=EIO:when=%d",
-		"openat:error=ENOSPC:when=%d",
 		"fdatasync:signal=SIGKILL:when=%d",
 		"pwrite64:signal=SIGKILL:when=%d",
-		"ftruncate:signal=SIGKILL:when=%d",
-		"renameat:signal=SIGKILL:when=%d",
 	} {
 		t.Run(strings.ReplaceAll(fault, "%d", "N"), func(t *testing.T) {
 			t.Parallel()
@@ -188,18 +180,16 @@ func TestEachCallFails(t *testing.T) {
 	}
 }
 
-// TestRecoveryFails lets a sync fail, and then each call with which a new file is made.
-func TestRecoveryFails(t *testing.T) {
+// TestRewriteFails lets a sync fail, and then each call with which the file is written anew.
+func TestRewriteFails(t *testing.T) {
 	w := workload{size: 300}
-	for _, fault := range []string{
-		"fsync:error=EIO:when=%d", "renameat:error=EIO:when=%d", "renameat:signal=SIGKILL:when=%d", "unlinkat:error=EIO:when=%d",
-		"openat:error=EIO:when=%d",
-	} {
+	for _, fault := range []string{"renameat:error=EIO:when=%d", "renameat:signal=SIGKILL:when=%d"} {
 		t.Run(strings.ReplaceAll(fault, "%d", "N"), func(t *testing.T) {
 			t.Parallel()
-			untilUnreached(t, w, func(n int) []string {
-				return []string{"fdatasync:error=EIO:when=9", fmt.Sprintf(fault, n)}
-			})
+			for n := 1; n <= 2; n++ {
+				r := trace(t, filepath.Join(t.TempDir(), "spool"), []string{"SPOOL_WAIT=yes"}, "fdatasync:error=EIO:when=9", fmt.Sprintf(fault, n))
+				r.check(t, w)
+			}
 		})
 	}
 }
@@ -236,74 +226,14 @@ func (r traced) reached(fault string) bool {
 	return regexp.MustCompile(`(?m)^\d+ +(?:<\.\.\. )?` + name + `[( ].*\(INJECTED\)`).MatchString(r.trace)
 }
 
-// TestDamagedStartFails lets each call fail with which a damaged file is set aside.
-func TestDamagedStartFails(t *testing.T) {
-	w := workload{size: 300}
-	for _, fault := range []string{
-		"linkat:error=EPERM:when=1 renameat:error=EIO:when=%d", "linkat:error=EPERM:when=1 renameat:signal=SIGKILL:when=%d",
-		"renameat:error=EIO:when=%d", "renameat:signal=SIGKILL:when=%d", "linkat:signal=SIGKILL:when=%d",
-		"fsync:error=EIO:when=%d", "fdatasync:error=EIO:when=%d", "pwrite64:error=ENOSPC:when=%d", "openat:error=EIO:when=%d",
-	} {
-		t.Run(strings.ReplaceAll(fault, "%d", "N"), func(t *testing.T) {
-			t.Parallel()
-			for n := 1; n <= 4; n++ {
-				dir := filepath.Join(t.TempDir(), "spool")
-				before := trace(t, dir, nil)
-				write(t, filepath.Join(dir, fileName), pageHeader, 0)
-				after := trace(t, dir, []string{"SPOOL_FIRST=2000"}, strings.Fields(strings.ReplaceAll(fault, "%d", fmt.Sprint(n)))...)
-				after.damaged = true
-				after.printed = before.printed + after.printed
-				after.check(t, w)
-				kept, err := filepath.Glob(filepath.Join(dir, damagedName+"*"))
-				if err != nil || len(kept) == 0 {
-					t.Errorf("the damaged file isn't kept: %v", err)
-				}
-				if t.Failed() {
-					t.Fatalf("with %s, n = %d", fault, n)
-				}
-			}
-		})
-	}
-}
-
-// TestShrinkFails lets the calls fail with which a large file that is empty is replaced.
-func TestShrinkFails(t *testing.T) {
-	w := workload{size: 5_000_000}
-	size := fmt.Sprint("SPOOL_SIZE=", w.size)
-	for _, fault := range []string{"renameat:error=EIO:when=1", "fsync:error=EIO:when=%d", "renameat:signal=SIGKILL:when=1"} {
-		t.Run(strings.ReplaceAll(fault, "%d", "N"), func(t *testing.T) {
-			reached := 0
-			for n := 1; n <= 12; n++ {
-				dir := filepath.Join(t.TempDir(), "spool")
-				before := trace(t, dir, []string{"SPOOL_RECORDS=8", size})
-				r := trace(t, dir, []string{"SPOOL_RECORDS=16", "SPOOL_FIRST=2000", "SPOOL_LATE=yes", size}, strings.ReplaceAll(fault, "%d", fmt.Sprint(n)))
-				hit := r.reached(fault)
-				r.printed = before.printed + r.printed
-				r.check(t, w)
-				if hit {
-					reached++
-				} else if reached > 0 {
-					break
-				}
-				if t.Failed() || !strings.Contains(fault, "%d") {
-					break
-				}
-			}
-			if reached == 0 {
-				t.Error("the file wasn't replaced")
-			}
-		})
-	}
-}
-
-// TestSyncs counts: what is spooled costs at most 2.1 syncs a record with one writer, and 0.1 with 64.
+// TestSyncs counts: what is spooled costs at most 1.1 syncs a record with one writer, and 0.1 with 64.
 func TestSyncs(t *testing.T) {
 	for _, test := range []struct {
 		writers, records int
 		most             float64
-	}{{1, 400, 2.1}, {64, 6400, 0.1}} {
+	}{{1, 400, 1.1}, {64, 6400, 0.1}} {
 		t.Run(fmt.Sprint(test.writers), func(t *testing.T) {
-			env := []string{"SPOOL_DELIVER=no", fmt.Sprint("SPOOL_WRITERS=", test.writers), fmt.Sprint("SPOOL_RECORDS=", test.records)}
+			env := []string{"SPOOL_DELIVER=no", "SPOOL_SEGMENT=8000000", fmt.Sprint("SPOOL_WRITERS=", test.writers), fmt.Sprint("SPOOL_RECORDS=", test.records)}
 			r := trace(t, filepath.Join(t.TempDir(), "spool"), env)
 			if kept := len(r.lines("kept")); kept != test.records {
 				t.Fatalf("%d of %d were kept", kept, test.records)

@@ -251,13 +251,13 @@ func (b *bridge) peak() (int64, error) {
 
 // left lists the files in its directory, and in its spool's, that have no business there after it has ended.
 func (b *bridge) left(belongs ...string) (left []string, err error) {
-	for dir, belong := range map[string][]string{b.dir: append(belongs, "spool", "stream-windows.json"), filepath.Join(b.dir, "spool"): {"spool.db", "spool.lock"}} {
+	for dir, belong := range map[string][]string{b.dir: append(belongs, "spool", "stream-windows.json"), filepath.Join(b.dir, "spool"): {"mark", "spool.lock"}} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			return nil, fmt.Errorf("looking for files left: %w", err)
 		}
 		for _, e := range entries {
-			if !slices.Contains(belong, e.Name()) {
+			if !slices.Contains(belong, e.Name()) && filepath.Ext(e.Name()) != ".log" { // a segment of the spool
 				left = append(left, filepath.Join(dir, e.Name()))
 			}
 		}

@@ -1,0 +1,49 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap"
+	logged "go.uber.org/zap/zaptest/observer"
+
+	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+)
+
+func TestWhileInUse(t *testing.T) {
+	inUse := fmt.Errorf("data is %w", filewatch.ErrInUse)
+	other := errors.New("another error")
+	for _, test := range []struct {
+		name  string
+		after time.Duration // it is free
+		then  error
+		want  error
+		took  time.Duration
+		said  int
+	}{
+		{"free", 0, nil, nil, 0, 0},
+		{"another error", 0, other, other, 0, 0},
+		{"soon free", 3 * time.Second, nil, nil, 3 * time.Second, 1},
+		{"never free", time.Hour, nil, filewatch.ErrInUse, inUseFor, 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				core, logs := logged.New(zap.InfoLevel)
+				began := time.Now()
+				err := whileInUse(context.Background(), zap.New(core), func() error {
+					if time.Since(began) < test.after {
+						return inUse
+					}
+					return test.then
+				})
+				if took := time.Since(began); !errors.Is(err, test.want) || took != test.took || logs.Len() != test.said {
+					t.Errorf("%v after %s, %v", err, took, logs.All())
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,175 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/relay"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
+)
+
+func drainCommand(environ []string, stdio stdio) *cobra.Command {
+	var patience time.Duration
+	c := &cobra.Command{
+		Use:   "drain DIR",
+		Short: "Deliver what is in the spool of an instance that is gone",
+		Long: `Deliver what is in a spool that no bridge has open, as a bridge does: in order, each record to the
+stream of its kind. What the stream has already is a success; what it may have and not recognise any
+more is looked up first. NATS is reached as "bridge serve" reaches it; without NATS_URL at the address
+of the embedded server. DIR is the spool's directory: DATA_DIR/spool of the bridge that is gone.
+
+What could not be delivered stays in the spool; it is listed on standard output, and the exit status
+is 1. It can be drained again.`,
+		Example:           "  NATS_URL=nats://nats:4222 bridge spool drain /mnt/old/spool",
+		ValidArgsFunction: completeDirectory,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) != 1 || args[0] == "" {
+				return usageError{fmt.Errorf("%s takes the directory of a spool, got %q; see `%s --help`", c.CommandPath(), args, c.CommandPath())}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if patience <= 0 {
+				return usageError{fmt.Errorf("--timeout: got %s; takes more than 0s", patience)}
+			}
+			cfg, err := load(environ, usedByDrain)
+			if err != nil {
+				return err
+			}
+			return drain(c.Context(), cfg, args[0], patience, stdio)
+		},
+	}
+	c.Flags().DurationVar(&patience, "timeout", time.Minute, "give up after so much time in which nothing could be delivered")
+	return c
+}
+
+// drain opens a spool and has a relay deliver it.
+func drain(ctx context.Context, cfg *config.Config, dir string, patience time.Duration, stdio stdio) (err error) {
+	if _, err := spool.Read(dir, func(*spool.Record) error { return errSeen }); err != nil && !errors.Is(err, errSeen) {
+		return unreadableSpool(dir, err) // opening would make it
+	}
+	nc, _, err := connect(cfg, stdio.err)
+	if err != nil {
+		return err
+	}
+	nc.Close()
+	log := telemetry.NewLogger(stdio.err, "console", "warn").Logger
+	s, err := spool.Open(spool.Config{Dir: dir, MaxBytes: math.MaxInt64 / 2, Log: log})
+	if err != nil {
+		return unreadableSpool(dir, err)
+	}
+	to, err := openCourier(ctx, cfg, stdio.err)
+	if err != nil {
+		return errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+	}
+	d := &draining{stdio: stdio, spool: s}
+	var kinds []durable.Kind
+	for kind := range durable.Kind(durable.Kinds) {
+		kinds = append(kinds, kind)
+	}
+	r := relay.Start(relay.Config{
+		Publisher: to.Publisher, Spool: s, Kinds: kinds, Timeout: ackTimeout, Reach: to.reach,
+		Aside: asideEvery, Observer: d, Log: log, Now: time.Now,
+	})
+	d.wait(ctx, patience)
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	if err := errors.Join(r.Close(end), to.Close(end), s.Close(end)); err != nil {
+		log.Warn("the end was not waited for", zap.Error(err)) // what isn't settled is delivered again
+	}
+	return d.end(ctx, dir)
+}
+
+var errSeen = errors.New("there is a record")
+
+// usedByDrain reports whether drain uses a variable: those of tail, and the tolerances, which say how
+// long before its arrival a copy of a record can have been stored.
+func usedByDrain(variable string) bool {
+	return usedByTail(variable) || strings.HasSuffix(variable, "_TOLERANCE")
+}
+
+const (
+	// asideEvery is how often what is set aside is tried, and asidePatience for how long when nothing
+	// else is left.
+	asideEvery    = time.Second
+	asidePatience = 5 * time.Second
+)
+
+// draining is one run of drain.
+type draining struct {
+	stdio                              stdio
+	spool                              *spool.Spool
+	stored, duplicate, found, possible atomic.Int64
+	delivered                          atomic.Int64
+}
+
+// Published counts what was delivered.
+func (d *draining) Published(_ durable.Kind, _, outcome string) {
+	switch outcome {
+	case string(durable.Stored):
+		d.stored.Add(1)
+	case string(durable.Duplicate):
+		d.duplicate.Add(1)
+	case relay.Found:
+		d.found.Add(1)
+	default:
+		return
+	}
+	d.delivered.Add(1)
+}
+
+// PossiblyDuplicate counts what may be in a stream twice.
+func (d *draining) PossiblyDuplicate(durable.Kind) { d.possible.Add(1) }
+
+// left returns how many records wait, and how many are set aside.
+func (d *draining) left() (waiting, aside int64) {
+	stats := d.spool.Stats()
+	for _, n := range stats.Queued {
+		waiting += n
+	}
+	return waiting, stats.Aside
+}
+
+// wait returns when all is delivered, nothing more can be, or the context ends.
+func (d *draining) wait(ctx context.Context, patience time.Duration) {
+	last, since := int64(-1), time.Now()
+	for ctx.Err() == nil {
+		waiting, aside := d.left()
+		if n := d.delivered.Load() - waiting; n != last {
+			last, since = n, time.Now()
+		}
+		quiet := time.Since(since)
+		if waiting == 0 && (aside == 0 || quiet > min(patience, asidePatience)) || quiet > patience {
+			return
+		}
+		wait(ctx, 20*time.Millisecond)
+	}
+}
+
+// end says what came of it, and lists what is left.
+func (d *draining) end(ctx context.Context, dir string) error {
+	_, _ = fmt.Fprintf(d.stdio.err, "bridge: %d stored, %d duplicate, %d found stored already, %d possible duplicates\n",
+		d.stored.Load(), d.duplicate.Load(), d.found.Load(), d.possible.Load())
+	waiting, aside := d.left()
+	if waiting+aside == 0 {
+		return nil
+	}
+	if err := printSpool(context.WithoutCancel(ctx), dir, d.stdio, printRecord); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("interrupted: %d records are left in %s", waiting+aside, dir)
+	}
+	return fmt.Errorf("%d records could not be delivered and are left in %s; %d of them are set aside", waiting+aside, dir, aside)
+}

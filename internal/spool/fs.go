@@ -1,0 +1,100 @@
+package spool
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+)
+
+// disk is what the spool asks of a file system. Tests put one of their own in its place, that fails
+// where they want it to and forgets what wasn't synced.
+type disk interface {
+	lock(dir string) (io.Closer, error) // makes the directory
+	open(path string, flag int) (file, error)
+	list(dir string) ([]string, error)
+	rename(from, to string) error
+	remove(path string) error
+	syncDir(dir string) error // makes durable what was done to the directory's names
+	free(dir string) int64
+}
+
+type file interface {
+	io.ReaderAt
+	io.WriterAt
+	io.Closer
+	Truncate(size int64) error
+	Sync() error
+	Size() (int64, error)
+}
+
+type osDisk struct{}
+
+func (osDisk) lock(dir string) (io.Closer, error) {
+	lock, err := filewatch.LockDir(dir, lockName)
+	if err != nil {
+		return nil, err
+	}
+	// The directory's own name must be durable too, and it may be new. A process that may not read the
+	// parent can't have made it.
+	err = osDisk{}.syncDir(filepath.Dir(filepath.Clean(dir)))
+	if err != nil && !errors.Is(err, os.ErrPermission) {
+		_ = lock.Close()
+		return nil, err
+	}
+	return lock, nil
+}
+
+func (osDisk) open(path string, flag int) (file, error) {
+	f, err := os.OpenFile(path, flag, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
+func (osDisk) list(dir string) (names []string, err error) {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names, err
+}
+
+func (osDisk) rename(from, to string) error { return os.Rename(from, to) }
+func (osDisk) remove(path string) error     { return os.Remove(path) }
+func (osDisk) free(dir string) int64        { return freeBytes(dir) }
+
+// syncDir does nothing on Windows, where a directory can't be synced, and on file systems that say
+// so.
+func (osDisk) syncDir(dir string) error {
+	if !canSyncDir {
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = d.Close() }()
+	if err := d.Sync(); !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) {
+		return err
+	}
+	return nil
+}
+
+type osFile struct{ *os.File }
+
+// Sync makes the file's content durable, with its length. Nothing here depends on its times, so
+// fdatasync is enough.
+func (f osFile) Sync() error { return dataSync(f.File) }
+
+func (f osFile) Size() (int64, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}

@@ -1,0 +1,63 @@
+package spool
+
+import (
+	"cmp"
+	"encoding/binary"
+	"hash/crc32"
+	"slices"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+)
+
+// kept is a record with its place.
+type kept struct {
+	Record
+	Aside bool
+}
+
+func bySeq(a, b kept) int {
+	if a.Aside != b.Aside || a.Kind != b.Kind {
+		return 0
+	}
+	return cmp.Compare(a.Seq, b.Seq)
+}
+
+// same compares all but the numbers. It is much quicker than cmp.Diff.
+func same(a, b []kept) bool {
+	return slices.EqualFunc(a, b, func(a, b kept) bool {
+		return a.Aside == b.Aside && a.Kind == b.Kind && a.ID == b.ID && a.Subject == b.Subject && a.Reason == b.Reason &&
+			a.Arrived.Equal(b.Arrived) && a.Attempted.Equal(b.Attempted) && slices.Equal(a.Headers, b.Headers) && string(a.Data) == string(b.Data)
+	})
+}
+
+// everything reads all records: each queue in order, and then what is set aside.
+func (f *fixture) everything() (found []kept) {
+	f.t.Helper()
+	for kind := range durable.Kinds {
+		found = append(found, f.rest(false, func(after uint64) ([]Record, error) { return f.Next(durable.Kind(kind), after, 7) })...)
+	}
+	found = append(found, f.rest(true, func(after uint64) ([]Record, error) { return f.Aside(after, 7) })...)
+	return found
+}
+
+func (f *fixture) rest(aside bool, next func(after uint64) ([]Record, error)) (found []kept) {
+	f.t.Helper()
+	for after := uint64(0); ; {
+		records, err := next(after)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if len(records) == 0 {
+			return found
+		}
+		for _, r := range records {
+			found = append(found, kept{r, aside})
+			after = r.Seq
+		}
+	}
+}
+
+// binaryPut puts the checksum of some bytes into others.
+func binaryPut(b, of []byte) {
+	binary.BigEndian.PutUint32(b, crc32.Checksum(of, castagnoli))
+}

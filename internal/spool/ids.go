@@ -1,0 +1,102 @@
+package spool
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+)
+
+// id tells records apart: a hash of the kind and the message's id. None is zero but by a chance of
+// one in 2^128.
+type id [16]byte
+
+func idOf(kind durable.Kind, messageID string) id {
+	var b [64]byte // on the stack, for ids of the usual length
+	sum := sha256.Sum256(append(append(b[:0], byte(kind)), messageID...))
+	return id(sum[:16])
+}
+
+// ids is a set of ids that takes at most 24 bytes for each of many. A Go map takes 50. It is a hash
+// table with open addressing, in 256 parts. Each grows by a fifth or so, so that none that is large is ever less than
+// two thirds full, and none takes long to grow.
+type ids struct {
+	parts [256]part
+	n     int
+}
+
+type part struct {
+	slots []id // zero: free
+	n     int
+}
+
+func (s *ids) has(x id) bool {
+	p := &s.parts[x[0]]
+	return len(p.slots) > 0 && p.slots[p.find(x)] == x
+}
+
+// add reports whether x wasn't there.
+func (s *ids) add(x id) bool {
+	p := &s.parts[x[0]]
+	if (p.n+1)*8 > len(p.slots)*7 {
+		p.resize(p.n + p.n*3/8 + 8)
+	}
+	i := p.find(x)
+	if p.slots[i] == x {
+		return false
+	}
+	p.slots[i] = x
+	p.n++
+	s.n++
+	return true
+}
+
+// remove fills the gap with those behind it that would be found no longer (Knuth, volume 3, 6.4 R).
+func (s *ids) remove(x id) {
+	p := &s.parts[x[0]]
+	if !s.has(x) {
+		return
+	}
+	size := len(p.slots)
+	gap := p.find(x)
+	for i := (gap + 1) % size; p.slots[i] != (id{}); i = (i + 1) % size {
+		if (i-p.home(p.slots[i])+size)%size >= (i-gap+size)%size {
+			p.slots[gap] = p.slots[i]
+			gap = i
+		}
+	}
+	p.slots[gap] = id{}
+	p.n--
+	s.n--
+	if p.n*3 < size && size > 64 {
+		p.resize(p.n + p.n*3/8 + 8)
+	}
+}
+
+// home returns the slot at which the search for x begins.
+func (p *part) home(x id) int {
+	i, _ := bits.Mul64(binary.LittleEndian.Uint64(x[1:]), uint64(len(p.slots)))
+	return int(i)
+}
+
+// find returns x's slot, or the free one where it would be.
+func (p *part) find(x id) int {
+	i := p.home(x)
+	for p.slots[i] != x && p.slots[i] != (id{}) {
+		if i++; i == len(p.slots) {
+			i = 0
+		}
+	}
+	return i
+}
+
+func (p *part) resize(size int) {
+	old := p.slots
+	p.slots = make([]id, size)
+	for _, x := range old {
+		if x != (id{}) {
+			p.slots[p.find(x)] = x
+		}
+	}
+}

@@ -1,0 +1,207 @@
+package spool
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"sync"
+)
+
+// journal is a queue: a list of segments, of which the last one is written. Each kind has one, and the
+// records that are set aside have one.
+type journal struct {
+	name string
+
+	mu       sync.Mutex
+	segments []*segment // oldest first; another slice after each change
+	head     position   // before it nothing is needed any more
+
+	// The committer's own.
+	active *segment // the last one, while it may be written
+	number uint64   // of the last one that was begun
+	settle cursor   // at the head
+
+	reading sync.Mutex
+	read    cursor // where [Spool.Next] goes on; under reading
+}
+
+func newJournal(name string) *journal {
+	j := &journal{name: name}
+	j.settle.follow, j.read.follow = j.after, j.after
+	return j
+}
+
+// all returns the segments.
+func (j *journal) all() []*segment {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.segments
+}
+
+// after returns the segment that follows s; the first one for nil.
+func (j *journal) after(s *segment) *segment { return following(j.all(), s) }
+
+func following(segments []*segment, s *segment) *segment {
+	for _, next := range segments {
+		if s == nil || next.number > s.number {
+			return next
+		}
+	}
+	return nil
+}
+
+func lastOf(segments []*segment) *segment {
+	if len(segments) == 0 {
+		return nil
+	}
+	return segments[len(segments)-1]
+}
+
+// size returns how many bytes the segments have.
+func (j *journal) size() (n int64) {
+	for _, s := range j.all() {
+		n += s.end.Load()
+	}
+	return n
+}
+
+// replace takes another list of segments into use.
+func (j *journal) replace(segments []*segment) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.segments = segments
+}
+
+// position is a place in a journal.
+type position struct {
+	segment *segment // nil: before the first one
+	offset  int64
+	seq     uint64 // of the record before; those that are no higher are passed over
+}
+
+// chunk is how much is read at once.
+const chunk = 128 << 10
+
+// cursor reads a journal's records in order.
+type cursor struct {
+	position
+	follow func(*segment) *segment
+	// damage is told of damage, and whether there is a whole record behind it. Without it damage is passed
+	// over where the segment is known to have some, and an error elsewhere.
+	damage func(s *segment, from int64, isEnd bool, err error)
+
+	buf []byte // the segment's bytes from the offset at
+	at  int64
+}
+
+// next returns the next record, or io.EOF. What it returns is valid until the next call.
+func (c *cursor) next() (raw, error) {
+	for {
+		if c.segment == nil || c.segment.gone.Load() || c.offset >= c.segment.end.Load() {
+			next := c.follow(c.segment)
+			if next == nil {
+				return raw{}, io.EOF
+			}
+			c.segment, c.offset, c.buf = next, segmentHeader, c.buf[:0]
+			continue
+		}
+		r, err := c.parse()
+		switch {
+		case errors.Is(err, os.ErrClosed) && c.segment.gone.Load():
+			continue
+		case errors.Is(err, errDamaged) && c.skip(err):
+			continue
+		case err != nil:
+			return raw{}, fmt.Errorf("%s at %d: %w", c.segment.path, c.offset, err)
+		}
+		c.offset += r.size()
+		if r.seq <= c.seq { // written again after a failure, or delivered
+			continue
+		}
+		c.seq = r.seq
+		return r, nil
+	}
+}
+
+// back has the next call return the record once more.
+func (c *cursor) back(r raw) { c.segment, c.offset, c.seq = r.segment, r.offset, r.seq-1 }
+
+// parse reads the record at the offset.
+func (c *cursor) parse() (raw, error) {
+	b, err := c.fill(recordHeader)
+	if err != nil {
+		return raw{}, err
+	}
+	r, size, sum, err := parseHeader(b, c.segment.salt)
+	if err != nil {
+		return raw{}, err
+	}
+	if size > c.segment.end.Load()-c.offset {
+		return raw{}, fmt.Errorf("%w: a record is cut short", errDamaged)
+	}
+	if b, err = c.fill(int(size)); err != nil {
+		return raw{}, err
+	}
+	if r.payload = b[recordHeader:]; sum != crc32.Update(c.segment.salt, castagnoli, r.payload) {
+		return raw{}, fmt.Errorf("%w: a record's checksum doesn't match", errDamaged)
+	}
+	r.segment, r.offset = c.segment, c.offset
+	return r, nil
+}
+
+// fill returns the n bytes at the offset; fewer at the segment's end.
+func (c *cursor) fill(n int) ([]byte, error) {
+	left := c.segment.end.Load() - c.offset
+	n = int(min(int64(n), left))
+	from := c.offset - c.at
+	if from < 0 || from+int64(n) > int64(len(c.buf)) {
+		size := int(min(max(int64(n), chunk), left))
+		if cap(c.buf) < size || cap(c.buf) > 4*chunk {
+			c.buf = make([]byte, size)
+		}
+		c.buf, c.at, from = c.buf[:size], c.offset, 0
+		if err := c.segment.readAt(c.buf, c.offset); err != nil {
+			c.buf = c.buf[:0]
+			return nil, err
+		}
+	}
+	return c.buf[from : from+int64(n)], nil
+}
+
+// skip goes behind damage.
+func (c *cursor) skip(err error) bool {
+	if c.damage == nil && !c.segment.damaged.Load() {
+		return false
+	}
+	from := c.offset
+	found := c.resync()
+	if c.damage != nil {
+		c.damage(c.segment, from, !found, err)
+	}
+	return true
+}
+
+// resync looks for the next whole record. Each byte is looked at once, but for those of what has a
+// header with a right checksum: nobody can make one who doesn't know the segment's salt.
+func (c *cursor) resync() bool {
+	for c.offset++; c.offset < c.segment.end.Load(); {
+		if _, err := c.fill(recordHeader); err != nil {
+			return false
+		}
+		b := c.buf[c.offset-c.at:]
+		i := bytes.Index(b, recordMagic)
+		if i < 0 {
+			c.offset += max(1, int64(len(b)-len(recordMagic)+1))
+			continue
+		}
+		c.offset += int64(i)
+		if _, err := c.parse(); err == nil {
+			return true
+		}
+		c.offset++
+	}
+	return false
+}

@@ -1,0 +1,94 @@
+package spool
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"os"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+)
+
+// mark says up to where the journals are delivered, and durable. It is written over itself after each
+// delivery and synced only at the end: where it is lost, what is left of the segments is delivered
+// again, from the beginning of each journal's first one, and nothing else happens.
+type mark struct {
+	delivered [journals]uint64
+	ends      [journals]end
+}
+
+// end is up to where a journal was durable at least.
+type end struct{ segment, bytes uint64 }
+
+const (
+	markName  = "mark"
+	markBytes = 512 // a sector, which a disk writes whole as a rule
+)
+
+var markMagic = []byte{0xff, 's', 'p', 'm', 'a', 'r', 'k', '\n'}
+
+func (m *mark) encode() []byte {
+	b := append(make([]byte, 0, markBytes), markMagic...)
+	b = binary.BigEndian.AppendUint32(b, format)
+	b = binary.BigEndian.AppendUint32(b, durable.Kinds)
+	for n := range journals { // what is set aside first: more kinds may come
+		i := (n + setAside) % journals
+		b = binary.BigEndian.AppendUint64(b, m.delivered[i])
+		b = binary.BigEndian.AppendUint64(b, m.ends[i].segment)
+		b = binary.BigEndian.AppendUint64(b, m.ends[i].bytes)
+	}
+	b = b[:markBytes]
+	binary.BigEndian.PutUint32(b[markBytes-4:], crc32.Checksum(b[:markBytes-4], castagnoli))
+	return b
+}
+
+// readMark returns the mark; an empty one where there is none that can be read.
+func readMark(d disk, path string) (m mark, err error) {
+	f, err := d.open(path, os.O_RDONLY)
+	if err != nil {
+		return m, nil
+	}
+	defer func() { _ = f.Close() }()
+	b := make([]byte, markBytes)
+	_, _ = f.ReadAt(b, 0) // what can't be read doesn't match
+	if !bytes.HasPrefix(b, markMagic) ||
+		binary.BigEndian.Uint32(b[markBytes-4:]) != crc32.Checksum(b[:markBytes-4], castagnoli) {
+		return m, nil
+	}
+	version, kinds := binary.BigEndian.Uint32(b[8:]), int(binary.BigEndian.Uint32(b[12:]))
+	if version != format || kinds > durable.Kinds {
+		return m, fmt.Errorf("%w: %s has format %d and %d kinds, this one knows %d and %d", ErrNewer, path, version, kinds, format, durable.Kinds)
+	}
+	for n := range kinds + 1 {
+		i, b := (n+setAside)%journals, b[16+24*n:]
+		m.delivered[i] = binary.BigEndian.Uint64(b)
+		m.ends[i] = end{binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint64(b[16:])}
+	}
+	return m, nil
+}
+
+// writeMark writes the mark. A file of which a write or a sync has failed is replaced.
+func (s *Spool) writeMark(sync bool) {
+	for i, j := range s.journals {
+		if last := lastOf(j.all()); last != nil {
+			s.mark.ends[i] = end{last.number, uint64(last.end.Load())}
+		}
+	}
+	if s.markFile == nil {
+		f, err := s.disk.open(s.path(markName), os.O_CREATE|os.O_RDWR)
+		if err != nil {
+			return
+		}
+		s.markFile = f
+	}
+	_, err := s.markFile.WriteAt(s.mark.encode(), 0)
+	if err == nil && sync {
+		err = s.markFile.Sync()
+	}
+	if err != nil {
+		_ = s.markFile.Close()
+		_ = s.disk.remove(s.path(markName))
+		s.markFile = nil
+	}
+}

@@ -1,0 +1,195 @@
+package spool
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+)
+
+const (
+	format        = 1
+	segmentHeader = 64
+	newSuffix     = ".new"     // a copy of a segment that is being written
+	damagedSuffix = ".damaged" // a segment with damage, done with, for somebody to look at
+)
+
+var segmentMagic = []byte{0xff, 's', 'p', 'o', 'o', 'l', '\r', '\n'}
+
+// ErrNewer says that the spool was written by a newer version of the bridge.
+var ErrNewer = errors.New("written by a newer version of the bridge")
+
+// segment is one file of a journal.
+type segment struct {
+	disk    disk
+	path    string
+	number  uint64 // of its first record; higher than those of all before
+	salt    uint32 // where the checksums begin, so that no message can hold what looks like a record
+	before  uint64 // the number of the segment before it
+	known   int64  // how many bytes of that one were durable; 0: not known
+	file    atomic.Pointer[file]
+	end     atomic.Int64 // so many bytes of it are whole and durable
+	doubt   atomic.Bool  // its name is gone, or a sync failed: it is to be written anew
+	damaged atomic.Bool  // not all of it can be read
+	gone    atomic.Bool  // its file was removed, because nothing in it is needed
+}
+
+// nameOf returns a segment's name. It says all that is needed where the header can't be read.
+func nameOf(journal string, number uint64, salt uint32) string {
+	return fmt.Sprintf("%s-%016x-%08x.log", journal, number, salt)
+}
+
+// parseName reports whether the name is that of one of the journal's segments.
+func parseName(name, journal string) (number uint64, salt uint32, ok bool) {
+	_, err := fmt.Sscanf(name, journal+"-%16x-%8x.log", &number, &salt)
+	return number, salt, err == nil && nameOf(journal, number, salt) == name
+}
+
+// header returns the segment's header.
+func (s *segment) header() []byte {
+	b := append(make([]byte, 0, segmentHeader), segmentMagic...)
+	b = binary.BigEndian.AppendUint32(b, format)
+	b = binary.BigEndian.AppendUint32(b, s.salt)
+	b = binary.BigEndian.AppendUint64(b, s.number)
+	b = binary.BigEndian.AppendUint64(b, s.before)
+	b = binary.BigEndian.AppendUint64(b, uint64(s.known))
+	b = append(b, make([]byte, 20)...)
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+// openSegment opens one that is there.
+func openSegment(d disk, path string, flag int, number uint64, salt uint32) (*segment, error) {
+	f, err := d.open(path, flag)
+	if err != nil {
+		return nil, err
+	}
+	size, err := f.Size()
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	s := &segment{disk: d, path: path, number: number, salt: salt}
+	s.file.Store(&f)
+	s.end.Store(size)
+	b := make([]byte, segmentHeader)
+	_, _ = f.ReadAt(b, 0) // what can't be read doesn't match
+	if !bytes.HasPrefix(b, segmentMagic) || binary.BigEndian.Uint32(b[60:]) != crc32.Checksum(b[:60], castagnoli) {
+		s.damaged.Store(true) // of one that is being begun, too
+		return s, nil
+	}
+	if version := binary.BigEndian.Uint32(b[8:]); version != format {
+		_ = f.Close()
+		return nil, fmt.Errorf("%w: %s has format %d, this one knows %d", ErrNewer, path, version, format)
+	}
+	s.before, s.known = binary.BigEndian.Uint64(b[24:]), int64(binary.BigEndian.Uint64(b[32:]))
+	return s, nil
+}
+
+// append writes and syncs b behind what is there.
+//
+// Where there is no room, what is there stays good. After any other failure nothing may be written to
+// the file any more, and above all it must not be synced again: the kernel may have dropped what it
+// could not write, and says so only once (https://lwn.net/Articles/752063/).
+func (s *segment) append(b []byte) error {
+	f, end := *s.file.Load(), s.end.Load()
+	if _, err := f.WriteAt(b, end); err != nil {
+		s.doubt.Store(!isNoSpace(err) || f.Truncate(end) != nil)
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		s.doubt.Store(true)
+		return err
+	}
+	if end == 0 { // its name must be durable, too
+		if err := s.disk.syncDir(filepath.Dir(s.path)); err != nil {
+			return err
+		}
+	}
+	s.end.Store(end + int64(len(b)))
+	return nil
+}
+
+// readAt reads all of b. What the disk can't read is zero, and so damage: a page at a time, where more
+// than that is asked for.
+func (s *segment) readAt(b []byte, offset int64) (err error) {
+	f := s.file.Load()
+	_, err = (*f).ReadAt(b, offset)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, os.ErrClosed):
+		if s.file.Load() != f { // it was written anew
+			return s.readAt(b, offset)
+		}
+		return err
+	case errors.Is(err, io.EOF) || len(b) <= page:
+		clear(b)
+		return nil
+	}
+	for len(b) > 0 {
+		n := min(len(b), page-int(offset%page))
+		if err := s.readAt(b[:n], offset); err != nil {
+			return err
+		}
+		b, offset = b[n:], offset+int64(n)
+	}
+	return nil
+}
+
+const page = 4096
+
+// isWhole reports whether all of it can be read, but for damage that is known.
+func (s *segment) isWhole() bool {
+	c := cursor{follow: func(*segment) *segment { return nil }, position: position{segment: s, offset: segmentHeader}}
+	for {
+		if _, err := c.next(); err != nil {
+			return errors.Is(err, io.EOF)
+		}
+	}
+}
+
+// rewrite puts a copy of the segment in its place.
+func (s *segment) rewrite() error {
+	fresh, err := s.disk.open(s.path+newSuffix, os.O_CREATE|os.O_RDWR|os.O_TRUNC)
+	if err != nil {
+		return err
+	}
+	b := make([]byte, chunk)
+	for at, end := int64(0), s.end.Load(); at < end && err == nil; at += int64(len(b)) {
+		b = b[:min(int64(len(b)), end-at)]
+		if err = s.readAt(b, at); err == nil {
+			_, err = fresh.WriteAt(b, at)
+		}
+	}
+	if err == nil {
+		err = fresh.Sync() // before it takes the other's place
+	}
+	if err == nil {
+		err = s.disk.rename(s.path+newSuffix, s.path)
+	}
+	if err == nil {
+		err = s.disk.syncDir(filepath.Dir(s.path))
+	}
+	if err != nil {
+		_ = fresh.Close()
+		return err
+	}
+	_ = (*s.file.Swap(&fresh)).Close()
+	s.doubt.Store(false)
+	return nil
+}
+
+// remove removes the segment. One with damage is kept under another name.
+func (s *segment) remove() error {
+	s.gone.Store(true)
+	_ = (*s.file.Load()).Close() // first: Windows removes no file that is open
+	if s.damaged.Load() && s.end.Load() > segmentHeader {
+		return s.disk.rename(s.path, s.path+damagedSuffix)
+	}
+	return s.disk.remove(s.path)
+}
