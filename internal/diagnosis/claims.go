@@ -37,7 +37,9 @@ func (d *diagnosing) examineClaims(a answer) {
 		asSent = ", over what was sent and not over its canonical form"
 	}
 	d.step("verified", "by scheme %s with secret %d of %s%s", a.claims.Scheme, position, d.at.SecretsFrom, asSent)
-	d.step("unsigned", "%s", d.unsigned(a.claims.Scheme))
+	if d.at.Provider.Explain == nil {
+		d.step("unsigned", "%s", d.unsigned(a.claims.Scheme))
+	}
 	d.examineTime(a)
 	switch {
 	case errors.Is(a.err, verify.Contradiction):

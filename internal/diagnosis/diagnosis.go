@@ -87,6 +87,10 @@ func Diagnose(c Case) (Report, error) {
 	d.report.Causes = []Cause{} // for JSON
 	d.report.Endpoint, d.report.Provider = d.at.Name, d.at.Provider.Name
 	d.describe()
+	if d.at.Provider.Explain != nil {
+		d.examineDescribed()
+		return d.report, nil
+	}
 	body := d.examineBody()
 	signatures := d.examineSignatures(body)
 	d.examineTexts(body)
@@ -110,6 +114,10 @@ func (d *diagnosing) describe() {
 	}
 	for _, note := range delivery.Notes {
 		d.step("note", "%s", note)
+	}
+	if d.at.Provider.Explain != nil {
+		d.step("endpoint", "%s, of provider %s; %s in %s", d.at.Name, d.at.Provider.Name, count(len(d.at.Secrets()), "secret"), d.at.SecretsFrom)
+		return
 	}
 	settings := fmt.Sprintf("%sSIGNATURE=%s, %sTOLERANCE=%s", d.at.Prefix, d.at.Scheme, d.at.Prefix, humanize.Duration(d.at.Tolerance))
 	if d.at.Freshness != "" {

@@ -104,6 +104,58 @@ func seal(t *testing.T, p *verify.Provider, scheme string) {
 	}
 }
 
+// Of what settings describe the headers are kept, too, and no signature in them.
+func TestSealOfDescribed(t *testing.T) {
+	for _, preset := range providers.Described {
+		settings := preset.Settings
+		if settings.Signed == "" {
+			settings = verify.Settings{SignatureHeader: "X-Sig", SignatureFormat: "t={timestamp},v1={base64}", Signed: "{timestamp}{body}", Timestamp: "signature", Event: "header:X-Kind"}
+		}
+		p, problems := preset.Configure("here", settings)
+		if problems != nil {
+			t.Fatal(problems)
+		}
+		e := at("here", p, p.Schemes[0].Name, "other", "right")
+		body, err := p.NewBody("a.b", nil, "id")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, err = p.Renew(body, now); err != nil {
+			t.Fatal(err)
+		}
+		header, err := p.SignDelivery(verify.Signing{Key: secret.New("right"), Event: "a.b", ID: "id", Body: body, Time: now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		signature := header.Get(p.Header)
+		text, err := p.Parse(header, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		claims, err := p.Verify(e.Request(header, body, text, now))
+		if err != nil {
+			t.Fatalf("%s: %v", p.Name, err)
+		}
+		sealed, kept := e.Seal(claims, e.Secrets()[claims.Secret], body), p.Keep(header)
+		if kept.Get(p.Header) == signature || len(kept.Get(p.Header)) != len(signature) {
+			t.Errorf("%s: kept is %v", p.Name, kept)
+		}
+		again, err := p.Verify(e.Sealed(sealed, kept, body, text, now))
+		if err != nil || e.ID(again) != e.ID(claims) || again.Name != claims.Name || again.Time != claims.Time {
+			t.Errorf("%s: %+v was sealed, %+v is claimed, %v", p.Name, claims, again, err)
+		}
+		if _, err := p.Verify(e.Sealed(strings.Repeat("0", 64), kept, body, text, now)); !errors.Is(err, verify.WrongSignature) {
+			t.Errorf("%s, with another seal: %v", p.Name, err)
+		}
+		if _, err := p.Verify(e.Request(kept, body, text, now)); !errors.Is(err, verify.WrongSignature) {
+			t.Errorf("%s, what is kept as a delivery: %v", p.Name, err)
+		}
+		if h := p.Resign(kept, secret.New("right"), claims.SignedText); h.Get(p.Header) != signature {
+			t.Errorf("%s is signed anew as %q, not %q", p.Name, h.Get(p.Header), signature)
+		}
+	}
+}
+
 // A seal that holds by a scheme to which the endpoint is no longer set says so.
 func TestSealOfOtherScheme(t *testing.T) {
 	p := providers.ByName("frigade")

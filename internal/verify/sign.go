@@ -39,7 +39,7 @@ func (p *Provider) NewBody(event string, data []byte, id string) ([]byte, error)
 	var text stringify.Text
 	if data != nil {
 		var err error
-		switch text, err = stringify.Parse(data); {
+		switch text, err = p.Parse(nil, data); {
 		case err != nil:
 			return nil, fmt.Errorf("composing delivery: data: %w", err)
 		case !text.IsObject():

@@ -84,7 +84,7 @@ type Provider struct {
 	SignSent func(Signing) http.Header                                              // makes the headers of a delivery; nil for Sign's
 	Keep     func(http.Header) http.Header                                          // returns what quarantine keeps of the headers, without a signature; nil for nothing
 	Resign   func(kept http.Header, key secret.Secret, signed [][]byte) http.Header // signs anew what Keep has kept
-	Explain  func(Request) []Finding                                                // says why a delivery is refused as it is
+	Explain  func(Request) (steps []string, causes []Finding)                       // says what was signed, and why a delivery is refused
 
 	// Verify returns what an authentic delivery claims. Without an error all of it may be believed
 	// as far as the scheme covers it. Where the error is a Refusal that IsAuthentic, the signature

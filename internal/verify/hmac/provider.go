@@ -68,7 +68,7 @@ func (p *preset) configure(endpoint string, set verify.Settings) (*verify.Provid
 		configured.Key = func(k secret.Secret) (secret.Secret, error) { return decodeSecret(k, with.SecretEncoding) }
 	}
 	m := maker{s, with, p}
-	configured.Compose, configured.Date, configured.SignSent = m.compose, m.date, m.sign
+	configured.Compose, configured.Date, configured.SignSent, configured.Explain = m.compose, m.date, m.sign, m.explain
 	for _, body := range p.samples {
 		configured.Bodies = append(configured.Bodies, []byte(body))
 	}
