@@ -31,7 +31,7 @@ func (m maker) explain(r verify.Request) (steps []string, causes []verify.Findin
 	}
 	steps = append(steps, fmt.Sprintf("%s, as %s: %s", s.header, m.settings.SignatureFormat, inWords(len(macs), err)))
 	text, missing := a.text()
-	steps = append(steps, "SIGNED="+m.settings.Signed+": "+a.parts())
+	steps = append(steps, "SIGNED="+m.settings.Signed+": "+a.describe())
 	if missing == nil {
 		sum := sha256.Sum256(bytes.Join(text, nil))
 		steps = append(steps, fmt.Sprintf("the signed text has %d bytes, its SHA-256 begins %x", len(bytes.Join(text, nil)), sum[:4]))
@@ -75,8 +75,8 @@ func (f *format) timeIn(value string) string {
 	return ""
 }
 
-// parts describes each part of what is signed by its length.
-func (a *attempt) parts() string {
+// describe lists each part of what is signed with its length.
+func (a *attempt) describe() string {
 	var all []string
 	say := func(what, value string) {
 		if value == "" {

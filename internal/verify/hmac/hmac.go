@@ -11,6 +11,7 @@
 package hmac
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"fmt"
@@ -77,9 +78,10 @@ type attempt struct {
 	r         *verify.Request
 	time      string // as the delivery has it; "" where it hasn't
 	room      [8]verify.MAC
-	buffer    []byte // all that is signed but the body
-	from, to  int    // of the time in it
-	before    int    // how much of it stands before the body
+	parts     [][]byte // room for those of the signed text, and for the one of the id
+	buffer    []byte   // all that is signed but the body; behind that, the id
+	from, to  int      // of the time in it
+	before    int      // how much of it stands before the body
 	values    values
 	wasWalked bool
 }
@@ -110,14 +112,19 @@ func (a *attempt) read(s source) (text string, several bool) {
 		a.paths.read(a.r.Body, &a.values)
 		a.wasWalked = true
 	}
-	return verify.Text(a.values[s.slot]), false
+	value := a.values[s.slot]
+	if inside := value.Inside(); bytes.IndexByte(inside, '\\') < 0 && inside != nil {
+		return string(inside), false
+	}
+	return verify.Text(value), false
 }
 
 // text puts together what is signed. What of it isn't there, or is there twice, is a missing
 // signature.
 func (a *attempt) text() ([][]byte, error) {
 	if len(a.signed) == 1 { // the body
-		return [][]byte{a.r.Raw}, nil
+		a.parts = [][]byte{a.r.Raw, nil}
+		return a.parts[:1:1], nil
 	}
 	a.buffer = make([]byte, 0, 128)
 	for i, p := range a.signed {
@@ -146,7 +153,8 @@ func (a *attempt) text() ([][]byte, error) {
 		}
 		a.buffer = append(a.buffer, value...)
 	}
-	return [][]byte{a.buffer[:a.before], a.r.Raw, a.buffer[a.before:]}, nil
+	a.parts = [][]byte{a.buffer[:a.before], a.r.Raw, a.buffer[a.before:], nil}
+	return a.parts[:3:3], nil
 }
 
 // isTime reports whether a value is a time, where that is what tells it from what stands before it.
@@ -196,7 +204,9 @@ func (a *attempt) claims(c verify.Claims) (verify.Claims, error) {
 // that is signed but the time, which differs from one attempt to the next.
 func (a *attempt) idText() [][]byte {
 	if id, _ := a.first(a.ids); id != "" {
-		return [][]byte{[]byte(id)}
+		all, last := append(a.buffer, id...), len(a.parts)-1
+		a.parts[last] = all[len(a.buffer):]
+		return a.parts[last:]
 	}
 	switch {
 	case a.to == 0:

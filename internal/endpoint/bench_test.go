@@ -1,0 +1,50 @@
+package endpoint
+
+import (
+	"testing"
+
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+)
+
+// What a delivery costs between its last byte and the publisher, by provider: reading the body, verifying,
+// the id, the envelope. One that settings describe must not cost more than the others.
+func BenchmarkDelivery(b *testing.B) {
+	all := providers.All
+	for _, preset := range providers.Described {
+		if p, problems := preset.Configure("here", verify.Settings{}); problems == nil {
+			all = append(all[:len(all):len(all)], p)
+		}
+	}
+	for _, p := range all {
+		e := at("here", p, p.Signatures()[0], "right")
+		body, err := p.NewBody(p.Events[0], nil, "id")
+		if err != nil {
+			b.Fatal(err)
+		}
+		if body, err = p.Renew(body, now); err != nil {
+			b.Fatal(err)
+		}
+		header, err := p.SignDelivery(verify.Signing{Scheme: p.SchemeToSign(e.Scheme), Key: secret.New("right"), Event: p.Events[0], ID: "id", Body: body, Time: now})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(p.Name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(int64(len(body)))
+			for b.Loop() {
+				text, err := p.Parse(header, body)
+				if err != nil {
+					b.Fatal(err)
+				}
+				claims, err := p.Verify(e.Request(header, body, text, now))
+				if err != nil {
+					b.Fatal(err)
+				}
+				of := e.Event(e.ID(claims), claims, now)
+				e.Message("webhooks", &of, make([]byte, 0, of.Size()))
+			}
+		})
+	}
+}
