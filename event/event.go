@@ -38,7 +38,7 @@ type Event struct {
 	EntityID     string `json:"entityid,omitempty"` // that thing's id at the vendor
 	UserID       string `json:"userid,omitempty"`   // the person it is about, by the customer's own id
 	ReceivedTime string `json:"receivedtime"`       // RFC 3339 in UTC, with milliseconds: when the bridge received it
-	Signed       string `json:"signed"`             // what the signature covers: payload for all of data, else members of it
+	Signed       string `json:"signed"`             // what the signature covers: payload for all of data, body for that and no time, else members of it
 
 	// Distributed tracing extension; "" unless tracing is on.
 	TraceParent string `json:"traceparent,omitempty"`
