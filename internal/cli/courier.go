@@ -14,7 +14,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
-	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
@@ -71,12 +70,6 @@ func (c *courier) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), ackTimeout)
 	defer cancel()
 	_ = c.Close(ctx) // every acknowledgement was awaited
-}
-
-// remembers says whether the stream still knows the id of any copy that it has stored of a message that
-// arrived then.
-func (c *courier) remembers(kind durable.Kind, arrived, now time.Time) bool {
-	return relay.IsRemembered(arrived, now, c.reach, c.Window(kind))
 }
 
 // deliver publishes the messages, in order, again those that fail and may not for ever. What is begun is

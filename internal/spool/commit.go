@@ -58,6 +58,10 @@ func (s *Spool) run() {
 		case <-s.wake:
 			runtime.Gosched() // those that come at the same time go into the same write
 		case found := <-s.recovered:
+			if found.stopped { // by closing: release waits for it
+				s.recovered <- found
+				break
+			}
 			s.adopt(found)
 		case <-ticker.C:
 			s.check()

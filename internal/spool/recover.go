@@ -27,6 +27,7 @@ type recovery struct {
 	bytes   [durable.Kinds]int64
 	dropped map[uint64]struct{}
 	damage  []error
+	stopped bool     // it isn't all
 	cut     []string // what was cut short by a crash, and never acknowledged
 }
 
@@ -162,6 +163,7 @@ func scan(segments [journals][]*segment, m mark, visit func(*raw) error, progres
 		for r, err := c.next(); err == nil; r, err = c.next() {
 			if read += r.size(); read > chunk {
 				if !progress(read) {
+					f.stopped = true
 					return f
 				}
 				read = 0
