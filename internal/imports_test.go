@@ -36,7 +36,7 @@ func TestImportsGoDown(t *testing.T) {
 	}
 	layer := make(map[string]int)
 	for i, line := range layers {
-		for _, name := range strings.Fields(line) {
+		for name := range strings.FieldsSeq(line) {
 			layer[name] = i + 1
 		}
 	}

@@ -20,14 +20,18 @@ func allocated(src []byte) uint64 {
 func TestLinear(t *testing.T) {
 	const head = "POST /webhooks/a HTTP/1.1\nHost: a\n"
 	for name, of := range map[string]func(repeat func(string) string) string{
-		"continuation lines":     func(repeat func(string) string) string { return head + repeat(" x\n") + "\n{}" },
-		"headers":                func(repeat func(string) string) string { return head + repeat("a: b\n") + "\n{}" },
-		"both":                   func(repeat func(string) string) string { return head + repeat("a: b\n c\n") + "\n{}" },
-		"lines that are none":    func(repeat func(string) string) string { return head + repeat("(\n") + "\n{}" },
-		"chunks":                 func(repeat func(string) string) string { return head + "Transfer-Encoding: chunked\n\n" + repeat("1\na\n") },
-		"chunks of other length": func(repeat func(string) string) string { return head + "Transfer-Encoding: chunked\n\n" + repeat("1\nab\n") },
-		"requests":               func(repeat func(string) string) string { return repeat(head) },
-		"prefixed":               func(repeat func(string) string) string { return "> " + head + repeat("> a: b\n") },
+		"continuation lines":  func(repeat func(string) string) string { return head + repeat(" x\n") + "\n{}" },
+		"headers":             func(repeat func(string) string) string { return head + repeat("a: b\n") + "\n{}" },
+		"both":                func(repeat func(string) string) string { return head + repeat("a: b\n c\n") + "\n{}" },
+		"lines that are none": func(repeat func(string) string) string { return head + repeat("(\n") + "\n{}" },
+		"chunks": func(repeat func(string) string) string {
+			return head + "Transfer-Encoding: chunked\n\n" + repeat("1\na\n")
+		},
+		"chunks of other length": func(repeat func(string) string) string {
+			return head + "Transfer-Encoding: chunked\n\n" + repeat("1\nab\n")
+		},
+		"requests": func(repeat func(string) string) string { return repeat(head) },
+		"prefixed": func(repeat func(string) string) string { return "> " + head + repeat("> a: b\n") },
 		"packets": func(repeat func(string) string) string {
 			return repeat("12:00:00.1 IP a > b: length 3: HTTP\n" + head + "abc\n")
 		},

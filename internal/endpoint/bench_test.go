@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
@@ -14,7 +15,7 @@ func BenchmarkDelivery(b *testing.B) {
 	all := providers.All
 	for _, preset := range providers.Described {
 		if p, problems := preset.Configure("here", verify.Settings{}); problems == nil {
-			all = append(all[:len(all):len(all)], p)
+			all = append(slices.Clip(all), p)
 		}
 	}
 	for _, p := range all {
