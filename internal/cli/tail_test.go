@@ -113,12 +113,12 @@ func TestColours(t *testing.T) {
 		t.Errorf("%q, without colours %q", coloured.String(), plain.String())
 	}
 	seen := map[string]string{}
-	for _, name := range providers.Names() {
-		colour := providerColour(name)
+	for _, p := range providers.All { // of the others, several may share one
+		colour := providerColour(p.Name)
 		if other, taken := seen[colour]; taken {
-			t.Errorf("%s and %s have one colour", name, other)
+			t.Errorf("%s and %s have one colour", p.Name, other)
 		}
-		seen[colour] = name
+		seen[colour] = p.Name
 	}
 }
 
