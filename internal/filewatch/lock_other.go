@@ -11,6 +11,3 @@ import (
 func LockDir(dir, _ string) (io.Closer, error) {
 	return io.NopCloser(nil), os.MkdirAll(dir, 0o700)
 }
-
-// LockDirShared does nothing.
-func LockDirShared(string, string) (io.Closer, error) { return io.NopCloser(nil), nil }

@@ -22,24 +22,11 @@ func LockDir(dir, name string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return lock(file, dir, syscall.LOCK_EX)
+	return lock(file, dir)
 }
 
-// LockDirShared holds the lock together with others that only read. Nothing is made: where there is no
-// lock file, nobody has ever locked the directory.
-func LockDirShared(dir, name string) (io.Closer, error) {
-	file, err := os.Open(filepath.Join(dir, name))
-	if errors.Is(err, os.ErrNotExist) {
-		return io.NopCloser(nil), nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return lock(file, dir, syscall.LOCK_SH)
-}
-
-func lock(file *os.File, dir string, how int) (io.Closer, error) {
-	if err := syscall.Flock(int(file.Fd()), how|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+func lock(file *os.File, dir string) (io.Closer, error) {
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
 		_ = file.Close()
 		return nil, fmt.Errorf("%s is %w", dir, ErrInUse)
 	}
