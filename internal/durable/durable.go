@@ -2,7 +2,10 @@
 // be kept, a [Status] says where it is safe, and an error says why it is not.
 package durable
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // Message is what is handed to NATS.
 type Message struct {
@@ -11,7 +14,7 @@ type Message struct {
 	ID      string   // JetStream's Nats-Msg-Id: two messages of a kind with one ID are one message
 	Headers []Header // besides those that publishing adds, no name twice; ASCII without line breaks
 	Data    []byte
-	Lent    bool // once the message is stored or a duplicate, Data is another one's: who may have it for longer copies it
+	Arrived time.Time // at this instance; with ID it tells one delivery of an event from another
 }
 
 // Header is one header of a message.

@@ -3,6 +3,7 @@ package publish
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -24,7 +25,7 @@ type acks struct {
 	prefix  string // of the numbers in reply subjects, which tells these acks from others on the same inbox
 	timeout time.Duration
 	domain  string // of the JetStream that is meant; "": any
-	late    func(kind durable.Kind, id string)
+	late    func(LateAck)
 	spare   sync.Pool // of waits
 
 	mu      sync.Mutex
@@ -41,8 +42,7 @@ type acks struct {
 // awaited is a message that has no acknowledgement yet.
 type awaited struct {
 	wait    *wait // nil once the caller has given up
-	kind    durable.Kind
-	id      string
+	message LateAck
 	stream  string // the one that is meant
 	began   time.Time
 	foreign error // what another stream or domain answered
@@ -55,7 +55,16 @@ type wait struct{ done chan outcome } // holds one
 type outcome struct {
 	duplicate bool // the stream had it
 	took      time.Duration
+	made      time.Time // when the stream was made, as it was known when the message was sent
 	err       error
+}
+
+// LateAck is a message that was acknowledged after its caller had given up.
+type LateAck struct {
+	Kind    durable.Kind
+	ID      string
+	Arrived time.Time // the message's
+	Made    time.Time // when the stream was made, as it was known when the message was sent
 }
 
 // lateFor is for how long after the time-out an acknowledgement is still taken.
@@ -70,7 +79,7 @@ func (e *foreignAck) Error() string {
 }
 
 func newAcks(prefix string, timeout time.Duration, domain string) *acks {
-	a := &acks{prefix: prefix, timeout: timeout, domain: domain, late: func(durable.Kind, string) {}, pending: make(map[uint64]awaited)}
+	a := &acks{prefix: prefix, timeout: timeout, domain: domain, late: func(LateAck) {}, pending: make(map[uint64]awaited)}
 	a.spare.New = func() any { return &wait{done: make(chan outcome, 1)} }
 	a.timer = time.AfterFunc(timeout, a.expire)
 	a.timer.Stop()
@@ -79,13 +88,13 @@ func newAcks(prefix string, timeout time.Duration, domain string) *acks {
 
 // begin begins to wait for the outcome of one more message, whose number it returns. A caller that has taken
 // the outcome from the wait may give that back to spare.
-func (a *acks) begin(m durable.Message, stream string) (uint64, *wait) {
+func (a *acks) begin(m durable.Message, stream string, made time.Time) (uint64, *wait) {
 	w := a.spare.Get().(*wait)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	number := a.next
 	a.next++
-	a.pending[number] = awaited{wait: w, kind: m.Kind, id: m.ID, stream: stream, began: time.Now()}
+	a.pending[number] = awaited{wait: w, message: LateAck{m.Kind, m.ID, m.Arrived, made}, stream: stream, began: time.Now()}
 	a.live++
 	a.startTimer(a.timeout)
 	return number, w
@@ -113,11 +122,11 @@ func (a *acks) settleLocked(number uint64, o outcome) {
 	delete(a.pending, number)
 	if p.wait == nil {
 		if o.err == nil {
-			a.late(p.kind, p.id)
+			a.late(p.message)
 		}
 		return
 	}
-	o.took = time.Since(p.began)
+	o.took, o.made = time.Since(p.began), p.message.Made
 	a.tell(p.wait, o)
 }
 
@@ -224,9 +233,15 @@ func (a *acks) replyTo(inbox string, number uint64) string {
 	return string(strconv.AppendUint(append(append(append(room[:0], inbox...), '.'), a.prefix...), number, base))
 }
 
-// domainGrace is for how long after an error the acknowledgement of the domain that is meant is awaited: an
-// error doesn't say from which domain it comes (nats-server's JSPubAckResponse).
+// domainGrace is for how long after an error the acknowledgement of the stream that is meant is awaited, where
+// the error may be another's: it doesn't say from which domain it comes (nats-server's JSPubAckResponse).
 const domainGrace = 250 * time.Millisecond
+
+// isMismatch reports whether an error is another stream's: ours is the one that is expected.
+func isMismatch(err error) bool {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && api.ErrorCode == codeStreamMismatch
+}
 
 // receive takes what came on the inbox.
 func (p *Publisher) receive(m *nats.Msg) {
@@ -250,7 +265,7 @@ func (a *acks) receive(number uint64, ack ack) {
 	case ack.err == nil && (string(ack.stream) != p.stream || a.domain != "" && ack.domain != a.domain):
 		p.foreign = &foreignAck{string(ack.stream), ack.domain}
 		a.pending[number] = p
-	case ack.isRefusal && a.domain != "":
+	case ack.isRefusal && (a.domain != "" || isMismatch(ack.err)):
 		time.AfterFunc(domainGrace, func() { a.settle(number, outcome{err: ack.err}) })
 	default:
 		a.settleLocked(number, outcome{duplicate: ack.duplicate, err: ack.err})

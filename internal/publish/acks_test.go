@@ -12,8 +12,6 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
 // taken returns the outcome, which must be there.
@@ -35,7 +33,7 @@ func TestAcksExpire(t *testing.T) {
 		a := newAcks("d", time.Second, "")
 		var began []*wait
 		for n := range 5 {
-			number, w := a.begin(message("1"), "S")
+			number, w := a.begin(message("1"), "S", time.Time{})
 			began = append(began, w)
 			if n == 2 {
 				a.settle(number, outcome{duplicate: true})
@@ -68,7 +66,7 @@ func TestAcksExpire(t *testing.T) {
 		<-complete
 		<-a.complete() // at once
 		time.Sleep(time.Hour)
-		_, w := a.begin(message("1"), "S") // the timer runs again
+		_, w := a.begin(message("1"), "S", time.Time{}) // the timer runs again
 		start := time.Now()
 		if got := <-w.done; time.Since(start) != time.Second {
 			t.Errorf("%+v after %s", got, time.Since(start))
@@ -81,13 +79,13 @@ func TestAcksExpire(t *testing.T) {
 func TestAcksSettleOnce(t *testing.T) {
 	t.Parallel()
 	a := newAcks("d", time.Hour, "")
-	number, w := a.begin(message("1"), "S")
+	number, w := a.begin(message("1"), "S", time.Time{})
 	a.fail(nats.ErrDisconnected)
 	if got := taken(t, w); !errors.Is(got.err, nats.ErrDisconnected) {
 		t.Errorf("%+v", got)
 	}
 	a.spare.Put(w)
-	other, again := a.begin(message("1"), "S")
+	other, again := a.begin(message("1"), "S", time.Time{})
 	a.settle(number, outcome{})
 	if len(again.done) > 0 || !a.isWaiting(other) || a.isWaiting(number) {
 		t.Error("another message's outcome was taken")
@@ -139,7 +137,7 @@ func TestReceive(t *testing.T) {
 		if n%2 == 1 {
 			a, b = b, a
 		}
-		number, w := a.begin(message("1"), "S")
+		number, w := a.begin(message("1"), "S", time.Time{})
 		for _, other := range []string{inbox + ".x-y", inbox + ".", inbox + ".d", a.replyTo(inbox, number+1), b.replyTo(inbox, number)} {
 			p.receive(&nats.Msg{Subject: other, Sub: sub})
 		}
@@ -160,17 +158,17 @@ func TestLateAcks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAcks("d", time.Second, "")
 		var late []string
-		a.late = func(_ durable.Kind, id string) { late = append(late, id) }
-		timedOut, w := a.begin(message("timed out"), "S")
-		tooLate, _ := a.begin(message("too late"), "S")
-		refused, _ := a.begin(message("refused"), "S")
+		a.late = func(l LateAck) { late = append(late, l.ID) }
+		timedOut, w := a.begin(message("timed out"), "S", time.Time{})
+		tooLate, _ := a.begin(message("too late"), "S", time.Time{})
+		refused, _ := a.begin(message("refused"), "S", time.Time{})
 		time.Sleep(2 * time.Second)
 		if got := taken(t, w); !errors.Is(got.err, jetstream.ErrAsyncPublishTimeout) {
 			t.Errorf("%+v", got)
 		}
-		lost, _ := a.begin(message("disconnected"), "S")
+		lost, _ := a.begin(message("disconnected"), "S", time.Time{})
 		a.fail(nats.ErrDisconnected)
-		abandoned, _ := a.begin(message("abandoned"), "S")
+		abandoned, _ := a.begin(message("abandoned"), "S", time.Time{})
 		a.abandon(abandoned, context.Canceled)
 		time.Sleep(2 * time.Second)
 		for _, number := range []uint64{timedOut, lost, abandoned, timedOut} {
@@ -185,7 +183,7 @@ func TestLateAcks(t *testing.T) {
 		if len(late) != 3 || len(a.pending) != 0 {
 			t.Errorf("%v, %d are kept", late, len(a.pending))
 		}
-		_, w = a.begin(message("next"), "S") // its time is its own, not that of what is dropped later
+		_, w = a.begin(message("next"), "S", time.Time{}) // its time is its own, not that of what is dropped later
 		start := time.Now()
 		if got := <-w.done; time.Since(start) != time.Second {
 			t.Errorf("%+v after %s", got, time.Since(start))
@@ -210,12 +208,13 @@ func TestForeignAcks(t *testing.T) {
 		"any domain will do":                {"", ack{stream: []byte("S"), domain: "leaf"}, nil, "", 0},
 		"an error with a domain":            {"hub", ack{err: &jetstream.APIError{ErrorCode: 10060}, isRefusal: true}, nil, WrongStream, domainGrace},
 		"an error with a domain, then none": {"hub", ack{err: &jetstream.APIError{ErrorCode: 10060}, isRefusal: true}, &ack{stream: []byte("S"), domain: "hub"}, "", 0},
-		"an error without a domain":         {"", ack{err: &jetstream.APIError{ErrorCode: 10060}, isRefusal: true}, nil, WrongStream, 0},
+		"an error without a domain":         {"", ack{err: &jetstream.APIError{ErrorCode: 10047}, isRefusal: true}, nil, NoStorage, 0},
+		"another stream's error":            {"", ack{err: &jetstream.APIError{ErrorCode: 10060}, isRefusal: true}, &ack{stream: []byte("S")}, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := newAcks("d", time.Second, test.domain)
-				number, w := a.begin(message("1"), "S")
+				number, w := a.begin(message("1"), "S", time.Time{})
 				a.receive(number, test.first)
 				if test.then != nil {
 					a.receive(number, *test.then)

@@ -52,6 +52,18 @@ func (p *Publisher) IsStored(ctx context.Context, kind durable.Kind, found strea
 	return nil
 }
 
+// Made returns when the kind's stream was made that is there now. A message that was acknowledged by an
+// earlier one need not be in it.
+func (p *Publisher) Made(ctx context.Context, kind durable.Kind) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	now, err := p.session.Load().js.Stream(ctx, p.monitors[kind].stream.Name)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("asking for stream: %w", err)
+	}
+	return now.CachedInfo().Created, nil
+}
+
 // mayNotRead reports whether NATS has told that we can't make or read a consumer on the stream.
 func (l *link) mayNotRead(name string) bool {
 	return l.forbidden.hasPrefix("$JS.", ".CONSUMER.CREATE."+name+".", ".CONSUMER.MSG.NEXT."+name+".")

@@ -20,10 +20,11 @@ type monitor struct {
 	windows *windows
 	log     *zap.Logger
 
-	wanted    chan struct{}        // a check is wanted; holds at most one
-	verified  atomic.Pointer[conn] // the connection on which the stream was found as it must be
-	window    atomic.Int64         // the stream's duplicate window as it is configured; 0: unknown
-	limit     atomic.Int64         // how large a message may be: what the server takes, or the stream if that is less; 0: unknown
+	wanted    chan struct{}             // a check is wanted; holds at most one
+	verified  atomic.Pointer[conn]      // the connection on which the stream was found as it must be
+	window    atomic.Int64              // the stream's duplicate window as it is configured; 0: unknown
+	limit     atomic.Int64              // how large a message may be: what the server takes, or the stream if that is less; 0: unknown
+	made      atomic.Pointer[time.Time] // when the stream was made
 	lastError atomic.Pointer[error]
 	logged    []string // the differences that were logged last
 
@@ -76,6 +77,14 @@ func (m *monitor) ready(c *conn) error {
 		return *err
 	}
 	return errUnchecked
+}
+
+// madeAt returns when the stream was made that the last check found; zero while none is known.
+func (m *monitor) madeAt() time.Time {
+	if made := m.made.Load(); made != nil {
+		return *made
+	}
+	return time.Time{}
 }
 
 // run checks when asked to, and after a failure again by itself.
@@ -153,6 +162,7 @@ func (m *monitor) succeeded(c *conn, found found, maxPayload int64) {
 		maxPayload = min(maxPayload, max(size-storeOverhead, 1))
 	}
 	m.limit.Store(maxPayload)
+	m.made.Store(&found.infos[len(found.infos)-1].Created)
 	was := m.window.Swap(int64(have.Duplicates))
 	if effective := m.windows.of(have.Name); was != int64(have.Duplicates) && effective < have.Duplicates {
 		m.log.Info("stream may have forgotten ids younger than its duplicate window: until that has passed, records that have waited are looked up first",

@@ -111,6 +111,7 @@ func (p *Publisher) Publish(ctx context.Context, m durable.Message) (durable.Sta
 type Result struct {
 	Status durable.Status
 	Took   time.Duration // until the acknowledgement, where there is one
+	Made   time.Time     // when the stream was made, as it was known when the message was sent
 	Err    error
 }
 
@@ -171,9 +172,9 @@ func (p *Publisher) begin(m durable.Message, of *acks) (outgoing, *wait, error) 
 	if p.link.forbidden.has(m.Subject) {
 		return outgoing{}, nil, &Error{durable.ErrRefused, Forbidden, errForbidden}
 	}
-	stream := p.monitors[m.Kind].stream.Name
-	number, w := of.begin(m, stream)
-	return outgoing{m, stream, of, number}, w, nil
+	monitor := p.monitors[m.Kind]
+	number, w := of.begin(m, monitor.stream.Name, monitor.madeAt())
+	return outgoing{m, monitor.stream.Name, of, number}, w, nil
 }
 
 // await waits for one acknowledgement.
@@ -190,13 +191,13 @@ func (p *Publisher) await(ctx context.Context, m outgoing, w *wait) Result {
 	case o.err != nil:
 		return Result{Err: p.failed(m.Message, o.err)}
 	case o.duplicate:
-		return Result{Status: durable.Duplicate, Took: o.took}
+		return Result{Status: durable.Duplicate, Took: o.took, Made: o.made}
 	}
-	return Result{Status: durable.Stored, Took: o.took}
+	return Result{Status: durable.Stored, Took: o.took, Made: o.made}
 }
 
 // OnLate has f called for each message that is acknowledged after its caller has given up. f must not wait.
-func (p *Publisher) OnLate(f func(kind durable.Kind, id string)) {
+func (p *Publisher) OnLate(f func(LateAck)) {
 	for _, a := range []*acks{p.direct, p.spooled} {
 		a.mu.Lock()
 		a.late = f
@@ -287,6 +288,9 @@ func (p *Publisher) Close(ctx context.Context) error {
 		}
 	}
 	p.fail(jetstream.ErrJetStreamPublisherClosed)
+	if c := p.link.current.Load(); c != nil {
+		_ = c.Close() // or nats.go waits until a write that is going on has ended
+	}
 	s.nc.Close()
 	select {
 	case <-p.windows.stopped:

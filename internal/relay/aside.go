@@ -44,6 +44,7 @@ func (r *Relay) tryAside(ctx context.Context, forwarders map[durable.Kind]*forwa
 			for i, result := range f.deliver(ctx, some) {
 				if result.Err == nil {
 					delivered = append(delivered, some[i].Seq)
+					delete(f.acked, some[i].Seq)
 				}
 			}
 			if len(delivered) > 0 {

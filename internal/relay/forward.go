@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,7 @@ const (
 	firstBatch = 64
 	maxBytes   = 8 << 20
 	firstBytes = 256 << 10
+	longRound  = 3 * time.Second // a batch that takes longer grows no more in bytes: the line is slow
 	readyCheck = 20 * time.Millisecond
 	firstPause = 50 * time.Millisecond // after a failure
 	lastPause  = 2 * time.Second
@@ -34,11 +36,11 @@ const (
 type forwarder struct {
 	*Relay
 	kind     durable.Kind
-	after    uint64          // up to here all are settled
-	acked    map[uint64]bool // behind that: acknowledged already, though one before them wasn't
-	batch    int             // how many to publish at once
-	bytes    int             // and how many bytes of them
-	failures int             // in a row
+	after    uint64               // up to here all are settled
+	acked    map[uint64]time.Time // behind that: acknowledged already, by the stream that was made then
+	batch    int                  // how many to publish at once
+	bytes    int                  // and how many bytes of them
+	failures int                  // in a row
 	lookup   *Lookup
 	backlog  backlog
 	refusals refusals
@@ -46,7 +48,7 @@ type forwarder struct {
 }
 
 func newForwarder(r *Relay, kind durable.Kind) *forwarder {
-	return &forwarder{Relay: r, kind: kind, acked: make(map[uint64]bool), batch: 1, bytes: firstBytes, lookup: newLookup(r, kind)}
+	return &forwarder{Relay: r, kind: kind, acked: make(map[uint64]time.Time), batch: 1, bytes: firstBytes, lookup: newLookup(r, kind)}
 }
 
 // run delivers until the context ends.
@@ -106,6 +108,7 @@ func pause(ctx context.Context, d time.Duration) {
 // round publishes a batch and settles what of it needs no keeping any more: the acknowledged beginning,
 // up to the first record that failed.
 func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bool) {
+	began := time.Now()
 	results := f.deliver(ctx, records)
 	settled, aside := 0, map[uint64]string{}
 	for settled < len(records) {
@@ -131,7 +134,9 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bo
 		f.handovers[f.kind].begin()
 	}
 	f.failures, f.batch = 0, min(max(firstBatch, 4*f.batch), maxBatch)
-	f.bytes = min(2*f.bytes, maxBytes)
+	if time.Since(began) < longRound {
+		f.bytes = min(2*f.bytes, maxBytes)
+	}
 	f.cause.Store(nil)
 }
 
@@ -151,18 +156,20 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 		}
 		return results
 	}
+	f.acknowledged(ctx, records)
 	var messages []durable.Message
 	var places []int
 	for i, r := range records {
-		switch {
-		case f.acked[r.Seq]:
-		case f.late.take(&r):
-			f.Observer.Published(f.kind, FromSpool, Found)
-		case known.Stored[r.ID]:
-			f.Observer.Published(f.kind, FromSpool, Found)
-		default:
-			messages, places = append(messages, r.Message), append(places, i)
+		if _, acked := f.acked[r.Seq]; acked {
+			continue
 		}
+		if known.Stored[r.ID] {
+			f.Observer.Published(f.kind, FromSpool, Found)
+			continue
+		}
+		m := r.Message
+		m.Arrived = r.Arrived
+		messages, places = append(messages, m), append(places, i)
 	}
 	traces := f.begin(records, places)
 	for i, result := range f.Publisher.PublishAll(ctx, messages) {
@@ -173,6 +180,26 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 		}
 	}
 	return results
+}
+
+// acknowledged adds to acked those of the records whose acknowledgements came late, and drops from it what the
+// stream that is there now doesn't hold, because it was made anew: those are sent again.
+func (f *forwarder) acknowledged(ctx context.Context, records []spool.Record) {
+	isAny := false
+	for i := range records {
+		made, late := f.late.take(&records[i])
+		if late {
+			f.acked[records[i].Seq] = made
+			f.Observer.Published(f.kind, FromSpool, Found)
+		}
+		_, acked := f.acked[records[i].Seq]
+		isAny = isAny || acked
+	}
+	if !isAny {
+		return
+	}
+	now, err := f.Publisher.Made(ctx, f.kind)
+	maps.DeleteFunc(f.acked, func(_ uint64, made time.Time) bool { return err != nil || !made.Equal(now) })
 }
 
 // settle has the spool forget records that are at the beginning of the queue.
@@ -188,11 +215,12 @@ func (f *forwarder) settle(records []spool.Record, aside map[uint64]string) {
 	}
 }
 
-// keepAcked remembers what was acknowledged behind a record that wasn't.
+// keepAcked remembers what was acknowledged behind a record that wasn't. What a look-up has found doesn't count:
+// that is asked again.
 func (f *forwarder) keepAcked(records []spool.Record, results []publish.Result) {
 	for i, r := range records {
-		if results[i].Err == nil {
-			f.acked[r.Seq] = true
+		if result := results[i]; result.Err == nil && result.Status != "" {
+			f.acked[r.Seq] = result.Made
 		}
 	}
 }
@@ -255,15 +283,15 @@ func (f *forwarder) takesAnother(ctx context.Context, r spool.Record) bool {
 		return false
 	}
 	for _, other := range others {
-		if f.acked[other.Seq] {
+		if _, acked := f.acked[other.Seq]; acked {
 			continue
 		}
 		result := f.deliver(ctx, []spool.Record{other})[0]
 		if result.Err != nil {
 			return false
 		}
-		f.acked[other.Seq] = true
 		if result.Status != "" {
+			f.acked[other.Seq] = result.Made
 			return true
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
@@ -12,41 +13,35 @@ import (
 // the spool needn't be sent again. Losing one costs a publish that the stream recognises as a duplicate.
 type lateAcks struct {
 	mu    sync.Mutex
-	acked map[lateAck]time.Time // when
+	acked map[lateAck]time.Time // when the stream was made
 }
 
+// lateAck names one delivery of an event. Another one of the same event has arrived at another time; no clock
+// need be right for that.
 type lateAck struct {
-	kind durable.Kind
-	id   string
+	kind    durable.Kind
+	id      string
+	arrived int64 // Unix nanoseconds, as in the spool
 }
 
-const (
-	maxLateAcks = 1 << 16
-	lateAckLife = 10 * time.Minute
-)
+const maxLateAcks = 1 << 16
 
-func (l *lateAcks) add(kind durable.Kind, id string) {
+func (l *lateAcks) add(a publish.LateAck) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
 	if l.acked == nil || len(l.acked) >= maxLateAcks {
-		kept := make(map[lateAck]time.Time)
-		for ack, at := range l.acked {
-			if now.Sub(at) < lateAckLife && len(kept) < maxLateAcks/2 {
-				kept[ack] = at
-			}
-		}
-		l.acked = kept
+		l.acked = make(map[lateAck]time.Time)
 	}
-	l.acked[lateAck{kind, id}] = now
+	l.acked[lateAck{a.Kind, a.ID, a.Arrived.UnixNano()}] = a.Made
 }
 
-// take reports whether the record's message was acknowledged late, after the record had arrived: an earlier
-// acknowledgement is another delivery's, perhaps of a stream that is gone.
-func (l *lateAcks) take(r *spool.Record) bool {
+// take reports whether the record's own message was acknowledged late, and when the stream was made to which it
+// was sent.
+func (l *lateAcks) take(r *spool.Record) (made time.Time, ok bool) {
+	key := lateAck{r.Kind, r.ID, r.Arrived.UnixNano()}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	at, ok := l.acked[lateAck{r.Kind, r.ID}]
-	delete(l.acked, lateAck{r.Kind, r.ID})
-	return ok && at.After(r.Arrived)
+	made, ok = l.acked[key]
+	delete(l.acked, key)
+	return made, ok
 }

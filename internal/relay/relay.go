@@ -104,6 +104,7 @@ func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status,
 		return "", err
 	}
 	arrived, bound := r.Now(), r.bound(ctx)
+	m.Arrived = arrived
 	var attempted time.Time
 	var direct error
 	if r.isDirect(m.Kind) || r.handovers[m.Kind].wait(ctx) && r.isDirect(m.Kind) {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,11 +17,21 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
 // slowLine is a proxy before a server. Acknowledgements take that time, and what is said to the server has only
 // so many bytes a second.
 func slowLine(t *testing.T, target string, delay time.Duration, bytesPerSecond int) string {
+	t.Helper()
+	always := new(atomic.Int64)
+	always.Store(int64(delay))
+	return slowLineFor(t, target, always, bytesPerSecond)
+}
+
+// slowLineFor is a slowLine whose delay may change.
+func slowLineFor(t *testing.T, target string, delay *atomic.Int64, bytesPerSecond int) string {
 	t.Helper()
 	server, err := url.Parse(target)
 	if err != nil {
@@ -65,7 +76,7 @@ func limited(to io.Writer, from io.Reader, bytesPerSecond int) {
 	}
 }
 
-func delayed(to io.Writer, from io.Reader, delay time.Duration) {
+func delayed(to io.Writer, from io.Reader, delay *atomic.Int64) {
 	type part struct {
 		at   time.Time
 		text []byte
@@ -89,7 +100,7 @@ func delayed(to io.Writer, from io.Reader, delay time.Duration) {
 		}
 		at := time.Now()
 		if bytes.Contains(chunk[:n], []byte(`"seq":`)) {
-			at = at.Add(delay)
+			at = at.Add(time.Duration(delay.Load()))
 		}
 		select {
 		case parts <- part{at, chunk[:n]}:
@@ -107,10 +118,21 @@ func TestSlowAcknowledgements(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := start(t, slowLine(t, s.URL(), 450*time.Millisecond, 0), hasty).ready()
-	ids := numbered(0, 200)
-	f.publishes(durable.Spooled, ids...)
-	eventually(t, "delivered", func() bool { return f.waiting() == 0 })
-	stored(t, operator(t, s), ids...)
+	var senders sync.WaitGroup
+	for _, id := range []string{"a", "b", "c"} {
+		senders.Go(func() { f.publishes(durable.Spooled, id) })
+	}
+	senders.Wait()
+	want := numbered(0, 200)
+	f.publishes(durable.Spooled, want...)
+	f.delivered()
+	got := ids(t, operator(t, s))
+	if slices.Sort(got[:3]); !slices.Equal(got, append([]string{"a", "b", "c"}, want...)) {
+		t.Errorf("stored %q", got)
+	}
+	if f.seen.of("spool found") == 0 {
+		t.Error("no late acknowledgement of a direct attempt has settled its record")
+	}
 	if n := f.Spool.Stats().Aside; n != 0 {
 		t.Errorf("%d are set aside", n)
 	}
@@ -161,5 +183,79 @@ func TestSlowLine(t *testing.T) {
 	stored(t, operator(t, s), append([]string{"large"}, small...)...)
 	if n := f.Spool.Stats().Aside; n != 0 || f.logged(sayAside) != 0 {
 		t.Errorf("%d are set aside", n)
+	}
+}
+
+// A late acknowledgement settles the very delivery for which it came, however the clock was set, and only while
+// the stream is there that gave it.
+func TestLateAcknowledgement(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := start(t, s.URL()).ready()
+	js := operator(t, s)
+	made, err := f.Publisher.Made(t.Context(), durable.Event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	forwarder := newForwarder(f.Relay, durable.Event)
+	deliver := func(seq uint64, id string, arrived time.Time) {
+		t.Helper()
+		result := forwarder.deliver(t.Context(), []spool.Record{{Seq: seq, Message: message(id), Arrived: arrived}})[0]
+		if result.Err != nil {
+			t.Error(result.Err)
+		}
+	}
+	f.late.add(publish.LateAck{Kind: durable.Event, ID: "its own", Arrived: now, Made: made})
+	deliver(1, "its own", time.Unix(0, now.UnixNano()))
+	f.late.add(publish.LateAck{Kind: durable.Event, ID: "earlier delivery's", Arrived: now, Made: made})
+	deliver(2, "earlier delivery's", now.Add(-time.Minute)) // the clock was set back
+	stored(t, js, "earlier delivery's")
+	f.late.add(publish.LateAck{Kind: durable.Event, ID: "of another stream", Arrived: now, Made: made})
+	forwarder.acked[4] = made
+	if err := js.DeleteStream(t.Context(), "WEBHOOKS"); err != nil {
+		t.Fatal(err)
+	}
+	makeStream(t, js, nil)
+	deliver(3, "of another stream", now)
+	deliver(4, "acknowledged behind one that failed", now)
+	stored(t, js, "of another stream", "acknowledged behind one that failed")
+}
+
+// While acknowledgements are too slow for senders, a steady flow goes through the spool, which doesn't grow. Once
+// they are fast again events go directly, though they never stop coming.
+func TestDirectAgain(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	delay := new(atomic.Int64)
+	f := start(t, slowLineFor(t, s.URL(), delay, 0), hasty).ready()
+	delay.Store(int64(450 * time.Millisecond))
+	send := func(i int) durable.Status {
+		status, err := f.Publish(t.Context(), message(fmt.Sprint(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+		return status
+	}
+	var together sync.WaitGroup
+	for i := range breaksAfter {
+		together.Go(func() { f.publishes(durable.Spooled, fmt.Sprint("together ", i)) })
+	}
+	together.Wait()
+	const slow = 400
+	for i := range slow {
+		if status := send(i); status != durable.Spooled {
+			t.Fatalf("event %d: %s", i, status)
+		}
+	}
+	if n := f.Spool.Len(durable.Event); n > slow/2 || f.Breaker() == "closed" {
+		t.Errorf("%d of %d events wait, the breaker is %s", n, slow, f.Breaker())
+	}
+	delay.Store(0)
+	next := slow
+	eventually(t, "events go directly", func() bool { next++; return send(next) == durable.Stored })
+	if n := f.Spool.Stats().Aside; f.Breaker() != "closed" || n != 0 {
+		t.Errorf("the breaker is %s, %d are set aside", f.Breaker(), n)
 	}
 }
