@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"time"
 )
 
 // conn is one connection on the wire. Its link knows that it is lost before nats.go does.
@@ -56,6 +57,7 @@ func (c *conn) Read(b []byte) (int, error) {
 		return n, nil
 	}
 	c.lose(err)
+	_ = c.Conn.Close() // ends a write that is going on
 	if c == c.link.up.Load() {
 		c.link.waitOutside()
 		c.link.onLost()
@@ -63,10 +65,30 @@ func (c *conn) Read(b []byte) (int, error) {
 	return n, context.Cause(c.alive)
 }
 
-// Write closes the connection where it fails. nats.go would use it further when nothing was written,
-// and each publish in its turn would wait for the time-out, with the lock held.
-func (c *conn) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
+const (
+	// writeStall is how long a write may make no progress. A full send buffer takes more only once a third of
+	// it is free (Linux, sk_stream_is_writeable): seconds on a slow line.
+	writeStall = 2 * time.Second
+	writeBound = 10 * time.Second // for a write as a whole
+	writePiece = 16 << 10
+)
+
+// Write writes in pieces, each with its own deadline: a large message on a slow line takes longer than a dead
+// server should be waited for. It closes the connection where it fails. nats.go would use it further when
+// nothing was written, and each publish in its turn would wait for the time-out, with the lock held.
+func (c *conn) Write(b []byte) (n int, err error) {
+	bound := time.Now().Add(writeBound)
+	for n < len(b) && err == nil {
+		deadline := time.Now().Add(writeStall)
+		if deadline.After(bound) {
+			deadline = bound
+		}
+		var written int
+		if err = c.SetWriteDeadline(deadline); err == nil {
+			written, err = c.Conn.Write(b[n:min(n+writePiece, len(b))])
+		}
+		n += written
+	}
 	if err != nil {
 		c.lose(err)
 		_ = c.Close()

@@ -232,6 +232,6 @@ func (l *link) asyncError(_ *nats.Conn, s *nats.Subscription, err error) {
 }
 
 const (
-	longestInside = 500 * time.Millisecond // what nats.go does without dialling is bounded by the write's time-out
+	longestInside = 500 * time.Millisecond // what nats.go does without dialling ends when the connection is closed
 	reconnectWait = 250 * time.Millisecond // and up to as much again
 )

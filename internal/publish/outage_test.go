@@ -1,11 +1,15 @@
 package publish
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -231,4 +235,62 @@ func TestSeveralServers(t *testing.T) {
 	if n := f.logged(sayLameDuck); n != 1 {
 		t.Errorf("the server's farewell was logged %d times", n)
 	}
+}
+
+// On a slow line a large message takes seconds to write. That is no reason to give up the connection, on which
+// it would never come through.
+func TestLargeMessageOnSlowLine(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "max_payload: 8MB")
+	url, connections := narrow(t, s.Addr(), 2<<20)
+	f := open(t, url, withTimeout(time.Second)).connected()
+	large := durable.Message{Subject: subject, ID: "large", Data: make([]byte, 6<<20)}
+	if r := f.PublishAll(t.Context(), []durable.Message{large})[0]; r.Err != nil || r.Status != durable.Stored {
+		t.Errorf("%+v", r)
+	}
+	if n := connections.Load(); n != 1 {
+		t.Errorf("%d connections were needed", n)
+	}
+}
+
+// narrow is a proxy that takes so many bytes a second, and counts the connections.
+func narrow(t *testing.T, server string, bytesPerSecond int) (url string, connections *atomic.Int64) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	connections = new(atomic.Int64)
+	var lines sync.WaitGroup
+	t.Cleanup(func() { listener.Close(); lines.Wait() })
+	lines.Go(func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			connections.Add(1)
+			_ = client.(*net.TCPConn).SetReadBuffer(64 << 10)
+			wire, err := net.Dial("tcp", server)
+			if err != nil {
+				client.Close()
+				continue
+			}
+			end := func() { client.Close(); wire.Close() }
+			context.AfterFunc(t.Context(), end)
+			lines.Go(func() {
+				defer end()
+				chunk := make([]byte, 16<<10)
+				for {
+					n, err := client.Read(chunk)
+					if _, failed := wire.Write(chunk[:n]); err != nil || failed != nil {
+						return
+					}
+					time.Sleep(time.Duration(n) * time.Second / time.Duration(bytesPerSecond))
+				}
+			})
+			lines.Go(func() { defer end(); _, _ = io.Copy(client, wire) })
+		}
+	})
+	return "nats://" + listener.Addr().String(), connections
 }

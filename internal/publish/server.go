@@ -75,8 +75,8 @@ func (s Server) connect(l *link) (*nats.Conn, error) {
 		nats.IgnoreAuthErrorAbort(), // or it gives up for good after the second refusal
 		nats.ReconnectBufSize(-1),   // refuse while disconnected, rather than send after our 503
 		nats.PingInterval(5*time.Second),
-		nats.MaxPingsOutstanding(2),               // a black hole is noticed after 15 s, not 6 minutes
-		nats.FlusherTimeout(300*time.Millisecond), // a blocked write holds the connection's lock; the default is a minute
+		nats.MaxPingsOutstanding(2), // a black hole is noticed after 15 s, not 6 minutes
+		nats.FlusherTimeout(0),      // conn.Write has deadlines of its own
 		nats.Timeout(dialTimeout),
 		nats.SetCustomDialer(l),
 		nats.SkipHostLookup(), // the dialer does that
