@@ -246,6 +246,9 @@ func (m maker) keys(secrets []secret.Secret) (all []candidate) {
 	return all
 }
 
+// maxSearched is how large a body may be for which other texts are tried than the one that is set.
+const maxSearched = 4 << 20
+
 // texts lists what is signed as set, and as others sign.
 func (m maker) texts(a *attempt) (all []candidate) {
 	bodies := []candidate{{text: a.r.Raw}}
@@ -257,8 +260,11 @@ func (m maker) texts(a *attempt) (all []candidate) {
 		bodies = append(bodies, candidate{code: "body", text: canonical, says: "it is signed over JSON.stringify's form of the body, not over what was sent", do: "something on the way writes the JSON anew: have it pass on the bytes"})
 	}
 	templates := []string{m.settings.Signed}
+	if len(a.r.Raw) > maxSearched {
+		bodies = bodies[:1]
+	}
 	for _, t := range append([]string{"{timestamp}{body}", "{body}{timestamp}", "{body}.{timestamp}"}, signedOfPresets()...) {
-		if !slices.Contains(templates, t) {
+		if !slices.Contains(templates, t) && len(a.r.Raw) <= maxSearched {
 			templates = append(templates, t)
 		}
 	}

@@ -36,8 +36,8 @@ func payload(form []byte) (found []byte, err error) {
 // isPayload reports whether a member's name reads payload.
 func isPayload(name []byte) bool {
 	const want = "payload"
-	if len(name) > len(want)*len("%70") {
-		return false
+	if bytes.IndexByte(name, '%') < 0 || len(name) > len(want)*len("%70") {
+		return string(name) == want
 	}
 	text, err := url.QueryUnescape(string(name))
 	return err == nil && text == want
