@@ -8,6 +8,11 @@ import (
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
+// mayBeForm reports whether a body has none of the bytes that every form's writer escapes
+// (https://url.spec.whatwg.org/#application-x-www-form-urlencoded-percent-encode-set) and of which
+// every JSON object or array, and every text of several words, has one.
+func mayBeForm(body []byte) bool { return !bytes.ContainsAny(body, "{[\"<> \t\r\n") }
+
 // payload returns the member payload of a form. It looks at each member once, and decodes none other:
 // the body may come from anybody.
 func payload(form []byte) (found []byte, err error) {

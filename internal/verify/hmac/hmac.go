@@ -239,10 +239,11 @@ func (s *scheme) takesForms() bool {
 }
 
 // unwrap returns the JSON of a body: the body itself, or of a form its member payload, as GitHub and
-// Slack send them.
+// Slack send them. The header that says so isn't signed, so it makes no form of what can't be one:
+// in JSON, what a user has written could read &payload=….
 func unwrap(h http.Header, raw []byte) ([]byte, error) {
 	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
-	if !strings.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") {
+	if !strings.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") || !mayBeForm(raw) {
 		return raw, nil
 	}
 	return payload(raw)

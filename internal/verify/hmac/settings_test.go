@@ -17,7 +17,7 @@ import (
 var good = map[string]string{
 	"SIGNATURE_HEADER": "X-Signature", "SIGNATURE_FORMAT": "t={timestamp},v1={hex}", "SIGNED": "{header:X-Id}.{timestamp}.{body}",
 	"TIMESTAMP": "signature", "TIMESTAMP_UNIT": "s", "EVENT": "body:event.type, body:type", "EVENT_ID": "header:X-Id", "USER": "body:user.id",
-	"SECRET_ENCODING": "base64", "TYPE_PREFIX": "com.acme.",
+	"SECRET_ENCODING": "base64", "TYPE_PREFIX": "com.example.",
 }
 
 // Each setting that is wrong is named, with the place in it.
@@ -100,7 +100,7 @@ func TestWrongSettings(t *testing.T) {
 // What is set overrides a preset, and what isn't stays.
 func TestOverrides(t *testing.T) {
 	p := named(t, custom, settings(t, good))
-	if p.TypePrefix != "com.acme." || p.Header != "X-Signature" || !slices.Equal(p.Headers, []string{"X-Signature", "X-Id"}) || p.Timeless || p.Unused != nil {
+	if p.TypePrefix != "com.example." || p.Header != "X-Signature" || !slices.Equal(p.Headers, []string{"X-Signature", "X-Id"}) || p.Timeless || p.Unused != nil {
 		t.Errorf("%+v", p)
 	}
 	i := slices.IndexFunc(Providers, func(p *verify.Provider) bool { return p.Settings.SignatureHeader == "X-Hub-Signature-256" })
@@ -168,11 +168,18 @@ func TestSecrets(t *testing.T) {
 func TestForms(t *testing.T) {
 	form := http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"}}
 	for body, want := range map[string]string{
-		"payload=%7B%7D": "{}", "a=1&payload=%7b%22a+b%22:1}&b=2": `{"a b":1}`, "p%61yload={}": "{}",
-		"": "", "payload": "", "a=1": "", "payload={}&payload={}": "", "payload={}&p%61yload={}": "", "payload=%zz": "", "payloads={}": "",
+		"payload=%7B%7D": "{}", "a=1&payload=%7b%22a+b%22:1%7d&b=2": `{"a b":1}`, "p%61yload=%7B%7D": "{}",
+		"": "", "payload": "", "a=1": "", "payload=%7B%7D&payload=%7B%7D": "", "payload=%7B%7D&p%61yload=%7B%7D": "",
+		"payload=%zz": "", "payloads=%7B%7D": "",
 	} {
 		got, err := unwrap(form, []byte(body))
-		if string(got) != want || (err == nil) != (want != "" || strings.HasPrefix(body, "payload") && body == "payload") {
+		if string(got) != want || (err == nil) != (want != "" || body == "payload") {
+			t.Errorf("%q: %q, %v", body, got, err)
+		}
+	}
+	// What a user has written into JSON isn't taken for the delivery, whatever the header says.
+	for _, body := range []string{`{"comment":"&payload=%7B%22action%22:%22deleted%22%7D&"}`, `["&payload=%7B%7D&"]`, "payload={}", "Hello, &payload=%7B%7D&"} {
+		if got, err := unwrap(form, []byte(body)); string(got) != body || err != nil {
 			t.Errorf("%q: %q, %v", body, got, err)
 		}
 	}
