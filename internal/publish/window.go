@@ -26,8 +26,9 @@ import (
 //
 // A stream that this directory has never seen is taken at its word: a spool that has just begun holds nothing
 // older than the process, whose ids the stream knows in any case, and another instance's older delivery of the
-// same event would be stored twice as well if it came directly (ADR 9). One that was made anew, and where the
-// file can't be read, begins with nothing, unless it has never held a message that it could have forgotten.
+// same event would be stored twice as well if it came directly (ADR 9). That is not so of a command, which
+// only reads the file and publishes what is older. For it, of a stream that was made anew, and where the file
+// can't be read, the window begins with nothing, unless the stream has never held a message to forget.
 type windows struct {
 	file     string // what survives a restart; "": nothing does
 	readOnly bool
@@ -86,7 +87,7 @@ func (w *windows) observe(info *jetstream.StreamInfo) {
 	switch {
 	case seen:
 		is.Effective = min(was.now(), is.Configured)
-	case info.State.LastSeq == 0, !known && !w.isLost:
+	case info.State.LastSeq == 0, !known && !w.isLost && !w.readOnly:
 		is.Effective = is.Configured
 	}
 	isNew := !seen || is.Configured != was.Configured
