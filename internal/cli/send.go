@@ -86,6 +86,9 @@ when every delivery was accepted.`,
 			if count < 1 || concurrency < 1 {
 				return usageError{errors.New("--count and --concurrency take numbers from 1")}
 			}
+			if stale && s.provider.Timeless {
+				return usageError{fmt.Errorf("--stale: %s signs no time, so no delivery of its own is too old", s.provider.Title)}
+			}
 			if stale {
 				s.age = 10 * 365 * 24 * time.Hour
 			}

@@ -17,7 +17,7 @@ type Settings struct {
 	EventID         string `env:"EVENT_ID" takes:"header:Name or body:path, such as body:id" doc:"where the event's id stands; what isn't signed isn't used. Without it the id is made of all that is signed but the time"`
 	User            string `env:"USER" takes:"body:path, such as body:user.id; of several, with commas between, the first that is there counts" doc:"where the id of the person stands whom the event is about"`
 	SecretEncoding  string `env:"SECRET_ENCODING" oneof:"text base64 hex" doc:"how the secrets are written; whsec_ before base64 is left out"`
-	TypePrefix      string `env:"TYPE_PREFIX" takes:"a name in reverse DNS with a full stop at its end, such as com.acme." doc:"begins the CloudEvents type, before the event's name"`
+	TypePrefix      string `env:"TYPE_PREFIX" takes:"a name in reverse DNS with a full stop at its end, such as com.example." doc:"begins the CloudEvents type, before the event's name"`
 }
 
 // Setting is one of the settings.

@@ -44,7 +44,7 @@ func (p *preset) configure(endpoint string, set verify.Settings) (*verify.Provid
 	with.TypePrefix = cmp.Or(with.TypePrefix, "webhook."+endpoint+".")
 	s, problems := compile(with)
 	if len(with.TypePrefix) > 128 || !typePrefix.MatchString(with.TypePrefix) {
-		problems = append(problems, verify.SettingProblem{Variable: "TYPE_PREFIX", Takes: "a name in reverse DNS with a full stop at its end, such as com.acme."})
+		problems = append(problems, verify.SettingProblem{Variable: "TYPE_PREFIX", Takes: "a name in reverse DNS with a full stop at its end, such as com.example."})
 	}
 	if problems != nil {
 		return nil, problems

@@ -1,0 +1,92 @@
+package hmac
+
+import (
+	"errors"
+	"net/http"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ade15e70/webhook-bridge/internal/endpoint"
+	"github.com/ade15e70/webhook-bridge/internal/quarantine"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// Of every delivery, quarantine keeps what it takes to verify it again, and then it is the same event;
+// but nothing of what it keeps is a signature.
+func TestQuarantined(t *testing.T) {
+	for _, preset := range Providers {
+		for _, v := range vectors(t, preset.Name) {
+			if v.Claims == nil {
+				continue
+			}
+			t.Run(preset.Name+"/"+v.Name, func(t *testing.T) {
+				p := named(t, preset.Name, settings(t, v.Settings))
+				r := v.request(t, p)
+				r.Now = r.Now.AddDate(1, 0, 0)
+				c, err := p.Verify(r)
+				if !p.Timeless && !errors.Is(err, verify.Stale) || p.Timeless && err != nil {
+					t.Fatalf("a year later: %v", err)
+				}
+				at := &endpoint.Endpoint{Name: "hooks", Provider: p, Tolerance: r.Tolerance, Secrets: func() []secret.Secret { return r.Secrets }}
+				m := quarantine.Delivery{
+					ID: at.ID(c), Endpoint: at.Name, Provider: p.Name, Reason: "stale", Received: r.Now,
+					Seal: at.Seal(c, r.Secrets[c.Secret], r.Raw), Headers: p.Keep(r.Header), Body: r.Raw,
+				}.Message("webhooks")
+				header := func(name string) string {
+					for _, h := range m.Headers {
+						if h.Name == name {
+							return h.Value
+						}
+					}
+					return ""
+				}
+				kept, err := quarantine.Parse(header, m.Data)
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, err := p.Parse(kept.Headers, kept.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+
+				sealed := at.Sealed(kept.Seal, kept.Headers, kept.Body, body, kept.Received)
+				sealed.Untimed = true
+				again, err := p.Verify(sealed)
+				if err != nil {
+					t.Fatalf("verified again: %v", err)
+				}
+				if diff := cmp.Diff(*v.Claims, claimed(again)); diff != "" {
+					t.Error(diff)
+				}
+
+				replayed := at.Request(kept.Headers, kept.Body, body, v.Now)
+				refused := func(what string) {
+					t.Helper()
+					if _, err := p.Verify(replayed); verify.IsAuthentic(err) || err == nil {
+						t.Errorf("%s is a signature: %v", what, err)
+					}
+				}
+				refused("what is kept")
+				for _, h := range m.Headers {
+					for name := range kept.Headers {
+						replayed.Header = kept.Headers.Clone()
+						replayed.Header.Set(name, h.Value)
+						refused(h.Name + " as " + name)
+					}
+				}
+				replayed.Header = p.Resign(kept.Headers, r.Secrets[c.Secret], c.SignedText)
+				if _, err := p.Verify(replayed); err != nil {
+					t.Errorf("signed anew: %v", err)
+				}
+
+				kept.Headers = http.Header{}
+				sealed = at.Sealed(kept.Seal, kept.Headers, append([]byte(" "), kept.Body...), body, kept.Received)
+				if _, err := p.Verify(sealed); err == nil || verify.IsAuthentic(err) {
+					t.Errorf("another body under the seal: %v", err)
+				}
+			})
+		}
+	}
+}
