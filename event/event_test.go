@@ -152,3 +152,35 @@ func TestAppendIsJSON(t *testing.T) {
 		t.Errorf("%s: %v", e.Append(nil), err)
 	}
 }
+
+// A member is taken by its exact name, also where a struct of encoding/json takes another one's value.
+func TestMember(t *testing.T) {
+	e := Event{Data: []byte(`{"data":{"id":"signed","Id":"other","ſ":1,"none":null},"DATA":{"id":"forged"},"name":"a.b"}`)}
+	var folded struct{ Data struct{ ID string } }
+	if err := json.Unmarshal(e.Data, &folded); err != nil || folded.Data.ID != "forged" {
+		t.Fatalf("%+v, %v: then this method isn't needed", folded, err)
+	}
+	for _, test := range []struct {
+		want string
+		path []string
+	}{
+		{`"signed"`, []string{"data", "id"}},
+		{`"other"`, []string{"data", "Id"}},
+		{``, []string{"data", "ID"}},
+		{``, []string{"data", "s"}},
+		{`null`, []string{"data", "none"}},
+		{``, []string{"data", "none", "id"}},
+		{``, []string{"name", "id"}},
+		{``, []string{"Data", "id"}},
+		{``, []string{""}},
+		{`"a.b"`, []string{"name"}},
+		{string(e.Data), nil},
+	} {
+		if got := string(e.Member(test.path...)); got != test.want {
+			t.Errorf("%q: %s, want %s", test.path, got, test.want)
+		}
+	}
+	if got := (&Event{}).Member("a"); got != nil {
+		t.Errorf("without data: %s", got)
+	}
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -99,6 +100,22 @@ func TestDeadLetters(t *testing.T) {
 	if tries := strings.Count(c.words(), `"to be tried again"`); tries != 2 {
 		t.Errorf("put off %d times, want 2", tries)
 	}
+	c.terminate()
+}
+
+// What stands beside the body's members under names in other cases is none of them.
+func TestNamesInOtherCases(t *testing.T) {
+	b, store := serve(t), filepath.Join(t.TempDir(), "db")
+	body := filepath.Join(t.TempDir(), "body.json")
+	text := `{"name":"invitee.accepted","entity":"invitee","entityId":"ada","data":` + accepted("ada") + `,"timestamp":0,` +
+		`"DATA":` + accepted("eve") + `,"Data":{"INVITEE":{"id":"eve"}}}`
+	if err := os.WriteFile(body, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.send("", "--body", body)
+	c := b.consumer("consumer", store)
+	b.settled("rewards")
+	expect(t, map[string]int{"ada": 1}, points(t, store))
 	c.terminate()
 }
 

@@ -121,7 +121,7 @@ func serve(t *testing.T) *bridge {
 
 func (b *bridge) start(natsAddr string) {
 	b.t.Helper()
-	b.process = launch(b.t, b.program, []string{"serve"}, "FLOCK_SECRETS=hush", "NATS_URL=", "DATA_DIR="+b.data,
+	b.process = launch(b.t, b.program, []string{"serve"}, "FLOCK_SECRETS=secret-of-flock-for-tests", "NATS_URL=", "DATA_DIR="+b.data,
 		"HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "EMBEDDED_NATS_ADDR="+natsAddr)
 	b.url = "http://" + b.process.await(`"message":"listening","public":"([^"]+)"`)
 	b.nats = "nats://" + b.process.await(`"message":"connected to NATS","server":"(?:nats://)?([^"]+)"`)
@@ -139,12 +139,12 @@ func (b *bridge) restart() {
 // send sends signed deliveries, with those data unless they are "", and expects them to be stored.
 func (b *bridge) send(data string, args ...string) {
 	b.t.Helper()
-	args = append([]string{"send", "flock", "invitee.accepted", "--url", b.url}, args...)
+	args = append([]string{"send", "flock", "--url", b.url}, args...)
 	if data != "" {
 		args = append(args, "--data", "-")
 	}
 	cmd := exec.Command(b.program, args...)
-	cmd.Env = append(os.Environ(), "FLOCK_SECRETS=hush")
+	cmd.Env = append(os.Environ(), "FLOCK_SECRETS=secret-of-flock-for-tests")
 	cmd.Stdin = strings.NewReader(data)
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "stored") || strings.Contains(string(out), "duplicate") {
 		b.t.Fatalf("bridge %s: %v\n%s", strings.Join(args, " "), err, out)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -20,10 +21,12 @@ func reward(ctx context.Context, tx *sql.Tx, e event.Event) error {
 	if e.Signed != "payload" {
 		return fmt.Errorf("%w: what happened isn't signed, only %s", errPoison, e.Signed)
 	}
-	if e.UserID == "" {
+	// By the exact names: a struct would take what stands under "DATA", too.
+	var user string
+	if err := json.Unmarshal(e.Member("data", "invitee", "id"), &user); err != nil || user == "" {
 		return errors.New("it doesn't say whom it is about")
 	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO points (userid, points) VALUES (?, 1)
-		ON CONFLICT (userid) DO UPDATE SET points = points.points + 1`, e.UserID)
+		ON CONFLICT (userid) DO UPDATE SET points = points.points + 1`, user)
 	return err
 }

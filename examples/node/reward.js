@@ -7,7 +7,8 @@ export function reward(db, event) {
   // With any other scheme the event's name is not signed: whoever holds an old delivery can say that
   // something else happened.
   if (event.signed !== 'payload') throw new Poison(`can't be handled: what happened isn't signed, only ${event.signed}`)
-  if (!event.userid) throw new Error("it doesn't say whom it is about")
+  const user = event.data?.data?.invitee?.id
+  if (!user) throw new Error("it doesn't say whom it is about")
   db.prepare(`INSERT INTO points (userid, points) VALUES (?, 1)
-    ON CONFLICT (userid) DO UPDATE SET points = points.points + 1`).run(event.userid)
+    ON CONFLICT (userid) DO UPDATE SET points = points.points + 1`).run(user)
 }

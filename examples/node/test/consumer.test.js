@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Store } from '../store.js'
@@ -49,6 +50,21 @@ test("what can't be handled becomes a dead letter, and others go on", async (t) 
     "webhooks-dead.rewards: it doesn't say whom it is about",
   ])
   assert.equal(consumer.words.match(/"to be tried again"/g).length, 2)
+  await consumer.terminate()
+})
+
+test("what stands beside the body's members under names in other cases is none of them", async (t) => {
+  const bridge = await serve(t)
+  const store = newStore()
+  const body = join(directory, 'names-in-other-cases.json')
+  writeFileSync(body, JSON.stringify({
+    name: 'invitee.accepted', entity: 'invitee', entityId: 'ada', data: accepted('ada'), timestamp: 0,
+    DATA: accepted('eve'), Data: { INVITEE: { id: 'eve' } },
+  }))
+  bridge.send(undefined, '--body', body)
+  const consumer = bridge.consumer(store)
+  await bridge.settled('rewards')
+  assert.deepEqual(points(store), { ada: 1 })
   await consumer.terminate()
 })
 

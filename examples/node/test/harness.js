@@ -66,7 +66,7 @@ export async function serve(t) {
   let bridge, url, servers = '127.0.0.1:0'
   const begin = async () => {
     bridge = new Process(program, ['serve'], {
-      FLOCK_SECRETS: 'hush', NATS_URL: '', DATA_DIR: data,
+      FLOCK_SECRETS: 'secret-of-flock-for-tests', NATS_URL: '', DATA_DIR: data,
       HTTP_ADDR: '127.0.0.1:0', ADMIN_ADDR: '127.0.0.1:0', EMBEDDED_NATS_ADDR: servers,
     })
     url = 'http://' + await bridge.await(/"message":"listening","public":"([^"]+)"/)
@@ -99,8 +99,8 @@ export async function serve(t) {
 
     // send sends signed deliveries, with those data if there are any, and expects them to be stored.
     send(data, ...args) {
-      const command = ['send', 'flock', 'invitee.accepted', '--url', url, ...args, ...(data ? ['--data', '-'] : [])]
-      const out = execFileSync(program, command, { input: data ? JSON.stringify(data) : '', env: { ...process.env, FLOCK_SECRETS: 'hush' }, encoding: 'utf8' })
+      const command = ['send', 'flock', '--url', url, ...args, ...(data ? ['--data', '-'] : [])]
+      const out = execFileSync(program, command, { input: data ? JSON.stringify(data) : '', env: { ...process.env, FLOCK_SECRETS: 'secret-of-flock-for-tests' }, encoding: 'utf8' })
       assert.match(out, /stored/)
       assert.doesNotMatch(out, /duplicate/)
     },
