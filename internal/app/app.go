@@ -87,7 +87,9 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	if c.Quarantine || a.spool.Len(durable.Quarantined) > 0 || a.spool.Len(durable.Refused) > 0 || a.spool.Stats().Aside > 0 {
 		kinds = append(kinds, durable.Quarantined, durable.Refused)
 	}
-	if a.publisher, err = publish.Open(publishing(c, kinds, url, version, log)); err != nil {
+	pc := publishing(c, kinds, url, version, log)
+	pc.EmptySpool = isEmpty(a.spool)
+	if a.publisher, err = publish.Open(pc); err != nil {
 		return nil, err
 	}
 	metrics := telemetry.NewMetrics(telemetry.State{
@@ -117,6 +119,15 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	a.adminSide = boundAdmin(a.admin, a.adminSide)
 	a.live.start(log)
 	return a, nil
+}
+
+// isEmpty reports whether nothing is in the spool; not before all of it was read.
+func isEmpty(s *spool.Spool) bool {
+	n := s.Stats().Aside
+	for kind := range durable.Kind(durable.Kinds) {
+		n += s.Len(kind)
+	}
+	return n == 0
 }
 
 // explainListen adds what to do where another process listens there.

@@ -337,7 +337,7 @@ func TestCheckIsOfItsConnection(t *testing.T) {
 	t.Parallel()
 	l := newLink(zap.NewNop(), nil, nil, nil)
 	first, second := newConn(l, nil), newConn(l, nil)
-	m := newMonitor(Stream{}, openWindows("", false, zap.NewNop()), zap.NewNop())
+	m := newMonitor(Stream{}, openWindows("", false, false, zap.NewNop()), zap.NewNop())
 	defer m.windows.stop()
 	if err := m.ready(first); !errors.Is(err, errUnchecked) {
 		t.Errorf("before the first check: %v", err)

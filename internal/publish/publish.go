@@ -30,6 +30,7 @@ type Config struct {
 	SpoolTimeout time.Duration
 	Windows      string // file that remembers the streams' effective duplicate windows; "": none
 	ReadOnly     bool   // that file is another process' own
+	EmptySpool   bool   // no message that is published from the spool is older than this process
 	Log          *zap.Logger
 }
 
@@ -54,7 +55,7 @@ func Open(c Config) (*Publisher, error) {
 		c.SpoolTimeout = DefaultSpoolTimeout
 	}
 	p := &Publisher{
-		config: c, windows: openWindows(c.Windows, c.ReadOnly, c.Log),
+		config: c, windows: openWindows(c.Windows, c.ReadOnly, c.EmptySpool, c.Log),
 		direct: newAcks("d", c.Timeout, c.Server.Domain), spooled: newAcks("s", c.SpoolTimeout, c.Server.Domain),
 	}
 	p.monitors[durable.Event] = newMonitor(c.Stream, p.windows, c.Log)

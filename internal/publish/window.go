@@ -24,15 +24,14 @@ import (
 // by this process alone: while it doesn't run nothing is added, since only a wall clock could tell how
 // much.
 //
-// A stream that this directory has never seen is taken at its word: a spool that has just begun holds nothing
+// A stream that this directory has never seen is taken at its word where its spool is empty: that holds nothing
 // older than the process, whose ids the stream knows in any case, and another instance's older delivery of the
-// same event would be stored twice as well if it came directly (ADR 9). That is not so of a command, which
-// only reads the file and publishes what is older. For it, of a stream that was made anew, and where the file
-// can't be read, the window begins with nothing, unless the stream has never held a message to forget.
+// same event would be stored twice as well if it came directly (ADR 9). Otherwise, or where the stream was made
+// anew, its window begins with nothing, unless it has never held a message that it could have forgotten.
 type windows struct {
 	file     string // what survives a restart; "": nothing does
 	readOnly bool
-	isLost   bool // what the file had can't be read
+	trusting bool // a stream that was never seen is taken at its word
 	log      *zap.Logger
 
 	mu      sync.Mutex
@@ -54,10 +53,10 @@ type window struct {
 
 func (w window) now() time.Duration { return min(w.Configured, w.Effective+time.Since(w.at)) }
 
-func openWindows(file string, readOnly bool, log *zap.Logger) *windows {
-	w := &windows{file: file, readOnly: readOnly, log: log, known: make(map[string]window), changed: make(chan struct{}, 1), stopped: make(chan struct{})}
+func openWindows(file string, readOnly, trusting bool, log *zap.Logger) *windows {
+	w := &windows{file: file, readOnly: readOnly, trusting: trusting, log: log, known: make(map[string]window), changed: make(chan struct{}, 1), stopped: make(chan struct{})}
 	if err := w.read(); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		w.isLost = true
+		w.trusting = false
 		log.Warn("what was known of the streams' duplicate windows can't be read: records that have waited are looked up first",
 			zap.Error(err))
 	}
@@ -87,7 +86,7 @@ func (w *windows) observe(info *jetstream.StreamInfo) {
 	switch {
 	case seen:
 		is.Effective = min(was.now(), is.Configured)
-	case info.State.LastSeq == 0, !known && !w.isLost && !w.readOnly:
+	case info.State.LastSeq == 0, !known && w.trusting:
 		is.Effective = is.Configured
 	}
 	isNew := !seen || is.Configured != was.Configured

@@ -22,11 +22,11 @@ func TestEffectiveWindow(t *testing.T) {
 		const day = 24 * time.Hour
 		made := time.Now()
 		file := filepath.Join(t.TempDir(), "windows.json")
-		w := openWindows(file, false, zap.NewNop())
+		w := openWindows(file, false, true, zap.NewNop())
 		restart := func() {
 			w.stop()
 			<-w.stopped
-			w = openWindows(file, false, zap.NewNop())
+			w = openWindows(file, false, true, zap.NewNop())
 		}
 		defer func() { w.stop(); <-w.stopped }()
 		see := func(configured time.Duration, messages uint64) {
@@ -80,7 +80,7 @@ func TestEffectiveWindow(t *testing.T) {
 		w.file = "" // it isn't written once more at the end
 		w.stop()
 		<-w.stopped
-		w = openWindows(file, false, zap.NewNop())
+		w = openWindows(file, false, true, zap.NewNop())
 		see(day, 10)
 		want("the file is damaged", 0)
 	})
