@@ -7,7 +7,7 @@
 // always signed: settings that leave it out are refused. Which values are signed beside it is told
 // apart in one way only (see signedParts), so that nothing can be moved from one to another.
 //
-// ADR 14 has for each preset what is signed, what isn't, and what the id is made of.
+// ADR 15 has for each preset what is signed, what isn't, and what the id is made of.
 package hmac
 
 import (
