@@ -103,8 +103,12 @@ func TestAnswers(t *testing.T) {
 
 		{name: "unknown endpoint", endpoint: "nobody", body: signedBody, status: 404, code: "not_found"},
 		{name: "body past the limit", body: large(64<<10 + 1), status: 413, code: "body_too_large"},
-		{name: "compressed", body: flockBody("h", ""), headers: []string{"Content-Encoding: gzip"}, status: 415, code: "content_encoding"},
-		{name: "encoded twice", body: flockBody("h", ""), headers: []string{"Content-Encoding: identity", "Content-Encoding: identity"}, status: 415, code: "content_encoding"},
+		{name: "compressed", body: "\x1f\x8b\x08\x00", headers: []string{"Content-Encoding: gzip"}, status: 415, code: "content_encoding"},
+		{name: "compressed twice", body: "(\xb5/\xfd", headers: []string{"Content-Encoding: identity", "Content-Encoding: zstd"}, status: 415, code: "content_encoding"},
+		{name: "no JSON, and not encoded", body: "hello", headers: []string{"Content-Encoding: identity"}, status: 400, code: "not_json"},
+		{name: "a charset for a coding", body: flockBody("charset", ""), headers: []string{"Content-Encoding: UTF-8"}, status: 200},
+		{name: "JSON, whatever its header says", body: flockBody("gzip", ""), headers: []string{"Content-Encoding: gzip"}, status: 200},
+		{name: "JSON that is none of ours, with a charset", body: "[]", headers: []string{"Content-Encoding: UTF-8"}, status: 400, code: "not_json"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			before := b.stored()
@@ -163,12 +167,14 @@ func TestSignatureFailuresReadTheSame(t *testing.T) {
 }
 
 // Paths other than the endpoints' are not found, whatever cleaning would make of them; nobody is
-// redirected.
+// redirected. Those that are nearly an endpoint's are counted and logged with where that is.
 func TestPathsAndMethods(t *testing.T) {
 	b := start(t)
 	for _, target := range []string{
-		"/", "/webhooks", "/webhooks/", "/webhooks/flock/", "//webhooks/flock", "/webhooks//flock", "/webhooks/../webhooks/flock", "/./webhooks/flock",
-		"/webhooks/%66lock", "/webhooks/FLOCK", "/webhooks/flock%2f", "/webhooks/flock;x", "/metrics", "/livez", "/readyz", "/debug/pprof/", "*",
+		"/", "/webhooks", "/webhooks/", "/webhooks/flock;x", "/webhooks/floc", "/metrics", "/livez", "/readyz", "/debug/pprof/", "*",
+
+		"/webhooks/flock//", "//webhooks/flock", "/webhooks//flock", "/webhooks/../webhooks/flock", "/./webhooks/flock", "/flock", "/api/webhooks/flock",
+		"/webhooks/%66lock", "/webhooks/FLOCK", "/webhooks/flock%2f", "/webhooks/flock%20",
 	} {
 		for _, method := range []string{"POST", "GET", "OPTIONS"} {
 			if target == "*" && method != "OPTIONS" {
@@ -188,13 +194,38 @@ func TestPathsAndMethods(t *testing.T) {
 			t.Errorf("%s: %s, Allow %q", method, a.Status, a.Header.Get("Allow"))
 		}
 	}
-	for _, target := range []string{"/webhooks/flock?x=1", "http://elsewhere/webhooks/flock"} {
+	b.await("counted", func() bool {
+		return b.metric(`webhook_bridge_deliveries_total{endpoint="flock",outcome="wrong_path"}`) == "33"
+	})
+	if n := b.metric(`webhook_bridge_deliveries_total{endpoint="",outcome="not_found"}`); n != "28" {
+		t.Errorf("not_found: %s", n)
+	}
+	for _, want := range []string{"delivery refused for its path: register the address", "the endpoint is at /webhooks/flock\""} {
+		if !strings.Contains(b.log.String(), want) {
+			t.Errorf("the log has no %q", want)
+		}
+	}
+	for _, target := range []string{"/webhooks/flock?x=1", "http://elsewhere/webhooks/flock", "/webhooks/flock/", "/webhooks/flock/?x=1"} {
 		body := flockBody(target, "")
 		c := b.dial()
 		c.write(strings.Replace(request("flock", body, flockHeader(t, body)), "/webhooks/flock", target, 1))
 		if a := c.read("POST"); a.StatusCode != http.StatusOK {
 			t.Errorf("%s: %s", target, a.Status)
 		}
+	}
+}
+
+// A flood of one kind of refusal doesn't keep another from the log, though both read the same.
+func TestEachOutcomeIsLogged(t *testing.T) {
+	b := start(t)
+	body := flockBody("a", "")
+	for range 40 {
+		b.post("flock", body)
+	}
+	b.post("flock", body, "X-Flock-Signature: x")
+	b.await("logged", func() bool { return strings.Contains(b.log.String(), `"outcome":"signature_malformed"`) })
+	if n := len(b.lines("delivery refused")); n > 30 {
+		t.Errorf("%d lines", n)
 	}
 }
 

@@ -90,8 +90,7 @@ func publishOutcomes(way string) []string {
 	return all
 }
 
-// weight is how a refusal is logged. Sampling goes by level and message: so a flood of what anybody
-// can send doesn't drown what only the vendor can, or what is our own failure.
+// weight returns how a refusal is logged.
 func weight(err error) (zapcore.Level, string) {
 	switch {
 	case errors.Is(err, durable.ErrUnavailable), errors.Is(err, durable.ErrTooLarge) && !verify.IsAuthentic(err):
@@ -100,6 +99,8 @@ func weight(err error) (zapcore.Level, string) {
 		return zap.WarnLevel, "signed delivery refused, and not kept in quarantine"
 	case verify.IsAuthentic(err), errors.Is(err, verify.OtherScheme):
 		return zap.WarnLevel, "signed delivery refused"
+	case ingest.IsWrongPath(err):
+		return zap.WarnLevel, "delivery refused for its path: register the address that the error names, to the letter"
 	case ingest.IsInternal(err):
 		return zap.ErrorLevel, "delivery failed on an internal error"
 	}
@@ -110,8 +111,12 @@ func weight(err error) (zapcore.Level, string) {
 // isn't for an endpoint at all is the internet's noise.
 func (o *observer) Observe(r *ingest.Record) {
 	o.deliveries.Of([2]string{r.Endpoint, r.Outcome}).Inc()
-	if r.Endpoint == "" {
+	switch {
+	case r.Endpoint == "":
 		o.refused.Debug("no such endpoint", zap.String("remote", r.Remote))
+		return
+	case ingest.IsWrongPath(r.Err):
+		o.logRefusal(r)
 		return
 	}
 	at := o.endpoints.Of(r.Endpoint)
@@ -131,11 +136,7 @@ func (o *observer) Observe(r *ingest.Record) {
 		o.metrics.Quarantined.WithLabelValues(r.Endpoint, r.Kept).Inc()
 	}
 	if r.Err != nil {
-		level, message := weight(r.Err)
-		if entry := o.refused.Check(level, message); entry != nil {
-			entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.Error(r.Err),
-				zap.Bool("quarantined", r.Kept != ""), zap.String("remote", r.Remote), zap.Duration("duration", r.Duration), traced(r))
-		}
+		o.logRefusal(r)
 		return
 	}
 	if r.Kept != "" {
@@ -148,6 +149,19 @@ func (o *observer) Observe(r *ingest.Record) {
 		entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.String("id", r.ID), zap.String("type", r.Event.Type),
 			zap.String("signed", r.Claims.Scheme), zap.Int("secret", r.Claims.Secret), zap.Duration("duration", r.Duration), traced(r))
 	}
+}
+
+// logRefusal logs a refused delivery. Sampling goes by level and message: each outcome has a limit of its own, so that a
+// flood of one doesn't hide another.
+func (o *observer) logRefusal(r *ingest.Record) {
+	level, message := weight(r.Err)
+	entry := o.refused.Check(level, message+": "+r.Outcome)
+	if entry == nil {
+		return
+	}
+	entry.Message = message
+	entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.Error(r.Err),
+		zap.Bool("quarantined", r.Kept != ""), zap.String("remote", r.Remote), zap.Duration("duration", r.Duration), traced(r))
 }
 
 // RefusedConn logs a connection that was refused before a request came of it, with what to do. Each kind is a message

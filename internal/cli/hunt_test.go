@@ -291,7 +291,8 @@ func (h *hunt) deliveries(now time.Time, good string) {
 	h.deliver("413 body_too_large", "flock", strings.Repeat(markedBody, 5<<18))       // 10 MiB, of MAX_BODY_BYTES 9
 	large := strings.Replace(good, markedBody, strings.Repeat(markedBody, 17<<16), 1) // more than NATS takes, 8 MiB
 	h.deliver("413 message_too_large", "flock", large, h.flock(large))
-	h.deliver("415 content_encoding", "flock", good, "Content-Encoding: "+markedBody)
+	h.deliver("415 content_encoding", "flock", "\x1f"+markedBody, "Content-Encoding: "+markedBody)
+	h.deliver("404 not_found", "FLOCK//", good, h.flock(good))
 	h.deliver("404 not_found", markedBody, good, h.flock(good))
 	h.raw("GET /webhooks/flock?"+markedBody+" HTTP/1.1\r\nHost: "+markedBody+"\r\n\r\n", true)
 	h.raw("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 100\r\nX-Flock-Signature: "+markedSignature+"\r\n\r\n"+markedBody, false)

@@ -15,8 +15,9 @@ import (
 // What this package itself refuses.
 var (
 	errNotFound        = errors.New("no such endpoint")
+	errWrongPath       = errors.New("path is nearly an endpoint's")
 	errMethod          = errors.New("method is not POST")
-	errContentEncoding = errors.New("body is encoded")
+	errContentEncoding = errors.New("body is encoded, by its Content-Encoding")
 	errSlowBody        = errors.New("body was not whole in time")
 	errIncompleteBody  = errors.New("body broke off")
 	errBodyTooLarge    = errors.New("body too large")
@@ -27,6 +28,9 @@ var (
 
 // IsInternal reports whether err is a fault of the bridge itself.
 func IsInternal(err error) bool { return errors.Is(err, errInternal) }
+
+// IsWrongPath reports whether err is that of a path that is nearly an endpoint's.
+func IsWrongPath(err error) bool { return errors.Is(err, errWrongPath) }
 
 // row is a row of the table.
 type row struct {
@@ -52,6 +56,7 @@ func rowOf(err error) row {
 // whose error matches counts; what matches none is internal.
 var answers = []row{
 	{errNotFound, http.StatusNotFound, "not_found", "No such endpoint", "not_found"},
+	{errWrongPath, http.StatusNotFound, "not_found", "No such endpoint", "wrong_path"},
 	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed", "An endpoint takes POST only", "method_not_allowed"},
 	{errContentEncoding, http.StatusUnsupportedMediaType, "content_encoding", "The body must not be encoded", "content_encoding"},
 	{errSlowBody, http.StatusRequestTimeout, "body_timeout", "The body was not whole 5 seconds after the headers", "body_timeout"},

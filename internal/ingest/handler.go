@@ -39,7 +39,7 @@ type Observer interface {
 // Record is what became of a request. Nothing in it was chosen by an unauthenticated sender, but
 // for Remote.
 type Record struct {
-	Endpoint string        // "" where the path is no endpoint's
+	Endpoint string        // "" where the path is no endpoint's, nor nearly
 	Outcome  string        // a durable.Status, or the outcome of the table in answer.go
 	Err      error         // why it was refused
 	Remote   string        // the sender's address
@@ -113,13 +113,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.began, d.bodyDeadline = h.Now(), time.Now().Add(bodyTimeout)
 	d.conn.begin(r.ContentLength, &d.held)
 	d.Remote = r.RemoteAddr
-	// The path is compared as it was sent: another spelling of it is another path.
-	at, ok := h.endpoints[r.URL.EscapedPath()]
+	// The path is compared as it was sent: another spelling of it is another path, but for one slash at its end.
+	path := r.URL.EscapedPath()
+	at, ok := h.endpoints[strings.TrimSuffix(path, "/")]
 	status, err := durable.Status(""), d.setReadDeadline(d.bodyDeadline)
 	switch {
 	case err != nil:
 	case !ok:
-		err = errNotFound
+		d.Endpoint, err = h.notFound(path)
 	default:
 		d.Endpoint = at.Name
 		d.span = h.Tracer.Receive(r, at.Name)
@@ -175,11 +176,8 @@ func (d *delivery) receive(at *endpoint.Endpoint) (status durable.Status, err er
 			status, err = "", fmt.Errorf("%w: panic of type %T\n%s", errInternal, p, debug.Stack())
 		}
 	}()
-	switch encoding := d.r.Header.Values("Content-Encoding"); {
-	case d.r.Method != http.MethodPost:
+	if d.r.Method != http.MethodPost {
 		return "", errMethod
-	case len(encoding) > 1 || len(encoding) == 1 && !strings.EqualFold(encoding[0], "identity") && encoding[0] != "":
-		return "", errContentEncoding
 	}
 	if err := d.read(); err != nil {
 		return "", err
@@ -228,7 +226,7 @@ func (d *delivery) judge(at *endpoint.Endpoint, received time.Time) (body []byte
 	body = d.coming.joined()
 	text, err := d.parse(at.Provider, body)
 	if err != nil {
-		return body, err
+		return body, d.encoded(err)
 	}
 	request := at.Request(d.r.Header, body, text, received)
 	d.Secrets = request.Secrets

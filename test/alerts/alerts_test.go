@@ -64,6 +64,8 @@ func TestDeliveries(t *testing.T) {
 
 	p.fires(t, func() { crowd(t, b) }, "Crowded")
 	p.resolves(t, nil, "Crowded")
+	p.fires(t, func() { b.sendTo(t, "//webhooks/flock", sent{}) }, "WrongPath")
+	p.resolves(t, nil, "WrongPath")
 	p.fires(t, func() { speakProxyProtocol(t, b) }, "ConnectionsRefused")
 	p.resolves(t, nil, "ConnectionsRefused")
 
