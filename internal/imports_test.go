@@ -13,7 +13,7 @@ const module = "github.com/ade15e70/webhook-bridge/"
 // layers lists the packages from the bottom up. A package may import only those in lines above its own, so
 // nothing on the road calls back up (ADR 8).
 var layers = []string{
-	"event internal/secret internal/stringify internal/filewatch internal/humanize internal/capture internal/durable",
+	"event internal/secret internal/stringify internal/filewatch internal/humanize internal/durable",
 	"internal/verify internal/telemetry internal/natsd internal/stream",
 	"internal/verify/*",
 	"internal/verify/providers",
@@ -27,7 +27,7 @@ var layers = []string{
 
 // standardOnly lists the packages whose imports from outside the module are the standard library's: no
 // secret can reach a logger from them.
-var standardOnly = strings.Fields("event internal/secret internal/stringify internal/verify internal/verify/* internal/durable internal/capture")
+var standardOnly = strings.Fields("event internal/secret internal/stringify internal/verify internal/verify/* internal/durable")
 
 func TestImportsGoDown(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "../...").Output()

@@ -15,7 +15,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
-	"github.com/ade15e70/webhook-bridge/internal/capture"
+	"github.com/ade15e70/webhook-bridge/internal/diagnosis"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 )
@@ -203,10 +203,10 @@ inside the body is a part of that. ID may be the beginning of an id.`,
 
 // requestOf is the request that a delivery may have come in, as far as it is known.
 func requestOf(d quarantine.Delivery, signature http.Header) []byte {
-	r := capture.Delivery{Method: http.MethodPost, Target: "/webhooks/" + d.Endpoint, Body: d.Body}
-	r.Header = append(r.Header, capture.Field{Name: "Date", Value: d.Received.UTC().Format(http.TimeFormat)})
+	r := diagnosis.Delivery{Method: http.MethodPost, Target: "/webhooks/" + d.Endpoint, Body: d.Body}
+	r.Header = append(r.Header, diagnosis.Field{Name: "Date", Value: d.Received.UTC().Format(http.TimeFormat)})
 	for name, values := range signature {
-		r.Header = append(r.Header, capture.Field{Name: name, Value: values[0]})
+		r.Header = append(r.Header, diagnosis.Field{Name: name, Value: values[0]})
 	}
 	return r.Append(nil)
 }

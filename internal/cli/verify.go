@@ -15,7 +15,6 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
-	"github.com/ade15e70/webhook-bridge/internal/capture"
 	"github.com/ade15e70/webhook-bridge/internal/diagnosis"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
@@ -134,7 +133,7 @@ func (v *verifying) arguments(cfg *config.Config, args []string) error {
 const mostCaptured = 256 << 20
 
 // read puts the delivery together from where it is.
-func (v *verifying) read(stdio stdio) (d capture.Delivery, err error) {
+func (v *verifying) read(stdio stdio) (d diagnosis.Delivery, err error) {
 	if v.bodyFile != "" {
 		if d.Body, err = v.content(stdio, "--body", v.bodyFile); err != nil {
 			return d, err
@@ -144,7 +143,7 @@ func (v *verifying) read(stdio stdio) (d capture.Delivery, err error) {
 		if err != nil {
 			return d, err
 		}
-		if d, err = capture.Parse(text); err != nil {
+		if d, err = diagnosis.Parse(text); err != nil {
 			return d, usageError{fmt.Errorf("%s: %w", nameOf(v.file), err)}
 		}
 	}
@@ -153,7 +152,7 @@ func (v *verifying) read(stdio stdio) (d capture.Delivery, err error) {
 		if err != nil {
 			return d, err
 		}
-		more, err := capture.ParseHeader(text)
+		more, err := diagnosis.ParseHeader(text)
 		if err != nil {
 			return d, usageError{fmt.Errorf("--headers: %s: %w", nameOf(v.headersFile), err)}
 		}
@@ -203,7 +202,7 @@ func (v *verifying) content(stdio stdio, flag, name string) ([]byte, error) {
 }
 
 // diagnose judges the delivery by the configuration.
-func (v *verifying) diagnose(cfg *config.Config, d capture.Delivery, now time.Time) (diagnosis.Report, error) {
+func (v *verifying) diagnose(cfg *config.Config, d diagnosis.Delivery, now time.Time) (diagnosis.Report, error) {
 	c := diagnosis.Case{Delivery: d, At: v.endpoint, Now: now, MaxBodyBytes: int64(cfg.MaxBodyBytes), Quarantine: cfg.Quarantine}
 	var err error
 	if c.Received, err = receivedAt(v.at, d, now); err != nil {
@@ -226,7 +225,7 @@ func (v *verifying) diagnose(cfg *config.Config, d capture.Delivery, now time.Ti
 }
 
 // receivedAt is when the delivery was received; the zero time where nobody says.
-func receivedAt(at string, d capture.Delivery, now time.Time) (time.Time, error) {
+func receivedAt(at string, d diagnosis.Delivery, now time.Time) (time.Time, error) {
 	switch at {
 	case "":
 		for _, value := range d.Values("Date") {

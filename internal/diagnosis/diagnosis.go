@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/capture"
 	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
@@ -26,7 +25,7 @@ type Endpoint struct {
 
 // Case is what is to be judged.
 type Case struct {
-	Delivery     capture.Delivery
+	Delivery     Delivery
 	Endpoints    []Endpoint // all that there are
 	At           string     // the endpoint's name; "" to go by the request's path, or the body's shape
 	Received     time.Time  // when the bridge had it; zero where that isn't known

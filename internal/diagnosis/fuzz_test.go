@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/capture"
 	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
@@ -47,7 +46,7 @@ func FuzzDiagnose(f *testing.F) {
 		if sign {
 			signature = hex.EncodeToString(verify.Sum(keys[1], sent))
 		}
-		d := capture.Delivery{Method: method, Target: path, Body: sent, Header: []capture.Field{{Name: "X-Flock-Signature", Value: signature}, {Name: "X-Webhook-Signature", Value: signature}}}
+		d := Delivery{Method: method, Target: path, Body: sent, Header: []Field{{Name: "X-Flock-Signature", Value: signature}, {Name: "X-Webhook-Signature", Value: signature}}}
 		c := Case{Delivery: d, Endpoints: endpoints(), Now: time.Unix(1767323045, 0), MaxBodyBytes: 1 << 20, Quarantine: true}
 		if received != 0 {
 			c.Received = time.Unix(received%1e10, 0)

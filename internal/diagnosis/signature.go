@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ade15e70/webhook-bridge/internal/capture"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -83,7 +82,7 @@ func (d *diagnosing) examineSignatures(b body) (all []signature) {
 	return all
 }
 
-func looksLikeSignature(f capture.Field) bool {
+func looksLikeSignature(f Field) bool {
 	name := strings.ToLower(f.Name)
 	return strings.Contains(name, "signature") || strings.Contains(name, "hmac")
 }

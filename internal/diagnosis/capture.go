@@ -1,7 +1,4 @@
-// Package capture reads a delivery as somebody has captured it: an HTTP request as it is on the wire, or as
-// curl, tcpdump or a proxy's log shows it; or a JSON body alone. It says what of it may not be as it was sent,
-// and judges nothing else. What it holds grows with what it is given, by a few times at most.
-package capture
+package diagnosis
 
 import (
 	"bytes"
@@ -12,7 +9,8 @@ import (
 	"unicode/utf16"
 )
 
-// Delivery is a request as far as its capture shows it.
+// Delivery is a request as far as its capture shows it: as it is on the wire, or as curl, tcpdump or a proxy's log
+// shows it; or a JSON body alone. Reading one judges nothing, and holds a few times of what it is given at most.
 type Delivery struct {
 	Method string // "" where the capture has no request line
 	Target string // as the request line has it
