@@ -204,7 +204,7 @@ inside the body is a part of that. ID may be the beginning of an id.`,
 // requestOf is the request that a delivery may have come in, as far as it is known.
 func requestOf(d quarantine.Delivery, signature http.Header) []byte {
 	r := diagnosis.Delivery{Method: http.MethodPost, Target: "/webhooks/" + d.Endpoint, Body: d.Body}
-	r.Header = append(r.Header, diagnosis.Field{Name: "Date", Value: d.Received.UTC().Format(http.TimeFormat)})
+	r.Header = append(r.Header, diagnosis.Field{Name: "Host", Value: "bridge"}, diagnosis.Field{Name: "Date", Value: d.Received.UTC().Format(http.TimeFormat)})
 	for name, values := range signature {
 		r.Header = append(r.Header, diagnosis.Field{Name: name, Value: values[0]})
 	}

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf16"
 )
@@ -12,12 +14,14 @@ import (
 // Delivery is a request as far as its capture shows it: as it is on the wire, or as curl, tcpdump or a proxy's log
 // shows it; or a JSON body alone. Reading one judges nothing, and holds a few times of what it is given at most.
 type Delivery struct {
-	Method string // "" where the capture has no request line
-	Target string // as the request line has it
-	Header []Field
-	Body   []byte
-	ASCII  bool     // bytes that aren't ASCII are shown as dots
-	Notes  []string // what was done to read it, and what of it may not be as it was sent
+	Method  string // "" where the capture has no request line
+	Target  string // as the request line has it
+	Version string // of HTTP, where it isn't 1.1
+	Proxy   bool   // a line of the PROXY protocol comes before it
+	Header  []Field
+	Body    []byte
+	ASCII   bool     // bytes that aren't ASCII are shown as dots
+	Notes   []string // what was done to read it, and what of it may not be as it was sent
 }
 
 // Field is one line of the headers, its name as it was written.
@@ -51,12 +55,18 @@ func Parse(src []byte) (Delivery, error) {
 		d.Body = src
 		return d, nil
 	}
+	if at := requestLine.FindIndex(src); at != nil {
+		d.Proxy = proxyLine.Match(src[max(0, at[0]-maxProxyLine):at[0]])
+	}
 	src = d.joinTrace(d.joinPackets(src))
 	at := requestLine.FindSubmatchIndex(src)
 	if at == nil {
 		return Delivery{}, ErrNoDelivery
 	}
 	d.Method, d.Target = string(src[at[2]:at[3]]), string(src[at[4]:at[5]])
+	if version := string(src[at[6]:at[7]]); version != "1.1" {
+		d.Version = version
+	}
 	prefix := src[bytes.LastIndexByte(src[:at[0]], '\n')+1 : at[0]]
 	lines := lineReader{rest: after(src[at[1]:]), prefix: prefix}
 	lines.prefixed = len(prefix) > 0 && bytes.HasPrefix(lines.rest, bytes.TrimRight(prefix, " "))
@@ -68,6 +78,13 @@ func Parse(src []byte) (Delivery, error) {
 	}
 	return d, nil
 }
+
+// proxyLine is a line of the PROXY protocol, or the signature of its binary form, before a request (haproxy's
+// proxy-protocol.txt, sections 2.1 and 2.2).
+var proxyLine = regexp.MustCompile(`PROXY (?:TCP4|TCP6|UNKNOWN)[^\n]*\n[^\n]*$|\nQUIT\n`)
+
+// maxProxyLine is about how far before the request's line one may begin, with what tools print around it.
+const maxProxyLine = 256
 
 // byteOrderMark is U+FEFF in UTF-8.
 var byteOrderMark = []byte("\ufeff")
@@ -87,12 +104,33 @@ func (d *Delivery) decodeUTF16(src []byte) []byte {
 
 // Append writes the delivery as a request on the wire, with the length of the body that it has.
 func (d *Delivery) Append(to []byte) []byte {
-	to = fmt.Appendf(to, "%s %s HTTP/1.1\r\n", d.Method, d.Target)
-	for _, f := range d.Header {
-		if !strings.EqualFold(f.Name, "Content-Length") && !strings.EqualFold(f.Name, "Transfer-Encoding") {
-			to = fmt.Appendf(to, "%s: %s\r\n", f.Name, f.Value)
-		}
+	version := "1.1"
+	if strings.HasPrefix(d.Version, "1.") || strings.HasPrefix(d.Version, "0.") { // from 2 on a proxy has made it 1.1
+		version = d.Version
 	}
-	to = fmt.Appendf(to, "Content-Length: %d\r\n\r\n", len(d.Body))
-	return append(to, d.Body...)
+	if d.Proxy {
+		to = append(to, "PROXY UNKNOWN\r\n"...)
+	}
+	to = fmt.Appendf(to, "%s %s HTTP/%s\r\n", d.Method, d.Target, version)
+	encodings, lengths := d.Values("Transfer-Encoding"), d.Values("Content-Length")
+	isChunked := len(encodings) > 0 && strings.EqualFold(encodings[len(encodings)-1], "chunked")
+	if !isChunked {
+		to = fmt.Appendf(to, "Content-Length: %d\r\n", len(d.Body))
+	}
+	for _, f := range d.Header {
+		_, err := strconv.Atoi(f.Value)
+		if strings.EqualFold(f.Name, "Content-Length") && err == nil && f.Value == lengths[0] {
+			continue // a capture may have more of the body, or less
+		}
+		to = fmt.Appendf(to, "%s: %s\r\n", f.Name, f.Value)
+	}
+	to = append(to, "\r\n"...)
+	if !isChunked {
+		return append(to, d.Body...)
+	}
+	if len(d.Body) > 0 {
+		to = append(fmt.Appendf(to, "%x\r\n", len(d.Body)), d.Body...)
+		to = append(to, "\r\n"...)
+	}
+	return append(to, "0\r\n\r\n"...)
 }

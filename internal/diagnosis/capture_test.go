@@ -27,7 +27,7 @@ func TestParse(t *testing.T) {
 		},
 		{
 			"pasted", "\n POST /webhooks/flock HTTP/2\nHost: x\n" + signed + "  \n\n{\"a\":1}\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n")},
+			Delivery{Method: "POST", Target: "/webhooks/flock", Version: "2", Header: header, Body: []byte("{\"a\":1}\n")},
 		},
 		{
 			"garbage before, something behind", "E..7\x00\xff~.POST /webhooks/flock HTTP/1.1\r\nHost: x\r\n" + signed + "\r\nContent-Length: 7\r\n\r\n{\"a\":1}\nHTTP/1.1 401",

@@ -54,7 +54,7 @@ func (d *diagnosing) findEndpoint() error {
 
 // path is the path that the request asks for, "" where the capture doesn't show it.
 func (d *diagnosing) path() string {
-	u, err := url.Parse(d.Delivery.Target)
+	u, err := url.ParseRequestURI(d.Delivery.Target) // as net/http does: to url.Parse //a/b is host a
 	if err != nil {
 		return d.Delivery.Target
 	}

@@ -8,7 +8,7 @@ import (
 
 // requestLine is the first line of a request. What stands before it in its line may be anything: tcpdump
 // shows the headers of the packet there.
-var requestLine = regexp.MustCompile(`(?m)(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) ([!-~]+) HTTP/[0-9](?:\.[0-9])?[ \t\r]*$`)
+var requestLine = regexp.MustCompile(`(?m)(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) ([!-~]+) HTTP/([0-9](?:\.[0-9])?)[ \t\r]*$`)
 
 // lineReader reads line by line what follows the request line.
 type lineReader struct {
@@ -72,7 +72,9 @@ func (d *Delivery) readHeader(lines *lineReader) {
 		}
 		d.unfold(folded)
 		folded = nil
-		if !d.headerLine(string(line)) {
+		if name, value, ok := strings.Cut(string(line), ":"); ok { // with a bad name it is refused, not passed over
+			d.Header = append(d.Header, Field{name, strings.Trim(value, blank)})
+		} else {
 			d.note("a line among the headers is none, and was passed over")
 		}
 	}
@@ -86,22 +88,17 @@ func (d *Delivery) unfold(lines []string) {
 	}
 }
 
-// headerLine adds a header, and reports whether the line is one.
-func (d *Delivery) headerLine(line string) bool {
+// blank is what may stand around a header's value (RFC 9110, 5.5), and line ends that came with it.
+const blank = " \t\r"
+
+// AddHeader adds a header that is written as in a request: Name: value. It reports whether it is one.
+func (d *Delivery) AddHeader(line string) bool {
 	name, value, ok := strings.Cut(line, ":")
-	if !ok || !token.MatchString(name) {
+	if !ok || !token.MatchString(name) || strings.Contains(value, "\n") {
 		return false
 	}
 	d.Header = append(d.Header, Field{name, strings.Trim(value, blank)})
 	return true
-}
-
-// blank is what may stand around a header's value (RFC 9110, 5.5), and line ends that came with it.
-const blank = " \t\r"
-
-// AddHeader adds a header that is written as in a request: Name: value. It says whether it is one.
-func (d *Delivery) AddHeader(line string) bool {
-	return line != "" && line[0] != ' ' && line[0] != '\t' && !strings.ContainsAny(line, "\n") && d.headerLine(line)
 }
 
 // ParseHeader reads headers alone, with or without the request line over them.

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"fmt"
 	"math"
 	"regexp"
 	"strings"
@@ -32,11 +33,18 @@ func (r *Request) Recent(t time.Time) error {
 
 // Within refuses a time that is older than the tolerance, or further in the future than ahead.
 func (r *Request) Within(t time.Time, ahead time.Duration) error {
-	if !r.Untimed && t.After(r.Now.Add(ahead)) {
-		return Future
+	switch {
+	case r.Untimed || !t.After(r.Now.Add(ahead)):
+		return r.Recent(t)
+	case IsMilliseconds(t):
+		return fmt.Errorf("%w: its time is in milliseconds, and was read as seconds", Future)
 	}
-	return r.Recent(t)
+	return Future
 }
+
+// IsMilliseconds reports whether a time that was read as seconds is plainly one in milliseconds: as those, the year 10000
+// was in 1978.
+func IsMilliseconds(t time.Time) bool { return t.Year() > 9999 }
 
 // UnixTime reads a JSON number of seconds since 1970, to the microsecond, about as fine as a double
 // is today. What lies outside the years that RFC 3339 can write is moved to just outside them:

@@ -1,0 +1,127 @@
+package diagnosis
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/ingest"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+)
+
+// answer is what the bridge makes of a delivery.
+type answer struct {
+	status  int
+	code    string
+	outcome string
+	err     error
+	refused *ingest.RefusedConn // where it is refused before it is a request, and all but status and outcome is empty
+	claims  verify.Claims
+	window  window // in which it is accepted, where it is authentic and tells its time
+}
+
+// errNoAnswer is the error of a server that doesn't answer; a fault of ours.
+var errNoAnswer = errors.New("the server doesn't answer")
+
+// ask sends a request to the bridge's own server, over a connection in memory, as if it were received then.
+func (d *diagnosing) ask(request Delivery, received time.Time) (a answer) {
+	one := make(observer, 1)
+	c := ingest.Config{
+		SubjectPrefix: "webhooks", MaxBodyBytes: d.MaxBodyBytes, MaxInFlightBytes: 1 << 40, Quarantine: d.Quarantine,
+		Publisher: nowhere{}, Observer: one, Refused: one.refused, Now: func() time.Time { return received },
+	}
+	for _, e := range d.Endpoints {
+		c.Endpoints = append(c.Endpoints, e.Endpoint)
+	}
+	handler := ingest.New(c)
+	server := handler.Server(log.New(io.Discard, "", 0))
+	here, there := net.Pipe()
+	listener := listener{conns: make(chan net.Conn, 1), closed: make(chan struct{})}
+	listener.conns <- there
+	served := make(chan struct{})
+	go func() {
+		_ = server.Serve(handler.Limit(&listener, nil))
+		close(served)
+	}()
+	go func() { _, _ = here.Write(request.Append(nil)) }() // the answer may come before all is written
+	go func() { _, _ = io.Copy(io.Discard, here) }()
+	select {
+	case a = <-one:
+	case <-time.After(time.Minute):
+		a = answer{status: http.StatusInternalServerError, err: errNoAnswer}
+	}
+	_ = here.Close()
+	_ = server.Close()
+	<-served
+	if a.outcome == string(durable.Kept) { // the record doesn't say why
+		without := *d
+		without.Quarantine = false
+		a.err = without.ask(request, received).err
+	}
+	return a
+}
+
+// observer takes what becomes of the one request.
+type observer chan answer
+
+func (o observer) Observe(r *ingest.Record) {
+	a := answer{status: http.StatusOK, outcome: r.Outcome, err: r.Err, claims: r.Claims}
+	a.claims.SignedText, a.claims.Body, a.claims.IDName, a.claims.IDText = nil, nil, nil, nil // the handler's
+	for _, row := range ingest.Refusals() {
+		if row.Outcome == r.Outcome {
+			a.status, a.code = row.Status, row.Code
+		}
+	}
+	o.take(a)
+}
+
+func (o observer) refused(c ingest.RefusedConn) {
+	status, _, _ := strings.Cut(c.Answer, " ")
+	a := answer{outcome: string(c.Refusal), refused: &c}
+	a.status, _ = strconv.Atoi(status) // 0 where there is none
+	o.take(a)
+}
+
+// take keeps the first answer: what follows the request isn't asked about.
+func (o observer) take(a answer) {
+	select {
+	case o <- a:
+	default:
+	}
+}
+
+// nowhere takes every message and keeps none.
+type nowhere struct{}
+
+func (nowhere) Publish(context.Context, durable.Message) (durable.Status, error) {
+	return durable.Stored, nil
+}
+
+// listener has one connection.
+type listener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *listener) Close() error {
+	close(l.closed)
+	return nil
+}
+
+func (l *listener) Addr() net.Addr { return &net.UnixAddr{} }
