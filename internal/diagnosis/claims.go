@@ -97,8 +97,12 @@ func (d *diagnosing) timeCause(received, occurred time.Time) Cause {
 		code = "future"
 	}
 	switch nearest := off.Round(15 * time.Minute); { // zones differ by quarters of an hour, none by less than half of one
-	case occurred.Year() > 9000:
-		return Cause{code, true, "its timestamp is far in the future: it is in milliseconds, where seconds are expected", "the vendor has changed something: report it"}
+	case verify.IsMilliseconds(occurred):
+		do := "the vendor has changed something: report it"
+		if d.at.Provider.Explain != nil {
+			do = d.settingsNamed("set TIMESTAMP_UNIT=ms")
+		}
+		return Cause{code, true, "its time is in milliseconds, and was read as seconds", do}
 	case nearest >= 30*time.Minute && nearest <= 14*time.Hour && (off-nearest).Abs() <= 2*time.Minute:
 		return Cause{
 			code, false, "the two clocks differ by " + long(off) + ", about as two time zones do: one of them shows the time of another zone",

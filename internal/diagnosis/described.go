@@ -35,6 +35,7 @@ func (d *diagnosing) examineDescribed() {
 		d.step("signed", "%s", d.settingsNamed(says))
 	}
 	answer := d.examineAnswer()
+	ofRequest := d.report.Causes
 	isAuthentic := verify.IsAuthentic(answer.err) || answer.claims.Scheme != ""
 	if isAuthentic {
 		d.examineClaims(answer)
@@ -48,7 +49,7 @@ func (d *diagnosing) examineDescribed() {
 	}
 	switch {
 	case len(found) > 0: // better than what is usual
-		d.report.Causes = found
+		d.report.Causes = append(ofRequest, found...)
 	case isAuthentic || len(d.report.Causes) > 0:
 	case err != nil:
 		d.cause(Cause{"not_json", true, "the body is " + err.Error(), "the capture has not all of it, or a proxy has changed it: compare its length with Content-Length"})

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -218,5 +219,22 @@ func TestSignedIsVerified(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A time in milliseconds is said to be one.
+func TestMilliseconds(t *testing.T) {
+	p := providers.All[0]
+	body := []byte(`{"name":"a.b","entity":"a","timestamp":1767323045000}`)
+	header, err := p.Sign(verify.Payload, secret.New("key"), body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.Verify(verify.Request{
+		Header: header, Raw: body, Body: body, Secrets: []secret.Secret{secret.New("key")},
+		Scheme: verify.Auto, Tolerance: time.Hour, Now: time.Unix(1767323045, 0),
+	})
+	if !errors.Is(err, verify.Future) || !strings.Contains(err.Error(), "its time is in milliseconds") {
+		t.Errorf("%v", err)
 	}
 }
