@@ -21,7 +21,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
-// What each part needs, taken from the configuration.
+// This file maps the configuration to that of each part.
 
 func embedded(c *config.Config, log *zap.Logger) natsd.Config {
 	return natsd.Config{
@@ -30,7 +30,7 @@ func embedded(c *config.Config, log *zap.Logger) natsd.Config {
 	}
 }
 
-// NATSServer is how the bridge and its commands reach NATS at that URL.
+// NATSServer returns how to reach NATS at that URL.
 func NATSServer(c *config.Config, url, version string) publish.Server {
 	return publish.Server{
 		Name: "webhook-bridge " + version, URL: url,
@@ -58,14 +58,14 @@ func publishing(c *config.Config, kinds []durable.Kind, url, version string, log
 		q := stream
 		q.Name, q.Prefix, q.DropOldest = quarantine.Stream(stream.Name), quarantine.Prefix(stream.Prefix), true
 		q.MaxAge, q.Explicit.MaxAge = 0, false
-		q.Precious = quarantine.Unreadable
+		q.ProtectedReason = quarantine.Unreadable
 		q.MaxBytes, q.Explicit.MaxBytes = int64(c.QuarantineMaxBytes), c.IsSet("QUARANTINE_MAX_BYTES")
 		pc.Quarantine = &q
 	}
 	return pc
 }
 
-// WindowsFile is where a bridge with this configuration remembers the streams' duplicate windows.
+// WindowsFile returns the file that keeps the streams' duplicate windows.
 func WindowsFile(c *config.Config) string { return filepath.Join(c.DataDir, "stream-windows.json") }
 
 // Streams returns the streams that a bridge with this configuration needs.
@@ -82,19 +82,19 @@ func Streams(c *config.Config) []publish.Stream {
 	return streams
 }
 
-// SpoolDir is where the spool of a bridge with this configuration is.
+// SpoolDir returns the spool's directory.
 func SpoolDir(c *config.Config) string { return filepath.Join(c.DataDir, "spool") }
 
-// spoolShares is how much of the spool each kind may take: whoever has captured one signed delivery
-// can have it quarantined, and must not keep out events; nor what was answered 401 what was answered
-// 200.
-func spoolShares(c *config.Config) (most [durable.Kinds]int64) {
-	most[durable.Quarantined] = int64(min(c.QuarantineMaxBytes, c.SpoolMaxBytes/4))
-	most[durable.Refused] = most[durable.Quarantined] / 2
-	return most
+// spoolShares returns how much of the spool each kind may use; 0: all of it. Anybody who has captured one
+// signed delivery can fill the quarantine, which must not displace events; and what was answered 401 must not
+// displace what was answered 200.
+func spoolShares(c *config.Config) (limits [durable.Kinds]int64) {
+	limits[durable.Quarantined] = int64(min(c.QuarantineMaxBytes, c.SpoolMaxBytes/4))
+	limits[durable.Refused] = limits[durable.Quarantined] / 2
+	return limits
 }
 
-// asideEvery is how often records that NATS refused for their own sake are tried again.
+// asideEvery is how often records are tried again that are set aside.
 const asideEvery = time.Minute
 
 func relaying(c *config.Config, kinds []durable.Kind, publisher *publish.Publisher, s *spool.Spool, observer relay.Observer, tracer *telemetry.Tracer, log *zap.Logger) relay.Config {
@@ -104,7 +104,7 @@ func relaying(c *config.Config, kinds []durable.Kind, publisher *publish.Publish
 	}
 }
 
-// Reach is how long before the arrival of an event another copy of it can have been stored at the most.
+// Reach returns the longest time between the arrivals of two copies of an event that are both accepted.
 func Reach(c *config.Config) time.Duration {
 	longest := time.Duration(0)
 	for _, e := range c.Endpoints {
@@ -126,7 +126,7 @@ func ingesting(c *config.Config, rings map[string]*keyring, publisher ingest.Pub
 	return ic
 }
 
-// Endpoint is the endpoint as the configuration has it.
+// Endpoint returns the configured endpoint.
 func Endpoint(e config.Endpoint) endpoint.Endpoint {
 	return endpoint.Endpoint{
 		Name: e.Name, Provider: e.Vendor,
@@ -135,7 +135,7 @@ func Endpoint(e config.Endpoint) endpoint.Endpoint {
 	}
 }
 
-// endpointsInWords is what one wants to see of the endpoints in the log.
+// endpointsInWords describes the endpoints for the log.
 func endpointsInWords(c *config.Config) []string {
 	var words []string
 	for _, e := range c.Endpoints {

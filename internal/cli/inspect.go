@@ -91,7 +91,7 @@ func openPage(listener net.Listener, cfg *config.Config, server string, words io
 		return nil, errors.Join(fmt.Errorf("connecting to NATS at %s: %w", config.ServerList(server), err), listener.Close())
 	}
 	if !nc.IsConnected() {
-		say("NATS can't be reached at %s, trying on: %v", config.ServerList(server), nc.LastError())
+		say("NATS can't be reached at %s, still trying: %v", config.ServerList(server), nc.LastError())
 	}
 	js, err := reach.JetStream(nc)
 	if err != nil {

@@ -120,7 +120,7 @@ func (s *Server) explain(err error, stream, made string, apis ...string) string 
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return fmt.Sprintf("Stream %s does not exist. %s", stream, made)
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
-		return "There is no JetStream for us: it must be enabled there and for this account, and NATS_JS_DOMAIN must be its domain."
+		return "JetStream is not available: enable it on the server and for this account, or set NATS_JS_DOMAIN to its domain."
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout), errors.Is(err, jetstream.ErrNoHeartbeat):
 		return fmt.Sprintf("JetStream doesn't answer for stream %s: has it a leader?", stream)
 	}

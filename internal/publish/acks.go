@@ -16,66 +16,66 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
-// acks awaits acknowledgements. One inbox, one map and one timer serve all messages; nats.go's own futures
-// take a timer and several channels for each. The caller of a message has one outcome, within the time-out.
+// acks waits for acknowledgements. One inbox, one map and one timer serve all messages; nats.go's futures
+// need a timer and several channels for each. Each caller gets one outcome, within the time-out.
 //
-// An acknowledgement that comes after that, because JetStream is slow or the connection broke, still means
-// that the message is stored: late is told of it.
+// A later acknowledgement, because JetStream is slow or the connection broke, still means that the message
+// is stored. It is reported to late.
 type acks struct {
-	prefix  string // of the numbers in reply subjects, which tells these acks from others on the same inbox
+	prefix  string // of the numbers in reply subjects; distinguishes several acks on one inbox
 	timeout time.Duration
-	domain  string // of the JetStream that is meant; "": any
+	domain  string // of the intended JetStream; "": any
 	late    func(LateAck)
-	spare   sync.Pool // of waits
+	spare   sync.Pool // unused waits
 
 	mu      sync.Mutex
 	pending map[uint64]awaited
-	live    int    // pending messages whose callers still wait
-	expired uint64 // no message before it has a caller that waits
+	callers int    // that still wait
+	expired uint64 // no message before it has a waiting caller
 	dropped uint64 // no message before it is pending
 	next    uint64 // the number of the next message
 	timer   *time.Timer
-	fires   time.Time     // when the timer does; zero: it is stopped
-	idle    chan struct{} // closed once no caller waits; nil while nobody asks
+	fires   time.Time     // when the timer fires; zero: it is stopped
+	idle    chan struct{} // closed once no caller waits; nil: nobody uses it
 }
 
-// awaited is a message that has no acknowledgement yet.
+// awaited is a message without an acknowledgement.
 type awaited struct {
 	wait    *wait // nil once the caller has given up
 	message LateAck
-	stream  string // the one that is meant
+	stream  string // the intended one
 	began   time.Time
 	foreign error // what another stream or domain answered
 }
 
-// wait is for one message's outcome.
+// wait receives one message's outcome.
 type wait struct{ done chan outcome } // holds one
 
-// outcome is what became of a message.
+// outcome is the result of publishing a message.
 type outcome struct {
-	duplicate bool // the stream had it
+	duplicate bool // the stream had it already
 	took      time.Duration
-	made      time.Time // when the stream was made, as it was known when the message was sent
+	made      time.Time // when the stream was created, as known when the message was sent
 	err       error
 }
 
-// LateAck is a message that was acknowledged after its caller had given up.
+// LateAck is a message that was acknowledged after its time-out.
 type LateAck struct {
 	Kind    durable.Kind
 	ID      string
 	Arrived time.Time // the message's
-	Made    time.Time // when the stream was made, as it was known when the message was sent
+	Made    time.Time // when the stream was created, as known when the message was sent
 }
 
-// lateFor is for how long after the time-out an acknowledgement is still taken.
+// lateFor is how long after the time-out an acknowledgement still counts.
 const lateFor = 30 * time.Second
 
-// foreignAck is an answer that doesn't count: of another stream, or of another JetStream domain, which has a
-// stream of the same name on the same subjects (a leaf node and its hub in one account).
+// foreignAck is an acknowledgement by another stream or another JetStream domain, which doesn't count. A
+// leaf node and its hub in one account may both have a stream of that name and those subjects.
 type foreignAck struct{ stream, domain string }
 
 func (e *foreignAck) Error() string {
-	return fmt.Sprintf("only stream %s of domain %q has acknowledged it", e.stream, e.domain)
+	return fmt.Sprintf("acknowledged only by stream %s of domain %q", e.stream, e.domain)
 }
 
 func newAcks(prefix string, timeout time.Duration, domain string) *acks {
@@ -86,8 +86,8 @@ func newAcks(prefix string, timeout time.Duration, domain string) *acks {
 	return a
 }
 
-// begin begins to wait for the outcome of one more message, whose number it returns. A caller that has taken
-// the outcome from the wait may give that back to spare.
+// begin registers a message and returns its number. A caller that has received the outcome may return the
+// wait to spare.
 func (a *acks) begin(m durable.Message, stream string, made time.Time) (uint64, *wait) {
 	w := a.spare.Get().(*wait)
 	a.mu.Lock()
@@ -95,7 +95,7 @@ func (a *acks) begin(m durable.Message, stream string, made time.Time) (uint64, 
 	number := a.next
 	a.next++
 	a.pending[number] = awaited{wait: w, message: LateAck{m.Kind, m.ID, m.Arrived, made}, stream: stream, began: time.Now()}
-	a.live++
+	a.callers++
 	a.startTimer(a.timeout)
 	return number, w
 }
@@ -107,7 +107,7 @@ func (a *acks) isWaiting(number uint64) bool {
 	return a.pending[number].wait != nil
 }
 
-// settle is told a message's outcome. Only the first counts.
+// settle passes on a message's outcome. Only the first counts.
 func (a *acks) settle(number uint64, o outcome) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -130,7 +130,7 @@ func (a *acks) settleLocked(number uint64, o outcome) {
 	a.tell(p.wait, o)
 }
 
-// giveUp tells the message's caller that there is no acknowledgement, and goes on waiting for a late one.
+// giveUp passes err to the message's caller. A late acknowledgement is still taken.
 func (a *acks) giveUp(number uint64, err error) {
 	p := a.pending[number]
 	if p.wait == nil {
@@ -146,13 +146,13 @@ func (a *acks) giveUp(number uint64, err error) {
 
 func (a *acks) tell(w *wait, o outcome) {
 	w.done <- o
-	if a.live--; a.live == 0 && a.idle != nil {
+	if a.callers--; a.callers == 0 && a.idle != nil {
 		close(a.idle)
 		a.idle = nil
 	}
 }
 
-// abandon gives up on one message: its caller doesn't wait any more.
+// abandon gives up on one message, whose caller stops waiting.
 func (a *acks) abandon(number uint64, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -168,8 +168,8 @@ func (a *acks) fail(err error) {
 	}
 }
 
-// expire gives up on messages whose time is over, and drops those for which no late acknowledgement is taken
-// any more. All have the same time, so they end in the order in which they began.
+// expire gives up on messages that have timed out, and drops those for which no late acknowledgement counts
+// any more. All have the same time-out, so they end in the order in which they began.
 func (a *acks) expire() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -194,7 +194,7 @@ func (a *acks) expire() {
 	}
 }
 
-// startTimer has expire called after d at the latest.
+// startTimer makes the timer fire after d at the latest.
 func (a *acks) startTimer(d time.Duration) {
 	if at := time.Now().Add(d); a.fires.IsZero() || at.Before(a.fires) {
 		a.fires = at
@@ -206,7 +206,7 @@ func (a *acks) startTimer(d time.Duration) {
 func (a *acks) waiting() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.live
+	return a.callers
 }
 
 // complete returns a channel that is closed once no caller waits.
@@ -217,33 +217,33 @@ func (a *acks) complete() <-chan struct{} {
 		a.idle = make(chan struct{})
 	}
 	idle := a.idle
-	if a.live == 0 {
+	if a.callers == 0 {
 		close(idle)
 		a.idle = nil
 	}
 	return idle
 }
 
-// base is that of the numbers in reply subjects.
+// base is the base of the numbers in reply subjects.
 const base = 36
 
-// replyTo is the subject on which a message is acknowledged.
+// replyTo returns the subject on which a message is acknowledged.
 func (a *acks) replyTo(inbox string, number uint64) string {
 	var room [64]byte
 	return string(strconv.AppendUint(append(append(append(room[:0], inbox...), '.'), a.prefix...), number, base))
 }
 
-// domainGrace is for how long after an error the acknowledgement of the stream that is meant is awaited, where
-// the error may be another's: it doesn't say from which domain it comes (nats-server's JSPubAckResponse).
+// domainGrace is how long after an error the intended stream may still acknowledge, if the error may be another
+// stream's: it doesn't name its domain (nats-server's JSPubAckResponse).
 const domainGrace = 250 * time.Millisecond
 
-// isMismatch reports whether an error is another stream's: ours is the one that is expected.
+// isMismatch reports whether the error is another stream's: the message names ours as the expected one.
 func isMismatch(err error) bool {
 	api, ok := errors.AsType[*jetstream.APIError](err)
 	return ok && api.ErrorCode == codeStreamMismatch
 }
 
-// receive takes what came on the inbox.
+// receive handles an answer on the inbox.
 func (p *Publisher) receive(m *nats.Msg) {
 	token := m.Subject[len(m.Sub.Subject)-len("*"):]
 	for _, a := range []*acks{p.direct, p.spooled} {
@@ -255,7 +255,7 @@ func (p *Publisher) receive(m *nats.Msg) {
 	}
 }
 
-// receive takes the answer to a message.
+// receive handles the answer to a message.
 func (a *acks) receive(number uint64, ack ack) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -272,7 +272,7 @@ func (a *acks) receive(number uint64, ack ack) {
 	}
 }
 
-// ack is an answer to a message.
+// ack is a parsed answer.
 type ack struct {
 	stream    []byte
 	domain    string
@@ -281,7 +281,7 @@ type ack struct {
 	isRefusal bool // err is JetStream's own
 }
 
-// readAck reads an acknowledgement.
+// readAck parses an answer.
 func readAck(m *nats.Msg) ack {
 	if stream, ok := plainAck(m.Data); ok {
 		return ack{stream: stream}
@@ -305,8 +305,7 @@ func readAck(m *nats.Msg) ack {
 	return ack{stream: []byte(read.Stream), domain: read.Domain, duplicate: read.Duplicate}
 }
 
-// plainAck returns the stream of a bare acknowledgement, {"stream":"NAME","seq":1}, which most are: no error,
-// no duplicate, no domain.
+// plainAck returns the stream of a bare {"stream","seq"} ack, the usual one, and reports whether data is one.
 func plainAck(data []byte) (stream []byte, ok bool) {
 	rest, ok := bytes.CutPrefix(data, []byte(`{"stream":"`))
 	if !ok {

@@ -72,7 +72,7 @@ func TestCloseIsBounded(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	if err := f.close(ctx); err == nil || err.Error() != "closing: 1 acknowledgements are still awaited" {
+	if err := f.close(ctx); err == nil || err.Error() != "closing: 1 messages are not acknowledged yet" {
 		t.Errorf("Close: %v", err)
 	}
 	if got := <-published; !errors.Is(got.err, durable.ErrUnavailable) || !errors.Is(got.err, jetstream.ErrJetStreamPublisherClosed) {

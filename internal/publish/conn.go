@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// conn is one connection on the wire. Its link knows that it is lost before nats.go does.
+// conn is one connection on the wire. It tells the link of a loss before nats.go learns of it.
 type conn struct {
 	net.Conn
 	link  *link
@@ -23,16 +23,15 @@ func newConn(l *link, wire net.Conn) *conn {
 
 var errNotOpened = errors.New("not opened yet")
 
-// Dial makes link a nats.CustomDialer. Nothing is dialled until the publisher is opened: nats.go
-// would dial every server before it returns its connection, and a silent one would hold up the
-// start.
+// Dial makes link a nats.CustomDialer. It refuses until the publisher is open: nats.Connect dials every
+// server before it returns, and a silent one would delay the start.
 func (l *link) Dial(network, address string) (net.Conn, error) {
 	if !l.opened.Load() {
 		return nil, errNotOpened
 	}
 	l.dialled.Store(true)
 	if last := l.current.Swap(nil); last != nil {
-		_ = last.Close() // nats.go leaves it open where the handshake failed
+		_ = last.Close() // nats.go leaves it open after a failed handshake
 		if last != l.up.Load() {
 			l.silent = last.RemoteAddr().String()
 		}
@@ -43,21 +42,21 @@ func (l *link) Dial(network, address string) (net.Conn, error) {
 	}
 	c := newConn(l, wire)
 	l.current.Store(c)
-	if l.ctx.Err() != nil { // stop may not have seen it
+	if l.ctx.Err() != nil { // stop may have run before the Store above
 		_ = c.Close()
 	}
 	return c, nil
 }
 
-// Read reports a loss only once no publish is inside nats.go any more. Until this returns, nats.go
-// doesn't dial again, which it does with its lock held.
+// Read returns an error only after every publish has left nats.go. Until Read returns, nats.go doesn't
+// dial again; while it dials, it holds the lock that a publish needs.
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if err == nil {
 		return n, nil
 	}
 	c.lose(err)
-	_ = c.Conn.Close() // ends a write that is going on
+	_ = c.Conn.Close() // ends a write in progress
 	if c == c.link.up.Load() {
 		c.link.waitOutside()
 		c.link.onLost()
@@ -66,16 +65,16 @@ func (c *conn) Read(b []byte) (int, error) {
 }
 
 const (
-	// writeStall is how long a write may make no progress. A full send buffer takes more only once a third of
-	// it is free (Linux, sk_stream_is_writeable): seconds on a slow line.
+	// writeStall is how long a write may make no progress. A full send buffer accepts more only when a third of
+	// it is free (Linux, sk_stream_is_writeable), which takes seconds on a slow line.
 	writeStall = 2 * time.Second
 	writeBound = 10 * time.Second // for a write as a whole
 	writePiece = 16 << 10
 )
 
 // Write writes in pieces, each with its own deadline: a large message on a slow line takes longer than a dead
-// server should be waited for. It closes the connection where it fails. nats.go would use it further when
-// nothing was written, and each publish in its turn would wait for the time-out, with the lock held.
+// server may. It closes the connection on an error. nats.go would keep using it if nothing was written, and
+// each publish in turn would wait for the time-out with the lock held.
 func (c *conn) Write(b []byte) (n int, err error) {
 	bound := time.Now().Add(writeBound)
 	for n < len(b) && err == nil {
@@ -96,7 +95,7 @@ func (c *conn) Write(b []byte) (n int, err error) {
 	return n, err
 }
 
-// Close closes the connection.
+// Close marks the connection as lost and closes it.
 func (c *conn) Close() error {
 	c.lose(net.ErrClosed)
 	return c.Conn.Close()

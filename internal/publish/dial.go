@@ -14,16 +14,16 @@ import (
 
 const (
 	dialTimeout = 2 * time.Second
-	// lookUpTimeout leaves time for a second name server: the first one gets 5 s (resolv.conf(5)).
+	// lookUpTimeout leaves time for a second name server after the first one's 5 s (resolv.conf(5)).
 	lookUpTimeout = 7 * time.Second
 )
 
 // lookUp returns the addresses of a host.
 type lookUp func(ctx context.Context, host string) ([]string, error)
 
-// dial connects to one of the addresses that a name has, in any order, of which each gets its share of
-// the time: a headless service also names nodes that are gone. (net.Dialer gives the first address
-// 2 s at least, which is all that there is.)
+// dial connects to one of a name's addresses. It tries them in random order and gives each an equal share
+// of the time, because a headless service also lists nodes that are gone. (net.Dialer gives the first
+// address at least 2 s, which is all there is.)
 func (l *link) dial(network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -36,7 +36,7 @@ func (l *link) dial(network, address string) (net.Conn, error) {
 		return nil, err
 	}
 	rand.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] }) //nolint:gosec // nobody gains by guessing it
-	// One that took the last connection and then said nothing would say nothing again.
+	// An address that accepted the last connection and stayed silent is tried last.
 	if i := slices.IndexFunc(hosts, func(host string) bool { return net.JoinHostPort(host, port) == l.silent }); i >= 0 {
 		last := len(hosts) - 1
 		hosts[i], hosts[last] = hosts[last], hosts[i]

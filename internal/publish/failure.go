@@ -12,7 +12,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
-// Error says why a message was not published.
+// Error is why a message was not published.
 type Error struct {
 	Kind  error // durable.ErrTooLarge, durable.ErrRefused or durable.ErrUnavailable
 	Cause Cause
@@ -22,34 +22,34 @@ type Error struct {
 func (e *Error) Error() string   { return fmt.Sprintf("publishing: %v: %v", e.Kind, e.Err) }
 func (e *Error) Unwrap() []error { return []error{e.Kind, e.Err} }
 
-// Cause is what was in the way, in a word for the metrics.
+// Cause is a label for the metrics: what prevented publishing.
 type Cause string
 
 // The causes.
 const (
 	Disconnected Cause = "disconnected" // there is no connection, or it broke before the acknowledgement
 	TimedOut     Cause = "timeout"      // no acknowledgement in time
-	NoStream     Cause = "no_stream"    // nobody answers for the subject: the stream is gone, or not ready
+	NoStream     Cause = "no_stream"    // nobody answers on the subject: the stream is gone or not ready
 	WrongStream  Cause = "wrong_stream" // another stream, or another JetStream domain, takes the subject
 	StreamFull   Cause = "stream_full"  // bytes or messages, with discard new
 	NoStorage    Cause = "no_storage"   // the account's or the server's storage is used up
 	Busy         Cause = "busy"         // JetStream has too much to do just now
 	Rejected     Cause = "rejected"     // another refusal by JetStream
-	LookupFailed Cause = "lookup"       // it can't be found out whether it is stored already
+	LookupFailed Cause = "lookup"       // the look-up of whether it is stored already has failed
 	SubjectFull  Cause = "subject_full" // too many messages on this subject
 	TooLarge     Cause = "too_large"
 	Forbidden    Cause = "forbidden" // no permission to publish on this subject
 	NoRoom       Cause = "no_room"   // in quarantine, for what was refused
 )
 
-// Causes has every cause.
+// Causes lists every cause.
 var Causes = []Cause{Disconnected, TimedOut, NoStream, WrongStream, StreamFull, NoStorage, Busy, Rejected, LookupFailed, SubjectFull, TooLarge, Forbidden, NoRoom}
 
-// Remedy says what a person must do, "" where the cause goes away by itself.
+// Remedy returns what a person must do; "" if the cause passes by itself.
 func (c Cause) Remedy() string {
 	switch c {
 	case NoStream:
-		return "the stream is gone or has no leader: see the log about it; with STREAM_MANAGE=false make it"
+		return "the stream is gone or has no leader: see the log about it; with STREAM_MANAGE=false create it"
 	case WrongStream:
 		return "another stream or JetStream domain takes the subject: give it back to ours, or set STREAM_NAME or NATS_JS_DOMAIN"
 	case StreamFull:
@@ -68,7 +68,7 @@ func (c Cause) Remedy() string {
 	return ""
 }
 
-// CauseOf returns the cause of a failed publish; "" where err isn't one.
+// CauseOf returns the cause of a failed publish; "" if err isn't an [Error].
 func CauseOf(err error) Cause {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Cause
@@ -76,7 +76,7 @@ func CauseOf(err error) Cause {
 	return ""
 }
 
-// The server's error codes that mean something to us; its errors.json lists them all.
+// The server's error codes that are handled; nats-server's server/errors.json lists all.
 const (
 	codeAccountResources   = 10002 // the account's limits are reached
 	codeClusterUnavailable = 10008
@@ -87,14 +87,14 @@ const (
 	codeStreamNotFound     = 10059
 	codeStreamMismatch     = 10060 // the subject belongs to another stream than expected
 	codeNotEnabled         = 10076
-	codeStoreFailed        = 10077 // the description says why: one of the limits, mostly
+	codeStoreFailed        = 10077 // the description says why, usually one of the limits
 	codeSealed             = 10109
 	codeInProcess          = 10158 // a message with the same id is just being stored
 	codeTooManyRequests    = 10167
 )
 
-// meaning is the one place that decides what a failed publish means. stream says whether the stream
-// should be looked after. What isn't known to be permanent is retriable.
+// meaning returns the cause of a failed publish and reports whether the stream should be checked. Nothing
+// else decides that. An unknown error counts as retriable.
 func meaning(err error) (cause Cause, stream bool) {
 	var api *jetstream.APIError
 	switch {
@@ -111,14 +111,14 @@ func meaning(err error) (cause Cause, stream bool) {
 	case errors.Is(err, jetstream.ErrAsyncPublishTimeout), errors.Is(err, nats.ErrTimeout), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return TimedOut, false
 	}
-	return Disconnected, false // nats.go has a dozen words for it
+	return Disconnected, false // nats.go has a dozen errors for it
 }
 
-// refusal is what JetStream's own error means.
+// refusal is meaning for an error of JetStream.
 func refusal(api *jetstream.APIError) (cause Cause, stream bool) {
 	switch api.ErrorCode {
 	case codeMessageTooLarge:
-		return TooLarge, true // its limit was another when we looked
+		return TooLarge, true // the limit has changed since the last check
 	case codeStreamMismatch:
 		return WrongStream, true
 	case codeStreamNotFound, codeClusterUnavailable, codeNotEnabled, codeNotEnabledHere:
@@ -141,7 +141,7 @@ func refusal(api *jetstream.APIError) (cause Cause, stream bool) {
 	return Rejected, false
 }
 
-// kind is what a cause means for the message.
+// kind returns the cause's class, by which the caller decides what to do with the message.
 func (c Cause) kind() error {
 	switch c {
 	case TooLarge:

@@ -2,7 +2,6 @@ package publish
 
 import (
 	"errors"
-	"maps"
 	"regexp"
 	"strings"
 	"sync"
@@ -12,24 +11,24 @@ import (
 
 var errForbidden = errors.New("our account may not publish on this subject")
 
-// forbidden remembers the subjects on which NATS doesn't let us publish. It says so once in passing
-// and answers nothing, so that a publish there looks like a time-out.
+// forbidden holds the subjects on which the server has just refused a publish. The server reports that
+// through the error handler alone, and the publish itself looks like a time-out.
 type forbidden struct {
-	any      atomic.Bool // some are remembered, perhaps too old ones
+	any      atomic.Bool // reports whether subjects may hold something; spares the usual publish the lock
 	mu       sync.Mutex
-	subjects map[string]time.Time // when it was said
+	subjects map[string]time.Time // when each was refused
 }
 
 const (
-	mostForbidden = 1000
-	// staysForbidden is how long nothing is sent on such a subject: a right may be granted while we are
-	// connected.
-	staysForbidden = 10 * time.Second
+	maxForbidden = 1000
+	// forbiddenFor is how long nothing is sent on a refused subject. It ends because the right may be granted
+	// while the connection lasts.
+	forbiddenFor = 10 * time.Second
 )
 
 var publishTo = regexp.MustCompile(`(?i)for publish to "([^"]+)"`)
 
-// note takes the subject from what the server says.
+// note adds the subject that the server's error names.
 func (f *forbidden) note(err error) {
 	m := publishTo.FindStringSubmatch(err.Error())
 	if m == nil {
@@ -37,55 +36,32 @@ func (f *forbidden) note(err error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.subjects == nil {
+	if f.subjects == nil || len(f.subjects) >= maxForbidden { // some time out again
 		f.subjects = make(map[string]time.Time)
-	}
-	if len(f.subjects) >= mostForbidden {
-		f.makeRoom()
 	}
 	f.subjects[m[1]] = time.Now()
 	f.any.Store(true)
 }
 
-// makeRoom forgets what is no longer of use, and if that is nothing, any one.
-func (f *forbidden) makeRoom() {
-	maps.DeleteFunc(f.subjects, func(_ string, said time.Time) bool { return time.Since(said) > staysForbidden })
-	for subject := range f.subjects {
-		if len(f.subjects) < mostForbidden {
-			return
-		}
-		delete(f.subjects, subject)
-	}
-}
-
-// has says whether the subject was forbidden a moment ago.
+// has reports whether the subject is forbidden.
 func (f *forbidden) has(subject string) bool {
 	if !f.any.Load() {
 		return false
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	said, ok := f.subjects[subject]
-	if ok && time.Since(said) > staysForbidden {
-		delete(f.subjects, subject)
-		return false
-	}
-	return ok
+	at, ok := f.subjects[subject]
+	return ok && time.Since(at) <= forbiddenFor
 }
 
-// hasPrefix says whether a subject was forbidden a moment ago that begins with the prefix and has one of
-// the parts.
-func (f *forbidden) hasPrefix(prefix string, parts ...string) bool {
+// hasConsumer reports whether making or reading a consumer on the stream is forbidden.
+func (f *forbidden) hasConsumer(stream string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for subject, said := range f.subjects {
-		if !strings.HasPrefix(subject, prefix) || time.Since(said) > staysForbidden {
-			continue
-		}
-		for _, part := range parts {
-			if strings.Contains(subject, part) {
-				return true
-			}
+	for subject, at := range f.subjects {
+		if strings.HasPrefix(subject, "$JS.") && time.Since(at) <= forbiddenFor &&
+			(strings.Contains(subject, ".CONSUMER.CREATE."+stream+".") || strings.Contains(subject, ".CONSUMER.MSG.NEXT."+stream+".")) {
+			return true
 		}
 	}
 	return false

@@ -15,29 +15,29 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
-// link holds the state of the connection, so that nobody has to ask nats.go for it: nats.go holds its
-// lock while it dials and shakes hands, which takes seconds where a server is silent.
+// link holds the state of the connection, so that nobody needs to call nats.go for it. nats.go holds its lock
+// while it dials and shakes hands, which takes seconds if a server is silent.
 type link struct {
 	log     *zap.Logger
 	onUp    func()
-	onLost  func() // what was sent on the connection isn't acknowledged any more
-	onDead  func() // nats.go has given up; it never connects again
+	onLost  func() // the connection is lost, and with it the acknowledgements of what was sent on it
+	onDead  func() // nats.go has given up and never connects again
 	ctx     context.Context
 	cancel  context.CancelFunc
 	server  Server
 	lookUp  lookUp
-	silent  string      // the address on which a handshake failed last; used where nats.go dials
-	opened  atomic.Bool // dialling may begin
-	dialled atomic.Bool // it has begun
+	silent  string      // the address of the last failed handshake; only Dial uses it
+	opened  atomic.Bool // dialling is allowed
+	dialled atomic.Bool // dialling has started
 	closing atomic.Bool
 
 	nc      atomic.Pointer[nats.Conn]
-	current atomic.Pointer[conn] // the last one that was dialled; nil while dialling
+	current atomic.Pointer[conn] // the last one dialled; nil while dialling
 	up      atomic.Pointer[conn] // the last one on which nats.go was connected
-	inside  atomic.Int64         // calls into nats.go that publish, going on now
+	inside  atomic.Int64         // publishing calls in nats.go now
 
-	lastError atomic.Pointer[error] // why it isn't up
-	ended     atomic.Pointer[error] // the server's reason for ending it, which comes just before
+	lastError atomic.Pointer[error] // why there is no connection
+	ended     atomic.Pointer[error] // the server's reason for ending the connection, which arrives before the end
 	noInbox   atomic.Pointer[error] // our account may not subscribe to the inbox
 	away      atomic.Bool           // the loss was logged, or there was no connection yet
 	logged    logDedup
@@ -53,7 +53,7 @@ func newLink(log *zap.Logger, onUp, onLost, onDead func()) *link {
 
 func (l *link) isUp() bool { return l.connection() != nil }
 
-// connection returns the connection that is up, nil where none is.
+// connection returns the connection that is up; nil if there is none.
 func (l *link) connection() *conn {
 	if c := l.up.Load(); c != nil && c.alive.Err() == nil && c == l.current.Load() {
 		return c
@@ -72,7 +72,7 @@ func (l *link) ready() error {
 	return fmt.Errorf("%w: NATS is not connected", durable.ErrUnavailable)
 }
 
-// open returns nil while there is a connection and it isn't being closed: a message may begin.
+// open returns nil while messages are accepted: there is a connection, and stop was not called.
 func (l *link) open() error {
 	if l.closing.Load() {
 		return fmt.Errorf("%w: closing", durable.ErrUnavailable)
@@ -80,8 +80,8 @@ func (l *link) open() error {
 	return l.ready()
 }
 
-// enter returns nil while there is a connection, and must then be followed by leave. In between nats.go
-// doesn't dial, so it may be called. This holds while closing, too: what has begun is still sent.
+// enter returns nil while there is a connection; leave must follow. In between nats.go doesn't dial, so it
+// may be called. This also holds after stop: accepted messages are still sent.
 func (l *link) enter() error {
 	l.inside.Add(1)
 	err := l.ready()
@@ -93,14 +93,14 @@ func (l *link) enter() error {
 
 func (l *link) leave() { l.inside.Add(-1) }
 
-// waitOutside waits until every call that has entered has left. No other may be able to enter.
+// waitOutside waits until every call that has entered has left. The caller must have prevented new ones.
 func (l *link) waitOutside() {
-	for deadline := time.Now().Add(longestInside); l.inside.Load() > 0 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(maxInside); l.inside.Load() > 0 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 }
 
-// stop refuses new messages, and ends dialling and handshakes: closing nats.go would wait for them.
+// stop refuses new messages and ends dialling and handshakes, for which closing nats.go would wait.
 func (l *link) stop() {
 	l.closing.Store(true)
 	l.cancel()
@@ -110,8 +110,8 @@ func (l *link) stop() {
 	l.waitOutside()
 }
 
-// handlers returns the options by which nats.go reports events. Each is logged once; that no server can
-// be reached is logged when it begins and when the reason changes.
+// handlers returns the options by which nats.go reports events. Each event is logged once; an unreachable
+// server is logged again when the reason changes.
 func (l *link) handlers() []nats.Option {
 	return []nats.Option{
 		nats.ConnectHandler(l.connected),
@@ -133,9 +133,9 @@ func (l *link) handlers() []nats.Option {
 	}
 }
 
-// connected may come late, when this connection is lost again or another one has taken its place.
+// connected may be called late, after this connection was lost or replaced.
 func (l *link) connected(nc *nats.Conn) {
-	c := l.current.Load() // before nats.go is asked, which waits while it dials another
+	c := l.current.Load() // first: the calls to nats.go wait while it dials the next one
 	server, name, version := nc.ConnectedAddr(), nc.ConnectedServerName(), nc.ConnectedServerVersion()
 	if nc.IsConnected() {
 		l.lastError.Store(nil)
@@ -146,7 +146,7 @@ func (l *link) connected(nc *nats.Conn) {
 	l.away.Store(false)
 	l.log.Info("connected to NATS", zap.String("server", server), zap.String("name", name), zap.String("version", version))
 	if tooOld(version) {
-		l.log.Warn("NATS server is too old, 2.10 or later is needed: commands that select several endpoints or events don't work, and nothing is tested with it", zap.String("version", version))
+		l.log.Warn("NATS server is older than 2.10 and not supported: upgrade it; commands that select several endpoints or events don't work", zap.String("version", version))
 	}
 	l.onUp()
 }
@@ -169,7 +169,7 @@ func (l *link) disconnected(nc *nats.Conn, err error) {
 	l.warn("disconnected from NATS", err)
 }
 
-// warn logs why there is no connection: an error where somebody must act.
+// warn logs why there is no connection, as an error if somebody must act.
 func (l *link) warn(message string, err error) {
 	level, fields := zap.WarnLevel, []zap.Field{zap.Error(err)}
 	if remedy := l.server.remedy(err); remedy != "" {
@@ -178,19 +178,19 @@ func (l *link) warn(message string, err error) {
 	l.log.Log(level, message, fields...)
 }
 
-// unreachable takes the error of each attempt that failed.
+// unreachable notes and logs a failed attempt to connect.
 func (l *link) unreachable(err error) {
 	if l.closing.Load() || errors.Is(err, errNotOpened) {
 		return
 	}
 	l.lastError.Store(&err)
 	if l.logged.isNew(err) {
-		l.warn("NATS can't be reached, trying on", err)
+		l.warn("NATS can't be reached, still trying", err)
 	}
 }
 
-// delay returns how long nats.go waits before it tries all servers again. It is also the only place
-// where a failed handshake shows itself, because of a certificate, say.
+// delay returns how long nats.go waits before it tries all servers again. Only here does a failed handshake
+// show, such as one with a wrong certificate.
 func (l *link) delay(int) time.Duration {
 	if nc := l.nc.Load(); nc != nil {
 		if err := nc.LastError(); err != nil {
@@ -203,7 +203,7 @@ func (l *link) delay(int) time.Duration {
 	return reconnectWait + rand.N(reconnectWait) //nolint:gosec // nobody gains by guessing it
 }
 
-// asyncError takes errors that belong to no call.
+// asyncError notes and logs an error that belongs to no call.
 func (l *link) asyncError(_ *nats.Conn, s *nats.Subscription, err error) {
 	fields := []zap.Field{zap.Error(err)}
 	switch {
@@ -214,7 +214,7 @@ func (l *link) asyncError(_ *nats.Conn, s *nats.Subscription, err error) {
 			fields = append(fields, zap.String("remedy", denied.Error()))
 		}
 	case errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAccountAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
-		l.ended.Store(&err) // the connection ends in a moment, with a mere EOF
+		l.ended.Store(&err) // the connection then ends with a mere EOF
 	}
 	if s != nil {
 		fields = append(fields, zap.String("subscription", s.Subject))
@@ -222,7 +222,7 @@ func (l *link) asyncError(_ *nats.Conn, s *nats.Subscription, err error) {
 	switch {
 	case l.away.Load():
 		l.unreachable(err)
-	case !l.isUp(): // disconnected logs it in a moment
+	case !l.isUp(): // disconnected will log it
 	case !l.logged.isNew(err): // a forbidden subject is reported at each publish
 	case errors.Is(err, nats.ErrPermissionViolation):
 		l.log.Error("NATS account lacks a permission: grant it, see docs/operations.md", fields...)
@@ -232,6 +232,6 @@ func (l *link) asyncError(_ *nats.Conn, s *nats.Subscription, err error) {
 }
 
 const (
-	longestInside = 500 * time.Millisecond // what nats.go does without dialling ends when the connection is closed
-	reconnectWait = 250 * time.Millisecond // and up to as much again
+	maxInside     = 500 * time.Millisecond // a publish that needs no dialling ends when the connection is closed
+	reconnectWait = 250 * time.Millisecond // plus a random part of the same size
 )

@@ -13,7 +13,7 @@ type logDedup struct {
 	texts map[string]bool
 }
 
-// isNew reports whether the error wasn't logged yet.
+// isNew reports whether the error has not been logged yet, and notes it.
 func (d *logDedup) isNew(err error) bool {
 	text := strings.ToLower(err.Error())
 	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Source != nil {

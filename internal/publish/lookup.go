@@ -13,18 +13,18 @@ import (
 // ErrNoRights means that our account may not read the stream.
 var ErrNoRights = errors.New("our account may not create a consumer on the stream")
 
-// errOtherStream means that what was found was in another stream than the one that is there now.
+// errOtherStream means that the stream is no longer the one in which a message was found.
 var errOtherStream = errors.New("the stream was deleted and made anew, or restored, since it was looked through")
 
-// Stored reads the ids of all that the kind's stream has stored since a time, headers only, and returns
-// those of them that are wanted. The error is [ErrNoRights] where the account doesn't let us.
+// Stored reads the headers of all messages that the kind's stream has stored since a time, and returns the
+// wanted ids among them. The error is [ErrNoRights] where our account may not read the stream.
 func (p *Publisher) Stored(ctx context.Context, kind durable.Kind, since time.Time, wanted func(id string) bool) (stream.Found, error) {
 	if err := p.Ready(kind); err != nil {
 		return stream.Found{}, fmt.Errorf("looking up: %w", err)
 	}
 	name := p.monitors[kind].stream.Name
 	refused := func() error {
-		if p.link.mayNotRead(name) {
+		if p.link.forbidden.hasConsumer(name) {
 			return ErrNoRights
 		}
 		return nil
@@ -36,8 +36,8 @@ func (p *Publisher) Stored(ctx context.Context, kind durable.Kind, since time.Ti
 	return stream.Find(ctx, s.nc, s.js, name, since, wanted, refused)
 }
 
-// IsStored returns nil if what was found is still stored: the kind's stream is, at this moment, the one in
-// which it was found. Only then may a message be dropped because of it.
+// IsStored returns nil if the kind's stream is still the one in which the ids were found. Only then may a
+// message be dropped because its id was found.
 func (p *Publisher) IsStored(ctx context.Context, kind durable.Kind, found stream.Found) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -52,8 +52,8 @@ func (p *Publisher) IsStored(ctx context.Context, kind durable.Kind, found strea
 	return nil
 }
 
-// Made returns when the kind's stream was made that is there now. A message that was acknowledged by an
-// earlier one need not be in it.
+// Made returns when the kind's current stream was created. It need not hold a message that an earlier stream
+// of that name has acknowledged.
 func (p *Publisher) Made(ctx context.Context, kind durable.Kind) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -62,9 +62,4 @@ func (p *Publisher) Made(ctx context.Context, kind durable.Kind) (time.Time, err
 		return time.Time{}, fmt.Errorf("asking for stream: %w", err)
 	}
 	return now.CachedInfo().Created, nil
-}
-
-// mayNotRead reports whether NATS has told that we can't make or read a consumer on the stream.
-func (l *link) mayNotRead(name string) bool {
-	return l.forbidden.hasPrefix("$JS.", ".CONSUMER.CREATE."+name+".", ".CONSUMER.MSG.NEXT."+name+".")
 }

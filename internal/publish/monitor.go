@@ -13,18 +13,18 @@ import (
 	"go.uber.org/zap"
 )
 
-// monitor checks the stream: on every connection, every minute, and when a publish failed because of it.
-// It makes the stream where that is missing, and repeats a check that failed.
+// monitor checks a stream on every new connection, every minute, and after a publish that failed because of
+// the stream. It creates a missing stream, and repeats a failed check.
 type monitor struct {
 	stream  Stream
 	windows *windows
 	log     *zap.Logger
 
-	wanted    chan struct{}             // a check is wanted; holds at most one
-	verified  atomic.Pointer[conn]      // the connection on which the stream was found as it must be
-	window    atomic.Int64              // the stream's duplicate window as it is configured; 0: unknown
-	limit     atomic.Int64              // how large a message may be: what the server takes, or the stream if that is less; 0: unknown
-	made      atomic.Pointer[time.Time] // when the stream was made
+	wanted    chan struct{}             // requests for a check; holds at most one
+	verified  atomic.Pointer[conn]      // the connection on which the last check succeeded
+	window    atomic.Int64              // the stream's configured duplicate window; 0: unknown
+	limit     atomic.Int64              // the largest message that server and stream take; 0: unknown
+	made      atomic.Pointer[time.Time] // when the stream was created
 	lastError atomic.Pointer[error]
 	logged    []string // the differences that were logged last
 
@@ -35,8 +35,8 @@ type monitor struct {
 const (
 	checkTimeout  = 5 * time.Second
 	firstRetry    = 250 * time.Millisecond
-	longestRetry  = 5 * time.Second
-	checkInterval = time.Minute // somebody may change or remove the stream while nothing is published
+	maxRetry      = 5 * time.Second
+	checkInterval = time.Minute // the stream may change while nothing is published
 )
 
 var errUnchecked = errors.New("the stream has not been checked yet")
@@ -45,10 +45,10 @@ func newMonitor(stream Stream, windows *windows, log *zap.Logger) *monitor {
 	return &monitor{stream: stream, windows: windows, log: log, wanted: make(chan struct{}, 1)}
 }
 
-// connected returns the connection that is up, nil where none is, and the JetStream on it.
+// connected returns the current connection and its JetStream context; nil while there is none.
 type connected func() (*conn, jetstream.JetStream)
 
-// start begins to check the stream. A check may have been asked for before.
+// start runs the monitor. check may be called before.
 func (m *monitor) start(current connected) {
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
@@ -60,15 +60,15 @@ func (m *monitor) stop() {
 	m.done.Wait()
 }
 
-// check asks for a check and doesn't wait for it.
+// check requests a check and doesn't wait for it.
 func (m *monitor) check() {
 	select {
 	case m.wanted <- struct{}{}:
-	default: // one is asked for already
+	default: // one is requested already
 	}
 }
 
-// ready returns nil while the stream is known, by a check on that connection, to be as it must be.
+// ready returns nil if a check on this connection has succeeded and none has failed since.
 func (m *monitor) ready(c *conn) error {
 	if c != nil && m.verified.Load() == c {
 		return nil
@@ -79,7 +79,7 @@ func (m *monitor) ready(c *conn) error {
 	return errUnchecked
 }
 
-// madeAt returns when the stream was made that the last check found; zero while none is known.
+// madeAt returns when the stream of the last check was created; zero before the first.
 func (m *monitor) madeAt() time.Time {
 	if made := m.made.Load(); made != nil {
 		return *made
@@ -87,7 +87,7 @@ func (m *monitor) madeAt() time.Time {
 	return time.Time{}
 }
 
-// run checks when asked to, and after a failure again by itself.
+// run checks on request, at intervals, and again after a failure.
 func (m *monitor) run(ctx context.Context, current connected) {
 	wait := firstRetry
 	timer := time.NewTimer(checkInterval)
@@ -102,16 +102,16 @@ func (m *monitor) run(ctx context.Context, current connected) {
 		c, js := current()
 		switch {
 		case c == nil || !m.checkOnce(ctx, c, js):
-			timer.Reset(checkInterval) // the next connection asks for a check
+			timer.Reset(checkInterval) // the next connection requests a check
 			continue
 		case m.verified.Load() == c:
 			timer.Reset(checkInterval)
 			wait = firstRetry
 		default:
 			timer.Reset(wait)
-			wait = min(2*wait, longestRetry)
+			wait = min(2*wait, maxRetry)
 		}
-		// A thousand publishes that fail together ask for one check, not for a thousand.
+		// A thousand publishes that fail together cause one check, not a thousand.
 		select {
 		case <-ctx.Done():
 			return
@@ -121,8 +121,8 @@ func (m *monitor) run(ctx context.Context, current connected) {
 	}
 }
 
-// checkOnce checks the stream and reports whether the connection outlasted that. Otherwise the result
-// means nothing: the answer may have been lost with the connection.
+// checkOnce checks the stream. It reports whether the connection lasted that long; otherwise it ignores the
+// result, because the answer may have been lost with the connection.
 func (m *monitor) checkOnce(ctx context.Context, c *conn, js jetstream.JetStream) bool {
 	attempt, cancel := context.WithTimeout(c.alive, checkTimeout)
 	defer cancel()
@@ -158,23 +158,23 @@ func (m *monitor) succeeded(c *conn, found found, maxPayload int64) {
 	if size := int64(have.MaxMsgSize); size > 0 {
 		maxPayload = min(maxPayload, size)
 	}
-	if size := have.MaxBytes; size > 0 && have.Discard == jetstream.DiscardOld { // it would be acknowledged, and dropped at once
+	if size := have.MaxBytes; size > 0 && have.Discard == jetstream.DiscardOld { // a larger one is acknowledged and dropped at once
 		maxPayload = min(maxPayload, max(size-storeOverhead, 1))
 	}
 	m.limit.Store(maxPayload)
 	m.made.Store(&found.infos[len(found.infos)-1].Created)
 	was := m.window.Swap(int64(have.Duplicates))
 	if effective := m.windows.of(have.Name); was != int64(have.Duplicates) && effective < have.Duplicates {
-		m.log.Info("stream may have forgotten ids younger than its duplicate window: until that has passed, records that have waited are looked up first",
+		m.log.Info("stream may not know all ids of its duplicate window yet: until it does, spooled records are looked up before they are published",
 			zap.String("stream", have.Name), zap.Duration("duplicates", have.Duplicates), zap.Duration("effective", effective.Round(time.Second)))
 	}
 	m.lastError.Store(nil)
 	if !slices.Equal(found.differences, m.logged) && len(found.differences) > 0 {
-		m.log.Warn("stream differs from the configuration and was left so", zap.String("stream", m.stream.Name), zap.Strings("differences", found.differences))
+		m.log.Warn("stream differs from the configuration and was left unchanged", zap.String("stream", m.stream.Name), zap.Strings("differences", found.differences))
 	}
 	m.logged = found.differences
 	if found.made {
-		m.log.Info("stream was missing and has been made", zap.String("stream", m.stream.Name))
+		m.log.Info("stream was missing and has been created", zap.String("stream", m.stream.Name))
 	}
 	if m.verified.Swap(c) != c {
 		m.log.Info("stream is ready", zap.String("stream", have.Name), zap.Strings("subjects", have.Subjects),

@@ -90,7 +90,7 @@ func TestCannotApply(t *testing.T) {
 	f := open(t, s.URL(), func(c *Config) { c.Stream.Replicas, c.Stream.Explicit.Replicas = 3, true }).connected()
 	f.stores("1")
 	said := fmt.Sprint(f.logs.FilterMessage(sayDiffers).All())
-	if !strings.Contains(said, "what is set could not be applied") || !strings.Contains(said, "replicas > 1 not supported in non-clustered mode") {
+	if !strings.Contains(said, "the settings could not be applied") || !strings.Contains(said, "replicas > 1 not supported in non-clustered mode") {
 		t.Errorf("logged %s", said)
 	}
 }
@@ -157,7 +157,7 @@ func TestWaitsForStream(t *testing.T) {
 	s := natsdtest.Start(t, "")
 	js := operator(t, s.URL())
 	f := open(t, s.URL(), unmanaged)
-	const want = "stream WEBHOOKS does not exist, and STREAM_MANAGE=false: make it, with the subjects webhooks.>"
+	const want = "stream WEBHOOKS does not exist: create it with the subjects webhooks.>, or set STREAM_MANAGE=true"
 	appears := func() {
 		t.Helper()
 		eventually(t, "the error", func() bool { err := f.Ready(); return err != nil && err.Error() == want })
@@ -204,8 +204,8 @@ func TestSubjectIsTaken(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		{"managed", func(*Config) {}, "stream WEBHOOKS can't be made, because another stream takes subjects of webhooks.>: set STREAM_NAME to that one or SUBJECT_PREFIX to another, or remove them from it"},
-		{"unmanaged", unmanaged, "stream WEBHOOKS does not exist, and STREAM_MANAGE=false: make it, with the subjects webhooks.>"},
+		{"managed", func(*Config) {}, "stream WEBHOOKS can't be created, because another stream has subjects of webhooks.>: remove them from that stream, or set STREAM_NAME to it, or change SUBJECT_PREFIX"},
+		{"unmanaged", unmanaged, "stream WEBHOOKS does not exist: create it with the subjects webhooks.>, or set STREAM_MANAGE=true"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -245,7 +245,7 @@ func TestStreamTakesOtherSubjects(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := open(t, s.URL())
-	const want = "stream WEBHOOKS does not take webhooks.frigade.>, only webhooks.flock.>: add webhooks.> to its subjects, or set another STREAM_NAME"
+	const want = "stream WEBHOOKS has the subjects webhooks.flock.> and does not take webhooks.frigade.>: add webhooks.> to them, or set STREAM_NAME to another stream"
 	eventually(t, "the error", func() bool { err := f.Ready(); return err != nil && err.Error() == want })
 	f.stores("flock's") // whose events it does take
 	if _, err := js.UpdateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}}); err != nil {
@@ -258,7 +258,7 @@ func TestWithoutJetStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "jetstream: disabled")
 	f := open(t, s.URL())
-	const want = "stream WEBHOOKS: there is no JetStream for us: enable it on the server and for our account, or set NATS_JS_DOMAIN"
+	const want = "stream WEBHOOKS: JetStream is not available: enable it on the server and for our account, or set NATS_JS_DOMAIN"
 	eventually(t, "the error", func() bool { err := f.Ready(); return err != nil && strings.HasPrefix(err.Error(), want) })
 	f.refuses("1")
 	s.Stop()

@@ -1,14 +1,15 @@
-// Package publish brings messages into JetStream. [Publisher.Publish] returns without an error only
-// once the stream has acknowledged the message; then, and only then, is it durable.
+// Package publish publishes messages to JetStream. [Publisher.Publish] returns nil only after the stream has
+// acknowledged the message: only then is it durable.
 //
-// A Publisher works from the moment it is made, with NATS away too: it then refuses at once. It
-// connects, and checks or makes its streams, by itself and for as long as it takes. Nothing that it
-// has refused waits in a buffer to be sent later.
+// A Publisher can be used as soon as it is open. While NATS is away it refuses at once. It connects, and
+// checks or creates its streams, in the background and for as long as it takes. A refused message is never
+// sent later.
 package publish
 
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,13 +25,13 @@ import (
 type Config struct {
 	Server     Server
 	Stream     Stream        // of the events
-	Quarantine *Stream       // of what is quarantined; nil where nothing is
+	Quarantine *Stream       // of quarantined deliveries; nil: none
 	Timeout    time.Duration // for the acknowledgement of a message that is published directly
-	// SpoolTimeout is for those of messages from the spool, which can wait; 0: DefaultSpoolTimeout.
+	// SpoolTimeout is for the acknowledgement of a message from the spool; 0: DefaultSpoolTimeout.
 	SpoolTimeout time.Duration
-	Windows      string // file that remembers the streams' effective duplicate windows; "": none
-	ReadOnly     bool   // that file is another process' own
-	EmptySpool   bool   // no message that is published from the spool is older than this process
+	Windows      string // file that keeps the streams' effective duplicate windows; "": none
+	ReadOnly     bool   // another process writes that file
+	EmptySpool   bool   // no spooled message is older than this process
 	Log          *zap.Logger
 }
 
@@ -38,8 +39,9 @@ type Config struct {
 type Publisher struct {
 	config   Config
 	link     *link
-	monitors [durable.Kinds]*monitor // nil where there is no stream for the kind
-	room     *room                   // of the quarantine's stream, nil where there is none
+	monitors [durable.Kinds]*monitor // by kind; nil: it has no stream
+	streams  []*monitor              // one for each stream
+	room     *room                   // of the quarantine's stream; nil: there is none
 	windows  *windows
 	direct   *acks // of Publish
 	spooled  *acks // of PublishAll
@@ -48,8 +50,8 @@ type Publisher struct {
 	session  atomic.Pointer[session]
 }
 
-// Open returns a publisher that is about to connect, or an error where the configuration itself is
-// at fault: a credentials file that can't be used, say.
+// Open returns a publisher that connects in the background. It returns an error only for a configuration
+// that can't be used, such as an invalid credentials file.
 func Open(c Config) (*Publisher, error) {
 	if c.SpoolTimeout == 0 {
 		c.SpoolTimeout = DefaultSpoolTimeout
@@ -58,13 +60,20 @@ func Open(c Config) (*Publisher, error) {
 		config: c, windows: openWindows(c.Windows, c.ReadOnly, c.EmptySpool, c.Log),
 		direct: newAcks("d", c.Timeout, c.Server.Domain), spooled: newAcks("s", c.SpoolTimeout, c.Server.Domain),
 	}
-	p.monitors[durable.Event] = newMonitor(c.Stream, p.windows, c.Log)
+	events := newMonitor(c.Stream, p.windows, c.Log)
+	p.monitors[durable.Event], p.streams = events, []*monitor{events}
 	if c.Quarantine != nil {
-		p.monitors[durable.Quarantined] = newMonitor(*c.Quarantine, p.windows, c.Log)
-		p.monitors[durable.Refused] = p.monitors[durable.Quarantined] // the same stream
+		m := newMonitor(*c.Quarantine, p.windows, c.Log)
+		p.monitors[durable.Quarantined], p.monitors[durable.Refused] = m, m
+		p.streams = append(p.streams, m)
 		p.room = p.newRoom(*c.Quarantine)
 	}
-	p.link = newLink(c.Log, p.each((*monitor).check), func() { p.fail(nats.ErrDisconnected) }, p.reopen)
+	check := func() {
+		for _, m := range p.streams {
+			m.check()
+		}
+	}
+	p.link = newLink(c.Log, check, func() { p.fail(nats.ErrDisconnected) }, p.reopen)
 	p.link.server = c.Server
 	if c.Server.lookUp != nil {
 		p.link.lookUp = c.Server.lookUp
@@ -74,64 +83,46 @@ func Open(c Config) (*Publisher, error) {
 		p.windows.stop()
 		return nil, err
 	}
-	p.each(func(m *monitor) {
+	for _, m := range p.streams {
 		m.start(func() (*conn, jetstream.JetStream) { return p.link.connection(), p.session.Load().js })
-	})()
+	}
 	return p, nil
 }
 
-// each returns a function that does something to every monitor.
-func (p *Publisher) each(do func(*monitor)) func() {
-	return func() {
-		for kind, k := range p.monitors {
-			if k != nil && kind != int(durable.Refused) {
-				do(k)
-			}
-		}
-	}
-}
-
-// Publish publishes the message and waits for the stream's acknowledgement. It never waits longer
-// than about the timeout, also where NATS has just gone silent. The error is an [Error].
+// Publish publishes the message and waits for the stream's acknowledgement. It never waits much longer
+// than Timeout, even if NATS has just gone silent. The error is an [Error].
 func (p *Publisher) Publish(ctx context.Context, m durable.Message) (durable.Status, error) {
-	if err := p.admit(ctx, m); err != nil {
-		return "", err
-	}
-	o, w, err := p.begin(m, p.direct)
+	o, w, err := p.begin(ctx, m, p.direct)
 	if err != nil {
 		return "", err
 	}
 	if p.queue.put(o) {
-		go p.flush() // it may take longer than this message has, with those of others
+		go p.flush() // sending others' messages too may take longer than this one's time-out
 	}
 	r := p.await(ctx, o, w)
 	return r.Status, r.Err
 }
 
-// Result is what became of one of several messages.
+// Result is the outcome of one message of several.
 type Result struct {
 	Status durable.Status
-	Took   time.Duration // until the acknowledgement, where there is one
-	Made   time.Time     // when the stream was made, as it was known when the message was sent
+	Took   time.Duration // until the acknowledgement
+	Made   time.Time     // when the stream was created, as known when the message was sent
 	Err    error
 }
 
-// DefaultSpoolTimeout is how long the acknowledgement of a message from the spool is awaited. A busy disk, a
-// stretched cluster or a slow line take seconds; the message has minutes.
+// DefaultSpoolTimeout is how long to wait for the acknowledgement of a message from the spool. A busy disk,
+// a stretched cluster or a slow line take seconds, and the message has minutes.
 const DefaultSpoolTimeout = 10 * time.Second
 
-// PublishAll publishes messages from the spool in order, without waiting for one before it sends the next,
-// and returns what became of each.
+// PublishAll publishes messages from the spool in order. It sends the next without waiting for the
+// acknowledgement of the last, and returns a result for each.
 func (p *Publisher) PublishAll(ctx context.Context, messages []durable.Message) []Result {
 	results := make([]Result, len(messages))
 	waits, sent := make([]*wait, len(messages)), make([]outgoing, len(messages))
 	batch, size := make([]outgoing, 0, len(messages)), 0
 	for i, m := range messages {
-		if err := p.admit(ctx, m); err != nil {
-			results[i].Err = err
-			continue
-		}
-		o, w, err := p.begin(m, p.spooled)
+		o, w, err := p.begin(ctx, m, p.spooled)
 		if err != nil {
 			results[i].Err = err
 			continue
@@ -151,19 +142,19 @@ func (p *Publisher) PublishAll(ctx context.Context, messages []durable.Message) 
 	return results
 }
 
-// maxChunk is how many bytes are sent before the time of the messages behind them begins: on a slow link they
-// would spend it waiting for their turn.
+// maxChunk is how many bytes are sent before the time-outs of the following messages start. On a slow link
+// these would otherwise pass while the messages wait for their turn.
 const maxChunk = 256 << 10
 
-// send hands messages over, and returns when they are.
+// send hands messages to nats.go and waits until that is done.
 func (p *Publisher) send(batch []outgoing) {
 	if len(batch) > 0 && p.queue.put(batch...) {
 		p.flush()
 	}
 }
 
-// begin begins to wait for the message's acknowledgement, unless it is clear that there will be none.
-func (p *Publisher) begin(m durable.Message, of *acks) (outgoing, *wait, error) {
+// begin registers the message for its acknowledgement. It returns an error if the message can't be sent now.
+func (p *Publisher) begin(ctx context.Context, m durable.Message, of *acks) (outgoing, *wait, error) {
 	if err := p.link.open(); err != nil {
 		return outgoing{}, nil, &Error{durable.ErrUnavailable, Disconnected, err}
 	}
@@ -173,19 +164,22 @@ func (p *Publisher) begin(m durable.Message, of *acks) (outgoing, *wait, error) 
 	if p.link.forbidden.has(m.Subject) {
 		return outgoing{}, nil, &Error{durable.ErrRefused, Forbidden, errForbidden}
 	}
+	if err := p.admit(ctx, m); err != nil {
+		return outgoing{}, nil, err
+	}
 	monitor := p.monitors[m.Kind]
 	number, w := of.begin(m, monitor.stream.Name, monitor.madeAt())
 	return outgoing{m, monitor.stream.Name, of, number}, w, nil
 }
 
-// await waits for one acknowledgement.
+// await returns the message's result once it is acknowledged or given up.
 func (p *Publisher) await(ctx context.Context, m outgoing, w *wait) Result {
 	var o outcome
 	select {
 	case o = <-w.done:
 	case <-ctx.Done():
 		m.acks.abandon(m.number, ctx.Err())
-		o = <-w.done // there is one now, whichever came first
+		o = <-w.done // either that or an outcome that came first
 	}
 	m.acks.spare.Put(w)
 	switch {
@@ -197,7 +191,7 @@ func (p *Publisher) await(ctx context.Context, m outgoing, w *wait) Result {
 	return Result{Status: durable.Stored, Took: o.took, Made: o.made}
 }
 
-// OnLate has f called for each message that is acknowledged after its caller has given up. f must not wait.
+// OnLate sets f to be called for each message that is acknowledged after its time-out. f must not block.
 func (p *Publisher) OnLate(f func(LateAck)) {
 	for _, a := range []*acks{p.direct, p.spooled} {
 		a.mu.Lock()
@@ -206,23 +200,23 @@ func (p *Publisher) OnLate(f func(LateAck)) {
 	}
 }
 
-// fail gives up on all messages.
+// fail ends the wait for all acknowledgements.
 func (p *Publisher) fail(err error) {
 	p.direct.fail(err)
 	p.spooled.fail(err)
 }
 
-// Check returns an error where it is known that the message will not be taken: it is too large.
+// Check returns an error if the message is too large for the server or the stream.
 func (p *Publisher) Check(m durable.Message) error {
 	k := p.monitors[m.Kind]
 	if size, limit := sizeOf(m, k.stream.Name), k.limit.Load(); limit > 0 && size > limit {
-		k.check() // it may have been raised
-		return &Error{durable.ErrTooLarge, TooLarge, fmt.Errorf("%d bytes, of which %d are allowed", size, limit)}
+		k.check() // the limit may have been raised
+		return &Error{durable.ErrTooLarge, TooLarge, fmt.Errorf("message of %d bytes, at most %d are allowed", size, limit)}
 	}
 	return nil
 }
 
-// sizeOf is what the server counts of a message: headers, with those that publishing adds, and data.
+// sizeOf returns a message's size as the server counts it: data and headers, with those added here.
 func sizeOf(m durable.Message, stream string) int64 {
 	size := len("NATS/1.0\r\n\r\n") + len(m.Data) + headerSize(jetstream.MsgIDHeader, m.ID) + headerSize(jetstream.ExpectedStreamHeader, stream)
 	for _, h := range m.Headers {
@@ -233,8 +227,7 @@ func sizeOf(m durable.Message, stream string) int64 {
 
 func headerSize(name, value string) int { return len(name) + len(": \r\n") + len(value) }
 
-// failed gives an error its meaning (see failure.go) and has the stream looked after where the
-// error says that something is wrong with it.
+// failed returns the [Error] for a failed publish, and requests a check of the stream if that is its cause.
 func (p *Publisher) failed(m durable.Message, err error) error {
 	if cause, _ := meaning(err); cause == TimedOut && p.link.forbidden.has(m.Subject) {
 		err = errForbidden
@@ -246,11 +239,11 @@ func (p *Publisher) failed(m durable.Message, err error) error {
 	return &Error{cause.kind(), cause, err}
 }
 
-// IsConnected says whether there is a connection to NATS.
+// IsConnected reports whether there is a connection to NATS.
 func (p *Publisher) IsConnected() bool { return p.link.isUp() }
 
-// Ready returns nil while a message of the kind can be published: NATS is connected and the stream is
-// there, as it must be. It never waits.
+// Ready returns nil while messages of the kind can be published: NATS is connected and the stream was
+// checked. It never waits.
 func (p *Publisher) Ready(kind durable.Kind) error {
 	if err := p.link.ready(); err != nil {
 		return err
@@ -258,24 +251,25 @@ func (p *Publisher) Ready(kind durable.Kind) error {
 	return p.monitors[kind].ready(p.link.connection())
 }
 
-// Window returns how far back the kind's stream is known to recognise an id, which may be less than its
-// duplicate window where that was raised; 0 until it is known.
+// Window returns how far back the kind's stream certainly recognises an id; 0 while that is unknown. It is
+// less than the configured duplicate window for a while after that was raised.
 func (p *Publisher) Window(kind durable.Kind) time.Duration {
 	return p.windows.of(p.monitors[kind].stream.Name)
 }
 
-// ConfiguredWindow returns the duplicate window of the kind's stream; 0 until it is known.
+// ConfiguredWindow returns the duplicate window of the kind's stream; 0 while that is unknown.
 func (p *Publisher) ConfiguredWindow(kind durable.Kind) time.Duration {
 	return time.Duration(p.monitors[kind].window.Load())
 }
 
-// Close waits for the acknowledgements that are still awaited, until the context ends, and
-// disconnects.
+// Close waits for outstanding acknowledgements until the context ends, and disconnects.
 func (p *Publisher) Close(ctx context.Context) error {
 	p.link.stop()
-	p.each((*monitor).stop)()
+	for _, m := range p.streams {
+		m.stop()
+	}
 	p.windows.stop()
-	p.opening.Lock() // no session begins after this one
+	p.opening.Lock() // no other session starts
 	defer p.opening.Unlock()
 	s := p.session.Load()
 	var err error
@@ -284,13 +278,13 @@ func (p *Publisher) Close(ctx context.Context) error {
 		case <-a.complete():
 		case <-ctx.Done():
 			if n := a.waiting(); n > 0 {
-				err = fmt.Errorf("closing: %d acknowledgements are still awaited", n)
+				err = fmt.Errorf("closing: %d messages are not acknowledged yet", n)
 			}
 		}
 	}
 	p.fail(jetstream.ErrJetStreamPublisherClosed)
 	if c := p.link.current.Load(); c != nil {
-		_ = c.Close() // or nats.go waits until a write that is going on has ended
+		_ = c.Close() // or nats.go waits for a write in progress
 	}
 	s.nc.Close()
 	select {
@@ -300,14 +294,14 @@ func (p *Publisher) Close(ctx context.Context) error {
 	return err
 }
 
-// Settle returns once everything can be published, but at the latest after the bound, and at once where
-// NATS is known to be away.
+// Settle waits until each stream's first check has ended. It returns at the latest after the bound, and at
+// once if NATS is known to be away.
 func (p *Publisher) Settle(ctx context.Context, bound time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for p.link.lastError.Load() == nil && p.isSettling() {
+	for p.link.lastError.Load() == nil && slices.ContainsFunc(p.streams, p.isUnchecked) {
 		select {
 		case <-ctx.Done():
 			return
@@ -316,11 +310,7 @@ func (p *Publisher) Settle(ctx context.Context, bound time.Duration) {
 	}
 }
 
-// isSettling says whether it isn't known yet of some stream whether it is there.
-func (p *Publisher) isSettling() (settling bool) {
+func (p *Publisher) isUnchecked(m *monitor) bool {
 	c := p.link.connection()
-	p.each(func(m *monitor) {
-		settling = settling || c == nil || m.ready(c) != nil && m.lastError.Load() == nil
-	})()
-	return settling
+	return c == nil || m.ready(c) != nil && m.lastError.Load() == nil
 }

@@ -14,29 +14,29 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// remedy returns what to do about a connection that NATS refuses or has ended, "" where it comes back
-// by itself.
+// remedy returns what to do about a connection that NATS has refused or ended; "" if it will come back by
+// itself.
 func (s Server) remedy(err error) string {
 	var silent net.Error
 	text := strings.ToLower(err.Error())
 	switch {
 	case strings.Contains(text, "account authentication expired"):
 		return "the JWT of our account has expired: have the operator of NATS sign it anew"
-	case strings.Contains(text, "authentication expired"), // nats.go has no error of its own for it during the handshake
+	case strings.Contains(text, "authentication expired"), // nats.go has no error value for it during the handshake
 		errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAuthorization):
 		if at := s.expiry(); !at.IsZero() && at.Before(time.Now()) {
 			return fmt.Sprintf("the user JWT in NATS_CREDS expired at %s: put new credentials into %s, which is read again at each attempt", at.UTC().Format(time.RFC3339), s.Creds)
 		}
-		return "the server doesn't take our credentials: check NATS_CREDS, NATS_NKEY, NATS_TOKEN, or NATS_USER and NATS_PASSWORD"
+		return "the server refuses our credentials: check NATS_CREDS, NATS_NKEY, NATS_TOKEN, or NATS_USER and NATS_PASSWORD"
 	case errors.As(err, &silent) && silent.Timeout() && strings.Contains(text, "read") && !s.TLSFirst:
-		return "the server takes connections and says nothing: where its tls block has handshake_first, set NATS_TLS_FIRST=true"
+		return "the server accepts connections and then stays silent: if its tls block has handshake_first, set NATS_TLS_FIRST=true"
 	case s.TLSFirst && strings.Contains(text, "tls:"):
-		return "NATS_TLS_FIRST=true is for servers whose tls block has handshake_first"
+		return "NATS_TLS_FIRST=true needs a server whose tls block has handshake_first"
 	}
 	return ""
 }
 
-// expiry returns when the user JWT in the credentials file expires; zero where there is none, or no telling.
+// expiry returns when the user JWT in the credentials file expires; zero if that is unknown or never.
 func (s Server) expiry() time.Time {
 	content, err := os.ReadFile(s.Creds)
 	if err != nil {
@@ -55,8 +55,8 @@ func (s Server) expiry() time.Time {
 
 var subscribeTo = regexp.MustCompile(`(?i)for subscription to "([^"]+)"`)
 
-// noInbox returns an error where NATS has just said that we may not subscribe to our own inbox, without
-// which no answer can reach us.
+// noInbox returns an error if the violation is that we may not subscribe to our own inbox. Without it no
+// answer can reach us.
 func (s Server) noInbox(violation error) error {
 	prefix := s.InboxPrefix
 	if prefix == "" {
@@ -69,14 +69,14 @@ func (s Server) noInbox(violation error) error {
 	return fmt.Errorf("%w: our account may not subscribe to %s.>, where NATS answers: allow it, or set NATS_INBOX_PREFIX to the prefix that the account allows", nats.ErrPermissionViolation, prefix)
 }
 
-// checkInbox returns an error where the account doesn't let us subscribe to our inbox.
+// checkInbox returns an error if our account may not subscribe to our inbox.
 func (s Server) checkInbox(nc *nats.Conn) error {
 	probe, err := nc.SubscribeSync(nc.NewInbox())
 	if err != nil {
 		return err
 	}
 	defer func() { _ = probe.Unsubscribe() }()
-	if err := nc.FlushTimeout(commandTimeout); err != nil { // what the server says of it comes before
+	if err := nc.FlushTimeout(commandTimeout); err != nil { // a violation arrives before the flush's answer
 		return err
 	}
 	if err := nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
@@ -85,7 +85,7 @@ func (s Server) checkInbox(nc *nats.Conn) error {
 	return nil
 }
 
-// tooOld reports whether the version of a server is below the least that is supported.
+// tooOld reports whether a server's version is below 2.10.
 func tooOld(version string) bool {
 	major, rest, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
 	minor, _, _ := strings.Cut(rest, ".")

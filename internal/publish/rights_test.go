@@ -54,7 +54,7 @@ func TestRights(t *testing.T) {
 		},
 		{
 			name: "no asking for the stream", publish: without(publish, "$JS.API.STREAM.INFO.WEBHOOKS"), subscribe: subscribe, publishes: true,
-			ready: "stream WEBHOOKS: JetStream does not answer: it has no leader, or our account may not ask for the stream, which the log then says",
+			ready: "stream WEBHOOKS: JetStream does not answer: it has no leader, or our account may not read the stream's info (the log then has the missing permission)",
 			said:  `permissions violation for publish to "$js.api.stream.info.webhooks"`,
 		},
 		{

@@ -3,6 +3,8 @@ package publish
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -12,37 +14,37 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
-// room admits what was answered 401 to the quarantine's stream, so that it never pushes out what was
-// answered 200: a full stream drops its oldest messages, whichever these are. While any of the latter
-// is there, the former is published up to half of the stream only.
+// room limits how much of what was answered 401 is published to the quarantine's stream, so that it never
+// displaces what was answered 200: a full stream drops its oldest messages, whichever they are. While the
+// stream holds any of the latter, the former may fill half of it only.
 //
-// It asks the stream now and then how full it is, which needs no more rights than to publish at all.
-// Between two answers it admits no more than a sixteenth of the stream: so much may eight instances
-// that ask at the same time be wrong together and still push out nothing (ADR 10).
+// It reads the stream's state now and then, which needs no more rights than publishing does. Between two
+// reads it admits at most a sixteenth of the stream, so that eight instances that read at the same moment
+// still displace nothing (ADR 10).
 type room struct {
 	reason string // last token of the subjects of what was answered 200
-	limit  int64  // QUARANTINE_MAX_BYTES: the stream's own limit may be larger
+	limit  int64  // QUARANTINE_MAX_BYTES; the stream's own limit may be larger
 	ask    func(context.Context) (*jetstream.StreamInfo, error)
 	now    func() time.Time
 
 	mu       sync.Mutex
-	answered time.Time
-	failure  error // there was none, then
-	all      int64 // that the last answer has room for
-	step     int64 // that is admitted until the next answer, at the most
-	left     int64 // of the step
+	answered time.Time // when ask last returned
+	failure  error     // its error
+	all      int64     // bytes that had room then
+	step     int64     // bytes to admit until it is asked again
+	left     int64     // of step
 }
 
 const (
-	roomValid = 10 * time.Second // an answer counts for so long
-	roomAgain = time.Second      // after an answer that didn't help it isn't asked again sooner
+	roomValid = 10 * time.Second // how long an answer is used
+	roomAgain = time.Second      // pause after an answer that left no room
 	roomSteps = 16
-	// storeOverhead is what a stream's store adds to a message at the most: nats-server's
-	// fileStoreMsgSize counts the subject, the length of the headers and a checksum.
+	// storeOverhead is the most that a stream's store adds to a message: nats-server's fileStoreMsgSize
+	// counts the subject, the length of the headers and a checksum.
 	storeOverhead = 512
 )
 
-// admit returns nil where a message of that size may be published, and counts it as published.
+// admit returns nil if a message of that size may be published, and then counts it as published.
 func (r *room) admit(ctx context.Context, size int64) error {
 	size += storeOverhead
 	r.mu.Lock()
@@ -66,7 +68,8 @@ func (r *room) admit(ctx context.Context, size int64) error {
 	return &Error{durable.ErrNoRoom, NoRoom, fmt.Errorf("%d bytes, of which %d would fit", size, max(r.all, 0))}
 }
 
-// take takes room for a message. One that is larger than the step is taken where it is the first.
+// take reserves room for a message and reports whether there was any. The first message of a step may be
+// larger than the step.
 func (r *room) take(size int64) bool {
 	isValid := r.failure == nil && !r.answered.IsZero() && r.now().Sub(r.answered) <= roomValid
 	if !isValid || size > r.left && (r.left < r.step || size > r.all) {
@@ -76,29 +79,24 @@ func (r *room) take(size int64) bool {
 	return true
 }
 
-// isDue reports whether to ask now: not again at once where the last answer has proved useless.
+// isDue reports whether to ask now. After an answer that left no room it waits for roomAgain.
 func (r *room) isDue() bool {
 	isUsed := r.failure == nil && r.left < r.step
 	return r.answered.IsZero() || isUsed || r.now().Sub(r.answered) >= roomAgain
 }
 
-// learn takes in how full the stream is.
+// learn computes the room from the stream's state.
 func (r *room) learn(info *jetstream.StreamInfo) {
-	most := r.limit
-	if have := info.Config.MaxBytes; have > 0 && (most <= 0 || have < most) {
-		most = have
+	limit := r.limit
+	if have := info.Config.MaxBytes; have > 0 && (limit <= 0 || have < limit) {
+		limit = have
 	}
-	r.answered, r.failure, r.all = r.now(), nil, most
-	r.step = max(most/roomSteps, 0)
-	messages := int64(0)
-	for subject, n := range info.State.Subjects {
-		if strings.HasSuffix(subject, "."+r.reason) {
-			messages += int64(n)
-		}
-	}
-	if messages > 0 {
-		r.all = most/2 - int64(info.State.Bytes)
-		if limit := info.Config.MaxMsgs; limit > 0 && int64(info.State.Msgs) >= limit/2 {
+	r.answered, r.failure, r.all = r.now(), nil, limit
+	r.step = max(limit/roomSteps, 0)
+	isProtected := func(subject string) bool { return strings.HasSuffix(subject, "."+r.reason) }
+	if slices.ContainsFunc(slices.Collect(maps.Keys(info.State.Subjects)), isProtected) {
+		r.all = limit/2 - int64(info.State.Bytes)
+		if most := info.Config.MaxMsgs; most > 0 && int64(info.State.Msgs) >= most/2 {
 			r.all = 0
 		}
 		r.step = max(min(r.step, r.all), 0)
@@ -108,15 +106,15 @@ func (r *room) learn(info *jetstream.StreamInfo) {
 
 // newRoom returns the room of the quarantine's stream.
 func (p *Publisher) newRoom(stream Stream) *room {
-	return &room{reason: stream.Precious, limit: stream.MaxBytes, now: time.Now, ask: func(ctx context.Context) (*jetstream.StreamInfo, error) {
-		ctx, cancel := context.WithTimeout(ctx, p.config.Timeout/2) // the acknowledgement takes its own time
+	return &room{reason: stream.ProtectedReason, limit: stream.MaxBytes, now: time.Now, ask: func(ctx context.Context) (*jetstream.StreamInfo, error) {
+		ctx, cancel := context.WithTimeout(ctx, p.config.Timeout/2) // the acknowledgement needs the other half
 		defer cancel()
 		type answer struct {
 			info *jetstream.StreamInfo
 			err  error
 		}
 		answers := make(chan answer, 1)
-		go func() { // nats.go doesn't look at the context while it dials
+		go func() { // nats.go ignores the context while it dials
 			info, err := fullness(ctx, p.session.Load().js, stream)
 			answers <- answer{info, err}
 		}()
@@ -129,7 +127,7 @@ func (p *Publisher) newRoom(stream Stream) *room {
 	}}
 }
 
-// fullness asks for the stream's state, with the number of messages by subject.
+// fullness returns the stream's info with its subjects.
 func fullness(ctx context.Context, js jetstream.JetStream, stream Stream) (*jetstream.StreamInfo, error) {
 	s, err := js.Stream(ctx, stream.Name)
 	if err != nil {
@@ -138,17 +136,10 @@ func fullness(ctx context.Context, js jetstream.JetStream, stream Stream) (*jets
 	return s.Info(ctx, jetstream.WithSubjectFilter(stream.Prefix+".>"))
 }
 
-// admit returns an error where the message is one that must not be published now, because the
-// quarantine has no room for it.
+// admit returns an error if the message was answered 401 and the quarantine has no room for it.
 func (p *Publisher) admit(ctx context.Context, m durable.Message) error {
 	if m.Kind != durable.Refused {
 		return nil
-	}
-	if err := p.link.open(); err != nil {
-		return &Error{durable.ErrUnavailable, Disconnected, err}
-	}
-	if err := p.Check(m); err != nil {
-		return err
 	}
 	err := p.room.admit(ctx, sizeOf(m, p.monitors[m.Kind].stream.Name))
 	if err == nil || CauseOf(err) == NoRoom {

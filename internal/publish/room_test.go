@@ -20,7 +20,7 @@ const quarantineBytes = 1 << 20
 // small is a quarantine of 1 MiB.
 func small(c *Config) {
 	quarantined(c)
-	c.Quarantine.MaxBytes, c.Quarantine.Precious = quarantineBytes, "unreadable"
+	c.Quarantine.MaxBytes, c.Quarantine.ProtectedReason = quarantineBytes, "unreadable"
 }
 
 func kept(kind durable.Kind, id string, size int) durable.Message {

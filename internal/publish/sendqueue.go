@@ -10,14 +10,14 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
-// sendQueue hands messages to nats.go in the order in which they came, and those that come at the same time
-// together: then they go out in one write rather than one each, and are acknowledged as few.
+// sendQueue hands messages to nats.go in order, and concurrent ones together: these then share one write and
+// a few acknowledgement packets.
 type sendQueue struct {
 	mu     sync.Mutex
 	queue  []outgoing
-	spare  []outgoing // the queue's other half, empty
-	sends  sync.Mutex // held by the one that hands over
-	single nats.Msg   // the one that is handed over; nats.go keeps nothing of it
+	spare  []outgoing // an empty slice to reuse as queue
+	sends  sync.Mutex // held while sending
+	single nats.Msg   // reused for each message: nats.go keeps no reference to it
 }
 
 // outgoing is a message in the send queue.
@@ -25,10 +25,10 @@ type outgoing struct {
 	durable.Message
 	stream string
 	acks   *acks
-	number uint64 // by which acks knows it
+	number uint64 // in acks
 }
 
-// put appends messages and reports whether the queue was empty: then the caller must send it.
+// put appends messages and reports whether the queue was empty. If so, the caller must call flush.
 func (q *sendQueue) put(messages ...outgoing) (first bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -37,7 +37,7 @@ func (q *sendQueue) put(messages ...outgoing) (first bool) {
 	return first
 }
 
-// take takes the whole queue.
+// take empties the queue and returns what was in it.
 func (q *sendQueue) take() []outgoing {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -46,9 +46,9 @@ func (q *sendQueue) take() []outgoing {
 	return batch
 }
 
-// flush hands over what is in the send queue, once others have had a moment to add theirs. A message that
-// can't be sent has its outcome at once. One whose caller has its outcome already, because the connection
-// was lost or its time is over, isn't sent any more.
+// flush yields once, so that concurrent callers can add messages, and then sends the queue. A message that
+// can't be sent gets its outcome at once. One whose caller has its outcome already, because the connection
+// was lost or the time-out passed, isn't sent.
 func (p *Publisher) flush() {
 	runtime.Gosched()
 	q := &p.queue
@@ -74,16 +74,16 @@ func (p *Publisher) flush() {
 			m.acks.settle(m.number, outcome{err: err})
 		}
 	}
-	clear(batch) // keeps no data
+	clear(batch) // releases the data
 	q.single.Data = nil
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.spare = batch[:0]
 }
 
-// message is the message as nats.go takes it, until the next call.
+// message returns m for nats.go. It is valid until the next call.
 func (q *sendQueue) message(inbox string, m outgoing) *nats.Msg {
-	if q.setHeaders(m); len(q.single.Header) != 2+len(m.Headers) { // the one before had others
+	if q.setHeaders(m); len(q.single.Header) != 2+len(m.Headers) { // the last message had other headers
 		q.single.Header = make(nats.Header)
 		q.setHeaders(m)
 	}
@@ -99,7 +99,7 @@ func (q *sendQueue) setHeaders(m outgoing) {
 	}
 }
 
-// setHeader uses the last message's slice again: most messages have the same headers.
+// setHeader reuses the last message's slice, because most messages have the same headers.
 func (q *sendQueue) setHeader(name, value string) {
 	if values := q.single.Header[name]; values != nil {
 		values[0] = value

@@ -24,7 +24,7 @@ func TestSendQueueDropsWhatIsRefused(t *testing.T) {
 	var began []*wait
 	for _, id := range []string{"lost", "sent"} {
 		m := message(id)
-		o, w, err := f.begin(m, f.direct)
+		o, w, err := f.begin(t.Context(), m, f.direct)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +52,7 @@ func TestSendQueueWithoutConnection(t *testing.T) {
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL(), withTimeout(10*time.Minute)).connected()
 	m := message("1")
-	o, w, err := f.begin(m, f.direct)
+	o, w, err := f.begin(t.Context(), m, f.direct)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
 
-// Server is the address of NATS and our credentials. Empty fields are not used.
+// Server is the NATS address and our credentials. Empty fields are ignored.
 type Server struct {
 	Name          string // of this client, as the server's monitoring shows it
 	URL           string // one or several, comma-separated
@@ -20,14 +20,14 @@ type Server struct {
 	Password      secret.Secret
 	Token         secret.Secret
 	CA, Cert, Key string // files
-	TLSFirst      bool   // the TLS handshake comes before all else, as the server's handshake_first has it
+	TLSFirst      bool   // start with the TLS handshake: for a server with handshake_first
 	InboxPrefix   string
 	Domain        string // of JetStream
 
-	lookUp lookUp // of names; nil: the system's
+	lookUp lookUp // resolves names; nil: the system's resolver
 }
 
-// JetStream returns the JetStream of the server's domain.
+// JetStream returns the JetStream context of the configured domain.
 func (s Server) JetStream(nc *nats.Conn, options ...jetstream.JetStreamOpt) (jetstream.JetStream, error) {
 	if s.Domain != "" {
 		return jetstream.NewWithDomain(nc, s.Domain, options...)
@@ -35,10 +35,10 @@ func (s Server) JetStream(nc *nats.Conn, options ...jetstream.JetStreamOpt) (jet
 	return jetstream.New(nc, options...)
 }
 
-// commandTimeout is how long a command tries to connect: its user waits for it.
+// commandTimeout bounds a command's attempt to connect, because its user waits.
 const commandTimeout = 10 * time.Second
 
-// Connect returns a connection for a command: it must succeed at once, unless the options say otherwise.
+// Connect returns a connection for a command. It makes one attempt, unless the options say otherwise.
 func (s Server) Connect(more ...nats.Option) (*nats.Conn, error) {
 	options, err := s.credentials()
 	if err != nil {
@@ -61,8 +61,8 @@ func (s Server) Connect(more ...nats.Option) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// connect returns a connection for a service: it connects once the link is opened and when it can,
-// and reconnects for ever.
+// connect returns a connection for a service. It connects in the background once the link is open, and
+// reconnects for ever.
 func (s Server) connect(l *link) (*nats.Conn, error) {
 	options, err := s.credentials()
 	if err != nil {
@@ -72,11 +72,11 @@ func (s Server) connect(l *link) (*nats.Conn, error) {
 		nats.Name(s.Name),
 		nats.RetryOnFailedConnect(true),
 		nats.MaxReconnects(-1),
-		nats.IgnoreAuthErrorAbort(), // or it gives up for good after the second refusal
-		nats.ReconnectBufSize(-1),   // refuse while disconnected, rather than send after our 503
+		nats.IgnoreAuthErrorAbort(), // otherwise it gives up after the second refusal
+		nats.ReconnectBufSize(-1),   // refuse while disconnected: nothing is sent after our 503
 		nats.PingInterval(5*time.Second),
-		nats.MaxPingsOutstanding(2), // a black hole is noticed after 15 s, not 6 minutes
-		nats.FlusherTimeout(0),      // conn.Write has deadlines of its own
+		nats.MaxPingsOutstanding(2), // a silent server is noticed after 15 s, not 6 minutes
+		nats.FlusherTimeout(0),      // conn.Write sets deadlines
 		nats.Timeout(dialTimeout),
 		nats.SetCustomDialer(l),
 		nats.SkipHostLookup(), // the dialer does that

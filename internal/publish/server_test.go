@@ -285,7 +285,7 @@ func TestTLSFirst(t *testing.T) {
 		{"both", "handshake_first: true", true, ""},
 		{"neither", "handshake_first: false", false, ""},
 		{"the server alone", "handshake_first: true", false, "set NATS_TLS_FIRST=true"},
-		{"the bridge alone", "handshake_first: false", true, "NATS_TLS_FIRST=true is for servers"},
+		{"the bridge alone", "handshake_first: false", true, "NATS_TLS_FIRST=true needs a server"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -8,14 +8,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// session is a nats.go connection with its reconnects, until nats.go closes it for good.
+// session is a nats.go connection, which reconnects by itself until nats.go closes it for good.
 type session struct {
 	nc    *nats.Conn
 	js    jetstream.JetStream
-	inbox string // where acknowledgements come in
+	inbox string // acknowledgements arrive below it
 }
 
-// open begins a session.
+// open starts a session.
 func (p *Publisher) open() error {
 	p.opening.Lock()
 	defer p.opening.Unlock()
@@ -43,16 +43,15 @@ func (p *Publisher) open() error {
 	return nil
 }
 
-// reopen begins a new session where nats.go has ended one. It does that at any error of the server's
-// that it doesn't know, such as a message that is larger than the server has been taking since its
-// configuration was reloaded.
+// reopen starts a new session after nats.go has closed one for good. nats.go does that on any server
+// error that it doesn't know: for example, a message above a max_payload that was lowered by a reload.
 func (p *Publisher) reopen() {
 	for err := p.open(); err != nil; err = p.open() {
 		p.link.unreachable(err)
 		select {
 		case <-p.link.ctx.Done():
 			return
-		case <-time.After(longestRetry):
+		case <-time.After(maxRetry):
 		}
 	}
 }

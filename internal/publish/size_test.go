@@ -58,7 +58,7 @@ func TestTooLarge(t *testing.T) {
 				if !errors.Is(err, durable.ErrTooLarge) {
 					t.Errorf("known %t, %d bytes: %v", known, limit+1, err)
 				}
-				if is := strings.Contains(fmt.Sprint(err), "5001 bytes, of which 5000 are allowed"); is != known {
+				if is := strings.Contains(fmt.Sprint(err), "message of 5001 bytes, at most 5000 are allowed"); is != known {
 					t.Errorf("known %t, %d bytes: %v", known, limit+1, err)
 				}
 			}

@@ -12,19 +12,22 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Stream is the stream as the configuration wants it.
+// Stream is a stream as the configuration wants it.
 type Stream struct {
 	Name       string
 	Prefix     string   // of the subjects
 	Endpoints  []string // whose subjects it must take
-	Manage     bool     // make it when it is missing, and apply what is explicitly set
+	Manage     bool     // create it if it is missing, and apply the explicit settings
 	Replicas   int
 	MaxAge     time.Duration // 0: no limit
 	MaxBytes   int64         // 0: no limit
 	Duplicates time.Duration
-	Precious   string                                                // with DropOldest: the reason, last token of the subjects, for which a durable.Refused message never makes others go
-	DropOldest bool                                                  // when it is full, rather than refuse new ones: the quarantine's way
-	Explicit   struct{ Replicas, MaxAge, MaxBytes, Duplicates bool } // which of these are set, not defaults
+	Explicit   struct{ Replicas, MaxAge, MaxBytes, Duplicates bool } // set, rather than defaults
+
+	// DropOldest makes a full stream drop its oldest messages rather than refuse new ones: the quarantine.
+	// Messages whose subjects end with ProtectedReason are never displaced by one of kind durable.Refused.
+	DropOldest      bool
+	ProtectedReason string
 }
 
 // Config returns the configuration with which the stream is created.
@@ -52,7 +55,7 @@ func (s Stream) Config() jetstream.StreamConfig {
 	}
 }
 
-// discard returns what a full stream does. One of events makes new ones wait: old ones never vanish.
+// discard returns what a full stream does. That of the events refuses new ones: old events never vanish.
 func (s Stream) discard() jetstream.DiscardPolicy {
 	if s.DropOldest {
 		return jetstream.DiscardOld
@@ -60,7 +63,7 @@ func (s Stream) discard() jetstream.DiscardPolicy {
 	return jetstream.DiscardNew
 }
 
-// maxBytes is the variable that bounds the stream.
+// maxBytes returns the variable that bounds the stream.
 func (s Stream) maxBytes() string {
 	if s.DropOldest {
 		return "QUARANTINE_MAX_BYTES"
@@ -68,21 +71,21 @@ func (s Stream) maxBytes() string {
 	return "STREAM_MAX_BYTES"
 }
 
-// found is what a check has found.
+// found is the result of a check.
 type found struct {
-	infos       []*jetstream.StreamInfo // as it was found, and as it was after it was changed
-	made        bool                    // it was missing
-	differences []string                // what differs from the stream that is wanted and was left so, in words
+	infos       []*jetstream.StreamInfo // before and after changes
+	made        bool                    // the stream was missing and has been created
+	differences []string                // remaining differences from the configuration, in words
 }
 
-// ensure makes sure that the stream can take our events.
+// ensure creates or changes the stream as configured, and returns an error if it can't take our messages.
 func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, error) {
 	var f found
 	stream, err := js.Stream(ctx, s.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) && s.Manage {
 		stream, err = js.CreateStream(ctx, s.Config())
 		f.made = err == nil
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another instance was faster, with another configuration
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another instance was faster
 			stream, err = js.Stream(ctx, s.Name)
 		}
 	}
@@ -94,10 +97,10 @@ func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, erro
 	changed, differences := s.reconcile(&wanted)
 	f.differences = differences
 	if changed {
-		// A cluster may have no room for the replicas just now, or the account may not change streams. That is
-		// no reason to refuse events, which the stream takes as it is.
+		// A cluster may lack room for the replicas, or our account the right to change streams. The stream
+		// takes events all the same.
 		if stream, err = js.UpdateStream(ctx, wanted); err != nil {
-			f.differences = append(f.differences, fmt.Sprintf("what is set could not be applied: %v", err))
+			f.differences = append(f.differences, fmt.Sprintf("the settings could not be applied: %v", err))
 		} else {
 			f.infos = append(f.infos, stream.CachedInfo())
 		}
@@ -105,92 +108,78 @@ func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, erro
 	return f, s.usable(f.config())
 }
 
-// config is the stream's configuration as it is now.
+// config returns the stream's current configuration.
 func (f found) config() jetstream.StreamConfig { return f.infos[len(f.infos)-1].Config }
 
-// codeSubjectsOverlap: another stream has subjects of the one that is to be made.
+// codeSubjectsOverlap means that another stream has some of the subjects.
 const codeSubjectsOverlap = 10065
 
-// explain adds to an error what to do about it.
+// explain adds to an error the stream's name and what to do.
 func (s Stream) explain(err error) error {
 	var api *jetstream.APIError
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return fmt.Errorf("stream %s does not exist, and STREAM_MANAGE=false: make it, with the subjects %s.>", s.Name, s.Prefix)
+		return fmt.Errorf("stream %s does not exist: create it with the subjects %s.>, or set STREAM_MANAGE=true", s.Name, s.Prefix)
 	case errors.As(err, &api) && api.ErrorCode == codeSubjectsOverlap:
-		return fmt.Errorf("stream %s can't be made, because another stream takes subjects of %s.>: set STREAM_NAME to that one or SUBJECT_PREFIX to another, or remove them from it: %w", s.Name, s.Prefix, err)
+		return fmt.Errorf("stream %s can't be created, because another stream has subjects of %s.>: remove them from that stream, or set STREAM_NAME to it, or change SUBJECT_PREFIX: %w", s.Name, s.Prefix, err)
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
-		return fmt.Errorf("stream %s: there is no JetStream for us: enable it on the server and for our account, or set NATS_JS_DOMAIN: %w", s.Name, err)
+		return fmt.Errorf("stream %s: JetStream is not available: enable it on the server and for our account, or set NATS_JS_DOMAIN: %w", s.Name, err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("stream %s: JetStream does not answer: it has no leader, or our account may not ask for the stream, which the log then says: %w", s.Name, err)
+		return fmt.Errorf("stream %s: JetStream does not answer: it has no leader, or our account may not read the stream's info (the log then has the missing permission): %w", s.Name, err)
 	}
 	return fmt.Errorf("stream %s: %w", s.Name, err)
 }
 
-// reconcile applies to a stream's configuration what is explicitly set and makes nothing smaller.
-// All else that differs is returned in words.
+// reconcile applies the explicit settings to a stream's configuration, unless a limit would shrink. It
+// returns all other differences in words.
 func (s Stream) reconcile(have *jetstream.StreamConfig) (changed bool, differences []string) {
-	differs := func(what string, has, wanted any) {
-		differences = append(differences, fmt.Sprintf("%s is %v, not %v", what, has, wanted))
-	}
-	if s.Replicas != have.Replicas {
-		if s.Manage && s.Explicit.Replicas && s.Replicas > have.Replicas {
-			have.Replicas, changed = s.Replicas, true
-		} else {
-			differs("STREAM_REPLICAS", have.Replicas, s.Replicas)
+	// setting applies one that grows where that is allowed, or else notes that it differs.
+	setting := func(variable string, differs, grows bool, has, wanted any, apply func()) {
+		switch {
+		case differs && grows && s.Manage:
+			apply()
+			changed = true
+		case differs:
+			differences = append(differences, difference(variable, has, wanted))
 		}
 	}
-	if s.MaxAge != have.MaxAge {
-		if s.Manage && s.Explicit.MaxAge && grows(int64(have.MaxAge), int64(s.MaxAge)) {
-			have.MaxAge, changed = s.MaxAge, true
-		} else {
-			differs("STREAM_MAX_AGE", have.MaxAge, s.MaxAge)
-		}
-	}
-	if hasBytes := max(have.MaxBytes, 0); s.MaxBytes != hasBytes {
-		if s.Manage && s.Explicit.MaxBytes && grows(hasBytes, s.MaxBytes) {
-			have.MaxBytes, changed = s.Config().MaxBytes, true
-		} else {
-			differs(s.maxBytes(), bytesInWords(hasBytes), bytesInWords(s.MaxBytes))
-		}
-	}
-	switch {
-	case s.Duplicates > have.Duplicates && s.Manage && s.Explicit.Duplicates:
-		have.Duplicates, changed = s.Duplicates, true
-	case s.Duplicates > have.Duplicates, s.Duplicates < have.Duplicates && s.Explicit.Duplicates:
-		differs("STREAM_DUPLICATES", have.Duplicates, s.Duplicates)
-	}
+	bytes, duplicates := max(have.MaxBytes, 0), have.Duplicates
+	setting("STREAM_REPLICAS", s.Replicas != have.Replicas, s.Explicit.Replicas && s.Replicas > have.Replicas,
+		have.Replicas, s.Replicas, func() { have.Replicas = s.Replicas })
+	setting("STREAM_MAX_AGE", s.MaxAge != have.MaxAge, s.Explicit.MaxAge && grows(int64(have.MaxAge), int64(s.MaxAge)),
+		have.MaxAge, s.MaxAge, func() { have.MaxAge = s.MaxAge })
+	setting(s.maxBytes(), s.MaxBytes != bytes, s.Explicit.MaxBytes && grows(bytes, s.MaxBytes),
+		bytesInWords(bytes), bytesInWords(s.MaxBytes), func() { have.MaxBytes = s.Config().MaxBytes })
+	setting("STREAM_DUPLICATES", s.Duplicates > duplicates || s.Duplicates < duplicates && s.Explicit.Duplicates,
+		s.Explicit.Duplicates && s.Duplicates > duplicates,
+		duplicates, s.Duplicates, func() { have.Duplicates = s.Duplicates })
 	return changed, append(differences, s.policies(have)...)
 }
 
-// policies returns in words what is never changed, and yet matters.
+func difference(what string, has, wanted any) string {
+	return fmt.Sprintf("%s is %v, not %v", what, has, wanted)
+}
+
+// policies returns in words the differences that matter and that are never changed.
 func (s Stream) policies(have *jetstream.StreamConfig) (differences []string) {
-	differs := func(what string, has, wanted any) {
-		differences = append(differences, fmt.Sprintf("%s is %v, not %v", what, has, wanted))
+	differs := func(isDifferent bool, what string, has, wanted any) {
+		if isDifferent {
+			differences = append(differences, difference(what, has, wanted))
+		}
 	}
-	if have.Storage != jetstream.FileStorage {
-		differs("storage", have.Storage, jetstream.FileStorage)
-	}
-	if have.Retention != jetstream.LimitsPolicy {
-		differs("retention", have.Retention, jetstream.LimitsPolicy)
-	}
-	if have.MaxMsgs > 0 {
-		differs("max_msgs", have.MaxMsgs, "no limit")
-	}
-	if have.MaxMsgsPerSubject > 0 {
-		differs("max_msgs_per_subject", have.MaxMsgsPerSubject, "no limit")
-	}
-	if have.Discard != s.discard() {
-		differs("discard policy", have.Discard, s.discard())
-	}
+	differs(have.Storage != jetstream.FileStorage, "storage", have.Storage, jetstream.FileStorage)
+	differs(have.Retention != jetstream.LimitsPolicy, "retention", have.Retention, jetstream.LimitsPolicy)
+	differs(have.MaxMsgs > 0, "max_msgs", have.MaxMsgs, "no limit")
+	differs(have.MaxMsgsPerSubject > 0, "max_msgs_per_subject", have.MaxMsgsPerSubject, "no limit")
+	differs(have.Discard != s.discard(), "discard policy", have.Discard, s.discard())
 	if t := have.SubjectTransform; t != nil {
-		differs("subject_transform", fmt.Sprintf("%q to %q", t.Source, t.Destination), "none: consumers find no event by the subject on which it was published")
+		differs(true, "subject_transform", fmt.Sprintf("%q to %q", t.Source, t.Destination), "none: consumers can't find an event by the subject on which it was published")
 	}
 	if len(have.Sources) > 0 {
-		differs("sources", have.Sources[0].Name, "none: messages of other streams stand among ours")
+		differs(true, "sources", have.Sources[0].Name, "none: the stream also holds messages of others")
 	}
 	if r := have.RePublish; r != nil {
-		differs("republish", fmt.Sprintf("to %q", r.Destination), "none: whoever may subscribe there reads every message")
+		differs(true, "republish", fmt.Sprintf("to %q", r.Destination), "none: everybody who may subscribe there reads every message")
 	}
 	return differences
 }
@@ -205,27 +194,27 @@ func bytesInWords(n int64) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-// usable refuses a stream that would not take our events, or whose acknowledgement would not mean that
-// they are stored.
+// usable returns an error if the stream would not take our messages, or acknowledge them before they are
+// stored.
 func (s Stream) usable(have jetstream.StreamConfig) error {
 	switch {
 	case have.Mirror != nil:
 		return fmt.Errorf("stream %s is a mirror of %s and takes no messages itself: set STREAM_NAME to %[2]s, or to another name", s.Name, have.Mirror.Name)
 	case have.NoAck:
-		return fmt.Errorf("stream %s acknowledges nothing (no_ack), so that nothing could be known to be stored: set no_ack to false", s.Name)
+		return fmt.Errorf("stream %s sends no acknowledgements (no_ack): set no_ack to false, or no event is known to be stored", s.Name)
 	case have.PersistMode == jetstream.AsyncPersistMode:
-		return fmt.Errorf("stream %s acknowledges before it writes (persist_mode async), so that a server that dies loses acknowledged events: it can't be changed, so remove the stream and make it anew with persist_mode default, or set STREAM_NAME to another one", s.Name)
+		return fmt.Errorf("stream %s acknowledges before it writes (persist_mode async) and would lose events when a server dies: the mode can't be changed, so delete the stream and create it with the default mode, or set STREAM_NAME to another stream", s.Name)
 	case have.AllowMsgCounter:
-		return fmt.Errorf("stream %s takes counters alone (allow_msg_counter): set STREAM_NAME to another stream", s.Name)
+		return fmt.Errorf("stream %s takes only counters (allow_msg_counter): set STREAM_NAME to another stream", s.Name)
 	case have.Retention == jetstream.InterestPolicy:
-		return fmt.Errorf("stream %s keeps a message only while a consumer wants it (interest retention), so that without one an event would be acknowledged and gone: use limits", s.Name)
+		return fmt.Errorf("stream %s keeps a message only while a consumer wants it (interest retention) and drops acknowledged events: set its retention to limits", s.Name)
 	case have.Sealed:
-		return fmt.Errorf("stream %s is sealed and takes nothing any more: set STREAM_NAME to another stream", s.Name)
+		return fmt.Errorf("stream %s is sealed and takes no messages: set STREAM_NAME to another stream", s.Name)
 	}
 	for _, endpoint := range s.Endpoints {
 		wanted := s.Prefix + "." + endpoint + ".>"
 		if !slices.ContainsFunc(have.Subjects, func(subject string) bool { return covers(subject, wanted) }) {
-			return fmt.Errorf("stream %s does not take %s, only %s: add %s.> to its subjects, or set another STREAM_NAME", s.Name, wanted, strings.Join(have.Subjects, ", "), s.Prefix)
+			return fmt.Errorf("stream %s has the subjects %[3]s and does not take %[2]s: add %[4]s.> to them, or set STREAM_NAME to another stream", s.Name, wanted, strings.Join(have.Subjects, ", "), s.Prefix)
 		}
 	}
 	return nil

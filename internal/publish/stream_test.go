@@ -101,9 +101,9 @@ func TestReconcileListsPolicies(t *testing.T) {
 	changed, got := s.reconcile(&have)
 	want := []string{
 		"storage is Memory, not File", "retention is Interest, not Limits", "discard policy is DiscardOld, not DiscardNew",
-		`subject_transform is "a.>" to "b.>", not none: consumers find no event by the subject on which it was published`,
-		"sources is OTHER, not none: messages of other streams stand among ours",
-		`republish is to "c.>", not none: whoever may subscribe there reads every message`,
+		`subject_transform is "a.>" to "b.>", not none: consumers can't find an event by the subject on which it was published`,
+		"sources is OTHER, not none: the stream also holds messages of others",
+		`republish is to "c.>", not none: everybody who may subscribe there reads every message`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || changed {
 		t.Errorf("changed %t, differences (-want +got):\n%s", changed, diff)
@@ -121,11 +121,11 @@ func TestUsable(t *testing.T) {
 		{"ours", jetstream.StreamConfig{Subjects: []string{"w.>"}}, ""},
 		{"wider", jetstream.StreamConfig{Subjects: []string{"x", ">"}}, ""},
 		{"one for each", jetstream.StreamConfig{Subjects: []string{"w.flock.>", "w.frigade.>"}}, ""},
-		{"one is missing", jetstream.StreamConfig{Subjects: []string{"w.flock.>", "w.other.>"}}, "stream S does not take w.frigade.>, only w.flock.>, w.other.>: add w.> to its subjects, or set another STREAM_NAME"},
+		{"one is missing", jetstream.StreamConfig{Subjects: []string{"w.flock.>", "w.other.>"}}, "stream S has the subjects w.flock.>, w.other.> and does not take w.frigade.>: add w.> to them, or set STREAM_NAME to another stream"},
 		{"a mirror", jetstream.StreamConfig{Mirror: &jetstream.StreamSource{Name: "M"}}, "stream S is a mirror of M and takes no messages itself: set STREAM_NAME to M, or to another name"},
-		{"no acks", jetstream.StreamConfig{Subjects: []string{"w.>"}, NoAck: true}, "stream S acknowledges nothing (no_ack), so that nothing could be known to be stored: set no_ack to false"},
-		{"counters", jetstream.StreamConfig{Subjects: []string{"w.>"}, AllowMsgCounter: true}, "stream S takes counters alone (allow_msg_counter): set STREAM_NAME to another stream"},
-		{"sealed", jetstream.StreamConfig{Subjects: []string{"w.>"}, Sealed: true}, "stream S is sealed and takes nothing any more: set STREAM_NAME to another stream"},
+		{"no acks", jetstream.StreamConfig{Subjects: []string{"w.>"}, NoAck: true}, "stream S sends no acknowledgements (no_ack): set no_ack to false, or no event is known to be stored"},
+		{"counters", jetstream.StreamConfig{Subjects: []string{"w.>"}, AllowMsgCounter: true}, "stream S takes only counters (allow_msg_counter): set STREAM_NAME to another stream"},
+		{"sealed", jetstream.StreamConfig{Subjects: []string{"w.>"}, Sealed: true}, "stream S is sealed and takes no messages: set STREAM_NAME to another stream"},
 	} {
 		got := ""
 		if err := s.usable(test.have); err != nil {
@@ -226,7 +226,7 @@ func TestAsyncPersistenceIsRefused(t *testing.T) {
 	f := open(t, s.URL())
 	eventually(t, "the error", func() bool {
 		err := f.Ready()
-		return err != nil && strings.Contains(err.Error(), "(persist_mode async)") && strings.Contains(err.Error(), "persist_mode default")
+		return err != nil && strings.Contains(err.Error(), "(persist_mode async)") && strings.Contains(err.Error(), "default mode")
 	})
 }
 

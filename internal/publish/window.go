@@ -15,40 +15,39 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 )
 
-// windows holds how far back each stream recognises an id: its effective duplicate window.
+// windows holds each stream's effective duplicate window: how far back it recognises an id.
 //
-// A stream whose window is raised doesn't recall what it has forgotten: nats-server drops ids by the
-// window of the moment (server/stream.go, purgeMsgIds) and reads them again from its messages only
-// when it starts (rebuildDedupe), of which nobody is told. So the effective window is the least of the
-// configured one and of the effective one at an earlier look plus the time since. That time is measured
-// by this process alone: while it doesn't run nothing is added, since only a wall clock could tell how
-// much.
+// Raising a stream's window doesn't restore the ids that it has forgotten. nats-server drops ids by the
+// current window (server/stream.go, purgeMsgIds) and reloads them from its messages only when it starts
+// (rebuildDedupe), which clients can't see. So the effective window is the smaller of two: the configured
+// one, and the effective one at the last check plus the time since. Only time in which this process runs
+// counts, because nothing but a wall clock could measure the rest.
 //
-// A stream that this directory has never seen is taken at its word where its spool is empty: that holds nothing
-// older than the process, whose ids the stream knows in any case, and another instance's older delivery of the
-// same event would be stored twice as well if it came directly (ADR 9). Otherwise, or where the stream was made
-// anew, its window begins with nothing, unless it has never held a message that it could have forgotten.
+// A stream that this directory has never seen starts with its configured window if the spool is empty. Such a
+// spool will hold nothing older than the process, whose ids the stream knows, and another instance's older
+// delivery of the same event would be stored twice even if published directly (ADR 9). Otherwise, or if the
+// stream was deleted and created again, it starts with 0, unless it has never held a message.
 type windows struct {
-	file     string // what survives a restart; "": nothing does
+	file     string // keeps the windows over a restart; "": none
 	readOnly bool
-	trusting bool // a stream that was never seen is taken at its word
+	trusting bool // a stream never seen before starts with its configured window
 	log      *zap.Logger
 
 	mu      sync.Mutex
 	known   map[string]window // by the stream's name
-	changed chan struct{}     // the file is to be written; holds at most one
+	changed chan struct{}     // requests to write the file; holds at most one
 	stop    context.CancelFunc
 	stopped chan struct{}
 }
 
-// window is one stream's.
+// window is one stream's duplicate window.
 type window struct {
-	Created    time.Time     `json:"created"` // a stream that was made anew is another one
+	Created    time.Time     `json:"created"` // tells a stream from an earlier one of the same name
 	Configured time.Duration `json:"configured"`
-	Effective  time.Duration `json:"effective"` // at that moment:
+	Effective  time.Duration `json:"effective"` // at this time:
 	at         time.Time
-	saved      time.Duration // the effective window that the file has
-	current    bool          // it was seen by this process
+	saved      time.Duration // the effective window in the file
+	current    bool          // this process has seen the stream
 }
 
 func (w window) now() time.Duration { return min(w.Configured, w.Effective+time.Since(w.at)) }
@@ -57,7 +56,7 @@ func openWindows(file string, readOnly, trusting bool, log *zap.Logger) *windows
 	w := &windows{file: file, readOnly: readOnly, trusting: trusting, log: log, known: make(map[string]window), changed: make(chan struct{}, 1), stopped: make(chan struct{})}
 	if err := w.read(); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		w.trusting = false
-		log.Warn("what was known of the streams' duplicate windows can't be read: records that have waited are looked up first",
+		log.Warn("stream-windows.json can't be read: until the streams' duplicate windows are known again, spooled records are looked up before they are published",
 			zap.Error(err))
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -66,7 +65,7 @@ func openWindows(file string, readOnly, trusting bool, log *zap.Logger) *windows
 	return w
 }
 
-// of returns the stream's effective window; 0 while it isn't known.
+// of returns the stream's effective window; 0 while it is unknown.
 func (w *windows) of(stream string) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -76,7 +75,7 @@ func (w *windows) of(stream string) time.Duration {
 	return 0
 }
 
-// observe takes note of what a server has just said of a stream.
+// observe updates the window of a stream whose info has just been read.
 func (w *windows) observe(info *jetstream.StreamInfo) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -100,7 +99,7 @@ func (w *windows) observe(info *jetstream.StreamInfo) {
 	w.known[info.Config.Name] = is
 }
 
-// run writes the file: a disk that hangs must not hold up the checks of the streams.
+// run writes the file in its own goroutine: a disk that hangs must not delay the checks.
 func (w *windows) run(ctx context.Context) {
 	defer close(w.stopped)
 	for {
@@ -129,7 +128,7 @@ func (w *windows) read() error {
 	return err
 }
 
-// write replaces the file, and returns once the new one is on disk.
+// write replaces the file and returns once the new one is on disk.
 func (w *windows) write() {
 	if w.file == "" || w.readOnly {
 		return
@@ -146,6 +145,6 @@ func (w *windows) write() {
 		err = filewatch.ReplaceFile(w.file, append(content, '\n'))
 	}
 	if err != nil {
-		w.log.Error("the streams' duplicate windows can't be kept for the next start, which will look up more records than need be", zap.Error(err))
+		w.log.Error("stream-windows.json can't be written: the next start will look up more spooled records than it needs to", zap.Error(err))
 	}
 }

@@ -77,7 +77,7 @@ func TestTooLargeInSpool(t *testing.T) {
 	f.delivered()
 	stored(t, operator(t, s), numbered(0, 20)...)
 	aside, err := f.Spool.Aside(0, 10)
-	if err != nil || len(aside) != 1 || aside[0].ID != "large" || !strings.Contains(aside[0].Reason, "of which 1000 are allowed") {
+	if err != nil || len(aside) != 1 || aside[0].ID != "large" || !strings.Contains(aside[0].Reason, "at most 1000 are allowed") {
 		t.Fatalf("aside: %+v, %v", aside, err)
 	}
 	if _, err := f.ready().Publish(t.Context(), large); err == nil {
