@@ -28,40 +28,40 @@ import (
 
 // App is a bridge.
 type App struct {
-	config    *config.Config
-	log       *zap.Logger
-	nats      *natsd.Server // nil with NATS_URL
-	publisher *publish.Publisher
-	spool     *spool.Spool
-	relay     *relay.Relay
-	tracer    *telemetry.Tracer // nil where there is no tracing
-	live      *live
-	handler   *ingest.Handler
-	public    *front
-	admin     *http.Server
-	adminSide net.Listener
-	serving   atomic.Bool
-	stopping  atomic.Bool
-	closing   time.Duration // leastClosing
+	config        *config.Config
+	log           *zap.Logger
+	nats          *natsd.Server // nil with NATS_URL
+	publisher     *publish.Publisher
+	spool         *spool.Spool
+	relay         *relay.Relay
+	tracer        *telemetry.Tracer // nil where there is no tracing
+	reloader      *reloader
+	handler       *ingest.Handler
+	public        *publicServer
+	admin         *http.Server
+	adminListener net.Listener
+	serving       atomic.Bool
+	stopping      atomic.Bool
+	closing       time.Duration // minClosing
 }
 
-// New returns a bridge that listens, but serves nothing yet. NATS may be away; an address in use or
-// credentials that can't be read are errors.
+// New returns a bridge that listens but doesn't serve yet. NATS may be away; an address in use or unreadable
+// credentials are errors.
 func New(ctx context.Context, c *config.Config, version string, logger *telemetry.Logger) (_ *App, err error) {
 	log := logger.Logger
-	a := &App{config: c, log: log, closing: leastClosing}
+	a := &App{config: c, log: log, closing: minClosing}
 	defer func() {
 		if err != nil {
 			a.release()
 		}
 	}()
 	var listen net.ListenConfig
-	publicSide, err := listen.Listen(ctx, "tcp", string(c.HTTPAddr))
+	publicListener, err := listen.Listen(ctx, "tcp", string(c.HTTPAddr))
 	if err != nil {
 		return nil, fmt.Errorf("listening on HTTP_ADDR: %w", explainListen(err))
 	}
-	a.public = &front{listener: publicSide}
-	if a.adminSide, err = listen.Listen(ctx, "tcp", string(c.AdminAddr)); err != nil {
+	a.public = &publicServer{listener: publicListener}
+	if a.adminListener, err = listen.Listen(ctx, "tcp", string(c.AdminAddr)); err != nil {
 		return nil, fmt.Errorf("listening on ADMIN_ADDR: %w", explainListen(err))
 	}
 	url := string(c.NATSURL)
@@ -82,7 +82,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	if err != nil {
 		return nil, explainSpool(err)
 	}
-	// What was quarantined before QUARANTINE=false is still delivered.
+	// Deliveries that were quarantined before QUARANTINE=false are still published.
 	kinds := []durable.Kind{durable.Event}
 	if c.Quarantine || a.spool.Len(durable.Quarantined) > 0 || a.spool.Len(durable.Refused) > 0 || a.spool.Stats().Aside > 0 {
 		kinds = append(kinds, durable.Quarantined, durable.Refused)
@@ -100,24 +100,24 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 		Connections:   func() (int, int64) { return a.handler.Connections() },
 		Version:       version,
 	})
-	if a.live, err = newLive(c, log); err != nil {
+	if a.reloader, err = newReloader(c, log); err != nil {
 		return nil, err
 	}
-	a.live.show(metrics)
-	observer := newObserver(log, metrics, a.live.keyrings)
+	a.reloader.show(metrics)
+	observer := newObserver(log, metrics, a.reloader.keyrings)
 	sampled := telemetry.Sampled(log, metrics.LogDropped.Inc)
 	if a.tracer, err = telemetry.StartTracing(ctx, telemetry.TracingConfig{URL: c.SpansURL(), Version: version, Trust: c.TrustTraceparent, Log: sampled}); err != nil {
 		return nil, err
 	}
 	a.relay = relay.Start(relaying(c, kinds, a.publisher, a.spool, observer, a.tracer, sampled))
 	metrics.Watch(spoolGauges(a.spool, a.relay, int64(c.SpoolMaxBytes), time.Now)...)
-	a.handler = ingest.New(ingesting(c, a.live.keyrings, a.relay, observer, a.tracer))
-	a.public.listener = a.handler.Limit(a.public.listener, a.live.certificate.config())
-	errorLog, _ := zap.NewStdLogAt(log, zapcore.DebugLevel) // broken connections, mostly: what senders do is no error of ours
+	a.handler = ingest.New(ingesting(c, a.reloader.keyrings, a.relay, observer, a.tracer))
+	a.public.listener = a.handler.Limit(a.public.listener, a.reloader.certificate.config())
+	errorLog, _ := zap.NewStdLogAt(log, zapcore.DebugLevel) // usually broken connections, which are the senders' doing
 	a.public.serveWith(a.handler.Server(errorLog))
 	a.admin = telemetry.AdminServer(telemetry.AdminConfig{Ready: a.readiness, Metrics: metrics.Registry, Level: logger, PPROF: c.PPROF, Log: errorLog})
-	a.adminSide = boundAdmin(a.admin, a.adminSide)
-	a.live.start(log)
+	a.adminListener = boundAdmin(a.admin, a.adminListener)
+	a.reloader.start(log)
 	return a, nil
 }
 
@@ -138,10 +138,10 @@ func explainListen(err error) error {
 	return err
 }
 
-// maxAdminConnections is several times what probes, Prometheus and somebody who looks have open.
+// maxAdminConnections is several times what probes, Prometheus and a person need.
 const maxAdminConnections = 64
 
-// boundAdmin bounds the connections of the admin listener, and what they may send, like those of the public one.
+// boundAdmin limits connections to the admin listener, and what they may send, like those to the public one.
 func boundAdmin(s *http.Server, l net.Listener) net.Listener {
 	limiter := ingest.NewConnLimiter(maxAdminConnections)
 	limiter.Attach(s)
@@ -149,7 +149,7 @@ func boundAdmin(s *http.Server, l net.Listener) net.Listener {
 	return limiter.Listen(l, nil)
 }
 
-// explainSpool says what to do about a spool that can't be opened.
+// explainSpool adds to an error what to do about a spool that can't be opened.
 func explainSpool(err error) error {
 	switch {
 	case errors.Is(err, filewatch.ErrInUse):
@@ -162,9 +162,9 @@ func explainSpool(err error) error {
 	return fmt.Errorf("%w: set DATA_DIR to a directory that can be written", err)
 }
 
-// release closes what New has opened, where New fails.
+// release closes what New has opened when New fails.
 func (a *App) release() {
-	a.live.stop()
+	a.reloader.stop()
 	if a.relay != nil {
 		_ = a.relay.Close(context.Background())
 	}
@@ -181,18 +181,18 @@ func (a *App) release() {
 	if a.public != nil {
 		_ = a.public.listener.Close()
 	}
-	if a.adminSide != nil {
-		_ = a.adminSide.Close()
+	if a.adminListener != nil {
+		_ = a.adminListener.Close()
 	}
 }
 
-// PublicAddr is where the public listener is bound.
+// PublicAddr returns the address of the public listener.
 func (a *App) PublicAddr() string { return a.public.listener.Addr().String() }
 
-// AdminAddr is where the admin listener is bound.
-func (a *App) AdminAddr() string { return a.adminSide.Addr().String() }
+// AdminAddr returns the address of the admin listener.
+func (a *App) AdminAddr() string { return a.adminListener.Addr().String() }
 
-// NATSURL is where the embedded server listens; "" with NATS_URL.
+// NATSURL returns the URL of the embedded server; "" with NATS_URL.
 func (a *App) NATSURL() string {
 	if a.nats == nil {
 		return ""
@@ -200,11 +200,11 @@ func (a *App) NATSURL() string {
 	return a.nats.URL()
 }
 
-// envelope is what is added to a body at the most, roughly, until it is in the spool.
+// envelope is roughly the most that is added to a body until it is in the spool.
 const envelope = 4 << 10
 
-// readiness reports whether an event can be made durable now: by NATS, or by the spool, where one of
-// MAX_BODY_BYTES must still fit. What is missing although it can is a note.
+// readiness returns the reasons why an event can't be made durable now, neither by NATS nor by the spool, in
+// which one of MAX_BODY_BYTES must still fit. Lesser problems are notes.
 func (a *App) readiness() (r telemetry.Readiness) {
 	if a.stopping.Load() {
 		r.Reasons = append(r.Reasons, "shutting down")
@@ -214,7 +214,7 @@ func (a *App) readiness() (r telemetry.Readiness) {
 	}
 	direct := a.publisher.Ready(durable.Event)
 	if state := a.relay.Breaker(); direct == nil && state != "closed" {
-		direct = fmt.Errorf("%w: NATS is connected and doesn't acknowledge in time: the breaker is %s", durable.ErrUnavailable, state)
+		direct = fmt.Errorf("%w: NATS is connected but doesn't acknowledge in time: the breaker is %s", durable.ErrUnavailable, state)
 	}
 	room := a.spool.Room(int64(a.config.MaxBodyBytes) + envelope)
 	if direct != nil && room != nil {
@@ -228,7 +228,7 @@ func (a *App) readiness() (r telemetry.Readiness) {
 		r.Notes = append(r.Notes, "the spool takes nothing: "+room.Error())
 	}
 	if read, all, ok := a.spool.Recovery(); ok {
-		r.Notes = append(r.Notes, fmt.Sprintf("recovering the spool: %d of %d MiB are read, then what waits in it is delivered", read>>20, all>>20))
+		r.Notes = append(r.Notes, fmt.Sprintf("recovering the spool: %d of %d MiB are read; its events are delivered after that", read>>20, all>>20))
 	} else if n := a.spool.Len(durable.Event); n > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d events wait in the spool", n))
 	}
@@ -240,19 +240,19 @@ func (a *App) readiness() (r telemetry.Readiness) {
 
 func (a *App) unready() []string { return a.readiness().Reasons }
 
-// How long the streams may take to be checked before the first delivery is taken, so that it doesn't go through the
-// spool for nothing. Who connects meanwhile waits, and must have an answer within a second all the same. The embedded
-// server answers in milliseconds, where the disk does; of one elsewhere the stream may have no leader for a while.
+// How long Run waits for the first check of the streams before it serves, so that the first deliveries needn't
+// go through the spool. Those who connect meanwhile wait too, and must still be answered within a second. The
+// embedded server answers as fast as its disk; a remote stream may have no leader for a while.
 const (
 	settleEmbedded = time.Second
 	settle         = 150 * time.Millisecond
 )
 
-// Run serves until the context ends and then shuts down. It returns an error where something broke
-// or a step of the shutdown didn't end in time.
+// Run serves until the context ends and then shuts down. It returns an error if serving failed or a step of
+// the shutdown didn't end in time.
 func (a *App) Run(ctx context.Context) error {
 	failed := make(chan error, 2)
-	go func() { failed <- a.admin.Serve(a.adminSide) }()
+	go func() { failed <- a.admin.Serve(a.adminListener) }()
 	bound := settle
 	if a.nats != nil {
 		bound = settleEmbedded
@@ -270,11 +270,11 @@ func (a *App) Run(ctx context.Context) error {
 	return errors.Join(broken, a.stop())
 }
 
-// leastClosing is what is left for closing where waiting for senders has used up SHUTDOWN_TIMEOUT.
-const leastClosing = time.Second
+// minClosing is the time for closing after waiting for senders has used up SHUTDOWN_TIMEOUT.
+const minClosing = time.Second
 
-// stopNATS ends the embedded server, but waits for it no longer than the context: its store is on
-// disk at every moment.
+// stopNATS stops the embedded server and waits for it until the context ends. Giving up is safe, because its
+// store is always on disk.
 func (a *App) stopNATS(ctx context.Context) error {
 	if a.nats == nil {
 		return nil
@@ -292,7 +292,7 @@ func (a *App) stopNATS(ctx context.Context) error {
 	}
 }
 
-// drain goes on forwarding the spool for SPOOL_DRAIN_TIMEOUT while it isn't empty.
+// drain delivers the spool until it is empty or SPOOL_DRAIN_TIMEOUT has passed.
 func (a *App) drain() {
 	if n := a.spool.Len(durable.Event); n > 0 && a.config.SpoolDrainTimeout > 0 {
 		a.log.Info("waiting for the spool to be delivered", zap.Int64("events", n), zap.Duration("timeout", a.config.SpoolDrainTimeout))
@@ -302,7 +302,7 @@ func (a *App) drain() {
 	a.relay.Drain(ctx)
 }
 
-// closeSpool closes the spool and says what is left in it.
+// closeSpool closes the spool and logs what is left in it.
 func (a *App) closeSpool(ctx context.Context) error {
 	err := a.spool.Close(ctx)
 	if s := a.spool.Stats(); s.Aside+s.Queued[durable.Event]+s.Queued[durable.Quarantined]+s.Queued[durable.Refused] > 0 {
@@ -313,13 +313,13 @@ func (a *App) closeSpool(ctx context.Context) error {
 	return err
 }
 
-// stop ends everything in the reverse order of its beginning: no event that was answered 200
-// depends on anything that is stopped before it.
+// stop stops everything in reverse order: no event that was answered 200 depends on anything that has been
+// stopped.
 func (a *App) stop() error {
 	a.log.Info("shutting down", zap.Duration("delay", a.config.ShutdownDelay), zap.Duration("timeout", a.config.ShutdownTimeout))
 	a.stopping.Store(true)
 	a.handler.Stop()
-	time.Sleep(a.config.ShutdownDelay) // load balancers still send; a second signal ends this
+	time.Sleep(a.config.ShutdownDelay) // load balancers still send; a second signal ends the process
 
 	ctx, cancel := context.WithTimeout(context.Background(), a.config.ShutdownTimeout)
 	defer cancel()
@@ -329,11 +329,8 @@ func (a *App) stop() error {
 	a.drain() // has its own time
 	ctx, cancel = context.WithTimeout(context.Background(), left)
 	defer cancel()
-	err = errors.Join(err, a.relay.Close(ctx))
-	err = errors.Join(err, a.publisher.Close(ctx))
-	err = errors.Join(err, a.closeSpool(ctx))
-	err = errors.Join(err, a.stopNATS(ctx))
-	a.live.stop()
+	err = errors.Join(err, a.relay.Close(ctx), a.publisher.Close(ctx), a.closeSpool(ctx), a.stopNATS(ctx))
+	a.reloader.stop()
 	if lost := a.tracer.Close(ctx); lost != nil {
 		a.log.Warn("some spans are lost", zap.Error(lost))
 	}

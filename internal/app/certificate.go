@@ -13,8 +13,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 )
 
-// certificate is that of the public listener. It and its key are replaced together; connections that
-// are open go on with the one that they were made with.
+// certificate is that of the public listener. It is replaced together with its key; open connections keep
+// the old one.
 type certificate struct {
 	certFile, keyFile string
 	inUse             atomic.Pointer[tls.Certificate]
@@ -44,12 +44,12 @@ func newCertificate(certFile, keyFile string, log *zap.Logger) (*certificate, er
 func (c *certificate) use(pair *tls.Certificate) {
 	c.inUse.Store(pair)
 	if now := time.Now(); now.After(pair.Leaf.NotAfter) || now.Before(pair.Leaf.NotBefore) {
-		c.log.Error("the certificate is not valid now: senders will refuse it", zap.String("file", c.certFile),
+		c.log.Error("certificate is not valid now and senders will refuse it: renew it", zap.String("file", c.certFile),
 			zap.Time("not_before", pair.Leaf.NotBefore), zap.Time("not_after", pair.Leaf.NotAfter))
 	}
 }
 
-// load takes the pair that the files hold now, both of it or nothing.
+// load puts the files' certificate and key into use, both or none.
 func (c *certificate) load(contents [][]byte, err error) {
 	var pair tls.Certificate
 	if err == nil {
@@ -58,25 +58,25 @@ func (c *certificate) load(contents [][]byte, err error) {
 	log := c.log.With(zap.String("file", c.certFile), zap.String("key_file", c.keyFile))
 	if err != nil {
 		c.reloads.failed()
-		log.Error("certificate and key can't be loaded, the pair loaded last stays in use", zap.Error(err))
+		log.Error("certificate and key can't be loaded, the last good pair stays in use", zap.Error(err))
 		return
 	}
 	recovered := c.reloads.succeeded()
 	switch {
 	case !samePair(&pair, c.inUse.Load()):
-		log.Info("certificate and key loaded, and used for new connections from now on", zap.Strings("names", pair.Leaf.DNSNames), zap.Time("not_after", pair.Leaf.NotAfter))
+		log.Info("certificate and key loaded and used for new connections", zap.Strings("names", pair.Leaf.DNSNames), zap.Time("not_after", pair.Leaf.NotAfter))
 		c.use(&pair)
 	case recovered:
-		log.Info("certificate and key can be loaded again, and are the pair in use")
+		log.Info("certificate and key can be loaded again and have not changed")
 	}
 }
 
-// samePair reports whether both are the same chain; a certificate has only one key.
+// samePair reports whether both have the same chain, and so the same key.
 func samePair(a, b *tls.Certificate) bool {
 	return bytes.Equal(bytes.Join(a.Certificate, nil), bytes.Join(b.Certificate, nil))
 }
 
-// config returns the configuration of a listener with this certificate; nil without one.
+// config returns the configuration of a listener with this certificate; nil if c is.
 func (c *certificate) config() *tls.Config {
 	if c == nil {
 		return nil

@@ -10,17 +10,17 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
-// spoolGauges are the state of the spool and of what takes its records to NATS.
+// spoolGauges returns the gauges of the spool and of its delivery to NATS.
 func spoolGauges(s *spool.Spool, r *relay.Relay, maxBytes int64, now func() time.Time) []telemetry.Gauge {
 	of := func(name, help string, value func(spool.Stats) float64) telemetry.Gauge {
 		return telemetry.Gauge{Name: "webhook_bridge_spool_" + name, Help: help, Value: func() float64 { return value(s.Stats()) }}
 	}
 	gauges := []telemetry.Gauge{
-		of("bytes", "Bytes of the records in the spool, those set aside included.", func(s spool.Stats) float64 { return float64(s.Bytes) }),
+		of("bytes", "Bytes of the records in the spool, including those set aside.", func(s spool.Stats) float64 { return float64(s.Bytes) }),
 		of("max_bytes", "SPOOL_MAX_BYTES.", func(spool.Stats) float64 { return float64(maxBytes) }),
-		of("file_bytes", "Size of the spool's files, of which part may be delivered already.", func(s spool.Stats) float64 { return float64(s.FileBytes) }),
+		of("file_bytes", "Size of the spool's files, which may include delivered records.", func(s spool.Stats) float64 { return float64(s.FileBytes) }),
 		of("disk_free_bytes", "Bytes free on the spool's disk.", func(s spool.Stats) float64 { return float64(s.FreeBytes) }),
-		of("set_aside_events", "Records that NATS refuses for their own sake, tried again every minute.", func(s spool.Stats) float64 { return float64(s.Aside) }),
+		of("set_aside_events", "Records set aside because NATS refuses them; they are tried again every minute.", func(s spool.Stats) float64 { return float64(s.Aside) }),
 		of("writable", "Whether the spool's last write succeeded.", func(s spool.Stats) float64 { return number(s.Err == nil) }),
 	}
 	for kind := range durable.Kind(durable.Kinds) {
@@ -31,7 +31,7 @@ func spoolGauges(s *spool.Spool, r *relay.Relay, maxBytes int64, now func() time
 				Value: func() float64 { return float64(s.Len(kind)) },
 			},
 			telemetry.Gauge{
-				Name: "webhook_bridge_spool_oldest_age_seconds", Help: "How long ago the oldest record that waits arrived; 0 where none waits.", Labels: labels,
+				Name: "webhook_bridge_spool_oldest_age_seconds", Help: "Age of the oldest record that waits; 0 if none waits.", Labels: labels,
 				Value: func() float64 {
 					if oldest := s.Stats().Oldest[kind]; !oldest.IsZero() {
 						return now().Sub(oldest).Seconds()
@@ -41,7 +41,7 @@ func spoolGauges(s *spool.Spool, r *relay.Relay, maxBytes int64, now func() time
 			})
 		for _, cause := range publish.Causes {
 			gauges = append(gauges, telemetry.Gauge{
-				Name: "webhook_bridge_spool_blocked", Help: "Whether delivering from the spool fails just now, and why.",
+				Name: "webhook_bridge_spool_blocked", Help: "1 for the cause, if any, for which delivery from the spool fails now.",
 				Labels: map[string]string{"kind": kind.String(), "cause": string(cause)},
 				Value:  func() float64 { return number(r.Blocked(kind) == cause) },
 			})
@@ -49,7 +49,7 @@ func spoolGauges(s *spool.Spool, r *relay.Relay, maxBytes int64, now func() time
 	}
 	for _, state := range []string{"closed", "half-open", "open"} {
 		gauges = append(gauges, telemetry.Gauge{
-			Name: "webhook_bridge_breaker", Help: "Which state the breaker of publishing events directly is in: that one is 1.", Labels: map[string]string{"state": state},
+			Name: "webhook_bridge_breaker", Help: "1 for the current state of the breaker of direct publishing.", Labels: map[string]string{"state": state},
 			Value: func() float64 { return number(r.Breaker() == state) },
 		})
 	}

@@ -10,21 +10,21 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 )
 
-// inUseFor is how long a bridge waits for the process that still has its directory: of a pod that was
-// deleted by force the next one may start before the first has ended.
+// inUseFor is how long a bridge waits for another process to leave its directory. When a pod is deleted by
+// force, its successor may start before it has ended.
 const inUseFor = 30 * time.Second
 
-// whileInUse calls open again and again while another process has what it opens.
+// whileInUse calls open until it returns something other than filewatch.ErrInUse.
 func whileInUse(ctx context.Context, log *zap.Logger, open func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, inUseFor)
 	defer cancel()
-	for told := false; ; told = true {
+	for logged := false; ; logged = true {
 		err := open()
 		if !errors.Is(err, filewatch.ErrInUse) || ctx.Err() != nil {
 			return err
 		}
-		if !told {
-			log.Warn("another process has the data directory: waiting for it to end", zap.Duration("at_most", inUseFor), zap.Error(err))
+		if !logged {
+			log.Warn("another process uses the data directory: waiting for it to end", zap.Duration("at_most", inUseFor), zap.Error(err))
 		}
 		select {
 		case <-ctx.Done():

@@ -13,15 +13,15 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
 
-// keyring is the secrets of one endpoint that are in force, and what each of them has verified. All of
-// them are replaced at once: a delivery that has taken them goes on with those.
+// keyring holds the secrets of one endpoint that are in force, and counts what each has verified. They are
+// replaced all at once; a delivery that has begun keeps the old ones.
 type keyring struct {
 	endpoint string
-	file     string // "" where they are in a variable, and don't change
+	file     string // "": they are in a variable and never change
 	schemes  []string
 	decode   func([]secret.Secret) ([]secret.Secret, error)
 	inForce  atomic.Pointer[keys]
-	offers   *offers
+	shared   *sharedSecrets
 	reloads  reloads
 	log      *zap.Logger
 }
@@ -32,9 +32,9 @@ type keys struct {
 	uses    []*use          // of each
 }
 
-// use is what one secret has verified since it came to its position.
+// use counts what one secret has verified at its position.
 type use struct {
-	last    atomic.Int64 // when it last did, in Unix milliseconds, at whichever position; 0: not since the start
+	last    atomic.Int64 // when it last verified, at any position, in Unix milliseconds; 0: not since the start
 	schemes map[string]*atomic.Uint64
 }
 
@@ -48,11 +48,11 @@ func newKeyring(e config.Endpoint, log *zap.Logger) *keyring {
 	return k
 }
 
-// current is the secrets in force, which must not be changed.
+// current returns the secrets in force, which must not be changed.
 func (k *keyring) current() []secret.Secret { return k.inForce.Load().secrets }
 
-// replace puts other secrets in force. What is at its old position goes on counting; for all else that
-// position means another secret now, and counts from 0. When a secret was last used moves along with it.
+// replace puts other secrets into force. A secret that keeps its position keeps its counts. At any other
+// position the counts start at 0, and only the time of the last use moves with the secret.
 func (k *keyring) replace(secrets []secret.Secret) {
 	old := k.inForce.Load()
 	next := &keys{secrets: secrets, uses: make([]*use, len(secrets))}
@@ -74,9 +74,8 @@ func (k *keyring) replace(secrets []secret.Secret) {
 	k.inForce.Store(next)
 }
 
-// verified notes that one of the secrets among which it was tried has verified a delivery, and returns
-// its position now, and whether it is the first there that was signed so. Position is -1 where the
-// secret has been replaced meanwhile.
+// verified counts a delivery that secret i of among has verified. It returns the secret's position now, -1
+// if it has been replaced, and reports whether this is its first delivery there of that scheme.
 func (k *keyring) verified(scheme string, among []secret.Secret, i int, now time.Time) (position int, first bool) {
 	in := k.inForce.Load()
 	if &among[0] != &in.secrets[0] { // replaced meanwhile
@@ -90,7 +89,7 @@ func (k *keyring) verified(scheme string, among []secret.Secret, i int, now time
 	return i, ok && count.Add(1) == 1
 }
 
-// load takes what the file holds now, all of it or nothing.
+// load puts the file's secrets into force, all or none.
 func (k *keyring) load(contents [][]byte, err error) {
 	var secrets []secret.Secret
 	if err == nil {
@@ -100,35 +99,35 @@ func (k *keyring) load(contents [][]byte, err error) {
 		secrets, err = k.decode(secrets)
 	}
 	if err == nil {
-		err = k.offers.take(k.endpoint, secrets)
+		err = k.shared.take(k.endpoint, secrets)
 	} else {
-		delete(k.offers.pending, k.endpoint)
+		delete(k.shared.pending, k.endpoint)
 	}
 	if err != nil {
 		k.reloads.failed()
-		k.log.Error("secrets can't be loaded, those loaded last stay in force", zap.String("endpoint", k.endpoint), zap.String("file", k.file), zap.Error(err))
+		k.log.Error("secrets can't be loaded, the last good ones stay in force", zap.String("endpoint", k.endpoint), zap.String("file", k.file), zap.Error(err))
 	}
 }
 
-// take puts secrets in force that were read from the file.
+// take puts secrets from the file into force.
 func (k *keyring) take(secrets []secret.Secret) {
 	log := k.log.With(zap.String("endpoint", k.endpoint), zap.String("file", k.file))
 	recovered := k.reloads.succeeded()
 	switch {
 	case !slices.EqualFunc(secrets, k.current(), secret.Secret.Equal):
 		k.replace(secrets)
-		log.Info("secrets loaded, and in force from now on", zap.Int("secrets", len(secrets)))
+		log.Info("secrets loaded and in force", zap.Int("secrets", len(secrets)))
 		for i, s := range secrets {
 			if doubt := s.Doubt(); doubt != "" {
 				log.Warn(fmt.Sprintf("secret %d %s", i, doubt))
 			}
 		}
 	case recovered:
-		log.Info("secrets can be loaded again, and are those in force", zap.Int("secrets", len(secrets)))
+		log.Info("secrets can be loaded again and have not changed", zap.Int("secrets", len(secrets)))
 	}
 }
 
-// eachCount yields how many deliveries each secret in force has verified at its position.
+// eachCount yields how many deliveries each secret has verified at its position.
 func (k *keyring) eachCount(yield func(value float64, labels ...string)) {
 	for i, u := range k.inForce.Load().uses {
 		for scheme, count := range u.schemes {
@@ -139,7 +138,7 @@ func (k *keyring) eachCount(yield func(value float64, labels ...string)) {
 	}
 }
 
-// eachLast yields when each secret in force has last verified a delivery.
+// eachLast yields when each secret last verified a delivery.
 func (k *keyring) eachLast(yield func(value float64, labels ...string)) {
 	for i, u := range k.inForce.Load().uses {
 		yield(float64(u.last.Load())/1e3, k.endpoint, strconv.Itoa(i))

@@ -33,7 +33,7 @@ const observability = "../../deploy/observability/"
 func every() *telemetry.Metrics {
 	m := telemetry.NewMetrics(telemetry.State{})
 	ring := newKeyring(config.Endpoint{Name: "flock", Provider: "flock", Vendor: providers.ByName("flock"), SecretsFile: "secrets"}, zap.NewNop())
-	l := &live{keyrings: map[string]*keyring{"flock": ring}, certificate: new(certificate)}
+	l := &reloader{keyrings: map[string]*keyring{"flock": ring}, certificate: new(certificate)}
 	l.show(m)
 	m.Watch(spoolGauges(new(spool.Spool), new(relay.Relay), 0, nil)...)
 	return m

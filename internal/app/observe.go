@@ -78,7 +78,7 @@ func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*
 	}
 }
 
-// publishOutcomes is all that can come of an attempt to publish.
+// publishOutcomes lists the possible outcomes of an attempt to publish.
 func publishOutcomes(way string) []string {
 	all := []string{string(durable.Stored), string(durable.Duplicate)}
 	if way == relay.FromSpool {
@@ -107,8 +107,8 @@ func weight(err error) (zapcore.Level, string) {
 	return zap.WarnLevel, "delivery refused"
 }
 
-// Observe logs a refused delivery in one line with its reason, an accepted one only at debug. What
-// isn't for an endpoint at all is the internet's noise.
+// Observe counts a delivery. It logs a refused one in one line with the reason, and at debug an accepted one
+// or one without an endpoint.
 func (o *observer) Observe(r *ingest.Record) {
 	o.deliveries.Of([2]string{r.Endpoint, r.Outcome}).Inc()
 	switch {
@@ -129,7 +129,7 @@ func (o *observer) Observe(r *ingest.Record) {
 			at.age.Observe(r.Received.Sub(r.Claims.Occurred).Seconds())
 		}
 		if position, first := o.rings[r.Endpoint].verified(r.Claims.Scheme, r.Secrets, r.Claims.Secret, r.Received); first {
-			o.log.Info("first delivery signed so since the start", zap.String("endpoint", r.Endpoint), zap.String("scheme", r.Claims.Scheme), zap.Int("secret", position))
+			o.log.Info("first delivery with this scheme and secret since the start", zap.String("endpoint", r.Endpoint), zap.String("scheme", r.Claims.Scheme), zap.Int("secret", position))
 		}
 	}
 	if r.Kept != "" {
@@ -177,7 +177,7 @@ func (o *observer) stage(of prometheus.Observer, took time.Duration) {
 	}
 }
 
-// traced is the trace's id as a field, where there is one.
+// traced returns a field with the trace's id, if there is one.
 func traced(r *ingest.Record) zap.Field {
 	if r.Trace == "" {
 		return zap.Skip()
@@ -185,12 +185,12 @@ func traced(r *ingest.Record) zap.Field {
 	return zap.String("trace_id", r.Trace)
 }
 
-// Published is told of each attempt to publish.
+// Published counts an attempt to publish.
 func (o *observer) Published(kind durable.Kind, way, outcome string) {
 	o.published.Of(publication{kind, way, outcome}).Inc()
 }
 
-// PossiblyDuplicate is told of each message that may be stored twice.
+// PossiblyDuplicate counts a message that may be stored twice.
 func (o *observer) PossiblyDuplicate(kind durable.Kind) {
 	o.metrics.Possible.WithLabelValues(kind.String()).Inc()
 }

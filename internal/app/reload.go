@@ -13,58 +13,58 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
-// live is what is read again from its files while the bridge runs: secrets and the certificate.
-type live struct {
+// reloader reads secrets and the certificate again when their files change.
+type reloader struct {
 	keyrings    map[string]*keyring // by endpoint
 	certificate *certificate        // nil without TLS
 	watcher     *filewatch.Watcher
 }
 
-func newLive(c *config.Config, log *zap.Logger) (*live, error) {
-	l := &live{keyrings: make(map[string]*keyring)}
+func newReloader(c *config.Config, log *zap.Logger) (*reloader, error) {
+	r := &reloader{keyrings: make(map[string]*keyring)}
 	for _, e := range c.Endpoints {
-		l.keyrings[e.Name] = newKeyring(e, log)
+		r.keyrings[e.Name] = newKeyring(e, log)
 	}
-	newOffers(c, l.keyrings)
+	newSharedSecrets(c, r.keyrings)
 	if c.TLSCertFile == "" {
-		return l, nil
+		return r, nil
 	}
 	var err error
-	l.certificate, err = newCertificate(string(c.TLSCertFile), string(c.TLSKeyFile), log)
-	return l, err
+	r.certificate, err = newCertificate(string(c.TLSCertFile), string(c.TLSKeyFile), log)
+	return r, err
 }
 
-// start begins to look for changes.
-func (l *live) start(log *zap.Logger) {
+// start watches the files.
+func (r *reloader) start(log *zap.Logger) {
 	var files []filewatch.Files
-	for _, k := range l.keyrings {
+	for _, k := range r.keyrings {
 		if k.file != "" {
 			files = append(files, filewatch.Files{Paths: []string{k.file}, Limit: secret.MaxFile, Changed: k.load})
 		}
 	}
-	if c := l.certificate; c != nil {
+	if c := r.certificate; c != nil {
 		files = append(files, filewatch.Files{Paths: []string{c.certFile, c.keyFile}, Limit: config.MaxTLSFile, Changed: c.load})
 	}
 	if len(files) > 0 {
-		l.watcher = filewatch.Start(files, log)
+		r.watcher = filewatch.Start(files, log)
 	}
 }
 
-func (l *live) stop() {
-	if l != nil && l.watcher != nil {
-		l.watcher.Close()
+func (r *reloader) stop() {
+	if r != nil && r.watcher != nil {
+		r.watcher.Close()
 	}
 }
 
-// reloads is what became of reading files again.
+// reloads is the state of reading files again.
 type reloads struct {
-	bad  atomic.Bool  // the last one failed
-	last atomic.Int64 // when one last succeeded, in Unix milliseconds
+	bad  atomic.Bool  // the last reload failed
+	last atomic.Int64 // when a reload last succeeded, in Unix milliseconds
 }
 
 func (r *reloads) failed() { r.bad.Store(true) }
 
-// succeeded reports whether the one before had failed.
+// succeeded notes a success and reports whether the reload before it had failed.
 func (r *reloads) succeeded() (recovered bool) {
 	r.last.Store(time.Now().UnixMilli())
 	return r.bad.Swap(false)
@@ -74,11 +74,11 @@ func (r *reloads) ok() float64 { return number(!r.bad.Load()) }
 
 func (r *reloads) at() float64 { return float64(r.last.Load()) / 1e3 }
 
-// show adds the metrics of what is live.
-func (l *live) show(metrics *telemetry.Metrics) {
+// show adds the metrics of secrets and certificate.
+func (r *reloader) show(metrics *telemetry.Metrics) {
 	all := func(read func(*keyring, func(float64, ...string))) func(func(float64, ...string)) {
 		return func(yield func(float64, ...string)) {
-			for _, k := range l.keyrings {
+			for _, k := range r.keyrings {
 				read(k, yield)
 			}
 		}
@@ -86,22 +86,22 @@ func (l *live) show(metrics *telemetry.Metrics) {
 	metrics.WatchFamilies(
 		telemetry.Family{
 			Name: "webhook_bridge_signatures_verified_total", Type: prometheus.CounterValue, Labels: []string{"endpoint", "scheme", "secret"},
-			Help: "Right signatures by what they covered and by the position of the secret that verified them: 0 is the current one. It begins anew where another secret comes to a position.",
+			Help: "Correct signatures by scheme and by the position of the secret that verified them: 0 is the current secret. A position restarts at 0 when it gets another secret.",
 			Read: all((*keyring).eachCount),
 		},
 		telemetry.Family{
 			Name: "webhook_bridge_secret_last_verified_timestamp_seconds", Type: prometheus.GaugeValue, Labels: []string{"endpoint", "secret"},
-			Help: "When the secret that is at this position now last verified a signature; 0: not since the start.",
+			Help: "When the secret now at this position last verified a signature; 0: not since the start.",
 			Read: all((*keyring).eachLast),
 		},
 	)
-	for _, k := range l.keyrings {
+	for _, k := range r.keyrings {
 		if k.file != "" {
-			metrics.Watch(reloadGauges("secrets", "The file of the endpoint's secrets", map[string]string{"endpoint": k.endpoint}, &k.reloads)...)
+			metrics.Watch(reloadGauges("secrets", "The endpoint's secrets file", map[string]string{"endpoint": k.endpoint}, &k.reloads)...)
 		}
 	}
-	if c := l.certificate; c != nil {
-		metrics.Watch(reloadGauges("tls", "The files of certificate and key", nil, &c.reloads)...)
+	if c := r.certificate; c != nil {
+		metrics.Watch(reloadGauges("tls", "Certificate and key files", nil, &c.reloads)...)
 		metrics.Watch(telemetry.Gauge{
 			Name: "webhook_bridge_tls_certificate_expiry_timestamp_seconds", Help: "When the certificate in use expires.",
 			Value: func() float64 { return float64(c.inUse.Load().Leaf.NotAfter.Unix()) },
@@ -111,7 +111,7 @@ func (l *live) show(metrics *telemetry.Metrics) {
 
 func reloadGauges(noun, what string, labels map[string]string, r *reloads) []telemetry.Gauge {
 	return []telemetry.Gauge{
-		{Name: "webhook_bridge_" + noun + "_last_reload_successful", Help: what + ": whether the last reading of what they hold succeeded; 0: what was read before is in use.", Labels: labels, Value: r.ok},
-		{Name: "webhook_bridge_" + noun + "_last_reload_success_timestamp_seconds", Help: what + ": when they were last read with success.", Labels: labels, Value: r.at},
+		{Name: "webhook_bridge_" + noun + "_last_reload_successful", Help: what + ": 1 if the last reload succeeded, 0 if it failed and the last good contents stay in use.", Labels: labels, Value: r.ok},
+		{Name: "webhook_bridge_" + noun + "_last_reload_success_timestamp_seconds", Help: what + ": when the last successful reload was.", Labels: labels, Value: r.at},
 	}
 }

@@ -201,7 +201,7 @@ func TestPositions(t *testing.T) {
 		return found
 	}
 	firsts := func() (found []string) {
-		for _, line := range b.lines("first delivery signed so") {
+		for _, line := range b.lines("first delivery with this scheme") {
 			if line["endpoint"] == "live" {
 				found = append(found, fmt.Sprint(line["secret"]))
 			}
@@ -236,7 +236,7 @@ func TestPositions(t *testing.T) {
 // A delivery that was verified under secrets that were replaced meanwhile counts for no other's position.
 func TestReplacedInFlight(t *testing.T) {
 	b := start(t)
-	k := b.live.keyrings["flock"]
+	k := b.reloader.keyrings["flock"]
 	among := k.current()
 	k.replace(among[1:])
 	now := time.Now()

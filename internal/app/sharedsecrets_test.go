@@ -18,7 +18,7 @@ func TestSecretsAreNotShared(t *testing.T) {
 		b.await(what, func() bool {
 			for name, want := range map[string]string{"a": a, "b": bb, "c": c} {
 				var keys []string
-				for _, s := range b.live.keyrings[name].current() {
+				for _, s := range b.reloader.keyrings[name].current() {
 					keys = append(keys, string(s.Key()))
 				}
 				if strings.Join(keys, " ") != want {
@@ -38,7 +38,7 @@ func TestSecretsAreNotShared(t *testing.T) {
 	failures("a wants b's", 1)
 	inForce("c is not concerned", "one", "two", "three four")
 	line := b.lines("secrets can't be loaded")[0]["error"].(string)
-	if want := "secret 0 of endpoint b (ENDPOINTS_1_SECRETS_FILE) is secret 1 of endpoint a (ENDPOINTS_0_SECRETS_FILE), which has another provider or scheme: give each its own"; line != want {
+	if want := "secret 0 of endpoint b (ENDPOINTS_1_SECRETS_FILE) is secret 1 of endpoint a (ENDPOINTS_0_SECRETS_FILE), which has another provider or scheme: give each endpoint its own secret"; line != want {
 		t.Errorf("logged: %s", line)
 	}
 	if strings.Contains(b.log.String(), "two") {
