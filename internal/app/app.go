@@ -121,7 +121,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	return a, nil
 }
 
-// isEmpty reports whether nothing is in the spool; not before all of it was read.
+// isEmpty reports whether the spool is empty and has been read completely.
 func isEmpty(s *spool.Spool) bool {
 	n := s.Stats().Aside
 	for kind := range durable.Kind(durable.Kinds) {
@@ -130,7 +130,7 @@ func isEmpty(s *spool.Spool) bool {
 	return n == 0
 }
 
-// explainListen adds what to do where another process listens there.
+// explainListen adds to an error what to do if the address is in use.
 func explainListen(err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w: stop the process that listens there (another bridge?), or set another address", err)
