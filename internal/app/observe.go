@@ -164,8 +164,8 @@ func (o *observer) logRefusal(r *ingest.Record) {
 		zap.Bool("quarantined", r.Kept != ""), zap.String("remote", r.Remote), zap.Duration("duration", r.Duration), traced(r))
 }
 
-// RefusedConn logs a connection that was refused before a request came of it, with what to do. Each kind is a message
-// of its own, so that sampling keeps them apart.
+// RefusedConn logs a connection that was refused before it became a request, with what to do. Each kind has
+// its own message, so that sampling keeps them apart.
 func (o *observer) RefusedConn(c ingest.RefusedConn) {
 	o.metrics.RefusedConns.WithLabelValues(string(c.Refusal)).Inc()
 	o.refused.Warn("connection refused: "+c.Refusal.Remedy(), zap.String("kind", string(c.Refusal)), zap.String("answer", c.Answer), zap.String("remote", c.Remote))
