@@ -25,6 +25,8 @@ type monitor struct {
 	window    atomic.Int64              // the stream's configured duplicate window; 0: unknown
 	limit     atomic.Int64              // the largest message that server and stream take; 0: unknown
 	made      atomic.Pointer[time.Time] // when the stream was created
+	refused   atomic.Bool               // a message was larger than the limit
+	asked     time.Time                 // when the server was asked for its max_payload; used by run alone
 	lastError atomic.Pointer[error]
 	logged    []string // the differences that were logged last
 
@@ -142,6 +144,7 @@ func (m *monitor) checkOnce(ctx context.Context, c *conn, js jetstream.JetStream
 	} else {
 		c.link.noInbox.Store(nil)
 		m.succeeded(c, found, js.Conn().MaxPayload())
+		m.askPayload(c, js.Conn())
 	}
 	return true
 }

@@ -210,6 +210,7 @@ func (p *Publisher) fail(err error) {
 func (p *Publisher) Check(m durable.Message) error {
 	k := p.monitors[m.Kind]
 	if size, limit := sizeOf(m, k.stream.Name), k.limit.Load(); limit > 0 && size > limit {
+		k.refused.Store(true)
 		k.check() // the limit may have been raised
 		return &Error{durable.ErrTooLarge, TooLarge, fmt.Errorf("message of %d bytes, at most %d are allowed", size, limit)}
 	}

@@ -193,6 +193,11 @@ func TestAccountLimitsPayload(t *testing.T) {
 	if _, err := f.Publish(t.Context(), sized("doesn't", 5001)); !errors.Is(err, durable.ErrTooLarge) {
 		t.Errorf("5001 bytes: %v", err)
 	}
+	for range 10 {
+		if raised, err := f.config.Server.wasRaised(f.session.Load().nc); raised || err != nil {
+			t.Fatalf("asked anew: %t, %v", raised, err)
+		}
+	}
 }
 
 // A leaf node passes on to the JetStream of another domain.

@@ -101,3 +101,28 @@ func TestLimitChanges(t *testing.T) {
 		t.Errorf("raised: %v", err)
 	}
 }
+
+// A server that takes larger messages since its configuration was reloaded says so to nobody. It is asked at the
+// first message that is too large, and not at each one.
+func TestMaxPayloadIsRaised(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "max_payload: 4000")
+	f := open(t, s.URL()).connected()
+	refuse := func() {
+		t.Helper()
+		if _, err := f.Publish(t.Context(), sized("1", 5000)); !errors.Is(err, durable.ErrTooLarge) {
+			t.Errorf("%v", err)
+		}
+	}
+	s.Reload("max_payload: 10000")
+	refuse()
+	eventually(t, "the higher limit is known", func() bool { return f.monitors[durable.Event].limit.Load() == 10_000 })
+	f.connected()
+	if status, err := f.Publish(t.Context(), sized("1", 5000)); status != durable.Stored || err != nil {
+		t.Errorf("%q, %v", status, err)
+	}
+	f.stores("small")
+	if n := f.logs.FilterMessage("connected to NATS").Len(); n != 2 {
+		t.Errorf("connected %d times", n)
+	}
+}
