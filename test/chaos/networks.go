@@ -18,6 +18,32 @@ var networkScenarios = []scenario{
 		},
 	},
 	{
+		name: "slow-acks", about: "acknowledgements take 450 ms, then 2 s, and are fast again",
+		nats: 1, bridges: 2, must: []string{spooled, breakers},
+		faults: func(w *world) error {
+			for _, latency := range []string{`"latency":450`, `"latency":2000`} {
+				if err := w.poison(w.nats[0], toxic{"latency", fromNATS, latency}, 5*time.Second); err != nil {
+					return err
+				}
+				w.passes(time.Second)
+			}
+			return nil
+		},
+	},
+	{
+		name: "lost-acks", about: "a share of the acknowledgements is swallowed, and nothing else",
+		nats: 1, bridges: 2, must: []string{spooled, suppressed},
+		faults: func(w *world) error {
+			for _, share := range []string{`"share":0.05`, `"share":0.5`} {
+				if err := w.poison(w.nats[0], toxic{"swallow", fromNATS, share}, 4*time.Second); err != nil {
+					return err
+				}
+				w.passes(time.Second)
+			}
+			return nil
+		},
+	},
+	{
 		name: "partition", about: "each bridge reaches the cluster now and then only",
 		nats: 3, bridges: 2, must: []string{spooled},
 		faults: func(w *world) error {
