@@ -100,7 +100,7 @@ func serveIn(t *testing.T, dir string) []string {
 	}
 	defer log.Close() // the process has its own
 	serve := exec.Command(filepath.Join(dir, "bridge"), "serve")
-	serve.Env = append(os.Environ(), "FLOCK_SECRETS=whsec-flock", "FRIGADE_SECRETS=whsec-frigade", "NATS_URL=",
+	serve.Env = append(os.Environ(), "FLOCK_SECRETS=secret-from-flocks-page", "FRIGADE_SECRETS=secret-from-frigades-page", "NATS_URL=",
 		"HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "EMBEDDED_NATS_ADDR=127.0.0.1:0", "DATA_DIR="+filepath.Join(dir, "data"))
 	serve.Stderr = log
 	if err := serve.Start(); err != nil {
