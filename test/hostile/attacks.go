@@ -90,6 +90,15 @@ var attacks = []attack{
 		name: "replay", about: "captured deliveries sent again, as they were, changed and old", short: 3 * time.Second,
 		run: replay, evidence: []string{"as it was: 200", "changed: 401", "guessed: 401", "another's: 401", "old: 401"}, quarantined: true,
 	},
+	{
+		name: "variants", about: "one old capture, with 400 KB of other unsigned text around it each time", short: 3 * time.Second,
+		run: variants, evidence: []string{"401"}, quarantined: true, kept: map[string]uint64{"stale": 1},
+	},
+	{
+		name: "push-out", about: "old deliveries, all signed, against one in quarantine that was answered 200", short: 3 * time.Second,
+		env: []string{"QUARANTINE_MAX_BYTES=2MiB"},
+		run: pushOut, evidence: []string{"200", "401"}, quarantined: true, kept: map[string]uint64{"unreadable": 1},
+	},
 }
 
 var oneMegabyte = []string{"MAX_BODY_BYTES=1MiB"}

@@ -83,6 +83,19 @@ func (s *stage) judge(ctx context.Context, bridge *process, r *result) error {
 	if n := kept.CachedInfo().State.Msgs; n > 0 && !r.attack.quarantined {
 		violate("%d deliveries are in quarantine", n)
 	}
+	for reason, want := range r.attack.kept {
+		info, err := kept.Info(ctx, jetstream.WithSubjectFilter("*.flock."+reason))
+		if err != nil {
+			return fmt.Errorf("looking at the quarantine: %w", err)
+		}
+		n := uint64(0)
+		for _, messages := range info.State.Subjects {
+			n += messages
+		}
+		if n != want {
+			violate("%d deliveries are in quarantine as %s, want %d", n, reason, want)
+		}
+	}
 	// What is checked goes, so that the disk need not hold all attacks.
 	return errors.Join(s.js.DeleteStream(ctx, r.stream), s.js.DeleteStream(ctx, r.stream+"_QUARANTINE"))
 }

@@ -34,6 +34,8 @@ type attack struct {
 	busy float64
 	// quarantined: it may leave something in quarantine.
 	quarantined bool
+	// kept is how many must be in quarantine afterwards, by the reason.
+	kept map[string]uint64
 	// files is how many the bridge may have open; 0 for no limit.
 	files int
 	// most is how much memory the bridge may take; 0 for what any attack may have it take. With memoryLimit it runs in
