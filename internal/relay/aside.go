@@ -15,10 +15,14 @@ func (r *Relay) retryAside(ctx context.Context) {
 	for _, kind := range r.Kinds {
 		forwarders[kind] = newForwarder(r, kind)
 	}
-	for ctx.Err() == nil {
+	for logged := int64(0); ctx.Err() == nil; {
 		pause(ctx, r.Aside)
 		if s := r.Spool.Stats(); s.Aside > 0 && s.Err == nil { // or it could not be told what is delivered
 			r.tryAside(ctx, forwarders)
+		}
+		if n := r.Spool.Stats().Aside; n != logged {
+			logged = n
+			r.Log.Warn("messages are set aside in the spool: `bridge spool list` shows them", zap.Int64("messages", n))
 		}
 	}
 }

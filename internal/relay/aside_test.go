@@ -56,9 +56,18 @@ func TestForbiddenSubject(t *testing.T) {
 	if !strings.Contains(remedy, "grant") {
 		t.Errorf("remedy: %q", remedy)
 	}
+	total := func() string {
+		counted := f.logs.FilterMessage("messages are set aside in the spool: `bridge spool list` shows them").All()
+		if len(counted) == 0 {
+			return ""
+		}
+		return fmt.Sprint(counted[len(counted)-1].ContextMap()["messages"])
+	}
+	eventually(t, "both are counted in the log", func() bool { return total() == "2" })
 	s.Reload(account("webhooks.>"))
 	eventually(t, "delivered", func() bool { return f.Spool.Stats().Aside == 0 })
 	stored(t, js, "allowed", "forbidden 1", "forbidden 2")
+	eventually(t, "none is counted in the log", func() bool { return total() == "0" })
 }
 
 // What turns out to be too large only when it is delivered, among others.
