@@ -67,7 +67,7 @@ func (f *forbidden) hasConsumer(stream string) bool {
 	return false
 }
 
-// clear forgets everything: another connection may have other rights.
+// clear drops all subjects: another connection may have other rights.
 func (f *forbidden) clear() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

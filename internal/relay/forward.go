@@ -61,7 +61,7 @@ func (f *forwarder) run(ctx context.Context) {
 		case len(records) == 0:
 			if f.Spool.Len(f.kind) == 0 {
 				f.emptied()
-				f.handovers[f.kind].succeed()
+				f.gates[f.kind].drained()
 			}
 			select {
 			case <-ctx.Done():
@@ -131,7 +131,7 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bo
 	}
 	f.settle(records, aside)
 	if isLast && f.breakers[f.kind].isClosed() {
-		f.handovers[f.kind].begin()
+		f.gates[f.kind].close()
 	}
 	f.failures, f.batch = 0, min(max(firstBatch, 4*f.batch), maxBatch)
 	if time.Since(began) < longRound {

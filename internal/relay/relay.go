@@ -66,7 +66,7 @@ const Found = "found"
 type Relay struct {
 	Config
 	breakers   [durable.Kinds]breaker
-	handovers  [durable.Kinds]handover
+	gates      [durable.Kinds]drainGate
 	late       lateAcks
 	forwarders []*forwarder
 	closing    atomic.Bool
@@ -107,7 +107,7 @@ func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status,
 	m.Arrived = arrived
 	var attempted time.Time
 	var direct error
-	if r.isDirect(m.Kind) || r.handovers[m.Kind].wait(ctx) && r.isDirect(m.Kind) {
+	if r.isDirect(m.Kind) || r.gates[m.Kind].wait(ctx) && r.isDirect(m.Kind) {
 		var status durable.Status
 		if status, direct = r.publishBy(ctx, m, bound.Add(-spoolTime)); direct == nil || isFinal(direct) {
 			return status, direct
@@ -161,7 +161,7 @@ func isFinal(err error) bool {
 	return errors.Is(err, durable.ErrTooLarge) || errors.Is(err, durable.ErrNoRoom)
 }
 
-// isDirect says whether a message goes to JetStream at once. While others wait it goes behind them, so
+// isDirect reports whether a message goes to JetStream at once. While others wait it goes behind them, so
 // the first time-out, which puts its message into the spool, diverts all that come after it.
 func (r *Relay) isDirect(kind durable.Kind) bool {
 	return r.Spool.Len(kind) == 0 && r.Publisher.Ready(kind) == nil && r.breakers[kind].isClosed() && !r.closing.Load()

@@ -1,0 +1,75 @@
+package relay
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// drainGate brings a kind's messages back from the spool to direct publishing. Under a steady flow the spool
+// never runs empty: while one record is delivered others are appended. So once the forwarder has reached the
+// end of the queue, the gate closes for a moment: what arrives waits, nothing is appended, the last records
+// are delivered, and what has waited is published directly, still behind them.
+//
+// Where the disk or the stream is too slow for that, messages lose that moment, and it is tried less often.
+type drainGate struct {
+	mu    sync.Mutex
+	held  chan struct{} // closed when the gate opens; nil while it is open
+	until *time.Timer   // opens it
+	next  time.Time     // it doesn't close before
+	pause time.Duration
+}
+
+const (
+	// holdFor leaves a held message time to be refused by JetStream and then spooled, within answerBound.
+	holdFor        = 100 * time.Millisecond
+	firstHoldPause = time.Second
+	maxHoldPause   = 30 * time.Second
+)
+
+// close holds what arrives from now on, unless that was tried a little while ago.
+func (g *drainGate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now := time.Now(); g.held == nil && now.After(g.next) {
+		g.pause = min(max(2*g.pause, firstHoldPause), maxHoldPause)
+		g.next = now.Add(g.pause)
+		held := make(chan struct{})
+		g.held, g.until = held, time.AfterFunc(holdFor, func() { g.release(held) })
+	}
+}
+
+// drained opens the gate: the spool is empty.
+func (g *drainGate) drained() {
+	g.mu.Lock()
+	g.pause, g.next = 0, time.Time{}
+	held := g.held
+	g.mu.Unlock()
+	g.release(held)
+}
+
+// release lets the held messages go, unless the gate was closed again since.
+func (g *drainGate) release(held chan struct{}) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.held != nil && g.held == held {
+		g.until.Stop()
+		close(g.held)
+		g.held = nil
+	}
+}
+
+// wait returns once the gate is open, and reports whether it was closed.
+func (g *drainGate) wait(ctx context.Context) bool {
+	g.mu.Lock()
+	held := g.held
+	g.mu.Unlock()
+	if held == nil {
+		return false
+	}
+	select {
+	case <-held:
+	case <-ctx.Done():
+	}
+	return true
+}
