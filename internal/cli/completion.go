@@ -31,7 +31,7 @@ func completionCommand(stdio stdio) *cobra.Command {
 	}
 	return oneOf(&cobra.Command{
 		Use:   "completion",
-		Short: "Print what lets a shell complete this program's arguments",
+		Short: "Print a completion script for a shell",
 		Long: `Print a script that lets a shell complete commands, flags, and what they take: endpoints with a secret in
 the environment, events, reasons. It asks this program, and never NATS. That for bash needs the package
 bash-completion.`,
@@ -39,7 +39,7 @@ bash-completion.`,
 	}, shells...)
 }
 
-// completeNone completes nothing, file names neither, where a command has no rule of its own.
+// completeNone turns completion off, file names included, for each command without a rule of its own.
 func completeNone(c *cobra.Command) {
 	if c.ValidArgsFunction == nil && len(c.ValidArgs) == 0 {
 		c.ValidArgsFunction = cobra.NoFileCompletions
@@ -49,13 +49,13 @@ func completeNone(c *cobra.Command) {
 	}
 }
 
-// complete lets a flag be completed with these words. The flag exists, so nothing can fail.
+// complete sets the words that complete a flag. The flag exists, so this can't fail.
 func complete(c *cobra.Command, flag string, words ...string) {
 	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// completeEndpoint completes the endpoints that have a secret in the environment; without any the providers',
-// which say what is missing.
+// completeEndpoint returns the endpoints with a secret in the environment. Without any it returns the
+// providers' names: the command's error then tells what is missing.
 func completeEndpoint(environ []string) (names []string) {
 	cfg, err := load(environ, func(string) bool { return false })
 	if err == nil {
@@ -69,7 +69,7 @@ func completeEndpoint(environ []string) (names []string) {
 	return names
 }
 
-// providerNamed is the name of an endpoint's provider; of an unknown one it is the endpoint's own.
+// providerNamed returns the provider of an endpoint, or the name itself if there is no such endpoint.
 func providerNamed(environ []string, endpoint string) string {
 	cfg, err := load(environ, func(string) bool { return false })
 	if err == nil {
@@ -95,7 +95,7 @@ func completeSend(environ []string) cobra.CompletionFunc {
 	}
 }
 
-// eventsOf lists the events that are known of a provider.
+// eventsOf returns a provider's known events.
 func eventsOf(provider string) []string {
 	if p := providers.ByName(provider); p != nil {
 		return p.Events
@@ -103,7 +103,7 @@ func eventsOf(provider string) []string {
 	return nil
 }
 
-// completeScheme completes what can be signed for the endpoint that stands in front of it, or for any.
+// completeScheme completes the schemes of the endpoint given before, or all.
 func completeScheme(environ []string) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) (words []string, _ cobra.ShellCompDirective) {
 		for _, p := range slices.Concat(providers.All, providers.Described) {
@@ -116,7 +116,7 @@ func completeScheme(environ []string) cobra.CompletionFunc {
 	}
 }
 
-// completeSubject completes the subjects of the endpoints that have a secret in the environment.
+// completeSubject completes the subjects of endpoints with a secret in the environment.
 func completeSubject(environ []string) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) (subjects []string, _ cobra.ShellCompDirective) {
 		cfg, err := load(environ, func(string) bool { return false })
@@ -132,7 +132,7 @@ func completeSubject(environ []string) cobra.CompletionFunc {
 	}
 }
 
-// knownEvents are all events that are known, of any provider.
+// knownEvents returns the known events of all providers.
 func knownEvents() (names []string) {
 	for _, p := range providers.All {
 		names = append(names, p.Events...)

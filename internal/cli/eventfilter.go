@@ -11,7 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// eventFilter chooses among events. Of each kind any value will do; none lets all pass.
+// eventFilter selects events that match one value of each kind. A kind without values matches all.
 type eventFilter struct{ providers, events, entities, users []string }
 
 func (f *eventFilter) flags(c *cobra.Command) {
@@ -44,12 +44,12 @@ func (f *eventFilter) check() error {
 	return nil
 }
 
-// hasWildcard says whether one of the tokens is a wildcard.
+// hasWildcard reports whether one of the tokens is a wildcard.
 func hasWildcard(name string) bool {
 	return slices.ContainsFunc(strings.Split(name, "."), func(token string) bool { return token == "*" || token == ">" })
 }
 
-// subjects are those on which the events are that pass. JetStream takes no two that overlap.
+// subjects returns the subjects of the events that may match. JetStream refuses overlapping ones.
 func (f *eventFilter) subjects(prefix string) (subjects []string) {
 	for _, name := range f.events {
 		subject := event.Subject(prefix, "*", name)
@@ -67,7 +67,7 @@ func (f *eventFilter) subjects(prefix string) (subjects []string) {
 	return subjects
 }
 
-// isEmpty says whether all pass, what isn't an event too.
+// isEmpty reports whether everything matches, including what isn't an event.
 func (f *eventFilter) isEmpty() bool {
 	return len(f.providers)+len(f.events)+len(f.entities)+len(f.users) == 0
 }

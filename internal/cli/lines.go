@@ -7,20 +7,20 @@ import (
 	"time"
 )
 
-// lines is a writer for many lines at one time that keeps none of them back for long.
+// lines is a buffered writer that flushes itself after a moment.
 type lines struct {
 	mu     sync.Mutex
 	buffer *bufio.Writer
 	err    error
-	late   *time.Timer // nil: nothing is kept back
+	late   *time.Timer // flushes; nil: the buffer is empty
 }
 
-// keepBack is how long a line may wait for more.
+// keepBack is how long a line may stay in the buffer.
 const keepBack = 50 * time.Millisecond
 
 func newLines(w io.Writer) *lines { return &lines{buffer: bufio.NewWriterSize(w, 64<<10)} }
 
-// Write keeps the text for a moment. Its error may be that of text before.
+// Write buffers the text. Its error may belong to earlier text.
 func (l *lines) Write(text []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -35,7 +35,7 @@ func (l *lines) Write(text []byte) (int, error) {
 	return n, err
 }
 
-// Flush writes what is kept.
+// Flush writes the buffer.
 func (l *lines) Flush() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
 )
 
-// stdio is where a command reads and writes: data on out, words on err.
+// stdio holds a command's streams: data goes to out, messages to err.
 type stdio struct {
 	in       io.Reader
 	out, err io.Writer
@@ -25,7 +25,7 @@ func Main() int {
 	return run(untilSignal(), os.Args[1:], os.Environ(), stdio{os.Stdin, shown(os.Stdout), shown(os.Stderr)})
 }
 
-// shown returns the stream, through a [humanize.Terminal] where it is a terminal.
+// shown returns the stream, wrapped in a [humanize.Terminal] if it is a terminal.
 func shown(stream *os.File) io.Writer {
 	if term.IsTerminal(int(stream.Fd())) {
 		return humanize.NewTerminal(stream)
@@ -33,9 +33,8 @@ func shown(stream *os.File) io.Writer {
 	return stream
 }
 
-// untilSignal returns a context that the first SIGINT or SIGTERM ends: it asks for an orderly end.
-// The handler is gone before the context ends, so that whoever has seen the shutdown begin can rely
-// on it that another signal ends the process at once.
+// untilSignal returns a context that the first SIGINT or SIGTERM ends, for an orderly shutdown. The handler is
+// removed before that, so that once the shutdown has begun another signal ends the process at once.
 func untilSignal() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 1)

@@ -12,13 +12,13 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 )
 
-// memoryPart of the container's limit is Go's. The rest is for what Go doesn't count: the program itself, the pages of the
-// spool's file.
+// memoryPart is Go's share of the container's limit. The rest is for what Go doesn't count: the program itself
+// and cached pages of the spool's files.
 const memoryPart = 0.9
 
-// limitMemory has Go's garbage collector keep within the container's limit (GOMEMLIMIT): without it the heap
-// may grow to twice what is in use, and past the limit the process is killed. Without a container it is kept within
-// what is ample. A GOMEMLIMIT that is set is left alone.
+// limitMemory sets Go's memory limit from the container's. Otherwise the heap may grow to twice what is in use,
+// and past the container's limit the process is killed. Without a container it sets an ample limit. It doesn't
+// change a GOMEMLIMIT that is set.
 func limitMemory(log *zap.Logger, c *config.Config, container memlimit.Provider) {
 	if set, ok := os.LookupEnv("GOMEMLIMIT"); ok {
 		log.Info("memory limit as GOMEMLIMIT says", zap.String("gomemlimit", set))

@@ -18,12 +18,12 @@ const (
 	exitUsage   = 2
 )
 
-// usageError is a wrong use of the program: of its flags, arguments or variables.
+// usageError is a wrong use of flags, arguments or variables.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-// run is the whole program but for the process around it.
+// run runs the program and returns its exit status.
 func run(ctx context.Context, args, environ []string, io stdio) int {
 	root := rootCommand(environ, io)
 	root.SetArgs(args)
@@ -76,7 +76,7 @@ command it serves.`,
 	return root
 }
 
-// helpCommand is cobra's, but that asking for what isn't there is a wrong use.
+// helpCommand is cobra's, except that an unknown command is a wrong use.
 func helpCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND]",
@@ -96,14 +96,14 @@ func helpCommand() *cobra.Command {
 			if err != nil || len(rest) > 0 {
 				return noCommand(c.Root(), strings.Join(args, " "))
 			}
-			asked.InitDefaultHelpFlag() // as when it is called itself
+			asked.InitDefaultHelpFlag() // as cobra does when the command itself runs
 			asked.InitDefaultVersionFlag()
 			return asked.Help()
 		},
 	}
 }
 
-// noArguments refuses arguments; of the root command they would be commands.
+// noArguments refuses arguments. To a command with subcommands they are unknown commands.
 func noArguments(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -122,7 +122,7 @@ func noCommand(root *cobra.Command, name string) error {
 	return usageError{fmt.Errorf("there is no command %q%s; see `%s --help`", name, hint, root.CommandPath())}
 }
 
-// oneOf is the command that others stand under; by itself it does nothing.
+// oneOf returns c with its subcommands. Called by itself, c is a wrong use.
 func oneOf(c *cobra.Command, under ...*cobra.Command) *cobra.Command {
 	c.Args = noArguments
 	c.SuggestionsMinimumDistance = 2
@@ -137,16 +137,16 @@ func oneOf(c *cobra.Command, under ...*cobra.Command) *cobra.Command {
 	return c
 }
 
-// apart refuses two flags that exclude each other.
+// apart refuses two flags that can't be combined.
 func apart(c *cobra.Command, one, other string) error {
 	if c.Flags().Changed(one) && c.Flags().Changed(other) {
-		return usageError{fmt.Errorf("--%s and --%s exclude each other; see `%s --help`", one, other, c.CommandPath())}
+		return usageError{fmt.Errorf("--%s and --%s can't be combined; see `%s --help`", one, other, c.CommandPath())}
 	}
 	return nil
 }
 
-// load reads the environment for a command that uses some of the variables only: the mistakes in
-// others don't matter to it.
+// load reads the environment for a command that uses only some of the variables. It ignores mistakes in the
+// others.
 func load(environ []string, uses func(variable string) bool) (*config.Config, error) {
 	c, _, err := config.Load(environ)
 	var all, matter config.Problems

@@ -16,13 +16,13 @@ func serveCommand(environ []string, io stdio) *cobra.Command {
 		Long: `Receive webhooks at /webhooks/{endpoint} on HTTP_ADDR and publish them to NATS_URL, or to an
 embedded nats-server without it. Probes and metrics are on ADMIN_ADDR.
 
-It logs to standard error. The first SIGTERM or Ctrl-C ends it in order, a second one at once.`,
+It logs to standard error. The first SIGTERM or Ctrl-C shuts it down in order, a second one at once.`,
 		Example: example("  SECRETS=… bridge serve\n  SECRETS=… NATS_URL=nats://nats:4222 bridge serve"),
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, warnings, err := config.Load(environ)
 			if err != nil {
-				printWarnings(io.err, warnings) // a mistyped name may be what is wrong
+				printWarnings(io.err, warnings) // a mistyped name may be the cause
 				return err
 			}
 			log := telemetry.NewLogger(io.err, cfg.LogFormat, cfg.LogLevel)

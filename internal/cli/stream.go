@@ -25,7 +25,7 @@ func streamCommand(environ []string, stdio stdio) *cobra.Command {
 		Example: "  bridge stream | sh\n  STREAM_REPLICAS=3 bridge stream --format nack | kubectl apply -f -\n  bridge stream --format json | jq '.[0]'",
 		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			// The streams are for a NATS of one's own, which may have more replicas than the embedded server.
+			// The streams are for an external NATS, which may have more replicas than the embedded server.
 			cfg, err := load(append([]string{"NATS_URL=nats://nats:4222"}, environ...), usedByStream)
 			if err != nil {
 				return err
@@ -53,8 +53,8 @@ func streamCommand(environ []string, stdio stdio) *cobra.Command {
 	return c
 }
 
-// usedByStream reports whether the command uses the variable. It needs no secrets: without endpoints the
-// duplicate window is that of every vendor's defaults.
+// usedByStream reports whether the command uses the variable. It needs no secrets: without endpoints, the
+// duplicate window covers every vendor's defaults.
 func usedByStream(variable string) bool {
 	switch variable {
 	case "SUBJECT_PREFIX", "QUARANTINE", "QUARANTINE_MAX_BYTES":
@@ -89,7 +89,7 @@ var streamFunctions = template.FuncMap{
 	},
 }
 
-// yamlScalar writes a value as JSON, which is YAML, without escaping <, > and &.
+// yamlScalar returns a value in JSON, which is also YAML, without escaping <, > and &.
 func yamlScalar(v any) (string, error) {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)

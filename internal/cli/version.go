@@ -12,7 +12,7 @@ import (
 // release is set when a release is built: -ldflags "-X github.com/ade15e70/webhook-bridge/internal/cli.release=v1.2.3".
 var release string
 
-// version is the release, or else what the Go toolchain has written into the program.
+// version returns the release, or else the version that the Go toolchain has recorded.
 func version() string {
 	if release != "" {
 		return release
@@ -32,7 +32,7 @@ func version() string {
 	return "devel"
 }
 
-// build is what `bridge version --json` prints. What the toolchain doesn't know is left out.
+// build is the output of `bridge version --json`, without what the toolchain doesn't know.
 type build struct {
 	Version   string `json:"version"`
 	GoVersion string `json:"goversion"`
@@ -40,7 +40,7 @@ type build struct {
 	Arch      string `json:"arch"`
 	Revision  string `json:"revision,omitempty"` // of the source
 	Time      string `json:"time,omitempty"`     // of that revision
-	Modified  bool   `json:"modified,omitempty"` // the source was not as it is in that revision
+	Modified  bool   `json:"modified,omitempty"` // the source had changes on top of that revision
 }
 
 func thisBuild() build {

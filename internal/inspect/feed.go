@@ -13,35 +13,34 @@ import (
 )
 
 const (
-	mostPages = 32
-	// writeTimeout is how long a browser may not read before it is dropped.
+	maxPages = 32
+	// writeTimeout is how long a browser may not read before it is disconnected.
 	writeTimeout = 10 * time.Second
-	// together is how long events are gathered before they are sent.
+	// together is how long events are collected before they are sent.
 	together = 50 * time.Millisecond
 )
 
-// hello is the first that a page is told.
+// hello is the first message to a page.
 type hello struct {
 	Boot       string `json:"boot"`
-	Reset      bool   `json:"reset"`  // forget what you have: it is of another process
-	Missed     uint64 `json:"missed"` // so many came since you were last here and are no longer held
+	Reset      bool   `json:"reset"`  // the page's events are of another process
+	Missed     uint64 `json:"missed"` // number of events since the page's last one that are no longer held
 	Stream     string `json:"stream"`
 	Quarantine string `json:"quarantine"`
 	Prefix     string `json:"prefix"`
 	NATS       string `json:"nats"`
 	Command    string `json:"command"`
-	Endpoint   string `json:"endpoint"` // of the first provider, for the page's hint
+	Endpoint   string `json:"endpoint"` // of the first provider, for a hint
 	Secrets    string `json:"secrets"`  // the variable of its secrets
 	Version    string `json:"version"`
 }
 
-// feed sends a page what is held and then what comes, as server-sent events (WHATWG HTML, 9.2). The page has
-// a place in the ring and nothing of its own that could fill up: if its place isn't held any more when
-// it could be sent on, it is dropped.
+// feed sends a page the held events and then new ones, as server-sent events (WHATWG HTML, 9.2). A page has a
+// place in the ring and no buffer of its own. It is disconnected if the event at its place is no longer held.
 func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
-	if s.pages.Add(1) > mostPages {
+	if s.pages.Add(1) > maxPages {
 		s.pages.Add(-1)
-		http.Error(w, "too many pages are open", http.StatusServiceUnavailable)
+		http.Error(w, "Too many pages are open: close some.", http.StatusServiceUnavailable)
 		return
 	}
 	defer s.pages.Add(-1)
@@ -83,7 +82,7 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// await waits for more, a little longer for more of it, or until there may be a state to be told.
+// await waits for more events and a moment to collect them, or until the state may have changed.
 func (s *Server) await(r *http.Request, more <-chan struct{}) {
 	tick := time.NewTimer(stateEvery)
 	defer tick.Stop()
@@ -98,7 +97,7 @@ func (s *Server) await(r *http.Request, more <-chan struct{}) {
 	}
 }
 
-// greet says where a page goes on that was here before.
+// greet returns the hello message and the place after which the page continues.
 func (s *Server) greet(r *http.Request) (text []byte, place uint64) {
 	h := hello{
 		Boot: s.boot, Reset: true, Stream: s.config.Stream, Quarantine: s.config.Quarantine, Prefix: s.config.Prefix,
@@ -107,7 +106,7 @@ func (s *Server) greet(r *http.Request) (text []byte, place uint64) {
 	}
 	before := s.ring.first() - 1
 	place = before
-	last := r.Header.Get("Last-Event-ID") // of a browser that comes back by itself
+	last := r.Header.Get("Last-Event-ID") // of a browser that reconnects by itself
 	if last == "" {
 		last = r.URL.Query().Get("after")
 	}
@@ -122,12 +121,12 @@ func (s *Server) greet(r *http.Request) (text []byte, place uint64) {
 	return text, place
 }
 
-// slice is a JSON array.
+// slice returns the texts as a JSON array.
 func slice(texts [][]byte) []byte {
 	return append(append([]byte{'['}, bytes.Join(texts, []byte{','})...), ']')
 }
 
-// feedWriter writes server-sent events. After its first error it writes none.
+// feedWriter writes server-sent events until its first error.
 type feedWriter struct {
 	w        http.ResponseWriter
 	control  *http.ResponseController
@@ -155,13 +154,13 @@ func (f *feedWriter) flush() error {
 	return f.err
 }
 
-// payload returns a payload that is too large to be sent to every page.
+// payload serves a payload that is too large to be sent to every page.
 func (s *Server) payload(w http.ResponseWriter, r *http.Request) {
 	number, ok := strings.CutPrefix(r.URL.Query().Get("place"), s.boot+"-")
 	place, err := strconv.ParseUint(number, 10, 64)
 	text, held := s.ring.payload(place)
 	if !ok || err != nil || !held {
-		http.Error(w, "the page no longer holds it", http.StatusNotFound)
+		http.Error(w, "This event is no longer held here. It is in the stream.", http.StatusNotFound)
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

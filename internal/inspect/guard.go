@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// guard answers a browser only that has asked for this page itself.
+// guard refuses requests that another site may have made.
 //
-//   - A name that isn't loopback's is another site's, which has its name point here (DNS rebinding): its
-//     scripts would be of the same origin as the page.
-//   - What another site's page asks for, it must not read, nor embed. It may link here.
+//   - Host must be a loopback name. Any other belongs to a site that has its name resolve to this machine (DNS
+//     rebinding), whose scripts would be of the same origin as the page.
+//   - Another site's page may link here, but neither read nor embed anything.
 //
-// What isn't a browser sends none of these headers and must only know the name.
+// Clients other than browsers send none of these headers but Host.
 func guard(address net.Addr, next http.Handler) http.Handler {
 	hosts := hostsOf(address)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -32,8 +32,8 @@ func guard(address net.Addr, next http.Handler) http.Handler {
 	})
 }
 
-// securityHeaders are on every answer. Nothing is loaded from elsewhere and nothing stands in the HTML but
-// text, so the policy needs no exceptions.
+// securityHeaders are on every answer. The page loads nothing from elsewhere and has no inline scripts or
+// styles, so the policy needs no exceptions.
 var securityHeaders = map[string]string{
 	"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
@@ -46,7 +46,7 @@ var securityHeaders = map[string]string{
 	"Cache-Control":                "no-store",
 }
 
-// hostsOf are the names under which the page may be asked for; the first is that of the listener.
+// hostsOf returns the values of Host that are accepted, the listener's first.
 func hostsOf(address net.Addr) []string {
 	host, port, _ := net.SplitHostPort(address.String())
 	var hosts []string
@@ -59,8 +59,8 @@ func hostsOf(address net.Addr) []string {
 	return hosts
 }
 
-// isOwn reports whether no other site has a part in a request. Browsers say so in Sec-Fetch-Site, older ones
-// for some requests in Origin.
+// isOwn reports whether no other site has made the request. Browsers tell by Sec-Fetch-Site, older ones for
+// some requests by Origin.
 func isOwn(r *http.Request, hosts []string) bool {
 	if origin := r.Header.Get("Origin"); origin != "" {
 		host, ok := strings.CutPrefix(origin, "http://")
@@ -72,6 +72,6 @@ func isOwn(r *http.Request, hosts []string) bool {
 	case "", "same-origin", "none":
 		return true
 	}
-	// Somebody follows a link to the page, into a window of its own.
+	// A link to the page, opened in a window of its own.
 	return r.URL.Path == "/" && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 }

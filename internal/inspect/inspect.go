@@ -1,10 +1,10 @@
-// Package inspect is the live page: what comes into the stream, one event whole, the state of the stream, its
-// consumers and the quarantine. It reads, and changes nothing.
+// Package inspect serves a page that shows new events, the state of the stream, its consumers and the
+// quarantine. It only reads.
 //
-// It is for one person on one machine. The page answers on loopback only, to a browser that knows it by
-// a loopback name and that no other site has sent (see guard); the bridge that faces the internet
-// doesn't have it. It holds a bounded number of events, and waits for no browser: one that falls behind
-// what is held is dropped, and comes back by itself.
+// The page is for one person on one machine. It answers on loopback, under a loopback name, to requests that
+// no other site has made (see guard). The bridge that faces the internet doesn't serve it. It holds a bounded
+// number of events and waits for no browser: one that falls too far behind is disconnected, and reconnects by
+// itself.
 package inspect
 
 import (
@@ -23,40 +23,40 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// Config says what the page shows.
+// Config is what a [Server] needs.
 type Config struct {
 	Conn       *nats.Conn
 	JetStream  jetstream.JetStream
 	Stream     string // of the events
 	Quarantine string // the stream of the quarantine
 	Prefix     string // begins the subjects of the events
-	NATS       string // where NATS is, as the page's snippets name it: without user and password
-	Command    string // how this program is called, for the page's hints
+	NATS       string // the URL of NATS without user and password, for the page's snippets
+	Command    string // the name of this program, for the page's hints
 	Version    string
 }
 
 // Server serves the page.
 type Server struct {
 	config Config
-	boot   string // of this process: the places in the ring are its own
+	boot   string // identifies this process, to which the places in the ring belong
 	ring   *ring
 	rate   *rate
 	rights *rights
 	now    func() time.Time
 
-	patience time.Duration // that a page has when it doesn't read
+	patience time.Duration // how long a page may not read
 
-	reading atomic.Pointer[error]  // why the stream can't be read just now; nil while it can
-	seen    atomic.Pointer[seen]   // of NATS
-	state   atomic.Pointer[[]byte] // the last that was made for the pages, as JSON
-	pages   atomic.Int32           // that are open
-	opened  chan struct{}          // a page was opened: look at once
+	reading atomic.Pointer[error]  // why the stream can't be read now; nil while it can
+	seen    atomic.Pointer[seen]   // what NATS last reported
+	state   atomic.Pointer[[]byte] // what the pages show of that, as JSON
+	pages   atomic.Int32           // open pages
+	opened  chan struct{}          // signals a new page
 }
 
-// New returns a server, which shows something once it is run.
+// New returns a server. Serve runs it.
 func New(c Config) *Server {
 	s := &Server{
-		config: c, boot: rand.Text()[:8], ring: newRing(mostEvents, mostBytes), rate: new(rate), rights: new(rights),
+		config: c, boot: rand.Text()[:8], ring: newRing(maxEvents, maxBytes), rate: new(rate), rights: new(rights),
 		now: time.Now, patience: writeTimeout, opened: make(chan struct{}, 1),
 	}
 	c.Conn.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.rights.note(err, s.now()) })
@@ -67,14 +67,14 @@ func New(c Config) *Server {
 }
 
 const (
-	mostEvents = 5000     // that are held
-	mostBytes  = 32 << 20 // of them
-	atFirst    = 1000     // events before now that are shown
+	maxEvents = 5000     // that are held
+	maxBytes  = 32 << 20 // of them
+	atFirst   = 1000     // older events that are shown at the start
 
 	headerTimeout   = 5 * time.Second
 	shutdownTimeout = time.Second
 	stateEvery      = time.Second
-	lookEvery       = 2 * time.Second // at NATS, while a page is open
+	lookEvery       = 2 * time.Second // how often NATS is asked while a page is open
 )
 
 // Serve serves the page until the context ends. The listener must be on loopback.
@@ -110,7 +110,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// handler is the page and what it asks for.
+// handler serves the page and its requests.
 func (s *Server) handler(address net.Addr) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/feed", s.feed)
@@ -135,7 +135,7 @@ func (s *Server) read(ctx context.Context) {
 			switch {
 			case err == nil:
 				s.reading.Store(nil)
-			case !errors.Is(err, stream.ErrMadeAnew): // the page sees that by its events
+			case !errors.Is(err, stream.ErrMadeAnew): // the page notices that from its events
 				s.reading.Store(&err)
 			}
 		},
@@ -143,10 +143,10 @@ func (s *Server) read(ctx context.Context) {
 	_ = reader.Run(ctx) // ends with the context
 }
 
-// consumerName begins the names of the page's own consumers.
+// consumerName starts the names of the page's own consumers.
 const consumerName = "bridge-inspect-"
 
-// tell makes the state that the pages show, every second while there is one.
+// tell updates the state every second while a page is open.
 func (s *Server) tell(ctx context.Context) {
 	for {
 		if s.pages.Load() > 0 {

@@ -253,7 +253,7 @@ func TestFeed(t *testing.T) {
 func TestSlowBrowserIsDropped(t *testing.T) {
 	t.Parallel()
 	const most, many = 100, 3000 // 47 MiB: more than any buffers on the way
-	w := newWorld(t, func(s *Server) { s.ring, s.patience = newRing(most, mostBytes), time.Second })
+	w := newWorld(t, func(s *Server) { s.ring, s.patience = newRing(most, maxBytes), time.Second })
 	slow := w.open("")
 	slow.hello()
 	text := `{"filler":"` + strings.Repeat("x", inline) + `"`
@@ -288,7 +288,7 @@ func TestTrouble(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	p := w.open("")
-	p.until("the stream is missing", troubled("Stream WEBHOOKS does not exist. A bridge makes it"))
+	p.until("the stream is missing", troubled("Stream WEBHOOKS does not exist. Start a bridge"))
 	w.streams()
 	p.until("live", isLive)
 	w.nats.Stop()

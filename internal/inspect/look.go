@@ -12,25 +12,25 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// seen is what a look at NATS has shown.
+// seen is what NATS last reported.
 type seen struct {
-	stream, quarantine   *jetstream.StreamInfo
-	streamErr, asideErr  error
-	consumers            []*jetstream.ConsumerInfo
-	more                 int // consumers that are not listed
-	consumersErr         error
-	kept                 []kept // in quarantine, newest first
-	keptErr              error
-	keptMade             time.Time // the quarantine's stream, when kept was read
-	keptLast, keptNumber uint64
+	stream, quarantine       *jetstream.StreamInfo
+	streamErr, quarantineErr error
+	consumers                []*jetstream.ConsumerInfo
+	more                     int // consumers that are not listed
+	consumersErr             error
+	kept                     []kept // in quarantine, newest first
+	keptErr                  error
+	keptMade                 time.Time // the state of the quarantine's stream when kept was read
+	keptLast, keptNumber     uint64
 }
 
 const (
-	askTimeout    = 2 * time.Second
-	mostConsumers = 100
+	askTimeout   = 2 * time.Second
+	maxConsumers = 100
 )
 
-// look looks at NATS again and again while a page is open.
+// look asks NATS at intervals while a page is open.
 func (s *Server) look(ctx context.Context) {
 	for {
 		if s.pages.Load() > 0 && s.config.Conn.IsConnected() {
@@ -48,11 +48,11 @@ func (s *Server) look(ctx context.Context) {
 func (s *Server) lookOnce(ctx context.Context, last seen) *seen {
 	v := &last
 	v.stream, v.streamErr = s.info(ctx, s.config.Stream)
-	v.quarantine, v.asideErr = s.info(ctx, s.config.Quarantine)
+	v.quarantine, v.quarantineErr = s.info(ctx, s.config.Quarantine)
 	if v.consumers, v.more = nil, 0; v.streamErr == nil {
 		v.consumers, v.more, v.consumersErr = s.consumers(ctx)
 	}
-	if v.asideErr != nil {
+	if v.quarantineErr != nil {
 		v.kept, v.keptMade = nil, time.Time{}
 		return v
 	}
@@ -75,7 +75,7 @@ func (s *Server) info(ctx context.Context, name string) (*jetstream.StreamInfo, 
 	return stream.CachedInfo(), nil
 }
 
-// consumers lists the consumers of the events' stream but for those of pages like this.
+// consumers lists the consumers of the events' stream, without those of pages like this.
 func (s *Server) consumers(ctx context.Context) (all []*jetstream.ConsumerInfo, more int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -87,7 +87,7 @@ func (s *Server) consumers(ctx context.Context) (all []*jetstream.ConsumerInfo, 
 	for info := range lister.Info() {
 		switch {
 		case strings.HasPrefix(info.Name, consumerName):
-		case len(all) == mostConsumers:
+		case len(all) == maxConsumers:
 			more++
 		default:
 			all = append(all, info)
@@ -101,8 +101,8 @@ func (s *Server) consumers(ctx context.Context) (all []*jetstream.ConsumerInfo, 
 	return all, more, nil
 }
 
-// explain returns in words why a request on these APIs of NATS failed; made tells who creates
-// the stream. "" is no error.
+// explain returns in words why a request to these APIs of NATS failed, "" if err is nil; made is a sentence on
+// who creates the stream.
 func (s *Server) explain(err error, stream, made string, apis ...string) string {
 	if err == nil {
 		return ""
@@ -122,12 +122,12 @@ func (s *Server) explain(err error, stream, made string, apis ...string) string 
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return "JetStream is not available: enable it on the server and for this account, or set NATS_JS_DOMAIN to its domain."
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout), errors.Is(err, jetstream.ErrNoHeartbeat):
-		return fmt.Sprintf("JetStream doesn't answer for stream %s: has it a leader?", stream)
+		return fmt.Sprintf("JetStream doesn't answer for stream %s: check that the stream has a leader.", stream)
 	}
 	return fmt.Sprintf("Stream %s: %v.", stream, err)
 }
 
-// away returns in words that NATS is away, and why.
+// away returns in words that NATS is away and why.
 func (s *Server) away() string {
 	why := ""
 	if err := s.config.Conn.LastError(); err != nil {

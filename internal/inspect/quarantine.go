@@ -15,7 +15,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 )
 
-// kept is a delivery in quarantine as the page gets it: never with its signature's header.
+// kept is a quarantined delivery as the page gets it, without its signature.
 type kept struct {
 	Sequence uint64    `json:"sequence"`
 	ID       string    `json:"id"`
@@ -26,10 +26,10 @@ type kept struct {
 	Size     int64     `json:"size"`
 }
 
-// mostKept is how many of the newest are listed.
-const mostKept = 200
+// maxKept is how many deliveries are listed, the newest.
+const maxKept = 200
 
-// list reads the headers of what is in quarantine, newest first.
+// list returns the quarantined deliveries, newest first.
 func (s *Server) list(ctx context.Context) (all []kept, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -38,7 +38,7 @@ func (s *Server) list(ctx context.Context) (all []kept, err error) {
 		return nil, err
 	}
 	store := quarantine.Store{JetStream: s.config.JetStream, Stream: found, Consumer: consumerName}
-	held, _, err := store.List(ctx, mostKept)
+	held, _, err := store.List(ctx, maxKept)
 	if err != nil {
 		return nil, err
 	}
@@ -51,14 +51,14 @@ func (s *Server) list(ctx context.Context) (all []kept, err error) {
 // body is a quarantined delivery's body as the page gets it.
 type body struct {
 	Text   string `json:"text"`
-	Binary bool   `json:"binary,omitempty"` // it isn't UTF-8; what isn't is replaced in the text
+	Binary bool   `json:"binary,omitempty"` // it isn't UTF-8; invalid bytes are replaced in the text
 }
 
-// quarantined returns the body of one.
+// quarantined serves a delivery's body.
 func (s *Server) quarantined(w http.ResponseWriter, r *http.Request) {
 	sequence, err := strconv.ParseUint(r.URL.Query().Get("sequence"), 10, 64)
 	if err != nil {
-		http.Error(w, "sequence must be a number", http.StatusBadRequest)
+		http.Error(w, "The sequence must be a number.", http.StatusBadRequest)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)

@@ -24,7 +24,7 @@ func (r *rate) count(stored, now time.Time) {
 	}
 }
 
-// advance makes room for the seconds up to this one.
+// advance clears the counts of the seconds up to this one.
 func (r *rate) advance(second int64) {
 	for r.newest = max(r.newest, second-rateSeconds); r.newest < second; {
 		r.newest++
@@ -32,7 +32,7 @@ func (r *rate) advance(second int64) {
 	}
 }
 
-// last returns the counts of the last seconds, oldest first, and the newest second, which isn't over.
+// last returns the counts of the last seconds, oldest first, and the newest second, which is not over yet.
 func (r *rate) last(now time.Time) (counts []int, newest int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -12,16 +12,16 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// rights remembers what NATS has said that our account may not. It says so in passing, and what was asked
-// for looks like a time-out.
+// rights holds the permissions that NATS has reported as missing. It reports them through the error handler
+// alone, and the request itself looks like a time-out.
 type rights struct {
 	mu     sync.Mutex
-	denied map[string]time.Time // publish or subscribe, a blank, and the subject
+	denied map[string]time.Time // by action and subject: when it was reported
 }
 
 const (
-	mostDenied  = 100
-	staysDenied = 20 * time.Second // a right may be granted; what lacks one is tried again before that
+	maxDenied = 100
+	deniedFor = 20 * time.Second // requests are repeated sooner, and a right may be granted
 )
 
 var violation = regexp.MustCompile(`(?i)for (publish|subscription) to "([^"]+)"`)
@@ -37,19 +37,19 @@ func (r *rights) note(err error, now time.Time) {
 	action := map[string]string{"publish": "publish on", "subscription": "subscribe to"}[strings.ToLower(m[1])]
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.denied == nil || len(r.denied) >= mostDenied {
+	if r.denied == nil || len(r.denied) >= maxDenied {
 		r.denied = make(map[string]time.Time)
 	}
 	r.denied[action+" "+m[2]] = now
 }
 
-// lacks returns what our account may not, as it was said a moment ago, of what concerns one of the APIs: the
-// end of its subject for a stream, such as STREAM.INFO.WEBHOOKS, or to receive any answers at all.
+// lacks returns a missing permission for one of the APIs, given by the end of its subject such as
+// STREAM.INFO.WEBHOOKS, or for the inbox; "" if none is missing.
 func (r *rights) lacks(now time.Time, apis ...string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for what, said := range r.denied {
-		if now.Sub(said) > staysDenied {
+	for what, at := range r.denied {
+		if now.Sub(at) > deniedFor {
 			delete(r.denied, what)
 			continue
 		}
@@ -60,15 +60,15 @@ func (r *rights) lacks(now time.Time, apis ...string) string {
 	return ""
 }
 
-// granted forgets what was denied of the API: it has just worked.
+// granted forgets missing permissions for the API, which has just answered.
 func (r *rights) granted(api string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	maps.DeleteFunc(r.denied, func(what string, _ time.Time) bool { return concerns(what, api) })
 }
 
-// concerns reports whether a subject is the API's, and not that of another stream whose name is longer. In
-// front of it stands $JS.API, or a domain's.
+// concerns reports whether the subject ends with the API and its stream, after the prefix $JS.API or that of a
+// domain.
 func concerns(subject, api string) bool {
 	_, rest, found := strings.Cut(subject, "."+api)
 	return found && (rest == "" || rest[0] == '.')

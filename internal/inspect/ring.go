@@ -14,33 +14,33 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// ring holds the newest events, bounded in number and bytes. Each has a place, counted from 1.
+// ring holds the newest events, bounded in number and bytes. Their places count from 1.
 type ring struct {
 	mu      sync.Mutex
 	entries []entry // oldest first
-	next    uint64  // the place of the next one
+	next    uint64  // the place of the next event
 	bytes   int
 	changed chan struct{} // closed when one is added
 
-	mostEntries, mostBytes int
+	maxEntries, maxBytes int
 }
 
-// entry is an event as the page gets it.
+// entry is an event as sent to the page.
 type entry struct {
 	text    []byte // JSON
-	payload []byte // nil where the text has it
+	payload []byte // nil if the text contains it
 }
 
 func (e entry) size() int { return len(e.text) + len(e.payload) }
 
-// inline is how large a payload may be that every page gets; a larger one it asks for.
+// inline is the largest payload that is sent to every page. A page requests larger ones.
 const inline = 16 << 10
 
-func newRing(mostEntries, mostBytes int) *ring {
-	return &ring{next: 1, changed: make(chan struct{}), mostEntries: mostEntries, mostBytes: mostBytes}
+func newRing(maxEntries, maxBytes int) *ring {
+	return &ring{next: 1, changed: make(chan struct{}), maxEntries: maxEntries, maxBytes: maxBytes}
 }
 
-// add adds the entry that is made for its place, and drops the oldest as the bounds want it.
+// add adds the entry that entryAt returns, and drops the oldest to keep the bounds.
 func (r *ring) add(entryAt func(place uint64) entry) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -49,7 +49,7 @@ func (r *ring) add(entryAt func(place uint64) entry) {
 	r.next++
 	r.bytes += e.size()
 	drop := 0
-	for ; len(r.entries)-drop > r.mostEntries || r.bytes > r.mostBytes && len(r.entries)-drop > 1; drop++ {
+	for ; len(r.entries)-drop > r.maxEntries || r.bytes > r.maxBytes && len(r.entries)-drop > 1; drop++ {
 		r.bytes -= r.entries[drop].size()
 		r.entries[drop] = entry{}
 	}
@@ -58,18 +58,18 @@ func (r *ring) add(entryAt func(place uint64) entry) {
 	r.changed = make(chan struct{})
 }
 
-// first is the place of the oldest that is held.
+// first returns the place of the oldest entry.
 func (r *ring) first() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.next - uint64(len(r.entries))
 }
 
-// after returns texts of what comes after the place, oldest first, some at a time, the place of the last of
-// them, and a channel that is closed when there is more; nil where there is already. held is false where the
-// one after the place isn't held any more.
+// after returns the texts of some entries after the place, oldest first, and the place of the last of them. more
+// is closed when another is added; it is nil if there are more already. held reports whether the entry after
+// the place is still held.
 func (r *ring) after(place uint64) (texts [][]byte, last uint64, more <-chan struct{}, held bool) {
-	const mostBytes = 256 << 10
+	const maxBytes = 256 << 10
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	first := r.next - uint64(len(r.entries))
@@ -77,7 +77,7 @@ func (r *ring) after(place uint64) (texts [][]byte, last uint64, more <-chan str
 		return nil, place, r.changed, false
 	}
 	size := 0
-	for last = place; last+1 < r.next && size < mostBytes; last++ {
+	for last = place; last+1 < r.next && size < maxBytes; last++ {
 		text := r.entries[last+1-first].text
 		texts = append(texts, text)
 		size += len(text)
@@ -88,7 +88,7 @@ func (r *ring) after(place uint64) (texts [][]byte, last uint64, more <-chan str
 	return texts, last, r.changed, true
 }
 
-// payload returns a large payload.
+// payload returns a payload that the text doesn't contain.
 func (r *ring) payload(place uint64) ([]byte, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -100,17 +100,17 @@ func (r *ring) payload(place uint64) ([]byte, bool) {
 	return payload, payload != nil
 }
 
-// shown is an event as the page gets it.
+// shown is an event as the page gets it, in JSON.
 type shown struct {
 	Place    uint64       `json:"place"`
 	Sequence uint64       `json:"sequence"`
-	Made     int64        `json:"made"` // which stream of that name, in Unix nanoseconds
+	Made     int64        `json:"made"` // when the stream was created, in Unix nanoseconds
 	Subject  string       `json:"subject"`
 	Stored   time.Time    `json:"stored"`
 	Size     int          `json:"size"`
 	Headers  [][2]string  `json:"headers,omitempty"`
-	Event    *event.Event `json:"event,omitempty"`   // without its data
-	Problem  string       `json:"problem,omitempty"` // why it is none of the bridge's events
+	Event    *event.Event `json:"event,omitempty"`   // without data
+	Problem  string       `json:"problem,omitempty"` // why it can't be parsed as an event
 	Payload  *string      `json:"payload,omitempty"`
 }
 
@@ -136,13 +136,13 @@ func newEntry(place uint64, m stream.Message) entry {
 	return e
 }
 
-// headers are the message's headers by name, as far as they fit.
+// headers returns the message's headers by name, as many as fit.
 func headers(h nats.Header) (pairs [][2]string) {
-	const most = 4 << 10
+	const limit = 4 << 10
 	size := 0
 	for _, name := range slices.Sorted(maps.Keys(h)) {
 		for _, value := range h[name] {
-			if size += len(name) + len(value); size > most {
+			if size += len(name) + len(value); size > limit {
 				return pairs
 			}
 			pairs = append(pairs, [2]string{name, value})

@@ -8,17 +8,16 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// What the page shows of NATS. Words are sentences for people; "" is nothing to say.
-
+// state is what the page shows of NATS. Trouble, NoList and NoKept are sentences for people; "": none.
 type state struct {
 	Connected  bool        `json:"connected"`
-	Server     string      `json:"server"` // that we are connected to
+	Server     string      `json:"server"` // the connected one
 	Trouble    string      `json:"trouble"`
 	Rate       rateState   `json:"rate"`
 	Stream     *streamView `json:"stream"`
 	Consumers  []consumer  `json:"consumers"`
 	More       int         `json:"moreConsumers"`
-	NoList     string      `json:"noConsumers"` // why there are none
+	NoList     string      `json:"noConsumers"` // why they can't be listed
 	Quarantine *streamView `json:"quarantine"`
 	Kept       []kept      `json:"kept"`
 	NoKept     string      `json:"noKept"`
@@ -54,9 +53,9 @@ type consumer struct {
 	Name        string   `json:"name"`
 	Durable     bool     `json:"durable"`
 	Push        bool     `json:"push"`
-	Bound       bool     `json:"bound"` // somebody takes what is pushed
+	Bound       bool     `json:"bound"` // a client receives what is pushed
 	Paused      bool     `json:"paused"`
-	Waiting     int      `json:"waiting"` // requests for more
+	Waiting     int      `json:"waiting"` // pull requests
 	Subjects    []string `json:"subjects"`
 	Pending     uint64   `json:"pending"` // not yet delivered
 	AckPending  int      `json:"ackPending"`
@@ -67,11 +66,11 @@ type consumer struct {
 }
 
 const (
-	noStream     = "A bridge makes it when it connects; STREAM_NAME says its name."
-	noQuarantine = "A bridge with QUARANTINE=true makes it when it connects."
+	noStream     = "Start a bridge, which creates it, or set STREAM_NAME."
+	noQuarantine = "Start a bridge with QUARANTINE=true, which creates it."
 )
 
-// describe makes the state.
+// describe returns the state as JSON.
 func (s *Server) describe() []byte {
 	conn, v := s.config.Conn, s.seen.Load()
 	d := state{Connected: conn.IsConnected(), Kept: v.kept, Consumers: []consumer{}, More: v.more}
@@ -87,7 +86,7 @@ func (s *Server) describe() []byte {
 	}
 	d.Stream, d.Quarantine = viewOf(v.stream), viewOf(v.quarantine)
 	d.NoList = s.explain(v.consumersErr, s.config.Stream, noStream, "CONSUMER.LIST", "STREAM.INFO")
-	d.NoKept = s.explain(v.asideErr, s.config.Quarantine, noQuarantine, "STREAM.INFO")
+	d.NoKept = s.explain(v.quarantineErr, s.config.Quarantine, noQuarantine, "STREAM.INFO")
 	if d.NoKept == "" {
 		d.NoKept = s.explain(v.keptErr, s.config.Quarantine, noQuarantine, "CONSUMER.CREATE", "CONSUMER.MSG.NEXT", "STREAM.INFO")
 	}

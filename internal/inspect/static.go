@@ -9,8 +9,7 @@ import (
 //go:embed static
 var files embed.FS
 
-// types are those of the page's files: the machine's own idea of them may be another, and browsers are
-// told not to guess.
+// types are the files' content types: those of the machine may differ, and browsers are told not to guess.
 var types = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
@@ -19,7 +18,7 @@ var types = map[string]string{
 	".txt":  "text/plain; charset=utf-8",
 }
 
-// static serves the page's own files.
+// static serves the page's files.
 func static() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := path.Base(r.URL.Path)

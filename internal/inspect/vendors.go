@@ -9,7 +9,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// vendors serves the style sheet that gives the events of each provider their colour.
+// vendors serves the style sheet with the providers' colours.
 func vendors() http.Handler {
 	var light, dark strings.Builder
 	for _, p := range slices.Concat(providers.All, providers.Described) {

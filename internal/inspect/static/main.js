@@ -150,10 +150,10 @@ function empty(length, filtering) {
     wait: [el('p', {}, 'Waiting for NATS.')],
     none: [
       el('h2', {}, 'No events yet'),
-      el('p', {}, `They appear here the moment the stream has them. Send one yourself, with the secret that the bridge has in ${about.secrets}:`),
+      el('p', {}, `Events appear here as soon as they are in the stream. Send one, with the bridge’s secret in ${about.secrets}:`),
       copyButton(send, '', () => send),
     ],
-    filter: [el('h2', {}, 'None of them matches'), el('p', {}, 'New ones that match will appear.'), el('button', { type: 'button', onclick: clearFilters }, 'Show all')],
+    filter: [el('h2', {}, 'No event matches'), el('p', {}, 'New ones that match will appear here.'), el('button', { type: 'button', onclick: clearFilters }, 'Show all')],
   }[kind])
 }
 

@@ -18,7 +18,7 @@ function judge(c) {
 export function streamPanel({ stream, consumers, moreConsumers, noConsumers, trouble }) {
   const box = byId('panel-stream')
   if (!stream) {
-    box.replaceChildren(el('h2', {}, 'Stream'), el('p', { class: 'says' }, trouble || 'Not seen yet.'))
+    box.replaceChildren(el('h2', {}, 'Stream'), el('p', { class: 'says' }, trouble || 'Waiting for NATS.'))
     return
   }
   const limit = (n, text) => n > 0 ? text(n) : 'no limit'
@@ -44,7 +44,7 @@ export function streamPanel({ stream, consumers, moreConsumers, noConsumers, tro
 }
 
 function consumerTable(consumers, more) {
-  if (!consumers.length) return el('p', { class: 'says' }, 'Nobody consumes this stream. “Consume it” beside an event has snippets to begin with.')
+  if (!consumers.length) return el('p', { class: 'says' }, 'This stream has no consumers. “Consume it” beside an event shows how to write one.')
   const rows = consumers.map((c) => {
     const [text, kind] = judge(c)
     return el('tr', {},
@@ -79,12 +79,12 @@ export function quarantinePanel({ quarantine, kept, noKept }, { command }) {
   })
   box.replaceChildren(
     el('h2', {}, 'Quarantine'),
-    el('p', { class: 'says' }, 'Deliveries with a right signature that could not be published. This page changes nothing: the commands beside each release or drop it.'),
+    el('p', { class: 'says' }, 'Deliveries with a correct signature that could not be published. This page only reads: use the commands beside each to release or drop it.'),
     noKept ? el('p', { class: 'says' }, noKept) : rows.length
       ? el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'In quarantine' }, el('table', {},
         head(['Body'], ['Received'], ['Kept as'], ['Endpoint'], ['Size', 'n'], ['Id']), el('tbody', {}, ...rows)),
-      quarantine && quarantine.messages > kept.length ? el('p', { class: 'says' }, `The newest ${count(kept.length)} of ${count(quarantine.messages)}. ${command} quarantine list has all.`) : undefined)
-      : el('p', { class: 'says' }, 'There is nothing in quarantine.'))
+      quarantine && quarantine.messages > kept.length ? el('p', { class: 'says' }, `The newest ${count(kept.length)} of ${count(quarantine.messages)}. ${command} quarantine list shows all.`) : undefined)
+      : el('p', { class: 'says' }, 'The quarantine is empty.'))
 }
 
 async function keptBody(k, command) {
@@ -97,7 +97,7 @@ async function keptBody(k, command) {
   const { text, binary } = await answer.json()
   const commands = ['release', 'drop'].map((name) => copyButton(`bridge quarantine ${name} ${k.id.slice(0, 8)}`, '', () => `${command} quarantine ${name} ${k.id}`))
   box.append(el('div', { class: 'bar' }, ...commands, copyButton('Copy the body', '', () => text)))
-  if (binary) box.append(el('p', { class: 'says' }, 'It isn’t UTF-8; what can’t be shown is replaced.'))
+  if (binary) box.append(el('p', { class: 'says' }, 'The body isn’t UTF-8: invalid bytes are replaced.'))
   try {
     box.append(tree(JSON.parse(text)))
   } catch {
