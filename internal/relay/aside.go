@@ -9,7 +9,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
-// retryAside tries the records that were set aside again, now and then, until the context ends.
+// retryAside publishes the records that were set aside again, every r.Aside, until the context ends.
 func (r *Relay) retryAside(ctx context.Context) {
 	forwarders := make(map[durable.Kind]*forwarder)
 	for _, kind := range r.Kinds {
@@ -17,7 +17,7 @@ func (r *Relay) retryAside(ctx context.Context) {
 	}
 	for logged := int64(0); ctx.Err() == nil; {
 		pause(ctx, r.Aside)
-		if s := r.Spool.Stats(); s.Aside > 0 && s.Err == nil { // or it could not be told what is delivered
+		if s := r.Spool.Stats(); s.Aside > 0 && s.Err == nil { // otherwise a delivered record could not be removed
 			r.tryAside(ctx, forwarders)
 		}
 		if n := r.Spool.Stats().Aside; n != logged {
@@ -27,7 +27,7 @@ func (r *Relay) retryAside(ctx context.Context) {
 	}
 }
 
-// tryAside goes through them once.
+// tryAside publishes each of them once.
 func (r *Relay) tryAside(ctx context.Context, forwarders map[durable.Kind]*forwarder) {
 	for after := uint64(0); ctx.Err() == nil; {
 		records, err := r.Spool.Aside(after, firstBatch)

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// breaker is open after a few failures in a row: then nothing is published directly, so that no sender waits
-// for an acknowledgement that hardly comes. It closes with the first success in time, which is the forwarder's
-// as a rule.
+// breaker opens after a few failures in a row. While it is open nothing is published directly, so that no sender
+// waits for an acknowledgement that is unlikely to come. It closes with the first success in time, usually the
+// forwarder's.
 type breaker struct {
 	failures atomic.Int32
 	probeAt  atomic.Int64 // when one more may try, as uptime counts
@@ -23,7 +23,7 @@ var started = time.Now()
 // uptime is a clock that nobody sets.
 func uptime() time.Duration { return time.Since(started) }
 
-// report is told of each attempt.
+// report records the outcome of an attempt.
 func (b *breaker) report(ok bool) {
 	if ok {
 		if b.failures.Load() != 0 {

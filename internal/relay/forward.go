@@ -56,7 +56,7 @@ func (f *forwarder) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		records, isLast, err := f.next()
 		switch {
-		case err != nil: // the spool says so itself
+		case err != nil: // the spool has logged it
 			pause(ctx, lastPause)
 		case len(records) == 0:
 			if f.Spool.Len(f.kind) == 0 {
@@ -105,8 +105,8 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// round publishes a batch and settles what of it needs no keeping any more: the acknowledged beginning,
-// up to the first record that failed.
+// round publishes a batch and removes its acknowledged beginning from the spool, up to the first record that
+// failed.
 func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bool) {
 	began := time.Now()
 	results := f.deliver(ctx, records)
@@ -140,7 +140,7 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bo
 	f.cause.Store(nil)
 }
 
-// isItsOwnFault reports whether NATS refuses a message for its own sake, while it may well take others.
+// isItsOwnFault reports whether NATS refuses this message, while it may well take others.
 func isItsOwnFault(err error) bool {
 	return errors.Is(err, durable.ErrTooLarge) || errors.Is(err, durable.ErrRefused)
 }
@@ -231,8 +231,8 @@ func (f *forwarder) setAside(r spool.Record, err error, aside map[uint64]string)
 	f.refusals.report(f.Log, f.kind, r, err)
 }
 
-// failed waits a little after a round that failed at a record, and sees to it that it doesn't hold up the
-// others for ever.
+// failed waits after a round that failed at a record. A record that fails again and again is set aside if it
+// is at fault, so that it doesn't hold up the others for ever.
 func (f *forwarder) failed(ctx context.Context, r spool.Record, err error) {
 	f.batch, f.bytes = 1, max(f.bytes/2, firstBytes)
 	f.failures++
@@ -298,8 +298,7 @@ func (f *forwarder) takesAnother(ctx context.Context, r spool.Record) bool {
 	return false
 }
 
-// alarm says why nothing is delivered, when that begins and when the cause is another, and what a person
-// must do about it, if it doesn't pass by itself.
+// alarm logs why nothing is delivered, once for each cause in a row, and the remedy where there is one.
 func (f *forwarder) alarm(err error) {
 	cause := publish.CauseOf(err)
 	if last := f.cause.Swap(&cause); last != nil && *last == cause {

@@ -55,7 +55,7 @@ func newLookup(r *Relay, kind durable.Kind) *Lookup {
 // Answer is what is known of messages, by their ids.
 type Answer struct {
 	Stored map[string]bool // it is in the stream already
-	Unsure map[string]bool // it may be, but nobody can say
+	Unsure map[string]bool // it may be: the stream can't be read
 }
 
 // Ask looks up those of the records that the stream may have forgotten. Its answer is good for a minute. An

@@ -4,7 +4,7 @@
 // What it promises: [Relay.Publish] returns without an error only once the message is durable, in
 // time for a sender that waits a second, whatever state NATS and the disk are in. What the spool has
 // taken is delivered, and stays in it until JetStream has acknowledged it. A message that NATS
-// refuses for its own sake is set aside, and tried again now and then; it never holds up others.
+// refuses while it takes others is set aside and tried again later; it never holds up others.
 // None is stored twice, within the limits that ADR 9 states.
 package relay
 
@@ -43,12 +43,12 @@ type Config struct {
 	Now      func() time.Time
 }
 
-// Observer is told what happens, for the metrics. Its methods must not wait.
+// Observer counts what happens, for the metrics. Its methods must not wait.
 type Observer interface {
-	// Published is told of each attempt: Direct or FromSpool; stored, duplicate, found (it was looked up
+	// Published counts an attempt: Direct or FromSpool; stored, duplicate, found (it was looked up
 	// and is stored already) or a publish.Cause.
 	Published(kind durable.Kind, way, outcome string)
-	// PossiblyDuplicate is told of each message that was published although an older copy of it may be
+	// PossiblyDuplicate counts a message that was published although an older copy of it may be
 	// stored that the stream doesn't remember.
 	PossiblyDuplicate(kind durable.Kind)
 }
@@ -96,7 +96,7 @@ func Start(c Config) *Relay {
 	return r
 }
 
-// Publish makes the message durable and says how. Its errors wrap durable.ErrTooLarge,
+// Publish makes the message durable and returns how. Its errors wrap durable.ErrTooLarge,
 // durable.ErrNoRoom or durable.ErrUnavailable. After an error it may still be stored, once: where only the acknowledgement
 // was lost, or the disk was just being written.
 func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status, error) {
@@ -183,7 +183,7 @@ func (r *Relay) note(way string, kind durable.Kind, result publish.Result) strin
 	}
 	r.Observer.Published(kind, way, outcome)
 	switch {
-	case errors.Is(result.Err, durable.ErrUnavailable): // a message that is at fault itself says nothing of NATS
+	case errors.Is(result.Err, durable.ErrUnavailable): // a message that is at fault itself is no sign that NATS fails
 		r.breakers[kind].report(false)
 	case result.Err == nil && result.Took <= r.Timeout: // a slower one would have been too late for a sender
 		r.breakers[kind].report(true)
