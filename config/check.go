@@ -16,7 +16,7 @@ import (
 
 var endpointName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
-// check holds the whole to the rules that no value can break alone.
+// check checks the rules that concern several variables.
 func (l *loader) check(c *Config) {
 	if len(c.Endpoints) == 0 {
 		var variables []string
@@ -35,7 +35,7 @@ func (l *loader) check(c *Config) {
 	l.checkShared(c)
 }
 
-// MaxTLSFile is how large a certificate's or a key's file may be, in bytes.
+// MaxTLSFile is the largest certificate or key file, in bytes.
 const MaxTLSFile = 1 << 20
 
 func (l *loader) checkTLS(c *Config) {
@@ -49,7 +49,7 @@ func (l *loader) checkTLS(c *Config) {
 	case !c.set["TLS_KEY_FILE"]:
 		l.wrong("TLS_KEY_FILE", key)
 		return
-	case c.TLSCertFile == "" || c.TLSKeyFile == "": // what can't be read was said
+	case c.TLSCertFile == "" || c.TLSKeyFile == "": // an unreadable file was reported
 		return
 	}
 	chain, err := filewatch.ReadFile(string(c.TLSCertFile), MaxTLSFile)
@@ -136,10 +136,10 @@ func (l *loader) checkBounds(c *Config) {
 	}
 }
 
-// spooled is what a delivery in the spool or in quarantine needs besides its body, roughly.
+// spooled is roughly what a delivery in the spool or in quarantine needs besides its body.
 const spooled = 4 << 10
 
-// warn says what is allowed but hardly meant.
+// warn warns of settings that are valid but probably a mistake.
 func (l *loader) warn(c *Config) {
 	known := Names()
 	l.warnOfUnused(c)
@@ -167,7 +167,7 @@ func (l *loader) warn(c *Config) {
 	slices.Sort(l.warnings)
 }
 
-// warnOfVendors warns of what an endpoint's signature doesn't cover.
+// warnOfVendors warns of endpoints whose signature doesn't cover the time or the id.
 func (l *loader) warnOfVendors(c *Config) {
 	for _, e := range c.Endpoints {
 		if e.Vendor == nil || e.Vendor.Configure == nil {
@@ -182,7 +182,7 @@ func (l *loader) warnOfVendors(c *Config) {
 	}
 }
 
-// warnOfUnused warns of settings of a provider's own endpoint where that isn't there.
+// warnOfUnused warns of settings for a provider's own endpoint that is not configured.
 func (l *loader) warnOfUnused(c *Config) {
 	for _, p := range providers.All {
 		prefix := p.Variable("")

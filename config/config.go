@@ -1,5 +1,5 @@
-// Package config is the bridge's environment as one documented struct. The program's checks, its
-// help, `bridge config` and the table in the README are all made from it.
+// Package config holds the bridge's environment variables in one documented struct. The checks, the help,
+// `bridge config` and the table in docs/configuration.md are made from it.
 package config
 
 import (
@@ -99,13 +99,13 @@ type Endpoint struct {
 	prefix string // of the names of its variables
 }
 
-// IsSet says whether the variable is set, to its default or to something else.
+// IsSet reports whether the variable is set and not empty.
 func (c *Config) IsSet(variable string) bool { return c.set[variable] }
 
-// IsEmbedded says whether the bridge runs a nats-server of its own.
+// IsEmbedded reports whether the bridge runs its own nats-server.
 func (c *Config) IsEmbedded() bool { return c.NATSURL == "" }
 
-// SpansURL is where spans go; "" where none are made.
+// SpansURL returns where spans are sent; "" if tracing is off.
 func (c *Config) SpansURL() string {
 	switch {
 	case c.OTELDisabled || c.OTELTracesExporter == "none":
@@ -118,16 +118,16 @@ func (c *Config) SpansURL() string {
 	return ""
 }
 
-// minDuplicates is the shortest duplicate window with which no replay is stored twice. A vendor whose time
-// may lie as far ahead as behind has a delivery accepted for twice the tolerance. Without endpoints it is
-// that of every provider's default.
+// minDuplicates returns the shortest duplicate window with which no replay is stored twice. If a vendor's time
+// may lie as far ahead as behind, a delivery is accepted for twice the tolerance. Without endpoints the
+// defaults of all providers count.
 func (c *Config) minDuplicates() time.Duration {
-	longest := time.Duration(0)
+	span := time.Duration(0)
 	add := func(p *verify.Provider, tolerance time.Duration) {
 		if p != nil && p.Ahead == 0 {
 			tolerance *= 2
 		}
-		longest = max(longest, tolerance)
+		span = max(span, tolerance)
 	}
 	for _, e := range c.Endpoints {
 		add(e.Vendor, e.Tolerance)
@@ -137,5 +137,5 @@ func (c *Config) minDuplicates() time.Duration {
 			add(p, p.Tolerance)
 		}
 	}
-	return longest + windowMargin
+	return span + windowMargin
 }

@@ -18,13 +18,13 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// windowMargin is by how much the stream's duplicate window must exceed the span in which a delivery is
-// accepted. It covers the five minutes that a time may lie ahead of ours, too.
+// windowMargin is how much longer the stream's duplicate window must be than the time in which a delivery is
+// accepted. It includes the five minutes by which a vendor's clock may be ahead.
 const windowMargin = time.Hour
 
-// Load reads the environment, given as os.Environ gives it. Everything that is wrong with it is
-// said at once, as [Problems]; warnings are about what is allowed but hardly meant. The config is
-// returned also with problems, as far as it could be read.
+// Load reads the environment, in the form of os.Environ. The error is [Problems], which lists all mistakes at
+// once; the config then holds what could be read. Warnings are about valid settings that are probably a
+// mistake.
 func Load(environ []string) (c *Config, warnings []string, err error) {
 	l := loader{vars: env.ToMap(environ)}
 	c = &Config{set: make(map[string]bool)}
@@ -61,12 +61,12 @@ func (l *loader) has(variable string) bool {
 	return ok
 }
 
-// wrong notes that a variable doesn't hold what it takes.
+// wrong adds a problem of a variable, with its value and what it takes.
 func (l *loader) wrong(variable, takes string) {
 	l.problems.add(Problem{variable, l.got(variable), takes})
 }
 
-// got is what a variable holds, fit to be shown.
+// got returns a variable's value for a message, secrets hidden.
 func (l *loader) got(variable string) string {
 	value, ok := l.vars[variable]
 	switch {
@@ -112,12 +112,12 @@ func (l *loader) parse(target any, prefix string) {
 	l.oneOf(target, prefix)
 }
 
-// parsers reads the types that are not our own.
+// parsers parse types that have no UnmarshalText of ours.
 var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[time.Duration](): func(text string) (any, error) { return ParseDuration(text) },
 }
 
-// oneOf checks the fields that take one of a few words.
+// oneOf checks the fields that take one of several words.
 func (l *loader) oneOf(target any, prefix string) {
 	v := reflect.ValueOf(target).Elem()
 	for _, field := range reflect.VisibleFields(v.Type()) {
@@ -128,8 +128,8 @@ func (l *loader) oneOf(target any, prefix string) {
 	}
 }
 
-// endpoint reads one endpoint's variables, whose names begin with prefix, and completes what is not
-// set from the provider.
+// endpoint reads one endpoint's variables, whose names begin with prefix. What is not set comes from the
+// provider.
 func (l *loader) endpoint(e *Endpoint, prefix string) {
 	e.prefix = prefix
 	l.parse(e, prefix)
@@ -155,17 +155,14 @@ func (l *loader) endpoint(e *Endpoint, prefix string) {
 		l.wrong(prefix+"TOLERANCE", takesOf(*e, "Tolerance"))
 	}
 	keys, err := p.Keys(e.Secrets)
-	switch {
-	case err == nil:
-		e.Secrets = keys
-	case e.SecretsFile != "":
-		l.wrong(prefix+"SECRETS_FILE", fmt.Sprintf("secrets in %s, as %sSECRET_ENCODING says (%v)", e.SecretEncoding, prefix, err))
-	default:
-		l.wrong(prefix+"SECRETS", fmt.Sprintf("secrets in %s, as %sSECRET_ENCODING says (%v)", e.SecretEncoding, prefix, err))
+	if err != nil {
+		l.wrong(e.SecretsVariable(), fmt.Sprintf("secrets in %s, as %sSECRET_ENCODING says (%v)", e.SecretEncoding, prefix, err))
+		return
 	}
+	e.Secrets = keys
 }
 
-// describe returns the provider with the endpoint's settings, nil where something is wrong with them.
+// describe returns the provider with the endpoint's settings; nil if they are wrong.
 func (l *loader) describe(e *Endpoint, p *verify.Provider) *verify.Provider {
 	if p.Configure == nil {
 		for _, name := range settingNames() {
@@ -185,7 +182,7 @@ func (l *loader) describe(e *Endpoint, p *verify.Provider) *verify.Provider {
 	return configured
 }
 
-// choose holds a value to the words allowed, of which the first is the default.
+// choose checks that a value is one of the words; the first is the default.
 func (l *loader) choose(value *string, words []string, variable string) {
 	switch {
 	case *value == "" && len(words) > 0:
@@ -197,7 +194,7 @@ func (l *loader) choose(value *string, words []string, variable string) {
 	}
 }
 
-// secrets takes an endpoint's secrets from the one variable that has them.
+// secrets reads an endpoint's secrets from the one variable that has them.
 func (l *loader) secrets(e *Endpoint, prefix string) {
 	list, file := prefix+"SECRETS", prefix+"SECRETS_FILE"
 	switch {
@@ -214,7 +211,7 @@ func (l *loader) secrets(e *Endpoint, prefix string) {
 	}
 }
 
-// furtherEndpoints reads ENDPOINTS_0_…, ENDPOINTS_1_… and so on, without a gap.
+// furtherEndpoints reads ENDPOINTS_0_…, ENDPOINTS_1_… and so on.
 func (l *loader) furtherEndpoints(c *Config) {
 	numbers := l.endpointNumbers()
 	for i, n := range numbers {
@@ -235,7 +232,7 @@ func (l *loader) furtherEndpoints(c *Config) {
 	}
 }
 
-// endpointNumbers returns the numbers that stand in names of variables, ascending.
+// endpointNumbers returns the numbers of the ENDPOINTS_ variables, ascending.
 func (l *loader) endpointNumbers() []int {
 	var numbers []int
 	for _, variable := range slices.Sorted(maps.Keys(l.vars)) {
@@ -255,7 +252,7 @@ func (l *loader) endpointNumbers() []int {
 	return numbers
 }
 
-// isSecret says whether a variable's value must not be shown.
+// isSecret reports whether a variable's value must not be shown.
 func isSecret(variable string) bool {
 	switch variable {
 	case "NATS_PASSWORD", "NATS_TOKEN":

@@ -9,18 +9,18 @@ import (
 
 var endpointNumber = regexp.MustCompile(`^ENDPOINTS_([0-9]+)_`)
 
-// generic is the name under which a variable is documented.
+// generic returns the name under which a variable is documented.
 func generic(variable string) string {
 	return endpointNumber.ReplaceAllString(variable, "ENDPOINTS_<i>_")
 }
 
-// ourPrefixes begin the names of variables that nobody else is likely to use.
+// ourPrefixes are prefixes of variables that no other program is likely to use.
 var ourPrefixes = []string{"ENDPOINTS_", "STREAM_", "SPOOL_", "QUARANTINE_", "EMBEDDED_NATS_", "PUBLISH_", "SHUTDOWN_", "MAX_BODY_", "MAX_IN_FLIGHT_", "SUBJECT_PREFIX"}
 
-// clusterLink is what Kubernetes and Docker set for a service that is called like one of ours.
+// clusterLink matches the variables that Kubernetes and Docker set for a service with such a name.
 var clusterLink = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_[0-9]+_(TCP|UDP).*)$`)
 
-// looksLikeOurs says whether somebody may have meant one of our variables.
+// looksLikeOurs reports whether somebody may have meant one of our variables.
 func looksLikeOurs(variable string, known []string) bool {
 	if clusterLink.MatchString(variable) {
 		return false
@@ -37,7 +37,7 @@ func looksLikeOurs(variable string, known []string) bool {
 	return len(variable) >= 7 && distance(generic(variable), nearest(variable, known)) <= 2
 }
 
-// nearest returns the known name that takes the fewest changes of a letter.
+// nearest returns the known name with the smallest distance.
 func nearest(variable string, known []string) string {
 	best, least := "", -1
 	for _, name := range known {
@@ -48,7 +48,7 @@ func nearest(variable string, known []string) string {
 	return best
 }
 
-// distance is Levenshtein's: how many letters must be put in, taken out or changed.
+// distance returns the Levenshtein distance.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// Problem is one thing that is wrong with the environment: which variable, what it holds, what it
-// takes. Got never holds a secret.
+// Problem is one mistake in the environment: the variable, its value and what it takes. Got never holds a
+// secret.
 type Problem struct {
 	Variable string
-	Got      string // "" where the variable isn't set
+	Got      string // "": the variable isn't set
 	Takes    string
 }
 
-// String is the problem in one line.
+// String returns the problem in one line.
 func (p Problem) String() string {
 	if p.Got == "" {
 		return fmt.Sprintf("%s: takes %s", p.Variable, p.Takes)
@@ -21,10 +21,10 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s: got %s; takes %s", p.Variable, p.Got, p.Takes)
 }
 
-// Problems is all that is wrong with the environment.
+// Problems lists all mistakes in the environment.
 type Problems []Problem
 
-// Error has a line a problem.
+// Error returns one line for each problem.
 func (p Problems) Error() string {
 	lines := make([]string, len(p))
 	for i, problem := range p {
@@ -33,7 +33,7 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// add notes a problem; for another one of a variable that has one already, the first stands.
+// add adds a problem, unless the variable has one already.
 func (p *Problems) add(problem Problem) {
 	for _, known := range *p {
 		if known.Variable == problem.Variable {

@@ -11,7 +11,7 @@ import (
 // ServerList is the URLs of NATS servers, comma-separated.
 type ServerList string
 
-// hint is what is wrong with a value, where its type alone doesn't say it; it never has any of the value.
+// hint is an error that explains what is wrong with a value. It never contains any of the value.
 type hint string
 
 func (h hint) Error() string { return string(h) }
@@ -26,7 +26,7 @@ func (l *ServerList) UnmarshalText(text []byte) error {
 		}
 		u, err := url.Parse(server)
 		if (err != nil || strings.Contains(u.Host, ";")) && strings.ContainsAny(server, "; \t\n") {
-			return hint("between servers stands a comma, not ; or a blank")
+			return hint("separate servers by commas, not by ; or blanks")
 		}
 		if err != nil || u.Hostname() == "" {
 			return errors.New("not a server's URL")
@@ -38,14 +38,14 @@ func (l *ServerList) UnmarshalText(text []byte) error {
 			return errors.New("not a server's URL")
 		}
 		if port, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || port < 1 || port > 65535) {
-			return hint("a port is from 1 to 65535")
+			return hint("a port must be from 1 to 65535")
 		}
 		if strings.Count(u.Host, ":") > 1 && !strings.Contains(u.Host, "[") {
-			return hint("an IPv6 address stands in brackets: nats://[::1]:4222")
+			return hint("put an IPv6 address in brackets: nats://[::1]:4222")
 		}
 	}
 	if len(webSocket) > 1 {
-		return hint("ws:// and wss:// can't stand beside nats:// and tls://: use one kind for all servers")
+		return hint("ws:// and wss:// can't be mixed with nats:// and tls://: use one kind for all servers")
 	}
 	*l = ServerList(text)
 	return nil
@@ -55,7 +55,7 @@ func (ServerList) takes() string {
 	return "nats://host:port or tls://host:port, several with commas between"
 }
 
-// userinfo is all of a URL up to its last @, but for the scheme, which may be missing.
+// userinfo matches a URL up to its last @. The scheme, which is kept, may be missing.
 var userinfo = regexp.MustCompile(`^(\s*(?:[A-Za-z]+://)?).*@`)
 
 // String hides the user, password or token that a URL may hold.

@@ -7,7 +7,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// SecretsVariable is the variable that has the endpoint's secrets.
+// SecretsVariable returns the variable that holds the endpoint's secrets.
 func (e *Endpoint) SecretsVariable() string {
 	if e.SecretsFile != "" {
 		return e.prefix + "SECRETS_FILE"
@@ -18,12 +18,11 @@ func (e *Endpoint) SecretsVariable() string {
 // Shared is a secret that two endpoints have.
 type Shared struct {
 	A, B *Endpoint
-	a, b int // its positions
+	a, b int // its positions there
 }
 
-// IsAllowed reports whether both endpoints take what is signed with it for the same: they have one
-// provider and one scheme. Otherwise what somebody can have signed for one could be sent to the other,
-// and mean something else there: whoever writes what the one signs would make events of the other.
+// IsAllowed reports whether both endpoints have the same provider and scheme. Otherwise a delivery that was
+// signed for one could be sent to the other and mean something else there.
 func (s Shared) IsAllowed() bool {
 	return s.A.Provider == s.B.Provider && s.A.Signature == s.B.Signature
 }
@@ -33,7 +32,7 @@ func (s Shared) String() string {
 		s.b, s.B.Name, s.B.SecretsVariable(), s.a, s.A.Name, s.A.SecretsVariable())
 }
 
-// FindShared returns the first secret that each two endpoints share.
+// FindShared returns, for each pair of endpoints that share secrets, the first.
 func FindShared(endpoints []Endpoint) (all []Shared) {
 	type use struct{ endpoint, position int }
 	uses := make(map[string][]use)
@@ -53,13 +52,13 @@ func FindShared(endpoints []Endpoint) (all []Shared) {
 	return all
 }
 
-// isKnown reports whether the endpoint's provider and scheme are ones that there are.
+// isKnown reports whether the endpoint's provider and scheme exist.
 func (e *Endpoint) isKnown() bool {
 	p := providers.ByName(e.Provider)
 	return p != nil && slices.Contains(p.Signatures(), e.Signature)
 }
 
-// checkShared refuses a secret that two endpoints don't take for the same.
+// checkShared refuses a secret that endpoints of different providers or schemes share.
 func (l *loader) checkShared(c *Config) {
 	for _, s := range FindShared(c.Endpoints) {
 		if !s.IsAllowed() && s.A.isKnown() && s.B.isKnown() {
@@ -68,7 +67,7 @@ func (l *loader) checkShared(c *Config) {
 	}
 }
 
-// Doubts returns what is allowed of the endpoints' secrets but hardly meant.
+// Doubts returns warnings about valid secrets that are probably a mistake.
 func Doubts(endpoints []Endpoint) (all []string) {
 	for i := range endpoints {
 		e := &endpoints[i]
@@ -80,7 +79,7 @@ func Doubts(endpoints []Endpoint) (all []string) {
 	}
 	for _, s := range FindShared(endpoints) {
 		if s.IsAllowed() {
-			all = append(all, fmt.Sprintf("%s: a delivery to one can be sent to the other too; give each its own", s))
+			all = append(all, fmt.Sprintf("%s: a delivery to one can also be sent to the other; give each endpoint its own secret", s))
 		}
 	}
 	return all

@@ -14,8 +14,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
 
-// The types of values, each with the one rule for what it may be. Every one has an UnmarshalText,
-// by which the environment is read, and a takes method, which says the rule in words.
+// This file has the types of the values. Each has UnmarshalText, which checks a value, and takes, which
+// describes the valid ones.
 
 // Address is host:port to listen on; without a host on every interface.
 type Address string
@@ -35,14 +35,14 @@ func (a *Address) UnmarshalText(text []byte) error {
 
 func (Address) takes() string { return "host:port or :port" }
 
-// IsLoopback says whether only this machine can reach the address.
+// IsLoopback reports whether only this machine can reach the address.
 func (a Address) IsLoopback() bool {
 	host, _, err := net.SplitHostPort(string(a))
 	ip := net.ParseIP(host)
 	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-// Port is the address' port.
+// Port returns the address's port.
 func (a Address) Port() int {
 	_, port, _ := net.SplitHostPort(string(a))
 	n, _ := strconv.Atoi(port)

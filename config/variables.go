@@ -16,10 +16,10 @@ import (
 type Variable struct {
 	Name    string
 	Type    string // what it takes, in words
-	Default string // "" where there is none
+	Default string // "": none
 	Doc     string
-	Value   string // what is in force, secrets hidden; "" where nothing is
-	Origin  string // the preset that has filled in the value; "" where nothing has
+	Value   string // the value in use, secrets hidden; "": none
+	Origin  string // the preset that the value comes from; "": none
 }
 
 // Variables lists every variable with its value in force, in the order of the documentation. Each
@@ -141,10 +141,10 @@ func Names() []string {
 	return names
 }
 
-// Variable is what the endpoint's variable of that name is called: <PROVIDER>_SECRETS, say, for SECRETS.
+// Variable returns the full name of an endpoint's variable: for SECRETS it is <PROVIDER>_SECRETS, for example.
 func (e Endpoint) Variable(name string) string { return e.prefix + name }
 
-// oneOf returns the words that a field takes; nil where any other text will do.
+// oneOf returns the words that a field takes; nil if it takes other values.
 func oneOf(field reflect.StructField) []string {
 	words := field.Tag.Get("oneof")
 	if words == "providers" {
@@ -153,7 +153,7 @@ func oneOf(field reflect.StructField) []string {
 	return strings.Fields(words)
 }
 
-// takes says in words what a field may be.
+// takes describes the valid values of a field.
 func takes(field reflect.StructField) string {
 	if words := field.Tag.Get("takes"); words != "" {
 		return words
@@ -174,13 +174,13 @@ func takes(field reflect.StructField) string {
 	return "text"
 }
 
-// takesOf says what the struct's field of that name may be.
+// takesOf describes the valid values of the struct's field of that name.
 func takesOf(owner any, name string) string {
 	field, _ := reflect.TypeOf(owner).FieldByName(name)
 	return takes(field)
 }
 
-// show writes a value as one would set it, secrets hidden.
+// show returns a value as one would set it, secrets hidden.
 func show(v reflect.Value) string {
 	if v.IsZero() {
 		switch v.Kind() {
