@@ -1,4 +1,4 @@
-// Package humanize writes values for people to read.
+// Package humanize formats values for people.
 package humanize
 
 import (
@@ -7,7 +7,7 @@ import (
 	"unicode"
 )
 
-// Duration writes a duration without its zeros: 25h, not 25h0m0s.
+// Duration formats a duration without trailing zeros: 25h, not 25h0m0s.
 func Duration(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {
@@ -19,8 +19,8 @@ func Duration(d time.Duration) string {
 	return text
 }
 
-// Text replaces what would move a terminal's cursor or break a line: others may write to the stream, and end users
-// into some ids.
+// Text replaces characters that would move a terminal's cursor or break a line. Others may write to the
+// stream, and end users choose some ids.
 func Text(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

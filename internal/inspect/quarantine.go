@@ -70,7 +70,7 @@ func (s *Server) quarantined(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
-		http.Error(w, "It is gone: somebody has released or dropped it, or newer ones needed the room.", http.StatusNotFound)
+		http.Error(w, "It is gone: somebody has released or dropped it, or newer deliveries have displaced it.", http.StatusNotFound)
 		return
 	case err != nil:
 		http.Error(w, s.explain(err, s.config.Quarantine, noQuarantine, "STREAM.INFO", "DIRECT.GET", "STREAM.MSG.GET"), http.StatusBadGateway)

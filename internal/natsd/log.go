@@ -9,13 +9,13 @@ import (
 	"go.uber.org/zap"
 )
 
-// logger passes the server's log on: its notices are the details of ours.
+// logger passes the server's log on, its notices as debug.
 type logger struct {
 	log   *zap.SugaredLogger
 	fatal atomic.Pointer[string]
 }
 
-// Noticef passes over the lines that only make room on a terminal.
+// Noticef skips lines that are empty.
 func (l *logger) Noticef(format string, v ...any) {
 	if text := strings.TrimSpace(fmt.Sprintf(format, v...)); text != "" {
 		l.log.Debug(text)
@@ -27,7 +27,7 @@ func (l *logger) Errorf(format string, v ...any) { l.log.Errorf(format, v...) }
 func (l *logger) Debugf(format string, v ...any) { l.log.Debugf(format, v...) }
 func (l *logger) Tracef(string, ...any)          {} // it would show payloads
 
-// Fatalf doesn't end the program: Start sees that the server isn't ready, and says why.
+// Fatalf keeps the text for Start, rather than end the program.
 func (l *logger) Fatalf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
 	l.fatal.Store(&text)

@@ -1,5 +1,5 @@
-// Package natsd runs an embedded nats-server with JetStream: the bridge uses it without NATS_URL, and the tests
-// run against it. No other package imports nats-server.
+// Package natsd runs an embedded nats-server with JetStream, for the bridge without NATS_URL and for tests. No
+// other package imports nats-server.
 package natsd
 
 import (
@@ -19,7 +19,7 @@ import (
 
 // Config is the server's address, store and credentials.
 type Config struct {
-	Addr     string // host:port; port 0 takes a free one
+	Addr     string // host:port; port 0: a free one
 	Dir      string // of the store
 	User     string
 	Password secret.Secret
@@ -27,8 +27,8 @@ type Config struct {
 	Log      *zap.Logger
 }
 
-// maxPayload is the largest message in bytes: room for a body of the default MAX_BODY_BYTES in its canonical
-// form, up to 4.4 times as long, with its envelope.
+// maxPayload is the largest message in bytes. A body of the default MAX_BODY_BYTES fits in it with its
+// envelope: its canonical form is up to 4.4 times as long.
 const maxPayload = 8 << 20
 
 // readyTimeout bounds the wait for connections after the store is open.
@@ -40,8 +40,7 @@ type Server struct {
 	lock   io.Closer // of the store
 }
 
-// Start returns once the server takes connections. Every write to its store is on disk before it is
-// acknowledged.
+// Start returns once the server accepts connections. It acknowledges a write only after it is on disk.
 func Start(c Config) (s *Server, err error) {
 	defer func() {
 		if err != nil {
@@ -51,7 +50,7 @@ func Start(c Config) (s *Server, err error) {
 	if err := free(c.Addr); err != nil {
 		return nil, err
 	}
-	// nats-server would share a store with another one, and damage it.
+	// Without the lock two servers would share a store and damage it.
 	lock, err := filewatch.LockDir(c.Dir, "nats-server.lock")
 	if errors.Is(err, filewatch.ErrInUse) {
 		return nil, fmt.Errorf("%w: set DATA_DIR to another directory", err)
@@ -67,8 +66,8 @@ func Start(c Config) (s *Server, err error) {
 	return &Server{started, lock}, nil
 }
 
-// free reports whether the address can be listened on. The server finds out only after it has opened
-// its store, which may be the store of the very server that is listening there.
+// free returns an error if the address is in use. The server finds that out only after it has opened its
+// store, which may belong to the server that is listening there.
 func free(addr string) error {
 	l, err := net.Listen("tcp", addr) //nolint:noctx // it doesn't wait
 	if err != nil {
@@ -100,7 +99,7 @@ func start(c Config) (*server.Server, error) {
 		Username:      c.User,
 		Password:      string(c.Password.Key()),
 		Authorization: string(c.Token.Key()),
-		NoSigs:        true, // signals are the bridge's
+		NoSigs:        true, // the bridge handles signals
 	}
 	s, err := server.NewServer(options)
 	if err != nil {
@@ -108,7 +107,7 @@ func start(c Config) (*server.Server, error) {
 	}
 	logger := &logger{log: c.Log.Named("nats-server").WithOptions(zap.AddCallerSkip(1)).Sugar()}
 	s.SetLoggerV2(logger, false, false, false)
-	s.Start() // returns; it listens in goroutines of its own
+	s.Start() // returns at once
 	if err = logger.last(); err == nil && !s.ReadyForConnections(readyTimeout) {
 		err = fmt.Errorf("not ready after %s", readyTimeout)
 	}
@@ -119,7 +118,7 @@ func start(c Config) (*server.Server, error) {
 	return s, nil
 }
 
-// URL is where clients connect.
+// URL returns the URL for clients.
 func (s *Server) URL() string { return s.server.ClientURL() }
 
 // Stop shuts the server down and waits until its store is closed.

@@ -1,6 +1,6 @@
-// Package quarantine is the form in which a delivery is kept that bears a right signature and could
-// not be published: the body as it was received, and in headers all that is needed to verify it
-// again; and the store of them, a JetStream stream. It doesn't know the vendors.
+// Package quarantine keeps deliveries that are correctly signed and could not be published. A delivery's message
+// has the body as received, and in headers all that is needed to verify it again; [Store] is the stream of
+// them. The package doesn't know the vendors.
 package quarantine
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
-// Unreadable is the reason of what was answered 200; what was kept for any other was answered 401.
+// Unreadable is the reason of deliveries that were answered 200; those with any other were answered 401.
 const Unreadable = "unreadable"
 
 // Delivery is a delivery in quarantine.
@@ -23,9 +23,9 @@ type Delivery struct {
 	ID       string // of what was signed: of the event that it would have been, unless the event's contains its name (ADR 5)
 	Endpoint string
 	Provider string
-	Reason   string // why it was not published, in a word: Unreadable, or contradiction, stale, future
+	Reason   string // why it was not published: Unreadable, contradiction, stale or future
 	Received time.Time
-	Seal     string      // what proves in place of its signature that it was verified; see endpoint.Seal
+	Seal     string      // proves, in place of the signature, that it was verified; see endpoint.Seal
 	Headers  http.Header // what else was signed, or names the event; without a signature
 	Body     []byte      // as it was received, but for a signature in it
 }
@@ -41,18 +41,18 @@ const (
 	headersHeader  = "Webhook-Headers" // as a form, so that it is ASCII
 )
 
-// Prefix begins the subjects of what is quarantined, beside the events' prefix and not below it.
+// Prefix returns the prefix of the quarantine's subjects, which is beside the events' and not below it.
 func Prefix(events string) string { return events + "-quarantine" }
 
-// Stream is the name of the stream of what is quarantined.
+// Stream returns the name of the quarantine's stream.
 func Stream(events string) string { return events + "_QUARANTINE" }
 
 // Message returns the message {prefix}-quarantine.{endpoint}.{reason}; prefix is that of the events.
 func (d Delivery) Message(prefix string) durable.Message {
 	kind, id := durable.Quarantined, d.ID
 	if d.Reason != Unreadable {
-		// What was answered 200 must be kept, also where a copy of it was refused before: that one may
-		// be pushed out.
+		// An id of its own: what was answered 200 must be kept even if a copy of it was refused before, because
+		// that copy may be displaced.
 		sum := sha256.Sum256([]byte(durable.Refused.String() + "\x00" + d.ID))
 		kind, id = durable.Refused, hex.EncodeToString(sum[:16])
 	}
@@ -77,8 +77,7 @@ func (d Delivery) Message(prefix string) durable.Message {
 	return m
 }
 
-// Parse reads a message of the quarantine's stream. headers returns a header's value, "" where there
-// is none.
+// Parse parses a message of the quarantine's stream. headers returns a header's value; "": there is none.
 func Parse(headers func(name string) string, body []byte) (Delivery, error) {
 	d := Delivery{
 		ID: headers(idHeader), Endpoint: headers(endpointHeader), Provider: headers(providerHeader), Reason: headers(reasonHeader),

@@ -13,11 +13,11 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// Store is the quarantine's stream, as a client sees it.
+// Store reads and removes deliveries in the quarantine's stream.
 type Store struct {
 	JetStream jetstream.JetStream
 	Stream    jetstream.Stream
-	Consumer  string // begins the names of its consumers
+	Consumer  string // prefix of the names of its consumers
 }
 
 // Kept is a delivery in the store, without its body.
@@ -25,13 +25,13 @@ type Kept struct {
 	Delivery
 	Sequence uint64
 	Size     int64     // of the body
-	made     time.Time // when the stream was made in which it is
+	made     time.Time // when its stream was created
 }
 
-// ErrGone means that a delivery was in the store a moment ago.
-var ErrGone = errors.New("it is gone: somebody else has released or dropped it, or newer ones needed the room")
+// ErrGone means that a delivery has left the store since it was listed.
+var ErrGone = errors.New("it is gone: somebody else has released or dropped it, or newer deliveries have displaced it")
 
-// patience is how long the stream is tried: to who lacks the rights to read it, it never answers.
+// patience bounds reading the stream, which never answers an account without the rights.
 const patience = 10 * time.Second
 
 // List returns what the stream has now, oldest first, or only so many of the last ones; and how many
@@ -50,7 +50,7 @@ func (s Store) List(ctx context.Context, last uint64) (all []Kept, foreign int, 
 			k, err := parseKept(m)
 			if err != nil {
 				foreign++
-				return nil //nolint:nilerr // somebody else's message
+				return nil //nolint:nilerr // not a message of the bridge
 			}
 			all = append(all, k)
 			return nil
@@ -68,7 +68,7 @@ func (s Store) List(ctx context.Context, last uint64) (all []Kept, foreign int, 
 	return all, foreign, nil
 }
 
-// parseKept reads a message of which there are only the headers.
+// parseKept parses a message that has only headers.
 func parseKept(m stream.Message) (k Kept, err error) {
 	header := m.Headers()
 	if k.Delivery, err = Parse(header.Get, nil); err != nil {
@@ -91,14 +91,14 @@ func (s Store) Get(ctx context.Context, k Kept) (Delivery, error) {
 		return Delivery{}, fmt.Errorf("reading message %d: %w", k.Sequence, err)
 	}
 	d, err := Parse(m.Header.Get, m.Data)
-	if err == nil && d.ID != k.ID { // the stream was made anew: that is another's number now
+	if err == nil && d.ID != k.ID { // the stream was created again, and the number is another delivery's
 		err = ErrGone
 	}
 	return d, err
 }
 
-// get returns a message. Any copy of the stream may answer, and one that lags has not all of them: it
-// isn't gone because one of them says so.
+// get returns a message. Any replica of the stream may answer, and one that lags may not have the message yet,
+// so get asks several times.
 func (s Store) get(ctx context.Context, sequence uint64) (m *jetstream.RawStreamMsg, err error) {
 	for range 5 {
 		if m, err = s.Stream.GetMsg(ctx, sequence); !errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -113,13 +113,13 @@ func (s Store) get(ctx context.Context, sequence uint64) (m *jetstream.RawStream
 	return m, err
 }
 
-// Remove removes a delivery, and overwrites it on disk: it is people's data.
+// Remove removes a delivery and overwrites it on disk, because it holds personal data.
 func (s Store) Remove(ctx context.Context, k Kept) error {
 	info, err := s.Stream.Info(ctx)
 	switch {
 	case err != nil:
 		return fmt.Errorf("asking for stream: %w", err)
-	case !info.Created.Equal(k.made): // nothing of it is in the new one, where the number is another's
+	case !info.Created.Equal(k.made): // the new stream doesn't hold it
 		return nil
 	}
 	if err = s.Stream.SecureDeleteMsg(ctx, k.Sequence); err != nil {
