@@ -92,6 +92,9 @@ func (l *ledger) checkStream(name string, messages []stored, ofQuarantine bool) 
 	times := make(map[string]int)
 	var twice []string
 	for _, m := range messages {
+		if id, ok := l.keptAs[m.id]; ok && ofQuarantine {
+			m.id = id
+		}
 		times[m.id]++
 		e := l.entries[m.id]
 		switch {

@@ -21,7 +21,7 @@ var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 
 // book is a ledger with one sender's deliveries to one bridge, each answered after a millisecond.
 func book(r rules, said ...string) *ledger {
-	l := &ledger{rules: r, tally: &tally{}, machine: steady(0), entries: make(map[string]*entry), answers: make(map[life]*answers)}
+	l := &ledger{rules: r, tally: &tally{}, machine: steady(0), entries: make(map[string]*entry), keptAs: make(map[string]string), answers: make(map[life]*answers)}
 	for i, s := range said {
 		sent := noon.Add(time.Duration(i) * time.Second)
 		sends(l, post{id: fmt.Sprint(i), sum: uint64(i)}, i, answer{sent: sent, came: sent.Add(time.Millisecond)}, s)

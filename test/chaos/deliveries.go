@@ -39,6 +39,7 @@ type post struct {
 	signatures []string // one, but in forgeries
 	body       []byte
 	id         string // which the bridge must give it
+	keptAs     string // and in quarantine: of what was signed alone
 	sum        uint64 // of the body, canonical, as it must be stored
 }
 
@@ -147,6 +148,6 @@ func (p post) identified(scheme string, body []byte) (post, error) {
 	case frigade.Data:
 		signed = [][]byte{text.Member("data")}
 	}
-	p.id = event.ID(p.provider.Name, signed, name)
+	p.id, p.keptAs = event.ID(p.provider.Name, signed, name), event.ID(p.provider.Name, signed, nil)
 	return p, nil
 }

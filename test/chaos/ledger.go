@@ -16,6 +16,7 @@ type ledger struct {
 	}
 	lock       sync.Mutex
 	entries    map[string]*entry // by id
+	keptAs     map[string]string // ids, by those in quarantine
 	answers    map[life]*answers
 	slowest    time.Duration
 	violations []string
@@ -78,7 +79,7 @@ type rules struct {
 const answerBound = time.Second
 
 func newLedger(r rules, t *tally, w *world) *ledger {
-	return &ledger{rules: r, tally: t, machine: w, entries: make(map[string]*entry), answers: make(map[life]*answers)}
+	return &ledger{rules: r, tally: t, machine: w, entries: make(map[string]*entry), keptAs: make(map[string]string), answers: make(map[life]*answers)}
 }
 
 func (l *ledger) wrong(format string, args ...any) {
@@ -90,6 +91,7 @@ func (l *ledger) sends(p post, sender, number int) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	l.tally.add(deliveries, 1)
+	l.keptAs[p.keptAs] = p.id
 	l.entries[p.id] = &entry{kind: p.kind, sum: p.sum, sender: sender, number: number}
 }
 
