@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/ade15e70/webhook-bridge/internal/tlstest"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
 // Each variable with a value that it doesn't take, and the exact message.

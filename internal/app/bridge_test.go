@@ -18,8 +18,8 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/durable"
-	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
+	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
 func TestMain(m *testing.M) { natsdtest.VerifyTestMain(m) }

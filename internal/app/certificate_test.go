@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/tlstest"
+	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
 func content(t *testing.T, file string) string {

@@ -19,7 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/ade15e70/webhook-bridge/internal/tlstest"
+	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
 // The commands that know the bridge.

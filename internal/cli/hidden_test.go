@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/tlstest"
+	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
 // No secret, signature or body is in anything that the program says, whatever is done to it: on its outputs,

@@ -21,8 +21,8 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
-	"github.com/ade15e70/webhook-bridge/internal/tlstest"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
 // What must not be seen bears a mark: secrets, bodies and signatures that aren't the MAC of anything.

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
-	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
 func TestMakesStream(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
-	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
 // Every kind of credentials lets us in, and wrong ones of that kind don't.

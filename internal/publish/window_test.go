@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
-	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
 // The effective window never grows faster than time, also where the stream's is raised, the bridge is

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
-	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
 // BenchmarkDrain measures how fast a backlog of 1 KB events goes from the spool to JetStream, all that

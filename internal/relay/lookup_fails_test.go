@@ -9,9 +9,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
-	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
+	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
 // waits puts messages into the spool as if they had arrived a while ago.

@@ -16,9 +16,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
-	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
+	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
 // slowLine is a proxy before a server. Acknowledgements take that time, and what is said to the server has only

@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
 func TestMain(m *testing.M) {

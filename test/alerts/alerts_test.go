@@ -19,8 +19,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
-	"github.com/ade15e70/webhook-bridge/internal/tlstest"
+	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
 // What senders do, and what is wrong with secrets, certificate and clock.

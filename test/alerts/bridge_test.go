@@ -17,10 +17,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
+	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
 const (

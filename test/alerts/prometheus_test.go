@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ade15e70/webhook-bridge/internal/natsd/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
 const observability = "../../deploy/observability/"
