@@ -12,13 +12,15 @@ import (
 )
 
 // eventFilter selects events that match one value of each kind. A kind without values matches all.
-type eventFilter struct{ providers, events, entities, users []string }
+type eventFilter struct{ providers, events, entities, users, ids []string }
 
 func (f *eventFilter) flags(c *cobra.Command) {
 	c.Flags().StringArrayVar(&f.providers, "provider", nil, "only events of this provider: "+inWords(providers.Names(), "or"))
 	c.Flags().StringArrayVar(&f.events, "event", nil, "only events of this name, which may have wildcards as a subject has: invitee.accepted, 'invitee.*'")
 	c.Flags().StringArrayVar(&f.entities, "entity", nil, "only events about this: a kind such as invitee, or one thing such as invitee/customer_67890")
 	c.Flags().StringArrayVar(&f.users, "user", nil, "only events about the person of this id")
+	c.Flags().StringArrayVar(&f.ids, "id", nil, "only the event of this id, or whose id begins so")
+	complete(c, "id")
 	complete(c, "provider", providers.Names()...)
 	complete(c, "event", knownEvents()...)
 	complete(c, "entity")
@@ -36,7 +38,7 @@ func (f *eventFilter) check() error {
 			return usageError{fmt.Errorf("--event: got %q; takes an event's name such as invitee.accepted, with * for any one token, > at the end for any more", name)}
 		}
 	}
-	for flag, values := range map[string][]string{"entity": f.entities, "user": f.users} {
+	for flag, values := range map[string][]string{"entity": f.entities, "user": f.users, "id": f.ids} {
 		if slices.Contains(values, "") {
 			return usageError{fmt.Errorf("--%s: got %q; takes an id", flag, "")}
 		}
@@ -69,7 +71,7 @@ func (f *eventFilter) subjects(prefix string) (subjects []string) {
 
 // isEmpty reports whether everything matches, including what isn't an event.
 func (f *eventFilter) isEmpty() bool {
-	return len(f.providers)+len(f.events)+len(f.entities)+len(f.users) == 0
+	return len(f.providers)+len(f.events)+len(f.entities)+len(f.users)+len(f.ids) == 0
 }
 
 func (f *eventFilter) matches(e *event.Event) bool {
@@ -81,5 +83,6 @@ func (f *eventFilter) matches(e *event.Event) bool {
 			return name == e.Event || hasWildcard(name) && overlap("x.x."+name, event.Subject("x", "x", e.Event))
 		}) &&
 		one(f.entities, func(entity string) bool { return entity == e.Entity || entity == e.Subject }) &&
-		one(f.users, func(id string) bool { return id == e.UserID })
+		one(f.users, func(id string) bool { return id == e.UserID }) &&
+		one(f.ids, func(id string) bool { return strings.HasPrefix(e.ID, id) })
 }

@@ -70,7 +70,7 @@ command it serves.`,
 		return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
 	})
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(serve, demoCommand(environ, io), sendCommand(environ, io), tailCommand(environ, io), streamCommand(environ, io), inspectCommand(environ, io), verifyCommand(environ, io),
+	root.AddCommand(serve, demoCommand(environ, io), sendCommand(environ, io), tailCommand(environ, io), forwardCommand(environ, io), showEventCommand(environ, io), streamCommand(environ, io), inspectCommand(environ, io), verifyCommand(environ, io),
 		quarantineCommand(environ, io), spoolCommand(environ, io), configCommand(environ, io), healthCommand(environ, io), completionCommand(io), versionCommand(io))
 	completeNone(root)
 	return root

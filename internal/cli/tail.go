@@ -16,6 +16,8 @@ import (
 // tail holds the flags of `bridge tail`.
 type tail struct {
 	since  string
+	until  string
+	count  uint64
 	follow bool
 	json   bool
 	colour string
@@ -31,14 +33,17 @@ func tailCommand(environ []string, stdio stdio) *cobra.Command {
 them and may have wildcards; without it all are printed. NATS is reached as "bridge serve"
 reaches it; without NATS_URL at the address of the embedded server.
 
---provider, --event, --entity and --user choose among them. Each may be given more than once: any of
-its values will do, and an event must pass all that are given. With --follow=false it prints what
-there is and ends; without --since that is all that the stream has.
+--provider, --event, --entity, --user and --id choose among them. Each may be given more than once:
+any of its values will do, and an event must pass all that are given. With --follow=false it prints
+what there is and ends. --until ends with what was stored until then; a time in the future is waited
+for. With --follow=false, --id or an --until that is past, it begins with the first event of the
+stream unless --since is given.
 
 Colours appear on a terminal, unless NO_COLOR is set.`,
 		Example: example(`  bridge tail
   bridge tail 'webhooks.ENDPOINT.>' --since 1h
   bridge tail --event 'invitee.*' --user customer_67890
+  bridge tail --since 2h --until 1h --count 10
   bridge tail --since 24h --follow=false --json | jq -r .event | sort | uniq -c
   NATS_URL=nats://nats:4222 bridge tail --since 2026-01-02T03:04:05Z --json`),
 		ValidArgsFunction: completeSubject(environ),
@@ -56,9 +61,12 @@ Colours appear on a terminal, unless NO_COLOR is set.`,
 			if err != nil {
 				return err
 			}
-			s, err := t.section(cfg, args, time.Now())
+			s, until, err := t.section(cfg, args, time.Now())
 			if err != nil {
 				return err
+			}
+			if c.Flags().Changed("count") && t.count == 0 {
+				return usageError{errors.New("--count: got 0; takes how many events to print, 1 or more")}
 			}
 			p, err := t.printer(environ, stdio)
 			if err != nil {
@@ -71,9 +79,19 @@ Colours appear on a terminal, unless NO_COLOR is set.`,
 			defer nc.Close()
 			out := newLines(stdio.out)
 			p.out = out
-			err = followSection(c.Context(), nc, js, s, stdio.err, func(m stream.Message) error {
-				if err := t.print(p, m); err != nil || m.Pending > 0 {
+			printed := uint64(0)
+			err = readSpan(c.Context(), nc, js, s, until, stdio.err, func(m stream.Message) error {
+				passes, err := t.print(p, m)
+				if passes {
+					printed++
+				}
+				switch {
+				case err != nil:
 					return err
+				case printed == t.count && t.count > 0:
+					return errEnough
+				case m.Pending > 0:
+					return nil
 				}
 				return out.Flush()
 			})
@@ -85,47 +103,56 @@ Colours appear on a terminal, unless NO_COLOR is set.`,
 	}
 	f := c.Flags()
 	f.StringVar(&t.since, "since", "", "begin with events stored since then: a duration such as 1h or 7d, or a time such as 2026-01-02T03:04:05Z (default: now)")
+	f.StringVar(&t.until, "until", "", "end with events stored until then: a duration before now or a time, as for --since (default: no end)")
+	f.Uint64Var(&t.count, "count", 0, "end after so many events are printed (default: no end)")
 	f.BoolVar(&t.follow, "follow", true, "go on with events as they come; --follow=false prints what there is and ends")
 	f.BoolVar(&t.json, "json", false, "print each event's JSON in one line, as it is stored")
 	f.StringVar(&t.colour, "color", "auto", "auto, always or never")
 	t.choice.flags(c)
 	complete(c, "color", "auto", "always", "never")
 	complete(c, "since", "5m", "1h", "24h")
+	complete(c, "until", "5m", "1h", "24h")
+	complete(c, "count")
 	return c
 }
 
-// print prints a message if the filters let it pass.
-func (t *tail) print(p printer, m stream.Message) error {
+// print prints a message if the filters let it pass, and reports whether they do.
+func (t *tail) print(p printer, m stream.Message) (passes bool, err error) {
 	if t.json && t.choice.isEmpty() {
-		return printJSON(p.out, m.Data())
+		return true, printJSON(p.out, m.Data())
 	}
 	e, none := event.Parse(m.Data())
-	passes := t.choice.isEmpty() || none == nil && t.choice.matches(&e)
+	passes = t.choice.isEmpty() || none == nil && t.choice.matches(&e)
 	switch {
 	case passes && t.json:
-		return printJSON(p.out, m.Data())
+		err = printJSON(p.out, m.Data())
 	case passes:
-		return p.print(m.Subject(), &e, none, time.Now())
+		err = p.print(m.Subject(), &e, none, time.Now())
 	}
-	return nil
+	return passes, err
 }
 
-// section returns the part of the stream to read. The server filters by subject, and print by the rest.
-func (t *tail) section(cfg *config.Config, args []string, now time.Time) (s stream.Section, err error) {
+// section returns the part of the stream to read, and the time that ends it, which may be zero. The
+// server filters by subject and time, print by the rest.
+func (t *tail) section(cfg *config.Config, args []string, now time.Time) (s stream.Section, until time.Time, err error) {
 	s = stream.Section{Stream: string(cfg.StreamName), Stop: !t.follow}
 	if err := t.choice.check(); err != nil {
-		return s, err
+		return s, until, err
 	}
 	if s.Subjects = t.choice.subjects(string(cfg.SubjectPrefix)); len(args) == 1 {
 		s.Subjects = args
 	}
 	if s.Since, err = parseSince(t.since, now); err != nil {
-		return s, err
+		return s, until, err
 	}
-	if s.Stop && s.Since.IsZero() {
+	if until, err = parseUntil(t.until, s.Since, now); err != nil {
+		return s, until, err
+	}
+	past := !until.IsZero() && !until.After(now)
+	if s.Since.IsZero() && (s.Stop || past || len(t.choice.ids) > 0) {
 		s.Since = stream.Beginning
 	}
-	return s, nil
+	return s, until, nil
 }
 
 func (t *tail) printer(environ []string, stdio stdio) (printer, error) {
@@ -167,11 +194,16 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
+	return parseTime("--since", text, now)
+}
+
+// parseTime reads a flag that is a time, or a duration before now.
+func parseTime(flag, text string, now time.Time) (time.Time, error) {
 	if d, err := config.ParseDuration(text); err == nil && d >= 0 {
 		return now.Add(-d), nil
 	}
 	if t, err := time.Parse(time.RFC3339, text); err == nil {
 		return t, nil
 	}
-	return time.Time{}, usageError{fmt.Errorf("--since: got %q; takes a duration such as 1h or 7d, or a time such as 2026-01-02T03:04:05Z", text)}
+	return time.Time{}, usageError{fmt.Errorf("%s: got %q; takes a duration such as 1h or 7d, or a time such as 2026-01-02T03:04:05Z", flag, text)}
 }

@@ -1,0 +1,188 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ade15e70/webhook-bridge/internal/stream"
+)
+
+const (
+	// forwardedBy marks our consumers: those of services are never taken for one.
+	forwardedBy = "bridge forward"
+	ackWait     = 15 * time.Second // until the events of a forwarder that was killed are posted again
+	nakDelay    = 30 * time.Second // until one that was not delivered is
+	maxPending  = 1000
+)
+
+// isConsumerName reports whether a durable may have that name.
+var isConsumerName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString
+
+// durable posts what the durable consumer has. It acknowledges what was answered with 2xx, or passed
+// over, and nothing else.
+func (p *poster) durable(ctx context.Context, js jetstream.JetStream, s stream.Section) error {
+	if _, err := streamNamed(ctx, js, s.Stream, madeByBridge); err != nil {
+		return unlessEnded(ctx, err)
+	}
+	consumer, err := p.consumer(ctx, js, s)
+	if err != nil {
+		return unlessEnded(ctx, err)
+	}
+	if p.since = ""; p.follow { // a stream that is made anew is read from its first message on
+		p.say("forwarding %s in stream %s as %s, until Ctrl-C", strings.Join(s.Subjects, ", "), s.Stream, p.forward.durable)
+	}
+	s.Since = stream.Beginning
+	work, ctx := errgroup.WithContext(ctx)
+	for range p.concurrency {
+		work.Go(func() error { return p.pull(ctx, js, s, consumer) })
+	}
+	defer p.progress()()
+	return work.Wait()
+}
+
+// consumer finds the durable consumer, or makes it.
+func (p *poster) consumer(ctx context.Context, js jetstream.JetStream, s stream.Section) (jetstream.Consumer, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	name := p.forward.durable
+	consumer, err := js.Consumer(ctx, s.Stream, name)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		c := jetstream.ConsumerConfig{
+			Durable: name, Description: forwardedBy, FilterSubjects: s.Subjects,
+			AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: maxPending,
+			DeliverPolicy: jetstream.DeliverNewPolicy,
+		}
+		switch {
+		case s.Since.Equal(stream.Beginning):
+			c.DeliverPolicy = jetstream.DeliverAllPolicy
+		case !s.Since.IsZero():
+			c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &s.Since
+		}
+		consumer, err = js.CreateConsumer(ctx, s.Stream, c)
+		if err != nil {
+			return nil, fmt.Errorf("making consumer %s of stream %s: %w", name, s.Stream, err)
+		}
+		return consumer, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("asking for consumer %s of stream %s: %w", name, s.Stream, err)
+	}
+	c := consumer.CachedInfo().Config
+	subjects := c.FilterSubjects
+	if c.FilterSubject != "" {
+		subjects = []string{c.FilterSubject}
+	}
+	switch {
+	case c.Description != forwardedBy:
+		return nil, usageError{fmt.Errorf("--durable: consumer %s of stream %s is not one of `bridge forward`, somebody else may need its events; give another name", name, s.Stream)}
+	case !slices.Equal(slices.Sorted(slices.Values(subjects)), slices.Sorted(slices.Values(s.Subjects))):
+		return nil, usageError{fmt.Errorf("--durable: %s was made for %s, and --event now asks for %s; give another name, or `nats consumer rm %s %s`",
+			name, strings.Join(subjects, ", "), strings.Join(s.Subjects, ", "), s.Stream, name)}
+	case p.since != "":
+		return nil, usageError{fmt.Errorf("--since: %s goes on where it was; leave --since out, or give another name, or `nats consumer rm %s %s`", name, s.Stream, name)}
+	}
+	return consumer, nil
+}
+
+// pull posts one event after the other, until the context ends or, unless it follows, nothing is left.
+func (p *poster) pull(ctx context.Context, js jetstream.JetStream, s stream.Section, consumer jetstream.Consumer) error {
+	for told := ""; ctx.Err() == nil; {
+		m, err := consumer.Next(jetstream.FetchMaxWait(time.Second))
+		if err == nil {
+			if told = ""; m != nil {
+				if err := p.settle(ctx, m); err != nil {
+					return err
+				}
+			}
+			continue
+		}
+		if errors.Is(err, nats.ErrTimeout) || errors.Is(err, jetstream.ErrNoMessages) {
+			if p.follow {
+				continue
+			}
+			isDone, infoErr := p.isDone(ctx, consumer)
+			if isDone {
+				return nil
+			}
+			if err = infoErr; err == nil {
+				continue
+			}
+		}
+		// NATS is away, or the consumer or its stream is gone.
+		wait(ctx, time.Second)
+		again, lookErr := p.consumer(ctx, js, s)
+		switch {
+		case ctx.Err() != nil:
+		case lookErr == nil:
+			consumer = again
+		case errors.As(lookErr, new(usageError)):
+			return lookErr
+		case js.Conn().IsConnected() && lookErr.Error() != told: // else we have told already
+			told = lookErr.Error()
+			p.say("%v; trying again", lookErr)
+		}
+	}
+	return nil
+}
+
+// isDone reports whether all is posted. What a forwarder that was killed has left unacknowledged comes again.
+func (p *poster) isDone(ctx context.Context, consumer jetstream.Consumer) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	info, err := consumer.Info(ctx)
+	if err != nil {
+		return false, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return info.NumPending == 0 && info.NumAckPending <= len(p.failed), nil
+}
+
+// settle posts an event and acknowledges it, or has it come again. While it is tried, the server
+// is told so.
+func (p *poster) settle(ctx context.Context, m jetstream.Msg) error {
+	if meta, err := m.Metadata(); err == nil {
+		p.pending.Store(meta.NumPending)
+	}
+	stop := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(ackWait / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				_ = m.InProgress() // where it fails, the event may be posted twice
+			case <-stop:
+				return
+			}
+		}
+	}()
+	err := p.deliver(ctx, m)
+	close(stop)
+	switch {
+	case err == nil:
+		acked, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if err := m.DoubleAck(acked); err != nil {
+			p.say("an event was delivered and could not be acknowledged, it will be posted again: %v", err)
+		}
+		return nil
+	case errors.Is(err, errUndelivered) && ctx.Err() == nil:
+		_ = m.NakWithDelay(nakDelay) // else it comes again after the ack wait
+		return nil
+	case errors.Is(err, errUndelivered):
+		_ = m.Nak() // for the next run
+		return nil
+	}
+	_ = m.Nak()
+	return err
+}
