@@ -29,11 +29,11 @@ type poster struct {
 	out, words io.Writer
 	pending    atomic.Uint64 // about how many events are left
 
-	mu               sync.Mutex
-	posted, skipped  int
-	failed           map[string]bool // ids of what isn't delivered
-	refused          bool            // nothing listens, and the user was told
-	begin            time.Time
+	mu              sync.Mutex
+	posted, skipped int
+	failed          map[string]bool // ids of what isn't delivered
+	refused         bool            // nothing listens, and the user was told
+	begin           time.Time
 }
 
 const (
@@ -114,8 +114,7 @@ func (p *poster) post(payload []byte) (string, error) {
 	began := time.Now()
 	answer, err := p.client.Do(r)
 	if err != nil {
-		var withURL *url.Error
-		if errors.As(err, &withURL) { // its query may have a token
+		if withURL, ok := errors.AsType[*url.Error](err); ok { // its query may have a token
 			err = withURL.Err
 		}
 		if errors.Is(err, syscall.ECONNREFUSED) {

@@ -61,6 +61,7 @@ func TestScripts(t *testing.T) {
 			"unmake":      unmake,
 			"logs":        logs,
 			"certificate": certificate,
+			"hook":        hook,
 		},
 	})
 }
