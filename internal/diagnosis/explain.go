@@ -17,8 +17,8 @@ func (d *diagnosing) explain(refusal error, b body, signatures []signature) {
 	if f, ok := d.search(b, signatures); ok {
 		causes := d.causes(f)
 		d.cause(causes...)
-		if err := d.afterwards(f); err != nil && len(causes) > 0 {
-			d.cause(Cause{"then", true, "with that put right it would still be refused: " + err.Error(), "capture another delivery once it is, and try again"})
+		if next, ok := d.afterwards(f); ok && len(causes) > 0 {
+			d.cause(next)
 		}
 	}
 	if len(d.Delivery.Body) == 0 {
@@ -42,7 +42,7 @@ func (d *diagnosing) explain(refusal error, b body, signatures []signature) {
 		d.wrongSignature(b)
 	case errors.Is(refusal, verify.UnsignableDataShape):
 		d.cause(Cause{
-			"data_shape", true, "data is missing or empty, and it is all that scheme " + d.at.Scheme + " signs: no such delivery can be verified, a test from the vendor's dashboard neither",
+			"data_shape", true, "data is missing or empty, and it is all that is signed: such a delivery, a dashboard's test as a rule, can't be verified under scheme " + d.at.Scheme,
 			"cause a real event at the vendor and capture that",
 		})
 	default:

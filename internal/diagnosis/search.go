@@ -1,7 +1,6 @@
 package diagnosis
 
 import (
-	"bytes"
 	"encoding/hex"
 	"fmt"
 	"net/http"
@@ -9,60 +8,13 @@ import (
 	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
-	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
-	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
-
-// signedText is what may have been signed.
-type signedText struct {
-	scheme string // one of verify's, or "" where the bridge has none for it
-	says   string
-	parts  [][]byte
-}
-
-func (t signedText) len() (n int) {
-	for _, part := range t.parts {
-		n += len(part)
-	}
-	return n
-}
-
-// texts lists what may have been signed of a body: what the vendors' pages say, then what others do.
-func (b body) texts() (all []signedText) {
-	for _, p := range providers.All {
-		for _, s := range p.Schemes {
-			if slices.ContainsFunc(all, func(t signedText) bool { return t.scheme == s.Name }) {
-				continue
-			}
-			if parts := s.Signed(b.text); parts != nil {
-				all = append(all, signedText{s.Name, "", parts})
-			}
-			if b.text == nil || bytes.Equal(bytes.TrimSpace(b.raw), b.text) { // a capture adds a line break
-				continue
-			}
-			if parts := s.SignedAsSent(b.raw); parts != nil && !bytes.Equal(bytes.Join(parts, nil), bytes.Join(s.Parts(b.text), nil)) {
-				all = append(all, signedText{s.Name, "the text as it was sent", parts})
-			}
-		}
-	}
-	timestamp := b.text.Member("timestamp")
-	if b.text == nil {
-		all = append(all, signedText{"", "the bytes as they came", [][]byte{b.raw}})
-	}
-	if timestamp != nil {
-		all = append(all, signedText{"", "the timestamp, a full stop and the body", [][]byte{timestamp, {'.'}, b.text}})
-	}
-	if b.text.Member("signature") != nil {
-		rest := slices.DeleteFunc(members(b.text), func(m verify.Member) bool { return m.Name == "signature" })
-		all = append(all, signedText{"", "the body without its signature", [][]byte{rest.Text()}})
-	}
-	return all
-}
 
 // examineTexts describes what each scheme of the provider signs, and how the MACs of the secrets begin.
 func (d *diagnosing) examineTexts(b body) {
-	for _, t := range b.texts() {
+	for _, t := range d.texts(b) {
 		if !slices.Contains(d.at.Provider.SchemeNames(), t.scheme) {
 			continue
 		}
@@ -114,10 +66,10 @@ func (d *diagnosing) search(b body, signatures []signature) (best found, ok bool
 	work := 0
 	for most := 0; most <= 3; most++ { // assumptions
 		for _, body := range b.bodies() {
-			for _, text := range body.texts() {
+			for _, text := range d.texts(body) {
 				for _, key := range keys {
 					cost := body.cost + key.cost + d.schemeCost(text, key)
-					if cost > most || key.IsEmpty() {
+					if key.IsEmpty() || !slices.ContainsFunc(signatures, func(s signature) bool { return cost+s.cost == most }) {
 						continue
 					}
 					if work += text.len(); work > maxWork {
@@ -146,13 +98,13 @@ func (d *diagnosing) judgedBy(k key) Endpoint {
 	return k.at
 }
 
-// schemeCost is 1 where the signature would cover what the secret's endpoint isn't set to.
+// schemeCost is 0 where the signature would cover what the secret's endpoint is set to.
 func (d *diagnosing) schemeCost(t signedText, k key) int {
 	at := d.judgedBy(k)
 	if t.scheme == at.Scheme || at.Scheme == verify.Auto && slices.Contains(at.Provider.SchemeNames(), t.scheme) {
 		return 0
 	}
-	return 1
+	return max(1, t.cost)
 }
 
 // causes returns what differs from what the bridge expects.
@@ -176,6 +128,12 @@ func (d *diagnosing) causes(f found) (all []Cause) {
 			fmt.Sprintf("set %sSIGNATURE=%s", at.Prefix, f.text.scheme),
 		})
 	}
+	if f.text.unfit != "" {
+		return append(all, Cause{
+			"data_shape", true, fmt.Sprintf("it is signed with secret %d of %s, over %s, of which the last is no object: it can't be verified under scheme %s", f.key.position, f.key.at.SecretsFrom, f.text.says, f.text.unfit),
+			"a dashboard's test is like that, as a rule: cause a real event at the vendor and capture that",
+		})
+	}
 	says := f.text.says
 	if f.text.scheme != "" {
 		says = "what another vendor's scheme " + f.text.scheme + " covers"
@@ -187,22 +145,29 @@ func (d *diagnosing) causes(f found) (all []Cause) {
 }
 
 // afterwards returns what would still be wrong once the causes are gone.
-func (d *diagnosing) afterwards(f found) error {
+func (d *diagnosing) afterwards(f found) (Cause, bool) {
 	at := d.judgedBy(f.key)
-	if !slices.Contains(at.Provider.SchemeNames(), f.text.scheme) || f.body.text == nil {
-		return nil
+	if !slices.Contains(at.Provider.SchemeNames(), f.text.scheme) || f.body.text == nil || at.Provider.Explain != nil {
+		return Cause{}, false
 	}
-	text, err := stringify.Parse(f.body.text)
-	if err != nil {
-		return err
-	}
-	received := d.Received
-	if received.IsZero() {
-		received = d.Now
-	}
+	at.Scheme, at.Secrets = f.text.scheme, func() []secret.Secret { return []secret.Secret{f.key.Secret} }
+	next := diagnosing{Case: d.Case, at: at}
+	next.Endpoints, next.At = []Endpoint{at}, at.Name
 	signature := at.Provider.Encodings[0].Encode(verify.Sum(f.key.Secret, f.text.parts...))
-	r := at.Request(http.Header{at.Provider.Header: {signature}}, f.body.raw, text, received)
-	r.Secrets, r.Scheme, r.Untimed = append(r.Secrets[:0:0], f.key.Secret), f.text.scheme, d.Received.IsZero()
-	_, err = at.Provider.Verify(r)
-	return err
+	next.Delivery = Delivery{Header: []Field{{at.Provider.Header, signature}}, Body: f.body.raw}
+	answer := next.judge(next.asCaptured())
+	if answer.err == nil {
+		return Cause{}, false
+	}
+	next.examineClaims(answer)
+	c := Cause{"then", true, answer.err.Error(), "capture another delivery once it is, and try again"}
+	if len(next.report.Causes) > 0 {
+		c.Says, c.Do = next.report.Causes[0].Says, next.report.Causes[0].Do
+	}
+	if answer.status == http.StatusOK {
+		c.Says = "with that put right it would be " + answer.outcome + ", and not published: " + c.Says
+	} else {
+		c.Says = fmt.Sprintf("with that put right it would still be refused, %d %s: %s", answer.status, answer.outcome, c.Says)
+	}
+	return c, true
 }

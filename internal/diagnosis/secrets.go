@@ -3,8 +3,8 @@ package diagnosis
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
-	"net/url"
 	"regexp"
 	"strings"
 	"unicode"
@@ -21,33 +21,25 @@ type key struct {
 	cause    Cause
 }
 
-// reading is another way to take a secret's text; "" where that is none.
+// reading is another way to take a secret's text. take returns "" where that is none.
 type reading struct {
 	code, says, do string
 	take           func(text string) string
 }
 
-var label = regexp.MustCompile(`^(?:export +)?[A-Za-z_][A-Za-z0-9_]*=`)
+// label is a name before a secret, as an env file or YAML has it.
+var label = regexp.MustCompile(`^(?:export +)?[A-Za-z_][A-Za-z0-9_-]*(?:=|: +)`)
 
 var takings = []reading{
 	{"secret_quoted", "without the quotation marks around it", "take the marks away: an env file and a Kubernetes Secret keep them", func(s string) string { return strings.Trim(s, "\"'`‘’“”") }},
-	{"secret_hex", "decoded from hex", "the vendor shows the key in hex; the bridge takes the key's bytes. Report it: there is no setting for that", func(s string) string { return decodedHex(s) }},
+	{"secret_hex", "decoded from hex", "the vendor shows the key in hex; the bridge takes the key's bytes. Report it: there is no setting for that", decodedHex},
 	{"secret_base64", "decoded from base64", "if it was encoded for a Kubernetes Secret, it was encoded once too often: `stringData` takes it as it is. Else the vendor shows the key in base64: report it, there is no setting for that", decodedBase64},
-	{"secret_prefix", "without the prefix before its underscore, and decoded from base64", "the vendor's key is what follows the prefix: report it, there is no setting for that", func(s string) string {
-		_, rest, _ := strings.Cut(s, "_")
-		return decodedBase64(rest)
-	}},
-	{"secret_prefix", "without the prefix before its underscore", "set what follows the prefix", func(s string) string { _, rest, _ := strings.Cut(s, "_"); return rest }},
-	{"secret_label", "without the name and the = before it", "the file takes secrets alone, one a line, and no assignments", func(s string) string { return label.ReplaceAllString(s, "") }},
+	{"secret_prefix", "without the prefix before its underscore, and decoded from base64", "the vendor's key is what follows the prefix: report it, there is no setting for that", func(s string) string { return decodedBase64(afterUnderscore(s)) }},
+	{"secret_prefix", "without the prefix before its underscore", "set what follows the prefix", afterUnderscore},
+	{"secret_label", "without the name before it", "the file takes secrets alone, one a line, and no assignments", func(s string) string { return label.ReplaceAllString(s, "") }},
 	{"secret_escaped", "without the backslashes in it", "a shell or a file has kept a backslash before $ or !: quote the secret with ' and leave it as the vendor shows it", func(s string) string { return strings.ReplaceAll(s, `\`, "") }},
 	{"secret_dollar", "with one $ where it has two", "only Compose files and Makefiles want $ doubled: write it once", func(s string) string { return strings.ReplaceAll(s, "$$", "$") }},
-	{"secret_percent", "once its % escapes are undone", "set it as the vendor shows it", func(s string) string {
-		plain, err := url.PathUnescape(s)
-		if err != nil {
-			return ""
-		}
-		return plain
-	}},
+	{"secret_percent", "once its % escapes are undone", "set it as the vendor shows it", unescaped},
 	{"secret_invisible", "without the white space and the characters in it that can't be seen", "copy it anew, by hand if need be", func(s string) string {
 		return strings.Map(func(r rune) rune {
 			if unicode.IsSpace(r) || !unicode.IsPrint(r) {
@@ -56,9 +48,49 @@ var takings = []reading{
 			return r
 		}, s)
 	}},
-	{"secret_line_end", `with a line end behind it`, "the vendor's own secret has one, or whoever told the vendor did: make a new secret", func(s string) string { return s + "\n" }},
+	{"secret_line_end", "with a line break behind it", setAnew, func(s string) string { return s + "\n" }},
+	{"secret_line_end", "with a line break of Windows' behind it", setAnew, func(s string) string { return s + "\r\n" }},
+	{"secret_line_end", "with a blank behind it", setAnew, func(s string) string { return s + " " }},
 	{"secret_case", "in lower case", "copy it as it is: capitals count", strings.ToLower},
 	{"secret_case", "in upper case", "copy it as it is: capitals count", strings.ToUpper},
+}
+
+const setAnew = "the vendor's own secret has one, or whoever told the vendor did: make a new secret"
+
+// splits are the ways in which one text may be several secrets, or have one in it.
+var splits = []struct {
+	code, says, do string
+	split          func(text string) []string
+}{
+	{"secret_list", "split at its commas", "the file takes one secret a line", func(s string) []string { return strings.Split(s, ",") }},
+	{"secret_list", "split at its line breaks", "a variable takes secrets with commas between; only a file has one a line", func(s string) []string { return strings.Split(s, "\n") }},
+	{"secret_list", "split at its blanks", "a variable takes secrets with commas between, and a file one a line", strings.Fields},
+	{"secret_json", "taken out of the JSON around it", "variables and files take secrets alone, and no JSON: set the value, without its name and its quotation marks", jsonTexts},
+}
+
+func afterUnderscore(s string) string {
+	_, rest, _ := strings.Cut(s, "_")
+	return rest
+}
+
+// jsonTexts lists the texts in a JSON object, or in a line of one.
+func jsonTexts(s string) (texts []string) {
+	s = strings.TrimSuffix(strings.TrimSpace(s), ",")
+	var object map[string]any
+	if json.Unmarshal([]byte(s), &object) != nil && json.Unmarshal([]byte("{"+s+"}"), &object) != nil {
+		return nil
+	}
+	for _, value := range object {
+		switch v := value.(type) {
+		case string:
+			texts = append(texts, v)
+		case []any:
+			for _, element := range v {
+				texts = append(texts, fmt.Sprint(element))
+			}
+		}
+	}
+	return texts
 }
 
 func decodedHex(s string) string {
@@ -117,6 +149,9 @@ func (d *diagnosing) otherEndpoint(k key) Cause {
 	return Cause{"other_endpoint", true, says, address}
 }
 
+// maxParts is of how many secrets one text may be.
+const maxParts = 8
+
 // meant lists the other readings of a secret.
 func meant(k key, text string) (all []key) {
 	add := func(read, code, says, do string) {
@@ -129,9 +164,11 @@ func meant(k key, text string) (all []key) {
 	for _, t := range takings {
 		add(t.take(text), t.code, t.says, t.do)
 	}
-	if parts := strings.Split(text, ","); len(parts) > 1 && len(parts) <= 8 {
-		for _, part := range parts {
-			add(strings.TrimSpace(part), "secret_list", "split at its commas", "the file takes one secret a line")
+	for _, s := range splits {
+		if parts := s.split(text); len(parts) <= maxParts {
+			for _, part := range parts {
+				add(strings.TrimSpace(part), s.code, s.says, s.do)
+			}
 		}
 	}
 	return all

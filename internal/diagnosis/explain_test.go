@@ -1,0 +1,115 @@
+package diagnosis
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+)
+
+// asked diagnoses a delivery to the endpoint of that name that bears the MAC of the signed text under the key, where the
+// endpoint has those secrets.
+func asked(t *testing.T, endpoint, body, key, signed string, secrets ...string) Report {
+	t.Helper()
+	p := providers.ByName(endpoint)
+	all := endpoints()
+	for i := range all {
+		if all[i].Name == endpoint {
+			var list []secret.Secret
+			for _, s := range secrets {
+				list = append(list, secret.New(s))
+			}
+			all[i].Secrets = func() []secret.Secret { return list }
+		}
+	}
+	mac := verify.Sum(secret.New(key), []byte(signed))
+	report, err := Diagnose(Case{
+		Delivery:  Delivery{Body: []byte(body), Header: []Field{{p.Header, hex.EncodeToString(mac)}}},
+		Endpoints: all, At: endpoint, Now: time.Unix(1767323045, 0), MaxBodyBytes: 1 << 20, Quarantine: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+// check expects the first cause to be proven, of that code, and to say that.
+func check(t *testing.T, name string, r Report, code, says string) {
+	t.Helper()
+	if r.Accepted || len(r.Causes) == 0 {
+		t.Errorf("%s: %+v", name, r)
+		return
+	}
+	if c := r.Causes[0]; c.Code != code || !c.Proven || !strings.Contains(c.Says+"; "+c.Do, says) {
+		t.Errorf("%s: the cause is %+v, want %s: %s", name, c, code, says)
+	}
+}
+
+// What people sign in place of what the vendor documents is recognised, and named.
+func TestSignedTexts(t *testing.T) {
+	const data = `{"a":{"id":"1"}}`
+	body := func(timestamp, data string) string {
+		return `{"name":"a.b","entity":"a","entityId":"1","data":` + data + `,"timestamp":` + timestamp + `}`
+	}
+	const key, number, text = marked, "1767323045", `"1767323045"`
+	usual := body(number, data)
+	for _, test := range []struct{ name, body, signed, code, says string }{
+		{"full stop", usual, number + "." + data, "unknown_scheme", "over the timestamp and the data, with a full stop between"},
+		{"colon", usual, number + ":" + data, "unknown_scheme", "with a colon between"},
+		{"line break", usual, number + "\n" + data, "unknown_scheme", "with a line break between"},
+		{"bar", usual, number + "|" + data, "unknown_scheme", "with a bar between"},
+		{"blank", usual, number + " " + data, "unknown_scheme", "with a blank between"},
+		{"reversed", usual, data + number, "unknown_scheme", "over the data and the timestamp, with nothing between"},
+		{"reversed, full stop", usual, data + "." + number, "unknown_scheme", "over the data and the timestamp, with a full stop between"},
+		{"milliseconds", usual, number + "000" + data, "unknown_scheme", "over the timestamp in milliseconds and the data"},
+		{"milliseconds in the body", body(number+"123", data), number + data, "unknown_scheme", "over the timestamp in seconds and the data"},
+		{"text in the body", body(text, data), number + data, "unknown_scheme", "over the timestamp without its quotation marks and the data"},
+		{"text that is signed", usual, text + data, "unknown_scheme", "over the timestamp as a text and the data"},
+		{"the body", usual, number + "." + usual, "unknown_scheme", "over the timestamp and the body, with a full stop between"},
+		{"the body, reversed", usual, usual + number, "unknown_scheme", "over the body and the timestamp, with nothing between"},
+		{"data null", body(number, "null"), number + "null", "data_shape", "can't be verified under scheme timestamp-data; a dashboard's test is like that, as a rule: cause a real event"},
+		{"data an array", body(number, "[1]"), number + "[1]", "data_shape", "cause a real event"},
+	} {
+		check(t, test.name, asked(t, "flock", test.body, key, test.signed, key), test.code, test.says)
+	}
+	check(t, "empty data", asked(t, "frigade", `{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{}}`, "x", "x", key),
+		"data_shape", "can't be verified under scheme data; cause a real event")
+	check(t, "empty data, the body signed", asked(t, "frigade", `{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{}}`, key, `{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{}}`, key),
+		"other_scheme", "set FRIGADE_SIGNATURE=payload")
+}
+
+// What a secret is mistaken for is recognised, and named.
+func TestSecretsAsMeant(t *testing.T) {
+	const key = marked
+	const body = `{"name":"a.b","entity":"a","entityId":"1","data":{"a":{"id":"1"}},"timestamp":1767323045}`
+	for _, test := range []struct{ name, key, code, says, secret string }{
+		{"a line break behind the vendor's", key + "\n", "secret_line_end", "with a line break behind it", key},
+		{"a blank behind the vendor's", key + " ", "secret_line_end", "with a blank behind it", key},
+		{"a line break in ours", key, "secret_invisible", "without the white space", key + "\n"},
+		{"two, a line break between", key, "secret_list", "split at its line breaks", key + "\nanother-0123456789abcdef"},
+		{"two, a blank between", key, "secret_list", "split at its blanks", "another-0123456789abcdef " + key},
+		{"JSON", key, "secret_json", "taken out of the JSON around it", `{"secret":"` + key + `","env":"test"}`},
+		{"a line of JSON", key, "secret_json", "no JSON: set the value", `"secret": "` + key + `",`},
+		{"YAML", key, "secret_label", "without the name before it", "secret: " + key},
+		{"base64", key, "secret_base64", "decoded from base64", base64.StdEncoding.EncodeToString([]byte(key))},
+		{"base64 of a line", key, "secret_base64", "decoded from base64", base64.StdEncoding.EncodeToString([]byte(key + "\n"))},
+		{"hex", key, "secret_hex", "decoded from hex", hex.EncodeToString([]byte(key))},
+	} {
+		check(t, test.name, asked(t, "flock", body, test.key, body, "another-one-0123456789", test.secret), test.code, test.says)
+	}
+}
+
+// With one thing put right, the next one that is wrong is named.
+func TestThen(t *testing.T) {
+	const body = `{"name":"a.b","entity":"a","data":{"a":{"id":"1"}},"timestamp":1767323045000}`
+	r := asked(t, "flock", body, marked, body, `"`+marked+`"`)
+	check(t, "quoted", r, "secret_quoted", "quotation marks")
+	if len(r.Causes) != 2 || r.Causes[1].Code != "then" || !strings.Contains(r.Causes[1].Says, "would still be refused, 401 future: its time is in milliseconds") {
+		t.Errorf("%+v", r.Causes)
+	}
+}
