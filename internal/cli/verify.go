@@ -34,20 +34,22 @@ func verifyCommand(environ []string, stdio stdio) *cobra.Command {
 	var v verifying
 	c := &cobra.Command{
 		Use:   "verify [ENDPOINT] [FILE]",
-		Short: "Say of a captured delivery which secret signed it, or why none did",
-		Long: `Say what the bridge answers to a captured delivery, and why: which scheme and which secret verify
+		Short: "Explain how the bridge answers a captured delivery",
+		Long: `Print what the bridge answers to a captured delivery, and why: which scheme and which secret verify
 it; or, step by step, why none does, and what to do about it. Nothing is sent or stored.
 
-FILE, or standard input, has the request: as it is on the wire, as "curl -v" (with the body below),
-"curl --trace-ascii" or "tcpdump -A" shows it, or with something else before each line; or a JSON
-body alone, with the headers given by -H or --headers. The secrets and settings are taken from the
+FILE, or standard input, has the request: as it is on the wire, as "curl --trace-ascii", "tcpdump -A"
+or "curl -v" shows it, or with something else before each line. The body stands below the headers and
+an empty line; "curl -v" shows none: put it at the end of its output. FILE may also be a JSON body
+alone, with the headers given by -H or --headers. The secrets and settings are taken from the
 environment as "bridge serve" takes them. ENDPOINT is the endpoint's name; without it the request's
-path says which, or the body's looks.
+path tells which, or how the body looks.
 
-A captured delivery is old. Without --at its age isn't judged, and it is said when it must have been
-received. The exit status is 0 when the bridge would publish it, 1 when not.`,
+A captured delivery is old. Without --at its age isn't judged, and the times at which it would have
+been accepted are printed. The exit status is 0 when the bridge would publish it, 1 when not.`,
 		Example: example(`  SECRETS=… bridge verify request.txt
   SECRETS=… bridge verify ENDPOINT --body body.json -H 'HEADER: 0f…'
+  kubectl exec -i POD -- /bridge verify ENDPOINT < request.txt
   bridge quarantine show 5e0c --raw | SECRETS=… bridge verify`),
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 2 {
@@ -93,12 +95,12 @@ received. The exit status is 0 when the bridge would publish it, 1 when not.`,
 	return c
 }
 
-// usedByVerify says whether verify uses a variable: the endpoints', and what bounds a body.
+// usedByVerify reports whether verify uses a variable: the endpoints', and what bounds a body.
 func usedByVerify(variable string) bool {
 	return variable == "MAX_BODY_BYTES" || variable == "QUARANTINE" || usedByEndpoints(variable)
 }
 
-// endpointNames is what names of endpoints are made of.
+// endpointNames matches the names that endpoints may have.
 var endpointNames = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
 // arguments tells the endpoint from the file.
@@ -129,8 +131,8 @@ func (v *verifying) arguments(cfg *config.Config, args []string) error {
 	return nil
 }
 
-// mostCaptured bounds what is read: the largest MAX_BODY_BYTES, and what a log makes of it.
-const mostCaptured = 256 << 20
+// maxCapture bounds what is read: the largest MAX_BODY_BYTES, and what a log makes of it.
+const maxCapture = 256 << 20
 
 // read puts the delivery together from where it is.
 func (v *verifying) read(stdio stdio) (d diagnosis.Delivery, err error) {
@@ -176,7 +178,7 @@ func nameOf(file string) string {
 	return file
 }
 
-// content is what is in a file, or comes from standard input.
+// content returns what a file has, or what comes from standard input.
 func (v *verifying) content(stdio stdio, flag, name string) ([]byte, error) {
 	in := stdio.in
 	if name != "" && name != "-" {
@@ -191,12 +193,12 @@ func (v *verifying) content(stdio stdio, flag, name string) ([]byte, error) {
 			_, _ = fmt.Fprintln(stdio.err, "bridge: paste the request, headers and body, and end it with Ctrl-D")
 		}
 	}
-	text, err := io.ReadAll(io.LimitReader(in, mostCaptured+1))
+	text, err := io.ReadAll(io.LimitReader(in, maxCapture+1))
 	switch {
 	case err != nil:
 		return nil, usageError{fmt.Errorf("%s: %w", flag, err)}
-	case len(text) > mostCaptured:
-		return nil, usageError{fmt.Errorf("%s: larger than any delivery, %d MiB", flag, mostCaptured>>20)}
+	case len(text) > maxCapture:
+		return nil, usageError{fmt.Errorf("%s: larger than any delivery, %d MiB", flag, maxCapture>>20)}
 	}
 	return text, nil
 }
@@ -224,7 +226,7 @@ func (v *verifying) diagnose(cfg *config.Config, d diagnosis.Delivery, now time.
 	return report, nil
 }
 
-// receivedAt is when the delivery was received; the zero time where nobody says.
+// receivedAt returns when the delivery was received; the zero time where that isn't known.
 func receivedAt(at string, d diagnosis.Delivery, now time.Time) (time.Time, error) {
 	switch at {
 	case "":

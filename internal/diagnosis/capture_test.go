@@ -46,7 +46,19 @@ func TestParse(t *testing.T) {
 		},
 		{
 			"curl -v as it comes", "* x\n> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n< HTTP/1.1 401 Unauthorized\n< \n{\"title\":\"x\"}\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte{}},
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header},
+		},
+		{
+			"curl -v with the body at its end", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n* upload completely sent off\n< HTTP/1.1 401 Unauthorized\n< Content-Length: 13\n< \n{\"title\":\"x\"}* Connection #0 to host x left intact\n{\"a\":1}\n",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n"), Notes: []string{"the body is what stands behind curl's answer"}},
+		},
+		{
+			"the same, without the answer's body", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n< HTTP/1.1 401 Unauthorized\n< Content-Length: 13\n< \n{ [13 bytes data]\n* Connection #0 to host x left intact\n{\"a\":1}\n",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n"), Notes: []string{"the body is what stands behind curl's answer"}},
+		},
+		{
+			"the same, with an answer of no length, after another", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n< HTTP/1.1 100 Continue\n< \n} [7 bytes data]\n< HTTP/1.1 401 Unauthorized\n< \n{\"title\":\"x\"}\n* Connection #0 to host x left intact\n{\"a\":1}\n",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n"), Notes: []string{"the body is what stands behind curl's answer"}},
 		},
 		{
 			"chunks", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n0\r\n\r\n",

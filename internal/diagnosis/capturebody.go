@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"regexp"
 	"strconv"
@@ -17,7 +18,7 @@ var curlNoise = regexp.MustCompile(`^[{}] \[\d+ bytes data\]$`)
 // readBody reads what follows the headers, as they say: in chunks, or of a length, or to the end.
 func (d *Delivery) readBody(lines *lineReader) {
 	if lines.prefixed {
-		lines.rest = unprefixed(lines)
+		lines.rest = d.unprefixed(lines)
 		lines.prefixed = false
 	}
 	rest := lines.rest
@@ -45,23 +46,68 @@ func (d *Delivery) readBody(lines *lineReader) {
 	}
 }
 
-// unprefixed takes the prefix off the lines of the body; what curl says besides is no part of it, and after
-// the answer has begun nothing is.
-func unprefixed(lines *lineReader) []byte {
+// unprefixed takes the prefix off the lines of the body. Of curl's it leaves out what curl says besides, and the answer;
+// where no body stands before that, it is what stands behind it.
+func (d *Delivery) unprefixed(lines *lineReader) []byte {
 	body := make([]byte, 0, len(lines.rest))
+	read := 0
 	for line := range bytes.Lines(lines.rest) {
-		bare := bytes.TrimRight(line, "\r\n")
-		if lines.curl {
-			if bytes.HasPrefix(bare, []byte("< ")) {
-				break
-			}
-			if bytes.HasPrefix(bare, []byte("* ")) || curlNoise.Match(bare) {
-				continue
-			}
+		if lines.curl && bytes.HasPrefix(line, []byte("< ")) {
+			break
 		}
-		body = append(body, lines.strip(line)...)
+		read += len(line)
+		if !lines.curl || !isNoise(line) {
+			body = append(body, lines.strip(line)...)
+		}
+	}
+	if len(bytes.TrimSpace(body)) > 0 || read == len(lines.rest) {
+		return body
+	}
+	for line := range bytes.Lines(behindAnswer(lines.rest[read:])) {
+		if !isNoise(line) {
+			body = append(body, line...)
+		}
+	}
+	if body = bytes.TrimLeft(body, "\r\n"); len(body) > 0 {
+		d.note("the body is what stands behind curl's answer")
 	}
 	return body
+}
+
+// isNoise reports whether a line is what curl says of its own.
+func isNoise(line []byte) bool {
+	return bytes.HasPrefix(line, []byte("* ")) || curlNoise.Match(bytes.TrimRight(line, "\r\n"))
+}
+
+// What curl prints of the length of an answer, and behind its headers.
+var (
+	answerLength = regexp.MustCompile(`(?mi)^< content-length: (\d+)\r?$`)
+	answerEnd    = regexp.MustCompile(`(?m)^< ?\r?\n`)
+)
+
+// behindAnswer returns what follows an answer in curl's output, which is given from its first header on. Its body is
+// there, unless only what curl -v says was kept.
+func behindAnswer(text []byte) []byte {
+	ends := answerEnd.FindAllIndex(text, -1)
+	if ends == nil {
+		return nil
+	}
+	head := ends[len(ends)-1][1] // the last answer's: 100 Continue may come before
+	rest := text[head:]
+	if first, _, _ := bytes.Cut(rest, []byte{'\n'}); isNoise(first) {
+		return rest
+	}
+	if m := answerLength.FindSubmatch(text[:head]); m != nil {
+		if n, err := strconv.Atoi(string(m[1])); err == nil && n <= len(rest) {
+			return rest[n:]
+		}
+	}
+	decoder := json.NewDecoder(bytes.NewReader(rest))
+	var answer json.RawMessage
+	if decoder.Decode(&answer) != nil {
+		return nil
+	}
+	return rest[decoder.InputOffset():]
 }
 
 // readChunks joins the chunks (RFC 9112, 7.1). Proxies show the body without them.

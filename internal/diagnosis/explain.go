@@ -22,7 +22,7 @@ func (d *diagnosing) explain(refusal error, b body, signatures []signature) {
 		}
 	}
 	if len(d.Delivery.Body) == 0 {
-		d.cause(Cause{"no_body", true, "there is no body", "curl -v shows none: give it with --body, or use curl --trace-ascii"})
+		d.cause(Cause{"no_body", true, "there is no body", "curl -v shows none: put it below curl's output, give it with --body, or use curl --trace-ascii"})
 		return
 	}
 	d.explainBody(b)

@@ -35,6 +35,9 @@ func TestLinear(t *testing.T) {
 		"packets": func(repeat func(string) string) string {
 			return repeat("12:00:00.1 IP a > b: length 3: HTTP\n" + head + "abc\n")
 		},
+		"answer": func(repeat func(string) string) string {
+			return "> POST /webhooks/a HTTP/1.1\n> Host: a\n> \n" + repeat("< a: b\n< \n") + repeat("* a\n") + repeat("a\n")
+		},
 		"trace": func(repeat func(string) string) string {
 			return "=> Send header, 9 bytes (0x9)\n0000: POST /webhooks/a HTTP/1.1\n" + repeat("00ff: a: b\n")
 		},

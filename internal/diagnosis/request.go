@@ -73,7 +73,7 @@ func (d *Delivery) readHeader(lines *lineReader) {
 		d.unfold(folded)
 		folded = nil
 		if name, value, ok := strings.Cut(string(line), ":"); ok { // with a bad name it is refused, not passed over
-			d.Header = append(d.Header, Field{name, strings.Trim(value, blank)})
+			d.Header = append(d.Header, Field{strings.TrimLeft(name, blank), strings.Trim(value, blank)})
 		} else {
 			d.note("a line among the headers is none, and was passed over")
 		}
