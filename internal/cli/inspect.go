@@ -20,7 +20,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 )
 
-// usualPage is where the live page is, unless somebody says otherwise.
+// usualPage is the default address of the page.
 const usualPage = "127.0.0.1:8088"
 
 func inspectCommand(environ []string, stdio stdio) *cobra.Command {
@@ -33,7 +33,7 @@ stream and its consumers, and the quarantine. Its URL is printed on standard out
 changes nothing. NATS is reached as "bridge serve" reaches it; without NATS_URL at the address of the
 embedded server. While NATS is away, the page says so.
 
-It listens on loopback only: whoever can open the page sees what our account may read.`,
+It listens on loopback only, because anybody who opens the page sees what our account may read.`,
 		Example: "  bridge inspect\n  NATS_URL=nats://nats:4222 NATS_CREDS=reader.creds bridge inspect --addr 127.0.0.1:9000",
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -65,7 +65,7 @@ It listens on loopback only: whoever can open the page sees what our account may
 	return c
 }
 
-// page is the live page and its connection.
+// page is the page's server and its connection.
 type page struct {
 	listener net.Listener
 	nc       *nats.Conn

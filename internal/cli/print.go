@@ -61,7 +61,7 @@ func (p printer) paint(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// isTerminal says whether somebody looks at what is written there.
+// isTerminal reports whether w is a terminal.
 func isTerminal(w io.Writer) bool {
 	_, ok := w.(*humanize.Terminal)
 	return ok

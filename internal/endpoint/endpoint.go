@@ -1,6 +1,5 @@
-// Package endpoint is an endpoint of the bridge without what lies at the two ends of its road: how a
-// delivery is judged there, and which message an authentic one becomes. Whoever has a delivery, from
-// HTTP or from quarantine, makes the same of it. It reads no clock, and knows neither HTTP nor NATS.
+// Package endpoint judges a delivery at an endpoint and makes the message of an authentic one, in the same way
+// for HTTP and for the quarantine. It reads no clock and knows neither the HTTP server nor NATS.
 package endpoint
 
 import (

@@ -9,13 +9,12 @@ import (
 	"unicode/utf8"
 )
 
-// Terminal writes to a terminal what others may have written: end users into names and ids, whoever
-// may publish into the stream. Whatever could move the cursor, change the terminal's settings or the
-// order of what is read is escaped as in JSON, so that JSON stays what it is. Line ends, tabs and the
-// colours that a program of ours sets are let through.
+// Terminal writes untrusted text to a terminal: end users choose names and ids, and others may publish to the
+// stream. It escapes what could move the cursor, change the terminal's settings or reorder text, in JSON's way
+// so that JSON stays valid. It passes line ends, tabs and colours.
 type Terminal struct {
 	to   io.Writer
-	rest []byte // of a character that isn't whole yet
+	rest []byte // an incomplete character
 }
 
 // NewTerminal returns a writer to a terminal.
@@ -24,7 +23,7 @@ func NewTerminal(to io.Writer) *Terminal { return &Terminal{to: to} }
 // colour is a sequence that sets colours and nothing else (ECMA-48, SGR).
 var colour = regexp.MustCompile(`^\x1b\[[0-9;]{0,16}m`)
 
-// Write writes text, its last character once it is whole.
+// Write writes text, except an incomplete last character, which waits for its rest.
 func (t *Terminal) Write(text []byte) (int, error) {
 	n := len(text)
 	text = append(t.rest, text...)

@@ -17,21 +17,21 @@ import (
 
 // Readiness reports whether the instance can take events now.
 type Readiness struct {
-	Reasons []string // why it can't; empty where it can
-	Notes   []string // what else somebody should know
+	Reasons []string // why it can't; empty: it can
+	Notes   []string // lesser problems
 }
 
-// AdminConfig is what the admin listener serves.
+// AdminConfig is what [AdminServer] needs.
 type AdminConfig struct {
 	Ready   func() Readiness // must not wait
 	Metrics *prometheus.Registry
-	Level   *Logger // its level can be looked at and changed
+	Level   *Logger // whose level is served and changed
 	PPROF   bool    // serve profiles
 	Log     *log.Logger
 }
 
-// AdminServer returns the HTTP server of the admin listener. Requests are bounded in time and size; how many
-// connections there are is for the listener to bound.
+// AdminServer returns the HTTP server of the admin listener. It bounds the time and size of requests; the
+// listener bounds the number of connections.
 func AdminServer(c AdminConfig) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
@@ -71,8 +71,8 @@ func AdminServer(c AdminConfig) *http.Server {
 	return server
 }
 
-// change has zap's own handler change the level, and logs that it did, whatever the level is: whoever turns the log
-// off leaves a line that says so.
+// change changes the level by zap's own handler and logs the change at any level, so that turning the log off
+// leaves a line about it.
 func (l *Logger) change(w http.ResponseWriter, r *http.Request) {
 	before := l.Level.Level()
 	l.Level.ServeHTTP(w, r)
@@ -81,9 +81,9 @@ func (l *Logger) change(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// localOnly refuses a request over loopback whose Host is a name other than localhost: a page that somebody on this
-// machine looks at could otherwise have its own name resolve to 127.0.0.1 and read, or change, what is here (DNS
-// rebinding). Addresses can't be rebound.
+// localOnly refuses a request over loopback whose Host is a name other than localhost. Otherwise a web page
+// opened on this machine could have its name resolve to 127.0.0.1 and use the admin listener (DNS rebinding).
+// Addresses can't be rebound.
 func localOnly(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		at, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
