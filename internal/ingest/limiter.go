@@ -92,13 +92,11 @@ func connOf(ctx context.Context) *conn {
 	return c
 }
 
-// Handler has every request of a handler count as a verified one.
+// Handler returns a handler for a listener on which nobody is verified: the oldest connection goes first, whatever
+// came over it. Were those that have been answered kept, a new one would be closed before its request is read.
 func (l *ConnLimiter) Handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := connOf(r.Context())
-		c.begin(r.ContentLength, &hold{})
-		c.verify()
-		c.rest()
+		connOf(r.Context()).begin(r.ContentLength, &hold{})
 		h.ServeHTTP(w, r)
 	})
 }
