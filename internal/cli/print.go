@@ -31,7 +31,7 @@ func (p printer) print(subject string, e *event.Event, none error, now time.Time
 	if e.Subject != "" {
 		parts = append(parts, p.paint(plain, e.Subject))
 	}
-	if e.UserID != "" {
+	if e.UserID != "" && e.UserID != e.EntityID { // else it stands there already
 		parts = append(parts, p.paint(faint, "user ")+p.paint(bold, e.UserID))
 	}
 	_, err := fmt.Fprintln(p.out, strings.Join(append(parts, p.paint(faint, "id "+e.ID)), "  "))

@@ -49,8 +49,8 @@ func TestPrintEvent(t *testing.T) {
 	const required = `"specversion":"1.0","id":"5e0c","source":"/webhooks/flock","type":"com.withflock.a","provider":"flock","event":"a","datacontenttype":"application/json","signed":"payload","data":{}`
 	for _, test := range []struct{ payload, want string }{
 		{
-			`{` + required + `,"subject":"invitee/c_1","userid":"c_1","receivedtime":"2026-01-01T22:15:00.007Z"}`,
-			"00:15:00.007  webhooks.flock.a  invitee/c_1  user c_1  id 5e0c",
+			`{` + required + `,"subject":"invitee/c_1","entityid":"c_1","userid":"c_1","receivedtime":"2026-01-01T22:15:00.007Z"}`,
+			"00:15:00.007  webhooks.flock.a  invitee/c_1  id 5e0c",
 		},
 		{
 			`{` + required + `,"subject":"invitee/c_1","receivedtime":"2026-01-01T21:59:59.999Z"}`,
