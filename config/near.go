@@ -48,6 +48,21 @@ func nearest(variable string, known []string) string {
 	return best
 }
 
+// Similar returns the known name that a name is probably meant to be: it differs by one or two characters. Otherwise, and
+// for a known name, it returns "".
+func Similar(name string, known []string) string {
+	best, least := "", 3
+	for _, k := range known {
+		switch d := distance(name, k); {
+		case d == 0:
+			return ""
+		case d < least:
+			best, least = k, d
+		}
+	}
+	return best
+}
+
 // distance returns the Levenshtein distance.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)

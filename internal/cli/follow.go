@@ -60,6 +60,9 @@ func streamNamed(ctx context.Context, js jetstream.JetStream, name, made string)
 		return nil, fmt.Errorf("stream %s does not exist; %s", name, made)
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return nil, fmt.Errorf("reading stream %s: %w; JetStream must be enabled there and for this account, and NATS_JS_DOMAIN must be its domain", name, err)
+	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil, errors.Is(err, nats.ErrTimeout):
+		return nil, fmt.Errorf("reading stream %s: %w; NATS doesn't answer what it forbids: this user needs the right to publish on $JS.API.STREAM.INFO.%s "+
+			"and to subscribe on its inbox, see NATS_INBOX_PREFIX and docs/operations.md#nats-permissions", name, err, name)
 	case err != nil:
 		return nil, fmt.Errorf("reading stream %s: %w", name, err)
 	}

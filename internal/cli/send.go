@@ -104,6 +104,9 @@ when every delivery was accepted.`,
 				},
 			}
 			defer s.client.CloseIdleConnections()
+			if meant := config.Similar(s.event, s.provider.Events); meant != "" && s.body == nil {
+				_, _ = fmt.Fprintf(stdio.err, "bridge: %s sends no event %q that is known; did you mean %s? It is sent all the same\n", s.provider.Title, s.event, meant)
+			}
 			if count == 1 {
 				return s.sendOne(c.Context(), stdio)
 			}
@@ -125,7 +128,7 @@ when every delivery was accepted.`,
 	return c
 }
 
-// uses says whether sending to the endpoint uses a variable.
+// uses reports whether sending to the endpoint uses a variable.
 func (s *sender) uses(variable, endpoint string) bool {
 	prefix := "ENDPOINTS_"
 	if p := providers.Of(endpoint); p != nil {
@@ -169,7 +172,7 @@ func (s *sender) prepare(cfg *config.Config, args []string) error {
 	return nil
 }
 
-// unknownEndpoint says what to do about an endpoint without a secret.
+// unknownEndpoint returns the error of an endpoint without a secret, with what to do.
 func unknownEndpoint(cfg *config.Config, name string) error {
 	if p := providers.Of(name); p != nil {
 		return usageError{fmt.Errorf("no secret is known for %s: set %s as for `bridge serve`", name, p.Variable("SECRETS"))}
@@ -265,9 +268,29 @@ func (s *sender) sendOne(ctx context.Context, stdio stdio) error {
 		return err
 	}
 	if status != http.StatusOK {
-		return fmt.Errorf("the delivery was refused: %d", status)
+		return fmt.Errorf("the delivery was refused: %d%s", status, s.remedy(status))
 	}
 	return nil
+}
+
+// remedy returns what to do about a delivery that was answered so, "" where the answer says all.
+func (s *sender) remedy(status int) string {
+	switch status {
+	case http.StatusUnauthorized:
+		if s.tamper || s.age > 0 { // as it must be
+			return ""
+		}
+		return "; the bridge there has another secret or scheme, or its clock differs: use its environment, and see its log"
+	case http.StatusNotFound:
+		return "; the bridge there has no such endpoint, or --url is not its address: its log line \"listening\" lists the endpoints"
+	case http.StatusMethodNotAllowed:
+		return "; a redirect has made it a GET, as a rule: give --url the address that it leads to, such as https://…"
+	case http.StatusServiceUnavailable:
+		return "; it can't be stored now: `bridge health` there says why"
+	case http.StatusBadGateway, http.StatusGatewayTimeout:
+		return "; that is a proxy's answer: it doesn't reach the bridge"
+	}
+	return ""
 }
 
 // sendMany sends count deliveries and prints how often each answer came and how long answers took.

@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"strings"
 	"syscall"
 
@@ -78,11 +81,16 @@ func certificates(file string) (pool *x509.CertPool, leaf *x509.Certificate, err
 func helpful(err error) error {
 	var unknown x509.UnknownAuthorityError
 	var plain tls.RecordHeaderError
+	var name *net.DNSError
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("nothing listens there: %w; start it with `bridge serve`, or say where it is with --url", err)
 	case errors.As(err, &unknown):
 		return fmt.Errorf("%w; if the certificate is your own, name its authority with --ca", err)
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("no answer came in time: %w; does --url name the bridge, and does a firewall let it through?", err)
+	case errors.As(err, &name):
+		return fmt.Errorf("%w; the name in --url can't be resolved", err)
 	case errors.As(err, &plain), strings.Contains(err.Error(), "HTTP response to HTTPS client"):
 		return fmt.Errorf("%w; there is no TLS: say --url http://…", err)
 	}
