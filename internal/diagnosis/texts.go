@@ -96,8 +96,17 @@ func writings(value stringify.Text) []writing {
 
 // separators are what may stand between two parts that are signed, and what they are called.
 var separators = []struct{ text, says string }{
-	{".", "a full stop"}, {"", "nothing"}, {":", "a colon"}, {"\n", "a line break"}, {"|", "a bar"}, {",", "a comma"},
-	{" ", "a blank"}, {"-", "a hyphen"}, {"_", "an underscore"}, {";", "a semicolon"}, {"&", "an ampersand"},
+	{".", "a full stop"},
+	{"", "nothing"},
+	{":", "a colon"},
+	{"\n", "a line break"},
+	{"|", "a bar"},
+	{",", "a comma"},
+	{" ", "a blank"},
+	{"-", "a hyphen"},
+	{"_", "an underscore"},
+	{";", "a semicolon"},
+	{"&", "an ampersand"},
 }
 
 // joined lists a time with the data, or with the body, in either order, with something between.
