@@ -150,7 +150,7 @@ func TestCertificateReload(t *testing.T) {
 	}
 	// One that has expired is what the operator wants, perhaps: the clock may be wrong. It is said loudly.
 	v.swap(files(t, expired, expired))
-	b.await("loaded", func() bool { return len(b.lines("the certificate is not valid now")) == 1 })
+	b.await("loaded", func() bool { return len(b.lines("certificate is not valid now")) == 1 })
 	if got := int64(b.number("webhook_bridge_tls_certificate_expiry_timestamp_seconds")); got != expired.Leaf.NotAfter.Unix() {
 		t.Errorf("expires at %d, want %d", got, expired.Leaf.NotAfter.Unix())
 	}
