@@ -57,6 +57,10 @@ func TestParse(t *testing.T) {
 			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n"), Notes: []string{"the body is what stands behind curl's answer"}},
 		},
 		{
+			"the same, redirected: the answer's body comes last", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n} [7 bytes data]\n< HTTP/1.1 401 Unauthorized\n< Content-Length: 13\n< \n{ [13 bytes data]\n* Connection #0 to host x left intact\n{\"title\":\"x\"}\n{\"a\":1}\n",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n"), Notes: []string{"the body is what stands behind curl's answer"}},
+		},
+		{
 			"the same, with an answer of no length, after another", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n< HTTP/1.1 100 Continue\n< \n} [7 bytes data]\n< HTTP/1.1 401 Unauthorized\n< \n{\"title\":\"x\"}\n* Connection #0 to host x left intact\n{\"a\":1}\n",
 			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n"), Notes: []string{"the body is what stands behind curl's answer"}},
 		},

@@ -13,7 +13,7 @@ import (
 var ErrNoHeader = errors.New("no headers, such as Content-Type: application/json, a line each")
 
 // curlNoise is what curl prints in place of data.
-var curlNoise = regexp.MustCompile(`^[{}] \[\d+ bytes data\]$`)
+var curlNoise = regexp.MustCompile(`^[{}] \[\d+ bytes data\]\r?(?:\n|$)`)
 
 // readBody reads what follows the headers, as they say: in chunks, or of a length, or to the end.
 func (d *Delivery) readBody(lines *lineReader) {
@@ -76,7 +76,7 @@ func (d *Delivery) unprefixed(lines *lineReader) []byte {
 
 // isNoise reports whether a line is what curl says of its own.
 func isNoise(line []byte) bool {
-	return bytes.HasPrefix(line, []byte("* ")) || curlNoise.Match(bytes.TrimRight(line, "\r\n"))
+	return bytes.HasPrefix(line, []byte("* ")) || curlNoise.Match(line)
 }
 
 // What curl prints of the length of an answer, and behind its headers.
@@ -94,20 +94,25 @@ func behindAnswer(text []byte) []byte {
 	}
 	head := ends[len(ends)-1][1] // the last answer's: 100 Continue may come before
 	rest := text[head:]
-	if first, _, _ := bytes.Cut(rest, []byte{'\n'}); isNoise(first) {
-		return rest
+	isQuiet := false // curl's own words come first: the answer may not be there
+	for first := rest; isNoise(first); first = rest {
+		isQuiet, rest = true, after(rest)
 	}
+	length := -1
 	if m := answerLength.FindSubmatch(text[:head]); m != nil {
-		if n, err := strconv.Atoi(string(m[1])); err == nil && n <= len(rest) {
-			return rest[n:]
-		}
+		length, _ = strconv.Atoi(string(m[1])) // too large a number is no length
 	}
 	decoder := json.NewDecoder(bytes.NewReader(rest))
-	var answer json.RawMessage
-	if decoder.Decode(&answer) != nil {
-		return nil
+	var first json.RawMessage
+	switch err := decoder.Decode(&first); {
+	case err == nil && (len(first) == length || length < 0 && !isQuiet):
+		return rest[decoder.InputOffset():]
+	case err == nil:
+		return rest
+	case length >= 0 && length <= len(rest): // no JSON, a proxy's page
+		return rest[length:]
 	}
-	return rest[decoder.InputOffset():]
+	return nil
 }
 
 // readChunks joins the chunks (RFC 9112, 7.1). Proxies show the body without them.
