@@ -1,0 +1,160 @@
+package publish
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+)
+
+// A thousand publishes that fail together cause a few checks, not a thousand.
+func TestChecksAreFew(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := open(t, s.URL(), unmanaged)
+	eventually(t, "the error", func() bool { return f.logged(sayNotReady) == 1 })
+	js := operator(t, s.URL())
+	requests, err := js.Conn().SubscribeSync("$JS.API.STREAM.INFO.WEBHOOKS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := js.Conn().Flush(); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	var group sync.WaitGroup
+	for range 50 {
+		group.Go(func() {
+			for range 20 {
+				f.refuses("1")
+			}
+		})
+	}
+	group.Wait()
+	if err := js.Conn().Flush(); err != nil {
+		t.Fatal(err)
+	}
+	n, _, err := requests.Pending()
+	if most := 2 + int(time.Since(start)/firstRetry); err != nil || n > most {
+		t.Errorf("%d checks for 1000 failures, want at most %d; %v", n, most, err)
+	}
+	if f.logged(sayNotReady) != 1 {
+		t.Errorf("logged %q", f.messages())
+	}
+}
+
+// A check counts for the connection on which it was made.
+func TestCheckIsOfItsConnection(t *testing.T) {
+	t.Parallel()
+	l := newLink(zap.NewNop(), nil, nil, nil)
+	first, second := newConn(l, nil), newConn(l, nil)
+	m := newMonitor(Stream{}, openWindows("", false, false, zap.NewNop()), zap.NewNop())
+	defer m.windows.stop()
+	if err := m.ready(first); !errors.Is(err, errUnchecked) {
+		t.Errorf("before the first check: %v", err)
+	}
+	m.succeeded(first, found{infos: []*jetstream.StreamInfo{{}}}, 1)
+	if err := m.ready(first); err != nil {
+		t.Errorf("checked: %v", err)
+	}
+	if err := m.ready(second); err == nil {
+		t.Error("it counts for the next connection")
+	}
+	if err := m.ready(nil); err == nil {
+		t.Error("it counts without a connection")
+	}
+	broken := errors.New("broken")
+	m.failed(broken)
+	if err := m.ready(first); !errors.Is(err, broken) {
+		t.Errorf("failed: %v", err)
+	}
+}
+
+// A check whose connection is lost is given up with it: the next one begins at once, and nothing is
+// said of a stream that was not asked for.
+func TestCheckEndsWithItsConnection(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.StartProcess(t, "")
+	f := open(t, s.URL()).connected()
+	before := f.link.connection()
+	s.Pause()
+	f.monitors[durable.Event].check()
+	eventually(t, "the check has begun", func() bool { return len(f.monitors[durable.Event].wanted) == 0 })
+	s.Kill()
+	s.Start()
+	eventually(t, "connected again", func() bool { c := f.link.connection(); return c != nil && c != before })
+	start := time.Now()
+	f.connected()
+	if took := time.Since(start); took > checkTimeout/2 {
+		t.Errorf("the stream was checked only %s after the connection", took)
+	}
+	if f.logged(sayNotReady) > 0 {
+		t.Errorf("an error was logged: %q", f.messages())
+	}
+}
+
+// The same difference is said once, another one again.
+func TestMonitorSaysDifferencesOnce(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := open(t, s.URL()).connected()
+	js := operator(t, s.URL())
+	change := func(age time.Duration) {
+		t.Helper()
+		config := f.config.Stream.Config()
+		config.MaxAge = age
+		if _, err := js.UpdateStream(t.Context(), config); err != nil {
+			t.Fatal(err)
+		}
+		f.monitors[durable.Event].check()
+	}
+	change(200 * time.Hour)
+	eventually(t, "the first", func() bool { return f.logged(sayDiffers) == 1 })
+	change(200 * time.Hour)
+	change(300 * time.Hour)
+	eventually(t, "the second", func() bool { return f.logged(sayDiffers) == 2 })
+	change(168 * time.Hour)
+	eventually(t, "none", func() bool { return len(f.monitors[durable.Event].wanted) == 0 })
+	if got := slices.DeleteFunc(f.messages(), func(m string) bool { return m == sayDiffers }); len(got) != 3 {
+		t.Errorf("logged %q", f.messages())
+	}
+}
+
+// A server that is being restarted in order shuts JetStream down before it closes its connections: that is
+// no mistake of anybody's, and no error.
+func TestNoErrorFromLameDuck(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "lame_duck_duration: 30s, lame_duck_grace_period: 600ms")
+	f := open(t, s.URL()).connected()
+	stop := make(chan struct{})
+	var checks sync.WaitGroup
+	checks.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(10 * time.Millisecond):
+				f.monitors[durable.Event].check()
+			}
+		}
+	})
+	for range 3 {
+		before := f.link.connection()
+		s.LameDuck()
+		s.Start()
+		eventually(t, "connected again", func() bool { c := f.link.connection(); return c != nil && c != before })
+		f.connected()
+	}
+	close(stop)
+	checks.Wait()
+	if f.logged(sayNotReady) > 0 {
+		t.Errorf("an error was logged: %v", f.logs.FilterMessage(sayNotReady).All())
+	}
+}
