@@ -6,11 +6,11 @@ import Database from 'libsql'
 export class Store {
   constructor(file) {
     this.db = new Database(file, { timeout: 10_000 }) // ms: writers wait for each other
-    this.db.exec(`
+    whileBusy(() => this.db.exec(`
       PRAGMA journal_mode = wal;
       PRAGMA synchronous = full; -- a commit is on the disk
       CREATE TABLE IF NOT EXISTS handled (id TEXT PRIMARY KEY, at TEXT NOT NULL);
-      CREATE TABLE IF NOT EXISTS points (userid TEXT PRIMARY KEY, points INTEGER NOT NULL);`)
+      CREATE TABLE IF NOT EXISTS points (userid TEXT PRIMARY KEY, points INTEGER NOT NULL);`))
     this.mark = this.db.prepare('INSERT INTO handled (id, at) VALUES (?, ?) ON CONFLICT DO NOTHING')
   }
 
@@ -26,5 +26,18 @@ export class Store {
 
   close() {
     this.db.close()
+  }
+}
+
+// whileBusy tries again for some seconds: SQLite waits for other writers, but not for another worker that
+// switches a new store to wal at the same time.
+function whileBusy(run) {
+  for (let tries = 100; ; tries--) {
+    try {
+      return run()
+    } catch (error) {
+      if (error.code !== 'SQLITE_BUSY' || tries === 0) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
+    }
   }
 }
