@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver
+	"modernc.org/sqlite" // the driver, too
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // store has what the events did, and which of them did it. Every worker that handles events of one
@@ -26,11 +28,22 @@ func openStore(ctx context.Context, file string) (*store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening store: %w", err)
 	}
-	if _, err := db.ExecContext(ctx, schema); err != nil {
+	// SQLite waits for other writers, but not for another worker that switches a new store to wal at the same time.
+	_, err = db.ExecContext(ctx, schema)
+	for tries := 0; isBusy(err) && tries < 100 && ctx.Err() == nil; tries++ {
+		time.Sleep(50 * time.Millisecond)
+		_, err = db.ExecContext(ctx, schema)
+	}
+	if err != nil {
 		_ = db.Close() // the first error says more
 		return nil, fmt.Errorf("opening store: %w", err)
 	}
 	return &store{db}, nil
+}
+
+func isBusy(err error) bool {
+	busy, ok := errors.AsType[*sqlite.Error](err)
+	return ok && busy.Code()&0xff == sqlite3.SQLITE_BUSY
 }
 
 // once runs the effect of an event, unless it was run before, and reports whether it was run. The mark
