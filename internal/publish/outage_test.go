@@ -82,8 +82,11 @@ func TestRefusesWhileServerIsDown(t *testing.T) {
 				t.Errorf("refused after %s, want at once", took)
 			}
 		}
-		// What gets past our own state, because the connection breaks just then, isn't buffered either.
-		_, err := f.session.Load().js.PublishMsgAsync(&nats.Msg{Subject: subject}, jetstream.WithMsgID("past"))
+		// A message that gets past our own state, because the connection breaks just then, isn't buffered
+		// either. nats.go learns of the loss a moment after us; until then it writes to the dead connection.
+		session := f.session.Load()
+		eventually(t, "nats.go is disconnected", func() bool { return !session.nc.IsConnected() })
+		_, err := session.js.PublishMsgAsync(&nats.Msg{Subject: subject}, jetstream.WithMsgID("past"))
 		if !errors.Is(err, nats.ErrReconnectBufExceeded) {
 			t.Errorf("nats.go takes a message while disconnected: %v", err)
 		}

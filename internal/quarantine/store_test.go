@@ -27,7 +27,7 @@ func TestStoreMadeAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	fill := func(name string) Store {
-		found, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "Q", Subjects: []string{"q-quarantine.>"}, AllowDirect: true})
+		found, err := natsdtest.CreateStream(t.Context(), js, jetstream.StreamConfig{Name: "Q", Subjects: []string{"q-quarantine.>"}, AllowDirect: true})
 		if err != nil {
 			t.Fatal(err)
 		}

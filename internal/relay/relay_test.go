@@ -214,7 +214,7 @@ func makeStream(t testing.TB, js jetstream.JetStream, change func(*jetstream.Str
 	if change != nil {
 		change(&c)
 	}
-	if _, err := js.CreateStream(t.Context(), c); err != nil {
+	if _, err := natsdtest.CreateStream(t.Context(), js, c); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -53,7 +53,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) make() {
 	w.t.Helper()
 	w.eventually("make the stream", func() bool {
-		_, err := w.js.CreateStream(w.t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}})
+		_, err := natsdtest.CreateStream(w.t.Context(), w.js, jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}})
 		return err == nil
 	})
 }
