@@ -16,7 +16,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/relay"
@@ -47,9 +46,9 @@ func TestMetricsDocument(t *testing.T) {
 
 <!-- made from the code: go generate ./... -->
 
-At `+"`/metrics`"+` on `+"`ADMIN_ADDR`"+`, in Prometheus' format. Besides these there are Go's (`+"`go_*`"+`) and the process' own (`+"`process_*`"+`). No label
-holds what an unauthenticated sender chose. `+"`deploy/observability`"+` has a dashboard and alerts made of them, [runbook.md](runbook.md) says what
-to do at each alert.
+At `+"`/metrics`"+` on `+"`ADMIN_ADDR`"+`, in Prometheus' format, with Go's (`+"`go_*`"+`) and the process' own
+(`+"`process_*`"+`). No label holds what an unauthenticated sender chose. `+"`deploy/observability`"+` has a
+dashboard and alerts made of them, [runbook.md](runbook.md) says what to do at each alert.
 
 | metric | type | labels | |
 |---|---|---|---|
@@ -65,46 +64,13 @@ to do at each alert.
 		}
 		fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", d.Name, d.Type, strings.Join(labels, "; "), d.Help)
 	}
-	fmt.Fprint(&out, `
-## Outcomes of a delivery
+	fmt.Fprintf(&out, `
+The `+"`outcome`"+` of a delivery is `+"`stored`, `duplicate`, `spooled` or `quarantined`"+`, all answered 200, or one of the
+[refusals](operations.md#all-deliveries-are-refused). A `+"`reason`"+` of quarantine is one of %s.
 
-`+"`webhook_bridge_deliveries_total`"+` has one of these as `+"`outcome`"+`, and the log as well. Answered 200:
-
-| outcome | |
-|---|---|
-`)
-	for _, s := range []struct {
-		status durable.Status
-		means  string
-	}{
-		{durable.Stored, "JetStream acknowledged it"},
-		{durable.Duplicate, "JetStream had it already"},
-		{durable.Spooled, "it is on this instance's disk, synced, and is delivered later"},
-		{durable.Kept, "rightly signed, but no event: it is in quarantine"},
-	} {
-		fmt.Fprintf(&out, "| `%s` | %s |\n", s.status, s.means)
-	}
-	fmt.Fprint(&out, "\nRefused:\n\n| outcome | answer | code | title |\n|---|---|---|---|\n")
-	for _, r := range ingest.Refusals() {
-		fmt.Fprintf(&out, "| `%s` | %d | `%s` | %s |\n", r.Outcome, r.Status, r.Code, r.Title)
-	}
-	fmt.Fprintf(&out, "\nWhat is kept in quarantine all the same has one of these as `reason` in `webhook_bridge_quarantined_total`: %s.\n", strings.Join(ingest.Reasons(), ", "))
-	fmt.Fprint(&out, `
-## Outcomes of publishing
-
-`+"`webhook_bridge_publishes_total`"+` has as `+"`way`"+` `+relay.Direct+`, or `+relay.FromSpool+` (from there); as `+"`outcome`"+` stored, duplicate, found (from the spool: it was looked up and is stored already), or the
-cause of a failure, which is also the `+"`cause`"+` of `+"`webhook_bridge_spool_blocked`"+`:
-
-| cause | what to do |
-|---|---|
-`)
-	for _, cause := range publish.Causes {
-		remedy := cause.Remedy()
-		if remedy == "" {
-			remedy = "passes by itself"
-		}
-		fmt.Fprintf(&out, "| `%s` | %s |\n", cause, remedy)
-	}
+The `+"`way`"+` of a publish is `+"`%s`, or `%s`"+` from the spool. Its `+"`outcome`"+` is `+"`stored`, `duplicate`, `found`"+` (a
+look-up found it stored already), or one of the [causes](operations.md#nats-is-away) of a failure.
+`, strings.Join(ingest.Reasons(), ", "), relay.Direct, relay.FromSpool)
 	if *updateMetrics {
 		if err := os.WriteFile(file, out.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
@@ -116,6 +82,31 @@ cause of a failure, which is also the `+"`cause`"+` of `+"`webhook_bridge_spool_
 	}
 	if diff := cmp.Diff(strings.Split(string(got), "\n"), strings.Split(out.String(), "\n")); diff != "" {
 		t.Errorf("%s has drifted from the code, run `go generate ./...` (-file +code):\n%s", file, diff)
+	}
+}
+
+// docs/operations.md says of each outcome and of each cause what to do.
+func TestOperationsListsOutcomes(t *testing.T) {
+	operations, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile("(?m)^\\| `.*$").FindAllString(string(operations), -1)
+	listed := func(name string) bool {
+		return slices.ContainsFunc(rows, func(row string) bool {
+			first, _, _ := strings.Cut(row[1:], "|")
+			return strings.Contains(first, "`"+name+"`")
+		})
+	}
+	for _, r := range ingest.Refusals() {
+		if !listed(r.Outcome) {
+			t.Errorf("docs/operations.md doesn't list the outcome %s", r.Outcome)
+		}
+	}
+	for _, cause := range publish.Causes {
+		if !listed(string(cause)) {
+			t.Errorf("docs/operations.md doesn't list the cause %s", cause)
+		}
 	}
 }
 

@@ -37,7 +37,7 @@ func (m maker) explain(r verify.Request) (steps []string, causes []verify.Findin
 		steps = append(steps, fmt.Sprintf("the signed text has %d bytes, its SHA-256 begins %x", len(bytes.Join(text, nil)), sum[:4]))
 	}
 	if p := s.unsignedParts(); p != "" {
-		steps = append(steps, "not signed is "+p+": whoever holds this delivery may have written it")
+		steps = append(steps, "not signed is "+p+": the sender may have written anything")
 	}
 	if f, ok := s.missingPart(r); ok {
 		causes = append(causes, f)

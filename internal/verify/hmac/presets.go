@@ -41,7 +41,7 @@ var presets = []preset{
 		name: "github", title: "GitHub", site: "https://github.com",
 		source:   "https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries",
 		register: "in the settings of a repository, an organization or an app, under *Webhooks*; either content type will do",
-		about: "The event's name is in a header, `X-GitHub-Event`, which isn't signed: whoever holds one delivery can give it another name, but no other id. " +
+		about: "The event's name is in a header, `X-GitHub-Event`, which isn't signed: the holder of one delivery can give it another name, but no other id. " +
 			"No time is signed. `ping`, which GitHub sends first, is an event like any other. GitHub doesn't try again by itself; a redelivery is the same event while the stream remembers it.",
 		settings: verify.Settings{
 			SignatureHeader: "X-Hub-Signature-256", SignatureFormat: "sha256={hex}", Signed: "{body}",

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -26,7 +27,7 @@ func TestDocuments(t *testing.T) {
 		"README.md":            between(registering),
 		"docs/which-scheme.md": between(schemes),
 		"docs/providers.md": func(t *testing.T, text string) string {
-			return marked("settings", settings)(t, marked("presets", described)(t, between(all)(t, text)))
+			return marked("presets", described)(t, between(all)(t, text))
 		},
 		"docs/event.schema.json": schema,
 	} {
@@ -110,43 +111,50 @@ func described() string {
 		if i > 0 {
 			out.WriteByte('\n')
 		}
-		fmt.Fprintf(&out, "### `%s`: %s\n\n%s\n\n| | |\n|---|---|\n", p.Name, p.Title, p.About)
-		row := func(name, value string) {
-			if value != "" {
-				fmt.Fprintf(&out, "| %s | %s |\n", name, value)
-			}
-		}
-		row("register", "`https://hooks.example.com/webhooks/` and the endpoint's name, "+p.Register)
+		about := p.About
 		if p.Site != "" {
-			row("source", "<"+p.Source+">")
+			about += " Register `https://hooks.example.com/webhooks/NAME` " + p.Register + ". [Source](" + p.Source + ")."
 		}
-		for _, s := range p.Settings.List() {
-			if s.Value != "" {
-				row("`"+s.Variable+"`", "`"+s.Value+"`")
-			}
-		}
-		row("`TOLERANCE`", "`"+short(p.Tolerance)+"`")
 		if configured, problems := p.Configure("example", verify.Settings{}); problems == nil {
 			covers := "the body and the time"
 			if configured.Schemes[0].Name == hmac.Body {
 				covers = "the body, and no time: a replay is stopped by `STREAM_DUPLICATES` alone"
 			}
-			row("is signed", covers+" (`signed` is `"+configured.Schemes[0].Name+"`)")
-			if strings.HasPrefix(configured.Settings.Event, "header:") {
-				row("isn't signed", "the event's name")
+			about += " Signed: " + covers + " (`signed` is `" + configured.Schemes[0].Name + "`)."
+		}
+		fmt.Fprintf(&out, "### `%s`: %s\n\n%s", p.Name, p.Title, wrap(about))
+		var settings strings.Builder
+		for _, s := range p.Settings.List() {
+			if s.Value != "" {
+				fmt.Fprintf(&settings, "    %s=%s\n", s.Variable, s.Value)
 			}
+		}
+		if p.Site != "" {
+			fmt.Fprintf(&out, "\n%s", settings.String())
 		}
 	}
 	return out.String()
 }
 
-// settings lists the variables that describe a vendor.
-func settings() string {
-	out := "| `ENDPOINTS_<i>_…` | takes | |\n|---|---|---|\n"
-	for _, s := range (verify.Settings{}).List() {
-		out += fmt.Sprintf("| `%s` | %s | %s |\n", s.Variable, s.Takes, s.Doc)
+// wrap breaks a paragraph into lines of at most 100 columns.
+func wrap(paragraph string) string {
+	var out strings.Builder
+	column := 0
+	for word := range strings.FieldsSeq(paragraph) {
+		width := utf8.RuneCountInString(word)
+		switch {
+		case column == 0:
+		case column+1+width > 100:
+			out.WriteByte('\n')
+			column = 0
+		default:
+			out.WriteByte(' ')
+			column++
+		}
+		out.WriteString(word)
+		column += width
 	}
-	return out
+	return out.String() + "\n"
 }
 
 func all() string {
@@ -155,7 +163,7 @@ func all() string {
 		if i > 0 {
 			out.WriteByte('\n')
 		}
-		fmt.Fprintf(&out, "## %s\n\n%s\n\n| | |\n|---|---|\n", p.Title, p.About)
+		fmt.Fprintf(&out, "## %s\n\n%s\n| | |\n|---|---|\n", p.Title, wrap(p.About))
 		row := func(name, value string) { fmt.Fprintf(&out, "| %s | %s |\n", name, value) }
 		row("home page", "<"+p.Site+">")
 		row("endpoint", fmt.Sprintf("`/webhooks/%s`; register it at %s", p.Name, p.Register))
