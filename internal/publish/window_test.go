@@ -73,13 +73,11 @@ func TestEffectiveWindow(t *testing.T) {
 		made = made.Add(time.Second)
 		see(day, 0)
 		want("made anew, and empty", day)
-		time.Sleep(time.Second) // until it is written
+		w.stop()
+		<-w.stopped
 		if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		w.file = "" // it isn't written once more at the end
-		w.stop()
-		<-w.stopped
 		w = openWindows(file, false, true, zap.NewNop())
 		see(day, 10)
 		want("the file is damaged", 0)
