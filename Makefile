@@ -1,5 +1,4 @@
 # Each target is one command; .ci/run runs them all, without make.
-TOOL := go tool -modfile=tools/go.mod
 
 .PHONY: help build test race lint fmt tidy docs image k8s e2e-k8s fuzz vuln bench chaos hostile alerts servers ci
 
@@ -8,15 +7,15 @@ help: ## say what there is
 build: ## compile everything
 	go build ./...
 test: ## run the tests
-	go test ./...
+	go test ./... ./event/...
 race: ## run the tests with the race detector
-	go test -race ./...
+	go test -race ./... ./event/...
 lint: ## lint, import rules included
-	$(TOOL) golangci-lint run ./...
+	.ci/tool golangci-lint run ./... ./event/...
 fmt: ## format the code
-	$(TOOL) golangci-lint fmt
-tidy: ## say whether go.mod is tidy
-	go mod tidy -diff
+	.ci/tool golangci-lint fmt
+tidy: ## the modules as those have them who have no clone: tidy, installed, imported
+	.ci/outside
 docs: ## write anew what documents have from the code
 	go generate ./...
 image: ## build the container image, of this commit

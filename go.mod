@@ -37,6 +37,7 @@ require (
 )
 
 require (
+	github.com/ade15e70/webhook-bridge/event v0.1.0
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect

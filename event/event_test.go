@@ -2,11 +2,10 @@ package event
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func TestSubject(t *testing.T) {
@@ -62,8 +61,8 @@ func TestNew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(e, parsed); diff != "" {
-		t.Error(diff)
+	if !reflect.DeepEqual(parsed, e) {
+		t.Errorf("parsed %+v\nfrom   %+v", parsed, e)
 	}
 }
 

@@ -4,10 +4,8 @@ module github.com/ade15e70/webhook-bridge/examples/go
 
 go 1.26.0
 
-replace github.com/ade15e70/webhook-bridge => ../..
-
 require (
-	github.com/ade15e70/webhook-bridge v0.0.0-00010101000000-000000000000
+	github.com/ade15e70/webhook-bridge/event v0.1.0
 	github.com/caarlos0/env/v11 v11.4.2
 	github.com/google/go-cmp v0.7.0
 	github.com/nats-io/nats.go v1.55.0

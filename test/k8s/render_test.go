@@ -119,7 +119,7 @@ func render(t *testing.T, name, dir string) rendering {
 // build is `kustomize build`, of the version that tools/go.mod pins.
 func build(dir string) ([]byte, error) {
 	c := exec.Command("go", "tool", "-modfile=tools/go.mod", "kustomize", "build", filepath.Join("deploy/k8s", dir))
-	c.Dir = root
+	c.Dir, c.Env = root, append(os.Environ(), "GOWORK=off") // with a workspace there is no -modfile
 	var words bytes.Buffer
 	c.Stderr = &words
 	out, err := c.Output()
