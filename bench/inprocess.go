@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -127,14 +126,6 @@ func timed(times int, do func()) time.Duration {
 		do()
 	}
 	return processorTime() - began
-}
-
-func processorTime() time.Duration {
-	var used syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-		panic(err) // of these arguments: can't be
-	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // sizes are those of the bodies by which it is seen that S(x) is linear.

@@ -7,23 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"syscall"
 )
-
-// LockDir makes the directory, for its owner alone, and the lock file in it, and holds the lock until
-// it is closed or the process ends, however it ends. The error wraps [ErrInUse] where another process
-// holds it. A file system that has no locks is let pass.
-func LockDir(dir, name string) (io.Closer, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	file, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	return lock(file, dir)
-}
 
 func lock(file *os.File, dir string) (io.Closer, error) {
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {

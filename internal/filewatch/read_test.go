@@ -28,7 +28,7 @@ func TestRead(t *testing.T) {
 	if err := os.Symlink("nowhere", path("dangling")); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Mkfifo(path("pipe"), 0o600); err != nil {
+	if err := os.Mkdir(path("directory"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
@@ -40,10 +40,9 @@ func TestRead(t *testing.T) {
 		{name: "whole", size: 100},
 		{name: "link", size: 100},
 		{name: "larger", err: "larger: larger than 100 bytes"},
-		{name: "missing", err: "missing: no such file or directory"},
-		{name: "dangling", err: "dangling: no such file or directory"},
-		{name: "", err: "not a regular file"},
-		{name: "pipe", err: "pipe: not a regular file"}, // which nobody writes to
+		{name: "missing", err: "missing: " + syscall.ENOENT.Error()},
+		{name: "dangling", err: "dangling: " + syscall.ENOENT.Error()},
+		{name: "directory", err: "directory: not a regular file"},
 	} {
 		content, err := ReadFile(path(test.name), 100)
 		if test.err == "" {
@@ -56,9 +55,5 @@ func TestRead(t *testing.T) {
 		if !errors.As(err, &pathError) || !strings.HasSuffix(err.Error(), test.err) {
 			t.Errorf("%s: %v, want a PathError …%s", test.name, err, test.err)
 		}
-	}
-	// Nothing ends on /dev/zero; it is refused before it is read.
-	if _, err := ReadFile("/dev/zero", 100); err == nil {
-		t.Error("a device was read")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 )
 
@@ -24,11 +25,18 @@ func ReplaceFile(path string, content []byte) error {
 	if err := os.Rename(fresh, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return SyncDir(filepath.Dir(path))
 }
 
-// syncDir makes what was done to a directory's names durable, on file systems that can.
-func syncDir(dir string) error {
+// CanSyncDir reports whether [SyncDir] does anything: Windows can't sync a directory.
+const CanSyncDir = runtime.GOOS != "windows"
+
+// SyncDir makes the names in a directory durable. It does nothing on Windows, and on file systems that
+// say that they can't.
+func SyncDir(dir string) error {
+	if !CanSyncDir {
+		return nil
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -8,8 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const canSyncDir = true
-
 // freeBytes returns how much the directory's disk has free for us.
 func freeBytes(dir string) int64 {
 	var stat unix.Statfs_t

@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 )
@@ -68,22 +67,7 @@ func (osDisk) rename(from, to string) error { return os.Rename(from, to) }
 func (osDisk) remove(path string) error     { return os.Remove(path) }
 func (osDisk) free(dir string) int64        { return freeBytes(dir) }
 
-// syncDir does nothing on Windows, where a directory can't be synced, and on file systems that say
-// so.
-func (osDisk) syncDir(dir string) error {
-	if !canSyncDir {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.Close() }()
-	if err := d.Sync(); !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) {
-		return err
-	}
-	return nil
-}
+func (osDisk) syncDir(dir string) error { return filewatch.SyncDir(dir) }
 
 type osFile struct{ *os.File }
 

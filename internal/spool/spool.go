@@ -25,6 +25,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 )
 
 // Config says where the spool is and how large it may become.
@@ -143,7 +144,7 @@ func Open(c Config) (*Spool, error) {
 		s.release()
 		return nil, fmt.Errorf("opening spool: %w", err)
 	}
-	if !canSyncDir {
+	if !filewatch.CanSyncDir {
 		c.Log.Warn("this system can't make a file's name durable: a record that is acknowledged survives the end of the process, and a loss of power perhaps not",
 			zap.String("directory", c.Dir))
 	}

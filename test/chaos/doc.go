@@ -1,3 +1,5 @@
+//go:build linux
+
 // Chaos runs the built bridge and real nats-servers, as processes of their own, under load and faults,
 // and checks what the bridge promises: from outside, by what senders were answered, what the streams
 // hold, and what the metrics say.

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Hostile runs the built bridge and a real nats-server, as processes of their own, and attacks the public port as
 // anybody on the internet can, while good senders go on delivering beside it. For each attack it prints what became
 // of the good deliveries and how long they took, the bridge's greatest memory and its use of the processor, and counts

@@ -1,13 +1,11 @@
 package natsdtest
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"strconv"
-	"syscall"
 	"testing"
 )
 
@@ -60,22 +58,6 @@ func StartProcess(t testing.TB, conf string) *Server {
 	return s
 }
 
-// Pause stops the server's process without ending it: the kernel still takes connections and bytes
-// for it, and nothing answers.
-func (s *Server) Pause() {
-	s.t.Helper()
-	s.process.signal(s.t, syscall.SIGSTOP)
-	var status syscall.WaitStatus
-	for !status.Stopped() {
-		if _, err := syscall.Wait4(s.process.cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil && !errors.Is(err, syscall.EINTR) {
-			s.t.Fatal(err)
-		}
-	}
-}
-
-// Resume lets a paused server go on.
-func (s *Server) Resume() { s.process.signal(s.t, syscall.SIGCONT) }
-
 // Kill ends the server's process with SIGKILL.
 func (s *Server) Kill() { s.process.kill() }
 
@@ -87,9 +69,7 @@ func (p *process) start(s *Server) {
 	cmd := exec.Command(os.Args[0]) //nolint:gosec,noctx // this very program, which ends with the test
 	cmd.Env = append(os.Environ(), envFile+"="+s.file, envDir+"="+s.dir, fmt.Sprintf("%s=%d", envPort, s.port))
 	cmd.Stderr = os.Stderr
-	// In a process group of its own, it is continued and hung up by the kernel where the test dies
-	// while it is paused.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = ownGroup()
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		_, err = cmd.StdinPipe() // closed when this process ends
@@ -103,13 +83,6 @@ func (p *process) start(s *Server) {
 	p.cmd = cmd
 	if _, err := io.ReadFull(out, make([]byte, len("ready\n"))); err != nil {
 		s.t.Fatalf("nats-server's process isn't ready: %v", err)
-	}
-}
-
-func (p *process) signal(t testing.TB, signal syscall.Signal) {
-	t.Helper()
-	if err := p.cmd.Process.Signal(signal); err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -1,0 +1,23 @@
+//go:build unix
+
+package filewatch
+
+import (
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// Neither a pipe, which nobody writes to, nor a device, which never ends, is read.
+func TestReadsRegularFilesOnly(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{pipe, "/dev/zero"} {
+		if _, err := ReadFile(name, 100); err == nil || !strings.HasSuffix(err.Error(), name+": not a regular file") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
