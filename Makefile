@@ -1,6 +1,6 @@
 # Each target is one command; .ci/run runs them all, without make.
 
-.PHONY: help build test race lint fmt tidy docs image k8s e2e-k8s fuzz vuln bench chaos hostile alerts servers ci
+.PHONY: help build test race lint fmt tidy docs image k8s e2e-k8s fuzz vuln bench chaos hostile alerts servers snapshot ci
 
 help: ## say what there is
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST)
@@ -38,5 +38,7 @@ servers: ## the main faults against nats-server 2.10, 2.11, 2.12 and the newest;
 	go run ./test/servers $(ARGS)
 alerts: ## cause every alert, with a real Prometheus; as root
 	go test -tags alerts -v -timeout 30m ./test/alerts
+snapshot: ## what a release has, built and tried, not published; a quarter of an hour
+	.ci/snapshot
 ci: ## all that CI does
 	.ci/run

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -60,16 +61,27 @@ func thisBuild() build {
 	return b
 }
 
-// String returns the version in one line, for people.
+// String returns the version in one line, for people: with the commit and its date where they are known.
 func (b build) String() string {
-	return fmt.Sprintf("bridge %s %s %s/%s", b.Version, b.GoVersion, b.OS, b.Arch)
+	source := ""
+	if b.Revision != "" {
+		source = " (commit " + b.Revision[:min(12, len(b.Revision))]
+		if day, _, ok := strings.Cut(b.Time, "T"); ok {
+			source += " of " + day
+		}
+		if b.Modified {
+			source += ", modified"
+		}
+		source += ")"
+	}
+	return fmt.Sprintf("bridge %s%s %s %s/%s", b.Version, source, b.GoVersion, b.OS, b.Arch)
 }
 
 func versionCommand(io stdio) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:     "version",
-		Short:   "Print the version",
+		Short:   "Print the version, the commit and its date",
 		Example: "  bridge version\n  bridge version --json",
 		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
