@@ -15,8 +15,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
-	"github.com/ade15e70/webhook-bridge/internal/endpoint"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
@@ -34,14 +33,14 @@ func (silent) Observe(*ingest.Record) {}
 // kept is a publisher for which everything is durable at once.
 type kept struct{}
 
-func (kept) Publish(context.Context, durable.Message) (durable.Status, error) {
-	return durable.Stored, nil
+func (kept) Publish(context.Context, publish.Message) (publish.Status, error) {
+	return publish.Stored, nil
 }
 
 func handler(publisher ingest.Publisher) *ingest.Handler {
 	secrets := []secret.Secret{key}
 	return ingest.New(ingest.Config{
-		Endpoints: []endpoint.Endpoint{{
+		Endpoints: []verify.Endpoint{{
 			Name: "flock", Provider: &flock.Provider, Scheme: verify.Auto, Tolerance: flock.Provider.Tolerance,
 			Secrets: func() []secret.Secret { return secrets },
 		}},

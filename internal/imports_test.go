@@ -13,11 +13,12 @@ const module = "github.com/ade15e70/webhook-bridge/"
 // layers lists the packages from the bottom up. A package may import only those in lines above its own, so
 // nothing on the road calls back up (ADR 8).
 var layers = []string{
-	"event internal/secret internal/stringify internal/filewatch internal/humanize internal/durable",
+	"event internal/secret internal/stringify internal/filewatch internal/humanize",
 	"internal/verify internal/telemetry internal/natsd internal/stream",
 	"internal/verify/*",
 	"internal/verify/providers",
-	"config internal/endpoint internal/publish internal/quarantine internal/spool",
+	"config internal/publish",
+	"internal/quarantine internal/spool",
 	"internal/ingest internal/relay internal/inspect",
 	"internal/diagnosis",
 	"internal/app",
@@ -27,7 +28,10 @@ var layers = []string{
 
 // standardOnly lists the packages whose imports from outside the module are the standard library's: no
 // secret can reach a logger from them.
-var standardOnly = strings.Fields("event internal/secret internal/stringify internal/verify internal/verify/* internal/durable")
+var standardOnly = strings.Fields("event internal/secret internal/stringify internal/verify internal/verify/*")
+
+// withoutNATS lists the packages that know NATS by our own errors alone.
+var withoutNATS = strings.Fields("config internal/ingest internal/spool")
 
 func TestImportsGoDown(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "../...", "../event/...").Output()
@@ -57,6 +61,8 @@ func TestImportsGoDown(t *testing.T) {
 				t.Errorf("%s imports %s, which is not below it", name, own)
 			case !isOwn && strings.Contains(strings.Split(imported, "/")[0], ".") && slices.Contains(standardOnly, name):
 				t.Errorf("%s imports %s: only the standard library is allowed there", name, imported)
+			case strings.HasPrefix(imported, "github.com/nats-io/") && slices.Contains(withoutNATS, name):
+				t.Errorf("%s imports %s: internal/publish is there for it", name, imported)
 			}
 		}
 	}

@@ -16,7 +16,6 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/natsd"
@@ -83,9 +82,9 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 		return nil, explainSpool(err)
 	}
 	// Deliveries that were quarantined before QUARANTINE=false are still published.
-	kinds := []durable.Kind{durable.Event}
-	if c.Quarantine || a.spool.Len(durable.Quarantined) > 0 || a.spool.Len(durable.Refused) > 0 || a.spool.Stats().Aside > 0 {
-		kinds = append(kinds, durable.Quarantined, durable.Refused)
+	kinds := []publish.Kind{publish.Event}
+	if c.Quarantine || a.spool.Len(publish.Quarantined) > 0 || a.spool.Len(publish.Refused) > 0 || a.spool.Stats().Aside > 0 {
+		kinds = append(kinds, publish.Quarantined, publish.Refused)
 	}
 	pc := publishing(c, kinds, url, version, log)
 	pc.EmptySpool = isEmpty(a.spool)
@@ -124,7 +123,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 // isEmpty reports whether the spool is empty and has been read completely.
 func isEmpty(s *spool.Spool) bool {
 	n := s.Stats().Aside
-	for kind := range durable.Kind(durable.Kinds) {
+	for kind := range publish.Kind(publish.Kinds) {
 		n += s.Len(kind)
 	}
 	return n == 0
@@ -212,9 +211,9 @@ func (a *App) readiness() (r telemetry.Readiness) {
 	if !a.serving.Load() {
 		r.Reasons = append(r.Reasons, "starting")
 	}
-	direct := a.publisher.Ready(durable.Event)
+	direct := a.publisher.Ready(publish.Event)
 	if state := a.relay.Breaker(); direct == nil && state != "closed" {
-		direct = fmt.Errorf("%w: NATS is connected but doesn't acknowledge in time: the breaker is %s", durable.ErrUnavailable, state)
+		direct = fmt.Errorf("%w: NATS is connected but doesn't acknowledge in time: the breaker is %s", publish.ErrUnavailable, state)
 	}
 	room := a.spool.Room(int64(a.config.MaxBodyBytes) + envelope)
 	if direct != nil && room != nil {
@@ -229,7 +228,7 @@ func (a *App) readiness() (r telemetry.Readiness) {
 	}
 	if read, all, ok := a.spool.Recovery(); ok {
 		r.Notes = append(r.Notes, fmt.Sprintf("recovering the spool: %d of %d MiB are read; its events are delivered after that", read>>20, all>>20))
-	} else if n := a.spool.Len(durable.Event); n > 0 {
+	} else if n := a.spool.Len(publish.Event); n > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d events wait in the spool", n))
 	}
 	if n := a.spool.Stats().Aside; n > 0 {
@@ -294,7 +293,7 @@ func (a *App) stopNATS(ctx context.Context) error {
 
 // drain delivers the spool until it is empty or SPOOL_DRAIN_TIMEOUT has passed.
 func (a *App) drain() {
-	if n := a.spool.Len(durable.Event); n > 0 && a.config.SpoolDrainTimeout > 0 {
+	if n := a.spool.Len(publish.Event); n > 0 && a.config.SpoolDrainTimeout > 0 {
 		a.log.Info("waiting for the spool to be delivered", zap.Int64("events", n), zap.Duration("timeout", a.config.SpoolDrainTimeout))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), a.config.SpoolDrainTimeout)
@@ -305,9 +304,9 @@ func (a *App) drain() {
 // closeSpool closes the spool and logs what is left in it.
 func (a *App) closeSpool(ctx context.Context) error {
 	err := a.spool.Close(ctx)
-	if s := a.spool.Stats(); s.Aside+s.Queued[durable.Event]+s.Queued[durable.Quarantined]+s.Queued[durable.Refused] > 0 {
+	if s := a.spool.Stats(); s.Aside+s.Queued[publish.Event]+s.Queued[publish.Quarantined]+s.Queued[publish.Refused] > 0 {
 		a.log.Warn("events are left in the spool: a bridge with this DATA_DIR delivers them, or `bridge spool drain`",
-			zap.String("directory", SpoolDir(a.config)), zap.Int64("events", s.Queued[durable.Event]), zap.Int64("quarantined", s.Queued[durable.Quarantined]), zap.Int64("refused", s.Queued[durable.Refused]),
+			zap.String("directory", SpoolDir(a.config)), zap.Int64("events", s.Queued[publish.Event]), zap.Int64("quarantined", s.Queued[publish.Quarantined]), zap.Int64("refused", s.Queued[publish.Refused]),
 			zap.Int64("set_aside", s.Aside), zap.Int64("bytes", s.Bytes))
 	}
 	return err

@@ -17,7 +17,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
@@ -94,7 +94,7 @@ func start(t *testing.T, vars ...string) *bridge {
 			t.Fatal(err)
 		}
 		b.await("ready", func() bool {
-			return len(b.unready()) == 0 && b.publisher.Ready(durable.Event) == nil && b.publisher.Ready(durable.Quarantined) == nil
+			return len(b.unready()) == 0 && b.publisher.Ready(publish.Event) == nil && b.publisher.Ready(publish.Quarantined) == nil
 		})
 	}
 	return b

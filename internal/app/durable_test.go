@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/event"
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -72,7 +72,7 @@ func TestNATSAway(t *testing.T) {
 		}
 	}
 	want = slices.Compact(want)
-	if n := b.spool.Len(durable.Event); n != 20 {
+	if n := b.spool.Len(publish.Event); n != 20 {
 		t.Errorf("%d in the spool", n)
 	}
 	if err := b.stop(); err != nil {
@@ -91,7 +91,7 @@ func TestNATSAway(t *testing.T) {
 	want = append(want, a.id)
 	s.Start()
 	b.operator(s)
-	b.await("delivered", func() bool { return b.spool.Len(durable.Event) == 0 })
+	b.await("delivered", func() bool { return b.spool.Len(publish.Event) == 0 })
 	if diff := cmp.Diff(want, b.ids()); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
@@ -243,12 +243,12 @@ func TestQuarantineWhileNATSIsAway(t *testing.T) {
 	if a := b.post("flock", unreadable, flockHeader(t, unreadable)); a.StatusCode != http.StatusOK || a.said != "quarantined" {
 		t.Errorf("answered %s %s", a.Status, a.body)
 	}
-	if n, m := b.spool.Len(durable.Quarantined), b.spool.Len(durable.Event); n != 1 || m != 0 {
+	if n, m := b.spool.Len(publish.Quarantined), b.spool.Len(publish.Event); n != 1 || m != 0 {
 		t.Errorf("%d quarantined, %d events in the spool", n, m)
 	}
 	s.Start()
 	b.operator(s)
-	b.await("delivered", func() bool { return b.spool.Len(durable.Quarantined) == 0 })
+	b.await("delivered", func() bool { return b.spool.Len(publish.Quarantined) == 0 })
 	if n := b.messages("WEBHOOKS_QUARANTINE"); n != 1 {
 		t.Errorf("%d in quarantine", n)
 	}

@@ -3,7 +3,6 @@ package app
 import (
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
@@ -23,7 +22,7 @@ func spoolGauges(s *spool.Spool, r *relay.Relay, maxBytes int64, now func() time
 		of("set_aside_events", "Records set aside because NATS refuses them; they are tried again every minute.", func(s spool.Stats) float64 { return float64(s.Aside) }),
 		of("writable", "Whether the spool's last write succeeded.", func(s spool.Stats) float64 { return number(s.Err == nil) }),
 	}
-	for kind := range durable.Kind(durable.Kinds) {
+	for kind := range publish.Kind(publish.Kinds) {
 		labels := map[string]string{"kind": kind.String()}
 		gauges = append(gauges,
 			telemetry.Gauge{

@@ -15,7 +15,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/event"
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
@@ -119,7 +119,7 @@ func TestMessage(t *testing.T) {
 // panicking is a fault that quotes what it was handling.
 type panicking struct{}
 
-func (panicking) Publish(_ context.Context, m durable.Message) (durable.Status, error) {
+func (panicking) Publish(_ context.Context, m publish.Message) (publish.Status, error) {
 	panic(string(m.Data))
 }
 

@@ -10,7 +10,6 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/relay"
@@ -32,7 +31,7 @@ type observer struct {
 
 // publication is what came of an attempt to publish.
 type publication struct {
-	kind         durable.Kind
+	kind         publish.Kind
 	way, outcome string
 }
 
@@ -45,7 +44,7 @@ type ofEndpoint struct {
 func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*keyring) *observer {
 	// A counter's first increase can't be seen where its series begins with it: all begin at 0.
 	for name := range rings {
-		for _, s := range []durable.Status{durable.Stored, durable.Duplicate, durable.Spooled, durable.Kept} {
+		for _, s := range []publish.Status{publish.Stored, publish.Duplicate, publish.Spooled, publish.Kept} {
 			metrics.Deliveries.WithLabelValues(name, string(s))
 		}
 		for _, r := range ingest.Refusals() {
@@ -58,7 +57,7 @@ func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*
 	for _, r := range ingest.ConnRefusals {
 		metrics.RefusedConns.WithLabelValues(string(r.Refusal))
 	}
-	for kind := range durable.Kind(durable.Kinds) {
+	for kind := range publish.Kind(publish.Kinds) {
 		metrics.Possible.WithLabelValues(kind.String())
 		for _, way := range []string{relay.Direct, relay.FromSpool} {
 			for _, outcome := range publishOutcomes(way) {
@@ -80,7 +79,7 @@ func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*
 
 // publishOutcomes lists the possible outcomes of an attempt to publish.
 func publishOutcomes(way string) []string {
-	all := []string{string(durable.Stored), string(durable.Duplicate)}
+	all := []string{string(publish.Stored), string(publish.Duplicate)}
 	if way == relay.FromSpool {
 		all = append(all, relay.Found)
 	}
@@ -93,9 +92,9 @@ func publishOutcomes(way string) []string {
 // weight returns how a refusal is logged.
 func weight(err error) (zapcore.Level, string) {
 	switch {
-	case errors.Is(err, durable.ErrUnavailable), errors.Is(err, durable.ErrTooLarge) && !verify.IsAuthentic(err):
+	case errors.Is(err, publish.ErrUnavailable), errors.Is(err, publish.ErrTooLarge) && !verify.IsAuthentic(err):
 		return zap.ErrorLevel, "delivery could not be kept"
-	case errors.Is(err, durable.ErrNoRoom), errors.Is(err, durable.ErrTooLarge):
+	case errors.Is(err, publish.ErrNoRoom), errors.Is(err, publish.ErrTooLarge):
 		return zap.WarnLevel, "signed delivery refused, and not kept in quarantine"
 	case verify.IsAuthentic(err), errors.Is(err, verify.OtherScheme):
 		return zap.WarnLevel, "signed delivery refused"
@@ -186,11 +185,11 @@ func traced(r *ingest.Record) zap.Field {
 }
 
 // Published counts an attempt to publish.
-func (o *observer) Published(kind durable.Kind, way, outcome string) {
+func (o *observer) Published(kind publish.Kind, way, outcome string) {
 	o.published.Of(publication{kind, way, outcome}).Inc()
 }
 
 // PossiblyDuplicate counts a message that may be stored twice.
-func (o *observer) PossiblyDuplicate(kind durable.Kind) {
+func (o *observer) PossiblyDuplicate(kind publish.Kind) {
 	o.metrics.Possible.WithLabelValues(kind.String()).Inc()
 }

@@ -9,8 +9,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/durable"
-	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/natsd"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -19,6 +17,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
 // This file maps the configuration to that of each part.
@@ -41,7 +40,7 @@ func NATSServer(c *config.Config, url, version string) publish.Server {
 	}
 }
 
-func publishing(c *config.Config, kinds []durable.Kind, url, version string, log *zap.Logger) publish.Config {
+func publishing(c *config.Config, kinds []publish.Kind, url, version string, log *zap.Logger) publish.Config {
 	stream := publish.Stream{
 		Name: string(c.StreamName), Prefix: string(c.SubjectPrefix), Manage: c.StreamManage,
 		Replicas: c.StreamReplicas, MaxAge: c.StreamMaxAge, MaxBytes: int64(c.StreamMaxBytes), Duplicates: c.StreamDuplicates,
@@ -54,7 +53,7 @@ func publishing(c *config.Config, kinds []durable.Kind, url, version string, log
 	stream.Explicit.MaxBytes = c.IsSet("STREAM_MAX_BYTES")
 	stream.Explicit.Duplicates = c.IsSet("STREAM_DUPLICATES")
 	pc := publish.Config{Server: NATSServer(c, url, version), Stream: stream, Timeout: c.PublishTimeout, Windows: WindowsFile(c), Log: log}
-	if slices.Contains(kinds, durable.Quarantined) { // and with it what was refused
+	if slices.Contains(kinds, publish.Quarantined) { // and with it what was refused
 		q := stream
 		q.Name, q.Prefix, q.DropOldest = quarantine.Stream(stream.Name), quarantine.Prefix(stream.Prefix), true
 		q.MaxAge, q.Explicit.MaxAge = 0, false
@@ -70,9 +69,9 @@ func WindowsFile(c *config.Config) string { return filepath.Join(c.DataDir, "str
 
 // Streams returns the streams that a bridge with this configuration needs.
 func Streams(c *config.Config) []publish.Stream {
-	kinds := []durable.Kind{durable.Event}
+	kinds := []publish.Kind{publish.Event}
 	if c.Quarantine {
-		kinds = append(kinds, durable.Quarantined)
+		kinds = append(kinds, publish.Quarantined)
 	}
 	pc := publishing(c, kinds, "", "", zap.NewNop())
 	streams := []publish.Stream{pc.Stream}
@@ -88,16 +87,16 @@ func SpoolDir(c *config.Config) string { return filepath.Join(c.DataDir, "spool"
 // spoolShares returns how much of the spool each kind may use; 0: all of it. Anybody who has captured one
 // signed delivery can fill the quarantine, which must not displace events; and what was answered 401 must not
 // displace what was answered 200.
-func spoolShares(c *config.Config) (limits [durable.Kinds]int64) {
-	limits[durable.Quarantined] = int64(min(c.QuarantineMaxBytes, c.SpoolMaxBytes/4))
-	limits[durable.Refused] = limits[durable.Quarantined] / 2
+func spoolShares(c *config.Config) (limits [publish.Kinds]int64) {
+	limits[publish.Quarantined] = int64(min(c.QuarantineMaxBytes, c.SpoolMaxBytes/4))
+	limits[publish.Refused] = limits[publish.Quarantined] / 2
 	return limits
 }
 
 // asideEvery is how often records are tried again that are set aside.
 const asideEvery = time.Minute
 
-func relaying(c *config.Config, kinds []durable.Kind, publisher *publish.Publisher, s *spool.Spool, observer relay.Observer, tracer *telemetry.Tracer, log *zap.Logger) relay.Config {
+func relaying(c *config.Config, kinds []publish.Kind, publisher *publish.Publisher, s *spool.Spool, observer relay.Observer, tracer *telemetry.Tracer, log *zap.Logger) relay.Config {
 	return relay.Config{
 		Publisher: publisher, Spool: s, Kinds: kinds, Timeout: c.PublishTimeout, Reach: Reach(c),
 		Aside: asideEvery, Observer: observer, Tracer: tracer, Log: log, Now: time.Now,
@@ -127,8 +126,8 @@ func ingesting(c *config.Config, rings map[string]*keyring, publisher ingest.Pub
 }
 
 // Endpoint returns the configured endpoint.
-func Endpoint(e config.Endpoint) endpoint.Endpoint {
-	return endpoint.Endpoint{
+func Endpoint(e config.Endpoint) verify.Endpoint {
+	return verify.Endpoint{
 		Name: e.Name, Provider: e.Vendor,
 		Scheme: e.Signature, Freshness: e.Freshness, Tolerance: e.Tolerance,
 		Secrets: func() []secret.Secret { return e.Secrets },

@@ -11,7 +11,6 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -48,7 +47,7 @@ func openCourier(ctx context.Context, cfg *config.Config, words io.Writer) (*cou
 	}
 	p.Settle(ctx, settleTimeout)
 	return &courier{
-		Publisher: p, reach: reachOf(cfg, p.ConfiguredWindow(durable.Event)), words: words, reconnect: 5 * time.Second,
+		Publisher: p, reach: reachOf(cfg, p.ConfiguredWindow(publish.Event)), words: words, reconnect: 5 * time.Second,
 		pauses: []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second},
 	}, nil
 }
@@ -74,14 +73,14 @@ func (c *courier) close() {
 
 // deliver publishes the messages, in order, again those that fail and may not for ever. What is begun is
 // ended, also after Ctrl-C; then nothing is tried again.
-func (c *courier) deliver(ctx context.Context, messages []durable.Message) []publish.Result {
+func (c *courier) deliver(ctx context.Context, messages []publish.Message) []publish.Result {
 	results := make([]publish.Result, len(messages))
 	left := make([]int, len(messages))
 	for i := range left {
 		left[i] = i
 	}
 	for attempt := 0; ; attempt++ {
-		some := make([]durable.Message, len(left))
+		some := make([]publish.Message, len(left))
 		for i, place := range left {
 			some[i] = messages[place]
 		}
@@ -89,7 +88,7 @@ func (c *courier) deliver(ctx context.Context, messages []durable.Message) []pub
 		var again []int
 		for i, result := range c.PublishAll(context.WithoutCancel(ctx), some) {
 			results[left[i]] = result
-			if errors.Is(result.Err, durable.ErrUnavailable) {
+			if errors.Is(result.Err, publish.ErrUnavailable) {
 				again = append(again, left[i])
 			}
 		}
@@ -104,7 +103,7 @@ func (c *courier) deliver(ctx context.Context, messages []durable.Message) []pub
 }
 
 // await waits a moment for NATS, where it is away.
-func (c *courier) await(ctx context.Context, messages []durable.Message) {
+func (c *courier) await(ctx context.Context, messages []publish.Message) {
 	ctx, cancel := context.WithTimeout(ctx, c.reconnect)
 	defer cancel()
 	for _, m := range messages {

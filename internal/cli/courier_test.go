@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 type writerFunc func(text []byte)
@@ -37,12 +37,12 @@ func TestCourierReconnects(t *testing.T) {
 		c.reconnect = time.Minute
 		o.server.Start()
 	})
-	var messages []durable.Message
+	var messages []publish.Message
 	for i := range 10 {
-		messages = append(messages, durable.Message{Subject: "webhooks.flock.a", ID: fmt.Sprint(i), Data: []byte("{}")})
+		messages = append(messages, publish.Message{Subject: "webhooks.flock.a", ID: fmt.Sprint(i), Data: []byte("{}")})
 	}
 	for i, result := range c.deliver(t.Context(), messages) {
-		if result.Status != durable.Stored || result.Err != nil {
+		if result.Status != publish.Stored || result.Err != nil {
 			t.Errorf("%d: %v %v", i, result.Status, result.Err)
 		}
 	}

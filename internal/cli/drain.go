@@ -13,7 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
@@ -74,8 +74,8 @@ func drain(ctx context.Context, cfg *config.Config, dir string, patience time.Du
 		return errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 	}
 	d := &draining{stdio: stdio, spool: s}
-	var kinds []durable.Kind
-	for kind := range durable.Kind(durable.Kinds) {
+	var kinds []publish.Kind
+	for kind := range publish.Kind(publish.Kinds) {
 		kinds = append(kinds, kind)
 	}
 	r := relay.Start(relay.Config{
@@ -115,11 +115,11 @@ type draining struct {
 }
 
 // Published counts what was delivered.
-func (d *draining) Published(_ durable.Kind, _, outcome string) {
+func (d *draining) Published(_ publish.Kind, _, outcome string) {
 	switch outcome {
-	case string(durable.Stored):
+	case string(publish.Stored):
 		d.stored.Add(1)
-	case string(durable.Duplicate):
+	case string(publish.Duplicate):
 		d.duplicate.Add(1)
 	case relay.Found:
 		d.found.Add(1)
@@ -130,7 +130,7 @@ func (d *draining) Published(_ durable.Kind, _, outcome string) {
 }
 
 // PossiblyDuplicate counts what may be in a stream twice.
-func (d *draining) PossiblyDuplicate(durable.Kind) { d.possible.Add(1) }
+func (d *draining) PossiblyDuplicate(publish.Kind) { d.possible.Add(1) }
 
 // left returns how many records wait, and how many are set aside.
 func (d *draining) left() (waiting, aside int64) {

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -70,7 +70,7 @@ func operate(t *testing.T, rights ...[]string) *operated {
 }
 
 // put publishes a message, once the stream has forgotten its id.
-func (o *operated) put(m durable.Message, id string) {
+func (o *operated) put(m publish.Message, id string) {
 	o.t.Helper()
 	header := nats.Header{}
 	for _, h := range m.Headers {

@@ -9,8 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/event"
-	"github.com/ade15e70/webhook-bridge/internal/durable"
-	"github.com/ade15e70/webhook-bridge/internal/endpoint"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
@@ -27,14 +26,14 @@ func (o *operated) keep(reason string, dated, received time.Time) string {
 	if body, err = flock.Provider.Renew(body, dated); err != nil {
 		o.t.Fatal(err)
 	}
-	at := endpoint.Endpoint{Name: "flock", Provider: &flock.Provider}
+	at := verify.Endpoint{Name: "flock", Provider: &flock.Provider}
 	seal := at.Seal(verify.Claims{Scheme: verify.Payload, SignedText: [][]byte{body}}, secret.New("hush"), body)
 	d := quarantine.Delivery{
 		ID: event.ID("flock", [][]byte{body}, nil), Endpoint: "flock", Provider: "flock", Reason: reason,
 		Received: received, Seal: seal, Body: body,
 	}
 	m := d.Message("webhooks")
-	m.Headers = append(m.Headers, durable.Header{Name: "Nats-Msg-Id", Value: d.ID})
+	m.Headers = append(m.Headers, publish.Header{Name: "Nats-Msg-Id", Value: d.ID})
 	o.put(m, "")
 	return d.ID
 }
@@ -101,7 +100,7 @@ func TestReleaseStoredAlready(t *testing.T) {
 			o := operate(t, mayPublish, mayList, mayShow, mayDrop, mayLookUp)
 			id := o.keep(test.reason, test.dated, test.received)
 			// This one is in the stream's memory too, and would else be its duplicate.
-			o.put(durable.Message{Subject: "webhooks.flock.a", Data: []byte("{}")}, id)
+			o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte("{}")}, id)
 			if out, _ := o.run("", exitOK, "quarantine", "release", id); out != id+"  stored already\n" {
 				t.Errorf("%s", out)
 			}
@@ -117,7 +116,7 @@ func TestBeginnings(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	o := operate(t, mayPublish, mayList, mayShow, mayDrop)
-	o.put(durable.Message{Subject: "webhooks-quarantine.flock.stale", Data: []byte("{}")}, "5e0c")
+	o.put(publish.Message{Subject: "webhooks-quarantine.flock.stale", Data: []byte("{}")}, "5e0c")
 	first := o.keep("stale", now.Add(-time.Hour/2), now)
 	ids := map[byte]string{first[0]: first}
 	for i := 0; ; i++ {

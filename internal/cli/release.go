@@ -13,8 +13,8 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
@@ -96,7 +96,7 @@ type releasing struct {
 func newReleasing(s *quarantineStore, to *courier, stdio stdio) *releasing {
 	r := &releasing{quarantineStore: s, to: to, stdio: stdio, numbers: make(map[string]uint64)}
 	r.lookup = &relay.Lookup{
-		Publisher: to.Publisher, Kind: durable.Event, Reach: to.reach, Log: zap.NewNop(), Now: time.Now,
+		Publisher: to.Publisher, Kind: publish.Event, Reach: to.reach, Log: zap.NewNop(), Now: time.Now,
 		Wanted: func(id string) bool { return r.numbers[id] > 0 },
 		Last:   func() uint64 { return uint64(len(r.numbers)) },
 	}
@@ -106,7 +106,7 @@ func newReleasing(s *quarantineStore, to *courier, stdio stdio) *releasing {
 // ready is a delivery that was verified again.
 type ready struct {
 	quarantine.Kept
-	message durable.Message
+	message publish.Message
 	// wasStale: it was too old already when it was received, so that a copy of it may be stored since
 	// whenever.
 	wasStale bool
@@ -178,7 +178,7 @@ func (r *releasing) publish(ctx context.Context, left []ready) error {
 // attempt publishes once, and returns what to try again: nothing, the last time.
 func (r *releasing) attempt(ctx context.Context, verified []ready, last bool) (again []ready, err error) {
 	var records []spool.Record
-	var messages []durable.Message
+	var messages []publish.Message
 	for _, one := range verified {
 		records, messages = append(records, r.record(one)), append(messages, one.message)
 	}
@@ -206,11 +206,11 @@ func (r *releasing) attempt(ctx context.Context, verified []ready, last bool) (a
 	for i, result := range r.to.PublishAll(context.WithoutCancel(ctx), messages) {
 		one, became := left[i], string(result.Status)
 		switch {
-		case errors.Is(result.Err, durable.ErrUnavailable) && !last && ctx.Err() == nil:
+		case errors.Is(result.Err, publish.ErrUnavailable) && !last && ctx.Err() == nil:
 			again = append(again, one)
 		case result.Err != nil:
 			err = r.stays(one.Kept, because(result.Err))
-		case result.Status == durable.Stored && known.Unsure[one.message.ID]:
+		case result.Status == publish.Stored && known.Unsure[one.message.ID]:
 			err = r.done(ctx, one, "stored, a possible duplicate: our account may not look it up")
 		default:
 			err = r.done(ctx, one, became)
@@ -265,7 +265,7 @@ func (r *releasing) verify(ctx context.Context, k quarantine.Kept) (ready, error
 		return ready{}, err
 	}
 	e := at.Event(at.ID(claims), claims, time.Now())
-	return ready{Kept: k, message: at.Message(string(r.cfg.SubjectPrefix), &e, nil), wasStale: errors.Is(timed, verify.Stale)}, nil
+	return ready{Kept: k, message: publish.NewMessage(string(r.cfg.SubjectPrefix), at.Name, &e, nil), wasStale: errors.Is(timed, verify.Stale)}, nil
 }
 
 // done removes a delivery that is published, and prints what became of it.

@@ -14,9 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/internal/app"
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
@@ -73,7 +73,7 @@ DIR is the spool's directory; without it that of DATA_DIR.`,
 func printSpool(ctx context.Context, dir string, stdio stdio, show func(io.Writer, *spool.Record, time.Time) error) error {
 	now := time.Now()
 	out := bufio.NewWriterSize(stdio.out, 64<<10)
-	var records [durable.Kinds]int
+	var records [publish.Kinds]int
 	aside, size := 0, int64(0)
 	damaged, err := spool.Read(dir, func(r *spool.Record) error {
 		if ctx.Err() != nil {
@@ -89,8 +89,8 @@ func printSpool(ctx context.Context, dir string, stdio stdio, show func(io.Write
 	if flushed := out.Flush(); err == nil {
 		err = flushed
 	}
-	kept := records[durable.Quarantined] + records[durable.Refused]
-	all := records[durable.Event] + kept
+	kept := records[publish.Quarantined] + records[publish.Refused]
+	all := records[publish.Event] + kept
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return fmt.Errorf("interrupted after %d records", all)
@@ -98,7 +98,7 @@ func printSpool(ctx context.Context, dir string, stdio stdio, show func(io.Write
 		return unreadableSpool(dir, err)
 	}
 	_, _ = fmt.Fprintf(stdio.err, "bridge: %d records in %s: %d events, %d quarantined; %d of them set aside; %d bytes\n",
-		all, dir, records[durable.Event], kept, aside, size)
+		all, dir, records[publish.Event], kept, aside, size)
 	if damaged != nil {
 		return fmt.Errorf("the spool in %s is damaged, these are the records that can still be read: %w", dir, damaged)
 	}

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // asCaptured returns the request as it was, as far as it was captured.
@@ -55,7 +55,7 @@ func (d *diagnosing) examineAnswer() answer {
 	asIs := d.asCaptured()
 	first := d.judge(asIs)
 	d.report.Status, d.report.Code, d.report.Outcome = first.status, first.code, first.outcome
-	d.report.Accepted = first.outcome == string(durable.Stored)
+	d.report.Accepted = first.outcome == string(publish.Stored)
 	d.answerStep(first)
 	isChunked := len(asIs.Values("Transfer-Encoding")) > 0
 	switch {
@@ -132,7 +132,7 @@ func (d *diagnosing) answerStep(a answer) {
 	switch {
 	case a.refused != nil:
 		d.step("answer", "%s, before there is a delivery: in webhook_bridge_refused_connections_total %s", a.refused.Answer, a.outcome)
-	case a.outcome == string(durable.Stored):
+	case a.outcome == string(publish.Stored):
 		d.step("answer", "200: it is published")
 	case a.status == http.StatusOK:
 		d.step("answer", "200 %s: it is not published", a.outcome)

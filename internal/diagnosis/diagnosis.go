@@ -11,14 +11,13 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
 // Endpoint is an endpoint and what its variables are called.
 type Endpoint struct {
-	endpoint.Endpoint
+	verify.Endpoint
 	Prefix      string // begins the names of its variables
 	SecretsFrom string // the variable that has its secrets, or names their file
 }

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -20,7 +19,7 @@ var keys = []secret.Secret{secret.New("another-0123456789abcdef"), secret.New(ma
 func endpoints() (all []Endpoint) {
 	for _, p := range providers.All {
 		e := Endpoint{
-			Endpoint: endpoint.Endpoint{Name: p.Name, Provider: p, Secrets: func() []secret.Secret { return keys }, Scheme: p.Signatures()[0], Tolerance: p.Tolerance},
+			Endpoint: verify.Endpoint{Name: p.Name, Provider: p, Secrets: func() []secret.Secret { return keys }, Scheme: p.Signatures()[0], Tolerance: p.Tolerance},
 			Prefix:   p.Variable(""),
 		}
 		if words := p.Freshness(); len(words) > 0 {

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
@@ -60,7 +60,7 @@ func (d *diagnosing) ask(request Delivery, received time.Time) (a answer) {
 	_ = here.Close()
 	_ = server.Close()
 	<-served
-	if a.outcome == string(durable.Kept) { // the record doesn't say why
+	if a.outcome == string(publish.Kept) { // the record doesn't say why
 		without := *d
 		without.Quarantine = false
 		a.err = without.ask(request, received).err
@@ -100,8 +100,8 @@ func (o observer) take(a answer) {
 // nowhere takes every message and keeps none.
 type nowhere struct{}
 
-func (nowhere) Publish(context.Context, durable.Message) (durable.Status, error) {
-	return durable.Stored, nil
+func (nowhere) Publish(context.Context, publish.Message) (publish.Status, error) {
+	return publish.Stored, nil
 }
 
 // listener has one connection.

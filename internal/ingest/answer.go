@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -81,15 +81,15 @@ var answers = []row{
 	{verify.Future, http.StatusUnauthorized, "future", "The event's time is too far in the future", "future"},
 	{verify.Unreadable, http.StatusBadRequest, "unreadable", "The body can't be read as an event", "unreadable"},
 
-	{durable.ErrTooLarge, http.StatusRequestEntityTooLarge, "message_too_large", "The event is too large to be stored", "message_too_large"},
-	{durable.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "The event can't be stored now, try again", "unavailable"},
+	{publish.ErrTooLarge, http.StatusRequestEntityTooLarge, "message_too_large", "The event is too large to be stored", "message_too_large"},
+	{publish.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "The event can't be stored now, try again", "unavailable"},
 
 	{errInternal, http.StatusInternalServerError, "internal", "Internal error", "internal"},
 }
 
 // appendAccepted appends the body of a 200. Neither text needs escaping: one is hexadecimal, the other one
 // of ours.
-func appendAccepted(dst []byte, id string, status durable.Status) []byte {
+func appendAccepted(dst []byte, id string, status publish.Status) []byte {
 	dst = append(append(dst, `{"id":"`...), id...)
 	return append(append(append(dst, `","status":"`...), status...), `"}`...)
 }
@@ -112,7 +112,7 @@ var (
 const retryAfter = "5"
 
 // answer writes the one answer, and returns the outcome.
-func (d *delivery) answer(status durable.Status, err error) (outcome string) {
+func (d *delivery) answer(status publish.Status, err error) (outcome string) {
 	header := d.w.Header()
 	if d.stopping.Load() {
 		header.Set("Connection", "close")

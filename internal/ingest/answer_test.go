@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // Answers are put together without encoding/json: each must be what that would write.
@@ -25,11 +25,11 @@ func TestAnswersAreJSON(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", r.code, diff)
 		}
 	}
-	for _, status := range []durable.Status{durable.Stored, durable.Duplicate, durable.Spooled, durable.Kept} {
+	for _, status := range []publish.Status{publish.Stored, publish.Duplicate, publish.Spooled, publish.Kept} {
 		const id = "5e0c3f1f0d6f4c1fb7c9a1f0e2d3c4b5"
 		want, err := json.Marshal(struct {
 			ID     string         `json:"id"`
-			Status durable.Status `json:"status"`
+			Status publish.Status `json:"status"`
 		}{id, status})
 		if err != nil {
 			t.Fatal(err)

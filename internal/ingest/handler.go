@@ -16,8 +16,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/event"
-	"github.com/ade15e70/webhook-bridge/internal/durable"
-	"github.com/ade15e70/webhook-bridge/internal/endpoint"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
@@ -27,8 +26,8 @@ import (
 // Publisher makes messages durable.
 type Publisher interface {
 	// Publish returns without error only once the message is durable. Its errors wrap
-	// durable.ErrTooLarge or durable.ErrUnavailable. It returns by the context's deadline, which Done doesn't tell of.
-	Publish(context.Context, durable.Message) (durable.Status, error)
+	// publish.ErrTooLarge or publish.ErrUnavailable. It returns by the context's deadline, which Done doesn't tell of.
+	Publish(context.Context, publish.Message) (publish.Status, error)
 }
 
 // Observer is told what became of each request, after it was answered. It must keep nothing of the record but its texts.
@@ -40,7 +39,7 @@ type Observer interface {
 // for Remote.
 type Record struct {
 	Endpoint string        // "" where the path is no endpoint's, nor nearly
-	Outcome  string        // a durable.Status, or the outcome of the table in answer.go
+	Outcome  string        // a publish.Status, or the outcome of the table in answer.go
 	Err      error         // why it was refused
 	Remote   string        // the sender's address
 	Duration time.Duration // from the headers to the answer
@@ -59,7 +58,7 @@ type Stages struct{ Read, Verify, Publish time.Duration }
 
 // Config is all that a [Handler] needs.
 type Config struct {
-	Endpoints        []endpoint.Endpoint
+	Endpoints        []verify.Endpoint
 	SubjectPrefix    string
 	MaxBodyBytes     int64
 	MaxInFlightBytes int64
@@ -74,7 +73,7 @@ type Config struct {
 // Handler serves the public listener.
 type Handler struct {
 	Config
-	endpoints map[string]*endpoint.Endpoint // by path
+	endpoints map[string]*verify.Endpoint // by path
 	inFlight  budget
 	large     semaphore
 	conns     *ConnLimiter
@@ -83,7 +82,7 @@ type Handler struct {
 
 // New returns the handler.
 func New(c Config) *Handler {
-	h := &Handler{Config: c, endpoints: make(map[string]*endpoint.Endpoint), large: newSemaphore(c.MaxInFlightBytes, c.MaxBodyBytes)}
+	h := &Handler{Config: c, endpoints: make(map[string]*verify.Endpoint), large: newSemaphore(c.MaxInFlightBytes, c.MaxBodyBytes)}
 	h.inFlight.limit, h.inFlight.now = c.MaxInFlightBytes, c.Now
 	h.limitConns(maxConnections)
 	for i := range c.Endpoints {
@@ -116,7 +115,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The path is compared as it was sent: another spelling of it is another path, but for one slash at its end.
 	path := r.URL.EscapedPath()
 	at, ok := h.endpoints[strings.TrimSuffix(path, "/")]
-	status, err := durable.Status(""), d.setReadDeadline(d.bodyDeadline)
+	status, err := publish.Status(""), d.setReadDeadline(d.bodyDeadline)
 	switch {
 	case err != nil:
 	case !ok:
@@ -169,7 +168,7 @@ const answerTime = 800 * time.Millisecond
 
 // receive takes a request for an endpoint to where its event is durable. A panic on the way
 // refuses this one delivery.
-func (d *delivery) receive(at *endpoint.Endpoint) (status durable.Status, err error) {
+func (d *delivery) receive(at *verify.Endpoint) (status publish.Status, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			// What it says might quote the body; where it happened doesn't.
@@ -200,7 +199,7 @@ func (d *delivery) receive(at *endpoint.Endpoint) (status durable.Status, err er
 
 // publish makes a message durable. Nothing that the sender does any more, hanging up included, cancels it: its
 // request's context counts for nothing here. Whatever was waited for since the body's last byte, the deadline stays.
-func (d *delivery) publish(m durable.Message) (durable.Status, error) {
+func (d *delivery) publish(m publish.Message) (publish.Status, error) {
 	began := d.Now()
 	defer func() { d.Stages.Publish = d.Now().Sub(began) }()
 	return d.Publisher.Publish(d.span.Into(untilContext{context.Background(), d.answerBy}), m)
@@ -216,7 +215,7 @@ type untilContext struct {
 func (c untilContext) Deadline() (time.Time, bool) { return c.at, true }
 
 // judge returns the body as it came, and notes what an authentic delivery claims.
-func (d *delivery) judge(at *endpoint.Endpoint, received time.Time) (body []byte, err error) {
+func (d *delivery) judge(at *verify.Endpoint, received time.Time) (body []byte, err error) {
 	if d.coming.len > smallBytes {
 		if !d.large.enter() {
 			return nil, errBusy
@@ -265,7 +264,7 @@ func (d *delivery) parse(p *verify.Provider, body []byte) (stringify.Text, error
 }
 
 // wrap puts the verified body into its envelope.
-func (d *delivery) wrap(at *endpoint.Endpoint, received time.Time) (durable.Message, error) {
+func (d *delivery) wrap(at *verify.Endpoint, received time.Time) (publish.Message, error) {
 	e := &d.wrapped
 	*e = at.Event(d.ID, d.Claims, received)
 	e.TraceParent, e.TraceState = d.span.Context()
@@ -276,9 +275,9 @@ func (d *delivery) wrap(at *endpoint.Endpoint, received time.Time) (durable.Mess
 		held += len(d.Claims.Body) // beside the canonical form
 	}
 	if !d.held.take(held) {
-		return durable.Message{}, errBusy
+		return publish.Message{}, errBusy
 	}
-	m := at.Message(d.SubjectPrefix, e, make([]byte, 0, size))
+	m := publish.NewMessage(d.SubjectPrefix, at.Name, e, make([]byte, 0, size))
 	e.Data = nil
 	d.Event = e
 	return m, nil

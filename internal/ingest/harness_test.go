@@ -17,8 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
-	"github.com/ade15e70/webhook-bridge/internal/endpoint"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
@@ -48,12 +47,12 @@ type keeper struct {
 	block atomic.Pointer[chan struct{}]
 }
 
-func (k *keeper) Publish(context.Context, durable.Message) (durable.Status, error) {
+func (k *keeper) Publish(context.Context, publish.Message) (publish.Status, error) {
 	if b := k.block.Load(); b != nil {
 		<-*b
 	}
 	k.n.Add(1)
-	return durable.Stored, nil
+	return publish.Stored, nil
 }
 
 type unseen struct{}
@@ -66,7 +65,7 @@ const testKey = "key"
 func newPublic(t testing.TB, change func(*Config)) *public {
 	p := &public{t: t, clock: &clock{}, kept: &keeper{}}
 	c := Config{
-		Endpoints: []endpoint.Endpoint{{
+		Endpoints: []verify.Endpoint{{
 			Name: "flock", Provider: &flock.Provider, Scheme: verify.Auto, Tolerance: time.Hour,
 			Secrets: func() []secret.Secret { return []secret.Secret{secret.New(testKey)} },
 		}},

@@ -10,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
-	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
@@ -21,7 +20,7 @@ import (
 // panicking is a fault of the bridge that quotes what it was handling.
 type panicking struct{}
 
-func (panicking) Publish(_ context.Context, m durable.Message) (durable.Status, error) {
+func (panicking) Publish(_ context.Context, m publish.Message) (publish.Status, error) {
 	panic(string(m.Data))
 }
 
@@ -34,7 +33,7 @@ func TestPanic(t *testing.T) {
 	key := secret.New("key")
 	seen := make(records, 1)
 	server := httptest.NewServer(ingest.New(ingest.Config{
-		Endpoints: []endpoint.Endpoint{{
+		Endpoints: []verify.Endpoint{{
 			Name: "flock", Provider: &flock.Provider, Scheme: verify.Auto, Tolerance: time.Minute,
 			Secrets: func() []secret.Secret { return []secret.Secret{key} },
 		}},

@@ -6,8 +6,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/event"
-	"github.com/ade15e70/webhook-bridge/internal/durable"
-	"github.com/ade15e70/webhook-bridge/internal/endpoint"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -18,7 +17,7 @@ import (
 // the same. Nothing unsigned is ever kept.
 //
 // The id is of what was signed alone: whatever stands around that, it is kept once.
-func (d *delivery) quarantine(at *endpoint.Endpoint, body []byte, received time.Time, refusal error) (durable.Status, error) {
+func (d *delivery) quarantine(at *verify.Endpoint, body []byte, received time.Time, refusal error) (publish.Status, error) {
 	if !d.Quarantine || !verify.IsAuthentic(refusal) {
 		return "", refusal
 	}
@@ -35,14 +34,14 @@ func (d *delivery) quarantine(at *endpoint.Endpoint, body []byte, received time.
 	unreadable := errors.Is(refusal, verify.Unreadable)
 	_, err := d.publish(kept.Message(d.SubjectPrefix))
 	switch {
-	case !unreadable && (errors.Is(err, durable.ErrTooLarge) || errors.Is(err, durable.ErrNoRoom)):
+	case !unreadable && (errors.Is(err, publish.ErrTooLarge) || errors.Is(err, publish.ErrNoRoom)):
 		return "", fmt.Errorf("%w; it isn't kept: %w", refusal, err)
 	case err != nil:
 		return "", err // so that it comes again, if its sender ever tries again
 	}
 	d.Kept = kept.Reason
 	if unreadable {
-		return durable.Kept, nil
+		return publish.Kept, nil
 	}
 	return "", refusal
 }

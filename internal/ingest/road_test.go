@@ -14,11 +14,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/natsd"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
 // message is what became of a delivery, as it went to NATS: a line of testdata/messages.ndjson.
@@ -91,7 +91,7 @@ func (r *road) send(d webhook) message {
 		secrets[i] = secret.New(s)
 	}
 	server := httptest.NewServer(ingest.New(ingest.Config{
-		Endpoints: []endpoint.Endpoint{{
+		Endpoints: []verify.Endpoint{{
 			Name: d.endpoint, Provider: d.provider, Scheme: d.scheme, Freshness: d.freshness, Tolerance: d.tolerance,
 			Secrets: func() []secret.Secret { return secrets },
 		}},

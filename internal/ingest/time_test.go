@@ -14,7 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // pipes is a listener whose connections are in memory, so that their deadlines go by the test's clock.
@@ -216,14 +216,14 @@ func TestWorkLongerThanTheBodysTime(t *testing.T) {
 // isn't given a time it takes as long as the relay would by itself.
 type slowDisk struct{ asked atomic.Int64 }
 
-func (s *slowDisk) Publish(ctx context.Context, _ durable.Message) (durable.Status, error) {
+func (s *slowDisk) Publish(ctx context.Context, _ publish.Message) (publish.Status, error) {
 	s.asked.Add(1)
 	by, ok := ctx.Deadline()
 	if !ok {
 		by = time.Now().Add(800 * time.Millisecond)
 	}
 	time.Sleep(min(time.Until(by), 1500*time.Millisecond))
-	return "", durable.ErrUnavailable
+	return "", publish.ErrUnavailable
 }
 
 // An answer comes within a second of the body's last byte, whatever was waited for before.

@@ -14,7 +14,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
@@ -51,15 +50,15 @@ func TestExampleAccount(t *testing.T) {
 		t.Run(test.user, func(t *testing.T) {
 			t.Parallel()
 			f := openAs(t, test.user, conf, 20*time.Second)
-			eventually(t, "ready", func() bool { return f.Ready() == nil && f.Publisher.Ready(durable.Quarantined) == nil })
+			eventually(t, "ready", func() bool { return f.Ready() == nil && f.Publisher.Ready(Quarantined) == nil })
 			if err := f.useAll(t.Context(), test.mayLookUp); err != nil {
 				t.Error(err)
 			}
-			_, err := f.Stored(t.Context(), durable.Event, time.Time{}, func(string) bool { return true })
+			_, err := f.Stored(t.Context(), Event, time.Time{}, func(string) bool { return true })
 			if errors.Is(err, ErrNoRights) == test.mayLookUp {
 				t.Errorf("looking up: %v", err)
 			}
-			if _, err := f.Stored(t.Context(), durable.Quarantined, time.Time{}, func(string) bool { return true }); !errors.Is(err, ErrNoRights) {
+			if _, err := f.Stored(t.Context(), Quarantined, time.Time{}, func(string) bool { return true }); !errors.Is(err, ErrNoRights) {
 				t.Errorf("looking up in quarantine: %v", err)
 			}
 		})
@@ -109,7 +108,7 @@ func makeStreams(t *testing.T, js jetstream.JetStream) {
 // forbidden.
 func (f *fixture) useAll(ctx context.Context, mayLookUp bool) error {
 	var all []error
-	for kind, subject := range map[durable.Kind]string{durable.Event: "webhooks.flock.invitee.accepted", durable.Quarantined: "webhooks-quarantine.flock.stale"} {
+	for kind, subject := range map[Kind]string{Event: "webhooks.flock.invitee.accepted", Quarantined: "webhooks-quarantine.flock.stale"} {
 		if err := f.Publisher.Ready(kind); err != nil {
 			all = append(all, err)
 			continue
@@ -119,7 +118,7 @@ func (f *fixture) useAll(ctx context.Context, mayLookUp bool) error {
 		if _, err := f.Publish(ctx, m); err != nil {
 			all = append(all, fmt.Errorf("publishing: %w", err))
 		}
-		if kind != durable.Event || !mayLookUp {
+		if kind != Event || !mayLookUp {
 			continue
 		}
 		found, err := f.Stored(ctx, kind, time.Time{}, func(string) bool { return true })

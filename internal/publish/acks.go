@@ -12,8 +12,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
 // acks waits for acknowledgements. One inbox, one map and one timer serve all messages; nats.go's futures
@@ -61,7 +59,7 @@ type outcome struct {
 
 // LateAck is a message that was acknowledged after its time-out.
 type LateAck struct {
-	Kind    durable.Kind
+	Kind    Kind
 	ID      string
 	Arrived time.Time // the message's
 	Made    time.Time // when the stream was created, as known when the message was sent
@@ -88,7 +86,7 @@ func newAcks(prefix string, timeout time.Duration, domain string) *acks {
 
 // begin registers a message and returns its number. A caller that has received the outcome may return the
 // wait to spare.
-func (a *acks) begin(m durable.Message, stream string, made time.Time) (uint64, *wait) {
+func (a *acks) begin(m Message, stream string, made time.Time) (uint64, *wait) {
 	w := a.spare.Get().(*wait)
 	a.mu.Lock()
 	defer a.mu.Unlock()

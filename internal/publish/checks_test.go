@@ -10,7 +10,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -85,8 +84,8 @@ func TestCheckEndsWithItsConnection(t *testing.T) {
 	f := open(t, s.URL()).connected()
 	before := f.link.connection()
 	s.Pause()
-	f.monitors[durable.Event].check()
-	eventually(t, "the check has begun", func() bool { return len(f.monitors[durable.Event].wanted) == 0 })
+	f.monitors[Event].check()
+	eventually(t, "the check has begun", func() bool { return len(f.monitors[Event].wanted) == 0 })
 	s.Kill()
 	s.Start()
 	eventually(t, "connected again", func() bool { c := f.link.connection(); return c != nil && c != before })
@@ -113,7 +112,7 @@ func TestMonitorSaysDifferencesOnce(t *testing.T) {
 		if _, err := js.UpdateStream(t.Context(), config); err != nil {
 			t.Fatal(err)
 		}
-		f.monitors[durable.Event].check()
+		f.monitors[Event].check()
 	}
 	change(200 * time.Hour)
 	eventually(t, "the first", func() bool { return f.logged(sayDiffers) == 1 })
@@ -121,7 +120,7 @@ func TestMonitorSaysDifferencesOnce(t *testing.T) {
 	change(300 * time.Hour)
 	eventually(t, "the second", func() bool { return f.logged(sayDiffers) == 2 })
 	change(168 * time.Hour)
-	eventually(t, "none", func() bool { return len(f.monitors[durable.Event].wanted) == 0 })
+	eventually(t, "none", func() bool { return len(f.monitors[Event].wanted) == 0 })
 	if got := slices.DeleteFunc(f.messages(), func(m string) bool { return m == sayDiffers }); len(got) != 3 {
 		t.Errorf("logged %q", f.messages())
 	}
@@ -141,7 +140,7 @@ func TestNoErrorFromLameDuck(t *testing.T) {
 			case <-stop:
 				return
 			case <-time.After(10 * time.Millisecond):
-				f.monitors[durable.Event].check()
+				f.monitors[Event].check()
 			}
 		}
 	})

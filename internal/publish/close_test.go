@@ -11,13 +11,12 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
 // answer is what a publish that runs in the background came to.
 type answer struct {
-	status durable.Status
+	status Status
 	err    error
 }
 
@@ -42,7 +41,7 @@ func TestCloseAwaitsAcknowledgements(t *testing.T) {
 	closed := make(chan error, 1)
 	go func() { closed <- f.close(context.Background()) }()
 	eventually(t, "closing", f.link.closing.Load)
-	if _, err := f.publish("late"); !errors.Is(err, durable.ErrUnavailable) || !strings.HasSuffix(err.Error(), ": closing") {
+	if _, err := f.publish("late"); !errors.Is(err, ErrUnavailable) || !strings.HasSuffix(err.Error(), ": closing") {
 		t.Errorf("publishing while it is closing: %v", err)
 	}
 	select {
@@ -53,7 +52,7 @@ func TestCloseAwaitsAcknowledgements(t *testing.T) {
 	case <-time.After(50 * time.Millisecond): // long enough to be caught at least now and then
 	}
 	s.Resume()
-	if got := <-published; got.status != durable.Stored || got.err != nil {
+	if got := <-published; got.status != Stored || got.err != nil {
 		t.Errorf("Publish: %v", got)
 	}
 	if err := <-closed; err != nil {
@@ -75,7 +74,7 @@ func TestCloseIsBounded(t *testing.T) {
 	if err := f.close(ctx); err == nil || err.Error() != "closing: 1 messages are not acknowledged yet" {
 		t.Errorf("Close: %v", err)
 	}
-	if got := <-published; !errors.Is(got.err, durable.ErrUnavailable) || !errors.Is(got.err, jetstream.ErrJetStreamPublisherClosed) {
+	if got := <-published; !errors.Is(got.err, ErrUnavailable) || !errors.Is(got.err, jetstream.ErrJetStreamPublisherClosed) {
 		t.Errorf("Publish: %v", got)
 	}
 	if took := time.Since(start); took > 5*time.Second {
@@ -95,7 +94,7 @@ func TestCloseWhilePublishing(t *testing.T) {
 				for n := 0; ; n++ {
 					_, err := f.publish(fmt.Sprint(round, i, n))
 					if err != nil {
-						if !errors.Is(err, durable.ErrUnavailable) {
+						if !errors.Is(err, ErrUnavailable) {
 							t.Error(err)
 						}
 						return

@@ -9,7 +9,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -47,14 +46,14 @@ func TestLeafAcknowledges(t *testing.T) {
 	answered := 0
 	for i := range 10 {
 		status, err := f.publish(fmt.Sprint("leaf alone ", i))
-		if !errors.Is(err, durable.ErrUnavailable) {
+		if !errors.Is(err, ErrUnavailable) {
 			t.Errorf("%q, %v", status, err)
 		}
 		if CauseOf(err) == WrongStream {
 			answered++
 		}
 	}
-	for _, r := range f.PublishAll(t.Context(), []durable.Message{message("from the spool")}) {
+	for _, r := range f.PublishAll(t.Context(), []Message{message("from the spool")}) {
 		if r.Err == nil {
 			t.Errorf("from the spool: %+v", r)
 		}

@@ -8,13 +8,11 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
 // Error is why a message was not published.
 type Error struct {
-	Kind  error // durable.ErrTooLarge, durable.ErrRefused or durable.ErrUnavailable
+	Kind  error // ErrTooLarge, ErrRefused or ErrUnavailable
 	Cause Cause
 	Err   error
 }
@@ -145,11 +143,11 @@ func refusal(api *jetstream.APIError) (cause Cause, stream bool) {
 func (c Cause) kind() error {
 	switch c {
 	case TooLarge:
-		return durable.ErrTooLarge
+		return ErrTooLarge
 	case NoRoom:
-		return durable.ErrNoRoom
+		return ErrNoRoom
 	case Forbidden, SubjectFull:
-		return durable.ErrRefused
+		return ErrRefused
 	}
-	return durable.ErrUnavailable
+	return ErrUnavailable
 }

@@ -11,8 +11,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
-
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
 // link holds the state of the connection, so that nobody needs to call nats.go for it. nats.go holds its lock
@@ -67,15 +65,15 @@ func (l *link) ready() error {
 		return nil
 	}
 	if cause := l.lastError.Load(); cause != nil {
-		return fmt.Errorf("%w: NATS is not connected: %w", durable.ErrUnavailable, *cause)
+		return fmt.Errorf("%w: NATS is not connected: %w", ErrUnavailable, *cause)
 	}
-	return fmt.Errorf("%w: NATS is not connected", durable.ErrUnavailable)
+	return fmt.Errorf("%w: NATS is not connected", ErrUnavailable)
 }
 
 // open returns nil while messages are accepted: there is a connection, and stop was not called.
 func (l *link) open() error {
 	if l.closing.Load() {
-		return fmt.Errorf("%w: closing", durable.ErrUnavailable)
+		return fmt.Errorf("%w: closing", ErrUnavailable)
 	}
 	return l.ready()
 }

@@ -17,7 +17,6 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -138,7 +137,7 @@ func TestLossIsReportedOnceNobodyIsInside(t *testing.T) {
 	}()
 	_ = far.Close()
 	eventually(t, "lost", func() bool { return c.alive.Err() != nil })
-	if err := l.enter(); !errors.Is(err, durable.ErrUnavailable) {
+	if err := l.enter(); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("somebody else may enter: %v", err)
 	}
 	time.Sleep(20 * time.Millisecond) // time enough to report it too early
@@ -214,7 +213,7 @@ func TestNothingBeginsWhileClosing(t *testing.T) {
 	t.Parallel()
 	l, c, _ := newPipe(t)
 	l.stop()
-	if err := l.open(); !errors.Is(err, durable.ErrUnavailable) {
+	if err := l.open(); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	if err := l.enter(); err != nil { // what has begun is still sent
@@ -222,7 +221,7 @@ func TestNothingBeginsWhileClosing(t *testing.T) {
 	}
 	l.leave()
 	_ = c.Close()
-	if err := l.enter(); !errors.Is(err, durable.ErrUnavailable) {
+	if err := l.enter(); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("without a connection: %v", err)
 	}
 	if n := l.inside.Load(); n != 0 {
@@ -259,7 +258,7 @@ func TestIsUp(t *testing.T) {
 	}
 	cause := errors.New("the cause")
 	l.lastError.Store(&cause)
-	if err := l.ready(); !errors.Is(err, cause) || !errors.Is(err, durable.ErrUnavailable) || !strings.HasPrefix(err.Error(), "cannot be made durable now: NATS is not connected: ") {
+	if err := l.ready(); !errors.Is(err, cause) || !errors.Is(err, ErrUnavailable) || !strings.HasPrefix(err.Error(), "cannot be made durable now: NATS is not connected: ") {
 		t.Errorf("ready: %v", err)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
@@ -18,7 +17,7 @@ var errOtherStream = errors.New("the stream was deleted and made anew, or restor
 
 // Stored reads the headers of all messages that the kind's stream has stored since a time, and returns the
 // wanted ids among them. The error is [ErrNoRights] where our account may not read the stream.
-func (p *Publisher) Stored(ctx context.Context, kind durable.Kind, since time.Time, wanted func(id string) bool) (stream.Found, error) {
+func (p *Publisher) Stored(ctx context.Context, kind Kind, since time.Time, wanted func(id string) bool) (stream.Found, error) {
 	if err := p.Ready(kind); err != nil {
 		return stream.Found{}, fmt.Errorf("looking up: %w", err)
 	}
@@ -38,7 +37,7 @@ func (p *Publisher) Stored(ctx context.Context, kind durable.Kind, since time.Ti
 
 // IsStored returns nil if the kind's stream is still the one in which the ids were found. Only then may a
 // message be dropped because its id was found.
-func (p *Publisher) IsStored(ctx context.Context, kind durable.Kind, found stream.Found) error {
+func (p *Publisher) IsStored(ctx context.Context, kind Kind, found stream.Found) error {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	now, err := p.session.Load().js.Stream(ctx, p.monitors[kind].stream.Name)
@@ -54,7 +53,7 @@ func (p *Publisher) IsStored(ctx context.Context, kind durable.Kind, found strea
 
 // Made returns when the kind's current stream was created. It need not hold a message that an earlier stream
 // of that name has acknowledged.
-func (p *Publisher) Made(ctx context.Context, kind durable.Kind) (time.Time, error) {
+func (p *Publisher) Made(ctx context.Context, kind Kind) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	now, err := p.session.Load().js.Stream(ctx, p.monitors[kind].stream.Name)

@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -186,7 +185,7 @@ func TestDoesNotRetry(t *testing.T) {
 	eventually(t, "refused at once", func() bool { // one is enough: a busy machine may be slow
 		start := time.Now()
 		_, err := f.publish("1")
-		if !errors.Is(err, durable.ErrUnavailable) || !errors.Is(err, jetstream.ErrNoStreamResponse) {
+		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, jetstream.ErrNoStreamResponse) {
 			t.Fatal(err)
 		}
 		return time.Since(start) < jetstream.DefaultPubRetryWait
@@ -216,7 +215,7 @@ func TestSubjectIsTaken(t *testing.T) {
 			eventually(t, "the error", func() bool { err := f.Ready(); return err != nil && strings.HasPrefix(err.Error(), test.want) })
 			_, err = f.publish("1")
 			var api *jetstream.APIError
-			if !errors.Is(err, durable.ErrUnavailable) || !errors.As(err, &api) || api.ErrorCode != codeStreamMismatch {
+			if !errors.Is(err, ErrUnavailable) || !errors.As(err, &api) || api.ErrorCode != codeStreamMismatch {
 				t.Errorf("publishing: %v", err)
 			}
 			if info, err := other.Info(t.Context()); err != nil || info.State.Msgs != 0 {
@@ -272,9 +271,9 @@ func TestStreamIsFull(t *testing.T) {
 	var kept []string
 	for i := range 1000 {
 		id := fmt.Sprint(i)
-		_, err := f.Publish(t.Context(), durable.Message{Subject: subject, ID: id, Data: make([]byte, 1000)})
+		_, err := f.Publish(t.Context(), Message{Subject: subject, ID: id, Data: make([]byte, 1000)})
 		if err != nil {
-			if !errors.Is(err, durable.ErrUnavailable) || !strings.Contains(err.Error(), "10077") {
+			if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "10077") {
 				t.Errorf("publishing: %v", err)
 			}
 			break

@@ -20,7 +20,6 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -112,7 +111,7 @@ func TestRefusesWhenServerDies(t *testing.T) {
 	}()
 	eventually(t, "an acknowledgement is awaited", func() bool { return f.direct.waiting() == 1 })
 	s.Kill()
-	if err := <-refused; !errors.Is(err, durable.ErrUnavailable) || !errors.Is(err, nats.ErrDisconnected) {
+	if err := <-refused; !errors.Is(err, ErrUnavailable) || !errors.Is(err, nats.ErrDisconnected) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -156,13 +155,13 @@ func TestOutlivesClosedConnection(t *testing.T) {
 	f := open(t, s.URL(), withTimeout(2*time.Second)).connected()
 	first := f.session.Load()
 	s.Reload("max_payload: 10000")
-	large := durable.Message{Subject: subject, ID: "large", Data: make([]byte, 20_000)}
-	if _, err := f.Publish(t.Context(), large); !errors.Is(err, durable.ErrUnavailable) {
+	large := Message{Subject: subject, ID: "large", Data: make([]byte, 20_000)}
+	if _, err := f.Publish(t.Context(), large); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	eventually(t, "another connection", func() bool { return f.session.Load() != first })
 	f.connected().stores("after")
-	if _, err := f.Publish(t.Context(), large); !errors.Is(err, durable.ErrTooLarge) {
+	if _, err := f.Publish(t.Context(), large); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("once the limit is known: %v", err)
 	}
 	if f.logged(sayReopened) != 1 {
@@ -247,8 +246,8 @@ func TestLargeMessageOnSlowLine(t *testing.T) {
 	s := natsdtest.Start(t, "max_payload: 8MB")
 	url, connections := narrow(t, s.Addr(), 2<<20)
 	f := open(t, url, withTimeout(time.Second)).connected()
-	large := durable.Message{Subject: subject, ID: "large", Data: make([]byte, 6<<20)}
-	if r := f.PublishAll(t.Context(), []durable.Message{large})[0]; r.Err != nil || r.Status != durable.Stored {
+	large := Message{Subject: subject, ID: "large", Data: make([]byte, 6<<20)}
+	if r := f.PublishAll(t.Context(), []Message{large})[0]; r.Err != nil || r.Status != Stored {
 		t.Errorf("%+v", r)
 	}
 	if n := connections.Load(); n != 1 {

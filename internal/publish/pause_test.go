@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -43,7 +42,7 @@ func TestAnswersWhileServerIsPaused(t *testing.T) {
 			data := make([]byte, test.size)
 			publish := func(id string) error {
 				start := time.Now()
-				_, err := f.Publish(t.Context(), durable.Message{Subject: subject, ID: id, Data: data})
+				_, err := f.Publish(t.Context(), Message{Subject: subject, ID: id, Data: data})
 				took := time.Since(start)
 				mu.Lock()
 				defer mu.Unlock()

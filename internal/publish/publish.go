@@ -17,8 +17,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
-
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
 // Config is all that a [Publisher] needs.
@@ -39,9 +37,9 @@ type Config struct {
 type Publisher struct {
 	config   Config
 	link     *link
-	monitors [durable.Kinds]*monitor // by kind; nil: it has no stream
-	streams  []*monitor              // one for each stream
-	room     *room                   // of the quarantine's stream; nil: there is none
+	monitors [Kinds]*monitor // by kind; nil: it has no stream
+	streams  []*monitor      // one for each stream
+	room     *room           // of the quarantine's stream; nil: there is none
 	windows  *windows
 	direct   *acks // of Publish
 	spooled  *acks // of PublishAll
@@ -61,10 +59,10 @@ func Open(c Config) (*Publisher, error) {
 		direct: newAcks("d", c.Timeout, c.Server.Domain), spooled: newAcks("s", c.SpoolTimeout, c.Server.Domain),
 	}
 	events := newMonitor(c.Stream, p.windows, c.Log)
-	p.monitors[durable.Event], p.streams = events, []*monitor{events}
+	p.monitors[Event], p.streams = events, []*monitor{events}
 	if c.Quarantine != nil {
 		m := newMonitor(*c.Quarantine, p.windows, c.Log)
-		p.monitors[durable.Quarantined], p.monitors[durable.Refused] = m, m
+		p.monitors[Quarantined], p.monitors[Refused] = m, m
 		p.streams = append(p.streams, m)
 		p.room = p.newRoom(*c.Quarantine)
 	}
@@ -91,7 +89,7 @@ func Open(c Config) (*Publisher, error) {
 
 // Publish publishes the message and waits for the stream's acknowledgement. It never waits much longer
 // than Timeout, even if NATS has just gone silent. The error is an [Error].
-func (p *Publisher) Publish(ctx context.Context, m durable.Message) (durable.Status, error) {
+func (p *Publisher) Publish(ctx context.Context, m Message) (Status, error) {
 	o, w, err := p.begin(ctx, m, p.direct)
 	if err != nil {
 		return "", err
@@ -105,7 +103,7 @@ func (p *Publisher) Publish(ctx context.Context, m durable.Message) (durable.Sta
 
 // Result is the outcome of one message of several.
 type Result struct {
-	Status durable.Status
+	Status Status
 	Took   time.Duration // until the acknowledgement
 	Made   time.Time     // when the stream was created, as known when the message was sent
 	Err    error
@@ -117,7 +115,7 @@ const DefaultSpoolTimeout = 10 * time.Second
 
 // PublishAll publishes messages from the spool in order. It sends the next without waiting for the
 // acknowledgement of the last, and returns a result for each.
-func (p *Publisher) PublishAll(ctx context.Context, messages []durable.Message) []Result {
+func (p *Publisher) PublishAll(ctx context.Context, messages []Message) []Result {
 	results := make([]Result, len(messages))
 	waits, sent := make([]*wait, len(messages)), make([]outgoing, len(messages))
 	batch, size := make([]outgoing, 0, len(messages)), 0
@@ -154,15 +152,15 @@ func (p *Publisher) send(batch []outgoing) {
 }
 
 // begin registers the message for its acknowledgement. It returns an error if the message can't be sent now.
-func (p *Publisher) begin(ctx context.Context, m durable.Message, of *acks) (outgoing, *wait, error) {
+func (p *Publisher) begin(ctx context.Context, m Message, of *acks) (outgoing, *wait, error) {
 	if err := p.link.open(); err != nil {
-		return outgoing{}, nil, &Error{durable.ErrUnavailable, Disconnected, err}
+		return outgoing{}, nil, &Error{ErrUnavailable, Disconnected, err}
 	}
 	if err := p.Check(m); err != nil {
 		return outgoing{}, nil, err
 	}
 	if p.link.forbidden.has(m.Subject) {
-		return outgoing{}, nil, &Error{durable.ErrRefused, Forbidden, errForbidden}
+		return outgoing{}, nil, &Error{ErrRefused, Forbidden, errForbidden}
 	}
 	if err := p.admit(ctx, m); err != nil {
 		return outgoing{}, nil, err
@@ -186,9 +184,9 @@ func (p *Publisher) await(ctx context.Context, m outgoing, w *wait) Result {
 	case o.err != nil:
 		return Result{Err: p.failed(m.Message, o.err)}
 	case o.duplicate:
-		return Result{Status: durable.Duplicate, Took: o.took, Made: o.made}
+		return Result{Status: Duplicate, Took: o.took, Made: o.made}
 	}
-	return Result{Status: durable.Stored, Took: o.took, Made: o.made}
+	return Result{Status: Stored, Took: o.took, Made: o.made}
 }
 
 // OnLate sets f to be called for each message that is acknowledged after its time-out. f must not block.
@@ -207,18 +205,18 @@ func (p *Publisher) fail(err error) {
 }
 
 // Check returns an error if the message is too large for the server or the stream.
-func (p *Publisher) Check(m durable.Message) error {
+func (p *Publisher) Check(m Message) error {
 	k := p.monitors[m.Kind]
 	if size, limit := sizeOf(m, k.stream.Name), k.limit.Load(); limit > 0 && size > limit {
 		k.refused.Store(true)
 		k.check() // the limit may have been raised
-		return &Error{durable.ErrTooLarge, TooLarge, fmt.Errorf("message of %d bytes, at most %d are allowed", size, limit)}
+		return &Error{ErrTooLarge, TooLarge, fmt.Errorf("message of %d bytes, at most %d are allowed", size, limit)}
 	}
 	return nil
 }
 
 // sizeOf returns a message's size as the server counts it: data and headers, with those added here.
-func sizeOf(m durable.Message, stream string) int64 {
+func sizeOf(m Message, stream string) int64 {
 	size := len("NATS/1.0\r\n\r\n") + len(m.Data) + headerSize(jetstream.MsgIDHeader, m.ID) + headerSize(jetstream.ExpectedStreamHeader, stream)
 	for _, h := range m.Headers {
 		size += headerSize(h.Name, h.Value)
@@ -229,7 +227,7 @@ func sizeOf(m durable.Message, stream string) int64 {
 func headerSize(name, value string) int { return len(name) + len(": \r\n") + len(value) }
 
 // failed returns the [Error] for a failed publish, and requests a check of the stream if that is its cause.
-func (p *Publisher) failed(m durable.Message, err error) error {
+func (p *Publisher) failed(m Message, err error) error {
 	if cause, _ := meaning(err); cause == TimedOut && p.link.forbidden.has(m.Subject) {
 		err = errForbidden
 	}
@@ -245,7 +243,7 @@ func (p *Publisher) IsConnected() bool { return p.link.isUp() }
 
 // Ready returns nil while messages of the kind can be published: NATS is connected and the stream was
 // checked. It never waits.
-func (p *Publisher) Ready(kind durable.Kind) error {
+func (p *Publisher) Ready(kind Kind) error {
 	if err := p.link.ready(); err != nil {
 		return err
 	}
@@ -254,12 +252,12 @@ func (p *Publisher) Ready(kind durable.Kind) error {
 
 // Window returns how far back the kind's stream certainly recognises an id; 0 while that is unknown. It is
 // less than the configured duplicate window for a while after that was raised.
-func (p *Publisher) Window(kind durable.Kind) time.Duration {
+func (p *Publisher) Window(kind Kind) time.Duration {
 	return p.windows.of(p.monitors[kind].stream.Name)
 }
 
 // ConfiguredWindow returns the duplicate window of the kind's stream; 0 while that is unknown.
-func (p *Publisher) ConfiguredWindow(kind durable.Kind) time.Duration {
+func (p *Publisher) ConfiguredWindow(kind Kind) time.Duration {
 	return time.Duration(p.monitors[kind].window.Load())
 }
 

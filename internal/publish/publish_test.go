@@ -18,7 +18,6 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ade15e70/webhook-bridge/event"
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -93,21 +92,21 @@ func (f *fixture) connected() *fixture {
 }
 
 // Ready is about the stream of events.
-func (f *fixture) Ready() error { return f.Publisher.Ready(durable.Event) }
+func (f *fixture) Ready() error { return f.Publisher.Ready(Event) }
 
-func message(id string) durable.Message {
-	return durable.Message{Subject: subject, ID: id, Data: []byte(id), Headers: []durable.Header{{Name: "Content-Type", Value: event.ContentType}}}
+func message(id string) Message {
+	return Message{Subject: subject, ID: id, Data: []byte(id), Headers: []Header{{Name: "Content-Type", Value: event.ContentType}}}
 }
 
 // publish publishes a small event.
-func (f *fixture) publish(id string) (durable.Status, error) {
+func (f *fixture) publish(id string) (Status, error) {
 	return f.Publish(context.Background(), message(id))
 }
 
 // stores publishes a small event that must be stored.
 func (f *fixture) stores(id string) {
 	f.t.Helper()
-	if status, err := f.publish(id); status != durable.Stored || err != nil {
+	if status, err := f.publish(id); status != Stored || err != nil {
 		f.t.Fatalf("publishing %s: %q, %v", id, status, err)
 	}
 }
@@ -115,8 +114,8 @@ func (f *fixture) stores(id string) {
 // refuses publishes a small event that must be refused for now.
 func (f *fixture) refuses(id string) {
 	f.t.Helper()
-	if status, err := f.publish(id); !errors.Is(err, durable.ErrUnavailable) {
-		f.t.Fatalf("publishing %s: %q, %v; want %v", id, status, err, durable.ErrUnavailable)
+	if status, err := f.publish(id); !errors.Is(err, ErrUnavailable) {
+		f.t.Fatalf("publishing %s: %q, %v; want %v", id, status, err, ErrUnavailable)
 	}
 }
 
@@ -212,12 +211,12 @@ func TestPublish(t *testing.T) {
 	f := open(t, s.URL()).connected()
 	for _, step := range []struct {
 		subject, id string
-		want        durable.Status
+		want        Status
 	}{
-		{"webhooks.flock.invitee.accepted", "1", durable.Stored},
-		{"webhooks.flock.invitee.accepted", "2", durable.Stored},
-		{"webhooks.flock.invitee.accepted", "1", durable.Duplicate},
-		{"webhooks.frigade.flow.completed", "1", durable.Duplicate}, // on whichever subject
+		{"webhooks.flock.invitee.accepted", "1", Stored},
+		{"webhooks.flock.invitee.accepted", "2", Stored},
+		{"webhooks.flock.invitee.accepted", "1", Duplicate},
+		{"webhooks.frigade.flow.completed", "1", Duplicate}, // on whichever subject
 	} {
 		m := message(step.id)
 		m.Subject, m.Data = step.subject, []byte(`{"a":1}`)
@@ -259,11 +258,11 @@ func TestPublishWaitsNoLonger(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	_, err := patient.Publish(ctx, durable.Message{Subject: subject, ID: "1"})
-	if !errors.Is(err, durable.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+	_, err := patient.Publish(ctx, Message{Subject: subject, ID: "1"})
+	if !errors.Is(err, ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("with a context that ends: %v", err)
 	}
-	if _, err = hasty.publish("2"); !errors.Is(err, durable.ErrUnavailable) || !errors.Is(err, jetstream.ErrAsyncPublishTimeout) {
+	if _, err = hasty.publish("2"); !errors.Is(err, ErrUnavailable) || !errors.Is(err, jetstream.ErrAsyncPublishTimeout) {
 		t.Errorf("after the time-out: %v", err)
 	}
 	if took := time.Since(start); took > 5*time.Second {
@@ -307,7 +306,7 @@ func TestMeaning(t *testing.T) {
 	api := func(code jetstream.ErrorCode, description string) error {
 		return fmt.Errorf("nats: %w", &jetstream.APIError{ErrorCode: code, Description: description})
 	}
-	tooLarge, refused, unavailable := durable.ErrTooLarge, durable.ErrRefused, durable.ErrUnavailable
+	tooLarge, refused, unavailable := ErrTooLarge, ErrRefused, ErrUnavailable
 	for _, test := range []struct {
 		err    error
 		cause  Cause

@@ -8,7 +8,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
@@ -20,10 +19,10 @@ func quarantined(c *Config) {
 	c.Quarantine = &q
 }
 
-func (f *fixture) quarantines(id string, want durable.Status) {
+func (f *fixture) quarantines(id string, want Status) {
 	f.t.Helper()
 	m := message(id)
-	m.Kind, m.Subject = durable.Quarantined, "webhooks-quarantine.flock.stale"
+	m.Kind, m.Subject = Quarantined, "webhooks-quarantine.flock.stale"
 	if status, err := f.Publish(f.t.Context(), m); status != want || err != nil {
 		f.t.Fatalf("quarantining %s: %q, %v", id, status, err)
 	}
@@ -34,7 +33,7 @@ func TestQuarantine(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL(), quarantined).connected()
-	eventually(t, "ready", func() bool { return f.Publisher.Ready(durable.Quarantined) == nil })
+	eventually(t, "ready", func() bool { return f.Publisher.Ready(Quarantined) == nil })
 	stream, err := operator(t, s.URL()).Stream(t.Context(), "WEBHOOKS_QUARANTINE")
 	if err != nil {
 		t.Fatal(err)
@@ -45,8 +44,8 @@ func TestQuarantine(t *testing.T) {
 		t.Errorf("made as %+v", c)
 	}
 	f.stores("a")
-	f.quarantines("a", durable.Stored)
-	f.quarantines("a", durable.Duplicate)
+	f.quarantines("a", Stored)
+	f.quarantines("a", Duplicate)
 }
 
 // Where the quarantine's stream can't be used the log says so by name, and events are stored all the same.
@@ -80,15 +79,15 @@ func TestRightsOfQuarantine(t *testing.T) {
 			}).connected()
 			f.stores("a")
 			if missing == "" {
-				eventually(t, "ready", func() bool { return f.Publisher.Ready(durable.Quarantined) == nil })
-				f.quarantines("a", durable.Stored)
+				eventually(t, "ready", func() bool { return f.Publisher.Ready(Quarantined) == nil })
+				f.quarantines("a", Stored)
 				if n := f.flood("refused", 1, 10); n != 1 { // asking how full it is takes no further right
 					t.Errorf("%d kept of what was refused", n)
 				}
 				return
 			}
 			m := message("q")
-			m.Kind, m.Subject = durable.Quarantined, "webhooks-quarantine.flock.stale"
+			m.Kind, m.Subject = Quarantined, "webhooks-quarantine.flock.stale"
 			_, err := f.Publish(t.Context(), m)
 			if cause := CauseOf(err); strings.HasPrefix(missing, "webhooks") && cause != Forbidden {
 				t.Errorf("cause %q: %v", cause, err)

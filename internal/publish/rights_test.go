@@ -9,7 +9,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
@@ -90,9 +89,9 @@ func TestRights(t *testing.T) {
 			if test.publishes {
 				f.stores("1")
 			} else {
-				want := durable.ErrUnavailable // it looks like a time-out
+				want := ErrUnavailable // it looks like a time-out
 				if test.ready == "" {
-					want = durable.ErrRefused // but for what the server says in passing
+					want = ErrRefused // but for what the server says in passing
 				}
 				for range 3 {
 					if _, err := f.publish("1"); !errors.Is(err, want) {
@@ -143,7 +142,7 @@ func TestMayNotMakeStream(t *testing.T) {
 		err := f.Ready()
 		return err != nil && strings.HasPrefix(err.Error(), "stream WEBHOOKS: JetStream does not answer")
 	})
-	if _, err := f.publish("1"); !errors.Is(err, durable.ErrUnavailable) {
+	if _, err := f.publish("1"); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("publishing: %v", err)
 	}
 }

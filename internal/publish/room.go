@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
 // room limits how much of what was answered 401 is published to the quarantine's stream, so that it never
@@ -65,7 +63,7 @@ func (r *room) admit(ctx context.Context, size int64) error {
 	if r.failure != nil {
 		return r.failure
 	}
-	return &Error{durable.ErrNoRoom, NoRoom, fmt.Errorf("%d bytes, of which %d would fit", size, max(r.all, 0))}
+	return &Error{ErrNoRoom, NoRoom, fmt.Errorf("%d bytes, of which %d would fit", size, max(r.all, 0))}
 }
 
 // take reserves room for a message and reports whether there was any. The first message of a step may be
@@ -137,8 +135,8 @@ func fullness(ctx context.Context, js jetstream.JetStream, stream Stream) (*jets
 }
 
 // admit returns an error if the message was answered 401 and the quarantine has no room for it.
-func (p *Publisher) admit(ctx context.Context, m durable.Message) error {
-	if m.Kind != durable.Refused {
+func (p *Publisher) admit(ctx context.Context, m Message) error {
+	if m.Kind != Refused {
 		return nil
 	}
 	err := p.room.admit(ctx, sizeOf(m, p.monitors[m.Kind].stream.Name))

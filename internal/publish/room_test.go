@@ -11,7 +11,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -23,10 +22,10 @@ func small(c *Config) {
 	c.Quarantine.MaxBytes, c.Quarantine.ProtectedReason = quarantineBytes, "unreadable"
 }
 
-func kept(kind durable.Kind, id string, size int) durable.Message {
+func kept(kind Kind, id string, size int) Message {
 	m := message(id)
 	m.Kind, m.Subject, m.Data = kind, "webhooks-quarantine.flock.stale", make([]byte, size)
-	if kind == durable.Quarantined {
+	if kind == Quarantined {
 		m.Subject = "webhooks-quarantine.flock.unreadable"
 	}
 	return m
@@ -50,11 +49,11 @@ func bySubject(t *testing.T, js jetstream.JetStream) jetstream.StreamState {
 func (f *fixture) flood(name string, n, size int) (stored int) {
 	f.t.Helper()
 	for i := range n {
-		status, err := f.Publish(f.t.Context(), kept(durable.Refused, fmt.Sprint(name, i), size))
+		status, err := f.Publish(f.t.Context(), kept(Refused, fmt.Sprint(name, i), size))
 		switch {
-		case err == nil && status == durable.Stored:
+		case err == nil && status == Stored:
 			stored++
-		case !errors.Is(err, durable.ErrNoRoom) || CauseOf(err) != NoRoom:
+		case !errors.Is(err, ErrNoRoom) || CauseOf(err) != NoRoom:
 			f.t.Errorf("%d: %q, %v", i, status, err)
 		}
 	}
@@ -69,9 +68,9 @@ func TestRefusedPushNothingOut(t *testing.T) {
 	instances := make([]*fixture, 3)
 	for i := range instances {
 		instances[i] = open(t, s.URL(), small).connected()
-		eventually(t, "ready", func() bool { return instances[i].Publisher.Ready(durable.Refused) == nil })
+		eventually(t, "ready", func() bool { return instances[i].Publisher.Ready(Refused) == nil })
 	}
-	if status, err := instances[0].Publish(t.Context(), kept(durable.Quarantined, "first", 1000)); status != durable.Stored || err != nil {
+	if status, err := instances[0].Publish(t.Context(), kept(Quarantined, "first", 1000)); status != Stored || err != nil {
 		t.Fatal(status, err)
 	}
 	stored := make([]int, len(instances))
@@ -94,7 +93,7 @@ func TestRefusedPushNothingOut(t *testing.T) {
 	}
 	// What is answered 200 goes on being kept, and the oldest go: what was refused, that is.
 	for i := range 30 {
-		if status, err := instances[1].Publish(t.Context(), kept(durable.Quarantined, fmt.Sprint("more ", i), 20<<10)); status != durable.Stored || err != nil {
+		if status, err := instances[1].Publish(t.Context(), kept(Quarantined, fmt.Sprint("more ", i), 20<<10)); status != Stored || err != nil {
 			t.Fatal(status, err)
 		}
 	}
@@ -108,11 +107,11 @@ func TestRefusedAlone(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL(), small).connected()
-	eventually(t, "ready", func() bool { return f.Publisher.Ready(durable.Refused) == nil })
+	eventually(t, "ready", func() bool { return f.Publisher.Ready(Refused) == nil })
 	if n := f.flood("", 80, 20<<10); n != 80 {
 		t.Errorf("%d of 80 are kept", n)
 	}
-	results := f.PublishAll(t.Context(), []durable.Message{kept(durable.Refused, "a", 20<<10), kept(durable.Refused, "b", 20<<10)})
+	results := f.PublishAll(t.Context(), []Message{kept(Refused, "a", 20<<10), kept(Refused, "b", 20<<10)})
 	for _, r := range results {
 		if r.Err != nil {
 			t.Error(r.Err)
@@ -138,17 +137,17 @@ func TestLargerThanStream(t *testing.T) {
 		}
 	}
 	f := open(t, s.URL(), small).connected()
-	eventually(t, "ready", func() bool { return f.Publisher.Ready(durable.Refused) == nil })
-	for _, kind := range []durable.Kind{durable.Refused, durable.Event, durable.Quarantined} {
+	eventually(t, "ready", func() bool { return f.Publisher.Ready(Refused) == nil })
+	for _, kind := range []Kind{Refused, Event, Quarantined} {
 		m := kept(kind, "large "+kind.String(), 10_000)
-		if kind == durable.Event {
+		if kind == Event {
 			m.Subject = subject
 		}
-		if status, err := f.Publish(t.Context(), m); !errors.Is(err, durable.ErrTooLarge) {
+		if status, err := f.Publish(t.Context(), m); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("%s: %q, %v", kind, status, err)
 		}
 		m.Data = m.Data[:9_000]
-		if status, err := f.Publish(t.Context(), m); status != durable.Stored || err != nil {
+		if status, err := f.Publish(t.Context(), m); status != Stored || err != nil {
 			t.Errorf("%s: %q, %v", kind, status, err)
 		}
 	}
@@ -173,7 +172,7 @@ func TestAsksSeldom(t *testing.T) {
 	for name, test := range map[string]struct {
 		info *jetstream.StreamInfo
 		want error
-	}{"full": {full, durable.ErrNoRoom}, "silent": {nil, context.DeadlineExceeded}} {
+	}{"full": {full, ErrNoRoom}, "silent": {nil, context.DeadlineExceeded}} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				asked := 0
@@ -215,7 +214,7 @@ func TestRoom(t *testing.T) {
 			t.Parallel()
 			asked := 0
 			err := answering(100_000, &test.info, &asked).admit(t.Context(), test.size)
-			if (err == nil) != test.want || err != nil && !errors.Is(err, durable.ErrNoRoom) || asked != 1 {
+			if (err == nil) != test.want || err != nil && !errors.Is(err, ErrNoRoom) || asked != 1 {
 				t.Errorf("%v, want room: %v; asked %d times", err, test.want, asked)
 			}
 		})

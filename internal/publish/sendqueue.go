@@ -6,8 +6,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 )
 
 // sendQueue hands messages to nats.go in order, and concurrent ones together: these then share one write and
@@ -22,7 +20,7 @@ type sendQueue struct {
 
 // outgoing is a message in the send queue.
 type outgoing struct {
-	durable.Message
+	Message
 	stream string
 	acks   *acks
 	number uint64 // in acks

@@ -11,7 +11,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -75,7 +74,7 @@ func TestSendQueueKeepsOrder(t *testing.T) {
 	for p := range publishers {
 		group.Go(func() {
 			for b := range batches {
-				var messages []durable.Message
+				var messages []Message
 				for n := range size {
 					messages = append(messages, message(fmt.Sprintf("%d %03d", p, b*size+n)))
 				}
@@ -110,7 +109,7 @@ func TestSendQueueHeaders(t *testing.T) {
 		want := nats.Header{"Nats-Msg-Id": {m.ID}, "Nats-Expected-Stream": {"S"}}
 		m.Headers = nil
 		for _, name := range names {
-			m.Headers = append(m.Headers, durable.Header{Name: name, Value: m.ID})
+			m.Headers = append(m.Headers, Header{Name: name, Value: m.ID})
 			want[name] = []string{m.ID}
 		}
 		if diff := cmp.Diff(want, o.message("inbox", m).Header); diff != "" {
@@ -132,7 +131,7 @@ func TestDataIsFreeOnceStored(t *testing.T) {
 			for i := range each {
 				m := message(fmt.Sprintf("%d-%d", p, i))
 				m.Data = append(data[:0], m.ID...)
-				if status, err := f.Publish(t.Context(), m); status != durable.Stored || err != nil {
+				if status, err := f.Publish(t.Context(), m); status != Stored || err != nil {
 					t.Errorf("%s: %q, %v", m.ID, status, err)
 				}
 			}

@@ -15,7 +15,6 @@ import (
 	"github.com/nats-io/nkeys"
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
@@ -187,10 +186,10 @@ func TestAccountLimitsPayload(t *testing.T) {
 	f := open(t, s.URL(), func(c *Config) {
 		c.Server.Creds = operator.user(t, func(u *jwt.UserClaims) { u.Limits.Payload = 5000 })
 	}).connected()
-	if status, err := f.Publish(t.Context(), sized("fits", 5000)); status != durable.Stored || err != nil {
+	if status, err := f.Publish(t.Context(), sized("fits", 5000)); status != Stored || err != nil {
 		t.Errorf("5000 bytes: %q, %v", status, err)
 	}
-	if _, err := f.Publish(t.Context(), sized("doesn't", 5001)); !errors.Is(err, durable.ErrTooLarge) {
+	if _, err := f.Publish(t.Context(), sized("doesn't", 5001)); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("5001 bytes: %v", err)
 	}
 	for range 10 {

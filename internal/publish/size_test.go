@@ -8,12 +8,11 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
 // sized returns a message that is so large as the server counts it.
-func sized(id string, size int) durable.Message {
+func sized(id string, size int) Message {
 	headers := "NATS/1.0\r\n" +
 		"Content-Type: application/cloudevents+json; charset=utf-8\r\n" +
 		"Nats-Msg-Id: " + id + "\r\n" +
@@ -45,17 +44,17 @@ func TestTooLarge(t *testing.T) {
 				t.Fatal(err)
 			}
 			f := open(t, s.URL()).connected()
-			f.monitors[durable.Event].limit.Store(0)
+			f.monitors[Event].limit.Store(0)
 			for _, known := range []bool{false, true} { // nats.go and the server have the same limits
 				if known {
-					f.monitors[durable.Event].check()
-					eventually(t, "the limit is known", func() bool { return f.monitors[durable.Event].limit.Load() == limit })
+					f.monitors[Event].check()
+					eventually(t, "the limit is known", func() bool { return f.monitors[Event].limit.Load() == limit })
 				}
-				if status, err := f.Publish(t.Context(), sized(fmt.Sprint("fits ", known), limit)); status != durable.Stored || err != nil {
+				if status, err := f.Publish(t.Context(), sized(fmt.Sprint("fits ", known), limit)); status != Stored || err != nil {
 					t.Errorf("known %t, %d bytes: %q, %v", known, limit, status, err)
 				}
 				_, err := f.Publish(t.Context(), sized(fmt.Sprint("doesn't ", known), limit+1))
-				if !errors.Is(err, durable.ErrTooLarge) {
+				if !errors.Is(err, ErrTooLarge) {
 					t.Errorf("known %t, %d bytes: %v", known, limit+1, err)
 				}
 				if is := strings.Contains(fmt.Sprint(err), "message of 5001 bytes, at most 5000 are allowed"); is != known {
@@ -88,15 +87,15 @@ func TestLimitChanges(t *testing.T) {
 	}
 	set(4999)
 	var api *jetstream.APIError
-	if err := publish("1"); !errors.Is(err, durable.ErrTooLarge) || !errors.As(err, &api) || api.ErrorCode != codeMessageTooLarge {
+	if err := publish("1"); !errors.Is(err, ErrTooLarge) || !errors.As(err, &api) || api.ErrorCode != codeMessageTooLarge {
 		t.Errorf("lowered: %v", err)
 	}
-	eventually(t, "the lower limit is known", func() bool { return f.monitors[durable.Event].limit.Load() == 4999 })
+	eventually(t, "the lower limit is known", func() bool { return f.monitors[Event].limit.Load() == 4999 })
 	set(5000)
-	if err := publish("1"); !errors.Is(err, durable.ErrTooLarge) {
+	if err := publish("1"); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("raised, but not known yet: %v", err)
 	}
-	eventually(t, "the higher limit is known", func() bool { return f.monitors[durable.Event].limit.Load() == 5000 })
+	eventually(t, "the higher limit is known", func() bool { return f.monitors[Event].limit.Load() == 5000 })
 	if err := publish("1"); err != nil {
 		t.Errorf("raised: %v", err)
 	}
@@ -110,15 +109,15 @@ func TestMaxPayloadIsRaised(t *testing.T) {
 	f := open(t, s.URL()).connected()
 	refuse := func() {
 		t.Helper()
-		if _, err := f.Publish(t.Context(), sized("1", 5000)); !errors.Is(err, durable.ErrTooLarge) {
+		if _, err := f.Publish(t.Context(), sized("1", 5000)); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("%v", err)
 		}
 	}
 	s.Reload("max_payload: 10000")
 	refuse()
-	eventually(t, "the higher limit is known", func() bool { return f.monitors[durable.Event].limit.Load() == 10_000 })
+	eventually(t, "the higher limit is known", func() bool { return f.monitors[Event].limit.Load() == 10_000 })
 	f.connected()
-	if status, err := f.Publish(t.Context(), sized("1", 5000)); status != durable.Stored || err != nil {
+	if status, err := f.Publish(t.Context(), sized("1", 5000)); status != Stored || err != nil {
 		t.Errorf("%q, %v", status, err)
 	}
 	f.stores("small")

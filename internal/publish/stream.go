@@ -25,7 +25,7 @@ type Stream struct {
 	Explicit   struct{ Replicas, MaxAge, MaxBytes, Duplicates bool } // set, rather than defaults
 
 	// DropOldest makes a full stream drop its oldest messages rather than refuse new ones: the quarantine.
-	// Messages whose subjects end with ProtectedReason are never displaced by one of kind durable.Refused.
+	// Messages whose subjects end with ProtectedReason are never displaced by one of kind Refused.
 	DropOldest      bool
 	ProtectedReason string
 }

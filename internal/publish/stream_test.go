@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -247,7 +246,7 @@ func TestWindowOfQuarantineDiffers(t *testing.T) {
 		kept.Name, kept.Prefix, kept.DropOldest = "KEPT", "kept", true
 		c.Quarantine = &kept
 	}).connected()
-	eventually(t, "the quarantine's is checked", func() bool { return f.Publisher.Ready(durable.Quarantined) == nil })
+	eventually(t, "the quarantine's is checked", func() bool { return f.Publisher.Ready(Quarantined) == nil })
 	logged := f.logs.FilterMessage(sayDiffers).All()
 	if len(logged) != 1 {
 		t.Fatalf("logged %v", logged)

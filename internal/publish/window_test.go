@@ -10,7 +10,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -114,21 +113,21 @@ func TestRaisedWindow(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "windows.json")
 			remembering := func(c *Config) { c.Windows = file }
 			before := open(t, s.URL(), remembering).connected()
-			if got := before.Window(durable.Event); got != short {
+			if got := before.Window(Event); got != short {
 				t.Errorf("before: %s", got)
 			}
 			before.stores("forgotten")
-			eventually(t, "forgotten", func() bool { status, _ := before.publish("forgotten"); return status == durable.Stored })
+			eventually(t, "forgotten", func() bool { status, _ := before.publish("forgotten"); return status == Stored })
 			if err := before.close(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			start := time.Now()
 			for range 2 { // it is started, and started again
 				f := open(t, s.URL(), remembering, func(c *Config) { test.raises(t, js, c) }).connected()
-				if got, most := f.Window(durable.Event), short+time.Since(start); got > most || got < short {
+				if got, most := f.Window(Event), short+time.Since(start); got > most || got < short {
 					t.Errorf("raised: %s, at most %s has passed", got, most)
 				}
-				if got := f.ConfiguredWindow(durable.Event); got != time.Hour {
+				if got := f.ConfiguredWindow(Event); got != time.Hour {
 					t.Errorf("configured: %s", got)
 				}
 				if err := f.close(t.Context()); err != nil {
@@ -146,7 +145,7 @@ func TestWindowOfMadeStream(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "windows.json")
 	for range 3 {
 		f := open(t, s.URL(), func(c *Config) { c.Windows = file }).connected()
-		if got := f.Window(durable.Event); got != 25*time.Hour {
+		if got := f.Window(Event); got != 25*time.Hour {
 			t.Errorf("window: %s", got)
 		}
 		if _, err := f.publish("1"); err != nil {

@@ -12,7 +12,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // Unreadable is the reason of deliveries that were answered 200; those with any other were answered 401.
@@ -25,7 +25,7 @@ type Delivery struct {
 	Provider string
 	Reason   string // why it was not published: Unreadable, contradiction, stale or future
 	Received time.Time
-	Seal     string      // proves, in place of the signature, that it was verified; see endpoint.Seal
+	Seal     string      // proves, in place of the signature, that it was verified; see verify.Seal
 	Headers  http.Header // what else was signed, or names the event; without a signature
 	Body     []byte      // as it was received, but for a signature in it
 }
@@ -48,19 +48,19 @@ func Prefix(events string) string { return events + "-quarantine" }
 func Stream(events string) string { return events + "_QUARANTINE" }
 
 // Message returns the message {prefix}-quarantine.{endpoint}.{reason}; prefix is that of the events.
-func (d Delivery) Message(prefix string) durable.Message {
-	kind, id := durable.Quarantined, d.ID
+func (d Delivery) Message(prefix string) publish.Message {
+	kind, id := publish.Quarantined, d.ID
 	if d.Reason != Unreadable {
 		// An id of its own: what was answered 200 must be kept even if a copy of it was refused before, because
 		// that copy may be displaced.
-		sum := sha256.Sum256([]byte(durable.Refused.String() + "\x00" + d.ID))
-		kind, id = durable.Refused, hex.EncodeToString(sum[:16])
+		sum := sha256.Sum256([]byte(publish.Refused.String() + "\x00" + d.ID))
+		kind, id = publish.Refused, hex.EncodeToString(sum[:16])
 	}
-	m := durable.Message{
+	m := publish.Message{
 		Kind:    kind,
 		Subject: Prefix(prefix) + "." + d.Endpoint + "." + d.Reason,
 		ID:      id,
-		Headers: []durable.Header{
+		Headers: []publish.Header{
 			{Name: "Content-Type", Value: "application/json"},
 			{Name: idHeader, Value: d.ID},
 			{Name: endpointHeader, Value: d.Endpoint},
@@ -72,7 +72,7 @@ func (d Delivery) Message(prefix string) durable.Message {
 		Data: d.Body,
 	}
 	if d.Headers != nil {
-		m.Headers = append(m.Headers, durable.Header{Name: headersHeader, Value: url.Values(d.Headers).Encode()})
+		m.Headers = append(m.Headers, publish.Header{Name: headersHeader, Value: url.Values(d.Headers).Encode()})
 	}
 	return m
 }

@@ -7,11 +7,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // header returns a message's header as a NATS client does.
-func header(m durable.Message) func(string) string {
+func header(m publish.Message) func(string) string {
 	return func(name string) string {
 		for _, h := range m.Headers {
 			if h.Name == name {
@@ -29,7 +29,7 @@ func TestRoundTrip(t *testing.T) {
 		Seal: strings.Repeat("0f", 32), Body: []byte("{\"a\": \"\u2028\xff\n\"} "),
 	}
 	m := d.Message("hooks.eu")
-	if m.Kind != durable.Refused || m.Subject != "hooks.eu-quarantine.flock-eu.stale" {
+	if m.Kind != publish.Refused || m.Subject != "hooks.eu-quarantine.flock-eu.stale" {
 		t.Errorf("%v %s", m.Kind, m.Subject)
 	}
 	got, err := Parse(header(m), m.Data)

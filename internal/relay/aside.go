@@ -5,13 +5,13 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
 // retryAside publishes the records that were set aside again, every r.Aside, until the context ends.
 func (r *Relay) retryAside(ctx context.Context) {
-	forwarders := make(map[durable.Kind]*forwarder)
+	forwarders := make(map[publish.Kind]*forwarder)
 	for _, kind := range r.Kinds {
 		forwarders[kind] = newForwarder(r, kind)
 	}
@@ -28,14 +28,14 @@ func (r *Relay) retryAside(ctx context.Context) {
 }
 
 // tryAside publishes each of them once.
-func (r *Relay) tryAside(ctx context.Context, forwarders map[durable.Kind]*forwarder) {
+func (r *Relay) tryAside(ctx context.Context, forwarders map[publish.Kind]*forwarder) {
 	for after := uint64(0); ctx.Err() == nil; {
 		records, err := r.Spool.Aside(after, firstBatch)
 		if err != nil || len(records) == 0 {
 			return
 		}
 		after = records[len(records)-1].Seq
-		byKind := make(map[durable.Kind][]spool.Record)
+		byKind := make(map[publish.Kind][]spool.Record)
 		for _, record := range records {
 			byKind[record.Kind] = append(byKind[record.Kind], record)
 		}

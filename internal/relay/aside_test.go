@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -24,7 +24,7 @@ func account(publish ...string) string {
 }
 
 // on is a message on a subject.
-func on(subject, id string) durable.Message {
+func on(subject, id string) publish.Message {
 	m := message(id)
 	m.Subject = subject
 	return m
@@ -39,14 +39,14 @@ func TestForbiddenSubject(t *testing.T) {
 	makeStream(t, js, nil)
 	f := start(t, s.URL(), asBridge, hasty).ready()
 	for _, id := range []string{"1", "2"} {
-		if status, err := f.Publish(t.Context(), on("webhooks.frigade.a.b", "forbidden "+id)); status != durable.Spooled || err != nil {
+		if status, err := f.Publish(t.Context(), on("webhooks.frigade.a.b", "forbidden "+id)); status != publish.Spooled || err != nil {
 			t.Fatalf("%q, %v", status, err)
 		}
 	}
 	eventually(t, "both are set aside", func() bool { return f.Spool.Stats().Aside == 2 && f.waiting() == 0 })
 	eventually(t, "one that is allowed goes directly", func() bool { // a machine that stalls makes it spooled first, and then a duplicate
 		status, err := f.Publish(t.Context(), message("allowed"))
-		return err == nil && (status == durable.Stored || status == durable.Duplicate)
+		return err == nil && (status == publish.Stored || status == publish.Duplicate)
 	})
 	stored(t, js, "allowed")
 	if n := f.logged(sayAside); n != 1 { // the second comes within the minute
@@ -77,11 +77,11 @@ func TestTooLargeInSpool(t *testing.T) {
 	f := start(t, s.URL())
 	large := message("large")
 	large.Data = make([]byte, 2000)
-	f.publishes(durable.Spooled, numbered(0, 10)...)
-	if status, err := f.Publish(t.Context(), large); status != durable.Spooled || err != nil {
+	f.publishes(publish.Spooled, numbered(0, 10)...)
+	if status, err := f.Publish(t.Context(), large); status != publish.Spooled || err != nil {
 		t.Fatalf("%q, %v", status, err)
 	}
-	f.publishes(durable.Spooled, numbered(10, 20)...)
+	f.publishes(publish.Spooled, numbered(10, 20)...)
 	s.Start()
 	f.delivered()
 	stored(t, operator(t, s), numbered(0, 20)...)
@@ -111,10 +111,10 @@ func TestRefusedWhileOthersAreTaken(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := start(t, s.URL(), unmanaged).ready()
-	if status, err := f.Publish(t.Context(), on("webhooks.other.a", "other")); status != durable.Spooled || err != nil {
+	if status, err := f.Publish(t.Context(), on("webhooks.other.a", "other")); status != publish.Spooled || err != nil {
 		t.Fatalf("%q, %v", status, err)
 	}
-	f.publishes(durable.Spooled, numbered(0, 10)...)
+	f.publishes(publish.Spooled, numbered(0, 10)...)
 	f.delivered()
 	if n := f.Spool.Stats().Aside; n != 1 {
 		t.Errorf("%d are set aside", n)
@@ -149,16 +149,16 @@ func TestDiskFails(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.New(t, "")
 	f := start(t, s.URL())
-	f.publishes(durable.Spooled, "waits")
+	f.publishes(publish.Spooled, "waits")
 	if err := f.Spool.Close(t.Context()); err != nil { // as good as a disk that is gone
 		t.Fatal(err)
 	}
-	if status, err := f.Publish(t.Context(), message("nowhere")); !errors.Is(err, durable.ErrUnavailable) {
+	if status, err := f.Publish(t.Context(), message("nowhere")); !errors.Is(err, publish.ErrUnavailable) {
 		t.Errorf("%q, %v", status, err)
 	}
 	s.Start()
-	eventually(t, "connected", func() bool { return f.Publisher.Ready(durable.Event) == nil })
-	f.publishes(durable.Stored, "overtakes")
+	eventually(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
+	f.publishes(publish.Stored, "overtakes")
 	stored(t, operator(t, s), "overtakes")
 }
 
@@ -169,8 +169,8 @@ func TestNeither(t *testing.T) {
 	js := operator(t, s)
 	makeStream(t, js, func(c *jetstream.StreamConfig) { c.MaxMsgs = 1 })
 	f := start(t, s.URL(), unmanaged, func(c *settings) { c.spool.MaxBytes = 400 }).ready()
-	f.publishes(durable.Stored, "a")
-	f.publishes(durable.Spooled, "b")
+	f.publishes(publish.Stored, "a")
+	f.publishes(publish.Spooled, "b")
 	refused := message("c")
 	refused.Data = make([]byte, 400)
 	if status, err := f.Publish(t.Context(), refused); err == nil {
@@ -187,8 +187,8 @@ func TestLostAcknowledgement(t *testing.T) {
 	s := natsdtest.StartProcess(t, "")
 	f := start(t, s.URL(), hasty).ready()
 	s.Pause() // the kernel takes the bytes, the server will read them later
-	f.publishes(durable.Spooled, "a")
-	records, err := f.Spool.Next(durable.Event, 0, 1)
+	f.publishes(publish.Spooled, "a")
+	records, err := f.Spool.Next(publish.Event, 0, 1)
 	if err != nil || len(records) != 1 || records[0].Attempted.IsZero() || records[0].Attempted.After(records[0].Arrived) {
 		t.Errorf("%+v, %v", records, err)
 	}

@@ -5,7 +5,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
@@ -62,7 +61,7 @@ type refusals struct {
 
 const refusalsEvery = time.Minute
 
-func (l *refusals) report(log *zap.Logger, kind durable.Kind, r spool.Record, err error) {
+func (l *refusals) report(log *zap.Logger, kind publish.Kind, r spool.Record, err error) {
 	cause := publish.CauseOf(err)
 	if at, ok := l.logged[cause]; ok && time.Since(at) < refusalsEvery {
 		l.more[cause]++

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -24,7 +24,7 @@ func BenchmarkDrain(b *testing.B) {
 	for range 256 {
 		wg.Go(func() {
 			for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
-				m := durable.Message{Subject: subject, ID: fmt.Sprint(i), Data: data}
+				m := publish.Message{Subject: subject, ID: fmt.Sprint(i), Data: data}
 				if err := f.Spool.Append(context.Background(), m, time.Now(), time.Time{}); err != nil {
 					b.Error(err)
 				}
@@ -35,7 +35,7 @@ func BenchmarkDrain(b *testing.B) {
 	f.close()
 	s.Start()
 	f = start(b, s.URL(), inDir(dir))
-	eventually(b, "begun", func() bool { return f.Publisher.Ready(durable.Event) == nil })
+	eventually(b, "begun", func() bool { return f.Publisher.Ready(publish.Event) == nil })
 	b.ResetTimer()
 	for f.waiting() > 0 {
 		time.Sleep(time.Millisecond)

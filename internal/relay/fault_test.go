@@ -8,14 +8,14 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
 // kept is a message for quarantine.
-func kept(id string) durable.Message {
+func kept(id string) publish.Message {
 	m := message(id)
-	m.Kind, m.Subject = durable.Quarantined, "webhooks-quarantine.flock.stale"
+	m.Kind, m.Subject = publish.Quarantined, "webhooks-quarantine.flock.stale"
 	return m
 }
 
@@ -29,14 +29,14 @@ func TestQuarantineIsStuck(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := start(t, s.URL(), func(c *settings) { c.publish.Stream.Manage, c.publish.Quarantine.Manage = false, false }).ready()
-	eventually(t, "quarantine is ready", func() bool { return f.isDirect(durable.Quarantined) })
-	for i, want := range []durable.Status{durable.Stored, durable.Spooled, durable.Spooled} {
+	eventually(t, "quarantine is ready", func() bool { return f.isDirect(publish.Quarantined) })
+	for i, want := range []publish.Status{publish.Stored, publish.Spooled, publish.Spooled} {
 		if status, err := f.Publish(t.Context(), kept(fmt.Sprint(i))); status != want || err != nil {
 			t.Fatalf("%d: %q, %v", i, status, err)
 		}
 	}
-	eventually(t, "quarantine's breaker is open", func() bool { return !f.breakers[durable.Quarantined].isClosed() })
-	f.publishes(durable.Stored, numbered(0, 20)...)
+	eventually(t, "quarantine's breaker is open", func() bool { return !f.breakers[publish.Quarantined].isClosed() })
+	f.publishes(publish.Stored, numbered(0, 20)...)
 	// Nor does the end wait for it.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -57,8 +57,8 @@ func TestSilenceIsNoFault(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	other := newForwarder(f.Relay, durable.Event)
-	records, err := f.Spool.Next(durable.Event, 0, 2)
+	other := newForwarder(f.Relay, publish.Event)
+	records, err := f.Spool.Next(publish.Event, 0, 2)
 	if err != nil || len(records) != 2 {
 		t.Fatalf("%+v, %v", records, err)
 	}
@@ -80,10 +80,10 @@ func TestNothingOvertakesInFullStream(t *testing.T) {
 	f := start(t, s.URL(), unmanaged).ready()
 	large := message("large")
 	large.Data = make([]byte, 3000)
-	if status, err := f.Publish(t.Context(), large); status != durable.Spooled || err != nil {
+	if status, err := f.Publish(t.Context(), large); status != publish.Spooled || err != nil {
 		t.Fatalf("%q, %v", status, err)
 	}
-	f.publishes(durable.Spooled, "small")
+	f.publishes(publish.Spooled, "small")
 	eventually(t, "tried often", func() bool { return f.seen.of("spool stream_full") > suspectEvery })
 	stored(t, js)
 	if n := f.Spool.Stats().Aside; n != 0 {
@@ -99,7 +99,7 @@ func TestProbe(t *testing.T) {
 	makeStream(t, js, func(c *jetstream.StreamConfig) { c.MaxMsgs = 100 })
 	s.Stop()
 	f := start(t, s.URL(), unmanaged)
-	f.publishes(durable.Spooled, numbered(0, 400)...)
+	f.publishes(publish.Spooled, numbered(0, 400)...)
 	s.Start()
 	eventually(t, "full", func() bool { return f.logged(sayAlarm) == 1 })
 	before := f.seen.of("spool stream_full")

@@ -9,7 +9,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
@@ -35,7 +34,7 @@ const (
 // forwarder takes one kind's records from the spool to JetStream, oldest first.
 type forwarder struct {
 	*Relay
-	kind     durable.Kind
+	kind     publish.Kind
 	after    uint64               // up to here all are settled
 	acked    map[uint64]time.Time // behind that: acknowledged already, by the stream that was made then
 	batch    int                  // how many to publish at once
@@ -47,7 +46,7 @@ type forwarder struct {
 	cause    atomic.Pointer[publish.Cause] // why the last round failed; nil when it didn't
 }
 
-func newForwarder(r *Relay, kind durable.Kind) *forwarder {
+func newForwarder(r *Relay, kind publish.Kind) *forwarder {
 	return &forwarder{Relay: r, kind: kind, acked: make(map[uint64]time.Time), batch: 1, bytes: firstBytes, lookup: newLookup(r, kind)}
 }
 
@@ -114,7 +113,7 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bo
 	for settled < len(records) {
 		r, err := records[settled], results[settled].Err
 		switch {
-		case errors.Is(err, durable.ErrNoRoom):
+		case errors.Is(err, publish.ErrNoRoom):
 			f.Log.Warn("refused delivery is not kept", zap.String("subject", r.Subject), zap.String("id", r.ID), zap.Error(err),
 				zap.String("remedy", publish.NoRoom.Remedy()))
 		case isItsOwnFault(err):
@@ -142,7 +141,7 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bo
 
 // isItsOwnFault reports whether NATS refuses this message, while it may well take others.
 func isItsOwnFault(err error) bool {
-	return errors.Is(err, durable.ErrTooLarge) || errors.Is(err, durable.ErrRefused)
+	return errors.Is(err, publish.ErrTooLarge) || errors.Is(err, publish.ErrRefused)
 }
 
 // deliver publishes those of the records that aren't known to be stored, and returns what became of
@@ -157,7 +156,7 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 		return results
 	}
 	f.acknowledged(ctx, records)
-	var messages []durable.Message
+	var messages []publish.Message
 	var places []int
 	for i, r := range records {
 		if _, acked := f.acked[r.Seq]; acked {
@@ -175,7 +174,7 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 	for i, result := range f.Publisher.PublishAll(ctx, messages) {
 		results[places[i]] = result
 		traces.end(i, f.note(FromSpool, f.kind, result), result.Err != nil)
-		if result.Status == durable.Stored && known.Unsure[records[places[i]].ID] {
+		if result.Status == publish.Stored && known.Unsure[records[places[i]].ID] {
 			f.Observer.PossiblyDuplicate(f.kind)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
@@ -19,7 +18,7 @@ type lateAcks struct {
 // lateAck names one delivery of an event. Another one of the same event has arrived at another time; no clock
 // need be right for that.
 type lateAck struct {
-	kind    durable.Kind
+	kind    publish.Kind
 	id      string
 	arrived int64 // Unix nanoseconds, as in the spool
 }

@@ -7,7 +7,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
@@ -19,7 +18,7 @@ import (
 // sent it again, to another instance. One scan of the stream serves all that wait (ADR 9).
 type Lookup struct {
 	Publisher *publish.Publisher
-	Kind      durable.Kind
+	Kind      publish.Kind
 	Reach     time.Duration // as the relay's
 	Log       *zap.Logger
 	Now       func() time.Time
@@ -45,7 +44,7 @@ const (
 )
 
 // newLookup returns a look-up of the records in the spool.
-func newLookup(r *Relay, kind durable.Kind) *Lookup {
+func newLookup(r *Relay, kind publish.Kind) *Lookup {
 	return &Lookup{
 		Publisher: r.Publisher, Kind: kind, Reach: r.Reach, Log: r.Log, Now: r.Now,
 		Wanted: func(id string) bool { return r.Spool.Holds(kind, id) }, Last: r.Spool.Last,
@@ -98,7 +97,7 @@ func (l *Lookup) Ask(ctx context.Context, records []spool.Record) (Answer, error
 }
 
 func lookupFailed(err error) error {
-	return &publish.Error{Kind: durable.ErrUnavailable, Cause: publish.LookupFailed, Err: err}
+	return &publish.Error{Kind: publish.ErrUnavailable, Cause: publish.LookupFailed, Err: err}
 }
 
 // IsRemembered reports whether a stream with that duplicate window still knows the id of any copy that it

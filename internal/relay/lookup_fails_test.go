@@ -8,7 +8,6 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
@@ -54,9 +53,9 @@ func TestNoQuorumToLookUp(t *testing.T) {
 		s.Kill()
 	}
 	f := start(t, stays.URL(), unmanaged)
-	eventually(t, "connected", func() bool { return f.Publisher.Ready(durable.Event) == nil })
+	eventually(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
 	f.waits(time.Hour, "a", "b")
-	eventually(t, "looking up fails", func() bool { return f.Blocked(durable.Event) == publish.LookupFailed })
+	eventually(t, "looking up fails", func() bool { return f.Blocked(publish.Event) == publish.LookupFailed })
 	if n := f.seen.of("spool stored"); n != 0 || f.seen.of("possible") != 0 {
 		t.Fatalf("%d are published, %d possible duplicates", n, f.seen.of("possible"))
 	}
@@ -86,9 +85,9 @@ func TestLookUpIsGivenUp(t *testing.T) {
 	f := start(t, s.URL(), unmanaged, func(c *settings) {
 		c.relay.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
 	})
-	eventually(t, "connected", func() bool { return f.Publisher.Ready(durable.Event) == nil })
+	eventually(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
 	f.waits(time.Hour, "a", "b")
-	eventually(t, "looking up fails", func() bool { return f.Blocked(durable.Event) == publish.LookupFailed })
+	eventually(t, "looking up fails", func() bool { return f.Blocked(publish.Event) == publish.LookupFailed })
 	if f.waiting() != 2 || f.logged(sayGivenUp) != 0 {
 		t.Fatalf("%d wait", f.waiting())
 	}
@@ -110,15 +109,15 @@ func TestFoundInAnotherStream(t *testing.T) {
 	if err := f.Relay.Close(t.Context()); err != nil { // nobody delivers meanwhile
 		t.Fatal(err)
 	}
-	if status, err := f.Publisher.Publish(t.Context(), message("a")); status != durable.Stored || err != nil {
+	if status, err := f.Publisher.Publish(t.Context(), message("a")); status != publish.Stored || err != nil {
 		t.Fatalf("%q, %v", status, err)
 	}
 	f.waits(2*time.Hour, "a", "b")
-	records, err := f.Spool.Next(durable.Event, 0, 2)
+	records, err := f.Spool.Next(publish.Event, 0, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newLookup(f.Relay, durable.Event)
+	l := newLookup(f.Relay, publish.Event)
 	if known, err := l.Ask(t.Context(), records); err != nil || !known.Stored["a"] || known.Stored["b"] {
 		t.Fatalf("%v, %v", known, err)
 	}
@@ -156,7 +155,7 @@ func TestFoundForOthers(t *testing.T) {
 	waiting := map[string]bool{"a": true}
 	last := uint64(1)
 	l := &Lookup{
-		Publisher: f.Publisher, Kind: durable.Event, Reach: f.Reach, Log: f.Log, Now: time.Now,
+		Publisher: f.Publisher, Kind: publish.Event, Reach: f.Reach, Log: f.Log, Now: time.Now,
 		Wanted: func(id string) bool { return waiting[id] }, Last: func() uint64 { return last },
 	}
 	for _, id := range []string{"a", "b"} {

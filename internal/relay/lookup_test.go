@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
@@ -58,7 +58,7 @@ func TestLookup(t *testing.T) {
 	storeAndForget(t, js, "1", "3", "399")
 	s.Stop()
 	f := start(t, s.URL(), unmanaged)
-	f.publishes(durable.Spooled, numbered(0, 400)...)
+	f.publishes(publish.Spooled, numbered(0, 400)...)
 	s.Start()
 	f.delivered()
 	n := count(t, operator(t, s))
@@ -80,7 +80,7 @@ func TestNoLookupWithinWindow(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.New(t, "")
 	f := start(t, s.URL())
-	f.publishes(durable.Spooled, numbered(0, 10)...)
+	f.publishes(publish.Spooled, numbered(0, 10)...)
 	s.Start()
 	f.delivered()
 	if n := f.logged(sayLooked); n != 0 {
@@ -118,7 +118,7 @@ func TestNoRightsToLookUp(t *testing.T) {
 	js := operator(t, s, nats.UserInfo("operator", "operator"))
 	makeStream(t, js, forgets)
 	f := start(t, s.URL(), asBridge)
-	eventually(t, "connected", func() bool { return f.Publisher.Ready(durable.Event) == nil })
+	eventually(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
 	if err := f.Spool.Append(t.Context(), message("a"), time.Now().Add(-time.Hour), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestRightsToLookUp(t *testing.T) {
 	makeStream(t, js, forgets)
 	storeAndForget(t, js, "a")
 	f := start(t, s.URL(), asBridge)
-	eventually(t, "connected", func() bool { return f.Publisher.Ready(durable.Event) == nil })
+	eventually(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
 	for _, id := range []string{"a", "b"} {
 		if err := f.Spool.Append(t.Context(), message(id), time.Now().Add(-time.Hour), time.Time{}); err != nil {
 			t.Fatal(err)
@@ -188,7 +188,7 @@ func TestLooksBackAsFarAsCopiesReach(t *testing.T) {
 	makeStream(t, js, forgets)
 	storeAndForget(t, js, "copy") // before the record arrives
 	f := start(t, s.URL(), unmanaged)
-	eventually(t, "connected", func() bool { return f.Publisher.Ready(durable.Event) == nil })
+	eventually(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
 	if err := f.Spool.Append(t.Context(), message("copy"), time.Now(), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
@@ -203,12 +203,12 @@ func TestFailedScanCoversNothing(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := start(t, s.URL(), func(c *settings) { c.relay.Now = func() time.Time { return time.Now().Add(2 * time.Hour) } }).ready()
-	l := newLookup(f.Relay, durable.Event)
+	l := newLookup(f.Relay, publish.Event)
 	first := spool.Record{Message: message("a"), Seq: 1, Arrived: f.Now().Add(time.Hour)} // a clock was set back: all of the stream is read
 	if _, err := l.Ask(t.Context(), []spool.Record{first}); err != nil {
 		t.Fatal(err)
 	}
-	if status, err := f.Publisher.Publish(t.Context(), message("b")); status != durable.Stored || err != nil {
+	if status, err := f.Publisher.Publish(t.Context(), message("b")); status != publish.Stored || err != nil {
 		t.Fatalf("%q, %v", status, err)
 	}
 	if err := f.Relay.Close(t.Context()); err != nil { // nobody delivers it meanwhile

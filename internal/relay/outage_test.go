@@ -15,7 +15,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -28,7 +28,7 @@ type load struct {
 	kept    map[string]bool
 	refused int
 	slowest time.Duration
-	how     map[durable.Status]int
+	how     map[publish.Status]int
 	machine func() time.Duration
 }
 
@@ -56,7 +56,7 @@ func machine() func() time.Duration {
 }
 
 func (f *fixture) load(senders int) *load {
-	l := &load{f: f, kept: make(map[string]bool), how: make(map[durable.Status]int), machine: machine()}
+	l := &load{f: f, kept: make(map[string]bool), how: make(map[publish.Status]int), machine: machine()}
 	for s := range senders {
 		l.group.Go(func() {
 			for i := 0; !l.stopped.Load(); i++ {
@@ -76,7 +76,7 @@ func (l *load) publish(id string) {
 	took := time.Since(began)
 	l.slowest = max(l.slowest, took)
 	switch {
-	case errors.Is(err, durable.ErrUnavailable) && took >= answerBound/2:
+	case errors.Is(err, publish.ErrUnavailable) && took >= answerBound/2:
 		l.refused++ // a disk that is slower than that, under all the other tests, is no fault of the relay's
 		return
 	case err != nil:
@@ -87,7 +87,7 @@ func (l *load) publish(id string) {
 	l.how[status]++
 }
 
-func (l *load) of(status durable.Status) int {
+func (l *load) of(status publish.Status) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.how[status]
@@ -137,24 +137,24 @@ func TestLeaderGoes(t *testing.T) {
 	}
 	f := start(t, strings.Join(urls, ","), hasty, func(c *settings) { c.publish.Stream.Replicas, c.publish.Quarantine.Replicas = 3, 3 }).ready()
 	l := f.load(2)
-	eventually(t, "under load", func() bool { return l.of(durable.Stored) > 50 })
+	eventually(t, "under load", func() bool { return l.of(publish.Stored) > 50 })
 
 	js := operator(t, byName["n0"])
 	var killed *natsdtest.Server
 	eventually(t, "events are spooled", func() bool {
 		// On a busy machine another one may lead by the time that this one is killed; then it is its turn.
 		stream, err := js.Stream(t.Context(), "WEBHOOKS")
-		if l.of(durable.Spooled) == 0 && err == nil && byName[stream.CachedInfo().Cluster.Leader] != killed {
+		if l.of(publish.Spooled) == 0 && err == nil && byName[stream.CachedInfo().Cluster.Leader] != killed {
 			if killed != nil {
 				killed.Start()
 			}
 			killed = byName[stream.CachedInfo().Cluster.Leader]
 			killed.Kill()
 		}
-		return l.of(durable.Spooled) > 0
+		return l.of(publish.Spooled) > 0
 	})
-	before := l.of(durable.Stored)
-	eventually(t, "events go directly again", func() bool { return l.of(durable.Stored) > before+50 })
+	before := l.of(publish.Stored)
+	eventually(t, "events go directly again", func() bool { return l.of(publish.Stored) > before+50 })
 	killed.Start()
 	l.stop(func() []string {
 		// Any copy may be asked for a message, and the one that was away may not have them all yet.
@@ -188,7 +188,7 @@ func TestSteadyFlow(t *testing.T) {
 	s.Stop()
 	eventually(t, "events are spooled", func() bool { return f.waiting() > 50 })
 	s.Start()
-	eventually(t, "events go directly again", func() bool { return f.isDirect(durable.Event) })
+	eventually(t, "events go directly again", func() bool { return f.isDirect(publish.Event) })
 	direct := f.seen.of("direct stored")
 	eventually(t, "they go on doing so", func() bool { return f.seen.of("direct stored") > direct+1000 })
 	if n := f.logged(sayEmpty); n != 1 {
@@ -203,13 +203,13 @@ func TestBlackHole(t *testing.T) {
 	hole := newHole(t, s.Addr())
 	f := start(t, "nats://"+hole.addr(), hasty).ready()
 	l := f.load(8)
-	eventually(t, "under load", func() bool { return l.of(durable.Stored) > 50 })
+	eventually(t, "under load", func() bool { return l.of(publish.Stored) > 50 })
 	hole.swallows.Store(true)
-	eventually(t, "events are spooled", func() bool { return l.of(durable.Spooled) > 50 })
+	eventually(t, "events are spooled", func() bool { return l.of(publish.Spooled) > 50 })
 	hole.swallows.Store(false) // what it has swallowed is gone; new connections pass
 	hole.reset()
-	before := l.of(durable.Stored)
-	eventually(t, "events go directly again", func() bool { return l.of(durable.Stored) > before+50 })
+	before := l.of(publish.Stored)
+	eventually(t, "events go directly again", func() bool { return l.of(publish.Stored) > before+50 })
 	l.stop(func() []string { return ids(t, operator(t, s)) })
 }
 

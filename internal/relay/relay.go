@@ -19,7 +19,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
@@ -29,7 +28,7 @@ import (
 type Config struct {
 	Publisher *publish.Publisher
 	Spool     *spool.Spool
-	Kinds     []durable.Kind // those that are published at all
+	Kinds     []publish.Kind // those that are published at all
 	Timeout   time.Duration  // for one acknowledgement, as the publisher has it
 	// Reach is how long before a message's arrival another copy of it can have been stored at the most:
 	// the longest time between two deliveries of one event that are both accepted.
@@ -47,10 +46,10 @@ type Config struct {
 type Observer interface {
 	// Published counts an attempt: Direct or FromSpool; stored, duplicate, found (it was looked up
 	// and is stored already) or a publish.Cause.
-	Published(kind durable.Kind, way, outcome string)
+	Published(kind publish.Kind, way, outcome string)
 	// PossiblyDuplicate counts a message that was published although an older copy of it may be
 	// stored that the stream doesn't remember.
-	PossiblyDuplicate(kind durable.Kind)
+	PossiblyDuplicate(kind publish.Kind)
 }
 
 // The ways to JetStream.
@@ -65,8 +64,8 @@ const Found = "found"
 // Relay takes messages to JetStream.
 type Relay struct {
 	Config
-	breakers   [durable.Kinds]breaker
-	gates      [durable.Kinds]drainGate
+	breakers   [publish.Kinds]breaker
+	gates      [publish.Kinds]drainGate
 	late       lateAcks
 	forwarders []*forwarder
 	closing    atomic.Bool
@@ -96,10 +95,10 @@ func Start(c Config) *Relay {
 	return r
 }
 
-// Publish makes the message durable and returns how. Its errors wrap durable.ErrTooLarge,
-// durable.ErrNoRoom or durable.ErrUnavailable. After an error it may still be stored, once: where only the acknowledgement
+// Publish makes the message durable and returns how. Its errors wrap publish.ErrTooLarge,
+// publish.ErrNoRoom or publish.ErrUnavailable. After an error it may still be stored, once: where only the acknowledgement
 // was lost, or the disk was just being written.
-func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status, error) {
+func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status, error) {
 	if err := r.Publisher.Check(m); err != nil {
 		return "", err
 	}
@@ -108,7 +107,7 @@ func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status,
 	var attempted time.Time
 	var direct error
 	if r.isDirect(m.Kind) || r.gates[m.Kind].wait(ctx) && r.isDirect(m.Kind) {
-		var status durable.Status
+		var status publish.Status
 		if status, direct = r.publishBy(ctx, m, bound.Add(-spoolTime)); direct == nil || isFinal(direct) {
 			return status, direct
 		}
@@ -118,11 +117,11 @@ func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status,
 	defer cancel()
 	spooled := r.append(ctx, m, arrived, attempted)
 	if spooled == nil {
-		return durable.Spooled, nil
+		return publish.Spooled, nil
 	}
 	// The disk fails, is full or is slow. If NATS is there all the same, order matters less than the event.
 	if attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil && r.breakers[m.Kind].allow() {
-		var status durable.Status
+		var status publish.Status
 		if status, direct = r.publish(ctx, m); direct == nil || isFinal(direct) {
 			return status, direct
 		}
@@ -133,7 +132,7 @@ func (r *Relay) Publish(ctx context.Context, m durable.Message) (durable.Status,
 	if direct == nil {
 		direct = errors.New("NATS doesn't take what waits in the spool")
 	}
-	return "", fmt.Errorf("%w: %w; nor does the spool take it: %w", durable.ErrUnavailable, direct, spooled)
+	return "", fmt.Errorf("%w: %w; nor does the spool take it: %w", publish.ErrUnavailable, direct, spooled)
 }
 
 // bound returns when Publish has to return: by the context's deadline, unless it has none, or PUBLISH_TIMEOUT was set so
@@ -147,7 +146,7 @@ func (r *Relay) bound(ctx context.Context) time.Time {
 }
 
 // publishBy tries JetStream once, and gives up early where the time is nearly over.
-func (r *Relay) publishBy(ctx context.Context, m durable.Message, by time.Time) (durable.Status, error) {
+func (r *Relay) publishBy(ctx context.Context, m publish.Message, by time.Time) (publish.Status, error) {
 	if time.Until(by) < r.Timeout {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, by)
@@ -158,17 +157,17 @@ func (r *Relay) publishBy(ctx context.Context, m durable.Message, by time.Time) 
 
 // isFinal reports whether a failed publish means that the message can't be made durable at all.
 func isFinal(err error) bool {
-	return errors.Is(err, durable.ErrTooLarge) || errors.Is(err, durable.ErrNoRoom)
+	return errors.Is(err, publish.ErrTooLarge) || errors.Is(err, publish.ErrNoRoom)
 }
 
 // isDirect reports whether a message goes to JetStream at once. While others wait it goes behind them, so
 // the first time-out, which puts its message into the spool, diverts all that come after it.
-func (r *Relay) isDirect(kind durable.Kind) bool {
+func (r *Relay) isDirect(kind publish.Kind) bool {
 	return r.Spool.Len(kind) == 0 && r.Publisher.Ready(kind) == nil && r.breakers[kind].isClosed() && !r.closing.Load()
 }
 
 // publish tries JetStream once. The publisher waits for its time-out and no longer.
-func (r *Relay) publish(ctx context.Context, m durable.Message) (durable.Status, error) {
+func (r *Relay) publish(ctx context.Context, m publish.Message) (publish.Status, error) {
 	span := telemetry.SpanFrom(ctx).Send(m.Subject, m.ID)
 	status, err := r.Publisher.Publish(ctx, m)
 	span.End(r.note(Direct, m.Kind, publish.Result{Status: status, Err: err}), err != nil)
@@ -176,14 +175,14 @@ func (r *Relay) publish(ctx context.Context, m durable.Message) (durable.Status,
 }
 
 // note counts an attempt, lets the breaker know, and returns what came of it in a word.
-func (r *Relay) note(way string, kind durable.Kind, result publish.Result) string {
+func (r *Relay) note(way string, kind publish.Kind, result publish.Result) string {
 	outcome := string(result.Status)
 	if result.Err != nil {
 		outcome = string(publish.CauseOf(result.Err))
 	}
 	r.Observer.Published(kind, way, outcome)
 	switch {
-	case errors.Is(result.Err, durable.ErrUnavailable): // a message that is at fault itself is no sign that NATS fails
+	case errors.Is(result.Err, publish.ErrUnavailable): // a message that is at fault itself is no sign that NATS fails
 		r.breakers[kind].report(false)
 	case result.Err == nil && result.Took <= r.Timeout: // a slower one would have been too late for a sender
 		r.breakers[kind].report(true)
@@ -192,7 +191,7 @@ func (r *Relay) note(way string, kind durable.Kind, result publish.Result) strin
 }
 
 // append puts the message into the spool, and leaves time to try JetStream where that is still to do.
-func (r *Relay) append(ctx context.Context, m durable.Message, arrived, attempted time.Time) error {
+func (r *Relay) append(ctx context.Context, m publish.Message, arrived, attempted time.Time) error {
 	if deadline, _ := ctx.Deadline(); attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(r.Timeout, time.Until(deadline)/2)))
@@ -205,11 +204,11 @@ func (r *Relay) append(ctx context.Context, m durable.Message, arrived, attempte
 }
 
 // Breaker returns the state of the events' breaker: closed, open or half-open.
-func (r *Relay) Breaker() string { return r.breakers[durable.Event].state() }
+func (r *Relay) Breaker() string { return r.breakers[publish.Event].state() }
 
 // Blocked is why the kind's messages can't be delivered from the spool now although NATS is there; "" while
 // they can.
-func (r *Relay) Blocked(kind durable.Kind) publish.Cause {
+func (r *Relay) Blocked(kind publish.Kind) publish.Cause {
 	for _, f := range r.forwarders {
 		if f.kind == kind {
 			return f.blocked()
@@ -223,8 +222,8 @@ func (r *Relay) Blocked(kind durable.Kind) publish.Cause {
 func (r *Relay) Drain(ctx context.Context) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	isWanted := func(kind durable.Kind) bool {
-		return r.Spool.Len(kind) > 0 && (kind == durable.Event || r.Publisher.Ready(kind) == nil && r.Blocked(kind) == "")
+	isWanted := func(kind publish.Kind) bool {
+		return r.Spool.Len(kind) > 0 && (kind == publish.Event || r.Publisher.Ready(kind) == nil && r.Blocked(kind) == "")
 	}
 	for slices.ContainsFunc(r.Kinds, isWanted) {
 		select {

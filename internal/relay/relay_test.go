@@ -17,7 +17,6 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
@@ -64,8 +63,8 @@ func (c *counts) of(what string) int {
 	return c.n[what]
 }
 
-func (c *counts) Published(_ durable.Kind, way, outcome string) { c.add(way + " " + outcome) }
-func (c *counts) PossiblyDuplicate(durable.Kind)                { c.add("possible") }
+func (c *counts) Published(_ publish.Kind, way, outcome string) { c.add(way + " " + outcome) }
+func (c *counts) PossiblyDuplicate(publish.Kind)                { c.add("possible") }
 
 // start runs a relay with the bridge's defaults, but for the time-out: a busy machine may take long for
 // an acknowledgement.
@@ -83,7 +82,7 @@ func start(t testing.TB, url string, changes ...func(*settings)) *fixture {
 		publish: publish.Config{Server: publish.Server{Name: "test", URL: url}, Stream: stream, Quarantine: &quarantine, Timeout: 10 * time.Second, Log: log},
 		spool:   spool.Config{Dir: t.TempDir(), MaxBytes: 1 << 30, Log: log},
 		relay: Config{
-			Kinds: []durable.Kind{durable.Event, durable.Quarantined}, Timeout: 10 * time.Second, Reach: 24*time.Hour + 5*time.Minute,
+			Kinds: []publish.Kind{publish.Event, publish.Quarantined}, Timeout: 10 * time.Second, Reach: 24*time.Hour + 5*time.Minute,
 			Aside: 50 * time.Millisecond, Observer: seen, Log: log, Now: time.Now,
 		},
 	}
@@ -137,19 +136,19 @@ func asBridge(c *settings) {
 
 const subject = "webhooks.flock.invitee.accepted"
 
-func message(id string) durable.Message {
-	return durable.Message{Subject: subject, ID: id, Data: []byte(`"` + id + `"`), Headers: []durable.Header{{Name: "Content-Type", Value: "text/plain"}}}
+func message(id string) publish.Message {
+	return publish.Message{Subject: subject, ID: id, Data: []byte(`"` + id + `"`), Headers: []publish.Header{{Name: "Content-Type", Value: "text/plain"}}}
 }
 
 // ready waits until events go to NATS directly.
 func (f *fixture) ready() *fixture {
 	f.t.Helper()
-	eventually(f.t, "ready", func() bool { return f.isDirect(durable.Event) })
+	eventually(f.t, "ready", func() bool { return f.isDirect(publish.Event) })
 	return f
 }
 
 // publishes publishes messages that must become durable in that way.
-func (f *fixture) publishes(want durable.Status, ids ...string) {
+func (f *fixture) publishes(want publish.Status, ids ...string) {
 	f.t.Helper()
 	for _, id := range ids {
 		if got, err := f.Publish(context.Background(), message(id)); got != want || err != nil {
@@ -254,8 +253,8 @@ func TestDirect(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := start(t, s.URL()).ready()
-	f.publishes(durable.Stored, "a", "b")
-	f.publishes(durable.Duplicate, "a")
+	f.publishes(publish.Stored, "a", "b")
+	f.publishes(publish.Duplicate, "a")
 	stored(t, operator(t, s), "a", "b")
 	if n := f.Spool.Last(); n != 0 {
 		t.Errorf("%d records went through the spool", n)
@@ -269,14 +268,14 @@ func TestOutage(t *testing.T) {
 	s := natsdtest.New(t, "")
 	dir := t.TempDir()
 	f := start(t, s.URL(), inDir(dir))
-	f.publishes(durable.Spooled, numbered(0, 700)...)
-	f.publishes(durable.Spooled, "3") // once more
+	f.publishes(publish.Spooled, numbered(0, 700)...)
+	f.publishes(publish.Spooled, "3") // once more
 	f.close()
 	f = start(t, s.URL(), inDir(dir))
-	f.publishes(durable.Spooled, numbered(700, 800)...)
+	f.publishes(publish.Spooled, numbered(700, 800)...)
 	s.Start()
 	f.delivered()
-	f.ready().publishes(durable.Stored, "800")
+	f.ready().publishes(publish.Stored, "800")
 	js := operator(t, s)
 	stored(t, js, numbered(0, 801)...)
 	if f.logged(sayBegan) != 1 || f.logged(sayEmpty) != 1 {
@@ -287,7 +286,7 @@ func TestOutage(t *testing.T) {
 	}
 	s.Stop()
 	eventually(t, "disconnected", func() bool { return !f.Publisher.IsConnected() })
-	f.publishes(durable.Spooled, "801")
+	f.publishes(publish.Spooled, "801")
 	s.Start()
 	f.delivered()
 	stored(t, operator(t, s), numbered(0, 802)...)
@@ -327,7 +326,7 @@ func TestPause(t *testing.T) {
 		t.Errorf("the slowest answer took %s, and the machine stood still for %s at the most", slowest, held)
 	}
 	began := time.Now()
-	f.publishes(durable.Spooled, "at once")
+	f.publishes(publish.Spooled, "at once")
 	if took := time.Since(began); took > time.Second {
 		t.Errorf("took %s, though it is known that NATS doesn't answer", took)
 	}
@@ -358,9 +357,9 @@ func TestStreamFull(t *testing.T) {
 	js := operator(t, s)
 	makeStream(t, js, func(c *jetstream.StreamConfig) { c.MaxMsgs = 2 })
 	f := start(t, s.URL(), unmanaged).ready()
-	f.publishes(durable.Stored, "a", "b")
-	f.publishes(durable.Spooled, "c", "d", "e")
-	eventually(t, "alarm", func() bool { return f.logged(sayAlarm) == 1 && f.Blocked(durable.Event) == publish.StreamFull })
+	f.publishes(publish.Stored, "a", "b")
+	f.publishes(publish.Spooled, "c", "d", "e")
+	eventually(t, "alarm", func() bool { return f.logged(sayAlarm) == 1 && f.Blocked(publish.Event) == publish.StreamFull })
 	entry := f.logs.FilterMessage(sayAlarm).All()[0].ContextMap()
 	if entry["cause"] != "stream_full" || !strings.Contains(fmt.Sprint(entry["remedy"]), "raise") {
 		t.Errorf("logged %v", entry)
@@ -371,7 +370,7 @@ func TestStreamFull(t *testing.T) {
 	}
 	f.delivered()
 	stored(t, js, "a", "b", "c", "d", "e")
-	eventually(t, "not blocked", func() bool { return f.Blocked(durable.Event) == "" })
+	eventually(t, "not blocked", func() bool { return f.Blocked(publish.Event) == "" })
 	if n := f.logged(sayAlarm); n != 1 {
 		t.Errorf("%d alarms", n)
 	}

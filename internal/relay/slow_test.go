@@ -15,7 +15,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
@@ -120,11 +119,11 @@ func TestSlowAcknowledgements(t *testing.T) {
 	f := start(t, slowLine(t, s.URL(), 450*time.Millisecond, 0), hasty).ready()
 	var senders sync.WaitGroup
 	for _, id := range []string{"a", "b", "c"} {
-		senders.Go(func() { f.publishes(durable.Spooled, id) })
+		senders.Go(func() { f.publishes(publish.Spooled, id) })
 	}
 	senders.Wait()
 	want := numbered(0, 200)
-	f.publishes(durable.Spooled, want...)
+	f.publishes(publish.Spooled, want...)
 	f.delivered()
 	got := ids(t, operator(t, s))
 	if slices.Sort(got[:3]); !slices.Equal(got, append([]string{"a", "b", "c"}, want...)) {
@@ -147,7 +146,7 @@ func TestLatencyOfSeconds(t *testing.T) {
 	want := numbered(0, 3000)
 	var senders sync.WaitGroup
 	for part := range 30 {
-		senders.Go(func() { away.publishes(durable.Spooled, want[part*100:(part+1)*100]...) })
+		senders.Go(func() { away.publishes(publish.Spooled, want[part*100:(part+1)*100]...) })
 	}
 	senders.Wait()
 	away.close()
@@ -170,7 +169,7 @@ func TestSlowLine(t *testing.T) {
 	f := start(t, slowLine(t, s.URL(), 0, 1<<20), hasty).ready()
 	large := message("large")
 	large.Data = fmt.Appendf(nil, "%q", make([]byte, 120<<10)) // \x00 is four bytes
-	if status, err := f.Publish(t.Context(), large); err != nil || status != durable.Spooled {
+	if status, err := f.Publish(t.Context(), large); err != nil || status != publish.Spooled {
 		t.Fatalf("%q, %v", status, err)
 	}
 	small := numbered(0, 50)
@@ -193,12 +192,12 @@ func TestLateAcknowledgement(t *testing.T) {
 	s := natsdtest.Start(t, "")
 	f := start(t, s.URL()).ready()
 	js := operator(t, s)
-	made, err := f.Publisher.Made(t.Context(), durable.Event)
+	made, err := f.Publisher.Made(t.Context(), publish.Event)
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	forwarder := newForwarder(f.Relay, durable.Event)
+	forwarder := newForwarder(f.Relay, publish.Event)
 	deliver := func(seq uint64, id string, arrived time.Time) {
 		t.Helper()
 		result := forwarder.deliver(t.Context(), []spool.Record{{Seq: seq, Message: message(id), Arrived: arrived}})[0]
@@ -206,12 +205,12 @@ func TestLateAcknowledgement(t *testing.T) {
 			t.Error(result.Err)
 		}
 	}
-	f.late.add(publish.LateAck{Kind: durable.Event, ID: "its own", Arrived: now, Made: made})
+	f.late.add(publish.LateAck{Kind: publish.Event, ID: "its own", Arrived: now, Made: made})
 	deliver(1, "its own", time.Unix(0, now.UnixNano()))
-	f.late.add(publish.LateAck{Kind: durable.Event, ID: "earlier delivery's", Arrived: now, Made: made})
+	f.late.add(publish.LateAck{Kind: publish.Event, ID: "earlier delivery's", Arrived: now, Made: made})
 	deliver(2, "earlier delivery's", now.Add(-time.Minute)) // the clock was set back
 	stored(t, js, "earlier delivery's")
-	f.late.add(publish.LateAck{Kind: durable.Event, ID: "of another stream", Arrived: now, Made: made})
+	f.late.add(publish.LateAck{Kind: publish.Event, ID: "of another stream", Arrived: now, Made: made})
 	forwarder.acked[4] = made
 	if err := js.DeleteStream(t.Context(), "WEBHOOKS"); err != nil {
 		t.Fatal(err)
@@ -230,7 +229,7 @@ func TestDirectAgain(t *testing.T) {
 	delay := new(atomic.Int64)
 	f := start(t, slowLineFor(t, s.URL(), delay, 0), hasty).ready()
 	delay.Store(int64(450 * time.Millisecond))
-	send := func(i int) durable.Status {
+	send := func(i int) publish.Status {
 		status, err := f.Publish(t.Context(), message(fmt.Sprint(i)))
 		if err != nil {
 			t.Fatal(err)
@@ -240,21 +239,21 @@ func TestDirectAgain(t *testing.T) {
 	}
 	var together sync.WaitGroup
 	for i := range breaksAfter {
-		together.Go(func() { f.publishes(durable.Spooled, fmt.Sprint("together ", i)) })
+		together.Go(func() { f.publishes(publish.Spooled, fmt.Sprint("together ", i)) })
 	}
 	together.Wait()
 	const slow = 400
 	for i := range slow {
-		if status := send(i); status != durable.Spooled {
+		if status := send(i); status != publish.Spooled {
 			t.Fatalf("event %d: %s", i, status)
 		}
 	}
-	if n := f.Spool.Len(durable.Event); n > slow/2 || f.Breaker() == "closed" {
+	if n := f.Spool.Len(publish.Event); n > slow/2 || f.Breaker() == "closed" {
 		t.Errorf("%d of %d events wait, the breaker is %s", n, slow, f.Breaker())
 	}
 	delay.Store(0)
 	next := slow
-	eventually(t, "events go directly", func() bool { next++; return send(next) == durable.Stored })
+	eventually(t, "events go directly", func() bool { next++; return send(next) == publish.Stored })
 	if n := f.Spool.Stats().Aside; f.Breaker() != "closed" || n != 0 {
 		t.Errorf("the breaker is %s, %d are set aside", f.Breaker(), n)
 	}

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // body is about as long as a usual event.
@@ -37,7 +37,7 @@ func BenchmarkDrain(b *testing.B) {
 	fill(b, f, b.N, body)
 	b.ResetTimer()
 	for after := uint64(0); ; {
-		records, err := f.Next(durable.Event, after, 256)
+		records, err := f.Next(publish.Event, after, 256)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -45,7 +45,7 @@ func BenchmarkDrain(b *testing.B) {
 			break
 		}
 		after = records[len(records)-1].Seq
-		f.Settle(durable.Event, after, nil)
+		f.Settle(publish.Event, after, nil)
 	}
 	f.close() // it ends when all is settled on disk
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
@@ -66,7 +66,7 @@ func BenchmarkOpen(b *testing.B) {
 			time.Sleep(time.Millisecond)
 		}
 		b.StopTimer()
-		if n := f.Len(durable.Event); n != int64(size/len(data)) {
+		if n := f.Len(publish.Event); n != int64(size/len(data)) {
 			b.Fatalf("%d records", n)
 		}
 		f.close()
@@ -87,6 +87,6 @@ func fill(t tb, f *fixture, n int, data []byte) {
 	})
 }
 
-func long(id string, data []byte) durable.Message {
-	return durable.Message{Subject: "webhooks.flock.invitee.accepted", ID: id, Data: data}
+func long(id string, data []byte) publish.Message {
+	return publish.Message{Subject: "webhooks.flock.invitee.accepted", ID: id, Data: data}
 }

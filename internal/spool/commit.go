@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // waiting is a record that is to be written, for as many as wait for it.
@@ -31,7 +31,7 @@ type waiting struct {
 type fresh struct {
 	id   id
 	seq  uint64
-	kind durable.Kind
+	kind publish.Kind
 	size int64
 }
 
@@ -124,7 +124,7 @@ func (s *Spool) commit(batch []*waiting) (failure error) {
 			s.failed(failure)
 		}
 	}
-	for kind := range durable.Kind(durable.Kinds) {
+	for kind := range publish.Kind(publish.Kinds) {
 		var some []*waiting
 		var records []*raw
 		for _, w := range batch {
@@ -148,7 +148,7 @@ func (s *Spool) commit(batch []*waiting) (failure error) {
 }
 
 // finish does the books, and tells those who wait.
-func (s *Spool) finish(kind durable.Kind, some []*waiting, err error) {
+func (s *Spool) finish(kind publish.Kind, some []*waiting, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, w := range some {

@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/zap/zapcore"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 func on(m *memory) func(*Config) {
@@ -21,10 +21,10 @@ func on(m *memory) func(*Config) {
 }
 
 // numbered is a message whose content follows from its id.
-func numbered(id string) durable.Message {
+func numbered(id string) publish.Message {
 	m := long(id, bytes.Repeat([]byte("<"+id+">"), 1+7*len(id)%20))
 	if strings.HasPrefix(id, "q") {
-		m.Kind = durable.Quarantined
+		m.Kind = publish.Quarantined
 	}
 	return m
 }
@@ -43,7 +43,7 @@ func (f *fixture) use(m *memory, prefix string) {
 			add(fmt.Sprint("q", prefix, i))
 		}
 	}
-	settle := func(kind durable.Kind, limit int) {
+	settle := func(kind publish.Kind, limit int) {
 		records, err := f.Next(kind, 0, limit)
 		if err != nil || len(records) == 0 {
 			return
@@ -59,8 +59,8 @@ func (f *fixture) use(m *memory, prefix string) {
 		}
 		f.Settle(kind, records[len(records)-1].Seq, aside)
 	}
-	settle(durable.Event, 8)
-	settle(durable.Quarantined, 2)
+	settle(publish.Event, 8)
+	settle(publish.Quarantined, 2)
 	add(prefix + "-between")
 	if aside, err := f.Aside(0, 2); err == nil && len(aside) == 2 {
 		m.note("settling %s", aside[1].ID)
@@ -107,7 +107,7 @@ func crashed(t *testing.T, what string, m *memory, kept, settling, aside map[str
 	if n := f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(); n > 0 && !loud {
 		t.Errorf("%s: the next start finds fault: %v", what, f.logs.All())
 	}
-	total := f.Len(durable.Event) + f.Len(durable.Quarantined) + f.Stats().Aside
+	total := f.Len(publish.Event) + f.Len(publish.Quarantined) + f.Stats().Aside
 	if total != int64(len(found)) {
 		t.Errorf("%s: %d records are counted, %d are there", what, total, len(found))
 	}
@@ -116,7 +116,7 @@ func crashed(t *testing.T, what string, m *memory, kept, settling, aside map[str
 	}
 	f.close()
 	f = open(t, "spool", on(m))
-	if n := f.Len(durable.Event) + f.Len(durable.Quarantined) + f.Stats().Aside; n != total+1 {
+	if n := f.Len(publish.Event) + f.Len(publish.Quarantined) + f.Stats().Aside; n != total+1 {
 		t.Errorf("%s: after another start there are %d records, not %d", what, n, total+1)
 		for _, k := range f.everything() {
 			t.Log(k.Seq, k.ID, k.Aside)

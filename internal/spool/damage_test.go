@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/zap/zapcore"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // sample returns a disk with a spool on it: three files of events, and one of what is set aside.
@@ -25,11 +25,11 @@ func sample(t testing.TB) *memory {
 			t.Fatal(err)
 		}
 	}
-	records, err := f.Next(durable.Event, 0, 2)
+	records, err := f.Next(publish.Event, 0, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Settle(durable.Event, records[1].Seq, map[uint64]string{records[1].Seq: "because of 1"})
+	f.Settle(publish.Event, records[1].Seq, map[uint64]string{records[1].Seq: "because of 1"})
 	f.close()
 	return m
 }
@@ -137,18 +137,18 @@ func TestDamageWhileOpen(t *testing.T) {
 	var got []string
 	after := uint64(0)
 	eventually(t, "all but one is delivered", func() bool {
-		records, err := f.Next(durable.Event, after, 2)
+		records, err := f.Next(publish.Event, after, 2)
 		if err == nil && len(records) > 0 {
 			got = append(got, idsOf(records)...)
 			after = records[len(records)-1].Seq
-			f.Settle(durable.Event, after, nil)
+			f.Settle(publish.Event, after, nil)
 		}
-		return f.Len(durable.Event) == 0
+		return f.Len(publish.Event) == 0
 	})
 	if want := "0 1 2 4 5 6 7 8 9 10 11"; strings.Join(got, " ") != want {
 		t.Errorf("delivered %q", got)
 	}
-	if f.Holds(durable.Event, "3") {
+	if f.Holds(publish.Event, "3") {
 		t.Error("the one that is lost is held: it would be refused as a duplicate")
 	}
 	if n := f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(); n != 1 {
@@ -185,7 +185,7 @@ func TestRemovedWhileOpen(t *testing.T) {
 	f := open(t, dir, func(c *Config) { c.segmentSize = 300 })
 	f.keeps("a", "b", "c", "d", "e")
 	records := f.all()
-	f.Settle(durable.Event, records[0].Seq, map[uint64]string{records[0].Seq: "refused"})
+	f.Settle(publish.Event, records[0].Seq, map[uint64]string{records[0].Seq: "refused"})
 	eventually(t, "set aside", func() bool { return f.Stats().Aside == 1 })
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)

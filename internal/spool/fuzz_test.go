@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // FuzzDecode: what is read is written again as what reads the same, or it is refused.
@@ -34,7 +34,7 @@ func FuzzSegment(f *testing.F) {
 	f.Add(bytes.Repeat(recordMagic, 9), whole[:27], recordMagic)
 	f.Fuzz(func(t *testing.T, before, after, payload []byte) {
 		const seq = 1 << 60
-		needle := (&raw{kind: durable.Quarantined, seq: seq, payload: payload}).append(nil, 7)
+		needle := (&raw{kind: publish.Quarantined, seq: seq, payload: payload}).append(nil, 7)
 		m := newMemory()
 		s := &segment{salt: 7}
 		content := append(append(append(make([]byte, segmentHeader), before...), needle...), after...)

@@ -6,7 +6,7 @@ import (
 	"hash/crc32"
 	"slices"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // kept is a record with its place.
@@ -33,8 +33,8 @@ func same(a, b []kept) bool {
 // everything reads all records: each queue in order, and then what is set aside.
 func (f *fixture) everything() (found []kept) {
 	f.t.Helper()
-	for kind := range durable.Kinds {
-		found = append(found, f.rest(false, func(after uint64) ([]Record, error) { return f.Next(durable.Kind(kind), after, 7) })...)
+	for kind := range publish.Kinds {
+		found = append(found, f.rest(false, func(after uint64) ([]Record, error) { return f.Next(publish.Kind(kind), after, 7) })...)
 	}
 	found = append(found, f.rest(true, func(after uint64) ([]Record, error) { return f.Aside(after, 7) })...)
 	return found

@@ -5,14 +5,14 @@ import (
 	"encoding/binary"
 	"math/bits"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // id tells records apart: a hash of the kind and the message's id. None is zero but by a chance of
 // one in 2^128.
 type id [16]byte
 
-func idOf(kind durable.Kind, messageID string) id {
+func idOf(kind publish.Kind, messageID string) id {
 	var b [64]byte // on the stack, for ids of the usual length
 	sum := sha256.Sum256(append(append(b[:0], byte(kind)), messageID...))
 	return id(sum[:16])

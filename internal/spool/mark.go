@@ -7,7 +7,7 @@ import (
 	"hash/crc32"
 	"os"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // mark says up to where the journals are delivered, and durable. It is written over itself after each
@@ -31,7 +31,7 @@ var markMagic = []byte{0xff, 's', 'p', 'm', 'a', 'r', 'k', '\n'}
 func (m *mark) encode() []byte {
 	b := append(make([]byte, 0, markBytes), markMagic...)
 	b = binary.BigEndian.AppendUint32(b, format)
-	b = binary.BigEndian.AppendUint32(b, durable.Kinds)
+	b = binary.BigEndian.AppendUint32(b, publish.Kinds)
 	for n := range journals { // what is set aside first: more kinds may come
 		i := (n + setAside) % journals
 		b = binary.BigEndian.AppendUint64(b, m.delivered[i])
@@ -57,8 +57,8 @@ func readMark(d disk, path string) (m mark, err error) {
 		return m, nil
 	}
 	version, kinds := binary.BigEndian.Uint32(b[8:]), int(binary.BigEndian.Uint32(b[12:]))
-	if version != format || kinds > durable.Kinds {
-		return m, fmt.Errorf("%w: %s has format %d and %d kinds, this one knows %d and %d", ErrNewer, path, version, kinds, format, durable.Kinds)
+	if version != format || kinds > publish.Kinds {
+		return m, fmt.Errorf("%w: %s has format %d and %d kinds, this one knows %d and %d", ErrNewer, path, version, kinds, format, publish.Kinds)
 	}
 	for n := range kinds + 1 {
 		i, b := (n+setAside)%journals, b[16+24*n:]

@@ -7,14 +7,14 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // model is what a spool should be: plain lists.
 type model struct {
 	f     *fixture
 	disk  *memory
-	queue [durable.Kinds][]kept
+	queue [publish.Kinds][]kept
 	aside []kept
 }
 
@@ -46,9 +46,9 @@ func (m *model) reopen(t *rapid.T) {
 
 func (m *model) append(t *rapid.T) {
 	message := long(fmt.Sprint(rapid.IntRange(0, 30).Draw(t, "id")), make([]byte, rapid.SampledFrom([]int{0, 1, 100, 1000, 5000, 20000}).Draw(t, "size")))
-	message.Kind = durable.Kind(rapid.IntRange(0, durable.Kinds-1).Draw(t, "kind"))
+	message.Kind = publish.Kind(rapid.IntRange(0, publish.Kinds-1).Draw(t, "kind"))
 	if rapid.Bool().Draw(t, "headers") {
-		message.Headers = []durable.Header{{Name: "A", Value: "b"}, {Name: "C", Value: ""}}
+		message.Headers = []publish.Header{{Name: "A", Value: "b"}, {Name: "C", Value: ""}}
 	}
 	if err := m.f.Append(t.Context(), message, arrived, attempted); err != nil {
 		t.Fatal(err)
@@ -61,7 +61,7 @@ func (m *model) append(t *rapid.T) {
 }
 
 func (m *model) settle(t *rapid.T) {
-	kind := durable.Kind(rapid.IntRange(0, durable.Kinds-1).Draw(t, "kind"))
+	kind := publish.Kind(rapid.IntRange(0, publish.Kinds-1).Draw(t, "kind"))
 	queue := m.queue[kind]
 	n := rapid.IntRange(0, len(queue)).Draw(t, "settled")
 	if n == 0 {
@@ -138,15 +138,15 @@ func (m *model) compare(t *rapid.T) {
 	if stats.Aside != int64(len(m.aside)) || stats.Bytes != m.bytes() || stats.Err != nil {
 		t.Fatalf("stats: %+v; %d set aside, %d bytes", stats, len(m.aside), m.bytes())
 	}
-	for kind := range durable.Kinds {
-		if n := m.f.Len(durable.Kind(kind)); n != int64(len(m.queue[kind])) {
+	for kind := range publish.Kinds {
+		if n := m.f.Len(publish.Kind(kind)); n != int64(len(m.queue[kind])) {
 			t.Fatalf("kind %d: %d records instead of %d", kind, n, len(m.queue[kind]))
 		}
 	}
 	for id := range 31 {
-		for kind := range durable.Kinds {
+		for kind := range publish.Kinds {
 			is := func(k kept) bool { return k.ID == fmt.Sprint(id) && int(k.Kind) == kind }
-			if held := m.f.Holds(durable.Kind(kind), fmt.Sprint(id)); held != slices.ContainsFunc(want, is) {
+			if held := m.f.Holds(publish.Kind(kind), fmt.Sprint(id)); held != slices.ContainsFunc(want, is) {
 				t.Fatalf("holds %d of kind %d: %v", id, kind, held)
 			}
 		}

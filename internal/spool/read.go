@@ -7,12 +7,12 @@ import (
 	"os"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // Next returns the kind's records behind the one numbered after, oldest first: limit at the most, and
 // no more than about 4 MiB, but at least one. While what is there is being read it returns none.
-func (s *Spool) Next(kind durable.Kind, after uint64, limit int) ([]Record, error) {
+func (s *Spool) Next(kind publish.Kind, after uint64, limit int) ([]Record, error) {
 	return s.list(s.journals[kind], after, limit)
 }
 
@@ -106,8 +106,8 @@ func Read(dir string, visit func(r *Record) error) (damage, err error) {
 
 // Stats is the state of a spool.
 type Stats struct {
-	Queued    [durable.Kinds]int64     // records that wait
-	Oldest    [durable.Kinds]time.Time // arrival of the first of them; zero where there is none
+	Queued    [publish.Kinds]int64     // records that wait
+	Oldest    [publish.Kinds]time.Time // arrival of the first of them; zero where there is none
 	Aside     int64                    // records set aside
 	Bytes     int64                    // of all of them
 	FileBytes int64

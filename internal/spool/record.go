@@ -8,12 +8,12 @@ import (
 	"slices"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // Record is a message that is kept.
 type Record struct {
-	durable.Message
+	publish.Message
 	Seq       uint64    // its place: records are delivered in ascending order
 	Arrived   time.Time // when it was handed to the spool first
 	Attempted time.Time // when JetStream was tried before that; zero where it wasn't
@@ -37,7 +37,7 @@ var (
 
 // raw is a record as it stands in a segment (docs/spool-format.md).
 type raw struct {
-	kind    durable.Kind
+	kind    publish.Kind
 	seq     uint64
 	payload []byte
 	segment *segment // where it was read; payload is then valid until the next one is
@@ -67,7 +67,7 @@ func parseHeader(b []byte, salt uint32) (r raw, size int64, sum uint32, err erro
 	if n > largest || binary.BigEndian.Uint32(b[24:]) != crc32.Update(salt, castagnoli, b[:24]) {
 		return r, 0, 0, fmt.Errorf("%w: the checksum of a record's header doesn't match", errDamaged)
 	}
-	r = raw{kind: durable.Kind(b[4]), seq: binary.BigEndian.Uint64(b[12:])}
+	r = raw{kind: publish.Kind(b[4]), seq: binary.BigEndian.Uint64(b[12:])}
 	return r, recordHeader + int64(n), binary.BigEndian.Uint32(b[20:]), nil
 }
 
@@ -90,11 +90,11 @@ func (r *Record) encode() []byte {
 // decode returns the record. It keeps nothing of the payload.
 func (r *raw) decode() (Record, error) {
 	p := parser{rest: slices.Clone(r.payload)}
-	record := Record{Message: durable.Message{Kind: r.kind}, Seq: r.seq}
+	record := Record{Message: publish.Message{Kind: r.kind}, Seq: r.seq}
 	record.Arrived, record.Attempted = fromNanos(p.number()), fromNanos(p.number())
 	record.Subject, record.ID, record.Reason = string(p.text()), string(p.text()), string(p.text())
 	for n := p.length(); n > 0 && p.err == nil; n-- {
-		record.Headers = append(record.Headers, durable.Header{Name: string(p.text()), Value: string(p.text())})
+		record.Headers = append(record.Headers, publish.Header{Name: string(p.text()), Value: string(p.text())})
 	}
 	if record.Data = p.text(); p.err == nil && len(p.rest) > 0 {
 		p.fail()

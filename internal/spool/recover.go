@@ -11,7 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // ErrOld says that there is a spool of a kind that was never released.
@@ -24,7 +24,7 @@ const oldName = "spool.db"
 type recovery struct {
 	ids     ids
 	queued  [journals]int64
-	bytes   [durable.Kinds]int64
+	bytes   [publish.Kinds]int64
 	dropped map[uint64]struct{}
 	damage  []error
 	stopped bool     // it isn't all
@@ -94,7 +94,7 @@ func (s *Spool) load() (err error) {
 			j.replace(segments[i])
 			j.number = lastOf(segments[i]).number
 			highest = max(highest, j.number)
-			s.bytes[i%durable.Kinds].Add(j.size()) // at the most, until it is known
+			s.bytes[i%publish.Kinds].Add(j.size()) // at the most, until it is known
 		}
 	}
 	// No segment is continued that was begun before: so its records' numbers are in the same run.
@@ -184,7 +184,7 @@ func scan(segments [journals][]*segment, m mark, visit func(*raw) error, progres
 // another recovery ran.
 func (f *recovery) add(i int, r *raw) bool {
 	x, _, err := r.id()
-	if err != nil || r.kind >= durable.Kinds || !f.ids.add(x) {
+	if err != nil || r.kind >= publish.Kinds || !f.ids.add(x) {
 		f.dropped[r.seq] = struct{}{}
 		return false
 	}
@@ -262,7 +262,7 @@ func (s *Spool) adopt(f *recovery) {
 		if _, err := s.settleUpTo(i, s.mark.delivered[i], operations{}); err != nil { // gives back what is delivered
 			s.isDamaged.Store(true)
 		}
-		if i < durable.Kinds {
+		if i < publish.Kinds {
 			signal(s.changes[i])
 		}
 	}

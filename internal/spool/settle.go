@@ -8,7 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // operations are pending changes to records that are on disk.
@@ -109,7 +109,7 @@ func (s *Spool) settleUpTo(i int, upTo uint64, o operations) (more bool, err err
 	s.queued[setAside].Add(int64(len(step.asides)))
 	s.last.Store(s.next - 1)
 	s.mark.delivered[i] = max(s.mark.delivered[i], j.settle.seq)
-	if i < durable.Kinds && step.records > 0 && s.queued[i].Load() == 0 {
+	if i < publish.Kinds && step.records > 0 && s.queued[i].Load() == 0 {
 		signal(s.changes[i])
 	}
 	return more, nil
@@ -121,7 +121,7 @@ type step struct {
 	asides  []*raw
 	dropped []uint64
 	records int64
-	bytes   [durable.Kinds]int64 // how many more
+	bytes   [publish.Kinds]int64 // how many more
 }
 
 // walk goes over the records up to a number. It reports whether there are more, and leaves the cursor

@@ -24,8 +24,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // Config says where the spool is and how large it may become.
@@ -34,7 +34,7 @@ type Config struct {
 	MaxBytes int64 // of the records that wait, as they are encoded
 	// MaxOf bounds how much of that a kind may take; 0: MaxBytes alone does. Whoever has captured one
 	// signed delivery can have records made of it that are no events, and must not keep out events.
-	MaxOf [durable.Kinds]int64
+	MaxOf [publish.Kinds]int64
 	Log   *zap.Logger
 
 	disk        disk          // nil: the operating system's
@@ -44,11 +44,11 @@ type Config struct {
 
 // journals is how many journals there are: one for each kind, and one for what is set aside.
 const (
-	journals = durable.Kinds + 1
-	setAside = durable.Kinds
+	journals = publish.Kinds + 1
+	setAside = publish.Kinds
 )
 
-// Spool is an open spool. It has one queue for each [durable.Kind], and a place for the records that
+// Spool is an open spool. It has one queue for each [publish.Kind], and a place for the records that
 // are set aside.
 type Spool struct {
 	config   Config
@@ -60,12 +60,12 @@ type Spool struct {
 	ids         *ids                 // of the records on disk; while recovering, of those that came since
 	coming      map[id]*waiting      // the records that are not there yet
 	pending     []*waiting           // of those, what isn't being written yet, in order
-	comingBytes [durable.Kinds]int64 // of coming
+	comingBytes [publish.Kinds]int64 // of coming
 	operations  operations           // that are to be done
 	dropped     map[uint64]struct{}  // records in a queue that are there once more
 	closed      bool
 	wake        chan struct{} // something is to be done; holds at most one
-	changes     [durable.Kinds]chan struct{}
+	changes     [publish.Kinds]chan struct{}
 	done        chan struct{}
 
 	// The committer's own.
@@ -85,7 +85,7 @@ type Spool struct {
 	read, all  atomic.Int64 // by the recovery: bytes
 	queued     [journals]atomic.Int64
 	oldest     [journals]atomic.Int64 // arrival of the first one, Unix nanoseconds; 0: none
-	bytes      [durable.Kinds]atomic.Int64
+	bytes      [publish.Kinds]atomic.Int64
 	free       atomic.Int64  // bytes free on the disk
 	last       atomic.Uint64 // the highest sequence number on disk
 }
@@ -169,7 +169,7 @@ func journalName(i int) string {
 	if i == setAside {
 		return "set-aside"
 	}
-	return durable.Kind(i).String()
+	return publish.Kind(i).String()
 }
 
 func (s *Spool) path(name string) string { return filepath.Join(s.config.Dir, name) }
@@ -177,7 +177,7 @@ func (s *Spool) path(name string) string { return filepath.Join(s.config.Dir, na
 // Append keeps the message. It returns nil once the record is on disk, at once where one with the
 // same kind and id is there already. When the context ends first, the record is forgotten, unless it
 // is just being written: then nobody can say.
-func (s *Spool) Append(ctx context.Context, m durable.Message, arrived, attempted time.Time) error {
+func (s *Spool) Append(ctx context.Context, m publish.Message, arrived, attempted time.Time) error {
 	w, err := s.enqueue(Record{Message: m, Arrived: arrived, Attempted: attempted})
 	if w == nil {
 		return err
@@ -206,7 +206,7 @@ func (s *Spool) enqueue(r Record) (*waiting, error) {
 	// Whoever appends it may be gone before it is written, so nothing of it is kept.
 	w := &waiting{raw: raw{kind: r.Kind, payload: r.encode()}, id: x, arrived: r.Arrived.UnixNano(), waiters: 1, done: make(chan struct{})}
 	if len(w.payload) > largest { // it could not be read again
-		return nil, fmt.Errorf("%w: %d bytes", durable.ErrTooLarge, len(w.payload))
+		return nil, fmt.Errorf("%w: %d bytes", publish.ErrTooLarge, len(w.payload))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -244,7 +244,7 @@ func (s *Spool) forget(w *waiting) {
 }
 
 // room returns nil where so many bytes more of the kind could be kept. The lock is held.
-func (s *Spool) room(kind durable.Kind, n int64) error {
+func (s *Spool) room(kind publish.Kind, n int64) error {
 	var used, coming int64
 	for kind := range s.bytes {
 		used += s.bytes[kind].Load() + s.comingBytes[kind]
@@ -274,12 +274,12 @@ func (s *Spool) Room(n int64) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.room(durable.Event, n)
+	return s.room(publish.Event, n)
 }
 
 // Holds reports whether a message of that kind and id is kept. While what is there is being read it is
 // true of all: a look-up in the stream then remembers more than it needs, and misses nothing.
-func (s *Spool) Holds(kind durable.Kind, messageID string) bool {
+func (s *Spool) Holds(kind publish.Kind, messageID string) bool {
 	id := idOf(kind, messageID)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -288,7 +288,7 @@ func (s *Spool) Holds(kind durable.Kind, messageID string) bool {
 
 // Len returns how many of a kind's records wait, those set aside not among them. It isn't zero while
 // there may be one that is still to be read.
-func (s *Spool) Len(kind durable.Kind) int64 { return s.queued[kind].Load() }
+func (s *Spool) Len(kind publish.Kind) int64 { return s.queued[kind].Load() }
 
 // Dir returns where the spool is.
 func (s *Spool) Dir() string { return s.config.Dir }
@@ -298,12 +298,12 @@ func (s *Spool) Last() uint64 { return s.last.Load() }
 
 // Changes has a value when records of the kind may have come, or the last one of them may have gone,
 // since it was last read.
-func (s *Spool) Changes(kind durable.Kind) <-chan struct{} { return s.changes[kind] }
+func (s *Spool) Changes(kind publish.Kind) <-chan struct{} { return s.changes[kind] }
 
 // Settle has the kind's records up to upTo no longer kept, but for those in aside, which are set
 // aside, each with the reason given. It returns at once, and the disk is told by and by: after a
 // crash they may come again.
-func (s *Spool) Settle(kind durable.Kind, upTo uint64, aside map[uint64]string) {
+func (s *Spool) Settle(kind publish.Kind, upTo uint64, aside map[uint64]string) {
 	o := operations{aside: aside}
 	o.upTo[kind] = upTo
 	s.request(o)

@@ -14,8 +14,8 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -61,15 +61,15 @@ func (f *fixture) close() {
 	}
 }
 
-func message(id string) durable.Message {
-	return durable.Message{
+func message(id string) publish.Message {
+	return publish.Message{
 		Subject: "webhooks.flock.invitee.accepted", ID: id, Data: []byte(`{"id":"` + id + `"}`),
-		Headers: []durable.Header{{Name: "Content-Type", Value: "application/json"}},
+		Headers: []publish.Header{{Name: "Content-Type", Value: "application/json"}},
 	}
 }
 
 // sizeOf returns how many bytes a message takes.
-func sizeOf(m durable.Message) int64 {
+func sizeOf(m publish.Message) int64 {
 	r := Record{Message: m, Arrived: arrived, Attempted: attempted}
 	return (&raw{payload: r.encode()}).size()
 }
@@ -99,7 +99,7 @@ func (f *fixture) holds(want ...string) {
 
 func (f *fixture) all() []Record {
 	f.t.Helper()
-	records, err := f.Next(durable.Event, 0, 1<<20)
+	records, err := f.Next(publish.Event, 0, 1<<20)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -132,8 +132,8 @@ func TestFirstInFirstOut(t *testing.T) {
 	if diff := cmp.Diff(want, first); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	f.Settle(durable.Event, 2, nil)
-	eventually(t, "two are left", func() bool { return f.Len(durable.Event) == 2 })
+	f.Settle(publish.Event, 2, nil)
+	eventually(t, "two are left", func() bool { return f.Len(publish.Event) == 2 })
 	f.holds("c", "d")
 	f.close()
 	f = open(t, dir)
@@ -150,15 +150,15 @@ func TestSameIDIsKeptOnce(t *testing.T) {
 	f.keeps("a", "a", "b", "a")
 	f.holds("a", "b")
 	other := message("a")
-	other.Kind = durable.Quarantined
+	other.Kind = publish.Quarantined
 	if err := f.Append(t.Context(), other, arrived, attempted); err != nil {
 		t.Fatal(err)
 	}
-	if n := f.Len(durable.Quarantined); n != 1 {
+	if n := f.Len(publish.Quarantined); n != 1 {
 		t.Errorf("%d in quarantine's queue: an event and a quarantined delivery with one id are two messages", n)
 	}
-	f.Settle(durable.Event, 1, nil)
-	eventually(t, "a is gone", func() bool { return !f.Holds(durable.Event, "a") })
+	f.Settle(publish.Event, 1, nil)
+	eventually(t, "a is gone", func() bool { return !f.Holds(publish.Event, "a") })
 	f.keeps("a")
 	f.holds("b", "a")
 }
@@ -167,13 +167,13 @@ func TestAside(t *testing.T) {
 	dir := t.TempDir()
 	f := open(t, dir)
 	f.keeps("a", "b", "c")
-	f.Settle(durable.Event, 2, map[uint64]string{2: "too large"})
-	eventually(t, "settled", func() bool { return f.Len(durable.Event) == 1 })
+	f.Settle(publish.Event, 2, map[uint64]string{2: "too large"})
+	eventually(t, "settled", func() bool { return f.Len(publish.Event) == 1 })
 	check := func() {
 		t.Helper()
 		f.holds("c")
 		aside, err := f.Aside(0, 10)
-		if err != nil || len(aside) != 1 || aside[0].ID != "b" || aside[0].Reason != "too large" || !f.Holds(durable.Event, "b") {
+		if err != nil || len(aside) != 1 || aside[0].ID != "b" || aside[0].Reason != "too large" || !f.Holds(publish.Event, "b") {
 			t.Fatalf("aside: %+v, %v", aside, err)
 		}
 	}
@@ -184,7 +184,7 @@ func TestAside(t *testing.T) {
 	aside, _ := f.Aside(0, 10)
 	f.Discard([]uint64{aside[0].Seq})
 	eventually(t, "discarded", func() bool { return f.Stats().Aside == 0 })
-	if f.Holds(durable.Event, "b") {
+	if f.Holds(publish.Event, "b") {
 		t.Error("b is still held")
 	}
 }
@@ -199,19 +199,19 @@ func TestBounds(t *testing.T) {
 	if err := f.Room(1); !errors.Is(err, ErrFull) {
 		t.Errorf("room: %v", err)
 	}
-	f.Settle(durable.Event, 1, nil)
+	f.Settle(publish.Event, 1, nil)
 	eventually(t, "there is room again", func() bool { return f.Room(size) == nil })
 	f.keeps("c")
 }
 
 // Quarantine may fill its own part and no more.
 func TestQuarantineBound(t *testing.T) {
-	for _, kind := range []durable.Kind{durable.Quarantined, durable.Refused} {
+	for _, kind := range []publish.Kind{publish.Quarantined, publish.Refused} {
 		t.Run(kind.String(), func(t *testing.T) { quarantineBound(t, kind) })
 	}
 }
 
-func quarantineBound(t *testing.T, kind durable.Kind) {
+func quarantineBound(t *testing.T, kind publish.Kind) {
 	kept := message("q1")
 	kept.Kind = kind
 	size := sizeOf(kept)
@@ -229,7 +229,7 @@ func quarantineBound(t *testing.T, kind durable.Kind) {
 	}
 	f.keeps("a", "b")
 	other := message("q2")
-	other.Kind = durable.Quarantined + durable.Refused - kind
+	other.Kind = publish.Quarantined + publish.Refused - kind
 	if err := f.Append(t.Context(), other, arrived, attempted); err != nil {
 		t.Errorf("the other kind: %v", err)
 	}

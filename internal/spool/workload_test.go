@@ -15,7 +15,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/durable"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // TestWorkload is what runs under strace: writers append, each its own records in order, and one goroutine
@@ -73,7 +73,7 @@ type workload struct {
 }
 
 // record is what a writer appends: what is in it follows from its id.
-func (w *workload) record(writer, n int) durable.Message {
+func (w *workload) record(writer, n int) publish.Message {
 	id := fmt.Sprintf("%d-%d", writer, n)
 	size := w.size
 	if n%4 == 3 {
@@ -81,7 +81,7 @@ func (w *workload) record(writer, n int) durable.Message {
 	}
 	m := long(id, bytes.Repeat([]byte(id), 1+size/len(id)))
 	if writer%4 == 3 {
-		m.Kind = durable.Quarantined
+		m.Kind = publish.Quarantined
 	}
 	return m
 }
@@ -111,8 +111,8 @@ func (w *workload) run(s *Spool) (refused int64) {
 	if w.late {
 		wg.Wait()
 	}
-	for kind := range durable.Kinds {
-		deliveries.Go(func() { deliver(s, durable.Kind(kind), done) })
+	for kind := range publish.Kinds {
+		deliveries.Go(func() { deliver(s, publish.Kind(kind), done) })
 	}
 	wg.Wait()
 	close(done)
@@ -127,7 +127,7 @@ func (w *workload) run(s *Spool) (refused int64) {
 }
 
 // deliver settles the kind's records while writers write, every tenth or so aside.
-func deliver(s *Spool, kind durable.Kind, done <-chan struct{}) {
+func deliver(s *Spool, kind publish.Kind, done <-chan struct{}) {
 	for after := uint64(0); ; {
 		records, err := s.Next(kind, after, 3)
 		if err != nil || len(records) == 0 {

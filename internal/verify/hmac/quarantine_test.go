@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/ade15e70/webhook-bridge/internal/endpoint"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
@@ -29,7 +28,7 @@ func TestQuarantined(t *testing.T) {
 				if !p.Timeless && !errors.Is(err, verify.Stale) || p.Timeless && err != nil {
 					t.Fatalf("a year later: %v", err)
 				}
-				at := &endpoint.Endpoint{Name: "hooks", Provider: p, Tolerance: r.Tolerance, Secrets: func() []secret.Secret { return r.Secrets }}
+				at := &verify.Endpoint{Name: "hooks", Provider: p, Tolerance: r.Tolerance, Secrets: func() []secret.Secret { return r.Secrets }}
 				m := quarantine.Delivery{
 					ID: at.ID(c), Endpoint: at.Name, Provider: p.Name, Reason: "stale", Received: r.Now,
 					Seal: at.Seal(c, r.Secrets[c.Secret], r.Raw), Headers: p.Keep(r.Header), Body: r.Raw,

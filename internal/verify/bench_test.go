@@ -1,9 +1,10 @@
-package endpoint
+package verify_test
 
 import (
 	"slices"
 	"testing"
 
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -44,7 +45,7 @@ func BenchmarkDelivery(b *testing.B) {
 					b.Fatal(err)
 				}
 				of := e.Event(e.ID(claims), claims, now)
-				e.Message("webhooks", &of, make([]byte, 0, of.Size()))
+				publish.NewMessage("webhooks", e.Name, &of, make([]byte, 0, of.Size()))
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package endpoint
+package verify_test
 
 import (
 	"bytes"
@@ -16,12 +16,12 @@ import (
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-func at(name string, p *verify.Provider, scheme string, secrets ...string) *Endpoint {
+func at(name string, p *verify.Provider, scheme string, secrets ...string) *verify.Endpoint {
 	var keys []secret.Secret
 	for _, s := range secrets {
 		keys = append(keys, secret.New(s))
 	}
-	return &Endpoint{
+	return &verify.Endpoint{
 		Name: name, Provider: p, Scheme: scheme, Freshness: verify.FreshnessSigned, Tolerance: p.Tolerance,
 		Secrets: func() []secret.Secret { return keys },
 	}
@@ -66,7 +66,7 @@ func seal(t *testing.T, p *verify.Provider, scheme string) {
 	}
 	sealed := e.Seal(claims, e.Secrets()[claims.Secret], body)
 
-	check := func(e *Endpoint, seal string, body []byte) error {
+	check := func(e *verify.Endpoint, seal string, body []byte) error {
 		again, err := e.Provider.Verify(e.Sealed(seal, nil, body, parse(t, body), now))
 		if err == nil && (e.ID(again) != e.ID(claims) || again.Scheme != scheme) {
 			t.Errorf("%+v was sealed, %+v is claimed", claims, again)
@@ -166,27 +166,5 @@ func TestSealOfOtherScheme(t *testing.T) {
 	e.Scheme = "payload"
 	if _, err := p.Verify(e.Sealed(sealed, nil, body, text, now)); !errors.Is(err, verify.OtherScheme) {
 		t.Errorf("%v", err)
-	}
-}
-
-// The one member is overwritten, and nothing that is signed.
-func TestBlank(t *testing.T) {
-	for body, want := range map[string]string{
-		`{"signature":"abc","data":{"signature":"abc"}}`:              `{"signature":"***","data":{"signature":"abc"}}`,
-		` { "data" : "abc" , "\u0073ignature"` + "\n\t" + `: "a\"c"}`: ` { "data" : "abc" , "\u0073ignature"` + "\n\t" + `: "****"}`,
-		`{"data":{},"signature":7}`:                                   `{"data":{},"signature":7}`,
-		`{"signature":""}`:                                            `{"signature":""}`,
-		`{"a":"signature"}`:                                           `{"a":"signature"}`,
-		`[]`:                                                          `[]`,
-		``:                                                            ``,
-	} {
-		got := []byte(body)
-		if blank(got, "signature"); string(got) != want {
-			t.Errorf("%s became %s", body, got)
-		}
-	}
-	got := []byte(`{"":"abc"}`)
-	if blank(got, ""); string(got) != `{"":"abc"}` {
-		t.Errorf("became %s", got)
 	}
 }

@@ -1,10 +1,11 @@
-// Package durable has the words for one question: is this message safe? A [Message] is what must
-// be kept, a [Status] says where it is safe, and an error says why it is not.
-package durable
+package publish
 
 import (
 	"errors"
+	"slices"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/event"
 )
 
 // Message is what is handed to NATS.
@@ -69,3 +70,24 @@ var (
 	// permanent is of this kind.
 	ErrUnavailable = errors.New("cannot be made durable now")
 )
+
+var eventHeaders = []Header{{Name: "Content-Type", Value: event.ContentType}}
+
+// NewMessage returns the message that carries an endpoint's event. The prefix begins its subject. Its data is
+// appended to room.
+func NewMessage(prefix, endpoint string, of *event.Event, room []byte) Message {
+	headers := eventHeaders
+	if of.TraceParent != "" {
+		headers = append(slices.Clip(headers), Header{Name: "traceparent", Value: of.TraceParent})
+	}
+	if of.TraceState != "" {
+		headers = append(slices.Clip(headers), Header{Name: "tracestate", Value: of.TraceState})
+	}
+	return Message{
+		Kind:    Event,
+		Subject: event.Subject(prefix, endpoint, of.Event),
+		ID:      of.ID,
+		Headers: headers,
+		Data:    of.Append(room),
+	}
+}

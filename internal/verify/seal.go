@@ -1,4 +1,4 @@
-package endpoint
+package verify
 
 import (
 	"bytes"
@@ -11,7 +11,6 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
 // Seal returns what is kept of an authentic delivery in place of its signature. It is an HMAC under
@@ -19,7 +18,7 @@ import (
 // endpoint, the scheme, the body and the text that was signed. It begins with a byte that no vendor's
 // signed text begins with, so no seal is a signature: who reads the quarantine can't send a delivery
 // again. A signature in the body, which it doesn't cover itself, is therefore overwritten.
-func (e *Endpoint) Seal(c verify.Claims, key secret.Secret, body []byte) string {
+func (e *Endpoint) Seal(c Claims, key secret.Secret, body []byte) string {
 	if s, ok := e.Provider.Scheme(c.Scheme); ok && len(s.Members) > 0 {
 		blank(body, e.Provider.Member)
 	}
@@ -37,7 +36,7 @@ func (e *Endpoint) seal(key secret.Secret, scheme string, body []byte, signed []
 
 // Sealed is what the provider is asked about a delivery that was sealed: the seal takes the place of
 // the signature. Headers are those that the provider had kept. Its time was that of receiving it.
-func (e *Endpoint) Sealed(seal string, headers http.Header, body []byte, text stringify.Text, received time.Time) verify.Request {
+func (e *Endpoint) Sealed(seal string, headers http.Header, body []byte, text stringify.Text, received time.Time) Request {
 	// Any signature that can be decoded: the seal is what is looked at.
 	header := http.Header{e.Provider.Header: {e.Provider.Encodings[0].Encode(make([]byte, sha256.Size))}}
 	if e.Provider.Keep != nil {

@@ -1,0 +1,25 @@
+package verify
+
+import "testing"
+
+// The one member is overwritten, and nothing that is signed.
+func TestBlank(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"signature":"abc","data":{"signature":"abc"}}`:              `{"signature":"***","data":{"signature":"abc"}}`,
+		` { "data" : "abc" , "\u0073ignature"` + "\n\t" + `: "a\"c"}`: ` { "data" : "abc" , "\u0073ignature"` + "\n\t" + `: "****"}`,
+		`{"data":{},"signature":7}`:                                   `{"data":{},"signature":7}`,
+		`{"signature":""}`:                                            `{"signature":""}`,
+		`{"a":"signature"}`:                                           `{"a":"signature"}`,
+		`[]`:                                                          `[]`,
+		``:                                                            ``,
+	} {
+		got := []byte(body)
+		if blank(got, "signature"); string(got) != want {
+			t.Errorf("%s became %s", body, got)
+		}
+	}
+	got := []byte(`{"":"abc"}`)
+	if blank(got, ""); string(got) != `{"":"abc"}` {
+		t.Errorf("became %s", got)
+	}
+}
