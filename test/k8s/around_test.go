@@ -29,8 +29,17 @@ func rollout(_ *testing.T, o *objects) (wrong []string) {
 	return wrong
 }
 
-// spread is over zones and nodes.
+// spread is over zones and nodes; with a volume each, never two on a node.
 func spread(_ *testing.T, o *objects) (wrong []string) {
+	if affinity := o.bridge().pod().Affinity; affinity != nil {
+		apart := false
+		for _, term := range affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
+			apart = apart || term.TopologyKey == corev1.LabelHostname && selects(term.LabelSelector, o.bridge())
+		}
+		if !apart {
+			wrong = append(wrong, "two instances may be on one node")
+		}
+	}
 	for _, key := range []string{corev1.LabelTopologyZone, corev1.LabelHostname} {
 		n := 0
 		for _, c := range o.bridge().pod().TopologySpreadConstraints {
@@ -142,8 +151,8 @@ func secrets(_ *testing.T, o *objects) (wrong []string) {
 	if err != nil {
 		return []string{err.Error()}
 	}
-	for name := range vars {
-		if strings.HasSuffix(name, "_SECRETS") || name == "NATS_PASSWORD" || name == "NATS_TOKEN" {
+	for name, value := range vars {
+		if strings.HasSuffix(name, "_SECRETS") || name == "NATS_PASSWORD" && value != passwordOfSecret || name == "NATS_TOKEN" {
 			wrong = append(wrong, name+" is in the environment")
 		}
 	}
@@ -162,6 +171,27 @@ func secrets(_ *testing.T, o *objects) (wrong []string) {
 	}
 	if n == 0 {
 		wrong = append(wrong, "no Secret is mounted")
+	}
+	return wrong
+}
+
+// labelled is every object, as Kubernetes recommends; a part's version is that of its image.
+func labelled(_ *testing.T, o *objects) (wrong []string) {
+	for _, w := range o.workloads {
+		for _, name := range []string{"name", "part-of", "version", "component"} {
+			if name == "part-of" && w.name != "webhook-bridge" {
+				continue // the overlay's to say
+			}
+			if w.template.Labels["app.kubernetes.io/"+name] == "" {
+				wrong = append(wrong, w.name+" has no label "+name)
+			}
+		}
+		if _, tag, _ := strings.Cut(w.main().Image, ":"); tag != w.template.Labels["app.kubernetes.io/version"] {
+			wrong = append(wrong, fmt.Sprintf("%s has the image %s and the version %s", w.name, w.main().Image, w.template.Labels["app.kubernetes.io/version"]))
+		}
+		if w.main().TerminationMessagePolicy != corev1.TerminationMessageFallbackToLogsOnError {
+			wrong = append(wrong, w.name+" doesn't say why it ended")
+		}
 	}
 	return wrong
 }

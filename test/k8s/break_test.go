@@ -85,6 +85,13 @@ func TestPoliciesSee(t *testing.T) {
 		{"secrets", "is in the environment", everywhere, set("FLOCK_SECRETS", "x")},
 		{"secrets", "optional", everywhere, func(o *objects) { volume(o).Optional = &on }},
 		{"secrets", "read by all", everywhere, func(o *objects) { volume(o).DefaultMode = nil }},
+		{"secrets", "is in the environment", statefulSet, set("NATS_TOKEN", "x")},
+		{"spread", "two instances may be on one node", statefulSet, func(o *objects) {
+			o.bridge().pod().Affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution = nil
+		}},
+		{"labelled", "no label component", everywhere, func(o *objects) { delete(o.bridge().template.Labels, "app.kubernetes.io/component") }},
+		{"labelled", "and the version", everywhere, func(o *objects) { o.bridge().main().Image = "webhook-bridge:other" }},
+		{"labelled", "doesn't say why", everywhere, func(o *objects) { o.bridge().main().TerminationMessagePolicy = "" }},
 		{"autoscaling", "not there", scaled, func(o *objects) { o.autoscalers[0].Spec.ScaleTargetRef.Name = "x" }},
 		{"autoscaling", "sets the number", scaled, func(o *objects) { o.bridge().replicas = &one }},
 		{"autoscaling", "for an hour", scaled, func(o *objects) { o.autoscalers[0].Spec.Behavior = nil }},

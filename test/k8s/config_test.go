@@ -19,6 +19,9 @@ import (
 // secretFiles is where the bridge finds what is mounted from Secrets.
 const secretFiles = "/etc/webhook-bridge"
 
+// passwordOfSecret stands for what is in a Secret.
+const passwordOfSecret = "of-the-secret"
+
 // environment is the bridge's, from its ConfigMap and its container.
 func (o *objects) environment() (map[string]string, error) {
 	vars := make(map[string]string)
@@ -34,7 +37,12 @@ func (o *objects) environment() (map[string]string, error) {
 	}
 	for _, v := range o.bridge().main().Env {
 		if v.ValueFrom != nil {
-			return nil, fmt.Errorf("the variable %s comes from elsewhere: secrets are files", v.Name)
+			// The bridge reads NATS' password from its environment only: of a Secret, it isn't in the manifest.
+			if v.Name != "NATS_PASSWORD" || v.ValueFrom.SecretKeyRef == nil {
+				return nil, fmt.Errorf("the variable %s comes from elsewhere: secrets are files", v.Name)
+			}
+			vars[v.Name] = passwordOfSecret
+			continue
 		}
 		vars[v.Name] = v.Value
 	}

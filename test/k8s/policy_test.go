@@ -31,6 +31,7 @@ var policies = map[string]func(*testing.T, *objects) []string{
 	"network":       network,
 	"secrets":       secrets,
 	"autoscaling":   autoscaling,
+	"labelled":      labelled,
 }
 
 func TestPolicies(t *testing.T) {
