@@ -16,8 +16,8 @@ const (
 	maxPages = 32
 	// writeTimeout is how long a browser may not read before it is disconnected.
 	writeTimeout = 10 * time.Second
-	// together is how long events are collected before they are sent.
-	together = 50 * time.Millisecond
+	// batchDelay is how long events are collected before they are sent.
+	batchDelay = 50 * time.Millisecond
 )
 
 // hello is the first message to a page.
@@ -49,10 +49,10 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 	default:
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
-	out := feedWriter{w: w, control: http.NewResponseController(w), patience: s.patience}
-	greeting, place := s.greet(r)
+	out := feedWriter{w: w, control: http.NewResponseController(w), readTimeout: s.readTimeout}
+	greeting, place := s.newHello(r)
 	out.event("hello", "", greeting)
-	state, told := s.describe(), (*[]byte)(nil)
+	state, sent := s.describe(), (*[]byte)(nil)
 	for {
 		texts, last, more, held := s.ring.after(place)
 		if !held {
@@ -74,8 +74,8 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 		if r.Context().Err() != nil {
 			return
 		}
-		if latest := s.state.Load(); latest != told {
-			state, told = *latest, latest
+		if latest := s.state.Load(); latest != sent {
+			state, sent = *latest, latest
 		} else {
 			state = nil
 		}
@@ -84,7 +84,7 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 
 // await waits for more events and a moment to collect them, or until the state may have changed.
 func (s *Server) await(r *http.Request, more <-chan struct{}) {
-	tick := time.NewTimer(stateEvery)
+	tick := time.NewTimer(stateInterval)
 	defer tick.Stop()
 	select {
 	case <-r.Context().Done():
@@ -92,13 +92,13 @@ func (s *Server) await(r *http.Request, more <-chan struct{}) {
 	case <-more:
 		select {
 		case <-r.Context().Done():
-		case <-time.After(together):
+		case <-time.After(batchDelay):
 		}
 	}
 }
 
-// greet returns the hello message and the place after which the page continues.
-func (s *Server) greet(r *http.Request) (text []byte, place uint64) {
+// newHello returns the hello message and the place after which the page continues.
+func (s *Server) newHello(r *http.Request) (text []byte, place uint64) {
 	h := hello{
 		Boot: s.boot, Reset: true, Stream: s.config.Stream, Quarantine: s.config.Quarantine, Prefix: s.config.Prefix,
 		NATS: s.config.NATS, Command: s.config.Command, Version: s.config.Version,
@@ -128,17 +128,17 @@ func slice(texts [][]byte) []byte {
 
 // feedWriter writes server-sent events until its first error.
 type feedWriter struct {
-	w        http.ResponseWriter
-	control  *http.ResponseController
-	patience time.Duration
-	err      error
+	w           http.ResponseWriter
+	control     *http.ResponseController
+	readTimeout time.Duration
+	err         error
 }
 
 func (f *feedWriter) event(name, id string, data []byte) {
 	if f.err != nil {
 		return
 	}
-	if f.err = f.control.SetWriteDeadline(time.Now().Add(f.patience)); f.err != nil {
+	if f.err = f.control.SetWriteDeadline(time.Now().Add(f.readTimeout)); f.err != nil {
 		return
 	}
 	if id != "" {

@@ -44,37 +44,39 @@ type Server struct {
 	rights *rights
 	now    func() time.Time
 
-	patience time.Duration // how long a page may not read
+	readTimeout time.Duration // how long a page may not read
 
-	reading atomic.Pointer[error]  // why the stream can't be read now; nil while it can
-	seen    atomic.Pointer[seen]   // what NATS last reported
-	state   atomic.Pointer[[]byte] // what the pages show of that, as JSON
-	pages   atomic.Int32           // open pages
-	opened  chan struct{}          // signals a new page
+	reading  atomic.Pointer[error]    // why the stream can't be read now; nil while it can
+	snapshot atomic.Pointer[snapshot] // what NATS last reported
+	state    atomic.Pointer[[]byte]   // what the pages show of that, as JSON
+	pages    atomic.Int32             // open pages
+	opened   chan struct{}            // signals a new page
+	searches chan struct{}            // holds one for each search that runs
 }
 
 // New returns a server. Serve runs it.
 func New(c Config) *Server {
 	s := &Server{
 		config: c, boot: rand.Text()[:8], ring: newRing(maxEvents, maxBytes), rate: new(rate), rights: new(rights),
-		now: time.Now, patience: writeTimeout, opened: make(chan struct{}, 1),
+		now: time.Now, readTimeout: writeTimeout, opened: make(chan struct{}, 1),
+		searches: make(chan struct{}, maxSearches),
 	}
 	c.Conn.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.rights.note(err, s.now()) })
 	starting := errors.New("starting")
 	s.reading.Store(&starting)
-	s.seen.Store(new(seen))
+	s.snapshot.Store(new(snapshot))
 	return s
 }
 
 const (
-	maxEvents = 5000     // that are held
-	maxBytes  = 32 << 20 // of them
-	atFirst   = 1000     // older events that are shown at the start
+	maxEvents     = 5000     // that are held
+	maxBytes      = 32 << 20 // of them
+	initialEvents = 1000     // older events that are shown at the start
 
 	headerTimeout   = 5 * time.Second
 	shutdownTimeout = time.Second
-	stateEvery      = time.Second
-	lookEvery       = 2 * time.Second // how often NATS is asked while a page is open
+	stateInterval   = time.Second
+	pollInterval    = 2 * time.Second // how often NATS is asked while a page is open
 )
 
 // Serve serves the page until the context ends. The listener must be on loopback.
@@ -85,8 +87,8 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	defer background.Wait()
 	defer cancel()
 	background.Go(func() { s.read(ctx) })
-	background.Go(func() { s.look(ctx) })
-	background.Go(func() { s.tell(ctx) })
+	background.Go(func() { s.poll(ctx) })
+	background.Go(func() { s.updateState(ctx) })
 
 	server := &http.Server{
 		Handler: s.handler(listener.Addr()), ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: 16 << 10,
@@ -115,6 +117,7 @@ func (s *Server) handler(address net.Addr) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/feed", s.feed)
 	mux.HandleFunc("GET /api/payload", s.payload)
+	mux.HandleFunc("GET /api/search", s.search)
 	mux.HandleFunc("GET /api/quarantine", s.quarantined)
 	mux.Handle("GET /", static())
 	mux.Handle("GET /vendors.css", vendors())
@@ -125,7 +128,7 @@ func (s *Server) handler(address net.Addr) http.Handler {
 func (s *Server) read(ctx context.Context) {
 	reader := stream.Reader{
 		Conn: s.config.Conn, JetStream: s.config.JetStream, Name: consumerName,
-		Section: stream.Section{Stream: s.config.Stream, Subjects: []string{s.config.Prefix + ".>"}, Last: atFirst},
+		Section: stream.Section{Stream: s.config.Stream, Subjects: []string{s.config.Prefix + ".>"}, Last: initialEvents},
 		Handle: func(m stream.Message) error {
 			s.rate.count(m.Stored, s.now())
 			s.ring.add(func(place uint64) entry { return newEntry(place, m) })
@@ -146,8 +149,8 @@ func (s *Server) read(ctx context.Context) {
 // consumerName starts the names of the page's own consumers.
 const consumerName = "bridge-inspect-"
 
-// tell updates the state every second while a page is open.
-func (s *Server) tell(ctx context.Context) {
+// updateState updates the state every second while a page is open.
+func (s *Server) updateState(ctx context.Context) {
 	for {
 		if s.pages.Load() > 0 {
 			state := s.describe()
@@ -156,7 +159,7 @@ func (s *Server) tell(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(stateEvery):
+		case <-time.After(stateInterval):
 		}
 	}
 }

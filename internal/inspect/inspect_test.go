@@ -18,7 +18,10 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
-func TestMain(m *testing.M) { natsdtest.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	natsdtest.Main()
+	natsdtest.VerifyTestMain(m)
+}
 
 // world is a server with the two streams, and the page of a user of it.
 type world struct {
@@ -32,7 +35,12 @@ type world struct {
 // newWorld makes one. rights is what the page's user may publish on; nil: everything.
 func newWorld(t *testing.T, change func(*Server), rights ...string) *world {
 	t.Helper()
-	w := &world{t: t, nats: natsdtest.Start(t, configured(rights))}
+	return newWorldOn(t, natsdtest.Start(t, configured(rights)), change)
+}
+
+func newWorldOn(t *testing.T, server *natsdtest.Server, change func(*Server)) *world {
+	t.Helper()
+	w := &world{t: t, nats: server}
 	admin, err := nats.Connect(w.nats.URL(), nats.UserInfo("admin", "admin"), nats.Timeout(time.Minute))
 	if err != nil {
 		t.Fatal(err)
@@ -117,6 +125,12 @@ func (w *world) open(after string) *page {
 	if after != "" {
 		request.Header.Set("Last-Event-ID", after)
 	}
+	return w.feedOf(request)
+}
+
+// feedOf makes a request that is answered with server-sent events.
+func (w *world) feedOf(request *http.Request) *page {
+	w.t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
 	if err != nil {
@@ -131,22 +145,32 @@ func (w *world) open(after string) *page {
 	return &page{t: w.t, response: response, lines: lines}
 }
 
-// next returns the next event of that name.
-func (p *page) next(name string) []byte {
+// any returns the next event and its name.
+func (p *page) any() (name string, data []byte) {
 	p.t.Helper()
-	for current := ""; p.lines.Scan(); {
+	for p.lines.Scan() {
 		line := p.lines.Text()
 		switch {
 		case strings.HasPrefix(line, "event: "):
-			current = line[len("event: "):]
+			name = line[len("event: "):]
 		case strings.HasPrefix(line, "id: "):
 			p.last = line[len("id: "):]
-		case strings.HasPrefix(line, "data: ") && current == name:
-			return []byte(line[len("data: "):])
+		case strings.HasPrefix(line, "data: "):
+			return name, []byte(line[len("data: "):])
 		}
 	}
 	p.t.Fatalf("the feed ended: %v", p.lines.Err())
-	return nil
+	return "", nil
+}
+
+// next returns the next event of that name.
+func (p *page) next(name string) []byte {
+	p.t.Helper()
+	for {
+		if got, data := p.any(); got == name {
+			return data
+		}
+	}
 }
 
 func (p *page) hello() (h hello) {
@@ -170,7 +194,7 @@ func (p *page) events(n int) (all []shown) {
 	return all
 }
 
-// until returns the first state that is so.
+// until returns the first state for which is is true.
 func (p *page) until(what string, is func(state) bool) state {
 	p.t.Helper()
 	for end := time.Now().Add(time.Minute); ; {
@@ -234,7 +258,7 @@ func TestFeed(t *testing.T) {
 		t.Errorf("the rate counts %d", sum)
 	}
 
-	// Whoever comes back goes on where it was.
+	// A page that comes back goes on where it was.
 	w.publish(1, cloudEvent)
 	again := w.open(p.last)
 	if h := again.hello(); h.Reset || h.Missed > 0 {
@@ -248,12 +272,12 @@ func TestFeed(t *testing.T) {
 	}
 }
 
-// A browser that doesn't read is dropped, and when it comes back it is told how much it has missed. Nobody
+// A browser that doesn't read is dropped, and when it comes back is told how much it has missed. Nobody
 // waits for it.
 func TestSlowBrowserIsDropped(t *testing.T) {
 	t.Parallel()
-	const most, many = 100, 3000 // 47 MiB: more than any buffers on the way
-	w := newWorld(t, func(s *Server) { s.ring, s.patience = newRing(most, maxBytes), time.Second })
+	const held, many = 100, 3000 // 47 MiB: more than any buffers on the way
+	w := newWorld(t, func(s *Server) { s.ring, s.readTimeout = newRing(held, maxBytes), time.Second })
 	slow := w.open("")
 	slow.hello()
 	text := `{"filler":"` + strings.Repeat("x", inline) + `"`
@@ -275,15 +299,15 @@ func TestSlowBrowserIsDropped(t *testing.T) {
 	}
 	next := w.server.ring.next
 	back := w.open(slow.last)
-	if h := back.hello(); h.Reset || h.Missed != next-1-most-1 {
+	if h := back.hello(); h.Reset || h.Missed != next-1-held-1 {
 		t.Errorf("%+v, of %d", h, next-1)
 	}
-	if got := back.events(most); len(got) != most || got[most-1].Place != next-1 {
+	if got := back.events(held); len(got) != held || got[held-1].Place != next-1 {
 		t.Errorf("%d events", len(got))
 	}
 }
 
-// What is amiss is said in words, and passes by itself.
+// The page is told in words what is wrong, and recovers by itself.
 func TestTrouble(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -299,22 +323,22 @@ func TestTrouble(t *testing.T) {
 
 func TestRights(t *testing.T) {
 	t.Parallel()
-	const info, aside = "$JS.API.STREAM.INFO.WEBHOOKS", "$JS.API.STREAM.INFO.WEBHOOKS_QUARANTINE"
+	const info, infoOfQuarantine = "$JS.API.STREAM.INFO.WEBHOOKS", "$JS.API.STREAM.INFO.WEBHOOKS_QUARANTINE"
 	w := newWorld(t, nil, "nothing")
 	w.streams()
 	p := w.open("")
 	p.until("no right to ask", troubled("Our account has no right to publish on "+info+"."))
-	w.nats.Reload(configured([]string{info, aside}))
+	w.nats.Reload(configured([]string{info, infoOfQuarantine}))
 	s := p.until("no right to read", troubled("Our account has no right to publish on $JS.API.CONSUMER.CREATE.WEBHOOKS."))
 	if s.Connected != true {
 		t.Errorf("%+v", s)
 	}
-	w.nats.Reload(configured([]string{info, aside, "$JS.API.CONSUMER.CREATE.WEBHOOKS.>", "$JS.API.CONSUMER.MSG.NEXT.WEBHOOKS.>", "$JS.API.CONSUMER.DELETE.WEBHOOKS.>"}))
+	w.nats.Reload(configured([]string{info, infoOfQuarantine, "$JS.API.CONSUMER.CREATE.WEBHOOKS.>", "$JS.API.CONSUMER.MSG.NEXT.WEBHOOKS.>", "$JS.API.CONSUMER.DELETE.WEBHOOKS.>"}))
 	p.until("no list, but live", func(s state) bool {
-		return isLive(s) && strings.Contains(s.NoList, "$JS.API.CONSUMER.LIST.WEBHOOKS")
+		return isLive(s) && strings.Contains(s.ConsumersProblem, "$JS.API.CONSUMER.LIST.WEBHOOKS")
 	})
 	w.nats.Reload(configured(nil))
-	p.until("all", func(s state) bool { return isLive(s) && s.NoList == "" && s.NoKept == "" })
+	p.until("all", func(s state) bool { return isLive(s) && s.ConsumersProblem == "" && s.QuarantineProblem == "" })
 }
 
 func TestConcerns(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 )
 
-// kept is a quarantined delivery as the page gets it, without its signature.
-type kept struct {
+// delivery is a quarantined delivery as the page gets it, without its signature.
+type delivery struct {
 	Sequence uint64    `json:"sequence"`
 	ID       string    `json:"id"`
 	Endpoint string    `json:"endpoint"`
@@ -26,24 +26,24 @@ type kept struct {
 	Size     int64     `json:"size"`
 }
 
-// maxKept is how many deliveries are listed, the newest.
-const maxKept = 200
+// maxDeliveries is how many deliveries are listed, the newest.
+const maxDeliveries = 200
 
 // list returns the quarantined deliveries, newest first.
-func (s *Server) list(ctx context.Context) (all []kept, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+func (s *Server) list(ctx context.Context) (all []delivery, err error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	found, err := s.config.JetStream.Stream(ctx, s.config.Quarantine)
 	if err != nil {
 		return nil, err
 	}
 	store := quarantine.Store{JetStream: s.config.JetStream, Stream: found, Consumer: consumerName}
-	held, _, err := store.List(ctx, maxKept)
+	held, _, err := store.List(ctx, maxDeliveries)
 	if err != nil {
 		return nil, err
 	}
 	for _, k := range slices.Backward(held) {
-		all = append(all, kept{k.Sequence, k.ID, k.Endpoint, k.Provider, k.Reason, k.Received, k.Size})
+		all = append(all, delivery{k.Sequence, k.ID, k.Endpoint, k.Provider, k.Reason, k.Received, k.Size})
 	}
 	return all, nil
 }
@@ -61,7 +61,7 @@ func (s *Server) quarantined(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "The sequence must be a number.", http.StatusBadRequest)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), askTimeout)
+	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 	defer cancel()
 	stream, err := s.config.JetStream.Stream(ctx, s.config.Quarantine)
 	var m *jetstream.RawStreamMsg

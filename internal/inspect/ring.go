@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -104,7 +105,7 @@ func (r *ring) payload(place uint64) ([]byte, bool) {
 type shown struct {
 	Place    uint64       `json:"place"`
 	Sequence uint64       `json:"sequence"`
-	Made     int64        `json:"made"` // when the stream was created, in Unix nanoseconds
+	Made     string       `json:"made"` // when the stream was created, in Unix nanoseconds
 	Subject  string       `json:"subject"`
 	Stored   time.Time    `json:"stored"`
 	Size     int          `json:"size"`
@@ -114,23 +115,28 @@ type shown struct {
 	Payload  *string      `json:"payload,omitempty"`
 }
 
-func newEntry(place uint64, m stream.Message) entry {
+func shownOf(m stream.Message) shown {
 	v := shown{
-		Place: place, Sequence: m.Sequence, Made: m.Made.UnixNano(), Subject: m.Subject(), Stored: m.Stored,
+		Sequence: m.Sequence, Made: strconv.FormatInt(m.Made.UnixNano(), 10), Subject: m.Subject(), Stored: m.Stored,
 		Size: len(m.Data()), Headers: headers(m.Headers()),
 	}
-	var e entry
+	if e, err := event.Parse(m.Data()); err != nil {
+		v.Problem = err.Error()
+	} else {
+		e.Data = nil
+		v.Event = &e
+	}
+	return v
+}
+
+func newEntry(place uint64, m stream.Message) (e entry) {
+	v := shownOf(m)
+	v.Place = place
 	if v.Size <= inline && utf8.Valid(m.Data()) {
 		payload := string(m.Data())
 		v.Payload = &payload
 	} else {
 		e.payload = m.Data()
-	}
-	if read, err := event.Parse(m.Data()); err != nil {
-		v.Problem = err.Error()
-	} else {
-		read.Data = nil
-		v.Event = &read
 	}
 	e.text, _ = json.Marshal(v) // strings and numbers only
 	return e

@@ -8,19 +8,20 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// state is what the page shows of NATS. Trouble, NoList and NoKept are sentences for people; "": none.
+// state is what the page shows of NATS. Trouble and the problems are sentences for people; "": none.
 type state struct {
-	Connected  bool        `json:"connected"`
-	Server     string      `json:"server"` // the connected one
-	Trouble    string      `json:"trouble"`
-	Rate       rateState   `json:"rate"`
-	Stream     *streamView `json:"stream"`
-	Consumers  []consumer  `json:"consumers"`
-	More       int         `json:"moreConsumers"`
-	NoList     string      `json:"noConsumers"` // why they can't be listed
-	Quarantine *streamView `json:"quarantine"`
-	Kept       []kept      `json:"kept"`
-	NoKept     string      `json:"noKept"`
+	Connected         bool         `json:"connected"`
+	Server            string       `json:"server"` // the connected one
+	Trouble           string       `json:"trouble"`
+	Rate              rateState    `json:"rate"`
+	Stream            *streamView  `json:"stream"`
+	Consumers         []consumer   `json:"consumers"`
+	More              int          `json:"moreConsumers"`
+	ConsumersProblem  string       `json:"consumersProblem"` // why they can't be listed
+	Dead              *deadLetters `json:"dead"`             // nil: none
+	Quarantine        *streamView  `json:"quarantine"`
+	Deliveries        []delivery   `json:"deliveries"`
+	QuarantineProblem string       `json:"quarantineProblem"`
 }
 
 type rateState struct {
@@ -61,7 +62,8 @@ type consumer struct {
 	AckPending  int      `json:"ackPending"`
 	MaxPending  int      `json:"maxAckPending"`
 	Redelivered int      `json:"redelivered"`
-	Delivered   uint64   `json:"delivered"` // sequence number
+	Delivered   uint64   `json:"delivered"` // messages, redelivered ones each time
+	Growth      float64  `json:"growth"`    // by how many messages a second it falls behind
 	LastActive  string   `json:"lastActive,omitempty"`
 }
 
@@ -72,12 +74,12 @@ const (
 
 // describe returns the state as JSON.
 func (s *Server) describe() []byte {
-	conn, v := s.config.Conn, s.seen.Load()
-	d := state{Connected: conn.IsConnected(), Kept: v.kept, Consumers: []consumer{}, More: v.more}
+	conn, v := s.config.Conn, s.snapshot.Load()
+	d := state{Connected: conn.IsConnected(), Deliveries: v.deliveries, Consumers: []consumer{}, More: v.more, Dead: v.dead}
 	d.Rate.Counts, d.Rate.Newest = s.rate.last(s.now())
 	switch reading := s.reading.Load(); {
 	case !d.Connected:
-		d.Trouble = s.away()
+		d.Trouble = s.disconnected()
 	case reading != nil:
 		d.Trouble = s.explain(*reading, s.config.Stream, noStream, "STREAM.INFO", "CONSUMER.CREATE", "CONSUMER.MSG.NEXT")
 	}
@@ -85,13 +87,13 @@ func (s *Server) describe() []byte {
 		d.Server = conn.ConnectedAddr()
 	}
 	d.Stream, d.Quarantine = viewOf(v.stream), viewOf(v.quarantine)
-	d.NoList = s.explain(v.consumersErr, s.config.Stream, noStream, "CONSUMER.LIST", "STREAM.INFO")
-	d.NoKept = s.explain(v.quarantineErr, s.config.Quarantine, noQuarantine, "STREAM.INFO")
-	if d.NoKept == "" {
-		d.NoKept = s.explain(v.keptErr, s.config.Quarantine, noQuarantine, "CONSUMER.CREATE", "CONSUMER.MSG.NEXT", "STREAM.INFO")
+	d.ConsumersProblem = s.explain(v.consumersErr, s.config.Stream, noStream, "CONSUMER.LIST", "STREAM.INFO")
+	d.QuarantineProblem = s.explain(v.quarantineErr, s.config.Quarantine, noQuarantine, "STREAM.INFO")
+	if d.QuarantineProblem == "" {
+		d.QuarantineProblem = s.explain(v.deliveriesErr, s.config.Quarantine, noQuarantine, "CONSUMER.CREATE", "CONSUMER.MSG.NEXT", "STREAM.INFO")
 	}
 	for _, info := range v.consumers {
-		d.Consumers = append(d.Consumers, consumerOf(info))
+		d.Consumers = append(d.Consumers, consumerOf(info, v.lags.growth(info)))
 	}
 	text, _ := json.Marshal(d) // strings and numbers only
 	return text
@@ -122,11 +124,12 @@ func viewOf(info *jetstream.StreamInfo) *streamView {
 	return v
 }
 
-func consumerOf(info *jetstream.ConsumerInfo) consumer {
+func consumerOf(info *jetstream.ConsumerInfo, growth float64) consumer {
 	c := consumer{
 		Name: info.Name, Durable: info.Config.Durable != "", Push: info.Config.DeliverSubject != "", Bound: info.PushBound, Paused: info.Paused,
 		Waiting: info.NumWaiting, Subjects: info.Config.FilterSubjects, Pending: info.NumPending, AckPending: info.NumAckPending,
-		MaxPending: info.Config.MaxAckPending, Redelivered: info.NumRedelivered, Delivered: info.Delivered.Stream,
+		MaxPending: info.Config.MaxAckPending, Redelivered: info.NumRedelivered, Delivered: info.Delivered.Consumer,
+		Growth: growth,
 	}
 	if info.Config.FilterSubject != "" {
 		c.Subjects = []string{info.Config.FilterSubject}

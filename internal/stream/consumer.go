@@ -47,6 +47,8 @@ func (r *Reader) begin(info *jetstream.StreamInfo) (anew bool) {
 		switch {
 		case r.Section.Last > 0:
 			r.next = max(1, state.FirstSeq, state.LastSeq-min(state.LastSeq, r.Section.Last)+1)
+		case r.Section.First > 0:
+			r.next = max(r.Section.First, state.FirstSeq)
 		case r.Section.Since.IsZero(), r.Section.Since.After(state.LastTime): // the server would begin with the first
 			// Now is a sequence number. To the server, "new" would begin again with every consumer, and
 			// what came meanwhile would be lost.

@@ -22,12 +22,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Section is a part of a stream. Without Since and Last it begins with what comes from now on.
+// Section is a part of a stream. Without Since, Last and First it begins with what comes from now on.
 type Section struct {
 	Stream   string
 	Subjects []string  // any of them, which must not overlap; none: all
 	Since    time.Time // begin with what was stored since
 	Last     uint64    // begin with so many before the end
+	First    uint64    // begin with this sequence number
 	Stop     bool      // end with what the stream had at the beginning
 	Headers  bool      // without payloads
 }

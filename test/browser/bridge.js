@@ -1,10 +1,13 @@
-// The real binary, and Debian's Chromium.
+// The real binary, and Debian's Chromium. Each test has a bridge and a page of its own.
+import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { jetstream } from '@nats-io/jetstream'
+import { connect } from '@nats-io/transport-node'
 import { chromium } from 'playwright-core'
 
 export const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -57,7 +60,7 @@ export async function holds(assertion) {
 
 // start starts a command of the bridge's, with nothing of this environment but what is given.
 export function start(args, env = {}) {
-  const process_ = spawn(binary, args, { env: { PATH: process.env.PATH, HOME: dir, TMPDIR: dir, ...env }, cwd: dir })
+  const process_ = spawn('bridge', args, { env: { PATH: `${dir}:${process.env.PATH}`, HOME: dir, TMPDIR: dir, ...env }, cwd: dir })
   const ended = once(process_, 'close')
   const p = {
     out: '', err: '', ended,
@@ -83,28 +86,71 @@ export async function run(args, env) {
   return { status, out: p.out, err: p.err }
 }
 
-// demo starts `bridge demo`, and says where everything is.
-export async function demo() {
+// cleanup runs a function after the test, the last one first.
+const cleanups = new WeakMap()
+export function cleanup(t, f) {
+  if (!cleanups.has(t)) {
+    cleanups.set(t, [])
+    t.after(async () => { for (const g of cleanups.get(t).reverse()) await g() })
+  }
+  cleanups.get(t).push(f)
+}
+
+// demo starts `bridge demo`, which sends six events, and returns where everything is.
+export async function demo(t) {
   const p = start(['demo'], { HTTP_ADDR: '127.0.0.1:0', ADMIN_ADDR: '127.0.0.1:0', EMBEDDED_NATS_ADDR: '127.0.0.1:0' })
+  if (t) cleanup(t, p.stop)
   await p.match(/Ctrl-C ends it/)
   const [, secret, hooks] = /FLOCK_SECRETS=(\S+) .* send flock invitee.accepted --url (\S+)/.exec(p.out)
   return {
     page: /live page.*?(http:\/\/\S+?)\/\n/.exec(p.out)[1],
     nats: /nats sub -s (\S+)/.exec(p.out)[1],
     send: (...args) => run(['send', 'flock', ...args, '--url', hooks], { FLOCK_SECRETS: secret }),
-    stop: p.stop,
   }
 }
 
-// open opens the page. What the browser complains of is in complaints.
-export async function open(url, options = {}) {
+// world starts a demo and opens its page, on which the demo's events have come.
+export async function world(t, options) {
+  const at = await demo(t)
+  const page = await open(t, at.page, options)
+  await matching(page, '6')
+  return { at, page }
+}
+
+// open opens the page, on which the browser must have nothing to complain of.
+export async function open(t, url, { mayComplain, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options })
   await context.grantPermissions(['clipboard-read', 'clipboard-write'])
   const page = await context.newPage()
   page.setDefaultTimeout(30_000)
-  page.complaints = []
-  page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) page.complaints.push(message.text()) })
-  page.on('pageerror', (error) => page.complaints.push(String(error)))
+  const complaints = []
+  page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) complaints.push(message.text()) })
+  page.on('pageerror', (error) => complaints.push(String(error)))
+  if (t) {
+    cleanup(t, async () => {
+      await context.close()
+      if (!mayComplain) assert.deepEqual(complaints, [])
+    })
+  }
   await page.goto(url)
   return page
+}
+
+export const rows = (page) => page.locator('.row')
+export const matching = (page, text) => until(`the page counts ${text}`, async () => await page.locator('#matching').textContent() === text)
+export const clipboard = (page) => page.evaluate(() => navigator.clipboard.readText())
+
+// payloadOf is an event as it is stored.
+export const payloadOf = (i, more = {}) => JSON.stringify({
+  specversion: '1.0', id: `made-${i}`, source: '/webhooks/flock', type: 'com.withflock.invitee.accepted', subject: `invitee/made-${i}`,
+  datacontenttype: 'application/json', provider: 'flock', event: 'invitee.accepted', entity: 'invitee', entityid: `made-${i}`, userid: `made-${i}`,
+  receivedtime: new Date().toISOString(), signed: 'payload', data: { number: i }, ...more,
+})
+
+// publish stores events through NATS, faster than they could be sent.
+export async function publish(server, subject, payloads) {
+  const nc = await connect({ servers: server })
+  const js = jetstream(nc)
+  for (let i = 0; i < payloads.length; i += 1000) await Promise.all(payloads.slice(i, i + 1000).map((payload) => js.publish(subject, payload)))
+  await nc.close()
 }

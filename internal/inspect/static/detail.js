@@ -1,4 +1,4 @@
-import { byId, bytes, clock, copyButton, count, el } from './dom.js'
+import { ago, breakable, byId, bytes, clock, copyButton, count, el } from './dom.js'
 import { snippets } from './snippets.js'
 import { tree } from './tree.js'
 
@@ -6,7 +6,7 @@ const kinds = [['event', 'Event'], ['raw', 'Raw'], ['use', 'Consume it']]
 let kind = 'event' // that was looked at last
 let current
 
-// detail shows one event. about is what the server said of itself.
+// detail shows one event. about is the server's hello message.
 export function detail(item, about, onBack) {
   const box = byId('detail')
   current = item
@@ -32,10 +32,10 @@ export function detail(item, about, onBack) {
   box.replaceChildren(
     el('div', { class: 'title' },
       el('button', { id: 'back', type: 'button', onclick: onBack }, '← Events'),
-      el('h2', {}, event?.event ?? 'Not one of the bridge’s events'),
+      el('h2', {}, ...breakable(event?.event ?? 'Not one of the bridge’s events')),
       copyButton('Copy', 'the event', () => payload(item))),
-    el('p', { class: 'where' }, item.subject, ' ', copyButton('copy', 'the subject', () => item.subject, 'act')),
-    ...event ? [] : [el('p', { class: 'says' }, item.problem)],
+    el('p', { class: 'where' }, ...breakable(item.subject)),
+    ...event ? [] : [el('p', { class: 'hint' }, item.problem)],
     el('div', { class: 'kinds', role: 'tablist', 'aria-label': 'Views of the event' }, ...tabs),
     body)
   box.scrollTop = 0
@@ -64,26 +64,30 @@ export async function payload(item) {
   return item.payload
 }
 
-export const facts = (pairs) => el('dl', { class: 'facts' }, ...pairs.filter(([, value]) => value !== undefined && value !== '').map(([name, value, shown]) =>
-  el('div', {}, el('dt', {}, name), el('dd', {}, el('span', {}, shown ?? String(value)), copyButton('copy', name, () => String(value), 'act')))))
+// facts shows names and values: what is copied, and what is seen if that differs.
+export const facts = (pairs) => el('dl', { class: 'facts' }, ...pairs.filter(([, value]) => value !== undefined && value !== '').map(([name, value, ...shown]) =>
+  el('div', {}, el('dt', {}, name), el('dd', { data: { value } }, el('span', {}, ...shown.length ? shown : [String(value)]),
+    copyButton('copy', name, (button) => button.parentElement.dataset.value, 'act')))))
+
+// time shows a time as it was sent and in words; in another zone, as the clock there shows it, too.
+const time = (text) => text ? [text, `${text} `, el('span', { class: 'nowrap' }, `(${new Date(text).getTimezoneOffset() ? `${clock(text)}, ` : ''}`, ago(text), ')')] : []
 
 function whole(item) {
   const { event } = item
   const box = el('div')
-  const time = (text) => text && `${text}  (${clock(text)})`
   if (event) {
     box.append(el('h3', {}, 'Envelope'), facts([
-      ['id', event.id], ['type', event.type], ['source', event.source], ['subject', event.subject], ['time', event.time, time(event.time)],
-      ['receivedtime', event.receivedtime, time(event.receivedtime)], ['userid', event.userid], ['entity', event.entity], ['entityid', event.entityid],
+      ['id', event.id], ['type', event.type], ['source', event.source], ['subject', event.subject], ['time', ...time(event.time)],
+      ['receivedtime', ...time(event.receivedtime)], ['userid', event.userid], ['entity', event.entity], ['entityid', event.entityid],
       ['provider', event.provider], ['signed', event.signed], ['traceparent', event.traceparent], ['tracestate', event.tracestate],
     ]))
   }
   const data = el('div')
   box.append(el('h3', {}, event ? 'Data' : 'Payload'), data, el('h3', {}, 'Message'), facts([
-    ['subject', item.subject], ['sequence', item.sequence, count(item.sequence)], ['stored', item.stored, time(item.stored)], ['size', item.size, bytes(item.size)],
+    ['subject', item.subject], ['sequence', item.sequence, count(item.sequence)], ['stored', ...time(item.stored)], ['size', item.size, bytes(item.size)],
     ...(item.headers ?? []),
   ]))
-  data.append(el('p', { class: 'says' }, 'Loading'))
+  data.append(el('p', { class: 'hint' }, 'Loading'))
   payload(item).then((text) => {
     if (item !== current) return
     try {

@@ -17,28 +17,35 @@ export function el(tag, attributes = {}, ...children) {
   return element
 }
 
-export const say = (text) => { byId('said').textContent = text }
+// breakable is a name that may break after its dots and underscores.
+export const breakable = (text) => text.split(/(?<=[._])/).flatMap((part) => [part, el('wbr')])
+
+export const announce = (text) => { byId('announcement').textContent = text }
 
 export async function copy(text, what) {
   try {
     await navigator.clipboard.writeText(text)
-    say(`${what} copied`)
+    announce(`${what} copied`)
     return true
   } catch {
-    say('The browser does not let this page copy')
+    announce('The browser does not let this page copy')
     return false
   }
 }
 
-// copyButton copies what text returns, and says so where it was pressed. what is what it copies, where the
-// label alone doesn't say it.
-export function copyButton(label, what, text, kind = '') {
-  const button = el('button', { type: 'button', class: kind, 'aria-label': what ? `Copy ${what}` : undefined, title: `Copy ${what || 'it'}` }, label)
+// copyButton copies what text returns, and shows so where it was pressed. what names that, if the label
+// alone doesn't.
+export function copyButton(label, what, text, kind = '', name = what ? `Copy ${what}` : undefined) {
+  const button = el('button', { type: 'button', class: kind, 'aria-label': name, title: name }, label)
   let back
   button.addEventListener('click', async () => {
-    button.textContent = await copy(await text(), what || label) ? 'Copied' : 'Not allowed'
+    button.textContent = await copy(await text(button), what || 'It is') ? 'Copied' : 'Not allowed'
+    button.dataset.copied = 'true'
     clearTimeout(back)
-    back = setTimeout(() => { button.textContent = label }, 1200)
+    back = setTimeout(() => {
+      button.textContent = label
+      delete button.dataset.copied
+    }, 1200)
   })
   return button
 }
@@ -62,7 +69,7 @@ export function bytes(n) {
   return `${n >= 10 || i === 0 ? Math.round(n) : n.toFixed(1)} ${units[i]}`
 }
 
-// span is a number of seconds in words: of the largest unit that says it well.
+// span is a number of seconds in words, in the largest unit of which there are two.
 export function span(seconds) {
   for (const [unit, size] of [['d', 86400], ['h', 3600], ['min', 60]]) {
     if (seconds >= 2 * size || seconds === size) return `${Math.round(seconds / size)} ${unit}`
@@ -70,4 +77,34 @@ export function span(seconds) {
   return `${Math.round(seconds)} s`
 }
 
-export const since = (text) => text ? `${span(Math.max(0, (Date.now() - new Date(text)) / 1000))} ago` : 'never'
+export const since = (text) => `${span(Math.max(0, (Date.now() - new Date(text)) / 1000))} ago`
+
+// ago shows a time in words, and as it was sent on hovering. refreshTimes keeps the words true.
+export const ago = (text) => el('time', { datetime: text, title: text }, since(text))
+export function refreshTimes() {
+  for (const time of document.querySelectorAll('time')) {
+    const words = since(time.dateTime)
+    if (time.textContent !== words) time.textContent = words
+  }
+}
+
+// commandLine shows a command to copy, and what it does.
+export const commandLine = (command, purpose) => el('div', { class: 'command' },
+  el('code', {}, command), copyButton('Copy command', '', () => command, '', `Copy command: ${command}`), el('p', { class: 'hint' }, purpose))
+
+// morph makes an element the same as a new one. It keeps the nodes that are there, and so focus, selection
+// and scrolling.
+export function morph(old, fresh) {
+  if (old.nodeName !== fresh.nodeName) return old.replaceWith(fresh)
+  if (old.nodeType === Node.TEXT_NODE) {
+    if (old.data !== fresh.data) old.data = fresh.data
+    return undefined
+  }
+  if (old.dataset.copied) return undefined
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name)
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value)
+  const children = [...fresh.childNodes]
+  while (old.childNodes.length > children.length) old.lastChild.remove()
+  children.forEach((child, i) => i < old.childNodes.length ? morph(old.childNodes[i], child) : old.append(child))
+  return undefined
+}

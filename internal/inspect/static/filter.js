@@ -1,25 +1,35 @@
-// What of an event the search looks at, by the field's name.
+// The fields of an event that a search may name. internal/inspect/query.go has the same for the stream;
+// testdata/queries.json holds both to it.
 const fields = {
   user: ({ event }) => event?.userid,
   entity: ({ event }) => event?.subject ?? event?.entity,
-  id: ({ event, subject }) => event?.id ?? subject,
+  id: ({ event }) => event?.id,
   event: ({ event }) => event?.event,
   provider: ({ event }) => event?.provider,
-  signed: ({ event }) => event?.signed,
   subject: ({ subject }) => subject,
+  signed: ({ event }) => event?.signed,
 }
+export const fieldNames = Object.keys(fields)
 
-// text is all that is searched of an event, in lower case, made once.
+// words splits a search into words, each with the field's name if it has one.
+const words = (search) => search.toLowerCase().split(/\s+/).filter(Boolean).map((word) => {
+  const [, name, value] = /^([a-z]+):(.*)$/.exec(word) ?? []
+  return { word, name, value, known: Object.hasOwn(fields, name ?? '') }
+})
+
+// unknownFields returns the names in a search that look like fields and are none.
+export const unknownFields = (search) => words(search).filter(({ name, known }) => name && !known).map(({ name }) => name)
+
+// text returns all that is searched of an event, in lower case, made once.
 function text(item) {
   item.text ??= [item.subject, ...Object.values(item.event ?? {}), item.payload ?? ''].join('\n').toLowerCase()
   return item.text
 }
 
-// filter returns whether an event passes all of: the words of the search, the provider, the event's name.
+// filter returns a function that reports whether an event matches the search, the provider and the event's name.
 export function filter({ search, provider, event }) {
-  const words = search.toLowerCase().split(/\s+/).filter(Boolean).map((word) => {
-    const [, name, value] = /^([a-z]+):(.+)$/.exec(word) ?? []
-    return Object.hasOwn(fields, name ?? '') ? (item) => (fields[name](item) ?? '').toLowerCase().includes(value) : (item) => text(item).includes(word)
-  })
-  return (item) => (!provider || item.event?.provider === provider) && (!event || item.event?.event === event) && words.every((has) => has(item))
+  const tests = words(search).map(({ word, name, value, known }) => known
+    ? (item) => (fields[name](item) ?? '').toLowerCase().includes(value)
+    : (item) => text(item).includes(word))
+  return (item) => (!provider || item.event?.provider === provider) && (!event || item.event?.event === event) && tests.every((test) => test(item))
 }

@@ -1,12 +1,13 @@
 import { byId, clock, el } from './dom.js'
 
-const most = 5000 // events that are kept; the server holds as many
+const maxEvents = 5000 // events that are kept; the server holds as many
 
 // List is the list of events, newest first. Only the rows in sight are in the page.
 export class List {
   #all = [] // oldest first
-  #shown = [] // of them, those that pass
-  #pass = () => true
+  #found = [] // in the stream, oldest first; older than all
+  #shown = [] // those found and, of all, those that match
+  #matches = () => true
   #rows = new Map() // by place
   #chosen
   #unseen = 0 // that came while the list was scrolled
@@ -42,12 +43,14 @@ export class List {
   }
 
   get all() { return this.#all }
+  get found() { return this.#found }
   get shown() { return this.#shown }
   get chosen() { return this.#chosen }
   get #height() { return parseFloat(getComputedStyle(document.documentElement).getPropertyValue('--row')) }
 
   clear() {
     this.#all = []
+    this.#found = []
     this.#shown = []
     this.#unseen = 0
     this.draw()
@@ -57,15 +60,16 @@ export class List {
   add(items) {
     const height = this.#height
     const away = this.#box.scrollTop > height / 2
-    const fresh = items.filter(this.#pass)
+    const fresh = items.filter(this.#matches)
     this.#all.push(...items)
     this.#shown.push(...fresh)
-    if (this.#all.length > most) {
-      this.#all.splice(0, this.#all.length - most)
+    if (this.#all.length > maxEvents) {
+      this.#all.splice(0, this.#all.length - maxEvents)
       const first = this.#all[0].place
       let gone = 0
-      while (gone < this.#shown.length && this.#shown[gone].place < first) gone++
-      this.#shown.splice(0, gone)
+      const from = this.#found.length
+      while (from + gone < this.#shown.length && this.#shown[from + gone].place < first) gone++
+      this.#shown.splice(from, gone)
     }
     if (away) { // what is being read stays where it is
       this.#unseen += fresh.length
@@ -75,9 +79,19 @@ export class List {
     this.draw()
   }
 
-  filter(pass) {
-    this.#pass = pass
-    this.#shown = this.#all.filter(pass)
+  // addFound adds events that were found in the stream, oldest first, before those that are there.
+  addFound(items) {
+    for (const item of items) item.place = -item.sequence // one that no event of the feed has
+    this.#found.unshift(...items)
+    this.#shown.unshift(...items)
+    this.draw()
+  }
+
+  // filter shows the events that match, and none that were found in the stream before.
+  filter(matches) {
+    this.#matches = matches
+    this.#found = []
+    this.#shown = this.#all.filter(matches)
     this.#unseen = 0
     this.#box.scrollTop = 0
     this.draw()
@@ -131,7 +145,7 @@ export class List {
       keep.set(item.place, row)
     }
     for (const [place, row] of this.#rows) if (!keep.has(place)) row.remove()
-    let next = this.#space.firstElementChild // in the order in which they are seen, for whoever hears them
+    let next = this.#space.firstElementChild // in the order in which they are seen, for screen readers
     for (const row of keep.values()) {
       if (row === next) next = next.nextElementSibling
       else this.#space.insertBefore(row, next)
@@ -146,11 +160,11 @@ export class List {
 
 function rowOf(item) {
   const { event } = item
+  const cell = (kind, text, data) => el('span', { class: kind, title: text, data }, text)
+  const time = event?.receivedtime ?? item.stored
   return el('div', { class: 'row', role: 'option', id: `row-${item.place}`, data: { place: item.place } },
-    el('span', { class: 'time' }, clock(event?.receivedtime ?? item.stored)),
-    event
-      ? el('span', { class: 'name', data: { provider: event.provider } }, event.event)
-      : el('span', { class: 'name problem' }, item.subject),
-    el('span', { class: 'about' }, event ? event.subject ?? '' : item.problem),
-    el('span', { class: 'user' }, event?.userid ?? ''))
+    el('span', { class: 'time', title: time }, clock(time)),
+    event ? cell('name', event.event, { provider: event.provider }) : cell('name problem', item.subject),
+    cell('about', event ? event.subject ?? '' : item.problem),
+    cell(event?.userid === event?.entityid ? 'user same' : 'user', event?.userid ?? ''))
 }

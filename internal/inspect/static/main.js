@@ -1,10 +1,11 @@
 import { chart } from './chart.js'
 import { arrows, detail, payload } from './detail.js'
-import { byId, bytes, copy, copyButton, count, el } from './dom.js'
+import { byId, bytes, commandLine, copy, count, el, refreshTimes } from './dom.js'
 import { Feed } from './feed.js'
-import { filter } from './filter.js'
+import { fieldNames, filter, unknownFields } from './filter.js'
 import { List } from './list.js'
 import { quarantinePanel, streamPanel } from './panels.js'
+import { StreamSearch } from './search.js'
 
 let about = { boot: '', prefix: '', stream: '', nats: '', command: 'bridge', endpoint: '', secrets: '' }
 let state
@@ -14,6 +15,7 @@ let missed = 0
 let scheduled = false
 
 const list = new List({ onChoose: (item) => detail(item, about, back), onOpen: open })
+const streamSearch = new StreamSearch({ onFound: (items) => list.addFound(items), onChange: shown })
 detail(undefined, about, back)
 
 // What comes is put into the list once a frame, however much it is.
@@ -51,6 +53,7 @@ new Feed({
     about = hello
     if (hello.reset) {
       waiting = []
+      streamSearch.reset()
       list.clear()
       missed = 0
     }
@@ -72,6 +75,7 @@ new Feed({
     trouble(next.trouble)
     glance()
     panels()
+    refreshTimes()
     shown()
   },
   lost() {
@@ -98,10 +102,10 @@ function glance() {
   byId('fact-stream').title = state.stream ? bytes(state.stream.bytes) : ''
   const behind = Math.max(0, ...state.consumers.map((c) => c.pending + c.ackPending))
   fact('fact-behind', state.consumers.length ? count(behind) : '–', behind > 0 ? 'warn' : '')
-  const kept = state.quarantine?.messages
-  fact('fact-kept', kept === undefined ? '–' : count(kept), kept ? 'warn' : '')
-  byId('kept-count').hidden = !kept
-  byId('kept-count').textContent = kept ? count(kept) : ''
+  const held = state.quarantine?.messages
+  fact('fact-quarantine', held === undefined ? '–' : count(held), held ? 'warn' : '')
+  byId('quarantine-count').hidden = !held
+  byId('quarantine-count').textContent = held ? count(held) : ''
 }
 
 function fact(id, text, kind = '') {
@@ -111,21 +115,17 @@ function fact(id, text, kind = '') {
 
 function panels() {
   if (!state) return
-  if (!byId('panel-stream').hidden && !byId('panel-stream').contains(getSelectionNode())) streamPanel(state)
+  if (!byId('panel-stream').hidden) streamPanel(state)
   quarantinePanel(state, about)
 }
 
-// getSelectionNode is where text is being selected, which must not be taken away meanwhile.
-function getSelectionNode() {
-  const selection = getSelection()
-  return selection?.isCollapsed === false ? selection.anchorNode : null
-}
-
-// shown says how many events are seen, and what to do where there are none.
+// shown shows how many events match, and what to do if none does.
 function shown() {
   const { length } = list.all
   const filtering = isFiltering()
-  byId('matching').textContent = filtering ? `${count(list.shown.length)} of ${count(length)}` : length ? count(length) : ''
+  const found = list.found.length
+  byId('matching').textContent = filtering ? `${count(list.shown.length - found)} of ${count(length)}` : length ? count(length) : ''
+  const beyond = streamSearch.show({ filtering, held: length, found, oldest: oldest(), stream: state?.stream })
   byId('clear').hidden = !filtering
   byId('pause').textContent = paused ? `Go on${waiting.length ? ` · ${count(waiting.length)} new` : ''}` : 'Pause'
   const note = byId('note')
@@ -135,12 +135,19 @@ function shown() {
     note.replaceChildren(`${count(missed)} events came faster than this page could show them. They are in the stream.`,
       el('button', { type: 'button', onclick: () => { missed = 0; shown() } }, 'Dismiss'))
   }
-  empty(length, filtering)
+  empty(length, filtering, beyond)
 }
 
-function empty(length, filtering) {
+// oldest is the first event that the page holds of the stream that is there now.
+function oldest() {
+  const made = list.all.at(-1)?.made
+  return list.all.find((item) => item.made === made)
+}
+
+function empty(length, filtering, beyond) {
   const box = byId('empty')
-  const kind = list.shown.length ? '' : length && filtering ? 'filter' : state && !state.trouble ? 'none' : 'wait'
+  const kind = list.shown.length || streamSearch.running ? '' : length && filtering ? (beyond ? 'beyond' : 'filter')
+    : state?.connected ? (state.trouble ? 'stream' : 'none') : 'wait'
   box.hidden = !kind
   if (box.dataset.kind === kind) return
   box.dataset.kind = kind
@@ -148,11 +155,13 @@ function empty(length, filtering) {
   box.replaceChildren(...{
     '': [],
     wait: [el('p', {}, 'Waiting for NATS.')],
+    stream: [el('p', {}, 'Waiting for the stream.')],
     none: [
       el('h2', {}, 'No events yet'),
-      el('p', {}, `Events appear here as soon as they are in the stream. Send one, with the bridge’s secret in ${about.secrets}:`),
-      copyButton(send, '', () => send),
+      el('p', {}, 'Events appear here as soon as they are in the stream.'),
+      commandLine(send, `Sends one to a bridge on this machine, if ${about.secrets} is set to the bridge’s secret.`),
     ],
+    beyond: [el('h2', {}, 'Not among the events held here'), el('p', {}, 'New ones that match will appear here. Older ones are in the stream.'), el('button', { type: 'button', onclick: clearFilters }, 'Show all')],
     filter: [el('h2', {}, 'No event matches'), el('p', {}, 'New ones that match will appear here.'), el('button', { type: 'button', onclick: clearFilters }, 'Show all')],
   }[kind])
 }
@@ -163,9 +172,20 @@ const search = byId('search')
 const criteria = () => ({ search: search.value, provider: byId('provider').value, event: byId('event').value })
 const isFiltering = () => Object.values(criteria()).some(Boolean)
 function refilter() {
+  streamSearch.reset()
   list.filter(filter(criteria()))
+  const unknown = unknownFields(search.value)
+  byId('search-problem').hidden = !unknown.length
+  byId('search-problem').textContent = unknown.length
+    ? `There is no field “${unknown[0]}”, so “${unknown[0]}:…” is searched for as text. Fields: ${fieldNames.join(', ')}.` : ''
   shown()
 }
+function searchStream() {
+  if (!byId('older').hidden && !byId('older-go').hidden) byId('older-go').click()
+}
+byId('older-go').addEventListener('click', () => {
+  if (streamSearch.begin(criteria(), oldest())) list.filter(filter(criteria()))
+})
 function clearFilters() {
   byId('filters').reset()
 }
@@ -232,6 +252,7 @@ document.addEventListener('keydown', async (e) => {
     '/': () => { view(tabs[0]); search.focus(); search.select() },
     '?': () => help.showModal(),
     p: () => byId('pause').click(),
+    s: searchStream,
     c: async () => { if (list.chosen) await copy(await payload(list.chosen), 'The event') },
     j: () => { list.focus(); list.step(1) },
     k: () => { list.focus(); list.step(-1) },

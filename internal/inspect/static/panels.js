@@ -1,33 +1,43 @@
-import { byId, bytes, clock, copyButton, count, el, since, span } from './dom.js'
+import { ago, byId, bytes, clock, commandLine, copyButton, count, el, morph, span } from './dom.js'
 import { facts } from './detail.js'
 import { tree } from './tree.js'
 
-const cell = (text, kind = '') => el('td', { class: kind }, text)
+const cell = (label, text, kind = '') => el('td', { class: kind, data: { label } }, text)
 const head = (...names) => el('thead', {}, el('tr', {}, ...names.map(([name, kind]) => el('th', { scope: 'col', class: kind ?? '' }, name))))
+const table = (label, names, rows) => el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': label }, el('table', {}, head(...names), el('tbody', {}, ...rows)))
+const hint = (...text) => el('p', { class: 'hint' }, ...text)
 
-// judge says in a word how a consumer keeps up.
+// rate is messages a second.
+const rate = (n) => n >= 10 ? count(Math.round(n)) : n.toFixed(1)
+
+// judge describes how a consumer keeps up, in a few words.
 function judge(c) {
   if (c.paused) return ['paused', 'warn']
   if (c.maxAckPending > 0 && c.ackPending >= c.maxAckPending) return ['stuck: acknowledges nothing', 'bad']
   if (c.pending === 0) return [c.ackPending ? 'working on the last' : 'keeps up', 'good']
-  if (c.push ? !c.bound : c.waiting === 0 && c.ackPending === 0) return [`${count(c.pending)} behind, nobody asks`, 'bad']
-  return [`${count(c.pending)} behind`, 'warn']
+  if (c.push ? !c.bound : c.waiting === 0 && c.ackPending === 0) return ['behind, nobody asks', 'bad']
+  if (c.growth > 0) return [`falling behind, ${rate(c.growth)} a second`, 'bad']
+  return ['behind', 'warn']
 }
 
-// streamPanel shows the stream and its consumers.
-export function streamPanel({ stream, consumers, moreConsumers, noConsumers, trouble }) {
+// streamPanel shows the stream, its consumers and what they put aside.
+export function streamPanel(state) {
+  const fresh = el('div', {}, ...streamParts(state))
   const box = byId('panel-stream')
-  if (!stream) {
-    box.replaceChildren(el('h2', {}, 'Stream'), el('p', { class: 'says' }, trouble || 'Waiting for NATS.'))
-    return
-  }
+  if (box.firstElementChild) morph(box.firstElementChild, fresh)
+  else box.append(fresh)
+}
+
+function streamParts({ connected, stream, consumers, moreConsumers, consumersProblem, dead, trouble }) {
+  if (!stream) return [el('h2', {}, 'Stream'), hint(trouble || (connected ? 'Waiting for the stream.' : 'Waiting for NATS.'))]
   const limit = (n, text) => n > 0 ? text(n) : 'no limit'
+  const time = (text) => text ? [text, `${clock(text)}, `, ago(text)] : []
   const facets = facts([
     ['messages', stream.messages, count(stream.messages)],
     ['size', stream.bytes, `${bytes(stream.bytes)}, ${limit(stream.maxBytes, (n) => `of ${bytes(n)}`)}`],
     ['sequence', `${stream.first}–${stream.last}`, `${count(stream.first)} to ${count(stream.last)}`],
-    ['oldest', stream.firstTime, stream.firstTime && `${clock(stream.firstTime)}, ${since(stream.firstTime)}`],
-    ['newest', stream.lastTime, stream.lastTime && `${clock(stream.lastTime)}, ${since(stream.lastTime)}`],
+    ['oldest', ...time(stream.firstTime)],
+    ['newest', ...time(stream.lastTime)],
     ['kept for', stream.maxAge, limit(stream.maxAge, span)],
     ['when full', stream.discard, stream.discard === 'DiscardNew' ? 'new events wait' : 'old events are dropped'],
     ['remembers ids', stream.duplicates, span(stream.duplicates)],
@@ -35,69 +45,102 @@ export function streamPanel({ stream, consumers, moreConsumers, noConsumers, tro
     ['leader', stream.leader],
     ['not current', stream.lagging.join(', ')],
     ['subjects', stream.subjects.join(', ')],
-    ['made', stream.made, clock(stream.made)],
+    ['made', ...time(stream.made)],
   ])
   facets.classList.add('columns')
-  box.replaceChildren(
+  return [
     el('h2', {}, `Stream ${stream.name}`), facets,
-    el('h2', {}, 'Consumers'), noConsumers ? el('p', { class: 'says' }, noConsumers) : consumerTable(consumers, moreConsumers))
+    ...dead ? deadLetters(dead) : [],
+    el('h2', {}, 'Consumers'), consumersProblem ? hint(consumersProblem) : consumerTable(consumers, moreConsumers),
+  ]
 }
 
+const consumerColumns = [['Consumer'], ['How it goes'], ['Not delivered', 'n'], ['Not acknowledged', 'n'], ['Delivered again', 'n'], ['Last delivery', 'n'], ['Subjects']]
+const severity = ['bad', 'warn', 'good']
+
+// consumerTable lists the consumers, those in trouble first.
 function consumerTable(consumers, more) {
-  if (!consumers.length) return el('p', { class: 'says' }, 'This stream has no consumers. “Consume it” beside an event shows how to write one.')
-  const rows = consumers.map((c) => {
-    const [text, kind] = judge(c)
-    return el('tr', {},
-      el('td', { class: 'mono' }, c.name, c.durable ? '' : ' (ephemeral)'), cell(text, kind), cell(count(c.pending), 'n'), cell(count(c.ackPending), 'n'), cell(count(c.redelivered), 'n'),
-      cell(c.lastActive ? since(c.lastActive) : 'never', 'n'), cell((c.subjects ?? ['all']).join(', ') || 'all', 'mono'))
-  })
-  return el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Consumers' }, el('table', {},
-    head(['Consumer'], ['How it goes'], ['Not delivered', 'n'], ['Not acknowledged', 'n'], ['Delivered again', 'n'], ['Last delivery', 'n'], ['Subjects']),
-    el('tbody', {}, ...rows)), more ? el('p', { class: 'says' }, `And ${count(more)} more.`) : undefined)
+  if (!consumers.length) return hint('This stream has no consumers. “Consume it” beside an event shows how to write one.')
+  const judged = consumers.map((c) => [c, ...judge(c)]).sort(([, , a], [, , b]) => severity.indexOf(a) - severity.indexOf(b))
+  const rows = judged.map(([c, text, kind]) => el('tr', {},
+    el('th', { scope: 'row', class: 'mono' }, c.name, c.durable ? '' : ' (ephemeral)'), ...[
+    [text, kind], [count(c.pending), 'n'], [count(c.ackPending), 'n'], [count(c.redelivered), 'n'], [lastDelivery(c), 'n'], [(c.subjects ?? []).join(', ') || 'all', 'mono'],
+  ].map(([value, kind], i) => cell(consumerColumns[i + 1][0], value, kind))))
+  const bad = judged.filter(([, , kind]) => kind === 'bad').length
+  const growing = consumers.filter((c) => c.growth > 0).map((c) => c.name)
+  return el('div', {},
+    consumers.length > 1 ? hint(`${count(consumers.length + more)} consumers, ${bad ? `${count(bad)} in trouble` : 'none in trouble'}.`,
+      growing.length ? ` Falling further behind: ${growing.slice(0, 3).join(', ')}${growing.length > 3 ? ` and ${count(growing.length - 3)} more` : ''}.` : '') : '',
+    table('Consumers', consumerColumns, rows),
+    more ? hint(`And ${count(more)} more, which are less far behind.`) : '')
 }
 
-let listed = '' // of the quarantine, so that what is open stays open
+function lastDelivery(c) {
+  if (c.lastActive) return ago(c.lastActive)
+  return c.delivered ? el('span', { title: 'NATS was restarted since, and no longer knows.' }, '–') : 'never'
+}
 
-// quarantinePanel shows what is in quarantine.
-export function quarantinePanel({ quarantine, kept, noKept }, { command }) {
-  const box = byId('panel-quarantine')
-  const now = JSON.stringify([kept, noKept, quarantine?.messages])
+function deadLetters({ stream, messages, sequence, time, subject, reason }) {
+  return [
+    el('h2', {}, 'Dead letters'),
+    hint(`${count(messages)} in ${stream}, put aside by consumers. The last: `, ago(time), reason ? `, ${subject}: ${reason}` : ', without a reason that can be read.'),
+    commandLine(`nats stream get ${stream} ${sequence}`, 'Prints the last one.'),
+  ]
+}
+
+const open = new Map() // rows of quarantined deliveries, by sequence number
+let listed = '' // the list that is shown
+
+// quarantinePanel shows the deliveries in quarantine. Those that are open stay open.
+export function quarantinePanel({ connected, quarantine, deliveries, quarantineProblem }, { command }) {
+  const list = deliveries ?? []
+  const now = JSON.stringify([connected, list, quarantineProblem, quarantine?.messages])
   if (now === listed) return
   listed = now
-  const rows = (kept ?? []).flatMap((k) => {
-    const place = el('tr', { hidden: true })
-    const verb = el('span', {}, 'Show')
-    const button = el('button', { type: 'button', 'aria-expanded': 'false' }, verb, el('span', { class: 'hidden' }, ` the body of ${k.id}`))
-    button.addEventListener('click', async () => {
-      const open = place.hidden
-      place.hidden = !open
-      verb.textContent = open ? 'Hide' : 'Show'
-      button.setAttribute('aria-expanded', open)
-      if (open && !place.childElementCount) place.append(el('td', { colspan: '6' }, await keptBody(k, command)))
-    })
-    return [el('tr', {}, el('td', {}, button), cell(clock(k.received), 'mono'), cell(k.reason, 'warn'), cell(k.endpoint), cell(bytes(k.size), 'n'), cell(k.id, 'mono')), place]
+  const sequences = new Set(list.map((d) => d.sequence))
+  for (const sequence of open.keys()) if (!sequences.has(sequence)) open.delete(sequence)
+  const rows = list.flatMap((d) => {
+    if (!open.has(d.sequence)) open.set(d.sequence, deliveryRows(d, command))
+    return open.get(d.sequence)
   })
+  const box = byId('panel-quarantine')
+  const focused = document.activeElement
   box.replaceChildren(
     el('h2', {}, 'Quarantine'),
-    el('p', { class: 'says' }, 'Deliveries with a correct signature that could not be published. This page only reads: use the commands beside each to release or drop it.'),
-    noKept ? el('p', { class: 'says' }, noKept) : rows.length
-      ? el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'In quarantine' }, el('table', {},
-        head(['Body'], ['Received'], ['Kept as'], ['Endpoint'], ['Size', 'n'], ['Id']), el('tbody', {}, ...rows)),
-      quarantine && quarantine.messages > kept.length ? el('p', { class: 'says' }, `The newest ${count(kept.length)} of ${count(quarantine.messages)}. ${command} quarantine list shows all.`) : undefined)
-      : el('p', { class: 'says' }, 'The quarantine is empty.'))
+    hint('Deliveries with a correct signature that could not be published. This page only reads: Show has the commands that release or drop one.'),
+    ...rows.length ? [table('In quarantine', [['Body'], ['Received'], ['Reason'], ['Endpoint'], ['Size', 'n'], ['Id']], rows)]
+      : [hint(quarantineProblem || (quarantine ? 'The quarantine is empty.' : connected ? 'Waiting for the stream of the quarantine.' : 'Waiting for NATS.'))],
+    quarantine?.messages > list.length && list.length ? hint(`The newest ${count(list.length)} of ${count(quarantine.messages)}. “bridge quarantine list” prints all.`) : '')
+  if (box.contains(focused)) focused.focus({ preventScroll: true })
 }
 
-async function keptBody(k, command) {
+function deliveryRows(d, command) {
+  const place = el('tr', { hidden: true })
+  const verb = el('span', {}, 'Show')
+  const button = el('button', { type: 'button', 'aria-expanded': 'false' }, verb, el('span', { class: 'hidden' }, ` the body of ${d.id}`))
+  button.addEventListener('click', async () => {
+    const opens = place.hidden
+    place.hidden = !opens
+    verb.textContent = opens ? 'Hide' : 'Show'
+    button.setAttribute('aria-expanded', opens)
+    if (opens && !place.childElementCount) place.append(el('td', { colspan: '6' }, await deliveryBody(d, command)))
+  })
+  return [el('tr', {}, el('td', {}, button), cell('Received', ago(d.received)), cell('Reason', d.reason, 'warn'), cell('Endpoint', d.endpoint), cell('Size', bytes(d.size), 'n'), cell('Id', d.id, 'mono')), place]
+}
+
+async function deliveryBody(d, command) {
   const box = el('div', { class: 'body' })
-  const answer = await fetch(`/api/quarantine?sequence=${k.sequence}`).catch(() => undefined)
+  box.append(
+    commandLine(`${command} quarantine release ${d.id}`, 'Verifies it again, but for its time, and publishes it. It needs the endpoint’s secrets in the environment.'),
+    commandLine(`${command} quarantine drop ${d.id}`, 'Removes it for good.'))
+  const answer = await fetch(`/api/quarantine?sequence=${d.sequence}`).catch(() => undefined)
   if (!answer?.ok) {
-    box.append(el('p', { class: 'says' }, answer ? await answer.text() : 'bridge inspect doesn’t answer.'))
+    box.append(hint(answer ? await answer.text() : 'bridge inspect doesn’t answer.'))
     return box
   }
   const { text, binary } = await answer.json()
-  const commands = ['release', 'drop'].map((name) => copyButton(`bridge quarantine ${name} ${k.id.slice(0, 8)}`, '', () => `${command} quarantine ${name} ${k.id}`))
-  box.append(el('div', { class: 'bar' }, ...commands, copyButton('Copy the body', '', () => text)))
-  if (binary) box.append(el('p', { class: 'says' }, 'The body isn’t UTF-8: invalid bytes are replaced.'))
+  box.append(el('div', { class: 'bar' }, el('h3', {}, 'Body as it was received ', clock(d.received)), el('span', { class: 'grow' }), copyButton('Copy body', '', () => text)))
+  if (binary) box.append(hint('The body isn’t UTF-8: invalid bytes are replaced.'))
   try {
     box.append(tree(JSON.parse(text)))
   } catch {

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,62 +11,74 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// seen is what NATS last reported.
-type seen struct {
+// snapshot is what NATS last reported.
+type snapshot struct {
 	stream, quarantine       *jetstream.StreamInfo
 	streamErr, quarantineErr error
 	consumers                []*jetstream.ConsumerInfo
 	more                     int // consumers that are not listed
 	consumersErr             error
-	kept                     []kept // in quarantine, newest first
-	keptErr                  error
-	keptMade                 time.Time // the state of the quarantine's stream when kept was read
-	keptLast, keptNumber     uint64
+	lags                     lags
+	dead                     *deadLetters
+	deadNext                 time.Time  // when the dead letters may be asked for
+	deliveries               []delivery // in quarantine, newest first
+	deliveriesErr            error
+	listedMade               time.Time // the state of the quarantine's stream when the deliveries were listed
+	listedLast, listedNumber uint64
 }
 
 const (
-	askTimeout   = 2 * time.Second
-	maxConsumers = 100
+	requestTimeout = 2 * time.Second
+	maxConsumers   = 200
 )
 
-// look asks NATS at intervals while a page is open.
-func (s *Server) look(ctx context.Context) {
+// poll asks NATS at intervals while a page is open.
+func (s *Server) poll(ctx context.Context) {
 	for {
 		if s.pages.Load() > 0 && s.config.Conn.IsConnected() {
-			s.seen.Store(s.lookOnce(ctx, *s.seen.Load()))
+			s.snapshot.Store(s.pollOnce(ctx, *s.snapshot.Load()))
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.opened:
-		case <-time.After(lookEvery):
+		case <-time.After(pollInterval):
 		}
 	}
 }
 
-func (s *Server) lookOnce(ctx context.Context, last seen) *seen {
+func (s *Server) pollOnce(ctx context.Context, last snapshot) *snapshot {
 	v := &last
 	v.stream, v.streamErr = s.info(ctx, s.config.Stream)
 	v.quarantine, v.quarantineErr = s.info(ctx, s.config.Quarantine)
 	if v.consumers, v.more = nil, 0; v.streamErr == nil {
 		v.consumers, v.more, v.consumersErr = s.consumers(ctx)
 	}
+	now := s.now()
+	v.lags = v.lags.add(now, v.consumers)
+	if !now.Before(v.deadNext) {
+		if v.dead = s.deadLetters(ctx, v.dead); v.dead == nil {
+			v.deadNext = now.Add(deadPause)
+		}
+	}
 	if v.quarantineErr != nil {
-		v.kept, v.keptMade = nil, time.Time{}
+		v.deliveries, v.listedMade = nil, time.Time{}
 		return v
 	}
 	made, state := v.quarantine.Created, v.quarantine.State
-	if v.keptErr != nil || !v.keptMade.Equal(made) || v.keptLast != state.LastSeq || v.keptNumber != state.Msgs {
-		v.kept, v.keptErr = s.list(ctx)
-		v.keptMade, v.keptLast, v.keptNumber = made, state.LastSeq, state.Msgs
+	if v.deliveriesErr != nil || !v.listedMade.Equal(made) || v.listedLast != state.LastSeq || v.listedNumber != state.Msgs {
+		v.deliveries, v.deliveriesErr = s.list(ctx)
+		v.listedMade, v.listedLast, v.listedNumber = made, state.LastSeq, state.Msgs
 	}
 	return v
 }
 
 func (s *Server) info(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	stream, err := s.config.JetStream.Stream(ctx, name)
 	if err != nil {
@@ -77,26 +90,26 @@ func (s *Server) info(ctx context.Context, name string) (*jetstream.StreamInfo, 
 
 // consumers lists the consumers of the events' stream, without those of pages like this.
 func (s *Server) consumers(ctx context.Context) (all []*jetstream.ConsumerInfo, more int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	stream, err := s.config.JetStream.Stream(ctx, s.config.Stream)
+	found, err := s.config.JetStream.Stream(ctx, s.config.Stream)
 	if err != nil {
 		return nil, 0, err
 	}
-	lister := stream.ListConsumers(ctx)
+	lister := found.ListConsumers(ctx)
 	for info := range lister.Info() {
-		switch {
-		case strings.HasPrefix(info.Name, consumerName):
-		case len(all) == maxConsumers:
-			more++
-		default:
+		if !strings.HasPrefix(info.Name, consumerName) && !slices.Contains(stream.LookupNames, info.Name) {
 			all = append(all, info)
 		}
 	}
-	slices.SortFunc(all, func(a, b *jetstream.ConsumerInfo) int { return strings.Compare(a.Name, b.Name) })
 	if err := lister.Err(); err != nil {
 		return nil, 0, err
 	}
+	if more = max(0, len(all)-maxConsumers); more > 0 { // those furthest behind are listed
+		slices.SortFunc(all, func(a, b *jetstream.ConsumerInfo) int { return cmp.Compare(lagOf(b), lagOf(a)) })
+		all = all[:maxConsumers]
+	}
+	slices.SortFunc(all, func(a, b *jetstream.ConsumerInfo) int { return strings.Compare(a.Name, b.Name) })
 	s.rights.granted("CONSUMER.LIST." + s.config.Stream)
 	return all, more, nil
 }
@@ -108,13 +121,13 @@ func (s *Server) explain(err error, stream, made string, apis ...string) string 
 		return ""
 	}
 	if !s.config.Conn.IsConnected() {
-		return s.away()
+		return s.disconnected()
 	}
 	for i, api := range apis {
 		apis[i] = api + "." + stream
 	}
 	if what := s.rights.lacks(s.now(), apis...); what != "" {
-		return "Our account has no right to " + what + ". Grant it, or use credentials that have it."
+		return noRight(what)
 	}
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
@@ -127,8 +140,12 @@ func (s *Server) explain(err error, stream, made string, apis ...string) string 
 	return fmt.Sprintf("Stream %s: %v.", stream, err)
 }
 
-// away returns in words that NATS is away and why.
-func (s *Server) away() string {
+func noRight(what string) string {
+	return "Our account has no right to " + what + ". Grant it, or use credentials that have it."
+}
+
+// disconnected returns in words that NATS is away, and why.
+func (s *Server) disconnected() string {
 	why := ""
 	if err := s.config.Conn.LastError(); err != nil {
 		why = ": " + strings.TrimPrefix(err.Error(), "nats: ")

@@ -1,0 +1,46 @@
+package inspect
+
+import (
+	"context"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// deadLetters is what consumers put aside for good, as the page gets it (docs/consumers.md).
+type deadLetters struct {
+	Stream   string    `json:"stream"`
+	Messages uint64    `json:"messages"`
+	Sequence uint64    `json:"sequence"` // of the last one
+	Time     time.Time `json:"time"`
+	Subject  string    `json:"subject"` // on which the consumer had it
+	Reason   string    `json:"reason"`  // "" if the last one can't be read
+}
+
+// deadPause is how long a stream of dead letters that isn't there, or may not be read, is left alone.
+const deadPause = 30 * time.Second
+
+// deadLetters returns the dead letters there are, or nil: not every account has them, or rights to them.
+func (s *Server) deadLetters(ctx context.Context, last *deadLetters) *deadLetters {
+	name := s.config.Stream + "_DEAD"
+	info, err := s.info(ctx, name)
+	if err != nil || info.State.Msgs == 0 {
+		return nil
+	}
+	d := deadLetters{Stream: name, Messages: info.State.Msgs, Sequence: info.State.LastSeq, Time: info.State.LastTime}
+	if last != nil && last.Sequence == d.Sequence && last.Time.Equal(d.Time) {
+		d.Subject, d.Reason = last.Subject, last.Reason
+		return &d
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	var m *jetstream.RawStreamMsg
+	stream, err := s.config.JetStream.Stream(ctx, name)
+	if err == nil {
+		m, err = stream.GetMsg(ctx, d.Sequence)
+	}
+	if err == nil {
+		d.Subject, d.Reason = m.Header.Get("Dead-Subject"), m.Header.Get("Dead-Reason")
+	}
+	return &d
+}

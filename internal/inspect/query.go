@@ -1,0 +1,82 @@
+package inspect
+
+import (
+	"bytes"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/stream"
+)
+
+// query is what the page's search and selects ask for. It selects what static/filter.js does, which
+// testdata/queries.json holds both to.
+type query struct {
+	terms           []term
+	provider, event string
+}
+
+// term is a word of the search: it must be in the field or, without one, anywhere in the message.
+type term struct {
+	field func(subject string, e *event.Event) string
+	word  string // in lower case
+}
+
+// fields are the fields of an event that a search may name. Of a message that isn't an event, they are "".
+var fields = map[string]func(subject string, e *event.Event) string{
+	"user": func(_ string, e *event.Event) string { return e.UserID },
+	"entity": func(_ string, e *event.Event) string {
+		if e.Subject != "" {
+			return e.Subject
+		}
+		return e.Entity
+	},
+	"id":       func(_ string, e *event.Event) string { return e.ID },
+	"event":    func(_ string, e *event.Event) string { return e.Event },
+	"provider": func(_ string, e *event.Event) string { return e.Provider },
+	"signed":   func(_ string, e *event.Event) string { return e.Signed },
+	"subject":  func(subject string, _ *event.Event) string { return subject },
+}
+
+var named = regexp.MustCompile(`^([a-z]+):(.*)$`)
+
+func newQuery(values url.Values) query {
+	q := query{provider: values.Get("provider"), event: values.Get("event")}
+	for word := range strings.FieldsSeq(strings.ToLower(values.Get("search"))) {
+		t := term{word: word}
+		if m := named.FindStringSubmatch(word); m != nil && fields[m[1]] != nil {
+			t = term{fields[m[1]], m[2]}
+		}
+		q.terms = append(q.terms, t)
+	}
+	return q
+}
+
+func (q query) matches(m stream.Message) bool {
+	var e event.Event
+	if parsed, err := event.Parse(m.Data()); err == nil {
+		e = parsed
+	}
+	if q.provider != "" && q.provider != e.Provider || q.event != "" && q.event != e.Event {
+		return false
+	}
+	var text []byte // of the message, in lower case
+	return !slices.ContainsFunc(q.terms, func(t term) bool {
+		if t.field != nil {
+			return !strings.Contains(strings.ToLower(t.field(m.Subject(), &e)), t.word)
+		}
+		if text == nil {
+			text = searchable(m, &e)
+		}
+		return !bytes.Contains(text, []byte(t.word))
+	})
+}
+
+// searchable returns the texts of a message that are searched, in lower case. The payload holds the
+// attributes as JSON, with escapes.
+func searchable(m stream.Message, e *event.Event) []byte {
+	texts := []string{m.Subject(), e.Type, e.Event, e.Subject, e.Entity, e.EntityID, e.UserID, string(m.Data())}
+	return bytes.ToLower([]byte(strings.Join(texts, "\n")))
+}
