@@ -1,19 +1,45 @@
-// A consumer of .ci/outside.
+// A consumer for .ci/outside: it prints as many events as it is told to, and ends.
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"strconv"
 
-	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/event/consumer"
 )
 
 func main() {
-	e := event.New(event.Facts{ID: "1", Endpoint: "flock", Provider: "flock", Name: "invitee.accepted", Signed: "payload", Body: []byte("{}")})
-	parsed, err := event.Parse(e.Append(nil))
-	if err != nil {
+	if err := run(os.Args[1], os.Args[2]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	fmt.Println(event.Subject("webhooks", "flock", parsed.Event))
+}
+
+func run(url, count string) error {
+	wanted, err := strconv.Atoi(count)
+	if err != nil {
+		return err
+	}
+	nc, err := nats.Connect(url)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	return consumer.Run(ctx, js, consumer.Options{Durable: "outside"}, func(_ context.Context, m *consumer.Message) error {
+		fmt.Println(m.Event.Event, m.Event.ID)
+		if wanted--; wanted == 0 {
+			stop()
+		}
+		return nil
+	})
 }

@@ -14,7 +14,7 @@ const module = "github.com/ade15e70/webhook-bridge/"
 // nothing on the road calls back up (ADR 8).
 var layers = []string{
 	"event internal/secret internal/stringify internal/filewatch internal/humanize",
-	"internal/verify internal/telemetry internal/natsd internal/stream",
+	"event/consumer internal/verify internal/telemetry internal/natsd internal/stream",
 	"internal/verify/*",
 	"internal/verify/providers",
 	"config internal/publish",
@@ -47,7 +47,7 @@ func TestImportsGoDown(t *testing.T) {
 	for line := range strings.Lines(string(out)) {
 		fields := strings.Fields(line)
 		name := asVendor(strings.TrimPrefix(fields[0], module))
-		if !strings.HasPrefix(name, "internal/") && !slices.Contains([]string{"event", "config", "cmd/bridge"}, name) || name == "internal" {
+		if !strings.HasPrefix(name, "internal/") && !slices.Contains([]string{"event", "event/consumer", "config", "cmd/bridge"}, name) || name == "internal" {
 			continue
 		}
 		if layer[name] == 0 {

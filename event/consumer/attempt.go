@@ -1,0 +1,96 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/event"
+)
+
+// Permanent returns err as one that no later attempt mends: the event is a dead letter at once.
+func Permanent(err error) error { return &permanent{err} }
+
+type permanent struct{ error }
+
+func (p *permanent) Unwrap() error { return p.error }
+
+// worker is one Run.
+type worker struct {
+	Options
+	js      jetstream.JetStream
+	from    jetstream.Consumer
+	handler Handler
+}
+
+// attempt handles one delivery of an event. It ends with an acknowledgement, a later attempt or a dead
+// letter. When the worker dies before that, the server delivers the event again.
+func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
+	began := time.Now()
+	meta, err := raw.Metadata()
+	if err != nil { // not of JetStream
+		return
+	}
+	m := &Message{
+		Subject: raw.Subject(), Stream: meta.Stream, Durable: w.Durable, Sequence: meta.Sequence.Stream,
+		Stored: meta.Timestamp, Attempt: int(meta.NumDelivered), Pending: meta.NumPending,
+	}
+	err = w.handle(ctx, raw, m)
+	log := w.Logger.With("id", m.Event.ID, "subject", m.Subject, "sequence", m.Sequence, "attempt", m.Attempt)
+	pause, answer := w.Backoff(m.Attempt), raw.Ack
+	var final *permanent
+	if isLast := errors.As(err, &final) || m.Attempt >= w.MaxAttempts; err != nil && isLast {
+		if unstored := w.bury(ctx, raw, m, err); unstored == nil {
+			log.Error("dead letter", "reason", err)
+			w.Observer.Dead(m, time.Since(began), err)
+			err, answer = nil, raw.Term
+		} else { // somebody must make room
+			err, pause = fmt.Errorf("%w: %w", unstored, err), max(pause, 5*time.Second)
+		}
+	} else if err == nil {
+		w.Observer.Handled(m, time.Since(began))
+	}
+	if err != nil {
+		log.Warn("failed, to be tried again", "error", err, "pause", pause.String())
+		w.Observer.Retried(m, time.Since(began), err)
+		answer = func() error { return raw.NakWithDelay(pause) }
+	}
+	if err := answer(); err != nil {
+		log.Warn("the server wasn't told how the attempt ended, so the event comes again", "error", err)
+	}
+}
+
+// handle calls the handler. It looks at the attempts first: an event that kills its worker has no end to
+// be counted at.
+func (w *worker) handle(ctx context.Context, raw jetstream.Msg, m *Message) (err error) {
+	if m.Event, err = event.Parse(raw.Data()); err != nil {
+		return Permanent(err)
+	}
+	if m.Attempt > w.MaxAttempts {
+		return Permanent(fmt.Errorf("delivered %d times, and never handled to the end", m.Attempt-1))
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, w.Timeout, fmt.Errorf("the handler took longer than %s", w.Timeout))
+	defer cancel()
+	go keep(ctx, raw, w.AckWait/3)
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the handler panicked: %v", p)
+			w.Logger.Error("the handler panicked", "id", m.Event.ID, "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	if err = w.handler(ctx, m); err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+	}
+	return err
+}
+
+// keep tells the server that the event is being handled, until the context ends.
+func keep(ctx context.Context, raw jetstream.Msg, every time.Duration) {
+	for !within(every, ctx.Done()) {
+		_ = raw.InProgress() // where NATS is away, the next may arrive in time
+	}
+}

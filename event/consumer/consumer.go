@@ -1,0 +1,138 @@
+// Package consumer runs a handler over the events that the bridge publishes. [Run] makes or finds a
+// durable pull consumer in JetStream, and then
+//
+//   - gives each event to the handler, and acknowledges it when the handler returns nil;
+//   - keeps the server from giving an event that takes long to another worker;
+//   - has an event come again, after growing pauses, when its handler fails or panics;
+//   - stores an event that fails for good as a dead letter, and only then lets go of it;
+//   - stops in order: what has begun is finished, and nothing is held back from other workers.
+//
+// An event is handled at least once: when a worker dies or an acknowledgement is lost, it comes again.
+// [Store.Once] makes its effect happen exactly once. For an effect elsewhere, pass the event's id as the
+// idempotency key.
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// pullWait is how long a pull waits for an event, and a stop for a pull.
+const pullWait = 2 * time.Second
+
+// Handler handles one event. After an error the event comes again, unless the error is [Permanent]. The
+// context ends after Options.Timeout, and when Options.ShutdownTimeout is over.
+type Handler func(ctx context.Context, m *Message) error
+
+// Run handles events until ctx is done, and then returns nil when the handlers that began have ended.
+// It goes on when NATS restarts. It returns an error where it can't: options are wrong, the stream or the
+// consumer is missing or was deleted, the connection is closed, or a handler doesn't stop.
+func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler) error {
+	o, err := o.withDefaults()
+	w := &worker{Options: o, js: js, handler: handler}
+	if err == nil && o.MakeDeadStream {
+		err = w.makeDeadStream(ctx)
+	}
+	if err == nil {
+		w.from, err = w.durable(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	w.Logger.Info("consuming", "stream", o.Stream, "durable", o.Durable, "filters", o.Filters)
+	return w.run(ctx)
+}
+
+// run has a goroutine for each handler that may run at once. Each pulls one event, when it can begin it:
+// what a worker holds, others can't have.
+func (w *worker) run(ctx context.Context) error {
+	handling, abandon := context.WithCancel(context.WithoutCancel(ctx)) // what has begun is finished
+	defer abandon()
+	pulling, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var all sync.WaitGroup
+	all.Add(w.Concurrency)
+	for range w.Concurrency {
+		go func() {
+			defer all.Done()
+			if err := w.consume(pulling, handling); err != nil {
+				stop(err)
+			}
+		}()
+	}
+	ended := make(chan struct{})
+	go func() { all.Wait(); close(ended) }()
+	<-pulling.Done()
+	if !within(w.ShutdownTimeout, ended) {
+		abandon()
+		if !within(time.Second, ended) { // for those that heed their context
+			return fmt.Errorf("stopping: a handler is still running after %s; its event comes again", w.ShutdownTimeout)
+		}
+	}
+	_ = w.js.Conn().FlushTimeout(pullWait) // an acknowledgement that is lost costs a redelivery
+	if ctx.Err() != nil {
+		return nil
+	}
+	return context.Cause(pulling)
+}
+
+// within reports whether done is closed before the time is over.
+func within(d time.Duration, done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	case <-time.After(d):
+		return false
+	}
+}
+
+// consume handles one event after the other until pulling is done, or returns why it can't go on.
+func (w *worker) consume(pulling, handling context.Context) error {
+	for failed := 0; pulling.Err() == nil; {
+		batch, err := w.from.Fetch(1, jetstream.FetchMaxWait(pullWait))
+		var raw jetstream.Msg // nil where none came for a while
+		if err == nil {
+			if raw = <-batch.Messages(); raw == nil {
+				err = batch.Error()
+			}
+		}
+		switch {
+		case err != nil:
+			if err := w.gone(pulling, err); err != nil {
+				return err
+			}
+			failed++
+			w.Logger.Warn("pulling failed, trying again", "durable", w.Durable, "error", err)
+			within(Doubling(100*time.Millisecond, 5*time.Second)(failed), pulling.Done())
+			continue
+		case raw == nil:
+		case pulling.Err() != nil:
+			_ = raw.Nak() // where it is lost, the event comes again after AckWait
+		default:
+			w.attempt(handling, raw)
+		}
+		failed = 0
+	}
+	return nil
+}
+
+// gone returns an error where there is nothing left to pull from. What a pull says doesn't tell: a
+// server that is starting has no responders either.
+func (w *worker) gone(ctx context.Context, err error) error {
+	if w.js.Conn().IsClosed() {
+		return fmt.Errorf("consuming: the connection to NATS is closed: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	_, err = w.from.Info(ctx)
+	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return fmt.Errorf("consuming: consumer %s of stream %s was deleted, and its place with it; another Run makes it anew, "+
+			"from Options.Since on: %w", w.Durable, w.Stream, err)
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// bury stores the message as a dead letter: its body, its headers but for NATS' own, and what happened.
+// The id keeps another attempt from storing it twice.
+func (w *worker) bury(ctx context.Context, raw jetstream.Msg, m *Message, why error) error {
+	dead := nats.NewMsg(w.SubjectPrefix + "-dead." + m.Durable + "." + strings.TrimPrefix(m.Subject, w.SubjectPrefix+"."))
+	dead.Data = raw.Data()
+	for name, values := range raw.Headers() {
+		if !strings.HasPrefix(strings.ToLower(name), "nats-") { // by Nats-Expected-Stream it would be refused
+			dead.Header[name] = values
+		}
+	}
+	reason := strconv.QuoteToASCII(why.Error()) // what a header can hold
+	dead.Header.Set("Dead-Reason", reason[1:min(len(reason)-1, 500)])
+	dead.Header.Set("Dead-Attempts", fmt.Sprint(m.Attempt))
+	dead.Header.Set("Dead-Durable", m.Durable)
+	dead.Header.Set("Dead-Stream", m.Stream)
+	dead.Header.Set("Dead-Subject", m.Subject)
+	dead.Header.Set("Dead-Sequence", fmt.Sprint(m.Sequence))
+	dead.Header.Set("Dead-Time", time.Now().UTC().Format(time.RFC3339))
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	dead.Header.Set(jetstream.MsgIDHeader, fmt.Sprintf("%s:%d", m.Durable, m.Sequence))
+	if _, err := w.js.PublishMsg(ctx, dead, jetstream.WithExpectStream(w.DeadStream)); err != nil {
+		return fmt.Errorf("no dead letter could be stored, so the event stays: stream %s must have the subject %s-dead.> "+
+			"and room (`bridge stream` prints it): %w", w.DeadStream, w.SubjectPrefix, err)
+	}
+	return nil
+}
+
+// makeDeadStream makes the stream of dead letters. One that exists is left as it is.
+func (w *worker) makeDeadStream(ctx context.Context) error {
+	_, err := w.js.CreateStream(ctx, jetstream.StreamConfig{Name: w.DeadStream, Subjects: []string{w.SubjectPrefix + "-dead.>"}})
+	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return fmt.Errorf("making stream %s: %w", w.DeadStream, err)
+	}
+	return nil
+}

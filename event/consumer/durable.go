@@ -1,0 +1,54 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// durable finds the consumer, or makes it. Of one that exists, what concerns deliveries to come alone is
+// changed to what Run needs. Which events it has and how it acknowledges isn't: the error says what to do.
+func (w *worker) durable(ctx context.Context) (jetstream.Consumer, error) {
+	wanted := jetstream.ConsumerConfig{
+		Durable: w.Durable, AckPolicy: jetstream.AckExplicitPolicy, AckWait: w.AckWait, FilterSubjects: w.Filters,
+		MaxDeliver: -1, // attempts are counted here: the server would drop an event that is neither handled nor a dead letter
+	}
+	if !w.Since.IsZero() {
+		wanted.DeliverPolicy, wanted.OptStartTime = jetstream.DeliverByStartTimePolicy, &w.Since
+	}
+	found, err := w.js.Consumer(ctx, w.Stream, w.Durable)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		found, err = w.js.CreateConsumer(ctx, w.Stream, wanted)
+	}
+	if errors.Is(err, jetstream.ErrConsumerExists) { // another worker was faster, with another Since
+		found, err = w.js.Consumer(ctx, w.Stream, w.Durable)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding or making consumer %s of stream %s: %w (a time-out may be a missing permission)", w.Durable, w.Stream, err)
+	}
+	is := found.CachedInfo().Config
+	conflict := func(what string, is, wanted any) error {
+		return fmt.Errorf("consumer %s of stream %s exists, and its %s is %v instead of %v: give another Options.Durable, or, where its "+
+			"place may be lost: nats consumer rm %s %s", w.Durable, w.Stream, what, is, wanted, w.Stream, w.Durable)
+	}
+	if !slices.Equal(filters(is), filters(wanted)) {
+		return nil, conflict("filter", filters(is), filters(wanted))
+	}
+	if is.AckPolicy != wanted.AckPolicy {
+		return nil, conflict("ack policy", is.AckPolicy, wanted.AckPolicy)
+	}
+	if is.AckWait == w.AckWait && is.MaxDeliver == -1 && len(is.BackOff) == 0 && !is.HeadersOnly {
+		return found, nil
+	}
+	w.Logger.Info("changing the consumer", "durable", w.Durable, "ack_wait", w.AckWait.String(), "max_deliver", -1)
+	is.AckWait, is.MaxDeliver, is.BackOff, is.HeadersOnly = w.AckWait, -1, nil, false
+	return w.js.UpdateConsumer(ctx, w.Stream, is)
+}
+
+func filters(c jetstream.ConsumerConfig) []string {
+	all := slices.Sorted(slices.Values(append(slices.Clone(c.FilterSubjects), c.FilterSubject)))
+	return slices.DeleteFunc(all, func(s string) bool { return s == "" })
+}

@@ -1,0 +1,49 @@
+package consumer
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// Statements for Store.Insert. Each inserts a row unless it is there.
+const (
+	InsertPostgres = `INSERT INTO handled_events (consumer, id) VALUES ($1, $2) ON CONFLICT DO NOTHING`
+	InsertSQLite   = `INSERT INTO handled_events (consumer, id) VALUES (?, ?) ON CONFLICT DO NOTHING`
+	InsertMySQL    = `INSERT IGNORE INTO handled_events (consumer, id) VALUES (?, ?)`
+)
+
+// Store remembers in a database which events were handled, in a table of this form:
+//
+//	CREATE TABLE handled_events (consumer varchar(64) NOT NULL, id varchar(64) NOT NULL,
+//	    handled_at timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (consumer, id))
+//
+// All workers of a durable need the same database. Keep rows for longer than the stream keeps events.
+type Store struct {
+	DB       *sql.DB
+	Insert   string // for that database: InsertPostgres
+	Consumer string // the message's durable; a replay gives the first durable's name, to do only what wasn't done
+}
+
+// Once runs the effect, unless the event was handled before, and reports whether it did. The effect and
+// the event's id are one transaction: whatever fails or dies in between, there are both or neither.
+func (s Store) Once(ctx context.Context, m *Message, effect func(*sql.Tx) error) (first bool, err error) {
+	tx, err := s.DB.BeginTx(ctx, nil)
+	if err != nil {
+		return false, fmt.Errorf("beginning a transaction: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after the commit
+	inserted, err := tx.ExecContext(ctx, cmp.Or(s.Insert, InsertPostgres), cmp.Or(s.Consumer, m.Durable), m.Event.ID)
+	if err != nil {
+		return false, fmt.Errorf("remembering event %s: %w", m.Event.ID, err)
+	}
+	if n, err := inserted.RowsAffected(); err != nil || n == 0 {
+		return false, err
+	}
+	if err := effect(tx); err != nil {
+		return false, err
+	}
+	err = tx.Commit()
+	return err == nil, err
+}

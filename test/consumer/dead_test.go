@@ -1,0 +1,146 @@
+package consumer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/event/consumer"
+)
+
+// words is a log.
+type words struct {
+	sync.Mutex
+	bytes.Buffer
+}
+
+func (w *words) Write(p []byte) (int, error) {
+	w.Lock()
+	defer w.Unlock()
+	return w.Buffer.Write(p)
+}
+
+func (w *words) String() string {
+	w.Lock()
+	defer w.Unlock()
+	return w.Buffer.String()
+}
+
+func (w *words) logger() *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+
+// What fails for good is a dead letter: at once where that is known, else after the last attempt; and
+// what is no event at all. Others go on.
+func TestPoison(t *testing.T) {
+	n := serve(t, "")
+	n.publish(1, 5)
+	if _, err := n.js.Publish(t.Context(), "webhooks.flock.x", []byte("not from the bridge")); err != nil {
+		t.Fatal(err)
+	}
+	var calls, seen tally
+	r := run(t, n.js, consumer.Options{MaxAttempts: 3, MakeDeadStream: true, Observer: observer{&seen}}, func(_ context.Context, m *consumer.Message) error {
+		calls.add(m.Event.ID)
+		switch m.Event.ID {
+		case "2":
+			return errors.New("zoë:\tnot today")
+		case "4":
+			return consumer.Permanent(errors.New("never"))
+		}
+		return nil
+	})
+	eventually(t, "all are handled", func() bool { return n.settled("rewards") })
+	r.stopped()
+	if events, all := calls.all(); events != 5 || all != 7 || calls.calls["2"] != 3 {
+		t.Errorf("%v", calls.calls)
+	}
+	if seen.calls["handled"] != 3 || seen.calls["retried"] != 2 || seen.calls["dead"] != 3 {
+		t.Errorf("%v", seen.calls)
+	}
+	reasons := map[string]string{}
+	for _, m := range n.dead() {
+		reasons[m.Header.Get("Dead-Sequence")] = m.Header.Get("Dead-Reason")
+		if m.Header.Get("Dead-Sequence") != "2" {
+			continue
+		}
+		want := map[string]string{
+			"Content-Type": "application/cloudevents+json; charset=utf-8", "Dead-Attempts": "3", "Dead-Durable": "rewards", "Dead-Stream": "WEBHOOKS",
+			"Dead-Subject": "webhooks.flock.invitee.accepted", "Nats-Msg-Id": "rewards:2", "Nats-Expected-Stream": "WEBHOOKS_DEAD",
+		}
+		for name, value := range want {
+			if got := m.Header.Get(name); got != value {
+				t.Errorf("%s is %q, want %q", name, got, value)
+			}
+		}
+		if m.Subject != "webhooks-dead.rewards.flock.invitee.accepted" || !strings.Contains(string(m.Data), `"u2"`) {
+			t.Errorf("%s %s", m.Subject, m.Data)
+		}
+	}
+	if len(reasons) != 3 || reasons["2"] != `zo\u00eb:\tnot today` || reasons["4"] != "never" || reasons["6"] != "reading event: not a JSON object" {
+		t.Errorf("%q", reasons)
+	}
+}
+
+type observer struct{ *tally }
+
+func (o observer) Handled(*consumer.Message, time.Duration)        { o.add("handled") }
+func (o observer) Retried(*consumer.Message, time.Duration, error) { o.add("retried") }
+func (o observer) Dead(*consumer.Message, time.Duration, error)    { o.add("dead") }
+
+// Where no dead letter can be stored, the event stays, the log says what to do, and when that is done the
+// event is a dead letter.
+func TestNoDeadLetters(t *testing.T) {
+	for name, test := range map[string]struct {
+		exists *jetstream.StreamConfig
+		mend   func(jetstream.StreamManager) error
+	}{
+		"missing": {nil, func(js jetstream.StreamManager) error {
+			_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS_DEAD", Subjects: []string{"webhooks-dead.>"}})
+			return err
+		}},
+		"full": {&jetstream.StreamConfig{MaxBytes: 1, Discard: jetstream.DiscardNew}, func(js jetstream.StreamManager) error {
+			_, err := js.UpdateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS_DEAD", Subjects: []string{"webhooks-dead.>"}, MaxBytes: 1e6, Discard: jetstream.DiscardNew})
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := serve(t, "")
+			if test.exists != nil {
+				test.exists.Name, test.exists.Subjects = "WEBHOOKS_DEAD", []string{"webhooks-dead.>"}
+				if _, err := n.js.CreateStream(t.Context(), *test.exists); err != nil {
+					t.Fatal(err)
+				}
+			}
+			n.publish(1, 2)
+			var calls tally
+			log := &words{}
+			r := run(t, n.js, consumer.Options{Logger: log.logger(), MaxAttempts: 1}, func(_ context.Context, m *consumer.Message) error {
+				calls.add(m.Event.ID)
+				if m.Event.ID == "1" {
+					return errors.New("no")
+				}
+				return nil
+			})
+			eventually(t, "the log says what to do", func() bool {
+				return strings.Contains(log.String(), "stream WEBHOOKS_DEAD must have the subject webhooks-dead.> and room")
+			})
+			eventually(t, "others are handled", func() bool { calls.Lock(); defer calls.Unlock(); return calls.calls["2"] == 1 })
+			if n.settled("rewards") {
+				t.Fatal("the event is gone")
+			}
+			if err := test.mend(n.js); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the event is a dead letter", func() bool { return n.settled("rewards") && len(n.dead()) == 1 })
+			if calls.calls["1"] != 1 {
+				t.Errorf("it was handled %d times", calls.calls["1"])
+			}
+			r.stopped()
+		})
+	}
+}

@@ -1,0 +1,250 @@
+package consumer
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	_ "modernc.org/sqlite" // the driver
+
+	"github.com/ade15e70/webhook-bridge/event/consumer"
+)
+
+// The points at which a worker is killed, in the order in which it comes to them.
+var points = []string{"receipt", "transaction", "effect", "commit", "acknowledgement", "next receipt"}
+
+// A worker is the test binary, executed once more with these variables.
+const (
+	envStore = "WORKER_STORE"
+	envNATS  = "WORKER_NATS"
+	envPoint = "WORKER_POINT" // at which it kills itself
+	envCount = "WORKER_COUNT" // with which of its events, from 1 on
+	envUser  = "WORKER_USER"
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(envStore) == "" {
+		os.Exit(m.Run())
+	}
+	if err := work(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// work is a worker: for each event it has an effect in the store, and it kills itself where it is told to.
+func work() error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	db, err := open(os.Getenv(envStore))
+	if err != nil {
+		return err
+	}
+	nc, err := nats.Connect(os.Getenv(envNATS), nats.UserInfo(os.Getenv(envUser), os.Getenv(envUser)), nats.MaxReconnects(-1),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // a mute worker's would be many
+	if err != nil {
+		return err
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	count, _ := strconv.Atoi(os.Getenv(envCount))
+	k := &killer{point: os.Getenv(envPoint), count: count}
+	o := options(consumer.Options{MaxAttempts: 1000, Observer: k, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	marks := consumer.Store{DB: db, Insert: consumer.InsertSQLite}
+	return consumer.Run(ctx, js, o, func(ctx context.Context, m *consumer.Message) error {
+		k.at("receipt")
+		_, err := marks.Once(ctx, m, func(tx *sql.Tx) error {
+			k.at("transaction")
+			_, err := tx.ExecContext(ctx, `INSERT INTO effects (id) VALUES (?)`, m.Event.ID)
+			k.at("effect")
+			return err
+		})
+		k.at("commit")
+		return err
+	})
+}
+
+// killer kills its process at a point.
+type killer struct {
+	point string
+	count int
+}
+
+func (k *killer) at(point string) {
+	if point == "receipt" {
+		k.count--
+	}
+	if k.point == point && k.count == 0 || k.point == "next receipt" && point == "receipt" && k.count == -1 {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	}
+}
+
+func (k *killer) Handled(*consumer.Message, time.Duration)        { k.at("acknowledgement") }
+func (k *killer) Retried(*consumer.Message, time.Duration, error) {}
+func (k *killer) Dead(*consumer.Message, time.Duration, error)    {}
+
+func open(file string) (*sql.DB, error) {
+	pragmas := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(60000)", "journal_mode(wal)", "synchronous(full)"}}
+	return sql.Open("sqlite", "file:"+url.PathEscape(file)+"?"+pragmas.Encode())
+}
+
+// store makes a store and returns its file.
+func store(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "db")
+	db, err := open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err = db.ExecContext(t.Context(), `CREATE TABLE effects (id TEXT);
+		CREATE TABLE handled_events (consumer varchar(64) NOT NULL, id varchar(64) NOT NULL,
+			handled_at timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (consumer, id))`); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// effects returns how many effects there are, and of how many events.
+func effects(t *testing.T, file string) (all, events int) {
+	t.Helper()
+	db, err := open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.QueryRowContext(t.Context(), `SELECT count(*), count(DISTINCT id) FROM effects`).Scan(&all, &events); err != nil {
+		t.Fatal(err)
+	}
+	return all, events
+}
+
+// worker starts a worker.
+func (n *natsd) worker(file string, env ...string) *exec.Cmd {
+	n.t.Helper()
+	c := exec.Command(os.Args[0])
+	c.Env = append(append(os.Environ(), envStore+"="+file, envNATS+"="+n.url()), env...)
+	c.Stderr = n.t.Output()
+	if err := c.Start(); err != nil {
+		n.t.Fatal(err)
+	}
+	n.t.Cleanup(func() { _ = c.Process.Kill() })
+	return c
+}
+
+// terminated asks a worker to end, which must go well.
+func terminated(t *testing.T, c *exec.Cmd) {
+	t.Helper()
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Wait(); err != nil {
+		t.Fatalf("after SIGTERM: %v", err)
+	}
+}
+
+// Workers that share a store and are killed at every point between receipt, effect and acknowledgement
+// have exactly one effect for each event.
+func TestKilled(t *testing.T) {
+	n, file := serve(t, ""), store(t)
+	total, kills := n.publish(1, 600), 0
+	for round := range 5 {
+		for _, point := range points {
+			var two []*exec.Cmd
+			for i := range 2 {
+				two = append(two, n.worker(file, envPoint+"="+point, fmt.Sprintf("%s=%d", envCount, 1+round+i)))
+			}
+			for _, c := range two {
+				var ended *exec.ExitError
+				if err := c.Wait(); !errors.As(err, &ended) || ended.String() != "signal: killed" {
+					t.Fatalf("at the %s: %v", point, err)
+				}
+				kills++
+			}
+		}
+	}
+	all, _ := effects(t, file)
+	if all == total {
+		t.Fatal("all effects were there before the last kill: the test tells nothing")
+	}
+	one, two := n.worker(file), n.worker(file)
+	eventually(t, "all are handled", func() bool { return n.settled("rewards") })
+	terminated(t, one)
+	terminated(t, two)
+	all, events := effects(t, file)
+	t.Logf("%d events, %d kills at %d points, %d effects", total, kills, len(points), all)
+	if all != total || events != total {
+		t.Errorf("%d events, %d effects of %d events", total, all, events)
+	}
+}
+
+// Where acknowledgements are lost, events come again and have no more effects.
+func TestAcknowledgementsLost(t *testing.T) {
+	n, file := serve(t, `no_auth_user: tester, authorization { users = [
+		{ user: tester, password: tester }
+		{ user: mute, password: mute, permissions { publish = { deny = ["$JS.ACK.>"] } } }
+	] }`), store(t)
+	total := n.publish(1, 100)
+	mute := []*exec.Cmd{n.worker(file, envUser+"=mute"), n.worker(file, envUser+"=mute")}
+	var redelivered int
+	eventually(t, "all have had their effect and come again", func() bool {
+		all, _ := effects(t, file)
+		c, err := n.js.Consumer(t.Context(), "WEBHOOKS", "rewards")
+		if err != nil {
+			return false
+		}
+		redelivered = c.CachedInfo().NumRedelivered
+		return all == total && redelivered == total
+	})
+	for _, c := range mute {
+		terminated(t, c)
+	}
+	if n.settled("rewards") {
+		t.Fatal("an acknowledgement arrived: the test tells nothing")
+	}
+	c := n.worker(file)
+	eventually(t, "all are acknowledged", func() bool { return n.settled("rewards") })
+	terminated(t, c)
+	all, events := effects(t, file)
+	t.Logf("%d events, none acknowledged, %d delivered again, %d effects", total, redelivered, all)
+	if all != total || events != total {
+		t.Errorf("%d events, %d effects of %d events", total, all, events)
+	}
+}
+
+// An event that kills its worker becomes a dead letter.
+func TestKiller(t *testing.T) {
+	n := serve(t, "")
+	n.stream("WEBHOOKS_DEAD", "webhooks-dead.>")
+	n.publish(1, 1)
+	const attempts = 3
+	for range attempts {
+		c := n.worker(store(t), envPoint+"=receipt", envCount+"=1")
+		_ = c.Wait()
+	}
+	r := run(t, n.js, consumer.Options{MaxAttempts: attempts}, func(context.Context, *consumer.Message) error {
+		t.Error("it was handled once more")
+		return nil
+	})
+	eventually(t, "it is a dead letter", func() bool { return n.settled("rewards") })
+	r.stopped()
+	if dead := n.dead(); len(dead) != 1 || dead[0].Header.Get("Dead-Reason") != "delivered 3 times, and never handled to the end" {
+		t.Errorf("%+v", dead)
+	}
+}

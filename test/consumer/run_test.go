@@ -1,0 +1,253 @@
+package consumer
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/event/consumer"
+)
+
+// A handler that takes longer than the ack wait keeps its event.
+func TestSlowerThanTheAckWait(t *testing.T) {
+	n := serve(t, "")
+	n.publish(1, 2)
+	var calls tally
+	handler := func(_ context.Context, m *consumer.Message) error {
+		calls.add(m.Event.ID)
+		time.Sleep(3 * time.Second)
+		return nil
+	}
+	r := run(t, n.js, consumer.Options{Concurrency: 2}, handler)
+	other := run(t, n.connect(""), consumer.Options{}, handler) // would have them
+	eventually(t, "all are handled", func() bool { return n.settled("rewards") })
+	if events, calls := calls.all(); events != 2 || calls != 2 {
+		t.Errorf("%d events, %d calls", events, calls)
+	}
+	r.stopped()
+	other.stopped()
+}
+
+// One that takes longer than its time is told to end, and its event comes again.
+func TestTimeout(t *testing.T) {
+	n := serve(t, "")
+	n.publish(1, 1)
+	var calls tally
+	told := make(chan error, 1)
+	r := run(t, n.js, consumer.Options{Timeout: 100 * time.Millisecond}, func(ctx context.Context, m *consumer.Message) error {
+		if calls.add(m.Event.ID) == 1 {
+			<-ctx.Done()
+			told <- context.Cause(ctx)
+			return ctx.Err()
+		}
+		return nil
+	})
+	eventually(t, "it is handled", func() bool { return n.settled("rewards") })
+	if err := <-told; !strings.Contains(err.Error(), "longer than 100ms") {
+		t.Error(err)
+	}
+	r.stopped()
+}
+
+// A handler that doesn't heed its end keeps its place, not its event.
+func TestStuck(t *testing.T) {
+	n := serve(t, "")
+	n.publish(1, 1)
+	free := make(chan struct{})
+	stuck := run(t, n.js, consumer.Options{Timeout: 100 * time.Millisecond}, func(context.Context, *consumer.Message) error {
+		<-free
+		return errors.New("too late")
+	})
+	eventually(t, "it is pulled", func() bool {
+		c, err := n.js.Consumer(t.Context(), "WEBHOOKS", "rewards")
+		return err == nil && c.CachedInfo().NumAckPending == 1
+	})
+	var attempt atomic.Int64
+	other := run(t, n.connect(""), consumer.Options{}, func(_ context.Context, m *consumer.Message) error {
+		attempt.Store(int64(m.Attempt))
+		return nil
+	})
+	eventually(t, "another worker handles it", func() bool { return attempt.Load() == 2 })
+	other.stopped()
+	close(free)
+	stuck.stopped()
+}
+
+// A panic is a failure like any other: it is logged with its stack, and the event comes again.
+func TestPanic(t *testing.T) {
+	n := serve(t, "")
+	total := n.publish(1, 20)
+	var calls tally
+	log := &words{}
+	r := run(t, n.js, consumer.Options{Concurrency: 4, Logger: log.logger()}, func(_ context.Context, m *consumer.Message) error {
+		if calls.add(m.Event.ID) == 1 {
+			panic("first time")
+		}
+		return nil
+	})
+	eventually(t, "all are handled", func() bool { return n.settled("rewards") })
+	if events, calls := calls.all(); events != total || calls != 2*total {
+		t.Errorf("%d events, %d calls", events, calls)
+	}
+	r.stopped()
+	if text := log.String(); !strings.Contains(text, "run_test.go") || strings.Contains(text, `"u1`) {
+		t.Errorf("a stack and no data should be in the log: %s", text)
+	}
+}
+
+// Asked to stop amid its work, it finishes what has begun and leaves nothing that others must wait for:
+// the ack wait is longer than the test.
+func TestStops(t *testing.T) {
+	n := serve(t, "")
+	total := n.publish(1, 60)
+	var calls tally
+	handler := func(_ context.Context, m *consumer.Message) error {
+		time.Sleep(5 * time.Millisecond)
+		calls.add(m.Event.ID)
+		return nil
+	}
+	o := consumer.Options{Concurrency: 3, AckWait: time.Hour}
+	one := run(t, n.js, o, handler)
+	eventually(t, "it has begun", func() bool { _, calls := calls.all(); return calls > 3 })
+	one.stopped()
+	if _, calls := calls.all(); calls == total {
+		t.Fatal("it had handled all before it was asked to stop: the test tells nothing")
+	}
+	two := run(t, n.connect(""), o, handler)
+	eventually(t, "all are handled", func() bool { return n.settled("rewards") })
+	two.stopped()
+	if events, calls := calls.all(); events != total || calls != total {
+		t.Errorf("%d events, %d calls", events, calls)
+	}
+}
+
+// A handler that doesn't stop in time is told to, and when it doesn't heed that, Run says so.
+func TestStopsLate(t *testing.T) {
+	n := serve(t, "")
+	n.publish(1, 1)
+	began, free := make(chan struct{}), make(chan struct{})
+	r := run(t, n.js, consumer.Options{ShutdownTimeout: 50 * time.Millisecond}, func(context.Context, *consumer.Message) error {
+		close(began)
+		<-free
+		return nil
+	})
+	<-began
+	r.stop()
+	if err := r.ended(); err == nil || !strings.Contains(err.Error(), "a handler is still running after 50ms") {
+		t.Error(err)
+	}
+	close(free)
+}
+
+func TestNATSRestarts(t *testing.T) {
+	n := serve(t, "")
+	total := n.publish(1, 10)
+	var calls tally
+	r := run(t, n.connect(""), consumer.Options{Concurrency: 2}, func(_ context.Context, m *consumer.Message) error {
+		calls.add(m.Event.ID)
+		time.Sleep(20 * time.Millisecond)
+		return nil
+	})
+	for i := range 3 {
+		eventually(t, "it handles", func() bool { events, _ := calls.all(); return events >= total-5 })
+		n.stop()
+		n.start()
+		eventually(t, "the tests are connected", func() bool { _, err := n.js.Stream(t.Context(), "WEBHOOKS"); return err == nil })
+		total += n.publish(100*(i+1), 100*(i+1)+9)
+	}
+	eventually(t, "all are handled", func() bool { return n.settled("rewards") })
+	events, calls2 := calls.all()
+	if events != total {
+		t.Errorf("%d of %d events", events, total)
+	}
+	t.Logf("%d events, %d calls", events, calls2)
+	r.stopped()
+}
+
+func TestDeleted(t *testing.T) {
+	for what, remove := range map[string]func(*natsd) error{
+		"stream":   func(n *natsd) error { return n.js.DeleteStream(t.Context(), "WEBHOOKS") },
+		"consumer": func(n *natsd) error { return n.js.DeleteConsumer(t.Context(), "WEBHOOKS", "rewards") },
+	} {
+		t.Run(what, func(t *testing.T) {
+			n := serve(t, "")
+			n.publish(1, 1)
+			r := run(t, n.js, consumer.Options{}, func(context.Context, *consumer.Message) error { return nil })
+			eventually(t, "it is handled", func() bool { return n.settled("rewards") })
+			if err := remove(n); err != nil {
+				t.Fatal(err)
+			}
+			if err := r.ended(); err == nil || !strings.Contains(err.Error(), "consumer rewards of stream WEBHOOKS was deleted") {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestConnectionClosed(t *testing.T) {
+	n := serve(t, "")
+	js := n.connect("")
+	r := run(t, js, consumer.Options{}, func(context.Context, *consumer.Message) error { return nil })
+	eventually(t, "it has begun", func() bool { return n.settled("rewards") })
+	js.Conn().Close()
+	if err := r.ended(); err == nil || !strings.Contains(err.Error(), "the connection to NATS is closed") {
+		t.Error(err)
+	}
+}
+
+// What a consumer that exists has otherwise is changed where that is safe, and an error where it isn't.
+func TestExisting(t *testing.T) {
+	n := serve(t, "")
+	n.publish(1, 3)
+	c := jetstream.ConsumerConfig{
+		Durable: "rewards", AckPolicy: jetstream.AckExplicitPolicy, MaxDeliver: 5, BackOff: []time.Duration{time.Second}, HeadersOnly: true,
+		FilterSubjects: []string{"webhooks.flock.>"}, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: 2,
+	}
+	if _, err := n.js.CreateConsumer(t.Context(), "WEBHOOKS", c); err != nil {
+		t.Fatal(err)
+	}
+	var calls tally
+	o := consumer.Options{Filters: []string{"webhooks.flock.>"}, Since: time.Now(), AckWait: 7 * time.Second}
+	r := run(t, n.js, o, func(_ context.Context, m *consumer.Message) error { calls.add(m.Event.ID); return nil })
+	eventually(t, "its events are handled, from its own start on", func() bool { events, _ := calls.all(); return events == 2 })
+	r.stopped()
+	made, err := n.js.Consumer(t.Context(), "WEBHOOKS", "rewards")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := made.CachedInfo().Config; got.AckWait != 7*time.Second || got.MaxDeliver != -1 || got.BackOff != nil || got.HeadersOnly {
+		t.Errorf("%+v", got)
+	}
+
+	for _, test := range []struct {
+		name   string
+		exists jetstream.ConsumerConfig
+		want   string
+	}{
+		{"filters", c, "its filter is [webhooks.flock.>] instead of []"},
+		{"ack policy", jetstream.ConsumerConfig{Durable: "rewards", AckPolicy: jetstream.AckNonePolicy}, "its ack policy is AckNone instead of AckExplicit"},
+	} {
+		if _, err := n.js.CreateOrUpdateConsumer(t.Context(), "WEBHOOKS", c); err != nil {
+			t.Fatal(err)
+		}
+		_ = n.js.DeleteConsumer(t.Context(), "WEBHOOKS", "rewards")
+		if _, err := n.js.CreateConsumer(t.Context(), "WEBHOOKS", test.exists); err != nil {
+			t.Fatal(err)
+		}
+		err := run(t, n.js, consumer.Options{}, nil).ended()
+		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "nats consumer rm WEBHOOKS rewards") {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+	if err := consumer.Run(t.Context(), n.js, consumer.Options{Durable: "a.b"}, nil); err == nil || !strings.Contains(err.Error(), "without space, dot") {
+		t.Error(err)
+	}
+	if err := run(t, n.js, consumer.Options{Stream: "NONE"}, nil).ended(); !errors.Is(err, jetstream.ErrStreamNotFound) {
+		t.Error(err)
+	}
+}
