@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
@@ -72,6 +74,7 @@ type demo struct {
 	config *config.Config
 	bridge *app.App
 	page   *page
+	first  []byte // of the events
 }
 
 // start makes the bridge, which serves once it is run.
@@ -158,8 +161,13 @@ func (d *demo) show(ctx context.Context) error {
 	go func() {
 		defer close(followed)
 		all := stream.Section{Stream: string(d.config.StreamName), Subjects: []string{string(d.config.SubjectPrefix) + ".>"}, Since: stream.Beginning}
+		lines := printer{out: d.io.out, prefix: string(d.config.SubjectPrefix), columns: 80}
 		followErr = followSection(ctx, nc, js, all, io.Discard, func(m stream.Message) error {
-			_, err := fmt.Fprintf(d.io.out, "%s\n  %s\n", m.Subject(), m.Data())
+			e, none := event.Parse(m.Data())
+			err := lines.print(m.Subject(), &e, none, time.Now())
+			if d.first == nil {
+				d.first = bytes.Clone(m.Data())
+			}
 			select {
 			case received <- struct{}{}:
 			case <-ctx.Done():
@@ -171,7 +179,7 @@ func (d *demo) show(ctx context.Context) error {
 		cancel()
 		<-followed
 	}()
-	_, _ = fmt.Fprintf(d.io.out, "The vendors' sample events, sent to http://%s, as a subscriber of NATS receives them:\n\n", d.bridge.PublicAddr())
+	_, _ = fmt.Fprintf(d.io.out, "Sample events, sent to http://%s, as a subscriber of NATS has them:\n\n", d.bridge.PublicAddr())
 	for _, endpoint := range d.config.Endpoints {
 		bodies, err := endpoint.Vendor.SampleBodies()
 		if err != nil {
@@ -269,30 +277,44 @@ func (d *demo) invite() error {
 	}
 	first := d.config.Endpoints[0]
 	bridge := commandName(os.Executable, os.Args[0])
-	_, err = fmt.Fprintf(d.io.out, `
-It stays up. In another terminal:
-
-Send an event with curl; the second time the stream knows it already:
-
-  curl -i '%[1]s' -H '%[2]s: %[3]s' -d '%[4]s'
-
-Send one that %[10]s signs for you:
-
-  %[13]s=%[5]s %[6]s send %[14]s --url http://%[7]s
-
-Watch events come, with the nats command or with the bridge's own:
-
-  nats sub -s %[8]s '%[9]s.>'
-  NATS_URL=%[8]s %[6]s tail --since 1h
-
-The live page, with every event whole: %[12]s
-Metrics: http://%[11]s/metrics
-
-Ctrl-C ends it.
-`, d.url(pasted), p.Header, header.Get(p.Header), body,
-		first.Secrets[0].Key(), bridge, d.bridge.PublicAddr(), d.bridge.NATSURL(), d.config.SubjectPrefix, "`bridge send`", d.bridge.AdminAddr(), d.page.url(),
-		first.Variable("SECRETS"), example("ENDPOINT EVENT"))
+	nats := d.bridge.NATSURL()
+	if nats != "nats://127.0.0.1:4222" { // where the commands look without it
+		bridge = "NATS_URL=" + nats + " " + bridge
+	}
+	url := "http://" + d.bridge.PublicAddr()
+	_, _ = fmt.Fprintf(d.io.out, "\nThe first one:\n\n%s\nIt stays up. In another terminal:\n\n", envelope(d.first))
+	for _, line := range []string{
+		fmt.Sprintf("%s=%s %s send %s --url %s", first.Variable("SECRETS"), first.Secrets[0].Key(), bridge, first.Name, url),
+		fmt.Sprintf("curl -i '%s' -H '%s: %s' -d '%s'", d.url(pasted), p.Header, header.Get(p.Header), body),
+		bridge + " tail --since 1h",
+		bridge + " forward --to http://localhost:3000/hook",
+		fmt.Sprintf("nats sub -s %s '%s.>'", nats, d.config.SubjectPrefix),
+	} {
+		_, _ = fmt.Fprintln(d.io.out, "  "+line)
+	}
+	_, err = fmt.Fprintf(d.io.out, "\nThe live page: %s\nMetrics: http://%s/metrics\nCtrl-C ends it.\n", d.page.url(), d.bridge.AdminAddr())
 	return err
+}
+
+// envelope writes an event for people: an attribute a line, the vendor's body cut to what fits a line.
+func envelope(payload []byte) string {
+	var attributes map[string]json.RawMessage
+	if json.Unmarshal(payload, &attributes) != nil {
+		return string(payload) + "\n"
+	}
+	var out strings.Builder
+	for line := range strings.Lines(string(indented(payload))) {
+		name, _, isAttribute := strings.Cut(strings.TrimPrefix(line, "  "), ":")
+		switch {
+		case strings.HasPrefix(line, "    ") || line == "  }\n": // of the body
+		case isAttribute && name == `"data"`:
+			body := fmt.Sprintf("  %s: %s", name, attributes["data"])
+			out.WriteString(printer{columns: 80}.fit(body, 0) + "\n")
+		default:
+			out.WriteString(line)
+		}
+	}
+	return out.String()
 }
 
 // commandName is how this program, called so, can be called again: by go run it has no name that

@@ -17,25 +17,43 @@ import (
 // printer prints events, in a line each.
 type printer struct {
 	out     io.Writer
+	prefix  string // of the subjects, left out
+	columns int    // that a line must fit, or 0
 	colours bool
 }
 
+// shortID is how many digits of an id a line has. `bridge show` takes them for the whole.
+const shortID = 8
+
 // print prints an event for people: when it was received, with the date unless that is today, its
-// subject, whom it is about, its id. What isn't one it says to be none, and why.
+// endpoint and name, the person and the thing it is about, the beginning of its id. A message that is no
+// event is printed with the reason.
 func (p printer) print(subject string, e *event.Event, none error, now time.Time) error {
 	if none != nil {
 		_, err := fmt.Fprintln(p.out, p.paint(red, fmt.Sprintf("%s  not one of the bridge's events: %v", subject, none)))
 		return err
 	}
-	parts := []string{p.paint(faint, shortTime(e.ReceivedTime, now)), p.paint(providerColour(e.Provider), subject)}
-	if e.Subject != "" {
-		parts = append(parts, p.paint(plain, e.Subject))
+	received, name, id := shortTime(e.ReceivedTime, now), strings.TrimPrefix(subject, p.prefix+"."), e.ID[:min(shortID, len(e.ID))]
+	about := e.UserID
+	if e.EntityID != e.UserID {
+		about = strings.TrimSpace(about + "  " + e.EntityID)
 	}
-	if e.UserID != "" && e.UserID != e.EntityID { // else it stands there already
-		parts = append(parts, p.paint(faint, "user ")+p.paint(bold, e.UserID))
+	about = p.fit(humanize.Text(about), len(received)+len(name)+len(id)+len("      "))
+	parts := []string{p.paint(faint, received), p.paint(providerColour(e.Provider), name)}
+	if about != "" {
+		parts = append(parts, p.paint(bold, about))
 	}
-	_, err := fmt.Fprintln(p.out, strings.Join(append(parts, p.paint(faint, "id "+e.ID)), "  "))
+	_, err := fmt.Fprintln(p.out, strings.Join(append(parts, p.paint(faint, id)), "  "))
 	return err
+}
+
+// fit cuts a text so that it fits the columns that others leave.
+func (p printer) fit(text string, others int) string {
+	room := max(p.columns-others, 10)
+	if characters := []rune(text); p.columns > 0 && len(characters) > room {
+		return string(characters[:room-1]) + "…"
+	}
+	return text
 }
 
 // The terminal's own colours, so that they suit its background.
@@ -73,7 +91,11 @@ func shortTime(text string, now time.Time) string {
 	if err != nil {
 		return text
 	}
-	return moment(t, now)
+	t = t.In(now.Location())
+	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
+		return t.Format(time.TimeOnly)
+	}
+	return t.Format(time.DateTime)
 }
 
 // moment writes a time in this place's zone, without the date where that is today.

@@ -176,13 +176,18 @@ func facts(w io.Writer, all [][2]string) {
 	}
 }
 
-// printIndented prints JSON for people to read: indented, its values as they are stored.
+// printIndented prints JSON for people to read.
 func printIndented(w io.Writer, payload []byte) error {
-	var indented bytes.Buffer
-	if json.Indent(&indented, payload, "", "  ") != nil {
-		indented.Reset()
-		indented.Write(payload)
-	}
-	_, err := fmt.Fprintf(w, "%s\n", bytes.TrimSuffix(indented.Bytes(), []byte("\n")))
+	_, err := w.Write(indented(payload))
 	return err
+}
+
+// indented returns JSON with its values as they are stored, an attribute a line.
+func indented(payload []byte) []byte {
+	var out bytes.Buffer
+	if json.Indent(&out, payload, "", "  ") != nil {
+		out.Reset()
+		out.Write(payload)
+	}
+	return append(bytes.TrimSuffix(out.Bytes(), []byte("\n")), '\n')
 }

@@ -3,10 +3,12 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/event"
@@ -39,7 +41,9 @@ what there is and ends. --until ends with what was stored until then; a time in 
 for. With --follow=false, --id or an --until that is past, it begins with the first event of the
 stream unless --since is given.
 
-Colours appear on a terminal, unless NO_COLOR is set.`,
+A line has the time of receipt, endpoint and event, the person and the thing it is about, and the
+first digits of the id, which "bridge show" takes. On a terminal it is cut to the terminal's width,
+and coloured unless NO_COLOR is set.`,
 		Example: example(`  bridge tail
   bridge tail 'webhooks.ENDPOINT.>' --since 1h
   bridge tail --event 'invitee.*' --user customer_67890
@@ -68,7 +72,7 @@ Colours appear on a terminal, unless NO_COLOR is set.`,
 			if c.Flags().Changed("count") && t.count == 0 {
 				return usageError{errors.New("--count: got 0; takes how many events to print, 1 or more")}
 			}
-			p, err := t.printer(environ, stdio)
+			p, err := t.printer(environ, stdio, cfg)
 			if err != nil {
 				return err
 			}
@@ -155,8 +159,14 @@ func (t *tail) section(cfg *config.Config, args []string, now time.Time) (s stre
 	return s, until, nil
 }
 
-func (t *tail) printer(environ []string, stdio stdio) (printer, error) {
-	p := printer{out: stdio.out}
+func (t *tail) printer(environ []string, stdio stdio, cfg *config.Config) (printer, error) {
+	p := printer{out: stdio.out, prefix: string(cfg.SubjectPrefix)}
+	if isTerminal(stdio.out) {
+		p.columns = 80
+		if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+			p.columns = width
+		}
+	}
 	switch t.colour {
 	case "always":
 		p.colours = true

@@ -5,6 +5,8 @@ import (
 	"os"
 	"testing"
 
+	"github.com/ade15e70/webhook-bridge/config"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -87,7 +89,7 @@ func TestWhenColours(t *testing.T) {
 		{"never", terminal, nil, false},
 	} {
 		to := tail{colour: test.colour}
-		if p, err := to.printer(test.environ, stdio{out: shown(test.out)}); err != nil || p.colours != test.want {
+		if p, err := to.printer(test.environ, stdio{out: shown(test.out)}, &config.Config{}); err != nil || p.colours != test.want {
 			t.Errorf("%s on %s with %q: %t, %v", test.colour, test.out.Name(), test.environ, p.colours, err)
 		}
 	}

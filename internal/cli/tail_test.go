@@ -50,16 +50,16 @@ func TestPrintEvent(t *testing.T) {
 	for _, test := range []struct{ payload, want string }{
 		{
 			`{` + required + `,"subject":"invitee/c_1","entityid":"c_1","userid":"c_1","receivedtime":"2026-01-01T22:15:00.007Z"}`,
-			"00:15:00.007  webhooks.flock.a  invitee/c_1  id 5e0c",
+			"00:15:00  flock.a  c_1  5e0c",
 		},
 		{
-			`{` + required + `,"subject":"invitee/c_1","receivedtime":"2026-01-01T21:59:59.999Z"}`,
-			"2026-01-01 23:59:59.999  webhooks.flock.a  invitee/c_1  id 5e0c",
+			`{` + required + `,"subject":"invitee/c_1","entityid":"c_1","receivedtime":"2026-01-01T21:59:59.999Z"}`,
+			"2026-01-01 23:59:59  flock.a  c_1  5e0c",
 		},
-		{`{` + required + `,"userid":"c_1","receivedtime":"lately"}`, "lately  webhooks.flock.a  user c_1  id 5e0c"},
-		{`{` + required + `,"receivedtime":"x"}`, "x  webhooks.flock.a  id 5e0c"},
+		{`{` + required + `,"userid":"c_1","receivedtime":"lately"}`, "lately  flock.a  c_1  5e0c"},
+		{`{` + required + `,"receivedtime":"x"}`, "x  flock.a  5e0c"},
 		{`{` + required + `}`, `webhooks.flock.a  not one of the bridge's events: reading event: it has no receivedtime`},
-		{`{` + required + `,"receivedtime":"x","userid":"a\u001b[2Jb\nc\u202ed Zoë 李 🚀"}`, "x  webhooks.flock.a  user a�[2Jb�c�d Zoë 李 🚀  id 5e0c"},
+		{`{` + required + `,"receivedtime":"x","userid":"a\u001b[2Jb\nc\u202ed Zoë 李 🚀"}`, "x  flock.a  a�[2Jb�c�d Zoë 李 🚀  5e0c"},
 		{`{"hello":"world"}`, `webhooks.flock.a  not one of the bridge's events: reading event: it has no specversion`},
 		{`{"specversion":"0.3\u001b"}`, `webhooks.flock.a  not one of the bridge's events: reading event: specversion is "0.3\x1b", not "1.0"`},
 		{`{"specversion":"1.0"}`, `webhooks.flock.a  not one of the bridge's events: reading event: it has no id`},
@@ -68,11 +68,23 @@ func TestPrintEvent(t *testing.T) {
 		{"\x1b]0;title\a", `webhooks.flock.a  not one of the bridge's events: reading event: not a JSON object`},
 	} {
 		var out strings.Builder
-		if err := printPayload(printer{out: &out}, "webhooks.flock.a", test.payload, now); err != nil {
+		if err := printPayload(printer{out: &out, prefix: "webhooks"}, "webhooks.flock.a", test.payload, now); err != nil {
 			t.Errorf("%s: %v", test.payload, err)
 		}
 		if out.String() != test.want+"\n" {
 			t.Errorf("%s:\n%q, want\n%q", test.payload, out.String(), test.want+"\n")
+		}
+	}
+	// On a terminal the ends of what it is about give way.
+	long := `{` + strings.Replace(required, "5e0c", "0123456789abcdef", 1) + `,"entityid":"flowResponse_uPzbTOayngU00Vzc","userid":"Zoë-12345678901234567890","receivedtime":"2026-01-01T22:15:00.007Z"}`
+	for columns, want := range map[int]string{
+		0:  "00:15:00  flock.a  Zoë-12345678901234567890  flowResponse_uPzbTOayngU00Vzc  01234567\n",
+		80: "00:15:00  flock.a  Zoë-12345678901234567890  flowResponse_uPzbTOayngU…  01234567\n",
+		30: "00:15:00  flock.a  Zoë-12345…  01234567\n",
+	} {
+		var out strings.Builder
+		if err := printPayload(printer{out: &out, prefix: "webhooks", columns: columns}, "webhooks.flock.a", long, now); err != nil || out.String() != want {
+			t.Errorf("%d columns: %q, %v; want %q", columns, out.String(), err, want)
 		}
 	}
 	// A subject may hold anything but blanks.
