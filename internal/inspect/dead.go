@@ -17,10 +17,12 @@ type deadLetters struct {
 	Reason   string    `json:"reason"`  // "" if the last one can't be read
 }
 
-// deadPause is how long a stream of dead letters that isn't there, or may not be read, is left alone.
+// deadPause is how long a stream of dead letters that isn't there, or may not be read, is left
+// alone.
 const deadPause = 30 * time.Second
 
-// deadLetters returns the dead letters there are, or nil: not every account has them, or rights to them.
+// deadLetters returns the dead letters there are, or nil: not every account has them, or rights to
+// them.
 func (s *Server) deadLetters(ctx context.Context, last *deadLetters) *deadLetters {
 	name := s.config.Stream + "_DEAD"
 	info, err := s.info(ctx, name)

@@ -35,8 +35,9 @@ type hello struct {
 	Version    string `json:"version"`
 }
 
-// feed sends a page the held events and then new ones, as server-sent events (WHATWG HTML, 9.2). A page has a
-// place in the ring and no buffer of its own. It is disconnected if the event at its place is no longer held.
+// feed sends a page the held events and then new ones, as server-sent events (WHATWG HTML, 9.2). A
+// page has a place in the ring and no buffer of its own. It is disconnected if the event at its
+// place is no longer held.
 func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 	if s.pages.Add(1) > maxPages {
 		s.pages.Add(-1)

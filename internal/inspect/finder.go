@@ -9,7 +9,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// finder reads parts of the stream for a search.
+// finder reads the stream for a search, part by part.
 type finder struct {
 	server *Server
 	query  query
@@ -19,6 +19,15 @@ type finder struct {
 	count, bytes int // of what was found so far
 	oldest       time.Time
 	full         bool // there is no room for more
+
+	part
+}
+
+// part is what was found from one sequence number to before another.
+type part struct {
+	from, end uint64
+	events    []shown // oldest first
+	size      int     // of the events, in bytes
 }
 
 const finderPatience = 10 * time.Second
@@ -29,66 +38,69 @@ var (
 	errSlow     = problem("NATS sent too little within a minute. Search on, or use `bridge tail --since`.")
 )
 
-// part returns the matching messages from one sequence number to before another, oldest first. If there is
-// no room for all, it returns the newest. from is the least sequence number that is searched then.
-func (f *finder) part(ctx context.Context, low, high uint64) (events []shown, from uint64, err error) {
+// search returns the matching messages from one sequence number to before another. If there is no
+// room for all, it returns the newest, and from is the least sequence number that is searched.
+func (f *finder) search(ctx context.Context, from, end uint64) (part, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	late := time.AfterFunc(partTimeout, func() { cancel(errSlow) })
 	defer late.Stop()
-	from = low
-	size := 0
+	f.part = part{from: from, end: end, events: []shown{}}
+	config := f.server.config
 	r := stream.Reader{
-		Conn: f.server.config.Conn, JetStream: f.server.config.JetStream,
-		Names: stream.LookupNames, Patience: finderPatience,
-		Section: stream.Section{Stream: f.server.config.Stream, Subjects: []string{f.server.config.Prefix + ".>"}, First: low, Stop: true},
-		Handle: func(m stream.Message) error {
-			switch {
-			case !m.Made.Equal(f.made):
-				return errMadeAnew
-			case m.Sequence >= high:
-				return errPartRead
-			}
-			for n := len(events); n > 0 && events[n-1].Sequence >= m.Sequence; n-- { // it is read again
-				size -= events[n-1].Size
-				events = events[:n-1]
-			}
-			f.read++
-			if f.oldest.IsZero() || m.Stored.Before(f.oldest) {
-				f.oldest = m.Stored
-			}
-			if !f.query.matches(m) {
-				return nil
-			}
-			events = append(events, wholeOf(m))
-			size += len(m.Data())
-			for len(events) > 1 && (f.count+len(events) > maxFound || f.bytes+size > maxFoundBytes) {
-				size -= events[0].Size
-				events = events[1:]
-				from, f.full = events[0].Sequence, true
-			}
-			return nil
-		},
+		Conn: config.Conn, JetStream: config.JetStream, Names: stream.LookupNames, Patience: finderPatience,
+		Section: stream.Section{Stream: config.Stream, Subjects: []string{config.Prefix + ".>"}, First: from, Stop: true},
+		Handle:  f.take,
 		Report: func(err error) {
 			if errors.Is(err, stream.ErrMadeAnew) {
 				cancel(errMadeAnew)
 			}
 		},
 	}
-	err = r.Run(ctx)
+	err := r.Run(ctx)
 	if ended := context.Cause(ctx); ended != nil {
-		return nil, from, ended
+		return part{}, ended
 	}
 	if err != nil && !errors.Is(err, errPartRead) {
-		return nil, from, err
+		return part{}, err
 	}
-	f.count += len(events)
-	f.bytes += size
+	f.count += len(f.events)
+	f.bytes += f.size
 	f.full = f.full || f.count >= maxFound || f.bytes >= maxFoundBytes
-	return events, from, nil
+	return f.part, nil
 }
 
-// wholeOf returns a message as the page gets it, with its payload. Bytes that are not UTF-8 are replaced.
+// take takes the next message of the part.
+func (f *finder) take(m stream.Message) error {
+	switch {
+	case !m.Made.Equal(f.made):
+		return errMadeAnew
+	case m.Sequence >= f.end:
+		return errPartRead
+	}
+	for n := len(f.events); n > 0 && f.events[n-1].Sequence >= m.Sequence; n-- { // it is read again
+		f.size -= f.events[n-1].Size
+		f.events = f.events[:n-1]
+	}
+	f.read++
+	if f.oldest.IsZero() || m.Stored.Before(f.oldest) {
+		f.oldest = m.Stored
+	}
+	if !f.query.matches(m) {
+		return nil
+	}
+	f.events = append(f.events, wholeOf(m))
+	f.size += len(m.Data())
+	for len(f.events) > 1 && (f.count+len(f.events) > maxFound || f.bytes+f.size > maxFoundBytes) {
+		f.size -= f.events[0].Size
+		f.events = f.events[1:]
+		f.from, f.full = f.events[0].Sequence, true
+	}
+	return nil
+}
+
+// wholeOf returns a message as the page gets it, with its payload. Bytes that are not UTF-8 are
+// replaced.
 func wholeOf(m stream.Message) shown {
 	v := shownOf(m)
 	payload := strings.ToValidUTF8(string(m.Data()), "\uFFFD")

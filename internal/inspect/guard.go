@@ -9,8 +9,8 @@ import (
 
 // guard refuses requests that another site may have made.
 //
-//   - Host must be a loopback name. Any other belongs to a site that has its name resolve to this machine (DNS
-//     rebinding), whose scripts would be of the same origin as the page.
+//   - Host must be a loopback name. Any other belongs to a site that has its name resolve to this
+//     machine (DNS rebinding), whose scripts would be of the same origin as the page.
 //   - Another site's page may link here, but neither read nor embed anything.
 //
 // Clients other than browsers send none of these headers but Host.
@@ -32,8 +32,8 @@ func guard(address net.Addr, next http.Handler) http.Handler {
 	})
 }
 
-// securityHeaders are on every answer. The page loads nothing from elsewhere and has no inline scripts or
-// styles, so the policy needs no exceptions.
+// securityHeaders are on every answer. The page loads nothing from elsewhere and has no inline
+// scripts or styles, so the policy needs no exceptions.
 var securityHeaders = map[string]string{
 	"Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
@@ -59,8 +59,8 @@ func hostsOf(address net.Addr) []string {
 	return hosts
 }
 
-// isOwn reports whether no other site has made the request. Browsers tell by Sec-Fetch-Site, older ones for
-// some requests by Origin.
+// isOwn reports whether no other site has made the request. Browsers tell by Sec-Fetch-Site, older
+// ones for some requests by Origin.
 func isOwn(r *http.Request, hosts []string) bool {
 	if origin := r.Header.Get("Origin"); origin != "" {
 		host, ok := strings.CutPrefix(origin, "http://")

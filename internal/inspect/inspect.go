@@ -1,10 +1,10 @@
-// Package inspect serves a page that shows new events, the state of the stream, its consumers and the
-// quarantine. It only reads.
+// Package inspect serves a page that shows new events, the state of the stream, its consumers and
+// the quarantine. It only reads.
 //
-// The page is for one person on one machine. It answers on loopback, under a loopback name, to requests that
-// no other site has made (see guard). The bridge that faces the internet doesn't serve it. It holds a bounded
-// number of events and waits for no browser: one that falls too far behind is disconnected, and reconnects by
-// itself.
+// The page is for one person on one machine. It answers on loopback, under a loopback name, to
+// requests that no other site has made (see guard). The bridge that faces the internet doesn't
+// serve it. It holds a bounded number of events and waits for no browser: one that falls too far
+// behind is disconnected, and reconnects by itself.
 package inspect
 
 import (

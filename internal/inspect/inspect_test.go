@@ -272,8 +272,8 @@ func TestFeed(t *testing.T) {
 	}
 }
 
-// A browser that doesn't read is dropped, and when it comes back is told how much it has missed. Nobody
-// waits for it.
+// A browser that doesn't read is dropped, and when it comes back is told how much it has missed.
+// Nobody waits for it.
 func TestSlowBrowserIsDropped(t *testing.T) {
 	t.Parallel()
 	const held, many = 100, 3000 // 47 MiB: more than any buffers on the way

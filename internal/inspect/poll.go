@@ -114,8 +114,8 @@ func (s *Server) consumers(ctx context.Context) (all []*jetstream.ConsumerInfo, 
 	return all, more, nil
 }
 
-// explain returns in words why a request to these APIs of NATS failed, "" if err is nil; made is a sentence on
-// who creates the stream.
+// explain returns in words why a request to these APIs of NATS failed, "" if err is nil; made is a
+// sentence on who creates the stream.
 func (s *Server) explain(err error, stream, made string, apis ...string) string {
 	if err == nil {
 		return ""

@@ -24,7 +24,8 @@ type term struct {
 	word  string // in lower case
 }
 
-// fields are the fields of an event that a search may name. Of a message that isn't an event, they are "".
+// fields are the fields of an event that a search may name. Of a message that isn't an event, they
+// are "".
 var fields = map[string]func(subject string, e *event.Event) string{
 	"user": func(_ string, e *event.Event) string { return e.UserID },
 	"entity": func(_ string, e *event.Event) string {

@@ -32,7 +32,8 @@ func (r *rate) advance(second int64) {
 	}
 }
 
-// last returns the counts of the last seconds, oldest first, and the newest second, which is not over yet.
+// last returns the counts of the last seconds, oldest first, and the newest second, which is not
+// over yet.
 func (r *rate) last(now time.Time) (counts []int, newest int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// rights holds the permissions that NATS has reported as missing. It reports them through the error handler
-// alone, and the request itself looks like a time-out.
+// rights holds the permissions that NATS has reported as missing. It reports them through the error
+// handler alone, and the request itself looks like a time-out.
 type rights struct {
 	mu     sync.Mutex
 	denied map[string]time.Time // by action and subject: when it was reported
@@ -67,8 +67,8 @@ func (r *rights) granted(api string) {
 	maps.DeleteFunc(r.denied, func(what string, _ time.Time) bool { return concerns(what, api) })
 }
 
-// concerns reports whether the subject ends with the API and its stream, after the prefix $JS.API or that of a
-// domain.
+// concerns reports whether the subject ends with the API and its stream, after the prefix $JS.API
+// or that of a domain.
 func concerns(subject, api string) bool {
 	_, rest, found := strings.Cut(subject, "."+api)
 	return found && (rest == "" || rest[0] == '.')

@@ -66,9 +66,9 @@ func (r *ring) first() uint64 {
 	return r.next - uint64(len(r.entries))
 }
 
-// after returns the texts of some entries after the place, oldest first, and the place of the last of them. more
-// is closed when another is added; it is nil if there are more already. held reports whether the entry after
-// the place is still held.
+// after returns the texts of some entries after the place, oldest first, and the place of the last
+// of them. more is closed when another is added; it is nil if there are more already. held reports
+// whether the entry after the place is still held.
 func (r *ring) after(place uint64) (texts [][]byte, last uint64, more <-chan struct{}, held bool) {
 	const maxBytes = 256 << 10
 	r.mu.Lock()

@@ -48,9 +48,10 @@ type problem string
 
 func (p problem) Error() string { return string(p) }
 
-// search searches the stream for what the page's filter asks for, the newest messages first, and sends
-// what it finds as server-sent events. It begins before the messages that the page holds, and ends with the
-// request. It needs no more rights than a look-up: it makes consumers of its own under the same names.
+// search searches the stream for what the page's filter asks for, the newest messages first, and
+// sends what it finds as server-sent events. It begins before the messages that the page holds, and
+// ends with the request. It needs no more rights than a look-up: it makes consumers of its own
+// under the same names.
 func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
@@ -97,12 +98,12 @@ func (s *Server) searchParts(ctx context.Context, r *http.Request, out *feedWrit
 			return false, nil
 		}
 		partBegan := time.Now()
-		events, from, err := f.part(ctx, max(low, high-min(high, size)), high)
+		p, err := f.search(ctx, max(low, high-min(high, size)), high)
 		if err != nil {
 			return false, err
 		}
-		high = from
-		text, _ := json.Marshal(found{events, f.read, float64(end-high) / float64(end-low), high, f.oldest})
+		high = p.from
+		text, _ := json.Marshal(found{p.events, f.read, float64(end-high) / float64(end-low), high, f.oldest})
 		out.event("found", "", text)
 		if err := out.flush(); err != nil {
 			return false, err
@@ -114,8 +115,8 @@ func (s *Server) searchParts(ctx context.Context, r *http.Request, out *feedWrit
 	return true, nil
 }
 
-// endOf returns the sequence number before which the search begins: that of the oldest message that the
-// page holds, if it is of the same stream.
+// endOf returns the sequence number before which the search begins: that of the oldest message that
+// the page holds, if it is of the same stream.
 func endOf(r *http.Request, info *jetstream.StreamInfo) uint64 {
 	end := info.State.LastSeq + 1
 	before, err := strconv.ParseUint(r.URL.Query().Get("before"), 10, 64)
@@ -136,7 +137,8 @@ func (s *Server) searchAPIs() []string {
 	return apis
 }
 
-// cancelIfHopeless ends a search while NATS is away or denies it, which would only look like silence.
+// cancelIfHopeless ends a search while NATS is away or denies it, which would only look like
+// silence.
 func (s *Server) cancelIfHopeless(ctx context.Context, cancel context.CancelCauseFunc, apis []string) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()

@@ -8,7 +8,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// state is what the page shows of NATS. Trouble and the problems are sentences for people; "": none.
+// state is what the page shows of NATS. Trouble and the problems are sentences for people; "":
+// none.
 type state struct {
 	Connected         bool         `json:"connected"`
 	Server            string       `json:"server"` // the connected one

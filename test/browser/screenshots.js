@@ -1,5 +1,6 @@
 // Takes the pictures of docs/inspect.md: node screenshots.js. With a directory, it takes one of every view, in
-// both themes and three widths, of long names, many consumers and vendors by preset: to look at after a change. pngquant makes them small.
+// both themes and three widths, of long names, many consumers and vendors by preset: to look at after a change.
+// pngquant makes them small.
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { connect, headers } from '@nats-io/transport-node'
 import { mkdirSync } from 'node:fs'

@@ -34,15 +34,22 @@ test('what the page does not hold is found in the stream', async (t) => {
   await holds(async () => assert.match(await bar.textContent(), /^Searched [\d,]+ more events, back to .* ago\. 500 older events found\.$/))
   await page.getByRole('button', { name: 'Search on' }).click()
   await says('The whole stream is searched. 703 older events found.')
+  await holds(async () => assert.equal(await page.evaluate(() => document.activeElement.id), 'list'))
 
   // The filter's change ends it.
   await page.locator('#search').fill('nobody')
   await says('Searched: the last 5,000 of 5,706 events.')
-  await page.route('**/api/search?*', () => {}) // never answered
-  await page.keyboard.press('Tab')
   await page.getByRole('button', { name: 'Search the stream' }).click()
+  await says('The whole stream is searched. 0 older events found.')
+  await page.getByText('No event matches').waitFor()
+  await page.locator('#search').fill('nobody else')
+  await page.route('**/api/search?*', () => {}) // never answered
+  await page.getByRole('button', { name: 'Search the stream' }).press('Enter')
   await says('Searching the stream: 0 read. 0 older events found.')
-  await page.getByRole('button', { name: 'Stop' }).click()
+  const focus = (id) => holds(async () => assert.equal(await page.evaluate(() => document.activeElement.id), id))
+  await focus('older-stop')
+  await page.keyboard.press('Enter')
+  await focus('older-go')
   await says('Searched: the last 5,000 of 5,706 events.')
   await page.unrouteAll()
   await page.route('**/api/search?*', (route) => route.fulfill({ contentType: 'text/event-stream', body: 'event: end\ndata: {"whole":false,"problem":"Our account has no right to it."}\n\n' }))

@@ -80,11 +80,14 @@ export class StreamSearch {
       failed: this.#problem,
     }[phase]
     byId('older').dataset.phase = phase
+    const buttons = [byId('older-go'), byId('older-stop')]
+    const focused = buttons.find((button) => button === document.activeElement)
     byId('older-progress').hidden = phase !== 'running'
     byId('older-progress').value = share
     byId('older-stop').hidden = phase !== 'running'
     byId('older-go').hidden = phase === 'running' || phase === 'whole'
     byId('older-go').textContent = { stopped: 'Search on', failed: 'Try again' }[phase] ?? 'Search the stream'
+    if (focused?.hidden) (buttons.find((button) => !button.hidden) ?? byId('list')).focus()
     return beyond && phase === 'idle'
   }
 }
