@@ -27,32 +27,36 @@ func TestTranscripts(t *testing.T) {
 	environ := append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
 	environ = append(environ, serveIn(t, dir)...)
 	for _, document := range transcripts {
-		t.Run(document, func(t *testing.T) {
-			text, err := os.ReadFile(filepath.Join("..", document))
-			if err != nil {
-				t.Fatal(err)
-			}
-			exported, ran := "", 0
-			for _, step := range steps(string(text)) {
-				if strings.HasPrefix(step.command, "export ") {
-					exported += step.command + "\n"
-					continue
-				}
-				ran++
-				shell := exec.Command("bash", "-c", exported+step.command)
-				shell.Dir, shell.Env = dir, environ
-				out, err := shell.CombinedOutput()
-				if mustFail := strings.Contains("\n"+step.printed, "\nbridge: "); (err != nil) != mustFail {
-					t.Errorf("%s: %v\n%s", step.command, err, out)
-				}
-				if !hasShape(string(out), step.printed) {
-					t.Errorf("%s prints other lines (-document +program):\n%s", step.command, cmp.Diff(step.printed, string(out)))
-				}
-			}
-			if ran == 0 {
-				t.Error("it has no transcript")
-			}
-		})
+		t.Run(document, func(t *testing.T) { transcript(t, document, dir, environ) })
+	}
+}
+
+// transcript runs the commands of a document.
+func transcript(t *testing.T, document, dir string, environ []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", document))
+	if err != nil {
+		t.Fatal(err)
+	}
+	exported, ran := "", 0
+	for _, step := range steps(string(text)) {
+		if strings.HasPrefix(step.command, "export ") {
+			exported += step.command + "\n"
+			continue
+		}
+		ran++
+		shell := exec.Command("bash", "-c", exported+step.command)
+		shell.Dir, shell.Env = dir, environ
+		out, err := shell.CombinedOutput()
+		if mustFail := strings.Contains("\n"+step.printed, "\nbridge: "); (err != nil) != mustFail {
+			t.Errorf("%s: %v\n%s", step.command, err, out)
+		}
+		if !hasShape(string(out), step.printed) {
+			t.Errorf("%s prints other lines (-document +program):\n%s", step.command, cmp.Diff(step.printed, string(out)))
+		}
+	}
+	if ran == 0 {
+		t.Error("it has no transcript")
 	}
 }
 

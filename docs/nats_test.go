@@ -1,0 +1,96 @@
+//go:build natscli
+
+package docs_test
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+)
+
+// The commands of docs/consumers.md, by the real nats command, on a stream with an event.
+func TestConsumersTranscript(t *testing.T) {
+	dir := t.TempDir()
+	build(t, dir)
+	environ := append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "FLOCK_SECRETS=secret-from-flocks-page")
+	environ = append(environ, serveIn(t, dir)...)
+	for _, assignment := range environ {
+		if address, ok := strings.CutPrefix(assignment, "EMBEDDED_NATS_ADDR="); ok {
+			environ = append(environ, "NATS_URL=nats://"+address)
+		}
+	}
+	send := exec.Command("bridge", "send", "flock", "invitee.accepted")
+	send.Path, send.Env = filepath.Join(dir, "bridge"), environ
+	if out, err := send.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	transcript(t, "docs/consumers.md", dir, environ)
+}
+
+// What `bridge stream` prints makes, run by the operator of deploy/nats/accounts.conf, the streams that a
+// bridge with the fewest rights finds as it wants them.
+func TestStreamCommand(t *testing.T) {
+	dir := t.TempDir()
+	build(t, dir)
+	accounts, err := os.ReadFile("../deploy/nats/accounts.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := natsdtest.Start(t, "BRIDGE_PASSWORD: of-the-bridge\nOPERATOR_PASSWORD: of-the-operator\n"+string(accounts))
+	environ := append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "NATS_URL="+server.URL(), "FLOCK_SECRETS=secret-from-flocks-page",
+		"STREAM_MAX_AGE=48h", "STREAM_MAX_BYTES=1GiB", "QUARANTINE_MAX_BYTES=8MiB", "SUBJECT_PREFIX=webhooks",
+		"STREAM_MANAGE=false", "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "DATA_DIR="+filepath.Join(dir, "data"))
+	operator := exec.Command("sh", "-c", "bridge stream | sh")
+	operator.Env = append(environ, "NATS_USER=operator", "NATS_PASSWORD=of-the-operator")
+	if out, err := operator.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var log bytes.Buffer
+	serve := exec.Command(filepath.Join(dir, "bridge"), "serve")
+	serve.Env = append(environ, "NATS_USER=bridge", "NATS_PASSWORD=of-the-bridge", "NATS_INBOX_PREFIX=_INBOX_bridge")
+	out, err := serve.StderrPipe()
+	if err == nil {
+		err = serve.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(time.Minute, func() { _ = serve.Process.Kill() })
+	ready := 0
+	for lines := bufio.NewScanner(io.TeeReader(out, &log)); ready < 2 && lines.Scan(); {
+		if strings.Contains(lines.Text(), `"message":"stream is ready"`) {
+			ready++
+		}
+	}
+	_ = serve.Process.Kill()
+	_ = serve.Wait()
+	if ready < 2 || strings.Contains(log.String(), "differs") || strings.Contains(log.String(), `"level":"error"`) {
+		t.Errorf("%d of 2 streams are ready:\n%s", ready, log.String())
+	}
+}
+
+// build builds the bridge, and the nats command of the version that tools/nats/go.mod has.
+func build(t *testing.T, dir string) {
+	t.Helper()
+	for _, args := range [][]string{
+		{"build", "-C", "..", "-o", filepath.Join(dir, "bridge"), "./cmd/bridge"},
+		{"build", "-C", "../tools/nats", "-o", filepath.Join(dir, "nats"), "github.com/nats-io/natscli/nats"},
+	} {
+		command := exec.Command("go", args...)
+		command.Env = append(os.Environ(), "GOWORK=off")
+		if strings.HasSuffix(args[len(args)-1], "bridge") {
+			command.Env = os.Environ()
+		}
+		if out, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+}
