@@ -2,6 +2,7 @@ package cli
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,11 @@ func TestScripts(t *testing.T) {
 				secrets = append(secrets, p.Variable("SECRETS"))
 			}
 			env.Setenv("SECRETS", strings.Join(secrets, ", "))
+			accounts, err := filepath.Abs("../../deploy/nats/accounts.conf")
+			if err != nil {
+				return err
+			}
+			env.Setenv("ACCOUNTS", accounts)
 			env.Values[processesKey{}] = processes{}
 			if os.Getenv("GORACE") == "" { // under -race every process would wait a second before it ends
 				env.Setenv("GORACE", "atexit_sleep_ms=10")

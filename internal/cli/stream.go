@@ -15,14 +15,21 @@ import (
 )
 
 func streamCommand(environ []string, stdio stdio) *cobra.Command {
-	var format string
+	var (
+		format      string
+		deadLetters bool
+	)
 	c := &cobra.Command{
 		Use:   "stream",
-		Short: "Print the streams that the bridge needs",
+		Short: "Print the streams and accounts that the bridge needs",
 		Long: `Print the streams that the bridge's settings need, for somebody else to create: as commands of
 "nats", as resources of NACK (JetStream's controller for Kubernetes), or as JSON, an array of what
-"nats stream add --config" reads. With STREAM_MANAGE=true the bridge creates them itself.`,
-		Example: "  bridge stream | sh\n  STREAM_REPLICAS=3 bridge stream --format nack | kubectl apply -f -\n  bridge stream --format json | jq '.[0]'",
+"nats stream add --config" reads. With STREAM_MANAGE=true the bridge creates them itself.
+--dead-letters adds the stream of consumers' dead letters.
+
+--format accounts prints the account and its users with the fewest rights, as nats-server's
+configuration, and --format nsc as commands of "nsc", for an operator that issues JWTs.`,
+		Example: "  bridge stream | sh\n  STREAM_REPLICAS=3 bridge stream --format nack | kubectl apply -f -\n  bridge stream --format json | jq '.[0]'\n  bridge stream --format accounts > accounts.conf",
 		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			// The streams are for an external NATS, which may have more replicas than the embedded server.
@@ -33,6 +40,12 @@ func streamCommand(environ []string, stdio stdio) *cobra.Command {
 			var streams []jetstream.StreamConfig
 			for _, s := range app.Streams(cfg) {
 				streams = append(streams, s.Config())
+			}
+			if deadLetters {
+				dead := streams[0]
+				dead.Name, dead.Subjects = dead.Name+"_DEAD", []string{string(cfg.SubjectPrefix) + "-dead.>"}
+				dead.Description, dead.MaxAge = "Events that a consumer could not handle", 30*24*time.Hour
+				streams = append(streams, dead)
 			}
 			switch format {
 			case "nats":
@@ -45,11 +58,20 @@ func streamCommand(environ []string, stdio stdio) *cobra.Command {
 				encoder.SetIndent("", "  ")
 				return encoder.Encode(streams)
 			}
-			return usageError{fmt.Errorf("--format: got %q; takes nats, nack or json", format)}
+			accounts := accountsFor(string(cfg.StreamName), string(cfg.SubjectPrefix), string(cfg.NATSJSDomain))
+			switch format {
+			case "accounts":
+				_, err := io.WriteString(stdio.out, accounts)
+				return err
+			case "nsc":
+				return nscCommands(stdio.out, accounts)
+			}
+			return usageError{fmt.Errorf("--format: got %q; takes nats, nack, json, accounts or nsc", format)}
 		},
 	}
-	c.Flags().StringVar(&format, "format", "nats", "nats, nack or json")
-	complete(c, "format", "nats", "nack", "json")
+	c.Flags().StringVar(&format, "format", "nats", "nats, nack, json, accounts or nsc")
+	c.Flags().BoolVar(&deadLetters, "dead-letters", false, "add the stream of consumers' dead letters")
+	complete(c, "format", "nats", "nack", "json", "accounts", "nsc")
 	return c
 }
 
@@ -57,7 +79,7 @@ func streamCommand(environ []string, stdio stdio) *cobra.Command {
 // duplicate window covers every vendor's defaults.
 func usedByStream(variable string) bool {
 	switch variable {
-	case "SUBJECT_PREFIX", "QUARANTINE", "QUARANTINE_MAX_BYTES":
+	case "SUBJECT_PREFIX", "QUARANTINE", "QUARANTINE_MAX_BYTES", "NATS_JS_DOMAIN":
 		return true
 	}
 	return strings.HasPrefix(variable, "STREAM_") || strings.HasSuffix(variable, "_TOLERANCE") || strings.HasPrefix(variable, "ENDPOINTS_")
