@@ -25,6 +25,12 @@ func TestLock(t *testing.T) {
 	if _, err := LockDir(dir, name); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), dir) {
 		t.Fatalf("got %v", err)
 	}
+	if err := os.Remove(filepath.Join(dir, name)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := LockDir(dir, name); !errors.Is(err, ErrInUse) {
+		t.Fatalf("after the file was removed: %v", err)
+	}
 	first.Close()
 	again, err := LockDir(dir, name)
 	if err != nil {

@@ -10,10 +10,27 @@ import (
 	"syscall"
 )
 
+// lock locks the directory too, since anybody who tidies up may remove the file. The file is locked for
+// file systems that lock files only, such as NFS.
 func lock(file *os.File, dir string) (io.Closer, error) {
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
-		_ = file.Close()
-		return nil, fmt.Errorf("%s is %w", dir, ErrInUse)
+	held := locks{file}
+	if d, err := os.Open(dir); err == nil {
+		held = append(held, d)
 	}
-	return file, nil
+	for _, f := range held {
+		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+			_ = held.Close()
+			return nil, fmt.Errorf("%s is %w", dir, ErrInUse)
+		}
+	}
+	return held, nil
+}
+
+type locks []*os.File
+
+func (l locks) Close() (err error) {
+	for _, f := range l {
+		err = errors.Join(err, f.Close())
+	}
+	return err
 }

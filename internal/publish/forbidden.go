@@ -43,6 +43,12 @@ func (f *forbidden) note(err error) {
 	f.any.Store(true)
 }
 
+// isLookup reports whether a look-up was refused: nothing else of ours uses a consumer.
+func isLookup(err error) bool {
+	m := publishTo.FindStringSubmatch(err.Error())
+	return m != nil && strings.Contains(m[1], ".CONSUMER.")
+}
+
 // has reports whether the subject is forbidden.
 func (f *forbidden) has(subject string) bool {
 	if !f.any.Load() {

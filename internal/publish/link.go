@@ -222,12 +222,16 @@ func (l *link) asyncError(_ *nats.Conn, s *nats.Subscription, err error) {
 		l.unreachable(err)
 	case !l.isUp(): // disconnected will log it
 	case !l.logged.isNew(err): // a forbidden subject is reported at each publish
+	case isLookup(err): // the smallest account does without; the relay logs what that means
+		l.log.Info(lacksPermission, fields...)
 	case errors.Is(err, nats.ErrPermissionViolation):
-		l.log.Error("NATS account lacks a permission: grant it, see docs/operations.md", fields...)
+		l.log.Error(lacksPermission, fields...)
 	default:
 		l.log.Warn("NATS reports an error", fields...)
 	}
 }
+
+const lacksPermission = "NATS account lacks a permission: grant it, see docs/operations.md"
 
 const (
 	maxInside     = 500 * time.Millisecond // a publish that needs no dialling ends when the connection is closed

@@ -12,25 +12,24 @@ import (
 // backlog is the time during which events go to the spool, for the log.
 type backlog struct {
 	since     time.Time // zero while there is none
-	oldest    time.Time
-	isLogged  bool
+	log       *time.Timer
 	delivered int
 }
 
 // worthLogging is how long a backlog lasts until it is logged: what one message waits for isn't news.
 const worthLogging = 100 * time.Millisecond
 
-// began is called while there are records, with the first one.
+// began is called while there are records, with the first one. It logs later by itself: a round may wait
+// for its acknowledgements for seconds.
 func (f *forwarder) began(first spool.Record) {
-	b := &f.backlog
-	if b.since.IsZero() {
-		*b = backlog{since: time.Now(), oldest: first.Arrived}
+	if b := &f.backlog; b.since.IsZero() {
+		b.since, b.delivered = time.Now(), 0
+		b.log = time.AfterFunc(worthLogging, func() { f.logBacklog(first.Arrived) })
 	}
-	if b.isLogged || time.Since(b.since) < worthLogging {
-		return
-	}
-	b.isLogged = true
-	fields := []zap.Field{zap.Stringer("kind", f.kind), zap.Int64("events", f.Spool.Len(f.kind)), zap.Time("oldest", b.oldest)}
+}
+
+func (f *forwarder) logBacklog(oldest time.Time) {
+	fields := []zap.Field{zap.Stringer("kind", f.kind), zap.Int64("events", f.Spool.Len(f.kind)), zap.Time("oldest", oldest)}
 	if err := f.Publisher.Ready(f.kind); err != nil {
 		fields = append(fields, zap.NamedError("cause", err))
 	}
@@ -43,9 +42,9 @@ func (f *forwarder) emptied() {
 	if b.since.IsZero() || !f.breakers[f.kind].isClosed() { // then the next ones go to the spool, too
 		return
 	}
-	if took := time.Since(b.since); b.isLogged || took >= worthLogging {
+	if isLogged := !b.log.Stop(); isLogged {
 		f.Log.Info("spool is empty, events go to NATS directly", zap.Stringer("kind", f.kind),
-			zap.Int("delivered", b.delivered), zap.Duration("took", took), zap.Int64("set_aside", f.Spool.Stats().Aside))
+			zap.Int("delivered", b.delivered), zap.Duration("took", time.Since(b.since)), zap.Int64("set_aside", f.Spool.Stats().Aside))
 	}
 	*b = backlog{}
 	f.cause.Store(nil)

@@ -52,6 +52,11 @@ func newForwarder(r *Relay, kind publish.Kind) *forwarder {
 
 // run delivers until the context ends.
 func (f *forwarder) run(ctx context.Context) {
+	defer func() {
+		if f.backlog.log != nil {
+			f.backlog.log.Stop()
+		}
+	}()
 	for ctx.Err() == nil {
 		records, isLast, err := f.next()
 		switch {

@@ -21,8 +21,9 @@ type drainGate struct {
 }
 
 const (
-	// holdFor leaves a held message time to be refused by JetStream and then spooled, within answerBound.
-	holdFor        = 100 * time.Millisecond
+	// holdFor is longer than an acknowledgement takes over any distance, and leaves a held message time to be
+	// refused by JetStream and then spooled, within answerBound.
+	holdFor        = 250 * time.Millisecond
 	firstHoldPause = time.Second
 	maxHoldPause   = 30 * time.Second
 )
