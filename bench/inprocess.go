@@ -15,8 +15,8 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
@@ -54,10 +54,11 @@ type answer struct {
 	status int
 }
 
-func (a *answer) Header() http.Header             { return a.header }
-func (a *answer) WriteHeader(status int)          { a.status = status }
-func (a *answer) Write(b []byte) (int, error)     { return len(b), nil }
-func (a *answer) SetReadDeadline(time.Time) error { return nil }
+func (a *answer) Header() http.Header              { return a.header }
+func (a *answer) WriteHeader(status int)           { a.status = status }
+func (a *answer) Write(b []byte) (int, error)      { return len(b), nil }
+func (a *answer) SetReadDeadline(time.Time) error  { return nil }
+func (a *answer) SetWriteDeadline(time.Time) error { return nil }
 
 // delivery is one that can be handed to a handler again and again.
 type delivery struct {

@@ -43,6 +43,8 @@ type conn struct {
 	reading  bool      // the connection below is being read
 	deadline time.Time // for reading
 	passed   time.Time // the deadline that the connection below has
+	writeBy  time.Time // the deadline for writing
+	setBy    time.Time // the one that the connection below has
 	changed  sync.Cond // handling or deadline has
 }
 
@@ -130,7 +132,16 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 
 // SetDeadline is net.Conn's.
 func (c *conn) SetDeadline(t time.Time) error {
-	return errors.Join(c.SetReadDeadline(t), c.Conn.SetWriteDeadline(t))
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// SetWriteDeadline implements net.Conn. The deadline is passed on by the next Write: net/http sets one for
+// each request, and the answer another.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writeBy = t
+	return nil
 }
 
 // passDeadline passes on the deadline for reading. The lock is held.
@@ -264,7 +275,20 @@ func (c *conn) Write(p []byte) (int, error) {
 	if status, ok := bytes.CutPrefix(p, []byte("HTTP/1.1 ")); ok && len(status) > 3 && !c.isHandling() && !c.told.Swap(true) {
 		c.limiter.report(c, ownAnswer(string(status[:3])), string(p))
 	}
+	if err := c.passWriteDeadline(); err != nil {
+		return 0, err
+	}
 	return c.Conn.Write(p)
+}
+
+func (c *conn) passWriteDeadline() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.writeBy.Equal(c.setBy) {
+		return nil
+	}
+	c.setBy = c.writeBy
+	return c.Conn.SetWriteDeadline(c.writeBy)
 }
 
 // Close is net.Conn's.

@@ -144,6 +144,7 @@ type delivery struct {
 	began   time.Time
 	held    hold
 	begun   bool // reading the body
+	whole   bool // the body has been read
 	coming  body
 	wrapped event.Event
 	text    [128]byte // room for the answer

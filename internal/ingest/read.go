@@ -30,6 +30,7 @@ func (d *delivery) read() error {
 	d.begun = true
 	err := d.receiveBody()
 	if err == nil {
+		d.whole = true
 		return nil // net/http has cleared the deadline at the body's end: from here on the time is ours
 	}
 	d.coming = body{}
@@ -82,6 +83,9 @@ func (d *delivery) setReadDeadline(t time.Time) error {
 // drain reads and drops the rest of the body, within the deadline, and reports whether that was all. A
 // sender that waits to be told to continue is told the answer instead.
 func (d *delivery) drain() (whole bool) {
+	if d.whole {
+		return true
+	}
 	if strings.EqualFold(d.r.Header.Get("Expect"), "100-continue") && !d.begun {
 		return false
 	}

@@ -146,9 +146,14 @@ func (s *Scheme) Parts(body stringify.Text) [][]byte {
 		return [][]byte{body}
 	}
 	parts := make([][]byte, len(s.Members))
-	for i, name := range s.Members {
-		parts[i] = body.Member(name)
-	}
+	c := stringify.Cursor{Text: body}
+	c.Object(func(name []byte) {
+		for i, member := range s.Members {
+			if string(name) == member {
+				parts[i] = c.Value()
+			}
+		}
+	})
 	return parts
 }
 
