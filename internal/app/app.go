@@ -83,7 +83,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	}
 	// Deliveries that were quarantined before QUARANTINE=false are still published.
 	kinds := []publish.Kind{publish.Event}
-	if c.Quarantine || a.spool.Len(publish.Quarantined) > 0 || a.spool.Len(publish.Refused) > 0 || a.spool.Stats().Aside > 0 {
+	if c.Quarantine || a.spool.Len(publish.Quarantined) > 0 || a.spool.Len(publish.Refused) > 0 || a.spool.Stats().SetAside > 0 {
 		kinds = append(kinds, publish.Quarantined, publish.Refused)
 	}
 	pc := publishing(c, kinds, url, version, log)
@@ -122,7 +122,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 
 // isEmpty reports whether the spool is empty and has been read completely.
 func isEmpty(s *spool.Spool) bool {
-	n := s.Stats().Aside
+	n := s.Stats().SetAside
 	for kind := range publish.Kind(publish.Kinds) {
 		n += s.Len(kind)
 	}
@@ -231,7 +231,7 @@ func (a *App) readiness() (r telemetry.Readiness) {
 	} else if n := a.spool.Len(publish.Event); n > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d events wait in the spool", n))
 	}
-	if n := a.spool.Stats().Aside; n > 0 {
+	if n := a.spool.Stats().SetAside; n > 0 {
 		r.Notes = append(r.Notes, fmt.Sprintf("%d messages are set aside in the spool: NATS refuses them", n))
 	}
 	return r
@@ -304,10 +304,10 @@ func (a *App) drain() {
 // closeSpool closes the spool and logs what is left in it.
 func (a *App) closeSpool(ctx context.Context) error {
 	err := a.spool.Close(ctx)
-	if s := a.spool.Stats(); s.Aside+s.Queued[publish.Event]+s.Queued[publish.Quarantined]+s.Queued[publish.Refused] > 0 {
+	if s := a.spool.Stats(); s.SetAside+s.Queued[publish.Event]+s.Queued[publish.Quarantined]+s.Queued[publish.Refused] > 0 {
 		a.log.Warn("events are left in the spool: a bridge with this DATA_DIR delivers them, or `bridge spool drain`",
 			zap.String("directory", SpoolDir(a.config)), zap.Int64("events", s.Queued[publish.Event]), zap.Int64("quarantined", s.Queued[publish.Quarantined]), zap.Int64("refused", s.Queued[publish.Refused]),
-			zap.Int64("set_aside", s.Aside), zap.Int64("bytes", s.Bytes))
+			zap.Int64("set_aside", s.SetAside), zap.Int64("bytes", s.Bytes))
 	}
 	return err
 }

@@ -93,13 +93,13 @@ func spoolShares(c *config.Config) (limits [publish.Kinds]int64) {
 	return limits
 }
 
-// asideEvery is how often records are tried again that are set aside.
-const asideEvery = time.Minute
+// retryEvery is how often records are tried again that are set aside.
+const retryEvery = time.Minute
 
 func relaying(c *config.Config, kinds []publish.Kind, publisher *publish.Publisher, s *spool.Spool, observer relay.Observer, tracer *telemetry.Tracer, log *zap.Logger) relay.Config {
 	return relay.Config{
 		Publisher: publisher, Spool: s, Kinds: kinds, Timeout: c.PublishTimeout, Reach: Reach(c),
-		Aside: asideEvery, Observer: observer, Tracer: tracer, Log: log, Now: time.Now,
+		RetrySetAside: retryEvery, Observer: observer, Tracer: tracer, Log: log, Now: time.Now,
 	}
 }
 

@@ -80,7 +80,7 @@ func drain(ctx context.Context, cfg *config.Config, dir string, patience time.Du
 	}
 	r := relay.Start(relay.Config{
 		Publisher: to.Publisher, Spool: s, Kinds: kinds, Timeout: ackTimeout, Reach: to.reach,
-		Aside: asideEvery, Observer: d, Log: log, Now: time.Now,
+		RetrySetAside: retryEvery, Observer: d, Log: log, Now: time.Now,
 	})
 	d.wait(ctx, patience)
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
@@ -100,10 +100,10 @@ func usedByDrain(variable string) bool {
 }
 
 const (
-	// asideEvery is how often what is set aside is tried, and asidePatience for how long when nothing
+	// retryEvery is how often what is set aside is tried, and setAsidePatience for how long when nothing
 	// else is left.
-	asideEvery    = time.Second
-	asidePatience = 5 * time.Second
+	retryEvery       = time.Second
+	setAsidePatience = 5 * time.Second
 )
 
 // draining is one run of drain.
@@ -138,7 +138,7 @@ func (d *draining) left() (waiting, aside int64) {
 	for _, n := range stats.Queued {
 		waiting += n
 	}
-	return waiting, stats.Aside
+	return waiting, stats.SetAside
 }
 
 // wait returns when all is delivered, nothing more can be, or the context ends.
@@ -150,7 +150,7 @@ func (d *draining) wait(ctx context.Context, patience time.Duration) {
 			last, since = n, time.Now()
 		}
 		quiet := time.Since(since)
-		if waiting == 0 && (aside == 0 || quiet > min(patience, asidePatience)) || quiet > patience {
+		if waiting == 0 && (aside == 0 || quiet > min(patience, setAsidePatience)) || quiet > patience {
 			return
 		}
 		wait(ctx, 20*time.Millisecond)

@@ -44,7 +44,7 @@ func (f *forwarder) emptied() {
 	}
 	if isLogged := !b.log.Stop(); isLogged {
 		f.Log.Info("spool is empty, events go to NATS directly", zap.Stringer("kind", f.kind),
-			zap.Int("delivered", b.delivered), zap.Duration("took", time.Since(b.since)), zap.Int64("set_aside", f.Spool.Stats().Aside))
+			zap.Int("delivered", b.delivered), zap.Duration("took", time.Since(b.since)), zap.Int64("set_aside", f.Spool.Stats().SetAside))
 	}
 	*b = backlog{}
 	f.cause.Store(nil)

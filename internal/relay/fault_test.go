@@ -86,7 +86,7 @@ func TestNothingOvertakesInFullStream(t *testing.T) {
 	f.publishes(publish.Spooled, "small")
 	eventually(t, "tried often", func() bool { return f.seen.of("spool stream_full") > suspectEvery })
 	stored(t, js)
-	if n := f.Spool.Stats().Aside; n != 0 {
+	if n := f.Spool.Stats().SetAside; n != 0 {
 		t.Errorf("%d are set aside", n)
 	}
 }

@@ -114,7 +114,7 @@ func pause(ctx context.Context, d time.Duration) {
 func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bool) {
 	began := time.Now()
 	results := f.deliver(ctx, records)
-	settled, aside := 0, map[uint64]string{}
+	settled, reasons := 0, map[uint64]string{}
 	for settled < len(records) {
 		r, err := records[settled], results[settled].Err
 		switch {
@@ -122,9 +122,9 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bo
 			f.Log.Warn("refused delivery is not kept", zap.String("subject", r.Subject), zap.String("id", r.ID), zap.Error(err),
 				zap.String("remedy", publish.NoRoom.Remedy()))
 		case isItsOwnFault(err):
-			f.setAside(r, err, aside)
+			f.setAside(r, err, reasons)
 		case err != nil:
-			f.settle(records[:settled], aside)
+			f.settle(records[:settled], reasons)
 			f.keepAcked(records[settled:], results[settled:])
 			if ctx.Err() == nil {
 				f.failed(ctx, r, err)
@@ -133,7 +133,7 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bo
 		}
 		settled++
 	}
-	f.settle(records, aside)
+	f.settle(records, reasons)
 	if isLast && f.breakers[f.kind].isClosed() {
 		f.gates[f.kind].close()
 	}
@@ -207,13 +207,13 @@ func (f *forwarder) acknowledged(ctx context.Context, records []spool.Record) {
 }
 
 // settle has the spool forget records that are at the beginning of the queue.
-func (f *forwarder) settle(records []spool.Record, aside map[uint64]string) {
+func (f *forwarder) settle(records []spool.Record, reasons map[uint64]string) {
 	if len(records) == 0 {
 		return
 	}
 	f.after = records[len(records)-1].Seq
-	f.Spool.Settle(f.kind, f.after, aside)
-	f.backlog.delivered += len(records) - len(aside)
+	f.Spool.Settle(f.kind, f.after, reasons)
+	f.backlog.delivered += len(records) - len(reasons)
 	for _, r := range records {
 		delete(f.acked, r.Seq)
 	}
@@ -230,8 +230,8 @@ func (f *forwarder) keepAcked(records []spool.Record, results []publish.Result) 
 }
 
 // setAside notes that a record is to be set aside.
-func (f *forwarder) setAside(r spool.Record, err error, aside map[uint64]string) {
-	aside[r.Seq] = err.Error()
+func (f *forwarder) setAside(r spool.Record, err error, reasons map[uint64]string) {
+	reasons[r.Seq] = err.Error()
 	f.refusals.report(f.Log, f.kind, r, err)
 }
 
@@ -267,14 +267,14 @@ func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 	if ctx.Err() != nil {
 		return true
 	}
-	aside := map[uint64]string{}
+	reasons := map[uint64]string{}
 	switch {
 	case err != nil && !mayBeItsFault(err) && !isItsOwnFault(err):
 		return false
 	case err != nil:
-		f.setAside(r, err, aside)
+		f.setAside(r, err, reasons)
 	}
-	f.settle([]spool.Record{r}, aside)
+	f.settle([]spool.Record{r}, reasons)
 	f.failures = 0
 	return true
 }

@@ -33,13 +33,13 @@ type Config struct {
 	// Reach is how long before a message's arrival another copy of it can have been stored at the most:
 	// the longest time between two deliveries of one event that are both accepted.
 	Reach time.Duration
-	// Aside is how often records that were set aside are tried again: a limit may have been raised, a right
+	// RetrySetAside is how often records that were set aside are tried again: a limit may have been raised, a right
 	// granted.
-	Aside    time.Duration
-	Observer Observer
-	Tracer   *telemetry.Tracer // nil: no tracing
-	Log      *zap.Logger
-	Now      func() time.Time
+	RetrySetAside time.Duration
+	Observer      Observer
+	Tracer        *telemetry.Tracer // nil: no tracing
+	Log           *zap.Logger
+	Now           func() time.Time
 }
 
 // Observer counts what happens, for the metrics. Its methods must not wait.
@@ -91,7 +91,7 @@ func Start(c Config) *Relay {
 		r.forwarders = append(r.forwarders, f)
 		r.done.Go(func() { f.run(ctx) })
 	}
-	r.done.Go(func() { r.retryAside(ctx) })
+	r.done.Go(func() { r.retrySetAside(ctx) })
 	return r
 }
 

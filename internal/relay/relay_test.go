@@ -83,7 +83,7 @@ func start(t testing.TB, url string, changes ...func(*settings)) *fixture {
 		spool:   spool.Config{Dir: t.TempDir(), MaxBytes: 1 << 30, Log: log},
 		relay: Config{
 			Kinds: []publish.Kind{publish.Event, publish.Quarantined}, Timeout: 10 * time.Second, Reach: 24*time.Hour + 5*time.Minute,
-			Aside: 50 * time.Millisecond, Observer: seen, Log: log, Now: time.Now,
+			RetrySetAside: 50 * time.Millisecond, Observer: seen, Log: log, Now: time.Now,
 		},
 	}
 	for _, change := range changes {

@@ -132,7 +132,7 @@ func TestSlowAcknowledgements(t *testing.T) {
 	if f.seen.of("spool found") == 0 {
 		t.Error("no late acknowledgement of a direct attempt has settled its record")
 	}
-	if n := f.Spool.Stats().Aside; n != 0 {
+	if n := f.Spool.Stats().SetAside; n != 0 {
 		t.Errorf("%d are set aside", n)
 	}
 }
@@ -180,7 +180,7 @@ func TestSlowLine(t *testing.T) {
 	}
 	f.delivered()
 	stored(t, operator(t, s), append([]string{"large"}, small...)...)
-	if n := f.Spool.Stats().Aside; n != 0 || f.logged(sayAside) != 0 {
+	if n := f.Spool.Stats().SetAside; n != 0 || f.logged(sayAside) != 0 {
 		t.Errorf("%d are set aside", n)
 	}
 }
@@ -254,7 +254,7 @@ func TestDirectAgain(t *testing.T) {
 	delay.Store(0)
 	next := slow
 	eventually(t, "events go directly", func() bool { next++; return send(next) == publish.Stored })
-	if n := f.Spool.Stats().Aside; f.Breaker() != "closed" || n != 0 {
+	if n := f.Spool.Stats().SetAside; f.Breaker() != "closed" || n != 0 {
 		t.Errorf("the breaker is %s, %d are set aside", f.Breaker(), n)
 	}
 }

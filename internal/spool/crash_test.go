@@ -62,7 +62,7 @@ func (f *fixture) use(m *memory, prefix string) {
 	settle(publish.Event, 8)
 	settle(publish.Quarantined, 2)
 	add(prefix + "-between")
-	if aside, err := f.Aside(0, 2); err == nil && len(aside) == 2 {
+	if aside, err := f.SetAside(0, 2); err == nil && len(aside) == 2 {
 		m.note("settling %s", aside[1].ID)
 		f.Discard([]uint64{aside[1].Seq})
 	}
@@ -107,7 +107,7 @@ func crashed(t *testing.T, what string, m *memory, kept, settling, aside map[str
 	if n := f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(); n > 0 && !loud {
 		t.Errorf("%s: the next start finds fault: %v", what, f.logs.All())
 	}
-	total := f.Len(publish.Event) + f.Len(publish.Quarantined) + f.Stats().Aside
+	total := f.Len(publish.Event) + f.Len(publish.Quarantined) + f.Stats().SetAside
 	if total != int64(len(found)) {
 		t.Errorf("%s: %d records are counted, %d are there", what, total, len(found))
 	}
@@ -116,7 +116,7 @@ func crashed(t *testing.T, what string, m *memory, kept, settling, aside map[str
 	}
 	f.close()
 	f = open(t, "spool", on(m))
-	if n := f.Len(publish.Event) + f.Len(publish.Quarantined) + f.Stats().Aside; n != total+1 {
+	if n := f.Len(publish.Event) + f.Len(publish.Quarantined) + f.Stats().SetAside; n != total+1 {
 		t.Errorf("%s: after another start there are %d records, not %d", what, n, total+1)
 		for _, k := range f.everything() {
 			t.Log(k.Seq, k.ID, k.Aside)

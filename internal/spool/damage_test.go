@@ -186,7 +186,7 @@ func TestRemovedWhileOpen(t *testing.T) {
 	f.keeps("a", "b", "c", "d", "e")
 	records := f.all()
 	f.Settle(publish.Event, records[0].Seq, map[uint64]string{records[0].Seq: "refused"})
-	eventually(t, "set aside", func() bool { return f.Stats().Aside == 1 })
+	eventually(t, "set aside", func() bool { return f.Stats().SetAside == 1 })
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestRemovedWhileOpen(t *testing.T) {
 	f.close()
 	f = open(t, dir)
 	f.holds("b", "c", "d", "e", "f", "g")
-	if f.Stats().Aside != 1 {
+	if f.Stats().SetAside != 1 {
 		t.Error("what was set aside is lost")
 	}
 }

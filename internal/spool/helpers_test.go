@@ -36,7 +36,7 @@ func (f *fixture) everything() (found []kept) {
 	for kind := range publish.Kinds {
 		found = append(found, f.rest(false, func(after uint64) ([]Record, error) { return f.Next(publish.Kind(kind), after, 7) })...)
 	}
-	found = append(found, f.rest(true, func(after uint64) ([]Record, error) { return f.Aside(after, 7) })...)
+	found = append(found, f.rest(true, func(after uint64) ([]Record, error) { return f.SetAside(after, 7) })...)
 	return found
 }
 

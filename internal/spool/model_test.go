@@ -95,7 +95,7 @@ func (m *model) discard(t *rapid.T) {
 		return
 	}
 	i := rapid.IntRange(0, len(m.aside)-1).Draw(t, "discarded")
-	records, err := m.f.Aside(0, 1<<20)
+	records, err := m.f.SetAside(0, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func (m *model) settled(t *rapid.T) {
 				return false
 			}
 		}
-		return is.Aside == int64(len(m.aside)) && is.Bytes == m.bytes()
+		return is.SetAside == int64(len(m.aside)) && is.Bytes == m.bytes()
 	})
 }
 
@@ -135,7 +135,7 @@ func (m *model) compare(t *rapid.T) {
 		t.Fatalf("it holds\n%+v\nand should hold\n%+v", found, want)
 	}
 	stats := m.f.Stats()
-	if stats.Aside != int64(len(m.aside)) || stats.Bytes != m.bytes() || stats.Err != nil {
+	if stats.SetAside != int64(len(m.aside)) || stats.Bytes != m.bytes() || stats.Err != nil {
 		t.Fatalf("stats: %+v; %d set aside, %d bytes", stats, len(m.aside), m.bytes())
 	}
 	for kind := range publish.Kinds {

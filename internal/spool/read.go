@@ -16,8 +16,8 @@ func (s *Spool) Next(kind publish.Kind, after uint64, limit int) ([]Record, erro
 	return s.list(s.journals[kind], after, limit)
 }
 
-// Aside returns the records that are set aside behind the one numbered after, as Next does.
-func (s *Spool) Aside(after uint64, limit int) ([]Record, error) {
+// SetAside returns the records that are set aside behind the one numbered after, as Next does.
+func (s *Spool) SetAside(after uint64, limit int) ([]Record, error) {
 	return s.list(s.journals[setAside], after, limit)
 }
 
@@ -108,7 +108,7 @@ func Read(dir string, visit func(r *Record) error) (damage, err error) {
 type Stats struct {
 	Queued    [publish.Kinds]int64     // records that wait
 	Oldest    [publish.Kinds]time.Time // arrival of the first of them; zero where there is none
-	Aside     int64                    // records set aside
+	SetAside  int64                    // records set aside
 	Bytes     int64                    // of all of them
 	FileBytes int64
 	FreeBytes int64 // on the disk
@@ -117,7 +117,7 @@ type Stats struct {
 
 // Stats returns the state as it was at the last write, or a second ago. It never waits for the disk.
 func (s *Spool) Stats() Stats {
-	stats := Stats{Aside: s.queued[setAside].Load(), FreeBytes: s.free.Load()}
+	stats := Stats{SetAside: s.queued[setAside].Load(), FreeBytes: s.free.Load()}
 	for kind := range stats.Queued {
 		stats.Bytes += s.bytes[kind].Load()
 		stats.Queued[kind] = s.queued[kind].Load()

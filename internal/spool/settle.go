@@ -14,7 +14,7 @@ import (
 // operations are pending changes to records that are on disk.
 type operations struct {
 	upTo    [journals]uint64  // delivered or set aside, up to here
-	aside   map[uint64]string // of those in a queue, the ones set aside, and why
+	reasons map[uint64]string // of those in a queue, the ones set aside, and why
 	discard map[uint64]bool   // of those set aside, the ones that are delivered
 }
 
@@ -22,10 +22,10 @@ func (o *operations) merge(more operations) {
 	for i := range o.upTo {
 		o.upTo[i] = max(o.upTo[i], more.upTo[i])
 	}
-	if o.aside == nil {
-		o.aside, o.discard = make(map[uint64]string), make(map[uint64]bool)
+	if o.reasons == nil {
+		o.reasons, o.discard = make(map[uint64]string), make(map[uint64]bool)
 	}
-	maps.Copy(o.aside, more.aside)
+	maps.Copy(o.reasons, more.reasons)
 	maps.Copy(o.discard, more.discard)
 }
 
@@ -86,8 +86,8 @@ func (s *Spool) settleUpTo(i int, upTo uint64, o operations) (more bool, err err
 	j := s.journals[i]
 	begin := j.settle.position
 	var step step
-	if more, err = s.walk(i, upTo, o, &step); err == nil && len(step.asides) > 0 {
-		err = s.write(s.journals[setAside], step.asides)
+	if more, err = s.walk(i, upTo, o, &step); err == nil && len(step.moved) > 0 {
+		err = s.write(s.journals[setAside], step.moved)
 	}
 	if err != nil {
 		j.settle.position, j.settle.buf = begin, nil
@@ -106,7 +106,7 @@ func (s *Spool) settleUpTo(i int, upTo uint64, o operations) (more bool, err err
 		s.bytes[kind].Add(n)
 	}
 	s.queued[i].Add(-step.records)
-	s.queued[setAside].Add(int64(len(step.asides)))
+	s.queued[setAside].Add(int64(len(step.moved)))
 	s.last.Store(s.next - 1)
 	s.mark.delivered[i] = max(s.mark.delivered[i], j.settle.seq)
 	if i < publish.Kinds && step.records > 0 && s.queued[i].Load() == 0 {
@@ -118,7 +118,7 @@ func (s *Spool) settleUpTo(i int, upTo uint64, o operations) (more bool, err err
 // step is what is settled at once.
 type step struct {
 	ids     []id // of those that are gone
-	asides  []*raw
+	moved   []*raw
 	dropped []uint64
 	records int64
 	bytes   [publish.Kinds]int64 // how many more
@@ -155,7 +155,7 @@ func (s *Spool) walk(i int, upTo uint64, o operations, step *step) (more bool, e
 		}
 		step.records++
 		step.bytes[r.kind] -= r.size()
-		reason, keep := o.aside[r.seq]
+		reason, keep := o.reasons[r.seq]
 		if i == setAside {
 			keep = !o.discard[r.seq]
 		}
@@ -172,7 +172,7 @@ func (s *Spool) walk(i int, upTo uint64, o operations, step *step) (more bool, e
 		}
 		moved := &raw{kind: r.kind, seq: s.next, payload: record.encode()}
 		s.next++
-		step.asides = append(step.asides, moved)
+		step.moved = append(step.moved, moved)
 		step.bytes[r.kind] += moved.size()
 		size += r.size()
 	}

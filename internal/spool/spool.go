@@ -300,11 +300,11 @@ func (s *Spool) Last() uint64 { return s.last.Load() }
 // since it was last read.
 func (s *Spool) Changes(kind publish.Kind) <-chan struct{} { return s.changes[kind] }
 
-// Settle has the kind's records up to upTo no longer kept, but for those in aside, which are set
+// Settle has the kind's records up to upTo no longer kept, but for those in reasons, which are set
 // aside, each with the reason given. It returns at once, and the disk is told by and by: after a
 // crash they may come again.
-func (s *Spool) Settle(kind publish.Kind, upTo uint64, aside map[uint64]string) {
-	o := operations{aside: aside}
+func (s *Spool) Settle(kind publish.Kind, upTo uint64, reasons map[uint64]string) {
+	o := operations{reasons: reasons}
 	o.upTo[kind] = upTo
 	s.request(o)
 }

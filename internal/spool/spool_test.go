@@ -172,7 +172,7 @@ func TestAside(t *testing.T) {
 	check := func() {
 		t.Helper()
 		f.holds("c")
-		aside, err := f.Aside(0, 10)
+		aside, err := f.SetAside(0, 10)
 		if err != nil || len(aside) != 1 || aside[0].ID != "b" || aside[0].Reason != "too large" || !f.Holds(publish.Event, "b") {
 			t.Fatalf("aside: %+v, %v", aside, err)
 		}
@@ -181,9 +181,9 @@ func TestAside(t *testing.T) {
 	f.close()
 	f = open(t, dir)
 	check()
-	aside, _ := f.Aside(0, 10)
+	aside, _ := f.SetAside(0, 10)
 	f.Discard([]uint64{aside[0].Seq})
-	eventually(t, "discarded", func() bool { return f.Stats().Aside == 0 })
+	eventually(t, "discarded", func() bool { return f.Stats().SetAside == 0 })
 	if f.Holds(publish.Event, "b") {
 		t.Error("b is still held")
 	}

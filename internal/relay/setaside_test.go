@@ -43,7 +43,7 @@ func TestForbiddenSubject(t *testing.T) {
 			t.Fatalf("%q, %v", status, err)
 		}
 	}
-	eventually(t, "both are set aside", func() bool { return f.Spool.Stats().Aside == 2 && f.waiting() == 0 })
+	eventually(t, "both are set aside", func() bool { return f.Spool.Stats().SetAside == 2 && f.waiting() == 0 })
 	eventually(t, "one that is allowed goes directly", func() bool { // a machine that stalls makes it spooled first, and then a duplicate
 		status, err := f.Publish(t.Context(), message("allowed"))
 		return err == nil && (status == publish.Stored || status == publish.Duplicate)
@@ -65,7 +65,7 @@ func TestForbiddenSubject(t *testing.T) {
 	}
 	eventually(t, "both are counted in the log", func() bool { return total() == "2" })
 	s.Reload(account("webhooks.>"))
-	eventually(t, "delivered", func() bool { return f.Spool.Stats().Aside == 0 })
+	eventually(t, "delivered", func() bool { return f.Spool.Stats().SetAside == 0 })
 	stored(t, js, "allowed", "forbidden 1", "forbidden 2")
 	eventually(t, "none is counted in the log", func() bool { return total() == "0" })
 }
@@ -85,7 +85,7 @@ func TestTooLargeInSpool(t *testing.T) {
 	s.Start()
 	f.delivered()
 	stored(t, operator(t, s), numbered(0, 20)...)
-	aside, err := f.Spool.Aside(0, 10)
+	aside, err := f.Spool.SetAside(0, 10)
 	if err != nil || len(aside) != 1 || aside[0].ID != "large" || !strings.Contains(aside[0].Reason, "at most 1000 are allowed") {
 		t.Fatalf("aside: %+v, %v", aside, err)
 	}
@@ -95,7 +95,7 @@ func TestTooLargeInSpool(t *testing.T) {
 	s.Stop()
 	s.Configure("")
 	s.Start()
-	eventually(t, "delivered", func() bool { return f.Spool.Stats().Aside == 0 })
+	eventually(t, "delivered", func() bool { return f.Spool.Stats().SetAside == 0 })
 	stored(t, operator(t, s), append(numbered(0, 20), "large")...)
 }
 
@@ -116,7 +116,7 @@ func TestRefusedWhileOthersAreTaken(t *testing.T) {
 	}
 	f.publishes(publish.Spooled, numbered(0, 10)...)
 	f.delivered()
-	if n := f.Spool.Stats().Aside; n != 1 {
+	if n := f.Spool.Stats().SetAside; n != 1 {
 		t.Errorf("%d are set aside", n)
 	}
 	got := ids(t, js)
@@ -139,7 +139,7 @@ func TestSubjectFull(t *testing.T) {
 	}
 	f.delivered()
 	stored(t, js, "0", "2")
-	if n := f.Spool.Stats().Aside; n != 1 {
+	if n := f.Spool.Stats().SetAside; n != 1 {
 		t.Errorf("%d are set aside", n)
 	}
 }

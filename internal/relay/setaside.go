@@ -9,28 +9,28 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
-// retryAside publishes the records that were set aside again, every r.Aside, until the context ends.
-func (r *Relay) retryAside(ctx context.Context) {
+// retrySetAside publishes the records that were set aside again, every r.RetrySetAside, until the context ends.
+func (r *Relay) retrySetAside(ctx context.Context) {
 	forwarders := make(map[publish.Kind]*forwarder)
 	for _, kind := range r.Kinds {
 		forwarders[kind] = newForwarder(r, kind)
 	}
 	for logged := int64(0); ctx.Err() == nil; {
-		pause(ctx, r.Aside)
-		if s := r.Spool.Stats(); s.Aside > 0 && s.Err == nil { // otherwise a delivered record could not be removed
-			r.tryAside(ctx, forwarders)
+		pause(ctx, r.RetrySetAside)
+		if s := r.Spool.Stats(); s.SetAside > 0 && s.Err == nil { // otherwise a delivered record could not be removed
+			r.trySetAside(ctx, forwarders)
 		}
-		if n := r.Spool.Stats().Aside; n != logged {
+		if n := r.Spool.Stats().SetAside; n != logged {
 			logged = n
 			r.Log.Warn("messages are set aside in the spool: `bridge spool list` shows them", zap.Int64("messages", n))
 		}
 	}
 }
 
-// tryAside publishes each of them once.
-func (r *Relay) tryAside(ctx context.Context, forwarders map[publish.Kind]*forwarder) {
+// trySetAside publishes each of them once.
+func (r *Relay) trySetAside(ctx context.Context, forwarders map[publish.Kind]*forwarder) {
 	for after := uint64(0); ctx.Err() == nil; {
-		records, err := r.Spool.Aside(after, firstBatch)
+		records, err := r.Spool.SetAside(after, firstBatch)
 		if err != nil || len(records) == 0 {
 			return
 		}
