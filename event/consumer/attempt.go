@@ -48,7 +48,7 @@ func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
 			log.Error("dead letter", "reason", err)
 			w.Observer.Dead(m, time.Since(began), err)
 			err, answer = nil, raw.Term
-		} else { // somebody must make room
+		} else {
 			err, pause = fmt.Errorf("%w: %w", unstored, err), max(pause, 5*time.Second)
 		}
 	} else if err == nil {

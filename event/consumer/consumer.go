@@ -97,11 +97,13 @@ func (w *worker) consume(pulling, handling context.Context) error {
 		batch, err := w.from.Fetch(1, jetstream.FetchMaxWait(pullWait))
 		var raw jetstream.Msg // nil where none came for a while
 		if err == nil {
-			if raw = <-batch.Messages(); raw == nil {
-				err = batch.Error()
-			}
+			raw, err = <-batch.Messages(), batch.Error()
 		}
 		switch {
+		case raw != nil && pulling.Err() == nil:
+			w.attempt(handling, raw)
+		case raw != nil:
+			_ = raw.Nak() // where it is lost, the event comes again after AckWait
 		case err != nil:
 			if err := w.gone(pulling, err); err != nil {
 				return err
@@ -110,11 +112,6 @@ func (w *worker) consume(pulling, handling context.Context) error {
 			w.Logger.Warn("pulling failed, trying again", "durable", w.Durable, "error", err)
 			within(Doubling(100*time.Millisecond, 5*time.Second)(failed), pulling.Done())
 			continue
-		case raw == nil:
-		case pulling.Err() != nil:
-			_ = raw.Nak() // where it is lost, the event comes again after AckWait
-		default:
-			w.attempt(handling, raw)
 		}
 		failed = 0
 	}

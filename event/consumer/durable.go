@@ -16,6 +16,9 @@ func (w *worker) durable(ctx context.Context) (jetstream.Consumer, error) {
 		Durable: w.Durable, AckPolicy: jetstream.AckExplicitPolicy, AckWait: w.AckWait, FilterSubjects: w.Filters,
 		MaxDeliver: -1, // attempts are counted here: the server would drop an event that is neither handled nor a dead letter
 	}
+	if len(w.Filters) == 1 { // the request's own subject then has it, for permissions
+		wanted.FilterSubject, wanted.FilterSubjects = w.Filters[0], nil
+	}
 	if !w.Since.IsZero() {
 		wanted.DeliverPolicy, wanted.OptStartTime = jetstream.DeliverByStartTimePolicy, &w.Since
 	}
@@ -34,18 +37,18 @@ func (w *worker) durable(ctx context.Context) (jetstream.Consumer, error) {
 		return fmt.Errorf("consumer %s of stream %s exists, and its %s is %v instead of %v: give another Options.Durable, or, where its "+
 			"place may be lost: nats consumer rm %s %s", w.Durable, w.Stream, what, is, wanted, w.Stream, w.Durable)
 	}
-	if !slices.Equal(filters(is), filters(wanted)) {
-		return nil, conflict("filter", filters(is), filters(wanted))
+	if is, wanted := filters(is), filters(wanted); !slices.Equal(is, wanted) {
+		return nil, conflict("filter", is, wanted)
 	}
 	if is.AckPolicy != wanted.AckPolicy {
 		return nil, conflict("ack policy", is.AckPolicy, wanted.AckPolicy)
 	}
-	if is.AckWait == w.AckWait && is.MaxDeliver == -1 && len(is.BackOff) == 0 && !is.HeadersOnly {
-		return found, nil
+	if is.AckWait != w.AckWait || is.MaxDeliver != -1 || len(is.BackOff) > 0 || is.HeadersOnly {
+		w.Logger.Info("changing the consumer", "durable", w.Durable, "ack_wait", w.AckWait.String(), "max_deliver", -1)
+		is.AckWait, is.MaxDeliver, is.BackOff, is.HeadersOnly = w.AckWait, -1, nil, false
+		return w.js.UpdateConsumer(ctx, w.Stream, is)
 	}
-	w.Logger.Info("changing the consumer", "durable", w.Durable, "ack_wait", w.AckWait.String(), "max_deliver", -1)
-	is.AckWait, is.MaxDeliver, is.BackOff, is.HeadersOnly = w.AckWait, -1, nil, false
-	return w.js.UpdateConsumer(ctx, w.Stream, is)
+	return found, nil
 }
 
 func filters(c jetstream.ConsumerConfig) []string {

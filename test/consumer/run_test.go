@@ -251,3 +251,25 @@ func TestExisting(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// With no more rights than docs/consumers.md grants, a worker makes its consumer, handles, and keeps dead
+// letters.
+func TestPermissions(t *testing.T) {
+	n := serve(t, `no_auth_user: tester, authorization { users = [
+		{ user: tester, password: tester }
+		{ user: rewards, password: rewards, permissions {
+			publish = [
+				"$JS.API.CONSUMER.CREATE.WEBHOOKS.rewards.webhooks.flock.>", "$JS.API.CONSUMER.INFO.WEBHOOKS.rewards"
+				"$JS.API.CONSUMER.MSG.NEXT.WEBHOOKS.rewards", "$JS.ACK.WEBHOOKS.rewards.>", "webhooks-dead.rewards.>"
+			]
+			subscribe = ["_INBOX.>"]
+		} }
+	] }`)
+	n.stream("WEBHOOKS_DEAD", "webhooks-dead.>")
+	total := n.publish(1, 3)
+	r := run(t, n.connect("rewards"), consumer.Options{Filters: []string{"webhooks.flock.>"}}, func(_ context.Context, m *consumer.Message) error {
+		return consumer.Permanent(errors.New("no"))
+	})
+	eventually(t, "all are dead letters", func() bool { return n.settled("rewards") && len(n.dead()) == total })
+	r.stopped()
+}
