@@ -61,7 +61,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("consumer: a number or time in Options is negative: 0 means the default")
 	}
 	o.Stream, o.SubjectPrefix = cmp.Or(o.Stream, "WEBHOOKS"), cmp.Or(o.SubjectPrefix, "webhooks")
-	o.DeadStream = cmp.Or(o.DeadStream, o.Stream+"_DEAD")
+	o.DeadStream = cmp.Or(o.DeadStream, strings.TrimSuffix(o.Stream, "_DEAD")+"_DEAD") // dead letters can be consumed, too
 	o.Concurrency, o.MaxAttempts = cmp.Or(o.Concurrency, 1), cmp.Or(o.MaxAttempts, 10)
 	o.AckWait, o.Timeout = cmp.Or(o.AckWait, 30*time.Second), cmp.Or(o.Timeout, 5*time.Minute)
 	o.ShutdownTimeout = cmp.Or(o.ShutdownTimeout, 30*time.Second)

@@ -6,8 +6,6 @@ go 1.26.0
 
 require (
 	github.com/ade15e70/webhook-bridge/event v0.1.0
-	github.com/caarlos0/env/v11 v11.4.2
-	github.com/google/go-cmp v0.7.0
 	github.com/nats-io/nats.go v1.55.0
 	modernc.org/sqlite v1.62.0
 )

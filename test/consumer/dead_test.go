@@ -86,6 +86,35 @@ func TestPoison(t *testing.T) {
 	}
 }
 
+// Mended, a consumer reads its dead letters as it reads events; what fails again stays among them.
+func TestDeadLettersAgain(t *testing.T) {
+	n := serve(t, "")
+	n.publish(1, 2)
+	o := consumer.Options{MaxAttempts: 1, MakeDeadStream: true}
+	r := run(t, n.js, o, func(context.Context, *consumer.Message) error { return errors.New("no") })
+	eventually(t, "all are dead letters", func() bool { return n.settled("rewards") })
+	r.stopped()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	o.Stream, o.Durable, o.Filters = "WEBHOOKS_DEAD", "mended", []string{"webhooks-dead.rewards.>"}
+	go func() {
+		ended <- consumer.Run(ctx, n.js, o, func(_ context.Context, m *consumer.Message) error {
+			if m.Event.ID == "1" {
+				return errors.New("again")
+			}
+			return nil
+		})
+	}()
+	eventually(t, "one is a dead letter again", func() bool { return len(n.dead()) == 3 })
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if again := n.dead()[2]; !strings.HasPrefix(again.Subject, "webhooks-dead.mended.") || again.Header.Get("Dead-Reason") != "again" {
+		t.Errorf("%s %v", again.Subject, again.Header)
+	}
+}
+
 type observer struct{ *tally }
 
 func (o observer) Handled(*consumer.Message, time.Duration)        { o.add("handled") }
