@@ -34,8 +34,8 @@ func (w *worker) bury(ctx context.Context, raw jetstream.Msg, m *Message, why er
 	defer cancel()
 	dead.Header.Set(jetstream.MsgIDHeader, fmt.Sprintf("%s:%d", m.Durable, m.Sequence))
 	if _, err := w.js.PublishMsg(ctx, dead, jetstream.WithExpectStream(w.DeadStream)); err != nil {
-		return fmt.Errorf("no dead letter could be stored, so the event stays: stream %s must have the subject %s-dead.> "+
-			"and room (`bridge stream` prints it): %w", w.DeadStream, w.SubjectPrefix, err)
+		return fmt.Errorf("no dead letter could be stored, so the event stays (make room in the stream, or the stream: "+
+			"nats stream add %s --subjects '%s-dead.>' --defaults): %w", w.DeadStream, w.SubjectPrefix, err)
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening store: %w", err)
 	}
-	defer db.Close() // every commit is on the disk
+	defer func() { _ = db.Close() }() // every commit is on the disk
 	nc, err := connect()
 	if err != nil {
 		return fmt.Errorf("connecting to NATS: %w", err)

@@ -156,7 +156,7 @@ func TestNoDeadLetters(t *testing.T) {
 				return nil
 			})
 			eventually(t, "the log says what to do", func() bool {
-				return strings.Contains(log.String(), "stream WEBHOOKS_DEAD must have the subject webhooks-dead.> and room")
+				return strings.Contains(log.String(), "nats stream add WEBHOOKS_DEAD --subjects 'webhooks-dead.>' --defaults")
 			})
 			eventually(t, "others are handled", func() bool { calls.Lock(); defer calls.Unlock(); return calls.calls["2"] == 1 })
 			if n.settled("rewards") {
