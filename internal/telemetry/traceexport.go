@@ -38,7 +38,7 @@ func StartTracing(ctx context.Context, c TracingConfig) (*Tracer, error) {
 	if err != nil { // what could be read of it is there
 		c.Log.Warn("not all of OTEL_RESOURCE_ATTRIBUTES could be read", zap.Error(err))
 	}
-	provider := sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about))
+	provider := sdk.NewTracerProvider(sdk.WithBatcher(&reportedExporter{SpanExporter: exporter, log: c.Log}), sdk.WithResource(about))
 	return &Tracer{provider, provider.Tracer("github.com/ade15e70/webhook-bridge"), c.Trust}, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -190,6 +191,38 @@ func TestWithoutCollector(t *testing.T) {
 		t.Errorf("answered %q", status)
 	}
 	b.stop(t)
+}
+
+// That spans can't be sent is logged once, however many are lost, and again once they can.
+func TestCollectorRefuses(t *testing.T) {
+	var asked, takes atomic.Int32
+	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		if takes.Load() == 0 {
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	defer collector.Close()
+	b := start(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL)
+	for range 3 {
+		before := asked.Load()
+		b.deliver(t, nil)
+		eventually(t, "the spans are offered to the collector", func() bool { return asked.Load() > before })
+	}
+	takes.Store(1)
+	before := asked.Load()
+	b.deliver(t, nil)
+	eventually(t, "spans are sent", func() bool { return asked.Load() > before })
+	b.stop(t)
+	log := b.log.String()
+	for _, text := range []string{"spans can't be sent", "spans are sent again"} {
+		if n := strings.Count(log, text); n != 1 {
+			t.Errorf("%q is in the log %d times, not once", text, n)
+		}
+	}
+	if strings.Contains(log, "OpenTelemetry reports an error") {
+		t.Error("the SDK logs each batch")
+	}
 }
 
 // What is not sampled is in no trace, and says so to whoever consumes the event.
