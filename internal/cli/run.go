@@ -28,20 +28,22 @@ func run(ctx context.Context, args, environ []string, io stdio) int {
 	root := rootCommand(environ, io)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	status, text := exitFailure, fmt.Sprintf("bridge: %v\n", err)
 	var usage usageError
 	var problems config.Problems
 	switch {
-	case err == nil:
-		return exitOK
 	case errors.As(err, &problems):
-		_, _ = fmt.Fprintf(io.err, "bridge: the configuration can't be used; `bridge config` explains every variable\n  %s\n", strings.ReplaceAll(problems.Error(), "\n", "\n  "))
-		return exitUsage
+		status, text = exitUsage, fmt.Sprintf("bridge: the configuration can't be used; `bridge config` explains every variable\n  %s\n", strings.ReplaceAll(problems.Error(), "\n", "\n  "))
 	case errors.As(err, &usage):
-		_, _ = fmt.Fprintf(io.err, "bridge: %v\n", err)
-		return exitUsage
+		status = exitUsage
 	}
-	_, _ = fmt.Fprintf(io.err, "bridge: %v\n", err)
-	return exitFailure
+	if !errors.As(err, new(logged)) {
+		_, _ = fmt.Fprint(io.err, text)
+	}
+	return status
 }
 
 func rootCommand(environ []string, io stdio) *cobra.Command {
