@@ -73,7 +73,7 @@ func TestPoliciesSee(t *testing.T) {
 		{"services", "from outside", everywhere, func(o *objects) { o.services[0].Spec.Type = corev1.ServiceTypeLoadBalancer }},
 		{"services", "not headless", statefulSet, func(o *objects) { o.bridge().statefulSet.Spec.ServiceName = "webhook-bridge" }},
 		{"network", "0 NetworkPolicies", everywhere, func(o *objects) { o.network = nil }},
-		{"network", "both directions", everywhere, func(o *objects) { o.network[0].Spec.PolicyTypes = nil }},
+		{"network", "0 NetworkPolicies for both directions", everywhere, func(o *objects) { o.network[0].Spec.PolicyTypes = nil }},
 		{"network", "lets in more", everywhere, func(o *objects) { o.network[0].Spec.Ingress[0].From = nil }},
 		{"network", "lets out more", everywhere, func(o *objects) {
 			o.network[0].Spec.Egress = append(o.network[0].Spec.Egress, networkingv1.NetworkPolicyEgressRule{})

@@ -71,7 +71,7 @@ func read(t *testing.T, r rendering) *objects {
 			o.autoscalers = append(o.autoscalers, decode[autoscalingv2.HorizontalPodAutoscaler](t, document))
 		case "Namespace":
 			o.namespaces = append(o.namespaces, decode[corev1.Namespace](t, document))
-		case "Secret", "Ingress", "HTTPRoute", "ServiceMonitor": // the schemas are enough
+		case "Secret", "Ingress", "HTTPRoute", "ServiceMonitor", "PrometheusRule": // the schemas are enough
 		default:
 			t.Errorf("%s: no policy knows the kind %s", r.name, meta.Kind)
 		}

@@ -18,22 +18,43 @@ var versions = []string{"1.27", "1.28", "1.29", "1.30"}
 
 // crds are where the schemas of what isn't Kubernetes' own come from: files of Go modules, of which no
 // code is used, so that no go.mod can require them.
-var crds = []struct{ module, file string }{
-	{"sigs.k8s.io/gateway-api@v1.6.3", "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"},
-	{"github.com/prometheus-operator/prometheus-operator@v0.85.0", "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"},
+var crds = []struct {
+	module string
+	files  []string
+}{
+	{"sigs.k8s.io/gateway-api@v1.6.3", []string{
+		"config/crd/standard/gateway.networking.k8s.io_httproutes.yaml",
+		"config/crd/standard/gateway.networking.k8s.io_gateways.yaml",
+	}},
+	{"github.com/prometheus-operator/prometheus-operator@v0.85.0", []string{
+		"example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
+		"example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
+	}},
+	{"github.com/cert-manager/cert-manager@v1.21.2", []string{"deploy/crds/cert-manager.io_certificates.yaml"}},
+	{"github.com/external-secrets/external-secrets@v1.3.2", []string{"config/crds/bases/external-secrets.io_externalsecrets.yaml"}},
+	{keda, []string{"config/crd/bases/keda.sh_scaledobjects.yaml"}},
 }
+
+// The modules that examples are held to beyond a schema.
+const (
+	keda         = "github.com/kedacore/keda/v2@v2.21.0"
+	ingressNginx = "k8s.io/ingress-nginx@v0.0.0-20240708192948-52c50467d67d"
+)
 
 // schemas are the validators by version.
 func schemas(t *testing.T) map[string]*validator.Validator {
 	t.Helper()
 	dir := t.TempDir()
 	for _, c := range crds {
-		text, err := os.ReadFile(filepath.Join(download(t, c.module), c.file))
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, filepath.Base(c.file)), text, 0o600)
-		}
-		if err != nil {
-			t.Fatal(err)
+		module := download(t, c.module)
+		for _, file := range c.files {
+			text, err := os.ReadFile(filepath.Join(module, file))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, filepath.Base(file)), text, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	all := make(map[string]*validator.Validator)
