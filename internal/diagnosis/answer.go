@@ -11,15 +11,15 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// asCaptured returns the request as it was, as far as it was captured.
-func (d *diagnosing) asCaptured() Delivery {
+// asCaptured returns the request as it was captured, with what it needs to be one.
+func (d *diagnoser) asCaptured() Delivery {
 	r := d.Delivery
 	hasHost := len(r.Values("Host")) > 0
 	switch path := "/webhooks/" + d.at.Name; {
 	case r.Method == "":
 		r.Method, r.Target = http.MethodPost, path
 	case d.At != "" && d.path() != path && d.path() != path+"/":
-		d.step("note", "the request is for %s; it is judged as one for %s, which was named", humanize.Text(d.path()), path)
+		d.step("note", "the request is for %s; it is judged as one for %s, as asked", humanize.Text(d.path()), path)
 		r.Target = path
 		fallthrough
 	default:
@@ -31,8 +31,8 @@ func (d *diagnosing) asCaptured() Delivery {
 	return r
 }
 
-// asExpected returns the request as it should have been, with the same body and signature.
-func (d *diagnosing) asExpected() Delivery {
+// asExpected returns the request as a vendor sends it, with the same body and signature.
+func (d *diagnoser) asExpected() Delivery {
 	r := Delivery{Method: http.MethodPost, Target: "/webhooks/" + d.at.Name, Header: []Field{{"Host", "bridge"}}, Body: d.Delivery.Body}
 	p := d.at.Provider
 	for _, f := range d.Delivery.Header {
@@ -49,9 +49,9 @@ func (d *diagnosing) asExpected() Delivery {
 	return r
 }
 
-// examineAnswer asks what the bridge answers. Where that is for something that comes before the body, it returns
-// what it would answer without that.
-func (d *diagnosing) examineAnswer() answer {
+// examineAnswer adds the step about the bridge's answer. If the request is refused before its body
+// counts, it returns the answer to the request as it should have been.
+func (d *diagnoser) examineAnswer() answer {
 	asIs := d.asCaptured()
 	first := d.judge(asIs)
 	d.report.Status, d.report.Code, d.report.Outcome = first.status, first.code, first.outcome
@@ -60,75 +60,75 @@ func (d *diagnosing) examineAnswer() answer {
 	isChunked := len(asIs.Values("Transfer-Encoding")) > 0
 	switch {
 	case first.refused != nil:
-		d.cause(Cause{first.outcome, true, "it is refused before there is a delivery: " + first.refused.Answer, first.refused.Refusal.Remedy()})
+		d.cause(proven(first.outcome, "it is refused before there is a delivery: "+first.refused.Answer, first.refused.Refusal.Remedy()))
 	case first.status == http.StatusNotFound:
 		right := "/webhooks/" + d.at.Name
-		d.cause(Cause{
-			"path", true, "the request is for " + humanize.Text(d.path()) + ", and the endpoint is at " + right + ", to the letter",
-			"register the address with " + right + " at its end at the vendor, or have the proxy pass the path on unchanged",
-		})
+		d.cause(proven(
+			"path", "the request is for "+humanize.Text(d.path())+", and the endpoint is at exactly "+right,
+			"register the address with "+right+" at its end at the vendor, or have the proxy pass the path on unchanged",
+		))
 	case first.status == http.StatusMethodNotAllowed:
-		d.cause(Cause{
-			"method", true, "the method is " + asIs.Method + ", and an endpoint takes POST only",
+		d.cause(proven(
+			"method", "the method is "+asIs.Method+", and an endpoint takes POST only",
 			"if a redirect made it so, from http to https as a rule, register the address that it leads to",
-		})
+		))
 	case first.status == http.StatusRequestEntityTooLarge:
-		d.cause(Cause{
-			"body_too_large", true, fmt.Sprintf("the body has %d bytes, and MAX_BODY_BYTES is %d", len(d.Delivery.Body), d.MaxBodyBytes),
+		d.cause(proven(
+			"body_too_large", fmt.Sprintf("the body has %d bytes, and MAX_BODY_BYTES is %d", len(d.Delivery.Body), d.MaxBodyBytes),
 			"raise MAX_BODY_BYTES, and MAX_IN_FLIGHT_BYTES with it, if the vendor means to send so much",
-		})
+		))
 		return first
 	case first.status == http.StatusUnsupportedMediaType:
 		d.cause(d.codingCause())
 		return first
 	case isChunked && asIs.Version == "1.0" && len(asIs.Body) > 0:
-		d.cause(Cause{
-			"chunked_http10", true, "the body comes in chunks under HTTP/1.0, which has none: it counts as empty",
+		d.cause(proven(
+			"chunked_http10", "the body comes in chunks under HTTP/1.0, which has none: it counts as empty",
 			"have the proxy in front speak HTTP/1.1 to the bridge (nginx: proxy_http_version 1.1)",
-		})
+		))
 	default:
 		return first
 	}
 	return d.judge(d.asExpected())
 }
 
-// codings are those that HTTP has (RFC 9110, section 8.4.1), and two of its registry.
+// codings are those of HTTP (RFC 9110, section 8.4.1), and two more of its registry.
 var codings = []string{"gzip", "x-gzip", "compress", "x-compress", "deflate", "br", "zstd"}
 
-// codingCause returns why a body that isn't JSON is refused for its Content-Encoding.
-func (d *diagnosing) codingCause() Cause {
+// codingCause returns the cause of a body that isn't JSON and has a Content-Encoding.
+func (d *diagnoser) codingCause() Cause {
 	named := strings.Join(d.Delivery.Values("Content-Encoding"), ", ")
 	for coding := range strings.SplitSeq(named, ",") {
 		if slices.Contains(codings, strings.ToLower(strings.TrimSpace(coding))) {
-			return Cause{
-				"content_encoding", true, "the body isn't JSON, and is compressed by its Content-Encoding",
-				"have the proxy pass it on uncompressed. What is said above holds for the bytes as they are here",
-			}
+			return proven(
+				"content_encoding", "the body isn't JSON, and is compressed by its Content-Encoding",
+				"have the proxy pass it on uncompressed. The steps above are about the bytes as captured",
+			)
 		}
 	}
-	return Cause{
-		"content_encoding", true, "the body isn't JSON. Its Content-Encoding, " + humanize.Text(named) + ", is no coding of HTTP's: by itself it does no harm",
+	return proven(
+		"content_encoding", "the body isn't JSON. Its Content-Encoding, "+humanize.Text(named)+", is no coding of HTTP's: by itself it is harmless",
 		"capture the body as it was sent, byte for byte, and ask again",
-	}
+	)
 }
 
-// judge asks the server. Where it isn't known when the delivery was received, and it is old by now, the last time at
-// which it would have been accepted is taken, if there is one.
-func (d *diagnosing) judge(r Delivery) answer {
+// judge asks the server. A delivery that is old by now, and of which isn't known when it was
+// received, is judged as if it had come at the last moment.
+func (d *diagnoser) judge(r Delivery) answer {
 	received := d.Received
 	if received.IsZero() {
 		received = d.Now
 	}
 	a := d.ask(r, received)
 	a.window = d.windowOf(a.claims)
-	if w := a.window; d.Received.IsZero() && w.isSet() && !w.isEmpty() && d.Now.After(w.to) {
-		a = d.ask(r, w.to)
+	if w := a.window; d.Received.IsZero() && w != nil && !w.IsEmpty() && d.Now.After(w.To) {
+		a = d.ask(r, w.To)
 		a.window = w
 	}
 	return a
 }
 
-func (d *diagnosing) answerStep(a answer) {
+func (d *diagnoser) answerStep(a answer) {
 	switch {
 	case a.refused != nil:
 		d.step("answer", "%s, before there is a delivery: in webhook_bridge_refused_connections_total %s", a.refused.Answer, a.outcome)

@@ -21,29 +21,29 @@ import (
 // body is a body as it may have been sent.
 type body struct {
 	raw   []byte
-	text  stringify.Text // nil where it isn't one JSON object
-	cost  int            // how many assumptions it takes
-	cause Cause          // why it would be otherwise than captured
+	text  stringify.Text // nil: it isn't one JSON object
+	cost  int            // number of assumptions
+	cause Cause          // of the difference from the captured body
 }
 
-// examineBody describes the body, and how its canonical form differs.
-func (d *diagnosing) examineBody() body {
+// examineBody adds the step about the body and its canonical form.
+func (d *diagnoser) examineBody() body {
 	raw := d.Delivery.Body
 	text, err := stringify.Parse(raw)
 	switch {
 	case len(raw) == 0:
 		d.step("body", "empty")
 	case err != nil:
-		d.step("body", "not what can be signed: %v", err)
+		d.step("body", "can't be signed: %v", err)
 	case !text.IsObject():
 		d.step("body", "JSON, but not an object")
 		text = nil
 	case bytes.Equal(raw, text):
 		d.step("body", "one JSON object, in the canonical form that is signed: %d bytes", len(text))
 	case bytes.Equal(bytes.TrimSpace(raw), text):
-		d.step("body", "one JSON object, in the canonical form that is signed: %d bytes, and white space around it, which does no harm", len(text))
+		d.step("body", "one JSON object, in the canonical form that is signed: %d bytes, with white space around it, which is harmless", len(text))
 	default:
-		d.step("body", "one JSON object; its canonical form, which is signed, has %d bytes and %s. By itself that does no harm", len(text), difference(raw, text))
+		d.step("body", "one JSON object; its canonical form, which is signed, has %d bytes and %s. By itself that is harmless", len(text), difference(raw, text))
 	}
 	return body{raw: raw, text: text}
 }
@@ -74,53 +74,53 @@ func difference(raw, text []byte) string {
 	return fmt.Sprintf("differs first at byte %d, by %s: %s instead of %s", i, what, excerpt(raw[i:]), excerpt(text[i:]))
 }
 
-// excerpt quotes how a text begins.
+// excerpt quotes the beginning of a text.
 func excerpt(text []byte) string {
 	if len(text) == 0 {
 		return "nothing"
 	}
-	const most = 12
-	if len(text) > most {
-		return strconv.QuoteToASCII(string(text[:most])) + "…"
+	const limit = 12
+	if len(text) > limit {
+		return strconv.QuoteToASCII(string(text[:limit])) + "…"
 	}
 	return strconv.QuoteToASCII(string(text))
 }
 
 const unescapedAtLog = "nothing is wrong with the delivery itself: the log escapes what it shows. To see all of it, give the body as it was sent"
 
-// repair is a way in which a body may have been changed on the way, undone; nil where it wasn't.
+// repair undoes a change that a body may have suffered on the way.
 type repair struct {
 	cause Cause
-	undo  func(raw []byte) []byte
+	undo  func(raw []byte) []byte // returns nil if there is nothing to undo
 }
 
 var repairs = []repair{
 	{
-		Cause{"byte_order_mark", true, "the signature is right for the body without the byte order mark before it", "find what puts U+FEFF before the body, a proxy or an editor; the vendor doesn't sign it, and JSON doesn't allow it"},
+		proven("byte_order_mark", "the signature is right for the body without the byte order mark before it", "find what puts U+FEFF before the body, a proxy or an editor; the vendor doesn't sign it, and JSON doesn't allow it"),
 		func(raw []byte) []byte { return changed(raw, bytes.TrimPrefix(raw, []byte("\ufeff"))) },
 	},
 	{
-		Cause{"line_end", true, "the signature is right for the body without the white space around it", "nothing is wrong with the delivery if only the capture has it, as a file's last line break; else find what adds it on the way"},
+		proven("line_end", "the signature is right for the body without the white space around it", "nothing is wrong with the delivery if only the capture has it, as a file's last line break; else find what adds it on the way"),
 		func(raw []byte) []byte { return changed(raw, bytes.TrimSpace(raw)) },
 	},
 	{
-		Cause{"escaped", true, "the signature is right for the body once its \\x escapes are undone, as nginx writes them into its log", unescapedAtLog},
+		proven("escaped", "the signature is right for the body once its \\x escapes are undone, as nginx writes them into its log", unescapedAtLog),
 		unescapeLog,
 	},
 	{
-		Cause{"quoted", true, "the signature is right for the body that stands here as the text of a JSON string", "if a log shows it so, " + unescapedAtLog + "; else a proxy passes JSON on inside a string: have it pass on the bytes"},
+		proven("quoted", "the signature is right for the body that stands here as the text of a JSON string", "if a log shows it so, "+unescapedAtLog+"; else a proxy passes JSON on inside a string: have it pass on the bytes"),
 		unquote,
 	},
 	{
-		Cause{"form", true, "the signature is right for the body once it is decoded as a form", "something on the way turns JSON into a form: have it pass on the bytes"},
+		proven("form", "the signature is right for the body once it is decoded as a form", "something on the way turns JSON into a form: have it pass on the bytes"),
 		unescapeForm,
 	},
 	{
-		Cause{"trailing", true, "the signature is right for the body without what follows the JSON object", "find what adds to the body: a proxy, a shell, or how it was captured"},
+		proven("trailing", "the signature is right for the body without what follows the JSON object", "find what adds to the body: a proxy, a shell, or how it was captured"),
 		firstValue,
 	},
 	{
-		Cause{"latin1", true, "the signature is right for the body in UTF-8, and here it is in Latin-1", "something on the way, or the capture, converts the text: have it pass on the bytes"},
+		proven("latin1", "the signature is right for the body in UTF-8, and here it is in Latin-1", "something on the way, or the capture, converts the text: have it pass on the bytes"),
 		func(raw []byte) []byte {
 			if utf8.Valid(raw) {
 				return nil
@@ -133,15 +133,16 @@ var repairs = []repair{
 		},
 	},
 	{
-		Cause{"twice_utf8", true, "the signature is right for the body once its text is decoded from UTF-8: it was encoded twice", "something on the way, or the capture, takes UTF-8 for Latin-1: have it pass on the bytes"},
-		onceLess,
+		proven("twice_utf8", "the signature is right for the body once its text is decoded from UTF-8: it was encoded twice", "something on the way, or the capture, takes UTF-8 for Latin-1: have it pass on the bytes"),
+		decodedOnce,
 	},
 	{
-		Cause{"sorted", true, "the signature is right for the body with its members in the order that the vendor documents", "something on the way parses the body and writes it anew in another order: have it pass on the bytes"},
+		proven("sorted", "the signature is right for the body with its members in the order that the vendor documents", "something on the way parses the body and writes it anew in another order: have it pass on the bytes"),
 		documentedOrder,
 	},
 }
 
+// changed returns after, or nil if nothing has changed.
 func changed(before, after []byte) []byte {
 	if bytes.Equal(before, after) {
 		return nil
@@ -194,7 +195,7 @@ func firstValue(raw []byte) []byte {
 	return first
 }
 
-func onceLess(raw []byte) []byte {
+func decodedOnce(raw []byte) []byte {
 	once := make([]byte, 0, len(raw))
 	for _, r := range string(raw) {
 		if r > 0xff {
@@ -208,7 +209,7 @@ func onceLess(raw []byte) []byte {
 	return changed(raw, once)
 }
 
-// documentedOrder puts the members into the order of the vendor's page, where it has one.
+// documentedOrder puts the members into the order of the vendor's page.
 func documentedOrder(raw []byte) []byte {
 	p := providers.ByName(shapeOf(raw))
 	if p == nil || p.Members == nil {
@@ -223,7 +224,7 @@ func documentedOrder(raw []byte) []byte {
 	return changed(text, list.Text())
 }
 
-// members lists an object's members; none of what is no object.
+// members returns an object's members, of anything else none.
 func members(text stringify.Text) verify.Object {
 	list, _ := verify.ParseObject(text)
 	return list
@@ -236,24 +237,23 @@ func rank(order []string, name string) int {
 	return len(order)
 }
 
-// maxMembers is up to how many members the body is tried without one of them.
+// maxMembers is the largest number of members of which each in turn is left out.
 const maxMembers = 32
 
-// bodies lists the body as it is, and as it may have been.
+// bodies returns the body as captured, and as it may have been sent.
 func (b body) bodies() []body {
 	all := []body{b}
 	add := func(raw []byte, c Cause) {
 		if raw == nil {
 			return
 		}
-		if text, err := stringify.Parse(raw); err == nil && text.IsObject() {
+		text, err := stringify.Parse(raw)
+		if errors.Is(err, stringify.ErrSyntax) { // once more is enough: a log's escapes around another's
+			raw = unquote(raw)
+			text, err = stringify.Parse(raw)
+		}
+		if err == nil && text.IsObject() {
 			all = append(all, body{raw, text, 1, c})
-		} else if errors.Is(err, stringify.ErrSyntax) { // once more is enough: a log's escapes around another's
-			if inner := unquote(raw); inner != nil && !bytes.Equal(inner, raw) {
-				if text, err := stringify.Parse(inner); err == nil && text.IsObject() {
-					all = append(all, body{inner, text, 1, c})
-				}
-			}
 		}
 	}
 	for _, r := range repairs {
@@ -264,10 +264,10 @@ func (b body) bodies() []body {
 		if len(list) > maxMembers {
 			break
 		}
-		add(slices.Delete(slices.Clone(list), i, i+1).Text(), Cause{
-			"added_member", true, "the signature is right for the body without its member " + humanize.Text(m.Name),
+		add(slices.Delete(slices.Clone(list), i, i+1).Text(), proven(
+			"added_member", "the signature is right for the body without its member "+humanize.Text(m.Name),
 			"something on the way adds the member: have it pass on the bytes",
-		})
+		))
 	}
 	return all
 }

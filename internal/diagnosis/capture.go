@@ -11,23 +11,23 @@ import (
 	"unicode/utf16"
 )
 
-// Delivery is a request as far as its capture shows it: as it is on the wire, or as curl, tcpdump or a proxy's log
-// shows it; or a JSON body alone. Reading one judges nothing, and holds a few times of what it is given at most.
+// Delivery is a captured request: from the wire, from the output of curl or tcpdump, from a proxy's
+// log, or a JSON body alone. Reading one needs a few times the memory of the capture at most.
 type Delivery struct {
-	Method  string // "" where the capture has no request line
-	Target  string // as the request line has it
-	Version string // of HTTP, where it isn't 1.1
-	Proxy   bool   // a line of the PROXY protocol comes before it
+	Method  string // "": the capture has no request line
+	Target  string // of the request line
+	Version string // of HTTP, if it isn't 1.1
+	Proxy   bool   // a line of the PROXY protocol precedes it
 	Header  []Field
 	Body    []byte
 	ASCII   bool     // bytes that aren't ASCII are shown as dots
-	Notes   []string // what was done to read it, and what of it may not be as it was sent
+	Notes   []string // on how it was read
 }
 
 // Field is one line of the headers, its name as it was written.
 type Field struct{ Name, Value string }
 
-// Values returns every value of the header of that name, in any case of letters.
+// Values returns the values of the headers of that name, in any case of letters.
 func (d *Delivery) Values(name string) (values []string) {
 	for _, f := range d.Header {
 		if strings.EqualFold(f.Name, name) {
@@ -37,17 +37,17 @@ func (d *Delivery) Values(name string) (values []string) {
 	return values
 }
 
-// note notes what was done, once.
+// note adds a note, once.
 func (d *Delivery) note(format string, args ...any) {
 	if text := fmt.Sprintf(format, args...); !slices.Contains(d.Notes, text) {
 		d.Notes = append(d.Notes, text)
 	}
 }
 
-// ErrNoDelivery is the error of a text in which there is no delivery.
+// ErrNoDelivery is the error of a text without a delivery.
 var ErrNoDelivery = errors.New("neither an HTTP request, with a line such as POST /webhooks/… HTTP/1.1 and the headers and the body below it, nor a JSON body")
 
-// Parse reads a capture. Whatever begins with a brace is a body.
+// Parse reads a capture. A text that begins with a brace is a body.
 func Parse(src []byte) (Delivery, error) {
 	var d Delivery
 	src = d.decodeUTF16(src)
@@ -79,17 +79,17 @@ func Parse(src []byte) (Delivery, error) {
 	return d, nil
 }
 
-// proxyLine is a line of the PROXY protocol, or the signature of its binary form, before a request (haproxy's
-// proxy-protocol.txt, sections 2.1 and 2.2).
+// proxyLine matches a line of the PROXY protocol, or the signature of its binary form, before a
+// request (haproxy's proxy-protocol.txt, sections 2.1 and 2.2).
 var proxyLine = regexp.MustCompile(`PROXY (?:TCP4|TCP6|UNKNOWN)[^\n]*\n[^\n]*$|\nQUIT\n`)
 
-// maxProxyLine is about how far before the request's line one may begin, with what tools print around it.
+// maxProxyLine is how far before the request's line one may begin, with what tools print around it.
 const maxProxyLine = 256
 
 // byteOrderMark is U+FEFF in UTF-8.
 var byteOrderMark = []byte("\ufeff")
 
-// decodeUTF16 turns what PowerShell's > writes into what was printed.
+// decodeUTF16 decodes the UTF-16 that PowerShell's > writes.
 func (d *Delivery) decodeUTF16(src []byte) []byte {
 	if !bytes.HasPrefix(src, []byte{0xff, 0xfe}) {
 		return src
@@ -120,7 +120,7 @@ func (d *Delivery) Append(to []byte) []byte {
 	for _, f := range d.Header {
 		_, err := strconv.Atoi(f.Value)
 		if strings.EqualFold(f.Name, "Content-Length") && err == nil && f.Value == lengths[0] {
-			continue // a capture may have more of the body, or less
+			continue // the capture may have another length of the body
 		}
 		to = fmt.Appendf(to, "%s: %s\r\n", f.Name, f.Value)
 	}

@@ -33,7 +33,7 @@ func TestParse(t *testing.T) {
 			"garbage before, something behind", "E..7\x00\xff~.POST /webhooks/flock HTTP/1.1\r\nHost: x\r\n" + signed + "\r\nContent-Length: 7\r\n\r\n{\"a\":1}\nHTTP/1.1 401",
 			Delivery{
 				Method: "POST", Target: "/webhooks/flock", Header: append(header, Field{"Content-Length", "7"}), Body: []byte(`{"a":1}`),
-				Notes: []string{"what follows the 7 bytes of Content-Length is passed over"},
+				Notes: []string{"what follows the 7 bytes of Content-Length is ignored"},
 			},
 		},
 		{
@@ -83,14 +83,14 @@ func TestParse(t *testing.T) {
 			"chunks that break off", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"a\r\nff\r\n\":1}",
 			Delivery{
 				Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Transfer-Encoding", "chunked"}}, Body: []byte(`{"a":1}`),
-				Notes: []string{"the body's chunks break off: the capture has not all of it, or other line ends"},
+				Notes: []string{"the body's chunks break off: the capture is incomplete, or has other line ends"},
 			},
 		},
 		{
 			"cut", "POST /webhooks/flock HTTP/1.1\r\nContent-Length: 99\r\n\r\n{\"a\"",
 			Delivery{
 				Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Content-Length", "99"}}, Body: []byte(`{"a"`),
-				Notes: []string{"the body has 4 bytes here, and by Content-Length 99: the capture has not all of it, or other line ends"},
+				Notes: []string{"the body has 4 bytes here, and by Content-Length 99: the capture is incomplete, or has other line ends"},
 			},
 		},
 		{
@@ -101,14 +101,14 @@ func TestParse(t *testing.T) {
 			"no empty line, a folded header, one that is none", "POST / HTTP/1.1\nA: b\n c\nnone\n{}",
 			Delivery{
 				Method: "POST", Target: "/", Header: []Field{{"A", "b c"}}, Body: []byte(`{}`),
-				Notes: []string{"a line among the headers is none, and was passed over", "there is no empty line between the headers and the body"},
+				Notes: []string{"a line among the headers is not a header, and is ignored", "there is no empty line between the headers and the body"},
 			},
 		},
 		{
 			"two requests", "POST /a HTTP/1.1\nContent-Length: 2\n\n{}POST /b HTTP/1.1\n\n",
 			Delivery{
 				Method: "POST", Target: "/a", Header: []Field{{"Content-Length", "2"}}, Body: []byte(`{}`),
-				Notes: []string{"what follows the 2 bytes of Content-Length is passed over", "there is more than one request in it; this is the first"},
+				Notes: []string{"what follows the 2 bytes of Content-Length is ignored", "there is more than one request in it; this is the first"},
 			},
 		},
 		{"a body alone", "\ufeff\n{\"a\": 1}\n", Delivery{Body: []byte("\ufeff\n{\"a\": 1}\n")}},
@@ -121,8 +121,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// What tcpdump -A and curl --trace-ascii printed of real requests, one of them in three packets with
-// another connection's in between.
+// What tcpdump -A and curl --trace-ascii printed of real requests, one of them in three packets
+// with another connection's in between.
 func TestTools(t *testing.T) {
 	for file, want := range map[string]Delivery{
 		"tcpdump.txt": {

@@ -9,13 +9,13 @@ import (
 	"strings"
 )
 
-// ErrNoHeader is the error of a text in which there is no header.
+// ErrNoHeader is the error of a text without a header.
 var ErrNoHeader = errors.New("no headers, such as Content-Type: application/json, a line each")
 
-// curlNoise is what curl prints in place of data.
+// curlNoise matches what curl prints in place of data.
 var curlNoise = regexp.MustCompile(`^[{}] \[\d+ bytes data\]\r?(?:\n|$)`)
 
-// readBody reads what follows the headers, as they say: in chunks, or of a length, or to the end.
+// readBody reads the body: in chunks, of a length or to the end, as the headers have it.
 func (d *Delivery) readBody(lines *lineReader) {
 	if lines.prefixed {
 		lines.rest = d.unprefixed(lines)
@@ -37,17 +37,17 @@ func (d *Delivery) readBody(lines *lineReader) {
 	case err != nil || length < 0:
 		d.note("Content-Length is no length")
 	case length > len(rest):
-		d.note("the body has %d bytes here, and by Content-Length %d: the capture has not all of it, or other line ends", len(rest), length)
+		d.note("the body has %d bytes here, and by Content-Length %d: the capture is incomplete, or has other line ends", len(rest), length)
 	default:
 		d.Body, lines.rest = rest[:length], rest[length:]
 		if len(bytes.TrimSpace(lines.rest)) > 0 {
-			d.note("what follows the %d bytes of Content-Length is passed over", length)
+			d.note("what follows the %d bytes of Content-Length is ignored", length)
 		}
 	}
 }
 
-// unprefixed takes the prefix off the lines of the body. Of curl's it leaves out what curl says besides, and the answer;
-// where no body stands before that, it is what stands behind it.
+// unprefixed returns the body's lines without their prefix. In curl's output it leaves out curl's
+// own lines and the answer; if no body precedes the answer, it returns what follows it.
 func (d *Delivery) unprefixed(lines *lineReader) []byte {
 	body := make([]byte, 0, len(lines.rest))
 	read := 0
@@ -74,19 +74,19 @@ func (d *Delivery) unprefixed(lines *lineReader) []byte {
 	return body
 }
 
-// isNoise reports whether a line is what curl says of its own.
+// isNoise reports whether a line is one of curl's own.
 func isNoise(line []byte) bool {
 	return bytes.HasPrefix(line, []byte("* ")) || curlNoise.Match(line)
 }
 
-// What curl prints of the length of an answer, and behind its headers.
+// What curl prints for the length of an answer, and at the end of its headers.
 var (
 	answerLength = regexp.MustCompile(`(?mi)^< content-length: (\d+)\r?$`)
 	answerEnd    = regexp.MustCompile(`(?m)^< ?\r?\n`)
 )
 
-// behindAnswer returns what follows an answer in curl's output, which is given from its first header on. Its body is
-// there, unless only what curl -v says was kept.
+// behindAnswer returns what follows an answer in curl's output, which begins with its first header.
+// The answer's body is there, too, unless only the output of -v was kept.
 func behindAnswer(text []byte) []byte {
 	ends := answerEnd.FindAllIndex(text, -1)
 	if ends == nil {
@@ -94,7 +94,7 @@ func behindAnswer(text []byte) []byte {
 	}
 	head := ends[len(ends)-1][1] // the last answer's: 100 Continue may come before
 	rest := text[head:]
-	isQuiet := false // curl's own words come first: the answer may not be there
+	isQuiet := false // curl's own lines come first: the answer's body may be missing
 	for first := rest; isNoise(first); first = rest {
 		isQuiet, rest = true, after(rest)
 	}
@@ -115,7 +115,7 @@ func behindAnswer(text []byte) []byte {
 	return nil
 }
 
-// readChunks joins the chunks (RFC 9112, 7.1). Proxies show the body without them.
+// readChunks joins the chunks (RFC 9112, 7.1). Proxies log bodies without them.
 func (d *Delivery) readChunks(lines *lineReader) {
 	if begins := bytes.TrimLeft(lines.rest, " \t\r\n"); len(begins) > 0 && begins[0] == '{' {
 		d.Body, lines.rest = lines.rest, nil
@@ -129,7 +129,7 @@ func (d *Delivery) readChunks(lines *lineReader) {
 		size, err := strconv.ParseInt(strings.Trim(digits, blank), 16, 32)
 		switch {
 		case !ok || err != nil || size < 0 || size > int64(len(lines.rest)):
-			d.note("the body's chunks break off: the capture has not all of it, or other line ends")
+			d.note("the body's chunks break off: the capture is incomplete, or has other line ends")
 			d.Body, lines.rest = append(d.Body, lines.rest...), nil
 			return
 		case size == 0:

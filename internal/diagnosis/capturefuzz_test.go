@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Whatever is in a capture: reading it ends, holds no more than was given, and what is read is read again from
-// what Append writes of it.
+// Whatever is in a capture: reading it ends, holds no more than was given, and what is read is read
+// again from what Append writes of it.
 func FuzzParse(f *testing.F) {
 	for _, file := range []string{"tcpdump.txt", "trace.txt"} {
 		src, err := os.ReadFile(filepath.Join("testdata", file))

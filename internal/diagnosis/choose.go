@@ -10,12 +10,12 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// ErrEndpoint is the error of a delivery of which can't be told which endpoint it is for.
-var ErrEndpoint = errors.New("it can't be told for which endpoint the delivery is: neither its path nor its body says")
+// ErrEndpoint is the error of a delivery to an unknown endpoint.
+var ErrEndpoint = errors.New("the endpoint is unknown: neither the request's path nor the body tells it")
 
-// findEndpoint chooses the endpoint: the one that is named, or the one in the path, or the one whose vendor writes
-// such bodies, or the only one.
-func (d *diagnosing) findEndpoint() error {
+// findEndpoint chooses the endpoint: the one that is named, else that of the path, else that of the
+// vendor which sends such bodies, else the only one.
+func (d *diagnoser) findEndpoint() error {
 	named := func(name string) bool {
 		i := slices.IndexFunc(d.Endpoints, func(e Endpoint) bool { return e.Name == name })
 		if i >= 0 {
@@ -52,8 +52,8 @@ func (d *diagnosing) findEndpoint() error {
 	return nil
 }
 
-// path is the path that the request asks for, "" where the capture doesn't show it.
-func (d *diagnosing) path() string {
+// path returns the request's path, "" if the capture doesn't show it.
+func (d *diagnoser) path() string {
 	u, err := url.ParseRequestURI(d.Delivery.Target) // as net/http does: to url.Parse //a/b is host a
 	if err != nil {
 		return d.Delivery.Target
@@ -61,7 +61,7 @@ func (d *diagnosing) path() string {
 	return u.EscapedPath()
 }
 
-// shapeOf is the provider whose bodies look so, "" where it is none's or more than one's.
+// shapeOf returns the name of the one provider whose bodies look so, else "".
 func shapeOf(body []byte) string {
 	text, err := stringify.Parse(body)
 	if err != nil {
@@ -69,14 +69,13 @@ func shapeOf(body []byte) string {
 	}
 	shape := ""
 	for _, p := range providers.All {
-		isOther := slices.ContainsFunc(p.Marks, func(name string) bool { return text.Member(name) == nil })
-		switch {
-		case isOther:
-		case shape != "":
-			return ""
-		default:
-			shape = p.Name
+		if slices.ContainsFunc(p.Marks, func(name string) bool { return text.Member(name) == nil }) {
+			continue
 		}
+		if shape != "" {
+			return ""
+		}
+		shape = p.Name
 	}
 	return shape
 }

@@ -1,10 +1,11 @@
-// Package diagnosis explains, step by step, how the bridge answers a captured delivery. Where the signature is
-// refused it searches for what would make it right: another secret, scheme or endpoint, a body or a signature
-// that was changed on the way.
+// Package diagnosis explains, step by step, how the bridge answers a captured delivery. If the
+// signature is refused, it searches for a change that makes it right: another secret, scheme or
+// endpoint, or a body or signature without what was done to it on the way.
 //
-// The answer is the bridge's own: the delivery goes through the very handler that serves the public listener, with
-// a publisher that publishes nothing. All of it is a function of its arguments. What it returns holds no secret,
-// no whole MAC and of the body only where it begins and ends, and where it differs from its canonical form.
+// The answer is the bridge's own: the delivery passes through the handler that serves the public
+// listener, with a publisher that publishes nothing. The report is a function of the case. It holds
+// no secret, no whole MAC, and of the body only the beginning, the end and the first difference
+// from the canonical form.
 package diagnosis
 
 import (
@@ -15,70 +16,67 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// Endpoint is an endpoint and what its variables are called.
+// Endpoint is an endpoint and the names of its variables.
 type Endpoint struct {
 	verify.Endpoint
-	Prefix      string // begins the names of its variables
-	SecretsFrom string // the variable that has its secrets, or names their file
+	Prefix      string // with which the names of its variables begin
+	SecretsFrom string // the variable that holds its secrets or the name of their file
 }
 
-// Case is what is to be judged.
+// Case is a delivery and the bridge that receives it.
 type Case struct {
 	Delivery     Delivery
-	Endpoints    []Endpoint // all that there are
-	At           string     // the endpoint's name; "" to go by the request's path, or the body's shape
-	Received     time.Time  // when the bridge had it; zero where that isn't known
+	Endpoints    []Endpoint // all of the bridge
+	At           string     // the endpoint's name; "": found by the request's path or the body's shape
+	Received     time.Time  // zero: not known
 	Now          time.Time
 	MaxBodyBytes int64
-	Quarantine   bool // as the bridge is set
+	Quarantine   bool // QUARANTINE
 }
 
-// Report is what was found.
+// Report is the result.
 type Report struct {
 	Accepted bool   `json:"accepted"` // it is published
-	Status   int    `json:"status"`   // the answer's
+	Status   int    `json:"status"`   // of the answer
 	Code     string `json:"code,omitempty"`
-	Outcome  string `json:"outcome"` // as the log and the metrics have it; of a 200 the answer's status
+	Outcome  string `json:"outcome"` // as in the log and the metrics; of a 200, the answer's status
 	Endpoint string `json:"endpoint"`
 	Provider string `json:"provider"`
-	// Scheme is what the signature covers, and Secret which of the endpoint's verified it, by position; only
-	// where the signature is right as it came.
+	// Scheme and Secret, the secret's position, are set only if the signature is right as it came.
 	Scheme string  `json:"scheme,omitempty"`
 	Secret *int    `json:"secret,omitempty"`
 	Steps  []Step  `json:"steps"`
 	Causes []Cause `json:"causes"`
 }
 
-// Step is one thing that was looked at, in the order in which the bridge does.
+// Step is one thing that the bridge looks at, in its order.
 type Step struct {
 	Name string `json:"name"`
 	Says string `json:"says"`
 }
 
-// Cause is why it is refused, or may be.
-type Cause struct {
-	Code   string `json:"code"`
-	Proven bool   `json:"proven"` // else it is what usually makes it so
-	Says   string `json:"says"`
-	Do     string `json:"do"`
-}
+// Cause is a cause of the refusal.
+type Cause = verify.Finding
 
-// diagnosing is one run of Diagnose.
-type diagnosing struct {
+func proven(code, says, do string) Cause { return Cause{Code: code, Proven: true, Says: says, Do: do} }
+func likely(code, says, do string) Cause { return Cause{Code: code, Says: says, Do: do} }
+
+// diagnoser is one run of Diagnose.
+type diagnoser struct {
 	Case
 	at     Endpoint
 	report Report
 }
 
-func (d *diagnosing) step(name, format string, args ...any) {
+func (d *diagnoser) step(name, format string, args ...any) {
 	d.report.Steps = append(d.report.Steps, Step{name, fmt.Sprintf(format, args...)})
 }
 
-func (d *diagnosing) cause(causes ...Cause) { d.report.Causes = append(d.report.Causes, causes...) }
+func (d *diagnoser) cause(causes ...Cause) { d.report.Causes = append(d.report.Causes, causes...) }
 
-// Diagnose judges the delivery. Its error is that it can't be told which endpoint it is for.
+// Diagnose explains how the bridge answers the delivery. Its error is ErrEndpoint.
 func Diagnose(c Case) (Report, error) {
-	d := diagnosing{Case: c}
+	d := diagnoser{Case: c}
 	if err := d.findEndpoint(); err != nil {
 		return Report{}, err
 	}
@@ -101,8 +99,8 @@ func Diagnose(c Case) (Report, error) {
 	return d.report, nil
 }
 
-// describe lists what was captured, and the endpoint's settings.
-func (d *diagnosing) describe() {
+// describe adds the steps about the capture and the endpoint's settings.
+func (d *diagnoser) describe() {
 	delivery := d.Delivery
 	switch {
 	case delivery.Method == "":

@@ -12,17 +12,17 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// explain adds the causes of a refusal before the claims count.
-func (d *diagnosing) explain(refusal error, b body, signatures []signature) {
+// explain adds the causes of a delivery that isn't authentic.
+func (d *diagnoser) explain(refusal error, b body, signatures []signature) {
 	if f, ok := d.search(b, signatures); ok {
 		causes := d.causes(f)
 		d.cause(causes...)
-		if next, ok := d.afterwards(f); ok && len(causes) > 0 {
+		if next, ok := d.nextCause(f); ok && len(causes) > 0 {
 			d.cause(next)
 		}
 	}
 	if len(d.Delivery.Body) == 0 {
-		d.cause(Cause{"no_body", true, "there is no body", "curl -v shows none: put it below curl's output, give it with --body, or use curl --trace-ascii"})
+		d.cause(proven("no_body", "there is no body", "curl -v shows none: put it below curl's output, give it with --body, or use curl --trace-ascii"))
 		return
 	}
 	d.explainBody(b)
@@ -35,53 +35,53 @@ func (d *diagnosing) explain(refusal error, b body, signatures []signature) {
 	case errors.Is(refusal, verify.NoSignature):
 		d.cause(d.noSignature())
 	case errors.Is(refusal, verify.ManySignatures):
-		d.cause(Cause{"signature_many", true, d.at.Provider.Header + " is there more than once, and none of them is right", "have whatever adds it pass on the vendor's alone"})
+		d.cause(proven("signature_many", d.at.Provider.Header+" is there more than once, and none of them is right", "find what adds it, and have it pass on the vendor's only"))
 	case errors.Is(refusal, verify.MalformedSignature):
-		d.cause(Cause{"signature_malformed", true, "the signature isn't 32 bytes in " + d.encodings() + ", and as far as it can be read it isn't right", "compare it with what the vendor's side logs; a proxy may change or cut it. The vendor's pages show shorter ones in their examples: those are no signatures"})
+		d.cause(proven("signature_malformed", "the signature isn't 32 bytes in "+d.encodings()+", and as far as it can be read it isn't right", "compare it with what the vendor's side logs; a proxy may change or cut it. The vendor's pages show shorter ones in their examples: those are no signatures"))
 	case errors.Is(refusal, verify.WrongSignature), errors.Is(refusal, verify.OtherScheme):
 		d.wrongSignature(b)
 	case errors.Is(refusal, verify.UnsignableDataShape):
-		d.cause(Cause{
-			"data_shape", true, "data is missing or empty, and it is all that is signed: such a delivery, a dashboard's test as a rule, can't be verified under scheme " + d.at.Scheme,
+		d.cause(proven(
+			"data_shape", "data is missing or empty, and it is all that is signed: such a delivery, a dashboard's test as a rule, can't be verified under scheme "+d.at.Scheme,
 			"cause a real event at the vendor and capture that",
-		})
+		))
 	default:
-		d.cause(Cause{"refused", true, refusal.Error(), "docs/operations.md says what each outcome means"})
+		d.cause(proven("refused", refusal.Error(), "see docs/operations.md for what each outcome means"))
 	}
 }
 
-// explainBody adds the cause where the body can't be read.
-func (d *diagnosing) explainBody(b body) {
+// explainBody adds the cause of a body that can't be read.
+func (d *diagnoser) explainBody(b body) {
 	_, err := stringify.Parse(b.raw)
-	proven := func(code, says, do string) { d.cause(Cause{code, true, says, do}) }
+	cause := func(code, says, do string) { d.cause(proven(code, says, do)) }
 	switch {
 	case b.text != nil || len(d.report.Causes) > 0:
 	case err == nil:
-		proven("not_object", "the body isn't a JSON object", "this is no delivery of a vendor's, or not all of it")
+		cause("not_object", "the body isn't a JSON object", "this is no delivery of a vendor's, or not all of it")
 	case errors.Is(err, stringify.ErrDuplicate):
-		proven("duplicate_member", err.Error(), "no vendor writes such JSON: somebody has changed the delivery, or a proxy adds members")
+		cause("duplicate_member", err.Error(), "no vendor writes such JSON: somebody has changed the delivery, or a proxy adds members")
 	case errors.Is(err, stringify.ErrDepth):
-		proven("too_deep", err.Error(), "no vendor can have signed it")
+		cause("too_deep", err.Error(), "no vendor can have signed it")
 	case errors.Is(err, stringify.ErrUTF8):
-		proven("not_utf8", "the body is not UTF-8", "a proxy or the capture has converted or cut it")
+		cause("not_utf8", "the body is not UTF-8", "a proxy or the capture has converted or cut it")
 	case slices.ContainsFunc(b.bodies(), func(other body) bool { return other.cost > 0 }):
-		proven("not_json", "the body as it stands here is not JSON, but it is once unescaped, or without what is around it; none of the secrets signed that either", "first capture the body as it was sent, byte for byte")
+		cause("not_json", "the body as it stands here is not JSON, but it is once unescaped, or without what is around it; none of the secrets signed that either", "first capture the body as it was sent, byte for byte")
 	default:
-		proven("not_json", "the body is "+err.Error(), "the capture has not all of it, or a proxy has changed it: compare its length with Content-Length")
+		cause("not_json", "the body is "+err.Error(), "the capture is incomplete, or a proxy has changed the body: compare its length with Content-Length")
 	}
 }
 
-// explainShape adds the cause where the body looks like another vendor's.
-func (d *diagnosing) explainShape(b body) {
+// explainShape adds the cause of a body that looks like another vendor's.
+func (d *diagnoser) explainShape(b body) {
 	if shape := shapeOf(b.raw); shape != "" && shape != d.at.Provider.Name {
-		d.cause(Cause{
-			"other_provider", false, fmt.Sprintf("the body looks like one of %s's, and %s is an endpoint for %s", shape, d.at.Name, d.at.Provider.Name),
+		d.cause(likely(
+			"other_provider", fmt.Sprintf("the body looks like one of %s's, and %s is an endpoint for %s", shape, d.at.Name, d.at.Provider.Name),
 			"correct the address at the vendor: each has an endpoint of its own",
-		})
+		))
 	}
 }
 
-func (d *diagnosing) encodings() string {
+func (d *diagnoser) encodings() string {
 	var names []string
 	for _, e := range d.at.Provider.Encodings {
 		names = append(names, string(e))
@@ -89,7 +89,7 @@ func (d *diagnosing) encodings() string {
 	return strings.Join(names, " or ")
 }
 
-func (d *diagnosing) noSignature() Cause {
+func (d *diagnoser) noSignature() Cause {
 	var names []string
 	for _, f := range d.Delivery.Header {
 		names = append(names, humanize.Text(f.Name))
@@ -98,30 +98,30 @@ func (d *diagnosing) noSignature() Cause {
 	if len(names) > 0 {
 		there = "the headers are " + strings.Join(names, ", ")
 	}
-	return Cause{
-		"signature_missing", true, "there is no signature: " + there,
-		"if the capture is whole, a proxy drops " + d.at.Provider.Header + ", or this is not the vendor: single ones are the internet's noise. If only the body was captured, give the header with -H",
-	}
+	return proven(
+		"signature_missing", "there is no signature: "+there,
+		"if the capture is whole, a proxy drops "+d.at.Provider.Header+", or this is not the vendor: single ones are the internet's noise. If only the body was captured, give the header with -H",
+	)
 }
 
-// wrongSignature adds the usual causes of a wrong signature, where nothing that was tried explains it.
-func (d *diagnosing) wrongSignature(b body) {
-	d.cause(d.oddities()...)
+// wrongSignature adds the usual causes of a wrong signature that the search doesn't explain.
+func (d *diagnoser) wrongSignature(b body) {
+	d.cause(d.suspectSecrets()...)
 	if d.Delivery.ASCII && bytes.IndexByte(b.raw, '.') >= 0 {
-		d.cause(Cause{"capture", false, "the capture shows a dot for each byte that isn't ASCII: where the body has any, no signature can be right here", "give the body as it was sent: from tcpdump -w, say, or from the proxy's log"})
+		d.cause(likely("capture", "the capture shows a dot for each byte that isn't ASCII: where the body has any, no signature can be right here", "give the body as it was sent: from tcpdump -w, say, or from the proxy's log"))
 	}
 	if sorted(b.text) {
-		d.cause(Cause{"sorted", false, "the members of the body stand in alphabetical order, which is not the vendor's", "something on the way parses the body and writes it anew: have it pass on the bytes"})
+		d.cause(likely("sorted", "the members of the body stand in alphabetical order, which is not the vendor's", "something on the way parses the body and writes it anew: have it pass on the bytes"))
 	}
-	d.cause(Cause{
-		"secret", false, fmt.Sprintf("no secret in %s made this signature, nor another endpoint's, over anything that a vendor signs, neither as they are nor as they may be meant", d.at.SecretsFrom),
+	d.cause(likely(
+		"secret", fmt.Sprintf("neither a secret in %s nor another endpoint's made this signature, over any text that a vendor signs; other readings of them were tried, too", d.at.SecretsFrom),
 		fmt.Sprintf("compare %s with the secret that the vendor's page shows for this address now, and set both while in doubt, the new one first. "+
 			"`bridge send %s --url` with the public address shows whether a proxy changes bodies: 200 means that it doesn't", d.at.SecretsFrom, d.at.Name),
-	})
+	))
 }
 
-// sorted reports whether the members of the body and of its data are in alphabetical order: three or more,
-// since fewer are so by chance.
+// sorted reports whether the members of the body and of its data are in alphabetical order. Fewer
+// than three may be so by chance.
 func sorted(text stringify.Text) bool {
 	names := func(object stringify.Text) (list []string) {
 		for _, m := range members(object) {

@@ -12,8 +12,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// asked diagnoses a delivery to the endpoint of that name that bears the MAC of the signed text under the key, where the
-// endpoint has those secrets.
+// asked diagnoses a delivery to the endpoint of that name that bears the MAC of the signed text
+// under the key, where the endpoint has those secrets.
 func asked(t *testing.T, endpoint, body, key, signed string, secrets ...string) Report {
 	t.Helper()
 	p := providers.ByName(endpoint)

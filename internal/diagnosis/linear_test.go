@@ -15,8 +15,8 @@ func allocated(src []byte) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// Twice the capture is twice the work, whatever it is made of. What is copied again and again shows in
-// what is allocated, on a busy machine too.
+// Twice the capture is twice the work, whatever it is made of. What is copied again and again shows
+// in what is allocated, on a busy machine too.
 func TestLinear(t *testing.T) {
 	const head = "POST /webhooks/a HTTP/1.1\nHost: a\n"
 	for name, of := range map[string]func(repeat func(string) string) string{

@@ -6,12 +6,13 @@ import (
 	"strconv"
 )
 
-// packetLine is what tcpdump prints over each packet: from where to where, and how many bytes of payload it has.
+// packetLine matches what tcpdump prints over each packet: source, destination and length of the
+// payload.
 var packetLine = regexp.MustCompile(`(?m)^(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\.\d+ (?:[^\n]*? )?IP6? (\S+ > \S+): [^\n]*\blength (\d+)(?:: HTTP[^\n]*)?\r?$`)
 
-// joinPackets returns the payload of tcpdump -A's packets from the request on, of that connection and that
-// direction. tcpdump prints the packet's own headers before the payload, in one character a byte, so the payload is
-// the last bytes of what it prints. Without packets src is returned.
+// joinPackets returns the payload of tcpdump -A's packets from the request on, in that direction of
+// the connection. tcpdump prints one character a byte, the packet's headers first, so the payload
+// is at the end. Without packets it returns src.
 func (d *Delivery) joinPackets(src []byte) []byte {
 	first := requestLine.FindIndex(src)
 	packets := packetLine.FindAllSubmatchIndex(src, -1)
@@ -38,7 +39,7 @@ func (d *Delivery) joinPackets(src []byte) []byte {
 			count++
 		}
 	}
-	if joined == nil { // only in a line over a packet, whose bytes are not shown
+	if joined == nil { // the packets' bytes are not shown
 		return nil
 	}
 	d.ASCII = true

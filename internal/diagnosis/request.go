@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// requestLine is the first line of a request. What stands before it in its line may be anything: tcpdump
-// shows the headers of the packet there.
+// requestLine matches the first line of a request. Anything may precede it in the line: tcpdump
+// prints the packet's headers there.
 var requestLine = regexp.MustCompile(`(?m)(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) ([!-~]+) HTTP/([0-9](?:\.[0-9])?)[ \t\r]*$`)
 
-// lineReader reads line by line what follows the request line.
+// lineReader reads the lines after the request line.
 type lineReader struct {
 	rest     []byte
-	prefix   []byte // what stood before the request line
-	prefixed bool   // and stands before the other lines
-	curl     bool   // the prefix is curl's, whose other lines begin otherwise
+	prefix   []byte // of the request line
+	prefixed bool   // the other lines have it, too
+	curl     bool   // the prefix is curl's; lines with another one are not the request's
 }
 
 // after returns what follows the line's end.
@@ -24,7 +24,7 @@ func after(src []byte) []byte {
 	return rest
 }
 
-// next returns the next line without its end and its prefix; ok is false where there is none.
+// next returns the next line without its end and its prefix; ok is false at the end.
 func (l *lineReader) next() (line []byte, ok bool) {
 	if len(l.rest) == 0 {
 		return nil, false
@@ -46,12 +46,12 @@ func (l *lineReader) strip(line []byte) []byte {
 	return line
 }
 
-// token is what the name of a header is made of (RFC 9110, 5.6.2).
+// token matches a header's name (RFC 9110, 5.6.2).
 var token = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
 // readHeader reads the headers up to the empty line.
 func (d *Delivery) readHeader(lines *lineReader) {
-	var folded []string // the lines by which the last header goes on
+	var folded []string // continuation lines of the last header
 	defer func() { d.unfold(folded) }()
 	for {
 		before := lines.rest
@@ -72,15 +72,15 @@ func (d *Delivery) readHeader(lines *lineReader) {
 		}
 		d.unfold(folded)
 		folded = nil
-		if name, value, ok := strings.Cut(string(line), ":"); ok { // with a bad name it is refused, not passed over
+		if name, value, ok := strings.Cut(string(line), ":"); ok { // a bad name is refused, not ignored
 			d.Header = append(d.Header, Field{strings.TrimLeft(name, blank), strings.Trim(value, blank)})
 		} else {
-			d.note("a line among the headers is none, and was passed over")
+			d.note("a line among the headers is not a header, and is ignored")
 		}
 	}
 }
 
-// unfold adds the lines by which the last header goes on to its value (RFC 9112, 5.2).
+// unfold adds continuation lines to the last header's value (RFC 9112, 5.2).
 func (d *Delivery) unfold(lines []string) {
 	if len(lines) > 0 {
 		last := &d.Header[len(d.Header)-1]
@@ -88,10 +88,10 @@ func (d *Delivery) unfold(lines []string) {
 	}
 }
 
-// blank is what may stand around a header's value (RFC 9110, 5.5), and line ends that came with it.
+// blank may surround a header's value (RFC 9110, 5.5); the line's end, too.
 const blank = " \t\r"
 
-// AddHeader adds a header that is written as in a request: Name: value. It reports whether it is one.
+// AddHeader adds a header written as "Name: value". It reports whether it is one.
 func (d *Delivery) AddHeader(line string) bool {
 	name, value, ok := strings.Cut(line, ":")
 	if !ok || !token.MatchString(name) || strings.Contains(value, "\n") {
@@ -101,7 +101,7 @@ func (d *Delivery) AddHeader(line string) bool {
 	return true
 }
 
-// ParseHeader reads headers alone, with or without the request line over them.
+// ParseHeader reads headers without a body, with or without a request line.
 func ParseHeader(src []byte) (Delivery, error) {
 	var d Delivery
 	src = bytes.TrimLeft(bytes.TrimPrefix(d.decodeUTF16(src), byteOrderMark), "\r\n")

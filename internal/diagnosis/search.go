@@ -12,8 +12,9 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// examineTexts describes what each scheme of the provider signs, and how the MACs of the secrets begin.
-func (d *diagnosing) examineTexts(b body) {
+// examineTexts adds a step for each scheme of the provider: what it signs, and how the secrets'
+// MACs begin.
+func (d *diagnoser) examineTexts(b body) {
 	for _, t := range d.texts(b) {
 		if !slices.Contains(d.at.Provider.SchemeNames(), t.scheme) {
 			continue
@@ -27,59 +28,55 @@ func (d *diagnosing) examineTexts(b body) {
 			set = ", which the endpoint isn't set to"
 		}
 		asSent := ""
-		if t.says != "" {
+		if t.name != "" {
 			asSent = ", as it was sent"
 		}
 		d.step("signed", "by %s%s%s: %d bytes, %s; %s", t.scheme, asSent, set, t.len(), ends(t.parts), strings.Join(macs, ", "))
 	}
 }
 
-// ends quotes how a text begins and ends.
+// ends quotes the beginning and the end of a text.
 func ends(parts [][]byte) string {
-	var whole []byte
-	for _, part := range parts {
-		whole = append(whole, part...)
+	whole := string(slices.Concat(parts...))
+	const limit = 16
+	if len(whole) <= 2*limit {
+		return humanize.Text(whole)
 	}
-	const most = 16
-	if len(whole) <= 2*most {
-		return humanize.Text(string(whole))
-	}
-	return humanize.Text(string(whole[:most])) + " … " + humanize.Text(string(whole[len(whole)-most:]))
+	return humanize.Text(whole[:limit]) + " … " + humanize.Text(whole[len(whole)-limit:])
 }
 
-// found is what explains a signature: which of all that may have been otherwise was.
+// found is a combination that makes a signature right.
 type found struct {
 	signature signature
 	key       key
 	body      body
 	text      signedText
-	cost      int
 }
 
-// maxWork bounds the bytes that are hashed in a search.
+// maxWork is the largest number of bytes that a search hashes.
 const maxWork = 1 << 30
 
-// search finds a secret, a body and a text that make one of the signatures, with as few assumptions as
-// possible.
-func (d *diagnosing) search(b body, signatures []signature) (best found, ok bool) {
+// search finds the secret, body and text that make one of the signatures with the fewest
+// assumptions.
+func (d *diagnoser) search(b body, signatures []signature) (found, bool) {
 	keys := d.keys()
 	work := 0
-	for most := 0; most <= 3; most++ { // assumptions
+	for assumptions := range 4 {
 		for _, body := range b.bodies() {
 			for _, text := range d.texts(body) {
 				for _, key := range keys {
 					cost := body.cost + key.cost + d.schemeCost(text, key)
-					if key.IsEmpty() || !slices.ContainsFunc(signatures, func(s signature) bool { return cost+s.cost == most }) {
+					if key.IsEmpty() || !slices.ContainsFunc(signatures, func(s signature) bool { return cost+s.cost == assumptions }) {
 						continue
 					}
 					if work += text.len(); work > maxWork {
-						d.step("note", "the body is large: not all that may be otherwise was tried")
+						d.step("note", "the body is large: not everything was tried")
 						return found{}, false
 					}
 					mac := verify.Sum(key.Secret, text.parts...)
 					for _, s := range signatures {
-						if cost+s.cost == most && s.isBeginningOf(mac) {
-							return found{s, key, body, text, most}, true
+						if cost+s.cost == assumptions && s.isBeginningOf(mac) {
+							return found{s, key, body, text}, true
 						}
 					}
 				}
@@ -89,17 +86,17 @@ func (d *diagnosing) search(b body, signatures []signature) (best found, ok bool
 	return found{}, false
 }
 
-// judgedBy returns the endpoint whose delivery it is, if the secret is right: where another vendor's endpoint has the
-// secret, the body tells whether the address or the secret is the wrong one.
-func (d *diagnosing) judgedBy(k key) Endpoint {
+// judgedBy returns the endpoint whose delivery it is if the secret is right. If the secret is that
+// of another vendor's endpoint, the body tells whether the address or the secret is wrong.
+func (d *diagnoser) judgedBy(k key) Endpoint {
 	if k.at.Provider.Name != d.at.Provider.Name && shapeOf(d.Delivery.Body) == d.at.Provider.Name {
 		return d.at
 	}
 	return k.at
 }
 
-// schemeCost is 0 where the signature would cover what the secret's endpoint is set to.
-func (d *diagnosing) schemeCost(t signedText, k key) int {
+// schemeCost returns 0 if the text is that of the scheme to which the secret's endpoint is set.
+func (d *diagnoser) schemeCost(t signedText, k key) int {
 	at := d.judgedBy(k)
 	if t.scheme == at.Scheme || at.Scheme == verify.Auto && slices.Contains(at.Provider.SchemeNames(), t.scheme) {
 		return 0
@@ -107,8 +104,8 @@ func (d *diagnosing) schemeCost(t signedText, k key) int {
 	return max(1, t.cost)
 }
 
-// causes returns what differs from what the bridge expects.
-func (d *diagnosing) causes(f found) (all []Cause) {
+// causes returns the differences from what the bridge expects.
+func (d *diagnoser) causes(f found) (all []Cause) {
 	at := d.judgedBy(f.key)
 	if f.signature.cause.Code != "" && !strings.EqualFold(f.signature.header, at.Provider.Header) {
 		all = append(all, f.signature.cause)
@@ -123,35 +120,35 @@ func (d *diagnosing) causes(f found) (all []Cause) {
 		return all
 	}
 	if slices.Contains(at.Provider.SchemeNames(), f.text.scheme) {
-		return append(all, Cause{
-			"other_scheme", true, fmt.Sprintf("it is signed with secret %d of %s, over %s; the endpoint is set to %s", f.key.position, f.key.at.SecretsFrom, f.text.scheme, at.Scheme),
+		return append(all, proven(
+			"other_scheme", fmt.Sprintf("it is signed with secret %d of %s, over %s; the endpoint is set to %s", f.key.position, f.key.at.SecretsFrom, f.text.scheme, at.Scheme),
 			fmt.Sprintf("set %sSIGNATURE=%s", at.Prefix, f.text.scheme),
-		})
+		))
 	}
 	if f.text.unfit != "" {
-		return append(all, Cause{
-			"data_shape", true, fmt.Sprintf("it is signed with secret %d of %s, over %s, of which the last is no object: it can't be verified under scheme %s", f.key.position, f.key.at.SecretsFrom, f.text.says, f.text.unfit),
+		return append(all, proven(
+			"data_shape", fmt.Sprintf("it is signed with secret %d of %s, over %s, of which the last is no object: it can't be verified under scheme %s", f.key.position, f.key.at.SecretsFrom, f.text.name, f.text.unfit),
 			"a dashboard's test is like that, as a rule: cause a real event at the vendor and capture that",
-		})
+		))
 	}
-	says := f.text.says
+	name := f.text.name
 	if f.text.scheme != "" {
-		says = "what another vendor's scheme " + f.text.scheme + " covers"
+		name = "what another vendor's scheme " + f.text.scheme + " covers"
 	}
-	return append(all, Cause{
-		"unknown_scheme", true, fmt.Sprintf("it is signed with secret %d of %s, over %s, which no scheme of this provider does", f.key.position, f.key.at.SecretsFrom, says),
+	return append(all, proven(
+		"unknown_scheme", fmt.Sprintf("it is signed with secret %d of %s, over %s, which no scheme of this provider does", f.key.position, f.key.at.SecretsFrom, name),
 		"report it, with this output: the bridge has no setting for that",
-	})
+	))
 }
 
-// afterwards returns what would still be wrong once the causes are gone.
-func (d *diagnosing) afterwards(f found) (Cause, bool) {
+// nextCause returns the cause that remains once the others are gone.
+func (d *diagnoser) nextCause(f found) (Cause, bool) {
 	at := d.judgedBy(f.key)
 	if !slices.Contains(at.Provider.SchemeNames(), f.text.scheme) || f.body.text == nil || at.Provider.Explain != nil {
 		return Cause{}, false
 	}
 	at.Scheme, at.Secrets = f.text.scheme, func() []secret.Secret { return []secret.Secret{f.key.Secret} }
-	next := diagnosing{Case: d.Case, at: at}
+	next := diagnoser{Case: d.Case, at: at}
 	next.Endpoints, next.At = []Endpoint{at}, at.Name
 	signature := at.Provider.Encodings[0].Encode(verify.Sum(f.key.Secret, f.text.parts...))
 	next.Delivery = Delivery{Header: []Field{{at.Provider.Header, signature}}, Body: f.body.raw}
@@ -160,14 +157,14 @@ func (d *diagnosing) afterwards(f found) (Cause, bool) {
 		return Cause{}, false
 	}
 	next.examineClaims(answer)
-	c := Cause{"then", true, answer.err.Error(), "capture another delivery once it is, and try again"}
+	c := proven("then", answer.err.Error(), "capture another delivery once it is, and try again")
 	if len(next.report.Causes) > 0 {
 		c.Says, c.Do = next.report.Causes[0].Says, next.report.Causes[0].Do
 	}
 	if answer.status == http.StatusOK {
-		c.Says = "with that put right it would be " + answer.outcome + ", and not published: " + c.Says
+		c.Says = "once that is fixed, it would be " + answer.outcome + ", and not published: " + c.Says
 	} else {
-		c.Says = fmt.Sprintf("with that put right it would still be refused, %d %s: %s", answer.status, answer.outcome, c.Says)
+		c.Says = fmt.Sprintf("once that is fixed, it would still be refused, %d %s: %s", answer.status, answer.outcome, c.Says)
 	}
 	return c, true
 }

@@ -1,7 +1,6 @@
 package diagnosis
 
 import (
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -12,25 +11,25 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
 
-// key is a secret as it may be meant.
+// key is a secret as set, or as it may have been meant.
 type key struct {
 	secret.Secret
 	at       Endpoint
 	position int
-	cost     int // how many assumptions it takes
+	cost     int // number of assumptions
 	cause    Cause
 }
 
-// reading is another way to take a secret's text. take returns "" where that is none.
+// reading is another way to read a secret's text.
 type reading struct {
 	code, says, do string
-	take           func(text string) string
+	read           func(text string) string // returns "" if there is none
 }
 
-// label is a name before a secret, as an env file or YAML has it.
+// label matches a name before a secret, as in an env file or YAML.
 var label = regexp.MustCompile(`^(?:export +)?[A-Za-z_][A-Za-z0-9_-]*(?:=|: +)`)
 
-var takings = []reading{
+var secretReadings = []reading{
 	{"secret_quoted", "without the quotation marks around it", "take the marks away: an env file and a Kubernetes Secret keep them", func(s string) string { return strings.Trim(s, "\"'`‘’“”") }},
 	{"secret_hex", "decoded from hex", "the vendor shows the key in hex; the bridge takes the key's bytes. Report it: there is no setting for that", decodedHex},
 	{"secret_base64", "decoded from base64", "if it was encoded for a Kubernetes Secret, it was encoded once too often: `stringData` takes it as it is. Else the vendor shows the key in base64: report it, there is no setting for that", decodedBase64},
@@ -48,16 +47,16 @@ var takings = []reading{
 			return r
 		}, s)
 	}},
-	{"secret_line_end", "with a line break behind it", setAnew, func(s string) string { return s + "\n" }},
-	{"secret_line_end", "with a line break of Windows' behind it", setAnew, func(s string) string { return s + "\r\n" }},
-	{"secret_line_end", "with a blank behind it", setAnew, func(s string) string { return s + " " }},
+	{"secret_line_end", "with a line break behind it", newSecret, func(s string) string { return s + "\n" }},
+	{"secret_line_end", "with a line break of Windows' behind it", newSecret, func(s string) string { return s + "\r\n" }},
+	{"secret_line_end", "with a blank behind it", newSecret, func(s string) string { return s + " " }},
 	{"secret_case", "in lower case", "copy it as it is: capitals count", strings.ToLower},
 	{"secret_case", "in upper case", "copy it as it is: capitals count", strings.ToUpper},
 }
 
-const setAnew = "the vendor's own secret has one, or whoever told the vendor did: make a new secret"
+const newSecret = "the vendor's own secret ends with one: make a new secret"
 
-// splits are the ways in which one text may be several secrets, or have one in it.
+// splits are the ways in which one text may hold several secrets.
 var splits = []struct {
 	code, says, do string
 	split          func(text string) []string
@@ -73,7 +72,7 @@ func afterUnderscore(s string) string {
 	return rest
 }
 
-// jsonTexts lists the texts in a JSON object, or in a line of one.
+// jsonTexts returns the texts in a JSON object, or in a line of one.
 func jsonTexts(s string) (texts []string) {
 	s = strings.TrimSuffix(strings.TrimSpace(s), ",")
 	var object map[string]any
@@ -102,16 +101,12 @@ func decodedHex(s string) string {
 }
 
 func decodedBase64(s string) string {
-	standard := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(s, "="))
-	plain, err := base64.RawStdEncoding.DecodeString(standard)
-	if err != nil {
-		return ""
-	}
+	plain, _ := decodeBase64(s) // nil with an error
 	return strings.TrimSuffix(string(plain), "\n")
 }
 
-// keys lists every secret of every endpoint, as it is and as it may be meant; those of the endpoint first.
-func (d *diagnosing) keys() (all []key) {
+// keys returns the secrets of all endpoints, and other readings of those of the endpoint.
+func (d *diagnoser) keys() (all []key) {
 	for _, e := range d.Endpoints {
 		own := e.Name == d.at.Name
 		var texts []string
@@ -125,44 +120,44 @@ func (d *diagnosing) keys() (all []key) {
 			text := string(s.Key())
 			texts = append(texts, text)
 			if own {
-				all = append(all, meant(k, text)...)
+				all = append(all, k.readings(text)...)
 			}
 		}
 		if own && len(texts) > 1 {
-			all = append(all, joined(e, texts)...)
+			all = append(all, joined(e, texts))
 		}
 	}
 	return all
 }
 
-// otherEndpoint is why another endpoint's secret may be the right one.
-func (d *diagnosing) otherEndpoint(k key) Cause {
+// otherEndpoint returns the cause if another endpoint's secret is the right one.
+func (d *diagnoser) otherEndpoint(k key) Cause {
 	says := fmt.Sprintf("it is signed with secret %d of %s, which is endpoint %s's", k.position, k.at.SecretsFrom, k.at.Name)
 	address := fmt.Sprintf("the vendor sends %s's deliveries to /webhooks/%s: correct the address there", k.at.Name, d.at.Name)
 	exchange := fmt.Sprintf("%s and %s are mixed up here: exchange them", k.at.SecretsFrom, d.at.SecretsFrom)
 	switch {
 	case k.at.Provider.Name == d.at.Provider.Name:
-		return Cause{"other_endpoint", true, says, address + "; or " + exchange}
+		return proven("other_endpoint", says, address+"; or "+exchange)
 	case d.judgedBy(k).Name == d.at.Name:
-		return Cause{"secrets_exchanged", true, says + ", but the body is one of " + d.at.Provider.Name + "'s", exchange}
+		return proven("secrets_exchanged", says+", but the body is one of "+d.at.Provider.Name+"'s", exchange)
 	}
-	return Cause{"other_endpoint", true, says, address}
+	return proven("other_endpoint", says, address)
 }
 
-// maxParts is of how many secrets one text may be.
+// maxParts is the largest number of secrets in one text.
 const maxParts = 8
 
-// meant lists the other readings of a secret.
-func meant(k key, text string) (all []key) {
-	add := func(read, code, says, do string) {
-		if read != "" && read != text {
-			all = append(all, key{secret.New(read), k.at, k.position, 1, Cause{
-				code, true, fmt.Sprintf("it is signed with secret %d of %s %s", k.position, k.at.SecretsFrom, says), do,
-			}})
+// readings returns the other readings of the secret's text.
+func (k key) readings(text string) (all []key) {
+	add := func(other, code, says, do string) {
+		if other != "" && other != text {
+			all = append(all, key{secret.New(other), k.at, k.position, 1, proven(
+				code, fmt.Sprintf("it is signed with secret %d of %s %s", k.position, k.at.SecretsFrom, says), do,
+			)})
 		}
 	}
-	for _, t := range takings {
-		add(t.take(text), t.code, t.says, t.do)
+	for _, r := range secretReadings {
+		add(r.read(text), r.code, r.says, r.do)
 	}
 	for _, s := range splits {
 		if parts := s.split(text); len(parts) <= maxParts {
@@ -174,19 +169,19 @@ func meant(k key, text string) (all []key) {
 	return all
 }
 
-// joined has one secret of which commas have made several.
-func joined(e Endpoint, texts []string) []key {
+// joined returns the secret that commas may have split.
+func joined(e Endpoint, texts []string) key {
 	do := "a comma parts secrets in a variable: put this one into a file, a line of its own, and set " + e.Prefix + "SECRETS_FILE"
-	return []key{{secret.New(strings.Join(texts, ",")), e, 0, 1, Cause{
-		"secret_comma", true, "it is signed with all of " + e.SecretsFrom + " as one secret, commas included", do,
-	}}}
+	return key{secret.New(strings.Join(texts, ",")), e, 0, 1, proven(
+		"secret_comma", "it is signed with all of "+e.SecretsFrom+" as one secret, commas included", do,
+	)}
 }
 
-// oddities returns what is strange about the endpoint's secrets, without revealing any of them.
-func (d *diagnosing) oddities() (all []Cause) {
+// suspectSecrets returns a cause for each of the endpoint's secrets that looks wrong.
+func (d *diagnoser) suspectSecrets() (all []Cause) {
 	for i, s := range d.at.Secrets() {
 		if doubt := s.Doubt(); doubt != "" {
-			all = append(all, Cause{"secret_odd", false, fmt.Sprintf("secret %d of %s %s", i, d.at.SecretsFrom, doubt), "look how it got there, and set it as the vendor shows it"})
+			all = append(all, likely("secret_odd", fmt.Sprintf("secret %d of %s %s", i, d.at.SecretsFrom, doubt), "look how it got there, and set it as the vendor shows it"))
 		}
 	}
 	return all

@@ -16,22 +16,23 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// answer is what the bridge makes of a delivery.
+// answer is the bridge's answer to a delivery.
 type answer struct {
 	status  int
 	code    string
 	outcome string
 	err     error
-	refused *ingest.RefusedConn // where it is refused before it is a request, and all but status and outcome is empty
+	refused *ingest.RefusedConn // refused before it is a request; only status and outcome are set besides
 	claims  verify.Claims
-	window  window // in which it is accepted, where it is authentic and tells its time
+	window  *verify.Window // in which it is accepted, if it is authentic and tells its time
 }
 
-// errNoAnswer is the error of a server that doesn't answer; a fault of ours.
+// errNoAnswer is a bug of ours.
 var errNoAnswer = errors.New("the server doesn't answer")
 
-// ask sends a request to the bridge's own server, over a connection in memory, as if it were received then.
-func (d *diagnosing) ask(request Delivery, received time.Time) (a answer) {
+// ask sends a request to the bridge's own server, over a connection in memory, as if it were
+// received at that time.
+func (d *diagnoser) ask(request Delivery, received time.Time) (a answer) {
 	one := make(observer, 1)
 	c := ingest.Config{
 		SubjectPrefix: "webhooks", MaxBodyBytes: d.MaxBodyBytes, MaxInFlightBytes: 1 << 40, Quarantine: d.Quarantine,
@@ -60,7 +61,7 @@ func (d *diagnosing) ask(request Delivery, received time.Time) (a answer) {
 	_ = here.Close()
 	_ = server.Close()
 	<-served
-	if a.outcome == string(publish.Kept) { // the record doesn't say why
+	if a.outcome == string(publish.Kept) { // without the reason
 		without := *d
 		without.Quarantine = false
 		a.err = without.ask(request, received).err
@@ -68,7 +69,7 @@ func (d *diagnosing) ask(request Delivery, received time.Time) (a answer) {
 	return a
 }
 
-// observer takes what becomes of the one request.
+// observer receives the outcome of the request.
 type observer chan answer
 
 func (o observer) Observe(r *ingest.Record) {
@@ -89,7 +90,7 @@ func (o observer) refused(c ingest.RefusedConn) {
 	o.take(a)
 }
 
-// take keeps the first answer: what follows the request isn't asked about.
+// take keeps the first answer; the capture may hold more after the request.
 func (o observer) take(a answer) {
 	select {
 	case o <- a:
@@ -97,7 +98,7 @@ func (o observer) take(a answer) {
 	}
 }
 
-// nowhere takes every message and keeps none.
+// nowhere drops every message.
 type nowhere struct{}
 
 func (nowhere) Publish(context.Context, publish.Message) (publish.Status, error) {

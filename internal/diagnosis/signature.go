@@ -15,23 +15,23 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// signature is a MAC as it may have been sent, whole or the beginning of one.
+// signature is a MAC as it may have been sent, or its beginning.
 type signature struct {
 	mac    []byte
-	header string // where it was, if not where the endpoint's provider has it
-	cost   int    // how many assumptions it takes
+	header string // that it was in, if not the provider's
+	cost   int    // number of assumptions
 	cause  Cause
 }
 
-// memberScheme is the cause that names the scheme already, so that no other one has to.
+// memberScheme is the code of the cause that names the scheme, too.
 const memberScheme = "signature_member"
 
-// minMAC is how many bytes of a MAC must be right to be believed no accident.
+// minMAC is the number of bytes of a MAC that can't be right by accident.
 const minMAC = 8
 
-// examineSignatures describes where signatures are and what they decode to. It returns them, with the other ways
-// in which they can be read.
-func (d *diagnosing) examineSignatures(b body) (all []signature) {
+// examineSignatures adds a step for each signature. It returns the signatures, in each way in which
+// they can be read.
+func (d *diagnoser) examineSignatures(b body) (all []signature) {
 	p := d.at.Provider
 	values := d.Delivery.Values(p.Header)
 	for i, value := range values {
@@ -39,10 +39,10 @@ func (d *diagnosing) examineSignatures(b body) (all []signature) {
 		asIs := Cause{}
 		cost := 0
 		if len(values) > 1 {
-			cost, asIs = 1, Cause{
-				"signature_twice", true, fmt.Sprintf("%s is there %d times; number %d is right", p.Header, len(values), i+1),
+			cost, asIs = 1, proven(
+				"signature_twice", fmt.Sprintf("%s is there %d times; number %d is right", p.Header, len(values), i+1),
 				"something on the way adds another: have it pass the vendor's header on, once",
-			}
+			)
 		}
 		all = append(all, readings(value, p, cost, asIs)...)
 	}
@@ -55,10 +55,10 @@ func (d *diagnosing) examineSignatures(b body) (all []signature) {
 		cost, cause := 0, Cause{}
 		if s, _ := p.Scheme(d.at.Scheme); s.Members == nil {
 			by := p.SchemeOfMember()
-			cost, cause = 1, Cause{
-				memberScheme, true, "the signature is in the body, and signs " + strings.Join(by.Members, " and "),
-				"set " + d.at.Prefix + "SIGNATURE=" + by.Name + ": with " + d.at.Scheme + " only the header " + p.Header + " counts",
-			}
+			cost, cause = 1, proven(
+				memberScheme, "the signature is in the body, and signs "+strings.Join(by.Members, " and "),
+				"set "+d.at.Prefix+"SIGNATURE="+by.Name+": with "+d.at.Scheme+" only the header "+p.Header+" counts",
+			)
 		}
 		all = append(all, readings(member, p, cost, cause)...)
 	}
@@ -66,10 +66,10 @@ func (d *diagnosing) examineSignatures(b body) (all []signature) {
 		if !strings.EqualFold(f.Name, p.Header) && looksLikeSignature(f) {
 			name := humanize.Text(f.Name)
 			d.step("signature", "%s: %s. The bridge doesn't look there", name, describeSignature(f.Value))
-			elsewhere := readings(f.Value, p, 1, Cause{
-				"signature_elsewhere", true, "the signature is in the header " + name + ", and the bridge looks for " + p.Header,
+			elsewhere := readings(f.Value, p, 1, proven(
+				"signature_elsewhere", "the signature is in the header "+name+", and the bridge looks for "+p.Header,
 				"if a proxy has renamed it, have it pass it on as it came; nginx takes no header with an underscore unless told",
-			})
+			))
 			for i := range elsewhere {
 				elsewhere[i].header = f.Name
 			}
@@ -87,7 +87,7 @@ func looksLikeSignature(f Field) bool {
 	return strings.Contains(name, "signature") || strings.Contains(name, "hmac")
 }
 
-// describeSignature describes a signature's text: its length, its beginning and its encoding.
+// describeSignature describes a signature's length, beginning and encoding.
 func describeSignature(value string) string {
 	if value == "" {
 		return "empty"
@@ -106,22 +106,27 @@ func describeSignature(value string) string {
 	return fmt.Sprintf("%s, %d bytes in %s%s; an HMAC-SHA256 has %d", begin, len(mac), encoding, digest, sha256.Size)
 }
 
-// decode reads bytes in hex or base64, of any length.
+// decode decodes hex or base64 of any length.
 func decode(value string) (mac []byte, encoding string) {
 	if mac, err := hex.DecodeString(value); err == nil {
 		return mac, "hex"
 	}
-	standard := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(value, "="))
-	if mac, err := base64.RawStdEncoding.DecodeString(standard); err == nil {
+	if mac, err := decodeBase64(value); err == nil {
 		return mac, "base64"
 	}
 	return nil, ""
 }
 
-// labelled is a signature with its algorithm or version before it.
+// decodeBase64 decodes base64 in either alphabet, padded or not.
+func decodeBase64(text string) ([]byte, error) {
+	standard := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
+	return base64.RawStdEncoding.DecodeString(standard)
+}
+
+// labelled matches an algorithm or a version before a signature.
 var labelled = regexp.MustCompile(`^(?i:sha-?256|hmac-?sha-?256|hmac|v\d+|0x|signature)[=:,x]? *`)
 
-// readings lists what a signature's text may be meant as.
+// readings returns the MACs as which a signature's text can be read.
 func readings(value string, p *verify.Provider, cost int, given Cause) (all []signature) {
 	add := func(text string, more int, cause Cause) {
 		mac, encoding := decode(text)
@@ -130,15 +135,15 @@ func readings(value string, p *verify.Provider, cost int, given Cause) (all []si
 		}
 		switch {
 		case len(mac) < sha256.Size:
-			more, cause = more+1, Cause{
-				"signature_cut", true, fmt.Sprintf("the signature is right as far as it goes: %d of %d bytes", len(mac), sha256.Size),
+			more, cause = more+1, proven(
+				"signature_cut", fmt.Sprintf("the signature is right as far as it goes: %d of %d bytes", len(mac), sha256.Size),
 				"find what cuts the header: a proxy's limit, a column of a log, the capture",
-			}
+			)
 		case len(mac) > sha256.Size:
-			more, cause = more+1, Cause{"signature_long", true, "the signature is right, and something follows it", "find what adds to the header"}
+			more, cause = more+1, proven("signature_long", "the signature is right, and something follows it", "find what adds to the header")
 			mac = mac[:sha256.Size]
 		case more == 0 && !slices.Contains(p.Encodings, verify.Encoding(encoding)):
-			more, cause = more+1, Cause{"signature_" + encoding, true, "the signature is right, and in " + encoding + ", where " + p.Title + " documents " + string(p.Encodings[0]), "the vendor has changed its encoding, or a proxy does: report it"}
+			more, cause = more+1, proven("signature_"+encoding, "the signature is right, and in "+encoding+", where "+p.Title+" documents "+string(p.Encodings[0]), "the vendor has changed its encoding, or a proxy does: report it")
 		}
 		if cause.Code == "" {
 			cause = given
@@ -150,10 +155,10 @@ func readings(value string, p *verify.Provider, cost int, given Cause) (all []si
 		text string
 		Cause
 	}{
-		{strings.Join(strings.Fields(value), ""), Cause{"signature_white_space", true, "the signature is right without the white space in it", "find what breaks the header's line or adds blanks"}},
-		{strings.Trim(value, `"'<>;, `), Cause{"signature_quoted", true, "the signature is right without the marks around it", "have whatever puts quotation marks around the header leave it as it came"}},
-		{labelled.ReplaceAllString(value, ""), Cause{"signature_label", true, "the signature is right without the label before it", "the vendor documents none: if a proxy adds it, have it pass the header on unchanged, else report it"}},
-		{unescaped(value), Cause{"signature_escaped", true, "the signature is right once its % escapes are undone", "have whatever escapes the header leave it as it came"}},
+		{strings.Join(strings.Fields(value), ""), proven("signature_white_space", "the signature is right without the white space in it", "find what breaks the header's line or adds blanks")},
+		{strings.Trim(value, `"'<>;, `), proven("signature_quoted", "the signature is right without the marks around it", "find what puts quotation marks around the header, and have it pass the header on unchanged")},
+		{labelled.ReplaceAllString(value, ""), proven("signature_label", "the signature is right without the label before it", "the vendor documents none: if a proxy adds it, have it pass the header on unchanged, else report it")},
+		{unescaped(value), proven("signature_escaped", "the signature is right once its % escapes are undone", "find what escapes the header, and have it pass the header on unchanged")},
 	} {
 		if trimmed.text != value {
 			add(trimmed.text, 1, trimmed.Cause)
@@ -161,7 +166,7 @@ func readings(value string, p *verify.Provider, cost int, given Cause) (all []si
 	}
 	if parts := strings.Split(value, ","); len(parts) > 1 && len(parts) <= 8 {
 		for _, part := range parts {
-			add(strings.TrimSpace(part), 1, Cause{"signature_joined", true, "one of the signatures that the header joins with commas is right", "something on the way joins two headers, or adds one: have it pass on the vendor's"})
+			add(strings.TrimSpace(part), 1, proven("signature_joined", "one of the signatures that the header joins with commas is right", "something on the way joins two headers, or adds one: have it pass on the vendor's"))
 		}
 	}
 	return all
@@ -175,12 +180,10 @@ func unescaped(value string) string {
 	return plain
 }
 
-// isBeginningOf reports whether the MAC, as far as it is known, is that one.
+// isBeginningOf reports whether the MAC begins with the signature's.
 func (s signature) isBeginningOf(mac []byte) bool { return bytes.HasPrefix(mac, s.mac) }
 
-func excerptText(text string, most int) string {
-	if len(text) > most {
-		text = text[:most]
-	}
+func excerptText(text string, limit int) string {
+	text = text[:min(len(text), limit)]
 	return humanize.Text(text) + "…"
 }

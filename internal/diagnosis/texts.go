@@ -11,13 +11,13 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// signedText is what may have been signed.
+// signedText is a text that may have been signed.
 type signedText struct {
-	scheme string // one of verify's, or "" where the bridge has none for it
-	says   string
+	scheme string // "": that of no scheme
+	name   string
 	parts  [][]byte
-	cost   int    // how many assumptions it takes, where no scheme has it
-	unfit  string // the scheme that signs so, but not of such a body
+	cost   int    // number of assumptions, if no scheme has it
+	unfit  string // the scheme that signs such a text, but not of such a body
 }
 
 func (t signedText) len() (n int) {
@@ -27,8 +27,8 @@ func (t signedText) len() (n int) {
 	return n
 }
 
-// texts lists what may have been signed of a body: what the vendors' pages say, then what others do.
-func (d *diagnosing) texts(b body) (all []signedText) {
+// texts returns what may have been signed of a body: by the schemes of the vendors, then by others.
+func (d *diagnoser) texts(b body) (all []signedText) {
 	for _, p := range providers.All {
 		for _, s := range p.Schemes {
 			if !slices.ContainsFunc(all, func(t signedText) bool { return t.scheme == s.Name }) {
@@ -37,16 +37,16 @@ func (d *diagnosing) texts(b body) (all []signedText) {
 		}
 	}
 	if b.text == nil {
-		return append(all, signedText{says: "the bytes as they came", parts: [][]byte{b.raw}})
+		return append(all, signedText{name: "the bytes as they came", parts: [][]byte{b.raw}})
 	}
 	if b.text.Member("signature") != nil {
 		rest := slices.DeleteFunc(members(b.text), func(m verify.Member) bool { return m.Name == "signature" })
-		all = append(all, signedText{says: "the body without its signature", parts: [][]byte{rest.Text()}})
+		all = append(all, signedText{name: "the body without its signature", parts: [][]byte{rest.Text()}})
 	}
 	for _, name := range []string{"timestamp", "time"} {
 		if value := b.text.Member(name); value != nil {
 			for i, w := range writings(value) {
-				all = append(all, b.joined("the "+name+w.says, w.text, i > 0)...)
+				all = append(all, b.joined("the "+name+w.name, w.text, i > 0)...)
 			}
 		}
 	}
@@ -58,29 +58,29 @@ func (d *diagnosing) texts(b body) (all []signedText) {
 	return all
 }
 
-// textsOf lists what a scheme signs of the body: of its canonical form and as it was sent.
+// textsOf returns what a scheme signs of the body, in its canonical form and as it was sent.
 func (b body) textsOf(s verify.Scheme) (all []signedText) {
 	if parts := s.Signed(b.text); parts != nil {
 		all = append(all, signedText{scheme: s.Name, parts: parts})
 	} else if parts := s.Parts(b.text); b.text != nil && !slices.ContainsFunc(parts, func(part []byte) bool { return part == nil }) {
-		all = append(all, signedText{says: strings.Join(s.Members, " and "), parts: parts, unfit: s.Name})
+		all = append(all, signedText{name: strings.Join(s.Members, " and "), parts: parts, unfit: s.Name})
 	}
 	if b.text == nil || bytes.Equal(bytes.TrimSpace(b.raw), b.text) { // a capture adds a line break
 		return all
 	}
 	if parts := s.SignedAsSent(b.raw); parts != nil && !bytes.Equal(bytes.Join(parts, nil), bytes.Join(s.Parts(b.text), nil)) {
-		all = append(all, signedText{scheme: s.Name, says: "the text as it was sent", parts: parts})
+		all = append(all, signedText{scheme: s.Name, name: "the text as it was sent", parts: parts})
 	}
 	return all
 }
 
-// writing is another way to write a time.
+// writing is a way to write a time.
 type writing struct {
-	says string
+	name string
 	text []byte
 }
 
-// writings lists how a time may be written where it is signed, first as it is.
+// writings returns the ways to write a time where it is signed, first as it is.
 func writings(value stringify.Text) []writing {
 	all := []writing{{"", value}}
 	if text := verify.Text(value); value.IsString() {
@@ -94,8 +94,8 @@ func writings(value stringify.Text) []writing {
 	return all
 }
 
-// separators are what may stand between two parts that are signed, and what they are called.
-var separators = []struct{ text, says string }{
+// separators may stand between two parts that are signed.
+var separators = []struct{ text, name string }{
 	{".", "a full stop"},
 	{"", "nothing"},
 	{":", "a colon"},
@@ -109,11 +109,11 @@ var separators = []struct{ text, says string }{
 	{"&", "an ampersand"},
 }
 
-// joined lists a time with the data, or with the body, in either order, with something between.
-func (b body) joined(says string, time []byte, isRare bool) (all []signedText) {
+// joined returns the time with the data or with the body, in either order, with a separator.
+func (b body) joined(name string, time []byte, isRare bool) (all []signedText) {
 	add := func(first, second string, one, other []byte, isReversed bool) {
 		for i, s := range separators {
-			t := signedText{says: first + " and " + second + ", with " + s.says + " between", parts: [][]byte{one, []byte(s.text), other}, cost: 1}
+			t := signedText{name: first + " and " + second + ", with " + s.name + " between", parts: [][]byte{one, []byte(s.text), other}, cost: 1}
 			if isRare || isReversed || i > 2 {
 				t.cost = 2
 			}
@@ -121,10 +121,10 @@ func (b body) joined(says string, time []byte, isRare bool) (all []signedText) {
 		}
 	}
 	if data := b.text.Member("data"); data != nil {
-		add(says, "the data", time, data, false)
-		add("the data", says, data, time, true)
+		add(name, "the data", time, data, false)
+		add("the data", name, data, time, true)
 	}
-	add(says, "the body", time, b.text, false)
-	add("the body", says, b.text, time, true)
+	add(name, "the body", time, b.text, false)
+	add("the body", name, b.text, time, true)
 	return all
 }

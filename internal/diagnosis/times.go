@@ -8,7 +8,7 @@ import (
 
 func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// long writes how long something lasted, to the second, and from two days on in days.
+// long writes a duration to the second, and from two days on in days.
 func long(d time.Duration) string {
 	const day, years = 24 * time.Hour, 100
 	if d >= years*365*day { // a Duration ends at 292

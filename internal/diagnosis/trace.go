@@ -7,15 +7,15 @@ import (
 )
 
 var (
-	// sent is what curl --trace-ascii prints over what it sends, section its line over anything.
+	// sent matches what curl --trace-ascii prints over what it sends, section over anything.
 	sent    = regexp.MustCompile(`(?m)^=> Send (?:header|data), (\d+) bytes \(0x[0-9a-f]+\)\r?$`)
 	section = regexp.MustCompile(`^(=>|<=|==) `)
-	// offset stands before each line of what is sent.
+	// offset precedes each line of what is sent.
 	offset = regexp.MustCompile(`^([0-9a-f]{4,}): `)
 )
 
-// joinTrace returns what curl --trace-ascii shows as sent. It breaks lines after 64 characters, and at line ends,
-// which only the offsets count. Without such lines src is returned.
+// joinTrace returns what curl --trace-ascii shows as sent. curl breaks lines after 64 characters
+// and at line ends, which only the offsets count. Without such lines it returns src.
 func (d *Delivery) joinTrace(src []byte) []byte {
 	begin, request := sent.FindIndex(src), requestLine.FindIndex(src)
 	if begin == nil || request == nil || request[0] < begin[0] {
@@ -34,7 +34,7 @@ func (d *Delivery) joinTrace(src []byte) []byte {
 			lineEndBefore(size)
 			m := sent.FindSubmatch(line)
 			if sending, next, size = m != nil, 0, 0; sending {
-				size, _ = strconv.Atoi(string(m[1])) // too large a number ends no line
+				size, _ = strconv.Atoi(string(m[1])) // a number that is too large ends no line
 			}
 			continue
 		}

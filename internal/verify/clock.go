@@ -13,6 +13,12 @@ import (
 // Window is when a delivery must be received to be accepted, both ends included.
 type Window struct{ From, To time.Time }
 
+// IsEmpty reports whether the delivery is never accepted.
+func (w Window) IsEmpty() bool { return w.To.Before(w.From) }
+
+// Holds reports whether a delivery that is received then is accepted.
+func (w Window) Holds(t time.Time) bool { return !t.Before(w.From) && !t.After(w.To) }
+
 // Window returns the delivery's: when Request.Within takes its time, and Request.Recent its signed time
 // besides.
 func (c *Claims) Window(tolerance, ahead time.Duration) Window {

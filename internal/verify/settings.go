@@ -47,10 +47,10 @@ type SettingProblem struct {
 	Takes    string // what it takes, and at which place it isn't that
 }
 
-// Finding is something that explains a refusal.
+// Finding is a cause of a refusal.
 type Finding struct {
-	Code   string
-	Proven bool // else it is what usually makes it so
-	Says   string
-	Do     string
+	Code   string `json:"code"`
+	Proven bool   `json:"proven"` // else it is only the usual cause
+	Says   string `json:"says"`   // what is wrong
+	Do     string `json:"do"`     // what to do about it
 }
