@@ -71,6 +71,7 @@ func TestMetrics(t *testing.T) {
 		`webhook_bridge_deliveries_total{endpoint="",outcome="not_found"} 1`,
 		`webhook_bridge_signatures_verified_total{endpoint="flock",scheme="payload",secret="0"} 2`,
 		`webhook_bridge_signatures_verified_total{endpoint="flock",scheme="payload",secret="1"} 1`,
+		`webhook_bridge_payload_drift_total{endpoint="flock"} 3`, `webhook_bridge_payload_drift_total{endpoint="frigade"} 0`,
 		`webhook_bridge_nats_connected 1`, `webhook_bridge_ready 1`, `webhook_bridge_in_flight_bytes 0`,
 		`webhook_bridge_in_flight_max_bytes 6.7108864e+07`,
 		`webhook_bridge_publishes_total{kind="event",outcome="duplicate",way="direct"} 1`,
@@ -81,6 +82,9 @@ func TestMetrics(t *testing.T) {
 			_, text := b.admin("/metrics")
 			return strings.Contains(text, want)
 		})
+	}
+	if !strings.Contains(b.log.String(), `"member":"data.campaignId"`) {
+		t.Error("the log doesn't say which member has drifted")
 	}
 	if _, text := b.admin("/metrics"); strings.Contains(text, "nobody-knows") {
 		t.Error("the metrics hold a path that somebody sent")

@@ -39,11 +39,13 @@ type publication struct {
 type ofEndpoint struct {
 	duration, age prometheus.Observer
 	accepted      prometheus.Gauge
+	drift         prometheus.Counter
 }
 
 func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*keyring) *observer {
 	// A counter's first increase can't be seen where its series begins with it: all begin at 0.
 	for name := range rings {
+		metrics.Drift.WithLabelValues(name)
 		for _, s := range []publish.Status{publish.Stored, publish.Duplicate, publish.Spooled, publish.Kept} {
 			metrics.Deliveries.WithLabelValues(name, string(s))
 		}
@@ -72,7 +74,7 @@ func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*
 			return metrics.Published.WithLabelValues(p.kind.String(), p.way, p.outcome)
 		}),
 		endpoints: telemetry.NewHandles(func(name string) ofEndpoint {
-			return ofEndpoint{metrics.Duration.WithLabelValues(name), metrics.Age.WithLabelValues(name), metrics.Accepted.WithLabelValues(name)}
+			return ofEndpoint{metrics.Duration.WithLabelValues(name), metrics.Age.WithLabelValues(name), metrics.Accepted.WithLabelValues(name), metrics.Drift.WithLabelValues(name)}
 		}),
 	}
 }
@@ -137,6 +139,11 @@ func (o *observer) Observe(r *ingest.Record) {
 	if r.Err != nil {
 		o.logRefusal(r)
 		return
+	}
+	if r.Claims.Drift != "" {
+		at.drift.Inc()
+		o.refused.Info("a member isn't as the vendor documents it; the delivery is kept all the same: see whether consumers read it",
+			zap.String("endpoint", r.Endpoint), zap.String("member", r.Claims.Drift), zap.String("id", r.ID), traced(r))
 	}
 	if r.Kept != "" {
 		o.refused.Warn("signed delivery can't be read as an event and is in quarantine: see `bridge quarantine list`",

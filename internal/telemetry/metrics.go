@@ -26,6 +26,7 @@ type Metrics struct {
 	Published   *prometheus.CounterVec // by kind, way and outcome
 	Possible    *prometheus.CounterVec // possible duplicates, by kind
 	Quarantined *prometheus.CounterVec // by endpoint and reason
+	Drift       *prometheus.CounterVec // by endpoint
 }
 
 // Gauge is a metric that is read at each scrape. Value must not wait. Several gauges may share a
@@ -95,9 +96,13 @@ func NewMetrics(state State) *Metrics {
 			Name: "webhook_bridge_quarantined_total",
 			Help: "Deliveries that bear a right signature, could not be published, and are kept in quarantine.",
 		}, []string{"endpoint", "reason"}),
+		Drift: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "webhook_bridge_payload_drift_total",
+			Help: "Accepted deliveries in which a member is missing or of another kind than the vendor documents. They are published all the same; new members don't count.",
+		}, []string{"endpoint"}),
 	}
 	m.register(
-		m.Deliveries, m.Duration, stages, m.Age, m.Accepted, m.RefusedConns, m.LogDropped, m.Published, m.Possible, m.Quarantined,
+		m.Deliveries, m.Duration, stages, m.Age, m.Accepted, m.RefusedConns, m.LogDropped, m.Published, m.Possible, m.Quarantined, m.Drift,
 		gauge("webhook_bridge_nats_connected", "Whether there is a connection to NATS.", boolean(state.Connected)),
 		gauge("webhook_bridge_ready", "Whether an event can be made durable now.", boolean(state.Ready)),
 		gauge("webhook_bridge_in_flight_bytes", "Bytes received and held now.", func() float64 { return float64(state.InFlightBytes()) }),

@@ -267,4 +267,6 @@ type Claims struct {
 	Time     string    // RFC 3339
 	Occurred time.Time // Time
 	Created  time.Time // the signed time that must be fresh too; zero where there is none
+
+	Drift string // the first member that isn't as the vendor documents it; "" for none
 }

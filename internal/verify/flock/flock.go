@@ -72,6 +72,9 @@ type members struct {
 	name, entity, entityID, timestamp, data, inviteeID, referrerID stringify.Text
 
 	hasVariant bool // of the name of one of the body's members above
+
+	campaignID, invitee, referrer, inviteeReward, referrerReward verify.Kinds // and of the rewards' ids:
+	inviteeRewardID, referrerRewardID                            verify.Kinds
 }
 
 var names = [][]byte{[]byte("timestamp"), []byte("data"), []byte("name"), []byte("entity"), []byte("entityId")}
@@ -92,9 +95,15 @@ func read(body stringify.Text) (b members) {
 			b.data = c.Object(func(name []byte) {
 				switch string(name) {
 				case "invitee":
-					b.inviteeID = readID(&c)
+					b.inviteeID, b.invitee = readID(&c)
 				case "referrer":
-					b.referrerID = readID(&c)
+					b.referrerID, b.referrer = readID(&c)
+				case "inviteeReward":
+					b.inviteeRewardID, b.inviteeReward = kindsOf(readID(&c))
+				case "referrerReward":
+					b.referrerRewardID, b.referrerReward = kindsOf(readID(&c))
+				case "campaignId":
+					b.campaignID = verify.KindOf(c.Value())
 				}
 			})
 		default:
@@ -105,13 +114,13 @@ func read(body stringify.Text) (b members) {
 }
 
 // readID reads a value and returns its id.
-func readID(c *stringify.Cursor) (id stringify.Text) {
-	c.Object(func(name []byte) {
+func readID(c *stringify.Cursor) (id stringify.Text, is verify.Kinds) {
+	value := c.Object(func(name []byte) {
 		if string(name) == "id" {
 			id = c.Value()
 		}
 	})
-	return id
+	return id, verify.KindOf(value)
 }
 
 // user is the id of the person whom the event is about.
@@ -146,6 +155,7 @@ func check(r verify.Request) (verify.Claims, error) {
 	var written string
 	var room [40]byte
 	occurred, ok := verify.UnixTime(b.timestamp)
+	c.Drift = b.drift()
 	c.Name, c.Entity, c.EntityID, c.UserID, written = verify.Texts(b.name, b.entity, sent.entityID, sent.user(b.entity), occurred.AppendFormat(room[:0], time.RFC3339Nano))
 	if c.Scheme == TimestampData {
 		c.IDName = b.name.Inside()

@@ -89,6 +89,8 @@ type members struct {
 	action, id, foreignUserID, userID, createdAt stringify.Text
 
 	hasVariant bool // of the name of data, type or time
+
+	shape
 }
 
 var names = [][]byte{[]byte("data"), []byte("type"), []byte("time")}
@@ -116,8 +118,28 @@ func read(body stringify.Text) (b members) {
 					b.userID = c.Value()
 				case "createdAt":
 					b.createdAt = c.Value()
+				case "flowId":
+					b.flowID = verify.KindOf(c.Value())
+				case "flowSlug":
+					b.flowSlug = verify.KindOf(c.Value())
+				case "stepId":
+					b.stepID = verify.KindOf(c.Value())
+				case "userSlug":
+					b.userSlug = verify.KindOf(c.Value())
+				case "data":
+					b.inner = verify.KindOf(c.Value())
+				case "blocked":
+					b.blocked = verify.KindOf(c.Value())
+				case "hidden":
+					b.hidden = verify.KindOf(c.Value())
 				}
 			})
+		case "timeout":
+			b.timeout = verify.KindOf(c.Value())
+		case "user":
+			b.user = verify.KindOf(c.Value())
+		case "flow":
+			b.flow = verify.KindOf(c.Value())
 		default:
 			b.hasVariant = b.hasVariant || verify.IsCaseVariant(name, names)
 		}
@@ -153,6 +175,7 @@ func check(r verify.Request) (verify.Claims, error) {
 	if verify.Text(user) == "" {
 		user = sent.userID
 	}
+	c.Drift = b.drift()
 	c.Name, c.EntityID, c.UserID, _, _ = verify.Texts(b.kind, sent.id, user, nil, nil)
 	c.Entity, _, _ = strings.Cut(c.Name, ".")
 	if c.Scheme == Data && !b.action.IsString() {

@@ -1,0 +1,92 @@
+package event
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// Text is what a vendor may write as text or as a number: an id. It is exact: no number is rounded.
+type Text string
+
+// Rest holds the members of an object that aren't documented, by their names.
+type Rest map[string]json.RawMessage
+
+// object is an object of which the documented members are taken out by their exact names. The first
+// one that isn't of a documented kind is noted, and stays.
+type object struct {
+	Rest
+	path  string
+	drift *error
+}
+
+// openPayload opens an event's data.
+func openPayload(data json.RawMessage) object {
+	o := object{drift: new(error)}
+	if json.Unmarshal(data, &o.Rest) != nil {
+		o.Rest = nil // what is no object has no members
+	}
+	return o
+}
+
+// take takes a member of one of those kinds out of the object. One that is missing and may be is "".
+func (o object) take(name string, kinds ...string) string {
+	value := o.Rest[name]
+	is := kindOf(value)
+	if !slices.Contains(kinds, is) {
+		if *o.drift == nil {
+			*o.drift = fmt.Errorf("event: %s%s is %s, not %s", o.path, name, is, kinds[0])
+		}
+		return ""
+	}
+	delete(o.Rest, name)
+	text := string(value)
+	switch is {
+	case aNull:
+		return ""
+	case aString:
+		_ = json.Unmarshal(value, &text) // it is one
+	}
+	return text
+}
+
+// open takes an object out of the object; nil where it is missing and may be.
+func (o object) open(name string, kinds ...string) *object {
+	text := o.take(name, append([]string{anObject}, kinds...)...)
+	if text == "" {
+		return nil
+	}
+	inner := &object{path: o.path + name + ".", drift: o.drift}
+	_ = json.Unmarshal([]byte(text), &inner.Rest) // it is one
+	return inner
+}
+
+// The kinds of values.
+const (
+	missing  = "missing"
+	aNull    = "null"
+	aBoolean = "a boolean"
+	aNumber  = "a number"
+	aString  = "text"
+	anArray  = "an array"
+	anObject = "an object"
+)
+
+func kindOf(value json.RawMessage) string {
+	if len(value) == 0 {
+		return missing
+	}
+	switch value[0] {
+	case '{':
+		return anObject
+	case '[':
+		return anArray
+	case '"':
+		return aString
+	case 'n':
+		return aNull
+	case 't', 'f':
+		return aBoolean
+	}
+	return aNumber
+}
