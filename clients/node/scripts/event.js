@@ -1,0 +1,33 @@
+// Makes src/event.generated.ts from the events' JSON Schema; with --check it fails where that has changed.
+import { readFileSync, writeFileSync } from 'node:fs'
+
+const url = (path) => new URL(path, import.meta.url)
+const schema = JSON.parse(readFileSync(url('../../../docs/event.schema.json'), 'utf8'))
+
+const typeOf = ({ const: one, enum: several, type }) => {
+  if (one !== undefined) return JSON.stringify(one)
+  if (several) return several.map((value) => JSON.stringify(value)).join(' | ')
+  return type === 'object' ? 'Record<string, unknown>' : 'string'
+}
+
+const lines = [
+  '// Made from docs/event.schema.json: npm run generate.',
+  '',
+  '/** An event of the bridge: a CloudEvent 1.0, with the whole body of the vendor as data. */',
+  'export interface Event {',
+]
+for (const [name, member] of Object.entries(schema.properties)) {
+  lines.push(`  /** ${member.description} */`)
+  // Vendors and schemes are added: a value that is not known yet is text all the same.
+  const type = name === 'provider' || name === 'signed' ? `${typeOf(member)} | (string & {})` : typeOf(member)
+  lines.push(`  ${name}${schema.required.includes(name) ? '' : '?'}: ${type}`)
+}
+lines.push('}', '', '/** The attributes that every event has. */', `export const required = ${JSON.stringify(schema.required)} as const`, '')
+
+const file = url('../src/event.generated.ts')
+const text = lines.join('\n')
+if (!process.argv.includes('--check')) writeFileSync(file, text)
+else if (readFileSync(file, 'utf8') !== text) {
+  console.error('src/event.generated.ts is out of date: npm run generate')
+  process.exitCode = 1
+}

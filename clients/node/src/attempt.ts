@@ -1,0 +1,83 @@
+import type { JetStreamClient, JsMsg } from '@nats-io/jetstream'
+import { bury } from './deadletter.js'
+import { type Event, NotAnEventError, parse } from './event.js'
+import type { Message } from './message.js'
+import type { Settings } from './options.js'
+
+/**
+ * Handles one event. After an error the event comes again, unless the error is a PermanentError. The signal
+ * is aborted after options.timeout, and when options.shutdownTimeout is over.
+ */
+export type Handler = (message: Message, context: { signal: AbortSignal }) => unknown
+
+/** No later attempt mends it: the event is a dead letter at once. */
+export class PermanentError extends Error {
+  constructor(reason: string | Error) {
+    super(typeof reason === 'string' ? reason : reason.message, typeof reason === 'string' ? {} : { cause: reason })
+    this.name = 'PermanentError'
+  }
+}
+
+/**
+ * Handles one delivery of an event. It ends with an acknowledgement, a later attempt or a dead letter. When
+ * the worker dies before that, the server delivers the event again.
+ */
+export async function attempt(js: JetStreamClient, s: Settings, handler: Handler, raw: JsMsg, stopping: AbortSignal): Promise<void> {
+  const began = performance.now()
+  const took = () => performance.now() - began
+  const m: Message = {
+    event: {} as Event, payload: raw.data, subject: raw.subject, stream: raw.info.stream, durable: s.durable, sequence: raw.seq,
+    stored: new Date(raw.timestamp), attempt: raw.info.deliveryCount, pending: raw.info.pending,
+  }
+  const failure = await handle(s, handler, raw, m, stopping)
+  const about = { id: m.event.id, subject: m.subject, sequence: m.sequence, attempt: m.attempt }
+  if (!failure) {
+    raw.ack() // where it is lost, the event comes again
+    s.observer.handled?.(m, took())
+    return
+  }
+  let pause = s.backoff(m.attempt), error = failure
+  if (failure instanceof PermanentError || failure instanceof NotAnEventError || m.attempt >= s.maxAttempts) {
+    try {
+      await bury(js, s, raw, m, failure)
+      raw.term()
+      s.logger.error('dead letter', { ...about, reason: failure.message })
+      s.observer.dead?.(m, took(), failure)
+      return
+    } catch (unstored) { // somebody must make room
+      error = unstored as Error
+      pause = Math.max(pause, 5_000)
+    }
+  }
+  raw.nak(pause)
+  s.logger.warn('failed, to be tried again', { ...about, error: error.message, pause })
+  s.observer.retried?.(m, took(), error)
+}
+
+/**
+ * Calls the handler, and returns why it failed. It looks at the attempts first: an event that kills its
+ * worker has no end to be counted at.
+ */
+async function handle(s: Settings, handler: Handler, raw: JsMsg, m: Message, stopping: AbortSignal): Promise<Error | undefined> {
+  const timeout = new AbortController()
+  const late = setTimeout(() => timeout.abort(new Error(`the handler took longer than ${s.timeout} ms`)), s.timeout)
+  const keep = setInterval(() => raw.working(), s.ackWait / 3) // the server knows that the event is being handled
+  const signal = AbortSignal.any([timeout.signal, stopping])
+  try {
+    m.event = parse(raw.data)
+    if (m.attempt > s.maxAttempts) throw new PermanentError(`delivered ${m.attempt - 1} times, and never handled to the end`)
+    await Promise.race([handler(m, { signal }), aborted(signal)]) // a handler may ignore its signal
+    return undefined
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error))
+  } finally {
+    clearTimeout(late)
+    clearInterval(keep)
+  }
+}
+
+/** Rejects with the reason when the signal is aborted. */
+const aborted = (signal: AbortSignal) => new Promise<never>((_, reject) => {
+  if (signal.aborted) reject(signal.reason)
+  signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+})

@@ -1,0 +1,40 @@
+import { type JetStreamClient, type JetStreamManager, type JsMsg, StorageType } from '@nats-io/jetstream'
+import { headers } from '@nats-io/nats-core'
+import { codes, isCode } from './durable.js'
+import type { Message } from './message.js'
+import type { Settings } from './options.js'
+
+/**
+ * Stores the message as a dead letter: its body, its headers but for NATS' own, and what happened. The id
+ * keeps another attempt from storing it twice.
+ */
+export async function bury(js: JetStreamClient, s: Settings, raw: JsMsg, m: Message, why: Error): Promise<void> {
+  const dead = headers()
+  for (const [name, values] of raw.headers ?? []) {
+    if (name.toLowerCase().startsWith('nats-')) continue // by Nats-Expected-Stream it would be refused
+    for (const value of values) dead.append(name, value)
+  }
+  const facts = {
+    Reason: why.message.replace(/[^\x20-\x7e]/g, '?').slice(0, 500), Attempts: m.attempt, Durable: m.durable, Stream: m.stream,
+    Subject: m.subject, Sequence: m.sequence, Time: new Date().toISOString(),
+  }
+  for (const [name, value] of Object.entries(facts)) dead.set(`Dead-${name}`, String(value))
+  const rest = m.subject.startsWith(`${s.subjectPrefix}.`) ? m.subject.slice(s.subjectPrefix.length + 1) : m.subject
+  try {
+    await js.publish(`${s.subjectPrefix}-dead.${m.durable}.${rest}`, raw.data, {
+      headers: dead, msgID: `${m.durable}:${m.sequence}`, expect: { streamName: s.deadStream }, timeout: 10_000,
+    })
+  } catch (cause) {
+    throw new Error(`no dead letter could be stored, so the event stays: stream ${s.deadStream} must have the subject ` +
+      `${s.subjectPrefix}-dead.> and room (\`bridge stream --dead-letters\` prints it): ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** Makes the stream of dead letters. One that exists is left as it is. */
+export async function makeDeadStream(manager: JetStreamManager, s: Settings): Promise<void> {
+  try {
+    await manager.streams.add({ name: s.deadStream, subjects: [`${s.subjectPrefix}-dead.>`], storage: StorageType.File })
+  } catch (error) {
+    if (!isCode(error, codes.streamNameInUse)) throw error
+  }
+}

@@ -1,0 +1,61 @@
+import {
+  AckPolicy, type Consumer, type ConsumerConfig, type ConsumerInfo, DeliverPolicy, JetStreamApiError, type JetStreamClient,
+  type JetStreamManager,
+} from '@nats-io/jetstream'
+import { nanos } from '@nats-io/nats-core'
+import type { Settings } from './options.js'
+
+/** JetStream's error codes. */
+export const codes = { consumerNotFound: 10014, consumerExists: 10148, streamNotFound: 10059, streamNameInUse: 10058 }
+
+export const isCode = (error: unknown, ...wanted: number[]): boolean =>
+  error instanceof JetStreamApiError && wanted.includes(error.code)
+
+/**
+ * Finds the consumer, or makes it. Of one that exists, what concerns deliveries to come alone is changed
+ * to what run needs. Which events it has and how it acknowledges isn't: the error says what to do.
+ */
+export async function durable(js: JetStreamClient, manager: JetStreamManager, s: Settings): Promise<Consumer> {
+  const wanted: Partial<ConsumerConfig> = {
+    durable_name: s.durable,
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: nanos(s.ackWait),
+    max_deliver: -1, // attempts are counted here: the server would drop an event that is neither handled nor a dead letter
+    ...(s.filters.length === 1 ? { filter_subject: s.filters[0]! } : s.filters.length > 1 ? { filter_subjects: s.filters } : {}),
+    ...(s.since ? { deliver_policy: DeliverPolicy.StartTime, opt_start_time: s.since.toISOString() } : {}),
+  }
+  const { config: is } = await findOrMake(manager, s, wanted)
+  const conflict = (what: string, is: unknown, wanted: unknown) => new Error(
+    `consumer ${s.durable} of stream ${s.stream} exists, and its ${what} is ${is} instead of ${wanted}: give another durable, or, ` +
+    `where its place may be lost: nats consumer rm ${s.stream} ${s.durable}`)
+  if (`${filters(is)}` !== `${filters(wanted)}`) throw conflict('filter', filters(is), filters(wanted))
+  if (is.ack_policy !== wanted.ack_policy) throw conflict('ack policy', is.ack_policy, wanted.ack_policy)
+  if (is.ack_wait !== wanted.ack_wait || is.max_deliver !== -1 || is.backoff?.length || is.headers_only) {
+    s.logger.info('changing the consumer', { durable: s.durable, ackWait: s.ackWait, maxDeliver: -1 })
+    await manager.consumers.update(s.stream, s.durable, { ack_wait: nanos(s.ackWait), max_deliver: -1, backoff: [], headers_only: false })
+  }
+  return js.consumers.get(s.stream, s.durable)
+}
+
+async function findOrMake(manager: JetStreamManager, s: Settings, wanted: Partial<ConsumerConfig>): Promise<ConsumerInfo> {
+  try {
+    return await manager.consumers.info(s.stream, s.durable)
+  } catch (error) {
+    if (!isCode(error, codes.consumerNotFound)) throw cannot(s, error)
+  }
+  try {
+    return await manager.consumers.add(s.stream, wanted)
+  } catch (error) {
+    if (!isCode(error, codes.consumerExists)) throw cannot(s, error)
+  }
+  return manager.consumers.info(s.stream, s.durable) // another worker was faster, with another since
+}
+
+function cannot(s: Settings, cause: unknown): Error {
+  const { message } = cause as Error
+  return new Error(`finding or making consumer ${s.durable} of stream ${s.stream}: ${message} (a time-out may be a missing permission)`, { cause })
+}
+
+function filters(c: Partial<ConsumerConfig>): string[] {
+  return [...(c.filter_subjects ?? []), c.filter_subject ?? ''].filter((subject) => subject !== '').sort()
+}

@@ -1,0 +1,56 @@
+import { type Event, required } from './event.generated.js'
+
+export type { Event }
+
+/** The payload of a message is none of the bridge's events. The message holds nothing of the payload. */
+export class NotAnEventError extends Error {
+  constructor(reason: string) {
+    super(`reading event: ${reason}`)
+    this.name = 'NotAnEventError'
+  }
+}
+
+/**
+ * Reads the payload of a message that the bridge published. It throws NotAnEventError for what isn't a
+ * CloudEvent with the attributes that every event of the bridge has; attributes that it doesn't know are
+ * passed over. Numbers in `data` are doubles: see {@link dataText} for what may be larger.
+ */
+export function parse(payload: Uint8Array | string): Event {
+  let members: unknown
+  try {
+    members = JSON.parse(textOf(payload))
+  } catch {
+    throw new NotAnEventError('not a JSON object')
+  }
+  if (typeof members !== 'object' || members === null || Array.isArray(members)) throw new NotAnEventError('not a JSON object')
+  const event = members as Record<string, unknown>
+  for (const name of required) {
+    if (!Object.hasOwn(event, name)) throw new NotAnEventError(`it has no ${name}`)
+    if (name === 'data') continue
+    if (typeof event[name] !== 'string') throw new NotAnEventError(`its ${name} is no text`)
+    if (event[name] === '') throw new NotAnEventError(`its ${name} is empty`)
+  }
+  if (event.specversion !== '1.0') throw new NotAnEventError(`specversion is ${JSON.stringify(event.specversion)}, not "1.0"`)
+  return event as unknown as Event
+}
+
+/**
+ * Returns `data` as it stands in the payload, for numbers that a double can't hold, or for a signature:
+ * what the vendor signed stands in it byte for byte. It is undefined where the payload isn't the bridge's.
+ */
+export function dataText(payload: Uint8Array | string): string | undefined {
+  const text = textOf(payload)
+  // The bridge writes data last, behind attributes that are texts. In a text the quotes would be escaped.
+  const found = /[{,]\s*"data"\s*:\s*/.exec(text)
+  const data = found ? text.slice(found.index + found[0].length).trimEnd().slice(0, -1).trimEnd() : ''
+  try {
+    JSON.parse(data)
+    return data
+  } catch {
+    return undefined
+  }
+}
+
+function textOf(payload: Uint8Array | string): string {
+  return typeof payload === 'string' ? payload : new TextDecoder('utf-8', { fatal: true }).decode(payload)
+}

@@ -1,0 +1,69 @@
+import type { Message } from './message.js'
+
+/** What run consumes and how. Only durable is required. Times are in milliseconds. */
+export interface Options {
+  durable: string // the consumer's name; workers of one name share the events, each name has all of them
+  stream?: string // WEBHOOKS
+  subjectPrefix?: string // webhooks: the bridge's SUBJECT_PREFIX
+  filters?: string[] // subjects, such as webhooks.*.user.created; none means all
+  since?: Date // where a new durable begins; without it, with the oldest event
+  concurrency?: number // 1: how many handlers run at once; with 1, and one worker, in the stream's order but for retries
+  ackWait?: number // 30 s: how long after a worker's death another has its event; handlers may take longer
+  timeout?: number // 5 min: how long a handler may take; then its signal is aborted, and it has failed
+  maxAttempts?: number // 10: how often an event is tried before it is a dead letter
+  backoff?: (attempt: number) => number // doubling(1 s, 5 min): the pause after an attempt, the first of which is 1
+  deadStream?: string // {stream}_DEAD: dead letters, on {subjectPrefix}-dead.>
+  makeDeadStream?: boolean // make it where it is missing; else an event that fails for good is tried for ever
+  shutdownTimeout?: number // 30 s: how long handlers that began may go on when run is to stop
+  signal?: AbortSignal // aborted, run stops: what has begun is finished, nothing else is begun
+  logger?: Logger // console; it is never given an event's data
+  observer?: Observer
+}
+
+/** Where run writes its log. */
+export interface Logger {
+  info(message: string, fields: object): void
+  warn(message: string, fields: object): void
+  error(message: string, fields: object): void
+}
+
+/** Is told how each attempt ended, for metrics. How far behind it is, message.pending and stored say. */
+export interface Observer {
+  handled?(message: Message, took: number): void
+  retried?(message: Message, took: number, error: Error): void // also where no dead letter could be stored
+  dead?(message: Message, took: number, error: Error): void
+}
+
+/** Returns a backoff that begins with first and doubles with every attempt, up to limit. */
+export const doubling = (first: number, limit: number) => (attempt: number): number =>
+  Math.min(first * 2 ** (attempt - 1), limit)
+
+export type Settings = Required<Omit<Options, 'since' | 'signal'>> & Pick<Options, 'since' | 'signal'>
+
+/** Returns the options with what isn't given; it throws for what can't be meant. */
+export function withDefaults(options: Options): Settings {
+  if (!options.durable || /[\s.*>/\\]/.test(options.durable)) { // nats-server refuses these too
+    throw new TypeError(`options.durable is ${JSON.stringify(options.durable)}: give a name without space, dot, wildcard or slash`)
+  }
+  for (const name of ['concurrency', 'ackWait', 'timeout', 'maxAttempts', 'shutdownTimeout'] as const) {
+    const value = options[name]
+    if (value !== undefined && !(value > 0)) throw new TypeError(`options.${name} is ${value}: give a number above 0`)
+  }
+  const stream = options.stream ?? 'WEBHOOKS'
+  return {
+    stream,
+    subjectPrefix: 'webhooks',
+    filters: [],
+    concurrency: 1,
+    ackWait: 30_000,
+    timeout: 300_000,
+    maxAttempts: 10,
+    backoff: doubling(1_000, 300_000),
+    deadStream: `${stream}_DEAD`,
+    makeDeadStream: false,
+    shutdownTimeout: 30_000,
+    logger: console,
+    observer: {},
+    ...options,
+  }
+}

@@ -1,0 +1,92 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Consumer, JetStreamClient } from '@nats-io/jetstream'
+import { attempt, type Handler } from './attempt.js'
+import { makeDeadStream } from './deadletter.js'
+import { codes, durable, isCode } from './durable.js'
+import { doubling, type Options, type Settings, withDefaults } from './options.js'
+
+const pullWait = 2_000 // ms: how long a pull waits for an event, and a stop for a pull
+
+/**
+ * Handles events until options.signal is aborted; it returns when the handlers that began have ended.
+ * Afterwards `await nc.drain()` sends the last acknowledgements. It goes on when NATS restarts. It throws
+ * where it can't: options are wrong, the stream or the consumer is missing or was deleted, the connection
+ * is closed, or a handler doesn't stop.
+ */
+export async function run(js: JetStreamClient, options: Options, handler: Handler): Promise<void> {
+  const s = withDefaults(options)
+  const manager = await js.jetstreamManager(false) // without a look at the account, which needs a right of its own
+  if (s.makeDeadStream) await makeDeadStream(manager, s)
+  const from = await durable(js, manager, s)
+  s.logger.info('consuming', { stream: s.stream, durable: s.durable, filters: s.filters })
+
+  const pulling = new AbortController(), stopping = new AbortController()
+  const stop = () => pulling.abort()
+  if (s.signal?.aborted) stop()
+  s.signal?.addEventListener('abort', stop, { once: true })
+  // A loop for each handler that may run at once. Each pulls one event, when it can begin it: what a worker
+  // holds, others can't have.
+  const loops = Array.from({ length: s.concurrency }, async () => {
+    try {
+      await consume(js, s, from, handler, pulling.signal, stopping.signal)
+    } catch (error) {
+      pulling.abort(error)
+    }
+  })
+  const ended = Promise.all(loops)
+  await new Promise<void>((resolve) => {
+    if (pulling.signal.aborted) resolve()
+    pulling.signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+  if (!await within(s.shutdownTimeout, ended)) {
+    stopping.abort(new Error('the worker is stopping'))
+    await within(1_000, ended) // for what is done with an attempt that failed
+  }
+  s.signal?.removeEventListener('abort', stop)
+  if (!s.signal?.aborted) throw pulling.signal.reason
+}
+
+/** Handles one event after the other until pulling is aborted; it throws where it can't go on. */
+async function consume(
+  js: JetStreamClient, s: Settings, from: Consumer, handler: Handler, pulling: AbortSignal, stopping: AbortSignal,
+): Promise<void> {
+  for (let failed = 0; !pulling.aborted;) {
+    let raw
+    try {
+      raw = await from.next({ expires: pullWait })
+    } catch (error) {
+      await gone(s, from, error as Error)
+      failed++
+      s.logger.warn('pulling failed, trying again', { durable: s.durable, error: (error as Error).message })
+      await sleep(doubling(100, 5_000)(failed), undefined, { signal: pulling }).catch(() => undefined)
+      continue
+    }
+    failed = 0
+    if (raw && pulling.aborted) raw.nak() // where it is lost, the event comes again after ackWait
+    else if (raw) await attempt(js, s, handler, raw, stopping)
+  }
+}
+
+/**
+ * Throws where there is nothing left to pull from. What a pull says doesn't tell: a server that is starting
+ * has no responders either.
+ */
+async function gone(s: Settings, from: Consumer, error: Error): Promise<void> {
+  if (error.name === 'ClosedConnectionError') {
+    throw new Error(`consuming: the connection to NATS is closed`, { cause: error })
+  }
+  const failure = await from.info().then(() => undefined, (failure: unknown) => failure)
+  if (isCode(failure, codes.consumerNotFound, codes.streamNotFound)) {
+    throw new Error(`consuming: consumer ${s.durable} of stream ${s.stream} was deleted, and its place with it; another run ` +
+      'makes it anew, from options.since on', { cause: failure })
+  }
+}
+
+/** Reports whether the promise settles before the time is over. */
+async function within(ms: number, promise: Promise<unknown>): Promise<boolean> {
+  const timer = new AbortController()
+  const late = sleep(ms, false, { signal: timer.signal }).catch(() => false)
+  const done = await Promise.race([promise.then(() => true), late])
+  timer.abort()
+  return done
+}

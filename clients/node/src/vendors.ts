@@ -1,0 +1,37 @@
+import type { Event } from './event.js'
+
+type Known<T> = T & Record<string, unknown>
+
+/** A body of Flock's, as invitee.accepted is documented. Other events have other members in data. */
+export type FlockBody = Known<{
+  name: string
+  entity: string
+  entityId: string
+  timestamp: number // seconds since 1970
+  data: Known<{ campaignId?: string } & Partial<Record<'referrer' | 'invitee' | 'inviteeReward' | 'referrerReward', Known<{ id: string }>>>>
+}>
+
+/** A body of Frigade's flow responses, older or newer. `time` isn't signed where the event's `signed` is `data`. */
+export type FrigadeBody = Known<{
+  type: string
+  time: string
+  data: Known<Partial<Record<'id' | 'flowId' | 'flowSlug' | 'stepId' | 'userSlug' | 'foreignUserId' | 'actionType' | 'createdAt', string>> & {
+    userId?: number | string // Frigade's number of the user; in older bodies your own id
+  }>
+  user?: Known<{ id: string }>
+  flow?: Known<{ id: string }>
+}>
+
+const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** Reports whether the event is Flock's, with the members that each of its bodies has. */
+export function isFlock(event: Event): event is Event & { data: FlockBody } {
+  const { name, timestamp, data } = event.data
+  return event.provider === 'flock' && typeof name === 'string' && typeof timestamp === 'number' && isObject(data)
+}
+
+/** Reports whether the event is Frigade's, with the members that each of its bodies has. */
+export function isFrigade(event: Event): event is Event & { data: FrigadeBody } {
+  const { type, time, data } = event.data
+  return event.provider === 'frigade' && typeof type === 'string' && typeof time === 'string' && isObject(data)
+}

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { dataText, isFlock, isFrigade, NotAnEventError, parse, trace } from '../dist/index.js'
+
+const whole = '{"specversion":"1.0","id":"1","source":"/webhooks/e","type":"t.n","datacontenttype":"application/json","provider":"p","event":"n","receivedtime":"2026-01-02T03:04:05.678Z","signed":"payload","data":{}}'
+
+// The same as event.Parse refuses in Go: event/event_test.go.
+test('what is no event of the bridge is refused', () => {
+  assert.equal(parse(whole).id, '1')
+  assert.equal(parse(whole.replace('"data"', '"later":"x","data"')).id, '1')
+  for (const [from, to, want] of [
+    [whole, '', 'not a JSON object'],
+    [whole, '[]', 'not a JSON object'],
+    [whole, 'null', 'not a JSON object'],
+    ['"specversion":"1.0"', '"specversion":"0.3"', 'specversion is "0.3"'],
+    ['"specversion":"1.0",', '', 'it has no specversion'],
+    ['"id":"1"', '"ID":"1"', 'it has no id'],
+    ['"id":"1"', '"id":""', 'its id is empty'],
+    ['"id":"1"', '"id":1', 'its id is no text'],
+    ['"id":"1",', '', 'it has no id'],
+    ['"source":"/webhooks/e",', '', 'it has no source'],
+    ['"provider":"p",', '', 'it has no provider'],
+    [',"data":{}', '', 'it has no data'],
+  ]) {
+    assert.throws(() => parse(whole.replace(from, to)), (error) => error instanceof NotAnEventError && error.message.includes(want), want)
+  }
+  assert.throws(() => parse(new Uint8Array([0xff])), NotAnEventError)
+})
+
+test('data can be had as it stands', () => {
+  for (const data of ['{}', '{"n":12345678901234567890,"a":"\\u00eb\\",\\"data\\":"}', '{"data":{"data":1.0}}']) {
+    assert.equal(dataText(whole.replace('"data":{}', `"subject":"a\\",\\"data\\":1","data":${data}`)), data)
+  }
+  assert.equal(dataText('x'), undefined)
+})
+
+test('the golden messages of the bridge are read', () => {
+  const lines = readFileSync(new URL('../../../internal/ingest/testdata/messages.ndjson', import.meta.url), 'utf8').trim().split('\n')
+  const known = { flock: 0, frigade: 0 }
+  for (const line of lines) {
+    const payload = JSON.stringify(JSON.parse(line).data ?? JSON.parse(line))
+    const event = parse(JSON.parse(line).payload ?? payload)
+    if (isFlock(event)) known.flock++
+    if (isFrigade(event)) known.frigade++
+  }
+  assert.ok(lines.length > 100 && known.flock > 10 && known.frigade > 10, JSON.stringify([lines.length, known]))
+})
+
+test('the trace', () => {
+  const event = { ...parse(whole), traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', tracestate: 'a=b' }
+  assert.deepEqual(trace(event), { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', flags: 1, state: 'a=b' })
+  for (const traceparent of ['', 'x', 'ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', '00-00000000000000000000000000000000-b7ad6b7169203331-01']) {
+    assert.equal(trace({ ...event, traceparent }), undefined)
+  }
+})

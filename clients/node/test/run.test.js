@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
+import { PermanentError, run } from '../dist/index.js'
+import { event, eventually, nats, silent } from './harness.js'
+
+// begin runs a handler until the test ends, or stop is called.
+function begin(t, server, handler, options = {}) {
+  const stopping = new AbortController(), logger = silent(), seen = []
+  const observer = {
+    handled: (m) => seen.push(`handled ${m.event.data.n} ${m.attempt}`),
+    retried: (m, took, error) => seen.push(`retried ${m.event.data?.n} ${m.attempt} ${error.message}`),
+    dead: (m, took, error) => seen.push(`dead ${m.event.data?.n} ${m.attempt} ${error.message}`),
+  }
+  const over = run(server.js, { durable: 'd', backoff: () => 10, signal: stopping.signal, logger, observer, ...options }, handler)
+  over.catch(() => undefined)
+  const stop = () => {
+    stopping.abort()
+    return over
+  }
+  t.after(() => stop().catch(() => undefined))
+  return { stop, over, seen, logger }
+}
+
+test('a handler that throws is called again; one that fails for good makes a dead letter', async (t) => {
+  const server = await nats(t)
+  await server.publish(3)
+  await server.js.publish('webhooks.flock.invitee.accepted', 'not JSON')
+  await server.js.publish('webhooks.flock.invitee.accepted', JSON.stringify({ ...event(9), id: 9 }))
+  const { seen, logger } = begin(t, server, ({ event: { data }, attempt }) => {
+    if (data.n === 0 && attempt < 3) throw new Error('not yet')
+    if (data.n === 1) throw new PermanentError('never: “é”')
+    if (data.n === 2) return Promise.reject(new Error('again'))
+  }, { maxAttempts: 4 })
+  await server.settled()
+  assert.deepEqual(seen.filter((line) => !line.startsWith('retried')).sort(), [
+    'dead 1 1 never: “é”', 'dead 2 4 again', 'dead undefined 1 reading event: its id is no text', 'dead undefined 1 reading event: not a JSON object',
+    'handled 0 3',
+  ])
+  assert.equal(seen.filter((line) => line.startsWith('retried 0')).length, 2)
+  const letters = await server.deadLetters()
+  const one = letters.find((m) => m.header.get('Dead-Sequence') === '2')
+  assert.equal(one.subject, 'webhooks-dead.d.flock.invitee.accepted')
+  assert.equal(one.header.get('Dead-Reason'), 'never: ??????'.slice(0, one.header.get('Dead-Reason').length))
+  assert.equal(one.header.get('Dead-Attempts'), '1')
+  assert.equal(one.header.get('Dead-Subject'), 'webhooks.flock.invitee.accepted')
+  assert.equal(one.json().data.n, 1)
+  assert.doesNotMatch(logger.words.join('\n'), /not JSON"|"data"/)
+})
+
+test('without room for dead letters the event stays, and goes there once there is room', async (t) => {
+  const server = await nats(t, { dead: null })
+  await server.publish(1)
+  const { seen } = begin(t, server, () => { throw new PermanentError('never') })
+  await eventually('it was tried', () => seen.length > 0)
+  assert.match(seen[0], /^retried 0 1 no dead letter could be stored.*WEBHOOKS_DEAD/)
+  await server.manager.streams.add({ name: 'WEBHOOKS_DEAD', subjects: ['webhooks-dead.>'] })
+  await server.settled()
+  assert.equal((await server.deadLetters()).length, 1)
+})
+
+test('a full stream of dead letters keeps the event, too', async (t) => {
+  const server = await nats(t, { dead: { max_msgs: 1, discard: 'new' } })
+  await server.publish(2)
+  const { seen } = begin(t, server, () => { throw new PermanentError('never') })
+  await eventually('one is dead, one is refused', () => seen.some((s) => s.startsWith('dead')) && seen.some((s) => s.startsWith('retried')))
+  await server.manager.streams.update('WEBHOOKS_DEAD', { max_msgs: -1 })
+  await server.settled()
+  assert.equal((await server.deadLetters()).length, 2)
+})
+
+test('a handler that takes longer than the ack wait has its event alone', async (t) => {
+  const server = await nats(t)
+  await server.publish(1)
+  let calls = 0
+  const handler = async () => {
+    calls++
+    await setTimeout(2_500)
+  }
+  const workers = [begin(t, server, handler, { ackWait: 500 }), begin(t, server, handler, { ackWait: 500 })]
+  await eventually('it is handled', () => workers.some(({ seen }) => seen.length > 0))
+  await server.settled()
+  assert.equal(calls, 1)
+})
+
+test('a handler that never settles fails after its time-out, and its signal is aborted', async (t) => {
+  const server = await nats(t)
+  await server.publish(1)
+  const signals = []
+  const { seen } = begin(t, server, ({ attempt }, { signal }) => {
+    signals.push(signal)
+    if (attempt === 1) return new Promise(() => undefined)
+  }, { timeout: 300 })
+  await server.settled()
+  await eventually('handled', () => seen.length === 2)
+  assert.deepEqual(seen, ['retried 0 1 the handler took longer than 300 ms', 'handled 0 2'])
+  assert.equal(signals[0].aborted, true)
+})
+
+test('NATS is killed and comes back: it goes on', async (t) => {
+  const server = await nats(t)
+  await server.publish(1)
+  const { seen, stop } = begin(t, server, () => undefined)
+  await eventually('the first', () => seen.length === 1)
+  await server.restart()
+  await eventually('NATS takes events again', () => server.publish(1).then(() => true, () => false))
+  await eventually('the next', () => seen.some((line) => line.startsWith('handled') && !line.startsWith('handled 0 ')))
+  await stop()
+})
+
+test('where its stream or its consumer is deleted it says so', async (t) => {
+  const server = await nats(t)
+  for (const remove of [() => server.manager.consumers.delete('WEBHOOKS', 'd'), () => server.manager.streams.delete('WEBHOOKS')]) {
+    const { over, logger } = begin(t, server, () => undefined)
+    await eventually('it consumes', () => logger.words.some((line) => line.includes('consuming')))
+    await remove()
+    await assert.rejects(over, /consumer d of stream WEBHOOKS was deleted/)
+  }
+  await assert.rejects(begin(t, server, () => undefined).over, /finding or making consumer d of stream WEBHOOKS: stream not found/)
+})
+
+test('asked to stop, it finishes what has begun, and leaves the rest to others', async (t) => {
+  const server = await nats(t)
+  await server.publish(20)
+  const first = begin(t, server, () => setTimeout(50), { ackWait: 3_600_000, concurrency: 3 })
+  await eventually('some are handled', () => first.seen.length > 3)
+  await first.stop()
+  const handled = first.seen.length
+  assert.ok(handled < 20)
+  const second = begin(t, server, () => undefined, { ackWait: 3_600_000 })
+  await server.settled()
+  assert.equal(second.seen.length, 20 - handled)
+})
+
+test('a handler that ignores its signal holds up a stop no longer than shutdownTimeout', async (t) => {
+  const server = await nats(t)
+  await server.publish(1)
+  let began = false
+  const { stop, seen } = begin(t, server, () => {
+    began = true
+    return new Promise(() => undefined)
+  }, { shutdownTimeout: 100 })
+  await eventually('it has begun', () => began)
+  await stop()
+  assert.deepEqual(seen, ['retried 0 1 the worker is stopping'])
+})
+
+test('a consumer that exists is used where it fits, mended where that is safe, and else refused', async (t) => {
+  const server = await nats(t)
+  await server.manager.consumers.add('WEBHOOKS', { durable_name: 'd', ack_policy: 'explicit', max_deliver: 3, filter_subject: 'webhooks.flock.>' })
+  await assert.rejects(begin(t, server, () => undefined).over, /its filter is webhooks\.flock\.> instead of : give another durable/)
+  await server.publish(1)
+  const { seen } = begin(t, server, () => undefined, { filters: ['webhooks.flock.>'] })
+  await eventually('handled', () => seen.length === 1)
+  assert.equal((await server.manager.consumers.info('WEBHOOKS', 'd')).config.max_deliver, -1)
+  await assert.rejects(begin(t, server, () => undefined, { durable: 'a.b' }).over, /options\.durable is "a\.b"/)
+  await assert.rejects(begin(t, server, () => undefined, { ackWait: -1 }).over, /options\.ackWait is -1/)
+})
