@@ -17,7 +17,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -109,7 +111,29 @@ func (n *node) compare(t *testing.T, src []byte) {
 func FuzzAgainstNode(f *testing.F) {
 	n := startNode(f)
 	addSeeds(f)
+	addCorpus(f, "FuzzParse")
 	f.Fuzz(n.compare)
+}
+
+// addCorpus adds what another fuzz test has in testdata.
+func addCorpus(f *testing.F, of string) {
+	f.Helper()
+	files, err := filepath.Glob(filepath.Join("testdata", "fuzz", of, "*"))
+	if err != nil || len(files) == 0 {
+		f.Fatalf("testdata has no corpus of %s: %v", of, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		quoted := strings.TrimSuffix(strings.TrimPrefix(string(text), "go test fuzz v1\n[]byte("), ")\n")
+		src, err := strconv.Unquote(quoted)
+		if err != nil {
+			f.Fatalf("%s isn't one []byte: %v", file, err)
+		}
+		f.Add([]byte(src))
+	}
 }
 
 func TestRandomDocumentsAgainstNode(t *testing.T) {

@@ -221,7 +221,7 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(checkParse)
 }
 
-// addSeeds adds the vectors; testdata/fuzz has the others.
+// addSeeds adds the vectors; testdata/fuzz/FuzzParse has the others.
 func addSeeds(f *testing.F) {
 	f.Helper()
 	for _, file := range []string{"testdata/js-stringify-cases.jsonl", "testdata/js-parse-rejects.jsonl"} {
