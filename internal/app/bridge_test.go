@@ -13,13 +13,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 func TestMain(m *testing.M) { natsdtest.VerifyTestMain(m) }
@@ -85,14 +85,7 @@ func start(t *testing.T, vars ...string) *bridge {
 		}
 	})
 	if b.NATSURL() != "" {
-		nc, err := nats.Connect(b.NATSURL(), nats.Timeout(time.Minute))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(nc.Close)
-		if b.js, err = jetstream.New(nc); err != nil {
-			t.Fatal(err)
-		}
+		b.js = natsdtest.Connect(t, b.NATSURL())
 		b.await("ready", func() bool {
 			return len(b.unready()) == 0 && b.publisher.Ready(publish.Event) == nil && b.publisher.Ready(publish.Quarantined) == nil
 		})
@@ -103,10 +96,8 @@ func start(t *testing.T, vars ...string) *bridge {
 // await waits until a condition holds.
 func (b *bridge) await(what string, condition func() bool) {
 	b.t.Helper()
-	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			b.t.Fatalf("not %s after a minute; log:\n%s", what, b.log)
-		}
+	if !poll.Holds(condition) {
+		b.t.Fatalf("not %s after %s; log:\n%s", what, poll.Bound, b.log)
 	}
 }
 

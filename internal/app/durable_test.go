@@ -9,26 +9,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
-
-// operator connects to a server for looking into its streams.
-func (b *bridge) operator(s *natsdtest.Server) {
-	b.t.Helper()
-	nc, err := nats.Connect(s.URL(), nats.Timeout(time.Minute))
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	b.t.Cleanup(nc.Close)
-	if b.js, err = jetstream.New(nc); err != nil {
-		b.t.Fatal(err)
-	}
-}
 
 // ids are the ids of what is stored, in order.
 func (b *bridge) ids() (ids []string) {
@@ -90,7 +75,7 @@ func TestNATSAway(t *testing.T) {
 	}
 	want = append(want, a.id)
 	s.Start()
-	b.operator(s)
+	b.js = natsdtest.Connect(t, s.URL())
 	b.await("delivered", func() bool { return b.spool.Len(publish.Event) == 0 })
 	if diff := cmp.Diff(want, b.ids()); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
@@ -140,7 +125,7 @@ func TestDrain(t *testing.T) {
 	if err := <-stopped; err != nil {
 		t.Error(err)
 	}
-	b.operator(s)
+	b.js = natsdtest.Connect(t, s.URL())
 	if n := b.stored(); n != 1 || strings.Contains(b.log.String(), "are left in the spool") {
 		t.Errorf("%d stored; log:\n%s", n, b.log)
 	}
@@ -247,7 +232,7 @@ func TestQuarantineWhileNATSIsAway(t *testing.T) {
 		t.Errorf("%d quarantined, %d events in the spool", n, m)
 	}
 	s.Start()
-	b.operator(s)
+	b.js = natsdtest.Connect(t, s.URL())
 	b.await("delivered", func() bool { return b.spool.Len(publish.Quarantined) == 0 })
 	if n := b.messages("WEBHOOKS_QUARANTINE"); n != 1 {
 		t.Errorf("%d in quarantine", n)

@@ -47,7 +47,7 @@ func TestVariantsAreKeptOnce(t *testing.T) {
 			}
 			if s != nil {
 				s.Start()
-				b.operator(s)
+				b.js = natsdtest.Connect(t, s.URL())
 				b.await("delivered", func() bool { return b.spool.Stats().Bytes == 0 })
 			}
 			if kept := b.kept(); len(kept) != 1 || kept["webhooks-quarantine.frigade.stale"] != 1 {

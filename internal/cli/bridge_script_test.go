@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/ade15e70/webhook-bridge/test/poll"
 	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
@@ -230,7 +231,7 @@ func stored(ts *testscript.TestScript, neg bool, args []string) {
 	defer cancel()
 	var stream jetstream.Stream
 	var err error
-	if !eventually(func() bool {
+	if !poll.Holds(func() bool {
 		stream, err = js.Stream(ctx, "WEBHOOKS")
 		ts.Check(err)
 		return stream.CachedInfo().State.Msgs >= uint64(least)

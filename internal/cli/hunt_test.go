@@ -22,6 +22,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
@@ -112,7 +113,7 @@ func (h *hunt) start(environ ...string) {
 // await waits until the log of a bridge has something.
 func (h *hunt) await(log, pattern string) (found []string) {
 	h.t.Helper()
-	if !eventually(func() bool {
+	if !poll.Holds(func() bool {
 		text, _ := os.ReadFile(log)
 		found = regexp.MustCompile(pattern).FindStringSubmatch(string(text))
 		return found != nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // operated is a NATS with the bridge's two streams, and a user for the commands who may do so much.
@@ -47,17 +48,9 @@ func operate(t *testing.T, rights ...[]string) *operated {
 		{ user: operator, password: operator }
 		{ user: command, password: command, permissions { publish: { allow: ["%s"] }, subscribe: { allow: ["inbox.command.>"] } } }
 	] } }`, strings.Join(subjects, `", "`)))
-	nc, err := nats.Connect(s.URL(), nats.UserInfo("operator", "operator"), nats.Timeout(time.Minute))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	o := &operated{t: t, server: s, environ: []string{
+	o := &operated{t: t, server: s, js: natsdtest.Connect(t, s.URL(), nats.UserInfo("operator", "operator")), environ: []string{
 		"NATS_URL=" + s.URL(), "NATS_USER=command", "NATS_PASSWORD=command", "NATS_INBOX_PREFIX=inbox.command", "FLOCK_SECRETS=hush",
 	}}
-	if o.js, err = jetstream.New(nc); err != nil {
-		t.Fatal(err)
-	}
 	for _, c := range []jetstream.StreamConfig{
 		{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, Duplicates: 65 * time.Minute, AllowDirect: true},
 		{Name: "WEBHOOKS_QUARANTINE", Subjects: []string{"webhooks-quarantine.>"}, Duplicates: 100 * time.Millisecond, AllowDirect: true},
@@ -80,7 +73,7 @@ func (o *operated) put(m publish.Message, id string) {
 	if id != "" {
 		options = append(options, jetstream.WithMsgID(id))
 	}
-	if !eventually(func() bool {
+	if !poll.Holds(func() bool {
 		ack, err := o.js.PublishMsg(o.t.Context(), &nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}, options...)
 		if err != nil {
 			o.t.Fatal(err)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // The commands that scripts have besides testscript's own. None of them sleeps to let something
@@ -31,16 +33,6 @@ type process struct {
 	cmd     *exec.Cmd
 	outputs []string      // files: standard output, standard error
 	done    chan struct{} // closed when it has ended
-}
-
-// eventually polls until the condition holds, and says whether it came to that.
-func eventually(condition func() bool) bool {
-	for deadline := time.Now().Add(bound); !condition(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			return false
-		}
-	}
-	return true
 }
 
 // need fails the script unless the command is used rightly.
@@ -153,7 +145,7 @@ func awaitMatch(ts *testscript.TestScript, file string, pattern *regexp.Regexp) 
 	}
 	var found []string
 	over := false
-	eventually(func() bool {
+	poll.Holds(func() bool {
 		select {
 		case <-writer.done:
 			over = true // and has written all

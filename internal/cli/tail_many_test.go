@@ -8,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
@@ -27,12 +26,7 @@ func (c *counter) Write(text []byte) (int, error) {
 func TestTailMany(t *testing.T) {
 	const events = 20_000
 	server := natsdtest.Start(t, "jetstream: enabled")
-	nc, err := nats.Connect(server.URL(), nats.Timeout(time.Minute))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(1000))
+	js, err := jetstream.New(natsdtest.Connect(t, server.URL()).Conn(), jetstream.WithPublishAsyncMaxPending(1000))
 	if err != nil {
 		t.Fatal(err)
 	}

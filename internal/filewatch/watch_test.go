@@ -17,6 +17,8 @@ import (
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -203,7 +205,7 @@ func TestPatterns(t *testing.T) {
 			}
 		}
 		for i, p := range patterns {
-			if !within(func() bool { return all[i].last() == what }) {
+			if !poll.Holds(func() bool { return all[i].last() == what }) {
 				t.Fatalf("%s: told %q, want %q", p.name, all[i].list(), what)
 			}
 		}
@@ -265,9 +267,9 @@ func TestSeveral(t *testing.T) {
 		{Paths: []string{other}, Limit: 10, Changed: c.changed},
 	}, zap.NewNop())
 	defer w.Close()
-	await(t, func() bool { return a.last() == "1" && b.last() == "1" && c.last() == "1" })
+	poll.Until(t, "all are told 1", func() bool { return a.last() == "1" && b.last() == "1" && c.last() == "1" })
 	do(t, write(one, "2"))
-	await(t, func() bool { return a.last() == "2" && b.last() == "2" })
+	poll.Until(t, "both are told 2", func() bool { return a.last() == "2" && b.last() == "2" })
 	if diff := cmp.Diff([]string{"1"}, c.list()); diff != "" {
 		t.Error(diff)
 	}
@@ -328,23 +330,5 @@ func (s *started) await(t *testing.T, content string) {
 			t.Logf("told %q, want %q", s.list(), content)
 		}
 	}()
-	await(t, func() bool { return s.last() == content })
-}
-
-// await waits until a condition holds.
-func await(t *testing.T, condition func() bool) {
-	t.Helper()
-	if !within(condition) {
-		t.Fatal("not after a minute")
-	}
-}
-
-// within reports whether a condition comes to hold.
-func within(condition func() bool) bool {
-	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			return false
-		}
-	}
-	return true
+	poll.Until(t, content, func() bool { return s.last() == content })
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // The budget counts what was received, not what was announced; what is past it is answered 503, and
@@ -19,7 +21,7 @@ func TestInFlightBytes(t *testing.T) {
 	for _, c := range holding[:2] {
 		c.write(strings.Repeat(" ", 31000))
 	}
-	p.await("holding 62,000 bytes and three heads", func() bool { return p.InFlightBytes() == 62000+3*head })
+	poll.Until(p.t, "holding 62,000 bytes and three heads", func() bool { return p.InFlightBytes() == 62000+3*head })
 	large := deliveryOf("large", strings.Repeat("x", 4000))
 	r := p.dial().write(large).read()
 	if r.String() != "503 busy" || r.header.Get("Retry-After") == "" {
@@ -32,7 +34,7 @@ func TestInFlightBytes(t *testing.T) {
 	for _, c := range holding {
 		_ = c.Close()
 	}
-	p.await("holding nothing", func() bool { return p.InFlightBytes() == 0 })
+	poll.Until(p.t, "holding nothing", func() bool { return p.InFlightBytes() == 0 })
 	if r := p.dial().write(large).read(); r.status != 200 {
 		t.Errorf("afterwards: %s", r)
 	}
@@ -64,9 +66,9 @@ func TestSlowSendersMakeRoom(t *testing.T) {
 	p := newPublic(t, func(c *Config) { c.MaxInFlightBytes, c.MaxBodyBytes = 64<<10, 32<<10 }).listen()
 	head := int64(len(halfHead(32000)))
 	first := p.half(32000, 31000)
-	p.await("holding the first", func() bool { return p.InFlightBytes() == 31000+head })
+	poll.Until(p.t, "holding the first", func() bool { return p.InFlightBytes() == 31000+head })
 	second := p.half(32000, 31000)
-	p.await("holding both", func() bool { return p.InFlightBytes() == 62000+2*head })
+	poll.Until(p.t, "holding both", func() bool { return p.InFlightBytes() == 62000+2*head })
 	p.clock.forward(patience - time.Millisecond)
 	large := deliveryOf("large", strings.Repeat("x", 4000))
 	if r := p.dial().write(large).read(); r.String() != "503 busy" {
@@ -100,7 +102,7 @@ func TestManySlowSenders(t *testing.T) {
 		all = append(all, p.half(32000, 31000))
 		p.clock.forward(patience)
 	}
-	p.await("taking a good one", func() bool {
+	poll.Until(p.t, "taking a good one", func() bool {
 		p.clock.forward(patience)
 		return p.dial().write(deliveryOf("good", "")).read().status == 200
 	})

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // A request that comes byte by byte is followed to its end, whatever its framing, and nothing is taken from the next.
@@ -38,7 +40,7 @@ func working(t *testing.T) (p *public, c *client, block chan struct{}) {
 	p, block = limited(t, 4), make(chan struct{})
 	p.kept.block.Store(&block)
 	c = p.dial().write(deliveryOf("first", ""))
-	p.await("working", func() bool { return p.conns.resting() < p.open() })
+	poll.Until(p.t, "working", func() bool { return p.conns.resting() < p.open() })
 	return p, c, block
 }
 
@@ -107,7 +109,7 @@ func TestHeadBounds(t *testing.T) {
 					t.Errorf("answered %s, want %s", r, test.want)
 				}
 				_ = c.Close()
-				p.await("giving all back", func() bool { return p.InFlightBytes() == 0 && p.open() == 0 })
+				poll.Until(p.t, "giving all back", func() bool { return p.InFlightBytes() == 0 && p.open() == 0 })
 			})
 		}
 	}

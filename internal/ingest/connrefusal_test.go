@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // told collects the connections that were refused.
@@ -102,7 +104,7 @@ func TestConnRefusals(t *testing.T) {
 				if !c.isClosed() {
 					t.Error("it is open")
 				}
-				p.await("told of", func() bool { return len(seen.snapshot()) > 0 })
+				poll.Until(p.t, "told of", func() bool { return len(seen.snapshot()) > 0 })
 				if got := seen.snapshot(); len(got) != 1 || got[0].Refusal != test.kind || got[0].Answer != test.answer || got[0].Remote != c.LocalAddr().String() {
 					t.Errorf("told of %+v", got)
 				}
@@ -131,7 +133,7 @@ func TestNoConnRefusal(t *testing.T) {
 		t.Error(r)
 	}
 	_ = c.Close()
-	p.await("closed", func() bool { return p.open() == 0 })
+	poll.Until(p.t, "closed", func() bool { return p.open() == 0 })
 	if got := seen.snapshot(); len(got) != 0 {
 		t.Errorf("told of %+v", got)
 	}
@@ -142,7 +144,7 @@ func TestTLSRefusals(t *testing.T) {
 	p, seen := refusing(t, testTLS(t))
 	told := func(kind ConnRefusal) {
 		t.Helper()
-		p.await("told of "+string(kind), func() bool {
+		poll.Until(p.t, "told of "+string(kind), func() bool {
 			got := seen.snapshot()
 			return len(got) > 0 && got[len(got)-1].Refusal == kind
 		})
@@ -166,7 +168,7 @@ func TestTLSRefusals(t *testing.T) {
 	go func() {
 		_, _ = io.WriteString(c, record+strings.Repeat("\x16\x03\x01\x40\x00"+strings.Repeat("x", 1<<14), 2))
 	}()
-	p.await("told of a large handshake", func() bool { return len(seen.snapshot()) == 4 })
+	poll.Until(p.t, "told of a large handshake", func() bool { return len(seen.snapshot()) == 4 })
 	if !c.isClosed() {
 		t.Error("it is open")
 	}

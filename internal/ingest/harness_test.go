@@ -100,15 +100,6 @@ func (p *public) listen() *public {
 	return p
 }
 
-func (p *public) await(what string, condition func() bool) {
-	p.t.Helper()
-	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			p.t.Fatalf("not %s after a minute", what)
-		}
-	}
-}
-
 // client is a sender's side of a connection.
 type client struct {
 	net.Conn

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 const badRequest = "POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 2\r\n\r\n{}"
@@ -39,11 +41,11 @@ func TestWhoGoesFirst(t *testing.T) {
 	if r := refused.write(badRequest).read(); r.status != 401 {
 		t.Fatal(r)
 	}
-	p.await("resting", func() bool { return p.conns.resting() == 2 })
+	poll.Until(p.t, "resting", func() bool { return p.conns.resting() == 2 })
 	silent := p.dial()
-	p.await("admitting the silent one", func() bool { return p.open() == 3 })
+	poll.Until(p.t, "admitting the silent one", func() bool { return p.open() == 3 })
 	slow := p.half(1000, 10)
-	p.await("admitting the slow one", func() bool { return p.open() == 4 })
+	poll.Until(p.t, "admitting the slow one", func() bool { return p.open() == 4 })
 	for i, gone := range []*client{refused, silent, slow} {
 		c := p.dial()
 		if r := c.write(deliveryOf(fmt.Sprint("new", i), "")).read(); r.status != 200 {
@@ -86,7 +88,7 @@ func TestRefusedGoFirst(t *testing.T) {
 			t.Fatal(r, err)
 		}
 		refused = append(refused, c)
-		p.await("refused", func() bool {
+		poll.Until(p.t, "refused", func() bool {
 			p.conns.mu.Lock()
 			defer p.conns.mu.Unlock()
 			return p.conns.refused.Len() == min(len(refused), 8-p.conns.unanswered.Len())
@@ -97,7 +99,7 @@ func TestRefusedGoFirst(t *testing.T) {
 	}
 	whole := deliveryOf("good", "")
 	good := p.dial().write(whole[:100])
-	p.await("admitting the good one", func() bool { _, dropped := p.Connections(); return dropped == 1 })
+	poll.Until(p.t, "admitting the good one", func() bool { _, dropped := p.Connections(); return dropped == 1 })
 	for i := range 50 {
 		refuse(p.dial())
 		refuse(refused[len(refused)-1]) // once more, on the same connection
@@ -116,7 +118,7 @@ func TestLongestVerifiedGoes(t *testing.T) {
 		if r := c.write(deliveryOf("verified", "")).read(); r.status != 200 {
 			t.Fatal(r)
 		}
-		p.await("resting", func() bool { return p.conns.resting() == p.open() })
+		poll.Until(p.t, "resting", func() bool { return p.conns.resting() == p.open() })
 	}
 	if r := p.dial().write(deliveryOf("new", "")).read(); r.status != 200 {
 		t.Errorf("a new one: %s", r)
@@ -138,7 +140,7 @@ func TestWorkIsNotCutOff(t *testing.T) {
 	for i, c := range busy {
 		c.write(deliveryOf(fmt.Sprint(i), ""))
 	}
-	p.await("working on both", func() bool { return p.open() == 2 && p.conns.resting() == 0 })
+	poll.Until(p.t, "working on both", func() bool { return p.open() == 2 && p.conns.resting() == 0 })
 	waiting := p.dial().write(badRequest)
 	if _, dropped := p.Connections(); dropped != 0 {
 		t.Error("one was dropped")
@@ -246,7 +248,7 @@ func TestTLS(t *testing.T) {
 	if r := unverified.write(badRequest).read(); r.status != 401 {
 		t.Errorf("answered %s", r)
 	}
-	p.await("resting", func() bool { return p.open() == 2 && p.conns.resting() == 2 })
+	poll.Until(p.t, "resting", func() bool { return p.open() == 2 && p.conns.resting() == 2 })
 	another, _, err := dial()
 	if err != nil {
 		t.Fatal(err)

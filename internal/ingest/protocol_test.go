@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // What becomes of each thing that HTTP/1.1 allows or doesn't and that a webhook has no need of. What net/http refuses
@@ -85,7 +87,7 @@ func TestProtocol(t *testing.T) {
 				t.Errorf("%d are stored", stored)
 			}
 			if n := p.InFlightBytes(); n != 0 && r.status == 200 {
-				p.await("holding nothing", func() bool { return p.InFlightBytes() == 0 })
+				poll.Until(p.t, "holding nothing", func() bool { return p.InFlightBytes() == 0 })
 			}
 			if test.closes {
 				if !c.isClosed() {

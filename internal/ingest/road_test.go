@@ -19,6 +19,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
 // message is what became of a delivery, as it went to NATS: a line of testdata/messages.ndjson.
@@ -51,16 +52,8 @@ func newRoad(t *testing.T) *road {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Stop)
-	nc, err := nats.Connect(server.URL(), nats.Timeout(time.Minute))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	r := &road{t: t, config: c}
-	if r.js, err = jetstream.New(nc); err != nil {
-		t.Fatal(err)
-	}
-	if r.heard, err = nc.SubscribeSync(string(c.SubjectPrefix) + ".>"); err != nil {
+	r := &road{t: t, config: c, js: natsdtest.Connect(t, server.URL())}
+	if r.heard, err = r.js.Conn().SubscribeSync(string(c.SubjectPrefix) + ".>"); err != nil {
 		t.Fatal(err)
 	}
 	r.publisher, err = publish.Open(publish.Config{

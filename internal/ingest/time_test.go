@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // pipes is a listener whose connections are in memory, so that their deadlines go by the test's clock.
@@ -89,7 +90,7 @@ func TestIdleConnections(t *testing.T) {
 				if took := c.end(); took != 15*time.Minute {
 					t.Errorf("it was closed after %s", took)
 				}
-				p.await("closed", func() bool { return p.open() == 0 })
+				poll.Until(p.t, "closed", func() bool { return p.open() == 0 })
 			})
 		})
 	}
@@ -139,7 +140,7 @@ func TestSlowSenders(t *testing.T) {
 				if took := time.Since(began); took < test.took || took > test.took+time.Second {
 					t.Errorf("it took %s", took)
 				}
-				p.await("closed", func() bool { return p.InFlightBytes() == 0 && p.open() == 0 })
+				poll.Until(p.t, "closed", func() bool { return p.InFlightBytes() == 0 && p.open() == 0 })
 				_ = c.Close()
 				<-sent
 			})

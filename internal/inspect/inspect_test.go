@@ -40,25 +40,9 @@ func newWorld(t *testing.T, change func(*Server), rights ...string) *world {
 
 func newWorldOn(t *testing.T, server *natsdtest.Server, change func(*Server)) *world {
 	t.Helper()
-	w := &world{t: t, nats: server}
-	admin, err := nats.Connect(w.nats.URL(), nats.UserInfo("admin", "admin"), nats.Timeout(time.Minute))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(admin.Close)
-	if w.js, err = jetstream.New(admin); err != nil {
-		t.Fatal(err)
-	}
-	nc, err := nats.Connect(w.nats.URL(), nats.UserInfo("page", "page"), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.IgnoreAuthErrorAbort(), nats.Timeout(time.Minute))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.server = New(Config{Conn: nc, JetStream: js, Stream: "WEBHOOKS", Quarantine: "WEBHOOKS_QUARANTINE", Prefix: "webhooks", NATS: w.nats.URL(), Command: "bridge", Version: "test"})
+	w := &world{t: t, nats: server, js: natsdtest.Connect(t, server.URL(), nats.UserInfo("admin", "admin"))}
+	js := natsdtest.Connect(t, server.URL(), nats.UserInfo("page", "page"), nats.IgnoreAuthErrorAbort())
+	w.server = New(Config{Conn: js.Conn(), JetStream: js, Stream: "WEBHOOKS", Quarantine: "WEBHOOKS_QUARANTINE", Prefix: "webhooks", NATS: w.nats.URL(), Command: "bridge", Version: "test"})
 	if change != nil {
 		change(w.server)
 	}

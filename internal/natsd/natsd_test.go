@@ -88,20 +88,6 @@ func embed(t *testing.T, dir string, changes ...func(*Config)) *Server {
 	return s
 }
 
-func connect(t *testing.T, url string, options ...nats.Option) jetstream.JetStream {
-	t.Helper()
-	nc, err := nats.Connect(url, options...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
-}
-
 func makeStream(t *testing.T, js jetstream.JetStream) {
 	t.Helper()
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}, Duplicates: time.Hour}); err != nil {
@@ -122,7 +108,7 @@ func TestRestart(t *testing.T) {
 	dir := t.TempDir()
 	for round := range 3 {
 		s := embed(t, dir)
-		js := connect(t, s.URL())
+		js := natsdtest.Connect(t, s.URL())
 		if round == 0 {
 			makeStream(t, js)
 		}
@@ -145,7 +131,7 @@ func TestKill(t *testing.T) {
 	var acknowledged []string
 	for round := range 3 {
 		cmd, url := subprocess(t, dir)
-		js := connect(t, url, nats.NoReconnect())
+		js := natsdtest.Connect(t, url, nats.NoReconnect())
 		if round == 0 {
 			makeStream(t, js)
 		}
@@ -168,7 +154,7 @@ func TestKill(t *testing.T) {
 		}
 		_ = cmd.Wait()
 	}
-	js := connect(t, embed(t, dir).URL())
+	js := natsdtest.Connect(t, embed(t, dir).URL())
 	for _, id := range acknowledged {
 		if ack, err := js.Publish(t.Context(), "s.x", nil, jetstream.WithMsgID(id)); err != nil || !ack.Duplicate {
 			t.Errorf("%s is lost: %+v, %v", id, ack, err)
@@ -290,7 +276,7 @@ func TestCredentials(t *testing.T) {
 	} {
 		core, logs := observer.New(zapcore.DebugLevel)
 		s := embed(t, t.TempDir(), test.change, func(c *Config) { c.Log = zap.New(core) })
-		connect(t, s.URL(), test.right...)
+		natsdtest.Connect(t, s.URL(), test.right...)
 		for _, options := range [][]nats.Option{nil, test.wrong} {
 			nc, err := nats.Connect(s.URL(), options...)
 			if err == nil {
@@ -329,7 +315,7 @@ func TestSignalsAreNotHandled(t *testing.T) {
 
 // A message as large as the largest body may become fits.
 func TestMaxPayload(t *testing.T) {
-	js := connect(t, embed(t, t.TempDir()).URL())
+	js := natsdtest.Connect(t, embed(t, t.TempDir()).URL())
 	if got, want := js.Conn().MaxPayload(), int64(8<<20); got != want {
 		t.Errorf("max_payload is %d, want %d", got, want)
 	}

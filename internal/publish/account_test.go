@@ -17,6 +17,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // accounts is the example that operators copy.
@@ -50,7 +51,7 @@ func TestExampleAccount(t *testing.T) {
 		t.Run(test.user, func(t *testing.T) {
 			t.Parallel()
 			f := openAs(t, test.user, conf, 20*time.Second)
-			eventually(t, "ready", func() bool { return f.Ready() == nil && f.Publisher.Ready(Quarantined) == nil })
+			poll.Until(t, "ready", func() bool { return f.Ready() == nil && f.Publisher.Ready(Quarantined) == nil })
 			if err := f.useAll(t.Context(), test.mayLookUp); err != nil {
 				t.Error(err)
 			}
@@ -75,7 +76,7 @@ func TestExampleAccount(t *testing.T) {
 				}
 				named := strings.Replace(right[1], "bridge-lookup-0", "*", 1) // any of the four
 				f := openAs(t, test.user, strings.Replace(conf, test.text, less, 1), 200*time.Millisecond)
-				eventually(t, "an error that names the right", func() bool {
+				poll.Until(t, "an error that names the right", func() bool {
 					err := f.useAll(t.Context(), test.mayLookUp)
 					return err != nil && names(err.Error(), named)
 				})
@@ -89,7 +90,7 @@ func TestExampleAccount(t *testing.T) {
 func openAs(t *testing.T, user, conf string, timeout time.Duration) *fixture {
 	t.Helper()
 	s := natsdtest.Start(t, conf)
-	makeStreams(t, operator(t, s.URL(), nats.UserInfo("operator", "of-the-operator")))
+	makeStreams(t, natsdtest.Connect(t, s.URL(), nats.UserInfo("operator", "of-the-operator")))
 	return open(t, s.URL(), unmanaged, quarantined, withTimeout(timeout), func(c *Config) {
 		c.Server.User, c.Server.Password, c.Server.InboxPrefix = user, secret.New("of-the-bridge"), "_INBOX_bridge"
 	})
@@ -153,7 +154,7 @@ func names(text, right string) bool {
 func TestWhatTheExampleAccountsMayNot(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, accounts(t))
-	js := operator(t, s.URL(), nats.UserInfo("operator", "of-the-operator"))
+	js := natsdtest.Connect(t, s.URL(), nats.UserInfo("operator", "of-the-operator"))
 	makeStreams(t, js)
 	for _, subject := range []string{"webhooks.flock.a", "webhooks-quarantine.flock.stale"} {
 		if _, err := js.Publish(t.Context(), subject, []byte("{}")); err != nil {
@@ -241,13 +242,8 @@ type attacker struct {
 func attack(t *testing.T, url, user string) *attacker {
 	t.Helper()
 	a := &attacker{t: t, errors: make(chan error, 100)}
-	var err error
-	a.nc, err = nats.Connect(url, nats.UserInfo(user, "of-the-bridge"), nats.CustomInboxPrefix("_INBOX_bridge"), nats.Timeout(time.Minute),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { a.errors <- err }))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(a.nc.Close)
+	a.nc = natsdtest.Connect(t, url, nats.UserInfo(user, "of-the-bridge"), nats.CustomInboxPrefix("_INBOX_bridge"),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { a.errors <- err })).Conn()
 	return a
 }
 

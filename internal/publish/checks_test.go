@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // A thousand publishes that fail together cause a few checks, not a thousand.
@@ -18,8 +19,8 @@ func TestChecksAreFew(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL(), unmanaged)
-	eventually(t, "the error", func() bool { return f.logged(sayNotReady) == 1 })
-	js := operator(t, s.URL())
+	poll.Until(t, "the error", func() bool { return f.logged(sayNotReady) == 1 })
+	js := natsdtest.Connect(t, s.URL())
 	requests, err := js.Conn().SubscribeSync("$JS.API.STREAM.INFO.WEBHOOKS")
 	if err != nil {
 		t.Fatal(err)
@@ -85,10 +86,10 @@ func TestCheckEndsWithItsConnection(t *testing.T) {
 	before := f.link.connection()
 	s.Pause()
 	f.monitors[Event].check()
-	eventually(t, "the check has begun", func() bool { return len(f.monitors[Event].wanted) == 0 })
+	poll.Until(t, "the check has begun", func() bool { return len(f.monitors[Event].wanted) == 0 })
 	s.Kill()
 	s.Start()
-	eventually(t, "connected again", func() bool { c := f.link.connection(); return c != nil && c != before })
+	poll.Until(t, "connected again", func() bool { c := f.link.connection(); return c != nil && c != before })
 	start := time.Now()
 	f.connected()
 	if took := time.Since(start); took > checkTimeout/2 {
@@ -104,7 +105,7 @@ func TestMonitorSaysDifferencesOnce(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL()).connected()
-	js := operator(t, s.URL())
+	js := natsdtest.Connect(t, s.URL())
 	change := func(age time.Duration) {
 		t.Helper()
 		config := f.config.Stream.Config()
@@ -115,12 +116,12 @@ func TestMonitorSaysDifferencesOnce(t *testing.T) {
 		f.monitors[Event].check()
 	}
 	change(200 * time.Hour)
-	eventually(t, "the first", func() bool { return f.logged(sayDiffers) == 1 })
+	poll.Until(t, "the first", func() bool { return f.logged(sayDiffers) == 1 })
 	change(200 * time.Hour)
 	change(300 * time.Hour)
-	eventually(t, "the second", func() bool { return f.logged(sayDiffers) == 2 })
+	poll.Until(t, "the second", func() bool { return f.logged(sayDiffers) == 2 })
 	change(168 * time.Hour)
-	eventually(t, "none", func() bool { return len(f.monitors[Event].wanted) == 0 })
+	poll.Until(t, "none", func() bool { return len(f.monitors[Event].wanted) == 0 })
 	if got := slices.DeleteFunc(f.messages(), func(m string) bool { return m == sayDiffers }); len(got) != 3 {
 		t.Errorf("logged %q", f.messages())
 	}
@@ -148,7 +149,7 @@ func TestNoErrorFromLameDuck(t *testing.T) {
 		before := f.link.connection()
 		s.LameDuck()
 		s.Start()
-		eventually(t, "connected again", func() bool { c := f.link.connection(); return c != nil && c != before })
+		poll.Until(t, "connected again", func() bool { c := f.link.connection(); return c != nil && c != before })
 		f.connected()
 	}
 	close(stop)

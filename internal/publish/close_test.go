@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // answer is what a publish that runs in the background came to.
@@ -28,7 +29,7 @@ func pending(f *fixture) <-chan answer {
 		status, err := f.publish("pending")
 		got <- answer{status, err}
 	}()
-	eventually(f.t, "an acknowledgement is awaited", func() bool { return f.direct.waiting() == 1 })
+	poll.Until(f.t, "an acknowledgement is awaited", func() bool { return f.direct.waiting() == 1 })
 	return got
 }
 
@@ -40,7 +41,7 @@ func TestCloseAwaitsAcknowledgements(t *testing.T) {
 	published := pending(f)
 	closed := make(chan error, 1)
 	go func() { closed <- f.close(context.Background()) }()
-	eventually(t, "closing", f.link.closing.Load)
+	poll.Until(t, "closing", f.link.closing.Load)
 	if _, err := f.publish("late"); !errors.Is(err, ErrUnavailable) || !strings.HasSuffix(err.Error(), ": closing") {
 		t.Errorf("publishing while it is closing: %v", err)
 	}
@@ -118,11 +119,11 @@ func TestCloseAnytime(t *testing.T) {
 		wait func(*fixture)
 	}{
 		"at once":        {up.URL(), func(*fixture) {}},
-		"connected":      {up.URL(), func(f *fixture) { eventually(t, "connected", f.IsConnected) }},
+		"connected":      {up.URL(), func(f *fixture) { poll.Until(t, "connected", f.IsConnected) }},
 		"ready":          {up.URL(), func(f *fixture) { f.connected() }},
-		"unreachable":    {down.URL(), func(f *fixture) { eventually(t, "tried", func() bool { return f.logged(sayUnreachable) > 0 }) }},
+		"unreachable":    {down.URL(), func(f *fixture) { poll.Until(t, "tried", func() bool { return f.logged(sayUnreachable) > 0 }) }},
 		"down, at once":  {down.URL(), func(*fixture) {}},
-		"between trials": {down.URL(), func(f *fixture) { eventually(t, "dialled", f.link.dialled.Load) }},
+		"between trials": {down.URL(), func(f *fixture) { poll.Until(t, "dialled", f.link.dialled.Load) }},
 	} {
 		f := open(t, test.url)
 		test.wait(f)
@@ -130,7 +131,7 @@ func TestCloseAnytime(t *testing.T) {
 		if err := f.close(t.Context()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		eventually(t, "closed", f.session.Load().nc.IsClosed)
+		poll.Until(t, "closed", f.session.Load().nc.IsClosed)
 		for _, message := range f.messages()[before:] {
 			if strings.Contains(message, "closed") || message == sayDisconnected {
 				t.Errorf("%s: logged %q", name, message)

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // Three servers hold three copies: any of them may go, and what was acknowledged stays.
@@ -32,8 +33,8 @@ func TestCluster(t *testing.T) {
 	one := open(t, strings.Join(urls, ",")).connected() // makes it with one replica
 	one.stores("one")
 	f := open(t, strings.Join(urls, ","), func(c *Config) { c.Stream.Replicas, c.Stream.Explicit.Replicas = 3, true }).connected()
-	js := operator(t, strings.Join(urls, ","))
-	eventually(t, "three replicas", func() bool {
+	js := natsdtest.Connect(t, strings.Join(urls, ","))
+	poll.Until(t, "three replicas", func() bool {
 		stream, err := js.Stream(t.Context(), "WEBHOOKS")
 		if err != nil {
 			return false
@@ -53,11 +54,11 @@ func TestCluster(t *testing.T) {
 	for i, s := range servers[:1] {
 		s.Stop()
 		id := fmt.Sprint("without ", i)
-		eventually(t, "stored "+id, func() bool { _, err := f.publish(id); return err == nil })
+		poll.Until(t, "stored "+id, func() bool { _, err := f.publish(id); return err == nil })
 		want = append(want, id)
 		s.Start()
 	}
-	eventually(t, "the stream", func() bool { _, err := js.Stream(t.Context(), "WEBHOOKS"); return err == nil })
+	poll.Until(t, "the stream", func() bool { _, err := js.Stream(t.Context(), "WEBHOOKS"); return err == nil })
 	if diff := cmp.Diff(want, stored(t, js)); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // named is a resolver that knows one name.
@@ -47,7 +48,7 @@ func dead(t *testing.T, address string, port int) {
 		}
 		return err != nil
 	}
-	eventually(t, "the queue is full", full)
+	poll.Until(t, "the queue is full", full)
 }
 
 // Of a name's addresses each gets its share of the time, and the log names the one that failed.

@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // Where a leaf node and its hub have a stream of the same name in one account, and the hub's is meant, the
@@ -19,18 +19,14 @@ func TestLeafAcknowledges(t *testing.T) {
 	leaves := natsdtest.FreePort(t)
 	hub := natsdtest.Start(t, fmt.Sprintf("server_name: hub, jetstream { domain: hub }, leafnodes { listen: %q }", fmt.Sprint("127.0.0.1:", leaves)))
 	leaf := natsdtest.Start(t, fmt.Sprintf("server_name: leaf, jetstream { domain: leaf }, leafnodes { remotes: [ { url: %q } ] }", fmt.Sprint("nats://127.0.0.1:", leaves)))
-	nc, err := nats.Connect(leaf.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	nc := natsdtest.Connect(t, leaf.URL()).Conn()
 	streams := make(map[string]jetstream.Stream)
 	for _, domain := range []string{"hub", "leaf"} {
 		js, err := jetstream.NewWithDomain(nc, domain)
 		if err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, domain+" has a stream", func() bool {
+		poll.Until(t, domain+" has a stream", func() bool {
 			streams[domain], err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}})
 			return err == nil
 		})

@@ -18,6 +18,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // Each event of a connection's life is logged once, however often it is met.
@@ -29,14 +30,14 @@ func TestSaysEachEventOnce(t *testing.T) {
 		t.Helper()
 		for range 3 {
 			before := f.link.lastError.Load()
-			eventually(t, "tried again", func() bool { now := f.link.lastError.Load(); return now != nil && now != before })
+			poll.Until(t, "tried again", func() bool { now := f.link.lastError.Load(); return now != nil && now != before })
 		}
 	}
 	tried()
 	s.Start()
 	f.connected()
 	s.Stop()
-	eventually(t, "disconnected", func() bool { return f.logged(sayDisconnected) == 1 })
+	poll.Until(t, "disconnected", func() bool { return f.logged(sayDisconnected) == 1 })
 	tried()
 	s.Configure(`authorization { token: other }`) // another reason
 	s.Start()
@@ -136,7 +137,7 @@ func TestLossIsReportedOnceNobodyIsInside(t *testing.T) {
 		reported <- err
 	}()
 	_ = far.Close()
-	eventually(t, "lost", func() bool { return c.alive.Err() != nil })
+	poll.Until(t, "lost", func() bool { return c.alive.Err() != nil })
 	if err := l.enter(); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("somebody else may enter: %v", err)
 	}

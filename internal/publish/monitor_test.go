@@ -11,13 +11,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 func TestMakesStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL(), func(c *Config) { c.Stream.MaxBytes = 1 << 30 }).connected()
-	stream, err := operator(t, s.URL()).Stream(t.Context(), "WEBHOOKS")
+	stream, err := natsdtest.Connect(t, s.URL()).Stream(t.Context(), "WEBHOOKS")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,7 @@ func TestMakesStream(t *testing.T) {
 func TestReconcilesExistingStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	js := operator(t, s.URL())
+	js := natsdtest.Connect(t, s.URL())
 	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
 		Name: "WEBHOOKS", Description: "theirs", Subjects: []string{"webhooks.>", "theirs"}, MaxAge: time.Hour, MaxBytes: 1 << 20, Duplicates: time.Minute, MaxMsgSize: 1000,
 	})
@@ -121,7 +122,7 @@ func TestMakesStreamAgain(t *testing.T) {
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL()).connected()
 	f.stores("lost")
-	js := operator(t, s.URL())
+	js := natsdtest.Connect(t, s.URL())
 	for round := range 2 {
 		if err := js.DeleteStream(t.Context(), "WEBHOOKS"); err != nil {
 			t.Fatal(err)
@@ -129,11 +130,11 @@ func TestMakesStreamAgain(t *testing.T) {
 		if round == 0 { // later a check that was asked for before may have made it again already
 			f.refuses("refused")
 		}
-		eventually(t, "stored again", func() bool { _, err := f.publish("again"); return err == nil })
+		poll.Until(t, "stored again", func() bool { _, err := f.publish("again"); return err == nil })
 		if diff := cmp.Diff([]string{"again"}, stored(t, js)); diff != "" {
 			t.Errorf("stored (-want +got):\n%s", diff)
 		}
-		eventually(t, "it is said", func() bool { return f.logged(sayMade) == round+2 })
+		poll.Until(t, "it is said", func() bool { return f.logged(sayMade) == round+2 })
 	}
 	f.connected()
 }
@@ -141,7 +142,7 @@ func TestMakesStreamAgain(t *testing.T) {
 // makeStream makes the stream. Right after another one was deleted the server may not be able to yet.
 func makeStream(t *testing.T, js jetstream.JetStream) {
 	t.Helper()
-	eventually(t, "made", func() bool {
+	poll.Until(t, "made", func() bool {
 		_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}})
 		return err == nil
 	})
@@ -151,12 +152,12 @@ func makeStream(t *testing.T, js jetstream.JetStream) {
 func TestWaitsForStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	js := operator(t, s.URL())
+	js := natsdtest.Connect(t, s.URL())
 	f := open(t, s.URL(), unmanaged)
 	const want = "stream WEBHOOKS does not exist: create it with the subjects webhooks.>, or set STREAM_MANAGE=true"
 	appears := func() {
 		t.Helper()
-		eventually(t, "the error", func() bool { err := f.Ready(); return err != nil && err.Error() == want })
+		poll.Until(t, "the error", func() bool { err := f.Ready(); return err != nil && err.Error() == want })
 		f.refuses("early")
 		makeStream(t, js)
 		f.connected().stores("after")
@@ -181,8 +182,8 @@ func TestDoesNotRetry(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL(), unmanaged)
-	eventually(t, "connected", f.IsConnected)
-	eventually(t, "refused at once", func() bool { // one is enough: a busy machine may be slow
+	poll.Until(t, "connected", f.IsConnected)
+	poll.Until(t, "refused at once", func() bool { // one is enough: a busy machine may be slow
 		start := time.Now()
 		_, err := f.publish("1")
 		if !errors.Is(err, ErrUnavailable) || !errors.Is(err, jetstream.ErrNoStreamResponse) {
@@ -206,13 +207,13 @@ func TestSubjectIsTaken(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s := natsdtest.Start(t, "")
-			js := operator(t, s.URL())
+			js := natsdtest.Connect(t, s.URL())
 			other, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"webhooks.flock.>"}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			f := open(t, s.URL(), test.change)
-			eventually(t, "the error", func() bool { err := f.Ready(); return err != nil && strings.HasPrefix(err.Error(), test.want) })
+			poll.Until(t, "the error", func() bool { err := f.Ready(); return err != nil && strings.HasPrefix(err.Error(), test.want) })
 			_, err = f.publish("1")
 			var api *jetstream.APIError
 			if !errors.Is(err, ErrUnavailable) || !errors.As(err, &api) || api.ErrorCode != codeStreamMismatch {
@@ -236,13 +237,13 @@ func TestSubjectIsTaken(t *testing.T) {
 func TestStreamTakesOtherSubjects(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	js := operator(t, s.URL())
+	js := natsdtest.Connect(t, s.URL())
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.flock.>"}}); err != nil {
 		t.Fatal(err)
 	}
 	f := open(t, s.URL())
 	const want = "stream WEBHOOKS has the subjects webhooks.flock.> and does not take webhooks.frigade.>: add webhooks.> to them, or set STREAM_NAME to another stream"
-	eventually(t, "the error", func() bool { err := f.Ready(); return err != nil && err.Error() == want })
+	poll.Until(t, "the error", func() bool { err := f.Ready(); return err != nil && err.Error() == want })
 	f.stores("flock's") // whose events it does take
 	if _, err := js.UpdateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}}); err != nil {
 		t.Fatal(err)
@@ -255,7 +256,7 @@ func TestWithoutJetStream(t *testing.T) {
 	s := natsdtest.Start(t, "jetstream: disabled")
 	f := open(t, s.URL())
 	const want = "stream WEBHOOKS: JetStream is not available: enable it on the server and for our account, or set NATS_JS_DOMAIN"
-	eventually(t, "the error", func() bool { err := f.Ready(); return err != nil && strings.HasPrefix(err.Error(), want) })
+	poll.Until(t, "the error", func() bool { err := f.Ready(); return err != nil && strings.HasPrefix(err.Error(), want) })
 	f.refuses("1")
 	s.Stop()
 	s.Configure("")
@@ -283,7 +284,7 @@ func TestStreamIsFull(t *testing.T) {
 	if len(kept) < 10 || len(kept) > 20 {
 		t.Errorf("%d messages fit", len(kept))
 	}
-	js := operator(t, s.URL())
+	js := natsdtest.Connect(t, s.URL())
 	if diff := cmp.Diff(kept, stored(t, js)); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}

@@ -21,6 +21,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 func TestStartsBeforeNATS(t *testing.T) {
@@ -39,7 +40,7 @@ func TestStartsBeforeNATS(t *testing.T) {
 	}
 	s.Start()
 	f.connected().stores("after")
-	if diff := cmp.Diff([]string{"after"}, stored(t, operator(t, s.URL()))); diff != "" {
+	if diff := cmp.Diff([]string{"after"}, stored(t, natsdtest.Connect(t, s.URL()))); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
 }
@@ -55,7 +56,7 @@ func TestOpensAndClosesWhileServerIsSilent(t *testing.T) {
 	if took := time.Since(start); took > time.Second {
 		t.Errorf("Open took %s", took)
 	}
-	eventually(t, "a handshake has begun", func() bool { return f.link.current.Load() != nil })
+	poll.Until(t, "a handshake has begun", func() bool { return f.link.current.Load() != nil })
 	start = time.Now()
 	if err := f.close(t.Context()); err != nil {
 		t.Errorf("Close: %v", err)
@@ -73,7 +74,7 @@ func TestRefusesWhileServerIsDown(t *testing.T) {
 	f.stores("before")
 	for round := range 3 {
 		s.Stop()
-		eventually(t, "disconnected", func() bool { return !f.IsConnected() })
+		poll.Until(t, "disconnected", func() bool { return !f.IsConnected() })
 		for i := range 50 {
 			start := time.Now()
 			f.refuses(fmt.Sprintf("down %d %d", round, i))
@@ -84,7 +85,7 @@ func TestRefusesWhileServerIsDown(t *testing.T) {
 		// A message that gets past our own state, because the connection breaks just then, isn't buffered
 		// either. nats.go learns of the loss a moment after us; until then it writes to the dead connection.
 		session := f.session.Load()
-		eventually(t, "nats.go is disconnected", func() bool { return !session.nc.IsConnected() })
+		poll.Until(t, "nats.go is disconnected", func() bool { return !session.nc.IsConnected() })
 		_, err := session.js.PublishMsgAsync(&nats.Msg{Subject: subject}, jetstream.WithMsgID("past"))
 		if !errors.Is(err, nats.ErrReconnectBufExceeded) {
 			t.Errorf("nats.go takes a message while disconnected: %v", err)
@@ -92,7 +93,7 @@ func TestRefusesWhileServerIsDown(t *testing.T) {
 		s.Start()
 		f.connected().stores(fmt.Sprint("after ", round))
 	}
-	if diff := cmp.Diff([]string{"before", "after 0", "after 1", "after 2"}, stored(t, operator(t, s.URL()))); diff != "" {
+	if diff := cmp.Diff([]string{"before", "after 0", "after 1", "after 2"}, stored(t, natsdtest.Connect(t, s.URL()))); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
 }
@@ -109,7 +110,7 @@ func TestRefusesWhenServerDies(t *testing.T) {
 		_, err := f.publish("dying")
 		refused <- err
 	}()
-	eventually(t, "an acknowledgement is awaited", func() bool { return f.direct.waiting() == 1 })
+	poll.Until(t, "an acknowledgement is awaited", func() bool { return f.direct.waiting() == 1 })
 	s.Kill()
 	if err := <-refused; !errors.Is(err, ErrUnavailable) || !errors.Is(err, nats.ErrDisconnected) {
 		t.Errorf("got %v", err)
@@ -127,7 +128,7 @@ func TestOutlivesRefusedCredentials(t *testing.T) {
 		s.Stop()
 		s.Configure(wrong)
 		s.Start()
-		eventually(t, "refused several times", func() bool { return f.session.Load().nc.Stats().Reconnects > attempts+3 })
+		poll.Until(t, "refused several times", func() bool { return f.session.Load().nc.Stats().Reconnects > attempts+3 })
 		f.refuses("refused")
 		if err := f.Ready(); err == nil || !strings.Contains(strings.ToLower(err.Error()), "authorization violation") {
 			t.Errorf("ready: %v", err)
@@ -159,7 +160,7 @@ func TestOutlivesClosedConnection(t *testing.T) {
 	if _, err := f.Publish(t.Context(), large); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
-	eventually(t, "another connection", func() bool { return f.session.Load() != first })
+	poll.Until(t, "another connection", func() bool { return f.session.Load() != first })
 	f.connected().stores("after")
 	if _, err := f.Publish(t.Context(), large); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("once the limit is known: %v", err)
@@ -197,12 +198,12 @@ func TestLateConnectHandler(t *testing.T) {
 	s.Stop()
 	<-stuck
 	s.Start()
-	eventually(t, "nats.go is connected again", nc.IsConnected)
+	poll.Until(t, "nats.go is connected again", nc.IsConnected)
 	s.Stop()
 	s.Configure(`authorization { token: other }`)
 	s.Start()
 	attempts := nc.Stats().Reconnects
-	eventually(t, "and refused", func() bool { return nc.Stats().Reconnects > attempts+1 })
+	poll.Until(t, "and refused", func() bool { return nc.Stats().Reconnects > attempts+1 })
 	attempts = nc.Stats().Reconnects
 	close(release)
 	for f.logged(sayDisconnected) < 2 || nc.Stats().Reconnects < attempts+2 {
@@ -228,11 +229,11 @@ func TestSeveralServers(t *testing.T) {
 	f.stores("on a")
 	b.Start()
 	a.LameDuck()
-	eventually(t, "moved to b", func() bool { return f.isOn(b) && f.Ready() == nil })
+	poll.Until(t, "moved to b", func() bool { return f.isOn(b) && f.Ready() == nil })
 	f.stores("on b")
 	a.Start()
 	b.Stop()
-	eventually(t, "moved back to a", func() bool { return f.isOn(a) && f.Ready() == nil })
+	poll.Until(t, "moved back to a", func() bool { return f.isOn(a) && f.Ready() == nil })
 	f.stores("on a again")
 	if n := f.logged(sayLameDuck); n != 1 {
 		t.Errorf("the server's farewell was logged %d times", n)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // While a server is paused, until that is noticed, and while it is dialled again and again, every
@@ -75,16 +76,16 @@ func TestAnswersWhileServerIsPaused(t *testing.T) {
 
 			start := time.Now()
 			s.Pause()
-			eventually(t, "the loss is noticed", func() bool { return f.logged(sayDisconnected) == 1 })
+			poll.Until(t, "the loss is noticed", func() bool { return f.logged(sayDisconnected) == 1 })
 			noticed := time.Since(start)
 			// Until it is dialled for the second time, nats.go was locked for as long as a handshake may take.
 			var dialled *conn
-			eventually(t, "dialled", func() bool { dialled = f.link.current.Load(); return dialled != nil && dialled != f.link.up.Load() })
-			eventually(t, "dialled again", func() bool { c := f.link.current.Load(); return c != nil && c != dialled })
+			poll.Until(t, "dialled", func() bool { dialled = f.link.current.Load(); return dialled != nil && dialled != f.link.up.Load() })
+			poll.Until(t, "dialled again", func() bool { c := f.link.current.Load(); return c != nil && c != dialled })
 			f.refuses("paused")
 			s.Resume()
 			f.connected()
-			eventually(t, "an acknowledgement", func() bool { return publish("resumed") == nil })
+			poll.Until(t, "an acknowledgement", func() bool { return publish("resumed") == nil })
 			stop.Store(true)
 			group.Wait()
 			t.Logf("%d publishes, the slowest answer came after %s, to a probe after %s; the loss was noticed after %s", len(sent), slowest, slowestProbe, noticed)
@@ -97,7 +98,7 @@ func TestAnswersWhileServerIsPaused(t *testing.T) {
 				t.Errorf("logged (-want +got):\n%s", diff)
 			}
 			seen := make(map[string]int)
-			for _, id := range stored(t, operator(t, s.URL())) {
+			for _, id := range stored(t, natsdtest.Connect(t, s.URL())) {
 				seen[id]++
 			}
 			var unknown, twice, missing []string

@@ -19,6 +19,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 func TestMain(m *testing.M) {
@@ -87,7 +88,7 @@ func unmanaged(c *Config)                       { c.Stream.Manage = false }
 // connected waits until the publisher is ready.
 func (f *fixture) connected() *fixture {
 	f.t.Helper()
-	eventually(f.t, "ready", func() bool { return f.Ready() == nil })
+	poll.Until(f.t, "ready", func() bool { return f.Ready() == nil })
 	return f
 }
 
@@ -151,31 +152,6 @@ const (
 	sayLameDuck     = "NATS server is shutting down, another one will be used"
 )
 
-// eventually waits for a condition; how long says nothing, but that it never comes true.
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(40 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never came true: %s", what)
-		}
-	}
-}
-
-// operator is JetStream as somebody sees it who may do everything.
-func operator(t testing.TB, url string, options ...nats.Option) jetstream.JetStream {
-	t.Helper()
-	nc, err := nats.Connect(url, options...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
-}
-
 // stored are the ids of the messages in the stream, in order.
 func stored(t testing.TB, js jetstream.JetStream) []string {
 	t.Helper()
@@ -225,7 +201,7 @@ func TestPublish(t *testing.T) {
 			t.Errorf("publishing %s on %s: %q, %v; want %q", step.id, step.subject, got, err, step.want)
 		}
 	}
-	stream, err := operator(t, s.URL()).Stream(t.Context(), "WEBHOOKS")
+	stream, err := natsdtest.Connect(t, s.URL()).Stream(t.Context(), "WEBHOOKS")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +246,7 @@ func TestPublishWaitsNoLonger(t *testing.T) {
 	}
 	s.Resume()
 	// The patient one's acknowledgement is still awaited, and comes.
-	eventually(t, "no acknowledgement is awaited", func() bool { return patient.direct.waiting() == 0 })
+	poll.Until(t, "no acknowledgement is awaited", func() bool { return patient.direct.waiting() == 0 })
 }
 
 // Concurrent publishes of equal and of different ids: each id is stored once.
@@ -291,7 +267,7 @@ func TestPublishConcurrently(t *testing.T) {
 	}
 	group.Wait()
 	seen := make(map[string]int)
-	for _, id := range stored(t, operator(t, s.URL())) {
+	for _, id := range stored(t, natsdtest.Connect(t, s.URL())) {
 		seen[id]++
 	}
 	for i := range ids {

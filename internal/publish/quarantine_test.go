@@ -10,6 +10,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // quarantined has a stream for quarantine, too.
@@ -33,8 +34,8 @@ func TestQuarantine(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL(), quarantined).connected()
-	eventually(t, "ready", func() bool { return f.Publisher.Ready(Quarantined) == nil })
-	stream, err := operator(t, s.URL()).Stream(t.Context(), "WEBHOOKS_QUARANTINE")
+	poll.Until(t, "ready", func() bool { return f.Publisher.Ready(Quarantined) == nil })
+	stream, err := natsdtest.Connect(t, s.URL()).Stream(t.Context(), "WEBHOOKS_QUARANTINE")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +67,7 @@ func TestRightsOfQuarantine(t *testing.T) {
 				}
 			}
 			s := natsdtest.Start(t, account(rights, []string{"_INBOX.>"}))
-			js := operator(t, s.URL(), nats.UserInfo("operator", "operator"))
+			js := natsdtest.Connect(t, s.URL(), nats.UserInfo("operator", "operator"))
 			for _, stream := range []Stream{{Name: "WEBHOOKS", Prefix: "webhooks"}, {Name: "WEBHOOKS_QUARANTINE", Prefix: "webhooks-quarantine", DropOldest: true}} {
 				if _, err := js.CreateStream(t.Context(), stream.Config()); err != nil {
 					t.Fatal(err)
@@ -79,7 +80,7 @@ func TestRightsOfQuarantine(t *testing.T) {
 			}).connected()
 			f.stores("a")
 			if missing == "" {
-				eventually(t, "ready", func() bool { return f.Publisher.Ready(Quarantined) == nil })
+				poll.Until(t, "ready", func() bool { return f.Publisher.Ready(Quarantined) == nil })
 				f.quarantines("a", Stored)
 				if n := f.flood("refused", 1, 10); n != 1 { // asking how full it is takes no further right
 					t.Errorf("%d kept of what was refused", n)
@@ -92,7 +93,7 @@ func TestRightsOfQuarantine(t *testing.T) {
 			if cause := CauseOf(err); strings.HasPrefix(missing, "webhooks") && cause != Forbidden {
 				t.Errorf("cause %q: %v", cause, err)
 			}
-			eventually(t, "said", func() bool {
+			poll.Until(t, "said", func() bool {
 				for _, entry := range f.logs.FilterMessage(sayForbidden).All() {
 					if text, ok := entry.ContextMap()["error"].(string); ok && strings.Contains(strings.ToLower(text), said) {
 						return true

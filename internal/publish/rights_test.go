@@ -11,6 +11,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // account is a configuration with an operator who may do everything and a bridge that may publish
@@ -68,7 +69,7 @@ func TestRights(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s := natsdtest.Start(t, account(test.publish, test.subscribe))
-			js := operator(t, s.URL(), nats.UserInfo("operator", "operator"))
+			js := natsdtest.Connect(t, s.URL(), nats.UserInfo("operator", "operator"))
 			if _, err := js.CreateStream(t.Context(), Stream{Name: "WEBHOOKS", Prefix: "webhooks"}.Config()); err != nil {
 				t.Fatal(err)
 			}
@@ -84,7 +85,7 @@ func TestRights(t *testing.T) {
 			if test.ready == "" {
 				f.connected()
 			} else {
-				eventually(t, "the error", func() bool { err := f.Ready(); return err != nil && strings.HasPrefix(err.Error(), test.ready) })
+				poll.Until(t, "the error", func() bool { err := f.Ready(); return err != nil && strings.HasPrefix(err.Error(), test.ready) })
 			}
 			if test.publishes {
 				f.stores("1")
@@ -122,12 +123,12 @@ func TestRights(t *testing.T) {
 func TestRightsAreGranted(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, account(nil, []string{"_INBOX.>"}))
-	js := operator(t, s.URL(), nats.UserInfo("operator", "operator"))
+	js := natsdtest.Connect(t, s.URL(), nats.UserInfo("operator", "operator"))
 	if _, err := js.CreateStream(t.Context(), Stream{Name: "WEBHOOKS", Prefix: "webhooks"}.Config()); err != nil {
 		t.Fatal(err)
 	}
 	f := open(t, "nats://bridge:bridge@"+s.Addr(), unmanaged)
-	eventually(t, "forbidden", func() bool { return f.logged(sayForbidden) == 1 })
+	poll.Until(t, "forbidden", func() bool { return f.logged(sayForbidden) == 1 })
 	s.Reload(account([]string{"webhooks.>", "$JS.API.STREAM.INFO.WEBHOOKS"}, []string{"_INBOX.>"}))
 	f.connected().stores("1")
 }
@@ -137,8 +138,8 @@ func TestMayNotMakeStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, account([]string{"webhooks.>", "$JS.API.STREAM.INFO.WEBHOOKS"}, []string{"_INBOX.>"}))
 	f := open(t, "nats://bridge:bridge@"+s.Addr())
-	eventually(t, "forbidden", func() bool { return f.logged(sayForbidden) == 1 })
-	eventually(t, "the error", func() bool {
+	poll.Until(t, "forbidden", func() bool { return f.logged(sayForbidden) == 1 })
+	poll.Until(t, "the error", func() bool {
 		err := f.Ready()
 		return err != nil && strings.HasPrefix(err.Error(), "stream WEBHOOKS: JetStream does not answer")
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 const quarantineBytes = 1 << 20
@@ -64,11 +65,11 @@ func (f *fixture) flood(name string, n, size int) (stored int) {
 func TestRefusedPushNothingOut(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	js := operator(t, s.URL())
+	js := natsdtest.Connect(t, s.URL())
 	instances := make([]*fixture, 3)
 	for i := range instances {
 		instances[i] = open(t, s.URL(), small).connected()
-		eventually(t, "ready", func() bool { return instances[i].Publisher.Ready(Refused) == nil })
+		poll.Until(t, "ready", func() bool { return instances[i].Publisher.Ready(Refused) == nil })
 	}
 	if status, err := instances[0].Publish(t.Context(), kept(Quarantined, "first", 1000)); status != Stored || err != nil {
 		t.Fatal(status, err)
@@ -107,7 +108,7 @@ func TestRefusedAlone(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL(), small).connected()
-	eventually(t, "ready", func() bool { return f.Publisher.Ready(Refused) == nil })
+	poll.Until(t, "ready", func() bool { return f.Publisher.Ready(Refused) == nil })
 	if n := f.flood("", 80, 20<<10); n != 80 {
 		t.Errorf("%d of 80 are kept", n)
 	}
@@ -117,7 +118,7 @@ func TestRefusedAlone(t *testing.T) {
 			t.Error(r.Err)
 		}
 	}
-	state := bySubject(t, operator(t, s.URL()))
+	state := bySubject(t, natsdtest.Connect(t, s.URL()))
 	if state.LastSeq != 82 || state.Msgs < 40 || state.Msgs > 60 {
 		t.Errorf("%+v", state)
 	}
@@ -127,7 +128,7 @@ func TestRefusedAlone(t *testing.T) {
 func TestLargerThanStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	js := operator(t, s.URL())
+	js := natsdtest.Connect(t, s.URL())
 	for _, c := range []jetstream.StreamConfig{
 		{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, MaxBytes: 10_000, Discard: jetstream.DiscardOld},
 		{Name: "WEBHOOKS_QUARANTINE", Subjects: []string{"webhooks-quarantine.>"}, MaxBytes: 10_000, Discard: jetstream.DiscardOld},
@@ -137,7 +138,7 @@ func TestLargerThanStream(t *testing.T) {
 		}
 	}
 	f := open(t, s.URL(), small).connected()
-	eventually(t, "ready", func() bool { return f.Publisher.Ready(Refused) == nil })
+	poll.Until(t, "ready", func() bool { return f.Publisher.Ready(Refused) == nil })
 	for _, kind := range []Kind{Refused, Event, Quarantined} {
 		m := kept(kind, "large "+kind.String(), 10_000)
 		if kind == Event {

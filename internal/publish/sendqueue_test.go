@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // What has been refused while it waited in the send queue is not sent any more: nothing is stored after its
@@ -40,7 +41,7 @@ func TestSendQueueDropsWhatIsRefused(t *testing.T) {
 	if o := <-began[1].done; o.err != nil {
 		t.Errorf("sent: %+v", o)
 	}
-	if diff := cmp.Diff([]string{"sent"}, stored(t, operator(t, s.URL()))); diff != "" {
+	if diff := cmp.Diff([]string{"sent"}, stored(t, natsdtest.Connect(t, s.URL()))); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
 }
@@ -57,7 +58,7 @@ func TestSendQueueWithoutConnection(t *testing.T) {
 	}
 	f.queue.put(o)
 	s.Stop()
-	eventually(t, "disconnected", func() bool { return !f.IsConnected() })
+	poll.Until(t, "disconnected", func() bool { return !f.IsConnected() })
 	f.flush()
 	if o := <-w.done; o.err == nil {
 		t.Error("it was acknowledged")
@@ -87,7 +88,7 @@ func TestSendQueueKeepsOrder(t *testing.T) {
 		})
 	}
 	group.Wait()
-	got := stored(t, operator(t, s.URL()))
+	got := stored(t, natsdtest.Connect(t, s.URL()))
 	if len(got) != publishers*batches*size {
 		t.Fatalf("%d are stored", len(got))
 	}
@@ -138,7 +139,7 @@ func TestDataIsFreeOnceStored(t *testing.T) {
 		})
 	}
 	group.Wait()
-	stream, err := operator(t, s.URL()).Stream(t.Context(), "WEBHOOKS")
+	stream, err := natsdtest.Connect(t, s.URL()).Stream(t.Context(), "WEBHOOKS")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // Every kind of credentials lets us in, and wrong ones of that kind don't.
@@ -84,7 +85,7 @@ func TestCredentials(t *testing.T) {
 			wrong := open(t, "", as(test.wrong, test.wrongAt))
 			right := open(t, "", as(test.right, test.at)).connected()
 			right.stores("1")
-			eventually(t, "refused", func() bool { return wrong.logged(sayUnreachable) > 0 })
+			poll.Until(t, "refused", func() bool { return wrong.logged(sayUnreachable) > 0 })
 			wrong.refuses("2")
 			if err := wrong.Ready(); err == nil || !strings.Contains(err.Error(), test.why) {
 				t.Errorf("ready: %v; want %s", err, test.why)
@@ -138,7 +139,7 @@ func TestCredentialsAreReplaced(t *testing.T) {
 	s := natsdtest.Start(t, operator.conf)
 	old := newOperator(t, dir).user(t, nil)
 	f := open(t, s.URL(), func(c *Config) { c.Server.Creds = old })
-	eventually(t, "refused", func() bool { return f.logged(sayUnreachable) > 0 })
+	poll.Until(t, "refused", func() bool { return f.logged(sayUnreachable) > 0 })
 	if err := os.Rename(operator.user(t, nil), old); err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func TestCertificateIsReplaced(t *testing.T) {
 	s.Configure(conf("wrong"))
 	s.Start()
 	attempts := f.session.Load().nc.Stats().Reconnects
-	eventually(t, "refused several times", func() bool { return f.session.Load().nc.Stats().Reconnects > attempts+3 })
+	poll.Until(t, "refused several times", func() bool { return f.session.Load().nc.Stats().Reconnects > attempts+3 })
 	said := 0
 	for _, entry := range f.logs.FilterMessage(sayUnreachable).All() {
 		if strings.Contains(fmt.Sprint(entry.ContextMap()), "unknown authority") {
@@ -212,7 +213,7 @@ func TestDomain(t *testing.T) {
 			leaf := natsdtest.Start(t, fmt.Sprintf("server_name: leaf, %s, leafnodes { remotes: [ { url: %q } ] }", conf, fmt.Sprint("nats://127.0.0.1:", leaves)))
 			f := open(t, leaf.URL(), func(c *Config) { c.Server.Domain = "hub" }).connected()
 			f.stores(name)
-			ids := stored(t, operator(t, hub.URL()))
+			ids := stored(t, natsdtest.Connect(t, hub.URL()))
 			if len(ids) == 0 || ids[len(ids)-1] != name {
 				t.Errorf("the hub has %q", ids)
 			}
@@ -220,7 +221,7 @@ func TestDomain(t *testing.T) {
 	}
 	t.Run("no such domain", func(t *testing.T) {
 		f := open(t, hub.URL(), func(c *Config) { c.Server.Domain = "nowhere" })
-		eventually(t, "the error", func() bool {
+		poll.Until(t, "the error", func() bool {
 			err := f.Ready()
 			return err != nil && strings.Contains(err.Error(), "set NATS_JS_DOMAIN")
 		})
@@ -256,7 +257,7 @@ func TestCredentialsExpire(t *testing.T) {
 	expires := time.Now().Add(2 * time.Second)
 	creds := operator.user(t, func(u *jwt.UserClaims) { u.Expires = expires.Unix() })
 	f := open(t, s.URL(), func(c *Config) { c.Server.Creds = creds }).connected()
-	eventually(t, "disconnected, and refused", func() bool {
+	poll.Until(t, "disconnected, and refused", func() bool {
 		return f.logged(sayDisconnected) > 0 && strings.Contains(strings.ToLower(fmt.Sprint(f.Ready())), "authorization violation")
 	})
 	if got := fmt.Sprint(f.logs.FilterMessage(sayDisconnected).All()[0].ContextMap()["error"]); got != "nats: authentication expired" {
@@ -299,7 +300,7 @@ func TestTLSFirst(t *testing.T) {
 				f.connected().stores("1")
 				return
 			}
-			eventually(t, "what to do", func() bool {
+			poll.Until(t, "what to do", func() bool {
 				for _, entry := range f.logs.FilterMessage(sayUnreachable).All() {
 					if strings.Contains(fmt.Sprint(entry.ContextMap()["remedy"]), test.remedy) {
 						return true

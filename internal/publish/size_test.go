@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // sized returns a message that is so large as the server counts it.
@@ -40,7 +41,7 @@ func TestTooLarge(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s := natsdtest.Start(t, test.conf)
-			if _, err := operator(t, s.URL()).CreateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, MaxMsgSize: test.stream}); err != nil {
+			if _, err := natsdtest.Connect(t, s.URL()).CreateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, MaxMsgSize: test.stream}); err != nil {
 				t.Fatal(err)
 			}
 			f := open(t, s.URL()).connected()
@@ -48,7 +49,7 @@ func TestTooLarge(t *testing.T) {
 			for _, known := range []bool{false, true} { // nats.go and the server have the same limits
 				if known {
 					f.monitors[Event].check()
-					eventually(t, "the limit is known", func() bool { return f.monitors[Event].limit.Load() == limit })
+					poll.Until(t, "the limit is known", func() bool { return f.monitors[Event].limit.Load() == limit })
 				}
 				if status, err := f.Publish(t.Context(), sized(fmt.Sprint("fits ", known), limit)); status != Stored || err != nil {
 					t.Errorf("known %t, %d bytes: %q, %v", known, limit, status, err)
@@ -72,7 +73,7 @@ func TestLimitChanges(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL()).connected()
-	js := operator(t, s.URL())
+	js := natsdtest.Connect(t, s.URL())
 	set := func(limit int32) {
 		t.Helper()
 		config := f.config.Stream.Config()
@@ -90,12 +91,12 @@ func TestLimitChanges(t *testing.T) {
 	if err := publish("1"); !errors.Is(err, ErrTooLarge) || !errors.As(err, &api) || api.ErrorCode != codeMessageTooLarge {
 		t.Errorf("lowered: %v", err)
 	}
-	eventually(t, "the lower limit is known", func() bool { return f.monitors[Event].limit.Load() == 4999 })
+	poll.Until(t, "the lower limit is known", func() bool { return f.monitors[Event].limit.Load() == 4999 })
 	set(5000)
 	if err := publish("1"); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("raised, but not known yet: %v", err)
 	}
-	eventually(t, "the higher limit is known", func() bool { return f.monitors[Event].limit.Load() == 5000 })
+	poll.Until(t, "the higher limit is known", func() bool { return f.monitors[Event].limit.Load() == 5000 })
 	if err := publish("1"); err != nil {
 		t.Errorf("raised: %v", err)
 	}
@@ -115,7 +116,7 @@ func TestMaxPayloadIsRaised(t *testing.T) {
 	}
 	s.Reload("max_payload: 10000")
 	refuse()
-	eventually(t, "the higher limit is known", func() bool { return f.monitors[Event].limit.Load() == 10_000 })
+	poll.Until(t, "the higher limit is known", func() bool { return f.monitors[Event].limit.Load() == 10_000 })
 	f.connected()
 	if status, err := f.Publish(t.Context(), sized("1", 5000)); status != Stored || err != nil {
 		t.Errorf("%q, %v", status, err)

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // Of an existing stream only what is set explicitly is changed, and nothing is made smaller.
@@ -217,13 +218,13 @@ func TestInterestRetentionIsRefused(t *testing.T) {
 func TestAsyncPersistenceIsRefused(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	js := operator(t, s.URL())
+	js := natsdtest.Connect(t, s.URL())
 	config := jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, PersistMode: jetstream.AsyncPersistMode}
 	if _, err := js.CreateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
 	f := open(t, s.URL())
-	eventually(t, "the error", func() bool {
+	poll.Until(t, "the error", func() bool {
 		err := f.Ready()
 		return err != nil && strings.Contains(err.Error(), "(persist_mode async)") && strings.Contains(err.Error(), "default mode")
 	})
@@ -233,7 +234,7 @@ func TestAsyncPersistenceIsRefused(t *testing.T) {
 func TestWindowOfQuarantineDiffers(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	js := operator(t, s.URL())
+	js := natsdtest.Connect(t, s.URL())
 	for name, window := range map[string]time.Duration{"WEBHOOKS": 50 * time.Hour, "KEPT": time.Hour} {
 		config := jetstream.StreamConfig{Name: name, Subjects: []string{strings.ToLower(name) + ".>"}, MaxAge: 168 * time.Hour, Duplicates: window}
 		config.Discard = map[string]jetstream.DiscardPolicy{"WEBHOOKS": jetstream.DiscardNew, "KEPT": jetstream.DiscardOld}[name]
@@ -246,7 +247,7 @@ func TestWindowOfQuarantineDiffers(t *testing.T) {
 		kept.Name, kept.Prefix, kept.DropOldest = "KEPT", "kept", true
 		c.Quarantine = &kept
 	}).connected()
-	eventually(t, "the quarantine's is checked", func() bool { return f.Publisher.Ready(Quarantined) == nil })
+	poll.Until(t, "the quarantine's is checked", func() bool { return f.Publisher.Ready(Quarantined) == nil })
 	logged := f.logs.FilterMessage(sayDiffers).All()
 	if len(logged) != 1 {
 		t.Fatalf("logged %v", logged)

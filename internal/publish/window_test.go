@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // The effective window never grows faster than time, also where the stream's is raised, the bridge is
@@ -104,7 +105,7 @@ func TestRaisedWindow(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s := natsdtest.Start(t, "")
-			js := operator(t, s.URL())
+			js := natsdtest.Connect(t, s.URL())
 			const short = 200 * time.Millisecond
 			config := jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, Duplicates: short}
 			if _, err := js.CreateStream(t.Context(), config); err != nil {
@@ -117,7 +118,7 @@ func TestRaisedWindow(t *testing.T) {
 				t.Errorf("before: %s", got)
 			}
 			before.stores("forgotten")
-			eventually(t, "forgotten", func() bool { status, _ := before.publish("forgotten"); return status == Stored })
+			poll.Until(t, "forgotten", func() bool { status, _ := before.publish("forgotten"); return status == Stored })
 			if err := before.close(t.Context()); err != nil {
 				t.Fatal(err)
 			}

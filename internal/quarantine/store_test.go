@@ -17,15 +17,7 @@ import (
 // of the old stream.
 func TestStoreMadeAnew(t *testing.T) {
 	t.Parallel()
-	nc, err := nats.Connect(natsdtest.Start(t, "").URL(), nats.Timeout(time.Minute))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	js := natsdtest.Connect(t, natsdtest.Start(t, "").URL())
 	fill := func(name string) Store {
 		found, err := natsdtest.CreateStream(t.Context(), js, jetstream.StreamConfig{Name: "Q", Subjects: []string{"q-quarantine.>"}, AllowDirect: true})
 		if err != nil {

@@ -13,23 +13,20 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // clustered is a world with three servers and a stream of three copies.
 func clustered(t *testing.T, processes bool) (*world, map[string]*natsdtest.Server) {
 	t.Helper()
 	servers := natsdtest.StartCluster(t, 3, processes, "")
-	nc, err := nats.Connect(natsdtest.URLs(servers), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.Timeout(time.Minute))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
+	nc := natsdtest.Connect(t, natsdtest.URLs(servers)).Conn()
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(1000))
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := &world{t: t, nc: nc, js: js}
-	w.eventually("make the stream", func() bool {
+	poll.Until(w.t, "make the stream", func() bool {
 		_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}, Replicas: 3})
 		return err == nil
 	})
@@ -55,7 +52,7 @@ func (w *world) find(ctx context.Context, wanted func(string) bool) (Found, erro
 // follower is the name of a server that has a copy of the stream, does not lead it and isn't ours.
 func (w *world) follower(servers map[string]*natsdtest.Server) (name string) {
 	w.t.Helper()
-	w.eventually("find a follower", func() bool {
+	poll.Until(w.t, "find a follower", func() bool {
 		stream, err := w.js.Stream(w.t.Context(), "S")
 		if err != nil || stream.CachedInfo().Cluster == nil {
 			return false
@@ -109,7 +106,7 @@ func TestLaggingFollower(t *testing.T) {
 	if err != nil || len(found.IDs) != 2 || found.Last != all {
 		t.Errorf("found %v, up to %d, %v", found.IDs, found.Last, err)
 	}
-	w.eventually("catch up", func() bool {
+	poll.Until(w.t, "catch up", func() bool {
 		stream, err := w.js.Stream(t.Context(), "S")
 		return err == nil && !slices.ContainsFunc(stream.CachedInfo().Cluster.Replicas, func(p *jetstream.PeerInfo) bool { return !p.Current })
 	})
@@ -127,7 +124,7 @@ func TestEndIsRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, sequence := range []uint64{5, 9, 10} {
-		w.eventually("remove a message", func() bool {
+		poll.Until(w.t, "remove a message", func() bool {
 			err := stream.DeleteMsg(t.Context(), sequence)
 			return err == nil
 		})

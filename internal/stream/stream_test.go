@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 func TestMain(m *testing.M) {
@@ -36,23 +37,15 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	server := natsdtest.Start(t, "jetstream: enabled")
-	nc, err := nats.Connect(server.URL(), nats.MaxReconnects(-1), nats.ReconnectWait(10*time.Millisecond), nats.Timeout(time.Minute))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{t: t, server: server, nc: nc, js: js}
+	js := natsdtest.Connect(t, server.URL())
+	w := &world{t: t, server: server, nc: js.Conn(), js: js}
 	w.make()
 	return w
 }
 
 func (w *world) make() {
 	w.t.Helper()
-	w.eventually("make the stream", func() bool {
+	poll.Until(w.t, "make the stream", func() bool {
 		_, err := natsdtest.CreateStream(w.t.Context(), w.js, jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}})
 		return err == nil
 	})
@@ -61,19 +54,10 @@ func (w *world) make() {
 func (w *world) publish(subject string, payloads ...string) {
 	w.t.Helper()
 	for _, payload := range payloads {
-		w.eventually("publish", func() bool {
+		poll.Until(w.t, "publish", func() bool {
 			_, err := w.js.Publish(w.t.Context(), subject, []byte(payload))
 			return err == nil
 		})
-	}
-}
-
-func (w *world) eventually(what string, condition func() bool) {
-	w.t.Helper()
-	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			w.t.Fatalf("can't %s", what)
-		}
 	}
 }
 
@@ -89,7 +73,7 @@ func (w *world) follow(s Section) {
 			w.t.Errorf("it ended with %v", err)
 		}
 	})
-	w.eventually("begin", func() bool { return slices.Contains(w.words(), nil) })
+	poll.Until(w.t, "begin", func() bool { return slices.Contains(w.words(), nil) })
 }
 
 func (w *world) reader(s Section) *Reader {

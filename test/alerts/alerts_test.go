@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
@@ -118,7 +117,7 @@ func TestNoLookup(t *testing.T) {
 	as := func(user string) string {
 		return strings.Replace(server.URL(), "nats://", "nats://"+user+":"+user+"@", 1)
 	}
-	js := connect(t, as("admin"))
+	js := natsdtest.Connect(t, as("admin"))
 	for name, subject := range map[string]string{"WEBHOOKS": "webhooks.>", "WEBHOOKS_QUARANTINE": "webhooks-quarantine.>"} {
 		if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{subject}, Duplicates: 2 * time.Second, MaxAge: time.Hour}); err != nil {
 			t.Fatal(err)
@@ -291,24 +290,10 @@ func metric(t *testing.T, b *bridge, series string) string {
 	return ""
 }
 
-func connect(t *testing.T, url string) jetstream.JetStream {
-	t.Helper()
-	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
-}
-
 // limit changes the events' stream.
 func limit(t *testing.T, server *natsdtest.Server, change func(*jetstream.StreamConfig)) {
 	t.Helper()
-	js := connect(t, server.URL())
+	js := natsdtest.Connect(t, server.URL())
 	eventually(t, "the stream is changed", func() bool {
 		stream, err := js.Stream(t.Context(), "WEBHOOKS")
 		if err != nil {
