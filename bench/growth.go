@@ -43,7 +43,7 @@ func (g grower) head(what string) {
 }
 
 // take loads a bridge once, warm, and prints what that showed.
-func (g grower) take(name string, p *process, l load) error {
+func (g grower) take(name string, p *server, l load) error {
 	clients, err := l.clients(p.addr)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -57,7 +57,7 @@ func (g grower) take(name string, p *process, l load) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	peak, err := p.peak()
+	peak, err := p.Peak()
 	fmt.Fprintf(g.table, "%s\t%.0f\t%.1f\t%.2f\t%.2f\t%.0f\t\n", name, r.perSecond(), microseconds(r.cpu), r.quantile(50)/1e3, r.quantile(99)/1e3, float64(peak)/1e6)
 	return err
 }

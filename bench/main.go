@@ -136,7 +136,7 @@ func (m *measurement) take() ([]row, error) {
 		take func() ([]row, error)
 	}{
 		{"memory", func() ([]row, error) {
-			peak, err := w.bridge.peak()
+			peak, err := w.bridge.Peak()
 			return []row{{name: "peak memory, 128 connections, MB", format: "%.0f", value: float64(peak) / 1e6, target: 40}}, err
 		}},
 		{"open loop", func() ([]row, error) { return m.openLoop(w, capacity) }},

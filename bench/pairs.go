@@ -19,17 +19,17 @@ type pair struct{ floor, bridge round }
 // pairs loads the two targets by turns. A machine's speed drifts and jumps from second to second, so
 // only what was measured within one pair is compared, and many short pairs say more than few long
 // ones. Which goes first changes from pair to pair.
-func pairs(n int, each time.Duration, l load, floor, bridge *process, sweep func() error) ([]pair, error) {
+func pairs(n int, each time.Duration, l load, floor, bridge *server, sweep func() error) ([]pair, error) {
 	var targets [2]target
-	for i, p := range []*process{floor, bridge} {
+	for i, p := range []*server{floor, bridge} {
 		clients, err := l.clients(p.addr)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p.name, err)
+			return nil, fmt.Errorf("%s: %w", p.Name, err)
 		}
 		targets[i] = target{p, clients}
 		defer targets[i].close()
 		if _, err := targets[i].round(l, each/2); err != nil { // warm
-			return nil, fmt.Errorf("%s: %w", p.name, err)
+			return nil, fmt.Errorf("%s: %w", p.Name, err)
 		}
 	}
 	all := make([]pair, n)
@@ -41,7 +41,7 @@ func pairs(n int, each time.Duration, l load, floor, bridge *process, sweep func
 			}
 			r, err := targets[which].round(l, each)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", targets[which].name, err)
+				return nil, fmt.Errorf("%s: %w", targets[which].Name, err)
 			}
 			if which == 0 {
 				all[i].floor = r
@@ -55,7 +55,7 @@ func pairs(n int, each time.Duration, l load, floor, bridge *process, sweep func
 
 // target is a process with the connections to it.
 type target struct {
-	*process
+	*server
 	clients []*client
 }
 
@@ -66,14 +66,14 @@ func (t target) close() {
 }
 
 func (t target) round(l load, duration time.Duration) (r round, err error) {
-	before, err := t.cpu()
+	before, err := t.CPU()
 	if err != nil {
 		return round{}, err
 	}
 	if r.result, err = l.run(t.clients, duration); err != nil {
 		return round{}, err
 	}
-	after, err := t.cpu()
+	after, err := t.CPU()
 	r.cpu = (after - before) / time.Duration(max(1, r.answers))
 	return r, err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +11,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
+	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
 // world is a nats-server, a bridge and the floors, each in a process of its own.
@@ -21,9 +23,9 @@ type world struct {
 	natsURL   string
 	js        jetstream.JetStream
 
-	nats, floor, bridge        *process
-	spoolFloor, spoolingBridge *process // without NATS
-	processes                  []*process
+	nats, floor, bridge        *server
+	spoolFloor, spoolingBridge *server // without NATS
+	processes                  []*server
 }
 
 // natsBin is the nats-server's file in a world's directory.
@@ -49,8 +51,8 @@ func newWorld() (w *world, err error) {
 		}
 	}()
 	for bin, pkg := range map[string]string{w.bridgeBin: "github.com/ade15e70/webhook-bridge/cmd/bridge", filepath.Join(dir, natsBin): "github.com/nats-io/nats-server/v2"} {
-		if said, err := exec.Command("go", "build", "-trimpath", "-tags", "grpcnotrace", "-ldflags", "-s -w", "-o", bin, pkg).CombinedOutput(); err != nil { //nolint:gosec,noctx // two constants; as the image has it
-			return nil, fmt.Errorf("building %s: %w: %s", pkg, err, said)
+		if err := process.Build(context.Background(), "-trimpath", "-tags", "grpcnotrace", "-ldflags", "-s -w", "-o", bin, pkg); err != nil { // as the image has it
+			return nil, err
 		}
 	}
 	if err := w.startNATS(filepath.Join(dir, natsBin)); err != nil {
@@ -62,7 +64,7 @@ func newWorld() (w *world, err error) {
 	if w.floor, err = w.startFloor("floor", envNATS+"="+w.natsURL); err != nil {
 		return nil, err
 	}
-	nobody, err := freeAddr()
+	nobody, err := process.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +85,7 @@ func (w *world) close() {
 // startNATS starts a nats-server with its defaults, which write to the store at once and sync it now and
 // then.
 func (w *world) startNATS(bin string) error {
-	addr, err := freeAddr()
+	addr, err := process.FreeAddr()
 	if err != nil {
 		return err
 	}
@@ -91,11 +93,7 @@ func (w *world) startNATS(bin string) error {
 	if err := os.WriteFile(conf, fmt.Appendf(nil, "listen: %q\njetstream { store_dir: %q, max_file_store: 8GB }\n", addr, filepath.Join(w.dir, "nats")), 0o600); err != nil {
 		return err
 	}
-	if w.nats, err = start("nats-server", addr, bin, nil, "-c", conf); err != nil {
-		return err
-	}
-	w.processes = append(w.processes, w.nats)
-	if err := w.nats.await(func() bool { return listens(addr) }); err != nil {
+	if w.nats, err = w.start(server{addr: addr}, "nats-server", nil, bin, "-c", conf); err != nil {
 		return err
 	}
 	w.natsURL = "nats://" + addr
@@ -111,11 +109,11 @@ func (w *world) startNATS(bin string) error {
 func (w *world) startCluster(n int) (string, error) {
 	var addrs, routes, urls []string
 	for range n {
-		addr, err := freeAddr()
+		addr, err := process.FreeAddr()
 		if err != nil {
 			return "", err
 		}
-		route, err := freeAddr()
+		route, err := process.FreeAddr()
 		if err != nil {
 			return "", err
 		}
@@ -129,12 +127,7 @@ func (w *world) startCluster(n int) (string, error) {
 		if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 			return "", err
 		}
-		p, err := start(name, addr, filepath.Join(w.dir, natsBin), nil, "-c", conf)
-		if err != nil {
-			return "", err
-		}
-		w.processes = append(w.processes, p)
-		if err := p.await(func() bool { return listens(addr) }); err != nil {
+		if _, err := w.start(server{addr: addr}, name, nil, filepath.Join(w.dir, natsBin), "-c", conf); err != nil {
 			return "", err
 		}
 	}
@@ -152,29 +145,19 @@ func awaitStream(urls, name string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), startBound)
-	defer cancel()
-	for {
-		attempt, cancel := context.WithTimeout(ctx, time.Second)
-		_, err := js.Stream(attempt, name)
-		cancel()
-		if err == nil {
-			return nil
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("stream %s: %w", name, err)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	return poll.Try(context.Background(), poll.Bound, "stream "+name+" has a leader", func(ctx context.Context) error {
+		_, err := js.Stream(ctx, name)
+		return err
+	})
 }
 
 // startBridge starts the bridge as it is shipped, on two free ports, and returns once it is ready.
-func (w *world) startBridge(name string, env ...string) (*process, error) {
-	addr, err := freeAddr()
+func (w *world) startBridge(name string, env ...string) (*server, error) {
+	addr, err := process.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
-	adminAddr, err := freeAddr()
+	adminAddr, err := process.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
@@ -182,18 +165,13 @@ func (w *world) startBridge(name string, env ...string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := start(name, addr, w.bridgeBin, append(env, "HTTP_ADDR="+addr, "ADMIN_ADDR="+adminAddr, "DATA_DIR="+dir, "FLOCK_SECRETS="+secretText), "serve")
-	if err != nil {
-		return nil, err
-	}
-	p.admin = adminAddr
-	w.processes = append(w.processes, p)
-	return p, p.await(func() bool { return answers("http://" + adminAddr + "/readyz") })
+	env = append(env, "HTTP_ADDR="+addr, "ADMIN_ADDR="+adminAddr, "DATA_DIR="+dir, "FLOCK_SECRETS="+secretText)
+	return w.start(server{addr: addr, admin: adminAddr}, name, env, w.bridgeBin, "serve")
 }
 
 // startFloor starts a floor.
-func (w *world) startFloor(name string, env ...string) (*process, error) {
-	addr, err := freeAddr()
+func (w *world) startFloor(name string, env ...string) (*server, error) {
+	addr, err := process.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
@@ -201,12 +179,7 @@ func (w *world) startFloor(name string, env ...string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := start(name, addr, self, append(env, envAddr+"="+addr, envDir+"="+w.dir))
-	if err != nil {
-		return nil, err
-	}
-	w.processes = append(w.processes, p)
-	return p, p.await(func() bool { return listens(addr) })
+	return w.start(server{addr: addr}, name, append(env, envAddr+"="+addr, envDir+"="+w.dir), self)
 }
 
 // sweep empties the stream between rounds, so that none is slower because of those before it.

@@ -11,11 +11,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
+	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
 // bridge is one instance: an address and a DATA_DIR, and a process as long as it lives.
@@ -30,7 +32,7 @@ type bridge struct {
 	starvation          starvation
 
 	lock    sync.Mutex
-	proc    *process
+	proc    *process.Process
 	away    []window // when it didn't run, or was paused
 	last    metrics  // of this life
 	before  metrics  // of all earlier ones, summed up
@@ -58,20 +60,20 @@ func (w window) touches(from, to time.Time) bool {
 // start starts it, if it doesn't run, and returns once it listens.
 func (b *bridge) start(ctx context.Context) error {
 	b.lock.Lock()
-	if b.proc.runs() {
+	if b.proc.Runs() {
 		b.lock.Unlock()
 		return nil
 	}
 	b.life.Add(1)
-	proc, err := spawn(b.name, b.log, b.env, b.command...)
+	proc, err := process.Start(b.name, b.log, b.env, b.command...)
 	b.proc = proc
 	b.lock.Unlock()
 	if err != nil {
 		return err
 	}
-	if err := until(ctx, patiently, b.name+" listens", func(ctx context.Context) error {
-		if !proc.runs() {
-			return fmt.Errorf("it has ended: %w", proc.err)
+	if err := poll.Try(ctx, patiently, b.name+" listens", func(ctx context.Context) error {
+		if !proc.Runs() {
+			return fmt.Errorf("it has ended: %w", proc.Err)
 		}
 		_, err := b.scrape(ctx)
 		return err
@@ -114,19 +116,19 @@ func (b *bridge) excuse(from, to time.Time) (why string) {
 func (b *bridge) kill() {
 	b.count(kills, 1)
 	b.gone(killed)
-	b.proc.kill()
+	b.proc.Kill()
 	b.ended()
 }
 
 func (b *bridge) pause() {
 	b.count(pauses, 1)
 	b.gone(paused)
-	b.proc.signal(syscall.SIGSTOP)
+	b.proc.Signal(syscall.SIGSTOP)
 }
 
 func (b *bridge) resume() {
-	b.proc.signal(syscall.SIGCONT)
-	if b.proc.runs() { // it may have been killed meanwhile
+	b.proc.Signal(syscall.SIGCONT)
+	if b.proc.Runs() { // it may have been killed meanwhile
 		b.back()
 	}
 }
@@ -135,7 +137,7 @@ func (b *bridge) resume() {
 func (b *bridge) stop() error {
 	b.count(restarts, 1)
 	b.gone(stopping)
-	err := b.proc.stop(40 * time.Second)
+	err := b.proc.Stop(40 * time.Second)
 	b.ended()
 	return err
 }
@@ -164,7 +166,7 @@ func (b *bridge) scrape(ctx context.Context) (metrics, error) {
 	}
 	b.lock.Lock()
 	defer b.lock.Unlock()
-	if b.life.Load() == life && b.proc.runs() {
+	if b.life.Load() == life && b.proc.Runs() {
 		b.last = m
 		open := m.sum("webhook_bridge_breaker", `state="closed"`) == 0
 		if open && !b.breaker {
@@ -231,24 +233,10 @@ func (b *bridge) ready(ctx context.Context) error {
 func (b *bridge) pid() int {
 	b.lock.Lock()
 	defer b.lock.Unlock()
-	if !b.proc.runs() {
+	if !b.proc.Runs() {
 		return 0
 	}
-	return b.proc.cmd.Process.Pid
-}
-
-// peak is the most memory that it has had resident, in bytes.
-func (b *bridge) peak() (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", b.proc.cmd.Process.Pid))
-	if err != nil {
-		return 0, fmt.Errorf("reading memory of %s: %w", b.name, err)
-	}
-	_, rest, _ := strings.Cut(string(text), "VmHWM:")
-	var kB int64
-	if _, err := fmt.Sscanf(rest, "%d", &kB); err != nil {
-		return 0, fmt.Errorf("reading memory of %s: %w", b.name, err)
-	}
-	return kB << 10, nil
+	return b.proc.PID()
 }
 
 // left lists the files in its directory, and in its spool's, that have no business there after it has ended.

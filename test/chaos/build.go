@@ -4,11 +4,10 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
+
+	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
 // binaries are the programs of a run.
@@ -21,12 +20,12 @@ type binaries struct {
 // build builds what is run, but for a nats-server that is given.
 func build(ctx context.Context, dir, nats string) (b binaries, err error) {
 	b.bridge, b.nats = filepath.Join(dir, "bridge"), filepath.Join(dir, "nats-server")
-	if err := goBuild(ctx, "-o", b.bridge, "./cmd/bridge"); err != nil {
+	if err := process.Build(ctx, "-o", b.bridge, "./cmd/bridge"); err != nil {
 		return b, err
 	}
 	if nats != "" {
 		b.nats = nats
-	} else if err := goBuild(ctx, "-o", b.nats, "github.com/nats-io/nats-server/v2"); err != nil {
+	} else if err := process.Build(ctx, "-o", b.nats, "github.com/nats-io/nats-server/v2"); err != nil {
 		return b, err
 	}
 	b.stepped = sync.OnceValues(func() (string, error) { // not before, and not beside a scenario: the machine's cores are the bridge's then
@@ -34,13 +33,4 @@ func build(ctx context.Context, dir, nats string) (b binaries, err error) {
 		return stepped, buildStepped(ctx, dir, stepped)
 	})
 	return b, nil
-}
-
-func goBuild(ctx context.Context, args ...string) error {
-	cmd := exec.CommandContext(ctx, "go", append([]string{"build"}, args...)...)
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("building %s: %w", args[len(args)-1], err)
-	}
-	return nil
 }

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
 // The clock of one process can't be stepped without that of the machine, and what is usually put between a
@@ -80,7 +82,7 @@ func buildStepped(ctx context.Context, dir, to string) error {
 			return fmt.Errorf("writing overlay: %w", err)
 		}
 	}
-	return goBuild(ctx, "-overlay", overlay, "-o", to, "./cmd/bridge")
+	return process.Build(ctx, "-overlay", overlay, "-o", to, "./cmd/bridge")
 }
 
 // step writes how far a process' clock is from the machine's.

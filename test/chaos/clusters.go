@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // A cluster of three with the stream on each.
@@ -56,7 +58,7 @@ var clusterScenarios = []scenario{
 
 // stepDown makes the stream's leader give up.
 func (w *world) stepDown() error {
-	return until(w.ctx, patiently, "the leader steps down", func(context.Context) error {
+	return poll.Try(w.ctx, patiently, "the leader steps down", func(context.Context) error {
 		answer, err := w.outside.nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+eventsStream, nil, 2*time.Second)
 		if err != nil {
 			return fmt.Errorf("asking it to: %w", err)

@@ -12,6 +12,9 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
+	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
 // A machine that others use stands still now and then, and so may this program, which takes the times. So that
@@ -34,7 +37,7 @@ const standstill = 100 * time.Millisecond
 
 // control knows when the machine itself was late.
 type control struct {
-	proc *process
+	proc *process.Process
 	addr string
 	lock sync.Mutex
 	late []window // standstills: questions that waited long for their answer, or for being asked
@@ -52,10 +55,10 @@ func startControl(ctx context.Context, output string) (*control, error) {
 		return nil, fmt.Errorf("finding this program: %w", err)
 	}
 	c := &control{addr: addr}
-	if c.proc, err = spawn("control", output, []string{envControl + "=" + addr}, self); err != nil {
+	if c.proc, err = process.Start("control", output, []string{envControl + "=" + addr}, self); err != nil {
 		return nil, err
 	}
-	if err := until(ctx, 10*time.Second, "the control listens", c.ask); err != nil {
+	if err := poll.Try(ctx, 10*time.Second, "the control listens", c.ask); err != nil {
 		return nil, err
 	}
 	go c.run(ctx)
@@ -77,7 +80,7 @@ func (c *control) ask(ctx context.Context) error {
 
 func (c *control) run(ctx context.Context) {
 	const between = 5 * time.Millisecond
-	defer c.proc.kill()
+	defer c.proc.Kill()
 	for due := time.Now(); ctx.Err() == nil; {
 		err := c.ask(ctx)
 		now := time.Now()

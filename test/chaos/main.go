@@ -93,7 +93,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer c.proc.kill()
+	defer c.proc.Kill()
 	r.begin()
 	// A disk that others use is slow now and then. Slow disks have scenarios of their own.
 	worlds := filepath.Join(dir, "worlds")

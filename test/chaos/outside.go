@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // outside is a client that no fault stands in the way of.
@@ -49,7 +51,7 @@ func (o *outside) makeStreams(ctx context.Context, change func(*jetstream.Stream
 	if change != nil {
 		change(&config)
 	}
-	return until(ctx, patiently, "streams are made", func(ctx context.Context) error {
+	return poll.Try(ctx, patiently, "streams are made", func(ctx context.Context) error {
 		for _, c := range []jetstream.StreamConfig{config, quarantined} {
 			if _, err := o.js.CreateOrUpdateStream(ctx, c); err != nil {
 				return err
@@ -61,7 +63,7 @@ func (o *outside) makeStreams(ctx context.Context, change func(*jetstream.Stream
 
 // change edits the stream of events.
 func (o *outside) change(ctx context.Context, edit func(*jetstream.StreamConfig)) error {
-	return until(ctx, patiently, "the stream is changed", func(ctx context.Context) error {
+	return poll.Try(ctx, patiently, "the stream is changed", func(ctx context.Context) error {
 		s, err := o.js.Stream(ctx, eventsStream)
 		if err != nil {
 			return err

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // The bounds of what a bridge may use. Goroutines and descriptors must come back to what they were before the load.
@@ -20,7 +22,7 @@ const (
 // checkLeaks looks for goroutines, descriptors and memory.
 func (w *world) checkLeaks() {
 	for _, b := range w.bridges {
-		err := until(w.ctx, patiently, b.name+" is at rest", func(ctx context.Context) error {
+		err := poll.Try(w.ctx, patiently, b.name+" is at rest", func(ctx context.Context) error {
 			m, err := b.scrape(ctx)
 			if err != nil {
 				return err
@@ -35,7 +37,7 @@ func (w *world) checkLeaks() {
 		if err != nil {
 			w.ledger.wrong("%v", err)
 		}
-		peak, err := b.peak()
+		peak, err := b.proc.Peak()
 		bound := int64(mostMemory)
 		if w.isEmbedded() {
 			bound = mostEmbed
@@ -50,7 +52,7 @@ func (w *world) checkLeaks() {
 // checkMetrics holds what the last life of a bridge has counted to what its senders were answered: in the end, since an
 // answer is counted after it is given.
 func (w *world) checkMetrics(b *bridge) error {
-	return until(w.ctx, 20*time.Second, "the metrics of "+b.name+" agree", func(ctx context.Context) error {
+	return poll.Try(w.ctx, 20*time.Second, "the metrics of "+b.name+" agree", func(ctx context.Context) error {
 		m, err := b.scrape(ctx)
 		if err != nil {
 			return err

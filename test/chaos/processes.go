@@ -123,7 +123,7 @@ func (w *world) pauseBridge(b *bridge, away time.Duration) {
 
 // restartBridge restarts it as an operator does; it must end well.
 func (w *world) restartBridge(b *bridge) error {
-	if b.proc.runs() {
+	if b.proc.Runs() {
 		if err := b.stop(); err != nil {
 			w.ledger.lock.Lock()
 			w.ledger.wrong("%v", err)

@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // read reads a whole stream, by a consumer.
 func (o *outside) read(ctx context.Context, stream string) (all []stored, err error) {
-	err = until(ctx, patiently, "stream "+stream+" is read", func(context.Context) error { // which may take longer than a try does
+	err = poll.Try(ctx, patiently, "stream "+stream+" is read", func(context.Context) error { // which may take longer than a try does
 		ctx, cancel := context.WithTimeout(ctx, patiently)
 		defer cancel()
 		all, err = o.readOnce(ctx, stream)

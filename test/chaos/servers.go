@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
 // natsServer is a nats-server at one address with one store.
@@ -17,7 +19,7 @@ type natsServer struct {
 	name, addr, route string
 	dir, binary       string
 	routes            []string // of its cluster, its own among them; none where it is alone
-	proc              *process
+	proc              *process.Process
 	proxy             *proxy
 }
 
@@ -51,8 +53,8 @@ func (s *natsServer) file() string { return filepath.Join(s.dir, "nats-server.co
 
 // start starts it, if it doesn't run.
 func (s *natsServer) start() (err error) {
-	if !s.proc.runs() {
-		s.proc, err = spawn(s.name, filepath.Join(s.dir, "log"), nil, s.binary, "-c", s.file())
+	if !s.proc.Runs() {
+		s.proc, err = process.Start(s.name, filepath.Join(s.dir, "log"), nil, s.binary, "-c", s.file())
 	}
 	return err
 }
@@ -62,15 +64,15 @@ func (s *natsServer) reload(bridge string) error {
 	if err := s.configure(bridge); err != nil {
 		return err
 	}
-	s.proc.signal(syscall.SIGHUP)
+	s.proc.Signal(syscall.SIGHUP)
 	return nil
 }
 
 // lameDuck has it send its clients away and end, as an operator who upgrades it does, and starts it again.
 func (s *natsServer) lameDuck(ctx context.Context) error {
-	s.proc.signal(syscall.SIGUSR2)
+	s.proc.Signal(syscall.SIGUSR2)
 	select {
-	case <-s.proc.exited:
+	case <-s.proc.Exited:
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-time.After(time.Minute):
@@ -79,6 +81,6 @@ func (s *natsServer) lameDuck(ctx context.Context) error {
 	return s.start()
 }
 
-func (s *natsServer) kill()   { s.proc.kill() }
-func (s *natsServer) pause()  { s.proc.signal(syscall.SIGSTOP) }
-func (s *natsServer) resume() { s.proc.signal(syscall.SIGCONT) }
+func (s *natsServer) kill()   { s.proc.Kill() }
+func (s *natsServer) pause()  { s.proc.Signal(syscall.SIGSTOP) }
+func (s *natsServer) resume() { s.proc.Signal(syscall.SIGCONT) }

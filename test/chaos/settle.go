@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // heal takes every fault away.
@@ -36,7 +37,7 @@ func (w *world) heal() error {
 // settle waits until nothing waits any more but what is set aside.
 func (w *world) settle() error {
 	for _, b := range w.bridges {
-		if err := until(w.ctx, patiently, "the spool of "+b.name+" is empty", func(ctx context.Context) error {
+		if err := poll.Try(w.ctx, patiently, "the spool of "+b.name+" is empty", func(ctx context.Context) error {
 			n, err := b.waiting(ctx)
 			if err == nil && n > 0 {
 				err = fmt.Errorf("%d records wait", n)
@@ -55,7 +56,7 @@ func (w *world) recovers() error {
 	sender := len(vendors)
 	for i, b := range w.bridges {
 		pause := time.Duration(0)
-		if err := until(w.ctx, patiently, b.name+" takes events directly again", func(ctx context.Context) error {
+		if err := poll.Try(w.ctx, patiently, b.name+" takes events directly again", func(ctx context.Context) error {
 			p, err := compose(w.rng, anEvent, &flock.Provider, fmt.Sprintf("%s-after-%d-%d", w.load.run, i, w.tally.of(deliveries)))
 			if err != nil {
 				return err
@@ -169,7 +170,7 @@ func (w *world) listQuarantine(want int) {
 		env = append(slices.Clip(env), "NATS_URL=nats://"+w.nats[0].addr, "NATS_USER=admin", "NATS_PASSWORD=admin")
 	}
 	var out []byte
-	err := until(w.ctx, patiently, "the quarantine is listed", func(context.Context) (err error) { // a cluster needs its time
+	err := poll.Try(w.ctx, patiently, "the quarantine is listed", func(context.Context) (err error) { // a cluster needs its time
 		out, err = w.output(env, "quarantine", "list", "--json")
 		return err
 	})

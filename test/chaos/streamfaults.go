@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // unmanaged is for a stream that somebody else manages.
@@ -160,7 +162,7 @@ func (w *world) empty(what string, do func(context.Context) error) error {
 	for _, m := range messages {
 		d.had[m.id] = true
 	}
-	err = until(w.ctx, patiently, what, do)
+	err = poll.Try(w.ctx, patiently, what, do)
 	d.done = time.Now()
 	w.deleted = append(w.deleted, d)
 	return err

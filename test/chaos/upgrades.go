@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // What an operator of NATS does in the course of things.
@@ -58,7 +60,7 @@ var upgradeScenarios = []scenario{
 
 // caughtUp waits until every copy of the stream is whole.
 func (w *world) caughtUp() error {
-	return until(w.ctx, patiently, "the stream's copies are whole", func(ctx context.Context) error {
+	return poll.Try(w.ctx, patiently, "the stream's copies are whole", func(ctx context.Context) error {
 		s, err := w.outside.js.Stream(ctx, eventsStream)
 		if err != nil {
 			return err

@@ -15,7 +15,12 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
+
+// patiently is how long is waited for what comes by itself. It says that it comes, not how fast it is.
+const patiently = 90 * time.Second
 
 // world is all that runs in one scenario.
 type world struct {
@@ -179,7 +184,7 @@ func (w *world) connectOutside() (err error) {
 
 func (w *world) startBridges() error {
 	if len(w.nats) > 1 { // a cluster needs a moment until it has a leader
-		if err := until(w.ctx, patiently, "the cluster has a leader", func(ctx context.Context) error {
+		if err := poll.Try(w.ctx, patiently, "the cluster has a leader", func(ctx context.Context) error {
 			_, err := w.outside.js.AccountInfo(ctx)
 			return err
 		}); err != nil {
@@ -194,7 +199,7 @@ func (w *world) startBridges() error {
 		go w.probe(b)
 		go b.starvation.watch(w.ctx, b.pid)
 	}
-	return until(w.ctx, patiently, "every bridge is connected", func(ctx context.Context) error {
+	return poll.Try(w.ctx, patiently, "every bridge is connected", func(ctx context.Context) error {
 		for _, b := range w.bridges {
 			m, err := b.scrape(ctx)
 			if err != nil {
@@ -266,7 +271,7 @@ func (w *world) anyNATS() *natsServer { return w.nats[w.rng.IntN(len(w.nats))] }
 
 // streamLeader is the server that leads the stream of events.
 func (w *world) streamLeader() (leader *natsServer, err error) {
-	err = until(w.ctx, patiently, "the stream has a leader", func(ctx context.Context) error {
+	err = poll.Try(w.ctx, patiently, "the stream has a leader", func(ctx context.Context) error {
 		s, err := w.outside.js.Stream(ctx, eventsStream)
 		if err != nil {
 			return err
@@ -287,7 +292,7 @@ func (w *world) streamLeader() (leader *natsServer, err error) {
 // close ends every process and takes away what is mounted.
 func (w *world) close() {
 	for _, b := range w.bridges {
-		b.proc.kill()
+		b.proc.Kill()
 	}
 	if w.outside != nil {
 		w.outside.nc.Close()
@@ -296,7 +301,7 @@ func (w *world) close() {
 		if s.proxy != nil {
 			s.proxy.cut()
 		}
-		s.proc.kill()
+		s.proc.Kill()
 	}
 	for _, lift := range slices.Backward(w.lift) {
 		lift()

@@ -15,6 +15,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
 // result is what came of an attack.
@@ -32,9 +34,9 @@ type result struct {
 }
 
 // judge compares what is stored with what was answered.
-func (s *stage) judge(ctx context.Context, bridge *process, r *result) error {
+func (s *stage) judge(ctx context.Context, bridge *process.Process, r *result) error {
 	violate := func(format string, args ...any) { r.violations = append(r.violations, fmt.Sprintf(format, args...)) }
-	if !bridge.runs() {
+	if !bridge.Runs() {
 		violate("the bridge has ended")
 	}
 	if r.peak > cmp.Or(r.attack.most, most) {

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
 // envAddr has the bridge's address where this program runs as the attackers: a process of its own, with a lower
@@ -36,7 +38,7 @@ func attackFrom(ctx context.Context, a attack, addr, admin string, length time.D
 	cmd := exec.CommandContext(ctx, self, a.name, length.String())
 	cmd.Env = append(os.Environ(), envAddr+"="+addr, envAdmin+"="+admin)
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = process.Attributes()
 	if err := cmd.Run(); err != nil {
 		return did, fmt.Errorf("attacking: %w", err)
 	}

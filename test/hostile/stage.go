@@ -16,7 +16,13 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
+	"github.com/ade15e70/webhook-bridge/test/process"
 )
+
+// patiently is how long is waited for a process that is to end.
+const patiently = 20 * time.Second
 
 // most is how much memory the bridge may take, unless an attack says otherwise.
 const most = 256 << 20
@@ -51,7 +57,7 @@ type attack struct {
 type stage struct {
 	dir    string
 	bridge string // the binary
-	nats   *process
+	nats   *process.Process
 	url    string
 	cert   string // files of the public port's
 	key    string
@@ -62,10 +68,10 @@ type stage struct {
 func newStage(ctx context.Context, dir string) (s *stage, err error) {
 	s = &stage{dir: dir, bridge: filepath.Join(dir, "bridge")}
 	server := filepath.Join(dir, "nats-server")
-	if err := errors.Join(build(ctx, s.bridge, "./cmd/bridge"), build(ctx, server, "github.com/nats-io/nats-server/v2")); err != nil {
+	if err := errors.Join(process.Build(ctx, "-o", s.bridge, "./cmd/bridge"), process.Build(ctx, "-o", server, "github.com/nats-io/nats-server/v2")); err != nil {
 		return nil, err
 	}
-	addr, err := freeAddr()
+	addr, err := process.FreeAddr()
 	if err != nil {
 		return nil, err
 	}
@@ -78,10 +84,10 @@ func newStage(ctx context.Context, dir string) (s *stage, err error) {
 	if s.cert, s.key, err = certificate(dir); err != nil {
 		return nil, err
 	}
-	if s.nats, err = spawn(filepath.Join(dir, "nats.log"), nil, server, "-c", conf); err != nil {
+	if s.nats, err = process.Start("nats-server", filepath.Join(dir, "nats.log"), nil, server, "-c", conf); err != nil {
 		return nil, err
 	}
-	err = until(ctx, "nats-server is there", func() error {
+	err = poll.Try(ctx, poll.Bound, "nats-server is there", func(context.Context) error {
 		s.nc, err = nats.Connect(s.url)
 		return err
 	})
@@ -99,16 +105,16 @@ func (s *stage) close() {
 	if s.nc != nil {
 		s.nc.Close()
 	}
-	s.nats.stop()
+	_ = s.nats.Stop(patiently)
 }
 
 // play runs one attack, with good senders beside it, and looks at what came of it.
 func (s *stage) play(ctx context.Context, a attack, n int, short bool) (r result, err error) {
-	public, err := freeAddr()
+	public, err := process.FreeAddr()
 	if err != nil {
 		return r, err
 	}
-	admin, err := freeAddr()
+	admin, err := process.FreeAddr()
 	if err != nil {
 		return r, err
 	}
@@ -124,18 +130,17 @@ func (s *stage) play(ctx context.Context, a attack, n int, short bool) (r result
 	if a.most == memoryLimit {
 		cage = newContainer(fmt.Sprintf("hostile-%d-%d", os.Getpid(), n), a.files)
 	}
-	bridge, err := spawn(filepath.Join(s.dir, a.name+".log"), env, cage.command(s.bridge, "serve")...)
+	bridge, err := process.Start(a.name, filepath.Join(s.dir, a.name+".log"), env, cage.command(s.bridge, "serve")...)
 	if err != nil {
 		return r, err
 	}
 	defer func() {
-		bridge.stop()
-		err = errors.Join(err, cage.close())
+		err = errors.Join(err, bridge.Stop(patiently), cage.close())
 	}()
-	if err := until(ctx, "the bridge is ready", func() error { return ready(ctx, admin) }); err != nil {
+	if err := poll.Try(ctx, poll.Bound, "the bridge is ready", func(ctx context.Context) error { return ready(ctx, admin) }); err != nil {
 		return r, err
 	}
-	before, err := bridge.cpu()
+	before, err := bridge.CPU()
 	if err != nil {
 		return r, err
 	}
@@ -157,15 +162,15 @@ func (s *stage) play(ctx context.Context, a attack, n int, short bool) (r result
 	if err != nil {
 		return r, err
 	}
-	after, err := bridge.cpu()
+	after, err := bridge.CPU()
 	if err != nil {
 		return r, err
 	}
 	r.cpu = after - before
-	if r.peak, err = bridge.peak(); err != nil {
+	if r.peak, err = bridge.Peak(); err != nil {
 		return r, err
 	}
-	if err := until(ctx, "the spool is empty", func() error { return spoolIsEmpty(ctx, admin) }); err != nil {
+	if err := poll.Try(ctx, poll.Bound, "the spool is empty", func(ctx context.Context) error { return spoolIsEmpty(ctx, admin) }); err != nil {
 		return r, err
 	}
 	return r, s.judge(ctx, bridge, &r)
@@ -214,17 +219,4 @@ func get(ctx context.Context, url string) (string, error) {
 		err = errors.New(response.Status)
 	}
 	return string(text), err
-}
-
-// until tries again until it succeeds, for a minute.
-func until(ctx context.Context, what string, try func() error) error {
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		err := try()
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil || time.Now().After(deadline):
-			return fmt.Errorf("waiting until %s: %w", what, err)
-		}
-	}
 }
