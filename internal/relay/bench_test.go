@@ -10,6 +10,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // BenchmarkDrain measures how fast a backlog of 1 KB events goes from the spool to JetStream, all that
@@ -35,7 +36,7 @@ func BenchmarkDrain(b *testing.B) {
 	f.close()
 	s.Start()
 	f = start(b, s.URL(), inDir(dir))
-	eventually(b, "begun", func() bool { return f.Publisher.Ready(publish.Event) == nil })
+	poll.Until(b, "begun", func() bool { return f.Publisher.Ready(publish.Event) == nil })
 	b.ResetTimer()
 	for f.waiting() > 0 {
 		time.Sleep(time.Millisecond)

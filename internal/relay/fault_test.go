@@ -10,6 +10,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // kept is a message for quarantine.
@@ -23,19 +24,19 @@ func kept(id string) publish.Message {
 func TestQuarantineIsStuck(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	js := operator(t, s)
+	js := natsdtest.Connect(t, s.URL())
 	makeStream(t, js, nil)
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS_QUARANTINE", Subjects: []string{"webhooks-quarantine.>"}, MaxMsgs: 1, Discard: jetstream.DiscardNew}); err != nil {
 		t.Fatal(err)
 	}
 	f := start(t, s.URL(), func(c *settings) { c.publish.Stream.Manage, c.publish.Quarantine.Manage = false, false }).ready()
-	eventually(t, "quarantine is ready", func() bool { return f.isDirect(publish.Quarantined) })
+	poll.Until(t, "quarantine is ready", func() bool { return f.isDirect(publish.Quarantined) })
 	for i, want := range []publish.Status{publish.Stored, publish.Spooled, publish.Spooled} {
 		if status, err := f.Publish(t.Context(), kept(fmt.Sprint(i))); status != want || err != nil {
 			t.Fatalf("%d: %q, %v", i, status, err)
 		}
 	}
-	eventually(t, "quarantine's breaker is open", func() bool { return !f.breakers[publish.Quarantined].isClosed() })
+	poll.Until(t, "quarantine's breaker is open", func() bool { return !f.breakers[publish.Quarantined].isClosed() })
 	f.publishes(publish.Stored, numbered(0, 20)...)
 	// Nor does the end wait for it.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -68,14 +69,14 @@ func TestSilenceIsNoFault(t *testing.T) {
 	}
 	s.Resume()
 	f.delivered()
-	stored(t, operator(t, s), "first", "acknowledged")
+	stored(t, natsdtest.Connect(t, s.URL()), "first", "acknowledged")
 }
 
 // A full stream is nobody's fault: what is smaller and would fit doesn't overtake what is larger.
 func TestNothingOvertakesInFullStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	js := operator(t, s)
+	js := natsdtest.Connect(t, s.URL())
 	makeStream(t, js, func(c *jetstream.StreamConfig) { c.MaxBytes = 2000 })
 	f := start(t, s.URL(), unmanaged).ready()
 	large := message("large")
@@ -84,7 +85,7 @@ func TestNothingOvertakesInFullStream(t *testing.T) {
 		t.Fatalf("%q, %v", status, err)
 	}
 	f.publishes(publish.Spooled, "small")
-	eventually(t, "tried often", func() bool { return f.seen.of("spool stream_full") > suspectEvery })
+	poll.Until(t, "tried often", func() bool { return f.seen.of("spool stream_full") > suspectEvery })
 	stored(t, js)
 	if n := f.Spool.Stats().SetAside; n != 0 {
 		t.Errorf("%d are set aside", n)
@@ -95,18 +96,18 @@ func TestNothingOvertakesInFullStream(t *testing.T) {
 func TestProbe(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	js := operator(t, s)
+	js := natsdtest.Connect(t, s.URL())
 	makeStream(t, js, func(c *jetstream.StreamConfig) { c.MaxMsgs = 100 })
 	s.Stop()
 	f := start(t, s.URL(), unmanaged)
 	f.publishes(publish.Spooled, numbered(0, 400)...)
 	s.Start()
-	eventually(t, "full", func() bool { return f.logged(sayAlarm) == 1 })
+	poll.Until(t, "full", func() bool { return f.logged(sayAlarm) == 1 })
 	before := f.seen.of("spool stream_full")
 	if before < 2 {
 		t.Errorf("only %d failed at first: there was no batch", before)
 	}
-	eventually(t, "tried again", func() bool { return f.seen.of("spool stream_full") >= before+3 })
+	poll.Until(t, "tried again", func() bool { return f.seen.of("spool stream_full") >= before+3 })
 	if n := f.seen.of("spool stream_full"); n > before+10 {
 		t.Errorf("%d attempts in a few rounds", n-before)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // waits puts messages into the spool as if they had arrived a while ago.
@@ -28,8 +29,8 @@ func (f *fixture) waits(ago time.Duration, ids ...string) {
 func TestNoQuorumToLookUp(t *testing.T) {
 	t.Parallel()
 	servers := natsdtest.StartCluster(t, 3, true, "")
-	js := operator(t, servers[0])
-	eventually(t, "the stream", func() bool {
+	js := natsdtest.Connect(t, servers[0].URL())
+	poll.Until(t, "the stream", func() bool {
 		_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
 			Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, Duplicates: 100 * time.Millisecond,
 		})
@@ -53,9 +54,9 @@ func TestNoQuorumToLookUp(t *testing.T) {
 		s.Kill()
 	}
 	f := start(t, stays.URL(), unmanaged)
-	eventually(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
+	poll.Until(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
 	f.waits(time.Hour, "a", "b")
-	eventually(t, "looking up fails", func() bool { return f.Blocked(publish.Event) == publish.LookupFailed })
+	poll.Until(t, "looking up fails", func() bool { return f.Blocked(publish.Event) == publish.LookupFailed })
 	if n := f.seen.of("spool stored"); n != 0 || f.seen.of("possible") != 0 {
 		t.Fatalf("%d are published, %d possible duplicates", n, f.seen.of("possible"))
 	}
@@ -63,7 +64,7 @@ func TestNoQuorumToLookUp(t *testing.T) {
 		s.Start()
 	}
 	f.delivered()
-	if n := count(t, operator(t, stays)); n["a"] != 1 || n["b"] != 1 {
+	if n := count(t, natsdtest.Connect(t, stays.URL())); n["a"] != 1 || n["b"] != 1 {
 		t.Errorf("stored %v", n)
 	}
 	if f.seen.of("possible") != 0 || f.seen.of("spool found") != 1 {
@@ -75,7 +76,7 @@ func TestNoQuorumToLookUp(t *testing.T) {
 func TestLookUpIsGivenUp(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	js := operator(t, s)
+	js := natsdtest.Connect(t, s.URL())
 	makeStream(t, js, func(c *jetstream.StreamConfig) { forgets(c); c.MaxConsumers = 1 })
 	if _, err := js.CreateConsumer(t.Context(), "WEBHOOKS", jetstream.ConsumerConfig{Durable: "theirs"}); err != nil {
 		t.Fatal(err)
@@ -85,15 +86,15 @@ func TestLookUpIsGivenUp(t *testing.T) {
 	f := start(t, s.URL(), unmanaged, func(c *settings) {
 		c.relay.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
 	})
-	eventually(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
+	poll.Until(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
 	f.waits(time.Hour, "a", "b")
-	eventually(t, "looking up fails", func() bool { return f.Blocked(publish.Event) == publish.LookupFailed })
+	poll.Until(t, "looking up fails", func() bool { return f.Blocked(publish.Event) == publish.LookupFailed })
 	if f.waiting() != 2 || f.logged(sayGivenUp) != 0 {
 		t.Fatalf("%d wait", f.waiting())
 	}
 	later.Store(int64(lookupPatience))
 	f.delivered()
-	eventually(t, "counted", func() bool { return f.seen.of("possible") == 2 })
+	poll.Until(t, "counted", func() bool { return f.seen.of("possible") == 2 })
 	if f.logged(sayGivenUp) == 0 {
 		t.Error("it isn't logged")
 	}
@@ -103,7 +104,7 @@ func TestLookUpIsGivenUp(t *testing.T) {
 func TestFoundInAnotherStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	js := operator(t, s)
+	js := natsdtest.Connect(t, s.URL())
 	makeStream(t, js, nil)
 	f := start(t, s.URL(), unmanaged).ready()
 	if err := f.Relay.Close(t.Context()); err != nil { // nobody delivers meanwhile
@@ -137,7 +138,7 @@ func TestFoundInAnotherStream(t *testing.T) {
 	if failed := (*publish.Error)(nil); !errors.As(err, &failed) || failed.Cause != publish.LookupFailed {
 		t.Errorf("%v", err)
 	}
-	eventually(t, "the new one is looked through", func() bool { known, err = l.Ask(t.Context(), records); return err == nil })
+	poll.Until(t, "the new one is looked through", func() bool { known, err = l.Ask(t.Context(), records); return err == nil })
 	if known.Stored["a"] {
 		t.Errorf("%v", known)
 	}
@@ -147,7 +148,7 @@ func TestFoundInAnotherStream(t *testing.T) {
 func TestFoundForOthers(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	makeStream(t, operator(t, s), nil)
+	makeStream(t, natsdtest.Connect(t, s.URL()), nil)
 	f := start(t, s.URL(), unmanaged).ready()
 	if err := f.Relay.Close(t.Context()); err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // forgets is a stream that remembers ids for a tenth of a second only.
@@ -33,7 +34,7 @@ func storeAndForget(t *testing.T, js jetstream.JetStream, ids ...string) {
 			t.Fatalf("%s was stored before", id)
 		}
 	}
-	eventually(t, "forgotten", func() bool {
+	poll.Until(t, "forgotten", func() bool {
 		ack, err := js.Publish(t.Context(), "webhooks.flock.probe", nil, jetstream.WithMsgID(fmt.Sprint(time.Now().UnixNano()/int64(time.Hour))))
 		return err == nil && !ack.Duplicate
 	})
@@ -53,7 +54,7 @@ func count(t *testing.T, js jetstream.JetStream) map[string]int {
 func TestLookup(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	js := operator(t, s)
+	js := natsdtest.Connect(t, s.URL())
 	makeStream(t, js, forgets)
 	storeAndForget(t, js, "1", "3", "399")
 	s.Stop()
@@ -61,7 +62,7 @@ func TestLookup(t *testing.T) {
 	f.publishes(publish.Spooled, numbered(0, 400)...)
 	s.Start()
 	f.delivered()
-	n := count(t, operator(t, s))
+	n := count(t, natsdtest.Connect(t, s.URL()))
 	for _, id := range numbered(0, 400) {
 		if n[id] != 1 {
 			t.Errorf("%s is stored %d times", id, n[id])
@@ -93,7 +94,7 @@ func TestNoLookupWithinWindow(t *testing.T) {
 func TestOneScanForABacklog(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	js := operator(t, s)
+	js := natsdtest.Connect(t, s.URL())
 	makeStream(t, js, func(c *jetstream.StreamConfig) { c.Duplicates = 25 * time.Hour })
 	f := start(t, "nats://127.0.0.1:1", unmanaged)
 	dir := f.Spool
@@ -115,16 +116,16 @@ func TestOneScanForABacklog(t *testing.T) {
 func TestNoRightsToLookUp(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, account("webhooks.>"))
-	js := operator(t, s, nats.UserInfo("operator", "operator"))
+	js := natsdtest.Connect(t, s.URL(), nats.UserInfo("operator", "operator"))
 	makeStream(t, js, forgets)
 	f := start(t, s.URL(), asBridge)
-	eventually(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
+	poll.Until(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
 	if err := f.Spool.Append(t.Context(), message("a"), time.Now().Add(-time.Hour), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	f.delivered()
 	stored(t, js, "a")
-	eventually(t, "counted", func() bool { return f.seen.of("possible") == 1 })
+	poll.Until(t, "counted", func() bool { return f.seen.of("possible") == 1 })
 	if f.logged(sayUnsure) != 1 {
 		t.Errorf("logged %d times", f.logged(sayUnsure))
 	}
@@ -134,11 +135,11 @@ func TestNoRightsToLookUp(t *testing.T) {
 func TestRightsToLookUp(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, account("webhooks.>", "$JS.API.CONSUMER.CREATE.WEBHOOKS.>", "$JS.API.CONSUMER.MSG.NEXT.WEBHOOKS.>", "$JS.API.CONSUMER.DELETE.WEBHOOKS.>"))
-	js := operator(t, s, nats.UserInfo("operator", "operator"))
+	js := natsdtest.Connect(t, s.URL(), nats.UserInfo("operator", "operator"))
 	makeStream(t, js, forgets)
 	storeAndForget(t, js, "a")
 	f := start(t, s.URL(), asBridge)
-	eventually(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
+	poll.Until(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
 	for _, id := range []string{"a", "b"} {
 		if err := f.Spool.Append(t.Context(), message(id), time.Now().Add(-time.Hour), time.Time{}); err != nil {
 			t.Fatal(err)
@@ -184,11 +185,11 @@ func TestReach(t *testing.T) {
 func TestLooksBackAsFarAsCopiesReach(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	js := operator(t, s)
+	js := natsdtest.Connect(t, s.URL())
 	makeStream(t, js, forgets)
 	storeAndForget(t, js, "copy") // before the record arrives
 	f := start(t, s.URL(), unmanaged)
-	eventually(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
+	poll.Until(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
 	if err := f.Spool.Append(t.Context(), message("copy"), time.Now(), time.Time{}); err != nil {
 		t.Fatal(err)
 	}

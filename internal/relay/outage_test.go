@@ -17,6 +17,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // load publishes without pause from several senders until it is stopped.
@@ -137,11 +138,11 @@ func TestLeaderGoes(t *testing.T) {
 	}
 	f := start(t, strings.Join(urls, ","), hasty, func(c *settings) { c.publish.Stream.Replicas, c.publish.Quarantine.Replicas = 3, 3 }).ready()
 	l := f.load(2)
-	eventually(t, "under load", func() bool { return l.of(publish.Stored) > 50 })
+	poll.Until(t, "under load", func() bool { return l.of(publish.Stored) > 50 })
 
-	js := operator(t, byName["n0"])
+	js := natsdtest.Connect(t, byName["n0"].URL())
 	var killed *natsdtest.Server
-	eventually(t, "events are spooled", func() bool {
+	poll.Until(t, "events are spooled", func() bool {
 		// On a busy machine another one may lead by the time that this one is killed; then it is its turn.
 		stream, err := js.Stream(t.Context(), "WEBHOOKS")
 		if l.of(publish.Spooled) == 0 && err == nil && byName[stream.CachedInfo().Cluster.Leader] != killed {
@@ -154,11 +155,11 @@ func TestLeaderGoes(t *testing.T) {
 		return l.of(publish.Spooled) > 0
 	})
 	before := l.of(publish.Stored)
-	eventually(t, "events go directly again", func() bool { return l.of(publish.Stored) > before+50 })
+	poll.Until(t, "events go directly again", func() bool { return l.of(publish.Stored) > before+50 })
 	killed.Start()
 	l.stop(func() []string {
 		// Any copy may be asked for a message, and the one that was away may not have them all yet.
-		eventually(t, "all copies are the same", func() bool {
+		poll.Until(t, "all copies are the same", func() bool {
 			stream, err := js.Stream(t.Context(), "WEBHOOKS")
 			return err == nil && len(stream.CachedInfo().Cluster.Replicas) == 2 &&
 				!slices.ContainsFunc(stream.CachedInfo().Cluster.Replicas, func(p *jetstream.PeerInfo) bool { return !p.Current || p.Lag > 0 })
@@ -186,11 +187,11 @@ func TestSteadyFlow(t *testing.T) {
 		})
 	}
 	s.Stop()
-	eventually(t, "events are spooled", func() bool { return f.waiting() > 50 })
+	poll.Until(t, "events are spooled", func() bool { return f.waiting() > 50 })
 	s.Start()
-	eventually(t, "events go directly again", func() bool { return f.isDirect(publish.Event) })
+	poll.Until(t, "events go directly again", func() bool { return f.isDirect(publish.Event) })
 	direct := f.seen.of("direct stored")
-	eventually(t, "they go on doing so", func() bool { return f.seen.of("direct stored") > direct+1000 })
+	poll.Until(t, "they go on doing so", func() bool { return f.seen.of("direct stored") > direct+1000 })
 	if n := f.logged(sayEmpty); n != 1 {
 		t.Errorf("it is said %d times that the spool is empty", n)
 	}
@@ -203,14 +204,14 @@ func TestBlackHole(t *testing.T) {
 	hole := newHole(t, s.Addr())
 	f := start(t, "nats://"+hole.addr(), hasty).ready()
 	l := f.load(8)
-	eventually(t, "under load", func() bool { return l.of(publish.Stored) > 50 })
+	poll.Until(t, "under load", func() bool { return l.of(publish.Stored) > 50 })
 	hole.swallows.Store(true)
-	eventually(t, "events are spooled", func() bool { return l.of(publish.Spooled) > 50 })
+	poll.Until(t, "events are spooled", func() bool { return l.of(publish.Spooled) > 50 })
 	hole.swallows.Store(false) // what it has swallowed is gone; new connections pass
 	hole.reset()
 	before := l.of(publish.Stored)
-	eventually(t, "events go directly again", func() bool { return l.of(publish.Stored) > before+50 })
-	l.stop(func() []string { return ids(t, operator(t, s)) })
+	poll.Until(t, "events go directly again", func() bool { return l.of(publish.Stored) > before+50 })
+	l.stop(func() []string { return ids(t, natsdtest.Connect(t, s.URL())) })
 }
 
 // hole is a proxy that can swallow what passes.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -21,6 +20,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 func TestMain(m *testing.M) {
@@ -143,7 +143,7 @@ func message(id string) publish.Message {
 // ready waits until events go to NATS directly.
 func (f *fixture) ready() *fixture {
 	f.t.Helper()
-	eventually(f.t, "ready", func() bool { return f.isDirect(publish.Event) })
+	poll.Until(f.t, "ready", func() bool { return f.isDirect(publish.Event) })
 	return f
 }
 
@@ -160,7 +160,7 @@ func (f *fixture) publishes(want publish.Status, ids ...string) {
 // delivered waits until nothing waits any more.
 func (f *fixture) delivered() {
 	f.t.Helper()
-	eventually(f.t, "the spool is empty", func() bool { return f.waiting() == 0 })
+	poll.Until(f.t, "the spool is empty", func() bool { return f.waiting() == 0 })
 }
 
 func (f *fixture) waiting() (n int64) {
@@ -181,30 +181,6 @@ const (
 	sayGivenUp = "looking up waiting events in the stream has failed for an hour: they are published, and counted as possible duplicates"
 	sayUnsure  = "events that have waited long can't be looked up in the stream: they are published, and counted as possible duplicates; see docs/operations.md"
 )
-
-func eventually(t testing.TB, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(40 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never came true: %s", what)
-		}
-	}
-}
-
-// operator is JetStream as somebody sees it who may do everything.
-func operator(t testing.TB, s *natsdtest.Server, options ...nats.Option) jetstream.JetStream {
-	t.Helper()
-	nc, err := nats.Connect(s.URL(), append(options, nats.Timeout(time.Minute))...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return js
-}
 
 // makeStream makes the stream of events as the test wants it.
 func makeStream(t testing.TB, js jetstream.JetStream, change func(*jetstream.StreamConfig)) {
@@ -255,7 +231,7 @@ func TestDirect(t *testing.T) {
 	f := start(t, s.URL()).ready()
 	f.publishes(publish.Stored, "a", "b")
 	f.publishes(publish.Duplicate, "a")
-	stored(t, operator(t, s), "a", "b")
+	stored(t, natsdtest.Connect(t, s.URL()), "a", "b")
 	if n := f.Spool.Last(); n != 0 {
 		t.Errorf("%d records went through the spool", n)
 	}
@@ -276,7 +252,7 @@ func TestOutage(t *testing.T) {
 	s.Start()
 	f.delivered()
 	f.ready().publishes(publish.Stored, "800")
-	js := operator(t, s)
+	js := natsdtest.Connect(t, s.URL())
 	stored(t, js, numbered(0, 801)...)
 	if f.logged(sayBegan) != 1 || f.logged(sayEmpty) != 1 {
 		t.Errorf("logged %d times that events wait, %d times that none does", f.logged(sayBegan), f.logged(sayEmpty))
@@ -285,11 +261,11 @@ func TestOutage(t *testing.T) {
 		t.Errorf("%d are counted", n)
 	}
 	s.Stop()
-	eventually(t, "disconnected", func() bool { return !f.Publisher.IsConnected() })
+	poll.Until(t, "disconnected", func() bool { return !f.Publisher.IsConnected() })
 	f.publishes(publish.Spooled, "801")
 	s.Start()
 	f.delivered()
-	stored(t, operator(t, s), numbered(0, 802)...)
+	stored(t, natsdtest.Connect(t, s.URL()), numbered(0, 802)...)
 }
 
 // A paused server says nothing and closes nothing. Everybody is answered within a second; the first
@@ -333,7 +309,7 @@ func TestPause(t *testing.T) {
 	s.Resume()
 	f.delivered()
 	seen := make(map[string]int)
-	for _, id := range ids(t, operator(t, s)) {
+	for _, id := range ids(t, natsdtest.Connect(t, s.URL())) {
 		seen[id]++
 	}
 	kept["at once"] = true
@@ -347,30 +323,30 @@ func TestPause(t *testing.T) {
 			t.Errorf("%s is stored %d times", id, n)
 		}
 	}
-	eventually(t, "the breaker is closed", func() bool { return f.Breaker() == "closed" })
+	poll.Until(t, "the breaker is closed", func() bool { return f.Breaker() == "closed" })
 }
 
 // A full stream holds everything up, and says so once, until somebody makes room.
 func TestStreamFull(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	js := operator(t, s)
+	js := natsdtest.Connect(t, s.URL())
 	makeStream(t, js, func(c *jetstream.StreamConfig) { c.MaxMsgs = 2 })
 	f := start(t, s.URL(), unmanaged).ready()
 	f.publishes(publish.Stored, "a", "b")
 	f.publishes(publish.Spooled, "c", "d", "e")
-	eventually(t, "alarm", func() bool { return f.logged(sayAlarm) == 1 && f.Blocked(publish.Event) == publish.StreamFull })
+	poll.Until(t, "alarm", func() bool { return f.logged(sayAlarm) == 1 && f.Blocked(publish.Event) == publish.StreamFull })
 	entry := f.logs.FilterMessage(sayAlarm).All()[0].ContextMap()
 	if entry["cause"] != "stream_full" || !strings.Contains(fmt.Sprint(entry["remedy"]), "raise") {
 		t.Errorf("logged %v", entry)
 	}
-	eventually(t, "several attempts", func() bool { return f.seen.of("spool stream_full") > 4 })
+	poll.Until(t, "several attempts", func() bool { return f.seen.of("spool stream_full") > 4 })
 	if _, err := js.UpdateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, Discard: jetstream.DiscardNew, Duplicates: 25 * time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	f.delivered()
 	stored(t, js, "a", "b", "c", "d", "e")
-	eventually(t, "not blocked", func() bool { return f.Blocked(publish.Event) == "" })
+	poll.Until(t, "not blocked", func() bool { return f.Blocked(publish.Event) == "" })
 	if n := f.logged(sayAlarm); n != 1 {
 		t.Errorf("%d alarms", n)
 	}

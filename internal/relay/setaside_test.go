@@ -13,6 +13,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // account has an operator who may do everything, and a bridge that may publish on these subjects.
@@ -35,7 +36,7 @@ func on(subject, id string) publish.Message {
 func TestForbiddenSubject(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, account("webhooks.flock.>"))
-	js := operator(t, s, nats.UserInfo("operator", "operator"))
+	js := natsdtest.Connect(t, s.URL(), nats.UserInfo("operator", "operator"))
 	makeStream(t, js, nil)
 	f := start(t, s.URL(), asBridge, hasty).ready()
 	for _, id := range []string{"1", "2"} {
@@ -43,8 +44,8 @@ func TestForbiddenSubject(t *testing.T) {
 			t.Fatalf("%q, %v", status, err)
 		}
 	}
-	eventually(t, "both are set aside", func() bool { return f.Spool.Stats().SetAside == 2 && f.waiting() == 0 })
-	eventually(t, "one that is allowed goes directly", func() bool { // a machine that stalls makes it spooled first, and then a duplicate
+	poll.Until(t, "both are set aside", func() bool { return f.Spool.Stats().SetAside == 2 && f.waiting() == 0 })
+	poll.Until(t, "one that is allowed goes directly", func() bool { // a machine that stalls makes it spooled first, and then a duplicate
 		status, err := f.Publish(t.Context(), message("allowed"))
 		return err == nil && (status == publish.Stored || status == publish.Duplicate)
 	})
@@ -63,11 +64,11 @@ func TestForbiddenSubject(t *testing.T) {
 		}
 		return fmt.Sprint(counted[len(counted)-1].ContextMap()["messages"])
 	}
-	eventually(t, "both are counted in the log", func() bool { return total() == "2" })
+	poll.Until(t, "both are counted in the log", func() bool { return total() == "2" })
 	s.Reload(account("webhooks.>"))
-	eventually(t, "delivered", func() bool { return f.Spool.Stats().SetAside == 0 })
+	poll.Until(t, "delivered", func() bool { return f.Spool.Stats().SetAside == 0 })
 	stored(t, js, "allowed", "forbidden 1", "forbidden 2")
-	eventually(t, "none is counted in the log", func() bool { return total() == "0" })
+	poll.Until(t, "none is counted in the log", func() bool { return total() == "0" })
 }
 
 // What turns out to be too large only when it is delivered, among others.
@@ -84,7 +85,7 @@ func TestTooLargeInSpool(t *testing.T) {
 	f.publishes(publish.Spooled, numbered(10, 20)...)
 	s.Start()
 	f.delivered()
-	stored(t, operator(t, s), numbered(0, 20)...)
+	stored(t, natsdtest.Connect(t, s.URL()), numbered(0, 20)...)
 	aside, err := f.Spool.SetAside(0, 10)
 	if err != nil || len(aside) != 1 || aside[0].ID != "large" || !strings.Contains(aside[0].Reason, "at most 1000 are allowed") {
 		t.Fatalf("aside: %+v, %v", aside, err)
@@ -95,8 +96,8 @@ func TestTooLargeInSpool(t *testing.T) {
 	s.Stop()
 	s.Configure("")
 	s.Start()
-	eventually(t, "delivered", func() bool { return f.Spool.Stats().SetAside == 0 })
-	stored(t, operator(t, s), append(numbered(0, 20), "large")...)
+	poll.Until(t, "delivered", func() bool { return f.Spool.Stats().SetAside == 0 })
+	stored(t, natsdtest.Connect(t, s.URL()), append(numbered(0, 20), "large")...)
 }
 
 // A refusal that says nothing of why must not hold up others for ever, either: here a subject that is
@@ -104,7 +105,7 @@ func TestTooLargeInSpool(t *testing.T) {
 func TestRefusedWhileOthersAreTaken(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	js := operator(t, s)
+	js := natsdtest.Connect(t, s.URL())
 	// A subject that another stream takes is refused with "wrong stream", which is no fault of the record's.
 	makeStream(t, js, func(c *jetstream.StreamConfig) { c.Subjects = []string{"webhooks.flock.>", "webhooks.frigade.>"} })
 	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"webhooks.other.>"}}); err != nil {
@@ -129,7 +130,7 @@ func TestRefusedWhileOthersAreTaken(t *testing.T) {
 func TestSubjectFull(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	js := operator(t, s)
+	js := natsdtest.Connect(t, s.URL())
 	makeStream(t, js, func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject, c.DiscardNewPerSubject = 1, true })
 	f := start(t, s.URL(), unmanaged).ready()
 	for i, subject := range []string{"webhooks.flock.a", "webhooks.flock.a", "webhooks.flock.b"} {
@@ -157,16 +158,16 @@ func TestDiskFails(t *testing.T) {
 		t.Errorf("%q, %v", status, err)
 	}
 	s.Start()
-	eventually(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
+	poll.Until(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
 	f.publishes(publish.Stored, "overtakes")
-	stored(t, operator(t, s), "overtakes")
+	stored(t, natsdtest.Connect(t, s.URL()), "overtakes")
 }
 
 // Where neither takes it, the error says why of both.
 func TestNeither(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	js := operator(t, s)
+	js := natsdtest.Connect(t, s.URL())
 	makeStream(t, js, func(c *jetstream.StreamConfig) { c.MaxMsgs = 1 })
 	f := start(t, s.URL(), unmanaged, func(c *settings) { c.spool.MaxBytes = 400 }).ready()
 	f.publishes(publish.Stored, "a")
@@ -194,7 +195,7 @@ func TestLostAcknowledgement(t *testing.T) {
 	}
 	s.Resume()
 	f.delivered()
-	stored(t, operator(t, s), "a")
+	stored(t, natsdtest.Connect(t, s.URL()), "a")
 	if f.seen.of("direct timeout") != 1 {
 		t.Errorf("counted %v", f.seen.n)
 	}
@@ -216,5 +217,5 @@ func TestCloseWhileWaiting(t *testing.T) {
 	s.Resume()
 	f = start(t, s.URL(), inDir(dir))
 	f.delivered()
-	stored(t, operator(t, s), numbered(0, 10)...)
+	stored(t, natsdtest.Connect(t, s.URL()), numbered(0, 10)...)
 }

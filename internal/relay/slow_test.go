@@ -18,6 +18,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // slowLine is a proxy before a server. Acknowledgements take that time, and what is said to the server has only
@@ -125,7 +126,7 @@ func TestSlowAcknowledgements(t *testing.T) {
 	want := numbered(0, 200)
 	f.publishes(publish.Spooled, want...)
 	f.delivered()
-	got := ids(t, operator(t, s))
+	got := ids(t, natsdtest.Connect(t, s.URL()))
 	if slices.Sort(got[:3]); !slices.Equal(got, append([]string{"a", "b", "c"}, want...)) {
 		t.Errorf("stored %q", got)
 	}
@@ -153,7 +154,7 @@ func TestLatencyOfSeconds(t *testing.T) {
 	s.Start()
 	f := start(t, slowLine(t, s.URL(), 2*time.Second, 0), inDir(dir), hasty)
 	f.delivered() // one at a time would take 6,000 s
-	got := ids(t, operator(t, s))
+	got := ids(t, natsdtest.Connect(t, s.URL()))
 	slices.Sort(got)
 	slices.Sort(want)
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -179,7 +180,7 @@ func TestSlowLine(t *testing.T) {
 		}
 	}
 	f.delivered()
-	stored(t, operator(t, s), append([]string{"large"}, small...)...)
+	stored(t, natsdtest.Connect(t, s.URL()), append([]string{"large"}, small...)...)
 	if n := f.Spool.Stats().SetAside; n != 0 || f.logged(sayAside) != 0 {
 		t.Errorf("%d are set aside", n)
 	}
@@ -191,7 +192,7 @@ func TestLateAcknowledgement(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := start(t, s.URL()).ready()
-	js := operator(t, s)
+	js := natsdtest.Connect(t, s.URL())
 	made, err := f.Publisher.Made(t.Context(), publish.Event)
 	if err != nil {
 		t.Fatal(err)
@@ -253,7 +254,7 @@ func TestDirectAgain(t *testing.T) {
 	}
 	delay.Store(0)
 	next := slow
-	eventually(t, "events go directly", func() bool { next++; return send(next) == publish.Stored })
+	poll.Until(t, "events go directly", func() bool { next++; return send(next) == publish.Stored })
 	if n := f.Spool.Stats().SetAside; f.Breaker() != "closed" || n != 0 {
 		t.Errorf("the breaker is %s, %d are set aside", f.Breaker(), n)
 	}

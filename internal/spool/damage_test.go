@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // sample returns a disk with a spool on it: three files of events, and one of what is set aside.
@@ -136,7 +137,7 @@ func TestDamageWhileOpen(t *testing.T) {
 	m.mu.Unlock()
 	var got []string
 	after := uint64(0)
-	eventually(t, "all but one is delivered", func() bool {
+	poll.Until(t, "all but one is delivered", func() bool {
 		records, err := f.Next(publish.Event, after, 2)
 		if err == nil && len(records) > 0 {
 			got = append(got, idsOf(records)...)
@@ -186,12 +187,12 @@ func TestRemovedWhileOpen(t *testing.T) {
 	f.keeps("a", "b", "c", "d", "e")
 	records := f.all()
 	f.Settle(publish.Event, records[0].Seq, map[uint64]string{records[0].Seq: "refused"})
-	eventually(t, "set aside", func() bool { return f.Stats().SetAside == 1 })
+	poll.Until(t, "set aside", func() bool { return f.Stats().SetAside == 1 })
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
 	f.keeps("f") // into a file without a name, or already into a new one
-	eventually(t, "they are there again", func() bool {
+	poll.Until(t, "they are there again", func() bool {
 		names, err := filepath.Glob(filepath.Join(dir, "*.log"))
 		if err != nil {
 			t.Fatal(err)
@@ -259,7 +260,7 @@ func TestSyncAtStartFails(t *testing.T) {
 		return nil
 	}
 	f := open(t, "spool", on(m))
-	eventually(t, "written anew", func() bool {
+	poll.Until(t, "written anew", func() bool {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		for _, c := range m.calls {

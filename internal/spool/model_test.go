@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // model is what a spool should be: plain lists.
@@ -107,7 +108,7 @@ func (m *model) discard(t *rapid.T) {
 // settled waits until the file is told all that there is to tell.
 func (m *model) settled(t *rapid.T) {
 	t.Helper()
-	eventually(t, "all is on disk", func() bool {
+	poll.Until(t, "all is on disk", func() bool {
 		is := m.f.Stats()
 		for kind, n := range is.Queued {
 			if n != int64(len(m.queue[kind])) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -113,15 +114,6 @@ func idsOf(records []Record) (ids []string) {
 	return ids
 }
 
-func eventually(t tb, what string, is func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(40 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never came true: %s", what)
-		}
-	}
-}
-
 func TestFirstInFirstOut(t *testing.T) {
 	dir := t.TempDir()
 	f := open(t, dir)
@@ -133,7 +125,7 @@ func TestFirstInFirstOut(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	f.Settle(publish.Event, 2, nil)
-	eventually(t, "two are left", func() bool { return f.Len(publish.Event) == 2 })
+	poll.Until(t, "two are left", func() bool { return f.Len(publish.Event) == 2 })
 	f.holds("c", "d")
 	f.close()
 	f = open(t, dir)
@@ -158,7 +150,7 @@ func TestSameIDIsKeptOnce(t *testing.T) {
 		t.Errorf("%d in quarantine's queue: an event and a quarantined delivery with one id are two messages", n)
 	}
 	f.Settle(publish.Event, 1, nil)
-	eventually(t, "a is gone", func() bool { return !f.Holds(publish.Event, "a") })
+	poll.Until(t, "a is gone", func() bool { return !f.Holds(publish.Event, "a") })
 	f.keeps("a")
 	f.holds("b", "a")
 }
@@ -168,7 +160,7 @@ func TestAside(t *testing.T) {
 	f := open(t, dir)
 	f.keeps("a", "b", "c")
 	f.Settle(publish.Event, 2, map[uint64]string{2: "too large"})
-	eventually(t, "settled", func() bool { return f.Len(publish.Event) == 1 })
+	poll.Until(t, "settled", func() bool { return f.Len(publish.Event) == 1 })
 	check := func() {
 		t.Helper()
 		f.holds("c")
@@ -183,7 +175,7 @@ func TestAside(t *testing.T) {
 	check()
 	aside, _ := f.SetAside(0, 10)
 	f.Discard([]uint64{aside[0].Seq})
-	eventually(t, "discarded", func() bool { return f.Stats().SetAside == 0 })
+	poll.Until(t, "discarded", func() bool { return f.Stats().SetAside == 0 })
 	if f.Holds(publish.Event, "b") {
 		t.Error("b is still held")
 	}
@@ -200,7 +192,7 @@ func TestBounds(t *testing.T) {
 		t.Errorf("room: %v", err)
 	}
 	f.Settle(publish.Event, 1, nil)
-	eventually(t, "there is room again", func() bool { return f.Room(size) == nil })
+	poll.Until(t, "there is room again", func() bool { return f.Room(size) == nil })
 	f.keeps("c")
 }
 
@@ -238,7 +230,7 @@ func quarantineBound(t *testing.T, kind publish.Kind) {
 		t.Fatal(err)
 	}
 	f.Settle(kind, first[0].Seq, nil)
-	eventually(t, "there is room again", func() bool { return f.Len(kind) == 0 })
+	poll.Until(t, "there is room again", func() bool { return f.Len(kind) == 0 })
 	if err := f.Append(t.Context(), kept, arrived, attempted); err != nil {
 		t.Error(err)
 	}
