@@ -80,7 +80,7 @@ func TestRefusedPushNothingOut(t *testing.T) {
 		!strings.Contains(metrics, fmt.Sprintf(`webhook_bridge_quarantined_total{endpoint="flock",reason="stale"} %d`, kept["webhooks-quarantine.flock.stale"])) {
 		t.Error("what isn't kept is not counted")
 	}
-	if !strings.Contains(b.log.String(), "it isn't kept: ") {
+	if !strings.Contains(b.log.String(), "it could not be put into quarantine: ") {
 		t.Error("what isn't kept is not logged")
 	}
 }

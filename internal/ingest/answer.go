@@ -12,27 +12,27 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// What this package itself refuses.
+// The refusals of this package.
 var (
 	errNotFound        = errors.New("no such endpoint")
-	errWrongPath       = errors.New("path is nearly an endpoint's")
+	errWrongPath       = errors.New("path differs from an endpoint's")
 	errMethod          = errors.New("method is not POST")
-	errContentEncoding = errors.New("body is encoded, by its Content-Encoding")
-	errSlowBody        = errors.New("body was not whole in time")
-	errIncompleteBody  = errors.New("body broke off")
+	errContentEncoding = errors.New("body is encoded, according to its Content-Encoding")
+	errSlowBody        = errors.New("body did not arrive in time")
+	errIncompleteBody  = errors.New("body ended early")
 	errBodyTooLarge    = errors.New("body too large")
 	errNotObject       = errors.New("body is not a JSON object")
 	errBusy            = errors.New("too much in flight")
 	errInternal        = errors.New("internal error")
 )
 
-// IsInternal reports whether err is a fault of the bridge itself.
+// IsInternal reports whether err is a bug of the bridge.
 func IsInternal(err error) bool { return errors.Is(err, errInternal) }
 
-// IsWrongPath reports whether err is that of a path that is nearly an endpoint's.
+// IsWrongPath reports whether err is about a path that is nearly an endpoint's.
 func IsWrongPath(err error) bool { return errors.Is(err, errWrongPath) }
 
-// row is a row of the table.
+// row is a row of answers.
 type row struct {
 	err     error
 	status  int
@@ -41,7 +41,7 @@ type row struct {
 	outcome string
 }
 
-// rowOf is the error's row.
+// rowOf returns the error's row.
 func rowOf(err error) row {
 	for i := range answers {
 		if errors.Is(err, answers[i].err) {
@@ -51,9 +51,9 @@ func rowOf(err error) row {
 	return answers[len(answers)-1]
 }
 
-// answers says what each error means: to the sender a status, a stable code and a title, to the log
-// and the metrics an outcome. All signature failures read the same from outside. The first row
-// whose error matches counts; what matches none is internal.
+// answers maps each error to a status, a stable code and a title for the sender, and to an outcome for
+// the log and the metrics. All signature failures look the same from outside. The first row whose
+// error matches counts; an error that matches none is internal.
 var answers = []row{
 	{errNotFound, http.StatusNotFound, "not_found", "No such endpoint", "not_found"},
 	{errWrongPath, http.StatusNotFound, "not_found", "No such endpoint", "wrong_path"},
@@ -87,31 +87,29 @@ var answers = []row{
 	{errInternal, http.StatusInternalServerError, "internal", "Internal error", "internal"},
 }
 
-// appendAccepted appends the body of a 200. Neither text needs escaping: one is hexadecimal, the other one
-// of ours.
+// appendAccepted appends the body of a 200. Neither text needs escaping: id is hexadecimal, and status a constant.
 func appendAccepted(dst []byte, id string, status publish.Status) []byte {
 	dst = append(append(dst, `{"id":"`...), id...)
 	return append(append(append(dst, `","status":"`...), status...), `"}`...)
 }
 
-// appendProblem appends the body of any other answer (RFC 9457). Its texts are those of the table, which
-// need no escaping either.
+// appendProblem appends the body of any other answer (RFC 9457). The table's texts need no escaping.
 func appendProblem(dst []byte, r row) []byte {
 	dst = append(append(dst, `{"title":"`...), r.title...)
 	dst = strconv.AppendInt(append(dst, `","status":`...), int64(r.status), 10)
 	return append(append(append(dst, `,"code":"`...), r.code...), `"}`...)
 }
 
-// What a body is, as a header has it. The slices are shared by all answers.
+// The values of Content-Type. All answers share the slices.
 var (
 	typeJSON    = []string{"application/json"}
 	typeProblem = []string{"application/problem+json"}
 )
 
-// retryAfter is what a 503 asks for, in seconds.
+// retryAfter is the Retry-After of a 503, in seconds.
 const retryAfter = "5"
 
-// answer writes the one answer, and returns the outcome.
+// answer writes the answer and returns the outcome.
 func (d *delivery) answer(status publish.Status, err error) (outcome string) {
 	header := d.w.Header()
 	if d.stopping.Load() {
@@ -129,7 +127,7 @@ func (d *delivery) answer(status publish.Status, err error) (outcome string) {
 	case http.StatusServiceUnavailable:
 		header.Set("Retry-After", retryAfter)
 	}
-	if !d.drain() { // the rest of the body may still come
+	if !d.drain() { // the rest of the body may still arrive
 		header.Set("Connection", "close")
 	}
 	d.write(row.status, typeProblem, appendProblem(d.text[:0], row))
@@ -137,25 +135,25 @@ func (d *delivery) answer(status publish.Status, err error) (outcome string) {
 	return row.outcome
 }
 
-// answerWriting is how long writing an answer may take: it is short, and fits into the socket's buffer unless its sender
-// has left many unread.
+// answerWriting is the time for writing an answer. It is short, and fits into the socket's buffer unless its sender has
+// left many unread.
 const answerWriting = time.Second
 
 // write writes an answer; net/http adds its length.
 func (d *delivery) write(status int, contentType []string, body []byte) {
-	_ = http.NewResponseController(d.w).SetWriteDeadline(time.Now().Add(answerWriting)) // in tests there may be none
+	_ = http.NewResponseController(d.w).SetWriteDeadline(time.Now().Add(answerWriting)) // in tests w may have none
 	d.w.Header()["Content-Type"] = contentType
 	d.w.WriteHeader(status)
-	_, _ = d.w.Write(body) // a sender that doesn't read its answer changes nothing
+	_, _ = d.w.Write(body) // the event is as durable without a reader
 }
 
-// Refusal is a row of the table as documents show it.
+// Refusal is a row of the table, for the documents.
 type Refusal struct {
 	Status               int
 	Code, Title, Outcome string
 }
 
-// Refusals lists every way in which a request can be refused, in the order of the table.
+// Refusals lists the refusals in the order of the table.
 func Refusals() []Refusal {
 	var all []Refusal
 	for _, r := range answers {
@@ -166,7 +164,7 @@ func Refusals() []Refusal {
 	return all
 }
 
-// Reasons lists why a delivery can be in quarantine.
+// Reasons lists the reasons for quarantine.
 func Reasons() []string {
 	var all []string
 	for _, r := range answers {

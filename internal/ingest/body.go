@@ -1,22 +1,22 @@
 package ingest
 
-// blockBytes is how much more room a body gets at a time. Most bodies are shorter.
+// blockBytes is the size of a block. Most bodies are shorter.
 const blockBytes = 8 << 10
 
-// body is a body that is coming. It takes little more room than what came: a slice that doubles would hold up to three
-// times that while it grows, and senders that stop at the wrong moment would make a lie of the budget.
+// body collects an arriving body in blocks, and takes little more memory than the bytes that have arrived. A slice that
+// doubles takes up to three times that while it grows, and the budget doesn't count that.
 type body struct {
-	blocks [][]byte // full, but for the last one
-	len    int      // bytes that came
+	blocks [][]byte // all full, except the last
+	len    int      // bytes that have arrived
 }
 
-// room returns where the next bytes go. It is never empty. The first room is no larger than what was announced.
+// room returns a buffer for the next bytes; it is never empty. The first is at most one byte larger than announced.
 func (b *body) room(announced int64) []byte {
 	last := len(b.blocks) - 1
 	if last < 0 || len(b.blocks[last]) == cap(b.blocks[last]) {
 		size := blockBytes
 		if last < 0 && announced >= 0 {
-			size = int(min(announced+1, blockBytes)) // one more, for the read that finds the end
+			size = int(min(announced+1, blockBytes)) // one more for the read that finds the end
 		}
 		b.blocks = append(b.blocks, make([]byte, 0, size))
 		last++
@@ -25,14 +25,14 @@ func (b *body) room(announced int64) []byte {
 	return block[len(block):cap(block)]
 }
 
-// came notes that n bytes came into the room.
-func (b *body) came(n int) {
+// advance notes that n bytes were read into the room.
+func (b *body) advance(n int) {
 	last := &b.blocks[len(b.blocks)-1]
 	*last = (*last)[:len(*last)+n]
 	b.len += n
 }
 
-// joined returns the body in one piece, and drops the blocks. Unless it is short that is a copy.
+// joined returns the body in one piece and drops the blocks. It copies a body of several blocks.
 func (b *body) joined() []byte {
 	blocks := b.blocks
 	b.blocks = nil

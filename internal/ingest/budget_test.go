@@ -152,7 +152,7 @@ func TestBody(t *testing.T) {
 			for _, step := range []int{1, 1000, 1 << 20} {
 				var b body
 				for b.len < n {
-					b.came(copy(b.room(announced), want[b.len:min(n, b.len+step)]))
+					b.advance(copy(b.room(announced), want[b.len:min(n, b.len+step)]))
 				}
 				if len(b.room(announced)) == 0 {
 					t.Fatalf("%d bytes: there is no room", n)

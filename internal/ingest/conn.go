@@ -15,37 +15,37 @@ import (
 	"time"
 )
 
-// conn is a connection of a bounded listener. It passes on one request at a time, counts its head and charges it
-// while it comes, and refuses what net/http shouldn't see; what net/http refuses itself it makes known.
+// conn is a connection of a bounded listener. It passes on one request at a time, and bounds the head of
+// each while it arrives. It refuses what isn't HTTP/1.1, and reports what net/http refuses.
 type conn struct {
-	net.Conn // what requests come over: under TLS its plain side
+	net.Conn // carries the requests; with TLS it is the decrypted side
 	limiter  *ConnLimiter
 	raw      net.Conn   // the connection itself
 	tls      *handshake // nil without TLS
 
 	entry entry // of the limiter
 
-	refused atomic.Bool // the connection is, and its answer has gone out
-	told    atomic.Bool // that net/http refused it
-	gone    atomic.Bool // closed
-	head    hold        // what is held of the head that is coming
+	refused  atomic.Bool // refused by us, and answered
+	reported atomic.Bool // a refusal by net/http was reported
+	closed   atomic.Bool
+	head     hold // the bytes of the arriving head
 
 	mu      sync.Mutex
 	framing framing
 	first   [longestPrelude]byte
-	seen    int    // of them
-	kept    []byte // came, and belongs to what comes next
-	buffer  []byte // that kept is part of
-	more    bool   // the last read brought as much as there was room for
+	seen    int    // how many of first have arrived
+	kept    []byte // has arrived and belongs to the next part or request
+	buffer  []byte // kept is part of it
+	more    bool   // the last read filled its buffer
 
-	handling bool      // a request is with the handler, or its answer is on the way
-	declined bool      // a read was told that nothing of the next one has come
+	handling bool      // the handler has a request, or its answer is being sent
+	declined bool      // a read of the next request has returned 0 bytes
 	reading  bool      // the connection below is being read
 	deadline time.Time // for reading
-	passed   time.Time // the deadline that the connection below has
+	passed   time.Time // the read deadline of the connection below
 	writeBy  time.Time // the deadline for writing
-	setBy    time.Time // the one that the connection below has
-	changed  sync.Cond // handling or deadline has
+	setBy    time.Time // the write deadline of the connection below
+	changed  sync.Cond // of handling and deadline
 }
 
 func newConn(raw net.Conn, l *ConnLimiter) *conn {
@@ -55,7 +55,7 @@ func newConn(raw net.Conn, l *ConnLimiter) *conn {
 	return c
 }
 
-// Read is net.Conn's.
+// Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
 	if c.refused.Load() || len(p) == 0 {
 		return 0, io.EOF
@@ -71,13 +71,12 @@ func (c *conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// receive reads what comes next: of what was kept, or of the connection.
+// receive returns the next bytes: those that were kept, or else those of the connection.
 func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 	c.mu.Lock()
-	// The next request waits for the answer to this one. net/http reads ahead to learn whether the sender hangs up, which
-	// cancels nothing here. Its read is told once that nothing has come, as io.Reader allows: to wait, and to be woken,
-	// costs 5 % of an event.
-	for c.handling && c.framing.part == partHead && c.deadline.IsZero() && !c.gone.Load() {
+	// The next request waits for the answer to this one. net/http reads ahead to notice a sender that hangs up, which
+	// cancels nothing here. That read returns 0 bytes once, as io.Reader allows: waiting and waking costs 5 % of an event.
+	for c.handling && c.framing.part == partHead && c.deadline.IsZero() && !c.closed.Load() {
 		if !c.declined {
 			c.declined = true
 			c.mu.Unlock()
@@ -117,8 +116,8 @@ func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 	return n, false, err
 }
 
-// SetReadDeadline is net.Conn's. It is passed on where somebody reads until then: net/http and the body's bound change it
-// eight times for each request, mostly while nobody does.
+// SetReadDeadline implements net.Conn. It is passed on only during a read: net/http and the body's bound change it
+// eight times for each request, mostly between reads.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,7 +129,7 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// SetDeadline is net.Conn's.
+// SetDeadline implements net.Conn.
 func (c *conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
@@ -144,7 +143,7 @@ func (c *conn) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// passDeadline passes on the deadline for reading. The lock is held.
+// passDeadline passes on the read deadline. c.mu must be held.
 func (c *conn) passDeadline() error {
 	if c.deadline.Equal(c.passed) {
 		return nil
@@ -153,15 +152,15 @@ func (c *conn) passDeadline() error {
 	return c.Conn.SetReadDeadline(c.deadline)
 }
 
-// isHandling reports whether a request is with the handler, or its answer on the way.
+// isHandling reports whether the handler has a request, or its answer is being sent.
 func (c *conn) isHandling() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.handling
 }
 
-// take counts and charges what came, and returns how much of it net/http gets now: no more than the request that is
-// coming. The rest of it is kept.
+// take counts and charges b, and returns how much of it net/http gets now: nothing beyond the current request. It keeps
+// the rest.
 func (c *conn) take(b []byte, wasKept bool) (int, ConnRefusal) {
 	c.mu.Lock()
 	refusal := ConnRefusal("")
@@ -191,7 +190,7 @@ func (c *conn) take(b []byte, wasKept bool) (int, ConnRefusal) {
 	return n, refusal
 }
 
-// charge charges a head, or more of it, and reports whether it fits.
+// charge charges n bytes of a head to the budget, and reports whether they fit. More of the head may be coming.
 func (c *conn) charge(n int, coming bool) bool {
 	fits := c.head.take(n)
 	switch {
@@ -201,7 +200,7 @@ func (c *conn) charge(n int, coming bool) bool {
 	default:
 		fits = c.head.received()
 	}
-	if !fits || c.gone.Load() {
+	if !fits || c.closed.Load() {
 		c.head.release()
 	}
 	return fits
@@ -210,7 +209,7 @@ func (c *conn) charge(n int, coming bool) bool {
 // interrupt makes a read return at once.
 func (c *conn) interrupt() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
 
-// broke makes known that a read failed, where that ends a request that was coming.
+// broke handles a failed read: it reports a request that ends with it, and returns the error for Read.
 func (c *conn) broke(p []byte, err error) error {
 	c.mu.Lock()
 	coming := c.framing.inHead()
@@ -220,7 +219,7 @@ func (c *conn) broke(p []byte, err error) error {
 	switch {
 	case c.isHandling():
 	case c.tls != nil && errors.As(err, &record) && record.Conn != nil && plainOnTLS(record.RecordHeader[:]) != "":
-		return c.refuseOn(c.raw, plainOnTLS(record.RecordHeader[:]), p) // nothing of TLS has been sent
+		return c.refuseOn(c.raw, plainOnTLS(record.RecordHeader[:]), p) // we have sent nothing yet
 	case c.tls != nil && !c.tls.established && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed):
 		return c.refuse(TLSHandshake, p)
 	case coming && !c.head.received(): // it had to make room
@@ -232,14 +231,13 @@ func (c *conn) broke(p []byte, err error) error {
 }
 
 const (
-	// refusedReading is how long, and refusedBytes how much, is read on of a refused connection: its sender only reads
-	// the answer once it has sent everything, and unread bytes would have it lose the answer.
+	// refusedReading and refusedBytes bound how much is still read of a refused connection. Many senders read the answer
+	// only after they have sent everything, and closing with unread bytes would lose the answer.
 	refusedReading = 500 * time.Millisecond
 	refusedBytes   = 64 << 10
 )
 
-// refuse answers a connection that is refused, and ends it; p is room for what it still sends. It returns what Read
-// has to.
+// refuse answers a refused connection and ends it. It returns the error for Read; p is a buffer for what still arrives.
 func (c *conn) refuse(r ConnRefusal, p []byte) error { return c.refuseOn(c.Conn, r, p) }
 
 func (c *conn) refuseOn(side net.Conn, r ConnRefusal, p []byte) error {
@@ -248,7 +246,7 @@ func (c *conn) refuseOn(side net.Conn, r ConnRefusal, p []byte) error {
 	}
 	c.head.release()
 	answer := r.answer()
-	c.limiter.report(c, r, answer)
+	c.limiter.refuse(c, r, answer)
 	if answer == "" {
 		return io.EOF
 	}
@@ -267,13 +265,13 @@ func (c *conn) refuseOn(side net.Conn, r ConnRefusal, p []byte) error {
 	return io.EOF
 }
 
-// Write is net.Conn's. What is written while no request is with the handler is net/http's refusal of one.
+// Write implements net.Conn. An answer while the handler has no request is a refusal by net/http.
 func (c *conn) Write(p []byte) (int, error) {
 	if c.refused.Load() {
 		return len(p), nil
 	}
-	if status, ok := bytes.CutPrefix(p, []byte("HTTP/1.1 ")); ok && len(status) > 3 && !c.isHandling() && !c.told.Swap(true) {
-		c.limiter.report(c, ownAnswer(string(status[:3])), string(p))
+	if status, ok := bytes.CutPrefix(p, []byte("HTTP/1.1 ")); ok && len(status) > 3 && !c.isHandling() && !c.reported.Swap(true) {
+		c.limiter.refuse(c, ownAnswer(string(status[:3])), string(p))
 	}
 	if err := c.passWriteDeadline(); err != nil {
 		return 0, err
@@ -291,10 +289,10 @@ func (c *conn) passWriteDeadline() error {
 	return c.Conn.SetWriteDeadline(c.writeBy)
 }
 
-// Close is net.Conn's.
+// Close implements net.Conn.
 func (c *conn) Close() error {
 	err := c.Conn.Close()
-	c.gone.Store(true)
+	c.closed.Store(true)
 	c.mu.Lock()
 	c.changed.Broadcast()
 	c.mu.Unlock()
@@ -303,9 +301,9 @@ func (c *conn) Close() error {
 	return err
 }
 
-// begin notes that the handler has a request with a body of that length, or with chunks where it is negative, and hands
-// over what is charged for its head. Without a connection it does nothing, nor does any other method for the handler: a
-// server without a [ConnLimiter] has none.
+// begin notes that the handler has a request. The length of its body is negative for chunks. What was charged for the
+// head moves to held. On a nil connection, of a server without a [ConnLimiter], this and the handler's other methods do
+// nothing.
 func (c *conn) begin(length int64, held *hold) {
 	if c == nil {
 		return
@@ -317,9 +315,9 @@ func (c *conn) begin(length int64, held *hold) {
 	held.bytes.Add(c.head.bytes.Swap(0))
 }
 
-// end notes that its answer has gone out. Others have their turn where the next request may be here already: a
-// connection that never waits would keep a core for the scheduler's time slice of 10 ms, and with hundreds of those a
-// good delivery waited for seconds.
+// end notes that the answer has been sent. It yields if the next request may be here already: a connection that never
+// waits would keep a core for the scheduler's time slice of 10 ms, and behind hundreds of those a good delivery waited
+// for seconds.
 func (c *conn) end() {
 	c.rest()
 	c.mu.Lock()
@@ -332,10 +330,10 @@ func (c *conn) end() {
 	}
 }
 
-// maxHandshake is how much a client may send before its TLS handshake is over. It has no certificate to send.
+// maxHandshake bounds what a client sends during its TLS handshake. It has no certificate to send.
 const maxHandshake = 16 << 10
 
-// handshake is a connection below TLS.
+// handshake is the connection below TLS.
 type handshake struct {
 	net.Conn
 	tls         *tls.Conn
@@ -343,7 +341,7 @@ type handshake struct {
 	left        int64
 }
 
-// underTLS returns the plain side of a connection, and what is below TLS.
+// underTLS returns the decrypted side of a connection, and the side below TLS.
 func underTLS(raw net.Conn, config *tls.Config) (net.Conn, *handshake) {
 	h := &handshake{Conn: raw, left: maxHandshake}
 	h.tls = tls.Server(h, config)
@@ -362,7 +360,7 @@ func (h *handshake) establish() error {
 	return nil
 }
 
-// Read is net.Conn's.
+// Read implements net.Conn.
 func (h *handshake) Read(p []byte) (int, error) {
 	n, err := h.Conn.Read(p)
 	if h.left -= int64(n); h.left < 0 {

@@ -2,7 +2,7 @@ package ingest
 
 import "bytes"
 
-// ConnRefusal is why a connection was refused before a request of it reached the handler.
+// ConnRefusal is why a connection was refused before its request reached the handler.
 type ConnRefusal string
 
 // The refusals.
@@ -42,15 +42,15 @@ var ConnRefusals = []struct {
 	{Expectation, "the bridge knows no expectation but 100-continue: have the proxy in front remove the header Expect"},
 }
 
-// RefusedConn is a connection that was refused. Nothing in it was chosen by the sender, but for Remote.
+// RefusedConn is a refused connection. The sender chose nothing in it, except Remote.
 type RefusedConn struct {
 	Refusal ConnRefusal
 	Remote  string // the sender's address
-	Answer  string // the status line; "" where there was none
+	Answer  string // the status line; "": no answer
 }
 
-// preludes are the first bytes of what isn't HTTP/1.1: RFC 8446, section 5.1, of TLS; RFC 9113, section 3.4, of HTTP/2;
-// haproxy's proxy-protocol.txt, sections 2.1 and 2.2.
+// preludes are the first bytes of other protocols: TLS (RFC 8446, section 5.1), HTTP/2 (RFC 9113, section 3.4) and PROXY
+// (haproxy's proxy-protocol.txt, sections 2.1 and 2.2).
 var preludes = []struct {
 	bytes   []byte
 	refusal ConnRefusal
@@ -64,7 +64,7 @@ var preludes = []struct {
 // longestPrelude is the length of the longest of them.
 const longestPrelude = len("PRI * HTTP/2.0\r\n")
 
-// recognize returns what the first bytes of a connection are, "" where they may be HTTP/1.1.
+// recognize returns the refusal for the first bytes of a connection; "" if they may be HTTP/1.1.
 func recognize(first []byte) ConnRefusal {
 	for _, p := range preludes {
 		if bytes.HasPrefix(first, p.bytes) {
@@ -74,7 +74,7 @@ func recognize(first []byte) ConnRefusal {
 	return ""
 }
 
-// plainOnTLS returns what the first bytes of a connection to a port of TLS are instead, "" where they may be anything.
+// plainOnTLS returns the refusal for bytes on a TLS port that aren't TLS; "" if they may be anything.
 func plainOnTLS(first []byte) ConnRefusal {
 	for _, p := range preludes {
 		if bytes.HasPrefix(p.bytes, first) {
@@ -87,7 +87,7 @@ func plainOnTLS(first []byte) ConnRefusal {
 	return PlainOnTLS // a method
 }
 
-// ownAnswer returns the refusal that an answer of net/http's own stands for.
+// ownAnswer returns the refusal behind the status of an answer by net/http itself.
 func ownAnswer(status string) ConnRefusal {
 	switch status {
 	case "417":
@@ -102,7 +102,7 @@ func ownAnswer(status string) ConnRefusal {
 	return Malformed
 }
 
-// answer returns the answer to a refused connection, as net/http words its own; "" where the sender can't read it.
+// answer returns the answer to a refused connection, in the form of net/http's own; "" if the sender couldn't read one.
 func (r ConnRefusal) answer() string {
 	status := "400 Bad Request"
 	switch r {
@@ -116,7 +116,7 @@ func (r ConnRefusal) answer() string {
 	return "HTTP/1.1 " + status + "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n" + r.Remedy() + "\n"
 }
 
-// Remedy returns what to do about it.
+// Remedy returns advice for the operator.
 func (r ConnRefusal) Remedy() string {
 	for _, c := range ConnRefusals {
 		if c.Refusal == r {

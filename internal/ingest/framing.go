@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// maxHeadBytes and maxHeaders bound the head of a request, and the trailers of one, while they come. A header of
-	// four bytes costs net/http a hundred: what counts is their number.
+	// maxHeadBytes and maxHeaders bound a request's head, and its trailer, while they arrive. A header of four bytes
+	// costs net/http a hundred, so their number is bounded too.
 	maxHeadBytes = 8 << 10
 	maxHeaders   = 100
 	// maxChunkLine bounds a chunk's length with its extensions.
@@ -27,24 +27,24 @@ const (
 	partBroken // not HTTP: there is no way to find the next request
 )
 
-// framing follows the requests that come over a connection, so that each is counted from its first byte: what came with
-// the end of another one must not escape. It looks for line breaks and lengths only (RFC 9112, sections 2.1, 6 and 7.1);
-// how long a body is it is told by [framing.begin]. Where it is mistaken, the connection ends.
+// framing finds where each request on a connection begins and ends, so that each is counted from its first byte, even if
+// that arrives with the end of the last. It looks for line breaks and lengths only (RFC 9112, sections 2.1, 6 and 7.1);
+// [framing.begin] gives it the length of a body. If it is mistaken, the connection ends.
 type framing struct {
 	part  part
-	left  int64 // of the body, or of the chunk
-	bytes int   // of the head, the trailer or the chunk's line
-	lines int   // of the head or the trailer
-	text  bool  // the line has more in it than a carriage return
+	left  int64 // bytes left of the body or the chunk
+	bytes int   // bytes so far of the head, the trailer or the chunk's line
+	lines int   // lines so far of the head or the trailer
+	text  bool  // the line has more than a carriage return
 	cr    bool  // the line begins with one
 	hex   int   // digits of the chunk's length
 }
 
-// begin sets how the body is framed whose head came last: by its length, or in chunks where that is negative.
+// begin sets the length of the body that follows the last head; negative: it comes in chunks.
 func (f *framing) begin(length int64) {
 	switch {
 	case length == 0:
-	case f.part != partHead || f.bytes > 0: // taken for the next request already
+	case f.part != partHead || f.bytes > 0: // its bytes were taken for the next request
 		f.part = partBroken
 	case length < 0:
 		*f = framing{part: partChunkLine}
@@ -53,11 +53,11 @@ func (f *framing) begin(length int64) {
 	}
 }
 
-// inHead reports whether a head has begun and isn't whole.
+// inHead reports whether part of a head has arrived.
 func (f *framing) inHead() bool { return f.part == partHead && f.bytes > 0 }
 
-// advance returns how many of the bytes belong to the request that is coming, or to its head where that ends there. It
-// returns a ConnRefusal other than "" where the head or the trailer is larger than allowed.
+// advance returns how many of the bytes belong to the current request, and stops at the end of its head. It returns a
+// refusal if the head or the trailer is too large.
 func (f *framing) advance(b []byte) (n int, refusal ConnRefusal) {
 	for n < len(b) {
 		switch f.part {
@@ -103,8 +103,8 @@ func (f *framing) advance(b []byte) (n int, refusal ConnRefusal) {
 	return n, ""
 }
 
-// line takes the bytes up to the next line break. It reports whether the head, or the trailer, ends there. Empty lines
-// before a request's first one don't end it (RFC 9112, section 2.2).
+// line takes the bytes up to the next line break, and reports whether the head or the trailer ends there. Empty lines
+// before a request's first line don't end its head (RFC 9112, section 2.2).
 func (f *framing) line(b []byte) (n int, ended bool) {
 	line, _, whole := bytes.Cut(b, []byte{'\n'})
 	if len(line) > 0 {

@@ -1,8 +1,8 @@
-// Package ingest is the public side: it receives a delivery, has it verified, wraps it into its
-// envelope, has it published, and answers. It answers 200 only once the event is durable.
+// Package ingest is the public side: it receives a delivery, verifies it, wraps it into its envelope,
+// publishes it and answers. It answers 200 only once the event is durable.
 //
-// Whatever a sender does, one delivery costs bounded memory and time before its signature is known
-// to be right: see read.go. What each error means to the sender stands in one table: see answer.go.
+// Before its signature is verified, a delivery costs bounded memory and time, whatever its sender does
+// (read.go, limiter.go). One table maps each error to its answer (answer.go).
 package ingest
 
 import (
@@ -25,35 +25,34 @@ import (
 
 // Publisher makes messages durable.
 type Publisher interface {
-	// Publish returns without error only once the message is durable. Its errors wrap
-	// publish.ErrTooLarge or publish.ErrUnavailable. It returns by the context's deadline, which Done doesn't tell of.
+	// Publish returns nil only once the message is durable. Its errors wrap publish.ErrTooLarge or
+	// publish.ErrUnavailable. It returns by the context's deadline, even though Done never closes.
 	Publish(context.Context, publish.Message) (publish.Status, error)
 }
 
-// Observer is told what became of each request, after it was answered. It must keep nothing of the record but its texts.
+// Observer gets the record of each request after its answer. It must not keep the record, but may keep its strings.
 type Observer interface {
 	Observe(*Record)
 }
 
-// Record is what became of a request. Nothing in it was chosen by an unauthenticated sender, but
-// for Remote.
+// Record is the outcome of a request. An unauthenticated sender chooses nothing in it, except Remote.
 type Record struct {
-	Endpoint string        // "" where the path is no endpoint's, nor nearly
-	Outcome  string        // a publish.Status, or the outcome of the table in answer.go
+	Endpoint string        // "" if the path isn't an endpoint's, and not nearly one
+	Outcome  string        // a publish.Status, or an outcome of the table in answer.go
 	Err      error         // why it was refused
 	Remote   string        // the sender's address
 	Duration time.Duration // from the headers to the answer
 	Stages   Stages
-	Event    *event.Event    // what was made of it, without data; nil where it was refused before
-	ID       string          // once it is authentic
-	Kept     string          // why it is in quarantine, whatever the answer was; "" where it isn't
-	Claims   verify.Claims   // what it said; zero unless it was authentic
-	Secrets  []secret.Secret // among which Claims.Secret is one
-	Received time.Time       // when its body was whole; zero where it never was
-	Trace    string          // the trace's id; "" where none is recorded
+	Event    *event.Event    // its event, without data; nil if it was refused before
+	ID       string          // of an authentic delivery
+	Kept     string          // why it is in quarantine, whatever the answer; "" if it isn't
+	Claims   verify.Claims   // zero unless it is authentic
+	Secrets  []secret.Secret // Claims.Secret is an index into them
+	Received time.Time       // when its body was whole; zero if it never was
+	Trace    string          // the trace's id; "" if none is recorded
 }
 
-// Stages are how long each part of the work took; 0 where it didn't come to that.
+// Stages are the durations of the parts of the work; 0 for a part that wasn't reached.
 type Stages struct{ Read, Verify, Publish time.Duration }
 
 // Config is all that a [Handler] needs.
@@ -62,10 +61,10 @@ type Config struct {
 	SubjectPrefix    string
 	MaxBodyBytes     int64
 	MaxInFlightBytes int64
-	Quarantine       bool // keep what bears a right signature and can't be published
+	Quarantine       bool // keep what is signed correctly and can't be published
 	Publisher        Publisher
 	Observer         Observer
-	Refused          func(RefusedConn) // is told of what doesn't get as far as a request; nil for nobody
+	Refused          func(RefusedConn) // gets connections that were refused before a request; nil: nobody
 	Tracer           *telemetry.Tracer // nil: no tracing
 	Now              func() time.Time
 }
@@ -92,16 +91,16 @@ func New(c Config) *Handler {
 	return h
 }
 
-// limitConns sets how many connections there may be.
-func (h *Handler) limitConns(most int) {
-	h.conns = NewConnLimiter(most)
-	h.conns.budget, h.conns.tell = &h.inFlight, h.Refused
+// limitConns bounds the number of connections.
+func (h *Handler) limitConns(limit int) {
+	h.conns = NewConnLimiter(limit)
+	h.conns.budget, h.conns.report = &h.inFlight, h.Refused
 }
 
-// Stop makes every answer from now on ask its sender to take another connection.
+// Stop makes every later answer close its connection.
 func (h *Handler) Stop() { h.stopping.Store(true) }
 
-// InFlightBytes returns how much is received and held now.
+// InFlightBytes returns how many received bytes are held now.
 func (h *Handler) InFlightBytes() int64 { return h.inFlight.used.Load() }
 
 // ServeHTTP answers one request.
@@ -112,7 +111,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.began, d.bodyDeadline = h.Now(), time.Now().Add(bodyTimeout)
 	d.conn.begin(r.ContentLength, &d.held)
 	d.Remote = r.RemoteAddr
-	// The path is compared as it was sent: another spelling of it is another path, but for one slash at its end.
+	// The path is compared as it was sent, without one slash at its end. Any other spelling is another path.
 	path := r.URL.EscapedPath()
 	at, ok := h.endpoints[strings.TrimSuffix(path, "/")]
 	status, err := publish.Status(""), d.setReadDeadline(d.bodyDeadline)
@@ -126,53 +125,51 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status, err = d.receive(at)
 	}
 	if !d.conn.isVerified() {
-		d.conn.rest() // its answer may find no reader, and it keeps no place for that
+		d.conn.rest() // before the answer, which its sender may never read
 	}
 	d.Outcome, d.Err = d.answer(status, err), err
 	d.Duration, d.Trace = h.Now().Sub(d.began), d.span.ID()
 	h.Observer.Observe(&d.Record)
 }
 
-// delivery is one request on its way, with what becomes of it.
+// delivery is a request that is being worked on, with its record.
 type delivery struct {
 	*Handler
 	Record
 	w       http.ResponseWriter
 	r       *http.Request
-	conn    *conn // nil where the listener isn't bounded
+	conn    *conn // nil if the listener isn't bounded
 	span    telemetry.Span
 	began   time.Time
 	held    hold
-	begun   bool // reading the body
+	begun   bool // reading the body has begun
 	whole   bool // the body has been read
-	coming  body
+	body    body
 	wrapped event.Event
-	text    [128]byte // room for the answer
+	text    [128]byte // buffer for the answer
 
 	bodyDeadline time.Time
-	answerBy     time.Time // from the body's last byte on
+	answerBy     time.Time // set at the body's last byte
 }
 
-// deliveries are those that are done with: one takes a kilobyte.
+// deliveries holds finished ones for reuse: one takes a kilobyte.
 var deliveries = sync.Pool{New: func() any { return new(delivery) }}
 
-// done gives back what the delivery holds, and the delivery itself.
+// done releases what the delivery holds, and the delivery itself.
 func (d *delivery) done() {
 	d.held.release()
 	*d = delivery{}
 	deliveries.Put(d)
 }
 
-// answerTime is within how much time of the body's last byte the answer is on its way: one vendor allows a delivery a
-// second for all of it.
+// answerTime is the time from the body's last byte to the answer. One vendor allows a second for the whole delivery.
 const answerTime = 800 * time.Millisecond
 
-// receive takes a request for an endpoint to where its event is durable. A panic on the way
-// refuses this one delivery.
+// receive handles a request for an endpoint until its event is durable. A panic refuses this delivery alone.
 func (d *delivery) receive(at *verify.Endpoint) (status publish.Status, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			// What it says might quote the body; where it happened doesn't.
+			// The panic's value might quote the body; the stack doesn't.
 			status, err = "", fmt.Errorf("%w: panic of type %T\n%s", errInternal, p, debug.Stack())
 		}
 	}()
@@ -198,32 +195,32 @@ func (d *delivery) receive(at *verify.Endpoint) (status publish.Status, err erro
 	return d.publish(message)
 }
 
-// publish makes a message durable. Nothing that the sender does any more, hanging up included, cancels it: its
-// request's context counts for nothing here. Whatever was waited for since the body's last byte, the deadline stays.
+// publish makes a message durable. It doesn't use the request's context: a sender that hangs up cancels nothing. The
+// deadline counts from the body's last byte, whatever has been waited for since.
 func (d *delivery) publish(m publish.Message) (publish.Status, error) {
 	began := d.Now()
 	defer func() { d.Stages.Publish = d.Now().Sub(began) }()
 	return d.Publisher.Publish(d.span.Into(untilContext{context.Background(), d.answerBy}), m)
 }
 
-// untilContext has a deadline, and needs no timer for it: who is given it looks at the deadline where it begins to wait.
+// untilContext has a deadline without a timer: the publisher reads the deadline when it begins to wait.
 type untilContext struct {
 	context.Context
 	at time.Time
 }
 
-// Deadline is context.Context's.
+// Deadline implements context.Context.
 func (c untilContext) Deadline() (time.Time, bool) { return c.at, true }
 
-// judge returns the body as it came, and notes what an authentic delivery claims.
+// judge parses and verifies the body, and notes the claims of an authentic delivery. It returns the body as it came.
 func (d *delivery) judge(at *verify.Endpoint, received time.Time) (body []byte, err error) {
-	if d.coming.len > smallBytes {
+	if d.body.len > smallBytes {
 		if !d.large.enter() {
 			return nil, errBusy
 		}
 		defer d.large.leave()
 	}
-	body = d.coming.joined()
+	body = d.body.joined()
 	text, err := d.parse(at.Provider, body)
 	if err != nil {
 		return body, d.encoded(err)
@@ -240,7 +237,7 @@ func (d *delivery) judge(at *verify.Endpoint, received time.Time) (body []byte, 
 	return body, err
 }
 
-// parse returns the body as the provider reads it, which must be an object.
+// parse returns the body as the provider reads it. It must be an object.
 func (d *delivery) parse(p *verify.Provider, body []byte) (stringify.Text, error) {
 	inner, err := p.JSON(d.r.Header, body)
 	if err != nil {
@@ -273,7 +270,7 @@ func (d *delivery) wrap(at *verify.Endpoint, received time.Time) (publish.Messag
 	size := e.Size()
 	held := size
 	if d.Claims.AsSent {
-		held += len(d.Claims.Body) // beside the canonical form
+		held += len(d.Claims.Body) // besides the canonical form
 	}
 	if !d.held.take(held) {
 		return publish.Message{}, errBusy

@@ -12,57 +12,54 @@ import (
 )
 
 const (
-	// maxConnections is how many connections the public listener has open at a time: several times what load balancers
-	// in front of one instance keep. docs/bounds.md has what as many of the worst cost. Fewer where the process may not
-	// have as many files open.
+	// maxConnections bounds the open connections of the public listener: several times what load balancers keep open to
+	// one instance. docs/bounds.md has the cost of the worst. A low limit on open files lowers it.
 	maxConnections = 4096
-	// spareFiles are left for what else the process opens: NATS, the spool, the admin listener.
+	// spareFiles are left for NATS, the spool and the admin listener.
 	spareFiles = 256
-	// firstWrite bounds the answers that go out before a request is whole, those of a TLS handshake.
+	// firstWrite bounds the writes of a TLS handshake.
 	firstWrite = 10 * time.Second
 )
 
-// ConnLimiter bounds the connections of a listener, and the heads that come over them. Where there are too many, a new
-// one is not kept waiting: connections may be kept alive for a quarter of an hour, and somebody who opened all of them
-// would keep everybody out for that long. Another one is closed instead (ADR 12): the oldest of those that have been
-// refused and have brought nothing authentic yet; where there are none, the oldest that has had no answer; and only then
-// the verified one that has been idle longest. One whose delivery is being worked on is never closed.
+// ConnLimiter bounds the connections of a listener, and the heads of their requests. A new connection never waits for
+// room: connections may stay open for a quarter of an hour, and one sender could open them all. Instead the limiter
+// closes another one (ADR 12): the oldest that was refused and has brought nothing authentic; else the oldest without an
+// answer; else the verified one that has been idle longest. It never closes one whose delivery is being worked on.
 type ConnLimiter struct {
 	max    int
-	budget *budget           // that heads are charged to; nil for none
-	tell   func(RefusedConn) // nil for nobody
+	budget *budget           // for the heads; nil: none
+	report func(RefusedConn) // nil: nobody
 
 	mu         sync.Mutex
-	changed    sync.Cond // a connection has gone, or rests
-	refused    list.List // of *conn, the oldest first
+	changed    sync.Cond // a connection was closed, or rests
+	refused    list.List // of *conn, oldest first
 	unanswered list.List
-	verified   list.List // the one that has been idle longest first
+	verified   list.List // longest idle first
 	open       int
 	dropped    int64
-	over       bool
+	stopped    bool
 }
 
-// entry is a connection's place in the limiter, whose lock guards it.
+// entry is a connection's place in the limiter. The limiter's lock guards it.
 type entry struct {
 	list     *list.List
 	place    *list.Element
-	busy     bool // something of it is being worked on
-	verified bool // it has brought an authentic delivery; only who serves it looks at this
-	left     bool
+	busy     bool // a delivery of it is being worked on
+	verified bool // it has brought an authentic delivery; used by its own goroutine alone
+	removed  bool
 }
 
-// NewConnLimiter returns a limiter of so many connections.
-func NewConnLimiter(most int) *ConnLimiter {
-	if files, ok := maxFiles(); ok && files < uint64(most)+spareFiles {
-		most = max(int(files)-spareFiles, 16)
+// NewConnLimiter returns a limiter for at most limit connections.
+func NewConnLimiter(limit int) *ConnLimiter {
+	if files, ok := maxFiles(); ok && files < uint64(limit)+spareFiles {
+		limit = max(int(files)-spareFiles, 16)
 	}
-	l := &ConnLimiter{max: most}
+	l := &ConnLimiter{max: limit}
 	l.changed.L = &l.mu
 	return l
 }
 
-// Listen returns the listener with its connections bounded; their plain side, where there is a configuration of TLS. The
-// server must be one that was attached.
+// Listen returns a listener whose connections are bounded, with TLS if config isn't nil. Its server must be attached.
 func (l *ConnLimiter) Listen(below net.Listener, config *tls.Config) net.Listener {
 	if config != nil {
 		config = config.Clone()
@@ -71,7 +68,7 @@ func (l *ConnLimiter) Listen(below net.Listener, config *tls.Config) net.Listene
 	return &listener{below, l, config}
 }
 
-// Attach has the server tell the limiter of its connections. Whoever needs its ConnState calls the one that is set, too.
+// Attach connects the server to the limiter. A later ConnState function must call the one that is set here.
 func (l *ConnLimiter) Attach(s *http.Server) {
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, connKey{}, c)
@@ -86,14 +83,14 @@ func (l *ConnLimiter) Attach(s *http.Server) {
 // connKey is the context's key for the connection of a request.
 type connKey struct{}
 
-// connOf returns a request's connection, nil where its listener isn't bounded.
+// connOf returns a request's connection; nil if its listener isn't bounded.
 func connOf(ctx context.Context) *conn {
 	c, _ := ctx.Value(connKey{}).(*conn)
 	return c
 }
 
-// Handler returns a handler for a listener on which nobody is verified: the oldest connection goes first, whatever
-// came over it. Were those that have been answered kept, a new one would be closed before its request is read.
+// Handler returns a handler for a listener that verifies nobody: the oldest connection is closed first. If answered ones
+// were kept longer, a new one would be closed before its request is read.
 func (l *ConnLimiter) Handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		connOf(r.Context()).begin(r.ContentLength, &hold{})
@@ -101,7 +98,7 @@ func (l *ConnLimiter) Handler(h http.Handler) http.Handler {
 	})
 }
 
-// Connections returns how many are open, and how many were closed until now to admit others.
+// Connections returns how many are open, and how many were closed to admit others.
 func (l *ConnLimiter) Connections() (open int, dropped int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -114,7 +111,7 @@ type listener struct {
 	config  *tls.Config
 }
 
-// Accept waits for a connection, and makes room for it.
+// Accept waits for a connection and makes room for it.
 func (l *listener) Accept() (net.Conn, error) {
 	raw, err := l.Listener.Accept()
 	if err != nil {
@@ -132,7 +129,7 @@ func (l *listener) Accept() (net.Conn, error) {
 // Close closes the listener.
 func (l *listener) Close() error {
 	l.limiter.mu.Lock()
-	l.limiter.over = true // Accept may wait for room
+	l.limiter.stopped = true // Accept may wait for room
 	l.limiter.changed.Broadcast()
 	l.limiter.mu.Unlock()
 	return l.Listener.Close()
@@ -142,21 +139,21 @@ func (l *listener) Close() error {
 func (l *ConnLimiter) admit(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.open >= l.max && !l.over {
+	for l.open >= l.max && !l.stopped {
 		if leaving := l.next(); leaving != nil {
 			l.dropped++
 			l.remove(leaving)
-			_ = leaving.raw.Close() // doesn't wait: nothing lingers
+			_ = leaving.raw.Close() // without SO_LINGER it doesn't wait
 			continue
 		}
-		l.changed.Wait() // every one is being worked on, which takes less than a second
+		l.changed.Wait() // all are being worked on, for less than a second
 	}
 	l.open++
 	c.entry.list = &l.unanswered
 	c.entry.place = c.entry.list.PushBack(c)
 }
 
-// next returns the connection that has to go next, nil where none can.
+// next returns the connection to close next; nil if all are being worked on.
 func (l *ConnLimiter) next() *conn {
 	for _, of := range []*list.List{&l.refused, &l.unanswered, &l.verified} {
 		for e := of.Front(); e != nil; e = e.Next() {
@@ -168,7 +165,7 @@ func (l *ConnLimiter) next() *conn {
 	return nil
 }
 
-// leave takes a connection that is closed out of the count.
+// leave removes a closed connection.
 func (l *ConnLimiter) leave(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -176,16 +173,16 @@ func (l *ConnLimiter) leave(c *conn) {
 }
 
 func (l *ConnLimiter) remove(c *conn) {
-	if c.entry.left {
+	if c.entry.removed {
 		return
 	}
-	c.entry.left = true
+	c.entry.removed = true
 	l.open--
 	c.entry.list.Remove(c.entry.place)
 	l.changed.Signal()
 }
 
-// work keeps the connection from being closed, until it rests.
+// work protects the connection from being closed until it rests.
 func (c *conn) work() {
 	if c == nil {
 		return
@@ -195,7 +192,7 @@ func (c *conn) work() {
 	c.entry.busy = true
 }
 
-// verify makes it a verified one, from when it rests.
+// verify makes it a verified one as soon as it rests.
 func (c *conn) verify() {
 	if c != nil {
 		c.entry.verified = true
@@ -205,8 +202,8 @@ func (c *conn) verify() {
 // isVerified reports whether it has brought an authentic delivery.
 func (c *conn) isVerified() bool { return c != nil && c.entry.verified }
 
-// rest puts a connection where it belongs once its work is done: a verified one behind all others, a refused one no
-// further back than it stands, or anybody could stay by being refused again and again.
+// rest puts a connection whose work is done into its list: a verified one at the end. A refused one keeps its place, or a
+// sender could stay by being refused again and again.
 func (c *conn) rest() {
 	if c == nil {
 		return
@@ -214,7 +211,7 @@ func (c *conn) rest() {
 	l, e := c.limiter, &c.entry
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e.left {
+	if e.removed {
 		return
 	}
 	e.busy = false
@@ -232,10 +229,10 @@ func (c *conn) rest() {
 	l.changed.Signal()
 }
 
-// report tells of a refused connection, with the answer's first line.
-func (l *ConnLimiter) report(c *conn, r ConnRefusal, answer string) {
-	if l.tell != nil {
+// refuse reports a refused connection, with the answer's status line.
+func (l *ConnLimiter) refuse(c *conn, r ConnRefusal, answer string) {
+	if l.report != nil {
 		line, _, _ := strings.Cut(answer, "\r\n")
-		l.tell(RefusedConn{r, c.raw.RemoteAddr().String(), strings.TrimPrefix(line, "HTTP/1.1 ")})
+		l.report(RefusedConn{r, c.raw.RemoteAddr().String(), strings.TrimPrefix(line, "HTTP/1.1 ")})
 	}
 }

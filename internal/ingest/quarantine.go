@@ -11,17 +11,17 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// quarantine keeps a delivery that bears a right signature and can't be published: the vendor meant
-// it, and one of them never sends again. What can't be read as an event is answered 200 then: sending
-// it again would change nothing. What is stale, from the future or contradicts itself is refused all
-// the same. Nothing unsigned is ever kept.
+// quarantine keeps a delivery that is signed correctly and can't be published: one vendor never sends it
+// again. One that can't be read as an event is answered 200, because sending it again would change
+// nothing. One that is stale, from the future or contradicts itself is still refused. Nothing unsigned
+// is ever kept.
 //
-// The id is of what was signed alone: whatever stands around that, it is kept once.
+// The id depends on the signed text alone, so that a copy with other unsigned parts is kept only once.
 func (d *delivery) quarantine(at *verify.Endpoint, body []byte, received time.Time, refusal error) (publish.Status, error) {
 	if !d.Quarantine || !verify.IsAuthentic(refusal) {
 		return "", refusal
 	}
-	if d.Claims.IDText == nil { // that is signed, too
+	if d.Claims.IDText == nil { // IDText is signed too
 		d.ID = event.ID(at.Name, d.Claims.SignedText, nil)
 	}
 	kept := quarantine.Delivery{
@@ -35,9 +35,9 @@ func (d *delivery) quarantine(at *verify.Endpoint, body []byte, received time.Ti
 	_, err := d.publish(kept.Message(d.SubjectPrefix))
 	switch {
 	case !unreadable && (errors.Is(err, publish.ErrTooLarge) || errors.Is(err, publish.ErrNoRoom)):
-		return "", fmt.Errorf("%w; it isn't kept: %w", refusal, err)
+		return "", fmt.Errorf("%w; it could not be put into quarantine: %w", refusal, err)
 	case err != nil:
-		return "", err // so that it comes again, if its sender ever tries again
+		return "", err // the sender may try again
 	}
 	d.Kept = kept.Reason
 	if unreadable {

@@ -12,17 +12,18 @@ import (
 )
 
 const (
-	// bodyTimeout is how long after its headers the body must be whole.
+	// bodyTimeout is the time for the body after the headers.
 	bodyTimeout = 5 * time.Second
-	// drainBytes is how much of a body that isn't wanted is read all the same, so that a sender
-	// that only reads the answer once it has sent everything gets to read it.
+	// drainBytes bounds how much of an unwanted body is read, for senders that read the answer only
+	// after they have sent everything.
 	drainBytes = 16 << 20
-	// unaskedBytes of a body have come before it may have to make room: most bodies are whole by then.
+	// unaskedBytes is how much of a body may arrive before it must make room for others: most bodies
+	// are shorter.
 	unaskedBytes = 2 << 10
 )
 
-// read receives the whole body. What it holds grows with what was received, never with what was
-// announced, and every byte is charged to the budget as it comes.
+// read receives the whole body. Its memory grows with the received bytes, never with the announced
+// length, and every byte is charged to the budget as it arrives.
 func (d *delivery) read() error {
 	if d.r.ContentLength > d.MaxBodyBytes {
 		return errBodyTooLarge
@@ -31,48 +32,48 @@ func (d *delivery) read() error {
 	err := d.receiveBody()
 	if err == nil {
 		d.whole = true
-		return nil // net/http has cleared the deadline at the body's end: from here on the time is ours
+		return nil // at the body's end net/http has cleared the read deadline
 	}
-	d.coming = body{}
-	d.held.release() // from now on nobody interrupts
+	d.body = body{}
+	d.held.release() // nobody interrupts the reading any more
 	if errors.Is(err, errBusy) {
-		// Its sender has the rest of its time to send on and read the answer, but nothing of that is kept.
-		_ = d.setReadDeadline(d.bodyDeadline) // failing that, its connection is closed
+		// The sender may use the rest of its time to send the body, which is dropped, and read the answer.
+		_ = d.setReadDeadline(d.bodyDeadline) // if that fails, the connection is closed
 	}
 	return err
 }
 
-// receiveBody receives the body up to its end.
+// receiveBody reads to the end of the body.
 func (d *delivery) receiveBody() error {
 	for {
-		room := d.coming.room(d.r.ContentLength)
+		room := d.body.room(d.r.ContentLength)
 		n, err := d.r.Body.Read(room)
 		if n == len(room) {
-			runtime.Gosched() // there is more, and reading it won't wait: see conn.end
+			runtime.Gosched() // the next read won't wait either: see conn.end
 		}
 		if !d.held.take(n) {
 			return errBusy
 		}
-		d.coming.came(n)
+		d.body.advance(n)
 		switch {
 		case err != nil && !d.held.received():
-			return errBusy // it had to make room
-		case int64(d.coming.len) > d.MaxBodyBytes:
+			return errBusy // it has to make room
+		case int64(d.body.len) > d.MaxBodyBytes:
 			return errBodyTooLarge
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil && (errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Before(d.bodyDeadline)):
-			return errSlowBody // net/http says something else where it was in the trailers
+			return errSlowBody // net/http has another error for a timeout in the trailers
 		case err != nil:
 			return errIncompleteBody
-		case d.coming.len >= unaskedBytes:
-			d.held.receiving(func() { _ = d.setReadDeadline(time.Unix(1, 0)) }) // long ago
+		case d.body.len >= unaskedBytes:
+			d.held.receiving(func() { _ = d.setReadDeadline(time.Unix(1, 0)) }) // in the past
 		}
 	}
 }
 
-// setReadDeadline bounds the reading of the body. It is set for every request: net/http itself waits
-// without end for a body that nobody reads, before it sends the answer.
+// setReadDeadline bounds the reading of the body, for every request: before it sends an answer, net/http
+// reads the rest of the body, without a bound in time.
 func (d *delivery) setReadDeadline(t time.Time) error {
 	if err := http.NewResponseController(d.w).SetReadDeadline(t); err != nil {
 		return fmt.Errorf("%w: setting deadline: %w", errInternal, err)
@@ -80,8 +81,8 @@ func (d *delivery) setReadDeadline(t time.Time) error {
 	return nil
 }
 
-// drain reads and drops the rest of the body, within the deadline, and reports whether that was all. A
-// sender that waits to be told to continue is told the answer instead.
+// drain reads and drops the rest of the body, within the deadline, and reports whether it reached the end.
+// It doesn't read from a sender that waits for 100 Continue: that one gets the answer instead.
 func (d *delivery) drain() (whole bool) {
 	if d.whole {
 		return true
