@@ -16,18 +16,18 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// waiting is a record that is to be written, for as many as wait for it.
+// waiting is a record to be written, with its waiting callers.
 type waiting struct {
 	raw
 	id      id
 	arrived int64
-	waiters int  // nobody but the committer waits for one that has none
+	waiters int  // callers that wait
 	taken   bool // it is being written
 	err     error
 	done    chan struct{}
 }
 
-// fresh is a record that came while what was there was being read.
+// fresh is a record that was appended during a recovery.
 type fresh struct {
 	id   id
 	seq  uint64
@@ -36,13 +36,13 @@ type fresh struct {
 }
 
 const (
-	// A write takes so much and no more, so that none of those who wait for it waits long.
+	// One write is bounded, so that nobody waits for long.
 	maxRecords = 1024
 	maxBytes   = 8 << 20
-	// tick is how often the disk is looked at, and after a failure tried.
+	// tick is the interval for checking the files and, after a failure, for trying to write.
 	tick = time.Second
-	// measureEvery is how often the disk is looked at besides, while records come: it costs as much
-	// as writing a few.
+	// measureEvery is the interval for measuring free space while records are written: it costs as much as
+	// writing a few.
 	measureEvery = 10 * time.Millisecond
 )
 
@@ -56,9 +56,9 @@ func (s *Spool) run() {
 		probe := false
 		select {
 		case <-s.wake:
-			runtime.Gosched() // those that come at the same time go into the same write
+			runtime.Gosched() // concurrent appends share a write
 		case found := <-s.recovered:
-			if found.stopped { // by closing: release waits for it
+			if found.stopped { // by Close: release waits for it
 				s.recovered <- found
 				break
 			}
@@ -75,7 +75,7 @@ func (s *Spool) run() {
 		}
 		operated, failure := s.operate()
 		switch {
-		case err != nil: // commit has said so
+		case err != nil: // commit has logged it
 		case failure != nil:
 			s.failed(failure)
 		case len(batch) > 0 || probe || operated:
@@ -84,7 +84,7 @@ func (s *Spool) run() {
 		switch {
 		case s.more():
 			signal(s.wake)
-		case closed: // what is still to be settled will be delivered again
+		case closed: // records that aren't settled yet will be delivered again
 			s.release()
 			return
 		case time.Since(measured) > measureEvery:
@@ -94,14 +94,14 @@ func (s *Spool) run() {
 	}
 }
 
-// more reports whether there is more to be written at once.
+// more reports whether there is more to do at once.
 func (s *Spool) more() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.pending) > 0 || !s.operations.areNone() && s.failure.Load() == nil && !s.recovering.Load()
 }
 
-// take takes what is to be written next.
+// take returns the records to write next.
 func (s *Spool) take() (batch []*waiting, closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,8 +116,8 @@ func (s *Spool) take() (batch []*waiting, closed bool) {
 	return batch, s.closed
 }
 
-// commit writes a batch: each kind's records with one write and one sync. Without any it tries
-// whether the disk can be written.
+// commit writes a batch, each kind's records with one write and one sync. An empty batch only tests whether
+// the disk can be written.
 func (s *Spool) commit(batch []*waiting) (failure error) {
 	if len(batch) == 0 {
 		if failure = s.write(s.journals[0], []*raw{{}}); failure != nil {
@@ -140,14 +140,14 @@ func (s *Spool) commit(batch []*waiting) (failure error) {
 		err := s.write(s.journals[kind], records)
 		if err != nil {
 			failure = err
-			s.failed(err) // before those who wait are told, who may ask whether there is room
+			s.failed(err) // first: the waiting callers may ask whether there is room
 		}
 		s.finish(kind, some, err)
 	}
 	return failure
 }
 
-// finish does the books, and tells those who wait.
+// finish updates the counts and wakes the waiting callers.
 func (s *Spool) finish(kind publish.Kind, some []*waiting, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,16 +155,16 @@ func (s *Spool) finish(kind publish.Kind, some []*waiting, err error) {
 		if w.err = err; err == nil {
 			s.ids.add(w.id)
 			if s.recovering.Load() {
-				s.came = append(s.came, fresh{w.id, w.seq, kind, w.size()})
+				s.fresh = append(s.fresh, fresh{w.id, w.seq, kind, w.size()})
 			}
 			s.last.Store(w.seq)
 			s.queued[kind].Add(1)
 			s.bytes[kind].Add(w.size())
-			s.free.Add(-w.size()) // until it is looked at again
+			s.free.Add(-w.size()) // until it is measured again
 			s.oldest[kind].CompareAndSwap(0, w.arrived)
 		}
-		delete(s.coming, w.id)
-		s.comingBytes[kind] -= w.size()
+		delete(s.unwritten, w.id)
+		s.unwrittenBytes[kind] -= w.size()
 		close(w.done)
 	}
 	if err == nil {
@@ -172,10 +172,10 @@ func (s *Spool) finish(kind publish.Kind, some []*waiting, err error) {
 	}
 }
 
-var errNotLoaded = errors.New("it can't be opened yet")
+var errNotLoaded = errors.New("spool can't be opened yet")
 
-// write appends records to a journal, and returns once they are durable. After a failure it is tried
-// once more, in a new segment; not where there is no room.
+// write appends records to a journal and returns once they are durable. After a failure it tries once more
+// in a new segment, unless the disk is full.
 func (s *Spool) write(j *journal, records []*raw) (err error) {
 	if !s.loaded {
 		if err := s.failure.Load(); err != nil {
@@ -187,7 +187,7 @@ func (s *Spool) write(j *journal, records []*raw) (err error) {
 		if err = s.try(j, records); err == nil || isNoSpace(err) {
 			break
 		}
-		if attempt == 0 && errors.Is(err, os.ErrNotExist) { // the directory is gone
+		if attempt == 0 && errors.Is(err, os.ErrNotExist) { // the directory was removed
 			s.check()
 		}
 	}
@@ -225,15 +225,15 @@ func (s *Spool) try(j *journal, records []*raw) (err error) {
 	return err
 }
 
-// newSegment makes a journal's next segment, for records from that number on. Nothing is preallocated: that would make a lone sync a
-// third faster, and a file's length would no longer say where it ends.
+// newSegment creates a journal's next segment; first is the number of its first record. It isn't
+// preallocated: that would make a single sync a third faster, but hide where the records end.
 func (s *Spool) newSegment(j *journal, first uint64) (*segment, error) {
 	if first == 0 { // a probe
 		first = s.next
 	}
 	j.number = max(first, j.number+1)
 	var salt [4]byte
-	_, _ = rand.Read(salt[:]) // it never fails
+	_, _ = rand.Read(salt[:]) // never fails
 	in := &segment{disk: s.disk, number: j.number, salt: binary.BigEndian.Uint32(salt[:])}
 	if last := lastOf(j.all()); last != nil {
 		if in.before = last.number; !s.recovering.Load() {
@@ -249,28 +249,28 @@ func (s *Spool) newSegment(j *journal, first uint64) (*segment, error) {
 	return in, nil
 }
 
-// failed notes why the disk can't be written, and says so once.
+// failed notes and logs why the disk can't be written.
 func (s *Spool) failed(err error) {
 	s.failure.Store(&err)
-	if !s.told {
-		s.config.Log.Error("spool can't be written: while NATS is away events are refused; it is tried again every second",
+	if !s.isLogged {
+		s.config.Log.Error("spool can't be written and is tried every second: until then events are refused while NATS is away",
 			zap.String("directory", s.config.Dir), zap.Int64("free_bytes", s.disk.free(s.config.Dir)), zap.Error(err))
 	}
-	s.told = true
+	s.isLogged = true
 }
 
 func (s *Spool) writable() {
 	s.failure.Store(nil)
-	if s.told {
+	if s.isLogged {
 		s.config.Log.Info("spool can be written again", zap.String("directory", s.config.Dir))
 	}
-	s.told = false
+	s.isLogged = false
 }
 
-// release closes everything at the end.
+// release closes everything.
 func (s *Spool) release() {
 	if s.recovering.Load() {
-		<-s.recovered // it notices that the spool is closed
+		<-s.recovered // the recovery stops when the spool is closed
 	} else if s.loaded {
 		s.writeMark(true)
 	}
@@ -298,8 +298,8 @@ func isNoSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// isDiskFailure reports whether err may go away by itself, or by what is done to the disk. Another
-// error is a mistake in the configuration.
+// isDiskFailure reports whether err may pass, by itself or by work on the disk. Any other error is a mistake
+// in the configuration.
 func isDiskFailure(err error) bool {
 	return isNoSpace(err) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EIO)
 }

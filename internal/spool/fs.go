@@ -9,15 +9,15 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 )
 
-// disk is what the spool asks of a file system. Tests put one of their own in its place, that fails
-// where they want it to and forgets what wasn't synced.
+// disk is the part of a file system that the spool uses. Tests replace it by one that fails on demand and
+// forgets what wasn't synced.
 type disk interface {
-	lock(dir string) (io.Closer, error) // makes the directory
+	lock(dir string) (io.Closer, error) // creates the directory
 	open(path string, flag int) (file, error)
 	list(dir string) ([]string, error)
 	rename(from, to string) error
 	remove(path string) error
-	syncDir(dir string) error // makes durable what was done to the directory's names
+	syncDir(dir string) error // makes changes to the directory's names durable
 	free(dir string) int64
 }
 
@@ -37,8 +37,8 @@ func (osDisk) lock(dir string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The directory's own name must be durable too, and it may be new. A process that may not read the
-	// parent can't have made it.
+	// The directory may be new, so its own name must be made durable too. A process that may not read the
+	// parent can't have created it.
 	err = osDisk{}.syncDir(filepath.Dir(filepath.Clean(dir)))
 	if err != nil && !errors.Is(err, os.ErrPermission) {
 		_ = lock.Close()
@@ -71,8 +71,7 @@ func (osDisk) syncDir(dir string) error { return filewatch.SyncDir(dir) }
 
 type osFile struct{ *os.File }
 
-// Sync makes the file's content durable, with its length. Nothing here depends on its times, so
-// fdatasync is enough.
+// Sync makes the file's contents and length durable. Its times don't matter, so fdatasync is enough.
 func (f osFile) Sync() error { return dataSync(f.File) }
 
 func (f osFile) Size() (int64, error) {

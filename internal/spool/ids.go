@@ -8,8 +8,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// id tells records apart: a hash of the kind and the message's id. None is zero but by a chance of
-// one in 2^128.
+// id identifies a record: a hash of its kind and its message's id. It is never zero, except with a
+// probability of 1 in 2^128.
 type id [16]byte
 
 func idOf(kind publish.Kind, messageID string) id {
@@ -18,9 +18,9 @@ func idOf(kind publish.Kind, messageID string) id {
 	return id(sum[:16])
 }
 
-// ids is a set of ids that takes at most 24 bytes for each of many. A Go map takes 50. It is a hash
-// table with open addressing, in 256 parts. Each grows by a fifth or so, so that none that is large is ever less than
-// two thirds full, and none takes long to grow.
+// ids is a set of ids. Of many it takes at most 24 bytes each; a Go map takes 50. It is a hash table with
+// open addressing in 256 parts. Each part grows by about a fifth: so it is at least two thirds full once it is
+// large, and growing takes little time.
 type ids struct {
 	parts [256]part
 	n     int
@@ -36,7 +36,7 @@ func (s *ids) has(x id) bool {
 	return len(p.slots) > 0 && p.slots[p.find(x)] == x
 }
 
-// add reports whether x wasn't there.
+// add adds x and reports whether it is new.
 func (s *ids) add(x id) bool {
 	p := &s.parts[x[0]]
 	if (p.n+1)*8 > len(p.slots)*7 {
@@ -52,7 +52,7 @@ func (s *ids) add(x id) bool {
 	return true
 }
 
-// remove fills the gap with those behind it that would be found no longer (Knuth, volume 3, 6.4 R).
+// remove removes x, and moves ids behind it that would no longer be found (Knuth, volume 3, 6.4 R).
 func (s *ids) remove(x id) {
 	p := &s.parts[x[0]]
 	if !s.has(x) {
@@ -74,13 +74,13 @@ func (s *ids) remove(x id) {
 	}
 }
 
-// home returns the slot at which the search for x begins.
+// home returns the slot where the search for x begins.
 func (p *part) home(x id) int {
 	i, _ := bits.Mul64(binary.LittleEndian.Uint64(x[1:]), uint64(len(p.slots)))
 	return int(i)
 }
 
-// find returns x's slot, or the free one where it would be.
+// find returns x's slot, or the free slot for it.
 func (p *part) find(x id) int {
 	i := p.home(x)
 	for p.slots[i] != x && p.slots[i] != (id{}) {

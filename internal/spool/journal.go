@@ -10,22 +10,22 @@ import (
 	"sync"
 )
 
-// journal is a queue: a list of segments, of which the last one is written. Each kind has one, and the
-// records that are set aside have one.
+// journal is a queue: a list of segments of which the last one is written. There is one for each kind, and one
+// for the records that are set aside.
 type journal struct {
 	name string
 
 	mu       sync.Mutex
 	segments []*segment // oldest first; another slice after each change
-	head     position   // before it nothing is needed any more
+	head     position   // everything before it is delivered
 
-	// The committer's own.
+	// Used by the committer alone.
 	active *segment // the last one, while it may be written
-	number uint64   // of the last one that was begun
+	number uint64   // of the last segment ever begun
 	settle cursor   // at the head
 
 	reading sync.Mutex
-	read    cursor // where [Spool.Next] goes on; under reading
+	read    cursor // where [Spool.Next] continues; guarded by reading
 }
 
 func newJournal(name string) *journal {
@@ -41,7 +41,7 @@ func (j *journal) all() []*segment {
 	return j.segments
 }
 
-// after returns the segment that follows s; the first one for nil.
+// after returns the segment after s; the first one for nil.
 func (j *journal) after(s *segment) *segment { return following(j.all(), s) }
 
 func following(segments []*segment, s *segment) *segment {
@@ -60,7 +60,7 @@ func lastOf(segments []*segment) *segment {
 	return segments[len(segments)-1]
 }
 
-// size returns how many bytes the segments have.
+// size returns the size of all segments in bytes.
 func (j *journal) size() (n int64) {
 	for _, s := range j.all() {
 		n += s.end.Load()
@@ -68,7 +68,7 @@ func (j *journal) size() (n int64) {
 	return n
 }
 
-// replace takes another list of segments into use.
+// replace sets the list of segments.
 func (j *journal) replace(segments []*segment) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -79,25 +79,25 @@ func (j *journal) replace(segments []*segment) {
 type position struct {
 	segment *segment // nil: before the first one
 	offset  int64
-	seq     uint64 // of the record before; those that are no higher are passed over
+	seq     uint64 // of the last record; records with no higher number are skipped
 }
 
-// chunk is how much is read at once.
+// chunk is the size of one read.
 const chunk = 128 << 10
 
 // cursor reads a journal's records in order.
 type cursor struct {
 	position
 	follow func(*segment) *segment
-	// damage is told of damage, and whether there is a whole record behind it. Without it damage is passed
-	// over where the segment is known to have some, and an error elsewhere.
+	// damage is called for damage; isEnd means that no whole record follows. If it is nil, damage is skipped in a
+	// segment that is known to have some, and an error in another.
 	damage func(s *segment, from int64, isEnd bool, err error)
 
-	buf []byte // the segment's bytes from the offset at
-	at  int64
+	buf []byte // a part of the segment
+	at  int64  // its offset
 }
 
-// next returns the next record, or io.EOF. What it returns is valid until the next call.
+// next returns the next record, or io.EOF. The record is valid until the next call.
 func (c *cursor) next() (raw, error) {
 	for {
 		if c.segment == nil || c.segment.gone.Load() || c.offset >= c.segment.end.Load() {
@@ -118,7 +118,7 @@ func (c *cursor) next() (raw, error) {
 			return raw{}, fmt.Errorf("%s at %d: %w", c.segment.path, c.offset, err)
 		}
 		c.offset += r.size()
-		if r.seq <= c.seq { // written again after a failure, or delivered
+		if r.seq <= c.seq { // delivered, or written again after a failure
 			continue
 		}
 		c.seq = r.seq
@@ -126,7 +126,7 @@ func (c *cursor) next() (raw, error) {
 	}
 }
 
-// back has the next call return the record once more.
+// back makes next return the record again.
 func (c *cursor) back(r raw) { c.segment, c.offset, c.seq = r.segment, r.offset, r.seq-1 }
 
 // parse reads the record at the offset.
@@ -152,7 +152,7 @@ func (c *cursor) parse() (raw, error) {
 	return r, nil
 }
 
-// fill returns the n bytes at the offset; fewer at the segment's end.
+// fill returns n bytes at the offset; fewer at the segment's end.
 func (c *cursor) fill(n int) ([]byte, error) {
 	left := c.segment.end.Load() - c.offset
 	n = int(min(int64(n), left))
@@ -171,7 +171,7 @@ func (c *cursor) fill(n int) ([]byte, error) {
 	return c.buf[from : from+int64(n)], nil
 }
 
-// skip goes behind damage.
+// skip moves behind damage and reports whether it may.
 func (c *cursor) skip(err error) bool {
 	if c.damage == nil && !c.segment.damaged.Load() {
 		return false
@@ -184,8 +184,8 @@ func (c *cursor) skip(err error) bool {
 	return true
 }
 
-// resync looks for the next whole record. Each byte is looked at once, but for those of what has a
-// header with a right checksum: nobody can make one who doesn't know the segment's salt.
+// resync moves to the next whole record. It reads each byte once, except those behind a header with a correct
+// checksum. Nobody can forge such a header without the segment's salt.
 func (c *cursor) resync() bool {
 	for c.offset++; c.offset < c.segment.end.Load(); {
 		if _, err := c.fill(recordHeader); err != nil {

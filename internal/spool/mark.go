@@ -10,20 +10,19 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// mark says up to where the journals are delivered, and durable. It is written over itself after each
-// delivery and synced only at the end: where it is lost, what is left of the segments is delivered
-// again, from the beginning of each journal's first one, and nothing else happens.
+// mark holds how far the journals are delivered, and durable. Its file is overwritten after each delivery and
+// synced only at the end: if it is lost, the remaining segments are delivered again, and nothing else happens.
 type mark struct {
 	delivered [journals]uint64
 	ends      [journals]end
 }
 
-// end is up to where a journal was durable at least.
+// end is a place up to which a journal was durable at least.
 type end struct{ segment, bytes uint64 }
 
 const (
 	markName  = "mark"
-	markBytes = 512 // a sector, which a disk writes whole as a rule
+	markBytes = 512 // a sector: a disk usually writes it whole
 )
 
 var markMagic = []byte{0xff, 's', 'p', 'm', 'a', 'r', 'k', '\n'}
@@ -32,7 +31,7 @@ func (m *mark) encode() []byte {
 	b := append(make([]byte, 0, markBytes), markMagic...)
 	b = binary.BigEndian.AppendUint32(b, format)
 	b = binary.BigEndian.AppendUint32(b, publish.Kinds)
-	for n := range journals { // what is set aside first: more kinds may come
+	for n := range journals { // set aside first, because there may be more kinds one day
 		i := (n + setAside) % journals
 		b = binary.BigEndian.AppendUint64(b, m.delivered[i])
 		b = binary.BigEndian.AppendUint64(b, m.ends[i].segment)
@@ -43,7 +42,7 @@ func (m *mark) encode() []byte {
 	return b
 }
 
-// readMark returns the mark; an empty one where there is none that can be read.
+// readMark returns the mark; an empty one if it can't be read.
 func readMark(d disk, path string) (m mark, err error) {
 	f, err := d.open(path, os.O_RDONLY)
 	if err != nil {
@@ -51,14 +50,14 @@ func readMark(d disk, path string) (m mark, err error) {
 	}
 	defer func() { _ = f.Close() }()
 	b := make([]byte, markBytes)
-	_, _ = f.ReadAt(b, 0) // what can't be read doesn't match
+	_, _ = f.ReadAt(b, 0) // after an error the checksum doesn't match
 	if !bytes.HasPrefix(b, markMagic) ||
 		binary.BigEndian.Uint32(b[markBytes-4:]) != crc32.Checksum(b[:markBytes-4], castagnoli) {
 		return m, nil
 	}
 	version, kinds := binary.BigEndian.Uint32(b[8:]), int(binary.BigEndian.Uint32(b[12:]))
 	if version != format || kinds > publish.Kinds {
-		return m, fmt.Errorf("%w: %s has format %d and %d kinds, this one knows %d and %d", ErrNewer, path, version, kinds, format, publish.Kinds)
+		return m, fmt.Errorf("%w: %s has format %d and %d kinds, this version knows %d and %d", ErrNewer, path, version, kinds, format, publish.Kinds)
 	}
 	for n := range kinds + 1 {
 		i, b := (n+setAside)%journals, b[16+24*n:]
@@ -68,7 +67,7 @@ func readMark(d disk, path string) (m mark, err error) {
 	return m, nil
 }
 
-// writeMark writes the mark. A file of which a write or a sync has failed is replaced.
+// writeMark writes the mark. After a failed write or sync it removes the file, and the next call creates another.
 func (s *Spool) writeMark(sync bool) {
 	for i, j := range s.journals {
 		if last := lastOf(j.all()); last != nil {

@@ -10,13 +10,13 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// Next returns the kind's records behind the one numbered after, oldest first: limit at the most, and
-// no more than about 4 MiB, but at least one. While what is there is being read it returns none.
+// Next returns the kind's records with higher numbers than after, oldest first: at most limit of them and
+// about 4 MiB, but at least one. During a recovery it returns none.
 func (s *Spool) Next(kind publish.Kind, after uint64, limit int) ([]Record, error) {
 	return s.list(s.journals[kind], after, limit)
 }
 
-// SetAside returns the records that are set aside behind the one numbered after, as Next does.
+// SetAside is like Next for the records that are set aside.
 func (s *Spool) SetAside(after uint64, limit int) ([]Record, error) {
 	return s.list(s.journals[setAside], after, limit)
 }
@@ -29,7 +29,7 @@ func (s *Spool) list(j *journal, after uint64, limit int) (records []Record, err
 	}
 	c := &j.read
 	j.mu.Lock()
-	if after < c.seq || c.seq < j.head.seq { // all before the head is settled
+	if after < c.seq || c.seq < j.head.seq { // everything before the head is settled
 		c.position, c.buf = j.head, nil
 	}
 	j.mu.Unlock()
@@ -65,7 +65,7 @@ func (s *Spool) isDropped(seq uint64) bool {
 	return ok
 }
 
-// unreadable has everything read again where damage is found, so that it is known what is lost.
+// unreadable requests a recovery if err is damage, to find out what is lost.
 func (s *Spool) unreadable(err error) error {
 	if errors.Is(err, errDamaged) {
 		s.isDamaged.Store(true)
@@ -74,14 +74,13 @@ func (s *Spool) unreadable(err error) error {
 	return fmt.Errorf("reading spool: %w", err)
 }
 
-// Recovery returns how many bytes of how many are read of what was there at the start; false when all
-// are.
+// Recovery returns the progress of the recovery in bytes; ok is false if none is running.
 func (s *Spool) Recovery() (read, all int64, ok bool) {
 	return s.read.Load(), s.all.Load(), s.recovering.Load()
 }
 
-// Read hands every record in a directory to visit, first those set aside and then those in the queues,
-// and changes nothing there; a bridge may run with it. What can't be read it says with damage.
+// Read calls visit with every record in the directory: first those set aside, then those in the queues. It
+// changes nothing, and a bridge may be using the directory. It returns damage apart from other errors.
 func Read(dir string, visit func(r *Record) error) (damage, err error) {
 	m, segments, err := openJournals(osDisk{}, dir, os.O_RDONLY)
 	if err != nil {
@@ -107,15 +106,15 @@ func Read(dir string, visit func(r *Record) error) (damage, err error) {
 // Stats is the state of a spool.
 type Stats struct {
 	Queued    [publish.Kinds]int64     // records that wait
-	Oldest    [publish.Kinds]time.Time // arrival of the first of them; zero where there is none
+	Oldest    [publish.Kinds]time.Time // arrival of the first of them; zero if there is none
 	SetAside  int64                    // records set aside
 	Bytes     int64                    // of all of them
 	FileBytes int64
 	FreeBytes int64 // on the disk
-	Err       error // why the last write failed; nil when it succeeded
+	Err       error // why the last write failed; nil if it succeeded
 }
 
-// Stats returns the state as it was at the last write, or a second ago. It never waits for the disk.
+// Stats returns the state at the last write, or a second ago. It never waits for the disk.
 func (s *Spool) Stats() Stats {
 	stats := Stats{SetAside: s.queued[setAside].Load(), FreeBytes: s.free.Load()}
 	for kind := range stats.Queued {

@@ -11,19 +11,19 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// Record is a message that is kept.
+// Record is a message in the spool.
 type Record struct {
 	publish.Message
-	Seq       uint64    // its place: records are delivered in ascending order
-	Arrived   time.Time // when it was handed to the spool first
-	Attempted time.Time // when JetStream was tried before that; zero where it wasn't
-	Reason    string    // why it is set aside; "" in a queue
+	Seq       uint64    // its number: records are delivered in ascending order
+	Arrived   time.Time // when it was first appended
+	Attempted time.Time // when JetStream was tried before that; zero if it wasn't
+	Reason    string    // why it is set aside; "" if it isn't
 }
 
 const (
 	recordHeader = 28
-	// largest bounds what is believed of a length: the largest body, 4.4 times as long in its
-	// canonical form, with its envelope.
+	// largest bounds the length of a payload: the largest body, which the canonical form makes up to 4.4 times
+	// as long, with its envelope.
 	largest = 512 << 20
 )
 
@@ -31,22 +31,22 @@ var (
 	recordMagic = []byte{0xff, 'S', 'P', 'L'}
 	castagnoli  = crc32.MakeTable(crc32.Castagnoli)
 
-	// errDamaged: the content is not what was written.
+	// errDamaged means that the file doesn't have the bytes that were written.
 	errDamaged = errors.New("damaged")
 )
 
-// raw is a record as it stands in a segment (docs/spool-format.md).
+// raw is a record in the form of a segment (docs/spool-format.md).
 type raw struct {
 	kind    publish.Kind
 	seq     uint64
 	payload []byte
-	segment *segment // where it was read; payload is then valid until the next one is
+	segment *segment // where it was read; payload is then valid until the next read
 	offset  int64
 }
 
 func (r *raw) size() int64 { return recordHeader + int64(len(r.payload)) }
 
-// append appends the record as it stands in a segment with that salt.
+// append appends the record in the form of a segment with that salt.
 func (r *raw) append(b []byte, salt uint32) []byte {
 	begin := len(b)
 	b = append(b, recordMagic...)
@@ -58,10 +58,10 @@ func (r *raw) append(b []byte, salt uint32) []byte {
 	return append(b, r.payload...)
 }
 
-// parseHeader reads a record's header, and returns its size and its payload's checksum.
+// parseHeader parses a record's header. It also returns the record's size and its payload's checksum.
 func parseHeader(b []byte, salt uint32) (r raw, size int64, sum uint32, err error) {
 	if len(b) < recordHeader || [4]byte(b) != [4]byte(recordMagic) {
-		return r, 0, 0, fmt.Errorf("%w: no record begins there", errDamaged)
+		return r, 0, 0, fmt.Errorf("%w: no record begins here", errDamaged)
 	}
 	n := binary.BigEndian.Uint32(b[8:])
 	if n > largest || binary.BigEndian.Uint32(b[24:]) != crc32.Update(salt, castagnoli, b[:24]) {
@@ -71,7 +71,7 @@ func parseHeader(b []byte, salt uint32) (r raw, size int64, sum uint32, err erro
 	return r, recordHeader + int64(n), binary.BigEndian.Uint32(b[20:]), nil
 }
 
-// encode returns the record's payload. It keeps nothing of the record.
+// encode returns the record's payload, as a copy.
 func (r *Record) encode() []byte {
 	b := make([]byte, 0, 2*8+8*binary.MaxVarintLen16+len(r.Subject)+len(r.ID)+len(r.Reason)+64*len(r.Headers)+len(r.Data))
 	b = binary.BigEndian.AppendUint64(b, nanos(r.Arrived))
@@ -87,7 +87,7 @@ func (r *Record) encode() []byte {
 	return appendText(b, r.Data)
 }
 
-// decode returns the record. It keeps nothing of the payload.
+// decode returns the record, as a copy.
 func (r *raw) decode() (Record, error) {
 	p := parser{rest: slices.Clone(r.payload)}
 	record := Record{Message: publish.Message{Kind: r.kind}, Seq: r.seq}
@@ -102,7 +102,7 @@ func (r *raw) decode() (Record, error) {
 	return record, p.err
 }
 
-// id returns the hash of the record's id, and when it arrived, in Unix nanoseconds.
+// id returns the record's id and its arrival in Unix nanoseconds.
 func (r *raw) id() (x id, arrived int64, err error) {
 	p := parser{rest: r.payload}
 	arrived = int64(p.number())
@@ -111,13 +111,15 @@ func (r *raw) id() (x id, arrived int64, err error) {
 	return idOf(r.kind, string(p.text())), arrived, p.err
 }
 
-// parser reads a payload; after the first error everything is empty.
+// parser reads a payload. After the first error all values are zero.
 type parser struct {
 	rest []byte
 	err  error
 }
 
-func (p *parser) fail() { p.err, p.rest = fmt.Errorf("%w: not a record's content", errDamaged), nil }
+func (p *parser) fail() {
+	p.err, p.rest = fmt.Errorf("%w: a record's payload can't be decoded", errDamaged), nil
+}
 
 func (p *parser) number() uint64 {
 	if len(p.rest) < 8 {

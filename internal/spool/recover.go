@@ -14,24 +14,24 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// ErrOld says that there is a spool of a kind that was never released.
+// ErrOld means that the directory has a spool in a format that was never released.
 var ErrOld = errors.New("there is a spool.db, as a bridge built before December 2026 wrote it: " +
 	"run that build (commit fbac23b is the last one) until its spool is empty, or use its `bridge spool export` and `import`, and remove the file")
 
 const oldName = "spool.db"
 
-// recovery is what was found in a spool's journals.
+// recovery is the result of reading a spool's journals.
 type recovery struct {
 	ids     ids
 	queued  [journals]int64
 	bytes   [publish.Kinds]int64
 	dropped map[uint64]struct{}
 	damage  []error
-	stopped bool     // it isn't all
-	cut     []string // what was cut short by a crash, and never acknowledged
+	stopped bool     // it is incomplete
+	cut     []string // writes that a crash cut short; never acknowledged
 }
 
-// openJournals opens what there is.
+// openJournals opens the files of the directory.
 func openJournals(d disk, dir string, flag int) (m mark, segments [journals][]*segment, err error) {
 	names, err := d.list(dir)
 	if err != nil {
@@ -51,7 +51,7 @@ func openJournals(d disk, dir string, flag int) (m mark, segments [journals][]*s
 				continue
 			}
 			in, err := openSegment(d, filepath.Join(dir, name), flag, number, salt)
-			if errors.Is(err, os.ErrNotExist) && flag == os.O_RDONLY { // delivered meanwhile
+			if errors.Is(err, os.ErrNotExist) && flag == os.O_RDONLY { // delivered and removed meanwhile
 				continue
 			}
 			if err != nil {
@@ -75,7 +75,7 @@ func closeAll(segments [journals][]*segment) {
 	}
 }
 
-// load opens the spool's files, and begins to read what is in them.
+// load opens the spool's files and begins to read them.
 func (s *Spool) load() (err error) {
 	if s.lock == nil {
 		if s.lock, err = s.disk.lock(s.config.Dir); err != nil {
@@ -94,10 +94,10 @@ func (s *Spool) load() (err error) {
 			j.replace(segments[i])
 			j.number = lastOf(segments[i]).number
 			highest = max(highest, j.number)
-			s.bytes[i%publish.Kinds].Add(j.size()) // at the most, until it is known
+			s.bytes[i%publish.Kinds].Add(j.size()) // at most; known after the recovery
 		}
 	}
-	// No segment is continued that was begun before: so its records' numbers are in the same run.
+	// Old segments are never continued, so all numbers in a segment are of one run.
 	if highest > 0 {
 		s.next = (highest>>runBits + 1) << runBits
 	}
@@ -108,13 +108,12 @@ func (s *Spool) load() (err error) {
 	return nil
 }
 
-// runBits is how many bits of a number count within one run of the bridge; those above count the runs.
-// So no number is given twice, though those of the last run's records aren't known at once.
+// runBits is the number of low bits that count the records of one run of the bridge; the bits above count the
+// runs. So no number is used twice, even before the last run's records have been read.
 const runBits = 40
 
-// recover begins to read everything there is. Meanwhile what comes goes into new segments, nothing is
-// delivered, and a record is taken without asking whether it is there already: if it is, the later one
-// is dropped at the end.
+// recover begins to read all segments in the background. Meanwhile new records go into new segments and nothing
+// is delivered. A new record may be a duplicate of an unread one: adopt drops it then.
 func (s *Spool) recover() {
 	s.isDamaged.Store(false)
 	s.recovering.Store(true)
@@ -125,16 +124,16 @@ func (s *Spool) recover() {
 		j.active = nil
 		total += j.size()
 		if len(segments[i]) > 0 {
-			s.queued[i].CompareAndSwap(0, 1) // there may be some
+			s.queued[i].CompareAndSwap(0, 1) // there may be some records
 		}
 	}
 	s.all.Store(total)
 	s.mu.Lock()
-	s.ids, s.came = new(ids), nil
+	s.ids, s.fresh = new(ids), nil
 	s.mu.Unlock()
 	m := s.mark
 	go func() {
-		for _, of := range segments { // what a process wrote that was killed before its sync counts as kept
+		for _, of := range segments { // records count even if the process was killed before it synced them
 			if last := lastOf(of); last != nil && (*last.file.Load()).Sync() != nil {
 				last.doubt.Store(true)
 			}
@@ -148,8 +147,9 @@ func (s *Spool) recover() {
 	}()
 }
 
-// scan reads journals: first what is set aside, so that its records aren't taken for waiting ones. It
-// tells progress how many bytes more are read, which can stop it, and shows visit what waits.
+// scan reads the journals: first the records that are set aside, so that none counts as waiting. It calls
+// progress with the number of bytes read since the last call, which stops it by returning false, and calls
+// visit with each record.
 func scan(segments [journals][]*segment, m mark, visit func(*raw) error, progress func(n int64) bool) *recovery {
 	f := &recovery{dropped: make(map[uint64]struct{})}
 	for n := range journals {
@@ -180,8 +180,8 @@ func scan(segments [journals][]*segment, m mark, visit func(*raw) error, progres
 	return f
 }
 
-// add reports whether the record counts. One doesn't that is set aside too, or that came again while
-// another recovery ran.
+// add counts the record and reports whether it is new: it may be set aside as well, or have been appended
+// again during a recovery.
 func (f *recovery) add(i int, r *raw) bool {
 	x, _, err := r.id()
 	if err != nil || r.kind >= publish.Kinds || !f.ids.add(x) {
@@ -193,7 +193,7 @@ func (f *recovery) add(i int, r *raw) bool {
 	return true
 }
 
-// checkFiles looks for what can be missed without reading.
+// checkFiles looks for missing files and bytes.
 func (f *recovery) checkFiles(segments []*segment, last end, delivered uint64) {
 	for i, in := range segments {
 		end := in.end.Load()
@@ -206,7 +206,7 @@ func (f *recovery) checkFiles(segments []*segment, last end, delivered uint64) {
 	}
 }
 
-// durableBytes returns how much of a segment is known to have been durable.
+// durableBytes returns how many bytes of a segment were certainly durable.
 func durableBytes(segments []*segment, last end, in *segment) (known int64) {
 	if last.segment == in.number {
 		known = int64(last.bytes)
@@ -217,8 +217,8 @@ func durableBytes(segments []*segment, last end, in *segment) (known int64) {
 	return known
 }
 
-// note notes damage. What stands at a segment's end, and isn't known to have been durable, is none: a
-// crash has cut it short, and it was never acknowledged.
+// note notes damage. At a segment's end, behind the bytes that were certainly durable, it is none: a crash cut a
+// write short, and nothing of it was acknowledged.
 func (f *recovery) note(known int64, in *segment, from int64, isEnd bool, err error) {
 	if isEnd && from >= known {
 		f.cut = append(f.cut, fmt.Sprintf("%s at %d of %d bytes", in.path, from, in.end.Swap(from)))
@@ -232,10 +232,10 @@ func (f *recovery) spoil(in *segment, from int64, err error) {
 	f.damage = append(f.damage, fmt.Errorf("%s, from byte %d on: %w", in.path, from, err))
 }
 
-// adopt takes into use what was found.
+// adopt uses the result of a recovery.
 func (s *Spool) adopt(f *recovery) {
 	s.mu.Lock()
-	for _, r := range s.came {
+	for _, r := range s.fresh {
 		if !f.ids.add(r.id) {
 			f.dropped[r.seq] = struct{}{}
 			continue
@@ -243,7 +243,7 @@ func (s *Spool) adopt(f *recovery) {
 		f.queued[r.kind]++
 		f.bytes[r.kind] += r.size
 	}
-	s.ids, s.dropped, s.came = &f.ids, f.dropped, nil
+	s.ids, s.dropped, s.fresh = &f.ids, f.dropped, nil
 	s.mu.Unlock()
 	for kind, n := range f.bytes {
 		s.bytes[kind].Store(n)
@@ -259,29 +259,29 @@ func (s *Spool) adopt(f *recovery) {
 	}
 	s.recovering.Store(false)
 	for i := range s.journals {
-		if _, err := s.settleUpTo(i, s.mark.delivered[i], operations{}); err != nil { // gives back what is delivered
+		if _, err := s.settleUpTo(i, s.mark.delivered[i], operations{}); err != nil { // removes delivered segments
 			s.isDamaged.Store(true)
 		}
 		if i < publish.Kinds {
 			signal(s.changes[i])
 		}
 	}
-	s.tell(f)
+	s.logRecovery(f)
 }
 
-// tell says what was lost, and what was cut off.
-func (s *Spool) tell(f *recovery) {
+// logRecovery logs what was lost and what was cut short.
+func (s *Spool) logRecovery(f *recovery) {
 	if len(f.cut) > 0 {
-		s.config.Log.Info("writes to the spool were cut short by a crash: nothing of them was acknowledged", zap.Strings("files", f.cut))
+		s.config.Log.Info("a crash has cut writes to the spool short: nothing of them was acknowledged", zap.Strings("files", f.cut))
 	}
 	if n := len(f.damage); n > 0 {
-		s.config.Log.Error("spool is damaged: what can't be read is lost, the rest is kept; so are the damaged files, as *"+damagedSuffix+", once the rest of them is delivered",
+		s.config.Log.Error("spool is damaged and some records are lost: the others are kept, and once they are delivered the damaged files are renamed to *"+damagedSuffix+" for you to look at",
 			zap.String("directory", s.config.Dir), zap.Int("places", n), zap.Errors("damage", f.damage[:min(n, 20)]))
 	}
 }
 
-// check looks whether the spool's files are still there, and writes those anew that aren't, or whose
-// sync failed: as long as they are open all that was in them can be read.
+// check rewrites files that were removed, or whose sync failed: as long as they are open, all of their contents
+// can be read.
 func (s *Spool) check() {
 	if !s.loaded {
 		if err := s.load(); err != nil {
@@ -313,7 +313,7 @@ func (s *Spool) check() {
 			switch {
 			case isThere && !in.doubt.Load():
 				continue
-			case isThere && !in.isWhole(): // what is on the disk may be better than what can be read now
+			case isThere && !in.isWhole(): // the disk may have better contents than we can read now
 				in.doubt.Store(false)
 				s.isDamaged.Store(true)
 				continue
@@ -327,9 +327,9 @@ func (s *Spool) check() {
 			}
 		}
 	}
-	if len(doubtful) > 0 && !s.doubted {
-		s.config.Log.Error("files of the spool were removed, or could not be synced, while it is in use: what was in them is written into new ones",
+	if len(doubtful) > 0 && !s.isMissingLogged {
+		s.config.Log.Error("files of the spool in use were removed or could not be synced: their records are written to new files",
 			zap.String("directory", s.config.Dir), zap.String("files", strings.Join(doubtful, " ")), zap.Error(failure))
 	}
-	s.doubted = failure != nil
+	s.isMissingLogged = failure != nil
 }

@@ -16,35 +16,35 @@ const (
 	format        = 1
 	segmentHeader = 64
 	newSuffix     = ".new"     // a copy of a segment that is being written
-	damagedSuffix = ".damaged" // a segment with damage, done with, for somebody to look at
+	damagedSuffix = ".damaged" // a delivered segment with damage, for somebody to look at
 )
 
 var segmentMagic = []byte{0xff, 's', 'p', 'o', 'o', 'l', '\r', '\n'}
 
-// ErrNewer says that the spool was written by a newer version of the bridge.
+// ErrNewer means that a newer version of the bridge has written the spool.
 var ErrNewer = errors.New("written by a newer version of the bridge")
 
 // segment is one file of a journal.
 type segment struct {
 	disk    disk
 	path    string
-	number  uint64 // of its first record; higher than those of all before
-	salt    uint32 // where the checksums begin, so that no message can hold what looks like a record
-	before  uint64 // the number of the segment before it
-	known   int64  // how many bytes of that one were durable; 0: not known
+	number  uint64 // of its first record; higher than all before
+	salt    uint32 // start value of its checksums, so that no message can contain a valid record
+	before  uint64 // number of the segment before it
+	known   int64  // durable bytes of that segment; 0: unknown
 	file    atomic.Pointer[file]
-	end     atomic.Int64 // so many bytes of it are whole and durable
-	doubt   atomic.Bool  // its name is gone, or a sync failed: it is to be written anew
+	end     atomic.Int64 // size of the part that is whole and durable
+	doubt   atomic.Bool  // a write or a sync failed: check must rewrite it
 	damaged atomic.Bool  // not all of it can be read
-	gone    atomic.Bool  // its file was removed, because nothing in it is needed
+	gone    atomic.Bool  // all of it was delivered and its file removed
 }
 
-// nameOf returns a segment's name. It says all that is needed where the header can't be read.
+// nameOf returns a segment's file name. With it the segment can be read even if its header can't.
 func nameOf(journal string, number uint64, salt uint32) string {
 	return fmt.Sprintf("%s-%016x-%08x.log", journal, number, salt)
 }
 
-// parseName reports whether the name is that of one of the journal's segments.
+// parseName parses the name of one of the journal's segments.
 func parseName(name, journal string) (number uint64, salt uint32, ok bool) {
 	_, err := fmt.Sscanf(name, journal+"-%16x-%8x.log", &number, &salt)
 	return number, salt, err == nil && nameOf(journal, number, salt) == name
@@ -62,7 +62,7 @@ func (s *segment) header() []byte {
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
-// openSegment opens one that is there.
+// openSegment opens an existing segment.
 func openSegment(d disk, path string, flag int, number uint64, salt uint32) (*segment, error) {
 	f, err := d.open(path, flag)
 	if err != nil {
@@ -77,24 +77,24 @@ func openSegment(d disk, path string, flag int, number uint64, salt uint32) (*se
 	s.file.Store(&f)
 	s.end.Store(size)
 	b := make([]byte, segmentHeader)
-	_, _ = f.ReadAt(b, 0) // what can't be read doesn't match
+	_, _ = f.ReadAt(b, 0) // after an error the checksum doesn't match
 	if !bytes.HasPrefix(b, segmentMagic) || binary.BigEndian.Uint32(b[60:]) != crc32.Checksum(b[:60], castagnoli) {
-		s.damaged.Store(true) // of one that is being begun, too
+		s.damaged.Store(true) // also if it was only just begun
 		return s, nil
 	}
 	if version := binary.BigEndian.Uint32(b[8:]); version != format {
 		_ = f.Close()
-		return nil, fmt.Errorf("%w: %s has format %d, this one knows %d", ErrNewer, path, version, format)
+		return nil, fmt.Errorf("%w: %s has format %d, this version knows %d", ErrNewer, path, version, format)
 	}
 	s.before, s.known = binary.BigEndian.Uint64(b[24:]), int64(binary.BigEndian.Uint64(b[32:]))
 	return s, nil
 }
 
-// append writes and syncs b behind what is there.
+// append writes b to the end and syncs.
 //
-// Where there is no room, what is there stays good. After any other failure nothing may be written to
-// the file any more, and above all it must not be synced again: the kernel may have dropped what it
-// could not write, and says so only once (https://lwn.net/Articles/752063/).
+// A full disk doesn't harm the existing contents. After any other failure nothing may be written to the file
+// any more, and it must not be synced again: the kernel may have dropped what it could not write, and reports
+// that only once (https://lwn.net/Articles/752063/).
 func (s *segment) append(b []byte) error {
 	f, end := *s.file.Load(), s.end.Load()
 	if _, err := f.WriteAt(b, end); err != nil {
@@ -105,7 +105,7 @@ func (s *segment) append(b []byte) error {
 		s.doubt.Store(true)
 		return err
 	}
-	if end == 0 { // its name must be durable, too
+	if end == 0 { // its name must be durable too
 		if err := s.disk.syncDir(filepath.Dir(s.path)); err != nil {
 			return err
 		}
@@ -114,8 +114,7 @@ func (s *segment) append(b []byte) error {
 	return nil
 }
 
-// readAt reads all of b. What the disk can't read is zero, and so damage: a page at a time, where more
-// than that is asked for.
+// readAt fills b. A page that the disk can't read is zero, which counts as damage.
 func (s *segment) readAt(b []byte, offset int64) (err error) {
 	f := s.file.Load()
 	_, err = (*f).ReadAt(b, offset)
@@ -123,7 +122,7 @@ func (s *segment) readAt(b []byte, offset int64) (err error) {
 	case err == nil:
 		return nil
 	case errors.Is(err, os.ErrClosed):
-		if s.file.Load() != f { // it was written anew
+		if s.file.Load() != f { // it was rewritten meanwhile
 			return s.readAt(b, offset)
 		}
 		return err
@@ -143,7 +142,7 @@ func (s *segment) readAt(b []byte, offset int64) (err error) {
 
 const page = 4096
 
-// isWhole reports whether all of it can be read, but for damage that is known.
+// isWhole reports whether all of it can be read, except known damage.
 func (s *segment) isWhole() bool {
 	c := cursor{follow: func(*segment) *segment { return nil }, position: position{segment: s, offset: segmentHeader}}
 	for {
@@ -153,7 +152,7 @@ func (s *segment) isWhole() bool {
 	}
 }
 
-// rewrite puts a copy of the segment in its place.
+// rewrite replaces the file by a copy.
 func (s *segment) rewrite() error {
 	fresh, err := s.disk.open(s.path+newSuffix, os.O_CREATE|os.O_RDWR|os.O_TRUNC)
 	if err != nil {
@@ -167,7 +166,7 @@ func (s *segment) rewrite() error {
 		}
 	}
 	if err == nil {
-		err = fresh.Sync() // before it takes the other's place
+		err = fresh.Sync() // before the rename
 	}
 	if err == nil {
 		err = s.disk.rename(s.path+newSuffix, s.path)
@@ -184,10 +183,10 @@ func (s *segment) rewrite() error {
 	return nil
 }
 
-// remove removes the segment. One with damage is kept under another name.
+// remove removes the segment's file, or renames it if it has damage.
 func (s *segment) remove() error {
 	s.gone.Store(true)
-	_ = (*s.file.Load()).Close() // first: Windows removes no file that is open
+	_ = (*s.file.Load()).Close() // first: Windows can't remove an open file
 	if s.damaged.Load() && s.end.Load() > segmentHeader {
 		return s.disk.rename(s.path, s.path+damagedSuffix)
 	}

@@ -13,9 +13,9 @@ import (
 
 // operations are pending changes to records that are on disk.
 type operations struct {
-	upTo    [journals]uint64  // delivered or set aside, up to here
-	reasons map[uint64]string // of those in a queue, the ones set aside, and why
-	discard map[uint64]bool   // of those set aside, the ones that are delivered
+	upTo    [journals]uint64  // records up to this number are delivered or set aside
+	reasons map[uint64]string // why records of a queue are set aside, by number
+	discard map[uint64]bool   // the records set aside that are delivered
 }
 
 func (o *operations) merge(more operations) {
@@ -32,14 +32,14 @@ func (o *operations) merge(more operations) {
 func (o *operations) areNone() bool { return o.upTo == [journals]uint64{} }
 
 const (
-	// A step of settling has so much and no more: others wait meanwhile.
+	// A step of settling is bounded, because appends wait meanwhile.
 	stepRecords = 4096
 	stepBytes   = 4 << 20
-	// retireAt is how large a journal in which nothing is left may be: a small one is used again.
+	// retireAt is the size from which an empty journal is removed; a smaller one is used again.
 	retireAt = 1 << 20
 )
 
-// operate does some of what is pending, and reports whether it wrote.
+// operate does a part of the pending operations and reports whether it wrote.
 func (s *Spool) operate() (wrote bool, err error) {
 	if s.recovering.Load() || !s.loaded {
 		return false, nil
@@ -77,11 +77,11 @@ func (s *Spool) operate() (wrote bool, err error) {
 	return true, err
 }
 
-// settleUpTo forgets a journal's records up to a number, or sets them aside. It does one step, reports
-// whether there is more, and gives back the segments in which nothing is left.
+// settleUpTo removes a journal's records up to a number, or sets them aside. It does one step, removes the
+// segments that are empty then, and reports whether there is more to do.
 //
-// What was set aside and is not delivered, while some behind it is, moves to the end of its journal. So
-// every journal is given back from its beginning, and few records don't keep many bytes.
+// A record that stays set aside, while later ones are delivered, moves to the end of its journal. So every
+// journal shrinks from its beginning, and a few records don't keep many bytes.
 func (s *Spool) settleUpTo(i int, upTo uint64, o operations) (more bool, err error) {
 	j := s.journals[i]
 	begin := j.settle.position
@@ -101,7 +101,7 @@ func (s *Spool) settleUpTo(i int, upTo uint64, o operations) (more bool, err err
 		delete(s.dropped, seq)
 	}
 	s.mu.Unlock()
-	s.giveBack(j)
+	s.removeBefore(j)
 	for kind, n := range step.bytes {
 		s.bytes[kind].Add(n)
 	}
@@ -115,24 +115,24 @@ func (s *Spool) settleUpTo(i int, upTo uint64, o operations) (more bool, err err
 	return more, nil
 }
 
-// step is what is settled at once.
+// step is the result of one step of settling.
 type step struct {
-	ids     []id // of those that are gone
+	ids     []id // of the removed records
 	moved   []*raw
 	dropped []uint64
 	records int64
-	bytes   [publish.Kinds]int64 // how many more
+	bytes   [publish.Kinds]int64 // change
 }
 
-// walk goes over the records up to a number. It reports whether there are more, and leaves the cursor
-// before the first one that stays.
+// walk reads the records up to a number, and leaves the cursor before the next. It reports whether the step
+// ended before that number.
 func (s *Spool) walk(i int, upTo uint64, o operations, step *step) (more bool, err error) {
 	c := &s.journals[i].settle
 	for size := int64(0); step.records < stepRecords && size < stepBytes; {
 		r, err := c.next()
 		if errors.Is(err, io.EOF) {
 			s.oldest[i].Store(0)
-			if s.queued[i].Load() != step.records { // more is lost than is known
+			if s.queued[i].Load() != step.records { // records were lost unnoticed
 				s.isDamaged.Store(true)
 			}
 			return false, nil
@@ -140,7 +140,7 @@ func (s *Spool) walk(i int, upTo uint64, o operations, step *step) (more bool, e
 		if err != nil {
 			return false, err
 		}
-		if _, ok := s.dropped[r.seq]; ok { // only the committer changes it
+		if _, ok := s.dropped[r.seq]; ok { // without the lock: only the committer changes it
 			step.dropped = append(step.dropped, r.seq)
 			continue
 		}
@@ -179,9 +179,9 @@ func (s *Spool) walk(i int, upTo uint64, o operations, step *step) (more bool, e
 	return true, nil
 }
 
-// giveBack removes the segments before a journal's head; all where nothing waits and it is worth it.
-// What comes back nevertheless, after a loss of power, is delivered again.
-func (s *Spool) giveBack(j *journal) {
+// removeBefore removes the segments before the head of a journal. It removes all of a large journal without
+// records. A segment that comes back after a loss of power is delivered again.
+func (s *Spool) removeBefore(j *journal) {
 	head, all := j.settle.position, j.all()
 	if head.segment == nil || len(all) == 0 {
 		return
@@ -200,8 +200,8 @@ func (s *Spool) giveBack(j *journal) {
 	j.mu.Unlock()
 	for _, in := range all[:n] {
 		if err := in.remove(); err != nil {
-			s.config.Log.Warn("a file of the spool in which nothing is left can't be removed", zap.String("file", in.path), zap.Error(err))
+			s.config.Log.Warn("an empty file of the spool can't be removed", zap.String("file", in.path), zap.Error(err))
 		}
-		_ = s.disk.syncDir(s.config.Dir) // or a later one could be gone and this one come back: it would look like damage
+		_ = s.disk.syncDir(s.config.Dir) // in order: a gap between the segments would look like damage
 	}
 }
