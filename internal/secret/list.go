@@ -9,17 +9,17 @@ import (
 	"unicode/utf8"
 )
 
-// MaxFile is how large a file of secrets may be, in bytes: room for a thousand, far below what would hurt.
+// MaxFile is the largest file of secrets in bytes: enough for a thousand of them.
 const MaxFile = 64 << 10
 
-// The reasons for which a list is refused that are worth telling.
+// The errors of a list.
 var (
 	ErrTwice       = errors.New("one of them is given twice")
 	ErrPlaceholder = errors.New("one of them is a placeholder such as ${X}, <your-secret> or changeme, which nothing has filled in")
 )
 
-// List reads secrets with commas between, white space around each left out. An empty one is refused:
-// anybody could sign with it. So is one given twice: one of the two was meant to be another.
+// List reads comma-separated secrets and trims white space around them. It refuses an empty one, with which
+// anybody could sign, and one that is given twice, which must be a mistake.
 func List(text string) ([]Secret, error) {
 	var list []Secret
 	seen := make(map[string]bool)
@@ -39,16 +39,16 @@ func List(text string) ([]Secret, error) {
 	return list, nil
 }
 
-// Lines reads the content of a file with one secret a line, white space around each and blank lines
-// left out. What can't be meant as a file of secrets is refused, since each line of it would become
-// a secret, and many of such a file's lines can be guessed. An error never has any of the content.
+// Lines reads a file with one secret a line. It trims white space around them and skips blank lines. It refuses
+// what can't be a file of secrets, because each line of it would become a secret and many could be guessed. An
+// error never quotes the content.
 func Lines(content []byte) ([]Secret, error) {
 	if len(content) > MaxFile {
 		return nil, fmt.Errorf("it is larger than %d bytes", MaxFile)
 	}
-	content = bytes.TrimPrefix(content, []byte("\ufeff")) // as some editors begin a file
+	content = bytes.TrimPrefix(content, []byte("\ufeff")) // some editors write it
 	var list []Secret
-	seen := make(map[string]int) // in which line
+	seen := make(map[string]int) // line numbers
 	number := 0
 	for line := range bytes.Lines(content) {
 		number++

@@ -1,6 +1,6 @@
-// Package secret holds shared secrets so that none can be printed by accident: a [Secret] shows
-// itself as "[hidden]" to fmt, encoding/json and everything built on them, zap included. Where its
-// methods can't be called, in another type's unexported field, there is nothing to be seen of it.
+// Package secret holds shared secrets so that none is printed by accident: fmt, encoding/json and everything
+// that uses them, such as zap, print a [Secret] as "[hidden]". In an unexported field of another type, where its
+// methods aren't called, they print nothing of it.
 package secret
 
 import (
@@ -14,10 +14,10 @@ import (
 
 const hidden = "[hidden]"
 
-// Secret is a shared secret. Its zero value is no secret at all and verifies nothing.
+// Secret is a shared secret. The zero value is none and verifies nothing.
 type Secret struct {
-	// Functions, since that is what no printer looks into: through reflection fmt sees unexported
-	// fields, and follows no method there; dumpers for debugging follow pointers too.
+	// Functions, because no printer looks into them: by reflection fmt prints unexported fields without
+	// calling methods, and debugging dumpers follow pointers too.
 	key func() []byte
 	mac func(parts [][]byte) [sha256.Size]byte
 }
@@ -28,8 +28,8 @@ func New(text string) Secret {
 	return Secret{key: func() []byte { return key }, mac: keyed(key)}
 }
 
-// keyed returns HMAC-SHA256 under the key. It keeps states that have the key in them already: to begin
-// anew costs as much as hashing a hundred bytes, and some allocations.
+// keyed returns HMAC-SHA256 under the key. It reuses states that contain the key: a new one costs as much as hashing
+// a hundred bytes, and some allocations.
 func keyed(key []byte) func([][]byte) [sha256.Size]byte {
 	type state struct {
 		hash.Hash
@@ -48,7 +48,7 @@ func keyed(key []byte) func([][]byte) [sha256.Size]byte {
 	}
 }
 
-// MAC is the HMAC-SHA256 of the concatenated parts under the secret.
+// MAC returns the HMAC-SHA256 of the concatenated parts under the secret.
 func (s Secret) MAC(parts ...[]byte) [sha256.Size]byte {
 	if s.mac == nil {
 		return keyed(nil)(parts)
@@ -56,7 +56,7 @@ func (s Secret) MAC(parts ...[]byte) [sha256.Size]byte {
 	return s.mac(parts)
 }
 
-// Key returns the secret's bytes, as the key of a MAC. They must not be changed or kept elsewhere.
+// Key returns the secret's bytes. Callers must not change or keep them.
 func (s Secret) Key() []byte {
 	if s.key == nil {
 		return nil
@@ -81,7 +81,7 @@ func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(hidden)) }
 // MarshalText hides the secret from encoders.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
-// UnmarshalText takes text as a secret.
+// UnmarshalText sets the secret to text.
 func (s *Secret) UnmarshalText(text []byte) error {
 	*s = New(string(text))
 	return nil

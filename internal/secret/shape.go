@@ -6,22 +6,21 @@ import (
 	"unicode"
 )
 
-// placeholder matches what stands where a secret should, because nothing has filled it in.
+// placeholder matches a text that should have been replaced by a secret.
 var placeholder = regexp.MustCompile(`(?i)^(\$\{[^}]*\}|\$[a-z_][a-z0-9_]*|<[^<>]*>|\{\{.*\}\}|change[-_ ]?me)$`)
 
-// isPlaceholder reports whether a text is no secret but what stands for one. Anybody could sign with it.
+// isPlaceholder reports whether a text is a placeholder, with which anybody could sign.
 func isPlaceholder(text string) bool { return placeholder.MatchString(text) }
 
-// assignment matches a name and an equals sign before a secret. What base64 ends with is none.
+// assignment matches a name and an equals sign before a secret, but not the padding of base64.
 var assignment = regexp.MustCompile(`^(export +)?[A-Z][A-Z0-9_]*=[^=]`)
 
 // quoted matches a text in quotation marks.
 var quoted = regexp.MustCompile(`^(".*"|'.*'|` + "`.*`" + `|[“„].*[”“]|‘.*’)$`)
 
-const shortest = 16 // characters: a secret that a machine has made has more
+const shortest = 16 // characters; generated secrets have more
 
-// Doubt returns what is odd about a secret and what to do about it, in words that say nothing of what
-// it is; "" where nothing is.
+// Doubt returns why a secret looks wrong and what to do, without a part of the secret; "" if it looks right.
 func (s Secret) Doubt() string {
 	text := string(s.Key())
 	switch {

@@ -9,17 +9,17 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// Endpoint is one path, /webhooks/{Name}, and how its deliveries are verified.
+// Endpoint is the path /webhooks/{Name} and how its deliveries are verified.
 type Endpoint struct {
 	Name      string
 	Provider  *Provider
-	Secrets   func() []secret.Secret // those in force now, current first
+	Secrets   func() []secret.Secret // the secrets in force, current first
 	Scheme    string                 // one of the provider's Signatures
 	Freshness string                 // one of the provider's Freshness
 	Tolerance time.Duration
 }
 
-// Request is what the provider is asked about a delivery: raw is the body as it came, body its canonical
+// Request returns the request to the provider to verify a delivery: raw is the body as it came, body its canonical
 // form.
 func (e *Endpoint) Request(header http.Header, raw []byte, body stringify.Text, now time.Time) Request {
 	return Request{
@@ -34,7 +34,7 @@ func (e *Endpoint) Request(header http.Header, raw []byte, body stringify.Text, 
 	}
 }
 
-// ID is the id of the event that an authentic delivery is about (ADR 5).
+// ID returns the id of an authentic delivery's event (ADR 5).
 func (e *Endpoint) ID(c Claims) string {
 	if c.IDText != nil {
 		return event.ID(e.Name, c.IDText, nil)
@@ -42,7 +42,7 @@ func (e *Endpoint) ID(c Claims) string {
 	return event.ID(e.Name, c.SignedText, c.IDName)
 }
 
-// Event puts a verified delivery into its envelope.
+// Event returns the envelope of a verified delivery.
 func (e *Endpoint) Event(id string, c Claims, received time.Time) event.Event {
 	return event.New(event.Facts{
 		ID:         id,

@@ -16,7 +16,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// Sum is the HMAC-SHA256 of the concatenated parts under the secret.
+// Sum returns the HMAC-SHA256 of the concatenated parts under the secret.
 func Sum(key secret.Secret, parts ...[]byte) []byte {
 	sum := key.MAC(parts...)
 	return sum[:]
@@ -34,7 +34,7 @@ const (
 	Base64 Encoding = "base64" // standard or URL alphabet, padded or not
 )
 
-// Encode writes a MAC, in base64 with the standard alphabet and padded.
+// Encode returns the text of a MAC. Base64 uses the standard alphabet with padding.
 func (e Encoding) Encode(mac []byte) string {
 	if e == Base64 {
 		return base64.StdEncoding.EncodeToString(mac)
@@ -42,7 +42,7 @@ func (e Encoding) Encode(mac []byte) string {
 	return hex.EncodeToString(mac)
 }
 
-// Decode reads a MAC in one of the encodings, which its length tells apart.
+// Decode reads a MAC. The length of the text tells which of the encodings it has.
 func Decode(text string, encodings []Encoding) (mac MAC, ok bool) {
 	const unpadded = 43 // base64 characters of 32 bytes
 	if len(text) == hex.EncodedLen(len(mac)) && slices.Contains(encodings, Hex) {
@@ -59,14 +59,14 @@ func Decode(text string, encodings []Encoding) (mac MAC, ok bool) {
 	if strings.ContainsAny(text, "-_") {
 		encoding = base64.RawURLEncoding
 	}
-	// encoding/base64 passes over line breaks: then fewer bytes than a MAC's come out.
+	// encoding/base64 skips line breaks, and then returns fewer bytes than a MAC has.
 	n, err := encoding.Strict().Decode(mac[:], []byte(text))
 	return mac, err == nil && n == len(mac)
 }
 
-// AppendMACs appends the MACs that a delivery bears in the header and in a member of its body, of
-// which either may be the right one. Headers that differ from each other are refused, since which one
-// counts would be a guess; equal ones count as one, which a proxy has doubled.
+// AppendMACs appends the MACs in the header and in a member of the body; either may be the right one. It
+// refuses headers that differ, because it can't know which one counts. Equal ones count as one: some proxies
+// double headers.
 func AppendMACs(room []MAC, encodings []Encoding, header http.Header, name, member string) ([]MAC, error) {
 	values := header[name]
 	for i := 1; i < len(values); i++ {
@@ -95,10 +95,10 @@ func AppendMACs(room []MAC, encodings []Encoding, header http.Header, name, memb
 	return room, nil
 }
 
-// Authenticate returns the claim that one of the MACs covers what one of the schemes signs: first of the
-// canonical body, then of the body as it came, since senders in other languages than JavaScript sign what
-// they send (ADR 2). What the endpoint's setting doesn't allow is refused like anything else; that it
-// would have been right has an error of its own, because then the setting is wrong, and nothing else.
+// Authenticate looks for a scheme whose signed text one of the MACs covers. It tries the canonical body first,
+// and then the body as it came, because senders in other languages than JavaScript sign the bytes that they
+// send (ADR 2). A correct signature by a scheme that the endpoint doesn't allow is refused too, but with its own
+// error, because only the setting is wrong.
 func (r *Request) Authenticate(macs []MAC, schemes []Scheme) (Claims, error) {
 	c, err := r.authenticate(macs, schemes, func(s *Scheme) [][]byte { return s.Signed(r.Body) })
 	if err == nil {
@@ -113,7 +113,7 @@ func (r *Request) Authenticate(macs []MAC, schemes []Scheme) (Claims, error) {
 		return c, err
 	}
 	checked, err := stringify.Check(r.Raw)
-	if err != nil { // can't be: it has a canonical form
+	if err != nil { // impossible: it has a canonical form
 		return Claims{}, WrongSignature
 	}
 	c.Body, c.AsSent = checked.Compact(), true
@@ -139,8 +139,8 @@ func (r *Request) authenticate(macs []MAC, schemes []Scheme, signed func(*Scheme
 	return Claims{}, WrongSignature
 }
 
-// Parts returns the parts of the text that the scheme signs of a body, whatever its members are. A
-// member that isn't there is nil.
+// Parts returns the parts of the text that the scheme signs, whatever their values are. A missing member is
+// nil.
 func (s *Scheme) Parts(body stringify.Text) [][]byte {
 	if len(s.Members) == 0 {
 		return [][]byte{body}
@@ -157,11 +157,10 @@ func (s *Scheme) Parts(body stringify.Text) [][]byte {
 	return parts
 }
 
-// Signed returns the parts of the text that the scheme signs of a body, nil where the body has no
-// such text.
+// Signed returns the parts of the text that the scheme signs; nil if the body can't have been signed with it.
 func (s *Scheme) Signed(body stringify.Text) [][]byte { return s.checked(s.Parts(body)) }
 
-// SignedAsSent is Signed of a body as it came.
+// SignedAsSent is Signed for a body as it came.
 func (s *Scheme) SignedAsSent(raw []byte) [][]byte {
 	if len(s.Members) == 0 {
 		return [][]byte{raw}
@@ -182,9 +181,9 @@ func (s *Scheme) checked(parts [][]byte) [][]byte {
 	return parts
 }
 
-// Signer returns which of the secrets made one of the MACs over the parts' concatenation. An empty
-// secret, which anybody could know, signs nothing. Each comparison takes constant time; which
-// secret it was needs no hiding.
+// Signer returns the position of the secret that made one of the MACs over the concatenated parts. It never
+// accepts an empty secret, which anybody could use. Each comparison takes constant time; the position of the
+// secret is no secret.
 func (r *Request) Signer(macs []MAC, scheme string, parts [][]byte) (position int, ok bool) {
 	for i, key := range r.Secrets {
 		switch {

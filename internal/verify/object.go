@@ -47,7 +47,7 @@ func ParseObject(text []byte) (Object, error) {
 	return o, nil
 }
 
-// Get returns a member's value, nil where there is none.
+// Get returns a member's value; nil if there is none.
 func (o Object) Get(name string) stringify.Text {
 	if i := o.index(name); i >= 0 {
 		return o[i].Value
@@ -55,7 +55,7 @@ func (o Object) Get(name string) stringify.Text {
 	return nil
 }
 
-// Set returns the object with the member set, at the end where it is new.
+// Set returns the object with the member set; a new one goes to the end.
 func (o Object) Set(name string, value []byte) Object {
 	changed := slices.Clone(o)
 	if i := o.index(name); i >= 0 {
@@ -69,7 +69,7 @@ func (o Object) index(name string) int {
 	return slices.IndexFunc(o, func(m Member) bool { return m.Name == name })
 }
 
-// Text writes the object.
+// Text returns the object as JSON.
 func (o Object) Text() []byte {
 	text := []byte{'{'}
 	for i, m := range o {
@@ -84,7 +84,7 @@ func (o Object) Text() []byte {
 // Quoted returns text as a JSON string.
 func Quoted(text string) []byte {
 	encoded, err := json.Marshal(text)
-	if err != nil { // of a string: can't be
+	if err != nil { // impossible for a string
 		panic(err)
 	}
 	return encoded

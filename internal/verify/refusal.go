@@ -2,11 +2,11 @@ package verify
 
 import "errors"
 
-// Refusal is a reason for which a delivery is refused. The texts are for the log and the metrics;
-// they hold nothing that the sender chose.
+// Refusal is a reason to refuse a delivery. Its text is for the log and the metrics, and holds nothing that the
+// sender chose.
 type Refusal string
 
-// Not authentic: nothing that the delivery says may be believed.
+// The refusals of deliveries that aren't authentic: nothing in them may be believed.
 const (
 	NoSignature         Refusal = "signature missing"
 	ManySignatures      Refusal = "more than one signature header"
@@ -16,7 +16,7 @@ const (
 	UnsignableDataShape Refusal = "data is not an object or is empty"
 )
 
-// Authentic, but not to be published: the signature is right.
+// The refusals of authentic deliveries: the signature is correct.
 const (
 	Unreadable    Refusal = "not readable as an event"
 	Contradiction Refusal = "an unsigned field contradicts a signed one"
@@ -26,7 +26,7 @@ const (
 
 func (r Refusal) Error() string { return string(r) }
 
-// IsAuthentic reports whether err is the refusal of a delivery that bears a right signature.
+// IsAuthentic reports whether err refuses a delivery with a correct signature.
 func IsAuthentic(err error) bool {
 	switch r, _ := errors.AsType[Refusal](err); r {
 	case Unreadable, Contradiction, Stale, Future:

@@ -13,11 +13,11 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// Seal returns what is kept of an authentic delivery in place of its signature. It is an HMAC under
-// the secret that verified it, so only who has that secret can make or check it; and it covers the
-// endpoint, the scheme, the body and the text that was signed. It begins with a byte that no vendor's
-// signed text begins with, so no seal is a signature: who reads the quarantine can't send a delivery
-// again. A signature in the body, which it doesn't cover itself, is therefore overwritten.
+// Seal returns the proof that is kept of an authentic delivery instead of its signature: an HMAC over the
+// endpoint, the scheme, the body and the signed text, under the secret that verified it. Only an owner of that
+// secret can make or check it. Its text begins with a byte with which no vendor's signed text begins, so a seal
+// is never a signature: readers of the quarantine can't send a delivery again. Seal also overwrites a signature
+// in the body.
 func (e *Endpoint) Seal(c Claims, key secret.Secret, body []byte) string {
 	if s, ok := e.Provider.Scheme(c.Scheme); ok && len(s.Members) > 0 {
 		blank(body, e.Provider.Member)
@@ -34,10 +34,10 @@ func (e *Endpoint) seal(key secret.Secret, scheme string, body []byte, signed []
 	return key.MAC([]byte("\x00webhook-bridge quarantine\x00"+e.Name+"\x00"+scheme+"\x00"), whole[:], part.Sum(nil))
 }
 
-// Sealed is what the provider is asked about a delivery that was sealed: the seal takes the place of
-// the signature. Headers are those that the provider had kept. Its time was that of receiving it.
+// Sealed returns the request to the provider to verify a sealed delivery: the seal replaces the signature, and the
+// time is that of its arrival. headers are the ones that the provider has kept.
 func (e *Endpoint) Sealed(seal string, headers http.Header, body []byte, text stringify.Text, received time.Time) Request {
-	// Any signature that can be decoded: the seal is what is looked at.
+	// Any signature that can be decoded will do: the seal is checked instead.
 	header := http.Header{e.Provider.Header: {e.Provider.Encodings[0].Encode(make([]byte, sha256.Size))}}
 	if e.Provider.Keep != nil {
 		header = e.Provider.Keep(headers)
@@ -51,7 +51,7 @@ func (e *Endpoint) Sealed(seal string, headers http.Header, body []byte, text st
 	return r
 }
 
-// blank overwrites the text of a member of the body, which is a JSON object.
+// blank overwrites the text of a member of a JSON object.
 func blank(body []byte, member string) {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	if _, err := decoder.Token(); err != nil || member == "" {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Settings are the variables that describe how a vendor signs, for a provider that takes its
-// description from them. "" is not set. The tags are those of package config.
+// Settings are the variables that describe how a vendor signs; "" isn't set. The tags are those of package
+// config.
 type Settings struct {
 	SignatureHeader string `env:"SIGNATURE_HEADER" takes:"the name of an HTTP header, such as X-Signature" doc:"the header that bears the signature"`
 	SignatureFormat string `env:"SIGNATURE_FORMAT" takes:"{hex} or {base64} with text around it, such as sha256={hex}, or a list with the time, such as t={timestamp},v1={hex}" doc:"how the signature is written in its header"`
@@ -28,7 +28,7 @@ type Setting struct {
 	Doc      string
 }
 
-// List lists the settings in the order in which one fills them in.
+// List lists the settings in the order for filling them in.
 func (s Settings) List() (list []Setting) {
 	v := reflect.ValueOf(s)
 	for i, field := range reflect.VisibleFields(v.Type()) {
@@ -41,10 +41,10 @@ func (s Settings) List() (list []Setting) {
 	return list
 }
 
-// SettingProblem is what is wrong with one of the settings. It quotes no value.
+// SettingProblem is a mistake in a setting. It quotes no value.
 type SettingProblem struct {
 	Variable string // SIGNED, say
-	Takes    string // what it takes, and at which place it isn't that
+	Takes    string // what it takes, and the place of the mistake
 }
 
 // Finding is a cause of a refusal.

@@ -11,8 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// The other half of a provider makes deliveries as the vendor would send them: for `bridge send`, the
-// demo and tests.
+// This half of a provider makes deliveries like the vendor's, for `bridge send`, the demo and tests.
 
 // SampleBodies returns the provider's samples.
 func (p *Provider) SampleBodies() (bodies [][]byte, err error) {
@@ -33,8 +32,7 @@ func (p *Provider) SampleBodies() (bodies [][]byte, err error) {
 	return bodies, nil
 }
 
-// NewBody returns the body of an event of that name. data is the body's data; with nil it is made up,
-// and id makes it one of its kind.
+// NewBody returns the body of an event of that name. If data is nil it makes some up, in which id is unique.
 func (p *Provider) NewBody(event string, data []byte, id string) ([]byte, error) {
 	var text stringify.Text
 	if data != nil {
@@ -61,8 +59,8 @@ func (p *Provider) Renew(body []byte, t time.Time) ([]byte, error) {
 	return o.Text(), nil
 }
 
-// Sign returns the headers that the vendor would send with a body: its signature by that scheme, in
-// the encoding that the code of the vendor's page has.
+// Sign returns the vendor's headers for a body: its signature by that scheme, in the encoding of the code on the
+// vendor's page.
 func (p *Provider) Sign(scheme string, key secret.Secret, body []byte) (http.Header, error) {
 	s, ok := p.Scheme(scheme)
 	if !ok {
@@ -75,7 +73,7 @@ func (p *Provider) Sign(scheme string, key secret.Secret, body []byte) (http.Hea
 	return http.Header{p.Header: {p.Encodings[0].Encode(Sum(key, s.Parts(text)...))}}, nil
 }
 
-// Signing is a delivery that is to be signed.
+// Signing is a delivery to sign.
 type Signing struct {
 	Scheme string
 	Key    secret.Secret
@@ -85,7 +83,7 @@ type Signing struct {
 	Time   time.Time
 }
 
-// SignDelivery returns the headers that the vendor would send with a delivery.
+// SignDelivery returns the vendor's headers for a delivery.
 func (p *Provider) SignDelivery(s Signing) (http.Header, error) {
 	if p.SignSent == nil {
 		return p.Sign(s.Scheme, s.Key, s.Body)
@@ -93,7 +91,7 @@ func (p *Provider) SignDelivery(s Signing) (http.Header, error) {
 	return p.SignSent(s), nil
 }
 
-// SchemeToSign returns the scheme by which to sign for an endpoint with that …_SIGNATURE.
+// SchemeToSign returns the scheme to sign with for an endpoint with that …_SIGNATURE.
 func (p *Provider) SchemeToSign(signature string) string {
 	if signature == Auto {
 		return p.Schemes[0].Name
@@ -101,7 +99,7 @@ func (p *Provider) SchemeToSign(signature string) string {
 	return signature
 }
 
-// Tamper returns the body with its data changed, or with a member more, so that no signature over it holds.
+// Tamper returns the body with its data changed, or with another member, so that no signature over it is valid.
 func Tamper(body []byte) ([]byte, error) {
 	o, err := ParseObject(body)
 	if err != nil {

@@ -7,13 +7,12 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// ErrCaseVariant is the contradiction that decoders which fold case would fall for, as Go's encoding/json
-// does: they would read the variant in place of the member that is signed, or that was compared with what
-// is signed.
+// ErrCaseVariant is a contradiction that only some decoders see: those that ignore case, such as Go's
+// encoding/json, would read the variant instead of the member that was verified.
 var ErrCaseVariant = fmt.Errorf("%w: a member's name differs from another's in case alone", Contradiction)
 
-// IsCaseVariant reports whether a member's name, escapes as they stand, equals one of the names
-// under Unicode's simple case folding without being it.
+// IsCaseVariant reports whether a member's name, which may have escapes, differs from one of the names, and only in
+// case (Unicode's simple case folding).
 func IsCaseVariant(name []byte, names [][]byte) bool {
 	if bytes.IndexByte(name, '\\') >= 0 {
 		name = stringify.Text(fmt.Appendf(nil, `"%s"`, name)).AppendString(nil)
@@ -26,8 +25,7 @@ func IsCaseVariant(name []byte, names [][]byte) bool {
 	return false
 }
 
-// Text returns a string as it reads and a number as it is written; "" for anything else, which no
-// vendor uses where a text is wanted.
+// Text returns the text of a string or a number; "" for any other value, which no vendor uses for a text.
 func Text(value stringify.Text) string { return string(appendText(nil, value)) }
 
 func appendText(dst []byte, value stringify.Text) []byte {
@@ -37,8 +35,7 @@ func appendText(dst []byte, value stringify.Text) []byte {
 	return dst
 }
 
-// Texts returns the text of each value, and the last one as it is. They are parts of one string, which is
-// one allocation.
+// Texts returns the text of each value, and last as it is. All are parts of one string: one allocation.
 func Texts(first, second, third, fourth stringify.Text, last []byte) (a, b, c, d, e string) {
 	var room [256]byte
 	joined := appendText(room[:0], first)

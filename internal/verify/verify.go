@@ -1,14 +1,13 @@
-// Package verify decides whether a delivery is what its vendor signed, and returns what it claims.
+// Package verify checks that a vendor has signed a delivery, and returns what the delivery claims.
 //
-// A [Provider] describes a vendor: what it signs, how it writes and dates its bodies, what is known
-// of it. Each vendor is a folder below this one, and package providers lists them; the rest of the
-// program knows none by name.
+// A [Provider] describes a vendor: what it signs, and how it writes and dates its bodies. Each vendor has a
+// folder below this one, and package providers lists them; the rest of the program knows none by name.
 //
-// Verification is a pure function of the request, the clock and the secrets. It fails closed:
-// whatever isn't proven by a signature under one of the secrets is refused with a [Refusal]. The
-// signature is checked before anything else that the body says is believed, the time included.
+// Verification is a pure function of the request, the clock and the secrets. It fails closed: without a valid
+// signature under one of the secrets it returns a [Refusal]. It checks the signature before it believes anything
+// else in the body, even the time.
 //
-// What the vendors' pages say and contradict, and what was decided, is in ADR 2.
+// ADR 2 has the contradictions on the vendors' pages, and the decisions about them.
 package verify
 
 import (
@@ -22,16 +21,16 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// What a signature covers: the values of the envelope's "signed", and of …_SIGNATURE.
+// The coverage of a signature: values of the envelope's "signed" and of …_SIGNATURE.
 const (
 	Payload = "payload" // the whole body
-	Auto    = "auto"    // as a setting only: any of the provider's schemes
+	Auto    = "auto"    // only for …_SIGNATURE: any of the provider's schemes
 )
 
-// What proves that a delivery is fresh: the values of …_FRESHNESS.
+// The proof that a delivery is fresh: values of …_FRESHNESS.
 const (
 	FreshnessSigned = "signed" // its signed time must be fresh too
-	FreshnessTime   = "time"   // its unsigned time alone is judged
+	FreshnessTime   = "time"   // only its unsigned time must be fresh
 )
 
 // Provider is a vendor of webhooks.
@@ -45,52 +44,51 @@ type Provider struct {
 	TypePrefix string // of the CloudEvents type: the vendor in reverse DNS, with the final dot
 
 	// What it signs.
-	Header    string     // the HTTP header that bears the signature, in canonical case
-	Member    string     // of the body, which may bear it in place of the header where a scheme signs members; "" for none
+	Header    string     // the HTTP header with the signature, in canonical case
+	Member    string     // the member of the body that may have it instead, if a scheme signs members; "": none
 	Encodings []Encoding // of the signature; the first is the one to sign with
 	Schemes   []Scheme   // what may be signed
-	Auto      bool       // any of the schemes may be tried, since none can pass for another; this is then the default
+	Auto      bool       // all schemes may be tried, because none can pass for another; then that is the default
 
 	// Its time.
 	Tolerance  time.Duration // the default of …_TOLERANCE
 	Ahead      time.Duration // how far its time may lie in the future; 0: as far as in the past
-	SignedTime string        // the member that is a signed time where the time itself isn't; "" for none
-	Patience   time.Duration // how long it waits for an answer; 0 where that isn't known
+	SignedTime string        // a member with a signed time, if the time itself isn't signed; "": none
+	Patience   time.Duration // how long it waits for an answer; 0: unknown
 
 	// Its bodies.
-	Members    []string   // of a body, in the order in which the vendor writes them; nil where that varies
-	Marks      []string   // members that tell its bodies from those of others
-	Events     []string   // the names that are known, the one to send first; it may send others
-	Attributes Attributes // where the envelope's attributes come from
+	Members    []string   // of a body, in the vendor's order; nil if that varies
+	Marks      []string   // members by which its bodies are recognised
+	Events     []string   // the known names; the first is the default to send
+	Attributes Attributes // the sources of the envelope's attributes
 	Samples    fs.FS      // *.json: bodies of its events
-	Bodies     [][]byte   // the same, where they aren't files
+	Bodies     [][]byte   // the same, if they aren't files
 
-	// Colour is that of its events on the live page, on a light and on a dark ground.
+	// Colour is the colour of its events on the live page, for a light and a dark background.
 	Colour struct{ Light, Dark string }
 
-	// Settings describe what it signs, where that is what Verify goes by; then Configure returns the
-	// provider with an endpoint's own settings over these.
+	// Settings describe what it signs, for a provider that verifies by settings. Configure returns the provider
+	// for an endpoint, whose settings override these.
 	Settings  Settings
 	Configure func(endpoint string, s Settings) (*Provider, []SettingProblem)
 
-	// What a provider with Settings has besides.
-	Source   string                                                                 // the page that says what it signs
-	Headers  []string                                                               // all that it reads, Header among them
-	AsSent   bool                                                                   // data is the body as it came, the white space between tokens left out
+	// The rest is for providers with Settings.
+	Source   string                                                                 // the page about its signatures
+	Headers  []string                                                               // all that it reads, with Header
+	AsSent   bool                                                                   // the envelope has the body as it came, without white space between tokens
 	Timeless bool                                                                   // its deliveries have no time
-	Unused   []string                                                               // headers that Settings name and that nothing is made of, since they aren't signed
-	Unwrap   func(http.Header, []byte) ([]byte, error)                              // returns the JSON of a body; nil where that is the body
-	Key      func(secret.Secret) (secret.Secret, error)                             // decodes a secret; nil where it needs no decoding
-	SignSent func(Signing) http.Header                                              // makes the headers of a delivery; nil for Sign's
-	Keep     func(http.Header) http.Header                                          // returns what quarantine keeps of the headers, without a signature; nil for nothing
-	Resign   func(kept http.Header, key secret.Secret, signed [][]byte) http.Header // signs anew what Keep has kept
-	Explain  func(Request) (steps []string, causes []Finding)                       // says what was signed, and why a delivery is refused
+	Unused   []string                                                               // headers in Settings that are ignored, because they aren't signed
+	Unwrap   func(http.Header, []byte) ([]byte, error)                              // returns the JSON of a body; nil: the body is JSON
+	Key      func(secret.Secret) (secret.Secret, error)                             // decodes a secret; nil: it isn't encoded
+	SignSent func(Signing) http.Header                                              // returns the headers of a delivery; nil: as Sign does
+	Keep     func(http.Header) http.Header                                          // returns the headers to keep in quarantine, without a signature; nil: none
+	Resign   func(kept http.Header, key secret.Secret, signed [][]byte) http.Header // signs headers from Keep again
+	Explain  func(Request) (steps []string, causes []Finding)                       // explains what was signed, and why a delivery is refused
 
-	// Verify returns what an authentic delivery claims. Without an error all of it may be believed
-	// as far as the scheme covers it. Where the error is a Refusal that IsAuthentic, the signature
-	// was right all the same, and Claims has what could be read.
+	// Verify returns the claims of an authentic delivery. If the error is a Refusal that IsAuthentic, the
+	// signature is correct all the same, and the claims are those that could be read.
 	Verify func(Request) (Claims, error)
-	// Compose returns the body of an event. With nil data it makes some up, in which id is unique.
+	// Compose returns the body of an event. If data is nil it makes some up, in which id is unique.
 	Compose func(event, id string, data stringify.Text) Object
 	// Date sets the times of a body.
 	Date func(body Object, t time.Time) (Object, error)
@@ -99,22 +97,21 @@ type Provider struct {
 // Scheme is what a signature may cover.
 type Scheme struct {
 	Name string
-	// Members are those members of the body whose texts are signed, one after the other; none means
-	// the whole body. The last one must be an object and no other one may be: so the text can't be
-	// split in two ways, and one of several members never begins like a body.
+	// Members are the members of the body whose texts are signed, one after the other; none: the whole body. Only
+	// the last may be an object, and it must be one: so the text can't be split in another way, and a text of
+	// several members never begins like a body.
 	Members []string
 }
 
-// Attributes says in words where the envelope's attributes come from.
+// Attributes describes the sources of the envelope's attributes, in words.
 type Attributes struct{ Entity, EntityID, UserID, Time string }
 
-// Span is how long one delivery is accepted with that tolerance: the longest time from its first
-// acceptance to its last.
+// Span returns for how long one delivery is accepted with that tolerance, from the earliest to the latest arrival.
 func (p *Provider) Span(tolerance time.Duration) time.Duration {
 	return tolerance + p.AheadOf(tolerance)
 }
 
-// AheadOf returns how far a delivery's time may lie in the future with that tolerance.
+// AheadOf returns how far in the future a delivery's time may be with that tolerance.
 func (p *Provider) AheadOf(tolerance time.Duration) time.Duration {
 	if p.Ahead > 0 {
 		return p.Ahead
@@ -122,7 +119,7 @@ func (p *Provider) AheadOf(tolerance time.Duration) time.Duration {
 	return tolerance
 }
 
-// Keys returns the keys that secrets are the texts of.
+// Keys returns the keys that the secrets encode.
 func (p *Provider) Keys(secrets []secret.Secret) (keys []secret.Secret, err error) {
 	if p.Key == nil {
 		return secrets, nil
@@ -137,7 +134,7 @@ func (p *Provider) Keys(secrets []secret.Secret) (keys []secret.Secret, err erro
 	return keys, nil
 }
 
-// JSON returns the JSON of a body: the body, unless the vendor wraps it.
+// JSON returns the JSON of a body, which is the body unless the vendor wraps it.
 func (p *Provider) JSON(h http.Header, body []byte) ([]byte, error) {
 	if p.Unwrap == nil {
 		return body, nil
@@ -145,8 +142,8 @@ func (p *Provider) JSON(h http.Header, body []byte) ([]byte, error) {
 	return p.Unwrap(h, body)
 }
 
-// Text returns a body as it is read and published: in its canonical form, or as it came without the
-// white space between tokens, where the vendor signs what it sends.
+// Text returns the body for reading and publishing: in its canonical form; or as it came without white space between
+// tokens, if the vendor signs the bytes that it sends.
 func (p *Provider) Text(c stringify.Checked) stringify.Text {
 	if p.AsSent {
 		return c.Compact()
@@ -162,7 +159,7 @@ func (p *Provider) TextSize(c stringify.Checked) int {
 	return c.Size()
 }
 
-// Parse reads a body as far as it needs no secret. It must be one JSON object.
+// Parse returns the body for reading. It checks that the body is JSON.
 func (p *Provider) Parse(h http.Header, body []byte) (stringify.Text, error) {
 	inner, err := p.JSON(h, body)
 	if err != nil {
@@ -175,7 +172,7 @@ func (p *Provider) Parse(h http.Header, body []byte) (stringify.Text, error) {
 	return p.Text(c), nil
 }
 
-// Signatures lists what …_SIGNATURE may be, the default first.
+// Signatures lists the values of …_SIGNATURE, the default first.
 func (p *Provider) Signatures() (words []string) {
 	if p.Auto {
 		words = append(words, Auto)
@@ -183,7 +180,7 @@ func (p *Provider) Signatures() (words []string) {
 	return append(words, p.SchemeNames()...)
 }
 
-// SchemeNames lists what may be signed.
+// SchemeNames lists the names of the schemes.
 func (p *Provider) SchemeNames() (names []string) {
 	for _, s := range p.Schemes {
 		names = append(names, s.Name)
@@ -191,8 +188,8 @@ func (p *Provider) SchemeNames() (names []string) {
 	return names
 }
 
-// Scheme returns the scheme of that name, false where the provider has none.
-func (p *Provider) Scheme(name string) (Scheme, bool) {
+// Scheme returns the scheme of that name; ok is false if there is none.
+func (p *Provider) Scheme(name string) (s Scheme, ok bool) {
 	for _, s := range p.Schemes {
 		if s.Name == name {
 			return s, true
@@ -201,8 +198,7 @@ func (p *Provider) Scheme(name string) (Scheme, bool) {
 	return Scheme{}, false
 }
 
-// SchemeOfMember returns the scheme whose signature may stand in the body: the first that doesn't sign all
-// of it.
+// SchemeOfMember returns the scheme whose signature may be in the body: the first that doesn't sign all of it.
 func (p *Provider) SchemeOfMember() Scheme {
 	for _, s := range p.Schemes {
 		if len(s.Members) > 0 {
@@ -212,7 +208,7 @@ func (p *Provider) SchemeOfMember() Scheme {
 	return Scheme{}
 }
 
-// Freshness lists what …_FRESHNESS may be, the default first; nil where there is no choice.
+// Freshness lists the values of …_FRESHNESS, the default first; nil if there is no choice.
 func (p *Provider) Freshness() []string {
 	if p.SignedTime == "" {
 		return nil
@@ -220,13 +216,12 @@ func (p *Provider) Freshness() []string {
 	return []string{FreshnessSigned, FreshnessTime}
 }
 
-// Variable is what the variable of that name is called for the provider's own endpoint: its name in
-// capitals, an underscore, and name.
+// Variable returns the full name of a variable of the provider's own endpoint: for SECRETS it is <PROVIDER>_SECRETS.
 func (p *Provider) Variable(name string) string {
 	return strings.ToUpper(strings.ReplaceAll(p.Name, "-", "_")) + "_" + name
 }
 
-// Request is a delivery as it was received, and all that is needed to judge it.
+// Request is a delivery as it was received, with all that is needed to verify it.
 type Request struct {
 	Header    http.Header
 	Raw       []byte          // the body as it came
@@ -234,30 +229,30 @@ type Request struct {
 	Secrets   []secret.Secret // current first
 	Scheme    string          // one of the provider's Signatures
 	Freshness string          // one of the provider's Freshness
-	Tolerance time.Duration   // how far the delivery's time may be off
+	Tolerance time.Duration   // how much the delivery's time may differ from Now
 	Now       time.Time
-	// Seal, where it isn't nil, takes the place of the signature: it reports whether the bridge has
-	// verified that text with the secret before, for what is released from quarantine.
+	// Seal replaces the signature of a delivery from quarantine; nil for others. It reports whether the bridge has
+	// verified that text with that secret before.
 	Seal    func(key secret.Secret, scheme string, signed [][]byte) bool
-	Untimed bool // don't check the delivery's time: for what is released from quarantine
+	Untimed bool // don't check the time: for deliveries from quarantine
 }
 
-// Claims is what an authentic delivery says. Texts are as the vendor sent them, "" where unknown.
+// Claims are the contents of an authentic delivery. Texts are as the vendor sent them; "": unknown.
 type Claims struct {
-	Scheme string // what the signature covers: the name of one of the provider's schemes
-	Secret int    // which of the request's secrets verified it, from 0
+	Scheme string // name of the scheme that verified it
+	Secret int    // position of the secret that verified it
 
-	// Body is the body for the envelope: the canonical one, or where the signature is over what was sent
-	// and not over that, the one that came without the white space between its tokens.
+	// Body is the body for the envelope: the canonical one; or with AsSent the one that came, without white space
+	// between tokens, because only that was signed.
 	Body   stringify.Text
-	AsSent bool // the second is the case
+	AsSent bool
 
-	// SignedText is the text under the signature, in the parts of which it is the concatenation.
+	// SignedText is the signed text, in parts to concatenate.
 	SignedText [][]byte
-	// IDName is the event's name in canonical spelling where the signed text doesn't say what
-	// happened, so that the id must; otherwise nil.
+	// IDName is the event's name in canonical spelling, if the signed text doesn't contain it and the id must depend
+	// on it; else nil.
 	IDName []byte
-	// IDText is what the event's id is made of, in parts, where that isn't the whole signed text.
+	// IDText is the text for the event's id, in parts; nil: the signed text.
 	IDText [][]byte
 
 	Name     string // of the event
@@ -266,7 +261,7 @@ type Claims struct {
 	UserID   string
 	Time     string    // RFC 3339
 	Occurred time.Time // Time
-	Created  time.Time // the signed time that must be fresh too; zero where there is none
+	Created  time.Time // the signed time that must be fresh too; zero if there is none
 
 	Drift string // the first member that isn't as the vendor documents it; "" for none
 }

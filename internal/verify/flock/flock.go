@@ -12,10 +12,10 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// What the signature covers.
+// The schemes.
 const (
-	Payload       = verify.Payload   // S(body), as the code of Flock's page computes it
-	TimestampData = "timestamp-data" // S(timestamp) followed by S(data), as its prose says
+	Payload       = verify.Payload   // S(body), as in the code on Flock's page
+	TimestampData = "timestamp-data" // S(timestamp) followed by S(data), as in its prose
 )
 
 var (
@@ -27,11 +27,11 @@ var (
 var samples embed.FS
 
 // Provider is Flock, which sends events of referral campaigns. A valid delivery has
-//   - one X-Flock-Signature header, the HMAC-SHA256 in hexadecimal of what one of the schemes covers;
-//   - a timestamp, a number of seconds, that is no further from now than the tolerance;
+//   - one X-Flock-Signature header with the HMAC-SHA256, in hexadecimal, of a scheme's signed text;
+//   - a timestamp in seconds that differs from now by at most the tolerance;
 //   - a name;
-//   - where name and entity are not signed, no contradiction with data, which is, and no member whose
-//     name differs from one of those in case alone.
+//   - if name and entity aren't signed: no contradiction between them and the signed data, and no member whose
+//     name differs from theirs in case alone.
 //
 // Flock never retries.
 var Provider = verify.Provider{
@@ -67,11 +67,11 @@ var Provider = verify.Provider{
 
 const header = "X-Flock-Signature"
 
-// members holds the members of a body that count, and of its data the ids of the two people.
+// members are the members of a body that are used, and the ids of the two people in its data.
 type members struct {
 	name, entity, entityID, timestamp, data, inviteeID, referrerID stringify.Text
 
-	hasVariant bool // of the name of one of the body's members above
+	hasVariant bool // a member's name differs from one of these in case alone
 
 	campaignID, invitee, referrer, inviteeReward, referrerReward verify.Kinds // and of the rewards' ids:
 	inviteeRewardID, referrerRewardID                            verify.Kinds
@@ -123,7 +123,7 @@ func readID(c *stringify.Cursor) (id stringify.Text, is verify.Kinds) {
 	return id, verify.KindOf(value)
 }
 
-// user is the id of the person whom the event is about.
+// user returns the id of the person whom the event is about.
 func (b *members) user(entity stringify.Text) stringify.Text {
 	switch string(entity.Inside()) {
 	case "invitee":
@@ -140,15 +140,14 @@ func check(r verify.Request) (verify.Claims, error) {
 	if err != nil {
 		return verify.Claims{}, err
 	}
-	// To try both schemes is safe: the one signed text begins with { and the other never does, so neither
-	// can be passed off as the other.
+	// Trying both schemes is safe: the signed text of one begins with { and that of the other never does.
 	c, err := r.Authenticate(macs, schemes)
 	if err != nil {
 		return verify.Claims{}, err
 	}
 	b := read(r.Body)
 	sent := &b
-	if c.AsSent { // its numbers may say more than doubles hold
+	if c.AsSent { // its numbers may have more digits than a double
 		as := read(c.Body)
 		sent = &as
 	}
@@ -167,7 +166,7 @@ func check(r verify.Request) (verify.Claims, error) {
 	}
 	if !b.name.IsString() || c.Name == "" {
 		unnamed := fmt.Errorf("%w: it has no name", verify.Unreadable)
-		if c.Scheme == TimestampData { // to take it away must not have a stale one answered 200
+		if c.Scheme == TimestampData { // removing the unsigned name must not turn a stale delivery into a 200
 			return c, cmp.Or(untimely, unnamed)
 		}
 		return c, unnamed
@@ -180,17 +179,17 @@ func check(r verify.Request) (verify.Claims, error) {
 	if !ok {
 		return c, fmt.Errorf("%w: its timestamp is no number of seconds", verify.Unreadable)
 	}
-	if year := occurred.Year(); year >= 0 && year <= 9999 { // which RFC 3339 can write
+	if year := occurred.Year(); year >= 0 && year <= 9999 { // RFC 3339 has no others
 		c.Time = written
 	}
 	c.Occurred = occurred
 	return c, untimely
 }
 
-// agree compares what timestamp-data leaves unsigned with what it signs: entityId must be the id of
-// data's member for the entity, where there is one, and the name must begin with the entity. Canonical
-// texts are equal just when the values are. Where the body was signed as it was sent, the two ids must
-// be written alike there too: two numbers may be one double.
+// agree compares the members that timestamp-data doesn't sign with those that it does: entityId must be the id in
+// data's member for the entity, if there is one, and the name must begin with the entity. Canonical texts are equal
+// if and only if the values are. In a body that was signed as it was sent, the texts of the two ids must also be
+// equal, because two numbers may become one double.
 func (b *members) agree(sent *members) error {
 	if b.hasVariant {
 		return verify.ErrCaseVariant

@@ -13,10 +13,10 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// What the signature covers.
+// The schemes.
 const (
-	Data    = "data"         // S(data), as the older page has it
-	Payload = verify.Payload // S(body), in the header only, as the code of the newer page has it
+	Data    = "data"         // S(data), as on the older page
+	Payload = verify.Payload // S(body), in the header only, as in the code on the newer page
 )
 
 var (
@@ -28,16 +28,13 @@ var (
 var samples embed.FS
 
 // Provider is Frigade, which sends events of product onboarding. A valid delivery has
-//   - a signature, the HMAC-SHA256 in hexadecimal, as the prose of Frigade's page says, or in base64,
-//     as its code has it; in at most one X-Webhook-Signature header or in the body's member
-//     signature, or in both, of which either may match;
-//   - where data is what is signed, a data object that isn't empty. The signature is over S(data), or
-//     over S(body), in the header only, where the endpoint is set to that. The two are never guessed: a user can write into
-//     data, so a signed data could be replayed as a payload;
-//   - a type, and a time in RFC 3339 that is not older than the tolerance;
-//   - where type and time are not signed, no contradiction with data.actionType, no member whose
-//     name differs from one of those in case alone, and a data.createdAt, if any, that is not older
-//     than the tolerance either.
+//   - a signature: the HMAC-SHA256 in hexadecimal, as in the prose of Frigade's page, or in base64, as in its code;
+//     in at most one X-Webhook-Signature header or in the body's member signature; if in both, either may match;
+//   - with the scheme data, a data object that isn't empty. The schemes are never tried in turn: a user can write
+//     into data, so a signed data could be replayed as a payload;
+//   - a type, and a time in RFC 3339 that isn't older than the tolerance;
+//   - if type and time aren't signed: no contradiction with data.actionType, no member whose name differs from
+//     theirs in case alone, and no data.createdAt that is older than the tolerance.
 //
 // Frigade retries five times, with growing pauses.
 var Provider = verify.Provider{
@@ -78,17 +75,17 @@ var Provider = verify.Provider{
 const (
 	header     = "X-Webhook-Signature"
 	signedTime = "data.createdAt"
-	actions    = "flowResponse"  // the first token of the type of what has an actionType
-	ahead      = 5 * time.Minute // how far its time may lie in the future: two clocks' difference
+	actions    = "flowResponse"  // first token of the type of an event with an actionType
+	ahead      = 5 * time.Minute // how far its time may be in the future: the difference of two clocks
 )
 
-// members holds the members of a body that count, and of its data.
+// members are the members of a body and of its data that are used.
 type members struct {
 	data, kind, time, signature stringify.Text
 
 	action, id, foreignUserID, userID, createdAt stringify.Text
 
-	hasVariant bool // of the name of data, type or time
+	hasVariant bool // a member's name differs from data, type or time in case alone
 
 	shape
 }
@@ -167,7 +164,7 @@ func check(r verify.Request) (verify.Claims, error) {
 		return verify.Claims{}, err
 	}
 	sent := &b
-	if c.AsSent { // its numbers may say more than doubles hold
+	if c.AsSent { // its numbers may have more digits than a double
 		as := read(c.Body)
 		sent = &as
 	}
@@ -182,12 +179,11 @@ func check(r verify.Request) (verify.Claims, error) {
 		c.IDName = b.kind.Inside()
 	}
 
-	var untimely error // as far as signed data says
+	var untimely error // according to the signed data
 	if c.Scheme == Data && r.Freshness == verify.FreshnessSigned {
 		c.Created, untimely = b.created(&r)
 	}
-	// type and time may be unsigned: to take one away doesn't make a stale delivery into one that is
-	// answered 200.
+	// type and time may be unsigned: removing one must not turn a stale delivery into a 200.
 	if !b.kind.IsString() || c.Name == "" {
 		return c, cmp.Or(untimely, fmt.Errorf("%w: it has no type", verify.Unreadable))
 	}
@@ -204,9 +200,8 @@ func check(r verify.Request) (verify.Claims, error) {
 	return c, cmp.Or(r.Within(occurred, ahead), untimely)
 }
 
-// created returns data.createdAt, and refuses an old one. Where data alone is signed, time can be
-// renewed by anybody who has captured a delivery; createdAt can't. It is a browser's clock: how far ahead it is says
-// nothing.
+// created returns data.createdAt, and refuses an old one. If data alone is signed, anybody with a captured delivery can
+// renew time, but not createdAt. It comes from a browser's clock, so a time in the future means nothing.
 func (b *members) created(r *verify.Request) (time.Time, error) {
 	if b.createdAt == nil || string(b.createdAt) == "null" {
 		return time.Time{}, nil
@@ -221,7 +216,7 @@ func (b *members) created(r *verify.Request) (time.Time, error) {
 	return created, nil
 }
 
-// agree compares the type, which data leaves unsigned, with data.actionType, which it signs.
+// agree compares the type, which the scheme data doesn't sign, with data.actionType, which it does.
 func (b *members) agree() error {
 	if b.hasVariant {
 		return verify.ErrCaseVariant

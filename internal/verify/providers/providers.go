@@ -12,21 +12,21 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/hmac"
 )
 
-// All has every provider with a folder of its own. Each has an endpoint of its own, too, with
-// variables that begin with its name.
+// All lists the providers that have a folder. Each has its own endpoint, with variables that begin with its
+// name.
 var All = []*verify.Provider{
 	&flock.Provider,
 	&frigade.Provider,
 }
 
-// Described has every provider that is described by settings, which an endpoint may override.
+// Described lists the providers that are described by settings, which an endpoint may override.
 var Described = hmac.Providers
 
-// Of returns the provider whose own endpoint has that name, nil where there is none.
+// Of returns the provider whose own endpoint has that name; nil if there is none.
 func Of(endpoint string) *verify.Provider { return named(All, endpoint) }
 
-// ByName returns the provider of that name, nil where there is none. One that is described by settings
-// has to be configured before it can verify.
+// ByName returns the provider of that name; nil if there is none. One that is described by settings must be
+// configured before it can verify.
 func ByName(name string) *verify.Provider { return named(slices.Concat(All, Described), name) }
 
 func named(list []*verify.Provider, name string) *verify.Provider {
