@@ -4,7 +4,7 @@ module github.com/ade15e70/webhook-bridge/event
 
 go 1.24.0
 
-require github.com/nats-io/nats.go v1.49.0
+require github.com/nats-io/nats.go v1.49.0 // the newest that Go 1.24 builds
 
 require (
 	github.com/klauspost/compress v1.18.2 // indirect

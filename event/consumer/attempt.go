@@ -12,10 +12,15 @@ import (
 	"github.com/ade15e70/webhook-bridge/event"
 )
 
-// Permanent returns err as one that no later attempt mends: the event is a dead letter at once.
-func Permanent(err error) error { return &permanent{err} }
-
 type permanent struct{ error }
+
+// Permanent returns err as one that no later attempt mends: the event is a dead letter at once.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanent{err}
+}
 
 func (p *permanent) Unwrap() error { return p.error }
 

@@ -29,9 +29,8 @@ const pullWait = 2 * time.Second
 // context ends after Options.Timeout, and when Options.ShutdownTimeout is over.
 type Handler func(ctx context.Context, m *Message) error
 
-// Run handles events until ctx is done, and then returns nil when the handlers that began have ended.
-// It goes on when NATS restarts. It returns an error where it can't: options are wrong, the stream or the
-// consumer is missing or was deleted, the connection is closed, or a handler doesn't stop.
+// Run handles events until ctx is done, and returns nil when the handlers that began have ended. It goes
+// on when NATS restarts, and returns an error where it can't go on, or where a handler doesn't end.
 func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler) error {
 	o, err := o.withDefaults()
 	w := &worker{Options: o, js: js, handler: handler}
@@ -118,8 +117,7 @@ func (w *worker) consume(pulling, handling context.Context) error {
 	return nil
 }
 
-// gone returns an error where there is nothing left to pull from. What a pull says doesn't tell: a
-// server that is starting has no responders either.
+// gone returns an error where there is nothing left to pull from; a server that is starting looks the same.
 func (w *worker) gone(ctx context.Context, err error) error {
 	if w.js.Conn().IsClosed() {
 		return fmt.Errorf("consuming: the connection to NATS is closed: %w", err)

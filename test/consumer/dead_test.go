@@ -38,6 +38,7 @@ func (w *words) logger() *slog.Logger { return slog.New(slog.NewTextHandler(w, n
 // What fails for good is a dead letter: at once where that is known, else after the last attempt; and
 // what is no event at all. Others go on.
 func TestPoison(t *testing.T) {
+	t.Parallel()
 	n := serve(t, "")
 	n.publish(1, 5)
 	if _, err := n.js.Publish(t.Context(), "webhooks.flock.x", []byte("not from the bridge")); err != nil {
@@ -88,6 +89,7 @@ func TestPoison(t *testing.T) {
 
 // Mended, a consumer reads its dead letters as it reads events; what fails again stays among them.
 func TestDeadLettersAgain(t *testing.T) {
+	t.Parallel()
 	n := serve(t, "")
 	n.publish(1, 2)
 	o := consumer.Options{MaxAttempts: 1, MakeDeadStream: true}
@@ -124,6 +126,7 @@ func (o observer) Dead(*consumer.Message, time.Duration, error)    { o.add("dead
 // Where no dead letter can be stored, the event stays, the log says what to do, and when that is done the
 // event is a dead letter.
 func TestNoDeadLetters(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		exists *jetstream.StreamConfig
 		mend   func(jetstream.StreamManager) error

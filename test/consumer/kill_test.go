@@ -162,6 +162,7 @@ func terminated(t *testing.T, c *exec.Cmd) {
 // Workers that share a store and are killed at every point between receipt, effect and acknowledgement
 // have exactly one effect for each event.
 func TestKilled(t *testing.T) {
+	t.Parallel()
 	n, file := serve(t, ""), store(t)
 	total, kills := n.publish(1, 600), 0
 	for round := range 5 {
@@ -196,6 +197,7 @@ func TestKilled(t *testing.T) {
 
 // Where acknowledgements are lost, events come again and have no more effects.
 func TestAcknowledgementsLost(t *testing.T) {
+	t.Parallel()
 	n, file := serve(t, `no_auth_user: tester, authorization { users = [
 		{ user: tester, password: tester }
 		{ user: mute, password: mute, permissions { publish = { deny = ["$JS.ACK.>"] } } }
@@ -230,6 +232,7 @@ func TestAcknowledgementsLost(t *testing.T) {
 
 // An event that kills its worker becomes a dead letter.
 func TestKiller(t *testing.T) {
+	t.Parallel()
 	n := serve(t, "")
 	n.stream("WEBHOOKS_DEAD", "webhooks-dead.>")
 	n.publish(1, 1)

@@ -15,6 +15,7 @@ import (
 
 // A handler that takes longer than the ack wait keeps its event.
 func TestSlowerThanTheAckWait(t *testing.T) {
+	t.Parallel()
 	n := serve(t, "")
 	n.publish(1, 2)
 	var calls tally
@@ -35,6 +36,7 @@ func TestSlowerThanTheAckWait(t *testing.T) {
 
 // One that takes longer than its time is told to end, and its event comes again.
 func TestTimeout(t *testing.T) {
+	t.Parallel()
 	n := serve(t, "")
 	n.publish(1, 1)
 	var calls tally
@@ -56,6 +58,7 @@ func TestTimeout(t *testing.T) {
 
 // A handler that doesn't heed its end keeps its place, not its event.
 func TestStuck(t *testing.T) {
+	t.Parallel()
 	n := serve(t, "")
 	n.publish(1, 1)
 	free := make(chan struct{})
@@ -80,6 +83,7 @@ func TestStuck(t *testing.T) {
 
 // A panic is a failure like any other: it is logged with its stack, and the event comes again.
 func TestPanic(t *testing.T) {
+	t.Parallel()
 	n := serve(t, "")
 	total := n.publish(1, 20)
 	var calls tally
@@ -103,6 +107,7 @@ func TestPanic(t *testing.T) {
 // Asked to stop amid its work, it finishes what has begun and leaves nothing that others must wait for:
 // the ack wait is longer than the test.
 func TestStops(t *testing.T) {
+	t.Parallel()
 	n := serve(t, "")
 	total := n.publish(1, 60)
 	var calls tally
@@ -128,6 +133,7 @@ func TestStops(t *testing.T) {
 
 // A handler that doesn't stop in time is told to, and when it doesn't heed that, Run says so.
 func TestStopsLate(t *testing.T) {
+	t.Parallel()
 	n := serve(t, "")
 	n.publish(1, 1)
 	began, free := make(chan struct{}), make(chan struct{})
@@ -145,6 +151,7 @@ func TestStopsLate(t *testing.T) {
 }
 
 func TestNATSRestarts(t *testing.T) {
+	t.Parallel()
 	n := serve(t, "")
 	total := n.publish(1, 10)
 	var calls tally
@@ -170,6 +177,7 @@ func TestNATSRestarts(t *testing.T) {
 }
 
 func TestDeleted(t *testing.T) {
+	t.Parallel()
 	for what, remove := range map[string]func(*natsd) error{
 		"stream":   func(n *natsd) error { return n.js.DeleteStream(t.Context(), "WEBHOOKS") },
 		"consumer": func(n *natsd) error { return n.js.DeleteConsumer(t.Context(), "WEBHOOKS", "rewards") },
@@ -190,6 +198,7 @@ func TestDeleted(t *testing.T) {
 }
 
 func TestConnectionClosed(t *testing.T) {
+	t.Parallel()
 	n := serve(t, "")
 	js := n.connect("")
 	r := run(t, js, consumer.Options{}, func(context.Context, *consumer.Message) error { return nil })
@@ -202,6 +211,7 @@ func TestConnectionClosed(t *testing.T) {
 
 // What a consumer that exists has otherwise is changed where that is safe, and an error where it isn't.
 func TestExisting(t *testing.T) {
+	t.Parallel()
 	n := serve(t, "")
 	n.publish(1, 3)
 	c := jetstream.ConsumerConfig{
@@ -255,6 +265,7 @@ func TestExisting(t *testing.T) {
 // With no more rights than docs/consumers.md grants, a worker makes its consumer, handles, and keeps dead
 // letters.
 func TestPermissions(t *testing.T) {
+	t.Parallel()
 	n := serve(t, `no_auth_user: tester, authorization { users = [
 		{ user: tester, password: tester }
 		{ user: rewards, password: rewards, permissions {
