@@ -1,64 +1,56 @@
-import { pathToFileURL } from 'node:url'
-import { jetstream, jetstreamManager } from '@nats-io/jetstream'
-import { connect } from '@nats-io/transport-node'
-import { Consumer, consume, subscribe } from './consumer.js'
-import { makeDeadLetters } from './deadletter.js'
-import { Store } from './store.js'
+// Gives a point to the person who accepted an invitation, once for each event of the bridge. Take it, and
+// put your effect in the place of reward.
+import { readFileSync } from 'node:fs'
+import { jetstream } from '@nats-io/jetstream'
+import { connect, credsAuthenticator, nkeyAuthenticator } from '@nats-io/transport-node'
+import { doubling, once, run } from '@webhook-bridge/consumer'
+import { reward } from './reward.js'
+import { openStore } from './store.js'
 
 const env = process.env
-const settings = {
-  nats: env.NATS_URL || 'nats://127.0.0.1:4222',
-  inbox: env.NATS_INBOX_PREFIX || '_INBOX', // what an account may allow this user alone
-  stream: env.STREAM || 'WEBHOOKS',
-  filter: env.FILTER || 'webhooks.*.invitee.accepted',
-  durable: env.DURABLE || 'rewards',
-  since: env.SINCE, // RFC 3339; for a durable that doesn't exist yet
-  store: env.STORE || 'rewards.db',
-  ackWait: Number(env.ACK_WAIT || 30_000), // ms: how long a worker may have a message before another gets it
-  tries: Number(env.TRIES || 5),
-  pause: Number(env.PAUSE || 1_000), // ms
-}
+const log = (level) => (msg, fields) => console.error(JSON.stringify({ time: new Date().toISOString(), level, msg, ...fields }))
 
-export const log = (msg, fields) => console.error(JSON.stringify({ time: new Date().toISOString(), msg, ...fields }))
-
-// start connects; the end sends what is still to be sent and closes all.
-export async function start() {
-  const nc = await connect({
-    servers: settings.nats.split(','), user: env.NATS_USER, pass: env.NATS_PASSWORD,
-    name: `example ${settings.durable}`, inboxPrefix: settings.inbox, maxReconnectAttempts: -1,
+// nats connects with the variables of the nats command.
+function nats() {
+  const file = (name) => (env[name] ? readFileSync(env[name]) : undefined)
+  const authenticator = env.NATS_CREDS ? credsAuthenticator(file('NATS_CREDS')) : env.NATS_NKEY ? nkeyAuthenticator(file('NATS_NKEY')) : undefined
+  const tls = env.NATS_CA || env.NATS_CERT ? { tls: { caFile: env.NATS_CA, certFile: env.NATS_CERT, keyFile: env.NATS_KEY } } : {}
+  return connect({
+    servers: (env.NATS_URL || 'nats://127.0.0.1:4222').split(','), user: env.NATS_USER, pass: env.NATS_PASSWORD, authenticator,
+    name: 'example', inboxPrefix: env.NATS_INBOX_PREFIX || '_INBOX', maxReconnectAttempts: -1, ...tls,
   })
-  const store = new Store(settings.store)
-  const end = async () => {
-    await nc.drain() // the last acknowledgements among it
-    store.close()
-  }
-  try {
-    const js = jetstream(nc)
-    const manager = await jetstreamManager(nc, { checkAPI: false }) // which needs a right of its own
-    await makeDeadLetters(manager)
-    const from = await subscribe(js, manager, settings)
-    log('consuming', { stream: settings.stream, durable: settings.durable, filter: settings.filter })
-    return { consumer: new Consumer({ js, store, settings, log }), from, end }
-  } catch (error) {
-    await end()
-    throw error
-  }
 }
 
 async function main() {
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort())
-  const { consumer, from, end } = await start()
+  const store = openStore(env.STORE || 'rewards.db')
+  const nc = await nats()
   try {
-    await consume(from, (message) => consumer.handle(message), stop.signal, log)
+    await run(jetstream(nc), {
+      durable: env.DURABLE || 'rewards',
+      stream: env.STREAM || 'WEBHOOKS',
+      filters: [env.FILTER || 'webhooks.*.invitee.accepted'],
+      since: env.SINCE ? new Date(env.SINCE) : undefined, // RFC 3339; for a durable that doesn't exist yet
+      ackWait: Number(env.ACK_WAIT || 30_000), // ms
+      maxAttempts: Number(env.TRIES || 5),
+      backoff: doubling(Number(env.PAUSE || 1_000), 300_000), // ms
+      deadStream: 'WEBHOOKS_DEAD',
+      makeDeadStream: true,
+      logger: { info: log('info'), warn: log('warn'), error: log('error') },
+      signal: stop.signal,
+    }, async (message) => {
+      // One name for all durables: a replay does only what wasn't done.
+      const first = await once(store, message, (db) => reward(db, message.event), 'rewards')
+      log('info')('handled', { id: message.event.id, first, attempt: message.attempt })
+    })
   } finally {
-    await end()
+    await nc.drain() // the last acknowledgements among it
+    store.close()
   }
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  main().catch((error) => {
-    console.error(`consumer: ${error.message}`)
-    process.exitCode = 1
-  })
-}
+main().catch((error) => {
+  console.error(`consumer: ${error.message}`)
+  process.exitCode = 1
+})

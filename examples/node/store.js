@@ -1,31 +1,20 @@
 import Database from 'libsql'
 
-// The store has what the events did, and which of them did it. Every worker that handles events of
-// one durable consumer must use the same store. SQLite stands for your database; the SQL is also
-// PostgreSQL's, but for ? instead of $1.
-export class Store {
-  constructor(file) {
-    this.db = new Database(file, { timeout: 10_000 }) // ms: writers wait for each other
-    whileBusy(() => this.db.exec(`
-      PRAGMA journal_mode = wal;
-      PRAGMA synchronous = full; -- a commit is on the disk
-      CREATE TABLE IF NOT EXISTS handled (id TEXT PRIMARY KEY, at TEXT NOT NULL);
-      CREATE TABLE IF NOT EXISTS points (userid TEXT PRIMARY KEY, points INTEGER NOT NULL);`))
-    this.mark = this.db.prepare('INSERT INTO handled (id, at) VALUES (?, ?) ON CONFLICT DO NOTHING')
-  }
-
-  // once runs the effect of an event, unless it was run before, and says whether it was run. The mark
-  // and the effect are one transaction: whatever dies in between, there are both or neither.
-  once(id, effect) {
-    return this.db.transaction(() => {
-      if (this.mark.run(id, new Date().toISOString()).changes === 0) return false
-      effect(this.db)
-      return true
-    }).immediate()
-  }
-
-  close() {
-    this.db.close()
+// openStore opens the database, which has the effects and the ids of the events that were handled. SQLite
+// stands for yours.
+export function openStore(file) {
+  const db = new Database(file, { timeout: 10_000 }) // ms: writers wait for each other
+  whileBusy(() => db.exec(`
+    PRAGMA journal_mode = wal;
+    PRAGMA synchronous = full; -- a commit is on the disk
+    CREATE TABLE IF NOT EXISTS handled_events (consumer TEXT NOT NULL, id TEXT NOT NULL,
+      handled_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (consumer, id));
+    CREATE TABLE IF NOT EXISTS points (userid TEXT PRIMARY KEY, points INTEGER NOT NULL);`))
+  const insert = db.prepare('INSERT INTO handled_events (consumer, id) VALUES (?, ?) ON CONFLICT DO NOTHING')
+  return {
+    transaction: (work) => db.transaction(() => work(db)).immediate(),
+    insert: (_, consumer, id) => insert.run(consumer, id).changes === 1,
+    close: () => db.close(),
   }
 }
 

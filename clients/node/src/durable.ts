@@ -1,5 +1,5 @@
 import {
-  AckPolicy, type Consumer, type ConsumerConfig, type ConsumerInfo, DeliverPolicy, JetStreamApiError, type JetStreamClient,
+  AckPolicy, type Consumer, type ConsumerConfig, type ConsumerInfo, DeliverPolicy, type JetStreamApiError, type JetStreamClient,
   type JetStreamManager,
 } from '@nats-io/jetstream'
 import { nanos } from '@nats-io/nats-core'
@@ -8,8 +8,9 @@ import type { Settings } from './options.js'
 /** JetStream's error codes. */
 export const codes = { consumerNotFound: 10014, consumerExists: 10148, streamNotFound: 10059, streamNameInUse: 10058 }
 
+/** By its code: an error of the user's copy of the package is no instance of a class of ours. */
 export const isCode = (error: unknown, ...wanted: number[]): boolean =>
-  error instanceof JetStreamApiError && wanted.includes(error.code)
+  error instanceof Error && wanted.includes((error as JetStreamApiError).code)
 
 /**
  * Finds the consumer, or makes it. Of one that exists, what concerns deliveries to come alone is changed
