@@ -101,7 +101,7 @@ export async function demo(t) {
   const p = start(['demo'], { HTTP_ADDR: '127.0.0.1:0', ADMIN_ADDR: '127.0.0.1:0', EMBEDDED_NATS_ADDR: '127.0.0.1:0' })
   if (t) cleanup(t, p.stop)
   await p.match(/Ctrl-C ends it/)
-  const [, secret, hooks] = /FLOCK_SECRETS=(\S+) .* send flock invitee.accepted --url (\S+)/.exec(p.out)
+  const [, secret, hooks] = /FLOCK_SECRETS=(\S+) .* send flock .*--url (\S+)/.exec(p.out)
   return {
     page: /live page.*?(http:\/\/\S+?)\/\n/.exec(p.out)[1],
     nats: /nats sub -s (\S+)/.exec(p.out)[1],
