@@ -29,6 +29,7 @@ import (
 type App struct {
 	config        *config.Config
 	log           *zap.Logger
+	version       string
 	nats          *natsd.Server // nil with NATS_URL
 	publisher     *publish.Publisher
 	spool         *spool.Spool
@@ -48,7 +49,7 @@ type App struct {
 // credentials are errors.
 func New(ctx context.Context, c *config.Config, version string, logger *telemetry.Logger) (_ *App, err error) {
 	log := logger.Logger
-	a := &App{config: c, log: log, closing: minClosing}
+	a := &App{config: c, log: log, version: version, closing: minClosing}
 	defer func() {
 		if err != nil {
 			a.release()
@@ -259,7 +260,8 @@ func (a *App) Run(ctx context.Context) error {
 	a.publisher.Settle(ctx, bound)
 	go func() { failed <- a.public.serve() }()
 	a.serving.Store(true)
-	a.log.Info("listening", zap.String("public", a.PublicAddr()), zap.String("admin", a.AdminAddr()), zap.Strings("endpoints", endpointsInWords(a.config)))
+	a.log.Info("listening", zap.String("public", a.PublicAddr()), zap.String("admin", a.AdminAddr()),
+		zap.Strings("endpoints", endpointsInWords(a.config)), zap.String("version", a.version))
 	var broken error
 	select {
 	case <-ctx.Done():
