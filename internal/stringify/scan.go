@@ -6,27 +6,27 @@ import (
 	"sync"
 )
 
-// scanner checks a text in one pass and finds out whether it is canonical.
+// scanner validates a text in one pass and finds out whether it is canonical.
 type scanner struct {
 	src       []byte
 	pos       int
 	canonical bool
-	spaced    bool // white space stands between tokens, or around the value
+	spaced    bool // there is white space between tokens or around the value
 	numbers   int  // up to this offset all numbers are canonical
-	growth    int  // how much longer than the text its canonical form can be; see number
+	growth    int  // how much longer the canonical form may be; see number
 
-	// members of all objects that are open now, the innermost object's last.
+	// members has the members of all open objects, those of the innermost last.
 	members []member
-	// unescaped holds the names that are written with escapes, as they read.
+	// unescaped holds the decoded names of those with escapes.
 	unescaped []byte
 	table     []uint32 // of duplicated(), kept for the next object
 
-	// The first memory of members and table, so that most bodies need no other than the scanner's.
+	// Initial memory of members and table: enough for most bodies.
 	few   [32]member
 	small [64]uint32
 
-	// ordered has the members of each object that isn't in canonical order, in that order; sorted
-	// says where in it, under the offset of the object's opening brace.
+	// ordered has the members of each object that isn't in canonical order, sorted. The map sorted has their place in
+	// it, by the offset of the object's opening brace.
 	ordered []member
 	sorted  map[uint32]span
 }
@@ -34,7 +34,7 @@ type scanner struct {
 // member is one member of an object, as offsets into the text; bodies are far below 4 GiB.
 type member struct {
 	at       uint32 // of the name's opening quote
-	name     uint32 // of the name as it reads; from len(src) on it lies in unescaped
+	name     uint32 // of the decoded name; from len(src) on it is in unescaped
 	nameLen  uint32
 	position uint32 // the name as an array index, or notIndex
 }
@@ -42,7 +42,7 @@ type member struct {
 // span is a part of scanner.ordered.
 type span struct{ from, to uint32 }
 
-// scanners are spare ones: each is a kilobyte, which a usual body needs for a microsecond.
+// scanners holds scanners for reuse: each is a kilobyte, and is needed for a microsecond.
 var scanners = sync.Pool{New: func() any { return new(scanner) }}
 
 func newScanner(src []byte) *scanner {
@@ -52,20 +52,20 @@ func newScanner(src []byte) *scanner {
 	return s
 }
 
-// reset forgets everything, what it took for a large body too.
+// reset drops everything, also the memory for a large body.
 func (s *scanner) reset() {
 	s.src, s.pos, s.canonical, s.spaced, s.numbers, s.growth = nil, 0, false, false, 0, 0
 	s.members, s.table = s.few[:0], s.small[:]
 	s.unescaped, s.ordered, s.sorted = nil, nil, nil
 }
 
-// release lets others have the scanner. It holds nothing of the text any more.
+// release makes the scanner reusable. It keeps no reference to the text.
 func (s *scanner) release() {
 	s.reset()
 	scanners.Put(s)
 }
 
-// document is one value with nothing but white space around it.
+// document scans one value with only white space around it.
 func (s *scanner) document() error {
 	s.space()
 	if err := s.value(0); err != nil {
@@ -78,7 +78,7 @@ func (s *scanner) document() error {
 	return nil
 }
 
-// value scans one value that stands inside depth objects and arrays.
+// value scans one value inside depth objects and arrays.
 func (s *scanner) value(depth int) error {
 	switch c := s.peek(); {
 	case c == '"':
@@ -139,7 +139,7 @@ func (s *scanner) object(depth int) error {
 		s.pos++
 		return nil
 	}
-	inOrder, last := true, int64(-1) // last: the greatest position so far; past the indices, notIndex
+	inOrder, last := true, int64(-1) // last: the greatest position so far; notIndex after the indices
 	for {
 		m, err := s.name()
 		if err != nil {
@@ -185,8 +185,8 @@ func (s *scanner) object(depth int) error {
 	return nil
 }
 
-// keepSorted remembers the canonical order of an object's members: indices ascending, then the
-// others as they came.
+// keepSorted notes the canonical order of an object's members: indices in ascending order, then the
+// others in the given order.
 func (s *scanner) keepSorted(open int, own []member) {
 	if s.sorted == nil {
 		s.sorted = make(map[uint32]span)

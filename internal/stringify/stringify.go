@@ -1,14 +1,13 @@
-// Package stringify is ECMAScript's JSON.stringify(JSON.parse(x)), byte for byte: the text that
-// vendors sign whose code is written in it.
+// Package stringify is ECMAScript's JSON.stringify(JSON.parse(x)), byte for byte: the text that vendors sign if their
+// code is written in JavaScript.
 //
-// One pass over the bytes checks them and finds out whether they already are that text, as a body
-// that came out of JSON.stringify is; then nothing is written anew. Otherwise a second pass writes
-// the canonical form: members whose names are array indices first and in ascending order
-// (ECMA-262, OrdinaryOwnPropertyKeys), numbers as Number::toString prints them, strings as
-// QuoteJSONString does. Both passes are linear in time and memory but for the sorting of members.
+// The first pass validates the bytes and finds out whether they already have that form, as bodies from JSON.stringify
+// do; then they are used as they are. Otherwise a second pass writes the canonical form: members whose names are array
+// indices first, in ascending order (ECMA-262, OrdinaryOwnPropertyKeys), numbers as in Number::toString, and strings as
+// in QuoteJSONString. Except for the sorting of members, both passes are linear in time and memory.
 //
-// More is refused than JSON.parse refuses, because a text that two readers read differently must
-// not carry a signature: a member given twice, at any depth, and nesting past [MaxDepth].
+// It refuses more than JSON.parse does, because a signature must not cover a text that two readers read differently: a
+// member given twice, at any depth, and nesting deeper than [MaxDepth].
 package stringify
 
 import (
@@ -18,11 +17,11 @@ import (
 	"unicode/utf8"
 )
 
-// MaxDepth is how deep objects and arrays may nest; the outermost is level 1. Node's own
-// JSON.stringify gives up between 4,000 and 5,000 levels, so no vendor can sign deeper.
+// MaxDepth bounds the nesting of objects and arrays; the outermost is level 1. JSON.stringify in Node gives up between
+// 4,000 and 5,000 levels.
 const MaxDepth = 512
 
-// The reasons for which [Parse] refuses a text. Each error it returns wraps one of them.
+// The errors of [Parse].
 var (
 	ErrSyntax    = errors.New("not one JSON value")
 	ErrUTF8      = errors.New("not UTF-8")
@@ -30,9 +29,8 @@ var (
 	ErrDepth     = fmt.Errorf("nested deeper than %d levels", MaxDepth)
 )
 
-// Parse returns the canonical form of the one JSON value in src. Where src is already canonical
-// the result is src itself, not a copy. The error wraps one of the reasons above and names the
-// byte at which it was found; it never quotes src.
+// Parse returns the canonical form of the JSON value in src. If src is canonical, the result is src itself and no copy.
+// The error wraps one of those above and has the offset; it never quotes src.
 func Parse(src []byte) (Text, error) {
 	c, err := Check(src)
 	if err != nil {
@@ -41,8 +39,7 @@ func Parse(src []byte) (Text, error) {
 	return c.Text(), nil
 }
 
-// Check is the first half of [Parse]: it validates the text. A caller that limits memory learns from the result
-// how much the second half allocates.
+// Check is the first half of [Parse]: it validates the text. The result tells how much memory the second half needs.
 func Check(src []byte) (Checked, error) {
 	if len(src) > math.MaxInt32 {
 		return Checked{}, fmt.Errorf("%w: longer than 2 GiB", ErrSyntax)
@@ -61,8 +58,8 @@ func Check(src []byte) (Checked, error) {
 // Checked is a validated JSON value.
 type Checked struct{ scanner *scanner }
 
-// Size returns how many bytes [Checked.Text] allocates: 0 where the text is canonical already, otherwise an
-// upper bound of the canonical form's length.
+// Size returns how many bytes [Checked.Text] allocates: 0 if the text is canonical, else an upper bound of the
+// canonical form's length.
 func (c Checked) Size() int {
 	if c.scanner.canonical {
 		return 0
@@ -79,10 +76,9 @@ func (c Checked) Text() Text {
 	return c.scanner.rewritten(c.Size())
 }
 
-// Compact returns the value as it was written, the white space between tokens left out: numbers, escapes
-// and the order of members stay. Where there is no such white space it is src itself. A [Cursor] reads
-// it like a canonical text, but names stand in it as they were written (see [Is]). After that c must
-// not be used any more.
+// Compact returns the value as it was written, without white space between tokens: numbers, escapes and the order of
+// members stay. Without such white space it is src itself. A [Cursor] reads it like a canonical text, but its names
+// may have escapes (see [Is]). c must not be used afterwards.
 func (c Checked) Compact() Text {
 	defer c.scanner.release()
 	if c.scanner.canonical || !c.scanner.spaced {
@@ -91,7 +87,7 @@ func (c Checked) Compact() Text {
 	return compacted(c.scanner.src)
 }
 
-// CompactSize is how many bytes [Checked.Compact] allocates.
+// CompactSize returns how many bytes [Checked.Compact] allocates.
 func (c Checked) CompactSize() int {
 	if c.scanner.canonical || !c.scanner.spaced {
 		return 0

@@ -17,8 +17,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// explain lists what was signed as the settings say, part by part, and what would have to be otherwise
-// for a refused delivery to be right. It shows lengths and the beginnings of digests, never the text.
+// explain lists the parts of the signed text according to the settings, and for a refused delivery what would have to
+// be different. It shows lengths and the beginnings of digests, never the text.
 func (m maker) explain(r verify.Request) (steps []string, causes []verify.Finding) {
 	s := m.scheme
 	if s.other != nil && len(r.Header[s.header]) == 0 && len(r.Header[s.other.header]) > 0 {
@@ -65,7 +65,7 @@ func inWords(n int, err error) string {
 	return fmt.Sprintf("%d signatures, any of which may match", n)
 }
 
-// timeIn returns the time that a header has, whatever else is wrong with it.
+// timeIn returns the time in a header that may have other mistakes.
 func (f *format) timeIn(value string) string {
 	for word := range strings.FieldsFuncSeq(value, func(r rune) bool { return strings.ContainsRune(" ,;", r) }) {
 		if i := f.match(word); i != nil && i.isTime {
@@ -75,7 +75,7 @@ func (f *format) timeIn(value string) string {
 	return ""
 }
 
-// describe lists each part of what is signed with its length.
+// describe lists the parts of the signed text with their lengths.
 func (a *attempt) describe() string {
 	var all []string
 	say := func(what, value string) {
@@ -107,7 +107,7 @@ func (a *attempt) describe() string {
 	return strings.Join(all, ", ")
 }
 
-// unsignedParts lists what is used and not signed.
+// unsignedParts lists the values that are used though they aren't signed.
 func (s *scheme) unsignedParts() string {
 	var all []string
 	if s.timed && s.covers == Body {
@@ -122,7 +122,7 @@ func (s *scheme) unsignedParts() string {
 	return strings.Join(all, " and ")
 }
 
-// missingPart names the header that SIGNED needs and that isn't there once.
+// missingPart names a header in SIGNED that the delivery doesn't have exactly once.
 func (s *scheme) missingPart(r verify.Request) (f verify.Finding, ok bool) {
 	for _, p := range s.signed {
 		name := p.text
@@ -143,7 +143,7 @@ func (s *scheme) missingPart(r verify.Request) (f verify.Finding, ok bool) {
 	return f, false
 }
 
-// candidate is something that may have been otherwise than set; says is "" where it is as set.
+// candidate is a value to try instead of the one that is set; says is "" for the one that is set.
 type candidate struct {
 	code, says, do string
 	key            secret.Secret
@@ -151,7 +151,7 @@ type candidate struct {
 	mac            verify.MAC
 }
 
-// search looks for a signature, a secret and a text that fit each other, as set first.
+// search looks for a signature, a secret and a text that match. It tries those that are set first.
 func (m maker) search(a *attempt) (causes []verify.Finding) {
 	macs, texts := m.signatures(a), m.texts(a)
 	var best []candidate
@@ -175,7 +175,7 @@ func (m maker) search(a *attempt) (causes []verify.Finding) {
 	return causes
 }
 
-// signatures lists the signatures that are read as set, and all else in the headers that could be one.
+// signatures lists the signatures according to the settings, and everything else in the headers that could be one.
 func (m maker) signatures(a *attempt) (all []candidate) {
 	if macs, err := a.signatures(); err == nil {
 		for _, mac := range macs {
@@ -209,7 +209,7 @@ func (m maker) signatures(a *attempt) (all []candidate) {
 	return all
 }
 
-// keys lists the secrets as set, and as they may be meant.
+// keys lists the secrets that are set, and what they may be meant to be.
 func (m maker) keys(secrets []secret.Secret) (all []candidate) {
 	for i, s := range secrets {
 		if s.IsEmpty() {
@@ -246,10 +246,10 @@ func (m maker) keys(secrets []secret.Secret) (all []candidate) {
 	return all
 }
 
-// maxSearched is how large a body may be for which other texts are tried than the one that is set.
+// maxSearched is the largest body for which other texts than the one that is set are tried.
 const maxSearched = 4 << 20
 
-// texts lists what is signed as set, and as others sign.
+// texts lists the signed text according to the settings, and those of other vendors.
 func (m maker) texts(a *attempt) (all []candidate) {
 	bodies := []candidate{{text: a.r.Raw}}
 	if trimmed := bytes.TrimSpace(a.r.Raw); len(trimmed) < len(a.r.Raw) {
@@ -289,7 +289,7 @@ func (m maker) texts(a *attempt) (all []candidate) {
 					c.code, c.says, c.do = b.code, b.says, b.do
 				}
 				if (i > 0 || unit != "") && b.says != "" {
-					continue // one supposition is enough
+					continue // one difference at a time
 				}
 				all = append(all, c)
 			}
@@ -307,14 +307,14 @@ func signedOfPresets() (list []string) {
 	return list
 }
 
-// stamps yields the time as it was sent, and in the other unit where it is a number.
+// stamps yields the time as it was sent, and a number also in the other unit.
 func (a *attempt) stamps() map[string]string {
 	sent := a.time
 	if a.scheme.time.isSet {
 		sent, _ = a.read(a.scheme.time)
 	}
 	if sent == "" {
-		for name, values := range a.r.Header { // one that isn't set
+		for name, values := range a.r.Header { // headers that aren't set
 			if strings.Contains(name, "Timestamp") {
 				sent = values[0]
 			}
@@ -329,7 +329,7 @@ func (a *attempt) stamps() map[string]string {
 	return all
 }
 
-// fill puts a text together; ok is false where a part isn't there.
+// fill returns a text from its parts; ok is false if one is missing.
 func (a *attempt) fill(parts []part, stamp string, raw []byte) (text []byte, ok bool) {
 	for _, p := range parts {
 		value := p.text
@@ -349,7 +349,7 @@ func (a *attempt) fill(parts []part, stamp string, raw []byte) (text []byte, ok 
 	return text, true
 }
 
-// otherUnit reports that the time is one of about now, in another unit than the one that is set.
+// otherUnit reports whether the time is about now if it is read in another unit than the one that is set.
 func (s *scheme) otherUnit(a *attempt) (f verify.Finding, ok bool) {
 	sent := a.stamps()[""]
 	if _, _, isRight := s.unit.parse(sent); !s.timed || sent == "" {

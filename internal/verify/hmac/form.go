@@ -8,13 +8,13 @@ import (
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
-// mayBeForm reports whether a body has none of the bytes that every form's writer escapes
-// (https://url.spec.whatwg.org/#application-x-www-form-urlencoded-percent-encode-set) and of which
-// every JSON object or array, and every text of several words, has one.
+// mayBeForm reports whether a body has none of the bytes that a form must escape
+// (https://url.spec.whatwg.org/#application-x-www-form-urlencoded-percent-encode-set). Every JSON object or
+// array has at least one of them, and so has a text of several words.
 func mayBeForm(body []byte) bool { return !bytes.ContainsAny(body, "{[\"<> \t\r\n") }
 
-// payload returns the member payload of a form. It looks at each member once, and decodes none other:
-// the body may come from anybody.
+// payload returns the member payload of a form. It reads each member once and decodes no other, because anybody may
+// have sent the body.
 func payload(form []byte) (found []byte, err error) {
 	for more := true; more; {
 		var member []byte
@@ -38,7 +38,7 @@ func payload(form []byte) (found []byte, err error) {
 	return found, nil
 }
 
-// isPayload reports whether a member's name reads payload.
+// isPayload reports whether a member's name decodes to payload.
 func isPayload(name []byte) bool {
 	const want = "payload"
 	if bytes.IndexByte(name, '%') < 0 || len(name) > len(want)*len("%70") {

@@ -7,8 +7,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// format is how a signature header is written: items with a separator between them, of which each is
-// text around a signature or around the time.
+// format is the form of a signature header: items with a separator between them. Each item is text around a signature
+// or around the time.
 type format struct {
 	separator byte // 0: the whole header is one item
 	items     []item
@@ -21,16 +21,14 @@ type item struct {
 	isTime         bool
 }
 
-// maxSignatures is how many signatures one header may have. A vendor that rotates its secrets sends
-// two.
+// maxSignatures bounds the signatures in one header. A vendor that rotates its secrets sends two.
 const maxSignatures = 8
 
 // parseFormat reads SIGNATURE_FORMAT. There are two kinds:
-//   - a list of name={…} with commas or semicolons between them, as in t={timestamp},v1={hex}. In a
-//     header the members stand in any order, those with the signature any number of times, and
-//     members that are not known are passed over;
-//   - other text around a signature, as in v1,{base64}. A header may have several with blanks between
-//     them, unless the text has blanks itself.
+//   - a list of name={…} with commas or semicolons between them, such as t={timestamp},v1={hex}. In a header the
+//     members may be in any order, the signature may occur several times, and unknown members are ignored;
+//   - other text around a signature, such as v1,{base64}. A header may have several with blanks between them, unless
+//     the text itself has blanks.
 func parseFormat(template string) (f format, err error) {
 	parts, err := split(template)
 	if err != nil {
@@ -88,7 +86,7 @@ func (f *format) list(template string) bool {
 	return true
 }
 
-// hasTime reports whether the time stands in the header.
+// hasTime reports whether the header has the time.
 func (f *format) hasTime() bool {
 	for _, i := range f.items {
 		if i.isTime {
@@ -98,8 +96,8 @@ func (f *format) hasTime() bool {
 	return false
 }
 
-// read appends the signatures that a header has to room, and returns the time that it has. A time that
-// is there twice, or not at all where there should be one, is a missing signature.
+// read appends the signatures of a header to room and returns its time. If a time is required, none or two of them
+// count as a missing signature.
 func (f *format) read(value string, room []verify.MAC) (macs []verify.MAC, time string, err error) {
 	times, signatures := 0, 0
 	if strings.Trim(value, " \t") == "" {
@@ -139,7 +137,7 @@ func (f *format) read(value string, room []verify.MAC) (macs []verify.MAC, time 
 	return room, time, nil
 }
 
-// match returns the item that a text of the header is; nil for none.
+// match returns the item that a part of the header matches; nil: none.
 func (f *format) match(text string) *item {
 	for i := range f.items {
 		m := &f.items[i]

@@ -1,11 +1,10 @@
-// Package hmac verifies and makes the webhooks of any vendor that signs with HMAC-SHA256, as
-// settings describe it: which header bears the signature and how, which text is signed, where the
-// time, the event's name and its id stand. A preset is these settings filled in for one vendor; see
-// presets.go.
+// Package hmac verifies and makes the webhooks of any vendor that signs with HMAC-SHA256 and is described by
+// settings: the header and the form of the signature, the signed text, and the places of the time, the event's
+// name and its id. A preset is a set of these settings for one vendor (presets.go).
 //
-// These vendors sign the bytes that they send, so the body is taken as it came. The whole of it is
-// always signed: settings that leave it out are refused. Which values are signed beside it is told
-// apart in one way only (see signedParts), so that nothing can be moved from one to another.
+// These vendors sign the bytes that they send, so the body is used as it came. The whole body is always signed:
+// settings without it are refused. The signed text can be split into its parts in one way only (signedParts), so
+// nothing can be moved from one part to another.
 //
 // ADR 15 has for each preset what is signed, what isn't, and what the id is made of.
 package hmac
@@ -45,7 +44,7 @@ func (s *scheme) check(r verify.Request) (verify.Claims, error) {
 	return a.claims(verify.Claims{Scheme: s.covers, Secret: position, SignedText: text, Body: r.Body})
 }
 
-// keep returns the headers that are needed to put together what is signed, with zeros for a signature.
+// keep returns the headers that the signed text needs, and the signature header with zeros.
 func (s *scheme) keep(h http.Header) http.Header {
 	if s.other != nil && len(h[s.header]) == 0 && len(h[s.other.header]) > 0 {
 		s = s.other
@@ -61,7 +60,7 @@ func (s *scheme) keep(h http.Header) http.Header {
 	return kept
 }
 
-// resign returns kept headers with a signature again.
+// resign returns kept headers with a new signature.
 func (s *scheme) resign(kept http.Header, key secret.Secret, signed [][]byte) http.Header {
 	if s.other != nil && len(kept[s.header]) == 0 {
 		s = s.other
@@ -76,12 +75,12 @@ func (s *scheme) resign(kept http.Header, key secret.Secret, signed [][]byte) ht
 type attempt struct {
 	*scheme
 	r         *verify.Request
-	time      string // as the delivery has it; "" where it hasn't
+	time      string // as sent; "" if there is none
 	room      [8]verify.MAC
-	parts     [][]byte // room for those of the signed text, and for the one of the id
-	buffer    []byte   // all that is signed but the body; behind that, the id
-	from, to  int      // of the time in it
-	before    int      // how much of it stands before the body
+	parts     [][]byte // of the signed text and of the id
+	buffer    []byte   // the signed text without the body, and then the id
+	from, to  int      // where in buffer the time is
+	before    int      // how much of buffer precedes the body
 	values    values
 	wasWalked bool
 }
@@ -99,7 +98,7 @@ func (a *attempt) signatures() (macs []verify.MAC, err error) {
 	return macs, err
 }
 
-// read returns what stands at a source; several reports that its header is there more than once.
+// read returns the value of a source; several reports whether its header occurs more than once.
 func (a *attempt) read(s source) (text string, several bool) {
 	if s.header != "" {
 		values := a.r.Header[s.header]
@@ -119,8 +118,7 @@ func (a *attempt) read(s source) (text string, several bool) {
 	return verify.Text(value), false
 }
 
-// text puts together what is signed. What of it isn't there, or is there twice, is a missing
-// signature.
+// text returns the signed text in parts. A value that is missing or occurs twice counts as a missing signature.
 func (a *attempt) text() ([][]byte, error) {
 	if len(a.signed) == 1 { // the body
 		a.parts = [][]byte{a.r.Raw, nil}
@@ -157,7 +155,7 @@ func (a *attempt) text() ([][]byte, error) {
 	return a.parts[:3:3], nil
 }
 
-// isTime reports whether a value is a time, where that is what tells it from what stands before it.
+// isTime reports whether a value is a time, if only that separates it from the text before it.
 func (s *scheme) isTime(value string) bool {
 	if s.unit != rfc3339 {
 		return true
@@ -166,7 +164,8 @@ func (s *scheme) isTime(value string) bool {
 	return ok
 }
 
-// ends reports whether the value of part i ends where the text behind it begins, and nowhere before.
+// ends reports whether the text after part i occurs first at the end of its value, so that the value can't be split
+// elsewhere.
 func (s *scheme) ends(value string, i int) bool {
 	if i+1 == len(s.signed) || s.signed[i+1].kind != literal {
 		return true
@@ -175,7 +174,7 @@ func (s *scheme) ends(value string, i int) bool {
 	return strings.Index(value+next, next) == len(value)
 }
 
-// claims reads what an authentic delivery says.
+// claims returns the claims of an authentic delivery.
 func (a *attempt) claims(c verify.Claims) (verify.Claims, error) {
 	c.IDText = a.idText()
 	var err error
@@ -195,13 +194,12 @@ func (a *attempt) claims(c verify.Claims) (verify.Claims, error) {
 		return c, cmp.Or(err, fmt.Errorf("%w: its time is not in the unit of TIMESTAMP_UNIT", verify.Unreadable))
 	}
 	c.Occurred, c.Time = occurred, written
-	// What is signed comes first: to take an unsigned name away doesn't make a stale delivery into one
-	// that is answered 200.
+	// The signed time is judged first: removing an unsigned name must not turn a stale delivery into a 200.
 	return c, cmp.Or(a.r.Within(occurred, a.r.Tolerance), err)
 }
 
-// idText is what the event's id is made of: the id that it has, where that is signed, otherwise all
-// that is signed but the time, which differs from one attempt to the next.
+// idText returns the text for the event's id: the vendor's id if that is signed; else the signed text without the
+// time, which differs between attempts.
 func (a *attempt) idText() [][]byte {
 	if id, _ := a.first(a.ids); id != "" {
 		all, last := append(a.buffer, id...), len(a.parts)-1
@@ -231,16 +229,16 @@ func (a *attempt) first(sources []source) (string, error) {
 	return "", nil
 }
 
-// takesForms reports whether a form may be the body. Unlike a JSON object, a form may begin or end with
-// another one, so nothing that a delivery brings may stand next to it.
+// takesForms reports whether the body may be a form. Unlike a JSON object, a form may begin or end with another form,
+// so no value of the delivery may be next to it in the signed text.
 func (s *scheme) takesForms() bool {
 	last := len(s.signed) - 1
 	return s.signed[last].kind == body && (last == 0 || s.signed[last-1].kind == literal)
 }
 
-// unwrap returns the JSON of a body: the body itself, or of a form its member payload, as GitHub and
-// Slack send them. The header that says so isn't signed, so it makes no form of what can't be one:
-// in JSON, what a user has written could read &payload=….
+// unwrap returns the JSON of a body: the body itself, or the member payload of a form, as sent by GitHub and Slack.
+// The Content-Type isn't signed, so it can't make a body a form that isn't one: a user could write &payload=… into
+// JSON.
 func unwrap(h http.Header, raw []byte) ([]byte, error) {
 	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
 	if !strings.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") || !mayBeForm(raw) {

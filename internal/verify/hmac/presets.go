@@ -4,21 +4,20 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// preset is a vendor: settings filled in, and what is known of it. To add one takes a row here and
-// its vectors in testdata; its name is then a value of …_PROVIDER, and docs/providers.md is made anew
-// with `go generate ./...`.
+// preset is a vendor with its settings. Adding one takes a row here and its vectors in testdata; its name is then a
+// value of …_PROVIDER, and `go generate ./...` updates docs/providers.md.
 type preset struct {
 	name, title, site string
-	source            string // the page that says what is signed
-	register          string // where one enters the address, in Markdown
-	about             string // what is known besides, in Markdown
+	source            string // the page about its signatures
+	register          string // where the address is entered, in Markdown
+	about             string // more about it, in Markdown
 	settings          verify.Settings
 	prefix, other     string   // the headers' names may begin with other instead of prefix
-	event             string   // to send where none is named
+	event             string   // default to send
 	samples           []string // bodies as its page shows them
 }
 
-// custom is the provider that is all settings.
+// custom is the provider without a preset.
 const custom = "hmac"
 
 var presets = []preset{

@@ -16,7 +16,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// Providers lists the presets, and last the provider that is all settings.
+// Providers lists the presets, and last the provider without one.
 var Providers = all()
 
 func all() (list []*verify.Provider) {
@@ -26,7 +26,7 @@ func all() (list []*verify.Provider) {
 	return list
 }
 
-// provider is the preset as the rest of the program sees it before an endpoint is configured.
+// provider returns the preset's provider, which no endpoint has configured yet.
 func (p *preset) provider() *verify.Provider {
 	return &verify.Provider{
 		Name: p.name, Title: p.title, Site: p.site, About: p.about, Register: p.register, Source: p.source,
@@ -75,7 +75,7 @@ func (p *preset) configure(endpoint string, set verify.Settings) (*verify.Provid
 	return &configured, nil
 }
 
-// over returns the settings with those that are set in place of their own.
+// over returns base with the settings that are set in s.
 func over(s, set verify.Settings) verify.Settings {
 	to, from := reflect.ValueOf(&s).Elem(), reflect.ValueOf(set)
 	for i := range to.NumField() {
@@ -86,13 +86,13 @@ func over(s, set verify.Settings) verify.Settings {
 	return s
 }
 
-// How a secret may be written: the values of SECRET_ENCODING, besides text.
+// The values of SECRET_ENCODING, besides text.
 const (
 	base64Secret = "base64"
 	hexSecret    = "hex"
 )
 
-// decodeSecret returns the key that a secret is the text of.
+// decodeSecret returns the key that a secret encodes.
 func decodeSecret(k secret.Secret, encoding string) (secret.Secret, error) {
 	text := string(k.Key())
 	if encoding == hexSecret {
@@ -121,21 +121,20 @@ type maker struct {
 	preset   *preset
 }
 
-// compose returns the body of an event: data, or a sample, with the name and the id where the settings
-// have them.
+// compose returns the body of an event: data or a sample, with the name and the id at the places in the settings.
 func (m maker) compose(event, id string, data stringify.Text) verify.Object {
 	if data == nil {
 		data = stringify.Text(m.preset.samples[0])
 	}
 	o, err := verify.ParseObject(data)
-	if err != nil { // of a JSON object: can't be
+	if err != nil { // impossible for a JSON object
 		panic(err)
 	}
 	o = setFirst(o, m.settings.Event, verify.Quoted(event))
 	return setFirst(o, m.settings.EventID, verify.Quoted("evt_"+id))
 }
 
-// date sets the time where the body has it.
+// date sets the time, if the body has it.
 func (m maker) date(o verify.Object, t time.Time) (verify.Object, error) {
 	written := m.unit.format(t)
 	if m.unit == rfc3339 {
@@ -144,7 +143,7 @@ func (m maker) date(o verify.Object, t time.Time) (verify.Object, error) {
 	return setFirst(o, m.settings.Timestamp, []byte(written)), nil
 }
 
-// setFirst sets what the first source of a list names, where that is in the body.
+// setFirst sets the value of a list's first source, if that is in the body.
 func setFirst(o verify.Object, sources string, value []byte) verify.Object {
 	first, _, _ := strings.Cut(sources, ",")
 	path, ok := strings.CutPrefix(strings.TrimSpace(first), "body:")
@@ -160,7 +159,7 @@ func setPath(o verify.Object, path []string, value []byte) verify.Object {
 	}
 	inner, err := verify.ParseObject(o.Get(path[0]))
 	if err != nil {
-		inner = verify.Object{} // there is none, or another value
+		inner = verify.Object{} // it is missing, or no object
 	}
 	return o.Set(path[0], setPath(inner, path[1:], value).Text())
 }
@@ -186,14 +185,14 @@ func (m maker) sign(d verify.Signing) http.Header {
 	r := verify.Request{Header: h, Raw: d.Body, Body: compact(d.Body)}
 	a := attempt{scheme: m.scheme, r: &r, time: stamp}
 	text, err := a.text()
-	if err != nil { // a part is empty, or holds what stands behind it: no vendor could sign it
+	if err != nil { // a part is empty or contains the text behind it: no vendor could sign it
 		text = nil
 	}
 	h.Set(m.scheme.header, m.format.write(verify.Sum(d.Key, text...), stamp))
 	return h
 }
 
-// compact returns a body without white space; nil where it isn't JSON.
+// compact returns a body without white space; nil if it isn't JSON.
 func compact(raw []byte) stringify.Text {
 	c, err := stringify.Check(raw)
 	if err != nil {

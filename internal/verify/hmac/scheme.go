@@ -10,12 +10,12 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// scheme is an endpoint's settings, read.
+// scheme is an endpoint's parsed settings.
 type scheme struct {
-	header  string // that bears the signature
+	header  string // with the signature
 	format  format
 	signed  []part
-	time    source // where it isn't set, the time stands in the signature header, or nowhere
+	time    source // unset: the time is in the signature header, or there is none
 	unit    unit
 	timed   bool     // there is a time
 	covers  string   // payload or body, for the envelope
@@ -28,19 +28,19 @@ type scheme struct {
 	other   *scheme  // the same under other names of the headers
 }
 
-// What a signature covers: the values of the envelope's "signed".
+// The coverage of a signature: values of the envelope's "signed".
 const (
 	wholePayload = verify.Payload // the body and the time
 	Body         = "body"         // the body, and no time
 )
 
-// compiler reads settings and notes what is wrong with them.
+// compiler parses settings and notes mistakes.
 type compiler struct {
 	scheme
 	problems []verify.SettingProblem
 }
 
-// wrong notes what is wrong with a setting.
+// wrong notes a mistake in a setting.
 func (c *compiler) wrong(variable, takes string, err error) {
 	if err != nil {
 		takes = fmt.Sprintf("%s (%v)", takes, err)
@@ -50,7 +50,7 @@ func (c *compiler) wrong(variable, takes string, err error) {
 
 var errMissing = errors.New("it is not set")
 
-// compile reads settings.
+// compile parses settings.
 func compile(s verify.Settings) (*scheme, []verify.SettingProblem) {
 	var c compiler
 	var err error
@@ -83,7 +83,7 @@ func compile(s verify.Settings) (*scheme, []verify.SettingProblem) {
 	return &c.scheme, nil
 }
 
-// readTime reads where the time stands, and what covers it.
+// readTime parses the place of the time, and finds out what signs it.
 func (c *compiler) readTime(s verify.Settings) {
 	const takes = "header:Name, body:path, signature or nothing"
 	c.unit = unit(cmp.Or(s.TimestampUnit, string(seconds)))
@@ -128,8 +128,8 @@ func (c *compiler) readTime(s verify.Settings) {
 	}
 }
 
-// readIDs reads where the event's id stands. What isn't signed is left out: whoever holds one capture
-// could make another event of it.
+// readIDs parses the places of the event's id. It ignores those that aren't signed: with one captured delivery anybody
+// could make other events.
 func (c *compiler) readIDs(list string) {
 	all, err := c.paths.sources(list)
 	if err != nil {
@@ -147,7 +147,7 @@ func (c *compiler) readIDs(list string) {
 	}
 }
 
-// listHeaders lists the headers that are read.
+// listHeaders lists the headers in use.
 func (c *compiler) listHeaders() {
 	add := func(name string) {
 		if name != "" && !slices.Contains(c.headers, name) {
@@ -166,7 +166,7 @@ func (c *compiler) listHeaders() {
 	}
 }
 
-// rename returns the settings with other names of headers, where each begins with prefix.
+// rename returns the settings with prefix replaced in the names of headers.
 func rename(s verify.Settings, prefix, other string) verify.Settings {
 	s.SignatureHeader = other + strings.TrimPrefix(s.SignatureHeader, prefix)
 	for _, field := range []*string{&s.Signed, &s.Timestamp, &s.Event, &s.EventID} {

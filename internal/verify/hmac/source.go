@@ -8,15 +8,15 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// source is where a value of a delivery stands: in a header, or in the body at a path.
+// source is the place of a value: a header, or a path in the body.
 type source struct {
-	header string // in canonical case; "" for the body
-	slot   int    // of a path, among those of the tree
+	header string // in canonical case; "": the body
+	slot   int    // of the path in the tree
 	isSet  bool
 	signed bool
 }
 
-// tree has the paths of all sources, so that one walk through a body finds them all.
+// tree holds the paths of all sources, so that one walk through a body finds all values.
 type tree struct {
 	root node
 	n    int // slots
@@ -25,20 +25,20 @@ type tree struct {
 // node is one name of a path.
 type node struct {
 	name     string
-	slot     int // -1 where only longer paths go through here
+	slot     int // -1: no path ends here
 	children []node
 }
 
-// maxSlots bounds how many paths the settings of an endpoint have.
+// maxSlots bounds the paths in the settings of an endpoint.
 const maxSlots = 12
 
-// values are what a body has at the paths of a tree; nil where it has nothing.
+// values are the values of a body at the paths of a tree; nil: none.
 type values [maxSlots]stringify.Text
 
 // maxPath bounds a path's length.
 const maxPath = 8
 
-// add returns the slot of a path, with full stops between its names.
+// add returns the slot of a path such as a.b.c.
 func (t *tree) add(path string) (int, error) {
 	names := strings.Split(path, ".")
 	if len(names) > maxPath {
@@ -61,7 +61,7 @@ func (t *tree) add(path string) (int, error) {
 	return at.slot, nil
 }
 
-// child returns the child of that name, a new one where there is none.
+// child returns the child of that name, and creates it if it is missing.
 func (n *node) child(name string) *node {
 	for i := range n.children {
 		if n.children[i].name == name {
@@ -80,7 +80,7 @@ func (t *tree) read(text stringify.Text, found *values) {
 	}
 }
 
-// walk reads the object at the cursor, and whatever of it lies on a path.
+// walk reads the object at the cursor and the values on paths.
 func (n *node) walk(c *stringify.Cursor, found *values) stringify.Text {
 	return c.Object(func(name []byte) {
 		for i := range n.children {
@@ -102,7 +102,7 @@ func (n *node) walk(c *stringify.Cursor, found *values) stringify.Text {
 	})
 }
 
-// source reads one of header:Name and body:path.
+// source parses header:Name or body:path.
 func (t *tree) source(text string) (s source, err error) {
 	if name, ok := strings.CutPrefix(text, "header:"); ok {
 		s.header, err = headerName(name)
@@ -117,10 +117,10 @@ func (t *tree) source(text string) (s source, err error) {
 	return source{}, fmt.Errorf("%q is neither header:Name nor body:path", text)
 }
 
-// maxSources is how many sources one setting may list.
+// maxSources bounds the sources in one setting.
 const maxSources = 4
 
-// sources reads a list of them, of which the first that a delivery has counts.
+// sources parses a list of sources. The first that a delivery has counts.
 func (t *tree) sources(list string) (all []source, err error) {
 	if list == "" {
 		return nil, nil

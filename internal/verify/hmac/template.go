@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// kind is what a part of a template stands for.
+// kind is the kind of a part of a template.
 type kind byte
 
 const (
@@ -21,11 +21,11 @@ const (
 // part is one part of a template.
 type part struct {
 	kind     kind
-	text     string // of a literal; a header's name in canonical case; hex or base64
-	position int    // where it begins, from 1
+	text     string // a literal, a header's name in canonical case, hex or base64
+	position int    // of its first character, from 1
 }
 
-// maxTemplate bounds a template's length, which every delivery pays for.
+// maxTemplate bounds a template's length, because it costs time for every delivery.
 const maxTemplate = 256
 
 // split splits a template into literals and parts in braces.
