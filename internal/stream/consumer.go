@@ -15,13 +15,13 @@ import (
 type consumer struct {
 	jetstream.Consumer
 	config   jetstream.ConsumerConfig
-	info     *jetstream.ConsumerInfo // of when it was made
-	atLeader bool                    // it reads the stream's leader, which has all messages
+	info     *jetstream.ConsumerInfo // at its creation
+	atLeader bool                    // it reads from the stream's leader, which has all messages
 }
 
 func reading(err error) error { return fmt.Errorf("reading: %w", err) }
 
-// locate asks for the stream, whose leader answers, and decides where to read on.
+// locate asks the stream's leader for its state, and decides where to continue reading.
 func (r *Reader) locate(ctx context.Context) (jetstream.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -35,7 +35,7 @@ func (r *Reader) locate(ctx context.Context) (jetstream.Stream, error) {
 	return stream, nil
 }
 
-// begin decides where to read on, and reports whether that is a new stream's beginning.
+// begin decides where to continue reading, and reports whether that is the beginning of a new stream.
 func (r *Reader) begin(info *jetstream.StreamInfo) (anew bool) {
 	state := info.State
 	switch {
@@ -50,18 +50,18 @@ func (r *Reader) begin(info *jetstream.StreamInfo) (anew bool) {
 		case r.Section.First > 0:
 			r.next = max(r.Section.First, state.FirstSeq)
 		case r.Section.Since.IsZero(), r.Section.Since.After(state.LastTime): // the server would begin with the first
-			// Now is a sequence number. To the server, "new" would begin again with every consumer, and
-			// what came meanwhile would be lost.
+			// A sequence number, because with the server's "new" every consumer would begin again, and
+			// messages in between would be lost.
 			r.next = state.LastSeq + 1
 		}
-	case !r.made.Equal(info.Created), r.next > state.LastSeq+1: // a stream in memory begins again with its server
+	case !r.made.Equal(info.Created), r.next > state.LastSeq+1: // a stream in memory is empty after its server's restart
 		r.next, r.until, anew = 1, state.LastSeq, true
 	}
 	r.made = info.Created
 	return anew
 }
 
-// attach makes a consumer that reads on from where we are.
+// attach creates a consumer that continues from our position.
 func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -69,7 +69,7 @@ func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer
 		FilterSubjects: r.Section.Subjects, HeadersOnly: r.Section.Headers,
 		AckPolicy: jetstream.AckNonePolicy, InactiveThreshold: inactive, MemoryStorage: true, Replicas: 1,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.next,
-		// Nobody else's has the same: by that the server tells ours from another one of the same name.
+		// A unique value, by which we recognise our consumer among others of the same name.
 		Description: "webhook-bridge " + nuid.Next(),
 	}
 	if r.next == 0 {
@@ -80,7 +80,7 @@ func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer
 		return nil, fmt.Errorf("making consumer: %w", err)
 	}
 	consumer := &consumer{Consumer: made, config: c, info: made.CachedInfo()}
-	// Only if it is still the same stream is the consumer one of it.
+	// The stream may have been replaced since: then the consumer isn't of the stream that we know.
 	info, err := stream.Info(ctx)
 	if err == nil && !info.Created.Equal(r.made) {
 		err = errOther
@@ -94,7 +94,7 @@ func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer
 	return consumer, nil
 }
 
-// create makes the consumer under a name that nobody uses.
+// create creates the consumer under a free name.
 func (r *Reader) create(ctx context.Context, stream jetstream.Stream, c *jetstream.ConsumerConfig) (jetstream.Consumer, error) {
 	if len(r.Names) == 0 {
 		c.Name = r.Name + nuid.Next()
@@ -111,9 +111,9 @@ func (r *Reader) create(ctx context.Context, stream jetstream.Stream, c *jetstre
 	return nil, errInUse
 }
 
-// isStillOurs reports whether the consumer is the one that was made, and not another reader's that has
-// taken its name since. To make one that is there already, with the same configuration, changes nothing
-// and returns what is known of it (nats-server's addConsumerWithAssignment).
+// isStillOurs reports whether the consumer is still the one that we created: another reader may have taken its
+// name. Creating an existing consumer with the same configuration changes nothing and returns its info
+// (nats-server, addConsumerWithAssignment).
 func (r *Reader) isStillOurs(ctx context.Context, stream jetstream.Stream, c *consumer) bool {
 	if !r.Conn.IsConnected() {
 		return false
@@ -124,7 +124,7 @@ func (r *Reader) isStillOurs(ctx context.Context, stream jetstream.Stream, c *co
 	return err == nil && again.CachedInfo().Created.Equal(c.info.Created)
 }
 
-// detach removes the consumer, where that can be done; the server does it after a while, too.
+// detach tries to remove the consumer. Otherwise the server removes it after a while.
 func (r *Reader) detach(ctx context.Context, c *consumer) {
 	if !r.Conn.IsConnected() {
 		return

@@ -10,29 +10,28 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// LookupNames are the names of the consumers that [Find] makes: the rights to look up are for these alone,
-// so that nobody else's consumer can be touched with them. So many can look up at one time.
+// LookupNames are the names of the consumers that [Find] creates. The rights to look up are for these names alone, so
+// they can't affect other consumers. At most this many can look up at the same time.
 var LookupNames = []string{"bridge-lookup-0", "bridge-lookup-1", "bridge-lookup-2", "bridge-lookup-3"}
 
-// findPatience is less than that of other readers: the relay tries again by itself, and logs it.
+// findPatience is shorter than that of other readers, because the relay tries again and logs failures.
 const findPatience = 10 * time.Second
 
-// Found is what one stream was found to hold.
+// Found is the result of a look-up in one stream.
 type Found struct {
 	IDs  map[string]bool
-	Made time.Time // when that stream was made
+	Made time.Time // when that stream was created
 	Last uint64    // its last sequence number when reading began
 }
 
-// IsOf reports whether what was found is still what the stream holds, but for what it has dropped: it is
-// the same stream, and not put back to an older state.
+// IsOf reports whether the result is still valid: it is the same stream, and wasn't restored to an older state.
 func (f Found) IsOf(info *jetstream.StreamInfo) bool {
 	return f.Made.Equal(info.Created) && f.Last <= info.State.LastSeq
 }
 
-// Find reads the ids of all that the stream has stored since a time, or of all there is where that is zero,
-// and returns those that are wanted. The time is ours; it is set back where the server's clock is behind.
-// hopeless is asked again and again; its error ends the look-up: NATS doesn't answer what it forbids.
+// Find reads the ids of all messages that the stream has stored since a time (zero: of all), and returns the wanted
+// ones. The time is by our clock, and is adjusted if the server's is behind. Find calls hopeless again and again, and
+// ends with its error: NATS doesn't answer a forbidden request.
 func Find(
 	ctx context.Context, nc *nats.Conn, js jetstream.JetStream, name string, since time.Time,
 	wanted func(id string) bool, hopeless func() error,
@@ -70,7 +69,7 @@ func Find(
 	return found, nil
 }
 
-// endWhen ends the context with the error that hopeless returns.
+// endWhen cancels the context with the error of hopeless.
 func endWhen(ctx context.Context, cancel context.CancelCauseFunc, hopeless func() error) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

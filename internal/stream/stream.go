@@ -1,16 +1,14 @@
-// Package stream reads a section of a JetStream stream: each message once and in order, over
-// reconnections, and over the stream's being deleted and made anew. It is the one reader of streams:
-// commands, the live page, the quarantine store and look-ups (see [Find]) use it.
+// Package stream reads a section of a JetStream stream: each message once and in order, even if the connection
+// breaks, or the stream is deleted and created again. Commands, the live page, the quarantine store and look-ups
+// (see [Find]) read streams with it.
 //
-// A section that ends is read whole: all that the stream's leader had when reading began. A consumer
-// with one replica may be placed on a follower that lags, where its messages end early; so the end
-// counts only where a message with the leader's last sequence number has come, or where a new consumer
-// at the leader itself has nothing more.
+// A section that ends is complete: it has everything that the stream's leader had at the beginning. A consumer
+// with one replica may be on a follower that lags and end early. So a section ends only with the leader's last
+// sequence number, or when a new consumer at the leader has nothing more.
 //
-// nats.go's ordered consumer promises neither. It also goes on behind the last sequence number that it
-// has seen, for which a new stream of the same name may take days. Here a consumer is read for as long
-// as it lives, and it dies with its stream; before the next one is made, the stream reports when it was
-// made itself.
+// nats.go's ordered consumer promises neither. It also continues after the last sequence number that it has seen,
+// which a new stream of the same name may reach only after days. This package reads a consumer until it ends,
+// which it does with its stream, and then asks when the stream was created before it creates another.
 package stream
 
 import (
@@ -22,14 +20,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Section is a part of a stream. Without Since, Last and First it begins with what comes from now on.
+// Section is a part of a stream. Without Since, Last and First it begins with the next message to be stored.
 type Section struct {
 	Stream   string
-	Subjects []string  // any of them, which must not overlap; none: all
-	Since    time.Time // begin with what was stored since
-	Last     uint64    // begin with so many before the end
+	Subjects []string  // must not overlap; none: all
+	Since    time.Time // begin at this time of storing
+	Last     uint64    // begin so many messages before the end
 	First    uint64    // begin with this sequence number
-	Stop     bool      // end with what the stream had at the beginning
+	Stop     bool      // end with the last message that the stream has at the beginning
 	Headers  bool      // without payloads
 }
 
@@ -41,8 +39,8 @@ type Message struct {
 	jetstream.Msg
 	Sequence uint64
 	Stored   time.Time
-	Made     time.Time // when the stream was made: sequence numbers of different ones are not comparable
-	Pending  uint64    // about how many of the section are stored behind it
+	Made     time.Time // when the stream was created: sequence numbers of different streams can't be compared
+	Pending  uint64    // about how many messages of the section follow
 }
 
 // Reader reads a section.
@@ -51,35 +49,34 @@ type Reader struct {
 	JetStream jetstream.JetStream
 	Section   Section
 	Name      string // begins the names of the consumers
-	// Names are all the names that consumers may have, where the account's rights are for these only.
-	// Others may use the same ones at the same time; a message may then be handled twice.
+	// Names are the only names that the account's rights allow for consumers. If another reader uses the same ones
+	// at the same time, a message may be handled twice.
 	Names []string
-	// Handle takes the messages, one at a time. Its error ends Run.
+	// Handle is called with one message at a time. Its error ends Run.
 	Handle func(Message) error
-	// Report is called with the reason each time an attempt to read fails, and with nil each time a
-	// consumer has been made. May be nil.
+	// Report is called with the error when an attempt to read fails, and with nil when a consumer was created. May be
+	// nil.
 	Report func(error)
-	// Patience is how long a section that ends is tried without getting on; 0 means half a minute.
+	// Patience is the time without progress after which a section that ends is given up; 0: half a minute.
 	Patience time.Duration
 
-	made  time.Time // of the stream that is read; zero before the first
-	next  uint64    // the least sequence number that wasn't read; 0: begin with Since
-	until uint64    // the leader's last one when reading began
-	ahead bool      // Since was reckoned by a clock that may be ahead of the server's
+	made  time.Time // creation of the stream; zero before the first
+	next  uint64    // the next sequence number to read; 0: begin with Since
+	until uint64    // the leader's last sequence number at the beginning
+	ahead bool      // Since is by a clock that may be ahead of the server's
 }
 
 const (
 	requestTimeout = 5 * time.Second
-	heartbeat      = 5 * time.Second // of the server while it has nothing; two missing ones end a consumer
-	silence        = 5 * time.Second // without a message, where there must be some, ends a consumer too
+	heartbeat      = 5 * time.Second // of an idle consumer; it ends after two missing ones
+	silence        = 5 * time.Second // it also ends after this time without an expected message
 	inactive       = 30 * time.Second
 	pause          = 500 * time.Millisecond
 	patience       = 30 * time.Second
 )
 
 var (
-	// ErrMadeAnew is reported when the stream is another one than before. It is read from its first
-	// message on: none of them was seen.
+	// ErrMadeAnew is reported when the stream was created again. It is read from its first message.
 	ErrMadeAnew = errors.New("the stream was deleted and made anew")
 
 	errDone    = errors.New("the section is read")
@@ -91,11 +88,11 @@ var (
 	errInUse   = errors.New("all consumer names that may be used are in use")
 )
 
-// refusal is an error of Handle.
+// refusal is an error from Handle.
 type refusal struct{ error }
 
-// Run reads until the context ends, Handle fails or, where it is to stop, the section is read. What
-// fails is tried again; a section that ends is given up where nothing gets on for some time.
+// Run reads until the context ends, Handle fails or a section with Stop is complete. It repeats failed attempts; it
+// gives up a section with Stop after Patience without progress.
 func (r *Reader) Run(ctx context.Context) error {
 	var failing time.Time
 	for {
@@ -113,8 +110,8 @@ func (r *Reader) Run(ctx context.Context) error {
 		case errors.Is(err, nats.ErrConnectionClosed):
 			return err
 		case errors.Is(err, errDrained):
-			continue // the next consumer shows whether that is all
-		case errors.Is(err, errBroken): // the owner of the connection knows
+			continue // the next consumer shows whether the section is complete
+		case errors.Is(err, errBroken): // the owner of the connection reports it
 		case failing.IsZero():
 			failing = time.Now()
 			r.report(err)
@@ -143,7 +140,7 @@ func (r *Reader) report(err error) {
 	}
 }
 
-// attempt makes a consumer and reads it until something happens to it.
+// attempt creates a consumer and reads it until it ends.
 func (r *Reader) attempt(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -157,14 +154,14 @@ func (r *Reader) attempt(ctx context.Context) error {
 	return err
 }
 
-// open finds the stream, makes a consumer of it and reads that.
+// open finds the stream, creates a consumer and reads it.
 func (r *Reader) open(ctx context.Context, cancel context.CancelCauseFunc) error {
 	stream, err := r.locate(ctx)
 	if err != nil {
 		return err
 	}
 	isRead := r.Section.Stop && r.next > r.until
-	if isRead && len(r.Names) == 0 { // with names it matters, too, whether our account may make a consumer
+	if isRead && len(r.Names) == 0 { // with Names we must also learn whether our account may create a consumer
 		return errDone
 	}
 	consumer, err := r.attach(ctx, stream)
@@ -191,8 +188,8 @@ func (r *Reader) open(ctx context.Context, cancel context.CancelCauseFunc) error
 	return err
 }
 
-// watch waits until NATS is connected, and ends the context when the connection breaks: what was on its
-// way then may be lost.
+// watch waits until NATS is connected. It cancels the context when the connection breaks, because messages may be lost
+// then.
 func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc) error {
 	changes := r.Conn.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
 	for connected := r.Conn.IsConnected(); !connected; {
@@ -227,7 +224,7 @@ func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc) erro
 	return nil
 }
 
-// read hands over what the consumer has, until that ends or fails.
+// read handles the consumer's messages until it ends or fails.
 func (r *Reader) read(ctx context.Context, cancel context.CancelCauseFunc, consumer *consumer) error {
 	messages, err := consumer.Messages(jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
@@ -246,24 +243,24 @@ func (r *Reader) read(ctx context.Context, cancel context.CancelCauseFunc, consu
 		if err != nil {
 			return reading(err)
 		}
-		idle.Stop() // Handle may take its time
+		idle.Stop() // Handle may take long
 		if err := r.take(m, last+1); err != nil {
 			return err
 		}
 	}
 }
 
-// take handles a message, which must be the consumer's next. errDone means that it was the section's last.
+// take handles the consumer's next message. errDone means that it was the last of the section.
 func (r *Reader) take(m jetstream.Msg, next uint64) error {
 	meta, err := m.Metadata()
 	if err != nil {
 		return reading(err)
 	}
-	if meta.Sequence.Consumer != next { // some were lost on their way
+	if meta.Sequence.Consumer != next { // messages were lost
 		return reading(errors.New("a message is missing"))
 	}
 	sequence := meta.Sequence.Stream
-	if sequence < r.next { // of another's consumer, which has our name now
+	if sequence < r.next { // from another reader's consumer of our name
 		return errOther
 	}
 	if r.Section.Stop && sequence > r.until {
@@ -281,7 +278,7 @@ func (r *Reader) take(m jetstream.Msg, next uint64) error {
 	case r.Section.Stop && sequence == r.until:
 		return errDone
 	case r.Section.Stop && meta.NumPending == 0:
-		return errDrained // by its counter, and of its copy of the stream
+		return errDrained // its copy of the stream has no more
 	}
 	return nil
 }

@@ -2,7 +2,7 @@ package stringify
 
 import "bytes"
 
-// compacted copies a checked text without the white space between its tokens.
+// compacted returns a valid text without white space between its tokens.
 func compacted(src []byte) Text {
 	out := make([]byte, 0, len(src))
 	for i := skipSpace(src, 0); i < len(src); i = skipSpace(src, i) {
@@ -19,7 +19,7 @@ func compacted(src []byte) Text {
 	return out
 }
 
-// Is reports whether a member's name, as it is written between its quotes, reads like the other one.
+// Is reports whether a member's name, which may have escapes, decodes to the given one.
 func Is(written []byte, name string) bool {
 	if bytes.IndexByte(written, '\\') < 0 {
 		return string(written) == name
@@ -27,8 +27,8 @@ func Is(written []byte, name string) bool {
 	return string(appendUnescaped(nil, written)) == name
 }
 
-// Written returns an object's member of that name as it is written in src, which [Check] has taken: the
-// white space inside it included. It is nil where there is none, or src is no object.
+// Written returns the value of an object's member as it is written in src, with white space. [Check] must have
+// validated src. The value is nil if there is none, or if src isn't an object.
 func Written(src []byte, name string) []byte {
 	i := skipSpace(src, 0)
 	if i == len(src) || src[i] != '{' {
@@ -37,7 +37,7 @@ func Written(src []byte, name string) []byte {
 	for i = skipSpace(src, i+1); src[i] == '"'; i = skipSpace(src, i+1) {
 		end := skipString(src, i)
 		isIt := Is(src[i+1:end-1], name)
-		from := skipSpace(src, skipSpace(src, end)+1) // behind the colon
+		from := skipSpace(src, skipSpace(src, end)+1) // after the colon
 		if i = skipWritten(src, from); isIt {
 			return src[from:i:i]
 		}
@@ -48,7 +48,7 @@ func Written(src []byte, name string) []byte {
 	return nil
 }
 
-// skipWritten returns where the value at i ends, in a checked text.
+// skipWritten returns the end of the value at i in a valid text.
 func skipWritten(src []byte, i int) int {
 	for depth := 0; ; {
 		switch src[i] {

@@ -6,15 +6,14 @@ import (
 	"math/big"
 )
 
-// double returns the double nearest to a well-formed number, ties to even; past the doubles, ±Inf.
+// double returns the double nearest to a number, ties to even; ±Inf if it is too large.
 //
-// It isn't strconv.ParseFloat for two reasons. That takes some 20 µs for a few bytes where its fast
-// path gives up (5e-324, 1e309, a number halfway between two doubles): seconds for a megabyte of
-// them. And it stops reading an exponent at five digits, so that a 1 behind 150,000 decimals,
-// e150001, is 0 to it rather than 1.
+// strconv.ParseFloat isn't used for two reasons. Without its fast path (5e-324, 1e309, a number halfway between two
+// doubles) it takes 20 to 60 µs for a few bytes: seconds for a megabyte of them. And it ignores an exponent's digits
+// after the fifth, so that 0.0…01e150001 with 150,000 zeros would be 0 and not 1.
 //
-// Here the number's first 19 digits times 127 bits of the power of ten bound it from below and from
-// above. Nearly always both bounds have the same nearest double; where not, whole numbers decide.
+// Here the first 19 digits times 127 bits of the power of ten bound the number from below and above. Almost always
+// both bounds have the same nearest double; otherwise integers decide.
 func double(literal []byte) float64 {
 	d := readDecimal(literal)
 	f := d.nearest(literal)
@@ -24,13 +23,13 @@ func double(literal []byte) float64 {
 	return f
 }
 
-// decimal is a number as it is written: mantissa · 10^exp, and a little more.
+// decimal is a number as it is written: mantissa · 10^exp, or a little more.
 type decimal struct {
 	negative bool
-	mantissa uint64 // the first 19 digits that count, or all
+	mantissa uint64 // the first 19 significant digits
 	exp      int64
-	more     bool // one of the digits behind those isn't 0
-	from, to int  // where in the literal the digits that count are; a point may be among them
+	more     bool // a later digit isn't 0
+	from, to int  // place of the significant digits in the literal, perhaps with a point
 }
 
 func readDecimal(literal []byte) (d decimal) {
@@ -62,8 +61,7 @@ func readDecimal(literal []byte) (d decimal) {
 	return d
 }
 
-// readExponent reads an exponent, or as much of it as makes up for any number of digits: there are
-// fewer than 2³¹.
+// readExponent reads an exponent. A larger one than 2^40 is cut off: no literal has that many digits.
 func readExponent(b []byte) int64 {
 	exp := int64(0)
 	for _, c := range bytes.TrimLeft(b, "+-") {
@@ -77,7 +75,7 @@ func readExponent(b []byte) int64 {
 	return exp
 }
 
-// nearest returns the double nearest to the number without its sign.
+// nearest returns the double nearest to the number's absolute value.
 func (d decimal) nearest(literal []byte) float64 {
 	switch {
 	case d.mantissa == 0 || d.exp < minPower:
@@ -103,15 +101,15 @@ func (d decimal) nearest(literal []byte) float64 {
 	return f
 }
 
-// exactly is nearest for numbers that lie so near the middle of two doubles that the bounds differ.
+// exactly is nearest for numbers so close to the middle of two doubles that the bounds differ.
 func (d decimal) exactly(literal []byte) float64 {
-	// That middle has at most 767 digits: of what follows them, it only counts whether it is 0.
-	const most = 800
+	// That middle has at most 767 digits. Of later digits it only matters whether they are all 0.
+	const maxDigits = 800
 	digits := bytes.TrimRight(bytes.Replace(literal[d.from:d.to], []byte("."), nil, 1), "0")
-	if len(digits) > most {
-		digits = append(digits[:most], '1')
+	if len(digits) > maxDigits {
+		digits = append(digits[:maxDigits], '1')
 	}
-	exp := d.exp - int64(len(digits)) // for all digits, where d.exp is for the mantissa's
+	exp := d.exp - int64(len(digits)) // of all digits; d.exp is that of the mantissa
 	for m := d.mantissa; m > 0; m /= 10 {
 		exp++
 	}

@@ -7,7 +7,7 @@ import (
 	"math/bits"
 )
 
-// notIndex stands for a name that isn't an array index; it sorts after all that are.
+// notIndex is the position of a name that isn't an array index. It sorts after all indices.
 const notIndex = math.MaxUint32
 
 // arrayIndex returns the name as an array index: a canonical decimal in 0 … 2³²−2 (ECMA-262,
@@ -26,10 +26,10 @@ func arrayIndex(name []byte) uint32 {
 	return uint32(min(n, notIndex))
 }
 
-// handful is how many members are compared with each other.
+// handful is the largest number of members that are compared without a hash table.
 const handful = 8
 
-// markOf returns one bit, the same for the same name and seldom for another one.
+// markOf returns one bit that depends on the name.
 func markOf(name []byte) uint64 {
 	n := len(name)
 	if n > 0 {
@@ -38,13 +38,12 @@ func markOf(name []byte) uint64 {
 	return 1 << (n & 63)
 }
 
-// seed differs from process to process, so that nobody can prepare names that collide.
+// seed differs between processes, so that nobody can prepare colliding names.
 var seed = maphash.MakeSeed()
 
-// duplicated reports whether two members bear the same name, compared as they read, not as they are
-// written ("a" and "\u0061" are one name).
+// duplicated reports whether two members have the same decoded name: "a" and "\u0061" are one.
 func (s *scanner) duplicated(own []member) bool {
-	if len(own) <= handful { // no hashing: a name that has no other's mark is compared with none
+	if len(own) <= handful { // a name with a new mark needs no comparison
 		marks := uint64(0)
 		for i, a := range own {
 			name := s.nameOf(a)
@@ -64,7 +63,7 @@ func (s *scanner) duplicated(own []member) bool {
 	if cap(s.table) < size {
 		s.table = make([]uint32, size)
 	}
-	table := s.table[:size] // open addressing; 0 is free, otherwise 1 + the member's number
+	table := s.table[:size] // open addressing; 0 is free, else 1 + the member's number
 	clear(table)
 	for i, m := range own {
 		name := s.nameOf(m)

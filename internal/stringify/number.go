@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// isCanonicalNumber reports whether a well-formed number is written as Number::toString writes it.
+// isCanonicalNumber reports whether a number has the form of Number::toString.
 func isCanonicalNumber(literal []byte) bool {
 	if isPlain(literal) {
 		return true
@@ -18,9 +18,9 @@ func isCanonicalNumber(literal []byte) bool {
 	return bytes.Equal(appendNumber(buf[:0], literal), literal)
 }
 
-// isPlain reports whether a number is written as Number::toString writes it, as a quick check that holds for
-// most: no exponent, no needless zero, nothing below 1e-6, and no more than 15 digits. Doubles tell any two
-// decimals of 15 digits apart, so none that is as short stands for the same double.
+// isPlain reports whether a number certainly has the form of Number::toString. It is a quick check for most numbers: no
+// exponent, no needless zero, not below 1e-6, and at most 15 digits. Different decimals of up to 15 digits are
+// different doubles, so there is no shorter form.
 func isPlain(literal []byte) bool {
 	if len(literal) > 17 || string(literal) == "-0" {
 		return false
@@ -39,8 +39,7 @@ func isPlain(literal []byte) bool {
 	return len(digits) <= 16 && digits[len(digits)-1] != '0' && !bytes.HasPrefix(digits, []byte("0.000000"))
 }
 
-// withoutZeros returns a number without the zeros at the end of its fraction, as which most languages write more than
-// JSON.stringify does: 1.0.
+// withoutZeros returns a number without zeros at the end of its fraction: most languages write 1.0.
 func withoutZeros(literal []byte) []byte {
 	if bytes.IndexByte(literal, '.') < 0 || bytes.ContainsAny(literal, "eE") {
 		return literal
@@ -52,11 +51,11 @@ func withoutZeros(literal []byte) []byte {
 // -1.2345678901234567e-300 has 24 characters, -0.0000012345678901234567 has 25.
 const longestNumber = 25
 
-// maxNumber is that with room to spare.
+// maxNumber is longestNumber rounded up.
 const maxNumber = 32
 
-// appendNumber appends a well-formed number as JSON.stringify prints it: read as a double, then
-// Number::toString (ECMA-262, section 6.1.6.1.20). What is past the doubles is null, -0 is 0.
+// appendNumber appends a number as JSON.stringify prints it: Number::toString of the double (ECMA-262, section
+// 6.1.6.1.20). A number too large for a double becomes null, and -0 becomes 0.
 func appendNumber(dst, literal []byte) []byte {
 	if short := withoutZeros(literal); isPlain(short) {
 		return append(dst, short...)

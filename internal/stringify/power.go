@@ -7,14 +7,14 @@ import (
 	"math/bits"
 )
 
-// power is a power of ten, (hi · 2^64 + lo) · 2^exp, cut off behind its first 127 bits.
+// power is a power of ten, (hi · 2^64 + lo) · 2^exp, cut off after 127 bits.
 type power struct {
 	hi, lo uint64
 	exp    int
 	exact  bool // nothing was cut off
 }
 
-// The powers of ten by which at most 19 digits make a double: below them all is 0, above them ±Inf.
+// The powers of ten with which 19 digits make a double: with lower ones it is 0, with higher ones ±Inf.
 const (
 	minPower = -342
 	maxPower = 308
@@ -31,7 +31,7 @@ var powers = func() (table [maxPower - minPower + 1]power) {
 	return table
 }()
 
-// tens are the powers of ten as whole numbers.
+// tens are powers of ten as integers.
 var tens = func() (table [1 - minPower]*big.Int) {
 	table[0] = big.NewInt(1)
 	for i := 1; i < len(table); i++ {
@@ -51,15 +51,15 @@ func tenTo(n int64) *big.Int {
 func (p power) times(n uint64) float64 {
 	shift := bits.LeadingZeros64(n)
 	n <<= shift
-	// The product has 190 bits at least, of which the first 62 are in top.
+	// The product has at least 190 bits. top has the first 62.
 	top, middle := bits.Mul64(n, p.hi)
 	carry, low := bits.Mul64(n, p.lo)
 	middle, c := bits.Add64(middle, carry, 0)
 	return round(top+c, middle|low != 0, p.exp+128-shift)
 }
 
-// quotient returns the first bits of num/den, as many as size says or one more, as a whole number;
-// whether anything was cut off; and the number's exponent of two.
+// quotient returns the first size or size+1 bits of num/den as an integer, whether anything was cut off,
+// and the integer's exponent of two.
 func quotient(num, den *big.Int, size int) (q *big.Int, more bool, exp int) {
 	shift := size + den.BitLen() - num.BitLen()
 	if shift >= 0 {
@@ -71,8 +71,8 @@ func quotient(num, den *big.Int, size int) (q *big.Int, more bool, exp int) {
 	return q, rest.Sign() != 0, -shift
 }
 
-// round returns the double nearest to n · 2^exp, ties to even; more says that there is something
-// below n's last bit. n has 56 bits at least, so that a double needs less than the whole of it.
+// round returns the double nearest to n · 2^exp, ties to even. more means that the number is a little larger. n has at
+// least 56 bits, more than a double.
 func round(n uint64, more bool, exp int) float64 {
 	if more {
 		n |= 1

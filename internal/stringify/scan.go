@@ -260,8 +260,8 @@ func (s *scanner) number() error {
 	if !ok {
 		return ErrSyntax
 	}
-	// Only numbers grow: 1e20 is written out. Without an exponent the shortest digits of a double are no more than
-	// those given, but for one by rounding up: 99999999999999999999 has 20 digits, what it becomes 21.
+	// Only numbers grow: 1e20 becomes 21 digits. Without an exponent, the shortest digits of a double are at most as
+	// many as the given ones, or one more by rounding up: 99999999999999999999 has 20 and becomes 21.
 	if length := end - from; exponent {
 		s.growth += max(0, longestNumber-length)
 	} else if length > 15 {
@@ -275,8 +275,8 @@ func (s *scanner) number() error {
 	return nil
 }
 
-// skipNumber returns where the number at i ends (RFC 8259, section 6), and whether it has an exponent. Where it is none,
-// end is where that shows.
+// skipNumber returns the end of the number at i (RFC 8259, section 6), and whether it has an exponent. If it isn't a
+// number, it returns the offset of the mistake.
 func skipNumber(src []byte, i int) (end int, exponent, ok bool) {
 	if src[i] == '-' {
 		i++
@@ -301,7 +301,7 @@ func skipNumber(src []byte, i int) (end int, exponent, ok bool) {
 	return i, true, ok
 }
 
-// skipDigits returns where the run of digits at i ends, and whether there is one.
+// skipDigits returns the end of the digits at i, and whether there are any.
 func skipDigits(src []byte, i int) (end int, ok bool) {
 	from := i
 	for i < len(src) && src[i]-'0' <= 9 {
@@ -318,7 +318,7 @@ func (s *scanner) literal(word string) error {
 	return ErrSyntax
 }
 
-// peek returns the next byte, 0 at the end; no JSON text holds a 0 outside a string.
+// peek returns the next byte; 0 at the end, which is no valid byte.
 func (s *scanner) peek() byte {
 	if s.pos < len(s.src) {
 		return s.src[s.pos]
@@ -326,7 +326,7 @@ func (s *scanner) peek() byte {
 	return 0
 }
 
-// space skips white space, of which a canonical text has none.
+// space skips white space. A canonical text has none.
 func (s *scanner) space() {
 	if s.pos < len(s.src) && s.src[s.pos] <= ' ' {
 		from := s.pos

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Text is one JSON value in its canonical form, as [Parse] returns it. The nil Text is a member
-// that isn't there. Because the form is unique, two values are equal just when their texts are.
+// Text is a JSON value in its canonical form, as [Parse] returns it. A nil Text is a missing member. Because the form is
+// unique, two values are equal if and only if their texts are.
 type Text []byte
 
 // IsObject reports whether the value is an object.
@@ -17,7 +17,7 @@ func (t Text) IsObject() bool { return len(t) > 0 && t[0] == '{' }
 // IsString reports whether the value is a string.
 func (t Text) IsString() bool { return len(t) > 0 && t[0] == '"' }
 
-// Inside returns a string's text without its quotes, escapes as they stand; nil for another value.
+// Inside returns a string without its quotes, with its escapes; nil for any other value.
 func (t Text) Inside() []byte {
 	if !t.IsString() {
 		return nil
@@ -28,7 +28,7 @@ func (t Text) Inside() []byte {
 // IsNumber reports whether the value is a number.
 func (t Text) IsNumber() bool { return len(t) > 0 && (t[0] == '-' || '0' <= t[0] && t[0] <= '9') }
 
-// Number returns the number's value; ok is false for another value.
+// Number returns the number's value; ok is false for any other value.
 func (t Text) Number() (f float64, ok bool) {
 	if !t.IsNumber() {
 		return math.NaN(), false
@@ -37,11 +37,11 @@ func (t Text) Number() (f float64, ok bool) {
 	return f, err == nil
 }
 
-// String returns a string as it reads, and another value as its text. A lone surrogate, which Go's
-// strings can't hold, reads U+FFFF: a noncharacter, which nobody means as text either.
+// String returns a decoded string, or the text of any other value. A lone surrogate, which UTF-8 can't encode, becomes
+// U+FFFF, which is no character either.
 func (t Text) String() string { return string(t.AppendString(nil)) }
 
-// AppendString appends what [Text.String] returns.
+// AppendString appends the result of [Text.String].
 func (t Text) AppendString(dst []byte) []byte {
 	if !t.IsString() {
 		return append(dst, t...)
@@ -62,8 +62,8 @@ func (t Text) AppendString(dst []byte) []byte {
 	}
 }
 
-// Member returns the member of that name, nil where there is none or the value is no object. The
-// name is given in its canonical spelling, without quotes. Who wants several reads them with a [Cursor].
+// Member returns the member of that name; nil if there is none, or if the value isn't an object. The name must be in its
+// canonical spelling, without quotes. To read several members use a [Cursor].
 func (t Text) Member(name string) (found Text) {
 	c := Cursor{Text: t}
 	c.Object(func(member []byte) {
@@ -74,7 +74,7 @@ func (t Text) Member(name string) (found Text) {
 	return found
 }
 
-// Cursor reads a value from its beginning to its end, in one walk, whatever is wanted of it.
+// Cursor reads a value in one walk from its beginning to its end.
 type Cursor struct {
 	Text Text
 	at   int
@@ -87,18 +87,18 @@ func (c *Cursor) Value() Text {
 	return c.Text[from:c.at:c.at]
 }
 
-// Object reads the value at the cursor, and calls member for each member where it is an object: with the name in its
-// canonical spelling, without quotes, and the cursor at the value, which member may read.
+// Object reads the value at the cursor. If it is an object, it calls member for each member, with the name in its
+// canonical spelling, without quotes. The cursor is then at the value, which member may read.
 func (c *Cursor) Object(member func(name []byte)) Text {
 	from := c.at
 	switch {
-	case from == len(c.Text): // of the nil Text
+	case from == len(c.Text): // a nil Text
 		return nil
 	case c.Text[from] != '{' || c.Text[from+1] == '}':
 		return c.Value()
 	}
 	for more := true; more; more = c.Text[c.at] == ',' {
-		name := c.at + 2 // behind the brace or comma, and the quote
+		name := c.at + 2 // after the brace or comma and the quote
 		value := skipString(c.Text, name-1) + 1
 		c.at = value
 		if member(c.Text[name : value-2]); c.at == value {
@@ -109,7 +109,7 @@ func (c *Cursor) Object(member func(name []byte)) Text {
 	return c.Text[from:c.at:c.at]
 }
 
-// skipValue returns where the value at i ends, in a canonical text.
+// skipValue returns the end of the value at i in a canonical text.
 func skipValue(t Text, i int) int {
 	for depth := 0; ; {
 		switch t[i] {
@@ -138,7 +138,7 @@ func skipValue(t Text, i int) int {
 func skipString(t Text, i int) int {
 	i = skipPlain(t, i+1)
 	for t[i] != '"' {
-		i = skipPlain(t, i+2) // the backslash, and what it keeps from ending the string
+		i = skipPlain(t, i+2) // the backslash and the next byte
 	}
 	return i + 1
 }

@@ -1,23 +1,23 @@
 package stringify
 
-// writer writes the canonical form of a text that scanner has checked. Every byte is written
-// once, whatever the order of members, so its time is linear.
+// writer writes the canonical form of a valid text. It writes each byte once, whatever the order of members, so its
+// time is linear.
 type writer struct {
 	src     []byte
 	out     []byte
 	ordered []member
 	sorted  map[uint32]span
-	numbers int // up to this offset numbers needn't be looked at again
+	numbers int // up to this offset all numbers are canonical
 }
 
-// rewritten returns the canonical form of the text that s has scanned, which has size bytes at the most.
+// rewritten returns the canonical form of the text that s has scanned. It has at most size bytes.
 func (s *scanner) rewritten(size int) []byte {
 	w := writer{src: s.src, out: make([]byte, 0, size), ordered: s.ordered, sorted: s.sorted, numbers: s.numbers}
 	w.value(skipSpace(s.src, 0))
 	return w.out
 }
 
-// value writes the value at i, which is no white space, and returns where it ends.
+// value writes the value at i and returns its end.
 func (w *writer) value(i int) int {
 	switch c := w.src[i]; c {
 	case '"':
@@ -29,7 +29,7 @@ func (w *writer) value(i int) int {
 		return w.container(i, '}')
 	case '[':
 		return w.container(i, ']')
-	default: // a number or a literal: up to what can't be part of one
+	default: // a number or a literal
 		end := i + 1
 		for end < len(w.src) && isScalar(w.src[end]) {
 			end++
@@ -47,7 +47,7 @@ func isScalar(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || c == '.' || c == '-' || c == '+' || c == 'E'
 }
 
-// container writes an array, or an object whose members stand in canonical order.
+// container writes an array, or an object whose members are in canonical order.
 func (w *writer) container(i int, end byte) int {
 	w.out = append(w.out, w.src[i])
 	for i++; ; {
@@ -65,8 +65,7 @@ func (w *writer) container(i int, end byte) int {
 	}
 }
 
-// reordered writes an object member by member, in the order given, and returns where it ends:
-// behind the member that stands last in the text.
+// reordered writes an object's members in the given order and returns the object's end.
 func (w *writer) reordered(members []member) int {
 	end := 0
 	w.out = append(w.out, '{')
