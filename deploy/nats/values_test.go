@@ -1,0 +1,115 @@
+package nats
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats-server/v2/server"
+	"go.yaml.in/yaml/v3"
+)
+
+// values are what the test reads in a values file of NATS' own chart.
+type values struct {
+	Config struct {
+		Merge map[string]any
+		Patch []struct {
+			Op, Path string
+			Value    any
+		}
+		JetStream struct {
+			FileStore struct {
+				MaxSize string `yaml:"maxSize"`
+			} `yaml:"fileStore"`
+			Merge map[string]any
+		} `yaml:"jetstream"`
+	}
+}
+
+func read(t *testing.T, file string) (v values) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(text, &v); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	return v
+}
+
+// variable is how the chart's values write what is to stand without quotes.
+var variable = regexp.MustCompile(`"<<\s*(.*?)\s*>>"`)
+
+// parse has nats-server read a configuration, with the passwords that a Secret would give it.
+func parse(t *testing.T, text string) *server.Options {
+	t.Helper()
+	t.Setenv("BRIDGE_PASSWORD", "p0f0bridge")
+	t.Setenv("OPERATOR_PASSWORD", "p1f1operator")
+	options := &server.Options{}
+	if err := options.ProcessConfigString(text); err != nil {
+		t.Fatalf("%v:\n%s", err, text)
+	}
+	return options
+}
+
+// user is what an account's user may do, as nats-server understands it.
+type user struct {
+	Account, Password string
+	Permissions       *server.Permissions
+}
+
+func users(o *server.Options) map[string]user {
+	all := make(map[string]user)
+	for _, u := range o.Users {
+		all[u.Username] = user{u.Account.Name, u.Password, u.Permissions}
+	}
+	return all
+}
+
+// The values for NATS' own chart give the users of accounts.conf, and nobody else, the same rights.
+func TestChartValues(t *testing.T) {
+	want := users(parse(t, Accounts))
+	chart := read(t, "chart-values.yaml")
+	config := chart.Config.Merge
+	config["jetstream"] = chart.Config.JetStream.Merge
+	chart.Config.JetStream.Merge["max_file_store"] = "<< " + chart.Config.JetStream.FileStore.MaxSize + " >>"
+
+	compare := func(want map[string]user) *server.Options {
+		t.Helper()
+		var text strings.Builder
+		encoder := json.NewEncoder(&text)
+		encoder.SetEscapeHTML(false)
+		if err := encoder.Encode(config); err != nil {
+			t.Fatal(err)
+		}
+		options := parse(t, variable.ReplaceAllString(text.String(), "$1"))
+		if diff := cmp.Diff(want, users(options)); diff != "" {
+			t.Errorf("accounts.conf (-) and the values (+) differ:\n%s", diff)
+		}
+		return options
+	}
+
+	lookup := want["bridge-lookup"]
+	delete(want, "bridge-lookup")
+	options := compare(want)
+	if !options.SyncAlways {
+		t.Error("sync_interval isn't always: an acknowledged event may be lost")
+	}
+	if options.JetStreamMaxStore != 16<<30 {
+		t.Errorf("the servers store up to %d bytes", options.JetStreamMaxStore)
+	}
+
+	for _, p := range read(t, "chart-values-lookup.yaml").Config.Patch {
+		if p.Op != "add" || p.Path != "/accounts/WEBHOOKS/users/-" {
+			t.Fatalf("the test doesn't know the patch %s %s", p.Op, p.Path)
+		}
+		account := config["accounts"].(map[string]any)["WEBHOOKS"].(map[string]any)
+		account["users"] = append(account["users"].([]any), p.Value)
+	}
+	want["bridge-lookup"] = lookup
+	compare(want)
+}
