@@ -95,3 +95,22 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Typed events take whatever a body is: what is missing or of another kind is an error, and every member
+// is either read or in Rest.
+func FuzzTyped(f *testing.F) {
+	f.Add([]byte(`{"name":"invitee.accepted","entity":"invitee","entityId":1,"data":{"campaignId":"c","invitee":{"id":1e400},"referrer":null},"timestamp":1}`))
+	f.Add([]byte(`{"type":"flowResponse.x","time":"","data":{"userId":1,"data":{},"hidden":true},"user":{"id":null}}`))
+	f.Add([]byte(`[]`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		e := Event{Data: data}
+		flock, err := e.Flock()
+		if err == nil && (flock.Name == "" && string(e.Member("name")) != `""` || len(flock.Rest) > 0 && e.Member("name") == nil) {
+			t.Fatalf("%s: %+v", data, flock)
+		}
+		frigade, err := e.Frigade()
+		if err == nil && !strings.HasPrefix(string(e.Member("data")), "{") {
+			t.Fatalf("%s: %+v", data, frigade)
+		}
+	})
+}
