@@ -44,11 +44,11 @@ func (d *diagnoser) ask(request Delivery, received time.Time) (a answer) {
 	handler := ingest.New(c)
 	server := handler.Server(log.New(io.Discard, "", 0))
 	here, there := net.Pipe()
-	listener := listener{conns: make(chan net.Conn, 1), closed: make(chan struct{})}
-	listener.conns <- there
+	listener := make(listener, 1)
+	listener <- there
 	served := make(chan struct{})
 	go func() {
-		_ = server.Serve(handler.Limit(&listener, nil))
+		_ = server.Serve(handler.Limit(listener, nil))
 		close(served)
 	}()
 	go func() { _, _ = here.Write(request.Append(nil)) }() // the answer may come before all is written
@@ -105,24 +105,19 @@ func (nowhere) Publish(context.Context, publish.Message) (publish.Status, error)
 	return publish.Stored, nil
 }
 
-// listener has one connection.
-type listener struct {
-	conns  chan net.Conn
-	closed chan struct{}
-}
+// listener accepts the connections that it is sent.
+type listener chan net.Conn
 
-func (l *listener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
+func (l listener) Accept() (net.Conn, error) {
+	if conn, ok := <-l; ok {
+		return conn, nil
 	}
+	return nil, net.ErrClosed
 }
 
-func (l *listener) Close() error {
-	close(l.closed)
+func (l listener) Close() error {
+	close(l)
 	return nil
 }
 
-func (l *listener) Addr() net.Addr { return &net.UnixAddr{} }
+func (l listener) Addr() net.Addr { return &net.UnixAddr{} }

@@ -3,8 +3,6 @@ package inspect
 import (
 	"context"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // deadLetters is what consumers put aside for good, as the page gets it (docs/consumers.md).
@@ -25,23 +23,22 @@ const deadPause = 30 * time.Second
 // them.
 func (s *Server) deadLetters(ctx context.Context, last *deadLetters) *deadLetters {
 	name := s.config.Stream + "_DEAD"
-	info, err := s.info(ctx, name)
-	if err != nil || info.State.Msgs == 0 {
+	stream, err := s.open(ctx, name)
+	if err != nil {
 		return nil
 	}
-	d := deadLetters{Stream: name, Messages: info.State.Msgs, Sequence: info.State.LastSeq, Time: info.State.LastTime}
+	state := stream.CachedInfo().State
+	if state.Msgs == 0 {
+		return nil
+	}
+	d := deadLetters{Stream: name, Messages: state.Msgs, Sequence: state.LastSeq, Time: state.LastTime}
 	if last != nil && last.Sequence == d.Sequence && last.Time.Equal(d.Time) {
 		d.Subject, d.Reason = last.Subject, last.Reason
 		return &d
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	var m *jetstream.RawStreamMsg
-	stream, err := s.config.JetStream.Stream(ctx, name)
-	if err == nil {
-		m, err = stream.GetMsg(ctx, d.Sequence)
-	}
-	if err == nil {
+	if m, err := stream.GetMsg(ctx, d.Sequence); err == nil {
 		d.Subject, d.Reason = m.Header.Get("Dead-Subject"), m.Header.Get("Dead-Reason")
 	}
 	return &d

@@ -53,10 +53,11 @@ func (s *Server) poll(ctx context.Context) {
 
 func (s *Server) pollOnce(ctx context.Context, last snapshot) *snapshot {
 	v := &last
-	v.stream, v.streamErr = s.info(ctx, s.config.Stream)
-	v.quarantine, v.quarantineErr = s.info(ctx, s.config.Quarantine)
-	if v.consumers, v.more = nil, 0; v.streamErr == nil {
-		v.consumers, v.more, v.consumersErr = s.consumers(ctx)
+	v.stream, v.consumers, v.more = nil, nil, 0
+	events, err := s.open(ctx, s.config.Stream)
+	if v.streamErr = err; err == nil {
+		v.stream = events.CachedInfo()
+		v.consumers, v.more, v.consumersErr = s.consumers(ctx, events)
 	}
 	now := s.now()
 	v.lags = v.lags.add(now, v.consumers)
@@ -65,38 +66,36 @@ func (s *Server) pollOnce(ctx context.Context, last snapshot) *snapshot {
 			v.deadNext = now.Add(deadPause)
 		}
 	}
-	if v.quarantineErr != nil {
-		v.deliveries, v.listedMade = nil, time.Time{}
+	kept, err := s.open(ctx, s.config.Quarantine)
+	if v.quarantineErr = err; err != nil {
+		v.quarantine, v.deliveries, v.listedMade = nil, nil, time.Time{}
 		return v
 	}
+	v.quarantine = kept.CachedInfo()
 	made, state := v.quarantine.Created, v.quarantine.State
 	if v.deliveriesErr != nil || !v.listedMade.Equal(made) || v.listedLast != state.LastSeq || v.listedNumber != state.Msgs {
-		v.deliveries, v.deliveriesErr = s.list(ctx)
+		v.deliveries, v.deliveriesErr = s.list(ctx, kept)
 		v.listedMade, v.listedLast, v.listedNumber = made, state.LastSeq, state.Msgs
 	}
 	return v
 }
 
-func (s *Server) info(ctx context.Context, name string) (*jetstream.StreamInfo, error) {
+// open returns a stream, whose cached information is new.
+func (s *Server) open(ctx context.Context, name string) (jetstream.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	stream, err := s.config.JetStream.Stream(ctx, name)
-	if err != nil {
-		return nil, err
+	found, err := s.config.JetStream.Stream(ctx, name)
+	if err == nil {
+		s.rights.granted("STREAM.INFO." + name)
 	}
-	s.rights.granted("STREAM.INFO." + name)
-	return stream.CachedInfo(), nil
+	return found, err
 }
 
-// consumers lists the consumers of the events' stream, without those of pages like this.
-func (s *Server) consumers(ctx context.Context) (all []*jetstream.ConsumerInfo, more int, err error) {
+// consumers lists the stream's consumers, without those of pages and look-ups.
+func (s *Server) consumers(ctx context.Context, events jetstream.Stream) (all []*jetstream.ConsumerInfo, more int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	found, err := s.config.JetStream.Stream(ctx, s.config.Stream)
-	if err != nil {
-		return nil, 0, err
-	}
-	lister := found.ListConsumers(ctx)
+	lister := events.ListConsumers(ctx)
 	for info := range lister.Info() {
 		if !strings.HasPrefix(info.Name, consumerName) && !slices.Contains(stream.LookupNames, info.Name) {
 			all = append(all, info)

@@ -30,14 +30,10 @@ type delivery struct {
 const maxDeliveries = 200
 
 // list returns the quarantined deliveries, newest first.
-func (s *Server) list(ctx context.Context) (all []delivery, err error) {
+func (s *Server) list(ctx context.Context, kept jetstream.Stream) (all []delivery, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	found, err := s.config.JetStream.Stream(ctx, s.config.Quarantine)
-	if err != nil {
-		return nil, err
-	}
-	store := quarantine.Store{JetStream: s.config.JetStream, Stream: found, Consumer: consumerName}
+	store := quarantine.Store{JetStream: s.config.JetStream, Stream: kept, Consumer: consumerName}
 	held, _, err := store.List(ctx, maxDeliveries)
 	if err != nil {
 		return nil, err
@@ -63,10 +59,10 @@ func (s *Server) quarantined(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 	defer cancel()
-	stream, err := s.config.JetStream.Stream(ctx, s.config.Quarantine)
+	kept, err := s.open(ctx, s.config.Quarantine)
 	var m *jetstream.RawStreamMsg
 	if err == nil {
-		m, err = stream.GetMsg(ctx, sequence)
+		m, err = kept.GetMsg(ctx, sequence)
 	}
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):

@@ -86,10 +86,11 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 
 // searchParts searches part by part, and reports whether nothing is left.
 func (s *Server) searchParts(ctx context.Context, r *http.Request, out *feedWriter) (whole bool, err error) {
-	info, err := s.info(ctx, s.config.Stream)
+	events, err := s.open(ctx, s.config.Stream)
 	if err != nil {
 		return false, err
 	}
+	info := events.CachedInfo()
 	end, low := endOf(r, info), info.State.FirstSeq
 	f := finder{server: s, query: newQuery(r.URL.Query()), made: info.Created}
 	size := uint64(firstPart)
