@@ -11,8 +11,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// Config is every variable that the bridge reads, but for the endpoints' own (see [Endpoint]). An
-// empty variable is as good as none.
+// Config has every variable that the bridge reads, except those of endpoints (see [Endpoint]). An empty variable
+// counts as unset.
 //
 // The tags: env is the name, envDefault the default, and fallback says the default where it is no
 // constant; doc is the meaning, takes what a value may be, where the field's type doesn't say it, and
@@ -32,16 +32,16 @@ type Config struct {
 	NATSCA          File          `env:"NATS_CA" doc:"certificate authorities that sign the servers' certificates, PEM"`
 	NATSCert        File          `env:"NATS_CERT" doc:"client certificate, PEM"`
 	NATSKey         File          `env:"NATS_KEY" doc:"key of NATS_CERT, PEM"`
-	NATSTLSFirst    bool          `env:"NATS_TLS_FIRST" envDefault:"false" doc:"TLS before all else: for servers with handshake_first in their tls block"`
+	NATSTLSFirst    bool          `env:"NATS_TLS_FIRST" envDefault:"false" doc:"start with the TLS handshake: for servers with handshake_first in their tls block"`
 	NATSInboxPrefix SubjectTokens `env:"NATS_INBOX_PREFIX" envDefault:"_INBOX" doc:"prefix of the subjects on which NATS answers; an account may allow no other"`
 	NATSJSDomain    SubjectTokens `env:"NATS_JS_DOMAIN" doc:"JetStream domain, for a leaf node"`
 
-	EmbeddedNATSAddr Address `env:"EMBEDDED_NATS_ADDR" envDefault:"127.0.0.1:4222" doc:"where the embedded nats-server listens, without NATS_URL; an address other than loopback needs NATS_TOKEN or NATS_USER and NATS_PASSWORD"`
+	EmbeddedNATSAddr Address `env:"EMBEDDED_NATS_ADDR" envDefault:"127.0.0.1:4222" doc:"address of the embedded nats-server, without NATS_URL; an address other than loopback needs NATS_TOKEN or NATS_USER and NATS_PASSWORD"`
 	DataDir          string  `env:"DATA_DIR" envDefault:"./data" doc:"directory of the spool and of the embedded server's store; each instance needs one of its own"`
 
 	SubjectPrefix    SubjectTokens `env:"SUBJECT_PREFIX" envDefault:"webhooks" doc:"events go to {prefix}.{endpoint}.{event}"`
 	StreamName       StreamName    `env:"STREAM_NAME" envDefault:"WEBHOOKS" doc:"the JetStream stream on {prefix}.>"`
-	StreamManage     bool          `env:"STREAM_MANAGE" envDefault:"true" doc:"make the stream when it is missing, and apply to an existing one the STREAM_ variables that are set; never so that it shrinks"`
+	StreamManage     bool          `env:"STREAM_MANAGE" envDefault:"true" doc:"create the stream if it is missing, and apply the STREAM_ variables that are set to an existing one, unless it would shrink"`
 	StreamReplicas   int           `env:"STREAM_REPLICAS" envDefault:"1" takes:"1 to 5, on an embedded server 1" doc:"copies of the stream in a NATS cluster"`
 	StreamMaxAge     time.Duration `env:"STREAM_MAX_AGE" envDefault:"168h" takes:"a duration such as 168h or 7d, or 0s for no limit" doc:"how long the stream keeps an event"`
 	StreamMaxBytes   Size          `env:"STREAM_MAX_BYTES" fallback:"no limit" doc:"how large the stream may grow; when it is full new events are refused, old ones stay"`
@@ -49,27 +49,27 @@ type Config struct {
 
 	PublishTimeout    time.Duration `env:"PUBLISH_TIMEOUT" envDefault:"400ms" doc:"how long to wait for JetStream's acknowledgement"`
 	SpoolMaxBytes     Size          `env:"SPOOL_MAX_BYTES" envDefault:"1GiB" doc:"how much may wait in the spool, on disk, while NATS is away"`
-	SpoolDrainTimeout time.Duration `env:"SPOOL_DRAIN_TIMEOUT" envDefault:"0s" doc:"how long to go on forwarding the spool at the end, while it isn't empty; in addition to SHUTDOWN_TIMEOUT"`
+	SpoolDrainTimeout time.Duration `env:"SPOOL_DRAIN_TIMEOUT" envDefault:"0s" doc:"how long to keep delivering the spool at the end, in addition to SHUTDOWN_TIMEOUT"`
 
-	Quarantine         bool `env:"QUARANTINE" envDefault:"true" doc:"keep what is rightly signed and can't be published; see bridge quarantine --help"`
+	Quarantine         bool `env:"QUARANTINE" envDefault:"true" doc:"keep deliveries that are signed correctly and can't be published; see bridge quarantine --help"`
 	QuarantineMaxBytes Size `env:"QUARANTINE_MAX_BYTES" envDefault:"64MiB" doc:"how large the quarantine's stream may grow; the oldest go first"`
 
 	MaxBodyBytes     Size `env:"MAX_BODY_BYTES" envDefault:"512KiB" takes:"a size from 1 to 64MiB, such as 512KiB" doc:"largest body; a larger one is answered 413"`
 	MaxInFlightBytes Size `env:"MAX_IN_FLIGHT_BYTES" envDefault:"64MiB" doc:"bytes received and held at one time; past it deliveries are answered 503"`
 
-	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" doc:"how long to go on accepting after SIGTERM, until no load balancer sends any more"`
+	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" doc:"how long to keep accepting after SIGTERM, until load balancers stop sending"`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"25s" doc:"bound of the shutdown after that"`
 
-	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug info warn error" doc:"least level that is logged"`
+	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug info warn error" doc:"lowest level that is logged"`
 	LogFormat string `env:"LOG_FORMAT" envDefault:"json" oneof:"json console" doc:"json for machines, console for people"`
-	PPROF     bool   `env:"PPROF" envDefault:"false" doc:"profiles at /debug/pprof/ on the admin listener; a heap's dump has secrets and bodies in it"`
+	PPROF     bool   `env:"PPROF" envDefault:"false" doc:"profiles at /debug/pprof/ on the admin listener; a heap dump contains secrets and bodies"`
 
-	OTLPEndpoint       URL    `env:"OTEL_EXPORTER_OTLP_ENDPOINT" doc:"OpenTelemetry collector to which spans go by OTLP over HTTP; tracing is off without it. Further OTEL_ variables are as OpenTelemetry's specification says"`
+	OTLPEndpoint       URL    `env:"OTEL_EXPORTER_OTLP_ENDPOINT" doc:"OpenTelemetry collector to which spans go by OTLP over HTTP; tracing is off without it. Other OTEL_ variables work as in OpenTelemetry's specification"`
 	OTLPTracesEndpoint URL    `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" fallback:"OTEL_EXPORTER_OTLP_ENDPOINT and /v1/traces" doc:"the same, for spans alone, with the whole path"`
 	OTLPProtocol       string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" oneof:"http/protobuf" doc:"how spans are sent"`
 	OTELTracesExporter string `env:"OTEL_TRACES_EXPORTER" envDefault:"otlp" oneof:"otlp none" doc:"none: no tracing"`
 	OTELDisabled       bool   `env:"OTEL_SDK_DISABLED" envDefault:"false" doc:"no tracing"`
-	TrustTraceparent   bool   `env:"TRUST_TRACEPARENT" envDefault:"false" doc:"with tracing: continue the trace of a request's traceparent header; only where a proxy in front of the bridge sets it or takes the senders' away"`
+	TrustTraceparent   bool   `env:"TRUST_TRACEPARENT" envDefault:"false" doc:"with tracing: continue the trace of a request's traceparent header; only if a proxy in front of the bridge sets or removes it"`
 
 	// Endpoints has the default endpoint of each provider whose secrets are set, then the further
 	// ones by number.
@@ -85,7 +85,7 @@ type Endpoint struct {
 	Provider    string        `env:"PROVIDER" oneof:"providers" doc:"whose webhooks it receives"`
 	Secrets     secretList    `env:"SECRETS" doc:"the shared secrets, comma-separated, the current one first"`
 	SecretsFile File          `env:"SECRETS_FILE" doc:"file with the shared secrets, one a line, the current one first; read again when it changes"`
-	Signature   string        `env:"SIGNATURE" doc:"what the signature covers; docs/which-scheme.md says how to find out"`
+	Signature   string        `env:"SIGNATURE" doc:"what the signature covers; see docs/which-scheme.md to find out"`
 	Tolerance   time.Duration `env:"TOLERANCE" takes:"a duration above 0, such as 5m, 24h or 7d" doc:"how far a delivery's time may be off"`
 	Freshness   string        `env:"FRESHNESS" doc:"what proves that a delivery is fresh: also its signed createdAt (signed), or its unsigned time alone (time)"`
 

@@ -53,7 +53,7 @@ func publishing(c *config.Config, kinds []publish.Kind, url, version string, log
 	stream.Explicit.MaxBytes = c.IsSet("STREAM_MAX_BYTES")
 	stream.Explicit.Duplicates = c.IsSet("STREAM_DUPLICATES")
 	pc := publish.Config{Server: NATSServer(c, url, version), Stream: stream, Timeout: c.PublishTimeout, Windows: WindowsFile(c), Log: log}
-	if slices.Contains(kinds, publish.Quarantined) { // and with it what was refused
+	if slices.Contains(kinds, publish.Quarantined) { // and refused ones
 		q := stream
 		q.Name, q.Prefix, q.DropOldest = quarantine.Stream(stream.Name), quarantine.Prefix(stream.Prefix), true
 		q.MaxAge, q.Explicit.MaxAge = 0, false
@@ -84,9 +84,9 @@ func Streams(c *config.Config) []publish.Stream {
 // SpoolDir returns the spool's directory.
 func SpoolDir(c *config.Config) string { return filepath.Join(c.DataDir, "spool") }
 
-// spoolShares returns how much of the spool each kind may use; 0: all of it. Anybody who has captured one
-// signed delivery can fill the quarantine, which must not displace events; and what was answered 401 must not
-// displace what was answered 200.
+// spoolShares returns how much of the spool each kind may use; 0: all of it. With one captured delivery anybody can
+// fill the quarantine, which must not displace events; and deliveries answered 401 must not displace those answered
+// 200.
 func spoolShares(c *config.Config) (limits [publish.Kinds]int64) {
 	limits[publish.Quarantined] = int64(min(c.QuarantineMaxBytes, c.SpoolMaxBytes/4))
 	limits[publish.Refused] = limits[publish.Quarantined] / 2

@@ -10,15 +10,15 @@ import (
 // view is the state of the watch on some files.
 type view struct {
 	Files
-	seen  sum       // at the last look
-	since time.Time // when that was seen first
-	told  sum       // reported last; zero: nothing yet
+	seen     sum       // at the last look
+	since    time.Time // when that was seen first
+	reported sum       // the last reported one; zero: none yet
 }
 
 // sum identifies the contents, or why they can't be read. Nothing more is kept of a secret.
 type sum [sha256.Size]byte
 
-// never is after no time at all.
+// never means not to look again.
 const never = time.Duration(math.MaxInt64)
 
 // look reads the files, reports a change that has settled, and returns after how long to look again.
@@ -26,7 +26,7 @@ func (v *view) look(now time.Time) time.Duration {
 	contents, err := v.read()
 	current := sumOf(contents, err)
 	switch {
-	case current == v.told:
+	case current == v.reported:
 		v.seen = current
 		return never
 	case current != v.seen:
@@ -36,7 +36,7 @@ func (v *view) look(now time.Time) time.Duration {
 	if left := Settle - now.Sub(v.since); left > 0 {
 		return left
 	}
-	v.told = current
+	v.reported = current
 	v.Changed(contents, err)
 	return never
 }

@@ -37,7 +37,7 @@ const (
 	SubjectFull  Cause = "subject_full" // too many messages on this subject
 	TooLarge     Cause = "too_large"
 	Forbidden    Cause = "forbidden" // no permission to publish on this subject
-	NoRoom       Cause = "no_room"   // in quarantine, for what was refused
+	NoRoom       Cause = "no_room"   // in quarantine, for a refused delivery
 )
 
 // Causes lists every cause.
@@ -51,15 +51,15 @@ func (c Cause) Remedy() string {
 	case WrongStream:
 		return "another stream or JetStream domain takes the subject: give it back to ours, or set STREAM_NAME or NATS_JS_DOMAIN"
 	case StreamFull:
-		return "the stream is full: raise its max_bytes or max_msgs, or remove what isn't needed from it"
+		return "the stream is full: raise its max_bytes or max_msgs, or remove old messages from it"
 	case NoStorage:
-		return "JetStream has no storage left, or the account's limits are reached: raise them, or remove what isn't needed"
+		return "JetStream has no storage left, or the account's limits are reached: raise them, or remove old messages"
 	case SubjectFull:
 		return "the stream has a limit for each subject: raise max_msgs_per_subject"
 	case TooLarge:
 		return "raise max_payload of the server, or max_msg_size or max_bytes of the stream"
 	case NoRoom:
-		return "release or drop what is in quarantine, or raise QUARANTINE_MAX_BYTES"
+		return "release or drop deliveries in quarantine, or raise QUARANTINE_MAX_BYTES"
 	case Forbidden:
 		return "grant our account publishing on the subject, see docs/operations.md"
 	}

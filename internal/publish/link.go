@@ -18,7 +18,7 @@ import (
 type link struct {
 	log     *zap.Logger
 	onUp    func()
-	onLost  func() // the connection is lost, and with it the acknowledgements of what was sent on it
+	onLost  func() // the connection is lost, and with it outstanding acknowledgements
 	onDead  func() // nats.go has given up and never connects again
 	ctx     context.Context
 	cancel  context.CancelFunc

@@ -13,7 +13,7 @@ import (
 var ErrNoRights = errors.New("our account may not create a consumer on the stream")
 
 // errOtherStream means that the stream is no longer the one in which a message was found.
-var errOtherStream = errors.New("the stream was deleted and made anew, or restored, since it was looked through")
+var errOtherStream = errors.New("the stream was deleted and created again, or restored, since the look-up")
 
 // Stored reads the headers of all messages that the kind's stream has stored since a time, and returns the
 // wanted ids among them. The error is [ErrNoRights] where our account may not read the stream.

@@ -8,32 +8,32 @@ import (
 	"github.com/ade15e70/webhook-bridge/event"
 )
 
-// Message is what is handed to NATS.
+// Message is a message for NATS.
 type Message struct {
 	Kind    Kind
 	Subject string
-	ID      string   // JetStream's Nats-Msg-Id: two messages of a kind with one ID are one message
-	Headers []Header // besides those that publishing adds, no name twice; ASCII without line breaks
+	ID      string   // JetStream's Nats-Msg-Id: messages of one kind with the same ID are copies
+	Headers []Header // besides those that publishing adds; different names, ASCII without line breaks
 	Data    []byte
-	Arrived time.Time // at this instance; with ID it tells one delivery of an event from another
+	Arrived time.Time // at this instance; with ID it identifies a delivery
 }
 
 // Header is one header of a message.
 type Header struct{ Name, Value string }
 
-// Kind says what a message is, and with that for which of the two streams.
+// Kind is the kind of a message. It decides the stream.
 type Kind uint8
 
 // The kinds of messages.
 const (
 	Event       Kind = iota // for the stream that consumers read
-	Quarantined             // a delivery that was answered 200 and is kept for somebody to look at (section 8 of the contract)
-	Refused                 // one that was answered 401 and is kept in the same stream, where it never takes a Quarantined one's room
+	Quarantined             // a delivery that was answered 200, for the quarantine
+	Refused                 // one that was answered 401, for the quarantine too, where it never displaces a Quarantined one
 
-	Kinds = 3 // how many there are
+	Kinds = 3 // the number of kinds
 )
 
-// String is the kind as metrics, logs and commands name it.
+// String returns the kind's name in metrics, logs and commands.
 func (k Kind) String() string {
 	switch k {
 	case Event:
@@ -46,28 +46,26 @@ func (k Kind) String() string {
 	return "unknown"
 }
 
-// Status says how a message became durable. The texts are part of the contract: the answer to a
-// delivery bears them.
+// Status is how a message became durable. Its text is part of the answer to a delivery.
 type Status string
 
-// The ways in which a message is safe.
+// The statuses.
 const (
 	Stored    Status = "stored"      // JetStream acknowledged it
 	Duplicate Status = "duplicate"   // JetStream had it already
-	Spooled   Status = "spooled"     // on this instance's disk, synced; JetStream gets it later
-	Kept      Status = "quarantined" // signed, but no event: it is in quarantine, by any of the ways above
+	Spooled   Status = "spooled"     // synced to this instance's disk; JetStream gets it later
+	Kept      Status = "quarantined" // signed, but no event: durable in quarantine
 )
 
-// The reasons for which a message is not safe. Who returns one wraps it together with its cause.
+// The reasons why a message isn't durable. Errors wrap one of them and its cause.
 var (
-	// ErrTooLarge: the stream or the server will never take a message of this size.
+	// ErrTooLarge means that the stream or the server never takes a message of this size.
 	ErrTooLarge = errors.New("message too large for NATS")
-	// ErrNoRoom: it is Refused, and the quarantine has no room that it could take. It isn't kept.
-	ErrNoRoom = errors.New("no room in quarantine for what was refused")
-	// ErrRefused: NATS refuses this one message while it takes others: its subject is forbidden, say.
+	// ErrNoRoom means that the quarantine has no room for a message of kind Refused.
+	ErrNoRoom = errors.New("no room in quarantine for a refused delivery")
+	// ErrRefused means that NATS refuses this message but takes others: its subject is forbidden, for example.
 	ErrRefused = errors.New("refused by NATS")
-	// ErrUnavailable: it could not be made durable now; later it may. What isn't known to be
-	// permanent is of this kind.
+	// ErrUnavailable means that it can't be made durable now, but perhaps later. Unknown errors count as this one.
 	ErrUnavailable = errors.New("cannot be made durable now")
 )
 

@@ -10,9 +10,9 @@ import (
 // payloadEvery is how often the server is asked for its max_payload, at the most.
 const payloadEvery = 10 * time.Second
 
-// wasRaised reports whether the server of that connection takes larger messages than it said when we connected.
-// A reload of its configuration tells its clients nothing (nats-server, maxPayloadOption.Apply), and nats.go
-// goes by what it was told; only who connects anew is told.
+// wasRaised reports whether the connection's server takes larger messages than when we connected. After a reload of
+// its configuration it doesn't inform its clients (nats-server, maxPayloadOption.Apply): only a new connection
+// learns the new limit.
 func (s Server) wasRaised(nc *nats.Conn) (bool, error) {
 	s.URL = nc.ConnectedUrl()
 	fresh, err := s.Connect(nats.Timeout(dialTimeout))
@@ -26,8 +26,7 @@ func (s Server) wasRaised(nc *nats.Conn) (bool, error) {
 	return fresh.MaxPayload() > nc.MaxPayload(), nil
 }
 
-// askPayload connects anew if the server takes larger messages by now, where one was too large for what we
-// know.
+// askPayload reconnects if a message was too large and the server takes larger ones by now.
 func (m *monitor) askPayload(c *conn, nc *nats.Conn) {
 	if !m.refused.Load() || m.limit.Load() < nc.MaxPayload() || time.Since(m.asked) < payloadEvery {
 		return
@@ -36,11 +35,11 @@ func (m *monitor) askPayload(c *conn, nc *nats.Conn) {
 	m.asked = time.Now()
 	switch raised, err := c.link.server.wasRaised(nc); {
 	case err != nil:
-		m.log.Warn("server can't be asked whether it takes larger messages by now", zap.Error(err))
+		m.log.Warn("finding out whether the server takes larger messages by now has failed", zap.Error(err))
 	case raised && c.alive.Err() == nil:
-		m.log.Info("server takes larger messages by now, connecting anew")
+		m.log.Info("server takes larger messages by now, reconnecting")
 		if err := nc.ForceReconnect(); err != nil {
-			m.log.Warn("connecting to NATS anew", zap.Error(err))
+			m.log.Warn("reconnecting to NATS", zap.Error(err))
 		}
 	}
 }

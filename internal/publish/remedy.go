@@ -21,7 +21,7 @@ func (s Server) remedy(err error) string {
 	text := strings.ToLower(err.Error())
 	switch {
 	case strings.Contains(text, "account authentication expired"):
-		return "the JWT of our account has expired: have the operator of NATS sign it anew"
+		return "the JWT of our account has expired: ask the operator of NATS for a new one"
 	case strings.Contains(text, "authentication expired"), // nats.go has no error value for it during the handshake
 		errors.Is(err, nats.ErrAuthRevoked), errors.Is(err, nats.ErrAuthorization):
 		if at := s.expiry(); !at.IsZero() && at.Before(time.Now()) {

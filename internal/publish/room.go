@@ -12,15 +12,15 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// room limits how much of what was answered 401 is published to the quarantine's stream, so that it never
-// displaces what was answered 200: a full stream drops its oldest messages, whichever they are. While the
-// stream holds any of the latter, the former may fill half of it only.
+// room limits the deliveries answered 401 in the quarantine's stream, so that they never displace deliveries
+// answered 200: a full stream drops its oldest messages of either sort. While the stream has any of the latter,
+// the former may fill only half of it.
 //
 // It reads the stream's state now and then, which needs no more rights than publishing does. Between two
 // reads it admits at most a sixteenth of the stream, so that eight instances that read at the same moment
 // still displace nothing (ADR 10).
 type room struct {
-	reason string // last token of the subjects of what was answered 200
+	reason string // last token of the subjects of deliveries answered 200
 	limit  int64  // QUARANTINE_MAX_BYTES; the stream's own limit may be larger
 	ask    func(context.Context) (*jetstream.StreamInfo, error)
 	now    func() time.Time

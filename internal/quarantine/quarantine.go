@@ -20,14 +20,14 @@ const Unreadable = "unreadable"
 
 // Delivery is a delivery in quarantine.
 type Delivery struct {
-	ID       string // of what was signed: of the event that it would have been, unless the event's contains its name (ADR 5)
+	ID       string // of the signed text: the event's id, unless that depends on the event's name (ADR 5)
 	Endpoint string
 	Provider string
 	Reason   string // why it was not published: Unreadable, contradiction, stale or future
 	Received time.Time
 	Seal     string      // proves, in place of the signature, that it was verified; see verify.Seal
 	Headers  http.Header // what else was signed, or names the event; without a signature
-	Body     []byte      // as it was received, but for a signature in it
+	Body     []byte      // as received, except a signature in it
 }
 
 // The headers of a message, besides JetStream's own.
@@ -51,8 +51,8 @@ func Stream(events string) string { return events + "_QUARANTINE" }
 func (d Delivery) Message(prefix string) publish.Message {
 	kind, id := publish.Quarantined, d.ID
 	if d.Reason != Unreadable {
-		// An id of its own: what was answered 200 must be kept even if a copy of it was refused before, because
-		// that copy may be displaced.
+		// A different id: a delivery answered 200 must be kept even if a copy was refused before, because that
+		// copy may be displaced.
 		sum := sha256.Sum256([]byte(publish.Refused.String() + "\x00" + d.ID))
 		kind, id = publish.Refused, hex.EncodeToString(sum[:16])
 	}

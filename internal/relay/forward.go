@@ -187,7 +187,7 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 }
 
 // acknowledged adds to acked those of the records whose acknowledgements came late, and drops from it what the
-// stream that is there now doesn't hold, because it was made anew: those are sent again.
+// current stream doesn't have, because it was created again: those are sent again.
 func (f *forwarder) acknowledged(ctx context.Context, records []spool.Record) {
 	isAny := false
 	for i := range records {
@@ -219,8 +219,8 @@ func (f *forwarder) settle(records []spool.Record, reasons map[uint64]string) {
 	}
 }
 
-// keepAcked remembers what was acknowledged behind a record that wasn't. What a look-up has found doesn't count:
-// that is asked again.
+// keepAcked notes the records that were acknowledged after one that wasn't. Records found by a look-up aren't noted:
+// they are looked up again.
 func (f *forwarder) keepAcked(records []spool.Record, results []publish.Result) {
 	for i, r := range records {
 		if result := results[i]; result.Err == nil && result.Status != "" {

@@ -51,7 +51,7 @@ func newLookup(r *Relay, kind publish.Kind) *Lookup {
 	}
 }
 
-// Answer is what is known of messages, by their ids.
+// Answer is the result of a look-up, by message ids.
 type Answer struct {
 	Stored map[string]bool // it is in the stream already
 	Unsure map[string]bool // it may be: the stream can't be read

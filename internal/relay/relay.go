@@ -1,11 +1,10 @@
-// Package relay makes a message durable one way or the other: directly, by JetStream's
-// acknowledgement, or in the spool, from where it is delivered later in order of arrival.
+// Package relay makes a message durable: directly in JetStream, or in the spool, from which it is delivered later in
+// order of arrival.
 //
-// What it promises: [Relay.Publish] returns without an error only once the message is durable, in
-// time for a sender that waits a second, whatever state NATS and the disk are in. What the spool has
-// taken is delivered, and stays in it until JetStream has acknowledged it. A message that NATS
-// refuses while it takes others is set aside and tried again later; it never holds up others.
-// None is stored twice, within the limits that ADR 9 states.
+// [Relay.Publish] returns nil only once the message is durable. It returns in time for a sender that waits a second,
+// whatever the state of NATS and the disk. The spool keeps a record until JetStream has acknowledged it. A message
+// that NATS refuses while it takes others is set aside and retried later, so that it never blocks others. No message
+// is stored twice, within the limits in ADR 9.
 package relay
 
 import (
@@ -30,11 +29,11 @@ type Config struct {
 	Spool     *spool.Spool
 	Kinds     []publish.Kind // those that are published at all
 	Timeout   time.Duration  // for one acknowledgement, as the publisher has it
-	// Reach is how long before a message's arrival another copy of it can have been stored at the most:
-	// the longest time between two deliveries of one event that are both accepted.
+	// Reach is the longest time between two accepted deliveries of one event: so long before a message's arrival
+	// a copy of it may have been stored.
 	Reach time.Duration
-	// RetrySetAside is how often records that were set aside are tried again: a limit may have been raised, a right
-	// granted.
+	// RetrySetAside is the interval for retrying records that were set aside: a limit may have been raised, or a
+	// right granted.
 	RetrySetAside time.Duration
 	Observer      Observer
 	Tracer        *telemetry.Tracer // nil: no tracing
@@ -44,11 +43,11 @@ type Config struct {
 
 // Observer counts what happens, for the metrics. Its methods must not wait.
 type Observer interface {
-	// Published counts an attempt: Direct or FromSpool; stored, duplicate, found (it was looked up
-	// and is stored already) or a publish.Cause.
+	// Published counts an attempt. way is Direct or FromSpool; outcome is stored, duplicate, found (a look-up
+	// found it stored) or a publish.Cause.
 	Published(kind publish.Kind, way, outcome string)
-	// PossiblyDuplicate counts a message that was published although an older copy of it may be
-	// stored that the stream doesn't remember.
+	// PossiblyDuplicate counts a published message of which the stream may have an older copy that it doesn't
+	// recognise.
 	PossiblyDuplicate(kind publish.Kind)
 }
 
@@ -73,14 +72,13 @@ type Relay struct {
 	done       sync.WaitGroup
 }
 
-// answerBound is within how much time Publish returns: a sender may wait for a second, and the
-// request and the answer take some of it.
+// answerBound is the time for Publish: a sender may wait only a second, of which the request and the answer take some.
 const answerBound = 800 * time.Millisecond
 
-// spoolTime is what is left for the spool where JetStream doesn't answer in time.
+// spoolTime is the time for the spool if JetStream doesn't answer in time.
 const spoolTime = answerBound / 8
 
-// Start returns a relay that delivers what is in the spool.
+// Start returns a relay, which begins to deliver the spool.
 func Start(c Config) *Relay {
 	r := &Relay{Config: c}
 	c.Publisher.OnLate(r.late.add)
@@ -95,9 +93,9 @@ func Start(c Config) *Relay {
 	return r
 }
 
-// Publish makes the message durable and returns how. Its errors wrap publish.ErrTooLarge,
-// publish.ErrNoRoom or publish.ErrUnavailable. After an error it may still be stored, once: where only the acknowledgement
-// was lost, or the disk was just being written.
+// Publish makes the message durable and returns how. Its errors wrap publish.ErrTooLarge, publish.ErrNoRoom or
+// publish.ErrUnavailable. After an error it may still be stored once: only the acknowledgement may have been lost, or
+// the disk may just have been writing.
 func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status, error) {
 	if err := r.Publisher.Check(m); err != nil {
 		return "", err
@@ -132,11 +130,11 @@ func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status,
 	if direct == nil {
 		direct = errors.New("NATS doesn't take what waits in the spool")
 	}
-	return "", fmt.Errorf("%w: %w; nor does the spool take it: %w", publish.ErrUnavailable, direct, spooled)
+	return "", fmt.Errorf("%w: %w; and the spool does not take it: %w", publish.ErrUnavailable, direct, spooled)
 }
 
-// bound returns when Publish has to return: by the context's deadline, unless it has none, or PUBLISH_TIMEOUT was set so
-// long that the spool would have no time left.
+// bound returns when Publish must return: at the context's deadline, unless PUBLISH_TIMEOUT is so long that the spool
+// would have no time left.
 func (r *Relay) bound(ctx context.Context) time.Time {
 	least := holdFor + r.Timeout + spoolTime
 	if deadline, ok := ctx.Deadline(); ok && least <= answerBound {
@@ -160,8 +158,8 @@ func isFinal(err error) bool {
 	return errors.Is(err, publish.ErrTooLarge) || errors.Is(err, publish.ErrNoRoom)
 }
 
-// isDirect reports whether a message goes to JetStream at once. While others wait it goes behind them, so
-// the first time-out, which puts its message into the spool, diverts all that come after it.
+// isDirect reports whether a message goes to JetStream at once. It doesn't while others wait in the spool. So after
+// the first time-out, which spools its message, the following ones are spooled too.
 func (r *Relay) isDirect(kind publish.Kind) bool {
 	return r.Spool.Len(kind) == 0 && r.Publisher.Ready(kind) == nil && r.breakers[kind].isClosed() && !r.closing.Load()
 }
@@ -174,7 +172,7 @@ func (r *Relay) publish(ctx context.Context, m publish.Message) (publish.Status,
 	return status, err
 }
 
-// note counts an attempt, lets the breaker know, and returns what came of it in a word.
+// note counts an attempt, informs the breaker, and returns the outcome in a word.
 func (r *Relay) note(way string, kind publish.Kind, result publish.Result) string {
 	outcome := string(result.Status)
 	if result.Err != nil {
@@ -190,7 +188,7 @@ func (r *Relay) note(way string, kind publish.Kind, result publish.Result) strin
 	return outcome
 }
 
-// append puts the message into the spool, and leaves time to try JetStream where that is still to do.
+// append puts the message into the spool. If JetStream wasn't tried yet, it leaves time for that.
 func (r *Relay) append(ctx context.Context, m publish.Message, arrived, attempted time.Time) error {
 	if deadline, _ := ctx.Deadline(); attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil {
 		var cancel context.CancelFunc
@@ -206,8 +204,7 @@ func (r *Relay) append(ctx context.Context, m publish.Message, arrived, attempte
 // Breaker returns the state of the events' breaker: closed, open or half-open.
 func (r *Relay) Breaker() string { return r.breakers[publish.Event].state() }
 
-// Blocked is why the kind's messages can't be delivered from the spool now although NATS is there; "" while
-// they can.
+// Blocked returns why delivery of the kind from the spool fails now; "" if it doesn't.
 func (r *Relay) Blocked(kind publish.Kind) publish.Cause {
 	for _, f := range r.forwarders {
 		if f.kind == kind {
@@ -217,8 +214,9 @@ func (r *Relay) Blocked(kind publish.Kind) publish.Cause {
 	return ""
 }
 
-// Drain waits until the spool is empty, or the context ends; for quarantine only while it can be delivered.
-// Nothing must be published any more but what is on its way.
+// Drain waits until the spool is empty or the context ends. It waits for quarantined ones only while they can be
+// delivered.
+// No new message may be published meanwhile.
 func (r *Relay) Drain(ctx context.Context) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
@@ -234,8 +232,7 @@ func (r *Relay) Drain(ctx context.Context) {
 	}
 }
 
-// Close ends delivering, or gives up waiting for that when the context ends. What is in the spool stays
-// there.
+// Close ends delivering, and gives up waiting when the context ends. The spool keeps its records.
 func (r *Relay) Close(ctx context.Context) error {
 	r.closing.Store(true)
 	r.cancel()

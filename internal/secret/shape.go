@@ -29,9 +29,9 @@ func (s Secret) Doubt() string {
 	case assignment.MatchString(text):
 		return "has a name and = in front, which count as a part of it: give the secret alone"
 	case strings.ContainsFunc(text, unicode.IsSpace):
-		return "has white space in it: copy it anew, and put several secrets on lines of their own, or commas between them in a variable"
+		return "has white space in it: copy it again, and put several secrets on lines of their own, or commas between them in a variable"
 	case strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }):
-		return "has characters in it that aren't ASCII, or can't be seen: copy it anew"
+		return "has characters in it that aren't ASCII, or are invisible: copy it again"
 	case len(text) < shortest:
 		return "has fewer than 16 characters: a shell may have eaten the part from a $ or ! on, so quote it with '; and a short one can be guessed from a signature"
 	}

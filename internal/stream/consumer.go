@@ -36,7 +36,7 @@ func (r *Reader) locate(ctx context.Context) (jetstream.Stream, error) {
 }
 
 // begin decides where to continue reading, and reports whether that is the beginning of a new stream.
-func (r *Reader) begin(info *jetstream.StreamInfo) (anew bool) {
+func (r *Reader) begin(info *jetstream.StreamInfo) (isNew bool) {
 	state := info.State
 	switch {
 	case r.made.IsZero():
@@ -55,10 +55,10 @@ func (r *Reader) begin(info *jetstream.StreamInfo) (anew bool) {
 			r.next = state.LastSeq + 1
 		}
 	case !r.made.Equal(info.Created), r.next > state.LastSeq+1: // a stream in memory is empty after its server's restart
-		r.next, r.until, anew = 1, state.LastSeq, true
+		r.next, r.until, isNew = 1, state.LastSeq, true
 	}
 	r.made = info.Created
-	return anew
+	return isNew
 }
 
 // attach creates a consumer that continues from our position.

@@ -77,13 +77,13 @@ const (
 
 var (
 	// ErrMadeAnew is reported when the stream was created again. It is read from its first message.
-	ErrMadeAnew = errors.New("the stream was deleted and made anew")
+	ErrMadeAnew = errors.New("the stream was deleted and created again")
 
 	errDone    = errors.New("the section is read")
 	errDrained = errors.New("the consumer has no more messages")
 	errBehind  = errors.New("the copy of the stream that was read lacks messages which the leader has")
 	errBroken  = errors.New("the connection broke")
-	errOther   = errors.New("the stream or the consumer was made anew meanwhile")
+	errOther   = errors.New("the stream or the consumer was created again meanwhile")
 	errSilent  = errors.New("no message came though there are some")
 	errInUse   = errors.New("all consumer names that may be used are in use")
 )

@@ -1,6 +1,6 @@
 // Package telemetry has the logger, the metrics, the traces and the admin listener that serves the probes and
-// metrics. None of them ever holds a secret, a signature or a body, nor, in a metric's label or before the
-// signature is verified, anything that the sender chose.
+// metrics. None of them ever holds a secret, a signature or a body. Metric labels hold nothing that a sender
+// chose, and nor do the others before the signature is verified.
 //
 // A nil [Tracer] and the zero [Span] record nothing and cost nothing, so that callers need no second path
 // for them.
@@ -43,7 +43,7 @@ func NewLogger(w io.Writer, format, level string) *Logger {
 }
 
 // Sampled returns a logger that lets the first ten like messages of a second pass and then every
-// hundredth, so that a flood of refusals can't fill the disk. Dropped is told of each it drops.
+// hundredth, so that a flood of refusals can't fill the disk. It calls dropped for each that it drops.
 func Sampled(log *zap.Logger, dropped func()) *zap.Logger {
 	return log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(core, time.Second, 10, 100, zapcore.SamplerHook(func(_ zapcore.Entry, d zapcore.SamplingDecision) {

@@ -94,7 +94,7 @@ func NewMetrics(state State) *Metrics {
 		}, []string{"kind"}),
 		Quarantined: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "webhook_bridge_quarantined_total",
-			Help: "Deliveries that bear a right signature, could not be published, and are kept in quarantine.",
+			Help: "Deliveries with a correct signature that could not be published and are kept in quarantine.",
 		}, []string{"endpoint", "reason"}),
 		Drift: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "webhook_bridge_payload_drift_total",

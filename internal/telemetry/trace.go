@@ -13,9 +13,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// TraceParent and TraceState are W3C's names of a trace's context. In NATS' headers, which keep their case,
-// they are in lower case: so says CloudEvents' distributed tracing extension of its attributes, and so
-// consumers look for them.
+// TraceParent and TraceState are W3C's names of a trace's context. NATS headers keep their case; these are in lower
+// case, as in CloudEvents' distributed tracing extension.
 const (
 	TraceParent = "traceparent"
 	TraceState  = "tracestate"

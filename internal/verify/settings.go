@@ -8,15 +8,15 @@ import (
 // Settings are the variables that describe how a vendor signs; "" isn't set. The tags are those of package
 // config.
 type Settings struct {
-	SignatureHeader string `env:"SIGNATURE_HEADER" takes:"the name of an HTTP header, such as X-Signature" doc:"the header that bears the signature"`
-	SignatureFormat string `env:"SIGNATURE_FORMAT" takes:"{hex} or {base64} with text around it, such as sha256={hex}, or a list with the time, such as t={timestamp},v1={hex}" doc:"how the signature is written in its header"`
-	Signed          string `env:"SIGNED" takes:"{body} once, and as the vendor has it {timestamp}, {header:Name} and text, such as {timestamp}.{body}" doc:"the text that is signed"`
-	Timestamp       string `env:"TIMESTAMP" takes:"header:Name, body:path or, where SIGNATURE_FORMAT has {timestamp}, signature" doc:"where the time of a delivery stands; without it no time is checked"`
-	TimestampUnit   string `env:"TIMESTAMP_UNIT" oneof:"s ms rfc3339" doc:"how the time is written: in seconds or milliseconds since 1970, or as RFC 3339"`
-	Event           string `env:"EVENT" takes:"header:Name or body:path, such as body:type; of several, with commas between, the first that is there counts" doc:"where the event's name stands"`
-	EventID         string `env:"EVENT_ID" takes:"header:Name or body:path, such as body:id" doc:"where the event's id stands; what isn't signed isn't used. Without it the id is made of all that is signed but the time"`
-	User            string `env:"USER" takes:"body:path, such as body:user.id; of several, with commas between, the first that is there counts" doc:"where the id of the person stands whom the event is about"`
-	SecretEncoding  string `env:"SECRET_ENCODING" oneof:"text base64 hex" doc:"how the secrets are written; whsec_ before base64 is left out"`
+	SignatureHeader string `env:"SIGNATURE_HEADER" takes:"the name of an HTTP header, such as X-Signature" doc:"the header with the signature"`
+	SignatureFormat string `env:"SIGNATURE_FORMAT" takes:"{hex} or {base64} with text around it, such as sha256={hex}, or a list with the time, such as t={timestamp},v1={hex}" doc:"the form of the header"`
+	Signed          string `env:"SIGNED" takes:"{body} once, and if the vendor signs them {timestamp}, {header:Name} and text, such as {timestamp}.{body}" doc:"the signed text"`
+	Timestamp       string `env:"TIMESTAMP" takes:"header:Name, body:path or, if SIGNATURE_FORMAT has {timestamp}, signature" doc:"the place of the time; without it no time is checked"`
+	TimestampUnit   string `env:"TIMESTAMP_UNIT" oneof:"s ms rfc3339" doc:"the form of the time: seconds or milliseconds since 1970, or RFC 3339"`
+	Event           string `env:"EVENT" takes:"header:Name or body:path, such as body:type; of several, comma-separated, the first in the delivery counts" doc:"the place of the event's name"`
+	EventID         string `env:"EVENT_ID" takes:"header:Name or body:path, such as body:id" doc:"the place of the event's id, used only if it is signed. Without it the id is a hash of the signed text without the time"`
+	User            string `env:"USER" takes:"body:path, such as body:user.id; of several, comma-separated, the first in the delivery counts" doc:"the place of the id of the person whom the event is about"`
+	SecretEncoding  string `env:"SECRET_ENCODING" oneof:"text base64 hex" doc:"the form of the secrets; whsec_ before base64 is ignored"`
 	TypePrefix      string `env:"TYPE_PREFIX" takes:"a name in reverse DNS with a full stop at its end, such as com.example." doc:"begins the CloudEvents type, before the event's name"`
 }
 

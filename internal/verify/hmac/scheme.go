@@ -61,7 +61,7 @@ func compile(s verify.Settings) (*scheme, []verify.SettingProblem) {
 		c.wrong("SIGNATURE_FORMAT", "{hex} or {base64} with text around it, such as sha256={hex}, or a list such as t={timestamp},v1={hex}", err)
 	}
 	if c.signed, err = signedParts(s.Signed); err != nil {
-		c.wrong("SIGNED", "{body} once, and as the vendor has it {timestamp}, {header:Name} and text between them, such as {timestamp}.{body}", err)
+		c.wrong("SIGNED", "{body} once, and if the vendor signs them {timestamp}, {header:Name} and text between them, such as {timestamp}.{body}", err)
 	}
 	c.readTime(s)
 	if c.events, err = c.paths.sources(s.Event); err != nil || s.Event == "" {
@@ -115,9 +115,9 @@ func (c *compiler) readTime(s verify.Settings) {
 		case p.kind == header && p.text == c.header:
 			c.wrong("SIGNED", "what the vendor signs", at1(p.position, "a signature doesn't sign itself"))
 		case p.kind == timestamp && !c.timed:
-			c.wrong("TIMESTAMP", takes, errors.New("SIGNED has {timestamp}: nothing else says where it stands"))
+			c.wrong("TIMESTAMP", takes, errors.New("SIGNED has {timestamp}, so TIMESTAMP must have its place"))
 		case p.kind == timestamp && c.unit != rfc3339 && i > 0 && c.signed[i-1].kind == header:
-			c.wrong("SIGNED", "what the vendor signs", at1(p.position, "text is needed before a time in "+string(c.unit)+", or what is signed could be taken apart in two ways"))
+			c.wrong("SIGNED", "what the vendor signs", at1(p.position, "text is needed before a time in "+string(c.unit)+", or the signed text could be split in two ways"))
 		case p.kind == timestamp, p.kind == header && p.text == c.time.header:
 			if found {
 				c.wrong("SIGNED", "each part once", at1(p.position, "the time is there already"))

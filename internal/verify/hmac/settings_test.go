@@ -23,9 +23,9 @@ var good = map[string]string{
 // Each setting that is wrong is named, with the place in it.
 func TestWrongSettings(t *testing.T) {
 	for _, c := range []struct{ variable, value, says string }{
-		{"SIGNED", "", "{body} isn't there"},
-		{"SIGNED", "{timestamp}", "{body} isn't there"},
-		{"SIGNED", "body", "{body} isn't there"},
+		{"SIGNED", "", "{body} is missing"},
+		{"SIGNED", "{timestamp}", "{body} is missing"},
+		{"SIGNED", "body", "{body} is missing"},
 		{"SIGNED", "{timestamp}.{body}.{body}", "at character 20: this is there already"},
 		{"SIGNED", "{timestamp}.{bdoy}", "at character 13: {bdoy} is nothing that is known"},
 		{"SIGNED", "{timestamp}.{}{body}", "at character 13: {} is nothing"},

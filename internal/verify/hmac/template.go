@@ -104,18 +104,18 @@ func signedParts(template string) ([]part, error) {
 			return nil, at1(p.position, "this is there already")
 		case i > 0 && p.kind == timestamp && parts[i-1].kind == header: // see compiler.readTime
 		case i > 0 && p.kind != body && parts[i-1].kind != body && parts[i-1].kind != literal:
-			return nil, at1(p.position, "text is needed before this, or what is signed could be taken apart in two ways")
+			return nil, at1(p.position, "text is needed before this, or the signed text could be split in two ways")
 		}
 		seen[of] = true
 	}
 	if !seen[part{kind: body}] {
-		return nil, errors.New("{body} isn't there, and what isn't signed proves nothing")
+		return nil, errors.New("{body} is missing: a body that isn't signed proves nothing")
 	}
 	return parts, nil
 }
 
-// reserved lists the headers that belong to a connection or to a proxy, or that hold credentials:
-// whoever passes a delivery on may change them or take them away, and quarantine would keep them.
+// reserved lists headers of the connection or of proxies, which may change or remove them, and headers with
+// credentials, which quarantine would keep.
 var reserved = []string{
 	"Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Via", "Host", "Expect",
 	"Content-Length", "Content-Encoding", "Forwarded", "X-Real-Ip", "Authorization", "Cookie", "Set-Cookie",

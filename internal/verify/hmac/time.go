@@ -40,7 +40,7 @@ func (u unit) parse(text string) (t time.Time, written string, ok bool) {
 	} else {
 		t = time.Unix(n, nanoseconds).UTC()
 	}
-	if t.Year() > 9999 { // which RFC 3339 can't write: of what is released from quarantine
+	if t.Year() > 9999 { // only from quarantine; RFC 3339 can't write it
 		return t, "", true
 	}
 	return t, t.Format(time.RFC3339Nano), true
