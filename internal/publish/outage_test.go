@@ -1,15 +1,11 @@
 package publish
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -245,55 +241,13 @@ func TestSeveralServers(t *testing.T) {
 func TestLargeMessageOnSlowLine(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "max_payload: 8MB")
-	url, connections := narrow(t, s.Addr(), 2<<20)
-	f := open(t, url, withTimeout(time.Second)).connected()
+	line := natsdtest.SlowLine(t, s, 0, 2<<20)
+	f := open(t, line.URL, withTimeout(time.Second)).connected()
 	large := Message{Subject: subject, ID: "large", Data: make([]byte, 6<<20)}
 	if r := f.PublishAll(t.Context(), []Message{large})[0]; r.Err != nil || r.Status != Stored {
 		t.Errorf("%+v", r)
 	}
-	if n := connections.Load(); n != 1 {
+	if n := line.Connections.Load(); n != 1 {
 		t.Errorf("%d connections were needed", n)
 	}
-}
-
-// narrow is a proxy that takes so many bytes a second, and counts the connections.
-func narrow(t *testing.T, server string, bytesPerSecond int) (url string, connections *atomic.Int64) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	connections = new(atomic.Int64)
-	var lines sync.WaitGroup
-	t.Cleanup(func() { listener.Close(); lines.Wait() })
-	lines.Go(func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			connections.Add(1)
-			_ = client.(*net.TCPConn).SetReadBuffer(64 << 10)
-			wire, err := net.Dial("tcp", server)
-			if err != nil {
-				client.Close()
-				continue
-			}
-			end := func() { client.Close(); wire.Close() }
-			context.AfterFunc(t.Context(), end)
-			lines.Go(func() {
-				defer end()
-				chunk := make([]byte, 16<<10)
-				for {
-					n, err := client.Read(chunk)
-					if _, failed := wire.Write(chunk[:n]); err != nil || failed != nil {
-						return
-					}
-					time.Sleep(time.Duration(n) * time.Second / time.Duration(bytesPerSecond))
-				}
-			})
-			lines.Go(func() { defer end(); _, _ = io.Copy(client, wire) })
-		}
-	})
-	return "nats://" + listener.Addr().String(), connections
 }

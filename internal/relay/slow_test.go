@@ -1,15 +1,9 @@
 package relay
 
 import (
-	"bytes"
-	"context"
 	"fmt"
-	"io"
-	"net"
-	"net/url"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,103 +15,12 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// slowLine is a proxy before a server. Acknowledgements take that time, and what is said to the server has only
-// so many bytes a second.
-func slowLine(t *testing.T, target string, delay time.Duration, bytesPerSecond int) string {
-	t.Helper()
-	always := new(atomic.Int64)
-	always.Store(int64(delay))
-	return slowLineFor(t, target, always, bytesPerSecond)
-}
-
-// slowLineFor is a slowLine whose delay may change.
-func slowLineFor(t *testing.T, target string, delay *atomic.Int64, bytesPerSecond int) string {
-	t.Helper()
-	server, err := url.Parse(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var lines sync.WaitGroup
-	t.Cleanup(func() { listener.Close(); lines.Wait() })
-	lines.Go(func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			wire, err := net.Dial("tcp", server.Host)
-			if err != nil {
-				client.Close()
-				continue
-			}
-			end := sync.OnceFunc(func() { client.Close(); wire.Close() })
-			context.AfterFunc(t.Context(), end)
-			lines.Go(func() { defer end(); limited(wire, client, bytesPerSecond) })
-			lines.Go(func() { defer end(); delayed(client, wire, delay) })
-		}
-	})
-	return "nats://" + listener.Addr().String()
-}
-
-func limited(to io.Writer, from io.Reader, bytesPerSecond int) {
-	chunk := make([]byte, 4<<10)
-	for {
-		n, err := from.Read(chunk)
-		if _, failed := to.Write(chunk[:n]); err != nil || failed != nil {
-			return
-		}
-		if bytesPerSecond > 0 {
-			time.Sleep(time.Duration(n) * time.Second / time.Duration(bytesPerSecond))
-		}
-	}
-}
-
-func delayed(to io.Writer, from io.Reader, delay *atomic.Int64) {
-	type part struct {
-		at   time.Time
-		text []byte
-	}
-	parts := make(chan part, 1<<14)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for p := range parts {
-			time.Sleep(time.Until(p.at))
-			if _, err := to.Write(p.text); err != nil {
-				return
-			}
-		}
-	}()
-	for {
-		chunk := make([]byte, 32<<10)
-		n, err := from.Read(chunk)
-		if err != nil {
-			break
-		}
-		at := time.Now()
-		if bytes.Contains(chunk[:n], []byte(`"seq":`)) {
-			at = at.Add(time.Duration(delay.Load()))
-		}
-		select {
-		case parts <- part{at, chunk[:n]}:
-		case <-done:
-			return
-		}
-	}
-	close(parts)
-	<-done
-}
-
 // Acknowledgements that are too late for the senders: each event is kept in time, delivered once, and the
 // spool doesn't fill.
 func TestSlowAcknowledgements(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	f := start(t, slowLine(t, s.URL(), 450*time.Millisecond, 0), hasty).ready()
+	f := start(t, natsdtest.SlowLine(t, s, 450*time.Millisecond, 0).URL, hasty).ready()
 	var senders sync.WaitGroup
 	for _, id := range []string{"a", "b", "c"} {
 		senders.Go(func() { f.publishes(publish.Spooled, id) })
@@ -152,7 +55,7 @@ func TestLatencyOfSeconds(t *testing.T) {
 	senders.Wait()
 	away.close()
 	s.Start()
-	f := start(t, slowLine(t, s.URL(), 2*time.Second, 0), inDir(dir), hasty)
+	f := start(t, natsdtest.SlowLine(t, s, 2*time.Second, 0).URL, inDir(dir), hasty)
 	f.delivered() // one at a time would take 6,000 s
 	got := ids(t, natsdtest.Connect(t, s.URL()))
 	slices.Sort(got)
@@ -167,7 +70,7 @@ func TestLatencyOfSeconds(t *testing.T) {
 func TestSlowLine(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	f := start(t, slowLine(t, s.URL(), 0, 1<<20), hasty).ready()
+	f := start(t, natsdtest.SlowLine(t, s, 0, 1<<20).URL, hasty).ready()
 	large := message("large")
 	large.Data = fmt.Appendf(nil, "%q", make([]byte, 120<<10)) // \x00 is four bytes
 	if status, err := f.Publish(t.Context(), large); err != nil || status != publish.Spooled {
@@ -227,9 +130,9 @@ func TestLateAcknowledgement(t *testing.T) {
 func TestDirectAgain(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
-	delay := new(atomic.Int64)
-	f := start(t, slowLineFor(t, s.URL(), delay, 0), hasty).ready()
-	delay.Store(int64(450 * time.Millisecond))
+	line := natsdtest.SlowLine(t, s, 0, 0)
+	f := start(t, line.URL, hasty).ready()
+	line.Delay.Store(int64(450 * time.Millisecond))
 	send := func(i int) publish.Status {
 		status, err := f.Publish(t.Context(), message(fmt.Sprint(i)))
 		if err != nil {
@@ -252,7 +155,7 @@ func TestDirectAgain(t *testing.T) {
 	if n := f.Spool.Len(publish.Event); n > slow/2 || f.Breaker() == "closed" {
 		t.Errorf("%d of %d events wait, the breaker is %s", n, slow, f.Breaker())
 	}
-	delay.Store(0)
+	line.Delay.Store(0)
 	next := slow
 	poll.Until(t, "events go directly", func() bool { next++; return send(next) == publish.Stored })
 	if n := f.Spool.Stats().SetAside; f.Breaker() != "closed" || n != 0 {
