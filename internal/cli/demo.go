@@ -17,7 +17,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/config"
@@ -25,7 +24,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
@@ -55,7 +53,7 @@ is in use a free port is taken.`,
 			defer func() {
 				cancel()
 				if err := <-closed; err != nil {
-					_, _ = fmt.Fprintf(stdio.err, "bridge: the live page: %v\n", err)
+					stdio.say("serving the live page: %v", err)
 				}
 			}()
 			if err := d.show(ctx); err != nil && ctx.Err() == nil { // not because of Ctrl-C
@@ -67,7 +65,7 @@ is in use a free port is taken.`,
 	}
 }
 
-// demo is a bridge of its own and what is shown with it.
+// demo is a bridge of its own, and its live page.
 type demo struct {
 	io     stdio
 	dir    string
@@ -77,7 +75,7 @@ type demo struct {
 	first  []byte // of the events
 }
 
-// start makes the bridge, which serves once it is run.
+// start makes the bridge and the page, which serve once they are run.
 func (d *demo) start(ctx context.Context, environ []string) (err error) {
 	if d.dir, err = os.MkdirTemp("", "bridge-demo-"); err != nil {
 		return fmt.Errorf("making a directory: %w", err)
@@ -116,12 +114,12 @@ func (d *demo) start(ctx context.Context, environ []string) (err error) {
 	if d.bridge, err = app.New(ctx, d.config, version(), telemetry.NewLogger(d.io.err, d.config.LogFormat, d.config.LogLevel)); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	d.page, err = openPage(listener, d.config, d.bridge.NATSURL(), io.Discard)
+	d.page, err = openPage(listener, d.config, d.bridge.NATSURL(), quiet)
 	return err
 }
 
-// loopback returns the address that a variable says, which must be on loopback, or else the usual
-// one, or a free one in its place.
+// loopback returns the variable's address, which must be on loopback, or else the usual one, or a free
+// one if that is in use.
 func loopback(ctx context.Context, environ []string, variable, usual string) (string, *config.Problem) {
 	for _, assignment := range environ {
 		value, ok := strings.CutPrefix(assignment, variable+"=")
@@ -145,15 +143,11 @@ func (d *demo) show(ctx context.Context) error {
 	if err := d.awaitReady(ctx); err != nil {
 		return err
 	}
-	nc, err := app.NATSServer(d.config, d.bridge.NATSURL(), version()).Connect()
+	js, err := connectTo(d.config, d.bridge.NATSURL(), quiet)
 	if err != nil {
-		return fmt.Errorf("subscribing: %w", err)
+		return err
 	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return fmt.Errorf("subscribing: %w", err)
-	}
+	defer js.Conn().Close()
 	ctx, cancel := context.WithCancel(ctx)
 	received := make(chan struct{})
 	followed := make(chan struct{})
@@ -162,7 +156,7 @@ func (d *demo) show(ctx context.Context) error {
 		defer close(followed)
 		all := stream.Section{Stream: string(d.config.StreamName), Subjects: []string{string(d.config.SubjectPrefix) + ".>"}, Since: stream.Beginning}
 		lines := printer{out: d.io.out, prefix: string(d.config.SubjectPrefix), columns: 80}
-		followErr = followSection(ctx, nc, js, all, io.Discard, func(m stream.Message) error {
+		followErr = followSection(ctx, js, all, quiet, func(m stream.Message) error {
 			e, none := event.Parse(m.Data())
 			err := lines.print(m.Subject(), &e, none, time.Now())
 			if d.first == nil {
@@ -186,8 +180,10 @@ func (d *demo) show(ctx context.Context) error {
 			return err
 		}
 		for _, body := range bodies {
-			if err := d.post(ctx, endpoint, body); err != nil {
-				return err
+			s := d.sender(endpoint)
+			s.body = body
+			if status, answer, _, err := s.send(ctx); err != nil || status != http.StatusOK {
+				return errors.Join(fmt.Errorf("sending sample: answered %d: %s", status, answer), err)
 			}
 			select {
 			case <-received:
@@ -201,77 +197,38 @@ func (d *demo) show(ctx context.Context) error {
 	return d.invite()
 }
 
-// awaitReady waits for /readyz.
+// awaitReady waits until an event can be made durable.
 func (d *demo) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+d.bridge.AdminAddr()+"/readyz", nil)
-		if err != nil {
+		_, err := getHealth(ctx, "http://"+d.bridge.AdminAddr()+"/readyz")
+		if err == nil {
+			return nil
+		}
+		if wait(ctx, 20*time.Millisecond); ctx.Err() != nil {
 			return fmt.Errorf("waiting for the bridge: %w", err)
 		}
-		response, err := http.DefaultClient.Do(request)
-		if err == nil {
-			_ = response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return nil
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for the bridge: it does not become ready: %w", ctx.Err())
-		case <-time.After(20 * time.Millisecond):
-		}
 	}
 }
 
-// signed returns the body with its times renewed, and the headers that sign it.
-func (d *demo) signed(endpoint config.Endpoint, body []byte) ([]byte, http.Header, error) {
-	p := endpoint.Vendor
-	body, err := p.Renew(body, time.Now())
-	if err != nil {
-		return nil, nil, err
-	}
-	header, err := p.SignDelivery(verify.Signing{Scheme: p.SchemeToSign(endpoint.Signature), Key: endpoint.Secrets[0], Event: p.Events[0], Body: body, Time: time.Now()})
-	return body, header, err
+func (d *demo) sender(endpoint config.Endpoint) sender {
+	return newSender(endpoint, "http://"+d.bridge.PublicAddr())
 }
 
-func (d *demo) post(ctx context.Context, endpoint config.Endpoint, body []byte) error {
-	body, header, err := d.signed(endpoint, body)
-	if err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, d.url(endpoint), bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("sending sample: %w", err)
-	}
-	request.Header = header
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("sending sample: %w", err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode != http.StatusOK {
-		answer, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10))
-		return fmt.Errorf("sending sample: answered %s: %s", response.Status, answer)
-	}
-	return nil
-}
-
-func (d *demo) url(endpoint config.Endpoint) string {
-	return "http://" + d.bridge.PublicAddr() + "/webhooks/" + endpoint.Name
-}
+// quiet discards messages.
+var quiet = stdio{err: io.Discard}
 
 // invite prints commands that work as they stand while the demo runs.
 func (d *demo) invite() error {
-	// With the longest tolerance there is: a line that can still be pasted after lunch.
+	// With the longest tolerance, so that it still works after lunch.
 	pasted := slices.MaxFunc(d.config.Endpoints, func(a, b config.Endpoint) int { return cmp.Compare(a.Tolerance, b.Tolerance) })
-	p := pasted.Vendor
-	body, err := p.NewBody(p.Events[0], nil, "from-curl")
-	if err != nil {
+	s, p := d.sender(pasted), pasted.Vendor
+	var err error
+	if s.body, err = p.NewBody(s.event, nil, "from-curl"); err != nil {
 		return err
 	}
-	body, header, err := d.signed(pasted, body)
+	body, header, err := s.delivery()
 	if err != nil {
 		return err
 	}
@@ -285,7 +242,7 @@ func (d *demo) invite() error {
 	_, _ = fmt.Fprintf(d.io.out, "\nThe first one:\n\n%s\nIt stays up. In another terminal:\n\n", envelope(d.first))
 	for _, line := range []string{
 		fmt.Sprintf("%s=%s %s send %s --url %s", first.Variable("SECRETS"), first.Secrets[0].Key(), bridge, first.Name, url),
-		fmt.Sprintf("curl -i '%s' -H '%s: %s' -d '%s'", d.url(pasted), p.Header, header.Get(p.Header), body),
+		fmt.Sprintf("curl -i '%s' -H '%s: %s' -d '%s'", s.url, p.Header, header.Get(p.Header), body),
 		bridge + " tail --since 1h",
 		bridge + " forward --to http://localhost:3000/hook",
 		fmt.Sprintf("nats sub -s %s '%s.>'", nats, d.config.SubjectPrefix),
@@ -296,7 +253,7 @@ func (d *demo) invite() error {
 	return err
 }
 
-// envelope writes an event for people: an attribute a line, the vendor's body cut to what fits a line.
+// envelope formats an event: an attribute a line, the vendor's body cut to fit one.
 func envelope(payload []byte) string {
 	var attributes map[string]json.RawMessage
 	if json.Unmarshal(payload, &attributes) != nil {
@@ -317,8 +274,7 @@ func envelope(payload []byte) string {
 	return out.String()
 }
 
-// commandName is how this program, called so, can be called again: by go run it has no name that
-// would still work.
+// commandName returns how to call this program again. After go run its file is gone.
 func commandName(executable func() (string, error), called string) string {
 	path, err := executable()
 	switch {

@@ -35,13 +35,13 @@ is 1. It can be drained again.`,
 		ValidArgsFunction: completeDirectory,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
-				return usageError{fmt.Errorf("%s takes the directory of a spool, got %q; see `%s --help`", c.CommandPath(), args, c.CommandPath())}
+				return usagef("%s takes the directory of a spool, got %q; see `%s --help`", c.CommandPath(), args, c.CommandPath())
 			}
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			if patience <= 0 {
-				return usageError{fmt.Errorf("--timeout: got %s; takes more than 0s", patience)}
+				return usagef("--timeout: got %s; takes more than 0s", patience)
 			}
 			cfg, err := load(environ, usedByDrain)
 			if err != nil {
@@ -57,19 +57,19 @@ is 1. It can be drained again.`,
 // drain opens a spool and has a relay deliver it.
 func drain(ctx context.Context, cfg *config.Config, dir string, patience time.Duration, stdio stdio) (err error) {
 	if _, err := spool.Read(dir, func(*spool.Record) error { return errSeen }); err != nil && !errors.Is(err, errSeen) {
-		return unreadableSpool(dir, err) // opening would make it
+		return unreadableSpool(dir, err) // opening would create it
 	}
-	nc, _, err := connect(cfg, stdio.err)
+	js, err := connect(cfg, stdio)
 	if err != nil {
 		return err
 	}
-	nc.Close()
+	js.Conn().Close()
 	log := telemetry.NewLogger(stdio.err, "console", "warn").Logger
 	s, err := spool.Open(spool.Config{Dir: dir, MaxBytes: math.MaxInt64 / 2, Log: log})
 	if err != nil {
 		return unreadableSpool(dir, err)
 	}
-	to, err := openCourier(ctx, cfg, stdio.err)
+	to, err := openPublisher(ctx, cfg)
 	if err != nil {
 		return errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 	}
@@ -93,22 +93,22 @@ func drain(ctx context.Context, cfg *config.Config, dir string, patience time.Du
 
 var errSeen = errors.New("there is a record")
 
-// usedByDrain reports whether drain uses a variable: those of tail, and the tolerances, which say how
+// usedByDrain reports whether drain uses a variable: those of tail, and the tolerances, which bound how
 // long before its arrival a copy of a record can have been stored.
 func usedByDrain(variable string) bool {
 	return usedByTail(variable) || strings.HasSuffix(variable, "_TOLERANCE")
 }
 
 const (
-	// retryEvery is how often what is set aside is tried, and setAsidePatience for how long when nothing
-	// else is left.
+	// retryEvery is how often records that are set aside are tried, and setAsidePatience for how long when
+	// no others are left.
 	retryEvery       = time.Second
 	setAsidePatience = 5 * time.Second
 )
 
 // draining is one run of drain.
 type draining struct {
-	stdio                              stdio
+	stdio
 	spool                              *spool.Spool
 	stored, duplicate, found, possible atomic.Int64
 	delivered                          atomic.Int64
@@ -133,7 +133,7 @@ func (d *draining) Published(_ publish.Kind, _, outcome string) {
 func (d *draining) PossiblyDuplicate(publish.Kind) { d.possible.Add(1) }
 
 // left returns how many records wait, and how many are set aside.
-func (d *draining) left() (waiting, aside int64) {
+func (d *draining) left() (waiting, setAside int64) {
 	stats := d.spool.Stats()
 	for _, n := range stats.Queued {
 		waiting += n
@@ -145,31 +145,32 @@ func (d *draining) left() (waiting, aside int64) {
 func (d *draining) wait(ctx context.Context, patience time.Duration) {
 	last, since := int64(-1), time.Now()
 	for ctx.Err() == nil {
-		waiting, aside := d.left()
+		waiting, setAside := d.left()
 		if n := d.delivered.Load() - waiting; n != last {
 			last, since = n, time.Now()
 		}
 		quiet := time.Since(since)
-		if waiting == 0 && (aside == 0 || quiet > min(patience, setAsidePatience)) || quiet > patience {
+		if waiting == 0 && (setAside == 0 || quiet > min(patience, setAsidePatience)) || quiet > patience {
 			return
 		}
 		wait(ctx, 20*time.Millisecond)
 	}
 }
 
-// end says what came of it, and lists what is left.
+// end prints the result, and lists what is left.
 func (d *draining) end(ctx context.Context, dir string) error {
-	_, _ = fmt.Fprintf(d.stdio.err, "bridge: %d stored, %d duplicate, %d found stored already, %d possible duplicates\n",
+	d.say("%d stored, %d duplicate, %d found stored already, %d possible duplicates",
 		d.stored.Load(), d.duplicate.Load(), d.found.Load(), d.possible.Load())
-	waiting, aside := d.left()
-	if waiting+aside == 0 {
+	waiting, setAside := d.left()
+	left := waiting + setAside
+	if left == 0 {
 		return nil
 	}
 	if err := printSpool(context.WithoutCancel(ctx), dir, d.stdio, printRecord); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
-		return fmt.Errorf("interrupted: %d records are left in %s", waiting+aside, dir)
+		return fmt.Errorf("interrupted: %d records are left in %s", left, dir)
 	}
-	return fmt.Errorf("%d records could not be delivered and are left in %s; %d of them are set aside", waiting+aside, dir, aside)
+	return fmt.Errorf("%d records could not be delivered and are left in %s; %d of them are set aside", left, dir, setAside)
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -30,17 +29,17 @@ func (f *eventFilter) flags(c *cobra.Command) {
 func (f *eventFilter) check() error {
 	for _, p := range f.providers {
 		if providers.ByName(p) == nil {
-			return usageError{fmt.Errorf("--provider: got %q; takes %s", p, inWords(providers.Names(), "or"))}
+			return usagef("--provider: got %q; takes %s", p, inWords(providers.Names(), "or"))
 		}
 	}
 	for _, name := range f.events {
 		if name == "" || hasWildcard(name) && !isSubject(name) {
-			return usageError{fmt.Errorf("--event: got %q; takes an event's name such as invitee.accepted, with * for any one token, > at the end for any more", name)}
+			return usagef("--event: got %q; takes an event's name such as invitee.accepted, with * for any one token, > at the end for any more", name)
 		}
 	}
 	for flag, values := range map[string][]string{"entity": f.entities, "user": f.users, "id": f.ids} {
 		if slices.Contains(values, "") {
-			return usageError{fmt.Errorf("--%s: got %q; takes an id", flag, "")}
+			return usagef("--%s: got %q; takes an id", flag, "")
 		}
 	}
 	return nil

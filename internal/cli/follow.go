@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -16,32 +15,35 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// connect connects to the NATS that a bridge with this configuration uses, and writes to words when
-// the connection is lost and restored.
-func connect(cfg *config.Config, words io.Writer) (*nats.Conn, jetstream.JetStream, error) {
-	url := natsURL(cfg)
+// connect connects to the NATS that a bridge with this configuration uses, and tells when the
+// connection is lost and restored.
+func connect(cfg *config.Config, stdio stdio) (jetstream.JetStream, error) {
+	return connectTo(cfg, natsURL(cfg), stdio)
+}
+
+func connectTo(cfg *config.Config, url string, stdio stdio, options ...nats.Option) (jetstream.JetStream, error) {
 	server := app.NATSServer(cfg, url, version())
-	nc, err := server.Connect()
+	nc, err := server.Connect(append(options,
+		nats.DisconnectErrHandler(func(nc *nats.Conn, _ error) {
+			if !nc.IsClosed() {
+				stdio.say("disconnected from NATS, trying to reconnect")
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) { stdio.say("connected to NATS again") }),
+	)...)
 	switch {
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrPermissionViolation):
-		return nil, nil, fmt.Errorf("connecting to NATS at %s: %w", config.ServerList(url), err)
+		return nil, fmt.Errorf("connecting to NATS at %s: %w", config.ServerList(url), err)
 	case err != nil:
-		return nil, nil, fmt.Errorf("connecting to NATS at %s: %w; is it running there? NATS_URL says where it is", config.ServerList(url), err)
+		return nil, fmt.Errorf("connecting to NATS at %s: %w; is it running there? NATS_URL is its address",
+			config.ServerList(url), err)
 	}
-	nc.SetDisconnectErrHandler(func(nc *nats.Conn, _ error) {
-		if !nc.IsClosed() {
-			_, _ = fmt.Fprintln(words, "bridge: disconnected from NATS, trying to reconnect")
-		}
-	})
-	nc.SetReconnectHandler(func(*nats.Conn) {
-		_, _ = fmt.Fprintln(words, "bridge: connected to NATS again")
-	})
 	js, err := server.JetStream(nc)
 	if err != nil {
 		nc.Close()
-		return nil, nil, fmt.Errorf("using JetStream: %w", err)
+		return nil, fmt.Errorf("using JetStream: %w", err)
 	}
-	return nc, js, nil
+	return js, nil
 }
 
 // natsURL returns the address of the NATS that a bridge with this configuration uses.
@@ -52,30 +54,34 @@ func natsURL(cfg *config.Config) string {
 	return string(cfg.NATSURL)
 }
 
-// streamNamed returns the stream. Its error names the remedy; made tells who creates the stream.
+var errNoStream = errors.New("does not exist")
+
+// streamNamed returns the stream. Its error says what to do; made is the hint for a missing stream.
 func streamNamed(ctx context.Context, js jetstream.JetStream, name, made string) (jetstream.Stream, error) {
 	stream, err := js.Stream(ctx, name)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return nil, fmt.Errorf("stream %s does not exist; %s", name, made)
+		return nil, fmt.Errorf("stream %s %w; %s", name, errNoStream, made)
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return nil, fmt.Errorf("reading stream %s: %w; JetStream must be enabled there and for this account, and NATS_JS_DOMAIN must be its domain", name, err)
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil, errors.Is(err, nats.ErrTimeout):
-		return nil, fmt.Errorf("reading stream %s: %w; NATS doesn't answer what it forbids: this user needs the right to publish on $JS.API.STREAM.INFO.%s "+
-			"and to subscribe on its inbox, see NATS_INBOX_PREFIX and docs/operations.md#nats-permissions", name, err, name)
+		return nil, fmt.Errorf("reading stream %s: %w; NATS doesn't answer what it forbids: this user must be allowed to "+
+			"publish on $JS.API.STREAM.INFO.%s and to subscribe on its inbox, see NATS_INBOX_PREFIX and docs/operations.md#nats-permissions", name, err, name)
 	case err != nil:
 		return nil, fmt.Errorf("reading stream %s: %w", name, err)
 	}
 	return stream, nil
 }
 
-// madeByBridge is the remedy for a stream that does not exist.
-const madeByBridge = "a bridge makes it when it connects, see STREAM_NAME"
+// madeByBridge is the hint for a missing stream.
+const madeByBridge = "a bridge creates it when it connects, see STREAM_NAME"
 
 // followSection calls handle with each message of the section, in order, until the context ends or, with
-// Stop, the section is read. It goes on over reconnections, and when the stream is recreated, and neither
-// loses nor repeats a message. It writes to words that it has begun, and each new trouble once.
-func followSection(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, s stream.Section, words io.Writer, handle func(stream.Message) error) error {
+// Stop, the section is read. It survives reconnections and a recreated stream, and neither loses nor
+// repeats a message. It tells that it has begun, and each new error once.
+func followSection(
+	ctx context.Context, js jetstream.JetStream, s stream.Section, stdio stdio, handle func(stream.Message) error,
+) error {
 	found, err := streamNamed(ctx, js, s.Stream, madeByBridge)
 	if err != nil {
 		return unlessEnded(ctx, err)
@@ -83,12 +89,12 @@ func followSection(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, s
 	takes := found.CachedInfo().Config.Subjects
 	for _, subject := range s.Subjects {
 		if !slices.ContainsFunc(takes, func(taken string) bool { return overlap(taken, subject) }) {
-			return usageError{fmt.Errorf("nothing in stream %s can match %s, it takes %s", s.Stream, subject, strings.Join(takes, ", "))}
+			return usagef("nothing in stream %s can match %s, it takes %s", s.Stream, subject, strings.Join(takes, ", "))
 		}
 	}
 	begun, told := false, ""
 	reader := stream.Reader{
-		Conn: nc, JetStream: js, Section: s, Name: "bridge-tail-", Handle: handle,
+		Conn: js.Conn(), JetStream: js, Section: s, Name: "bridge-tail-", Handle: handle,
 		Report: func(err error) {
 			text := ""
 			switch {
@@ -96,12 +102,12 @@ func followSection(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, s
 				begun = true
 				text = fmt.Sprintf("following %s in stream %s, until Ctrl-C", strings.Join(s.Subjects, ", "), s.Stream)
 			case errors.Is(err, stream.ErrMadeAnew):
-				text = fmt.Sprintf("stream %s was deleted and made anew, going on with its first message", s.Stream)
+				text = fmt.Sprintf("stream %s was deleted and created again, continuing with its first message", s.Stream)
 			case err != nil && ctx.Err() == nil:
 				text = fmt.Sprintf("reading stream %s: %v; trying again", s.Stream, err)
 			}
 			if text != "" && text != told {
-				_, _ = fmt.Fprintf(words, "bridge: %s\n", text)
+				stdio.say("%s", text)
 			}
 			told = text
 		},
@@ -112,7 +118,7 @@ func followSection(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, s
 	return nil
 }
 
-// unlessEnded returns the error, or nil if the context has ended, which then is its cause.
+// unlessEnded returns the error, or nil if the context has ended.
 func unlessEnded(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err
@@ -120,7 +126,7 @@ func unlessEnded(ctx context.Context, err error) error {
 	return nil
 }
 
-// overlap reports whether a subject can match both, which may have wildcards.
+// overlap reports whether some subject matches both patterns.
 func overlap(a, b string) bool {
 	for {
 		first, restA, moreA := strings.Cut(a, ".")

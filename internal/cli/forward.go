@@ -3,26 +3,22 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
 // forward holds the flags of `bridge forward`.
 type forward struct {
-	to, since, until, durable string
-	follow                    bool
-	concurrency, attempts     int
-	timeout                   time.Duration
-	choice                    eventFilter
+	selection
+	to, durable           string
+	concurrency, attempts int
+	timeout               time.Duration
 }
 
 func forwardCommand(environ []string, stdio stdio) *cobra.Command {
@@ -36,13 +32,14 @@ reached as "bridge serve" reaches it; without NATS_URL at the address of the emb
 
 Only the event is sent, never the vendor's headers or signature. A 2xx delivers it. No answer, 408,
 425, 429 and 5xx are tried again with growing pauses; any other answer is final, a redirect too.
-While nothing listens at URL, events wait; a span of time is then given up after --attempts.
-The answer to each event is printed in a line. The exit status is 1 where an event was not delivered.
+While nothing listens at URL, events wait; a span of time is given up.
+The answer to each attempt is printed in a line, with the first digits of the event's id. The exit
+status is 1 if an event was not delivered.
 
---durable NAME remembers how far it came, in a consumer of that name on the stream; the first time
-it begins now, or at --since. An event counts only after a 2xx: one that fails is posted again
-half a minute later, and by the next run. An event may thus be posted twice; its id tells. What the
-filters leave out counts as done. "nats consumer rm STREAM NAME" forgets it.`,
+--durable NAME remembers how far it came, in a consumer of that name on the stream. The first time
+it begins now, or at --since. An event is done only after a 2xx: one that fails is posted again
+half a minute later, also by the next run. An event may be posted twice, with the same id. Events
+that the filters exclude count as done. "nats consumer rm STREAM NAME" deletes the consumer.`,
 		Example: `  bridge forward --to http://localhost:3000/hook
   bridge forward --event 'invitee.*' --to http://localhost:3000/hook --since 2h --until 1h
   bridge forward --durable my-laptop --concurrency 4 --to http://localhost:3000/hook`,
@@ -59,37 +56,42 @@ filters leave out counts as done. "nats consumer rm STREAM NAME" forgets it.`,
 			if err != nil {
 				return err
 			}
-			s, until, err := f.section(cfg, time.Now())
+			wanted := f.selection
+			wanted.follow = f.follow || f.until != "" // reading ends at the time, not before
+			s, until, err := wanted.section(cfg, time.Now())
 			if err != nil {
 				return err
 			}
-			nc, js, err := connect(cfg, stdio.err)
+			if f.durable != "" && f.since == "" {
+				s.Since = time.Time{}
+			}
+			lines, err := newPrinter(environ, stdio.out, cfg, "never")
 			if err != nil {
 				return err
 			}
-			defer nc.Close()
-			p := newPoster(&f, to, stdio)
+			js, err := connect(cfg, stdio)
+			if err != nil {
+				return err
+			}
+			defer js.Conn().Close()
+			p := newPoster(&f, to, lines, stdio)
+			defer context.AfterFunc(c.Context(), p.sayEnding)()
 			if f.durable != "" {
-				err = p.durable(c.Context(), js, s)
+				err = p.forwardDurable(c.Context(), js, s)
 			} else {
-				err = p.span(c.Context(), nc, js, s, until)
+				err = p.forwardSpan(c.Context(), js, s, until)
 			}
 			return p.summary(c.Context(), err)
 		},
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.to, "to", "", "post to this http or https URL")
-	flags.StringVar(&f.since, "since", "", "begin with events stored since then: a duration such as 1h or 7d, or a time such as 2026-01-02T03:04:05Z (default: now)")
-	flags.StringVar(&f.until, "until", "", "end with events stored until then; a time in the future is waited for (default: now, with --since)")
-	flags.BoolVar(&f.follow, "follow", true, "go on with events as they come (default: unless --since or --until is given without --durable)")
-	flags.StringVar(&f.durable, "durable", "", "remember under this name which events are delivered, and go on there the next time")
-	flags.IntVar(&f.concurrency, "concurrency", 1, "post so many events at one time; 1 keeps their order")
+	flags.StringVar(&f.durable, "durable", "", "remember under this name which events are delivered, and continue there the next time")
+	flags.IntVar(&f.concurrency, "concurrency", 1, "post up to so many events at a time; 1 keeps their order")
 	flags.IntVar(&f.attempts, "attempts", 6, "try each event so many times")
 	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "wait so long for each answer")
-	f.choice.flags(c)
+	f.selection.flags(c, "go on with events as they come (default: unless --since or --until is given without --durable)")
 	complete(c, "to", "http://localhost:3000/", "http://localhost:8080/")
-	complete(c, "since", "5m", "1h", "24h")
-	complete(c, "until", "5m", "1h", "24h")
 	for _, flag := range []string{"durable", "concurrency", "attempts", "timeout"} {
 		complete(c, flag)
 	}
@@ -101,39 +103,29 @@ func (f *forward) check() (*url.URL, error) {
 	to, err := url.Parse(f.to)
 	switch {
 	case f.to == "":
-		return nil, usageError{errors.New("--to is missing: give the URL of your service, such as --to http://localhost:3000/hook")}
+		return nil, usagef("--to is missing: give the URL of your service, such as --to http://localhost:3000/hook")
 	case err != nil || to.Scheme != "http" && to.Scheme != "https" || to.Hostname() == "":
-		return nil, usageError{errors.New("--to: not a URL that can be posted to; takes one such as http://localhost:3000/hook")}
+		return nil, usagef("--to: not a URL that can be posted to; takes one such as http://localhost:3000/hook")
 	case to.User != nil:
-		return nil, usageError{errors.New("--to: a user or password in the URL would be seen in the list of processes; leave them out")}
+		return nil, usagef("--to: a user or password in the URL would be seen in the list of processes; leave them out")
 	case f.concurrency < 1 || f.concurrency > 256:
-		return nil, usageError{fmt.Errorf("--concurrency: got %d; takes 1 to 256", f.concurrency)}
+		return nil, usagef("--concurrency: got %d; takes 1 to 256", f.concurrency)
 	case f.attempts < 1 || f.attempts > 100:
-		return nil, usageError{fmt.Errorf("--attempts: got %d; takes 1 to 100", f.attempts)}
+		return nil, usagef("--attempts: got %d; takes 1 to 100", f.attempts)
 	case f.timeout <= 0 || f.timeout > time.Hour:
-		return nil, usageError{fmt.Errorf("--timeout: got %s; takes a duration up to 1h, such as 10s", f.timeout)}
+		return nil, usagef("--timeout: got %s; takes a duration up to 1h, such as 10s", f.timeout)
 	case f.durable != "" && f.until != "":
-		return nil, usageError{errors.New("--durable and --until exclude each other; --durable with --follow=false posts what is left and ends")}
+		return nil, usagef("--durable and --until exclude each other; --durable with --follow=false posts what is left and ends")
 	case f.follow && f.until != "":
-		return nil, usageError{errors.New("--follow and --until exclude each other; --until waits for a time in the future")}
+		return nil, usagef("--follow and --until exclude each other; --until waits for a time in the future")
 	case f.durable != "" && !isConsumerName(f.durable):
-		return nil, usageError{fmt.Errorf("--durable: got %q; takes 1 to 64 of A-Z, a-z, 0-9, _ and -", f.durable)}
+		return nil, usagef("--durable: got %q; takes 1 to 64 of A-Z, a-z, 0-9, _ and -", f.durable)
 	}
 	return to, nil
 }
 
-// section returns the part of the stream to post, and the time that ends it, which may be zero.
-func (f *forward) section(cfg *config.Config, now time.Time) (stream.Section, time.Time, error) {
-	t := tail{since: f.since, until: f.until, follow: f.follow || f.until != "", choice: f.choice}
-	s, until, err := t.section(cfg, nil, now)
-	if f.durable != "" && f.since == "" {
-		s.Since = time.Time{}
-	}
-	return s, until, err
-}
-
-// span posts a section of the stream.
-func (p *poster) span(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, s stream.Section, until time.Time) error {
+// forwardSpan posts a section of the stream.
+func (p *poster) forwardSpan(ctx context.Context, js jetstream.JetStream, s stream.Section, until time.Time) error {
 	work, ctx := errgroup.WithContext(ctx)
 	messages := make(chan stream.Message)
 	for range p.concurrency {
@@ -149,7 +141,7 @@ func (p *poster) span(ctx context.Context, nc *nats.Conn, js jetstream.JetStream
 	}
 	work.Go(func() error {
 		defer close(messages)
-		return readSpan(ctx, nc, js, s, until, p.words, func(m stream.Message) error {
+		return readSpan(ctx, js, s, until, p.stdio, func(m stream.Message) error {
 			select {
 			case messages <- m:
 				return nil

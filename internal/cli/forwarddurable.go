@@ -17,19 +17,19 @@ import (
 )
 
 const (
-	// forwardedBy marks our consumers: those of services are never taken for one.
+	// forwardedBy is the description of our consumers: those of services are left alone.
 	forwardedBy = "bridge forward"
-	ackWait     = 15 * time.Second // until the events of a forwarder that was killed are posted again
-	nakDelay    = 30 * time.Second // until one that was not delivered is
+	ackWait     = 15 * time.Second // after which the events of a killed forwarder are posted again
+	nakDelay    = 30 * time.Second // after which an event that failed is posted again
 	maxPending  = 1000
 )
 
 // isConsumerName reports whether a durable may have that name.
 var isConsumerName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString
 
-// durable posts what the durable consumer has. It acknowledges what was answered with 2xx, or passed
-// over, and nothing else.
-func (p *poster) durable(ctx context.Context, js jetstream.JetStream, s stream.Section) error {
+// forwardDurable posts what the durable consumer has. It acknowledges what was answered with 2xx or
+// skipped, and nothing else.
+func (p *poster) forwardDurable(ctx context.Context, js jetstream.JetStream, s stream.Section) error {
 	if _, err := streamNamed(ctx, js, s.Stream, madeByBridge); err != nil {
 		return unlessEnded(ctx, err)
 	}
@@ -37,8 +37,8 @@ func (p *poster) durable(ctx context.Context, js jetstream.JetStream, s stream.S
 	if err != nil {
 		return unlessEnded(ctx, err)
 	}
-	if p.since = ""; p.follow { // a stream that is made anew is read from its first message on
-		p.say("forwarding %s in stream %s as %s, until Ctrl-C", strings.Join(s.Subjects, ", "), s.Stream, p.forward.durable)
+	if p.since = ""; p.follow { // a recreated stream is read from its first message on
+		p.say("forwarding %s in stream %s as %s, until Ctrl-C", strings.Join(s.Subjects, ", "), s.Stream, p.durable)
 	}
 	s.Since = stream.Beginning
 	work, ctx := errgroup.WithContext(ctx)
@@ -53,7 +53,7 @@ func (p *poster) durable(ctx context.Context, js jetstream.JetStream, s stream.S
 func (p *poster) consumer(ctx context.Context, js jetstream.JetStream, s stream.Section) (jetstream.Consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	name := p.forward.durable
+	name := p.durable
 	consumer, err := js.Consumer(ctx, s.Stream, name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		c := jetstream.ConsumerConfig{
@@ -69,7 +69,7 @@ func (p *poster) consumer(ctx context.Context, js jetstream.JetStream, s stream.
 		}
 		consumer, err = js.CreateConsumer(ctx, s.Stream, c)
 		if err != nil {
-			return nil, fmt.Errorf("making consumer %s of stream %s: %w", name, s.Stream, err)
+			return nil, fmt.Errorf("creating consumer %s of stream %s: %w", name, s.Stream, err)
 		}
 		return consumer, nil
 	}
@@ -83,12 +83,12 @@ func (p *poster) consumer(ctx context.Context, js jetstream.JetStream, s stream.
 	}
 	switch {
 	case c.Description != forwardedBy:
-		return nil, usageError{fmt.Errorf("--durable: consumer %s of stream %s is not one of `bridge forward`, somebody else may need its events; give another name", name, s.Stream)}
+		return nil, usagef("--durable: consumer %s of stream %s was not created by `bridge forward`, and a service may need its events; give another name", name, s.Stream)
 	case !slices.Equal(slices.Sorted(slices.Values(subjects)), slices.Sorted(slices.Values(s.Subjects))):
-		return nil, usageError{fmt.Errorf("--durable: %s was made for %s, and --event now asks for %s; give another name, or `nats consumer rm %s %s`",
-			name, strings.Join(subjects, ", "), strings.Join(s.Subjects, ", "), s.Stream, name)}
+		return nil, usagef("--durable: %s was made for %s, and --event now asks for %s; give another name, or `nats consumer rm %s %s`",
+			name, strings.Join(subjects, ", "), strings.Join(s.Subjects, ", "), s.Stream, name)
 	case p.since != "":
-		return nil, usageError{fmt.Errorf("--since: %s goes on where it was; leave --since out, or give another name, or `nats consumer rm %s %s`", name, s.Stream, name)}
+		return nil, usagef("--since: %s continues where it was; leave --since out, or give another name, or `nats consumer rm %s %s`", name, s.Stream, name)
 	}
 	return consumer, nil
 }
@@ -134,7 +134,7 @@ func (p *poster) pull(ctx context.Context, js jetstream.JetStream, s stream.Sect
 	return nil
 }
 
-// isDone reports whether all is posted. What a forwarder that was killed has left unacknowledged comes again.
+// isDone reports whether everything is posted. What a killed forwarder left unacknowledged comes again.
 func (p *poster) isDone(ctx context.Context, consumer jetstream.Consumer) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -142,13 +142,14 @@ func (p *poster) isDone(ctx context.Context, consumer jetstream.Consumer) (bool,
 	if err != nil {
 		return false, err
 	}
+	p.pending.Store(info.NumPending + uint64(max(0, info.NumAckPending)))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return info.NumPending == 0 && info.NumAckPending <= len(p.failed), nil
 }
 
-// settle posts an event and acknowledges it, or has it come again. While it is tried, the server
-// is told so.
+// settle posts an event and acknowledges it, or asks for it again. Meanwhile it keeps the server from
+// redelivering it.
 func (p *poster) settle(ctx context.Context, m jetstream.Msg) error {
 	if meta, err := m.Metadata(); err == nil {
 		p.pending.Store(meta.NumPending)
@@ -160,7 +161,7 @@ func (p *poster) settle(ctx context.Context, m jetstream.Msg) error {
 		for {
 			select {
 			case <-tick.C:
-				_ = m.InProgress() // where it fails, the event may be posted twice
+				_ = m.InProgress() // if that fails, the event may be posted twice
 			case <-stop:
 				return
 			}
@@ -173,7 +174,7 @@ func (p *poster) settle(ctx context.Context, m jetstream.Msg) error {
 		acked, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		if err := m.DoubleAck(acked); err != nil {
-			p.say("an event was delivered and could not be acknowledged, it will be posted again: %v", err)
+			p.say("an event was delivered but could not be acknowledged, it will be posted again: %v", err)
 		}
 		return nil
 	case errors.Is(err, errUndelivered) && ctx.Err() == nil:

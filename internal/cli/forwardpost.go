@@ -24,23 +24,25 @@ import (
 // poster posts events to a service and counts what became of them.
 type poster struct {
 	*forward
-	url        string
-	client     *http.Client
-	out, words io.Writer
-	pending    atomic.Uint64 // about how many events are left
+	stdio
+	lines   printer
+	url     string
+	client  *http.Client
+	pending atomic.Uint64 // about how many events are left
 
 	mu              sync.Mutex
 	posted, skipped int
-	failed          map[string]bool // ids of what isn't delivered
+	failed          map[string]bool // ids of events that are not delivered
+	underway        int             // events being posted
 	refused         bool            // nothing listens, and the user was told
 	begin           time.Time
 }
 
 const (
-	maxAnswer  = 64 << 10 // that is read of an answer: so much lets the connection be used again
-	shownBytes = 60
-	firstPause = 250 * time.Millisecond
-	maxPause   = 10 * time.Second
+	maxAnswer     = 64 << 10 // read of an answer, so that the connection can be used again
+	maxAnswerLine = 60       // characters printed of it
+	firstPause    = 250 * time.Millisecond
+	maxPause      = 10 * time.Second
 )
 
 var (
@@ -49,7 +51,7 @@ var (
 	errFinal = errors.New("not tried again")
 )
 
-func newPoster(f *forward, to *url.URL, stdio stdio) *poster {
+func newPoster(f *forward, to *url.URL, lines printer, stdio stdio) *poster {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = f.concurrency
 	transport.MaxResponseHeaderBytes = maxAnswer
@@ -58,30 +60,40 @@ func newPoster(f *forward, to *url.URL, stdio stdio) *poster {
 		// A redirect may lead to another host, and net/http makes a GET of most.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return &poster{forward: f, url: to.String(), client: client, out: stdio.out, words: stdio.err, failed: map[string]bool{}, begin: time.Now()}
+	return &poster{
+		forward: f, stdio: stdio, lines: lines, url: to.String(), client: client,
+		failed: make(map[string]bool), begin: time.Now(),
+	}
 }
 
 // deliver posts a message until it is delivered, refused for good, or tried often enough. Its error is
-// errUndelivered, the context's, or one that ends the run. A message that is no event, or that the
-// filters leave out, is passed over.
+// errUndelivered, or one that ends the run. A message that is not an event, or that the filters exclude,
+// is skipped.
 func (p *poster) deliver(ctx context.Context, m jetstream.Msg) error {
 	e, err := event.Parse(m.Data())
 	if err != nil {
-		p.say("passing over a message on %s that is not one of the bridge's events: %v", m.Subject(), err)
+		p.say("skipping a message on %s that is not one of the bridge's events: %v", m.Subject(), err)
 		p.count(func() { p.skipped++ })
 		return nil
 	}
-	if !p.choice.matches(&e) {
+	if !p.filter.matches(&e) {
 		return nil
 	}
 	for attempt, pause := 1, firstPause; ; attempt, pause = attempt+1, min(2*pause, maxPause) {
-		answer, err := p.post(m.Data())
+		p.count(func() { p.underway++ })
+		answer, detail, err := p.post(m.Data())
+		p.count(func() { p.underway-- })
 		isRefused := errors.Is(err, syscall.ECONNREFUSED)
 		waits := isRefused && p.follow
 		if waits {
 			p.sayRefused()
-		} else if printErr := p.print(&e, answer, attempt); printErr != nil {
-			return printErr
+		} else {
+			if attempt > 1 {
+				answer += fmt.Sprintf(" (attempt %d)", attempt)
+			}
+			if err := p.print(m.Subject(), e.ID, answer+detail); err != nil {
+				return err
+			}
 		}
 		switch {
 		case err == nil:
@@ -102,62 +114,62 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) error {
 	}
 }
 
-// post posts an event once, and returns the answer in a few words. It goes on after Ctrl-C, for as long
-// as the time-out lets it: the service may have done its work already.
-func (p *poster) post(payload []byte) (string, error) {
+// post posts an event once, and returns the answer in a few words, and its first line. It goes on after
+// Ctrl-C until the time-out: the service may have done its work already.
+func (p *poster) post(payload []byte) (answer, detail string, err error) {
 	r, err := http.NewRequest(http.MethodPost, p.url, bytes.NewReader(payload)) //nolint:noctx // the client's time-out ends it
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	r.Header.Set("Content-Type", event.ContentType)
 	r.Header.Set("User-Agent", "webhook-bridge-forward")
 	began := time.Now()
-	answer, err := p.client.Do(r)
+	response, err := p.client.Do(r)
 	if err != nil {
 		if withURL, ok := errors.AsType[*url.Error](err); ok { // its query may have a token
 			err = withURL.Err
 		}
-		if errors.Is(err, syscall.ECONNREFUSED) {
-			return "nothing listens there", err
+		switch {
+		case errors.Is(err, syscall.ECONNREFUSED):
+			return "nothing listens there", "", err
+		case errors.Is(err, context.DeadlineExceeded):
+			return fmt.Sprintf("no answer within %s", humanize.Duration(p.timeout)), "", err
 		}
-		return "no answer: " + err.Error(), err
+		return "no answer", ": " + err.Error(), err
 	}
-	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
-	took := time.Since(began).Round(time.Millisecond)
-	text := fmt.Sprintf("%s in %s", answer.Status, took)
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	answer = fmt.Sprintf("%s in %s", response.Status, time.Since(began).Round(100*time.Microsecond))
 	if first := firstLine(body); first != "" {
-		text += ": " + first
+		detail = ": " + first
 	}
-	switch status := answer.StatusCode; {
+	switch status := response.StatusCode; {
 	case status/100 == 2:
-		return text, nil // whatever became of the rest of its body
+		return answer, detail, nil // even if the rest of its body is lost
 	case status/100 == 3:
-		return text + " (a redirect is not followed: give its target as --to)", errFinal
+		return answer, " (redirects are not followed: give the target as --to)", errFinal
 	case status == 408, status == 425, status == 429, status >= 500:
-		return text, errors.Join(errUndelivered, err)
+		return answer, detail, errors.Join(errUndelivered, err)
 	}
-	return text, errFinal
+	return answer, detail, errFinal
 }
 
 // firstLine returns the beginning of an answer's first line.
 func firstLine(body []byte) string {
 	line, _, _ := bytes.Cut(bytes.TrimSpace(body), []byte("\n"))
-	text := []rune(strings.ToValidUTF8(humanize.Text(string(bytes.TrimSpace(line[:min(len(line), 4*shownBytes)]))), "\ufffd"))
-	if len(text) > shownBytes {
-		return string(text[:shownBytes]) + "…"
+	text := []rune(strings.ToValidUTF8(humanize.Text(string(bytes.TrimSpace(line[:min(len(line), 4*maxAnswerLine)]))), "\ufffd"))
+	if len(text) > maxAnswerLine {
+		return string(text[:maxAnswerLine]) + "…"
 	}
 	return string(text)
 }
 
-// print prints what was answered to an event.
-func (p *poster) print(e *event.Event, answer string, attempt int) error {
-	if attempt > 1 {
-		answer += fmt.Sprintf(" (attempt %d)", attempt)
-	}
+// print prints the answer to an event.
+func (p *poster) print(subject, id, answer string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	_, err := fmt.Fprintln(p.out, humanize.Text(fmt.Sprintf("%s  %s  %s  %s", moment(time.Now(), time.Now()), e.Event, e.ID, answer)))
+	head := fmt.Sprintf("%s  %s  %s  ", time.Now().Format(time.TimeOnly), p.lines.name(subject), shortened(id))
+	_, err := fmt.Fprintln(p.out, humanize.Text(head+p.lines.fit(answer, len(head))))
 	return err
 }
 
@@ -175,8 +187,13 @@ func (p *poster) count(change func()) {
 	change()
 }
 
-func (p *poster) say(format string, args ...any) {
-	_, _ = fmt.Fprintln(p.words, "bridge: "+humanize.Text(fmt.Sprintf(format, args...)))
+// sayEnding tells after Ctrl-C what is waited for.
+func (p *poster) sayEnding() {
+	p.count(func() {
+		if p.underway > 0 {
+			p.say("waiting up to %s for the last answers; Ctrl-C again ends at once", humanize.Duration(p.timeout))
+		}
+	})
 }
 
 // sayRefused tells once that nothing listens.
@@ -188,7 +205,7 @@ func (p *poster) sayRefused() {
 	}
 }
 
-// progress writes every few seconds how far a span has come, until the function that it returns is called.
+// progress tells every few seconds how far a span has come, until end is called.
 func (p *poster) progress() (end func()) {
 	if p.follow {
 		return func() {}
@@ -198,10 +215,9 @@ func (p *poster) progress() (end func()) {
 		for {
 			select {
 			case <-tick.C:
-				p.mu.Lock()
-				posted, failed := p.posted, len(p.failed)
-				p.mu.Unlock()
-				p.say("%d delivered, %d not, about %d to go", posted, failed, p.pending.Load())
+				p.count(func() {
+					p.say("%d delivered, %d not, about %d to go", p.posted, len(p.failed), p.pending.Load())
+				})
 			case <-done:
 				return
 			}
@@ -210,13 +226,13 @@ func (p *poster) progress() (end func()) {
 	return func() { tick.Stop(); close(done) }
 }
 
-// summary writes what became of the events, and returns the error of the run.
+// summary tells how many events were delivered, and returns the error of the run.
 func (p *poster) summary(ctx context.Context, err error) error {
-	words := fmt.Sprintf("%d delivered, %d not, in %s", p.posted, len(p.failed), time.Since(p.begin).Round(time.Millisecond))
+	skipped := ""
 	if p.skipped > 0 {
-		words += fmt.Sprintf("; %d messages were not events of the bridge", p.skipped)
+		skipped = fmt.Sprintf("; %d messages were not events of the bridge", p.skipped)
 	}
-	p.say("%s", words)
+	p.say("%d delivered, %d not, in %s%s", p.posted, len(p.failed), time.Since(p.begin).Round(time.Millisecond), skipped)
 	switch {
 	case err != nil:
 		return err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -34,24 +35,9 @@ health check.`,
 				path = "/livez"
 			}
 			url := "http://" + local(cfg.AdminAddr) + path
-			request, err := http.NewRequestWithContext(c.Context(), http.MethodGet, url, nil)
+			text, err := getHealth(c.Context(), url)
 			if err != nil {
-				return fmt.Errorf("asking for health: %w", err)
-			}
-			// Whatever proxy the environment names, it is none to this machine.
-			client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-			response, err := client.Do(request)
-			if err != nil {
-				return fmt.Errorf("no bridge answers at ADMIN_ADDR: %w; start it with `bridge serve`, or set ADMIN_ADDR to where it listens", err)
-			}
-			defer func() { _ = response.Body.Close() }()
-			answer, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
-			if err != nil {
-				return fmt.Errorf("asking for health: %w", err)
-			}
-			text := strings.TrimSpace(string(answer))
-			if response.StatusCode != http.StatusOK {
-				return fmt.Errorf("%s answers %s: %s", url, response.Status, text)
+				return err
 			}
 			_, err = fmt.Fprintln(stdio.out, text)
 			return err
@@ -61,7 +47,31 @@ health check.`,
 	return c
 }
 
-// local is how a listener's address is reached from this machine.
+// getHealth returns the answer of a probe; one other than 200 is an error.
+func getHealth(ctx context.Context, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", fmt.Errorf("asking for health: %w", err)
+	}
+	// A proxy that the environment names is not for this machine.
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		return "", fmt.Errorf("no bridge answers at ADMIN_ADDR: %w; start it with `bridge serve`, or set ADMIN_ADDR to where it listens", err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
+	if err != nil {
+		return "", fmt.Errorf("asking for health: %w", err)
+	}
+	text := strings.TrimSpace(string(answer))
+	if response.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%s answers %s: %s", url, response.Status, text)
+	}
+	return text, nil
+}
+
+// local returns how to reach a listener from this machine.
 func local(a config.Address) string {
 	host, _, _ := net.SplitHostPort(string(a))
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {

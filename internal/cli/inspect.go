@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -15,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/inspect"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 )
@@ -33,13 +30,13 @@ stream and its consumers, and the quarantine. Its URL is printed on standard out
 changes nothing. NATS is reached as "bridge serve" reaches it; without NATS_URL at the address of the
 embedded server. While NATS is away, the page says so.
 
-It listens on loopback only, because anybody who opens the page sees what our account may read.`,
+It listens on loopback only, because anybody who opens the page sees what the account may read.`,
 		Example: "  bridge inspect\n  NATS_URL=nats://nats:4222 NATS_CREDS=reader.creds bridge inspect --addr 127.0.0.1:9000",
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var address config.Address
 			if err := address.UnmarshalText([]byte(addr)); err != nil || !address.IsLoopback() {
-				return usageError{fmt.Errorf("--addr: got %q; takes an address on loopback, such as %s", addr, usualPage)}
+				return usagef("--addr: got %q; takes an address on loopback, such as %s", addr, usualPage)
 			}
 			cfg, err := load(environ, usedByTail)
 			if err != nil {
@@ -49,14 +46,14 @@ It listens on loopback only, because anybody who opens the page sees what our ac
 			if err != nil {
 				return fmt.Errorf("listening on --addr: %w", err)
 			}
-			p, err := openPage(listener, cfg, natsURL(cfg), stdio.err)
+			p, err := openPage(listener, cfg, natsURL(cfg), stdio)
 			if err != nil {
 				return err
 			}
 			if _, err := fmt.Fprintln(stdio.out, p.url()); err != nil {
 				return errors.Join(err, p.close())
 			}
-			_, _ = fmt.Fprintln(stdio.err, "bridge: open it in a browser on this machine; Ctrl-C ends it")
+			stdio.say("open it in a browser on this machine; Ctrl-C ends it")
 			return p.serve(c.Context())
 		},
 	}
@@ -72,36 +69,25 @@ type page struct {
 	server   *inspect.Server
 }
 
-// openPage makes a page, which needs no NATS to begin with. It takes the listener over.
-func openPage(listener net.Listener, cfg *config.Config, server string, words io.Writer) (*page, error) {
-	say := func(format string, args ...any) { _, _ = fmt.Fprintf(words, "bridge: "+format+"\n", args...) }
-	reach := app.NATSServer(cfg, server, version())
-	nc, err := reach.Connect(
+// openPage makes a page, which needs no NATS to begin with. It takes over the listener.
+func openPage(listener net.Listener, cfg *config.Config, url string, stdio stdio) (*page, error) {
+	js, err := connectTo(cfg, url, stdio,
 		nats.RetryOnFailedConnect(true), nats.Timeout(2*time.Second), nats.ReconnectWait(500*time.Millisecond),
 		nats.PingInterval(5*time.Second), nats.MaxPingsOutstanding(2), // a black hole is noticed after 15 s
-		nats.DisconnectErrHandler(func(nc *nats.Conn, _ error) {
-			if !nc.IsClosed() {
-				say("disconnected from NATS, trying to reconnect")
-			}
-		}),
-		nats.ReconnectHandler(func(*nats.Conn) { say("connected to NATS again") }),
-		nats.ConnectHandler(func(nc *nats.Conn) { say("connected to NATS at %s", nc.ConnectedAddr()) }),
+		nats.ConnectHandler(func(nc *nats.Conn) { stdio.say("connected to NATS at %s", nc.ConnectedAddr()) }),
 	)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("connecting to NATS at %s: %w", config.ServerList(server), err), listener.Close())
+		return nil, errors.Join(err, listener.Close())
 	}
+	nc := js.Conn()
 	if !nc.IsConnected() {
-		say("NATS can't be reached at %s, still trying: %v", config.ServerList(server), nc.LastError())
-	}
-	js, err := reach.JetStream(nc)
-	if err != nil {
-		nc.Close()
-		return nil, errors.Join(fmt.Errorf("using JetStream: %w", err), listener.Close())
+		stdio.say("NATS can't be reached at %s, still trying: %v", config.ServerList(url), nc.LastError())
 	}
 	stream := string(cfg.StreamName)
 	return &page{listener, nc, inspect.New(inspect.Config{
 		Conn: nc, JetStream: js, Stream: stream, Quarantine: quarantine.Stream(stream), Prefix: string(cfg.SubjectPrefix),
-		NATS: withoutUser(server), Command: commandName(os.Executable, os.Args[0]), Version: version(),
+		NATS:    strings.ReplaceAll(config.ServerList(url).String(), "[hidden]@", ""),
+		Command: commandName(os.Executable, os.Args[0]), Version: version(),
 	})}, nil
 }
 
@@ -117,19 +103,4 @@ func (p *page) serve(ctx context.Context) error {
 func (p *page) close() error {
 	p.nc.Close()
 	return p.listener.Close()
-}
-
-// withoutUser is where the servers are, without who we are there.
-func withoutUser(servers string) string {
-	var all []string
-	for server := range strings.SplitSeq(servers, ",") {
-		if u, err := url.Parse(strings.TrimSpace(server)); err == nil && u.Host != "" {
-			u.User = nil
-			server = u.String()
-		} else if _, host, found := strings.Cut(server, "@"); found {
-			server = host
-		}
-		all = append(all, strings.TrimSpace(server))
-	}
-	return strings.Join(all, ",")
 }

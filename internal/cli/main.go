@@ -3,6 +3,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -17,6 +18,11 @@ import (
 type stdio struct {
 	in       io.Reader
 	out, err io.Writer
+}
+
+// say writes a message to the error stream, in one line.
+func (s stdio) say(format string, args ...any) {
+	_, _ = fmt.Fprintln(s.err, "bridge: "+humanize.Text(fmt.Sprintf(format, args...)))
 }
 
 // Main runs the program with the process's arguments, environment and standard streams, and returns its

@@ -5,10 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
 
+	"golang.org/x/term"
+
+	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -22,6 +26,38 @@ type printer struct {
 	colours bool
 }
 
+// newPrinter returns a printer for lines that fit the terminal, if out is one.
+func newPrinter(environ []string, out io.Writer, cfg *config.Config, colour string) (printer, error) {
+	p := printer{out: out, prefix: string(cfg.SubjectPrefix)}
+	_, onTerminal := out.(*humanize.Terminal)
+	if onTerminal {
+		p.columns = 80
+		if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
+			p.columns = width
+		}
+	}
+	switch colour {
+	case "always":
+		p.colours = true
+	case "auto":
+		p.colours = onTerminal && variable(environ, "NO_COLOR") == "" && variable(environ, "TERM") != "dumb"
+	case "never":
+	default:
+		return p, usagef("--color: got %q; takes auto, always or never", colour)
+	}
+	return p, nil
+}
+
+// variable is an environment variable's value. The last of a name counts.
+func variable(environ []string, name string) (value string) {
+	for _, assignment := range environ {
+		if v, ok := strings.CutPrefix(assignment, name+"="); ok {
+			value = v
+		}
+	}
+	return value
+}
+
 // shortID is how many digits of an id a line has. `bridge show` takes them for the whole.
 const shortID = 8
 
@@ -33,7 +69,10 @@ func (p printer) print(subject string, e *event.Event, none error, now time.Time
 		_, err := fmt.Fprintln(p.out, p.paint(red, fmt.Sprintf("%s  not one of the bridge's events: %v", subject, none)))
 		return err
 	}
-	received, name, id := shortTime(e.ReceivedTime, now), strings.TrimPrefix(subject, p.prefix+"."), e.ID[:min(shortID, len(e.ID))]
+	received, name, id := e.ReceivedTime, p.name(subject), shortened(e.ID)
+	if t, err := time.Parse(time.RFC3339, received); err == nil {
+		received = moment(t, now, time.TimeOnly)
+	}
 	about := e.UserID
 	if e.EntityID != e.UserID {
 		about = strings.TrimSpace(about + "  " + e.EntityID)
@@ -46,6 +85,11 @@ func (p printer) print(subject string, e *event.Event, none error, now time.Time
 	_, err := fmt.Fprintln(p.out, strings.Join(append(parts, p.paint(faint, id)), "  "))
 	return err
 }
+
+// name returns the endpoint and the event that a subject names.
+func (p printer) name(subject string) string { return strings.TrimPrefix(subject, p.prefix+".") }
+
+func shortened(id string) string { return id[:min(shortID, len(id))] }
 
 // fit cuts a text so that it fits the columns that others leave.
 func (p printer) fit(text string, others int) string {
@@ -79,32 +123,16 @@ func (p printer) paint(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// isTerminal reports whether w is a terminal.
-func isTerminal(w io.Writer) bool {
-	_, ok := w.(*humanize.Terminal)
-	return ok
-}
+// milliseconds is a layout of the time of day.
+const milliseconds = "15:04:05.000"
 
-// shortTime writes an RFC 3339 time in this place's zone, without the date where that is today.
-func shortTime(text string, now time.Time) string {
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return text
-	}
+// moment formats a time in the local zone, with the date unless that is today.
+func moment(t, now time.Time, clock string) string {
 	t = t.In(now.Location())
 	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
-		return t.Format(time.TimeOnly)
+		return t.Format(clock)
 	}
-	return t.Format(time.DateTime)
-}
-
-// moment writes a time in this place's zone, without the date where that is today.
-func moment(t, now time.Time) string {
-	t = t.In(now.Location())
-	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
-		return t.Format("15:04:05.000")
-	}
-	return t.Format("2006-01-02 15:04:05.000")
+	return t.Format(time.DateOnly + " " + clock)
 }
 
 // printJSON prints an event's JSON in a line. The bridge's own has no line break; another's may.

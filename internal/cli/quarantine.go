@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/diagnosis"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
@@ -35,7 +34,7 @@ without NATS_URL at the address of the embedded server.`,
 	}, listCommand(environ, stdio), showCommand(environ, stdio), releaseCommand(environ, stdio), dropCommand(environ, stdio))
 }
 
-// filter chooses among what is in quarantine; "" is any.
+// filter selects deliveries in quarantine; "" matches any.
 type filter struct{ endpoint, reason string }
 
 func (f *filter) flags(c *cobra.Command, environ []string) {
@@ -47,15 +46,15 @@ func (f *filter) flags(c *cobra.Command, environ []string) {
 	})
 }
 
-// word is what endpoints and reasons are. A later version of the bridge may have further reasons.
+// word matches endpoints and reasons. A later version of the bridge may have more reasons.
 var word = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 
 func (f *filter) check() error {
 	switch {
 	case f.endpoint != "" && !word.MatchString(f.endpoint):
-		return usageError{fmt.Errorf(example("--endpoint: got %q; takes the name of an endpoint, such as ENDPOINT"), f.endpoint)}
+		return usagef(example("--endpoint: got %q; takes the name of an endpoint, such as ENDPOINT"), f.endpoint)
 	case f.reason != "" && !word.MatchString(f.reason):
-		return usageError{fmt.Errorf("--reason: got %q; takes unreadable, contradiction, stale or future", f.reason)}
+		return usagef("--reason: got %q; takes unreadable, contradiction, stale or future", f.reason)
 	}
 	return nil
 }
@@ -64,7 +63,7 @@ func (f *filter) matches(d quarantine.Delivery) bool {
 	return (f.endpoint == "" || f.endpoint == d.Endpoint) && (f.reason == "" || f.reason == d.Reason)
 }
 
-// words is the filter as it reads behind "nothing"; "" where it lets all pass.
+// words describes the filter for a message: "nothing …".
 func (f *filter) words() (text string) {
 	if f.endpoint != "" {
 		text = " of endpoint " + f.endpoint
@@ -89,7 +88,7 @@ why it was kept, its size, its id. Bodies are not read.`,
 			if err := f.check(); err != nil {
 				return err
 			}
-			s, err := openQuarantine(c.Context(), environ, usedByTail, stdio.err)
+			s, err := openQuarantine(c.Context(), environ, usedByTail, stdio)
 			if err != nil {
 				return err
 			}
@@ -120,12 +119,12 @@ why it was kept, its size, its id. Bodies are not read.`,
 
 // printKept prints a message for people.
 func printKept(w io.Writer, k quarantine.Kept, now time.Time) error {
-	_, err := fmt.Fprintln(w, humanize.Text(fmt.Sprintf("%s  %s  %s  %d bytes  id %s", moment(k.Received, now), k.Endpoint, k.Reason, k.Size, k.ID)))
+	_, err := fmt.Fprintln(w, humanize.Text(fmt.Sprintf("%s  %s  %s  %d bytes  id %s", moment(k.Received, now, milliseconds), k.Endpoint, k.Reason, k.Size, k.ID)))
 	return err
 }
 
 func printKeptJSON(w io.Writer, k quarantine.Kept, _ time.Time) error {
-	line, err := json.Marshal(struct {
+	return json.NewEncoder(w).Encode(struct {
 		ID       string    `json:"id"`
 		Endpoint string    `json:"endpoint"`
 		Provider string    `json:"provider"`
@@ -134,11 +133,6 @@ func printKeptJSON(w io.Writer, k quarantine.Kept, _ time.Time) error {
 		Bytes    int64     `json:"bytes"`
 		Sequence uint64    `json:"sequence"`
 	}{k.ID, k.Endpoint, k.Provider, k.Reason, k.Received, k.Size, k.Sequence})
-	if err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	_, err = fmt.Fprintf(w, "%s\n", line)
-	return err
 }
 
 func showCommand(environ []string, stdio stdio) *cobra.Command {
@@ -152,56 +146,33 @@ inside the body is a part of that. ID may be the beginning of an id.`,
 		Example: example("  bridge quarantine show 5e0c\n  bridge quarantine show 5e0c > body.json\n  bridge quarantine show 5e0c --raw | SECRETS=… bridge verify"),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
-				return usageError{errors.New("show takes one id, or its beginning: `bridge quarantine show 5e0c`; see `bridge quarantine list`")}
+				return usagef("show takes one id, or its beginning: `bridge quarantine show 5e0c`; see `bridge quarantine list`")
 			}
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := openQuarantine(c.Context(), environ, usedByTail, stdio.err)
+			s, err := openQuarantine(c.Context(), environ, usedByTail, stdio)
 			if err != nil {
 				return err
 			}
 			defer s.close()
-			chosen, err := s.chosen(c.Context(), args, filter{})
-			if err != nil {
-				return err
-			}
-			k := chosen[len(chosen)-1]
-			d, err := s.Get(c.Context(), k)
-			if err != nil {
-				return err
-			}
-			if len(chosen) > 1 {
-				s.say("%d deliveries of this event are in quarantine; this is the last", len(chosen))
-			}
-			for _, fact := range [][2]string{
-				{"id", d.ID},
-				{"endpoint", d.Endpoint},
-				{"provider", d.Provider},
-				{"reason", d.Reason},
-				{"received", d.Received.Format(time.RFC3339Nano)},
-				{"bytes", fmt.Sprint(len(d.Body))},
-				{"sequence", fmt.Sprint(k.Sequence)},
-			} {
-				_, _ = fmt.Fprintln(stdio.err, humanize.Text(fmt.Sprintf("%-10s %s", fact[0], fact[1])))
-			}
-			if raw {
+			return s.show(c.Context(), args[0], func(d quarantine.Delivery) []byte {
+				if !raw {
+					return d.Body
+				}
 				header, err := signedAnew(environ, d)
 				if err != nil {
 					s.say("without its signature, which isn't kept: %v", err)
 				}
-				_, err = stdio.out.Write(requestOf(d, header))
-				return err
-			}
-			_, err = stdio.out.Write(d.Body)
-			return err
+				return requestOf(d, header)
+			})
 		},
 	}
 	c.Flags().BoolVar(&raw, "raw", false, "print the request as it may have come, signed anew with the endpoint's secret, for `bridge verify`")
 	return c
 }
 
-// requestOf is the request that a delivery may have come in, as far as it is known.
+// requestOf returns the request that brought the delivery, as far as it is known.
 func requestOf(d quarantine.Delivery, signature http.Header) []byte {
 	r := diagnosis.Delivery{Method: http.MethodPost, Target: "/webhooks/" + d.Endpoint, Body: d.Body}
 	r.Header = append(r.Header, diagnosis.Field{Name: "Host", Value: "bridge"}, diagnosis.Field{Name: "Date", Value: d.Received.UTC().Format(http.TimeFormat)})
@@ -211,18 +182,18 @@ func requestOf(d quarantine.Delivery, signature http.Header) []byte {
 	return r.Append(nil)
 }
 
-// signedAnew returns the header that the vendor would have signed a delivery with: with the
-// endpoint's secret, where the seal shows that this was the one.
+// signedAnew returns the headers with which the vendor would have signed the delivery, if the seal
+// shows that the endpoint's secret was the one.
 func signedAnew(environ []string, d quarantine.Delivery) (http.Header, error) {
 	cfg, err := load(environ, usedByRelease)
 	if err != nil {
 		return nil, errors.New("set the endpoint's variables as for `bridge serve`, and it is signed anew")
 	}
-	i := slices.IndexFunc(cfg.Endpoints, func(e config.Endpoint) bool { return e.Name == d.Endpoint })
-	if i < 0 || len(cfg.Endpoints[i].Secrets) == 0 {
-		return nil, unknownEndpoint(cfg, d.Endpoint)
+	endpoint, err := endpointNamed(cfg, d.Endpoint)
+	if err != nil {
+		return nil, err
 	}
-	at := app.Endpoint(cfg.Endpoints[i])
+	at := app.Endpoint(endpoint)
 	body, err := at.Provider.Parse(d.Headers, d.Body)
 	if err != nil {
 		return nil, err
@@ -231,14 +202,14 @@ func signedAnew(environ []string, d quarantine.Delivery) (http.Header, error) {
 	if claims.SignedText == nil {
 		return nil, err
 	}
-	key := cfg.Endpoints[i].Secrets[claims.Secret]
+	key := endpoint.Secrets[claims.Secret]
 	if at.Provider.Resign != nil {
 		return at.Provider.Resign(d.Headers, key, claims.SignedText), nil
 	}
 	return at.Provider.Sign(claims.Scheme, key, d.Body)
 }
 
-// choice is what release and drop work on: ids, or all that a filter lets pass.
+// choice holds the flags of release and drop: all deliveries that pass a filter, instead of ids.
 type choice struct {
 	filter
 	all bool
@@ -253,12 +224,12 @@ func (c *choice) check(command *cobra.Command, ids []string) error {
 	name := command.Name()
 	switch {
 	case len(ids) == 0 && !c.all:
-		return usageError{fmt.Errorf("%s takes ids, or --all; see `%s --help`", name, command.CommandPath())}
+		return usagef("%s takes ids, or --all; see `%s --help`", name, command.CommandPath())
 	case len(ids) > 0 && (c.all || c.endpoint != "" || c.reason != ""):
-		return usageError{fmt.Errorf("%s takes either ids or --all, which --endpoint and --reason limit; see `%s --help`", name, command.CommandPath())}
+		return usagef("%s takes either ids or --all, which --endpoint and --reason limit; see `%s --help`", name, command.CommandPath())
 	}
 	if slices.Contains(ids, "") {
-		return usageError{fmt.Errorf("%s: an id is empty", name)}
+		return usagef("%s: an id is empty", name)
 	}
 	return c.filter.check()
 }
@@ -275,7 +246,7 @@ there, nothing is removed. What is removed is printed as "bridge quarantine list
 			if err := which.check(c, args); err != nil {
 				return err
 			}
-			s, err := openQuarantine(c.Context(), environ, usedByTail, stdio.err)
+			s, err := openQuarantine(c.Context(), environ, usedByTail, stdio)
 			if err != nil {
 				return err
 			}

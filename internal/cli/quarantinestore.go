@@ -4,45 +4,59 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 )
 
 // quarantineStore is the quarantine as a command uses it.
 type quarantineStore struct {
 	quarantine.Store
-	cfg   *config.Config
-	js    jetstream.JetStream
-	err   io.Writer
-	close func()
+	stdio
+	cfg *config.Config
+	js  jetstream.JetStream
 }
 
+var errNotQuarantined = errors.New("nothing in quarantine has an id that begins with")
+
 // openQuarantine connects to the NATS that the environment names. uses reports whether a variable matters.
-func openQuarantine(ctx context.Context, environ []string, uses func(variable string) bool, words io.Writer) (*quarantineStore, error) {
+func openQuarantine(ctx context.Context, environ []string, uses func(variable string) bool, stdio stdio) (*quarantineStore, error) {
 	cfg, err := load(environ, uses)
 	if err != nil {
 		return nil, err
 	}
-	nc, js, err := connect(cfg, words)
+	js, err := connect(cfg, stdio)
 	if err != nil {
 		return nil, err
 	}
-	found, err := streamNamed(ctx, js, quarantine.Stream(string(cfg.StreamName)), "a bridge with QUARANTINE=true makes it when it connects, see STREAM_NAME")
+	s, err := newQuarantineStore(ctx, cfg, js, stdio)
 	if err != nil {
-		nc.Close()
+		js.Conn().Close()
 		return nil, interrupted(ctx, err)
 	}
-	store := quarantine.Store{JetStream: js, Stream: found, Consumer: "bridge-quarantine-"}
-	return &quarantineStore{Store: store, cfg: cfg, js: js, err: words, close: nc.Close}, nil
+	return s, nil
 }
 
-// interrupted returns the error, or another in its place where it failed because of Ctrl-C.
+func newQuarantineStore(ctx context.Context, cfg *config.Config, js jetstream.JetStream, stdio stdio) (*quarantineStore, error) {
+	found, err := streamNamed(ctx, js, quarantine.Stream(string(cfg.StreamName)),
+		"a bridge with QUARANTINE=true creates it when it connects, see STREAM_NAME")
+	if err != nil {
+		return nil, err
+	}
+	store := quarantine.Store{JetStream: js, Stream: found, Consumer: "bridge-quarantine-"}
+	return &quarantineStore{Store: store, stdio: stdio, cfg: cfg, js: js}, nil
+}
+
+func (s *quarantineStore) close() { s.js.Conn().Close() }
+
+// interrupted returns the error, or "interrupted" if the context has ended.
 func interrupted(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
 		return errors.New("interrupted")
@@ -50,28 +64,24 @@ func interrupted(ctx context.Context, err error) error {
 	return err
 }
 
-func (s *quarantineStore) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(s.err, "bridge: "+format+"\n", args...)
-}
-
-// matching returns what is in quarantine now and passes the filter, oldest first.
+// matching returns the deliveries in quarantine that pass the filter, oldest first.
 func (s *quarantineStore) matching(ctx context.Context, f filter) ([]quarantine.Kept, error) {
 	name := s.Stream.CachedInfo().Config.Name
 	all, foreign, err := s.List(ctx, 0)
 	if err != nil {
-		return nil, interrupted(ctx, fmt.Errorf("reading stream %s: %w; our account needs the rights of `bridge tail`, for this stream", name, err))
+		return nil, interrupted(ctx, fmt.Errorf("reading stream %s: %w; the account needs the rights of `bridge tail`, for this stream", name, err))
 	}
 	if foreign > 0 {
-		s.say("%d messages in stream %s were not written by a bridge and are passed over", foreign, name)
+		s.say("%d messages in stream %s were not written by a bridge and are skipped", foreign, name)
 	}
 	all = slices.DeleteFunc(all, func(k quarantine.Kept) bool { return !f.matches(k.Delivery) })
-	// What waited in a spool came into the stream later than it was received.
+	// A delivery that waited in a spool is stored later than it was received.
 	slices.SortStableFunc(all, func(a, b quarantine.Kept) int { return a.Received.Compare(b.Received) })
 	return all, nil
 }
 
-// chosen returns the messages whose ids begin so, or all that pass the filter where there are no ids.
-// Each beginning must be that of one id. Several deliveries of one event may be there.
+// chosen returns the deliveries with the ids, which may be abbreviated, or without ids all that pass the
+// filter. One event may have several deliveries there.
 func (s *quarantineStore) chosen(ctx context.Context, ids []string, f filter) ([]quarantine.Kept, error) {
 	all, err := s.matching(ctx, f)
 	if err != nil {
@@ -96,21 +106,62 @@ func (s *quarantineStore) chosen(ctx context.Context, ids []string, f filter) ([
 
 // whole returns the one id that begins so.
 func whole(all []quarantine.Kept, beginning string) (string, error) {
-	var ids []string
+	found := make(map[string]bool)
 	for _, k := range all {
-		if k.ID == beginning {
-			return k.ID, nil
-		}
 		if strings.HasPrefix(k.ID, beginning) {
-			ids = append(ids, k.ID)
+			found[k.ID] = true
 		}
 	}
-	slices.Sort(ids)
-	switch ids = slices.Compact(ids); len(ids) {
-	case 0:
-		return "", fmt.Errorf("nothing in quarantine has an id that begins with %q; see `bridge quarantine list`", beginning)
-	case 1:
+	id, err := oneID(found, beginning)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("in quarantine, %w", err)
+	case id == "":
+		return "", fmt.Errorf("%w %q; see `bridge quarantine list`", errNotQuarantined, beginning)
+	}
+	return id, nil
+}
+
+// oneID returns the only key, or the one that is no abbreviation; "" if there is none.
+func oneID[T any](found map[string]T, beginning string) (string, error) {
+	ids := slices.Sorted(maps.Keys(found))
+	switch _, exact := found[beginning]; {
+	case exact:
+		return beginning, nil
+	case len(ids) > 1:
+		return "", fmt.Errorf("several ids begin with %q, among them %s and %s; give more of it",
+			beginning, humanize.Text(ids[0]), humanize.Text(ids[1]))
+	case len(ids) == 1:
 		return ids[0], nil
 	}
-	return "", fmt.Errorf("%d ids in quarantine begin with %q, among them %s and %s; give more of it", len(ids), beginning, ids[0], ids[1])
+	return "", nil
+}
+
+// show prints the last of the deliveries of one event: what is known of it on the error stream, then its
+// body, or the whole request.
+func (s *quarantineStore) show(ctx context.Context, id string, request func(quarantine.Delivery) []byte) error {
+	chosen, err := s.chosen(ctx, []string{id}, filter{})
+	if err != nil {
+		return err
+	}
+	k := chosen[len(chosen)-1]
+	d, err := s.Get(ctx, k)
+	if err != nil {
+		return err
+	}
+	if len(chosen) > 1 {
+		s.say("%d deliveries of this event are in quarantine; this is the last", len(chosen))
+	}
+	facts(s.err, [][2]string{
+		{"id", d.ID},
+		{"stream", s.Stream.CachedInfo().Config.Name},
+		{"sequence", fmt.Sprint(k.Sequence)},
+		{"endpoint", d.Endpoint},
+		{"provider", d.Provider},
+		{"reason", d.Reason},
+		{"received", d.Received.Format(time.RFC3339Nano)},
+		{"bytes", fmt.Sprint(len(d.Body))},
+	})
+	_, err = s.out.Write(request(d))
+	return err
 }

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -28,22 +26,22 @@ func releaseCommand(environ []string, stdio stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "release ID... | --all",
 		Short: "Verify deliveries in quarantine again and publish them",
-		Long: `Verify deliveries in quarantine again, but for their time, with the endpoint's secrets and settings,
-which are taken from the environment as "bridge serve" takes them, and publish them as if they had
-just come. What is published is removed from quarantine; what still fails stays. ID may be the
-beginning of an id; where one of them isn't there, nothing is released.
+		Long: `Verify deliveries in quarantine again, except their time, and publish them as if they had just come.
+The endpoint's secrets and settings are taken from the environment, as for "bridge serve". What is
+published is removed from quarantine; what still fails stays. ID may be the beginning of an id; if
+one of them isn't there, nothing is released.
 
-What may be stored already is looked up in the stream first, and not published again. An account
-that may not read the stream publishes it as a possible duplicate.
+What the stream has already is not published again. An account that may not read the stream
+publishes it as a possible duplicate.
 
-What became of each is printed in a line. The exit status is 0 when all were released.`,
+Each outcome is printed in a line. The exit status is 0 if all were released.`,
 		Example: example(`  SECRETS=… bridge quarantine release 5e0c
   SECRETS=… bridge quarantine release --all --endpoint ENDPOINT --reason stale`),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := which.check(c, args); err != nil {
 				return err
 			}
-			s, err := openQuarantine(c.Context(), environ, usedByRelease, stdio.err)
+			s, err := openQuarantine(c.Context(), environ, usedByRelease, stdio)
 			if err != nil {
 				return err
 			}
@@ -55,12 +53,12 @@ What became of each is printed in a line. The exit status is 0 when all were rel
 			if err != nil || len(chosen) == 0 {
 				return err
 			}
-			to, err := openCourier(c.Context(), s.cfg, stdio.err)
+			to, err := openPublisher(c.Context(), s.cfg)
 			if err != nil {
 				return err
 			}
 			defer to.close()
-			return newReleasing(s, to, stdio).all(c.Context(), chosen)
+			return newReleasing(s, to).all(c.Context(), chosen)
 		},
 	}
 	which.flags(c, environ)
@@ -76,7 +74,7 @@ func usedByRelease(variable string) bool {
 func usedByEndpoints(variable string) bool {
 	for _, p := range providers.All {
 		if strings.HasPrefix(variable, p.Variable("")) {
-			return !strings.Contains(variable, ",") // several at once: none of them is set, which matters for some only
+			return !strings.Contains(variable, ",") // several at once: a problem of none being set
 		}
 	}
 	return strings.HasPrefix(variable, "ENDPOINTS_")
@@ -85,16 +83,15 @@ func usedByEndpoints(variable string) bool {
 // releasing is one run of release.
 type releasing struct {
 	*quarantineStore
-	to      *courier
-	stdio   stdio
+	to      *publisher
 	lookup  *relay.Lookup
-	numbers map[string]uint64 // of the ids that are looked up
+	numbers map[string]uint64 // the sequence numbers that the ids have as records
 
 	released, failed int
 }
 
-func newReleasing(s *quarantineStore, to *courier, stdio stdio) *releasing {
-	r := &releasing{quarantineStore: s, to: to, stdio: stdio, numbers: make(map[string]uint64)}
+func newReleasing(s *quarantineStore, to *publisher) *releasing {
+	r := &releasing{quarantineStore: s, to: to, numbers: make(map[string]uint64)}
 	r.lookup = &relay.Lookup{
 		Publisher: to.Publisher, Kind: publish.Event, Reach: to.reach, Log: zap.NewNop(), Now: time.Now,
 		Wanted: func(id string) bool { return r.numbers[id] > 0 },
@@ -107,26 +104,25 @@ func newReleasing(s *quarantineStore, to *courier, stdio stdio) *releasing {
 type ready struct {
 	quarantine.Kept
 	message publish.Message
-	// wasStale: it was too old already when it was received, so that a copy of it may be stored since
-	// whenever.
+	// wasStale: it was too old when it was received, so that a copy may have been stored at any time.
 	wasStale bool
 }
 
-// mostBytes bounds the bodies that are held at one time.
-const mostBytes = 16 << 20
+// maxBatchBytes bounds the bodies in memory.
+const maxBatchBytes = 16 << 20
 
-// all releases the messages, some at a time.
+// all releases the deliveries in batches.
 func (r *releasing) all(ctx context.Context, chosen []quarantine.Kept) error {
 	for _, k := range chosen {
-		r.number(k.ID) // one look-up serves all, but for those whose id is another one now
+		r.number(k.ID) // one look-up serves all, except those whose id has changed
 	}
 	for left := chosen; len(left) > 0 && ctx.Err() == nil; {
 		n, size := 0, int64(0)
-		for n < len(left) && n < mostAtOnce && (n == 0 || size+left[n].Size <= mostBytes) {
+		for n < len(left) && n < maxBatch && (n == 0 || size+left[n].Size <= maxBatchBytes) {
 			size += left[n].Size
 			n++
 		}
-		if err := r.some(ctx, left[:n]); err != nil {
+		if err := r.batch(ctx, left[:n]); err != nil {
 			return err
 		}
 		left = left[n:]
@@ -141,8 +137,8 @@ func (r *releasing) all(ctx context.Context, chosen []quarantine.Kept) error {
 	return nil
 }
 
-// some releases messages; the error is that of printing.
-func (r *releasing) some(ctx context.Context, chosen []quarantine.Kept) error {
+// batch releases deliveries. Its error is one of printing.
+func (r *releasing) batch(ctx context.Context, chosen []quarantine.Kept) error {
 	var verified []ready
 	for _, k := range chosen {
 		if ctx.Err() != nil {
@@ -160,22 +156,22 @@ func (r *releasing) some(ctx context.Context, chosen []quarantine.Kept) error {
 	return r.publish(ctx, verified)
 }
 
-// publish publishes what isn't stored already, and again what fails and may not for ever. It is looked up
-// before each attempt: what the stream remembered before the last one it may have forgotten since.
+// publish publishes what isn't stored already, and tries transient failures again. Each attempt looks it
+// up first: the stream may have forgotten an id since the last one.
 func (r *releasing) publish(ctx context.Context, left []ready) error {
 	for attempt := 0; len(left) > 0; attempt++ {
-		again, err := r.attempt(ctx, left, attempt == len(r.to.pauses))
+		again, err := r.attempt(ctx, left, attempt == len(retryPauses))
 		if err != nil {
 			return err
 		}
 		if left = again; len(left) > 0 {
-			wait(ctx, r.to.pauses[attempt])
+			wait(ctx, retryPauses[attempt])
 		}
 	}
 	return nil
 }
 
-// attempt publishes once, and returns what to try again: nothing, the last time.
+// attempt publishes once, and returns what to try again; the last attempt returns nothing.
 func (r *releasing) attempt(ctx context.Context, verified []ready, last bool) (again []ready, err error) {
 	var records []spool.Record
 	var messages []publish.Message
@@ -211,7 +207,7 @@ func (r *releasing) attempt(ctx context.Context, verified []ready, last bool) (a
 		case result.Err != nil:
 			err = r.stays(one.Kept, because(result.Err))
 		case result.Status == publish.Stored && known.Unsure[one.message.ID]:
-			err = r.done(ctx, one, "stored, a possible duplicate: our account may not look it up")
+			err = r.done(ctx, one, "stored, a possible duplicate: the account may not look it up")
 		default:
 			err = r.done(ctx, one, became)
 		}
@@ -222,7 +218,7 @@ func (r *releasing) attempt(ctx context.Context, verified []ready, last bool) (a
 	return again, nil
 }
 
-// record is the message as the relay looks it up.
+// record returns the record to look up.
 func (r *releasing) record(one ready) spool.Record {
 	record := spool.Record{Message: one.message, Seq: r.number(one.message.ID), Arrived: one.Received}
 	if one.wasStale {
@@ -231,7 +227,7 @@ func (r *releasing) record(one ready) spool.Record {
 	return record
 }
 
-// number returns the id's number, the next one where it has none: a look-up before that didn't ask for it.
+// number returns the id's number, or a new one: earlier look-ups didn't ask for that id.
 func (r *releasing) number(id string) uint64 {
 	if _, ok := r.numbers[id]; !ok {
 		r.numbers[id] = uint64(len(r.numbers)) + 1
@@ -239,13 +235,13 @@ func (r *releasing) number(id string) uint64 {
 	return r.numbers[id]
 }
 
-// verify reads a message and verifies it again, but for its time.
+// verify reads a delivery and verifies it again, except its time.
 func (r *releasing) verify(ctx context.Context, k quarantine.Kept) (ready, error) {
-	i := slices.IndexFunc(r.cfg.Endpoints, func(e config.Endpoint) bool { return e.Name == k.Endpoint })
-	if i < 0 || len(r.cfg.Endpoints[i].Secrets) == 0 {
-		return ready{}, unknownEndpoint(r.cfg, k.Endpoint)
+	endpoint, err := endpointNamed(r.cfg, k.Endpoint)
+	if err != nil {
+		return ready{}, err
 	}
-	at := app.Endpoint(r.cfg.Endpoints[i])
+	at := app.Endpoint(endpoint)
 	d, err := r.Get(ctx, k)
 	if err != nil {
 		return ready{}, err
@@ -265,16 +261,17 @@ func (r *releasing) verify(ctx context.Context, k quarantine.Kept) (ready, error
 		return ready{}, err
 	}
 	e := at.Event(at.ID(claims), claims, time.Now())
-	return ready{Kept: k, message: publish.NewMessage(string(r.cfg.SubjectPrefix), at.Name, &e, nil), wasStale: errors.Is(timed, verify.Stale)}, nil
+	message := publish.NewMessage(string(r.cfg.SubjectPrefix), at.Name, &e, nil)
+	return ready{Kept: k, message: message, wasStale: errors.Is(timed, verify.Stale)}, nil
 }
 
-// done removes a delivery that is published, and prints what became of it.
+// done removes a published delivery from quarantine, and prints the outcome.
 func (r *releasing) done(ctx context.Context, one ready, became string) error {
 	if err := r.Remove(context.WithoutCancel(ctx), one.Kept); err != nil {
 		return r.stays(one.Kept, fmt.Sprintf("%s, but it could not be removed from quarantine: %v", became, err))
 	}
 	r.released++
-	if one.message.ID != one.ID { // the endpoint's settings are others than when it was kept
+	if one.message.ID != one.ID { // the endpoint's settings have changed
 		became += " as " + one.message.ID
 	}
 	return r.print(one.Kept, became)
@@ -286,6 +283,6 @@ func (r *releasing) stays(k quarantine.Kept, why string) error {
 }
 
 func (r *releasing) print(k quarantine.Kept, text string) error {
-	_, err := fmt.Fprintln(r.stdio.out, humanize.Text(k.ID+"  "+text))
+	_, err := fmt.Fprintln(r.out, humanize.Text(k.ID+"  "+text))
 	return err
 }

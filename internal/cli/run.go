@@ -23,6 +23,8 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
 // run runs the program and returns its exit status.
 func run(ctx context.Context, args, environ []string, io stdio) int {
 	root := rootCommand(environ, io)
@@ -69,7 +71,7 @@ command it serves.`,
 	root.SetOut(io.out)
 	root.SetErr(io.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w; see `%s --help`", err, c.CommandPath())}
+		return usagef("%w; see `%s --help`", err, c.CommandPath())
 	})
 	root.SetHelpCommand(helpCommand())
 	root.AddCommand(serve, demoCommand(environ, io), sendCommand(environ, io), tailCommand(environ, io), forwardCommand(environ, io), showEventCommand(environ, io), streamCommand(environ, io), inspectCommand(environ, io), verifyCommand(environ, io),
@@ -113,7 +115,7 @@ func noArguments(c *cobra.Command, args []string) error {
 	if c.HasSubCommands() {
 		return noCommand(c, args[0])
 	}
-	return usageError{fmt.Errorf("%s takes no arguments, got %q; see `%s --help`", c.CommandPath(), args, c.CommandPath())}
+	return usagef("%s takes no arguments, got %q; see `%s --help`", c.CommandPath(), args, c.CommandPath())
 }
 
 func noCommand(root *cobra.Command, name string) error {
@@ -121,7 +123,7 @@ func noCommand(root *cobra.Command, name string) error {
 	if near := root.SuggestionsFor(name); len(near) > 0 {
 		hint = fmt.Sprintf("; did you mean %s?", strings.Join(near, " or "))
 	}
-	return usageError{fmt.Errorf("there is no command %q%s; see `%s --help`", name, hint, root.CommandPath())}
+	return usagef("there is no command %q%s; see `%s --help`", name, hint, root.CommandPath())
 }
 
 // oneOf returns c with its subcommands. Called by itself, c is a wrong use.
@@ -133,7 +135,7 @@ func oneOf(c *cobra.Command, under ...*cobra.Command) *cobra.Command {
 		names = append(names, command.Name())
 	}
 	c.RunE = func(*cobra.Command, []string) error {
-		return usageError{fmt.Errorf("%s takes one of %s; see `%s --help`", c.CommandPath(), strings.Join(names, ", "), c.CommandPath())}
+		return usagef("%s takes one of %s; see `%s --help`", c.CommandPath(), strings.Join(names, ", "), c.CommandPath())
 	}
 	c.AddCommand(under...)
 	return c
@@ -142,7 +144,7 @@ func oneOf(c *cobra.Command, under ...*cobra.Command) *cobra.Command {
 // apart refuses two flags that can't be combined.
 func apart(c *cobra.Command, one, other string) error {
 	if c.Flags().Changed(one) && c.Flags().Changed(other) {
-		return usageError{fmt.Errorf("--%s and --%s can't be combined; see `%s --help`", one, other, c.CommandPath())}
+		return usagef("--%s and --%s can't be combined; see `%s --help`", one, other, c.CommandPath())
 	}
 	return nil
 }

@@ -2,10 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,19 +19,17 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // sender sends deliveries to one endpoint.
 type sender struct {
+	endpoint config.Endpoint
 	url      string
-	provider *verify.Provider
-	key      secret.Secret
 	event    string
-	data     []byte // of every delivery; nil: made up, each one another
-	body     []byte // of every delivery, as it is but for its time; nil: composed
+	data     []byte // of every delivery; nil: made up for each
+	body     []byte // of every delivery, but for its times; nil: composed
 	scheme   string
 	age      time.Duration
 	tamper   bool
@@ -62,7 +59,7 @@ when every delivery was accepted.`,
 		ValidArgsFunction: completeSend(environ),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
-				return usageError{errors.New(example("send takes an endpoint and, if you like, an event: `bridge send ENDPOINT EVENT`; see `bridge send --help`"))}
+				return usagef("%s", example("send takes an endpoint and, if you like, an event: `bridge send ENDPOINT EVENT`; see `bridge send --help`"))
 			}
 			return nil
 		},
@@ -78,16 +75,16 @@ when every delivery was accepted.`,
 				return err
 			}
 			if s.data, err = readFile(stdio.in, dataFile); err != nil {
-				return usageError{fmt.Errorf("--data: %w", err)}
+				return usagef("--data: %w", err)
 			}
 			if s.body, err = readFile(stdio.in, bodyFile); err != nil {
-				return usageError{fmt.Errorf("--body: %w", err)}
+				return usagef("--body: %w", err)
 			}
 			if count < 1 || concurrency < 1 {
-				return usageError{errors.New("--count and --concurrency take numbers from 1")}
+				return usagef("--count and --concurrency take numbers from 1")
 			}
-			if stale && s.provider.Timeless {
-				return usageError{fmt.Errorf("--stale: %s signs no time, so no delivery of its own is too old", s.provider.Title)}
+			if stale && s.endpoint.Vendor.Timeless {
+				return usagef("--stale: %s signs no time, so no delivery of its own is too old", s.endpoint.Vendor.Title)
 			}
 			if stale {
 				s.age = 10 * 365 * 24 * time.Hour
@@ -104,8 +101,8 @@ when every delivery was accepted.`,
 				},
 			}
 			defer s.client.CloseIdleConnections()
-			if meant := config.Similar(s.event, s.provider.Events); meant != "" && s.body == nil {
-				_, _ = fmt.Fprintf(stdio.err, "bridge: %s sends no event %q that is known; did you mean %s? It is sent all the same\n", s.provider.Title, s.event, meant)
+			if meant := config.Similar(s.event, s.endpoint.Vendor.Events); meant != "" && s.body == nil {
+				stdio.say("%s has no known event %q; did you mean %s? It is sent all the same", s.endpoint.Vendor.Title, s.event, meant)
 			}
 			if count == 1 {
 				return s.sendOne(c.Context(), stdio)
@@ -137,24 +134,21 @@ func (s *sender) uses(variable, endpoint string) bool {
 	return s.url == "" && slices.Contains([]string{"HTTP_ADDR", "TLS_CERT_FILE", "TLS_KEY_FILE"}, variable) || strings.HasPrefix(variable, prefix) && !strings.Contains(variable, ",")
 }
 
+// newSender returns a sender to an endpoint of a bridge at that address.
+func newSender(endpoint config.Endpoint, url string) sender {
+	s := sender{endpoint: endpoint, url: strings.TrimSuffix(url, "/"), client: http.DefaultClient}
+	s.event, s.scheme = endpoint.Vendor.Events[0], endpoint.Vendor.SchemeToSign(endpoint.Signature)
+	if path := "/webhooks/" + endpoint.Name; !strings.HasSuffix(s.url, path) { // the URL may be the vendor's
+		s.url += path
+	}
+	return s
+}
+
 // prepare finds the endpoint, its secret, what to sign and where to send it.
 func (s *sender) prepare(cfg *config.Config, args []string) error {
-	i := slices.IndexFunc(cfg.Endpoints, func(e config.Endpoint) bool { return e.Name == args[0] })
-	if i < 0 || len(cfg.Endpoints[i].Secrets) == 0 || cfg.Endpoints[i].Vendor == nil {
-		return unknownEndpoint(cfg, args[0])
-	}
-	endpoint := cfg.Endpoints[i]
-	s.provider = endpoint.Vendor
-	s.key = endpoint.Secrets[0]
-	s.event = s.provider.Events[0]
-	if len(args) == 2 {
-		s.event = args[1]
-	}
-	switch allowed := s.provider.SchemeNames(); {
-	case s.scheme == "":
-		s.scheme = s.provider.SchemeToSign(endpoint.Signature)
-	case !slices.Contains(allowed, s.scheme):
-		return usageError{fmt.Errorf("--scheme: got %q; takes one of %s", s.scheme, strings.Join(allowed, ", "))}
+	endpoint, err := endpointNamed(cfg, args[0])
+	if err != nil {
+		return err
 	}
 	switch {
 	case s.url == "" && cfg.TLSCertFile != "":
@@ -163,28 +157,41 @@ func (s *sender) prepare(cfg *config.Config, args []string) error {
 		s.url = "http://" + local(cfg.HTTPAddr)
 	}
 	if u, err := url.Parse(s.url); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return usageError{fmt.Errorf("--url: got %q; takes the bridge's address, such as https://hooks.example.com", s.url)}
+		return usagef("--url: got %q; takes the bridge's address, such as https://hooks.example.com", s.url)
 	}
-	s.url = strings.TrimSuffix(s.url, "/")
-	if path := "/webhooks/" + endpoint.Name; !strings.HasSuffix(s.url, path) { // the whole of it is what vendors are told
-		s.url += path
+	made := newSender(endpoint, s.url)
+	if len(args) == 2 {
+		made.event = args[1]
 	}
+	if allowed := endpoint.Vendor.SchemeNames(); s.scheme != "" && !slices.Contains(allowed, s.scheme) {
+		return usagef("--scheme: got %q; takes one of %s", s.scheme, strings.Join(allowed, ", "))
+	}
+	s.endpoint, s.url, s.event, s.scheme = endpoint, made.url, made.event, cmp.Or(s.scheme, made.scheme)
 	return nil
 }
 
-// unknownEndpoint returns the error of an endpoint without a secret, with what to do.
+// endpointNamed returns the endpoint, which must have a secret.
+func endpointNamed(cfg *config.Config, name string) (config.Endpoint, error) {
+	i := slices.IndexFunc(cfg.Endpoints, func(e config.Endpoint) bool { return e.Name == name })
+	if i < 0 || len(cfg.Endpoints[i].Secrets) == 0 || cfg.Endpoints[i].Vendor == nil {
+		return config.Endpoint{}, unknownEndpoint(cfg, name)
+	}
+	return cfg.Endpoints[i], nil
+}
+
+// unknownEndpoint returns the error for an endpoint without a secret.
 func unknownEndpoint(cfg *config.Config, name string) error {
 	if p := providers.Of(name); p != nil {
-		return usageError{fmt.Errorf("no secret is known for %s: set %s as for `bridge serve`", name, p.Variable("SECRETS"))}
+		return usagef("no secret is known for %s: set %s as for `bridge serve`", name, p.Variable("SECRETS"))
 	}
 	if len(cfg.Endpoints) == 0 {
-		return usageError{fmt.Errorf("no endpoint %q is known, nor any other: set its variables as for `bridge serve`, see `bridge config`", name)}
+		return usagef("no endpoint %q is known, nor any other: set its variables as for `bridge serve`, see `bridge config`", name)
 	}
 	var known []string
 	for _, e := range cfg.Endpoints {
 		known = append(known, e.Name)
 	}
-	return usageError{fmt.Errorf("no endpoint %q is known, the environment has %s: set its variables ENDPOINTS_<i>_NAME, _PROVIDER and _SECRETS as for `bridge serve`", name, strings.Join(known, ", "))}
+	return usagef("no endpoint %q is known, the environment has %s: set its variables ENDPOINTS_<i>_NAME, _PROVIDER and _SECRETS as for `bridge serve`", name, strings.Join(known, ", "))
 }
 
 // readFile returns the content of a file, of standard input for -, nil for "".
@@ -198,7 +205,7 @@ func readFile(stdin io.Reader, name string) ([]byte, error) {
 	return os.ReadFile(name)
 }
 
-// unfit is the error of a delivery that can't be made, which is what it was to be made from.
+// unfit returns the error of a delivery that can't be composed, with the flag that is the cause.
 func (s *sender) unfit(err error) error {
 	switch {
 	case s.data != nil:
@@ -212,18 +219,19 @@ func (s *sender) unfit(err error) error {
 // delivery makes one delivery's body and the headers that sign it.
 func (s *sender) delivery() (body []byte, header http.Header, err error) {
 	body = s.body
-	var random [8]byte // by chance, not by the clock: two may be made at the same moment
-	_, _ = rand.Read(random[:])
-	id, at := hex.EncodeToString(random[:]), time.Now().Add(-s.age)
+	id, at := rand.Text(), time.Now().Add(-s.age)
 	if body == nil {
-		if body, err = s.provider.NewBody(s.event, s.data, id); err != nil {
+		if body, err = s.endpoint.Vendor.NewBody(s.event, s.data, id); err != nil {
 			return nil, nil, s.unfit(err)
 		}
 	}
-	if body, err = s.provider.Renew(body, at); err != nil {
+	if body, err = s.endpoint.Vendor.Renew(body, at); err != nil {
 		return nil, nil, s.unfit(err)
 	}
-	if header, err = s.provider.SignDelivery(verify.Signing{Scheme: s.scheme, Key: s.key, Event: s.event, ID: id, Body: body, Time: at}); err != nil {
+	header, err = s.endpoint.Vendor.SignDelivery(verify.Signing{
+		Scheme: s.scheme, Key: s.endpoint.Secrets[0], Event: s.event, ID: id, Body: body, Time: at,
+	})
+	if err != nil {
 		return nil, nil, s.unfit(err)
 	}
 	if s.tamper {
@@ -242,7 +250,7 @@ func (s *sender) send(ctx context.Context) (status int, answer string, took time
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
 	if err != nil {
-		return 0, "", 0, usageError{fmt.Errorf("--url: %w", err)}
+		return 0, "", 0, usagef("--url: %w", err)
 	}
 	request.Header = header
 	request.Header.Set("Content-Type", "application/json")
@@ -273,22 +281,22 @@ func (s *sender) sendOne(ctx context.Context, stdio stdio) error {
 	return nil
 }
 
-// remedy returns what to do about a delivery that was answered so, "" where the answer says all.
+// remedy returns what to do about that answer, or "" if the answer says it all.
 func (s *sender) remedy(status int) string {
 	switch status {
 	case http.StatusUnauthorized:
-		if s.tamper || s.age > 0 { // as it must be
+		if s.tamper || s.age > 0 { // as expected
 			return ""
 		}
 		return "; the bridge there has another secret or scheme, or its clock differs: use its environment, and see its log"
 	case http.StatusNotFound:
 		return "; the bridge there has no such endpoint, or --url is not its address: its log line \"listening\" lists the endpoints"
 	case http.StatusMethodNotAllowed:
-		return "; a redirect has made it a GET, as a rule: give --url the address that it leads to, such as https://…"
+		return "; probably a redirect made it a GET: give its target as --url, such as https://…"
 	case http.StatusServiceUnavailable:
-		return "; it can't be stored now: `bridge health` there says why"
+		return "; it can't be stored now: `bridge health` there tells why"
 	case http.StatusBadGateway, http.StatusGatewayTimeout:
-		return "; that is a proxy's answer: it doesn't reach the bridge"
+		return "; a proxy answered that, which can't reach the bridge"
 	}
 	return ""
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +32,7 @@ NATS is reached as "bridge serve" reaches it; without NATS_URL at the address of
 		Example: "  bridge show 5e0c\n  bridge show 5e0c 2>/dev/null | jq .data",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
-				return usageError{errors.New("show takes one id, or its beginning: `bridge show 5e0c`; `bridge tail --since 1h --follow=false` prints ids")}
+				return usagef("show takes one id, or its beginning: `bridge show 5e0c`; `bridge tail --since 1h --follow=false` prints ids")
 			}
 			return nil
 		},
@@ -42,11 +41,11 @@ NATS is reached as "bridge serve" reaches it; without NATS_URL at the address of
 			if err != nil {
 				return err
 			}
-			nc, js, err := connect(cfg, stdio.err)
+			js, err := connect(cfg, stdio)
 			if err != nil {
 				return err
 			}
-			defer nc.Close()
+			defer js.Conn().Close()
 			return interrupted(c.Context(), showEvent(c.Context(), cfg, js, args[0], stdio))
 		},
 	}
@@ -66,7 +65,7 @@ func showEvent(ctx context.Context, cfg *config.Config, js jetstream.JetStream, 
 		return showQuarantined(ctx, cfg, js, id, stdio)
 	}
 	if len(sequences) > 1 {
-		_, _ = fmt.Fprintf(stdio.err, "bridge: the event is in the stream %d times; this is the first\n", len(sequences))
+		stdio.say("the event is in the stream %d times; this is the first", len(sequences))
 	}
 	m, err := found.GetMsg(ctx, sequences[0])
 	if err != nil {
@@ -80,9 +79,10 @@ func showEvent(ctx context.Context, cfg *config.Config, js jetstream.JetStream, 
 		{"stored", m.Time.UTC().Format(time.RFC3339Nano)},
 	})
 	if _, err := event.Parse(m.Data); err != nil {
-		_, _ = fmt.Fprintln(stdio.err, humanize.Text(fmt.Sprintf("bridge: it is not one of the bridge's events: %v", err)))
+		stdio.say("it is not one of the bridge's events: %v", err)
 	}
-	return printIndented(stdio.out, m.Data)
+	_, err = stdio.out.Write(indented(m.Data))
+	return err
 }
 
 // sequencesOf returns the sequence numbers of the messages of the one id that begins so.
@@ -110,63 +110,27 @@ func sequencesOf(ctx context.Context, js jetstream.JetStream, name, beginning st
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if exact, ok := found[beginning]; ok {
-		return exact, nil
+	id, err := oneID(found, beginning)
+	if err != nil {
+		return nil, fmt.Errorf("in stream %s, %w", name, err)
 	}
-	ids := make([]string, 0, len(found))
-	for id := range found {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	switch len(ids) {
-	case 0:
-		return nil, nil
-	case 1:
-		return found[ids[0]], nil
-	}
-	return nil, fmt.Errorf("several ids in stream %s begin with %q, among them %s and %s; give more of it", name, beginning, humanize.Text(ids[0]), humanize.Text(ids[1]))
+	return found[id], nil
 }
 
 // showQuarantined prints the delivery whose id begins so.
 func showQuarantined(ctx context.Context, cfg *config.Config, js jetstream.JetStream, id string, stdio stdio) error {
-	events := string(cfg.StreamName)
-	name := quarantine.Stream(events)
-	absent := fmt.Errorf("no event in stream %s has an id that begins with %q, and no delivery in quarantine; it may be older than the stream keeps, or wait in a spool: see `bridge spool list`", events, id)
-	found, err := js.Stream(ctx, name)
+	store, err := newQuarantineStore(ctx, cfg, js, stdio)
+	if err == nil {
+		err = store.show(ctx, id, func(d quarantine.Delivery) []byte { return d.Body })
+	}
 	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return absent
+	case errors.Is(err, errNotQuarantined), errors.Is(err, errNoStream):
+		return fmt.Errorf("no event in stream %s has an id that begins with %q, and no delivery in quarantine; "+
+			"it may be older than the stream keeps, or wait in a spool: see `bridge spool list`", cfg.StreamName, id)
 	case err != nil:
-		return fmt.Errorf("no event in stream %s has an id that begins with %q; reading stream %s: %w", events, id, name, err)
+		return fmt.Errorf("no event in stream %s has an id that begins with %q; %w", cfg.StreamName, id, err)
 	}
-	store := &quarantineStore{Store: quarantine.Store{JetStream: js, Stream: found, Consumer: "bridge-quarantine-"}, cfg: cfg, js: js, err: stdio.err}
-	all, err := store.matching(ctx, filter{})
-	if err != nil {
-		return err
-	}
-	if !slices.ContainsFunc(all, func(k quarantine.Kept) bool { return strings.HasPrefix(k.ID, id) }) {
-		return absent
-	}
-	if id, err = whole(all, id); err != nil {
-		return err
-	}
-	all = slices.DeleteFunc(all, func(k quarantine.Kept) bool { return k.ID != id })
-	k := all[len(all)-1]
-	d, err := store.Get(ctx, k)
-	if err != nil {
-		return err
-	}
-	facts(stdio.err, [][2]string{
-		{"id", d.ID},
-		{"stream", name},
-		{"sequence", fmt.Sprint(k.Sequence)},
-		{"endpoint", d.Endpoint},
-		{"provider", d.Provider},
-		{"reason", d.Reason},
-		{"received", d.Received.Format(time.RFC3339Nano)},
-	})
-	_, err = stdio.out.Write(d.Body)
-	return err
+	return nil
 }
 
 // facts prints names and values, one a line.
@@ -176,13 +140,7 @@ func facts(w io.Writer, all [][2]string) {
 	}
 }
 
-// printIndented prints JSON for people to read.
-func printIndented(w io.Writer, payload []byte) error {
-	_, err := w.Write(indented(payload))
-	return err
-}
-
-// indented returns JSON with its values as they are stored, an attribute a line.
+// indented returns the JSON indented, its values as they are stored.
 func indented(payload []byte) []byte {
 	var out bytes.Buffer
 	if json.Indent(&out, payload, "", "  ") != nil {

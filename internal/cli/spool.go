@@ -34,7 +34,7 @@ same DATA_DIR delivers it by itself; drain is for where none does.`,
 // oneDirectory takes a directory, or nothing.
 func oneDirectory(c *cobra.Command, args []string) error {
 	if len(args) > 1 || len(args) == 1 && args[0] == "" {
-		return usageError{fmt.Errorf("%s takes one directory, got %q; see `%s --help`", c.CommandPath(), args, c.CommandPath())}
+		return usagef("%s takes one directory, got %q; see `%s --help`", c.CommandPath(), args, c.CommandPath())
 	}
 	return nil
 }
@@ -120,7 +120,7 @@ func unreadableSpool(dir string, err error) error {
 
 // printRecord prints a record for people.
 func printRecord(w io.Writer, r *spool.Record, now time.Time) error {
-	line := fmt.Sprintf("%s  %s  %s  %d bytes  id %s", moment(r.Arrived, now), r.Kind, r.Subject, len(r.Data), r.ID)
+	line := fmt.Sprintf("%s  %s  %s  %d bytes  id %s", moment(r.Arrived, now, milliseconds), r.Kind, r.Subject, len(r.Data), r.ID)
 	if r.Reason != "" {
 		line += "  set aside: " + r.Reason
 	}

@@ -66,7 +66,7 @@ configuration, and --format nsc as commands of "nsc", for an operator that issue
 			case "nsc":
 				return nscCommands(stdio.out, accounts)
 			}
-			return usageError{fmt.Errorf("--format: got %q; takes nats, nack, json, accounts or nsc", format)}
+			return usagef("--format: got %q; takes nats, nack, json, accounts or nsc", format)
 		},
 	}
 	c.Flags().StringVar(&format, "format", "nats", "nats, nack, json, accounts or nsc")

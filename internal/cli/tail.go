@@ -1,29 +1,22 @@
 package cli
 
 import (
-	"errors"
-	"fmt"
-	"os"
+	"bufio"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
-	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
 // tail holds the flags of `bridge tail`.
 type tail struct {
-	since  string
-	until  string
+	selection
 	count  uint64
-	follow bool
 	json   bool
 	colour string
-	choice eventFilter
 }
 
 func tailCommand(environ []string, stdio stdio) *cobra.Command {
@@ -54,9 +47,9 @@ and coloured unless NO_COLOR is set.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case len(args) > 1:
-				return usageError{errors.New("tail takes one subject at most; quote it, so that the shell leaves > and * alone; see `bridge tail --help`")}
+				return usagef("tail takes one subject at most; quote it, so that the shell leaves > and * alone; see `bridge tail --help`")
 			case len(args) == 1 && !isSubject(args[0]):
-				return usageError{fmt.Errorf(example("SUBJECT: got %q; takes a subject such as 'webhooks.ENDPOINT.>': tokens with dots between, * for any one, > at the end for any more"), args[0])}
+				return usagef(example("SUBJECT: got %q; takes a subject such as 'webhooks.ENDPOINT.>': tokens with dots between, * for any one, > at the end for any more"), args[0])
 			}
 			return nil
 		},
@@ -65,26 +58,29 @@ and coloured unless NO_COLOR is set.`,
 			if err != nil {
 				return err
 			}
-			s, until, err := t.section(cfg, args, time.Now())
+			s, until, err := t.section(cfg, time.Now())
 			if err != nil {
 				return err
+			}
+			if len(args) == 1 {
+				s.Subjects = args
 			}
 			if c.Flags().Changed("count") && t.count == 0 {
-				return usageError{errors.New("--count: got 0; takes how many events to print, 1 or more")}
+				return usagef("--count: got 0; takes how many events to print, 1 or more")
 			}
-			p, err := t.printer(environ, stdio, cfg)
+			p, err := newPrinter(environ, stdio.out, cfg, t.colour)
 			if err != nil {
 				return err
 			}
-			nc, js, err := connect(cfg, stdio.err)
+			js, err := connect(cfg, stdio)
 			if err != nil {
 				return err
 			}
-			defer nc.Close()
-			out := newLines(stdio.out)
+			defer js.Conn().Close()
+			out := bufio.NewWriterSize(stdio.out, 64<<10)
 			p.out = out
 			printed := uint64(0)
-			err = readSpan(c.Context(), nc, js, s, until, stdio.err, func(m stream.Message) error {
+			err = readSpan(c.Context(), js, s, until, stdio, func(m stream.Message) error {
 				passes, err := t.print(p, m)
 				if passes {
 					printed++
@@ -106,27 +102,22 @@ and coloured unless NO_COLOR is set.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&t.since, "since", "", "begin with events stored since then: a duration such as 1h or 7d, or a time such as 2026-01-02T03:04:05Z (default: now)")
-	f.StringVar(&t.until, "until", "", "end with events stored until then: a duration before now or a time, as for --since (default: no end)")
 	f.Uint64Var(&t.count, "count", 0, "end after so many events are printed (default: no end)")
-	f.BoolVar(&t.follow, "follow", true, "go on with events as they come; --follow=false prints what there is and ends")
 	f.BoolVar(&t.json, "json", false, "print each event's JSON in one line, as it is stored")
 	f.StringVar(&t.colour, "color", "auto", "auto, always or never")
-	t.choice.flags(c)
+	t.selection.flags(c, "go on with events as they come; --follow=false prints what there is and ends")
 	complete(c, "color", "auto", "always", "never")
-	complete(c, "since", "5m", "1h", "24h")
-	complete(c, "until", "5m", "1h", "24h")
 	complete(c, "count")
 	return c
 }
 
 // print prints a message if the filters let it pass, and reports whether they do.
 func (t *tail) print(p printer, m stream.Message) (passes bool, err error) {
-	if t.json && t.choice.isEmpty() {
+	if t.json && t.filter.isEmpty() {
 		return true, printJSON(p.out, m.Data())
 	}
 	e, none := event.Parse(m.Data())
-	passes = t.choice.isEmpty() || none == nil && t.choice.matches(&e)
+	passes = t.filter.isEmpty() || none == nil && t.filter.matches(&e)
 	switch {
 	case passes && t.json:
 		err = printJSON(p.out, m.Data())
@@ -136,84 +127,12 @@ func (t *tail) print(p printer, m stream.Message) (passes bool, err error) {
 	return passes, err
 }
 
-// section returns the part of the stream to read, and the time that ends it, which may be zero. The
-// server filters by subject and time, print by the rest.
-func (t *tail) section(cfg *config.Config, args []string, now time.Time) (s stream.Section, until time.Time, err error) {
-	s = stream.Section{Stream: string(cfg.StreamName), Stop: !t.follow}
-	if err := t.choice.check(); err != nil {
-		return s, until, err
-	}
-	if s.Subjects = t.choice.subjects(string(cfg.SubjectPrefix)); len(args) == 1 {
-		s.Subjects = args
-	}
-	if s.Since, err = parseSince(t.since, now); err != nil {
-		return s, until, err
-	}
-	if until, err = parseUntil(t.until, s.Since, now); err != nil {
-		return s, until, err
-	}
-	past := !until.IsZero() && !until.After(now)
-	if s.Since.IsZero() && (s.Stop || past || len(t.choice.ids) > 0) {
-		s.Since = stream.Beginning
-	}
-	return s, until, nil
-}
-
-func (t *tail) printer(environ []string, stdio stdio, cfg *config.Config) (printer, error) {
-	p := printer{out: stdio.out, prefix: string(cfg.SubjectPrefix)}
-	if isTerminal(stdio.out) {
-		p.columns = 80
-		if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
-			p.columns = width
-		}
-	}
-	switch t.colour {
-	case "always":
-		p.colours = true
-	case "auto":
-		p.colours = isTerminal(stdio.out) && variable(environ, "NO_COLOR") == "" && variable(environ, "TERM") != "dumb"
-	case "never":
-	default:
-		return p, usageError{fmt.Errorf("--color: got %q; takes auto, always or never", t.colour)}
-	}
-	return p, nil
-}
-
-// variable is an environment variable's value. The last of a name counts.
-func variable(environ []string, name string) (value string) {
-	for _, assignment := range environ {
-		if v, ok := strings.CutPrefix(assignment, name+"="); ok {
-			value = v
-		}
-	}
-	return value
-}
-
-// usedByTail reports whether tail uses a variable. One that is wrong must not be passed over: a bad
-// NATS_URL would mean another NATS.
+// usedByTail reports whether tail uses a variable. A mistake in one must not be ignored: a bad NATS_URL
+// would mean another NATS.
 func usedByTail(variable string) bool {
 	switch variable {
 	case "EMBEDDED_NATS_ADDR", "SUBJECT_PREFIX", "STREAM_NAME":
 		return true
 	}
 	return strings.HasPrefix(variable, "NATS_")
-}
-
-// parseSince reads --since; the zero time means to begin now.
-func parseSince(text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	return parseTime("--since", text, now)
-}
-
-// parseTime reads a flag that is a time, or a duration before now.
-func parseTime(flag, text string, now time.Time) (time.Time, error) {
-	if d, err := config.ParseDuration(text); err == nil && d >= 0 {
-		return now.Add(-d), nil
-	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
-		return t, nil
-	}
-	return time.Time{}, usageError{fmt.Errorf("%s: got %q; takes a duration such as 1h or 7d, or a time such as 2026-01-02T03:04:05Z", flag, text)}
 }

@@ -88,8 +88,7 @@ func TestWhenColours(t *testing.T) {
 		{"always", file, []string{"NO_COLOR=1"}, true},
 		{"never", terminal, nil, false},
 	} {
-		to := tail{colour: test.colour}
-		if p, err := to.printer(test.environ, stdio{out: shown(test.out)}, &config.Config{}); err != nil || p.colours != test.want {
+		if p, err := newPrinter(test.environ, shown(test.out), &config.Config{}, test.colour); err != nil || p.colours != test.want {
 			t.Errorf("%s on %s with %q: %t, %v", test.colour, test.out.Name(), test.environ, p.colours, err)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-func TestParseSince(t *testing.T) {
+func TestParseTime(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, test := range []struct {
 		text string
@@ -25,14 +25,14 @@ func TestParseSince(t *testing.T) {
 		{"2026-01-02T03:04:05.5+01:00", now.Add(500*time.Millisecond - time.Hour)},
 		{"2030-01-01T00:00:00Z", time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)},
 	} {
-		if got, err := parseSince(test.text, now); err != nil || !got.Equal(test.want) {
-			t.Errorf("parseSince(%q) = %s, %v; want %s", test.text, got, err, test.want)
+		if got, err := parseTime("--since", test.text, now); err != nil || !got.Equal(test.want) {
+			t.Errorf("parseTime(%q) = %s, %v; want %s", test.text, got, err, test.want)
 		}
 	}
 	for _, text := range []string{"1", "d", "-1d", "1.5d", "-1h", "yesterday", "2026-01-02", "2026-01-02T03:04:05", "1767323045", " 1h"} {
-		want := `--since: got "` + text + `"; takes a duration such as 1h or 7d, or a time such as 2026-01-02T03:04:05Z`
-		if _, err := parseSince(text, now); err == nil || err.Error() != want {
-			t.Errorf("parseSince(%q): %v, want %s", text, err, want)
+		want := `--since: got "` + text + `"; takes a duration before now such as 1h or 7d, or a time such as 2026-01-02T03:04:05Z`
+		if _, err := parseTime("--since", text, now); err == nil || err.Error() != want {
+			t.Errorf("parseTime(%q): %v, want %s", text, err, want)
 		}
 	}
 }

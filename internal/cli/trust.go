@@ -30,7 +30,7 @@ func (t trust) config() (*tls.Config, error) {
 	if t.authorities != "" {
 		pool, _, err := certificates(t.authorities)
 		if err != nil {
-			return nil, usageError{fmt.Errorf("--ca: %w", err)}
+			return nil, usagef("--ca: %w", err)
 		}
 		c.RootCAs = pool
 		return c, nil
@@ -38,7 +38,7 @@ func (t trust) config() (*tls.Config, error) {
 	if t.exactly != "" {
 		pool, leaf, err := certificates(t.exactly)
 		if err != nil {
-			return nil, usageError{fmt.Errorf("TLS_CERT_FILE: %w", err)}
+			return nil, usagef("TLS_CERT_FILE: %w", err)
 		}
 		c.RootCAs = pool
 		switch {

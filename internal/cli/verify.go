@@ -53,7 +53,7 @@ been accepted are printed. The exit status is 0 when the bridge would publish it
   bridge quarantine show 5e0c --raw | SECRETS=… bridge verify`),
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 2 {
-				return usageError{errors.New("verify takes the name of an endpoint and a file, or one of them, or none; see `bridge verify --help`")}
+				return usagef("verify takes the name of an endpoint and a file, or one of them, or none; see `bridge verify --help`")
 			}
 			return nil
 		},
@@ -126,7 +126,7 @@ func (v *verifying) arguments(cfg *config.Config, args []string) error {
 		v.file = args[0]
 	}
 	if v.file != "" && v.bodyFile != "" {
-		return usageError{errors.New("FILE and --body exclude each other: FILE has the headers too; see `bridge verify --help`")}
+		return usagef("FILE and --body exclude each other: FILE has the headers too; see `bridge verify --help`")
 	}
 	return nil
 }
@@ -146,7 +146,7 @@ func (v *verifying) read(stdio stdio) (d diagnosis.Delivery, err error) {
 			return d, err
 		}
 		if d, err = diagnosis.Parse(text); err != nil {
-			return d, usageError{fmt.Errorf("%s: %w", nameOf(v.file), err)}
+			return d, usagef("%s: %w", nameOf(v.file), err)
 		}
 	}
 	if v.headersFile != "" {
@@ -156,7 +156,7 @@ func (v *verifying) read(stdio stdio) (d diagnosis.Delivery, err error) {
 		}
 		more, err := diagnosis.ParseHeader(text)
 		if err != nil {
-			return d, usageError{fmt.Errorf("--headers: %s: %w", nameOf(v.headersFile), err)}
+			return d, usagef("--headers: %s: %w", nameOf(v.headersFile), err)
 		}
 		if d.Method == "" {
 			d.Method, d.Target = more.Method, more.Target
@@ -165,7 +165,7 @@ func (v *verifying) read(stdio stdio) (d diagnosis.Delivery, err error) {
 	}
 	for _, header := range v.headers {
 		if !d.AddHeader(header) {
-			return d, usageError{errors.New(example("-H: takes a header with its name, such as 'HEADER: 0f…'"))}
+			return d, usagef("%s", example("-H: takes a header with its name, such as 'HEADER: 0f…'"))
 		}
 	}
 	return d, nil
@@ -184,7 +184,7 @@ func (v *verifying) content(stdio stdio, flag, name string) ([]byte, error) {
 	if name != "" && name != "-" {
 		file, err := os.Open(name)
 		if err != nil {
-			return nil, usageError{fmt.Errorf("%s: %w", flag, err)}
+			return nil, usagef("%s: %w", flag, err)
 		}
 		defer func() { _ = file.Close() }()
 		in = file
@@ -196,9 +196,9 @@ func (v *verifying) content(stdio stdio, flag, name string) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(in, maxCapture+1))
 	switch {
 	case err != nil:
-		return nil, usageError{fmt.Errorf("%s: %w", flag, err)}
+		return nil, usagef("%s: %w", flag, err)
 	case len(text) > maxCapture:
-		return nil, usageError{fmt.Errorf("%s: larger than any delivery, %d MiB", flag, maxCapture>>20)}
+		return nil, usagef("%s: larger than any delivery, %d MiB", flag, maxCapture>>20)
 	}
 	return text, nil
 }
@@ -221,7 +221,7 @@ func (v *verifying) diagnose(cfg *config.Config, d diagnosis.Delivery, now time.
 	}
 	report, err := diagnosis.Diagnose(c)
 	if err != nil {
-		return report, usageError{fmt.Errorf("%w: name one of %s, as in `bridge verify %s`", err, strings.Join(names, ", "), names[0])}
+		return report, usagef("%w: name one of %s, as in `bridge verify %s`", err, strings.Join(names, ", "), names[0])
 	}
 	return report, nil
 }
@@ -241,7 +241,7 @@ func receivedAt(at string, d diagnosis.Delivery, now time.Time) (time.Time, erro
 	}
 	t, err := time.Parse(time.RFC3339, at)
 	if err != nil {
-		return t, usageError{fmt.Errorf("--at: got %q; takes a time such as 2026-01-02T03:04:05Z, or now", at)}
+		return t, usagef("--at: got %q; takes a time such as 2026-01-02T03:04:05Z, or now", at)
 	}
 	return t, nil
 }

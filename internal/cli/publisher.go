@@ -1,0 +1,95 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/app"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/quarantine"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+)
+
+// publisher publishes for a command, which has no spool and more time than a delivery.
+type publisher struct {
+	*publish.Publisher
+	reach     time.Duration // how long before an event's arrival a copy of it can have been stored
+	reconnect time.Duration // how long an attempt waits for the connection
+}
+
+// retryPauses are the pauses before each attempt after the first.
+var retryPauses = []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second}
+
+const (
+	ackTimeout    = 5 * time.Second
+	settleTimeout = 10 * time.Second
+	maxBatch      = 256 // acknowledgements that are awaited together
+)
+
+// openPublisher returns a publisher to the streams of a bridge with this configuration. It creates no streams.
+func openPublisher(ctx context.Context, cfg *config.Config) (*publisher, error) {
+	events := publish.Stream{Name: string(cfg.StreamName), Prefix: string(cfg.SubjectPrefix)}
+	kept := publish.Stream{Name: quarantine.Stream(events.Name), Prefix: quarantine.Prefix(events.Prefix), DropOldest: true}
+	p, err := publish.Open(publish.Config{
+		Server: app.NATSServer(cfg, natsURL(cfg), version()), Stream: events, Quarantine: &kept,
+		Windows: app.WindowsFile(cfg), ReadOnly: true,
+		Timeout: ackTimeout, Log: zap.NewNop(), // the command reports the errors
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.Settle(ctx, settleTimeout)
+	return &publisher{Publisher: p, reach: reachOf(cfg, p.ConfiguredWindow(publish.Event)), reconnect: 5 * time.Second}, nil
+}
+
+// reachOf returns [app.Reach], or without endpoints the longest reach that the bridge's can have: the
+// window is longer than any tolerance, and no span is longer than two tolerances.
+func reachOf(cfg *config.Config, window time.Duration) time.Duration {
+	if len(cfg.Endpoints) > 0 {
+		return app.Reach(cfg)
+	}
+	longest := 2 * window
+	for _, p := range providers.All {
+		longest = max(longest, p.Span(p.Tolerance))
+	}
+	return longest
+}
+
+func (p *publisher) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), ackTimeout)
+	defer cancel()
+	_ = p.Close(ctx) // every acknowledgement was awaited
+}
+
+// await waits a moment for NATS, if it is away.
+func (p *publisher) await(ctx context.Context, messages []publish.Message) {
+	ctx, cancel := context.WithTimeout(ctx, p.reconnect)
+	defer cancel()
+	for _, m := range messages {
+		for p.Ready(m.Kind) != nil && ctx.Err() == nil {
+			wait(ctx, 10*time.Millisecond)
+		}
+	}
+}
+
+// wait pauses until the time is over or the context ends.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// because returns why a message could not be published, and what to do about it.
+func because(err error) string {
+	if remedy := publish.CauseOf(err).Remedy(); remedy != "" {
+		return fmt.Sprintf("%v: %s", err, remedy)
+	}
+	return err.Error()
+}
