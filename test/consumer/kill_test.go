@@ -33,6 +33,7 @@ const (
 	envPoint = "WORKER_POINT" // at which it kills itself
 	envCount = "WORKER_COUNT" // with which of its events, from 1 on
 	envUser  = "WORKER_USER"
+	envFails = "WORKER_FAILS" // for good, for every event
 )
 
 func TestMain(m *testing.M) {
@@ -68,6 +69,10 @@ func work() error {
 	marks := consumer.Store{DB: db, Insert: consumer.InsertSQLite}
 	return consumer.Run(ctx, js, o, func(ctx context.Context, m *consumer.Message) error {
 		k.at("receipt")
+		if os.Getenv(envFails) != "" {
+			k.count = 0
+			return consumer.Permanent(errors.New("never"))
+		}
 		_, err := marks.Once(ctx, m, func(tx *sql.Tx) error {
 			k.at("transaction")
 			_, err := tx.ExecContext(ctx, `INSERT INTO effects (id) VALUES (?)`, m.Event.ID)
@@ -97,7 +102,7 @@ func (k *killer) at(point string) {
 
 func (k *killer) Handled(*consumer.Message, time.Duration)        { k.at("acknowledgement") }
 func (k *killer) Retried(*consumer.Message, time.Duration, error) {}
-func (k *killer) Dead(*consumer.Message, time.Duration, error)    {}
+func (k *killer) Dead(*consumer.Message, time.Duration, error)    { k.at("dead letter") }
 
 func open(file string) (*sql.DB, error) {
 	pragmas := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(60000)", "journal_mode(wal)", "synchronous(full)"}}
@@ -192,6 +197,50 @@ func TestKilled(t *testing.T) {
 	t.Logf("%d events, %d kills at %d points, %d effects", total, kills, len(points), all)
 	if all != total || events != total {
 		t.Errorf("%d events, %d effects of %d events", total, all, events)
+	}
+}
+
+// NATS stops and starts while the workers work.
+func TestOnceWhileNATSRestarts(t *testing.T) {
+	t.Parallel()
+	n, file := serve(t, ""), store(t)
+	const total, restarts = 600, 5
+	n.publish(1, total)
+	workers := []*exec.Cmd{n.worker(file), n.worker(file)}
+	for i := range restarts {
+		eventually(t, "some are handled", func() bool { all, _ := effects(t, file); return all > i*total/10 })
+		n.stop()
+		n.start()
+	}
+	eventually(t, "all are acknowledged", func() bool { return n.settled("rewards") })
+	for _, c := range workers {
+		terminated(t, c)
+	}
+	all, events := effects(t, file)
+	t.Logf("%d events, %d restarts of NATS, %d effects", total, restarts, all)
+	if all != total || events != total {
+		t.Errorf("%d events, %d effects of %d events", total, all, events)
+	}
+}
+
+// A worker that is killed between the dead letter and letting go of the event leaves one dead letter.
+func TestKilledAtTheDeadLetter(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "")
+	n.stream("WEBHOOKS_DEAD", "webhooks-dead.>")
+	n.publish(1, 1)
+	for range 3 {
+		_ = n.worker(store(t), envPoint+"=dead letter", envCount+"=0", envFails+"=true").Wait()
+		eventually(t, "it is a dead letter", func() bool { return len(n.dead()) > 0 })
+	}
+	if n.settled("rewards") {
+		t.Fatal("the worker let go of the event: the test tells nothing")
+	}
+	c := n.worker(store(t), envFails+"=true")
+	eventually(t, "it is let go of", func() bool { return n.settled("rewards") })
+	terminated(t, c)
+	if dead := n.dead(); len(dead) != 1 {
+		t.Errorf("%d dead letters", len(dead))
 	}
 }
 
