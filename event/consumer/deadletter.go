@@ -13,7 +13,7 @@ import (
 )
 
 // bury stores the message as a dead letter: its body, its headers but for NATS' own, and what happened.
-// The id keeps another attempt from storing it twice.
+// The id keeps another attempt from storing it twice; in a stream that was made anew it is another.
 func (w *worker) bury(ctx context.Context, raw jetstream.Msg, m *Message, why error) error {
 	dead := nats.NewMsg(w.SubjectPrefix + "-dead." + m.Durable + "." + strings.TrimPrefix(m.Subject, w.SubjectPrefix+"."))
 	dead.Data = raw.Data()
@@ -32,9 +32,9 @@ func (w *worker) bury(ctx context.Context, raw jetstream.Msg, m *Message, why er
 	dead.Header.Set("Dead-Time", time.Now().UTC().Format(time.RFC3339))
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	dead.Header.Set(jetstream.MsgIDHeader, fmt.Sprintf("%s:%d", m.Durable, m.Sequence))
+	dead.Header.Set(jetstream.MsgIDHeader, fmt.Sprintf("%s:%s:%d:%d", m.Durable, m.Stream, m.Sequence, m.Stored.UnixNano()))
 	if _, err := w.js.PublishMsg(ctx, dead, jetstream.WithExpectStream(w.DeadStream)); err != nil {
-		return fmt.Errorf("no dead letter could be stored, so the event stays (make room in the stream, or the stream: "+
+		return fmt.Errorf("no dead letter could be stored, so the event stays (make room in the stream, or make it: "+
 			"nats stream add %s --subjects '%s-dead.>' --defaults): %w", w.DeadStream, w.SubjectPrefix, err)
 	}
 	return nil

@@ -71,12 +71,15 @@ func TestPoison(t *testing.T) {
 		}
 		want := map[string]string{
 			"Content-Type": "application/cloudevents+json; charset=utf-8", "Dead-Attempts": "3", "Dead-Durable": "rewards", "Dead-Stream": "WEBHOOKS",
-			"Dead-Subject": "webhooks.flock.invitee.accepted", "Nats-Msg-Id": "rewards:2", "Nats-Expected-Stream": "WEBHOOKS_DEAD",
+			"Dead-Subject": "webhooks.flock.invitee.accepted", "Nats-Expected-Stream": "WEBHOOKS_DEAD",
 		}
 		for name, value := range want {
 			if got := m.Header.Get(name); got != value {
 				t.Errorf("%s is %q, want %q", name, got, value)
 			}
+		}
+		if id := m.Header.Get("Nats-Msg-Id"); !strings.HasPrefix(id, "rewards:WEBHOOKS:2:1") {
+			t.Error(id)
 		}
 		if m.Subject != "webhooks-dead.rewards.flock.invitee.accepted" || !strings.Contains(string(m.Data), `"u2"`) {
 			t.Errorf("%s %s", m.Subject, m.Data)
