@@ -3,8 +3,8 @@ package publish
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,7 +34,6 @@ type acks struct {
 	next    uint64 // the number of the next message
 	timer   *time.Timer
 	fires   time.Time     // when the timer fires; zero: it is stopped
-	idle    chan struct{} // closed once no caller waits; nil: nobody uses it
 }
 
 // awaited is a message without an acknowledgement.
@@ -144,10 +143,7 @@ func (a *acks) giveUp(number uint64, err error) {
 
 func (a *acks) tell(w *wait, o outcome) {
 	w.done <- o
-	if a.callers--; a.callers == 0 && a.idle != nil {
-		close(a.idle)
-		a.idle = nil
-	}
+	a.callers--
 }
 
 // abandon gives up on one message, whose caller stops waiting.
@@ -207,21 +203,6 @@ func (a *acks) waiting() int {
 	return a.callers
 }
 
-// complete returns a channel that is closed once no caller waits.
-func (a *acks) complete() <-chan struct{} {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.idle == nil {
-		a.idle = make(chan struct{})
-	}
-	idle := a.idle
-	if a.callers == 0 {
-		close(idle)
-		a.idle = nil
-	}
-	return idle
-}
-
 // base is the base of the numbers in reply subjects.
 const base = 36
 
@@ -232,14 +213,9 @@ func (a *acks) replyTo(inbox string, number uint64) string {
 }
 
 // domainGrace is how long after an error the intended stream may still acknowledge, if the error may be another
-// stream's: it doesn't name its domain (nats-server's JSPubAckResponse).
+// stream's: it doesn't name its domain (nats-server, JSPubAckResponse). An error about the wrong stream is always
+// another's, because the message names ours.
 const domainGrace = 250 * time.Millisecond
-
-// isMismatch reports whether the error is another stream's: the message names ours as the expected one.
-func isMismatch(err error) bool {
-	api, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && api.ErrorCode == codeStreamMismatch
-}
 
 // receive handles an answer on the inbox.
 func (p *Publisher) receive(m *nats.Msg) {
@@ -263,7 +239,7 @@ func (a *acks) receive(number uint64, ack ack) {
 	case ack.err == nil && (string(ack.stream) != p.stream || a.domain != "" && ack.domain != a.domain):
 		p.foreign = &foreignAck{string(ack.stream), ack.domain}
 		a.pending[number] = p
-	case ack.isRefusal && (a.domain != "" || isMismatch(ack.err)):
+	case ack.isRefusal && (a.domain != "" || isWrongStream(ack.err)):
 		time.AfterFunc(domainGrace, func() { a.settle(number, outcome{err: ack.err}) })
 	default:
 		a.settleLocked(number, outcome{duplicate: ack.duplicate, err: ack.err})
@@ -318,4 +294,104 @@ func plainAck(data []byte) (stream []byte, ok bool) {
 		ok = ok && '0' <= c && c <= '9'
 	}
 	return name, ok && len(digits) > 0
+}
+
+// sendQueue hands messages to nats.go in order, and concurrent ones together: these then share one write and
+// a few acknowledgement packets.
+type sendQueue struct {
+	mu     sync.Mutex
+	queue  []outgoing
+	spare  []outgoing // an empty slice to reuse as queue
+	sends  sync.Mutex // held while sending
+	single nats.Msg   // reused for each message: nats.go keeps no reference to it
+}
+
+// outgoing is a message in the send queue.
+type outgoing struct {
+	Message
+	stream string
+	acks   *acks
+	number uint64 // in acks
+}
+
+// put appends messages and reports whether the queue was empty. If so, the caller must call flush.
+func (q *sendQueue) put(messages ...outgoing) (first bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	first = len(q.queue) == 0
+	q.queue = append(q.queue, messages...)
+	return first
+}
+
+// take empties the queue and returns its messages.
+func (q *sendQueue) take() (batch []outgoing) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	batch, q.queue, q.spare = q.queue, q.spare, nil
+	return batch
+}
+
+// flush yields once, so that concurrent callers can add messages, and then sends the queue. A message that
+// can't be sent gets its outcome at once. One whose caller has its outcome already, because the connection
+// was lost or the time-out passed, isn't sent.
+func (p *Publisher) flush() {
+	runtime.Gosched()
+	q := &p.queue
+	q.sends.Lock()
+	defer q.sends.Unlock()
+	batch := q.take()
+	err := p.link.enter()
+	if err == nil {
+		defer p.link.leave()
+	}
+	s := p.session.Load()
+	for _, m := range batch {
+		switch {
+		case err != nil:
+		case !p.link.isUp():
+			err = nats.ErrDisconnected
+		case m.acks.isWaiting(m.number):
+			if refused := s.nc.PublishMsg(q.message(s.inbox, m)); refused != nil {
+				m.acks.settle(m.number, outcome{err: refused})
+			}
+		}
+		if err != nil {
+			m.acks.settle(m.number, outcome{err: err})
+		}
+	}
+	clear(batch) // releases the data
+	q.single.Data = nil
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.spare = batch[:0]
+}
+
+// message returns m for nats.go. It is valid until the next call.
+func (q *sendQueue) message(inbox string, m outgoing) *nats.Msg {
+	if q.single.Header == nil {
+		q.single.Header = make(nats.Header)
+	}
+	if q.setHeaders(m); len(q.single.Header) != 2+len(m.Headers) { // the last message had other headers
+		q.single.Header = make(nats.Header)
+		q.setHeaders(m)
+	}
+	q.single.Subject, q.single.Reply, q.single.Data = m.Subject, m.acks.replyTo(inbox, m.number), m.Data
+	return &q.single
+}
+
+func (q *sendQueue) setHeaders(m outgoing) {
+	q.setHeader(jetstream.MsgIDHeader, m.ID)
+	q.setHeader(jetstream.ExpectedStreamHeader, m.stream)
+	for _, h := range m.Headers {
+		q.setHeader(h.Name, h.Value)
+	}
+}
+
+// setHeader reuses the last message's slice, because most messages have the same headers.
+func (q *sendQueue) setHeader(name, value string) {
+	if values := q.single.Header[name]; values != nil {
+		values[0] = value
+	} else {
+		q.single.Header[name] = []string{value}
+	}
 }

@@ -112,6 +112,11 @@ func meaning(err error) (cause Cause, stream bool) {
 	return Disconnected, false // nats.go has a dozen errors for it
 }
 
+func isWrongStream(err error) bool {
+	cause, _ := meaning(err)
+	return cause == WrongStream
+}
+
 // refusal is meaning for an error of JetStream.
 func refusal(api *jetstream.APIError) (cause Cause, stream bool) {
 	switch api.ErrorCode {

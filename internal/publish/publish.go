@@ -272,14 +272,8 @@ func (p *Publisher) Close(ctx context.Context) error {
 	defer p.opening.Unlock()
 	s := p.session.Load()
 	var err error
-	for _, a := range []*acks{p.direct, p.spooled} {
-		select {
-		case <-a.complete():
-		case <-ctx.Done():
-			if n := a.waiting(); n > 0 {
-				err = fmt.Errorf("closing: %d messages are not acknowledged yet", n)
-			}
-		}
+	if n := p.drained(ctx); n > 0 {
+		err = fmt.Errorf("closing: %d messages are not acknowledged yet", n)
 	}
 	p.fail(jetstream.ErrJetStreamPublisherClosed)
 	if c := p.link.current.Load(); c != nil {
@@ -298,9 +292,21 @@ func (p *Publisher) Close(ctx context.Context) error {
 func (p *Publisher) Settle(ctx context.Context, bound time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
+	waitWhile(ctx, func() bool { return p.link.lastError.Load() == nil && slices.ContainsFunc(p.streams, p.isUnchecked) })
+}
+
+// drained waits until no caller waits for an acknowledgement, or the context ends. It returns how many still wait.
+func (p *Publisher) drained(ctx context.Context) int {
+	waiting := func() int { return p.direct.waiting() + p.spooled.waiting() }
+	waitWhile(ctx, func() bool { return waiting() > 0 })
+	return waiting()
+}
+
+// waitWhile waits while the condition holds, until the context ends.
+func waitWhile(ctx context.Context, condition func() bool) {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for p.link.lastError.Load() == nil && slices.ContainsFunc(p.streams, p.isUnchecked) {
+	for condition() {
 		select {
 		case <-ctx.Done():
 			return
