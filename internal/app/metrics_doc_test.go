@@ -53,7 +53,7 @@ dashboard and alerts made of them, [runbook.md](runbook.md) says what to do at e
 | metric | type | labels | |
 |---|---|---|---|
 `)
-	for _, d := range every().Describe() {
+	for _, d := range describe(every()) {
 		labels := make([]string, len(d.Labels))
 		for i, label := range d.Labels {
 			name, values, fixed := strings.Cut(label, "=")
@@ -115,7 +115,7 @@ var ours = regexp.MustCompile(`webhook_bridge_[a-z_]+`)
 // The dashboard and the alerts use metrics that there are.
 func TestMetricsInUse(t *testing.T) {
 	known := []string{"webhook_bridge_"} // in a regular expression
-	for _, d := range every().Describe() {
+	for _, d := range describe(every()) {
 		known = append(known, d.Name)
 		if d.Type == "histogram" {
 			known = append(known, d.Name+"_bucket", d.Name+"_count", d.Name+"_sum")

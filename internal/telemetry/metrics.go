@@ -29,6 +29,9 @@ type Metrics struct {
 	Drift       *prometheus.CounterVec // by endpoint
 }
 
+// Ours returns the bridge's own metrics, in the order of the documentation.
+func (m *Metrics) Ours() []prometheus.Collector { return m.ours }
+
 // Gauge is a metric that is read at each scrape. Value must not wait. Several gauges may share a
 // name, with different values of the same labels.
 type Gauge struct {

@@ -1,4 +1,4 @@
-package telemetry
+package app
 
 import (
 	"fmt"
@@ -8,24 +8,26 @@ import (
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
-// Description is a metric as docs/metrics.md shows it.
-type Description struct {
+// description is a metric as docs/metrics.md shows it.
+type description struct {
 	Name, Type, Help string
 	Labels           []string // by name; where the values are fixed, with them: state=closed|half-open|open
 }
 
-// Describe lists the bridge's own metrics, without those of Go's runtime and the process, in the order in
+// describe lists the bridge's own metrics, without those of Go's runtime and the process, in the order in
 // which they were added.
-func (m *Metrics) Describe() []Description {
-	var all []Description
-	for _, c := range m.ours {
+func describe(m *telemetry.Metrics) []description {
+	var all []description
+	for _, c := range m.Ours() {
 		descs := make(chan *prometheus.Desc, 1) // every collector of ours has one
 		c.Describe(descs)
-		d := parse((<-descs).String())
+		d := parseDesc((<-descs).String())
 		d.Type = typeOf(c, d.Name)
-		if i := slices.IndexFunc(all, func(o Description) bool { return o.Name == d.Name }); i >= 0 {
+		if i := slices.IndexFunc(all, func(o description) bool { return o.Name == d.Name }); i >= 0 {
 			all[i].Labels = merge(all[i].Labels, d.Labels)
 			continue
 		}
@@ -37,12 +39,12 @@ func (m *Metrics) Describe() []Description {
 // A Desc has no accessors, but writes all that it has (prometheus.Desc.String).
 var desc = regexp.MustCompile(`^Desc\{fqName: ("(?:[^"\\]|\\.)*"), help: ("(?:[^"\\]|\\.)*"), unit: "[^"]*", constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
 
-func parse(text string) Description {
+func parseDesc(text string) description {
 	m := desc.FindStringSubmatch(text)
 	if m == nil {
 		panic(fmt.Sprintf("a metric's description has another form than prometheus.Desc had: %s", text)) // only tests and `go generate` come here
 	}
-	d := Description{}
+	d := description{}
 	d.Name, _ = strconv.Unquote(m[1])
 	d.Help, _ = strconv.Unquote(m[2])
 	for label := range strings.SplitSeq(m[3], ",") {
