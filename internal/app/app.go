@@ -333,7 +333,7 @@ func (a *App) stop() error {
 	err = errors.Join(err, a.relay.Close(ctx), a.publisher.Close(ctx), a.closeSpool(ctx), a.stopNATS(ctx))
 	a.reloader.stop()
 	if lost := a.tracer.Close(ctx); lost != nil {
-		a.log.Warn("some spans are lost", zap.Error(lost))
+		a.log.Warn("some spans were not exported", zap.Error(lost))
 	}
 	err = errors.Join(err, a.admin.Shutdown(ctx))
 	if err != nil {

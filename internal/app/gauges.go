@@ -19,7 +19,7 @@ func spoolGauges(s *spool.Spool, r *relay.Relay, maxBytes int64, now func() time
 		of("max_bytes", "SPOOL_MAX_BYTES.", func(spool.Stats) float64 { return float64(maxBytes) }),
 		of("file_bytes", "Size of the spool's files, which may include delivered records.", func(s spool.Stats) float64 { return float64(s.FileBytes) }),
 		of("disk_free_bytes", "Bytes free on the spool's disk.", func(s spool.Stats) float64 { return float64(s.FreeBytes) }),
-		of("set_aside_events", "Records set aside because NATS refuses them; they are tried again every minute.", func(s spool.Stats) float64 { return float64(s.SetAside) }),
+		of("set_aside_events", "Records set aside because NATS refuses them; they are retried every minute.", func(s spool.Stats) float64 { return float64(s.SetAside) }),
 		of("writable", "Whether the spool's last write succeeded.", func(s spool.Stats) float64 { return number(s.Err == nil) }),
 	}
 	for kind := range publish.Kind(publish.Kinds) {

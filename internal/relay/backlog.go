@@ -73,7 +73,7 @@ func (l *refusals) report(log *zap.Logger, kind publish.Kind, r spool.Record, er
 	if remedy := cause.Remedy(); remedy != "" {
 		fields = append(fields, zap.String("remedy", remedy))
 	}
-	log.Error("message is set aside in the spool: NATS refuses it and takes others; it is tried again every minute", fields...)
+	log.Error("message is set aside in the spool: NATS refuses it but takes others; it is retried every minute", fields...)
 	if l.logged == nil {
 		l.logged, l.more = make(map[publish.Cause]time.Time), make(map[publish.Cause]int)
 	}

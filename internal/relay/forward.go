@@ -119,7 +119,7 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bo
 		r, err := records[settled], results[settled].Err
 		switch {
 		case errors.Is(err, publish.ErrNoRoom):
-			f.Log.Warn("refused delivery is not kept", zap.String("subject", r.Subject), zap.String("id", r.ID), zap.Error(err),
+			f.Log.Warn("refused delivery is dropped from the spool", zap.String("subject", r.Subject), zap.String("id", r.ID), zap.Error(err),
 				zap.String("remedy", publish.NoRoom.Remedy()))
 		case isItsOwnFault(err):
 			f.setAside(r, err, reasons)
@@ -310,10 +310,10 @@ func (f *forwarder) alarm(err error) {
 	}
 	fields := []zap.Field{zap.Stringer("kind", f.kind), zap.String("cause", string(cause)), zap.Error(err)}
 	if remedy := cause.Remedy(); remedy != "" {
-		f.Log.Error("events can't be delivered, and wait in the spool until somebody acts", append(fields, zap.String("remedy", remedy))...)
+		f.Log.Error("events can't be delivered and wait in the spool until the cause is removed", append(fields, zap.String("remedy", remedy))...)
 		return
 	}
-	f.Log.Warn("events can't be delivered from the spool, trying on", fields...)
+	f.Log.Warn("events can't be delivered from the spool, still trying", fields...)
 }
 
 func (f *forwarder) blocked() publish.Cause {

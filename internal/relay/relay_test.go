@@ -175,8 +175,8 @@ func (f *fixture) logged(message string) int { return f.logs.FilterMessage(messa
 const (
 	sayBegan   = "events wait in the spool, new ones too, until it is empty"
 	sayEmpty   = "spool is empty, events go to NATS directly"
-	sayAside   = "message is set aside in the spool: NATS refuses it and takes others; it is tried again every minute"
-	sayAlarm   = "events can't be delivered, and wait in the spool until somebody acts"
+	sayAside   = "message is set aside in the spool: NATS refuses it but takes others; it is retried every minute"
+	sayAlarm   = "events can't be delivered and wait in the spool until the cause is removed"
 	sayLooked  = "looked up in the stream which events are stored already"
 	sayGivenUp = "looking up waiting events in the stream has failed for an hour: they are published, and counted as possible duplicates"
 	sayUnsure  = "events that have waited long can't be looked up in the stream: they are published, and counted as possible duplicates; see docs/operations.md"

@@ -54,7 +54,7 @@ type State struct {
 func NewMetrics(state State) *Metrics {
 	stages := prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "webhook_bridge_stage_duration_seconds",
-		Help:    "Where the time of a delivery goes: read, from the headers until the body is whole; verify, until it is known whether it is authentic; publish, until it is durable in JetStream or in the spool.",
+		Help:    "Time for the stages of a delivery: read, from the headers to the end of the body; verify, until it is found authentic or not; publish, until it is durable in JetStream or in the spool.",
 		Buckets: latencies,
 	}, []string{"stage"})
 	m := &Metrics{
@@ -63,7 +63,7 @@ func NewMetrics(state State) *Metrics {
 		Registry: prometheus.NewRegistry(),
 		Deliveries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "webhook_bridge_deliveries_total",
-			Help: "Requests to the public listener by what became of them: stored, duplicate, spooled and quarantined are answered 200, all else is refused. The endpoint is empty where the path is no endpoint's.",
+			Help: "Requests to the public listener by outcome: stored, duplicate, spooled and quarantined are answered 200, all others are refused. The endpoint is empty if the path isn't an endpoint's.",
 		}, []string{"endpoint", "outcome"}),
 		Duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "webhook_bridge_delivery_duration_seconds",
@@ -72,7 +72,7 @@ func NewMetrics(state State) *Metrics {
 		}, []string{"endpoint"}),
 		Age: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "webhook_bridge_delivery_age_seconds",
-			Help:    "Time of arrival minus the vendor's time in the delivery, of rightly signed ones, refused or not. Below 0 a clock is off; a growing age means a late vendor, or a clock here that runs ahead.",
+			Help:    "Time of arrival minus the vendor's time, for correctly signed deliveries, also refused ones. Below 0 a clock is wrong; a growing age means that the vendor is late or our clock is ahead.",
 			Buckets: []float64{-300, -60, -10, -1, 0, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600},
 		}, []string{"endpoint"}),
 		Accepted: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -81,19 +81,19 @@ func NewMetrics(state State) *Metrics {
 		}, []string{"endpoint"}),
 		RefusedConns: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "webhook_bridge_refused_connections_total",
-			Help: "Connections refused before a request of theirs reached the handler, by kind: the answer is plain text.",
+			Help: "Connections refused before their request was complete, by kind; the answer is plain text.",
 		}, []string{"kind"}),
 		LogDropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "webhook_bridge_log_dropped_total",
-			Help: "Lines about refused deliveries that were not logged, because there were too many alike.",
+			Help: "Log lines about refused deliveries that were dropped, because there were too many of a kind.",
 		}),
 		Published: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "webhook_bridge_publishes_total",
-			Help: "Attempts to publish to JetStream, directly or from the spool, by what came of each.",
+			Help: "Attempts to publish to JetStream, directly or from the spool, by outcome.",
 		}, []string{"kind", "way", "outcome"}),
 		Possible: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "webhook_bridge_possible_duplicates_total",
-			Help: "Messages published from the spool of which an older copy may be stored that could not be looked up.",
+			Help: "Messages published from the spool of which the stream may have an older copy, because it could not be looked up.",
 		}, []string{"kind"}),
 		Quarantined: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "webhook_bridge_quarantined_total",
@@ -122,7 +122,7 @@ func NewMetrics(state State) *Metrics {
 			return float64(dropped)
 		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "webhook_bridge_build_info", Help: "Which build this is; always 1.",
+			Name: "webhook_bridge_build_info", Help: "The version of this build; always 1.",
 			ConstLabels: prometheus.Labels{"version": state.Version, "goversion": runtime.Version()},
 		}, func() float64 { return 1 }),
 	)
