@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"os"
@@ -219,7 +219,8 @@ func (s *sender) unfit(err error) error {
 // delivery makes one delivery's body and the headers that sign it.
 func (s *sender) delivery() (body []byte, header http.Header, err error) {
 	body = s.body
-	id, at := rand.Text(), time.Now().Add(-s.age)
+	id := fmt.Sprintf("%016x", rand.Uint64()) //nolint:gosec // it need not be secret
+	at := time.Now().Add(-s.age)
 	if body == nil {
 		if body, err = s.endpoint.Vendor.NewBody(s.event, s.data, id); err != nil {
 			return nil, nil, s.unfit(err)
