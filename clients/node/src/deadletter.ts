@@ -6,7 +6,7 @@ import type { Settings } from './options.js'
 
 /**
  * Stores the message as a dead letter: its body, its headers but for NATS' own, and what happened. The id
- * keeps another attempt from storing it twice.
+ * keeps another attempt from storing it twice; in a stream that was made anew it is another.
  */
 export async function bury(js: JetStreamClient, s: Settings, raw: JsMsg, m: Message, why: Error): Promise<void> {
   const dead = headers()
@@ -22,7 +22,7 @@ export async function bury(js: JetStreamClient, s: Settings, raw: JsMsg, m: Mess
   const rest = m.subject.startsWith(`${s.subjectPrefix}.`) ? m.subject.slice(s.subjectPrefix.length + 1) : m.subject
   try {
     await js.publish(`${s.subjectPrefix}-dead.${m.durable}.${rest}`, raw.data, {
-      headers: dead, msgID: `${m.durable}:${m.sequence}`, expect: { streamName: s.deadStream }, timeout: 10_000,
+      headers: dead, msgID: `${m.durable}:${m.stream}:${m.sequence}:${m.stored.getTime()}`, expect: { streamName: s.deadStream }, timeout: 10_000,
     })
   } catch (cause) {
     throw new Error(`no dead letter could be stored, so the event stays: stream ${s.deadStream} must have the subject ` +
