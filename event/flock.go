@@ -27,9 +27,9 @@ type FlockID struct {
 	Rest Rest
 }
 
-// Flock reads the event's data. The error names the first member that is missing, or of another kind than
-// documented; what fits is there all the same. Members that aren't documented are no error: they are
-// in Rest.
+// Flock reads the event's data. The error names the first member that is missing, or of another
+// kind than documented; what fits is there all the same. Members that aren't documented are no
+// error: they are in Rest.
 func (e *Event) Flock() (Flock, error) {
 	o := openPayload(e.Data)
 	f := Flock{

@@ -34,9 +34,9 @@ type FrigadeData struct {
 	Rest          Rest // the answers of steps, by the ids that you gave the steps
 }
 
-// Frigade reads the event's data. The error names the first member that is missing, or of another kind
-// than documented; what fits is there all the same. Members that aren't documented are no error, and
-// nor is anything in the data of an event that isn't a flow response: they are in Rest.
+// Frigade reads the event's data. The error names the first member that is missing, or of another
+// kind than documented; what fits is there all the same. Members that aren't documented are no
+// error, and nor is anything in the data of an event that isn't a flow response: they are in Rest.
 func (e *Event) Frigade() (Frigade, error) {
 	o := openPayload(e.Data)
 	f := Frigade{

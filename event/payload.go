@@ -29,7 +29,7 @@ func openPayload(data json.RawMessage) object {
 	return o
 }
 
-// take takes a member of one of those kinds out of the object. One that is missing and may be is "".
+// take takes a member of one of those kinds out of the object: "" where it is missing and may be.
 func (o object) take(name string, kinds ...string) string {
 	value := o.Rest[name]
 	is := kindOf(value)

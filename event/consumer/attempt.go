@@ -32,8 +32,8 @@ type worker struct {
 	handler Handler
 }
 
-// attempt handles one delivery of an event. It ends with an acknowledgement, a later attempt or a dead
-// letter. When the worker dies before that, the server delivers the event again.
+// attempt handles one delivery of an event. It ends with an acknowledgement, a later attempt or a
+// dead letter. When the worker dies before that, the server delivers the event again.
 func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
 	began := time.Now()
 	meta, err := raw.Metadata()
@@ -69,8 +69,8 @@ func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
 	}
 }
 
-// handle calls the handler. It looks at the attempts first: an event that kills its worker has no end to
-// be counted at.
+// handle calls the handler. It looks at the attempts first: an event that kills its worker has no
+// end to be counted at.
 func (w *worker) handle(ctx context.Context, raw jetstream.Msg, m *Message) (err error) {
 	if m.Event, err = event.Parse(raw.Data()); err != nil {
 		return Permanent(err)

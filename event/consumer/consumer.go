@@ -7,9 +7,9 @@
 //   - stores an event that fails for good as a dead letter, and only then lets go of it;
 //   - stops in order: what has begun is finished, and nothing is held back from other workers.
 //
-// An event is handled at least once: when a worker dies or an acknowledgement is lost, it comes again.
-// [Store.Once] makes its effect happen exactly once. For an effect elsewhere, pass the event's id as the
-// idempotency key.
+// An event is handled at least once: when a worker dies or an acknowledgement is lost, it comes
+// again. [Store.Once] makes its effect happen exactly once. For an effect elsewhere, pass the
+// event's id as the idempotency key.
 package consumer
 
 import (
@@ -25,12 +25,12 @@ import (
 // pullWait is how long a pull waits for an event, and a stop for a pull.
 const pullWait = 2 * time.Second
 
-// Handler handles one event. After an error the event comes again, unless the error is [Permanent]. The
-// context ends after Options.Timeout, and when Options.ShutdownTimeout is over.
+// Handler handles one event. After an error the event comes again, unless the error is [Permanent].
+// The context ends after Options.Timeout, and when Options.ShutdownTimeout is over.
 type Handler func(ctx context.Context, m *Message) error
 
-// Run handles events until ctx is done, and returns nil when the handlers that began have ended. It goes
-// on when NATS restarts, and returns an error where it can't go on, or where a handler doesn't end.
+// Run handles events until ctx is done, and returns nil when the handlers that began have ended. It
+// goes on when NATS restarts. An error says why it can't go on, or that a handler doesn't end.
 func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler) error {
 	o, err := o.withDefaults()
 	w := &worker{Options: o, js: js, handler: handler}
@@ -47,8 +47,8 @@ func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler
 	return w.run(ctx)
 }
 
-// run has a goroutine for each handler that may run at once. Each pulls one event, when it can begin it:
-// what a worker holds, others can't have.
+// run has a goroutine for each handler that may run at once. Each pulls one event, when it can
+// begin it: what a worker holds, others can't have.
 func (w *worker) run(ctx context.Context) error {
 	handling, abandon := context.WithCancel(context.WithoutCancel(ctx)) // what has begun is finished
 	defer abandon()
@@ -117,7 +117,7 @@ func (w *worker) consume(pulling, handling context.Context) error {
 	return nil
 }
 
-// gone returns an error where there is nothing left to pull from; a server that is starting looks the same.
+// gone returns an error where nothing is left to pull from. A server that starts looks alike.
 func (w *worker) gone(ctx context.Context, err error) error {
 	if w.js.Conn().IsClosed() {
 		return fmt.Errorf("consuming: the connection to NATS is closed: %w", err)

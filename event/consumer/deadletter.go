@@ -12,8 +12,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// bury stores the message as a dead letter: its body, its headers but for NATS' own, and what happened.
-// The id keeps another attempt from storing it twice; in a stream that was made anew it is another.
+// bury stores the message as a dead letter. Its id keeps another attempt from storing it twice, and
+// differs in a stream that was made anew.
 func (w *worker) bury(ctx context.Context, raw jetstream.Msg, m *Message, why error) error {
 	dead := nats.NewMsg(w.SubjectPrefix + "-dead." + m.Durable + "." + strings.TrimPrefix(m.Subject, w.SubjectPrefix+"."))
 	dead.Data = raw.Data()

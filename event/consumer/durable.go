@@ -9,8 +9,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// durable finds the consumer, or makes it. What concerns deliveries to come alone is changed to what Run
-// needs. Which events it has and how it acknowledges isn't: the error says what to do.
+// durable finds the consumer, or makes it. What concerns deliveries to come alone is changed to
+// what Run needs. Which events it has and how it acknowledges isn't: the error says what to do.
 func (w *worker) durable(ctx context.Context) (jetstream.Consumer, error) {
 	wanted := jetstream.ConsumerConfig{
 		Durable: w.Durable, AckPolicy: jetstream.AckExplicitPolicy, AckWait: w.AckWait, FilterSubjects: w.Filters,

@@ -19,15 +19,15 @@ const (
 //	CREATE TABLE handled_events (consumer varchar(64) NOT NULL, id varchar(64) NOT NULL,
 //	    handled_at timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (consumer, id))
 //
-// All workers of a durable need the same database. Keep rows for longer than the stream keeps events.
+// All workers of a durable need the same database. Rows must outlive the stream's events.
 type Store struct {
 	DB       *sql.DB
 	Insert   string // for that database: InsertPostgres
 	Consumer string // the message's durable; a replay gives the first durable's name, to do only what wasn't done
 }
 
-// Once runs the effect, unless the event was handled before, and reports whether it did. The effect and
-// the event's id are one transaction: whatever fails or dies in between, there are both or neither.
+// Once runs the effect, unless the event was handled before, and reports whether it did. The effect
+// and the event's id are one transaction: whatever fails or dies, there are both or neither.
 func (s Store) Once(ctx context.Context, m *Message, effect func(*sql.Tx) error) (first bool, err error) {
 	tx, err := s.DB.BeginTx(ctx, nil)
 	if err != nil {

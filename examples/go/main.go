@@ -1,5 +1,5 @@
-// Command go gives a point to whoever accepted an invitation, once for each event of the bridge. Take it,
-// and put your effect in the place of reward.
+// Command go gives a point to whoever accepted an invitation, once for each event of the bridge.
+// Take it, and put your effect in the place of reward.
 package main
 
 import (

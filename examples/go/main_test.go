@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// What the bridge of this tree receives has its effect, and what isn't fit for one is a dead letter.
+// What the bridge of this tree receives has its effect, and what isn't fit for one is a dead
+// letter.
 func TestExample(t *testing.T) {
 	dir := t.TempDir()
 	bridge := filepath.Join(dir, "bridge")

@@ -13,8 +13,8 @@ import (
 // reward gives a point to the person that an accepted invitation is about: an effect that must not
 // happen twice.
 func reward(ctx context.Context, tx *sql.Tx, m *consumer.Message) error {
-	// With any other scheme the event's name is not signed: with an old delivery anybody can say that
-	// something else happened.
+	// With any other scheme the event's name is not signed: with an old delivery anybody can say
+	// that something else happened.
 	if m.Event.Signed != "payload" {
 		return consumer.Permanent(fmt.Errorf("what happened isn't signed, only %s", m.Event.Signed))
 	}

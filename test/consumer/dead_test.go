@@ -35,8 +35,8 @@ func (w *words) String() string {
 
 func (w *words) logger() *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
 
-// What fails for good is a dead letter: at once where that is known, else after the last attempt; and
-// what is no event at all. Others go on.
+// What fails for good is a dead letter: at once where that is known, else after the last attempt;
+// and what is no event at all. Others go on.
 func TestPoison(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")
@@ -126,8 +126,8 @@ func (o observer) Handled(*consumer.Message, time.Duration)        { o.add("hand
 func (o observer) Retried(*consumer.Message, time.Duration, error) { o.add("retried") }
 func (o observer) Dead(*consumer.Message, time.Duration, error)    { o.add("dead") }
 
-// Where no dead letter can be stored, the event stays, the log says what to do, and when that is done the
-// event is a dead letter.
+// Where no dead letter can be stored, the event stays, the log says what to do, and when that is
+// done the event is a dead letter.
 func TestNoDeadLetters(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

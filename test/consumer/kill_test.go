@@ -46,7 +46,8 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// work is a worker: for each event it has an effect in the store, and it kills itself where it is told to.
+// work is a worker: for each event it has an effect in the store, and it kills itself where it is
+// told to.
 func work() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -164,8 +165,8 @@ func terminated(t *testing.T, c *exec.Cmd) {
 	}
 }
 
-// Workers that share a store and are killed at every point between receipt, effect and acknowledgement
-// have exactly one effect for each event.
+// Workers that share a store and are killed at every point between receipt, effect and
+// acknowledgement have exactly one effect for each event.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	n, file := serve(t, ""), store(t)
@@ -223,7 +224,8 @@ func TestOnceWhileNATSRestarts(t *testing.T) {
 	}
 }
 
-// A worker that is killed between the dead letter and letting go of the event leaves one dead letter.
+// A worker that is killed between the dead letter and letting go of the event leaves one dead
+// letter.
 func TestKilledAtTheDeadLetter(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")

@@ -104,8 +104,8 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// Asked to stop amid its work, it finishes what has begun and leaves nothing that others must wait for:
-// the ack wait is longer than the test.
+// Asked to stop amid its work, it finishes what has begun and leaves nothing that others must wait
+// for: the ack wait is longer than the test.
 func TestStops(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")
@@ -209,7 +209,8 @@ func TestConnectionClosed(t *testing.T) {
 	}
 }
 
-// What a consumer that exists has otherwise is changed where that is safe, and an error where it isn't.
+// What a consumer that exists has otherwise is changed where that is safe, and an error where it
+// isn't.
 func TestExisting(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")
@@ -262,8 +263,8 @@ func TestExisting(t *testing.T) {
 	}
 }
 
-// With no more rights than docs/consumers.md grants, a worker makes its consumer, handles, and keeps dead
-// letters.
+// With no more rights than docs/consumers.md grants, a worker makes its consumer, handles, and
+// keeps dead letters.
 func TestPermissions(t *testing.T) {
 	t.Parallel()
 	n := serve(t, `no_auth_user: tester, authorization { users = [

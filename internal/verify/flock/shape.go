@@ -10,8 +10,8 @@ const (
 	anObject = verify.Composite | verify.Optional
 )
 
-// drift returns the first member that isn't as Flock's page documents it for invitee.accepted. Of any
-// event it is known that data has the person whom the entity names.
+// drift returns the first member that isn't as Flock's page documents it for invitee.accepted. Of
+// any event it is known that data has the person whom the entity names.
 func (b *members) drift() string {
 	invitee, referrer := anObject, anObject
 	switch string(b.entity.Inside()) {

@@ -15,8 +15,8 @@ type shape struct {
 	flowID, flowSlug, stepID, userSlug, inner, blocked, hidden verify.Kinds // of data
 }
 
-// drift returns the first member that isn't as Frigade's pages document it, in the older or the newer form.
-// Of other events than those of flow responses they document no data.
+// drift returns the first member that isn't as Frigade's pages document it, in the older or the
+// newer form. Of other events than those of flow responses they document no data.
 func (b *members) drift() string {
 	top := verify.Drift(
 		verify.Expected{Name: "type", Is: verify.KindOf(b.kind), MayBe: verify.String},

@@ -17,8 +17,9 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// What a consumer's typed event finds to be as documented, the bridge does, and the other way round: for
-// every sample and composed body, with every member in turn taken away or made another kind.
+// What a consumer's typed event finds to be as documented, the bridge does, and the other way
+// round: for every sample and composed body, with every member in turn taken away or made another
+// kind.
 func TestShape(t *testing.T) {
 	for name, typed := range map[string]func(*event.Event) error{
 		"flock":   func(e *event.Event) error { _, err := e.Flock(); return err },
@@ -93,7 +94,8 @@ func composed(p *verify.Provider) (all [][]byte) {
 	return all
 }
 
-// changes yields a value with each member of it, down to the third level, taken away or made another kind.
+// changes yields a value with each member of it, down to the third level, taken away or made
+// another kind.
 func changes(value any, depth int) func(yield func(any) bool) {
 	return func(yield func(any) bool) {
 		members, ok := value.(map[string]any)
