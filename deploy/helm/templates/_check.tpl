@@ -1,26 +1,47 @@
 {{/* What the schema can't say. All mistakes are reported at once. */}}
 {{- define "check" -}}
 {{- $wrong := list -}}
+
 {{- if not .Values.secretName -}}
-  {{- $wrong = append $wrong "secretName is not set: name the Secret with the vendors' secrets. To make one:\n      kubectl create secret generic webhook-bridge --from-literal=flock=SECRET --from-literal=frigade=SECRET" -}}
+  {{- $wrong = append $wrong (print
+    "secretName is not set: name the Secret with the vendors' secrets. To make one:\n"
+    "      kubectl create secret generic webhook-bridge --from-literal=flock=SECRET --from-literal=frigade=SECRET") -}}
 {{- end -}}
-{{- $elsewhere := dict "NATS_URL" "nats.url" "NATS_USER" "nats.user" "NATS_PASSWORD" "nats.secretName, with the key password" "NATS_CREDS" "nats.files" "NATS_NKEY" "nats.files" "NATS_CA" "nats.files" "NATS_CERT" "nats.files" "NATS_KEY" "nats.files" "SPOOL_MAX_BYTES" "spool.gib" "SHUTDOWN_DELAY" "shutdown.delay" "SHUTDOWN_TIMEOUT" "shutdown.timeout" "SPOOL_DRAIN_TIMEOUT" "shutdown.drain" "FLOCK_SECRETS_FILE" "vendors" "FRIGADE_SECRETS_FILE" "vendors" -}}
+
+{{- $values := dict
+  "NATS_URL" "nats.url"
+  "NATS_USER" "nats.user"
+  "NATS_PASSWORD" "nats.secretName, with the key password"
+  "NATS_CREDS" "nats.files"
+  "NATS_NKEY" "nats.files"
+  "NATS_CA" "nats.files"
+  "NATS_CERT" "nats.files"
+  "NATS_KEY" "nats.files"
+  "SPOOL_MAX_BYTES" "spool.gib"
+  "SHUTDOWN_DELAY" "shutdown.delay"
+  "SHUTDOWN_TIMEOUT" "shutdown.timeout"
+  "SPOOL_DRAIN_TIMEOUT" "shutdown.drain"
+  "FLOCK_SECRETS_FILE" "vendors"
+  "FRIGADE_SECRETS_FILE" "vendors" -}}
 {{- $endpoint := not (empty .Values.vendors) -}}
 {{- range $name, $_ := .Values.settings -}}
-  {{- with get $elsewhere $name -}}
-    {{- $wrong = append $wrong (printf "settings.%s: the chart sets this variable; use %s" $name .) -}}
-  {{- else -}}
-    {{- if has $name (list "DATA_DIR" "HTTP_ADDR" "ADMIN_ADDR" "EMBEDDED_NATS_ADDR") -}}
-      {{- $wrong = append $wrong (printf "settings.%s: the chart's volumes, ports and probes need it as it is" $name) -}}
-    {{- else if or (eq $name "NATS_TOKEN") (hasSuffix "_SECRETS" $name) -}}
-      {{- $wrong = append $wrong (printf "settings.%s: a secret doesn't belong in values; put it into the Secret (secretName, nats.secretName)" $name) -}}
-    {{- end -}}
+  {{- if hasKey $values $name -}}
+    {{- $wrong = append $wrong (printf
+      "settings.%s: the chart sets this variable; use %s" $name (get $values $name)) -}}
+  {{- else if has $name (list "DATA_DIR" "HTTP_ADDR" "ADMIN_ADDR" "EMBEDDED_NATS_ADDR") -}}
+    {{- $wrong = append $wrong (printf
+      "settings.%s: the chart's volumes, ports and probes need it as it is" $name) -}}
+  {{- else if or (eq $name "NATS_TOKEN") (hasSuffix "_SECRETS" $name) -}}
+    {{- $wrong = append $wrong (printf
+      "settings.%s: a secret doesn't belong in values; put it into the Secret (secretName, nats.secretName)" $name) -}}
+  {{- else if hasPrefix "ENDPOINTS_" $name -}}
+    {{- $endpoint = true -}}
   {{- end -}}
-  {{- if hasPrefix "ENDPOINTS_" $name -}}{{- $endpoint = true -}}{{- end -}}
 {{- end -}}
 {{- if not $endpoint -}}
   {{- $wrong = append $wrong "vendors is empty and settings has no ENDPOINTS_0_…: the bridge would receive nothing" -}}
 {{- end -}}
+
 {{- with .Values.nats -}}
   {{- if and (or .user .files) (not .secretName) -}}
     {{- $wrong = append $wrong "nats.user and nats.files need nats.secretName: the Secret with the password and the files" -}}
@@ -32,18 +53,27 @@
     {{- $wrong = append $wrong "nats.user together with NATS_CREDS or NATS_NKEY in nats.files: choose one way to log in" -}}
   {{- end -}}
 {{- end -}}
+
 {{- if and .Values.spool.durable .Values.hpa.enabled -}}
-  {{- $wrong = append $wrong "hpa.enabled together with spool.durable: what an instance that is scaled away has in its volume waits until it is back, so set replicas yourself" -}}
+  {{- $wrong = append $wrong (print
+    "hpa.enabled together with spool.durable: what an instance that is scaled away has in its volume "
+    "waits until it is back, so set replicas yourself") -}}
 {{- end -}}
-{{- if lt (int .Values.hpa.max) (int .Values.hpa.min) -}}
-  {{- $wrong = append $wrong (printf "hpa.max is %d, less than hpa.min (%d)" (int .Values.hpa.max) (int .Values.hpa.min)) -}}
+{{- with .Values.hpa -}}
+  {{- if lt (int .max) (int .min) -}}
+    {{- $wrong = append $wrong (printf "hpa.max is %d, less than hpa.min (%d)" (int .max) (int .min)) -}}
+  {{- end -}}
 {{- end -}}
+
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) -}}
   {{- $wrong = append $wrong "ingress.host is not set: the name that vendors send to" -}}
 {{- end -}}
-{{- if and .Values.httpRoute.enabled (not (and .Values.httpRoute.host .Values.httpRoute.parentRefs)) -}}
-  {{- $wrong = append $wrong "httpRoute needs host, the name that vendors send to, and parentRefs, the Gateway" -}}
+{{- with .Values.httpRoute -}}
+  {{- if and .enabled (not (and .host .parentRefs)) -}}
+    {{- $wrong = append $wrong "httpRoute needs host, the name that vendors send to, and parentRefs, the Gateway" -}}
+  {{- end -}}
 {{- end -}}
+
 {{- if $wrong -}}
   {{- fail (printf "\n  - %s" (join "\n  - " $wrong)) -}}
 {{- end -}}

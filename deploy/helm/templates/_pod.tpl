@@ -1,11 +1,11 @@
 {{- define "pod" -}}
+serviceAccountName: {{ .Release.Name }}
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
   - name: {{ . }}
   {{- end }}
 {{- end }}
-serviceAccountName: {{ .Release.Name }}
 automountServiceAccountToken: false
 # A Service's link variables would be in the bridge's environment.
 enableServiceLinks: false
