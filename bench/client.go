@@ -18,9 +18,9 @@ import (
 	"time"
 )
 
-// client sends deliveries over one connection. It is written by hand because it shares the machine with
-// what is measured: net/http's costs more than the whole server. But a lean client flatters a server that does the
-// work of several requests together, so there is a load by net/http's, too.
+// client sends deliveries over one connection. It is written by hand because it shares the machine
+// with what is measured: net/http's costs more than the whole server. But a lean client flatters a
+// server that does the work of several requests together, so there is a load by net/http's, too.
 type client struct {
 	http    *http.Client // nil for the one written by hand
 	url     string

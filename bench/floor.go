@@ -14,8 +14,9 @@ import (
 // keep makes a body durable under an id.
 type keep func(r *http.Request, id string, body []byte) error
 
-// floor is what the bridge is measured against: it receives a delivery of Flock's, checks the HMAC of its
-// body, keeps the body and answers. It parses nothing, wraps nothing, counts nothing, limits nothing.
+// floor is what the bridge is measured against: it receives a delivery of Flock's, checks the HMAC
+// of its body, keeps the body and answers. It parses nothing, wraps nothing, counts nothing, limits
+// nothing.
 type floor struct {
 	secret []byte
 	keep   keep

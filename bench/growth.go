@@ -14,8 +14,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
-// growth prints how the bridge's own cost grows with what there is more of. These are figures of one
-// machine, not ratios: only how they relate to each other says something.
+// growth prints how the bridge's own cost grows with what there is more of. These are figures of
+// one machine, not ratios: only how they relate to each other says something.
 func growth(each time.Duration, stdout io.Writer) error {
 	w, err := newWorld()
 	if err != nil {

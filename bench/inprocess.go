@@ -23,8 +23,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
-// What can be measured without processes: the road from the handler's first line to its last, without
-// net/http and NATS.
+// What can be measured without processes: the road from the handler's first line to its last,
+// without net/http and NATS.
 
 type silent struct{}
 
@@ -91,8 +91,8 @@ func allocations() (float64, error) {
 	return testing.AllocsPerRun(200, func() { d.to(h) }) - without, nil
 }
 
-// largeRatio is what a body of 512 KB costs against the least that could be done with it: to see that it
-// is JSON, to hash it twice, for its signature and its id, and to copy it once.
+// largeRatio is what a body of 512 KB costs against the least that could be done with it: to see
+// that it is JSON, to hash it twice, for its signature and its id, and to copy it once.
 func largeRatio(n int) (float64, error) {
 	content := largeBody(512 << 10)
 	d, h := newDelivery(content), handler(kept{})
@@ -119,7 +119,8 @@ func largeRatio(n int) (float64, error) {
 	return middle(ratios), nil
 }
 
-// timed is the processor time that doing it takes: what else runs on the machine hardly changes that.
+// timed is the processor time that doing it takes: what else runs on the machine hardly changes
+// that.
 func timed(times int, do func()) time.Duration {
 	began := processorTime()
 	for range times {
@@ -131,7 +132,8 @@ func timed(times int, do func()) time.Duration {
 // sizes are those of the bodies by which it is seen that S(x) is linear.
 var sizes = []int{1 << 10, 16 << 10, 128 << 10, 1 << 20}
 
-// rewriting is how many MB a second S(x) makes of bodies of those sizes of which nothing is canonical.
+// rewriting is how many MB a second S(x) makes of bodies of those sizes of which nothing is
+// canonical.
 func rewriting(n int) ([]float64, error) {
 	var speeds []float64
 	for _, size := range sizes {

@@ -52,9 +52,9 @@ func (l load) clients(addr string) ([]*client, error) {
 
 // run loads the target for that long over the clients.
 //
-// In an open loop a delivery's time runs from when it was due, not from when a connection was free to
-// send it: a target that stalls has the stall in every delivery that was due meanwhile. To measure from
-// the sending would leave them out (coordinated omission).
+// In an open loop a delivery's time runs from when it was due, not from when a connection was free
+// to send it: a target that stalls has the stall in every delivery that was due meanwhile. To
+// measure from the sending would leave them out (coordinated omission).
 func (l load) run(clients []*client, duration time.Duration) (result, error) {
 	wanted := http.StatusOK
 	if l.forge {

@@ -1,9 +1,10 @@
-// Command bench measures the bridge against a floor, the least Go that does the job without being it, and
-// prints a table of ratios with their targets. docs/performance.md says what each of them means.
+// Command bench measures the bridge against a floor, the least Go that does the job without being
+// it, and prints a table of ratios with their targets. docs/performance.md says what each of them
+// means.
 //
-// The bridge, as it is shipped, the floor and a real nats-server run in processes of their own; they
-// and the load share one machine, so that what is compared is what was measured right after each
-// other, and never a time alone.
+// The bridge, as it is shipped, the floor and a real nats-server run in processes of their own;
+// they and the load share one machine, so that what is compared is what was measured right after
+// each other, and never a time alone.
 package main
 
 import (

@@ -16,9 +16,9 @@ type round struct {
 // pair is a round of the floor and one of the bridge, one right after the other.
 type pair struct{ floor, bridge round }
 
-// pairs loads the two targets by turns. A machine's speed drifts and jumps from second to second, so
-// only what was measured within one pair is compared, and many short pairs say more than few long
-// ones. Which goes first changes from pair to pair.
+// pairs loads the two targets by turns. A machine's speed drifts and jumps from second to second,
+// so only what was measured within one pair is compared, and many short pairs say more than few
+// long ones. Which goes first changes from pair to pair.
 func pairs(n int, each time.Duration, l load, floor, bridge *server, sweep func() error) ([]pair, error) {
 	var targets [2]target
 	for i, p := range []*server{floor, bridge} {

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// profile writes a processor profile of a bridge under a closed loop of 32 connections to a file, to be read
-// with go tool pprof, or built with (go build -pgo).
+// profile writes a processor profile of a bridge under a closed loop of 32 connections to a file,
+// to be read with go tool pprof, or built with (go build -pgo).
 func profile(w *world, file string, took time.Duration) error {
 	p, err := w.startBridge("bridge, profiled", "NATS_URL="+w.natsURL, "PPROF=true")
 	if err != nil {

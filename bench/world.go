@@ -82,8 +82,8 @@ func (w *world) close() {
 	_ = os.RemoveAll(w.dir)
 }
 
-// startNATS starts a nats-server with its defaults, which write to the store at once and sync it now and
-// then.
+// startNATS starts a nats-server with its defaults, which write to the store at once and sync it
+// now and then.
 func (w *world) startNATS(bin string) error {
 	addr, err := process.FreeAddr()
 	if err != nil {

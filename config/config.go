@@ -1,5 +1,5 @@
-// Package config holds the bridge's environment variables in one documented struct. The checks, the help,
-// `bridge config` and the table in docs/configuration.md are made from it.
+// Package config holds the bridge's environment variables in one documented struct. The checks, the
+// help, `bridge config` and the table in docs/configuration.md are made from it.
 package config
 
 import (
@@ -11,12 +11,12 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// Config has every variable that the bridge reads, except those of endpoints (see [Endpoint]). An empty variable
-// counts as unset.
+// Config has every variable that the bridge reads, except those of endpoints (see [Endpoint]). An
+// empty variable counts as unset.
 //
 // The tags: env is the name, envDefault the default, and fallback says the default where it is no
-// constant; doc is the meaning, takes what a value may be, where the field's type doesn't say it, and
-// oneof the words allowed ("providers": the providers' names).
+// constant; doc is the meaning, takes what a value may be, where the field's type doesn't say it,
+// and oneof the words allowed ("providers": the providers' names).
 type Config struct {
 	HTTPAddr    Address `env:"HTTP_ADDR" envDefault:":8080" doc:"the public listener: webhooks and nothing else"`
 	AdminAddr   Address `env:"ADMIN_ADDR" envDefault:":9090" doc:"the admin listener: probes and metrics; keep it inside"`
@@ -118,9 +118,9 @@ func (c *Config) SpansURL() string {
 	return ""
 }
 
-// minDuplicates returns the shortest duplicate window with which no replay is stored twice. If a vendor's time
-// may lie as far ahead as behind, a delivery is accepted for twice the tolerance. Without endpoints the
-// defaults of all providers count.
+// minDuplicates returns the shortest duplicate window with which no replay is stored twice. If a
+// vendor's time may lie as far ahead as behind, a delivery is accepted for twice the tolerance.
+// Without endpoints the defaults of all providers count.
 func (c *Config) minDuplicates() time.Duration {
 	span := time.Duration(0)
 	add := func(p *verify.Provider, tolerance time.Duration) {

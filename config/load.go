@@ -18,13 +18,13 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// windowMargin is how much longer the stream's duplicate window must be than the time in which a delivery is
-// accepted. It includes the five minutes by which a vendor's clock may be ahead.
+// windowMargin is how much longer the stream's duplicate window must be than the time in which a
+// delivery is accepted. It includes the five minutes by which a vendor's clock may be ahead.
 const windowMargin = time.Hour
 
-// Load reads the environment, in the form of os.Environ. The error is [Problems], which lists all mistakes at
-// once; the config then holds what could be read. Warnings are about valid settings that are probably a
-// mistake.
+// Load reads the environment, in the form of os.Environ. The error is [Problems], which lists all
+// mistakes at once; the config then holds what could be read. Warnings are about valid settings
+// that are probably a mistake.
 func Load(environ []string) (c *Config, warnings []string, err error) {
 	l := loader{vars: env.ToMap(environ)}
 	c = &Config{set: make(map[string]bool)}
@@ -128,8 +128,8 @@ func (l *loader) oneOf(target any, prefix string) {
 	}
 }
 
-// endpoint reads one endpoint's variables, whose names begin with prefix. What is not set comes from the
-// provider.
+// endpoint reads one endpoint's variables, whose names begin with prefix. What is not set comes
+// from the provider.
 func (l *loader) endpoint(e *Endpoint, prefix string) {
 	e.prefix = prefix
 	l.parse(e, prefix)

@@ -48,8 +48,8 @@ func nearest(variable string, known []string) string {
 	return best
 }
 
-// Similar returns the known name that a name is probably meant to be: it differs by one or two characters. Otherwise, and
-// for a known name, it returns "".
+// Similar returns the known name that a name is probably meant to be: it differs by one or two
+// characters. Otherwise, and for a known name, it returns "".
 func Similar(name string, known []string) string {
 	best, least := "", 3
 	for _, k := range known {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Problem is one mistake in the environment: the variable, its value and what it takes. Got never holds a
-// secret.
+// Problem is one mistake in the environment: the variable, its value and what it takes. Got never
+// holds a secret.
 type Problem struct {
 	Variable string
 	Got      string // "": the variable isn't set

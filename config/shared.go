@@ -21,8 +21,8 @@ type Shared struct {
 	a, b int // its positions there
 }
 
-// IsAllowed reports whether both endpoints have the same provider and scheme. Otherwise a delivery that was
-// signed for one could be sent to the other and mean something else there.
+// IsAllowed reports whether both endpoints have the same provider and scheme. Otherwise a delivery
+// that was signed for one could be sent to the other and mean something else there.
 func (s Shared) IsAllowed() bool {
 	return s.A.Provider == s.B.Provider && s.A.Signature == s.B.Signature
 }

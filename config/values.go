@@ -14,8 +14,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
 
-// This file has the types of the values. Each has UnmarshalText, which checks a value, and takes, which
-// describes the valid ones.
+// This file has the types of the values. Each has UnmarshalText, which checks a value, and takes,
+// which describes the valid ones.
 
 // Address is host:port to listen on; without a host on every interface.
 type Address string

@@ -41,8 +41,8 @@ func (c *Config) Variables() []Variable {
 	return list
 }
 
-// endpointVariables lists the variables of the providers' own endpoints, configured or not, and then
-// those of the further endpoints, or where there is none, of any.
+// endpointVariables lists the variables of the providers' own endpoints, configured or not, and
+// then those of the further endpoints, or where there is none, of any.
 func (c *Config) endpointVariables() []Variable {
 	configured := make(map[string]Endpoint)
 	var own, further []Variable
@@ -61,8 +61,8 @@ func (c *Config) endpointVariables() []Variable {
 	return append(own, further...)
 }
 
-// furtherVariables lists the variables that a further endpoint may have with its provider, and says of
-// the settings which the provider has filled in.
+// furtherVariables lists the variables that a further endpoint may have with its provider, and says
+// of the settings which the provider has filled in.
 func (c *Config) furtherVariables(e Endpoint) (list []Variable) {
 	settings := settingNames()
 	for _, v := range variablesOf(e, e.prefix, nil) {
@@ -141,7 +141,8 @@ func Names() []string {
 	return names
 }
 
-// Variable returns the full name of an endpoint's variable: for SECRETS it is <PROVIDER>_SECRETS, for example.
+// Variable returns the full name of an endpoint's variable: for SECRETS it is <PROVIDER>_SECRETS,
+// for example.
 func (e Endpoint) Variable(name string) string { return e.prefix + name }
 
 // oneOf returns the words that a field takes; nil if it takes other values.

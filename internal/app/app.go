@@ -45,8 +45,8 @@ type App struct {
 	closing       time.Duration // minClosing
 }
 
-// New returns a bridge that listens but doesn't serve yet. NATS may be away; an address in use or unreadable
-// credentials are errors.
+// New returns a bridge that listens but doesn't serve yet. NATS may be away; an address in use or
+// unreadable credentials are errors.
 func New(ctx context.Context, c *config.Config, version string, logger *telemetry.Logger) (_ *App, err error) {
 	log := logger.Logger
 	a := &App{config: c, log: log, version: version, closing: minClosing}
@@ -141,7 +141,8 @@ func explainListen(err error) error {
 // maxAdminConnections is several times what probes, Prometheus and a person need.
 const maxAdminConnections = 64
 
-// boundAdmin limits connections to the admin listener, and what they may send, like those to the public one.
+// boundAdmin limits connections to the admin listener, and what they may send, like those to the
+// public one.
 func boundAdmin(s *http.Server, l net.Listener) net.Listener {
 	limiter := ingest.NewConnLimiter(maxAdminConnections)
 	limiter.Attach(s)
@@ -203,8 +204,8 @@ func (a *App) NATSURL() string {
 // envelope is roughly the most that is added to a body until it is in the spool.
 const envelope = 4 << 10
 
-// readiness returns the reasons why an event can't be made durable now, neither by NATS nor by the spool, in
-// which one of MAX_BODY_BYTES must still fit. Lesser problems are notes.
+// readiness returns the reasons why an event can't be made durable now, neither by NATS nor by the
+// spool, in which one of MAX_BODY_BYTES must still fit. Lesser problems are notes.
 func (a *App) readiness() (r telemetry.Readiness) {
 	if a.stopping.Load() {
 		r.Reasons = append(r.Reasons, "shutting down")
@@ -240,16 +241,17 @@ func (a *App) readiness() (r telemetry.Readiness) {
 
 func (a *App) unready() []string { return a.readiness().Reasons }
 
-// How long Run waits for the first check of the streams before it serves, so that the first deliveries needn't
-// go through the spool. Those who connect meanwhile wait too, and must still be answered within a second. The
-// embedded server answers as fast as its disk; a remote stream may have no leader for a while.
+// How long Run waits for the first check of the streams before it serves, so that the first
+// deliveries needn't go through the spool. Those who connect meanwhile wait too, and must still be
+// answered within a second. The embedded server answers as fast as its disk; a remote stream may
+// have no leader for a while.
 const (
 	settleEmbedded = time.Second
 	settle         = 150 * time.Millisecond
 )
 
-// Run serves until the context ends and then shuts down. It returns an error if serving failed or a step of
-// the shutdown didn't end in time.
+// Run serves until the context ends and then shuts down. It returns an error if serving failed or a
+// step of the shutdown didn't end in time.
 func (a *App) Run(ctx context.Context) error {
 	failed := make(chan error, 2)
 	go func() { failed <- a.admin.Serve(a.adminListener) }()
@@ -274,8 +276,8 @@ func (a *App) Run(ctx context.Context) error {
 // minClosing is the time for closing after waiting for senders has used up SHUTDOWN_TIMEOUT.
 const minClosing = time.Second
 
-// stopNATS stops the embedded server and waits for it until the context ends. Giving up is safe, because its
-// store is always on disk.
+// stopNATS stops the embedded server and waits for it until the context ends. Giving up is safe,
+// because its store is always on disk.
 func (a *App) stopNATS(ctx context.Context) error {
 	if a.nats == nil {
 		return nil
@@ -314,8 +316,8 @@ func (a *App) closeSpool(ctx context.Context) error {
 	return err
 }
 
-// stop stops everything in reverse order: no event that was answered 200 depends on anything that has been
-// stopped.
+// stop stops everything in reverse order: no event that was answered 200 depends on anything that
+// has been stopped.
 func (a *App) stop() error {
 	a.log.Info("shutting down", zap.Duration("delay", a.config.ShutdownDelay), zap.Duration("timeout", a.config.ShutdownTimeout))
 	a.stopping.Store(true)

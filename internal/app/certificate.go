@@ -13,8 +13,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 )
 
-// certificate is that of the public listener. It is replaced together with its key; open connections keep
-// the old one.
+// certificate is that of the public listener. It is replaced together with its key; open
+// connections keep the old one.
 type certificate struct {
 	certFile, keyFile string
 	inUse             atomic.Pointer[tls.Certificate]

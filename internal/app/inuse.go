@@ -10,8 +10,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 )
 
-// inUseFor is how long a bridge waits for another process to leave its directory. When a pod is deleted by
-// force, its successor may start before it has ended.
+// inUseFor is how long a bridge waits for another process to leave its directory. When a pod is
+// deleted by force, its successor may start before it has ended.
 const inUseFor = 30 * time.Second
 
 // whileInUse calls open until it returns something other than filewatch.ErrInUse.

@@ -13,8 +13,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
 
-// keyring holds the secrets of one endpoint that are in force, and counts what each has verified. They are
-// replaced all at once; a delivery that has begun keeps the old ones.
+// keyring holds the secrets of one endpoint that are in force, and counts what each has verified.
+// They are replaced all at once; a delivery that has begun keeps the old ones.
 type keyring struct {
 	endpoint string
 	file     string // "": they are in a variable and never change
@@ -51,8 +51,8 @@ func newKeyring(e config.Endpoint, log *zap.Logger) *keyring {
 // current returns the secrets in force, which must not be changed.
 func (k *keyring) current() []secret.Secret { return k.inForce.Load().secrets }
 
-// replace puts other secrets into force. A secret that keeps its position keeps its counts. At any other
-// position the counts start at 0, and only the time of the last use moves with the secret.
+// replace puts other secrets into force. A secret that keeps its position keeps its counts. At any
+// other position the counts start at 0, and only the time of the last use moves with the secret.
 func (k *keyring) replace(secrets []secret.Secret) {
 	old := k.inForce.Load()
 	next := &keys{secrets: secrets, uses: make([]*use, len(secrets))}
@@ -74,8 +74,9 @@ func (k *keyring) replace(secrets []secret.Secret) {
 	k.inForce.Store(next)
 }
 
-// verified counts a delivery that secret i of among has verified. It returns the secret's position now, -1
-// if it has been replaced, and reports whether this is its first delivery there of that scheme.
+// verified counts a delivery that secret i of among has verified. It returns the secret's position
+// now, -1 if it has been replaced, and reports whether this is its first delivery there of that
+// scheme.
 func (k *keyring) verified(scheme string, among []secret.Secret, i int, now time.Time) (position int, first bool) {
 	in := k.inForce.Load()
 	if &among[0] != &in.secrets[0] { // replaced meanwhile

@@ -108,8 +108,8 @@ func weight(err error) (zapcore.Level, string) {
 	return zap.WarnLevel, "delivery refused"
 }
 
-// Observe counts a delivery. It logs a refused one in one line with the reason, and at debug an accepted one
-// or one without an endpoint.
+// Observe counts a delivery. It logs a refused one in one line with the reason, and at debug an
+// accepted one or one without an endpoint.
 func (o *observer) Observe(r *ingest.Record) {
 	o.deliveries.Of([2]string{r.Endpoint, r.Outcome}).Inc()
 	switch {
@@ -157,8 +157,8 @@ func (o *observer) Observe(r *ingest.Record) {
 	}
 }
 
-// logRefusal logs a refused delivery. Sampling goes by level and message: each outcome has a limit of its own, so that a
-// flood of one doesn't hide another.
+// logRefusal logs a refused delivery. Sampling goes by level and message: each outcome has a limit
+// of its own, so that a flood of one doesn't hide another.
 func (o *observer) logRefusal(r *ingest.Record) {
 	level, message := weight(r.Err)
 	entry := o.refused.Check(level, message+": "+r.Outcome)
@@ -170,8 +170,8 @@ func (o *observer) logRefusal(r *ingest.Record) {
 		zap.Bool("quarantined", r.Kept != ""), zap.String("remote", r.Remote), zap.Duration("duration", r.Duration), traced(r))
 }
 
-// RefusedConn logs a connection that was refused before it became a request, with what to do. Each kind has
-// its own message, so that sampling keeps them apart.
+// RefusedConn logs a connection that was refused before it became a request, with what to do. Each
+// kind has its own message, so that sampling keeps them apart.
 func (o *observer) RefusedConn(c ingest.RefusedConn) {
 	o.metrics.RefusedConns.WithLabelValues(string(c.Refusal)).Inc()
 	o.refused.Warn("connection refused: "+c.Refusal.Remedy(), zap.String("kind", string(c.Refusal)), zap.String("answer", c.Answer), zap.String("remote", c.Remote))

@@ -39,13 +39,14 @@ func (s *publicServer) serveWith(server *http.Server) {
 
 func (s *publicServer) serve() error { return s.server.Serve(s.listener) }
 
-// lastAnswer is how long an open connection may wait for one more answer, which asks its sender to connect
-// anew.
+// lastAnswer is how long an open connection may wait for one more answer, which asks its sender to
+// connect anew.
 const lastAnswer = time.Second
 
-// stop closes the listener first. http.Server.Shutdown alone would close idle connections at once, and a
-// delivery just being sent on one is lost if its sender never retries. So they get a moment to take one more
-// answer, with Connection: close. That may use up the context; Shutdown gets at least minShutdown.
+// stop closes the listener first. http.Server.Shutdown alone would close idle connections at once,
+// and a delivery just being sent on one is lost if its sender never retries. So they get a moment
+// to take one more answer, with Connection: close. That may use up the context; Shutdown gets at
+// least minShutdown.
 func (s *publicServer) stop(ctx context.Context, minShutdown time.Duration) error {
 	_ = s.listener.Close()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -61,7 +62,8 @@ wait:
 		case <-tick.C:
 		}
 	}
-	// Shutdown would wait 5 s for connections that have sent nothing. Load balancers open some in advance.
+	// Shutdown would wait 5 s for connections that have sent nothing. Load balancers open some in
+	// advance.
 	s.silent.Range(func(c, _ any) bool {
 		_ = c.(net.Conn).Close()
 		return true

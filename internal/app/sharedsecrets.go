@@ -8,8 +8,9 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
 
-// sharedSecrets keeps reloads from putting one secret into force at endpoints of different providers or
-// schemes, as the configuration does at the start. Its methods must not run concurrently.
+// sharedSecrets keeps reloads from putting one secret into force at endpoints of different
+// providers or schemes, as the configuration does at the start. Its methods must not run
+// concurrently.
 type sharedSecrets struct {
 	endpoints []config.Endpoint
 	rings     map[string]*keyring
@@ -24,8 +25,8 @@ func newSharedSecrets(c *config.Config, rings map[string]*keyring) *sharedSecret
 	return o
 }
 
-// take puts an endpoint's secrets into force, or returns why they can't be. Pending ones of other endpoints
-// come into force with them, as when two endpoints exchange their secrets.
+// take puts an endpoint's secrets into force, or returns why they can't be. Pending ones of other
+// endpoints come into force with them, as when two endpoints exchange their secrets.
 func (o *sharedSecrets) take(endpoint string, secrets []secret.Secret) error {
 	o.pending[endpoint] = secrets
 	if err := o.clash(map[string][]secret.Secret{endpoint: secrets}); err != nil {
@@ -51,8 +52,8 @@ func (o *sharedSecrets) apply(secrets map[string][]secret.Secret) {
 	}
 }
 
-// clash returns an error if putting these into force would share a secret between endpoints of different
-// providers or schemes.
+// clash returns an error if putting these into force would share a secret between endpoints of
+// different providers or schemes.
 func (o *sharedSecrets) clash(with map[string][]secret.Secret) error {
 	would := slices.Clone(o.endpoints)
 	for i := range would {

@@ -84,9 +84,9 @@ func Streams(c *config.Config) []publish.Stream {
 // SpoolDir returns the spool's directory.
 func SpoolDir(c *config.Config) string { return filepath.Join(c.DataDir, "spool") }
 
-// spoolShares returns how much of the spool each kind may use; 0: all of it. With one captured delivery anybody can
-// fill the quarantine, which must not displace events; and deliveries answered 401 must not displace those answered
-// 200.
+// spoolShares returns how much of the spool each kind may use; 0: all of it. With one captured
+// delivery anybody can fill the quarantine, which must not displace events; and deliveries answered
+// 401 must not displace those answered 200.
 func spoolShares(c *config.Config) (limits [publish.Kinds]int64) {
 	limits[publish.Quarantined] = int64(min(c.QuarantineMaxBytes, c.SpoolMaxBytes/4))
 	limits[publish.Refused] = limits[publish.Quarantined] / 2
@@ -103,7 +103,8 @@ func relaying(c *config.Config, kinds []publish.Kind, publisher *publish.Publish
 	}
 }
 
-// Reach returns the longest time between the arrivals of two copies of an event that are both accepted.
+// Reach returns the longest time between the arrivals of two copies of an event that are both
+// accepted.
 func Reach(c *config.Config) time.Duration {
 	longest := time.Duration(0)
 	for _, e := range c.Endpoints {

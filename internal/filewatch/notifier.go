@@ -7,8 +7,8 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// notifier signals that something happened in the files' directories. Which event it was doesn't matter, nor
-// do lost events: the files are read again in any case.
+// notifier signals that something happened in the files' directories. Which event it was doesn't
+// matter, nor do lost events: the files are read again in any case.
 type notifier struct {
 	watcher *fsnotify.Watcher
 	done    chan struct{}
@@ -36,9 +36,9 @@ func newNotifier(signal chan<- struct{}) (*notifier, error) {
 	return n, nil
 }
 
-// watch watches the directories where the files are now: that of each path, in which it may be renamed
-// over or its link be swapped, and that of the file which it leads to, which may be written in place.
-// Directories that were removed and made again are watched anew.
+// watch watches the directories where the files are now: that of each path, in which it may be
+// renamed over or its link be swapped, and that of the file which it leads to, which may be written
+// in place. Directories that were removed and made again are watched anew.
 func (n *notifier) watch(views []*view) {
 	var wanted []string
 	for _, v := range views {

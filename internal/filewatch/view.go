@@ -21,7 +21,8 @@ type sum [sha256.Size]byte
 // never means not to look again.
 const never = time.Duration(math.MaxInt64)
 
-// look reads the files, reports a change that has settled, and returns after how long to look again.
+// look reads the files, reports a change that has settled, and returns after how long to look
+// again.
 func (v *view) look(now time.Time) time.Duration {
 	contents, err := v.read()
 	current := sumOf(contents, err)

@@ -1,12 +1,13 @@
 // Package filewatch reads, locks and watches files for the bridge.
 //
-// A [Watcher] reports changes to the contents of files, however they were made: written in place, renamed
-// over, removed and created again, or swapped by a symbolic link, as Kubernetes does it. It compares
-// contents, not times or inodes. The kernel's events only trigger a look; a slow poll looks as well, since
-// network file systems and other sides of a mount send no events. ADR 11 has the reasons.
+// A [Watcher] reports changes to the contents of files, however they were made: written in place,
+// renamed over, removed and created again, or swapped by a symbolic link, as Kubernetes does it. It
+// compares contents, not times or inodes. The kernel's events only trigger a look; a slow poll
+// looks as well, since network file systems and other sides of a mount send no events. ADR 11 has
+// the reasons.
 //
-// [ReadFile] reads a small regular file, never more than a limit. [LockDir] keeps a directory to one
-// process at a time.
+// [ReadFile] reads a small regular file, never more than a limit. [LockDir] keeps a directory to
+// one process at a time.
 package filewatch
 
 import (
@@ -18,9 +19,9 @@ import (
 )
 
 const (
-	// Settle is how long contents must stay the same before they are reported: a file that is truncated
-	// and then written must not be read half-way. A writer that pauses for longer can't be told from
-	// one that has finished.
+	// Settle is how long contents must stay the same before they are reported: a file that is
+	// truncated and then written must not be read half-way. A writer that pauses for longer can't
+	// be told from one that has finished.
 	Settle = time.Second
 	// Poll is the interval at which files are read without an event.
 	Poll = 10 * time.Second
@@ -32,9 +33,9 @@ const (
 type Files struct {
 	Paths []string
 	Limit int64 // of each, in bytes; a larger file counts as unreadable
-	// Changed receives the contents, in the order of Paths, or why a file can't be read. It is called
-	// once at the start and then after each change that lasted for Settle, never twice in a row with
-	// the same contents.
+	// Changed receives the contents, in the order of Paths, or why a file can't be read. It is
+	// called once at the start and then after each change that lasted for Settle, never twice in a
+	// row with the same contents.
 	Changed func(contents [][]byte, err error)
 }
 
@@ -44,8 +45,8 @@ type Watcher struct {
 	done   sync.WaitGroup
 }
 
-// Start watches all the files. Calls of Changed don't overlap. Where the kernel gives no events it polls and
-// logs that.
+// Start watches all the files. Calls of Changed don't overlap. Where the kernel gives no events it
+// polls and logs that.
 func Start(files []Files, log *zap.Logger) *Watcher { return start(files, log, newNotifier) }
 
 func start(files []Files, log *zap.Logger, newNotifier func(signal chan<- struct{}) (*notifier, error)) *Watcher {

@@ -19,8 +19,8 @@ func Duration(d time.Duration) string {
 	return text
 }
 
-// Text replaces characters that would move a terminal's cursor or break a line. Others may write to the
-// stream, and end users choose some ids.
+// Text replaces characters that would move a terminal's cursor or break a line. Others may write to
+// the stream, and end users choose some ids.
 func Text(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

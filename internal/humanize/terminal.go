@@ -9,9 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// Terminal writes untrusted text to a terminal: end users choose names and ids, and others may publish to the
-// stream. It escapes what could move the cursor, change the terminal's settings or reorder text, in JSON's way
-// so that JSON stays valid. It passes line ends, tabs and colours.
+// Terminal writes untrusted text to a terminal: end users choose names and ids, and others may
+// publish to the stream. It escapes what could move the cursor, change the terminal's settings or
+// reorder text, in JSON's way so that JSON stays valid. It passes line ends, tabs and colours.
 type Terminal struct {
 	to   io.Writer
 	rest []byte // an incomplete character

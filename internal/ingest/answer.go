@@ -51,9 +51,9 @@ func rowOf(err error) row {
 	return answers[len(answers)-1]
 }
 
-// answers maps each error to a status, a stable code and a title for the sender, and to an outcome for
-// the log and the metrics. All signature failures look the same from outside. The first row whose
-// error matches counts; an error that matches none is internal.
+// answers maps each error to a status, a stable code and a title for the sender, and to an outcome
+// for the log and the metrics. All signature failures look the same from outside. The first row
+// whose error matches counts; an error that matches none is internal.
 var answers = []row{
 	{errNotFound, http.StatusNotFound, "not_found", "No such endpoint", "not_found"},
 	{errWrongPath, http.StatusNotFound, "not_found", "No such endpoint", "wrong_path"},
@@ -87,13 +87,15 @@ var answers = []row{
 	{errInternal, http.StatusInternalServerError, "internal", "Internal error", "internal"},
 }
 
-// appendAccepted appends the body of a 200. Neither text needs escaping: id is hexadecimal, and status a constant.
+// appendAccepted appends the body of a 200. Neither text needs escaping: id is hexadecimal, and
+// status a constant.
 func appendAccepted(dst []byte, id string, status publish.Status) []byte {
 	dst = append(append(dst, `{"id":"`...), id...)
 	return append(append(append(dst, `","status":"`...), status...), `"}`...)
 }
 
-// appendProblem appends the body of any other answer (RFC 9457). The table's texts need no escaping.
+// appendProblem appends the body of any other answer (RFC 9457). The table's texts need no
+// escaping.
 func appendProblem(dst []byte, r row) []byte {
 	dst = append(append(dst, `{"title":"`...), r.title...)
 	dst = strconv.AppendInt(append(dst, `","status":`...), int64(r.status), 10)
@@ -135,8 +137,8 @@ func (d *delivery) answer(status publish.Status, err error) (outcome string) {
 	return row.outcome
 }
 
-// answerWriting is the time for writing an answer. It is short, and fits into the socket's buffer unless its sender has
-// left many unread.
+// answerWriting is the time for writing an answer. It is short, and fits into the socket's buffer
+// unless its sender has left many unread.
 const answerWriting = time.Second
 
 // write writes an answer; net/http adds its length.

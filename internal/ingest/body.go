@@ -3,14 +3,16 @@ package ingest
 // blockBytes is the size of a block. Most bodies are shorter.
 const blockBytes = 8 << 10
 
-// body collects an arriving body in blocks, and takes little more memory than the bytes that have arrived. A slice that
-// doubles takes up to three times that while it grows, and the budget doesn't count that.
+// body collects an arriving body in blocks, and takes little more memory than the bytes that have
+// arrived. A slice that doubles takes up to three times that while it grows, and the budget doesn't
+// count that.
 type body struct {
 	blocks [][]byte // all full, except the last
 	len    int      // bytes that have arrived
 }
 
-// room returns a buffer for the next bytes; it is never empty. The first is at most one byte larger than announced.
+// room returns a buffer for the next bytes; it is never empty. The first is at most one byte larger
+// than announced.
 func (b *body) room(announced int64) []byte {
 	last := len(b.blocks) - 1
 	if last < 0 || len(b.blocks[last]) == cap(b.blocks[last]) {

@@ -7,13 +7,14 @@ import (
 	"time"
 )
 
-// patience is how long a head or a body may take before it must make room for others. A real sender is faster: one vendor
-// allows a second for a delivery and its answer.
+// patience is how long a head or a body may take before it must make room for others. A real sender
+// is faster: one vendor allows a second for a delivery and its answer.
 const patience = time.Second
 
-// budget bounds the bytes that all requests hold together. Once it is spent, the request that has been arriving for
-// slowest makes room, if that is longer than patience. Otherwise a hundred senders that stop in the middle of a large
-// body would keep everybody else out for bodyTimeout, again and again (ADR 12).
+// budget bounds the bytes that all requests hold together. Once it is spent, the request that has
+// been arriving longest makes room, if that is longer than patience. Otherwise a hundred
+// senders that stop in the middle of a large body would keep everybody else out for bodyTimeout,
+// again and again (ADR 12).
 type budget struct {
 	limit   int64
 	now     func() time.Time
@@ -50,7 +51,8 @@ func (h *hold) take(n int) bool {
 	return true
 }
 
-// makeRoom makes the slowest sender drop its bytes, and waits for that. It reports whether there was one.
+// makeRoom makes the slowest sender drop its bytes, and waits for that. It reports whether there
+// was one.
 func (h *hold) makeRoom() bool {
 	b, own := h.budget, h.sender.Load()
 	b.mu.Lock()
@@ -91,8 +93,8 @@ func (h *hold) receiving(interrupt func()) {
 	h.sender.Store(s)
 }
 
-// received notes that the request has arrived, and reports whether its bytes may be kept: not if it was asked to make
-// room.
+// received notes that the request has arrived, and reports whether its bytes may be kept: not if it
+// was asked to make room.
 func (h *hold) received() bool {
 	s := h.sender.Load()
 	if s == nil {

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// conn is a connection of a bounded listener. It passes on one request at a time, and bounds the head of
-// each while it arrives. It refuses what isn't HTTP/1.1, and reports what net/http refuses.
+// conn is a connection of a bounded listener. It passes on one request at a time, and bounds the
+// head of each while it arrives. It refuses what isn't HTTP/1.1, and reports what net/http refuses.
 type conn struct {
 	net.Conn // carries the requests; with TLS it is the decrypted side
 	limiter  *ConnLimiter
@@ -74,8 +74,9 @@ func (c *conn) Read(p []byte) (int, error) {
 // receive returns the next bytes: those that were kept, or else those of the connection.
 func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 	c.mu.Lock()
-	// The next request waits for the answer to this one. net/http reads ahead to notice a sender that hangs up, which
-	// cancels nothing here. That read returns 0 bytes once, as io.Reader allows: waiting and waking costs 5 % of an event.
+	// The next request waits for the answer to this one. net/http reads ahead to notice a sender
+	// that hangs up, which cancels nothing here. That read returns 0 bytes once, as io.Reader
+	// allows: waiting and waking costs 5 % of an event.
 	for c.handling && c.framing.part == partHead && c.deadline.IsZero() && !c.closed.Load() {
 		if !c.declined {
 			c.declined = true
@@ -116,8 +117,8 @@ func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 	return n, false, err
 }
 
-// SetReadDeadline implements net.Conn. It is passed on only during a read: net/http and the body's bound change it
-// eight times for each request, mostly between reads.
+// SetReadDeadline implements net.Conn. It is passed on only during a read: net/http and the body's
+// bound change it eight times for each request, mostly between reads.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,8 +135,8 @@ func (c *conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
 }
 
-// SetWriteDeadline implements net.Conn. The deadline is passed on by the next Write: net/http sets one for
-// each request, and the answer another.
+// SetWriteDeadline implements net.Conn. The deadline is passed on by the next Write: net/http sets
+// one for each request, and the answer another.
 func (c *conn) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -159,8 +160,8 @@ func (c *conn) isHandling() bool {
 	return c.handling
 }
 
-// take counts and charges b, and returns how much of it net/http gets now: nothing beyond the current request. It keeps
-// the rest.
+// take counts and charges b, and returns how much of it net/http gets now: nothing beyond the
+// current request. It keeps the rest.
 func (c *conn) take(b []byte, wasKept bool) (int, ConnRefusal) {
 	c.mu.Lock()
 	refusal := ConnRefusal("")
@@ -190,7 +191,8 @@ func (c *conn) take(b []byte, wasKept bool) (int, ConnRefusal) {
 	return n, refusal
 }
 
-// charge charges n bytes of a head to the budget, and reports whether they fit. More of the head may be coming.
+// charge charges n bytes of a head to the budget, and reports whether they fit. More of the head
+// may be coming.
 func (c *conn) charge(n int, coming bool) bool {
 	fits := c.head.take(n)
 	switch {
@@ -209,7 +211,8 @@ func (c *conn) charge(n int, coming bool) bool {
 // interrupt makes a read return at once.
 func (c *conn) interrupt() { _ = c.SetReadDeadline(time.Unix(1, 0)) }
 
-// broke handles a failed read: it reports a request that ends with it, and returns the error for Read.
+// broke handles a failed read: it reports a request that ends with it, and returns the error for
+// Read.
 func (c *conn) broke(p []byte, err error) error {
 	c.mu.Lock()
 	coming := c.framing.inHead()
@@ -231,13 +234,15 @@ func (c *conn) broke(p []byte, err error) error {
 }
 
 const (
-	// refusedReading and refusedBytes bound how much is still read of a refused connection. Many senders read the answer
-	// only after they have sent everything, and closing with unread bytes would lose the answer.
+	// refusedReading and refusedBytes bound how much is still read of a refused connection. Many
+	// senders read the answer only after they have sent everything, and closing with unread bytes
+	// would lose the answer.
 	refusedReading = 500 * time.Millisecond
 	refusedBytes   = 64 << 10
 )
 
-// refuse answers a refused connection and ends it. It returns the error for Read; p is a buffer for what still arrives.
+// refuse answers a refused connection and ends it. It returns the error for Read; p is a buffer for
+// what still arrives.
 func (c *conn) refuse(r ConnRefusal, p []byte) error { return c.refuseOn(c.Conn, r, p) }
 
 func (c *conn) refuseOn(side net.Conn, r ConnRefusal, p []byte) error {
@@ -301,9 +306,9 @@ func (c *conn) Close() error {
 	return err
 }
 
-// begin notes that the handler has a request. The length of its body is negative for chunks. What was charged for the
-// head moves to held. On a nil connection, of a server without a [ConnLimiter], this and the handler's other methods do
-// nothing.
+// begin notes that the handler has a request. The length of its body is negative for chunks. What
+// was charged for the head moves to held. On a nil connection, of a server without a [ConnLimiter],
+// this and the handler's other methods do nothing.
 func (c *conn) begin(length int64, held *hold) {
 	if c == nil {
 		return
@@ -315,9 +320,9 @@ func (c *conn) begin(length int64, held *hold) {
 	held.bytes.Add(c.head.bytes.Swap(0))
 }
 
-// end notes that the answer has been sent. It yields if the next request may be here already: a connection that never
-// waits would keep a core for the scheduler's time slice of 10 ms, and behind hundreds of those a good delivery waited
-// for seconds.
+// end notes that the answer has been sent. It yields if the next request may be here already: a
+// connection that never waits would keep a core for the scheduler's time slice of 10 ms, and behind
+// hundreds of those a good delivery waited for seconds.
 func (c *conn) end() {
 	c.rest()
 	c.mu.Lock()

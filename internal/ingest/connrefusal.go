@@ -49,8 +49,8 @@ type RefusedConn struct {
 	Answer  string // the status line; "": no answer
 }
 
-// preludes are the first bytes of other protocols: TLS (RFC 8446, section 5.1), HTTP/2 (RFC 9113, section 3.4) and PROXY
-// (haproxy's proxy-protocol.txt, sections 2.1 and 2.2).
+// preludes are the first bytes of other protocols: TLS (RFC 8446, section 5.1), HTTP/2 (RFC 9113,
+// section 3.4) and PROXY (haproxy's proxy-protocol.txt, sections 2.1 and 2.2).
 var preludes = []struct {
 	bytes   []byte
 	refusal ConnRefusal
@@ -74,7 +74,8 @@ func recognize(first []byte) ConnRefusal {
 	return ""
 }
 
-// plainOnTLS returns the refusal for bytes on a TLS port that aren't TLS; "" if they may be anything.
+// plainOnTLS returns the refusal for bytes on a TLS port that aren't TLS; "" if they may be
+// anything.
 func plainOnTLS(first []byte) ConnRefusal {
 	for _, p := range preludes {
 		if bytes.HasPrefix(p.bytes, first) {
@@ -102,7 +103,8 @@ func ownAnswer(status string) ConnRefusal {
 	return Malformed
 }
 
-// answer returns the answer to a refused connection, in the form of net/http's own; "" if the sender couldn't read one.
+// answer returns the answer to a refused connection, in the form of net/http's own; "" if the
+// sender couldn't read one.
 func (r ConnRefusal) answer() string {
 	status := "400 Bad Request"
 	switch r {

@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// maxHeadBytes and maxHeaders bound a request's head, and its trailer, while they arrive. A header of four bytes
-	// costs net/http a hundred, so their number is bounded too.
+	// maxHeadBytes and maxHeaders bound a request's head, and its trailer, while they arrive. A
+	// header of four bytes costs net/http a hundred, so their number is bounded too.
 	maxHeadBytes = 8 << 10
 	maxHeaders   = 100
 	// maxChunkLine bounds a chunk's length with its extensions.
@@ -27,9 +27,10 @@ const (
 	partBroken // not HTTP: there is no way to find the next request
 )
 
-// framing finds where each request on a connection begins and ends, so that each is counted from its first byte, even if
-// that arrives with the end of the last. It looks for line breaks and lengths only (RFC 9112, sections 2.1, 6 and 7.1);
-// [framing.begin] gives it the length of a body. If it is mistaken, the connection ends.
+// framing finds where each request on a connection begins and ends, so that each is counted from
+// its first byte, even if that arrives with the end of the last. It looks for line breaks and
+// lengths only (RFC 9112, sections 2.1, 6 and 7.1); [framing.begin] gives it the length of a body.
+// If it is mistaken, the connection ends.
 type framing struct {
 	part  part
 	left  int64 // bytes left of the body or the chunk
@@ -56,8 +57,8 @@ func (f *framing) begin(length int64) {
 // inHead reports whether part of a head has arrived.
 func (f *framing) inHead() bool { return f.part == partHead && f.bytes > 0 }
 
-// advance returns how many of the bytes belong to the current request, and stops at the end of its head. It returns a
-// refusal if the head or the trailer is too large.
+// advance returns how many of the bytes belong to the current request, and stops at the end of its
+// head. It returns a refusal if the head or the trailer is too large.
 func (f *framing) advance(b []byte) (n int, refusal ConnRefusal) {
 	for n < len(b) {
 		switch f.part {
@@ -103,8 +104,8 @@ func (f *framing) advance(b []byte) (n int, refusal ConnRefusal) {
 	return n, ""
 }
 
-// line takes the bytes up to the next line break, and reports whether the head or the trailer ends there. Empty lines
-// before a request's first line don't end its head (RFC 9112, section 2.2).
+// line takes the bytes up to the next line break, and reports whether the head or the trailer ends
+// there. Empty lines before a request's first line don't end its head (RFC 9112, section 2.2).
 func (f *framing) line(b []byte) (n int, ended bool) {
 	line, _, whole := bytes.Cut(b, []byte{'\n'})
 	if len(line) > 0 {

@@ -1,8 +1,8 @@
-// Package ingest is the public side: it receives a delivery, verifies it, wraps it into its envelope,
-// publishes it and answers. It answers 200 only once the event is durable.
+// Package ingest is the public side: it receives a delivery, verifies it, wraps it into its
+// envelope, publishes it and answers. It answers 200 only once the event is durable.
 //
-// Before its signature is verified, a delivery costs bounded memory and time, whatever its sender does
-// (read.go, limiter.go). One table maps each error to its answer (answer.go).
+// Before its signature is verified, a delivery costs bounded memory and time, whatever its sender
+// does (read.go, limiter.go). One table maps each error to its answer (answer.go).
 package ingest
 
 import (
@@ -30,12 +30,14 @@ type Publisher interface {
 	Publish(context.Context, publish.Message) (publish.Status, error)
 }
 
-// Observer gets the record of each request after its answer. It must not keep the record, but may keep its strings.
+// Observer gets the record of each request after its answer. It must not keep the record, but may
+// keep its strings.
 type Observer interface {
 	Observe(*Record)
 }
 
-// Record is the outcome of a request. An unauthenticated sender chooses nothing in it, except Remote.
+// Record is the outcome of a request. An unauthenticated sender chooses nothing in it, except
+// Remote.
 type Record struct {
 	Endpoint string        // "" if the path isn't an endpoint's, and not nearly one
 	Outcome  string        // a publish.Status, or an outcome of the table in answer.go
@@ -111,7 +113,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.began, d.bodyDeadline = h.Now(), time.Now().Add(bodyTimeout)
 	d.conn.begin(r.ContentLength, &d.held)
 	d.Remote = r.RemoteAddr
-	// The path is compared as it was sent, without one slash at its end. Any other spelling is another path.
+	// The path is compared as it was sent, without one slash at its end. Any other spelling is
+	// another path.
 	path := r.URL.EscapedPath()
 	at, ok := h.endpoints[strings.TrimSuffix(path, "/")]
 	status, err := publish.Status(""), d.setReadDeadline(d.bodyDeadline)
@@ -162,10 +165,12 @@ func (d *delivery) done() {
 	deliveries.Put(d)
 }
 
-// answerTime is the time from the body's last byte to the answer. One vendor allows a second for the whole delivery.
+// answerTime is the time from the body's last byte to the answer. One vendor allows a second for
+// the whole delivery.
 const answerTime = 800 * time.Millisecond
 
-// receive handles a request for an endpoint until its event is durable. A panic refuses this delivery alone.
+// receive handles a request for an endpoint until its event is durable. A panic refuses this
+// delivery alone.
 func (d *delivery) receive(at *verify.Endpoint) (status publish.Status, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -195,15 +200,17 @@ func (d *delivery) receive(at *verify.Endpoint) (status publish.Status, err erro
 	return d.publish(message)
 }
 
-// publish makes a message durable. It doesn't use the request's context: a sender that hangs up cancels nothing. The
-// deadline counts from the body's last byte, whatever has been waited for since.
+// publish makes a message durable. It doesn't use the request's context: a sender that hangs up
+// cancels nothing. The deadline counts from the body's last byte, whatever has been waited for
+// since.
 func (d *delivery) publish(m publish.Message) (publish.Status, error) {
 	began := d.Now()
 	defer func() { d.Stages.Publish = d.Now().Sub(began) }()
 	return d.Publisher.Publish(d.span.Into(untilContext{context.Background(), d.answerBy}), m)
 }
 
-// untilContext has a deadline without a timer: the publisher reads the deadline when it begins to wait.
+// untilContext has a deadline without a timer: the publisher reads the deadline when it begins to
+// wait.
 type untilContext struct {
 	context.Context
 	at time.Time
@@ -212,7 +219,8 @@ type untilContext struct {
 // Deadline implements context.Context.
 func (c untilContext) Deadline() (time.Time, bool) { return c.at, true }
 
-// judge parses and verifies the body, and notes the claims of an authentic delivery. It returns the body as it came.
+// judge parses and verifies the body, and notes the claims of an authentic delivery. It returns the
+// body as it came.
 func (d *delivery) judge(at *verify.Endpoint, received time.Time) (body []byte, err error) {
 	if d.body.len > smallBytes {
 		if !d.large.enter() {

@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	// maxConnections bounds the open connections of the public listener: several times what load balancers keep open to
-	// one instance. docs/bounds.md has the cost of the worst. A low limit on open files lowers it.
+	// maxConnections bounds the open connections of the public listener: several times what load
+	// balancers keep open to one instance. docs/bounds.md has the cost of the worst. A low limit on
+	// open files lowers it.
 	maxConnections = 4096
 	// spareFiles are left for NATS, the spool and the admin listener.
 	spareFiles = 256
@@ -21,10 +22,11 @@ const (
 	firstWrite = 10 * time.Second
 )
 
-// ConnLimiter bounds the connections of a listener, and the heads of their requests. A new connection never waits for
-// room: connections may stay open for a quarter of an hour, and one sender could open them all. Instead the limiter
-// closes another one (ADR 12): the oldest that was refused and has brought nothing authentic; else the oldest without an
-// answer; else the verified one that has been idle longest. It never closes one whose delivery is being worked on.
+// ConnLimiter bounds the connections of a listener, and the heads of their requests. A new
+// connection never waits for room: connections may stay open for a quarter of an hour, and one
+// sender could open them all. Instead the limiter closes another one (ADR 12): the oldest that was
+// refused and has brought nothing authentic; else the oldest without an answer; else the verified
+// one that has been idle longest. It never closes one whose delivery is being worked on.
 type ConnLimiter struct {
 	max    int
 	budget *budget           // for the heads; nil: none
@@ -59,7 +61,8 @@ func NewConnLimiter(limit int) *ConnLimiter {
 	return l
 }
 
-// Listen returns a listener whose connections are bounded, with TLS if config isn't nil. Its server must be attached.
+// Listen returns a listener whose connections are bounded, with TLS if config isn't nil. Its server
+// must be attached.
 func (l *ConnLimiter) Listen(below net.Listener, config *tls.Config) net.Listener {
 	if config != nil {
 		config = config.Clone()
@@ -68,7 +71,8 @@ func (l *ConnLimiter) Listen(below net.Listener, config *tls.Config) net.Listene
 	return &listener{below, l, config}
 }
 
-// Attach connects the server to the limiter. A later ConnState function must call the one that is set here.
+// Attach connects the server to the limiter. A later ConnState function must call the one that is
+// set here.
 func (l *ConnLimiter) Attach(s *http.Server) {
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, connKey{}, c)
@@ -89,8 +93,8 @@ func connOf(ctx context.Context) *conn {
 	return c
 }
 
-// Handler returns a handler for a listener that verifies nobody: the oldest connection is closed first. If answered ones
-// were kept longer, a new one would be closed before its request is read.
+// Handler returns a handler for a listener that verifies nobody: the oldest connection is closed
+// first. If answered ones were kept longer, a new one would be closed before its request is read.
 func (l *ConnLimiter) Handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		connOf(r.Context()).begin(r.ContentLength, &hold{})
@@ -202,8 +206,8 @@ func (c *conn) verify() {
 // isVerified reports whether it has brought an authentic delivery.
 func (c *conn) isVerified() bool { return c != nil && c.entry.verified }
 
-// rest puts a connection whose work is done into its list: a verified one at the end. A refused one keeps its place, or a
-// sender could stay by being refused again and again.
+// rest puts a connection whose work is done into its list: a verified one at the end. A refused one
+// keeps its place, or a sender could stay by being refused again and again.
 func (c *conn) rest() {
 	if c == nil {
 		return

@@ -11,12 +11,13 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// quarantine keeps a delivery that is signed correctly and can't be published: one vendor never sends it
-// again. One that can't be read as an event is answered 200, because sending it again would change
-// nothing. One that is stale, from the future or contradicts itself is still refused. Nothing unsigned
-// is ever kept.
+// quarantine keeps a delivery that is signed correctly and can't be published: one vendor never
+// sends it again. One that can't be read as an event is answered 200, because sending it again
+// would change nothing. One that is stale, from the future or contradicts itself is still refused.
+// Nothing unsigned is ever kept.
 //
-// The id depends on the signed text alone, so that a copy with other unsigned parts is kept only once.
+// The id depends on the signed text alone, so that a copy with other unsigned parts is kept only
+// once.
 func (d *delivery) quarantine(at *verify.Endpoint, body []byte, received time.Time, refusal error) (publish.Status, error) {
 	if !d.Quarantine || !verify.IsAuthentic(refusal) {
 		return "", refusal

@@ -17,8 +17,8 @@ const (
 	// drainBytes bounds how much of an unwanted body is read, for senders that read the answer only
 	// after they have sent everything.
 	drainBytes = 16 << 20
-	// unaskedBytes is how much of a body may arrive before it must make room for others: most bodies
-	// are shorter.
+	// unaskedBytes is how much of a body may arrive before it must make room for others: most
+	// bodies are shorter.
 	unaskedBytes = 2 << 10
 )
 
@@ -37,7 +37,8 @@ func (d *delivery) read() error {
 	d.body = body{}
 	d.held.release() // nobody interrupts the reading any more
 	if errors.Is(err, errBusy) {
-		// The sender may use the rest of its time to send the body, which is dropped, and read the answer.
+		// The sender may use the rest of its time to send the body, which is dropped, and read the
+		// answer.
 		_ = d.setReadDeadline(d.bodyDeadline) // if that fails, the connection is closed
 	}
 	return err
@@ -72,8 +73,8 @@ func (d *delivery) receiveBody() error {
 	}
 }
 
-// setReadDeadline bounds the reading of the body, for every request: before it sends an answer, net/http
-// reads the rest of the body, without a bound in time.
+// setReadDeadline bounds the reading of the body, for every request: before it sends an answer,
+// net/http reads the rest of the body, without a bound in time.
 func (d *delivery) setReadDeadline(t time.Time) error {
 	if err := http.NewResponseController(d.w).SetReadDeadline(t); err != nil {
 		return fmt.Errorf("%w: setting deadline: %w", errInternal, err)
@@ -81,8 +82,9 @@ func (d *delivery) setReadDeadline(t time.Time) error {
 	return nil
 }
 
-// drain reads and drops the rest of the body, within the deadline, and reports whether it reached the end.
-// It doesn't read from a sender that waits for 100 Continue: that one gets the answer instead.
+// drain reads and drops the rest of the body, within the deadline, and reports whether it reached
+// the end. It doesn't read from a sender that waits for 100 Continue: that one gets the answer
+// instead.
 func (d *delivery) drain() (whole bool) {
 	if d.whole {
 		return true

@@ -8,11 +8,12 @@ import (
 	"time"
 )
 
-// Server returns the HTTP server of the public listener, with every bound that net/http has. A later ConnState function
-// must call the one that is set here.
+// Server returns the HTTP server of the public listener, with every bound that net/http has. A
+// later ConnState function must call the one that is set here.
 //
-// It speaks HTTP/1.1 only, also with TLS: vendors send one delivery at a time and don't need HTTP/2. Without streams a
-// connection is one request at a time, and bounds on connections, time and heads suffice (ADR 12).
+// It speaks HTTP/1.1 only, also with TLS: vendors send one delivery at a time and don't need
+// HTTP/2. Without streams a connection is one request at a time, and bounds on connections, time
+// and heads suffice (ADR 12).
 func (h *Handler) Server(logger *log.Logger) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -23,8 +24,8 @@ func (h *Handler) Server(logger *log.Logger) *http.Server {
 		MaxHeaderBytes:    maxHeadBytes, // net/http adds 4 KiB; the listener's own bound is met first
 		// For body, publish and answer, also to a sender that doesn't read.
 		WriteTimeout: bodyTimeout + 10*time.Second,
-		// Longer than any proxy keeps an idle connection (600 s). If we closed first, a delivery that
-		// is just being sent would be lost.
+		// Longer than any proxy keeps an idle connection (600 s). If we closed first, a delivery
+		// that is just being sent would be lost.
 		IdleTimeout:                  15 * time.Minute,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is not served either
 		Protocols:                    protocols,
@@ -33,7 +34,8 @@ func (h *Handler) Server(logger *log.Logger) *http.Server {
 	return s
 }
 
-// Limit returns a listener whose connections and heads are bounded, for [Handler.Server]; with TLS if config isn't nil.
+// Limit returns a listener whose connections and heads are bounded, for [Handler.Server]; with TLS
+// if config isn't nil.
 func (h *Handler) Limit(l net.Listener, config *tls.Config) net.Listener {
 	return h.conns.Listen(l, config)
 }

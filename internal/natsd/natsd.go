@@ -1,5 +1,5 @@
-// Package natsd runs an embedded nats-server with JetStream, for the bridge without NATS_URL. No other product
-// package imports nats-server.
+// Package natsd runs an embedded nats-server with JetStream, for the bridge without NATS_URL. No
+// other product package imports nats-server.
 package natsd
 
 import (
@@ -27,8 +27,8 @@ type Config struct {
 	Log      *zap.Logger
 }
 
-// maxPayload is the largest message in bytes. A body of the default MAX_BODY_BYTES fits in it with its
-// envelope: its canonical form is up to 4.4 times as long.
+// maxPayload is the largest message in bytes. A body of the default MAX_BODY_BYTES fits in it with
+// its envelope: its canonical form is up to 4.4 times as long.
 const maxPayload = 8 << 20
 
 // readyTimeout bounds the wait for connections after the store is open.
@@ -40,7 +40,8 @@ type Server struct {
 	lock   io.Closer // of the store
 }
 
-// Start returns once the server accepts connections. It acknowledges a write only after it is on disk.
+// Start returns once the server accepts connections. It acknowledges a write only after it is on
+// disk.
 func Start(c Config) (s *Server, err error) {
 	defer func() {
 		if err != nil {
@@ -66,8 +67,8 @@ func Start(c Config) (s *Server, err error) {
 	return &Server{started, lock}, nil
 }
 
-// free returns an error if the address is in use. The server finds that out only after it has opened its
-// store, which may belong to the server that is listening there.
+// free returns an error if the address is in use. The server finds that out only after it has
+// opened its store, which may belong to the server that is listening there.
 func free(addr string) error {
 	l, err := net.Listen("tcp", addr) //nolint:noctx // it doesn't wait
 	if err != nil {

@@ -14,11 +14,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// acks waits for acknowledgements. One inbox, one map and one timer serve all messages; nats.go's futures
-// need a timer and several channels for each. Each caller gets one outcome, within the time-out.
+// acks waits for acknowledgements. One inbox, one map and one timer serve all messages; nats.go's
+// futures need a timer and several channels for each. Each caller gets one outcome, within the
+// time-out.
 //
-// A later acknowledgement, because JetStream is slow or the connection broke, still means that the message
-// is stored. It is reported to late.
+// A later acknowledgement, because JetStream is slow or the connection broke, still means that the
+// message is stored. It is reported to late.
 type acks struct {
 	prefix  string // of the numbers in reply subjects; distinguishes several acks on one inbox
 	timeout time.Duration
@@ -33,7 +34,7 @@ type acks struct {
 	dropped uint64 // no message before it is pending
 	next    uint64 // the number of the next message
 	timer   *time.Timer
-	fires   time.Time     // when the timer fires; zero: it is stopped
+	fires   time.Time // when the timer fires; zero: it is stopped
 }
 
 // awaited is a message without an acknowledgement.
@@ -67,8 +68,9 @@ type LateAck struct {
 // lateFor is how long after the time-out an acknowledgement still counts.
 const lateFor = 30 * time.Second
 
-// foreignAck is an acknowledgement by another stream or another JetStream domain, which doesn't count. A
-// leaf node and its hub in one account may both have a stream of that name and those subjects.
+// foreignAck is an acknowledgement by another stream or another JetStream domain, which doesn't
+// count. A leaf node and its hub in one account may both have a stream of that name and those
+// subjects.
 type foreignAck struct{ stream, domain string }
 
 func (e *foreignAck) Error() string {
@@ -83,8 +85,8 @@ func newAcks(prefix string, timeout time.Duration, domain string) *acks {
 	return a
 }
 
-// begin registers a message and returns its number. A caller that has received the outcome may return the
-// wait to spare.
+// begin registers a message and returns its number. A caller that has received the outcome may
+// return the wait to spare.
 func (a *acks) begin(m Message, stream string, made time.Time) (uint64, *wait) {
 	w := a.spare.Get().(*wait)
 	a.mu.Lock()
@@ -162,8 +164,9 @@ func (a *acks) fail(err error) {
 	}
 }
 
-// expire gives up on messages that have timed out, and drops those for which no late acknowledgement counts
-// any more. All have the same time-out, so they end in the order in which they began.
+// expire gives up on messages that have timed out, and drops those for which no late
+// acknowledgement counts any more. All have the same time-out, so they end in the order in which
+// they began.
 func (a *acks) expire() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -212,9 +215,9 @@ func (a *acks) replyTo(inbox string, number uint64) string {
 	return string(strconv.AppendUint(append(append(append(room[:0], inbox...), '.'), a.prefix...), number, base))
 }
 
-// domainGrace is how long after an error the intended stream may still acknowledge, if the error may be another
-// stream's: it doesn't name its domain (nats-server, JSPubAckResponse). An error about the wrong stream is always
-// another's, because the message names ours.
+// domainGrace is how long after an error the intended stream may still acknowledge, if the error
+// may be another stream's: it doesn't name its domain (nats-server, JSPubAckResponse). An error
+// about the wrong stream is always another's, because the message names ours.
 const domainGrace = 250 * time.Millisecond
 
 // receive handles an answer on the inbox.
@@ -279,7 +282,8 @@ func readAck(m *nats.Msg) ack {
 	return ack{stream: []byte(read.Stream), domain: read.Domain, duplicate: read.Duplicate}
 }
 
-// plainAck returns the stream of a bare {"stream","seq"} ack, the usual one, and reports whether data is one.
+// plainAck returns the stream of a bare {"stream","seq"} ack, the usual one, and reports whether
+// data is one.
 func plainAck(data []byte) (stream []byte, ok bool) {
 	rest, ok := bytes.CutPrefix(data, []byte(`{"stream":"`))
 	if !ok {
@@ -296,8 +300,8 @@ func plainAck(data []byte) (stream []byte, ok bool) {
 	return name, ok && len(digits) > 0
 }
 
-// sendQueue hands messages to nats.go in order, and concurrent ones together: these then share one write and
-// a few acknowledgement packets.
+// sendQueue hands messages to nats.go in order, and concurrent ones together: these then share one
+// write and a few acknowledgement packets.
 type sendQueue struct {
 	mu     sync.Mutex
 	queue  []outgoing
@@ -331,9 +335,9 @@ func (q *sendQueue) take() (batch []outgoing) {
 	return batch
 }
 
-// flush yields once, so that concurrent callers can add messages, and then sends the queue. A message that
-// can't be sent gets its outcome at once. One whose caller has its outcome already, because the connection
-// was lost or the time-out passed, isn't sent.
+// flush yields once, so that concurrent callers can add messages, and then sends the queue. A
+// message that can't be sent gets its outcome at once. One whose caller has its outcome already,
+// because the connection was lost or the time-out passed, isn't sent.
 func (p *Publisher) flush() {
 	runtime.Gosched()
 	q := &p.queue

@@ -23,8 +23,8 @@ func newConn(l *link, wire net.Conn) *conn {
 
 var errNotOpened = errors.New("not opened yet")
 
-// Dial makes link a nats.CustomDialer. It refuses until the publisher is open: nats.Connect dials every
-// server before it returns, and a silent one would delay the start.
+// Dial makes link a nats.CustomDialer. It refuses until the publisher is open: nats.Connect dials
+// every server before it returns, and a silent one would delay the start.
 func (l *link) Dial(network, address string) (net.Conn, error) {
 	if !l.opened.Load() {
 		return nil, errNotOpened
@@ -48,8 +48,8 @@ func (l *link) Dial(network, address string) (net.Conn, error) {
 	return c, nil
 }
 
-// Read returns an error only after every publish has left nats.go. Until Read returns, nats.go doesn't
-// dial again; while it dials, it holds the lock that a publish needs.
+// Read returns an error only after every publish has left nats.go. Until Read returns, nats.go
+// doesn't dial again; while it dials, it holds the lock that a publish needs.
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if err == nil {
@@ -65,16 +65,17 @@ func (c *conn) Read(b []byte) (int, error) {
 }
 
 const (
-	// writeStall is how long a write may make no progress. A full send buffer accepts more only when a third of
-	// it is free (Linux, sk_stream_is_writeable), which takes seconds on a slow line.
+	// writeStall is how long a write may make no progress. A full send buffer accepts more only
+	// when a third of it is free (Linux, sk_stream_is_writeable), which takes seconds on a slow
+	// line.
 	writeStall = 2 * time.Second
 	writeBound = 10 * time.Second // for a write as a whole
 	writePiece = 16 << 10
 )
 
-// Write writes in pieces, each with its own deadline: a large message on a slow line takes longer than a dead
-// server may. It closes the connection on an error. nats.go would keep using it if nothing was written, and
-// each publish in turn would wait for the time-out with the lock held.
+// Write writes in pieces, each with its own deadline: a large message on a slow line takes longer
+// than a dead server may. It closes the connection on an error. nats.go would keep using it if
+// nothing was written, and each publish in turn would wait for the time-out with the lock held.
 func (c *conn) Write(b []byte) (n int, err error) {
 	bound := time.Now().Add(writeBound)
 	for n < len(b) && err == nil {

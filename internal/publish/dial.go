@@ -14,16 +14,17 @@ import (
 
 const (
 	dialTimeout = 2 * time.Second
-	// lookUpTimeout leaves time for a second name server after the first one's 5 s (resolv.conf(5)).
+	// lookUpTimeout leaves time for a second name server after the first one's 5 s
+	// (resolv.conf(5)).
 	lookUpTimeout = 7 * time.Second
 )
 
 // lookUp returns the addresses of a host.
 type lookUp func(ctx context.Context, host string) ([]string, error)
 
-// dial connects to one of a name's addresses. It tries them in random order and gives each an equal share
-// of the time, because a headless service also lists nodes that are gone. (net.Dialer gives the first
-// address at least 2 s, which is all there is.)
+// dial connects to one of a name's addresses. It tries them in random order and gives each an equal
+// share of the time, because a headless service also lists nodes that are gone. (net.Dialer gives
+// the first address at least 2 s, which is all there is.)
 func (l *link) dial(network, address string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {

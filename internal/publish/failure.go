@@ -91,8 +91,8 @@ const (
 	codeTooManyRequests    = 10167
 )
 
-// meaning returns the cause of a failed publish and reports whether the stream should be checked. Nothing
-// else decides that. An unknown error counts as retriable.
+// meaning returns the cause of a failed publish and reports whether the stream should be checked.
+// Nothing else decides that. An unknown error counts as retriable.
 func meaning(err error) (cause Cause, stream bool) {
 	var api *jetstream.APIError
 	switch {

@@ -11,8 +11,8 @@ import (
 
 var errForbidden = errors.New("our account may not publish on this subject")
 
-// forbidden holds the subjects on which the server has just refused a publish. The server reports that
-// through the error handler alone, and the publish itself looks like a time-out.
+// forbidden holds the subjects on which the server has just refused a publish. The server reports
+// that through the error handler alone, and the publish itself looks like a time-out.
 type forbidden struct {
 	any      atomic.Bool // reports whether subjects may hold something; spares the usual publish the lock
 	mu       sync.Mutex
@@ -21,8 +21,8 @@ type forbidden struct {
 
 const (
 	maxForbidden = 1000
-	// forbiddenFor is how long nothing is sent on a refused subject. It ends because the right may be granted
-	// while the connection lasts.
+	// forbiddenFor is how long nothing is sent on a refused subject. It ends because the right may
+	// be granted while the connection lasts.
 	forbiddenFor = 10 * time.Second
 )
 

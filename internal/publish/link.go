@@ -13,8 +13,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// link holds the state of the connection, so that nobody needs to call nats.go for it. nats.go holds its lock
-// while it dials and shakes hands, which takes seconds if a server is silent.
+// link holds the state of the connection, so that nobody needs to call nats.go for it. nats.go
+// holds its lock while it dials and shakes hands, which takes seconds if a server is silent.
 type link struct {
 	log     *zap.Logger
 	onUp    func()
@@ -78,8 +78,8 @@ func (l *link) open() error {
 	return l.ready()
 }
 
-// enter returns nil while there is a connection; leave must follow. In between nats.go doesn't dial, so it
-// may be called. This also holds after stop: accepted messages are still sent.
+// enter returns nil while there is a connection; leave must follow. In between nats.go doesn't
+// dial, so it may be called. This also holds after stop: accepted messages are still sent.
 func (l *link) enter() error {
 	l.inside.Add(1)
 	err := l.ready()
@@ -91,7 +91,8 @@ func (l *link) enter() error {
 
 func (l *link) leave() { l.inside.Add(-1) }
 
-// waitOutside waits until every call that has entered has left. The caller must have prevented new ones.
+// waitOutside waits until every call that has entered has left. The caller must have prevented new
+// ones.
 func (l *link) waitOutside() {
 	for deadline := time.Now().Add(maxInside); l.inside.Load() > 0 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
@@ -108,8 +109,8 @@ func (l *link) stop() {
 	l.waitOutside()
 }
 
-// handlers returns the options by which nats.go reports events. Each event is logged once; an unreachable
-// server is logged again when the reason changes.
+// handlers returns the options by which nats.go reports events. Each event is logged once; an
+// unreachable server is logged again when the reason changes.
 func (l *link) handlers() []nats.Option {
 	return []nats.Option{
 		nats.ConnectHandler(l.connected),
@@ -187,8 +188,8 @@ func (l *link) unreachable(err error) {
 	}
 }
 
-// delay returns how long nats.go waits before it tries all servers again. Only here does a failed handshake
-// show, such as one with a wrong certificate.
+// delay returns how long nats.go waits before it tries all servers again. Only here does a failed
+// handshake show, such as one with a wrong certificate.
 func (l *link) delay(int) time.Duration {
 	if nc := l.nc.Load(); nc != nil {
 		if err := nc.LastError(); err != nil {

@@ -63,16 +63,18 @@ var (
 	ErrTooLarge = errors.New("message too large for NATS")
 	// ErrNoRoom means that the quarantine has no room for a message of kind Refused.
 	ErrNoRoom = errors.New("no room in quarantine for a refused delivery")
-	// ErrRefused means that NATS refuses this message but takes others: its subject is forbidden, for example.
+	// ErrRefused means that NATS refuses this message but takes others: its subject is forbidden,
+	// for example.
 	ErrRefused = errors.New("refused by NATS")
-	// ErrUnavailable means that it can't be made durable now, but perhaps later. Unknown errors count as this one.
+	// ErrUnavailable means that it can't be made durable now, but perhaps later. Unknown errors
+	// count as this one.
 	ErrUnavailable = errors.New("cannot be made durable now")
 )
 
 var eventHeaders = []Header{{Name: "Content-Type", Value: event.ContentType}}
 
-// NewMessage returns the message that carries an endpoint's event. The prefix begins its subject. Its data is
-// appended to room.
+// NewMessage returns the message that carries an endpoint's event. The prefix begins its subject.
+// Its data is appended to room.
 func NewMessage(prefix, endpoint string, of *event.Event, room []byte) Message {
 	headers := eventHeaders
 	if of.TraceParent != "" {

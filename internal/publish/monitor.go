@@ -13,8 +13,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// monitor checks a stream on every new connection, every minute, and after a publish that failed because of
-// the stream. It creates a missing stream, and repeats a failed check.
+// monitor checks a stream on every new connection, every minute, and after a publish that failed
+// because of the stream. It creates a missing stream, and repeats a failed check.
 type monitor struct {
 	stream  Stream
 	windows *windows
@@ -123,8 +123,8 @@ func (m *monitor) run(ctx context.Context, current connected) {
 	}
 }
 
-// checkOnce checks the stream. It reports whether the connection lasted that long; otherwise it ignores the
-// result, because the answer may have been lost with the connection.
+// checkOnce checks the stream. It reports whether the connection lasted that long; otherwise it
+// ignores the result, because the answer may have been lost with the connection.
 func (m *monitor) checkOnce(ctx context.Context, c *conn, js jetstream.JetStream) bool {
 	attempt, cancel := context.WithTimeout(c.alive, checkTimeout)
 	defer cancel()

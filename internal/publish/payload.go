@@ -10,9 +10,9 @@ import (
 // payloadEvery is how often the server is asked for its max_payload, at the most.
 const payloadEvery = 10 * time.Second
 
-// wasRaised reports whether the connection's server takes larger messages than when we connected. After a reload of
-// its configuration it doesn't inform its clients (nats-server, maxPayloadOption.Apply): only a new connection
-// learns the new limit.
+// wasRaised reports whether the connection's server takes larger messages than when we connected.
+// After a reload of its configuration it doesn't inform its clients (nats-server,
+// maxPayloadOption.Apply): only a new connection learns the new limit.
 func (s Server) wasRaised(nc *nats.Conn) (bool, error) {
 	s.URL = nc.ConnectedUrl()
 	fresh, err := s.Connect(nats.Timeout(dialTimeout))

@@ -1,9 +1,9 @@
-// Package publish publishes messages to JetStream. [Publisher.Publish] returns nil only after the stream has
-// acknowledged the message: only then is it durable.
+// Package publish publishes messages to JetStream. [Publisher.Publish] returns nil only after the
+// stream has acknowledged the message: only then is it durable.
 //
-// A Publisher can be used as soon as it is open. While NATS is away it refuses at once. It connects, and
-// checks or creates its streams, in the background and for as long as it takes. A refused message is never
-// sent later.
+// A Publisher can be used as soon as it is open. While NATS is away it refuses at once. It
+// connects, and checks or creates its streams, in the background and for as long as it takes. A
+// refused message is never sent later.
 package publish
 
 import (
@@ -48,8 +48,8 @@ type Publisher struct {
 	session  atomic.Pointer[session]
 }
 
-// Open returns a publisher that connects in the background. It returns an error only for a configuration
-// that can't be used, such as an invalid credentials file.
+// Open returns a publisher that connects in the background. It returns an error only for a
+// configuration that can't be used, such as an invalid credentials file.
 func Open(c Config) (*Publisher, error) {
 	if c.SpoolTimeout == 0 {
 		c.SpoolTimeout = DefaultSpoolTimeout
@@ -87,8 +87,8 @@ func Open(c Config) (*Publisher, error) {
 	return p, nil
 }
 
-// Publish publishes the message and waits for the stream's acknowledgement. It never waits much longer
-// than Timeout, even if NATS has just gone silent. The error is an [Error].
+// Publish publishes the message and waits for the stream's acknowledgement. It never waits much
+// longer than Timeout, even if NATS has just gone silent. The error is an [Error].
 func (p *Publisher) Publish(ctx context.Context, m Message) (Status, error) {
 	o, w, err := p.begin(ctx, m, p.direct)
 	if err != nil {
@@ -109,8 +109,8 @@ type Result struct {
 	Err    error
 }
 
-// DefaultSpoolTimeout is how long to wait for the acknowledgement of a message from the spool. A busy disk,
-// a stretched cluster or a slow line take seconds, and the message has minutes.
+// DefaultSpoolTimeout is how long to wait for the acknowledgement of a message from the spool. A
+// busy disk, a stretched cluster or a slow line take seconds, and the message has minutes.
 const DefaultSpoolTimeout = 10 * time.Second
 
 // PublishAll publishes messages from the spool in order. It sends the next without waiting for the
@@ -140,8 +140,8 @@ func (p *Publisher) PublishAll(ctx context.Context, messages []Message) []Result
 	return results
 }
 
-// maxChunk is how many bytes are sent before the time-outs of the following messages start. On a slow link
-// these would otherwise pass while the messages wait for their turn.
+// maxChunk is how many bytes are sent before the time-outs of the following messages start. On a
+// slow link these would otherwise pass while the messages wait for their turn.
 const maxChunk = 256 << 10
 
 // send hands messages to nats.go and waits until that is done.
@@ -151,7 +151,8 @@ func (p *Publisher) send(batch []outgoing) {
 	}
 }
 
-// begin registers the message for its acknowledgement. It returns an error if the message can't be sent now.
+// begin registers the message for its acknowledgement. It returns an error if the message can't be
+// sent now.
 func (p *Publisher) begin(ctx context.Context, m Message, of *acks) (outgoing, *wait, error) {
 	if err := p.link.open(); err != nil {
 		return outgoing{}, nil, &Error{ErrUnavailable, Disconnected, err}
@@ -189,7 +190,8 @@ func (p *Publisher) await(ctx context.Context, m outgoing, w *wait) Result {
 	return Result{Status: Stored, Took: o.took, Made: o.made}
 }
 
-// OnLate sets f to be called for each message that is acknowledged after its time-out. f must not block.
+// OnLate sets f to be called for each message that is acknowledged after its time-out. f must not
+// block.
 func (p *Publisher) OnLate(f func(LateAck)) {
 	for _, a := range []*acks{p.direct, p.spooled} {
 		a.mu.Lock()
@@ -226,7 +228,8 @@ func sizeOf(m Message, stream string) int64 {
 
 func headerSize(name, value string) int { return len(name) + len(": \r\n") + len(value) }
 
-// failed returns the [Error] for a failed publish, and requests a check of the stream if that is its cause.
+// failed returns the [Error] for a failed publish, and requests a check of the stream if that is
+// its cause.
 func (p *Publisher) failed(m Message, err error) error {
 	if cause, _ := meaning(err); cause == TimedOut && p.link.forbidden.has(m.Subject) {
 		err = errForbidden
@@ -241,8 +244,8 @@ func (p *Publisher) failed(m Message, err error) error {
 // IsConnected reports whether there is a connection to NATS.
 func (p *Publisher) IsConnected() bool { return p.link.isUp() }
 
-// Ready returns nil while messages of the kind can be published: NATS is connected and the stream was
-// checked. It never waits.
+// Ready returns nil while messages of the kind can be published: NATS is connected and the stream
+// was checked. It never waits.
 func (p *Publisher) Ready(kind Kind) error {
 	if err := p.link.ready(); err != nil {
 		return err
@@ -250,8 +253,8 @@ func (p *Publisher) Ready(kind Kind) error {
 	return p.monitors[kind].ready(p.link.connection())
 }
 
-// Window returns how far back the kind's stream certainly recognises an id; 0 while that is unknown. It is
-// less than the configured duplicate window for a while after that was raised.
+// Window returns how far back the kind's stream certainly recognises an id; 0 while that is
+// unknown. It is less than the configured duplicate window for a while after that was raised.
 func (p *Publisher) Window(kind Kind) time.Duration {
 	return p.windows.of(p.monitors[kind].stream.Name)
 }
@@ -287,15 +290,16 @@ func (p *Publisher) Close(ctx context.Context) error {
 	return err
 }
 
-// Settle waits until each stream's first check has ended. It returns at the latest after the bound, and at
-// once if NATS is known to be away.
+// Settle waits until each stream's first check has ended. It returns at the latest after the bound,
+// and at once if NATS is known to be away.
 func (p *Publisher) Settle(ctx context.Context, bound time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	waitWhile(ctx, func() bool { return p.link.lastError.Load() == nil && slices.ContainsFunc(p.streams, p.isUnchecked) })
 }
 
-// drained waits until no caller waits for an acknowledgement, or the context ends. It returns how many still wait.
+// drained waits until no caller waits for an acknowledgement, or the context ends. It returns how
+// many still wait.
 func (p *Publisher) drained(ctx context.Context) int {
 	waiting := func() int { return p.direct.waiting() + p.spooled.waiting() }
 	waitWhile(ctx, func() bool { return waiting() > 0 })

@@ -14,8 +14,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// remedy returns what to do about a connection that NATS has refused or ended; "" if it will come back by
-// itself.
+// remedy returns what to do about a connection that NATS has refused or ended; "" if it will come
+// back by itself.
 func (s Server) remedy(err error) string {
 	var silent net.Error
 	text := strings.ToLower(err.Error())
@@ -36,7 +36,8 @@ func (s Server) remedy(err error) string {
 	return ""
 }
 
-// expiry returns when the user JWT in the credentials file expires; zero if that is unknown or never.
+// expiry returns when the user JWT in the credentials file expires; zero if that is unknown or
+// never.
 func (s Server) expiry() time.Time {
 	content, err := os.ReadFile(s.Creds)
 	if err != nil {
@@ -55,8 +56,8 @@ func (s Server) expiry() time.Time {
 
 var subscribeTo = regexp.MustCompile(`(?i)for subscription to "([^"]+)"`)
 
-// noInbox returns an error if the violation is that we may not subscribe to our own inbox. Without it no
-// answer can reach us.
+// noInbox returns an error if the violation is that we may not subscribe to our own inbox. Without
+// it no answer can reach us.
 func (s Server) noInbox(violation error) error {
 	prefix := s.InboxPrefix
 	if prefix == "" {

@@ -12,13 +12,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// room limits the deliveries answered 401 in the quarantine's stream, so that they never displace deliveries
-// answered 200: a full stream drops its oldest messages of either sort. While the stream has any of the latter,
-// the former may fill only half of it.
+// room limits the deliveries answered 401 in the quarantine's stream, so that they never displace
+// deliveries answered 200: a full stream drops its oldest messages of either sort. While the stream
+// has any of the latter, the former may fill only half of it.
 //
-// It reads the stream's state now and then, which needs no more rights than publishing does. Between two
-// reads it admits at most a sixteenth of the stream, so that eight instances that read at the same moment
-// still displace nothing (ADR 10).
+// It reads the stream's state now and then, which needs no more rights than publishing does.
+// Between two reads it admits at most a sixteenth of the stream, so that eight instances that read
+// at the same moment still displace nothing (ADR 10).
 type room struct {
 	reason string // last token of the subjects of deliveries answered 200
 	limit  int64  // QUARANTINE_MAX_BYTES; the stream's own limit may be larger
@@ -37,8 +37,8 @@ const (
 	roomValid = 10 * time.Second // how long an answer is used
 	roomAgain = time.Second      // pause after an answer that left no room
 	roomSteps = 16
-	// storeOverhead is the most that a stream's store adds to a message: nats-server's fileStoreMsgSize
-	// counts the subject, the length of the headers and a checksum.
+	// storeOverhead is the most that a stream's store adds to a message: nats-server's
+	// fileStoreMsgSize counts the subject, the length of the headers and a checksum.
 	storeOverhead = 512
 )
 
@@ -66,8 +66,8 @@ func (r *room) admit(ctx context.Context, size int64) error {
 	return &Error{ErrNoRoom, NoRoom, fmt.Errorf("%d bytes, of which %d would fit", size, max(r.all, 0))}
 }
 
-// take reserves room for a message and reports whether there was any. The first message of a step may be
-// larger than the step.
+// take reserves room for a message and reports whether there was any. The first message of a step
+// may be larger than the step.
 func (r *room) take(size int64) bool {
 	isValid := r.failure == nil && !r.answered.IsZero() && r.now().Sub(r.answered) <= roomValid
 	if !isValid || size > r.left && (r.left < r.step || size > r.all) {

@@ -38,7 +38,8 @@ func (s Server) JetStream(nc *nats.Conn, options ...jetstream.JetStreamOpt) (jet
 // commandTimeout bounds a command's attempt to connect, because its user waits.
 const commandTimeout = 10 * time.Second
 
-// Connect returns a connection for a command. It makes one attempt, unless the options say otherwise.
+// Connect returns a connection for a command. It makes one attempt, unless the options say
+// otherwise.
 func (s Server) Connect(more ...nats.Option) (*nats.Conn, error) {
 	options, err := s.credentials()
 	if err != nil {
@@ -61,8 +62,8 @@ func (s Server) Connect(more ...nats.Option) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// connect returns a connection for a service. It connects in the background once the link is open, and
-// reconnects for ever.
+// connect returns a connection for a service. It connects in the background once the link is open,
+// and reconnects for ever.
 func (s Server) connect(l *link) (*nats.Conn, error) {
 	options, err := s.credentials()
 	if err != nil {

@@ -43,8 +43,9 @@ func (p *Publisher) open() error {
 	return nil
 }
 
-// reopen starts a new session after nats.go has closed one for good. nats.go does that on any server
-// error that it doesn't know: for example, a message above a max_payload that was lowered by a reload.
+// reopen starts a new session after nats.go has closed one for good. nats.go does that on any
+// server error that it doesn't know: for example, a message above a max_payload that was lowered by
+// a reload.
 func (p *Publisher) reopen() {
 	for err := p.open(); err != nil; err = p.open() {
 		p.link.unreachable(err)

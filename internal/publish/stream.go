@@ -24,8 +24,9 @@ type Stream struct {
 	Duplicates time.Duration
 	Explicit   struct{ Replicas, MaxAge, MaxBytes, Duplicates bool } // set, rather than defaults
 
-	// DropOldest makes a full stream drop its oldest messages rather than refuse new ones: the quarantine.
-	// Messages whose subjects end with ProtectedReason are never displaced by one of kind Refused.
+	// DropOldest makes a full stream drop its oldest messages rather than refuse new ones: the
+	// quarantine. Messages whose subjects end with ProtectedReason are never displaced by one of
+	// kind Refused.
 	DropOldest      bool
 	ProtectedReason string
 }
@@ -55,7 +56,8 @@ func (s Stream) Config() jetstream.StreamConfig {
 	}
 }
 
-// discard returns what a full stream does. That of the events refuses new ones: old events never vanish.
+// discard returns what a full stream does. That of the events refuses new ones: old events never
+// vanish.
 func (s Stream) discard() jetstream.DiscardPolicy {
 	if s.DropOldest {
 		return jetstream.DiscardOld
@@ -78,7 +80,8 @@ type found struct {
 	differences []string                // remaining differences from the configuration, in words
 }
 
-// ensure creates or changes the stream as configured, and returns an error if it can't take our messages.
+// ensure creates or changes the stream as configured, and returns an error if it can't take our
+// messages.
 func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, error) {
 	var f found
 	stream, err := js.Stream(ctx, s.Name)
@@ -97,8 +100,8 @@ func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, erro
 	changed, differences := s.reconcile(&wanted)
 	f.differences = differences
 	if changed {
-		// A cluster may lack room for the replicas, or our account the right to change streams. The stream
-		// takes events all the same.
+		// A cluster may lack room for the replicas, or our account the right to change streams. The
+		// stream takes events all the same.
 		if stream, err = js.UpdateStream(ctx, wanted); err != nil {
 			f.differences = append(f.differences, fmt.Sprintf("the settings could not be applied: %v", err))
 		} else {
@@ -130,8 +133,8 @@ func (s Stream) explain(err error) error {
 	return fmt.Errorf("stream %s: %w", s.Name, err)
 }
 
-// reconcile applies the explicit settings to a stream's configuration, unless a limit would shrink. It
-// returns all other differences in words.
+// reconcile applies the explicit settings to a stream's configuration, unless a limit would shrink.
+// It returns all other differences in words.
 func (s Stream) reconcile(have *jetstream.StreamConfig) (changed bool, differences []string) {
 	// setting applies one that grows where that is allowed, or else notes that it differs.
 	setting := func(variable string, differs, grows bool, has, wanted any, apply func()) {
@@ -194,8 +197,8 @@ func bytesInWords(n int64) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-// usable returns an error if the stream would not take our messages, or acknowledge them before they are
-// stored.
+// usable returns an error if the stream would not take our messages, or acknowledge them before
+// they are stored.
 func (s Stream) usable(have jetstream.StreamConfig) error {
 	switch {
 	case have.Mirror != nil:

@@ -17,16 +17,17 @@ import (
 
 // windows holds each stream's effective duplicate window: how far back it recognises an id.
 //
-// Raising a stream's window doesn't restore the ids that it has forgotten. nats-server drops ids by the
-// current window (server/stream.go, purgeMsgIds) and reloads them from its messages only when it starts
-// (rebuildDedupe), which clients can't see. So the effective window is the smaller of two: the configured
-// one, and the effective one at the last check plus the time since. Only time in which this process runs
-// counts, because nothing but a wall clock could measure the rest.
+// Raising a stream's window doesn't restore the ids that it has forgotten. nats-server drops ids by
+// the current window (server/stream.go, purgeMsgIds) and reloads them from its messages only when
+// it starts (rebuildDedupe), which clients can't see. So the effective window is the smaller of
+// two: the configured one, and the effective one at the last check plus the time since. Only time
+// in which this process runs counts, because nothing but a wall clock could measure the rest.
 //
-// A stream that this directory has never seen starts with its configured window if the spool is empty. Such a
-// spool will hold nothing older than the process, whose ids the stream knows, and another instance's older
-// delivery of the same event would be stored twice even if published directly (ADR 9). Otherwise, or if the
-// stream was deleted and created again, it starts with 0, unless it has never held a message.
+// A stream that this directory has never seen starts with its configured window if the spool is
+// empty. Such a spool will hold nothing older than the process, whose ids the stream knows, and
+// another instance's older delivery of the same event would be stored twice even if published
+// directly (ADR 9). Otherwise, or if the stream was deleted and created again, it starts with 0,
+// unless it has never held a message.
 type windows struct {
 	file     string // keeps the windows over a restart; "": none
 	readOnly bool

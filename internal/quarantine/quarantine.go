@@ -1,6 +1,6 @@
-// Package quarantine keeps deliveries that are correctly signed and could not be published. A delivery's message
-// has the body as received, and in headers all that is needed to verify it again; [Store] is the stream of
-// them. The package doesn't know the vendors.
+// Package quarantine keeps deliveries that are correctly signed and could not be published. A
+// delivery's message has the body as received, and in headers all that is needed to verify it
+// again; [Store] is the stream of them. The package doesn't know the vendors.
 package quarantine
 
 import (
@@ -15,7 +15,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// Unreadable is the reason of deliveries that were answered 200; those with any other were answered 401.
+// Unreadable is the reason of deliveries that were answered 200; those with any other were answered
+// 401.
 const Unreadable = "unreadable"
 
 // Delivery is a delivery in quarantine.
@@ -41,18 +42,20 @@ const (
 	headersHeader  = "Webhook-Headers" // as a form, so that it is ASCII
 )
 
-// Prefix returns the prefix of the quarantine's subjects, which is beside the events' and not below it.
+// Prefix returns the prefix of the quarantine's subjects, which is beside the events' and not below
+// it.
 func Prefix(events string) string { return events + "-quarantine" }
 
 // Stream returns the name of the quarantine's stream.
 func Stream(events string) string { return events + "_QUARANTINE" }
 
-// Message returns the message {prefix}-quarantine.{endpoint}.{reason}; prefix is that of the events.
+// Message returns the message {prefix}-quarantine.{endpoint}.{reason}; prefix is that of the
+// events.
 func (d Delivery) Message(prefix string) publish.Message {
 	kind, id := publish.Quarantined, d.ID
 	if d.Reason != Unreadable {
-		// A different id: a delivery answered 200 must be kept even if a copy was refused before, because that
-		// copy may be displaced.
+		// A different id: a delivery answered 200 must be kept even if a copy was refused before,
+		// because that copy may be displaced.
 		sum := sha256.Sum256([]byte(publish.Refused.String() + "\x00" + d.ID))
 		kind, id = publish.Refused, hex.EncodeToString(sum[:16])
 	}
@@ -77,7 +80,8 @@ func (d Delivery) Message(prefix string) publish.Message {
 	return m
 }
 
-// Parse parses a message of the quarantine's stream. headers returns a header's value; "": there is none.
+// Parse parses a message of the quarantine's stream. headers returns a header's value; "": there is
+// none.
 func Parse(headers func(name string) string, body []byte) (Delivery, error) {
 	d := Delivery{
 		ID: headers(idHeader), Endpoint: headers(endpointHeader), Provider: headers(providerHeader), Reason: headers(reasonHeader),

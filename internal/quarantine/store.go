@@ -34,8 +34,8 @@ var ErrGone = errors.New("it is gone: somebody else has released or dropped it, 
 // patience bounds reading the stream, which never answers an account without the rights.
 const patience = 10 * time.Second
 
-// List returns what the stream has now, oldest first, or only so many of the last ones; and how many
-// messages were passed over because no bridge has written them.
+// List returns what the stream has now, oldest first, or only so many of the last ones; and how
+// many messages were passed over because no bridge has written them.
 func (s Store) List(ctx context.Context, last uint64) (all []Kept, foreign int, err error) {
 	var failing error
 	r := stream.Reader{
@@ -97,8 +97,8 @@ func (s Store) Get(ctx context.Context, k Kept) (Delivery, error) {
 	return d, err
 }
 
-// get returns a message. Any replica of the stream may answer, and one that lags may not have the message yet,
-// so get asks several times.
+// get returns a message. Any replica of the stream may answer, and one that lags may not have the
+// message yet, so get asks several times.
 func (s Store) get(ctx context.Context, sequence uint64) (m *jetstream.RawStreamMsg, err error) {
 	for range 5 {
 		if m, err = s.Stream.GetMsg(ctx, sequence); !errors.Is(err, jetstream.ErrMsgNotFound) {

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// breaker opens after a few failures in a row. While it is open nothing is published directly, so that no sender
-// waits for an acknowledgement that is unlikely to come. It closes with the first success in time, usually the
-// forwarder's.
+// breaker opens after a few failures in a row. While it is open nothing is published directly, so
+// that no sender waits for an acknowledgement that is unlikely to come. It closes with the first
+// success in time, usually the forwarder's.
 type breaker struct {
 	failures atomic.Int32
 	probeAt  atomic.Int64 // when one more may try, as uptime counts
@@ -39,7 +39,8 @@ func (b *breaker) report(ok bool) {
 
 func (b *breaker) isClosed() bool { return b.failures.Load() < breaksAfter }
 
-// allow reports whether to try where there is no other way: always while closed, otherwise one a second.
+// allow reports whether to try where there is no other way: always while closed, otherwise one a
+// second.
 func (b *breaker) allow() bool {
 	if b.isClosed() {
 		return true

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	// maxBatch and maxBytes are how much is sent before its acknowledgements are awaited, together: enough for
-	// thousands of events a second where each acknowledgement takes two. A batch begins with one record, the
-	// probe, and grows with each that went well; its bytes grow more slowly, and less after a failure, since
-	// nats.go gives up a connection on which a write takes long.
+	// maxBatch and maxBytes are how much is sent before its acknowledgements are awaited, together:
+	// enough for thousands of events a second where each acknowledgement takes two. A batch begins
+	// with one record, the probe, and grows with each that went well; its bytes grow more slowly,
+	// and less after a failure, since nats.go gives up a connection on which a write takes long.
 	maxBatch   = 4096
 	firstBatch = 64
 	maxBytes   = 8 << 20
@@ -109,8 +109,8 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// round publishes a batch and removes its acknowledged beginning from the spool, up to the first record that
-// failed.
+// round publishes a batch and removes its acknowledged beginning from the spool, up to the first
+// record that failed.
 func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bool) {
 	began := time.Now()
 	results := f.deliver(ctx, records)
@@ -186,8 +186,8 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 	return results
 }
 
-// acknowledged adds to acked those of the records whose acknowledgements came late, and drops from it what the
-// current stream doesn't have, because it was created again: those are sent again.
+// acknowledged adds to acked those of the records whose acknowledgements came late, and drops from
+// it what the current stream doesn't have, because it was created again: those are sent again.
 func (f *forwarder) acknowledged(ctx context.Context, records []spool.Record) {
 	isAny := false
 	for i := range records {
@@ -219,8 +219,8 @@ func (f *forwarder) settle(records []spool.Record, reasons map[uint64]string) {
 	}
 }
 
-// keepAcked notes the records that were acknowledged after one that wasn't. Records found by a look-up aren't noted:
-// they are looked up again.
+// keepAcked notes the records that were acknowledged after one that wasn't. Records found by a
+// look-up aren't noted: they are looked up again.
 func (f *forwarder) keepAcked(records []spool.Record, results []publish.Result) {
 	for i, r := range records {
 		if result := results[i]; result.Err == nil && result.Status != "" {
@@ -235,8 +235,8 @@ func (f *forwarder) setAside(r spool.Record, err error, reasons map[uint64]strin
 	f.refusals.report(f.Log, f.kind, r, err)
 }
 
-// failed waits after a round that failed at a record. A record that fails again and again is set aside if it
-// is at fault, so that it doesn't hold up the others for ever.
+// failed waits after a round that failed at a record. A record that fails again and again is set
+// aside if it is at fault, so that it doesn't hold up the others for ever.
 func (f *forwarder) failed(ctx context.Context, r spool.Record, err error) {
 	f.batch, f.bytes = 1, max(f.bytes/2, firstBytes)
 	f.failures++
@@ -247,8 +247,8 @@ func (f *forwarder) failed(ctx context.Context, r spool.Record, err error) {
 	pause(ctx, min(firstPause<<min(f.failures-1, 10), lastPause))
 }
 
-// mayBeItsFault reports whether a failure can be one record's only: NATS has answered, and refuses it. That no
-// acknowledgement came never is.
+// mayBeItsFault reports whether a failure can be one record's only: NATS has answered, and refuses
+// it. That no acknowledgement came never is.
 func mayBeItsFault(err error) bool {
 	switch publish.CauseOf(err) {
 	case publish.Rejected, publish.WrongStream, publish.NoStream:
@@ -257,8 +257,8 @@ func mayBeItsFault(err error) bool {
 	return false
 }
 
-// isSuspect finds out whether a record is at fault, rather than NATS: then NATS takes another one, and refuses
-// this one once more after that.
+// isSuspect finds out whether a record is at fault, rather than NATS: then NATS takes another one,
+// and refuses this one once more after that.
 func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 	if !f.takesAnother(ctx, r) {
 		return false
@@ -279,8 +279,8 @@ func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 	return true
 }
 
-// takesAnother reports whether NATS takes a record behind that one now. One that is known to be stored proves
-// nothing: it isn't sent.
+// takesAnother reports whether NATS takes a record behind that one now. One that is known to be
+// stored proves nothing: it isn't sent.
 func (f *forwarder) takesAnother(ctx context.Context, r spool.Record) bool {
 	others, err := f.Spool.Next(f.kind, r.Seq, firstBatch)
 	if err != nil {
@@ -302,7 +302,8 @@ func (f *forwarder) takesAnother(ctx context.Context, r spool.Record) bool {
 	return false
 }
 
-// alarm logs why nothing is delivered, once for each cause in a row, and the remedy where there is one.
+// alarm logs why nothing is delivered, once for each cause in a row, and the remedy where there is
+// one.
 func (f *forwarder) alarm(err error) {
 	cause := publish.CauseOf(err)
 	if last := f.cause.Swap(&cause); last != nil && *last == cause {

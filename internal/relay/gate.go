@@ -6,12 +6,14 @@ import (
 	"time"
 )
 
-// drainGate brings a kind's messages back from the spool to direct publishing. Under a steady flow the spool
-// never runs empty: while one record is delivered others are appended. So once the forwarder has reached the
-// end of the queue, the gate closes for a moment: what arrives waits, nothing is appended, the last records
-// are delivered, and what has waited is published directly, still behind them.
+// drainGate brings a kind's messages back from the spool to direct publishing. Under a steady flow
+// the spool never runs empty: while one record is delivered others are appended. So once the
+// forwarder has reached the end of the queue, the gate closes for a moment: what arrives waits,
+// nothing is appended, the last records are delivered, and what has waited is published directly,
+// still behind them.
 //
-// Where the disk or the stream is too slow for that, messages lose that moment, and it is tried less often.
+// Where the disk or the stream is too slow for that, messages lose that moment, and it is tried
+// less often.
 type drainGate struct {
 	mu    sync.Mutex
 	held  chan struct{} // closed when the gate opens; nil while it is open
@@ -21,8 +23,8 @@ type drainGate struct {
 }
 
 const (
-	// holdFor is longer than an acknowledgement takes over any distance, and leaves a held message time to be
-	// refused by JetStream and then spooled, within answerBound.
+	// holdFor is longer than an acknowledgement takes over any distance, and leaves a held message
+	// time to be refused by JetStream and then spooled, within answerBound.
 	holdFor        = 250 * time.Millisecond
 	firstHoldPause = time.Second
 	maxHoldPause   = 30 * time.Second

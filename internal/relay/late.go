@@ -8,15 +8,16 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
-// lateAcks holds the messages that JetStream has acknowledged after the attempt was given up. Their records in
-// the spool needn't be sent again. Losing one costs a publish that the stream recognises as a duplicate.
+// lateAcks holds the messages that JetStream has acknowledged after the attempt was given up. Their
+// records in the spool needn't be sent again. Losing one costs a publish that the stream recognises
+// as a duplicate.
 type lateAcks struct {
 	mu    sync.Mutex
 	acked map[lateAck]time.Time // when the stream was made
 }
 
-// lateAck names one delivery of an event. Another one of the same event has arrived at another time; no clock
-// need be right for that.
+// lateAck names one delivery of an event. Another one of the same event has arrived at another
+// time; no clock need be right for that.
 type lateAck struct {
 	kind    publish.Kind
 	id      string
@@ -34,8 +35,8 @@ func (l *lateAcks) add(a publish.LateAck) {
 	l.acked[lateAck{a.Kind, a.ID, a.Arrived.UnixNano()}] = a.Made
 }
 
-// take reports whether the record's own message was acknowledged late, and when the stream was made to which it
-// was sent.
+// take reports whether the record's own message was acknowledged late, and when the stream was made
+// to which it was sent.
 func (l *lateAcks) take(r *spool.Record) (made time.Time, ok bool) {
 	key := lateAck{r.Kind, r.ID, r.Arrived.UnixNano()}
 	l.mu.Lock()

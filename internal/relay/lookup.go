@@ -14,8 +14,8 @@ import (
 
 // Lookup finds out which messages that have waited are stored already, where the stream may have
 // forgotten their ids. Within its duplicate window it recognises a copy itself; a message that has
-// waited longer may be a copy of one that it stored before: an acknowledgement was lost, or the vendor
-// sent it again, to another instance. One scan of the stream serves all that wait (ADR 9).
+// waited longer may be a copy of one that it stored before: an acknowledgement was lost, or the
+// vendor sent it again, to another instance. One scan of the stream serves all that wait (ADR 9).
 type Lookup struct {
 	Publisher *publish.Publisher
 	Kind      publish.Kind
@@ -34,12 +34,13 @@ type Lookup struct {
 }
 
 const (
-	// clockMargin is how far our clock and NATS' may be apart, and how long an acknowledgement may take.
+	// clockMargin is how far our clock and NATS' may be apart, and how long an acknowledgement may
+	// take.
 	clockMargin = time.Minute
 	scanBound   = 10 * time.Minute
-	// lookupPatience is how long messages wait for a look-up that fails. They are safe where they are, and
-	// JetStream without a quorum, or a copy that has yet to catch up, takes minutes to mend. But a look-up
-	// that never works must not hold up events for ever.
+	// lookupPatience is how long messages wait for a look-up that fails. They are safe where they
+	// are, and JetStream without a quorum, or a copy that has yet to catch up, takes minutes to
+	// mend. But a look-up that never works must not hold up events for ever.
 	lookupPatience = time.Hour
 )
 
@@ -57,8 +58,8 @@ type Answer struct {
 	Unsure map[string]bool // it may be: the stream can't be read
 }
 
-// Ask looks up those of the records that the stream may have forgotten. Its answer is good for a minute. An
-// error means that they must wait.
+// Ask looks up those of the records that the stream may have forgotten. Its answer is good for a
+// minute. An error means that they must wait.
 func (l *Lookup) Ask(ctx context.Context, records []spool.Record) (Answer, error) {
 	now := l.Now()
 	var old []spool.Record
@@ -100,15 +101,16 @@ func lookupFailed(err error) error {
 	return &publish.Error{Kind: publish.ErrUnavailable, Cause: publish.LookupFailed, Err: err}
 }
 
-// IsRemembered reports whether a stream with that duplicate window still knows the id of any copy that it
-// has stored of a message that arrived then, however much earlier within reach that may have been.
+// IsRemembered reports whether a stream with that duplicate window still knows the id of any copy
+// that it has stored of a message that arrived then, however much earlier within reach that may
+// have been.
 func IsRemembered(arrived, now time.Time, reach, window time.Duration) bool {
 	age := now.Sub(arrived)
 	return age >= 0 && age+reach+clockMargin < window
 }
 
-// FirstCopy returns when the first copy of a message that arrived then can have been stored; zero where
-// there is no telling, because a clock was set back.
+// FirstCopy returns when the first copy of a message that arrived then can have been stored; zero
+// where there is no telling, because a clock was set back.
 func FirstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 	if arrived.After(now) {
 		return time.Time{}
@@ -116,8 +118,8 @@ func FirstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 	return arrived.Add(-reach - clockMargin)
 }
 
-// covers reports whether the last scan has an answer for the record: it looked for it, far enough back,
-// and the stream remembers what came since.
+// covers reports whether the last scan has an answer for the record: it looked for it, far enough
+// back, and the stream remembers what came since.
 func (l *Lookup) covers(r spool.Record, now time.Time) bool {
 	age := now.Sub(l.scanned)
 	return !l.scanned.IsZero() && age >= 0 && age < min(l.Publisher.ConfiguredWindow(l.Kind)/2, l.Publisher.Window(l.Kind)) &&

@@ -1,10 +1,11 @@
-// Package relay makes a message durable: directly in JetStream, or in the spool, from which it is delivered later in
-// order of arrival.
+// Package relay makes a message durable: directly in JetStream, or in the spool, from which it is
+// delivered later in order of arrival.
 //
-// [Relay.Publish] returns nil only once the message is durable. It returns in time for a sender that waits a second,
-// whatever the state of NATS and the disk. The spool keeps a record until JetStream has acknowledged it. A message
-// that NATS refuses while it takes others is set aside and retried later, so that it never blocks others. No message
-// is stored twice, within the limits in ADR 9.
+// [Relay.Publish] returns nil only once the message is durable. It returns in time for a sender
+// that waits a second, whatever the state of NATS and the disk. The spool keeps a record until
+// JetStream has acknowledged it. A message that NATS refuses while it takes others is set aside and
+// retried later, so that it never blocks others. No message is stored twice, within the limits in
+// ADR 9.
 package relay
 
 import (
@@ -29,11 +30,11 @@ type Config struct {
 	Spool     *spool.Spool
 	Kinds     []publish.Kind // those that are published at all
 	Timeout   time.Duration  // for one acknowledgement, as the publisher has it
-	// Reach is the longest time between two accepted deliveries of one event: so long before a message's arrival
-	// a copy of it may have been stored.
+	// Reach is the longest time between two accepted deliveries of one event: so long before a
+	// message's arrival a copy of it may have been stored.
 	Reach time.Duration
-	// RetrySetAside is the interval for retrying records that were set aside: a limit may have been raised, or a
-	// right granted.
+	// RetrySetAside is the interval for retrying records that were set aside: a limit may have been
+	// raised, or a right granted.
 	RetrySetAside time.Duration
 	Observer      Observer
 	Tracer        *telemetry.Tracer // nil: no tracing
@@ -43,11 +44,11 @@ type Config struct {
 
 // Observer counts what happens, for the metrics. Its methods must not wait.
 type Observer interface {
-	// Published counts an attempt. way is Direct or FromSpool; outcome is stored, duplicate, found (a look-up
-	// found it stored) or a publish.Cause.
+	// Published counts an attempt. way is Direct or FromSpool; outcome is stored, duplicate, found
+	// (a look-up found it stored) or a publish.Cause.
 	Published(kind publish.Kind, way, outcome string)
-	// PossiblyDuplicate counts a published message of which the stream may have an older copy that it doesn't
-	// recognise.
+	// PossiblyDuplicate counts a published message of which the stream may have an older copy that
+	// it doesn't recognise.
 	PossiblyDuplicate(kind publish.Kind)
 }
 
@@ -72,7 +73,8 @@ type Relay struct {
 	done       sync.WaitGroup
 }
 
-// answerBound is the time for Publish: a sender may wait only a second, of which the request and the answer take some.
+// answerBound is the time for Publish: a sender may wait only a second, of which the request and
+// the answer take some.
 const answerBound = 800 * time.Millisecond
 
 // spoolTime is the time for the spool if JetStream doesn't answer in time.
@@ -93,9 +95,9 @@ func Start(c Config) *Relay {
 	return r
 }
 
-// Publish makes the message durable and returns how. Its errors wrap publish.ErrTooLarge, publish.ErrNoRoom or
-// publish.ErrUnavailable. After an error it may still be stored once: only the acknowledgement may have been lost, or
-// the disk may just have been writing.
+// Publish makes the message durable and returns how. Its errors wrap publish.ErrTooLarge,
+// publish.ErrNoRoom or publish.ErrUnavailable. After an error it may still be stored once: only the
+// acknowledgement may have been lost, or the disk may just have been writing.
 func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status, error) {
 	if err := r.Publisher.Check(m); err != nil {
 		return "", err
@@ -117,7 +119,8 @@ func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status,
 	if spooled == nil {
 		return publish.Spooled, nil
 	}
-	// The disk fails, is full or is slow. If NATS is there all the same, order matters less than the event.
+	// The disk fails, is full or is slow. If NATS is there all the same, order matters less than
+	// the event.
 	if attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil && r.breakers[m.Kind].allow() {
 		var status publish.Status
 		if status, direct = r.publish(ctx, m); direct == nil || isFinal(direct) {
@@ -133,8 +136,8 @@ func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status,
 	return "", fmt.Errorf("%w: %w; and the spool does not take it: %w", publish.ErrUnavailable, direct, spooled)
 }
 
-// bound returns when Publish must return: at the context's deadline, unless PUBLISH_TIMEOUT is so long that the spool
-// would have no time left.
+// bound returns when Publish must return: at the context's deadline, unless PUBLISH_TIMEOUT is so
+// long that the spool would have no time left.
 func (r *Relay) bound(ctx context.Context) time.Time {
 	least := holdFor + r.Timeout + spoolTime
 	if deadline, ok := ctx.Deadline(); ok && least <= answerBound {
@@ -158,8 +161,8 @@ func isFinal(err error) bool {
 	return errors.Is(err, publish.ErrTooLarge) || errors.Is(err, publish.ErrNoRoom)
 }
 
-// isDirect reports whether a message goes to JetStream at once. It doesn't while others wait in the spool. So after
-// the first time-out, which spools its message, the following ones are spooled too.
+// isDirect reports whether a message goes to JetStream at once. It doesn't while others wait in the
+// spool. So after the first time-out, which spools its message, the following ones are spooled too.
 func (r *Relay) isDirect(kind publish.Kind) bool {
 	return r.Spool.Len(kind) == 0 && r.Publisher.Ready(kind) == nil && r.breakers[kind].isClosed() && !r.closing.Load()
 }
@@ -214,9 +217,8 @@ func (r *Relay) Blocked(kind publish.Kind) publish.Cause {
 	return ""
 }
 
-// Drain waits until the spool is empty or the context ends. It waits for quarantined ones only while they can be
-// delivered.
-// No new message may be published meanwhile.
+// Drain waits until the spool is empty or the context ends. It waits for quarantined ones only
+// while they can be delivered. No new message may be published meanwhile.
 func (r *Relay) Drain(ctx context.Context) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

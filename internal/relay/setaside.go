@@ -9,7 +9,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
-// retrySetAside publishes the records that were set aside again, every r.RetrySetAside, until the context ends.
+// retrySetAside publishes the records that were set aside again, every r.RetrySetAside, until the
+// context ends.
 func (r *Relay) retrySetAside(ctx context.Context) {
 	forwarders := make(map[publish.Kind]*forwarder)
 	for _, kind := range r.Kinds {

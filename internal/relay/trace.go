@@ -7,8 +7,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
-// traced is one batch of records on its way from the spool, for the traces that its deliveries began. It is
-// empty where there is no tracing.
+// traced is one batch of records on its way from the spool, for the traces that its deliveries
+// began. It is empty where there is no tracing.
 type traced []tracedRecord
 
 type tracedRecord struct {

@@ -18,8 +18,8 @@ var (
 	ErrPlaceholder = errors.New("one of them is a placeholder such as ${X}, <your-secret> or changeme, which nothing has filled in")
 )
 
-// List reads comma-separated secrets and trims white space around them. It refuses an empty one, with which
-// anybody could sign, and one that is given twice, which must be a mistake.
+// List reads comma-separated secrets and trims white space around them. It refuses an empty one,
+// with which anybody could sign, and one that is given twice, which must be a mistake.
 func List(text string) ([]Secret, error) {
 	var list []Secret
 	seen := make(map[string]bool)
@@ -39,9 +39,9 @@ func List(text string) ([]Secret, error) {
 	return list, nil
 }
 
-// Lines reads a file with one secret a line. It trims white space around them and skips blank lines. It refuses
-// what can't be a file of secrets, because each line of it would become a secret and many could be guessed. An
-// error never quotes the content.
+// Lines reads a file with one secret a line. It trims white space around them and skips blank
+// lines. It refuses what can't be a file of secrets, because each line of it would become a secret
+// and many could be guessed. An error never quotes the content.
 func Lines(content []byte) ([]Secret, error) {
 	if len(content) > MaxFile {
 		return nil, fmt.Errorf("it is larger than %d bytes", MaxFile)

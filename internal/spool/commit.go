@@ -41,8 +41,8 @@ const (
 	maxBytes   = 8 << 20
 	// tick is the interval for checking the files and, after a failure, for trying to write.
 	tick = time.Second
-	// measureEvery is the interval for measuring free space while records are written: it costs as much as
-	// writing a few.
+	// measureEvery is the interval for measuring free space while records are written: it costs as
+	// much as writing a few.
 	measureEvery = 10 * time.Millisecond
 )
 
@@ -116,8 +116,8 @@ func (s *Spool) take() (batch []*waiting, closed bool) {
 	return batch, s.closed
 }
 
-// commit writes a batch, each kind's records with one write and one sync. An empty batch only tests whether
-// the disk can be written.
+// commit writes a batch, each kind's records with one write and one sync. An empty batch only tests
+// whether the disk can be written.
 func (s *Spool) commit(batch []*waiting) (failure error) {
 	if len(batch) == 0 {
 		if failure = s.write(s.journals[0], []*raw{{}}); failure != nil {
@@ -174,8 +174,8 @@ func (s *Spool) finish(kind publish.Kind, some []*waiting, err error) {
 
 var errNotLoaded = errors.New("spool can't be opened yet")
 
-// write appends records to a journal and returns once they are durable. After a failure it tries once more
-// in a new segment, unless the disk is full.
+// write appends records to a journal and returns once they are durable. After a failure it tries
+// once more in a new segment, unless the disk is full.
 func (s *Spool) write(j *journal, records []*raw) (err error) {
 	if !s.loaded {
 		if err := s.failure.Load(); err != nil {
@@ -298,8 +298,8 @@ func isNoSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// isDiskFailure reports whether err may pass, by itself or by work on the disk. Any other error is a mistake
-// in the configuration.
+// isDiskFailure reports whether err may pass, by itself or by work on the disk. Any other error is
+// a mistake in the configuration.
 func isDiskFailure(err error) bool {
 	return isNoSpace(err) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EIO)
 }

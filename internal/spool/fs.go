@@ -9,8 +9,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 )
 
-// disk is the part of a file system that the spool uses. Tests replace it by one that fails on demand and
-// forgets what wasn't synced.
+// disk is the part of a file system that the spool uses. Tests replace it by one that fails on
+// demand and forgets what wasn't synced.
 type disk interface {
 	lock(dir string) (io.Closer, error) // creates the directory
 	open(path string, flag int) (file, error)
@@ -37,8 +37,8 @@ func (osDisk) lock(dir string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The directory may be new, so its own name must be made durable too. A process that may not read the
-	// parent can't have created it.
+	// The directory may be new, so its own name must be made durable too. A process that may not
+	// read the parent can't have created it.
 	err = osDisk{}.syncDir(filepath.Dir(filepath.Clean(dir)))
 	if err != nil && !errors.Is(err, os.ErrPermission) {
 		_ = lock.Close()
@@ -71,7 +71,8 @@ func (osDisk) syncDir(dir string) error { return filewatch.SyncDir(dir) }
 
 type osFile struct{ *os.File }
 
-// Sync makes the file's contents and length durable. Its times don't matter, so fdatasync is enough.
+// Sync makes the file's contents and length durable. Its times don't matter, so fdatasync is
+// enough.
 func (f osFile) Sync() error { return dataSync(f.File) }
 
 func (f osFile) Size() (int64, error) {

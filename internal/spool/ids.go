@@ -18,9 +18,9 @@ func idOf(kind publish.Kind, messageID string) id {
 	return id(sum[:16])
 }
 
-// ids is a set of ids. Of many it takes at most 24 bytes each; a Go map takes 50. It is a hash table with
-// open addressing in 256 parts. Each part grows by about a fifth: so it is at least two thirds full once it is
-// large, and growing takes little time.
+// ids is a set of ids. Of many it takes at most 24 bytes each; a Go map takes 50. It is a hash
+// table with open addressing in 256 parts. Each part grows by about a fifth: so it is at least two
+// thirds full once it is large, and growing takes little time.
 type ids struct {
 	parts [256]part
 	n     int

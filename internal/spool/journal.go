@@ -10,8 +10,8 @@ import (
 	"sync"
 )
 
-// journal is a queue: a list of segments of which the last one is written. There is one for each kind, and one
-// for the records that are set aside.
+// journal is a queue: a list of segments of which the last one is written. There is one for each
+// kind, and one for the records that are set aside.
 type journal struct {
 	name string
 
@@ -89,8 +89,8 @@ const chunk = 128 << 10
 type cursor struct {
 	position
 	follow func(*segment) *segment
-	// damage is called for damage; isEnd means that no whole record follows. If it is nil, damage is skipped in a
-	// segment that is known to have some, and an error in another.
+	// damage is called for damage; isEnd means that no whole record follows. If it is nil, damage
+	// is skipped in a segment that is known to have some, and an error in another.
 	damage func(s *segment, from int64, isEnd bool, err error)
 
 	buf []byte // a part of the segment
@@ -184,8 +184,8 @@ func (c *cursor) skip(err error) bool {
 	return true
 }
 
-// resync moves to the next whole record. It reads each byte once, except those behind a header with a correct
-// checksum. Nobody can forge such a header without the segment's salt.
+// resync moves to the next whole record. It reads each byte once, except those behind a header with
+// a correct checksum. Nobody can forge such a header without the segment's salt.
 func (c *cursor) resync() bool {
 	for c.offset++; c.offset < c.segment.end.Load(); {
 		if _, err := c.fill(recordHeader); err != nil {

@@ -10,8 +10,9 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// mark holds how far the journals are delivered, and durable. Its file is overwritten after each delivery and
-// synced only at the end: if it is lost, the remaining segments are delivered again, and nothing else happens.
+// mark holds how far the journals are delivered, and durable. Its file is overwritten after each
+// delivery and synced only at the end: if it is lost, the remaining segments are delivered again,
+// and nothing else happens.
 type mark struct {
 	delivered [journals]uint64
 	ends      [journals]end
@@ -67,7 +68,8 @@ func readMark(d disk, path string) (m mark, err error) {
 	return m, nil
 }
 
-// writeMark writes the mark. After a failed write or sync it removes the file, and the next call creates another.
+// writeMark writes the mark. After a failed write or sync it removes the file, and the next call
+// creates another.
 func (s *Spool) writeMark(sync bool) {
 	for i, j := range s.journals {
 		if last := lastOf(j.all()); last != nil {

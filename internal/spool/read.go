@@ -10,8 +10,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// Next returns the kind's records with higher numbers than after, oldest first: at most limit of them and
-// about 4 MiB, but at least one. During a recovery it returns none.
+// Next returns the kind's records with higher numbers than after, oldest first: at most limit of
+// them and about 4 MiB, but at least one. During a recovery it returns none.
 func (s *Spool) Next(kind publish.Kind, after uint64, limit int) ([]Record, error) {
 	return s.list(s.journals[kind], after, limit)
 }
@@ -79,8 +79,9 @@ func (s *Spool) Recovery() (read, all int64, ok bool) {
 	return s.read.Load(), s.all.Load(), s.recovering.Load()
 }
 
-// Read calls visit with every record in the directory: first those set aside, then those in the queues. It
-// changes nothing, and a bridge may be using the directory. It returns damage apart from other errors.
+// Read calls visit with every record in the directory: first those set aside, then those in the
+// queues. It changes nothing, and a bridge may be using the directory. It returns damage apart from
+// other errors.
 func Read(dir string, visit func(r *Record) error) (damage, err error) {
 	m, segments, err := openJournals(osDisk{}, dir, os.O_RDONLY)
 	if err != nil {

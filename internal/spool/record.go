@@ -22,8 +22,8 @@ type Record struct {
 
 const (
 	recordHeader = 28
-	// largest bounds the length of a payload: the largest body, which the canonical form makes up to 4.4 times
-	// as long, with its envelope.
+	// largest bounds the length of a payload: the largest body, which the canonical form makes up
+	// to 4.4 times as long, with its envelope.
 	largest = 512 << 20
 )
 
@@ -58,7 +58,8 @@ func (r *raw) append(b []byte, salt uint32) []byte {
 	return append(b, r.payload...)
 }
 
-// parseHeader parses a record's header. It also returns the record's size and its payload's checksum.
+// parseHeader parses a record's header. It also returns the record's size and its payload's
+// checksum.
 func parseHeader(b []byte, salt uint32) (r raw, size int64, sum uint32, err error) {
 	if len(b) < recordHeader || [4]byte(b) != [4]byte(recordMagic) {
 		return r, 0, 0, fmt.Errorf("%w: no record begins here", errDamaged)

@@ -108,12 +108,12 @@ func (s *Spool) load() (err error) {
 	return nil
 }
 
-// runBits is the number of low bits that count the records of one run of the bridge; the bits above count the
-// runs. So no number is used twice, even before the last run's records have been read.
+// runBits is the number of low bits that count the records of one run of the bridge; the bits above
+// count the runs. So no number is used twice, even before the last run's records have been read.
 const runBits = 40
 
-// recover begins to read all segments in the background. Meanwhile new records go into new segments and nothing
-// is delivered. A new record may be a duplicate of an unread one: adopt drops it then.
+// recover begins to read all segments in the background. Meanwhile new records go into new segments
+// and nothing is delivered. A new record may be a duplicate of an unread one: adopt drops it then.
 func (s *Spool) recover() {
 	s.isDamaged.Store(false)
 	s.recovering.Store(true)
@@ -147,9 +147,9 @@ func (s *Spool) recover() {
 	}()
 }
 
-// scan reads the journals: first the records that are set aside, so that none counts as waiting. It calls
-// progress with the number of bytes read since the last call, which stops it by returning false, and calls
-// visit with each record.
+// scan reads the journals: first the records that are set aside, so that none counts as waiting. It
+// calls progress with the number of bytes read since the last call, which stops it by returning
+// false, and calls visit with each record.
 func scan(segments [journals][]*segment, m mark, visit func(*raw) error, progress func(n int64) bool) *recovery {
 	f := &recovery{dropped: make(map[uint64]struct{})}
 	for n := range journals {
@@ -180,8 +180,8 @@ func scan(segments [journals][]*segment, m mark, visit func(*raw) error, progres
 	return f
 }
 
-// add counts the record and reports whether it is new: it may be set aside as well, or have been appended
-// again during a recovery.
+// add counts the record and reports whether it is new: it may be set aside as well, or have been
+// appended again during a recovery.
 func (f *recovery) add(i int, r *raw) bool {
 	x, _, err := r.id()
 	if err != nil || r.kind >= publish.Kinds || !f.ids.add(x) {
@@ -217,8 +217,8 @@ func durableBytes(segments []*segment, last end, in *segment) (known int64) {
 	return known
 }
 
-// note notes damage. At a segment's end, behind the bytes that were certainly durable, it is none: a crash cut a
-// write short, and nothing of it was acknowledged.
+// note notes damage. At a segment's end, behind the bytes that were certainly durable, it is none:
+// a crash cut a write short, and nothing of it was acknowledged.
 func (f *recovery) note(known int64, in *segment, from int64, isEnd bool, err error) {
 	if isEnd && from >= known {
 		f.cut = append(f.cut, fmt.Sprintf("%s at %d of %d bytes", in.path, from, in.end.Swap(from)))
@@ -280,8 +280,8 @@ func (s *Spool) logRecovery(f *recovery) {
 	}
 }
 
-// check rewrites files that were removed, or whose sync failed: as long as they are open, all of their contents
-// can be read.
+// check rewrites files that were removed, or whose sync failed: as long as they are open, all of
+// their contents can be read.
 func (s *Spool) check() {
 	if !s.loaded {
 		if err := s.load(); err != nil {

@@ -92,9 +92,9 @@ func openSegment(d disk, path string, flag int, number uint64, salt uint32) (*se
 
 // append writes b to the end and syncs.
 //
-// A full disk doesn't harm the existing contents. After any other failure nothing may be written to the file
-// any more, and it must not be synced again: the kernel may have dropped what it could not write, and reports
-// that only once (https://lwn.net/Articles/752063/).
+// A full disk doesn't harm the existing contents. After any other failure nothing may be written to
+// the file any more, and it must not be synced again: the kernel may have dropped what it could not
+// write, and reports that only once (https://lwn.net/Articles/752063/).
 func (s *segment) append(b []byte) error {
 	f, end := *s.file.Load(), s.end.Load()
 	if _, err := f.WriteAt(b, end); err != nil {

@@ -77,11 +77,11 @@ func (s *Spool) operate() (wrote bool, err error) {
 	return true, err
 }
 
-// settleUpTo removes a journal's records up to a number, or sets them aside. It does one step, removes the
-// segments that are empty then, and reports whether there is more to do.
+// settleUpTo removes a journal's records up to a number, or sets them aside. It does one step,
+// removes the segments that are empty then, and reports whether there is more to do.
 //
-// A record that stays set aside, while later ones are delivered, moves to the end of its journal. So every
-// journal shrinks from its beginning, and a few records don't keep many bytes.
+// A record that stays set aside, while later ones are delivered, moves to the end of its journal.
+// So every journal shrinks from its beginning, and a few records don't keep many bytes.
 func (s *Spool) settleUpTo(i int, upTo uint64, o operations) (more bool, err error) {
 	j := s.journals[i]
 	begin := j.settle.position
@@ -124,8 +124,8 @@ type step struct {
 	bytes   [publish.Kinds]int64 // change
 }
 
-// walk reads the records up to a number, and leaves the cursor before the next. It reports whether the step
-// ended before that number.
+// walk reads the records up to a number, and leaves the cursor before the next. It reports whether
+// the step ended before that number.
 func (s *Spool) walk(i int, upTo uint64, o operations, step *step) (more bool, err error) {
 	c := &s.journals[i].settle
 	for size := int64(0); step.records < stepRecords && size < stepBytes; {
@@ -179,8 +179,8 @@ func (s *Spool) walk(i int, upTo uint64, o operations, step *step) (more bool, e
 	return true, nil
 }
 
-// removeBefore removes the segments before the head of a journal. It removes all of a large journal without
-// records. A segment that comes back after a loss of power is delivered again.
+// removeBefore removes the segments before the head of a journal. It removes all of a large journal
+// without records. A segment that comes back after a loss of power is delivered again.
 func (s *Spool) removeBefore(j *journal) {
 	head, all := j.settle.position, j.all()
 	if head.segment == nil || len(all) == 0 {

@@ -1,15 +1,16 @@
 // Package spool is a durable queue on disk for messages that JetStream can't take now.
 //
-// [Spool.Append] returns nil only once the record is on disk and synced: then it survives a crash of the
-// process and of the machine. [Spool.Next] returns records in the order in which they were appended. They
-// stay until [Spool.Settle] says that they are delivered, so a crash can deliver one twice but never lose
-// one.
+// [Spool.Append] returns nil only once the record is on disk and synced: then it survives a crash
+// of the process and of the machine. [Spool.Next] returns records in the order in which they were
+// appended. They stay until [Spool.Settle] says that they are delivered, so a crash can deliver one
+// twice but never lose one.
 //
-// The spool is a log in segments: docs/spool-format.md has the format, and ADR 14 the reasons and the
-// measurements. One goroutine writes (commit.go), and puts all waiting records into one write and one
-// sync. No failure loses an acknowledged record: a full disk refuses new records until there is room;
-// after any other failure nothing more is written to that file, and a new one is begun. At a start the
-// records are read in the background (recover.go), while new ones are taken already.
+// The spool is a log in segments: docs/spool-format.md has the format, and ADR 14 the reasons and
+// the measurements. One goroutine writes (commit.go), and puts all waiting records into one write
+// and one sync. No failure loses an acknowledged record: a full disk refuses new records until
+// there is room; after any other failure nothing more is written to that file, and a new one is
+// begun. At a start the records are read in the background (recover.go), while new ones are taken
+// already.
 package spool
 
 import (
@@ -32,8 +33,8 @@ import (
 type Config struct {
 	Dir      string
 	MaxBytes int64 // of the encoded records
-	// MaxOf is the limit of each kind; 0: MaxBytes alone. A sender with one captured delivery can cause
-	// records that aren't events, and they must not displace events.
+	// MaxOf is the limit of each kind; 0: MaxBytes alone. A sender with one captured delivery can
+	// cause records that aren't events, and they must not displace events.
 	MaxOf [publish.Kinds]int64
 	Log   *zap.Logger
 
@@ -42,14 +43,15 @@ type Config struct {
 	patience    time.Duration // how long Open waits for the recovery; 0: openPatience
 }
 
-// journals is the number of journals: one for each kind, and one for the records that are set aside.
+// journals is the number of journals: one for each kind, and one for the records that are set
+// aside.
 const (
 	journals = publish.Kinds + 1
 	setAside = publish.Kinds
 )
 
-// Spool is an open spool. It has a queue for each [publish.Kind], and one for the records that are set
-// aside.
+// Spool is an open spool. It has a queue for each [publish.Kind], and one for the records that are
+// set aside.
 type Spool struct {
 	config   Config
 	disk     disk
@@ -102,21 +104,23 @@ const (
 	lockName = "spool.lock"
 	// reserve stays free on the disk, because delivering records needs a little too.
 	reserve = 4 << 20
-	// reserveForOthers stays free for each more important kind: events first, then what was answered 200.
+	// reserveForOthers stays free for each more important kind: events first, then what was
+	// answered 200.
 	reserveForOthers = 16 << 20
 	// maxUnwritten bounds the memory for records that wait for the disk.
 	maxUnwritten = 64 << 20
 	// A journal has about 128 segments at most: each is an open file, and is removed as a whole.
 	minSegment  = 8 << 20
 	maxSegments = 128
-	// openPatience is how long Open waits for the recovery, so that a small spool is complete at once.
+	// openPatience is how long Open waits for the recovery, so that a small spool is complete at
+	// once.
 	openPatience = 500 * time.Millisecond
 )
 
-// Open opens the directory's spool, or creates one. The error wraps [filewatch.ErrInUse] if another process
-// has it open, [ErrNewer] if a newer version wrote it, and [ErrOld] if this version can't read it; the files
-// are untouched then. Damage is no error. If the disk fails, Open returns a spool that refuses records and
-// keeps trying.
+// Open opens the directory's spool, or creates one. The error wraps [filewatch.ErrInUse] if another
+// process has it open, [ErrNewer] if a newer version wrote it, and [ErrOld] if this version can't
+// read it; the files are untouched then. Damage is no error. If the disk fails, Open returns a
+// spool that refuses records and keeps trying.
 func Open(c Config) (*Spool, error) {
 	s := &Spool{
 		config: c, disk: c.disk, next: 1, ids: new(ids), unwritten: make(map[id]*waiting),
@@ -172,9 +176,9 @@ func journalName(i int) string {
 
 func (s *Spool) path(name string) string { return filepath.Join(s.config.Dir, name) }
 
-// Append keeps the message. It returns nil once the record is on disk, and at once if one with its kind and
-// id is there already. If the context ends first, the record is dropped, unless it is just being written:
-// then it may be kept or not.
+// Append keeps the message. It returns nil once the record is on disk, and at once if one with its
+// kind and id is there already. If the context ends first, the record is dropped, unless it is just
+// being written: then it may be kept or not.
 func (s *Spool) Append(ctx context.Context, m publish.Message, arrived, attempted time.Time) error {
 	w, err := s.enqueue(Record{Message: m, Arrived: arrived, Attempted: attempted})
 	if w == nil {
@@ -263,8 +267,8 @@ func (s *Spool) room(kind publish.Kind, n int64) error {
 	return nil
 }
 
-// Room returns nil while an event of n bytes can be kept: it fits, and the last write succeeded. It never
-// waits for the disk.
+// Room returns nil while an event of n bytes can be kept: it fits, and the last write succeeded. It
+// never waits for the disk.
 func (s *Spool) Room(n int64) error {
 	if err := s.failure.Load(); err != nil {
 		return *err
@@ -274,8 +278,8 @@ func (s *Spool) Room(n int64) error {
 	return s.room(publish.Event, n)
 }
 
-// Holds reports whether a message of that kind and id is kept. During a recovery it returns true for all: a
-// look-up in the stream then remembers more ids than it needs, and misses none.
+// Holds reports whether a message of that kind and id is kept. During a recovery it returns true
+// for all: a look-up in the stream then remembers more ids than it needs, and misses none.
 func (s *Spool) Holds(kind publish.Kind, messageID string) bool {
 	id := idOf(kind, messageID)
 	s.mu.Lock()
@@ -283,8 +287,8 @@ func (s *Spool) Holds(kind publish.Kind, messageID string) bool {
 	return s.recovering.Load() || s.ids.has(id)
 }
 
-// Len returns how many records of the kind wait, without those set aside. During a recovery it isn't zero
-// if there may be any.
+// Len returns how many records of the kind wait, without those set aside. During a recovery it
+// isn't zero if there may be any.
 func (s *Spool) Len(kind publish.Kind) int64 { return s.queued[kind].Load() }
 
 // Dir returns the spool's directory.
@@ -293,11 +297,12 @@ func (s *Spool) Dir() string { return s.config.Dir }
 // Last returns the highest number of any record that is or was on disk.
 func (s *Spool) Last() uint64 { return s.last.Load() }
 
-// Changes receives a value after records of the kind were appended, or the last of them was settled.
+// Changes receives a value after records of the kind were appended, or the last of them was
+// settled.
 func (s *Spool) Changes(kind publish.Kind) <-chan struct{} { return s.changes[kind] }
 
-// Settle removes the kind's records up to number upTo. Those in reasons are set aside, each with its reason.
-// It returns at once and the disk follows: after a crash the records may come again.
+// Settle removes the kind's records up to number upTo. Those in reasons are set aside, each with
+// its reason. It returns at once and the disk follows: after a crash the records may come again.
 func (s *Spool) Settle(kind publish.Kind, upTo uint64, reasons map[uint64]string) {
 	o := operations{reasons: reasons}
 	o.upTo[kind] = upTo

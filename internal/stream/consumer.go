@@ -35,7 +35,8 @@ func (r *Reader) locate(ctx context.Context) (jetstream.Stream, error) {
 	return stream, nil
 }
 
-// begin decides where to continue reading, and reports whether that is the beginning of a new stream.
+// begin decides where to continue reading, and reports whether that is the beginning of a new
+// stream.
 func (r *Reader) begin(info *jetstream.StreamInfo) (isNew bool) {
 	state := info.State
 	switch {
@@ -50,8 +51,8 @@ func (r *Reader) begin(info *jetstream.StreamInfo) (isNew bool) {
 		case r.Section.First > 0:
 			r.next = max(r.Section.First, state.FirstSeq)
 		case r.Section.Since.IsZero(), r.Section.Since.After(state.LastTime): // the server would begin with the first
-			// A sequence number, because with the server's "new" every consumer would begin again, and
-			// messages in between would be lost.
+			// A sequence number, because with the server's "new" every consumer would begin again,
+			// and messages in between would be lost.
 			r.next = state.LastSeq + 1
 		}
 	case !r.made.Equal(info.Created), r.next > state.LastSeq+1: // a stream in memory is empty after its server's restart
@@ -111,9 +112,9 @@ func (r *Reader) create(ctx context.Context, stream jetstream.Stream, c *jetstre
 	return nil, errInUse
 }
 
-// isStillOurs reports whether the consumer is still the one that we created: another reader may have taken its
-// name. Creating an existing consumer with the same configuration changes nothing and returns its info
-// (nats-server, addConsumerWithAssignment).
+// isStillOurs reports whether the consumer is still the one that we created: another reader may
+// have taken its name. Creating an existing consumer with the same configuration changes nothing
+// and returns its info (nats-server, addConsumerWithAssignment).
 func (r *Reader) isStillOurs(ctx context.Context, stream jetstream.Stream, c *consumer) bool {
 	if !r.Conn.IsConnected() {
 		return false

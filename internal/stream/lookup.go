@@ -10,11 +10,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// LookupNames are the names of the consumers that [Find] creates. The rights to look up are for these names alone, so
-// they can't affect other consumers. At most this many can look up at the same time.
+// LookupNames are the names of the consumers that [Find] creates. The rights to look up are for
+// these names alone, so they can't affect other consumers. At most this many can look up at the
+// same time.
 var LookupNames = []string{"bridge-lookup-0", "bridge-lookup-1", "bridge-lookup-2", "bridge-lookup-3"}
 
-// findPatience is shorter than that of other readers, because the relay tries again and logs failures.
+// findPatience is shorter than that of other readers, because the relay tries again and logs
+// failures.
 const findPatience = 10 * time.Second
 
 // Found is the result of a look-up in one stream.
@@ -24,14 +26,16 @@ type Found struct {
 	Last uint64    // its last sequence number when reading began
 }
 
-// IsOf reports whether the result is still valid: it is the same stream, and wasn't restored to an older state.
+// IsOf reports whether the result is still valid: it is the same stream, and wasn't restored to an
+// older state.
 func (f Found) IsOf(info *jetstream.StreamInfo) bool {
 	return f.Made.Equal(info.Created) && f.Last <= info.State.LastSeq
 }
 
-// Find reads the ids of all messages that the stream has stored since a time (zero: of all), and returns the wanted
-// ones. The time is by our clock, and is adjusted if the server's is behind. Find calls hopeless again and again, and
-// ends with its error: NATS doesn't answer a forbidden request.
+// Find reads the ids of all messages that the stream has stored since a time (zero: of all), and
+// returns the wanted ones. The time is by our clock, and is adjusted if the server's is behind.
+// Find calls hopeless again and again, and ends with its error: NATS doesn't answer a forbidden
+// request.
 func Find(
 	ctx context.Context, nc *nats.Conn, js jetstream.JetStream, name string, since time.Time,
 	wanted func(id string) bool, hopeless func() error,

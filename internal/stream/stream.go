@@ -1,14 +1,15 @@
-// Package stream reads a section of a JetStream stream: each message once and in order, even if the connection
-// breaks, or the stream is deleted and created again. Commands, the live page, the quarantine store and look-ups
-// (see [Find]) read streams with it.
+// Package stream reads a section of a JetStream stream: each message once and in order, even if the
+// connection breaks, or the stream is deleted and created again. Commands, the live page, the
+// quarantine store and look-ups (see [Find]) read streams with it.
 //
-// A section that ends is complete: it has everything that the stream's leader had at the beginning. A consumer
-// with one replica may be on a follower that lags and end early. So a section ends only with the leader's last
-// sequence number, or when a new consumer at the leader has nothing more.
+// A section that ends is complete: it has everything that the stream's leader had at the beginning.
+// A consumer with one replica may be on a follower that lags and end early. So a section ends only
+// with the leader's last sequence number, or when a new consumer at the leader has nothing more.
 //
-// nats.go's ordered consumer promises neither. It also continues after the last sequence number that it has seen,
-// which a new stream of the same name may reach only after days. This package reads a consumer until it ends,
-// which it does with its stream, and then asks when the stream was created before it creates another.
+// nats.go's ordered consumer promises neither. It also continues after the last sequence number
+// that it has seen, which a new stream of the same name may reach only after days. This package
+// reads a consumer until it ends, which it does with its stream, and then asks when the stream was
+// created before it creates another.
 package stream
 
 import (
@@ -20,7 +21,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Section is a part of a stream. Without Since, Last and First it begins with the next message to be stored.
+// Section is a part of a stream. Without Since, Last and First it begins with the next message to
+// be stored.
 type Section struct {
 	Stream   string
 	Subjects []string  // must not overlap; none: all
@@ -49,15 +51,16 @@ type Reader struct {
 	JetStream jetstream.JetStream
 	Section   Section
 	Name      string // begins the names of the consumers
-	// Names are the only names that the account's rights allow for consumers. If another reader uses the same ones
-	// at the same time, a message may be handled twice.
+	// Names are the only names that the account's rights allow for consumers. If another reader
+	// uses the same ones at the same time, a message may be handled twice.
 	Names []string
 	// Handle is called with one message at a time. Its error ends Run.
 	Handle func(Message) error
-	// Report is called with the error when an attempt to read fails, and with nil when a consumer was created. May be
-	// nil.
+	// Report is called with the error when an attempt to read fails, and with nil when a consumer
+	// was created. May be nil.
 	Report func(error)
-	// Patience is the time without progress after which a section that ends is given up; 0: half a minute.
+	// Patience is the time without progress after which a section that ends is given up; 0: half a
+	// minute.
 	Patience time.Duration
 
 	made  time.Time // creation of the stream; zero before the first
@@ -91,8 +94,8 @@ var (
 // refusal is an error from Handle.
 type refusal struct{ error }
 
-// Run reads until the context ends, Handle fails or a section with Stop is complete. It repeats failed attempts; it
-// gives up a section with Stop after Patience without progress.
+// Run reads until the context ends, Handle fails or a section with Stop is complete. It repeats
+// failed attempts; it gives up a section with Stop after Patience without progress.
 func (r *Reader) Run(ctx context.Context) error {
 	var failing time.Time
 	for {
@@ -188,8 +191,8 @@ func (r *Reader) open(ctx context.Context, cancel context.CancelCauseFunc) error
 	return err
 }
 
-// watch waits until NATS is connected. It cancels the context when the connection breaks, because messages may be lost
-// then.
+// watch waits until NATS is connected. It cancels the context when the connection breaks, because
+// messages may be lost then.
 func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc) error {
 	changes := r.Conn.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
 	for connected := r.Conn.IsConnected(); !connected; {

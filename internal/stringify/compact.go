@@ -27,8 +27,8 @@ func Is(written []byte, name string) bool {
 	return string(appendUnescaped(nil, written)) == name
 }
 
-// Written returns the value of an object's member as it is written in src, with white space. [Check] must have
-// validated src. The value is nil if there is none, or if src isn't an object.
+// Written returns the value of an object's member as it is written in src, with white space.
+// [Check] must have validated src. The value is nil if there is none, or if src isn't an object.
 func Written(src []byte, name string) []byte {
 	i := skipSpace(src, 0)
 	if i == len(src) || src[i] != '{' {

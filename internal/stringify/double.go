@@ -8,12 +8,13 @@ import (
 
 // double returns the double nearest to a number, ties to even; ±Inf if it is too large.
 //
-// strconv.ParseFloat isn't used for two reasons. Without its fast path (5e-324, 1e309, a number halfway between two
-// doubles) it takes 20 to 60 µs for a few bytes: seconds for a megabyte of them. And it ignores an exponent's digits
-// after the fifth, so that 0.0…01e150001 with 150,000 zeros would be 0 and not 1.
+// strconv.ParseFloat isn't used for two reasons. Without its fast path (5e-324, 1e309, a number
+// halfway between two doubles) it takes 20 to 60 µs for a few bytes: seconds for a megabyte of
+// them. And it ignores an exponent's digits after the fifth, so that 0.0…01e150001 with 150,000
+// zeros would be 0 and not 1.
 //
-// Here the first 19 digits times 127 bits of the power of ten bound the number from below and above. Almost always
-// both bounds have the same nearest double; otherwise integers decide.
+// Here the first 19 digits times 127 bits of the power of ten bound the number from below and
+// above. Almost always both bounds have the same nearest double; otherwise integers decide.
 func double(literal []byte) float64 {
 	d := readDecimal(literal)
 	f := d.nearest(literal)
@@ -61,7 +62,8 @@ func readDecimal(literal []byte) (d decimal) {
 	return d
 }
 
-// readExponent reads an exponent. A larger one than 2^40 is cut off: no literal has that many digits.
+// readExponent reads an exponent. A larger one than 2^40 is cut off: no literal has that many
+// digits.
 func readExponent(b []byte) int64 {
 	exp := int64(0)
 	for _, c := range bytes.TrimLeft(b, "+-") {

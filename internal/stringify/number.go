@@ -18,9 +18,9 @@ func isCanonicalNumber(literal []byte) bool {
 	return bytes.Equal(appendNumber(buf[:0], literal), literal)
 }
 
-// isPlain reports whether a number certainly has the form of Number::toString. It is a quick check for most numbers: no
-// exponent, no needless zero, not below 1e-6, and at most 15 digits. Different decimals of up to 15 digits are
-// different doubles, so there is no shorter form.
+// isPlain reports whether a number certainly has the form of Number::toString. It is a quick check
+// for most numbers: no exponent, no needless zero, not below 1e-6, and at most 15 digits. Different
+// decimals of up to 15 digits are different doubles, so there is no shorter form.
 func isPlain(literal []byte) bool {
 	if len(literal) > 17 || string(literal) == "-0" {
 		return false
@@ -54,8 +54,8 @@ const longestNumber = 25
 // maxNumber is longestNumber rounded up.
 const maxNumber = 32
 
-// appendNumber appends a number as JSON.stringify prints it: Number::toString of the double (ECMA-262, section
-// 6.1.6.1.20). A number too large for a double becomes null, and -0 becomes 0.
+// appendNumber appends a number as JSON.stringify prints it: Number::toString of the double
+// (ECMA-262, section 6.1.6.1.20). A number too large for a double becomes null, and -0 becomes 0.
 func appendNumber(dst, literal []byte) []byte {
 	if short := withoutZeros(literal); isPlain(short) {
 		return append(dst, short...)

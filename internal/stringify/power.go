@@ -14,7 +14,8 @@ type power struct {
 	exact  bool // nothing was cut off
 }
 
-// The powers of ten with which 19 digits make a double: with lower ones it is 0, with higher ones ±Inf.
+// The powers of ten with which 19 digits make a double: with lower ones it is 0, with higher ones
+// ±Inf.
 const (
 	minPower = -342
 	maxPower = 308
@@ -58,8 +59,8 @@ func (p power) times(n uint64) float64 {
 	return round(top+c, middle|low != 0, p.exp+128-shift)
 }
 
-// quotient returns the first size or size+1 bits of num/den as an integer, whether anything was cut off,
-// and the integer's exponent of two.
+// quotient returns the first size or size+1 bits of num/den as an integer, whether anything was cut
+// off, and the integer's exponent of two.
 func quotient(num, den *big.Int, size int) (q *big.Int, more bool, exp int) {
 	shift := size + den.BitLen() - num.BitLen()
 	if shift >= 0 {
@@ -71,8 +72,8 @@ func quotient(num, den *big.Int, size int) (q *big.Int, more bool, exp int) {
 	return q, rest.Sign() != 0, -shift
 }
 
-// round returns the double nearest to n · 2^exp, ties to even. more means that the number is a little larger. n has at
-// least 56 bits, more than a double.
+// round returns the double nearest to n · 2^exp, ties to even. more means that the number is a
+// little larger. n has at least 56 bits, more than a double.
 func round(n uint64, more bool, exp int) float64 {
 	if more {
 		n |= 1

@@ -25,8 +25,8 @@ type scanner struct {
 	few   [32]member
 	small [64]uint32
 
-	// ordered has the members of each object that isn't in canonical order, sorted. The map sorted has their place in
-	// it, by the offset of the object's opening brace.
+	// ordered has the members of each object that isn't in canonical order, sorted. The map sorted
+	// has their place in it, by the offset of the object's opening brace.
 	ordered []member
 	sorted  map[uint32]span
 }
@@ -260,8 +260,9 @@ func (s *scanner) number() error {
 	if !ok {
 		return ErrSyntax
 	}
-	// Only numbers grow: 1e20 becomes 21 digits. Without an exponent, the shortest digits of a double are at most as
-	// many as the given ones, or one more by rounding up: 99999999999999999999 has 20 and becomes 21.
+	// Only numbers grow: 1e20 becomes 21 digits. Without an exponent, the shortest digits of a
+	// double are at most as many as the given ones, or one more by rounding up:
+	// 99999999999999999999 has 20 and becomes 21.
 	if length := end - from; exponent {
 		s.growth += max(0, longestNumber-length)
 	} else if length > 15 {
@@ -275,8 +276,8 @@ func (s *scanner) number() error {
 	return nil
 }
 
-// skipNumber returns the end of the number at i (RFC 8259, section 6), and whether it has an exponent. If it isn't a
-// number, it returns the offset of the mistake.
+// skipNumber returns the end of the number at i (RFC 8259, section 6), and whether it has an
+// exponent. If it isn't a number, it returns the offset of the mistake.
 func skipNumber(src []byte, i int) (end int, exponent, ok bool) {
 	if src[i] == '-' {
 		i++

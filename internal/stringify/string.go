@@ -6,10 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// skipPlain returns the end of the bytes at i that need no escape in a string. The text is valid UTF-8.
+// skipPlain returns the end of the bytes at i that need no escape in a string. The text is valid
+// UTF-8.
 func skipPlain(src []byte, i int) int {
-	// Eight bytes at a time. Subtracting sets the high bit of a byte that is too small. By borrowing it may also set
-	// that of later bytes, so only the first counts.
+	// Eight bytes at a time. Subtracting sets the high bit of a byte that is too small. By
+	// borrowing it may also set that of later bytes, so only the first counts.
 	const each = 0x0101010101010101
 	for ; i+8 <= len(src); i += 8 {
 		w := binary.LittleEndian.Uint64(src[i:])
@@ -68,8 +69,8 @@ func unescapeUnit(b []byte) escape {
 			return escape{12, (r-0xd800)<<10 + (low - 0xdc00) + 0x10000, false}
 		}
 	}
-	// Well-formed JSON.stringify writes lone surrogates, and control characters without a short form, as \u with
-	// lower-case digits, and everything else as itself.
+	// Well-formed JSON.stringify writes lone surrogates, and control characters without a short
+	// form, as \u with lower-case digits, and everything else as itself.
 	return escape{6, r, lower && (isHigh(r) || isLow(r) || r < 0x20 && shortEscape[r] == 0)}
 }
 
@@ -102,8 +103,8 @@ func isLow(r rune) bool  { return 0xdc00 <= r && r < 0xe000 }
 // shortEscape has the letter of each control character that has a short escape.
 var shortEscape = [0x20]byte{'\b': 'b', '\t': 't', '\n': 'n', '\f': 'f', '\r': 'r'}
 
-// appendUnescaped appends the decoded inside of a string. It encodes a lone surrogate like a character, in three bytes
-// that aren't valid UTF-8, so that different names stay different.
+// appendUnescaped appends the decoded inside of a string. It encodes a lone surrogate like a
+// character, in three bytes that aren't valid UTF-8, so that different names stay different.
 func appendUnescaped(dst, inside []byte) []byte {
 	for i := 0; i < len(inside); {
 		if inside[i] != '\\' {
@@ -122,7 +123,8 @@ func appendUnescaped(dst, inside []byte) []byte {
 	return dst
 }
 
-// appendQuoted appends the character of an escape sequence in the form of QuoteJSONString (ECMA-262, section 25.5.2.3).
+// appendQuoted appends the character of an escape sequence in the form of QuoteJSONString
+// (ECMA-262, section 25.5.2.3).
 func appendQuoted(dst []byte, r rune) []byte {
 	const hex = "0123456789abcdef"
 	switch {

@@ -1,13 +1,14 @@
-// Package stringify is ECMAScript's JSON.stringify(JSON.parse(x)), byte for byte: the text that vendors sign if their
-// code is written in JavaScript.
+// Package stringify is ECMAScript's JSON.stringify(JSON.parse(x)), byte for byte: the text that
+// vendors sign if their code is written in JavaScript.
 //
-// The first pass validates the bytes and finds out whether they already have that form, as bodies from JSON.stringify
-// do; then they are used as they are. Otherwise a second pass writes the canonical form: members whose names are array
-// indices first, in ascending order (ECMA-262, OrdinaryOwnPropertyKeys), numbers as in Number::toString, and strings as
-// in QuoteJSONString. Except for the sorting of members, both passes are linear in time and memory.
+// The first pass validates the bytes and finds out whether they already have that form, as bodies
+// from JSON.stringify do; then they are used as they are. Otherwise a second pass writes the
+// canonical form: members whose names are array indices first, in ascending order (ECMA-262,
+// OrdinaryOwnPropertyKeys), numbers as in Number::toString, and strings as in QuoteJSONString.
+// Except for the sorting of members, both passes are linear in time and memory.
 //
-// It refuses more than JSON.parse does, because a signature must not cover a text that two readers read differently: a
-// member given twice, at any depth, and nesting deeper than [MaxDepth].
+// It refuses more than JSON.parse does, because a signature must not cover a text that two readers
+// read differently: a member given twice, at any depth, and nesting deeper than [MaxDepth].
 package stringify
 
 import (
@@ -17,8 +18,8 @@ import (
 	"unicode/utf8"
 )
 
-// MaxDepth bounds the nesting of objects and arrays; the outermost is level 1. JSON.stringify in Node gives up between
-// 4,000 and 5,000 levels.
+// MaxDepth bounds the nesting of objects and arrays; the outermost is level 1. JSON.stringify in
+// Node gives up between 4,000 and 5,000 levels.
 const MaxDepth = 512
 
 // The errors of [Parse].
@@ -29,8 +30,8 @@ var (
 	ErrDepth     = fmt.Errorf("nested deeper than %d levels", MaxDepth)
 )
 
-// Parse returns the canonical form of the JSON value in src. If src is canonical, the result is src itself and no copy.
-// The error wraps one of those above and has the offset; it never quotes src.
+// Parse returns the canonical form of the JSON value in src. If src is canonical, the result is src
+// itself and no copy. The error wraps one of those above and has the offset; it never quotes src.
 func Parse(src []byte) (Text, error) {
 	c, err := Check(src)
 	if err != nil {
@@ -39,7 +40,8 @@ func Parse(src []byte) (Text, error) {
 	return c.Text(), nil
 }
 
-// Check is the first half of [Parse]: it validates the text. The result tells how much memory the second half needs.
+// Check is the first half of [Parse]: it validates the text. The result tells how much memory the
+// second half needs.
 func Check(src []byte) (Checked, error) {
 	if len(src) > math.MaxInt32 {
 		return Checked{}, fmt.Errorf("%w: longer than 2 GiB", ErrSyntax)
@@ -58,8 +60,8 @@ func Check(src []byte) (Checked, error) {
 // Checked is a validated JSON value.
 type Checked struct{ scanner *scanner }
 
-// Size returns how many bytes [Checked.Text] allocates: 0 if the text is canonical, else an upper bound of the
-// canonical form's length.
+// Size returns how many bytes [Checked.Text] allocates: 0 if the text is canonical, else an upper
+// bound of the canonical form's length.
 func (c Checked) Size() int {
 	if c.scanner.canonical {
 		return 0
@@ -76,9 +78,9 @@ func (c Checked) Text() Text {
 	return c.scanner.rewritten(c.Size())
 }
 
-// Compact returns the value as it was written, without white space between tokens: numbers, escapes and the order of
-// members stay. Without such white space it is src itself. A [Cursor] reads it like a canonical text, but its names
-// may have escapes (see [Is]). c must not be used afterwards.
+// Compact returns the value as it was written, without white space between tokens: numbers, escapes
+// and the order of members stay. Without such white space it is src itself. A [Cursor] reads it
+// like a canonical text, but its names may have escapes (see [Is]). c must not be used afterwards.
 func (c Checked) Compact() Text {
 	defer c.scanner.release()
 	if c.scanner.canonical || !c.scanner.spaced {

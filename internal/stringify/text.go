@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Text is a JSON value in its canonical form, as [Parse] returns it. A nil Text is a missing member. Because the form is
-// unique, two values are equal if and only if their texts are.
+// Text is a JSON value in its canonical form, as [Parse] returns it. A nil Text is a missing
+// member. Because the form is unique, two values are equal if and only if their texts are.
 type Text []byte
 
 // IsObject reports whether the value is an object.
@@ -37,8 +37,8 @@ func (t Text) Number() (f float64, ok bool) {
 	return f, err == nil
 }
 
-// String returns a decoded string, or the text of any other value. A lone surrogate, which UTF-8 can't encode, becomes
-// U+FFFF, which is no character either.
+// String returns a decoded string, or the text of any other value. A lone surrogate, which UTF-8
+// can't encode, becomes U+FFFF, which is no character either.
 func (t Text) String() string { return string(t.AppendString(nil)) }
 
 // AppendString appends the result of [Text.String].
@@ -62,8 +62,9 @@ func (t Text) AppendString(dst []byte) []byte {
 	}
 }
 
-// Member returns the member of that name; nil if there is none, or if the value isn't an object. The name must be in its
-// canonical spelling, without quotes. To read several members use a [Cursor].
+// Member returns the member of that name; nil if there is none, or if the value isn't an object.
+// The name must be in its canonical spelling, without quotes. To read several members use a
+// [Cursor].
 func (t Text) Member(name string) (found Text) {
 	c := Cursor{Text: t}
 	c.Object(func(member []byte) {
@@ -87,8 +88,9 @@ func (c *Cursor) Value() Text {
 	return c.Text[from:c.at:c.at]
 }
 
-// Object reads the value at the cursor. If it is an object, it calls member for each member, with the name in its
-// canonical spelling, without quotes. The cursor is then at the value, which member may read.
+// Object reads the value at the cursor. If it is an object, it calls member for each member, with
+// the name in its canonical spelling, without quotes. The cursor is then at the value, which member
+// may read.
 func (c *Cursor) Object(member func(name []byte)) Text {
 	from := c.at
 	switch {

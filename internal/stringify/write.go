@@ -1,7 +1,7 @@
 package stringify
 
-// writer writes the canonical form of a valid text. It writes each byte once, whatever the order of members, so its
-// time is linear.
+// writer writes the canonical form of a valid text. It writes each byte once, whatever the order of
+// members, so its time is linear.
 type writer struct {
 	src     []byte
 	out     []byte

@@ -30,8 +30,8 @@ type AdminConfig struct {
 	Log     *log.Logger
 }
 
-// AdminServer returns the HTTP server of the admin listener. It bounds the time and size of requests; the
-// listener bounds the number of connections.
+// AdminServer returns the HTTP server of the admin listener. It bounds the time and size of
+// requests; the listener bounds the number of connections.
 func AdminServer(c AdminConfig) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
@@ -71,8 +71,8 @@ func AdminServer(c AdminConfig) *http.Server {
 	return server
 }
 
-// change changes the level by zap's own handler and logs the change at any level, so that turning the log off
-// leaves a line about it.
+// change changes the level by zap's own handler and logs the change at any level, so that turning
+// the log off leaves a line about it.
 func (l *Logger) change(w http.ResponseWriter, r *http.Request) {
 	before := l.Level.Level()
 	l.Level.ServeHTTP(w, r)
@@ -81,9 +81,9 @@ func (l *Logger) change(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// localOnly refuses a request over loopback whose Host is a name other than localhost. Otherwise a web page
-// opened on this machine could have its name resolve to 127.0.0.1 and use the admin listener (DNS rebinding).
-// Addresses can't be rebound.
+// localOnly refuses a request over loopback whose Host is a name other than localhost. Otherwise a
+// web page opened on this machine could have its name resolve to 127.0.0.1 and use the admin
+// listener (DNS rebinding). Addresses can't be rebound.
 func localOnly(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		at, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
@@ -95,8 +95,8 @@ func localOnly(h http.Handler) http.Handler {
 	})
 }
 
-// isAddress reports whether a Host, with a port or without, is an IP address or localhost. No browser
-// leaves it out.
+// isAddress reports whether a Host, with a port or without, is an IP address or localhost. No
+// browser leaves it out.
 func isAddress(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

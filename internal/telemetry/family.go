@@ -7,7 +7,8 @@ type Family struct {
 	Name, Help string
 	Labels     []string
 	Type       prometheus.ValueType
-	// Read yields each current series, with its label values in the order of Labels. It must not wait.
+	// Read yields each current series, with its label values in the order of Labels. It must not
+	// wait.
 	Read func(yield func(value float64, labels ...string))
 }
 

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// Handles caches the metrics of one family by their labels: a look-up in the family takes longer than
-// counting. K has the label values, which must come from closed sets.
+// Handles caches the metrics of one family by their labels: a look-up in the family takes longer
+// than counting. K has the label values, which must come from closed sets.
 type Handles[K comparable, M any] struct {
 	find  func(K) M
 	known atomic.Pointer[map[K]M]

@@ -1,9 +1,9 @@
-// Package telemetry has the logger, the metrics, the traces and the admin listener that serves the probes and
-// metrics. None of them ever holds a secret, a signature or a body. Metric labels hold nothing that a sender
-// chose, and nor do the others before the signature is verified.
+// Package telemetry has the logger, the metrics, the traces and the admin listener that serves the
+// probes and metrics. None of them ever holds a secret, a signature or a body. Metric labels hold
+// nothing that a sender chose, and nor do the others before the signature is verified.
 //
-// A nil [Tracer] and the zero [Span] record nothing and cost nothing, so that callers need no second path
-// for them.
+// A nil [Tracer] and the zero [Span] record nothing and cost nothing, so that callers need no
+// second path for them.
 package telemetry
 
 import (
@@ -21,8 +21,8 @@ type Logger struct {
 	always *zap.Logger // whatever the level
 }
 
-// NewLogger returns a logger that writes to w, in JSON or for people, at the level and above. Format
-// and level are those of LOG_FORMAT and LOG_LEVEL.
+// NewLogger returns a logger that writes to w, in JSON or for people, at the level and above.
+// Format and level are those of LOG_FORMAT and LOG_LEVEL.
 func NewLogger(w io.Writer, format, level string) *Logger {
 	parsed, err := zap.ParseAtomicLevel(level)
 	if err != nil {
@@ -43,7 +43,8 @@ func NewLogger(w io.Writer, format, level string) *Logger {
 }
 
 // Sampled returns a logger that lets the first ten like messages of a second pass and then every
-// hundredth, so that a flood of refusals can't fill the disk. It calls dropped for each that it drops.
+// hundredth, so that a flood of refusals can't fill the disk. It calls dropped for each that it
+// drops.
 func Sampled(log *zap.Logger, dropped func()) *zap.Logger {
 	return log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return zapcore.NewSamplerWithOptions(core, time.Second, 10, 100, zapcore.SamplerHook(func(_ zapcore.Entry, d zapcore.SamplingDecision) {

@@ -9,9 +9,9 @@ import (
 	"go.uber.org/zap"
 )
 
-// otelLog receives what OpenTelemetry's SDK logs. By default the SDK writes lines of its own to standard error,
-// with the values of variables that it can't parse, OTEL_EXPORTER_OTLP_HEADERS and its password among them.
-// No value is passed on.
+// otelLog receives what OpenTelemetry's SDK logs. By default the SDK writes lines of its own to
+// standard error, with the values of variables that it can't parse, OTEL_EXPORTER_OTLP_HEADERS and
+// its password among them. No value is passed on.
 type otelLog struct{ log *zap.Logger }
 
 // logOTel sends the SDK's warnings and errors to log. The setting is global to the process.

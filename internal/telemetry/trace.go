@@ -13,8 +13,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// TraceParent and TraceState are W3C's names of a trace's context. NATS headers keep their case; these are in lower
-// case, as in CloudEvents' distributed tracing extension.
+// TraceParent and TraceState are W3C's names of a trace's context. NATS headers keep their case;
+// these are in lower case, as in CloudEvents' distributed tracing extension.
 const (
 	TraceParent = "traceparent"
 	TraceState  = "tracestate"
@@ -53,8 +53,8 @@ func (t *Tracer) Receive(r *http.Request, endpoint string) Span {
 	return Span{span, t.tracer}
 }
 
-// Resume returns the span of the delivery that a message came from, so that steps after its end can be added.
-// traceParent and traceState came with the message.
+// Resume returns the span of the delivery that a message came from, so that steps after its end can
+// be added. traceParent and traceState came with the message.
 func (t *Tracer) Resume(traceParent, traceState string) Span {
 	if t == nil || traceParent == "" {
 		return Span{}
@@ -95,7 +95,8 @@ func (s Span) start(name string, options ...trace.SpanStartOption) Span {
 	return Span{span, s.tracer}
 }
 
-// Context returns the span's context in W3C's form, also of a span that isn't sampled; "" without a span.
+// Context returns the span's context in W3C's form, also of a span that isn't sampled; "" without a
+// span.
 func (s Span) Context() (traceParent, traceState string) {
 	if s.span == nil {
 		return "", ""

@@ -12,8 +12,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// TracingConfig is the configuration of [StartTracing]. OpenTelemetry's SDK reads further variables itself:
-// headers and certificates for the collector, the sampler, batches, resource attributes.
+// TracingConfig is the configuration of [StartTracing]. OpenTelemetry's SDK reads further variables
+// itself: headers and certificates for the collector, the sampler, batches, resource attributes.
 type TracingConfig struct {
 	URL     string // where spans go; "" makes no tracer
 	Version string
@@ -21,8 +21,9 @@ type TracingConfig struct {
 	Log     *zap.Logger // receives the SDK's warnings; sampled
 }
 
-// StartTracing returns a tracer that exports spans by OTLP over HTTP. A collector that is away or slow costs
-// spans, never a delivery: they wait in a bounded queue, and what doesn't fit is dropped.
+// StartTracing returns a tracer that exports spans by OTLP over HTTP. A collector that is away or
+// slow costs spans, never a delivery: they wait in a bounded queue, and what doesn't fit is
+// dropped.
 func StartTracing(ctx context.Context, c TracingConfig) (*Tracer, error) {
 	if c.URL == "" {
 		return nil, nil //nolint:nilnil // a nil tracer is one that makes no spans
@@ -42,7 +43,8 @@ func StartTracing(ctx context.Context, c TracingConfig) (*Tracer, error) {
 	return &Tracer{provider, provider.Tracer("github.com/ade15e70/webhook-bridge"), c.Trust}, nil
 }
 
-// lastExportTimeout bounds the export of the last spans: a collector that is away must not delay a shutdown.
+// lastExportTimeout bounds the export of the last spans: a collector that is away must not delay a
+// shutdown.
 const lastExportTimeout = 2 * time.Second
 
 // Close exports the remaining spans, within two seconds.

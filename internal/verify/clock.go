@@ -19,8 +19,8 @@ func (w Window) IsEmpty() bool { return w.To.Before(w.From) }
 // Holds reports whether a delivery that is received then is accepted.
 func (w Window) Holds(t time.Time) bool { return !t.Before(w.From) && !t.After(w.To) }
 
-// Window returns the window in which Request.Within accepts the delivery's time, and Request.Recent its signed
-// time.
+// Window returns the window in which Request.Within accepts the delivery's time, and Request.Recent
+// its signed time.
 func (c *Claims) Window(tolerance, ahead time.Duration) Window {
 	w := Window{c.Occurred.Add(-ahead), c.Occurred.Add(tolerance)}
 	if limit := c.Created.Add(tolerance); !c.Created.IsZero() && limit.Before(w.To) {
@@ -48,13 +48,13 @@ func (r *Request) Within(t time.Time, ahead time.Duration) error {
 	return Future
 }
 
-// IsMilliseconds reports whether a time that was read as seconds must be one in milliseconds: in seconds it lies beyond
-// the year 9999, and in milliseconds after 1978.
+// IsMilliseconds reports whether a time that was read as seconds must be one in milliseconds: in
+// seconds it lies beyond the year 9999, and in milliseconds after 1978.
 func IsMilliseconds(t time.Time) bool { return t.Year() > 9999 }
 
-// UnixTime reads a JSON number of seconds since 1970, to the microsecond, which is about the precision of a
-// double today. A time that RFC 3339 can't write is moved to the nearest end outside its range, where no
-// tolerance reaches.
+// UnixTime reads a JSON number of seconds since 1970, to the microsecond, which is about the
+// precision of a double today. A time that RFC 3339 can't write is moved to the nearest end outside
+// its range, where no tolerance reaches.
 func UnixTime(number stringify.Text) (time.Time, bool) {
 	seconds, ok := number.Number()
 	if !ok || math.IsNaN(seconds) || math.IsInf(seconds, 0) {
@@ -65,12 +65,12 @@ func UnixTime(number stringify.Text) (time.Time, bool) {
 	return time.UnixMicro(int64(math.Round(seconds * 1e6))).UTC(), true
 }
 
-// rfc3339Shape is the grammar of a date-time (RFC 3339, section 5.6). time.Parse also takes a decimal comma and
-// an hour of one digit.
+// rfc3339Shape is the grammar of a date-time (RFC 3339, section 5.6). time.Parse also takes a
+// decimal comma and an hour of one digit.
 var rfc3339Shape = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$`)
 
-// RFC3339 reads a JSON string with an RFC 3339 date-time. It returns the time and the text as it was sent, with t and
-// z in capitals: the RFC allows small ones, which many readers don't expect.
+// RFC3339 reads a JSON string with an RFC 3339 date-time. It returns the time and the text as it
+// was sent, with t and z in capitals: the RFC allows small ones, which many readers don't expect.
 func RFC3339(value stringify.Text) (time.Time, string, bool) {
 	if !value.IsString() || len(value) > 64 {
 		return time.Time{}, "", false

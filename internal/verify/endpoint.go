@@ -19,8 +19,8 @@ type Endpoint struct {
 	Tolerance time.Duration
 }
 
-// Request returns the request to the provider to verify a delivery: raw is the body as it came, body its canonical
-// form.
+// Request returns the request to the provider to verify a delivery: raw is the body as it came,
+// body its canonical form.
 func (e *Endpoint) Request(header http.Header, raw []byte, body stringify.Text, now time.Time) Request {
 	return Request{
 		Header:    header,

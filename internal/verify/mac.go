@@ -64,9 +64,9 @@ func Decode(text string, encodings []Encoding) (mac MAC, ok bool) {
 	return mac, err == nil && n == len(mac)
 }
 
-// AppendMACs appends the MACs in the header and in a member of the body; either may be the right one. It
-// refuses headers that differ, because it can't know which one counts. Equal ones count as one: some proxies
-// double headers.
+// AppendMACs appends the MACs in the header and in a member of the body; either may be the right
+// one. It refuses headers that differ, because it can't know which one counts. Equal ones count as
+// one: some proxies double headers.
 func AppendMACs(room []MAC, encodings []Encoding, header http.Header, name, member string) ([]MAC, error) {
 	values := header[name]
 	for i := 1; i < len(values); i++ {
@@ -95,10 +95,10 @@ func AppendMACs(room []MAC, encodings []Encoding, header http.Header, name, memb
 	return room, nil
 }
 
-// Authenticate looks for a scheme whose signed text one of the MACs covers. It tries the canonical body first,
-// and then the body as it came, because senders in other languages than JavaScript sign the bytes that they
-// send (ADR 2). A correct signature by a scheme that the endpoint doesn't allow is refused too, but with its own
-// error, because only the setting is wrong.
+// Authenticate looks for a scheme whose signed text one of the MACs covers. It tries the canonical
+// body first, and then the body as it came, because senders in other languages than JavaScript sign
+// the bytes that they send (ADR 2). A correct signature by a scheme that the endpoint doesn't allow
+// is refused too, but with its own error, because only the setting is wrong.
 func (r *Request) Authenticate(macs []MAC, schemes []Scheme) (Claims, error) {
 	c, err := r.authenticate(macs, schemes, func(s *Scheme) [][]byte { return s.Signed(r.Body) })
 	if err == nil {
@@ -139,8 +139,8 @@ func (r *Request) authenticate(macs []MAC, schemes []Scheme, signed func(*Scheme
 	return Claims{}, WrongSignature
 }
 
-// Parts returns the parts of the text that the scheme signs, whatever their values are. A missing member is
-// nil.
+// Parts returns the parts of the text that the scheme signs, whatever their values are. A missing
+// member is nil.
 func (s *Scheme) Parts(body stringify.Text) [][]byte {
 	if len(s.Members) == 0 {
 		return [][]byte{body}
@@ -157,7 +157,8 @@ func (s *Scheme) Parts(body stringify.Text) [][]byte {
 	return parts
 }
 
-// Signed returns the parts of the text that the scheme signs; nil if the body can't have been signed with it.
+// Signed returns the parts of the text that the scheme signs; nil if the body can't have been
+// signed with it.
 func (s *Scheme) Signed(body stringify.Text) [][]byte { return s.checked(s.Parts(body)) }
 
 // SignedAsSent is Signed for a body as it came.
@@ -181,9 +182,9 @@ func (s *Scheme) checked(parts [][]byte) [][]byte {
 	return parts
 }
 
-// Signer returns the position of the secret that made one of the MACs over the concatenated parts. It never
-// accepts an empty secret, which anybody could use. Each comparison takes constant time; the position of the
-// secret is no secret.
+// Signer returns the position of the secret that made one of the MACs over the concatenated parts.
+// It never accepts an empty secret, which anybody could use. Each comparison takes constant time;
+// the position of the secret is no secret.
 func (r *Request) Signer(macs []MAC, scheme string, parts [][]byte) (position int, ok bool) {
 	for i, key := range r.Secrets {
 		switch {

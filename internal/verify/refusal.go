@@ -2,8 +2,8 @@ package verify
 
 import "errors"
 
-// Refusal is a reason to refuse a delivery. Its text is for the log and the metrics, and holds nothing that the
-// sender chose.
+// Refusal is a reason to refuse a delivery. Its text is for the log and the metrics, and holds
+// nothing that the sender chose.
 type Refusal string
 
 // The refusals of deliveries that aren't authentic: nothing in them may be believed.

@@ -13,11 +13,11 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// Seal returns the proof that is kept of an authentic delivery instead of its signature: an HMAC over the
-// endpoint, the scheme, the body and the signed text, under the secret that verified it. Only an owner of that
-// secret can make or check it. Its text begins with a byte with which no vendor's signed text begins, so a seal
-// is never a signature: readers of the quarantine can't send a delivery again. Seal also overwrites a signature
-// in the body.
+// Seal returns the proof that is kept of an authentic delivery instead of its signature: an HMAC
+// over the endpoint, the scheme, the body and the signed text, under the secret that verified it.
+// Only an owner of that secret can make or check it. Its text begins with a byte with which no
+// vendor's signed text begins, so a seal is never a signature: readers of the quarantine can't send
+// a delivery again. Seal also overwrites a signature in the body.
 func (e *Endpoint) Seal(c Claims, key secret.Secret, body []byte) string {
 	if s, ok := e.Provider.Scheme(c.Scheme); ok && len(s.Members) > 0 {
 		blank(body, e.Provider.Member)
@@ -34,8 +34,8 @@ func (e *Endpoint) seal(key secret.Secret, scheme string, body []byte, signed []
 	return key.MAC([]byte("\x00webhook-bridge quarantine\x00"+e.Name+"\x00"+scheme+"\x00"), whole[:], part.Sum(nil))
 }
 
-// Sealed returns the request to the provider to verify a sealed delivery: the seal replaces the signature, and the
-// time is that of its arrival. headers are the ones that the provider has kept.
+// Sealed returns the request to the provider to verify a sealed delivery: the seal replaces the
+// signature, and the time is that of its arrival. headers are the ones that the provider has kept.
 func (e *Endpoint) Sealed(seal string, headers http.Header, body []byte, text stringify.Text, received time.Time) Request {
 	// Any signature that can be decoded will do: the seal is checked instead.
 	header := http.Header{e.Provider.Header: {e.Provider.Encodings[0].Encode(make([]byte, sha256.Size))}}

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Settings are the variables that describe how a vendor signs; "" isn't set. The tags are those of package
-// config.
+// Settings are the variables that describe how a vendor signs; "" isn't set. The tags are those of
+// package config.
 type Settings struct {
 	SignatureHeader string `env:"SIGNATURE_HEADER" takes:"the name of an HTTP header, such as X-Signature" doc:"the header with the signature"`
 	SignatureFormat string `env:"SIGNATURE_FORMAT" takes:"{hex} or {base64} with text around it, such as sha256={hex}, or a list with the time, such as t={timestamp},v1={hex}" doc:"the form of the header"`

@@ -11,7 +11,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// This half of a provider makes deliveries like the vendor's, for `bridge send`, the demo and tests.
+// This half of a provider makes deliveries like the vendor's, for `bridge send`, the demo and
+// tests.
 
 // SampleBodies returns the provider's samples.
 func (p *Provider) SampleBodies() (bodies [][]byte, err error) {
@@ -32,7 +33,8 @@ func (p *Provider) SampleBodies() (bodies [][]byte, err error) {
 	return bodies, nil
 }
 
-// NewBody returns the body of an event of that name. If data is nil it makes some up, in which id is unique.
+// NewBody returns the body of an event of that name. If data is nil it makes some up, in which id
+// is unique.
 func (p *Provider) NewBody(event string, data []byte, id string) ([]byte, error) {
 	var text stringify.Text
 	if data != nil {
@@ -59,8 +61,8 @@ func (p *Provider) Renew(body []byte, t time.Time) ([]byte, error) {
 	return o.Text(), nil
 }
 
-// Sign returns the vendor's headers for a body: its signature by that scheme, in the encoding of the code on the
-// vendor's page.
+// Sign returns the vendor's headers for a body: its signature by that scheme, in the encoding of
+// the code on the vendor's page.
 func (p *Provider) Sign(scheme string, key secret.Secret, body []byte) (http.Header, error) {
 	s, ok := p.Scheme(scheme)
 	if !ok {
@@ -99,7 +101,8 @@ func (p *Provider) SchemeToSign(signature string) string {
 	return signature
 }
 
-// Tamper returns the body with its data changed, or with another member, so that no signature over it is valid.
+// Tamper returns the body with its data changed, or with another member, so that no signature over
+// it is valid.
 func Tamper(body []byte) ([]byte, error) {
 	o, err := ParseObject(body)
 	if err != nil {

@@ -7,12 +7,12 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// ErrCaseVariant is a contradiction that only some decoders see: those that ignore case, such as Go's
-// encoding/json, would read the variant instead of the member that was verified.
+// ErrCaseVariant is a contradiction that only some decoders see: those that ignore case, such as
+// Go's encoding/json, would read the variant instead of the member that was verified.
 var ErrCaseVariant = fmt.Errorf("%w: a member's name differs from another's in case alone", Contradiction)
 
-// IsCaseVariant reports whether a member's name, which may have escapes, differs from one of the names, and only in
-// case (Unicode's simple case folding).
+// IsCaseVariant reports whether a member's name, which may have escapes, differs from one of the
+// names, and only in case (Unicode's simple case folding).
 func IsCaseVariant(name []byte, names [][]byte) bool {
 	if bytes.IndexByte(name, '\\') >= 0 {
 		name = stringify.Text(fmt.Appendf(nil, `"%s"`, name)).AppendString(nil)
@@ -25,7 +25,8 @@ func IsCaseVariant(name []byte, names [][]byte) bool {
 	return false
 }
 
-// Text returns the text of a string or a number; "" for any other value, which no vendor uses for a text.
+// Text returns the text of a string or a number; "" for any other value, which no vendor uses for a
+// text.
 func Text(value stringify.Text) string { return string(appendText(nil, value)) }
 
 func appendText(dst []byte, value stringify.Text) []byte {
@@ -35,7 +36,8 @@ func appendText(dst []byte, value stringify.Text) []byte {
 	return dst
 }
 
-// Texts returns the text of each value, and last as it is. All are parts of one string: one allocation.
+// Texts returns the text of each value, and last as it is. All are parts of one string: one
+// allocation.
 func Texts(first, second, third, fourth stringify.Text, last []byte) (a, b, c, d, e string) {
 	var room [256]byte
 	joined := appendText(room[:0], first)

@@ -1,11 +1,12 @@
 // Package verify checks that a vendor has signed a delivery, and returns what the delivery claims.
 //
-// A [Provider] describes a vendor: what it signs, and how it writes and dates its bodies. Each vendor has a
-// folder below this one, and package providers lists them; the rest of the program knows none by name.
+// A [Provider] describes a vendor: what it signs, and how it writes and dates its bodies. Each
+// vendor has a folder below this one, and package providers lists them; the rest of the program
+// knows none by name.
 //
-// Verification is a pure function of the request, the clock and the secrets. It fails closed: without a valid
-// signature under one of the secrets it returns a [Refusal]. It checks the signature before it believes anything
-// else in the body, even the time.
+// Verification is a pure function of the request, the clock and the secrets. It fails closed:
+// without a valid signature under one of the secrets it returns a [Refusal]. It checks the
+// signature before it believes anything else in the body, even the time.
 //
 // ADR 2 has the contradictions on the vendors' pages, and the decisions about them.
 package verify
@@ -67,8 +68,8 @@ type Provider struct {
 	// Colour is the colour of its events on the live page, for a light and a dark background.
 	Colour struct{ Light, Dark string }
 
-	// Settings describe what it signs, for a provider that verifies by settings. Configure returns the provider
-	// for an endpoint, whose settings override these.
+	// Settings describe what it signs, for a provider that verifies by settings. Configure returns
+	// the provider for an endpoint, whose settings override these.
 	Settings  Settings
 	Configure func(endpoint string, s Settings) (*Provider, []SettingProblem)
 
@@ -85,8 +86,9 @@ type Provider struct {
 	Resign   func(kept http.Header, key secret.Secret, signed [][]byte) http.Header // signs headers from Keep again
 	Explain  func(Request) (steps []string, causes []Finding)                       // explains what was signed, and why a delivery is refused
 
-	// Verify returns the claims of an authentic delivery. If the error is a Refusal that IsAuthentic, the
-	// signature is correct all the same, and the claims are those that could be read.
+	// Verify returns the claims of an authentic delivery. If the error is a Refusal that
+	// IsAuthentic, the signature is correct all the same, and the claims are those that could be
+	// read.
 	Verify func(Request) (Claims, error)
 	// Compose returns the body of an event. If data is nil it makes some up, in which id is unique.
 	Compose func(event, id string, data stringify.Text) Object
@@ -97,16 +99,17 @@ type Provider struct {
 // Scheme is what a signature may cover.
 type Scheme struct {
 	Name string
-	// Members are the members of the body whose texts are signed, one after the other; none: the whole body. Only
-	// the last may be an object, and it must be one: so the text can't be split in another way, and a text of
-	// several members never begins like a body.
+	// Members are the members of the body whose texts are signed, one after the other; none: the
+	// whole body. Only the last may be an object, and it must be one: so the text can't be split in
+	// another way, and a text of several members never begins like a body.
 	Members []string
 }
 
 // Attributes describes the sources of the envelope's attributes, in words.
 type Attributes struct{ Entity, EntityID, UserID, Time string }
 
-// Span returns for how long one delivery is accepted with that tolerance, from the earliest to the latest arrival.
+// Span returns for how long one delivery is accepted with that tolerance, from the earliest to the
+// latest arrival.
 func (p *Provider) Span(tolerance time.Duration) time.Duration {
 	return tolerance + p.AheadOf(tolerance)
 }
@@ -142,8 +145,8 @@ func (p *Provider) JSON(h http.Header, body []byte) ([]byte, error) {
 	return p.Unwrap(h, body)
 }
 
-// Text returns the body for reading and publishing: in its canonical form; or as it came without white space between
-// tokens, if the vendor signs the bytes that it sends.
+// Text returns the body for reading and publishing: in its canonical form; or as it came without
+// white space between tokens, if the vendor signs the bytes that it sends.
 func (p *Provider) Text(c stringify.Checked) stringify.Text {
 	if p.AsSent {
 		return c.Compact()
@@ -198,7 +201,8 @@ func (p *Provider) Scheme(name string) (s Scheme, ok bool) {
 	return Scheme{}, false
 }
 
-// SchemeOfMember returns the scheme whose signature may be in the body: the first that doesn't sign all of it.
+// SchemeOfMember returns the scheme whose signature may be in the body: the first that doesn't sign
+// all of it.
 func (p *Provider) SchemeOfMember() Scheme {
 	for _, s := range p.Schemes {
 		if len(s.Members) > 0 {
@@ -216,7 +220,8 @@ func (p *Provider) Freshness() []string {
 	return []string{FreshnessSigned, FreshnessTime}
 }
 
-// Variable returns the full name of a variable of the provider's own endpoint: for SECRETS it is <PROVIDER>_SECRETS.
+// Variable returns the full name of a variable of the provider's own endpoint: for SECRETS it is
+// <PROVIDER>_SECRETS.
 func (p *Provider) Variable(name string) string {
 	return strings.ToUpper(strings.ReplaceAll(p.Name, "-", "_")) + "_" + name
 }
@@ -231,8 +236,8 @@ type Request struct {
 	Freshness string          // one of the provider's Freshness
 	Tolerance time.Duration   // how much the delivery's time may differ from Now
 	Now       time.Time
-	// Seal replaces the signature of a delivery from quarantine; nil for others. It reports whether the bridge has
-	// verified that text with that secret before.
+	// Seal replaces the signature of a delivery from quarantine; nil for others. It reports whether
+	// the bridge has verified that text with that secret before.
 	Seal    func(key secret.Secret, scheme string, signed [][]byte) bool
 	Untimed bool // don't check the time: for deliveries from quarantine
 }
@@ -242,15 +247,15 @@ type Claims struct {
 	Scheme string // name of the scheme that verified it
 	Secret int    // position of the secret that verified it
 
-	// Body is the body for the envelope: the canonical one; or with AsSent the one that came, without white space
-	// between tokens, because only that was signed.
+	// Body is the body for the envelope: the canonical one; or with AsSent the one that came,
+	// without white space between tokens, because only that was signed.
 	Body   stringify.Text
 	AsSent bool
 
 	// SignedText is the signed text, in parts to concatenate.
 	SignedText [][]byte
-	// IDName is the event's name in canonical spelling, if the signed text doesn't contain it and the id must depend
-	// on it; else nil.
+	// IDName is the event's name in canonical spelling, if the signed text doesn't contain it and
+	// the id must depend on it; else nil.
 	IDName []byte
 	// IDText is the text for the event's id, in parts; nil: the signed text.
 	IDText [][]byte

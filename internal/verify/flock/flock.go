@@ -140,7 +140,8 @@ func check(r verify.Request) (verify.Claims, error) {
 	if err != nil {
 		return verify.Claims{}, err
 	}
-	// Trying both schemes is safe: the signed text of one begins with { and that of the other never does.
+	// Trying both schemes is safe: the signed text of one begins with { and that of the other never
+	// does.
 	c, err := r.Authenticate(macs, schemes)
 	if err != nil {
 		return verify.Claims{}, err
@@ -186,10 +187,10 @@ func check(r verify.Request) (verify.Claims, error) {
 	return c, untimely
 }
 
-// agree compares the members that timestamp-data doesn't sign with those that it does: entityId must be the id in
-// data's member for the entity, if there is one, and the name must begin with the entity. Canonical texts are equal
-// if and only if the values are. In a body that was signed as it was sent, the texts of the two ids must also be
-// equal, because two numbers may become one double.
+// agree compares the members that timestamp-data doesn't sign with those that it does: entityId
+// must be the id in data's member for the entity, if there is one, and the name must begin with the
+// entity. Canonical texts are equal if and only if the values are. In a body that was signed as it
+// was sent, the texts of the two ids must also be equal, because two numbers may become one double.
 func (b *members) agree(sent *members) error {
 	if b.hasVariant {
 		return verify.ErrCaseVariant

@@ -200,8 +200,9 @@ func check(r verify.Request) (verify.Claims, error) {
 	return c, cmp.Or(r.Within(occurred, ahead), untimely)
 }
 
-// created returns data.createdAt, and refuses an old one. If data alone is signed, anybody with a captured delivery can
-// renew time, but not createdAt. It comes from a browser's clock, so a time in the future means nothing.
+// created returns data.createdAt, and refuses an old one. If data alone is signed, anybody with a
+// captured delivery can renew time, but not createdAt. It comes from a browser's clock, so a time
+// in the future means nothing.
 func (b *members) created(r *verify.Request) (time.Time, error) {
 	if b.createdAt == nil || string(b.createdAt) == "null" {
 		return time.Time{}, nil

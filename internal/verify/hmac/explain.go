@@ -17,8 +17,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// explain lists the parts of the signed text according to the settings, and for a refused delivery what would have to
-// be different. It shows lengths and the beginnings of digests, never the text.
+// explain lists the parts of the signed text according to the settings, and for a refused delivery
+// what would have to be different. It shows lengths and the beginnings of digests, never the text.
 func (m maker) explain(r verify.Request) (steps []string, causes []verify.Finding) {
 	s := m.scheme
 	if s.other != nil && len(r.Header[s.header]) == 0 && len(r.Header[s.other.header]) > 0 {
@@ -175,7 +175,8 @@ func (m maker) search(a *attempt) (causes []verify.Finding) {
 	return causes
 }
 
-// signatures lists the signatures according to the settings, and everything else in the headers that could be one.
+// signatures lists the signatures according to the settings, and everything else in the headers
+// that could be one.
 func (m maker) signatures(a *attempt) (all []candidate) {
 	if macs, err := a.signatures(); err == nil {
 		for _, mac := range macs {
@@ -349,7 +350,8 @@ func (a *attempt) fill(parts []part, stamp string, raw []byte) (text []byte, ok 
 	return text, true
 }
 
-// otherUnit reports whether the time is about now if it is read in another unit than the one that is set.
+// otherUnit reports whether the time is about now if it is read in another unit than the one that
+// is set.
 func (s *scheme) otherUnit(a *attempt) (f verify.Finding, ok bool) {
 	sent := a.stamps()[""]
 	if _, _, isRight := s.unit.parse(sent); !s.timed || sent == "" {

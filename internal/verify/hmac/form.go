@@ -9,12 +9,12 @@ import (
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
 // mayBeForm reports whether a body has none of the bytes that a form must escape
-// (https://url.spec.whatwg.org/#application-x-www-form-urlencoded-percent-encode-set). Every JSON object or
-// array has at least one of them, and so has a text of several words.
+// (https://url.spec.whatwg.org/#application-x-www-form-urlencoded-percent-encode-set). Every JSON
+// object or array has at least one of them, and so has a text of several words.
 func mayBeForm(body []byte) bool { return !bytes.ContainsAny(body, "{[\"<> \t\r\n") }
 
-// payload returns the member payload of a form. It reads each member once and decodes no other, because anybody may
-// have sent the body.
+// payload returns the member payload of a form. It reads each member once and decodes no other,
+// because anybody may have sent the body.
 func payload(form []byte) (found []byte, err error) {
 	for more := true; more; {
 		var member []byte

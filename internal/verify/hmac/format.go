@@ -7,8 +7,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// format is the form of a signature header: items with a separator between them. Each item is text around a signature
-// or around the time.
+// format is the form of a signature header: items with a separator between them. Each item is text
+// around a signature or around the time.
 type format struct {
 	separator byte // 0: the whole header is one item
 	items     []item
@@ -96,8 +96,8 @@ func (f *format) hasTime() bool {
 	return false
 }
 
-// read appends the signatures of a header to room and returns its time. If a time is required, none or two of them
-// count as a missing signature.
+// read appends the signatures of a header to room and returns its time. If a time is required, none
+// or two of them count as a missing signature.
 func (f *format) read(value string, room []verify.MAC) (macs []verify.MAC, time string, err error) {
 	times, signatures := 0, 0
 	if strings.Trim(value, " \t") == "" {

@@ -1,10 +1,11 @@
-// Package hmac verifies and makes the webhooks of any vendor that signs with HMAC-SHA256 and is described by
-// settings: the header and the form of the signature, the signed text, and the places of the time, the event's
-// name and its id. A preset is a set of these settings for one vendor (presets.go).
+// Package hmac verifies and makes the webhooks of any vendor that signs with HMAC-SHA256 and is
+// described by settings: the header and the form of the signature, the signed text, and the places
+// of the time, the event's name and its id. A preset is a set of these settings for one vendor
+// (presets.go).
 //
-// These vendors sign the bytes that they send, so the body is used as it came. The whole body is always signed:
-// settings without it are refused. The signed text can be split into its parts in one way only (signedParts), so
-// nothing can be moved from one part to another.
+// These vendors sign the bytes that they send, so the body is used as it came. The whole body is
+// always signed: settings without it are refused. The signed text can be split into its parts in
+// one way only (signedParts), so nothing can be moved from one part to another.
 //
 // ADR 15 has for each preset what is signed, what isn't, and what the id is made of.
 package hmac
@@ -118,7 +119,8 @@ func (a *attempt) read(s source) (text string, several bool) {
 	return verify.Text(value), false
 }
 
-// text returns the signed text in parts. A value that is missing or occurs twice counts as a missing signature.
+// text returns the signed text in parts. A value that is missing or occurs twice counts as a
+// missing signature.
 func (a *attempt) text() ([][]byte, error) {
 	if len(a.signed) == 1 { // the body
 		a.parts = [][]byte{a.r.Raw, nil}
@@ -164,8 +166,8 @@ func (s *scheme) isTime(value string) bool {
 	return ok
 }
 
-// ends reports whether the text after part i occurs first at the end of its value, so that the value can't be split
-// elsewhere.
+// ends reports whether the text after part i occurs first at the end of its value, so that the
+// value can't be split elsewhere.
 func (s *scheme) ends(value string, i int) bool {
 	if i+1 == len(s.signed) || s.signed[i+1].kind != literal {
 		return true
@@ -194,12 +196,13 @@ func (a *attempt) claims(c verify.Claims) (verify.Claims, error) {
 		return c, cmp.Or(err, fmt.Errorf("%w: its time is not in the unit of TIMESTAMP_UNIT", verify.Unreadable))
 	}
 	c.Occurred, c.Time = occurred, written
-	// The signed time is judged first: removing an unsigned name must not turn a stale delivery into a 200.
+	// The signed time is judged first: removing an unsigned name must not turn a stale delivery
+	// into a 200.
 	return c, cmp.Or(a.r.Within(occurred, a.r.Tolerance), err)
 }
 
-// idText returns the text for the event's id: the vendor's id if that is signed; else the signed text without the
-// time, which differs between attempts.
+// idText returns the text for the event's id: the vendor's id if that is signed; else the signed
+// text without the time, which differs between attempts.
 func (a *attempt) idText() [][]byte {
 	if id, _ := a.first(a.ids); id != "" {
 		all, last := append(a.buffer, id...), len(a.parts)-1
@@ -229,16 +232,16 @@ func (a *attempt) first(sources []source) (string, error) {
 	return "", nil
 }
 
-// takesForms reports whether the body may be a form. Unlike a JSON object, a form may begin or end with another form,
-// so no value of the delivery may be next to it in the signed text.
+// takesForms reports whether the body may be a form. Unlike a JSON object, a form may begin or end
+// with another form, so no value of the delivery may be next to it in the signed text.
 func (s *scheme) takesForms() bool {
 	last := len(s.signed) - 1
 	return s.signed[last].kind == body && (last == 0 || s.signed[last-1].kind == literal)
 }
 
-// unwrap returns the JSON of a body: the body itself, or the member payload of a form, as sent by GitHub and Slack.
-// The Content-Type isn't signed, so it can't make a body a form that isn't one: a user could write &payload=… into
-// JSON.
+// unwrap returns the JSON of a body: the body itself, or the member payload of a form, as sent by
+// GitHub and Slack. The Content-Type isn't signed, so it can't make a body a form that isn't one: a
+// user could write &payload=… into JSON.
 func unwrap(h http.Header, raw []byte) ([]byte, error) {
 	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
 	if !strings.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") || !mayBeForm(raw) {

@@ -4,8 +4,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// preset is a vendor with its settings. Adding one takes a row here and its vectors in testdata; its name is then a
-// value of …_PROVIDER, and `go generate ./...` updates docs/providers.md.
+// preset is a vendor with its settings. Adding one takes a row here and its vectors in testdata;
+// its name is then a value of …_PROVIDER, and `go generate ./...` updates docs/providers.md.
 type preset struct {
 	name, title, site string
 	source            string // the page about its signatures

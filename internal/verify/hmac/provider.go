@@ -121,7 +121,8 @@ type maker struct {
 	preset   *preset
 }
 
-// compose returns the body of an event: data or a sample, with the name and the id at the places in the settings.
+// compose returns the body of an event: data or a sample, with the name and the id at the places in
+// the settings.
 func (m maker) compose(event, id string, data stringify.Text) verify.Object {
 	if data == nil {
 		data = stringify.Text(m.preset.samples[0])

@@ -128,8 +128,8 @@ func (c *compiler) readTime(s verify.Settings) {
 	}
 }
 
-// readIDs parses the places of the event's id. It ignores those that aren't signed: with one captured delivery anybody
-// could make other events.
+// readIDs parses the places of the event's id. It ignores those that aren't signed: with one
+// captured delivery anybody could make other events.
 func (c *compiler) readIDs(list string) {
 	all, err := c.paths.sources(list)
 	if err != nil {

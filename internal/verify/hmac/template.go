@@ -114,8 +114,8 @@ func signedParts(template string) ([]part, error) {
 	return parts, nil
 }
 
-// reserved lists headers of the connection or of proxies, which may change or remove them, and headers with
-// credentials, which quarantine would keep.
+// reserved lists headers of the connection or of proxies, which may change or remove them, and
+// headers with credentials, which quarantine would keep.
 var reserved = []string{
 	"Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Via", "Host", "Expect",
 	"Content-Length", "Content-Encoding", "Forwarded", "X-Real-Ip", "Authorization", "Cookie", "Set-Cookie",

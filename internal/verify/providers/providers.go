@@ -12,8 +12,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/hmac"
 )
 
-// All lists the providers that have a folder. Each has its own endpoint, with variables that begin with its
-// name.
+// All lists the providers that have a folder. Each has its own endpoint, with variables that begin
+// with its name.
 var All = []*verify.Provider{
 	&flock.Provider,
 	&frigade.Provider,
@@ -25,8 +25,8 @@ var Described = hmac.Providers
 // Of returns the provider whose own endpoint has that name; nil if there is none.
 func Of(endpoint string) *verify.Provider { return named(All, endpoint) }
 
-// ByName returns the provider of that name; nil if there is none. One that is described by settings must be
-// configured before it can verify.
+// ByName returns the provider of that name; nil if there is none. One that is described by settings
+// must be configured before it can verify.
 func ByName(name string) *verify.Provider { return named(slices.Concat(All, Described), name) }
 
 func named(list []*verify.Provider, name string) *verify.Provider {
