@@ -40,7 +40,7 @@ func (f *forwarder) logBacklog(oldest time.Time) {
 // emptied is called while there are none.
 func (f *forwarder) emptied() {
 	b := &f.backlog
-	if b.since.IsZero() || !f.breakers[f.kind].isClosed() { // then the next ones go to the spool, too
+	if b.since.IsZero() || !f.breakers[f.kind].isClosed() { // the next ones go to the spool too
 		return
 	}
 	if isLogged := !b.log.Stop(); isLogged {

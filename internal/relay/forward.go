@@ -14,36 +14,37 @@ import (
 )
 
 const (
-	// maxBatch and maxBytes are how much is sent before its acknowledgements are awaited, together:
-	// enough for thousands of events a second where each acknowledgement takes two. A batch begins
-	// with one record, the probe, and grows with each that went well; its bytes grow more slowly,
-	// and less after a failure, since nats.go gives up a connection on which a write takes long.
+	// maxBatch and maxBytes bound a batch, which is sent before its acknowledgements are awaited.
+	// They allow thousands of events a second even if an acknowledgement takes two seconds. The
+	// first batch is one record, the probe; batches grow with each success. Their bytes grow more
+	// slowly, and shrink after a failure, because nats.go gives up a connection on which a write
+	// takes long.
 	maxBatch   = 4096
 	firstBatch = 64
 	maxBytes   = 8 << 20
 	firstBytes = 256 << 10
-	longRound  = 3 * time.Second // a batch that takes longer grows no more in bytes: the line is slow
+	longRound  = 3 * time.Second // after a longer round the bytes stop growing: the line is slow
 	readyCheck = 20 * time.Millisecond
 	firstPause = 50 * time.Millisecond // after a failure
 	lastPause  = 2 * time.Second
-	// suspectEvery is after how many failures in a row of one record it is seen whether NATS takes
-	// another one. That one overtakes, so it isn't done often.
+	// suspectEvery is the number of failures in a row after which another record is tried, to see
+	// whether NATS refuses the first one alone. It breaks the order, so it is done seldom.
 	suspectEvery = 6
 )
 
-// forwarder takes one kind's records from the spool to JetStream, oldest first.
+// forwarder delivers one kind's records from the spool to JetStream, oldest first.
 type forwarder struct {
 	*Relay
 	kind     publish.Kind
-	after    uint64               // up to here all are settled
-	acked    map[uint64]time.Time // behind that: acknowledged already, by the stream that was made then
-	batch    int                  // how many to publish at once
-	bytes    int                  // and how many bytes of them
+	after    uint64               // records up to this number are settled
+	acked    map[uint64]time.Time // later ones that are acknowledged, with the creation of the stream
+	batch    int                  // records in a batch
+	bytes    int                  // bytes in a batch
 	failures int                  // in a row
 	lookup   *Lookup
 	backlog  backlog
 	refusals refusals
-	cause    atomic.Pointer[publish.Cause] // why the last round failed; nil when it didn't
+	cause    atomic.Pointer[publish.Cause] // why the last round failed; nil if it didn't
 }
 
 func newForwarder(r *Relay, kind publish.Kind) *forwarder {
@@ -99,7 +100,7 @@ func (f *forwarder) next() (records []spool.Record, isLast bool, err error) {
 	return records, false, nil
 }
 
-// pause waits, or until the context ends.
+// pause waits for d or until the context ends.
 func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -109,8 +110,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// round publishes a batch and removes its acknowledged beginning from the spool, up to the first
-// record that failed.
+// round publishes a batch, and removes the records before the first failed one from the spool.
 func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bool) {
 	began := time.Now()
 	results := f.deliver(ctx, records)
@@ -144,13 +144,12 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bo
 	f.cause.Store(nil)
 }
 
-// isItsOwnFault reports whether NATS refuses this message, while it may well take others.
+// isItsOwnFault reports whether NATS refuses this message but may take others.
 func isItsOwnFault(err error) bool {
 	return errors.Is(err, publish.ErrTooLarge) || errors.Is(err, publish.ErrRefused)
 }
 
-// deliver publishes those of the records that aren't known to be stored, and returns what became of
-// each.
+// deliver publishes the records that aren't known to be stored, and returns a result for each.
 func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publish.Result {
 	results := make([]publish.Result, len(records))
 	known, err := f.lookup.Ask(ctx, records)
@@ -186,8 +185,8 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 	return results
 }
 
-// acknowledged adds to acked those of the records whose acknowledgements came late, and drops from
-// it what the current stream doesn't have, because it was created again: those are sent again.
+// acknowledged adds the records with late acknowledgements to acked. It drops those that the current
+// stream doesn't have because it was created again: they are sent again.
 func (f *forwarder) acknowledged(ctx context.Context, records []spool.Record) {
 	isAny := false
 	for i := range records {
@@ -206,7 +205,7 @@ func (f *forwarder) acknowledged(ctx context.Context, records []spool.Record) {
 	maps.DeleteFunc(f.acked, func(_ uint64, made time.Time) bool { return err != nil || !made.Equal(now) })
 }
 
-// settle has the spool forget records that are at the beginning of the queue.
+// settle removes records from the beginning of the spool's queue.
 func (f *forwarder) settle(records []spool.Record, reasons map[uint64]string) {
 	if len(records) == 0 {
 		return
@@ -235,8 +234,8 @@ func (f *forwarder) setAside(r spool.Record, err error, reasons map[uint64]strin
 	f.refusals.report(f.Log, f.kind, r, err)
 }
 
-// failed waits after a round that failed at a record. A record that fails again and again is set
-// aside if it is at fault, so that it doesn't hold up the others for ever.
+// failed waits after a round that failed at a record. If the record itself is at fault, it is set
+// aside after several failures, so that it doesn't block the others for ever.
 func (f *forwarder) failed(ctx context.Context, r spool.Record, err error) {
 	f.batch, f.bytes = 1, max(f.bytes/2, firstBytes)
 	f.failures++
@@ -247,8 +246,8 @@ func (f *forwarder) failed(ctx context.Context, r spool.Record, err error) {
 	pause(ctx, min(firstPause<<min(f.failures-1, 10), lastPause))
 }
 
-// mayBeItsFault reports whether a failure can be one record's only: NATS has answered, and refuses
-// it. That no acknowledgement came never is.
+// mayBeItsFault reports whether the record itself may be at fault: NATS has answered with a refusal.
+// A missing acknowledgement is never the record's fault.
 func mayBeItsFault(err error) bool {
 	switch publish.CauseOf(err) {
 	case publish.Rejected, publish.WrongStream, publish.NoStream:
@@ -257,8 +256,8 @@ func mayBeItsFault(err error) bool {
 	return false
 }
 
-// isSuspect finds out whether a record is at fault, rather than NATS: then NATS takes another one,
-// and refuses this one once more after that.
+// isSuspect reports whether the record is at fault and not NATS: NATS takes another record and then
+// refuses this one again. If so, the record is settled.
 func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 	if !f.takesAnother(ctx, r) {
 		return false
@@ -279,8 +278,8 @@ func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 	return true
 }
 
-// takesAnother reports whether NATS takes a record behind that one now. One that is known to be
-// stored proves nothing: it isn't sent.
+// takesAnother reports whether NATS takes a later record now. Records that are known to be stored
+// aren't sent and prove nothing.
 func (f *forwarder) takesAnother(ctx context.Context, r spool.Record) bool {
 	others, err := f.Spool.Next(f.kind, r.Seq, firstBatch)
 	if err != nil {
@@ -302,8 +301,7 @@ func (f *forwarder) takesAnother(ctx context.Context, r spool.Record) bool {
 	return false
 }
 
-// alarm logs why nothing is delivered, once for each cause in a row, and the remedy where there is
-// one.
+// alarm logs why nothing is delivered, once until the cause changes, with the remedy if there is one.
 func (f *forwarder) alarm(err error) {
 	cause := publish.CauseOf(err)
 	if last := f.cause.Swap(&cause); last != nil && *last == cause {

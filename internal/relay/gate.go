@@ -8,17 +8,17 @@ import (
 
 // drainGate brings a kind's messages back from the spool to direct publishing. Under a steady flow
 // the spool never runs empty: while one record is delivered others are appended. So once the
-// forwarder has reached the end of the queue, the gate closes for a moment: what arrives waits,
-// nothing is appended, the last records are delivered, and what has waited is published directly,
-// still behind them.
+// forwarder has reached the end of the queue, the gate closes for a moment. New messages wait,
+// nothing is appended, the last records are delivered, and then the waiting messages are published
+// directly, still in order.
 //
-// Where the disk or the stream is too slow for that, messages lose that moment, and it is tried
-// less often.
+// If the disk or the stream is too slow for that, the messages have waited in vain, and the gate
+// closes less often.
 type drainGate struct {
 	mu    sync.Mutex
 	held  chan struct{} // closed when the gate opens; nil while it is open
 	until *time.Timer   // opens it
-	next  time.Time     // it doesn't close before
+	next  time.Time     // it doesn't close before this time
 	pause time.Duration
 }
 
@@ -30,7 +30,7 @@ const (
 	maxHoldPause   = 30 * time.Second
 )
 
-// close holds what arrives from now on, unless that was tried a little while ago.
+// close holds new messages, unless it has done so a short time ago.
 func (g *drainGate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -8,16 +8,15 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
-// lateAcks holds the messages that JetStream has acknowledged after the attempt was given up. Their
-// records in the spool needn't be sent again. Losing one costs a publish that the stream recognises
-// as a duplicate.
+// lateAcks holds the messages that JetStream has acknowledged after their time-out. Their records in
+// the spool needn't be sent again. If one is forgotten, the stream recognises the duplicate.
 type lateAcks struct {
 	mu    sync.Mutex
-	acked map[lateAck]time.Time // when the stream was made
+	acked map[lateAck]time.Time // when the stream was created
 }
 
-// lateAck names one delivery of an event. Another one of the same event has arrived at another
-// time; no clock need be right for that.
+// lateAck identifies a delivery of an event. Other deliveries of it arrived at other times, by the
+// same clock, which need not be correct.
 type lateAck struct {
 	kind    publish.Kind
 	id      string
@@ -35,8 +34,8 @@ func (l *lateAcks) add(a publish.LateAck) {
 	l.acked[lateAck{a.Kind, a.ID, a.Arrived.UnixNano()}] = a.Made
 }
 
-// take reports whether the record's own message was acknowledged late, and when the stream was made
-// to which it was sent.
+// take reports whether the record's own message was acknowledged late, and returns when the stream
+// to which it was sent was created.
 func (l *lateAcks) take(r *spool.Record) (made time.Time, ok bool) {
 	key := lateAck{r.Kind, r.ID, r.Arrived.UnixNano()}
 	l.mu.Lock()

@@ -12,10 +12,10 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// Lookup finds out which messages that have waited are stored already, where the stream may have
-// forgotten their ids. Within its duplicate window it recognises a copy itself; a message that has
-// waited longer may be a copy of one that it stored before: an acknowledgement was lost, or the
-// vendor sent it again, to another instance. One scan of the stream serves all that wait (ADR 9).
+// Lookup finds out which of the waiting messages are stored already. Within its duplicate window a
+// stream recognises copies itself. A message that has waited longer may be a copy of a stored one:
+// an acknowledgement was lost, or the vendor sent it again, to another instance. One scan of the
+// stream serves all waiting messages (ADR 9).
 type Lookup struct {
 	Publisher *publish.Publisher
 	Kind      publish.Kind
@@ -23,28 +23,28 @@ type Lookup struct {
 	Log       *zap.Logger
 	Now       func() time.Time
 	Wanted    func(id string) bool // reports whether a message of that id waits
-	Last      func() uint64        // the highest number of one that waits
+	Last      func() uint64        // the highest number of a waiting message
 
-	scanned  time.Time // when the last scan began; zero: what it found doesn't count
-	since    time.Time // from when on it read
-	upTo     uint64    // the highest number there was then
+	scanned  time.Time // when the last scan began; zero: its result isn't valid
+	since    time.Time // it read messages stored since
+	upTo     uint64    // the highest number at that time
 	found    stream.Found
 	noRights bool
-	failing  time.Time // since when no scan has worked; zero: the last one has
+	failing  time.Time // the first failure since the last successful scan; zero: none
 }
 
 const (
-	// clockMargin is how far our clock and NATS' may be apart, and how long an acknowledgement may
-	// take.
+	// clockMargin allows for the difference between our clock and NATS', and for slow
+	// acknowledgements.
 	clockMargin = time.Minute
 	scanBound   = 10 * time.Minute
-	// lookupPatience is how long messages wait for a look-up that fails. They are safe where they
-	// are, and JetStream without a quorum, or a copy that has yet to catch up, takes minutes to
-	// mend. But a look-up that never works must not hold up events for ever.
+	// lookupPatience is how long messages wait while look-ups fail. They are safe in the spool, and
+	// JetStream takes minutes to get a quorum again or to bring a replica up to date. But a look-up
+	// that never works must not block events for ever.
 	lookupPatience = time.Hour
 )
 
-// newLookup returns a look-up of the records in the spool.
+// newLookup returns a look-up for the records in the spool.
 func newLookup(r *Relay, kind publish.Kind) *Lookup {
 	return &Lookup{
 		Publisher: r.Publisher, Kind: kind, Reach: r.Reach, Log: r.Log, Now: r.Now,
@@ -58,8 +58,8 @@ type Answer struct {
 	Unsure map[string]bool // it may be: the stream can't be read
 }
 
-// Ask looks up those of the records that the stream may have forgotten. Its answer is good for a
-// minute. An error means that they must wait.
+// Ask looks up the records that the stream may have forgotten. The answer is valid for a minute.
+// After an error the records must wait.
 func (l *Lookup) Ask(ctx context.Context, records []spool.Record) (Answer, error) {
 	now := l.Now()
 	var old []spool.Record
@@ -101,16 +101,15 @@ func lookupFailed(err error) error {
 	return &publish.Error{Kind: publish.ErrUnavailable, Cause: publish.LookupFailed, Err: err}
 }
 
-// IsRemembered reports whether a stream with that duplicate window still knows the id of any copy
-// that it has stored of a message that arrived then, however much earlier within reach that may
-// have been.
+// IsRemembered reports whether a stream with that duplicate window still recognises every copy of a
+// message that arrived at that time. A copy may have been stored earlier, by at most reach.
 func IsRemembered(arrived, now time.Time, reach, window time.Duration) bool {
 	age := now.Sub(arrived)
 	return age >= 0 && age+reach+clockMargin < window
 }
 
-// FirstCopy returns when the first copy of a message that arrived then can have been stored; zero
-// where there is no telling, because a clock was set back.
+// FirstCopy returns the earliest time at which a copy of a message that arrived at that time may have
+// been stored; zero if a clock was set back and nobody knows.
 func FirstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 	if arrived.After(now) {
 		return time.Time{}
@@ -118,15 +117,15 @@ func FirstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 	return arrived.Add(-reach - clockMargin)
 }
 
-// covers reports whether the last scan has an answer for the record: it looked for it, far enough
-// back, and the stream remembers what came since.
+// covers reports whether the last scan has an answer for the record: it looked for it, went back far
+// enough, and the stream recognises copies stored since.
 func (l *Lookup) covers(r spool.Record, now time.Time) bool {
 	age := now.Sub(l.scanned)
 	return !l.scanned.IsZero() && age >= 0 && age < min(l.Publisher.ConfiguredWindow(l.Kind)/2, l.Publisher.Window(l.Kind)) &&
 		r.Seq <= l.upTo && !FirstCopy(r.Arrived, l.scanned, l.Reach).Before(l.since)
 }
 
-// scan reads what the stream has stored since the oldest record can first have been.
+// scan reads the messages that the stream has stored since the first copy of the oldest record.
 func (l *Lookup) scan(ctx context.Context, old []spool.Record, now time.Time) error {
 	since := FirstCopy(old[0].Arrived, now, l.Reach)
 	for _, r := range old {
@@ -143,7 +142,7 @@ func (l *Lookup) scan(ctx context.Context, old []spool.Record, now time.Time) er
 	case err == nil:
 		l.Log.Info("looked up in the stream which events are stored already", zap.Stringer("kind", l.Kind), zap.Time("since", since),
 			zap.Int("stored", len(found.IDs)), zap.Duration("took", l.Now().Sub(now)))
-	case noRights && l.noRights: // that is known
+	case noRights && l.noRights: // logged before
 	case noRights:
 		l.Log.Warn("events that have waited long can't be looked up in the stream: they are published, and counted as possible duplicates; see docs/operations.md", zap.Error(err))
 	case !l.isGivenUp():
@@ -162,7 +161,7 @@ func (l *Lookup) scan(ctx context.Context, old []spool.Record, now time.Time) er
 	return nil
 }
 
-// isGivenUp reports whether scans have failed for so long that records wait no longer.
+// isGivenUp reports whether scans have failed for longer than records wait.
 func (l *Lookup) isGivenUp() bool {
 	if l.failing.IsZero() {
 		l.failing = l.Now()

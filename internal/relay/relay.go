@@ -28,8 +28,8 @@ import (
 type Config struct {
 	Publisher *publish.Publisher
 	Spool     *spool.Spool
-	Kinds     []publish.Kind // those that are published at all
-	Timeout   time.Duration  // for one acknowledgement, as the publisher has it
+	Kinds     []publish.Kind // to deliver
+	Timeout   time.Duration  // of the publisher, for an acknowledgement
 	// Reach is the longest time between two accepted deliveries of one event: so long before a
 	// message's arrival a copy of it may have been stored.
 	Reach time.Duration
@@ -119,8 +119,7 @@ func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status,
 	if spooled == nil {
 		return publish.Spooled, nil
 	}
-	// The disk fails, is full or is slow. If NATS is there all the same, order matters less than
-	// the event.
+	// The disk fails, is full or slow. If NATS is there, the event matters more than the order.
 	if attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil && r.breakers[m.Kind].allow() {
 		var status publish.Status
 		if status, direct = r.publish(ctx, m); direct == nil || isFinal(direct) {
@@ -146,7 +145,7 @@ func (r *Relay) bound(ctx context.Context) time.Time {
 	return time.Now().Add(max(answerBound, least))
 }
 
-// publishBy tries JetStream once, and gives up early where the time is nearly over.
+// publishBy tries JetStream once, and gives up at the given time.
 func (r *Relay) publishBy(ctx context.Context, m publish.Message, by time.Time) (publish.Status, error) {
 	if time.Until(by) < r.Timeout {
 		var cancel context.CancelFunc
@@ -183,9 +182,9 @@ func (r *Relay) note(way string, kind publish.Kind, result publish.Result) strin
 	}
 	r.Observer.Published(kind, way, outcome)
 	switch {
-	case errors.Is(result.Err, publish.ErrUnavailable): // a message that is at fault itself is no sign that NATS fails
+	case errors.Is(result.Err, publish.ErrUnavailable): // if the message itself is at fault, NATS works
 		r.breakers[kind].report(false)
-	case result.Err == nil && result.Took <= r.Timeout: // a slower one would have been too late for a sender
+	case result.Err == nil && result.Took <= r.Timeout: // a slower one is too late for a sender
 		r.breakers[kind].report(true)
 	}
 	return outcome

@@ -9,8 +9,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
-// retrySetAside publishes the records that were set aside again, every r.RetrySetAside, until the
-// context ends.
+// retrySetAside retries the records that were set aside, every r.RetrySetAside, until the context
+// ends.
 func (r *Relay) retrySetAside(ctx context.Context) {
 	forwarders := make(map[publish.Kind]*forwarder)
 	for _, kind := range r.Kinds {
@@ -18,7 +18,7 @@ func (r *Relay) retrySetAside(ctx context.Context) {
 	}
 	for logged := int64(0); ctx.Err() == nil; {
 		pause(ctx, r.RetrySetAside)
-		if s := r.Spool.Stats(); s.SetAside > 0 && s.Err == nil { // otherwise a delivered record could not be removed
+		if s := r.Spool.Stats(); s.SetAside > 0 && s.Err == nil { // after an error delivered records couldn't be removed
 			r.trySetAside(ctx, forwarders)
 		}
 		if n := r.Spool.Stats().SetAside; n != logged {
@@ -28,7 +28,7 @@ func (r *Relay) retrySetAside(ctx context.Context) {
 	}
 }
 
-// trySetAside publishes each of them once.
+// trySetAside tries each of them once.
 func (r *Relay) trySetAside(ctx context.Context, forwarders map[publish.Kind]*forwarder) {
 	for after := uint64(0); ctx.Err() == nil; {
 		records, err := r.Spool.SetAside(after, firstBatch)

@@ -7,8 +7,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
-// traced is one batch of records on its way from the spool, for the traces that its deliveries
-// began. It is empty where there is no tracing.
+// traced holds the spans of a batch of records from the spool. It is empty without tracing.
 type traced []tracedRecord
 
 type tracedRecord struct {
@@ -16,7 +15,7 @@ type tracedRecord struct {
 	arrived, began time.Time
 }
 
-// begin begins the step of sending for those of the records that are at these places.
+// begin begins a sending span for each of the records at these places.
 func (r *Relay) begin(records []spool.Record, places []int) traced {
 	if r.Tracer == nil {
 		return nil
@@ -30,7 +29,7 @@ func (r *Relay) begin(records []spool.Record, places []int) traced {
 	return all
 }
 
-// end ends a record's step of sending, and where it went well its time in the spool.
+// end ends a record's sending span. Without a failure it also records the time in the spool.
 func (t traced) end(i int, outcome string, failed bool) {
 	if t == nil {
 		return
