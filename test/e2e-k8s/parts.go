@@ -28,6 +28,8 @@ func emptyDir(ctx context.Context, w *world) error {
 		do   func(context.Context) error
 	}{
 		{"nothing", none, func(ctx context.Context) error { return sleep(ctx, 15*time.Second) }},
+		{"hpa is added, never fewer than two", none, w.autoscale},
+		{"a rollout with a wrong variable, undone", none, wrongVariable},
 		{"rollout of a new version", none, rollout(workload, secondImage)},
 		{"each pod is deleted", none, deletePods},
 		{"each pod is evicted; the budget protects the other", none, evictAll},
@@ -51,19 +53,13 @@ func emptyDir(ctx context.Context, w *world) error {
 	return w.notInTime(ctx)
 }
 
-// durableSpool is overlays/dev with a volume for each instance.
+// durableSpool is overlays/dev, to which a volume for each instance is added.
 func durableSpool(ctx context.Context, w *world) error {
 	const workload = "statefulset/webhook-bridge"
-	if _, err := kubectl(ctx, "", "-n", namespace, "delete", "deployment/webhook-bridge", "--ignore-not-found"); err != nil {
+	if err := w.clear(ctx); err != nil {
 		return err
 	}
-	if err := until(ctx, "no bridges", 5*time.Minute, func() (bool, error) {
-		all, err := pods(ctx, "webhook-bridge")
-		return len(all) == 0, err
-	}); err != nil {
-		return err
-	}
-	if err := w.apply(ctx, "durable-spool"); err != nil {
+	if err := w.apply(ctx); err != nil {
 		return err
 	}
 	if err := w.send(ctx, "second", firstKey, 3*time.Minute); err != nil {
@@ -74,6 +70,7 @@ func durableSpool(ctx context.Context, w *world) error {
 		may  allowed
 		do   func(context.Context) error
 	}{
+		{"NATS was away; from the Deployment to the StatefulSet", none, w.durable},
 		{"rollout of a new version", none, rollout(workload, secondImage)},
 		{"each pod is deleted", none, deletePods},
 		{"each pod is evicted; the budget protects the other", none, evictAll},
@@ -88,6 +85,7 @@ func durableSpool(ctx context.Context, w *world) error {
 		{"NATS is away, scaled 2 → 1 → 2; the volume was kept", none, func(ctx context.Context) error {
 			return w.away(ctx, scale(workload, 1, 2))
 		}},
+		{"NATS is away, scaled 2 → 1; a Job delivers what is in the volume", none, w.drain},
 	} {
 		if err := w.step(ctx, s.name, s.may, s.do); err != nil {
 			return err
