@@ -87,7 +87,7 @@ that the filters exclude count as done. "nats consumer rm STREAM NAME" deletes t
 	flags := c.Flags()
 	flags.StringVar(&f.to, "to", "", "post to this http or https URL")
 	flags.StringVar(&f.durable, "durable", "", "remember under this name which events are delivered, and continue there the next time")
-	flags.IntVar(&f.concurrency, "concurrency", 1, "post up to so many events at a time; 1 keeps their order")
+	flags.IntVar(&f.concurrency, "concurrency", 1, "post up to so many events at a time; 1 keeps their order, except of what is posted again")
 	flags.IntVar(&f.attempts, "attempts", 6, "try each event so many times")
 	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "wait so long for each answer")
 	f.selection.flags(c, "go on with events as they come (default: unless --since or --until is given without --durable)")

@@ -15,7 +15,7 @@ import (
 )
 
 // hook serves $HOOK: /fine takes events and writes their ids to a file, /flaky refuses each once with
-// 503, /moved redirects to /fine, /wrong answers 400. All close the answer's line with an escape.
+// 503, /moved redirects to /fine, /wrong answers 400, /hang never answers. All close the answer's line with an escape.
 func hook(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, !neg && len(args) == 1, "hook FILE")
 	file, err := os.Create(ts.MkAbs(args[0]))
@@ -33,6 +33,8 @@ func hook(ts *testscript.TestScript, neg bool, args []string) {
 			w.WriteHeader(http.StatusTeapot)
 		case r.URL.Path == "/moved":
 			http.Redirect(w, r, "/fine", http.StatusFound)
+		case r.URL.Path == "/hang":
+			<-r.Context().Done()
 		case r.URL.Path == "/wrong":
 			w.WriteHeader(http.StatusBadRequest)
 		case r.URL.Path == "/flaky" && !seen[e.ID]:
