@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -285,4 +286,35 @@ func certificate(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".crt"), cert, 0o600))
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".key"), key, 0o600))
+}
+
+// explain has the bridge explain the delivery in NAME.txt, received at 03:04:10 unless --at is given. It
+// expects that exit status, the text of NAME.want, and none of the secrets.
+func explain(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, !neg && len(args) > 1, "explain STATUS NAME [ENDPOINT] [--at=TIME] [VARIABLE=value...]")
+	vars := map[string]string{
+		"FLOCK_SECRETS": "flock-secret-0123456789abcdef", "FRIGADE_SECRETS": "frigade-secret-0123456789abcdef",
+	}
+	verify := []string{"bridge", "verify", "--at=2026-01-02T03:04:10Z"}
+	for _, arg := range args[2:] {
+		if name, value, ok := strings.Cut(arg, "="); ok && !strings.HasPrefix(arg, "--") {
+			vars[name] = value
+			continue
+		}
+		verify = append(verify, arg)
+	}
+	command := []string{args[0], "env"}
+	for name, value := range vars {
+		command = append(command, name+"="+value)
+	}
+	status(ts, false, append(append(command, verify...), args[1]+".txt"))
+	got := ts.ReadFile("stdout")
+	if diff := cmp.Diff(ts.ReadFile(args[1]+".want"), got); diff != "" {
+		ts.Fatalf("%s (-want +got):\n%s", args[1], diff)
+	}
+	for name, value := range vars {
+		if strings.HasSuffix(name, "_SECRETS") && strings.Contains(got, value) {
+			ts.Fatalf("%s is shown", name)
+		}
+	}
 }

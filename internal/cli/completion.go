@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
@@ -54,14 +55,20 @@ func complete(c *cobra.Command, flag string, words ...string) {
 	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// completeEndpoint returns the endpoints with a secret in the environment. Without any it returns the
-// providers' names: the command's error then tells what is missing.
-func completeEndpoint(environ []string) (names []string) {
+// configured returns the endpoints with a secret in the environment.
+func configured(environ []string) []config.Endpoint {
 	cfg, err := load(environ, func(string) bool { return false })
-	if err == nil {
-		for _, e := range cfg.Endpoints {
-			names = append(names, e.Name)
-		}
+	if err != nil {
+		return nil
+	}
+	return cfg.Endpoints
+}
+
+// completeEndpoint returns the names of the configured endpoints, or without any the providers': the
+// command's error then tells what is missing.
+func completeEndpoint(environ []string) (names []string) {
+	for _, e := range configured(environ) {
+		names = append(names, e.Name)
 	}
 	if len(names) == 0 {
 		names = providers.Names()
@@ -71,12 +78,9 @@ func completeEndpoint(environ []string) (names []string) {
 
 // providerNamed returns the provider of an endpoint, or the name itself if there is no such endpoint.
 func providerNamed(environ []string, endpoint string) string {
-	cfg, err := load(environ, func(string) bool { return false })
-	if err == nil {
-		for _, e := range cfg.Endpoints {
-			if e.Name == endpoint {
-				return e.Provider
-			}
+	for _, e := range configured(environ) {
+		if e.Name == endpoint {
+			return e.Provider
 		}
 	}
 	return endpoint
@@ -89,18 +93,12 @@ func completeSend(environ []string) cobra.CompletionFunc {
 		case 0:
 			return completeEndpoint(environ), cobra.ShellCompDirectiveNoFileComp
 		case 1:
-			return eventsOf(providerNamed(environ, args[0])), cobra.ShellCompDirectiveNoFileComp
+			if p := providers.ByName(providerNamed(environ, args[0])); p != nil {
+				return p.Events, cobra.ShellCompDirectiveNoFileComp
+			}
 		}
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-}
-
-// eventsOf returns a provider's known events.
-func eventsOf(provider string) []string {
-	if p := providers.ByName(provider); p != nil {
-		return p.Events
-	}
-	return nil
 }
 
 // completeScheme completes the schemes of the endpoint given before, or all.

@@ -21,10 +21,10 @@ func configCommand(environ []string, io stdio) *cobra.Command {
 		Use:   "config",
 		Short: "Explain every variable and show its value",
 		Long: `Print every environment variable that the bridge reads: what it takes, its default, its value
-in force and its meaning. Secrets are hidden. What is wrong with the environment is said on
-standard error.`,
-		Example: "  bridge config\n  bridge config --check   # exit status 2 where `bridge serve` would refuse\n  bridge config --presets # vendors that a few variables describe",
-		Args:    noArguments,
+in force and its meaning. Secrets are hidden. Mistakes are printed on standard error.`,
+		Example: "  bridge config\n  bridge config --check   # exit status 2 if `bridge serve` would refuse\n" +
+			"  bridge config --presets # vendors that a few variables describe",
+		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := cmp.Or(apart(c, "check", "markdown"), apart(c, "check", "presets"), apart(c, "markdown", "presets")); err != nil {
 				return err
@@ -54,13 +54,13 @@ standard error.`,
 			return err
 		},
 	}
-	c.Flags().BoolVar(&check, "check", false, "print nothing but what is wrong; exit status 2 if anything is")
+	c.Flags().BoolVar(&check, "check", false, "print only mistakes; exit status 2 if there are any")
 	c.Flags().BoolVar(&presets, "presets", false, "print the vendors that ENDPOINTS_<i>_PROVIDER takes, and which variables each fills in")
 	c.Flags().BoolVar(&markdown, "markdown", false, "print the variables as the table of docs/configuration.md")
 	return c
 }
 
-// printVariables prints a block a variable, which reads well at any width and greps well.
+// printVariables prints a block for each variable, readable at any width.
 func printVariables(w io.Writer, variables []config.Variable, problems config.Problems) error {
 	var b strings.Builder
 	for _, v := range variables {

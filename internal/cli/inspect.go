@@ -30,7 +30,7 @@ stream and its consumers, and the quarantine. Its URL is printed on standard out
 changes nothing. NATS is reached as "bridge serve" reaches it; without NATS_URL at the address of the
 embedded server. While NATS is away, the page says so.
 
-It listens on loopback only, because anybody who opens the page sees what the account may read.`,
+It listens on loopback only, because the page shows everything that the account may read.`,
 		Example: "  bridge inspect\n  NATS_URL=nats://nats:4222 NATS_CREDS=reader.creds bridge inspect --addr 127.0.0.1:9000",
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -68,6 +68,7 @@ func TestScripts(t *testing.T) {
 			"logs":        logs,
 			"certificate": certificate,
 			"hook":        hook,
+			"explain":     explain,
 		},
 	})
 }

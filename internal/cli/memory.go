@@ -12,13 +12,13 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 )
 
-// memoryPart is Go's share of the container's limit. The rest is for what Go doesn't count: the program itself
-// and cached pages of the spool's files.
+// memoryPart is Go's share of the container's limit. The rest is for memory that Go doesn't count: the
+// program itself and cached pages of the spool's files.
 const memoryPart = 0.9
 
-// limitMemory sets Go's memory limit from the container's. Otherwise the heap may grow to twice what is in use,
-// and past the container's limit the process is killed. Without a container it sets an ample limit. It doesn't
-// change a GOMEMLIMIT that is set.
+// limitMemory sets Go's memory limit from the container's, unless GOMEMLIMIT is set. Otherwise the heap may
+// grow to twice its live size, and past the container's limit the process is killed. Without a container
+// the limit is ample.
 func limitMemory(log *zap.Logger, c *config.Config, container memlimit.Provider) {
 	if set, ok := os.LookupEnv("GOMEMLIMIT"); ok {
 		log.Info("memory limit as GOMEMLIMIT says", zap.String("gomemlimit", set))
@@ -34,7 +34,7 @@ func limitMemory(log *zap.Logger, c *config.Config, container memlimit.Provider)
 	case limit < math.MaxInt64:
 		log.Info("memory limit from the container's", zap.Int64("gomemlimit_bytes", limit), zap.Float64("part", memoryPart), growBy(limitedGC))
 	case c.IsEmbedded():
-		// What the nats-server needs is a matter of its streams, and a limit below that would leave no time for anything else.
+		// The nats-server's needs depend on its streams, and a limit below them would leave time for nothing else.
 		log.Info("memory is not limited: there is no container, or it has no limit", growBy(embeddedGC))
 	default:
 		ample := besides + int64(c.MaxInFlightBytes)
@@ -43,7 +43,7 @@ func limitMemory(log *zap.Logger, c *config.Config, container memlimit.Provider)
 	}
 }
 
-// growBy lets the heap grow by so many percent of what is in use (GOGC), unless GOGC is set.
+// growBy sets GOGC, unless the environment does.
 func growBy(percent int) zap.Field {
 	if _, ok := os.LookupEnv("GOGC"); ok {
 		return zap.Skip()
@@ -53,8 +53,8 @@ func growBy(percent int) zap.Field {
 }
 
 const (
-	// besides is what the bridge holds besides the bytes in flight, and some room for the garbage collector: past this
-	// there is nothing that a larger heap would be good for.
+	// besides is memory besides the bytes in flight, with room for the garbage collector. A larger heap would
+	// gain nothing.
 	besides = 96 << 20
 	// limitedGC is where a limit holds: collecting is a tenth of an event's cost at Go's 100 (docs/performance.md).
 	limitedGC = 175

@@ -22,11 +22,11 @@ import (
 func quarantineCommand(environ []string, stdio stdio) *cobra.Command {
 	return oneOf(&cobra.Command{
 		Use:   "quarantine",
-		Short: "Look at what was signed and could not be published, release it or drop it",
-		Long: `Look at the deliveries that bear a right signature and could not be published: what can't be
-read as an event, contradicts itself, was too old or too far in the future. They are kept in the
-stream STREAM_NAME with _QUARANTINE behind it. NATS is reached as "bridge serve" reaches it;
-without NATS_URL at the address of the embedded server.`,
+		Short: "List, show, release or drop signed deliveries that could not be published",
+		Long: `Look at deliveries with a correct signature that could not be published: they can't be read as
+an event, contradict themselves, are too old or too far in the future. They are kept in the stream
+STREAM_NAME_QUARANTINE. NATS is reached as "bridge serve" reaches it; without NATS_URL at the address
+of the embedded server.`,
 		Example: `  bridge quarantine list
   bridge quarantine show 5e0c
   bridge quarantine release 5e0c
@@ -140,9 +140,9 @@ func showCommand(environ []string, stdio stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show ID",
 		Short: "Print the body of one delivery as it was received",
-		Long: `Print the body of one delivery, byte for byte as it was received, on standard output; what else
-is known of it on standard error. The signature header isn't shown, unless by --raw; a signature
-inside the body is a part of that. ID may be the beginning of an id.`,
+		Long: `Print the body of one delivery, byte for byte as it was received, on standard output, and what
+else is known of it on standard error. The signature header is shown with --raw only; a signature
+in the body is part of the body. ID may be the beginning of an id.`,
 		Example: example("  bridge quarantine show 5e0c\n  bridge quarantine show 5e0c > body.json\n  bridge quarantine show 5e0c --raw | SECRETS=… bridge verify"),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
@@ -168,7 +168,7 @@ inside the body is a part of that. ID may be the beginning of an id.`,
 			})
 		},
 	}
-	c.Flags().BoolVar(&raw, "raw", false, "print the request as it may have come, signed anew with the endpoint's secret, for `bridge verify`")
+	c.Flags().BoolVar(&raw, "raw", false, "print the whole request, signed again with the endpoint's secret, for `bridge verify`")
 	return c
 }
 
@@ -239,8 +239,8 @@ func dropCommand(environ []string, stdio stdio) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "drop ID... | --all",
 		Short: "Remove deliveries from quarantine for good",
-		Long: `Remove deliveries from quarantine for good. ID may be the beginning of an id; where one of them isn't
-there, nothing is removed. What is removed is printed as "bridge quarantine list" prints it.`,
+		Long: `Remove deliveries from quarantine for good. ID may be the beginning of an id; if one of them isn't
+there, nothing is removed. Removed deliveries are printed as "bridge quarantine list" prints them.`,
 		Example: example("  bridge quarantine drop 5e0c\n  bridge quarantine drop --all --endpoint ENDPOINT --reason stale"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := which.check(c, args); err != nil {

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -9,7 +8,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/diagnosis"
 )
 
-// printReport prints a diagnosis for people: what was looked at, a line each, then why it is so and what to do.
+// printReport prints a diagnosis for people: the steps, a line each, then the causes and what to do.
 func printReport(w io.Writer, r diagnosis.Report) error {
 	var b strings.Builder
 	for _, s := range r.Steps {
@@ -23,14 +22,5 @@ func printReport(w io.Writer, r diagnosis.Report) error {
 		fmt.Fprintf(&b, "\n%-10s %s\n%-10s %s\n", name, c.Says, "do", c.Do)
 	}
 	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-func printReportJSON(w io.Writer, r diagnosis.Report) error {
-	line, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	_, err = fmt.Fprintf(w, "%s\n", line)
 	return err
 }

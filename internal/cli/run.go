@@ -64,7 +64,7 @@ command it serves.`,
 		RunE:                       serve.RunE,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
-		SuggestionsMinimumDistance: 2, // of letters to change; at 0 only beginnings of names are recognised
+		SuggestionsMinimumDistance: 2, // changed letters; with 0 only prefixes are suggested
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetIn(io.in)
@@ -74,8 +74,13 @@ command it serves.`,
 		return usagef("%w; see `%s --help`", err, c.CommandPath())
 	})
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(serve, demoCommand(environ, io), sendCommand(environ, io), tailCommand(environ, io), forwardCommand(environ, io), showEventCommand(environ, io), streamCommand(environ, io), inspectCommand(environ, io), verifyCommand(environ, io),
-		quarantineCommand(environ, io), spoolCommand(environ, io), configCommand(environ, io), healthCommand(environ, io), completionCommand(io), versionCommand(io))
+	root.AddCommand(serve, completionCommand(io), versionCommand(io))
+	for _, command := range []func([]string, stdio) *cobra.Command{
+		demoCommand, sendCommand, tailCommand, forwardCommand, showEventCommand, streamCommand, inspectCommand,
+		verifyCommand, quarantineCommand, spoolCommand, configCommand, healthCommand,
+	} {
+		root.AddCommand(command(environ, io))
+	}
 	completeNone(root)
 	return root
 }
@@ -149,8 +154,7 @@ func apart(c *cobra.Command, one, other string) error {
 	return nil
 }
 
-// load reads the environment for a command that uses only some of the variables. It ignores mistakes in the
-// others.
+// load reads the environment for a command that uses only some variables. It ignores mistakes in the others.
 func load(environ []string, uses func(variable string) bool) (*config.Config, error) {
 	c, _, err := config.Load(environ)
 	var all, matter config.Problems

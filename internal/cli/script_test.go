@@ -59,7 +59,7 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// endOf is how a process ended: its exit status, or the signal that killed it.
+// endOf returns how a process ended: its exit status, or the signal that killed it.
 func endOf(state *os.ProcessState) string {
 	if wait, ok := state.Sys().(syscall.WaitStatus); ok && wait.Signaled() {
 		return wait.Signal().String()
@@ -184,15 +184,18 @@ func (p *process) fail(ts *testscript.TestScript, why string) {
 	ts.Fatalf("%s", why)
 }
 
-// signalProcess sends TERM, INT or KILL to a background process.
+// signalProcess sends TERM, INT or KILL to a background process, and with a status waits for that end.
 func signalProcess(ts *testscript.TestScript, neg bool, args []string) {
 	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt, "KILL": os.Kill}
-	need(ts, !neg && len(args) == 2 && signals[args[1]] != nil, "signal NAME TERM|INT|KILL")
+	need(ts, !neg && (len(args) == 2 || len(args) == 3) && signals[args[1]] != nil, "signal NAME TERM|INT|KILL [STATUS]")
 	p := running(ts)[args[0]]
 	if p == nil {
 		ts.Fatalf("no process %s was started", args[0])
 	}
 	ts.Check(p.cmd.Process.Signal(signals[args[1]]))
+	if len(args) == 3 {
+		ended(ts, false, []string{args[0], args[2]})
+	}
 }
 
 // ended waits until a background process has ended, and expects that exit status, or the name of the

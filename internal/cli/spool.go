@@ -45,8 +45,8 @@ func spoolListCommand(environ []string, stdio stdio) *cobra.Command {
 		Use:   "list [DIR]",
 		Short: "List the records of a spool",
 		Long: `List the records of a spool, in a line each: when it arrived, its kind, its subject, its size and its
-id, and why NATS refused it where it is set aside. Nothing is changed, and a bridge may run with it.
-DIR is the spool's directory; without it that of DATA_DIR.`,
+id, and for a record that is set aside why NATS refused it. Nothing is changed, and a bridge may run
+with the spool. DIR is the spool's directory; the default is that of DATA_DIR.`,
 		Example:           "  bridge spool list\n  bridge spool list /mnt/old/spool --json",
 		Args:              oneDirectory,
 		ValidArgsFunction: completeDirectory,
@@ -69,12 +69,12 @@ DIR is the spool's directory; without it that of DATA_DIR.`,
 	return c
 }
 
-// printSpool prints every record of a spool, and their sum in words.
+// printSpool prints every record of a spool, and on the error stream how many there are.
 func printSpool(ctx context.Context, dir string, stdio stdio, show func(io.Writer, *spool.Record, time.Time) error) error {
 	now := time.Now()
 	out := bufio.NewWriterSize(stdio.out, 64<<10)
 	var records [publish.Kinds]int
-	aside, size := 0, int64(0)
+	setAside, size := 0, int64(0)
 	damaged, err := spool.Read(dir, func(r *spool.Record) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -82,7 +82,7 @@ func printSpool(ctx context.Context, dir string, stdio stdio, show func(io.Write
 		records[r.Kind]++
 		size += int64(len(r.Data))
 		if r.Reason != "" {
-			aside++
+			setAside++
 		}
 		return show(out, r, now)
 	})
@@ -97,15 +97,15 @@ func printSpool(ctx context.Context, dir string, stdio stdio, show func(io.Write
 	case err != nil:
 		return unreadableSpool(dir, err)
 	}
-	_, _ = fmt.Fprintf(stdio.err, "bridge: %d records in %s: %d events, %d quarantined; %d of them set aside; %d bytes\n",
-		all, dir, records[publish.Event], kept, aside, size)
+	stdio.say("%d records in %s: %d events, %d quarantined; %d of them set aside; %d bytes",
+		all, dir, records[publish.Event], kept, setAside, size)
 	if damaged != nil {
-		return fmt.Errorf("the spool in %s is damaged, these are the records that can still be read: %w", dir, damaged)
+		return fmt.Errorf("the spool in %s is damaged, and these records can still be read: %w", dir, damaged)
 	}
 	return nil
 }
 
-// unreadableSpool says what to do about a spool that can't be read.
+// unreadableSpool adds to the error what to do.
 func unreadableSpool(dir string, err error) error {
 	switch {
 	case errors.Is(err, filewatch.ErrInUse):
@@ -129,7 +129,7 @@ func printRecord(w io.Writer, r *spool.Record, now time.Time) error {
 }
 
 func printRecordJSON(w io.Writer, r *spool.Record, _ time.Time) error {
-	line, err := json.Marshal(struct {
+	return json.NewEncoder(w).Encode(struct {
 		Kind      string    `json:"kind"`
 		Subject   string    `json:"subject"`
 		ID        string    `json:"id"`
@@ -138,9 +138,4 @@ func printRecordJSON(w io.Writer, r *spool.Record, _ time.Time) error {
 		Bytes     int       `json:"bytes"`
 		Reason    string    `json:"reason,omitempty"`
 	}{r.Kind.String(), r.Subject, r.ID, r.Arrived, r.Attempted, len(r.Data), r.Reason})
-	if err != nil {
-		return fmt.Errorf("printing: %w", err)
-	}
-	_, err = fmt.Fprintf(w, "%s\n", line)
-	return err
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// printSummary prints a line an answer and one of percentiles.
+// printSummary prints how often each answer came, and percentiles of the times.
 func printSummary(w io.Writer, answers map[string]int, times []time.Duration, took time.Duration) {
 	for _, kind := range slices.Sorted(maps.Keys(answers)) {
 		_, _ = fmt.Fprintf(w, "%8d  %s\n", answers[kind], kind)
@@ -24,13 +24,12 @@ func printSummary(w io.Writer, answers map[string]int, times []time.Duration, to
 		float64(len(times))/took.Seconds(), short(percentile(times, 50)), short(percentile(times, 90)), short(percentile(times, 99)), short(times[len(times)-1]))
 }
 
-// percentile returns the least of the sorted times that at least p percent of them don't exceed.
+// percentile returns the smallest of the sorted times that at least p percent don't exceed.
 func percentile(times []time.Duration, p int) time.Duration {
 	return times[max(0, (p*len(times)+99)/100-1)]
 }
 
-// kind is an answer in a few words: its HTTP status and what the body says happened, which is its
-// status, or its problem's code.
+// kind returns an answer's HTTP status, and the status or problem code in its body.
 func kind(status int, answer string) string {
 	var a struct {
 		Status any    `json:"status"`

@@ -16,15 +16,14 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 )
 
-// trust says whose certificate a client believes: the system's authorities' unless it names others.
+// trust holds which certificates a client accepts: those of the system's authorities by default.
 type trust struct {
-	authorities string // file, PEM
-	// exactly is the file of the certificate that the bridge on this machine has. A client there knows it
-	// by no name that the certificate has, 127.0.0.1, but it has the file.
+	authorities string // file of authorities to accept instead, PEM
+	// exactly is the file of this machine's bridge's certificate, which seldom names 127.0.0.1.
 	exactly string
 }
 
-// config is the client's side of TLS.
+// config returns the client's TLS configuration.
 func (t trust) config() (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	if t.authorities != "" {
@@ -77,14 +76,14 @@ func certificates(file string) (pool *x509.CertPool, leaf *x509.Certificate, err
 	return pool, leaf, nil
 }
 
-// helpful adds to an error of sending what to do about it.
+// helpful adds to an error of sending what to do.
 func helpful(err error) error {
 	var unknown x509.UnknownAuthorityError
 	var plain tls.RecordHeaderError
 	var name *net.DNSError
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("nothing listens there: %w; start it with `bridge serve`, or say where it is with --url", err)
+		return fmt.Errorf("nothing listens there: %w; start it with `bridge serve`, or give its address with --url", err)
 	case errors.As(err, &unknown):
 		return fmt.Errorf("%w; if the certificate is your own, name its authority with --ca", err)
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
@@ -92,7 +91,7 @@ func helpful(err error) error {
 	case errors.As(err, &name):
 		return fmt.Errorf("%w; the name in --url can't be resolved", err)
 	case errors.As(err, &plain), strings.Contains(err.Error(), "HTTP response to HTTPS client"):
-		return fmt.Errorf("%w; there is no TLS: say --url http://…", err)
+		return fmt.Errorf("%w; there is no TLS: give --url http://…", err)
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,10 +20,10 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// verifying is one use of `bridge verify`.
+// verifying holds the flags and arguments of `bridge verify`.
 type verifying struct {
-	endpoint    string // "" to go by the capture
-	file        string // with the whole request, or a body alone; "" or -: standard input
+	endpoint    string // "": that of the capture
+	file        string // the whole request, or a body alone; "" or -: standard input
 	headersFile string
 	bodyFile    string
 	headers     []string
@@ -73,11 +74,12 @@ been accepted are printed. The exit status is 0 when the bridge would publish it
 			if err != nil {
 				return err
 			}
-			show := printReport
 			if v.asJSON {
-				show = printReportJSON
+				err = json.NewEncoder(stdio.out).Encode(report)
+			} else {
+				err = printReport(stdio.out, report)
 			}
-			if err := show(stdio.out, report); err != nil {
+			if err != nil {
 				return err
 			}
 			if !report.Accepted {
@@ -103,7 +105,7 @@ func usedByVerify(variable string) bool {
 // endpointNames matches the names that endpoints may have.
 var endpointNames = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
-// arguments tells the endpoint from the file.
+// arguments sets the endpoint and the file.
 func (v *verifying) arguments(cfg *config.Config, args []string) error {
 	if len(cfg.Endpoints) == 0 {
 		return unknownEndpoint(cfg, providers.All[0].Name)
@@ -131,10 +133,10 @@ func (v *verifying) arguments(cfg *config.Config, args []string) error {
 	return nil
 }
 
-// maxCapture bounds what is read: the largest MAX_BODY_BYTES, and what a log makes of it.
+// maxCapture bounds a capture: the largest MAX_BODY_BYTES, as a log may write it.
 const maxCapture = 256 << 20
 
-// read puts the delivery together from where it is.
+// read reads the delivery from the files, standard input and flags.
 func (v *verifying) read(stdio stdio) (d diagnosis.Delivery, err error) {
 	if v.bodyFile != "" {
 		if d.Body, err = v.content(stdio, "--body", v.bodyFile); err != nil {
@@ -178,7 +180,7 @@ func nameOf(file string) string {
 	return file
 }
 
-// content returns what a file has, or what comes from standard input.
+// content reads a file, or standard input.
 func (v *verifying) content(stdio stdio, flag, name string) ([]byte, error) {
 	in := stdio.in
 	if name != "" && name != "-" {
@@ -190,7 +192,7 @@ func (v *verifying) content(stdio stdio, flag, name string) ([]byte, error) {
 		in = file
 	} else if terminal, ok := in.(*os.File); ok {
 		if info, err := terminal.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			_, _ = fmt.Fprintln(stdio.err, "bridge: paste the request, headers and body, and end it with Ctrl-D")
+			stdio.say("paste the request, headers and body, and end it with Ctrl-D")
 		}
 	}
 	text, err := io.ReadAll(io.LimitReader(in, maxCapture+1))
@@ -226,7 +228,7 @@ func (v *verifying) diagnose(cfg *config.Config, d diagnosis.Delivery, now time.
 	return report, nil
 }
 
-// receivedAt returns when the delivery was received; the zero time where that isn't known.
+// receivedAt returns when the delivery was received, or the zero time if that is unknown.
 func receivedAt(at string, d diagnosis.Delivery, now time.Time) (time.Time, error) {
 	switch at {
 	case "":

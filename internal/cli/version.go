@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"runtime"
@@ -14,24 +15,7 @@ import (
 var release string
 
 // version returns the release, or else the version that the Go toolchain has recorded.
-func version() string {
-	if release != "" {
-		return release
-	}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	if info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" {
-			return "devel-" + setting.Value[:min(12, len(setting.Value))]
-		}
-	}
-	return "devel"
-}
+func version() string { return thisBuild().Version }
 
 // build is the output of `bridge version --json`, without what the toolchain doesn't know.
 type build struct {
@@ -45,19 +29,27 @@ type build struct {
 }
 
 func thisBuild() build {
-	b := build{Version: version(), GoVersion: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, setting := range info.Settings {
-			switch setting.Key {
-			case "vcs.revision":
-				b.Revision = setting.Value
-			case "vcs.time":
-				b.Time = setting.Value
-			case "vcs.modified":
-				b.Modified = setting.Value == "true"
-			}
+	b := build{Version: release, GoVersion: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		b.Version = cmp.Or(b.Version, "unknown")
+		return b
+	}
+	for _, setting := range info.Settings {
+		switch setting.Key {
+		case "vcs.revision":
+			b.Revision = setting.Value
+		case "vcs.time":
+			b.Time = setting.Value
+		case "vcs.modified":
+			b.Modified = setting.Value == "true"
 		}
 	}
+	recorded := strings.TrimPrefix(info.Main.Version, "(devel)")
+	if recorded == "" {
+		recorded = strings.TrimSuffix("devel-"+b.Revision[:min(12, len(b.Revision))], "-")
+	}
+	b.Version = cmp.Or(b.Version, recorded)
 	return b
 }
 
