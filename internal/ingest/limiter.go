@@ -13,7 +13,7 @@ import (
 
 const (
 	// maxConnections bounds the open connections of the public listener: several times what load
-	// balancers keep open to one instance. docs/bounds.md has the cost of the worst. A low limit on
+	// balancers keep open to one instance. docs/bounds.md has the worst case. A low limit on
 	// open files lowers it.
 	maxConnections = 4096
 	// spareFiles are left for NATS, the spool and the admin listener.

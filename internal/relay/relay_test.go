@@ -368,3 +368,16 @@ func TestBound(t *testing.T) {
 		t.Errorf("with a long time-out it is %s", got)
 	}
 }
+
+// A backlog is logged while the round that waits for acknowledgements is still under way.
+func TestBacklogIsLoggedAtOnce(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.StartProcess(t, "")
+	f := start(t, s.URL(), hasty, func(c *settings) { c.publish.SpoolTimeout = time.Minute }).ready()
+	s.Pause()
+	f.publishes(publish.Spooled, "a")
+	poll.Until(t, "logged", func() bool { return f.logged(sayBegan) > 0 })
+	if cause, lost := f.logs.FilterMessage(sayBegan).All()[0].ContextMap()["cause"]; lost {
+		t.Errorf("logged only after the connection was lost: %v", cause)
+	}
+}
