@@ -15,11 +15,8 @@ import (
 )
 
 // acks waits for acknowledgements. One inbox, one map and one timer serve all messages; nats.go's
-// futures need a timer and several channels for each. Each caller gets one outcome, within the
-// time-out.
-//
-// A later acknowledgement, because JetStream is slow or the connection broke, still means that the
-// message is stored. It is reported to late.
+// futures need a timer and several channels each. Each caller gets one outcome within the time-out.
+// A later acknowledgement still means that the message is stored, and is reported to late.
 type acks struct {
 	prefix  string // of the numbers in reply subjects; distinguishes several acks on one inbox
 	timeout time.Duration
@@ -68,9 +65,8 @@ type LateAck struct {
 // lateFor is how long after the time-out an acknowledgement still counts.
 const lateFor = 30 * time.Second
 
-// foreignAck is an acknowledgement by another stream or another JetStream domain, which doesn't
-// count. A leaf node and its hub in one account may both have a stream of that name and those
-// subjects.
+// foreignAck is an acknowledgement by another stream or JetStream domain, which doesn't count. A leaf
+// node and its hub in one account may both have a stream of that name and those subjects.
 type foreignAck struct{ stream, domain string }
 
 func (e *foreignAck) Error() string {
@@ -164,9 +160,8 @@ func (a *acks) fail(err error) {
 	}
 }
 
-// expire gives up on messages that have timed out, and drops those for which no late
-// acknowledgement counts any more. All have the same time-out, so they end in the order in which
-// they began.
+// expire gives up on messages that have timed out, and drops those that even a late acknowledgement
+// can't settle. All have the same time-out, so they end in the order in which they began.
 func (a *acks) expire() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
