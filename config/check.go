@@ -177,7 +177,7 @@ func (l *loader) warnOfVendors(c *Config) {
 			l.warnings = append(l.warnings, fmt.Sprintf("endpoint %s: no time is signed, so that a replay is stopped by the stream's duplicate window alone, STREAM_DUPLICATES=%s", e.Name, humanize.Duration(c.StreamDuplicates)))
 		}
 		for _, header := range e.Vendor.Unused {
-			l.warnings = append(l.warnings, fmt.Sprintf("%sEVENT_ID: the header %s isn't in %[1]sSIGNED, so that the id is made of what is signed", e.prefix, header))
+			l.warnings = append(l.warnings, fmt.Sprintf("%sEVENT_ID: the header %s isn't in %[1]sSIGNED, so the id is a hash of the signed text", e.prefix, header))
 		}
 	}
 }

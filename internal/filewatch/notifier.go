@@ -38,7 +38,7 @@ func newNotifier(signal chan<- struct{}) (*notifier, error) {
 
 // watch watches the directories where the files are now: that of each path, in which it may be
 // renamed over or its link be swapped, and that of the file which it leads to, which may be written
-// in place. Directories that were removed and made again are watched anew.
+// in place. Directories that were removed and created again are watched again.
 func (n *notifier) watch(views []*view) {
 	var wanted []string
 	for _, v := range views {

@@ -78,7 +78,7 @@ func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer
 	}
 	made, err := r.create(ctx, stream, &c)
 	if err != nil {
-		return nil, fmt.Errorf("making consumer: %w", err)
+		return nil, fmt.Errorf("creating consumer: %w", err)
 	}
 	consumer := &consumer{Consumer: made, config: c, info: made.CachedInfo()}
 	// The stream may have been replaced since: then the consumer isn't of the stream that we know.
