@@ -1,6 +1,6 @@
 // E2e-k8s shows on the cluster of the current kubectl context what docs/kubernetes.md promises. It
-// builds and loads the image, applies overlays/dev, later durable-spool and overlays/production, and
-// does to them what happens to pods, while a sender in the cluster sends signed deliveries all the time and counts
+// builds and loads the image, applies overlays/dev, later durable-spool, overlays/production and the
+// chart, and does to them what happens to pods, while a sender sends signed deliveries and counts
 // every answer. It needs a cluster that nobody else uses, about half an hour, docker and kubectl.
 //
 //	make e2e-k8s LOAD='kind load docker-image'
@@ -31,7 +31,7 @@ func run() error {
 	load := flag.String("load", "", "the command that makes images known to the cluster, called with their names (default: by the context's name, for kind, minikube and k3d)")
 	args := flag.String("build-args", "", "further arguments of docker build")
 	rate := flag.Int("rate", 60, "deliveries a second")
-	only := flag.String("only", "", "part to run: empty-dir, durable-spool or production (default: all)")
+	only := flag.String("only", "", "part to run: empty-dir, durable-spool, production or chart (default: all)")
 	busy := flag.Int("busy", 0, "how many deliveries may be answered 503, where other work makes the disk stall for a second")
 	keep := flag.Bool("keep", false, "leave everything there at the end")
 	reload := flag.Duration("reload", 150*time.Second, "how long the bridges may take to read a changed Secret, before they are restarted for it")
@@ -57,7 +57,7 @@ func run() error {
 	for _, part := range []struct {
 		name string
 		run  func(context.Context, *world) error
-	}{{"empty-dir", emptyDir}, {"durable-spool", durableSpool}, {"production", production}} {
+	}{{"empty-dir", emptyDir}, {"durable-spool", durableSpool}, {"production", production}, {"chart", chart}} {
 		if *only != "" && *only != part.name {
 			continue
 		}
