@@ -27,8 +27,8 @@ affinity:
           matchLabels:
             {{- include "selector" . | nindent 12 }}
 {{- end }}
-# Apart, as far as the cluster can: zones first, then nodes. Each version for itself, so that a rollout
-# doesn't end lopsided.
+# Apart, as far as the cluster can: zones first, then nodes. Each version for itself, so that a
+# rollout doesn't end lopsided.
 topologySpreadConstraints:
   {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
   - topologyKey: {{ . }}
@@ -110,7 +110,8 @@ containers:
         readOnly: true
 volumes:
   {{- if not .Values.spool.durable }}
-  # The spool. A pod that outgrows the limit is evicted and its spool lost: hence three times its bytes.
+  # The spool. A pod that outgrows the limit is evicted and its spool lost: hence three times its
+  # bytes.
   - name: data
     emptyDir:
       sizeLimit: {{ mul 3 .Values.spool.gib }}Gi
