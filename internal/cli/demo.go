@@ -173,7 +173,7 @@ func (d *demo) show(ctx context.Context) error {
 		cancel()
 		<-followed
 	}()
-	_, _ = fmt.Fprintf(d.io.out, "Sample events, sent to http://%s, as a subscriber of NATS has them:\n\n", d.bridge.PublicAddr())
+	_, _ = fmt.Fprintf(d.io.out, "Sample events, sent to http://%s, as a subscriber of NATS has them:\n", d.bridge.PublicAddr())
 	for _, endpoint := range d.config.Endpoints {
 		bodies, err := endpoint.Vendor.SampleBodies()
 		if err != nil {
@@ -233,15 +233,18 @@ func (d *demo) invite() error {
 		return err
 	}
 	first := d.config.Endpoints[0]
-	bridge := commandName(os.Executable, os.Args[0])
-	nats := d.bridge.NATSURL()
+	program, nats := commandName(os.Executable, os.Args[0]), d.bridge.NATSURL()
+	bridge := program
 	if nats != "nats://127.0.0.1:4222" { // where the commands look without it
 		bridge = "NATS_URL=" + nats + " " + bridge
 	}
-	url := "http://" + d.bridge.PublicAddr()
-	_, _ = fmt.Fprintf(d.io.out, "\nThe first one:\n\n%s\nIt stays up. In another terminal:\n\n", envelope(d.first))
+	at := ""
+	if addr := d.bridge.PublicAddr(); addr != "127.0.0.1:8080" { // the default
+		at = " --url http://" + addr
+	}
+	_, _ = fmt.Fprintf(d.io.out, "\nThe first one:\n%s\nIt stays up. In another terminal:\n", envelope(d.first))
 	for _, line := range []string{
-		fmt.Sprintf("%s=%s %s send %s --url %s", first.Variable("SECRETS"), first.Secrets[0].Key(), bridge, first.Name, url),
+		fmt.Sprintf("%s=%s %s send %s%s", first.Variable("SECRETS"), first.Secrets[0].Key(), program, first.Name, at),
 		fmt.Sprintf("curl -i '%s' -H '%s: %s' -d '%s'", s.url, p.Header, header.Get(p.Header), body),
 		bridge + " tail --since 1h",
 		bridge + " forward --to http://localhost:3000/hook",
@@ -249,7 +252,7 @@ func (d *demo) invite() error {
 	} {
 		_, _ = fmt.Fprintln(d.io.out, "  "+line)
 	}
-	_, err = fmt.Fprintf(d.io.out, "\nThe live page: %s\nMetrics: http://%s/metrics\nCtrl-C ends it.\n", d.page.url(), d.bridge.AdminAddr())
+	_, err = fmt.Fprintf(d.io.out, "The live page: %s\nMetrics: http://%s/metrics   Ctrl-C ends it.\n", d.page.url(), d.bridge.AdminAddr())
 	return err
 }
 

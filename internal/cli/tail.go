@@ -14,13 +14,16 @@ import (
 // tail holds the flags of `bridge tail`.
 type tail struct {
 	selection
+	stdio
+	found  string // the last id that --id has matched
+	told   bool   // that there is another one
 	count  uint64
 	json   bool
 	colour string
 }
 
 func tailCommand(environ []string, stdio stdio) *cobra.Command {
-	var t tail
+	t := tail{stdio: stdio}
 	c := &cobra.Command{
 		Use:   "tail [SUBJECT]",
 		Short: "Print events as they come",
@@ -118,6 +121,12 @@ func (t *tail) print(p printer, m stream.Message) (passes bool, err error) {
 	}
 	e, none := event.Parse(m.Data())
 	passes = t.filter.isEmpty() || none == nil && t.filter.matches(&e)
+	if passes && len(t.filter.ids) == 1 && !t.told {
+		if t.told = t.found != "" && t.found != e.ID; t.told {
+			t.say("--id: several ids begin with %q, among them %s and %s", t.filter.ids[0], t.found, e.ID)
+		}
+		t.found = e.ID
+	}
 	switch {
 	case passes && t.json:
 		err = printJSON(p.out, m.Data())
