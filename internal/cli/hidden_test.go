@@ -22,7 +22,7 @@ func TestNothingHiddenIsShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &hunt{t: t, dir: t.TempDir(), program: program, said: make(map[string]string), asked: make(map[string]bool)}
+	h := &hunt{t: t, dir: t.TempDir(), program: program, outputs: make(map[string]string), asked: make(map[string]bool)}
 	write := func(name, content string) {
 		t.Helper()
 		if err := os.WriteFile(filepath.Join(h.dir, name), []byte(content), 0o600); err != nil {
@@ -82,7 +82,7 @@ func TestNothingHiddenIsShown(t *testing.T) {
 	h.end(syscall.SIGQUIT)
 	h.command([]string{"DATA_DIR=spooling"}, "spool", "list")
 
-	// TLS, and whoever speaks it badly.
+	// TLS, and clients that speak it badly.
 	h.start("TLS_CERT_FILE="+pair.Cert, "TLS_KEY_FILE="+pair.Key, "DATA_DIR=tls")
 	h.raw("POST /webhooks/flock HTTP/1.1\r\nHost: "+markedBody+"\r\n\r\n", true)
 	if conn, err := tls.Dial("tcp", h.public, &tls.Config{InsecureSkipVerify: true, ServerName: markedBody}); err != nil {
@@ -93,9 +93,9 @@ func TestNothingHiddenIsShown(t *testing.T) {
 	h.command([]string{"HTTP_ADDR=" + h.public, "TLS_CERT_FILE=" + pair.Cert, "TLS_KEY_FILE=" + pair.Key}, "send", "flock")
 	h.end(syscall.SIGTERM)
 
-	bytesSaid := 0
-	for where, text := range h.said {
-		bytesSaid += len(text)
+	size := 0
+	for where, text := range h.outputs {
+		size += len(text)
 		look := slices.Concat(forms(markedSecret), forms(markedSignature), h.hidden)
 		if strings.HasSuffix(where, " --raw") { // has the signature, to be verified
 			look = forms(markedSecret)
@@ -109,8 +109,8 @@ func TestNothingHiddenIsShown(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d bytes in %d places looked through", bytesSaid, len(h.said))
-	if len(h.said) < 120 || bytesSaid < 100<<10 {
-		t.Errorf("only %d places with %d bytes: something wasn't driven", len(h.said), bytesSaid)
+	t.Logf("%d bytes in %d places looked through", size, len(h.outputs))
+	if len(h.outputs) < 120 || size < 100<<10 {
+		t.Errorf("only %d places with %d bytes: something wasn't driven", len(h.outputs), size)
 	}
 }

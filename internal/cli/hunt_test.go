@@ -39,7 +39,7 @@ type hunt struct {
 	dir      string
 	program  string
 	environ  []string
-	said     map[string]string // where, and what
+	outputs  map[string]string // by where they were printed
 	asked    map[string]bool   // where bodies are what was asked for
 	hidden   []string          // what must not be there, besides the marks: signatures
 	serve    *exec.Cmd
@@ -83,9 +83,9 @@ func (h *hunt) command(environ []string, args ...string) (out string) {
 	_ = c.Run() // many must fail
 	h.launched++
 	name := fmt.Sprintf("%d: bridge %s", h.launched, strings.Join(args, " "))
-	h.said[name+", words"] = stderr.String()
+	h.outputs[name+", words"] = stderr.String()
 	out = stdout.String()
-	h.said[name] = out
+	h.outputs[name] = out
 	h.asked[name] = args[0] == "tail" || args[0] == "verify" || len(args) > 1 && (args[1] == "show" || args[1] == "export")
 	return out
 }
@@ -105,7 +105,7 @@ func (h *hunt) start(environ ...string) {
 	}
 	serve := h.serve
 	h.t.Cleanup(func() { _ = serve.Process.Kill() })
-	h.said[log.Name()] = ""
+	h.outputs[log.Name()] = ""
 	found := h.await(log.Name(), listens.String())
 	h.public, h.admin = found[1], found[2]
 }
@@ -129,20 +129,20 @@ func (h *hunt) end(signal syscall.Signal) {
 	h.t.Helper()
 	_ = h.serve.Process.Signal(signal)
 	_ = h.serve.Wait()
-	for name := range h.said {
+	for name := range h.outputs {
 		if filepath.Base(name) == "log" {
 			text, err := os.ReadFile(name)
 			if err != nil {
 				h.t.Fatal(err)
 			}
-			h.said[name] = string(text)
+			h.outputs[name] = string(text)
 		}
 	}
 }
 
 func (h *hunt) log() string {
-	for name := range h.said {
-		if filepath.Base(name) == "log" && h.said[name] == "" {
+	for name := range h.outputs {
+		if filepath.Base(name) == "log" && h.outputs[name] == "" {
 			return name
 		}
 	}
@@ -159,7 +159,7 @@ func (h *hunt) get(path string) string {
 	defer response.Body.Close()
 	var text bytes.Buffer
 	_ = response.Write(&text)
-	h.said["GET "+path+fmt.Sprint(len(h.said))] = text.String()
+	h.outputs["GET "+path+fmt.Sprint(len(h.outputs))] = text.String()
 	return text.String()
 }
 
@@ -179,7 +179,7 @@ func (h *hunt) raw(text string, whole bool) string {
 	}
 	answer := make([]byte, 64<<10)
 	n, _ := conn.Read(answer)
-	h.said[fmt.Sprintf("answer %d to %.40q", len(h.said), text)] = string(answer[:n])
+	h.outputs[fmt.Sprintf("answer %d to %.40q", len(h.outputs), text)] = string(answer[:n])
 	return string(answer[:n])
 }
 
@@ -198,7 +198,7 @@ func (h *hunt) begin() (end func()) {
 		if !strings.HasPrefix(string(answer), "HTTP/1.1 408 ") {
 			h.t.Errorf("half a body is answered %q", answer)
 		}
-		h.said["answer to half a body"] = string(answer)
+		h.outputs["answer to half a body"] = string(answer)
 	}
 }
 
@@ -219,7 +219,7 @@ func (h *hunt) collect() (url string, end func()) {
 		if !strings.Contains(all, "webhook_bridge.outcome") {
 			h.t.Errorf("no spans came: %q", all)
 		}
-		h.said["spans"] = all
+		h.outputs["spans"] = all
 	}
 }
 

@@ -26,7 +26,7 @@ func TestMemoryLimit(t *testing.T) {
 		name, set string
 		container memlimit.Provider
 		vars      []string
-		said      string
+		want      string
 		limit     int64
 		percent   int
 	}{
@@ -60,11 +60,11 @@ func TestMemoryLimit(t *testing.T) {
 			if percent := debug.SetGCPercent(100); percent != test.percent {
 				t.Errorf("GOGC is %d, want %d", percent, test.percent)
 			}
-			var said []string
+			var got []string
 			for _, entry := range logs.All() {
-				said = append(said, entry.Message)
+				got = append(got, entry.Message)
 			}
-			if diff := cmp.Diff([]string{test.said}, said); diff != "" {
+			if diff := cmp.Diff([]string{test.want}, got); diff != "" {
 				t.Error(diff)
 			}
 		})

@@ -160,7 +160,7 @@ in the body is part of the body. ID may be the beginning of an id.`,
 				if !raw {
 					return d.Body
 				}
-				header, err := signedAnew(environ, d)
+				header, err := signAgain(environ, d)
 				if err != nil {
 					s.say("without its signature, which isn't kept: %v", err)
 				}
@@ -182,12 +182,12 @@ func requestOf(d quarantine.Delivery, signature http.Header) []byte {
 	return r.Append(nil)
 }
 
-// signedAnew returns the headers with which the vendor would have signed the delivery, if the seal
+// signAgain returns the headers with which the vendor would have signed the delivery, if the seal
 // shows that the endpoint's secret was the one.
-func signedAnew(environ []string, d quarantine.Delivery) (http.Header, error) {
+func signAgain(environ []string, d quarantine.Delivery) (http.Header, error) {
 	cfg, err := load(environ, usedByRelease)
 	if err != nil {
-		return nil, errors.New("set the endpoint's variables as for `bridge serve`, and it is signed anew")
+		return nil, errors.New("set the endpoint's variables as for `bridge serve`, and it is signed again")
 	}
 	endpoint, err := endpointNamed(cfg, d.Endpoint)
 	if err != nil {
