@@ -59,20 +59,24 @@ export async function attempt(js: JetStreamClient, s: Settings, handler: Handler
  * worker has no end to be counted at.
  */
 async function handle(s: Settings, handler: Handler, raw: JsMsg, m: Message, stopping: AbortSignal): Promise<Error | undefined> {
-  const timeout = new AbortController()
-  const late = setTimeout(() => timeout.abort(new Error(`the handler took longer than ${s.timeout} ms`)), s.timeout)
+  const call = new AbortController()
+  // Not AbortSignal.any, which keeps each signal with a listener for as long as stopping lives (Node 20).
+  const stop = () => call.abort(stopping.reason)
+  if (stopping.aborted) stop()
+  stopping.addEventListener('abort', stop, { once: true })
+  const late = setTimeout(() => call.abort(new Error(`the handler took longer than ${s.timeout} ms`)), s.timeout)
   const keep = setInterval(() => raw.working(), s.ackWait / 3) // the server knows that the event is being handled
-  const signal = AbortSignal.any([timeout.signal, stopping])
   try {
     m.event = parse(raw.data)
     if (m.attempt > s.maxAttempts) throw new PermanentError(`delivered ${m.attempt - 1} times, and never handled to the end`)
-    await Promise.race([handler(m, { signal }), aborted(signal)]) // a handler may ignore its signal
+    await Promise.race([handler(m, { signal: call.signal }), aborted(call.signal)]) // a handler may ignore its signal
     return undefined
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error))
   } finally {
     clearTimeout(late)
     clearInterval(keep)
+    stopping.removeEventListener('abort', stop)
   }
 }
 

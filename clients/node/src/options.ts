@@ -40,15 +40,22 @@ export const doubling = (first: number, limit: number) => (attempt: number): num
 
 export type Settings = Required<Omit<Options, 'since' | 'signal'>> & Pick<Options, 'since' | 'signal'>
 
+// Node's timers take 32 bits of ms: a longer time would be 1 ms.
+const timer = 2 ** 31 - 1
+const limits = { concurrency: 10_000, ackWait: timer, timeout: timer, maxAttempts: Infinity, shutdownTimeout: timer }
+
 /** Returns the options with what isn't given; it throws for what can't be meant. */
 export function withDefaults(options: Options): Settings {
   if (!options.durable || /[\s.*>/\\]/.test(options.durable)) { // nats-server refuses these too
     throw new TypeError(`options.durable is ${JSON.stringify(options.durable)}: give a name without space, dot, wildcard or slash`)
   }
-  for (const name of ['concurrency', 'ackWait', 'timeout', 'maxAttempts', 'shutdownTimeout'] as const) {
-    const value = options[name]
-    if (value !== undefined && !(value > 0)) throw new TypeError(`options.${name} is ${value}: give a number above 0`)
+  for (const [name, most] of Object.entries(limits)) {
+    const value = options[name as keyof typeof limits]
+    if (value !== undefined && !(value > 0 && value <= most)) {
+      throw new TypeError(`options.${name} is ${value}: give a number above 0, at most ${most}`)
+    }
   }
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Options
   const stream = options.stream ?? 'WEBHOOKS'
   return {
     stream,
@@ -64,6 +71,6 @@ export function withDefaults(options: Options): Settings {
     shutdownTimeout: 30_000,
     logger: console,
     observer: {},
-    ...options,
+    ...given,
   }
 }
