@@ -35,7 +35,6 @@ async function main() {
       ackWait: Number(env.ACK_WAIT || 30_000), // ms
       maxAttempts: Number(env.TRIES || 5),
       backoff: doubling(Number(env.PAUSE || 1_000), 300_000), // ms
-      deadStream: 'WEBHOOKS_DEAD',
       makeDeadStream: true,
       logger: { info: log('info'), warn: log('warn'), error: log('error') },
       signal: stop.signal,
