@@ -48,7 +48,8 @@ func TestStreamCommand(t *testing.T) {
 	environ := append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "NATS_URL="+server.URL(), "FLOCK_SECRETS=secret-from-flocks-page",
 		"STREAM_MAX_AGE=48h", "STREAM_MAX_BYTES=1GiB", "QUARANTINE_MAX_BYTES=8MiB", "SUBJECT_PREFIX=webhooks",
 		"STREAM_MANAGE=false", "HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "DATA_DIR="+filepath.Join(dir, "data"))
-	operator := exec.Command("sh", "-c", "bridge stream | sh")
+	operator := exec.Command("sh", "-c", "bridge stream --dead-letters --consumer billing | sh &&"+
+		" nats consumer info WEBHOOKS billing >&2 && nats stream info WEBHOOKS_DEAD >&2")
 	operator.Env = append(environ, "NATS_USER=operator", "NATS_PASSWORD=of-the-operator")
 	if out, err := operator.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

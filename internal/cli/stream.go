@@ -16,8 +16,8 @@ import (
 
 func streamCommand(environ []string, stdio stdio) *cobra.Command {
 	var (
-		format      string
-		deadLetters bool
+		format, durable string
+		deadLetters     bool
 	)
 	c := &cobra.Command{
 		Use:   "stream",
@@ -25,7 +25,8 @@ func streamCommand(environ []string, stdio stdio) *cobra.Command {
 		Long: `Print the streams that the bridge's settings need, for somebody else to create: as commands of
 "nats", as resources of NACK (JetStream's controller for Kubernetes), or as JSON, an array of what
 "nats stream add --config" reads. With STREAM_MANAGE=true the bridge creates them itself.
---dead-letters adds the stream of consumers' dead letters.
+--dead-letters adds the stream of consumers' dead letters, --consumer NAME a durable consumer of all
+events, as the library for consumers makes it.
 
 --format accounts prints the account and its users with the fewest rights, as nats-server's
 configuration, and --format nsc as commands of "nsc", for an operator that issues JWTs.`,
@@ -37,6 +38,12 @@ configuration, and --format nsc as commands of "nsc", for an operator that issue
 			if err != nil {
 				return err
 			}
+			switch {
+			case durable != "" && !isConsumerName(durable):
+				return usagef("--consumer: got %q; takes 1 to 64 of A-Z, a-z, 0-9, _ and -", durable)
+			case durable != "" && format != "nats" && format != "nack":
+				return usagef("--consumer needs --format nats or nack")
+			}
 			var streams []jetstream.StreamConfig
 			for _, s := range app.Streams(cfg) {
 				streams = append(streams, s.Config())
@@ -47,11 +54,12 @@ configuration, and --format nsc as commands of "nsc", for an operator that issue
 				dead.Description, dead.MaxAge = "Events that a consumer could not handle", 30*24*time.Hour
 				streams = append(streams, dead)
 			}
+			consumer := durableConsumer{durable, string(cfg.StreamName), string(cfg.SubjectPrefix)}
 			switch format {
 			case "nats":
-				return streamsAs(stdio.out, natsCommands, streams)
+				return printTemplates(stdio.out, natsCommands, streams, consumer)
 			case "nack":
-				return streamsAs(stdio.out, nackResources, streams)
+				return printTemplates(stdio.out, nackResources, streams, consumer)
 			case "json":
 				encoder := json.NewEncoder(stdio.out)
 				encoder.SetEscapeHTML(false) // subjects end in >
@@ -70,6 +78,8 @@ configuration, and --format nsc as commands of "nsc", for an operator that issue
 		},
 	}
 	c.Flags().StringVar(&format, "format", "nats", "nats, nack, json, accounts or nsc")
+	c.Flags().StringVar(&durable, "consumer", "", "add a durable consumer of that name")
+	complete(c, "consumer")
 	c.Flags().BoolVar(&deadLetters, "dead-letters", false, "add the stream of consumers' dead letters")
 	complete(c, "format", "nats", "nack", "json", "accounts", "nsc")
 	return c
@@ -85,14 +95,20 @@ func usedByStream(variable string) bool {
 	return strings.HasPrefix(variable, "STREAM_") || strings.HasSuffix(variable, "_TOLERANCE") || strings.HasPrefix(variable, "ENDPOINTS_")
 }
 
-// streamsAs writes each stream by a template.
-func streamsAs(w io.Writer, with *template.Template, streams []jetstream.StreamConfig) error {
+// durableConsumer is a consumer of all events; without a name there is none.
+type durableConsumer struct{ Name, Stream, Prefix string }
+
+// printTemplates writes each stream, and then the consumer.
+func printTemplates(w io.Writer, with *template.Template, streams []jetstream.StreamConfig, consumer durableConsumer) error {
 	for _, s := range streams {
 		if err := with.Execute(w, s); err != nil {
 			return fmt.Errorf("printing stream %s: %w", s.Name, err)
 		}
 	}
-	return nil
+	if consumer.Name == "" {
+		return nil
+	}
+	return with.ExecuteTemplate(w, "consumer", consumer)
 }
 
 var streamFunctions = template.FuncMap{
@@ -124,7 +140,9 @@ var natsCommands = template.Must(template.New("nats").Funcs(streamFunctions).Par
 	`nats stream add {{.Name}} --description={{quote .Description}} --subjects={{range .Subjects}}{{quote .}}{{end}} \
   --storage={{lower .Storage}} --retention={{lower .Retention}} --discard={{discard .Discard}} --replicas={{.Replicas}} \
   {{with .MaxAge}}--max-age={{seconds .}} {{end}}--max-bytes={{.MaxBytes}} --dupe-window={{seconds .Duplicates}} --allow-direct --defaults
-`))
+{{define "consumer"}}nats consumer add {{.Stream}} {{.Name}} --filter='{{.Prefix}}.>' --pull --ack=explicit --wait=30s \
+  --max-deliver=-1 --deliver=all --replay=instant --defaults
+{{end}}`))
 
 var nackResources = template.Must(template.New("nack").Funcs(streamFunctions).Parse(`---
 apiVersion: jetstream.nats.io/v1beta2
@@ -145,4 +163,18 @@ spec:
   maxBytes: {{.MaxBytes}}
   duplicateWindow: {{seconds .Duplicates}}
   allowDirect: true
-`))
+{{define "consumer"}}---
+apiVersion: jetstream.nats.io/v1beta2
+kind: Consumer
+metadata:
+  name: {{resource .Name}}
+spec:
+  streamName: {{.Stream}}
+  durableName: {{.Name}}
+  filterSubject: {{yaml (print .Prefix ".>")}}
+  ackPolicy: explicit
+  ackWait: 30s
+  maxDeliver: -1
+  deliverPolicy: all
+  replayPolicy: instant
+{{end}}`))
