@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Consumer, JetStreamClient } from '@nats-io/jetstream'
 import { attempt, type Handler } from './attempt.js'
@@ -21,6 +22,7 @@ export async function run(js: JetStreamClient, options: Options, handler: Handle
   s.logger.info('consuming', { stream: s.stream, durable: s.durable, filters: s.filters })
 
   const pulling = new AbortController(), stopping = new AbortController()
+  setMaxListeners(0, pulling.signal, stopping.signal) // one for each handler, and they are taken away
   const stop = () => pulling.abort()
   if (s.signal?.aborted) stop()
   s.signal?.addEventListener('abort', stop, { once: true })

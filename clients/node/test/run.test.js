@@ -201,6 +201,22 @@ test('a dead letter whose event is not let go of is stored once; in a stream mad
   }
 })
 
+test('many handlers at once are no cause for a warning', async (t) => {
+  const server = await nats(t), warnings = []
+  const warned = (warning) => warnings.push(warning.message)
+  process.on('warning', warned)
+  t.after(() => process.off('warning', warned))
+  await server.publish(60)
+  let now = 0, most = 0
+  const { seen } = begin(t, server, async () => {
+    most = Math.max(most, ++now)
+    await eventually('thirty run at once', () => most === 30)
+    now--
+  }, { concurrency: 30 })
+  await eventually('all are handled', () => seen.length === 60)
+  assert.deepEqual(warnings, [])
+})
+
 test('nothing is kept of an event that was handled', async () => {
   const gc = (setFlagsFromString('--expose-gc'), runInNewContext('gc'))
   const raw = {
