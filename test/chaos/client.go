@@ -24,7 +24,7 @@ func newClient() *client {
 }
 
 // counted is a connection that knows how much was written to it. The transport says that a request is written
-// before it is, while it still lies in a buffer: whoever hangs up just then has sent nothing.
+// before it is, while it still lies in a buffer: a sender that hangs up just then has sent nothing.
 type counted struct {
 	net.Conn
 	written atomic.Int64

@@ -123,7 +123,7 @@ func (s *siege) status(ctx context.Context, r *bufio.Reader) bool {
 // trickle sends the beginning at once and the rest bytewise, on 1,000 connections at a time.
 func trickle(begin, rest string) func(context.Context, *siege) {
 	return func(ctx context.Context, s *siege) {
-		crowd(ctx, 1000, func(i int) {
+		attackers(ctx, 1000, func(i int) {
 			c, end := s.dial(ctx)
 			if c == nil {
 				return
@@ -152,7 +152,7 @@ func trickle(begin, rest string) func(context.Context, *siege) {
 
 func halfBodies(ctx context.Context, s *siege) {
 	part := strings.Repeat(" ", 511<<10)
-	crowd(ctx, 1000, func(i int) {
+	attackers(ctx, 1000, func(i int) {
 		c, end := s.dial(ctx)
 		if c == nil {
 			return
@@ -166,7 +166,7 @@ func halfBodies(ctx context.Context, s *siege) {
 }
 
 func idle(ctx context.Context, s *siege) {
-	crowd(ctx, 8192, func(i int) {
+	attackers(ctx, 8192, func(i int) {
 		c, end := s.dial(ctx)
 		if c == nil {
 			return
@@ -190,7 +190,7 @@ func bodies(n int, next func(*siege) (body []byte, signature string)) func(conte
 		transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: n}
 		defer transport.CloseIdleConnections()
 		client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
-		crowd(ctx, n, func(int) {
+		attackers(ctx, n, func(int) {
 			body, signature := next(s)
 			s.posted(post(ctx, client, "http://"+s.addr, body, signature))
 		})
@@ -213,7 +213,7 @@ func many(ctx context.Context, s *siege) {
 	transport := &http.Transport{DisableCompression: true, DisableKeepAlives: true}
 	client := &http.Client{Transport: transport, Timeout: 30 * time.Second}
 	body, _, _ := signed("many", 600)
-	crowd(ctx, 64, func(int) {
+	attackers(ctx, 64, func(int) {
 		s.posted(post(ctx, client, "http://"+s.addr, body, strings.Repeat("0", 64)))
 	})
 }
@@ -230,7 +230,7 @@ func malformed(ctx context.Context, s *siege) {
 		head + "Transfer-Encoding: chunked\r\n\r\n1;" + strings.Repeat("x", 10_000) + "\r\n{\r\n0\r\n\r\n",
 		head + "Transfer-Encoding: chunked\r\nTrailer: X-Flock-Signature\r\n\r\n2\r\n{}\r\n0\r\nX-Flock-Signature: " + strings.Repeat("0", 64) + "\r\n\r\n",
 	}
-	crowd(ctx, 32, func(i int) {
+	attackers(ctx, 32, func(i int) {
 		for n := range texts {
 			c, end := s.dial(ctx)
 			if c == nil {
@@ -247,7 +247,7 @@ func malformed(ctx context.Context, s *siege) {
 // unread pipelines small requests and never reads, until neither side's buffers take any more.
 func unread(ctx context.Context, s *siege) {
 	text := strings.Repeat("POST /webhooks/flock HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", 1000)
-	crowd(ctx, 200, func(int) {
+	attackers(ctx, 200, func(int) {
 		c, end := s.dial(ctx)
 		if c == nil {
 			return

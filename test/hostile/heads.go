@@ -26,7 +26,7 @@ func worstHead() string {
 // heads opens so many connections, sends a head on each, and waits for whatever comes of it.
 func heads(n int, text string) func(context.Context, *siege) {
 	return func(ctx context.Context, s *siege) {
-		crowd(ctx, n, func(int) {
+		attackers(ctx, n, func(int) {
 			c, end := s.dial(ctx)
 			if c == nil {
 				return
@@ -43,7 +43,7 @@ func heads(n int, text string) func(context.Context, *siege) {
 // endlessHeads sends headers for as long as it is let.
 func endlessHeads(ctx context.Context, s *siege) {
 	text := headBegin + strings.Repeat("aa:\r\n", 20)
-	crowd(ctx, 1000, func(int) {
+	attackers(ctx, 1000, func(int) {
 		c, end := s.dial(ctx)
 		if c == nil {
 			return
@@ -70,7 +70,7 @@ func endlessHeads(ctx context.Context, s *siege) {
 
 // refusedSenders ask for what isn't there, 800 times a second over 64 connections, against a limit of 64.
 func refusedSenders(ctx context.Context, s *siege) {
-	crowd(ctx, 64, func(int) {
+	attackers(ctx, 64, func(int) {
 		c, end := s.dial(ctx)
 		if c == nil {
 			return
@@ -89,7 +89,7 @@ func refusedSenders(ctx context.Context, s *siege) {
 // halfRequests declare a body to the admin listener that never comes.
 func halfRequests(ctx context.Context, s *siege) {
 	s.addr = s.admin
-	crowd(ctx, 300, func(int) {
+	attackers(ctx, 300, func(int) {
 		c, end := s.dial(ctx)
 		if c == nil {
 			return

@@ -76,7 +76,7 @@ func signedMegabytes(ctx context.Context, s *siege) {
 // them, signed by somebody else, and old ones whose time has passed.
 func replay(ctx context.Context, s *siege) {
 	client := &http.Client{Timeout: 10 * time.Second}
-	crowd(ctx, 8, func(i int) {
+	attackers(ctx, 8, func(i int) {
 		body, signature, id := signed(fmt.Sprintf("captured-%d-%d", i, time.Now().UnixNano()), 100)
 		s.signs(id)
 		if a, err := post(ctx, client, "http://"+s.addr, body, signature); err != nil || a.status != http.StatusOK {

@@ -30,7 +30,7 @@ func variants(ctx context.Context, s *siege) {
 	}
 	client := &http.Client{Timeout: 10 * time.Second}
 	var n atomic.Int64
-	crowd(ctx, 8, func(int) {
+	attackers(ctx, 8, func(int) {
 		body := strings.Replace(string(old), "invitee.accepted", fmt.Sprint("invitee.variant", n.Add(1)), 1)
 		body = strings.Replace(body, "{", `{"padding":"`+strings.Repeat("x", 400<<10)+`",`, 1)
 		s.posted(post(ctx, client, "http://"+s.addr, []byte(body), signature.Get(flock.Provider.Header)))
@@ -43,7 +43,7 @@ func pushOut(ctx context.Context, s *siege) {
 	nameless := fmt.Appendf(nil, `{"timestamp":%d}`, time.Now().Unix())
 	s.posted(post(ctx, client, "http://"+s.addr, nameless, sign(flockSecret, nameless)))
 	var n atomic.Int64
-	crowd(ctx, 8, func(int) {
+	attackers(ctx, 8, func(int) {
 		body, _, _ := signed(fmt.Sprint("old-", n.Add(1)), 100<<10)
 		old, err := flock.Provider.Renew(body, time.Now().Add(-time.Hour))
 		if err != nil {

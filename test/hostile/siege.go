@@ -141,8 +141,8 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// crowd runs n of one, again and again, until the context ends.
-func crowd(ctx context.Context, n int, one func(i int)) {
+// attackers runs so many of one at the same time, again and again, until the context ends.
+func attackers(ctx context.Context, n int, one func(i int)) {
 	var all sync.WaitGroup
 	for i := range n {
 		all.Go(func() {
