@@ -14,9 +14,9 @@ lint: ## lint, import rules included
 	.ci/tool golangci-lint run ./... ./event/...
 fmt: ## format the code
 	.ci/tool golangci-lint fmt
-tidy: ## the modules as those have them who have no clone: tidy, installed, imported
+tidy: ## check the modules as an importer has them: tidy, installed, imported
 	.ci/outside
-docs: ## write anew what documents have from the code
+docs: ## regenerate what documents have from the code
 	go generate ./...
 image: ## build the container image, of this commit
 	docker build -t webhook-bridge:dev --build-arg REVISION=$$(git rev-parse HEAD) --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) .
@@ -38,7 +38,7 @@ servers: ## the main faults against nats-server 2.10, 2.11, 2.12 and the newest;
 	go run ./test/servers $(ARGS)
 alerts: ## cause every alert, with a real Prometheus; as root
 	go test -tags alerts -v -timeout 30m ./test/alerts
-snapshot: ## what a release has, built and tried, not published; a quarter of an hour
+snapshot: ## build and try all that a release has, without publishing; up to a quarter of an hour
 	.ci/snapshot
-ci: ## all that CI does
+ci: ## run all that CI runs
 	.ci/run
