@@ -58,17 +58,16 @@ func (l *Line) limited(to io.Writer, from *net.TCPConn) {
 		_ = from.SetReadBuffer(64 << 10)
 	}
 	chunk := make([]byte, 16<<10)
-	var free time.Time // when the line has passed on what it has; by the clock, since a sleep may take longer
+	free := time.Now() // when the line has passed on what it has; by the clock, since a sleep may take longer
 	for {
 		n, err := from.Read(chunk)
+		if earliest := time.Now().Add(-50 * time.Millisecond); free.Before(earliest) { // it was idle, which isn't made up for
+			free = earliest
+		}
 		if _, failed := to.Write(chunk[:n]); err != nil || failed != nil {
 			return
 		}
 		if l.bytesPerSecond > 0 {
-			now := time.Now()
-			if free.Before(now.Add(-time.Second)) { // it was idle
-				free = now
-			}
 			free = free.Add(time.Duration(n) * time.Second / time.Duration(l.bytesPerSecond))
 			time.Sleep(time.Until(free))
 		}
