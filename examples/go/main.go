@@ -1,5 +1,5 @@
-// Command go gives a point to whoever accepted an invitation, once for each event of the bridge.
-// Take it, and put your effect in the place of reward.
+// Command go consumes the bridge's events and gives each user who accepted an invitation one point.
+// To adapt it, replace the function reward.
 package main
 
 import (

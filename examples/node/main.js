@@ -1,5 +1,5 @@
-// Gives a point to the person who accepted an invitation, once for each event of the bridge. Take it, and
-// put your effect in the place of reward.
+// Consumes the bridge's events and gives each user who accepted an invitation one point. To adapt it,
+// replace the function reward.
 import { readFileSync } from 'node:fs'
 import { jetstream } from '@nats-io/jetstream'
 import { connect, credsAuthenticator, nkeyAuthenticator } from '@nats-io/transport-node'

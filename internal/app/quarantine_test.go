@@ -26,7 +26,7 @@ func (b *bridge) kept() map[string]uint64 {
 	return info.State.Subjects
 }
 
-// Whoever has one stale capture of Frigade's without actionType, where neither type nor the rest of the
+// A sender that has one stale capture of Frigade's without actionType, where neither type nor the rest of the
 // body is signed, has it kept once, whatever they write there.
 func TestVariantsAreKeptOnce(t *testing.T) {
 	for name, vars := range map[string][]string{"stored": nil, "spooled": {"NATS_URL=later"}} {

@@ -32,7 +32,7 @@ func TestProtocol(t *testing.T) {
 		{"chunk of a length that isn't one", head + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n", "400 body_incomplete", true},
 		{"chunk too long to be true", head + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\n{}", "400 body_incomplete", true},
 
-		// The two framings of a smuggled request. Whoever gets one past a proxy that reads it otherwise has sent one
+		// The two framings of a smuggled request. A sender that gets one past a proxy that reads it otherwise has sent one
 		// more request, which has to be signed like any other.
 		{"length and chunked", head + signature + "\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + "0\r\n\r\n", "200", false},
 		{"two lengths alike", head + signature + "\r\n" + length + length + "\r\n" + body, "200", false},

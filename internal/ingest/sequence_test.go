@@ -175,7 +175,7 @@ func heapInUse() uint64 {
 }
 
 // FuzzConnectionsInTime plays them in memory, by a clock that passes when nobody has anything to do: pauses are of
-// seconds, and whoever is silent is let go in the end, who never closes anything included.
+// seconds, and a silent client is disconnected in the end, one that never closes its connection included.
 func FuzzConnectionsInTime(f *testing.F) {
 	addAttacks(f)
 	f.Fuzz(func(t *testing.T, steps []byte) {

@@ -96,7 +96,7 @@ func TestIdleConnections(t *testing.T) {
 	}
 }
 
-// Whoever is slow has an end, in each part of a request.
+// A slow client is disconnected, in each part of a request.
 func TestSlowSenders(t *testing.T) {
 	const head = "POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\n"
 	for _, test := range []struct {

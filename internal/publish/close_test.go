@@ -62,7 +62,7 @@ func TestCloseAwaitsAcknowledgements(t *testing.T) {
 	f.refuses("closed")
 }
 
-// Close waits no longer than it may, and whoever waits for an acknowledgement is told.
+// Close waits no longer than it may, and callers that wait for an acknowledgement get an error.
 func TestCloseIsBounded(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.StartProcess(t, "")

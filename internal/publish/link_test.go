@@ -119,7 +119,7 @@ func newPipe(t *testing.T) (*link, *conn, net.Conn) {
 	return l, c, far
 }
 
-// Whoever saw the connection up is let finish before its loss is reported, which is when nats.go
+// A caller that saw the connection up finishes before its loss is reported, which is when nats.go
 // locks itself to dial.
 func TestLossIsReportedOnceNobodyIsInside(t *testing.T) {
 	t.Parallel()

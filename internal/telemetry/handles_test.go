@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-// Each set of labels has its own metric, found once, whoever asks at the same time.
+// Each set of labels has its own metric, found once, also by concurrent callers.
 func TestHandles(t *testing.T) {
 	t.Parallel()
 	vec := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "n", Help: "h"}, []string{"a", "b"})

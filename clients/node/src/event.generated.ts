@@ -28,7 +28,7 @@ export interface Event {
   userid?: string
   /** When the bridge had received it: UTC, with milliseconds. */
   receivedtime: string
-  /** What the vendor's signature covers: the whole body (payload), or Flock's timestamp and data (timestamp-data), or Frigade's data (data), or with any other provider the body alone and no time (body). What it doesn't cover, whoever passed the delivery on could change. */
+  /** What the vendor's signature covers: the whole body (payload), or Flock's timestamp and data (timestamp-data), or Frigade's data (data), or with any other provider the body alone and no time (body). A sender that passed the delivery on could change the rest. */
   signed: "payload" | "timestamp-data" | "data" | "body" | (string & {})
   /** CloudEvents' distributed tracing extension; there with tracing on. */
   traceparent?: string
