@@ -270,7 +270,7 @@ func schema(t *testing.T, text string) string {
 	property("entityid", "description", quoted, encode("That thing's id. "+strings.Join(entityID, " ")))
 	property("userid", "description", quoted, encode("Your own id of the person it is about. "+strings.Join(userID, " ")+" Always text, also where the vendor sent a number."))
 	property("signed", "description", quoted, encode("What the vendor's signature covers: the whole body (payload), or "+strings.Join(covers, ", or ")+
-		". What it doesn't cover, whoever passed the delivery on could change."))
+		". A sender that passed the delivery on could change the rest."))
 	property("signed", "enum", list, encode(signed))
 	replace(`(?:    \{\n      "if": \{ "properties": \{ "provider": .*\n.*\n    \},\n)+`, strings.Join(conditions, ""))
 	return text

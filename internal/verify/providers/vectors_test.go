@@ -40,7 +40,7 @@ type vector struct {
 	Error     string // a Refusal
 	Untimed   string // the Refusal of what is refused for its time, once time isn't checked; "" for none
 	Claims    *claims
-	// Unsigned has the members of the body that whoever holds the delivery can change without the
+	// Unsigned has the members of the body that a holder of the delivery can change without the
 	// secret, and what that changes: "nothing", "the time", or "another event" with another id. "*" is
 	// any other member.
 	Unsigned map[string]string
