@@ -3,13 +3,12 @@ package spool
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"math/bits"
+	"slices"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// id identifies a record: a hash of its kind and its message's id. It is never zero, except with a
-// probability of 1 in 2^128.
+// id identifies a record: a hash of its kind and its message's id.
 type id [16]byte
 
 func idOf(kind publish.Kind, messageID string) id {
@@ -18,85 +17,31 @@ func idOf(kind publish.Kind, messageID string) id {
 	return id(sum[:16])
 }
 
-// ids is a set of ids. Of many it takes at most 24 bytes each; a Go map takes 50. It is a hash
-// table with open addressing in 256 parts. Each part grows by about a fifth: so it is at least two
-// thirds full once it is large, and growing takes little time.
-type ids struct {
-	parts [256]part
-	n     int
-}
+// ids is a set of ids in 2^14 short lists, by their first bits. Each id of a large set takes 20
+// bytes; in one map it may take 41, which are kept even after the id is removed.
+type ids map[uint16][]id
 
-type part struct {
-	slots []id // zero: free
-	n     int
-}
+func listOf(x id) uint16 { return binary.BigEndian.Uint16(x[:]) >> 2 }
 
-func (s *ids) has(x id) bool {
-	p := &s.parts[x[0]]
-	return len(p.slots) > 0 && p.slots[p.find(x)] == x
-}
+func (s ids) has(x id) bool { return slices.Contains(s[listOf(x)], x) }
 
 // add adds x and reports whether it is new.
-func (s *ids) add(x id) bool {
-	p := &s.parts[x[0]]
-	if (p.n+1)*8 > len(p.slots)*7 {
-		p.resize(p.n + p.n*3/8 + 8)
-	}
-	i := p.find(x)
-	if p.slots[i] == x {
+func (s ids) add(x id) bool {
+	list := s[listOf(x)]
+	if slices.Contains(list, x) {
 		return false
 	}
-	p.slots[i] = x
-	p.n++
-	s.n++
+	if n := len(list); n == cap(list) { // append would double it
+		list = append(make([]id, 0, n+n/8+1), list...)
+	}
+	s[listOf(x)] = append(list, x)
 	return true
 }
 
-// remove removes x, and moves ids behind it that would no longer be found (Knuth, volume 3, 6.4 R).
-func (s *ids) remove(x id) {
-	p := &s.parts[x[0]]
-	if !s.has(x) {
-		return
+func (s ids) remove(x id) {
+	list := slices.DeleteFunc(s[listOf(x)], func(y id) bool { return y == x })
+	if len(list) < cap(list)/2 {
+		list = slices.Clone(list)
 	}
-	size := len(p.slots)
-	gap := p.find(x)
-	for i := (gap + 1) % size; p.slots[i] != (id{}); i = (i + 1) % size {
-		if (i-p.home(p.slots[i])+size)%size >= (i-gap+size)%size {
-			p.slots[gap] = p.slots[i]
-			gap = i
-		}
-	}
-	p.slots[gap] = id{}
-	p.n--
-	s.n--
-	if p.n*3 < size && size > 64 {
-		p.resize(p.n + p.n*3/8 + 8)
-	}
-}
-
-// home returns the slot where the search for x begins.
-func (p *part) home(x id) int {
-	i, _ := bits.Mul64(binary.LittleEndian.Uint64(x[1:]), uint64(len(p.slots)))
-	return int(i)
-}
-
-// find returns x's slot, or the free slot for it.
-func (p *part) find(x id) int {
-	i := p.home(x)
-	for p.slots[i] != x && p.slots[i] != (id{}) {
-		if i++; i == len(p.slots) {
-			i = 0
-		}
-	}
-	return i
-}
-
-func (p *part) resize(size int) {
-	old := p.slots
-	p.slots = make([]id, size)
-	for _, x := range old {
-		if x != (id{}) {
-			p.slots[p.find(x)] = x
-		}
-	}
+	s[listOf(x)] = list
 }

@@ -129,7 +129,7 @@ func (s *Spool) recover() {
 	}
 	s.all.Store(total)
 	s.mu.Lock()
-	s.ids, s.fresh = new(ids), nil
+	s.ids, s.fresh = make(ids), nil
 	s.mu.Unlock()
 	m := s.mark
 	go func() {
@@ -151,7 +151,7 @@ func (s *Spool) recover() {
 // calls progress with the number of bytes read since the last call, which stops it by returning
 // false, and calls visit with each record.
 func scan(segments [journals][]*segment, m mark, visit func(*raw) error, progress func(n int64) bool) *recovery {
-	f := &recovery{dropped: make(map[uint64]struct{})}
+	f := &recovery{ids: make(ids), dropped: make(map[uint64]struct{})}
 	for n := range journals {
 		i := setAside - n
 		f.checkFiles(segments[i], m.ends[i], m.delivered[i])
@@ -243,7 +243,7 @@ func (s *Spool) adopt(f *recovery) {
 		f.queued[r.kind]++
 		f.bytes[r.kind] += r.size
 	}
-	s.ids, s.dropped, s.fresh = &f.ids, f.dropped, nil
+	s.ids, s.dropped, s.fresh = f.ids, f.dropped, nil
 	s.mu.Unlock()
 	for kind, n := range f.bytes {
 		s.bytes[kind].Store(n)

@@ -59,7 +59,7 @@ type Spool struct {
 	journals [journals]*journal
 
 	mu             sync.Mutex
-	ids            *ids            // of the records on disk; during a recovery, of those appended since
+	ids            ids             // of the records on disk; during a recovery, of those appended since
 	unwritten      map[id]*waiting // the records that aren't on disk yet
 	pending        []*waiting      // those of them that aren't being written yet, in order
 	unwrittenBytes [publish.Kinds]int64
@@ -123,7 +123,7 @@ const (
 // spool that refuses records and keeps trying.
 func Open(c Config) (*Spool, error) {
 	s := &Spool{
-		config: c, disk: c.disk, next: 1, ids: new(ids), unwritten: make(map[id]*waiting),
+		config: c, disk: c.disk, next: 1, ids: make(ids), unwritten: make(map[id]*waiting),
 		wake: make(chan struct{}, 1), done: make(chan struct{}), recovered: make(chan *recovery, 1),
 	}
 	if s.disk == nil {
