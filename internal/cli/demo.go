@@ -269,7 +269,7 @@ func envelope(payload []byte) string {
 		case strings.HasPrefix(line, "    ") || line == "  }\n": // of the body
 		case isAttribute && name == `"data"`:
 			body := fmt.Sprintf("  %s: %s", name, attributes["data"])
-			out.WriteString(printer{columns: 80}.fit(body, 0) + "\n")
+			out.WriteString(cut(body, 80) + "\n")
 		default:
 			out.WriteString(line)
 		}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
@@ -56,9 +57,7 @@ that the filters exclude count as done. "nats consumer rm STREAM NAME" deletes t
 			if err != nil {
 				return err
 			}
-			wanted := f.selection
-			wanted.follow = f.follow || f.until != "" // reading ends at the time, not before
-			s, until, err := wanted.section(cfg, time.Now())
+			s, until, err := f.section(cfg, time.Now())
 			if err != nil {
 				return err
 			}
@@ -75,7 +74,11 @@ that the filters exclude count as done. "nats consumer rm STREAM NAME" deletes t
 			}
 			defer js.Conn().Close()
 			p := newPoster(&f, to, lines, stdio)
-			defer context.AfterFunc(c.Context(), p.sayEnding)()
+			if !f.follow {
+				ctx, cancel := context.WithCancel(c.Context())
+				defer cancel()
+				go p.progress(ctx)
+			}
 			if f.durable != "" {
 				err = p.forwardDurable(c.Context(), js, s)
 			} else {
@@ -117,7 +120,7 @@ func (f *forward) check() (*url.URL, error) {
 	case f.durable != "" && f.until != "":
 		return nil, usagef("--durable and --until exclude each other; --durable with --follow=false posts what is left and ends")
 	case f.follow && f.until != "":
-		return nil, usagef("--follow and --until exclude each other; --until waits for a time in the future")
+		return nil, usagef("--follow and --until exclude each other")
 	case f.durable != "" && !isConsumerName(f.durable):
 		return nil, usagef("--durable: got %q; takes 1 to 64 of A-Z, a-z, 0-9, _ and -", f.durable)
 	}
@@ -127,29 +130,19 @@ func (f *forward) check() (*url.URL, error) {
 // forwardSpan posts a section of the stream.
 func (p *poster) forwardSpan(ctx context.Context, js jetstream.JetStream, s stream.Section, until time.Time) error {
 	work, ctx := errgroup.WithContext(ctx)
-	messages := make(chan stream.Message)
-	for range p.concurrency {
+	work.SetLimit(p.concurrency)
+	err := readSpan(ctx, js, s, until, p.stdio, func(m stream.Message) error {
 		work.Go(func() error {
-			for m := range messages {
-				p.pending.Store(m.Pending)
-				if err := p.deliver(ctx, m); err != nil && !errors.Is(err, errUndelivered) {
-					return err
-				}
+			if ctx.Err() != nil {
+				return nil
+			}
+			p.pending.Store(m.Pending)
+			if err := p.deliver(ctx, m); !errors.Is(err, errUndelivered) {
+				return err
 			}
 			return nil
 		})
-	}
-	work.Go(func() error {
-		defer close(messages)
-		return readSpan(ctx, js, s, until, p.stdio, func(m stream.Message) error {
-			select {
-			case messages <- m:
-				return nil
-			case <-ctx.Done():
-				return errEnough
-			}
-		})
+		return nil
 	})
-	defer p.progress()()
-	return work.Wait()
+	return cmp.Or(work.Wait(), err)
 }

@@ -21,7 +21,6 @@ const (
 	forwardedBy = "bridge forward"
 	ackWait     = 15 * time.Second // after which the events of a killed forwarder are posted again
 	nakDelay    = 30 * time.Second // after which an event that failed is posted again
-	maxPending  = 1000
 )
 
 // isConsumerName reports whether a durable may have that name.
@@ -37,19 +36,17 @@ func (p *poster) forwardDurable(ctx context.Context, js jetstream.JetStream, s s
 	if err != nil {
 		return unlessEnded(ctx, err)
 	}
-	if p.since = ""; p.follow { // a recreated stream is read from its first message on
+	if p.follow {
 		p.say("forwarding %s in stream %s as %s, until Ctrl-C", strings.Join(s.Subjects, ", "), s.Stream, p.durable)
 	}
-	s.Since = stream.Beginning
 	work, ctx := errgroup.WithContext(ctx)
 	for range p.concurrency {
-		work.Go(func() error { return p.pull(ctx, js, s, consumer) })
+		work.Go(func() error { return p.pull(ctx, consumer) })
 	}
-	defer p.progress()()
 	return work.Wait()
 }
 
-// consumer finds the durable consumer, or makes it.
+// consumer finds the durable consumer, or creates it.
 func (p *poster) consumer(ctx context.Context, js jetstream.JetStream, s stream.Section) (jetstream.Consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -58,17 +55,12 @@ func (p *poster) consumer(ctx context.Context, js jetstream.JetStream, s stream.
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		c := jetstream.ConsumerConfig{
 			Durable: name, Description: forwardedBy, FilterSubjects: s.Subjects,
-			AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: maxPending,
-			DeliverPolicy: jetstream.DeliverNewPolicy,
+			AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, DeliverPolicy: jetstream.DeliverNewPolicy,
 		}
-		switch {
-		case s.Since.Equal(stream.Beginning):
-			c.DeliverPolicy = jetstream.DeliverAllPolicy
-		case !s.Since.IsZero():
+		if !s.Since.IsZero() {
 			c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &s.Since
 		}
-		consumer, err = js.CreateConsumer(ctx, s.Stream, c)
-		if err != nil {
+		if consumer, err = js.CreateConsumer(ctx, s.Stream, c); err != nil {
 			return nil, fmt.Errorf("creating consumer %s of stream %s: %w", name, s.Stream, err)
 		}
 		return consumer, nil
@@ -94,41 +86,26 @@ func (p *poster) consumer(ctx context.Context, js jetstream.JetStream, s stream.
 }
 
 // pull posts one event after the other, until the context ends or, unless it follows, nothing is left.
-func (p *poster) pull(ctx context.Context, js jetstream.JetStream, s stream.Section, consumer jetstream.Consumer) error {
-	for told := ""; ctx.Err() == nil; {
+func (p *poster) pull(ctx context.Context, consumer jetstream.Consumer) error {
+	for ctx.Err() == nil {
 		m, err := consumer.Next(jetstream.FetchMaxWait(time.Second))
 		if err == nil {
-			if told = ""; m != nil {
-				if err := p.settle(ctx, m); err != nil {
-					return err
-				}
+			if err := p.settle(ctx, m); err != nil {
+				return err
 			}
 			continue
 		}
-		if errors.Is(err, nats.ErrTimeout) || errors.Is(err, jetstream.ErrNoMessages) {
-			if p.follow {
-				continue
-			}
-			isDone, infoErr := p.isDone(ctx, consumer)
-			if isDone {
-				return nil
-			}
-			if err = infoErr; err == nil {
-				continue
-			}
+		if p.follow && errors.Is(err, nats.ErrTimeout) { // nothing came
+			continue
 		}
-		// NATS is away, or the consumer or its stream is gone.
-		wait(ctx, time.Second)
-		again, lookErr := p.consumer(ctx, js, s)
+		isDone, infoErr := p.isDone(ctx, consumer)
 		switch {
-		case ctx.Err() != nil:
-		case lookErr == nil:
-			consumer = again
-		case errors.As(lookErr, new(usageError)):
-			return lookErr
-		case js.Conn().IsConnected() && lookErr.Error() != told: // else we have told already
-			told = lookErr.Error()
-			p.say("%v; trying again", lookErr)
+		case isDone && !p.follow:
+			return nil
+		case errors.Is(infoErr, jetstream.ErrConsumerNotFound), errors.Is(infoErr, jetstream.ErrStreamNotFound):
+			return fmt.Errorf("consumer %s was deleted; run the command again to create it", p.durable)
+		case infoErr != nil: // NATS is away, which was told
+			wait(ctx, time.Second)
 		}
 	}
 	return nil
@@ -154,21 +131,14 @@ func (p *poster) settle(ctx context.Context, m jetstream.Msg) error {
 	if meta, err := m.Metadata(); err == nil {
 		p.pending.Store(meta.NumPending)
 	}
-	stop := make(chan struct{})
+	posting, posted := context.WithCancel(ctx)
 	go func() {
-		tick := time.NewTicker(ackWait / 3)
-		defer tick.Stop()
-		for {
-			select {
-			case <-tick.C:
-				_ = m.InProgress() // if that fails, the event may be posted twice
-			case <-stop:
-				return
-			}
+		for wait(posting, ackWait/3); posting.Err() == nil; wait(posting, ackWait/3) {
+			_ = m.InProgress() // if that fails, the event may be posted twice
 		}
 	}()
 	err := p.deliver(ctx, m)
-	close(stop)
+	posted()
 	switch {
 	case err == nil:
 		acked, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -176,14 +146,14 @@ func (p *poster) settle(ctx context.Context, m jetstream.Msg) error {
 		if err := m.DoubleAck(acked); err != nil {
 			p.say("an event was delivered but could not be acknowledged, it will be posted again: %v", err)
 		}
-		return nil
 	case errors.Is(err, errUndelivered) && ctx.Err() == nil:
 		_ = m.NakWithDelay(nakDelay) // else it comes again after the ack wait
 		return nil
-	case errors.Is(err, errUndelivered):
+	default:
 		_ = m.Nak() // for the next run
+	}
+	if errors.Is(err, errUndelivered) {
 		return nil
 	}
-	_ = m.Nak()
 	return err
 }

@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -26,16 +24,15 @@ type poster struct {
 	*forward
 	stdio
 	lines   printer
-	url     string
+	url     *url.URL
 	client  *http.Client
 	pending atomic.Uint64 // about how many events are left
+	begin   time.Time
 
 	mu              sync.Mutex
 	posted, skipped int
 	failed          map[string]bool // ids of events that are not delivered
-	underway        int             // events being posted
 	refused         bool            // nothing listens, and the user was told
-	begin           time.Time
 }
 
 const (
@@ -60,10 +57,7 @@ func newPoster(f *forward, to *url.URL, lines printer, stdio stdio) *poster {
 		// A redirect may lead to another host, and net/http makes a GET of most.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	return &poster{
-		forward: f, stdio: stdio, lines: lines, url: to.String(), client: client,
-		failed: make(map[string]bool), begin: time.Now(),
-	}
+	return &poster{forward: f, stdio: stdio, lines: lines, url: to, client: client, failed: make(map[string]bool), begin: time.Now()}
 }
 
 // deliver posts a message until it is delivered, refused for good, or tried often enough. Its error is
@@ -80,18 +74,18 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) error {
 		return nil
 	}
 	for attempt, pause := 1, firstPause; ; attempt, pause = attempt+1, min(2*pause, maxPause) {
-		p.count(func() { p.underway++ })
-		answer, detail, err := p.post(m.Data())
-		p.count(func() { p.underway-- })
+		answer, err := p.post(ctx, m.Data())
 		isRefused := errors.Is(err, syscall.ECONNREFUSED)
 		waits := isRefused && p.follow
-		if waits {
+		switch {
+		case err != nil && ctx.Err() != nil: // by Ctrl-C
+		case waits:
 			p.sayRefused()
-		} else {
+		default:
 			if attempt > 1 {
-				answer += fmt.Sprintf(" (attempt %d)", attempt)
+				answer = fmt.Sprintf("attempt %d: %s", attempt, answer)
 			}
-			if err := p.print(m.Subject(), e.ID, answer+detail); err != nil {
+			if err := p.print(m.Subject(), e.ID, answer); err != nil {
 				return err
 			}
 		}
@@ -106,20 +100,15 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) error {
 			}
 			return errUndelivered
 		}
-		wait(ctx, pause/2+rand.N(pause/2)) //nolint:gosec // nobody gains by guessing it
-		if ctx.Err() != nil {
-			p.count(func() { p.failed[e.ID] = true })
-			return errUndelivered
-		}
+		wait(ctx, pause)
 	}
 }
 
-// post posts an event once, and returns the answer in a few words, and its first line. It goes on after
-// Ctrl-C until the time-out: the service may have done its work already.
-func (p *poster) post(payload []byte) (answer, detail string, err error) {
-	r, err := http.NewRequest(http.MethodPost, p.url, bytes.NewReader(payload)) //nolint:noctx // the client's time-out ends it
+// post posts an event once, and returns the answer for people: its status and its first line.
+func (p *poster) post(ctx context.Context, payload []byte) (answer string, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url.String(), bytes.NewReader(payload))
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
 	r.Header.Set("Content-Type", event.ContentType)
 	r.Header.Set("User-Agent", "webhook-bridge-forward")
@@ -131,37 +120,27 @@ func (p *poster) post(payload []byte) (answer, detail string, err error) {
 		}
 		switch {
 		case errors.Is(err, syscall.ECONNREFUSED):
-			return "nothing listens there", "", err
+			return "nothing listens there", err
 		case errors.Is(err, context.DeadlineExceeded):
-			return fmt.Sprintf("no answer within %s", humanize.Duration(p.timeout)), "", err
+			return fmt.Sprintf("no answer within %s", humanize.Duration(p.timeout)), err
 		}
-		return "no answer", ": " + err.Error(), err
+		return "no answer: " + err.Error(), err
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	answer = fmt.Sprintf("%s in %s", response.Status, time.Since(began).Round(100*time.Microsecond))
-	if first := firstLine(body); first != "" {
-		detail = ": " + first
+	if first, _, _ := bytes.Cut(bytes.TrimSpace(body), []byte("\n")); len(first) > 0 {
+		answer += ": " + cut(humanize.Text(string(bytes.TrimSpace(first))), maxAnswerLine)
 	}
 	switch status := response.StatusCode; {
 	case status/100 == 2:
-		return answer, detail, nil // even if the rest of its body is lost
+		return answer, nil // even if the rest of its body is lost
 	case status/100 == 3:
-		return answer, " (redirects are not followed: give the target as --to)", errFinal
+		return answer + " (redirects are not followed: give the target as --to)", errFinal
 	case status == 408, status == 425, status == 429, status >= 500:
-		return answer, detail, errors.Join(errUndelivered, err)
+		return answer, errors.Join(errUndelivered, err)
 	}
-	return answer, detail, errFinal
-}
-
-// firstLine returns the beginning of an answer's first line.
-func firstLine(body []byte) string {
-	line, _, _ := bytes.Cut(bytes.TrimSpace(body), []byte("\n"))
-	text := []rune(strings.ToValidUTF8(humanize.Text(string(bytes.TrimSpace(line[:min(len(line), 4*maxAnswerLine)]))), "\ufffd"))
-	if len(text) > maxAnswerLine {
-		return string(text[:maxAnswerLine]) + "…"
-	}
-	return string(text)
+	return answer, errFinal
 }
 
 // print prints the answer to an event.
@@ -173,13 +152,8 @@ func (p *poster) print(subject, id, answer string) error {
 	return err
 }
 
-func (p *poster) host() string {
-	to, err := url.Parse(p.url)
-	if err != nil {
-		return "--to"
-	}
-	return to.Scheme + "://" + to.Host
-}
+// host returns the address of the service without path and query, which may have a token.
+func (p *poster) host() string { return p.url.Scheme + "://" + p.url.Host }
 
 func (p *poster) count(change func()) {
 	p.mu.Lock()
@@ -187,43 +161,21 @@ func (p *poster) count(change func()) {
 	change()
 }
 
-// sayEnding tells after Ctrl-C what is waited for.
-func (p *poster) sayEnding() {
+// sayRefused tells once that nothing listens.
+func (p *poster) sayRefused() {
 	p.count(func() {
-		if p.underway > 0 {
-			p.say("waiting up to %s for the last answers; Ctrl-C again ends at once", humanize.Duration(p.timeout))
+		if !p.refused {
+			p.say("nothing listens at %s: start your service there, or correct --to; events wait until then", p.host())
 		}
+		p.refused = true
 	})
 }
 
-// sayRefused tells once that nothing listens.
-func (p *poster) sayRefused() {
-	told := false
-	p.count(func() { told, p.refused = p.refused, true })
-	if !told {
-		p.say("nothing listens at %s: start your service there, or correct --to; events wait until then", p.host())
+// progress tells every few seconds how far a span has come, until the context ends.
+func (p *poster) progress(ctx context.Context) {
+	for wait(ctx, 5*time.Second); ctx.Err() == nil; wait(ctx, 5*time.Second) {
+		p.count(func() { p.say("%d delivered, %d not, about %d to go", p.posted, len(p.failed), p.pending.Load()) })
 	}
-}
-
-// progress tells every few seconds how far a span has come, until end is called.
-func (p *poster) progress() (end func()) {
-	if p.follow {
-		return func() {}
-	}
-	tick, done := time.NewTicker(5*time.Second), make(chan struct{})
-	go func() {
-		for {
-			select {
-			case <-tick.C:
-				p.count(func() {
-					p.say("%d delivered, %d not, about %d to go", p.posted, len(p.failed), p.pending.Load())
-				})
-			case <-done:
-				return
-			}
-		}
-	}()
-	return func() { tick.Stop(); close(done) }
 }
 
 // summary tells how many events were delivered, and returns the error of the run.

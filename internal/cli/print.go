@@ -93,9 +93,16 @@ func shortened(id string) string { return id[:min(shortID, len(id))] }
 
 // fit cuts a text so that it fits the columns that others leave.
 func (p printer) fit(text string, others int) string {
-	room := max(p.columns-others, 10)
-	if characters := []rune(text); p.columns > 0 && len(characters) > room {
-		return string(characters[:room-1]) + "…"
+	if p.columns == 0 {
+		return text
+	}
+	return cut(text, max(p.columns-others, 10))
+}
+
+// cut returns the text, or what fits so many columns.
+func cut(text string, columns int) string {
+	if characters := []rune(text); len(characters) > columns {
+		return string(characters[:columns-1]) + "…"
 	}
 	return text
 }

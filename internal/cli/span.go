@@ -15,54 +15,18 @@ import (
 // errEnough ends reading: there is nothing more to read, or no more is wanted.
 var errEnough = errors.New("enough")
 
-// skew is how far the server's clock may be behind ours.
-const skew = time.Minute
-
-// readSpan calls handle with each message of the section that was stored up to a time; zero is no
-// limit. A time in the future is waited for. What was stored until then is read whole, even where
-// reading lags behind. handle may end the reading with errEnough.
+// readSpan calls handle with each message of the section that was stored up to a time; zero is no limit.
+// handle may end the reading with errEnough.
 func readSpan(
 	ctx context.Context, js jetstream.JetStream, s stream.Section, until time.Time,
 	stdio stdio, handle func(stream.Message) error,
 ) error {
-	err := func() error {
-		if until.IsZero() {
-			return followSection(ctx, js, s, stdio, handle)
+	err := followSection(ctx, js, s, stdio, func(m stream.Message) error {
+		if !until.IsZero() && m.Stored.After(until) {
+			return errEnough
 		}
-		found, err := streamNamed(ctx, js, s.Stream, madeByBridge)
-		if err != nil {
-			return unlessEnded(ctx, err)
-		}
-		info, start := found.CachedInfo(), time.Now()
-		made, last := info.Created, uint64(0)
-		if s.Since.IsZero() {
-			last = info.State.LastSeq
-		}
-		limited := func(m stream.Message) error {
-			switch {
-			case m.Stored.After(until):
-				return errEnough
-			case m.Made.Equal(made) && m.Sequence <= last:
-				return nil
-			}
-			made, last, s.Since = m.Made, m.Sequence, m.Stored
-			return handle(m)
-		}
-		if time.Now().Before(until) {
-			s.Stop = false
-			follow, cancel := context.WithDeadline(ctx, until)
-			err := followSection(follow, js, s, stdio, limited)
-			cancel()
-			if err != nil || ctx.Err() != nil {
-				return err
-			}
-		}
-		// What came last may still be on its way: the leader knows how much there is.
-		if s.Stop = true; s.Since.IsZero() {
-			s.Since = start.Add(-skew) // last excludes what was there before
-		}
-		return followSection(ctx, js, s, stdio, limited)
-	}()
+		return handle(m)
+	})
 	if errors.Is(err, errEnough) {
 		return nil
 	}
@@ -81,7 +45,7 @@ const timeForms = "a duration before now such as 1h or 7d, or a time such as 202
 func (s *selection) flags(c *cobra.Command, follow string) {
 	f := c.Flags()
 	f.StringVar(&s.since, "since", "", "begin with events stored since then: "+timeForms+" (default: now)")
-	f.StringVar(&s.until, "until", "", "end with events stored until then, as for --since; a time in the future is waited for")
+	f.StringVar(&s.until, "until", "", "end with events stored until then, as for --since")
 	f.BoolVar(&s.follow, "follow", true, follow)
 	s.filter.flags(c)
 	complete(c, "since", "5m", "1h", "24h")
@@ -102,11 +66,14 @@ func (s *selection) section(cfg *config.Config, now time.Time) (part stream.Sect
 	if until, err = parseTime("--until", s.until, now); err != nil {
 		return part, until, err
 	}
-	if s.until != "" && part.Since.After(until) {
+	switch {
+	case until.After(now):
+		return part, until, usagef("--until: got %q, which is in the future; leave it out to go on until Ctrl-C", s.until)
+	case s.until != "" && part.Since.After(until):
 		return part, until, usagef("--until: got %q, which is before --since", s.until)
 	}
-	past := !until.IsZero() && !until.After(now)
-	if part.Since.IsZero() && (part.Stop || past || len(s.filter.ids) > 0) {
+	part.Stop = part.Stop || s.until != ""
+	if part.Since.IsZero() && (part.Stop || len(s.filter.ids) > 0) {
 		part.Since = stream.Beginning
 	}
 	return part, until, nil

@@ -33,9 +33,8 @@ reaches it; without NATS_URL at the address of the embedded server.
 
 --provider, --event, --entity, --user and --id choose among them. Each may be given more than once:
 any of its values will do, and an event must pass all that are given. With --follow=false it prints
-what there is and ends. --until ends with what was stored until then; a time in the future is waited
-for. With --follow=false, --id or an --until that is past, it begins with the first event of the
-stream unless --since is given.
+what there is and ends; --until ends with what was stored until then. With one of them or --id it
+begins with the first event of the stream, unless --since is given.
 
 A line has the time of receipt, endpoint and event, the person and the thing it is about, and the
 first digits of the id, which "bridge show" takes. On a terminal it is cut to the terminal's width,
