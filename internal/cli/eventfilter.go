@@ -19,11 +19,8 @@ func (f *eventFilter) flags(c *cobra.Command) {
 	c.Flags().StringArrayVar(&f.entities, "entity", nil, "only events about this: a kind such as invitee, or one thing such as invitee/customer_67890")
 	c.Flags().StringArrayVar(&f.users, "user", nil, "only events about the person of this id")
 	c.Flags().StringArrayVar(&f.ids, "id", nil, "only the event of this id, or whose id begins so")
-	complete(c, "id")
 	complete(c, "provider", providers.Names()...)
 	complete(c, "event", knownEvents()...)
-	complete(c, "entity")
-	complete(c, "user")
 }
 
 func (f *eventFilter) check() error {

@@ -95,9 +95,6 @@ that the filters exclude count as done. "nats consumer rm STREAM NAME" deletes t
 	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "wait so long for each answer")
 	f.selection.flags(c, "go on with events as they come (default: unless --since or --until is given without --durable)")
 	complete(c, "to", "http://localhost:3000/", "http://localhost:8080/")
-	for _, flag := range []string{"durable", "concurrency", "attempts", "timeout"} {
-		complete(c, flag)
-	}
 	return c
 }
 

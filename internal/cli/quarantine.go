@@ -41,9 +41,7 @@ func (f *filter) flags(c *cobra.Command, environ []string) {
 	c.Flags().StringVar(&f.endpoint, "endpoint", "", "only deliveries to this endpoint")
 	c.Flags().StringVar(&f.reason, "reason", "", "only deliveries kept for this reason: unreadable, contradiction, stale or future")
 	complete(c, "reason", "unreadable", "contradiction", "stale", "future")
-	_ = c.RegisterFlagCompletionFunc("endpoint", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return completeEndpoint(environ), cobra.ShellCompDirectiveNoFileComp
-	})
+	_ = c.RegisterFlagCompletionFunc("endpoint", completeEndpoint(environ))
 }
 
 // word matches endpoints and reasons. A later version of the bridge may have more reasons.

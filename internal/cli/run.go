@@ -73,42 +73,32 @@ command it serves.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w; see `%s --help`", err, c.CommandPath())
 	})
-	root.SetHelpCommand(helpCommand())
-	root.AddCommand(serve, completionCommand(io), versionCommand(io))
+	root.AddCommand(serve, versionCommand(io))
 	for _, command := range []func([]string, stdio) *cobra.Command{
 		demoCommand, sendCommand, tailCommand, forwardCommand, showEventCommand, streamCommand, inspectCommand,
 		verifyCommand, quarantineCommand, spoolCommand, configCommand, healthCommand,
 	} {
 		root.AddCommand(command(environ, io))
 	}
-	completeNone(root)
+	addHelp(root)
+	addCompletion(root)
 	return root
 }
 
-// helpCommand is cobra's, except that an unknown command is a wrong use.
-func helpCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "help [COMMAND]",
-		Short:   "Explain a command",
-		Example: "  bridge help send",
-		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			names := []string{}
-			if asked, rest, err := c.Root().Find(args); err == nil && len(rest) == 0 {
-				for _, under := range asked.Commands() {
-					names = append(names, under.Name())
-				}
-			}
-			return names, cobra.ShellCompDirectiveNoFileComp
-		},
-		RunE: func(c *cobra.Command, args []string) error {
-			asked, rest, err := c.Root().Find(args)
-			if err != nil || len(rest) > 0 {
-				return noCommand(c.Root(), strings.Join(args, " "))
-			}
-			asked.InitDefaultHelpFlag() // as cobra does when the command itself runs
-			asked.InitDefaultVersionFlag()
-			return asked.Help()
-		},
+// addHelp adds cobra's help command, except that an unknown command is a wrong use.
+func addHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	c, _, _ := root.Find([]string{"help"})
+	c.Use, c.Short, c.Long, c.Example = "help [COMMAND]", "Explain a command", "", "  bridge help send"
+	c.Run = nil
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		asked, rest, err := root.Find(args)
+		if err != nil || len(rest) > 0 {
+			return noCommand(root, strings.Join(args, " "))
+		}
+		asked.InitDefaultHelpFlag() // as cobra does when the command itself runs
+		asked.InitDefaultVersionFlag()
+		return asked.Help()
 	}
 }
 
@@ -133,16 +123,16 @@ func noCommand(root *cobra.Command, name string) error {
 
 // oneOf returns c with its subcommands. Called by itself, c is a wrong use.
 func oneOf(c *cobra.Command, under ...*cobra.Command) *cobra.Command {
+	c.AddCommand(under...)
 	c.Args = noArguments
 	c.SuggestionsMinimumDistance = 2
 	var names []string
-	for _, command := range under {
+	for _, command := range c.Commands() {
 		names = append(names, command.Name())
 	}
 	c.RunE = func(*cobra.Command, []string) error {
 		return usagef("%s takes one of %s; see `%s --help`", c.CommandPath(), strings.Join(names, ", "), c.CommandPath())
 	}
-	c.AddCommand(under...)
 	return c
 }
 

@@ -120,8 +120,8 @@ when every delivery was accepted.`,
 	f.BoolVar(&s.tamper, "tamper", false, "change the data after signing: it must be refused")
 	f.IntVar(&count, "count", 1, "how many deliveries to send, each an event of its own unless --data or --body is given")
 	f.IntVar(&concurrency, "concurrency", 1, "how many to send at one time")
-	_ = c.RegisterFlagCompletionFunc("scheme", completeScheme(environ))
-	complete(c, "url")
+	complete(c, "scheme", knownSchemes()...)
+	completeFiles(c, "ca", "data", "body")
 	return c
 }
 

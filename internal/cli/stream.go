@@ -79,7 +79,6 @@ configuration, and --format nsc as commands of "nsc", for an operator that issue
 	}
 	c.Flags().StringVar(&format, "format", "nats", "nats, nack, json, accounts or nsc")
 	c.Flags().StringVar(&durable, "consumer", "", "add a durable consumer of that name")
-	complete(c, "consumer")
 	c.Flags().BoolVar(&deadLetters, "dead-letters", false, "add the stream of consumers' dead letters")
 	complete(c, "format", "nats", "nack", "json", "accounts", "nsc")
 	return c

@@ -45,7 +45,6 @@ and coloured unless NO_COLOR is set.`,
   bridge tail --since 2h --until 1h --count 10
   bridge tail --since 24h --follow=false --json | jq -r .event | sort | uniq -c
   NATS_URL=nats://nats:4222 bridge tail --since 2026-01-02T03:04:05Z --json`),
-		ValidArgsFunction: completeSubject(environ),
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case len(args) > 1:
@@ -109,7 +108,6 @@ and coloured unless NO_COLOR is set.`,
 	f.StringVar(&t.colour, "color", "auto", "auto, always or never")
 	t.selection.flags(c, "go on with events as they come; --follow=false prints what there is and ends")
 	complete(c, "color", "auto", "always", "never")
-	complete(c, "count")
 	return c
 }
 

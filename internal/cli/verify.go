@@ -94,6 +94,7 @@ been accepted are printed. The exit status is 0 when the bridge would publish it
 	f.StringArrayVarP(&v.headers, "header", "H", nil, example("a header, as for curl: 'HEADER: 0f…'; may be given again"))
 	f.StringVar(&v.at, "at", "", "when the bridge received it, such as 2026-01-02T03:04:05Z, or now (default: the capture's Date header; else its age isn't judged)")
 	f.BoolVar(&v.asJSON, "json", false, "print one JSON object: accepted, status, code, outcome, endpoint, provider, scheme, secret, steps, causes")
+	completeFiles(c, "headers", "body")
 	return c
 }
 
