@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +15,7 @@ import (
 //go:generate go test -run TestConfigurationDocument . -update-configuration
 
 func configCommand(environ []string, io stdio) *cobra.Command {
-	var markdown, check, presets bool
+	var check, presets bool
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Explain every variable and show its value",
@@ -26,14 +25,11 @@ in force and its meaning. Secrets are hidden. Mistakes are printed on standard e
 			"  bridge config --presets # vendors that a few variables describe",
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := cmp.Or(apart(c, "check", "markdown"), apart(c, "check", "presets"), apart(c, "markdown", "presets")); err != nil {
+			if err := apart(c, "check", "presets"); err != nil {
 				return err
 			}
 			if presets {
 				return printPresets(io.out)
-			}
-			if markdown {
-				return printMarkdown(io.out, new(config.Config).Variables())
 			}
 			cfg, warnings, err := config.Load(environ)
 			if !check {
@@ -56,7 +52,6 @@ in force and its meaning. Secrets are hidden. Mistakes are printed on standard e
 	}
 	c.Flags().BoolVar(&check, "check", false, "print only mistakes; exit status 2 if there are any")
 	c.Flags().BoolVar(&presets, "presets", false, "print the vendors that ENDPOINTS_<i>_PROVIDER takes, and which variables each fills in")
-	c.Flags().BoolVar(&markdown, "markdown", false, "print the variables as the table of docs/configuration.md")
 	return c
 }
 
@@ -110,21 +105,4 @@ func printWarnings(w io.Writer, warnings []string) {
 	for _, warning := range warnings {
 		_, _ = fmt.Fprintf(w, "warning: %s\n", warning)
 	}
-}
-
-func printMarkdown(w io.Writer, variables []config.Variable) error {
-	var b strings.Builder
-	b.WriteString("| variable | default | takes | meaning |\n|---|---|---|---|\n")
-	for _, v := range variables {
-		def := ""
-		if v.Default != "" {
-			def = "`" + v.Default + "`"
-			if strings.Contains(v.Default, " ") {
-				def = v.Default
-			}
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", v.Name, def, v.Type, strings.ReplaceAll(v.Doc, "|", "\\|"))
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }

@@ -1,18 +1,20 @@
 package cli
 
 import (
-	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ade15e70/webhook-bridge/config"
 )
 
 var updateConfiguration = flag.Bool("update-configuration", false, "write the table of docs/configuration.md anew")
 
-// The table of docs/configuration.md is what `bridge config --markdown` prints. `go generate ./...`
+// The table of docs/configuration.md has the variables as `bridge config` prints them. `go generate ./...`
 // writes it anew.
 func TestConfigurationDocument(t *testing.T) {
 	const (
@@ -32,11 +34,7 @@ func TestConfigurationDocument(t *testing.T) {
 		t.Fatalf("%s must have one %s… %s", file, begin, end)
 	}
 
-	var out, words bytes.Buffer
-	if status := run(t.Context(), []string{"config", "--markdown"}, nil, stdio{nil, &out, &words}); status != exitOK {
-		t.Fatalf("bridge config --markdown: exit status %d: %s", status, &words)
-	}
-	want := "\n" + out.String() + "\n" // markdown ends a comment's block, and begins a table's, at an empty line
+	want := "\n" + markdownTable(new(config.Config).Variables()) + "\n" // markdown ends a comment's block, and begins a table's, at an empty line
 	if got == want {
 		return
 	}
@@ -46,4 +44,20 @@ func TestConfigurationDocument(t *testing.T) {
 	if err := os.WriteFile(file, []byte(before+begin+want+end+after), 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func markdownTable(variables []config.Variable) string {
+	var b strings.Builder
+	b.WriteString("| variable | default | takes | meaning |\n|---|---|---|---|\n")
+	for _, v := range variables {
+		def := ""
+		if v.Default != "" {
+			def = "`" + v.Default + "`"
+			if strings.Contains(v.Default, " ") {
+				def = v.Default
+			}
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", v.Name, def, v.Type, strings.ReplaceAll(v.Doc, "|", "\\|"))
+	}
+	return b.String()
 }

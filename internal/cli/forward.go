@@ -134,7 +134,7 @@ func (p *poster) forwardSpan(ctx context.Context, js jetstream.JetStream, s stre
 				return nil
 			}
 			p.pending.Store(m.Pending)
-			if err := p.deliver(ctx, m); !errors.Is(err, errUndelivered) {
+			if err := p.deliver(ctx, m); err != nil && !errors.Is(err, errUndelivered) {
 				return err
 			}
 			return nil

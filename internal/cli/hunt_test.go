@@ -325,7 +325,6 @@ func (h *hunt) commands(log string, pair tlstest.Pair) {
 		{"version", "--help"},
 		{"config"},
 		{"config", "--check"},
-		{"config", "--markdown"},
 		{"version"},
 		{"health"},
 		{"send", "flock", "--url", "http://" + h.public},
