@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +17,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/event"
@@ -40,27 +40,20 @@ is in use a free port is taken.`,
 		Example: "  bridge demo",
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithCancel(c.Context())
-			defer cancel()
+			dir, err := os.MkdirTemp("", "bridge-demo-")
+			if err != nil {
+				return fmt.Errorf("making a directory: %w", err)
+			}
+			defer func() { _ = os.RemoveAll(dir) }()
 			d := demo{io: stdio}
-			if err := d.start(ctx, environ); err != nil {
+			if err := d.start(c.Context(), environ, dir); err != nil {
 				return err
 			}
-			defer func() { _ = os.RemoveAll(d.dir) }()
-			stopped, closed := make(chan error, 1), make(chan error, 1)
-			go func() { stopped <- d.bridge.Run(ctx) }()
-			go func() { closed <- d.page.serve(ctx) }()
-			defer func() {
-				cancel()
-				if err := <-closed; err != nil {
-					stdio.say("serving the live page: %v", err)
-				}
-			}()
-			if err := d.show(ctx); err != nil && ctx.Err() == nil { // not because of Ctrl-C
-				cancel()
-				return errors.Join(err, <-stopped)
-			}
-			return <-stopped // after Ctrl-C, or when it breaks
+			work, ctx := errgroup.WithContext(c.Context())
+			work.Go(func() error { return d.bridge.Run(ctx) })
+			work.Go(func() error { return d.page.serve(ctx) })
+			work.Go(func() error { return unlessEnded(ctx, d.show(ctx)) })
+			return work.Wait()
 		},
 	}
 }
@@ -68,24 +61,14 @@ is in use a free port is taken.`,
 // demo is a bridge of its own, and its live page.
 type demo struct {
 	io     stdio
-	dir    string
 	config *config.Config
 	bridge *app.App
 	page   *page
-	first  []byte // of the events
 }
 
 // start makes the bridge and the page, which serve once they are run.
-func (d *demo) start(ctx context.Context, environ []string) (err error) {
-	if d.dir, err = os.MkdirTemp("", "bridge-demo-"); err != nil {
-		return fmt.Errorf("making a directory: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			_ = os.RemoveAll(d.dir)
-		}
-	}()
-	vars := []string{"DATA_DIR=" + d.dir, "LOG_FORMAT=console", "LOG_LEVEL=warn"}
+func (d *demo) start(ctx context.Context, environ []string, dir string) (err error) {
+	vars := []string{"DATA_DIR=" + dir, "LOG_FORMAT=console", "LOG_LEVEL=warn"}
 	for _, p := range providers.All {
 		vars = append(vars, p.Variable("SECRETS")+"="+rand.Text())
 	}
@@ -105,11 +88,10 @@ func (d *demo) start(ctx context.Context, environ []string) (err error) {
 	if d.config, _, err = config.Load(vars); err != nil {
 		return err
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", usualPage)
+	address, _ := loopback(ctx, nil, "", usualPage)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
-		if listener, err = new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
-			return fmt.Errorf("listening for the live page: %w", err)
-		}
+		return fmt.Errorf("listening for the live page: %w", err)
 	}
 	if d.bridge, err = app.New(ctx, d.config, version(), telemetry.NewLogger(d.io.err, d.config.LogFormat, d.config.LogLevel)); err != nil {
 		return errors.Join(err, listener.Close())
@@ -120,15 +102,11 @@ func (d *demo) start(ctx context.Context, environ []string) (err error) {
 
 // loopback returns the variable's address, which must be on loopback, or else the usual one, or a free
 // one if that is in use.
-func loopback(ctx context.Context, environ []string, variable, usual string) (string, *config.Problem) {
-	for _, assignment := range environ {
-		value, ok := strings.CutPrefix(assignment, variable+"=")
-		if !ok || value == "" {
-			continue
-		}
+func loopback(ctx context.Context, environ []string, name, usual string) (string, *config.Problem) {
+	if value := variable(environ, name); value != "" {
 		var address config.Address
 		if err := address.UnmarshalText([]byte(value)); err != nil || !address.IsLoopback() {
-			return "", &config.Problem{Variable: variable, Got: strconv.Quote(value), Takes: "for the demo an address on loopback, such as " + usual}
+			return "", &config.Problem{Variable: name, Got: strconv.Quote(value), Takes: "for the demo an address on loopback, such as " + usual}
 		}
 		return value, nil
 	}
@@ -138,42 +116,13 @@ func loopback(ctx context.Context, environ []string, variable, usual string) (st
 	return "127.0.0.1:0", nil
 }
 
-// show sends the samples, prints what a subscriber receives, and says how to go on.
+// show sends the samples, prints them as a subscriber receives them, and says how to go on.
 func (d *demo) show(ctx context.Context) error {
 	if err := d.awaitReady(ctx); err != nil {
 		return err
 	}
-	js, err := connectTo(d.config, d.bridge.NATSURL(), quiet)
-	if err != nil {
-		return err
-	}
-	defer js.Conn().Close()
-	ctx, cancel := context.WithCancel(ctx)
-	received := make(chan struct{})
-	followed := make(chan struct{})
-	var followErr error
-	go func() {
-		defer close(followed)
-		all := stream.Section{Stream: string(d.config.StreamName), Subjects: []string{string(d.config.SubjectPrefix) + ".>"}, Since: stream.Beginning}
-		lines := printer{out: d.io.out, prefix: string(d.config.SubjectPrefix), columns: 80}
-		followErr = followSection(ctx, js, all, quiet, func(m stream.Message) error {
-			e, none := event.Parse(m.Data())
-			err := lines.print(m.Subject(), &e, none, time.Now())
-			if d.first == nil {
-				d.first = bytes.Clone(m.Data())
-			}
-			select {
-			case received <- struct{}{}:
-			case <-ctx.Done():
-			}
-			return err
-		})
-	}()
-	defer func() {
-		cancel()
-		<-followed
-	}()
 	_, _ = fmt.Fprintf(d.io.out, "Sample events, sent to http://%s, as a subscriber of NATS has them:\n", d.bridge.PublicAddr())
+	sent := 0
 	for _, endpoint := range d.config.Endpoints {
 		bodies, err := endpoint.Vendor.SampleBodies()
 		if err != nil {
@@ -185,16 +134,39 @@ func (d *demo) show(ctx context.Context) error {
 			if status, answer, _, err := s.send(ctx); err != nil || status != http.StatusOK {
 				return errors.Join(fmt.Errorf("sending sample: answered %d: %s", status, answer), err)
 			}
-			select {
-			case <-received:
-			case <-followed:
-				return errors.Join(errors.New("the subscription ended"), followErr)
-			case <-ctx.Done():
-				return nil
-			}
+			sent++
 		}
 	}
-	return d.invite()
+	first, err := d.receive(ctx, sent)
+	if err != nil || ctx.Err() != nil {
+		return err
+	}
+	return d.invite(first)
+}
+
+// receive prints so many events from the stream, and returns the first.
+func (d *demo) receive(ctx context.Context, events int) (first []byte, err error) {
+	js, err := connectTo(d.config, d.bridge.NATSURL(), quiet)
+	if err != nil {
+		return nil, err
+	}
+	defer js.Conn().Close()
+	lines := printer{out: d.io.out, prefix: string(d.config.SubjectPrefix), columns: 80}
+	all := stream.Section{Stream: string(d.config.StreamName), Since: stream.Beginning}
+	err = readSpan(ctx, js, all, time.Time{}, quiet, func(m stream.Message) error {
+		if first == nil {
+			first = bytes.Clone(m.Data())
+		}
+		e, none := event.Parse(m.Data())
+		if err := lines.print(m.Subject(), &e, none, time.Now()); err != nil {
+			return err
+		}
+		if events--; events == 0 {
+			return errEnough
+		}
+		return nil
+	})
+	return first, err
 }
 
 // awaitReady waits until an event can be made durable.
@@ -220,7 +192,7 @@ func (d *demo) sender(endpoint config.Endpoint) sender {
 var quiet = stdio{err: io.Discard}
 
 // invite prints commands that work as they stand while the demo runs.
-func (d *demo) invite() error {
+func (d *demo) invite(event []byte) error {
 	// With the longest tolerance, so that it still works after lunch.
 	pasted := slices.MaxFunc(d.config.Endpoints, func(a, b config.Endpoint) int { return cmp.Compare(a.Tolerance, b.Tolerance) })
 	s, p := d.sender(pasted), pasted.Vendor
@@ -233,7 +205,7 @@ func (d *demo) invite() error {
 		return err
 	}
 	first := d.config.Endpoints[0]
-	program, nats := commandName(os.Executable, os.Args[0]), d.bridge.NATSURL()
+	program, nats := programName(), d.bridge.NATSURL()
 	bridge := program
 	if nats != "nats://127.0.0.1:4222" { // where the commands look without it
 		bridge = "NATS_URL=" + nats + " " + bridge
@@ -242,7 +214,7 @@ func (d *demo) invite() error {
 	if addr := d.bridge.PublicAddr(); addr != "127.0.0.1:8080" { // the default
 		at = " --url http://" + addr
 	}
-	_, _ = fmt.Fprintf(d.io.out, "\nThe first one:\n%s\nIt stays up. In another terminal:\n", envelope(d.first))
+	_, _ = fmt.Fprintf(d.io.out, "\nThe first one:\n%s\nIt stays up. In another terminal:\n", envelope(event))
 	for _, line := range []string{
 		fmt.Sprintf("%s=%s %s send %s%s", first.Variable("SECRETS"), first.Secrets[0].Key(), program, first.Name, at),
 		fmt.Sprintf("curl -i '%s' -H '%s: %s' -d '%s'", s.url, p.Header, header.Get(p.Header), body),
@@ -257,34 +229,16 @@ func (d *demo) invite() error {
 }
 
 // envelope formats an event: an attribute a line, the vendor's body cut to fit one.
-func envelope(payload []byte) string {
-	var attributes map[string]json.RawMessage
-	if json.Unmarshal(payload, &attributes) != nil {
-		return string(payload) + "\n"
-	}
-	var out strings.Builder
-	for line := range strings.Lines(string(indented(payload))) {
-		name, _, isAttribute := strings.Cut(strings.TrimPrefix(line, "  "), ":")
-		switch {
-		case strings.HasPrefix(line, "    ") || line == "  }\n": // of the body
-		case isAttribute && name == `"data"`:
-			body := fmt.Sprintf("  %s: %s", name, attributes["data"])
-			out.WriteString(cut(body, 80) + "\n")
-		default:
-			out.WriteString(line)
-		}
-	}
-	return out.String()
+func envelope(event []byte) string {
+	attributes, body, _ := strings.Cut(string(event), `,"data":`) // the last member
+	text := strings.TrimSuffix(string(indented([]byte(attributes+"}"))), "\n}\n")
+	return text + ",\n" + cut(`  "data": `+strings.TrimSuffix(body, "}"), 80) + "\n}\n"
 }
 
-// commandName returns how to call this program again. After go run its file is gone.
-func commandName(executable func() (string, error), called string) string {
-	path, err := executable()
-	switch {
-	case err != nil || strings.Contains(path, "go-build"):
+// programName returns how to call this program again. After go run its file is gone.
+func programName() string {
+	if strings.Contains(os.Args[0], "go-build") {
 		return "go run ./cmd/bridge"
-	case strings.ContainsAny(called, " '\"$&()*;<>?[\\]`{|}~"):
-		return "'" + strings.ReplaceAll(called, "'", `'\''`) + "'"
 	}
-	return called
+	return os.Args[0]
 }

@@ -1,33 +1,11 @@
 package cli
 
 import (
-	"errors"
 	"net"
 	"testing"
 
 	"github.com/ade15e70/webhook-bridge/config"
 )
-
-func TestCommandName(t *testing.T) {
-	for _, test := range []struct{ executable, called, want string }{
-		{"/usr/bin/bridge", "bridge", "bridge"},
-		{"/src/bridge", "./bridge", "./bridge"},
-		{"/home/jo/my programs/bridge", "/home/jo/my programs/bridge", "'/home/jo/my programs/bridge'"},
-		{"/home/jo's/bridge", "/home/jo's/bridge", `'/home/jo'\''s/bridge'`},
-		{"/tmp/go-build123/b001/exe/bridge", "/tmp/go-build123/b001/exe/bridge", "go run ./cmd/bridge"},
-		{"", "bridge", "go run ./cmd/bridge"},
-	} {
-		executable := func() (string, error) {
-			if test.executable == "" {
-				return "", errors.New("unknown")
-			}
-			return test.executable, nil
-		}
-		if got := commandName(executable, test.called); got != test.want {
-			t.Errorf("commandName of %s, called %s: %s, want %s", test.executable, test.called, got, test.want)
-		}
-	}
-}
 
 // The address in the environment, or the usual one, or a free one in its place; only on loopback.
 func TestLoopback(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"time"
 
@@ -87,7 +86,7 @@ func openPage(listener net.Listener, cfg *config.Config, url string, stdio stdio
 	return &page{listener, nc, inspect.New(inspect.Config{
 		Conn: nc, JetStream: js, Stream: stream, Quarantine: quarantine.Stream(stream), Prefix: string(cfg.SubjectPrefix),
 		NATS:    strings.ReplaceAll(config.ServerList(url).String(), "[hidden]@", ""),
-		Command: commandName(os.Executable, os.Args[0]), Version: version(),
+		Command: programName(), Version: version(),
 	})}, nil
 }
 
