@@ -64,16 +64,12 @@ that the filters exclude count as done. "nats consumer rm STREAM NAME" deletes t
 			if f.durable != "" && f.since == "" {
 				s.Since = time.Time{}
 			}
-			lines, err := newPrinter(environ, stdio.out, cfg, "never")
-			if err != nil {
-				return err
-			}
 			js, err := connect(cfg, stdio)
 			if err != nil {
 				return err
 			}
 			defer js.Conn().Close()
-			p := newPoster(&f, to, lines, stdio)
+			p := newPoster(&f, to, newPrinter(environ, stdio.out, cfg), stdio)
 			if !f.follow {
 				ctx, cancel := context.WithCancel(c.Context())
 				defer cancel()

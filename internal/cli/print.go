@@ -26,26 +26,17 @@ type printer struct {
 	colours bool
 }
 
-// newPrinter returns a printer for lines that fit the terminal, if out is one.
-func newPrinter(environ []string, out io.Writer, cfg *config.Config, colour string) (printer, error) {
+// newPrinter returns a printer. On a terminal its lines fit, and are coloured unless NO_COLOR is set.
+func newPrinter(environ []string, out io.Writer, cfg *config.Config) printer {
 	p := printer{out: out, prefix: string(cfg.SubjectPrefix)}
-	_, onTerminal := out.(*humanize.Terminal)
-	if onTerminal {
+	if _, onTerminal := out.(*humanize.Terminal); onTerminal {
 		p.columns = 80
 		if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
 			p.columns = width
 		}
+		p.colours = variable(environ, "NO_COLOR") == "" && variable(environ, "TERM") != "dumb"
 	}
-	switch colour {
-	case "always":
-		p.colours = true
-	case "auto":
-		p.colours = onTerminal && variable(environ, "NO_COLOR") == "" && variable(environ, "TERM") != "dumb"
-	case "never":
-	default:
-		return p, usagef("--color: got %q; takes auto, always or never", colour)
-	}
-	return p, nil
+	return p
 }
 
 // variable is an environment variable's value. The last of a name counts.

@@ -15,11 +15,10 @@ import (
 type tail struct {
 	selection
 	stdio
-	found  string // the last id that --id has matched
-	told   bool   // that there is another one
-	count  uint64
-	json   bool
-	colour string
+	found string // the last id that --id has matched
+	told  bool   // that there is another one
+	count uint64
+	json  bool
 }
 
 func tailCommand(environ []string, stdio stdio) *cobra.Command {
@@ -69,16 +68,13 @@ and coloured unless NO_COLOR is set.`,
 			if c.Flags().Changed("count") && t.count == 0 {
 				return usagef("--count: got 0; takes how many events to print, 1 or more")
 			}
-			p, err := newPrinter(environ, stdio.out, cfg, t.colour)
-			if err != nil {
-				return err
-			}
 			js, err := connect(cfg, stdio)
 			if err != nil {
 				return err
 			}
 			defer js.Conn().Close()
 			out := bufio.NewWriterSize(stdio.out, 64<<10)
+			p := newPrinter(environ, stdio.out, cfg)
 			p.out = out
 			printed := uint64(0)
 			err = readSpan(c.Context(), js, s, until, stdio, func(m stream.Message) error {
@@ -105,9 +101,7 @@ and coloured unless NO_COLOR is set.`,
 	f := c.Flags()
 	f.Uint64Var(&t.count, "count", 0, "end after so many events are printed (default: no end)")
 	f.BoolVar(&t.json, "json", false, "print each event's JSON in one line, as it is stored")
-	f.StringVar(&t.colour, "color", "auto", "auto, always or never")
 	t.selection.flags(c, "go on with events as they come; --follow=false prints what there is and ends")
-	complete(c, "color", "auto", "always", "never")
 	return c
 }
 

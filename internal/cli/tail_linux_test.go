@@ -75,21 +75,18 @@ func TestWhenColours(t *testing.T) {
 	}
 	defer file.Close()
 	for _, test := range []struct {
-		colour  string
 		out     *os.File
 		environ []string
 		want    bool
 	}{
-		{"auto", terminal, nil, true},
-		{"auto", terminal, []string{"TERM=xterm", "NO_COLOR="}, true},
-		{"auto", terminal, []string{"NO_COLOR=1"}, false},
-		{"auto", terminal, []string{"TERM=dumb"}, false},
-		{"auto", file, nil, false},
-		{"always", file, []string{"NO_COLOR=1"}, true},
-		{"never", terminal, nil, false},
+		{terminal, nil, true},
+		{terminal, []string{"TERM=xterm", "NO_COLOR="}, true},
+		{terminal, []string{"NO_COLOR=1"}, false},
+		{terminal, []string{"TERM=dumb"}, false},
+		{file, nil, false},
 	} {
-		if p, err := newPrinter(test.environ, shown(test.out), &config.Config{}, test.colour); err != nil || p.colours != test.want {
-			t.Errorf("%s on %s with %q: %t, %v", test.colour, test.out.Name(), test.environ, p.colours, err)
+		if p := newPrinter(test.environ, shown(test.out), &config.Config{}); p.colours != test.want {
+			t.Errorf("on %s with %q: %t", test.out.Name(), test.environ, p.colours)
 		}
 	}
 }
