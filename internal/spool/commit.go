@@ -21,8 +21,6 @@ type waiting struct {
 	raw
 	id      id
 	arrived int64
-	waiters int  // callers that wait
-	taken   bool // it is being written
 	err     error
 	done    chan struct{}
 }
@@ -107,7 +105,6 @@ func (s *Spool) take() (batch []*waiting, closed bool) {
 	defer s.mu.Unlock()
 	n, size := 0, int64(0)
 	for n < len(s.pending) && n < maxRecords && (n == 0 || size+s.pending[n].size() <= maxBytes) {
-		s.pending[n].taken = true
 		size += s.pending[n].size()
 		n++
 	}

@@ -177,8 +177,7 @@ func journalName(i int) string {
 func (s *Spool) path(name string) string { return filepath.Join(s.config.Dir, name) }
 
 // Append keeps the message. It returns nil once the record is on disk, and at once if one with its
-// kind and id is there already. If the context ends first, the record is dropped, unless it is just
-// being written: then it may be kept or not.
+// kind and id is there already. If the context ends first, the record may be kept or not.
 func (s *Spool) Append(ctx context.Context, m publish.Message, arrived, attempted time.Time) error {
 	w, err := s.enqueue(Record{Message: m, Arrived: arrived, Attempted: attempted})
 	if w == nil {
@@ -188,25 +187,15 @@ func (s *Spool) Append(ctx context.Context, m publish.Message, arrived, attempte
 	case <-w.done:
 		return w.err
 	case <-ctx.Done():
+		return fmt.Errorf("waiting for the disk: %w", ctx.Err())
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	select {
-	case <-w.done: // both have happened
-		return w.err
-	default:
-	}
-	if w.waiters--; w.waiters == 0 && !w.taken {
-		s.forget(w)
-	}
-	return fmt.Errorf("waiting for the disk: %w", ctx.Err())
 }
 
 // enqueue returns the record to wait for; nil if it is on disk already or is refused.
 func (s *Spool) enqueue(r Record) (*waiting, error) {
 	x := idOf(r.Kind, r.ID)
 	// Encoding copies the message: its caller may have given up before it is written.
-	w := &waiting{raw: raw{kind: r.Kind, payload: r.encode()}, id: x, arrived: r.Arrived.UnixNano(), waiters: 1, done: make(chan struct{})}
+	w := &waiting{raw: raw{kind: r.Kind, payload: r.encode()}, id: x, arrived: r.Arrived.UnixNano(), done: make(chan struct{})}
 	if len(w.payload) > largest { // it couldn't be read again
 		return nil, fmt.Errorf("%w: %d bytes", publish.ErrTooLarge, len(w.payload))
 	}
@@ -219,7 +208,6 @@ func (s *Spool) enqueue(r Record) (*waiting, error) {
 		return nil, nil
 	}
 	if w := s.unwritten[x]; w != nil {
-		w.waiters++
 		return w, nil
 	}
 	if err := s.room(r.Kind, w.size()); err != nil {
@@ -230,18 +218,6 @@ func (s *Spool) enqueue(r Record) (*waiting, error) {
 	s.pending = append(s.pending, w)
 	signal(s.wake)
 	return w, nil
-}
-
-// forget drops a record that nobody waits for any more. s.mu must be held.
-func (s *Spool) forget(w *waiting) {
-	delete(s.unwritten, w.id)
-	s.unwrittenBytes[w.kind] -= w.size()
-	for i := range s.pending {
-		if s.pending[i] == w {
-			s.pending = append(s.pending[:i], s.pending[i+1:]...)
-			return
-		}
-	}
 }
 
 // room returns nil if n more bytes of the kind can be kept. s.mu must be held.
