@@ -36,8 +36,7 @@ const (
 type forwarder struct {
 	*Relay
 	kind     publish.Kind
-	after    uint64               // records up to this number are settled
-	acked    map[uint64]time.Time // later ones that are acknowledged, with the creation of the stream
+	acked    map[uint64]time.Time // records that are acknowledged, with the creation of the stream
 	batch    int                  // records in a batch
 	bytes    int                  // bytes in a batch
 	failures int                  // in a row
@@ -85,7 +84,7 @@ func (f *forwarder) run(ctx context.Context) {
 
 // next returns the records of the next batch, and whether they are the last ones.
 func (f *forwarder) next() (records []spool.Record, isLast bool, err error) {
-	for after, size := f.after, 0; len(records) < f.batch; after = records[len(records)-1].Seq {
+	for after, size := uint64(0), 0; len(records) < f.batch; after = records[len(records)-1].Seq {
 		more, err := f.Spool.Next(f.kind, after, f.batch-len(records))
 		if err != nil || len(more) == 0 {
 			return records, err == nil, err
@@ -115,7 +114,8 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bo
 	began := time.Now()
 	results := f.deliver(ctx, records)
 	settled, reasons := 0, map[uint64]string{}
-	for settled < len(records) {
+	var failure error
+	for failure == nil && settled < len(records) {
 		r, err := records[settled], results[settled].Err
 		switch {
 		case errors.Is(err, publish.ErrNoRoom):
@@ -124,16 +124,23 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bo
 		case isItsOwnFault(err):
 			f.setAside(r, err, reasons)
 		case err != nil:
-			f.settle(records[:settled], reasons)
-			f.keepAcked(records[settled:], results[settled:])
-			if ctx.Err() == nil {
-				f.failed(ctx, r, err)
-			}
-			return
+			failure = err
+			continue
 		}
 		settled++
 	}
-	f.settle(records, reasons)
+	switch isSettled := f.settle(records[:settled], reasons); {
+	case !isSettled:
+		f.keepAcked(records, results)
+		pause(ctx, lastPause)
+		return
+	case failure != nil:
+		f.keepAcked(records[settled:], results[settled:])
+		if ctx.Err() == nil {
+			f.failed(ctx, records[settled], failure)
+		}
+		return
+	}
 	if isLast && f.breakers[f.kind].isClosed() {
 		f.gates[f.kind].close()
 	}
@@ -205,17 +212,16 @@ func (f *forwarder) acknowledged(ctx context.Context, records []spool.Record) {
 	maps.DeleteFunc(f.acked, func(_ uint64, made time.Time) bool { return err != nil || !made.Equal(now) })
 }
 
-// settle removes records from the beginning of the spool's queue.
-func (f *forwarder) settle(records []spool.Record, reasons map[uint64]string) {
-	if len(records) == 0 {
-		return
+// settle removes records from the beginning of the spool's queue and reports whether it could.
+func (f *forwarder) settle(records []spool.Record, reasons map[uint64]string) bool {
+	if err := f.Spool.Settle(f.kind, records, reasons); err != nil {
+		return false // the spool has logged it
 	}
-	f.after = records[len(records)-1].Seq
-	f.Spool.Settle(f.kind, f.after, reasons)
 	f.backlog.delivered += len(records) - len(reasons)
 	for _, r := range records {
 		delete(f.acked, r.Seq)
 	}
+	return true
 }
 
 // keepAcked notes the records that were acknowledged after one that wasn't. Records found by a
@@ -273,7 +279,9 @@ func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 	case err != nil:
 		f.setAside(r, err, reasons)
 	}
-	f.settle([]spool.Record{r}, reasons)
+	if !f.settle([]spool.Record{r}, reasons) {
+		return false
+	}
 	f.failures = 0
 	return true
 }

@@ -53,7 +53,9 @@ func (r *Relay) trySetAside(ctx context.Context, forwarders map[publish.Kind]*fo
 				}
 			}
 			if len(delivered) > 0 {
-				r.Spool.Discard(delivered)
+				if err := r.Spool.Discard(delivered); err != nil {
+					return // the spool has logged it
+				}
 				r.Log.Info("messages that were set aside are delivered", zap.Stringer("kind", kind), zap.Int("messages", len(delivered)))
 			}
 		}

@@ -45,7 +45,7 @@ func BenchmarkDrain(b *testing.B) {
 			break
 		}
 		after = records[len(records)-1].Seq
-		f.Settle(publish.Event, after, nil)
+		f.settle(records, nil)
 	}
 	f.close() // it ends when all is settled on disk
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")

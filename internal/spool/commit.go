@@ -16,13 +16,30 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// waiting is a record to be written, with its waiting callers.
+// waiting is a record to be written.
 type waiting struct {
 	raw
+	journal int
 	id      id
 	arrived int64
+	old     *moving // the record that this one takes the place of, when it is set aside
 	err     error
 	done    chan struct{}
+}
+
+// moving is a record that is written again to the journal of those set aside.
+type moving struct {
+	journal int
+	seq     uint64
+	size    int64
+}
+
+// newWaiting returns a record to be written, as a copy: its caller may give up before that.
+func newWaiting(r Record) *waiting {
+	return &waiting{
+		raw: raw{kind: r.Kind, payload: r.encode()}, journal: int(r.Kind), id: idOf(r.Kind, r.ID),
+		arrived: r.Arrived.UnixNano(), done: make(chan struct{}),
+	}
 }
 
 // fresh is a record that was appended during a recovery.
@@ -67,18 +84,10 @@ func (s *Spool) run() {
 			probe = s.failure.Load() != nil
 		}
 		batch, closed := s.take()
-		var err error
 		if len(batch) > 0 || probe {
-			err = s.commit(batch)
+			s.commit(batch)
 		}
-		operated, failure := s.operate()
-		switch {
-		case err != nil: // commit has logged it
-		case failure != nil:
-			s.failed(failure)
-		case len(batch) > 0 || probe || operated:
-			s.writable()
-		}
+		s.remove()
 		switch {
 		case s.more():
 			signal(s.wake)
@@ -96,7 +105,7 @@ func (s *Spool) run() {
 func (s *Spool) more() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.pending) > 0 || !s.operations.areNone() && s.failure.Load() == nil && !s.recovering.Load()
+	return len(s.pending) > 0 || s.isUnsettled() && !s.recovering.Load()
 }
 
 // take returns the records to write next.
@@ -113,19 +122,21 @@ func (s *Spool) take() (batch []*waiting, closed bool) {
 	return batch, s.closed
 }
 
-// commit writes a batch, each kind's records with one write and one sync. An empty batch only tests
-// whether the disk can be written.
-func (s *Spool) commit(batch []*waiting) (failure error) {
+// commit writes a batch, each journal's records with one write and one sync. An empty batch only
+// tests whether the disk can be written.
+func (s *Spool) commit(batch []*waiting) {
+	hasFailed := false
 	if len(batch) == 0 {
-		if failure = s.write(s.journals[0], []*raw{{}}); failure != nil {
-			s.failed(failure)
+		if err := s.write(s.journals[0], []*raw{{}}); err != nil {
+			hasFailed = true
+			s.failed(err)
 		}
 	}
-	for kind := range publish.Kind(publish.Kinds) {
+	for i, j := range s.journals {
 		var some []*waiting
 		var records []*raw
 		for _, w := range batch {
-			if w.kind == kind {
+			if w.journal == i {
 				w.seq = s.next
 				s.next++
 				some, records = append(some, w), append(records, &w.raw)
@@ -134,42 +145,63 @@ func (s *Spool) commit(batch []*waiting) (failure error) {
 		if len(some) == 0 {
 			continue
 		}
-		err := s.write(s.journals[kind], records)
+		if i == setAside && s.recovering.Load() { // which would take the new record for a copy
+			s.finish(some, errRecovering)
+			continue
+		}
+		err := s.write(j, records)
 		if err != nil {
-			failure = err
+			hasFailed = true
 			s.failed(err) // first: the waiting callers may ask whether there is room
 		}
-		s.finish(kind, some, err)
+		s.finish(some, err)
 	}
-	return failure
+	if !hasFailed {
+		s.writable()
+	}
 }
 
 // finish updates the counts and wakes the waiting callers.
-func (s *Spool) finish(kind publish.Kind, some []*waiting, err error) {
+func (s *Spool) finish(some []*waiting, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, w := range some {
 		if w.err = err; err == nil {
-			s.ids.add(w.id)
-			if s.recovering.Load() {
-				s.fresh = append(s.fresh, fresh{w.id, w.seq, kind, w.size()})
-			}
-			s.last.Store(w.seq)
-			s.queued[kind].Add(1)
-			s.bytes[kind].Add(w.size())
-			s.free.Add(-w.size()) // until it is measured again
-			s.oldest[kind].CompareAndSwap(0, w.arrived)
+			s.added(w)
 		}
-		delete(s.unwritten, w.id)
-		s.unwrittenBytes[kind] -= w.size()
+		if w.old == nil {
+			delete(s.unwritten, w.id)
+			s.unwrittenBytes[w.kind] -= w.size()
+		}
 		close(w.done)
-	}
-	if err == nil {
-		signal(s.changes[kind])
 	}
 }
 
-var errNotLoaded = errors.New("spool can't be opened yet")
+// added counts a record that is on disk now.
+func (s *Spool) added(w *waiting) {
+	size := w.size()
+	s.last.Store(w.seq)
+	s.queued[w.journal].Add(1)
+	if old := w.old; old != nil {
+		s.dropped[old.seq] = struct{}{}
+		s.queued[old.journal].Add(-1)
+		s.bytes[w.kind].Add(size - old.size)
+		return
+	}
+	s.ids.add(w.id)
+	if s.recovering.Load() {
+		s.fresh = append(s.fresh, fresh{w.id, w.seq, w.kind, size})
+	}
+	s.bytes[w.kind].Add(size)
+	s.free.Add(-size) // until it is measured again
+	s.oldest[w.kind].CompareAndSwap(0, w.arrived)
+	signal(s.changes[w.kind])
+}
+
+var (
+	errNotLoaded  = errors.New("spool can't be opened yet")
+	errRecovering = errors.New("spool is being read")
+)
 
 // write appends records to a journal and returns once they are durable. After a failure it tries
 // once more in a new segment, unless the disk is full.

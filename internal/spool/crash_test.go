@@ -57,14 +57,14 @@ func (f *fixture) use(m *memory, prefix string) {
 				m.note("settling %s", r.ID)
 			}
 		}
-		f.Settle(kind, records[len(records)-1].Seq, aside)
+		_ = f.Settle(kind, records, aside)
 	}
 	settle(publish.Event, 8)
 	settle(publish.Quarantined, 2)
 	add(prefix + "-between")
 	if aside, err := f.SetAside(0, 2); err == nil && len(aside) == 2 {
 		m.note("settling %s", aside[1].ID)
-		f.Discard([]uint64{aside[1].Seq})
+		_ = f.Discard([]uint64{aside[1].Seq})
 	}
 	add(prefix + "-last")
 }

@@ -30,7 +30,7 @@ func sample(t testing.TB) *memory {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Settle(publish.Event, records[1].Seq, map[uint64]string{records[1].Seq: "because of 1"})
+	f.settle(records, map[uint64]string{records[1].Seq: "because of 1"})
 	f.close()
 	return m
 }
@@ -142,7 +142,7 @@ func TestDamageWhileOpen(t *testing.T) {
 		if err == nil && len(records) > 0 {
 			got = append(got, idsOf(records)...)
 			after = records[len(records)-1].Seq
-			f.Settle(publish.Event, after, nil)
+			f.settle(records, nil)
 		}
 		return f.Len(publish.Event) == 0
 	})
@@ -186,7 +186,7 @@ func TestRemovedWhileOpen(t *testing.T) {
 	f := open(t, dir, func(c *Config) { c.segmentSize = 300 })
 	f.keeps("a", "b", "c", "d", "e")
 	records := f.all()
-	f.Settle(publish.Event, records[0].Seq, map[uint64]string{records[0].Seq: "refused"})
+	f.settle(records[:1], map[uint64]string{records[0].Seq: "refused"})
 	poll.Until(t, "set aside", func() bool { return f.Stats().SetAside == 1 })
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)

@@ -87,7 +87,9 @@ func (m *model) settle(t *rapid.T) {
 		}
 	}
 	m.queue[kind] = queue[n:]
-	m.f.Settle(kind, records[n-1].Seq, reasons)
+	if err := m.f.Settle(kind, records, reasons); err != nil {
+		t.Fatal(err)
+	}
 	m.settled(t)
 }
 
@@ -100,7 +102,9 @@ func (m *model) discard(t *rapid.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.f.Discard([]uint64{records[i].Seq})
+	if err := m.f.Discard([]uint64{records[i].Seq}); err != nil {
+		t.Fatal(err)
+	}
 	m.aside = slices.Concat(m.aside[i+1:], m.aside[:i]) // those before it move to the end
 	m.settled(t)
 }

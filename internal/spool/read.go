@@ -10,23 +10,30 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
+// listBytes bounds the records that one call reads.
+const listBytes = 4 << 20
+
 // Next returns the kind's records with higher numbers than after, oldest first: at most limit of
 // them and about 4 MiB, but at least one. During a recovery it returns none.
 func (s *Spool) Next(kind publish.Kind, after uint64, limit int) ([]Record, error) {
-	return s.list(s.journals[kind], after, limit)
+	return s.list(int(kind), after, limit)
 }
 
 // SetAside is like Next for the records that are set aside.
 func (s *Spool) SetAside(after uint64, limit int) ([]Record, error) {
-	return s.list(s.journals[setAside], after, limit)
+	return s.list(setAside, after, limit)
 }
 
-func (s *Spool) list(j *journal, after uint64, limit int) (records []Record, err error) {
+func (s *Spool) list(i int, after uint64, limit int) (records []Record, err error) {
+	j := s.journals[i]
 	j.reading.Lock()
 	defer j.reading.Unlock()
 	if s.recovering.Load() {
 		return nil, nil
 	}
+	s.mu.Lock()
+	after = max(after, s.settled[i])
+	s.mu.Unlock()
 	c := &j.read
 	j.mu.Lock()
 	if after < c.seq || c.seq < j.head.seq { // everything before the head is settled
@@ -42,7 +49,7 @@ func (s *Spool) list(j *journal, after uint64, limit int) (records []Record, err
 		if err != nil {
 			return nil, s.unreadable(err)
 		}
-		if size += r.size(); len(records) > 0 && size > stepBytes {
+		if size += r.size(); len(records) > 0 && size > listBytes {
 			c.back(r)
 			break
 		}

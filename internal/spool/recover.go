@@ -259,9 +259,7 @@ func (s *Spool) adopt(f *recovery) {
 	}
 	s.recovering.Store(false)
 	for i := range s.journals {
-		if _, err := s.settleUpTo(i, s.mark.delivered[i], operations{}); err != nil { // removes delivered segments
-			s.isDamaged.Store(true)
-		}
+		s.removeUpTo(i, s.mark.delivered[i]) // removes delivered segments
 		if i < publish.Kinds {
 			signal(s.changes[i])
 		}

@@ -3,7 +3,6 @@ package spool
 import (
 	"errors"
 	"io"
-	"maps"
 	"slices"
 
 	"go.uber.org/zap"
@@ -11,172 +10,157 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// operations are pending changes to records that are on disk.
-type operations struct {
-	upTo    [journals]uint64  // records up to this number are delivered or set aside
-	reasons map[uint64]string // why records of a queue are set aside, by number
-	discard map[uint64]bool   // the records set aside that are delivered
-}
-
-func (o *operations) merge(more operations) {
-	for i := range o.upTo {
-		o.upTo[i] = max(o.upTo[i], more.upTo[i])
-	}
-	if o.reasons == nil {
-		o.reasons, o.discard = make(map[uint64]string), make(map[uint64]bool)
-	}
-	maps.Copy(o.reasons, more.reasons)
-	maps.Copy(o.discard, more.discard)
-}
-
-func (o *operations) areNone() bool { return o.upTo == [journals]uint64{} }
-
 const (
-	// A step of settling is bounded, because appends wait meanwhile.
+	// stepRecords bounds a step of removing, because appends wait meanwhile.
 	stepRecords = 4096
-	stepBytes   = 4 << 20
 	// retireAt is the size from which an empty journal is removed; a smaller one is used again.
 	retireAt = 1 << 20
 )
 
-// operate does a part of the pending operations and reports whether it wrote.
-func (s *Spool) operate() (wrote bool, err error) {
+// Settle removes records from the beginning of the kind's queue, as [Spool.Next] has returned them.
+// Those in reasons are set aside, each with its reason, and Settle waits until they are on disk;
+// after an error no record is removed. The rest follows: after a crash the records may come again.
+func (s *Spool) Settle(kind publish.Kind, records []Record, reasons map[uint64]string) error {
+	return s.settle(int(kind), records, reasons)
+}
+
+// Discard removes records that were set aside. Those before them move to the end. So every journal
+// shrinks from its beginning, and a few records don't keep many bytes.
+func (s *Spool) Discard(seqs []uint64) error {
+	last := slices.Max(seqs)
+	for after := uint64(0); after < last; {
+		records, err := s.SetAside(after, maxRecords)
+		if err != nil || len(records) == 0 {
+			return err
+		}
+		after = records[len(records)-1].Seq
+		reasons := make(map[uint64]string)
+		n := 0
+		for ; n < len(records) && records[n].Seq <= last; n++ {
+			if !slices.Contains(seqs, records[n].Seq) {
+				reasons[records[n].Seq] = records[n].Reason
+			}
+		}
+		if err := s.settle(setAside, records[:n], reasons); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Spool) settle(i int, records []Record, reasons map[uint64]string) error {
+	if len(records) == 0 {
+		return nil
+	}
+	var moved []*waiting
+	for _, r := range records {
+		if reason, ok := reasons[r.Seq]; ok {
+			old := &moving{journal: i, seq: r.Seq, size: newWaiting(r).size()}
+			r.Reason = reason
+			w := newWaiting(r)
+			w.journal, w.old = setAside, old
+			moved = append(moved, w)
+		}
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	s.pending = append(s.pending, moved...)
+	s.mu.Unlock()
+	signal(s.wake)
+	for _, w := range moved {
+		if <-w.done; w.err != nil {
+			return w.err
+		}
+	}
+	s.mu.Lock()
+	s.settled[i] = max(s.settled[i], records[len(records)-1].Seq)
+	s.mu.Unlock()
+	signal(s.wake)
+	return nil
+}
+
+// isUnsettled reports whether settled records are still to be removed. s.mu must be held.
+func (s *Spool) isUnsettled() bool {
+	for i, upTo := range s.settled {
+		if upTo > s.mark.delivered[i] {
+			return true
+		}
+	}
+	return false
+}
+
+// remove does one step of removing the settled records.
+func (s *Spool) remove() {
 	if s.recovering.Load() || !s.loaded {
-		return false, nil
+		return
 	}
 	if s.isDamaged.Load() {
 		s.recover()
-		return false, nil
+		return
 	}
 	s.mu.Lock()
-	o := s.operations
-	s.operations = operations{}
+	isAny, settled := s.isUnsettled(), s.settled
 	s.mu.Unlock()
-	if o.areNone() {
-		return false, nil
+	if !isAny {
+		return
 	}
-	again := false
-	for i, upTo := range o.upTo {
-		if upTo == 0 {
-			continue
+	for i, upTo := range settled {
+		if upTo > s.mark.delivered[i] {
+			s.removeUpTo(i, upTo)
 		}
-		var more bool
-		if more, err = s.settleUpTo(i, min(upTo, s.next-1), o); more || err != nil {
-			again = true
-			break
-		}
-	}
-	if again {
-		s.request(o)
 	}
 	s.writeMark(false)
-	if errors.Is(err, errDamaged) {
-		s.isDamaged.Store(true)
-		return false, nil
-	}
-	return true, err
 }
 
-// settleUpTo removes a journal's records up to a number, or sets them aside. It does one step,
-// removes the segments that are empty then, and reports whether there is more to do.
-//
-// A record that stays set aside, while later ones are delivered, moves to the end of its journal.
-// So every journal shrinks from its beginning, and a few records don't keep many bytes.
-func (s *Spool) settleUpTo(i int, upTo uint64, o operations) (more bool, err error) {
+// removeUpTo does one step in a journal, and removes the segments that are empty then.
+func (s *Spool) removeUpTo(i int, upTo uint64) {
 	j := s.journals[i]
-	begin := j.settle.position
-	var step step
-	if more, err = s.walk(i, upTo, o, &step); err == nil && len(step.moved) > 0 {
-		err = s.write(s.journals[setAside], step.moved)
-	}
-	if err != nil {
-		j.settle.position, j.settle.buf = begin, nil
-		return false, err
-	}
-	s.mu.Lock()
-	for _, x := range step.ids {
-		s.ids.remove(x)
-	}
-	for _, seq := range step.dropped {
-		delete(s.dropped, seq)
-	}
-	s.mu.Unlock()
-	s.removeBefore(j)
-	for kind, n := range step.bytes {
-		s.bytes[kind].Add(n)
-	}
-	s.queued[i].Add(-step.records)
-	s.queued[setAside].Add(int64(len(step.moved)))
-	s.last.Store(s.next - 1)
-	s.mark.delivered[i] = max(s.mark.delivered[i], j.settle.seq)
-	if i < publish.Kinds && step.records > 0 && s.queued[i].Load() == 0 {
-		signal(s.changes[i])
-	}
-	return more, nil
-}
-
-// step is the result of one step of settling.
-type step struct {
-	ids     []id // of the removed records
-	moved   []*raw
-	dropped []uint64
-	records int64
-	bytes   [publish.Kinds]int64 // change
-}
-
-// walk reads the records up to a number, and leaves the cursor before the next. It reports whether
-// the step ended before that number.
-func (s *Spool) walk(i int, upTo uint64, o operations, step *step) (more bool, err error) {
-	c := &s.journals[i].settle
-	for size := int64(0); step.records < stepRecords && size < stepBytes; {
-		r, err := c.next()
+	isAny, isEnd := false, false
+	for n := 0; n < stepRecords && !isEnd; n++ {
+		r, err := j.settle.next()
 		if errors.Is(err, io.EOF) {
 			s.oldest[i].Store(0)
-			if s.queued[i].Load() != step.records { // records were lost unnoticed
+			if s.queued[i].Load() > 0 { // records were lost unnoticed
 				s.isDamaged.Store(true)
 			}
-			return false, nil
+			isEnd = true
+			break
 		}
 		if err != nil {
-			return false, err
-		}
-		if _, ok := s.dropped[r.seq]; ok { // without the lock: only the committer changes it
-			step.dropped = append(step.dropped, r.seq)
-			continue
+			s.isDamaged.Store(true)
+			break
 		}
 		x, arrived, err := r.id()
-		if err != nil {
-			return false, err
-		}
-		if r.seq > upTo {
+		s.mu.Lock()
+		_, isDropped := s.dropped[r.seq]
+		switch {
+		case r.seq > upTo:
+			isEnd = true
 			s.oldest[i].Store(arrived)
-			c.back(r)
-			return false, nil
+			j.settle.back(r)
+		case isDropped:
+			delete(s.dropped, r.seq)
+		case err != nil:
+			s.isDamaged.Store(true)
+		default:
+			isAny = true
+			s.ids.remove(x)
+			s.queued[i].Add(-1)
+			s.bytes[r.kind].Add(-r.size())
 		}
-		step.records++
-		step.bytes[r.kind] -= r.size()
-		reason, keep := o.reasons[r.seq]
-		if i == setAside {
-			keep = !o.discard[r.seq]
-		}
-		if !keep {
-			step.ids = append(step.ids, x)
-			continue
-		}
-		record, err := r.decode()
-		if err != nil {
-			return false, err
-		}
-		if i != setAside {
-			record.Reason = reason
-		}
-		moved := &raw{kind: r.kind, seq: s.next, payload: record.encode()}
-		s.next++
-		step.moved = append(step.moved, moved)
-		step.bytes[r.kind] += moved.size()
-		size += r.size()
+		s.mu.Unlock()
 	}
-	return true, nil
+	if isEnd {
+		j.settle.seq = max(j.settle.seq, upTo)
+	}
+	s.mark.delivered[i] = max(s.mark.delivered[i], j.settle.seq)
+	s.removeBefore(j)
+	if i < publish.Kinds && isAny && s.queued[i].Load() == 0 {
+		signal(s.changes[i])
+	}
 }
 
 // removeBefore removes the segments before the head of a journal. It removes all of a large journal

@@ -63,8 +63,8 @@ type Spool struct {
 	unwritten      map[id]*waiting // the records that aren't on disk yet
 	pending        []*waiting      // those of them that aren't being written yet, in order
 	unwrittenBytes [publish.Kinds]int64
-	operations     operations          // pending
-	dropped        map[uint64]struct{} // duplicate records on disk
+	settled        [journals]uint64    // records up to this number are to be removed
+	dropped        map[uint64]struct{} // records on disk that another one has taken the place of
 	closed         bool
 	wake           chan struct{} // there is work for the committer; holds at most one
 	changes        [publish.Kinds]chan struct{}
@@ -123,7 +123,7 @@ const (
 // spool that refuses records and keeps trying.
 func Open(c Config) (*Spool, error) {
 	s := &Spool{
-		config: c, disk: c.disk, next: 1, ids: make(ids), unwritten: make(map[id]*waiting),
+		config: c, disk: c.disk, next: 1, ids: make(ids), unwritten: make(map[id]*waiting), dropped: make(map[uint64]struct{}),
 		wake: make(chan struct{}, 1), done: make(chan struct{}), recovered: make(chan *recovery, 1),
 	}
 	if s.disk == nil {
@@ -193,9 +193,7 @@ func (s *Spool) Append(ctx context.Context, m publish.Message, arrived, attempte
 
 // enqueue returns the record to wait for; nil if it is on disk already or is refused.
 func (s *Spool) enqueue(r Record) (*waiting, error) {
-	x := idOf(r.Kind, r.ID)
-	// Encoding copies the message: its caller may have given up before it is written.
-	w := &waiting{raw: raw{kind: r.Kind, payload: r.encode()}, id: x, arrived: r.Arrived.UnixNano(), done: make(chan struct{})}
+	w := newWaiting(r)
 	if len(w.payload) > largest { // it couldn't be read again
 		return nil, fmt.Errorf("%w: %d bytes", publish.ErrTooLarge, len(w.payload))
 	}
@@ -204,16 +202,16 @@ func (s *Spool) enqueue(r Record) (*waiting, error) {
 	if s.closed {
 		return nil, ErrClosed
 	}
-	if s.ids.has(x) {
+	if s.ids.has(w.id) {
 		return nil, nil
 	}
-	if w := s.unwritten[x]; w != nil {
-		return w, nil
+	if same := s.unwritten[w.id]; same != nil {
+		return same, nil
 	}
 	if err := s.room(r.Kind, w.size()); err != nil {
 		return nil, err
 	}
-	s.unwritten[x] = w
+	s.unwritten[w.id] = w
 	s.unwrittenBytes[r.Kind] += w.size()
 	s.pending = append(s.pending, w)
 	signal(s.wake)
@@ -276,31 +274,6 @@ func (s *Spool) Last() uint64 { return s.last.Load() }
 // Changes receives a value after records of the kind were appended, or the last of them was
 // settled.
 func (s *Spool) Changes(kind publish.Kind) <-chan struct{} { return s.changes[kind] }
-
-// Settle removes the kind's records up to number upTo. Those in reasons are set aside, each with
-// its reason. It returns at once and the disk follows: after a crash the records may come again.
-func (s *Spool) Settle(kind publish.Kind, upTo uint64, reasons map[uint64]string) {
-	o := operations{reasons: reasons}
-	o.upTo[kind] = upTo
-	s.request(o)
-}
-
-// Discard removes records that were set aside.
-func (s *Spool) Discard(seqs []uint64) {
-	o := operations{discard: make(map[uint64]bool, len(seqs))}
-	for _, seq := range seqs {
-		o.upTo[setAside] = max(o.upTo[setAside], seq)
-		o.discard[seq] = true
-	}
-	s.request(o)
-}
-
-func (s *Spool) request(o operations) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.operations.merge(o)
-	signal(s.wake)
-}
 
 // Close writes the waiting records and closes the files. It gives up when the context ends.
 func (s *Spool) Close(ctx context.Context) error {

@@ -107,6 +107,14 @@ func (f *fixture) all() []Record {
 	return records
 }
 
+// settle settles records of one kind.
+func (f *fixture) settle(records []Record, reasons map[uint64]string) {
+	f.t.Helper()
+	if err := f.Settle(records[0].Kind, records, reasons); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
 func idsOf(records []Record) (ids []string) {
 	for _, r := range records {
 		ids = append(ids, r.ID)
@@ -124,7 +132,7 @@ func TestFirstInFirstOut(t *testing.T) {
 	if diff := cmp.Diff(want, first); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	f.Settle(publish.Event, 2, nil)
+	f.settle(f.all()[:2], nil)
 	poll.Until(t, "two are left", func() bool { return f.Len(publish.Event) == 2 })
 	f.holds("c", "d")
 	f.close()
@@ -149,7 +157,7 @@ func TestSameIDIsKeptOnce(t *testing.T) {
 	if n := f.Len(publish.Quarantined); n != 1 {
 		t.Errorf("%d in quarantine's queue: an event and a quarantined delivery with one id are two messages", n)
 	}
-	f.Settle(publish.Event, 1, nil)
+	f.settle(f.all()[:1], nil)
 	poll.Until(t, "a is gone", func() bool { return !f.Holds(publish.Event, "a") })
 	f.keeps("a")
 	f.holds("b", "a")
@@ -159,7 +167,7 @@ func TestAside(t *testing.T) {
 	dir := t.TempDir()
 	f := open(t, dir)
 	f.keeps("a", "b", "c")
-	f.Settle(publish.Event, 2, map[uint64]string{2: "too large"})
+	f.settle(f.all()[:2], map[uint64]string{2: "too large"})
 	poll.Until(t, "settled", func() bool { return f.Len(publish.Event) == 1 })
 	check := func() {
 		t.Helper()
@@ -174,7 +182,9 @@ func TestAside(t *testing.T) {
 	f = open(t, dir)
 	check()
 	aside, _ := f.SetAside(0, 10)
-	f.Discard([]uint64{aside[0].Seq})
+	if err := f.Discard([]uint64{aside[0].Seq}); err != nil {
+		t.Fatal(err)
+	}
 	poll.Until(t, "discarded", func() bool { return f.Stats().SetAside == 0 })
 	if f.Holds(publish.Event, "b") {
 		t.Error("b is still held")
@@ -191,7 +201,7 @@ func TestBounds(t *testing.T) {
 	if err := f.Room(1); !errors.Is(err, ErrFull) {
 		t.Errorf("room: %v", err)
 	}
-	f.Settle(publish.Event, 1, nil)
+	f.settle(f.all()[:1], nil)
 	poll.Until(t, "there is room again", func() bool { return f.Room(size) == nil })
 	f.keeps("c")
 }
@@ -229,7 +239,7 @@ func quarantineBound(t *testing.T, kind publish.Kind) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Settle(kind, first[0].Seq, nil)
+	f.settle(first, nil)
 	poll.Until(t, "there is room again", func() bool { return f.Len(kind) == 0 })
 	if err := f.Append(t.Context(), kept, arrived, attempted); err != nil {
 		t.Error(err)

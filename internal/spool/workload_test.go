@@ -148,6 +148,13 @@ func deliver(s *Spool, kind publish.Kind, done <-chan struct{}) {
 				say("settling %s", r.ID)
 			}
 		}
-		s.Settle(kind, after, aside)
+		if err := s.Settle(kind, records, aside); err != nil {
+			after = records[0].Seq - 1 // again
+			select {
+			case <-time.After(tick / 100):
+			case <-done:
+				return
+			}
+		}
 	}
 }
