@@ -39,8 +39,8 @@ func verifyCommand(environ []string, stdio stdio) *cobra.Command {
 		Long: `Print what the bridge answers to a captured delivery, and why: which scheme and which secret verify
 it; or, step by step, why none does, and what to do about it. Nothing is sent or stored.
 
-FILE, or standard input, has the request: as it is on the wire, as "curl --trace-ascii", "tcpdump -A"
-or "curl -v" shows it, or with something else before each line. The body stands below the headers and
+FILE, or standard input, has the request: as it is on the wire, as "tcpdump -A" or "curl -v" shows it,
+or with something else before each line. The body stands below the headers and
 an empty line; "curl -v" shows none: put it at the end of its output. FILE may also be a JSON body
 alone, with the headers given by -H or --headers. The secrets and settings are taken from the
 environment as "bridge serve" takes them. ENDPOINT is the endpoint's name; without it the request's

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf16"
 )
 
 // Delivery is a captured request: from the wire, from the output of curl or tcpdump, from a proxy's
@@ -50,7 +49,6 @@ var ErrNoDelivery = errors.New("neither an HTTP request, with a line such as POS
 // Parse reads a capture. A text that begins with a brace is a body.
 func Parse(src []byte) (Delivery, error) {
 	var d Delivery
-	src = d.decodeUTF16(src)
 	if begins := bytes.TrimLeft(bytes.TrimPrefix(src, byteOrderMark), " \t\r\n"); len(begins) > 0 && begins[0] == '{' {
 		d.Body = src
 		return d, nil
@@ -58,7 +56,7 @@ func Parse(src []byte) (Delivery, error) {
 	if at := requestLine.FindIndex(src); at != nil {
 		d.Proxy = proxyLine.Match(src[max(0, at[0]-maxProxyLine):at[0]])
 	}
-	src = d.joinTrace(d.joinPackets(src))
+	src = d.joinPackets(src)
 	at := requestLine.FindSubmatchIndex(src)
 	if at == nil {
 		return Delivery{}, ErrNoDelivery
@@ -67,16 +65,41 @@ func Parse(src []byte) (Delivery, error) {
 	if version := string(src[at[6]:at[7]]); version != "1.1" {
 		d.Version = version
 	}
+	_, rest, _ := bytes.Cut(src[at[1]:], []byte{'\n'})
 	prefix := src[bytes.LastIndexByte(src[:at[0]], '\n')+1 : at[0]]
-	lines := lineReader{rest: after(src[at[1]:]), prefix: prefix}
-	lines.prefixed = len(prefix) > 0 && bytes.HasPrefix(lines.rest, bytes.TrimRight(prefix, " "))
-	lines.curl = lines.prefixed && string(prefix) == "> "
+	var answer []byte // what curl shows from the answer on
+	if len(prefix) > 0 && bytes.HasPrefix(rest, bytes.TrimRight(prefix, " ")) {
+		if string(prefix) == "> " {
+			rest, answer = cutAnswer(rest)
+		}
+		rest = unprefixed(rest, prefix)
+	}
+	lines := lineReader{rest}
 	d.readHeader(&lines)
+	if answer != nil && len(bytes.TrimSpace(lines.rest)) == 0 {
+		if lines.rest = lastBody(answer); lines.rest != nil {
+			d.note("the body is what stands behind curl's answer")
+		}
+	}
 	d.readBody(&lines)
 	if requestLine.Match(lines.rest) {
 		d.note("there is more than one request in it; this is the first")
 	}
 	return d, nil
+}
+
+// unprefixed returns the lines without the prefix.
+func unprefixed(src, prefix []byte) []byte {
+	plain := make([]byte, 0, len(src))
+	short := bytes.TrimRight(prefix, " ")
+	for line := range bytes.Lines(src) {
+		rest, ok := bytes.CutPrefix(line, prefix)
+		if !ok && bytes.Equal(bytes.TrimRight(line, " \r\n"), short) {
+			rest = line[len(short):]
+		}
+		plain = append(plain, rest...)
+	}
+	return plain
 }
 
 // proxyLine matches a line of the PROXY protocol, or the signature of its binary form, before a
@@ -88,19 +111,6 @@ const maxProxyLine = 256
 
 // byteOrderMark is U+FEFF in UTF-8.
 var byteOrderMark = []byte("\ufeff")
-
-// decodeUTF16 decodes the UTF-16 that PowerShell's > writes.
-func (d *Delivery) decodeUTF16(src []byte) []byte {
-	if !bytes.HasPrefix(src, []byte{0xff, 0xfe}) {
-		return src
-	}
-	units := make([]uint16, 0, len(src)/2)
-	for i := 2; i+1 < len(src); i += 2 {
-		units = append(units, uint16(src[i])|uint16(src[i+1])<<8)
-	}
-	d.note("the file is UTF-16, as PowerShell writes it, and was read as that")
-	return []byte(string(utf16.Decode(units)))
-}
 
 // Append writes the delivery as a request on the wire, with the length of the body that it has.
 func (d *Delivery) Append(to []byte) []byte {

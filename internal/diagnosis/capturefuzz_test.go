@@ -13,18 +13,16 @@ import (
 // Whatever is in a capture: reading it ends, holds no more than was given, and what is read is read
 // again from what Append writes of it.
 func FuzzParse(f *testing.F) {
-	for _, file := range []string{"tcpdump.txt", "trace.txt"} {
-		src, err := os.ReadFile(filepath.Join("testdata", file))
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(src)
+	src, err := os.ReadFile(filepath.Join("testdata", "tcpdump.txt"))
+	if err != nil {
+		f.Fatal(err)
 	}
+	f.Add(src)
 	for _, src := range []string{
 		"POST /webhooks/flock HTTP/1.1\r\nX-Flock-Signature: 0f\r\nContent-Length: 7\r\n\r\n{\"a\":1}",
 		"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\n{\"a\r\n4\r\n\":1}\r\n0\r\n\r\n",
 		"> POST / HTTP/2\n> A: b\n>\n* x\n{}\n< HTTP/2 200\n", "| PUT / HTTP/1.0\n| A: b\n|\n| {}", "POST / HTTP/1.1\nA: POST / HTTP/1.1\n b\n{",
-		"\xff\xfe{\x00", "\ufeff {}", "POST / HTTP/1.1\r\nContent-Length: 99\r\n\r\n", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n",
+		"\ufeff {}", "POST / HTTP/1.1\r\nContent-Length: 99\r\n\r\n", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n",
 	} {
 		f.Add([]byte(src))
 	}
@@ -37,8 +35,7 @@ func FuzzParse(f *testing.F) {
 		for _, h := range d.Header {
 			held += len(h.Name) + len(h.Value)
 		}
-		// UTF-16 may grow by half; an offset of curl's stands for a line end of two bytes.
-		if held > 2*len(src)+len(d.Method) {
+		if held > len(src) {
 			t.Fatalf("%d bytes of %d", held, len(src))
 		}
 		if d.Method == "" {

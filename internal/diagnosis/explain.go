@@ -22,7 +22,7 @@ func (d *diagnoser) explain(refusal error, b body, signatures []signature) {
 		}
 	}
 	if len(d.Delivery.Body) == 0 {
-		d.cause(proven("no_body", "there is no body", "curl -v shows none: put it below curl's output, give it with --body, or use curl --trace-ascii"))
+		d.cause(proven("no_body", "there is no body", "curl -v shows none: put it below curl's output, or give it with --body"))
 		return
 	}
 	d.explainBody(b)

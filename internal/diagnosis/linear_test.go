@@ -38,9 +38,6 @@ func TestLinear(t *testing.T) {
 		"answer": func(repeat func(string) string) string {
 			return "> POST /webhooks/a HTTP/1.1\n> Host: a\n> \n" + repeat("< a: b\n< \n") + repeat("* a\n") + repeat("a\n")
 		},
-		"trace": func(repeat func(string) string) string {
-			return "=> Send header, 9 bytes (0x9)\n0000: POST /webhooks/a HTTP/1.1\n" + repeat("00ff: a: b\n")
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			size := func(n int) []byte {

@@ -26,7 +26,8 @@ func (d *Delivery) joinPackets(src []byte) []byte {
 		if i+1 < len(packets) {
 			end = packets[i+1][0]
 		}
-		text, from := bytes.TrimSuffix(after(src[p[1]:end]), []byte{'\n'}), string(src[p[2]:p[3]])
+		_, text, _ := bytes.Cut(src[p[1]:end], []byte{'\n'})
+		text, from := bytes.TrimSuffix(text, []byte{'\n'}), string(src[p[2]:p[3]])
 		if flow == "" {
 			if at := requestLine.FindIndex(text); at != nil {
 				flow, joined, count = from, append(joined, text[at[0]:]...), 1

@@ -11,39 +11,15 @@ import (
 var requestLine = regexp.MustCompile(`(?m)(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) ([!-~]+) HTTP/([0-9](?:\.[0-9])?)[ \t\r]*$`)
 
 // lineReader reads the lines after the request line.
-type lineReader struct {
-	rest     []byte
-	prefix   []byte // of the request line
-	prefixed bool   // the other lines have it, too
-	curl     bool   // the prefix is curl's; lines with another one are not the request's
-}
+type lineReader struct{ rest []byte }
 
-// after returns what follows the line's end.
-func after(src []byte) []byte {
-	_, rest, _ := bytes.Cut(src, []byte{'\n'})
-	return rest
-}
-
-// next returns the next line without its end and its prefix; ok is false at the end.
+// next returns the next line without its end; ok is false at the end.
 func (l *lineReader) next() (line []byte, ok bool) {
 	if len(l.rest) == 0 {
 		return nil, false
 	}
 	line, l.rest, _ = bytes.Cut(l.rest, []byte{'\n'})
-	return bytes.TrimRight(l.strip(line), "\r"), true
-}
-
-func (l *lineReader) strip(line []byte) []byte {
-	if !l.prefixed {
-		return line
-	}
-	if rest, ok := bytes.CutPrefix(line, l.prefix); ok {
-		return rest
-	}
-	if short := bytes.TrimRight(l.prefix, " "); bytes.Equal(bytes.TrimRight(line, " \r"), short) {
-		return nil
-	}
-	return line
+	return bytes.TrimRight(line, "\r"), true
 }
 
 // token matches a header's name (RFC 9110, 5.6.2).
@@ -59,8 +35,6 @@ func (d *Delivery) readHeader(lines *lineReader) {
 		switch {
 		case !ok || len(bytes.Trim(line, " \t")) == 0:
 			return
-		case lines.curl && (bytes.HasPrefix(line, []byte("* ")) || bytes.HasPrefix(line, []byte("< "))):
-			continue
 		case line[0] == '{':
 			lines.rest = before
 			d.note("there is no empty line between the headers and the body")
@@ -104,13 +78,13 @@ func (d *Delivery) AddHeader(line string) bool {
 // ParseHeader reads headers without a body, with or without a request line.
 func ParseHeader(src []byte) (Delivery, error) {
 	var d Delivery
-	src = bytes.TrimLeft(bytes.TrimPrefix(d.decodeUTF16(src), byteOrderMark), "\r\n")
+	src = bytes.TrimLeft(bytes.TrimPrefix(src, byteOrderMark), "\r\n")
 	if requestLine.Match(src) {
 		whole, err := Parse(src)
 		whole.Body = nil
 		return whole, err
 	}
-	d.readHeader(&lineReader{rest: src})
+	d.readHeader(&lineReader{src})
 	if len(d.Header) == 0 {
 		return Delivery{}, ErrNoHeader
 	}
