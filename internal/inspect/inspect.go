@@ -40,7 +40,6 @@ type Server struct {
 	config Config
 	boot   string // identifies this process, to which the places in the ring belong
 	ring   *ring
-	rate   *rate
 	rights *rights
 	now    func() time.Time
 
@@ -57,7 +56,7 @@ type Server struct {
 // New returns a server. Serve runs it.
 func New(c Config) *Server {
 	s := &Server{
-		config: c, boot: rand.Text()[:8], ring: newRing(maxEvents, maxBytes), rate: new(rate), rights: new(rights),
+		config: c, boot: rand.Text()[:8], ring: newRing(maxEvents, maxBytes), rights: new(rights),
 		now: time.Now, readTimeout: writeTimeout, opened: make(chan struct{}, 1),
 		searches: make(chan struct{}, maxSearches),
 	}
@@ -130,7 +129,6 @@ func (s *Server) read(ctx context.Context) {
 		Conn: s.config.Conn, JetStream: s.config.JetStream, Name: consumerName,
 		Section: stream.Section{Stream: s.config.Stream, Subjects: []string{s.config.Prefix + ".>"}, Last: initialEvents},
 		Handle: func(m stream.Message) error {
-			s.rate.count(m.Stored, s.now())
 			s.ring.add(func(place uint64) entry { return newEntry(place, m) })
 			return nil
 		},

@@ -233,14 +233,7 @@ func TestFeed(t *testing.T) {
 			t.Errorf("%d bytes of %s", len(got), response.Header.Get("Content-Type"))
 		}
 	}
-	s := p.until("the stream is seen", func(s state) bool { return isLive(s) && s.Stream.Messages == 3 && s.Quarantine != nil })
-	sum := 0
-	for _, n := range s.Rate.Counts {
-		sum += n
-	}
-	if sum != 3 {
-		t.Errorf("the rate counts %d", sum)
-	}
+	p.until("the stream is seen", func(s state) bool { return isLive(s) && s.Stream.Messages == 3 && s.Quarantine != nil })
 
 	// A page that comes back goes on where it was.
 	w.publish(1, cloudEvent)

@@ -14,7 +14,6 @@ type state struct {
 	Connected         bool         `json:"connected"`
 	Server            string       `json:"server"` // the connected one
 	Trouble           string       `json:"trouble"`
-	Rate              rateState    `json:"rate"`
 	Stream            *streamView  `json:"stream"`
 	Consumers         []consumer   `json:"consumers"`
 	More              int          `json:"moreConsumers"`
@@ -23,11 +22,6 @@ type state struct {
 	Quarantine        *streamView  `json:"quarantine"`
 	Deliveries        []delivery   `json:"deliveries"`
 	QuarantineProblem string       `json:"quarantineProblem"`
-}
-
-type rateState struct {
-	Counts []int `json:"counts"` // a second each, oldest first
-	Newest int64 `json:"newest"` // Unix time of the last
 }
 
 type streamView struct {
@@ -77,7 +71,6 @@ const (
 func (s *Server) describe() []byte {
 	conn, v := s.config.Conn, s.snapshot.Load()
 	d := state{Connected: conn.IsConnected(), Deliveries: v.deliveries, Consumers: []consumer{}, More: v.more, Dead: v.dead}
-	d.Rate.Counts, d.Rate.Newest = s.rate.last(s.now())
 	switch reading := s.reading.Load(); {
 	case !d.Connected:
 		d.Trouble = s.disconnected()

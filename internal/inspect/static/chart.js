@@ -1,14 +1,30 @@
 import { byId, count } from './dom.js'
 
 const svg = 'http://www.w3.org/2000/svg'
+const seconds = 120
+const stored = new Map() // number of events by the second, in Unix time, in which they were stored
+
+// record counts events.
+export function record(items) {
+  const now = Math.floor(Date.now() / 1000)
+  for (const item of items) {
+    const second = Math.min(now, Math.floor(Date.parse(item.stored) / 1000)) // the server's clock may be ahead of ours
+    if (second > now - seconds) stored.set(second, (stored.get(second) ?? 0) + 1)
+  }
+}
+
+export const forget = () => stored.clear()
 
 // chart draws the counts of the last seconds as bars, and returns how many come a second.
-export function chart({ counts }) {
+export function chart() {
+  const first = Math.floor(Date.now() / 1000) - seconds + 1
+  for (const second of stored.keys()) if (second < first) stored.delete(second)
+  const counts = Array.from({ length: seconds }, (_, i) => stored.get(first + i) ?? 0)
   const box = byId('chart')
   const width = 6
   const height = 34
-  if (box.childElementCount !== counts.length) {
-    box.setAttribute('viewBox', `0 0 ${counts.length * width} ${height}`)
+  if (!box.childElementCount) {
+    box.setAttribute('viewBox', `0 0 ${seconds * width} ${height}`)
     box.replaceChildren(...counts.map((_, i) => {
       const bar = document.createElementNS(svg, 'rect')
       bar.setAttribute('x', i * width)

@@ -1,4 +1,4 @@
-import { chart } from './chart.js'
+import { chart, forget, record } from './chart.js'
 import { arrows, detail, payload } from './detail.js'
 import { byId, bytes, commandLine, copy, count, el, refreshTimes } from './dom.js'
 import { Feed } from './feed.js'
@@ -55,6 +55,7 @@ new Feed({
       waiting = []
       streamSearch.reset()
       list.clear()
+      forget()
       missed = 0
     }
     missed += hello.missed
@@ -64,6 +65,7 @@ new Feed({
     shown()
   },
   events(items) {
+    record(items)
     waiting.push(...items)
     if (waiting.length > 10000) waiting.splice(0, waiting.length - 5000)
     if (paused) shown()
@@ -96,7 +98,7 @@ function trouble(text) {
 }
 
 function glance() {
-  const perSecond = chart(state.rate)
+  const perSecond = chart()
   fact('fact-rate', perSecond >= 10 ? count(Math.round(perSecond)) : perSecond.toFixed(1))
   fact('fact-stream', state.stream ? count(state.stream.messages) : '–')
   byId('fact-stream').title = state.stream ? bytes(state.stream.bytes) : ''
