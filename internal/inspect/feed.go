@@ -22,7 +22,6 @@ const (
 
 // hello is the first message to a page.
 type hello struct {
-	Boot       string `json:"boot"`
 	Reset      bool   `json:"reset"`  // the page's events are of another process
 	Missed     uint64 `json:"missed"` // number of events since the page's last one that are no longer held
 	Stream     string `json:"stream"`
@@ -101,7 +100,7 @@ func (s *Server) await(r *http.Request, more <-chan struct{}) {
 // newHello returns the hello message and the place after which the page continues.
 func (s *Server) newHello(r *http.Request) (text []byte, place uint64) {
 	h := hello{
-		Boot: s.boot, Reset: true, Stream: s.config.Stream, Quarantine: s.config.Quarantine, Prefix: s.config.Prefix,
+		Reset: true, Stream: s.config.Stream, Quarantine: s.config.Quarantine, Prefix: s.config.Prefix,
 		NATS: s.config.NATS, Command: s.config.Command, Version: s.config.Version,
 		Endpoint: providers.All[0].Name, Secrets: providers.All[0].Variable("SECRETS"),
 	}
@@ -153,17 +152,4 @@ func (f *feedWriter) flush() error {
 		f.err = f.control.Flush()
 	}
 	return f.err
-}
-
-// payload serves a payload that is too large to be sent to every page.
-func (s *Server) payload(w http.ResponseWriter, r *http.Request) {
-	number, ok := strings.CutPrefix(r.URL.Query().Get("place"), s.boot+"-")
-	place, err := strconv.ParseUint(number, 10, 64)
-	text, held := s.ring.payload(place)
-	if !ok || err != nil || !held {
-		http.Error(w, "This event is no longer held here. It is in the stream.", http.StatusNotFound)
-		return
-	}
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = w.Write(text) // as text, which nosniff holds browsers to
 }

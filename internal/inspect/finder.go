@@ -3,7 +3,6 @@ package inspect
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/stream"
@@ -89,7 +88,7 @@ func (f *finder) take(m stream.Message) error {
 	if !f.query.matches(m) {
 		return nil
 	}
-	f.events = append(f.events, wholeOf(m))
+	f.events = append(f.events, shownOf(m))
 	f.size += len(m.Data())
 	for len(f.events) > 1 && (f.count+len(f.events) > maxFound || f.bytes+f.size > maxFoundBytes) {
 		f.size -= f.events[0].Size
@@ -97,13 +96,4 @@ func (f *finder) take(m stream.Message) error {
 		f.from, f.full = f.events[0].Sequence, true
 	}
 	return nil
-}
-
-// wholeOf returns a message as the page gets it, with its payload. Bytes that are not UTF-8 are
-// replaced.
-func wholeOf(m stream.Message) shown {
-	v := shownOf(m)
-	payload := strings.ToValidUTF8(string(m.Data()), "\uFFFD")
-	v.Payload = &payload
-	return v
 }

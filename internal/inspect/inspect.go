@@ -10,6 +10,7 @@ package inspect
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
@@ -115,7 +116,6 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 func (s *Server) handler(address net.Addr) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/feed", s.feed)
-	mux.HandleFunc("GET /api/payload", s.payload)
 	mux.HandleFunc("GET /api/search", s.search)
 	mux.HandleFunc("GET /api/quarantine", s.quarantined)
 	mux.Handle("GET /", static())
@@ -129,7 +129,12 @@ func (s *Server) read(ctx context.Context) {
 		Conn: s.config.Conn, JetStream: s.config.JetStream, Name: consumerName,
 		Section: stream.Section{Stream: s.config.Stream, Subjects: []string{s.config.Prefix + ".>"}, Last: initialEvents},
 		Handle: func(m stream.Message) error {
-			s.ring.add(func(place uint64) entry { return newEntry(place, m) })
+			v := shownOf(m)
+			s.ring.add(func(place uint64) []byte {
+				v.Place = place
+				text, _ := json.Marshal(v) // strings and numbers only
+				return text
+			})
 			return nil
 		},
 		Report: func(err error) {

@@ -4,12 +4,10 @@ import { tree } from './tree.js'
 
 const kinds = [['event', 'Event'], ['raw', 'Raw'], ['use', 'Consume it']]
 let kind = 'event' // that was looked at last
-let current
 
 // detail shows one event. about is the server's hello message.
 export function detail(item, about, onBack) {
   const box = byId('detail')
-  current = item
   if (!item) {
     box.replaceChildren(el('p', { class: 'nothing' }, 'Choose an event to see all of it.'))
     return
@@ -33,7 +31,7 @@ export function detail(item, about, onBack) {
     el('div', { class: 'title' },
       el('button', { id: 'back', type: 'button', onclick: onBack }, '← Events'),
       el('h2', {}, ...breakable(event?.event ?? 'Not one of the bridge’s events')),
-      copyButton('Copy', 'the event', () => payload(item))),
+      copyButton('Copy', 'the event', () => item.payload)),
     el('p', { class: 'where' }, ...breakable(item.subject)),
     ...event ? [] : [el('p', { class: 'hint' }, item.problem)],
     el('div', { class: 'kinds', role: 'tablist', 'aria-label': 'Views of the event' }, ...tabs),
@@ -52,16 +50,6 @@ export function arrows(tabs) {
     to.click()
     to.focus()
   }))
-}
-
-// payload is the event's text, byte for byte as it is stored; a large one is asked for.
-export async function payload(item) {
-  if (item.payload === undefined) {
-    const answer = await fetch(`/api/payload?place=${encodeURIComponent(item.at)}`)
-    if (!answer.ok) return `(${await answer.text()})`
-    item.payload = await answer.text()
-  }
-  return item.payload
 }
 
 // facts shows names and values: what is copied, and what is seen if that differs.
@@ -87,34 +75,28 @@ function whole(item) {
     ['subject', item.subject], ['sequence', item.sequence, count(item.sequence)], ['stored', ...time(item.stored)], ['size', item.size, bytes(item.size)],
     ...(item.headers ?? []),
   ]))
-  data.append(el('p', { class: 'hint' }, 'Loading'))
-  payload(item).then((text) => {
-    if (item !== current) return
-    try {
-      const parsed = JSON.parse(text)
-      data.replaceChildren(tree(event ? parsed.data : parsed))
-    } catch {
-      data.replaceChildren(el('pre', {}, text))
-    }
-  })
+  try {
+    const parsed = JSON.parse(item.payload)
+    data.append(tree(event ? parsed.data : parsed))
+  } catch {
+    data.append(el('pre', {}, item.payload))
+  }
   return box
 }
 
 function raw(item) {
-  const code = el('pre', { tabindex: '0', 'aria-label': 'Payload' }, 'Loading')
+  const code = el('pre', { tabindex: '0', 'aria-label': 'Payload' })
   const lines = el('button', { type: 'button', 'aria-pressed': 'false' }, 'As it is stored')
   let stored = false
-  const show = async () => {
-    const text = await payload(item)
-    if (item !== current) return
-    let shown = text
+  const show = () => {
+    let shown = item.payload
     try {
-      if (!stored) shown = JSON.stringify(JSON.parse(text), null, 2)
+      if (!stored) shown = JSON.stringify(JSON.parse(shown), null, 2)
     } catch { /* it isn't JSON */ }
     code.textContent = shown
     lines.setAttribute('aria-pressed', stored)
   }
   lines.addEventListener('click', () => { stored = !stored; show() })
   show()
-  return el('div', {}, el('div', { class: 'bar' }, lines, el('span', { class: 'grow' }), copyButton('Copy', 'the payload as it is stored', () => payload(item))), code)
+  return el('div', {}, el('div', { class: 'bar' }, lines, el('span', { class: 'grow' }), copyButton('Copy', 'the payload as it is stored', () => item.payload)), code)
 }

@@ -22,7 +22,7 @@ export const unknownFields = (search) => words(search).filter(({ name, known }) 
 
 // text returns all that is searched of an event, in lower case, made once.
 function text(item) {
-  item.text ??= [item.subject, ...Object.values(item.event ?? {}), item.payload ?? ''].join('\n').toLowerCase()
+  item.text ??= [item.subject, ...Object.values(item.event ?? {}), item.payload].join('\n').toLowerCase()
   return item.text
 }
 

@@ -1,5 +1,5 @@
 import { chart, forget, record } from './chart.js'
-import { arrows, detail, payload } from './detail.js'
+import { arrows, detail } from './detail.js'
 import { byId, bytes, commandLine, copy, count, el, refreshTimes } from './dom.js'
 import { Feed } from './feed.js'
 import { fieldNames, filter, unknownFields } from './filter.js'
@@ -7,7 +7,7 @@ import { List } from './list.js'
 import { quarantinePanel, streamPanel } from './panels.js'
 import { StreamSearch } from './search.js'
 
-let about = { boot: '', prefix: '', stream: '', nats: '', command: 'bridge', endpoint: '', secrets: '' }
+let about = { prefix: '', stream: '', nats: '', command: 'bridge', endpoint: '', secrets: '' }
 let state
 let paused = false
 let waiting = [] // events that are not in the list yet
@@ -28,7 +28,6 @@ function schedule() {
     const items = waiting
     waiting = []
     for (const item of items) {
-      item.at = `${about.boot}-${item.place}`
       offer('provider', item.event?.provider)
       offer('event', item.event?.event)
     }
@@ -255,7 +254,7 @@ document.addEventListener('keydown', async (e) => {
     '?': () => help.showModal(),
     p: () => byId('pause').click(),
     s: searchStream,
-    c: async () => { if (list.chosen) await copy(await payload(list.chosen), 'The event') },
+    c: async () => { if (list.chosen) await copy(list.chosen.payload, 'The event') },
     j: () => { list.focus(); list.step(1) },
     k: () => { list.focus(); list.step(-1) },
     1: () => { view(tabs[0]); list.focus() },
