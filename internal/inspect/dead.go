@@ -21,7 +21,7 @@ const deadPause = 30 * time.Second
 
 // deadLetters returns the dead letters there are, or nil: not every account has them, or rights to
 // them.
-func (s *Server) deadLetters(ctx context.Context, last *deadLetters) *deadLetters {
+func (s *Server) deadLetters(ctx context.Context) *deadLetters {
 	name := s.config.Stream + "_DEAD"
 	stream, err := s.open(ctx, name)
 	if err != nil {
@@ -32,10 +32,6 @@ func (s *Server) deadLetters(ctx context.Context, last *deadLetters) *deadLetter
 		return nil
 	}
 	d := deadLetters{Stream: name, Messages: state.Msgs, Sequence: state.LastSeq, Time: state.LastTime}
-	if last != nil && last.Sequence == d.Sequence && last.Time.Equal(d.Time) {
-		d.Subject, d.Reason = last.Subject, last.Reason
-		return &d
-	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	if m, err := stream.GetMsg(ctx, d.Sequence); err == nil {

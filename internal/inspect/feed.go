@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -16,8 +15,10 @@ const (
 	maxPages = 32
 	// writeTimeout is how long a browser may not read before it is disconnected.
 	writeTimeout = 10 * time.Second
-	// batchDelay is how long events are collected before they are sent.
-	batchDelay = 50 * time.Millisecond
+	// feedInterval is how often a page gets new events, and stateEvery how many of these intervals
+	// lie between two states.
+	feedInterval = 50 * time.Millisecond
+	stateEvery   = 20
 )
 
 // hello is the first message to a page.
@@ -48,58 +49,34 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 	case s.opened <- struct{}{}:
 	default:
 	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	out := feedWriter{w: w, control: http.NewResponseController(w), readTimeout: s.readTimeout}
+	out := s.newFeedWriter(w)
 	greeting, place := s.newHello(r)
 	out.event("hello", "", greeting)
-	state, sent := s.describe(), (*[]byte)(nil)
-	for {
-		texts, last, more, held := s.ring.after(place)
+	tick := time.NewTicker(feedInterval)
+	defer tick.Stop()
+	for n := 0; out.err == nil; n++ {
+		if n%stateEvery == 0 {
+			out.event("state", "", s.state())
+		}
+		events, held := s.ring.after(place)
 		if !held {
 			return
 		}
-		if len(texts) > 0 {
-			place = last
-			out.event("events", s.boot+"-"+strconv.FormatUint(place, 10), slice(texts))
+		if len(events) > 0 {
+			place += uint64(len(events))
+			out.event("events", s.boot+"-"+strconv.FormatUint(place, 10), events)
 		}
-		if state != nil {
-			out.event("state", "", state)
-		}
-		if out.flush() != nil {
-			return
-		}
-		if more != nil {
-			s.await(r, more)
-		}
-		if r.Context().Err() != nil {
-			return
-		}
-		if latest := s.state.Load(); latest != sent {
-			state, sent = *latest, latest
-		} else {
-			state = nil
-		}
-	}
-}
-
-// await waits for more events and a moment to collect them, or until the state may have changed.
-func (s *Server) await(r *http.Request, more <-chan struct{}) {
-	tick := time.NewTimer(stateInterval)
-	defer tick.Stop()
-	select {
-	case <-r.Context().Done():
-	case <-tick.C:
-	case <-more:
 		select {
 		case <-r.Context().Done():
-		case <-time.After(batchDelay):
+			return
+		case <-tick.C:
 		}
 	}
 }
 
 // newHello returns the hello message and the place after which the page continues.
-func (s *Server) newHello(r *http.Request) (text []byte, place uint64) {
-	h := hello{
+func (s *Server) newHello(r *http.Request) (h hello, place uint64) {
+	h = hello{
 		Reset: true, Stream: s.config.Stream, Quarantine: s.config.Quarantine, Prefix: s.config.Prefix,
 		NATS: s.config.NATS, Command: s.config.Command, Version: s.config.Version,
 		Endpoint: providers.All[0].Name, Secrets: providers.All[0].Variable("SECRETS"),
@@ -117,13 +94,7 @@ func (s *Server) newHello(r *http.Request) (text []byte, place uint64) {
 			h.Missed = place - known
 		}
 	}
-	text, _ = json.Marshal(h) // strings and numbers only
-	return text, place
-}
-
-// slice returns the texts as a JSON array.
-func slice(texts [][]byte) []byte {
-	return append(append([]byte{'['}, bytes.Join(texts, []byte{','})...), ']')
+	return h, place
 }
 
 // feedWriter writes server-sent events until its first error.
@@ -134,7 +105,13 @@ type feedWriter struct {
 	err         error
 }
 
-func (f *feedWriter) event(name, id string, data []byte) {
+func (s *Server) newFeedWriter(w http.ResponseWriter) *feedWriter {
+	w.Header().Set("Content-Type", "text/event-stream")
+	return &feedWriter{w: w, control: http.NewResponseController(w), readTimeout: s.readTimeout}
+}
+
+// event writes an event with a value as JSON, and with an id unless that is "".
+func (f *feedWriter) event(name, id string, value any) {
 	if f.err != nil {
 		return
 	}
@@ -144,12 +121,9 @@ func (f *feedWriter) event(name, id string, data []byte) {
 	if id != "" {
 		id = "id: " + id + "\n"
 	}
-	_, f.err = fmt.Fprintf(f.w, "event: %s\n%sdata: %s\n\n", name, id, data) //nolint:gosec // JSON, which no browser takes for HTML
-}
-
-func (f *feedWriter) flush() error {
+	text, _ := json.Marshal(value)                                           // strings, numbers and times only
+	_, f.err = fmt.Fprintf(f.w, "event: %s\n%sdata: %s\n\n", name, id, text) //nolint:gosec // JSON, which no browser takes for HTML
 	if f.err == nil {
 		f.err = f.control.Flush()
 	}
-	return f.err
 }

@@ -10,7 +10,6 @@ package inspect
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
@@ -42,29 +41,26 @@ type Server struct {
 	boot   string // identifies this process, to which the places in the ring belong
 	ring   *ring
 	rights *rights
-	now    func() time.Time
 
 	readTimeout time.Duration // how long a page may not read
 
-	reading  atomic.Pointer[error]    // why the stream can't be read now; nil while it can
-	snapshot atomic.Pointer[snapshot] // what NATS last reported
-	state    atomic.Pointer[[]byte]   // what the pages show of that, as JSON
-	pages    atomic.Int32             // open pages
-	opened   chan struct{}            // signals a new page
-	searches chan struct{}            // holds one for each search that runs
+	trouble  atomic.Pointer[string] // why the stream can't be read now, for people; "" while it can
+	polled   atomic.Pointer[state]  // what NATS last reported
+	pages    atomic.Int32           // open pages
+	opened   chan struct{}          // signals a new page
+	searches chan struct{}          // holds one for each search that runs
 }
 
 // New returns a server. Serve runs it.
 func New(c Config) *Server {
 	s := &Server{
 		config: c, boot: rand.Text()[:8], ring: newRing(maxEvents, maxBytes), rights: new(rights),
-		now: time.Now, readTimeout: writeTimeout, opened: make(chan struct{}, 1),
+		readTimeout: writeTimeout, opened: make(chan struct{}, 1),
 		searches: make(chan struct{}, maxSearches),
 	}
-	c.Conn.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.rights.note(err, s.now()) })
-	starting := errors.New("starting")
-	s.reading.Store(&starting)
-	s.snapshot.Store(new(snapshot))
+	c.Conn.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.rights.note(err, time.Now()) })
+	s.trouble.Store(new("Starting."))
+	s.polled.Store(&state{Consumers: []*jetstream.ConsumerInfo{}})
 	return s
 }
 
@@ -75,8 +71,6 @@ const (
 
 	headerTimeout   = 5 * time.Second
 	shutdownTimeout = time.Second
-	stateInterval   = time.Second
-	pollInterval    = 2 * time.Second // how often NATS is asked while a page is open
 )
 
 // Serve serves the page until the context ends. The listener must be on loopback.
@@ -88,7 +82,6 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	defer cancel()
 	background.Go(func() { s.read(ctx) })
 	background.Go(func() { s.poll(ctx) })
-	background.Go(func() { s.updateState(ctx) })
 
 	server := &http.Server{
 		Handler: s.handler(listener.Addr()), ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: 16 << 10,
@@ -125,25 +118,22 @@ func (s *Server) handler(address net.Addr) http.Handler {
 
 // read reads the stream into the ring.
 func (s *Server) read(ctx context.Context) {
+	began := time.Now() // the attempt to read
 	reader := stream.Reader{
 		Conn: s.config.Conn, JetStream: s.config.JetStream, Name: consumerName,
 		Section: stream.Section{Stream: s.config.Stream, Subjects: []string{s.config.Prefix + ".>"}, Last: initialEvents},
 		Handle: func(m stream.Message) error {
-			v := shownOf(m)
-			s.ring.add(func(place uint64) []byte {
-				v.Place = place
-				text, _ := json.Marshal(v) // strings and numbers only
-				return text
-			})
+			s.ring.add(shownOf(m))
 			return nil
 		},
 		Report: func(err error) {
-			switch {
-			case err == nil:
-				s.reading.Store(nil)
-			case !errors.Is(err, stream.ErrMadeAnew): // the page notices that from its events
-				s.reading.Store(&err)
+			if errors.Is(err, stream.ErrMadeAnew) {
+				return // the page notices that from its events
 			}
+			trouble := s.explain(err, began, s.config.Stream, noStream,
+				"STREAM.INFO."+s.config.Stream, "CONSUMER.CREATE."+s.config.Stream, "CONSUMER.MSG.NEXT."+s.config.Stream)
+			s.trouble.Store(&trouble)
+			began = time.Now()
 		},
 	}
 	_ = reader.Run(ctx) // ends with the context
@@ -151,18 +141,3 @@ func (s *Server) read(ctx context.Context) {
 
 // consumerName starts the names of the page's own consumers.
 const consumerName = "bridge-inspect-"
-
-// updateState updates the state every second while a page is open.
-func (s *Server) updateState(ctx context.Context) {
-	for {
-		if s.pages.Load() > 0 {
-			state := s.describe()
-			s.state.Store(&state)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(stateInterval):
-		}
-	}
-}

@@ -222,7 +222,7 @@ func TestFeed(t *testing.T) {
 	if all[1].Payload != large || all[1].Size != len(large) || all[1].Problem == "" || all[2].Payload != "no\uFFFD" {
 		t.Errorf("%+v", all[1:])
 	}
-	p.until("the stream is seen", func(s state) bool { return isLive(s) && s.Stream.Messages == 3 && s.Quarantine != nil })
+	p.until("the stream is seen", func(s state) bool { return isLive(s) && s.Stream.State.Msgs == 3 && s.Quarantine != nil })
 
 	// A page that comes back goes on where it was.
 	w.publish(1, cloudEvent)
@@ -246,11 +246,9 @@ func TestSlowBrowserIsDropped(t *testing.T) {
 	w := newWorld(t, func(s *Server) { s.ring, s.readTimeout = newRing(held, maxBytes), time.Second })
 	slow := w.open("")
 	slow.hello()
-	text := `{"filler":"` + strings.Repeat("x", 16<<10) + `"`
+	text := strings.Repeat("x", 16<<10)
 	add := func() {
-		w.server.ring.add(func(place uint64) []byte {
-			return fmt.Appendf(nil, `%s,"place":%d}`, text, place)
-		})
+		w.server.ring.add(shown{Payload: text})
 	}
 	add()
 	slow.events(1)
@@ -317,7 +315,7 @@ func TestConcerns(t *testing.T) {
 		{"publish on $JS.API.STREAM.INFO.WEBHOOKS_QUARANTINE", "STREAM.INFO.WEBHOOKS", false},
 		{"publish on $JS.API.CONSUMER.CREATE.WEBHOOKS.name", "STREAM.INFO.WEBHOOKS", false},
 	} {
-		if concerns(test.subject, test.api) != test.want {
+		if concerns(test.subject, []string{test.api}) != test.want {
 			t.Errorf("%s, %s: want %t", test.subject, test.api, test.want)
 		}
 	}

@@ -15,32 +15,37 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// snapshot is what NATS last reported.
-type snapshot struct {
-	stream, quarantine       *jetstream.StreamInfo
-	streamErr, quarantineErr error
-	consumers                []*jetstream.ConsumerInfo
-	more                     int // consumers that are not listed
-	consumersErr             error
-	lags                     lags
-	dead                     *deadLetters
-	deadNext                 time.Time  // when the dead letters may be asked for
-	deliveries               []delivery // in quarantine, newest first
-	deliveriesErr            error
-	listedMade               time.Time // the state of the quarantine's stream when the deliveries were listed
-	listedLast, listedNumber uint64
+// state is what the page shows of NATS, as NATS last reported it. Trouble and the problems are
+// sentences for people; "": none.
+type state struct {
+	Connected         bool                      `json:"connected"`
+	Trouble           string                    `json:"trouble"` // why there are no new events
+	Stream            *jetstream.StreamInfo     `json:"stream"`
+	Consumers         []*jetstream.ConsumerInfo `json:"consumers"`
+	MoreConsumers     int                       `json:"moreConsumers"` // that are not listed
+	ConsumersProblem  string                    `json:"consumersProblem"`
+	Dead              *deadLetters              `json:"dead"` // nil: none
+	Quarantine        *jetstream.StreamInfo     `json:"quarantine"`
+	Deliveries        []delivery                `json:"deliveries"` // in quarantine, newest first
+	QuarantineProblem string                    `json:"quarantineProblem"`
+
+	deadNext time.Time // when the dead letters may be asked for
 }
 
 const (
+	pollInterval   = 2 * time.Second // while a page is open
 	requestTimeout = 2 * time.Second
 	maxConsumers   = 200
+
+	noStream     = "Start a bridge, which creates it, or set STREAM_NAME."
+	noQuarantine = "Start a bridge with QUARANTINE=true, which creates it."
 )
 
 // poll asks NATS at intervals while a page is open.
 func (s *Server) poll(ctx context.Context) {
 	for {
 		if s.pages.Load() > 0 && s.config.Conn.IsConnected() {
-			s.snapshot.Store(s.pollOnce(ctx, *s.snapshot.Load()))
+			s.polled.Store(s.pollOnce(ctx, *s.polled.Load()))
 		}
 		select {
 		case <-ctx.Done():
@@ -51,31 +56,45 @@ func (s *Server) poll(ctx context.Context) {
 	}
 }
 
-func (s *Server) pollOnce(ctx context.Context, last snapshot) *snapshot {
-	v := &last
-	v.stream, v.consumers, v.more = nil, nil, 0
+// pollOnce returns the new state. It continues the last one.
+func (s *Server) pollOnce(ctx context.Context, last state) *state {
+	began := time.Now()
+	v := state{deadNext: last.deadNext, Consumers: []*jetstream.ConsumerInfo{}}
 	events, err := s.open(ctx, s.config.Stream)
-	if v.streamErr = err; err == nil {
-		v.stream = events.CachedInfo()
-		v.consumers, v.more, v.consumersErr = s.consumers(ctx, events)
+	if err == nil {
+		v.Stream = events.CachedInfo()
+		v.Consumers, v.MoreConsumers, err = s.consumers(ctx, events)
 	}
-	now := s.now()
-	v.lags = v.lags.add(now, v.consumers)
-	if !now.Before(v.deadNext) {
-		if v.dead = s.deadLetters(ctx, v.dead); v.dead == nil {
-			v.deadNext = now.Add(deadPause)
+	v.ConsumersProblem = s.explain(err, began, s.config.Stream, noStream,
+		"CONSUMER.LIST."+s.config.Stream, "STREAM.INFO."+s.config.Stream)
+	if !began.Before(v.deadNext) {
+		if v.Dead = s.deadLetters(ctx); v.Dead == nil {
+			v.deadNext = time.Now().Add(deadPause)
 		}
 	}
 	kept, err := s.open(ctx, s.config.Quarantine)
-	if v.quarantineErr = err; err != nil {
-		v.quarantine, v.deliveries, v.listedMade = nil, nil, time.Time{}
-		return v
+	if err == nil {
+		v.Quarantine = kept.CachedInfo()
+		v.Deliveries = last.Deliveries
+		if last.QuarantineProblem != "" || !isSame(last.Quarantine, v.Quarantine) {
+			v.Deliveries, err = s.list(ctx, kept)
+		}
 	}
-	v.quarantine = kept.CachedInfo()
-	made, state := v.quarantine.Created, v.quarantine.State
-	if v.deliveriesErr != nil || !v.listedMade.Equal(made) || v.listedLast != state.LastSeq || v.listedNumber != state.Msgs {
-		v.deliveries, v.deliveriesErr = s.list(ctx, kept)
-		v.listedMade, v.listedLast, v.listedNumber = made, state.LastSeq, state.Msgs
+	v.QuarantineProblem = s.explainQuarantine(err, began)
+	return &v
+}
+
+// isSame reports whether a stream holds the same messages as before.
+func isSame(before, now *jetstream.StreamInfo) bool {
+	return before != nil && before.Created.Equal(now.Created) && before.State.LastSeq == now.State.LastSeq && before.State.Msgs == now.State.Msgs
+}
+
+// state returns the state now.
+func (s *Server) state() state {
+	v := *s.polled.Load()
+	v.Connected, v.Trouble = s.config.Conn.IsConnected(), *s.trouble.Load()
+	if !v.Connected {
+		v.Trouble = s.disconnected()
 	}
 	return v
 }
@@ -84,49 +103,45 @@ func (s *Server) pollOnce(ctx context.Context, last snapshot) *snapshot {
 func (s *Server) open(ctx context.Context, name string) (jetstream.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	found, err := s.config.JetStream.Stream(ctx, name)
-	if err == nil {
-		s.rights.granted("STREAM.INFO." + name)
-	}
-	return found, err
+	return s.config.JetStream.Stream(ctx, name)
 }
 
-// consumers lists the stream's consumers, without those of pages and look-ups.
+// consumers lists the stream's consumers, those furthest behind first, without those of pages and
+// look-ups.
 func (s *Server) consumers(ctx context.Context, events jetstream.Stream) (all []*jetstream.ConsumerInfo, more int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	all = []*jetstream.ConsumerInfo{}
 	lister := events.ListConsumers(ctx)
 	for info := range lister.Info() {
 		if !strings.HasPrefix(info.Name, consumerName) && !slices.Contains(stream.LookupNames, info.Name) {
 			all = append(all, info)
 		}
 	}
-	if err := lister.Err(); err != nil {
-		return nil, 0, err
-	}
-	if more = max(0, len(all)-maxConsumers); more > 0 { // those furthest behind are listed
-		slices.SortFunc(all, func(a, b *jetstream.ConsumerInfo) int { return cmp.Compare(lagOf(b), lagOf(a)) })
-		all = all[:maxConsumers]
-	}
-	slices.SortFunc(all, func(a, b *jetstream.ConsumerInfo) int { return strings.Compare(a.Name, b.Name) })
-	s.rights.granted("CONSUMER.LIST." + s.config.Stream)
-	return all, more, nil
+	behind := func(c *jetstream.ConsumerInfo) int { return int(c.NumPending) + c.NumAckPending } //nolint:gosec // nobody has so many
+	slices.SortFunc(all, func(a, b *jetstream.ConsumerInfo) int { return cmp.Compare(behind(b), behind(a)) })
+	more = max(0, len(all)-maxConsumers)
+	return all[:len(all)-more], more, lister.Err()
 }
 
-// explain returns in words why a request to these APIs of NATS failed, "" if err is nil; made is a
-// sentence on who creates the stream.
-func (s *Server) explain(err error, stream, made string, apis ...string) string {
+// explainQuarantine returns in words why a request for the quarantine's stream failed.
+func (s *Server) explainQuarantine(err error, began time.Time) string {
+	name := s.config.Quarantine
+	return s.explain(err, began, name, noQuarantine,
+		"STREAM.INFO."+name, "CONSUMER.CREATE."+name, "CONSUMER.MSG.NEXT."+name, "DIRECT.GET."+name, "STREAM.MSG.GET."+name)
+}
+
+// explain returns in words why a request to these APIs of NATS failed, "" if err is nil. began is
+// when the request was made, and made is a sentence on who creates the stream.
+func (s *Server) explain(err error, began time.Time, stream, made string, apis ...string) string {
 	if err == nil {
 		return ""
 	}
 	if !s.config.Conn.IsConnected() {
 		return s.disconnected()
 	}
-	for i, api := range apis {
-		apis[i] = api + "." + stream
-	}
-	if what := s.rights.lacks(s.now(), apis...); what != "" {
-		return noRight(what)
+	if what := s.rights.lacks(began, apis); what != "" {
+		return "Our account has no right to " + what + ". Grant it, or use credentials that have it."
 	}
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
@@ -137,10 +152,6 @@ func (s *Server) explain(err error, stream, made string, apis ...string) string 
 		return fmt.Sprintf("JetStream doesn't answer for stream %s: check that the stream has a leader.", stream)
 	}
 	return fmt.Sprintf("Stream %s: %v.", stream, err)
-}
-
-func noRight(what string) string {
-	return "Our account has no right to " + what + ". Grant it, or use credentials that have it."
 }
 
 // disconnected returns in words that NATS is away, and why.

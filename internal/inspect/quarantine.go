@@ -2,13 +2,11 @@ package inspect
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -44,12 +42,6 @@ func (s *Server) list(ctx context.Context, kept jetstream.Stream) (all []deliver
 	return all, nil
 }
 
-// body is a quarantined delivery's body as the page gets it.
-type body struct {
-	Text   string `json:"text"`
-	Binary bool   `json:"binary,omitempty"` // it isn't UTF-8; invalid bytes are replaced in the text
-}
-
 // quarantined serves a delivery's body.
 func (s *Server) quarantined(w http.ResponseWriter, r *http.Request) {
 	sequence, err := strconv.ParseUint(r.URL.Query().Get("sequence"), 10, 64)
@@ -57,6 +49,7 @@ func (s *Server) quarantined(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "The sequence must be a number.", http.StatusBadRequest)
 		return
 	}
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 	defer cancel()
 	kept, err := s.open(ctx, s.config.Quarantine)
@@ -69,9 +62,9 @@ func (s *Server) quarantined(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "It is gone: somebody has released or dropped it, or newer deliveries have displaced it.", http.StatusNotFound)
 		return
 	case err != nil:
-		http.Error(w, s.explain(err, s.config.Quarantine, noQuarantine, "STREAM.INFO", "DIRECT.GET", "STREAM.MSG.GET"), http.StatusBadGateway)
+		http.Error(w, s.explainQuarantine(err, began), http.StatusBadGateway)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(body{string(m.Data), !utf8.Valid(m.Data)})
+	w.Header().Set("Content-Type", types[".txt"])
+	_, _ = w.Write(m.Data) // as text, which nosniff holds browsers to
 }

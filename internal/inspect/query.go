@@ -1,14 +1,12 @@
 package inspect
 
 import (
-	"bytes"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/ade15e70/webhook-bridge/event"
-	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
 // query is what the page's search and selects ask for. It selects what static/filter.js does, which
@@ -55,29 +53,22 @@ func newQuery(values url.Values) query {
 	return q
 }
 
-func (q query) matches(m stream.Message) bool {
-	var e event.Event
-	if parsed, err := event.Parse(m.Data()); err == nil {
-		e = parsed
+func (q query) matches(v shown) bool {
+	e := v.Event
+	if e == nil {
+		e = new(event.Event)
 	}
 	if q.provider != "" && q.provider != e.Provider || q.event != "" && q.event != e.Event {
 		return false
 	}
-	var text []byte // of the message, in lower case
+	var text string // of the message, in lower case
 	return !slices.ContainsFunc(q.terms, func(t term) bool {
 		if t.field != nil {
-			return !strings.Contains(strings.ToLower(t.field(m.Subject(), &e)), t.word)
+			return !strings.Contains(strings.ToLower(t.field(v.Subject, e)), t.word)
 		}
-		if text == nil {
-			text = searchable(m, &e)
+		if text == "" { // the payload holds the attributes as JSON, with escapes
+			text = strings.ToLower(strings.Join([]string{v.Subject, e.Type, e.Event, e.Subject, e.Entity, e.EntityID, e.UserID, v.Payload}, "\n"))
 		}
-		return !bytes.Contains(text, []byte(t.word))
+		return !strings.Contains(text, t.word)
 	})
-}
-
-// searchable returns the texts of a message that are searched, in lower case. The payload holds the
-// attributes as JSON, with escapes.
-func searchable(m stream.Message, e *event.Event) []byte {
-	texts := []string{m.Subject(), e.Type, e.Event, e.Subject, e.Entity, e.EntityID, e.UserID, string(m.Data())}
-	return bytes.ToLower([]byte(strings.Join(texts, "\n")))
 }

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"net/url"
@@ -8,22 +9,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
-	"github.com/ade15e70/webhook-bridge/internal/stream"
+	"github.com/ade15e70/webhook-bridge/event"
 )
-
-// fakeMsg is a message with a subject and data only.
-type fakeMsg struct {
-	jetstream.Msg
-	subject string
-	data    []byte
-}
-
-func (m fakeMsg) Subject() string      { return m.subject }
-func (m fakeMsg) Data() []byte         { return m.data }
-func (m fakeMsg) Headers() nats.Header { return nil }
 
 // The page holds static/filter.js to the same file, in test/browser.
 func TestQuery(t *testing.T) {
@@ -49,11 +36,11 @@ func TestQuery(t *testing.T) {
 		var got []string
 		for _, name := range slices.Sorted(maps.Keys(cases.Messages)) {
 			m := cases.Messages[name]
-			data := []byte(m.Event)
-			if m.Text != "" {
-				data = []byte(m.Text)
+			v := shown{Subject: m.Subject, Payload: cmp.Or(string(m.Event), m.Text)}
+			if e, err := event.Parse([]byte(v.Payload)); err == nil {
+				v.Event = &e
 			}
-			if q.matches(stream.Message{Msg: fakeMsg{subject: m.Subject, data: data}}) {
+			if q.matches(v) {
 				got = append(got, name)
 			}
 		}

@@ -61,7 +61,7 @@ func Find(
 			}
 		},
 	}
-	go endWhen(ctx, cancel, hopeless)
+	go EndWhen(ctx, cancel, hopeless)
 	err := r.Run(ctx)
 	switch ended := context.Cause(ctx); {
 	case ended != nil:
@@ -73,8 +73,8 @@ func Find(
 	return found, nil
 }
 
-// endWhen cancels the context with the error of hopeless.
-func endWhen(ctx context.Context, cancel context.CancelCauseFunc, hopeless func() error) {
+// EndWhen cancels the context with the error of hopeless, which it calls again and again.
+func EndWhen(ctx context.Context, cancel context.CancelCauseFunc, hopeless func() error) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {

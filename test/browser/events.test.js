@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
 import { filter } from '../../internal/inspect/static/filter.js'
+import { growth, observe } from '../../internal/inspect/static/lag.js'
 import { clipboard, close, file, holds, matching, payloadOf, publish, rows, run, until, world } from './bridge.js'
 
 after(close)
@@ -16,6 +17,27 @@ test('the search here matches what the search of the stream does', () => {
     }).map(([name]) => name)
     assert.deepEqual(found, finds, JSON.stringify({ search, provider, event }))
   }
+})
+
+test('a consumer that falls behind, by what was seen in half a minute', () => {
+  for (const [at, behind, created, want] of [
+    [0, 10, 'first', 0],
+    [2, 14, 'first', 0], // too short a time
+    [10, 30, 'first', 2],
+    [20, 10, 'first', 0],
+    [45, 110, 'first', 4], // since 20
+    [50, 5, 'first', 0], // less than at 20
+    [60, 500, 'second', 0], // made anew
+    [70, 600, 'second', 10], // since then
+    [200, 600, 'second', 0], // stands still
+    [210, 1600, 'second', 100], // since 200
+  ]) {
+    const consumer = { name: 'a', created, num_pending: behind - 3, num_ack_pending: 3 }
+    observe([consumer], 1000 + at)
+    assert.equal(growth(consumer), want, `after ${at} s`)
+  }
+  observe([], 1211)
+  assert.equal(growth({ name: 'a', created: 'second' }), 0)
 })
 
 test('what is stored is there, and what comes appears', async (t) => {

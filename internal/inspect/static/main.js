@@ -3,6 +3,7 @@ import { arrows, detail } from './detail.js'
 import { byId, bytes, commandLine, copy, count, el, refreshTimes } from './dom.js'
 import { Feed } from './feed.js'
 import { fieldNames, filter, unknownFields } from './filter.js'
+import { behind, observe } from './lag.js'
 import { List } from './list.js'
 import { quarantinePanel, streamPanel } from './panels.js'
 import { StreamSearch } from './search.js'
@@ -72,6 +73,7 @@ new Feed({
   },
   state(next) {
     state = next
+    observe(state.consumers)
     link(next.connected ? (next.trouble ? 'wait' : 'good') : 'bad', next.connected ? (next.trouble ? 'Connected, not reading' : 'Live') : 'NATS is away')
     trouble(next.trouble)
     glance()
@@ -99,11 +101,11 @@ function trouble(text) {
 function glance() {
   const perSecond = chart()
   fact('fact-rate', perSecond >= 10 ? count(Math.round(perSecond)) : perSecond.toFixed(1))
-  fact('fact-stream', state.stream ? count(state.stream.messages) : '–')
-  byId('fact-stream').title = state.stream ? bytes(state.stream.bytes) : ''
-  const behind = Math.max(0, ...state.consumers.map((c) => c.pending + c.ackPending))
-  fact('fact-behind', state.consumers.length ? count(behind) : '–', behind > 0 ? 'warn' : '')
-  const held = state.quarantine?.messages
+  fact('fact-stream', state.stream ? count(state.stream.state.messages) : '–')
+  byId('fact-stream').title = state.stream ? bytes(state.stream.state.bytes) : ''
+  const furthest = Math.max(0, ...state.consumers.map(behind))
+  fact('fact-behind', state.consumers.length ? count(furthest) : '–', furthest > 0 ? 'warn' : '')
+  const held = state.quarantine?.state.messages
   fact('fact-quarantine', held === undefined ? '–' : count(held), held ? 'warn' : '')
   byId('quarantine-count').hidden = !held
   byId('quarantine-count').textContent = held ? count(held) : ''
@@ -126,7 +128,7 @@ function shown() {
   const filtering = isFiltering()
   const found = list.found.length
   byId('matching').textContent = filtering ? `${count(list.shown.length - found)} of ${count(length)}` : length ? count(length) : ''
-  const beyond = streamSearch.show({ filtering, held: length, found, oldest: oldest(), stream: state?.stream })
+  const beyond = streamSearch.show({ filtering, held: length, found, oldest: oldest(), stream: state?.stream?.state })
   byId('clear').hidden = !filtering
   byId('pause').textContent = paused ? `Go on${waiting.length ? ` · ${count(waiting.length)} new` : ''}` : 'Pause'
   const note = byId('note')

@@ -1,5 +1,6 @@
 import { ago, byId, bytes, clock, commandLine, copyButton, count, el, morph, span } from './dom.js'
 import { facts } from './detail.js'
+import { growth } from './lag.js'
 import { tree } from './tree.js'
 
 const cell = (label, text, kind = '') => el('td', { class: kind, data: { label } }, text)
@@ -12,11 +13,12 @@ const rate = (n) => n >= 10 ? count(Math.round(n)) : n.toFixed(1)
 
 // judge describes how a consumer keeps up, in a few words.
 function judge(c) {
+  const { max_ack_pending: most, deliver_subject: push } = c.config
   if (c.paused) return ['paused', 'warn']
-  if (c.maxAckPending > 0 && c.ackPending >= c.maxAckPending) return ['stuck: acknowledges nothing', 'bad']
-  if (c.pending === 0) return [c.ackPending ? 'working on the last' : 'keeps up', 'good']
-  if (c.push ? !c.bound : c.waiting === 0 && c.ackPending === 0) return ['behind, nobody asks', 'bad']
-  if (c.growth > 0) return [`falling behind, ${rate(c.growth)} a second`, 'bad']
+  if (most > 0 && c.num_ack_pending >= most) return ['stuck: acknowledges nothing', 'bad']
+  if (c.num_pending === 0) return [c.num_ack_pending ? 'working on the last' : 'keeps up', 'good']
+  if (push ? !c.push_bound : c.num_waiting === 0 && c.num_ack_pending === 0) return ['behind, nobody asks', 'bad']
+  if (growth(c) > 0) return [`falling behind, ${rate(growth(c))} a second`, 'bad']
   return ['behind', 'warn']
 }
 
@@ -30,26 +32,28 @@ export function streamPanel(state) {
 
 function streamParts({ connected, stream, consumers, moreConsumers, consumersProblem, dead, trouble }) {
   if (!stream) return [el('h2', {}, 'Stream'), hint(trouble || (connected ? 'Waiting for the stream.' : 'Waiting for NATS.'))]
+  const { config, state: held, cluster } = stream
   const limit = (n, text) => n > 0 ? text(n) : 'no limit'
   const time = (text) => text ? [text, `${clock(text)}, `, ago(text)] : []
+  const nanoseconds = (n) => span(n / 1e9)
   const facets = facts([
-    ['messages', stream.messages, count(stream.messages)],
-    ['size', stream.bytes, `${bytes(stream.bytes)}, ${limit(stream.maxBytes, (n) => `of ${bytes(n)}`)}`],
-    ['sequence', `${stream.first}–${stream.last}`, `${count(stream.first)} to ${count(stream.last)}`],
-    ['oldest', ...time(stream.firstTime)],
-    ['newest', ...time(stream.lastTime)],
-    ['kept for', stream.maxAge, limit(stream.maxAge, span)],
-    ['when full', stream.discard, stream.discard === 'DiscardNew' ? 'new events wait' : 'old events are dropped'],
-    ['remembers ids', stream.duplicates, span(stream.duplicates)],
-    ['storage', stream.storage, `${stream.storage}, ${stream.replicas === 1 ? 'one copy' : `${stream.replicas} copies`}`],
-    ['leader', stream.leader],
-    ['not current', stream.lagging.join(', ')],
-    ['subjects', stream.subjects.join(', ')],
-    ['made', ...time(stream.made)],
+    ['messages', held.messages, count(held.messages)],
+    ['size', held.bytes, `${bytes(held.bytes)}, ${limit(config.max_bytes, (n) => `of ${bytes(n)}`)}`],
+    ['sequence', `${held.first_seq}–${held.last_seq}`, `${count(held.first_seq)} to ${count(held.last_seq)}`],
+    ['oldest', ...time(held.messages && held.first_ts)],
+    ['newest', ...time(held.messages && held.last_ts)],
+    ['kept for', config.max_age / 1e9, limit(config.max_age, nanoseconds)],
+    ['when full', config.discard, config.discard === 'new' ? 'new events wait' : 'old events are dropped'],
+    ['remembers ids', config.duplicate_window / 1e9, nanoseconds(config.duplicate_window)],
+    ['storage', config.storage, `${config.storage}, ${config.num_replicas === 1 ? 'one copy' : `${config.num_replicas} copies`}`],
+    ['leader', cluster?.leader],
+    ['not current', (cluster?.replicas ?? []).filter(({ current, offline }) => !current || offline).map(({ name }) => name).join(', ')],
+    ['subjects', config.subjects.join(', ')],
+    ['made', ...time(stream.created)],
   ])
   facets.classList.add('columns')
   return [
-    el('h2', {}, `Stream ${stream.name}`), facets,
+    el('h2', {}, `Stream ${config.name}`), facets,
     ...dead ? deadLetters(dead) : [],
     el('h2', {}, 'Consumers'), consumersProblem ? hint(consumersProblem) : consumerTable(consumers, moreConsumers),
   ]
@@ -61,13 +65,14 @@ const severity = ['bad', 'warn', 'good']
 // consumerTable lists the consumers, those in trouble first.
 function consumerTable(consumers, more) {
   if (!consumers.length) return hint('This stream has no consumers. “Consume it” beside an event shows how to write one.')
-  const judged = consumers.map((c) => [c, ...judge(c)]).sort(([, , a], [, , b]) => severity.indexOf(a) - severity.indexOf(b))
+  const judged = consumers.map((c) => [c, ...judge(c)]).sort(([a, , kindA], [b, , kindB]) => severity.indexOf(kindA) - severity.indexOf(kindB) || (a.name < b.name ? -1 : 1))
   const rows = judged.map(([c, text, kind]) => el('tr', {},
-    el('th', { scope: 'row', class: 'mono' }, c.name, c.durable ? '' : ' (ephemeral)'), ...[
-    [text, kind], [count(c.pending), 'n'], [count(c.ackPending), 'n'], [count(c.redelivered), 'n'], [lastDelivery(c), 'n'], [(c.subjects ?? []).join(', ') || 'all', 'mono'],
+    el('th', { scope: 'row', class: 'mono' }, c.name, c.config.durable_name ? '' : ' (ephemeral)'), ...[
+    [text, kind], [count(c.num_pending), 'n'], [count(c.num_ack_pending), 'n'], [count(c.num_redelivered), 'n'], [lastDelivery(c), 'n'],
+    [c.config.filter_subject || (c.config.filter_subjects ?? []).join(', ') || 'all', 'mono'],
   ].map(([value, kind], i) => cell(consumerColumns[i + 1][0], value, kind))))
   const bad = judged.filter(([, , kind]) => kind === 'bad').length
-  const growing = consumers.filter((c) => c.growth > 0).map((c) => c.name)
+  const growing = consumers.filter((c) => growth(c) > 0).map((c) => c.name)
   return el('div', {},
     consumers.length > 1 ? hint(`${count(consumers.length + more)} consumers, ${bad ? `${count(bad)} in trouble` : 'none in trouble'}.`,
       growing.length ? ` Falling further behind: ${growing.slice(0, 3).join(', ')}${growing.length > 3 ? ` and ${count(growing.length - 3)} more` : ''}.` : '') : '',
@@ -76,8 +81,8 @@ function consumerTable(consumers, more) {
 }
 
 function lastDelivery(c) {
-  if (c.lastActive) return ago(c.lastActive)
-  return c.delivered ? el('span', { title: 'NATS was restarted since, and no longer knows.' }, '–') : 'never'
+  if (c.delivered.last_active) return ago(c.delivered.last_active)
+  return c.delivered.consumer_seq ? el('span', { title: 'NATS was restarted since, and no longer knows.' }, '–') : 'never'
 }
 
 function deadLetters({ stream, messages, sequence, time, subject, reason }) {
@@ -94,7 +99,7 @@ let listed = '' // the list that is shown
 // quarantinePanel shows the deliveries in quarantine. Those that are open stay open.
 export function quarantinePanel({ connected, quarantine, deliveries, quarantineProblem }, { command }) {
   const list = deliveries ?? []
-  const now = JSON.stringify([connected, list, quarantineProblem, quarantine?.messages])
+  const now = JSON.stringify([connected, list, quarantineProblem, quarantine?.state.messages])
   if (now === listed) return
   listed = now
   const sequences = new Set(list.map((d) => d.sequence))
@@ -110,7 +115,7 @@ export function quarantinePanel({ connected, quarantine, deliveries, quarantineP
     hint('Deliveries with a correct signature that could not be published. This page only reads: Show has the commands that release or drop one.'),
     ...rows.length ? [table('In quarantine', [['Body'], ['Received'], ['Reason'], ['Endpoint'], ['Size', 'n'], ['Id']], rows)]
       : [hint(quarantineProblem || (quarantine ? 'The quarantine is empty.' : connected ? 'Waiting for the stream of the quarantine.' : 'Waiting for NATS.'))],
-    quarantine?.messages > list.length && list.length ? hint(`The newest ${count(list.length)} of ${count(quarantine.messages)}. “bridge quarantine list” prints all.`) : '')
+    quarantine?.state.messages > list.length && list.length ? hint(`The newest ${count(list.length)} of ${count(quarantine.state.messages)}. “bridge quarantine list” prints all.`) : '')
   if (box.contains(focused)) focused.focus({ preventScroll: true })
 }
 
@@ -138,9 +143,9 @@ async function deliveryBody(d, command) {
     box.append(hint(answer ? await answer.text() : 'bridge inspect doesn’t answer.'))
     return box
   }
-  const { text, binary } = await answer.json()
+  const text = await answer.text()
   box.append(el('div', { class: 'bar' }, el('h3', {}, 'Body as it was received ', clock(d.received)), el('span', { class: 'grow' }), copyButton('Copy body', '', () => text)))
-  if (binary) box.append(hint('The body isn’t UTF-8: invalid bytes are replaced.'))
+  if (text.includes('\uFFFD')) box.append(hint('Bytes that aren’t UTF-8 are shown as \uFFFD.'))
   try {
     box.append(tree(JSON.parse(text)))
   } catch {

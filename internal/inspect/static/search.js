@@ -67,7 +67,7 @@ export class StreamSearch {
   show({ filtering, held, found, oldest, stream }) {
     const done = this.#phase === 'whole' || this.#phase === 'stopped'
     const phase = done && this.#hasGap(oldest) ? 'idle' : this.#phase
-    const beyond = Boolean(filtering && oldest && stream && stream.first < oldest.sequence)
+    const beyond = Boolean(filtering && oldest && stream && stream.first_seq < oldest.sequence)
     byId('older').hidden = !beyond && phase === 'idle'
     const older = `${count(found)} older ${found === 1 ? 'event' : 'events'} found`
     const { read, share, time } = this.#progress
