@@ -83,11 +83,7 @@ func (s *Server) newHello(r *http.Request) (h hello, place uint64) {
 	}
 	before := s.ring.first() - 1
 	place = before
-	last := r.Header.Get("Last-Event-ID") // of a browser that reconnects by itself
-	if last == "" {
-		last = r.URL.Query().Get("after")
-	}
-	if number, ok := strings.CutPrefix(last, s.boot+"-"); ok {
+	if number, ok := strings.CutPrefix(r.URL.Query().Get("after"), s.boot+"-"); ok {
 		if known, err := strconv.ParseUint(number, 10, 64); err == nil {
 			h.Reset = false
 			place = max(known, before)

@@ -3,28 +3,27 @@ package inspect
 import (
 	"net"
 	"net/http"
-	"slices"
+	"net/netip"
 	"strings"
 )
 
 // guard refuses requests that another site may have made.
 //
-//   - Host must be a loopback name. Any other belongs to a site that has its name resolve to this
-//     machine (DNS rebinding), whose scripts would be of the same origin as the page.
+//   - Host must be an address or localhost. Any other name belongs to a site that has it resolve to
+//     this machine (DNS rebinding), whose scripts would be of the same origin as the page.
 //   - Another site's page may link here, but neither read nor embed anything.
 //
 // Clients other than browsers send none of these headers but Host.
-func guard(address net.Addr, next http.Handler) http.Handler {
-	hosts := hostsOf(address)
+func guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		for name, value := range securityHeaders {
 			h.Set(name, value)
 		}
 		switch {
-		case !slices.Contains(hosts, strings.ToLower(r.Host)):
-			http.Error(w, "This is the page of `bridge inspect`. It answers to http://"+hosts[0]+"/ and to no other name.", http.StatusMisdirectedRequest)
-		case !isOwn(r, hosts):
+		case !isAddress(r.Host):
+			http.Error(w, "This is the page of `bridge inspect`. It answers to localhost and to addresses such as 127.0.0.1, and to no other name.", http.StatusMisdirectedRequest)
+		case !isOwn(r):
 			http.Error(w, "This is the page of `bridge inspect`. Other sites may not read it.", http.StatusForbidden)
 		default:
 			next.ServeHTTP(w, r)
@@ -46,27 +45,21 @@ var securityHeaders = map[string]string{
 	"Cache-Control":                "no-store",
 }
 
-// hostsOf returns the values of Host that are accepted, the listener's first.
-func hostsOf(address net.Addr) []string {
-	host, port, _ := net.SplitHostPort(address.String())
-	var hosts []string
-	for _, name := range []string{host, "127.0.0.1", "localhost", "::1"} {
-		hosts = append(hosts, net.JoinHostPort(name, port))
-		if port == "80" {
-			hosts = append(hosts, strings.TrimSuffix(net.JoinHostPort(name, port), ":80"))
-		}
+// isAddress reports whether a Host, with a port or without, is an IP address or localhost: these
+// can't be rebound.
+func isAddress(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
 	}
-	return hosts
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil || strings.EqualFold(host, "localhost")
 }
 
 // isOwn reports whether no other site has made the request. Browsers tell by Sec-Fetch-Site, older
 // ones for some requests by Origin.
-func isOwn(r *http.Request, hosts []string) bool {
-	if origin := r.Header.Get("Origin"); origin != "" {
-		host, ok := strings.CutPrefix(origin, "http://")
-		if !ok || !slices.Contains(hosts, host) || host != r.Host {
-			return false
-		}
+func isOwn(r *http.Request) bool {
+	if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host {
+		return false
 	}
 	switch r.Header.Get("Sec-Fetch-Site") {
 	case "", "same-origin", "none":

@@ -1,7 +1,7 @@
 // Package inspect serves a page that shows new events, the state of the stream, its consumers and
 // the quarantine. It only reads.
 //
-// The page is for one person on one machine. It answers on loopback, under a loopback name, to
+// The page is for one person on one machine. It answers on loopback, under an address or localhost, to
 // requests that no other site has made (see guard). The bridge that faces the internet doesn't
 // serve it. It holds a bounded number of events and waits for no browser: one that falls too far
 // behind is disconnected, and reconnects by itself.
@@ -84,7 +84,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	background.Go(func() { s.poll(ctx) })
 
 	server := &http.Server{
-		Handler: s.handler(listener.Addr()), ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: 16 << 10,
+		Handler: s.handler(), ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: 16 << 10,
 		BaseContext: func(net.Listener) context.Context { return ctx }, // feeds end with it
 	}
 	ended := make(chan error, 1)
@@ -106,14 +106,14 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 }
 
 // handler serves the page and its requests.
-func (s *Server) handler(address net.Addr) http.Handler {
+func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/feed", s.feed)
 	mux.HandleFunc("GET /api/search", s.search)
 	mux.HandleFunc("GET /api/quarantine", s.quarantined)
-	mux.Handle("GET /", static())
-	mux.Handle("GET /vendors.css", vendors())
-	return guard(address, mux)
+	mux.HandleFunc("GET /", static)
+	mux.HandleFunc("GET /vendors.css", vendors)
+	return guard(mux)
 }
 
 // read reads the stream into the ring.

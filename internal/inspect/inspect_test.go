@@ -101,12 +101,9 @@ type page struct {
 
 func (w *world) open(after string) *page {
 	w.t.Helper()
-	request, err := http.NewRequest(http.MethodGet, w.url+"/api/feed", nil)
+	request, err := http.NewRequest(http.MethodGet, w.url+"/api/feed?after="+after, nil)
 	if err != nil {
 		w.t.Fatal(err)
-	}
-	if after != "" {
-		request.Header.Set("Last-Event-ID", after)
 	}
 	return w.feedOf(request)
 }

@@ -20,18 +20,16 @@ var types = map[string]string{
 }
 
 // static serves the page's files.
-func static() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name := path.Base(r.URL.Path)
-		if r.URL.Path == "/" {
-			name = "index.html"
-		}
-		text, err := files.ReadFile("static/" + name)
-		if err != nil || r.URL.Path != "/" && r.URL.Path != "/"+name {
-			http.NotFound(w, r)
-			return
-		}
-		w.Header().Set("Content-Type", types[path.Ext(name)])
-		_, _ = w.Write(text) //nolint:gosec // an embedded file
-	})
+func static(w http.ResponseWriter, r *http.Request) {
+	name := r.URL.Path
+	if name == "/" {
+		name = "/index.html"
+	}
+	text, err := files.ReadFile("static" + name)
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", types[path.Ext(name)])
+	_, _ = w.Write(text) //nolint:gosec // an embedded file
 }

@@ -30,7 +30,9 @@ test('another site reads nothing', async (t) => {
     [{ Host: `localhost:${new URL(at.page).port}` }, 200],
     [{ Host: 'rebound.test' }, 421],
     [{ Host: `rebound.test:${new URL(at.page).port}` }, 421],
-    [{ Host: '127.0.0.1' }, 421],
+    [{ Host: '127.0.0.1' }, 200], // addresses can't be rebound
+    [{ Host: 'localhost.rebound.test' }, 421],
+    [{ Host: own, Origin: 'http://rebound.test' }, 403],
     [{ Host: own, Origin: at.page }, 200],
     [{ Host: own, Origin: 'https://example.com' }, 403],
     [{ Host: own, Origin: 'null' }, 403],

@@ -24,8 +24,8 @@ export class Feed {
     })
     source.addEventListener('error', () => {
       this.#on.lost()
-      // The browser tries again by itself, unless the answer was an error.
-      if (source.readyState === EventSource.CLOSED) this.#timer = setTimeout(() => this.#open(), 2000)
+      this.#close() // the browser would try again by itself, but without the place where it was
+      this.#timer = setTimeout(() => this.#open(), 1000)
     })
   }
 
