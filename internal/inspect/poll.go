@@ -118,7 +118,7 @@ func (s *Server) consumers(ctx context.Context, events jetstream.Stream) (all []
 			all = append(all, info)
 		}
 	}
-	behind := func(c *jetstream.ConsumerInfo) int { return int(c.NumPending) + c.NumAckPending } //nolint:gosec // nobody has so many
+	behind := func(c *jetstream.ConsumerInfo) int { return int(c.NumPending) + c.NumAckPending }
 	slices.SortFunc(all, func(a, b *jetstream.ConsumerInfo) int { return cmp.Compare(behind(b), behind(a)) })
 	more = max(0, len(all)-maxConsumers)
 	return all[:len(all)-more], more, lister.Err()
