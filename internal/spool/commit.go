@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-
-	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // waiting is a record to be written.
@@ -42,14 +40,6 @@ func newWaiting(r Record) *waiting {
 	}
 }
 
-// fresh is a record that was appended during a recovery.
-type fresh struct {
-	id   id
-	seq  uint64
-	kind publish.Kind
-	size int64
-}
-
 const (
 	// One write is bounded, so that nobody waits for long.
 	maxRecords = 1024
@@ -73,10 +63,6 @@ func (s *Spool) run() {
 		case <-s.wake:
 			runtime.Gosched() // concurrent appends share a write
 		case found := <-s.recovered:
-			if found.stopped { // by Close: release waits for it
-				s.recovered <- found
-				break
-			}
 			s.adopt(found)
 		case <-ticker.C:
 			s.check()
@@ -179,21 +165,21 @@ func (s *Spool) finish(some []*waiting, err error) {
 
 // added counts a record that is on disk now.
 func (s *Spool) added(w *waiting) {
-	size := w.size()
 	s.last.Store(w.seq)
-	s.queued[w.journal].Add(1)
+	s.free.Add(-w.size()) // until it is measured again
 	if old := w.old; old != nil {
 		s.dropped[old.seq] = struct{}{}
 		s.queued[old.journal].Add(-1)
-		s.bytes[w.kind].Add(size - old.size)
+		s.bytes[w.kind].Add(-old.size)
+	} else if !s.ids.add(w.id) { // a recovery has found one meanwhile
+		s.dropped[w.seq] = struct{}{}
 		return
 	}
-	s.ids.add(w.id)
-	if s.recovering.Load() {
-		s.fresh = append(s.fresh, fresh{w.id, w.seq, w.kind, size})
+	s.queued[w.journal].Add(1)
+	s.bytes[w.kind].Add(w.size())
+	if w.journal == setAside {
+		return
 	}
-	s.bytes[w.kind].Add(size)
-	s.free.Add(-size) // until it is measured again
 	s.oldest[w.kind].CompareAndSwap(0, w.arrived)
 	signal(s.changes[w.kind])
 }
@@ -298,9 +284,8 @@ func (s *Spool) writable() {
 
 // release closes everything.
 func (s *Spool) release() {
-	if s.recovering.Load() {
-		<-s.recovered // the recovery stops when the spool is closed
-	} else if s.loaded {
+	s.reading.Wait() // a recovery stops when the spool is closed
+	if s.loaded && !s.recovering.Load() {
 		s.writeMark(true)
 	}
 	for _, j := range s.journals {

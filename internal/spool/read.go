@@ -95,20 +95,16 @@ func Read(dir string, visit func(r *Record) error) (damage, err error) {
 		return nil, fmt.Errorf("reading spool: %w", err)
 	}
 	defer closeAll(segments)
-	var stop error
-	show := func(r *raw) error {
+	seen := make(ids)
+	found := recovery{}
+	err = found.scan(segments, m, func(_ int, r *raw) error {
 		record, err := r.decode()
-		if err != nil {
-			return err
+		if err != nil || !seen.add(idOf(r.kind, record.ID)) {
+			return nil //nolint:nilerr // the bridge drops it
 		}
-		stop = visit(&record)
-		return stop
-	}
-	found := scan(segments, m, show, func(int64) bool { return true })
-	if stop != nil {
-		return nil, stop
-	}
-	return errors.Join(found.damage...), nil
+		return visit(&record)
+	})
+	return errors.Join(found.damage...), err
 }
 
 // Stats is the state of a spool.

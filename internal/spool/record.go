@@ -69,6 +69,9 @@ func parseHeader(b []byte, salt uint32) (r raw, size int64, sum uint32, err erro
 		return r, 0, 0, fmt.Errorf("%w: the checksum of a record's header doesn't match", errDamaged)
 	}
 	r = raw{kind: publish.Kind(b[4]), seq: binary.BigEndian.Uint64(b[12:])}
+	if r.kind >= publish.Kinds {
+		return r, 0, 0, fmt.Errorf("%w: a record is of the unknown kind %d", errDamaged, r.kind)
+	}
 	return r, recordHeader + int64(n), binary.BigEndian.Uint32(b[20:]), nil
 }
 

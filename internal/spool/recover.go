@@ -22,13 +22,10 @@ const oldName = "spool.db"
 
 // recovery is the result of reading a spool's journals.
 type recovery struct {
-	ids     ids
-	queued  [journals]int64
-	bytes   [publish.Kinds]int64
-	dropped map[uint64]struct{}
-	damage  []error
-	stopped bool     // it is incomplete
-	cut     []string // writes that a crash cut short; never acknowledged
+	queued [journals]int64      // by how much the spool's counts change
+	bytes  [publish.Kinds]int64 // the same
+	damage []error
+	cut    []string // writes that a crash cut short; never acknowledged
 }
 
 // openJournals opens the files of the directory.
@@ -113,11 +110,12 @@ func (s *Spool) load() (err error) {
 const runBits = 40
 
 // recover begins to read all segments in the background. Meanwhile new records go into new segments
-// and nothing is delivered. A new record may be a duplicate of an unread one: adopt drops it then.
+// and nothing is delivered. Of two records with one id, the one that is found later is dropped.
 func (s *Spool) recover() {
 	s.isDamaged.Store(false)
 	s.recovering.Store(true)
 	var segments [journals][]*segment
+	f := &recovery{}
 	total := int64(0)
 	for i, j := range s.journals {
 		segments[i] = j.all()
@@ -126,32 +124,50 @@ func (s *Spool) recover() {
 		if len(segments[i]) > 0 {
 			s.queued[i].CompareAndSwap(0, 1) // there may be some records
 		}
+		f.queued[i] = -s.queued[i].Load()
 	}
+	for kind := range s.bytes {
+		f.bytes[kind] = -s.bytes[kind].Load()
+	}
+	s.read.Store(0)
 	s.all.Store(total)
 	s.mu.Lock()
-	s.ids, s.fresh = make(ids), nil
+	s.ids, s.dropped = make(ids), make(map[uint64]struct{})
 	s.mu.Unlock()
 	m := s.mark
-	go func() {
+	s.reading.Go(func() {
 		for _, of := range segments { // records count even if the process was killed before it synced them
 			if last := lastOf(of); last != nil && (*last.file.Load()).Sync() != nil {
 				last.doubt.Store(true)
 			}
 		}
-		s.recovered <- scan(segments, m, nil, func(n int64) bool {
-			s.read.Add(n)
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			return !s.closed
-		})
-	}()
+		if f.scan(segments, m, func(i int, r *raw) error { return s.recoverRecord(f, i, r) }) == nil {
+			s.recovered <- f
+		}
+	})
 }
 
-// scan reads the journals: first the records that are set aside, so that none counts as waiting. It
-// calls progress with the number of bytes read since the last call, which stops it by returning
-// false, and calls visit with each record.
-func scan(segments [journals][]*segment, m mark, visit func(*raw) error, progress func(n int64) bool) *recovery {
-	f := &recovery{ids: make(ids), dropped: make(map[uint64]struct{})}
+// recoverRecord counts a record, unless it is a copy of another. The error ends the recovery.
+func (s *Spool) recoverRecord(f *recovery, i int, r *raw) error {
+	x, _, err := r.id()
+	s.read.Add(r.size())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return ErrClosed
+	case err != nil || !s.ids.add(x):
+		s.dropped[r.seq] = struct{}{}
+	default:
+		f.queued[i]++
+		f.bytes[r.kind] += r.size()
+	}
+	return nil
+}
+
+// scan calls visit with each record, first with those that are set aside, so that none counts as
+// waiting. It notes damage. An error of visit ends it.
+func (f *recovery) scan(segments [journals][]*segment, m mark, visit func(i int, r *raw) error) error {
 	for n := range journals {
 		i := setAside - n
 		f.checkFiles(segments[i], m.ends[i], m.delivered[i])
@@ -159,38 +175,13 @@ func scan(segments [journals][]*segment, m mark, visit func(*raw) error, progres
 		c.damage = func(in *segment, from int64, isEnd bool, err error) {
 			f.note(durableBytes(segments[i], m.ends[i], in), in, from, isEnd, err)
 		}
-		read := int64(0)
 		for r, err := c.next(); err == nil; r, err = c.next() {
-			if read += r.size(); read > chunk {
-				if !progress(read) {
-					f.stopped = true
-					return f
-				}
-				read = 0
-			}
-			if f.add(i, &r) && visit != nil {
-				if err := visit(&r); err != nil {
-					f.damage = append(f.damage, err)
-					return f
-				}
+			if err := visit(i, &r); err != nil {
+				return err
 			}
 		}
-		progress(read)
 	}
-	return f
-}
-
-// add counts the record and reports whether it is new: it may be set aside as well, or have been
-// appended again during a recovery.
-func (f *recovery) add(i int, r *raw) bool {
-	x, _, err := r.id()
-	if err != nil || r.kind >= publish.Kinds || !f.ids.add(x) {
-		f.dropped[r.seq] = struct{}{}
-		return false
-	}
-	f.queued[i]++
-	f.bytes[r.kind] += r.size()
-	return true
+	return nil
 }
 
 // checkFiles looks for missing files and bytes.
@@ -234,22 +225,11 @@ func (f *recovery) spoil(in *segment, from int64, err error) {
 
 // adopt uses the result of a recovery.
 func (s *Spool) adopt(f *recovery) {
-	s.mu.Lock()
-	for _, r := range s.fresh {
-		if !f.ids.add(r.id) {
-			f.dropped[r.seq] = struct{}{}
-			continue
-		}
-		f.queued[r.kind]++
-		f.bytes[r.kind] += r.size
-	}
-	s.ids, s.dropped, s.fresh = f.ids, f.dropped, nil
-	s.mu.Unlock()
 	for kind, n := range f.bytes {
-		s.bytes[kind].Store(n)
+		s.bytes[kind].Add(n)
 	}
 	for i, j := range s.journals {
-		s.queued[i].Store(f.queued[i])
+		s.queued[i].Add(f.queued[i])
 		j.reading.Lock()
 		j.mu.Lock()
 		j.head = position{seq: s.mark.delivered[i]}

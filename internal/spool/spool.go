@@ -59,7 +59,7 @@ type Spool struct {
 	journals [journals]*journal
 
 	mu             sync.Mutex
-	ids            ids             // of the records on disk; during a recovery, of those appended since
+	ids            ids             // of the records on disk; during a recovery, of those found or appended
 	unwritten      map[id]*waiting // the records that aren't on disk yet
 	pending        []*waiting      // those of them that aren't being written yet, in order
 	unwrittenBytes [publish.Kinds]int64
@@ -73,8 +73,8 @@ type Spool struct {
 	// Used by the committer alone.
 	next            uint64 // the next sequence number; none is used twice
 	mark            mark
-	markFile        file    // nil: it must be opened
-	fresh           []fresh // appended since the recovery began
+	markFile        file           // nil: it must be opened
+	reading         sync.WaitGroup // the recovery
 	recovered       chan *recovery
 	loaded          bool // the journals are open
 	isLogged        bool // that the last write failed
