@@ -15,10 +15,9 @@ import (
 
 // body is a body as it may have been sent.
 type body struct {
-	raw   []byte
-	text  stringify.Text // nil: it isn't one JSON object
-	cost  int            // number of assumptions
-	cause Cause          // of the difference from the captured body
+	raw    []byte
+	text   stringify.Text // nil: it isn't one JSON object
+	causes []Cause        // of the difference from the captured body
 }
 
 // examineBody adds the step about the body and its canonical form.
@@ -103,7 +102,7 @@ func (b body) bodies() []body {
 			text, err = stringify.Parse(raw)
 		}
 		if err == nil && text.IsObject() {
-			all = append(all, body{raw, text, 1, c})
+			all = append(all, body{raw, text, []Cause{c}})
 		}
 	}
 	for _, r := range repairs {

@@ -64,7 +64,7 @@ func (d *diagnoser) explainBody(b body) {
 		cause("too_deep", err.Error(), "no vendor can have signed it")
 	case errors.Is(err, stringify.ErrUTF8):
 		cause("not_utf8", "the body is not UTF-8", "a proxy or the capture has converted or cut it")
-	case slices.ContainsFunc(b.bodies(), func(other body) bool { return other.cost > 0 }):
+	case slices.ContainsFunc(b.bodies(), func(other body) bool { return len(other.causes) > 0 }):
 		cause("not_json", "the body as it stands here is not JSON, but it is once unescaped, or without what is around it; none of the secrets signed that either", "first capture the body as it was sent, byte for byte")
 	default:
 		cause("not_json", "the body is "+err.Error(), "the capture is incomplete, or a proxy has changed the body: compare its length with Content-Length")

@@ -59,19 +59,19 @@ func TestSignedTexts(t *testing.T) {
 	const key, number, text = marked, "1767323045", `"1767323045"`
 	usual := body(number, data)
 	for _, test := range []struct{ name, body, signed, code, says string }{
-		{"full stop", usual, number + "." + data, "unknown_scheme", "over the timestamp and the data, with a full stop between"},
-		{"colon", usual, number + ":" + data, "unknown_scheme", "with a colon between"},
-		{"line break", usual, number + "\n" + data, "unknown_scheme", "with a line break between"},
-		{"bar", usual, number + "|" + data, "unknown_scheme", "with a bar between"},
-		{"blank", usual, number + " " + data, "unknown_scheme", "with a blank between"},
-		{"reversed", usual, data + number, "unknown_scheme", "over the data and the timestamp, with nothing between"},
-		{"reversed, full stop", usual, data + "." + number, "unknown_scheme", "over the data and the timestamp, with a full stop between"},
+		{"full stop", usual, number + "." + data, "unknown_scheme", `over the timestamp and the data, with "." between`},
+		{"colon", usual, number + ":" + data, "unknown_scheme", `with ":" between`},
+		{"line break", usual, number + "\n" + data, "unknown_scheme", `with "\n" between`},
+		{"bar", usual, number + "|" + data, "unknown_scheme", `with "|" between`},
+		{"blank", usual, number + " " + data, "unknown_scheme", `with " " between`},
+		{"reversed", usual, data + number, "unknown_scheme", `over the data and the timestamp, with nothing between`},
+		{"reversed, full stop", usual, data + "." + number, "unknown_scheme", `over the data and the timestamp, with "." between`},
 		{"milliseconds", usual, number + "000" + data, "unknown_scheme", "over the timestamp in milliseconds and the data"},
 		{"milliseconds in the body", body(number+"123", data), number + data, "unknown_scheme", "over the timestamp in seconds and the data"},
 		{"text in the body", body(text, data), number + data, "unknown_scheme", "over the timestamp without its quotation marks and the data"},
 		{"text that is signed", usual, text + data, "unknown_scheme", "over the timestamp as a text and the data"},
-		{"the body", usual, number + "." + usual, "unknown_scheme", "over the timestamp and the body, with a full stop between"},
-		{"the body, reversed", usual, usual + number, "unknown_scheme", "over the body and the timestamp, with nothing between"},
+		{"the body", usual, number + "." + usual, "unknown_scheme", `over the timestamp and the body, with "." between`},
+		{"the body, reversed", usual, usual + number, "unknown_scheme", `over the body and the timestamp, with nothing between`},
 		{"data null", body(number, "null"), number + "null", "data_shape", "can't be verified under scheme timestamp-data; a dashboard's test is like that, as a rule: cause a real event"},
 		{"data an array", body(number, "[1]"), number + "[1]", "data_shape", "cause a real event"},
 	} {

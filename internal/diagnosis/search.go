@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"net/http"
@@ -65,8 +66,8 @@ func (d *diagnoser) search(b body, signatures []signature) (found, bool) {
 		for _, body := range b.bodies() {
 			for _, text := range d.texts(body) {
 				for _, key := range keys {
-					cost := body.cost + key.cost + d.schemeCost(text, key)
-					if key.IsEmpty() || !slices.ContainsFunc(signatures, func(s signature) bool { return cost+s.cost == assumptions }) {
+					assumed := len(body.causes) + len(key.causes) + d.schemeCost(text, key)
+					if key.IsEmpty() || !slices.ContainsFunc(signatures, func(s signature) bool { return assumed+len(s.causes) == assumptions }) {
 						continue
 					}
 					if work += text.len(); work > maxWork {
@@ -75,7 +76,7 @@ func (d *diagnoser) search(b body, signatures []signature) (found, bool) {
 					}
 					mac := verify.Sum(key.Secret, text.parts...)
 					for _, s := range signatures {
-						if cost+s.cost == assumptions && s.isBeginningOf(mac) {
+						if assumed+len(s.causes) == assumptions && bytes.HasPrefix(mac, s.mac) {
 							return found{s, key, body, text}, true
 						}
 					}
@@ -101,22 +102,17 @@ func (d *diagnoser) schemeCost(t signedText, k key) int {
 	if t.scheme == at.Scheme || at.Scheme == verify.Auto && slices.Contains(at.Provider.SchemeNames(), t.scheme) {
 		return 0
 	}
-	return max(1, t.cost)
+	return 1
 }
 
 // causes returns the differences from what the bridge expects.
 func (d *diagnoser) causes(f found) (all []Cause) {
 	at := d.judgedBy(f.key)
-	if f.signature.cause.Code != "" && !strings.EqualFold(f.signature.header, at.Provider.Header) {
-		all = append(all, f.signature.cause)
+	if !strings.EqualFold(f.signature.header, at.Provider.Header) { // it is elsewhere only to this endpoint
+		all = append(all, f.signature.causes...)
 	}
-	if f.key.cause.Code != "" {
-		all = append(all, f.key.cause)
-	}
-	if f.body.cause.Code != "" {
-		all = append(all, f.body.cause)
-	}
-	if d.schemeCost(f.text, f.key) == 0 || f.signature.cause.Code == memberScheme {
+	all = append(append(all, f.key.causes...), f.body.causes...)
+	if d.schemeCost(f.text, f.key) == 0 || slices.ContainsFunc(all, func(c Cause) bool { return c.Code == memberScheme }) {
 		return all
 	}
 	if slices.Contains(at.Provider.SchemeNames(), f.text.scheme) {

@@ -16,8 +16,7 @@ type key struct {
 	secret.Secret
 	at       Endpoint
 	position int
-	cost     int // number of assumptions
-	cause    Cause
+	causes   []Cause // of the difference from the secret as set
 }
 
 // reading is another way to read a secret's text.
@@ -113,8 +112,7 @@ func (d *diagnoser) keys() (all []key) {
 		for i, s := range e.Secrets() {
 			k := key{Secret: s, at: e, position: i}
 			if !own {
-				k.cost = 1
-				k.cause = d.otherEndpoint(k)
+				k.causes = []Cause{d.otherEndpoint(k)}
 			}
 			all = append(all, k)
 			text := string(s.Key())
@@ -151,9 +149,9 @@ const maxParts = 8
 func (k key) readings(text string) (all []key) {
 	add := func(other, code, says, do string) {
 		if other != "" && other != text {
-			all = append(all, key{secret.New(other), k.at, k.position, 1, proven(
-				code, fmt.Sprintf("it is signed with secret %d of %s %s", k.position, k.at.SecretsFrom, says), do,
-			)})
+			all = append(all, key{secret.New(other), k.at, k.position, []Cause{
+				proven(code, fmt.Sprintf("it is signed with secret %d of %s %s", k.position, k.at.SecretsFrom, says), do),
+			}})
 		}
 	}
 	for _, r := range secretReadings {
@@ -172,9 +170,9 @@ func (k key) readings(text string) (all []key) {
 // joined returns the secret that commas may have split.
 func joined(e Endpoint, texts []string) key {
 	do := "a comma parts secrets in a variable: put this one into a file, a line of its own, and set " + e.Prefix + "SECRETS_FILE"
-	return key{secret.New(strings.Join(texts, ",")), e, 0, 1, proven(
-		"secret_comma", "it is signed with all of "+e.SecretsFrom+" as one secret, commas included", do,
-	)}
+	return key{secret.New(strings.Join(texts, ",")), e, 0, []Cause{
+		proven("secret_comma", "it is signed with all of "+e.SecretsFrom+" as one secret, commas included", do),
+	}}
 }
 
 // suspectSecrets returns a cause for each of the endpoint's secrets that looks wrong.

@@ -1,7 +1,6 @@
 package diagnosis
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -18,9 +17,8 @@ import (
 // signature is a MAC as it may have been sent, or its beginning.
 type signature struct {
 	mac    []byte
-	header string // that it was in, if not the provider's
-	cost   int    // number of assumptions
-	cause  Cause
+	header string  // that it was in, if not the provider's
+	causes []Cause // of the difference from the signature as the vendor sends it
 }
 
 // memberScheme is the code of the cause that names the scheme, too.
@@ -36,15 +34,14 @@ func (d *diagnoser) examineSignatures(b body) (all []signature) {
 	values := d.Delivery.Values(p.Header)
 	for i, value := range values {
 		d.step("signature", "%s: %s", p.Header, describeSignature(value))
-		asIs := Cause{}
-		cost := 0
+		var causes []Cause
 		if len(values) > 1 {
-			cost, asIs = 1, proven(
+			causes = append(causes, proven(
 				"signature_twice", fmt.Sprintf("%s is there %d times; number %d is right", p.Header, len(values), i+1),
 				"something on the way adds another: have it pass the vendor's header on, once",
-			)
+			))
 		}
-		all = append(all, readings(value, p, cost, asIs)...)
+		all = append(all, readings(p, value, causes...)...)
 	}
 	member := ""
 	if m := b.text.Member(p.Member); p.Member != "" && m.IsString() {
@@ -52,21 +49,21 @@ func (d *diagnoser) examineSignatures(b body) (all []signature) {
 	}
 	if member != "" {
 		d.step("signature", "the body's member %s: %s", p.Member, describeSignature(member))
-		cost, cause := 0, Cause{}
+		var causes []Cause
 		if s, _ := p.Scheme(d.at.Scheme); s.Members == nil {
 			by := p.SchemeOfMember()
-			cost, cause = 1, proven(
+			causes = append(causes, proven(
 				memberScheme, "the signature is in the body, and signs "+strings.Join(by.Members, " and "),
 				"set "+d.at.Prefix+"SIGNATURE="+by.Name+": with "+d.at.Scheme+" only the header "+p.Header+" counts",
-			)
+			))
 		}
-		all = append(all, readings(member, p, cost, cause)...)
+		all = append(all, readings(p, member, causes...)...)
 	}
 	for _, f := range d.Delivery.Header {
 		if !strings.EqualFold(f.Name, p.Header) && looksLikeSignature(f) {
 			name := humanize.Text(f.Name)
 			d.step("signature", "%s: %s. The bridge doesn't look there", name, describeSignature(f.Value))
-			elsewhere := readings(f.Value, p, 1, proven(
+			elsewhere := readings(p, f.Value, proven(
 				"signature_elsewhere", "the signature is in the header "+name+", and the bridge looks for "+p.Header,
 				"if a proxy has renamed it, have it pass it on as it came; nginx takes no header with an underscore unless told",
 			))
@@ -127,49 +124,62 @@ func decodeBase64(text string) ([]byte, error) {
 var labelled = regexp.MustCompile(`^(?i:sha-?256|hmac-?sha-?256|hmac|v\d+|0x|signature)[=:,x]? *`)
 
 // readings returns the MACs as which a signature's text can be read.
-func readings(value string, p *verify.Provider, cost int, given Cause) (all []signature) {
-	add := func(text string, more int, cause Cause) {
+func readings(p *verify.Provider, value string, given ...Cause) (all []signature) {
+	add := func(text string, causes ...Cause) {
 		mac, encoding := decode(text)
-		if len(mac) < minMAC {
+		switch size := sha256.Size; {
+		case len(mac) < minMAC:
 			return
-		}
-		switch {
-		case len(mac) < sha256.Size:
-			more, cause = more+1, proven(
-				"signature_cut", fmt.Sprintf("the signature is right as far as it goes: %d of %d bytes", len(mac), sha256.Size),
+		case len(mac) < size:
+			causes = append(causes, proven(
+				"signature_cut", fmt.Sprintf("the signature is right as far as it goes: %d of %d bytes", len(mac), size),
 				"find what cuts the header: a proxy's limit, a column of a log, the capture",
-			)
-		case len(mac) > sha256.Size:
-			more, cause = more+1, proven("signature_long", "the signature is right, and something follows it", "find what adds to the header")
-			mac = mac[:sha256.Size]
-		case more == 0 && !slices.Contains(p.Encodings, verify.Encoding(encoding)):
-			more, cause = more+1, proven("signature_"+encoding, "the signature is right, and in "+encoding+", where "+p.Title+" documents "+string(p.Encodings[0]), "the vendor has changed its encoding, or a proxy does: report it")
+			))
+		case len(mac) > size:
+			mac, causes = mac[:size], append(causes, proven("signature_long", "the signature is right, and something follows it", "find what adds to the header"))
+		case len(causes) == 0 && !slices.Contains(p.Encodings, verify.Encoding(encoding)):
+			causes = append(causes, proven(
+				"signature_"+encoding, "the signature is right, and in "+encoding+", where "+p.Title+" documents "+string(p.Encodings[0]),
+				"the vendor has changed its encoding, or a proxy does: report it",
+			))
 		}
-		if cause.Code == "" {
-			cause = given
-		}
-		all = append(all, signature{mac: mac, cost: cost + more, cause: cause})
+		all = append(all, signature{mac: mac, causes: slices.Concat(given, causes)})
 	}
-	add(value, 0, Cause{})
-	for _, trimmed := range []struct {
-		text string
-		Cause
-	}{
-		{strings.Join(strings.Fields(value), ""), proven("signature_white_space", "the signature is right without the white space in it", "find what breaks the header's line or adds blanks")},
-		{strings.Trim(value, `"'<>;, `), proven("signature_quoted", "the signature is right without the marks around it", "find what puts quotation marks around the header, and have it pass the header on unchanged")},
-		{labelled.ReplaceAllString(value, ""), proven("signature_label", "the signature is right without the label before it", "the vendor documents none: if a proxy adds it, have it pass the header on unchanged, else report it")},
-		{unescaped(value), proven("signature_escaped", "the signature is right once its % escapes are undone", "find what escapes the header, and have it pass the header on unchanged")},
-	} {
-		if trimmed.text != value {
-			add(trimmed.text, 1, trimmed.Cause)
+	add(value)
+	for _, r := range signatureReadings {
+		if text := r.read(value); text != value {
+			add(text, r.cause)
 		}
 	}
 	if parts := strings.Split(value, ","); len(parts) > 1 && len(parts) <= 8 {
 		for _, part := range parts {
-			add(strings.TrimSpace(part), 1, proven("signature_joined", "one of the signatures that the header joins with commas is right", "something on the way joins two headers, or adds one: have it pass on the vendor's"))
+			add(strings.TrimSpace(part), proven("signature_joined", "one of the signatures that the header joins with commas is right", "something on the way joins two headers, or adds one: have it pass on the vendor's"))
 		}
 	}
 	return all
+}
+
+// signatureReadings are other ways to read a signature's text.
+var signatureReadings = []struct {
+	cause Cause
+	read  func(text string) string
+}{
+	{
+		proven("signature_white_space", "the signature is right without the white space in it", "find what breaks the header's line or adds blanks"),
+		func(s string) string { return strings.Join(strings.Fields(s), "") },
+	},
+	{
+		proven("signature_quoted", "the signature is right without the marks around it", "find what puts quotation marks around the header, and have it pass the header on unchanged"),
+		func(s string) string { return strings.Trim(s, `"'<>;, `) },
+	},
+	{
+		proven("signature_label", "the signature is right without the label before it", "the vendor documents none: if a proxy adds it, have it pass the header on unchanged, else report it"),
+		func(s string) string { return labelled.ReplaceAllString(s, "") },
+	},
+	{
+		proven("signature_escaped", "the signature is right once its % escapes are undone", "find what escapes the header, and have it pass the header on unchanged"),
+		unescaped,
+	},
 }
 
 func unescaped(value string) string {
@@ -179,9 +189,6 @@ func unescaped(value string) string {
 	}
 	return plain
 }
-
-// isBeginningOf reports whether the MAC begins with the signature's.
-func (s signature) isBeginningOf(mac []byte) bool { return bytes.HasPrefix(mac, s.mac) }
 
 func excerptText(text string, limit int) string {
 	text = text[:min(len(text), limit)]

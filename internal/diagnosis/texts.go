@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,7 +17,6 @@ type signedText struct {
 	scheme string // "": that of no scheme
 	name   string
 	parts  [][]byte
-	cost   int    // number of assumptions, if no scheme has it
 	unfit  string // the scheme that signs such a text, but not of such a body
 }
 
@@ -45,14 +45,14 @@ func (d *diagnoser) texts(b body) (all []signedText) {
 	}
 	for _, name := range []string{"timestamp", "time"} {
 		if value := b.text.Member(name); value != nil {
-			for i, w := range writings(value) {
-				all = append(all, b.joined("the "+name+w.name, w.text, i > 0)...)
+			for _, w := range writings(value) {
+				all = append(all, b.joined("the "+name+w.name, w.text)...)
 			}
 		}
 	}
 	for _, f := range d.Delivery.Header {
 		if strings.Contains(strings.ToLower(f.Name), "timestamp") {
-			all = append(all, b.joined("the header "+f.Name, []byte(f.Value), true)...)
+			all = append(all, b.joined("the header "+f.Name, []byte(f.Value))...)
 		}
 	}
 	return all
@@ -95,36 +95,25 @@ func writings(value stringify.Text) []writing {
 }
 
 // separators may stand between two parts that are signed.
-var separators = []struct{ text, name string }{
-	{".", "a full stop"},
-	{"", "nothing"},
-	{":", "a colon"},
-	{"\n", "a line break"},
-	{"|", "a bar"},
-	{",", "a comma"},
-	{" ", "a blank"},
-	{"-", "a hyphen"},
-	{"_", "an underscore"},
-	{";", "a semicolon"},
-	{"&", "an ampersand"},
-}
+var separators = []string{".", "", ":", "\n", "|", ",", " ", "-", "_", ";", "&"}
 
 // joined returns the time with the data or with the body, in either order, with a separator.
-func (b body) joined(name string, time []byte, isRare bool) (all []signedText) {
-	add := func(first, second string, one, other []byte, isReversed bool) {
-		for i, s := range separators {
-			t := signedText{name: first + " and " + second + ", with " + s.name + " between", parts: [][]byte{one, []byte(s.text), other}, cost: 1}
-			if isRare || isReversed || i > 2 {
-				t.cost = 2
+func (b body) joined(name string, time []byte) (all []signedText) {
+	add := func(other string, text []byte) {
+		for _, s := range separators {
+			between := ", with nothing between"
+			if s != "" {
+				between = fmt.Sprintf(", with %q between", s)
 			}
-			all = append(all, t)
+			all = append(all,
+				signedText{name: name + " and " + other + between, parts: [][]byte{time, []byte(s), text}},
+				signedText{name: other + " and " + name + between, parts: [][]byte{text, []byte(s), time}},
+			)
 		}
 	}
 	if data := b.text.Member("data"); data != nil {
-		add(name, "the data", time, data, false)
-		add("the data", name, data, time, true)
+		add("the data", data)
 	}
-	add(name, "the body", time, b.text, false)
-	add("the body", name, b.text, time, true)
+	add("the body", b.text)
 	return all
 }
