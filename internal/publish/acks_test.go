@@ -15,7 +15,7 @@ import (
 )
 
 // taken returns the outcome, which must be there.
-func taken(t *testing.T, w *wait) outcome {
+func taken(t *testing.T, w *awaited) outcome {
 	t.Helper()
 	select {
 	case o := <-w.done:
@@ -26,17 +26,20 @@ func taken(t *testing.T, w *wait) outcome {
 	}
 }
 
+// begun registers a message with a time-out of one second.
+func begun(a *acks, id string) *awaited { return a.begin(message(id), "S", time.Time{}, time.Second) }
+
 // Each message has the time-out's time, however many began before and after it, and one that has its
 // outcome takes none from another.
 func TestAcksExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newAcks("d", time.Second, "")
-		var began []*wait
+		a := newAcks("")
+		var began []*awaited
 		for n := range 5 {
-			number, w := a.begin(message("1"), "S", time.Time{})
+			w := begun(a, "1")
 			began = append(began, w)
 			if n == 2 {
-				a.settle(number, outcome{duplicate: true})
+				a.settle(w, outcome{duplicate: true})
 			}
 			time.Sleep(300 * time.Millisecond)
 		}
@@ -59,39 +62,39 @@ func TestAcksExpire(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Hour)
-		_, w := a.begin(message("1"), "S", time.Time{}) // the timer runs again
-		start := time.Now()
-		if got := <-w.done; time.Since(start) != time.Second {
-			t.Errorf("%+v after %s", got, time.Since(start))
+		if len(a.pending) != 0 {
+			t.Errorf("%d are kept", len(a.pending))
 		}
 	})
 }
 
-// A message has one outcome: what comes later, an acknowledgement after a time-out above all, reaches
-// neither it nor the message that waits in the same place now.
+// A message has one outcome: a later acknowledgement doesn't reach it.
 func TestAcksSettleOnce(t *testing.T) {
 	t.Parallel()
-	a := newAcks("d", time.Hour, "")
-	number, w := a.begin(message("1"), "S", time.Time{})
+	a := newAcks("")
+	w, other := begun(a, "1"), begun(a, "2")
 	a.fail(nats.ErrDisconnected)
-	if got := taken(t, w); !errors.Is(got.err, nats.ErrDisconnected) {
+	if got := taken(t, w); !errors.Is(got.err, nats.ErrDisconnected) || a.isWaiting(w) {
 		t.Errorf("%+v", got)
 	}
-	a.spare.Put(w)
-	other, again := a.begin(message("1"), "S", time.Time{})
-	a.settle(number, outcome{})
-	if len(again.done) > 0 || !a.isWaiting(other) || a.isWaiting(number) {
-		t.Error("another message's outcome was taken")
+	a.giveUp(w, context.Canceled)
+	a.settle(w, outcome{})
+	a.settle(w, outcome{})
+	if len(w.done) > 0 || len(other.done) != 1 {
+		t.Error("there is another outcome")
 	}
-	a.settle(other, outcome{})
-	if got := taken(t, again); got.err != nil || got.duplicate {
+	third := begun(a, "3")
+	a.settle(third, outcome{})
+	a.settle(third, outcome{duplicate: true})
+	a.fail(nats.ErrDisconnected)
+	if got := taken(t, third); got.err != nil || got.duplicate || len(third.done) > 0 {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestReadAck(t *testing.T) {
 	t.Parallel()
-	ours := []byte("WEBHOOKS")
+	const ours = "WEBHOOKS"
 	for text, want := range map[string]ack{
 		`{"stream":"WEBHOOKS","seq":1}`:                                {stream: ours},
 		`{"stream":"WEBHOOKS","seq":18446744073709551615}`:             {stream: ours},
@@ -110,7 +113,7 @@ func TestReadAck(t *testing.T) {
 		`{}`: {err: jetstream.ErrInvalidJSAck},
 	} {
 		got := readAck(&nats.Msg{Data: []byte(text)})
-		if string(got.stream) != string(want.stream) || got.domain != want.domain || got.duplicate != want.duplicate || !errors.Is(got.err, want.err) {
+		if got.stream != want.stream || got.domain != want.domain || got.duplicate != want.duplicate || !errors.Is(got.err, want.err) {
 			t.Errorf("%s: %+v, want %+v", text, got, want)
 		}
 	}
@@ -122,23 +125,18 @@ func TestReadAck(t *testing.T) {
 
 func TestReceive(t *testing.T) {
 	t.Parallel()
-	p := &Publisher{direct: newAcks("d", time.Hour, ""), spooled: newAcks("s", time.Hour, "")}
+	p := &Publisher{acks: newAcks("")}
 	const inbox = "_INBOX.abc"
-	sub := &nats.Subscription{Subject: inbox + ".*"}
-	for n := range uint64(100) {
-		a, b := p.direct, p.spooled
-		if n%2 == 1 {
-			a, b = b, a
+	for n := range 100 {
+		w := p.acks.begin(message("1"), "S", time.Time{}, time.Hour)
+		for _, other := range []string{inbox + ".x-y", inbox + ".", replyTo(inbox, w.number+1)} {
+			p.receive(&nats.Msg{Subject: other})
 		}
-		number, w := a.begin(message("1"), "S", time.Time{})
-		for _, other := range []string{inbox + ".x-y", inbox + ".", inbox + ".d", a.replyTo(inbox, number+1), b.replyTo(inbox, number)} {
-			p.receive(&nats.Msg{Subject: other, Sub: sub})
-		}
-		reply := a.replyTo(inbox, number)
+		reply := replyTo(inbox, w.number)
 		if strings.Count(reply, ".") != 2 {
-			t.Fatalf("message %d: %d on %s", n, number, reply)
+			t.Fatalf("message %d: on %s", n, reply)
 		}
-		p.receive(&nats.Msg{Subject: reply, Sub: sub, Data: []byte(`{"stream":"S","seq":7}`)})
+		p.receive(&nats.Msg{Subject: reply, Data: []byte(`{"stream":"S","seq":7}`)})
 		if got := taken(t, w); got.err != nil {
 			t.Errorf("message %d: %v", n, got.err)
 		}
@@ -149,37 +147,32 @@ func TestReceive(t *testing.T) {
 // message is stored; but not for ever.
 func TestLateAcks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newAcks("d", time.Second, "")
+		a := newAcks("")
 		var late []string
 		a.late = func(l LateAck) { late = append(late, l.ID) }
-		timedOut, w := a.begin(message("timed out"), "S", time.Time{})
-		tooLate, _ := a.begin(message("too late"), "S", time.Time{})
-		refused, _ := a.begin(message("refused"), "S", time.Time{})
+		timedOut := begun(a, "timed out")
+		tooLate := begun(a, "too late")
+		refused := begun(a, "refused")
 		time.Sleep(2 * time.Second)
-		if got := taken(t, w); !errors.Is(got.err, jetstream.ErrAsyncPublishTimeout) {
+		if got := taken(t, timedOut); !errors.Is(got.err, jetstream.ErrAsyncPublishTimeout) {
 			t.Errorf("%+v", got)
 		}
-		lost, _ := a.begin(message("disconnected"), "S", time.Time{})
+		lost := begun(a, "disconnected")
 		a.fail(nats.ErrDisconnected)
-		abandoned, _ := a.begin(message("abandoned"), "S", time.Time{})
-		a.abandon(abandoned, context.Canceled)
+		abandoned := begun(a, "abandoned")
+		a.giveUp(abandoned, context.Canceled)
 		time.Sleep(2 * time.Second)
-		for _, number := range []uint64{timedOut, lost, abandoned, timedOut} {
-			a.receive(number, ack{stream: []byte("S")})
+		for _, w := range []*awaited{timedOut, lost, abandoned, timedOut} {
+			a.receive(w.number, ack{stream: "S"})
 		}
-		a.receive(refused, ack{err: &jetstream.APIError{ErrorCode: 10077}})
+		a.receive(refused.number, ack{err: &jetstream.APIError{ErrorCode: 10077}})
 		if diff := cmp.Diff([]string{"timed out", "disconnected", "abandoned"}, late); diff != "" {
 			t.Errorf("late (-want +got):\n%s", diff)
 		}
 		time.Sleep(lateFor + time.Second)
-		a.receive(tooLate, ack{stream: []byte("S")})
+		a.receive(tooLate.number, ack{stream: "S"})
 		if len(late) != 3 || len(a.pending) != 0 {
 			t.Errorf("%v, %d are kept", late, len(a.pending))
-		}
-		_, w = a.begin(message("next"), "S", time.Time{}) // its time is its own, not that of what is dropped later
-		start := time.Now()
-		if got := <-w.done; time.Since(start) != time.Second {
-			t.Errorf("%+v after %s", got, time.Since(start))
 		}
 	})
 }
@@ -194,23 +187,23 @@ func TestForeignAcks(t *testing.T) {
 		want   Cause // "": stored
 		after  time.Duration
 	}{
-		"another stream":                    {"", ack{stream: []byte("T")}, nil, WrongStream, time.Second},
-		"another domain":                    {"hub", ack{stream: []byte("S"), domain: "leaf"}, nil, WrongStream, time.Second},
-		"no domain":                         {"hub", ack{stream: []byte("S")}, nil, WrongStream, time.Second},
-		"another domain, then the right":    {"hub", ack{stream: []byte("S"), domain: "leaf"}, &ack{stream: []byte("S"), domain: "hub"}, "", 0},
-		"any domain will do":                {"", ack{stream: []byte("S"), domain: "leaf"}, nil, "", 0},
+		"another stream":                    {"", ack{stream: "T"}, nil, WrongStream, time.Second},
+		"another domain":                    {"hub", ack{stream: "S", domain: "leaf"}, nil, WrongStream, time.Second},
+		"no domain":                         {"hub", ack{stream: "S"}, nil, WrongStream, time.Second},
+		"another domain, then the right":    {"hub", ack{stream: "S", domain: "leaf"}, &ack{stream: "S", domain: "hub"}, "", 0},
+		"any domain will do":                {"", ack{stream: "S", domain: "leaf"}, nil, "", 0},
 		"an error with a domain":            {"hub", ack{err: &jetstream.APIError{ErrorCode: 10060}, isRefusal: true}, nil, WrongStream, domainGrace},
-		"an error with a domain, then none": {"hub", ack{err: &jetstream.APIError{ErrorCode: 10060}, isRefusal: true}, &ack{stream: []byte("S"), domain: "hub"}, "", 0},
+		"an error with a domain, then none": {"hub", ack{err: &jetstream.APIError{ErrorCode: 10060}, isRefusal: true}, &ack{stream: "S", domain: "hub"}, "", 0},
 		"an error without a domain":         {"", ack{err: &jetstream.APIError{ErrorCode: 10047}, isRefusal: true}, nil, NoStorage, 0},
-		"another stream's error":            {"", ack{err: &jetstream.APIError{ErrorCode: 10060}, isRefusal: true}, &ack{stream: []byte("S")}, "", 0},
+		"another stream's error":            {"", ack{err: &jetstream.APIError{ErrorCode: 10060}, isRefusal: true}, &ack{stream: "S"}, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				a := newAcks("d", time.Second, test.domain)
-				number, w := a.begin(message("1"), "S", time.Time{})
-				a.receive(number, test.first)
+				a := newAcks(test.domain)
+				w := begun(a, "1")
+				a.receive(w.number, test.first)
 				if test.then != nil {
-					a.receive(number, *test.then)
+					a.receive(w.number, *test.then)
 				}
 				start := time.Now()
 				o := <-w.done

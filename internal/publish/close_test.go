@@ -29,7 +29,7 @@ func pending(f *fixture) <-chan answer {
 		status, err := f.publish("pending")
 		got <- answer{status, err}
 	}()
-	poll.Until(f.t, "an acknowledgement is awaited", func() bool { return f.direct.waiting() == 1 })
+	poll.Until(f.t, "an acknowledgement is awaited", func() bool { return f.acks.waiting() == 1 })
 	return got
 }
 

@@ -106,7 +106,7 @@ func TestRefusesWhenServerDies(t *testing.T) {
 		_, err := f.publish("dying")
 		refused <- err
 	}()
-	poll.Until(t, "an acknowledgement is awaited", func() bool { return f.direct.waiting() == 1 })
+	poll.Until(t, "an acknowledgement is awaited", func() bool { return f.acks.waiting() == 1 })
 	s.Kill()
 	if err := <-refused; !errors.Is(err, ErrUnavailable) || !errors.Is(err, nats.ErrDisconnected) {
 		t.Errorf("got %v", err)

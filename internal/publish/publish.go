@@ -41,8 +41,7 @@ type Publisher struct {
 	streams  []*monitor      // one for each stream
 	room     *room           // of the quarantine's stream; nil: there is none
 	windows  *windows
-	direct   *acks // of Publish
-	spooled  *acks // of PublishAll
+	acks     *acks
 	queue    sendQueue
 	opening  sync.Mutex
 	session  atomic.Pointer[session]
@@ -56,7 +55,7 @@ func Open(c Config) (*Publisher, error) {
 	}
 	p := &Publisher{
 		config: c, windows: openWindows(c.Windows, c.ReadOnly, c.EmptySpool, c.Log),
-		direct: newAcks("d", c.Timeout, c.Server.Domain), spooled: newAcks("s", c.SpoolTimeout, c.Server.Domain),
+		acks: newAcks(c.Server.Domain),
 	}
 	events := newMonitor(c.Stream, p.windows, c.Log)
 	p.monitors[Event], p.streams = events, []*monitor{events}
@@ -71,7 +70,7 @@ func Open(c Config) (*Publisher, error) {
 			m.check()
 		}
 	}
-	p.link = newLink(c.Log, check, func() { p.fail(nats.ErrDisconnected) }, p.reopen)
+	p.link = newLink(c.Log, check, func() { p.acks.fail(nats.ErrDisconnected) }, p.reopen)
 	p.link.server = c.Server
 	if c.Server.lookUp != nil {
 		p.link.lookUp = c.Server.lookUp
@@ -90,14 +89,14 @@ func Open(c Config) (*Publisher, error) {
 // Publish publishes the message and waits for the stream's acknowledgement. It never waits much
 // longer than Timeout, even if NATS has just gone silent. The error is an [Error].
 func (p *Publisher) Publish(ctx context.Context, m Message) (Status, error) {
-	o, w, err := p.begin(ctx, m, p.direct)
+	o, err := p.begin(ctx, m, p.config.Timeout)
 	if err != nil {
 		return "", err
 	}
 	if p.queue.put(o) {
 		go p.flush() // sending others' messages too may take longer than this one's time-out
 	}
-	r := p.await(ctx, o, w)
+	r := p.await(ctx, o)
 	return r.Status, r.Err
 }
 
@@ -117,24 +116,25 @@ const DefaultSpoolTimeout = 10 * time.Second
 // acknowledgement of the last, and returns a result for each.
 func (p *Publisher) PublishAll(ctx context.Context, messages []Message) []Result {
 	results := make([]Result, len(messages))
-	waits, sent := make([]*wait, len(messages)), make([]outgoing, len(messages))
-	batch, size := make([]outgoing, 0, len(messages)), 0
+	sent := make(map[int]outgoing, len(messages))
+	var batch []outgoing
+	size := 0
 	for i, m := range messages {
-		o, w, err := p.begin(ctx, m, p.spooled)
+		o, err := p.begin(ctx, m, p.config.SpoolTimeout)
 		if err != nil {
 			results[i].Err = err
 			continue
 		}
-		waits[i], sent[i], batch = w, o, append(batch, o)
+		sent[i], batch = o, append(batch, o)
 		if size += len(m.Data); size >= maxChunk {
 			p.send(batch)
-			batch, size = batch[:0], 0
+			batch, size = nil, 0
 		}
 	}
 	p.send(batch)
-	for i, w := range waits {
-		if w != nil {
-			results[i] = p.await(ctx, sent[i], w)
+	for i := range results {
+		if o, ok := sent[i]; ok {
+			results[i] = p.await(ctx, o)
 		}
 	}
 	return results
@@ -153,57 +153,47 @@ func (p *Publisher) send(batch []outgoing) {
 
 // begin registers the message for its acknowledgement. It returns an error if the message can't be
 // sent now.
-func (p *Publisher) begin(ctx context.Context, m Message, of *acks) (outgoing, *wait, error) {
+func (p *Publisher) begin(ctx context.Context, m Message, timeout time.Duration) (outgoing, error) {
 	if err := p.link.open(); err != nil {
-		return outgoing{}, nil, &Error{ErrUnavailable, Disconnected, err}
+		return outgoing{}, &Error{ErrUnavailable, Disconnected, err}
 	}
 	if err := p.Check(m); err != nil {
-		return outgoing{}, nil, err
+		return outgoing{}, err
 	}
 	if p.link.forbidden.has(m.Subject) {
-		return outgoing{}, nil, &Error{ErrRefused, Forbidden, errForbidden}
+		return outgoing{}, &Error{ErrRefused, Forbidden, errForbidden}
 	}
 	if err := p.admit(ctx, m); err != nil {
-		return outgoing{}, nil, err
+		return outgoing{}, err
 	}
 	monitor := p.monitors[m.Kind]
-	number, w := of.begin(m, monitor.stream.Name, monitor.madeAt())
-	return outgoing{m, monitor.stream.Name, of, number}, w, nil
+	return outgoing{m, p.acks.begin(m, monitor.stream.Name, monitor.madeAt(), timeout)}, nil
 }
 
 // await returns the message's result once it is acknowledged or given up.
-func (p *Publisher) await(ctx context.Context, m outgoing, w *wait) Result {
+func (p *Publisher) await(ctx context.Context, m outgoing) Result {
 	var o outcome
 	select {
-	case o = <-w.done:
+	case o = <-m.done:
 	case <-ctx.Done():
-		m.acks.abandon(m.number, ctx.Err())
-		o = <-w.done // either that or an outcome that came first
+		p.acks.giveUp(m.awaited, ctx.Err())
+		o = <-m.done // either that or an outcome that came first
 	}
-	m.acks.spare.Put(w)
 	switch {
 	case o.err != nil:
 		return Result{Err: p.failed(m.Message, o.err)}
 	case o.duplicate:
-		return Result{Status: Duplicate, Took: o.took, Made: o.made}
+		return Result{Status: Duplicate, Took: o.took, Made: m.Made}
 	}
-	return Result{Status: Stored, Took: o.took, Made: o.made}
+	return Result{Status: Stored, Took: o.took, Made: m.Made}
 }
 
 // OnLate sets f to be called for each message that is acknowledged after its time-out. f must not
 // block.
 func (p *Publisher) OnLate(f func(LateAck)) {
-	for _, a := range []*acks{p.direct, p.spooled} {
-		a.mu.Lock()
-		a.late = f
-		a.mu.Unlock()
-	}
-}
-
-// fail ends the wait for all acknowledgements.
-func (p *Publisher) fail(err error) {
-	p.direct.fail(err)
-	p.spooled.fail(err)
+	p.acks.mu.Lock()
+	defer p.acks.mu.Unlock()
+	p.acks.late = f
 }
 
 // Check returns an error if the message is too large for the server or the stream.
@@ -278,7 +268,7 @@ func (p *Publisher) Close(ctx context.Context) error {
 	if n := p.drained(ctx); n > 0 {
 		err = fmt.Errorf("closing: %d messages are not acknowledged yet", n)
 	}
-	p.fail(jetstream.ErrJetStreamPublisherClosed)
+	p.acks.fail(jetstream.ErrJetStreamPublisherClosed)
 	if c := p.link.current.Load(); c != nil {
 		_ = c.Close() // or nats.go waits for a write in progress
 	}
@@ -301,9 +291,8 @@ func (p *Publisher) Settle(ctx context.Context, bound time.Duration) {
 // drained waits until no caller waits for an acknowledgement, or the context ends. It returns how
 // many still wait.
 func (p *Publisher) drained(ctx context.Context) int {
-	waiting := func() int { return p.direct.waiting() + p.spooled.waiting() }
-	waitWhile(ctx, func() bool { return waiting() > 0 })
-	return waiting()
+	waitWhile(ctx, func() bool { return p.acks.waiting() > 0 })
+	return p.acks.waiting()
 }
 
 // waitWhile waits while the condition holds, until the context ends.

@@ -246,7 +246,7 @@ func TestPublishWaitsNoLonger(t *testing.T) {
 	}
 	s.Resume()
 	// The patient one's acknowledgement is still awaited, and comes.
-	poll.Until(t, "no acknowledgement is awaited", func() bool { return patient.direct.waiting() == 0 })
+	poll.Until(t, "no acknowledgement is awaited", func() bool { return patient.acks.waiting() == 0 })
 }
 
 // Concurrent publishes of equal and of different ids: each id is stored once.

@@ -21,15 +21,15 @@ func TestSendQueueDropsWhatIsRefused(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL()).connected()
-	var began []*wait
+	var began []outgoing
 	for _, id := range []string{"lost", "sent"} {
 		m := message(id)
-		o, w, err := f.begin(t.Context(), m, f.direct)
+		o, err := f.begin(t.Context(), m, f.config.Timeout)
 		if err != nil {
 			t.Fatal(err)
 		}
 		f.queue.put(o)
-		began = append(began, w)
+		began = append(began, o)
 		if id == "lost" {
 			f.link.onLost()
 		}
@@ -51,16 +51,15 @@ func TestSendQueueWithoutConnection(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL(), withTimeout(10*time.Minute)).connected()
-	m := message("1")
-	o, w, err := f.begin(t.Context(), m, f.direct)
+	sent, err := f.begin(t.Context(), message("1"), f.config.Timeout)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.queue.put(o)
+	f.queue.put(sent)
 	s.Stop()
 	poll.Until(t, "disconnected", func() bool { return !f.IsConnected() })
 	f.flush()
-	if o := <-w.done; o.err == nil {
+	if o := <-sent.done; o.err == nil {
 		t.Error("it was acknowledged")
 	}
 }
@@ -98,24 +97,6 @@ func TestSendQueueKeepsOrder(t *testing.T) {
 			t.Errorf("%s was stored after %s", id, last[id[0]])
 		}
 		last[id[0]] = id
-	}
-}
-
-// A message has its own headers and none of the one before, however many that had.
-func TestSendQueueHeaders(t *testing.T) {
-	t.Parallel()
-	var o sendQueue
-	for i, names := range [][]string{{"A"}, {"B"}, {"B"}, {"A", "B"}, {}, {"C", "A"}, {"C", "D"}} {
-		m := outgoing{Message: message(fmt.Sprint(i)), stream: "S", acks: newAcks("d", time.Hour, "")}
-		want := nats.Header{"Nats-Msg-Id": {m.ID}, "Nats-Expected-Stream": {"S"}}
-		m.Headers = nil
-		for _, name := range names {
-			m.Headers = append(m.Headers, Header{Name: name, Value: m.ID})
-			want[name] = []string{m.ID}
-		}
-		if diff := cmp.Diff(want, o.message("inbox", m).Header); diff != "" {
-			t.Errorf("%d (-want +got):\n%s", i, diff)
-		}
 	}
 }
 

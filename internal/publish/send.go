@@ -1,0 +1,123 @@
+package publish
+
+import (
+	"encoding/json"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// sendQueue hands messages to nats.go in order, and concurrent ones together: these then share one
+// write and a few acknowledgement packets.
+type sendQueue struct {
+	mu    sync.Mutex
+	queue []outgoing
+	sends sync.Mutex // held while sending
+}
+
+// outgoing is a message in the send queue.
+type outgoing struct {
+	Message
+	*awaited
+}
+
+// put appends messages and reports whether the queue was empty. If so, the caller must call flush.
+func (q *sendQueue) put(messages ...outgoing) (first bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	first = len(q.queue) == 0
+	q.queue = append(q.queue, messages...)
+	return first
+}
+
+// take empties the queue and returns its messages.
+func (q *sendQueue) take() (batch []outgoing) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	batch, q.queue = q.queue, nil
+	return batch
+}
+
+// flush yields once, so that concurrent callers can add messages, and then sends the queue. A
+// message that can't be sent gets its outcome at once. One that has its outcome already, because the
+// connection was lost or the time-out passed, isn't sent.
+func (p *Publisher) flush() {
+	runtime.Gosched()
+	p.queue.sends.Lock()
+	defer p.queue.sends.Unlock()
+	batch := p.queue.take()
+	err := p.link.enter()
+	if err == nil {
+		defer p.link.leave()
+	}
+	s := p.session.Load()
+	for _, m := range batch {
+		switch {
+		case err != nil:
+		case !p.link.isUp():
+			err = nats.ErrDisconnected
+		case p.acks.isWaiting(m.awaited):
+			if refused := s.nc.PublishMsg(m.msg(s.inbox)); refused != nil {
+				p.acks.settle(m.awaited, outcome{err: refused})
+			}
+		}
+		if err != nil {
+			p.acks.settle(m.awaited, outcome{err: err})
+		}
+	}
+}
+
+// msg returns m for nats.go.
+func (m outgoing) msg(inbox string) *nats.Msg {
+	header := nats.Header{jetstream.MsgIDHeader: {m.Message.ID}, jetstream.ExpectedStreamHeader: {m.stream}}
+	for _, h := range m.Headers {
+		header[h.Name] = []string{h.Value}
+	}
+	return &nats.Msg{Subject: m.Subject, Reply: replyTo(inbox, m.number), Header: header, Data: m.Data}
+}
+
+// replyTo returns the subject on which a message is acknowledged.
+func replyTo(inbox string, number uint64) string {
+	return inbox + "." + strconv.FormatUint(number, 10)
+}
+
+// receive handles an answer on the inbox.
+func (p *Publisher) receive(m *nats.Msg) {
+	token := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
+	if number, err := strconv.ParseUint(token, 10, 64); err == nil {
+		p.acks.receive(number, readAck(m))
+	}
+}
+
+// ack is a parsed answer.
+type ack struct {
+	stream, domain string
+	duplicate      bool
+	err            error
+	isRefusal      bool // err is JetStream's own
+}
+
+// readAck parses an answer.
+func readAck(m *nats.Msg) ack {
+	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
+		return ack{err: jetstream.ErrNoStreamResponse}
+	}
+	var read struct {
+		Stream, Domain string
+		Duplicate      bool
+		Error          *jetstream.APIError
+	}
+	switch err := json.Unmarshal(m.Data, &read); {
+	case err != nil:
+		return ack{err: jetstream.ErrInvalidJSAck}
+	case read.Error != nil:
+		return ack{err: read.Error, isRefusal: true}
+	case read.Stream == "":
+		return ack{err: jetstream.ErrInvalidJSAck}
+	}
+	return ack{stream: read.Stream, domain: read.Domain, duplicate: read.Duplicate}
+}
