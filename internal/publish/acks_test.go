@@ -62,6 +62,7 @@ func TestAcksExpire(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if len(a.pending) != 0 {
 			t.Errorf("%d are kept", len(a.pending))
 		}

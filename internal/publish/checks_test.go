@@ -53,8 +53,7 @@ func TestChecksAreFew(t *testing.T) {
 // A check counts for the connection on which it was made.
 func TestCheckIsOfItsConnection(t *testing.T) {
 	t.Parallel()
-	l := newLink(zap.NewNop(), nil, nil, nil)
-	first, second := newConn(l, nil), newConn(l, nil)
+	first, second := new(session), new(session)
 	m := newMonitor(Stream{}, openWindows("", false, false, zap.NewNop()), zap.NewNop())
 	defer m.windows.stop()
 	if err := m.ready(first); !errors.Is(err, errUnchecked) {
@@ -83,13 +82,13 @@ func TestCheckEndsWithItsConnection(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.StartProcess(t, "")
 	f := open(t, s.URL()).connected()
-	before := f.link.connection()
+	before := f.current()
 	s.Pause()
 	f.monitors[Event].check()
 	poll.Until(t, "the check has begun", func() bool { return len(f.monitors[Event].wanted) == 0 })
 	s.Kill()
 	s.Start()
-	poll.Until(t, "connected again", func() bool { c := f.link.connection(); return c != nil && c != before })
+	poll.Until(t, "connected again", func() bool { c := f.current(); return c != nil && c != before })
 	start := time.Now()
 	f.connected()
 	if took := time.Since(start); took > checkTimeout/2 {
@@ -146,10 +145,10 @@ func TestNoErrorFromLameDuck(t *testing.T) {
 		}
 	})
 	for range 3 {
-		before := f.link.connection()
+		before := f.current()
 		s.LameDuck()
 		s.Start()
-		poll.Until(t, "connected again", func() bool { c := f.link.connection(); return c != nil && c != before })
+		poll.Until(t, "connected again", func() bool { c := f.current(); return c != nil && c != before })
 		f.connected()
 	}
 	close(stop)

@@ -41,7 +41,7 @@ func TestCloseAwaitsAcknowledgements(t *testing.T) {
 	published := pending(f)
 	closed := make(chan error, 1)
 	go func() { closed <- f.close(context.Background()) }()
-	poll.Until(t, "closing", f.link.closing.Load)
+	<-f.ctx.Done()
 	if _, err := f.publish("late"); !errors.Is(err, ErrUnavailable) || !strings.HasSuffix(err.Error(), ": closing") {
 		t.Errorf("publishing while it is closing: %v", err)
 	}
@@ -123,7 +123,7 @@ func TestCloseAnytime(t *testing.T) {
 		"ready":          {up.URL(), func(f *fixture) { f.connected() }},
 		"unreachable":    {down.URL(), func(f *fixture) { poll.Until(t, "tried", func() bool { return f.logged(sayUnreachable) > 0 }) }},
 		"down, at once":  {down.URL(), func(*fixture) {}},
-		"between trials": {down.URL(), func(f *fixture) { poll.Until(t, "dialled", f.link.dialled.Load) }},
+		"between trials": {down.URL(), func(f *fixture) { f.tries(2) }},
 	} {
 		f := open(t, test.url)
 		test.wait(f)
@@ -131,7 +131,9 @@ func TestCloseAnytime(t *testing.T) {
 		if err := f.close(t.Context()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		poll.Until(t, "closed", f.session.Load().nc.IsClosed)
+		if s := f.session.Load(); s != nil {
+			<-s.closed
+		}
 		for _, message := range f.messages()[before:] {
 			if strings.Contains(message, "closed") || message == sayDisconnected {
 				t.Errorf("%s: logged %q", name, message)

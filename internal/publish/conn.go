@@ -2,66 +2,32 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"net"
 	"time"
 )
 
-// conn is one connection on the wire. It tells the link of a loss before nats.go learns of it.
+// conn is a connection on the wire. It reports its loss before nats.go knows of it.
 type conn struct {
 	net.Conn
-	link  *link
 	alive context.Context // ends when the connection is lost; its cause is the first reason
 	lose  context.CancelCauseFunc
+
+	established func() bool // lets it outlive the context that ends handshakes
 }
 
-func newConn(l *link, wire net.Conn) *conn {
-	c := &conn{Conn: wire, link: l}
+func newConn(wire net.Conn) *conn {
+	c := &conn{Conn: wire}
 	c.alive, c.lose = context.WithCancelCause(context.Background())
 	return c
 }
 
-var errNotOpened = errors.New("not opened yet")
-
-// Dial makes link a nats.CustomDialer. It refuses until the publisher is open: nats.Connect dials
-// every server before it returns, and a silent one would delay the start.
-func (l *link) Dial(network, address string) (net.Conn, error) {
-	if !l.opened.Load() {
-		return nil, errNotOpened
-	}
-	l.dialled.Store(true)
-	if last := l.current.Swap(nil); last != nil {
-		_ = last.Close() // nats.go leaves it open after a failed handshake
-		if last != l.up.Load() {
-			l.silent = last.RemoteAddr().String()
-		}
-	}
-	wire, err := l.dial(network, address)
-	if err != nil {
-		return nil, err
-	}
-	c := newConn(l, wire)
-	l.current.Store(c)
-	if l.ctx.Err() != nil { // stop may have run before the Store above
-		_ = c.Close()
-	}
-	return c, nil
-}
-
-// Read returns an error only after every publish has left nats.go. Until Read returns, nats.go
-// doesn't dial again; while it dials, it holds the lock that a publish needs.
+// Read closes the connection on an error, which ends a write in progress.
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if err == nil {
-		return n, nil
+	if err != nil {
+		c.end(err)
 	}
-	c.lose(err)
-	_ = c.Conn.Close() // ends a write in progress
-	if c == c.link.up.Load() {
-		c.link.waitOutside()
-		c.link.onLost()
-	}
-	return n, context.Cause(c.alive)
+	return n, err
 }
 
 const (
@@ -90,8 +56,7 @@ func (c *conn) Write(b []byte) (n int, err error) {
 		n += written
 	}
 	if err != nil {
-		c.lose(err)
-		_ = c.Close()
+		c.end(err)
 	}
 	return n, err
 }
@@ -100,4 +65,9 @@ func (c *conn) Write(b []byte) (n int, err error) {
 func (c *conn) Close() error {
 	c.lose(net.ErrClosed)
 	return c.Conn.Close()
+}
+
+func (c *conn) end(reason error) {
+	c.lose(reason)
+	_ = c.Conn.Close()
 }

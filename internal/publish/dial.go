@@ -2,65 +2,47 @@ package publish
 
 import (
 	"context"
-	"fmt"
-	"maps"
-	"math/rand/v2"
+	"errors"
 	"net"
 	"slices"
 	"time"
-
-	"go.uber.org/zap"
 )
 
-const (
-	dialTimeout = 2 * time.Second
-	// lookUpTimeout leaves time for a second name server after the first one's 5 s
-	// (resolv.conf(5)).
-	lookUpTimeout = 7 * time.Second
-)
+const dialTimeout = 2 * time.Second // for each address, and for each handshake
 
-// lookUp returns the addresses of a host.
-type lookUp func(ctx context.Context, host string) ([]string, error)
+// dialer dials for nats.go, which asks for each address of a server's name in random order until one
+// accepts the connection.
+type dialer struct {
+	ctx    context.Context // ends dialling and handshakes
+	others []string        // addresses of other servers of the cluster; they replace one that is down
+	last   *conn           // the last connection; its handshake may still go on
+	silent string          // the address of the last failed handshake
+	failed error           // the last failure to dial in this attempt to connect
+}
 
-// dial connects to one of a name's addresses. It tries them in random order and gives each an equal
-// share of the time, because a headless service also lists nodes that are gone. (net.Dialer gives
-// the first address at least 2 s, which is all there is.)
-func (l *link) dial(network, address string) (net.Conn, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, err
+// errSilent lets nats.go try a name's next address.
+var errSilent = errors.New("the last handshake with this address failed")
+
+// Dial makes dialer a nats.CustomDialer.
+func (d *dialer) Dial(network, address string) (net.Conn, error) {
+	if d.last != nil {
+		_ = d.last.Close() // nats.go leaves it open after a failed handshake
+		d.silent = d.last.RemoteAddr().String()
+		d.last = nil
 	}
-	looking, cancel := context.WithTimeout(l.ctx, lookUpTimeout)
-	defer cancel()
-	hosts, err := l.lookUp(looking, host)
-	if err != nil {
-		return nil, err
-	}
-	rand.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] }) //nolint:gosec // nobody gains by guessing it
-	// An address that accepted the last connection and stayed silent is tried last.
-	if i := slices.IndexFunc(hosts, func(host string) bool { return net.JoinHostPort(host, port) == l.silent }); i >= 0 {
-		last := len(hosts) - 1
-		hosts[i], hosts[last] = hosts[last], hosts[i]
-	}
-	failed := make(map[string]error)
-	deadline := time.Now().Add(dialTimeout)
-	for i, host := range hosts {
-		share := time.Until(deadline) / time.Duration(len(hosts)-i)
-		wire, err := (&net.Dialer{Timeout: share}).DialContext(l.ctx, network, net.JoinHostPort(host, port))
-		if err == nil {
-			for _, err := range failed {
-				l.log.Info("address of a NATS server can't be reached, another one of the same name is used", zap.Error(err))
-			}
-			return wire, nil
+	err := errSilent
+	for _, to := range slices.Concat([]string{address}, d.others) {
+		if to == d.silent { // it is passed over once, because nats.go would try no other after it
+			d.silent = ""
+			continue
 		}
-		failed[host] = err
-	}
-	for _, host := range slices.Sorted(maps.Keys(failed)) { // the same text for the same failures
-		if err == nil {
-			err = failed[host]
-		} else {
-			err = fmt.Errorf("%w; %w", err, failed[host])
+		var wire net.Conn
+		if wire, err = (&net.Dialer{Timeout: dialTimeout}).DialContext(d.ctx, network, to); err == nil {
+			d.last = newConn(wire)
+			d.last.established = context.AfterFunc(d.ctx, func() { _ = wire.Close() })
+			return d.last, nil
 		}
+		d.failed = err
 	}
 	return nil, err
 }

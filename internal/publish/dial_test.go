@@ -1,31 +1,59 @@
 package publish
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
-	"go.uber.org/zap/zaptest/observer"
-
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// named is a resolver that knows one name.
-func named(name string, addresses ...string) lookUp {
-	return func(_ context.Context, host string) ([]string, error) {
-		if host != name {
-			return nil, fmt.Errorf("looking up %s: no such host", host)
-		}
-		return append([]string(nil), addresses...), nil
+// resolve makes a name known to this process, for as long as the test runs.
+func resolve(t *testing.T, name string, addresses ...string) {
+	t.Helper()
+	before := net.DefaultResolver
+	t.Cleanup(func() { net.DefaultResolver = before })
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		near, far := net.Pipe()
+		go answerDNS(far, name, addresses)
+		return near, nil
+	}}
+}
+
+// answerDNS answers one question, as over TCP: for the name with the addresses, otherwise with none.
+func answerDNS(wire net.Conn, name string, addresses []string) {
+	defer func() { _ = wire.Close() }()
+	size := make([]byte, 2)
+	if _, err := io.ReadFull(wire, size); err != nil {
+		return
 	}
+	question := make([]byte, binary.BigEndian.Uint16(size))
+	if _, err := io.ReadFull(wire, question); err != nil {
+		return
+	}
+	end := 12 + bytes.IndexByte(question[12:], 0) + 5 // behind the name, its type and class
+	asked := question[12:end]
+	answers := 0
+	answer := append([]byte{question[0], question[1], 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}, asked...)
+	if isA := asked[len(asked)-3] == 1; isA && bytes.HasPrefix(asked[1:], []byte(name)) {
+		for _, a := range addresses {
+			answer = append(answer, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4)
+			answer = append(answer, net.ParseIP(a).To4()...)
+			answers++
+		}
+	}
+	answer[7] = byte(answers)
+	_, _ = wire.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...))
 }
 
 // dead listens on an address and takes no connection: the queue of those that wait is full, and the
@@ -51,76 +79,57 @@ func dead(t *testing.T, address string, port int) {
 	poll.Until(t, "the queue is full", full)
 }
 
-// Of a name's addresses each gets its share of the time, and the log names the one that failed.
+// A name of which one address is dead and one silent: the log names the one that can't be reached, and
+// the silent one isn't chosen again and again.
 func TestDialsEveryAddress(t *testing.T) {
-	t.Parallel()
 	s := natsdtest.Start(t, "")
 	_, port, err := net.SplitHostPort(s.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
-	var number int
-	if _, err := fmt.Sscan(port, &number); err != nil {
+	number, err := strconv.Atoi(port)
+	if err != nil {
 		t.Fatal(err)
 	}
 	dead(t, "127.0.0.2", number)
-	core, logs := observer.New(zapcore.InfoLevel)
-	l := newLink(zap.New(core), nil, nil, nil)
-	l.lookUp = named("nats", "127.0.0.2", "127.0.0.1")
-	for range 20 { // until it happens to come first
+	silent, err := net.Listen("tcp", "127.0.0.3:"+port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	resolve(t, "nats", "127.0.0.1", "127.0.0.2")
+	for { // until the dead one happens to come first
 		start := time.Now()
-		c, err := l.dial("tcp", "nats:"+port)
-		if err != nil {
-			t.Fatalf("after %s: %v", time.Since(start), err)
+		f := open(t, "nats://nats:"+port).connected()
+		if took := time.Since(start); took > dialTimeout+time.Second {
+			t.Errorf("connected after %s", took)
 		}
-		if got := c.RemoteAddr().String(); got != s.Addr() {
-			t.Errorf("connected to %s", got)
-		}
-		_ = c.Close()
-		if logs.Len() > 0 {
+		f.stores(fmt.Sprint(start))
+		if said := fmt.Sprint(f.logs.All()); strings.Contains(said, "127.0.0.2:"+port+": i/o timeout") {
 			break
 		}
 	}
-	if said := fmt.Sprint(logs.All()); !strings.Contains(said, "127.0.0.2:"+port) {
-		t.Errorf("the log doesn't name the address that failed: %s", said)
-	}
-	l.lookUp = named("nats", "127.0.0.2", "127.0.0.2")
-	if _, err := l.dial("tcp", "nats:"+port); err == nil || !strings.Contains(err.Error(), "127.0.0.2:"+port+": i/o timeout") {
-		t.Errorf("all addresses fail: %v", err)
-	}
-}
-
-// An address that takes a connection and then says nothing isn't chosen again and again.
-func TestConnectsPastSilentAddress(t *testing.T) {
-	t.Parallel()
-	for range 4 { // it comes first in every other one
-		s := natsdtest.Start(t, "")
-		_, port, _ := net.SplitHostPort(s.Addr())
-		silent, err := net.Listen("tcp", "127.0.0.2:"+port)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = silent.Close() }()
+	resolve(t, "nats", "127.0.0.1", "127.0.0.3")
+	for range 4 { // the silent one comes first in every other one
 		start := time.Now()
-		f := open(t, "nats://nats:"+port, func(c *Config) { c.Server.lookUp = named("nats", "127.0.0.2", "127.0.0.1") }).connected()
+		open(t, "nats://nats:"+port).connected()
 		if took := time.Since(start); took > dialTimeout+2*reconnectWait+time.Second {
 			t.Errorf("connected after %s", took)
 		}
-		f.stores("1")
 	}
 }
 
-// A name server that doesn't answer gets 5 s before the next one is asked.
-func TestLookUpMayTakeLong(t *testing.T) {
+// When the only server that is configured is gone, another one of its cluster is used.
+func TestDialsOtherServers(t *testing.T) {
 	t.Parallel()
-	l := newLink(zap.NewNop(), nil, nil, nil)
-	l.lookUp = func(ctx context.Context, _ string) ([]string, error) {
-		if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) < 6*time.Second {
-			t.Errorf("until %v", deadline)
+	s, other := natsdtest.Start(t, ""), natsdtest.Start(t, "")
+	d := &dialer{ctx: t.Context(), others: []string{other.Addr()}}
+	for _, want := range []*natsdtest.Server{s, other} {
+		c, err := d.Dial("tcp", s.Addr())
+		if err != nil || c.RemoteAddr().String() != want.Addr() {
+			t.Fatalf("dialled %v, %v; want %s", c, err, want.Addr())
 		}
-		return nil, errors.New("no such host")
-	}
-	if _, err := l.dial("tcp", "nats:4222"); err == nil || err.Error() != "no such host" {
-		t.Errorf("got %v", err)
+		d.last = nil // the handshake was successful
+		s.Stop()
 	}
 }

@@ -11,8 +11,8 @@ import (
 
 var errForbidden = errors.New("our account may not publish on this subject")
 
-// forbidden holds the subjects on which the server has just refused a publish. The server reports
-// that through the error handler alone, and the publish itself looks like a time-out.
+// forbidden holds the subjects that the server has refused on one connection. The server reports that
+// through the error handler alone, and a refused publish itself looks like a time-out.
 type forbidden struct {
 	any      atomic.Bool // reports whether subjects may hold something; spares the usual publish the lock
 	mu       sync.Mutex
@@ -28,19 +28,22 @@ const (
 
 var publishTo = regexp.MustCompile(`(?i)for publish to "([^"]+)"`)
 
-// note adds the subject that the server's error names.
-func (f *forbidden) note(err error) {
+// note adds the subject that the server's error names, and reports whether it is new. It is new too
+// if the error names none to publish on.
+func (f *forbidden) note(err error) (isNew bool) {
 	m := publishTo.FindStringSubmatch(err.Error())
 	if m == nil {
-		return
+		return true
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.subjects == nil || len(f.subjects) >= maxForbidden { // some time out again
 		f.subjects = make(map[string]time.Time)
 	}
+	_, known := f.subjects[m[1]]
 	f.subjects[m[1]] = time.Now()
 	f.any.Store(true)
+	return !known
 }
 
 // isLookup reports whether a look-up was refused: nothing else of ours uses a consumer.
@@ -71,12 +74,4 @@ func (f *forbidden) hasConsumer(stream string) bool {
 		}
 	}
 	return false
-}
-
-// clear drops all subjects: another connection may have other rights.
-func (f *forbidden) clear() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	clear(f.subjects)
-	f.any.Store(false)
 }

@@ -22,17 +22,16 @@ func (p *Publisher) Stored(ctx context.Context, kind Kind, since time.Time, want
 	if err := p.Ready(kind); err != nil {
 		return stream.Found{}, fmt.Errorf("looking up: %w", err)
 	}
-	name := p.monitors[kind].stream.Name
+	s, name := p.session.Load(), p.monitors[kind].stream.Name
 	refused := func() error {
-		if p.link.forbidden.hasConsumer(name) {
+		if s.forbidden.hasConsumer(name) {
 			return ErrNoRights
 		}
-		return nil
+		return context.Cause(s.alive)
 	}
 	if err := refused(); err != nil {
 		return stream.Found{}, err
 	}
-	s := p.session.Load()
 	return stream.Find(ctx, s.nc, s.js, name, since, wanted, refused)
 }
 

@@ -21,7 +21,7 @@ type monitor struct {
 	log     *zap.Logger
 
 	wanted    chan struct{}             // requests for a check; holds at most one
-	verified  atomic.Pointer[conn]      // the connection on which the last check succeeded
+	verified  atomic.Pointer[session]   // the session in which the last check succeeded
 	window    atomic.Int64              // the stream's configured duplicate window; 0: unknown
 	limit     atomic.Int64              // the largest message that server and stream take; 0: unknown
 	made      atomic.Pointer[time.Time] // when the stream was created
@@ -47,11 +47,8 @@ func newMonitor(stream Stream, windows *windows, log *zap.Logger) *monitor {
 	return &monitor{stream: stream, windows: windows, log: log, wanted: make(chan struct{}, 1)}
 }
 
-// connected returns the current connection and its JetStream context; nil while there is none.
-type connected func() (*conn, jetstream.JetStream)
-
-// start runs the monitor. check may be called before.
-func (m *monitor) start(current connected) {
+// start runs the monitor. check may be called before. current returns the session that is up, or nil.
+func (m *monitor) start(current func() *session) {
 	ctx, cancel := context.WithCancel(context.Background())
 	m.cancel = cancel
 	m.done.Go(func() { m.run(ctx, current) })
@@ -70,9 +67,9 @@ func (m *monitor) check() {
 	}
 }
 
-// ready returns nil if a check on this connection has succeeded and none has failed since.
-func (m *monitor) ready(c *conn) error {
-	if c != nil && m.verified.Load() == c {
+// ready returns nil if a check in this session has succeeded and none has failed since.
+func (m *monitor) ready(s *session) error {
+	if s != nil && m.verified.Load() == s {
 		return nil
 	}
 	if err := m.lastError.Load(); err != nil {
@@ -90,7 +87,7 @@ func (m *monitor) madeAt() time.Time {
 }
 
 // run checks on request, at intervals, and again after a failure.
-func (m *monitor) run(ctx context.Context, current connected) {
+func (m *monitor) run(ctx context.Context, current func() *session) {
 	wait := firstRetry
 	timer := time.NewTimer(checkInterval)
 	defer timer.Stop()
@@ -101,12 +98,12 @@ func (m *monitor) run(ctx context.Context, current connected) {
 		case <-m.wanted:
 		case <-timer.C:
 		}
-		c, js := current()
+		s := current()
 		switch {
-		case c == nil || !m.checkOnce(ctx, c, js):
-			timer.Reset(checkInterval) // the next connection requests a check
+		case s == nil || !m.checkOnce(ctx, s):
+			timer.Reset(checkInterval) // the next session requests a check
 			continue
-		case m.verified.Load() == c:
+		case m.verified.Load() == s:
 			timer.Reset(checkInterval)
 			wait = firstRetry
 		default:
@@ -117,34 +114,34 @@ func (m *monitor) run(ctx context.Context, current connected) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-c.alive.Done():
+		case <-s.alive.Done():
 		case <-time.After(firstRetry):
 		}
 	}
 }
 
-// checkOnce checks the stream. It reports whether the connection lasted that long; otherwise it
-// ignores the result, because the answer may have been lost with the connection.
-func (m *monitor) checkOnce(ctx context.Context, c *conn, js jetstream.JetStream) bool {
-	attempt, cancel := context.WithTimeout(c.alive, checkTimeout)
+// checkOnce checks the stream. It reports whether the session lasted that long; otherwise it ignores
+// the result, because the answer may have been lost with the connection.
+func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
+	attempt, cancel := context.WithTimeout(s.alive, checkTimeout)
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
-	found, err := m.stream.ensure(attempt, js)
-	if ctx.Err() != nil || c.alive.Err() != nil {
+	found, err := m.stream.ensure(attempt, s.js)
+	if ctx.Err() != nil || s.alive.Err() != nil {
 		return false
 	}
 	for _, info := range found.infos {
 		m.windows.observe(info)
 	}
 	if err != nil {
-		if denied := c.link.noInbox.Load(); denied != nil && errors.Is(err, context.DeadlineExceeded) {
+		if denied := s.noInbox.Load(); denied != nil && errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("stream %s: %w", m.stream.Name, *denied)
 		}
 		m.failed(err)
 	} else {
-		c.link.noInbox.Store(nil)
-		m.succeeded(c, found, js.Conn().MaxPayload())
-		m.askPayload(c, js.Conn())
+		s.noInbox.Store(nil)
+		m.succeeded(s, found, s.nc.MaxPayload())
+		m.askPayload(s)
 	}
 	return true
 }
@@ -156,7 +153,7 @@ func (m *monitor) failed(err error) {
 	}
 }
 
-func (m *monitor) succeeded(c *conn, found found, maxPayload int64) {
+func (m *monitor) succeeded(s *session, found found, maxPayload int64) {
 	have := found.config()
 	if size := int64(have.MaxMsgSize); size > 0 {
 		maxPayload = min(maxPayload, size)
@@ -179,8 +176,28 @@ func (m *monitor) succeeded(c *conn, found found, maxPayload int64) {
 	if found.made {
 		m.log.Info("stream was missing and has been created", zap.String("stream", m.stream.Name))
 	}
-	if m.verified.Swap(c) != c {
+	if m.verified.Swap(s) != s {
 		m.log.Info("stream is ready", zap.String("stream", have.Name), zap.Strings("subjects", have.Subjects),
 			zap.Int("replicas", have.Replicas), zap.Duration("duplicates", have.Duplicates))
+	}
+}
+
+// payloadEvery is how often the server is asked for its max_payload, at the most.
+const payloadEvery = 10 * time.Second
+
+var errRaised = errors.New("the server takes larger messages by now")
+
+// askPayload ends the session if a message was too large and the server takes larger ones by now.
+func (m *monitor) askPayload(s *session) {
+	if !m.refused.Load() || m.limit.Load() < s.nc.MaxPayload() || time.Since(m.asked) < payloadEvery {
+		return
+	}
+	m.refused.Store(false)
+	m.asked = time.Now()
+	switch raised, err := s.server.wasRaised(s.nc); {
+	case err != nil:
+		m.log.Warn("finding out whether the server takes larger messages by now has failed", zap.Error(err))
+	case raised:
+		s.end(errRaised)
 	}
 }

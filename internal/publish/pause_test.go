@@ -78,10 +78,7 @@ func TestAnswersWhileServerIsPaused(t *testing.T) {
 			s.Pause()
 			poll.Until(t, "the loss is noticed", func() bool { return f.logged(sayDisconnected) == 1 })
 			noticed := time.Since(start)
-			// Until it is dialled for the second time, nats.go was locked for as long as a handshake may take.
-			var dialled *conn
-			poll.Until(t, "dialled", func() bool { dialled = f.link.current.Load(); return dialled != nil && dialled != f.link.up.Load() })
-			poll.Until(t, "dialled again", func() bool { c := f.link.current.Load(); return c != nil && c != dialled })
+			f.tries(2)
 			f.refuses("paused")
 			s.Resume()
 			f.connected()

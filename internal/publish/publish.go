@@ -10,11 +10,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 )
@@ -36,15 +34,18 @@ type Config struct {
 // Publisher publishes over one connection, to one stream for each kind of message.
 type Publisher struct {
 	config   Config
-	link     *link
 	monitors [Kinds]*monitor // by kind; nil: it has no stream
 	streams  []*monitor      // one for each stream
 	room     *room           // of the quarantine's stream; nil: there is none
 	windows  *windows
 	acks     *acks
 	queue    sendQueue
-	opening  sync.Mutex
-	session  atomic.Pointer[session]
+
+	ctx       context.Context // ends with Close, and with it dialling
+	cancel    context.CancelFunc
+	session   atomic.Pointer[session] // the last one
+	inbox     string                  // of all sessions; only run uses it
+	lastError atomic.Pointer[error]   // why there is no connection
 }
 
 // Open returns a publisher that connects in the background. It returns an error only for a
@@ -52,6 +53,9 @@ type Publisher struct {
 func Open(c Config) (*Publisher, error) {
 	if c.SpoolTimeout == 0 {
 		c.SpoolTimeout = DefaultSpoolTimeout
+	}
+	if err := c.Server.check(); err != nil {
+		return nil, fmt.Errorf("connecting to NATS: %w", err)
 	}
 	p := &Publisher{
 		config: c, windows: openWindows(c.Windows, c.ReadOnly, c.EmptySpool, c.Log),
@@ -65,24 +69,11 @@ func Open(c Config) (*Publisher, error) {
 		p.streams = append(p.streams, m)
 		p.room = p.newRoom(*c.Quarantine)
 	}
-	check := func() {
-		for _, m := range p.streams {
-			m.check()
-		}
-	}
-	p.link = newLink(c.Log, check, func() { p.acks.fail(nats.ErrDisconnected) }, p.reopen)
-	p.link.server = c.Server
-	if c.Server.lookUp != nil {
-		p.link.lookUp = c.Server.lookUp
-	}
-	if err := p.open(); err != nil {
-		p.link.stop()
-		p.windows.stop()
-		return nil, err
-	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
 	for _, m := range p.streams {
-		m.start(func() (*conn, jetstream.JetStream) { return p.link.connection(), p.session.Load().js })
+		m.start(p.current)
 	}
+	go p.run()
 	return p, nil
 }
 
@@ -154,13 +145,17 @@ func (p *Publisher) send(batch []outgoing) {
 // begin registers the message for its acknowledgement. It returns an error if the message can't be
 // sent now.
 func (p *Publisher) begin(ctx context.Context, m Message, timeout time.Duration) (outgoing, error) {
-	if err := p.link.open(); err != nil {
+	s, err := p.connected()
+	if p.ctx.Err() != nil {
+		err = fmt.Errorf("%w: closing", ErrUnavailable)
+	}
+	if err != nil {
 		return outgoing{}, &Error{ErrUnavailable, Disconnected, err}
 	}
 	if err := p.Check(m); err != nil {
 		return outgoing{}, err
 	}
-	if p.link.forbidden.has(m.Subject) {
+	if s.forbidden.has(m.Subject) {
 		return outgoing{}, &Error{ErrRefused, Forbidden, errForbidden}
 	}
 	if err := p.admit(ctx, m); err != nil {
@@ -221,7 +216,7 @@ func headerSize(name, value string) int { return len(name) + len(": \r\n") + len
 // failed returns the [Error] for a failed publish, and requests a check of the stream if that is
 // its cause.
 func (p *Publisher) failed(m Message, err error) error {
-	if cause, _ := meaning(err); cause == TimedOut && p.link.forbidden.has(m.Subject) {
+	if cause, _ := meaning(err); cause == TimedOut && p.session.Load().forbidden.has(m.Subject) {
 		err = errForbidden
 	}
 	cause, stream := meaning(err)
@@ -232,15 +227,16 @@ func (p *Publisher) failed(m Message, err error) error {
 }
 
 // IsConnected reports whether there is a connection to NATS.
-func (p *Publisher) IsConnected() bool { return p.link.isUp() }
+func (p *Publisher) IsConnected() bool { return p.current() != nil }
 
 // Ready returns nil while messages of the kind can be published: NATS is connected and the stream
 // was checked. It never waits.
 func (p *Publisher) Ready(kind Kind) error {
-	if err := p.link.ready(); err != nil {
+	s, err := p.connected()
+	if err != nil {
 		return err
 	}
-	return p.monitors[kind].ready(p.link.connection())
+	return p.monitors[kind].ready(s)
 }
 
 // Window returns how far back the kind's stream certainly recognises an id; 0 while that is
@@ -256,23 +252,19 @@ func (p *Publisher) ConfiguredWindow(kind Kind) time.Duration {
 
 // Close waits for outstanding acknowledgements until the context ends, and disconnects.
 func (p *Publisher) Close(ctx context.Context) error {
-	p.link.stop()
+	p.cancel()
 	for _, m := range p.streams {
 		m.stop()
 	}
 	p.windows.stop()
-	p.opening.Lock() // no other session starts
-	defer p.opening.Unlock()
-	s := p.session.Load()
 	var err error
 	if n := p.drained(ctx); n > 0 {
 		err = fmt.Errorf("closing: %d messages are not acknowledged yet", n)
 	}
 	p.acks.fail(jetstream.ErrJetStreamPublisherClosed)
-	if c := p.link.current.Load(); c != nil {
-		_ = c.Close() // or nats.go waits for a write in progress
+	if s := p.session.Load(); s != nil {
+		_ = s.Close()
 	}
-	s.nc.Close()
 	select {
 	case <-p.windows.stopped:
 	case <-ctx.Done():
@@ -285,7 +277,7 @@ func (p *Publisher) Close(ctx context.Context) error {
 func (p *Publisher) Settle(ctx context.Context, bound time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	waitWhile(ctx, func() bool { return p.link.lastError.Load() == nil && slices.ContainsFunc(p.streams, p.isUnchecked) })
+	waitWhile(ctx, func() bool { return p.lastError.Load() == nil && slices.ContainsFunc(p.streams, p.isUnchecked) })
 }
 
 // drained waits until no caller waits for an acknowledgement, or the context ends. It returns how
@@ -309,6 +301,6 @@ func waitWhile(ctx context.Context, condition func() bool) {
 }
 
 func (p *Publisher) isUnchecked(m *monitor) bool {
-	c := p.link.connection()
-	return c == nil || m.ready(c) != nil && m.lastError.Load() == nil
+	s := p.current()
+	return s == nil || m.ready(s) != nil && m.lastError.Load() == nil
 }

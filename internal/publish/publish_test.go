@@ -104,6 +104,15 @@ func (f *fixture) publish(id string) (Status, error) {
 	return f.Publish(context.Background(), message(id))
 }
 
+// tries waits until connecting has failed that many times.
+func (f *fixture) tries(n int) {
+	f.t.Helper()
+	for range n {
+		before := f.lastError.Load()
+		poll.Until(f.t, "tried again", func() bool { now := f.lastError.Load(); return now != nil && now != before })
+	}
+}
+
 // stores publishes a small event that must be stored.
 func (f *fixture) stores(id string) {
 	f.t.Helper()
@@ -148,7 +157,6 @@ const (
 	sayForgot       = "stream may not know all ids of its duplicate window yet: until it does, spooled records are looked up before they are published"
 	sayMade         = "stream was missing and has been created"
 	sayForbidden    = "NATS account lacks a permission: grant it, see docs/operations.md"
-	sayReopened     = "connection to NATS was closed for good, opening another"
 	sayLameDuck     = "NATS server is shutting down, another one will be used"
 )
 

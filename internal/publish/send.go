@@ -49,21 +49,10 @@ func (p *Publisher) flush() {
 	runtime.Gosched()
 	p.queue.sends.Lock()
 	defer p.queue.sends.Unlock()
-	batch := p.queue.take()
-	err := p.link.enter()
-	if err == nil {
-		defer p.link.leave()
-	}
-	s := p.session.Load()
-	for _, m := range batch {
-		switch {
-		case err != nil:
-		case !p.link.isUp():
-			err = nats.ErrDisconnected
-		case p.acks.isWaiting(m.awaited):
-			if refused := s.nc.PublishMsg(m.msg(s.inbox)); refused != nil {
-				p.acks.settle(m.awaited, outcome{err: refused})
-			}
+	for _, m := range p.queue.take() {
+		s, err := p.connected()
+		if err == nil && p.acks.isWaiting(m.awaited) {
+			err = s.nc.PublishMsg(m.msg(s.inbox))
 		}
 		if err != nil {
 			p.acks.settle(m.awaited, outcome{err: err})

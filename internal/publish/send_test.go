@@ -31,7 +31,7 @@ func TestSendQueueDropsWhatIsRefused(t *testing.T) {
 		f.queue.put(o)
 		began = append(began, o)
 		if id == "lost" {
-			f.link.onLost()
+			f.acks.fail(nats.ErrDisconnected)
 		}
 	}
 	f.flush()

@@ -1,7 +1,9 @@
 package publish
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,8 +25,6 @@ type Server struct {
 	TLSFirst      bool   // start with the TLS handshake: for a server with handshake_first
 	InboxPrefix   string
 	Domain        string // of JetStream
-
-	lookUp lookUp // resolves names; nil: the system's resolver
 }
 
 // JetStream returns the JetStream context of the configured domain.
@@ -62,27 +62,58 @@ func (s Server) Connect(more ...nats.Option) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// connect returns a connection for a service. It connects in the background once the link is open,
-// and reconnects for ever.
-func (s Server) connect(l *link) (*nats.Conn, error) {
+// connect returns a connection for a session. It makes one attempt.
+func (s Server) connect(d nats.CustomDialer, of *session, more ...nats.Option) (*nats.Conn, error) {
 	options, err := s.credentials()
 	if err != nil {
 		return nil, err
 	}
 	options = append(options,
 		nats.Name(s.Name),
-		nats.RetryOnFailedConnect(true),
-		nats.MaxReconnects(-1),
-		nats.IgnoreAuthErrorAbort(), // otherwise it gives up after the second refusal
-		nats.ReconnectBufSize(-1),   // refuse while disconnected: nothing is sent after our 503
+		nats.NoReconnect(),
 		nats.PingInterval(5*time.Second),
 		nats.MaxPingsOutstanding(2), // a silent server is noticed after 15 s, not 6 minutes
 		nats.FlusherTimeout(0),      // conn.Write sets deadlines
 		nats.Timeout(dialTimeout),
-		nats.SetCustomDialer(l),
-		nats.SkipHostLookup(), // the dialer does that
+		nats.SetCustomDialer(d),
+		nats.ErrorHandler(of.asyncError),
+		nats.ClosedHandler(func(*nats.Conn) { close(of.closed) }),
+		nats.LameDuckModeHandler(func(*nats.Conn) {
+			of.log.Info("NATS server is shutting down, another one will be used")
+		}),
 	)
-	return nats.Connect(s.URL, append(options, l.handlers()...)...)
+	return nats.Connect(s.URL, append(options, more...)...)
+}
+
+// noDialer refuses to dial.
+type noDialer struct{}
+
+var errNoDialer = errors.New("not dialled")
+
+func (noDialer) Dial(string, string) (net.Conn, error) { return nil, errNoDialer }
+
+// check returns an error if the settings can't be used at all: a file is missing, for example.
+func (s Server) check() error {
+	if _, err := s.connect(noDialer{}, &session{}, nats.SkipHostLookup()); !errors.Is(err, errNoDialer) {
+		return err
+	}
+	return nil
+}
+
+// wasRaised reports whether the connection's server takes larger messages than when we connected.
+// After a reload of its configuration it doesn't inform its clients (nats-server,
+// maxPayloadOption.Apply): only a new connection learns the new limit.
+func (s Server) wasRaised(nc *nats.Conn) (bool, error) {
+	s.URL = nc.ConnectedUrl()
+	fresh, err := s.Connect(nats.Timeout(dialTimeout))
+	if err != nil {
+		return false, err
+	}
+	defer fresh.Close()
+	if err := fresh.FlushTimeout(dialTimeout); err != nil { // an account's limit comes after the first PONG
+		return false, err
+	}
+	return fresh.MaxPayload() > nc.MaxPayload(), nil
 }
 
 // credentials returns the options for our credentials, TLS and inbox.

@@ -162,8 +162,7 @@ func TestCertificateIsReplaced(t *testing.T) {
 	s.Stop()
 	s.Configure(conf("wrong"))
 	s.Start()
-	attempts := f.session.Load().nc.Stats().Reconnects
-	poll.Until(t, "refused several times", func() bool { return f.session.Load().nc.Stats().Reconnects > attempts+3 })
+	f.tries(4)
 	said := 0
 	for _, entry := range f.logs.FilterMessage(sayUnreachable).All() {
 		if strings.Contains(fmt.Sprint(entry.ContextMap()), "unknown authority") {

@@ -1,58 +1,201 @@
 package publish
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 )
 
-// session is a nats.go connection, which reconnects by itself until nats.go closes it for good.
+// session is one connection to NATS. When it is lost the publisher opens another: nats.go doesn't
+// reconnect, because it holds its lock while it dials and shakes hands, and could send a message on a
+// later connection, after its sender has been refused.
 type session struct {
+	*conn
 	nc    *nats.Conn
 	js    jetstream.JetStream
 	inbox string // acknowledgements arrive below it
+
+	log       *zap.Logger
+	server    Server
+	forbidden forbidden
+	noInbox   atomic.Pointer[error] // our account may not subscribe to the inbox
+	ended     error                 // the server's reason for ending the connection; read it after closed
+	closed    chan struct{}         // closed once nats.go has reported everything
 }
 
-// open starts a session.
-func (p *Publisher) open() error {
-	p.opening.Lock()
-	defer p.opening.Unlock()
-	if p.link.closing.Load() {
-		return nil
+// reconnectWait is the pause after a failed attempt to connect, plus a random part of the same size.
+const reconnectWait = 250 * time.Millisecond
+
+// run keeps a session open until the publisher closes.
+func (p *Publisher) run() {
+	d := &dialer{ctx: p.ctx}
+	var logged logDedup
+	for p.ctx.Err() == nil {
+		s, err := p.open(d)
+		if err != nil {
+			p.unreachable(&logged, err)
+			select {
+			case <-p.ctx.Done():
+			case <-time.After(reconnectWait + rand.N(reconnectWait)): //nolint:gosec // nobody gains by guessing it
+			}
+			continue
+		}
+		if d.failed != nil {
+			p.config.Log.Info("address of a NATS server can't be reached, another one is used", zap.Error(d.failed))
+		}
+		logged = logDedup{}
+		p.serve(s)
+		d.others = nil
+		for _, url := range s.nc.DiscoveredServers() {
+			_, address, _ := strings.Cut(url, "://")
+			d.others = append(d.others, address)
+		}
 	}
-	p.link.opened.Store(false)
-	nc, err := p.config.Server.connect(p.link)
+}
+
+// open opens a session.
+func (p *Publisher) open(d *dialer) (*session, error) {
+	s := &session{log: p.config.Log, server: p.config.Server, closed: make(chan struct{})}
+	d.failed = nil
+	nc, err := s.server.connect(d, s)
 	if err != nil {
-		return fmt.Errorf("connecting to NATS: %w", err)
+		if errors.Is(err, nats.ErrNoServers) && d.failed != nil {
+			err = d.failed
+		}
+		return nil, err
 	}
-	js, err := p.config.Server.JetStream(nc)
-	if err != nil {
+	s.conn, s.nc, d.last = d.last, nc, nil
+	s.established()
+	if s.js, err = s.server.JetStream(nc); err != nil {
 		nc.Close()
-		return fmt.Errorf("using JetStream: %w", err)
+		return nil, fmt.Errorf("using JetStream: %w", err)
 	}
-	inbox := nc.NewInbox()
-	if _, err := nc.Subscribe(inbox+".*", p.receive); err != nil {
+	if p.inbox == "" { // it remains the same, for acknowledgements that come after another session has begun
+		p.inbox = nc.NewInbox()
+	}
+	s.inbox = p.inbox
+	if _, err := nc.Subscribe(s.inbox+".*", p.receive); err != nil {
 		nc.Close()
-		return fmt.Errorf("subscribing to acknowledgements: %w", err)
+		return nil, fmt.Errorf("subscribing to acknowledgements: %w", err)
 	}
-	p.session.Store(&session{nc, js, inbox})
-	p.link.nc.Store(nc)
-	p.link.opened.Store(true)
+	return s, nil
+}
+
+// serve makes the session the current one, and returns when it has ended.
+func (p *Publisher) serve(s *session) {
+	p.lastError.Store(nil)
+	p.session.Store(s)
+	if p.ctx.Err() != nil { // Close may have run before the Store above
+		_ = s.Close()
+	}
+	version := s.nc.ConnectedServerVersion()
+	s.log.Info("connected to NATS", zap.String("server", s.nc.ConnectedAddr()), zap.String("name", s.nc.ConnectedServerName()), zap.String("version", version))
+	if tooOld(version) {
+		s.log.Warn("NATS server is older than 2.10 and not supported: upgrade it; commands that select several endpoints or events don't work", zap.String("version", version))
+	}
+	for _, m := range p.streams {
+		m.check()
+	}
+	<-s.alive.Done()
+	p.acks.fail(nats.ErrDisconnected)
+	s.nc.Close()
+	<-s.closed
+	if p.ctx.Err() == nil {
+		err := s.reason()
+		p.lastError.Store(&err)
+		p.warn("disconnected from NATS", err)
+	}
+}
+
+// reason returns why the session has ended.
+func (s *session) reason() error {
+	err := context.Cause(s.alive)
+	switch last := s.nc.LastError(); {
+	case s.ended != nil:
+		return s.ended // the connection then ends with a mere EOF
+	case errors.Is(err, net.ErrClosed) && last != nil:
+		return last // nats.go has closed the connection
+	}
+	return err
+}
+
+// current returns the session that is up; nil if there is none.
+func (p *Publisher) current() *session {
+	if s := p.session.Load(); s != nil && s.alive.Err() == nil {
+		return s
+	}
 	return nil
 }
 
-// reopen starts a new session after nats.go has closed one for good. nats.go does that on any
-// server error that it doesn't know: for example, a message above a max_payload that was lowered by
-// a reload.
-func (p *Publisher) reopen() {
-	for err := p.open(); err != nil; err = p.open() {
-		p.link.unreachable(err)
-		select {
-		case <-p.link.ctx.Done():
-			return
-		case <-time.After(maxRetry):
-		}
+// connected returns the current session, or why there is none.
+func (p *Publisher) connected() (*session, error) {
+	if s := p.current(); s != nil {
+		return s, nil
+	}
+	if cause := p.lastError.Load(); cause != nil {
+		return nil, fmt.Errorf("%w: NATS is not connected: %w", ErrUnavailable, *cause)
+	}
+	return nil, fmt.Errorf("%w: NATS is not connected", ErrUnavailable)
+}
+
+// unreachable notes a failed attempt to connect, and logs it if the reason is new.
+func (p *Publisher) unreachable(logged *logDedup, err error) {
+	if p.ctx.Err() != nil || errors.Is(err, errSilent) {
+		return
+	}
+	p.lastError.Store(&err)
+	if logged.isNew(err) {
+		p.warn("NATS can't be reached, still trying", err)
+	}
+}
+
+// warn logs why there is no connection, as an error if somebody must act.
+func (p *Publisher) warn(message string, err error) {
+	level, fields := zap.WarnLevel, []zap.Field{zap.Error(err)}
+	if remedy := p.config.Server.remedy(err); remedy != "" {
+		level, fields = zap.ErrorLevel, append(fields, zap.String("remedy", remedy))
+	}
+	p.config.Log.Log(level, message, fields...)
+}
+
+// asyncError handles an error that belongs to no call.
+func (s *session) asyncError(_ *nats.Conn, sub *nats.Subscription, err error) {
+	fields := []zap.Field{zap.Error(err)}
+	if sub != nil {
+		fields = append(fields, zap.String("subscription", sub.Subject))
+	}
+	switch {
+	case errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAccountAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
+		s.ended = err
+	case errors.Is(err, nats.ErrPermissionViolation):
+		s.denied(err, fields)
+	case errors.As(err, new(net.Error)): // the connection ends, which is logged then
+	default:
+		s.log.Warn("NATS reports an error", fields...)
+	}
+}
+
+// denied notes and logs a missing permission, once for each subject.
+func (s *session) denied(err error, fields []zap.Field) {
+	const lacksPermission = "NATS account lacks a permission: grant it, see docs/operations.md"
+	if inbox := s.server.noInbox(err); inbox != nil {
+		s.noInbox.Store(&inbox)
+		fields = append(fields, zap.String("remedy", inbox.Error()))
+	}
+	switch {
+	case !s.forbidden.note(err):
+	case isLookup(err): // the smallest account does without; the relay logs what that means
+		s.log.Info(lacksPermission, fields...)
+	default:
+		s.log.Error(lacksPermission, fields...)
 	}
 }

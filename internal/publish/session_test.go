@@ -1,0 +1,111 @@
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
+)
+
+// Each event of a connection's life is logged once, however often it is met.
+func TestSaysEachEventOnce(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.New(t, "")
+	f := open(t, s.URL())
+	f.tries(3)
+	s.Start()
+	f.connected()
+	s.Stop()
+	poll.Until(t, "disconnected", func() bool { return f.logged(sayDisconnected) == 1 })
+	f.tries(3)
+	s.Configure(`authorization { token: other }`) // another reason
+	s.Start()
+	f.tries(3)
+	s.Stop()
+	f.tries(3)
+	s.Configure("")
+	s.Start()
+	f.connected()
+	if err := f.close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	want := []string{
+		sayUnreachable, sayConnected, sayMade, sayReady,
+		sayDisconnected, sayUnreachable, sayConnected, sayReady,
+	}
+	same := func(a, b string) bool { return a == sayUnreachable && b == sayUnreachable }
+	if diff := cmp.Diff(want, slices.CompactFunc(f.messages(), same)); diff != "" {
+		t.Errorf("logged, further reasons left out (-want +got):\n%s", diff)
+	}
+	reasons := make(map[string]int)
+	for _, entry := range f.logs.FilterMessage(sayUnreachable).All() {
+		reasons[strings.ToLower(fmt.Sprint(entry.ContextMap()["error"]))]++
+	}
+	refused := fmt.Sprintf("dial tcp %s: connect: connection refused", s.Addr())
+	if reasons[refused] != 2 || reasons["nats: authorization violation"] != 1 || len(reasons) > 4 { // a server that is stopped may break off a handshake
+		t.Errorf("reasons: %v", reasons)
+	}
+}
+
+func TestLogDedup(t *testing.T) {
+	t.Parallel()
+	var d logDedup
+	from := func(port int) error {
+		return fmt.Errorf("reading: %w", &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: port}, Addr: &net.TCPAddr{Port: 4222}, Err: os.ErrDeadlineExceeded})
+	}
+	for _, step := range []struct {
+		err  error
+		want bool
+	}{
+		{errors.New("refused"), true},
+		{errors.New("refused"), false},
+		{errors.New("Refused"), false}, // nats.go knows two spellings
+		{errors.New("other"), true},
+		{errors.New("refused"), false}, // several servers fail in turn
+		{from(50001), true},
+		{from(50002), false}, // each attempt comes from another port
+	} {
+		if got := d.isNew(step.err); got != step.want {
+			t.Errorf("isNew(%v) = %t", step.err, got)
+		}
+	}
+	for i := range 10 * maxTexts {
+		d.isNew(fmt.Errorf("%d", i))
+	}
+	if len(d) > maxTexts {
+		t.Errorf("%d texts are kept", len(d))
+	}
+}
+
+// A write that fails ends the connection, also when nothing of it was written, and its reason is
+// kept.
+func TestFailedWriteEndsConnection(t *testing.T) {
+	t.Parallel()
+	near, far := net.Pipe()
+	defer func() { _ = far.Close() }()
+	c := newConn(near)
+	if n, err := c.Write([]byte("x")); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) { // nobody reads
+		t.Errorf("Write: %d, %v", n, err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err == nil {
+		t.Error("it can be read")
+	}
+	if err := context.Cause(c.alive); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the reason is %v", err)
+	}
+	_ = far.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := far.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("it isn't closed: %v", err)
+	}
+}
