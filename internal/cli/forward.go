@@ -126,14 +126,12 @@ func (p *poster) forwardSpan(ctx context.Context, js jetstream.JetStream, s stre
 	work.SetLimit(p.concurrency)
 	err := readSpan(ctx, js, s, until, p.stdio, func(m stream.Message) error {
 		work.Go(func() error {
-			if ctx.Err() != nil {
-				return nil
-			}
 			p.pending.Store(m.Pending)
-			if err := p.deliver(ctx, m); err != nil && !errors.Is(err, errUndelivered) {
-				return err
+			err := p.deliver(ctx, m)
+			if errors.Is(err, errUndelivered) {
+				err = nil // it is counted
 			}
-			return nil
+			return err
 		})
 		return nil
 	})

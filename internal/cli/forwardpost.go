@@ -73,6 +73,9 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) error {
 	if !p.filter.matches(&e) {
 		return nil
 	}
+	if ctx.Err() != nil { // it is not begun
+		return errUndelivered
+	}
 	for attempt, pause := 1, firstPause; ; attempt, pause = attempt+1, min(2*pause, maxPause) {
 		answer, err := p.post(ctx, m.Data())
 		isRefused := errors.Is(err, syscall.ECONNREFUSED)
