@@ -39,7 +39,9 @@ in force and its meaning. Secrets are hidden. Mistakes are printed on standard e
 					return err
 				}
 			}
-			printWarnings(io.err, warnings)
+			for _, warning := range warnings {
+				_, _ = fmt.Fprintf(io.err, "warning: %s\n", warning)
+			}
 			switch {
 			case err != nil && !check:
 				_, _ = fmt.Fprintf(io.err, "`bridge serve` would refuse this environment:\n  %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
@@ -99,10 +101,4 @@ func printPresets(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-func printWarnings(w io.Writer, warnings []string) {
-	for _, warning := range warnings {
-		_, _ = fmt.Fprintf(w, "warning: %s\n", warning)
-	}
 }

@@ -1,8 +1,8 @@
 package cli
 
 import (
+	"context"
 	"errors"
-	"io"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
@@ -26,21 +26,29 @@ It logs to standard error. The first SIGTERM or Ctrl-C shuts it down in order, a
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, warnings, err := config.Load(environ)
-			if err != nil {
-				return failedStart(std.err, cfg, warnings, err) // a mistyped name may be the cause
-			}
 			log := telemetry.NewLogger(std.err, cfg.LogFormat, cfg.LogLevel)
-			for _, warning := range warnings {
+			for _, warning := range warnings { // also if err is not nil: a mistyped name may be the cause
 				log.Warn(warning)
 			}
-			limitMemory(log.Logger, cfg, memlimit.FromCgroup)
-			bridge, err := app.New(c.Context(), cfg, version(), log)
-			if err != nil {
-				return failedStart(std.err, cfg, nil, err)
+			if err == nil {
+				err = serve(c.Context(), cfg, log)
 			}
-			return failedStart(std.err, cfg, nil, bridge.Run(c.Context()))
+			if _, terminal := std.err.(*humanize.Terminal); err == nil || terminal || cfg.LogFormat == "console" {
+				return err
+			}
+			logEnd(log, err)
+			return logged{err}
 		},
 	}
+}
+
+func serve(ctx context.Context, cfg *config.Config, log *telemetry.Logger) error {
+	limitMemory(log.Logger, cfg, memlimit.FromCgroup)
+	bridge, err := app.New(ctx, cfg, version(), log)
+	if err != nil {
+		return err
+	}
+	return bridge.Run(ctx)
 }
 
 // logged is an error that the log has already.
@@ -48,21 +56,9 @@ type logged struct{ error }
 
 func (e logged) Unwrap() error { return e.error }
 
-// failedStart logs err in JSON if that is the log's format, a line for each of the configuration's problems, for
-// whatever reads the logs of a container that has ended. A person at a terminal gets text, as of other commands.
-func failedStart(w io.Writer, cfg *config.Config, warnings []string, err error) error {
-	_, terminal := w.(*humanize.Terminal)
-	switch {
-	case err == nil:
-		return nil
-	case terminal || cfg.LogFormat == "console":
-		printWarnings(w, warnings)
-		return err
-	}
-	log := telemetry.NewLogger(w, cfg.LogFormat, "info")
-	for _, warning := range warnings {
-		log.Warn(warning)
-	}
+// logEnd logs the error that ended the bridge, a line for each problem of the configuration: in JSON, for
+// what reads the logs of a container that has ended.
+func logEnd(log *telemetry.Logger, err error) {
 	var problems config.Problems
 	if !errors.As(err, &problems) {
 		log.Error("the bridge has ended", zap.Error(err))
@@ -70,5 +66,4 @@ func failedStart(w io.Writer, cfg *config.Config, warnings []string, err error) 
 	for _, problem := range problems {
 		log.Error("the configuration can't be used; `bridge config` explains every variable", zap.String("variable", problem.Variable), zap.String("error", problem.String()))
 	}
-	return logged{err}
 }

@@ -30,11 +30,7 @@ type build struct {
 
 func thisBuild() build {
 	b := build{Version: release, GoVersion: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		b.Version = cmp.Or(b.Version, "unknown")
-		return b
-	}
+	info, _ := debug.ReadBuildInfo() // of a binary built with modules it is never nil
 	for _, setting := range info.Settings {
 		switch setting.Key {
 		case "vcs.revision":
@@ -45,11 +41,7 @@ func thisBuild() build {
 			b.Modified = setting.Value == "true"
 		}
 	}
-	recorded := strings.TrimPrefix(info.Main.Version, "(devel)")
-	if recorded == "" {
-		recorded = strings.TrimSuffix("devel-"+b.Revision[:min(12, len(b.Revision))], "-")
-	}
-	b.Version = cmp.Or(b.Version, recorded)
+	b.Version = cmp.Or(b.Version, strings.Trim(info.Main.Version, "()")) // "(devel)" without a commit
 	return b
 }
 
@@ -57,14 +49,7 @@ func thisBuild() build {
 func (b build) String() string {
 	source := ""
 	if b.Revision != "" {
-		source = " (commit " + b.Revision[:min(12, len(b.Revision))]
-		if day, _, ok := strings.Cut(b.Time, "T"); ok {
-			source += " of " + day
-		}
-		if b.Modified {
-			source += ", modified"
-		}
-		source += ")"
+		source = fmt.Sprintf(" (commit %.12s of %.10s)", b.Revision, b.Time)
 	}
 	return fmt.Sprintf("bridge %s%s %s %s/%s", b.Version, source, b.GoVersion, b.OS, b.Arch)
 }
