@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/event"
@@ -30,7 +31,7 @@ func (f *eventFilter) check() error {
 		}
 	}
 	for _, name := range f.events {
-		if name == "" || hasWildcard(name) && !isSubject(name) {
+		if name == "" || hasWildcard(name) && !server.IsValidSubject(name) {
 			return usagef("--event: got %q; takes an event's name such as invitee.accepted, with * for any one token, > at the end for any more", name)
 		}
 	}
@@ -54,7 +55,7 @@ func (f *eventFilter) subjects(prefix string) (subjects []string) {
 		if hasWildcard(name) {
 			subject = prefix + ".*." + name
 		}
-		if slices.ContainsFunc(subjects, func(other string) bool { return overlap(subject, other) }) {
+		if slices.ContainsFunc(subjects, func(other string) bool { return server.SubjectsCollide(subject, other) }) {
 			return []string{prefix + ".>"}
 		}
 		subjects = append(subjects, subject)
@@ -76,7 +77,7 @@ func (f *eventFilter) matches(e *event.Event) bool {
 	}
 	return one(f.providers, func(p string) bool { return p == e.Provider }) &&
 		one(f.events, func(name string) bool {
-			return name == e.Event || hasWildcard(name) && overlap("x.x."+name, event.Subject("x", "x", e.Event))
+			return name == e.Event || hasWildcard(name) && server.SubjectsCollide("x.x."+name, event.Subject("x", "x", e.Event))
 		}) &&
 		one(f.entities, func(entity string) bool { return entity == e.Entity || entity == e.Subject }) &&
 		one(f.users, func(id string) bool { return id == e.UserID }) &&

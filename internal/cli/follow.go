@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -22,8 +23,8 @@ func connect(cfg *config.Config, stdio stdio) (jetstream.JetStream, error) {
 }
 
 func connectTo(cfg *config.Config, url string, stdio stdio, options ...nats.Option) (jetstream.JetStream, error) {
-	server := app.NATSServer(cfg, url, version())
-	nc, err := server.Connect(append(options,
+	remote := app.NATSServer(cfg, url, version())
+	nc, err := remote.Connect(append(options,
 		nats.DisconnectErrHandler(func(nc *nats.Conn, _ error) {
 			if !nc.IsClosed() {
 				stdio.say("disconnected from NATS, trying to reconnect")
@@ -38,7 +39,7 @@ func connectTo(cfg *config.Config, url string, stdio stdio, options ...nats.Opti
 		return nil, fmt.Errorf("connecting to NATS at %s: %w; is it running there? NATS_URL is its address",
 			config.ServerList(url), err)
 	}
-	js, err := server.JetStream(nc)
+	js, err := remote.JetStream(nc)
 	if err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("using JetStream: %w", err)
@@ -88,7 +89,7 @@ func followSection(
 	}
 	takes := found.CachedInfo().Config.Subjects
 	for _, subject := range s.Subjects {
-		if !slices.ContainsFunc(takes, func(taken string) bool { return overlap(taken, subject) }) {
+		if !slices.ContainsFunc(takes, func(taken string) bool { return server.SubjectsCollide(taken, subject) }) {
 			return usagef("nothing in stream %s can match %s, it takes %s", s.Stream, subject, strings.Join(takes, ", "))
 		}
 	}
@@ -124,32 +125,4 @@ func unlessEnded(ctx context.Context, err error) error {
 		return err
 	}
 	return nil
-}
-
-// overlap reports whether some subject matches both patterns.
-func overlap(a, b string) bool {
-	for {
-		first, restA, moreA := strings.Cut(a, ".")
-		other, restB, moreB := strings.Cut(b, ".")
-		switch {
-		case first == ">" || other == ">":
-			return true
-		case first != other && first != "*" && other != "*", moreA != moreB:
-			return false
-		case !moreA:
-			return true
-		}
-		a, b = restA, restB
-	}
-}
-
-// isSubject reports whether NATS accepts the text as a subject, wildcards included.
-func isSubject(text string) bool {
-	tokens := strings.Split(text, ".")
-	for i, token := range tokens {
-		if token == "" || strings.ContainsAny(token, " \t\r\n") || token == ">" && i < len(tokens)-1 {
-			return false
-		}
-	}
-	return true
 }

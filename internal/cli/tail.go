@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/event"
@@ -48,7 +49,7 @@ and coloured unless NO_COLOR is set.`,
 			switch {
 			case len(args) > 1:
 				return usagef("tail takes one subject at most; quote it, so that the shell leaves > and * alone; see `bridge tail --help`")
-			case len(args) == 1 && !isSubject(args[0]):
+			case len(args) == 1 && !server.IsValidSubject(args[0]):
 				return usagef(example("SUBJECT: got %q; takes a subject such as 'webhooks.ENDPOINT.>': tokens with dots between, * for any one, > at the end for any more"), args[0])
 			}
 			return nil
