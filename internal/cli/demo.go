@@ -153,7 +153,7 @@ func (d *demo) receive(ctx context.Context, events int) (first []byte, err error
 	defer js.Conn().Close()
 	lines := printer{out: d.io.out, prefix: string(d.config.SubjectPrefix), columns: 80}
 	all := stream.Section{Stream: string(d.config.StreamName), Since: stream.Beginning}
-	err = readSpan(ctx, js, all, time.Time{}, quiet, func(m stream.Message) error {
+	err = followSection(ctx, js, all, time.Time{}, quiet, func(m stream.Message) error {
 		if first == nil {
 			first = bytes.Clone(m.Data())
 		}

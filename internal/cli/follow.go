@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -77,11 +78,16 @@ func streamNamed(ctx context.Context, js jetstream.JetStream, name, made string)
 // madeByBridge is the hint for a missing stream.
 const madeByBridge = "a bridge creates it when it connects, see STREAM_NAME"
 
-// followSection calls handle with each message of the section, in order, until the context ends or, with
-// Stop, the section is read. It survives reconnections and a recreated stream, and neither loses nor
-// repeats a message. It tells that it has begun, and each new error once.
+// errEnough ends reading: no more is wanted.
+var errEnough = errors.New("enough")
+
+// followSection calls handle with each message of the section that was stored up to a time (zero: no
+// limit), in order, until handle returns errEnough, the context ends or, with Stop, the section is read.
+// It survives reconnections and a recreated stream, and neither loses nor repeats a message. It tells
+// that it has begun, and each new error once.
 func followSection(
-	ctx context.Context, js jetstream.JetStream, s stream.Section, stdio stdio, handle func(stream.Message) error,
+	ctx context.Context, js jetstream.JetStream, s stream.Section, until time.Time,
+	stdio stdio, handle func(stream.Message) error,
 ) error {
 	found, err := streamNamed(ctx, js, s.Stream, madeByBridge)
 	if err != nil {
@@ -95,7 +101,13 @@ func followSection(
 	}
 	begun, told := false, ""
 	reader := stream.Reader{
-		Conn: js.Conn(), JetStream: js, Section: s, Name: "bridge-tail-", Handle: handle,
+		Conn: js.Conn(), JetStream: js, Section: s, Name: "bridge-tail-",
+		Handle: func(m stream.Message) error {
+			if !until.IsZero() && m.Stored.After(until) {
+				return errEnough
+			}
+			return handle(m)
+		},
 		Report: func(err error) {
 			text := ""
 			switch {
@@ -113,7 +125,7 @@ func followSection(
 			told = text
 		},
 	}
-	if err := reader.Run(ctx); err != nil {
+	if err := reader.Run(ctx); err != nil && !errors.Is(err, errEnough) {
 		return fmt.Errorf("reading stream %s: %w", s.Stream, err)
 	}
 	return nil

@@ -124,9 +124,8 @@ func (f *forward) check() (*url.URL, error) {
 func (p *poster) forwardSpan(ctx context.Context, js jetstream.JetStream, s stream.Section, until time.Time) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(p.concurrency)
-	err := readSpan(ctx, js, s, until, p.stdio, func(m stream.Message) error {
+	err := followSection(ctx, js, s, until, p.stdio, func(m stream.Message) error {
 		work.Go(func() error {
-			p.pending.Store(m.Pending)
 			err := p.deliver(ctx, m)
 			if errors.Is(err, errUndelivered) {
 				err = nil // it is counted

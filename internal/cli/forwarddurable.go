@@ -119,7 +119,6 @@ func (p *poster) isDone(ctx context.Context, consumer jetstream.Consumer) (bool,
 	if err != nil {
 		return false, err
 	}
-	p.pending.Store(info.NumPending + uint64(max(0, info.NumAckPending)))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return info.NumPending == 0 && info.NumAckPending <= len(p.failed), nil
@@ -128,9 +127,6 @@ func (p *poster) isDone(ctx context.Context, consumer jetstream.Consumer) (bool,
 // settle posts an event and acknowledges it, or asks for it again. Meanwhile it keeps the server from
 // redelivering it.
 func (p *poster) settle(ctx context.Context, m jetstream.Msg) error {
-	if meta, err := m.Metadata(); err == nil {
-		p.pending.Store(meta.NumPending)
-	}
 	posting, posted := context.WithCancel(ctx)
 	go func() {
 		for wait(posting, ackWait/3); posting.Err() == nil; wait(posting, ackWait/3) {

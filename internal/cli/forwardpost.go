@@ -32,7 +32,6 @@ type poster struct {
 	mu              sync.Mutex
 	posted, skipped int
 	failed          map[string]bool // ids of events that are not delivered
-	refused         bool            // nothing listens, and the user was told
 }
 
 const (
@@ -64,6 +63,9 @@ func newPoster(f *forward, to *url.URL, lines printer, stdio stdio) *poster {
 // errUndelivered, or one that ends the run. A message that is not an event, or that the filters exclude,
 // is skipped.
 func (p *poster) deliver(ctx context.Context, m jetstream.Msg) error {
+	if meta, err := m.Metadata(); err == nil {
+		p.pending.Store(meta.NumPending)
+	}
 	e, err := event.Parse(m.Data())
 	if err != nil {
 		p.say("skipping a message on %s that is not one of the bridge's events: %v", m.Subject(), err)
@@ -79,27 +81,26 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) error {
 	for attempt, pause := 1, firstPause; ; attempt, pause = attempt+1, min(2*pause, maxPause) {
 		answer, err := p.post(ctx, m.Data())
 		isRefused := errors.Is(err, syscall.ECONNREFUSED)
-		waits := isRefused && p.follow
+		waits := isRefused && p.follow // for the service, however long
 		switch {
-		case err != nil && ctx.Err() != nil: // by Ctrl-C
-		case waits:
-			p.sayRefused()
-		default:
-			if attempt > 1 {
-				answer = fmt.Sprintf("attempt %d: %s", attempt, answer)
-			}
+		case waits && attempt == 1:
+			answer += "; events wait until your service does"
+		case attempt > 1:
+			answer = fmt.Sprintf("attempt %d: %s", attempt, answer)
+		}
+		if !(waits && attempt > 1) && !(err != nil && ctx.Err() != nil) { // known already, or Ctrl-C
 			if err := p.print(m.Subject(), e.ID, answer); err != nil {
 				return err
 			}
 		}
 		switch {
 		case err == nil:
-			p.count(func() { p.posted++; p.refused = false; delete(p.failed, e.ID) })
+			p.count(func() { p.posted++; delete(p.failed, e.ID) })
 			return nil
 		case errors.Is(err, errFinal), attempt >= p.attempts && !waits, ctx.Err() != nil:
 			p.count(func() { p.failed[e.ID] = true })
 			if isRefused && !p.follow {
-				return fmt.Errorf("nothing listens at %s: start your service there, or correct --to", p.host())
+				return fmt.Errorf("nothing listens at %s://%s: start your service there, or correct --to", p.url.Scheme, p.url.Host)
 			}
 			return errUndelivered
 		}
@@ -155,23 +156,10 @@ func (p *poster) print(subject, id, answer string) error {
 	return err
 }
 
-// host returns the address of the service without path and query, which may have a token.
-func (p *poster) host() string { return p.url.Scheme + "://" + p.url.Host }
-
 func (p *poster) count(change func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	change()
-}
-
-// sayRefused tells once that nothing listens.
-func (p *poster) sayRefused() {
-	p.count(func() {
-		if !p.refused {
-			p.say("nothing listens at %s: start your service there, or correct --to; events wait until then", p.host())
-		}
-		p.refused = true
-	})
 }
 
 // progress tells every few seconds how far a span has come, until the context ends.

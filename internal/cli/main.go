@@ -28,7 +28,9 @@ func (s stdio) say(format string, args ...any) {
 // Main runs the program with the process's arguments, environment and standard streams, and returns its
 // exit status.
 func Main() int {
-	return run(untilSignal(), os.Args[1:], os.Environ(), stdio{os.Stdin, shown(os.Stdout), shown(os.Stderr)})
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // the first signal shuts down in order, another one ends the process at once
+	return run(ctx, os.Args[1:], os.Environ(), stdio{os.Stdin, shown(os.Stdout), shown(os.Stderr)})
 }
 
 // shown returns the stream, wrapped in a [humanize.Terminal] if it is a terminal.
@@ -37,18 +39,4 @@ func shown(stream *os.File) io.Writer {
 		return humanize.NewTerminal(stream)
 	}
 	return stream
-}
-
-// untilSignal returns a context that the first SIGINT or SIGTERM ends, for an orderly shutdown. The handler is
-// removed before that, so that once the shutdown has begun another signal ends the process at once.
-func untilSignal() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		signal.Stop(signals)
-		cancel()
-	}()
-	return ctx
 }

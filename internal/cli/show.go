@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,7 +58,7 @@ func showEvent(ctx context.Context, cfg *config.Config, js jetstream.JetStream, 
 	if err != nil {
 		return err
 	}
-	sequences, err := sequencesOf(ctx, js, string(cfg.StreamName), id)
+	sequences, err := sequencesOf(ctx, js, string(cfg.StreamName), id, stdio)
 	if err != nil {
 		return err
 	}
@@ -86,29 +87,22 @@ func showEvent(ctx context.Context, cfg *config.Config, js jetstream.JetStream, 
 }
 
 // sequencesOf returns the sequence numbers of the messages of the one id that begins so.
-func sequencesOf(ctx context.Context, js jetstream.JetStream, name, beginning string) ([]uint64, error) {
-	found := make(map[string][]uint64)
-	r := stream.Reader{
-		Conn: js.Conn(), JetStream: js, Name: "bridge-show-",
-		Section: stream.Section{Stream: name, Since: stream.Beginning, Headers: true, Stop: true},
-		Report: func(err error) {
-			if errors.Is(err, stream.ErrMadeAnew) {
-				clear(found)
-			}
-		},
-		Handle: func(m stream.Message) error {
-			id := m.Headers().Get(nats.MsgIdHdr)
-			if strings.HasPrefix(id, beginning) && (len(found[id]) > 0 || len(found) < 3) {
-				found[id] = append(found[id], m.Sequence)
-			}
-			return nil
-		},
-	}
-	if err := r.Run(ctx); err != nil {
-		return nil, fmt.Errorf("reading stream %s: %w", name, err)
-	}
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
+func sequencesOf(ctx context.Context, js jetstream.JetStream, name, beginning string, stdio stdio) ([]uint64, error) {
+	found, made := make(map[string][]uint64), time.Time{}
+	all := stream.Section{Stream: name, Since: stream.Beginning, Headers: true, Stop: true}
+	err := followSection(ctx, js, all, time.Time{}, stdio, func(m stream.Message) error {
+		if !m.Made.Equal(made) { // the stream was recreated
+			clear(found)
+			made = m.Made
+		}
+		id := m.Headers().Get(nats.MsgIdHdr)
+		if strings.HasPrefix(id, beginning) && (len(found[id]) > 0 || len(found) < 3) {
+			found[id] = append(found[id], m.Sequence)
+		}
+		return nil
+	})
+	if err = cmp.Or(err, ctx.Err()); err != nil {
+		return nil, err
 	}
 	id, err := oneID(found, beginning)
 	if err != nil {

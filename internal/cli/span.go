@@ -1,37 +1,13 @@
 package cli
 
 import (
-	"context"
-	"errors"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
-
-// errEnough ends reading: there is nothing more to read, or no more is wanted.
-var errEnough = errors.New("enough")
-
-// readSpan calls handle with each message of the section that was stored up to a time; zero is no limit.
-// handle may end the reading with errEnough.
-func readSpan(
-	ctx context.Context, js jetstream.JetStream, s stream.Section, until time.Time,
-	stdio stdio, handle func(stream.Message) error,
-) error {
-	err := followSection(ctx, js, s, stdio, func(m stream.Message) error {
-		if !until.IsZero() && m.Stored.After(until) {
-			return errEnough
-		}
-		return handle(m)
-	})
-	if errors.Is(err, errEnough) {
-		return nil
-	}
-	return err
-}
 
 // selection holds the flags that choose events: a span of time, and filters.
 type selection struct {

@@ -15,15 +15,12 @@ import (
 // tail holds the flags of `bridge tail`.
 type tail struct {
 	selection
-	stdio
-	found string // the last id that --id has matched
-	told  bool   // that there is another one
 	count uint64
 	json  bool
 }
 
 func tailCommand(environ []string, stdio stdio) *cobra.Command {
-	t := tail{stdio: stdio}
+	var t tail
 	c := &cobra.Command{
 		Use:   "tail [SUBJECT]",
 		Short: "Print events as they come",
@@ -78,7 +75,7 @@ and coloured unless NO_COLOR is set.`,
 			p := newPrinter(environ, stdio.out, cfg)
 			p.out = out
 			printed := uint64(0)
-			err = readSpan(c.Context(), js, s, until, stdio, func(m stream.Message) error {
+			err = followSection(c.Context(), js, s, until, stdio, func(m stream.Message) error {
 				passes, err := t.print(p, m)
 				if passes {
 					printed++
@@ -113,12 +110,6 @@ func (t *tail) print(p printer, m stream.Message) (passes bool, err error) {
 	}
 	e, none := event.Parse(m.Data())
 	passes = t.filter.isEmpty() || none == nil && t.filter.matches(&e)
-	if passes && len(t.filter.ids) == 1 && !t.told {
-		if t.told = t.found != "" && t.found != e.ID; t.told {
-			t.say("--id: several ids begin with %q, among them %s and %s", t.filter.ids[0], t.found, e.ID)
-		}
-		t.found = e.ID
-	}
 	switch {
 	case passes && t.json:
 		err = printJSON(p.out, m.Data())
