@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -44,8 +45,11 @@ func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
 		Subject: raw.Subject(), Stream: meta.Stream, Durable: w.Durable, Sequence: meta.Sequence.Stream,
 		Stored: meta.Timestamp, Attempt: int(meta.NumDelivered), Pending: meta.NumPending,
 	}
-	err = w.handle(ctx, raw, m)
+	m.Event, err = event.Parse(raw.Data())
 	log := w.Logger.With("id", m.Event.ID, "subject", m.Subject, "sequence", m.Sequence, "attempt", m.Attempt)
+	if err = Permanent(err); err == nil {
+		err = w.handle(ctx, log, raw, m)
+	}
 	pause, answer := w.Backoff(m.Attempt), raw.Ack
 	var final *permanent
 	if isLast := errors.As(err, &final) || m.Attempt >= w.MaxAttempts; err != nil && isLast {
@@ -69,22 +73,18 @@ func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
 	}
 }
 
-// handle calls the handler. It looks at the attempts first: an event that kills its worker has no
-// end to be counted at.
-func (w *worker) handle(ctx context.Context, raw jetstream.Msg, m *Message) (err error) {
-	if m.Event, err = event.Parse(raw.Data()); err != nil {
-		return Permanent(err)
-	}
+// handle calls the handler, after a look at the attempts: an event may kill each worker that has it.
+func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg, m *Message) (err error) {
 	if m.Attempt > w.MaxAttempts {
 		return Permanent(fmt.Errorf("delivered %d times, and never handled to the end", m.Attempt-1))
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, w.Timeout, fmt.Errorf("the handler took longer than %s", w.Timeout))
 	defer cancel()
-	go keep(ctx, raw, w.AckWait/3)
+	go keep(ctx, log, raw, w.AckWait/3)
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the handler panicked: %v", p)
-			w.Logger.Error("the handler panicked", "id", m.Event.ID, "panic", p, "stack", string(debug.Stack()))
+			log.Error("the handler panicked", "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
 	if err = w.handler(ctx, m); err != nil && ctx.Err() != nil {
@@ -93,9 +93,13 @@ func (w *worker) handle(ctx context.Context, raw jetstream.Msg, m *Message) (err
 	return err
 }
 
-// keep tells the server that the event is being handled, until the context ends.
-func keep(ctx context.Context, raw jetstream.Msg, every time.Duration) {
+// keep tells the server that the event is being handled, until the handler returns or has taken too
+// long. Then another worker gets the event: Go can't end a handler that ignores its context.
+func keep(ctx context.Context, log *slog.Logger, raw jetstream.Msg, every time.Duration) {
 	for !within(every, ctx.Done()) {
 		_ = raw.InProgress() // where NATS is away, the next may arrive in time
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		log.Error("the handler takes longer than its time-out; no other event is begun in its place until it returns")
 	}
 }

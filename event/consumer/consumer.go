@@ -47,8 +47,7 @@ func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler
 	return w.run(ctx)
 }
 
-// run has a goroutine for each handler that may run at once. Each pulls one event, when it can
-// begin it: what a worker holds, others can't have.
+// run has a goroutine for each handler that may run at once; each pulls an event when it can begin.
 func (w *worker) run(ctx context.Context) error {
 	handling, abandon := context.WithCancel(context.WithoutCancel(ctx)) // what has begun is finished
 	defer abandon()

@@ -12,8 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// bury stores the message as a dead letter. Its id keeps another attempt from storing it twice, and
-// differs in a stream that was made anew.
+// bury stores the message as a dead letter, once: its id is that of the message in this very stream.
 func (w *worker) bury(ctx context.Context, raw jetstream.Msg, m *Message, why error) error {
 	dead := nats.NewMsg(w.SubjectPrefix + "-dead." + m.Durable + "." + strings.TrimPrefix(m.Subject, w.SubjectPrefix+"."))
 	dead.Data = raw.Data()
@@ -23,16 +22,15 @@ func (w *worker) bury(ctx context.Context, raw jetstream.Msg, m *Message, why er
 		}
 	}
 	reason := strconv.QuoteToASCII(why.Error()) // what a header can hold
-	dead.Header.Set("Dead-Reason", reason[1:min(len(reason)-1, 500)])
-	dead.Header.Set("Dead-Attempts", fmt.Sprint(m.Attempt))
-	dead.Header.Set("Dead-Durable", m.Durable)
-	dead.Header.Set("Dead-Stream", m.Stream)
-	dead.Header.Set("Dead-Subject", m.Subject)
-	dead.Header.Set("Dead-Sequence", fmt.Sprint(m.Sequence))
-	dead.Header.Set("Dead-Time", time.Now().UTC().Format(time.RFC3339))
+	for name, value := range map[string]any{
+		"Reason": reason[1:min(len(reason)-1, 500)], "Attempts": m.Attempt, "Durable": m.Durable, "Stream": m.Stream,
+		"Subject": m.Subject, "Sequence": m.Sequence, "Time": time.Now().UTC().Format(time.RFC3339),
+	} {
+		dead.Header.Set("Dead-"+name, fmt.Sprint(value))
+	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	dead.Header.Set(jetstream.MsgIDHeader, fmt.Sprintf("%s:%s:%d:%d", m.Durable, m.Stream, m.Sequence, m.Stored.UnixNano()))
+	dead.Header.Set(jetstream.MsgIDHeader, fmt.Sprintf("%s:%s:%d:%d", m.Durable, m.Stream, m.Sequence, m.Stored.UnixMilli()))
 	if _, err := w.js.PublishMsg(ctx, dead, jetstream.WithExpectStream(w.DeadStream)); err != nil {
 		return fmt.Errorf("no dead letter could be stored, so the event stays (make room in the stream, or make it: "+
 			"nats stream add %s --subjects '%s-dead.>' --defaults): %w", w.DeadStream, w.SubjectPrefix, err)

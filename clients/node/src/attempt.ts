@@ -6,7 +6,7 @@ import type { Settings } from './options.js'
 
 /**
  * Handles one event. After an error the event comes again, unless the error is a PermanentError. The signal
- * is aborted after options.timeout, and when options.shutdownTimeout is over.
+ * is aborted after options.timeout, and when options.shutdownTimeout is over: the handler must then end.
  */
 export type Handler = (message: Message, context: { signal: AbortSignal }) => unknown
 
@@ -33,7 +33,7 @@ export async function attempt(js: JetStreamClient, s: Settings, handler: Handler
   const about = { id: m.event.id, subject: m.subject, sequence: m.sequence, attempt: m.attempt }
   if (!failure) {
     raw.ack() // where it is lost, the event comes again
-    s.observer.handled?.(m, took())
+    observed(s, () => s.observer.handled?.(m, took()))
     return
   }
   let pause = s.backoff(m.attempt), error = failure
@@ -42,7 +42,7 @@ export async function attempt(js: JetStreamClient, s: Settings, handler: Handler
       await bury(js, s, raw, m, failure)
       raw.term()
       s.logger.error('dead letter', { ...about, reason: failure.message })
-      s.observer.dead?.(m, took(), failure)
+      observed(s, () => s.observer.dead?.(m, took(), failure))
       return
     } catch (unstored) { // somebody must make room
       error = unstored as Error
@@ -51,12 +51,22 @@ export async function attempt(js: JetStreamClient, s: Settings, handler: Handler
   }
   raw.nak(pause)
   s.logger.warn('failed, to be tried again', { ...about, error: error.message, pause })
-  s.observer.retried?.(m, took(), error)
+  observed(s, () => s.observer.retried?.(m, took(), error))
+}
+
+/** Calls the observer, whose mistakes end nothing. */
+function observed(s: Settings, call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    s.logger.error('the observer failed', { error: String(error) })
+  }
 }
 
 /**
  * Calls the handler, and returns why it failed. It looks at the attempts first: an event that kills its
- * worker has no end to be counted at.
+ * worker has no end to be counted at. Node can't end a handler that ignores its signal, so this waits for it;
+ * another worker gets the event meanwhile.
  */
 async function handle(s: Settings, handler: Handler, raw: JsMsg, m: Message, stopping: AbortSignal): Promise<Error | undefined> {
   const call = new AbortController()
@@ -64,24 +74,30 @@ async function handle(s: Settings, handler: Handler, raw: JsMsg, m: Message, sto
   const stop = () => call.abort(stopping.reason)
   if (stopping.aborted) stop()
   stopping.addEventListener('abort', stop, { once: true })
-  const late = setTimeout(() => call.abort(new Error(`the handler took longer than ${s.timeout} ms`)), s.timeout)
   const keep = setInterval(() => raw.working(), s.ackWait / 3) // the server knows that the event is being handled
+  const late = setTimeout(() => {
+    call.abort(new Error(`the handler took longer than ${s.timeout} ms`))
+    s.logger.error('the handler takes longer than its time-out; no other event is begun in its place until it ends', {
+      id: m.event.id, subject: m.subject, sequence: m.sequence, attempt: m.attempt, timeout: s.timeout,
+    })
+  }, s.timeout)
+  const clear = () => {
+    clearInterval(keep)
+    clearTimeout(late)
+  }
+  call.signal.addEventListener('abort', clear, { once: true })
   try {
     m.event = parse(raw.data)
     if (m.attempt > s.maxAttempts) throw new PermanentError(`delivered ${m.attempt - 1} times, and never handled to the end`)
-    await Promise.race([handler(m, { signal: call.signal }), aborted(call.signal)]) // a handler may ignore its signal
+    await handler(m, { signal: call.signal })
     return undefined
   } catch (error) {
-    return error instanceof Error ? error : new Error(String(error))
+    if (error instanceof PermanentError) return error
+    const why = error instanceof Error ? error : new Error(String(error))
+    const { aborted, reason } = call.signal
+    return aborted && why !== reason ? new Error(`${reason.message}: ${why.message}`, { cause: why }) : why
   } finally {
-    clearTimeout(late)
-    clearInterval(keep)
+    clear()
     stopping.removeEventListener('abort', stop)
   }
 }
-
-/** Rejects with the reason when the signal is aborted. */
-const aborted = (signal: AbortSignal) => new Promise<never>((_, reject) => {
-  if (signal.aborted) reject(signal.reason)
-  signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-})

@@ -66,7 +66,7 @@ export function withDefaults(options: Options): Settings {
     timeout: 300_000,
     maxAttempts: 10,
     backoff: doubling(1_000, 300_000),
-    deadStream: `${stream}_DEAD`,
+    deadStream: `${stream.replace(/_DEAD$/, '')}_DEAD`, // dead letters can be consumed, too
     makeDeadStream: false,
     shutdownTimeout: 30_000,
     logger: console,

@@ -40,11 +40,13 @@ export async function run(js: JetStreamClient, options: Options, handler: Handle
     if (pulling.signal.aborted) resolve()
     pulling.signal.addEventListener('abort', () => resolve(), { once: true })
   })
+  s.signal?.removeEventListener('abort', stop)
   if (!await within(s.shutdownTimeout, ended)) {
     stopping.abort(new Error('the worker is stopping'))
-    await within(1_000, ended) // for what is done with an attempt that failed
+    if (!await within(1_000, ended)) { // for those that heed their signal
+      throw new Error(`stopping: a handler is still running after ${s.shutdownTimeout} ms; its event comes again`)
+    }
   }
-  s.signal?.removeEventListener('abort', stop)
   if (!s.signal?.aborted) throw pulling.signal.reason
 }
 

@@ -87,18 +87,45 @@ test('a handler that takes longer than the ack wait has its event alone', async 
   assert.equal(calls, 1)
 })
 
-test('a handler that never settles fails after its time-out, and its signal is aborted', async (t) => {
+test('after its time-out a handler has its signal aborted, and fails or not as it ends', async (t) => {
   const server = await nats(t)
-  await server.publish(1)
-  const signals = []
-  const { seen } = begin(t, server, ({ attempt }, { signal }) => {
-    signals.push(signal)
-    if (attempt === 1) return new Promise(() => undefined)
+  await server.publish(2)
+  const { seen, logger } = begin(t, server, async ({ event: { data }, attempt }, { signal }) => {
+    if (attempt > 1) return
+    await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    if (data.n === 0) throw new Error('given up')
   }, { timeout: 300 })
   await server.settled()
-  await eventually('handled', () => seen.length === 2)
-  assert.deepEqual(seen, ['retried 0 1 the handler took longer than 300 ms', 'handled 0 2'])
-  assert.equal(signals[0].aborted, true)
+  await eventually('both are handled', () => seen.length === 3)
+  assert.deepEqual(seen.sort(), ['handled 0 2', 'handled 1 1', 'retried 0 1 the handler took longer than 300 ms: given up'])
+  assert.equal(logger.words.filter((line) => line.startsWith('error the handler takes longer')).length, 2)
+})
+
+test('a handler that never ends has no company, and another worker gets its event', async (t) => {
+  const server = await nats(t)
+  await server.publish(2)
+  let begun = 0
+  const stuck = begin(t, server, () => {
+    begun++
+    return new Promise(() => undefined)
+  }, { timeout: 100, ackWait: 500, shutdownTimeout: 100 })
+  await eventually('it has begun', () => begun > 0)
+  const other = begin(t, server, () => undefined, { ackWait: 500 })
+  await server.settled()
+  assert.equal(other.seen.filter((line) => line.startsWith('handled')).length, 2)
+  assert.deepEqual([begun, stuck.seen], [1, []])
+})
+
+test('an observer that fails ends nothing', async (t) => {
+  const server = await nats(t)
+  await server.publish(2)
+  const logger = silent(), stopping = new AbortController()
+  const observer = { handled: () => { throw new Error('no such metric') } }
+  const over = run(server.js, { durable: 'd', signal: stopping.signal, logger, observer }, () => undefined)
+  await server.settled()
+  stopping.abort()
+  await over
+  assert.equal(logger.words.filter((line) => line.startsWith('error the observer failed')).length, 2)
 })
 
 test('NATS is killed and comes back: it goes on', async (t) => {
@@ -136,7 +163,7 @@ test('asked to stop, it finishes what has begun, and leaves the rest to others',
   assert.equal(second.seen.length, 20 - handled)
 })
 
-test('a handler that ignores its signal holds up a stop no longer than shutdownTimeout', async (t) => {
+test('a stop waits for a handler that ignores its signal no longer than shutdownTimeout, and says so', async (t) => {
   const server = await nats(t)
   await server.publish(1)
   let began = false
@@ -145,8 +172,8 @@ test('a handler that ignores its signal holds up a stop no longer than shutdownT
     return new Promise(() => undefined)
   }, { shutdownTimeout: 100 })
   await eventually('it has begun', () => began)
-  await stop()
-  assert.deepEqual(seen, ['retried 0 1 the worker is stopping'])
+  await assert.rejects(stop(), /a handler is still running after 100 ms; its event comes again/)
+  assert.deepEqual(seen, [])
 })
 
 test('a consumer that exists is used where it fits, mended where that is safe, and else refused', async (t) => {
