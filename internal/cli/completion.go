@@ -37,7 +37,7 @@ func completeFiles(c *cobra.Command, flags ...string) {
 // providers: the command's error then tells what is missing.
 func completeEndpoint(environ []string) cobra.CompletionFunc {
 	return func(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
-		cfg, err := load(environ, func(string) bool { return false })
+		cfg, err := load(environ)
 		if err == nil {
 			for _, e := range cfg.Endpoints {
 				names = append(names, e.Name)

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -43,7 +43,7 @@ is 1. It can be drained again.`,
 			if patience <= 0 {
 				return usagef("--timeout: got %s; takes more than 0s", patience)
 			}
-			cfg, err := load(environ, usedByDrain)
+			cfg, err := load(environ, ofDrain...)
 			if err != nil {
 				return err
 			}
@@ -93,11 +93,9 @@ func drain(ctx context.Context, cfg *config.Config, dir string, patience time.Du
 
 var errSeen = errors.New("there is a record")
 
-// usedByDrain reports whether drain uses a variable: those of tail, and the tolerances, which bound how
-// long before its arrival a copy of a record can have been stored.
-func usedByDrain(variable string) bool {
-	return usedByTail(variable) || strings.HasSuffix(variable, "_TOLERANCE")
-}
+// ofDrain matches the variables of drain. The tolerances bound how long before its arrival a copy of a
+// record can have been stored.
+var ofDrain = slices.Concat(ofStream, []string{"*_TOLERANCE"})
 
 const (
 	// retryEvery is how often records that are set aside are tried, and setAsidePatience for how long when

@@ -53,7 +53,7 @@ that the filters exclude count as done. "nats consumer rm STREAM NAME" deletes t
 			if err != nil {
 				return err
 			}
-			cfg, err := load(environ, usedByTail)
+			cfg, err := load(environ, ofStream...)
 			if err != nil {
 				return err
 			}

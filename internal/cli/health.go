@@ -26,7 +26,7 @@ health check.`,
 		Example: "  bridge health\n  bridge health --live   # only whether the process works",
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := load(environ, func(variable string) bool { return variable == "ADMIN_ADDR" })
+			cfg, err := load(environ, "ADMIN_ADDR")
 			if err != nil {
 				return err
 			}

@@ -37,7 +37,7 @@ It listens on loopback only, because the page shows everything that the account 
 			if err := address.UnmarshalText([]byte(addr)); err != nil || !address.IsLoopback() {
 				return usagef("--addr: got %q; takes an address on loopback, such as %s", addr, usualPage)
 			}
-			cfg, err := load(environ, usedByTail)
+			cfg, err := load(environ, ofStream...)
 			if err != nil {
 				return err
 			}

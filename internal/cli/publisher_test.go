@@ -7,14 +7,14 @@ import (
 
 // Where the environment has no endpoint nothing is taken to be remembered.
 func TestReach(t *testing.T) {
-	cfg, err := load([]string{"FLOCK_SECRETS=x"}, usedByDrain)
+	cfg, err := load([]string{"FLOCK_SECRETS=x"}, ofDrain...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := reachOf(cfg, 65*time.Minute); got != 10*time.Minute {
 		t.Errorf("with an endpoint %s", got)
 	}
-	if cfg, err = load(nil, usedByDrain); err != nil {
+	if cfg, err = load(nil, ofDrain...); err != nil {
 		t.Fatal(err)
 	}
 	for window, want := range map[time.Duration]time.Duration{0: 24*time.Hour + 5*time.Minute, time.Hour: 24*time.Hour + 5*time.Minute, 25 * time.Hour: 50 * time.Hour} {

@@ -86,7 +86,7 @@ why it was kept, its size, its id. Bodies are not read.`,
 			if err := f.check(); err != nil {
 				return err
 			}
-			s, err := openQuarantine(c.Context(), environ, usedByTail, stdio)
+			s, err := openQuarantine(c.Context(), environ, ofStream, stdio)
 			if err != nil {
 				return err
 			}
@@ -149,7 +149,7 @@ in the body is part of the body. ID may be the beginning of an id.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			s, err := openQuarantine(c.Context(), environ, usedByTail, stdio)
+			s, err := openQuarantine(c.Context(), environ, ofStream, stdio)
 			if err != nil {
 				return err
 			}
@@ -183,7 +183,7 @@ func requestOf(d quarantine.Delivery, signature http.Header) []byte {
 // signAgain returns the headers with which the vendor would have signed the delivery, if the seal
 // shows that the endpoint's secret was the one.
 func signAgain(environ []string, d quarantine.Delivery) (http.Header, error) {
-	cfg, err := load(environ, usedByRelease)
+	cfg, err := load(environ, ofRelease...)
 	if err != nil {
 		return nil, errors.New("set the endpoint's variables as for `bridge serve`, and it is signed again")
 	}
@@ -244,7 +244,7 @@ there, nothing is removed. Removed deliveries are printed as "bridge quarantine 
 			if err := which.check(c, args); err != nil {
 				return err
 			}
-			s, err := openQuarantine(c.Context(), environ, usedByTail, stdio)
+			s, err := openQuarantine(c.Context(), environ, ofStream, stdio)
 			if err != nil {
 				return err
 			}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +17,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
-	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 func releaseCommand(environ []string, stdio stdio) *cobra.Command {
@@ -41,7 +39,7 @@ Each outcome is printed in a line. The exit status is 0 if all were released.`,
 			if err := which.check(c, args); err != nil {
 				return err
 			}
-			s, err := openQuarantine(c.Context(), environ, usedByRelease, stdio)
+			s, err := openQuarantine(c.Context(), environ, ofRelease, stdio)
 			if err != nil {
 				return err
 			}
@@ -65,20 +63,8 @@ Each outcome is printed in a line. The exit status is 0 if all were released.`,
 	return c
 }
 
-// usedByRelease reports whether release uses a variable: those of tail, and the endpoints'.
-func usedByRelease(variable string) bool {
-	return usedByTail(variable) || usedByEndpoints(variable)
-}
-
-// usedByEndpoints reports whether a variable is an endpoint's.
-func usedByEndpoints(variable string) bool {
-	for _, p := range providers.All {
-		if strings.HasPrefix(variable, p.Variable("")) {
-			return !strings.Contains(variable, ",") // several at once: a problem of none being set
-		}
-	}
-	return strings.HasPrefix(variable, "ENDPOINTS_")
-}
+// ofRelease matches the variables of release.
+var ofRelease = ofEndpoints(ofStream...)
 
 // releasing is one run of release.
 type releasing struct {

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // Exit statuses.
@@ -144,18 +147,30 @@ func apart(c *cobra.Command, one, other string) error {
 	return nil
 }
 
-// load reads the environment for a command that uses only some variables. It ignores mistakes in the others.
-func load(environ []string, uses func(variable string) bool) (*config.Config, error) {
+// load reads the environment for a command that uses only the variables that match the patterns. It
+// ignores mistakes in others, and that no endpoint is configured.
+func load(environ []string, patterns ...string) (*config.Config, error) {
 	c, _, err := config.Load(environ)
-	var all, matter config.Problems
-	errors.As(err, &all)
-	for _, problem := range all {
-		if uses(problem.Variable) {
-			matter = append(matter, problem)
-		}
-	}
-	if len(matter) > 0 {
-		return c, matter
+	var problems config.Problems
+	errors.As(err, &problems)
+	problems = slices.DeleteFunc(problems, func(p config.Problem) bool {
+		isUsed := func(pattern string) bool { matches, _ := path.Match(pattern, p.Variable); return matches }
+		return strings.Contains(p.Variable, ",") || !slices.ContainsFunc(patterns, isUsed)
+	})
+	if len(problems) > 0 {
+		return c, problems
 	}
 	return c, nil
+}
+
+// ofStream matches the variables of a command that reads the stream. A mistake in one must not be
+// ignored: a bad NATS_URL would mean another NATS.
+var ofStream = []string{"NATS_*", "EMBEDDED_NATS_ADDR", "SUBJECT_PREFIX", "STREAM_NAME"}
+
+// ofEndpoints matches the variables of endpoints, and others.
+func ofEndpoints(others ...string) []string {
+	for _, p := range providers.All {
+		others = append(others, p.Variable("*"))
+	}
+	return append(others, "ENDPOINTS_*")
 }

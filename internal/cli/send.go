@@ -67,7 +67,14 @@ when every delivery was accepted.`,
 			if err := apart(c, "data", "body"); err != nil {
 				return err
 			}
-			cfg, err := load(environ, func(variable string) bool { return s.uses(variable, args[0]) })
+			patterns := []string{"ENDPOINTS_*"}
+			if p := providers.Of(args[0]); p != nil {
+				patterns = []string{p.Variable("*")}
+			}
+			if s.url == "" {
+				patterns = append(patterns, "HTTP_ADDR", "TLS_*")
+			}
+			cfg, err := load(environ, patterns...)
 			if err != nil {
 				return err
 			}
@@ -123,15 +130,6 @@ when every delivery was accepted.`,
 	complete(c, "scheme", knownSchemes()...)
 	completeFiles(c, "ca", "data", "body")
 	return c
-}
-
-// uses reports whether sending to the endpoint uses a variable.
-func (s *sender) uses(variable, endpoint string) bool {
-	prefix := "ENDPOINTS_"
-	if p := providers.Of(endpoint); p != nil {
-		prefix = p.Variable("")
-	}
-	return s.url == "" && slices.Contains([]string{"HTTP_ADDR", "TLS_CERT_FILE", "TLS_KEY_FILE"}, variable) || strings.HasPrefix(variable, prefix) && !strings.Contains(variable, ",")
 }
 
 // newSender returns a sender to an endpoint of a bridge at that address.

@@ -38,7 +38,7 @@ NATS is reached as "bridge serve" reaches it; without NATS_URL at the address of
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			cfg, err := load(environ, usedByTail)
+			cfg, err := load(environ, ofStream...)
 			if err != nil {
 				return err
 			}

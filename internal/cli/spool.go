@@ -51,13 +51,15 @@ with the spool. DIR is the spool's directory; the default is that of DATA_DIR.`,
 		Args:              oneDirectory,
 		ValidArgsFunction: completeDirectory,
 		RunE: func(c *cobra.Command, args []string) error {
-			cfg, err := load(environ, func(variable string) bool { return variable == "DATA_DIR" && len(args) == 0 })
-			if err != nil {
-				return err
-			}
-			dir := app.SpoolDir(cfg)
+			var dir string
 			if len(args) == 1 {
 				dir = args[0]
+			} else {
+				cfg, err := load(environ, "DATA_DIR")
+				if err != nil {
+					return err
+				}
+				dir = app.SpoolDir(cfg)
 			}
 			if asJSON {
 				return printSpool(c.Context(), dir, stdio, printRecordJSON)

@@ -34,7 +34,9 @@ configuration, and --format nsc as commands of "nsc", for an operator that issue
 		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			// The streams are for an external NATS, which may have more replicas than the embedded server.
-			cfg, err := load(append([]string{"NATS_URL=nats://nats:4222"}, environ...), usedByStream)
+			// Without endpoints, the duplicate window covers every vendor's defaults.
+			cfg, err := load(append([]string{"NATS_URL=nats://nats:4222"}, environ...),
+				"SUBJECT_PREFIX", "QUARANTINE*", "NATS_JS_DOMAIN", "STREAM_*", "*_TOLERANCE", "ENDPOINTS_*")
 			if err != nil {
 				return err
 			}
@@ -82,16 +84,6 @@ configuration, and --format nsc as commands of "nsc", for an operator that issue
 	c.Flags().BoolVar(&deadLetters, "dead-letters", false, "add the stream of consumers' dead letters")
 	complete(c, "format", "nats", "nack", "json", "accounts", "nsc")
 	return c
-}
-
-// usedByStream reports whether the command uses the variable. It needs no secrets: without endpoints, the
-// duplicate window covers every vendor's defaults.
-func usedByStream(variable string) bool {
-	switch variable {
-	case "SUBJECT_PREFIX", "QUARANTINE", "QUARANTINE_MAX_BYTES", "NATS_JS_DOMAIN":
-		return true
-	}
-	return strings.HasPrefix(variable, "STREAM_") || strings.HasSuffix(variable, "_TOLERANCE") || strings.HasPrefix(variable, "ENDPOINTS_")
 }
 
 // durableConsumer is a consumer of all events; without a name there is none.

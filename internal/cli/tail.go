@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bufio"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -52,7 +51,7 @@ and coloured unless NO_COLOR is set.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			cfg, err := load(environ, usedByTail)
+			cfg, err := load(environ, ofStream...)
 			if err != nil {
 				return err
 			}
@@ -117,14 +116,4 @@ func (t *tail) print(p printer, m stream.Message) (passes bool, err error) {
 		err = p.print(m.Subject(), &e, none, time.Now())
 	}
 	return passes, err
-}
-
-// usedByTail reports whether tail uses a variable. A mistake in one must not be ignored: a bad NATS_URL
-// would mean another NATS.
-func usedByTail(variable string) bool {
-	switch variable {
-	case "EMBEDDED_NATS_ADDR", "SUBJECT_PREFIX", "STREAM_NAME":
-		return true
-	}
-	return strings.HasPrefix(variable, "NATS_")
 }

@@ -59,7 +59,7 @@ been accepted are printed. The exit status is 0 when the bridge would publish it
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			cfg, err := load(environ, usedByVerify)
+			cfg, err := load(environ, ofEndpoints("MAX_BODY_BYTES", "QUARANTINE")...)
 			if err != nil {
 				return err
 			}
@@ -96,11 +96,6 @@ been accepted are printed. The exit status is 0 when the bridge would publish it
 	f.BoolVar(&v.asJSON, "json", false, "print one JSON object: accepted, status, code, outcome, endpoint, provider, scheme, secret, steps, causes")
 	completeFiles(c, "headers", "body")
 	return c
-}
-
-// usedByVerify reports whether verify uses a variable: the endpoints', and what bounds a body.
-func usedByVerify(variable string) bool {
-	return variable == "MAX_BODY_BYTES" || variable == "QUARANTINE" || usedByEndpoints(variable)
 }
 
 // endpointNames matches the names that endpoints may have.
