@@ -17,13 +17,14 @@ import (
 type body struct {
 	raw    []byte
 	text   stringify.Text // nil: it isn't one JSON object
+	err    error          // of parsing it
 	causes []Cause        // of the difference from the captured body
 }
 
 // examineBody adds the step about the body and its canonical form.
 func (d *diagnoser) examineBody() body {
 	raw := d.Delivery.Body
-	text, err := stringify.Parse(raw)
+	text, err := d.at.Provider.Parse(d.Delivery.header(), raw)
 	switch {
 	case len(raw) == 0:
 		d.step("body", "empty")
@@ -32,6 +33,8 @@ func (d *diagnoser) examineBody() body {
 	case !text.IsObject():
 		d.step("body", "JSON, but not an object")
 		text = nil
+	case d.isDescribed():
+		d.step("body", "one JSON object")
 	case bytes.Equal(raw, text):
 		d.step("body", "one JSON object, in the canonical form that is signed: %d bytes", len(text))
 	case bytes.Equal(bytes.TrimSpace(raw), text):
@@ -39,7 +42,7 @@ func (d *diagnoser) examineBody() body {
 	default:
 		d.step("body", "one JSON object; its canonical form, which is signed, has %d bytes and %s. By itself that is harmless", len(text), difference(raw, text))
 	}
-	return body{raw: raw, text: text}
+	return body{raw: raw, text: text, err: err}
 }
 
 // difference describes the first place in which a text differs from its canonical form.
@@ -102,7 +105,7 @@ func (b body) bodies() []body {
 			text, err = stringify.Parse(raw)
 		}
 		if err == nil && text.IsObject() {
-			all = append(all, body{raw, text, []Cause{c}})
+			all = append(all, body{raw, text, nil, []Cause{c}})
 		}
 	}
 	for _, r := range repairs {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
 	"regexp"
 	"slices"
 	"strconv"
@@ -34,6 +35,15 @@ func (d *Delivery) Values(name string) (values []string) {
 		}
 	}
 	return values
+}
+
+// header returns the headers as net/http does.
+func (d *Delivery) header() http.Header {
+	h := make(http.Header)
+	for _, f := range d.Header {
+		h.Add(f.Name, f.Value)
+	}
+	return h
 }
 
 // note adds a note, once.

@@ -30,7 +30,7 @@ func (d *diagnoser) examineClaims(a answer) {
 		asSent = ", over what was sent and not over its canonical form"
 	}
 	d.step("verified", "by scheme %s with secret %d of %s%s", a.claims.Scheme, position, d.at.SecretsFrom, asSent)
-	if d.at.Provider.Explain == nil {
+	if !d.isDescribed() {
 		d.step("unsigned", "%s", d.unsigned(a.claims.Scheme))
 	}
 	d.examineTime(a)
@@ -93,11 +93,7 @@ func (d *diagnoser) timeCause(received, occurred time.Time) Cause {
 	}
 	switch nearest := off.Round(15 * time.Minute); { // zones differ by quarters of an hour, none by less than half of one
 	case verify.IsMilliseconds(occurred):
-		do := "the vendor has changed something: report it"
-		if d.at.Provider.Explain != nil {
-			do = d.settingsNamed("set TIMESTAMP_UNIT=ms")
-		}
-		return proven(code, "its time is in milliseconds, and was read as seconds", do)
+		return proven(code, "its time is in milliseconds, and was read as seconds", "the vendor has changed something: report it")
 	case nearest >= 30*time.Minute && nearest <= 14*time.Hour && (off-nearest).Abs() <= 2*time.Minute:
 		return likely(
 			code, "the two clocks differ by "+long(off)+", about as two time zones do: one of them shows the time of another zone",

@@ -2,68 +2,41 @@ package diagnosis
 
 import (
 	"cmp"
-	"errors"
-	"net/http"
 	"regexp"
 
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// examineDescribed examines a delivery to an endpoint whose settings tell what is signed. Its
-// provider explains the signature itself.
-func (d *diagnoser) examineDescribed() {
-	header := make(http.Header)
-	for _, f := range d.Delivery.Header {
-		header.Add(f.Name, f.Value)
-	}
-	p := d.at.Provider
-	text, err := p.Parse(header, d.Delivery.Body)
-	switch {
-	case err != nil:
-		d.step("body", "%d bytes: %v", len(d.Delivery.Body), err)
-	case !text.IsObject():
-		d.step("body", "%d bytes of JSON, but not an object", len(d.Delivery.Body))
-	default:
-		d.step("body", "%d bytes, one JSON object", len(d.Delivery.Body))
-	}
+// isDescribed reports whether the endpoint's settings tell what is signed.
+func (d *diagnoser) isDescribed() bool { return d.at.Provider.Explain != nil }
+
+// examineSettings adds a step for each part of what the settings say is signed. It returns the
+// signatures.
+func (d *diagnoser) examineSettings(b body) (all []signature) {
 	received := d.Received
 	if received.IsZero() {
 		received = d.Now
 	}
-	steps, causes := p.Explain(d.at.Request(header, d.Delivery.Body, text, received))
-	for _, text := range steps {
+	d.settings = d.at.Provider.Explain(d.at.Request(d.Delivery.header(), b.raw, b.text, received))
+	for _, text := range d.settings.Steps {
 		d.step("signed", "%s", d.settingsNamed(text))
 	}
-	answer := d.examineAnswer()
-	ofRequest := d.report.Causes
-	isAuthentic := verify.IsAuthentic(answer.err) || answer.claims.Scheme != ""
-	if isAuthentic {
-		d.examineClaims(answer)
+	for i, c := range d.settings.Causes {
+		d.settings.Causes[i] = d.causesOf(c)[0]
 	}
-	if d.report.Accepted {
-		return
+	for _, g := range d.settings.Signatures {
+		all = append(all, signature{mac: g.Value[:], causes: d.causesOf(g.Cause)})
 	}
-	for i := range causes {
-		c := &causes[i]
-		c.Says, c.Do = d.settingsNamed(c.Says), d.settingsNamed(c.Do)
+	return all
+}
+
+// causesOf returns the cause of a guess, if it has one.
+func (d *diagnoser) causesOf(c verify.Finding) []Cause {
+	if c.Code == "" {
+		return nil
 	}
-	switch {
-	case len(causes) > 0: // they tell more than those of the time
-		d.report.Causes = append(ofRequest, causes...)
-	case isAuthentic || len(d.report.Causes) > 0:
-	case err != nil:
-		d.cause(proven("not_json", "the body is "+err.Error(), "the capture is incomplete, or a proxy has changed the body: compare its length with Content-Length"))
-	case errors.Is(answer.err, verify.NoSignature):
-		d.cause(d.noSignature())
-	case errors.Is(answer.err, verify.ManySignatures), errors.Is(answer.err, verify.MalformedSignature):
-		d.cause(proven("signature_malformed", answer.err.Error()+", and as far as it can be read it isn't right", d.settingsNamed("compare the header with SIGNATURE_FORMAT, and with what the vendor's side logs")))
-	default:
-		d.cause(likely(
-			"secret", "no secret in "+d.at.SecretsFrom+" made this signature, over anything that vendors sign",
-			"compare "+d.at.SecretsFrom+" with the secret that the vendor shows for this address now, and "+d.settingsNamed("SIGNED with the vendor's page. ")+
-				"`bridge send "+d.at.Name+" --url` with the public address shows whether a proxy changes bodies: 200 means that it doesn't",
-		))
-	}
+	c.Says, c.Do = d.settingsNamed(c.Says), d.settingsNamed(c.Do)
+	return []Cause{c}
 }
 
 // named matches the settings' names.

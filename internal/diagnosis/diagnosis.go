@@ -64,8 +64,9 @@ func likely(code, says, do string) Cause { return Cause{Code: code, Says: says, 
 // diagnoser is one run of Diagnose.
 type diagnoser struct {
 	Case
-	at     Endpoint
-	report Report
+	at       Endpoint
+	settings verify.Explanation // of an endpoint that is described by settings
+	report   Report
 }
 
 func (d *diagnoser) step(name, format string, args ...any) {
@@ -83,17 +84,23 @@ func Diagnose(c Case) (Report, error) {
 	d.report.Causes = []Cause{} // for JSON
 	d.report.Endpoint, d.report.Provider = d.at.Name, d.at.Provider.Name
 	d.describe()
-	if d.at.Provider.Explain != nil {
-		d.examineDescribed()
-		return d.report, nil
-	}
 	body := d.examineBody()
-	signatures := d.examineSignatures(body)
-	d.examineTexts(body)
+	var signatures []signature
+	if d.isDescribed() {
+		signatures = d.examineSettings(body)
+	} else {
+		signatures = d.examineSignatures(body)
+		d.examineTexts(body)
+	}
 	answer := d.examineAnswer()
-	if verify.IsAuthentic(answer.err) || answer.claims.Scheme != "" {
+	ofRequest := d.report.Causes
+	switch {
+	case verify.IsAuthentic(answer.err) || answer.claims.Scheme != "":
 		d.examineClaims(answer)
-	} else if answer.err != nil {
+		if !d.report.Accepted && len(d.settings.Causes) > 0 { // they tell more than those of the time
+			d.report.Causes = append(ofRequest, d.settings.Causes...)
+		}
+	case answer.err != nil:
 		d.explain(answer.err, body, signatures)
 	}
 	return d.report, nil
@@ -111,7 +118,7 @@ func (d *diagnoser) describe() {
 	for _, note := range delivery.Notes {
 		d.step("note", "%s", note)
 	}
-	if d.at.Provider.Explain != nil {
+	if d.isDescribed() {
 		d.step("endpoint", "%s, of provider %s; %s in %s", d.at.Name, d.at.Provider.Name, count(len(d.at.Secrets()), "secret"), d.at.SecretsFrom)
 		return
 	}

@@ -14,6 +14,7 @@ import (
 
 // explain adds the causes of a delivery that isn't authentic.
 func (d *diagnoser) explain(refusal error, b body, signatures []signature) {
+	d.cause(d.settings.Causes...)
 	if f, ok := d.search(b, signatures); ok {
 		causes := d.causes(f)
 		d.cause(causes...)
@@ -52,7 +53,7 @@ func (d *diagnoser) explain(refusal error, b body, signatures []signature) {
 
 // explainBody adds the cause of a body that can't be read.
 func (d *diagnoser) explainBody(b body) {
-	_, err := stringify.Parse(b.raw)
+	err := b.err
 	cause := func(code, says, do string) { d.cause(proven(code, says, do)) }
 	switch {
 	case b.text != nil || len(d.report.Causes) > 0:
@@ -110,12 +111,16 @@ func (d *diagnoser) wrongSignature(b body) {
 	if d.Delivery.ASCII && bytes.IndexByte(b.raw, '.') >= 0 {
 		d.cause(likely("capture", "the capture shows a dot for each byte that isn't ASCII: where the body has any, no signature can be right here", "give the body as it was sent: from tcpdump -w, say, or from the proxy's log"))
 	}
-	if sorted(b.text) {
+	if !d.isDescribed() && sorted(b.text) {
 		d.cause(likely("sorted", "the members of the body stand in alphabetical order, which is not the vendor's", "something on the way parses the body and writes it anew: have it pass on the bytes"))
+	}
+	settings := ""
+	if d.isDescribed() {
+		settings = d.settingsNamed("Compare SIGNED with the vendor's page, too. ")
 	}
 	d.cause(likely(
 		"secret", fmt.Sprintf("neither a secret in %s nor another endpoint's made this signature, over any text that a vendor signs; other readings of them were tried, too", d.at.SecretsFrom),
-		fmt.Sprintf("compare %s with the secret that the vendor's page shows for this address now, and set both while in doubt, the new one first. "+
+		fmt.Sprintf("compare %s with the secret that the vendor's page shows for this address now, and set both while in doubt, the new one first. "+settings+
 			"`bridge send %s --url` with the public address shows whether a proxy changes bodies: 200 means that it doesn't", d.at.SecretsFrom, d.at.Name),
 	))
 }

@@ -28,7 +28,11 @@ func endpoints() (all []Endpoint) {
 		e.SecretsFrom = e.Prefix + "SECRETS"
 		all = append(all, e)
 	}
-	return all
+	stripe, _ := providers.ByName("stripe").Configure("stripe", verify.Settings{})
+	return append(all, Endpoint{
+		Endpoint: verify.Endpoint{Name: "stripe", Provider: stripe, Secrets: func() []secret.Secret { return keys }, Tolerance: stripe.Tolerance},
+		Prefix:   "ENDPOINTS_0_", SecretsFrom: "ENDPOINTS_0_SECRETS",
+	})
 }
 
 // Whatever was captured: it is diagnosed, nothing that is said holds a secret or a whole MAC, and
@@ -36,7 +40,7 @@ func endpoints() (all []Endpoint) {
 func FuzzDiagnose(f *testing.F) {
 	const flock = `{"name":"a.b","entity":"a","entityId":"1","data":{"a":{"id":"1"}},"timestamp":1767323045}`
 	const frigade = `{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{"id":"1"}}`
-	for _, path := range []string{"/webhooks/flock", "/webhooks/frigade", "/", "%"} {
+	for _, path := range []string{"/webhooks/flock", "/webhooks/frigade", "/webhooks/stripe", "/", "%"} {
 		f.Add("POST", path, "", []byte(flock), true, int64(1767323050))
 		f.Add("GET", path, "sha256=0f", []byte(frigade), true, int64(0))
 		f.Add("", path, `"00112233445566778899"`, []byte(`{\x22a\x22:1}`), false, int64(1))
@@ -45,7 +49,7 @@ func FuzzDiagnose(f *testing.F) {
 		if sign {
 			signature = hex.EncodeToString(verify.Sum(keys[1], sent))
 		}
-		d := Delivery{Method: method, Target: path, Body: sent, Header: []Field{{Name: "X-Flock-Signature", Value: signature}, {Name: "X-Webhook-Signature", Value: signature}}}
+		d := Delivery{Method: method, Target: path, Body: sent, Header: []Field{{Name: "X-Flock-Signature", Value: signature}, {Name: "X-Webhook-Signature", Value: signature}, {Name: "Stripe-Signature", Value: "t=1767323045,v1=" + signature}}}
 		c := Case{Delivery: d, Endpoints: endpoints(), Now: time.Unix(1767323045, 0), MaxBodyBytes: 1 << 20, Quarantine: true}
 		if received != 0 {
 			c.Received = time.Unix(received%1e10, 0)

@@ -98,6 +98,9 @@ func (d *diagnoser) judgedBy(k key) Endpoint {
 
 // schemeCost returns 0 if the text is that of the scheme to which the secret's endpoint is set.
 func (d *diagnoser) schemeCost(t signedText, k key) int {
+	if d.isDescribed() {
+		return len(t.causes)
+	}
 	at := d.judgedBy(k)
 	if t.scheme == at.Scheme || at.Scheme == verify.Auto && slices.Contains(at.Provider.SchemeNames(), t.scheme) {
 		return 0
@@ -111,8 +114,8 @@ func (d *diagnoser) causes(f found) (all []Cause) {
 	if !strings.EqualFold(f.signature.header, at.Provider.Header) { // it is elsewhere only to this endpoint
 		all = append(all, f.signature.causes...)
 	}
-	all = append(append(all, f.key.causes...), f.body.causes...)
-	if d.schemeCost(f.text, f.key) == 0 || slices.ContainsFunc(all, func(c Cause) bool { return c.Code == memberScheme }) {
+	all = slices.Concat(all, f.key.causes, f.body.causes, f.text.causes)
+	if d.isDescribed() || d.schemeCost(f.text, f.key) == 0 || slices.ContainsFunc(all, func(c Cause) bool { return c.Code == memberScheme }) {
 		return all
 	}
 	if slices.Contains(at.Provider.SchemeNames(), f.text.scheme) {
@@ -140,7 +143,7 @@ func (d *diagnoser) causes(f found) (all []Cause) {
 // nextCause returns the cause that remains once the others are gone.
 func (d *diagnoser) nextCause(f found) (Cause, bool) {
 	at := d.judgedBy(f.key)
-	if !slices.Contains(at.Provider.SchemeNames(), f.text.scheme) || f.body.text == nil || at.Provider.Explain != nil {
+	if !slices.Contains(at.Provider.SchemeNames(), f.text.scheme) || f.body.text == nil || d.isDescribed() || at.Provider.Explain != nil {
 		return Cause{}, false
 	}
 	at.Scheme, at.Secrets = f.text.scheme, func() []secret.Secret { return []secret.Secret{f.key.Secret} }

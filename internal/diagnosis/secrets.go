@@ -118,7 +118,7 @@ func (d *diagnoser) keys() (all []key) {
 			text := string(s.Key())
 			texts = append(texts, text)
 			if own {
-				all = append(all, k.readings(text)...)
+				all = append(all, d.readings(k, text)...)
 			}
 		}
 		if own && len(texts) > 1 {
@@ -146,12 +146,17 @@ func (d *diagnoser) otherEndpoint(k key) Cause {
 const maxParts = 8
 
 // readings returns the other readings of the secret's text.
-func (k key) readings(text string) (all []key) {
+func (d *diagnoser) readings(k key, text string) (all []key) {
 	add := func(other, code, says, do string) {
 		if other != "" && other != text {
 			all = append(all, key{secret.New(other), k.at, k.position, []Cause{
 				proven(code, fmt.Sprintf("it is signed with secret %d of %s %s", k.position, k.at.SecretsFrom, says), do),
 			}})
+		}
+	}
+	if d.isDescribed() {
+		for _, g := range d.settings.Keys(k.Secret) {
+			add(string(g.Value.Key()), g.Cause.Code, d.settingsNamed(g.Cause.Says), d.settingsNamed(g.Cause.Do))
 		}
 	}
 	for _, r := range secretReadings {

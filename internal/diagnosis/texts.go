@@ -17,7 +17,8 @@ type signedText struct {
 	scheme string // "": that of no scheme
 	name   string
 	parts  [][]byte
-	unfit  string // the scheme that signs such a text, but not of such a body
+	unfit  string  // the scheme that signs such a text, but not of such a body
+	causes []Cause // of the difference from what the settings describe
 }
 
 func (t signedText) len() (n int) {
@@ -29,6 +30,12 @@ func (t signedText) len() (n int) {
 
 // texts returns what may have been signed of a body: by the schemes of the vendors, then by others.
 func (d *diagnoser) texts(b body) (all []signedText) {
+	if d.isDescribed() {
+		for _, g := range d.settings.Texts(b.raw) {
+			all = append(all, signedText{parts: g.Value, causes: d.causesOf(g.Cause)})
+		}
+		return all
+	}
 	for _, p := range providers.All {
 		for _, s := range p.Schemes {
 			if !slices.ContainsFunc(all, func(t signedText) bool { return t.scheme == s.Name }) {

@@ -84,7 +84,7 @@ type Provider struct {
 	SignSent func(Signing) http.Header                                              // returns the headers of a delivery; nil: as Sign does
 	Keep     func(http.Header) http.Header                                          // returns the headers to keep in quarantine, without a signature; nil: none
 	Resign   func(kept http.Header, key secret.Secret, signed [][]byte) http.Header // signs headers from Keep again
-	Explain  func(Request) (steps []string, causes []Finding)                       // explains what was signed, and why a delivery is refused
+	Explain  func(Request) Explanation                                              // explains what was signed, and what may have been
 
 	// Verify returns the claims of an authentic delivery. If the error is a Refusal that
 	// IsAuthentic, the signature is correct all the same, and the claims are those that could be

@@ -1,0 +1,101 @@
+package diagnosis
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+)
+
+// Of a delivery that is refused for one reason, that reason is found, and nothing of the text, of a
+// secret or of a signature is shown.
+func TestSettings(t *testing.T) {
+	const text, hidden = `{"type":"a.b","id":"hidden-id"}`, "hidden-secret-0123456789"
+	now := time.Unix(1767323045, 0)
+	stamp, key := "1767323045", secret.New(hidden)
+	mac := func(k secret.Secret, e verify.Encoding, parts ...string) string {
+		return e.Encode(verify.Sum(k, []byte(strings.Join(parts, ""))))
+	}
+	decoded := secret.New("decoded key")
+	settings := verify.Settings{
+		SignatureHeader: "X-Sig", SignatureFormat: "v1={hex}", Signed: "{header:X-Id}.{timestamp}.{body}", Timestamp: "header:X-Time", TimestampUnit: "s", Event: "body:type",
+	}
+	right := mac(key, verify.Hex, "id-1.", stamp, ".", text)
+	for _, c := range []struct {
+		name   string
+		secret string
+		change func(s *verify.Settings)
+		header map[string][]string
+		body   string
+		code   string
+		do     string
+	}{
+		{"right", hidden, nil, map[string][]string{"X-Sig": {"v1=" + right}}, text, "", ""},
+		{"another text", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(key, verify.Hex, stamp, ".", text)}}, text, "signed", "set X_SIGNED={timestamp}.{body}"},
+		{"the body alone", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(key, verify.Hex, text)}}, text, "signed", "set X_SIGNED={body}"},
+		{"another format", hidden, nil, map[string][]string{"X-Sig": {"sha256=" + right}}, text, "signature_format", "set X_SIGNATURE_FORMAT as the header has it"},
+		{"another encoding", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(key, verify.Base64, "id-1.", stamp, ".", text)}}, text, "signature_format", "set X_SIGNATURE_FORMAT as the header has it"},
+		{"another header", hidden, nil, map[string][]string{"X-Other": {right}}, text, "signature_elsewhere", "set X_SIGNATURE_HEADER=X-Other, unless a proxy has renamed it"},
+		{"a secret in base64", base64.StdEncoding.EncodeToString([]byte("decoded key")), nil, map[string][]string{"X-Sig": {"v1=" + mac(decoded, verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret_encoding", "set X_SECRET_ENCODING=base64"},
+		{"a secret in hex", fmt.Sprintf("%x", "decoded key"), nil, map[string][]string{"X-Sig": {"v1=" + mac(decoded, verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret_encoding", "set X_SECRET_ENCODING=hex"},
+		{"a secret as text", "whsec_" + base64.StdEncoding.EncodeToString([]byte("decoded key")), func(s *verify.Settings) { s.SecretEncoding = "base64" }, map[string][]string{"X-Sig": {"v1=" + mac(secret.New("whsec_"+base64.StdEncoding.EncodeToString([]byte("decoded key"))), verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret_encoding", "set X_SECRET_ENCODING=text"},
+		{"a secret with a line end", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(secret.New(hidden+"\n"), verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret_line_end", ""},
+		{"milliseconds", hidden, nil, map[string][]string{"X-Time": {stamp + "000"}, "X-Sig": {"v1=" + mac(key, verify.Hex, "id-1.", stamp, "000.", text)}}, text, "timestamp_unit", "set X_TIMESTAMP_UNIT=ms"},
+		{"seconds", hidden, func(s *verify.Settings) { s.TimestampUnit = "ms" }, map[string][]string{"X-Sig": {"v1=" + right}}, text, "timestamp_unit", "set X_TIMESTAMP_UNIT=s"},
+		{"no id", hidden, nil, map[string][]string{"X-Id": nil, "X-Sig": {"v1=" + right}}, text, "signed_part", ""},
+		{"two ids", hidden, nil, map[string][]string{"X-Id": {"id-1", "id-1"}, "X-Sig": {"v1=" + right}}, text, "signed_part", ""},
+		{"an id with a full stop", hidden, nil, map[string][]string{"X-Id": {"id.1"}, "X-Sig": {"v1=" + mac(key, verify.Hex, "id.1.", stamp, ".", text)}}, text, "signed_part", ""},
+		{"a line end more", hidden, nil, map[string][]string{"X-Sig": {"v1=" + right}}, text + "\n", "line_end", ""},
+		{"a line end less", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(key, verify.Hex, "id-1.", stamp, ".", text, "\n")}}, text, "body", ""},
+		{"written anew", hidden, nil, map[string][]string{"X-Sig": {"v1=" + right}}, strings.ReplaceAll(text, `":`, `" : `), "body", ""},
+		{"another secret", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(decoded, verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret", ""},
+	} {
+		set := settings
+		if c.change != nil {
+			c.change(&set)
+		}
+		p, problems := providers.ByName("hmac").Configure("x", set)
+		if problems != nil {
+			t.Fatal(problems)
+		}
+		h := map[string][]string{"X-Id": {"id-1"}, "X-Time": {stamp}}
+		maps.Copy(h, c.header)
+		keys, err := p.Keys([]secret.Secret{secret.New(c.secret)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := Delivery{Body: []byte(c.body)}
+		for name, values := range h {
+			for _, value := range values {
+				d.Header = append(d.Header, Field{name, value})
+			}
+		}
+		report, err := Diagnose(Case{
+			Delivery: d, Received: now, Now: now, MaxBodyBytes: 1 << 20, Quarantine: true,
+			Endpoints: []Endpoint{{
+				Endpoint:    verify.Endpoint{Name: "x", Provider: p, Secrets: func() []secret.Secret { return keys }, Tolerance: time.Minute},
+				SecretsFrom: "X_SECRETS", Prefix: "X_",
+			}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case c.code == "" && !report.Accepted, c.code != "" && !slices.ContainsFunc(report.Causes, func(f Cause) bool { return f.Code == c.code && (c.do == "" || f.Do == c.do) }):
+			t.Errorf("%s: %+v, want %s, %s", c.name, report.Causes, c.code, c.do)
+		}
+		shown := fmt.Sprint(report)
+		for _, secret := range []string{"hidden", right[:16], stamp, c.secret[:8], "id-1"} {
+			if strings.Contains(shown, secret) {
+				t.Errorf("%s: %q is shown in %s", c.name, secret, shown)
+			}
+		}
+	}
+}
