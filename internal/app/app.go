@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -92,26 +93,18 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	if a.publisher, err = publish.Open(pc); err != nil {
 		return nil, err
 	}
-	metrics := telemetry.NewMetrics(telemetry.State{
-		Connected:     a.publisher.IsConnected,
-		Ready:         func() bool { return len(a.unready()) == 0 },
-		InFlightBytes: func() int64 { return a.handler.InFlightBytes() },
-		InFlightMax:   int64(c.MaxInFlightBytes),
-		Connections:   func() (int, int64) { return a.handler.Connections() },
-		Version:       version,
-	})
 	if a.reloader, err = newReloader(c, log); err != nil {
 		return nil, err
 	}
-	a.reloader.show(metrics)
+	metrics := telemetry.NewMetrics(version)
 	observer := newObserver(log, metrics, a.reloader.keyrings)
 	sampled := telemetry.Sampled(log, metrics.LogDropped.Inc)
 	if a.tracer, err = telemetry.StartTracing(ctx, telemetry.TracingConfig{URL: c.SpansURL(), Version: version, Trust: c.TrustTraceparent, Log: sampled}); err != nil {
 		return nil, err
 	}
 	a.relay = relay.Start(relaying(c, kinds, a.publisher, a.spool, observer, a.tracer, sampled))
-	metrics.Watch(spoolGauges(a.spool, a.relay, int64(c.SpoolMaxBytes), time.Now)...)
 	a.handler = ingest.New(ingesting(c, a.reloader.keyrings, a.relay, observer, a.tracer))
+	metrics.Add(slices.Concat(a.gauges(), a.reloader.metrics(), spoolGauges(a.spool, a.relay, int64(c.SpoolMaxBytes)))...)
 	a.public.listener = a.handler.Limit(a.public.listener, a.reloader.certificate.config())
 	errorLog, _ := zap.NewStdLogAt(log, zapcore.DebugLevel) // usually broken connections, which are the senders' doing
 	a.public.serveWith(a.handler.Server(errorLog))

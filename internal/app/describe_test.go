@@ -23,15 +23,18 @@ type description struct {
 func describe(m *telemetry.Metrics) []description {
 	var all []description
 	for _, c := range m.Ours() {
-		descs := make(chan *prometheus.Desc, 1) // every collector of ours has one
+		descs := make(chan *prometheus.Desc, 2) // no collector of ours has more
 		c.Describe(descs)
-		d := parseDesc((<-descs).String())
-		d.Type = typeOf(c, d.Name)
-		if i := slices.IndexFunc(all, func(o description) bool { return o.Name == d.Name }); i >= 0 {
-			all[i].Labels = merge(all[i].Labels, d.Labels)
-			continue
+		close(descs)
+		for desc := range descs {
+			d := parseDesc(desc.String())
+			d.Type = typeOf(c, d.Name)
+			if i := slices.IndexFunc(all, func(o description) bool { return o.Name == d.Name }); i >= 0 {
+				all[i].Labels = merge(all[i].Labels, d.Labels)
+				continue
+			}
+			all = append(all, d)
 		}
-		all = append(all, d)
 	}
 	return all
 }

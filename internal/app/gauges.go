@@ -3,18 +3,46 @@ package app
 import (
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
-	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
-// spoolGauges returns the gauges of the spool and of its delivery to NATS.
-func spoolGauges(s *spool.Spool, r *relay.Relay, maxBytes int64, now func() time.Time) []telemetry.Gauge {
-	of := func(name, help string, value func(spool.Stats) float64) telemetry.Gauge {
-		return telemetry.Gauge{Name: "webhook_bridge_spool_" + name, Help: help, Value: func() float64 { return value(s.Stats()) }}
+// gauge returns a gauge that is read at each scrape. Value must not wait. Several gauges may share
+// a name, with different values of the same labels.
+func gauge(name, help string, labels prometheus.Labels, value func() float64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "webhook_bridge_" + name, Help: help, ConstLabels: labels}, value)
+}
+
+// gauges returns those of the bridge as a whole.
+func (a *App) gauges() []prometheus.Collector {
+	return []prometheus.Collector{
+		gauge("nats_connected", "Whether there is a connection to NATS.", nil, func() float64 { return number(a.publisher.IsConnected()) }),
+		gauge("ready", "Whether an event can be made durable now.", nil, func() float64 { return number(len(a.unready()) == 0) }),
+		gauge("in_flight_bytes", "Bytes received and held now.", nil, func() float64 { return float64(a.handler.InFlightBytes()) }),
+		gauge("in_flight_max_bytes", "MAX_IN_FLIGHT_BYTES.", nil, func() float64 { return float64(a.config.MaxInFlightBytes) }),
+		gauge("connections", "Connections open on the public listener.", nil, func() float64 {
+			open, _ := a.handler.Connections()
+			return float64(open)
+		}),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "webhook_bridge_connections_dropped_total",
+			Help: "Connections closed to admit others, because too many were open.",
+		}, func() float64 {
+			_, dropped := a.handler.Connections()
+			return float64(dropped)
+		}),
 	}
-	gauges := []telemetry.Gauge{
+}
+
+// spoolGauges returns the gauges of the spool and of its delivery to NATS.
+func spoolGauges(s *spool.Spool, r *relay.Relay, maxBytes int64) []prometheus.Collector {
+	of := func(name, help string, value func(spool.Stats) float64) prometheus.Collector {
+		return gauge("spool_"+name, help, nil, func() float64 { return value(s.Stats()) })
+	}
+	gauges := []prometheus.Collector{
 		of("bytes", "Bytes of the records in the spool, including those set aside.", func(s spool.Stats) float64 { return float64(s.Bytes) }),
 		of("max_bytes", "SPOOL_MAX_BYTES.", func(spool.Stats) float64 { return float64(maxBytes) }),
 		of("file_bytes", "Size of the spool's files, which may include delivered records.", func(s spool.Stats) float64 { return float64(s.FileBytes) }),
@@ -23,34 +51,23 @@ func spoolGauges(s *spool.Spool, r *relay.Relay, maxBytes int64, now func() time
 		of("writable", "Whether the spool's last write succeeded.", func(s spool.Stats) float64 { return number(s.Err == nil) }),
 	}
 	for kind := range publish.Kind(publish.Kinds) {
-		labels := map[string]string{"kind": kind.String()}
+		labels := prometheus.Labels{"kind": kind.String()}
 		gauges = append(gauges,
-			telemetry.Gauge{
-				Name: "webhook_bridge_spool_events", Help: "Records that wait in the spool for NATS.", Labels: labels,
-				Value: func() float64 { return float64(s.Len(kind)) },
-			},
-			telemetry.Gauge{
-				Name: "webhook_bridge_spool_oldest_age_seconds", Help: "Age of the oldest record that waits; 0 if none waits.", Labels: labels,
-				Value: func() float64 {
-					if oldest := s.Stats().Oldest[kind]; !oldest.IsZero() {
-						return now().Sub(oldest).Seconds()
-					}
-					return 0
-				},
-			})
+			gauge("spool_events", "Records that wait in the spool for NATS.", labels, func() float64 { return float64(s.Len(kind)) }),
+			gauge("spool_oldest_age_seconds", "Age of the oldest record that waits; 0 if none waits.", labels, func() float64 {
+				if oldest := s.Stats().Oldest[kind]; !oldest.IsZero() {
+					return time.Since(oldest).Seconds()
+				}
+				return 0
+			}))
 		for _, cause := range publish.Causes {
-			gauges = append(gauges, telemetry.Gauge{
-				Name: "webhook_bridge_spool_blocked", Help: "1 for the cause, if any, for which delivery from the spool fails now.",
-				Labels: map[string]string{"kind": kind.String(), "cause": string(cause)},
-				Value:  func() float64 { return number(r.Blocked(kind) == cause) },
-			})
+			gauges = append(gauges, gauge("spool_blocked", "1 for the cause, if any, for which delivery from the spool fails now.",
+				prometheus.Labels{"kind": kind.String(), "cause": string(cause)}, func() float64 { return number(r.Blocked(kind) == cause) }))
 		}
 	}
 	for _, state := range []string{"closed", "half-open", "open"} {
-		gauges = append(gauges, telemetry.Gauge{
-			Name: "webhook_bridge_breaker", Help: "1 for the current state of the breaker of direct publishing.", Labels: map[string]string{"state": state},
-			Value: func() float64 { return number(r.Breaker() == state) },
-		})
+		gauges = append(gauges, gauge("breaker", "1 for the current state of the breaker of direct publishing.",
+			prometheus.Labels{"state": state}, func() float64 { return number(r.Breaker() == state) }))
 	}
 	return gauges
 }

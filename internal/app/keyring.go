@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/config"
@@ -128,20 +129,35 @@ func (k *keyring) take(secrets []secret.Secret) {
 	}
 }
 
-// eachCount yields how many deliveries each secret has verified at its position.
-func (k *keyring) eachCount(yield func(value float64, labels ...string)) {
-	for i, u := range k.inForce.Load().uses {
-		for scheme, count := range u.schemes {
-			if n := count.Load(); n > 0 {
-				yield(float64(n), k.endpoint, scheme, strconv.Itoa(i))
-			}
-		}
-	}
+// The metrics of a keyring have its endpoint as a label.
+func signaturesDesc(endpoint string) *prometheus.Desc {
+	return prometheus.NewDesc("webhook_bridge_signatures_verified_total",
+		"Correct signatures by scheme and by the position of the secret that verified them: 0 is the current secret. A position restarts at 0 when it gets another secret.",
+		[]string{"scheme", "secret"}, prometheus.Labels{"endpoint": endpoint})
 }
 
-// eachLast yields when each secret last verified a delivery.
-func (k *keyring) eachLast(yield func(value float64, labels ...string)) {
+func lastDesc(endpoint string) *prometheus.Desc {
+	return prometheus.NewDesc("webhook_bridge_secret_last_verified_timestamp_seconds",
+		"When the secret now at this position last verified a signature; 0: not since the start.",
+		[]string{"secret"}, prometheus.Labels{"endpoint": endpoint})
+}
+
+// Describe implements prometheus.Collector.
+func (k *keyring) Describe(to chan<- *prometheus.Desc) {
+	to <- signaturesDesc(k.endpoint)
+	to <- lastDesc(k.endpoint)
+}
+
+// Collect implements prometheus.Collector.
+func (k *keyring) Collect(to chan<- prometheus.Metric) {
+	signatures, last := signaturesDesc(k.endpoint), lastDesc(k.endpoint)
 	for i, u := range k.inForce.Load().uses {
-		yield(float64(u.last.Load())/1e3, k.endpoint, strconv.Itoa(i))
+		position := strconv.Itoa(i)
+		to <- prometheus.MustNewConstMetric(last, prometheus.GaugeValue, float64(u.last.Load())/1e3, position)
+		for scheme, count := range u.schemes {
+			if n := count.Load(); n > 0 {
+				to <- prometheus.MustNewConstMetric(signatures, prometheus.CounterValue, float64(n), scheme, position)
+			}
+		}
 	}
 }

@@ -30,11 +30,12 @@ const observability = "../../deploy/observability/"
 
 // every returns every metric that a bridge can have, none of which is ever read.
 func every() *telemetry.Metrics {
-	m := telemetry.NewMetrics(telemetry.State{})
+	m := telemetry.NewMetrics("")
+	m.Add(new(App).gauges()...)
 	ring := newKeyring(config.Endpoint{Name: "flock", Provider: "flock", Vendor: providers.ByName("flock"), SecretsFile: "secrets"}, zap.NewNop())
 	l := &reloader{keyrings: map[string]*keyring{"flock": ring}, certificate: new(certificate)}
-	l.show(m)
-	m.Watch(spoolGauges(new(spool.Spool), new(relay.Relay), 0, nil)...)
+	m.Add(l.metrics()...)
+	m.Add(spoolGauges(new(spool.Spool), new(relay.Relay), 0)...)
 	return m
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -23,23 +22,6 @@ type observer struct {
 	refused *zap.Logger // sampled
 	metrics *telemetry.Metrics
 	rings   map[string]*keyring // by endpoint
-
-	deliveries *telemetry.Handles[[2]string, prometheus.Counter] // by endpoint and outcome
-	published  *telemetry.Handles[publication, prometheus.Counter]
-	endpoints  *telemetry.Handles[string, ofEndpoint]
-}
-
-// publication is what came of an attempt to publish.
-type publication struct {
-	kind         publish.Kind
-	way, outcome string
-}
-
-// ofEndpoint are the metrics of one endpoint.
-type ofEndpoint struct {
-	duration, age prometheus.Observer
-	accepted      prometheus.Gauge
-	drift         prometheus.Counter
 }
 
 func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*keyring) *observer {
@@ -56,6 +38,9 @@ func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*
 			metrics.Quarantined.WithLabelValues(name, reason)
 		}
 	}
+	for _, stage := range []string{"read", "verify", "publish"} {
+		metrics.Stages.WithLabelValues(stage)
+	}
 	for _, r := range ingest.ConnRefusals {
 		metrics.RefusedConns.WithLabelValues(string(r.Refusal))
 	}
@@ -67,16 +52,7 @@ func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*
 			}
 		}
 	}
-	return &observer{
-		log: log, refused: telemetry.Sampled(log, metrics.LogDropped.Inc), metrics: metrics, rings: rings,
-		deliveries: telemetry.NewHandles(func(l [2]string) prometheus.Counter { return metrics.Deliveries.WithLabelValues(l[:]...) }),
-		published: telemetry.NewHandles(func(p publication) prometheus.Counter {
-			return metrics.Published.WithLabelValues(p.kind.String(), p.way, p.outcome)
-		}),
-		endpoints: telemetry.NewHandles(func(name string) ofEndpoint {
-			return ofEndpoint{metrics.Duration.WithLabelValues(name), metrics.Age.WithLabelValues(name), metrics.Accepted.WithLabelValues(name), metrics.Drift.WithLabelValues(name)}
-		}),
-	}
+	return &observer{log, telemetry.Sampled(log, metrics.LogDropped.Inc), metrics, rings}
 }
 
 // publishOutcomes lists the possible outcomes of an attempt to publish.
@@ -111,7 +87,7 @@ func weight(err error) (zapcore.Level, string) {
 // Observe counts a delivery. It logs a refused one in one line with the reason, and at debug an
 // accepted one or one without an endpoint.
 func (o *observer) Observe(r *ingest.Record) {
-	o.deliveries.Of([2]string{r.Endpoint, r.Outcome}).Inc()
+	o.metrics.Deliveries.WithLabelValues(r.Endpoint, r.Outcome).Inc()
 	switch {
 	case r.Endpoint == "":
 		o.refused.Debug("no such endpoint", zap.String("remote", r.Remote))
@@ -120,14 +96,13 @@ func (o *observer) Observe(r *ingest.Record) {
 		o.logRefusal(r)
 		return
 	}
-	at := o.endpoints.Of(r.Endpoint)
-	at.duration.Observe(r.Duration.Seconds())
-	o.stage(o.metrics.Read, r.Stages.Read)
-	o.stage(o.metrics.Verify, r.Stages.Verify)
-	o.stage(o.metrics.Publish, r.Stages.Publish)
+	o.metrics.Duration.WithLabelValues(r.Endpoint).Observe(r.Duration.Seconds())
+	o.stage("read", r.Stages.Read)
+	o.stage("verify", r.Stages.Verify)
+	o.stage("publish", r.Stages.Publish)
 	if r.Claims.SignedText != nil {
 		if !r.Claims.Occurred.IsZero() {
-			at.age.Observe(r.Received.Sub(r.Claims.Occurred).Seconds())
+			o.metrics.Age.WithLabelValues(r.Endpoint).Observe(r.Received.Sub(r.Claims.Occurred).Seconds())
 		}
 		if position, first := o.rings[r.Endpoint].verified(r.Claims.Scheme, r.Secrets, r.Claims.Secret, r.Received); first {
 			o.log.Info("first delivery with this scheme and secret since the start", zap.String("endpoint", r.Endpoint), zap.String("scheme", r.Claims.Scheme), zap.Int("secret", position))
@@ -141,7 +116,7 @@ func (o *observer) Observe(r *ingest.Record) {
 		return
 	}
 	if r.Claims.Drift != "" {
-		at.drift.Inc()
+		o.metrics.Drift.WithLabelValues(r.Endpoint).Inc()
 		o.refused.Info("a member isn't as the vendor documents it; the delivery is kept all the same: see whether consumers read it",
 			zap.String("endpoint", r.Endpoint), zap.String("member", r.Claims.Drift), zap.String("id", r.ID), traced(r))
 	}
@@ -150,7 +125,7 @@ func (o *observer) Observe(r *ingest.Record) {
 			zap.String("endpoint", r.Endpoint), zap.String("id", r.ID), zap.String("remote", r.Remote), traced(r))
 		return
 	}
-	at.accepted.Set(float64(time.Now().UnixMilli()) / 1e3)
+	o.metrics.Accepted.WithLabelValues(r.Endpoint).SetToCurrentTime()
 	if entry := o.log.Check(zap.DebugLevel, "delivery accepted"); entry != nil {
 		entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.String("id", r.ID), zap.String("type", r.Event.Type),
 			zap.String("signed", r.Claims.Scheme), zap.Int("secret", r.Claims.Secret), zap.Duration("duration", r.Duration), traced(r))
@@ -177,9 +152,9 @@ func (o *observer) RefusedConn(c ingest.RefusedConn) {
 	o.refused.Warn("connection refused: "+c.Refusal.Remedy(), zap.String("kind", string(c.Refusal)), zap.String("answer", c.Answer), zap.String("remote", c.Remote))
 }
 
-func (o *observer) stage(of prometheus.Observer, took time.Duration) {
+func (o *observer) stage(name string, took time.Duration) {
 	if took > 0 {
-		of.Observe(took.Seconds())
+		o.metrics.Stages.WithLabelValues(name).Observe(took.Seconds())
 	}
 }
 
@@ -193,7 +168,7 @@ func traced(r *ingest.Record) zap.Field {
 
 // Published counts an attempt to publish.
 func (o *observer) Published(kind publish.Kind, way, outcome string) {
-	o.published.Of(publication{kind, way, outcome}).Inc()
+	o.metrics.Published.WithLabelValues(kind.String(), way, outcome).Inc()
 }
 
 // PossiblyDuplicate counts a message that may be stored twice.

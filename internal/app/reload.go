@@ -10,7 +10,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
-	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
 // reloader reads secrets and the certificate again when their files change.
@@ -74,44 +73,26 @@ func (r *reloads) ok() float64 { return number(!r.bad.Load()) }
 
 func (r *reloads) at() float64 { return float64(r.last.Load()) / 1e3 }
 
-// show adds the metrics of secrets and certificate.
-func (r *reloader) show(metrics *telemetry.Metrics) {
-	all := func(read func(*keyring, func(float64, ...string))) func(func(float64, ...string)) {
-		return func(yield func(float64, ...string)) {
-			for _, k := range r.keyrings {
-				read(k, yield)
-			}
-		}
-	}
-	metrics.WatchFamilies(
-		telemetry.Family{
-			Name: "webhook_bridge_signatures_verified_total", Type: prometheus.CounterValue, Labels: []string{"endpoint", "scheme", "secret"},
-			Help: "Correct signatures by scheme and by the position of the secret that verified them: 0 is the current secret. A position restarts at 0 when it gets another secret.",
-			Read: all((*keyring).eachCount),
-		},
-		telemetry.Family{
-			Name: "webhook_bridge_secret_last_verified_timestamp_seconds", Type: prometheus.GaugeValue, Labels: []string{"endpoint", "secret"},
-			Help: "When the secret now at this position last verified a signature; 0: not since the start.",
-			Read: all((*keyring).eachLast),
-		},
-	)
+// metrics returns those of secrets and certificate.
+func (r *reloader) metrics() []prometheus.Collector {
+	var all []prometheus.Collector
 	for _, k := range r.keyrings {
+		all = append(all, k)
 		if k.file != "" {
-			metrics.Watch(reloadGauges("secrets", "The endpoint's secrets file", map[string]string{"endpoint": k.endpoint}, &k.reloads)...)
+			all = append(all, reloadGauges("secrets", "The endpoint's secrets file", prometheus.Labels{"endpoint": k.endpoint}, &k.reloads)...)
 		}
 	}
 	if c := r.certificate; c != nil {
-		metrics.Watch(reloadGauges("tls", "Certificate and key files", nil, &c.reloads)...)
-		metrics.Watch(telemetry.Gauge{
-			Name: "webhook_bridge_tls_certificate_expiry_timestamp_seconds", Help: "When the certificate in use expires.",
-			Value: func() float64 { return float64(c.inUse.Load().Leaf.NotAfter.Unix()) },
-		})
+		all = append(all, reloadGauges("tls", "Certificate and key files", nil, &c.reloads)...)
+		all = append(all, gauge("tls_certificate_expiry_timestamp_seconds", "When the certificate in use expires.", nil,
+			func() float64 { return float64(c.inUse.Load().Leaf.NotAfter.Unix()) }))
 	}
+	return all
 }
 
-func reloadGauges(noun, what string, labels map[string]string, r *reloads) []telemetry.Gauge {
-	return []telemetry.Gauge{
-		{Name: "webhook_bridge_" + noun + "_last_reload_successful", Help: what + ": 1 if the last reload succeeded, 0 if it failed and the last good contents stay in use.", Labels: labels, Value: r.ok},
-		{Name: "webhook_bridge_" + noun + "_last_reload_success_timestamp_seconds", Help: what + ": when the last successful reload was.", Labels: labels, Value: r.at},
+func reloadGauges(noun, what string, labels prometheus.Labels, r *reloads) []prometheus.Collector {
+	return []prometheus.Collector{
+		gauge(noun+"_last_reload_successful", what+": 1 if the last reload succeeded, 0 if it failed and the last good contents stay in use.", labels, r.ok),
+		gauge(noun+"_last_reload_success_timestamp_seconds", what+": when the last successful reload was.", labels, r.at),
 	}
 }
