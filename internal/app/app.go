@@ -28,22 +28,23 @@ import (
 
 // App is a bridge.
 type App struct {
-	config        *config.Config
-	log           *zap.Logger
-	version       string
-	nats          *natsd.Server // nil with NATS_URL
-	publisher     *publish.Publisher
-	spool         *spool.Spool
-	relay         *relay.Relay
-	tracer        *telemetry.Tracer // nil where there is no tracing
-	reloader      *reloader
-	handler       *ingest.Handler
-	public        *publicServer
-	admin         *http.Server
-	adminListener net.Listener
-	serving       atomic.Bool
-	stopping      atomic.Bool
-	closing       time.Duration // minClosing
+	config         *config.Config
+	log            *zap.Logger
+	version        string
+	nats           *natsd.Server // nil with NATS_URL
+	publisher      *publish.Publisher
+	spool          *spool.Spool
+	relay          *relay.Relay
+	tracer         *telemetry.Tracer // nil where there is no tracing
+	reloader       *reloader
+	handler        *ingest.Handler
+	public         *http.Server
+	publicListener net.Listener
+	admin          *http.Server
+	adminListener  net.Listener
+	serving        atomic.Bool
+	stopping       atomic.Bool
+	closing        time.Duration // minClosing
 }
 
 // New returns a bridge that listens but doesn't serve yet. NATS may be away; an address in use or
@@ -57,11 +58,9 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 		}
 	}()
 	var listen net.ListenConfig
-	publicListener, err := listen.Listen(ctx, "tcp", string(c.HTTPAddr))
-	if err != nil {
+	if a.publicListener, err = listen.Listen(ctx, "tcp", string(c.HTTPAddr)); err != nil {
 		return nil, fmt.Errorf("listening on HTTP_ADDR: %w", explainListen(err))
 	}
-	a.public = &publicServer{listener: publicListener}
 	if a.adminListener, err = listen.Listen(ctx, "tcp", string(c.AdminAddr)); err != nil {
 		return nil, fmt.Errorf("listening on ADMIN_ADDR: %w", explainListen(err))
 	}
@@ -105,9 +104,9 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	a.relay = relay.Start(relaying(c, kinds, a.publisher, a.spool, observer, a.tracer, sampled))
 	a.handler = ingest.New(ingesting(c, a.reloader.keyrings, a.relay, observer, a.tracer))
 	metrics.Add(slices.Concat(a.gauges(), a.reloader.metrics(), spoolGauges(a.spool, a.relay, int64(c.SpoolMaxBytes)))...)
-	a.public.listener = a.handler.Limit(a.public.listener, a.reloader.certificate.config())
+	a.publicListener = a.handler.Limit(a.publicListener, a.reloader.certificate.config())
 	errorLog, _ := zap.NewStdLogAt(log, zapcore.DebugLevel) // usually broken connections, which are the senders' doing
-	a.public.serveWith(a.handler.Server(errorLog))
+	a.public = a.handler.Server(errorLog)
 	a.admin = telemetry.AdminServer(telemetry.AdminConfig{Ready: a.readiness, Metrics: metrics.Registry, Level: logger, PPROF: c.PPROF, Log: errorLog})
 	a.adminListener = boundAdmin(a.admin, a.adminListener)
 	a.reloader.start(log)
@@ -172,8 +171,8 @@ func (a *App) release() {
 		a.nats.Stop()
 	}
 	_ = a.tracer.Close(context.Background())
-	if a.public != nil {
-		_ = a.public.listener.Close()
+	if a.publicListener != nil {
+		_ = a.publicListener.Close()
 	}
 	if a.adminListener != nil {
 		_ = a.adminListener.Close()
@@ -181,7 +180,7 @@ func (a *App) release() {
 }
 
 // PublicAddr returns the address of the public listener.
-func (a *App) PublicAddr() string { return a.public.listener.Addr().String() }
+func (a *App) PublicAddr() string { return a.publicListener.Addr().String() }
 
 // AdminAddr returns the address of the admin listener.
 func (a *App) AdminAddr() string { return a.adminListener.Addr().String() }
@@ -253,7 +252,7 @@ func (a *App) Run(ctx context.Context) error {
 		bound = settleEmbedded
 	}
 	a.publisher.Settle(ctx, bound)
-	go func() { failed <- a.public.serve() }()
+	go func() { failed <- a.public.Serve(a.publicListener) }()
 	a.serving.Store(true)
 	a.log.Info("listening", zap.String("public", a.PublicAddr()), zap.String("admin", a.AdminAddr()),
 		zap.Strings("endpoints", endpointsInWords(a.config)), zap.String("version", a.version))
@@ -319,7 +318,7 @@ func (a *App) stop() error {
 
 	ctx, cancel := context.WithTimeout(context.Background(), a.config.ShutdownTimeout)
 	defer cancel()
-	err := a.public.stop(ctx, a.closing)
+	err := a.stopPublic(ctx)
 	deadline, _ := ctx.Deadline()
 	left := max(time.Until(deadline), a.closing)
 	a.drain() // has its own time

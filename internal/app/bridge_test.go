@@ -206,3 +206,9 @@ func lines(headers []string) string {
 	}
 	return b.String()
 }
+
+// open returns how many connections to the public listener are open.
+func (b *bridge) open() int {
+	n, _ := b.handler.Connections()
+	return n
+}

@@ -174,7 +174,7 @@ func TestTLSShutdown(t *testing.T) {
 	}
 	defer silent.Close()
 	b.dial() // doesn't even shake hands
-	b.await("three connections", func() bool { return b.public.open.Load() == 3 })
+	b.await("three connections", func() bool { return b.open() == 3 })
 	stopped := make(chan error, 1)
 	go func() { stopped <- b.stop() }()
 	b.await("shutting down", b.stopping.Load)
@@ -184,7 +184,7 @@ func TestTLSShutdown(t *testing.T) {
 	if err := <-stopped; err != nil {
 		t.Error(err)
 	}
-	if n := b.public.open.Load(); n != 0 {
+	if n := b.open(); n != 0 {
 		t.Errorf("%d connections are still open", n)
 	}
 }

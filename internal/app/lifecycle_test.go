@@ -305,11 +305,11 @@ func TestShutdownWithSilentConnections(t *testing.T) {
 	idle.write(request("flock", "{}"))
 	idle.read("POST")
 	b.dial()
-	b.await("two connections", func() bool { return b.public.open.Load() == 2 })
+	b.await("two connections", func() bool { return b.open() == 2 })
 	if err := b.stop(); err != nil {
 		t.Error(err)
 	}
-	if n := b.public.open.Load(); n != 0 {
+	if n := b.open(); n != 0 {
 		t.Errorf("%d connections are still open", n)
 	}
 }

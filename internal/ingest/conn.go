@@ -160,6 +160,13 @@ func (c *conn) isHandling() bool {
 	return c.handling
 }
 
+// isSilent reports whether it has sent nothing.
+func (c *conn) isSilent() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seen == 0
+}
+
 // take counts and charges b, and returns how much of it net/http gets now: nothing beyond the
 // current request. It keeps the rest.
 func (c *conn) take(b []byte, wasKept bool) (int, ConnRefusal) {

@@ -71,8 +71,7 @@ func (l *ConnLimiter) Listen(below net.Listener, config *tls.Config) net.Listene
 	return &listener{below, l, config}
 }
 
-// Attach connects the server to the limiter. A later ConnState function must call the one that is
-// set here.
+// Attach connects the server to the limiter: it sets ConnContext and ConnState.
 func (l *ConnLimiter) Attach(s *http.Server) {
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, connKey{}, c)
@@ -167,6 +166,17 @@ func (l *ConnLimiter) next() *conn {
 		}
 	}
 	return nil
+}
+
+// closeSilent closes the connections that have sent nothing.
+func (l *ConnLimiter) closeSilent() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for e := l.unanswered.Front(); e != nil; e = e.Next() {
+		if c := e.Value.(*conn); c.isSilent() {
+			_ = c.raw.Close()
+		}
+	}
 }
 
 // leave removes a closed connection.

@@ -8,8 +8,7 @@ import (
 	"time"
 )
 
-// Server returns the HTTP server of the public listener, with every bound that net/http has. A
-// later ConnState function must call the one that is set here.
+// Server returns the HTTP server of the public listener, with every bound that net/http has.
 //
 // It speaks HTTP/1.1 only, also with TLS: vendors send one delivery at a time and don't need
 // HTTP/2. Without streams a connection is one request at a time, and bounds on connections, time
@@ -42,3 +41,6 @@ func (h *Handler) Limit(l net.Listener, config *tls.Config) net.Listener {
 
 // Connections returns how many are open, and how many were closed to admit others.
 func (h *Handler) Connections() (open int, dropped int64) { return h.conns.Connections() }
+
+// CloseSilent closes the connections that have sent nothing.
+func (h *Handler) CloseSilent() { h.conns.closeSilent() }
