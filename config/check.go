@@ -62,9 +62,12 @@ func (l *loader) checkTLS(c *Config) {
 		l.wrong("TLS_KEY_FILE", fmt.Sprintf("%s (%v)", key, err))
 		return
 	}
-	if _, err := tls.X509KeyPair(chain, private); err != nil {
+	pair, err := tls.X509KeyPair(chain, private)
+	if err != nil {
 		l.wrong("TLS_CERT_FILE", fmt.Sprintf("%s (%v)", certificate, err))
+		return
 	}
+	c.Certificate = &pair
 }
 
 func (l *loader) checkNATS(c *Config) {

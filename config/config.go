@@ -3,6 +3,7 @@
 package config
 
 import (
+	"crypto/tls"
 	"strings"
 	"time"
 
@@ -74,6 +75,9 @@ type Config struct {
 	// Endpoints has the default endpoint of each provider whose secrets are set, then the further
 	// ones by number.
 	Endpoints []Endpoint `env:"-"`
+
+	// Certificate is that of TLS_CERT_FILE, with its key; nil without TLS.
+	Certificate *tls.Certificate `env:"-"`
 
 	set map[string]bool // the variables that are set and not empty
 }

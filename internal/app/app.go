@@ -92,9 +92,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	if a.publisher, err = publish.Open(pc); err != nil {
 		return nil, err
 	}
-	if a.reloader, err = newReloader(c, log); err != nil {
-		return nil, err
-	}
+	a.reloader = newReloader(c, log)
 	metrics := telemetry.NewMetrics(version)
 	observer := newObserver(log, metrics, a.reloader.keyrings)
 	sampled := telemetry.Sampled(log, metrics.LogDropped.Inc)
@@ -109,7 +107,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	a.public = a.handler.Server(errorLog)
 	a.admin = telemetry.AdminServer(telemetry.AdminConfig{Ready: a.readiness, Metrics: metrics.Registry, Level: logger, PPROF: c.PPROF, Log: errorLog})
 	a.adminListener = boundAdmin(a.admin, a.adminListener)
-	a.reloader.start(log)
+	a.reloader.start()
 	return a, nil
 }
 

@@ -3,14 +3,12 @@ package app
 import (
 	"bytes"
 	"crypto/tls"
-	"fmt"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 )
 
 // certificate is that of the public listener. It is replaced together with its key; open
@@ -22,23 +20,11 @@ type certificate struct {
 	log               *zap.Logger
 }
 
-func newCertificate(certFile, keyFile string, log *zap.Logger) (*certificate, error) {
-	c := &certificate{certFile: certFile, keyFile: keyFile, log: log}
-	chain, err := filewatch.ReadFile(certFile, config.MaxTLSFile)
-	if err != nil {
-		return nil, fmt.Errorf("loading TLS_CERT_FILE: %w", err)
-	}
-	key, err := filewatch.ReadFile(keyFile, config.MaxTLSFile)
-	if err != nil {
-		return nil, fmt.Errorf("loading TLS_KEY_FILE: %w", err)
-	}
-	pair, err := tls.X509KeyPair(chain, key)
-	if err != nil {
-		return nil, fmt.Errorf("loading TLS_CERT_FILE and TLS_KEY_FILE: %w", err)
-	}
-	c.use(&pair)
-	c.reloads.succeeded()
-	return c, nil
+func newCertificate(c *config.Config, log *zap.Logger) *certificate {
+	used := &certificate{certFile: string(c.TLSCertFile), keyFile: string(c.TLSKeyFile), log: log}
+	used.use(c.Certificate)
+	used.reloads.succeeded()
+	return used
 }
 
 func (c *certificate) use(pair *tls.Certificate) {

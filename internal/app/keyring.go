@@ -22,7 +22,6 @@ type keyring struct {
 	schemes  []string
 	decode   func([]secret.Secret) ([]secret.Secret, error)
 	inForce  atomic.Pointer[keys]
-	shared   *sharedSecrets
 	reloads  reloads
 	log      *zap.Logger
 }
@@ -91,24 +90,13 @@ func (k *keyring) verified(scheme string, among []secret.Secret, i int, now time
 	return i, ok && count.Add(1) == 1
 }
 
-// load puts the file's secrets into force, all or none.
-func (k *keyring) load(contents [][]byte, err error) {
-	var secrets []secret.Secret
-	if err == nil {
-		secrets, err = secret.Lines(contents[0])
-	}
-	if err == nil {
-		secrets, err = k.decode(secrets)
-	}
-	if err == nil {
-		err = k.shared.take(k.endpoint, secrets)
-	} else {
-		delete(k.shared.pending, k.endpoint)
-	}
+// parse returns the secrets in the file.
+func (k *keyring) parse(content []byte) ([]secret.Secret, error) {
+	secrets, err := secret.Lines(content)
 	if err != nil {
-		k.reloads.failed()
-		k.log.Error("secrets can't be loaded, the last good ones stay in force", zap.String("endpoint", k.endpoint), zap.String("file", k.file), zap.Error(err))
+		return nil, err
 	}
+	return k.decode(secrets)
 }
 
 // take puts secrets from the file into force.

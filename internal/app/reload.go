@@ -1,6 +1,9 @@
 package app
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -14,39 +17,96 @@ import (
 
 // reloader reads secrets and the certificate again when their files change.
 type reloader struct {
+	log         *zap.Logger
+	endpoints   []config.Endpoint
 	keyrings    map[string]*keyring // by endpoint
 	certificate *certificate        // nil without TLS
 	watcher     *filewatch.Watcher
+
+	pending map[string][]secret.Secret // secrets in files that can't come into force yet, by endpoint
 }
 
-func newReloader(c *config.Config, log *zap.Logger) (*reloader, error) {
-	r := &reloader{keyrings: make(map[string]*keyring)}
+func newReloader(c *config.Config, log *zap.Logger) *reloader {
+	r := &reloader{log: log, endpoints: c.Endpoints, keyrings: make(map[string]*keyring), pending: make(map[string][]secret.Secret)}
 	for _, e := range c.Endpoints {
 		r.keyrings[e.Name] = newKeyring(e, log)
 	}
-	newSharedSecrets(c, r.keyrings)
-	if c.TLSCertFile == "" {
-		return r, nil
+	if c.Certificate != nil {
+		r.certificate = newCertificate(c, log)
 	}
-	var err error
-	r.certificate, err = newCertificate(string(c.TLSCertFile), string(c.TLSKeyFile), log)
-	return r, err
+	return r
 }
 
 // start watches the files.
-func (r *reloader) start(log *zap.Logger) {
+func (r *reloader) start() {
 	var files []filewatch.Files
 	for _, k := range r.keyrings {
 		if k.file != "" {
-			files = append(files, filewatch.Files{Paths: []string{k.file}, Limit: secret.MaxFile, Changed: k.load})
+			load := func(contents [][]byte, err error) { r.load(k, contents, err) }
+			files = append(files, filewatch.Files{Paths: []string{k.file}, Limit: secret.MaxFile, Changed: load})
 		}
 	}
 	if c := r.certificate; c != nil {
 		files = append(files, filewatch.Files{Paths: []string{c.certFile, c.keyFile}, Limit: config.MaxTLSFile, Changed: c.load})
 	}
 	if len(files) > 0 {
-		r.watcher = filewatch.Start(files, log)
+		r.watcher = filewatch.Start(files, r.log)
 	}
+}
+
+// load puts a file's secrets into force, all or none.
+func (r *reloader) load(k *keyring, contents [][]byte, err error) {
+	delete(r.pending, k.endpoint)
+	var secrets []secret.Secret
+	if err == nil {
+		secrets, err = k.parse(contents[0])
+	}
+	if err == nil {
+		r.pending[k.endpoint] = secrets
+		err = r.apply(k.endpoint)
+	}
+	if err != nil {
+		k.reloads.failed()
+		r.log.Error("secrets can't be loaded, the last good ones stay in force", zap.String("endpoint", k.endpoint), zap.String("file", k.file), zap.Error(err))
+	}
+}
+
+// apply puts the pending secrets into force: all, as when two endpoints exchange theirs, or else
+// those that can be by themselves. It returns why the endpoint's can't be.
+func (r *reloader) apply(endpoint string) error {
+	all := r.clash(r.pending) == nil
+	var refused error
+	for name, secrets := range maps.Clone(r.pending) {
+		err := r.clash(map[string][]secret.Secret{name: secrets})
+		switch {
+		case all || err == nil:
+			r.keyrings[name].take(secrets)
+			delete(r.pending, name)
+		case name == endpoint:
+			refused = err
+		}
+	}
+	return refused
+}
+
+// clash returns an error if putting these into force would share a secret between endpoints of
+// different providers or schemes, which the configuration doesn't allow at the start either.
+func (r *reloader) clash(with map[string][]secret.Secret) error {
+	would := slices.Clone(r.endpoints)
+	for i := range would {
+		e := &would[i]
+		list, ok := with[e.Name]
+		if !ok {
+			list = r.keyrings[e.Name].current()
+		}
+		e.Secrets = list
+	}
+	for _, shared := range config.FindShared(would) {
+		if !shared.IsAllowed() {
+			return fmt.Errorf("%s, which has another provider or scheme: give each endpoint its own secret", shared)
+		}
+	}
+	return nil
 }
 
 func (r *reloader) stop() {
