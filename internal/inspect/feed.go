@@ -117,7 +117,7 @@ func (f *feedWriter) event(name, id string, value any) {
 	if id != "" {
 		id = "id: " + id + "\n"
 	}
-	text, _ := json.Marshal(value)                                           // strings, numbers and times only
+	text, _ := json.Marshal(value) // strings, numbers and times only
 	_, f.err = fmt.Fprintf(f.w, "event: %s\n%sdata: %s\n\n", name, id, text)
 	if f.err == nil {
 		f.err = f.control.Flush()
