@@ -64,11 +64,11 @@ func newWorld() (w *world, err error) {
 	if w.floor, err = w.startFloor("floor", envNATS+"="+w.natsURL); err != nil {
 		return nil, err
 	}
-	nobody, err := process.FreeAddr()
+	nobody, err := process.FreeAddrs(1)
 	if err != nil {
 		return nil, err
 	}
-	if w.spoolingBridge, err = w.startBridge("spooling bridge", "NATS_URL=nats://"+nobody, "SPOOL_MAX_BYTES=4GiB"); err != nil {
+	if w.spoolingBridge, err = w.startBridge("spooling bridge", "NATS_URL=nats://"+nobody[0], "SPOOL_MAX_BYTES=4GiB"); err != nil {
 		return nil, err
 	}
 	w.spoolFloor, err = w.startFloor("spool floor")
@@ -85,10 +85,11 @@ func (w *world) close() {
 // startNATS starts a nats-server with its defaults, which write to the store at once and sync it
 // now and then.
 func (w *world) startNATS(bin string) error {
-	addr, err := process.FreeAddr()
+	addrs, err := process.FreeAddrs(1)
 	if err != nil {
 		return err
 	}
+	addr := addrs[0]
 	conf := filepath.Join(w.dir, "nats.conf")
 	if err := os.WriteFile(conf, fmt.Appendf(nil, "listen: %q\njetstream { store_dir: %q, max_file_store: 8GB }\n", addr, filepath.Join(w.dir, "nats")), 0o600); err != nil {
 		return err
@@ -107,18 +108,11 @@ func (w *world) startNATS(bin string) error {
 
 // startCluster starts so many servers that are one cluster, and returns their URLs.
 func (w *world) startCluster(n int) (string, error) {
-	var addrs, routes, urls []string
-	for range n {
-		addr, err := process.FreeAddr()
-		if err != nil {
-			return "", err
-		}
-		route, err := process.FreeAddr()
-		if err != nil {
-			return "", err
-		}
-		addrs, routes, urls = append(addrs, addr), append(routes, route), append(urls, "nats://"+addr)
+	addrs, err := process.FreeAddrs(2 * n)
+	if err != nil {
+		return "", err
 	}
+	addrs, routes := addrs[:n], addrs[n:]
 	for i, addr := range addrs {
 		name := fmt.Sprintf("n%d", i)
 		conf := filepath.Join(w.dir, name+".conf")
@@ -131,7 +125,7 @@ func (w *world) startCluster(n int) (string, error) {
 			return "", err
 		}
 	}
-	return strings.Join(urls, ","), nil
+	return "nats://" + strings.Join(addrs, ",nats://"), nil
 }
 
 // awaitStream waits until a stream has a leader.
@@ -153,25 +147,22 @@ func awaitStream(urls, name string) error {
 
 // startBridge starts the bridge as it is shipped, on two free ports, and returns once it is ready.
 func (w *world) startBridge(name string, env ...string) (*server, error) {
-	addr, err := process.FreeAddr()
+	addrs, err := process.FreeAddrs(2)
 	if err != nil {
 		return nil, err
 	}
-	adminAddr, err := process.FreeAddr()
-	if err != nil {
-		return nil, err
-	}
+	s := server{addr: addrs[0], admin: addrs[1]}
 	dir, err := os.MkdirTemp(w.dir, "data-")
 	if err != nil {
 		return nil, err
 	}
-	env = append(env, "HTTP_ADDR="+addr, "ADMIN_ADDR="+adminAddr, "DATA_DIR="+dir, "FLOCK_SECRETS="+secretText)
-	return w.start(server{addr: addr, admin: adminAddr}, name, env, w.bridgeBin, "serve")
+	env = append(env, "HTTP_ADDR="+s.addr, "ADMIN_ADDR="+s.admin, "DATA_DIR="+dir, "FLOCK_SECRETS="+secretText)
+	return w.start(s, name, env, w.bridgeBin, "serve")
 }
 
 // startFloor starts a floor.
 func (w *world) startFloor(name string, env ...string) (*server, error) {
-	addr, err := process.FreeAddr()
+	addrs, err := process.FreeAddrs(1)
 	if err != nil {
 		return nil, err
 	}
@@ -179,7 +170,7 @@ func (w *world) startFloor(name string, env ...string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return w.start(server{addr: addr}, name, append(env, envAddr+"="+addr, envDir+"="+w.dir), self)
+	return w.start(server{addr: addrs[0]}, name, append(env, envAddr+"="+addrs[0], envDir+"="+w.dir), self)
 }
 
 // sweep empties the stream between rounds, so that none is slower because of those before it.

@@ -2,7 +2,6 @@ package publish
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,26 +13,12 @@ import (
 // Three servers hold three copies: any of them may go, and what was acknowledged stays.
 func TestCluster(t *testing.T) {
 	t.Parallel()
-	var routes, urls []string
-	var ports []int
-	for range 3 {
-		port := natsdtest.FreePort(t)
-		ports = append(ports, port)
-		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
-	}
-	var servers []*natsdtest.Server
-	for i, port := range ports {
-		s := natsdtest.New(t, fmt.Sprintf(`server_name: n%d, cluster { name: c, listen: "127.0.0.1:%d", routes: [ %s ] }`, i, port, strings.Join(routes, ", ")))
-		servers = append(servers, s)
-		urls = append(urls, s.URL())
-	}
-	for _, s := range servers {
-		s.Start()
-	}
-	one := open(t, strings.Join(urls, ",")).connected() // makes it with one replica
+	servers := natsdtest.StartCluster(t, 3, false, "")
+	urls := natsdtest.URLs(servers)
+	one := open(t, urls).connected() // makes it with one replica
 	one.stores("one")
-	f := open(t, strings.Join(urls, ","), func(c *Config) { c.Stream.Replicas, c.Stream.Explicit.Replicas = 3, true }).connected()
-	js := natsdtest.Connect(t, strings.Join(urls, ","))
+	f := open(t, urls, func(c *Config) { c.Stream.Replicas, c.Stream.Explicit.Replicas = 3, true }).connected()
+	js := natsdtest.Connect(t, urls)
 	poll.Until(t, "three replicas", func() bool {
 		stream, err := js.Stream(t.Context(), "WEBHOOKS")
 		if err != nil {

@@ -16,9 +16,9 @@ import (
 // leaf's acknowledgement means nothing, whether it comes first or alone.
 func TestLeafAcknowledges(t *testing.T) {
 	t.Parallel()
-	leaves := natsdtest.FreePort(t)
-	hub := natsdtest.Start(t, fmt.Sprintf("server_name: hub, jetstream { domain: hub }, leafnodes { listen: %q }", fmt.Sprint("127.0.0.1:", leaves)))
-	leaf := natsdtest.Start(t, fmt.Sprintf("server_name: leaf, jetstream { domain: leaf }, leafnodes { remotes: [ { url: %q } ] }", fmt.Sprint("nats://127.0.0.1:", leaves)))
+	leaves := natsdtest.FreeAddr(t)
+	hub := natsdtest.Start(t, fmt.Sprintf("server_name: hub, jetstream { domain: hub }, leafnodes { listen: %q }", leaves))
+	leaf := natsdtest.Start(t, fmt.Sprintf("server_name: leaf, jetstream { domain: leaf }, leafnodes { remotes: [ { url: %q } ] }", "nats://"+leaves))
 	nc := natsdtest.Connect(t, leaf.URL()).Conn()
 	streams := make(map[string]jetstream.Stream)
 	for _, domain := range []string{"hub", "leaf"} {

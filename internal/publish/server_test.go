@@ -202,14 +202,14 @@ func TestAccountLimitsPayload(t *testing.T) {
 // A leaf node passes on to the JetStream of another domain.
 func TestDomain(t *testing.T) {
 	t.Parallel()
-	leaves := natsdtest.FreePort(t)
-	hub := natsdtest.Start(t, fmt.Sprintf("server_name: hub, jetstream { domain: hub }, leafnodes { listen: %q }", fmt.Sprint("127.0.0.1:", leaves)))
+	leaves := natsdtest.FreeAddr(t)
+	hub := natsdtest.Start(t, fmt.Sprintf("server_name: hub, jetstream { domain: hub }, leafnodes { listen: %q }", leaves))
 	for name, conf := range map[string]string{
 		"leaf without JetStream": "jetstream: disabled",
 		"leaf with its own":      "jetstream { domain: leaf }",
 	} {
 		t.Run(name, func(t *testing.T) {
-			leaf := natsdtest.Start(t, fmt.Sprintf("server_name: leaf, %s, leafnodes { remotes: [ { url: %q } ] }", conf, fmt.Sprint("nats://127.0.0.1:", leaves)))
+			leaf := natsdtest.Start(t, fmt.Sprintf("server_name: leaf, %s, leafnodes { remotes: [ { url: %q } ] }", conf, "nats://"+leaves))
 			f := open(t, leaf.URL(), func(c *Config) { c.Server.Domain = "hub" }).connected()
 			f.stores(name)
 			ids := stored(t, natsdtest.Connect(t, hub.URL()))
@@ -238,7 +238,7 @@ func TestConnect(t *testing.T) {
 	nc.Close()
 	for _, server := range []Server{
 		{URL: s.URL(), Token: secret.New("wrong")},
-		{URL: fmt.Sprint("nats://127.0.0.1:", natsdtest.FreePort(t))},
+		{URL: "nats://" + natsdtest.FreeAddr(t)},
 		{URL: s.URL(), Nkey: "/nowhere"},
 	} {
 		if nc, err := server.Connect(); err == nil {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -124,19 +123,9 @@ func (l *load) stop(stored func() []string) {
 // spooled, and nobody waits.
 func TestLeaderGoes(t *testing.T) {
 	t.Parallel()
-	var routes, urls []string
-	ports := []int{natsdtest.FreePort(t), natsdtest.FreePort(t), natsdtest.FreePort(t)}
-	for _, port := range ports {
-		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", port))
-	}
-	byName := make(map[string]*natsdtest.Server)
-	for i, port := range ports {
-		name := fmt.Sprintf("n%d", i)
-		s := natsdtest.StartProcess(t, fmt.Sprintf(`server_name: %s, cluster { name: c, listen: "127.0.0.1:%d", routes: [ %s ] }`, name, port, strings.Join(routes, ", ")))
-		byName[name] = s
-		urls = append(urls, s.URL())
-	}
-	f := start(t, strings.Join(urls, ","), hasty, func(c *settings) { c.publish.Stream.Replicas, c.publish.Quarantine.Replicas = 3, 3 }).ready()
+	servers := natsdtest.StartCluster(t, 3, true, "")
+	byName := map[string]*natsdtest.Server{"n0": servers[0], "n1": servers[1], "n2": servers[2]}
+	f := start(t, natsdtest.URLs(servers), hasty, func(c *settings) { c.publish.Stream.Replicas, c.publish.Quarantine.Replicas = 3, 3 }).ready()
 	l := f.load(2)
 	poll.Until(t, "under load", func() bool { return l.of(publish.Stored) > 50 })
 

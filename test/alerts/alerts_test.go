@@ -68,7 +68,7 @@ func TestDeliveries(t *testing.T) {
 	p.fires(t, func() { speakProxyProtocol(t, b) }, "ConnectionsRefused")
 	p.resolves(t, nil, "ConnectionsRefused")
 
-	b.process.kill()
+	b.process.Kill()
 	p.fires(t, nil, "Down", "InstanceDown")
 	b.start(t)
 	p.resolves(t, nil, "Down", "InstanceDown")
@@ -162,7 +162,7 @@ func TestDiskBroken(t *testing.T) {
 	server := natsdtest.Start(t, "")
 	b := startBridge(t, "FLOCK_SECRETS="+key, "NATS_URL="+server.URL(), "DATA_DIR="+disk)
 	t.Cleanup(func() {
-		b.process.kill()
+		b.process.Kill()
 		_ = exec.Command("umount", disk).Run()
 	})
 	p := startPrometheus(t, b)
@@ -170,7 +170,7 @@ func TestDiskBroken(t *testing.T) {
 	write(t, filepath.Join("/sys/fs/ext4", filepath.Base(device), "trigger_fs_error"), "test\n")
 	server.Stop()
 	p.fires(t, func() { b.send(t, sent{name: "invitee.accepted"}) }, "SpoolNotWritable")
-	b.process.kill()
+	b.process.Kill()
 	system(t, "umount", disk)
 	_ = exec.Command("e2fsck", "-f", "-y", image).Run() // its status is 1 where it has mended something
 	mount()

@@ -10,7 +10,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -21,6 +20,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
 const (
@@ -39,9 +39,7 @@ func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "alerts")
 	if err == nil {
 		binary = filepath.Join(dir, "bridge")
-		build := exec.Command("go", "build", "-o", binary, "../../cmd/bridge")
-		build.Stderr = os.Stderr
-		err = build.Run()
+		err = process.Build(context.Background(), "-o", binary, "../../cmd/bridge")
 	}
 	code := 1
 	if err == nil {
@@ -57,23 +55,21 @@ func TestMain(m *testing.M) {
 type bridge struct {
 	url, admin string
 	environ    []string
-	process    *process
+	process    *process.Process
 }
 
 // startBridge starts one with these variables, which keeps its addresses when it is started again.
 func startBridge(t *testing.T, environ ...string) *bridge {
 	t.Helper()
-	b := &bridge{url: fmt.Sprintf("127.0.0.1:%d", natsdtest.FreePort(t)), admin: fmt.Sprintf("127.0.0.1:%d", natsdtest.FreePort(t))}
-	b.environ = append([]string{"HTTP_ADDR=" + b.url, "ADMIN_ADDR=" + b.admin, "DATA_DIR=" + t.TempDir(), fmt.Sprintf("EMBEDDED_NATS_ADDR=127.0.0.1:%d", natsdtest.FreePort(t))}, environ...)
+	b := &bridge{url: natsdtest.FreeAddr(t), admin: natsdtest.FreeAddr(t)}
+	b.environ = append([]string{"HTTP_ADDR=" + b.url, "ADMIN_ADDR=" + b.admin, "DATA_DIR=" + t.TempDir(), "EMBEDDED_NATS_ADDR=" + natsdtest.FreeAddr(t)}, environ...)
 	b.start(t)
 	return b
 }
 
 func (b *bridge) start(t *testing.T) {
 	t.Helper()
-	command := exec.Command(binary, "serve")
-	command.Env = b.environ
-	b.process = start(t, command)
+	b.process = start(t, b.environ, binary, "serve")
 	eventually(t, "the bridge answers", func() bool {
 		answer, err := http.Get("http://" + b.admin + "/livez")
 		if err != nil {
@@ -135,37 +131,21 @@ func (b *bridge) sendTo(t *testing.T, path string, s sent) int {
 	return answer.StatusCode
 }
 
-// process is a program in the background, which ends with the test.
-type process struct {
-	command *exec.Cmd
-	done    chan struct{}
-}
-
-func start(t *testing.T, command *exec.Cmd) *process {
+// start starts a program, which ends with the test.
+func start(t *testing.T, environ []string, command ...string) *process.Process {
 	t.Helper()
-	var out bytes.Buffer
-	command.Stdout, command.Stderr = &out, &out
-	if err := command.Start(); err != nil {
+	p, err := process.Start(command[0], filepath.Join(t.TempDir(), "output"), environ, command...)
+	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{command, make(chan struct{})}
-	go func() {
-		_ = command.Wait()
-		close(p.done)
-	}()
 	t.Cleanup(func() {
-		p.kill()
+		p.Kill()
 		if t.Failed() {
-			text := out.String()
-			t.Logf("%s:\n%s", command.Path, text[max(0, len(text)-5000):])
+			text := p.Output()
+			t.Logf("%s:\n%s", p.Name, text[max(0, len(text)-5000):])
 		}
 	})
 	return p
-}
-
-func (p *process) kill() {
-	_ = p.command.Process.Kill()
-	<-p.done
 }
 
 func write(t *testing.T, file, text string) {
@@ -175,6 +155,8 @@ func write(t *testing.T, file, text string) {
 	}
 }
 
+// eventually is slower and more patient than poll.Until: alerts take their time, and what causes one
+// is done at each look.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patient); !condition(); time.Sleep(300 * time.Millisecond) {

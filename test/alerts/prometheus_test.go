@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -52,8 +51,8 @@ func startPrometheus(t *testing.T, bridges ...*bridge) *prometheus {
 	config := fmt.Sprintf("global: {scrape_interval: 1s, evaluation_interval: 1s}\nrule_files: [alerts.yaml]\nscrape_configs: [{job_name: bridge, static_configs: [{targets: [%s]}]}]\n", strings.Join(targets, ","))
 	write(t, filepath.Join(dir, "alerts.yaml"), string(rules))
 	write(t, filepath.Join(dir, "prometheus.yaml"), config)
-	addr := fmt.Sprintf("127.0.0.1:%d", natsdtest.FreePort(t))
-	start(t, exec.Command("prometheus", "--config.file="+filepath.Join(dir, "prometheus.yaml"), "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+addr))
+	addr := natsdtest.FreeAddr(t)
+	start(t, nil, "prometheus", "--config.file="+filepath.Join(dir, "prometheus.yaml"), "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+addr)
 	p := &prometheus{"http://" + addr}
 	eventually(t, "Prometheus is ready", func() bool {
 		answer, err := http.Get(p.url + "/-/ready")

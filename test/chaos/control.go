@@ -46,7 +46,7 @@ type control struct {
 
 // startControl starts the process and asks it until the context ends.
 func startControl(ctx context.Context, output string) (*control, error) {
-	addr, err := freeAddr()
+	addrs, err := process.FreeAddrs(1)
 	if err != nil {
 		return nil, err
 	}
@@ -54,8 +54,8 @@ func startControl(ctx context.Context, output string) (*control, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding this program: %w", err)
 	}
-	c := &control{addr: addr}
-	if c.proc, err = process.Start("control", output, []string{envControl + "=" + addr}, self); err != nil {
+	c := &control{addr: addrs[0]}
+	if c.proc, err = process.Start("control", output, []string{envControl + "=" + c.addr}, self); err != nil {
 		return nil, err
 	}
 	if err := poll.Try(ctx, 10*time.Second, "the control listens", c.ask); err != nil {

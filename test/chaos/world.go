@@ -17,6 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ade15e70/webhook-bridge/test/poll"
+	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
 // patiently is how long is waited for what comes by itself. It says that it comes, not how fast it is.
@@ -74,7 +75,7 @@ func newWorld(ctx context.Context, s scenario, seed uint64, dir string, b binari
 }
 
 func (w *world) startNATS() error {
-	addrs, err := freeAddrs(3 * w.scenario.nats)
+	addrs, err := process.FreeAddrs(3 * w.scenario.nats)
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func (w *world) startNATS() error {
 
 // layOutBridges decides where they are and how they are configured.
 func (w *world) layOutBridges() error {
-	addrs, err := freeAddrs(2*w.scenario.bridges + 1)
+	addrs, err := process.FreeAddrs(2*w.scenario.bridges + 1)
 	if err != nil {
 		return err
 	}

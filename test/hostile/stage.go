@@ -71,13 +71,13 @@ func newStage(ctx context.Context, dir string) (s *stage, err error) {
 	if err := errors.Join(process.Build(ctx, "-o", s.bridge, "./cmd/bridge"), process.Build(ctx, "-o", server, "github.com/nats-io/nats-server/v2")); err != nil {
 		return nil, err
 	}
-	addr, err := process.FreeAddr()
+	addrs, err := process.FreeAddrs(1)
 	if err != nil {
 		return nil, err
 	}
-	s.url = "nats://" + addr
+	s.url = "nats://" + addrs[0]
 	conf := filepath.Join(dir, "nats.conf")
-	text := fmt.Sprintf("listen: %q\nmax_payload: 8MB\njetstream { store_dir: %q }\n", addr, filepath.Join(dir, "store"))
+	text := fmt.Sprintf("listen: %q\nmax_payload: 8MB\njetstream { store_dir: %q }\n", addrs[0], filepath.Join(dir, "store"))
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("configuring nats-server: %w", err)
 	}
@@ -110,14 +110,11 @@ func (s *stage) close() {
 
 // play runs one attack, with good senders beside it, and looks at what came of it.
 func (s *stage) play(ctx context.Context, a attack, n int, short bool) (r result, err error) {
-	public, err := process.FreeAddr()
+	addrs, err := process.FreeAddrs(2)
 	if err != nil {
 		return r, err
 	}
-	admin, err := process.FreeAddr()
-	if err != nil {
-		return r, err
-	}
+	public, admin := addrs[0], addrs[1]
 	stream := fmt.Sprintf("HOSTILE_%d", n)
 	env := append([]string{
 		"FLOCK_SECRETS=" + flockSecret, "NATS_URL=" + s.url, "HTTP_ADDR=" + public, "ADMIN_ADDR=" + admin, "DATA_DIR=" + filepath.Join(s.dir, a.name),

@@ -12,7 +12,7 @@ func StartCluster(t testing.TB, size int, processes bool, conf string) []*Server
 	t.Helper()
 	listen, routes := make([]string, size), make([]string, size)
 	for i := range size {
-		listen[i] = fmt.Sprintf("127.0.0.1:%d", FreePort(t))
+		listen[i] = FreeAddr(t)
 		routes[i] = "nats://" + listen[i]
 	}
 	servers := make([]*Server, size)
@@ -20,7 +20,7 @@ func StartCluster(t testing.TB, size int, processes bool, conf string) []*Server
 		servers[i] = New(t, fmt.Sprintf("server_name: n%d, cluster { name: c, listen: %q, routes: [ %s ] }\n%s",
 			i, listen[i], strings.Join(routes, ", "), conf))
 		if processes {
-			servers[i].process = &process{}
+			servers[i].child = &child{}
 		}
 	}
 	for _, s := range servers {

@@ -5,34 +5,33 @@ package natsdtest
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
 // Server is a nats-server at one address with one store.
 type Server struct {
-	t       testing.TB
-	port    int
-	dir     string
-	file    string         // its configuration
-	server  *server.Server // nil while it is stopped
-	process *process       // nil unless it has one of its own
+	t      testing.TB
+	addr   string
+	file   string         // its configuration; the store is beside it
+	server *server.Server // nil while it is stopped
+	child  *child         // nil unless it has one of its own
 }
 
 // New returns a server that isn't started yet. JetStream is on, unless the configuration says
 // "jetstream: disabled".
 func New(t testing.TB, conf string) *Server {
 	t.Helper()
-	dir := t.TempDir()
-	s := &Server{t: t, port: FreePort(t), dir: dir, file: filepath.Join(dir, "nats-server.conf")}
+	s := &Server{t: t, addr: FreeAddr(t), file: filepath.Join(t.TempDir(), "nats-server.conf")}
 	s.Configure(conf)
 	t.Cleanup(s.Stop)
 	return s
@@ -47,7 +46,7 @@ func Start(t testing.TB, conf string) *Server {
 }
 
 // Addr is the server's host:port.
-func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+func (s *Server) Addr() string { return s.addr }
 
 // URL is where clients connect.
 func (s *Server) URL() string { return "nats://" + s.Addr() }
@@ -63,11 +62,11 @@ func (s *Server) Configure(conf string) {
 // Start starts the server and returns once it takes connections.
 func (s *Server) Start() {
 	s.t.Helper()
-	if s.process != nil {
-		s.process.start(s)
+	if s.child != nil {
+		s.child.start(s)
 		return
 	}
-	o, err := options(s.file, s.dir, s.port)
+	o, err := options(s.file, s.addr)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -80,7 +79,7 @@ func (s *Server) Start() {
 func (s *Server) Reload(conf string) {
 	s.t.Helper()
 	s.Configure(conf)
-	o, err := options(s.file, s.dir, s.port)
+	o, err := options(s.file, s.addr)
 	if err == nil {
 		err = s.server.ReloadOptions(o)
 	}
@@ -100,8 +99,8 @@ func (s *Server) LameDuck() {
 // Stop stops the server, which keeps its address and its store.
 func (s *Server) Stop() {
 	switch {
-	case s.process != nil:
-		s.process.kill()
+	case s.child != nil:
+		s.child.kill()
 	case s.server != nil:
 		s.server.Shutdown()
 		s.server.WaitForShutdown()
@@ -112,29 +111,18 @@ func (s *Server) Stop() {
 // Covers is nats-server's own word on whether all subjects that match inner match outer too.
 func Covers(outer, inner string) bool { return server.SubjectMatchesFilter(inner, outer) }
 
-// FreePort returns a port that nothing listens on and that no outgoing connection is given: a server
-// that is stopped for a while finds it free again.
-func FreePort(t testing.TB) int {
+// FreeAddr returns an address for a server; see [process.FreeAddrs].
+func FreeAddr(t testing.TB) string {
 	t.Helper()
-	for range 100 {
-		port := 10_000 + rand.IntN(20_000) //nolint:gosec // nobody gains by guessing it
-		if _, given := ports.LoadOrStore(port, true); given {
-			continue
-		}
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil { //nolint:noctx // it doesn't wait
-			_ = l.Close()
-			return port
-		}
+	addrs, err := process.FreeAddrs(1)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no port is free")
-	return 0
+	return addrs[0]
 }
 
-// ports are those that were given out.
-var ports sync.Map
-
 // options reads a configuration and adds what every server of a test has.
-func options(file, dir string, port int) (*server.Options, error) {
+func options(file, addr string) (*server.Options, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
@@ -143,7 +131,14 @@ func options(file, dir string, port int) (*server.Options, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.Host, o.Port, o.StoreDir = "127.0.0.1", port, dir
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	o.Host, o.StoreDir = host, filepath.Dir(file)
+	if o.Port, err = strconv.Atoi(port); err != nil {
+		return nil, err
+	}
 	o.JetStream = !strings.Contains(string(text), "jetstream: disabled")
 	o.NoLog, o.NoSigs = true, true
 	if o.LameDuckDuration == 0 {

@@ -14,7 +14,7 @@ func (s *Server) Pause() {
 	s.signal(syscall.SIGSTOP)
 	var status syscall.WaitStatus
 	for !status.Stopped() {
-		if _, err := syscall.Wait4(s.process.cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil && !errors.Is(err, syscall.EINTR) {
+		if _, err := syscall.Wait4(s.child.cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil && !errors.Is(err, syscall.EINTR) {
 			s.t.Fatal(err)
 		}
 	}
@@ -28,7 +28,7 @@ func (s *Server) Resume() {
 
 func (s *Server) signal(signal syscall.Signal) {
 	s.t.Helper()
-	if err := s.process.cmd.Process.Signal(signal); err != nil {
+	if err := s.child.cmd.Process.Signal(signal); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -28,7 +28,7 @@ func (s *Server) Resume() {
 // call calls a function of ntdll that takes the process and returns 0.
 func (s *Server) call(f *windows.LazyProc) {
 	s.t.Helper()
-	pid := uint32(s.process.cmd.Process.Pid) //nolint:gosec // Windows' are of 32 bits
+	pid := uint32(s.child.cmd.Process.Pid) //nolint:gosec // Windows' are of 32 bits
 	process, err := windows.OpenProcess(windows.PROCESS_SUSPEND_RESUME, false, pid)
 	if err != nil {
 		s.t.Fatal(err)

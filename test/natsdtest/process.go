@@ -5,15 +5,13 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"strconv"
 	"testing"
 )
 
 // By these a test binary knows that it is to be a server, and which one.
 const (
 	envFile = "NATSDTEST_FILE"
-	envDir  = "NATSDTEST_DIR"
-	envPort = "NATSDTEST_PORT"
+	envAddr = "NATSDTEST_ADDR"
 )
 
 // Main must be called first by the TestMain of a package that calls [StartProcess]: the server is
@@ -22,11 +20,7 @@ func Main() {
 	if os.Getenv(envFile) == "" {
 		return
 	}
-	port, err := strconv.Atoi(os.Getenv(envPort))
-	if err == nil {
-		err = serve(os.Getenv(envFile), os.Getenv(envDir), port)
-	}
-	if err != nil {
+	if err := serve(os.Getenv(envFile), os.Getenv(envAddr)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1) //nolint:forbidigo // this is a main
 	}
@@ -34,8 +28,8 @@ func Main() {
 }
 
 // serve runs a server until standard input ends, which it does when the test is gone.
-func serve(file, dir string, port int) error {
-	o, err := options(file, dir, port)
+func serve(file, addr string) error {
+	o, err := options(file, addr)
 	if err != nil {
 		return err
 	}
@@ -53,21 +47,21 @@ func serve(file, dir string, port int) error {
 func StartProcess(t testing.TB, conf string) *Server {
 	t.Helper()
 	s := New(t, conf)
-	s.process = &process{}
+	s.child = &child{}
 	s.Start()
 	return s
 }
 
 // Kill ends the server's process with SIGKILL.
-func (s *Server) Kill() { s.process.kill() }
+func (s *Server) Kill() { s.child.kill() }
 
-// process is a running nats-server.
-type process struct{ cmd *exec.Cmd }
+// child is a running nats-server.
+type child struct{ cmd *exec.Cmd }
 
-func (p *process) start(s *Server) {
+func (p *child) start(s *Server) {
 	s.t.Helper()
 	cmd := exec.Command(os.Args[0]) //nolint:gosec,noctx // this very program, which ends with the test
-	cmd.Env = append(os.Environ(), envFile+"="+s.file, envDir+"="+s.dir, fmt.Sprintf("%s=%d", envPort, s.port))
+	cmd.Env = append(os.Environ(), envFile+"="+s.file, envAddr+"="+s.addr)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = ownGroup()
 	out, err := cmd.StdoutPipe()
@@ -86,7 +80,7 @@ func (p *process) start(s *Server) {
 	}
 }
 
-func (p *process) kill() {
+func (p *child) kill() {
 	if p.cmd == nil {
 		return
 	}

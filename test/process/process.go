@@ -4,7 +4,6 @@ package process
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"syscall"
@@ -112,13 +111,4 @@ func Build(ctx context.Context, args ...string) error {
 		return fmt.Errorf("building %s: %w", args[len(args)-1], err)
 	}
 	return nil
-}
-
-// FreeAddr returns a loopback address that nothing listens on.
-func FreeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it doesn't wait
-	if err != nil {
-		return "", fmt.Errorf("looking for a port: %w", err)
-	}
-	return l.Addr().String(), l.Close()
 }

@@ -1,6 +1,4 @@
-//go:build linux
-
-package main
+package process
 
 import "testing"
 
@@ -8,7 +6,7 @@ import "testing"
 func TestFreeAddrs(t *testing.T) {
 	seen := make(map[string]bool)
 	for range 200 {
-		addrs, err := freeAddrs(5)
+		addrs, err := FreeAddrs(5)
 		if err != nil {
 			t.Fatal(err)
 		}
