@@ -87,9 +87,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	if c.Quarantine || a.spool.Len(publish.Quarantined) > 0 || a.spool.Len(publish.Refused) > 0 || a.spool.Stats().SetAside > 0 {
 		kinds = append(kinds, publish.Quarantined, publish.Refused)
 	}
-	pc := publishing(c, kinds, url, version, log)
-	pc.EmptySpool = isEmpty(a.spool)
-	if a.publisher, err = publish.Open(pc); err != nil {
+	if a.publisher, err = publish.Open(publishing(c, kinds, url, version, log)); err != nil {
 		return nil, err
 	}
 	a.reloader = newReloader(c, log)
@@ -109,15 +107,6 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	a.adminListener = boundAdmin(a.admin, a.adminListener)
 	a.reloader.start()
 	return a, nil
-}
-
-// isEmpty reports whether the spool is empty and has been read completely.
-func isEmpty(s *spool.Spool) bool {
-	n := s.Stats().SetAside
-	for kind := range publish.Kind(publish.Kinds) {
-		n += s.Len(kind)
-	}
-	return n == 0
 }
 
 // explainListen adds to an error what to do if the address is in use.

@@ -36,7 +36,6 @@ func openPublisher(ctx context.Context, cfg *config.Config) (*publisher, error) 
 	kept := publish.Stream{Name: quarantine.Stream(events.Name), Prefix: quarantine.Prefix(events.Prefix), DropOldest: true}
 	p, err := publish.Open(publish.Config{
 		Server: app.NATSServer(cfg, natsURL(cfg), version()), Stream: events, Quarantine: &kept,
-		Windows: app.WindowsFile(cfg), ReadOnly: true,
 		Timeout: ackTimeout, Log: zap.NewNop(), // the command reports the errors
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -81,7 +82,7 @@ func newReleasing(s *quarantineStore, to *publisher) *releasing {
 	r.lookup = &relay.Lookup{
 		Publisher: to.Publisher, Kind: publish.Event, Reach: to.reach, Log: zap.NewNop(), Now: time.Now,
 		Wanted: func(id string) bool { return r.numbers[id] > 0 },
-		Last:   func() uint64 { return uint64(len(r.numbers)) },
+		Last:   func() uint64 { return uint64(len(r.numbers)) }, Earlier: math.MaxUint64,
 	}
 	return r
 }

@@ -16,17 +16,15 @@ import (
 // monitor checks a stream on every new connection, every minute, and after a publish that failed
 // because of the stream. It creates a missing stream, and repeats a failed check.
 type monitor struct {
-	stream  Stream
-	windows *windows
-	log     *zap.Logger
+	stream Stream
+	log    *zap.Logger
 
-	wanted    chan struct{}             // requests for a check; holds at most one
-	verified  atomic.Pointer[session]   // the session in which the last check succeeded
-	window    atomic.Int64              // the stream's configured duplicate window; 0: unknown
-	limit     atomic.Int64              // the largest message that server and stream take; 0: unknown
-	made      atomic.Pointer[time.Time] // when the stream was created
-	refused   atomic.Bool               // a message was larger than the limit
-	asked     time.Time                 // when the server was asked for its max_payload; used by run alone
+	wanted    chan struct{}           // requests for a check; holds at most one
+	verified  atomic.Pointer[session] // the session in which the last check succeeded
+	window    atomic.Pointer[window]  // of the last check; nil: unknown
+	limit     atomic.Int64            // the largest message that server and stream take; 0: unknown
+	refused   atomic.Bool             // a message was larger than the limit
+	asked     time.Time               // when the server was asked for its max_payload; used by run alone
 	lastError atomic.Pointer[error]
 	logged    []string // the differences that were logged last
 
@@ -43,8 +41,8 @@ const (
 
 var errUnchecked = errors.New("the stream has not been checked yet")
 
-func newMonitor(stream Stream, windows *windows, log *zap.Logger) *monitor {
-	return &monitor{stream: stream, windows: windows, log: log, wanted: make(chan struct{}, 1)}
+func newMonitor(stream Stream, log *zap.Logger) *monitor {
+	return &monitor{stream: stream, log: log, wanted: make(chan struct{}, 1)}
 }
 
 // start runs the monitor. check may be called before. current returns the session that is up, or nil.
@@ -78,12 +76,12 @@ func (m *monitor) ready(s *session) error {
 	return errUnchecked
 }
 
-// madeAt returns when the stream of the last check was created; zero before the first.
-func (m *monitor) madeAt() time.Time {
-	if made := m.made.Load(); made != nil {
-		return *made
+// lastWindow returns the stream's window as of the last check; zero before the first.
+func (m *monitor) lastWindow() window {
+	if w := m.window.Load(); w != nil {
+		return *w
 	}
-	return time.Time{}
+	return window{}
 }
 
 // run checks on request, at intervals, and again after a failure.
@@ -130,9 +128,7 @@ func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
 	if ctx.Err() != nil || s.alive.Err() != nil {
 		return false
 	}
-	for _, info := range found.infos {
-		m.windows.observe(info)
-	}
+	m.observe(found.infos)
 	if err != nil {
 		if denied := s.noInbox.Load(); denied != nil && errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("stream %s: %w", m.stream.Name, *denied)
@@ -144,6 +140,20 @@ func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
 		m.askPayload(s)
 	}
 	return true
+}
+
+// observe updates the window.
+func (m *monitor) observe(infos []*jetstream.StreamInfo) {
+	was := m.lastWindow()
+	is := was
+	for _, info := range infos {
+		is = is.next(info)
+	}
+	m.window.Store(&is)
+	if effective := is.now(); is.configured != was.configured && effective < is.configured {
+		m.log.Info("stream may not know all ids of its duplicate window yet: until it does, spooled records are looked up before they are published",
+			zap.String("stream", m.stream.Name), zap.Duration("duplicates", is.configured), zap.Duration("effective", effective.Round(time.Second)))
+	}
 }
 
 func (m *monitor) failed(err error) {
@@ -162,12 +172,6 @@ func (m *monitor) succeeded(s *session, found found, maxPayload int64) {
 		maxPayload = min(maxPayload, max(size-storeOverhead, 1))
 	}
 	m.limit.Store(maxPayload)
-	m.made.Store(&found.infos[len(found.infos)-1].Created)
-	was := m.window.Swap(int64(have.Duplicates))
-	if effective := m.windows.of(have.Name); was != int64(have.Duplicates) && effective < have.Duplicates {
-		m.log.Info("stream may not know all ids of its duplicate window yet: until it does, spooled records are looked up before they are published",
-			zap.String("stream", have.Name), zap.Duration("duplicates", have.Duplicates), zap.Duration("effective", effective.Round(time.Second)))
-	}
 	m.lastError.Store(nil)
 	if !slices.Equal(found.differences, m.logged) && len(found.differences) > 0 {
 		m.log.Warn("stream differs from the configuration and was left unchanged", zap.String("stream", m.stream.Name), zap.Strings("differences", found.differences))

@@ -25,9 +25,6 @@ type Config struct {
 	Timeout    time.Duration // for the acknowledgement of a message that is published directly
 	// SpoolTimeout is for the acknowledgement of a message from the spool; 0: DefaultSpoolTimeout.
 	SpoolTimeout time.Duration
-	Windows      string // file that keeps the streams' effective duplicate windows; "": none
-	ReadOnly     bool   // another process writes that file
-	EmptySpool   bool   // no spooled message is older than this process
 	Log          *zap.Logger
 }
 
@@ -37,7 +34,6 @@ type Publisher struct {
 	monitors [Kinds]*monitor // by kind; nil: it has no stream
 	streams  []*monitor      // one for each stream
 	room     *room           // of the quarantine's stream; nil: there is none
-	windows  *windows
 	acks     *acks
 	queue    sendQueue
 
@@ -58,13 +54,12 @@ func Open(c Config) (*Publisher, error) {
 		return nil, fmt.Errorf("connecting to NATS: %w", err)
 	}
 	p := &Publisher{
-		config: c, windows: openWindows(c.Windows, c.ReadOnly, c.EmptySpool, c.Log),
-		acks: newAcks(c.Server.Domain),
+		config: c, acks: newAcks(c.Server.Domain),
 	}
-	events := newMonitor(c.Stream, p.windows, c.Log)
+	events := newMonitor(c.Stream, c.Log)
 	p.monitors[Event], p.streams = events, []*monitor{events}
 	if c.Quarantine != nil {
-		m := newMonitor(*c.Quarantine, p.windows, c.Log)
+		m := newMonitor(*c.Quarantine, c.Log)
 		p.monitors[Quarantined], p.monitors[Refused] = m, m
 		p.streams = append(p.streams, m)
 		p.room = p.newRoom(*c.Quarantine)
@@ -162,7 +157,7 @@ func (p *Publisher) begin(ctx context.Context, m Message, timeout time.Duration)
 		return outgoing{}, err
 	}
 	monitor := p.monitors[m.Kind]
-	return outgoing{m, p.acks.begin(m, monitor.stream.Name, monitor.madeAt(), timeout)}, nil
+	return outgoing{m, p.acks.begin(m, monitor.stream.Name, monitor.lastWindow().created, timeout)}, nil
 }
 
 // await returns the message's result once it is acknowledged or given up.
@@ -239,15 +234,16 @@ func (p *Publisher) Ready(kind Kind) error {
 	return p.monitors[kind].ready(s)
 }
 
-// Window returns how far back the kind's stream certainly recognises an id; 0 while that is
-// unknown. It is less than the configured duplicate window for a while after that was raised.
+// Window returns how far back the kind's stream certainly recognises an id that it has stored since
+// this process looked at it first; 0 before. It is less than the configured duplicate window for a while
+// after that was raised.
 func (p *Publisher) Window(kind Kind) time.Duration {
-	return p.windows.of(p.monitors[kind].stream.Name)
+	return p.monitors[kind].lastWindow().now()
 }
 
 // ConfiguredWindow returns the duplicate window of the kind's stream; 0 while that is unknown.
 func (p *Publisher) ConfiguredWindow(kind Kind) time.Duration {
-	return time.Duration(p.monitors[kind].window.Load())
+	return p.monitors[kind].lastWindow().configured
 }
 
 // Close waits for outstanding acknowledgements until the context ends, and disconnects.
@@ -256,7 +252,6 @@ func (p *Publisher) Close(ctx context.Context) error {
 	for _, m := range p.streams {
 		m.stop()
 	}
-	p.windows.stop()
 	var err error
 	if n := p.drained(ctx); n > 0 {
 		err = fmt.Errorf("closing: %d messages are not acknowledged yet", n)
@@ -264,10 +259,6 @@ func (p *Publisher) Close(ctx context.Context) error {
 	p.acks.fail(jetstream.ErrJetStreamPublisherClosed)
 	if s := p.session.Load(); s != nil {
 		_ = s.Close()
-	}
-	select {
-	case <-p.windows.stopped:
-	case <-ctx.Done():
 	}
 	return err
 }

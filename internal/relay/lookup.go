@@ -24,6 +24,9 @@ type Lookup struct {
 	Now       func() time.Time
 	Wanted    func(id string) bool // reports whether a message of that id waits
 	Last      func() uint64        // the highest number of a waiting message
+	// Earlier is the highest number of a message that an earlier process has left: a copy of it may have
+	// been stored while the stream's window was shorter than now.
+	Earlier uint64
 
 	scanned  time.Time // when the last scan began; zero: its result isn't valid
 	since    time.Time // it read messages stored since
@@ -49,6 +52,7 @@ func newLookup(r *Relay, kind publish.Kind) *Lookup {
 	return &Lookup{
 		Publisher: r.Publisher, Kind: kind, Reach: r.Reach, Log: r.Log, Now: r.Now,
 		Wanted: func(id string) bool { return r.Spool.Holds(kind, id) }, Last: r.Spool.Last,
+		Earlier: r.earlier,
 	}
 }
 
@@ -65,7 +69,7 @@ func (l *Lookup) Ask(ctx context.Context, records []spool.Record) (Answer, error
 	var old []spool.Record
 	covered := true
 	for _, r := range records {
-		if IsRemembered(r.Arrived, now, l.Reach, l.Publisher.Window(l.Kind)) {
+		if r.Seq > l.Earlier && IsRemembered(r.Arrived, now, l.Reach, l.Publisher.Window(l.Kind)) {
 			continue
 		}
 		old = append(old, r)

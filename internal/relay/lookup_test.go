@@ -112,6 +112,36 @@ func TestOneScanForABacklog(t *testing.T) {
 	stored(t, js, numbered(0, 2000)...)
 }
 
+// A window that is raised while no bridge runs doesn't bring back what the stream has forgotten.
+func TestWindowIsRaisedBetweenProcesses(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := natsdtest.Connect(t, s.URL())
+	makeStream(t, js, forgets)
+	storeAndForget(t, js, "a")
+	f := start(t, "nats://127.0.0.1:1", unmanaged)
+	f.publishes(publish.Spooled, "a", "b")
+	f.close()
+	stream, err := js.Stream(t.Context(), "WEBHOOKS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := stream.CachedInfo().Config
+	config.Duplicates = 25 * time.Hour
+	if _, err := js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	f = start(t, s.URL(), unmanaged, inDir(f.Spool.Dir()))
+	f.delivered()
+	if n := count(t, js); n["a"] != 1 || n["b"] != 1 {
+		t.Errorf("stored %v", n)
+	}
+	f.publishes(publish.Stored, "c")
+	if n := f.logged(sayLooked); n != 1 {
+		t.Errorf("%d scans", n)
+	}
+}
+
 // Without the rights to read the stream events are published all the same, and counted.
 func TestNoRightsToLookUp(t *testing.T) {
 	t.Parallel()

@@ -67,6 +67,7 @@ type Relay struct {
 	breakers   [publish.Kinds]breaker
 	gates      [publish.Kinds]drainGate
 	late       lateAcks
+	earlier    uint64 // the highest number of a record of an earlier process
 	forwarders []*forwarder
 	closing    atomic.Bool
 	cancel     context.CancelFunc
@@ -82,7 +83,7 @@ const spoolTime = answerBound / 8
 
 // Start returns a relay, which begins to deliver the spool.
 func Start(c Config) *Relay {
-	r := &Relay{Config: c}
+	r := &Relay{Config: c, earlier: c.Spool.Last()}
 	c.Publisher.OnLate(r.late.add)
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel

@@ -241,7 +241,7 @@ func (b *bridge) pid() int {
 
 // left lists the files in its directory, and in its spool's, that have no business there after it has ended.
 func (b *bridge) left(belongs ...string) (left []string, err error) {
-	for dir, belong := range map[string][]string{b.dir: append(belongs, "spool", "stream-windows.json"), filepath.Join(b.dir, "spool"): {"mark", "spool.lock"}} {
+	for dir, belong := range map[string][]string{b.dir: append(belongs, "spool"), filepath.Join(b.dir, "spool"): {"mark", "spool.lock"}} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			return nil, fmt.Errorf("looking for files left: %w", err)
