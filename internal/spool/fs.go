@@ -71,10 +71,6 @@ func (osDisk) syncDir(dir string) error { return filewatch.SyncDir(dir) }
 
 type osFile struct{ *os.File }
 
-// Sync makes the file's contents and length durable. Its times don't matter, so fdatasync is
-// enough.
-func (f osFile) Sync() error { return dataSync(f.File) }
-
 func (f osFile) Size() (int64, error) {
 	info, err := f.Stat()
 	if err != nil {

@@ -32,7 +32,7 @@ func trace(t *testing.T, dir string, env []string, injections ...string) traced 
 	log := filepath.Join(t.TempDir(), "trace")
 	args := []string{
 		"-f", "-qq", "-y", "-o", log, "-e", "signal=none",
-		"-e", "trace=fsync,fdatasync,pwrite64,ftruncate,renameat,unlinkat,openat,close", // nobody else in the process writes so
+		"-e", "trace=fsync,pwrite64,ftruncate,renameat,unlinkat,openat,close", // nobody else in the process writes so
 	}
 	killed := strings.Contains(strings.Join(injections, " "), "SIGKILL")
 	if !killed { // a signal isn't delivered from there
@@ -148,7 +148,7 @@ func (r traced) neverAgain(t *testing.T) {
 			}
 		}
 		switch name {
-		case "fsync", "fdatasync", "pwrite64", "ftruncate":
+		case "fsync", "pwrite64", "ftruncate":
 			if strings.Contains(line, "= -1 ") && (name != "pwrite64" || !strings.Contains(line, "ENOSPC")) {
 				failed[fd] = line
 			}
@@ -161,8 +161,6 @@ func (r traced) neverAgain(t *testing.T) {
 func TestEachCallFails(t *testing.T) {
 	w := workload{size: 300}
 	for _, fault := range []string{
-		"fdatasync:error=EIO:when=%d",
-		"fdatasync:error=EIO:when=%d+",
 		"fsync:error=EIO:when=%d",
 		"fsync:error=EIO:when=%d+",
 		"pwrite64:error=EIO:when=%d",
@@ -170,7 +168,7 @@ func TestEachCallFails(t *testing.T) {
 		"pwrite64:error=ENOSPC:when=%d",
 		"pwrite64:error=ENOSPC:when=%d+",
 		"unlinkat:error=EIO:when=%d",
-		"fdatasync:signal=SIGKILL:when=%d",
+		"fsync:signal=SIGKILL:when=%d",
 		"pwrite64:signal=SIGKILL:when=%d",
 	} {
 		t.Run(strings.ReplaceAll(fault, "%d", "N"), func(t *testing.T) {
@@ -187,7 +185,10 @@ func TestRewriteFails(t *testing.T) {
 		t.Run(strings.ReplaceAll(fault, "%d", "N"), func(t *testing.T) {
 			t.Parallel()
 			for n := 1; n <= 2; n++ {
-				r := trace(t, filepath.Join(t.TempDir(), "spool"), []string{"SPOOL_WAIT=yes"}, "fdatasync:error=EIO:when=9", fmt.Sprintf(fault, n))
+				r := trace(t, filepath.Join(t.TempDir(), "spool"), []string{"SPOOL_WAIT=yes"}, "fsync:error=EIO:when=5+4", fmt.Sprintf(fault, n))
+				if !strings.Contains(r.trace, "renameat(") {
+					t.Error("nothing was written anew")
+				}
 				r.check(t, w)
 			}
 		})
@@ -238,7 +239,7 @@ func TestSyncs(t *testing.T) {
 			if kept := len(r.lines("kept")); kept != test.records {
 				t.Fatalf("%d of %d were kept", kept, test.records)
 			}
-			syncs := len(regexp.MustCompile(`(?m)^\d+ +(fsync|fdatasync)\(`).FindAllString(r.trace, -1))
+			syncs := len(regexp.MustCompile(`(?m)^\d+ +fsync\(`).FindAllString(r.trace, -1))
 			each := float64(syncs) / float64(test.records)
 			t.Logf("%d syncs for %d records, %.3f a record, opening the spool among them", syncs, test.records, each)
 			if each > test.most || syncs < 10 {

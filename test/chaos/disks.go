@@ -156,7 +156,7 @@ var diskScenarios = []scenario{
 
 // slowDisk makes each sync of a bridge last longer.
 func slowDisk(by time.Duration) func(*world) error {
-	return underStrace("fdatasync,fsync", fmt.Sprintf("delay_exit=%d", by.Microseconds()))
+	return underStrace("fsync", fmt.Sprintf("delay_exit=%d", by.Microseconds()))
 }
 
 // underStrace has a bridge run under strace, which spoils some system calls.
