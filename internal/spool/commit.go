@@ -46,9 +46,6 @@ const (
 	maxBytes   = 8 << 20
 	// tick is the interval for checking the files and, after a failure, for trying to write.
 	tick = time.Second
-	// measureEvery is the interval for measuring free space while records are written: it costs as
-	// much as writing a few.
-	measureEvery = 10 * time.Millisecond
 )
 
 // run is the committer.
@@ -56,7 +53,6 @@ func (s *Spool) run() {
 	defer close(s.done)
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	var measured time.Time
 	for {
 		probe := false
 		select {
@@ -80,9 +76,6 @@ func (s *Spool) run() {
 		case closed: // records that aren't settled yet will be delivered again
 			s.release()
 			return
-		case time.Since(measured) > measureEvery:
-			s.measure()
-			measured = time.Now()
 		}
 	}
 }
@@ -184,19 +177,13 @@ func (s *Spool) added(w *waiting) {
 	signal(s.changes[w.kind])
 }
 
-var (
-	errNotLoaded  = errors.New("spool can't be opened yet")
-	errRecovering = errors.New("spool is being read")
-)
+var errRecovering = errors.New("spool is being read")
 
 // write appends records to a journal and returns once they are durable. After a failure it tries
 // once more in a new segment, unless the disk is full.
 func (s *Spool) write(j *journal, records []*raw) (err error) {
 	if !s.loaded {
-		if err := s.failure.Load(); err != nil {
-			return *err
-		}
-		return errNotLoaded
+		return *s.failure.Load()
 	}
 	for attempt := range 2 {
 		if err = s.try(j, records); err == nil || isNoSpace(err) {
@@ -289,9 +276,7 @@ func (s *Spool) release() {
 		s.writeMark(true)
 	}
 	for _, j := range s.journals {
-		for _, in := range j.all() {
-			_ = (*in.file.Load()).Close()
-		}
+		closeAll(j.all())
 	}
 	if s.markFile != nil {
 		_ = s.markFile.Close()

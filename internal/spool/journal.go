@@ -163,7 +163,7 @@ func (c *cursor) fill(n int) ([]byte, error) {
 			c.buf = make([]byte, size)
 		}
 		c.buf, c.at, from = c.buf[:size], c.offset, 0
-		if err := c.segment.readAt(c.buf, c.offset); err != nil {
+		if _, err := c.segment.ReadAt(c.buf, c.offset); err != nil {
 			c.buf = c.buf[:0]
 			return nil, err
 		}

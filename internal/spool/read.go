@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -94,7 +95,7 @@ func Read(dir string, visit func(r *Record) error) (damage, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading spool: %w", err)
 	}
-	defer closeAll(segments)
+	defer closeAll(slices.Concat(segments[:]...))
 	seen := make(ids)
 	found := recovery{}
 	err = found.scan(segments, m, func(_ int, r *raw) error {

@@ -52,7 +52,7 @@ func openJournals(d disk, dir string, flag int) (m mark, segments [journals][]*s
 				continue
 			}
 			if err != nil {
-				closeAll(segments)
+				closeAll(slices.Concat(segments[:]...))
 				return m, segments, err
 			}
 			segments[i] = append(segments[i], in)
@@ -66,8 +66,8 @@ func openJournals(d disk, dir string, flag int) (m mark, segments [journals][]*s
 	return m, segments, err
 }
 
-func closeAll(segments [journals][]*segment) {
-	for _, in := range slices.Concat(segments[:]...) {
+func closeAll(segments []*segment) {
+	for _, in := range segments {
 		_ = (*in.file.Load()).Close()
 	}
 }

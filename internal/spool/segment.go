@@ -114,30 +114,27 @@ func (s *segment) append(b []byte) error {
 	return nil
 }
 
-// readAt fills b. A page that the disk can't read is zero, which counts as damage.
-func (s *segment) readAt(b []byte, offset int64) (err error) {
+// ReadAt fills b. A page that the disk can't read is zero, which counts as damage.
+func (s *segment) ReadAt(b []byte, offset int64) (int, error) {
 	f := s.file.Load()
-	_, err = (*f).ReadAt(b, offset)
-	switch {
+	switch _, err := (*f).ReadAt(b, offset); {
 	case err == nil:
-		return nil
+	case errors.Is(err, os.ErrClosed) && s.file.Load() != f: // it was rewritten meanwhile
+		return s.ReadAt(b, offset)
 	case errors.Is(err, os.ErrClosed):
-		if s.file.Load() != f { // it was rewritten meanwhile
-			return s.readAt(b, offset)
-		}
-		return err
+		return 0, err
 	case errors.Is(err, io.EOF) || len(b) <= page:
 		clear(b)
-		return nil
-	}
-	for len(b) > 0 {
-		n := min(len(b), page-int(offset%page))
-		if err := s.readAt(b[:n], offset); err != nil {
-			return err
+	default:
+		for at := 0; at < len(b); {
+			n := min(len(b)-at, page-int((offset+int64(at))%page))
+			if _, err := s.ReadAt(b[at:at+n], offset+int64(at)); err != nil {
+				return at, err
+			}
+			at += n
 		}
-		b, offset = b[n:], offset+int64(n)
 	}
-	return nil
+	return len(b), nil
 }
 
 const page = 4096
@@ -158,25 +155,19 @@ func (s *segment) rewrite() error {
 	if err != nil {
 		return err
 	}
-	b := make([]byte, chunk)
-	for at, end := int64(0), s.end.Load(); at < end && err == nil; at += int64(len(b)) {
-		b = b[:min(int64(len(b)), end-at)]
-		if err = s.readAt(b, at); err == nil {
-			_, err = fresh.WriteAt(b, at)
+	for _, step := range []func() error{
+		func() error {
+			_, err := io.Copy(io.NewOffsetWriter(fresh, 0), io.NewSectionReader(s, 0, s.end.Load()))
+			return err
+		},
+		fresh.Sync, // before the rename
+		func() error { return s.disk.rename(s.path+newSuffix, s.path) },
+		func() error { return s.disk.syncDir(filepath.Dir(s.path)) },
+	} {
+		if err := step(); err != nil {
+			_ = fresh.Close()
+			return err
 		}
-	}
-	if err == nil {
-		err = fresh.Sync() // before the rename
-	}
-	if err == nil {
-		err = s.disk.rename(s.path+newSuffix, s.path)
-	}
-	if err == nil {
-		err = s.disk.syncDir(filepath.Dir(s.path))
-	}
-	if err != nil {
-		_ = fresh.Close()
-		return err
 	}
 	_ = (*s.file.Swap(&fresh)).Close()
 	s.doubt.Store(false)

@@ -14,6 +14,7 @@
 package spool
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -122,15 +123,13 @@ const (
 // read it; the files are untouched then. Damage is no error. If the disk fails, Open returns a
 // spool that refuses records and keeps trying.
 func Open(c Config) (*Spool, error) {
+	if c.disk == nil {
+		c.disk = osDisk{}
+	}
+	c.segmentSize = cmp.Or(c.segmentSize, max(minSegment, c.MaxBytes/maxSegments))
 	s := &Spool{
 		config: c, disk: c.disk, next: 1, ids: make(ids), unwritten: make(map[id]*waiting), dropped: make(map[uint64]struct{}),
 		wake: make(chan struct{}, 1), done: make(chan struct{}), recovered: make(chan *recovery, 1),
-	}
-	if s.disk == nil {
-		s.disk = osDisk{}
-	}
-	if c.segmentSize == 0 {
-		s.config.segmentSize = max(minSegment, c.MaxBytes/maxSegments)
 	}
 	for i := range s.journals {
 		s.journals[i] = newJournal(journalName(i))
@@ -150,15 +149,11 @@ func Open(c Config) (*Spool, error) {
 		c.Log.Warn("this system can't make file names durable: an acknowledged record survives the end of the process, but perhaps not a loss of power",
 			zap.String("directory", c.Dir))
 	}
-	timer := time.NewTimer(max(c.patience, 0))
-	if c.patience == 0 {
-		timer.Reset(openPatience)
-	}
 	if s.recovering.Load() {
 		select {
 		case found := <-s.recovered:
 			s.adopt(found)
-		case <-timer.C:
+		case <-time.After(cmp.Or(c.patience, openPatience)):
 			c.Log.Info("spool is being read in the background and takes new records meanwhile", zap.String("directory", c.Dir), zap.Int64("bytes", s.all.Load()))
 		}
 	}
