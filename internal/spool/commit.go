@@ -65,13 +65,17 @@ func (s *Spool) run() {
 			s.measure()
 			probe = s.failure.Load() != nil
 		}
-		batch, closed := s.take()
-		if len(batch) > 0 || probe {
-			s.commit(batch)
+		for i := range s.journals {
+			s.commit(i, probe && i == 0)
 		}
 		s.remove()
+		s.mu.Lock()
+		isPending := slices.ContainsFunc(s.pending[:], func(some []*waiting) bool { return len(some) > 0 })
+		more := isPending || s.isUnsettled() && !s.recovering.Load()
+		closed := s.closed
+		s.mu.Unlock()
 		switch {
-		case s.more():
+		case more:
 			signal(s.wake)
 		case closed: // records that aren't settled yet will be delivered again
 			s.release()
@@ -80,64 +84,47 @@ func (s *Spool) run() {
 	}
 }
 
-// more reports whether there is more to do at once.
-func (s *Spool) more() bool {
+// take returns the records to write next to a journal.
+func (s *Spool) take(i int) []*waiting {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.pending) > 0 || s.isUnsettled() && !s.recovering.Load()
-}
-
-// take returns the records to write next.
-func (s *Spool) take() (batch []*waiting, closed bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	pending := s.pending[i]
 	n, size := 0, int64(0)
-	for n < len(s.pending) && n < maxRecords && (n == 0 || size+s.pending[n].size() <= maxBytes) {
-		size += s.pending[n].size()
+	for n < len(pending) && n < maxRecords && (n == 0 || size+pending[n].size() <= maxBytes) {
+		size += pending[n].size()
 		n++
 	}
-	batch = slices.Clone(s.pending[:n])
-	s.pending = slices.Delete(s.pending, 0, n)
-	return batch, s.closed
+	s.pending[i] = slices.Clone(pending[n:])
+	return pending[:n]
 }
 
-// commit writes a batch, each journal's records with one write and one sync. An empty batch only
-// tests whether the disk can be written.
-func (s *Spool) commit(batch []*waiting) {
-	hasFailed := false
-	if len(batch) == 0 {
-		if err := s.write(s.journals[0], []*raw{{}}); err != nil {
-			hasFailed = true
-			s.failed(err)
-		}
+// commit writes what waits for a journal, with one write and one sync. A probe tests whether the
+// disk can be written if nothing waits.
+func (s *Spool) commit(i int, probe bool) {
+	some := s.take(i)
+	var records []*raw
+	for _, w := range some {
+		w.seq = s.next
+		s.next++
+		records = append(records, &w.raw)
 	}
-	for i, j := range s.journals {
-		var some []*waiting
-		var records []*raw
-		for _, w := range batch {
-			if w.journal == i {
-				w.seq = s.next
-				s.next++
-				some, records = append(some, w), append(records, &w.raw)
-			}
-		}
-		if len(some) == 0 {
-			continue
-		}
-		if i == setAside && s.recovering.Load() { // which would take the new record for a copy
-			s.finish(some, errRecovering)
-			continue
-		}
-		err := s.write(j, records)
-		if err != nil {
-			hasFailed = true
-			s.failed(err) // first: the waiting callers may ask whether there is room
-		}
-		s.finish(some, err)
+	if probe && len(some) == 0 {
+		records = []*raw{{}}
 	}
-	if !hasFailed {
+	switch {
+	case len(records) == 0:
+		return
+	case i == setAside && s.recovering.Load(): // which would take the new record for a copy
+		s.finish(some, errRecovering)
+		return
+	}
+	err := s.write(s.journals[i], records)
+	if err != nil {
+		s.failed(err) // first: the waiting callers may ask whether there is room
+	} else {
 		s.writable()
 	}
+	s.finish(some, err)
 }
 
 // finish updates the counts and wakes the waiting callers.
@@ -286,11 +273,10 @@ func (s *Spool) release() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, w := range s.pending {
+	for _, w := range slices.Concat(s.pending[:]...) {
 		w.err = ErrClosed
 		close(w.done)
 	}
-	s.pending = nil
 }
 
 func isNoSpace(err error) bool {

@@ -67,7 +67,7 @@ func (s *Spool) settle(i int, records []Record, reasons map[uint64]string) error
 		s.mu.Unlock()
 		return ErrClosed
 	}
-	s.pending = append(s.pending, moved...)
+	s.pending[setAside] = append(s.pending[setAside], moved...)
 	s.mu.Unlock()
 	signal(s.wake)
 	for _, w := range moved {

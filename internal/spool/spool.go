@@ -60,9 +60,9 @@ type Spool struct {
 	journals [journals]*journal
 
 	mu             sync.Mutex
-	ids            ids             // of the records on disk; during a recovery, of those found or appended
-	unwritten      map[id]*waiting // the records that aren't on disk yet
-	pending        []*waiting      // those of them that aren't being written yet, in order
+	ids            ids                  // of the records on disk; during a recovery, of those found or appended
+	unwritten      map[id]*waiting      // the records that aren't on disk yet
+	pending        [journals][]*waiting // those of them that aren't being written yet, in order
 	unwrittenBytes [publish.Kinds]int64
 	settled        [journals]uint64    // records up to this number are to be removed
 	dropped        map[uint64]struct{} // records on disk that another one has taken the place of
@@ -208,7 +208,7 @@ func (s *Spool) enqueue(r Record) (*waiting, error) {
 	}
 	s.unwritten[w.id] = w
 	s.unwrittenBytes[r.Kind] += w.size()
-	s.pending = append(s.pending, w)
+	s.pending[w.journal] = append(s.pending[w.journal], w)
 	signal(s.wake)
 	return w, nil
 }
