@@ -27,7 +27,7 @@ type quarantineStore struct {
 var errNotQuarantined = errors.New("nothing in quarantine has an id that begins with")
 
 // openQuarantine connects to the NATS that the environment names. patterns match the variables that matter.
-func openQuarantine(ctx context.Context, environ []string, patterns []string, stdio stdio) (*quarantineStore, error) {
+func openQuarantine(ctx context.Context, environ, patterns []string, stdio stdio) (*quarantineStore, error) {
 	cfg, err := load(environ, patterns...)
 	if err != nil {
 		return nil, err
