@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -33,7 +32,6 @@ type sender struct {
 	scheme   string
 	age      time.Duration
 	tamper   bool
-	trust    trust
 	client   *http.Client
 }
 
@@ -78,14 +76,15 @@ when every delivery was accepted.`,
 			if err != nil {
 				return err
 			}
-			if err := s.prepare(cfg, args); err != nil {
+			if err := s.prepare(cfg, args, concurrency); err != nil {
 				return err
 			}
-			if s.data, err = readFile(stdio.in, dataFile); err != nil {
-				return usagef("--data: %w", err)
+			defer s.client.CloseIdleConnections()
+			if s.data, err = readInput(stdio, "--data", dataFile); err != nil {
+				return err
 			}
-			if s.body, err = readFile(stdio.in, bodyFile); err != nil {
-				return usagef("--body: %w", err)
+			if s.body, err = readInput(stdio, "--body", bodyFile); err != nil {
+				return err
 			}
 			if count < 1 || concurrency < 1 {
 				return usagef("--count and --concurrency take numbers from 1")
@@ -96,18 +95,6 @@ when every delivery was accepted.`,
 			if stale {
 				s.age = 10 * 365 * 24 * time.Hour
 			}
-			encryption, err := s.trust.config()
-			if err != nil {
-				return err
-			}
-			s.client = &http.Client{
-				Timeout: 30 * time.Second,
-				Transport: &http.Transport{
-					MaxIdleConnsPerHost: concurrency, MaxConnsPerHost: concurrency, Proxy: http.ProxyFromEnvironment,
-					TLSClientConfig: encryption, ForceAttemptHTTP2: true,
-				},
-			}
-			defer s.client.CloseIdleConnections()
 			if meant := config.Similar(s.event, s.endpoint.Vendor.Events); meant != "" && s.body == nil {
 				stdio.say("%s has no known event %q; did you mean %s? It is sent all the same", s.endpoint.Vendor.Title, s.event, meant)
 			}
@@ -119,7 +106,6 @@ when every delivery was accepted.`,
 	}
 	f := c.Flags()
 	f.StringVar(&s.url, "url", "", "where the bridge listens (default: HTTP_ADDR on this machine)")
-	f.StringVar(&s.trust.authorities, "ca", "", "file with the authorities to trust in place of the system's, PEM: for an https URL with a certificate of your own")
 	f.StringVar(&dataFile, "data", "", "file with the event's data, a JSON object; - for standard input")
 	f.StringVar(&bodyFile, "body", "", "file with the whole body, sent with its times renewed; - for standard input")
 	f.StringVar(&s.scheme, "scheme", "", "what to sign: "+schemesInWords()+" (default: as the endpoint is set)")
@@ -128,7 +114,7 @@ when every delivery was accepted.`,
 	f.IntVar(&count, "count", 1, "how many deliveries to send, each an event of its own unless --data or --body is given")
 	f.IntVar(&concurrency, "concurrency", 1, "how many to send at one time")
 	complete(c, "scheme", knownSchemes()...)
-	completeFiles(c, "ca", "data", "body")
+	completeFiles(c, "data", "body")
 	return c
 }
 
@@ -142,29 +128,36 @@ func newSender(endpoint config.Endpoint, url string) sender {
 	return s
 }
 
-// prepare finds the endpoint, its secret, what to sign and where to send it.
-func (s *sender) prepare(cfg *config.Config, args []string) error {
+// prepare finds the endpoint, its secret, what to sign, and where and how to send it.
+func (s *sender) prepare(cfg *config.Config, args []string, concurrency int) error {
 	endpoint, err := endpointNamed(cfg, args[0])
 	if err != nil {
 		return err
 	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConns, transport.MaxIdleConnsPerHost, transport.MaxConnsPerHost = concurrency, concurrency, concurrency
 	switch {
 	case s.url == "" && cfg.TLSCertFile != "":
-		s.url, s.trust.exactly = "https://"+local(cfg.HTTPAddr), string(cfg.TLSCertFile)
+		s.url = "https://" + local(cfg.HTTPAddr)
+		if transport.TLSClientConfig, err = trustFile(string(cfg.TLSCertFile)); err != nil {
+			return usagef("TLS_CERT_FILE: %w", err)
+		}
 	case s.url == "":
 		s.url = "http://" + local(cfg.HTTPAddr)
 	}
 	if u, err := url.Parse(s.url); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return usagef("--url: got %q; takes the bridge's address, such as https://hooks.example.com", s.url)
 	}
-	made := newSender(endpoint, s.url)
-	if len(args) == 2 {
-		made.event = args[1]
-	}
 	if allowed := endpoint.Vendor.SchemeNames(); s.scheme != "" && !slices.Contains(allowed, s.scheme) {
 		return usagef("--scheme: got %q; takes one of %s", s.scheme, strings.Join(allowed, ", "))
 	}
-	s.endpoint, s.url, s.event, s.scheme = endpoint, made.url, made.event, cmp.Or(s.scheme, made.scheme)
+	scheme, tamper := s.scheme, s.tamper
+	*s = newSender(endpoint, s.url)
+	s.scheme, s.tamper = cmp.Or(scheme, s.scheme), tamper
+	s.client = &http.Client{Timeout: 30 * time.Second, Transport: transport}
+	if len(args) == 2 {
+		s.event = args[1]
+	}
 	return nil
 }
 
@@ -172,80 +165,50 @@ func (s *sender) prepare(cfg *config.Config, args []string) error {
 func endpointNamed(cfg *config.Config, name string) (config.Endpoint, error) {
 	i := slices.IndexFunc(cfg.Endpoints, func(e config.Endpoint) bool { return e.Name == name })
 	if i < 0 || len(cfg.Endpoints[i].Secrets) == 0 || cfg.Endpoints[i].Vendor == nil {
-		return config.Endpoint{}, unknownEndpoint(cfg, name)
+		return config.Endpoint{}, unknownEndpoint(name)
 	}
 	return cfg.Endpoints[i], nil
 }
 
 // unknownEndpoint returns the error for an endpoint without a secret.
-func unknownEndpoint(cfg *config.Config, name string) error {
+func unknownEndpoint(name string) error {
 	if p := providers.Of(name); p != nil {
 		return usagef("no secret is known for %s: set %s as for `bridge serve`", name, p.Variable("SECRETS"))
 	}
-	if len(cfg.Endpoints) == 0 {
-		return usagef("no endpoint %q is known, nor any other: set its variables as for `bridge serve`, see `bridge config`", name)
-	}
-	var known []string
-	for _, e := range cfg.Endpoints {
-		known = append(known, e.Name)
-	}
-	return usagef("no endpoint %q is known, the environment has %s: set its variables ENDPOINTS_<i>_NAME, _PROVIDER and _SECRETS as for `bridge serve`", name, strings.Join(known, ", "))
-}
-
-// readFile returns the content of a file, of standard input for -, nil for "".
-func readFile(stdin io.Reader, name string) ([]byte, error) {
-	switch name {
-	case "":
-		return nil, nil
-	case "-":
-		return io.ReadAll(stdin)
-	}
-	return os.ReadFile(name)
-}
-
-// unfit returns the error of a delivery that can't be composed, with the flag that is the cause.
-func (s *sender) unfit(err error) error {
-	switch {
-	case s.data != nil:
-		err = fmt.Errorf("--data: %w", err)
-	case s.body != nil:
-		err = fmt.Errorf("--body: %w", err)
-	}
-	return usageError{err}
+	return usagef("no endpoint %q is known: set ENDPOINTS_<i>_NAME, _PROVIDER and _SECRETS as for `bridge serve`", name)
 }
 
 // delivery makes one delivery's body and the headers that sign it.
 func (s *sender) delivery() (body []byte, header http.Header, err error) {
-	body = s.body
+	vendor, at := s.endpoint.Vendor, time.Now().Add(-s.age)
 	id := fmt.Sprintf("%016x", rand.Uint64()) //nolint:gosec // it need not be secret
-	at := time.Now().Add(-s.age)
-	if body == nil {
-		if body, err = s.endpoint.Vendor.NewBody(s.event, s.data, id); err != nil {
-			return nil, nil, s.unfit(err)
+	if body = s.body; body == nil {
+		if body, err = vendor.NewBody(s.event, s.data, id); err != nil {
+			return nil, nil, err
 		}
 	}
-	if body, err = s.endpoint.Vendor.Renew(body, at); err != nil {
-		return nil, nil, s.unfit(err)
+	if body, err = vendor.Renew(body, at); err != nil {
+		return nil, nil, err
 	}
-	header, err = s.endpoint.Vendor.SignDelivery(verify.Signing{
+	header, err = vendor.SignDelivery(verify.Signing{
 		Scheme: s.scheme, Key: s.endpoint.Secrets[0], Event: s.event, ID: id, Body: body, Time: at,
 	})
-	if err != nil {
-		return nil, nil, s.unfit(err)
+	if err == nil && s.tamper {
+		body, err = verify.Tamper(body)
 	}
-	if s.tamper {
-		if body, err = verify.Tamper(body); err != nil {
-			return nil, nil, s.unfit(err)
-		}
-	}
-	return body, header, nil
+	return body, header, err
 }
 
 // send sends one delivery and returns the answer.
 func (s *sender) send(ctx context.Context) (status int, answer string, took time.Duration, err error) {
 	body, header, err := s.delivery()
-	if err != nil {
-		return 0, "", 0, err
+	switch {
+	case err != nil && s.data != nil:
+		return 0, "", 0, usagef("--data: %w", err)
+	case err != nil && s.body != nil:
+		return 0, "", 0, usagef("--body: %w", err)
+	case err != nil:
+		return 0, "", 0, usageError{err}
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"regexp"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
@@ -104,7 +104,7 @@ var endpointNames = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 // arguments sets the endpoint and the file.
 func (v *verifying) arguments(cfg *config.Config, args []string) error {
 	if len(cfg.Endpoints) == 0 {
-		return unknownEndpoint(cfg, providers.All[0].Name)
+		return unknownEndpoint(providers.All[0].Name)
 	}
 	if len(args) == 0 {
 		return nil
@@ -116,9 +116,9 @@ func (v *verifying) arguments(cfg *config.Config, args []string) error {
 	case known:
 		v.endpoint, args = args[0], args[1:]
 	case isProvider || len(args) == 2:
-		return unknownEndpoint(cfg, args[0])
+		return unknownEndpoint(args[0])
 	case endpointNames.MatchString(args[0]) && missing != nil:
-		return fmt.Errorf("%w; nor is there a file of that name", unknownEndpoint(cfg, args[0]))
+		return fmt.Errorf("%w; nor is there a file of that name", unknownEndpoint(args[0]))
 	}
 	if len(args) == 1 {
 		v.file = args[0]
@@ -128,9 +128,6 @@ func (v *verifying) arguments(cfg *config.Config, args []string) error {
 	}
 	return nil
 }
-
-// maxCapture bounds a capture: the largest MAX_BODY_BYTES, as a log may write it.
-const maxCapture = 256 << 20
 
 // read reads the delivery from the files, standard input and flags.
 func (v *verifying) read(stdio stdio) (d diagnosis.Delivery, err error) {
@@ -178,27 +175,13 @@ func nameOf(file string) string {
 
 // content reads a file, or standard input.
 func (v *verifying) content(stdio stdio, flag, name string) ([]byte, error) {
-	in := stdio.in
-	if name != "" && name != "-" {
-		file, err := os.Open(name)
-		if err != nil {
-			return nil, usagef("%s: %w", flag, err)
-		}
-		defer func() { _ = file.Close() }()
-		in = file
-	} else if terminal, ok := in.(*os.File); ok {
-		if info, err := terminal.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+	if name == "" {
+		name = "-"
+		if terminal, ok := stdio.in.(*os.File); ok && term.IsTerminal(int(terminal.Fd())) {
 			stdio.say("paste the request, headers and body, and end it with Ctrl-D")
 		}
 	}
-	text, err := io.ReadAll(io.LimitReader(in, maxCapture+1))
-	switch {
-	case err != nil:
-		return nil, usagef("%s: %w", flag, err)
-	case len(text) > maxCapture:
-		return nil, usagef("%s: larger than any delivery, %d MiB", flag, maxCapture>>20)
-	}
-	return text, nil
+	return readInput(stdio, flag, name)
 }
 
 // diagnose judges the delivery by the configuration.
