@@ -17,17 +17,12 @@ import (
 // publisher publishes for a command, which has no spool and more time than a delivery.
 type publisher struct {
 	*publish.Publisher
-	reach     time.Duration // how long before an event's arrival a copy of it can have been stored
-	reconnect time.Duration // how long an attempt waits for the connection
+	reach time.Duration // how long before an event's arrival a copy of it can have been stored
 }
-
-// retryPauses are the pauses before each attempt after the first.
-var retryPauses = []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second}
 
 const (
 	ackTimeout    = 5 * time.Second
 	settleTimeout = 10 * time.Second
-	maxBatch      = 256 // acknowledgements that are awaited together
 )
 
 // openPublisher returns a publisher to the streams of a bridge with this configuration. It creates no streams.
@@ -42,7 +37,7 @@ func openPublisher(ctx context.Context, cfg *config.Config) (*publisher, error) 
 		return nil, err
 	}
 	p.Settle(ctx, settleTimeout)
-	return &publisher{Publisher: p, reach: reachOf(cfg, p.ConfiguredWindow(publish.Event)), reconnect: 5 * time.Second}, nil
+	return &publisher{Publisher: p, reach: reachOf(cfg, p.ConfiguredWindow(publish.Event))}, nil
 }
 
 // reachOf returns [app.Reach], or without endpoints the longest reach that the bridge's can have: the
@@ -62,17 +57,6 @@ func (p *publisher) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), ackTimeout)
 	defer cancel()
 	_ = p.Close(ctx) // every acknowledgement was awaited
-}
-
-// await waits a moment for NATS, if it is away.
-func (p *publisher) await(ctx context.Context, messages []publish.Message) {
-	ctx, cancel := context.WithTimeout(ctx, p.reconnect)
-	defer cancel()
-	for _, m := range messages {
-		for p.Ready(m.Kind) != nil && ctx.Err() == nil {
-			wait(ctx, 10*time.Millisecond)
-		}
-	}
 }
 
 // wait pauses until the time is over or the context ends.

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -87,32 +89,18 @@ func newReleasing(s *quarantineStore, to *publisher) *releasing {
 	return r
 }
 
-// ready is a delivery that was verified again.
-type ready struct {
-	quarantine.Kept
-	message publish.Message
-	// wasStale: it was too old when it was received, so that a copy may have been stored at any time.
-	wasStale bool
-}
-
-// maxBatchBytes bounds the bodies in memory.
-const maxBatchBytes = 16 << 20
+// maxBatch bounds the bodies in memory.
+const maxBatch = 32
 
 // all releases the deliveries in batches.
 func (r *releasing) all(ctx context.Context, chosen []quarantine.Kept) error {
 	for _, k := range chosen {
 		r.number(k.ID) // one look-up serves all, except those whose id has changed
 	}
-	for left := chosen; len(left) > 0 && ctx.Err() == nil; {
-		n, size := 0, int64(0)
-		for n < len(left) && n < maxBatch && (n == 0 || size+left[n].Size <= maxBatchBytes) {
-			size += left[n].Size
-			n++
-		}
-		if err := r.batch(ctx, left[:n]); err != nil {
+	for batch := range slices.Chunk(chosen, maxBatch) {
+		if err := r.batch(ctx, batch); err != nil {
 			return err
 		}
-		left = left[n:]
 	}
 	r.say("%d released, %d stay", r.released, len(chosen)-r.released)
 	switch {
@@ -124,94 +112,57 @@ func (r *releasing) all(ctx context.Context, chosen []quarantine.Kept) error {
 	return nil
 }
 
-// batch releases deliveries. Its error is one of printing.
+// batch releases deliveries until the context ends, and prints the outcomes. Its error is one of
+// printing.
 func (r *releasing) batch(ctx context.Context, chosen []quarantine.Kept) error {
-	var verified []ready
-	for _, k := range chosen {
-		if ctx.Err() != nil {
-			break
+	records, errs := make([]spool.Record, len(chosen)), make([]error, len(chosen))
+	var verified []spool.Record
+	for i, k := range chosen {
+		if records[i], errs[i] = r.verify(ctx, k); errs[i] == nil {
+			verified = append(verified, records[i])
 		}
-		one, err := r.verify(ctx, k)
-		if err != nil {
-			if err := r.stays(k, err.Error()); err != nil {
-				return err
-			}
-			continue
-		}
-		verified = append(verified, one)
 	}
-	return r.publish(ctx, verified)
-}
-
-// publish publishes what isn't stored already, and tries transient failures again. Each attempt looks it
-// up first: the stream may have forgotten an id since the last one.
-func (r *releasing) publish(ctx context.Context, left []ready) error {
-	for attempt := 0; len(left) > 0; attempt++ {
-		again, err := r.attempt(ctx, left, attempt == len(retryPauses))
-		if err != nil {
-			return err
+	known, unknown := r.lookup.Ask(ctx, verified)
+	for i, k := range chosen {
+		if ctx.Err() != nil {
+			return nil
 		}
-		if left = again; len(left) > 0 {
-			wait(ctx, retryPauses[attempt])
+		var became string
+		err := cmp.Or(errs[i], unknown)
+		if err == nil {
+			became, err = r.publish(context.WithoutCancel(ctx), k, records[i].Message, known)
+		}
+		if err != nil {
+			r.failed++
+			became = "stays: " + because(err)
+		} else {
+			r.released++
+		}
+		if _, err := fmt.Fprintln(r.out, humanize.Text(k.ID+"  "+became)); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// attempt publishes once, and returns what to try again; the last attempt returns nothing.
-func (r *releasing) attempt(ctx context.Context, verified []ready, last bool) (again []ready, err error) {
-	var records []spool.Record
-	var messages []publish.Message
-	for _, one := range verified {
-		records, messages = append(records, r.record(one)), append(messages, one.message)
-	}
-	r.to.await(ctx, messages)
-	known, err := r.lookup.Ask(ctx, records)
-	if err != nil {
-		for _, one := range verified {
-			if err := r.stays(one.Kept, interrupted(ctx, err).Error()); err != nil {
-				return nil, err
-			}
-		}
-		return nil, nil
-	}
-	var left []ready
-	messages = nil
-	for _, one := range verified {
-		if known.Stored[one.message.ID] {
-			if err := r.done(ctx, one, "stored already"); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		left, messages = append(left, one), append(messages, one.message)
-	}
-	for i, result := range r.to.PublishAll(context.WithoutCancel(ctx), messages) {
-		one, became := left[i], string(result.Status)
-		switch {
-		case errors.Is(result.Err, publish.ErrUnavailable) && !last && ctx.Err() == nil:
-			again = append(again, one)
-		case result.Err != nil:
-			err = r.stays(one.Kept, because(result.Err))
-		case result.Status == publish.Stored && known.Unsure[one.message.ID]:
-			err = r.done(ctx, one, "stored, a possible duplicate: the account may not look it up")
-		default:
-			err = r.done(ctx, one, became)
-		}
+// publish publishes what isn't stored already, and removes the delivery from quarantine.
+func (r *releasing) publish(ctx context.Context, k quarantine.Kept, m publish.Message, known relay.Answer) (became string, err error) {
+	if became = "stored already"; !known.Stored[m.ID] {
+		status, err := r.to.Publish(ctx, m)
 		if err != nil {
-			return nil, err
+			return "", err
+		}
+		if became = string(status); status == publish.Stored && known.Unsure[m.ID] {
+			became = "stored, a possible duplicate: the account may not look it up"
 		}
 	}
-	return again, nil
-}
-
-// record returns the record to look up.
-func (r *releasing) record(one ready) spool.Record {
-	record := spool.Record{Message: one.message, Seq: r.number(one.message.ID), Arrived: one.Received}
-	if one.wasStale {
-		record.Arrived = stream.Beginning
+	if err := r.Remove(ctx, k); err != nil {
+		return "", fmt.Errorf("%s, but it could not be removed from quarantine: %w", became, err)
 	}
-	return record
+	if m.ID != k.ID { // the endpoint's settings have changed
+		became += " as " + m.ID
+	}
+	return became, nil
 }
 
 // number returns the id's number, or a new one: earlier look-ups didn't ask for that id.
@@ -222,54 +173,37 @@ func (r *releasing) number(id string) uint64 {
 	return r.numbers[id]
 }
 
-// verify reads a delivery and verifies it again, except its time.
-func (r *releasing) verify(ctx context.Context, k quarantine.Kept) (ready, error) {
+// verify reads a delivery and verifies it again, except its time. It returns the record to look up
+// and to publish.
+func (r *releasing) verify(ctx context.Context, k quarantine.Kept) (spool.Record, error) {
 	endpoint, err := endpointNamed(r.cfg, k.Endpoint)
 	if err != nil {
-		return ready{}, err
+		return spool.Record{}, err
 	}
 	at := app.Endpoint(endpoint)
 	d, err := r.Get(ctx, k)
 	if err != nil {
-		return ready{}, err
+		return spool.Record{}, err
 	}
 	body, err := at.Provider.Parse(d.Headers, d.Body)
 	switch {
 	case err != nil:
-		return ready{}, err
+		return spool.Record{}, err
 	case !body.IsObject():
-		return ready{}, errors.New("its body is not a JSON object")
+		return spool.Record{}, errors.New("its body is not a JSON object")
 	}
 	request := at.Sealed(d.Seal, d.Headers, d.Body, body, d.Received)
 	_, timed := at.Provider.Verify(request)
 	request.Untimed = true
 	claims, err := at.Provider.Verify(request)
 	if err != nil {
-		return ready{}, err
+		return spool.Record{}, err
 	}
 	e := at.Event(at.ID(claims), claims, time.Now())
 	message := publish.NewMessage(string(r.cfg.SubjectPrefix), at.Name, &e, nil)
-	return ready{Kept: k, message: message, wasStale: errors.Is(timed, verify.Stale)}, nil
-}
-
-// done removes a published delivery from quarantine, and prints the outcome.
-func (r *releasing) done(ctx context.Context, one ready, became string) error {
-	if err := r.Remove(context.WithoutCancel(ctx), one.Kept); err != nil {
-		return r.stays(one.Kept, fmt.Sprintf("%s, but it could not be removed from quarantine: %v", became, err))
+	arrived := k.Received
+	if errors.Is(timed, verify.Stale) { // a copy may have been stored at any time
+		arrived = stream.Beginning
 	}
-	r.released++
-	if one.message.ID != one.ID { // the endpoint's settings have changed
-		became += " as " + one.message.ID
-	}
-	return r.print(one.Kept, became)
-}
-
-func (r *releasing) stays(k quarantine.Kept, why string) error {
-	r.failed++
-	return r.print(k, "stays: "+why)
-}
-
-func (r *releasing) print(k quarantine.Kept, text string) error {
-	_, err := fmt.Fprintln(r.out, humanize.Text(k.ID+"  "+text))
-	return err
+	return spool.Record{Message: message, Seq: r.number(message.ID), Arrived: arrived}, nil
 }
