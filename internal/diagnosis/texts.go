@@ -75,7 +75,7 @@ func (b body) textsOf(s verify.Scheme) (all []signedText) {
 	if b.text == nil || bytes.Equal(bytes.TrimSpace(b.raw), b.text) { // a capture adds a line break
 		return all
 	}
-	if parts := s.SignedAsSent(b.raw); parts != nil && !bytes.Equal(bytes.Join(parts, nil), bytes.Join(s.Parts(b.text), nil)) {
+	if parts := s.Signed(b.raw); parts != nil && !bytes.Equal(bytes.Join(parts, nil), bytes.Join(s.Parts(b.text), nil)) {
 		all = append(all, signedText{scheme: s.Name, name: "the text as it was sent", parts: parts})
 	}
 	return all

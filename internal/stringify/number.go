@@ -7,60 +7,25 @@ import (
 )
 
 // isCanonicalNumber reports whether a number has the form of Number::toString.
-func isCanonicalNumber(literal []byte) bool {
-	if isPlain(literal) {
-		return true
-	}
-	if len(literal) > maxNumber {
+func (d *division) isCanonicalNumber(literal []byte) bool {
+	if len(literal) > longestNumber {
 		return false
 	}
-	var buf [maxNumber]byte
-	return bytes.Equal(appendNumber(buf[:0], literal), literal)
-}
-
-// isPlain reports whether a number certainly has the form of Number::toString. It is a quick check
-// for most numbers: no exponent, no needless zero, not below 1e-6, and at most 15 digits. Different
-// decimals of up to 15 digits are different doubles, so there is no shorter form.
-func isPlain(literal []byte) bool {
-	if len(literal) > 17 || string(literal) == "-0" {
-		return false
-	}
-	digits, point := bytes.TrimPrefix(literal, []byte("-")), false
-	for _, c := range digits {
-		if c == '.' {
-			point = true
-		} else if c-'0' > 9 {
-			return false
-		}
-	}
-	if !point {
-		return len(digits) <= 15
-	}
-	return len(digits) <= 16 && digits[len(digits)-1] != '0' && !bytes.HasPrefix(digits, []byte("0.000000"))
-}
-
-// withoutZeros returns a number without zeros at the end of its fraction: most languages write 1.0.
-func withoutZeros(literal []byte) []byte {
-	if bytes.IndexByte(literal, '.') < 0 || bytes.ContainsAny(literal, "eE") {
-		return literal
-	}
-	return bytes.TrimSuffix(bytes.TrimRight(literal, "0"), []byte("."))
+	var room [longestNumber]byte
+	return bytes.Equal(d.appendNumber(room[:0], literal), literal)
 }
 
 // longestNumber is the length of the longest number that Number::toString prints:
 // -1.2345678901234567e-300 has 24 characters, -0.0000012345678901234567 has 25.
 const longestNumber = 25
 
-// maxNumber is longestNumber rounded up.
-const maxNumber = 32
-
 // appendNumber appends a number as JSON.stringify prints it: Number::toString of the double
 // (ECMA-262, section 6.1.6.1.20). A number too large for a double becomes null, and -0 becomes 0.
-func appendNumber(dst, literal []byte) []byte {
-	if short := withoutZeros(literal); isPlain(short) {
-		return append(dst, short...)
+func (d *division) appendNumber(dst, literal []byte) []byte {
+	if isShortInteger(literal) {
+		return append(dst, literal...)
 	}
-	f := double(literal)
+	f := d.double(literal)
 	if math.IsInf(f, 0) {
 		return append(dst, "null"...)
 	}
@@ -77,4 +42,12 @@ func appendNumber(dst, literal []byte) []byte {
 		dst = dst[:n-1]
 	}
 	return dst
+}
+
+// isShortInteger reports whether a number is an integer of at most 15 digits, other than -0.
+// Different ones are different doubles, so there is no shorter form. Most numbers are such.
+func isShortInteger(literal []byte) bool {
+	digits := bytes.TrimPrefix(literal, []byte("-"))
+	return len(digits) <= 15 && string(literal) != "-0" &&
+		!bytes.ContainsFunc(digits, func(c rune) bool { return c < '0' || c > '9' })
 }

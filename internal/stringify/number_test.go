@@ -254,7 +254,7 @@ func TestNearestDouble(t *testing.T) {
 	r := newRandom(t)
 	for range 20000 {
 		literal := numberLiteral(r)
-		got := double([]byte(literal))
+		got := new(division).double([]byte(literal))
 		if want := nearestByRat(t, literal); math.Float64bits(got) != math.Float64bits(want) {
 			t.Errorf("double(%s) = %v, want %v", literal, got, want)
 		}
@@ -277,8 +277,8 @@ func nearestByRat(t *testing.T, literal string) float64 {
 	return f
 }
 
-// What is taken to be plain is what Number::toString makes of it.
-func TestPlain(t *testing.T) {
+// Short decimals are printed as by Number::toString.
+func TestShortDecimals(t *testing.T) {
 	r := newRandom(t)
 	for range 100_000 {
 		digits := strconv.FormatUint(r.Uint64()>>r.IntN(64), 10)
@@ -295,8 +295,8 @@ func TestPlain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if isPlain([]byte(literal)) != (toString(f) == literal && len(strings.Replace(literal, ".", "", 1)) <= 15) {
-			t.Errorf("isPlain(%s) = %v, but it is printed as %s", literal, isPlain([]byte(literal)), toString(f))
+		if got, err := Parse([]byte(literal)); err != nil || string(got) != toString(f) {
+			t.Errorf("Parse(%s) = %s, %v; want %s", literal, got, err, toString(f))
 		}
 	}
 }
@@ -331,7 +331,7 @@ func TestHalfway(t *testing.T) {
 			{less + "e" + exponent, f},
 			{mantissa + zeros(r.IntN(1000)) + "1e" + exponent, up},
 		} {
-			if got := double([]byte(test.literal)); got != test.want {
+			if got := new(division).double([]byte(test.literal)); got != test.want {
 				t.Fatalf("double(%s) = %v, want %v", test.literal, got, test.want)
 			}
 		}

@@ -1,68 +1,17 @@
 package stringify
 
 import (
-	"cmp"
+	"bytes"
+	"math"
 	"slices"
-	"sync"
 )
 
 // scanner validates a text in one pass and finds out whether it is canonical.
 type scanner struct {
-	src       []byte
-	pos       int
-	canonical bool
-	spaced    bool // there is white space between tokens or around the value
-	numbers   int  // up to this offset all numbers are canonical
-	growth    int  // how much longer the canonical form may be; see number
-
-	// members has the members of all open objects, those of the innermost last.
-	members []member
-	// unescaped holds the decoded names of those with escapes.
-	unescaped []byte
-	table     []uint32 // of duplicated(), kept for the next object
-
-	// Initial memory of members and table: enough for most bodies.
-	few   [32]member
-	small [64]uint32
-
-	// ordered has the members of each object that isn't in canonical order, sorted. The map sorted
-	// has their place in it, by the offset of the object's opening brace.
-	ordered []member
-	sorted  map[uint32]span
-}
-
-// member is one member of an object, as offsets into the text; bodies are far below 4 GiB.
-type member struct {
-	at       uint32 // of the name's opening quote
-	name     uint32 // of the decoded name; from len(src) on it is in unescaped
-	nameLen  uint32
-	position uint32 // the name as an array index, or notIndex
-}
-
-// span is a part of scanner.ordered.
-type span struct{ from, to uint32 }
-
-// scanners holds scanners for reuse: each is a kilobyte, and is needed for a microsecond.
-var scanners = sync.Pool{New: func() any { return new(scanner) }}
-
-func newScanner(src []byte) *scanner {
-	s := scanners.Get().(*scanner)
-	s.reset()
-	s.src, s.canonical = src, true
-	return s
-}
-
-// reset drops everything, also the memory for a large body.
-func (s *scanner) reset() {
-	s.src, s.pos, s.canonical, s.spaced, s.numbers, s.growth = nil, 0, false, false, 0, 0
-	s.members, s.table = s.few[:0], s.small[:]
-	s.unescaped, s.ordered, s.sorted = nil, nil, nil
-}
-
-// release makes the scanner reusable. It keeps no reference to the text.
-func (s *scanner) release() {
-	s.reset()
-	scanners.Put(s)
+	Checked
+	division
+	pos   int
+	names [][]byte // of the members of all open objects, in canonical spelling; those of the innermost last
 }
 
 // document scans one value with only white space around it.
@@ -101,154 +50,126 @@ func (s *scanner) value(depth int) error {
 }
 
 func (s *scanner) array(depth int) error {
-	if depth > MaxDepth {
-		return ErrDepth
-	}
-	s.pos++
-	s.space()
-	if s.peek() == ']' {
-		s.pos++
-		return nil
-	}
-	for {
-		if err := s.value(depth); err != nil {
-			return err
-		}
-		s.space()
-		switch s.peek() {
-		case ',':
-			s.pos++
-			s.space()
-		case ']':
-			s.pos++
-			return nil
-		default:
-			return ErrSyntax
-		}
-	}
+	return s.list(depth, ']', func() error { return s.value(depth) })
 }
 
 func (s *scanner) object(depth int) error {
-	if depth > MaxDepth {
-		return ErrDepth
-	}
-	open, first := s.pos, len(s.members)
-	s.pos++
-	s.space()
-	if s.peek() == '}' {
-		s.pos++
-		return nil
-	}
-	inOrder, last := true, int64(-1) // last: the greatest position so far; notIndex after the indices
-	for {
-		m, err := s.name()
+	first, last := len(s.names), uint32(0)
+	err := s.list(depth, '}', func() error {
+		name, err := s.name()
 		if err != nil {
 			return err
 		}
-		s.members = append(s.members, m)
-		if position := int64(m.position); position < last {
-			inOrder = false
-		} else {
-			last = position
-		}
+		s.names = append(s.names, name)
+		position := arrayIndex(name)
+		s.canonical = s.canonical && position >= last
+		last = position
 		s.space()
 		if s.peek() != ':' {
 			return ErrSyntax
 		}
 		s.pos++
 		s.space()
-		if err := s.value(depth); err != nil {
-			return err
+		return s.value(depth)
+	})
+	if err != nil {
+		return err
+	}
+	own := s.names[first:]
+	s.names = s.names[:first]
+	slices.SortFunc(own, bytes.Compare)
+	for i := 1; i < len(own); i++ {
+		if bytes.Equal(own[i-1], own[i]) {
+			return ErrDuplicate
 		}
-		s.space()
-		switch s.peek() {
-		case ',':
-			s.pos++
-			s.space()
-			continue
-		case '}':
-			s.pos++
-		default:
-			return ErrSyntax
-		}
-		break
 	}
-	own := s.members[first:]
-	if s.duplicated(own) {
-		return ErrDuplicate
-	}
-	if !inOrder {
-		s.canonical = false
-		s.keepSorted(open, own)
-	}
-	s.members = s.members[:first]
 	return nil
 }
 
-// keepSorted notes the canonical order of an object's members: indices in ascending order, then the
-// others in the given order.
-func (s *scanner) keepSorted(open int, own []member) {
-	if s.sorted == nil {
-		s.sorted = make(map[uint32]span)
+// list scans elements between brackets, with commas between them.
+func (s *scanner) list(depth int, end byte, element func() error) error {
+	if depth > MaxDepth {
+		return ErrDepth
 	}
-	slices.SortFunc(own, func(a, b member) int {
-		return cmp.Or(cmp.Compare(a.position, b.position), cmp.Compare(a.at, b.at))
-	})
-	from := len(s.ordered)
-	s.ordered = append(s.ordered, own...)
-	s.sorted[uint32(open)] = span{uint32(from), uint32(len(s.ordered))}
+	s.pos++
+	s.space()
+	if s.peek() == end {
+		s.pos++
+		return nil
+	}
+	for {
+		if err := element(); err != nil {
+			return err
+		}
+		s.space()
+		c := s.peek()
+		if c != ',' && c != end {
+			return ErrSyntax
+		}
+		s.pos++
+		if c == end {
+			return nil
+		}
+		s.space()
+	}
 }
 
-// name scans a member's name.
-func (s *scanner) name() (member, error) {
-	at := s.pos
+// name scans a member's name and returns its canonical spelling: "a" and "\u0061" are one.
+func (s *scanner) name() ([]byte, error) {
+	from := s.pos
 	if s.peek() != '"' {
-		return member{}, ErrSyntax
+		return nil, ErrSyntax
 	}
 	escaped, err := s.text()
 	if err != nil {
-		return member{}, err
+		return nil, err
 	}
-	from, name := at+1, s.src[at+1:s.pos-1]
+	name := s.src[from:s.pos]
 	if escaped {
-		kept := len(s.unescaped)
-		s.unescaped = appendUnescaped(s.unescaped, name)
-		from, name = len(s.src)+kept, s.unescaped[kept:]
+		name, _ = appendText(nil, name, 0)
 	}
-	return member{at: uint32(at), name: uint32(from), nameLen: uint32(len(name)), position: arrayIndex(name)}, nil
+	return name[1 : len(name)-1], nil
 }
 
-func (s *scanner) nameOf(m member) []byte {
-	if from := int(m.name); from < len(s.src) {
-		return s.src[from : from+int(m.nameLen)]
+// notIndex is the position of a name that isn't an array index. It sorts after all indices.
+const notIndex = math.MaxUint32
+
+// arrayIndex returns the name as an array index: a canonical decimal in 0 … 2³²−2 (ECMA-262,
+// section 6.1.7), or notIndex.
+func arrayIndex(name []byte) uint32 {
+	if len(name) == 0 || len(name) > 10 || name[0] == '0' && len(name) > 1 {
+		return notIndex
 	}
-	from := int(m.name) - len(s.src)
-	return s.unescaped[from : from+int(m.nameLen)]
+	n := uint64(0)
+	for _, c := range name {
+		if c < '0' || c > '9' {
+			return notIndex
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return uint32(min(n, notIndex))
 }
 
 // text scans a string from its opening quote and reports whether it has escapes.
 func (s *scanner) text() (escaped bool, err error) {
-	src, i := s.src, skipPlain(s.src, s.pos+1)
-	for ; i < len(src); i = skipPlain(src, i) {
-		switch src[i] {
+	var room [12]byte
+	for s.pos = skipPlain(s.src, s.pos+1); s.pos < len(s.src); s.pos = skipPlain(s.src, s.pos) {
+		switch s.src[s.pos] {
 		case '"':
-			s.pos = i + 1
+			s.pos++
 			return escaped, nil
 		case '\\':
-			e := unescape(src[i:])
-			if e.len == 0 {
-				s.pos = i
+			r, size := unescape(s.src[s.pos:])
+			if size == 0 {
 				return false, ErrSyntax
 			}
 			escaped = true
-			s.canonical = s.canonical && e.canonical
-			i += e.len
+			s.canonical = s.canonical && string(appendQuoted(room[:0], r)) == string(s.src[s.pos:s.pos+size])
+			s.pos += size
 		default: // a control character
-			s.pos = i
 			return false, ErrSyntax
 		}
 	}
-	s.pos = i
 	return false, ErrSyntax
 }
 
@@ -268,11 +189,7 @@ func (s *scanner) number() error {
 	} else if length > 15 {
 		s.growth++
 	}
-	if s.canonical {
-		if s.canonical = isCanonicalNumber(s.src[from:end]); s.canonical {
-			s.numbers = end
-		}
-	}
+	s.canonical = s.canonical && s.isCanonicalNumber(s.src[from:end])
 	return nil
 }
 
@@ -312,11 +229,11 @@ func skipDigits(src []byte, i int) (end int, ok bool) {
 }
 
 func (s *scanner) literal(word string) error {
-	if end := s.pos + len(word); end <= len(s.src) && string(s.src[s.pos:end]) == word {
-		s.pos = end
-		return nil
+	if !bytes.HasPrefix(s.src[s.pos:], []byte(word)) {
+		return ErrSyntax
 	}
-	return ErrSyntax
+	s.pos += len(word)
+	return nil
 }
 
 // peek returns the next byte; 0 at the end, which is no valid byte.
@@ -329,12 +246,9 @@ func (s *scanner) peek() byte {
 
 // space skips white space. A canonical text has none.
 func (s *scanner) space() {
-	if s.pos < len(s.src) && s.src[s.pos] <= ' ' {
-		from := s.pos
-		s.pos = skipSpace(s.src, from)
-		if s.pos > from {
-			s.canonical, s.spaced = false, true
-		}
+	from := s.pos
+	if s.pos = skipSpace(s.src, from); s.pos > from {
+		s.canonical, s.spaced = false, true
 	}
 }
 

@@ -14,7 +14,6 @@ package stringify
 import (
 	"errors"
 	"fmt"
-	"math"
 	"unicode/utf8"
 )
 
@@ -43,56 +42,69 @@ func Parse(src []byte) (Text, error) {
 // Check is the first half of [Parse]: it validates the text. The result tells how much memory the
 // second half needs.
 func Check(src []byte) (Checked, error) {
-	if len(src) > math.MaxInt32 {
-		return Checked{}, fmt.Errorf("%w: longer than 2 GiB", ErrSyntax)
-	}
 	if !utf8.Valid(src) {
 		return Checked{}, ErrUTF8
 	}
-	s := newScanner(src)
+	var room [32][]byte // enough for most bodies
+	s := scanner{Checked: Checked{src: src, canonical: true}, names: room[:0]}
 	if err := s.document(); err != nil {
-		defer s.release()
 		return Checked{}, fmt.Errorf("%w (at byte %d)", err, s.pos)
 	}
-	return Checked{s}, nil
+	return s.Checked, nil
 }
 
 // Checked is a validated JSON value.
-type Checked struct{ scanner *scanner }
+type Checked struct {
+	src       []byte
+	canonical bool
+	spaced    bool // there is white space between tokens or around the value
+	growth    int  // how much longer the canonical form may be; see scanner.number
+}
 
 // Size returns how many bytes [Checked.Text] allocates: 0 if the text is canonical, else an upper
 // bound of the canonical form's length.
 func (c Checked) Size() int {
-	if c.scanner.canonical {
+	if c.canonical {
 		return 0
 	}
-	return len(c.scanner.src) + c.scanner.growth
+	return len(c.src) + c.growth
 }
 
-// Text returns the canonical form. c must not be used afterwards.
+// Text returns the canonical form.
 func (c Checked) Text() Text {
-	defer c.scanner.release()
-	if c.scanner.canonical {
-		return c.scanner.src
+	if c.canonical {
+		return c.src
 	}
-	return c.scanner.rewritten(c.Size())
+	w := writer{src: c.src, out: make([]byte, 0, c.Size())}
+	w.value(skipSpace(c.src, 0))
+	return w.out
 }
 
 // Compact returns the value as it was written, without white space between tokens: numbers, escapes
-// and the order of members stay. Without such white space it is src itself. A [Cursor] reads it
-// like a canonical text, but its names may have escapes (see [Is]). c must not be used afterwards.
+// and the order of members stay. Without such white space it is src itself.
 func (c Checked) Compact() Text {
-	defer c.scanner.release()
-	if c.scanner.canonical || !c.scanner.spaced {
-		return c.scanner.src
+	if !c.spaced {
+		return c.src
 	}
-	return compacted(c.scanner.src)
+	out := make([]byte, 0, len(c.src))
+	for i := skipSpace(c.src, 0); i < len(c.src); i = skipSpace(c.src, i) {
+		from := i
+		if c.src[i] == '"' {
+			i = skipString(c.src, i)
+		} else {
+			for i++; i < len(c.src) && c.src[i] > ' ' && c.src[i] != '"'; {
+				i++
+			}
+		}
+		out = append(out, c.src[from:i]...)
+	}
+	return out
 }
 
 // CompactSize returns how many bytes [Checked.Compact] allocates.
 func (c Checked) CompactSize() int {
-	if c.scanner.canonical || !c.scanner.spaced {
+	if !c.spaced {
 		return 0
 	}
-	return len(c.scanner.src)
+	return len(c.src)
 }

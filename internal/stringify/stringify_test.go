@@ -199,7 +199,7 @@ func TestEveryEscape(t *testing.T) {
 			t.Fatalf("Parse(%s): %v", in, err)
 		}
 		want := strings.ToLower(string(in))
-		if !utf16.IsSurrogate(r) && (r >= 0x20 || shortEscape[r] != 0) {
+		if !utf16.IsSurrogate(r) && (r >= 0x20 || strings.ContainsRune(short, r)) {
 			var buf bytes.Buffer
 			e := json.NewEncoder(&buf)
 			e.SetEscapeHTML(false)

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"math"
 	"strconv"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// Text is a JSON value in its canonical form, as [Parse] returns it. A nil Text is a missing
-// member. Because the form is unique, two values are equal if and only if their texts are.
+// Text is a valid JSON value, almost always in its canonical form, as [Parse] returns it. A nil
+// Text is a missing member. Because the form is unique, two values are equal if and only if their
+// canonical texts are.
 type Text []byte
 
 // IsObject reports whether the value is an object.
@@ -39,43 +41,52 @@ func (t Text) Number() (f float64, ok bool) {
 
 // String returns a decoded string, or the text of any other value. A lone surrogate, which UTF-8
 // can't encode, becomes U+FFFF, which is no character either.
-func (t Text) String() string { return string(t.AppendString(nil)) }
-
-// AppendString appends the result of [Text.String].
-func (t Text) AppendString(dst []byte) []byte {
+func (t Text) String() string {
 	if !t.IsString() {
-		return append(dst, t...)
+		return string(t)
 	}
-	inside := t.Inside()
+	return Decoded(t.Inside())
+}
+
+// Decoded returns the decoded inside of a string: a member's name, say. See [Text.String].
+func Decoded(inside []byte) string {
+	var text []byte
 	for {
 		plain := bytes.IndexByte(inside, '\\')
 		if plain < 0 {
-			return append(dst, inside...)
+			return string(append(text, inside...))
 		}
-		dst = append(dst, inside[:plain]...)
-		e := unescape(inside[plain:])
-		if isHigh(e.r) || isLow(e.r) {
-			e.r = '\uffff'
+		text = append(text, inside[:plain]...)
+		r, size := unescape(inside[plain:])
+		if utf16.IsSurrogate(r) {
+			r = '\uffff'
 		}
-		dst = utf8.AppendRune(dst, e.r)
-		inside = inside[plain+e.len:]
+		text = utf8.AppendRune(text, r)
+		inside = inside[plain+size:]
 	}
 }
 
-// Member returns the member of that name; nil if there is none, or if the value isn't an object.
-// The name must be in its canonical spelling, without quotes. To read several members use a
-// [Cursor].
+// Member returns the member of that name; nil if there is none, or if the value isn't an object. To
+// read several members use a [Cursor].
 func (t Text) Member(name string) (found Text) {
 	c := Cursor{Text: t}
 	c.Object(func(member []byte) {
-		if string(member) == name {
+		if Is(member, name) {
 			found = c.Value()
 		}
 	})
 	return found
 }
 
-// Cursor reads a value in one walk from its beginning to its end.
+// Is reports whether a member's name, which may have escapes, decodes to the given one.
+func Is(written []byte, name string) bool {
+	if bytes.IndexByte(written, '\\') < 0 {
+		return string(written) == name
+	}
+	return Decoded(written) == name
+}
+
+// Cursor reads a value in one walk from its beginning to its end. It may have white space.
 type Cursor struct {
 	Text Text
 	at   int
@@ -83,36 +94,39 @@ type Cursor struct {
 
 // Value reads the value at the cursor.
 func (c *Cursor) Value() Text {
-	from := c.at
+	from := skipSpace(c.Text, c.at)
 	c.at = skipValue(c.Text, from)
 	return c.Text[from:c.at:c.at]
 }
 
 // Object reads the value at the cursor. If it is an object, it calls member for each member, with
-// the name in its canonical spelling, without quotes. The cursor is then at the value, which member
-// may read.
+// the name as it is written, without quotes. The cursor is then at the value, which member may
+// read.
 func (c *Cursor) Object(member func(name []byte)) Text {
-	from := c.at
+	from := skipSpace(c.Text, c.at)
 	switch {
 	case from == len(c.Text): // a nil Text
 		return nil
-	case c.Text[from] != '{' || c.Text[from+1] == '}':
+	case c.Text[from] != '{':
 		return c.Value()
 	}
-	for more := true; more; more = c.Text[c.at] == ',' {
-		name := c.at + 2 // after the brace or comma and the quote
-		value := skipString(c.Text, name-1) + 1
+	for c.at = skipSpace(c.Text, from+1); c.Text[c.at] != '}'; c.at = skipSpace(c.Text, c.at) {
+		if c.Text[c.at] == ',' {
+			c.at = skipSpace(c.Text, c.at+1)
+		}
+		end := skipString(c.Text, c.at)
+		name, value := c.Text[c.at+1:end-1], skipSpace(c.Text, end)+1
 		c.at = value
-		if member(c.Text[name : value-2]); c.at == value {
-			c.at = skipValue(c.Text, value)
+		if member(name); c.at == value {
+			c.Value()
 		}
 	}
 	c.at++
 	return c.Text[from:c.at:c.at]
 }
 
-// skipValue returns the end of the value at i in a canonical text.
-func skipValue(t Text, i int) int {
+// skipValue returns the end of the value at i in a valid text.
+func skipValue(t []byte, i int) int {
 	for depth := 0; ; {
 		switch t[i] {
 		case '"':
@@ -123,11 +137,8 @@ func skipValue(t Text, i int) int {
 		case '}', ']':
 			depth--
 			i++
-		case ',', ':':
-			i++
-			continue
 		default:
-			for i++; i < len(t) && isScalar(t[i]); {
+			for i++; depth == 0 && i < len(t) && isScalar(t[i]); {
 				i++
 			}
 		}
@@ -137,7 +148,12 @@ func skipValue(t Text, i int) int {
 	}
 }
 
-func skipString(t Text, i int) int {
+// isScalar reports whether a byte may stand in a number or a literal.
+func isScalar(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || c == '.' || c == '-' || c == '+' || c == 'E'
+}
+
+func skipString(t []byte, i int) int {
 	i = skipPlain(t, i+1)
 	for t[i] != '"' {
 		i = skipPlain(t, i+2) // the backslash and the next byte

@@ -1,100 +1,120 @@
 package stringify
 
-// writer writes the canonical form of a valid text. It writes each byte once, whatever the order of
-// members, so its time is linear.
+import (
+	"cmp"
+	"slices"
+)
+
+// writer writes the canonical form of a valid text.
 type writer struct {
+	division
 	src     []byte
 	out     []byte
-	ordered []member
-	sorted  map[uint32]span
-	numbers int // up to this offset all numbers are canonical
+	members []member // of all open objects, those of the innermost last
+	scratch []byte
 }
 
-// rewritten returns the canonical form of the text that s has scanned. It has at most size bytes.
-func (s *scanner) rewritten(size int) []byte {
-	w := writer{src: s.src, out: make([]byte, 0, size), ordered: s.ordered, sorted: s.sorted, numbers: s.numbers}
-	w.value(skipSpace(s.src, 0))
-	return w.out
+// member is a member of an object in out, with the comma at its end.
+type member struct {
+	position uint32 // its name as an array index, or notIndex
+	from, to int
 }
 
 // value writes the value at i and returns its end.
-func (w *writer) value(i int) int {
+func (w *writer) value(i int) (end int) {
 	switch c := w.src[i]; c {
 	case '"':
-		return w.text(i)
+		w.out, end = appendText(w.out, w.src, i)
+		return end
 	case '{':
-		if members, ok := w.sorted[uint32(i)]; ok {
-			return w.reordered(w.ordered[members.from:members.to])
-		}
-		return w.container(i, '}')
+		return w.object(i)
 	case '[':
-		return w.container(i, ']')
-	default: // a number or a literal
-		end := i + 1
-		for end < len(w.src) && isScalar(w.src[end]) {
-			end++
-		}
-		if c == 't' || c == 'f' || c == 'n' || end <= w.numbers {
-			w.out = append(w.out, w.src[i:end]...)
-		} else {
-			w.out = appendNumber(w.out, w.src[i:end])
-		}
+		return w.array(i)
+	case 't', 'f', 'n':
+		end = skipValue(w.src, i)
+		w.out = append(w.out, w.src[i:end]...)
+		return end
+	default:
+		end = skipValue(w.src, i)
+		w.out = w.appendNumber(w.out, w.src[i:end])
 		return end
 	}
 }
 
-func isScalar(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || c == '.' || c == '-' || c == '+' || c == 'E'
-}
-
-// container writes an array, or an object whose members are in canonical order.
-func (w *writer) container(i int, end byte) int {
-	w.out = append(w.out, w.src[i])
+func (w *writer) array(i int) int {
+	w.out = append(w.out, '[')
 	for i++; ; {
 		i = skipSpace(w.src, i)
 		switch c := w.src[i]; c {
-		case end:
+		case ',', ']':
 			w.out = append(w.out, c)
-			return i + 1
-		case ',', ':':
-			w.out = append(w.out, c)
-			i++
+			if i++; c == ']' {
+				return i
+			}
 		default:
 			i = w.value(i)
 		}
 	}
 }
 
-// reordered writes an object's members in the given order and returns the object's end.
-func (w *writer) reordered(members []member) int {
-	end := 0
+// object writes an object: its members first in the given order, and then in canonical order, which
+// moves them once for each level out of order.
+func (w *writer) object(i int) int {
+	first, inOrder := len(w.members), true
 	w.out = append(w.out, '{')
-	for n, m := range members {
-		if n > 0 {
-			w.out = append(w.out, ',')
+	for i = skipSpace(w.src, i+1); w.src[i] == '"'; i = skipSpace(w.src, i) {
+		from := len(w.out)
+		w.out, i = appendText(w.out, w.src, i)
+		m := member{position: arrayIndex(w.out[from+1 : len(w.out)-1]), from: from}
+		if own := w.members[first:]; len(own) > 0 && m.position < own[len(own)-1].position {
+			inOrder = false
 		}
-		i := skipSpace(w.src, w.text(int(m.at))) // at the colon
 		w.out = append(w.out, ':')
-		end = max(end, w.value(skipSpace(w.src, i+1)))
+		i = w.value(skipSpace(w.src, skipSpace(w.src, i)+1))
+		w.out = append(w.out, ',')
+		m.to = len(w.out)
+		w.members = append(w.members, m)
+		if i = skipSpace(w.src, i); w.src[i] == ',' {
+			i++
+		}
+	}
+	own := w.members[first:]
+	w.members = w.members[:first]
+	if !inOrder {
+		w.sort(own)
+	}
+	if len(own) > 0 {
+		w.out = w.out[:len(w.out)-1] // the last comma
 	}
 	w.out = append(w.out, '}')
-	return skipSpace(w.src, end) + 1
+	return i + 1
 }
 
-// text writes the string at i.
-func (w *writer) text(i int) int {
-	w.out = append(w.out, '"')
+// sort brings the members at the end of out into canonical order: indices in ascending order, then
+// the others in the given order.
+func (w *writer) sort(own []member) {
+	start := own[0].from
+	w.scratch = append(w.scratch[:0], w.out[start:]...)
+	w.out = w.out[:start]
+	slices.SortStableFunc(own, func(a, b member) int { return cmp.Compare(a.position, b.position) })
+	for _, m := range own {
+		w.out = append(w.out, w.scratch[m.from-start:m.to-start]...)
+	}
+}
+
+// appendText appends the canonical form of the string at i, and returns its end.
+func appendText(dst, src []byte, i int) (text []byte, end int) {
+	dst = append(dst, '"')
 	i++
 	for {
 		run := i
-		i = skipPlain(w.src, i)
-		w.out = append(w.out, w.src[run:i]...)
-		if w.src[i] == '"' {
-			w.out = append(w.out, '"')
-			return i + 1
+		i = skipPlain(src, i)
+		dst = append(dst, src[run:i]...)
+		if src[i] == '"' {
+			return append(dst, '"'), i + 1
 		}
-		e := unescape(w.src[i:])
-		w.out = appendQuoted(w.out, e.r)
-		i += e.len
+		r, size := unescape(src[i:])
+		dst = appendQuoted(dst, r)
+		i += size
 	}
 }

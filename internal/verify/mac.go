@@ -64,35 +64,28 @@ func Decode(text string, encodings []Encoding) (mac MAC, ok bool) {
 	return mac, err == nil && n == len(mac)
 }
 
-// AppendMACs appends the MACs in the header and in a member of the body; either may be the right
-// one. It refuses headers that differ, because it can't know which one counts. Equal ones count as
-// one: some proxies double headers.
-func AppendMACs(room []MAC, encodings []Encoding, header http.Header, name, member string) ([]MAC, error) {
-	values := header[name]
-	for i := 1; i < len(values); i++ {
-		if values[i] != values[0] {
-			return nil, ManySignatures
+// MACs returns the MACs in the header and in a member of the body; either may be the right one. It
+// refuses headers that differ, because it can't know which one counts. Equal ones count as one:
+// some proxies double headers.
+func MACs(encodings []Encoding, header http.Header, name, member string) (macs []MAC, err error) {
+	texts := append(slices.Compact(slices.Clone(header[name])), member)
+	if len(texts) > 2 {
+		return nil, ManySignatures
+	}
+	err = NoSignature
+	for _, text := range texts {
+		if text == "" {
+			continue
+		}
+		err = MalformedSignature
+		if mac, ok := Decode(text, encodings); ok {
+			macs = append(macs, mac)
 		}
 	}
-	present := member != ""
-	if present {
-		if mac, ok := Decode(member, encodings); ok {
-			room = append(room, mac)
-		}
+	if macs == nil {
+		return nil, err
 	}
-	if len(values) > 0 && values[0] != "" {
-		present = true
-		if mac, ok := Decode(values[0], encodings); ok {
-			room = append(room, mac)
-		}
-	}
-	switch {
-	case !present:
-		return nil, NoSignature
-	case len(room) == 0:
-		return nil, MalformedSignature
-	}
-	return room, nil
+	return macs, nil
 }
 
 // Authenticate looks for a scheme whose signed text one of the MACs covers. It tries the canonical
@@ -100,7 +93,7 @@ func AppendMACs(room []MAC, encodings []Encoding, header http.Header, name, memb
 // the bytes that they send (ADR 2). A correct signature by a scheme that the endpoint doesn't allow
 // is refused too, but with its own error, because only the setting is wrong.
 func (r *Request) Authenticate(macs []MAC, schemes []Scheme) (Claims, error) {
-	c, err := r.authenticate(macs, schemes, func(s *Scheme) [][]byte { return s.Signed(r.Body) })
+	c, err := r.authenticate(macs, schemes, r.Body)
 	if err == nil {
 		c.Body = r.Body
 		return c, nil
@@ -108,7 +101,7 @@ func (r *Request) Authenticate(macs []MAC, schemes []Scheme) (Claims, error) {
 	if !errors.Is(err, WrongSignature) || bytes.Equal(r.Raw, r.Body) {
 		return Claims{}, err
 	}
-	c, err = r.authenticate(macs, schemes, func(s *Scheme) [][]byte { return s.SignedAsSent(r.Raw) })
+	c, err = r.authenticate(macs, schemes, r.Raw)
 	if err != nil {
 		return c, err
 	}
@@ -120,10 +113,9 @@ func (r *Request) Authenticate(macs []MAC, schemes []Scheme) (Claims, error) {
 	return c, nil
 }
 
-func (r *Request) authenticate(macs []MAC, schemes []Scheme, signed func(*Scheme) [][]byte) (Claims, error) {
-	for i := range schemes {
-		s := &schemes[i]
-		parts := signed(s)
+func (r *Request) authenticate(macs []MAC, schemes []Scheme, body []byte) (Claims, error) {
+	for _, s := range schemes {
+		parts := s.Signed(body)
 		if parts == nil {
 			continue
 		}
@@ -146,36 +138,18 @@ func (s *Scheme) Parts(body stringify.Text) [][]byte {
 		return [][]byte{body}
 	}
 	parts := make([][]byte, len(s.Members))
-	c := stringify.Cursor{Text: body}
-	c.Object(func(name []byte) {
-		for i, member := range s.Members {
-			if string(name) == member {
-				parts[i] = c.Value()
-			}
-		}
-	})
+	for i, name := range s.Members {
+		parts[i] = body.Member(name)
+	}
 	return parts
 }
 
 // Signed returns the parts of the text that the scheme signs; nil if the body can't have been
 // signed with it.
-func (s *Scheme) Signed(body stringify.Text) [][]byte { return s.checked(s.Parts(body)) }
-
-// SignedAsSent is Signed for a body as it came.
-func (s *Scheme) SignedAsSent(raw []byte) [][]byte {
-	if len(s.Members) == 0 {
-		return [][]byte{raw}
-	}
-	parts := make([][]byte, len(s.Members))
-	for i, name := range s.Members {
-		parts[i] = stringify.Written(raw, name)
-	}
-	return s.checked(parts)
-}
-
-func (s *Scheme) checked(parts [][]byte) [][]byte {
+func (s *Scheme) Signed(body stringify.Text) [][]byte {
+	parts := s.Parts(body)
 	for i, part := range parts {
-		if isLast := i == len(parts)-1; part == nil || bytes.HasPrefix(part, []byte{'{'}) != isLast {
+		if isLast := i == len(parts)-1; part == nil || len(s.Members) > 0 && (part[0] == '{') != isLast {
 			return nil
 		}
 	}

@@ -1,8 +1,8 @@
 package verify
 
 import (
-	"bytes"
 	"fmt"
+	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
@@ -11,43 +11,24 @@ import (
 // Go's encoding/json, would read the variant instead of the member that was verified.
 var ErrCaseVariant = fmt.Errorf("%w: a member's name differs from another's in case alone", Contradiction)
 
-// IsCaseVariant reports whether a member's name, which may have escapes, differs from one of the
-// names, and only in case (Unicode's simple case folding).
-func IsCaseVariant(name []byte, names [][]byte) bool {
-	if bytes.IndexByte(name, '\\') >= 0 {
-		name = stringify.Text(fmt.Appendf(nil, `"%s"`, name)).AppendString(nil)
-	}
-	for _, other := range names {
-		if bytes.EqualFold(name, other) {
-			return !bytes.Equal(name, other)
+// HasCaseVariant reports whether a body has a member whose name differs from one of the names, and
+// only in case (Unicode's simple case folding).
+func HasCaseVariant(body stringify.Text, names ...string) (found bool) {
+	c := stringify.Cursor{Text: body}
+	c.Object(func(written []byte) {
+		is := stringify.Decoded(written)
+		for _, name := range names {
+			found = found || is != name && strings.EqualFold(is, name)
 		}
-	}
-	return false
+	})
+	return found
 }
 
 // Text returns the text of a string or a number; "" for any other value, which no vendor uses for a
 // text.
-func Text(value stringify.Text) string { return string(appendText(nil, value)) }
-
-func appendText(dst []byte, value stringify.Text) []byte {
+func Text(value stringify.Text) string {
 	if value.IsString() || value.IsNumber() {
-		return value.AppendString(dst)
+		return value.String()
 	}
-	return dst
-}
-
-// Texts returns the text of each value, and last as it is. All are parts of one string: one
-// allocation.
-func Texts(first, second, third, fourth stringify.Text, last []byte) (a, b, c, d, e string) {
-	var room [256]byte
-	joined := appendText(room[:0], first)
-	i := len(joined)
-	joined = appendText(joined, second)
-	j := len(joined)
-	joined = appendText(joined, third)
-	k := len(joined)
-	joined = appendText(joined, fourth)
-	l := len(joined)
-	all := string(append(joined, last...))
-	return all[:i], all[i:j], all[j:k], all[k:l], all[l:]
+	return ""
 }

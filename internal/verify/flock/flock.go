@@ -67,76 +67,8 @@ var Provider = verify.Provider{
 
 const header = "X-Flock-Signature"
 
-// members are the members of a body that are used, and the ids of the two people in its data.
-type members struct {
-	name, entity, entityID, timestamp, data, inviteeID, referrerID stringify.Text
-
-	hasVariant bool // a member's name differs from one of these in case alone
-
-	campaignID, invitee, referrer, inviteeReward, referrerReward verify.Kinds // and of the rewards' ids:
-	inviteeRewardID, referrerRewardID                            verify.Kinds
-}
-
-var names = [][]byte{[]byte("timestamp"), []byte("data"), []byte("name"), []byte("entity"), []byte("entityId")}
-
-func read(body stringify.Text) (b members) {
-	c := stringify.Cursor{Text: body}
-	c.Object(func(name []byte) {
-		switch string(name) {
-		case "name":
-			b.name = c.Value()
-		case "entity":
-			b.entity = c.Value()
-		case "entityId":
-			b.entityID = c.Value()
-		case "timestamp":
-			b.timestamp = c.Value()
-		case "data":
-			b.data = c.Object(func(name []byte) {
-				switch string(name) {
-				case "invitee":
-					b.inviteeID, b.invitee = readID(&c)
-				case "referrer":
-					b.referrerID, b.referrer = readID(&c)
-				case "inviteeReward":
-					b.inviteeRewardID, b.inviteeReward = kindsOf(readID(&c))
-				case "referrerReward":
-					b.referrerRewardID, b.referrerReward = kindsOf(readID(&c))
-				case "campaignId":
-					b.campaignID = verify.KindOf(c.Value())
-				}
-			})
-		default:
-			b.hasVariant = b.hasVariant || verify.IsCaseVariant(name, names)
-		}
-	})
-	return b
-}
-
-// readID reads a value and returns its id.
-func readID(c *stringify.Cursor) (id stringify.Text, is verify.Kinds) {
-	value := c.Object(func(name []byte) {
-		if string(name) == "id" {
-			id = c.Value()
-		}
-	})
-	return id, verify.KindOf(value)
-}
-
-// user returns the id of the person whom the event is about.
-func (b *members) user(entity stringify.Text) stringify.Text {
-	switch string(entity.Inside()) {
-	case "invitee":
-		return b.inviteeID
-	case "referrer":
-		return b.referrerID
-	}
-	return nil
-}
-
 func check(r verify.Request) (verify.Claims, error) {
-	var mac [1]verify.MAC
-	macs, err := verify.AppendMACs(mac[:0], encodings, r.Header, header, "")
+	macs, err := verify.MACs(encodings, r.Header, header, "")
 	if err != nil {
 		return verify.Claims{}, err
 	}
@@ -146,26 +78,30 @@ func check(r verify.Request) (verify.Claims, error) {
 	if err != nil {
 		return verify.Claims{}, err
 	}
-	b := read(r.Body)
-	sent := &b
+	m := paths.Values(r.Body)
+	sent := m
 	if c.AsSent { // its numbers may have more digits than a double
-		as := read(c.Body)
-		sent = &as
+		sent = paths.Values(c.Body)
 	}
-	var written string
-	var room [40]byte
-	occurred, ok := verify.UnixTime(b.timestamp)
-	c.Drift = b.drift()
-	c.Name, c.Entity, c.EntityID, c.UserID, written = verify.Texts(b.name, b.entity, sent.entityID, sent.user(b.entity), occurred.AppendFormat(room[:0], time.RFC3339Nano))
+	c.Drift = drift(m)
+	c.Name, c.Entity = verify.Text(m[name]), verify.Text(m[entity])
+	c.EntityID = verify.Text(sent[entityID])
+	switch c.Entity { // the event is about that person
+	case "invitee":
+		c.UserID = verify.Text(sent[inviteeID])
+	case "referrer":
+		c.UserID = verify.Text(sent[referrerID])
+	}
 	if c.Scheme == TimestampData {
-		c.IDName = b.name.Inside()
+		c.IDName = m[name].Inside()
 	}
 
 	untimely := error(nil)
+	occurred, ok := verify.UnixTime(m[timestamp])
 	if ok {
 		untimely = r.Within(occurred, r.Tolerance)
 	}
-	if !b.name.IsString() || c.Name == "" {
+	if !m[name].IsString() || c.Name == "" {
 		unnamed := fmt.Errorf("%w: it has no name", verify.Unreadable)
 		if c.Scheme == TimestampData { // removing the unsigned name must not turn a stale delivery into a 200
 			return c, cmp.Or(untimely, unnamed)
@@ -173,7 +109,7 @@ func check(r verify.Request) (verify.Claims, error) {
 		return c, unnamed
 	}
 	if c.Scheme == TimestampData {
-		if err := b.agree(sent); err != nil {
+		if err := agree(r.Body, m, sent); err != nil {
 			return c, err
 		}
 	}
@@ -181,7 +117,7 @@ func check(r verify.Request) (verify.Claims, error) {
 		return c, fmt.Errorf("%w: its timestamp is no number of seconds", verify.Unreadable)
 	}
 	if year := occurred.Year(); year >= 0 && year <= 9999 { // RFC 3339 has no others
-		c.Time = written
+		c.Time = occurred.Format(time.RFC3339Nano)
 	}
 	c.Occurred = occurred
 	return c, untimely
@@ -191,17 +127,17 @@ func check(r verify.Request) (verify.Claims, error) {
 // must be the id in data's member for the entity, if there is one, and the name must begin with the
 // entity. Canonical texts are equal if and only if the values are. In a body that was signed as it
 // was sent, the texts of the two ids must also be equal, because two numbers may become one double.
-func (b *members) agree(sent *members) error {
-	if b.hasVariant {
+func agree(body stringify.Text, m, sent []stringify.Text) error {
+	if verify.HasCaseVariant(body, "timestamp", "data", "name", "entity", "entityId") {
 		return verify.ErrCaseVariant
 	}
-	first, _, _ := bytes.Cut(b.name.Inside(), []byte{'.'})
-	if !b.entity.IsString() || !bytes.Equal(first, b.entity.Inside()) {
+	first, _, _ := bytes.Cut(m[name].Inside(), []byte{'.'})
+	if !m[entity].IsString() || !bytes.Equal(first, m[entity].Inside()) {
 		return fmt.Errorf("%w: name and entity", verify.Contradiction)
 	}
-	for _, m := range []*members{b, sent} {
-		id := m.data.Member(string(b.entity.Inside())).Member("id")
-		if id != nil && !bytes.Equal(id, m.entityID) {
+	for _, of := range [][]stringify.Text{m, sent} {
+		id := of[data].Member(m[entity].String()).Member("id")
+		if id != nil && !bytes.Equal(id, of[entityID]) {
 			return fmt.Errorf("%w: entityId and data", verify.Contradiction)
 		}
 	}

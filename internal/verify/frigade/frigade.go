@@ -79,83 +79,17 @@ const (
 	ahead      = 5 * time.Minute // how far its time may be in the future: the difference of two clocks
 )
 
-// members are the members of a body and of its data that are used.
-type members struct {
-	data, kind, time, signature stringify.Text
-
-	action, id, foreignUserID, userID, createdAt stringify.Text
-
-	hasVariant bool // a member's name differs from data, type or time in case alone
-
-	shape
-}
-
-var names = [][]byte{[]byte("data"), []byte("type"), []byte("time")}
-
-func read(body stringify.Text) (b members) {
-	c := stringify.Cursor{Text: body}
-	c.Object(func(name []byte) {
-		switch string(name) {
-		case "type":
-			b.kind = c.Value()
-		case "time":
-			b.time = c.Value()
-		case "signature":
-			b.signature = c.Value()
-		case "data":
-			b.data = c.Object(func(name []byte) {
-				switch string(name) {
-				case "actionType":
-					b.action = c.Value()
-				case "id":
-					b.id = c.Value()
-				case "foreignUserId":
-					b.foreignUserID = c.Value()
-				case "userId":
-					b.userID = c.Value()
-				case "createdAt":
-					b.createdAt = c.Value()
-				case "flowId":
-					b.flowID = verify.KindOf(c.Value())
-				case "flowSlug":
-					b.flowSlug = verify.KindOf(c.Value())
-				case "stepId":
-					b.stepID = verify.KindOf(c.Value())
-				case "userSlug":
-					b.userSlug = verify.KindOf(c.Value())
-				case "data":
-					b.inner = verify.KindOf(c.Value())
-				case "blocked":
-					b.blocked = verify.KindOf(c.Value())
-				case "hidden":
-					b.hidden = verify.KindOf(c.Value())
-				}
-			})
-		case "timeout":
-			b.timeout = verify.KindOf(c.Value())
-		case "user":
-			b.user = verify.KindOf(c.Value())
-		case "flow":
-			b.flow = verify.KindOf(c.Value())
-		default:
-			b.hasVariant = b.hasVariant || verify.IsCaseVariant(name, names)
-		}
-	})
-	return b
-}
-
 func check(r verify.Request) (verify.Claims, error) {
-	b := read(r.Body)
+	m := paths.Values(r.Body)
 	member := ""
 	if r.Scheme == Data {
 		// Otherwise the signature would be the same for ever.
-		if !b.data.IsObject() || len(b.data) == len("{}") {
+		if !m[data].IsObject() || len(m[data]) == len("{}") {
 			return verify.Claims{}, verify.UnsignableDataShape
 		}
-		member = verify.Text(b.signature)
+		member = verify.Text(m[signature])
 	}
-	var room [2]verify.MAC
-	macs, err := verify.AppendMACs(room[:0], encodings, r.Header, header, member)
+	macs, err := verify.MACs(encodings, r.Header, header, member)
 	if err != nil {
 		return verify.Claims{}, err
 	}
@@ -163,36 +97,32 @@ func check(r verify.Request) (verify.Claims, error) {
 	if err != nil {
 		return verify.Claims{}, err
 	}
-	sent := &b
+	sent := m
 	if c.AsSent { // its numbers may have more digits than a double
-		as := read(c.Body)
-		sent = &as
+		sent = paths.Values(c.Body)
 	}
-	user := sent.foreignUserID
-	if verify.Text(user) == "" {
-		user = sent.userID
-	}
-	c.Drift = b.drift()
-	c.Name, c.EntityID, c.UserID, _, _ = verify.Texts(b.kind, sent.id, user, nil, nil)
+	c.Drift = drift(m)
+	c.Name, c.EntityID = verify.Text(m[kind]), verify.Text(sent[id])
+	c.UserID = cmp.Or(verify.Text(sent[foreignUserID]), verify.Text(sent[userID]))
 	c.Entity, _, _ = strings.Cut(c.Name, ".")
-	if c.Scheme == Data && !b.action.IsString() {
-		c.IDName = b.kind.Inside()
+	if c.Scheme == Data && !m[action].IsString() {
+		c.IDName = m[kind].Inside()
 	}
 
 	var untimely error // according to the signed data
 	if c.Scheme == Data && r.Freshness == verify.FreshnessSigned {
-		c.Created, untimely = b.created(&r)
+		c.Created, untimely = created(&r, m[createdAt])
 	}
 	// type and time may be unsigned: removing one must not turn a stale delivery into a 200.
-	if !b.kind.IsString() || c.Name == "" {
+	if !m[kind].IsString() || c.Name == "" {
 		return c, cmp.Or(untimely, fmt.Errorf("%w: it has no type", verify.Unreadable))
 	}
 	if c.Scheme == Data {
-		if err := b.agree(); err != nil {
+		if err := agree(r.Body, m[kind], m[action]); err != nil {
 			return c, err
 		}
 	}
-	occurred, written, ok := verify.RFC3339(b.time)
+	occurred, written, ok := verify.RFC3339(m[sentTime])
 	if !ok {
 		return c, cmp.Or(untimely, fmt.Errorf("%w: its time is not RFC 3339", verify.Unreadable))
 	}
@@ -203,11 +133,11 @@ func check(r verify.Request) (verify.Claims, error) {
 // created returns data.createdAt, and refuses an old one. If data alone is signed, anybody with a
 // captured delivery can renew time, but not createdAt. It comes from a browser's clock, so a time
 // in the future means nothing.
-func (b *members) created(r *verify.Request) (time.Time, error) {
-	if b.createdAt == nil || string(b.createdAt) == "null" {
+func created(r *verify.Request, value stringify.Text) (time.Time, error) {
+	if value == nil || string(value) == "null" {
 		return time.Time{}, nil
 	}
-	created, _, ok := verify.RFC3339(b.createdAt)
+	created, _, ok := verify.RFC3339(value)
 	if !ok {
 		return time.Time{}, fmt.Errorf("%w: its %s is not RFC 3339", verify.Unreadable, signedTime)
 	}
@@ -218,15 +148,15 @@ func (b *members) created(r *verify.Request) (time.Time, error) {
 }
 
 // agree compares the type, which the scheme data doesn't sign, with data.actionType, which it does.
-func (b *members) agree() error {
-	if b.hasVariant {
+func agree(body, kind, action stringify.Text) error {
+	if verify.HasCaseVariant(body, "data", "type", "time") {
 		return verify.ErrCaseVariant
 	}
-	if !b.action.IsString() {
+	if !action.IsString() {
 		return nil
 	}
-	first, event, ok := bytes.Cut(b.kind.Inside(), []byte{'.'})
-	if !ok || string(first) != actions || !bytes.Equal(lowerCamel(b.action.Inside()), event) {
+	first, event, ok := bytes.Cut(kind.Inside(), []byte{'.'})
+	if !ok || string(first) != actions || !bytes.Equal(lowerCamel(action.Inside()), event) {
 		return fmt.Errorf("%w: type and data.actionType", verify.Contradiction)
 	}
 	return nil

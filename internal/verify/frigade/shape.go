@@ -1,51 +1,75 @@
 package frigade
 
 import (
-	"bytes"
+	"strings"
 
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-const aText = verify.String | verify.Optional
+// The members of a body, as Frigade's pages document them, in the older or the newer form.
+const (
+	kind = iota // type
+	sentTime
+	data
+	signature
+	timeout
+	user
+	flow
+	flowSlug // the first of flow responses
+	stepID
+	action
+	createdAt
+	foreignUserID
+	userID
+	id
+	flowID
+	userSlug
+	inner
+	blocked
+	hidden
+)
 
-// shape holds the kinds of the members that nothing is made of.
-type shape struct {
-	timeout, user, flow verify.Kinds
+const (
+	aText    = verify.String | verify.Optional
+	aBoolean = verify.Boolean | verify.Optional
+	anObject = verify.Composite | verify.Optional
+)
 
-	flowID, flowSlug, stepID, userSlug, inner, blocked, hidden verify.Kinds // of data
+var shape = verify.Shape{
+	kind:          {Path: "type", MayBe: verify.String},
+	sentTime:      {Path: "time", MayBe: verify.String},
+	data:          {Path: "data", MayBe: verify.Composite},
+	signature:     {Path: "signature", MayBe: aText},
+	timeout:       {Path: "timeout", MayBe: verify.Number | verify.Optional},
+	user:          {Path: "user", MayBe: anObject},
+	flow:          {Path: "flow", MayBe: anObject},
+	flowSlug:      {Path: "data.flowSlug", MayBe: verify.String},
+	stepID:        {Path: "data.stepId", MayBe: verify.String},
+	action:        {Path: "data.actionType", MayBe: verify.String},
+	createdAt:     {Path: "data.createdAt", MayBe: verify.String},
+	foreignUserID: {Path: "data.foreignUserId", MayBe: aText},
+	userID:        {Path: "data.userId", MayBe: verify.Number | aText},
+	id:            {Path: "data.id", MayBe: aText},
+	flowID:        {Path: "data.flowId", MayBe: aText},
+	userSlug:      {Path: "data.userSlug", MayBe: aText},
+	inner:         {Path: "data.data", MayBe: verify.Composite | aText},
+	blocked:       {Path: "data.blocked", MayBe: aBoolean},
+	hidden:        {Path: "data.hidden", MayBe: aBoolean},
 }
 
-// drift returns the first member that isn't as Frigade's pages document it, in the older or the
-// newer form. Of other events than those of flow responses they document no data.
-func (b *members) drift() string {
-	top := verify.Drift(
-		verify.Expected{Name: "type", Is: verify.KindOf(b.kind), MayBe: verify.String},
-		verify.Expected{Name: "time", Is: verify.KindOf(b.time), MayBe: verify.String},
-		verify.Expected{Name: "data", Is: verify.KindOf(b.data), MayBe: verify.Composite},
-		verify.Expected{Name: "signature", Is: verify.KindOf(b.signature), MayBe: aText},
-		verify.Expected{Name: "timeout", Is: b.timeout, MayBe: verify.Number | verify.Optional},
-		verify.Expected{Name: "user", Is: b.user, MayBe: verify.Composite | verify.Optional},
-		verify.Expected{Name: "flow", Is: b.flow, MayBe: verify.Composite | verify.Optional},
-	)
-	if top != "" || !bytes.HasPrefix(b.kind.Inside(), []byte(actions+".")) {
-		return top
+var paths = shape.Paths()
+
+// drift returns the first member that isn't as documented. Of other events than those of flow
+// responses no data is documented. A flow response has at least one of the two user ids.
+func drift(m []stringify.Text) string {
+	if !strings.HasPrefix(m[kind].String(), actions+".") {
+		return shape[:flowSlug].Drift(m)
 	}
-	user := verify.String | verify.Number
-	if len(b.foreignUserID.Inside()) > 0 {
-		user |= verify.Optional
+	drifted := shape.Drift(m)
+	isKnown := len(m[foreignUserID].Inside()) > 0 || m[userID].IsString() || m[userID].IsNumber()
+	if drifted == "" && !isKnown {
+		return shape[userID].Path
 	}
-	return verify.Drift(
-		verify.Expected{Name: "data.flowSlug", Is: b.flowSlug, MayBe: verify.String},
-		verify.Expected{Name: "data.stepId", Is: b.stepID, MayBe: verify.String},
-		verify.Expected{Name: "data.actionType", Is: verify.KindOf(b.action), MayBe: verify.String},
-		verify.Expected{Name: "data.createdAt", Is: verify.KindOf(b.createdAt), MayBe: verify.String},
-		verify.Expected{Name: "data.foreignUserId", Is: verify.KindOf(b.foreignUserID), MayBe: aText},
-		verify.Expected{Name: "data.userId", Is: verify.KindOf(b.userID), MayBe: user},
-		verify.Expected{Name: "data.id", Is: verify.KindOf(b.id), MayBe: aText},
-		verify.Expected{Name: "data.flowId", Is: b.flowID, MayBe: aText},
-		verify.Expected{Name: "data.userSlug", Is: b.userSlug, MayBe: aText},
-		verify.Expected{Name: "data.data", Is: b.inner, MayBe: verify.Composite | aText},
-		verify.Expected{Name: "data.blocked", Is: b.blocked, MayBe: verify.Boolean | verify.Optional},
-		verify.Expected{Name: "data.hidden", Is: b.hidden, MayBe: verify.Boolean | verify.Optional},
-	)
+	return drifted
 }

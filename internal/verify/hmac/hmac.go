@@ -11,7 +11,6 @@
 package hmac
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"fmt"
@@ -75,15 +74,14 @@ func (s *scheme) resign(kept http.Header, key secret.Secret, signed [][]byte) ht
 // attempt is the verification of one delivery.
 type attempt struct {
 	*scheme
-	r         *verify.Request
-	time      string // as sent; "" if there is none
-	room      [8]verify.MAC
-	parts     [][]byte // of the signed text and of the id
-	buffer    []byte   // the signed text without the body, and then the id
-	from, to  int      // where in buffer the time is
-	before    int      // how much of buffer precedes the body
-	values    values
-	wasWalked bool
+	r        *verify.Request
+	time     string // as sent; "" if there is none
+	room     [8]verify.MAC
+	parts    [][]byte         // of the signed text and of the id
+	buffer   []byte           // the signed text without the body, and then the id
+	from, to int              // where in buffer the time is
+	before   int              // how much of buffer precedes the body
+	values   []stringify.Text // at the paths; nil: not read yet
 }
 
 // signatures returns the signatures of the header.
@@ -108,15 +106,10 @@ func (a *attempt) read(s source) (text string, several bool) {
 		}
 		return values[0], false
 	}
-	if !a.wasWalked {
-		a.paths.read(a.r.Body, &a.values)
-		a.wasWalked = true
+	if a.values == nil {
+		a.values = a.paths.Values(a.r.Body)
 	}
-	value := a.values[s.slot]
-	if inside := value.Inside(); bytes.IndexByte(inside, '\\') < 0 && inside != nil {
-		return string(inside), false
-	}
-	return verify.Text(value), false
+	return verify.Text(a.values[s.path]), false
 }
 
 // text returns the signed text in parts. A value that is missing or occurs twice counts as a

@@ -22,7 +22,7 @@ type scheme struct {
 	events  []source // the event's name
 	ids     []source // the event's id; only signed ones
 	users   []source
-	paths   tree
+	paths   verify.Paths
 	unused  []string // headers of EVENT_ID that aren't signed
 	headers []string // every header that is read
 	other   *scheme  // the same under other names of the headers
@@ -64,11 +64,11 @@ func compile(s verify.Settings) (*scheme, []verify.SettingProblem) {
 		c.wrong("SIGNED", "{body} once, and if the vendor signs them {timestamp}, {header:Name} and text between them, such as {timestamp}.{body}", err)
 	}
 	c.readTime(s)
-	if c.events, err = c.paths.sources(s.Event); err != nil || s.Event == "" {
+	if c.events, err = parseSources(s.Event, &c.paths); err != nil || s.Event == "" {
 		c.wrong("EVENT", "header:Name or body:path, such as body:type", cmp.Or(err, errMissing))
 	}
 	c.readIDs(s.EventID)
-	if c.users, err = c.paths.sources(s.User); err != nil {
+	if c.users, err = parseSources(s.User, &c.paths); err != nil {
 		c.wrong("USER", "body:path, such as body:user.id", err)
 	}
 	for _, u := range c.users {
@@ -99,7 +99,7 @@ func (c *compiler) readTime(s verify.Settings) {
 		}
 		c.wrong("TIMESTAMP", takes, err)
 	case c.timed && !inSignature:
-		if c.time, err = c.paths.source(s.Timestamp); err != nil {
+		if c.time, err = parseSource(s.Timestamp, &c.paths); err != nil {
 			c.wrong("TIMESTAMP", takes, err)
 		}
 		if c.time.signed {
@@ -131,7 +131,7 @@ func (c *compiler) readTime(s verify.Settings) {
 // readIDs parses the places of the event's id. It ignores those that aren't signed: with one
 // captured delivery anybody could make other events.
 func (c *compiler) readIDs(list string) {
-	all, err := c.paths.sources(list)
+	all, err := parseSources(list, &c.paths)
 	if err != nil {
 		c.wrong("EVENT_ID", "header:Name or body:path, such as body:id", err)
 	}
