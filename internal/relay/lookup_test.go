@@ -96,15 +96,15 @@ func TestOneScanForABacklog(t *testing.T) {
 	s := natsdtest.Start(t, "")
 	js := natsdtest.Connect(t, s.URL())
 	makeStream(t, js, func(c *jetstream.StreamConfig) { c.Duplicates = 25 * time.Hour })
-	f := start(t, "nats://127.0.0.1:1", unmanaged)
-	dir := f.Spool
+	dir := t.TempDir()
+	f := start(t, "nats://127.0.0.1:1", unmanaged, inDir(dir))
 	for i := range 2000 {
-		if err := dir.Append(context.Background(), message(fmt.Sprint(i)), time.Now().Add(-2*time.Hour), time.Time{}); err != nil {
+		if err := f.Spool.Append(context.Background(), message(fmt.Sprint(i)), time.Now().Add(-2*time.Hour), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	f.close()
-	f = start(t, s.URL(), unmanaged, inDir(f.Spool.Dir()))
+	f = start(t, s.URL(), unmanaged, inDir(dir))
 	f.delivered()
 	if n := f.logged(sayLooked); n != 1 {
 		t.Errorf("%d scans", n)
@@ -119,7 +119,8 @@ func TestWindowIsRaisedBetweenProcesses(t *testing.T) {
 	js := natsdtest.Connect(t, s.URL())
 	makeStream(t, js, forgets)
 	storeAndForget(t, js, "a")
-	f := start(t, "nats://127.0.0.1:1", unmanaged)
+	dir := t.TempDir()
+	f := start(t, "nats://127.0.0.1:1", unmanaged, inDir(dir))
 	f.publishes(publish.Spooled, "a", "b")
 	f.close()
 	stream, err := js.Stream(t.Context(), "WEBHOOKS")
@@ -131,7 +132,7 @@ func TestWindowIsRaisedBetweenProcesses(t *testing.T) {
 	if _, err := js.UpdateStream(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	f = start(t, s.URL(), unmanaged, inDir(f.Spool.Dir()))
+	f = start(t, s.URL(), unmanaged, inDir(dir))
 	f.delivered()
 	if n := count(t, js); n["a"] != 1 || n["b"] != 1 {
 		t.Errorf("stored %v", n)

@@ -240,20 +240,16 @@ func (s *Spool) newSegment(j *journal, first uint64) (*segment, error) {
 
 // failed notes and logs why the disk can't be written.
 func (s *Spool) failed(err error) {
-	s.failure.Store(&err)
-	if !s.isLogged {
+	if s.failure.Swap(&err) == nil {
 		s.config.Log.Error("spool can't be written and is tried every second: until then events are refused while NATS is away",
 			zap.String("directory", s.config.Dir), zap.Int64("free_bytes", s.disk.free(s.config.Dir)), zap.Error(err))
 	}
-	s.isLogged = true
 }
 
 func (s *Spool) writable() {
-	s.failure.Store(nil)
-	if s.isLogged {
+	if s.failure.Swap(nil) != nil {
 		s.config.Log.Info("spool can be written again", zap.String("directory", s.config.Dir))
 	}
-	s.isLogged = false
 }
 
 // release closes everything.

@@ -49,7 +49,7 @@ func unharmed(m, was *memory) map[string]bool {
 		f := file(&memoryFile{m: was, i: i})
 		s.file.Store(&f)
 		s.end.Store(int64(len(i.live)))
-		c := cursor{follow: func(*segment) *segment { return nil }, position: position{segment: s, offset: segmentHeader}}
+		c := cursor{segments: func() []*segment { return nil }, position: position{segment: s, offset: segmentHeader}}
 		for r, err := c.next(); err == nil; r, err = c.next() {
 			record, err := r.decode()
 			isDelivered := record.ID == "0" || record.ID == "1" && record.Reason == ""

@@ -42,7 +42,7 @@ func FuzzSegment(f *testing.F) {
 		s.file.Store(&file)
 		s.end.Store(int64(len(content)))
 		found, damage := false, int64(0)
-		c := cursor{follow: func(*segment) *segment { return nil }, position: position{segment: s, offset: segmentHeader}}
+		c := cursor{segments: func() []*segment { return nil }, position: position{segment: s, offset: segmentHeader}}
 		c.damage = func(_ *segment, from int64, _ bool, _ error) {
 			if from <= damage {
 				t.Fatalf("damage at %d comes after that at %d", from, damage)

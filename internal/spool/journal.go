@@ -30,7 +30,7 @@ type journal struct {
 
 func newJournal(name string) *journal {
 	j := &journal{name: name}
-	j.settle.follow, j.read.follow = j.after, j.after
+	j.settle.segments, j.read.segments = j.all, j.all
 	return j
 }
 
@@ -41,9 +41,7 @@ func (j *journal) all() []*segment {
 	return j.segments
 }
 
-// after returns the segment after s; the first one for nil.
-func (j *journal) after(s *segment) *segment { return following(j.all(), s) }
-
+// following returns the segment after s; the first one for nil.
 func following(segments []*segment, s *segment) *segment {
 	for _, next := range segments {
 		if s == nil || next.number > s.number {
@@ -88,7 +86,7 @@ const chunk = 128 << 10
 // cursor reads a journal's records in order.
 type cursor struct {
 	position
-	follow func(*segment) *segment
+	segments func() []*segment
 	// damage is called for damage; isEnd means that no whole record follows. If it is nil, damage
 	// is skipped in a segment that is known to have some, and an error in another.
 	damage func(s *segment, from int64, isEnd bool, err error)
@@ -101,7 +99,7 @@ type cursor struct {
 func (c *cursor) next() (raw, error) {
 	for {
 		if c.segment == nil || c.segment.gone.Load() || c.offset >= c.segment.end.Load() {
-			next := c.follow(c.segment)
+			next := following(c.segments(), c.segment)
 			if next == nil {
 				return raw{}, io.EOF
 			}

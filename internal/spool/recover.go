@@ -84,8 +84,12 @@ func (s *Spool) load() (err error) {
 		return err
 	}
 	s.mark, s.loaded = m, true
+	s.mu.Lock()
+	s.settled = m.delivered
+	s.mu.Unlock()
 	highest, some := slices.Max(m.delivered[:]), false
 	for i, j := range s.journals {
+		j.settle.seq = m.delivered[i]
 		if len(segments[i]) > 0 {
 			some = true
 			j.replace(segments[i])
@@ -171,7 +175,7 @@ func (f *recovery) scan(segments [journals][]*segment, m mark, visit func(i int,
 	for n := range journals {
 		i := setAside - n
 		f.checkFiles(segments[i], m.ends[i], m.delivered[i])
-		c := &cursor{follow: func(x *segment) *segment { return following(segments[i], x) }, position: position{seq: m.delivered[i]}}
+		c := &cursor{segments: func() []*segment { return segments[i] }, position: position{seq: m.delivered[i]}}
 		c.damage = func(in *segment, from int64, isEnd bool, err error) {
 			f.note(durableBytes(segments[i], m.ends[i], in), in, from, isEnd, err)
 		}
@@ -228,14 +232,8 @@ func (s *Spool) adopt(f *recovery) {
 	for kind, n := range f.bytes {
 		s.bytes[kind].Add(n)
 	}
-	for i, j := range s.journals {
+	for i := range s.journals {
 		s.queued[i].Add(f.queued[i])
-		j.reading.Lock()
-		j.mu.Lock()
-		j.head = position{seq: s.mark.delivered[i]}
-		j.settle, j.read = cursor{follow: j.after, position: j.head}, cursor{follow: j.after, position: j.head}
-		j.mu.Unlock()
-		j.reading.Unlock()
 	}
 	s.recovering.Store(false)
 	for i := range s.journals {

@@ -141,7 +141,7 @@ const page = 4096
 
 // isWhole reports whether all of it can be read, except known damage.
 func (s *segment) isWhole() bool {
-	c := cursor{follow: func(*segment) *segment { return nil }, position: position{segment: s, offset: segmentHeader}}
+	c := cursor{segments: func() []*segment { return nil }, position: position{segment: s, offset: segmentHeader}}
 	for {
 		if _, err := c.next(); err != nil {
 			return errors.Is(err, io.EOF)

@@ -78,7 +78,6 @@ type Spool struct {
 	reading         sync.WaitGroup // the recovery
 	recovered       chan *recovery
 	loaded          bool // the journals are open
-	isLogged        bool // that the last write failed
 	isMissingLogged bool // that files are missing or doubtful
 	buf             []byte
 
@@ -259,9 +258,6 @@ func (s *Spool) Holds(kind publish.Kind, messageID string) bool {
 // Len returns how many records of the kind wait, without those set aside. During a recovery it
 // isn't zero if there may be any.
 func (s *Spool) Len(kind publish.Kind) int64 { return s.queued[kind].Load() }
-
-// Dir returns the spool's directory.
-func (s *Spool) Dir() string { return s.config.Dir }
 
 // Last returns the highest number of any record that is or was on disk.
 func (s *Spool) Last() uint64 { return s.last.Load() }
