@@ -220,11 +220,14 @@ func (s *Spool) newSegment(j *journal, first uint64) (*segment, error) {
 	if first == 0 { // a probe
 		first = s.next
 	}
-	j.number = max(first, j.number+1)
+	last := lastOf(j.all())
+	if last != nil { // it may begin with a probe
+		first = max(first, last.number+1)
+	}
 	var salt [4]byte
 	_, _ = rand.Read(salt[:]) // never fails
-	in := &segment{disk: s.disk, number: j.number, salt: binary.BigEndian.Uint32(salt[:])}
-	if last := lastOf(j.all()); last != nil {
+	in := &segment{disk: s.disk, number: first, salt: binary.BigEndian.Uint32(salt[:])}
+	if last != nil {
 		if in.before = last.number; !s.recovering.Load() {
 			in.known = last.end.Load()
 		}

@@ -14,7 +14,7 @@ import (
 type disk interface {
 	lock(dir string) (io.Closer, error) // creates the directory
 	open(path string, flag int) (file, error)
-	list(dir string) ([]string, error)
+	list(dir string) ([]string, error) // sorted
 	rename(from, to string) error
 	remove(path string) error
 	syncDir(dir string) error // makes changes to the directory's names durable

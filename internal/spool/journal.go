@@ -21,7 +21,6 @@ type journal struct {
 
 	// Used by the committer alone.
 	active *segment // the last one, while it may be written
-	number uint64   // of the last segment ever begun
 	settle cursor   // at the head
 
 	reading sync.Mutex

@@ -98,7 +98,7 @@ func Read(dir string, visit func(r *Record) error) (damage, err error) {
 	defer closeAll(slices.Concat(segments[:]...))
 	seen := make(ids)
 	found := recovery{}
-	err = found.scan(segments, m, func(_ int, r *raw) error {
+	err = found.scan(segments, m.delivered, func(_ int, r *raw) error {
 		record, err := r.decode()
 		if err != nil || !seen.add(idOf(r.kind, record.ID)) {
 			return nil //nolint:nilerr // the bridge drops it

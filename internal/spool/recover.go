@@ -1,7 +1,6 @@
 package spool
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -25,7 +24,6 @@ type recovery struct {
 	queued [journals]int64      // by how much the spool's counts change
 	bytes  [publish.Kinds]int64 // the same
 	damage []error
-	cut    []string // writes that a crash cut short; never acknowledged
 }
 
 // openJournals opens the files of the directory.
@@ -40,7 +38,7 @@ func openJournals(d disk, dir string, flag int) (m mark, segments [journals][]*s
 	if m, err = readMark(d, filepath.Join(dir, markName)); err != nil {
 		return m, segments, err
 	}
-	isThere := slices.Contains(names, lockName) || slices.Contains(names, markName)
+	isThere := slices.Contains(names, lockName)
 	for i := range segments {
 		for _, name := range names {
 			number, salt, ok := parseName(name, journalName(i))
@@ -55,10 +53,15 @@ func openJournals(d disk, dir string, flag int) (m mark, segments [journals][]*s
 				closeAll(slices.Concat(segments[:]...))
 				return m, segments, err
 			}
+			if in.number == m.ends[i].segment {
+				in.durable = int64(m.ends[i].bytes)
+			}
+			if last := lastOf(segments[i]); last != nil && last.number == in.before {
+				last.durable = max(last.durable, in.known)
+			}
 			segments[i] = append(segments[i], in)
 		}
 		isThere = isThere || len(segments[i]) > 0
-		slices.SortFunc(segments[i], func(a, b *segment) int { return cmp.Compare(a.number, b.number) })
 	}
 	if !isThere {
 		err = os.ErrNotExist
@@ -87,14 +90,12 @@ func (s *Spool) load() (err error) {
 	s.mu.Lock()
 	s.settled = m.delivered
 	s.mu.Unlock()
-	highest, some := slices.Max(m.delivered[:]), false
+	highest := slices.Max(m.delivered[:])
 	for i, j := range s.journals {
 		j.settle.seq = m.delivered[i]
-		if len(segments[i]) > 0 {
-			some = true
+		if last := lastOf(segments[i]); last != nil {
 			j.replace(segments[i])
-			j.number = lastOf(segments[i]).number
-			highest = max(highest, j.number)
+			highest = max(highest, last.number)
 			s.bytes[i%publish.Kinds].Add(j.size()) // at most; known after the recovery
 		}
 	}
@@ -103,9 +104,7 @@ func (s *Spool) load() (err error) {
 		s.next = (highest>>runBits + 1) << runBits
 	}
 	s.last.Store(s.next - 1)
-	if some {
-		s.recover()
-	}
+	s.recover()
 	return nil
 }
 
@@ -138,14 +137,14 @@ func (s *Spool) recover() {
 	s.mu.Lock()
 	s.ids, s.dropped = make(ids), make(map[uint64]struct{})
 	s.mu.Unlock()
-	m := s.mark
+	delivered := s.mark.delivered
 	s.reading.Go(func() {
 		for _, of := range segments { // records count even if the process was killed before it synced them
 			if last := lastOf(of); last != nil && (*last.file.Load()).Sync() != nil {
 				last.doubt.Store(true)
 			}
 		}
-		if f.scan(segments, m, func(i int, r *raw) error { return s.recoverRecord(f, i, r) }) == nil {
+		if f.scan(segments, delivered, func(i int, r *raw) error { return s.recoverRecord(f, i, r) }) == nil {
 			s.recovered <- f
 		}
 	})
@@ -171,14 +170,11 @@ func (s *Spool) recoverRecord(f *recovery, i int, r *raw) error {
 
 // scan calls visit with each record, first with those that are set aside, so that none counts as
 // waiting. It notes damage. An error of visit ends it.
-func (f *recovery) scan(segments [journals][]*segment, m mark, visit func(i int, r *raw) error) error {
+func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint64, visit func(i int, r *raw) error) error {
 	for n := range journals {
 		i := setAside - n
-		f.checkFiles(segments[i], m.ends[i], m.delivered[i])
-		c := &cursor{segments: func() []*segment { return segments[i] }, position: position{seq: m.delivered[i]}}
-		c.damage = func(in *segment, from int64, isEnd bool, err error) {
-			f.note(durableBytes(segments[i], m.ends[i], in), in, from, isEnd, err)
-		}
+		f.checkFiles(segments[i], delivered[i])
+		c := &cursor{segments: func() []*segment { return segments[i] }, position: position{seq: delivered[i]}, damage: f.note}
 		for r, err := c.next(); err == nil; r, err = c.next() {
 			if err := visit(i, &r); err != nil {
 				return err
@@ -189,11 +185,10 @@ func (f *recovery) scan(segments [journals][]*segment, m mark, visit func(i int,
 }
 
 // checkFiles looks for missing files and bytes.
-func (f *recovery) checkFiles(segments []*segment, last end, delivered uint64) {
+func (f *recovery) checkFiles(segments []*segment, delivered uint64) {
 	for i, in := range segments {
-		end := in.end.Load()
-		switch known := durableBytes(segments, last, in); {
-		case end < known:
+		switch end := in.end.Load(); {
+		case end < in.durable:
 			f.spoil(in, end, errors.New("the file is too short"))
 		case i > 0 && !in.damaged.Load() && in.before != segments[i-1].number && in.before > delivered:
 			f.damage = append(f.damage, fmt.Errorf("a file is missing before %s", in.path))
@@ -201,22 +196,11 @@ func (f *recovery) checkFiles(segments []*segment, last end, delivered uint64) {
 	}
 }
 
-// durableBytes returns how many bytes of a segment were certainly durable.
-func durableBytes(segments []*segment, last end, in *segment) (known int64) {
-	if last.segment == in.number {
-		known = int64(last.bytes)
-	}
-	if next := following(segments, in); next != nil && next.before == in.number {
-		known = max(known, next.known)
-	}
-	return known
-}
-
 // note notes damage. At a segment's end, behind the bytes that were certainly durable, it is none:
 // a crash cut a write short, and nothing of it was acknowledged.
-func (f *recovery) note(known int64, in *segment, from int64, isEnd bool, err error) {
-	if isEnd && from >= known {
-		f.cut = append(f.cut, fmt.Sprintf("%s at %d of %d bytes", in.path, from, in.end.Swap(from)))
+func (f *recovery) note(in *segment, from int64, isEnd bool, err error) {
+	if isEnd && from >= in.durable {
+		in.end.Store(from)
 		return
 	}
 	f.spoil(in, from, err)
@@ -241,14 +225,6 @@ func (s *Spool) adopt(f *recovery) {
 		if i < publish.Kinds {
 			signal(s.changes[i])
 		}
-	}
-	s.logRecovery(f)
-}
-
-// logRecovery logs what was lost and what was cut short.
-func (s *Spool) logRecovery(f *recovery) {
-	if len(f.cut) > 0 {
-		s.config.Log.Info("a crash has cut writes to the spool short: nothing of them was acknowledged", zap.Strings("files", f.cut))
 	}
 	if n := len(f.damage); n > 0 {
 		s.config.Log.Error("spool is damaged and some records are lost: the others are kept, and once they are delivered the damaged files are renamed to *"+damagedSuffix+" for you to look at",

@@ -32,6 +32,7 @@ type segment struct {
 	salt    uint32 // start value of its checksums, so that no message can contain a valid record
 	before  uint64 // number of the segment before it
 	known   int64  // durable bytes of that segment; 0: unknown
+	durable int64  // bytes that were certainly durable before a recovery reads them
 	file    atomic.Pointer[file]
 	end     atomic.Int64 // size of the part that is whole and durable
 	doubt   atomic.Bool  // a write or a sync failed: check must rewrite it
@@ -110,7 +111,8 @@ func (s *segment) append(b []byte) error {
 			return err
 		}
 	}
-	s.end.Store(end + int64(len(b)))
+	s.durable = end + int64(len(b))
+	s.end.Store(s.durable)
 	return nil
 }
 
