@@ -1,7 +1,7 @@
 package relay
 
 import (
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
@@ -9,8 +9,9 @@ import (
 // that no sender waits for an acknowledgement that is unlikely to come. It closes with the first
 // success in time, usually the forwarder's.
 type breaker struct {
-	failures atomic.Int32
-	probeAt  atomic.Int64 // when one more may try, as uptime counts
+	mu       sync.Mutex
+	failures int
+	probeAt  time.Time // when one more may try
 }
 
 const (
@@ -18,43 +19,44 @@ const (
 	probeEvery  = time.Second
 )
 
-var started = time.Now()
-
-// uptime is a clock that nobody sets.
-func uptime() time.Duration { return time.Since(started) }
-
 // report records the outcome of an attempt.
 func (b *breaker) report(ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if ok {
-		if b.failures.Load() != 0 {
-			b.failures.Store(0)
-		}
+		b.failures = 0
 		return
 	}
-	b.probeAt.Store(int64(uptime() + probeEvery))
-	if b.failures.Add(1) > 1<<30 {
-		b.failures.Store(breaksAfter)
-	}
+	b.failures++
+	b.probeAt = time.Now().Add(probeEvery)
 }
 
-func (b *breaker) isClosed() bool { return b.failures.Load() < breaksAfter }
+func (b *breaker) isClosed() bool { return b.state() == "closed" }
 
 // allow reports whether to try where there is no other way: always while closed, otherwise one a
 // second.
 func (b *breaker) allow() bool {
-	if b.isClosed() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failures < breaksAfter {
 		return true
 	}
-	at, now := b.probeAt.Load(), uptime()
-	return int64(now) >= at && b.probeAt.CompareAndSwap(at, int64(now+probeEvery))
+	now := time.Now()
+	if now.Before(b.probeAt) {
+		return false
+	}
+	b.probeAt = now.Add(probeEvery)
+	return true
 }
 
 func (b *breaker) state() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	switch {
-	case b.isClosed():
+	case b.failures < breaksAfter:
 		return "closed"
-	case int64(uptime()) >= b.probeAt.Load():
-		return "half-open"
+	case time.Now().Before(b.probeAt):
+		return "open"
 	}
-	return "open"
+	return "half-open"
 }

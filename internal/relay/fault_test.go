@@ -63,7 +63,7 @@ func TestSilenceIsNoFault(t *testing.T) {
 	if err != nil || len(records) != 2 {
 		t.Fatalf("%+v, %v", records, err)
 	}
-	other.acked[records[1].Seq] = time.Now()
+	other.acked.add(deliveryOf(records[1]), time.Now())
 	if other.isSuspect(t.Context(), records[0]) {
 		t.Error("the first one is taken to be at fault")
 	}

@@ -36,10 +36,9 @@ const (
 type forwarder struct {
 	*Relay
 	kind     publish.Kind
-	acked    map[uint64]time.Time // records that are acknowledged, with the creation of the stream
-	batch    int                  // records in a batch
-	bytes    int                  // bytes in a batch
-	failures int                  // in a row
+	batch    int // records in a batch
+	bytes    int // bytes in a batch
+	failures int // in a row
 	lookup   *Lookup
 	backlog  backlog
 	refusals refusals
@@ -47,7 +46,7 @@ type forwarder struct {
 }
 
 func newForwarder(r *Relay, kind publish.Kind) *forwarder {
-	return &forwarder{Relay: r, kind: kind, acked: make(map[uint64]time.Time), batch: 1, bytes: firstBytes, lookup: newLookup(r, kind)}
+	return &forwarder{Relay: r, kind: kind, batch: 1, bytes: firstBytes, lookup: newLookup(r, kind)}
 }
 
 // run delivers until the context ends.
@@ -166,11 +165,11 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 		}
 		return results
 	}
-	f.acknowledged(ctx, records)
+	acked := f.acknowledged(ctx, records)
 	var messages []publish.Message
 	var places []int
 	for i, r := range records {
-		if _, acked := f.acked[r.Seq]; acked {
+		if _, ok := acked[r.Seq]; ok {
 			continue
 		}
 		if known.Stored[r.ID] {
@@ -192,24 +191,15 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 	return results
 }
 
-// acknowledged adds the records with late acknowledgements to acked. It drops those that the current
-// stream doesn't have because it was created again: they are sent again.
-func (f *forwarder) acknowledged(ctx context.Context, records []spool.Record) {
-	isAny := false
-	for i := range records {
-		made, late := f.late.take(&records[i])
-		if late {
-			f.acked[records[i].Seq] = made
-			f.Observer.Published(f.kind, FromSpool, Found)
-		}
-		_, acked := f.acked[records[i].Seq]
-		isAny = isAny || acked
+// acknowledged returns the records that need not be sent, because the current stream has acknowledged
+// them already. A stream that was created again doesn't have them.
+func (f *forwarder) acknowledged(ctx context.Context, records []spool.Record) map[uint64]time.Time {
+	acked := f.acked.of(records)
+	if len(acked) > 0 {
+		now, err := f.Publisher.Made(ctx, f.kind)
+		maps.DeleteFunc(acked, func(_ uint64, made time.Time) bool { return err != nil || !made.Equal(now) })
 	}
-	if !isAny {
-		return
-	}
-	now, err := f.Publisher.Made(ctx, f.kind)
-	maps.DeleteFunc(f.acked, func(_ uint64, made time.Time) bool { return err != nil || !made.Equal(now) })
+	return acked
 }
 
 // settle removes records from the beginning of the spool's queue and reports whether it could.
@@ -218,9 +208,7 @@ func (f *forwarder) settle(records []spool.Record, reasons map[uint64]string) bo
 		return false // the spool has logged it
 	}
 	f.backlog.delivered += len(records) - len(reasons)
-	for _, r := range records {
-		delete(f.acked, r.Seq)
-	}
+	f.acked.forget(records)
 	return true
 }
 
@@ -229,7 +217,7 @@ func (f *forwarder) settle(records []spool.Record, reasons map[uint64]string) bo
 func (f *forwarder) keepAcked(records []spool.Record, results []publish.Result) {
 	for i, r := range records {
 		if result := results[i]; result.Err == nil && result.Status != "" {
-			f.acked[r.Seq] = result.Made
+			f.acked.add(deliveryOf(r), result.Made)
 		}
 	}
 }
@@ -294,15 +282,12 @@ func (f *forwarder) takesAnother(ctx context.Context, r spool.Record) bool {
 		return false
 	}
 	for _, other := range others {
-		if _, acked := f.acked[other.Seq]; acked {
-			continue
-		}
 		result := f.deliver(ctx, []spool.Record{other})[0]
 		if result.Err != nil {
 			return false
 		}
 		if result.Status != "" {
-			f.acked[other.Seq] = result.Made
+			f.acked.add(deliveryOf(other), result.Made)
 			return true
 		}
 	}

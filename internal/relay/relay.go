@@ -66,7 +66,7 @@ type Relay struct {
 	Config
 	breakers   [publish.Kinds]breaker
 	gates      [publish.Kinds]drainGate
-	late       lateAcks
+	acked      acked
 	earlier    uint64 // the highest number of a record of an earlier process
 	forwarders []*forwarder
 	closing    atomic.Bool
@@ -84,7 +84,10 @@ const spoolTime = answerBound / 8
 // Start returns a relay, which begins to deliver the spool.
 func Start(c Config) *Relay {
 	r := &Relay{Config: c, earlier: c.Spool.Last()}
-	c.Publisher.OnLate(r.late.add)
+	c.Publisher.OnLate(func(a publish.LateAck) {
+		r.acked.add(delivery{a.Kind, a.ID, a.Arrived.UnixNano()}, a.Made)
+		r.Observer.Published(a.Kind, FromSpool, Found)
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	for _, kind := range c.Kinds {
@@ -108,8 +111,10 @@ func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status,
 	var attempted time.Time
 	var direct error
 	if r.isDirect(m.Kind) || r.gates[m.Kind].wait(ctx) && r.isDirect(m.Kind) {
+		inTime, cancel := context.WithDeadline(ctx, bound.Add(-spoolTime))
+		defer cancel()
 		var status publish.Status
-		if status, direct = r.publishBy(ctx, m, bound.Add(-spoolTime)); direct == nil || isFinal(direct) {
+		if status, direct = r.publish(inTime, m); direct == nil || isFinal(direct) {
 			return status, direct
 		}
 		attempted = arrived
@@ -144,16 +149,6 @@ func (r *Relay) bound(ctx context.Context) time.Time {
 		return deadline
 	}
 	return time.Now().Add(max(answerBound, least))
-}
-
-// publishBy tries JetStream once, and gives up at the given time.
-func (r *Relay) publishBy(ctx context.Context, m publish.Message, by time.Time) (publish.Status, error) {
-	if time.Until(by) < r.Timeout {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, by)
-		defer cancel()
-	}
-	return r.publish(ctx, m)
 }
 
 // isFinal reports whether a failed publish means that the message can't be made durable at all.

@@ -49,7 +49,6 @@ func (r *Relay) trySetAside(ctx context.Context, forwarders map[publish.Kind]*fo
 			for i, result := range f.deliver(ctx, some) {
 				if result.Err == nil {
 					delivered = append(delivered, some[i].Seq)
-					delete(f.acked, some[i].Seq)
 				}
 			}
 			if len(delivered) > 0 {

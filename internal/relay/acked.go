@@ -1,0 +1,60 @@
+package relay
+
+import (
+	"sync"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
+)
+
+// acked holds the messages that JetStream has acknowledged though their records are still in the
+// spool: after their time-out, or behind one that has failed. They needn't be sent again. If one is
+// forgotten, the stream recognises the duplicate.
+type acked struct {
+	mu   sync.Mutex
+	made map[delivery]time.Time // when the stream was created
+}
+
+// delivery identifies a delivery of an event. Other deliveries of it arrived at other times, by the
+// same clock, which need not be correct.
+type delivery struct {
+	kind    publish.Kind
+	id      string
+	arrived int64 // Unix nanoseconds, as in the spool
+}
+
+func deliveryOf(r spool.Record) delivery { return delivery{r.Kind, r.ID, r.Arrived.UnixNano()} }
+
+const maxAcked = 1 << 16
+
+func (a *acked) add(d delivery, made time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.made == nil || len(a.made) >= maxAcked {
+		a.made = make(map[delivery]time.Time)
+	}
+	a.made[d] = made
+}
+
+// of returns when the streams were created that have acknowledged some of the records, by number.
+func (a *acked) of(records []spool.Record) map[uint64]time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	made := make(map[uint64]time.Time)
+	for _, r := range records {
+		if at, ok := a.made[deliveryOf(r)]; ok {
+			made[r.Seq] = at
+		}
+	}
+	return made
+}
+
+// forget drops records that have left the spool.
+func (a *acked) forget(records []spool.Record) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, r := range records {
+		delete(a.made, deliveryOf(r))
+	}
+}
