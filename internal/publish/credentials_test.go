@@ -17,6 +17,8 @@ import (
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
+
+	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
 // newKey makes a key pair.
@@ -120,8 +122,12 @@ func newAuthority(t *testing.T, dir, name string) *authority {
 
 func (a *authority) issue(t *testing.T, name string, usage x509.ExtKeyUsage) {
 	t.Helper()
+	host, _, err := net.SplitHostPort(natsdtest.FreeAddr(t)) // all servers of a test process have the same one
+	if err != nil {
+		t.Fatal(err)
+	}
 	a.write(t, name, &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, IPAddresses: []net.IP{net.ParseIP(host)},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{usage},
 	})
 }

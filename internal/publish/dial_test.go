@@ -83,7 +83,7 @@ func dead(t *testing.T, address string, port int) {
 // the silent one isn't chosen again and again.
 func TestDialsEveryAddress(t *testing.T) {
 	s := natsdtest.Start(t, "")
-	_, port, err := net.SplitHostPort(s.Addr())
+	host, port, err := net.SplitHostPort(s.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestDialsEveryAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = silent.Close() }()
-	resolve(t, "nats", "127.0.0.1", "127.0.0.2")
+	resolve(t, "nats", host, "127.0.0.2")
 	for { // until the dead one happens to come first
 		start := time.Now()
 		f := open(t, "nats://nats:"+port).connected()
@@ -109,7 +109,7 @@ func TestDialsEveryAddress(t *testing.T) {
 			break
 		}
 	}
-	resolve(t, "nats", "127.0.0.1", "127.0.0.3")
+	resolve(t, "nats", host, "127.0.0.3")
 	for range 4 { // the silent one comes first in every other one
 		start := time.Now()
 		open(t, "nats://nats:"+port).connected()

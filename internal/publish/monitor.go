@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,9 +26,6 @@ type monitor struct {
 	asked     time.Time               // when the server was asked for its max_payload; used by run alone
 	lastError atomic.Pointer[error]
 	logged    []string // the differences that were logged last
-
-	cancel context.CancelFunc
-	done   sync.WaitGroup
 }
 
 const (
@@ -43,18 +39,6 @@ var errUnchecked = errors.New("the stream has not been checked yet")
 
 func newMonitor(stream Stream, log *zap.Logger) *monitor {
 	return &monitor{stream: stream, log: log, wanted: make(chan struct{}, 1)}
-}
-
-// start runs the monitor. check may be called before. current returns the session that is up, or nil.
-func (m *monitor) start(current func() *session) {
-	ctx, cancel := context.WithCancel(context.Background())
-	m.cancel = cancel
-	m.done.Go(func() { m.run(ctx, current) })
-}
-
-func (m *monitor) stop() {
-	m.cancel()
-	m.done.Wait()
 }
 
 // check requests a check and doesn't wait for it.
@@ -84,7 +68,8 @@ func (m *monitor) lastWindow() window {
 	return window{}
 }
 
-// run checks on request, at intervals, and again after a failure.
+// run checks on request, at intervals, and again after a failure. current returns the session that is up,
+// or nil.
 func (m *monitor) run(ctx context.Context, current func() *session) {
 	wait := firstRetry
 	timer := time.NewTimer(checkInterval)

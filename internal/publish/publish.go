@@ -53,9 +53,7 @@ func Open(c Config) (*Publisher, error) {
 	if err := c.Server.check(); err != nil {
 		return nil, fmt.Errorf("connecting to NATS: %w", err)
 	}
-	p := &Publisher{
-		config: c, acks: newAcks(c.Server.Domain),
-	}
+	p := &Publisher{config: c, acks: newAcks(c.Server.Domain)}
 	events := newMonitor(c.Stream, c.Log)
 	p.monitors[Event], p.streams = events, []*monitor{events}
 	if c.Quarantine != nil {
@@ -66,7 +64,7 @@ func Open(c Config) (*Publisher, error) {
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	for _, m := range p.streams {
-		m.start(p.current)
+		go m.run(p.ctx, p.current)
 	}
 	go p.run()
 	return p, nil
@@ -249,9 +247,6 @@ func (p *Publisher) ConfiguredWindow(kind Kind) time.Duration {
 // Close waits for outstanding acknowledgements until the context ends, and disconnects.
 func (p *Publisher) Close(ctx context.Context) error {
 	p.cancel()
-	for _, m := range p.streams {
-		m.stop()
-	}
 	var err error
 	if n := p.drained(ctx); n > 0 {
 		err = fmt.Errorf("closing: %d messages are not acknowledged yet", n)

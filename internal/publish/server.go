@@ -105,12 +105,12 @@ func (s Server) check() error {
 // maxPayloadOption.Apply): only a new connection learns the new limit.
 func (s Server) wasRaised(nc *nats.Conn) (bool, error) {
 	s.URL = nc.ConnectedUrl()
-	fresh, err := s.Connect(nats.Timeout(dialTimeout))
+	fresh, err := s.Connect()
 	if err != nil {
 		return false, err
 	}
 	defer fresh.Close()
-	if err := fresh.FlushTimeout(dialTimeout); err != nil { // an account's limit comes after the first PONG
+	if err := fresh.FlushTimeout(commandTimeout); err != nil { // an account's limit comes after the first PONG
 		return false, err
 	}
 	return fresh.MaxPayload() > nc.MaxPayload(), nil

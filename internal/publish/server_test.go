@@ -253,7 +253,7 @@ func TestCredentialsExpire(t *testing.T) {
 	t.Parallel()
 	operator := newOperator(t, t.TempDir())
 	s := natsdtest.Start(t, operator.conf)
-	expires := time.Now().Add(2 * time.Second)
+	expires := time.Now().Add(5 * time.Second)
 	creds := operator.user(t, func(u *jwt.UserClaims) { u.Expires = expires.Unix() })
 	f := open(t, s.URL(), func(c *Config) { c.Server.Creds = creds }).connected()
 	poll.Until(t, "disconnected, and refused", func() bool {
