@@ -14,18 +14,15 @@ import (
 // asCaptured returns the request as it was captured, with what it needs to be one.
 func (d *diagnoser) asCaptured() Delivery {
 	r := d.Delivery
-	hasHost := len(r.Values("Host")) > 0
+	isHTTP1 := r.Method != "" && (r.Version == "" || strings.HasPrefix(r.Version, "1."))
 	switch path := "/webhooks/" + d.at.Name; {
 	case r.Method == "":
 		r.Method, r.Target = http.MethodPost, path
-	case d.At != "" && d.path() != path && d.path() != path+"/":
+	case d.At != "" && strings.TrimSuffix(d.path(), "/") != path:
 		d.step("note", "the request is for %s; it is judged as one for %s, as asked", humanize.Text(d.path()), path)
 		r.Target = path
-		fallthrough
-	default:
-		hasHost = hasHost || r.Version == "" || strings.HasPrefix(r.Version, "1.")
 	}
-	if !hasHost {
+	if !isHTTP1 && len(r.Values("Host")) == 0 { // from 2 on it isn't among the headers
 		r.Header = append(slices.Clip(r.Header), Field{"Host", "bridge"})
 	}
 	return r
@@ -79,7 +76,10 @@ func (d *diagnoser) examineAnswer() answer {
 		))
 		return first
 	case first.status == http.StatusUnsupportedMediaType:
-		d.cause(d.codingCause())
+		d.cause(proven(
+			"content_encoding", "the body isn't JSON, and its Content-Encoding is "+humanize.Text(strings.Join(d.Delivery.Values("Content-Encoding"), ", ")),
+			"if that is a compression, have the proxy pass the body on uncompressed; else capture the body as it was sent, byte for byte",
+		))
 		return first
 	case isChunked && asIs.Version == "1.0" && len(asIs.Body) > 0:
 		d.cause(proven(
@@ -90,26 +90,6 @@ func (d *diagnoser) examineAnswer() answer {
 		return first
 	}
 	return d.judge(d.asExpected())
-}
-
-// codings are those of HTTP (RFC 9110, section 8.4.1), and two more of its registry.
-var codings = []string{"gzip", "x-gzip", "compress", "x-compress", "deflate", "br", "zstd"}
-
-// codingCause returns the cause of a body that isn't JSON and has a Content-Encoding.
-func (d *diagnoser) codingCause() Cause {
-	named := strings.Join(d.Delivery.Values("Content-Encoding"), ", ")
-	for coding := range strings.SplitSeq(named, ",") {
-		if slices.Contains(codings, strings.ToLower(strings.TrimSpace(coding))) {
-			return proven(
-				"content_encoding", "the body isn't JSON, and is compressed by its Content-Encoding",
-				"have the proxy pass it on uncompressed. The steps above are about the bytes as captured",
-			)
-		}
-	}
-	return proven(
-		"content_encoding", "the body isn't JSON. Its Content-Encoding, "+humanize.Text(named)+", is no coding of HTTP's: by itself it is harmless",
-		"capture the body as it was sent, byte for byte, and ask again",
-	)
 }
 
 // judge asks the server. A delivery that is old by now, and of which isn't known when it was

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
@@ -45,30 +44,13 @@ func (d *diagnoser) examineBody() body {
 	return body{raw: raw, text: text, err: err}
 }
 
-// difference describes the first place in which a text differs from its canonical form.
+// difference shows the first place in which a text differs from its canonical form.
 func difference(raw, text []byte) string {
 	i := 0
 	for i < len(raw) && i < len(text) && raw[i] == text[i] {
 		i++
 	}
-	what := "the order of members, or how something is written"
-	var here, there byte
-	if i < len(raw) {
-		here = raw[i]
-	}
-	if i < len(text) {
-		there = text[i]
-	}
-	digits := "0123456789+-.eE"
-	switch {
-	case strings.IndexByte(" \t\r\n", here) >= 0 && here != 0:
-		what = "white space"
-	case here == '\\' || there == '\\':
-		what = "an escape"
-	case i > 0 && (strings.IndexByte(digits, here) >= 0 && here != 0 || strings.IndexByte(digits, there) >= 0 && there != 0):
-		what = "how a number is written"
-	}
-	return fmt.Sprintf("differs first at byte %d, by %s: %s instead of %s", i, what, excerpt(raw[i:]), excerpt(text[i:]))
+	return fmt.Sprintf("differs first at byte %d: %s instead of %s", i, excerpt(raw[i:]), excerpt(text[i:]))
 }
 
 // excerpt quotes the beginning of a text.

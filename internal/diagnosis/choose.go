@@ -16,40 +16,28 @@ var ErrEndpoint = errors.New("the endpoint is unknown: neither the request's pat
 // findEndpoint chooses the endpoint: the one that is named, else that of the path, else that of the
 // vendor which sends such bodies, else the only one.
 func (d *diagnoser) findEndpoint() error {
-	named := func(name string) bool {
-		i := slices.IndexFunc(d.Endpoints, func(e Endpoint) bool { return e.Name == name })
-		if i >= 0 {
+	names := []string{d.At}
+	if d.At == "" {
+		names = strings.Split(d.path(), "/")
+	}
+	for _, name := range slices.Backward(names) {
+		if i := slices.IndexFunc(d.Endpoints, func(e Endpoint) bool { return e.Name == name }); i >= 0 {
 			d.at = d.Endpoints[i]
+			return nil
 		}
-		return i >= 0
 	}
 	if d.At != "" {
-		if !named(d.At) {
-			return ErrEndpoint
-		}
-		return nil
-	}
-	segments := strings.Split(d.path(), "/")
-	slices.Reverse(segments)
-	if slices.ContainsFunc(segments, named) {
-		return nil
-	}
-	var fitting []Endpoint
-	shape := shapeOf(d.Delivery.Body)
-	for _, e := range d.Endpoints {
-		if e.Provider.Name == shape {
-			fitting = append(fitting, e)
-		}
-	}
-	switch {
-	case len(fitting) == 1:
-		d.at = fitting[0]
-	case len(d.Endpoints) == 1:
-		d.at = d.Endpoints[0]
-	default:
 		return ErrEndpoint
 	}
-	return nil
+	shape := shapeOf(d.Delivery.Body)
+	fitting := slices.DeleteFunc(slices.Clone(d.Endpoints), func(e Endpoint) bool { return e.Provider.Name != shape })
+	for _, list := range [][]Endpoint{fitting, d.Endpoints} {
+		if len(list) == 1 {
+			d.at = list[0]
+			return nil
+		}
+	}
+	return ErrEndpoint
 }
 
 // path returns the request's path, "" if the capture doesn't show it.

@@ -151,7 +151,7 @@ func (d *diagnoser) nextCause(f found) (Cause, bool) {
 	next.Endpoints, next.At = []Endpoint{at}, at.Name
 	signature := at.Provider.Encodings[0].Encode(verify.Sum(f.key.Secret, f.text.parts...))
 	next.Delivery = Delivery{Header: []Field{{at.Provider.Header, signature}}, Body: f.body.raw}
-	answer := next.judge(next.asCaptured())
+	answer := next.judge(next.asExpected())
 	if answer.err == nil {
 		return Cause{}, false
 	}
