@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"errors"
 	"net/url"
 	"time"
 
@@ -17,9 +16,9 @@ import (
 // forward holds the flags of `bridge forward`.
 type forward struct {
 	selection
-	to, durable           string
-	concurrency, attempts int
-	timeout               time.Duration
+	to, durable string
+	concurrency int
+	timeout     time.Duration
 }
 
 func forwardCommand(environ []string, stdio stdio) *cobra.Command {
@@ -32,7 +31,7 @@ Ctrl-C. With --since or --until it posts what was stored then, and ends with a s
 reached as "bridge serve" reaches it; without NATS_URL at the address of the embedded server.
 
 Only the event is sent, never the vendor's headers or signature. A 2xx delivers it. No answer, 408,
-425, 429 and 5xx are tried again with growing pauses; any other answer is final, a redirect too.
+425, 429 and 5xx are tried again, up to six times; any other answer is final, a redirect too.
 While nothing listens at URL, events wait; a span of time is given up.
 The answer to each attempt is printed in a line, with the first digits of the event's id. The exit
 status is 1 if an event was not delivered.
@@ -87,7 +86,6 @@ that the filters exclude count as done. "nats consumer rm STREAM NAME" deletes t
 	flags.StringVar(&f.to, "to", "", "post to this http or https URL")
 	flags.StringVar(&f.durable, "durable", "", "remember under this name which events are delivered, and continue there the next time")
 	flags.IntVar(&f.concurrency, "concurrency", 1, "post up to so many events at a time; 1 keeps their order, except of what is posted again")
-	flags.IntVar(&f.attempts, "attempts", 6, "try each event so many times")
 	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "wait so long for each answer")
 	f.selection.flags(c, "go on with events as they come (default: unless --since or --until is given without --durable)")
 	complete(c, "to", "http://localhost:3000/", "http://localhost:8080/")
@@ -106,8 +104,6 @@ func (f *forward) check() (*url.URL, error) {
 		return nil, usagef("--to: a user or password in the URL would be seen in the list of processes; leave them out")
 	case f.concurrency < 1 || f.concurrency > 256:
 		return nil, usagef("--concurrency: got %d; takes 1 to 256", f.concurrency)
-	case f.attempts < 1 || f.attempts > 100:
-		return nil, usagef("--attempts: got %d; takes 1 to 100", f.attempts)
 	case f.timeout <= 0 || f.timeout > time.Hour:
 		return nil, usagef("--timeout: got %s; takes a duration up to 1h, such as 10s", f.timeout)
 	case f.durable != "" && f.until != "":
@@ -126,10 +122,7 @@ func (p *poster) forwardSpan(ctx context.Context, js jetstream.JetStream, s stre
 	work.SetLimit(p.concurrency)
 	err := followSection(ctx, js, s, until, p.stdio, func(m stream.Message) error {
 		work.Go(func() error {
-			err := p.deliver(ctx, m)
-			if errors.Is(err, errUndelivered) {
-				err = nil // it is counted
-			}
+			_, err := p.deliver(ctx, m)
 			return err
 		})
 		return nil

@@ -133,23 +133,19 @@ func (p *poster) settle(ctx context.Context, m jetstream.Msg) error {
 			_ = m.InProgress() // if that fails, the event may be posted twice
 		}
 	}()
-	err := p.deliver(ctx, m)
+	delivered, err := p.deliver(ctx, m)
 	posted()
 	switch {
-	case err == nil:
+	case delivered:
 		acked, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		if err := m.DoubleAck(acked); err != nil {
 			p.say("an event was delivered but could not be acknowledged, it will be posted again: %v", err)
 		}
-	case errors.Is(err, errUndelivered) && ctx.Err() == nil:
+	case err == nil && ctx.Err() == nil:
 		_ = m.NakWithDelay(nakDelay) // else it comes again after the ack wait
-		return nil
 	default:
 		_ = m.Nak() // for the next run
-	}
-	if errors.Is(err, errUndelivered) {
-		return nil
 	}
 	return err
 }

@@ -39,13 +39,11 @@ const (
 	maxAnswerLine = 60       // characters printed of it
 	firstPause    = 250 * time.Millisecond
 	maxPause      = 10 * time.Second
+	maxAttempts   = 6
 )
 
-var (
-	errUndelivered = errors.New("the event was not delivered")
-	// errFinal is an answer that trying again won't change.
-	errFinal = errors.New("not tried again")
-)
+// errAgain is an answer after which an event is posted again, errFinal one that this won't change.
+var errAgain, errFinal = errors.New("to be tried again"), errors.New("not to be tried again")
 
 func newPoster(f *forward, to *url.URL, lines printer, stdio stdio) *poster {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
@@ -59,10 +57,9 @@ func newPoster(f *forward, to *url.URL, lines printer, stdio stdio) *poster {
 	return &poster{forward: f, stdio: stdio, lines: lines, url: to, client: client, failed: make(map[string]bool), begin: time.Now()}
 }
 
-// deliver posts a message until it is delivered, refused for good, or tried often enough. Its error is
-// errUndelivered, or one that ends the run. A message that is not an event, or that the filters exclude,
-// is skipped.
-func (p *poster) deliver(ctx context.Context, m jetstream.Msg) error {
+// deliver posts a message until it is delivered, refused for good, or tried often enough. A message that
+// is not an event, or that the filters exclude, is skipped, which counts as delivered. An error ends the run.
+func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, err error) {
 	if meta, err := m.Metadata(); err == nil {
 		p.pending.Store(meta.NumPending)
 	}
@@ -70,13 +67,13 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) error {
 	if err != nil {
 		p.say("skipping a message on %s that is not one of the bridge's events: %v", m.Subject(), err)
 		p.count(func() { p.skipped++ })
-		return nil
+		return true, nil
 	}
 	if !p.filter.matches(&e) {
-		return nil
+		return true, nil
 	}
 	if ctx.Err() != nil { // it is not begun
-		return errUndelivered
+		return false, nil
 	}
 	for attempt, pause := 1, firstPause; ; attempt, pause = attempt+1, min(2*pause, maxPause) {
 		answer, err := p.post(ctx, m.Data())
@@ -90,19 +87,19 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) error {
 		}
 		if !(waits && attempt > 1) && !(err != nil && ctx.Err() != nil) { // known already, or Ctrl-C
 			if err := p.print(m.Subject(), e.ID, answer); err != nil {
-				return err
+				return false, err
 			}
 		}
 		switch {
 		case err == nil:
 			p.count(func() { p.posted++; delete(p.failed, e.ID) })
-			return nil
-		case errors.Is(err, errFinal), attempt >= p.attempts && !waits, ctx.Err() != nil:
+			return true, nil
+		case errors.Is(err, errFinal), attempt >= maxAttempts && !waits, ctx.Err() != nil:
 			p.count(func() { p.failed[e.ID] = true })
 			if isRefused && !p.follow {
-				return fmt.Errorf("nothing listens at %s://%s: start your service there, or correct --to", p.url.Scheme, p.url.Host)
+				return false, fmt.Errorf("nothing listens at %s://%s: start your service there, or correct --to", p.url.Scheme, p.url.Host)
 			}
-			return errUndelivered
+			return false, nil
 		}
 		wait(ctx, pause)
 	}
@@ -131,18 +128,18 @@ func (p *poster) post(ctx context.Context, payload []byte) (answer string, err e
 		return "no answer: " + err.Error(), err
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	body, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	answer = fmt.Sprintf("%s in %s", response.Status, time.Since(began).Round(100*time.Microsecond))
 	if first, _, _ := bytes.Cut(bytes.TrimSpace(body), []byte("\n")); len(first) > 0 {
 		answer += ": " + cut(humanize.Text(string(bytes.TrimSpace(first))), maxAnswerLine)
 	}
 	switch status := response.StatusCode; {
 	case status/100 == 2:
-		return answer, nil // even if the rest of its body is lost
+		return answer, nil
 	case status/100 == 3:
 		return answer + " (redirects are not followed: give the target as --to)", errFinal
 	case status == 408, status == 425, status == 429, status >= 500:
-		return answer, errors.Join(errUndelivered, err)
+		return answer, errAgain
 	}
 	return answer, errFinal
 }
