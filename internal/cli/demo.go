@@ -96,7 +96,8 @@ func (d *demo) start(ctx context.Context, environ []string, dir string) (err err
 	if d.bridge, err = app.New(ctx, d.config, version(), telemetry.NewLogger(d.io.err, d.config.LogFormat, d.config.LogLevel)); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	d.page, err = openPage(listener, d.config, d.bridge.NATSURL(), quiet)
+	d.config.EmbeddedNATSAddr = config.Address(strings.TrimPrefix(d.bridge.NATSURL(), "nats://")) // with the port that it took
+	d.page, err = openPage(listener, d.config, quiet)
 	return err
 }
 
@@ -146,7 +147,7 @@ func (d *demo) show(ctx context.Context) error {
 
 // receive prints so many events from the stream, and returns the first.
 func (d *demo) receive(ctx context.Context, events int) (first []byte, err error) {
-	js, err := connectTo(d.config, d.bridge.NATSURL(), quiet)
+	js, err := connect(d.config, quiet)
 	if err != nil {
 		return nil, err
 	}

@@ -19,11 +19,8 @@ import (
 
 // connect connects to the NATS that a bridge with this configuration uses, and tells when the
 // connection is lost and restored.
-func connect(cfg *config.Config, stdio stdio) (jetstream.JetStream, error) {
-	return connectTo(cfg, natsURL(cfg), stdio)
-}
-
-func connectTo(cfg *config.Config, url string, stdio stdio, options ...nats.Option) (jetstream.JetStream, error) {
+func connect(cfg *config.Config, stdio stdio, options ...nats.Option) (jetstream.JetStream, error) {
+	url := natsURL(cfg)
 	remote := app.NATSServer(cfg, url, version())
 	nc, err := remote.Connect(append(options,
 		nats.DisconnectErrHandler(func(nc *nats.Conn, _ error) {

@@ -45,7 +45,7 @@ It listens on loopback only, because the page shows everything that the account 
 			if err != nil {
 				return fmt.Errorf("listening on --addr: %w", err)
 			}
-			p, err := openPage(listener, cfg, natsURL(cfg), stdio)
+			p, err := openPage(listener, cfg, stdio)
 			if err != nil {
 				return err
 			}
@@ -69,8 +69,8 @@ type page struct {
 }
 
 // openPage makes a page, which needs no NATS to begin with. It takes over the listener.
-func openPage(listener net.Listener, cfg *config.Config, url string, stdio stdio) (*page, error) {
-	js, err := connectTo(cfg, url, stdio,
+func openPage(listener net.Listener, cfg *config.Config, stdio stdio) (*page, error) {
+	js, err := connect(cfg, stdio,
 		nats.RetryOnFailedConnect(true), nats.Timeout(2*time.Second), nats.ReconnectWait(500*time.Millisecond),
 		nats.PingInterval(5*time.Second), nats.MaxPingsOutstanding(2), // a black hole is noticed after 15 s
 		nats.ConnectHandler(func(nc *nats.Conn) { stdio.say("connected to NATS at %s", nc.ConnectedAddr()) }),
@@ -78,7 +78,7 @@ func openPage(listener net.Listener, cfg *config.Config, url string, stdio stdio
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	nc := js.Conn()
+	nc, url := js.Conn(), natsURL(cfg)
 	if !nc.IsConnected() {
 		stdio.say("NATS can't be reached at %s, still trying: %v", config.ServerList(url), nc.LastError())
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
-	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // printer prints events, in a line each.
@@ -69,7 +67,7 @@ func (p printer) print(subject string, e *event.Event, none error, now time.Time
 		about = strings.TrimSpace(about + "  " + e.EntityID)
 	}
 	about = p.fit(humanize.Text(about), len(received)+len(name)+len(id)+len("      "))
-	parts := []string{p.paint(faint, received), p.paint(providerColour(e.Provider), name)}
+	parts := []string{p.paint(faint, received), p.paint(cyan, name)}
 	if about != "" {
 		parts = append(parts, p.paint(bold, about))
 	}
@@ -100,22 +98,15 @@ func cut(text string, columns int) string {
 
 // The terminal's own colours, so that they suit its background.
 const (
-	plain = ""
 	bold  = "1"
 	faint = "2"
 	red   = "31"
+	cyan  = "36"
 )
-
-// providerColour is one of those that read well on dark and on light, the same for one provider always.
-func providerColour(provider string) string {
-	// Cyan, magenta, blue, green, and the same bright.
-	colours := [...]string{"36", "35", "34", "32", "96", "95", "94", "92"}
-	return colours[max(0, slices.Index(providers.Names(), provider))%len(colours)]
-}
 
 func (p printer) paint(colour, text string) string {
 	text = humanize.Text(text)
-	if !p.colours || colour == plain {
+	if !p.colours {
 		return text
 	}
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/event"
-	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 func TestParseTime(t *testing.T) {
@@ -123,14 +122,6 @@ func TestColours(t *testing.T) {
 	escapes := regexp.MustCompile("\x1b\\[[0-9]+m")
 	if without := escapes.ReplaceAllString(coloured.String(), ""); without != plain.String() || !escapes.MatchString(coloured.String()) {
 		t.Errorf("%q, without colours %q", coloured.String(), plain.String())
-	}
-	seen := map[string]string{}
-	for _, p := range providers.All { // of the others, several may share one
-		colour := providerColour(p.Name)
-		if other, taken := seen[colour]; taken {
-			t.Errorf("%s and %s have one colour", p.Name, other)
-		}
-		seen[colour] = p.Name
 	}
 }
 
