@@ -26,8 +26,7 @@ func drainCommand(environ []string, stdio stdio) *cobra.Command {
 		Short: "Deliver what is in the spool of an instance that is gone",
 		Long: `Deliver what is in a spool that no bridge has open, as a bridge does: in order, each record to the
 stream of its kind. What the stream has already is a success; what it may have and not recognise any
-more is looked up first. NATS is reached as "bridge serve" reaches it; without NATS_URL at the address
-of the embedded server. DIR is the spool's directory: DATA_DIR/spool of the bridge that is gone.
+more is looked up first. DIR is the spool's directory: DATA_DIR/spool of the bridge that is gone.
 
 What could not be delivered stays in the spool; it is listed on standard output, and the exit status
 is 1. It can be drained again.`,

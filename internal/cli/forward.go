@@ -27,8 +27,7 @@ func forwardCommand(environ []string, stdio stdio) *cobra.Command {
 		Use:   "forward --to URL",
 		Short: "Post events to a local service as they come, or a span of them again",
 		Long: `Post each event of the stream to a service over HTTP, as a CloudEvent in structured mode, until
-Ctrl-C. With --since or --until it posts what was stored then, and ends with a summary. NATS is
-reached as "bridge serve" reaches it; without NATS_URL at the address of the embedded server.
+Ctrl-C. With --since or --until it posts what was stored then, and ends with a summary.
 
 Only the event is sent, never the vendor's headers or signature. A 2xx delivers it. No answer, 408,
 425, 429 and 5xx are tried again, up to six times; any other answer is final, a redirect too.

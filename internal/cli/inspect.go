@@ -26,8 +26,7 @@ func inspectCommand(environ []string, stdio stdio) *cobra.Command {
 		Short: "Show events, the stream and the quarantine on a live page",
 		Long: `Serve a page on this machine that shows events as they come, each one whole, the state of the
 stream and its consumers, and the quarantine. Its URL is printed on standard output. It reads, and
-changes nothing. NATS is reached as "bridge serve" reaches it; without NATS_URL at the address of the
-embedded server. While NATS is away, the page says so.
+changes nothing. While NATS is away, the page says so.
 
 It listens on loopback only, because the page shows everything that the account may read.`,
 		Example: "  bridge inspect\n  NATS_URL=nats://nats:4222 NATS_CREDS=reader.creds bridge inspect --addr 127.0.0.1:9000",

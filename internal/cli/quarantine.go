@@ -24,8 +24,7 @@ func quarantineCommand(environ []string, stdio stdio) *cobra.Command {
 		Short: "List, show, release or drop signed deliveries that could not be published",
 		Long: `Look at deliveries with a correct signature that could not be published: they can't be read as
 an event, contradict themselves, are too old or too far in the future. They are kept in the stream
-STREAM_NAME_QUARANTINE. NATS is reached as "bridge serve" reaches it; without NATS_URL at the address
-of the embedded server.`,
+STREAM_NAME_QUARANTINE.`,
 		Example: `  bridge quarantine list
   bridge quarantine show 5e0c
   bridge quarantine release 5e0c

@@ -60,7 +60,8 @@ func rootCommand(environ []string, io stdio) *cobra.Command {
 a CloudEvent to NATS JetStream. It answers 200 only when the event is durable.
 
 It is configured by environment variables; "bridge config" explains them. Without a
-command it serves.`,
+command it serves. The other commands that need NATS find it by the same variables; without
+NATS_URL they expect the server that is embedded in a bridge, at EMBEDDED_NATS_ADDR.`,
 		Example:                    example("  bridge demo\n  SECRETS=… bridge serve"),
 		Version:                    thisBuild().String(),
 		Args:                       noArguments,

@@ -28,8 +28,7 @@ func showEventCommand(environ []string, stdio stdio) *cobra.Command {
 		Short: "Print one event whole, from the stream or from quarantine",
 		Long: `Print the event of an id on standard output, and on standard error where it is: the stream, its
 sequence number, when it was stored; in quarantine, why it is there, and the body as it was
-received. ID may be the beginning of an id. The stream is searched first, by its headers alone.
-NATS is reached as "bridge serve" reaches it; without NATS_URL at the address of the embedded server.`,
+received. ID may be the beginning of an id. The stream is searched first, by its headers alone.`,
 		Example: "  bridge show 5e0c\n  bridge show 5e0c 2>/dev/null | jq .data",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 || args[0] == "" {
@@ -138,7 +137,6 @@ func facts(w io.Writer, all [][2]string) {
 func indented(payload []byte) []byte {
 	var out bytes.Buffer
 	if json.Indent(&out, payload, "", "  ") != nil {
-		out.Reset()
 		out.Write(payload)
 	}
 	return append(bytes.TrimSuffix(out.Bytes(), []byte("\n")), '\n')

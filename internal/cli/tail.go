@@ -24,8 +24,7 @@ func tailCommand(environ []string, stdio stdio) *cobra.Command {
 		Use:   "tail [SUBJECT]",
 		Short: "Print events as they come",
 		Long: `Print the events of the stream as they come, or from a time on, until Ctrl-C. SUBJECT limits
-them and may have wildcards; without it all are printed. NATS is reached as "bridge serve"
-reaches it; without NATS_URL at the address of the embedded server.
+them and may have wildcards; without it all are printed.
 
 --provider, --event, --entity, --user and --id choose among them. Each may be given more than once:
 any of its values will do, and an event must pass all that are given. With --follow=false it prints
@@ -61,9 +60,6 @@ and coloured unless NO_COLOR is set.`,
 			}
 			if len(args) == 1 {
 				s.Subjects = args
-			}
-			if c.Flags().Changed("count") && t.count == 0 {
-				return usagef("--count: got 0; takes how many events to print, 1 or more")
 			}
 			js, err := connect(cfg, stdio)
 			if err != nil {
@@ -104,16 +100,12 @@ and coloured unless NO_COLOR is set.`,
 
 // print prints a message if the filters let it pass, and reports whether they do.
 func (t *tail) print(p printer, m stream.Message) (passes bool, err error) {
-	if t.json && t.filter.isEmpty() {
+	e, none := event.Parse(m.Data())
+	switch {
+	case !t.filter.isEmpty() && (none != nil || !t.filter.matches(&e)):
+		return false, nil
+	case t.json:
 		return true, printJSON(p.out, m.Data())
 	}
-	e, none := event.Parse(m.Data())
-	passes = t.filter.isEmpty() || none == nil && t.filter.matches(&e)
-	switch {
-	case passes && t.json:
-		err = printJSON(p.out, m.Data())
-	case passes:
-		err = p.print(m.Subject(), &e, none, time.Now())
-	}
-	return passes, err
+	return true, p.print(m.Subject(), &e, none, time.Now())
 }
