@@ -55,12 +55,12 @@ func natsURL(cfg *config.Config) string {
 
 var errNoStream = errors.New("does not exist")
 
-// streamNamed returns the stream. Its error says what to do; made is the hint for a missing stream.
-func streamNamed(ctx context.Context, js jetstream.JetStream, name, made string) (jetstream.Stream, error) {
+// streamNamed returns the stream. Its error says what to do.
+func streamNamed(ctx context.Context, js jetstream.JetStream, name string) (jetstream.Stream, error) {
 	stream, err := js.Stream(ctx, name)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return nil, fmt.Errorf("stream %s %w; %s", name, errNoStream, made)
+		return nil, fmt.Errorf("stream %s %w; a bridge creates it when it connects, see STREAM_NAME and QUARANTINE", name, errNoStream)
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return nil, fmt.Errorf("reading stream %s: %w; JetStream must be enabled there and for this account, and NATS_JS_DOMAIN must be its domain", name, err)
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil, errors.Is(err, nats.ErrTimeout):
@@ -71,9 +71,6 @@ func streamNamed(ctx context.Context, js jetstream.JetStream, name, made string)
 	}
 	return stream, nil
 }
-
-// madeByBridge is the hint for a missing stream.
-const madeByBridge = "a bridge creates it when it connects, see STREAM_NAME"
 
 // errEnough ends reading: no more is wanted.
 var errEnough = errors.New("enough")
@@ -86,7 +83,7 @@ func followSection(
 	ctx context.Context, js jetstream.JetStream, s stream.Section, until time.Time,
 	stdio stdio, handle func(stream.Message) error,
 ) error {
-	found, err := streamNamed(ctx, js, s.Stream, madeByBridge)
+	found, err := streamNamed(ctx, js, s.Stream)
 	if err != nil {
 		return unlessEnded(ctx, err)
 	}

@@ -29,7 +29,7 @@ var isConsumerName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString
 // forwardDurable posts what the durable consumer has. It acknowledges what was answered with 2xx or
 // skipped, and nothing else.
 func (p *poster) forwardDurable(ctx context.Context, js jetstream.JetStream, s stream.Section) error {
-	if _, err := streamNamed(ctx, js, s.Stream, madeByBridge); err != nil {
+	if _, err := streamNamed(ctx, js, s.Stream); err != nil {
 		return unlessEnded(ctx, err)
 	}
 	consumer, err := p.consumer(ctx, js, s)

@@ -45,8 +45,7 @@ func openQuarantine(ctx context.Context, environ, patterns []string, stdio stdio
 }
 
 func newQuarantineStore(ctx context.Context, cfg *config.Config, js jetstream.JetStream, stdio stdio) (*quarantineStore, error) {
-	found, err := streamNamed(ctx, js, quarantine.Stream(string(cfg.StreamName)),
-		"a bridge with QUARANTINE=true creates it when it connects, see STREAM_NAME")
+	found, err := streamNamed(ctx, js, quarantine.Stream(string(cfg.StreamName)))
 	if err != nil {
 		return nil, err
 	}

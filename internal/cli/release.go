@@ -47,7 +47,7 @@ Each outcome is printed in a line. The exit status is 0 if all were released.`,
 				return err
 			}
 			defer s.close()
-			if _, err := streamNamed(c.Context(), s.js, string(s.cfg.StreamName), madeByBridge); err != nil {
+			if _, err := streamNamed(c.Context(), s.js, string(s.cfg.StreamName)); err != nil {
 				return interrupted(c.Context(), err)
 			}
 			chosen, err := s.chosen(c.Context(), args, which.filter)

@@ -53,7 +53,7 @@ received. ID may be the beginning of an id. The stream is searched first, by its
 
 // showEvent prints the event whose id begins so.
 func showEvent(ctx context.Context, cfg *config.Config, js jetstream.JetStream, id string, stdio stdio) error {
-	found, err := streamNamed(ctx, js, string(cfg.StreamName), madeByBridge)
+	found, err := streamNamed(ctx, js, string(cfg.StreamName))
 	if err != nil {
 		return err
 	}
