@@ -4,10 +4,10 @@ package event
 // last, byte for byte as it is. Unlike encoding/json it doesn't touch the data's text.
 func (e *Event) Append(dst []byte) []byte {
 	dst = append(dst, '{')
-	for i := range attributes {
-		a := &attributes[i]
+	for _, a := range attributes {
 		if value := *a.value(e); value != "" || a.required {
-			dst = append(appendString(append(dst, a.begins...), value), ',')
+			dst = append(appendString(dst, a.name), ':')
+			dst = append(appendString(dst, value), ',')
 		}
 	}
 	dst = append(dst, `"data":`...)
@@ -18,10 +18,9 @@ func (e *Event) Append(dst []byte) []byte {
 // Size is how many bytes Append appends.
 func (e *Event) Size() int {
 	n := len(`{"data":}`) + len(e.Data)
-	for i := range attributes {
-		a := &attributes[i]
+	for _, a := range attributes {
 		if value := *a.value(e); value != "" || a.required {
-			n += len(a.begins) + sizeOfString(value) + len(",")
+			n += sizeOfString(a.name) + len(":") + sizeOfString(value) + len(",")
 		}
 	}
 	return n
@@ -47,9 +46,6 @@ func sizeOfString(text string) int {
 func appendString(dst []byte, text string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
-	if isPlain(text) {
-		return append(append(dst, text...), '"')
-	}
 	for i := range len(text) {
 		switch c := text[i]; {
 		case c == '"' || c == '\\':

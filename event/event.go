@@ -53,39 +53,28 @@ type Event struct {
 // attribute is one of an event's attributes.
 type attribute struct {
 	name     string
+	required bool // every event of ours has it
 	value    func(*Event) *string
-	required bool   // every event of ours has it
-	begins   string // as JSON: the name's quotes and the colon
 }
 
 // attributes has the event's attributes in the order in which they are written.
 var attributes = []attribute{
-	required("specversion", func(e *Event) *string { return &e.SpecVersion }),
-	required("id", func(e *Event) *string { return &e.ID }),
-	required("source", func(e *Event) *string { return &e.Source }),
-	required("type", func(e *Event) *string { return &e.Type }),
-	optional("subject", func(e *Event) *string { return &e.Subject }),
-	optional("time", func(e *Event) *string { return &e.Time }),
-	required("datacontenttype", func(e *Event) *string { return &e.DataContentType }),
-	required("provider", func(e *Event) *string { return &e.Provider }),
-	required("event", func(e *Event) *string { return &e.Event }),
-	optional("entity", func(e *Event) *string { return &e.Entity }),
-	optional("entityid", func(e *Event) *string { return &e.EntityID }),
-	optional("userid", func(e *Event) *string { return &e.UserID }),
-	required("receivedtime", func(e *Event) *string { return &e.ReceivedTime }),
-	required("signed", func(e *Event) *string { return &e.Signed }),
-	optional("traceparent", func(e *Event) *string { return &e.TraceParent }),
-	optional("tracestate", func(e *Event) *string { return &e.TraceState }),
-}
-
-func optional(name string, value func(*Event) *string) attribute {
-	return attribute{name, value, false, `"` + name + `":`}
-}
-
-func required(name string, value func(*Event) *string) attribute {
-	a := optional(name, value)
-	a.required = true
-	return a
+	{"specversion", true, func(e *Event) *string { return &e.SpecVersion }},
+	{"id", true, func(e *Event) *string { return &e.ID }},
+	{"source", true, func(e *Event) *string { return &e.Source }},
+	{"type", true, func(e *Event) *string { return &e.Type }},
+	{"subject", false, func(e *Event) *string { return &e.Subject }},
+	{"time", false, func(e *Event) *string { return &e.Time }},
+	{"datacontenttype", true, func(e *Event) *string { return &e.DataContentType }},
+	{"provider", true, func(e *Event) *string { return &e.Provider }},
+	{"event", true, func(e *Event) *string { return &e.Event }},
+	{"entity", false, func(e *Event) *string { return &e.Entity }},
+	{"entityid", false, func(e *Event) *string { return &e.EntityID }},
+	{"userid", false, func(e *Event) *string { return &e.UserID }},
+	{"receivedtime", true, func(e *Event) *string { return &e.ReceivedTime }},
+	{"signed", true, func(e *Event) *string { return &e.Signed }},
+	{"traceparent", false, func(e *Event) *string { return &e.TraceParent }},
+	{"tracestate", false, func(e *Event) *string { return &e.TraceState }},
 }
 
 // Facts is what is known of a delivery, before the envelope's rules are applied.
@@ -107,40 +96,27 @@ type Facts struct {
 // New returns the envelope. What CloudEvents' strings can't hold becomes _ in the event's name and
 // type; another attribute that holds such a character is left out.
 func New(f Facts) Event {
+	name := clean(f.Name)
 	e := Event{
 		SpecVersion:     specVersion,
 		ID:              f.ID,
+		Source:          "/webhooks/" + f.Endpoint,
+		Type:            f.TypePrefix + name,
 		Time:            f.Time,
 		DataContentType: dataContentType,
 		Provider:        f.Provider,
-		Event:           clean(f.Name),
+		Event:           name,
 		Entity:          allowedOrNone(f.Entity),
 		EntityID:        allowedOrNone(f.EntityID),
 		UserID:          allowedOrNone(f.UserID),
+		ReceivedTime:    f.Received.UTC().Format("2006-01-02T15:04:05.000Z"),
 		Signed:          f.Signed,
 		Data:            f.Body,
 	}
-	// The texts that are put together are parts of one, which is one allocation.
-	var room [256]byte
-	text := append(append(room[:0], "/webhooks/"...), f.Endpoint...)
-	source := len(text)
-	text = append(append(text, f.TypePrefix...), e.Event...)
-	kind := len(text)
 	if e.Entity != "" && e.EntityID != "" {
-		text = append(append(append(text, e.Entity...), '/'), e.EntityID...)
+		e.Subject = e.Entity + "/" + e.EntityID
 	}
-	subject := len(text)
-	all := string(appendTime(text, f.Received))
-	e.Source, e.Type, e.Subject, e.ReceivedTime = all[:source], all[source:kind], all[kind:subject], all[subject:]
 	return e
-}
-
-// appendTime appends the time in RFC 3339, in UTC, with milliseconds.
-func appendTime(dst []byte, t time.Time) []byte {
-	t = t.UTC()
-	dst = t.AppendFormat(dst, time.RFC3339) // for which package time has a fast way
-	ms := t.Nanosecond() / 1e6
-	return append(dst[:len(dst)-len("Z")], '.', byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10), 'Z')
 }
 
 // Parse reads the payload of a message that the bridge published. It refuses what isn't a

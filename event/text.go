@@ -18,22 +18,8 @@ func allowed(c rune) bool {
 	return true
 }
 
-// isPlain reports whether a text is ASCII, without controls, and needs no escaping in
-// JSON.
-func isPlain(text string) bool {
-	for i := range len(text) {
-		if c := text[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
-}
-
 // clean replaces what CloudEvents' strings may not hold by _.
 func clean(text string) string {
-	if valid(text) {
-		return text
-	}
 	return strings.Map(func(c rune) rune {
 		if allowed(c) {
 			return c
@@ -44,15 +30,7 @@ func clean(text string) string {
 
 // valid reports whether text may be a CloudEvents string as it stands.
 func valid(text string) bool {
-	if isPlain(text) {
-		return true
-	}
-	for _, c := range text {
-		if !allowed(c) {
-			return false
-		}
-	}
-	return utf8.ValidString(text)
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(c rune) bool { return !allowed(c) })
 }
 
 // allowedOrNone returns text where it may be an attribute, "" where it must be left out.
