@@ -31,7 +31,7 @@ type poster struct {
 
 	mu              sync.Mutex
 	posted, skipped int
-	failed          map[string]bool // ids of events that are not delivered
+	failed          map[string]bool // ids of events that are not delivered yet
 }
 
 const (
@@ -72,10 +72,7 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, 
 	if !p.filter.matches(&e) {
 		return true, nil
 	}
-	if ctx.Err() != nil { // it is not begun
-		return false, nil
-	}
-	for attempt, pause := 1, firstPause; ; attempt, pause = attempt+1, min(2*pause, maxPause) {
+	for attempt, pause := 1, firstPause; ctx.Err() == nil; attempt, pause = attempt+1, min(2*pause, maxPause) {
 		answer, err := p.post(ctx, m.Data())
 		isRefused := errors.Is(err, syscall.ECONNREFUSED)
 		waits := isRefused && p.follow // for the service, however long
@@ -90,19 +87,20 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, 
 				return false, err
 			}
 		}
-		switch {
-		case err == nil:
+		if err == nil {
 			p.count(func() { p.posted++; delete(p.failed, e.ID) })
 			return true, nil
-		case errors.Is(err, errFinal), attempt >= maxAttempts && !waits, ctx.Err() != nil:
-			p.count(func() { p.failed[e.ID] = true })
-			if isRefused && !p.follow {
-				return false, fmt.Errorf("nothing listens at %s://%s: start your service there, or correct --to", p.url.Scheme, p.url.Host)
-			}
+		}
+		p.count(func() { p.failed[e.ID] = true })
+		switch isLast := attempt >= maxAttempts && !waits; {
+		case isLast && isRefused:
+			return false, fmt.Errorf("nothing listens at %s://%s: start your service there, or correct --to", p.url.Scheme, p.url.Host)
+		case isLast, errors.Is(err, errFinal):
 			return false, nil
 		}
 		wait(ctx, pause)
 	}
+	return false, nil
 }
 
 // post posts an event once, and returns the answer for people: its status and its first line.

@@ -101,10 +101,10 @@ and coloured unless NO_COLOR is set.`,
 // print prints a message if the filters let it pass, and reports whether they do.
 func (t *tail) print(p printer, m stream.Message) (passes bool, err error) {
 	e, none := event.Parse(m.Data())
-	switch {
-	case !t.filter.isEmpty() && (none != nil || !t.filter.matches(&e)):
+	if passes = t.filter.isEmpty() || none == nil && t.filter.matches(&e); !passes {
 		return false, nil
-	case t.json:
+	}
+	if t.json {
 		return true, printJSON(p.out, m.Data())
 	}
 	return true, p.print(m.Subject(), &e, none, time.Now())
