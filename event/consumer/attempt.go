@@ -55,21 +55,38 @@ func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
 	if isLast := errors.As(err, &final) || m.Attempt >= w.MaxAttempts; err != nil && isLast {
 		if unstored := w.bury(ctx, raw, m, err); unstored == nil {
 			log.Error("dead letter", "reason", err)
-			w.Observer.Dead(m, time.Since(began), err)
+			w.observe(log, func(o Observer) { o.Dead(m, time.Since(began), err) })
 			err, answer = nil, raw.Term
 		} else {
 			err, pause = fmt.Errorf("%w: %w", unstored, err), max(pause, 5*time.Second)
 		}
 	} else if err == nil {
-		w.Observer.Handled(m, time.Since(began))
+		w.observe(log, func(o Observer) { o.Handled(m, time.Since(began)) })
 	}
 	if err != nil {
 		log.Warn("failed, to be tried again", "error", err, "pause", pause.String())
-		w.Observer.Retried(m, time.Since(began), err)
+		w.observe(log, func(o Observer) { o.Retried(m, time.Since(began), err) })
 		answer = func() error { return raw.NakWithDelay(pause) }
 	}
 	if err := answer(); err != nil {
 		log.Warn("the server wasn't told how the attempt ended, so the event comes again", "error", err)
+	}
+}
+
+// observe calls the observer, whose panic ends nothing.
+func (w *worker) observe(log *slog.Logger, call func(Observer)) {
+	if w.Observer == nil {
+		return
+	}
+	defer recovered(log, "the observer panicked", new(error))
+	call(w.Observer)
+}
+
+// recovered is deferred: it makes a panic an error, and logs it with its stack.
+func recovered(log *slog.Logger, what string, err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%s: %v", what, p)
+		log.Error(what, "panic", p, "stack", string(debug.Stack()))
 	}
 }
 
@@ -81,12 +98,7 @@ func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 	ctx, cancel := context.WithTimeoutCause(ctx, w.Timeout, fmt.Errorf("the handler took longer than %s", w.Timeout))
 	defer cancel()
 	go keep(ctx, log, raw, w.AckWait/3)
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the handler panicked: %v", p)
-			log.Error("the handler panicked", "panic", p, "stack", string(debug.Stack()))
-		}
-	}()
+	defer recovered(log, "the handler panicked", &err)
 	if err = w.handler(ctx, m); err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}

@@ -22,7 +22,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// pullWait is how long a pull waits for an event, and a stop for a pull.
+// pullWait is how long a pull waits for an event, and so a stop for a pull.
 const pullWait = 2 * time.Second
 
 // Handler handles one event. After an error the event comes again, unless the error is [Permanent].
@@ -33,14 +33,17 @@ type Handler func(ctx context.Context, m *Message) error
 // goes on when NATS restarts. An error says why it can't go on, or that a handler doesn't end.
 func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler) error {
 	o, err := o.withDefaults()
+	if err != nil {
+		return err
+	}
 	w := &worker{Options: o, js: js, handler: handler}
-	if err == nil && o.MakeDeadStream {
+	if o.MakeDeadStream {
 		err = w.makeDeadStream(ctx)
 	}
 	if err == nil {
 		w.from, err = w.durable(ctx)
 	}
-	if err != nil {
+	if err != nil && ctx.Err() == nil { // else it was stopped before it began: run ends at once
 		return err
 	}
 	w.Logger.Info("consuming", "stream", o.Stream, "durable", o.Durable, "filters", o.Filters)
@@ -68,7 +71,7 @@ func (w *worker) run(ctx context.Context) error {
 	<-pulling.Done()
 	if !within(w.ShutdownTimeout, ended) {
 		abandon()
-		if !within(time.Second, ended) { // for those that heed their context
+		if !within(2*time.Second, ended) { // for those that heed their context, and a pull while NATS is away
 			return fmt.Errorf("stopping: a handler is still running after %s; its event comes again", w.ShutdownTimeout)
 		}
 	}
@@ -92,16 +95,14 @@ func within(d time.Duration, done <-chan struct{}) bool {
 // consume handles one event after the other until pulling is done, or returns why it can't go on.
 func (w *worker) consume(pulling, handling context.Context) error {
 	for failed := 0; pulling.Err() == nil; {
-		batch, err := w.from.Fetch(1, jetstream.FetchMaxWait(pullWait))
+		batch, err := w.from.Fetch(1, jetstream.FetchMaxWait(min(pullWait, w.ShutdownTimeout)))
 		var raw jetstream.Msg // nil where none came for a while
 		if err == nil {
 			raw, err = <-batch.Messages(), batch.Error()
 		}
 		switch {
-		case raw != nil && pulling.Err() == nil:
+		case raw != nil: // handled also when a stop came first: given back, it would have lost an attempt
 			w.attempt(handling, raw)
-		case raw != nil:
-			_ = raw.Nak() // where it is lost, the event comes again after AckWait
 		case err != nil:
 			if err := w.gone(pulling, err); err != nil {
 				return err

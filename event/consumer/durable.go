@@ -46,7 +46,9 @@ func (w *worker) durable(ctx context.Context) (jetstream.Consumer, error) {
 	if is.AckWait != w.AckWait || is.MaxDeliver != -1 || len(is.BackOff) > 0 || is.HeadersOnly {
 		w.Logger.Info("changing the consumer", "durable", w.Durable, "ack_wait", w.AckWait.String(), "max_deliver", -1)
 		is.AckWait, is.MaxDeliver, is.BackOff, is.HeadersOnly = w.AckWait, -1, nil, false
-		return w.js.UpdateConsumer(ctx, w.Stream, is)
+		if found, err = w.js.UpdateConsumer(ctx, w.Stream, is); err != nil {
+			return nil, fmt.Errorf("changing consumer %s of stream %s: %w (a time-out may be a missing permission)", w.Durable, w.Stream, err)
+		}
 	}
 	return found, nil
 }

@@ -43,12 +43,6 @@ type Observer interface {
 	Dead(m *Message, took time.Duration, err error)
 }
 
-type nobody struct{}
-
-func (nobody) Handled(*Message, time.Duration)        {}
-func (nobody) Retried(*Message, time.Duration, error) {}
-func (nobody) Dead(*Message, time.Duration, error)    {}
-
 func (o Options) withDefaults() (Options, error) {
 	if o.Durable == "" || strings.ContainsAny(o.Durable, " \t\r\n.*>/\\") { // nats-server refuses these too
 		return o, fmt.Errorf("consumer: Options.Durable is %q: give a name without space, dot, wildcard or slash", o.Durable)
@@ -61,7 +55,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.Concurrency, o.MaxAttempts = cmp.Or(o.Concurrency, 1), cmp.Or(o.MaxAttempts, 10)
 	o.AckWait, o.Timeout = cmp.Or(o.AckWait, 30*time.Second), cmp.Or(o.Timeout, 5*time.Minute)
 	o.ShutdownTimeout = cmp.Or(o.ShutdownTimeout, 30*time.Second)
-	o.Logger, o.Observer = cmp.Or(o.Logger, slog.Default()), cmp.Or(o.Observer, Observer(nobody{}))
+	o.Logger = cmp.Or(o.Logger, slog.Default())
 	if o.Backoff == nil {
 		o.Backoff = Doubling(time.Second, 5*time.Minute)
 	}

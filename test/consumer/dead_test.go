@@ -120,6 +120,27 @@ func TestDeadLettersAgain(t *testing.T) {
 	}
 }
 
+// An observer that panics ends nothing.
+func TestObserverPanics(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "")
+	total := n.publish(1, 3)
+	var calls tally
+	log := &words{}
+	r := run(t, n.js, consumer.Options{Observer: observer{}, Logger: log.logger()}, func(_ context.Context, m *consumer.Message) error {
+		calls.add(m.Event.ID)
+		return nil
+	})
+	eventually(t, "all are handled", func() bool { return n.settled("rewards") })
+	r.stopped()
+	if events, calls := calls.all(); events != total || calls != total {
+		t.Errorf("%d events, %d calls", events, calls)
+	}
+	if text := log.String(); strings.Count(text, "the observer panicked") != total {
+		t.Error(text)
+	}
+}
+
 type observer struct{ *tally }
 
 func (o observer) Handled(*consumer.Message, time.Duration)        { o.add("handled") }

@@ -61,8 +61,8 @@ func TestStuck(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")
 	n.publish(1, 1)
-	free := make(chan struct{})
-	stuck := run(t, n.js, consumer.Options{Timeout: 100 * time.Millisecond}, func(context.Context, *consumer.Message) error {
+	free, log := make(chan struct{}), &words{}
+	stuck := run(t, n.js, consumer.Options{Timeout: 100 * time.Millisecond, Logger: log.logger()}, func(context.Context, *consumer.Message) error {
 		<-free
 		return errors.New("too late")
 	})
@@ -70,6 +70,7 @@ func TestStuck(t *testing.T) {
 		c, err := n.js.Consumer(t.Context(), "WEBHOOKS", "rewards")
 		return err == nil && c.CachedInfo().NumAckPending == 1
 	})
+	eventually(t, "the log says that it is stuck", func() bool { return strings.Contains(log.String(), "takes longer than its time-out") })
 	var attempt atomic.Int64
 	other := run(t, n.connect(""), consumer.Options{}, func(_ context.Context, m *consumer.Message) error {
 		attempt.Store(int64(m.Attempt))
@@ -128,6 +129,54 @@ func TestStops(t *testing.T) {
 	two.stopped()
 	if events, calls := calls.all(); events != total || calls != total {
 		t.Errorf("%d events, %d calls", events, calls)
+	}
+}
+
+// What a pull brings after the stop is handled: another worker would count it as tried, and with
+// one attempt make a dead letter of an event that nobody handled.
+func TestStopsWhilePulling(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "")
+	n.stream("WEBHOOKS_DEAD", "webhooks-dead.>")
+	var calls tally
+	handler := func(_ context.Context, m *consumer.Message) error { calls.add(m.Event.ID); return nil }
+	one := run(t, n.js, consumer.Options{MaxAttempts: 1}, handler)
+	eventually(t, "it pulls", func() bool {
+		c, err := n.js.Consumer(t.Context(), "WEBHOOKS", "rewards")
+		return err == nil && c.CachedInfo().NumWaiting == 1
+	})
+	one.stop()
+	n.publish(1, 1)
+	if err := one.ended(); err != nil {
+		t.Fatal(err)
+	}
+	two := run(t, n.connect(""), consumer.Options{MaxAttempts: 1}, handler)
+	eventually(t, "it is handled", func() bool { return n.settled("rewards") })
+	two.stopped()
+	if events, calls := calls.all(); events != 1 || calls != 1 || len(n.dead()) != 0 {
+		t.Errorf("%d events, %d calls, %d dead letters", events, calls, len(n.dead()))
+	}
+}
+
+// A worker that has nothing to do stops well however little time it is given.
+func TestStopsIdle(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "")
+	r := run(t, n.js, consumer.Options{ShutdownTimeout: 50 * time.Millisecond}, nil)
+	eventually(t, "it pulls", func() bool {
+		c, err := n.js.Consumer(t.Context(), "WEBHOOKS", "rewards")
+		return err == nil && c.CachedInfo().NumWaiting == 1
+	})
+	r.stopped()
+}
+
+func TestStoppedBeforeItBegins(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "")
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := consumer.Run(ctx, n.js, options(consumer.Options{MakeDeadStream: true}), nil); err != nil {
+		t.Error(err)
 	}
 }
 
