@@ -37,7 +37,7 @@ func openPublisher(ctx context.Context, cfg *config.Config) (*publisher, error) 
 		return nil, err
 	}
 	p.Settle(ctx, settleTimeout)
-	return &publisher{Publisher: p, reach: reachOf(cfg, p.ConfiguredWindow(publish.Event))}, nil
+	return &publisher{Publisher: p, reach: reachOf(cfg, p.Window(publish.Event))}, nil
 }
 
 // reachOf returns [app.Reach], or without endpoints the longest reach that the bridge's can have: the

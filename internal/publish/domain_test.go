@@ -31,7 +31,7 @@ func TestLeafAcknowledges(t *testing.T) {
 			return err == nil
 		})
 	}
-	f := open(t, leaf.URL(), withTimeout(time.Second), func(c *Config) { c.Server.Domain, c.SpoolTimeout = "hub", time.Second }).connected()
+	f := open(t, leaf.URL(), withTimeout(time.Second), func(c *Config) { c.Server.Domain = "hub" }).connected()
 	for i := range 20 {
 		f.stores(fmt.Sprint("hub and leaf ", i))
 	}

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -14,7 +13,6 @@ var errForbidden = errors.New("our account may not publish on this subject")
 // forbidden holds the subjects that the server has refused on one connection. The server reports that
 // through the error handler alone, and a refused publish itself looks like a time-out.
 type forbidden struct {
-	any      atomic.Bool // reports whether subjects may hold something; spares the usual publish the lock
 	mu       sync.Mutex
 	subjects map[string]time.Time // when each was refused
 }
@@ -42,7 +40,6 @@ func (f *forbidden) note(err error) (isNew bool) {
 	}
 	_, known := f.subjects[m[1]]
 	f.subjects[m[1]] = time.Now()
-	f.any.Store(true)
 	return !known
 }
 
@@ -54,9 +51,6 @@ func isLookup(err error) bool {
 
 // has reports whether the subject is forbidden.
 func (f *forbidden) has(subject string) bool {
-	if !f.any.Load() {
-		return false
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	at, ok := f.subjects[subject]

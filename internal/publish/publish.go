@@ -23,7 +23,7 @@ type Config struct {
 	Stream     Stream        // of the events
 	Quarantine *Stream       // of quarantined deliveries; nil: none
 	Timeout    time.Duration // for the acknowledgement of a message that is published directly
-	// SpoolTimeout is for the acknowledgement of a message from the spool; 0: DefaultSpoolTimeout.
+	// SpoolTimeout is for the acknowledgement of a message from the spool; 0: spoolTimeout.
 	SpoolTimeout time.Duration
 	Log          *zap.Logger
 }
@@ -47,9 +47,6 @@ type Publisher struct {
 // Open returns a publisher that connects in the background. It returns an error only for a
 // configuration that can't be used, such as an invalid credentials file.
 func Open(c Config) (*Publisher, error) {
-	if c.SpoolTimeout == 0 {
-		c.SpoolTimeout = DefaultSpoolTimeout
-	}
 	if err := c.Server.check(); err != nil {
 		return nil, fmt.Errorf("connecting to NATS: %w", err)
 	}
@@ -92,19 +89,19 @@ type Result struct {
 	Err    error
 }
 
-// DefaultSpoolTimeout is how long to wait for the acknowledgement of a message from the spool. A
+// spoolTimeout is how long to wait for the acknowledgement of a message from the spool. A
 // busy disk, a stretched cluster or a slow line take seconds, and the message has minutes.
-const DefaultSpoolTimeout = 10 * time.Second
+const spoolTimeout = 10 * time.Second
 
 // PublishAll publishes messages from the spool in order. It sends the next without waiting for the
 // acknowledgement of the last, and returns a result for each.
 func (p *Publisher) PublishAll(ctx context.Context, messages []Message) []Result {
 	results := make([]Result, len(messages))
-	sent := make(map[int]outgoing, len(messages))
+	sent := make([]outgoing, len(messages)) // empty for one that can't be sent
 	var batch []outgoing
 	size := 0
 	for i, m := range messages {
-		o, err := p.begin(ctx, m, p.config.SpoolTimeout)
+		o, err := p.begin(ctx, m, spoolTimeout)
 		if err != nil {
 			results[i].Err = err
 			continue
@@ -116,8 +113,8 @@ func (p *Publisher) PublishAll(ctx context.Context, messages []Message) []Result
 		}
 	}
 	p.send(batch)
-	for i := range results {
-		if o, ok := sent[i]; ok {
+	for i, o := range sent {
+		if o.awaited != nil {
 			results[i] = p.await(ctx, o)
 		}
 	}
@@ -237,11 +234,6 @@ func (p *Publisher) Ready(kind Kind) error {
 // after that was raised.
 func (p *Publisher) Window(kind Kind) time.Duration {
 	return p.monitors[kind].lastWindow().now()
-}
-
-// ConfiguredWindow returns the duplicate window of the kind's stream; 0 while that is unknown.
-func (p *Publisher) ConfiguredWindow(kind Kind) time.Duration {
-	return p.monitors[kind].lastWindow().configured
 }
 
 // Close waits for outstanding acknowledgements until the context ends, and disconnects.

@@ -86,7 +86,7 @@ func TestRaisedWindow(t *testing.T) {
 				}
 				f.monitors[Event].check()
 			}
-			poll.Until(t, "raised", func() bool { return f.ConfiguredWindow(Event) == time.Hour })
+			poll.Until(t, "raised", func() bool { return f.monitors[Event].lastWindow().configured == time.Hour })
 			if got, most := f.Window(Event), short+time.Since(start); got > most || got < short {
 				t.Errorf("raised: %s, at most %s has passed", got, most)
 			}

@@ -196,8 +196,8 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 func (f *forwarder) acknowledged(ctx context.Context, records []spool.Record) map[uint64]time.Time {
 	acked := f.acked.of(records)
 	if len(acked) > 0 {
-		now, err := f.Publisher.Made(ctx, f.kind)
-		maps.DeleteFunc(acked, func(_ uint64, made time.Time) bool { return err != nil || !made.Equal(now) })
+		now, err := f.Publisher.Info(ctx, f.kind)
+		maps.DeleteFunc(acked, func(_ uint64, made time.Time) bool { return err != nil || !made.Equal(now.Created) })
 	}
 	return acked
 }

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -93,13 +94,19 @@ func (l *Lookup) Ask(ctx context.Context, records []spool.Record) (Answer, error
 		}
 	}
 	if len(a.Stored) > 0 { // they are about to be dropped
-		if err := l.Publisher.IsStored(ctx, l.Kind, l.found); err != nil {
+		info, err := l.Publisher.Info(ctx, l.Kind)
+		if err == nil && !l.found.IsOf(info) {
+			err = fmt.Errorf("looking up: %w", errOtherStream)
+		}
+		if err != nil {
 			l.scanned = time.Time{}
 			return Answer{}, lookupFailed(err)
 		}
 	}
 	return a, nil
 }
+
+var errOtherStream = errors.New("the stream was deleted and created again, or restored, since the look-up")
 
 func lookupFailed(err error) error {
 	return &publish.Error{Kind: publish.ErrUnavailable, Cause: publish.LookupFailed, Err: err}
@@ -125,7 +132,7 @@ func FirstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 // enough, and the stream recognises copies stored since.
 func (l *Lookup) covers(r spool.Record, now time.Time) bool {
 	age := now.Sub(l.scanned)
-	return !l.scanned.IsZero() && age >= 0 && age < min(l.Publisher.ConfiguredWindow(l.Kind)/2, l.Publisher.Window(l.Kind)) &&
+	return !l.scanned.IsZero() && age >= 0 && age < l.Publisher.Window(l.Kind)/2 &&
 		r.Seq <= l.upTo && !FirstCopy(r.Arrived, l.scanned, l.Reach).Before(l.since)
 }
 

@@ -373,7 +373,7 @@ func TestBound(t *testing.T) {
 func TestBacklogIsLoggedAtOnce(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.StartProcess(t, "")
-	f := start(t, s.URL(), hasty, func(c *settings) { c.publish.SpoolTimeout = time.Minute }).ready()
+	f := start(t, s.URL(), hasty).ready()
 	s.Pause()
 	f.publishes(publish.Spooled, "a")
 	poll.Until(t, "logged", func() bool { return f.logged(sayBegan) > 0 })

@@ -96,7 +96,7 @@ func TestLateAcknowledgement(t *testing.T) {
 	s := natsdtest.Start(t, "")
 	f := start(t, s.URL()).ready()
 	js := natsdtest.Connect(t, s.URL())
-	made, err := f.Publisher.Made(t.Context(), publish.Event)
+	info, err := f.Publisher.Info(t.Context(), publish.Event)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestLateAcknowledgement(t *testing.T) {
 			t.Error(result.Err)
 		}
 	}
-	late := func(id string) { f.acked.add(delivery{publish.Event, id, now.UnixNano()}, made) }
+	late := func(id string) { f.acked.add(delivery{publish.Event, id, now.UnixNano()}, info.Created) }
 	late("its own")
 	deliver(1, "its own", time.Unix(0, now.UnixNano()))
 	late("earlier delivery's")
