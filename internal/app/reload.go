@@ -50,7 +50,7 @@ func (r *reloader) start() {
 		files = append(files, filewatch.Files{Paths: []string{c.certFile, c.keyFile}, Limit: config.MaxTLSFile, Changed: c.load})
 	}
 	if len(files) > 0 {
-		r.watcher = filewatch.Start(files, r.log)
+		r.watcher = filewatch.Start(files)
 	}
 }
 

@@ -2,9 +2,7 @@
 //
 // A [Watcher] reports changes to the contents of files, however they were made: written in place,
 // renamed over, removed and created again, or swapped by a symbolic link, as Kubernetes does it. It
-// compares contents, not times or inodes. The kernel's events only trigger a look; a slow poll
-// looks as well, since network file systems and other sides of a mount send no events. ADR 11 has
-// the reasons.
+// reads them twice a second and compares contents, not times or inodes. ADR 11 has the reasons.
 //
 // [ReadFile] reads a small regular file, never more than a limit. [LockDir] keeps a directory to
 // one process at a time.
@@ -12,21 +10,19 @@ package filewatch
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"sync"
 	"time"
-
-	"go.uber.org/zap"
 )
 
 const (
-	// Settle is how long contents must stay the same before they are reported: a file that is
+	// poll is the interval at which files are read.
+	poll = 500 * time.Millisecond
+	// settle is how long contents must stay the same before they are reported: a file that is
 	// truncated and then written must not be read half-way. A writer that pauses for longer can't
 	// be told from one that has finished.
-	Settle = time.Second
-	// Poll is the interval at which files are read without an event.
-	Poll = 10 * time.Second
-	// calm is the delay between an event and the look: events come in bursts.
-	calm = 20 * time.Millisecond
+	settle = time.Second
 )
 
 // Files are files that are reported together, such as a certificate and its key.
@@ -34,8 +30,8 @@ type Files struct {
 	Paths []string
 	Limit int64 // of each, in bytes; a larger file counts as unreadable
 	// Changed receives the contents, in the order of Paths, or why a file can't be read. It is
-	// called once at the start and then after each change that lasted for Settle, never twice in a
-	// row with the same contents.
+	// called once at the start and then after each change that has settled, never twice in a row
+	// with the same contents.
 	Changed func(contents [][]byte, err error)
 }
 
@@ -45,19 +41,25 @@ type Watcher struct {
 	done   sync.WaitGroup
 }
 
-// Start watches all the files. Calls of Changed don't overlap. Where the kernel gives no events it
-// polls and logs that.
-func Start(files []Files, log *zap.Logger) *Watcher { return start(files, log, newNotifier) }
-
-func start(files []Files, log *zap.Logger, newNotifier func(signal chan<- struct{}) (*notifier, error)) *Watcher {
+// Start watches all the files. Calls of Changed don't overlap.
+func Start(files []Files) *Watcher {
 	ctx, cancel := context.WithCancel(context.Background())
 	w := &Watcher{cancel: cancel}
-	loop := newLoop(files, Poll)
-	var err error
-	if loop.notifier, err = newNotifier(loop.signal); err != nil {
-		log.Warn("the kernel gives no file events (fs.inotify.max_user_instances?): changes of files are noticed by polling", zap.Duration("every", Poll), zap.Error(err))
-	}
-	w.done.Go(func() { loop.run(ctx) })
+	w.done.Go(func() {
+		views := make([]view, len(files))
+		ticker := time.NewTicker(poll)
+		defer ticker.Stop()
+		for {
+			for i := range files {
+				views[i].look(&files[i])
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+		}
+	})
 	return w
 }
 
@@ -67,50 +69,48 @@ func (w *Watcher) Close() {
 	w.done.Wait()
 }
 
-// loop reads the files when it is time to.
-type loop struct {
-	views    []*view
-	poll     time.Duration
-	signal   chan struct{} // something happened in the files' directories
-	notifier *notifier     // nil: polling alone
+// view is what the watcher knows of some files. It keeps nothing more of a secret.
+type view struct {
+	seen     sum       // at the last look
+	since    time.Time // when that was seen first
+	reported sum       // the last reported one; zero: none yet
 }
 
-func newLoop(files []Files, poll time.Duration) *loop {
-	l := &loop{poll: poll, signal: make(chan struct{}, 1)}
-	for _, f := range files {
-		l.views = append(l.views, &view{Files: f})
+// sum identifies contents, or why they can't be read.
+type sum [sha256.Size]byte
+
+// look reads the files and reports a change that has settled.
+func (v *view) look(f *Files) {
+	contents, err := f.read()
+	switch current := sumOf(contents, err); {
+	case current != v.seen:
+		v.seen, v.since = current, time.Now()
+	case current != v.reported && time.Since(v.since) >= settle:
+		v.reported = current
+		f.Changed(contents, err)
 	}
-	return l
 }
 
-func (l *loop) run(ctx context.Context) {
-	if l.notifier != nil {
-		defer l.notifier.close()
+func (f *Files) read() ([][]byte, error) {
+	contents := make([][]byte, len(f.Paths))
+	for i, path := range f.Paths {
+		var err error
+		if contents[i], err = ReadFile(path, f.Limit); err != nil {
+			return nil, err
+		}
 	}
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	next := time.Now()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-l.signal:
-			if soon := time.Now().Add(calm); soon.Before(next) {
-				next = soon
-				timer.Reset(calm)
-			}
-			continue
-		case <-timer.C:
-		}
-		// Before looking, so that a change after the look sends a signal.
-		if l.notifier != nil {
-			l.notifier.watch(l.views)
-		}
-		wait := l.poll
-		for _, v := range l.views {
-			wait = min(wait, v.look(time.Now()))
-		}
-		next = time.Now().Add(wait)
-		timer.Reset(wait)
+	return contents, nil
+}
+
+func sumOf(contents [][]byte, err error) (s sum) {
+	hash := sha256.New()
+	if err != nil {
+		hash.Write([]byte(err.Error()))
 	}
+	for _, content := range contents {
+		_ = binary.Write(hash, binary.BigEndian, int64(len(content)))
+		hash.Write(content)
+	}
+	hash.Sum(s[:0])
+	return s
 }

@@ -1,7 +1,6 @@
 package filewatch
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -15,10 +14,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
-
-	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -51,13 +46,6 @@ func (l *told) list() []string {
 	return slices.Clone(l.all)
 }
 
-func (l *told) last() string {
-	if all := l.list(); len(all) > 0 {
-		return all[len(all)-1]
-	}
-	return ""
-}
-
 func do(t *testing.T, errs ...error) {
 	t.Helper()
 	if err := errors.Join(errs...); err != nil {
@@ -67,7 +55,7 @@ func do(t *testing.T, errs ...error) {
 
 func write(path, content string) error { return os.WriteFile(path, []byte(content), 0o600) }
 
-// By polling alone, in a time of the test's own: what is told, and when.
+// In a time of the test's own: what is told, and when.
 func TestSettling(t *testing.T) {
 	type step struct {
 		after time.Duration
@@ -112,33 +100,23 @@ func TestSettling(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				set("old|b")
 				var got told
-				l := newLoop([]Files{{Paths: paths, Limit: 10, Changed: got.changed}}, Poll)
-				ctx, cancel := context.WithCancel(t.Context())
-				var done sync.WaitGroup
-				done.Go(func() { l.run(ctx) })
+				w := Start([]Files{{Paths: paths, Limit: 10, Changed: got.changed}})
+				defer w.Close()
 				time.Sleep(time.Minute)
 				for _, s := range test.steps {
 					time.Sleep(s.after)
 					set(s.what)
-					l.signal <- struct{}{} // as an event would
 				}
-				time.Sleep(2 * Settle)
+				time.Sleep(settle + 2*poll)
 				if diff := cmp.Diff(test.want, got.list()); diff != "" {
 					t.Error(diff)
 				}
-				set("last|b")
-				time.Sleep(Poll + 2*Settle)
-				if got.last() != "last|b" {
-					t.Errorf("by polling: %q", got.last())
-				}
-				cancel()
-				done.Wait()
 			})
 		})
 	}
 }
 
-// Everything by which files are replaced, on a real file system, noticed by its events alone.
+// Everything by which files are replaced.
 func TestPatterns(t *testing.T) {
 	patterns := []struct {
 		name string
@@ -193,38 +171,26 @@ func TestPatterns(t *testing.T) {
 			func(dir, _ string) error { return write(filepath.Join(dir, "elsewhere", "real"), "new") },
 		},
 	}
-	// All at the same time, since each waits for what it shows to settle; every one has a loop of its own,
-	// so that none is woken by another's events.
-	all := make([]*started, len(patterns))
-	dirs := make([]string, len(patterns))
-	each := func(what string, do func(i int, dir, path string) error) {
-		t.Helper()
-		for i, p := range patterns {
-			if err := do(i, dirs[i], filepath.Join(dirs[i], "secrets")); err != nil {
-				t.Fatalf("%s: %v", p.name, err)
-			}
-		}
-		for i, p := range patterns {
-			if !poll.Holds(func() bool { return all[i].last() == what }) {
-				t.Fatalf("%s: told %q, want %q", p.name, all[i].list(), what)
-			}
-		}
+	for _, p := range patterns {
+		t.Run(p.name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "secrets")
+			do(t, p.prepare(dir, path))
+			synctest.Test(t, func(t *testing.T) {
+				var got told
+				w := Start([]Files{{Paths: []string{path}, Limit: 10, Changed: got.changed}})
+				defer w.Close()
+				time.Sleep(time.Minute)
+				do(t, p.replace(dir, path))
+				time.Sleep(time.Minute)
+				do(t, os.Remove(path), write(path, "newer")) // nothing has lost sight of its file
+				time.Sleep(time.Minute)
+				if diff := cmp.Diff([]string{"old", "new", "newer"}, got.list()); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
 	}
-	each("old", func(i int, _, _ string) error {
-		dirs[i] = t.TempDir()
-		path := filepath.Join(dirs[i], "secrets")
-		err := patterns[i].prepare(dirs[i], path)
-		all[i] = startLoop(t, path)
-		return err
-	})
-	each("new", func(i int, dir, path string) error { return patterns[i].replace(dir, path) })
-	for i, p := range patterns {
-		if diff := cmp.Diff([]string{"old", "new"}, all[i].list()); diff != "" {
-			t.Errorf("%s: something between was shown: %s", p.name, diff)
-		}
-	}
-	// And once more: nothing has lost sight of its file.
-	each("newer", func(_ int, _, path string) error { return errors.Join(os.Remove(path), write(path, "newer")) })
 }
 
 // volume does to a directory what kubelet does to a secret's volume: the files of a version are in a
@@ -239,20 +205,24 @@ func volume(dir, path, version, content string) error {
 	return err
 }
 
-// A directory that is removed and made again is watched anew at the next look.
+// A directory that is removed and made again.
 func TestDirectoryMadeAgain(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "volume")
 	path := filepath.Join(dir, "secrets")
 	do(t, os.Mkdir(dir, 0o700), write(path, "old"))
-	got := startLoop(t, path)
-	got.await(t, "old")
-	do(t, os.RemoveAll(dir))
-	got.await(t, "error: no such file or directory")
-	do(t, os.Mkdir(dir, 0o700), write(path, "new"))
-	got.ring <- struct{}{}
-	got.await(t, "new")
-	do(t, write(path, "newer"))
-	got.await(t, "newer")
+	synctest.Test(t, func(t *testing.T) {
+		var got told
+		w := Start([]Files{{Paths: []string{path}, Limit: 10, Changed: got.changed}})
+		defer w.Close()
+		time.Sleep(time.Minute)
+		do(t, os.RemoveAll(dir))
+		time.Sleep(time.Minute)
+		do(t, os.Mkdir(dir, 0o700), write(path, "new"))
+		time.Sleep(time.Minute)
+		if diff := cmp.Diff([]string{"old", "error: no such file or directory", "new"}, got.list()); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
 
 // Two that watch one file are told both, and a file of its own that changes concerns nobody else.
@@ -260,75 +230,20 @@ func TestSeveral(t *testing.T) {
 	dir := t.TempDir()
 	one, other := filepath.Join(dir, "one"), filepath.Join(dir, "other")
 	do(t, write(one, "1"), write(other, "1"))
-	var a, b, c told
-	w := Start([]Files{
-		{Paths: []string{one}, Limit: 10, Changed: a.changed},
-		{Paths: []string{one}, Limit: 10, Changed: b.changed},
-		{Paths: []string{other}, Limit: 10, Changed: c.changed},
-	}, zap.NewNop())
-	defer w.Close()
-	poll.Until(t, "all are told 1", func() bool { return a.last() == "1" && b.last() == "1" && c.last() == "1" })
-	do(t, write(one, "2"))
-	poll.Until(t, "both are told 2", func() bool { return a.last() == "2" && b.last() == "2" })
-	if diff := cmp.Diff([]string{"1"}, c.list()); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// Where the kernel gives no events the log says so, and polling goes on.
-func TestNoEvents(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "secrets")
-	do(t, write(path, "old"))
 	synctest.Test(t, func(t *testing.T) {
-		core, logs := observer.New(zap.DebugLevel)
-		var got told
-		w := start([]Files{{Paths: []string{path}, Limit: 10, Changed: got.changed}}, zap.New(core), func(chan<- struct{}) (*notifier, error) {
-			return nil, errors.New("too many open files")
+		var a, b, c told
+		w := Start([]Files{
+			{Paths: []string{one}, Limit: 10, Changed: a.changed},
+			{Paths: []string{one}, Limit: 10, Changed: b.changed},
+			{Paths: []string{other}, Limit: 10, Changed: c.changed},
 		})
 		defer w.Close()
-		time.Sleep(2 * Settle)
-		do(t, write(path, "new"))
-		time.Sleep(Poll + 2*Settle)
-		if diff := cmp.Diff([]string{"old", "new"}, got.list()); diff != "" {
+		time.Sleep(time.Minute)
+		do(t, write(one, "2"))
+		time.Sleep(time.Minute)
+		got := [][]string{a.list(), b.list(), c.list()}
+		if diff := cmp.Diff([][]string{{"1", "2"}, {"1", "2"}, {"1"}}, got); diff != "" {
 			t.Error(diff)
 		}
-		if logs.FilterMessageSnippet("by polling").Len() != 1 {
-			t.Errorf("%v", logs.All())
-		}
 	})
-}
-
-// started is a loop that never polls.
-type started struct {
-	told
-	ring chan<- struct{}
-}
-
-func startLoop(t *testing.T, path string) *started {
-	t.Helper()
-	got := &started{}
-	l := newLoop([]Files{{Paths: []string{path}, Limit: 10, Changed: got.changed}}, never)
-	notifier, err := newNotifier(l.signal)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.notifier, got.ring = notifier, l.signal
-	ctx, cancel := context.WithCancel(context.Background())
-	var done sync.WaitGroup
-	done.Go(func() { l.run(ctx) })
-	t.Cleanup(func() {
-		cancel()
-		done.Wait()
-	})
-	return got
-}
-
-func (s *started) await(t *testing.T, content string) {
-	t.Helper()
-	defer func() {
-		if t.Failed() {
-			t.Logf("told %q, want %q", s.list(), content)
-		}
-	}()
-	poll.Until(t, content, func() bool { return s.last() == content })
 }
