@@ -55,9 +55,7 @@ func operate(t *testing.T, rights ...[]string) *operated {
 		{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, Duplicates: 65 * time.Minute, AllowDirect: true},
 		{Name: "WEBHOOKS_QUARANTINE", Subjects: []string{"webhooks-quarantine.>"}, Duplicates: 100 * time.Millisecond, AllowDirect: true},
 	} {
-		if _, err := o.js.CreateStream(t.Context(), c); err != nil {
-			t.Fatal(err)
-		}
+		natsdtest.CreateStream(t, o.js, c)
 	}
 	return o
 }

@@ -30,9 +30,7 @@ func TestTailMany(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}}); err != nil {
-		t.Fatal(err)
-	}
+	natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}})
 	for i := range events {
 		kind := "accepted"
 		if i%100 == 0 {

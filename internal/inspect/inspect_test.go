@@ -76,9 +76,7 @@ func configured(rights []string) string {
 func (w *world) streams() {
 	w.t.Helper()
 	for name, subject := range map[string]string{"WEBHOOKS": "webhooks.>", "WEBHOOKS_QUARANTINE": "webhooks-quarantine.>"} {
-		if _, err := w.js.CreateStream(w.t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{subject}, AllowDirect: true}); err != nil {
-			w.t.Fatal(err)
-		}
+		natsdtest.CreateStream(w.t, w.js, jetstream.StreamConfig{Name: name, Subjects: []string{subject}, AllowDirect: true})
 	}
 }
 

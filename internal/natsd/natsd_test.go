@@ -90,9 +90,7 @@ func embed(t *testing.T, dir string, changes ...func(*Config)) *Server {
 
 func makeStream(t *testing.T, js jetstream.JetStream) {
 	t.Helper()
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}, Duplicates: time.Hour}); err != nil {
-		t.Fatal(err)
-	}
+	natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}, Duplicates: time.Hour})
 }
 
 // Every write is synced before it is acknowledged: that is what 200 means with an embedded server.

@@ -99,9 +99,7 @@ func openAs(t *testing.T, user, conf string, timeout time.Duration) *fixture {
 func makeStreams(t *testing.T, js jetstream.JetStream) {
 	t.Helper()
 	for name, prefix := range map[string]string{"WEBHOOKS": "webhooks", "WEBHOOKS_QUARANTINE": "webhooks-quarantine"} {
-		if _, err := js.CreateStream(t.Context(), Stream{Name: name, Prefix: prefix, Duplicates: time.Hour}.Config()); err != nil {
-			t.Fatal(err)
-		}
+		natsdtest.CreateStream(t, js, Stream{Name: name, Prefix: prefix, Duplicates: time.Hour}.Config())
 	}
 }
 

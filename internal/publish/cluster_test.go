@@ -44,7 +44,7 @@ func TestCluster(t *testing.T) {
 		s.Start()
 	}
 	poll.Until(t, "the stream", func() bool { _, err := js.Stream(t.Context(), "WEBHOOKS"); return err == nil })
-	if diff := cmp.Diff(want, stored(t, js)); diff != "" {
+	if diff := cmp.Diff(want, natsdtest.IDs(t, js)); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
 }

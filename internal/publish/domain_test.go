@@ -9,7 +9,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
-	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // Where a leaf node and its hub have a stream of the same name in one account, and the hub's is meant, the
@@ -26,10 +25,7 @@ func TestLeafAcknowledges(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		poll.Until(t, domain+" has a stream", func() bool {
-			streams[domain], err = js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}})
-			return err == nil
-		})
+		streams[domain] = natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}})
 	}
 	f := open(t, leaf.URL(), withTimeout(time.Second), func(c *Config) { c.Server.Domain = "hub" }).connected()
 	for i := range 20 {

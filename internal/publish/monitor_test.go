@@ -42,12 +42,9 @@ func TestReconcilesExistingStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	js := natsdtest.Connect(t, s.URL())
-	stream, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+	stream := natsdtest.CreateStream(t, js, jetstream.StreamConfig{
 		Name: "WEBHOOKS", Description: "theirs", Subjects: []string{"webhooks.>", "theirs"}, MaxAge: time.Hour, MaxBytes: 1 << 20, Duplicates: time.Minute, MaxMsgSize: 1000,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	if _, err := js.Publish(t.Context(), "theirs", nil, jetstream.WithMsgID("old")); err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +64,7 @@ func TestReconcilesExistingStream(t *testing.T) {
 	if diff := cmp.Diff(want, info.Config); diff != "" {
 		t.Errorf("stream (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"old", "new"}, stored(t, js)); diff != "" {
+	if diff := cmp.Diff([]string{"old", "new"}, natsdtest.IDs(t, js)); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{sayConnected, sayForgot, sayDiffers, sayReady}, f.messages()); diff != "" {
@@ -131,7 +128,7 @@ func TestMakesStreamAgain(t *testing.T) {
 			f.refuses("refused")
 		}
 		poll.Until(t, "stored again", func() bool { _, err := f.publish("again"); return err == nil })
-		if diff := cmp.Diff([]string{"again"}, stored(t, js)); diff != "" {
+		if diff := cmp.Diff([]string{"again"}, natsdtest.IDs(t, js)); diff != "" {
 			t.Errorf("stored (-want +got):\n%s", diff)
 		}
 		poll.Until(t, "it is said", func() bool { return f.logged(sayMade) == round+2 })
@@ -142,10 +139,7 @@ func TestMakesStreamAgain(t *testing.T) {
 // makeStream makes the stream. Right after another one was deleted the server may not be able to yet.
 func makeStream(t *testing.T, js jetstream.JetStream) {
 	t.Helper()
-	poll.Until(t, "made", func() bool {
-		_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}})
-		return err == nil
-	})
+	natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}})
 }
 
 // With STREAM_MANAGE=false it says what to do, and goes on by itself once somebody has done it.
@@ -161,7 +155,7 @@ func TestWaitsForStream(t *testing.T) {
 		f.refuses("early")
 		makeStream(t, js)
 		f.connected().stores("after")
-		if diff := cmp.Diff([]string{"after"}, stored(t, js)); diff != "" {
+		if diff := cmp.Diff([]string{"after"}, natsdtest.IDs(t, js)); diff != "" {
 			t.Errorf("stored (-want +got):\n%s", diff)
 		}
 	}
@@ -208,13 +202,10 @@ func TestSubjectIsTaken(t *testing.T) {
 			t.Parallel()
 			s := natsdtest.Start(t, "")
 			js := natsdtest.Connect(t, s.URL())
-			other, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"webhooks.flock.>"}})
-			if err != nil {
-				t.Fatal(err)
-			}
+			other := natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"webhooks.flock.>"}})
 			f := open(t, s.URL(), test.change)
 			poll.Until(t, "the error", func() bool { err := f.Ready(); return err != nil && strings.HasPrefix(err.Error(), test.want) })
-			_, err = f.publish("1")
+			_, err := f.publish("1")
 			var api *jetstream.APIError
 			if !errors.Is(err, ErrUnavailable) || !errors.As(err, &api) || api.ErrorCode != codeStreamMismatch {
 				t.Errorf("publishing: %v", err)
@@ -238,9 +229,7 @@ func TestStreamTakesOtherSubjects(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	js := natsdtest.Connect(t, s.URL())
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.flock.>"}}); err != nil {
-		t.Fatal(err)
-	}
+	natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.flock.>"}})
 	f := open(t, s.URL())
 	const want = "stream WEBHOOKS has the subjects webhooks.flock.> and does not take webhooks.frigade.>: add webhooks.> to them, or set STREAM_NAME to another stream"
 	poll.Until(t, "the error", func() bool { err := f.Ready(); return err != nil && err.Error() == want })
@@ -285,7 +274,7 @@ func TestStreamIsFull(t *testing.T) {
 		t.Errorf("%d messages fit", len(kept))
 	}
 	js := natsdtest.Connect(t, s.URL())
-	if diff := cmp.Diff(kept, stored(t, js)); diff != "" {
+	if diff := cmp.Diff(kept, natsdtest.IDs(t, js)); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
 	if err := f.Ready(); err != nil {

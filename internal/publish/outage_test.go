@@ -33,7 +33,7 @@ func TestStartsBeforeNATS(t *testing.T) {
 	}
 	s.Start()
 	f.connected().stores("after")
-	if diff := cmp.Diff([]string{"after"}, stored(t, natsdtest.Connect(t, s.URL()))); diff != "" {
+	if diff := cmp.Diff([]string{"after"}, natsdtest.IDs(t, natsdtest.Connect(t, s.URL()))); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
 }
@@ -94,7 +94,7 @@ func TestRefusesWhileServerIsDown(t *testing.T) {
 		s.Start()
 		f.connected().stores(fmt.Sprint("after ", round))
 	}
-	if diff := cmp.Diff([]string{"before", "after 0", "after 1", "after 2"}, stored(t, natsdtest.Connect(t, s.URL()))); diff != "" {
+	if diff := cmp.Diff([]string{"before", "after 0", "after 1", "after 2"}, natsdtest.IDs(t, natsdtest.Connect(t, s.URL()))); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
 }

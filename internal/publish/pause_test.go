@@ -95,7 +95,7 @@ func TestAnswersWhileServerIsPaused(t *testing.T) {
 				t.Errorf("logged (-want +got):\n%s", diff)
 			}
 			seen := make(map[string]int)
-			for _, id := range stored(t, natsdtest.Connect(t, s.URL())) {
+			for _, id := range natsdtest.IDs(t, natsdtest.Connect(t, s.URL())) {
 				seen[id]++
 			}
 			var unknown, twice, missing []string

@@ -160,35 +160,6 @@ const (
 	sayLameDuck     = "NATS server is shutting down, another one will be used"
 )
 
-// stored are the ids of the messages in the stream, in order.
-func stored(t testing.TB, js jetstream.JetStream) []string {
-	t.Helper()
-	stream, err := js.Stream(t.Context(), "WEBHOOKS")
-	if err != nil {
-		t.Fatal(err)
-	}
-	count := int(stream.CachedInfo().State.Msgs)
-	if count == 0 {
-		return nil
-	}
-	consumer, err := stream.OrderedConsumer(t.Context(), jetstream.OrderedConsumerConfig{HeadersOnly: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	batch, err := consumer.Fetch(count)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ids []string
-	for m := range batch.Messages() {
-		ids = append(ids, m.Headers().Get(jetstream.MsgIDHeader))
-	}
-	if batch.Error() != nil || len(ids) != count {
-		t.Fatalf("read %d messages of %d: %v", len(ids), count, batch.Error())
-	}
-	return ids
-}
-
 func TestPublish(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -275,7 +246,7 @@ func TestPublishConcurrently(t *testing.T) {
 	}
 	group.Wait()
 	seen := make(map[string]int)
-	for _, id := range stored(t, natsdtest.Connect(t, s.URL())) {
+	for _, id := range natsdtest.IDs(t, natsdtest.Connect(t, s.URL())) {
 		seen[id]++
 	}
 	for i := range ids {

@@ -69,9 +69,7 @@ func TestRightsOfQuarantine(t *testing.T) {
 			s := natsdtest.Start(t, account(rights, []string{"_INBOX.>"}))
 			js := natsdtest.Connect(t, s.URL(), nats.UserInfo("operator", "operator"))
 			for _, stream := range []Stream{{Name: "WEBHOOKS", Prefix: "webhooks"}, {Name: "WEBHOOKS_QUARANTINE", Prefix: "webhooks-quarantine", DropOldest: true}} {
-				if _, err := js.CreateStream(t.Context(), stream.Config()); err != nil {
-					t.Fatal(err)
-				}
+				natsdtest.CreateStream(t, js, stream.Config())
 			}
 			f := open(t, s.URL(), quarantined, func(c *Config) {
 				c.Stream.Manage, c.Quarantine.Manage = false, false

@@ -70,9 +70,7 @@ func TestRights(t *testing.T) {
 			t.Parallel()
 			s := natsdtest.Start(t, account(test.publish, test.subscribe))
 			js := natsdtest.Connect(t, s.URL(), nats.UserInfo("operator", "operator"))
-			if _, err := js.CreateStream(t.Context(), Stream{Name: "WEBHOOKS", Prefix: "webhooks"}.Config()); err != nil {
-				t.Fatal(err)
-			}
+			natsdtest.CreateStream(t, js, Stream{Name: "WEBHOOKS", Prefix: "webhooks"}.Config())
 			f := open(t, s.URL(), unmanaged, func(c *Config) {
 				c.Server.User, c.Server.Password, c.Server.InboxPrefix = "bridge", secret.New("bridge"), "inbox.bridge"
 				if !test.publishes {
@@ -124,9 +122,7 @@ func TestRightsAreGranted(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, account(nil, []string{"_INBOX.>"}))
 	js := natsdtest.Connect(t, s.URL(), nats.UserInfo("operator", "operator"))
-	if _, err := js.CreateStream(t.Context(), Stream{Name: "WEBHOOKS", Prefix: "webhooks"}.Config()); err != nil {
-		t.Fatal(err)
-	}
+	natsdtest.CreateStream(t, js, Stream{Name: "WEBHOOKS", Prefix: "webhooks"}.Config())
 	f := open(t, "nats://bridge:bridge@"+s.Addr(), unmanaged)
 	poll.Until(t, "forbidden", func() bool { return f.logged(sayForbidden) == 1 })
 	s.Reload(account([]string{"webhooks.>", "$JS.API.STREAM.INFO.WEBHOOKS"}, []string{"_INBOX.>"}))

@@ -133,9 +133,7 @@ func TestLargerThanStream(t *testing.T) {
 		{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, MaxBytes: 10_000, Discard: jetstream.DiscardOld},
 		{Name: "WEBHOOKS_QUARANTINE", Subjects: []string{"webhooks-quarantine.>"}, MaxBytes: 10_000, Discard: jetstream.DiscardOld},
 	} {
-		if _, err := js.CreateStream(t.Context(), c); err != nil {
-			t.Fatal(err)
-		}
+		natsdtest.CreateStream(t, js, c)
 	}
 	f := open(t, s.URL(), small).connected()
 	poll.Until(t, "ready", func() bool { return f.Publisher.Ready(Refused) == nil })

@@ -41,7 +41,7 @@ func TestSendQueueDropsWhatIsRefused(t *testing.T) {
 	if o := <-began[1].done; o.err != nil {
 		t.Errorf("sent: %+v", o)
 	}
-	if diff := cmp.Diff([]string{"sent"}, stored(t, natsdtest.Connect(t, s.URL()))); diff != "" {
+	if diff := cmp.Diff([]string{"sent"}, natsdtest.IDs(t, natsdtest.Connect(t, s.URL()))); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
 }
@@ -87,7 +87,7 @@ func TestSendQueueKeepsOrder(t *testing.T) {
 		})
 	}
 	group.Wait()
-	got := stored(t, natsdtest.Connect(t, s.URL()))
+	got := natsdtest.IDs(t, natsdtest.Connect(t, s.URL()))
 	if len(got) != publishers*batches*size {
 		t.Fatalf("%d are stored", len(got))
 	}

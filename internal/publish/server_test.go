@@ -212,7 +212,7 @@ func TestDomain(t *testing.T) {
 			leaf := natsdtest.Start(t, fmt.Sprintf("server_name: leaf, %s, leafnodes { remotes: [ { url: %q } ] }", conf, "nats://"+leaves))
 			f := open(t, leaf.URL(), func(c *Config) { c.Server.Domain = "hub" }).connected()
 			f.stores(name)
-			ids := stored(t, natsdtest.Connect(t, hub.URL()))
+			ids := natsdtest.IDs(t, natsdtest.Connect(t, hub.URL()))
 			if len(ids) == 0 || ids[len(ids)-1] != name {
 				t.Errorf("the hub has %q", ids)
 			}

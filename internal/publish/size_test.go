@@ -41,9 +41,7 @@ func TestTooLarge(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s := natsdtest.Start(t, test.conf)
-			if _, err := natsdtest.Connect(t, s.URL()).CreateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, MaxMsgSize: test.stream}); err != nil {
-				t.Fatal(err)
-			}
+			natsdtest.CreateStream(t, natsdtest.Connect(t, s.URL()), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, MaxMsgSize: test.stream})
 			f := open(t, s.URL()).connected()
 			f.monitors[Event].limit.Store(0)
 			for _, known := range []bool{false, true} { // nats.go and the server have the same limits

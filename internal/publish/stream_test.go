@@ -220,9 +220,7 @@ func TestAsyncPersistenceIsRefused(t *testing.T) {
 	s := natsdtest.Start(t, "")
 	js := natsdtest.Connect(t, s.URL())
 	config := jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, PersistMode: jetstream.AsyncPersistMode}
-	if _, err := js.CreateStream(t.Context(), config); err != nil {
-		t.Fatal(err)
-	}
+	natsdtest.CreateStream(t, js, config)
 	f := open(t, s.URL())
 	poll.Until(t, "the error", func() bool {
 		err := f.Ready()
@@ -238,9 +236,7 @@ func TestWindowOfQuarantineDiffers(t *testing.T) {
 	for name, window := range map[string]time.Duration{"WEBHOOKS": 50 * time.Hour, "KEPT": time.Hour} {
 		config := jetstream.StreamConfig{Name: name, Subjects: []string{strings.ToLower(name) + ".>"}, MaxAge: 168 * time.Hour, Duplicates: window}
 		config.Discard = map[string]jetstream.DiscardPolicy{"WEBHOOKS": jetstream.DiscardNew, "KEPT": jetstream.DiscardOld}[name]
-		if _, err := js.CreateStream(t.Context(), config); err != nil {
-			t.Fatal(err)
-		}
+		natsdtest.CreateStream(t, js, config)
 	}
 	f := open(t, s.URL(), func(c *Config) {
 		kept := c.Stream

@@ -68,9 +68,7 @@ func TestRaisedWindow(t *testing.T) {
 			t.Parallel()
 			s := natsdtest.Start(t, "")
 			js := natsdtest.Connect(t, s.URL())
-			if _, err := js.CreateStream(t.Context(), config); err != nil {
-				t.Fatal(err)
-			}
+			natsdtest.CreateStream(t, js, config)
 			start := time.Now()
 			f := open(t, s.URL(), func(c *Config) {
 				c.Stream.Duplicates, c.Stream.Explicit.Duplicates = time.Hour, raisedBy == "bridge"

@@ -19,10 +19,7 @@ func TestStoreMadeAnew(t *testing.T) {
 	t.Parallel()
 	js := natsdtest.Connect(t, natsdtest.Start(t, "").URL())
 	fill := func(name string) Store {
-		found, err := natsdtest.CreateStream(t.Context(), js, jetstream.StreamConfig{Name: "Q", Subjects: []string{"q-quarantine.>"}, AllowDirect: true})
-		if err != nil {
-			t.Fatal(err)
-		}
+		found := natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "Q", Subjects: []string{"q-quarantine.>"}, AllowDirect: true})
 		for i := range 3 {
 			d := Delivery{ID: fmt.Sprint(name, i), Endpoint: "flock", Provider: "flock", Reason: "stale", Received: time.Now(), Seal: "s", Body: []byte(name)}
 			m := d.Message("q")

@@ -26,9 +26,7 @@ func TestQuarantineIsStuck(t *testing.T) {
 	s := natsdtest.Start(t, "")
 	js := natsdtest.Connect(t, s.URL())
 	makeStream(t, js, nil)
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS_QUARANTINE", Subjects: []string{"webhooks-quarantine.>"}, MaxMsgs: 1, Discard: jetstream.DiscardNew}); err != nil {
-		t.Fatal(err)
-	}
+	natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "WEBHOOKS_QUARANTINE", Subjects: []string{"webhooks-quarantine.>"}, MaxMsgs: 1, Discard: jetstream.DiscardNew})
 	f := start(t, s.URL(), func(c *settings) { c.publish.Stream.Manage, c.publish.Quarantine.Manage = false, false }).ready()
 	poll.Until(t, "quarantine is ready", func() bool { return f.isDirect(publish.Quarantined) })
 	for i, want := range []publish.Status{publish.Stored, publish.Spooled, publish.Spooled} {

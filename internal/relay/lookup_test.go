@@ -44,7 +44,7 @@ func storeAndForget(t *testing.T, js jetstream.JetStream, ids ...string) {
 // count is how often each id is stored, the probes left out.
 func count(t *testing.T, js jetstream.JetStream) map[string]int {
 	n := make(map[string]int)
-	for _, id := range ids(t, js) {
+	for _, id := range natsdtest.IDs(t, js) {
 		n[id]++
 	}
 	return n

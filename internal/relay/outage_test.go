@@ -153,7 +153,7 @@ func TestLeaderGoes(t *testing.T) {
 			return err == nil && len(stream.CachedInfo().Cluster.Replicas) == 2 &&
 				!slices.ContainsFunc(stream.CachedInfo().Cluster.Replicas, func(p *jetstream.PeerInfo) bool { return !p.Current || p.Lag > 0 })
 		})
-		return ids(t, js)
+		return natsdtest.IDs(t, js)
 	})
 }
 
@@ -200,7 +200,7 @@ func TestBlackHole(t *testing.T) {
 	hole.reset()
 	before := l.of(publish.Stored)
 	poll.Until(t, "events go directly again", func() bool { return l.of(publish.Stored) > before+50 })
-	l.stop(func() []string { return ids(t, natsdtest.Connect(t, s.URL())) })
+	l.stop(func() []string { return natsdtest.IDs(t, natsdtest.Connect(t, s.URL())) })
 }
 
 // hole is a proxy that can swallow what passes.

@@ -189,33 +189,15 @@ func makeStream(t testing.TB, js jetstream.JetStream, change func(*jetstream.Str
 	if change != nil {
 		change(&c)
 	}
-	if _, err := natsdtest.CreateStream(t.Context(), js, c); err != nil {
-		t.Fatal(err)
-	}
+	natsdtest.CreateStream(t, js, c)
 }
 
 // stored expects the stream to hold just these, in order.
 func stored(t testing.TB, js jetstream.JetStream, want ...string) {
 	t.Helper()
-	if diff := cmp.Diff(want, ids(t, js)); diff != "" {
+	if diff := cmp.Diff(want, natsdtest.IDs(t, js)); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
-}
-
-func ids(t testing.TB, js jetstream.JetStream) (ids []string) {
-	t.Helper()
-	stream, err := js.Stream(t.Context(), "WEBHOOKS")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for seq := range stream.CachedInfo().State.LastSeq {
-		if m, err := stream.GetMsg(t.Context(), seq+1); err == nil {
-			ids = append(ids, m.Header.Get("Nats-Msg-Id"))
-		} else if !errors.Is(err, jetstream.ErrMsgNotFound) {
-			t.Fatal(err)
-		}
-	}
-	return ids
 }
 
 func numbered(from, to int) (ids []string) {
@@ -309,7 +291,7 @@ func TestPause(t *testing.T) {
 	s.Resume()
 	f.delivered()
 	seen := make(map[string]int)
-	for _, id := range ids(t, natsdtest.Connect(t, s.URL())) {
+	for _, id := range natsdtest.IDs(t, natsdtest.Connect(t, s.URL())) {
 		seen[id]++
 	}
 	kept["at once"] = true

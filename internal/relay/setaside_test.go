@@ -108,9 +108,7 @@ func TestRefusedWhileOthersAreTaken(t *testing.T) {
 	js := natsdtest.Connect(t, s.URL())
 	// A subject that another stream takes is refused with "wrong stream", which is no fault of the record's.
 	makeStream(t, js, func(c *jetstream.StreamConfig) { c.Subjects = []string{"webhooks.flock.>", "webhooks.frigade.>"} })
-	if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"webhooks.other.>"}}); err != nil {
-		t.Fatal(err)
-	}
+	natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"webhooks.other.>"}})
 	f := start(t, s.URL(), unmanaged).ready()
 	if status, err := f.Publish(t.Context(), on("webhooks.other.a", "other")); status != publish.Spooled || err != nil {
 		t.Fatalf("%q, %v", status, err)
@@ -120,7 +118,7 @@ func TestRefusedWhileOthersAreTaken(t *testing.T) {
 	if n := f.Spool.Stats().SetAside; n != 1 {
 		t.Errorf("%d are set aside", n)
 	}
-	got := ids(t, js)
+	got := natsdtest.IDs(t, js)
 	if len(got) != 10 {
 		t.Errorf("stored: %q", got)
 	}

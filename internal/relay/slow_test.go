@@ -29,7 +29,7 @@ func TestSlowAcknowledgements(t *testing.T) {
 	want := numbered(0, 200)
 	f.publishes(publish.Spooled, want...)
 	f.delivered()
-	got := ids(t, natsdtest.Connect(t, s.URL()))
+	got := natsdtest.IDs(t, natsdtest.Connect(t, s.URL()))
 	if slices.Sort(got[:3]); !slices.Equal(got, append([]string{"a", "b", "c"}, want...)) {
 		t.Errorf("stored %q", got)
 	}
@@ -57,7 +57,7 @@ func TestLatencyOfSeconds(t *testing.T) {
 	s.Start()
 	f := start(t, natsdtest.SlowLine(t, s, 2*time.Second, 0).URL, inDir(dir), hasty)
 	f.delivered() // one at a time would take 6,000 s
-	got := ids(t, natsdtest.Connect(t, s.URL()))
+	got := natsdtest.IDs(t, natsdtest.Connect(t, s.URL()))
 	slices.Sort(got)
 	slices.Sort(want)
 	if diff := cmp.Diff(want, got); diff != "" {

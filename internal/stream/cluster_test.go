@@ -26,10 +26,7 @@ func clustered(t *testing.T, processes bool) (*world, map[string]*natsdtest.Serv
 		t.Fatal(err)
 	}
 	w := &world{t: t, nc: nc, js: js}
-	poll.Until(w.t, "make the stream", func() bool {
-		_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}, Replicas: 3})
-		return err == nil
-	})
+	natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}, Replicas: 3})
 	return w, map[string]*natsdtest.Server{"n0": servers[0], "n1": servers[1], "n2": servers[2]}
 }
 

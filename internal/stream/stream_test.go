@@ -45,10 +45,7 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) make() {
 	w.t.Helper()
-	poll.Until(w.t, "make the stream", func() bool {
-		_, err := natsdtest.CreateStream(w.t.Context(), w.js, jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}})
-		return err == nil
-	})
+	natsdtest.CreateStream(w.t, w.js, jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}})
 }
 
 func (w *world) publish(subject string, payloads ...string) {

@@ -119,9 +119,7 @@ func TestNoLookup(t *testing.T) {
 	}
 	js := natsdtest.Connect(t, as("admin"))
 	for name, subject := range map[string]string{"WEBHOOKS": "webhooks.>", "WEBHOOKS_QUARANTINE": "webhooks-quarantine.>"} {
-		if _, err := js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{subject}, Duplicates: 2 * time.Second, MaxAge: time.Hour}); err != nil {
-			t.Fatal(err)
-		}
+		natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: name, Subjects: []string{subject}, Duplicates: 2 * time.Second, MaxAge: time.Hour})
 	}
 	b := startBridge(t, "FLOCK_SECRETS="+key, "NATS_URL="+as("bridge"), "STREAM_MANAGE=false")
 	p := startPrometheus(t, b)

@@ -1,22 +1,43 @@
 package natsdtest
 
 import (
-	"context"
 	"errors"
-	"time"
+	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// CreateStream creates a stream. A server that has just deleted a stream of that name may still be
-// removing its files, and then can't make the new one's (seen with 2.15.2): it is asked again.
-func CreateStream(ctx context.Context, js jetstream.JetStream, conf jetstream.StreamConfig) (jetstream.Stream, error) {
-	const storeFailed = 10049
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		stream, err := js.CreateStream(ctx, conf)
-		var api *jetstream.APIError
-		if !errors.As(err, &api) || api.ErrorCode != storeFailed || time.Now().After(deadline) {
-			return stream, err
+// CreateStream creates a stream, and tries again until it succeeds: a cluster needs a leader first,
+// and a server that has just deleted a stream of that name may still be removing its files.
+func CreateStream(t testing.TB, js jetstream.JetStream, conf jetstream.StreamConfig) (stream jetstream.Stream) {
+	t.Helper()
+	var err error
+	if !poll.Holds(func() bool {
+		stream, err = js.CreateStream(t.Context(), conf)
+		return err == nil
+	}) {
+		t.Fatal(err)
+	}
+	return stream
+}
+
+// IDs returns the ids of the messages in the stream WEBHOOKS, in order.
+func IDs(t testing.TB, js jetstream.JetStream) (ids []string) {
+	t.Helper()
+	stream, err := js.Stream(t.Context(), "WEBHOOKS")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sequence := range stream.CachedInfo().State.LastSeq {
+		m, err := stream.GetMsg(t.Context(), sequence+1)
+		switch {
+		case err == nil:
+			ids = append(ids, m.Header.Get(jetstream.MsgIDHeader))
+		case !errors.Is(err, jetstream.ErrMsgNotFound):
+			t.Fatal(err)
 		}
 	}
+	return ids
 }

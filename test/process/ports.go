@@ -3,27 +3,18 @@ package process
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
-	"runtime"
-	"sync"
+	"sync/atomic"
 )
 
 // FreeAddrs returns loopback addresses that nothing listens on, and whose ports no outgoing
 // connection is given: a program that is stopped for a while finds its own free again. No address
-// is given twice, because what has one may not listen on it yet. On Linux, where all of 127.0.0.0/8
-// is loopback, the host is this process' own, so that two runs at one time don't take each other's.
+// is given twice, because what has one may not listen on it yet. Two test programs that run at one
+// time begin at different ports.
 func FreeAddrs(n int) (addrs []string, err error) {
-	host := "127.0.0.1"
-	if pid := os.Getpid(); runtime.GOOS == "linux" {
-		host = fmt.Sprintf("127.%d.%d.%d", 1+pid>>16%200, pid>>8%256, pid%256)
-	}
-	for range 100 * n {
-		addr := fmt.Sprintf("%s:%d", host, 10_000+rand.IntN(20_000)) //nolint:gosec // nobody gains by guessing it
-		if _, again := given.LoadOrStore(addr, true); again {
-			continue
-		}
+	for range 100 + n {
+		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+(os.Getpid()*100+int(given.Add(1)))%20_000)
 		l, err := net.Listen("tcp", addr) //nolint:noctx // it doesn't wait
 		if err != nil {
 			continue
@@ -36,4 +27,4 @@ func FreeAddrs(n int) (addrs []string, err error) {
 	return nil, errors.New("no port is free")
 }
 
-var given sync.Map // the addresses that were given
+var given atomic.Int64 // the number of addresses that were given
