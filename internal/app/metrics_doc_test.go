@@ -99,7 +99,7 @@ func TestOperationsListsOutcomes(t *testing.T) {
 			return strings.Contains(first, "`"+name+"`")
 		})
 	}
-	for _, r := range ingest.Refusals() {
+	for _, r := range ingest.Refusals {
 		if !listed(r.Outcome) {
 			t.Errorf("docs/operations.md doesn't list the outcome %s", r.Outcome)
 		}

@@ -31,7 +31,7 @@ func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*
 		for _, s := range []publish.Status{publish.Stored, publish.Duplicate, publish.Spooled, publish.Kept} {
 			metrics.Deliveries.WithLabelValues(name, string(s))
 		}
-		for _, r := range ingest.Refusals() {
+		for _, r := range ingest.Refusals {
 			metrics.Deliveries.WithLabelValues(name, r.Outcome)
 		}
 		for _, reason := range ingest.Reasons() {

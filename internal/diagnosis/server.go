@@ -66,7 +66,7 @@ type observer chan answer
 
 func (o observer) Observe(r *ingest.Record) {
 	a := answer{status: http.StatusOK, outcome: r.Outcome, err: r.Err, claims: r.Claims}
-	for _, row := range ingest.Refusals() {
+	for _, row := range ingest.Refusals {
 		if row.Outcome == r.Outcome {
 			a.status, a.code = row.Status, row.Code
 		}

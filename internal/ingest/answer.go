@@ -2,9 +2,8 @@ package ingest
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -32,29 +31,27 @@ func IsInternal(err error) bool { return errors.Is(err, errInternal) }
 // IsWrongPath reports whether err is about a path that is nearly an endpoint's.
 func IsWrongPath(err error) bool { return errors.Is(err, errWrongPath) }
 
-// row is a row of answers.
-type row struct {
-	err     error
-	status  int
-	code    string
-	title   string
-	outcome string
+// Refusal is how a request is refused: status, code and title are for the sender, the outcome is
+// for the log and the metrics.
+type Refusal struct {
+	err                  error
+	Status               int
+	Code, Title, Outcome string
 }
 
-// rowOf returns the error's row.
-func rowOf(err error) row {
-	for i := range answers {
-		if errors.Is(err, answers[i].err) {
-			return answers[i]
+// refusalOf returns the error's refusal.
+func refusalOf(err error) Refusal {
+	for i := range Refusals {
+		if errors.Is(err, Refusals[i].err) {
+			return Refusals[i]
 		}
 	}
-	return answers[len(answers)-1]
+	return Refusals[len(Refusals)-1]
 }
 
-// answers maps each error to a status, a stable code and a title for the sender, and to an outcome
-// for the log and the metrics. All signature failures look the same from outside. The first row
-// whose error matches counts; an error that matches none is internal.
-var answers = []row{
+// Refusals has the refusal for each error. All signature failures look the same from outside. The
+// first whose error matches counts; an error that matches none is internal.
+var Refusals = []Refusal{
 	{errNotFound, http.StatusNotFound, "not_found", "No such endpoint", "not_found"},
 	{errWrongPath, http.StatusNotFound, "not_found", "No such endpoint", "wrong_path"},
 	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed", "An endpoint takes POST only", "method_not_allowed"},
@@ -96,10 +93,8 @@ func appendAccepted(dst []byte, id string, status publish.Status) []byte {
 
 // appendProblem appends the body of any other answer (RFC 9457). The table's texts need no
 // escaping.
-func appendProblem(dst []byte, r row) []byte {
-	dst = append(append(dst, `{"title":"`...), r.title...)
-	dst = strconv.AppendInt(append(dst, `","status":`...), int64(r.status), 10)
-	return append(append(append(dst, `,"code":"`...), r.code...), `"}`...)
+func appendProblem(dst []byte, r Refusal) []byte {
+	return fmt.Appendf(dst, `{"title":"%s","status":%d,"code":"%s"}`, r.Title, r.Status, r.Code)
 }
 
 // The values of Content-Type. All answers share the slices.
@@ -122,8 +117,8 @@ func (d *delivery) answer(status publish.Status, err error) (outcome string) {
 		d.span.Answered(http.StatusOK, string(status))
 		return string(status)
 	}
-	row := rowOf(err)
-	switch row.status {
+	refusal := refusalOf(err)
+	switch refusal.Status {
 	case http.StatusMethodNotAllowed:
 		header.Set("Allow", http.MethodPost)
 	case http.StatusServiceUnavailable:
@@ -132,9 +127,9 @@ func (d *delivery) answer(status publish.Status, err error) (outcome string) {
 	if !d.drain() { // the rest of the body may still arrive
 		header.Set("Connection", "close")
 	}
-	d.write(row.status, typeProblem, appendProblem(d.text[:0], row))
-	d.span.Answered(row.status, row.outcome)
-	return row.outcome
+	d.write(refusal.Status, typeProblem, appendProblem(d.text[:0], refusal))
+	d.span.Answered(refusal.Status, refusal.Outcome)
+	return refusal.Outcome
 }
 
 // answerWriting is the time for writing an answer. It is short, and fits into the socket's buffer
@@ -149,29 +144,12 @@ func (d *delivery) write(status int, contentType []string, body []byte) {
 	_, _ = d.w.Write(body) // the event is as durable without a reader
 }
 
-// Refusal is a row of the table, for the documents.
-type Refusal struct {
-	Status               int
-	Code, Title, Outcome string
-}
-
-// Refusals lists the refusals in the order of the table.
-func Refusals() []Refusal {
-	var all []Refusal
-	for _, r := range answers {
-		if refusal := (Refusal{r.status, r.code, r.title, r.outcome}); !slices.Contains(all, refusal) {
-			all = append(all, refusal)
-		}
-	}
-	return all
-}
-
 // Reasons lists the reasons for quarantine.
 func Reasons() []string {
 	var all []string
-	for _, r := range answers {
+	for _, r := range Refusals {
 		if verify.IsAuthentic(r.err) {
-			all = append(all, r.outcome)
+			all = append(all, r.Outcome)
 		}
 	}
 	return all

@@ -12,17 +12,17 @@ import (
 // Answers are put together without encoding/json: each must be what that would write.
 func TestAnswersAreJSON(t *testing.T) {
 	t.Parallel()
-	for _, r := range answers {
+	for _, r := range Refusals {
 		want, err := json.Marshal(struct {
 			Title  string `json:"title"`
 			Status int    `json:"status"`
 			Code   string `json:"code"`
-		}{r.title, r.status, r.code})
+		}{r.Title, r.Status, r.Code})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(string(want), string(appendProblem(nil, r))); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", r.code, diff)
+			t.Errorf("%s (-want +got):\n%s", r.Code, diff)
 		}
 	}
 	for _, status := range []publish.Status{publish.Stored, publish.Duplicate, publish.Spooled, publish.Kept} {

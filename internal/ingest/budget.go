@@ -3,7 +3,6 @@ package ingest
 import (
 	"container/list"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -18,109 +17,106 @@ const patience = time.Second
 type budget struct {
 	limit   int64
 	now     func() time.Time
-	used    atomic.Int64
-	mu      sync.Mutex
-	senders list.List // of *sender, oldest first
+	mu      sync.Mutex // guards the holds, too
+	used    int64
+	senders list.List // of *hold: those still arriving, oldest first
 }
 
-// sender is a large request that is still arriving.
-type sender struct {
+// hold is a request's share of the budget. Any goroutine may call its methods at any time.
+type hold struct {
+	budget    *budget
+	bytes     int64
 	since     time.Time
 	interrupt func()        // ends its reading at once
-	place     *list.Element // in budget.senders
-	asked     chan struct{} // closed when it must make room
-	released  chan struct{} // closed once it holds nothing
-}
-
-// hold is a request's share of the budget.
-type hold struct {
-	budget *budget
-	bytes  atomic.Int64
-	sender atomic.Pointer[sender] // nil unless it is still arriving
+	place     *list.Element // in budget.senders; nil unless it is still arriving
+	lost      bool          // it had to make room
 }
 
 // take charges n bytes and reports whether they fit.
 func (h *hold) take(n int) bool {
-	for h.budget.used.Add(int64(n)) > h.budget.limit {
-		h.budget.used.Add(-int64(n))
-		if !h.makeRoom() {
+	b := h.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for !h.lost && b.used+int64(n) > b.limit {
+		if !b.makeRoom(h) {
 			return false
 		}
 	}
-	h.bytes.Add(int64(n))
+	if h.lost {
+		return false
+	}
+	h.bytes += int64(n)
+	b.used += int64(n)
 	return true
 }
 
-// makeRoom makes the slowest sender drop its bytes, and waits for that. It reports whether there
-// was one.
-func (h *hold) makeRoom() bool {
-	b, own := h.budget, h.sender.Load()
-	b.mu.Lock()
-	var slowest *sender
-	if e := b.senders.Front(); e != nil {
-		slowest = e.Value.(*sender)
-	}
-	if slowest == nil || slowest == own || b.now().Sub(slowest.since) < patience {
-		b.mu.Unlock()
+// makeRoom takes its bytes from the slowest sender, whose reading ends at once. It reports whether
+// there was one, other than asking.
+func (b *budget) makeRoom(asking *hold) bool {
+	e := b.senders.Front()
+	if e == nil {
 		return false
 	}
-	b.senders.Remove(slowest.place)
-	close(slowest.asked)
+	slowest := e.Value.(*hold)
+	if slowest == asking || b.now().Sub(slowest.since) < patience {
+		return false
+	}
+	slowest.giveBack()
+	slowest.lost = true
 	slowest.interrupt() // under the lock, so that it can't hit the connection's next request
-	b.mu.Unlock()
-	var asked chan struct{} // we may be asked meanwhile: of two that wait for each other, both give up
-	if own != nil {
-		asked = own.asked
-	}
-	select {
-	case <-slowest.released:
-		return true
-	case <-asked:
-		return false
-	}
+	return true
 }
 
 // receiving registers the request as one that is still arriving.
 func (h *hold) receiving(interrupt func()) {
-	if h.sender.Load() != nil {
-		return
-	}
 	b := h.budget
-	s := &sender{since: b.now(), interrupt: interrupt, asked: make(chan struct{}), released: make(chan struct{})}
 	b.mu.Lock()
-	s.place = b.senders.PushBack(s)
-	b.mu.Unlock()
-	h.sender.Store(s)
+	defer b.mu.Unlock()
+	if h.place == nil && !h.lost {
+		h.since, h.interrupt, h.place = b.now(), interrupt, b.senders.PushBack(h)
+	}
 }
 
 // received notes that the request has arrived, and reports whether its bytes may be kept: not if it
-// was asked to make room.
+// had to make room.
 func (h *hold) received() bool {
-	s := h.sender.Load()
-	if s == nil {
-		return true
-	}
 	h.budget.mu.Lock()
 	defer h.budget.mu.Unlock()
-	h.budget.senders.Remove(s.place)
-	select {
-	case <-s.asked:
-		return false
-	default:
-		h.sender.CompareAndSwap(s, nil)
-		return true
+	h.leave()
+	return !h.lost
+}
+
+// adopt takes over the bytes of another hold.
+func (h *hold) adopt(other *hold) {
+	h.budget.mu.Lock()
+	defer h.budget.mu.Unlock()
+	h.bytes += other.bytes
+	other.bytes = 0
+}
+
+// release gives everything back.
+func (h *hold) release() {
+	h.budget.mu.Lock()
+	defer h.budget.mu.Unlock()
+	h.giveBack()
+}
+
+func (h *hold) giveBack() {
+	h.leave()
+	h.budget.used -= h.bytes
+	h.bytes = 0
+}
+
+func (h *hold) leave() {
+	if h.place != nil {
+		h.budget.senders.Remove(h.place)
+		h.place = nil
 	}
 }
 
-// release gives everything back. Any goroutine may call it at any time.
-func (h *hold) release() {
-	if n := h.bytes.Swap(0); n != 0 {
-		h.budget.used.Add(-n)
-	}
-	if s := h.sender.Swap(nil); s != nil {
-		h.budget.mu.Lock()
-		h.budget.senders.Remove(s.place)
-		h.budget.mu.Unlock()
-		close(s.released)
-	}
+// inUse returns how many bytes are held.
+func (b *budget) inUse() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.used
 }

@@ -117,29 +117,31 @@ func TestManySlowSenders(t *testing.T) {
 	}
 }
 
-// Two that make room for each other both go.
-func TestMakeRoomForEachOther(t *testing.T) {
+// One that had to make room takes no more, and gives nothing back twice.
+func TestMadeRoom(t *testing.T) {
 	now := time.Now()
 	b := &budget{limit: 10, now: func() time.Time { return now }}
 	one, two := &hold{budget: b}, &hold{budget: b}
-	asked := make(chan bool, 2)
+	interrupted := 0
 	for _, h := range []*hold{one, two} {
 		if !h.take(5) {
 			t.Fatal("no room")
 		}
-		h.receiving(func() { asked <- true })
+		h.receiving(func() { interrupted++ })
 	}
 	now = now.Add(patience)
-	done := make(chan bool)
-	go func() { done <- two.take(1) }() // asks one, and waits for it
-	<-asked
-	if one.take(1) { // two is the longest now, and must not wait for us
-		t.Error("one had room")
+	if !two.take(1) || interrupted != 1 {
+		t.Errorf("the first made no room, %d were interrupted", interrupted)
+	}
+	if one.take(1) || one.received() {
+		t.Error("one that had to make room goes on")
 	}
 	one.release()
-	<-done
+	if two.take(5) || !two.received() { // it is the slowest itself
+		t.Error("the second made room for itself")
+	}
 	two.release()
-	if n := b.used.Load(); n != 0 || b.senders.Len() != 0 {
+	if n := b.inUse(); n != 0 || b.senders.Len() != 0 {
 		t.Errorf("%d bytes are still held, %d senders", n, b.senders.Len())
 	}
 }
@@ -166,20 +168,21 @@ func TestBody(t *testing.T) {
 }
 
 // A large body waits its turn, but no longer than the sender can wait; a small one doesn't wait at all.
-func TestSemaphore(t *testing.T) {
+func TestSlots(t *testing.T) {
 	for _, test := range []struct {
 		maxInFlight, maxBody int64
-		most                 int
+		most                 int64
 	}{
 		{64 << 20, 1 << 20, 1}, {64 << 20, 512 << 10, 2}, {64 << 20, 64 << 20, 1}, {1 << 10, 1 << 20, 1},
 	} {
-		if n := cap(newSemaphore(test.maxInFlight, test.maxBody)); n < 1 || n > test.most {
+		if n := slots(test.maxInFlight, test.maxBody); n < 1 || n > test.most {
 			t.Errorf("%v: %d slots", test, n)
 		}
 	}
 	p := newPublic(t, nil).listen()
-	for range cap(p.large) {
-		p.large.enter()
+	all := slots(p.MaxInFlightBytes, p.MaxBodyBytes)
+	if !p.large.TryAcquire(all) {
+		t.Fatal("some slots are missing")
 	}
 	large := deliveryOf("large", strings.Repeat("x", smallBytes))
 	if r := p.dial().write(large).read(); r.String() != "503 busy" {
@@ -188,7 +191,7 @@ func TestSemaphore(t *testing.T) {
 	if r := p.dial().write(deliveryOf("small", "")).read(); r.status != 200 {
 		t.Errorf("a small one: %s", r)
 	}
-	p.large.leave()
+	p.large.Release(1)
 	if r := p.dial().write(large).read(); r.status != 200 {
 		t.Errorf("a large one: %s", r)
 	}

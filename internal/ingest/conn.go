@@ -40,11 +40,7 @@ type conn struct {
 
 	handling bool      // the handler has a request, or its answer is being sent
 	declined bool      // a read of the next request has returned 0 bytes
-	reading  bool      // the connection below is being read
 	deadline time.Time // for reading
-	passed   time.Time // the read deadline of the connection below
-	writeBy  time.Time // the deadline for writing
-	setBy    time.Time // the write deadline of the connection below
 	changed  sync.Cond // of handling and deadline
 }
 
@@ -98,59 +94,35 @@ func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 		c.mu.Unlock()
 		return n, true, nil
 	}
-	c.reading = true
-	err = c.passDeadline()
 	c.mu.Unlock()
 	ahead := part != partBody || int64(len(p)) <= left
 	if !ahead {
 		p = p[:left]
 	}
-	if err == nil && c.tls != nil {
+	if c.tls != nil {
 		err = c.tls.establish()
 	}
 	if err == nil {
 		n, err = c.Conn.Read(p)
 	}
 	c.mu.Lock()
-	c.reading, c.more = false, ahead && n == len(p)
+	c.more = ahead && n == len(p)
 	c.mu.Unlock()
 	return n, false, err
 }
 
-// SetReadDeadline implements net.Conn. It is passed on only during a read: net/http and the body's
-// bound change it eight times for each request, mostly between reads.
+// SetReadDeadline implements net.Conn.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.deadline = t
 	c.changed.Broadcast()
-	if c.reading {
-		return c.passDeadline()
-	}
-	return nil
+	c.mu.Unlock()
+	return c.Conn.SetReadDeadline(t)
 }
 
 // SetDeadline implements net.Conn.
 func (c *conn) SetDeadline(t time.Time) error {
 	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
-}
-
-// SetWriteDeadline implements net.Conn. The deadline is passed on by the next Write: net/http sets
-// one for each request, and the answer another.
-func (c *conn) SetWriteDeadline(t time.Time) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.writeBy = t
-	return nil
-}
-
-// passDeadline passes on the read deadline. c.mu must be held.
-func (c *conn) passDeadline() error {
-	if c.deadline.Equal(c.passed) {
-		return nil
-	}
-	c.passed = c.deadline
-	return c.Conn.SetReadDeadline(c.deadline)
 }
 
 // isHandling reports whether the handler has a request, or its answer is being sent.
@@ -192,7 +164,7 @@ func (c *conn) take(b []byte, wasKept bool) (int, ConnRefusal) {
 	}
 	coming := c.framing.inHead()
 	c.mu.Unlock()
-	if refusal == "" && isHead && c.limiter.budget != nil && !c.charge(n, coming) {
+	if refusal == "" && isHead && !c.charge(n, coming) {
 		refusal = HeadBusy
 	}
 	return n, refusal
@@ -285,20 +257,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	if status, ok := bytes.CutPrefix(p, []byte("HTTP/1.1 ")); ok && len(status) > 3 && !c.isHandling() && !c.reported.Swap(true) {
 		c.limiter.refuse(c, ownAnswer(string(status[:3])), string(p))
 	}
-	if err := c.passWriteDeadline(); err != nil {
-		return 0, err
-	}
 	return c.Conn.Write(p)
-}
-
-func (c *conn) passWriteDeadline() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.writeBy.Equal(c.setBy) {
-		return nil
-	}
-	c.setBy = c.writeBy
-	return c.Conn.SetWriteDeadline(c.writeBy)
 }
 
 // Close implements net.Conn.
@@ -324,7 +283,7 @@ func (c *conn) begin(length int64, held *hold) {
 	c.handling, c.declined = true, false
 	c.framing.begin(length)
 	c.mu.Unlock()
-	held.bytes.Add(c.head.bytes.Swap(0))
+	held.adopt(&c.head)
 }
 
 // end notes that the answer has been sent. It yields if the next request may be here already: a

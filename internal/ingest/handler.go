@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
@@ -76,14 +78,15 @@ type Handler struct {
 	Config
 	endpoints map[string]*verify.Endpoint // by path
 	inFlight  budget
-	large     semaphore
+	large     *semaphore.Weighted // slots for large bodies
 	conns     *ConnLimiter
 	stopping  atomic.Bool
 }
 
 // New returns the handler.
 func New(c Config) *Handler {
-	h := &Handler{Config: c, endpoints: make(map[string]*verify.Endpoint), large: newSemaphore(c.MaxInFlightBytes, c.MaxBodyBytes)}
+	h := &Handler{Config: c, endpoints: make(map[string]*verify.Endpoint)}
+	h.large = semaphore.NewWeighted(slots(c.MaxInFlightBytes, c.MaxBodyBytes))
 	h.inFlight.limit, h.inFlight.now = c.MaxInFlightBytes, c.Now
 	h.limitConns(maxConnections)
 	for i := range c.Endpoints {
@@ -103,7 +106,7 @@ func (h *Handler) limitConns(limit int) {
 func (h *Handler) Stop() { h.stopping.Store(true) }
 
 // InFlightBytes returns how many received bytes are held now.
-func (h *Handler) InFlightBytes() int64 { return h.inFlight.used.Load() }
+func (h *Handler) InFlightBytes() int64 { return h.inFlight.inUse() }
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -223,10 +226,12 @@ func (c untilContext) Deadline() (time.Time, bool) { return c.at, true }
 // body as it came.
 func (d *delivery) judge(at *verify.Endpoint, received time.Time) (body []byte, err error) {
 	if d.body.len > smallBytes {
-		if !d.large.enter() {
+		ctx, cancel := context.WithTimeout(context.Background(), slotTimeout)
+		defer cancel()
+		if d.large.Acquire(ctx, 1) != nil {
 			return nil, errBusy
 		}
-		defer d.large.leave()
+		defer d.large.Release(1)
 	}
 	body = d.body.joined()
 	text, err := d.parse(at.Provider, body)

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"crypto/tls"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -29,7 +30,7 @@ const (
 // one that has been idle longest. It never closes one whose delivery is being worked on.
 type ConnLimiter struct {
 	max    int
-	budget *budget           // for the heads; nil: none
+	budget *budget           // for the heads
 	report func(RefusedConn) // nil: nobody
 
 	mu         sync.Mutex
@@ -56,7 +57,7 @@ func NewConnLimiter(limit int) *ConnLimiter {
 	if files, ok := maxFiles(); ok && files < uint64(limit)+spareFiles {
 		limit = max(int(files)-spareFiles, 16)
 	}
-	l := &ConnLimiter{max: limit}
+	l := &ConnLimiter{max: limit, budget: &budget{limit: math.MaxInt64, now: time.Now}}
 	l.changed.L = &l.mu
 	return l
 }
@@ -96,7 +97,9 @@ func connOf(ctx context.Context) *conn {
 // first. If answered ones were kept longer, a new one would be closed before its request is read.
 func (l *ConnLimiter) Handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		connOf(r.Context()).begin(r.ContentLength, &hold{})
+		held := hold{budget: l.budget}
+		defer held.release()
+		connOf(r.Context()).begin(r.ContentLength, &held)
 		h.ServeHTTP(w, r)
 	})
 }

@@ -26,7 +26,7 @@ func (d *delivery) quarantine(at *verify.Endpoint, body []byte, received time.Ti
 		d.ID = event.ID(at.Name, d.Claims.SignedText, nil)
 	}
 	kept := quarantine.Delivery{
-		ID: d.ID, Endpoint: at.Name, Provider: at.Provider.Name, Reason: rowOf(refusal).outcome,
+		ID: d.ID, Endpoint: at.Name, Provider: at.Provider.Name, Reason: refusalOf(refusal).Outcome,
 		Received: received, Seal: at.Seal(d.Claims, d.Secrets[d.Claims.Secret], body), Body: body,
 	}
 	if at.Provider.Keep != nil {

@@ -232,14 +232,11 @@ func TestAnswerInTime(t *testing.T) {
 	inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
 		var disk slowDisk
 		p.Publisher = &disk
-		for range cap(p.large) {
-			p.large.enter()
+		n := slots(p.MaxInFlightBytes, p.MaxBodyBytes)
+		if !p.large.TryAcquire(n) {
+			t.Fatal("some slots are missing")
 		}
-		time.AfterFunc(slotTimeout-10*time.Millisecond, func() {
-			for range cap(p.large) {
-				p.large.leave()
-			}
-		})
+		time.AfterFunc(slotTimeout-10*time.Millisecond, func() { p.large.Release(n) })
 		var all sync.WaitGroup
 		for i := range 40 {
 			c := dial()
