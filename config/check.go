@@ -142,8 +142,8 @@ func (l *loader) checkBounds(c *Config) {
 // spooled is roughly what a delivery in the spool or in quarantine needs besides its body.
 const spooled = 4 << 10
 
-// warn warns of settings that are valid but probably a mistake.
-func (l *loader) warn(c *Config) {
+// doubts warns of settings that are valid but probably a mistake.
+func (l *loader) doubts(c *Config) {
 	known := Names()
 	l.warnOfUnused(c)
 	if len(l.problems) == 0 {
@@ -153,18 +153,18 @@ func (l *loader) warn(c *Config) {
 		if slices.Contains(known, generic(variable)) || !looksLikeOurs(variable, known) {
 			continue
 		}
-		l.warnings = append(l.warnings, fmt.Sprintf("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, nearest(variable, known)))
+		l.warn("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, nearest(generic(variable), known))
 	}
 	if c.SpoolMaxBytes > 0 && c.SpoolMaxBytes < c.MaxBodyBytes+spooled {
-		l.warnings = append(l.warnings, fmt.Sprintf("SPOOL_MAX_BYTES is %s: an event of MAX_BODY_BYTES, %s, doesn't fit in it, so that the bridge is never ready without NATS", c.SpoolMaxBytes, c.MaxBodyBytes))
+		l.warn("SPOOL_MAX_BYTES is %s: an event of MAX_BODY_BYTES, %s, doesn't fit in it, so that the bridge is never ready without NATS", c.SpoolMaxBytes, c.MaxBodyBytes)
 	}
 	if c.MaxInFlightBytes > 0 && c.MaxInFlightBytes < 2*c.MaxBodyBytes {
-		l.warnings = append(l.warnings, fmt.Sprintf("MAX_IN_FLIGHT_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so that it is always answered 503", c.MaxInFlightBytes, c.MaxBodyBytes))
+		l.warn("MAX_IN_FLIGHT_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so that it is always answered 503", c.MaxInFlightBytes, c.MaxBodyBytes)
 	}
 	l.warnOfVendors(c)
 	for _, p := range providers.All {
 		if p.Patience > 0 && c.PublishTimeout > p.Patience*7/10 {
-			l.warnings = append(l.warnings, fmt.Sprintf("PUBLISH_TIMEOUT is %s: %s, which waits %s for the answer, may give up before", humanize.Duration(c.PublishTimeout), p.Title, humanize.Duration(p.Patience)))
+			l.warn("PUBLISH_TIMEOUT is %s: %s, which waits %s for the answer, may give up before", humanize.Duration(c.PublishTimeout), p.Title, humanize.Duration(p.Patience))
 		}
 	}
 	slices.Sort(l.warnings)
@@ -177,10 +177,10 @@ func (l *loader) warnOfVendors(c *Config) {
 			continue
 		}
 		if e.Signature != verify.Payload {
-			l.warnings = append(l.warnings, fmt.Sprintf("endpoint %s: no time is signed, so that a replay is stopped by the stream's duplicate window alone, STREAM_DUPLICATES=%s", e.Name, humanize.Duration(c.StreamDuplicates)))
+			l.warn("endpoint %s: no time is signed, so that a replay is stopped by the stream's duplicate window alone, STREAM_DUPLICATES=%s", e.Name, humanize.Duration(c.StreamDuplicates))
 		}
 		for _, header := range e.Vendor.Unused {
-			l.warnings = append(l.warnings, fmt.Sprintf("%sEVENT_ID: the header %s isn't in %[1]sSIGNED, so the id is a hash of the signed text", e.prefix, header))
+			l.warn("%sEVENT_ID: the header %s isn't in %[1]sSIGNED, so the id is a hash of the signed text", e.prefix, header)
 		}
 	}
 }
@@ -194,7 +194,7 @@ func (l *loader) warnOfUnused(c *Config) {
 		}
 		for _, variable := range Names() {
 			if strings.HasPrefix(variable, prefix) && c.set[variable] {
-				l.warnings = append(l.warnings, fmt.Sprintf("%s has no effect: without %sSECRETS and %[2]sSECRETS_FILE there is no endpoint %s", variable, prefix, p.Name))
+				l.warn("%s has no effect: without %sSECRETS and %[2]sSECRETS_FILE there is no endpoint %s", variable, prefix, p.Name)
 			}
 		}
 	}

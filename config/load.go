@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
-	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
@@ -42,7 +40,7 @@ func Load(environ []string) (c *Config, warnings []string, err error) {
 		c.set[name] = value != ""
 	}
 	l.check(c)
-	l.warn(c)
+	l.doubts(c)
 	if len(l.problems) > 0 {
 		return c, l.warnings, l.problems
 	}
@@ -66,6 +64,10 @@ func (l *loader) wrong(variable, takes string) {
 	l.problems.add(Problem{variable, l.got(variable), takes})
 }
 
+func (l *loader) warn(format string, args ...any) {
+	l.warnings = append(l.warnings, fmt.Sprintf(format, args...))
+}
+
 // got returns a variable's value for a message, secrets hidden.
 func (l *loader) got(variable string) string {
 	value, ok := l.vars[variable]
@@ -84,32 +86,27 @@ func (l *loader) got(variable string) string {
 func (l *loader) parse(target any, prefix string) {
 	err := env.ParseWithOptions(target, env.Options{Environment: l.vars, Prefix: prefix, FuncMap: parsers})
 	var all env.AggregateError
-	if err == nil || !errors.As(err, &all) {
-		l.oneOf(target, prefix)
-		return
-	}
-	for _, err := range all.Errors {
-		var wrong env.ParseError
-		if !errors.As(err, &wrong) {
-			l.problems.add(Problem{Variable: prefix + "…", Takes: err.Error()})
-			continue
+	if errors.As(err, &all) {
+		for _, err := range all.Errors {
+			l.unparsed(err, target, prefix)
 		}
-		field, _ := reflect.TypeOf(target).Elem().FieldByName(wrong.Name)
-		takes := takes(field)
-		if cause := new(os.PathError); errors.As(wrong.Err, &cause) {
-			takes = fmt.Sprintf("%s (%v)", takes, cause.Err)
-		}
-		if cause := hint(""); errors.As(wrong.Err, &cause) {
-			takes = fmt.Sprintf("%s (%v)", takes, cause)
-		}
-		for _, cause := range []error{secret.ErrTwice, secret.ErrPlaceholder} {
-			if errors.Is(wrong.Err, cause) {
-				takes = fmt.Sprintf("%s (%v)", takes, cause)
-			}
-		}
-		l.wrong(prefix+field.Tag.Get("env"), takes)
 	}
 	l.oneOf(target, prefix)
+}
+
+// unparsed adds the problem of a variable that can't be parsed.
+func (l *loader) unparsed(err error, target any, prefix string) {
+	var wrong env.ParseError
+	if !errors.As(err, &wrong) {
+		l.problems.add(Problem{Variable: prefix + "…", Takes: err.Error()})
+		return
+	}
+	field, _ := reflect.TypeOf(target).Elem().FieldByName(wrong.Name)
+	takes := takes(field)
+	if cause := hint(""); errors.As(wrong.Err, &cause) {
+		takes = fmt.Sprintf("%s (%v)", takes, cause)
+	}
+	l.wrong(prefix+field.Tag.Get("env"), takes)
 }
 
 // parsers parse types that have no UnmarshalText of ours.
@@ -191,6 +188,7 @@ func (l *loader) choose(value *string, words []string, variable string) {
 		l.wrong(variable, "nothing: this provider has no such choice")
 	case *value != "" && !slices.Contains(words, *value):
 		l.wrong(variable, "one of "+strings.Join(words, ", "))
+		*value = words[0] // so that it causes no other problem
 	}
 }
 

@@ -2,8 +2,10 @@ package config
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
@@ -25,42 +27,28 @@ func looksLikeOurs(variable string, known []string) bool {
 	if clusterLink.MatchString(variable) {
 		return false
 	}
-	prefixes := ourPrefixes
-	for _, p := range providers.All {
-		prefixes = append(prefixes, p.Variable(""))
+	hasPrefix := func(prefix string) bool { return strings.HasPrefix(variable, prefix) }
+	if slices.ContainsFunc(ourPrefixes, hasPrefix) || slices.ContainsFunc(providers.All, func(p *verify.Provider) bool { return hasPrefix(p.Variable("")) }) {
+		return true
 	}
-	for _, prefix := range prefixes {
-		if strings.HasPrefix(variable, prefix) {
-			return true
-		}
-	}
-	return len(variable) >= 7 && distance(generic(variable), nearest(variable, known)) <= 2
+	return len(variable) >= 7 && Similar(generic(variable), known) != ""
 }
 
 // nearest returns the known name with the smallest distance.
-func nearest(variable string, known []string) string {
-	best, least := "", -1
-	for _, name := range known {
-		if d := distance(generic(variable), name); least < 0 || d < least {
-			best, least = name, d
-		}
-	}
-	return best
+func nearest(name string, known []string) string {
+	return slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
 }
 
 // Similar returns the known name that a name is probably meant to be: it differs by one or two
 // characters. Otherwise, and for a known name, it returns "".
 func Similar(name string, known []string) string {
-	best, least := "", 3
-	for _, k := range known {
-		switch d := distance(name, k); {
-		case d == 0:
-			return ""
-		case d < least:
-			best, least = k, d
-		}
+	if len(known) == 0 || slices.Contains(known, name) {
+		return ""
 	}
-	return best
+	if best := nearest(name, known); distance(name, best) <= 2 {
+		return best
+	}
+	return ""
 }
 
 // distance returns the Levenshtein distance.

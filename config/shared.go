@@ -2,9 +2,6 @@ package config
 
 import (
 	"fmt"
-	"slices"
-
-	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // SecretsVariable returns the variable that holds the endpoint's secrets.
@@ -52,16 +49,10 @@ func FindShared(endpoints []Endpoint) (all []Shared) {
 	return all
 }
 
-// isKnown reports whether the endpoint's provider and scheme exist.
-func (e *Endpoint) isKnown() bool {
-	p := providers.ByName(e.Provider)
-	return p != nil && slices.Contains(p.Signatures(), e.Signature)
-}
-
 // checkShared refuses a secret that endpoints of different providers or schemes share.
 func (l *loader) checkShared(c *Config) {
 	for _, s := range FindShared(c.Endpoints) {
-		if !s.IsAllowed() && s.A.isKnown() && s.B.isKnown() {
+		if !s.IsAllowed() && s.A.Vendor != nil && s.B.Vendor != nil {
 			l.wrong(s.B.SecretsVariable(), fmt.Sprintf("secrets of its own: %s, which has another provider or scheme, so that what is signed for one could be sent to the other", s))
 		}
 	}

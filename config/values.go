@@ -105,7 +105,7 @@ type File string
 func (f *File) UnmarshalText(text []byte) error {
 	opened, err := filewatch.OpenFile(string(text))
 	if err != nil {
-		return err
+		return hint(errors.Unwrap(err).Error()) // without the path
 	}
 	_ = opened.Close()
 	*f = File(text)
@@ -154,6 +154,9 @@ type secretList []secret.Secret
 // UnmarshalText splits at commas.
 func (l *secretList) UnmarshalText(text []byte) (err error) {
 	*l, err = secret.List(string(text))
+	if errors.Is(err, secret.ErrTwice) || errors.Is(err, secret.ErrPlaceholder) {
+		return hint(err.Error())
+	}
 	return err
 }
 

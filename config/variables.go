@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
@@ -49,33 +48,51 @@ func (c *Config) endpointVariables() []Variable {
 	for _, e := range c.Endpoints {
 		configured[e.prefix] = e
 		if strings.HasPrefix(e.prefix, "ENDPOINTS_") {
-			further = append(further, c.furtherVariables(e)...)
+			further = append(further, c.variablesOf(e, e.prefix, nil)...)
 		}
 	}
 	for _, p := range providers.All {
-		own = append(own, variablesOf(configured[p.Variable("")], p.Variable(""), p)...)
+		own = append(own, c.variablesOf(configured[p.Variable("")], p.Variable(""), p)...)
 	}
 	if further == nil {
-		further = variablesOf(Endpoint{}, "ENDPOINTS_<i>_", nil)
+		further = c.variablesOf(Endpoint{}, "ENDPOINTS_<i>_", nil)
 	}
 	return append(own, further...)
 }
 
-// furtherVariables lists the variables that a further endpoint may have with its provider, and says
-// of the settings which the provider has filled in.
-func (c *Config) furtherVariables(e Endpoint) (list []Variable) {
-	settings := settingNames()
-	for _, v := range variablesOf(e, e.prefix, nil) {
-		name := strings.TrimPrefix(v.Name, e.prefix)
-		isSetting := slices.Contains(settings, name)
-		switch {
-		case e.Vendor == nil:
-		case isSetting && e.Vendor.Configure == nil, !isSetting && e.Vendor.Configure != nil && (name == "SIGNATURE" || name == "FRESHNESS"):
+// variablesOf lists the variables that an endpoint may have. The own endpoint of a provider has its
+// name and its provider from its prefix, and the choices that the provider has. Of a further
+// endpoint's settings the origin tells which the provider has filled in.
+func (c *Config) variablesOf(e Endpoint, prefix string, own *verify.Provider) (list []Variable) {
+	v := reflect.ValueOf(e)
+	for _, field := range reflect.VisibleFields(v.Type()) {
+		name := field.Tag.Get("env")
+		if name == "" || name == "-" {
 			continue
-		case isSetting && !c.set[v.Name] && v.Value != "":
-			v.Origin = e.Provider
 		}
-		list = append(list, v)
+		variable := Variable{Name: prefix + name, Type: takes(field), Doc: field.Tag.Get("doc"), Value: show(v.FieldByIndex(field.Index))}
+		isSetting, isChoice := len(field.Index) > 1, name == "SIGNATURE" || name == "FRESHNESS"
+		if isSetting || isChoice || name == "TOLERANCE" {
+			variable.Default = "the provider's"
+		}
+		switch {
+		case own != nil && (isSetting || name == "NAME" || name == "PROVIDER"), own != nil && name == "FRESHNESS" && own.Freshness() == nil:
+			continue
+		case own != nil && name == "TOLERANCE":
+			variable.Default = humanize.Duration(own.Tolerance)
+		case own != nil && isChoice:
+			words := own.Signatures()
+			if name == "FRESHNESS" {
+				words = own.Freshness()
+			}
+			variable.Type, variable.Default = "one of "+strings.Join(words, ", "), words[0]
+		case own != nil || e.Vendor == nil:
+		case isSetting && e.Vendor.Configure == nil, isChoice && e.Vendor.Configure != nil:
+			continue
+		case isSetting && !c.set[variable.Name] && variable.Value != "":
+			variable.Origin = e.Provider
+		}
+		list = append(list, variable)
 	}
 	return list
 }
@@ -86,50 +103,6 @@ func settingNames() (names []string) {
 		names = append(names, s.Variable)
 	}
 	return names
-}
-
-// variablesOf lists one endpoint's variables. The own endpoint of provider p has its name and its
-// provider from its prefix, and the choices that the provider has.
-func variablesOf(e Endpoint, prefix string, p *verify.Provider) []Variable {
-	var list []Variable
-	v := reflect.ValueOf(e)
-	for _, field := range reflect.VisibleFields(v.Type()) {
-		if name := field.Tag.Get("env"); name == "" || name == "-" {
-			continue
-		}
-		variable := Variable{
-			Name: prefix + field.Tag.Get("env"), Type: takes(field), Doc: field.Tag.Get("doc"), Value: show(v.FieldByIndex(field.Index)),
-		}
-		isSetting := len(field.Index) > 1
-		switch {
-		case p != nil && isSetting:
-			continue
-		case isSetting:
-			variable.Default = "the provider's"
-		}
-		if p != nil {
-			switch field.Name {
-			case "Name", "Provider":
-				continue
-			case "Signature":
-				variable.Type, variable.Default = "one of "+strings.Join(p.Signatures(), ", "), p.Signatures()[0]
-			case "Tolerance":
-				variable.Default = humanize.Duration(p.Tolerance)
-			case "Freshness":
-				if p.Freshness() == nil {
-					continue
-				}
-				variable.Type, variable.Default = "one of "+strings.Join(p.Freshness(), ", "), p.Freshness()[0]
-			}
-		} else {
-			switch field.Name {
-			case "Signature", "Tolerance", "Freshness":
-				variable.Default = "the provider's"
-			}
-		}
-		list = append(list, variable)
-	}
-	return list
 }
 
 // Names lists the names of all variables; those of further endpoints as ENDPOINTS_<i>_….
@@ -183,13 +156,8 @@ func takesOf(owner any, name string) string {
 
 // show returns a value as one would set it, secrets hidden.
 func show(v reflect.Value) string {
-	if v.IsZero() {
-		switch v.Kind() {
-		case reflect.Bool:
-			return "false"
-		default:
-			return ""
-		}
+	if v.IsZero() && v.Kind() != reflect.Bool {
+		return ""
 	}
 	switch value := v.Interface().(type) {
 	case time.Duration:
