@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -90,8 +89,8 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	if a.publisher, err = publish.Open(publishing(c, kinds, url, version, log)); err != nil {
 		return nil, err
 	}
-	a.reloader = newReloader(c, log)
 	metrics := telemetry.NewMetrics(version)
+	a.reloader = newReloader(c, metrics, log)
 	observer := newObserver(log, metrics, a.reloader.keyrings)
 	sampled := telemetry.Sampled(log, metrics.LogDropped.Inc)
 	if a.tracer, err = telemetry.StartTracing(ctx, telemetry.TracingConfig{URL: c.SpansURL(), Version: version, Trust: c.TrustTraceparent, Log: sampled}); err != nil {
@@ -99,7 +98,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	}
 	a.relay = relay.Start(relaying(c, kinds, a.publisher, a.spool, observer, a.tracer, sampled))
 	a.handler = ingest.New(ingesting(c, a.reloader.keyrings, a.relay, observer, a.tracer))
-	metrics.Add(slices.Concat(a.gauges(), a.reloader.metrics(), spoolGauges(a.spool, a.relay, int64(c.SpoolMaxBytes)))...)
+	metrics.Add(append(a.gauges(), spoolGauges(a.spool, a.relay, int64(c.SpoolMaxBytes))...)...)
 	a.publicListener = a.handler.Limit(a.publicListener, a.reloader.certificate.config())
 	errorLog, _ := zap.NewStdLogAt(log, zapcore.DebugLevel) // usually broken connections, which are the senders' doing
 	a.public = a.handler.Server(errorLog)

@@ -6,9 +6,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
 // certificate is that of the public listener. It is replaced together with its key; open
@@ -16,19 +18,24 @@ import (
 type certificate struct {
 	certFile, keyFile string
 	inUse             atomic.Pointer[tls.Certificate]
-	reloads           reloads
+	reloads           *reloads
+	expiry            prometheus.Gauge
 	log               *zap.Logger
 }
 
-func newCertificate(c *config.Config, log *zap.Logger) *certificate {
-	used := &certificate{certFile: string(c.TLSCertFile), keyFile: string(c.TLSKeyFile), log: log}
+func newCertificate(c *config.Config, metrics *telemetry.Metrics, log *zap.Logger) *certificate {
+	used := &certificate{
+		certFile: string(c.TLSCertFile), keyFile: string(c.TLSKeyFile), log: log,
+		reloads: newReloads(metrics.TLSReloaded.WithLabelValues(), metrics.TLSReloadTime.WithLabelValues()),
+		expiry:  metrics.CertificateExpiry.WithLabelValues(),
+	}
 	used.use(c.Certificate)
-	used.reloads.succeeded()
 	return used
 }
 
 func (c *certificate) use(pair *tls.Certificate) {
 	c.inUse.Store(pair)
+	c.expiry.Set(float64(pair.Leaf.NotAfter.Unix()))
 	if now := time.Now(); now.After(pair.Leaf.NotAfter) || now.Before(pair.Leaf.NotBefore) {
 		c.log.Error("certificate is not valid now and senders will refuse it: renew it", zap.String("file", c.certFile),
 			zap.Time("not_before", pair.Leaf.NotBefore), zap.Time("not_after", pair.Leaf.NotAfter))

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
 // keyring holds the secrets of one endpoint that are in force, and counts what each has verified.
@@ -19,75 +20,86 @@ import (
 type keyring struct {
 	endpoint string
 	file     string // "": they are in a variable and never change
-	schemes  []string
 	decode   func([]secret.Secret) ([]secret.Secret, error)
-	inForce  atomic.Pointer[keys]
-	reloads  reloads
+	metrics  *telemetry.Metrics
+	reloads  *reloads // nil without a file
 	log      *zap.Logger
+
+	mu      sync.Mutex
+	inForce []secret.Secret // the current one first
+	uses    []use           // of each
 }
 
-// keys is one set of secrets.
-type keys struct {
-	secrets []secret.Secret // the current one first
-	uses    []*use          // of each
-}
-
-// use counts what one secret has verified at its position.
+// use is what one secret has verified at its position.
 type use struct {
-	last    atomic.Int64 // when it last verified, at any position, in Unix milliseconds; 0: not since the start
-	schemes map[string]*atomic.Uint64
+	last    float64 // when it last verified, at any position, in Unix seconds; 0: not since the start
+	schemes map[string]bool
 }
 
-func newKeyring(e config.Endpoint, log *zap.Logger) *keyring {
-	k := &keyring{
-		endpoint: e.Name, file: string(e.SecretsFile), schemes: e.Vendor.SchemeNames(), decode: e.Vendor.Keys, log: log,
-	}
-	k.inForce.Store(&keys{})
+func newKeyring(e config.Endpoint, metrics *telemetry.Metrics, log *zap.Logger) *keyring {
+	k := &keyring{endpoint: e.Name, file: string(e.SecretsFile), decode: e.Vendor.Keys, metrics: metrics, log: log}
 	k.replace(e.Secrets)
-	k.reloads.succeeded()
+	if k.file != "" {
+		k.reloads = newReloads(metrics.SecretsReloaded.WithLabelValues(e.Name), metrics.SecretsReloadTime.WithLabelValues(e.Name))
+	}
 	return k
 }
 
 // current returns the secrets in force, which must not be changed.
-func (k *keyring) current() []secret.Secret { return k.inForce.Load().secrets }
+func (k *keyring) current() []secret.Secret {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.inForce
+}
 
 // replace puts other secrets into force. A secret that keeps its position keeps its counts. At any
 // other position the counts start at 0, and only the time of the last use moves with the secret.
 func (k *keyring) replace(secrets []secret.Secret) {
-	old := k.inForce.Load()
-	next := &keys{secrets: secrets, uses: make([]*use, len(secrets))}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	uses := make([]use, len(secrets))
 	for i, s := range secrets {
-		was := secret.Index(old.secrets, s)
-		if was == i {
-			next.uses[i] = old.uses[i]
+		was := secret.Index(k.inForce, s)
+		switch {
+		case was == i:
+			uses[i] = k.uses[i]
 			continue
+		case was >= 0:
+			uses[i].last = k.uses[was].last
 		}
-		u := &use{schemes: make(map[string]*atomic.Uint64)}
-		for _, scheme := range k.schemes {
-			u.schemes[scheme] = new(atomic.Uint64)
-		}
-		if was >= 0 {
-			u.last.Store(old.uses[was].last.Load())
-		}
-		next.uses[i] = u
+		uses[i].schemes = make(map[string]bool)
 	}
-	k.inForce.Store(next)
+	for i := range max(len(secrets), len(k.inForce)) {
+		position := prometheus.Labels{"endpoint": k.endpoint, "secret": strconv.Itoa(i)}
+		switch {
+		case i >= len(secrets):
+			k.metrics.Signatures.DeletePartialMatch(position)
+			k.metrics.LastVerified.Delete(position)
+		case len(uses[i].schemes) == 0:
+			k.metrics.Signatures.DeletePartialMatch(position)
+			k.metrics.LastVerified.With(position).Set(uses[i].last)
+		}
+	}
+	k.inForce, k.uses = secrets, uses
 }
 
 // verified counts a delivery that secret i of among has verified. It returns the secret's position
 // now, -1 if it has been replaced, and reports whether this is its first delivery there of that
 // scheme.
 func (k *keyring) verified(scheme string, among []secret.Secret, i int, now time.Time) (position int, first bool) {
-	in := k.inForce.Load()
-	if &among[0] != &in.secrets[0] { // replaced meanwhile
-		if i = secret.Index(in.secrets, among[i]); i < 0 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if &among[0] != &k.inForce[0] { // replaced meanwhile
+		if i = secret.Index(k.inForce, among[i]); i < 0 {
 			return -1, false
 		}
 	}
-	u := in.uses[i]
-	u.last.Store(now.UnixMilli())
-	count, ok := u.schemes[scheme]
-	return i, ok && count.Add(1) == 1
+	u, at := &k.uses[i], strconv.Itoa(i)
+	u.last = float64(now.UnixMilli()) / 1e3
+	k.metrics.LastVerified.WithLabelValues(k.endpoint, at).Set(u.last)
+	k.metrics.Signatures.WithLabelValues(k.endpoint, scheme, at).Inc()
+	first, u.schemes[scheme] = !u.schemes[scheme], true
+	return i, first
 }
 
 // parse returns the secrets in the file.
@@ -114,38 +126,5 @@ func (k *keyring) take(secrets []secret.Secret) {
 		}
 	case recovered:
 		log.Info("secrets can be loaded again and have not changed", zap.Int("secrets", len(secrets)))
-	}
-}
-
-// The metrics of a keyring have its endpoint as a label.
-func signaturesDesc(endpoint string) *prometheus.Desc {
-	return prometheus.NewDesc("webhook_bridge_signatures_verified_total",
-		"Correct signatures by scheme and by the position of the secret that verified them: 0 is the current secret. A position restarts at 0 when it gets another secret.",
-		[]string{"scheme", "secret"}, prometheus.Labels{"endpoint": endpoint})
-}
-
-func lastDesc(endpoint string) *prometheus.Desc {
-	return prometheus.NewDesc("webhook_bridge_secret_last_verified_timestamp_seconds",
-		"When the secret now at this position last verified a signature; 0: not since the start.",
-		[]string{"secret"}, prometheus.Labels{"endpoint": endpoint})
-}
-
-// Describe implements prometheus.Collector.
-func (k *keyring) Describe(to chan<- *prometheus.Desc) {
-	to <- signaturesDesc(k.endpoint)
-	to <- lastDesc(k.endpoint)
-}
-
-// Collect implements prometheus.Collector.
-func (k *keyring) Collect(to chan<- prometheus.Metric) {
-	signatures, last := signaturesDesc(k.endpoint), lastDesc(k.endpoint)
-	for i, u := range k.inForce.Load().uses {
-		position := strconv.Itoa(i)
-		to <- prometheus.MustNewConstMetric(last, prometheus.GaugeValue, float64(u.last.Load())/1e3, position)
-		for scheme, count := range u.schemes {
-			if n := count.Load(); n > 0 {
-				to <- prometheus.MustNewConstMetric(signatures, prometheus.CounterValue, float64(n), scheme, position)
-			}
-		}
 	}
 }

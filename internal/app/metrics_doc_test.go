@@ -13,15 +13,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
-	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 var updateMetrics = flag.Bool("update-metrics", false, "write docs/metrics.md anew")
@@ -32,9 +29,6 @@ const observability = "../../deploy/observability/"
 func every() *telemetry.Metrics {
 	m := telemetry.NewMetrics("")
 	m.Add(new(App).gauges()...)
-	ring := newKeyring(config.Endpoint{Name: "flock", Provider: "flock", Vendor: providers.ByName("flock"), SecretsFile: "secrets"}, zap.NewNop())
-	l := &reloader{keyrings: map[string]*keyring{"flock": ring}, certificate: new(certificate)}
-	m.Add(l.metrics()...)
 	m.Add(spoolGauges(new(spool.Spool), new(relay.Relay), 0)...)
 	return m
 }

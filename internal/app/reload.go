@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -13,6 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
 // reloader reads secrets and the certificate again when their files change.
@@ -26,13 +25,13 @@ type reloader struct {
 	pending map[string][]secret.Secret // secrets in files that can't come into force yet, by endpoint
 }
 
-func newReloader(c *config.Config, log *zap.Logger) *reloader {
+func newReloader(c *config.Config, metrics *telemetry.Metrics, log *zap.Logger) *reloader {
 	r := &reloader{log: log, endpoints: c.Endpoints, keyrings: make(map[string]*keyring), pending: make(map[string][]secret.Secret)}
 	for _, e := range c.Endpoints {
-		r.keyrings[e.Name] = newKeyring(e, log)
+		r.keyrings[e.Name] = newKeyring(e, metrics, log)
 	}
 	if c.Certificate != nil {
-		r.certificate = newCertificate(c, log)
+		r.certificate = newCertificate(c, metrics, log)
 	}
 	return r
 }
@@ -117,42 +116,25 @@ func (r *reloader) stop() {
 
 // reloads is the state of reading files again.
 type reloads struct {
-	bad  atomic.Bool  // the last reload failed
-	last atomic.Int64 // when a reload last succeeded, in Unix milliseconds
+	bad    bool             // the last reload failed
+	ok, at prometheus.Gauge // whether it succeeded, and when one last did
 }
 
-func (r *reloads) failed() { r.bad.Store(true) }
+func newReloads(ok, at prometheus.Gauge) *reloads {
+	r := &reloads{ok: ok, at: at}
+	r.succeeded()
+	return r
+}
+
+func (r *reloads) failed() {
+	r.bad = true
+	r.ok.Set(0)
+}
 
 // succeeded notes a success and reports whether the reload before it had failed.
 func (r *reloads) succeeded() (recovered bool) {
-	r.last.Store(time.Now().UnixMilli())
-	return r.bad.Swap(false)
-}
-
-func (r *reloads) ok() float64 { return number(!r.bad.Load()) }
-
-func (r *reloads) at() float64 { return float64(r.last.Load()) / 1e3 }
-
-// metrics returns those of secrets and certificate.
-func (r *reloader) metrics() []prometheus.Collector {
-	var all []prometheus.Collector
-	for _, k := range r.keyrings {
-		all = append(all, k)
-		if k.file != "" {
-			all = append(all, reloadGauges("secrets", "The endpoint's secrets file", prometheus.Labels{"endpoint": k.endpoint}, &k.reloads)...)
-		}
-	}
-	if c := r.certificate; c != nil {
-		all = append(all, reloadGauges("tls", "Certificate and key files", nil, &c.reloads)...)
-		all = append(all, gauge("tls_certificate_expiry_timestamp_seconds", "When the certificate in use expires.", nil,
-			func() float64 { return float64(c.inUse.Load().Leaf.NotAfter.Unix()) }))
-	}
-	return all
-}
-
-func reloadGauges(noun, what string, labels prometheus.Labels, r *reloads) []prometheus.Collector {
-	return []prometheus.Collector{
-		gauge(noun+"_last_reload_successful", what+": 1 if the last reload succeeded, 0 if it failed and the last good contents stay in use.", labels, r.ok),
-		gauge(noun+"_last_reload_success_timestamp_seconds", what+": when the last successful reload was.", labels, r.at),
-	}
+	r.ok.Set(1)
+	r.at.SetToCurrentTime()
+	recovered, r.bad = r.bad, false
+	return recovered
 }

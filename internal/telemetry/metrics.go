@@ -25,6 +25,14 @@ type Metrics struct {
 	Possible    *prometheus.CounterVec // possible duplicates, by kind
 	Quarantined *prometheus.CounterVec // by endpoint and reason
 	Drift       *prometheus.CounterVec // by endpoint
+
+	Signatures   *prometheus.CounterVec // by endpoint, scheme and the secret's position
+	LastVerified *prometheus.GaugeVec   // by endpoint and the secret's position
+
+	// Reading files again: by endpoint, and without labels.
+	SecretsReloaded, SecretsReloadTime *prometheus.GaugeVec
+	TLSReloaded, TLSReloadTime         *prometheus.GaugeVec
+	CertificateExpiry                  *prometheus.GaugeVec
 }
 
 // latencies are the buckets for whatever should be over within a second.
@@ -45,11 +53,9 @@ func NewMetrics(version string) *Metrics {
 	m.Age = m.histogram("webhook_bridge_delivery_age_seconds",
 		"Time of arrival minus the vendor's time, for correctly signed deliveries, also refused ones. Below 0 a clock is wrong; a growing age means that the vendor is late or our clock is ahead.",
 		[]float64{-300, -60, -10, -1, 0, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600}, "endpoint")
-	m.Accepted = prometheus.NewGaugeVec(prometheus.GaugeOpts{
-		Name: "webhook_bridge_last_accepted_timestamp_seconds",
-		Help: "When the last delivery was accepted.",
-	}, []string{"endpoint"})
-	m.Add(m.Accepted)
+	m.Accepted = m.gauge("webhook_bridge_last_accepted_timestamp_seconds",
+		"When the last delivery was accepted.",
+		"endpoint")
 	m.RefusedConns = m.counter("webhook_bridge_refused_connections_total",
 		"Connections refused before their request was complete, by kind; the answer is plain text.",
 		"kind")
@@ -67,6 +73,24 @@ func NewMetrics(version string) *Metrics {
 	m.Drift = m.counter("webhook_bridge_payload_drift_total",
 		"Accepted deliveries in which a member is missing or of another kind than the vendor documents. They are published all the same; new members don't count.",
 		"endpoint")
+	m.Signatures = m.counter("webhook_bridge_signatures_verified_total",
+		"Correct signatures by scheme and by the position of the secret that verified them: 0 is the current secret. A position restarts at 0 when it gets another secret.",
+		"endpoint", "scheme", "secret")
+	m.LastVerified = m.gauge("webhook_bridge_secret_last_verified_timestamp_seconds",
+		"When the secret now at this position last verified a signature; 0: not since the start.",
+		"endpoint", "secret")
+	m.SecretsReloaded = m.gauge("webhook_bridge_secrets_last_reload_successful",
+		"The endpoint's secrets file: 1 if the last reload succeeded, 0 if it failed and the last good contents stay in use.",
+		"endpoint")
+	m.SecretsReloadTime = m.gauge("webhook_bridge_secrets_last_reload_success_timestamp_seconds",
+		"The endpoint's secrets file: when the last successful reload was.",
+		"endpoint")
+	m.TLSReloaded = m.gauge("webhook_bridge_tls_last_reload_successful",
+		"Certificate and key files: 1 if the last reload succeeded, 0 if it failed and the last good contents stay in use.")
+	m.TLSReloadTime = m.gauge("webhook_bridge_tls_last_reload_success_timestamp_seconds",
+		"Certificate and key files: when the last successful reload was.")
+	m.CertificateExpiry = m.gauge("webhook_bridge_tls_certificate_expiry_timestamp_seconds",
+		"When the certificate in use expires.")
 	m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "webhook_bridge_build_info", Help: "The version of this build; always 1.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()},
@@ -91,6 +115,12 @@ func (m *Metrics) counter(name, help string, labels ...string) *prometheus.Count
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	m.Add(c)
 	return c
+}
+
+func (m *Metrics) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+	m.Add(g)
+	return g
 }
 
 func (m *Metrics) histogram(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
