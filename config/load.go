@@ -85,8 +85,7 @@ func (l *loader) got(variable string) string {
 // parse fills a struct from the variables whose names begin with prefix.
 func (l *loader) parse(target any, prefix string) {
 	err := env.ParseWithOptions(target, env.Options{Environment: l.vars, Prefix: prefix, FuncMap: parsers})
-	var all env.AggregateError
-	if errors.As(err, &all) {
+	if all, ok := errors.AsType[env.AggregateError](err); ok {
 		for _, err := range all.Errors {
 			l.unparsed(err, target, prefix)
 		}
