@@ -78,7 +78,7 @@ const maxMembers = 32
 func (b body) bodies() []body {
 	all := []body{b}
 	add := func(raw []byte, c Cause) {
-		if raw == nil {
+		if raw == nil || bytes.Equal(raw, b.raw) {
 			return
 		}
 		text, err := stringify.Parse(raw)

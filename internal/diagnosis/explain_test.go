@@ -88,11 +88,11 @@ func TestSecretsAsMeant(t *testing.T) {
 	const key = marked
 	const body = `{"name":"a.b","entity":"a","entityId":"1","data":{"a":{"id":"1"}},"timestamp":1767323045}`
 	for _, test := range []struct{ name, key, code, says, secret string }{
-		{"a line break behind the vendor's", key + "\n", "secret_line_end", "with a line break behind it", key},
-		{"a blank behind the vendor's", key + " ", "secret_line_end", "with a blank behind it", key},
+		{"a line break behind the vendor's", key + "\n", "secret_line_end", "with a line break or a blank behind it", key},
+		{"a blank behind the vendor's", key + " ", "secret_line_end", "with a line break or a blank behind it", key},
 		{"a line break in ours", key, "secret_invisible", "without the white space", key + "\n"},
-		{"two, a line break between", key, "secret_list", "split at its line breaks", key + "\nanother-0123456789abcdef"},
-		{"two, a blank between", key, "secret_list", "split at its blanks", "another-0123456789abcdef " + key},
+		{"two, a line break between", key, "secret_list", "split at its commas, blanks and line breaks", key + "\nanother-0123456789abcdef"},
+		{"two, a blank between", key, "secret_list", "split at its commas, blanks and line breaks", "another-0123456789abcdef " + key},
 		{"JSON", key, "secret_json", "taken out of the JSON around it", `{"secret":"` + key + `","env":"test"}`},
 		{"a line of JSON", key, "secret_json", "no JSON: set the value", `"secret": "` + key + `",`},
 		{"YAML", key, "secret_label", "without the name before it", "secret: " + key},

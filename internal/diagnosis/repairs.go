@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"net/url"
 	"regexp"
@@ -20,17 +21,17 @@ const unescapedAtLog = "nothing is wrong with the delivery itself: the log escap
 // repair undoes a change that a body may have suffered on the way.
 type repair struct {
 	cause Cause
-	undo  func(raw []byte) []byte // returns nil if there is nothing to undo
+	undo  func(raw []byte) []byte // returns nil if it can't be undone
 }
 
 var repairs = []repair{
 	{
 		proven("byte_order_mark", "the signature is right for the body without the byte order mark before it", "find what puts U+FEFF before the body, a proxy or an editor; the vendor doesn't sign it, and JSON doesn't allow it"),
-		func(raw []byte) []byte { return changed(raw, bytes.TrimPrefix(raw, []byte("\ufeff"))) },
+		func(raw []byte) []byte { return bytes.TrimPrefix(raw, byteOrderMark) },
 	},
 	{
 		proven("line_end", "the signature is right for the body without the white space around it", "nothing is wrong with the delivery if only the capture has it, as a file's last line break; else find what adds it on the way"),
-		func(raw []byte) []byte { return changed(raw, bytes.TrimSpace(raw)) },
+		bytes.TrimSpace,
 	},
 	{
 		proven("escaped", "the signature is right for the body once its \\x escapes are undone, as nginx writes them into its log", unescapedAtLog),
@@ -51,14 +52,11 @@ var repairs = []repair{
 	{
 		proven("latin1", "the signature is right for the body in UTF-8, and here it is in Latin-1", "something on the way, or the capture, converts the text: have it pass on the bytes"),
 		func(raw []byte) []byte {
-			if utf8.Valid(raw) {
-				return nil
-			}
-			var b strings.Builder
+			var text []byte
 			for _, c := range raw {
-				b.WriteRune(rune(c))
+				text = utf8.AppendRune(text, rune(c))
 			}
-			return []byte(b.String())
+			return text
 		},
 	},
 	{
@@ -71,21 +69,13 @@ var repairs = []repair{
 	},
 }
 
-// changed returns after, or nil if nothing has changed.
-func changed(before, after []byte) []byte {
-	if bytes.Equal(before, after) {
-		return nil
-	}
-	return after
-}
-
 var hexEscape = regexp.MustCompile(`\\x[0-9A-Fa-f]{2}`)
 
 func unescapeLog(raw []byte) []byte {
-	return changed(raw, hexEscape.ReplaceAllFunc(raw, func(escape []byte) []byte {
+	return hexEscape.ReplaceAllFunc(raw, func(escape []byte) []byte {
 		n, _ := strconv.ParseUint(string(escape[2:]), 16, 8) // by its shape
 		return []byte{byte(n)}
-	}))
+	})
 }
 
 func unquote(raw []byte) []byte {
@@ -97,13 +87,10 @@ func unquote(raw []byte) []byte {
 	if json.Unmarshal(trimmed, &text) != nil {
 		return nil
 	}
-	return changed(raw, []byte(text))
+	return []byte(text)
 }
 
 func unescapeForm(raw []byte) []byte {
-	if bytes.IndexByte(raw, '%') < 0 {
-		return nil
-	}
 	text := string(raw)
 	if begin := strings.Index(text, "%7B"); begin >= 0 {
 		text = text[begin:]
@@ -112,13 +99,13 @@ func unescapeForm(raw []byte) []byte {
 	if err != nil {
 		return nil
 	}
-	return changed(raw, []byte(plain))
+	return []byte(plain)
 }
 
 func firstValue(raw []byte) []byte {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	var first json.RawMessage
-	if decoder.Decode(&first) != nil || len(bytes.TrimSpace(raw[decoder.InputOffset():])) == 0 {
+	if decoder.Decode(&first) != nil {
 		return nil
 	}
 	return first
@@ -135,7 +122,7 @@ func decodedOnce(raw []byte) []byte {
 	if !utf8.Valid(once) {
 		return nil
 	}
-	return changed(raw, once)
+	return once
 }
 
 // documentedOrder puts the members into the order of the vendor's page.
@@ -149,13 +136,7 @@ func documentedOrder(raw []byte) []byte {
 		return nil
 	}
 	list := members(text)
-	slices.SortStableFunc(list, func(a, b verify.Member) int { return rank(p.Members, a.Name) - rank(p.Members, b.Name) })
-	return changed(text, list.Text())
-}
-
-func rank(order []string, name string) int {
-	if i := slices.Index(order, name); i >= 0 {
-		return i
-	}
-	return len(order)
+	rank := func(m verify.Member) uint { return uint(slices.Index(p.Members, m.Name)) } // -1 becomes the last
+	slices.SortStableFunc(list, func(a, b verify.Member) int { return cmp.Compare(rank(a), rank(b)) })
+	return list.Text()
 }

@@ -22,47 +22,44 @@ type key struct {
 // reading is another way to read a secret's text.
 type reading struct {
 	code, says, do string
-	read           func(text string) string // returns "" if there is none
+	read           func(text string) []string // the secrets in it
+}
+
+// one returns the reading of a text as one secret.
+func one(read func(text string) string) func(string) []string {
+	return func(text string) []string { return []string{read(text)} }
 }
 
 // label matches a name before a secret, as in an env file or YAML.
 var label = regexp.MustCompile(`^(?:export +)?[A-Za-z_][A-Za-z0-9_-]*(?:=|: +)`)
 
 var secretReadings = []reading{
-	{"secret_quoted", "without the quotation marks around it", "take the marks away: an env file and a Kubernetes Secret keep them", func(s string) string { return strings.Trim(s, "\"'`‘’“”") }},
-	{"secret_hex", "decoded from hex", "the vendor shows the key in hex; the bridge takes the key's bytes. Report it: there is no setting for that", decodedHex},
-	{"secret_base64", "decoded from base64", "if it was encoded for a Kubernetes Secret, it was encoded once too often: `stringData` takes it as it is. Else the vendor shows the key in base64: report it, there is no setting for that", decodedBase64},
-	{"secret_prefix", "without the prefix before its underscore, and decoded from base64", "the vendor's key is what follows the prefix: report it, there is no setting for that", func(s string) string { return decodedBase64(afterUnderscore(s)) }},
-	{"secret_prefix", "without the prefix before its underscore", "set what follows the prefix", afterUnderscore},
-	{"secret_label", "without the name before it", "the file takes secrets alone, one a line, and no assignments", func(s string) string { return label.ReplaceAllString(s, "") }},
-	{"secret_escaped", "without the backslashes in it", "a shell or a file has kept a backslash before $ or !: quote the secret with ' and leave it as the vendor shows it", func(s string) string { return strings.ReplaceAll(s, `\`, "") }},
-	{"secret_dollar", "with one $ where it has two", "only Compose files and Makefiles want $ doubled: write it once", func(s string) string { return strings.ReplaceAll(s, "$$", "$") }},
-	{"secret_percent", "once its % escapes are undone", "set it as the vendor shows it", unescaped},
-	{"secret_invisible", "without the white space and the characters in it that can't be seen", "copy it anew, by hand if need be", func(s string) string {
+	{"secret_quoted", "without the quotation marks around it", "take the marks away: an env file and a Kubernetes Secret keep them", one(func(s string) string { return strings.Trim(s, "\"'`‘’“”") })},
+	{"secret_hex", "decoded from hex", "the vendor shows the key in hex; the bridge takes the key's bytes. Report it: there is no setting for that", one(decodedHex)},
+	{"secret_base64", "decoded from base64", "if it was encoded for a Kubernetes Secret, it was encoded once too often: `stringData` takes it as it is. Else the vendor shows the key in base64: report it, there is no setting for that", one(decodedBase64)},
+	{"secret_prefix", "without the prefix before its underscore, and decoded from base64", "the vendor's key is what follows the prefix: report it, there is no setting for that", one(func(s string) string { return decodedBase64(afterUnderscore(s)) })},
+	{"secret_prefix", "without the prefix before its underscore", "set what follows the prefix", one(afterUnderscore)},
+	{"secret_label", "without the name before it", "the file takes secrets alone, one a line, and no assignments", one(func(s string) string { return label.ReplaceAllString(s, "") })},
+	{"secret_escaped", "without the backslashes in it", "a shell or a file has kept a backslash before $ or !: quote the secret with ' and leave it as the vendor shows it", one(func(s string) string { return strings.ReplaceAll(s, `\`, "") })},
+	{"secret_dollar", "with one $ where it has two", "only Compose files and Makefiles want $ doubled: write it once", one(func(s string) string { return strings.ReplaceAll(s, "$$", "$") })},
+	{"secret_percent", "once its % escapes are undone", "set it as the vendor shows it", one(unescaped)},
+	{"secret_invisible", "without the white space and the characters in it that can't be seen", "copy it anew, by hand if need be", one(func(s string) string {
 		return strings.Map(func(r rune) rune {
 			if unicode.IsSpace(r) || !unicode.IsPrint(r) {
 				return -1
 			}
 			return r
 		}, s)
+	})},
+	{"secret_line_end", "with a line break or a blank behind it", "the vendor's own secret ends with one: make a new secret", func(s string) []string {
+		return []string{s + "\n", s + "\r\n", s + " "}
 	}},
-	{"secret_line_end", "with a line break behind it", newSecret, func(s string) string { return s + "\n" }},
-	{"secret_line_end", "with a line break of Windows' behind it", newSecret, func(s string) string { return s + "\r\n" }},
-	{"secret_line_end", "with a blank behind it", newSecret, func(s string) string { return s + " " }},
-	{"secret_case", "in lower case", "copy it as it is: capitals count", strings.ToLower},
-	{"secret_case", "in upper case", "copy it as it is: capitals count", strings.ToUpper},
-}
-
-const newSecret = "the vendor's own secret ends with one: make a new secret"
-
-// splits are the ways in which one text may hold several secrets.
-var splits = []struct {
-	code, says, do string
-	split          func(text string) []string
-}{
-	{"secret_list", "split at its commas", "the file takes one secret a line", func(s string) []string { return strings.Split(s, ",") }},
-	{"secret_list", "split at its line breaks", "a variable takes secrets with commas between; only a file has one a line", func(s string) []string { return strings.Split(s, "\n") }},
-	{"secret_list", "split at its blanks", "a variable takes secrets with commas between, and a file one a line", strings.Fields},
+	{"secret_case", "in lower or in upper case", "copy it as it is: capitals count", func(s string) []string {
+		return []string{strings.ToLower(s), strings.ToUpper(s)}
+	}},
+	{"secret_list", "split at its commas, blanks and line breaks", "a variable takes secrets with commas between, and a file one a line", func(s string) []string {
+		return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+	}},
 	{"secret_json", "taken out of the JSON around it", "variables and files take secrets alone, and no JSON: set the value, without its name and its quotation marks", jsonTexts},
 }
 
@@ -160,12 +157,9 @@ func (d *diagnoser) readings(k key, text string) (all []key) {
 		}
 	}
 	for _, r := range secretReadings {
-		add(r.read(text), r.code, r.says, r.do)
-	}
-	for _, s := range splits {
-		if parts := s.split(text); len(parts) <= maxParts {
-			for _, part := range parts {
-				add(strings.TrimSpace(part), s.code, s.says, s.do)
+		if all := r.read(text); len(all) <= maxParts {
+			for _, other := range all {
+				add(other, r.code, r.says, r.do)
 			}
 		}
 	}
