@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,7 +72,7 @@ func drain(ctx context.Context, cfg *config.Config, dir string, patience time.Du
 	if err != nil {
 		return errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 	}
-	d := &draining{stdio: stdio, spool: s}
+	d := &draining{stdio: stdio, spool: s, outcomes: make(map[string]int)}
 	var kinds []publish.Kind
 	for kind := range publish.Kind(publish.Kinds) {
 		kinds = append(kinds, kind)
@@ -106,28 +106,26 @@ const (
 // draining is one run of drain.
 type draining struct {
 	stdio
-	spool                              *spool.Spool
-	stored, duplicate, found, possible atomic.Int64
-	delivered                          atomic.Int64
+	spool *spool.Spool
+
+	mu       sync.Mutex
+	outcomes map[string]int
+	possible int
 }
 
-// Published counts what was delivered.
+// Published counts the outcome of an attempt.
 func (d *draining) Published(_ publish.Kind, _, outcome string) {
-	switch outcome {
-	case string(publish.Stored):
-		d.stored.Add(1)
-	case string(publish.Duplicate):
-		d.duplicate.Add(1)
-	case relay.Found:
-		d.found.Add(1)
-	default:
-		return
-	}
-	d.delivered.Add(1)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.outcomes[outcome]++
 }
 
 // PossiblyDuplicate counts what may be in a stream twice.
-func (d *draining) PossiblyDuplicate(publish.Kind) { d.possible.Add(1) }
+func (d *draining) PossiblyDuplicate(publish.Kind) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.possible++
+}
 
 // left returns how many records wait, and how many are set aside.
 func (d *draining) left() (waiting, setAside int64) {
@@ -140,11 +138,11 @@ func (d *draining) left() (waiting, setAside int64) {
 
 // wait returns when all is delivered, nothing more can be, or the context ends.
 func (d *draining) wait(ctx context.Context, patience time.Duration) {
-	last, since := int64(-1), time.Now()
+	lastWaiting, lastSetAside, since := int64(-1), int64(-1), time.Now()
 	for ctx.Err() == nil {
 		waiting, setAside := d.left()
-		if n := d.delivered.Load() - waiting; n != last {
-			last, since = n, time.Now()
+		if waiting != lastWaiting || setAside != lastSetAside {
+			lastWaiting, lastSetAside, since = waiting, setAside, time.Now()
 		}
 		quiet := time.Since(since)
 		if waiting == 0 && (setAside == 0 || quiet > min(patience, setAsidePatience)) || quiet > patience {
@@ -156,8 +154,10 @@ func (d *draining) wait(ctx context.Context, patience time.Duration) {
 
 // end prints the result, and lists what is left.
 func (d *draining) end(ctx context.Context, dir string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	d.say("%d stored, %d duplicate, %d found stored already, %d possible duplicates",
-		d.stored.Load(), d.duplicate.Load(), d.found.Load(), d.possible.Load())
+		d.outcomes[string(publish.Stored)], d.outcomes[string(publish.Duplicate)], d.outcomes[relay.Found], d.possible)
 	waiting, setAside := d.left()
 	left := waiting + setAside
 	if left == 0 {
