@@ -119,9 +119,6 @@ func loopback(ctx context.Context, environ []string, name, usual string) (string
 
 // show sends the samples, prints them as a subscriber receives them, and says how to go on.
 func (d *demo) show(ctx context.Context) error {
-	if err := d.awaitReady(ctx); err != nil {
-		return err
-	}
 	_, _ = fmt.Fprintf(d.io.out, "Sample events, sent to http://%s, as a subscriber of NATS has them:\n", d.bridge.PublicAddr())
 	sent := 0
 	for _, endpoint := range d.config.Endpoints {
@@ -168,21 +165,6 @@ func (d *demo) receive(ctx context.Context, events int) (first []byte, err error
 		return nil
 	})
 	return first, err
-}
-
-// awaitReady waits until an event can be made durable.
-func (d *demo) awaitReady(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for {
-		_, err := getHealth(ctx, "http://"+d.bridge.AdminAddr()+"/readyz")
-		if err == nil {
-			return nil
-		}
-		if wait(ctx, 20*time.Millisecond); ctx.Err() != nil {
-			return fmt.Errorf("waiting for the bridge: %w", err)
-		}
-	}
 }
 
 func (d *demo) sender(endpoint config.Endpoint) sender {

@@ -101,10 +101,8 @@ func (f *forward) check() (*url.URL, error) {
 		return nil, usagef("--to: not a URL that can be posted to; takes one such as http://localhost:3000/hook")
 	case to.User != nil:
 		return nil, usagef("--to: a user or password in the URL would be seen in the list of processes; leave them out")
-	case f.concurrency < 1 || f.concurrency > 256:
-		return nil, usagef("--concurrency: got %d; takes 1 to 256", f.concurrency)
-	case f.timeout <= 0 || f.timeout > time.Hour:
-		return nil, usagef("--timeout: got %s; takes a duration up to 1h, such as 10s", f.timeout)
+	case f.concurrency < 1 || f.timeout <= 0:
+		return nil, usagef("--concurrency and --timeout take more than 0")
 	case f.durable != "" && f.until != "":
 		return nil, usagef("--durable and --until exclude each other; --durable with --follow=false posts what is left and ends")
 	case f.follow && f.until != "":

@@ -76,11 +76,9 @@ func (p *poster) consumer(ctx context.Context, js jetstream.JetStream, s stream.
 	switch {
 	case c.Description != forwardedBy:
 		return nil, usagef("--durable: consumer %s of stream %s was not created by `bridge forward`, and a service may need its events; give another name", name, s.Stream)
-	case !slices.Equal(slices.Sorted(slices.Values(subjects)), slices.Sorted(slices.Values(s.Subjects))):
-		return nil, usagef("--durable: %s was made for %s, and --event now asks for %s; give another name, or `nats consumer rm %s %s`",
-			name, strings.Join(subjects, ", "), strings.Join(s.Subjects, ", "), s.Stream, name)
-	case p.since != "":
-		return nil, usagef("--since: %s continues where it was; leave --since out, or give another name, or `nats consumer rm %s %s`", name, s.Stream, name)
+	case p.since != "" || !slices.Equal(slices.Sorted(slices.Values(subjects)), slices.Sorted(slices.Values(s.Subjects))):
+		return nil, usagef("--durable: %s continues where it was, with %s; leave out --since, and give --event as the first time; or give another name, or `nats consumer rm %s %s`",
+			name, strings.Join(subjects, ", "), s.Stream, name)
 	}
 	return consumer, nil
 }

@@ -84,45 +84,23 @@ NATS_URL they expect the server that is embedded in a bridge, at EMBEDDED_NATS_A
 	} {
 		root.AddCommand(command(environ, io))
 	}
-	addHelp(root)
 	addCompletion(root)
 	return root
 }
 
-// addHelp adds cobra's help command, except that an unknown command is a wrong use.
-func addHelp(root *cobra.Command) {
-	root.InitDefaultHelpCmd()
-	c, _, _ := root.Find([]string{"help"})
-	c.Use, c.Short, c.Long, c.Example = "help [COMMAND]", "Explain a command", "", "  bridge help send"
-	c.Run = nil
-	c.RunE = func(_ *cobra.Command, args []string) error {
-		asked, rest, err := root.Find(args)
-		if err != nil || len(rest) > 0 {
-			return noCommand(root, strings.Join(args, " "))
-		}
-		asked.InitDefaultHelpFlag() // as cobra does when the command itself runs
-		asked.InitDefaultVersionFlag()
-		return asked.Help()
-	}
-}
-
 // noArguments refuses arguments. To a command with subcommands they are unknown commands.
 func noArguments(c *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	if c.HasSubCommands() {
-		return noCommand(c, args[0])
-	}
-	return usagef("%s takes no arguments, got %q; see `%s --help`", c.CommandPath(), args, c.CommandPath())
-}
-
-func noCommand(root *cobra.Command, name string) error {
 	hint := ""
-	if near := root.SuggestionsFor(name); len(near) > 0 {
+	switch {
+	case len(args) == 0:
+		return nil
+	case !c.HasSubCommands():
+		return usagef("%s takes no arguments, got %q; see `%s --help`", c.CommandPath(), args, c.CommandPath())
+	}
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = fmt.Sprintf("; did you mean %s?", strings.Join(near, " or "))
 	}
-	return usagef("there is no command %q%s; see `%s --help`", name, hint, root.CommandPath())
+	return usagef("there is no command %q%s; see `%s --help`", args[0], hint, c.CommandPath())
 }
 
 // oneOf returns c with its subcommands. Called by itself, c is a wrong use.
@@ -138,14 +116,6 @@ func oneOf(c *cobra.Command, under ...*cobra.Command) *cobra.Command {
 		return usagef("%s takes one of %s; see `%s --help`", c.CommandPath(), strings.Join(names, ", "), c.CommandPath())
 	}
 	return c
-}
-
-// apart refuses two flags that can't be combined.
-func apart(c *cobra.Command, one, other string) error {
-	if c.Flags().Changed(one) && c.Flags().Changed(other) {
-		return usagef("--%s and --%s can't be combined; see `%s --help`", one, other, c.CommandPath())
-	}
-	return nil
 }
 
 // load reads the environment for a command that uses only the variables that match the patterns. It

@@ -62,8 +62,8 @@ when every delivery was accepted.`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := apart(c, "data", "body"); err != nil {
-				return err
+			if dataFile != "" && bodyFile != "" {
+				return usagef("--data and --body exclude each other; see `bridge send --help`")
 			}
 			patterns := []string{"ENDPOINTS_*"}
 			if p := providers.Of(args[0]); p != nil {
