@@ -24,10 +24,7 @@ in force and its meaning. Secrets are hidden. Mistakes are printed on standard e
 		Example: "  bridge config\n  bridge config --check   # exit status 2 if `bridge serve` would refuse\n" +
 			"  bridge config --presets # vendors that a few variables describe",
 		Args: noArguments,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := apart(c, "check", "presets"); err != nil {
-				return err
-			}
+		RunE: func(*cobra.Command, []string) error {
 			if presets {
 				return printPresets(io.out)
 			}
