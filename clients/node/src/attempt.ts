@@ -33,7 +33,7 @@ export async function attempt(js: JetStreamClient, s: Settings, handler: Handler
   const about = { id: m.event.id, subject: m.subject, sequence: m.sequence, attempt: m.attempt }
   if (!failure) {
     raw.ack() // where it is lost, the event comes again
-    observed(s, () => s.observer.handled?.(m, took()))
+    void observed(s, () => s.observer.handled?.(m, took()))
     return
   }
   let pause = s.backoff(m.attempt), error = failure
@@ -42,22 +42,22 @@ export async function attempt(js: JetStreamClient, s: Settings, handler: Handler
       await bury(js, s, raw, m, failure)
       raw.term()
       s.logger.error('dead letter', { ...about, reason: failure.message })
-      observed(s, () => s.observer.dead?.(m, took(), failure))
+      void observed(s, () => s.observer.dead?.(m, took(), failure))
       return
     } catch (unstored) { // somebody must make room
       error = unstored as Error
       pause = Math.max(pause, 5_000)
     }
   }
-  raw.nak(pause)
+  raw.nak(Math.round(pause)) // a fraction, of jitter, is no delay for the server: the event would come at once
   s.logger.warn('failed, to be tried again', { ...about, error: error.message, pause })
-  observed(s, () => s.observer.retried?.(m, took(), error))
+  void observed(s, () => s.observer.retried?.(m, took(), error))
 }
 
-/** Calls the observer, whose mistakes end nothing. */
-function observed(s: Settings, call: () => void): void {
+/** Calls the observer, whose mistakes end nothing, also those of one that is async. */
+async function observed(s: Settings, call: () => unknown): Promise<void> {
   try {
-    call()
+    await call()
   } catch (error) {
     s.logger.error('the observer failed', { error: String(error) })
   }

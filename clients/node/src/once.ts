@@ -12,7 +12,7 @@ export interface Store<Tx> {
   /** Runs a function in a transaction: commits when it is done, rolls back when it throws or rejects. */
   transaction<R>(work: (tx: Tx) => R): R
   /** Inserts a row unless it is there (ON CONFLICT DO NOTHING), and reports whether it did. */
-  insert(tx: Tx, consumer: string, id: string): boolean | Promise<boolean>
+  insert(tx: Tx, consumer: string, id: string): boolean | PromiseLike<boolean>
 }
 
 /**
@@ -28,7 +28,11 @@ export async function once<Tx>(
     first ? after(effect(tx), () => true) : false)) as boolean | Promise<boolean>
 }
 
-/** Calls next with the value, at once where it is no promise. */
-function after<T, R>(value: T | Promise<T>, next: (value: T) => R): R | Promise<R> {
-  return value instanceof Promise ? value.then(next) as Promise<R> : next(value)
+/**
+ * Calls next with the value, at once where it is no promise. A promise is what has a `then`: the queries of
+ * knex or Prisma are no instances of Promise, and don't begin before it is called.
+ */
+function after<T, R>(value: T | PromiseLike<T>, next: (value: T) => R): R | Promise<R> {
+  const { then } = (value ?? {}) as Partial<PromiseLike<T>>
+  return typeof then === 'function' ? Promise.resolve(value).then(next) as Promise<R> : next(value as T)
 }

@@ -7,7 +7,7 @@ export interface Options {
   subjectPrefix?: string // webhooks: the bridge's SUBJECT_PREFIX
   filters?: string[] // subjects, such as webhooks.*.user.created; none means all
   since?: Date // where a new durable begins; without it, with the oldest event
-  concurrency?: number // 1: how many handlers run at once; with 1, and one worker, in the stream's order but for retries
+  concurrency?: number // 1: how many handlers run at once, 512 with all workers of the durable; with 1, and one worker, in the stream's order but for retries
   ackWait?: number // 30 s: how long after a worker's death another has its event; handlers may take longer
   timeout?: number // 5 min: how long a handler may take; then its signal is aborted, and it has failed
   maxAttempts?: number // 10: how often an event is tried before it is a dead letter

@@ -6,7 +6,7 @@ import { makeDeadStream } from './deadletter.js'
 import { codes, durable, isCode } from './durable.js'
 import { doubling, type Options, type Settings, withDefaults } from './options.js'
 
-const pullWait = 2_000 // ms: how long a pull waits for an event, and a stop for a pull
+const pullWait = 2_000 // ms: how long a pull waits for an event, and so a stop for a pull
 
 /**
  * Handles events until options.signal is aborted; it returns when the handlers that began have ended.
@@ -43,7 +43,7 @@ export async function run(js: JetStreamClient, options: Options, handler: Handle
   s.signal?.removeEventListener('abort', stop)
   if (!await within(s.shutdownTimeout, ended)) {
     stopping.abort(new Error('the worker is stopping'))
-    if (!await within(1_000, ended)) { // for those that heed their signal
+    if (!await within(pullWait + 1_000, ended)) { // for those that heed their signal, and a pull
       throw new Error(`stopping: a handler is still running after ${s.shutdownTimeout} ms; its event comes again`)
     }
   }
@@ -66,8 +66,8 @@ async function consume(
       continue
     }
     failed = 0
-    if (raw && pulling.aborted) raw.nak() // where it is lost, the event comes again after ackWait
-    else if (raw) await attempt(js, s, handler, raw, stopping)
+    // Also when a stop came first: given back, it would have lost an attempt.
+    if (raw) await attempt(js, s, handler, raw, stopping)
   }
 }
 

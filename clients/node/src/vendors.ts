@@ -24,14 +24,17 @@ export type FrigadeBody = Known<{
 
 const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)
 
+/** Returns the members of data, which may be any JSON: a vendor by configuration may send null. */
+const membersOf = (event: Event): Record<string, unknown> => isObject(event.data) ? event.data : {}
+
 /** Reports whether the event is Flock's, with the members that each of its bodies has. */
 export function isFlock(event: Event): event is Event & { data: FlockBody } {
-  const { name, timestamp, data } = event.data
+  const { name, timestamp, data } = membersOf(event)
   return event.provider === 'flock' && typeof name === 'string' && typeof timestamp === 'number' && isObject(data)
 }
 
 /** Reports whether the event is Frigade's, with the members that each of its bodies has. */
 export function isFrigade(event: Event): event is Event & { data: FrigadeBody } {
-  const { type, time, data } = event.data
+  const { type, time, data } = membersOf(event)
   return event.provider === 'frigade' && typeof type === 'string' && typeof time === 'string' && isObject(data)
 }

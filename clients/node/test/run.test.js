@@ -120,7 +120,10 @@ test('an observer that fails ends nothing', async (t) => {
   const server = await nats(t)
   await server.publish(2)
   const logger = silent(), stopping = new AbortController()
-  const observer = { handled: () => { throw new Error('no such metric') } }
+  const observer = { handled: ({ sequence }) => {
+    if (sequence === 1) throw new Error('no such metric')
+    return Promise.reject(new Error('no such metric'))
+  } }
   const over = run(server.js, { durable: 'd', signal: stopping.signal, logger, observer }, () => undefined)
   await server.settled()
   stopping.abort()
@@ -161,6 +164,31 @@ test('asked to stop, it finishes what has begun, and leaves the rest to others',
   const second = begin(t, server, () => undefined, { ackWait: 3_600_000 })
   await server.settled()
   assert.equal(second.seen.length, 20 - handled)
+})
+
+test('what a pull brings after the stop is handled: given back, it would have lost its only attempt', async (t) => {
+  const server = await nats(t)
+  const pulls = async () => (await server.manager.consumers.info('WEBHOOKS', 'd').catch(() => undefined))?.num_waiting === 1
+  const first = begin(t, server, () => undefined, { maxAttempts: 1, shutdownTimeout: 100 })
+  await eventually('it pulls', pulls)
+  const stopped = first.stop()
+  await server.publish(1)
+  await stopped
+  const second = begin(t, server, () => undefined, { maxAttempts: 1 })
+  await server.settled()
+  await eventually('it is handled', () => first.seen.length + second.seen.length === 1)
+  assert.deepEqual([...first.seen, ...second.seen], ['handled 0 1'])
+})
+
+test('a pause with a fraction of a millisecond is a pause', async (t) => {
+  const server = await nats(t)
+  await server.publish(1)
+  const began = performance.now()
+  const { seen } = begin(t, server, ({ attempt }) => {
+    if (attempt === 1) throw new Error('again')
+  }, { backoff: () => 1_000.123456789 })
+  await eventually('it is handled', () => seen.length === 2)
+  assert.ok(performance.now() - began >= 1_000)
 })
 
 test('a stop waits for a handler that ignores its signal no longer than shutdownTimeout, and says so', async (t) => {
