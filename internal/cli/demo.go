@@ -122,13 +122,9 @@ func (d *demo) show(ctx context.Context) error {
 	_, _ = fmt.Fprintf(d.io.out, "Sample events, sent to http://%s, as a subscriber of NATS has them:\n", d.bridge.PublicAddr())
 	sent := 0
 	for _, endpoint := range d.config.Endpoints {
-		bodies, err := endpoint.Vendor.SampleBodies()
-		if err != nil {
-			return err
-		}
-		for _, body := range bodies {
+		for _, body := range endpoint.Vendor.Samples {
 			s := d.sender(endpoint)
-			s.body = body
+			s.body = []byte(body)
 			if status, answer, _, err := s.send(ctx); err != nil || status != http.StatusOK {
 				return errors.Join(fmt.Errorf("sending sample: answered %d: %s", status, answer), err)
 			}

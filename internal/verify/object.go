@@ -1,11 +1,8 @@
 package verify
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"slices"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
@@ -21,28 +18,16 @@ type Member struct {
 }
 
 // ParseObject reads one JSON object.
-func ParseObject(text []byte) (Object, error) {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	if open, err := decoder.Token(); err != nil || open != json.Delim('{') {
-		return nil, fmt.Errorf("not a JSON object: %.40s", text)
-	}
-	var o Object
-	for decoder.More() {
-		name, err := decoder.Token()
-		if err != nil {
-			return nil, err
-		}
-		var value json.RawMessage
-		if err := decoder.Decode(&value); err != nil {
-			return nil, err
-		}
-		o = append(o, Member{fmt.Sprint(name), stringify.Text(value)})
-	}
-	if _, err := decoder.Token(); err != nil { // the closing brace
+func ParseObject(text []byte) (o Object, err error) {
+	if _, err := stringify.Check(text); err != nil {
 		return nil, err
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the JSON object")
+	c := stringify.Cursor{Text: text}
+	all := c.Object(func(name []byte) {
+		o = append(o, Member{stringify.Decoded(name), c.Value()})
+	})
+	if !all.IsObject() {
+		return nil, errors.New("not a JSON object")
 	}
 	return o, nil
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"net/http"
 	"time"
 
@@ -53,22 +52,11 @@ func (e *Endpoint) Sealed(seal string, headers http.Header, body []byte, text st
 
 // blank overwrites the text of a member of a JSON object.
 func blank(body []byte, member string) {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	if _, err := decoder.Token(); err != nil || member == "" {
-		return
-	}
-	for decoder.More() {
-		name, err := decoder.Token()
-		var value json.RawMessage
-		if err != nil || decoder.Decode(&value) != nil {
-			return
+	c := stringify.Cursor{Text: body}
+	c.Object(func(name []byte) {
+		if member != "" && stringify.Is(name, member) {
+			inside := c.Value().Inside()
+			copy(inside, bytes.Repeat([]byte("*"), len(inside)))
 		}
-		if name == member && len(value) > 2 && value[0] == '"' {
-			end := int(decoder.InputOffset()) - 1
-			for i := end - len(value) + 2; i < end; i++ {
-				body[i] = '*'
-			}
-			return
-		}
-	}
+	})
 }

@@ -3,7 +3,6 @@ package verify
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"time"
 
@@ -13,25 +12,6 @@ import (
 
 // This half of a provider makes deliveries like the vendor's, for `bridge send`, the demo and
 // tests.
-
-// SampleBodies returns the provider's samples.
-func (p *Provider) SampleBodies() (bodies [][]byte, err error) {
-	if p.Bodies != nil {
-		return p.Bodies, nil
-	}
-	names, err := fs.Glob(p.Samples, "samples/*.json")
-	if err != nil {
-		return nil, fmt.Errorf("reading samples: %w", err)
-	}
-	for _, name := range names {
-		body, err := fs.ReadFile(p.Samples, name)
-		if err != nil {
-			return nil, fmt.Errorf("reading samples: %w", err)
-		}
-		bodies = append(bodies, body)
-	}
-	return bodies, nil
-}
 
 // NewBody returns the body of an event of that name. If data is nil it makes some up, in which id
 // is unique.

@@ -13,7 +13,6 @@ package verify
 
 import (
 	"fmt"
-	"io/fs"
 	"net/http"
 	"strings"
 	"time"
@@ -62,8 +61,7 @@ type Provider struct {
 	Marks      []string   // members by which its bodies are recognised
 	Events     []string   // the known names; the first is the default to send
 	Attributes Attributes // the sources of the envelope's attributes
-	Samples    fs.FS      // *.json: bodies of its events
-	Bodies     [][]byte   // the same, if they aren't files
+	Samples    []string   // bodies of its events
 
 	// Colour is the colour of its events on the live page, for a light and a dark background.
 	Colour struct{ Light, Dark string }

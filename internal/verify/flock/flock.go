@@ -4,7 +4,7 @@ package flock
 import (
 	"bytes"
 	"cmp"
-	"embed"
+	_ "embed"
 	"fmt"
 	"time"
 
@@ -23,8 +23,14 @@ var (
 	encodings = []verify.Encoding{verify.Hex}
 )
 
-//go:embed samples/01-*.json samples/04-*.json samples/06-*.json
-var samples embed.FS
+var (
+	//go:embed samples/01-invitee.accepted-docs.json
+	accepted string
+	//go:embed samples/04-referrer.visited-environment.json
+	visited string
+	//go:embed samples/06-referrer.reward_claimed.json
+	claimed string
+)
 
 // Provider is Flock, which sends events of referral campaigns. A valid delivery has
 //   - one X-Flock-Signature header with the HMAC-SHA256, in hexadecimal, of a scheme's signed text;
@@ -58,7 +64,7 @@ var Provider = verify.Provider{
 		Entity: "`entity`", EntityID: "`entityId`",
 		UserID: "`data.invitee.id` or `data.referrer.id`, as `entity` says", Time: "`timestamp`, in UTC",
 	},
-	Samples: samples,
+	Samples: []string{accepted, visited, claimed},
 	Colour:  struct{ Light, Dark string }{"#0b6660", "#5ecfc3"},
 	Verify:  check,
 	Compose: compose,

@@ -4,7 +4,7 @@ package frigade
 import (
 	"bytes"
 	"cmp"
-	"embed"
+	_ "embed"
 	"fmt"
 	"strings"
 	"time"
@@ -24,8 +24,14 @@ var (
 	encodings = []verify.Encoding{verify.Base64, verify.Hex}
 )
 
-//go:embed samples/02-*.json samples/03-*.json samples/04-*.json
-var samples embed.FS
+var (
+	//go:embed samples/02-completedStep-v2-docs.json
+	completedStep string
+	//go:embed samples/03-completedFlow-nps-docs-flattened.json
+	completedFlow string
+	//go:embed samples/04-startedStep-unicode.json
+	startedStep string
+)
 
 // Provider is Frigade, which sends events of product onboarding. A valid delivery has
 //   - a signature: the HMAC-SHA256 in hexadecimal, as in the prose of Frigade's page, or in base64, as in its code;
@@ -65,7 +71,7 @@ var Provider = verify.Provider{
 		Entity: "the first token of `type`", EntityID: "`data.id`",
 		UserID: "`data.foreignUserId`, else `data.userId`", Time: "`time`, as sent, in any zone; not signed where `signed` is `data`",
 	},
-	Samples: samples,
+	Samples: []string{completedStep, completedFlow, startedStep},
 	Colour:  struct{ Light, Dark string }{"#7434a3", "#d0a1f7"},
 	Verify:  check,
 	Compose: compose,

@@ -20,20 +20,17 @@ import (
 // explain lists the parts of the signed text according to the settings, and the values to search for
 // what would have to be different. The steps show lengths and the beginnings of digests, never the
 // text.
-func (m maker) explain(r verify.Request) (e verify.Explanation) {
-	s := m.scheme
-	if s.other != nil && len(r.Header[s.header]) == 0 && len(r.Header[s.other.header]) > 0 {
-		s = s.other
-	}
+func (s *scheme) explain(r verify.Request) (e verify.Explanation) {
+	r.Header = s.renamed(r.Header)
 	a := &attempt{scheme: s, r: &r}
 	macs, err := a.signatures()
 	if err != nil {
 		a.time = s.format.timeIn(r.Header.Get(s.header))
 	}
 	step := func(format string, args ...any) { e.Steps = append(e.Steps, fmt.Sprintf(format, args...)) }
-	step("%s, as %s: %s", s.header, m.settings.SignatureFormat, inWords(len(macs), err))
+	step("%s, as %s: %s", s.header, s.settings.SignatureFormat, inWords(len(macs), err))
 	text, missing := a.text()
-	step("SIGNED=%s: %s", m.settings.Signed, a.describe())
+	step("SIGNED=%s: %s", s.settings.Signed, a.describe())
 	if missing == nil {
 		whole := bytes.Join(text, nil)
 		sum := sha256.Sum256(whole)
@@ -54,8 +51,8 @@ func (m maker) explain(r verify.Request) (e verify.Explanation) {
 	if f, ok := s.inOtherUnit(a); ok {
 		e.Causes = append(e.Causes, f)
 	}
-	e.Signatures, e.Keys = m.signatures(a, macs), m.keys
-	e.Texts = func(raw []byte) []verify.Guess[[][]byte] { return m.texts(a, raw) }
+	e.Signatures, e.Keys = s.signatures(a, macs), s.keys
+	e.Texts = func(raw []byte) []verify.Guess[[][]byte] { return s.texts(a, raw) }
 	return e
 }
 
@@ -82,30 +79,25 @@ func (f *format) timeIn(value string) string {
 // describe lists the parts of the signed text with their lengths.
 func (a *attempt) describe() string {
 	var all []string
-	say := func(what, value string) {
-		if value == "" {
-			all = append(all, what+" is missing")
-		} else {
-			all = append(all, fmt.Sprintf("%s has %d characters", what, len(value)))
-		}
-	}
 	for _, p := range a.signed {
+		what, value, several := p.text, "", false
 		switch p.kind {
+		case literal:
+			continue
 		case body:
-			all = append(all, fmt.Sprintf("the body has %d bytes", len(a.r.Raw)))
+			what, value = "the body", string(a.r.Raw)
 		case header:
-			value, several := a.read(source{header: p.text})
-			if several {
-				all = append(all, p.text+" is there more than once")
-			} else {
-				say(p.text, value)
-			}
+			value, several = a.read(source{header: p.text})
 		case timestamp:
-			value := a.time
-			if a.scheme.time.isSet {
-				value, _ = a.read(a.scheme.time)
-			}
-			say("the timestamp", value)
+			what, value = "the timestamp", a.stamp()
+		}
+		switch {
+		case several:
+			all = append(all, what+" is there more than once")
+		case value == "":
+			all = append(all, what+" is missing")
+		default:
+			all = append(all, fmt.Sprintf("%s has %d bytes", what, len(value)))
 		}
 	}
 	return strings.Join(all, ", ")
@@ -149,7 +141,7 @@ func (s *scheme) missingPart(r verify.Request) (f verify.Finding, ok bool) {
 
 // signatures lists the MACs according to the settings, and everything else in the headers that could
 // be one.
-func (m maker) signatures(a *attempt, macs []verify.MAC) (all []verify.Guess[verify.MAC]) {
+func (s *scheme) signatures(a *attempt, macs []verify.MAC) (all []verify.Guess[verify.MAC]) {
 	for _, mac := range macs {
 		all = append(all, verify.Guess[verify.MAC]{Value: mac})
 	}
@@ -167,7 +159,7 @@ func (m maker) signatures(a *attempt, macs []verify.MAC) (all []verify.Guess[ver
 					if len(text) != 2*sha256.Size {
 						encoding = verify.Base64
 					}
-					says := fmt.Sprintf("the signature stands in %s in %s, which SIGNATURE_FORMAT=%s doesn't say", name, encoding, m.settings.SignatureFormat)
+					says := fmt.Sprintf("the signature stands in %s in %s, which SIGNATURE_FORMAT=%s doesn't say", name, encoding, s.settings.SignatureFormat)
 					cause := proven("signature_format", says, "set SIGNATURE_FORMAT as the header has it")
 					if name != a.header {
 						cause = proven("signature_elsewhere", "the signature is in the header "+name, "set SIGNATURE_HEADER="+name+", unless a proxy has renamed it")
@@ -185,8 +177,8 @@ func proven(code, says, do string) verify.Finding {
 }
 
 // keys returns what a secret is in other encodings.
-func (m maker) keys(s secret.Secret) (all []verify.Guess[secret.Secret]) {
-	set := cmp.Or(m.settings.SecretEncoding, "text")
+func (s *scheme) keys(given secret.Secret) (all []verify.Guess[secret.Secret]) {
+	set := cmp.Or(s.settings.SecretEncoding, "text")
 	add := func(encoding string, key secret.Secret) {
 		all = append(all, verify.Guess[secret.Secret]{
 			Value: key, Cause: proven("secret_encoding", "as "+encoding+", and SECRET_ENCODING is "+set, "set SECRET_ENCODING="+encoding),
@@ -194,14 +186,14 @@ func (m maker) keys(s secret.Secret) (all []verify.Guess[secret.Secret]) {
 	}
 	switch set {
 	case base64Secret:
-		text := base64.StdEncoding.EncodeToString(s.Key())
+		text := base64.StdEncoding.EncodeToString(given.Key())
 		add("text", secret.New(text))
 		add("text", secret.New("whsec_"+text))
 	case hexSecret:
-		add("text", secret.New(hex.EncodeToString(s.Key())))
+		add("text", secret.New(hex.EncodeToString(given.Key())))
 	default:
 		for _, encoding := range []string{base64Secret, hexSecret} {
-			if decoded, err := decodeSecret(s, encoding); err == nil {
+			if decoded, err := decodeSecret(given, encoding); err == nil {
 				add(encoding, decoded)
 			}
 		}
@@ -211,7 +203,7 @@ func (m maker) keys(s secret.Secret) (all []verify.Guess[secret.Secret]) {
 
 // texts lists the signed text of a body according to the settings, those of other vendors, and what
 // it is with another form of the time or of the body; one difference at a time.
-func (m maker) texts(a *attempt, raw []byte) (all []verify.Guess[[][]byte]) {
+func (s *scheme) texts(a *attempt, raw []byte) (all []verify.Guess[[][]byte]) {
 	add := func(template, stamp string, cause verify.Finding, body ...[]byte) {
 		parts, err := signedParts(template)
 		if err != nil {
@@ -221,15 +213,12 @@ func (m maker) texts(a *attempt, raw []byte) (all []verify.Guess[[][]byte]) {
 			all = append(all, verify.Guess[[][]byte]{Value: text, Cause: cause})
 		}
 	}
-	signed, stamp := m.settings.Signed, a.sent()
+	signed, stamp := s.settings.Signed, a.sent()
 	add(signed, stamp, verify.Finding{}, raw)
 	for _, t := range append([]string{"{timestamp}{body}", "{body}{timestamp}", "{body}.{timestamp}"}, signedOfPresets()...) {
 		if t != signed {
 			add(t, stamp, proven("signed", "it is signed over "+t+", and SIGNED is "+signed, "set SIGNED="+t), raw)
 		}
-	}
-	if unit, other := otherUnit(stamp); other != "" {
-		add(signed, other, proven("signed_time", "it is signed with the time in "+unit+", which isn't how it was sent", "report it, with this output"), raw)
 	}
 	add(signed, stamp, proven("body", "it is signed with a line end behind the body", "find what takes it away: a proxy, or how it was captured"), raw, []byte{'\n'})
 	if canonical, err := stringify.Parse(raw); err == nil && !bytes.Equal(canonical, bytes.TrimSpace(raw)) {
@@ -240,8 +229,8 @@ func (m maker) texts(a *attempt, raw []byte) (all []verify.Guess[[][]byte]) {
 
 func signedOfPresets() (list []string) {
 	for _, p := range presets {
-		if p.settings.Signed != "" {
-			list = append(list, p.settings.Signed)
+		if p.Settings.Signed != "" {
+			list = append(list, p.Settings.Signed)
 		}
 	}
 	return list
@@ -249,10 +238,7 @@ func signedOfPresets() (list []string) {
 
 // sent returns the time as it was sent, if need be from a header that isn't set.
 func (a *attempt) sent() string {
-	sent := a.time
-	if a.scheme.time.isSet {
-		sent, _ = a.read(a.scheme.time)
-	}
+	sent := a.stamp()
 	if sent == "" {
 		for name, values := range a.r.Header {
 			if strings.Contains(name, "Timestamp") {
@@ -261,16 +247,6 @@ func (a *attempt) sent() string {
 		}
 	}
 	return sent
-}
-
-// otherUnit returns a number of seconds in milliseconds, or the other way round; "" if it is none.
-func otherUnit(stamp string) (unit, other string) {
-	if n, ok := digits(stamp, 15); ok && n > 1e11 {
-		return "seconds", itoa(n / 1e3)
-	} else if ok && n > 0 {
-		return "milliseconds", itoa(n * 1e3)
-	}
-	return "", ""
 }
 
 // fill returns a text from its parts; ok is false if one is missing.

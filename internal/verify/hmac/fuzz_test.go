@@ -17,14 +17,14 @@ import (
 // the same signed text, wherever what stands around it is cut.
 func FuzzSettings(f *testing.F) {
 	for _, p := range presets {
-		s := p.settings
+		s := p.Settings
 		f.Add(s.SignatureHeader, s.SignatureFormat, s.Signed, s.Timestamp, s.Event, s.EventID, "msg_1", "1767323045", `{"type":"a","id":"b"}`)
 	}
 	f.Add("X-S", "{hex}", "{header:A}.{header:B}.{body}", "", "header:A", "header:A", "a.b", "c", `{"x":".{}"}`)
 	f.Add("X-S", "{hex}", "{header:A}{body}", "", "header:A", "header:A", "a", "c", ` {"x":"{}"}`)
 	key := secret.New("key")
 	f.Fuzz(func(t *testing.T, header, format, signed, timestamp, event, id, one, other, body string) {
-		p, problems := presets[len(presets)-1].configure("x", verify.Settings{
+		p, problems := presets[len(presets)-1].Configure("x", verify.Settings{
 			SignatureHeader: header, SignatureFormat: format, Signed: signed, Timestamp: timestamp, Event: event, EventID: id, TimestampUnit: "s",
 		})
 		if problems != nil {
@@ -122,7 +122,7 @@ func FuzzSignatureHeader(f *testing.F) {
 }
 
 func BenchmarkVerify(b *testing.B) {
-	for _, name := range []string{presets[0].name, presets[2].name} {
+	for _, name := range []string{presets[0].Name, presets[2].Name} {
 		p := named(b, name, verify.Settings{})
 		v := vectors(b, name)[0]
 		r := v.request(b, p)

@@ -25,9 +25,7 @@ import (
 
 // check verifies a delivery.
 func (s *scheme) check(r verify.Request) (verify.Claims, error) {
-	if s.other != nil && len(r.Header[s.header]) == 0 && len(r.Header[s.other.header]) > 0 {
-		s = s.other
-	}
+	r.Header = s.renamed(r.Header)
 	a := attempt{scheme: s, r: &r}
 	macs, err := a.signatures()
 	if err != nil {
@@ -46,9 +44,7 @@ func (s *scheme) check(r verify.Request) (verify.Claims, error) {
 
 // keep returns the headers that the signed text needs, and the signature header with zeros.
 func (s *scheme) keep(h http.Header) http.Header {
-	if s.other != nil && len(h[s.header]) == 0 && len(h[s.other.header]) > 0 {
-		s = s.other
-	}
+	h = s.renamed(h)
 	kept := http.Header{}
 	for _, name := range append([]string{"Content-Type"}, s.headers...) {
 		if values := h[name]; values != nil {
@@ -62,9 +58,6 @@ func (s *scheme) keep(h http.Header) http.Header {
 
 // resign returns kept headers with a new signature.
 func (s *scheme) resign(kept http.Header, key secret.Secret, signed [][]byte) http.Header {
-	if s.other != nil && len(kept[s.header]) == 0 {
-		s = s.other
-	}
 	_, stamp, _ := s.format.read(kept.Get(s.header), nil)
 	h := kept.Clone()
 	h.Set(s.header, s.format.write(verify.Sum(key, signed...), stamp))
@@ -112,6 +105,15 @@ func (a *attempt) read(s source) (text string, several bool) {
 	return verify.Text(a.values[s.path]), false
 }
 
+// stamp returns the delivery's time as it was sent; "" if there is none.
+func (a *attempt) stamp() string {
+	if !a.scheme.time.isSet {
+		return a.time
+	}
+	text, _ := a.read(a.scheme.time)
+	return text
+}
+
 // text returns the signed text in parts. A value that is missing or occurs twice counts as a
 // missing signature.
 func (a *attempt) text() ([][]byte, error) {
@@ -132,10 +134,7 @@ func (a *attempt) text() ([][]byte, error) {
 		case header:
 			value, _ = a.read(source{header: p.text})
 		case timestamp:
-			if a.scheme.time.isSet {
-				a.time, _ = a.read(a.scheme.time)
-			}
-			value = a.time
+			value = a.stamp()
 			a.from, a.to = len(a.buffer), len(a.buffer)+len(value)
 		}
 		if value == "" {
@@ -181,10 +180,7 @@ func (a *attempt) claims(c verify.Claims) (verify.Claims, error) {
 	if !a.timed {
 		return c, err
 	}
-	if a.scheme.time.isSet {
-		a.time, _ = a.read(a.scheme.time)
-	}
-	occurred, written, ok := a.unit.parse(a.time)
+	occurred, written, ok := a.unit.parse(a.stamp())
 	if !ok {
 		return c, cmp.Or(err, fmt.Errorf("%w: its time is not in the unit of TIMESTAMP_UNIT", verify.Unreadable))
 	}

@@ -4,98 +4,87 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// preset is a vendor with its settings. Adding one takes a row here and its vectors in testdata;
-// its name is then a value of …_PROVIDER, and `go generate ./...` updates docs/providers.md.
-type preset struct {
-	name, title, site string
-	source            string // the page about its signatures
-	register          string // where the address is entered, in Markdown
-	about             string // more about it, in Markdown
-	settings          verify.Settings
-	prefix, other     string   // the headers' names may begin with other instead of prefix
-	event             string   // default to send
-	samples           []string // bodies as its page shows them
-}
-
 // custom is the provider without a preset.
 const custom = "hmac"
 
-var presets = []preset{
+// presets are vendors with their settings. Adding one takes a value here and its vectors in
+// testdata; its name is then a value of …_PROVIDER, and `go generate ./...` updates
+// docs/providers.md.
+var presets = []*verify.Provider{
 	{
-		name: "standard-webhooks", title: "Standard Webhooks", site: "https://www.standardwebhooks.com",
-		source:   "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
-		register: "at any vendor that follows the specification, and at those that send through Svix",
-		about:    "The signature covers the id, the time and the body, so that a replay is refused after the tolerance and is a duplicate before. Signatures of version `v1a` (ed25519) are passed over.",
-		settings: verify.Settings{
+		Name: "standard-webhooks", Title: "Standard Webhooks", Site: "https://www.standardwebhooks.com",
+		Source:   "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
+		Register: "at any vendor that follows the specification, and at those that send through Svix",
+		About:    "The signature covers the id, the time and the body, so that a replay is refused after the tolerance and is a duplicate before. Signatures of version `v1a` (ed25519) are passed over.",
+		Settings: verify.Settings{
 			SignatureHeader: "webhook-signature", SignatureFormat: "v1,{base64}",
 			Signed:    "{header:webhook-id}.{timestamp}.{body}",
 			Timestamp: "header:webhook-timestamp", TimestampUnit: "s",
 			Event: "body:type", EventID: "header:webhook-id", SecretEncoding: "base64",
 		},
-		prefix: "webhook-", other: "svix-",
-		event:   "user.created",
-		samples: []string{`{"type":"contact.created","timestamp":"2022-11-03T20:26:10.344522Z","data":{"id":"1f81eb52-5198-4599-803e-771906343485","type":"contact","first_name":"John","last_name":"Smith"}}`},
+		Events:  []string{"user.created"},
+		Samples: []string{`{"type":"contact.created","timestamp":"2022-11-03T20:26:10.344522Z","data":{"id":"1f81eb52-5198-4599-803e-771906343485","type":"contact","first_name":"John","last_name":"Smith"}}`},
 	},
 	{
-		name: "github", title: "GitHub", site: "https://github.com",
-		source:   "https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries",
-		register: "in the settings of a repository, an organization or an app, under *Webhooks*; either content type will do",
-		about: "The event's name is in a header, `X-GitHub-Event`, which isn't signed: the holder of one delivery can give it another name, but no other id. " +
+		Name: "github", Title: "GitHub", Site: "https://github.com",
+		Source:   "https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries",
+		Register: "in the settings of a repository, an organization or an app, under *Webhooks*; either content type will do",
+		About: "The event's name is in a header, `X-GitHub-Event`, which isn't signed: the holder of one delivery can give it another name, but no other id. " +
 			"No time is signed. `ping`, which GitHub sends first, is an event like any other. GitHub doesn't try again by itself; a redelivery is the same event while the stream remembers it.",
-		settings: verify.Settings{
+		Settings: verify.Settings{
 			SignatureHeader: "X-Hub-Signature-256", SignatureFormat: "sha256={hex}", Signed: "{body}",
 			Event: "header:X-GitHub-Event", User: "body:sender.id", TypePrefix: "com.github.",
 		},
-		event:   "issues",
-		samples: []string{`{"action":"opened","issue":{"url":"https://api.github.com/repos/octocat/Hello-World/issues/1347","number":1347,"title":"Found a bug"},"repository":{"id":1296269,"full_name":"octocat/Hello-World","owner":{"login":"octocat","id":1}},"sender":{"login":"octocat","id":1}}`},
+		Events:  []string{"issues"},
+		Samples: []string{`{"action":"opened","issue":{"url":"https://api.github.com/repos/octocat/Hello-World/issues/1347","number":1347,"title":"Found a bug"},"repository":{"id":1296269,"full_name":"octocat/Hello-World","owner":{"login":"octocat","id":1}},"sender":{"login":"octocat","id":1}}`},
 	},
 	{
-		name: "stripe", title: "Stripe", site: "https://stripe.com",
-		source:   "https://docs.stripe.com/webhooks/signature",
-		register: "in the workbench under *Webhooks*, as the URL of an event destination; the secret begins with `whsec_` and is used as it stands",
-		about:    "Each attempt has a time and a signature of its own, and `pending_webhooks` in the body may differ, so the id is made of the event's `id`. While a secret is rolled each delivery has a signature of both.",
-		settings: verify.Settings{
+		Name: "stripe", Title: "Stripe", Site: "https://stripe.com",
+		Source:   "https://docs.stripe.com/webhooks/signature",
+		Register: "in the workbench under *Webhooks*, as the URL of an event destination; the secret begins with `whsec_` and is used as it stands",
+		About:    "Each attempt has a time and a signature of its own, and `pending_webhooks` in the body may differ, so the id is made of the event's `id`. While a secret is rolled each delivery has a signature of both.",
+		Settings: verify.Settings{
 			SignatureHeader: "Stripe-Signature", SignatureFormat: "t={timestamp},v1={hex}",
 			Signed: "{timestamp}.{body}", Timestamp: "signature", TimestampUnit: "s",
 			Event: "body:type", EventID: "body:id", User: "body:data.object.customer", TypePrefix: "com.stripe.",
 		},
-		event: "invoice.paid",
-		samples: []string{"{\n  \"id\": \"evt_1NG8Du2eZvKYlo2CUI79vXWy\",\n  \"object\": \"event\",\n  \"api_version\": \"2019-02-19\",\n  \"created\": 1686089970,\n  \"data\": {\n    \"object\": {\n      \"id\": \"in_1MtHbELkdIwHu7ixl4OzzPMv\",\n" +
+		Events: []string{"invoice.paid"},
+		Samples: []string{"{\n  \"id\": \"evt_1NG8Du2eZvKYlo2CUI79vXWy\",\n  \"object\": \"event\",\n  \"api_version\": \"2019-02-19\",\n  \"created\": 1686089970,\n  \"data\": {\n    \"object\": {\n      \"id\": \"in_1MtHbELkdIwHu7ixl4OzzPMv\",\n" +
 			"      \"object\": \"invoice\",\n      \"customer\": \"cus_NeZwdNtLEOXuvB\",\n      \"amount_paid\": 1000\n    }\n  },\n  \"livemode\": false,\n  \"pending_webhooks\": 1,\n  \"request\": {\n    \"id\": null,\n    \"idempotency_key\": null\n  },\n  \"type\": \"invoice.paid\"\n}"},
 	},
 	{
-		name: "slack", title: "Slack", site: "https://slack.com",
-		source:   "https://api.slack.com/authentication/verifying-requests-from-slack",
-		register: "in the app's settings, under *Event Subscriptions* or *Interactivity*; the secret is the signing secret under *Basic Information*",
-		about: "When the address is entered Slack sends `url_verification` and wants its `challenge` back. The bridge publishes it like any event and doesn't answer it: answer it once by other means, or let a proxy do so. " +
+		Name: "slack", Title: "Slack", Site: "https://slack.com",
+		Source:   "https://api.slack.com/authentication/verifying-requests-from-slack",
+		Register: "in the app's settings, under *Event Subscriptions* or *Interactivity*; the secret is the signing secret under *Basic Information*",
+		About: "When the address is entered Slack sends `url_verification` and wants its `challenge` back. The bridge publishes it like any event and doesn't answer it: answer it once by other means, or let a proxy do so. " +
 			"Interactions come as a form, of which `payload` is the event's data. Slash commands are forms without `payload`, and refused.",
-		settings: verify.Settings{
+		Settings: verify.Settings{
 			SignatureHeader: "X-Slack-Signature", SignatureFormat: "v0={hex}",
 			Signed: "v0:{timestamp}:{body}", Timestamp: "header:X-Slack-Request-Timestamp", TimestampUnit: "s",
 			Event: "body:event.type,body:type", EventID: "body:event_id", User: "body:event.user,body:user.id", TypePrefix: "com.slack.",
 		},
-		event:   "app_mention",
-		samples: []string{`{"token":"XXYYZZ","team_id":"TXXXXXXXX","api_app_id":"AXXXXXXXXX","event":{"type":"app_mention","event_ts":"1234567890.123456","user":"UXXXXXXX1"},"type":"event_callback","authed_users":["UXXXXXXX1"],"event_id":"Ev08MFMKH6","event_time":1234567890}`},
+		Events:  []string{"app_mention"},
+		Samples: []string{`{"token":"XXYYZZ","team_id":"TXXXXXXXX","api_app_id":"AXXXXXXXXX","event":{"type":"app_mention","event_ts":"1234567890.123456","user":"UXXXXXXX1"},"type":"event_callback","authed_users":["UXXXXXXX1"],"event_id":"Ev08MFMKH6","event_time":1234567890}`},
 	},
 	{
-		name: "shopify", title: "Shopify", site: "https://www.shopify.com",
-		source:   "https://shopify.dev/docs/apps/build/webhooks/subscribe/https",
-		register: "with the Admin API or in `shopify.app.toml`, as the URI of a subscription; the secret is the app's client secret, of a shop's own webhooks the one under *Notifications*",
-		about: "The event's name is in a header, `X-Shopify-Topic`, which isn't signed, and no time is. Topics that send the same body at the same moment, as `orders/create` and `orders/paid` may, " +
+		Name: "shopify", Title: "Shopify", Site: "https://www.shopify.com",
+		Source:   "https://shopify.dev/docs/apps/build/webhooks/subscribe/https",
+		Register: "with the Admin API or in `shopify.app.toml`, as the URI of a subscription; the secret is the app's client secret, of a shop's own webhooks the one under *Notifications*",
+		About: "The event's name is in a header, `X-Shopify-Topic`, which isn't signed, and no time is. Topics that send the same body at the same moment, as `orders/create` and `orders/paid` may, " +
 			"are one event to one endpoint: give each of them an endpoint of its own. Shopify tries again for four hours: `STREAM_DUPLICATES=5h` recognises all of them.",
-		settings: verify.Settings{
+		Settings: verify.Settings{
 			SignatureHeader: "X-Shopify-Hmac-Sha256", SignatureFormat: "{base64}", Signed: "{body}",
 			Event: "header:X-Shopify-Topic", User: "body:customer.id", TypePrefix: "com.shopify.",
 		},
-		event:   "orders/create",
-		samples: []string{`{"id":820982911946154508,"email":"jon@example.com","created_at":"2021-12-31T19:00:00-05:00","customer":{"id":115310627314723954,"email":"john@example.com"},"total_price":"414.95"}`},
+		Events:  []string{"orders/create"},
+		Samples: []string{`{"id":820982911946154508,"email":"jon@example.com","created_at":"2021-12-31T19:00:00-05:00","customer":{"id":115310627314723954,"email":"john@example.com"},"total_price":"414.95"}`},
 	},
 	{
-		name: custom, title: "any other", source: "the vendor's page",
-		register: "where the vendor's page says",
-		about:    "All of it is yours to describe: see below.",
-		settings: verify.Settings{TimestampUnit: "s", SecretEncoding: "text"},
-		event:    "example.created",
-		samples:  []string{`{"example":true}`},
+		Name: custom, Title: "any other", Source: "the vendor's page",
+		Register: "where the vendor's page says",
+		About:    "All of it is yours to describe: see below.",
+		Settings: verify.Settings{TimestampUnit: "s", SecretEncoding: "text"},
+		Events:   []string{"example.created"},
+		Samples:  []string{`{"example":true}`},
 	},
 }

@@ -17,30 +17,24 @@ import (
 )
 
 // Providers lists the presets, and last the provider without one.
-var Providers = all()
+var Providers = providers()
 
-func all() (list []*verify.Provider) {
-	for i := range presets {
-		list = append(list, presets[i].provider())
+func providers() []*verify.Provider {
+	for _, p := range presets {
+		p.Tolerance, p.AsSent = 5*time.Minute, true
+		p.Colour = struct{ Light, Dark string }{"#5b5b66", "#b9b9c6"}
+		p.Configure = func(endpoint string, set verify.Settings) (*verify.Provider, []verify.SettingProblem) {
+			return configure(*p, endpoint, set)
+		}
 	}
-	return list
-}
-
-// provider returns the preset's provider, which no endpoint has configured yet.
-func (p *preset) provider() *verify.Provider {
-	return &verify.Provider{
-		Name: p.name, Title: p.title, Site: p.site, About: p.about, Register: p.register, Source: p.source,
-		Settings: p.settings, Configure: p.configure,
-		Tolerance: 5 * time.Minute, Events: []string{p.event}, AsSent: true,
-		Colour: struct{ Light, Dark string }{"#5b5b66", "#b9b9c6"},
-	}
+	return presets
 }
 
 var typePrefix = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]*\.)+$`)
 
 // configure returns the provider of one endpoint.
-func (p *preset) configure(endpoint string, set verify.Settings) (*verify.Provider, []verify.SettingProblem) {
-	with := over(p.settings, set)
+func configure(p verify.Provider, endpoint string, set verify.Settings) (*verify.Provider, []verify.SettingProblem) {
+	with := over(p.Settings, set)
 	with.TypePrefix = cmp.Or(with.TypePrefix, "webhook."+endpoint+".")
 	s, problems := compile(with)
 	if len(with.TypePrefix) > 128 || !typePrefix.MatchString(with.TypePrefix) {
@@ -49,30 +43,24 @@ func (p *preset) configure(endpoint string, set verify.Settings) (*verify.Provid
 	if problems != nil {
 		return nil, problems
 	}
-	if p.prefix != "" && strings.HasPrefix(with.SignatureHeader, p.prefix) {
-		if s.other, problems = compile(rename(with, p.prefix, p.other)); problems != nil {
-			return nil, problems
-		}
-		s.headers = append(s.headers, s.other.headers...)
+	s.sample = p.Samples[0]
+	if p.Name == standard && strings.HasPrefix(s.header, webhookPrefix) {
+		s.takesSvix = true
+		s.headers = append(s.headers, svixNames(s.headers)...)
 	}
-	configured := *p.provider()
-	configured.Settings, configured.TypePrefix = with, with.TypePrefix
-	configured.Header, configured.Headers, configured.Encodings = s.header, s.headers, s.format.encodings
-	configured.Schemes = []verify.Scheme{{Name: s.covers}}
-	configured.Timeless, configured.Unused = !s.timed, s.unused
-	configured.Verify, configured.Keep, configured.Resign = s.check, s.keep, s.resign
+	p.Settings, p.TypePrefix = with, with.TypePrefix
+	p.Header, p.Headers, p.Encodings = s.header, s.headers, s.format.encodings
+	p.Schemes = []verify.Scheme{{Name: s.covers}}
+	p.Timeless, p.Unused = !s.timed, s.unused
+	p.Verify, p.Keep, p.Resign = s.check, s.keep, s.resign
+	p.Compose, p.Date, p.SignSent, p.Explain = s.compose, s.date, s.sign, s.explain
 	if s.takesForms() {
-		configured.Unwrap = unwrap
+		p.Unwrap = unwrap
 	}
 	if with.SecretEncoding == base64Secret || with.SecretEncoding == hexSecret {
-		configured.Key = func(k secret.Secret) (secret.Secret, error) { return decodeSecret(k, with.SecretEncoding) }
+		p.Key = func(k secret.Secret) (secret.Secret, error) { return decodeSecret(k, with.SecretEncoding) }
 	}
-	m := maker{s, with, p}
-	configured.Compose, configured.Date, configured.SignSent, configured.Explain = m.compose, m.date, m.sign, m.explain
-	for _, body := range p.samples {
-		configured.Bodies = append(configured.Bodies, []byte(body))
-	}
-	return &configured, nil
+	return &p, nil
 }
 
 // over returns base with the settings that are set in s.
@@ -114,34 +102,27 @@ func decodeSecret(k secret.Secret, encoding string) (secret.Secret, error) {
 	return secret.New(string(key)), nil
 }
 
-// maker makes deliveries as the settings describe them.
-type maker struct {
-	*scheme
-	settings verify.Settings
-	preset   *preset
-}
-
 // compose returns the body of an event: data or a sample, with the name and the id at the places in
 // the settings.
-func (m maker) compose(event, id string, data stringify.Text) verify.Object {
+func (s *scheme) compose(event, id string, data stringify.Text) verify.Object {
 	if data == nil {
-		data = stringify.Text(m.preset.samples[0])
+		data = stringify.Text(s.sample)
 	}
 	o, err := verify.ParseObject(data)
 	if err != nil { // impossible for a JSON object
 		panic(err)
 	}
-	o = setFirst(o, m.settings.Event, verify.Quoted(event))
-	return setFirst(o, m.settings.EventID, verify.Quoted("evt_"+id))
+	o = setFirst(o, s.settings.Event, verify.Quoted(event))
+	return setFirst(o, s.settings.EventID, verify.Quoted("evt_"+id))
 }
 
 // date sets the time, if the body has it.
-func (m maker) date(o verify.Object, t time.Time) (verify.Object, error) {
-	written := m.unit.format(t)
-	if m.unit == rfc3339 {
+func (s *scheme) date(o verify.Object, t time.Time) (verify.Object, error) {
+	written := s.unit.format(t)
+	if s.unit == rfc3339 {
 		written = string(verify.Quoted(written))
 	}
-	return setFirst(o, m.settings.Timestamp, []byte(written)), nil
+	return setFirst(o, s.settings.Timestamp, []byte(written)), nil
 }
 
 // setFirst sets the value of a list's first source, if that is in the body.
@@ -166,30 +147,30 @@ func setPath(o verify.Object, path []string, value []byte) verify.Object {
 }
 
 // sign returns the headers of a delivery.
-func (m maker) sign(d verify.Signing) http.Header {
+func (s *scheme) sign(d verify.Signing) http.Header {
 	h := http.Header{}
-	for _, p := range m.signed {
+	for _, p := range s.signed {
 		if p.kind == header {
 			h.Set(p.text, "msg_"+d.ID)
 		}
 	}
-	for _, e := range m.events {
+	for _, e := range s.events {
 		if e.header != "" {
 			h.Set(e.header, d.Event)
 			break
 		}
 	}
-	stamp := m.unit.format(d.Time)
-	if m.scheme.time.header != "" {
-		h.Set(m.scheme.time.header, stamp)
+	stamp := s.unit.format(d.Time)
+	if s.time.header != "" {
+		h.Set(s.time.header, stamp)
 	}
 	r := verify.Request{Header: h, Raw: d.Body, Body: compact(d.Body)}
-	a := attempt{scheme: m.scheme, r: &r, time: stamp}
+	a := attempt{scheme: s, r: &r, time: stamp}
 	text, err := a.text()
 	if err != nil { // a part is empty or contains the text behind it: no vendor could sign it
 		text = nil
 	}
-	h.Set(m.scheme.header, m.format.write(verify.Sum(d.Key, text...), stamp))
+	h.Set(s.header, s.format.write(verify.Sum(d.Key, text...), stamp))
 	return h
 }
 

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// scheme is an endpoint's parsed settings.
+// scheme is how an endpoint's vendor signs: its parsed settings.
 type scheme struct {
 	header  string // with the signature
 	format  format
@@ -25,7 +24,10 @@ type scheme struct {
 	paths   verify.Paths
 	unused  []string // headers of EVENT_ID that aren't signed
 	headers []string // every header that is read
-	other   *scheme  // the same under other names of the headers
+
+	settings  verify.Settings
+	sample    string // a body
+	takesSvix bool   // headers may have other names; see svix.go
 }
 
 // The coverage of a signature: values of the envelope's "signed".
@@ -52,7 +54,7 @@ var errMissing = errors.New("it is not set")
 
 // compile parses settings.
 func compile(s verify.Settings) (*scheme, []verify.SettingProblem) {
-	var c compiler
+	c := compiler{scheme: scheme{settings: s}}
 	var err error
 	if c.header, err = headerName(s.SignatureHeader); err != nil {
 		c.wrong("SIGNATURE_HEADER", "the name of an HTTP header", err)
@@ -164,13 +166,4 @@ func (c *compiler) listHeaders() {
 	for _, e := range c.events {
 		add(e.header)
 	}
-}
-
-// rename returns the settings with prefix replaced in the names of headers.
-func rename(s verify.Settings, prefix, other string) verify.Settings {
-	s.SignatureHeader = other + strings.TrimPrefix(s.SignatureHeader, prefix)
-	for _, field := range []*string{&s.Signed, &s.Timestamp, &s.Event, &s.EventID} {
-		*field = strings.ReplaceAll(*field, "header:"+prefix, "header:"+other)
-	}
-	return s
 }

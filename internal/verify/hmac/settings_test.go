@@ -71,7 +71,7 @@ func TestWrongSettings(t *testing.T) {
 	} {
 		set := maps.Clone(good)
 		set[c.variable] = c.value
-		_, problems := presets[len(presets)-1].configure("acme", settings(t, set))
+		_, problems := presets[len(presets)-1].Configure("acme", settings(t, set))
 		if !slices.ContainsFunc(problems, func(p verify.SettingProblem) bool {
 			return p.Variable == c.variable && strings.Contains(p.Takes, c.says)
 		}) {
@@ -90,7 +90,7 @@ func TestWrongSettings(t *testing.T) {
 	} {
 		set := maps.Clone(good)
 		maps.Copy(set, c.set)
-		_, problems := presets[len(presets)-1].configure("acme", settings(t, set))
+		_, problems := presets[len(presets)-1].Configure("acme", settings(t, set))
 		if !slices.ContainsFunc(problems, func(p verify.SettingProblem) bool { return p.Variable == c.variable }) {
 			t.Errorf("%v: %q, want a problem of %s", c.set, problems, c.variable)
 		}
