@@ -2,48 +2,44 @@ package hmac
 
 import (
 	"bytes"
+	"fmt"
+	"net/http"
 	"net/url"
-	"strconv"
+	"strings"
+
+	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-func itoa(n int64) string { return strconv.FormatInt(n, 10) }
+// takesForms reports whether the body may be a form. Unlike a JSON object, a form may begin or end
+// with another form, so no value of the delivery may be next to it in the signed text.
+func (s *scheme) takesForms() bool {
+	last := len(s.signed) - 1
+	return s.signed[last].kind == body && (last == 0 || s.signed[last-1].kind == literal)
+}
+
+// unwrap returns the JSON of a body: the body itself, or the member payload of a form, as sent by
+// GitHub and Slack. The Content-Type isn't signed, so it can't make a body a form that isn't one: a
+// user could write &payload=… into JSON.
+func unwrap(h http.Header, raw []byte) ([]byte, error) {
+	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	if !strings.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") || !mayBeForm(raw) {
+		return raw, nil
+	}
+	return payload(raw)
+}
+
+var errNoPayload = fmt.Errorf("%w: a form without the one member payload that has JSON", stringify.ErrSyntax)
 
 // mayBeForm reports whether a body has none of the bytes that a form must escape
 // (https://url.spec.whatwg.org/#application-x-www-form-urlencoded-percent-encode-set). Every JSON
 // object or array has at least one of them, and so has a text of several words.
 func mayBeForm(body []byte) bool { return !bytes.ContainsAny(body, "{[\"<> \t\r\n") }
 
-// payload returns the member payload of a form. It reads each member once and decodes no other,
-// because anybody may have sent the body.
-func payload(form []byte) (found []byte, err error) {
-	for more := true; more; {
-		var member []byte
-		member, form, more = bytes.Cut(form, []byte{'&'})
-		name, value, _ := bytes.Cut(member, []byte{'='})
-		if !isPayload(name) {
-			continue
-		}
-		if found != nil {
-			return nil, errNoPayload
-		}
-		text, err := url.QueryUnescape(string(value))
-		if err != nil {
-			return nil, errNoPayload
-		}
-		found = []byte(text)
-	}
-	if found == nil {
+// payload returns the member payload of a form.
+func payload(form []byte) ([]byte, error) {
+	members, err := url.ParseQuery(string(form))
+	if err != nil || len(members["payload"]) != 1 {
 		return nil, errNoPayload
 	}
-	return found, nil
-}
-
-// isPayload reports whether a member's name decodes to payload.
-func isPayload(name []byte) bool {
-	const want = "payload"
-	if bytes.IndexByte(name, '%') < 0 || len(name) > len(want)*len("%70") {
-		return string(name) == want
-	}
-	text, err := url.QueryUnescape(string(name))
-	return err == nil && text == want
+	return []byte(members.Get("payload")), nil
 }

@@ -220,23 +220,3 @@ func (a *attempt) first(sources []source) (string, error) {
 	}
 	return "", nil
 }
-
-// takesForms reports whether the body may be a form. Unlike a JSON object, a form may begin or end
-// with another form, so no value of the delivery may be next to it in the signed text.
-func (s *scheme) takesForms() bool {
-	last := len(s.signed) - 1
-	return s.signed[last].kind == body && (last == 0 || s.signed[last-1].kind == literal)
-}
-
-// unwrap returns the JSON of a body: the body itself, or the member payload of a form, as sent by
-// GitHub and Slack. The Content-Type isn't signed, so it can't make a body a form that isn't one: a
-// user could write &payload=… into JSON.
-func unwrap(h http.Header, raw []byte) ([]byte, error) {
-	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
-	if !strings.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") || !mayBeForm(raw) {
-		return raw, nil
-	}
-	return payload(raw)
-}
-
-var errNoPayload = fmt.Errorf("%w: a form without the one member payload that has JSON", stringify.ErrSyntax)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
-	"regexp"
 	"strings"
 	"time"
 
@@ -30,16 +29,11 @@ func providers() []*verify.Provider {
 	return presets
 }
 
-var typePrefix = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]*\.)+$`)
-
 // configure returns the provider of one endpoint.
 func configure(p verify.Provider, endpoint string, set verify.Settings) (*verify.Provider, []verify.SettingProblem) {
 	with := over(p.Settings, set)
 	with.TypePrefix = cmp.Or(with.TypePrefix, "webhook."+endpoint+".")
 	s, problems := compile(with)
-	if len(with.TypePrefix) > 128 || !typePrefix.MatchString(with.TypePrefix) {
-		problems = append(problems, verify.SettingProblem{Variable: "TYPE_PREFIX", Takes: "a name in reverse DNS with a full stop at its end, such as com.example."})
-	}
 	if problems != nil {
 		return nil, problems
 	}

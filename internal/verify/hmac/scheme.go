@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/ade15e70/webhook-bridge/internal/verify"
@@ -42,41 +43,41 @@ type compiler struct {
 	problems []verify.SettingProblem
 }
 
-// wrong notes a mistake in a setting.
-func (c *compiler) wrong(variable, takes string, err error) {
-	if err != nil {
-		takes = fmt.Sprintf("%s (%v)", takes, err)
+// wrong notes a mistake in a setting, if err is one.
+func (c *compiler) wrong(variable string, err error) {
+	for _, s := range c.settings.List() {
+		if err != nil && s.Variable == variable {
+			takes := fmt.Sprintf("%s (%v)", s.Takes, err)
+			c.problems = append(c.problems, verify.SettingProblem{Variable: variable, Takes: takes})
+		}
 	}
-	c.problems = append(c.problems, verify.SettingProblem{Variable: variable, Takes: takes})
 }
 
-var errMissing = errors.New("it is not set")
+var typePrefix = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]*\.)+$`)
 
 // compile parses settings.
 func compile(s verify.Settings) (*scheme, []verify.SettingProblem) {
 	c := compiler{scheme: scheme{settings: s}}
 	var err error
-	if c.header, err = headerName(s.SignatureHeader); err != nil {
-		c.wrong("SIGNATURE_HEADER", "the name of an HTTP header", err)
-	}
-	if c.format, err = parseFormat(s.SignatureFormat); err != nil {
-		c.wrong("SIGNATURE_FORMAT", "{hex} or {base64} with text around it, such as sha256={hex}, or a list such as t={timestamp},v1={hex}", err)
-	}
-	if c.signed, err = signedParts(s.Signed); err != nil {
-		c.wrong("SIGNED", "{body} once, and if the vendor signs them {timestamp}, {header:Name} and text between them, such as {timestamp}.{body}", err)
-	}
+	c.header, err = headerName(s.SignatureHeader)
+	c.wrong("SIGNATURE_HEADER", err)
+	c.format, err = parseFormat(s.SignatureFormat)
+	c.wrong("SIGNATURE_FORMAT", err)
+	c.signed, err = signedParts(s.Signed)
+	c.wrong("SIGNED", err)
 	c.readTime(s)
-	if c.events, err = parseSources(s.Event, &c.paths); err != nil || s.Event == "" {
-		c.wrong("EVENT", "header:Name or body:path, such as body:type", cmp.Or(err, errMissing))
+	if c.events, err = parseSources(s.Event, &c.paths); s.Event == "" {
+		err = errors.New("it is not set")
 	}
+	c.wrong("EVENT", err)
 	c.readIDs(s.EventID)
-	if c.users, err = parseSources(s.User, &c.paths); err != nil {
-		c.wrong("USER", "body:path, such as body:user.id", err)
+	c.users, err = parseSources(s.User, &c.paths)
+	if slices.ContainsFunc(c.users, func(u source) bool { return u.header != "" }) {
+		err = errors.New("a person's id isn't taken from a header")
 	}
-	for _, u := range c.users {
-		if u.header != "" {
-			c.wrong("USER", "body:path, such as body:user.id", errors.New("a person's id isn't taken from a header"))
-		}
+	c.wrong("USER", err)
+	if len(s.TypePrefix) > 128 || !typePrefix.MatchString(s.TypePrefix) {
+		c.wrong("TYPE_PREFIX", errors.New("it is too long or no such name"))
 	}
 	c.listHeaders()
 	if c.problems != nil {
@@ -87,42 +88,39 @@ func compile(s verify.Settings) (*scheme, []verify.SettingProblem) {
 
 // readTime parses the place of the time, and finds out what signs it.
 func (c *compiler) readTime(s verify.Settings) {
-	const takes = "header:Name, body:path, signature or nothing"
 	c.unit = unit(cmp.Or(s.TimestampUnit, string(seconds)))
 	c.timed, c.covers = s.Timestamp != "", Body
 	inSignature := s.Timestamp == "signature"
-	var err error
-	switch {
-	case inSignature != c.format.hasTime() && len(c.format.items) > 0:
-		if inSignature {
-			err = errors.New("SIGNATURE_FORMAT has no {timestamp}")
-		} else {
-			err = errors.New("SIGNATURE_FORMAT has a {timestamp}, and a delivery has one time only: signature")
-		}
-		c.wrong("TIMESTAMP", takes, err)
-	case c.timed && !inSignature:
-		if c.time, err = parseSource(s.Timestamp, &c.paths); err != nil {
-			c.wrong("TIMESTAMP", takes, err)
-		}
+	switch isThere := c.format.hasTime(); {
+	case c.format.items == nil: // it has a mistake
+	case inSignature && !isThere:
+		c.wrong("TIMESTAMP", errors.New("SIGNATURE_FORMAT has no {timestamp}"))
+	case isThere && !inSignature:
+		c.wrong("TIMESTAMP", errors.New("SIGNATURE_FORMAT has a {timestamp}, and a delivery has one time only: signature"))
+	}
+	if c.timed && !inSignature {
+		var err error
+		c.time, err = parseSource(s.Timestamp, &c.paths)
+		c.wrong("TIMESTAMP", err)
 		if c.time.signed {
 			c.covers = wholePayload // a member of the body
 		}
 	}
 	if c.time.isSet && c.time.header == c.header {
-		c.wrong("TIMESTAMP", takes, errors.New("that is the header of the signature: signature"))
+		c.wrong("TIMESTAMP", errors.New("that is the header of the signature: signature"))
 	}
 	found := false
 	for i, p := range c.signed {
 		switch {
 		case p.kind == header && p.text == c.header:
-			c.wrong("SIGNED", "what the vendor signs", at1(p.position, "a signature doesn't sign itself"))
+			c.wrong("SIGNED", at1(p.position, "a signature doesn't sign itself"))
 		case p.kind == timestamp && !c.timed:
-			c.wrong("TIMESTAMP", takes, errors.New("SIGNED has {timestamp}, so TIMESTAMP must have its place"))
+			c.wrong("TIMESTAMP", errors.New("SIGNED has {timestamp}, so TIMESTAMP must have its place"))
 		case p.kind == timestamp && c.unit != rfc3339 && i > 0 && c.signed[i-1].kind == header:
-			c.wrong("SIGNED", "what the vendor signs", at1(p.position, "text is needed before a time in "+string(c.unit)+", or the signed text could be split in two ways"))
+			c.wrong("SIGNED", at1(p.position, "text is needed before a time in "+string(c.unit)+", or the signed text could be split in two ways"))
 		case p.kind == timestamp, p.kind == header && p.text == c.time.header:
 			if found {
-				c.wrong("SIGNED", "each part once", at1(p.position, "the time is there already"))
+				c.wrong("SIGNED", at1(p.position, "the time is there already"))
 			}
 			c.signed[i] = part{kind: timestamp, position: p.position}
 			c.covers, found = wholePayload, true
@@ -134,9 +132,7 @@ func (c *compiler) readTime(s verify.Settings) {
 // captured delivery anybody could make other events.
 func (c *compiler) readIDs(list string) {
 	all, err := parseSources(list, &c.paths)
-	if err != nil {
-		c.wrong("EVENT_ID", "header:Name or body:path, such as body:id", err)
-	}
+	c.wrong("EVENT_ID", err)
 	for _, s := range all {
 		for _, p := range c.signed {
 			s.signed = s.signed || p.kind == header && p.text == s.header

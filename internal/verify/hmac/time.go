@@ -1,6 +1,7 @@
 package hmac
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -65,9 +66,9 @@ func digits(text string, most int) (n int64, ok bool) {
 func (u unit) format(t time.Time) string {
 	switch u {
 	case milliseconds:
-		return itoa(t.UnixMilli())
+		return strconv.FormatInt(t.UnixMilli(), 10)
 	case rfc3339:
 		return t.UTC().Format("2006-01-02T15:04:05.000Z")
 	}
-	return itoa(t.Unix())
+	return strconv.FormatInt(t.Unix(), 10)
 }
