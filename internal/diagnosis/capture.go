@@ -54,7 +54,7 @@ func (d *Delivery) note(format string, args ...any) {
 }
 
 // ErrNoDelivery is the error of a text without a delivery.
-var ErrNoDelivery = errors.New("neither an HTTP request, with a line such as POST /webhooks/… HTTP/1.1 and the headers and the body below it, nor a JSON body")
+var ErrNoDelivery = errors.New("neither an HTTP request nor a JSON body: a request begins with a line such as POST /webhooks/… HTTP/1.1, with the headers and the body below")
 
 // Parse reads a capture. A text that begins with a brace is a body.
 func Parse(src []byte) (Delivery, error) {

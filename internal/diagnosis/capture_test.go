@@ -90,12 +90,12 @@ func TestParse(t *testing.T) {
 			"cut", "POST /webhooks/flock HTTP/1.1\r\nContent-Length: 99\r\n\r\n{\"a\"",
 			Delivery{
 				Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Content-Length", "99"}}, Body: []byte(`{"a"`),
-				Notes: []string{"the body has 4 bytes here, and by Content-Length 99: the capture is incomplete, or has other line ends"},
+				Notes: []string{"the body has 4 bytes here, and Content-Length is 99: the capture is incomplete, or has other line ends"},
 			},
 		},
 		{
 			"no length", "POST / HTTP/1.1\nContent-Length: -1\n\n{}",
-			Delivery{Method: "POST", Target: "/", Header: []Field{{"Content-Length", "-1"}}, Body: []byte(`{}`), Notes: []string{"Content-Length is no length"}},
+			Delivery{Method: "POST", Target: "/", Header: []Field{{"Content-Length", "-1"}}, Body: []byte(`{}`), Notes: []string{"Content-Length isn't a length"}},
 		},
 		{
 			"no empty line, a folded header, one that is none", "POST / HTTP/1.1\nA: b\n c\nnone\n{}",

@@ -8,7 +8,7 @@ import (
 )
 
 // ErrNoHeader is the error of a text without a header.
-var ErrNoHeader = errors.New("no headers, such as Content-Type: application/json, a line each")
+var ErrNoHeader = errors.New("no headers; they stand in a line each, such as Content-Type: application/json")
 
 // readBody reads the body: in chunks, of a length or to the end, as the headers have it.
 func (d *Delivery) readBody(lines *lineReader) {
@@ -26,9 +26,9 @@ func (d *Delivery) readBody(lines *lineReader) {
 	length, err := strconv.Atoi(lengths[0])
 	switch {
 	case err != nil || length < 0:
-		d.note("Content-Length is no length")
+		d.note("Content-Length isn't a length")
 	case length > len(rest):
-		d.note("the body has %d bytes here, and by Content-Length %d: the capture is incomplete, or has other line ends", len(rest), length)
+		d.note("the body has %d bytes here, and Content-Length is %d: the capture is incomplete, or has other line ends", len(rest), length)
 	default:
 		d.Body, lines.rest = rest[:length], rest[length:]
 		if len(bytes.TrimSpace(lines.rest)) > 0 {
@@ -60,7 +60,7 @@ func (d *Delivery) readChunks(lines *lineReader) {
 		d.Body = append(d.Body, lines.rest[:size]...)
 		lines.rest = lines.rest[size:]
 		if line, ok := lines.next(); ok && len(line) > 0 {
-			d.note("a chunk of the body has another length than it says")
+			d.note("a chunk of the body is longer or shorter than it says")
 		}
 	}
 }

@@ -40,7 +40,7 @@ func (d *diagnoser) examineClaims(a answer) {
 	case errors.Is(a.err, verify.Unreadable):
 		d.cause(proven("unreadable", a.err.Error(), "the vendor has changed something, or this is its dashboard's test: nothing is wrong with the secret"))
 	case a.err == nil && d.at.Scheme == verify.Auto:
-		d.step("advice", "%sSIGNATURE=%s allows no more than what this vendor sends", d.at.Prefix, a.claims.Scheme)
+		d.step("advice", "set %sSIGNATURE=%s to allow only what this vendor sends", d.at.Prefix, a.claims.Scheme)
 	}
 }
 
@@ -62,7 +62,7 @@ func (d *diagnoser) examineTime(a answer) {
 	}
 	switch {
 	case !d.Received.IsZero():
-		d.step("time", "it says %s, and was received at %s, %s; accepted is what is received from %s", moment(occurred), moment(d.Received), sooner(d.Received, occurred), accepted)
+		d.step("time", "it says %s, and was received at %s, %s; it is accepted when it is received from %s", moment(occurred), moment(d.Received), sooner(d.Received, occurred), accepted)
 		if !w.Holds(d.Received) {
 			d.cause(d.timeCause(d.Received, occurred))
 		}

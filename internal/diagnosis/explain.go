@@ -36,9 +36,9 @@ func (d *diagnoser) explain(refusal error, b body, signatures []signature) {
 	case errors.Is(refusal, verify.NoSignature):
 		d.cause(d.noSignature())
 	case errors.Is(refusal, verify.ManySignatures):
-		d.cause(proven("signature_many", d.at.Provider.Header+" is there more than once, and none of them is right", "find what adds it, and have it pass on the vendor's only"))
+		d.cause(proven("signature_many", d.at.Provider.Header+" is there more than once, and none of them is right", "find what adds another one, and have it pass on the vendor's alone"))
 	case errors.Is(refusal, verify.MalformedSignature):
-		d.cause(proven("signature_malformed", "the signature isn't 32 bytes in "+d.encodings()+", and as far as it can be read it isn't right", "compare it with what the vendor's side logs; a proxy may change or cut it. The vendor's pages show shorter ones in their examples: those are no signatures"))
+		d.cause(proven("signature_malformed", "the signature isn't 32 bytes in "+d.encodings()+"; no reading of it is right", "compare it with what the vendor's side logs; a proxy may change or cut it. The shorter ones in the vendor's documentation are made up"))
 	case errors.Is(refusal, verify.WrongSignature), errors.Is(refusal, verify.OtherScheme):
 		d.wrongSignature(b)
 	case errors.Is(refusal, verify.UnsignableDataShape):
@@ -66,7 +66,7 @@ func (d *diagnoser) explainBody(b body) {
 	case errors.Is(err, stringify.ErrUTF8):
 		cause("not_utf8", "the body is not UTF-8", "a proxy or the capture has converted or cut it")
 	case slices.ContainsFunc(b.bodies(), func(other body) bool { return len(other.causes) > 0 }):
-		cause("not_json", "the body as it stands here is not JSON, but it is once unescaped, or without what is around it; none of the secrets signed that either", "first capture the body as it was sent, byte for byte")
+		cause("not_json", "the body isn't JSON as it stands here; it is once it is unescaped or taken out of what is around it, but none of the secrets signed that either", "capture the body as it was sent, byte for byte")
 	default:
 		cause("not_json", "the body is "+err.Error(), "the capture is incomplete, or a proxy has changed the body: compare its length with Content-Length")
 	}
@@ -101,7 +101,7 @@ func (d *diagnoser) noSignature() Cause {
 	}
 	return proven(
 		"signature_missing", "there is no signature: "+there,
-		"if the capture is whole, a proxy drops "+d.at.Provider.Header+", or this is not the vendor: single ones are the internet's noise. If only the body was captured, give the header with -H",
+		"if the capture is whole, a proxy drops "+d.at.Provider.Header+", or the sender isn't the vendor: a few such requests are normal on the internet. If only the body was captured, give the header with -H",
 	)
 }
 
@@ -109,7 +109,7 @@ func (d *diagnoser) noSignature() Cause {
 func (d *diagnoser) wrongSignature(b body) {
 	d.cause(d.suspectSecrets()...)
 	if d.Delivery.ASCII && bytes.IndexByte(b.raw, '.') >= 0 {
-		d.cause(likely("capture", "the capture shows a dot for each byte that isn't ASCII: where the body has any, no signature can be right here", "give the body as it was sent: from tcpdump -w, say, or from the proxy's log"))
+		d.cause(likely("capture", "the capture shows a dot for each byte that isn't ASCII: if the body has such bytes, no signature can be right here", "give the body as it was sent: from tcpdump -w, say, or from the proxy's log"))
 	}
 	if !d.isDescribed() && sorted(b.text) {
 		d.cause(likely("sorted", "the members of the body stand in alphabetical order, which is not the vendor's", "something on the way parses the body and writes it anew: have it pass on the bytes"))
@@ -119,7 +119,7 @@ func (d *diagnoser) wrongSignature(b body) {
 		settings = d.settingsNamed("Compare SIGNED with the vendor's page, too. ")
 	}
 	d.cause(likely(
-		"secret", fmt.Sprintf("neither a secret in %s nor another endpoint's made this signature, over any text that a vendor signs; other readings of them were tried, too", d.at.SecretsFrom),
+		"secret", fmt.Sprintf("no secret in %s or of another endpoint made this signature over a text that a vendor signs; other readings of them were tried, too", d.at.SecretsFrom),
 		fmt.Sprintf("compare %s with the secret that the vendor's page shows for this address now, and set both while in doubt, the new one first. "+settings+
 			"`bridge send %s --url` with the public address shows whether a proxy changes bodies: 200 means that it doesn't", d.at.SecretsFrom, d.at.Name),
 	))

@@ -126,7 +126,7 @@ func (d *diagnoser) causes(f found) (all []Cause) {
 	}
 	if f.text.unfit != "" {
 		return append(all, proven(
-			"data_shape", fmt.Sprintf("it is signed with secret %d of %s, over %s, of which the last is no object: it can't be verified under scheme %s", f.key.position, f.key.at.SecretsFrom, f.text.name, f.text.unfit),
+			"data_shape", fmt.Sprintf("it is signed with secret %d of %s, over %s, the last of which isn't an object: it can't be verified under scheme %s", f.key.position, f.key.at.SecretsFrom, f.text.name, f.text.unfit),
 			"a dashboard's test is like that, as a rule: cause a real event at the vendor and capture that",
 		))
 	}
@@ -135,7 +135,7 @@ func (d *diagnoser) causes(f found) (all []Cause) {
 		name = "what another vendor's scheme " + f.text.scheme + " covers"
 	}
 	return append(all, proven(
-		"unknown_scheme", fmt.Sprintf("it is signed with secret %d of %s, over %s, which no scheme of this provider does", f.key.position, f.key.at.SecretsFrom, name),
+		"unknown_scheme", fmt.Sprintf("it is signed with secret %d of %s, over %s, which no scheme of this provider covers", f.key.position, f.key.at.SecretsFrom, name),
 		"report it, with this output: the bridge has no setting for that",
 	))
 }

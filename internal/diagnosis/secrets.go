@@ -57,7 +57,7 @@ var secretReadings = []reading{
 	{"secret_case", "in lower or in upper case", "copy it as it is: capitals count", func(s string) []string {
 		return []string{strings.ToLower(s), strings.ToUpper(s)}
 	}},
-	{"secret_list", "split at its commas, blanks and line breaks", "a variable takes secrets with commas between, and a file one a line", func(s string) []string {
+	{"secret_list", "split at its commas, blanks and line breaks", "separate secrets by commas in a variable, and by line breaks in a file", func(s string) []string {
 		return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 	}},
 	{"secret_json", "taken out of the JSON around it", "variables and files take secrets alone, and no JSON: set the value, without its name and its quotation marks", jsonTexts},
@@ -168,7 +168,7 @@ func (d *diagnoser) readings(k key, text string) (all []key) {
 
 // joined returns the secret that commas may have split.
 func joined(e Endpoint, texts []string) key {
-	do := "a comma parts secrets in a variable: put this one into a file, a line of its own, and set " + e.Prefix + "SECRETS_FILE"
+	do := "a comma separates secrets in a variable: put this one into a file, on a line of its own, and set " + e.Prefix + "SECRETS_FILE"
 	return key{secret.New(strings.Join(texts, ",")), e, 0, []Cause{
 		proven("secret_comma", "it is signed with all of "+e.SecretsFrom+" as one secret, commas included", do),
 	}}
