@@ -166,7 +166,7 @@ func TestAsyncAPIHeaders(t *testing.T) {
 	}
 }
 
-// The message's payload is the one that event.schema.json describes.
+// The payload is what event.schema.json describes, and every message that is published is one.
 func TestAsyncAPIPayload(t *testing.T) {
 	_, c := document(t)
 	schema := compile(t, c, "asyncapi.yaml#/components/messages/event/payload")

@@ -129,7 +129,7 @@ func (f *fixture) refuses(id string) {
 	}
 }
 
-// isOn says whether the publisher is connected to that server.
+// isOn reports whether the publisher is connected to that server.
 func (f *fixture) isOn(s *natsdtest.Server) bool {
 	return f.session.Load().nc.ConnectedAddr() == s.Addr()
 }

@@ -218,7 +218,7 @@ func untilUnreached(t *testing.T, w workload, injections func(n int) []string) {
 	}
 }
 
-// reached says whether the process came to the call that was to fail.
+// reached reports whether the process came to the call that was to fail.
 func (r traced) reached(fault string) bool {
 	if strings.Contains(fault, "SIGKILL") {
 		return !strings.Contains(r.printed, "end\n")

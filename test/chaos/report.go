@@ -112,7 +112,7 @@ func (r *report) end(control time.Duration) error {
 		fmt.Fprintf(r.out, "FAIL, seed %d: it didn't meet what it came for: %s\n", r.options.seed, strings.Join(missing, ", "))
 		return errors.New("it didn't meet what it came for")
 	case float64(n[unjudged]) > mostUnjudged*float64(n[deliveries]):
-		fmt.Fprintf(r.out, "FAIL, seed %d: the machine stood still too often, of %d deliveries nobody can report whether the bridge was in time\n", r.options.seed, n[unjudged])
+		fmt.Fprintf(r.out, "FAIL, seed %d: the machine stood still too often: of %d deliveries it can't be told if the bridge was in time\n", r.options.seed, n[unjudged])
 		return errors.New("the machine is too slow to judge")
 	}
 	fmt.Fprintf(r.out, "PASS, seed %d\n", r.options.seed)

@@ -166,6 +166,18 @@ func terminated(t *testing.T, c *exec.Cmd) {
 	}
 }
 
+// exactlyOnce waits until all is acknowledged, ends the workers, and expects one effect for each event.
+func (n *natsd) exactlyOnce(file string, total int, workers ...*exec.Cmd) {
+	n.t.Helper()
+	eventually(n.t, "all are acknowledged", func() bool { return n.settled("rewards") })
+	for _, c := range workers {
+		terminated(n.t, c)
+	}
+	if all, events := effects(n.t, file); all != total || events != total {
+		n.t.Errorf("%d events, %d effects of %d events", total, all, events)
+	}
+}
+
 // Workers that share a store and are killed at every point between receipt, effect and
 // acknowledgement have exactly one effect for each event.
 func TestKilled(t *testing.T) {
@@ -191,15 +203,8 @@ func TestKilled(t *testing.T) {
 	if all == total {
 		t.Fatal("all effects were there before the last kill: the test tells nothing")
 	}
-	one, two := n.worker(file), n.worker(file)
-	eventually(t, "all are handled", func() bool { return n.settled("rewards") })
-	terminated(t, one)
-	terminated(t, two)
-	all, events := effects(t, file)
-	t.Logf("%d events, %d kills at %d points, %d effects", total, kills, len(points), all)
-	if all != total || events != total {
-		t.Errorf("%d events, %d effects of %d events", total, all, events)
-	}
+	n.exactlyOnce(file, total, n.worker(file), n.worker(file))
+	t.Logf("%d events, %d kills at %d points", total, kills, len(points))
 }
 
 // NATS stops and starts while the workers work.
@@ -214,15 +219,7 @@ func TestOnceWhileNATSRestarts(t *testing.T) {
 		n.stop()
 		n.start()
 	}
-	eventually(t, "all are acknowledged", func() bool { return n.settled("rewards") })
-	for _, c := range workers {
-		terminated(t, c)
-	}
-	all, events := effects(t, file)
-	t.Logf("%d events, %d restarts of NATS, %d effects", total, restarts, all)
-	if all != total || events != total {
-		t.Errorf("%d events, %d effects of %d events", total, all, events)
-	}
+	n.exactlyOnce(file, total, workers...)
 }
 
 // A worker that is killed between the dead letter and letting go of the event leaves one dead
@@ -256,15 +253,13 @@ func TestAcknowledgementsLost(t *testing.T) {
 	] }`), store(t)
 	total := n.publish(1, 100)
 	mute := []*exec.Cmd{n.worker(file, envUser+"=mute"), n.worker(file, envUser+"=mute")}
-	var redelivered int
 	eventually(t, "all have had their effect and come again", func() bool {
 		all, _ := effects(t, file)
 		c, err := n.js.Consumer(t.Context(), "WEBHOOKS", "rewards")
 		if err != nil {
 			return false
 		}
-		redelivered = c.CachedInfo().NumRedelivered
-		return all == total && redelivered == total
+		return all == total && c.CachedInfo().NumRedelivered == total
 	})
 	for _, c := range mute {
 		terminated(t, c)
@@ -272,14 +267,7 @@ func TestAcknowledgementsLost(t *testing.T) {
 	if n.settled("rewards") {
 		t.Fatal("an acknowledgement arrived: the test tells nothing")
 	}
-	c := n.worker(file)
-	eventually(t, "all are acknowledged", func() bool { return n.settled("rewards") })
-	terminated(t, c)
-	all, events := effects(t, file)
-	t.Logf("%d events, none acknowledged, %d delivered again, %d effects", total, redelivered, all)
-	if all != total || events != total {
-		t.Errorf("%d events, %d effects of %d events", total, all, events)
-	}
+	n.exactlyOnce(file, total, n.worker(file))
 }
 
 // An event that kills its worker becomes a dead letter.

@@ -2,7 +2,7 @@ package process
 
 import "testing"
 
-// No address is given twice, whoever asks: what has one may not listen on it yet.
+// No address is given twice: what has one may not listen on it yet.
 func TestFreeAddrs(t *testing.T) {
 	seen := make(map[string]bool)
 	for range 200 {

@@ -8,7 +8,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// processing begins the span of whoever consumes a message.
+// processing begins the span of a message's consumer.
 func processing(ctx context.Context, tracer trace.Tracer, message jetstream.Msg) (context.Context, trace.Span) {
 	carrier := propagation.MapCarrier{}
 	for _, name := range []string{"traceparent", "tracestate"} {

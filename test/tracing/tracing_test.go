@@ -225,7 +225,7 @@ func TestCollectorRefuses(t *testing.T) {
 	}
 }
 
-// What is not sampled is in no trace, and says so to whoever consumes the event.
+// What is not sampled is in no trace, and says so to the event's consumer.
 func TestNotSampled(t *testing.T) {
 	c := newCollector(t)
 	b := start(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+c.addr, "OTEL_TRACES_SAMPLER=always_off")

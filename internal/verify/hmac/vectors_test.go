@@ -33,7 +33,7 @@ type vector struct {
 	Body      string
 	Error     string // a Refusal
 	Claims    *claims
-	// Unsigned has the headers that whoever holds the delivery can change without the secret, and what
+	// Unsigned has the headers that a holder of the delivery can change without the secret, and what
 	// that changes: "nothing", "the name", "the time", or "anything" that isn't looked at here.
 	Unsigned map[string]string
 }
