@@ -69,7 +69,7 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, 
 		p.count(func() { p.skipped++ })
 		return true, nil
 	}
-	if !p.filter.matches(&e) {
+	if !p.matches(&e) {
 		return true, nil
 	}
 	for attempt, pause := 1, firstPause; ctx.Err() == nil; attempt, pause = attempt+1, min(2*pause, maxPause) {

@@ -101,7 +101,7 @@ and coloured unless NO_COLOR is set.`,
 // print prints a message if the filters let it pass, and reports whether they do.
 func (t *tail) print(p printer, m stream.Message) (passes bool, err error) {
 	e, none := event.Parse(m.Data())
-	if passes = t.filter.isEmpty() || none == nil && t.filter.matches(&e); !passes {
+	if passes = t.matches(&e); !passes {
 		return false, nil
 	}
 	if t.json {

@@ -125,37 +125,37 @@ func TestColours(t *testing.T) {
 	}
 }
 
-func TestEventFilter(t *testing.T) {
+func TestSelection(t *testing.T) {
 	accepted := event.Event{Provider: "flock", Event: "invitee.accepted", Entity: "invitee", EntityID: "c_1", Subject: "invitee/c_1", UserID: "u_1"}
 	odd := event.Event{Provider: "frigade", Event: "flowResponse.a b"}
 	for _, test := range []struct {
-		filter   eventFilter
+		filter   selection
 		event    event.Event
 		matches  bool
 		subjects string // that the server is asked for
 	}{
-		{eventFilter{}, accepted, true, "webhooks.>"},
-		{eventFilter{providers: []string{"flock"}}, accepted, true, "webhooks.>"},
-		{eventFilter{providers: []string{"frigade"}}, accepted, false, "webhooks.>"},
-		{eventFilter{providers: []string{"frigade", "flock"}}, accepted, true, "webhooks.>"},
-		{eventFilter{events: []string{"invitee.accepted"}}, accepted, true, "webhooks.*.invitee.accepted"},
-		{eventFilter{events: []string{"invitee"}}, accepted, false, "webhooks.*.invitee"},
-		{eventFilter{events: []string{"invitee.*"}}, accepted, true, "webhooks.*.invitee.*"},
-		{eventFilter{events: []string{"*"}}, accepted, false, "webhooks.*.*"},
-		{eventFilter{events: []string{">"}}, accepted, true, "webhooks.*.>"},
-		{eventFilter{events: []string{"a", "invitee.accepted"}}, accepted, true, "webhooks.*.a webhooks.*.invitee.accepted"},
-		{eventFilter{events: []string{"invitee.*", "invitee.accepted"}}, accepted, true, "webhooks.>"}, // JetStream refuses what overlaps
-		{eventFilter{events: []string{"flowResponse.a b"}}, odd, true, "webhooks.*.flowResponse.a_b"},
-		{eventFilter{events: []string{"flowResponse.a_b"}}, odd, false, "webhooks.*.flowResponse.a_b"},
-		{eventFilter{events: []string{"*.a_b"}}, odd, true, "webhooks.*.*.a_b"},
-		{eventFilter{entities: []string{"invitee"}}, accepted, true, "webhooks.>"},
-		{eventFilter{entities: []string{"invitee/c_1"}}, accepted, true, "webhooks.>"},
-		{eventFilter{entities: []string{"c_1"}}, accepted, false, "webhooks.>"},
-		{eventFilter{users: []string{"u_1"}}, accepted, true, "webhooks.>"},
-		{eventFilter{users: []string{"u"}}, accepted, false, "webhooks.>"},
-		{eventFilter{users: []string{"u_1"}, events: []string{"a"}}, accepted, false, "webhooks.*.a"},
+		{selection{}, accepted, true, "webhooks.>"},
+		{selection{providers: []string{"flock"}}, accepted, true, "webhooks.>"},
+		{selection{providers: []string{"frigade"}}, accepted, false, "webhooks.>"},
+		{selection{providers: []string{"frigade", "flock"}}, accepted, true, "webhooks.>"},
+		{selection{events: []string{"invitee.accepted"}}, accepted, true, "webhooks.*.invitee.accepted"},
+		{selection{events: []string{"invitee"}}, accepted, false, "webhooks.*.invitee"},
+		{selection{events: []string{"invitee.*"}}, accepted, true, "webhooks.*.invitee.*"},
+		{selection{events: []string{"*"}}, accepted, false, "webhooks.*.*"},
+		{selection{events: []string{">"}}, accepted, true, "webhooks.*.>"},
+		{selection{events: []string{"a", "invitee.accepted"}}, accepted, true, "webhooks.*.a webhooks.*.invitee.accepted"},
+		{selection{events: []string{"invitee.*", "invitee.accepted"}}, accepted, true, "webhooks.>"}, // JetStream refuses what overlaps
+		{selection{events: []string{"flowResponse.a b"}}, odd, true, "webhooks.*.flowResponse.a_b"},
+		{selection{events: []string{"flowResponse.a_b"}}, odd, false, "webhooks.*.flowResponse.a_b"},
+		{selection{events: []string{"*.a_b"}}, odd, true, "webhooks.*.*.a_b"},
+		{selection{entities: []string{"invitee"}}, accepted, true, "webhooks.>"},
+		{selection{entities: []string{"invitee/c_1"}}, accepted, true, "webhooks.>"},
+		{selection{entities: []string{"c_1"}}, accepted, false, "webhooks.>"},
+		{selection{users: []string{"u_1"}}, accepted, true, "webhooks.>"},
+		{selection{users: []string{"u"}}, accepted, false, "webhooks.>"},
+		{selection{users: []string{"u_1"}, events: []string{"a"}}, accepted, false, "webhooks.*.a"},
 	} {
-		if err := test.filter.check(); err != nil {
+		if err := test.filter.checkFilters(); err != nil {
 			t.Errorf("%+v: %v", test.filter, err)
 		}
 		if test.filter.matches(&test.event) != test.matches {
@@ -165,7 +165,7 @@ func TestEventFilter(t *testing.T) {
 			t.Errorf("%+v: subjects %s, want %s", test.filter, got, test.subjects)
 		}
 	}
-	for _, wrong := range []eventFilter{
+	for _, wrong := range []selection{
 		{providers: []string{"flok"}},
 		{events: []string{""}},
 		{events: []string{"a.>.b"}},
@@ -173,7 +173,7 @@ func TestEventFilter(t *testing.T) {
 		{entities: []string{""}},
 		{users: []string{""}},
 	} {
-		if err := wrong.check(); err == nil {
+		if err := wrong.checkFilters(); err == nil {
 			t.Errorf("%+v is taken", wrong)
 		}
 	}
