@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -34,7 +35,6 @@ type App struct {
 	publisher      *publish.Publisher
 	spool          *spool.Spool
 	relay          *relay.Relay
-	tracer         *telemetry.Tracer // nil where there is no tracing
 	reloader       *reloader
 	handler        *ingest.Handler
 	public         *http.Server
@@ -43,25 +43,33 @@ type App struct {
 	adminListener  net.Listener
 	serving        atomic.Bool
 	stopping       atomic.Bool
-	closing        time.Duration // minClosing
+	closing        time.Duration                 // minClosing
+	closers        []func(context.Context) error // end what has begun
 }
 
 // New returns a bridge that listens but doesn't serve yet. NATS may be away; an address in use or
 // unreadable credentials are errors.
 func New(ctx context.Context, c *config.Config, version string, logger *telemetry.Logger) (_ *App, err error) {
-	log := logger.Logger
+	log, metrics := logger.Logger, telemetry.NewMetrics(version)
+	sampled := telemetry.Sampled(log, metrics.LogDropped.Inc)
 	a := &App{config: c, log: log, version: version, closing: minClosing}
 	defer func() {
 		if err != nil {
-			a.release()
+			_ = a.close(context.Background())
 		}
 	}()
-	var listen net.ListenConfig
-	if a.publicListener, err = listen.Listen(ctx, "tcp", string(c.HTTPAddr)); err != nil {
-		return nil, fmt.Errorf("listening on HTTP_ADDR: %w", explainListen(err))
+	tracer, err := telemetry.StartTracing(ctx, telemetry.TracingConfig{URL: c.SpansURL(), Version: version, Trust: c.TrustTraceparent, Log: sampled})
+	if err != nil {
+		return nil, err
 	}
-	if a.adminListener, err = listen.Listen(ctx, "tcp", string(c.AdminAddr)); err != nil {
-		return nil, fmt.Errorf("listening on ADMIN_ADDR: %w", explainListen(err))
+	a.onClose(func(ctx context.Context) error {
+		if lost := tracer.Close(ctx); lost != nil {
+			log.Warn("some spans were not exported", zap.Error(lost))
+		}
+		return nil
+	})
+	if err := a.listen(ctx); err != nil {
+		return nil, err
 	}
 	url := string(c.NATSURL)
 	if c.IsEmbedded() {
@@ -72,6 +80,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 		if err != nil {
 			return nil, err
 		}
+		a.onClose(a.stopNATS)
 		url = a.nats.URL()
 	}
 	err = whileInUse(ctx, log, func() (err error) {
@@ -81,6 +90,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	if err != nil {
 		return nil, explainSpool(err)
 	}
+	a.onClose(a.closeSpool)
 	// Deliveries that were quarantined before QUARANTINE=false are still published.
 	kinds := []publish.Kind{publish.Event}
 	if c.Quarantine || a.spool.Len(publish.Quarantined) > 0 || a.spool.Len(publish.Refused) > 0 || a.spool.Stats().SetAside > 0 {
@@ -89,15 +99,12 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	if a.publisher, err = publish.Open(publishing(c, kinds, url, version, log)); err != nil {
 		return nil, err
 	}
-	metrics := telemetry.NewMetrics(version)
+	a.onClose(a.publisher.Close)
 	a.reloader = newReloader(c, metrics, log)
 	observer := newObserver(log, metrics, a.reloader.keyrings)
-	sampled := telemetry.Sampled(log, metrics.LogDropped.Inc)
-	if a.tracer, err = telemetry.StartTracing(ctx, telemetry.TracingConfig{URL: c.SpansURL(), Version: version, Trust: c.TrustTraceparent, Log: sampled}); err != nil {
-		return nil, err
-	}
-	a.relay = relay.Start(relaying(c, kinds, a.publisher, a.spool, observer, a.tracer, sampled))
-	a.handler = ingest.New(ingesting(c, a.reloader.keyrings, a.relay, observer, a.tracer))
+	a.relay = relay.Start(relaying(c, kinds, a.publisher, a.spool, observer, tracer, sampled))
+	a.onClose(a.relay.Close)
+	a.handler = ingest.New(ingesting(c, a.reloader.keyrings, a.relay, observer, tracer))
 	metrics.Add(append(a.gauges(), spoolGauges(a.spool, a.relay, int64(c.SpoolMaxBytes))...)...)
 	a.publicListener = a.handler.Limit(a.publicListener, a.reloader.certificate.config())
 	errorLog, _ := zap.NewStdLogAt(log, zapcore.DebugLevel) // usually broken connections, which are the senders' doing
@@ -105,7 +112,41 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	a.admin = telemetry.AdminServer(telemetry.AdminConfig{Ready: a.readiness, Metrics: metrics.Registry, Level: logger, PPROF: c.PPROF, Log: errorLog})
 	a.adminListener = boundAdmin(a.admin, a.adminListener)
 	a.reloader.start()
+	a.onClose(a.reloader.stop)
 	return a, nil
+}
+
+// listen opens both listeners.
+func (a *App) listen(ctx context.Context) (err error) {
+	var listen net.ListenConfig
+	if a.publicListener, err = listen.Listen(ctx, "tcp", string(a.config.HTTPAddr)); err != nil {
+		return fmt.Errorf("listening on HTTP_ADDR: %w", explainListen(err))
+	}
+	a.onClose(func(context.Context) error {
+		_ = a.publicListener.Close() // the server has, if it served
+		return nil
+	})
+	if a.adminListener, err = listen.Listen(ctx, "tcp", string(a.config.AdminAddr)); err != nil {
+		return fmt.Errorf("listening on ADMIN_ADDR: %w", explainListen(err))
+	}
+	a.onClose(func(ctx context.Context) error {
+		if a.admin == nil {
+			return a.adminListener.Close()
+		}
+		return a.admin.Shutdown(ctx)
+	})
+	return nil
+}
+
+// onClose adds a step that ends what has just begun.
+func (a *App) onClose(step func(context.Context) error) { a.closers = append(a.closers, step) }
+
+// close ends everything, the last first.
+func (a *App) close(ctx context.Context) (err error) {
+	for _, step := range slices.Backward(a.closers) {
+		err = errors.Join(err, step(ctx))
+	}
+	return err
 }
 
 // explainListen adds to an error what to do if the address is in use.
@@ -139,30 +180,6 @@ func explainSpool(err error) error {
 		return fmt.Errorf("%w: nothing was changed; run that version or a newer one until the spool is empty, or set DATA_DIR to another directory", err)
 	}
 	return fmt.Errorf("%w: set DATA_DIR to a directory that can be written", err)
-}
-
-// release closes what New has opened when New fails.
-func (a *App) release() {
-	a.reloader.stop()
-	if a.relay != nil {
-		_ = a.relay.Close(context.Background())
-	}
-	if a.spool != nil {
-		_ = a.spool.Close(context.Background())
-	}
-	if a.publisher != nil {
-		_ = a.publisher.Close(context.Background())
-	}
-	if a.nats != nil {
-		a.nats.Stop()
-	}
-	_ = a.tracer.Close(context.Background())
-	if a.publicListener != nil {
-		_ = a.publicListener.Close()
-	}
-	if a.adminListener != nil {
-		_ = a.adminListener.Close()
-	}
 }
 
 // PublicAddr returns the address of the public listener.
@@ -257,9 +274,6 @@ const minClosing = time.Second
 // stopNATS stops the embedded server and waits for it until the context ends. Giving up is safe,
 // because its store is always on disk.
 func (a *App) stopNATS(ctx context.Context) error {
-	if a.nats == nil {
-		return nil
-	}
 	stopped := make(chan struct{})
 	go func() {
 		a.nats.Stop()
@@ -310,12 +324,7 @@ func (a *App) stop() error {
 	a.drain() // has its own time
 	ctx, cancel = context.WithTimeout(context.Background(), left)
 	defer cancel()
-	err = errors.Join(err, a.relay.Close(ctx), a.publisher.Close(ctx), a.closeSpool(ctx), a.stopNATS(ctx))
-	a.reloader.stop()
-	if lost := a.tracer.Close(ctx); lost != nil {
-		a.log.Warn("some spans were not exported", zap.Error(lost))
-	}
-	err = errors.Join(err, a.admin.Shutdown(ctx))
+	err = errors.Join(err, a.close(ctx))
 	if err != nil {
 		return fmt.Errorf("shutting down: %w", err)
 	}

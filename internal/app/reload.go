@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -108,10 +109,11 @@ func (r *reloader) clash(with map[string][]secret.Secret) error {
 	return nil
 }
 
-func (r *reloader) stop() {
-	if r != nil && r.watcher != nil {
+func (r *reloader) stop(context.Context) error {
+	if r.watcher != nil {
 		r.watcher.Close()
 	}
+	return nil
 }
 
 // reloads is the state of reading files again.
