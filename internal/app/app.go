@@ -106,7 +106,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	a.onClose(a.relay.Close)
 	a.handler = ingest.New(ingesting(c, a.reloader.keyrings, a.relay, observer, tracer))
 	metrics.Add(append(a.gauges(), spoolGauges(a.spool, a.relay, int64(c.SpoolMaxBytes))...)...)
-	a.publicListener = a.handler.Limit(a.publicListener, a.reloader.certificate.config())
+	a.publicListener = a.handler.Conns.Listen(a.publicListener, a.reloader.certificate.config())
 	errorLog, _ := zap.NewStdLogAt(log, zapcore.DebugLevel) // usually broken connections, which are the senders' doing
 	a.public = a.handler.Server(errorLog)
 	a.admin = telemetry.AdminServer(telemetry.AdminConfig{Ready: a.readiness, Metrics: metrics.Registry, Level: logger, PPROF: c.PPROF, Log: errorLog})

@@ -209,6 +209,6 @@ func lines(headers []string) string {
 
 // open returns how many connections to the public listener are open.
 func (b *bridge) open() int {
-	n, _ := b.handler.Connections()
+	n, _ := b.handler.Conns.Connections()
 	return n
 }

@@ -24,14 +24,14 @@ func (a *App) gauges() []prometheus.Collector {
 		gauge("in_flight_bytes", "Bytes received and held now.", nil, func() float64 { return float64(a.handler.InFlightBytes()) }),
 		gauge("in_flight_max_bytes", "MAX_IN_FLIGHT_BYTES.", nil, func() float64 { return float64(a.config.MaxInFlightBytes) }),
 		gauge("connections", "Connections open on the public listener.", nil, func() float64 {
-			open, _ := a.handler.Connections()
+			open, _ := a.handler.Conns.Connections()
 			return float64(open)
 		}),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "webhook_bridge_connections_dropped_total",
 			Help: "Connections closed to admit others, because too many were open.",
 		}, func() float64 {
-			_, dropped := a.handler.Connections()
+			_, dropped := a.handler.Conns.Connections()
 			return float64(dropped)
 		}),
 	}

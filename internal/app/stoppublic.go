@@ -22,7 +22,7 @@ func (a *App) stopPublic(ctx context.Context) error {
 	over := time.After(lastAnswer)
 wait:
 	for {
-		if open, _ := a.handler.Connections(); open == 0 {
+		if open, _ := a.handler.Conns.Connections(); open == 0 {
 			break
 		}
 		select {
@@ -35,7 +35,7 @@ wait:
 	}
 	// Shutdown would wait 5 s for connections that have sent nothing. Load balancers open some in
 	// advance.
-	a.handler.CloseSilent()
+	a.handler.Conns.CloseSilent()
 	deadline, _ := ctx.Deadline()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(time.Until(deadline), a.closing))
 	defer cancel()

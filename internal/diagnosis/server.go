@@ -44,7 +44,7 @@ func (d *diagnoser) ask(request Delivery, received time.Time) (a answer) {
 	listener <- there
 	served := make(chan struct{})
 	go func() {
-		_ = server.Serve(handler.Limit(listener, nil))
+		_ = server.Serve(handler.Conns.Listen(listener, nil))
 		close(served)
 	}()
 	go func() { _, _ = here.Write(request.Append(nil)) }() // the answer may come before all is written

@@ -62,7 +62,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	}
 	n, refusal := c.take(p[:n], wasKept)
 	if refusal != "" {
-		return 0, c.refuse(refusal, p)
+		return 0, c.refuse(c.Conn, refusal, p)
 	}
 	return n, nil
 }
@@ -201,13 +201,13 @@ func (c *conn) broke(p []byte, err error) error {
 	switch {
 	case c.isHandling():
 	case c.tls != nil && errors.As(err, &record) && record.Conn != nil && plainOnTLS(record.RecordHeader[:]) != "":
-		return c.refuseOn(c.raw, plainOnTLS(record.RecordHeader[:]), p) // we have sent nothing yet
+		return c.refuse(c.raw, plainOnTLS(record.RecordHeader[:]), p) // we have sent nothing yet
 	case c.tls != nil && !c.tls.established && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed):
-		return c.refuse(TLSHandshake, p)
+		return c.refuse(c.Conn, TLSHandshake, p)
 	case coming && !c.head.received(): // it had to make room
-		return c.refuse(HeadBusy, p)
+		return c.refuse(c.Conn, HeadBusy, p)
 	case coming && isTimeout:
-		return c.refuse(HeadTimeout, p)
+		return c.refuse(c.Conn, HeadTimeout, p)
 	}
 	return err
 }
@@ -220,11 +220,9 @@ const (
 	refusedBytes   = 64 << 10
 )
 
-// refuse answers a refused connection and ends it. It returns the error for Read; p is a buffer for
-// what still arrives.
-func (c *conn) refuse(r ConnRefusal, p []byte) error { return c.refuseOn(c.Conn, r, p) }
-
-func (c *conn) refuseOn(side net.Conn, r ConnRefusal, p []byte) error {
+// refuse answers a refused connection on that side of it and ends it. It returns the error for Read;
+// p is a buffer for what still arrives.
+func (c *conn) refuse(side net.Conn, r ConnRefusal, p []byte) error {
 	if c.isHandling() || c.refused.Swap(true) {
 		return io.ErrUnexpectedEOF // the handler answers
 	}

@@ -40,7 +40,7 @@ func working(t *testing.T) (p *public, c *client, block chan struct{}) {
 	p, block = limited(t, 4), make(chan struct{})
 	p.kept.block.Store(&block)
 	c = p.dial().write(deliveryOf("first", ""))
-	poll.Until(p.t, "working", func() bool { return p.conns.resting() < p.open() })
+	poll.Until(p.t, "working", func() bool { return p.Conns.resting() < p.open() })
 	return p, c, block
 }
 

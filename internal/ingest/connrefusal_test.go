@@ -43,7 +43,7 @@ func refusing(t *testing.T, config *tls.Config) (*public, *told) {
 	p.addr = l.Addr().String()
 	served := make(chan struct{})
 	go func() {
-		_ = p.server.Serve(p.Limit(l, config))
+		_ = p.server.Serve(p.Conns.Listen(l, config))
 		close(served)
 	}()
 	t.Cleanup(func() {

@@ -79,27 +79,21 @@ type Handler struct {
 	endpoints map[string]*verify.Endpoint // by path
 	inFlight  budget
 	large     *semaphore.Weighted // slots for large bodies
-	conns     *ConnLimiter
+	Conns     *ConnLimiter
 	stopping  atomic.Bool
 }
 
 // New returns the handler.
 func New(c Config) *Handler {
-	h := &Handler{Config: c, endpoints: make(map[string]*verify.Endpoint)}
+	h := &Handler{Config: c, endpoints: make(map[string]*verify.Endpoint), Conns: NewConnLimiter(maxConnections)}
 	h.large = semaphore.NewWeighted(slots(c.MaxInFlightBytes, c.MaxBodyBytes))
 	h.inFlight.limit, h.inFlight.now = c.MaxInFlightBytes, c.Now
-	h.limitConns(maxConnections)
+	h.Conns.budget, h.Conns.report = &h.inFlight, h.Refused
 	for i := range c.Endpoints {
 		e := &c.Endpoints[i]
 		h.endpoints["/webhooks/"+e.Name] = e
 	}
 	return h
-}
-
-// limitConns bounds the number of connections.
-func (h *Handler) limitConns(limit int) {
-	h.conns = NewConnLimiter(limit)
-	h.conns.budget, h.conns.report = &h.inFlight, h.Refused
 }
 
 // Stop makes every later answer close its connection.

@@ -87,7 +87,7 @@ func (p *public) listen() *public {
 		p.t.Fatal(err)
 	}
 	p.addr = l.Addr().String()
-	limited := p.Limit(l, nil)
+	limited := p.Conns.Listen(l, nil)
 	served := make(chan struct{})
 	go func() {
 		_ = p.server.Serve(limited)

@@ -171,8 +171,8 @@ func (l *ConnLimiter) next() *conn {
 	return nil
 }
 
-// closeSilent closes the connections that have sent nothing.
-func (l *ConnLimiter) closeSilent() {
+// CloseSilent closes the connections that have sent nothing.
+func (l *ConnLimiter) CloseSilent() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for e := l.unanswered.Front(); e != nil; e = e.Next() {

@@ -19,13 +19,12 @@ const badRequest = "POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Len
 // limited is one that admits few connections.
 func limited(t *testing.T, limit int) *public {
 	p := newPublic(t, nil)
-	p.limitConns(limit)
-	p.conns.Attach(p.server)
+	p.Conns.max = limit
 	return p.listen()
 }
 
 func (p *public) open() int {
-	n, _ := p.Connections()
+	n, _ := p.Conns.Connections()
 	return n
 }
 
@@ -41,7 +40,7 @@ func TestWhoGoesFirst(t *testing.T) {
 	if r := refused.write(badRequest).read(); r.status != 401 {
 		t.Fatal(r)
 	}
-	poll.Until(p.t, "resting", func() bool { return p.conns.resting() == 2 })
+	poll.Until(p.t, "resting", func() bool { return p.Conns.resting() == 2 })
 	silent := p.dial()
 	poll.Until(p.t, "admitting the silent one", func() bool { return p.open() == 3 })
 	slow := p.half(1000, 10)
@@ -58,7 +57,7 @@ func TestWhoGoesFirst(t *testing.T) {
 	if r := verified.write(deliveryOf("again", "")).read(); r.status != 200 {
 		t.Errorf("the verified one: %s", r)
 	}
-	if _, dropped := p.Connections(); dropped != 3 || p.open() != 4 {
+	if _, dropped := p.Conns.Connections(); dropped != 3 || p.open() != 4 {
 		t.Errorf("%d dropped, %d open", dropped, p.open())
 	}
 }
@@ -89,9 +88,9 @@ func TestRefusedGoFirst(t *testing.T) {
 		}
 		refused = append(refused, c)
 		poll.Until(p.t, "refused", func() bool {
-			p.conns.mu.Lock()
-			defer p.conns.mu.Unlock()
-			return p.conns.refused.Len() == min(len(refused), 8-p.conns.unanswered.Len())
+			p.Conns.mu.Lock()
+			defer p.Conns.mu.Unlock()
+			return p.Conns.refused.Len() == min(len(refused), 8-p.Conns.unanswered.Len())
 		})
 	}
 	for range 8 {
@@ -99,7 +98,7 @@ func TestRefusedGoFirst(t *testing.T) {
 	}
 	whole := deliveryOf("good", "")
 	good := p.dial().write(whole[:100])
-	poll.Until(p.t, "admitting the good one", func() bool { _, dropped := p.Connections(); return dropped == 1 })
+	poll.Until(p.t, "admitting the good one", func() bool { _, dropped := p.Conns.Connections(); return dropped == 1 })
 	for i := range 50 {
 		refuse(p.dial())
 		refuse(refused[len(refused)-1]) // once more, on the same connection
@@ -118,7 +117,7 @@ func TestLongestVerifiedGoes(t *testing.T) {
 		if r := c.write(deliveryOf("verified", "")).read(); r.status != 200 {
 			t.Fatal(r)
 		}
-		poll.Until(p.t, "resting", func() bool { return p.conns.resting() == p.open() })
+		poll.Until(p.t, "resting", func() bool { return p.Conns.resting() == p.open() })
 	}
 	if r := p.dial().write(deliveryOf("new", "")).read(); r.status != 200 {
 		t.Errorf("a new one: %s", r)
@@ -140,9 +139,9 @@ func TestWorkIsNotCutOff(t *testing.T) {
 	for i, c := range busy {
 		c.write(deliveryOf(fmt.Sprint(i), ""))
 	}
-	poll.Until(p.t, "working on both", func() bool { return p.open() == 2 && p.conns.resting() == 0 })
+	poll.Until(p.t, "working on both", func() bool { return p.open() == 2 && p.Conns.resting() == 0 })
 	waiting := p.dial().write(badRequest)
-	if _, dropped := p.Connections(); dropped != 0 {
+	if _, dropped := p.Conns.Connections(); dropped != 0 {
 		t.Error("one was dropped")
 	}
 	p.kept.block.Store(nil)
@@ -161,9 +160,9 @@ func TestWorkIsNotCutOff(t *testing.T) {
 func TestCloseWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPublic(t, nil)
-		p.limitConns(1)
+		p.Conns.max = 1
 		l := pipes{make(chan net.Conn, 2), make(chan struct{})}
-		limited := p.Limit(l, nil)
+		limited := p.Conns.Listen(l, nil)
 		for range 2 {
 			ours, theirs := net.Pipe()
 			defer ours.Close()
@@ -200,8 +199,7 @@ func TestCloseWhileWaiting(t *testing.T) {
 // Under TLS it is the same, and HTTP/2 is not spoken, whatever the client would like.
 func TestTLS(t *testing.T) {
 	p := newPublic(t, nil)
-	p.limitConns(2)
-	p.conns.Attach(p.server)
+	p.Conns.max = 2
 	model := httptest.NewUnstartedServer(nil) // has a certificate
 	model.StartTLS()
 	defer model.Close()
@@ -212,7 +210,7 @@ func TestTLS(t *testing.T) {
 	p.addr = l.Addr().String()
 	served := make(chan struct{})
 	go func() {
-		_ = p.server.Serve(p.Limit(l, model.TLS))
+		_ = p.server.Serve(p.Conns.Listen(l, model.TLS))
 		close(served)
 	}()
 	t.Cleanup(func() {
@@ -248,7 +246,7 @@ func TestTLS(t *testing.T) {
 	if r := unverified.write(badRequest).read(); r.status != 401 {
 		t.Errorf("answered %s", r)
 	}
-	poll.Until(p.t, "resting", func() bool { return p.open() == 2 && p.conns.resting() == 2 })
+	poll.Until(p.t, "resting", func() bool { return p.open() == 2 && p.Conns.resting() == 2 })
 	another, _, err := dial()
 	if err != nil {
 		t.Fatal(err)

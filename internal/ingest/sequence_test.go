@@ -121,8 +121,7 @@ func addAttacks(f *testing.F) {
 func FuzzConnections(f *testing.F) {
 	addAttacks(f)
 	p := newPublic(f, smallLimits)
-	p.limitConns(smallConnections)
-	p.conns.Attach(p.server)
+	p.Conns.max = smallConnections
 	p.listen()
 	var goroutines, files int // before the first one
 	var heap uint64
@@ -184,12 +183,11 @@ func FuzzConnectionsInTime(f *testing.F) {
 				smallLimits(c)
 				c.Now = time.Now
 			})
-			p.limitConns(smallConnections)
-			p.conns.Attach(p.server)
+			p.Conns.max = smallConnections
 			l := pipes{make(chan net.Conn), make(chan struct{})}
 			served := make(chan struct{})
 			go func() {
-				_ = p.server.Serve(p.Limit(l, nil))
+				_ = p.server.Serve(p.Conns.Listen(l, nil))
 				close(served)
 			}()
 			dial := func() net.Conn {

@@ -1,14 +1,13 @@
 package ingest
 
 import (
-	"crypto/tls"
 	"log"
-	"net"
 	"net/http"
 	"time"
 )
 
-// Server returns the HTTP server of the public listener, with every bound that net/http has.
+// Server returns the HTTP server of the public listener, with every bound that net/http has. It
+// serves on a listener of h.Conns.
 //
 // It speaks HTTP/1.1 only, also with TLS: vendors send one delivery at a time and don't need
 // HTTP/2. Without streams a connection is one request at a time, and bounds on connections, time
@@ -29,18 +28,6 @@ func (h *Handler) Server(logger *log.Logger) *http.Server {
 		DisableGeneralOptionsHandler: true, // OPTIONS * is not served either
 		Protocols:                    protocols,
 	}
-	h.conns.Attach(s)
+	h.Conns.Attach(s)
 	return s
 }
-
-// Limit returns a listener whose connections and heads are bounded, for [Handler.Server]; with TLS
-// if config isn't nil.
-func (h *Handler) Limit(l net.Listener, config *tls.Config) net.Listener {
-	return h.conns.Listen(l, config)
-}
-
-// Connections returns how many are open, and how many were closed to admit others.
-func (h *Handler) Connections() (open int, dropped int64) { return h.conns.Connections() }
-
-// CloseSilent closes the connections that have sent nothing.
-func (h *Handler) CloseSilent() { h.conns.closeSilent() }

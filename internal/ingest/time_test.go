@@ -47,7 +47,7 @@ func inNoTime(t *testing.T, test func(t *testing.T, p *public, dial func() *clie
 		l := pipes{make(chan net.Conn), make(chan struct{})}
 		served := make(chan struct{})
 		go func() {
-			_ = p.server.Serve(p.Limit(l, nil))
+			_ = p.server.Serve(p.Conns.Listen(l, nil))
 			close(served)
 		}()
 		test(t, p, func() *client {
@@ -171,9 +171,9 @@ func TestUnreadAnswer(t *testing.T) {
 func TestUnreadAnswersMakeRoom(t *testing.T) {
 	for request, within := range map[string]time.Duration{badRequest: 0, deliveryOf("unread", ""): answerWriting} {
 		inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
-			p.conns.mu.Lock()
-			p.conns.max = 2
-			p.conns.mu.Unlock()
+			p.Conns.mu.Lock()
+			p.Conns.max = 2
+			p.Conns.mu.Unlock()
 			for range 2 {
 				dial().write(request)
 			}
