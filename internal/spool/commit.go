@@ -71,7 +71,7 @@ func (s *Spool) run() {
 		s.remove()
 		s.mu.Lock()
 		isPending := slices.ContainsFunc(s.pending[:], func(some []*waiting) bool { return len(some) > 0 })
-		more := isPending || s.isUnsettled() && !s.recovering.Load()
+		more := isPending || s.settled != s.mark.delivered && !s.recovering.Load()
 		closed := s.closed
 		s.mu.Unlock()
 		switch {

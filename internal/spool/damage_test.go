@@ -155,8 +155,36 @@ func TestDamageWhileOpen(t *testing.T) {
 	if n := f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(); n != 1 {
 		t.Errorf("it says: %v", f.logs.All())
 	}
-	if _, ok := m.live[first+damagedSuffix]; !ok {
-		t.Error("the damaged file isn't kept")
+	poll.Until(t, "the damaged file is kept", func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.live[first+damagedSuffix] != nil
+	})
+}
+
+// TestDamagedFileAtEnd: a file of which nothing can be read doesn't stay behind the last record.
+func TestDamagedFileAtEnd(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	for i := range 12 {
+		if err := f.Append(t.Context(), numbered(fmt.Sprint(i)), arrived, attempted); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last := lastOf(f.journals[0].all()).path
+	f.close()
+	clear(m.live[last].live[segmentHeader:])
+	f = open(t, "spool", on(m))
+	poll.Until(t, "the damaged file is renamed", func() bool {
+		if records := f.all(); len(records) > 0 {
+			f.settle(records, nil)
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.live[last+damagedSuffix] != nil
+	})
+	if n := f.Len(publish.Event); n != 0 {
+		t.Errorf("%d records are counted", n)
 	}
 }
 

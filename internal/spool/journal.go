@@ -17,11 +17,11 @@ type journal struct {
 
 	mu       sync.Mutex
 	segments []*segment // oldest first; another slice after each change
-	head     position   // everything before it is delivered
 
 	// Used by the committer alone.
 	active *segment // the last one, while it may be written
-	settle cursor   // at the head
+
+	head position // everything before it is settled; guarded by the spool's mu
 
 	reading sync.Mutex
 	read    cursor // where [Spool.Next] continues; guarded by reading
@@ -29,7 +29,7 @@ type journal struct {
 
 func newJournal(name string) *journal {
 	j := &journal{name: name}
-	j.settle.segments, j.read.segments = j.all, j.all
+	j.read.segments = j.all
 	return j
 }
 

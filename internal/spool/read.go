@@ -29,22 +29,23 @@ func (s *Spool) list(i int, after uint64, limit int) (records []Record, err erro
 	j := s.journals[i]
 	j.reading.Lock()
 	defer j.reading.Unlock()
+	s.mu.Lock()
+	settled, queued, head := s.settled[i], s.queued[i].Load(), j.head
+	s.mu.Unlock()
 	if s.recovering.Load() {
 		return nil, nil
 	}
-	s.mu.Lock()
-	after = max(after, s.settled[i])
-	s.mu.Unlock()
 	c := &j.read
-	j.mu.Lock()
-	if after < c.seq || c.seq < j.head.seq { // everything before the head is settled
-		c.position, c.buf = j.head, nil
+	if after = max(after, settled); after < c.seq || c.seq < head.seq {
+		c.position, c.buf = head, nil
 	}
-	j.mu.Unlock()
 	c.seq = max(c.seq, after)
 	for size := int64(0); len(records) < limit; {
 		r, err := c.next()
 		if errors.Is(err, io.EOF) {
+			if after == settled && len(records) == 0 {
+				s.reachedEnd(i, settled, queued)
+			}
 			break
 		}
 		if err != nil {
@@ -61,9 +62,28 @@ func (s *Spool) list(i int, after uint64, limit int) (records []Record, err erro
 		if err != nil {
 			return nil, s.unreadable(err)
 		}
+		record.size, record.next = r.size(), c.position
 		records = append(records, record)
 	}
+	if after == settled && len(records) > 0 {
+		s.oldest[i].Store(records[0].Arrived.UnixNano())
+	}
 	return records, nil
+}
+
+// reachedEnd is called when nothing was found behind the settled records, though there were to be
+// queued more.
+func (s *Spool) reachedEnd(i int, settled uint64, queued int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case settled != s.settled[i]: // meanwhile
+	case queued > 0: // some were lost unnoticed
+		s.isDamaged.Store(true)
+		signal(s.wake)
+	default:
+		s.journals[i].head = s.journals[i].read.position
+	}
 }
 
 func (s *Spool) isDropped(seq uint64) bool {

@@ -18,6 +18,9 @@ type Record struct {
 	Arrived   time.Time // when it was first appended
 	Attempted time.Time // when JetStream was tried before that; zero if it wasn't
 	Reason    string    // why it is set aside; "" if it isn't
+
+	size int64    // in the segment
+	next position // behind it
 }
 
 const (

@@ -23,6 +23,7 @@ const oldName = "spool.db"
 type recovery struct {
 	queued [journals]int64      // by how much the spool's counts change
 	bytes  [publish.Kinds]int64 // the same
+	heads  [journals]position   // before the first record that isn't delivered
 	damage []error
 }
 
@@ -92,7 +93,6 @@ func (s *Spool) load() (err error) {
 	s.mu.Unlock()
 	highest := slices.Max(m.delivered[:])
 	for i, j := range s.journals {
-		j.settle.seq = m.delivered[i]
 		if last := lastOf(segments[i]); last != nil {
 			j.replace(segments[i])
 			highest = max(highest, last.number)
@@ -116,7 +116,11 @@ const runBits = 40
 // and nothing is delivered. Of two records with one id, the one that is found later is dropped.
 func (s *Spool) recover() {
 	s.isDamaged.Store(false)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.recovering.Store(true)
+	s.ids, s.dropped = make(ids), make(map[uint64]struct{})
+	delivered := s.settled
 	var segments [journals][]*segment
 	f := &recovery{}
 	total := int64(0)
@@ -134,10 +138,6 @@ func (s *Spool) recover() {
 	}
 	s.read.Store(0)
 	s.all.Store(total)
-	s.mu.Lock()
-	s.ids, s.dropped = make(ids), make(map[uint64]struct{})
-	s.mu.Unlock()
-	delivered := s.mark.delivered
 	s.reading.Go(func() {
 		for _, of := range segments { // records count even if the process was killed before it synced them
 			if last := lastOf(of); last != nil && (*last.file.Load()).Sync() != nil {
@@ -176,9 +176,15 @@ func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint6
 		f.checkFiles(segments[i], delivered[i])
 		c := &cursor{segments: func() []*segment { return segments[i] }, position: position{seq: delivered[i]}, damage: f.note}
 		for r, err := c.next(); err == nil; r, err = c.next() {
+			if f.heads[i].segment == nil {
+				f.heads[i] = position{r.segment, r.offset, delivered[i]}
+			}
 			if err := visit(i, &r); err != nil {
 				return err
 			}
+		}
+		if f.heads[i].segment == nil {
+			f.heads[i] = c.position
 		}
 	}
 	return nil
@@ -213,15 +219,18 @@ func (f *recovery) spoil(in *segment, from int64, err error) {
 
 // adopt uses the result of a recovery.
 func (s *Spool) adopt(f *recovery) {
+	s.mu.Lock()
 	for kind, n := range f.bytes {
 		s.bytes[kind].Add(n)
 	}
-	for i := range s.journals {
+	for i, j := range s.journals {
 		s.queued[i].Add(f.queued[i])
+		j.head = f.heads[i]
 	}
 	s.recovering.Store(false)
-	for i := range s.journals {
-		s.removeUpTo(i, s.mark.delivered[i]) // removes delivered segments
+	s.mu.Unlock()
+	for i, j := range s.journals {
+		s.removeBefore(j)
 		if i < publish.Kinds {
 			signal(s.changes[i])
 		}

@@ -1,8 +1,6 @@
 package spool
 
 import (
-	"errors"
-	"io"
 	"slices"
 
 	"go.uber.org/zap"
@@ -10,12 +8,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-const (
-	// stepRecords bounds a step of removing, because appends wait meanwhile.
-	stepRecords = 4096
-	// retireAt is the size from which an empty journal is removed; a smaller one is used again.
-	retireAt = 1 << 20
-)
+// retireAt is the size from which an empty journal is removed; a smaller one is used again.
+const retireAt = 1 << 20
 
 // Settle removes records from the beginning of the kind's queue, as [Spool.Next] has returned them.
 // Those in reasons are set aside, each with its reason, and Settle waits until they are on disk;
@@ -55,13 +49,44 @@ func (s *Spool) settle(i int, records []Record, reasons map[uint64]string) error
 	var moved []*waiting
 	for _, r := range records {
 		if reason, ok := reasons[r.Seq]; ok {
-			old := &moving{journal: i, seq: r.Seq, size: newWaiting(r).size()}
 			r.Reason = reason
 			w := newWaiting(r)
-			w.journal, w.old = setAside, old
+			w.journal, w.old = setAside, &moving{journal: i, seq: r.Seq, size: r.size}
 			moved = append(moved, w)
 		}
 	}
+	if err := s.move(moved); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.recovering.Load() {
+		return errRecovering
+	}
+	for _, r := range records {
+		if _, isDropped := s.dropped[r.Seq]; isDropped {
+			delete(s.dropped, r.Seq)
+			continue
+		}
+		s.ids.remove(idOf(r.Kind, r.ID))
+		s.bytes[r.Kind].Add(-r.size)
+		s.queued[i].Add(-1)
+	}
+	last := records[len(records)-1]
+	s.settled[i] = last.Seq
+	s.journals[i].head = last.next
+	if s.queued[i].Load() == 0 {
+		s.oldest[i].Store(0)
+		if i < publish.Kinds {
+			signal(s.changes[i])
+		}
+	}
+	signal(s.wake)
+	return nil
+}
+
+// move writes records to the journal of those set aside.
+func (s *Spool) move(moved []*waiting) error {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -75,24 +100,10 @@ func (s *Spool) settle(i int, records []Record, reasons map[uint64]string) error
 			return w.err
 		}
 	}
-	s.mu.Lock()
-	s.settled[i] = max(s.settled[i], records[len(records)-1].Seq)
-	s.mu.Unlock()
-	signal(s.wake)
 	return nil
 }
 
-// isUnsettled reports whether settled records are still to be removed. s.mu must be held.
-func (s *Spool) isUnsettled() bool {
-	for i, upTo := range s.settled {
-		if upTo > s.mark.delivered[i] {
-			return true
-		}
-	}
-	return false
-}
-
-// remove does one step of removing the settled records.
+// remove removes the segments of which all is settled, and writes the mark.
 func (s *Spool) remove() {
 	if s.recovering.Load() || !s.loaded {
 		return
@@ -102,71 +113,23 @@ func (s *Spool) remove() {
 		return
 	}
 	s.mu.Lock()
-	isAny, settled := s.isUnsettled(), s.settled
+	isSame := s.settled == s.mark.delivered
+	s.mark.delivered = s.settled
 	s.mu.Unlock()
-	if !isAny {
-		return
+	for _, j := range s.journals {
+		s.removeBefore(j)
 	}
-	for i, upTo := range settled {
-		if upTo > s.mark.delivered[i] {
-			s.removeUpTo(i, upTo)
-		}
-	}
-	s.writeMark(false)
-}
-
-// removeUpTo does one step in a journal, and removes the segments that are empty then.
-func (s *Spool) removeUpTo(i int, upTo uint64) {
-	j := s.journals[i]
-	isAny, isEnd := false, false
-	for n := 0; n < stepRecords && !isEnd; n++ {
-		r, err := j.settle.next()
-		if errors.Is(err, io.EOF) {
-			s.oldest[i].Store(0)
-			if s.queued[i].Load() > 0 { // records were lost unnoticed
-				s.isDamaged.Store(true)
-			}
-			isEnd = true
-			break
-		}
-		if err != nil {
-			s.isDamaged.Store(true)
-			break
-		}
-		x, arrived, err := r.id()
-		s.mu.Lock()
-		_, isDropped := s.dropped[r.seq]
-		switch {
-		case r.seq > upTo:
-			isEnd = true
-			s.oldest[i].Store(arrived)
-			j.settle.back(r)
-		case isDropped:
-			delete(s.dropped, r.seq)
-		case err != nil:
-			s.isDamaged.Store(true)
-		default:
-			isAny = true
-			s.ids.remove(x)
-			s.queued[i].Add(-1)
-			s.bytes[r.kind].Add(-r.size())
-		}
-		s.mu.Unlock()
-	}
-	if isEnd {
-		j.settle.seq = max(j.settle.seq, upTo)
-	}
-	s.mark.delivered[i] = max(s.mark.delivered[i], j.settle.seq)
-	s.removeBefore(j)
-	if i < publish.Kinds && isAny && s.queued[i].Load() == 0 {
-		signal(s.changes[i])
+	if !isSame {
+		s.writeMark(false)
 	}
 }
 
 // removeBefore removes the segments before the head of a journal. It removes all of a large journal
 // without records. A segment that comes back after a loss of power is delivered again.
 func (s *Spool) removeBefore(j *journal) {
-	head, all := j.settle.position, j.all()
+	s.mu.Lock()
+	head, all := j.head, j.all()
+	s.mu.Unlock()
 	if head.segment == nil || len(all) == 0 {
 		return
 	}
@@ -179,9 +142,7 @@ func (s *Spool) removeBefore(j *journal) {
 	for n < len(all) && all[n].number < keep {
 		n++
 	}
-	j.mu.Lock()
-	j.head, j.segments = head, slices.Clone(all[n:])
-	j.mu.Unlock()
+	j.replace(slices.Clone(all[n:]))
 	for _, in := range all[:n] {
 		if err := in.remove(); err != nil {
 			s.config.Log.Warn("an empty file of the spool can't be removed", zap.String("file", in.path), zap.Error(err))
