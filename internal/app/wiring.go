@@ -52,7 +52,7 @@ func publishing(c *config.Config, kinds []publish.Kind, url, version string, log
 	stream.Explicit.MaxAge = c.IsSet("STREAM_MAX_AGE")
 	stream.Explicit.MaxBytes = c.IsSet("STREAM_MAX_BYTES")
 	stream.Explicit.Duplicates = c.IsSet("STREAM_DUPLICATES")
-	pc := publish.Config{Server: NATSServer(c, url, version), Stream: stream, Timeout: c.PublishTimeout, Log: log}
+	pc := publish.Config{Server: NATSServer(c, url, version), Stream: stream, Timeout: c.PublishTimeout, Windows: c.DataDir, Log: log}
 	if slices.Contains(kinds, publish.Quarantined) { // and refused ones
 		q := stream
 		q.Name, q.Prefix, q.DropOldest = quarantine.Stream(stream.Name), quarantine.Prefix(stream.Prefix), true

@@ -54,7 +54,7 @@ func TestChecksAreFew(t *testing.T) {
 func TestCheckIsOfItsConnection(t *testing.T) {
 	t.Parallel()
 	first, second := new(session), new(session)
-	m := newMonitor(Stream{}, zap.NewNop())
+	m := newMonitor(Stream{}, "", zap.NewNop())
 	if err := m.ready(first); !errors.Is(err, errUnchecked) {
 		t.Errorf("before the first check: %v", err)
 	}

@@ -21,9 +21,10 @@ type monitor struct {
 	wanted    chan struct{}           // requests for a check; holds at most one
 	verified  atomic.Pointer[session] // the session in which the last check succeeded
 	window    atomic.Pointer[window]  // of the last check; nil: unknown
-	limit     atomic.Int64            // the largest message that server and stream take; 0: unknown
-	refused   atomic.Bool             // a message was larger than the limit
-	asked     time.Time               // when the server was asked for its max_payload; used by run alone
+	file      *windowFile
+	limit     atomic.Int64 // the largest message that server and stream take; 0: unknown
+	refused   atomic.Bool  // a message was larger than the limit
+	asked     time.Time    // when the server was asked for its max_payload; used by run alone
 	lastError atomic.Pointer[error]
 	logged    []string // the differences that were logged last
 }
@@ -37,8 +38,9 @@ const (
 
 var errUnchecked = errors.New("the stream has not been checked yet")
 
-func newMonitor(stream Stream, log *zap.Logger) *monitor {
-	return &monitor{stream: stream, log: log, wanted: make(chan struct{}, 1)}
+// newMonitor returns a monitor that keeps the stream's window in the directory; "": nowhere.
+func newMonitor(stream Stream, windows string, log *zap.Logger) *monitor {
+	return &monitor{stream: stream, file: openWindow(windows, stream.Name, log), log: log, wanted: make(chan struct{}, 1)}
 }
 
 // check requests a check and doesn't wait for it.
@@ -124,6 +126,7 @@ func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
 		m.succeeded(s, found, s.nc.MaxPayload())
 		m.askPayload(s)
 	}
+	m.file.save(m.lastWindow())
 	return true
 }
 
@@ -131,6 +134,9 @@ func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
 func (m *monitor) observe(infos []*jetstream.StreamInfo) {
 	was := m.lastWindow()
 	is := was
+	if was.created.IsZero() {
+		is = m.file.saved
+	}
 	for _, info := range infos {
 		is = is.next(info)
 	}

@@ -25,6 +25,7 @@ type Config struct {
 	Timeout    time.Duration // for the acknowledgement of a message that is published directly
 	// SpoolTimeout is for the acknowledgement of a message from the spool; 0: spoolTimeout.
 	SpoolTimeout time.Duration
+	Windows      string // directory of the files that keep the streams' effective duplicate windows; "": none
 	Log          *zap.Logger
 }
 
@@ -51,10 +52,10 @@ func Open(c Config) (*Publisher, error) {
 		return nil, fmt.Errorf("connecting to NATS: %w", err)
 	}
 	p := &Publisher{config: c, acks: newAcks(c.Server.Domain)}
-	events := newMonitor(c.Stream, c.Log)
+	events := newMonitor(c.Stream, c.Windows, c.Log)
 	p.monitors[Event], p.streams = events, []*monitor{events}
 	if c.Quarantine != nil {
-		m := newMonitor(*c.Quarantine, c.Log)
+		m := newMonitor(*c.Quarantine, c.Windows, c.Log)
 		p.monitors[Quarantined], p.monitors[Refused] = m, m
 		p.streams = append(p.streams, m)
 		p.room = p.newRoom(*c.Quarantine)
@@ -246,6 +247,9 @@ func (p *Publisher) Close(ctx context.Context) error {
 	p.acks.fail(jetstream.ErrJetStreamPublisherClosed)
 	if s := p.session.Load(); s != nil {
 		_ = s.Close()
+	}
+	for _, m := range p.streams {
+		m.file.wait(ctx)
 	}
 	return err
 }

@@ -6,8 +6,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// window is how far back a stream recognises the ids of messages that it has stored while this process
-// runs.
+// window is how far back a stream recognises the ids of messages that it has stored.
 //
 // Raising a stream's window doesn't restore the ids that it has forgotten. nats-server drops ids by
 // the current window (server/stream.go, purgeMsgIds) and reloads them from its messages only when
@@ -22,7 +21,7 @@ type window struct {
 
 func (w window) now() time.Duration { return min(w.configured, w.effective+time.Since(w.at)) }
 
-// next returns the window after another look at the stream. The first look believes it.
+// next returns the window after another look at the stream. The first look at all believes it.
 func (w window) next(info *jetstream.StreamInfo) window {
 	is := window{created: info.Created, configured: info.Config.Duplicates, at: time.Now()}
 	switch {

@@ -1,6 +1,8 @@
 package publish
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,5 +92,55 @@ func TestRaisedWindow(t *testing.T) {
 			}
 			poll.Until(t, "logged", func() bool { return f.logged(sayForgot) == 1 })
 		})
+	}
+}
+
+// A restart doesn't make a raised window effective, nor does a file that can't be read.
+func TestWindowOutlivesTheProcess(t *testing.T) {
+	t.Parallel()
+	const short = 200 * time.Millisecond
+	config := jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, Duplicates: short}
+	s := natsdtest.Start(t, "")
+	js := natsdtest.Connect(t, s.URL())
+	natsdtest.CreateStream(t, js, config)
+	dir, start := t.TempDir(), time.Now()
+	window := func() time.Duration {
+		t.Helper()
+		f := open(t, s.URL(), func(c *Config) { c.Windows = dir }).connected()
+		defer func() {
+			if err := f.close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}()
+		return f.Window(Event)
+	}
+	if got := window(); got != short {
+		t.Errorf("before: %s", got)
+	}
+	if _, err := js.Publish(t.Context(), "webhooks.flock.x", nil); err != nil {
+		t.Fatal(err)
+	}
+	config.Duplicates = time.Hour
+	if _, err := js.UpdateStream(t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if got, most := window(), short+time.Since(start); got > most || got < short {
+			t.Errorf("raised: %s, at most %s has passed", got, most)
+		}
+	}
+	file := filepath.Join(dir, "window-WEBHOOKS.json")
+	if err := os.WriteFile(file, []byte(`{"created":`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if got, most := window(), time.Since(began); got > most {
+		t.Errorf("unreadable: %s, at most %s has passed", got, most)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if got := window(); got != time.Hour {
+		t.Errorf("never seen: %s", got)
 	}
 }

@@ -247,6 +247,9 @@ func (b *bridge) left(belongs ...string) (left []string, err error) {
 			return nil, fmt.Errorf("looking for files left: %w", err)
 		}
 		for _, e := range entries {
+			if isWindow, _ := filepath.Match("window-*.json", e.Name()); isWindow {
+				continue
+			}
 			if !slices.Contains(belong, e.Name()) && filepath.Ext(e.Name()) != ".log" { // a segment of the spool
 				left = append(left, filepath.Join(dir, e.Name()))
 			}
