@@ -87,21 +87,12 @@ func (d *diagnoser) search(b body, signatures []signature) (found, bool) {
 	return found{}, false
 }
 
-// judgedBy returns the endpoint whose delivery it is if the secret is right. If the secret is that
-// of another vendor's endpoint, the body tells whether the address or the secret is wrong.
-func (d *diagnoser) judgedBy(k key) Endpoint {
-	if k.at.Provider.Name != d.at.Provider.Name && shapeOf(d.Delivery.Body) == d.at.Provider.Name {
-		return d.at
-	}
-	return k.at
-}
-
 // schemeCost returns 0 if the text is that of the scheme to which the secret's endpoint is set.
 func (d *diagnoser) schemeCost(t signedText, k key) int {
 	if d.isDescribed() {
 		return len(t.causes)
 	}
-	at := d.judgedBy(k)
+	at := k.at
 	if t.scheme == at.Scheme || at.Scheme == verify.Auto && slices.Contains(at.Provider.SchemeNames(), t.scheme) {
 		return 0
 	}
@@ -110,7 +101,7 @@ func (d *diagnoser) schemeCost(t signedText, k key) int {
 
 // causes returns the differences from what the bridge expects.
 func (d *diagnoser) causes(f found) (all []Cause) {
-	at := d.judgedBy(f.key)
+	at := f.key.at
 	if !strings.EqualFold(f.signature.header, at.Provider.Header) { // it is elsewhere only to this endpoint
 		all = append(all, f.signature.causes...)
 	}
@@ -120,13 +111,13 @@ func (d *diagnoser) causes(f found) (all []Cause) {
 	}
 	if slices.Contains(at.Provider.SchemeNames(), f.text.scheme) {
 		return append(all, proven(
-			"other_scheme", fmt.Sprintf("it is signed with secret %d of %s, over %s; the endpoint is set to %s", f.key.position, f.key.at.SecretsFrom, f.text.scheme, at.Scheme),
+			"other_scheme", fmt.Sprintf("it is signed with %s, over %s; the endpoint is set to %s", f.key.name, f.text.scheme, at.Scheme),
 			fmt.Sprintf("set %sSIGNATURE=%s", at.Prefix, f.text.scheme),
 		))
 	}
 	if f.text.unfit != "" {
 		return append(all, proven(
-			"data_shape", fmt.Sprintf("it is signed with secret %d of %s, over %s, the last of which isn't an object: it can't be verified under scheme %s", f.key.position, f.key.at.SecretsFrom, f.text.name, f.text.unfit),
+			"data_shape", fmt.Sprintf("it is signed with %s, over %s, the last of which isn't an object: it can't be verified under scheme %s", f.key.name, f.text.name, f.text.unfit),
 			"a dashboard's test is like that, as a rule: cause a real event at the vendor and capture that",
 		))
 	}
@@ -135,14 +126,14 @@ func (d *diagnoser) causes(f found) (all []Cause) {
 		name = "what another vendor's scheme " + f.text.scheme + " covers"
 	}
 	return append(all, proven(
-		"unknown_scheme", fmt.Sprintf("it is signed with secret %d of %s, over %s, which no scheme of this provider covers", f.key.position, f.key.at.SecretsFrom, name),
+		"unknown_scheme", fmt.Sprintf("it is signed with %s, over %s, which no scheme of this provider covers", f.key.name, name),
 		"report it, with this output: the bridge has no setting for that",
 	))
 }
 
 // nextCause returns the cause that remains once the others are gone.
 func (d *diagnoser) nextCause(f found) (Cause, bool) {
-	at := d.judgedBy(f.key)
+	at := f.key.at
 	if !slices.Contains(at.Provider.SchemeNames(), f.text.scheme) || f.body.text == nil || d.isDescribed() || at.Provider.Explain != nil {
 		return Cause{}, false
 	}

@@ -14,9 +14,9 @@ import (
 // key is a secret as set, or as it may have been meant.
 type key struct {
 	secret.Secret
-	at       Endpoint
-	position int
-	causes   []Cause // of the difference from the secret as set
+	name   string
+	at     Endpoint // whose delivery it is if the secret is right
+	causes []Cause  // of the difference from the secret as set
 }
 
 // reading is another way to read a secret's text.
@@ -103,40 +103,46 @@ func decodedBase64(s string) string {
 
 // keys returns the secrets of all endpoints, and other readings of those of the endpoint.
 func (d *diagnoser) keys() (all []key) {
+	shape := shapeOf(d.Delivery.Body)
 	for _, e := range d.Endpoints {
-		own := e.Name == d.at.Name
 		var texts []string
 		for i, s := range e.Secrets() {
-			k := key{Secret: s, at: e, position: i}
-			if !own {
-				k.causes = []Cause{d.otherEndpoint(k)}
+			k := key{Secret: s, name: fmt.Sprintf("secret %d of %s", i, e.SecretsFrom), at: e}
+			if e.Name != d.at.Name {
+				all = append(all, d.otherEndpoint(k, shape))
+				continue
 			}
-			all = append(all, k)
 			text := string(s.Key())
 			texts = append(texts, text)
-			if own {
-				all = append(all, d.readings(k, text)...)
-			}
+			all = append(append(all, k), d.readings(k, text)...)
 		}
-		if own && len(texts) > 1 {
-			all = append(all, joined(e, texts))
+		if len(texts) > 1 { // commas may have split it
+			all = append(all, key{secret.New(strings.Join(texts, ",")), "all of " + e.SecretsFrom, e, []Cause{proven(
+				"secret_comma", "it is signed with all of "+e.SecretsFrom+" as one secret, commas included",
+				"a comma separates secrets in a variable: put this one into a file, on a line of its own, and set "+e.Prefix+"SECRETS_FILE",
+			)}})
 		}
 	}
 	return all
 }
 
-// otherEndpoint returns the cause if another endpoint's secret is the right one.
-func (d *diagnoser) otherEndpoint(k key) Cause {
-	says := fmt.Sprintf("it is signed with secret %d of %s, which is endpoint %s's", k.position, k.at.SecretsFrom, k.at.Name)
-	address := fmt.Sprintf("the vendor sends %s's deliveries to /webhooks/%s: correct the address there", k.at.Name, d.at.Name)
-	exchange := fmt.Sprintf("%s and %s are mixed up here: exchange them", k.at.SecretsFrom, d.at.SecretsFrom)
-	switch {
-	case k.at.Provider.Name == d.at.Provider.Name:
-		return proven("other_endpoint", says, address+"; or "+exchange)
-	case d.judgedBy(k).Name == d.at.Name:
-		return proven("secrets_exchanged", says+", but the body is one of "+d.at.Provider.Name+"'s", exchange)
+// otherEndpoint returns another endpoint's secret with its cause. If the endpoint is another
+// vendor's, the shape of the body tells whether the address or the secret is wrong.
+func (d *diagnoser) otherEndpoint(k key, shape string) key {
+	from := k.at
+	code, says := "other_endpoint", fmt.Sprintf("it is signed with %s, which is endpoint %s's", k.name, from.Name)
+	address := fmt.Sprintf("the vendor sends %s's deliveries to /webhooks/%s: correct the address there", from.Name, d.at.Name)
+	exchange := fmt.Sprintf("%s and %s are mixed up here: exchange them", from.SecretsFrom, d.at.SecretsFrom)
+	do := address
+	switch name := d.at.Provider.Name; {
+	case from.Provider.Name == name:
+		do = address + "; or " + exchange
+	case shape == name:
+		k.at = d.at
+		code, says, do = "secrets_exchanged", says+", but the body is one of "+name+"'s", exchange
 	}
-	return proven("other_endpoint", says, address)
+	k.causes = []Cause{proven(code, says, do)}
+	return k
 }
 
 // maxParts is the largest number of secrets in one text.
@@ -146,9 +152,7 @@ const maxParts = 8
 func (d *diagnoser) readings(k key, text string) (all []key) {
 	add := func(other, code, says, do string) {
 		if other != "" && other != text {
-			all = append(all, key{secret.New(other), k.at, k.position, []Cause{
-				proven(code, fmt.Sprintf("it is signed with secret %d of %s %s", k.position, k.at.SecretsFrom, says), do),
-			}})
+			all = append(all, key{secret.New(other), k.name, k.at, []Cause{proven(code, "it is signed with "+k.name+" "+says, do)}})
 		}
 	}
 	if d.isDescribed() {
@@ -164,14 +168,6 @@ func (d *diagnoser) readings(k key, text string) (all []key) {
 		}
 	}
 	return all
-}
-
-// joined returns the secret that commas may have split.
-func joined(e Endpoint, texts []string) key {
-	do := "a comma separates secrets in a variable: put this one into a file, on a line of its own, and set " + e.Prefix + "SECRETS_FILE"
-	return key{secret.New(strings.Join(texts, ",")), e, 0, []Cause{
-		proven("secret_comma", "it is signed with all of "+e.SecretsFrom+" as one secret, commas included", do),
-	}}
 }
 
 // suspectSecrets returns a cause for each of the endpoint's secrets that looks wrong.
