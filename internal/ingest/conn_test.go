@@ -2,8 +2,14 @@ package ingest
 
 import (
 	"fmt"
+	"net"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -112,5 +118,25 @@ func TestHeadBounds(t *testing.T) {
 				poll.Until(p.t, "giving all back", func() bool { return p.InFlightBytes() == 0 && p.open() == 0 })
 			})
 		}
+	}
+}
+
+// gone is the answer to a connection that the limiter has closed.
+type gone struct{ *httptest.ResponseRecorder }
+
+func (gone) SetReadDeadline(time.Time) error { return net.ErrClosed }
+
+// outcomes is what was observed.
+type outcomes []string
+
+func (o *outcomes) Observe(r *Record) { *o = append(*o, r.Outcome) }
+
+// A connection that closes before its request is handled is no bug of ours.
+func TestClosedBeforeItIsHandled(t *testing.T) {
+	var seen outcomes
+	p := newPublic(t, func(c *Config) { c.Observer = &seen })
+	p.ServeHTTP(gone{httptest.NewRecorder()}, httptest.NewRequest("POST", "/webhooks/flock", iotest.ErrReader(net.ErrClosed)))
+	if diff := cmp.Diff(outcomes{"body_incomplete"}, seen); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

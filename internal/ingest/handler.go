@@ -114,15 +114,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// another path.
 	path := r.URL.EscapedPath()
 	at, ok := h.endpoints[strings.TrimSuffix(path, "/")]
-	status, err := publish.Status(""), d.setReadDeadline(d.bodyDeadline)
-	switch {
-	case err != nil:
-	case !ok:
-		d.Endpoint, err = h.notFound(path)
-	default:
+	d.setReadDeadline(d.bodyDeadline)
+	var status publish.Status
+	var err error
+	if ok {
 		d.Endpoint = at.Name
 		d.span = h.Tracer.Receive(r, at.Name)
 		status, err = d.receive(at)
+	} else {
+		d.Endpoint, err = h.notFound(path)
 	}
 	if !d.conn.isVerified() {
 		d.conn.rest() // before the answer, which its sender may never read

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -39,7 +38,7 @@ func (d *delivery) read() error {
 	if errors.Is(err, errBusy) {
 		// The sender may use the rest of its time to send the body, which is dropped, and read the
 		// answer.
-		_ = d.setReadDeadline(d.bodyDeadline) // if that fails, the connection is closed
+		d.setReadDeadline(d.bodyDeadline)
 	}
 	return err
 }
@@ -68,18 +67,16 @@ func (d *delivery) receiveBody() error {
 		case err != nil:
 			return errIncompleteBody
 		case d.body.len >= unaskedBytes:
-			d.held.receiving(func() { _ = d.setReadDeadline(time.Unix(1, 0)) }) // in the past
+			d.held.receiving(func() { d.setReadDeadline(time.Unix(1, 0)) }) // in the past
 		}
 	}
 }
 
 // setReadDeadline bounds the reading of the body, for every request: before it sends an answer,
-// net/http reads the rest of the body, without a bound in time.
-func (d *delivery) setReadDeadline(t time.Time) error {
-	if err := http.NewResponseController(d.w).SetReadDeadline(t); err != nil {
-		return fmt.Errorf("%w: setting deadline: %w", errInternal, err)
-	}
-	return nil
+// net/http reads the rest of the body, without a bound in time. It fails only if the connection is
+// closed, as reading then does.
+func (d *delivery) setReadDeadline(t time.Time) {
+	_ = http.NewResponseController(d.w).SetReadDeadline(t)
 }
 
 // drain reads and drops the rest of the body, within the deadline, and reports whether it reached
