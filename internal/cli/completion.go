@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"slices"
-
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -69,15 +67,6 @@ func knownEvents() (names []string) {
 		names = append(names, p.Events...)
 	}
 	return names
-}
-
-// knownSchemes returns the schemes of all providers.
-func knownSchemes() (names []string) {
-	for _, p := range slices.Concat(providers.All, providers.Described) {
-		names = append(names, p.SchemeNames()...)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
 }
 
 // completeDirectory completes the names of directories.

@@ -87,7 +87,6 @@ that the filters exclude count as done. "nats consumer rm STREAM NAME" deletes t
 	flags.IntVar(&f.concurrency, "concurrency", 1, "post up to so many events at a time; 1 keeps their order, except of what is posted again")
 	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "wait so long for each answer")
 	f.selection.flags(c, "go on with events as they come (default: unless --since or --until is given without --durable)")
-	complete(c, "to", "http://localhost:3000/", "http://localhost:8080/")
 	return c
 }
 

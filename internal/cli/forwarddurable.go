@@ -87,35 +87,39 @@ func (p *poster) consumer(ctx context.Context, js jetstream.JetStream, s stream.
 func (p *poster) pull(ctx context.Context, consumer jetstream.Consumer) error {
 	for ctx.Err() == nil {
 		m, err := consumer.Next(jetstream.FetchMaxWait(time.Second))
-		if err == nil {
-			if err := p.settle(ctx, m); err != nil {
-				return err
-			}
-			continue
-		}
-		if p.follow && errors.Is(err, nats.ErrTimeout) { // nothing came
-			continue
-		}
-		isDone, infoErr := p.isDone(ctx, consumer)
+		isIdle := errors.Is(err, nats.ErrTimeout)
 		switch {
-		case isDone && !p.follow:
-			return nil
-		case errors.Is(infoErr, jetstream.ErrConsumerNotFound), errors.Is(infoErr, jetstream.ErrStreamNotFound):
-			return fmt.Errorf("consumer %s was deleted; run the command again to create it", p.durable)
-		case infoErr != nil: // NATS is away, which was told
-			wait(ctx, time.Second)
+		case err == nil:
+			err = p.settle(ctx, m)
+		case isIdle && p.follow:
+			continue
+		default:
+			var isDone bool
+			if isDone, err = p.isDone(ctx, consumer); isDone && !p.follow {
+				return nil
+			}
+			if !isIdle { // NATS is away, which was told
+				wait(ctx, time.Second)
+			}
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
 // isDone reports whether everything is posted. What a killed forwarder left unacknowledged comes again.
+// An error says that the consumer is gone.
 func (p *poster) isDone(ctx context.Context, consumer jetstream.Consumer) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	info, err := consumer.Info(ctx)
-	if err != nil {
-		return false, err
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound), errors.Is(err, jetstream.ErrStreamNotFound):
+		return false, fmt.Errorf("consumer %s was deleted; run the command again to create it", p.durable)
+	case err != nil:
+		return false, nil // NATS is away
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -34,8 +34,6 @@ func (s *selection) flags(c *cobra.Command, follow string) {
 	f.StringArrayVar(&s.entities, "entity", nil, "only events about this: a kind such as invitee, or one thing such as invitee/customer_67890")
 	f.StringArrayVar(&s.users, "user", nil, "only events about the person of this id")
 	f.StringArrayVar(&s.ids, "id", nil, "only the event of this id, or whose id begins so")
-	complete(c, "since", "5m", "1h", "24h")
-	complete(c, "until", "5m", "1h", "24h")
 	complete(c, "provider", providers.Names()...)
 	complete(c, "event", knownEvents()...)
 }

@@ -113,7 +113,6 @@ when every delivery was accepted.`,
 	f.BoolVar(&s.tamper, "tamper", false, "change the data after signing: it must be refused")
 	f.IntVar(&count, "count", 1, "how many deliveries to send, each an event of its own unless --data or --body is given")
 	f.IntVar(&concurrency, "concurrency", 1, "how many to send at one time")
-	complete(c, "scheme", knownSchemes()...)
 	completeFiles(c, "data", "body")
 	return c
 }
