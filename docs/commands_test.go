@@ -7,9 +7,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ade15e70/webhook-bridge/test/poll"
+	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
 // transcripts are the documents whose console blocks are run.
@@ -21,8 +23,8 @@ var transcripts = []string{"README.md", "docs/operations.md", "docs/which-scheme
 // begins with "bridge: " must fail, and all others must succeed.
 func TestTranscripts(t *testing.T) {
 	dir := t.TempDir()
-	if out, err := exec.Command("go", "build", "-C", "..", "-o", filepath.Join(dir, "bridge"), "./cmd/bridge").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	if err := process.Build(t.Context(), "-C", "..", "-o", filepath.Join(dir, "bridge"), "./cmd/bridge"); err != nil {
+		t.Fatal(err)
 	}
 	environ := append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
 	environ = append(environ, serveIn(t, dir)...)
@@ -98,31 +100,21 @@ func hasShape(text, shown string) bool {
 // serveIn runs a bridge until the test ends, and returns the variables with which commands find it.
 func serveIn(t *testing.T, dir string) []string {
 	t.Helper()
-	log, err := os.Create(filepath.Join(dir, "log"))
+	bridge, err := process.Start("bridge", filepath.Join(dir, "log"), []string{
+		"FLOCK_SECRETS=secret-from-flocks-page", "FRIGADE_SECRETS=secret-from-frigades-page",
+		"HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "EMBEDDED_NATS_ADDR=127.0.0.1:0", "DATA_DIR=" + filepath.Join(dir, "data"),
+	}, filepath.Join(dir, "bridge"), "serve")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer log.Close() // the process has its own
-	serve := exec.Command(filepath.Join(dir, "bridge"), "serve")
-	serve.Env = append(os.Environ(), "FLOCK_SECRETS=secret-from-flocks-page", "FRIGADE_SECRETS=secret-from-frigades-page", "NATS_URL=",
-		"HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "EMBEDDED_NATS_ADDR=127.0.0.1:0", "DATA_DIR="+filepath.Join(dir, "data"))
-	serve.Stderr = log
-	if err := serve.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = serve.Process.Kill(); _ = serve.Wait() })
+	t.Cleanup(bridge.Kill)
 	listening := regexp.MustCompile(`"message":"listening","public":"([^"]+)"`)
 	connected := regexp.MustCompile(`"message":"connected to NATS","server":"(?:nats://)?([^"]+)"`)
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		text, err := os.ReadFile(log.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		public, nats := listening.FindSubmatch(text), connected.FindSubmatch(text)
-		if public != nil && nats != nil {
-			return []string{"HTTP_ADDR=" + string(public[1]), "EMBEDDED_NATS_ADDR=" + string(nats[1])}
-		}
-	}
-	t.Fatal("the bridge doesn't listen")
-	return nil
+	var public, nats []string
+	poll.Until(t, "the bridge listens", func() bool {
+		log := bridge.Output()
+		public, nats = listening.FindStringSubmatch(log), connected.FindStringSubmatch(log)
+		return public != nil && nats != nil
+	})
+	return []string{"HTTP_ADDR=" + public[1], "EMBEDDED_NATS_ADDR=" + nats[1]}
 }
