@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
 import { filter } from '../../internal/inspect/static/filter.js'
 import { growth, observe } from '../../internal/inspect/static/lag.js'
+import { newest } from '../../internal/inspect/static/list.js'
 import { clipboard, close, file, holds, matching, payloadOf, publish, rows, run, until, world } from './bridge.js'
 
 after(close)
@@ -38,6 +39,15 @@ test('a consumer that falls behind, by what was seen in half a minute', () => {
   }
   observe([], 1211)
   assert.equal(growth({ name: 'a', created: 'second' }), 0)
+})
+
+test('the newest events are kept, within bounds of number and bytes', () => {
+  const events = (n, size) => Array.from({ length: n }, (_, place) => ({ place, payload: 'x'.repeat(size) }))
+  for (const [n, size, want] of [[0, 0, 0], [5000, 10, 5000], [5001, 10, 5000], [70, 1 << 19, 64], [2, 33 << 20, 1]]) {
+    const kept = newest(events(n, size))
+    assert.equal(kept.length, want, `${n} of ${size} bytes`)
+    if (n) assert.equal(kept.at(-1).place, n - 1)
+  }
 })
 
 test('what is stored is there, and what comes appears', async (t) => {

@@ -1,6 +1,18 @@
 import { byId, clock, el } from './dom.js'
 
-const maxEvents = 5000 // events that are kept; the server holds as many
+// The newest events are kept, within bounds that are the server's too.
+const maxEvents = 5000
+const maxBytes = 32 << 20
+
+// newest returns the newest of the events, at least one, as many as are kept.
+export function newest(items) {
+  let from = items.length
+  for (let bytes = 0; from > 0 && items.length - from < maxEvents; from--) {
+    bytes += items[from - 1].payload.length
+    if (bytes > maxBytes) break
+  }
+  return items.slice(Math.min(from, items.length - 1))
+}
 
 // List is the list of events, newest first. Only the rows in sight are in the page.
 export class List {
@@ -63,8 +75,9 @@ export class List {
     const fresh = items.filter(this.#matches)
     this.#all.push(...items)
     this.#shown.push(...fresh)
-    if (this.#all.length > maxEvents) {
-      this.#all.splice(0, this.#all.length - maxEvents)
+    const kept = newest(this.#all)
+    if (kept.length < this.#all.length) {
+      this.#all = kept
       const first = this.#all[0].place
       let gone = 0
       const from = this.#found.length

@@ -4,7 +4,7 @@ import { byId, bytes, commandLine, copy, count, el, refreshTimes } from './dom.j
 import { Feed } from './feed.js'
 import { fieldNames, filter, unknownFields } from './filter.js'
 import { behind, observe } from './lag.js'
-import { List } from './list.js'
+import { List, newest } from './list.js'
 import { quarantinePanel, streamPanel } from './panels.js'
 import { StreamSearch } from './search.js'
 
@@ -66,8 +66,7 @@ new Feed({
   },
   events(items) {
     record(items)
-    waiting.push(...items)
-    if (waiting.length > 10000) waiting.splice(0, waiting.length - 5000)
+    waiting = newest(waiting.concat(items))
     if (paused) shown()
     schedule()
   },
