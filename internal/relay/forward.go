@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -14,16 +15,14 @@ import (
 )
 
 const (
-	// maxBatch and maxBytes bound a batch, which is sent before its acknowledgements are awaited.
-	// They allow thousands of events a second even if an acknowledgement takes two seconds. The
-	// first batch is one record, the probe; batches grow with each success. Their bytes grow more
-	// slowly, and shrink after a failure, because nats.go gives up a connection on which a write
-	// takes long.
+	// A batch is sent before its acknowledgements are awaited. The first is one record, the probe; batches
+	// grow with each success, up to thousands of events a second even if an acknowledgement takes two
+	// seconds. They stop growing on a slow line.
 	maxBatch   = 4096
 	firstBatch = 64
-	maxBytes   = 8 << 20
-	firstBytes = 256 << 10
-	longRound  = 3 * time.Second // after a longer round the bytes stop growing: the line is slow
+	meanBytes  = 4 << 10 // the mean size of a batch's records is at most that
+	maxBytes   = 8 << 20 // of a batch
+	longRound  = 4 * time.Second
 	readyCheck = 20 * time.Millisecond
 	firstPause = 50 * time.Millisecond // after a failure
 	lastPause  = 2 * time.Second
@@ -37,7 +36,6 @@ type forwarder struct {
 	*Relay
 	kind     publish.Kind
 	batch    int // records in a batch
-	bytes    int // bytes in a batch
 	failures int // in a row
 	lookup   *Lookup
 	backlog  backlog
@@ -46,7 +44,7 @@ type forwarder struct {
 }
 
 func newForwarder(r *Relay, kind publish.Kind) *forwarder {
-	return &forwarder{Relay: r, kind: kind, batch: 1, bytes: firstBytes, lookup: newLookup(r, kind)}
+	return &forwarder{Relay: r, kind: kind, batch: 1, lookup: newLookup(r, kind)}
 }
 
 // run delivers until the context ends.
@@ -89,7 +87,7 @@ func (f *forwarder) next() (records []spool.Record, isLast bool, err error) {
 			return records, err == nil, err
 		}
 		for i := range more {
-			if size > 0 && size+len(more[i].Data) > f.bytes {
+			if size > 0 && size+len(more[i].Data) > min(f.batch*meanBytes, maxBytes) {
 				return records, false, nil
 			}
 			records, size = append(records, more[i]), size+len(more[i].Data)
@@ -143,9 +141,9 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bo
 	if isLast && f.breakers[f.kind].isClosed() {
 		f.gates[f.kind].close()
 	}
-	f.failures, f.batch = 0, min(max(firstBatch, 4*f.batch), maxBatch)
-	if time.Since(began) < longRound {
-		f.bytes = min(2*f.bytes, maxBytes)
+	f.failures = 0
+	if f.batch < firstBatch || time.Since(began) < longRound {
+		f.batch = min(max(firstBatch, 4*f.batch), maxBatch)
 	}
 	f.cause.Store(nil)
 }
@@ -231,7 +229,7 @@ func (f *forwarder) setAside(r spool.Record, err error, reasons map[uint64]strin
 // failed waits after a round that failed at a record. If the record itself is at fault, it is set
 // aside after several failures, so that it doesn't block the others for ever.
 func (f *forwarder) failed(ctx context.Context, r spool.Record, err error) {
-	f.batch, f.bytes = 1, max(f.bytes/2, firstBytes)
+	f.batch = 1
 	f.failures++
 	f.alarm(err)
 	if f.failures%suspectEvery == 0 && mayBeItsFault(err) && f.Publisher.Ready(f.kind) == nil && f.isSuspect(ctx, r) {
@@ -250,48 +248,29 @@ func mayBeItsFault(err error) bool {
 	return false
 }
 
-// isSuspect reports whether the record is at fault and not NATS: NATS takes another record and then
-// refuses this one again. If so, the record is settled.
+// isSuspect reports whether the record is at fault and not NATS: NATS takes a later one and then
+// refuses this one again. If so, the record is set aside. Later ones that are known to be stored aren't
+// sent and prove nothing.
 func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
-	if !f.takesAnother(ctx, r) {
+	others, err := f.Spool.Next(f.kind, r.Seq, firstBatch)
+	if err != nil {
 		return false
 	}
-	err := f.deliver(ctx, []spool.Record{r})[0].Err
-	if ctx.Err() != nil {
-		return true
+	records := append(others, r)
+	results := f.deliver(ctx, records)
+	f.keepAcked(records, results)
+	isTaken := func(result publish.Result) bool { return result.Status != "" }
+	again := results[len(others)].Err
+	if !mayBeItsFault(again) || !slices.ContainsFunc(results[:len(others)], isTaken) {
+		return false
 	}
 	reasons := map[uint64]string{}
-	switch {
-	case err != nil && !mayBeItsFault(err) && !isItsOwnFault(err):
-		return false
-	case err != nil:
-		f.setAside(r, err, reasons)
-	}
+	f.setAside(r, again, reasons)
 	if !f.settle([]spool.Record{r}, reasons) {
 		return false
 	}
 	f.failures = 0
 	return true
-}
-
-// takesAnother reports whether NATS takes a later record now. Records that are known to be stored
-// aren't sent and prove nothing.
-func (f *forwarder) takesAnother(ctx context.Context, r spool.Record) bool {
-	others, err := f.Spool.Next(f.kind, r.Seq, firstBatch)
-	if err != nil {
-		return false
-	}
-	for _, other := range others {
-		result := f.deliver(ctx, []spool.Record{other})[0]
-		if result.Err != nil {
-			return false
-		}
-		if result.Status != "" {
-			f.acked.add(deliveryOf(other), result.Made)
-			return true
-		}
-	}
-	return false
 }
 
 // alarm logs why nothing is delivered, once until the cause changes, with the remedy if there is one.

@@ -70,7 +70,7 @@ func (l *Lookup) Ask(ctx context.Context, records []spool.Record) (Answer, error
 	var old []spool.Record
 	covered := true
 	for _, r := range records {
-		if r.Seq > l.Earlier && IsRemembered(r.Arrived, now, l.Reach, l.Publisher.Window(l.Kind)) {
+		if r.Seq > l.Earlier && isRemembered(r.Arrived, now, l.Reach, l.Publisher.Window(l.Kind)) {
 			continue
 		}
 		old = append(old, r)
@@ -112,16 +112,16 @@ func lookupFailed(err error) error {
 	return &publish.Error{Kind: publish.ErrUnavailable, Cause: publish.LookupFailed, Err: err}
 }
 
-// IsRemembered reports whether a stream with that duplicate window still recognises every copy of a
+// isRemembered reports whether a stream with that duplicate window still recognises every copy of a
 // message that arrived at that time. A copy may have been stored earlier, by at most reach.
-func IsRemembered(arrived, now time.Time, reach, window time.Duration) bool {
+func isRemembered(arrived, now time.Time, reach, window time.Duration) bool {
 	age := now.Sub(arrived)
 	return age >= 0 && age+reach+clockMargin < window
 }
 
-// FirstCopy returns the earliest time at which a copy of a message that arrived at that time may have
+// firstCopy returns the earliest time at which a copy of a message that arrived at that time may have
 // been stored; zero if a clock was set back and nobody knows.
-func FirstCopy(arrived, now time.Time, reach time.Duration) time.Time {
+func firstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 	if arrived.After(now) {
 		return time.Time{}
 	}
@@ -133,14 +133,14 @@ func FirstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 func (l *Lookup) covers(r spool.Record, now time.Time) bool {
 	age := now.Sub(l.scanned)
 	return !l.scanned.IsZero() && age >= 0 && age < l.Publisher.Window(l.Kind)/2 &&
-		r.Seq <= l.upTo && !FirstCopy(r.Arrived, l.scanned, l.Reach).Before(l.since)
+		r.Seq <= l.upTo && !firstCopy(r.Arrived, l.scanned, l.Reach).Before(l.since)
 }
 
 // scan reads the messages that the stream has stored since the first copy of the oldest record.
 func (l *Lookup) scan(ctx context.Context, old []spool.Record, now time.Time) error {
-	since := FirstCopy(old[0].Arrived, now, l.Reach)
+	since := firstCopy(old[0].Arrived, now, l.Reach)
 	for _, r := range old {
-		if first := FirstCopy(r.Arrived, now, l.Reach); first.Before(since) {
+		if first := firstCopy(r.Arrived, now, l.Reach); first.Before(since) {
 			since = first
 		}
 	}

@@ -200,14 +200,14 @@ func TestReach(t *testing.T) {
 	for age, want := range map[time.Duration]bool{
 		0: true, 58 * time.Minute: true, 59 * time.Minute: false, window: false, -time.Second: false, // a clock was set back
 	} {
-		if got := IsRemembered(now.Add(-age), now, reach, window); got != want {
+		if got := isRemembered(now.Add(-age), now, reach, window); got != want {
 			t.Errorf("after %s: %t", age, got)
 		}
 	}
-	if got := FirstCopy(now, now, reach); !got.Equal(now.Add(-reach - time.Minute)) {
+	if got := firstCopy(now, now, reach); !got.Equal(now.Add(-reach - time.Minute)) {
 		t.Errorf("first copy %s", now.Sub(got))
 	}
-	if got := FirstCopy(now.Add(time.Second), now, reach); !got.IsZero() {
+	if got := firstCopy(now.Add(time.Second), now, reach); !got.IsZero() {
 		t.Errorf("with a clock that was set back: %s", got)
 	}
 }
