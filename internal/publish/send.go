@@ -92,6 +92,9 @@ type ack struct {
 
 // readAck parses an answer.
 func readAck(m *nats.Msg) ack {
+	if stream, ok := plainAck(string(m.Data)); ok {
+		return ack{stream: stream}
+	}
 	if len(m.Data) == 0 && m.Header.Get("Status") == "503" {
 		return ack{err: jetstream.ErrNoStreamResponse}
 	}
@@ -109,4 +112,14 @@ func readAck(m *nats.Msg) ack {
 		return ack{err: jetstream.ErrInvalidJSAck}
 	}
 	return ack{stream: read.Stream, domain: read.Domain, duplicate: read.Duplicate}
+}
+
+// plainAck returns the stream of a bare {"stream","seq"} answer, the usual one, and reports whether data
+// is one. JSON's decoder takes a tenth of the time that a record from the spool takes.
+func plainAck(data string) (stream string, ok bool) {
+	rest, begins := strings.CutPrefix(data, `{"stream":"`)
+	stream, sequence, isNext := strings.Cut(rest, `","seq":`)
+	digits, ends := strings.CutSuffix(sequence, "}")
+	return stream, begins && isNext && ends && stream != "" && !strings.ContainsAny(stream, `"\\`) &&
+		digits != "" && strings.Trim(digits, "0123456789") == ""
 }
