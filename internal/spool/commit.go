@@ -21,6 +21,8 @@ type waiting struct {
 	id      id
 	arrived int64
 	old     *moving // the record that this one takes the place of, when it is set aside
+	waiters int     // callers that wait
+	taken   bool    // it is being written
 	err     error
 	done    chan struct{}
 }
@@ -91,6 +93,7 @@ func (s *Spool) take(i int) []*waiting {
 	pending := s.pending[i]
 	n, size := 0, int64(0)
 	for n < len(pending) && n < maxRecords && (n == 0 || size+pending[n].size() <= maxBytes) {
+		pending[n].taken = true
 		size += pending[n].size()
 		n++
 	}

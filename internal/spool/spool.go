@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -171,7 +172,8 @@ func journalName(i int) string {
 func (s *Spool) path(name string) string { return filepath.Join(s.config.Dir, name) }
 
 // Append keeps the message. It returns nil once the record is on disk, and at once if one with its
-// kind and id is there already. If the context ends first, the record may be kept or not.
+// kind and id is there already. If the context ends first, the record is dropped, unless it is just
+// being written: then it may be kept or not.
 func (s *Spool) Append(ctx context.Context, m publish.Message, arrived, attempted time.Time) error {
 	w, err := s.enqueue(Record{Message: m, Arrived: arrived, Attempted: attempted})
 	if w == nil {
@@ -181,13 +183,24 @@ func (s *Spool) Append(ctx context.Context, m publish.Message, arrived, attempte
 	case <-w.done:
 		return w.err
 	case <-ctx.Done():
-		return fmt.Errorf("waiting for the disk: %w", ctx.Err())
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-w.done: // both have happened
+		return w.err
+	default:
+	}
+	if w.waiters--; w.waiters == 0 && !w.taken {
+		s.forget(w)
+	}
+	return fmt.Errorf("waiting for the disk: %w", ctx.Err())
 }
 
 // enqueue returns the record to wait for; nil if it is on disk already or is refused.
 func (s *Spool) enqueue(r Record) (*waiting, error) {
 	w := newWaiting(r)
+	w.waiters = 1
 	if len(w.payload) > largest { // it couldn't be read again
 		return nil, fmt.Errorf("%w: %d bytes", publish.ErrTooLarge, len(w.payload))
 	}
@@ -200,6 +213,7 @@ func (s *Spool) enqueue(r Record) (*waiting, error) {
 		return nil, nil
 	}
 	if same := s.unwritten[w.id]; same != nil {
+		same.waiters++
 		return same, nil
 	}
 	if err := s.room(r.Kind, w.size()); err != nil {
@@ -210,6 +224,16 @@ func (s *Spool) enqueue(r Record) (*waiting, error) {
 	s.pending[w.journal] = append(s.pending[w.journal], w)
 	signal(s.wake)
 	return w, nil
+}
+
+// forget drops a record that nobody waits for any more. s.mu must be held.
+func (s *Spool) forget(w *waiting) {
+	delete(s.unwritten, w.id)
+	s.unwrittenBytes[w.kind] -= w.size()
+	pending := &s.pending[w.journal]
+	if i := slices.Index(*pending, w); i >= 0 {
+		*pending = slices.Delete(*pending, i, i+1)
+	}
 }
 
 // room returns nil if n more bytes of the kind can be kept. s.mu must be held.

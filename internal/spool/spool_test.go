@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -270,4 +271,38 @@ func TestMode(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, info.Mode(), err)
 		}
 	}
+}
+
+// A record whose caller has given up before it was written is not written any more: a 503 leaves
+// nothing in a buffer.
+func TestAbandonedRecordIsNotWritten(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", func(c *Config) { c.disk = m })
+	writing, free := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	m.mu.Lock()
+	m.fails = func(c call) error {
+		if c.name == "pwrite" {
+			once.Do(func() {
+				close(writing)
+				<-free
+			})
+		}
+		return nil
+	}
+	m.mu.Unlock()
+	first := make(chan error, 1)
+	go func() { first <- f.Append(context.Background(), message("a"), arrived, attempted) }()
+	<-writing
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := f.Append(gone, message("b"), arrived, attempted); !errors.Is(err, context.Canceled) {
+		t.Errorf("the second: %v", err)
+	}
+	close(free)
+	if err := <-first; err != nil {
+		t.Errorf("the first: %v", err)
+	}
+	f.keeps("c")
+	f.holds("a", "c")
 }
