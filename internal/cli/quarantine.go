@@ -73,12 +73,9 @@ why it was kept, its size, its id. Bodies are not read.`,
 				return err
 			}
 			defer s.close()
-			all, err := s.matching(c.Context(), f)
+			all, err := s.chosen(c.Context(), nil, f)
 			if err != nil {
 				return err
-			}
-			if len(all) == 0 {
-				s.say("there is nothing%s in quarantine", f.words())
 			}
 			show, now := printKept, time.Now()
 			if asJSON {

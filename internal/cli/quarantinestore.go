@@ -63,8 +63,9 @@ func interrupted(ctx context.Context, err error) error {
 	return err
 }
 
-// matching returns the deliveries in quarantine that pass the filter, oldest first.
-func (s *quarantineStore) matching(ctx context.Context, f filter) ([]quarantine.Kept, error) {
+// chosen returns the deliveries with the ids, which may be abbreviated, or without ids all that pass the
+// filter, oldest first. One event may have several deliveries there.
+func (s *quarantineStore) chosen(ctx context.Context, ids []string, f filter) ([]quarantine.Kept, error) {
 	name := s.Stream.CachedInfo().Config.Name
 	all, foreign, err := s.List(ctx, 0)
 	if err != nil {
@@ -73,67 +74,45 @@ func (s *quarantineStore) matching(ctx context.Context, f filter) ([]quarantine.
 	if foreign > 0 {
 		s.say("%d messages in stream %s were not written by a bridge and are skipped", foreign, name)
 	}
-	all = slices.DeleteFunc(all, func(k quarantine.Kept) bool { return !f.matches(k.Delivery) })
+	known, wanted := make(map[string]bool), make(map[string]bool)
+	for _, k := range all {
+		known[k.ID] = true
+	}
+	for _, beginning := range ids {
+		id, err := oneID(known, beginning)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("in quarantine, %w", err)
+		case id == "":
+			return nil, fmt.Errorf("%w %q; see `bridge quarantine list`", errNotQuarantined, beginning)
+		}
+		wanted[id] = true
+	}
+	all = slices.DeleteFunc(all, func(k quarantine.Kept) bool {
+		return !f.matches(k.Delivery) || len(ids) > 0 && !wanted[k.ID]
+	})
+	if len(all) == 0 {
+		s.say("there is nothing%s in quarantine", f.words())
+	}
 	// A delivery that waited in a spool is stored later than it was received.
 	slices.SortStableFunc(all, func(a, b quarantine.Kept) int { return a.Received.Compare(b.Received) })
 	return all, nil
 }
 
-// chosen returns the deliveries with the ids, which may be abbreviated, or without ids all that pass the
-// filter. One event may have several deliveries there.
-func (s *quarantineStore) chosen(ctx context.Context, ids []string, f filter) ([]quarantine.Kept, error) {
-	all, err := s.matching(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	if len(ids) == 0 {
-		if len(all) == 0 {
-			s.say("there is nothing%s in quarantine", f.words())
-		}
-		return all, nil
-	}
-	wanted := make(map[string]bool)
-	for _, beginning := range ids {
-		id, err := whole(all, beginning)
-		if err != nil {
-			return nil, err
-		}
-		wanted[id] = true
-	}
-	return slices.DeleteFunc(all, func(k quarantine.Kept) bool { return !wanted[k.ID] }), nil
-}
-
-// whole returns the one id that begins so.
-func whole(all []quarantine.Kept, beginning string) (string, error) {
-	found := make(map[string]bool)
-	for _, k := range all {
-		if strings.HasPrefix(k.ID, beginning) {
-			found[k.ID] = true
-		}
-	}
-	id, err := oneID(found, beginning)
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("in quarantine, %w", err)
-	case id == "":
-		return "", fmt.Errorf("%w %q; see `bridge quarantine list`", errNotQuarantined, beginning)
-	}
-	return id, nil
-}
-
-// oneID returns the only key, or the one that is no abbreviation; "" if there is none.
-func oneID[T any](found map[string]T, beginning string) (string, error) {
-	ids := slices.Sorted(maps.Keys(found))
-	switch _, exact := found[beginning]; {
-	case exact:
+// oneID returns the only key that begins so, or the one that is no abbreviation; "" if there is none.
+func oneID[T any](known map[string]T, beginning string) (string, error) {
+	if _, exact := known[beginning]; exact {
 		return beginning, nil
-	case len(ids) > 1:
-		return "", fmt.Errorf("several ids begin with %q, among them %s and %s; give more of it",
-			beginning, humanize.Text(ids[0]), humanize.Text(ids[1]))
-	case len(ids) == 1:
+	}
+	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(known)), func(id string) bool { return !strings.HasPrefix(id, beginning) })
+	switch len(ids) {
+	case 0:
+		return "", nil
+	case 1:
 		return ids[0], nil
 	}
-	return "", nil
+	return "", fmt.Errorf("several ids begin with %q, among them %s and %s; give more of it",
+		beginning, humanize.Text(ids[0]), humanize.Text(ids[1]))
 }
 
 // show prints the last of the deliveries of one event: what is known of it on the error stream, then its

@@ -75,14 +75,16 @@ with the spool. DIR is the spool's directory; the default is that of DATA_DIR.`,
 func printSpool(ctx context.Context, dir string, stdio stdio, show func(io.Writer, *spool.Record, time.Time) error) error {
 	now := time.Now()
 	out := bufio.NewWriterSize(stdio.out, 64<<10)
-	var records [publish.Kinds]int
-	setAside, size := 0, int64(0)
+	all, events, setAside, size := 0, 0, 0, 0
 	damaged, err := spool.Read(dir, func(r *spool.Record) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		records[r.Kind]++
-		size += int64(len(r.Data))
+		all++
+		size += len(r.Data)
+		if r.Kind == publish.Event {
+			events++
+		}
 		if r.Reason != "" {
 			setAside++
 		}
@@ -91,8 +93,6 @@ func printSpool(ctx context.Context, dir string, stdio stdio, show func(io.Write
 	if flushed := out.Flush(); err == nil {
 		err = flushed
 	}
-	kept := records[publish.Quarantined] + records[publish.Refused]
-	all := records[publish.Event] + kept
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return fmt.Errorf("interrupted after %d records", all)
@@ -100,7 +100,7 @@ func printSpool(ctx context.Context, dir string, stdio stdio, show func(io.Write
 		return unreadableSpool(dir, err)
 	}
 	stdio.say("%d records in %s: %d events, %d quarantined; %d of them set aside; %d bytes",
-		all, dir, records[publish.Event], kept, setAside, size)
+		all, dir, events, all-events, setAside, size)
 	if damaged != nil {
 		return fmt.Errorf("the spool in %s is damaged, and these records can still be read: %w", dir, damaged)
 	}

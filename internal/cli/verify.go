@@ -110,12 +110,11 @@ func (v *verifying) arguments(cfg *config.Config, args []string) error {
 		return nil
 	}
 	known := slices.ContainsFunc(cfg.Endpoints, func(e config.Endpoint) bool { return e.Name == args[0] })
-	isProvider := providers.Of(args[0]) != nil
 	_, missing := os.Stat(args[0])
 	switch {
 	case known:
 		v.endpoint, args = args[0], args[1:]
-	case isProvider || len(args) == 2:
+	case len(args) == 2:
 		return unknownEndpoint(args[0])
 	case endpointNames.MatchString(args[0]) && missing != nil:
 		return fmt.Errorf("%w; nor is there a file of that name", unknownEndpoint(args[0]))
