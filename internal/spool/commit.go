@@ -19,7 +19,6 @@ type waiting struct {
 	raw
 	journal int
 	id      id
-	arrived int64
 	old     *moving // the record that this one takes the place of, when it is set aside
 	waiters int     // callers that wait
 	taken   bool    // it is being written
@@ -38,7 +37,7 @@ type moving struct {
 func newWaiting(r Record) *waiting {
 	return &waiting{
 		raw: raw{kind: r.Kind, payload: r.encode()}, journal: int(r.Kind), id: idOf(r.Kind, r.ID),
-		arrived: r.Arrived.UnixNano(), done: make(chan struct{}),
+		done: make(chan struct{}),
 	}
 }
 
@@ -163,7 +162,6 @@ func (s *Spool) added(w *waiting) {
 	if w.journal == setAside {
 		return
 	}
-	s.oldest[w.kind].CompareAndSwap(0, w.arrived)
 	signal(s.changes[w.kind])
 }
 

@@ -71,8 +71,7 @@ func (s *Spool) list(i int, after uint64, limit int) (records []Record, err erro
 	return records, nil
 }
 
-// reachedEnd is called when nothing was found behind the settled records, though there were to be
-// queued more.
+// reachedEnd notes that no record follows the settled ones. queued is how many should.
 func (s *Spool) reachedEnd(i int, settled uint64, queued int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -131,7 +130,7 @@ func Read(dir string, visit func(r *Record) error) (damage, err error) {
 // Stats is the state of a spool.
 type Stats struct {
 	Queued    [publish.Kinds]int64     // records that wait
-	Oldest    [publish.Kinds]time.Time // arrival of the first of them; zero if there is none
+	Oldest    [publish.Kinds]time.Time // arrival of the first of them, once Next has returned it
 	SetAside  int64                    // records set aside
 	Bytes     int64                    // of all of them
 	FileBytes int64

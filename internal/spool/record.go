@@ -109,13 +109,13 @@ func (r *raw) decode() (Record, error) {
 	return record, p.err
 }
 
-// id returns the record's id and its arrival in Unix nanoseconds.
-func (r *raw) id() (x id, arrived int64, err error) {
+// id returns the record's id.
+func (r *raw) id() (id, error) {
 	p := parser{rest: r.payload}
-	arrived = int64(p.number())
+	p.number()
 	p.number()
 	p.text()
-	return idOf(r.kind, string(p.text())), arrived, p.err
+	return idOf(r.kind, string(p.text())), p.err
 }
 
 // parser reads a payload. After the first error all values are zero.

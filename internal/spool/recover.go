@@ -152,7 +152,7 @@ func (s *Spool) recover() {
 
 // recoverRecord counts a record, unless it is a copy of another. The error ends the recovery.
 func (s *Spool) recoverRecord(f *recovery, i int, r *raw) error {
-	x, _, err := r.id()
+	x, err := r.id()
 	s.read.Add(r.size())
 	s.mu.Lock()
 	defer s.mu.Unlock()

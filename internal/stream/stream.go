@@ -194,36 +194,25 @@ func (r *Reader) open(ctx context.Context, cancel context.CancelCauseFunc) error
 // watch waits until NATS is connected. It cancels the context when the connection breaks, because
 // messages may be lost then.
 func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc) error {
-	changes := r.Conn.StatusChanged(nats.CONNECTED, nats.RECONNECTING, nats.CLOSED)
-	for connected := r.Conn.IsConnected(); !connected; {
+	breaks := r.Conn.StatusChanged(nats.RECONNECTING, nats.CLOSED)
+	go func() {
+		defer r.Conn.RemoveStatusListener(breaks)
+		select {
+		case <-breaks:
+			cancel(errBroken)
+		case <-ctx.Done():
+		}
+	}()
+	for !r.Conn.IsConnected() {
 		if r.Conn.IsClosed() {
 			return nats.ErrConnectionClosed
 		}
 		select {
-		case status, ok := <-changes:
-			connected = ok && status == nats.CONNECTED
-			if !ok || status == nats.CLOSED {
-				return nats.ErrConnectionClosed
-			}
 		case <-ctx.Done():
-			r.Conn.RemoveStatusListener(changes)
-			return ctx.Err()
+			return context.Cause(ctx)
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	go func() {
-		defer r.Conn.RemoveStatusListener(changes)
-		for {
-			select {
-			case status := <-changes:
-				if status != nats.CONNECTED {
-					cancel(errBroken)
-					return
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
 	return nil
 }
 
