@@ -59,7 +59,7 @@ func (k *keyring) replace(secrets []secret.Secret) {
 	defer k.mu.Unlock()
 	uses := make([]use, len(secrets))
 	for i, s := range secrets {
-		was := secret.Index(k.inForce, s)
+		was := slices.IndexFunc(k.inForce, s.Equal)
 		switch {
 		case was == i:
 			uses[i] = k.uses[i]
@@ -90,7 +90,7 @@ func (k *keyring) verified(scheme string, among []secret.Secret, i int, now time
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if &among[0] != &k.inForce[0] { // replaced meanwhile
-		if i = secret.Index(k.inForce, among[i]); i < 0 {
+		if i = slices.IndexFunc(k.inForce, among[i].Equal); i < 0 {
 			return -1, false
 		}
 	}

@@ -43,9 +43,6 @@ func List(text string) ([]Secret, error) {
 // lines. It refuses what can't be a file of secrets, because each line of it would become a secret
 // and many could be guessed. An error never quotes the content.
 func Lines(content []byte) ([]Secret, error) {
-	if len(content) > MaxFile {
-		return nil, fmt.Errorf("it is larger than %d bytes", MaxFile)
-	}
 	content = bytes.TrimPrefix(content, []byte("\ufeff")) // some editors write it
 	var list []Secret
 	seen := make(map[string]int) // line numbers
@@ -79,13 +76,3 @@ func Lines(content []byte) ([]Secret, error) {
 }
 
 func notText(r rune) bool { return unicode.IsControl(r) || r == '\ufeff' }
-
-// Index returns the position of a secret in a list, or -1.
-func Index(list []Secret, s Secret) int {
-	for i := range list {
-		if list[i].Equal(s) {
-			return i
-		}
-	}
-	return -1
-}
