@@ -6,8 +6,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// addCompletion adds cobra's command that prints completion scripts. Nothing completes file names but
-// what says so.
+// addCompletion adds cobra's command that prints completion scripts. File names complete only the flags
+// of completeFiles.
 func addCompletion(root *cobra.Command) {
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.InitDefaultCompletionCmd()
@@ -24,7 +24,7 @@ func complete(c *cobra.Command, flag string, words ...string) {
 	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// completeFiles has file names complete flags.
+// completeFiles lets file names complete flags.
 func completeFiles(c *cobra.Command, flags ...string) {
 	for _, flag := range flags {
 		_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault))
@@ -32,7 +32,7 @@ func completeFiles(c *cobra.Command, flags ...string) {
 }
 
 // completeEndpoint completes the endpoints with a secret in the environment, or without any the
-// providers: the command's error then tells what is missing.
+// providers: the command's error then names the missing variable.
 func completeEndpoint(environ []string) cobra.CompletionFunc {
 	return func(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
 		cfg, err := load(environ)

@@ -125,7 +125,7 @@ func (d *demo) show(ctx context.Context) error {
 		for _, body := range endpoint.Vendor.Samples {
 			s := d.sender(endpoint)
 			s.body = []byte(body)
-			if status, answer, _, err := s.send(ctx); err != nil || status != http.StatusOK {
+			if status, answer, err := s.send(ctx); err != nil || status != http.StatusOK {
 				return errors.Join(fmt.Errorf("sending sample: answered %d: %s", status, answer), err)
 			}
 			sent++

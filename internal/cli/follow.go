@@ -17,7 +17,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// connect connects to the NATS that a bridge with this configuration uses, and tells when the
+// connect connects to the NATS that a bridge with this configuration uses, and prints when the
 // connection is lost and restored.
 func connect(cfg *config.Config, stdio stdio, options ...nats.Option) (jetstream.JetStream, error) {
 	url := natsURL(cfg)
@@ -77,7 +77,7 @@ var errEnough = errors.New("enough")
 
 // followSection calls handle with each message of the section that was stored up to a time (zero: no
 // limit), in order, until handle returns errEnough, the context ends or, with Stop, the section is read.
-// It survives reconnections and a recreated stream, and neither loses nor repeats a message. It tells
+// It survives reconnections and a recreated stream, and neither loses nor repeats a message. It prints
 // that it has begun, and each new error once.
 func followSection(
 	ctx context.Context, js jetstream.JetStream, s stream.Section, until time.Time,
@@ -93,7 +93,7 @@ func followSection(
 			return usagef("nothing in stream %s can match %s, it takes %s", s.Stream, subject, strings.Join(takes, ", "))
 		}
 	}
-	begun, told := false, ""
+	begun, printed := false, ""
 	reader := stream.Reader{
 		Conn: js.Conn(), JetStream: js, Section: s, Name: "bridge-tail-",
 		Handle: func(m stream.Message) error {
@@ -113,10 +113,10 @@ func followSection(
 			case err != nil && ctx.Err() == nil:
 				text = fmt.Sprintf("reading stream %s: %v; trying again", s.Stream, err)
 			}
-			if text != "" && text != told {
+			if text != "" && text != printed {
 				stdio.say("%s", text)
 			}
-			told = text
+			printed = text
 		},
 	}
 	if err := reader.Run(ctx); err != nil && !errors.Is(err, errEnough) {

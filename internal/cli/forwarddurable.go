@@ -98,7 +98,7 @@ func (p *poster) pull(ctx context.Context, consumer jetstream.Consumer) error {
 			if isDone, err = p.isDone(ctx, consumer); isDone && !p.follow {
 				return nil
 			}
-			if !isIdle { // NATS is away, which was told
+			if !isIdle { // NATS is away, which connect prints
 				wait(ctx, time.Second)
 			}
 		}

@@ -157,14 +157,14 @@ func (p *poster) count(change func()) {
 	change()
 }
 
-// progress tells every few seconds how far a span has come, until the context ends.
+// progress prints every few seconds how far a span has come, until the context ends.
 func (p *poster) progress(ctx context.Context) {
 	for wait(ctx, 5*time.Second); ctx.Err() == nil; wait(ctx, 5*time.Second) {
 		p.count(func() { p.say("%d delivered, %d not, about %d to go", p.posted, len(p.failed), p.pending.Load()) })
 	}
 }
 
-// summary tells how many events were delivered, and returns the error of the run.
+// summary prints how many events were delivered, and returns the error of the run.
 func (p *poster) summary(ctx context.Context, err error) error {
 	skipped := ""
 	if p.skipped > 0 {

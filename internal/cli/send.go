@@ -199,37 +199,36 @@ func (s *sender) delivery() (body []byte, header http.Header, err error) {
 }
 
 // send sends one delivery and returns the answer.
-func (s *sender) send(ctx context.Context) (status int, answer string, took time.Duration, err error) {
+func (s *sender) send(ctx context.Context) (status int, answer string, err error) {
 	body, header, err := s.delivery()
 	switch {
 	case err != nil && s.data != nil:
-		return 0, "", 0, usagef("--data: %w", err)
+		return 0, "", usagef("--data: %w", err)
 	case err != nil && s.body != nil:
-		return 0, "", 0, usagef("--body: %w", err)
+		return 0, "", usagef("--body: %w", err)
 	case err != nil:
-		return 0, "", 0, usageError{err}
+		return 0, "", usageError{err}
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
 	if err != nil {
-		return 0, "", 0, usagef("--url: %w", err)
+		return 0, "", usagef("--url: %w", err)
 	}
 	request.Header = header
 	request.Header.Set("Content-Type", "application/json")
-	start := time.Now()
 	response, err := s.client.Do(request)
 	if err != nil {
-		return 0, "", 0, fmt.Errorf("sending: %w", helpful(err))
+		return 0, "", fmt.Errorf("sending: %w", helpful(err))
 	}
 	defer func() { _ = response.Body.Close() }()
 	read, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
 	if err != nil {
-		return 0, "", 0, fmt.Errorf("reading answer: %w", err)
+		return 0, "", fmt.Errorf("reading answer: %w", err)
 	}
-	return response.StatusCode, strings.TrimSpace(string(read)), time.Since(start), nil
+	return response.StatusCode, strings.TrimSpace(string(read)), nil
 }
 
 func (s *sender) sendOne(ctx context.Context, stdio stdio) error {
-	status, answer, _, err := s.send(ctx)
+	status, answer, err := s.send(ctx)
 	if err != nil {
 		return err
 	}
@@ -242,7 +241,7 @@ func (s *sender) sendOne(ctx context.Context, stdio stdio) error {
 	return nil
 }
 
-// remedy returns what to do about that answer, or "" if the answer says it all.
+// remedy returns what to do about an answer, or "" if the answer is enough.
 func (s *sender) remedy(status int) string {
 	switch status {
 	case http.StatusUnauthorized:
@@ -255,7 +254,7 @@ func (s *sender) remedy(status int) string {
 	case http.StatusMethodNotAllowed:
 		return "; probably a redirect made it a GET: give its target as --url, such as https://…"
 	case http.StatusServiceUnavailable:
-		return "; it can't be stored now: `bridge health` there tells why"
+		return "; it can't be stored now: `bridge health` there prints why"
 	case http.StatusBadGateway, http.StatusGatewayTimeout:
 		return "; a proxy answered that, which can't reach the bridge"
 	}
@@ -276,7 +275,9 @@ func (s *sender) sendMany(ctx context.Context, stdio stdio, count, concurrency i
 			break
 		}
 		group.Go(func() error {
-			status, answer, took, err := s.send(sending)
+			began := time.Now()
+			status, answer, err := s.send(sending)
+			took := time.Since(began)
 			if err != nil {
 				return err
 			}
