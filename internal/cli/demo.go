@@ -51,7 +51,7 @@ is in use a free port is taken.`,
 			}
 			work, ctx := errgroup.WithContext(c.Context())
 			work.Go(func() error { return d.bridge.Run(ctx) })
-			work.Go(func() error { return d.page.serve(ctx) })
+			work.Go(func() error { return servePage(ctx, d.page, d.config, quiet) })
 			work.Go(func() error { return unlessEnded(ctx, d.show(ctx)) })
 			return work.Wait()
 		},
@@ -63,7 +63,7 @@ type demo struct {
 	io     stdio
 	config *config.Config
 	bridge *app.App
-	page   *page
+	page   net.Listener
 }
 
 // start makes the bridge and the page, which serve once they are run.
@@ -89,16 +89,14 @@ func (d *demo) start(ctx context.Context, environ []string, dir string) (err err
 		return err
 	}
 	address, _ := loopback(ctx, nil, "", usualPage)
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if err != nil {
+	if d.page, err = new(net.ListenConfig).Listen(ctx, "tcp", address); err != nil {
 		return fmt.Errorf("listening for the live page: %w", err)
 	}
 	if d.bridge, err = app.New(ctx, d.config, version(), telemetry.NewLogger(d.io.err, d.config.LogFormat, d.config.LogLevel)); err != nil {
-		return errors.Join(err, listener.Close())
+		return errors.Join(err, d.page.Close())
 	}
 	d.config.EmbeddedNATSAddr = config.Address(strings.TrimPrefix(d.bridge.NATSURL(), "nats://")) // with the port that it took
-	d.page, err = openPage(listener, d.config, quiet)
-	return err
+	return nil
 }
 
 // loopback returns the variable's address, which must be on loopback, or else the usual one, or a free
@@ -203,7 +201,7 @@ func (d *demo) invite(event []byte) error {
 	} {
 		_, _ = fmt.Fprintln(d.io.out, "  "+line)
 	}
-	_, err = fmt.Fprintf(d.io.out, "The live page: %s\nMetrics: http://%s/metrics   Ctrl-C ends it.\n", d.page.url(), d.bridge.AdminAddr())
+	_, err = fmt.Fprintf(d.io.out, "The live page: %s\nMetrics: http://%s/metrics   Ctrl-C ends it.\n", pageURL(d.page), d.bridge.AdminAddr())
 	return err
 }
 

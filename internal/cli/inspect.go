@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -44,61 +43,39 @@ It listens on loopback only, because the page shows everything that the account 
 			if err != nil {
 				return fmt.Errorf("listening on --addr: %w", err)
 			}
-			p, err := openPage(listener, cfg, stdio)
-			if err != nil {
+			defer func() { _ = listener.Close() }()
+			if _, err := fmt.Fprintln(stdio.out, pageURL(listener)); err != nil {
 				return err
 			}
-			if _, err := fmt.Fprintln(stdio.out, p.url()); err != nil {
-				return errors.Join(err, p.close())
-			}
 			stdio.say("open it in a browser on this machine; Ctrl-C ends it")
-			return p.serve(c.Context())
+			return servePage(c.Context(), listener, cfg, stdio)
 		},
 	}
 	c.Flags().StringVar(&addr, "addr", usualPage, "where the page is served, on loopback")
-	complete(c, "addr", usualPage)
 	return c
 }
 
-// page is the page's server and its connection.
-type page struct {
-	listener net.Listener
-	nc       *nats.Conn
-	server   *inspect.Server
-}
+func pageURL(listener net.Listener) string { return "http://" + listener.Addr().String() + "/" }
 
-// openPage makes a page, which needs no NATS to begin with. It takes over the listener.
-func openPage(listener net.Listener, cfg *config.Config, stdio stdio) (*page, error) {
+// servePage serves the page until the context ends. It needs no NATS to begin with.
+func servePage(ctx context.Context, listener net.Listener, cfg *config.Config, stdio stdio) error {
 	js, err := connect(cfg, stdio,
 		nats.RetryOnFailedConnect(true), nats.Timeout(2*time.Second), nats.ReconnectWait(500*time.Millisecond),
 		nats.PingInterval(5*time.Second), nats.MaxPingsOutstanding(2), // a black hole is noticed after 15 s
 		nats.ConnectHandler(func(nc *nats.Conn) { stdio.say("connected to NATS at %s", nc.ConnectedAddr()) }),
 	)
 	if err != nil {
-		return nil, errors.Join(err, listener.Close())
+		return err
 	}
 	nc, url := js.Conn(), natsURL(cfg)
+	defer nc.Close()
 	if !nc.IsConnected() {
 		stdio.say("NATS can't be reached at %s, still trying: %v", config.ServerList(url), nc.LastError())
 	}
 	stream := string(cfg.StreamName)
-	return &page{listener, nc, inspect.New(inspect.Config{
+	return inspect.New(inspect.Config{
 		Conn: nc, JetStream: js, Stream: stream, Quarantine: quarantine.Stream(stream), Prefix: string(cfg.SubjectPrefix),
 		NATS:    strings.ReplaceAll(config.ServerList(url).String(), "[hidden]@", ""),
 		Command: programName(), Version: version(),
-	})}, nil
-}
-
-func (p *page) url() string { return "http://" + p.listener.Addr().String() + "/" }
-
-// serve serves the page until the context ends.
-func (p *page) serve(ctx context.Context) error {
-	defer p.nc.Close()
-	return p.server.Serve(ctx, p.listener)
-}
-
-// close closes a page that isn't served.
-func (p *page) close() error {
-	p.nc.Close()
-	return p.listener.Close()
+	}).Serve(ctx, listener)
 }
