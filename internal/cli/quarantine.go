@@ -101,15 +101,7 @@ func printKept(w io.Writer, k quarantine.Kept, now time.Time) error {
 }
 
 func printKeptJSON(w io.Writer, k quarantine.Kept, _ time.Time) error {
-	return json.NewEncoder(w).Encode(struct {
-		ID       string    `json:"id"`
-		Endpoint string    `json:"endpoint"`
-		Provider string    `json:"provider"`
-		Reason   string    `json:"reason"`
-		Received time.Time `json:"received"`
-		Bytes    int64     `json:"bytes"`
-		Sequence uint64    `json:"sequence"`
-	}{k.ID, k.Endpoint, k.Provider, k.Reason, k.Received, k.Size, k.Sequence})
+	return json.NewEncoder(w).Encode(k)
 }
 
 func showCommand(environ []string, stdio stdio) *cobra.Command {

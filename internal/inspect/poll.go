@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
@@ -26,7 +27,7 @@ type state struct {
 	ConsumersProblem  string                    `json:"consumersProblem"`
 	Dead              *deadLetters              `json:"dead"` // nil: none
 	Quarantine        *jetstream.StreamInfo     `json:"quarantine"`
-	Deliveries        []delivery                `json:"deliveries"` // in quarantine, newest first
+	Deliveries        []quarantine.Kept         `json:"deliveries"` // in quarantine, newest first
 	QuarantineProblem string                    `json:"quarantineProblem"`
 
 	deadNext time.Time // when the dead letters may be asked for

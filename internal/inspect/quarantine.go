@@ -13,33 +13,17 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 )
 
-// delivery is a quarantined delivery as the page gets it, without its signature.
-type delivery struct {
-	Sequence uint64    `json:"sequence"`
-	ID       string    `json:"id"`
-	Endpoint string    `json:"endpoint"`
-	Provider string    `json:"provider"`
-	Reason   string    `json:"reason"`
-	Received time.Time `json:"received"`
-	Size     int64     `json:"size"`
-}
-
 // maxDeliveries is how many deliveries are listed, the newest.
 const maxDeliveries = 200
 
 // list returns the quarantined deliveries, newest first.
-func (s *Server) list(ctx context.Context, kept jetstream.Stream) (all []delivery, err error) {
+func (s *Server) list(ctx context.Context, kept jetstream.Stream) ([]quarantine.Kept, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	store := quarantine.Store{JetStream: s.config.JetStream, Stream: kept, Consumer: consumerName}
-	held, _, err := store.List(ctx, maxDeliveries)
-	if err != nil {
-		return nil, err
-	}
-	for _, k := range slices.Backward(held) {
-		all = append(all, delivery{k.Sequence, k.ID, k.Endpoint, k.Provider, k.Reason, k.Received, k.Size})
-	}
-	return all, nil
+	all, _, err := store.List(ctx, maxDeliveries)
+	slices.Reverse(all)
+	return all, err
 }
 
 // quarantined serves a delivery's body.

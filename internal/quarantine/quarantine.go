@@ -19,16 +19,16 @@ import (
 // 401.
 const Unreadable = "unreadable"
 
-// Delivery is a delivery in quarantine.
+// Delivery is a delivery in quarantine. In JSON it has neither its proof nor its content.
 type Delivery struct {
-	ID       string // of the signed text: the event's id, unless that depends on the event's name (ADR 5)
-	Endpoint string
-	Provider string
-	Reason   string // why it was not published: Unreadable, contradiction, stale or future
-	Received time.Time
-	Seal     string      // proves, in place of the signature, that it was verified; see verify.Seal
-	Headers  http.Header // what else was signed, or names the event; without a signature
-	Body     []byte      // as received, except a signature in it
+	ID       string      `json:"id"` // of the signed text: the event's id, unless that depends on the event's name (ADR 5)
+	Endpoint string      `json:"endpoint"`
+	Provider string      `json:"provider"`
+	Reason   string      `json:"reason"` // why it was not published: Unreadable, contradiction, stale or future
+	Received time.Time   `json:"received"`
+	Seal     string      `json:"-"` // proves, in place of the signature, that it was verified; see verify.Seal
+	Headers  http.Header `json:"-"` // what else was signed, or names the event; without a signature
+	Body     []byte      `json:"-"` // as received, except a signature in it
 }
 
 // The headers of a message, besides JetStream's own.

@@ -23,8 +23,8 @@ type Store struct {
 // Kept is a delivery in the store, without its body.
 type Kept struct {
 	Delivery
-	Sequence uint64
-	Size     int64     // of the body
+	Size     int64     `json:"bytes"` // of the body
+	Sequence uint64    `json:"sequence"`
 	made     time.Time // when its stream was created
 }
 

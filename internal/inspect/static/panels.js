@@ -130,7 +130,7 @@ function deliveryRows(d, command) {
     button.setAttribute('aria-expanded', opens)
     if (opens && !place.childElementCount) place.append(el('td', { colspan: '6' }, await deliveryBody(d, command)))
   })
-  return [el('tr', {}, el('td', {}, button), cell('Received', ago(d.received)), cell('Reason', d.reason, 'warn'), cell('Endpoint', d.endpoint), cell('Size', bytes(d.size), 'n'), cell('Id', d.id, 'mono')), place]
+  return [el('tr', {}, el('td', {}, button), cell('Received', ago(d.received)), cell('Reason', d.reason, 'warn'), cell('Endpoint', d.endpoint), cell('Size', bytes(d.bytes), 'n'), cell('Id', d.id, 'mono')), place]
 }
 
 async function deliveryBody(d, command) {
