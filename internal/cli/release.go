@@ -125,7 +125,7 @@ func (r *releasing) batch(ctx context.Context, chosen []quarantine.Kept) error {
 	known, unknown := r.lookup.Ask(ctx, verified)
 	for i, k := range chosen {
 		if ctx.Err() != nil {
-			return nil
+			break
 		}
 		var became string
 		err := cmp.Or(errs[i], unknown)
