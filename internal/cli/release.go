@@ -142,7 +142,7 @@ func (r *releasing) batch(ctx context.Context, chosen []quarantine.Kept) error {
 			return err
 		}
 	}
-	return nil
+	return nil //nolint:nilerr // what failed is printed
 }
 
 // publish publishes what isn't stored already, and removes the delivery from quarantine.
