@@ -23,10 +23,8 @@ type Config struct {
 	Stream     Stream        // of the events
 	Quarantine *Stream       // of quarantined deliveries; nil: none
 	Timeout    time.Duration // for the acknowledgement of a message that is published directly
-	// SpoolTimeout is for the acknowledgement of a message from the spool; 0: spoolTimeout.
-	SpoolTimeout time.Duration
-	Windows      string // directory of the files that keep the streams' effective duplicate windows; "": none
-	Log          *zap.Logger
+	Windows    string        // directory of the files that keep the streams' effective duplicate windows; "": none
+	Log        *zap.Logger
 }
 
 // Publisher publishes over one connection, to one stream for each kind of message.

@@ -3,8 +3,6 @@ package publish
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,14 +21,13 @@ type room struct {
 	reason string // last token of the subjects of deliveries answered 200
 	limit  int64  // QUARANTINE_MAX_BYTES; the stream's own limit may be larger
 	ask    func(context.Context) (*jetstream.StreamInfo, error)
-	now    func() time.Time
 
-	mu       sync.Mutex
-	answered time.Time // when ask last returned
-	failure  error     // its error
-	all      int64     // bytes that had room then
-	step     int64     // bytes to admit until it is asked again
-	left     int64     // of step
+	mu     sync.Mutex
+	asked  time.Time // when ask last returned
+	err    error     // its error
+	all    int64     // bytes that had room then
+	left   int64     // bytes to admit until it is asked again
+	isUsed bool      // some were admitted since
 }
 
 const (
@@ -47,78 +44,61 @@ func (r *room) admit(ctx context.Context, size int64) error {
 	size += storeOverhead
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.take(size) {
-		return nil
+	if age := time.Since(r.asked); age > roomValid || size > r.left && (r.isUsed || age >= roomAgain) {
+		r.learn(ctx, size)
 	}
-	if r.isDue() {
-		if info, err := r.ask(ctx); err != nil {
-			r.failure, r.answered = fmt.Errorf("asking how full the quarantine is: %w", err), r.now()
-		} else {
-			r.learn(info)
-		}
-		if r.take(size) {
-			return nil
-		}
-	}
-	if r.failure != nil {
-		return r.failure
-	}
-	return &Error{ErrNoRoom, NoRoom, fmt.Errorf("%d bytes, of which %d would fit", size, max(r.all, 0))}
-}
-
-// take reserves room for a message and reports whether there was any. The first message of a step
-// may be larger than the step.
-func (r *room) take(size int64) bool {
-	isValid := r.failure == nil && !r.answered.IsZero() && r.now().Sub(r.answered) <= roomValid
-	if !isValid || size > r.left && (r.left < r.step || size > r.all) {
-		return false
+	switch {
+	case r.err != nil:
+		return r.err
+	case size > r.left:
+		return &Error{ErrNoRoom, NoRoom, fmt.Errorf("%d bytes, of which %d would fit", size, max(r.all, 0))}
 	}
 	r.left -= size
-	return true
+	r.isUsed = true
+	return nil
 }
 
-// isDue reports whether to ask now. After an answer that left no room it waits for roomAgain.
-func (r *room) isDue() bool {
-	isUsed := r.failure == nil && r.left < r.step
-	return r.answered.IsZero() || isUsed || r.now().Sub(r.answered) >= roomAgain
-}
-
-// learn computes the room from the stream's state.
-func (r *room) learn(info *jetstream.StreamInfo) {
+// learn asks for the stream's state and computes the room. The message that is waiting may be larger
+// than a step.
+func (r *room) learn(ctx context.Context, size int64) {
+	info, err := r.ask(ctx)
+	r.asked, r.isUsed, r.err = time.Now(), false, nil
+	if err != nil {
+		r.err = fmt.Errorf("asking how full the quarantine is: %w", err)
+		return
+	}
 	limit := r.limit
 	if have := info.Config.MaxBytes; have > 0 && (limit <= 0 || have < limit) {
 		limit = have
 	}
-	r.answered, r.failure, r.all = r.now(), nil, limit
-	r.step = max(limit/roomSteps, 0)
-	isProtected := func(subject string) bool { return strings.HasSuffix(subject, "."+r.reason) }
-	if slices.ContainsFunc(slices.Collect(maps.Keys(info.State.Subjects)), isProtected) {
+	r.all = limit
+	for subject := range info.State.Subjects {
+		if !strings.HasSuffix(subject, "."+r.reason) {
+			continue
+		}
 		r.all = limit/2 - int64(info.State.Bytes)
 		if most := info.Config.MaxMsgs; most > 0 && int64(info.State.Msgs) >= most/2 {
 			r.all = 0
 		}
-		r.step = max(min(r.step, r.all), 0)
 	}
-	r.left = r.step
+	r.left = min(r.all, max(limit/roomSteps, size))
 }
 
 // newRoom returns the room of the quarantine's stream.
 func (p *Publisher) newRoom(stream Stream) *room {
-	return &room{reason: stream.ProtectedReason, limit: stream.MaxBytes, now: time.Now, ask: func(ctx context.Context) (*jetstream.StreamInfo, error) {
+	return &room{reason: stream.ProtectedReason, limit: stream.MaxBytes, ask: func(ctx context.Context) (*jetstream.StreamInfo, error) {
 		ctx, cancel := context.WithTimeout(ctx, p.config.Timeout/2) // the acknowledgement needs the other half
 		defer cancel()
-		type answer struct {
-			info *jetstream.StreamInfo
-			err  error
-		}
-		answers := make(chan answer, 1)
-		go func() { // nats.go ignores the context while it dials
-			info, err := fullness(ctx, p.session.Load().js, stream)
-			answers <- answer{info, err}
+		var info *jetstream.StreamInfo
+		var err error
+		done := make(chan struct{})
+		go func() { // nats.go ignores the context while a write has to wait
+			defer close(done)
+			info, err = fullness(ctx, p.session.Load().js, stream)
 		}()
 		select {
-		case a := <-answers:
-			return a.info, a.err
+		case <-done:
+			return info, err
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

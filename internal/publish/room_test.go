@@ -154,7 +154,7 @@ func TestLargerThanStream(t *testing.T) {
 
 // answering returns a room whose stream answers so.
 func answering(limit int64, info *jetstream.StreamInfo, asked *int) *room {
-	return &room{reason: "unreadable", limit: limit, now: time.Now, ask: func(context.Context) (*jetstream.StreamInfo, error) {
+	return &room{reason: "unreadable", limit: limit, ask: func(context.Context) (*jetstream.StreamInfo, error) {
 		*asked++
 		if info == nil {
 			return nil, context.DeadlineExceeded
