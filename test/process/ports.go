@@ -14,15 +14,16 @@ import (
 // time begin at different ports.
 func FreeAddrs(n int) (addrs []string, err error) {
 	for range 100 + n {
+		if len(addrs) == n {
+			return addrs, nil
+		}
 		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+(os.Getpid()*100+int(given.Add(1)))%20_000)
 		l, err := net.Listen("tcp", addr) //nolint:noctx // it doesn't wait
 		if err != nil {
 			continue
 		}
 		_ = l.Close()
-		if addrs = append(addrs, addr); len(addrs) == n {
-			return addrs, nil
-		}
+		addrs = append(addrs, addr)
 	}
 	return nil, errors.New("no port is free")
 }

@@ -18,3 +18,9 @@ func TestFreeAddrs(t *testing.T) {
 		}
 	}
 }
+
+func TestNoAddrs(t *testing.T) {
+	if addrs, err := FreeAddrs(0); len(addrs) > 0 || err != nil {
+		t.Errorf("%v, %v", addrs, err)
+	}
+}
