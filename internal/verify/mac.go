@@ -64,26 +64,35 @@ func Decode(text string, encodings []Encoding) (mac MAC, ok bool) {
 	return mac, err == nil && n == len(mac)
 }
 
-// MACs returns the MACs in the header and in a member of the body; either may be the right one. It
-// refuses headers that differ, because it can't know which one counts. Equal ones count as one:
-// some proxies double headers.
-func MACs(encodings []Encoding, header http.Header, name, member string) (macs []MAC, err error) {
-	texts := append(slices.Compact(slices.Clone(header[name])), member)
-	if len(texts) > 2 {
-		return nil, ManySignatures
+// HeaderValue returns the value of the header with the signature; "" if there is none. It refuses
+// headers that differ, because it can't know which one counts. Equal ones count as one: some
+// proxies double headers.
+func HeaderValue(h http.Header, name string) (string, error) {
+	switch values := slices.Compact(slices.Clone(h[name])); len(values) {
+	case 0:
+		return "", nil
+	case 1:
+		return values[0], nil
 	}
-	err = NoSignature
-	for _, text := range texts {
-		if text == "" {
-			continue
-		}
-		err = MalformedSignature
+	return "", ManySignatures
+}
+
+// MACs returns the MACs in the header and in a member of the body; either may be the right one.
+func MACs(encodings []Encoding, h http.Header, name, member string) (macs []MAC, err error) {
+	value, err := HeaderValue(h, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case value == "" && member == "":
+		return nil, NoSignature
+	}
+	for _, text := range []string{value, member} {
 		if mac, ok := Decode(text, encodings); ok {
 			macs = append(macs, mac)
 		}
 	}
 	if macs == nil {
-		return nil, err
+		return nil, MalformedSignature
 	}
 	return macs, nil
 }

@@ -24,9 +24,6 @@ func (s *scheme) explain(r verify.Request) (e verify.Explanation) {
 	r.Header = s.renamed(r.Header)
 	a := &attempt{scheme: s, r: &r}
 	macs, err := a.signatures()
-	if err != nil {
-		a.time = s.format.timeIn(r.Header.Get(s.header))
-	}
 	step := func(format string, args ...any) { e.Steps = append(e.Steps, fmt.Sprintf(format, args...)) }
 	step("%s, as %s: %s", s.header, s.settings.SignatureFormat, inWords(len(macs), err))
 	text, missing := a.text()
@@ -64,16 +61,6 @@ func inWords(n int, err error) string {
 		return "one signature"
 	}
 	return fmt.Sprintf("%d signatures, any of which may match", n)
-}
-
-// timeIn returns the time in a header that may have other mistakes.
-func (f *format) timeIn(value string) string {
-	for word := range strings.FieldsFuncSeq(value, func(r rune) bool { return strings.ContainsRune(" ,;", r) }) {
-		if i := f.match(word); i != nil && i.isTime {
-			return word[len(i.prefix):]
-		}
-	}
-	return ""
 }
 
 // describe lists the parts of the signed text with their lengths.

@@ -2,6 +2,7 @@ package hmac
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/verify"
@@ -10,7 +11,7 @@ import (
 // format is the form of a signature header: items with a separator between them. Each item is text
 // around a signature or around the time.
 type format struct {
-	separator byte // 0: the whole header is one item
+	separator string // "": the whole header is one item
 	items     []item
 	encodings []verify.Encoding
 }
@@ -63,7 +64,7 @@ func parseFormat(template string) (f format, err error) {
 	_, suffix, _ := strings.Cut(rest, "}")
 	f.items = []item{{prefix: prefix, suffix: suffix}}
 	if !strings.Contains(template, " ") {
-		f.separator = ' '
+		f.separator = " "
 	}
 	return f, nil
 }
@@ -82,34 +83,27 @@ func (f *format) list(template string) bool {
 		}
 		items = append(items, item{prefix: name + "=", isTime: value == "{timestamp}"})
 	}
-	f.separator, f.items = separator[0], items
+	f.separator, f.items = separator, items
 	return true
 }
 
 // hasTime reports whether the header has the time.
 func (f *format) hasTime() bool {
-	for _, i := range f.items {
-		if i.isTime {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(f.items, func(i item) bool { return i.isTime })
 }
 
-// read appends the signatures of a header to room and returns its time. If a time is required, none
-// or two of them count as a missing signature.
-func (f *format) read(value string, room []verify.MAC) (macs []verify.MAC, time string, err error) {
-	times, signatures := 0, 0
+// read returns the signatures and the time of a header; the time also with an error. If a time is
+// required, none or two of them count as a missing signature.
+func (f *format) read(value string) (macs []verify.MAC, time string, err error) {
 	if strings.Trim(value, " \t") == "" {
 		return nil, "", verify.NoSignature
 	}
-	for more := true; more; {
-		text := value
-		if i := strings.IndexByte(value, f.separator); f.separator != 0 && i >= 0 {
-			text, value = value[:i], value[i+1:]
-		} else {
-			more = false
-		}
+	parts := []string{value}
+	if f.separator != "" {
+		parts = strings.Split(value, f.separator)
+	}
+	times, signatures := 0, 0
+	for _, text := range parts {
 		text = strings.Trim(text, " \t")
 		found := f.match(text)
 		switch {
@@ -120,21 +114,18 @@ func (f *format) read(value string, room []verify.MAC) (macs []verify.MAC, time 
 		default:
 			signatures++
 			inside := text[len(found.prefix) : len(text)-len(found.suffix)]
-			if decoded, ok := verify.Decode(inside, f.encodings); ok {
-				room = append(room, decoded)
+			if mac, ok := verify.Decode(inside, f.encodings); ok {
+				macs = append(macs, mac)
 			}
-		}
-		if signatures > maxSignatures {
-			return nil, "", verify.MalformedSignature
 		}
 	}
 	switch {
 	case f.hasTime() && times != 1:
-		return nil, "", verify.NoSignature
-	case len(room) == 0:
-		return nil, "", verify.MalformedSignature
+		return nil, time, verify.NoSignature
+	case len(macs) == 0, signatures > maxSignatures:
+		return nil, time, verify.MalformedSignature
 	}
-	return room, time, nil
+	return macs, time, nil
 }
 
 // match returns the item that a part of the header matches; nil: none.
@@ -153,7 +144,7 @@ func (f *format) write(sum []byte, time string) string {
 	var b strings.Builder
 	for i, m := range f.items {
 		if i > 0 {
-			b.WriteByte(f.separator)
+			b.WriteString(f.separator)
 		}
 		inside := time
 		if !m.isTime {

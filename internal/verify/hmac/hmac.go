@@ -15,7 +15,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
@@ -51,14 +50,14 @@ func (s *scheme) keep(h http.Header) http.Header {
 			kept[name] = values
 		}
 	}
-	_, stamp, _ := s.format.read(h.Get(s.header), nil)
+	_, stamp, _ := s.format.read(h.Get(s.header))
 	kept.Set(s.header, s.format.write(make([]byte, sha256.Size), stamp))
 	return kept
 }
 
 // resign returns kept headers with a new signature.
 func (s *scheme) resign(kept http.Header, key secret.Secret, signed [][]byte) http.Header {
-	_, stamp, _ := s.format.read(kept.Get(s.header), nil)
+	_, stamp, _ := s.format.read(kept.Get(s.header))
 	h := kept.Clone()
 	h.Set(s.header, s.format.write(verify.Sum(key, signed...), stamp))
 	return h
@@ -67,26 +66,18 @@ func (s *scheme) resign(kept http.Header, key secret.Secret, signed [][]byte) ht
 // attempt is the verification of one delivery.
 type attempt struct {
 	*scheme
-	r        *verify.Request
-	time     string // as sent; "" if there is none
-	room     [8]verify.MAC
-	parts    [][]byte         // of the signed text and of the id
-	buffer   []byte           // the signed text without the body, and then the id
-	from, to int              // where in buffer the time is
-	before   int              // how much of buffer precedes the body
-	values   []stringify.Text // at the paths; nil: not read yet
+	r      *verify.Request
+	time   string           // in the signature header
+	values []stringify.Text // at the paths; nil: not read yet
 }
 
 // signatures returns the signatures of the header.
 func (a *attempt) signatures() (macs []verify.MAC, err error) {
-	values := a.r.Header[a.header]
-	switch {
-	case len(values) == 0:
-		return nil, verify.NoSignature
-	case slices.ContainsFunc(values[1:], func(v string) bool { return v != values[0] }):
-		return nil, verify.ManySignatures
+	value, err := verify.HeaderValue(a.r.Header, a.header)
+	if err != nil {
+		return nil, err
 	}
-	macs, a.time, err = a.format.read(values[0], a.room[:0])
+	macs, a.time, err = a.format.read(value)
 	return macs, err
 }
 
@@ -114,39 +105,29 @@ func (a *attempt) stamp() string {
 	return text
 }
 
-// text returns the signed text in parts. A value that is missing or occurs twice counts as a
-// missing signature.
-func (a *attempt) text() ([][]byte, error) {
-	if len(a.signed) == 1 { // the body
-		a.parts = [][]byte{a.r.Raw, nil}
-		return a.parts[:1:1], nil
-	}
-	a.buffer = make([]byte, 0, 128)
+// text returns the signed text, with a part for each of the template. A value that is missing or
+// occurs twice counts as a missing signature.
+func (a *attempt) text() (text [][]byte, err error) {
 	for i, p := range a.signed {
-		value := ""
+		value := p.text
 		switch p.kind {
-		case literal:
-			a.buffer = append(a.buffer, p.text...)
-			continue
 		case body:
-			a.before = len(a.buffer)
+			text = append(text, a.r.Raw)
 			continue
 		case header:
 			value, _ = a.read(source{header: p.text})
 		case timestamp:
 			value = a.stamp()
-			a.from, a.to = len(a.buffer), len(a.buffer)+len(value)
 		}
-		if value == "" {
+		switch {
+		case value == "":
 			return nil, verify.NoSignature
-		}
-		if !a.ends(value, i) || p.kind == timestamp && !a.isTime(value) {
+		case p.kind != literal && !a.ends(value, i), p.kind == timestamp && !a.isTime(value):
 			return nil, verify.MalformedSignature
 		}
-		a.buffer = append(a.buffer, value...)
+		text = append(text, []byte(value))
 	}
-	a.parts = [][]byte{a.buffer[:a.before], a.r.Raw, a.buffer[a.before:], nil}
-	return a.parts[:3:3], nil
+	return text, nil
 }
 
 // isTime reports whether a value is a time, if only that separates it from the text before it.
@@ -170,7 +151,7 @@ func (s *scheme) ends(value string, i int) bool {
 
 // claims returns the claims of an authentic delivery.
 func (a *attempt) claims(c verify.Claims) (verify.Claims, error) {
-	c.IDText = a.idText()
+	c.IDText = a.idText(c.SignedText)
 	var err error
 	c.Name, err = a.first(a.events)
 	if err == nil && c.Name == "" {
@@ -192,19 +173,16 @@ func (a *attempt) claims(c verify.Claims) (verify.Claims, error) {
 
 // idText returns the text for the event's id: the vendor's id if that is signed; else the signed
 // text without the time, which differs between attempts.
-func (a *attempt) idText() [][]byte {
+func (a *attempt) idText(signed [][]byte) (text [][]byte) {
 	if id, _ := a.first(a.ids); id != "" {
-		all, last := append(a.buffer, id...), len(a.parts)-1
-		a.parts[last] = all[len(a.buffer):]
-		return a.parts[last:]
+		return [][]byte{[]byte(id)}
 	}
-	switch {
-	case a.to == 0:
-		return nil
-	case a.to <= a.before:
-		return [][]byte{a.buffer[:a.from], a.buffer[a.to:a.before], a.r.Raw, a.buffer[a.before:]}
+	for i, part := range signed {
+		if a.signed[i].kind != timestamp {
+			text = append(text, part)
+		}
 	}
-	return [][]byte{a.buffer[:a.before], a.r.Raw, a.buffer[a.before:a.from], a.buffer[a.to:]}
+	return text
 }
 
 // first returns the value of the first source that the delivery has.

@@ -1,8 +1,8 @@
 package hmac
 
 import (
+	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/verify"
@@ -17,25 +17,19 @@ const (
 	rfc3339      unit = "rfc3339"
 )
 
+var decimal = regexp.MustCompile(`^(\d{1,15})(?:\.(\d{1,9}))?$`)
+
 // parse reads a time and returns it with its text in RFC 3339.
 func (u unit) parse(text string) (t time.Time, written string, ok bool) {
 	if u == rfc3339 {
 		return verify.RFC3339Text(text)
 	}
-	whole, fraction, hasFraction := strings.Cut(text, ".")
-	n, ok := digits(whole, 15)
-	if !ok {
+	number := decimal.FindStringSubmatch(text)
+	if number == nil {
 		return time.Time{}, "", false
 	}
-	nanoseconds := int64(0)
-	if hasFraction {
-		if nanoseconds, ok = digits(fraction, 9); !ok {
-			return time.Time{}, "", false
-		}
-		for range 9 - len(fraction) {
-			nanoseconds *= 10
-		}
-	}
+	n, _ := strconv.ParseInt(number[1], 10, 64)
+	nanoseconds, _ := strconv.ParseInt((number[2] + "000000000")[:9], 10, 64)
 	if u == milliseconds {
 		t = time.UnixMilli(n).Add(time.Duration(nanoseconds / 1e3)).UTC()
 	} else {
@@ -45,21 +39,6 @@ func (u unit) parse(text string) (t time.Time, written string, ok bool) {
 		return t, "", true
 	}
 	return t, t.Format(time.RFC3339Nano), true
-}
-
-// digits reads a number of at most so many digits.
-func digits(text string, most int) (n int64, ok bool) {
-	if text == "" || len(text) > most {
-		return 0, false
-	}
-	for i := range len(text) {
-		c := text[i] - '0'
-		if c > 9 {
-			return 0, false
-		}
-		n = n*10 + int64(c)
-	}
-	return n, true
 }
 
 // format writes a time.
