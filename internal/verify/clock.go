@@ -57,7 +57,7 @@ func IsMilliseconds(t time.Time) bool { return t.Year() > 9999 }
 // its range, where no tolerance reaches.
 func UnixTime(number stringify.Text) (time.Time, bool) {
 	seconds, ok := number.Number()
-	if !ok || math.IsNaN(seconds) || math.IsInf(seconds, 0) {
+	if !ok {
 		return time.Time{}, false
 	}
 	const outside = 253402300800 // the year 10000
@@ -69,22 +69,11 @@ func UnixTime(number stringify.Text) (time.Time, bool) {
 // decimal comma and an hour of one digit.
 var rfc3339Shape = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$`)
 
-// RFC3339 reads a JSON string with an RFC 3339 date-time. It returns the time and the text as it
-// was sent, with t and z in capitals: the RFC allows small ones, which many readers don't expect.
-func RFC3339(value stringify.Text) (time.Time, string, bool) {
-	if !value.IsString() || len(value) > 64 {
-		return time.Time{}, "", false
-	}
-	return RFC3339Text(value.String())
-}
-
-// RFC3339Text is RFC3339 for a text without quotes.
-func RFC3339Text(text string) (time.Time, string, bool) {
-	if len(text) > 64 {
-		return time.Time{}, "", false
-	}
+// RFC3339 reads an RFC 3339 date-time. It returns the time and the text as it was sent, with t and z
+// in capitals: the RFC allows small ones, which many readers don't expect.
+func RFC3339(text string) (time.Time, string, bool) {
 	text = strings.ToUpper(text)
-	if !rfc3339Shape.MatchString(text) {
+	if len(text) > 64 || !rfc3339Shape.MatchString(text) {
 		return time.Time{}, "", false
 	}
 	t, err := time.Parse(time.RFC3339, text)

@@ -128,7 +128,7 @@ func check(r verify.Request) (verify.Claims, error) {
 			return c, err
 		}
 	}
-	occurred, written, ok := verify.RFC3339(m[sentTime])
+	occurred, written, ok := verify.RFC3339(m[sentTime].String())
 	if !ok {
 		return c, cmp.Or(untimely, fmt.Errorf("%w: its time is not RFC 3339", verify.Unreadable))
 	}
@@ -143,7 +143,7 @@ func created(r *verify.Request, value stringify.Text) (time.Time, error) {
 	if value == nil || string(value) == "null" {
 		return time.Time{}, nil
 	}
-	created, _, ok := verify.RFC3339(value)
+	created, _, ok := verify.RFC3339(value.String())
 	if !ok {
 		return time.Time{}, fmt.Errorf("%w: its %s is not RFC 3339", verify.Unreadable, signedTime)
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/textproto"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -28,32 +30,25 @@ type part struct {
 // maxTemplate bounds a template's length, because it costs time for every delivery.
 const maxTemplate = 256
 
+var pieces = regexp.MustCompile(`\{[^{}]*\}|[^{}]+|[{}]`)
+
 // split splits a template into literals and parts in braces.
 func split(template string) (parts []part, err error) {
 	if len(template) > maxTemplate {
 		return nil, fmt.Errorf("it is longer than %d characters", maxTemplate)
 	}
-	for at := 0; at < len(template); {
-		rest := template[at:]
-		brace := strings.IndexAny(rest, "{}")
-		if brace != 0 {
-			if brace < 0 {
-				brace = len(rest)
+	for _, place := range pieces.FindAllStringIndex(template, -1) {
+		text, position := template[place[0]:place[1]], place[0]+1
+		p := part{literal, text, position}
+		switch {
+		case text == "{" || text == "}":
+			return nil, at1(position, "a brace without its other one")
+		case text[0] == '{':
+			if p, err = placeholder(text[1:len(text)-1], position); err != nil {
+				return nil, err
 			}
-			parts = append(parts, part{literal, rest[:brace], at + 1})
-			at += brace
-			continue
-		}
-		end := strings.IndexAny(rest[1:], "{}") + 1
-		if rest[0] == '}' || end == 0 || rest[end] == '{' {
-			return nil, at1(at+1, "a brace without its other one")
-		}
-		p, err := placeholder(rest[1:end], at+1)
-		if err != nil {
-			return nil, err
 		}
 		parts = append(parts, p)
-		at += end + 1
 	}
 	return parts, nil
 }
@@ -122,28 +117,20 @@ var reserved = []string{
 	"Www-Authenticate",
 }
 
+// token has the characters of a header's name (RFC 9110, section 5.6.2).
+const token = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^`|~_"
+
 // headerName returns a header's name in canonical case.
 func headerName(name string) (string, error) {
-	for i := range len(name) {
-		// RFC 9110, section 5.6.2.
-		if c := name[i]; !isAlphanumeric(c) && strings.IndexByte("!#$%&'*+-.^`|~_", c) < 0 {
-			return "", fmt.Errorf("%q can't stand in the name of a header", c)
-		}
+	if rest := strings.TrimLeft(name, token); rest != "" {
+		return "", fmt.Errorf("%q can't stand in the name of a header", rest[0])
 	}
-	canonical := textproto.CanonicalMIMEHeaderKey(name)
-	if canonical == "" {
+	name = textproto.CanonicalMIMEHeaderKey(name)
+	switch {
+	case name == "":
 		return "", errors.New("a header's name is missing")
+	case slices.Contains(reserved, name), strings.HasPrefix(name, "Proxy-"), strings.HasPrefix(name, "X-Forwarded-"):
+		return "", fmt.Errorf("the header %s belongs to the connection, to proxies or to authentication", name)
 	}
-	isReserved := strings.HasPrefix(canonical, "Proxy-") || strings.HasPrefix(canonical, "X-Forwarded-")
-	for _, r := range reserved {
-		isReserved = isReserved || canonical == r
-	}
-	if isReserved {
-		return "", fmt.Errorf("the header %s belongs to the connection, to proxies or to authentication", canonical)
-	}
-	return canonical, nil
-}
-
-func isAlphanumeric(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+	return name, nil
 }

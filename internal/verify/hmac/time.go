@@ -22,7 +22,7 @@ var decimal = regexp.MustCompile(`^(\d{1,15})(?:\.(\d{1,9}))?$`)
 // parse reads a time and returns it with its text in RFC 3339.
 func (u unit) parse(text string) (t time.Time, written string, ok bool) {
 	if u == rfc3339 {
-		return verify.RFC3339Text(text)
+		return verify.RFC3339(text)
 	}
 	number := decimal.FindStringSubmatch(text)
 	if number == nil {
