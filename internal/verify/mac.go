@@ -42,6 +42,14 @@ func (e Encoding) Encode(mac []byte) string {
 	return hex.EncodeToString(mac)
 }
 
+// Alphabet returns the base64 alphabet of a text without padding.
+func Alphabet(text string) *base64.Encoding {
+	if strings.ContainsAny(text, "-_") {
+		return base64.RawURLEncoding
+	}
+	return base64.RawStdEncoding
+}
+
 // Decode reads a MAC. The length of the text tells which of the encodings it has.
 func Decode(text string, encodings []Encoding) (mac MAC, ok bool) {
 	const unpadded = 43 // base64 characters of 32 bytes
@@ -55,12 +63,8 @@ func Decode(text string, encodings []Encoding) (mac MAC, ok bool) {
 	if len(text) != unpadded || !slices.Contains(encodings, Base64) {
 		return mac, false
 	}
-	encoding := base64.RawStdEncoding
-	if strings.ContainsAny(text, "-_") {
-		encoding = base64.RawURLEncoding
-	}
 	// encoding/base64 skips line breaks, and then returns fewer bytes than a MAC has.
-	n, err := encoding.Strict().Decode(mac[:], []byte(text))
+	n, err := Alphabet(text).Strict().Decode(mac[:], []byte(text))
 	return mac, err == nil && n == len(mac)
 }
 

@@ -3,6 +3,7 @@ package verify
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
@@ -20,7 +21,7 @@ type Member struct {
 // ParseObject reads one JSON object.
 func ParseObject(text []byte) (o Object, err error) {
 	if _, err := stringify.Check(text); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("not a JSON object: %w", err)
 	}
 	c := stringify.Cursor{Text: text}
 	all := c.Object(func(name []byte) {

@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,20 +24,23 @@ func (s *scheme) explain(r verify.Request) (e verify.Explanation) {
 	a := &attempt{scheme: s, r: &r}
 	macs, err := a.signatures()
 	step := func(format string, args ...any) { e.Steps = append(e.Steps, fmt.Sprintf(format, args...)) }
-	step("%s, as %s: %s", s.header, s.settings.SignatureFormat, inWords(len(macs), err))
+	switch is := s.header + ", as " + s.settings.SignatureFormat; {
+	case err != nil:
+		step("%s: %v", is, err)
+	case len(macs) == 1:
+		step("%s: one signature", is)
+	default:
+		step("%s: %d signatures, any of which may match", is, len(macs))
+	}
+	parts, causes := a.describe()
+	step("SIGNED=%s: %s", s.settings.Signed, parts)
 	text, missing := a.text()
-	step("SIGNED=%s: %s", s.settings.Signed, a.describe())
 	if missing == nil {
 		whole := bytes.Join(text, nil)
 		sum := sha256.Sum256(whole)
 		step("the signed text has %d bytes, its SHA-256 begins %x", len(whole), sum[:4])
 	}
-	if p := s.unsignedParts(); p != "" {
-		step("not signed is %s: the sender may have written anything", p)
-	}
-	if f, ok := s.missingPart(r); ok {
-		e.Causes = append(e.Causes, f)
-	}
+	e.Causes = causes
 	if errors.Is(missing, verify.MalformedSignature) && e.Causes == nil {
 		e.Causes = append(e.Causes, proven(
 			"signed_part", "a value in SIGNED holds the text that stands behind it there, so that it could end in two places",
@@ -53,77 +55,40 @@ func (s *scheme) explain(r verify.Request) (e verify.Explanation) {
 	return e
 }
 
-func inWords(n int, err error) string {
-	if err != nil {
-		return err.Error()
-	}
-	if n == 1 {
-		return "one signature"
-	}
-	return fmt.Sprintf("%d signatures, any of which may match", n)
-}
-
-// describe lists the parts of the signed text with their lengths.
-func (a *attempt) describe() string {
+// describe lists the parts of the signed text with their lengths. A header that isn't there exactly
+// once is a cause.
+func (a *attempt) describe() (parts string, causes []verify.Finding) {
 	var all []string
 	for _, p := range a.signed {
-		what, value, several := p.text, "", false
-		switch p.kind {
-		case literal:
+		if p.kind == literal {
 			continue
-		case body:
-			what, value = "the body", string(a.r.Raw)
-		case header:
-			value, several = a.read(source{header: p.text})
-		case timestamp:
-			what, value = "the timestamp", a.stamp()
 		}
-		switch {
-		case several:
-			all = append(all, what+" is there more than once")
-		case value == "":
+		what, n := p.text, 0
+		switch p.kind {
+		case body:
+			what, n = "the body", len(a.r.Raw)
+		case header:
+			n = len(a.r.Header.Get(p.text))
+		case timestamp:
+			what, n = cmp.Or(a.scheme.time.header, "the timestamp"), len(a.stamp())
+		}
+		switch times := len(a.r.Header[what]); {
+		case times > 1:
+			all = append(all, fmt.Sprintf("%s is there %d times", what, times))
+		case n == 0:
 			all = append(all, what+" is missing")
 		default:
-			all = append(all, fmt.Sprintf("%s has %d bytes", what, len(value)))
-		}
-	}
-	return strings.Join(all, ", ")
-}
-
-// unsignedParts lists the values that are used though they aren't signed.
-func (s *scheme) unsignedParts() string {
-	var all []string
-	if s.timed && s.covers == Body {
-		all = append(all, "the time")
-	}
-	for _, e := range s.events {
-		isSigned := e.header == "" || slices.ContainsFunc(s.signed, func(p part) bool { return p.kind == header && p.text == e.header })
-		if !isSigned {
-			all = append(all, "the event's name in "+e.header)
-		}
-	}
-	return strings.Join(all, " and ")
-}
-
-// missingPart names a header in SIGNED that the delivery doesn't have exactly once.
-func (s *scheme) missingPart(r verify.Request) (f verify.Finding, ok bool) {
-	for _, p := range s.signed {
-		name := p.text
-		if p.kind == timestamp {
-			name = s.time.header
-		}
-		if p.kind == literal || name == "" {
+			all = append(all, fmt.Sprintf("%s has %d bytes", what, n))
 			continue
 		}
-		if n := len(r.Header[name]); n != 1 {
-			says := "the header " + name + " is missing, and it is part of what is signed"
-			if n > 1 {
-				says = fmt.Sprintf("the header %s is there %d times, and it is part of what is signed", name, n)
-			}
-			return proven("signed_part", says, "if the capture is whole, a proxy drops it or adds to it: have it pass on the vendor's header, once"), true
+		if what != "the timestamp" {
+			causes = append(causes, proven(
+				"signed_part", "the header "+all[len(all)-1]+", and it is part of what is signed",
+				"if the capture is whole, a proxy drops it or adds to it: have it pass on the vendor's header, once",
+			))
 		}
 	}
-	return f, false
+	return strings.Join(all, ", "), causes
 }
 
 // signatures lists the MACs according to the settings, and everything else in the headers that could

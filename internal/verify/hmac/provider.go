@@ -2,7 +2,6 @@ package hmac
 
 import (
 	"cmp"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"net/http"
@@ -77,21 +76,14 @@ const (
 // decodeSecret returns the key that a secret encodes.
 func decodeSecret(k secret.Secret, encoding string) (secret.Secret, error) {
 	text := string(k.Key())
-	if encoding == hexSecret {
-		key, err := hex.DecodeString(text)
-		if err != nil || len(key) == 0 {
-			return secret.Secret{}, errors.New("it is not hexadecimal")
-		}
-		return secret.New(string(key)), nil
+	decode := hex.DecodeString
+	if encoding == base64Secret {
+		text = strings.TrimRight(strings.TrimPrefix(text, "whsec_"), "=")
+		decode = verify.Alphabet(text).DecodeString
 	}
-	text = strings.TrimRight(strings.TrimPrefix(text, "whsec_"), "=")
-	alphabet := base64.RawStdEncoding
-	if strings.ContainsAny(text, "-_") {
-		alphabet = base64.RawURLEncoding
-	}
-	key, err := alphabet.DecodeString(text)
+	key, err := decode(text)
 	if err != nil || len(key) == 0 {
-		return secret.Secret{}, errors.New("it is not base64")
+		return secret.Secret{}, errors.New("it is not " + encoding)
 	}
 	return secret.New(string(key)), nil
 }
