@@ -41,8 +41,8 @@ func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*
 	for _, stage := range []string{"read", "verify", "publish"} {
 		metrics.Stages.WithLabelValues(stage)
 	}
-	for _, r := range ingest.ConnRefusals {
-		metrics.RefusedConns.WithLabelValues(string(r.Refusal))
+	for r := range ingest.ConnRefusals {
+		metrics.RefusedConns.WithLabelValues(string(r))
 	}
 	for kind := range publish.Kind(publish.Kinds) {
 		metrics.Possible.WithLabelValues(kind.String())

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -114,9 +115,9 @@ func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 // SetReadDeadline implements net.Conn.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.deadline = t
 	c.changed.Broadcast()
-	c.mu.Unlock()
 	return c.Conn.SetReadDeadline(t)
 }
 
@@ -253,7 +254,7 @@ func (c *conn) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	if status, ok := bytes.CutPrefix(p, []byte("HTTP/1.1 ")); ok && len(status) > 3 && !c.isHandling() && !c.reported.Swap(true) {
-		c.limiter.refuse(c, ownAnswer(string(status[:3])), string(p))
+		c.limiter.refuse(c, cmp.Or(ownAnswers[string(status[:3])], Malformed), string(p))
 	}
 	return c.Conn.Write(p)
 }

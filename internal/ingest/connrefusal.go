@@ -22,25 +22,25 @@ const (
 	Expectation    ConnRefusal = "expectation"
 )
 
-// ConnRefusals lists every [ConnRefusal], with what to do about it.
-var ConnRefusals = []struct {
-	Refusal ConnRefusal
-	Remedy  string
-}{
-	{ProxyProtocol, "the proxy in front speaks the PROXY protocol: switch it off there, the bridge takes plain HTTP/1.1"},
-	{TLSOnPlain, "the sender speaks TLS to a plain port: have the proxy in front speak http to the bridge, or set TLS_CERT_FILE and TLS_KEY_FILE"},
-	{PlainOnTLS, "the sender speaks plain HTTP to the TLS port: have it use https, or unset TLS_CERT_FILE and TLS_KEY_FILE"},
-	{TLSHandshake, "the TLS handshake failed: the sender may not trust the certificate, know only TLS 1.1 or speak HTTP/2 only"},
-	{HTTP2, "the proxy in front speaks HTTP/2 without asking: have it speak HTTP/1.1 to the bridge"},
-	{HeadTooLarge, "a head has at most 8 KiB: have the proxy in front add less to it, cookies above all"},
-	{TooManyHeaders, "a head has at most 100 headers: have the proxy in front add fewer"},
-	{HeadTimeout, "the headers were not whole in 5 s: the sender is slow, or is an attack"},
-	{HeadBusy, "too much is in flight: see MAX_IN_FLIGHT_BYTES"},
-	{Malformed, "the request is not HTTP/1.1 as RFC 9112 has it, or lacks its Host: see the answer for what is wrong"},
-	{HTTPVersion, "the bridge speaks HTTP/1.0 and HTTP/1.1"},
-	{Framing, "the bridge takes a body with a length, or with the transfer encoding chunked alone"},
-	{Expectation, "the bridge knows no expectation but 100-continue: have the proxy in front remove the header Expect"},
+// ConnRefusals has advice for the operator for every [ConnRefusal].
+var ConnRefusals = map[ConnRefusal]string{
+	ProxyProtocol:  "the proxy in front speaks the PROXY protocol: switch it off there, the bridge takes plain HTTP/1.1",
+	TLSOnPlain:     "the sender speaks TLS to a plain port: have the proxy in front speak http to the bridge, or set TLS_CERT_FILE and TLS_KEY_FILE",
+	PlainOnTLS:     "the sender speaks plain HTTP to the TLS port: have it use https, or unset TLS_CERT_FILE and TLS_KEY_FILE",
+	TLSHandshake:   "the TLS handshake failed: the sender may not trust the certificate, know only TLS 1.1 or speak HTTP/2 only",
+	HTTP2:          "the proxy in front speaks HTTP/2 without asking: have it speak HTTP/1.1 to the bridge",
+	HeadTooLarge:   "a head has at most 8 KiB: have the proxy in front add less to it, cookies above all",
+	TooManyHeaders: "a head has at most 100 headers: have the proxy in front add fewer",
+	HeadTimeout:    "the headers were not whole in 5 s: the sender is slow, or is an attack",
+	HeadBusy:       "too much is in flight: see MAX_IN_FLIGHT_BYTES",
+	Malformed:      "the request is not HTTP/1.1 as RFC 9112 has it, or lacks its Host: see the answer for what is wrong",
+	HTTPVersion:    "the bridge speaks HTTP/1.0 and HTTP/1.1",
+	Framing:        "the bridge takes a body with a length, or with the transfer encoding chunked alone",
+	Expectation:    "the bridge knows no expectation but 100-continue: have the proxy in front remove the header Expect",
 }
+
+// Remedy returns advice for the operator.
+func (r ConnRefusal) Remedy() string { return ConnRefusals[r] }
 
 // RefusedConn is a refused connection. The sender chose nothing in it, except Remote.
 type RefusedConn struct {
@@ -88,20 +88,9 @@ func plainOnTLS(first []byte) ConnRefusal {
 	return PlainOnTLS // a method
 }
 
-// ownAnswer returns the refusal behind the status of an answer by net/http itself.
-func ownAnswer(status string) ConnRefusal {
-	switch status {
-	case "417":
-		return Expectation
-	case "431":
-		return HeadTooLarge
-	case "501":
-		return Framing
-	case "505":
-		return HTTPVersion
-	}
-	return Malformed
-}
+// ownAnswers are the refusals behind the statuses with which net/http itself answers; behind any
+// other it is Malformed.
+var ownAnswers = map[string]ConnRefusal{"417": Expectation, "431": HeadTooLarge, "501": Framing, "505": HTTPVersion}
 
 // answer returns the answer to a refused connection, in the form of net/http's own; "" if the
 // sender couldn't read one.
@@ -116,14 +105,4 @@ func (r ConnRefusal) answer() string {
 		return ""
 	}
 	return "HTTP/1.1 " + status + "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n" + r.Remedy() + "\n"
-}
-
-// Remedy returns advice for the operator.
-func (r ConnRefusal) Remedy() string {
-	for _, c := range ConnRefusals {
-		if c.Refusal == r {
-			return c.Remedy
-		}
-	}
-	return string(r)
 }
