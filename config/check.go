@@ -16,7 +16,7 @@ import (
 
 var endpointName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
-// check checks the rules that concern several variables.
+// check checks what is right only together with other variables.
 func (l *loader) check(c *Config) {
 	if len(c.Endpoints) == 0 {
 		var variables []string
@@ -25,14 +25,50 @@ func (l *loader) check(c *Config) {
 		}
 		l.problems.add(Problem{Variable: strings.Join(variables, ", "), Takes: "the webhook's shared secret in at least one of them: no endpoint is configured (to try the bridge without any, run `bridge demo`)"})
 	}
-	if c.HTTPAddr == c.AdminAddr && c.HTTPAddr.Port() != 0 {
-		l.wrong("ADMIN_ADDR", "another address than HTTP_ADDR's")
-	}
 	l.checkTLS(c)
-	l.checkNATS(c)
-	l.checkStream(c)
-	l.checkBounds(c)
+	l.checkRules(c)
+	l.checkDuplicates(c)
 	l.checkShared(c)
+}
+
+// maxBody bounds MAX_BODY_BYTES.
+const maxBody = 64 << 20
+
+// checkRules checks bounds, and the rules that concern several variables.
+func (l *loader) checkRules(c *Config) {
+	secured := !c.NATSToken.IsEmpty() || c.NATSUser != "" && !c.NATSPassword.IsEmpty()
+	for _, rule := range []struct {
+		variable string
+		holds    bool
+		takes    string
+	}{
+		{"ADMIN_ADDR", c.HTTPAddr != c.AdminAddr || c.HTTPAddr.Port() == 0, "another address than HTTP_ADDR's"},
+		{"NATS_USER", c.NATSPassword.IsEmpty() || c.NATSUser != "", "the user whose password NATS_PASSWORD is"},
+		{"NATS_CERT", (c.NATSCert == "") == (c.NATSKey == ""), "a certificate, together with its key in NATS_KEY"},
+		{"NATS_TLS_FIRST", !c.NATSTLSFirst || !c.IsEmbedded(), "true only with NATS_URL: the embedded server has no TLS"},
+		{
+			"EMBEDDED_NATS_ADDR", !c.IsEmbedded() || c.EmbeddedNATSAddr.IsLoopback() || secured,
+			"a loopback address such as 127.0.0.1:4222, unless NATS_TOKEN or NATS_USER and NATS_PASSWORD are set: others could read and write all events",
+		},
+		{"STREAM_REPLICAS", c.StreamReplicas >= 1 && c.StreamReplicas <= 5 && (c.StreamReplicas == 1 || !c.IsEmbedded()), takesOf(*c, "StreamReplicas")},
+		{"STREAM_MAX_AGE", c.StreamMaxAge >= 0, takesOf(*c, "StreamMaxAge")},
+		{"PUBLISH_TIMEOUT", c.PublishTimeout >= time.Millisecond, "a duration of at least 1ms"},
+		{"SPOOL_DRAIN_TIMEOUT", c.SpoolDrainTimeout >= 0, "a duration of at least 0s"},
+		{"SHUTDOWN_DELAY", c.ShutdownDelay >= 0, "a duration of at least 0s"},
+		{"SHUTDOWN_TIMEOUT", c.ShutdownTimeout >= time.Millisecond, "a duration of at least 1ms"},
+		{"MAX_BODY_BYTES", c.MaxBodyBytes >= 1 && c.MaxBodyBytes <= maxBody, takesOf(*c, "MaxBodyBytes")},
+		{"MAX_IN_FLIGHT_BYTES", c.MaxInFlightBytes >= 1, "a size above 0, such as 64MiB"},
+		{"SPOOL_MAX_BYTES", c.SpoolMaxBytes >= 1, "a size above 0, such as 1GiB"},
+		{"QUARANTINE_MAX_BYTES", c.QuarantineMaxBytes >= 1, "a size above 0, such as 64MiB"},
+		{
+			"QUARANTINE_MAX_BYTES", !c.Quarantine || c.MaxBodyBytes > maxBody || c.QuarantineMaxBytes >= c.LargestRecord(),
+			fmt.Sprintf("at least %s, so that a delivery of MAX_BODY_BYTES, %s, fits in it; or set QUARANTINE=false", c.LargestRecord(), c.MaxBodyBytes),
+		},
+	} {
+		if !rule.holds {
+			l.wrong(rule.variable, rule.takes)
+		}
+	}
 }
 
 // MaxTLSFile is the largest certificate or key file, in bytes.
@@ -70,29 +106,7 @@ func (l *loader) checkTLS(c *Config) {
 	c.Certificate = &pair
 }
 
-func (l *loader) checkNATS(c *Config) {
-	if !c.NATSPassword.IsEmpty() && c.NATSUser == "" {
-		l.wrong("NATS_USER", "the user whose password NATS_PASSWORD is")
-	}
-	if (c.NATSCert == "") != (c.NATSKey == "") {
-		l.wrong("NATS_CERT", "a certificate, together with its key in NATS_KEY")
-	}
-	if c.NATSTLSFirst && c.IsEmbedded() {
-		l.wrong("NATS_TLS_FIRST", "true only with NATS_URL: the embedded server has no TLS")
-	}
-	secured := !c.NATSToken.IsEmpty() || c.NATSUser != "" && !c.NATSPassword.IsEmpty()
-	if c.IsEmbedded() && !c.EmbeddedNATSAddr.IsLoopback() && !secured {
-		l.wrong("EMBEDDED_NATS_ADDR", "a loopback address such as 127.0.0.1:4222, unless NATS_TOKEN or NATS_USER and NATS_PASSWORD are set: others could read and write all events")
-	}
-}
-
-func (l *loader) checkStream(c *Config) {
-	if c.StreamReplicas < 1 || c.StreamReplicas > 5 || c.IsEmbedded() && c.StreamReplicas > 1 {
-		l.wrong("STREAM_REPLICAS", takesOf(*c, "StreamReplicas"))
-	}
-	if c.StreamMaxAge < 0 {
-		l.wrong("STREAM_MAX_AGE", takesOf(*c, "StreamMaxAge"))
-	}
+func (l *loader) checkDuplicates(c *Config) {
 	least := c.minDuplicates()
 	if !c.set["STREAM_DUPLICATES"] {
 		c.StreamDuplicates = least
@@ -107,47 +121,12 @@ func (l *loader) checkStream(c *Config) {
 	}
 }
 
-func (l *loader) checkBounds(c *Config) {
-	for _, d := range []struct {
-		variable string
-		value    time.Duration
-		least    time.Duration
-	}{
-		{"PUBLISH_TIMEOUT", c.PublishTimeout, time.Millisecond},
-		{"SPOOL_DRAIN_TIMEOUT", c.SpoolDrainTimeout, 0},
-		{"SHUTDOWN_DELAY", c.ShutdownDelay, 0},
-		{"SHUTDOWN_TIMEOUT", c.ShutdownTimeout, time.Millisecond},
-	} {
-		if d.value < d.least {
-			l.wrong(d.variable, fmt.Sprintf("a duration of at least %s", humanize.Duration(d.least)))
-		}
-	}
-	if c.MaxBodyBytes < 1 || c.MaxBodyBytes > 64<<20 {
-		l.wrong("MAX_BODY_BYTES", takesOf(*c, "MaxBodyBytes"))
-	}
-	if c.MaxInFlightBytes < 1 {
-		l.wrong("MAX_IN_FLIGHT_BYTES", "a size above 0, such as 64MiB")
-	}
-	if c.SpoolMaxBytes < 1 {
-		l.wrong("SPOOL_MAX_BYTES", "a size above 0, such as 1GiB")
-	}
-	switch least := c.MaxBodyBytes + spooled; {
-	case c.QuarantineMaxBytes < 1:
-		l.wrong("QUARANTINE_MAX_BYTES", "a size above 0, such as 64MiB")
-	case c.Quarantine && c.MaxBodyBytes <= 64<<20 && c.QuarantineMaxBytes < least:
-		l.wrong("QUARANTINE_MAX_BYTES", fmt.Sprintf("at least %s, so that a delivery of MAX_BODY_BYTES, %s, fits in it; or set QUARANTINE=false", least, c.MaxBodyBytes))
-	}
-}
-
-// spooled is roughly what a delivery in the spool or in quarantine needs besides its body.
-const spooled = 4 << 10
-
 // doubts warns of settings that are valid but probably a mistake.
 func (l *loader) doubts(c *Config) {
 	known := Names()
 	l.warnOfUnused(c)
 	if len(l.problems) == 0 {
-		l.warnings = append(l.warnings, Doubts(c.Endpoints)...)
+		l.warnings = append(l.warnings, secretDoubts(c.Endpoints)...)
 	}
 	for variable := range l.vars {
 		if slices.Contains(known, generic(variable)) || !looksLikeOurs(variable, known) {
@@ -155,7 +134,7 @@ func (l *loader) doubts(c *Config) {
 		}
 		l.warn("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, nearest(generic(variable), known))
 	}
-	if c.SpoolMaxBytes > 0 && c.SpoolMaxBytes < c.MaxBodyBytes+spooled {
+	if c.SpoolMaxBytes > 0 && c.SpoolMaxBytes < c.LargestRecord() {
 		l.warn("SPOOL_MAX_BYTES is %s: an event of MAX_BODY_BYTES, %s, doesn't fit in it, so that the bridge is never ready without NATS", c.SpoolMaxBytes, c.MaxBodyBytes)
 	}
 	if c.MaxInFlightBytes > 0 && c.MaxInFlightBytes < 2*c.MaxBodyBytes {

@@ -109,6 +109,10 @@ func (c *Config) IsSet(variable string) bool { return c.set[variable] }
 // IsEmbedded reports whether the bridge runs its own nats-server.
 func (c *Config) IsEmbedded() bool { return c.NATSURL == "" }
 
+// LargestRecord returns roughly what a delivery of MAX_BODY_BYTES takes in the spool or in
+// quarantine.
+func (c *Config) LargestRecord() Size { return c.MaxBodyBytes + 4<<10 }
+
 // SpansURL returns where spans are sent; "" if tracing is off.
 func (c *Config) SpansURL() string {
 	switch {

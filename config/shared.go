@@ -58,8 +58,8 @@ func (l *loader) checkShared(c *Config) {
 	}
 }
 
-// Doubts returns warnings about valid secrets that are probably a mistake.
-func Doubts(endpoints []Endpoint) (all []string) {
+// secretDoubts returns warnings about valid secrets that are probably a mistake.
+func secretDoubts(endpoints []Endpoint) (all []string) {
 	for i := range endpoints {
 		e := &endpoints[i]
 		for position, s := range e.Secrets {

@@ -196,9 +196,6 @@ func (a *App) NATSURL() string {
 	return a.nats.URL()
 }
 
-// envelope is roughly the most that is added to a body until it is in the spool.
-const envelope = 4 << 10
-
 // readiness returns the reasons why an event can't be made durable now, neither by NATS nor by the
 // spool, in which one of MAX_BODY_BYTES must still fit. Lesser problems are notes.
 func (a *App) readiness() (r telemetry.Readiness) {
@@ -212,7 +209,7 @@ func (a *App) readiness() (r telemetry.Readiness) {
 	if state := a.relay.Breaker(); direct == nil && state != "closed" {
 		direct = fmt.Errorf("%w: NATS is connected but doesn't acknowledge in time: the breaker is %s", publish.ErrUnavailable, state)
 	}
-	room := a.spool.Room(int64(a.config.MaxBodyBytes) + envelope)
+	room := a.spool.Room(int64(a.config.LargestRecord()))
 	if direct != nil && room != nil {
 		r.Reasons = append(r.Reasons, direct.Error(), "the spool takes nothing either: "+room.Error())
 		return r
