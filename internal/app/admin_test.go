@@ -90,7 +90,8 @@ func TestLogLevelIsLogged(t *testing.T) {
 	}
 }
 
-// Over loopback a page of some site can't reach the admin listener by a name that it has resolve to 127.0.0.1.
+// Over loopback a page of some site can't reach the admin listener by a name that it has resolve to
+// 127.0.0.1.
 func TestAdminHost(t *testing.T) {
 	b := start(t)
 	_, port, err := net.SplitHostPort(b.AdminAddr())
@@ -117,7 +118,8 @@ func TestAdminHost(t *testing.T) {
 	}
 }
 
-// Requests that stop in the middle, however many, don't keep anybody else from the admin listener, and end.
+// Requests that stop in the middle, however many, don't keep anybody else from the admin listener,
+// and end.
 func TestAdminIsBounded(t *testing.T) {
 	b := start(t)
 	var all []net.Conn

@@ -131,7 +131,7 @@ func TestAnswers(t *testing.T) {
 			want := before
 			if test.status == http.StatusOK {
 				want++
-				if a.said != "stored" || len(a.id) != 32 {
+				if a.result != "stored" || len(a.id) != 32 {
 					t.Errorf("answered %s", a.body)
 				}
 			}
@@ -242,7 +242,7 @@ func TestDuplicate(t *testing.T) {
 	}
 	mac := verify.Sum(secret.New(frigadeSecret), canonical.Member("data"))
 	second := b.post("frigade", renewed, "X-Webhook-Signature: "+base64.RawURLEncoding.EncodeToString(mac))
-	if first.said != "stored" || second.said != "duplicate" || first.id != second.id {
+	if first.result != "stored" || second.result != "duplicate" || first.id != second.id {
 		t.Errorf("first %s, second %s", first.body, second.body)
 	}
 	if n := b.stored(); n != 1 {

@@ -56,7 +56,8 @@ func (b *logBuffer) String() string {
 	return b.text.String()
 }
 
-// start runs a bridge with both endpoints, on an embedded server unless the variables say otherwise.
+// start runs a bridge with both endpoints, on an embedded server unless the variables say
+// otherwise.
 func start(t *testing.T, vars ...string) *bridge {
 	t.Helper()
 	c, _, err := config.Load(append([]string{
@@ -114,13 +115,13 @@ func (b *bridge) messages(name string) uint64 {
 	return stream.CachedInfo().State.Msgs
 }
 
-// answer is what came back.
+// answer is a response.
 type answer struct {
 	*http.Response
-	body string
-	code string // of a problem
-	id   string
-	said string // the status in a 200's body
+	body   string
+	code   string // of a problem
+	id     string
+	result string // the status in a 200's body
 }
 
 // dial opens a connection to the public listener.
@@ -160,19 +161,19 @@ func (c *conn) read(method string) answer {
 		c.t.Fatalf("reading answer: %v", err)
 	}
 	a := answer{Response: response, body: string(body)}
-	var said struct {
+	var problem struct {
 		ID, Title, Code string
 		Status          any
 	}
 	if method != http.MethodHead {
-		if err := json.Unmarshal(body, &said); err != nil {
+		if err := json.Unmarshal(body, &problem); err != nil {
 			c.t.Fatalf("%s: %q is not JSON: %v", response.Status, body, err)
 		}
 	}
-	a.code, a.id = said.Code, said.ID
+	a.code, a.id = problem.Code, problem.ID
 	switch response.StatusCode {
 	case http.StatusOK:
-		a.said = fmt.Sprint(said.Status)
+		a.result = fmt.Sprint(problem.Status)
 		if got := response.Header.Get("Content-Type"); got != "application/json" {
 			c.t.Errorf("Content-Type %q", got)
 		}
@@ -180,7 +181,7 @@ func (c *conn) read(method string) answer {
 		if got := response.Header.Get("Content-Type"); got != "application/problem+json" {
 			c.t.Errorf("Content-Type %q", got)
 		}
-		if method != http.MethodHead && (said.Title == "" || said.Code == "" || said.Status != float64(response.StatusCode)) {
+		if method != http.MethodHead && (problem.Title == "" || problem.Code == "" || problem.Status != float64(response.StatusCode)) {
 			c.t.Errorf("problem without title, code or status: %s", body)
 		}
 	}

@@ -60,8 +60,8 @@ func (b *bridge) postTLS(c *http.Client) (status int, proto string, err error) {
 	return response.StatusCode, response.Proto, err
 }
 
-// TLS on the public listener alone, from 1.2 on, without HTTP/2 (ADR 12): who offers both speaks HTTP/1.1, and who speaks
-// nothing else gets no connection.
+// TLS on the public listener alone, from 1.2 on, without HTTP/2 (ADR 12): who offers both speaks
+// HTTP/1.1, and who speaks nothing else gets no connection.
 func TestTLS(t *testing.T) {
 	pair := tlstest.New(t, "hooks.example.com")
 	b := start(t, "TLS_CERT_FILE="+pair.Cert, "TLS_KEY_FILE="+pair.Key)
@@ -100,8 +100,8 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// Certificate and key are replaced together. A half of a new pair, or one that isn't whole, changes nothing
-// but log and metrics.
+// Certificate and key are replaced together. A half of a new pair, or one that isn't whole, changes
+// nothing but log and metrics.
 func TestCertificateReload(t *testing.T) {
 	first, second, expired := tlstest.New(t, "hooks.example.com"), tlstest.New(t, "hooks.example.com"), tlstest.Until(t, time.Now().Add(-time.Minute), "hooks.example.com")
 	v := newVolume(t, files(t, first, first))
@@ -148,7 +148,7 @@ func TestCertificateReload(t *testing.T) {
 	if b.metric("webhook_bridge_tls_last_reload_successful") != "1" {
 		t.Error("not successful again")
 	}
-	// One that has expired is what the operator wants, perhaps: the clock may be wrong. It is said loudly.
+	// An expired one is used all the same, since the clock may be wrong, and is logged as an error.
 	v.swap(files(t, expired, expired))
 	b.await("loaded", func() bool { return len(b.lines("certificate is not valid now")) == 1 })
 	if got := int64(b.number("webhook_bridge_tls_certificate_expiry_timestamp_seconds")); got != expired.Leaf.NotAfter.Unix() {
@@ -159,8 +159,8 @@ func TestCertificateReload(t *testing.T) {
 	}
 }
 
-// The end under TLS is as orderly as without: an open connection has one more answer, and neither one that says nothing
-// nor one that hasn't shaken hands holds it up.
+// Shutting down with TLS is as orderly as without: an open connection gets one more answer. Neither
+// a silent connection nor one without a handshake delays it.
 func TestTLSShutdown(t *testing.T) {
 	pair := tlstest.New(t, "hooks.example.com")
 	b := start(t, "TLS_CERT_FILE="+pair.Cert, "TLS_KEY_FILE="+pair.Key)

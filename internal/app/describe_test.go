@@ -18,8 +18,8 @@ type description struct {
 	Labels           []string // by name; where the values are fixed, with them: state=closed|half-open|open
 }
 
-// describe lists the bridge's own metrics, without those of Go's runtime and the process, in the order in
-// which they were added.
+// describe lists the bridge's own metrics, without those of Go's runtime and the process, in the
+// order in which they were added.
 func describe(m *telemetry.Metrics) []description {
 	var all []description
 	for _, c := range m.Ours() {

@@ -15,7 +15,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
-// ids are the ids of what is stored, in order.
+// ids returns the ids of the stored events, in order.
 func (b *bridge) ids() (ids []string) {
 	b.t.Helper()
 	stream, err := b.js.Stream(b.t.Context(), "WEBHOOKS")
@@ -47,7 +47,7 @@ func TestNATSAway(t *testing.T) {
 		body := flockBody(fmt.Sprint(i), "")
 		for range 2 {
 			a := b.post("flock", body, flockHeader(t, body))
-			if a.StatusCode != http.StatusOK || a.said != "spooled" {
+			if a.StatusCode != http.StatusOK || a.result != "spooled" {
 				t.Fatalf("answered %s %s", a.Status, a.body)
 			}
 			want = append(want, a.id)
@@ -64,13 +64,13 @@ func TestNATSAway(t *testing.T) {
 		t.Error(err)
 	}
 	if !strings.Contains(b.log.String(), "events are left in the spool") {
-		t.Errorf("nothing is said of what is left:\n%s", b.log)
+		t.Errorf("what is left is not logged:\n%s", b.log)
 	}
 
 	b = start(t, vars...)
 	body := flockBody("behind the others", "")
 	a := b.post("flock", body, flockHeader(t, body))
-	if a.said != "spooled" {
+	if a.result != "spooled" {
 		t.Errorf("answered %s", a.body)
 	}
 	want = append(want, a.id)
@@ -81,7 +81,7 @@ func TestNATSAway(t *testing.T) {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}
 	body = flockBody("directly", "")
-	if a := b.post("flock", body, flockHeader(t, body)); a.said != "stored" {
+	if a := b.post("flock", body, flockHeader(t, body)); a.result != "stored" {
 		t.Errorf("answered %s", a.body)
 	}
 	for _, metric := range []string{
@@ -115,7 +115,7 @@ func TestDrain(t *testing.T) {
 	s := natsdtest.New(t, "")
 	b := start(t, "NATS_URL="+s.URL(), "SPOOL_DRAIN_TIMEOUT=1m")
 	body := flockBody("a", "")
-	if a := b.post("flock", body, flockHeader(t, body)); a.said != "spooled" {
+	if a := b.post("flock", body, flockHeader(t, body)); a.result != "spooled" {
 		t.Fatalf("answered %s", a.body)
 	}
 	stopped := make(chan error, 1)
@@ -158,7 +158,7 @@ func TestQuarantine(t *testing.T) {
 			var ids []string
 			for range 2 {
 				a := b.post(test.endpoint, test.body, header)
-				if a.StatusCode != test.status || test.status == 200 && a.said != "quarantined" {
+				if a.StatusCode != test.status || test.status == 200 && a.result != "quarantined" {
 					t.Errorf("answered %s %s", a.Status, a.body)
 				}
 				ids = append(ids, a.id)
@@ -225,7 +225,7 @@ func TestQuarantineWhileNATSIsAway(t *testing.T) {
 	s := natsdtest.New(t, "")
 	b := start(t, "NATS_URL="+s.URL())
 	unreadable := `{"x":1}`
-	if a := b.post("flock", unreadable, flockHeader(t, unreadable)); a.StatusCode != http.StatusOK || a.said != "quarantined" {
+	if a := b.post("flock", unreadable, flockHeader(t, unreadable)); a.StatusCode != http.StatusOK || a.result != "quarantined" {
 		t.Errorf("answered %s %s", a.Status, a.body)
 	}
 	if n, m := b.spool.Len(publish.Quarantined), b.spool.Len(publish.Event); n != 1 || m != 0 {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// One secret doesn't come into force at endpoints of two providers, also not by a file that changes;
-// where two exchange theirs, or one gives up what the other wants, each has its own again.
+// One secret doesn't come into force at endpoints of two providers, also not by a file that
+// changes; where two exchange theirs, or one gives up what the other wants, each has its own again.
 func TestSecretsAreNotShared(t *testing.T) {
 	v := newVolume(t, map[string]string{"a": "one", "b": "two", "c": "three"})
 	vars := slices.Concat(further(0, "a", "flock", "SECRETS_FILE="+v.path("a")), further(1, "b", "frigade", "SECRETS_FILE="+v.path("b")),

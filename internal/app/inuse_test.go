@@ -23,7 +23,7 @@ func TestWhileInUse(t *testing.T) {
 		then  error
 		want  error
 		took  time.Duration
-		said  int
+		lines int
 	}{
 		{"free", 0, nil, nil, 0, 0},
 		{"another error", 0, other, other, 0, 0},
@@ -40,7 +40,7 @@ func TestWhileInUse(t *testing.T) {
 					}
 					return test.then
 				})
-				if took := time.Since(began); !errors.Is(err, test.want) || took != test.took || logs.Len() != test.said {
+				if took := time.Since(began); !errors.Is(err, test.want) || took != test.took || logs.Len() != test.lines {
 					t.Errorf("%v after %s, %v", err, took, logs.All())
 				}
 			})

@@ -296,8 +296,8 @@ func TestLogLines(t *testing.T) {
 	}
 }
 
-// Connections on which nothing was ever sent, and a time-out that is used up by waiting for idle ones,
-// are no failure.
+// Connections on which nothing was ever sent, and a time-out that is used up by waiting for idle
+// ones, are no failure.
 func TestShutdownWithSilentConnections(t *testing.T) {
 	b := start(t, "SHUTDOWN_TIMEOUT=50ms")
 	b.closing = time.Minute // the machine may be busy
@@ -314,8 +314,8 @@ func TestShutdownWithSilentConnections(t *testing.T) {
 	}
 }
 
-// Who connects while a bridge starts has an answer within a second, even where NATS takes the connection and says
-// nothing. A machine that stands still gets another try.
+// Who connects while a bridge starts has an answer within a second, even where NATS takes the
+// connection and says nothing. A machine that stands still gets another try.
 func TestStartWithSilentNATS(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, and nobody answers
 	if err != nil {

@@ -176,7 +176,8 @@ var (
 	grepped = regexp.MustCompile(`kubectl logs POD \| grep (?:-E )?['"]"?([\w' ]{5,})['"]`) // what is looked for in the log
 )
 
-// A log line that the runbook speaks of is one that somebody finds: operations.md lists it, and the code has it.
+// A log line that the runbook speaks of is one that somebody finds: operations.md lists it, and the
+// code has it.
 func TestRunbooksLogLines(t *testing.T) {
 	read := func(file string) string {
 		text, err := os.ReadFile(file)

@@ -26,8 +26,8 @@ func (b *bridge) kept() map[string]uint64 {
 	return info.State.Subjects
 }
 
-// A sender that has one stale capture of Frigade's without actionType, where neither type nor the rest of the
-// body is signed, has it kept once, whatever they write there.
+// A sender that has one stale capture of Frigade's without actionType, where neither type nor the
+// rest of the body is signed, has it kept once, whatever they write there.
 func TestVariantsAreKeptOnce(t *testing.T) {
 	for name, vars := range map[string][]string{"stored": nil, "spooled": {"NATS_URL=later"}} {
 		t.Run(name, func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestRefusedPushNothingOut(t *testing.T) {
 	b := start(t, "QUARANTINE_MAX_BYTES=2MiB")
 	nameless := fmt.Sprintf(`{"timestamp":%d}`, time.Now().Unix())
 	a := b.post("flock", nameless, flockHeader(t, nameless))
-	if a.said != "quarantined" {
+	if a.result != "quarantined" {
 		t.Fatalf("answered %s %s", a.Status, a.body)
 	}
 	for i := range 60 {

@@ -97,7 +97,8 @@ func (b *bridge) number(series string) float64 {
 	return n
 }
 
-// A rotation as docs/operations.md has it, under load: no delivery is refused, whichever secret signs it.
+// A rotation as docs/operations.md has it, under load: no delivery is refused, whichever secret
+// signs it.
 func TestRotationUnderLoad(t *testing.T) {
 	v := newVolume(t, map[string]string{"flock": "old"})
 	b := start(t, further(0, "live", "flock", "SECRETS_FILE="+v.path("flock"))...)
@@ -233,7 +234,8 @@ func TestPositions(t *testing.T) {
 	check("and counts on", map[string]string{"count 0": "3", "used 0": "true"}, "0", "1", "0")
 }
 
-// A delivery that was verified under secrets that were replaced meanwhile counts for no other's position.
+// A delivery that was verified under secrets that were replaced meanwhile counts for no other's
+// position.
 func TestReplacedInFlight(t *testing.T) {
 	b := start(t)
 	k := b.reloader.keyrings["flock"]
@@ -248,8 +250,8 @@ func TestReplacedInFlight(t *testing.T) {
 	}
 }
 
-// Whatever the file becomes that can't be used, the last good secrets stay in force; log and metrics say
-// so, once, and also when it is over.
+// Whatever the file becomes that can't be used, the last good secrets stay in force; log and
+// metrics say so, once, and also when it is over.
 func TestUnusableSecrets(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	write := func(content string) {

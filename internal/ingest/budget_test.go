@@ -9,8 +9,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// The budget counts what was received, not what was announced; what is past it is answered 503, and
-// all is given back.
+// The budget counts the bytes that were received, not those announced. Past it the answer is 503.
+// In the end all bytes are given back.
 func TestInFlightBytes(t *testing.T) {
 	p := newPublic(t, func(c *Config) { c.MaxInFlightBytes, c.MaxBodyBytes = 64<<10, 32<<10 }).listen()
 	head := int64(len(halfHead(32000)))
@@ -60,8 +60,8 @@ func TestCanonicalFormIsCharged(t *testing.T) {
 	}
 }
 
-// Senders that stop in the middle of their bodies don't keep others out for longer than patience; who has
-// taken longest makes room, and reads its 503.
+// Senders that stop in the middle of their bodies keep others out for patience at most. The slowest
+// one makes room, and reads its 503.
 func TestSlowSendersMakeRoom(t *testing.T) {
 	p := newPublic(t, func(c *Config) { c.MaxInFlightBytes, c.MaxBodyBytes = 64<<10, 32<<10 }).listen()
 	head := int64(len(halfHead(32000)))
@@ -94,7 +94,7 @@ func TestSlowSendersMakeRoom(t *testing.T) {
 	}
 }
 
-// However senders meet, nobody waits for ever, and all is given back.
+// However many slow senders there are, none waits for ever, and all bytes are given back.
 func TestManySlowSenders(t *testing.T) {
 	p := newPublic(t, func(c *Config) { c.MaxInFlightBytes, c.MaxBodyBytes = 256<<10, 32<<10 }).listen()
 	var all []*client
@@ -146,7 +146,7 @@ func TestMadeRoom(t *testing.T) {
 	}
 }
 
-// A body is put together as it came, whatever its length and what was announced of it.
+// A body is put together as it came, whatever its length and its announced length.
 func TestBody(t *testing.T) {
 	for _, n := range []int{0, 1, blockBytes - 1, blockBytes, blockBytes + 1, 2 * blockBytes, 100_000, 1_000_000} {
 		want := strings.Repeat("0123456789", n/10+1)[:n]
@@ -167,7 +167,7 @@ func TestBody(t *testing.T) {
 	}
 }
 
-// A large body waits its turn, but no longer than the sender can wait; a small one doesn't wait at all.
+// A large body waits for a slot, but not longer than its sender can wait. A small one doesn't wait.
 func TestSlots(t *testing.T) {
 	for _, test := range []struct {
 		maxInFlight, maxBody int64

@@ -221,8 +221,8 @@ const (
 	refusedBytes   = 64 << 10
 )
 
-// refuse answers a refused connection on that side of it and ends it. It returns the error for Read;
-// p is a buffer for what still arrives.
+// refuse answers a refused connection on that side of it and ends it. It returns the error for
+// Read; p is a buffer for what still arrives.
 func (c *conn) refuse(side net.Conn, r ConnRefusal, p []byte) error {
 	if c.isHandling() || c.refused.Swap(true) {
 		return io.ErrUnexpectedEOF // the handler answers

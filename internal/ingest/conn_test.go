@@ -14,7 +14,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// A request that comes byte by byte is followed to its end, whatever its framing, and nothing is taken from the next.
+// A request that arrives byte by byte is read to its end, whatever its framing, and no byte more.
 func TestByteByByte(t *testing.T) {
 	t.Parallel()
 	c := limited(t, 4).dial()
@@ -50,7 +50,7 @@ func working(t *testing.T) (p *public, c *client, block chan struct{}) {
 	return p, c, block
 }
 
-// What comes while a request is handled is the next one.
+// Bytes that arrive while a request is handled belong to the next one.
 func TestNextComesMeanwhile(t *testing.T) {
 	t.Parallel()
 	p, c, block := working(t)
@@ -65,7 +65,7 @@ func TestNextComesMeanwhile(t *testing.T) {
 	}
 }
 
-// The server's end ends a connection whose request is being handled.
+// A server that closes also closes a connection whose request is being handled.
 func TestServerCloses(t *testing.T) {
 	t.Parallel()
 	p, c, block := working(t)
@@ -78,8 +78,8 @@ func TestServerCloses(t *testing.T) {
 	close(block)
 }
 
-// The head of a request is counted from its first byte, wherever that comes: with the end of another request, whose
-// framing is whatever it may be.
+// The head of a request is counted from its first byte, also if that arrives with the end of
+// another request, of any framing.
 func TestHeadBounds(t *testing.T) {
 	const head = "POST /webhooks/flock HTTP/1.1\r\nHost: x\r\n"
 	body, signature := signedBody("a", "")

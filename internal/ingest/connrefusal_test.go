@@ -14,28 +14,28 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// told collects the connections that were refused.
-type told struct {
+// refusals collects the refused connections.
+type refusals struct {
 	mu  sync.Mutex
 	all []RefusedConn
 }
 
-func (t *told) tell(c RefusedConn) {
+func (t *refusals) add(c RefusedConn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.all = append(t.all, c)
 }
 
-func (t *told) snapshot() []RefusedConn {
+func (t *refusals) snapshot() []RefusedConn {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return append([]RefusedConn(nil), t.all...)
 }
 
-// refusing returns a listener that tells of refusals; one of TLS with a configuration.
-func refusing(t *testing.T, config *tls.Config) (*public, *told) {
-	var seen told
-	p := newPublic(t, func(c *Config) { c.Refused = seen.tell })
+// refusing returns a listener and the refusals that it reports; with TLS if config isn't nil.
+func refusing(t *testing.T, config *tls.Config) (*public, *refusals) {
+	var seen refusals
+	p := newPublic(t, func(c *Config) { c.Refused = seen.add })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +62,8 @@ func testTLS(t *testing.T) *tls.Config {
 
 const hello = "\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03"
 
-// What is refused before a request of it reaches the handler is told once, by kind, and answered in plain text.
+// A connection that is refused before its request reaches the handler is reported once, by kind,
+// and answered in plain text.
 func TestConnRefusals(t *testing.T) {
 	const line = "POST /webhooks/flock HTTP/1.1\r\n"
 	const head = line + "Host: bridge\r\n"
@@ -113,7 +114,8 @@ func TestConnRefusals(t *testing.T) {
 	}
 }
 
-// What says nothing, and what is a request, is no refusal; nor is a connection that ends between two requests.
+// Neither a silent connection, nor one with a good request, nor one that ends between two requests
+// is reported as refused.
 func TestNoConnRefusal(t *testing.T) {
 	p, seen := refusing(t, nil)
 	_ = p.dial().Close()
@@ -139,7 +141,7 @@ func TestNoConnRefusal(t *testing.T) {
 	}
 }
 
-// A listener of TLS tells of those that can't speak it, and bounds what comes before the handshake is over.
+// A TLS listener reports clients that can't speak TLS, and bounds the bytes of a handshake.
 func TestTLSRefusals(t *testing.T) {
 	p, seen := refusing(t, testTLS(t))
 	told := func(kind ConnRefusal) {

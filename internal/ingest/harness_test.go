@@ -23,7 +23,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
-// public is the public side alone: what it accepts goes nowhere. What happens beyond is tested with the whole bridge.
+// public is the public side alone: it keeps no event. The rest is tested with the whole bridge.
 type public struct {
 	*Handler
 	t      testing.TB
@@ -33,7 +33,7 @@ type public struct {
 	kept   *keeper
 }
 
-// clock is the handler's, and stands still unless it is set forward.
+// clock is the handler's clock. It stands still unless it is set forward.
 type clock struct{ ahead atomic.Int64 }
 
 var began = time.Now()
@@ -41,7 +41,7 @@ var began = time.Now()
 func (c *clock) now() time.Time          { return began.Add(time.Duration(c.ahead.Load())) }
 func (c *clock) forward(d time.Duration) { c.ahead.Add(int64(d)) }
 
-// keeper counts what is published; where block is set, publishing waits for it.
+// keeper counts the published messages. If block is set, publishing waits for it.
 type keeper struct {
 	n     atomic.Int64
 	block atomic.Pointer[chan struct{}]
@@ -153,9 +153,9 @@ func (c *client) tryRead() (r reply, err error) {
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	r = reply{status: response.StatusCode, closes: response.Close, header: response.Header}
-	var said struct{ Code string }
-	if json.Unmarshal(text, &said) == nil {
-		r.code = said.Code
+	var problem struct{ Code string }
+	if json.Unmarshal(text, &problem) == nil {
+		r.code = problem.Code
 	} else {
 		r.code = "plain"
 	}

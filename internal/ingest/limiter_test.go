@@ -16,7 +16,7 @@ import (
 
 const badRequest = "POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 2\r\n\r\n{}"
 
-// limited is one that admits few connections.
+// limited returns a public side that admits few connections.
 func limited(t *testing.T, limit int) *public {
 	p := newPublic(t, nil)
 	p.Conns.max = limit
@@ -28,9 +28,9 @@ func (p *public) open() int {
 	return n
 }
 
-// A connection too many is admitted, and one that has brought nothing authentic goes: a refused one first, then the one
-// that has gone longest without an answer, whether it is silent or sends slowly.
-func TestWhoGoesFirst(t *testing.T) {
+// Past the limit a new connection is admitted, and an unverified one closes: a refused one first,
+// then the one that has been longest without an answer, whether it is silent or slow.
+func TestUnverifiedCloseFirst(t *testing.T) {
 	p := limited(t, 4)
 	verified := p.dial()
 	if r := verified.write(deliveryOf("verified", "")).read(); r.status != 200 {
@@ -51,7 +51,7 @@ func TestWhoGoesFirst(t *testing.T) {
 			t.Fatalf("a new one: %s", r)
 		}
 		if !gone.isClosed() {
-			t.Fatalf("%d: the one whose turn it was is still there", i)
+			t.Fatalf("%d: the one that should have closed is still open", i)
 		}
 	}
 	if r := verified.write(deliveryOf("again", "")).read(); r.status != 200 {
@@ -62,7 +62,7 @@ func TestWhoGoesFirst(t *testing.T) {
 	}
 }
 
-// resting is how many could be closed.
+// resting returns how many connections may be closed.
 func (l *ConnLimiter) resting() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -77,8 +77,8 @@ func (l *ConnLimiter) resting() int {
 	return n
 }
 
-// A refusal doesn't let anybody stay: however many are refused again and again, a newcomer that is still sending is let
-// finish, and so is one that waits for its first answer.
+// A refused connection keeps its place in the order. However often others are refused, a new one
+// may finish sending, and gets its first answer.
 func TestRefusedGoFirst(t *testing.T) {
 	p := limited(t, 8)
 	var refused []*client
@@ -109,7 +109,7 @@ func TestRefusedGoFirst(t *testing.T) {
 	}
 }
 
-// Where all are verified, the one goes that has been idle longest.
+// If all are verified, the one that has been idle longest closes.
 func TestLongestVerifiedGoes(t *testing.T) {
 	p := limited(t, 2)
 	first, second := p.dial(), p.dial()
@@ -130,7 +130,7 @@ func TestLongestVerifiedGoes(t *testing.T) {
 	}
 }
 
-// What is being worked on is never cut off; a new connection waits for its end.
+// A delivery that is being worked on is never cut off; a new connection waits for its end.
 func TestWorkIsNotCutOff(t *testing.T) {
 	p := limited(t, 2)
 	block := make(chan struct{})
@@ -196,7 +196,7 @@ func TestCloseWhileWaiting(t *testing.T) {
 	})
 }
 
-// Under TLS it is the same, and HTTP/2 is not spoken, whatever the client would like.
+// It is the same with TLS, and HTTP/2 is not spoken, whatever the client offers.
 func TestTLS(t *testing.T) {
 	p := newPublic(t, nil)
 	p.Conns.max = 2
@@ -237,7 +237,7 @@ func TestTLS(t *testing.T) {
 		t.Errorf("answered %s", r)
 	}
 	if _, _, err := dial("h2"); err == nil {
-		t.Error("who speaks HTTP/2 only wasn't refused")
+		t.Error("a client that speaks HTTP/2 only wasn't refused")
 	}
 	unverified, _, err := dial()
 	if err != nil {
@@ -262,7 +262,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// The limit leaves files for others, and is what it is where there are enough.
+// The limit leaves open files for other parts, and stays as it is if there are enough.
 func TestLimitOfConnections(t *testing.T) {
 	files, known := maxFiles()
 	n := NewConnLimiter(maxConnections).max

@@ -130,7 +130,8 @@ func check(t *testing.T, w webhook, m message) {
 	}
 }
 
-// dataOf is the body as it is published: S of it, or as it came but for white space, and for a form.
+// dataOf is the body as it is published: S of it, or as it came but for white space, and for a
+// form.
 func dataOf(t *testing.T, w webhook) string {
 	t.Helper()
 	if !w.provider.AsSent && !w.asSent {

@@ -28,7 +28,7 @@ type records chan ingest.Record
 
 func (r records) Observe(record *ingest.Record) { r <- *record }
 
-// A panic refuses one delivery, says where it happened, and doesn't take the body into the log.
+// A panic refuses one delivery. The error has the place, and nothing of the body.
 func TestPanic(t *testing.T) {
 	key := secret.New("key")
 	seen := make(records, 1)
@@ -55,7 +55,7 @@ func TestPanic(t *testing.T) {
 	if response.StatusCode != http.StatusInternalServerError || record.Outcome != "internal" || !ingest.IsInternal(record.Err) {
 		t.Errorf("answered %s, outcome %s, %v", response.Status, record.Outcome, record.Err)
 	}
-	if said := record.Err.Error(); strings.Contains(said, "marked") || !strings.Contains(said, "panicking") {
-		t.Errorf("it says:\n%s", said)
+	if text := record.Err.Error(); strings.Contains(text, "marked") || !strings.Contains(text, "panicking") {
+		t.Errorf("the error is:\n%s", text)
 	}
 }

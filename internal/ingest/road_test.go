@@ -89,7 +89,7 @@ func (r *road) send(d webhook) message {
 			Secrets: func() []secret.Secret { return secrets },
 		}},
 		SubjectPrefix: string(r.config.SubjectPrefix), MaxBodyBytes: int64(r.config.MaxBodyBytes), MaxInFlightBytes: int64(r.config.MaxInFlightBytes),
-		Publisher: r.publisher, Observer: nobody{}, Now: func() time.Time { return d.now },
+		Publisher: r.publisher, Observer: ignoring{}, Now: func() time.Time { return d.now },
 	}))
 	defer server.Close()
 	request, err := http.NewRequest(http.MethodPost, server.URL+"/webhooks/"+d.endpoint, strings.NewReader(d.body))
@@ -154,7 +154,7 @@ func (r *road) message(vector, subject string, header nats.Header, payload []byt
 	return m
 }
 
-// nobody observes nothing.
-type nobody struct{}
+// ignoring is an observer that ignores everything.
+type ignoring struct{}
 
-func (nobody) Observe(*ingest.Record) {}
+func (ignoring) Observe(*ingest.Record) {}

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// sequence is what attackers do on a few connections, one step after another. Its bytes are read in pairs: which step on
-// which connection, and how much of it.
+// sequence is what attackers do on a few connections, one step after another. Its bytes are read in
+// pairs: which step on which connection, and how much of it.
 type sequence struct {
 	dial  func() net.Conn
 	pause func(n byte)
@@ -109,15 +109,15 @@ func addAttacks(f *testing.F) {
 	f.Add(slices.Concat(at(4, 0, 250), at(4, 1, 250), at(4, 2, 250), at(4, 3, 250), at(5, 0, 9)))        // bodies that stop
 	f.Add(slices.Concat(at(0, 0, 0), at(0, 0, 1), at(0, 0, 7), many(4, at(2, 0, 30)), at(8, 0, 0)))      // and hang up
 	f.Add(slices.Concat(at(3, 0, 1), at(3, 1, 1), at(3, 2, 1)))
-	f.Add(many(20, at(3, 0, 10)))                                                                             // answers nobody reads
+	f.Add(many(20, at(3, 0, 10)))                                                                             // answers that are never read
 	f.Add(slices.Concat(at(0, 0, 16), at(0, 1, 17), at(0, 2, 18), at(6, 0, 0), at(6, 1, 0), at(6, 2, 0)))     // not HTTP/1.1
 	f.Add(slices.Concat(at(0, 0, 0), at(0, 0, 1), at(0, 0, 13), at(0, 0, 7), at(6, 0, 0), at(7, 0, 0)))       // told to continue
 	f.Add(slices.Concat(at(0, 0, 0), at(0, 0, 1), at(0, 0, 5), at(0, 0, 7), at(0, 0, 9), at(0, 0, 12)))       // framed twice
 	f.Add(slices.Concat(at(3, 0, 10), at(4, 0, 100), at(5, 0, 200), at(4, 0, 255), at(6, 0, 0), at(3, 0, 1))) // with a pause
 }
 
-// FuzzConnections plays sequences against a listener with small limits, on real connections. Meanwhile the limits hold
-// and a good sender is served; afterwards nothing is left of it.
+// FuzzConnections plays sequences against a listener with small limits, on real connections.
+// Meanwhile the limits hold and a good sender is served; afterwards nothing is left of it.
 func FuzzConnections(f *testing.F) {
 	addAttacks(f)
 	p := newPublic(f, smallLimits)
@@ -141,7 +141,7 @@ func FuzzConnections(f *testing.F) {
 		if n := p.InFlightBytes(); n < 0 || n > p.MaxInFlightBytes {
 			t.Errorf("%d bytes are held, of %d", n, p.MaxInFlightBytes)
 		}
-		p.clock.forward(patience) // who holds something makes room from now on
+		p.clock.forward(patience) // from now on slow ones make room
 		began := time.Now()
 		p.serveGood(t, p.dialFor(t))
 		if took := time.Since(began); took > 5*time.Second {
@@ -173,8 +173,9 @@ func heapInUse() uint64 {
 	return memory.HeapAlloc
 }
 
-// FuzzConnectionsInTime plays them in memory, by a clock that passes when nobody has anything to do: pauses are of
-// seconds, and a silent client is disconnected in the end, one that never closes its connection included.
+// FuzzConnectionsInTime plays them in memory. Time passes only while every goroutine waits: pauses
+// are of seconds, and a silent client is disconnected in the end, one that never closes its
+// connection included.
 func FuzzConnectionsInTime(f *testing.F) {
 	addAttacks(f)
 	f.Fuzz(func(t *testing.T, steps []byte) {

@@ -18,7 +18,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// pipes is a listener whose connections are in memory, so that their deadlines go by the test's clock.
+// pipes is a listener whose connections are in memory, so that their deadlines go by the test's
+// clock.
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -40,7 +41,7 @@ func (p pipes) Close() error {
 
 func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// inNoTime runs a test in which time passes when nothing else is left to do.
+// inNoTime runs a test in which time passes only while every goroutine waits.
 func inNoTime(t *testing.T, test func(t *testing.T, p *public, dial func() *client)) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPublic(t, nil)
@@ -61,7 +62,7 @@ func inNoTime(t *testing.T, test func(t *testing.T, p *public, dial func() *clie
 	})
 }
 
-// end waits until the connection is closed, and says after how long.
+// end waits until the connection is closed, and returns how long that took.
 func (c *client) end() time.Duration {
 	began := time.Now()
 	_ = c.SetReadDeadline(time.Time{})
@@ -69,8 +70,8 @@ func (c *client) end() time.Duration {
 	return time.Since(began)
 }
 
-// A connection that is kept alive outlives what proxies keep (600 s): who closes first must be the sender. That holds
-// whatever the request before has done to the deadlines.
+// An idle connection lives longer than a proxy keeps one (600 s), so that the sender closes first,
+// also after a request that has changed the deadlines.
 func TestIdleConnections(t *testing.T) {
 	large := fmt.Sprintf("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: %d\r\n\r\n%s", 600<<10, strings.Repeat("x", 600<<10))
 	chunked := "POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
@@ -148,7 +149,7 @@ func TestSlowSenders(t *testing.T) {
 	}
 }
 
-// A sender that never reads its answer is let go.
+// A sender that never reads its answer is disconnected.
 func TestUnreadAnswer(t *testing.T) {
 	inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
 		c := dial()
@@ -166,8 +167,8 @@ func TestUnreadAnswer(t *testing.T) {
 	})
 }
 
-// Senders that don't read their answers keep no place: a newcomer is served, though the server still tries to write to as
-// many as there may be; at once where those brought nothing authentic.
+// Senders that don't read their answers don't keep a new one out, even if the server still writes
+// to as many as the limit allows. It is served at once if they are unverified.
 func TestUnreadAnswersMakeRoom(t *testing.T) {
 	for request, within := range map[string]time.Duration{badRequest: 0, deliveryOf("unread", ""): answerWriting} {
 		inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
@@ -189,7 +190,8 @@ func TestUnreadAnswersMakeRoom(t *testing.T) {
 	}
 }
 
-// The time for the body doesn't outlive it: work that takes longer has its answer, and the connection its next delivery.
+// The bound of time for the body ends with the body: work that takes longer is answered, and the
+// connection takes its next delivery.
 func TestWorkLongerThanTheBodysTime(t *testing.T) {
 	inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
 		p.server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -213,8 +215,8 @@ func TestWorkLongerThanTheBodysTime(t *testing.T) {
 	})
 }
 
-// slowDisk refuses a message once its time is over, as the relay does where NATS is away and the disk is slow. Where it
-// isn't given a time it takes as long as the relay would by itself.
+// slowDisk refuses a message at its deadline, as the relay does if NATS is away and the disk is
+// slow. Without a deadline it takes as long as the relay would.
 type slowDisk struct{ asked atomic.Int64 }
 
 func (s *slowDisk) Publish(ctx context.Context, _ publish.Message) (publish.Status, error) {
@@ -227,7 +229,7 @@ func (s *slowDisk) Publish(ctx context.Context, _ publish.Message) (publish.Stat
 	return "", publish.ErrUnavailable
 }
 
-// An answer comes within a second of the body's last byte, whatever was waited for before.
+// The answer comes within a second of the body's last byte, whatever the delivery has waited for.
 func TestAnswerInTime(t *testing.T) {
 	inNoTime(t, func(t *testing.T, p *public, dial func() *client) {
 		var disk slowDisk

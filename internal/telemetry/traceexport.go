@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -58,4 +59,24 @@ func (t *Tracer) Close(ctx context.Context) error {
 		return fmt.Errorf("exporting the last spans: %w", err)
 	}
 	return nil
+}
+
+// reportedExporter logs that spans can't be sent once, not for each batch, and again once they can.
+type reportedExporter struct {
+	sdk.SpanExporter
+	log     *zap.Logger
+	failing atomic.Bool
+}
+
+// ExportSpans returns no error, which the SDK would log for every batch.
+func (e *reportedExporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
+	err := e.SpanExporter.ExportSpans(ctx, spans)
+	switch failed := err != nil; {
+	case failed && !e.failing.Swap(true):
+		e.log.Warn("spans can't be sent and are dropped until the collector takes them; check "+
+			"OTEL_EXPORTER_OTLP_ENDPOINT and, in Kubernetes, the network policy", zap.Error(err))
+	case !failed && e.failing.Swap(false):
+		e.log.Info("spans are sent again")
+	}
+	return nil //nolint:nilerr // it is logged
 }
