@@ -159,10 +159,7 @@ func (s *Spool) added(w *waiting) {
 	}
 	s.queued[w.journal].Add(1)
 	s.bytes[w.kind].Add(w.size())
-	if w.journal == setAside {
-		return
-	}
-	signal(s.changes[w.kind])
+	signal(s.changes[w.journal])
 }
 
 var errRecovering = errors.New("spool is being read")
@@ -188,7 +185,7 @@ func (s *Spool) write(j *journal, records []*raw) (err error) {
 }
 
 func (s *Spool) try(j *journal, records []*raw) (err error) {
-	in, b := j.active, s.buf[:0]
+	in, b := j.active, []byte(nil)
 	isNew := in == nil || in.end.Load() >= s.config.segmentSize
 	if isNew {
 		if in, err = s.newSegment(j, records[0].seq); err != nil {
@@ -198,9 +195,6 @@ func (s *Spool) try(j *journal, records []*raw) (err error) {
 	}
 	for _, r := range records {
 		b = r.append(b, in.salt)
-	}
-	if s.buf = b; cap(b) > maxBytes/8 {
-		s.buf = nil
 	}
 	err = in.append(b)
 	switch {
@@ -264,9 +258,6 @@ func (s *Spool) release() {
 	}
 	for _, j := range s.journals {
 		closeAll(j.all())
-	}
-	if s.markFile != nil {
-		_ = s.markFile.Close()
 	}
 	if s.lock != nil {
 		_ = s.lock.Close()

@@ -76,20 +76,16 @@ func (s *Spool) writeMark(sync bool) {
 			s.mark.ends[i] = end{last.number, uint64(last.end.Load())}
 		}
 	}
-	if s.markFile == nil {
-		f, err := s.disk.open(s.path(markName), os.O_CREATE|os.O_RDWR)
-		if err != nil {
-			return
-		}
-		s.markFile = f
+	f, err := s.disk.open(s.path(markName), os.O_CREATE|os.O_RDWR)
+	if err != nil {
+		return
 	}
-	_, err := s.markFile.WriteAt(s.mark.encode(), 0)
+	defer func() { _ = f.Close() }()
+	_, err = f.WriteAt(s.mark.encode(), 0)
 	if err == nil && sync {
-		err = s.markFile.Sync()
+		err = f.Sync()
 	}
 	if err != nil {
-		_ = s.markFile.Close()
 		_ = s.disk.remove(s.path(markName))
-		s.markFile = nil
 	}
 }

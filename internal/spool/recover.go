@@ -231,9 +231,7 @@ func (s *Spool) adopt(f *recovery) {
 	s.mu.Unlock()
 	for i, j := range s.journals {
 		s.removeBefore(j)
-		if i < publish.Kinds {
-			signal(s.changes[i])
-		}
+		signal(s.changes[i])
 	}
 	if n := len(f.damage); n > 0 {
 		s.config.Log.Error("spool is damaged and some records are lost: the others are kept, and once they are delivered the damaged files are renamed to *"+damagedSuffix+" for you to look at",
@@ -261,10 +259,6 @@ func (s *Spool) check() {
 			_ = s.lock.Close()
 			s.lock = lock
 		}
-	}
-	if s.markFile != nil && !slices.Contains(names, markName) {
-		_ = s.markFile.Close()
-		s.markFile = nil
 	}
 	var doubtful []string
 	var failure error

@@ -77,9 +77,7 @@ func (s *Spool) settle(i int, records []Record, reasons map[uint64]string) error
 	s.journals[i].head = last.next
 	if s.queued[i].Load() == 0 {
 		s.oldest[i].Store(0)
-		if i < publish.Kinds {
-			signal(s.changes[i])
-		}
+		signal(s.changes[i])
 	}
 	signal(s.wake)
 	return nil

@@ -69,18 +69,16 @@ type Spool struct {
 	dropped        map[uint64]struct{} // records on disk that another one has taken the place of
 	closed         bool
 	wake           chan struct{} // there is work for the committer; holds at most one
-	changes        [publish.Kinds]chan struct{}
+	changes        [journals]chan struct{}
 	done           chan struct{}
 
 	// Used by the committer alone.
 	next            uint64 // the next sequence number; none is used twice
 	mark            mark
-	markFile        file           // nil: it must be opened
 	reading         sync.WaitGroup // the recovery
 	recovered       chan *recovery
 	loaded          bool // the journals are open
 	isMissingLogged bool // that files are missing or doubtful
-	buf             []byte
 
 	failure    atomic.Pointer[error] // why the last write failed; nil if it succeeded
 	recovering atomic.Bool
@@ -133,9 +131,7 @@ func Open(c Config) (*Spool, error) {
 	}
 	for i := range s.journals {
 		s.journals[i] = newJournal(journalName(i))
-	}
-	for kind := range s.changes {
-		s.changes[kind] = make(chan struct{}, 1)
+		s.changes[i] = make(chan struct{}, 1)
 	}
 	err := s.load()
 	switch {
