@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // Where a leaf node and its hub have a stream of the same name in one account, and the hub's is meant, the
@@ -29,7 +30,10 @@ func TestLeafAcknowledges(t *testing.T) {
 	}
 	f := open(t, leaf.URL(), withTimeout(time.Second), func(c *Config) { c.Server.Domain = "hub" }).connected()
 	for i := range 20 {
-		f.stores(fmt.Sprint("hub and leaf ", i))
+		poll.Until(t, "stored in the hub", func() bool { // a busy machine may take longer than the time-out
+			_, err := f.publish(fmt.Sprint("hub and leaf ", i))
+			return err == nil
+		})
 	}
 	if info, err := streams["hub"].Info(t.Context()); err != nil || info.State.Msgs != 20 {
 		t.Errorf("the hub's stream: %+v, %v", info, err)
