@@ -56,12 +56,12 @@ configuration, and --format nsc as commands of "nsc", for an operator that issue
 				dead.Description, dead.MaxAge = "Events that a consumer could not handle", 30*24*time.Hour
 				streams = append(streams, dead)
 			}
-			consumer := durableConsumer{durable, string(cfg.StreamName), string(cfg.SubjectPrefix)}
+			all := wanted{streams, durable, string(cfg.StreamName), string(cfg.SubjectPrefix)}
 			switch format {
 			case "nats":
-				return printTemplates(stdio.out, natsCommands, streams, consumer)
+				return natsCommands.Execute(stdio.out, all)
 			case "nack":
-				return printTemplates(stdio.out, nackResources, streams, consumer)
+				return nackResources.Execute(stdio.out, all)
 			case "json":
 				encoder := json.NewEncoder(stdio.out)
 				encoder.SetEscapeHTML(false) // subjects end in >
@@ -86,83 +86,54 @@ configuration, and --format nsc as commands of "nsc", for an operator that issue
 	return c
 }
 
-// durableConsumer is a consumer of all events; without a name there is none.
-type durableConsumer struct{ Name, Stream, Prefix string }
-
-// printTemplates writes each stream, and then the consumer.
-func printTemplates(w io.Writer, with *template.Template, streams []jetstream.StreamConfig, consumer durableConsumer) error {
-	for _, s := range streams {
-		if err := with.Execute(w, s); err != nil {
-			return fmt.Errorf("printing stream %s: %w", s.Name, err)
-		}
-	}
-	if consumer.Name == "" {
-		return nil
-	}
-	return with.ExecuteTemplate(w, "consumer", consumer)
+// wanted is what the templates print.
+type wanted struct {
+	Streams                  []jetstream.StreamConfig
+	Consumer, Stream, Prefix string // a durable consumer of all events; without a name there is none
 }
 
 var streamFunctions = template.FuncMap{
-	"lower": func(v fmt.Stringer) string { return strings.ToLower(v.String()) },
-	"quote": func(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" },
-	"yaml":  yamlScalar,
-	"seconds": func(d time.Duration) string {
-		return fmt.Sprintf("%ds", int64(d/time.Second))
-	},
+	"lower":    func(v fmt.Stringer) string { return strings.ToLower(v.String()) },
+	"quote":    func(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" },
 	"resource": func(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "-")) },
-	"discard": func(p jetstream.DiscardPolicy) string {
-		if p == jetstream.DiscardNew {
-			return "new"
-		}
-		return "old"
-	},
-}
-
-// yamlScalar returns a value in JSON, which is also YAML, without escaping <, > and &.
-func yamlScalar(v any) (string, error) {
-	var b strings.Builder
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(v)
-	return strings.TrimSpace(b.String()), err
 }
 
 var natsCommands = template.Must(template.New("nats").Funcs(streamFunctions).Parse(
-	`nats stream add {{.Name}} --description={{quote .Description}} --subjects={{range .Subjects}}{{quote .}}{{end}} \
-  --storage={{lower .Storage}} --retention={{lower .Retention}} --discard={{discard .Discard}} --replicas={{.Replicas}} \
-  {{with .MaxAge}}--max-age={{seconds .}} {{end}}--max-bytes={{.MaxBytes}} --dupe-window={{seconds .Duplicates}} --allow-direct --defaults
-{{define "consumer"}}nats consumer add {{.Stream}} {{.Name}} --filter='{{.Prefix}}.>' --pull --ack=explicit --wait=30s \
+	`{{range .Streams}}nats stream add {{.Name}} --description={{quote .Description}} --subjects={{range .Subjects}}{{quote .}}{{end}} \
+  --storage={{lower .Storage}} --retention={{lower .Retention}} --discard={{if .Discard}}new{{else}}old{{end}} --replicas={{.Replicas}} \
+  {{with .MaxAge}}--max-age={{printf "%.0fs" .Seconds}} {{end}}--max-bytes={{.MaxBytes}} --dupe-window={{printf "%.0fs" .Duplicates.Seconds}} --allow-direct --defaults
+{{end}}{{with .Consumer}}nats consumer add {{$.Stream}} {{.}} --filter='{{$.Prefix}}.>' --pull --ack=explicit --wait=30s \
   --max-deliver=-1 --deliver=all --replay=instant --defaults
 {{end}}`))
 
-var nackResources = template.Must(template.New("nack").Funcs(streamFunctions).Parse(`---
+var nackResources = template.Must(template.New("nack").Funcs(streamFunctions).Parse(`{{range .Streams}}---
 apiVersion: jetstream.nats.io/v1beta2
 kind: Stream
 metadata:
   name: {{resource .Name}}
 spec:
   name: {{.Name}}
-  description: {{yaml .Description}}
-  subjects: {{yaml .Subjects}}
+  description: {{printf "%q" .Description}}
+  subjects: [{{range .Subjects}}{{printf "%q" .}}{{end}}]
   storage: {{lower .Storage}}
   retention: {{lower .Retention}}
-  discard: {{discard .Discard}}
+  discard: {{if .Discard}}new{{else}}old{{end}}
   replicas: {{.Replicas}}
 {{- with .MaxAge}}
-  maxAge: {{seconds .}}
+  maxAge: {{printf "%.0fs" .Seconds}}
 {{- end}}
   maxBytes: {{.MaxBytes}}
-  duplicateWindow: {{seconds .Duplicates}}
+  duplicateWindow: {{printf "%.0fs" .Duplicates.Seconds}}
   allowDirect: true
-{{define "consumer"}}---
+{{end}}{{with .Consumer}}---
 apiVersion: jetstream.nats.io/v1beta2
 kind: Consumer
 metadata:
-  name: {{resource .Name}}
+  name: {{resource .}}
 spec:
-  streamName: {{.Stream}}
-  durableName: {{.Name}}
-  filterSubject: {{yaml (print .Prefix ".>")}}
+  streamName: {{$.Stream}}
+  durableName: {{.}}
+  filterSubject: {{printf "%q" (print $.Prefix ".>")}}
   ackPolicy: explicit
   ackWait: 30s
   maxDeliver: -1
