@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 type fullDisk struct{}
@@ -19,4 +21,21 @@ func TestOutputFails(t *testing.T) {
 			t.Errorf("bridge %s: exit status %d, %q; want %d, %q", command, status, words.String(), exitFailure, want)
 		}
 	}
+}
+
+// Help shows an example of each command, and of each of its subcommands.
+func TestHelp(t *testing.T) {
+	var all func(c *cobra.Command)
+	all = func(c *cobra.Command) {
+		var out, words strings.Builder
+		args := append(strings.Fields(c.CommandPath())[1:], "--help")
+		status := run(t.Context(), args, nil, stdio{nil, &out, &words})
+		if _, help, _ := strings.Cut(out.String(), "\nExamples:\n  "); status != exitOK || !strings.Contains(help, "bridge ") || words.String() != "" {
+			t.Errorf("%q: exit status %d, %s%s", args, status, out.String(), words.String())
+		}
+		for _, under := range c.Commands() {
+			all(under)
+		}
+	}
+	all(rootCommand(nil, stdio{}))
 }
