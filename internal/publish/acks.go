@@ -163,7 +163,7 @@ func (a *acks) receive(number uint64, ack ack) {
 	case w == nil:
 	case ack.err == nil && (ack.stream != w.stream || a.domain != "" && ack.domain != a.domain):
 		w.foreign = &foreignAck{ack.stream, ack.domain}
-	case ack.isRefusal && (a.domain != "" || isWrongStream(ack.err)):
+	case ack.isRefusal && (a.domain != "" || classify(ack.err) == WrongStream):
 		time.AfterFunc(domainGrace, func() { a.settle(w, outcome{err: ack.err}) })
 	default:
 		a.settleLocked(w, outcome{duplicate: ack.duplicate, err: ack.err})

@@ -210,7 +210,7 @@ func TestForeignAcks(t *testing.T) {
 				o := <-w.done
 				cause := Cause("")
 				if o.err != nil {
-					cause, _ = meaning(o.err)
+					cause = classify(o.err)
 				}
 				if cause != test.want || time.Since(start) != test.after {
 					t.Errorf("%q after %s: %v", cause, time.Since(start), o.err)

@@ -86,62 +86,59 @@ const (
 	codeStreamMismatch     = 10060 // the subject belongs to another stream than expected
 	codeNotEnabled         = 10076
 	codeStoreFailed        = 10077 // the description says why, usually one of the limits
-	codeSealed             = 10109
 	codeInProcess          = 10158 // a message with the same id is just being stored
 	codeTooManyRequests    = 10167
 )
 
-// meaning returns the cause of a failed publish and reports whether the stream should be checked.
-// Nothing else decides that. An unknown error counts as retriable.
-func meaning(err error) (cause Cause, stream bool) {
+// classify returns the cause of a failed publish. Nothing else decides that. An unknown error counts as
+// retriable.
+func classify(err error) Cause {
 	var api *jetstream.APIError
 	switch {
 	case errors.As(err, &api):
 		return refusal(api)
 	case errors.Is(err, nats.ErrMaxPayload):
-		return TooLarge, false
+		return TooLarge
 	case errors.Is(err, errForbidden):
-		return Forbidden, false
+		return Forbidden
 	case errors.As(err, new(*foreignAck)):
-		return WrongStream, true
+		return WrongStream
 	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
-		return NoStream, true
+		return NoStream
 	case errors.Is(err, jetstream.ErrAsyncPublishTimeout), errors.Is(err, nats.ErrTimeout), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return TimedOut, false
+		return TimedOut
 	}
-	return Disconnected, false // nats.go has a dozen errors for it
+	return Disconnected // nats.go has a dozen errors for it
 }
 
-func isWrongStream(err error) bool {
-	cause, _ := meaning(err)
-	return cause == WrongStream
-}
-
-// refusal is meaning for an error of JetStream.
-func refusal(api *jetstream.APIError) (cause Cause, stream bool) {
+// refusal is classify for an error of JetStream.
+func refusal(api *jetstream.APIError) Cause {
 	switch api.ErrorCode {
 	case codeMessageTooLarge:
-		return TooLarge, true // the limit has changed since the last check
+		return TooLarge
 	case codeStreamMismatch:
-		return WrongStream, true
+		return WrongStream
 	case codeStreamNotFound, codeClusterUnavailable, codeNotEnabled, codeNotEnabledHere:
-		return NoStream, true
+		return NoStream
 	case codeAccountResources, codeNoResources, codeNoStorage:
-		return NoStorage, false
-	case codeSealed:
-		return Rejected, true
+		return NoStorage
 	case codeInProcess, codeTooManyRequests:
-		return Busy, false
+		return Busy
 	case codeStoreFailed:
 		switch {
 		case strings.Contains(api.Description, "per subject"):
-			return SubjectFull, false
+			return SubjectFull
 		case strings.Contains(api.Description, "maximum"):
-			return StreamFull, false
+			return StreamFull
 		}
-		return NoStorage, false // the disk is full, or fails
+		return NoStorage // the disk is full, or fails
 	}
-	return Rejected, false
+	return Rejected
+}
+
+// isStream reports whether the stream may have changed, so that it should be checked.
+func (c Cause) isStream() bool {
+	return c == NoStream || c == WrongStream || c == TooLarge || c == Rejected
 }
 
 // kind returns the cause's class, by which the caller decides what to do with the message.

@@ -205,11 +205,11 @@ func headerSize(name, value string) int { return len(name) + len(": \r\n") + len
 // failed returns the [Error] for a failed publish, and requests a check of the stream if that is
 // its cause.
 func (p *Publisher) failed(m Message, err error) error {
-	if cause, _ := meaning(err); cause == TimedOut && p.session.Load().forbidden.has(m.Subject) {
-		err = errForbidden
+	cause := classify(err)
+	if cause == TimedOut && p.session.Load().forbidden.has(m.Subject) {
+		err, cause = errForbidden, Forbidden
 	}
-	cause, stream := meaning(err)
-	if stream {
+	if cause.isStream() {
 		p.monitors[m.Kind].check()
 	}
 	return &Error{cause.kind(), cause, err}

@@ -256,51 +256,49 @@ func TestPublishConcurrently(t *testing.T) {
 	}
 }
 
-func TestMeaning(t *testing.T) {
+func TestClassify(t *testing.T) {
 	t.Parallel()
 	api := func(code jetstream.ErrorCode, description string) error {
 		return fmt.Errorf("nats: %w", &jetstream.APIError{ErrorCode: code, Description: description})
 	}
 	tooLarge, refused, unavailable := ErrTooLarge, ErrRefused, ErrUnavailable
 	for _, test := range []struct {
-		err    error
-		cause  Cause
-		kind   error
-		stream bool
+		err   error
+		cause Cause
+		kind  error
 	}{
-		{nats.ErrMaxPayload, TooLarge, tooLarge, false},
-		{api(10054, ""), TooLarge, tooLarge, true},
-		{api(10060, ""), WrongStream, unavailable, true},
-		{api(10059, ""), NoStream, unavailable, true},
-		{jetstream.ErrNoStreamResponse, NoStream, unavailable, true},
-		{nats.ErrNoResponders, NoStream, unavailable, true},
-		{api(10077, "maximum bytes exceeded"), StreamFull, unavailable, false},
-		{api(10077, "maximum messages exceeded"), StreamFull, unavailable, false},
-		{api(10077, "maximum messages per subject exceeded"), SubjectFull, refused, false},
-		{api(10077, "no space left on device"), NoStorage, unavailable, false},
-		{api(10002, "resource limits exceeded for account"), NoStorage, unavailable, false},
-		{api(10023, "insufficient resources"), NoStorage, unavailable, false},
-		{api(10047, "insufficient storage resources available"), NoStorage, unavailable, false},
-		{api(10109, "invalid operation on sealed stream"), Rejected, unavailable, true},
-		{api(10158, "duplicate message id is in process"), Busy, unavailable, false},
-		{api(10167, "too many requests"), Busy, unavailable, false},
-		{&foreignAck{"WEBHOOKS", "leaf"}, WrongStream, unavailable, true},
-		{api(10008, "JetStream system temporarily unavailable"), NoStream, unavailable, true},
-		{api(10039, "JetStream not enabled for account"), NoStream, unavailable, true},
-		{api(10076, "JetStream not enabled"), NoStream, unavailable, true},
-		{api(65535, ""), Rejected, unavailable, false},
-		{jetstream.ErrAsyncPublishTimeout, TimedOut, unavailable, false},
-		{nats.ErrDisconnected, Disconnected, unavailable, false},
-		{nats.ErrHeadersNotSupported, Disconnected, unavailable, false}, // not connected yet
-		{nats.ErrReconnectBufExceeded, Disconnected, unavailable, false},
-		{jetstream.ErrTooManyStalledMsgs, Disconnected, unavailable, false},
-		{context.DeadlineExceeded, TimedOut, unavailable, false},
-		{os.ErrClosed, Disconnected, unavailable, false},
-		{errForbidden, Forbidden, refused, false},
+		{nats.ErrMaxPayload, TooLarge, tooLarge},
+		{api(10054, ""), TooLarge, tooLarge},
+		{api(10060, ""), WrongStream, unavailable},
+		{api(10059, ""), NoStream, unavailable},
+		{jetstream.ErrNoStreamResponse, NoStream, unavailable},
+		{nats.ErrNoResponders, NoStream, unavailable},
+		{api(10077, "maximum bytes exceeded"), StreamFull, unavailable},
+		{api(10077, "maximum messages exceeded"), StreamFull, unavailable},
+		{api(10077, "maximum messages per subject exceeded"), SubjectFull, refused},
+		{api(10077, "no space left on device"), NoStorage, unavailable},
+		{api(10002, "resource limits exceeded for account"), NoStorage, unavailable},
+		{api(10023, "insufficient resources"), NoStorage, unavailable},
+		{api(10047, "insufficient storage resources available"), NoStorage, unavailable},
+		{api(10109, "invalid operation on sealed stream"), Rejected, unavailable},
+		{api(10158, "duplicate message id is in process"), Busy, unavailable},
+		{api(10167, "too many requests"), Busy, unavailable},
+		{&foreignAck{"WEBHOOKS", "leaf"}, WrongStream, unavailable},
+		{api(10008, "JetStream system temporarily unavailable"), NoStream, unavailable},
+		{api(10039, "JetStream not enabled for account"), NoStream, unavailable},
+		{api(10076, "JetStream not enabled"), NoStream, unavailable},
+		{api(65535, ""), Rejected, unavailable},
+		{jetstream.ErrAsyncPublishTimeout, TimedOut, unavailable},
+		{nats.ErrDisconnected, Disconnected, unavailable},
+		{nats.ErrHeadersNotSupported, Disconnected, unavailable}, // not connected yet
+		{nats.ErrReconnectBufExceeded, Disconnected, unavailable},
+		{jetstream.ErrTooManyStalledMsgs, Disconnected, unavailable},
+		{context.DeadlineExceeded, TimedOut, unavailable},
+		{os.ErrClosed, Disconnected, unavailable},
+		{errForbidden, Forbidden, refused},
 	} {
-		cause, stream := meaning(test.err)
-		if cause != test.cause || stream != test.stream || !errors.Is(cause.kind(), test.kind) {
-			t.Errorf("meaning(%v) = %s, %t, and %v; want %s, %t, %v", test.err, cause, stream, cause.kind(), test.cause, test.stream, test.kind)
+		if cause := classify(test.err); cause != test.cause || !errors.Is(cause.kind(), test.kind) {
+			t.Errorf("classify(%v) = %s, and %v; want %s, %v", test.err, cause, cause.kind(), test.cause, test.kind)
 		}
 	}
 }
