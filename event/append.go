@@ -1,7 +1,7 @@
 package event
 
-// Append appends the event as JSON, attributes in the order in which [Event] has them and the data
-// last, byte for byte as it is. Unlike encoding/json it doesn't touch the data's text.
+// Append appends the event as JSON: the attributes in the order of [Event], and the data last.
+// Unlike encoding/json it doesn't change a byte of the data.
 func (e *Event) Append(dst []byte) []byte {
 	dst = append(dst, '{')
 	for _, a := range attributes {
@@ -15,7 +15,7 @@ func (e *Event) Append(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// Size is how many bytes Append appends.
+// Size returns how many bytes Append appends.
 func (e *Event) Size() int {
 	n := len(`{"data":}`) + len(e.Data)
 	for _, a := range attributes {
@@ -26,7 +26,7 @@ func (e *Event) Size() int {
 	return n
 }
 
-// sizeOfString is how many bytes appendString appends.
+// sizeOfString returns how many bytes appendString appends.
 func sizeOfString(text string) int {
 	n := len(`""`) + len(text)
 	for i := range len(text) {
@@ -40,9 +40,8 @@ func sizeOfString(text string) int {
 	return n
 }
 
-// appendString appends text as a JSON string. The text is valid for CloudEvents (see New), so only
-// the quote and the backslash need escaping; the control characters are there for events that
-// somebody else filled in.
+// appendString appends text as a JSON string. New leaves no control characters in texts; an event
+// that was made without it may have some.
 func appendString(dst []byte, text string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')

@@ -2,7 +2,7 @@
 // mode, the same for every vendor, with the vendor's whole body as data.
 //
 // Consumers written in Go need nothing else: [Parse] reads a message's payload. The rules for ids
-// ([ID]) and NATS subjects ([Subject]) are here too, since consumers may want to compute them.
+// ([ID]) and NATS subjects ([Subject]) are here too, because consumers may want to compute them.
 // It imports the standard library only.
 package event
 
@@ -44,9 +44,9 @@ type Event struct {
 	TraceParent string `json:"traceparent,omitempty"`
 	TraceState  string `json:"tracestate,omitempty"`
 
-	// Data is the vendor's body, whole: as JSON.stringify writes it or, where the vendor signed other
-	// bytes, as it came without the white space between tokens. Its numbers may then say more than a
-	// float64 holds.
+	// Data is the vendor's whole body, as JSON.stringify writes it. If the vendor signed other
+	// bytes, it is the body as it came, without white space between tokens; its numbers may then
+	// have more digits than a float64.
 	Data json.RawMessage `json:"data"`
 }
 
@@ -77,7 +77,7 @@ var attributes = []attribute{
 	{"tracestate", false, func(e *Event) *string { return &e.TraceState }},
 }
 
-// Facts is what is known of a delivery, before the envelope's rules are applied.
+// Facts are the facts of a delivery. The envelope's rules aren't applied yet.
 type Facts struct {
 	ID         string
 	Endpoint   string
@@ -93,8 +93,8 @@ type Facts struct {
 	Body       []byte // canonical JSON
 }
 
-// New returns the envelope. What CloudEvents' strings can't hold becomes _ in the event's name and
-// type; another attribute that holds such a character is left out.
+// New returns the envelope. A character that CloudEvents forbids becomes _ in the event's name and
+// type. Any other attribute with such a character is left out.
 func New(f Facts) Event {
 	name := clean(f.Name)
 	e := Event{
@@ -119,10 +119,9 @@ func New(f Facts) Event {
 	return e
 }
 
-// Parse reads the payload of a message that the bridge published. It refuses what isn't a
-// CloudEvent with the attributes that every one of ours has; attributes that it doesn't know are
-// passed over, so that later versions of the bridge may add some. Names count as they are written:
-// CloudEvents' are in lower case.
+// Parse reads the payload of a message that the bridge published. It must be a CloudEvent with all
+// attributes that every event of the bridge has. Parse ignores unknown attributes, because later
+// versions of the bridge may add some. Names are case-sensitive; CloudEvents' are in lower case.
 func Parse(payload []byte) (Event, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(payload, &members); err != nil {

@@ -13,7 +13,7 @@ type Flock struct {
 	Rest      Rest
 }
 
-// FlockData says what happened. What is missing or null is nil.
+// FlockData is the member data. A member that is missing or null is nil.
 type FlockData struct {
 	CampaignID                    Text
 	Referrer, Invitee             *FlockID
@@ -27,9 +27,8 @@ type FlockID struct {
 	Rest Rest
 }
 
-// Flock reads the event's data. The error names the first member that is missing, or of another
-// kind than documented; what fits is there all the same. Members that aren't documented are no
-// error: they are in Rest.
+// Flock reads the event's data. The error names the first member that is missing or isn't of the
+// documented kind; the others are read all the same. Members that aren't documented are in Rest.
 func (e *Event) Flock() (Flock, error) {
 	o := openPayload(e.Data)
 	f := Flock{

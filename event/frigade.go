@@ -17,7 +17,7 @@ type Frigade struct {
 	Rest       Rest // with flattening also data__…, user__… and flow__…
 }
 
-// FrigadeData is a flow response. Whatever it says, a browser said it: see docs/consumers.md.
+// FrigadeData is a flow response. All of it comes from a browser: see docs/consumers.md.
 type FrigadeData struct {
 	ID            string // flowResponse_…
 	FlowID        string
@@ -34,9 +34,9 @@ type FrigadeData struct {
 	Rest          Rest // the answers of steps, by the ids that you gave the steps
 }
 
-// Frigade reads the event's data. The error names the first member that is missing, or of another
-// kind than documented; what fits is there all the same. Members that aren't documented are no
-// error, and nor is anything in the data of an event that isn't a flow response: they are in Rest.
+// Frigade reads the event's data. The error names the first member that is missing or isn't of the
+// documented kind; the others are read all the same. Members that aren't documented are in Rest. So
+// is the data of an event that isn't a flow response.
 func (e *Event) Frigade() (Frigade, error) {
 	o := openPayload(e.Data)
 	f := Frigade{

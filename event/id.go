@@ -6,11 +6,10 @@ import (
 )
 
 // ID returns the id of an event: the first 16 bytes of SHA-256(endpoint ‖ 0x00 ‖ signed text), in
-// hexadecimal, the same for every delivery of the same event. The signed text is given in the parts
-// of which it is the concatenation.
+// hexadecimal, the same for every delivery of the same event. signed has the signed text in parts.
 //
-// name is nil where the signed text itself says what happened. Otherwise ‖ 0x00 ‖ name follows: the
-// event's name as it stands in the canonical body, escapes included, without its quotes.
+// If the signed text doesn't contain the event's name, ‖ 0x00 ‖ name follows: the name as it is
+// written in the canonical body, with escapes and without quotes. Otherwise name is nil.
 func ID(endpoint string, signed [][]byte, name []byte) string {
 	h := sha256.New()
 	h.Write([]byte(endpoint + "\x00"))

@@ -2,12 +2,12 @@ package event
 
 import "encoding/json"
 
-// Member returns the value of a member of Data: of the first name, then of what it holds the second,
-// and so on; nil where there is none. Names count as they are written.
+// Member returns the value in Data at a path of names; nil if there is none. Names are
+// case-sensitive.
 //
-// A struct that encoding/json decodes into takes a name in any case, as Unicode folds it: "DATA" fills
-// the field for "data", and what comes last wins. Where only some of Data is signed, as Signed says,
-// what wins so may be what isn't.
+// encoding/json decodes into a struct without regard to case: "DATA" fills the field for "data",
+// and the last one wins. If only a part of Data is signed (see Event.Signed), an unsigned member
+// could win over a signed one.
 func (e *Event) Member(path ...string) json.RawMessage {
 	value := e.Data
 	for _, name := range path {

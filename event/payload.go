@@ -6,14 +6,14 @@ import (
 	"slices"
 )
 
-// Text is what a vendor may write as text or as a number: an id. It is exact: no number is rounded.
+// Text is an id, which a vendor may write as text or as a number. No number is rounded.
 type Text string
 
 // Rest holds the members of an object that aren't documented, by their names.
 type Rest map[string]json.RawMessage
 
-// object is an object of which the documented members are taken out by their exact names. The first
-// one that isn't of a documented kind is noted, and stays.
+// object is a JSON object. Its documented members are taken out of Rest, by their exact names.
+// drift notes the first that isn't of a documented kind.
 type object struct {
 	Rest
 	path  string
@@ -24,12 +24,12 @@ type object struct {
 func openPayload(data json.RawMessage) object {
 	o := object{drift: new(error)}
 	if json.Unmarshal(data, &o.Rest) != nil {
-		o.Rest = nil // what is no object has no members
+		o.Rest = nil // it is no object, and has no members
 	}
 	return o
 }
 
-// take takes a member of one of those kinds out of the object: "" where it is missing and may be.
+// take takes a member of one of those kinds out of the object. It returns "" if it is missing.
 func (o object) take(name string, kinds ...string) string {
 	value := o.Rest[name]
 	is := kindOf(value)
@@ -50,7 +50,7 @@ func (o object) take(name string, kinds ...string) string {
 	return text
 }
 
-// open takes an object out of the object; nil where it is missing and may be.
+// open takes an object out of the object. It returns nil if it is missing.
 func (o object) open(name string, kinds ...string) *object {
 	text := o.take(name, append([]string{anObject}, kinds...)...)
 	if text == "" {

@@ -2,15 +2,15 @@ package event
 
 import "bytes"
 
-// The bounds of a subject's event part: what goes beyond them is dropped.
+// The bounds of a subject's event part. The rest is dropped.
 const (
 	maxTokens     = 8
 	maxEventBytes = 200
 )
 
-// Subject returns the NATS subject {prefix}.{endpoint}.{name} of an event. Every token of the
-// vendor's event name is made of [A-Za-z0-9_-]: another character becomes _, an empty token too, so
-// that no name can hold a wildcard or reach another endpoint's subjects.
+// Subject returns the NATS subject {prefix}.{endpoint}.{name} of an event. The tokens of the
+// event's name are made of [A-Za-z0-9_-]. Any other character becomes _, and so does an empty
+// token. So no name can be a wildcard or a subject of another endpoint.
 func Subject(prefix, endpoint, name string) string {
 	var room [256]byte
 	dst := append(append(append(append(room[:0], prefix...), '.'), endpoint...), '.')
@@ -46,8 +46,7 @@ func appendEventPart(dst []byte, name string) []byte {
 	return clip(dst, begin)
 }
 
-// clip cuts the part that begins there to the allowed length; a token of which nothing is left goes with
-// its dot.
+// clip cuts the event part, which begins there, to the allowed length. It leaves no dot at the end.
 func clip(dst []byte, begin int) []byte {
 	if len(dst)-begin > maxEventBytes {
 		dst = dst[:begin+len(bytes.TrimRight(dst[begin:begin+maxEventBytes], "."))]

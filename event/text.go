@@ -18,7 +18,7 @@ func allowed(c rune) bool {
 	return true
 }
 
-// clean replaces what CloudEvents' strings may not hold by _.
+// clean replaces forbidden characters by _.
 func clean(text string) string {
 	return strings.Map(func(c rune) rune {
 		if allowed(c) {
@@ -33,7 +33,7 @@ func valid(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(c rune) bool { return !allowed(c) })
 }
 
-// allowedOrNone returns text where it may be an attribute, "" where it must be left out.
+// allowedOrNone returns text if it may be an attribute, else "": the attribute is left out.
 func allowedOrNone(text string) string {
 	if valid(text) {
 		return text

@@ -15,7 +15,7 @@ import (
 
 type permanent struct{ error }
 
-// Permanent returns err as one that no later attempt mends: the event is a dead letter at once.
+// Permanent marks an error that no later attempt can mend: the event becomes a dead letter at once.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -69,7 +69,7 @@ func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
 		answer = func() error { return raw.NakWithDelay(pause) }
 	}
 	if err := answer(); err != nil {
-		log.Warn("the server wasn't told how the attempt ended, so the event comes again", "error", err)
+		log.Warn("acknowledging failed, so the event comes again", "error", err)
 	}
 }
 
@@ -90,7 +90,8 @@ func recovered(log *slog.Logger, what string, err *error) {
 	}
 }
 
-// handle calls the handler, after a look at the attempts: an event may kill each worker that has it.
+// handle calls the handler, after a look at the attempts: an event may kill each worker that has
+// it.
 func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg, m *Message) (err error) {
 	if m.Attempt > w.MaxAttempts {
 		return Permanent(fmt.Errorf("delivered %d times, and never handled to the end", m.Attempt-1))
@@ -109,7 +110,7 @@ func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 // long. Then another worker gets the event: Go can't end a handler that ignores its context.
 func keep(ctx context.Context, log *slog.Logger, raw jetstream.Msg, every time.Duration) {
 	for !within(every, ctx.Done()) {
-		_ = raw.InProgress() // where NATS is away, the next may arrive in time
+		_ = raw.InProgress() // if NATS is away, the next may arrive in time
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		log.Error("the handler takes longer than its time-out; no other event is begun in its place until it returns")

@@ -2,10 +2,10 @@
 // durable pull consumer in JetStream, and then
 //
 //   - gives each event to the handler, and acknowledges it when the handler returns nil;
-//   - keeps the server from giving an event that takes long to another worker;
-//   - has an event come again, after growing pauses, when its handler fails or panics;
-//   - stores an event that fails for good as a dead letter, and only then lets go of it;
-//   - stops in order: what has begun is finished, and nothing is held back from other workers.
+//   - keeps the server from giving a slow handler's event to another worker;
+//   - tries an event again, after growing pauses, when its handler fails or panics;
+//   - stores an event that always fails as a dead letter, and then acknowledges it;
+//   - stops in order: handlers that run are finished, and no event is held back from other workers.
 //
 // An event is handled at least once: when a worker dies or an acknowledgement is lost, it comes
 // again. [Store.Once] makes its effect happen exactly once. For an effect elsewhere, pass the
@@ -29,8 +29,8 @@ const pullWait = 2 * time.Second
 // The context ends after Options.Timeout, and when Options.ShutdownTimeout is over.
 type Handler func(ctx context.Context, m *Message) error
 
-// Run handles events until ctx is done, and returns nil when the handlers that began have ended. It
-// goes on when NATS restarts. An error says why it can't go on, or that a handler doesn't end.
+// Run handles events until ctx is done, and returns nil when all handlers have ended. It goes on
+// when NATS restarts. It returns an error if it can't go on, or if a handler doesn't end.
 func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler) error {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -96,7 +96,7 @@ func within(d time.Duration, done <-chan struct{}) bool {
 func (w *worker) consume(pulling, handling context.Context) error {
 	for failed := 0; pulling.Err() == nil; {
 		batch, err := w.from.Fetch(1, jetstream.FetchMaxWait(min(pullWait, w.ShutdownTimeout)))
-		var raw jetstream.Msg // nil where none came for a while
+		var raw jetstream.Msg // nil if none came for a while
 		if err == nil {
 			raw, err = <-batch.Messages(), batch.Error()
 		}
@@ -117,7 +117,7 @@ func (w *worker) consume(pulling, handling context.Context) error {
 	return nil
 }
 
-// gone returns an error where nothing is left to pull from. A server that starts looks alike.
+// gone returns an error if there is nothing left to pull from. A starting server looks the same.
 func (w *worker) gone(ctx context.Context, err error) error {
 	if w.js.Conn().IsClosed() {
 		return fmt.Errorf("consuming: the connection to NATS is closed: %w", err)

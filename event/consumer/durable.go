@@ -9,14 +9,14 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// durable finds the consumer, or makes it. What concerns deliveries to come alone is changed to
-// what Run needs. Which events it has and how it acknowledges isn't: the error says what to do.
+// durable finds the consumer, or makes it. It changes settings of later deliveries to what Run
+// needs, but never the filter or the kind of acknowledgement: then the error tells what to do.
 func (w *worker) durable(ctx context.Context) (jetstream.Consumer, error) {
 	wanted := jetstream.ConsumerConfig{
 		Durable: w.Durable, AckPolicy: jetstream.AckExplicitPolicy, AckWait: w.AckWait, FilterSubjects: w.Filters,
-		MaxDeliver: -1, // attempts are counted here: the server would drop an event that is neither handled nor a dead letter
+		MaxDeliver: -1, // the worker counts: the server would drop an event that is neither handled nor a dead letter
 	}
-	if len(w.Filters) == 1 { // the request's own subject then has it, for permissions
+	if len(w.Filters) == 1 { // the request's subject then has the filter, for permissions
 		wanted.FilterSubject, wanted.FilterSubjects = w.Filters[0], nil
 	}
 	if !w.Since.IsZero() {

@@ -15,8 +15,8 @@ type Message struct {
 	Stream   string    // that has it
 	Durable  string    // the consumer
 	Sequence uint64    // in the stream; a stream that is made anew begins with 1
-	Stored   time.Time // when the stream had it
-	Attempt  int       // 1 is the first; those that a worker's death cut short count
+	Stored   time.Time // when the stream stored it
+	Attempt  int       // 1 is the first; one that a worker's death cut short counts, too
 	Pending  uint64    // how many events wait behind it
 }
 
@@ -28,7 +28,7 @@ type Trace struct {
 	State   string // tracestate, as it is
 }
 
-// Trace returns the event's trace, and false where it has none that can be read
+// Trace returns the event's trace; ok is false if it has none that can be read
 // (https://www.w3.org/TR/trace-context/#traceparent-header).
 func (m *Message) Trace() (t Trace, ok bool) {
 	all, err := hex.DecodeString(strings.ReplaceAll(m.Event.TraceParent, "-", ""))

@@ -27,7 +27,7 @@ type Store struct {
 }
 
 // Once runs the effect, unless the event was handled before, and reports whether it did. The effect
-// and the event's id are one transaction: whatever fails or dies, there are both or neither.
+// and the event's id are one transaction: both are stored, or neither.
 func (s Store) Once(ctx context.Context, m *Message, effect func(*sql.Tx) error) (first bool, err error) {
 	tx, err := s.DB.BeginTx(ctx, nil)
 	if err != nil {

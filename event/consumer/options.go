@@ -18,11 +18,11 @@ type Options struct {
 
 	Concurrency     int                             // 1: how many handlers run at once, 512 with all workers of the durable; with 1, and one worker, in the stream's order but for retries
 	AckWait         time.Duration                   // 30s: how long after a worker's death another has its event; handlers may take longer
-	Timeout         time.Duration                   // 5m: how long a handler may take; it is AckWait later that another worker has the event
+	Timeout         time.Duration                   // 5m: how long a handler may take; another worker has the event AckWait later
 	MaxAttempts     int                             // 10: how often an event is tried before it is a dead letter
-	Backoff         func(attempt int) time.Duration // Doubling(1s, 5m): the pause after an attempt, the first of which is 1
+	Backoff         func(attempt int) time.Duration // Doubling(1s, 5m): the pause after an attempt; the first is 1
 	DeadStream      string                          // {Stream}_DEAD: dead letters, on {SubjectPrefix}-dead.>
-	MakeDeadStream  bool                            // make it where it is missing; else an event that fails for good is tried for ever
+	MakeDeadStream  bool                            // make that stream if it is missing; without it an event that always fails is tried for ever
 	ShutdownTimeout time.Duration                   // 30s: how long handlers that began may go on when Run is to stop
 	Logger          *slog.Logger                    // slog.Default(); it is never given an event's data
 	Observer        Observer                        // none
@@ -35,11 +35,11 @@ func Doubling(first, limit time.Duration) func(attempt int) time.Duration {
 	}
 }
 
-// Observer is told how each attempt ended, for metrics. How far behind it is, Message.Pending and
-// Message.Stored say. Its methods are called from several goroutines.
+// Observer is told how each attempt ended, for metrics. Message.Pending and Message.Stored tell how
+// far behind the consumer is. Its methods are called from several goroutines.
 type Observer interface {
 	Handled(m *Message, took time.Duration)
-	Retried(m *Message, took time.Duration, err error) // also where no dead letter could be stored
+	Retried(m *Message, took time.Duration, err error) // also if no dead letter could be stored
 	Dead(m *Message, took time.Duration, err error)
 }
 

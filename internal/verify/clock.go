@@ -69,8 +69,8 @@ func UnixTime(number stringify.Text) (time.Time, bool) {
 // decimal comma and an hour of one digit.
 var rfc3339Shape = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$`)
 
-// RFC3339 reads an RFC 3339 date-time. It returns the time and the text as it was sent, with t and z
-// in capitals: the RFC allows small ones, which many readers don't expect.
+// RFC3339 reads an RFC 3339 date-time. It returns the time and the text as it was sent, with t and
+// z in capitals: the RFC allows small ones, which many readers don't expect.
 func RFC3339(text string) (time.Time, string, bool) {
 	text = strings.ToUpper(text)
 	if len(text) > 64 || !rfc3339Shape.MatchString(text) {

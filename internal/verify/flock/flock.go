@@ -36,8 +36,8 @@ var (
 //   - one X-Flock-Signature header with the HMAC-SHA256, in hexadecimal, of a scheme's signed text;
 //   - a timestamp in seconds that differs from now by at most the tolerance;
 //   - a name;
-//   - if name and entity aren't signed: no contradiction between them and the signed data, and no member whose
-//     name differs from theirs in case alone.
+//   - if name and entity aren't signed: no contradiction between them and the signed data, and no
+//     member whose name differs from theirs in case alone.
 //
 // Flock never retries.
 var Provider = verify.Provider{

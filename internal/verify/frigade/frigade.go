@@ -34,13 +34,14 @@ var (
 )
 
 // Provider is Frigade, which sends events of product onboarding. A valid delivery has
-//   - a signature: the HMAC-SHA256 in hexadecimal, as in the prose of Frigade's page, or in base64, as in its code;
-//     in at most one X-Webhook-Signature header or in the body's member signature; if in both, either may match;
-//   - with the scheme data, a data object that isn't empty. The schemes are never tried in turn: a user can write
-//     into data, so a signed data could be replayed as a payload;
+//   - a signature: the HMAC-SHA256 in hexadecimal, as in the prose of Frigade's page, or in
+//     base64, as in its code; in at most one X-Webhook-Signature header or in the body's member
+//     signature; if in both, either may match;
+//   - with the scheme data, a data object that isn't empty. The schemes are never tried in turn: a
+//     user can write into data, so a signed data could be replayed as a payload;
 //   - a type, and a time in RFC 3339 that isn't older than the tolerance;
-//   - if type and time aren't signed: no contradiction with data.actionType, no member whose name differs from
-//     theirs in case alone, and no data.createdAt that is older than the tolerance.
+//   - if type and time aren't signed: no contradiction with data.actionType, no member whose name
+//     differs from theirs in case alone, and no data.createdAt that is older than the tolerance.
 //
 // Frigade retries five times, with growing pauses.
 var Provider = verify.Provider{

@@ -16,9 +16,9 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// explain lists the parts of the signed text according to the settings, and the values to search for
-// what would have to be different. The steps show lengths and the beginnings of digests, never the
-// text.
+// explain lists the parts of the signed text according to the settings, and the values to search
+// for what would have to be different. The steps show lengths and the beginnings of digests, never
+// the text.
 func (s *scheme) explain(r verify.Request) (e verify.Explanation) {
 	r.Header = s.renamed(r.Header)
 	a := &attempt{scheme: s, r: &r}
@@ -91,8 +91,8 @@ func (a *attempt) describe() (parts string, causes []verify.Finding) {
 	return strings.Join(all, ", "), causes
 }
 
-// signatures lists the MACs according to the settings, and everything else in the headers that could
-// be one.
+// signatures lists the MACs according to the settings, and everything else in the headers that
+// could be one.
 func (s *scheme) signatures(a *attempt, macs []verify.MAC) (all []verify.Guess[verify.MAC]) {
 	for _, mac := range macs {
 		all = append(all, verify.Guess[verify.MAC]{Value: mac})

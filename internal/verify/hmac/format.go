@@ -26,10 +26,11 @@ type item struct {
 const maxSignatures = 8
 
 // parseFormat reads SIGNATURE_FORMAT. There are two kinds:
-//   - a list of name={…} with commas or semicolons between them, such as t={timestamp},v1={hex}. In a header the
-//     members may be in any order, the signature may occur several times, and unknown members are ignored;
-//   - other text around a signature, such as v1,{base64}. A header may have several with blanks between them, unless
-//     the text itself has blanks.
+//   - a list of name={…} with commas or semicolons between them, such as t={timestamp},v1={hex}.
+//     In a header the members may be in any order, the signature may occur several times, and
+//     unknown members are ignored;
+//   - other text around a signature, such as v1,{base64}. A header may have several with blanks
+//     between them, unless the text itself has blanks.
 func parseFormat(template string) (f format, err error) {
 	parts, err := split(template)
 	if err != nil {

@@ -21,7 +21,8 @@ func svixNames(headers []string) (names []string) {
 	return names
 }
 
-// renamed returns the headers with the names of Standard Webhooks, if only Svix' signature is there.
+// renamed returns the headers with the names of Standard Webhooks, if only Svix' signature is
+// there.
 func (s *scheme) renamed(h http.Header) http.Header {
 	if !s.takesSvix || len(h[s.header]) > 0 || len(h[svixNames([]string{s.header})[0]]) == 0 {
 		return h

@@ -77,11 +77,11 @@ func placeholder(name string, position int) (part, error) {
 func at1(position int, what string) error { return fmt.Errorf("at character %d: %s", position, what) }
 
 // signedParts reads SIGNED. The text that it describes can be taken apart in one way only:
-//   - the body is there, whole and once. One JSON object can't be the beginning or the end of another
-//     one, so nothing can be moved between it and what stands next to it;
-//   - between two other parts stands text, and a value that holds the text behind it is refused when
-//     it comes (see scheme.ends), so nothing can be moved from one to the other. A time in RFC 3339
-//     needs no text before it: where its four digits of a year begin is plain.
+//   - the body is there, whole and once. One JSON object can't be the beginning or the end of
+//     another one, so nothing can be moved between it and what stands next to it;
+//   - between two other parts stands text, and a value that holds the text behind it is refused
+//     when it comes (see scheme.ends), so nothing can be moved from one to the other. A time in
+//     RFC 3339 needs no text before it: where its four digits of a year begin is plain.
 func signedParts(template string) ([]part, error) {
 	parts, err := split(template)
 	if err != nil {
