@@ -81,7 +81,7 @@ func (a *attempt) describe() (parts string, causes []verify.Finding) {
 			all = append(all, fmt.Sprintf("%s has %d bytes", what, n))
 			continue
 		}
-		if what != "the timestamp" {
+		if p.kind != body && what != "the timestamp" {
 			causes = append(causes, proven(
 				"signed_part", "the header "+all[len(all)-1]+", and it is part of what is signed",
 				"if the capture is whole, a proxy drops it or adds to it: have it pass on the vendor's header, once",
