@@ -293,8 +293,8 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
-// Signals are the bridge's: nats-server would reload its configuration on SIGHUP, and end the program by
-// itself on the others.
+// Signals are the bridge's: nats-server would reload its configuration on SIGHUP, and end the
+// program by itself on the others.
 func TestSignalsAreNotHandled(t *testing.T) {
 	for _, number := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT} {
 		if signal.Ignored(number) { // by who runs the tests, and so by each process that they start

@@ -33,8 +33,8 @@ func accounts(t *testing.T) string {
 // aRight is a line of the example with a right in it.
 var aRight = regexp.MustCompile(`(?m)^ +"([^"]+)"$`)
 
-// With the rights of the example the bridge delivers everything, and without any one of them something
-// doesn't work, of which the log names the right.
+// With the rights of the example the bridge delivers everything, and without any one of them
+// something doesn't work, of which the log names the right.
 func TestExampleAccount(t *testing.T) {
 	t.Parallel()
 	conf := accounts(t)
@@ -69,7 +69,8 @@ func TestExampleAccount(t *testing.T) {
 			}
 			t.Run(test.user+" without "+right[1], func(t *testing.T) {
 				t.Parallel()
-				// Nothing in its place would be an empty list, in the inbox' case, and that allows everything.
+				// Nothing in its place would be an empty list, in the inbox' case, and that allows
+				// everything.
 				less := strings.Replace(test.text, right[0], `"nothing"`, 1)
 				for _, number := range []string{"-1", "-2", "-3"} {
 					less = strings.Replace(less, `"`+strings.TrimSuffix(right[1], "-0")+number+`"`, `"nothing`+number+`"`, 1)
@@ -85,8 +86,8 @@ func TestExampleAccount(t *testing.T) {
 	}
 }
 
-// openAs starts a server with the configuration, makes the streams and opens a publisher as the example
-// tells to.
+// openAs starts a server with the configuration, makes the streams and opens a publisher as the
+// example tells to.
 func openAs(t *testing.T, user, conf string, timeout time.Duration) *fixture {
 	t.Helper()
 	s := natsdtest.Start(t, conf)
@@ -103,8 +104,8 @@ func makeStreams(t *testing.T, js jetstream.JetStream) {
 	}
 }
 
-// useAll does what a bridge does with its account, and returns what didn't work and what was said to be
-// forbidden.
+// useAll does what a bridge does with its account, and returns what didn't work and what was said
+// to be forbidden.
 func (f *fixture) useAll(ctx context.Context, mayLookUp bool) error {
 	var all []error
 	for kind, subject := range map[Kind]string{Event: "webhooks.flock.invitee.accepted", Quarantined: "webhooks-quarantine.flock.stale"} {
@@ -136,8 +137,8 @@ func (f *fixture) useAll(ctx context.Context, mayLookUp bool) error {
 
 var violation = regexp.MustCompile(`(?i)permissions violation for (?:publish|subscription) to "([^"]+)"`)
 
-// names reports whether an error names a subject that the right is for. The client writes it in lower
-// case.
+// names reports whether an error names a subject that the right is for. The client writes it in
+// lower case.
 func names(text, right string) bool {
 	for _, m := range violation.FindAllStringSubmatch(text, -1) {
 		if natsdtest.Covers(strings.ToLower(right), strings.ToLower(m[1])) {
@@ -147,8 +148,8 @@ func names(text, right string) bool {
 	return false
 }
 
-// Who has a bridge's credentials can't read what is quarantined, touch what is another's, or change a
-// stream; and with the smallest account nothing of what is stored can be read at all.
+// Who has a bridge's credentials can't read what is quarantined, touch what is another's, or change
+// a stream; and with the smallest account nothing of what is stored can be read at all.
 func TestWhatTheExampleAccountsMayNot(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, accounts(t))

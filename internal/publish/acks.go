@@ -49,8 +49,8 @@ type LateAck struct {
 // lateFor is how long after an error an acknowledgement still counts.
 const lateFor = 30 * time.Second
 
-// foreignAck is an acknowledgement by another stream or JetStream domain, which doesn't count. A leaf
-// node and its hub in one account may both have a stream of that name and those subjects.
+// foreignAck is an acknowledgement by another stream or JetStream domain, which doesn't count. A
+// leaf node and its hub in one account may both have a stream of that name and those subjects.
 type foreignAck struct{ stream, domain string }
 
 func (e *foreignAck) Error() string {

@@ -29,8 +29,8 @@ func taken(t *testing.T, w *awaited) outcome {
 // begun registers a message with a time-out of one second.
 func begun(a *acks, id string) *awaited { return a.begin(message(id), "S", time.Time{}, time.Second) }
 
-// Each message has the time-out's time, however many began before and after it, and one that has its
-// outcome takes none from another.
+// Each message has the time-out's time, however many began before and after it, and one that has
+// its outcome takes none from another.
 func TestAcksExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAcks("")
@@ -43,7 +43,8 @@ func TestAcksExpire(t *testing.T) {
 			}
 			time.Sleep(300 * time.Millisecond)
 		}
-		// 1.5 s after the first: those of 0 s and 0.3 s are over, that of 0.6 s has another outcome.
+		// 1.5 s after the first: those of 0 s and 0.3 s are over, that of 0.6 s has another
+		// outcome.
 		for n, want := range []outcome{{err: jetstream.ErrAsyncPublishTimeout}, {err: jetstream.ErrAsyncPublishTimeout}, {duplicate: true}} {
 			if got := taken(t, began[n]); !cmp.Equal(got, want, cmp.AllowUnexported(outcome{}), cmpopts.EquateErrors()) {
 				t.Errorf("message %d: %+v", n, got)
@@ -144,8 +145,8 @@ func TestReceive(t *testing.T) {
 	}
 }
 
-// An acknowledgement that comes after its caller has given up, for whatever reason, still tells that the
-// message is stored; but not for ever.
+// An acknowledgement that comes after its caller has given up, for whatever reason, still tells
+// that the message is stored; but not for ever.
 func TestLateAcks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAcks("")
@@ -178,8 +179,8 @@ func TestLateAcks(t *testing.T) {
 	})
 }
 
-// What another stream, or with a domain another domain, acknowledges doesn't count, and says why there is no
-// acknowledgement; an error, which names no domain, waits for the right one's a little.
+// What another stream, or with a domain another domain, acknowledges doesn't count, and says why
+// there is no acknowledgement; an error, which names no domain, waits for the right one's a little.
 func TestForeignAcks(t *testing.T) {
 	for name, test := range map[string]struct {
 		domain string

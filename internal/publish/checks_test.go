@@ -125,8 +125,8 @@ func TestMonitorSaysDifferencesOnce(t *testing.T) {
 	}
 }
 
-// A server that is being restarted in order shuts JetStream down before it closes its connections: that is
-// no mistake of anybody's, and no error.
+// A server that is being restarted in order shuts JetStream down before it closes its connections:
+// that is no mistake of anybody's, and no error.
 func TestNoErrorFromLameDuck(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "lame_duck_duration: 30s, lame_duck_grace_period: 600ms")

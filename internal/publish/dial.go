@@ -10,8 +10,8 @@ import (
 
 const dialTimeout = 2 * time.Second // for each address, and for each handshake
 
-// dialer dials for nats.go, which asks for each address of a server's name in random order until one
-// accepts the connection.
+// dialer dials for nats.go, which asks for each address of a server's name in random order until
+// one accepts the connection.
 type dialer struct {
 	ctx    context.Context // ends dialling and handshakes
 	others []string        // addresses of other servers of the cluster; they replace one that is down

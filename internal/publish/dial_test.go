@@ -30,7 +30,8 @@ func resolve(t *testing.T, name string, addresses ...string) {
 	}}
 }
 
-// answerDNS answers one question, as over TCP: for the name with the addresses, otherwise with none.
+// answerDNS answers one question, as over TCP: for the name with the addresses, otherwise with
+// none.
 func answerDNS(wire net.Conn, name string, addresses []string) {
 	defer func() { _ = wire.Close() }()
 	size := make([]byte, 2)
@@ -79,8 +80,8 @@ func dead(t *testing.T, address string, port int) {
 	poll.Until(t, "the queue is full", full)
 }
 
-// A name of which one address is dead and one silent: the log names the one that can't be reached, and
-// the silent one isn't chosen again and again.
+// A name of which one address is dead and one silent: the log names the one that can't be reached,
+// and the silent one isn't chosen again and again.
 func TestDialsEveryAddress(t *testing.T) {
 	s := natsdtest.Start(t, "")
 	host, port, err := net.SplitHostPort(s.Addr())

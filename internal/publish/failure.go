@@ -90,8 +90,8 @@ const (
 	codeTooManyRequests    = 10167
 )
 
-// classify returns the cause of a failed publish. Nothing else decides that. An unknown error counts as
-// retriable.
+// classify returns the cause of a failed publish. Nothing else decides that. An unknown error
+// counts as retriable.
 func classify(err error) Cause {
 	var api *jetstream.APIError
 	switch {

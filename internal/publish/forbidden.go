@@ -10,8 +10,8 @@ import (
 
 var errForbidden = errors.New("our account may not publish on this subject")
 
-// forbidden holds the subjects that the server has refused on one connection. The server reports that
-// through the error handler alone, and a refused publish itself looks like a time-out.
+// forbidden holds the subjects that the server has refused on one connection. The server reports
+// that through the error handler alone, and a refused publish itself looks like a time-out.
 type forbidden struct {
 	mu       sync.Mutex
 	subjects map[string]time.Time // when each was refused

@@ -70,8 +70,8 @@ func (m *monitor) lastWindow() window {
 	return window{}
 }
 
-// run checks on request, at intervals, and again after a failure. current returns the session that is up,
-// or nil.
+// run checks on request, at intervals, and again after a failure. current returns the session that
+// is up, or nil.
 func (m *monitor) run(ctx context.Context, current func() *session) {
 	wait := firstRetry
 	timer := time.NewTimer(checkInterval)
@@ -105,8 +105,8 @@ func (m *monitor) run(ctx context.Context, current func() *session) {
 	}
 }
 
-// checkOnce checks the stream. It reports whether the session lasted that long; otherwise it ignores
-// the result, because the answer may have been lost with the connection.
+// checkOnce checks the stream. It reports whether the session lasted that long; otherwise it
+// ignores the result, because the answer may have been lost with the connection.
 func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
 	attempt, cancel := context.WithTimeout(s.alive, checkTimeout)
 	defer cancel()

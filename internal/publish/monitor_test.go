@@ -76,7 +76,8 @@ func TestReconcilesExistingStream(t *testing.T) {
 	}
 }
 
-// What can't be applied is said, and the stream is used as it is: three replicas need three servers.
+// What can't be applied is said, and the stream is used as it is: three replicas need three
+// servers.
 func TestCannotApply(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -136,7 +137,8 @@ func TestMakesStreamAgain(t *testing.T) {
 	f.connected()
 }
 
-// makeStream makes the stream. Right after another one was deleted the server may not be able to yet.
+// makeStream makes the stream. Right after another one was deleted the server may not be able to
+// yet.
 func makeStream(t *testing.T, js jetstream.JetStream) {
 	t.Helper()
 	natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}})

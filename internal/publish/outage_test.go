@@ -84,8 +84,9 @@ func TestRefusesWhileServerIsDown(t *testing.T) {
 				t.Errorf("refused after %s, want at once", took)
 			}
 		}
-		// A message that gets past our own state, because the connection breaks just then, isn't buffered
-		// either. nats.go learns of the loss a moment after us; until then it writes to the dead connection.
+		// A message that gets past our own state, because the connection breaks just then, isn't
+		// buffered either. nats.go learns of the loss a moment after us; until then it writes to
+		// the dead connection.
 		session := f.session.Load()
 		<-session.closed
 		if err := session.nc.Publish(subject, nil); !errors.Is(err, nats.ErrConnectionClosed) {
@@ -145,8 +146,8 @@ func TestOutlivesRefusedCredentials(t *testing.T) {
 	}
 }
 
-// A connection that the server ends is replaced: here its limit is lowered while it runs, of which it
-// tells its clients nothing, and it throws out the one that sends more.
+// A connection that the server ends is replaced: here its limit is lowered while it runs, of which
+// it tells its clients nothing, and it throws out the one that sends more.
 func TestOutlivesClosedConnection(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "max_payload: 100000")
@@ -190,8 +191,8 @@ func TestSeveralServers(t *testing.T) {
 	}
 }
 
-// On a slow line a large message takes seconds to write. That is no reason to give up the connection, on which
-// it would never come through.
+// On a slow line a large message takes seconds to write. That is no reason to give up the
+// connection, on which it would never come through.
 func TestLargeMessageOnSlowLine(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "max_payload: 8MB")

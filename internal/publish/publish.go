@@ -229,8 +229,8 @@ func (p *Publisher) Ready(kind Kind) error {
 }
 
 // Window returns how far back the kind's stream certainly recognises an id that it has stored since
-// this process looked at it first; 0 before. It is less than the configured duplicate window for a while
-// after that was raised.
+// this process looked at it first; 0 before. It is less than the configured duplicate window for a
+// while after that was raised.
 func (p *Publisher) Window(kind Kind) time.Duration {
 	return p.monitors[kind].lastWindow().now()
 }

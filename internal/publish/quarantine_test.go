@@ -49,7 +49,8 @@ func TestQuarantine(t *testing.T) {
 	f.quarantines("a", Duplicate)
 }
 
-// Where the quarantine's stream can't be used the log says so by name, and events are stored all the same.
+// Where the quarantine's stream can't be used the log says so by name, and events are stored all
+// the same.
 func TestRightsOfQuarantine(t *testing.T) {
 	t.Parallel()
 	all := []string{"webhooks.>", "$JS.API.STREAM.INFO.WEBHOOKS", "webhooks-quarantine.>", "$JS.API.STREAM.INFO.WEBHOOKS_QUARANTINE"}

@@ -144,7 +144,8 @@ func TestMayNotMakeStream(t *testing.T) {
 	}
 }
 
-// A command whose inbox isn't allowed says so at once, rather than wait for an answer that can't come.
+// A command whose inbox isn't allowed says so at once, rather than wait for an answer that can't
+// come.
 func TestCommandWithoutInbox(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, account(nil, []string{"inbox.bridge.>"}))

@@ -58,8 +58,8 @@ func (r *room) admit(ctx context.Context, size int64) error {
 	return nil
 }
 
-// learn asks for the stream's state and computes the room. The message that is waiting may be larger
-// than a step.
+// learn asks for the stream's state and computes the room. The message that is waiting may be
+// larger than a step.
 func (r *room) learn(ctx context.Context, size int64) {
 	info, err := r.ask(ctx)
 	r.asked, r.isUsed, r.err = time.Now(), false, nil

@@ -43,8 +43,8 @@ func (q *sendQueue) take() (batch []outgoing) {
 }
 
 // flush yields once, so that concurrent callers can add messages, and then sends the queue. A
-// message that can't be sent gets its outcome at once. One that has its outcome already, because the
-// connection was lost or the time-out passed, isn't sent.
+// message that can't be sent gets its outcome at once. One that has its outcome already, because
+// the connection was lost or the time-out passed, isn't sent.
 func (p *Publisher) flush() {
 	runtime.Gosched()
 	p.queue.sends.Lock()
@@ -114,8 +114,8 @@ func readAck(m *nats.Msg) ack {
 	return ack{stream: read.Stream, domain: read.Domain, duplicate: read.Duplicate}
 }
 
-// plainAck returns the stream of a bare {"stream","seq"} answer, the usual one, and reports whether data
-// is one. JSON's decoder takes a tenth of the time that a record from the spool takes.
+// plainAck returns the stream of a bare {"stream","seq"} answer, the usual one, and reports whether
+// data is one. JSON's decoder takes a tenth of the time that a record from the spool takes.
 func plainAck(data string) (stream string, ok bool) {
 	rest, begins := strings.CutPrefix(data, `{"stream":"`)
 	stream, sequence, isNext := strings.Cut(rest, `","seq":`)

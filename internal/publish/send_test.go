@@ -15,8 +15,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// What has been refused while it waited in the send queue is not sent any more: nothing is stored after its
-// refusal because it lay in a buffer.
+// What has been refused while it waited in the send queue is not sent any more: nothing is stored
+// after its refusal because it lay in a buffer.
 func TestSendQueueDropsWhatIsRefused(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -100,7 +100,8 @@ func TestSendQueueKeepsOrder(t *testing.T) {
 	}
 }
 
-// A message that is stored has left its data: the next one may be written there, whatever others do meanwhile.
+// A message that is stored has left its data: the next one may be written there, whatever others do
+// meanwhile.
 func TestDataIsFreeOnceStored(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")

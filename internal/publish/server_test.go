@@ -146,8 +146,8 @@ func TestCredentialsAreReplaced(t *testing.T) {
 	f.connected().stores("1")
 }
 
-// A certificate that has become invalid while the bridge ran shows itself, once, and is no reason to
-// give up.
+// A certificate that has become invalid while the bridge ran shows itself, once, and is no reason
+// to give up.
 func TestCertificateIsReplaced(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -16,8 +16,8 @@ import (
 )
 
 // session is one connection to NATS. When it is lost the publisher opens another: nats.go doesn't
-// reconnect, because it holds its lock while it dials and shakes hands, and could send a message on a
-// later connection, after its sender has been refused.
+// reconnect, because it holds its lock while it dials and shakes hands, and could send a message on
+// a later connection, after its sender has been refused.
 type session struct {
 	*conn
 	nc    *nats.Conn
@@ -32,7 +32,8 @@ type session struct {
 	closed    chan struct{}         // closed once nats.go has reported everything
 }
 
-// reconnectWait is the pause after a failed attempt to connect, plus a random part of the same size.
+// reconnectWait is the pause after a failed attempt to connect, plus a random part of the same
+// size.
 const reconnectWait = 250 * time.Millisecond
 
 // run keeps a session open until the publisher closes.

@@ -100,8 +100,8 @@ func TestLimitChanges(t *testing.T) {
 	}
 }
 
-// A server that takes larger messages since its configuration was reloaded says so to nobody. It is asked at the
-// first message that is too large, and not at each one.
+// A server that takes larger messages since its configuration was reloaded says so to nobody. It is
+// asked at the first message that is too large, and not at each one.
 func TestMaxPayloadIsRaised(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "max_payload: 4000")

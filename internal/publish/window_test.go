@@ -13,8 +13,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// The effective window never grows faster than time, also where the stream's is raised or the stream
-// is replaced.
+// The effective window never grows faster than time, also where the stream's is raised or the
+// stream is replaced.
 func TestEffectiveWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const day = 24 * time.Hour

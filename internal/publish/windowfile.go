@@ -28,8 +28,8 @@ type storedWindow struct {
 	Effective time.Duration `json:"effective"` // in nanoseconds
 }
 
-// openWindow reads the window of a stream from the directory; "" has none. If the file can't be read,
-// the window grows from 0.
+// openWindow reads the window of a stream from the directory; "" has none. If the file can't be
+// read, the window grows from 0.
 func openWindow(dir, stream string, log *zap.Logger) *windowFile {
 	f := &windowFile{log: log, saving: make(chan struct{}, 1)}
 	if dir == "" {
@@ -53,8 +53,8 @@ func openWindow(dir, stream string, log *zap.Logger) *windowFile {
 	return f
 }
 
-// save writes the window if it is another stream's, is lower, or has grown by a minute. It returns at
-// once: a disk that hangs must not delay the checks.
+// save writes the window if it is another stream's, is lower, or has grown by a minute. It returns
+// at once: a disk that hangs must not delay the checks.
 func (f *windowFile) save(w window) {
 	is := w.now()
 	if grown := is - f.saved.effective; f.path == "" || f.saved.created.Equal(w.created) && grown >= 0 && grown < checkInterval {

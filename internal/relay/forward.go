@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	// A batch is sent before its acknowledgements are awaited. The first is one record, the probe; batches
-	// grow with each success, up to thousands of events a second even if an acknowledgement takes two
-	// seconds. They stop growing on a slow line.
+	// A batch is sent before its acknowledgements are awaited. The first is one record, the probe;
+	// batches grow with each success, up to thousands of events a second even if an acknowledgement
+	// takes two seconds. They stop growing on a slow line.
 	maxBatch   = 4096
 	firstBatch = 64
 	meanBytes  = 4 << 10 // the mean size of a batch's records is at most that
@@ -189,8 +189,8 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 	return results
 }
 
-// acknowledged returns the records that need not be sent, because the current stream has acknowledged
-// them already. A stream that was created again doesn't have them.
+// acknowledged returns the records that need not be sent, because the current stream has
+// acknowledged them already. A stream that was created again doesn't have them.
 func (f *forwarder) acknowledged(ctx context.Context, records []spool.Record) map[uint64]time.Time {
 	acked := f.acked.of(records)
 	if len(acked) > 0 {
@@ -238,8 +238,8 @@ func (f *forwarder) failed(ctx context.Context, r spool.Record, err error) {
 	pause(ctx, min(firstPause<<min(f.failures-1, 10), lastPause))
 }
 
-// mayBeItsFault reports whether the record itself may be at fault: NATS has answered with a refusal.
-// A missing acknowledgement is never the record's fault.
+// mayBeItsFault reports whether the record itself may be at fault: NATS has answered with a
+// refusal. A missing acknowledgement is never the record's fault.
 func mayBeItsFault(err error) bool {
 	switch publish.CauseOf(err) {
 	case publish.Rejected, publish.WrongStream, publish.NoStream:
@@ -249,8 +249,8 @@ func mayBeItsFault(err error) bool {
 }
 
 // isSuspect reports whether the record is at fault and not NATS: NATS takes a later one and then
-// refuses this one again. If so, the record is set aside. Later ones that are known to be stored aren't
-// sent and prove nothing.
+// refuses this one again. If so, the record is set aside. Later ones that are known to be stored
+// aren't sent and prove nothing.
 func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 	others, err := f.Spool.Next(f.kind, r.Seq, firstBatch)
 	if err != nil {
@@ -273,7 +273,8 @@ func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 	return true
 }
 
-// alarm logs why nothing is delivered, once until the cause changes, with the remedy if there is one.
+// alarm logs why nothing is delivered, once until the cause changes, with the remedy if there is
+// one.
 func (f *forwarder) alarm(err error) {
 	cause := publish.CauseOf(err)
 	if last := f.cause.Swap(&cause); last != nil && *last == cause {
@@ -285,11 +286,4 @@ func (f *forwarder) alarm(err error) {
 		return
 	}
 	f.Log.Warn("events can't be delivered from the spool, still trying", fields...)
-}
-
-func (f *forwarder) blocked() publish.Cause {
-	if cause := f.cause.Load(); cause != nil {
-		return *cause
-	}
-	return ""
 }

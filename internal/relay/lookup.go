@@ -25,8 +25,8 @@ type Lookup struct {
 	Now       func() time.Time
 	Wanted    func(id string) bool // reports whether a message of that id waits
 	Last      func() uint64        // the highest number of a waiting message
-	// Earlier is the highest number of a message that an earlier process has left: a copy of it may have
-	// been stored while the stream's window was shorter than now.
+	// Earlier is the highest number of a message that an earlier process has left: a copy of it may
+	// have been stored while the stream's window was shorter than now.
 	Earlier uint64
 
 	scanned  time.Time // when the last scan began; zero: its result isn't valid
@@ -119,8 +119,8 @@ func isRemembered(arrived, now time.Time, reach, window time.Duration) bool {
 	return age >= 0 && age+reach+clockMargin < window
 }
 
-// firstCopy returns the earliest time at which a copy of a message that arrived at that time may have
-// been stored; zero if a clock was set back and nobody knows.
+// firstCopy returns the earliest time at which a copy of a message that arrived at that time may
+// have been stored; zero if a clock was set back and nobody knows.
 func firstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 	if arrived.After(now) {
 		return time.Time{}
@@ -128,8 +128,8 @@ func firstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 	return arrived.Add(-reach - clockMargin)
 }
 
-// covers reports whether the last scan has an answer for the record: it looked for it, went back far
-// enough, and the stream recognises copies stored since.
+// covers reports whether the last scan has an answer for the record: it looked for it, went back
+// far enough, and the stream recognises copies stored since.
 func (l *Lookup) covers(r spool.Record, now time.Time) bool {
 	age := now.Sub(l.scanned)
 	return !l.scanned.IsZero() && age >= 0 && age < l.Publisher.Window(l.Kind)/2 &&

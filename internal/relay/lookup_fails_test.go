@@ -24,8 +24,9 @@ func (f *fixture) waits(ago time.Duration, ids ...string) {
 	}
 }
 
-// Two of three servers are down: a stream with one copy takes messages on the third, and no consumer can be
-// made. What may be stored already waits, however often looking it up fails, until that works.
+// Two of three servers are down: a stream with one copy takes messages on the third, and no
+// consumer can be made. What may be stored already waits, however often looking it up fails, until
+// that works.
 func TestNoQuorumToLookUp(t *testing.T) {
 	t.Parallel()
 	servers := natsdtest.StartCluster(t, 3, true, "")

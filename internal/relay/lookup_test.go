@@ -18,8 +18,8 @@ import (
 // forgets is a stream that remembers ids for a tenth of a second only.
 func forgets(c *jetstream.StreamConfig) { c.Duplicates = 100 * time.Millisecond }
 
-// storeAndForget stores messages as another instance might have, and waits until the stream would take
-// them again.
+// storeAndForget stores messages as another instance might have, and waits until the stream would
+// take them again.
 func storeAndForget(t *testing.T, js jetstream.JetStream, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
@@ -89,8 +89,8 @@ func TestNoLookupWithinWindow(t *testing.T) {
 	}
 }
 
-// A record that has waited for longer than the stream remembers is looked up, and one scan is enough for
-// the whole backlog.
+// A record that has waited for longer than the stream remembers is looked up, and one scan is
+// enough for the whole backlog.
 func TestOneScanForABacklog(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")

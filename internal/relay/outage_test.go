@@ -32,8 +32,9 @@ type load struct {
 	machine func() time.Duration
 }
 
-// machine measures how long the machine itself holds a goroutine up that only wants to sleep; the returned
-// function ends that and says the longest. A promise about time can't be kept by a machine that stands still.
+// machine measures how long the machine itself holds a goroutine up that only wants to sleep; the
+// returned function ends that and says the longest. A promise about time can't be kept by a machine
+// that stands still.
 func machine() func() time.Duration {
 	stop, worst := make(chan struct{}), make(chan time.Duration)
 	go func() {
@@ -93,7 +94,8 @@ func (l *load) of(status publish.Status) int {
 	return l.how[status]
 }
 
-// stop ends it, and expects that everybody was answered within a second and that all of it is stored once.
+// stop ends it, and expects that everybody was answered within a second and that all of it is
+// stored once.
 func (l *load) stop(stored func() []string) {
 	l.f.t.Helper()
 	l.stopped.Store(true)
@@ -119,8 +121,8 @@ func (l *load) stop(stored func() []string) {
 	l.f.t.Logf("%d acknowledged, %v, %d refused, slowest %s", len(l.kept), l.how, l.refused, l.slowest)
 }
 
-// The leader of a stream with three copies goes, without a farewell: until there is another one events are
-// spooled, and nobody waits.
+// The leader of a stream with three copies goes, without a farewell: until there is another one
+// events are spooled, and nobody waits.
 func TestLeaderGoes(t *testing.T) {
 	t.Parallel()
 	servers := natsdtest.StartCluster(t, 3, true, "")
@@ -132,7 +134,8 @@ func TestLeaderGoes(t *testing.T) {
 	js := natsdtest.Connect(t, byName["n0"].URL())
 	var killed *natsdtest.Server
 	poll.Until(t, "events are spooled", func() bool {
-		// On a busy machine another one may lead by the time that this one is killed; then it is its turn.
+		// On a busy machine another one may lead by the time that this one is killed; then it is
+		// its turn.
 		stream, err := js.Stream(t.Context(), "WEBHOOKS")
 		if l.of(publish.Spooled) == 0 && err == nil && byName[stream.CachedInfo().Cluster.Leader] != killed {
 			if killed != nil {

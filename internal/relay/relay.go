@@ -67,8 +67,8 @@ type Relay struct {
 	breakers   [publish.Kinds]breaker
 	gates      [publish.Kinds]drainGate
 	acked      acked
-	earlier    uint64 // the highest number of a record of an earlier process
-	forwarders []*forwarder
+	earlier    uint64                    // the highest number of a record of an earlier process
+	forwarders [publish.Kinds]*forwarder // by kind; nil: it isn't delivered
 	closing    atomic.Bool
 	cancel     context.CancelFunc
 	done       sync.WaitGroup
@@ -92,7 +92,7 @@ func Start(c Config) *Relay {
 	r.cancel = cancel
 	for _, kind := range c.Kinds {
 		f := newForwarder(r, kind)
-		r.forwarders = append(r.forwarders, f)
+		r.forwarders[kind] = f
 		r.done.Go(func() { f.run(ctx) })
 	}
 	r.done.Go(func() { r.retrySetAside(ctx) })
@@ -106,8 +106,8 @@ func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status,
 	if err := r.Publisher.Check(m); err != nil {
 		return "", err
 	}
-	arrived, bound := r.Now(), r.bound(ctx)
-	m.Arrived = arrived
+	bound := r.bound(ctx)
+	m.Arrived = r.Now()
 	var attempted time.Time
 	var direct error
 	if r.isDirect(m.Kind) || r.gates[m.Kind].wait(ctx) && r.isDirect(m.Kind) {
@@ -117,11 +117,11 @@ func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status,
 		if status, direct = r.publish(inTime, m); direct == nil || isFinal(direct) {
 			return status, direct
 		}
-		attempted = arrived
+		attempted = m.Arrived
 	}
 	ctx, cancel := context.WithDeadline(ctx, bound)
 	defer cancel()
-	spooled := r.append(ctx, m, arrived, attempted)
+	spooled := r.append(ctx, m, attempted)
 	if spooled == nil {
 		return publish.Spooled, nil
 	}
@@ -187,14 +187,14 @@ func (r *Relay) note(way string, kind publish.Kind, result publish.Result) strin
 }
 
 // append puts the message into the spool. If JetStream wasn't tried yet, it leaves time for that.
-func (r *Relay) append(ctx context.Context, m publish.Message, arrived, attempted time.Time) error {
+func (r *Relay) append(ctx context.Context, m publish.Message, attempted time.Time) error {
 	if deadline, _ := ctx.Deadline(); attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(r.Timeout, time.Until(deadline)/2)))
 		defer cancel()
 	}
 	step := telemetry.SpanFrom(ctx).Step("spool")
-	err := r.Spool.Append(ctx, m, arrived, attempted)
+	err := r.Spool.Append(ctx, m, m.Arrived, attempted)
 	step.End("", err != nil)
 	return err
 }
@@ -204,9 +204,9 @@ func (r *Relay) Breaker() string { return r.breakers[publish.Event].state() }
 
 // Blocked returns why delivery of the kind from the spool fails now; "" if it doesn't.
 func (r *Relay) Blocked(kind publish.Kind) publish.Cause {
-	for _, f := range r.forwarders {
-		if f.kind == kind {
-			return f.blocked()
+	if f := r.forwarders[kind]; f != nil {
+		if cause := f.cause.Load(); cause != nil {
+			return *cause
 		}
 	}
 	return ""

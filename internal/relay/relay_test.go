@@ -66,8 +66,8 @@ func (c *counts) of(what string) int {
 func (c *counts) Published(_ publish.Kind, way, outcome string) { c.add(way + " " + outcome) }
 func (c *counts) PossiblyDuplicate(publish.Kind)                { c.add("possible") }
 
-// start runs a relay with the bridge's defaults, but for the time-out: a busy machine may take long for
-// an acknowledgement.
+// start runs a relay with the bridge's defaults, but for the time-out: a busy machine may take long
+// for an acknowledgement.
 func start(t testing.TB, url string, changes ...func(*settings)) *fixture {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
@@ -219,8 +219,8 @@ func TestDirect(t *testing.T) {
 	}
 }
 
-// What arrives while NATS is away is delivered in the order of its arrival, before what comes later,
-// also by the next process; and then events go directly again.
+// What arrives while NATS is away is delivered in the order of its arrival, before what comes
+// later, also by the next process; and then events go directly again.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.New(t, "")

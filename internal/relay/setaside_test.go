@@ -100,13 +100,14 @@ func TestTooLargeInSpool(t *testing.T) {
 	stored(t, natsdtest.Connect(t, s.URL()), append(numbered(0, 20), "large")...)
 }
 
-// A refusal that says nothing of why must not hold up others for ever, either: here a subject that is
-// full, with the words that tell it taken away, would look just so.
+// A refusal that says nothing of why must not hold up others for ever, either: here a subject that
+// is full, with the words that tell it taken away, would look just so.
 func TestRefusedWhileOthersAreTaken(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	js := natsdtest.Connect(t, s.URL())
-	// A subject that another stream takes is refused with "wrong stream", which is no fault of the record's.
+	// A subject that another stream takes is refused with "wrong stream", which is no fault of the
+	// record's.
 	makeStream(t, js, func(c *jetstream.StreamConfig) { c.Subjects = []string{"webhooks.flock.>", "webhooks.frigade.>"} })
 	natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"webhooks.other.>"}})
 	f := start(t, s.URL(), unmanaged).ready()
@@ -180,7 +181,8 @@ func TestNeither(t *testing.T) {
 	stored(t, js, "a")
 }
 
-// An acknowledgement that was lost puts into the spool what is stored already: the stream recognises it.
+// An acknowledgement that was lost puts into the spool what is stored already: the stream
+// recognises it.
 func TestLostAcknowledgement(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.StartProcess(t, "")
