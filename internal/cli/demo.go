@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -72,24 +71,20 @@ func (d *demo) start(ctx context.Context, environ []string, dir string) (err err
 	for _, p := range providers.All {
 		vars = append(vars, p.Variable("SECRETS")+"="+rand.Text())
 	}
-	var problems config.Problems
-	for _, listener := range []struct{ variable, usual string }{
+	for _, listener := range []struct{ name, usual string }{
 		{"HTTP_ADDR", "127.0.0.1:8080"}, {"ADMIN_ADDR", "127.0.0.1:9090"}, {"EMBEDDED_NATS_ADDR", "127.0.0.1:4222"},
 	} {
-		address, problem := loopback(ctx, environ, listener.variable, listener.usual)
-		if problem != nil {
-			problems = append(problems, *problem)
-		}
-		vars = append(vars, listener.variable+"="+address)
-	}
-	if len(problems) > 0 {
-		return problems
+		vars = append(vars, listener.name+"="+cmp.Or(variable(environ, listener.name), usualOrFree(ctx, listener.usual)))
 	}
 	if d.config, _, err = config.Load(vars); err != nil {
 		return err
 	}
-	address, _ := loopback(ctx, nil, "", usualPage)
-	if d.page, err = new(net.ListenConfig).Listen(ctx, "tcp", address); err != nil {
+	for _, address := range []config.Address{d.config.HTTPAddr, d.config.AdminAddr, d.config.EmbeddedNATSAddr} {
+		if !address.IsLoopback() {
+			return usagef("the demo listens on loopback only, such as 127.0.0.1:8080; got %q", address)
+		}
+	}
+	if d.page, err = new(net.ListenConfig).Listen(ctx, "tcp", usualOrFree(ctx, usualPage)); err != nil {
 		return fmt.Errorf("listening for the live page: %w", err)
 	}
 	if d.bridge, err = app.New(ctx, d.config, version(), telemetry.NewLogger(d.io.err, d.config.LogFormat, d.config.LogLevel)); err != nil {
@@ -99,20 +94,12 @@ func (d *demo) start(ctx context.Context, environ []string, dir string) (err err
 	return nil
 }
 
-// loopback returns the variable's address, which must be on loopback, or else the usual one, or a free
-// one if that is in use.
-func loopback(ctx context.Context, environ []string, name, usual string) (string, *config.Problem) {
-	if value := variable(environ, name); value != "" {
-		var address config.Address
-		if err := address.UnmarshalText([]byte(value)); err != nil || !address.IsLoopback() {
-			return "", &config.Problem{Variable: name, Got: strconv.Quote(value), Takes: "for the demo an address on loopback, such as " + usual}
-		}
-		return value, nil
-	}
+// usualOrFree returns the usual address, or one with a free port if that is in use.
+func usualOrFree(ctx context.Context, usual string) string {
 	if probe, err := new(net.ListenConfig).Listen(ctx, "tcp", usual); err == nil && probe.Close() == nil {
-		return usual, nil
+		return usual
 	}
-	return "127.0.0.1:0", nil
+	return "127.0.0.1:0"
 }
 
 // show sends the samples, prints them as a subscriber receives them, and says how to go on.

@@ -44,7 +44,7 @@ that the filters exclude count as done. "nats consumer rm STREAM NAME" deletes t
   bridge forward --durable my-laptop --concurrency 4 --to http://localhost:3000/hook`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if !c.Flags().Changed("follow") {
+			if f.until != "" || !c.Flags().Changed("follow") {
 				f.follow = f.durable != "" || f.since == "" && f.until == ""
 			}
 			to, err := f.check()
@@ -104,8 +104,6 @@ func (f *forward) check() (*url.URL, error) {
 		return nil, usagef("--concurrency and --timeout take more than 0")
 	case f.durable != "" && f.until != "":
 		return nil, usagef("--durable and --until exclude each other; --durable with --follow=false posts what is left and ends")
-	case f.follow && f.until != "":
-		return nil, usagef("--follow and --until exclude each other")
 	case f.durable != "" && !isConsumerName(f.durable):
 		return nil, usagef("--durable: got %q; takes 1 to 64 of A-Z, a-z, 0-9, _ and -", f.durable)
 	}

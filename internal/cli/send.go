@@ -108,7 +108,7 @@ when every delivery was accepted.`,
 	f.StringVar(&s.url, "url", "", "where the bridge listens (default: HTTP_ADDR on this machine)")
 	f.StringVar(&dataFile, "data", "", "file with the event's data, a JSON object; - for standard input")
 	f.StringVar(&bodyFile, "body", "", "file with the whole body, sent with its times renewed; - for standard input")
-	f.StringVar(&s.scheme, "scheme", "", "what to sign: "+schemesInWords()+" (default: as the endpoint is set)")
+	f.StringVar(&s.scheme, "scheme", "", "what to sign, one of the provider's schemes (default: as the endpoint is set)")
 	f.BoolVar(&stale, "stale", false, "date the event ten years back: it must be refused")
 	f.BoolVar(&s.tamper, "tamper", false, "change the data after signing: it must be refused")
 	f.IntVar(&count, "count", 1, "how many deliveries to send, each an event of its own unless --data or --body is given")

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
@@ -33,10 +32,11 @@ It logs to standard error. The first SIGTERM or Ctrl-C shuts it down in order, a
 			if err == nil {
 				err = serve(c.Context(), cfg, log)
 			}
+			// In JSON for what reads the logs of a container, in text for people.
 			if _, terminal := std.err.(*humanize.Terminal); err == nil || terminal || cfg.LogFormat == "console" {
 				return err
 			}
-			logEnd(log, err)
+			log.Error("the bridge has ended", zap.Error(err))
 			return logged{err}
 		},
 	}
@@ -55,15 +55,3 @@ func serve(ctx context.Context, cfg *config.Config, log *telemetry.Logger) error
 type logged struct{ error }
 
 func (e logged) Unwrap() error { return e.error }
-
-// logEnd logs the error that ended the bridge, a line for each problem of the configuration: in JSON, for
-// what reads the logs of a container that has ended.
-func logEnd(log *telemetry.Logger, err error) {
-	var problems config.Problems
-	if !errors.As(err, &problems) {
-		log.Error("the bridge has ended", zap.Error(err))
-	}
-	for _, problem := range problems {
-		log.Error("the configuration can't be used; `bridge config` explains every variable", zap.String("variable", problem.Variable), zap.String("error", problem.String()))
-	}
-}

@@ -25,15 +25,6 @@ func titles() string {
 	return inWords(all, "and")
 }
 
-// schemesInWords lists what each provider may sign.
-func schemesInWords() string {
-	var all []string
-	for _, p := range providers.All {
-		all = append(all, "for "+p.Name+" "+inWords(p.SchemeNames(), "or"))
-	}
-	return strings.Join(all, ", ")
-}
-
 // inWords writes a list as in a sentence: a, b and c.
 func inWords(list []string, conjunction string) string {
 	if n := len(list) - 1; n > 0 {
