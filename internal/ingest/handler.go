@@ -254,14 +254,14 @@ func (d *delivery) parse(p *verify.Provider, body []byte) (stringify.Text, error
 	if isCopy && !d.held.take(len(inner)) {
 		return nil, errBusy
 	}
-	checked, err := stringify.Check(inner)
+	checked, err := p.Check(inner)
 	if err != nil {
 		return nil, err
 	}
-	if !d.held.take(p.TextSize(checked)) {
+	if !d.held.take(checked.Size()) {
 		return nil, errBusy
 	}
-	text := p.Text(checked)
+	text := checked.Text()
 	if !text.IsObject() {
 		return nil, errNotObject
 	}

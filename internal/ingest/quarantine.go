@@ -22,9 +22,7 @@ func (d *delivery) quarantine(at *verify.Endpoint, body []byte, received time.Ti
 	if !d.Quarantine || !verify.IsAuthentic(refusal) {
 		return "", refusal
 	}
-	if d.Claims.IDText == nil { // IDText is signed too
-		d.ID = event.ID(at.Name, d.Claims.SignedText, nil)
-	}
+	d.ID = event.ID(at.Name, d.Claims.IDText, nil)
 	kept := quarantine.Delivery{
 		ID: d.ID, Endpoint: at.Name, Provider: at.Provider.Name, Reason: refusalOf(refusal).Outcome,
 		Received: received, Seal: at.Seal(d.Claims, d.Secrets[d.Claims.Secret], body), Body: body,

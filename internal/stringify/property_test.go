@@ -106,21 +106,20 @@ func checkParse(t *testing.T, src []byte) {
 	}
 }
 
-// checkCompact compares Compact with encoding/json, and reads the result with a Cursor.
+// checkCompact compares CheckAsSent's text with encoding/json, and reads the result with a Cursor.
 func checkCompact(t *testing.T, src []byte) {
 	t.Helper()
 	var want bytes.Buffer
 	if err := json.Compact(&want, src); err != nil {
 		return // nested too deep for it
 	}
-	c, err := Check(src)
+	c, err := CheckAsSent(src)
 	if err != nil {
 		t.Fatal(err)
 	}
-	size := c.CompactSize()
-	got := c.Compact()
+	size, got := c.Size(), c.Text()
 	if !bytes.Equal(got, want.Bytes()) || size == 0 && &got[0] != &src[0] || size > 0 && size < len(got) {
-		t.Fatalf("Compact of %q = %q, want %q; %d bytes were announced", src, got, want.Bytes(), size)
+		t.Fatalf("as sent %q is %q, want %q; %d bytes were announced", src, got, want.Bytes(), size)
 	}
 	cursor, n := Cursor{Text: got}, 0
 	all := cursor.Object(func(name []byte) {

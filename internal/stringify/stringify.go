@@ -53,58 +53,61 @@ func Check(src []byte) (Checked, error) {
 	return s.Checked, nil
 }
 
+// CheckAsSent is like [Check], but the result's text is the value as it was written, without white
+// space between tokens: numbers, escapes and the order of members stay.
+func CheckAsSent(src []byte) (Checked, error) {
+	c, err := Check(src)
+	c.asSent = true
+	return c, err
+}
+
 // Checked is a validated JSON value.
 type Checked struct {
 	src       []byte
 	canonical bool
 	spaced    bool // there is white space between tokens or around the value
 	growth    int  // how much longer the canonical form may be; see scanner.number
+	asSent    bool
 }
 
-// Size returns how many bytes [Checked.Text] allocates: 0 if the text is canonical, else an upper
-// bound of the canonical form's length.
+// Size returns how many bytes [Checked.Text] allocates: 0 if the text is src itself, else an upper
+// bound of its length.
 func (c Checked) Size() int {
-	if c.canonical {
+	switch {
+	case c.canonical, c.asSent && !c.spaced:
 		return 0
+	case c.asSent:
+		return len(c.src)
 	}
 	return len(c.src) + c.growth
 }
 
-// Text returns the canonical form.
+// Text returns the canonical form; or the value as it was written, after CheckAsSent.
 func (c Checked) Text() Text {
-	if c.canonical {
+	size := c.Size()
+	switch {
+	case size == 0:
 		return c.src
+	case c.asSent:
+		return compacted(c.src)
 	}
-	w := writer{src: c.src, out: make([]byte, 0, c.Size())}
+	w := writer{src: c.src, out: make([]byte, 0, size)}
 	w.value(skipSpace(c.src, 0))
 	return w.out
 }
 
-// Compact returns the value as it was written, without white space between tokens: numbers, escapes
-// and the order of members stay. Without such white space it is src itself.
-func (c Checked) Compact() Text {
-	if !c.spaced {
-		return c.src
-	}
-	out := make([]byte, 0, len(c.src))
-	for i := skipSpace(c.src, 0); i < len(c.src); i = skipSpace(c.src, i) {
+func compacted(src []byte) Text {
+	out := make([]byte, 0, len(src))
+	for i := skipSpace(src, 0); i < len(src); i = skipSpace(src, i) {
 		from := i
-		if c.src[i] == '"' {
-			i = skipString(c.src, i)
+		if src[i] == '"' {
+			i = skipString(src, i)
 		} else {
-			for i++; i < len(c.src) && c.src[i] > ' ' && c.src[i] != '"'; {
+			for i++; i < len(src) && src[i] > ' ' && src[i] != '"'; {
 				i++
 			}
 		}
-		out = append(out, c.src[from:i]...)
+		out = append(out, src[from:i]...)
 	}
 	return out
-}
-
-// CompactSize returns how many bytes [Checked.Compact] allocates.
-func (c Checked) CompactSize() int {
-	if !c.spaced {
-		return 0
-	}
-	return len(c.src)
 }

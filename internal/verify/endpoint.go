@@ -36,10 +36,7 @@ func (e *Endpoint) Request(header http.Header, raw []byte, body stringify.Text, 
 
 // ID returns the id of an authentic delivery's event (ADR 5).
 func (e *Endpoint) ID(c Claims) string {
-	if c.IDText != nil {
-		return event.ID(e.Name, c.IDText, nil)
-	}
-	return event.ID(e.Name, c.SignedText, c.IDName)
+	return event.ID(e.Name, c.IDText, c.IDName)
 }
 
 // Event returns the envelope of a verified delivery.

@@ -118,11 +118,11 @@ func (r *Request) Authenticate(macs []MAC, schemes []Scheme) (Claims, error) {
 	if err != nil {
 		return c, err
 	}
-	checked, err := stringify.Check(r.Raw)
+	checked, err := stringify.CheckAsSent(r.Raw)
 	if err != nil { // impossible: it has a canonical form
 		return Claims{}, WrongSignature
 	}
-	c.Body, c.AsSent = checked.Compact(), true
+	c.Body, c.AsSent = checked.Text(), true
 	return c, nil
 }
 
@@ -138,7 +138,7 @@ func (r *Request) authenticate(macs []MAC, schemes []Scheme, body []byte) (Claim
 		case r.Scheme != s.Name && r.Scheme != Auto:
 			return Claims{}, fmt.Errorf("%w: it covers %s", OtherScheme, s.Name)
 		default:
-			return Claims{Scheme: s.Name, Secret: position, SignedText: parts}, nil
+			return Claims{Scheme: s.Name, Secret: position, SignedText: parts, IDText: parts}, nil
 		}
 	}
 	return Claims{}, WrongSignature

@@ -143,21 +143,13 @@ func (p *Provider) JSON(h http.Header, body []byte) ([]byte, error) {
 	return p.Unwrap(h, body)
 }
 
-// Text returns the body for reading and publishing: in its canonical form; or as it came without
-// white space between tokens, if the vendor signs the bytes that it sends.
-func (p *Provider) Text(c stringify.Checked) stringify.Text {
+// Check validates the JSON of a body. If the vendor signs the bytes that it sends, the text is the
+// JSON as it came, without white space between tokens; else it is the canonical form.
+func (p *Provider) Check(body []byte) (stringify.Checked, error) {
 	if p.AsSent {
-		return c.Compact()
+		return stringify.CheckAsSent(body)
 	}
-	return c.Text()
-}
-
-// TextSize returns how many bytes Text allocates.
-func (p *Provider) TextSize(c stringify.Checked) int {
-	if p.AsSent {
-		return c.CompactSize()
-	}
-	return c.Size()
+	return stringify.Check(body)
 }
 
 // Parse returns the body for reading. It checks that the body is JSON.
@@ -166,11 +158,11 @@ func (p *Provider) Parse(h http.Header, body []byte) (stringify.Text, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := stringify.Check(inner)
+	c, err := p.Check(inner)
 	if err != nil {
 		return nil, err
 	}
-	return p.Text(c), nil
+	return c.Text(), nil
 }
 
 // Signatures lists the values of …_SIGNATURE, the default first.
@@ -252,11 +244,11 @@ type Claims struct {
 
 	// SignedText is the signed text, in parts to concatenate.
 	SignedText [][]byte
-	// IDName is the event's name in canonical spelling, if the signed text doesn't contain it and
-	// the id must depend on it; else nil.
-	IDName []byte
-	// IDText is the text for the event's id, in parts; nil: the signed text.
+	// IDText is the signed text for the event's id, in parts.
 	IDText [][]byte
+	// IDName is the event's name in canonical spelling, if the id must depend on it and IDText
+	// doesn't contain it; else nil.
+	IDName []byte
 
 	Name     string // of the event
 	Entity   string

@@ -162,9 +162,9 @@ func (s *scheme) sign(d verify.Signing) http.Header {
 
 // compact returns a body without white space; nil if it isn't JSON.
 func compact(raw []byte) stringify.Text {
-	c, err := stringify.Check(raw)
+	c, err := stringify.CheckAsSent(raw)
 	if err != nil {
 		return nil
 	}
-	return c.Compact()
+	return c.Text()
 }
