@@ -2,6 +2,7 @@ package hmac
 
 import (
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -55,38 +56,30 @@ func parseFormat(template string) (f format, err error) {
 	case times > 1:
 		return format{}, errors.New("{timestamp} is there twice")
 	}
-	if f.list(template) {
-		return f, nil
+	f.separator = ","
+	if strings.Contains(template, ";") {
+		f.separator = ";"
 	}
-	if times > 0 {
+	list := strings.Split(template, f.separator)
+	switch {
+	case !slices.ContainsFunc(list, func(text string) bool { return !listed.MatchString(text) }):
+	case times > 0:
 		return format{}, errors.New("a time stands in a list: t={timestamp},v1={hex}")
+	case strings.Contains(template, " "):
+		f.separator, list = "", []string{template}
+	default:
+		f.separator, list = " ", []string{template}
 	}
-	prefix, rest, _ := strings.Cut(template, "{")
-	_, suffix, _ := strings.Cut(rest, "}")
-	f.items = []item{{prefix: prefix, suffix: suffix}}
-	if !strings.Contains(template, " ") {
-		f.separator = " "
+	for _, text := range list {
+		prefix, rest, _ := strings.Cut(strings.TrimSpace(text), "{")
+		name, suffix, _ := strings.Cut(rest, "}")
+		f.items = append(f.items, item{prefix, suffix, name == "timestamp"})
 	}
 	return f, nil
 }
 
-// list reads a list of name={…} and reports whether the template is one.
-func (f *format) list(template string) bool {
-	separator := ","
-	if strings.Contains(template, ";") {
-		separator = ";"
-	}
-	var items []item
-	for text := range strings.SplitSeq(template, separator) {
-		name, value, ok := strings.Cut(strings.TrimSpace(text), "=")
-		if !ok || name == "" || strings.ContainsAny(name, "{}, ;") || !strings.HasPrefix(value, "{") || !strings.HasSuffix(value, "}") {
-			return false
-		}
-		items = append(items, item{prefix: name + "=", isTime: value == "{timestamp}"})
-	}
-	f.separator, f.items = separator, items
-	return true
-}
+// listed matches a member of a list.
+var listed = regexp.MustCompile(`^\s*[^={}, ;]+=\{[^{}]*\}\s*$`)
 
 // hasTime reports whether the header has the time.
 func (f *format) hasTime() bool {
