@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// freeBytes returns how much the directory's disk has free for us.
-func freeBytes(dir string) int64 {
+// free returns how much the directory's disk has free for us.
+func (osDisk) free(dir string) int64 {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(dir, &stat); err != nil {
 		return math.MaxInt64 / 2 // the next write will tell

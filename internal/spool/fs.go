@@ -24,10 +24,10 @@ type disk interface {
 type file interface {
 	io.ReaderAt
 	io.WriterAt
+	io.Seeker
 	io.Closer
 	Truncate(size int64) error
 	Sync() error
-	Size() (int64, error)
 }
 
 type osDisk struct{}
@@ -47,13 +47,7 @@ func (osDisk) lock(dir string) (io.Closer, error) {
 	return lock, nil
 }
 
-func (osDisk) open(path string, flag int) (file, error) {
-	f, err := os.OpenFile(path, flag, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	return osFile{f}, nil
-}
+func (osDisk) open(path string, flag int) (file, error) { return os.OpenFile(path, flag, 0o600) }
 
 func (osDisk) list(dir string) (names []string, err error) {
 	entries, err := os.ReadDir(dir)
@@ -65,16 +59,4 @@ func (osDisk) list(dir string) (names []string, err error) {
 
 func (osDisk) rename(from, to string) error { return os.Rename(from, to) }
 func (osDisk) remove(path string) error     { return os.Remove(path) }
-func (osDisk) free(dir string) int64        { return freeBytes(dir) }
-
-func (osDisk) syncDir(dir string) error { return filewatch.SyncDir(dir) }
-
-type osFile struct{ *os.File }
-
-func (f osFile) Size() (int64, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), nil
-}
+func (osDisk) syncDir(dir string) error     { return filewatch.SyncDir(dir) }

@@ -69,7 +69,7 @@ func openSegment(d disk, path string, flag int, number uint64, salt uint32) (*se
 	if err != nil {
 		return nil, err
 	}
-	size, err := f.Size()
+	size, err := f.Seek(0, io.SeekEnd)
 	if err != nil {
 		_ = f.Close()
 		return nil, err
