@@ -185,7 +185,11 @@ func (s *Spool) write(j *journal, records []*raw) (err error) {
 }
 
 func (s *Spool) try(j *journal, records []*raw) (err error) {
-	in, b := j.active, []byte(nil)
+	size := int64(segmentHeader)
+	for _, r := range records {
+		size += r.size()
+	}
+	in, b := j.active, make([]byte, 0, size)
 	isNew := in == nil || in.end.Load() >= s.config.segmentSize
 	if isNew {
 		if in, err = s.newSegment(j, records[0].seq); err != nil {
