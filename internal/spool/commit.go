@@ -69,6 +69,9 @@ func (s *Spool) run() {
 		for i := range s.journals {
 			s.commit(i, probe && i == 0)
 		}
+		if s.isDamaged.Load() && !s.recovering.Load() {
+			s.recover()
+		}
 		s.remove()
 		s.mu.Lock()
 		isPending := slices.ContainsFunc(s.pending[:], func(some []*waiting) bool { return len(some) > 0 })
@@ -254,7 +257,7 @@ func (s *Spool) writable() {
 	}
 }
 
-// release closes everything.
+// release closes everything. Nothing waits any more.
 func (s *Spool) release() {
 	s.reading.Wait() // a recovery stops when the spool is closed
 	if s.loaded && !s.recovering.Load() {
@@ -265,12 +268,6 @@ func (s *Spool) release() {
 	}
 	if s.lock != nil {
 		_ = s.lock.Close()
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, w := range slices.Concat(s.pending[:]...) {
-		w.err = ErrClosed
-		close(w.done)
 	}
 }
 

@@ -103,11 +103,7 @@ func (s *Spool) move(moved []*waiting) error {
 
 // remove removes the segments of which all is settled, and writes the mark.
 func (s *Spool) remove() {
-	if s.recovering.Load() || !s.loaded {
-		return
-	}
-	if s.isDamaged.Load() {
-		s.recover()
+	if s.recovering.Load() {
 		return
 	}
 	s.mu.Lock()
