@@ -16,10 +16,9 @@ import (
 func (d *diagnoser) explain(refusal error, b body, signatures []signature) {
 	d.cause(d.settings.Causes...)
 	if f, ok := d.search(b, signatures); ok {
-		causes := d.causes(f)
-		d.cause(causes...)
-		if next, ok := d.nextCause(f); ok && len(causes) > 0 {
-			d.cause(next)
+		if causes := d.causes(f); len(causes) > 0 {
+			d.cause(causes...)
+			d.nextCause(f)
 		}
 	}
 	if len(d.Delivery.Body) == 0 {

@@ -131,30 +131,24 @@ func (d *diagnoser) causes(f found) (all []Cause) {
 	))
 }
 
-// nextCause returns the cause that remains once the others are gone.
-func (d *diagnoser) nextCause(f found) (Cause, bool) {
+// nextCause adds the cause that remains once those of f are gone.
+func (d *diagnoser) nextCause(f found) {
 	at := f.key.at
-	if !slices.Contains(at.Provider.SchemeNames(), f.text.scheme) || f.body.text == nil || d.isDescribed() || at.Provider.Explain != nil {
-		return Cause{}, false
+	if !slices.Contains(at.Provider.SchemeNames(), f.text.scheme) || f.body.text == nil || at.Provider.Explain != nil {
+		return
 	}
 	at.Scheme, at.Secrets = f.text.scheme, func() []secret.Secret { return []secret.Secret{f.key.Secret} }
-	next := diagnoser{Case: d.Case, at: at}
+	next := d.Case
 	next.Endpoints, next.At = []Endpoint{at}, at.Name
 	signature := at.Provider.Encodings[0].Encode(verify.Sum(f.key.Secret, f.text.parts...))
 	next.Delivery = Delivery{Header: []Field{{at.Provider.Header, signature}}, Body: f.body.raw}
-	answer := next.judge(next.asExpected())
-	if answer.err == nil {
-		return Cause{}, false
+	report, err := Diagnose(next)
+	if err != nil || report.Accepted || len(report.Causes) == 0 {
+		return
 	}
-	next.examineClaims(answer)
-	c := proven("then", answer.err.Error(), "capture another delivery once it is, and try again")
-	if len(next.report.Causes) > 0 {
-		c.Says, c.Do = next.report.Causes[0].Says, next.report.Causes[0].Do
+	would := fmt.Sprintf("still be refused, %d %s", report.Status, report.Outcome)
+	if report.Status == http.StatusOK {
+		would = "be " + report.Outcome + ", and not published"
 	}
-	if answer.status == http.StatusOK {
-		c.Says = "once that is fixed, it would be " + answer.outcome + ", and not published: " + c.Says
-	} else {
-		c.Says = fmt.Sprintf("once that is fixed, it would still be refused, %d %s: %s", answer.status, answer.outcome, c.Says)
-	}
-	return c, true
+	d.cause(proven("then", "once that is fixed, it would "+would+": "+report.Causes[0].Says, report.Causes[0].Do))
 }
