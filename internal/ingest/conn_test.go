@@ -3,6 +3,7 @@ package ingest
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -135,7 +136,7 @@ func (o *outcomes) Observe(r *Record) { *o = append(*o, r.Outcome) }
 func TestClosedBeforeItIsHandled(t *testing.T) {
 	var seen outcomes
 	p := newPublic(t, func(c *Config) { c.Observer = &seen })
-	p.ServeHTTP(gone{httptest.NewRecorder()}, httptest.NewRequest("POST", "/webhooks/flock", iotest.ErrReader(net.ErrClosed)))
+	p.ServeHTTP(gone{httptest.NewRecorder()}, httptest.NewRequest(http.MethodPost, "/webhooks/flock", iotest.ErrReader(net.ErrClosed)))
 	if diff := cmp.Diff(outcomes{"body_incomplete"}, seen); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
