@@ -25,13 +25,10 @@ func limitMemory(log *zap.Logger, c *config.Config, container memlimit.Provider)
 		return
 	}
 	limit, err := memlimit.Set(memlimit.WithRatio(memoryPart), memlimit.WithProvider(container))
-	if errors.Is(err, memlimit.ErrCgroupsNotSupported) { // not Linux: there are no containers
-		limit, err = math.MaxInt64, nil
-	}
 	switch {
-	case err != nil:
+	case err != nil && !errors.Is(err, memlimit.ErrCgroupsNotSupported): // which is: not Linux, so no container
 		log.Warn("the container's memory limit can't be read: set GOMEMLIMIT", zap.Error(err))
-	case limit < math.MaxInt64:
+	case err == nil && limit < math.MaxInt64:
 		log.Info("memory limit from the container's", zap.Int64("gomemlimit_bytes", limit), zap.Float64("part", memoryPart), growBy(limitedGC))
 	case c.IsEmbedded():
 		// The nats-server's needs depend on its streams, and a limit below them would leave time for nothing else.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -11,15 +12,10 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// tail holds the flags of `bridge tail`.
-type tail struct {
-	selection
-	count uint64
-	json  bool
-}
-
 func tailCommand(environ []string, stdio stdio) *cobra.Command {
-	var t tail
+	var chosen selection
+	var count uint64
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "tail [SUBJECT]",
 		Short: "Print events as they come",
@@ -54,7 +50,7 @@ and coloured unless NO_COLOR is set.`,
 			if err != nil {
 				return err
 			}
-			s, until, err := t.section(cfg, time.Now())
+			s, until, err := chosen.section(cfg, time.Now())
 			if err != nil {
 				return err
 			}
@@ -71,41 +67,33 @@ and coloured unless NO_COLOR is set.`,
 			p.out = out
 			printed := uint64(0)
 			err = followSection(c.Context(), js, s, until, stdio, func(m stream.Message) error {
-				passes, err := t.print(p, m)
-				if passes {
+				e, none := event.Parse(m.Data())
+				if chosen.matches(&e) {
 					printed++
+					var err error
+					if asJSON {
+						err = printJSON(out, m.Data())
+					} else {
+						err = p.print(m.Subject(), &e, none, time.Now())
+					}
+					if err != nil {
+						return err
+					}
 				}
 				switch {
-				case err != nil:
-					return err
-				case printed == t.count && t.count > 0:
+				case printed == count && count > 0:
 					return errEnough
 				case m.Pending > 0:
 					return nil
 				}
 				return out.Flush()
 			})
-			if flushed := out.Flush(); err == nil {
-				err = flushed
-			}
-			return err
+			return cmp.Or(err, out.Flush())
 		},
 	}
 	f := c.Flags()
-	f.Uint64Var(&t.count, "count", 0, "end after so many events are printed (default: no end)")
-	f.BoolVar(&t.json, "json", false, "print each event's JSON in one line, as it is stored")
-	t.selection.flags(c, "go on with events as they come; --follow=false prints what there is and ends")
+	f.Uint64Var(&count, "count", 0, "end after so many events are printed (default: no end)")
+	f.BoolVar(&asJSON, "json", false, "print each event's JSON in one line, as it is stored")
+	chosen.flags(c, "go on with events as they come; --follow=false prints what there is and ends")
 	return c
-}
-
-// print prints a message if the filters let it pass, and reports whether they do.
-func (t *tail) print(p printer, m stream.Message) (passes bool, err error) {
-	e, none := event.Parse(m.Data())
-	if passes = t.matches(&e); !passes {
-		return false, nil
-	}
-	if t.json {
-		return true, printJSON(p.out, m.Data())
-	}
-	return true, p.print(m.Subject(), &e, none, time.Now())
 }
