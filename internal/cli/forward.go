@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -13,16 +14,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// forward holds the flags of `bridge forward`.
-type forward struct {
-	selection
-	to, durable string
-	concurrency int
-	timeout     time.Duration
-}
-
 func forwardCommand(environ []string, stdio stdio) *cobra.Command {
-	var f forward
+	p := poster{stdio: stdio, failed: make(map[string]bool), begin: time.Now()}
 	c := &cobra.Command{
 		Use:   "forward --to URL",
 		Short: "Post events to a local service as they come, or a span of them again",
@@ -44,22 +37,21 @@ that the filters exclude count as done. "nats consumer rm STREAM NAME" deletes t
   bridge forward --durable my-laptop --concurrency 4 --to http://localhost:3000/hook`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if f.until != "" || !c.Flags().Changed("follow") {
-				f.follow = f.durable != "" || f.since == "" && f.until == ""
+			if p.until != "" || !c.Flags().Changed("follow") {
+				p.follow = p.durable != "" || p.since == "" && p.until == ""
 			}
-			to, err := f.check()
-			if err != nil {
+			if err := p.check(); err != nil {
 				return err
 			}
 			cfg, err := load(environ, ofStream...)
 			if err != nil {
 				return err
 			}
-			s, until, err := f.section(cfg, time.Now())
+			s, until, err := p.section(cfg, time.Now())
 			if err != nil {
 				return err
 			}
-			if f.durable != "" && f.since == "" {
+			if p.durable != "" && p.since == "" {
 				s.Since = time.Time{}
 			}
 			js, err := connect(cfg, stdio)
@@ -67,13 +59,13 @@ that the filters exclude count as done. "nats consumer rm STREAM NAME" deletes t
 				return err
 			}
 			defer js.Conn().Close()
-			p := newPoster(&f, to, newPrinter(environ, stdio.out, cfg), stdio)
-			if !f.follow {
+			p.lines = newPrinter(environ, stdio.out, cfg)
+			if !p.follow {
 				ctx, cancel := context.WithCancel(c.Context())
 				defer cancel()
 				go p.progress(ctx)
 			}
-			if f.durable != "" {
+			if p.durable != "" {
 				err = p.forwardDurable(c.Context(), js, s)
 			} else {
 				err = p.forwardSpan(c.Context(), js, s, until)
@@ -82,32 +74,41 @@ that the filters exclude count as done. "nats consumer rm STREAM NAME" deletes t
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&f.to, "to", "", "post to this http or https URL")
-	flags.StringVar(&f.durable, "durable", "", "remember under this name which events are delivered, and continue there the next time")
-	flags.IntVar(&f.concurrency, "concurrency", 1, "post up to so many events at a time; 1 keeps their order, except of what is posted again")
-	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "wait so long for each answer")
-	f.selection.flags(c, "go on with events as they come (default: unless --since or --until is given without --durable)")
+	flags.StringVar(&p.to, "to", "", "post to this http or https URL")
+	flags.StringVar(&p.durable, "durable", "", "remember under this name which events are delivered, and continue there the next time")
+	flags.IntVar(&p.concurrency, "concurrency", 1, "post up to so many events at a time; 1 keeps their order, except of what is posted again")
+	flags.DurationVar(&p.timeout, "timeout", 10*time.Second, "wait so long for each answer")
+	p.selection.flags(c, "go on with events as they come (default: unless --since or --until is given without --durable)")
 	return c
 }
 
-// check returns the URL to post to.
-func (f *forward) check() (*url.URL, error) {
-	to, err := url.Parse(f.to)
+// check checks the flags, and makes the client for them.
+func (p *poster) check() error {
+	to, err := url.Parse(p.to)
 	switch {
-	case f.to == "":
-		return nil, usagef("--to is missing: give the URL of your service, such as --to http://localhost:3000/hook")
+	case p.to == "":
+		return usagef("--to is missing: give the URL of your service, such as --to http://localhost:3000/hook")
 	case err != nil || to.Scheme != "http" && to.Scheme != "https" || to.Hostname() == "":
-		return nil, usagef("--to: not a URL that can be posted to; takes one such as http://localhost:3000/hook")
+		return usagef("--to: not a URL that can be posted to; takes one such as http://localhost:3000/hook")
 	case to.User != nil:
-		return nil, usagef("--to: a user or password in the URL would be seen in the list of processes; leave them out")
-	case f.concurrency < 1 || f.timeout <= 0:
-		return nil, usagef("--concurrency and --timeout take more than 0")
-	case f.durable != "" && f.until != "":
-		return nil, usagef("--durable and --until exclude each other; --durable with --follow=false posts what is left and ends")
-	case f.durable != "" && !isConsumerName(f.durable):
-		return nil, usagef("--durable: got %q; takes 1 to 64 of A-Z, a-z, 0-9, _ and -", f.durable)
+		return usagef("--to: a user or password in the URL would be seen in the list of processes; leave them out")
+	case p.concurrency < 1 || p.timeout <= 0:
+		return usagef("--concurrency and --timeout take more than 0")
+	case p.durable != "" && p.until != "":
+		return usagef("--durable and --until exclude each other; --durable with --follow=false posts what is left and ends")
+	case p.durable != "" && !isConsumerName(p.durable):
+		return usagef("--durable: got %q; takes 1 to 64 of A-Z, a-z, 0-9, _ and -", p.durable)
 	}
-	return to, nil
+	p.host = to.Scheme + "://" + to.Host
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = p.concurrency
+	transport.MaxResponseHeaderBytes = maxAnswer
+	p.client = &http.Client{
+		Transport: transport, Timeout: p.timeout,
+		// A redirect may lead to another host, and net/http makes a GET of most.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return nil
 }
 
 // forwardSpan posts a section of the stream.

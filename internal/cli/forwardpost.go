@@ -21,11 +21,15 @@ import (
 
 // poster posts events to a service and counts what became of them.
 type poster struct {
-	*forward
 	stdio
-	lines   printer
-	url     *url.URL
+	selection
+	to, durable string // flags, as the next two
+	concurrency int
+	timeout     time.Duration
+
+	host    string // of the service; the rest of its URL may have a token
 	client  *http.Client
+	lines   printer
 	pending atomic.Uint64 // about how many events are left
 	begin   time.Time
 
@@ -44,18 +48,6 @@ const (
 
 // errAgain is an answer after which an event is posted again, errFinal one that this won't change.
 var errAgain, errFinal = errors.New("to be tried again"), errors.New("not to be tried again")
-
-func newPoster(f *forward, to *url.URL, lines printer, stdio stdio) *poster {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = f.concurrency
-	transport.MaxResponseHeaderBytes = maxAnswer
-	client := &http.Client{
-		Transport: transport, Timeout: f.timeout,
-		// A redirect may lead to another host, and net/http makes a GET of most.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	return &poster{forward: f, stdio: stdio, lines: lines, url: to, client: client, failed: make(map[string]bool), begin: time.Now()}
-}
 
 // deliver posts a message until it is delivered, refused for good, or tried often enough. A message that
 // is not an event, or that the filters exclude, is skipped, which counts as delivered. An error ends the run.
@@ -94,7 +86,7 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, 
 		p.count(func() { p.failed[e.ID] = true })
 		switch isLast := attempt >= maxAttempts && !waits; {
 		case isLast && isRefused:
-			return false, fmt.Errorf("nothing listens at %s://%s: start your service there, or correct --to", p.url.Scheme, p.url.Host)
+			return false, fmt.Errorf("nothing listens at %s: start your service there, or correct --to", p.host)
 		case isLast, errors.Is(err, errFinal):
 			return false, nil
 		}
@@ -105,7 +97,7 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, 
 
 // post posts an event once, and returns the answer for people: its status and its first line.
 func (p *poster) post(ctx context.Context, payload []byte) (answer string, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url.String(), bytes.NewReader(payload))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.to, bytes.NewReader(payload))
 	if err != nil {
 		return "", err
 	}
