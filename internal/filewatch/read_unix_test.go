@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Neither a pipe, which nobody writes to, nor a device, which never ends, is read.
+// A pipe without a writer and a device without an end aren't read.
 func TestReadsRegularFilesOnly(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {

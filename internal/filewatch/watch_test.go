@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// told is what Changed was told, one after the other.
+// told holds the calls of Changed in order.
 type told struct {
 	mu  sync.Mutex
 	all []string
@@ -55,7 +55,7 @@ func do(t *testing.T, errs ...error) {
 
 func write(path, content string) error { return os.WriteFile(path, []byte(content), 0o600) }
 
-// In a time of the test's own: what is told, and when.
+// A change is reported once it has settled.
 func TestSettling(t *testing.T) {
 	type step struct {
 		after time.Duration
@@ -116,11 +116,11 @@ func TestSettling(t *testing.T) {
 	}
 }
 
-// Everything by which files are replaced.
+// A change is noticed however the file is replaced.
 func TestPatterns(t *testing.T) {
 	patterns := []struct {
 		name string
-		// prepare makes the file that path is, holding "old"; replace makes it hold "new".
+		// prepare creates the file at path with the content "old"; replace changes it to "new".
 		prepare func(dir, path string) error
 		replace func(dir, path string) error
 	}{
@@ -193,8 +193,8 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
-// volume does to a directory what kubelet does to a secret's volume: the files of a version are in a
-// directory of their own, ..data leads to it, and each file's name leads into ..data.
+// volume updates a directory as kubelet updates a secret's volume: each version has a directory,
+// ..data links to it, and each file's name links into ..data.
 func volume(dir, path, version, content string) error {
 	name := filepath.Base(path)
 	err := errors.Join(os.Mkdir(filepath.Join(dir, version), 0o700), write(filepath.Join(dir, version, name), content),
@@ -205,7 +205,7 @@ func volume(dir, path, version, content string) error {
 	return err
 }
 
-// A directory that is removed and made again.
+// A directory that is removed and created again is watched as before.
 func TestDirectoryMadeAgain(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "volume")
 	path := filepath.Join(dir, "secrets")
@@ -225,7 +225,7 @@ func TestDirectoryMadeAgain(t *testing.T) {
 	})
 }
 
-// Two that watch one file are told both, and a file of its own that changes concerns nobody else.
+// Two watches of one file are both called, and a watch of another file isn't.
 func TestSeveral(t *testing.T) {
 	dir := t.TempDir()
 	one, other := filepath.Join(dir, "one"), filepath.Join(dir, "other")

@@ -7,8 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Whatever a message in the quarantine's stream says, reading it ends; and what is read is read again
-// from the message that is made of it.
+// Any message can be parsed or is refused. A delivery that was parsed is the same after it was made
+// a message and parsed again.
 func FuzzParse(f *testing.F) {
 	f.Add("5e0c", "flock", "flock", "stale", "2026-01-02T03:04:05.6Z", "0f0f", []byte(`{"name":"a.b","timestamp":1}`))
 	f.Add("", "frigade-eu", "frigade", "unreadable", "2026-01-02T03:04:05+01:00", "", []byte(`{"data":{"a":1},"signature":"0f"}`))

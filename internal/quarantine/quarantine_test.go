@@ -22,7 +22,7 @@ func header(m publish.Message) func(string) string {
 	}
 }
 
-// What is kept is what is read again, to the byte and the nanosecond.
+// A delivery is read as it was kept, to the byte and the nanosecond.
 func TestRoundTrip(t *testing.T) {
 	d := Delivery{
 		ID: "5e0c", Endpoint: "flock-eu", Provider: "flock", Reason: "stale", Received: time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC),
@@ -58,8 +58,8 @@ func TestParseForeign(t *testing.T) {
 	}
 }
 
-// What was answered 200 has the id of what was signed. What was refused has another, so that a copy
-// that was refused is none of it to the stream; and it is the same whatever it was refused for.
+// A delivery answered 200 has the id of the signed text. A refused one has another id, so that the
+// stream doesn't take it for the former; the id doesn't depend on the reason.
 func TestMessageID(t *testing.T) {
 	id := func(reason string) string {
 		return Delivery{ID: "5e0c", Endpoint: "flock", Provider: "flock", Reason: reason}.Message("webhooks").ID

@@ -13,8 +13,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
-// Of a stream that is made anew the numbers mean other deliveries: none of them is read or removed for one
-// of the old stream.
+// After the stream was created again its numbers mean other deliveries: none is read or removed in
+// place of an old one.
 func TestStoreMadeAnew(t *testing.T) {
 	t.Parallel()
 	js := natsdtest.Connect(t, natsdtest.Start(t, "").URL())

@@ -79,8 +79,8 @@ func TestList(t *testing.T) {
 	}
 }
 
-// Whatever a file holds: it becomes either an error that has nothing of it, or distinct secrets that
-// stand in it in that order, each fit to be written into a file again.
+// Any content gives either an error that quotes nothing of it, or distinct secrets in its order,
+// each of which can be written into a file again.
 func FuzzLines(f *testing.F) {
 	for _, seed := range []string{"", "a", "a\nb\n", " a \r\n\r\nb", "a\na", "\x00", "\xff", "\ufeffa\n", "-----BEGIN X-----", "# a comment", "<your-secret>\nx", "\u0085a\u00a0", "\n\n\n", "a\rb"} {
 		f.Add([]byte(seed))

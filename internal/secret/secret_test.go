@@ -20,7 +20,8 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// Every printer, encoder and logger, and whatever holds the secret: where its methods can't be called, too.
+// No printer, encoder or logger shows a secret, even inside a value where its methods can't be
+// called.
 func TestNeverPrints(t *testing.T) {
 	const marked = "marked-secret"
 	s := New(marked)
@@ -103,7 +104,7 @@ func TestEqual(t *testing.T) {
 	}
 }
 
-// The MAC is RFC 4231's, also of several parts, also while others compute theirs.
+// The MAC is that of RFC 4231, also for several parts and in several goroutines.
 func TestMAC(t *testing.T) {
 	s := New("Jefe") // test case 2
 	const want = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"

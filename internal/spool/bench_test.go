@@ -31,7 +31,7 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-// BenchmarkDrain reads and settles, 256 at a time, what the appends before have left.
+// BenchmarkDrain reads and settles b.N records, 256 at a time.
 func BenchmarkDrain(b *testing.B) {
 	f := open(b, b.TempDir(), unlimited)
 	fill(b, f, b.N, body)
@@ -51,7 +51,7 @@ func BenchmarkDrain(b *testing.B) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
 }
 
-// BenchmarkOpen opens 500 MB of records, and waits until all are read.
+// BenchmarkOpen opens a spool of 500 MB and waits until all of it is read.
 func BenchmarkOpen(b *testing.B) {
 	const size = 500 << 20
 	data := make([]byte, 4000)

@@ -20,7 +20,7 @@ func on(m *memory) func(*Config) {
 	return func(c *Config) { c.disk, c.segmentSize, c.patience = m, 700, time.Hour }
 }
 
-// numbered is a message whose content follows from its id.
+// numbered returns a message with contents that depend on its id.
 func numbered(id string) publish.Message {
 	m := long(id, bytes.Repeat([]byte("<"+id+">"), 1+7*len(id)%20))
 	if strings.HasPrefix(id, "q") {
@@ -29,7 +29,7 @@ func numbered(id string) publish.Message {
 	return m
 }
 
-// use uses a spool for a while, and notes what its user knows. Each append may fail.
+// use uses a spool for a while, and notes what has been acknowledged. Each append may fail.
 func (f *fixture) use(m *memory, prefix string) {
 	f.t.Helper()
 	add := func(id string) {
@@ -69,8 +69,7 @@ func (f *fixture) use(m *memory, prefix string) {
 	add(prefix + "-last")
 }
 
-// crashed opens a spool on what a crash has left, and holds it to what its user knew. The disk it leaves behind
-// is returned.
+// crashed opens a spool after a crash and checks that it has all that was acknowledged.
 func crashed(t *testing.T, what string, m *memory, kept, settling, aside map[string]bool, loud bool) {
 	t.Helper()
 	f := open(t, "spool", on(m))
@@ -181,8 +180,7 @@ func TestCrashAtEachByte(t *testing.T) {
 	t.Logf("%d calls, %d states of the disk", len(recorded.calls), states)
 }
 
-// TestCutAtEachByte cuts each file short at each byte: all that stands before is there, and what is lost is said where
-// it is known to have been acknowledged.
+// TestCutAtEachByte cuts each file short at each byte: all records before that are still there.
 func TestCutAtEachByte(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
@@ -215,7 +213,7 @@ func TestCutAtEachByte(t *testing.T) {
 	}
 }
 
-// TestEachCallOfMemoryFails lets each call fail in turn, alone and from then on.
+// TestEachCallOfMemoryFails makes each call fail in turn: once, or from then on.
 func TestEachCallOfMemoryFails(t *testing.T) {
 	for _, name := range []string{"open", "creat", "pwrite", "fsync", "fsyncdir", "rename", "unlink", "ftruncate"} {
 		for _, failure := range []error{errIO, &os.PathError{Op: name, Path: "memory", Err: syscall.ENOSPC}} {

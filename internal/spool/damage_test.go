@@ -17,7 +17,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// sample returns a disk with a spool on it: three files of events, and one of what is set aside.
+// sample returns a disk with a spool: three files of events and one of records set aside.
 func sample(t testing.TB) *memory {
 	m := newMemory()
 	f := open(t, "spool", on(m))
@@ -35,7 +35,7 @@ func sample(t testing.TB) *memory {
 	return m
 }
 
-// unharmed returns the ids of the records that stand somewhere on the disk as they were written.
+// unharmed returns the ids of the records that are still on the disk as they were written.
 func unharmed(m, was *memory) map[string]bool {
 	ids := make(map[string]bool)
 	for path, i := range was.live {
@@ -61,7 +61,8 @@ func unharmed(m, was *memory) map[string]bool {
 	return ids
 }
 
-// TestFlippedBits flips a bit of each byte. What is unharmed is there, in order, and what is lost is said.
+// TestFlippedBits flips a bit of each byte. Every undamaged record is found, in order, and a loss
+// is logged.
 func TestFlippedBits(t *testing.T) {
 	was := sample(t)
 	random := rand.New(rand.NewPCG(1, 2))
@@ -77,9 +78,9 @@ func TestFlippedBits(t *testing.T) {
 			want := unharmed(m, was)
 			loud := len(want) < 13
 			f := open(t, "spool", on(m))
-			// Of what is delivered already it can't know.
+			// A loss of delivered records can't be known.
 			if said := f.logs.FilterLevelExact(zapcore.ErrorLevel).Len() > 0; loud && !said {
-				t.Errorf("%d are lost, and it says: %v", 13-len(want), f.logs.All())
+				t.Errorf("%d are lost, and the log is: %v", 13-len(want), f.logs.All())
 			}
 			f.close()
 			crashed(t, fmt.Sprintf("byte %d of %s", at, path), m, want, nil, nil, true)
@@ -120,7 +121,7 @@ func TestNoise(t *testing.T) {
 	}
 }
 
-// TestDamageWhileOpen: what can't be read any more is said once, and holds up nothing.
+// TestDamageWhileOpen: a record that can't be read is logged once and doesn't hold up others.
 func TestDamageWhileOpen(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
@@ -153,7 +154,7 @@ func TestDamageWhileOpen(t *testing.T) {
 		t.Error("the one that is lost is held: it would be refused as a duplicate")
 	}
 	if n := f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(); n != 1 {
-		t.Errorf("it says: %v", f.logs.All())
+		t.Errorf("the log is: %v", f.logs.All())
 	}
 	poll.Until(t, "the damaged file is kept", func() bool {
 		m.mu.Lock()
@@ -162,7 +163,7 @@ func TestDamageWhileOpen(t *testing.T) {
 	})
 }
 
-// TestDamagedFileAtEnd: a file of which nothing can be read doesn't stay behind the last record.
+// TestDamagedFileAtEnd: an unreadable file behind the last record is renamed too.
 func TestDamagedFileAtEnd(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
@@ -188,7 +189,7 @@ func TestDamagedFileAtEnd(t *testing.T) {
 	}
 }
 
-// TestUnreadablePage: a page that the disk can't read costs what is in it.
+// TestUnreadablePage: if the disk can't read a page, only the records in it are lost.
 func TestUnreadablePage(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m), func(c *Config) { c.segmentSize = 100_000 })
@@ -208,7 +209,7 @@ func TestUnreadablePage(t *testing.T) {
 	f.holds("0", "1", "4", "5", "6", "7", "8")
 }
 
-// TestRemovedWhileOpen: files that somebody removes are written anew while they are open.
+// TestRemovedWhileOpen: files that are removed while the spool is open are written again.
 func TestRemovedWhileOpen(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "spool")
 	f := open(t, dir, func(c *Config) { c.segmentSize = 300 })
@@ -231,7 +232,7 @@ func TestRemovedWhileOpen(t *testing.T) {
 	})
 	f.keeps("g")
 	if n := f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(); n != 1 {
-		t.Errorf("it says: %v", f.logs.All())
+		t.Errorf("the log is: %v", f.logs.All())
 	}
 	f.close()
 	f = open(t, dir)
@@ -241,7 +242,7 @@ func TestRemovedWhileOpen(t *testing.T) {
 	}
 }
 
-// TestNewerAndOld: what another version wrote stays as it is.
+// TestNewerAndOld: files of another version are left as they are.
 func TestNewerAndOld(t *testing.T) {
 	for _, test := range []struct {
 		name, file string
@@ -267,14 +268,14 @@ func TestNewerAndOld(t *testing.T) {
 	}
 }
 
-// newer makes of a header one of the next format.
+// newer turns a header into one of the next format version.
 func newer(b []byte, checksum int) []byte {
 	b[11]++
 	binaryPut(b[checksum:], b[:checksum])
 	return b
 }
 
-// TestSyncAtStartFails: what was not synced before a crash, and can't be now, is written anew.
+// TestSyncAtStartFails: if a file can't be synced at the start it is written again.
 func TestSyncAtStartFails(t *testing.T) {
 	m := sample(t)
 	failed := false
@@ -286,7 +287,7 @@ func TestSyncAtStartFails(t *testing.T) {
 		return nil
 	}
 	f := open(t, "spool", on(m))
-	poll.Until(t, "written anew", func() bool {
+	poll.Until(t, "written again", func() bool {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		for _, c := range m.calls {

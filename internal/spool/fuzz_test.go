@@ -10,7 +10,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// FuzzDecode: what is read is written again as what reads the same, or it is refused.
+// FuzzDecode: a payload is refused, or decoding, encoding and decoding it again gives the same.
 func FuzzDecode(f *testing.F) {
 	r := Record{Message: message("a"), Seq: 1, Arrived: arrived, Attempted: attempted, Reason: "why"}
 	f.Add(r.encode())
@@ -27,7 +27,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzSegment: a record is found in whatever stands around it, and the reader comes to an end.
+// FuzzSegment: a record is found whatever surrounds it, and the reader reaches the end.
 func FuzzSegment(f *testing.F) {
 	whole := (&raw{seq: 1, payload: []byte("payload")}).append(nil, 7)
 	f.Add([]byte{}, []byte{}, []byte("data"))

@@ -30,7 +30,7 @@ func same(a, b []kept) bool {
 	})
 }
 
-// everything reads all records: each queue in order, and then what is set aside.
+// everything returns all records: each queue in order, then those set aside.
 func (f *fixture) everything() (found []kept) {
 	f.t.Helper()
 	for kind := range publish.Kinds {
@@ -57,7 +57,7 @@ func (f *fixture) rest(aside bool, next func(after uint64) ([]Record, error)) (f
 	}
 }
 
-// binaryPut puts the checksum of some bytes into others.
+// binaryPut writes the checksum of one slice into another.
 func binaryPut(b, of []byte) {
 	binary.BigEndian.PutUint32(b, crc32.Checksum(of, castagnoli))
 }

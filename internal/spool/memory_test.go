@@ -14,7 +14,7 @@ import (
 	"syscall"
 )
 
-// memory is a disk that knows what is durable of it, and does what a test wants at each call.
+// memory is a disk that knows what is durable on it. A test can make each call fail.
 type memory struct {
 	mu       sync.Mutex
 	live     map[string]*inode // by path
@@ -31,21 +31,21 @@ type inode struct {
 	failed       bool // a sync or a write of it failed: nothing may be written to it any more
 }
 
-// call is what was asked of the disk.
+// call is a call of the disk.
 type call struct {
 	name     string // as the system call's
 	inode    int
 	path, to string
 	offset   int64
 	data     []byte
-	note     string // no call, but what the spool's user has been told until then
+	note     string // not a call: what the spool's user knows from now on
 }
 
 func newMemory() *memory {
 	return &memory{live: make(map[string]*inode), synced: make(map[string]*inode)}
 }
 
-// do makes a call, unless it is to fail.
+// do makes a call, unless the test wants it to fail.
 func (m *memory) do(c call) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -86,7 +86,7 @@ func (m *memory) all() []*inode {
 	return slices.Concat(slices.Collect(maps.Values(m.live)), slices.Collect(maps.Values(m.synced)))
 }
 
-// apply does what the call asks for.
+// apply makes the call's change.
 func (m *memory) apply(c call) {
 	switch i := m.inode(c.inode); c.name {
 	case "creat":
@@ -136,8 +136,8 @@ func (m *memory) clone() *memory {
 	return c
 }
 
-// afterPowerLoss returns what is left: of what wasn't synced nothing; or with random any sectors of the
-// files, and any of the names.
+// afterPowerLoss returns the disk as it is after a loss of power: without anything unsynced, or if
+// random is given with some unsynced sectors and names.
 func (m *memory) afterPowerLoss(random *rand.Rand) *memory {
 	left := newMemory()
 	names := maps.Clone(m.synced)
@@ -213,7 +213,7 @@ func (m *memory) remove(path string) error     { return m.do(call{name: "unlink"
 func (m *memory) syncDir(dir string) error     { return m.do(call{name: "fsyncdir", path: dir}) }
 func (m *memory) free(string) int64            { return 1 << 40 }
 
-// note notes what the user of the spool knows from then on.
+// note notes what the user of the spool knows from now on.
 func (m *memory) note(format string, args ...any) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -263,7 +263,7 @@ func (f *memoryFile) Truncate(size int64) error {
 
 func (f *memoryFile) Sync() error { return f.m.do(call{name: "fsync", inode: f.i.number}) }
 
-// Seek is used to find the end alone.
+// Seek returns the size: it is only called to find it.
 func (f *memoryFile) Seek(int64, int) (int64, error) {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()

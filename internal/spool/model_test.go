@@ -19,7 +19,7 @@ type model struct {
 	aside []kept
 }
 
-// TestModel does what comes to rapid's mind to a spool and to plain lists, and compares them.
+// TestModel does the same random operations to a spool and to plain lists, and compares them.
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &model{disk: newMemory()}
@@ -109,7 +109,7 @@ func (m *model) discard(t *rapid.T) {
 	m.settled(t)
 }
 
-// settled waits until the file is told all that there is to tell.
+// settled waits until the spool's counts are the model's.
 func (m *model) settled(t *rapid.T) {
 	t.Helper()
 	poll.Until(t, "all is on disk", func() bool {

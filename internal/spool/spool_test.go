@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// tb is what a test, a benchmark and a run of rapid's have in common.
+// tb is common to tests, benchmarks and rapid's runs.
 type tb interface {
 	Helper()
 	Cleanup(func())

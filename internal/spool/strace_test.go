@@ -1,7 +1,6 @@
 //go:build strace
 
-// These tests make system calls fail under a process that uses a spool. They need Linux and strace, and fail
-// without:
+// These tests make system calls of a process fail that uses a spool. They need Linux and strace:
 //
 //	go test -tags strace ./internal/spool
 package spool
@@ -23,7 +22,7 @@ import (
 // traced is a run of TestWorkload under strace.
 type traced struct {
 	dir, printed, trace string
-	damaged             bool // the file was, before
+	damaged             bool // the file was damaged before
 }
 
 // trace runs the workload in a directory. The injections are strace's.
@@ -64,7 +63,7 @@ func trace(t *testing.T, dir string, env []string, injections ...string) traced 
 	return r
 }
 
-// lines is what stands behind the word, for each line that begins with it.
+// lines returns the rest of each printed line that begins with the word.
 func (r traced) lines(word string) map[string]bool {
 	ids := make(map[string]bool)
 	for line := range strings.Lines(r.printed) {
@@ -75,7 +74,8 @@ func (r traced) lines(word string) map[string]bool {
 	return ids
 }
 
-// check opens the spool as the next process does: all that was acknowledged and not settled must be there.
+// check opens the spool as the next process does: all that was acknowledged and not settled must be
+// there.
 func (r traced) check(t *testing.T, w workload) {
 	t.Helper()
 	f := open(t, r.dir)
@@ -125,7 +125,7 @@ func (r traced) check(t *testing.T, w workload) {
 
 var tracedCall = regexp.MustCompile(`^(\d+) +(?:<\.\.\. )?(\w+)(?:\((\d+)<| resumed)`)
 
-// neverAgain looks for a write or a sync on a descriptor on which one has failed.
+// neverAgain fails the test if a descriptor was written or synced after that had failed once.
 func (r traced) neverAgain(t *testing.T) {
 	t.Helper()
 	failed := make(map[string]string) // by descriptor
@@ -156,8 +156,8 @@ func (r traced) neverAgain(t *testing.T) {
 	}
 }
 
-// TestEachCallFails lets each call of each kind fail in turn, alone and from then on, until the workload doesn't
-// come to it any more.
+// TestEachCallFails makes each call of each kind fail in turn, once or from then on, until the
+// workload makes no more.
 func TestEachCallFails(t *testing.T) {
 	w := workload{size: 300}
 	for _, fault := range []string{
@@ -178,7 +178,7 @@ func TestEachCallFails(t *testing.T) {
 	}
 }
 
-// TestRewriteFails lets a sync fail, and then each call with which the file is written anew.
+// TestRewriteFails makes syncs fail, and then the renames of the files that are written again.
 func TestRewriteFails(t *testing.T) {
 	w := workload{size: 300}
 	for _, fault := range []string{"renameat:error=EIO:when=%d", "renameat:signal=SIGKILL:when=%d"} {
@@ -187,7 +187,7 @@ func TestRewriteFails(t *testing.T) {
 			for n := 1; n <= 2; n++ {
 				r := trace(t, filepath.Join(t.TempDir(), "spool"), []string{"SPOOL_WAIT=yes"}, "fsync:error=EIO:when=5+4", fmt.Sprintf(fault, n))
 				if !strings.Contains(r.trace, "renameat(") {
-					t.Error("nothing was written anew")
+					t.Error("nothing was written again")
 				}
 				r.check(t, w)
 			}
@@ -195,8 +195,8 @@ func TestRewriteFails(t *testing.T) {
 	}
 }
 
-// untilUnreached makes the nth call fail, for each n. strace counts for each thread of the process by itself, so
-// that an n may be missed by chance: three in a row are the end.
+// untilUnreached makes the nth call fail, for each n. strace counts the calls of each thread, so an
+// n may be missed by chance: three missed in a row are the end.
 func untilUnreached(t *testing.T, w workload, injections func(n int) []string) {
 	reached, missed := 0, 0
 	for n := 1; missed < 3; n++ {
@@ -218,7 +218,7 @@ func untilUnreached(t *testing.T, w workload, injections func(n int) []string) {
 	}
 }
 
-// reached reports whether the process came to the call that was to fail.
+// reached reports whether the process made the call that was to fail.
 func (r traced) reached(fault string) bool {
 	if strings.Contains(fault, "SIGKILL") {
 		return !strings.Contains(r.printed, "end\n")
@@ -227,7 +227,7 @@ func (r traced) reached(fault string) bool {
 	return regexp.MustCompile(`(?m)^\d+ +(?:<\.\.\. )?` + name + `[( ].*\(INJECTED\)`).MatchString(r.trace)
 }
 
-// TestSyncs counts: what is spooled costs at most 1.1 syncs a record with one writer, and 0.1 with 64.
+// TestSyncs counts the syncs for each record: at most 1.1 with one writer, and 0.1 with 64.
 func TestSyncs(t *testing.T) {
 	for _, test := range []struct {
 		writers, records int

@@ -18,9 +18,9 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// TestWorkload is what runs under strace: writers append, each its own records in order, and one goroutine
-// delivers. It prints what a sender and a consumer would know: "kept" once a record is acknowledged, "settling"
-// or "setting aside" before the spool may forget it. By itself, nothing of it may fail.
+// TestWorkload runs under strace: writers append their records in order, and one goroutine for each
+// kind delivers. It prints "kept" after a record is acknowledged, and "settling" or "setting aside"
+// before the spool may forget it. Without strace nothing of it may fail.
 func TestWorkload(t *testing.T) {
 	w := workload{
 		dir: os.Getenv("SPOOL_DIR"), writers: number("SPOOL_WRITERS", 8), records: number("SPOOL_RECORDS", 40),
@@ -54,7 +54,7 @@ func TestWorkload(t *testing.T) {
 	}
 }
 
-// say prints for who runs the workload, at once: the process may be killed.
+// say prints without a buffer, since the process may be killed.
 func say(format string, args ...any) {
 	fmt.Fprintf(os.Stdout, format+"\n", args...)
 }
@@ -72,7 +72,7 @@ type workload struct {
 	deliver, late                 bool // whether to deliver, and whether only once all is written
 }
 
-// record is what a writer appends: what is in it follows from its id.
+// record returns a writer's record with contents that depend on its id.
 func (w *workload) record(writer, n int) publish.Message {
 	id := fmt.Sprintf("%d-%d", writer, n)
 	size := w.size
@@ -126,7 +126,7 @@ func (w *workload) run(s *Spool) (refused int64) {
 	return failures.Load()
 }
 
-// deliver settles the kind's records while writers write, every tenth or so aside.
+// deliver settles the kind's records while writers write, and sets about every tenth aside.
 func deliver(s *Spool, kind publish.Kind, done <-chan struct{}) {
 	for after := uint64(0); ; {
 		records, err := s.Next(kind, after, 3)

@@ -46,7 +46,8 @@ func (w *world) find(ctx context.Context, wanted func(string) bool) (Found, erro
 	return Find(ctx, w.nc, w.js, "S", time.Time{}, wanted, func() error { return nil })
 }
 
-// follower is the name of a server that has a copy of the stream, does not lead it and isn't ours.
+// follower returns the name of a server that has a copy of the stream, isn't its leader and isn't
+// ours.
 func (w *world) follower(servers map[string]*natsdtest.Server) (name string) {
 	w.t.Helper()
 	poll.Until(w.t, "find a follower", func() bool {
@@ -64,8 +65,8 @@ func (w *world) follower(servers map[string]*natsdtest.Server) (name string) {
 	return name
 }
 
-// A follower that was away, and lags when it is back, may be asked for its messages; what it lacks isn't
-// taken for what was never stored.
+// A consumer may be placed on a follower that lags. The messages that it lacks aren't taken for
+// never stored.
 func TestLaggingFollower(t *testing.T) {
 	t.Parallel()
 	const all = 100_000
@@ -111,7 +112,7 @@ func TestLaggingFollower(t *testing.T) {
 	readers.Wait()
 }
 
-// The last messages may have been removed: then the leader alone knows that there is nothing more.
+// If the last messages were removed, only the leader knows that there are no more.
 func TestEndIsRemoved(t *testing.T) {
 	t.Parallel()
 	w, _ := clustered(t, false)

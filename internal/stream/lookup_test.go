@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// More than there are names look up at one time: each finds everything, and no consumer is left.
+// More look-ups than there are names run at one time: each finds everything, and no consumer stays.
 func TestManyLookUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -37,7 +37,7 @@ func TestManyLookUp(t *testing.T) {
 	}
 }
 
-// Another reader may take the name of a consumer that is gone. What it reads isn't taken for ours.
+// Another reader may take the name of a consumer that is gone. Its messages aren't taken for ours.
 func TestNameIsTaken(t *testing.T) {
 	t.Parallel()
 	const all = 2000 // more than are on their way at one time
@@ -71,7 +71,7 @@ func TestNameIsTaken(t *testing.T) {
 	}
 }
 
-// A consumer is known again by its configuration, and only by that.
+// A consumer is recognised by its configuration alone.
 func TestIsStillOurs(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -104,7 +104,7 @@ func TestIsStillOurs(t *testing.T) {
 	}
 }
 
-// A stream that is deleted and made anew while it is looked through: what the old one had isn't found.
+// If a stream is deleted and created again during a look-up, the old one's messages aren't found.
 func TestMadeAnewWhileLookingUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

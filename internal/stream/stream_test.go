@@ -140,7 +140,8 @@ func TestWhereItBegins(t *testing.T) {
 	}
 }
 
-// A section that ends has all that was there, and nothing that came later; one without anything ends too.
+// A section that ends has all messages from before its beginning and none from after. An empty one
+// ends too.
 func TestStop(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -182,7 +183,7 @@ func TestHandleFails(t *testing.T) {
 	}
 }
 
-// Over the server's going and coming nothing is lost and nothing comes twice.
+// Over a restart of the server no message is lost and none comes twice.
 func TestReconnects(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -200,7 +201,7 @@ func TestReconnects(t *testing.T) {
 	w.expect(append(want, "end")...)
 }
 
-// A stream that is deleted and made anew is read from its first message on, whether it has more
+// A stream that is deleted and created again is read from its first message on, whether it has more
 // messages than the old one or fewer.
 func TestMadeAnew(t *testing.T) {
 	for _, test := range []struct {
@@ -231,7 +232,8 @@ func TestMadeAnew(t *testing.T) {
 	}
 }
 
-// In a cluster a stream in memory keeps its identity over its server's restart, and begins at 1 again.
+// In a cluster a stream in memory keeps its creation time over a restart of its server, and begins
+// at 1 again.
 func TestBeginsAgain(t *testing.T) {
 	made := time.Unix(1, 0)
 	for _, test := range []struct {
