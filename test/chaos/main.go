@@ -10,10 +10,10 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
 // options are the command line's.
@@ -32,13 +32,7 @@ func main() {
 		_ = serveControl(addr)
 		return
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "chaos:", err)
-		os.Exit(1)
-	}
+	process.Main("chaos", run)
 }
 
 func parse(args []string) (o options, err error) {
@@ -64,9 +58,6 @@ func parse(args []string) (o options, err error) {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	o, err := parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -123,41 +124,15 @@ func (s *siege) status(ctx context.Context, r *bufio.Reader) bool {
 // trickle sends the beginning at once and the rest bytewise, on 1,000 connections at a time.
 func trickle(begin, rest string) func(context.Context, *siege) {
 	return func(ctx context.Context, s *siege) {
-		attackers(ctx, 1000, func(i int) {
-			c, end := s.dial(ctx)
-			if c == nil {
-				return
-			}
-			defer end()
-			answered := make(chan struct{})
-			go func() {
-				s.status(ctx, bufio.NewReader(c))
-				close(answered)
-			}()
-			_, _ = io.WriteString(c, begin)
-			for n := range len(rest) {
-				select {
-				case <-answered:
-					return
-				case <-time.After(100 * time.Millisecond):
-				}
-				if _, err := io.WriteString(c, rest[n:n+1]); err != nil {
-					break
-				}
-			}
-			<-answered
+		s.connections(ctx, 1000, func(c net.Conn) {
+			s.drip(ctx, c, begin, 100*time.Millisecond, strings.SplitSeq(rest, ""))
 		})
 	}
 }
 
 func halfBodies(ctx context.Context, s *siege) {
 	part := strings.Repeat(" ", 511<<10)
-	attackers(ctx, 1000, func(i int) {
-		c, end := s.dial(ctx)
-		if c == nil {
-			return
-		}
-		defer end()
+	s.connections(ctx, 1000, func(c net.Conn) {
 		go func() {
 			_, _ = io.WriteString(c, "POST /webhooks/flock HTTP/1.1\r\nHost: x\r\nContent-Length: 524288\r\n\r\n"+part)
 		}()
@@ -166,12 +141,7 @@ func halfBodies(ctx context.Context, s *siege) {
 }
 
 func idle(ctx context.Context, s *siege) {
-	attackers(ctx, 8192, func(i int) {
-		c, end := s.dial(ctx)
-		if c == nil {
-			return
-		}
-		defer end()
+	s.connections(ctx, 8192, func(c net.Conn) {
 		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 		r := bufio.NewReaderSize(c, 512)
 		if !s.status(ctx, r) {
@@ -247,12 +217,7 @@ func malformed(ctx context.Context, s *siege) {
 // unread pipelines small requests and never reads, until neither side's buffers take any more.
 func unread(ctx context.Context, s *siege) {
 	text := strings.Repeat("POST /webhooks/flock HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", 1000)
-	attackers(ctx, 200, func(int) {
-		c, end := s.dial(ctx)
-		if c == nil {
-			return
-		}
-		defer end()
+	s.connections(ctx, 200, func(c net.Conn) {
 		for {
 			_ = c.SetWriteDeadline(time.Now().Add(time.Second))
 			if _, err := io.WriteString(c, text); err != nil {

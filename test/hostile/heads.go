@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"time"
 )
@@ -26,12 +27,7 @@ func worstHead() string {
 // heads opens so many connections, sends a head on each, and waits for whatever comes of it.
 func heads(n int, text string) func(context.Context, *siege) {
 	return func(ctx context.Context, s *siege) {
-		attackers(ctx, n, func(int) {
-			c, end := s.dial(ctx)
-			if c == nil {
-				return
-			}
-			defer end()
+		s.connections(ctx, n, func(c net.Conn) {
 			if _, err := io.WriteString(c, text); err == nil {
 				s.count("heads sent")
 			}
@@ -43,39 +39,17 @@ func heads(n int, text string) func(context.Context, *siege) {
 // endlessHeads sends headers for as long as it is let.
 func endlessHeads(ctx context.Context, s *siege) {
 	text := headBegin + strings.Repeat("aa:\r\n", 20)
-	attackers(ctx, 1000, func(int) {
-		c, end := s.dial(ctx)
-		if c == nil {
-			return
-		}
-		defer end()
-		answered := make(chan struct{})
-		go func() {
-			s.status(ctx, bufio.NewReaderSize(c, 512))
-			close(answered)
-		}()
-		for part := text; ; part = strings.Repeat("aa:\r\n", 20) {
-			if _, err := io.WriteString(c, part); err != nil {
-				break
+	s.connections(ctx, 1000, func(c net.Conn) {
+		s.drip(ctx, c, text, 50*time.Millisecond, func(yield func(string) bool) {
+			for yield(strings.Repeat("aa:\r\n", 20)) {
 			}
-			select {
-			case <-answered:
-				return
-			case <-time.After(50 * time.Millisecond):
-			}
-		}
-		<-answered
+		})
 	})
 }
 
 // refusedSenders ask for what isn't there, 800 times a second over 64 connections, against a limit of 64.
 func refusedSenders(ctx context.Context, s *siege) {
-	attackers(ctx, 64, func(int) {
-		c, end := s.dial(ctx)
-		if c == nil {
-			return
-		}
-		defer end()
+	s.connections(ctx, 64, func(c net.Conn) {
 		r := bufio.NewReader(c)
 		for ctx.Err() == nil {
 			if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil || !s.status(ctx, r) {
@@ -89,12 +63,7 @@ func refusedSenders(ctx context.Context, s *siege) {
 // halfRequests declare a body to the admin listener that never comes.
 func halfRequests(ctx context.Context, s *siege) {
 	s.addr = s.admin
-	attackers(ctx, 300, func(int) {
-		c, end := s.dial(ctx)
-		if c == nil {
-			return
-		}
-		defer end()
+	s.connections(ctx, 300, func(c net.Conn) {
 		_, _ = io.WriteString(c, "PUT /log/level HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
 		s.status(ctx, bufio.NewReader(c))
 		pause(ctx, time.Second) // a flood of new connections is something else, and cuts a probe off (SECURITY.md)

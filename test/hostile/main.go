@@ -4,14 +4,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
 // options are the command line's.
@@ -22,17 +21,11 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	play := run
 	if os.Getenv(envAddr) != "" {
 		play = besiege
 	}
-	err := play(ctx, os.Args[1:], os.Stdout)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "hostile:", err)
-		os.Exit(1)
-	}
+	process.Main("hostile", play)
 }
 
 func parse(args []string) (o options, err error) {
@@ -51,9 +44,6 @@ func parse(args []string) (o options, err error) {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	o, err := parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}

@@ -3,12 +3,14 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"os"
 	"os/exec"
@@ -152,4 +154,37 @@ func attackers(ctx context.Context, n int, one func(i int)) {
 		})
 	}
 	all.Wait()
+}
+
+// connections has so many connections attack at the same time, each by a new one when it is over.
+func (s *siege) connections(ctx context.Context, n int, attack func(net.Conn)) {
+	attackers(ctx, n, func(int) {
+		c, end := s.dial(ctx)
+		if c == nil {
+			return
+		}
+		defer end()
+		attack(c)
+	})
+}
+
+// drip sends the beginning at once and then a part at a time, until there is an answer.
+func (s *siege) drip(ctx context.Context, c net.Conn, begin string, every time.Duration, parts iter.Seq[string]) {
+	answered := make(chan struct{})
+	go func() {
+		s.status(ctx, bufio.NewReaderSize(c, 512))
+		close(answered)
+	}()
+	_, _ = io.WriteString(c, begin)
+	for part := range parts {
+		select {
+		case <-answered:
+			return
+		case <-time.After(every):
+		}
+		if _, err := io.WriteString(c, part); err != nil {
+			break
+		}
+	}
+	<-answered
 }

@@ -16,11 +16,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
+
+	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
 // scenarios are what every release must pass: storing and duplicates with kill -9 and pauses, the spool
@@ -34,13 +35,7 @@ var columns = []string{
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "servers:", err)
-		os.Exit(1)
-	}
+	process.Main("servers", run)
 }
 
 func run(ctx context.Context, args []string, out io.Writer) error {
