@@ -51,6 +51,8 @@ func TestDeliveries(t *testing.T) {
 	p.resolves(t, nil, "Untimely")
 	p.fires(t, send(sent{}), "Quarantining") // it has no name
 	p.resolves(t, nil, "Quarantining")
+	p.fires(t, good, "PayloadDrift") // it has no entity
+	p.resolves(t, nil, "PayloadDrift")
 	p.fires(t, nil, "Silent")
 	p.resolves(t, good, "Silent")
 	p.fires(t, func() { b.send(t, sent{name: "invitee.accepted", at: time.Now().Add(time.Minute)}) }, "Clock")
