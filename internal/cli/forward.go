@@ -93,7 +93,7 @@ func (p *poster) check() error {
 	case to.User != nil:
 		return usagef("--to: a user or password in the URL would be seen in the list of processes; leave them out")
 	case p.concurrency < 1 || p.timeout <= 0:
-		return usagef("--concurrency and --timeout take more than 0")
+		return usagef("--concurrency and --timeout: got %d and %s; both take more than 0", p.concurrency, p.timeout)
 	case p.durable != "" && p.until != "":
 		return usagef("--durable and --until exclude each other; --durable with --follow=false posts what is left and ends")
 	case p.durable != "" && !isConsumerName(p.durable):

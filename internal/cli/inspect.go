@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -70,7 +71,7 @@ func servePage(ctx context.Context, listener net.Listener, cfg *config.Config, s
 	nc, url := js.Conn(), natsURL(cfg)
 	defer nc.Close()
 	if !nc.IsConnected() {
-		stdio.say("NATS can't be reached at %s, still trying: %v", config.ServerList(url), nc.LastError())
+		stdio.say("NATS can't be reached at %s, still trying: %v", config.ServerList(url), cmp.Or(nc.LastError(), nats.ErrNoServers))
 	}
 	stream := string(cfg.StreamName)
 	return inspect.New(inspect.Config{

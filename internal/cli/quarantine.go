@@ -38,7 +38,14 @@ type filter struct{ endpoint, reason string }
 func (f *filter) flags(c *cobra.Command, environ []string) {
 	c.Flags().StringVar(&f.endpoint, "endpoint", "", "only deliveries to this endpoint")
 	c.Flags().StringVar(&f.reason, "reason", "", "only deliveries kept for this reason: unreadable, contradiction, stale or future")
-	complete(c, "reason", "unreadable", "contradiction", "stale", "future")
+	reasons := []string{"unreadable", "contradiction", "stale", "future"}
+	complete(c, "reason", reasons...)
+	c.PreRunE = func(*cobra.Command, []string) error {
+		if f.reason != "" && !slices.Contains(reasons, f.reason) {
+			return usagef("--reason: got %q; takes unreadable, contradiction, stale or future", f.reason)
+		}
+		return nil
+	}
 	_ = c.RegisterFlagCompletionFunc("endpoint", completeEndpoint(environ))
 }
 

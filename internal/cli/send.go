@@ -87,7 +87,7 @@ when every delivery was accepted.`,
 				return err
 			}
 			if count < 1 || concurrency < 1 {
-				return usagef("--count and --concurrency take numbers from 1")
+				return usagef("--count and --concurrency: got %d and %d; both take numbers from 1", count, concurrency)
 			}
 			if stale && s.endpoint.Vendor.Timeless {
 				return usagef("--stale: %s signs no time, so no delivery of its own is too old", s.endpoint.Vendor.Title)
