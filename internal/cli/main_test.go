@@ -32,7 +32,6 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("PROVIDERS", strings.Join(providers.Names(), ", "))
 			var secrets []string
 			for _, p := range providers.All {
 				secrets = append(secrets, p.Variable("SECRETS"))
