@@ -84,15 +84,13 @@ func Parse(src []byte) (Delivery, error) {
 		}
 		rest = unprefixed(rest, prefix)
 	}
-	lines := lineReader{rest}
-	d.readHeader(&lines)
-	if answer != nil && len(bytes.TrimSpace(lines.rest)) == 0 {
-		if lines.rest = lastBody(answer); lines.rest != nil {
+	rest = d.readHeader(rest)
+	if answer != nil && len(bytes.TrimSpace(rest)) == 0 {
+		if rest = lastBody(answer); rest != nil {
 			d.note("the body is what stands behind curl's answer")
 		}
 	}
-	d.readBody(&lines)
-	if requestLine.Match(lines.rest) {
+	if requestLine.Match(d.readBody(rest)) {
 		d.note("there is more than one request in it; this is the first")
 	}
 	return d, nil

@@ -101,7 +101,7 @@ func TestParse(t *testing.T) {
 			"no empty line, a folded header, one that is none", "POST / HTTP/1.1\nA: b\n c\nnone\n{}",
 			Delivery{
 				Method: "POST", Target: "/", Header: []Field{{"A", "b c"}}, Body: []byte(`{}`),
-				Notes: []string{"a line among the headers is not a header, and is ignored", "there is no empty line between the headers and the body"},
+				Notes: []string{"there is no empty line between the headers and the body", "a line among the headers is not a header, and is ignored"},
 			},
 		},
 		{

@@ -10,60 +10,38 @@ import (
 // prints the packet's headers there.
 var requestLine = regexp.MustCompile(`(?m)(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) ([!-~]+) HTTP/([0-9](?:\.[0-9])?)[ \t\r]*$`)
 
-// lineReader reads the lines after the request line.
-type lineReader struct{ rest []byte }
-
-// next returns the next line without its end; ok is false at the end.
-func (l *lineReader) next() (line []byte, ok bool) {
-	if len(l.rest) == 0 {
-		return nil, false
-	}
-	line, l.rest, _ = bytes.Cut(l.rest, []byte{'\n'})
-	return bytes.TrimRight(line, "\r"), true
-}
-
 // token matches a header's name (RFC 9110, 5.6.2).
 var token = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
-// readHeader reads the headers up to the empty line.
-func (d *Delivery) readHeader(lines *lineReader) {
-	var folded []string // continuation lines of the last header
-	defer func() { d.unfold(folded) }()
-	for {
-		before := lines.rest
-		line, ok := lines.next()
-		switch {
-		case !ok || len(bytes.Trim(line, " \t")) == 0:
-			return
-		case line[0] == '{':
-			lines.rest = before
+var (
+	// headEnd matches the empty line behind the headers, or the brace of a body without one before it.
+	headEnd = regexp.MustCompile(`(?m)^(?:[ \t]*\r?(?:\n|\z)|\{)`)
+	// fold matches what a header's continuation line begins with (RFC 9112, 5.2).
+	fold = regexp.MustCompile(`[ \t\r]*\n[ \t]+`)
+)
+
+// readHeader reads the headers up to the empty line, and returns what follows.
+func (d *Delivery) readHeader(src []byte) (rest []byte) {
+	head := src
+	if at := headEnd.FindIndex(src); at != nil {
+		head, rest = src[:at[0]], src[at[1]:]
+		if at[0] < len(src) && src[at[0]] == '{' {
+			rest = src[at[0]:]
 			d.note("there is no empty line between the headers and the body")
-			return
 		}
-		if (line[0] == ' ' || line[0] == '\t') && len(d.Header) > 0 {
-			folded = append(folded, strings.Trim(string(line), blank))
-			continue
-		}
-		d.unfold(folded)
-		folded = nil
+	}
+	for line := range bytes.Lines(fold.ReplaceAll(head, []byte{' '})) {
 		if name, value, ok := strings.Cut(string(line), ":"); ok { // a bad name is refused, not ignored
 			d.Header = append(d.Header, Field{strings.TrimLeft(name, blank), strings.Trim(value, blank)})
 		} else {
 			d.note("a line among the headers is not a header, and is ignored")
 		}
 	}
-}
-
-// unfold adds continuation lines to the last header's value (RFC 9112, 5.2).
-func (d *Delivery) unfold(lines []string) {
-	if len(lines) > 0 {
-		last := &d.Header[len(d.Header)-1]
-		last.Value = strings.Trim(last.Value+" "+strings.Join(lines, " "), blank)
-	}
+	return rest
 }
 
 // blank may surround a header's value (RFC 9110, 5.5); the line's end, too.
-const blank = " \t\r"
+const blank = " \t\r\n"
 
 // AddHeader adds a header written as "Name: value". It reports whether it is one.
 func (d *Delivery) AddHeader(line string) bool {
@@ -84,7 +62,7 @@ func ParseHeader(src []byte) (Delivery, error) {
 		whole.Body = nil
 		return whole, err
 	}
-	d.readHeader(&lineReader{src})
+	d.readHeader(src)
 	if len(d.Header) == 0 {
 		return Delivery{}, ErrNoHeader
 	}

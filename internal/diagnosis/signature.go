@@ -89,7 +89,7 @@ func describeSignature(value string) string {
 	if value == "" {
 		return "empty"
 	}
-	begin := fmt.Sprintf("%d characters, beginning %s", len(value), excerptText(value, 8))
+	begin := fmt.Sprintf("%d characters, beginning %s", len(value), humanize.Text(value[:min(len(value), 8)])+"…")
 	mac, encoding := decode(value)
 	switch {
 	case mac == nil:
@@ -188,9 +188,4 @@ func unescaped(value string) string {
 		return value
 	}
 	return plain
-}
-
-func excerptText(text string, limit int) string {
-	text = text[:min(len(text), limit)]
-	return humanize.Text(text) + "…"
 }
