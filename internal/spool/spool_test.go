@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -190,6 +192,35 @@ func TestAside(t *testing.T) {
 	poll.Until(t, "discarded", func() bool { return f.Stats().SetAside == 0 })
 	if f.Holds(publish.Event, "b") {
 		t.Error("b is still held")
+	}
+}
+
+// While the disk fails nothing is set aside, and no record leaves the queue.
+func TestAsideWhileDiskFails(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a", "b", "c")
+	var fails atomic.Bool
+	m.mu.Lock()
+	m.fails = func(c call) error {
+		if fails.Load() && c.name == "fsync" {
+			return errIO
+		}
+		return nil
+	}
+	m.mu.Unlock()
+	fails.Store(true)
+	records := f.all()[:2]
+	reasons := map[uint64]string{records[1].Seq: "too large"}
+	if err := f.Settle(publish.Event, records, reasons); !errors.Is(err, syscall.EIO) {
+		t.Errorf("got %v", err)
+	}
+	f.holds("a", "b", "c")
+	fails.Store(false)
+	f.settle(records, reasons)
+	f.holds("c")
+	if aside, err := f.SetAside(0, 10); err != nil || len(aside) != 1 || aside[0].ID != "b" {
+		t.Errorf("aside: %+v, %v", aside, err)
 	}
 }
 
