@@ -21,7 +21,7 @@ type reloader struct {
 	endpoints   []config.Endpoint
 	keyrings    map[string]*keyring // by endpoint
 	certificate *certificate        // nil without TLS
-	watcher     *filewatch.Watcher
+	stopWatch   func() // nil if no file is watched
 
 	pending map[string][]secret.Secret // secrets in files that can't come into force yet, by endpoint
 }
@@ -50,7 +50,7 @@ func (r *reloader) start() {
 		files = append(files, filewatch.Files{Paths: []string{c.certFile, c.keyFile}, Limit: config.MaxTLSFile, Changed: c.load})
 	}
 	if len(files) > 0 {
-		r.watcher = filewatch.Start(files)
+		r.stopWatch = filewatch.Watch(files)
 	}
 }
 
@@ -110,8 +110,8 @@ func (r *reloader) clash(with map[string][]secret.Secret) error {
 }
 
 func (r *reloader) stop(context.Context) error {
-	if r.watcher != nil {
-		r.watcher.Close()
+	if r.stopWatch != nil {
+		r.stopWatch()
 	}
 	return nil
 }

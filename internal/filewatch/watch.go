@@ -1,6 +1,6 @@
 // Package filewatch reads, locks and watches files for the bridge.
 //
-// A [Watcher] reports changes to the contents of files, however they were made: written in place,
+// [Watch] reports changes to the contents of files, however they were made: written in place,
 // renamed over, removed and created again, or swapped by a symbolic link, as Kubernetes does it. It
 // reads them twice a second and compares contents, not times or inodes. ADR 11 has the reasons.
 //
@@ -35,17 +35,12 @@ type Files struct {
 	Changed func(contents [][]byte, err error)
 }
 
-// Watcher watches files until it is closed.
-type Watcher struct {
-	cancel context.CancelFunc
-	done   sync.WaitGroup
-}
-
-// Start watches all the files. Calls of Changed don't overlap.
-func Start(files []Files) *Watcher {
+// Watch watches all the files until stop is called. Calls of Changed don't overlap, and there are
+// none after stop has returned.
+func Watch(files []Files) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &Watcher{cancel: cancel}
-	w.done.Go(func() {
+	var done sync.WaitGroup
+	done.Go(func() {
 		views := make([]view, len(files))
 		ticker := time.NewTicker(poll)
 		defer ticker.Stop()
@@ -60,16 +55,13 @@ func Start(files []Files) *Watcher {
 			}
 		}
 	})
-	return w
+	return func() {
+		cancel()
+		done.Wait()
+	}
 }
 
-// Close stops watching. Changed isn't called after it returns.
-func (w *Watcher) Close() {
-	w.cancel()
-	w.done.Wait()
-}
-
-// view is what the watcher knows of some files. It keeps nothing more of a secret.
+// view is what is known of some files. It keeps nothing more of a secret.
 type view struct {
 	seen     sum       // at the last look
 	since    time.Time // when that was seen first

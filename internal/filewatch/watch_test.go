@@ -100,8 +100,8 @@ func TestSettling(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				set("old|b")
 				var got told
-				w := Start([]Files{{Paths: paths, Limit: 10, Changed: got.changed}})
-				defer w.Close()
+				stop := Watch([]Files{{Paths: paths, Limit: 10, Changed: got.changed}})
+				defer stop()
 				time.Sleep(time.Minute)
 				for _, s := range test.steps {
 					time.Sleep(s.after)
@@ -178,8 +178,8 @@ func TestPatterns(t *testing.T) {
 			do(t, p.prepare(dir, path))
 			synctest.Test(t, func(t *testing.T) {
 				var got told
-				w := Start([]Files{{Paths: []string{path}, Limit: 10, Changed: got.changed}})
-				defer w.Close()
+				stop := Watch([]Files{{Paths: []string{path}, Limit: 10, Changed: got.changed}})
+				defer stop()
 				time.Sleep(time.Minute)
 				do(t, p.replace(dir, path))
 				time.Sleep(time.Minute)
@@ -212,8 +212,8 @@ func TestDirectoryMadeAgain(t *testing.T) {
 	do(t, os.Mkdir(dir, 0o700), write(path, "old"))
 	synctest.Test(t, func(t *testing.T) {
 		var got told
-		w := Start([]Files{{Paths: []string{path}, Limit: 10, Changed: got.changed}})
-		defer w.Close()
+		stop := Watch([]Files{{Paths: []string{path}, Limit: 10, Changed: got.changed}})
+		defer stop()
 		time.Sleep(time.Minute)
 		do(t, os.RemoveAll(dir))
 		time.Sleep(time.Minute)
@@ -232,12 +232,12 @@ func TestSeveral(t *testing.T) {
 	do(t, write(one, "1"), write(other, "1"))
 	synctest.Test(t, func(t *testing.T) {
 		var a, b, c told
-		w := Start([]Files{
+		stop := Watch([]Files{
 			{Paths: []string{one}, Limit: 10, Changed: a.changed},
 			{Paths: []string{one}, Limit: 10, Changed: b.changed},
 			{Paths: []string{other}, Limit: 10, Changed: c.changed},
 		})
-		defer w.Close()
+		defer stop()
 		time.Sleep(time.Minute)
 		do(t, write(one, "2"))
 		time.Sleep(time.Minute)
