@@ -21,7 +21,7 @@ type reloader struct {
 	endpoints   []config.Endpoint
 	keyrings    map[string]*keyring // by endpoint
 	certificate *certificate        // nil without TLS
-	stopWatch   func() // nil if no file is watched
+	stopWatch   func()              // nil if no file is watched
 
 	pending map[string][]secret.Secret // secrets in files that can't come into force yet, by endpoint
 }
