@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"crypto/tls"
 	"io"
-	"net"
 	"net/http/httptest"
 	"strings"
 	"sync"
@@ -36,21 +35,7 @@ func (t *refusals) snapshot() []RefusedConn {
 func refusing(t *testing.T, config *tls.Config) (*public, *refusals) {
 	var seen refusals
 	p := newPublic(t, func(c *Config) { c.Refused = seen.add })
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.addr = l.Addr().String()
-	served := make(chan struct{})
-	go func() {
-		_ = p.server.Serve(p.Conns.Listen(l, config))
-		close(served)
-	}()
-	t.Cleanup(func() {
-		_ = p.server.Close()
-		<-served
-	})
-	return p, &seen
+	return p.listenWith(config), &seen
 }
 
 func testTLS(t *testing.T) *tls.Config {

@@ -3,6 +3,7 @@ package ingest
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -80,14 +81,17 @@ func newPublic(t testing.TB, change func(*Config)) *public {
 }
 
 // listen serves on loopback until the test ends.
-func (p *public) listen() *public {
+func (p *public) listen() *public { return p.listenWith(nil) }
+
+// listenWith is listen, with TLS if config isn't nil.
+func (p *public) listenWith(config *tls.Config) *public {
 	p.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	p.addr = l.Addr().String()
-	limited := p.Conns.Listen(l, nil)
+	limited := p.Conns.Listen(l, config)
 	served := make(chan struct{})
 	go func() {
 		_ = p.server.Serve(limited)
