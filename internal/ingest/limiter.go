@@ -45,11 +45,10 @@ type ConnLimiter struct {
 
 // entry is a connection's place in the limiter. The limiter's lock guards it.
 type entry struct {
-	list     *list.List
+	list     *list.List // nil once it is removed
 	place    *list.Element
 	busy     bool // a delivery of it is being worked on
 	verified bool // it has brought an authentic delivery; used by its own goroutine alone
-	removed  bool
 }
 
 // NewConnLimiter returns a limiter for at most limit connections.
@@ -190,12 +189,12 @@ func (l *ConnLimiter) leave(c *conn) {
 }
 
 func (l *ConnLimiter) remove(c *conn) {
-	if c.entry.removed {
+	if c.entry.list == nil {
 		return
 	}
-	c.entry.removed = true
 	l.open--
 	c.entry.list.Remove(c.entry.place)
+	c.entry.list = nil
 	l.changed.Signal()
 }
 
@@ -228,7 +227,7 @@ func (c *conn) rest() {
 	l, e := c.limiter, &c.entry
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e.removed {
+	if e.list == nil {
 		return
 	}
 	e.busy = false
