@@ -66,7 +66,7 @@ func servePage(ctx context.Context, listener net.Listener, cfg *config.Config, s
 		nats.ConnectHandler(func(nc *nats.Conn) { stdio.say("connected to NATS at %s", nc.ConnectedAddr()) }),
 	)
 	if err != nil {
-		return err
+		return unlessEnded(ctx, err)
 	}
 	nc, url := js.Conn(), natsURL(cfg)
 	defer nc.Close()
