@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/diagnosis"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
@@ -165,20 +164,15 @@ func signAgain(environ []string, d quarantine.Delivery) (http.Header, error) {
 	if err != nil {
 		return nil, errors.New("set the endpoint's variables as for `bridge serve`, and it is signed again")
 	}
-	endpoint, err := endpointNamed(cfg, d.Endpoint)
+	at, request, err := sealed(cfg, d)
 	if err != nil {
 		return nil, err
 	}
-	at := app.Endpoint(endpoint)
-	body, err := at.Provider.Parse(d.Headers, d.Body)
-	if err != nil {
-		return nil, err
-	}
-	claims, err := at.Provider.Verify(at.Sealed(d.Seal, d.Headers, d.Body, body, d.Received))
+	claims, err := at.Provider.Verify(request)
 	if claims.SignedText == nil {
 		return nil, err
 	}
-	key := endpoint.Secrets[claims.Secret]
+	key := request.Secrets[claims.Secret]
 	if at.Provider.Resign != nil {
 		return at.Provider.Resign(d.Headers, key, claims.SignedText), nil
 	}

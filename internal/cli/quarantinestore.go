@@ -12,8 +12,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
 // quarantineStore is the quarantine as a command uses it.
@@ -113,6 +115,23 @@ func oneID[T any](known map[string]T, beginning string) (string, error) {
 	}
 	return "", fmt.Errorf("several ids begin with %q, among them %s and %s; give more of it",
 		beginning, humanize.Text(ids[0]), humanize.Text(ids[1]))
+}
+
+// sealed returns the endpoint of a delivery from quarantine, and the request to verify it again.
+func sealed(cfg *config.Config, d quarantine.Delivery) (at verify.Endpoint, r verify.Request, err error) {
+	endpoint, err := endpointNamed(cfg, d.Endpoint)
+	if err != nil {
+		return at, r, err
+	}
+	at = app.Endpoint(endpoint)
+	body, err := at.Provider.Parse(d.Headers, d.Body)
+	switch {
+	case err != nil:
+		return at, r, err
+	case !body.IsObject():
+		return at, r, errors.New("its body is not a JSON object")
+	}
+	return at, at.Sealed(d.Seal, d.Headers, d.Body, body, d.Received), nil
 }
 
 // show prints the last of the deliveries of one event: what is known of it on the error stream, then its

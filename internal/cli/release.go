@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
@@ -176,23 +175,14 @@ func (r *releasing) number(id string) uint64 {
 // verify reads a delivery and verifies it again, except its time. It returns the record to look up
 // and to publish.
 func (r *releasing) verify(ctx context.Context, k quarantine.Kept) (spool.Record, error) {
-	endpoint, err := endpointNamed(r.cfg, k.Endpoint)
-	if err != nil {
-		return spool.Record{}, err
-	}
-	at := app.Endpoint(endpoint)
 	d, err := r.Get(ctx, k)
 	if err != nil {
 		return spool.Record{}, err
 	}
-	body, err := at.Provider.Parse(d.Headers, d.Body)
-	switch {
-	case err != nil:
+	at, request, err := sealed(r.cfg, d)
+	if err != nil {
 		return spool.Record{}, err
-	case !body.IsObject():
-		return spool.Record{}, errors.New("its body is not a JSON object")
 	}
-	request := at.Sealed(d.Seal, d.Headers, d.Body, body, d.Received)
 	_, timed := at.Provider.Verify(request)
 	request.Untimed = true
 	claims, err := at.Provider.Verify(request)
