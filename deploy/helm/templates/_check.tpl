@@ -43,6 +43,9 @@
 {{- end -}}
 
 {{- with .Values.nats -}}
+  {{- if contains "@" .url -}}
+    {{- $wrong = append $wrong "nats.url has a user or password, which a ConfigMap would show; use nats.user and nats.secretName" -}}
+  {{- end -}}
   {{- if and (or .user .files) (not .secretName) -}}
     {{- $wrong = append $wrong "nats.user and nats.files need nats.secretName: the Secret with the password and the files" -}}
   {{- end -}}
