@@ -45,7 +45,7 @@ func Check(src []byte) (Checked, error) {
 	if !utf8.Valid(src) {
 		return Checked{}, ErrUTF8
 	}
-	var room [32][]byte // enough for most bodies
+	var room [16][]byte // enough for many bodies
 	s := scanner{Checked: Checked{src: src, canonical: true}, names: room[:0]}
 	if err := s.document(); err != nil {
 		return Checked{}, fmt.Errorf("%w (at byte %d)", err, s.pos)

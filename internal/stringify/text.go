@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"math"
 	"strconv"
+	"strings"
 	"unicode/utf16"
-	"unicode/utf8"
 )
 
 // Text is a valid JSON value, almost always in its canonical form, as [Parse] returns it. A nil
@@ -50,18 +50,19 @@ func (t Text) String() string {
 
 // Decoded returns the decoded inside of a string: a member's name, say. See [Text.String].
 func Decoded(inside []byte) string {
-	var text []byte
+	var text strings.Builder
 	for {
 		plain := bytes.IndexByte(inside, '\\')
 		if plain < 0 {
-			return string(append(text, inside...))
+			text.Write(inside)
+			return text.String()
 		}
-		text = append(text, inside[:plain]...)
+		text.Write(inside[:plain])
 		r, size := unescape(inside[plain:])
 		if utf16.IsSurrogate(r) {
 			r = '\uffff'
 		}
-		text = utf8.AppendRune(text, r)
+		text.WriteRune(r)
 		inside = inside[plain+size:]
 	}
 }

@@ -72,13 +72,14 @@ func Decode(text string, encodings []Encoding) (mac MAC, ok bool) {
 // headers that differ, because it can't know which one counts. Equal ones count as one: some
 // proxies double headers.
 func HeaderValue(h http.Header, name string) (string, error) {
-	switch values := slices.Compact(slices.Clone(h[name])); len(values) {
-	case 0:
+	values := h[name]
+	switch {
+	case len(values) == 0:
 		return "", nil
-	case 1:
-		return values[0], nil
+	case slices.ContainsFunc(values, func(v string) bool { return v != values[0] }):
+		return "", ManySignatures
 	}
-	return "", ManySignatures
+	return values[0], nil
 }
 
 // MACs returns the MACs in the header and in a member of the body; either may be the right one.
@@ -151,9 +152,12 @@ func (s *Scheme) Parts(body stringify.Text) [][]byte {
 		return [][]byte{body}
 	}
 	parts := make([][]byte, len(s.Members))
-	for i, name := range s.Members {
-		parts[i] = body.Member(name)
-	}
+	c := stringify.Cursor{Text: body}
+	c.Object(func(name []byte) {
+		if i := slices.IndexFunc(s.Members, func(m string) bool { return stringify.Is(name, m) }); i >= 0 {
+			parts[i] = c.Value()
+		}
+	})
 	return parts
 }
 
