@@ -84,9 +84,9 @@ func reserve(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// paste runs the one line of a file that has a text, as somebody would who copies it from there to a
-// terminal. A line that begins with curl is done without curl, which not every machine has. With a
-// name besides, the program runs in the background.
+// paste runs the one line of a file that has a text, as somebody would who copies it from there to
+// a terminal. A line that begins with curl is done without curl, which not every machine has. With
+// a name besides, the program runs in the background.
 func paste(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, !neg && (len(args) == 2 || len(args) == 3), "paste FILE TEXT [NAME]")
 	line := lineWith(ts, args[0], args[1])
@@ -288,8 +288,8 @@ func certificate(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".key"), key, 0o600))
 }
 
-// explain has the bridge explain the delivery in NAME.txt, received at 03:04:10 unless --at is given. It
-// expects that exit status, the text of NAME.want, and none of the secrets.
+// explain has the bridge explain the delivery in NAME.txt, received at 03:04:10 unless --at is
+// given. It expects that exit status, the text of NAME.want, and none of the secrets.
 func explain(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, !neg && len(args) > 1, "explain STATUS NAME [ENDPOINT] [--at=TIME] [VARIABLE=value...]")
 	vars := map[string]string{

@@ -6,8 +6,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// addCompletion adds cobra's command that prints completion scripts. File names complete only the flags
-// of completeFiles.
+// addCompletion adds cobra's command that prints completion scripts. File names complete only the
+// flags of completeFiles.
 func addCompletion(root *cobra.Command) {
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.InitDefaultCompletionCmd()

@@ -14,8 +14,8 @@ import (
 
 var updateConfiguration = flag.Bool("update-configuration", false, "write the table of docs/configuration.md anew")
 
-// The table of docs/configuration.md has the variables as `bridge config` prints them. `go generate ./...`
-// writes it anew.
+// The table of docs/configuration.md has the variables as `bridge config` prints them. `go generate
+// ./...` writes it anew.
 func TestConfigurationDocument(t *testing.T) {
 	const (
 		file  = "../../docs/configuration.md"

@@ -75,10 +75,10 @@ func streamNamed(ctx context.Context, js jetstream.JetStream, name string) (jets
 // errEnough ends reading: no more is wanted.
 var errEnough = errors.New("enough")
 
-// followSection calls handle with each message of the section that was stored up to a time (zero: no
-// limit), in order, until handle returns errEnough, the context ends or, with Stop, the section is read.
-// It survives reconnections and a recreated stream, and neither loses nor repeats a message. It prints
-// that it has begun, and each new error once.
+// followSection calls handle with each message of the section that was stored up to a time (zero:
+// no limit), in order, until handle returns errEnough, the context ends or, with Stop, the section
+// is read. It survives reconnections and a recreated stream, and neither loses nor repeats a
+// message. It prints that it has begun, and each new error once.
 func followSection(
 	ctx context.Context, js jetstream.JetStream, s stream.Section, until time.Time,
 	stdio stdio, handle func(stream.Message) error,

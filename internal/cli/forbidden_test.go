@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// NATS doesn't answer what it forbids: the error of a command that has waited for nothing names the right.
+// NATS doesn't answer what it forbids: the error of a command that has waited for nothing names the
+// right.
 func TestTailForbidden(t *testing.T) {
 	o := operate(t, []string{"webhooks.>"})
 	if _, words := o.run("", 1, "tail", "--follow=false"); !strings.Contains(words, "$JS.API.STREAM.INFO.WEBHOOKS") || !strings.Contains(words, "NATS_INBOX_PREFIX") {

@@ -83,7 +83,7 @@ func (p *poster) consumer(ctx context.Context, js jetstream.JetStream, s stream.
 	return consumer, nil
 }
 
-// pull posts one event after the other, until the context ends or, unless it follows, nothing is left.
+// pull posts one event after the other until the context ends or, unless it follows, none is left.
 func (p *poster) pull(ctx context.Context, consumer jetstream.Consumer) error {
 	for ctx.Err() == nil {
 		m, err := consumer.Next(jetstream.FetchMaxWait(time.Second))
@@ -109,8 +109,8 @@ func (p *poster) pull(ctx context.Context, consumer jetstream.Consumer) error {
 	return nil
 }
 
-// isDone reports whether everything is posted. What a killed forwarder left unacknowledged comes again.
-// An error says that the consumer is gone.
+// isDone reports whether everything is posted. What a killed forwarder left unacknowledged comes
+// again. An error says that the consumer is gone.
 func (p *poster) isDone(ctx context.Context, consumer jetstream.Consumer) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -126,8 +126,8 @@ func (p *poster) isDone(ctx context.Context, consumer jetstream.Consumer) (bool,
 	return info.NumPending == 0 && info.NumAckPending <= len(p.failed), nil
 }
 
-// settle posts an event and acknowledges it, or asks for it again. Meanwhile it keeps the server from
-// redelivering it.
+// settle posts an event and acknowledges it, or asks for it again. Meanwhile it keeps the server
+// from redelivering it.
 func (p *poster) settle(ctx context.Context, m jetstream.Msg) error {
 	posting, posted := context.WithCancel(ctx)
 	go func() {

@@ -49,8 +49,9 @@ const (
 // errAgain is an answer after which an event is posted again, errFinal one that this won't change.
 var errAgain, errFinal = errors.New("to be tried again"), errors.New("not to be tried again")
 
-// deliver posts a message until it is delivered, refused for good, or tried often enough. A message that
-// is not an event, or that the filters exclude, is skipped, which counts as delivered. An error ends the run.
+// deliver posts a message until it is delivered, refused for good, or tried often enough. A message
+// that is not an event, or that the filters exclude, is skipped, which counts as delivered. An
+// error ends the run.
 func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, err error) {
 	if meta, err := m.Metadata(); err == nil {
 		p.pending.Store(meta.NumPending)

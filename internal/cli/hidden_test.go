@@ -14,9 +14,10 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
-// No secret, signature or body is in anything that the program says, whatever is done to it: on its outputs,
-// in its log at debug level, its metrics, spans, profiles and answers. A body is where somebody asks for it, on
-// the standard output of tail, show, export and verify, a signature on that of show --raw; a secret nowhere. (A dump of the heap has all of them.)
+// No secret, signature or body is in anything that the program says, whatever is done to it: on its
+// outputs, in its log at debug level, its metrics, spans, profiles and answers. A body is where
+// somebody asks for it, on the standard output of tail, show, export and verify, a signature on
+// that of show --raw; a secret nowhere. (A dump of the heap has all of them.)
 func TestNothingHiddenIsShown(t *testing.T) {
 	program, err := os.Executable()
 	if err != nil {

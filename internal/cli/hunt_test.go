@@ -26,7 +26,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
-// What must not be seen bears a mark: secrets, bodies and signatures that aren't the MAC of anything.
+// What must not be seen bears a mark: secrets, bodies and signatures that aren't the MAC of
+// anything.
 const (
 	markedSecret    = "hushkey"
 	markedBody      = "hushbody"
@@ -73,8 +74,8 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// command runs one command to its end. What it prints as its data may have bodies in it where they are what
-// was asked for.
+// command runs one command to its end. What it prints as its data may have bodies in it where they
+// are what was asked for.
 func (h *hunt) command(environ []string, args ...string) (out string) {
 	h.t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -163,8 +164,8 @@ func (h *hunt) get(path string) string {
 	return text.String()
 }
 
-// raw sends bytes to the public listener and keeps the answer. Where the request isn't whole, it is broken
-// off then.
+// raw sends bytes to the public listener and keeps the answer. Where the request isn't whole, it is
+// broken off then.
 func (h *hunt) raw(text string, whole bool) string {
 	h.t.Helper()
 	conn, err := net.Dial("tcp", h.public)
@@ -202,7 +203,8 @@ func (h *hunt) begin() (end func()) {
 	}
 }
 
-// collect is a collector of spans that keeps what it is sent. end, when the bridge has ended, closes it.
+// collect is a collector of spans that keeps what it is sent. end, when the bridge has ended,
+// closes it.
 func (h *hunt) collect() (url string, end func()) {
 	spans := make(chan string, 1000)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -303,7 +305,8 @@ func (h *hunt) deliveries(now time.Time, good string) {
 	h.raw("POST /webhooks/flock HTTP/1.1\r\nX-Flock-Signature "+markedSignature+"\r\n\r\n", true)
 }
 
-// commands runs every command, with the environment of the bridge that has that log, and with a wrong one.
+// commands runs every command, with the environment of the bridge that has that log, and with a
+// wrong one.
 func (h *hunt) commands(log string, pair tlstest.Pair) {
 	h.t.Helper()
 	server := "NATS_URL=nats://" + connected.FindStringSubmatch(log)[1]
@@ -368,8 +371,8 @@ func (h *hunt) commands(log string, pair tlstest.Pair) {
 	}
 }
 
-// verify has captures explained: one that is right, and some that are wrong in other ways. The secrets are in the environment,
-// the signatures in the captures.
+// verify has captures explained: one that is right, and some that are wrong in other ways. The
+// secrets are in the environment, the signatures in the captures.
 func (h *hunt) verify(capture string) {
 	h.t.Helper()
 	for i, text := range []string{

@@ -8,7 +8,7 @@ import (
 // maxInput bounds a file: the largest MAX_BODY_BYTES, as a log may write it.
 const maxInput = 256 << 20
 
-// readInput returns the content of the file that a flag names, of standard input for "-", nil for "".
+// readInput returns the content of a flag's file, of standard input for "-", nil for "".
 func readInput(stdio stdio, flag, name string) ([]byte, error) {
 	in := stdio.in
 	switch name {

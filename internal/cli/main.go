@@ -25,8 +25,8 @@ func (s stdio) say(format string, args ...any) {
 	_, _ = fmt.Fprintln(s.err, "bridge: "+humanize.Text(fmt.Sprintf(format, args...)))
 }
 
-// Main runs the program with the process's arguments, environment and standard streams, and returns its
-// exit status.
+// Main runs the program with the process's arguments, environment and standard streams, and returns
+// its exit status.
 func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the first signal shuts down in order, another one ends the process at once

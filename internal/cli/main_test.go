@@ -12,8 +12,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// TestMain makes this binary the program too: a script that calls bridge starts a process of its own,
-// which runs the same main as the released one.
+// TestMain makes this binary the program too: a script that calls bridge starts a process of its
+// own, which runs the same main as the released one.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"bridge": func() {

@@ -12,13 +12,13 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 )
 
-// memoryPart is Go's share of the container's limit. The rest is for memory that Go doesn't count: the
-// program itself and cached pages of the spool's files.
+// memoryPart is Go's share of the container's limit. The rest is for memory that Go doesn't count:
+// the program itself and cached pages of the spool's files.
 const memoryPart = 0.9
 
-// limitMemory sets Go's memory limit from the container's, unless GOMEMLIMIT is set. Otherwise the heap may
-// grow to twice its live size, and past the container's limit the process is killed. Without a container
-// the limit is ample.
+// limitMemory sets Go's memory limit from the container's, unless GOMEMLIMIT is set. Otherwise the
+// heap may grow to twice its live size, and past the container's limit the process is killed.
+// Without a container the limit is ample.
 func limitMemory(log *zap.Logger, c *config.Config, container memlimit.Provider) {
 	if set, ok := os.LookupEnv("GOMEMLIMIT"); ok {
 		log.Info("memory limit as GOMEMLIMIT says", zap.String("gomemlimit", set))
@@ -31,7 +31,8 @@ func limitMemory(log *zap.Logger, c *config.Config, container memlimit.Provider)
 	case err == nil && limit < math.MaxInt64:
 		log.Info("memory limit from the container's", zap.Int64("gomemlimit_bytes", limit), zap.Float64("part", memoryPart), growBy(limitedGC))
 	case c.IsEmbedded():
-		// The nats-server's needs depend on its streams, and a limit below them would leave time for nothing else.
+		// The nats-server's needs depend on its streams, and a limit below them would leave time
+		// for nothing else.
 		log.Info("memory is not limited: there is no container, or it has no limit", growBy(embeddedGC))
 	default:
 		ample := besides + int64(c.MaxInFlightBytes)
@@ -50,10 +51,11 @@ func growBy(percent int) zap.Field {
 }
 
 const (
-	// besides is memory besides the bytes in flight, with room for the garbage collector. A larger heap would
-	// gain nothing.
+	// besides is memory besides the bytes in flight, with room for the garbage collector. A larger
+	// heap would gain nothing.
 	besides = 96 << 20
-	// limitedGC is where a limit holds: collecting is a tenth of an event's cost at Go's 100 (docs/performance.md).
+	// limitedGC is where a limit holds: collecting is a tenth of an event's cost at Go's 100
+	// (docs/performance.md).
 	limitedGC = 175
 	// embeddedGC is where there is none.
 	embeddedGC = 50

@@ -24,7 +24,8 @@ type printer struct {
 	colours bool
 }
 
-// newPrinter returns a printer. On a terminal its lines fit, and are coloured unless NO_COLOR is set.
+// newPrinter returns a printer. On a terminal its lines fit, and are coloured unless NO_COLOR is
+// set.
 func newPrinter(environ []string, out io.Writer, cfg *config.Config) printer {
 	p := printer{out: out, prefix: string(cfg.SubjectPrefix)}
 	if _, onTerminal := out.(*humanize.Terminal); onTerminal {
@@ -51,8 +52,8 @@ func variable(environ []string, name string) (value string) {
 const shortID = 8
 
 // print prints an event for people: when it was received, with the date unless that is today, its
-// endpoint and name, the person and the thing it is about, the beginning of its id. A message that is no
-// event is printed with the reason.
+// endpoint and name, the person and the thing it is about, the beginning of its id. A message that
+// is no event is printed with the reason.
 func (p printer) print(subject string, e *event.Event, none error, now time.Time) error {
 	if none != nil {
 		_, err := fmt.Fprintln(p.out, p.paint(red, fmt.Sprintf("%s  not one of the bridge's events: %v", subject, none)))

@@ -8,7 +8,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/diagnosis"
 )
 
-// printReport prints a diagnosis for people: the steps, a line each, then the causes and what to do.
+// printReport prints a diagnosis for people: the steps, a line each, then the causes and what to
+// do.
 func printReport(w io.Writer, r diagnosis.Report) error {
 	var b strings.Builder
 	for _, s := range r.Steps {

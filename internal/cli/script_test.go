@@ -115,7 +115,8 @@ func launch(ts *testscript.TestScript, name string, vars, command []string) {
 	})
 }
 
-// environOf returns the script's environment, which testscript gives to programs only: environ is one.
+// environOf returns the script's environment, which testscript gives to programs only: environ is
+// one.
 func environOf(ts *testscript.TestScript) []string {
 	file := filepath.Join(ts.Getenv("TMPDIR"), "environ")
 	ts.Check(ts.Exec("environ", file))
@@ -184,7 +185,8 @@ func (p *process) fail(ts *testscript.TestScript, why string) {
 	ts.Fatalf("%s", why)
 }
 
-// signalProcess sends TERM, INT or KILL to a background process, and with a status waits for that end.
+// signalProcess sends TERM, INT or KILL to a background process, and with a status waits for that
+// end.
 func signalProcess(ts *testscript.TestScript, neg bool, args []string) {
 	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt, "KILL": os.Kill}
 	need(ts, !neg && (len(args) == 2 || len(args) == 3) && signals[args[1]] != nil, "signal NAME TERM|INT|KILL [STATUS]")
@@ -198,8 +200,8 @@ func signalProcess(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// ended waits until a background process has ended, and expects that exit status, or the name of the
-// signal that killed it.
+// ended waits until a background process has ended, and expects that exit status, or the name of
+// the signal that killed it.
 func ended(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, !neg && len(args) == 2, "ended NAME STATUS")
 	p := running(ts)[args[0]]

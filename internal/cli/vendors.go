@@ -6,8 +6,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// example returns the text with the first provider's names in place of SECRETS, ENDPOINT, EVENT, SCHEME and
-// HEADER.
+// example returns the text with the first provider's names in place of SECRETS, ENDPOINT, EVENT,
+// SCHEME and HEADER.
 func example(text string) string {
 	p := providers.All[0]
 	return strings.NewReplacer(

@@ -45,7 +45,8 @@ func thisBuild() build {
 	return b
 }
 
-// String returns the version in one line, for people: with the commit and its date where they are known.
+// String returns the version in one line, for people: with the commit and its date where they are
+// known.
 func (b build) String() string {
 	source := ""
 	if b.Revision != "" {
