@@ -13,8 +13,8 @@ import (
 
 var quoted = regexp.MustCompile(`"[^"]*"`)
 
-// accountsFor returns the configuration of the account, for a stream, a prefix of subjects and a JetStream
-// domain, which may be "".
+// accountsFor returns the configuration of the account, for a stream, a prefix of subjects and a
+// JetStream domain, which may be "".
 func accountsFor(stream, prefix, domain string) string {
 	api := "$JS.API"
 	if domain != "" {
@@ -24,8 +24,8 @@ func accountsFor(stream, prefix, domain string) string {
 	return quoted.ReplaceAllStringFunc(nats.Accounts, names.Replace)
 }
 
-// nscCommands writes the account and its users as commands of nsc. The operator has no permissions of its
-// own, which means all of the account's.
+// nscCommands writes the account and its users as commands of nsc. The operator has no permissions
+// of its own, which means all of the account's.
 func nscCommands(w io.Writer, accounts string) error {
 	parsed, err := conf.Parse("BRIDGE_PASSWORD: x\nOPERATOR_PASSWORD: x\n" + accounts)
 	if err != nil {

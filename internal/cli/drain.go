@@ -78,7 +78,7 @@ func drain(ctx context.Context, cfg *config.Config, dir string, patience time.Du
 		kinds = append(kinds, kind)
 	}
 	r := relay.Start(relay.Config{
-		Publisher: to.Publisher, Spool: s, Kinds: kinds, Timeout: ackTimeout, Reach: to.reach,
+		Publisher: to, Spool: s, Kinds: kinds, Timeout: ackTimeout, Reach: reachOf(cfg, to.Window(publish.Event)),
 		RetrySetAside: retryEvery, Observer: d, Log: log, Now: time.Now,
 	})
 	d.wait(ctx, patience)
@@ -92,13 +92,13 @@ func drain(ctx context.Context, cfg *config.Config, dir string, patience time.Du
 
 var errSeen = errors.New("there is a record")
 
-// ofDrain matches the variables of drain. The tolerances bound how long before its arrival a copy of a
-// record can have been stored.
+// ofDrain matches the variables of drain. The tolerances bound how long before its arrival a copy
+// of a record can have been stored.
 var ofDrain = slices.Concat(ofStream, []string{"*_TOLERANCE"})
 
 const (
-	// retryEvery is how often records that are set aside are tried, and setAsidePatience for how long when
-	// no others are left.
+	// retryEvery is how often records that are set aside are tried, and setAsidePatience for how
+	// long when no others are left.
 	retryEvery       = time.Second
 	setAsidePatience = 5 * time.Second
 )

@@ -14,19 +14,14 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// publisher publishes for a command, which has no spool and more time than a delivery.
-type publisher struct {
-	*publish.Publisher
-	reach time.Duration // how long before an event's arrival a copy of it can have been stored
-}
-
 const (
 	ackTimeout    = 5 * time.Second
 	settleTimeout = 10 * time.Second
 )
 
-// openPublisher returns a publisher to the streams of a bridge with this configuration. It creates no streams.
-func openPublisher(ctx context.Context, cfg *config.Config) (*publisher, error) {
+// openPublisher returns a publisher to the streams of a bridge with this configuration. It creates
+// no streams.
+func openPublisher(ctx context.Context, cfg *config.Config) (*publish.Publisher, error) {
 	events := publish.Stream{Name: string(cfg.StreamName), Prefix: string(cfg.SubjectPrefix)}
 	kept := publish.Stream{Name: quarantine.Stream(events.Name), Prefix: quarantine.Prefix(events.Prefix), DropOldest: true}
 	p, err := publish.Open(publish.Config{
@@ -37,11 +32,12 @@ func openPublisher(ctx context.Context, cfg *config.Config) (*publisher, error) 
 		return nil, err
 	}
 	p.Settle(ctx, settleTimeout)
-	return &publisher{Publisher: p, reach: reachOf(cfg, p.Window(publish.Event))}, nil
+	return p, nil
 }
 
-// reachOf returns [app.Reach], or without endpoints the longest reach that the bridge's can have: the
-// window is longer than any tolerance, and no span is longer than two tolerances.
+// reachOf returns how long before an event's arrival a copy of it can have been stored:
+// [app.Reach], or without endpoints the longest reach that the bridge's can have: the window is
+// longer than any tolerance, and no span is longer than two tolerances.
 func reachOf(cfg *config.Config, window time.Duration) time.Duration {
 	if len(cfg.Endpoints) > 0 {
 		return app.Reach(cfg)
@@ -51,12 +47,6 @@ func reachOf(cfg *config.Config, window time.Duration) time.Duration {
 		longest = max(longest, p.Span(p.Tolerance))
 	}
 	return longest
-}
-
-func (p *publisher) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), ackTimeout)
-	defer cancel()
-	_ = p.Close(ctx) // every acknowledgement was awaited
 }
 
 // wait pauses until the time is over or the context ends.

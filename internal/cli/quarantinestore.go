@@ -28,7 +28,8 @@ type quarantineStore struct {
 
 var errNotQuarantined = errors.New("nothing in quarantine has an id that begins with")
 
-// openQuarantine connects to the NATS that the environment names. patterns match the variables that matter.
+// openQuarantine connects to the NATS that the environment names. patterns match the variables that
+// matter.
 func openQuarantine(ctx context.Context, environ, patterns []string, stdio stdio) (*quarantineStore, error) {
 	cfg, err := load(environ, patterns...)
 	if err != nil {
@@ -65,8 +66,8 @@ func interrupted(ctx context.Context, err error) error {
 	return err
 }
 
-// chosen returns the deliveries with the ids, which may be abbreviated, or without ids all that pass the
-// filter, oldest first. One event may have several deliveries there.
+// chosen returns the deliveries with the ids, which may be abbreviated, or without ids all that
+// pass the filter, oldest first. One event may have several deliveries there.
 func (s *quarantineStore) chosen(ctx context.Context, ids []string, f filter) ([]quarantine.Kept, error) {
 	name := s.Stream.CachedInfo().Config.Name
 	all, foreign, err := s.List(ctx, 0)
@@ -101,7 +102,8 @@ func (s *quarantineStore) chosen(ctx context.Context, ids []string, f filter) ([
 	return all, nil
 }
 
-// oneID returns the only key that begins so, or the one that is no abbreviation; "" if there is none.
+// oneID returns the only key that begins so, or the one that is no abbreviation; "" if there is
+// none.
 func oneID[T any](known map[string]T, beginning string) (string, error) {
 	if _, exact := known[beginning]; exact {
 		return beginning, nil
@@ -134,8 +136,8 @@ func sealed(cfg *config.Config, d quarantine.Delivery) (at verify.Endpoint, r ve
 	return at, at.Sealed(d.Seal, d.Headers, d.Body, body, d.Received), nil
 }
 
-// show prints the last of the deliveries of one event: what is known of it on the error stream, then its
-// body, or the whole request.
+// show prints the last of the deliveries of one event: what is known of it on the error stream,
+// then its body, or the whole request.
 func (s *quarantineStore) show(ctx context.Context, id string, request func(quarantine.Delivery) []byte) error {
 	chosen, err := s.chosen(ctx, []string{id}, filter{})
 	if err != nil {

@@ -57,7 +57,11 @@ Each outcome is printed in a line. The exit status is 0 if all were released.`,
 			if err != nil {
 				return err
 			}
-			defer to.close()
+			defer func() {
+				ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context()), ackTimeout)
+				defer cancel()
+				_ = to.Close(ctx) // every acknowledgement was awaited
+			}()
 			return newReleasing(s, to).all(c.Context(), chosen)
 		},
 	}
@@ -71,17 +75,17 @@ var ofRelease = ofEndpoints(ofStream...)
 // releasing is one run of release.
 type releasing struct {
 	*quarantineStore
-	to      *publisher
+	to      *publish.Publisher
 	lookup  *relay.Lookup
 	numbers map[string]uint64 // the sequence numbers that the ids have as records
 
 	released, failed int
 }
 
-func newReleasing(s *quarantineStore, to *publisher) *releasing {
+func newReleasing(s *quarantineStore, to *publish.Publisher) *releasing {
 	r := &releasing{quarantineStore: s, to: to, numbers: make(map[string]uint64)}
 	r.lookup = &relay.Lookup{
-		Publisher: to.Publisher, Kind: publish.Event, Reach: to.reach, Log: zap.NewNop(), Now: time.Now,
+		Publisher: to, Kind: publish.Event, Reach: reachOf(s.cfg, to.Window(publish.Event)), Log: zap.NewNop(), Now: time.Now,
 		Wanted: func(id string) bool { return r.numbers[id] > 0 },
 		Last:   func() uint64 { return uint64(len(r.numbers)) }, Earlier: math.MaxUint64,
 	}

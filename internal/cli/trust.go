@@ -16,8 +16,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 )
 
-// trustFile returns a client's TLS configuration that accepts the certificates of a file, under the name
-// of the first: that of a bridge seldom names 127.0.0.1.
+// trustFile returns a client's TLS configuration that accepts the certificates of a file, under the
+// name of the first: that of a bridge seldom names 127.0.0.1.
 func trustFile(file string) (*tls.Config, error) {
 	content, err := filewatch.ReadFile(file, config.MaxTLSFile)
 	if err != nil {
