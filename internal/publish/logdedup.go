@@ -12,17 +12,17 @@ type logDedup map[string]bool
 const maxTexts = 100
 
 // isNew reports whether the error has not been logged yet, and notes it.
-func (d *logDedup) isNew(err error) bool {
+func (d logDedup) isNew(err error) bool {
 	text := strings.ToLower(err.Error())
 	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Source != nil {
 		text = strings.ReplaceAll(text, op.Source.String(), "") // each attempt has a port of its own
 	}
-	if (*d)[text] {
+	if d[text] {
 		return false
 	}
-	if *d == nil || len(*d) == maxTexts { // some are logged again, rather than a new one never
-		*d = make(logDedup)
+	if len(d) == maxTexts { // some are logged again, rather than a new one never
+		clear(d)
 	}
-	(*d)[text] = true
+	d[text] = true
 	return true
 }

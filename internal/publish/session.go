@@ -32,33 +32,34 @@ type session struct {
 	closed    chan struct{}         // closed once nats.go has reported everything
 }
 
-// reconnectWait is the pause after a failed attempt to connect, plus a random part of the same
-// size.
+// reconnectWait is the pause between two attempts to connect, plus a random part of the same size.
 const reconnectWait = 250 * time.Millisecond
 
 // run keeps a session open until the publisher closes.
 func (p *Publisher) run() {
 	d := &dialer{ctx: p.ctx}
-	var logged logDedup
+	logged := make(logDedup)
 	for p.ctx.Err() == nil {
-		s, err := p.open(d)
-		if err != nil {
-			p.unreachable(&logged, err)
+		began := time.Now()
+		if s, err := p.open(d); err != nil {
+			p.unreachable(logged, err)
+		} else {
+			clear(logged)
+			if d.failed != nil {
+				p.config.Log.Info("address of a NATS server can't be reached, another one is used", zap.Error(d.failed))
+			}
+			p.serve(s)
+			d.others = nil
+			for _, url := range s.nc.DiscoveredServers() {
+				_, address, _ := strings.Cut(url, "://")
+				d.others = append(d.others, address)
+			}
+		}
+		if time.Since(began) < time.Second { // a server may also end each connection as soon as it has begun
 			select {
 			case <-p.ctx.Done():
 			case <-time.After(reconnectWait + rand.N(reconnectWait)): //nolint:gosec // nobody gains by guessing it
 			}
-			continue
-		}
-		if d.failed != nil {
-			p.config.Log.Info("address of a NATS server can't be reached, another one is used", zap.Error(d.failed))
-		}
-		logged = logDedup{}
-		p.serve(s)
-		d.others = nil
-		for _, url := range s.nc.DiscoveredServers() {
-			_, address, _ := strings.Cut(url, "://")
-			d.others = append(d.others, address)
 		}
 	}
 }
@@ -149,7 +150,7 @@ func (p *Publisher) connected() (*session, error) {
 }
 
 // unreachable notes a failed attempt to connect, and logs it if the reason is new.
-func (p *Publisher) unreachable(logged *logDedup, err error) {
+func (p *Publisher) unreachable(logged logDedup, err error) {
 	if p.ctx.Err() != nil || errors.Is(err, errSilent) {
 		return
 	}

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -60,7 +62,7 @@ func TestSaysEachEventOnce(t *testing.T) {
 
 func TestLogDedup(t *testing.T) {
 	t.Parallel()
-	var d logDedup
+	d := make(logDedup)
 	from := func(port int) error {
 		return fmt.Errorf("reading: %w", &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: port}, Addr: &net.TCPAddr{Port: 4222}, Err: os.ErrDeadlineExceeded})
 	}
@@ -107,5 +109,38 @@ func TestFailedWriteEndsConnection(t *testing.T) {
 	_ = far.SetDeadline(time.Now().Add(20 * time.Second))
 	if _, err := far.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("it isn't closed: %v", err)
+	}
+}
+
+// A server that ends each connection as soon as it has begun is not asked again and again.
+func TestPausesBetweenShortSessions(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	var accepted atomic.Int64
+	go func() {
+		for {
+			wire, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			accepted.Add(1)
+			_, _ = wire.Write([]byte(`INFO {"version":"2.15.2","headers":true,"max_payload":1000}` + "\r\n"))
+			lines := bufio.NewScanner(wire)
+			for lines.Scan() && !strings.HasPrefix(lines.Text(), "PING") {
+				continue
+			}
+			_, _ = wire.Write([]byte("PONG\r\n"))
+			_ = wire.Close()
+		}
+	}()
+	start := time.Now()
+	f := open(t, "nats://"+listener.Addr().String())
+	poll.Until(t, "lost several times", func() bool { return f.logged(sayDisconnected) >= 3 })
+	if n, most := accepted.Load(), 1+int64(time.Since(start)/reconnectWait); n > most {
+		t.Errorf("%d connections in %s", n, time.Since(start))
 	}
 }
