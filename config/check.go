@@ -43,7 +43,7 @@ func (l *loader) checkRules(c *Config) {
 		takes    string
 	}{
 		{"ADMIN_ADDR", c.HTTPAddr != c.AdminAddr || c.HTTPAddr.Port() == 0, "another address than HTTP_ADDR's"},
-		{"NATS_USER", c.NATSPassword.IsEmpty() || c.NATSUser != "", "the user whose password NATS_PASSWORD is"},
+		{"NATS_USER", c.NATSPassword.IsEmpty() || c.NATSUser != "", "the user to whom NATS_PASSWORD belongs"},
 		{"NATS_CERT", (c.NATSCert == "") == (c.NATSKey == ""), "a certificate, together with its key in NATS_KEY"},
 		{"NATS_TLS_FIRST", !c.NATSTLSFirst || !c.IsEmbedded(), "true only with NATS_URL: the embedded server has no TLS"},
 		{
@@ -106,6 +106,7 @@ func (l *loader) checkTLS(c *Config) {
 	c.Certificate = &pair
 }
 
+// checkDuplicates checks the duplicate window, and sets its default.
 func (l *loader) checkDuplicates(c *Config) {
 	least := c.minDuplicates()
 	if !c.set["STREAM_DUPLICATES"] {
@@ -113,11 +114,11 @@ func (l *loader) checkDuplicates(c *Config) {
 	}
 	switch {
 	case c.StreamDuplicates < least:
-		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at least %s, the longest span in which a delivery is accepted and an hour: otherwise a replay could be stored twice", humanize.Duration(least)))
+		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at least %s (an hour more than the longest span in which a delivery is accepted): otherwise a replay could be stored twice", humanize.Duration(least)))
 	case c.StreamMaxAge > 0 && c.StreamDuplicates > c.StreamMaxAge && c.set["STREAM_DUPLICATES"]:
 		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at most STREAM_MAX_AGE, %s: the stream doesn't recognise what it has dropped", humanize.Duration(c.StreamMaxAge)))
 	case c.StreamMaxAge > 0 && c.StreamDuplicates > c.StreamMaxAge:
-		l.wrong("STREAM_MAX_AGE", fmt.Sprintf("at least %s, the longest span in which a delivery is accepted and an hour: the stream doesn't recognise what it has dropped", humanize.Duration(least)))
+		l.wrong("STREAM_MAX_AGE", fmt.Sprintf("at least %s (an hour more than the longest span in which a delivery is accepted): the stream doesn't recognise what it has dropped", humanize.Duration(least)))
 	}
 }
 

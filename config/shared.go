@@ -53,7 +53,7 @@ func FindShared(endpoints []Endpoint) (all []Shared) {
 func (l *loader) checkShared(c *Config) {
 	for _, s := range FindShared(c.Endpoints) {
 		if !s.IsAllowed() && s.A.Vendor != nil && s.B.Vendor != nil {
-			l.wrong(s.B.SecretsVariable(), fmt.Sprintf("secrets of its own: %s, which has another provider or scheme, so that what is signed for one could be sent to the other", s))
+			l.wrong(s.B.SecretsVariable(), fmt.Sprintf("secrets of its own: %s, which has another provider or scheme: a delivery that is signed for one could be sent to the other", s))
 		}
 	}
 }

@@ -102,7 +102,10 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	a.onClose(a.publisher.Close)
 	a.reloader = newReloader(c, metrics, log)
 	observer := newObserver(log, metrics, a.reloader.keyrings)
-	a.relay = relay.Start(relaying(c, kinds, a.publisher, a.spool, observer, tracer, sampled))
+	a.relay = relay.Start(relay.Config{
+		Publisher: a.publisher, Spool: a.spool, Kinds: kinds, Timeout: c.PublishTimeout, Reach: Reach(c),
+		RetrySetAside: time.Minute, Observer: observer, Tracer: tracer, Log: sampled, Now: time.Now,
+	})
 	a.onClose(a.relay.Close)
 	a.handler = ingest.New(ingesting(c, a.reloader.keyrings, a.relay, observer, tracer))
 	metrics.Add(append(a.gauges(), spoolGauges(a.spool, a.relay, int64(c.SpoolMaxBytes))...)...)

@@ -13,9 +13,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/natsd"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
-	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
-	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -88,16 +86,6 @@ func spoolShares(c *config.Config) (limits [publish.Kinds]int64) {
 	limits[publish.Quarantined] = int64(min(c.QuarantineMaxBytes, c.SpoolMaxBytes/4))
 	limits[publish.Refused] = limits[publish.Quarantined] / 2
 	return limits
-}
-
-// retryEvery is how often records are tried again that are set aside.
-const retryEvery = time.Minute
-
-func relaying(c *config.Config, kinds []publish.Kind, publisher *publish.Publisher, s *spool.Spool, observer relay.Observer, tracer *telemetry.Tracer, log *zap.Logger) relay.Config {
-	return relay.Config{
-		Publisher: publisher, Spool: s, Kinds: kinds, Timeout: c.PublishTimeout, Reach: Reach(c),
-		RetrySetAside: retryEvery, Observer: observer, Tracer: tracer, Log: log, Now: time.Now,
-	}
 }
 
 // Reach returns the longest time between the arrivals of two copies of an event that are both
