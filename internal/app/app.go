@@ -71,32 +71,22 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
-	url := string(c.NATSURL)
-	if c.IsEmbedded() {
-		err := whileInUse(ctx, log, func() (err error) {
-			a.nats, err = natsd.Start(embedded(c, log))
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		a.onClose(a.stopNATS)
-		url = a.nats.URL()
-	}
-	err = whileInUse(ctx, log, func() (err error) {
-		a.spool, err = spool.Open(spool.Config{Dir: SpoolDir(c), MaxBytes: int64(c.SpoolMaxBytes), MaxOf: spoolShares(c), Log: log})
-		return err
-	})
+	url, err := a.startNATS(ctx)
 	if err != nil {
-		return nil, explainSpool(err)
+		return nil, err
 	}
-	a.onClose(a.closeSpool)
+	if err := a.openSpool(ctx); err != nil {
+		return nil, err
+	}
+	events, kept := streams(c)
+	pc := publish.Config{Server: NATSServer(c, url, version), Stream: events, Timeout: c.PublishTimeout, Windows: c.DataDir, Log: log}
 	// Deliveries that were quarantined before QUARANTINE=false are still published.
 	kinds := []publish.Kind{publish.Event}
 	if c.Quarantine || a.spool.Len(publish.Quarantined) > 0 || a.spool.Len(publish.Refused) > 0 || a.spool.Stats().SetAside > 0 {
 		kinds = append(kinds, publish.Quarantined, publish.Refused)
+		pc.Quarantine = &kept
 	}
-	if a.publisher, err = publish.Open(publishing(c, kinds, url, version, log)); err != nil {
+	if a.publisher, err = publish.Open(pc); err != nil {
 		return nil, err
 	}
 	a.onClose(a.publisher.Close)
@@ -152,6 +142,26 @@ func (a *App) close(ctx context.Context) (err error) {
 	return err
 }
 
+// startNATS starts the embedded server, without NATS_URL. It returns where NATS is.
+func (a *App) startNATS(ctx context.Context) (url string, err error) {
+	c := a.config
+	if !c.IsEmbedded() {
+		return string(c.NATSURL), nil
+	}
+	err = whileInUse(ctx, a.log, func() (err error) {
+		a.nats, err = natsd.Start(natsd.Config{
+			Addr: string(c.EmbeddedNATSAddr), Dir: c.DataDir,
+			User: c.NATSUser, Password: c.NATSPassword, Token: c.NATSToken, Log: a.log,
+		})
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	a.onClose(a.stopNATS)
+	return a.nats.URL(), nil
+}
+
 // explainListen adds to an error what to do if the address is in use.
 func explainListen(err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -170,6 +180,19 @@ func boundAdmin(s *http.Server, l net.Listener) net.Listener {
 	limiter.Attach(s)
 	s.Handler = limiter.Handler(s.Handler)
 	return limiter.Listen(l, nil)
+}
+
+func (a *App) openSpool(ctx context.Context) error {
+	c := a.config
+	err := whileInUse(ctx, a.log, func() (err error) {
+		a.spool, err = spool.Open(spool.Config{Dir: SpoolDir(c), MaxBytes: int64(c.SpoolMaxBytes), MaxOf: spoolShares(c), Log: a.log})
+		return err
+	})
+	if err != nil {
+		return explainSpool(err)
+	}
+	a.onClose(a.closeSpool)
+	return nil
 }
 
 // explainSpool adds to an error what to do about a spool that can't be opened.

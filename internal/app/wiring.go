@@ -3,14 +3,10 @@ package app
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 	"time"
-
-	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
-	"github.com/ade15e70/webhook-bridge/internal/natsd"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
@@ -19,13 +15,6 @@ import (
 )
 
 // This file maps the configuration to that of each part.
-
-func embedded(c *config.Config, log *zap.Logger) natsd.Config {
-	return natsd.Config{
-		Addr: string(c.EmbeddedNATSAddr), Dir: c.DataDir,
-		User: c.NATSUser, Password: c.NATSPassword, Token: c.NATSToken, Log: log,
-	}
-}
 
 // NATSServer returns how to reach NATS at that URL.
 func NATSServer(c *config.Config, url, version string) publish.Server {
@@ -38,42 +27,34 @@ func NATSServer(c *config.Config, url, version string) publish.Server {
 	}
 }
 
-func publishing(c *config.Config, kinds []publish.Kind, url, version string, log *zap.Logger) publish.Config {
-	stream := publish.Stream{
+// streams returns the stream of events and the quarantine's.
+func streams(c *config.Config) (events, kept publish.Stream) {
+	events = publish.Stream{
 		Name: string(c.StreamName), Prefix: string(c.SubjectPrefix), Manage: c.StreamManage,
 		Replicas: c.StreamReplicas, MaxAge: c.StreamMaxAge, MaxBytes: int64(c.StreamMaxBytes), Duplicates: c.StreamDuplicates,
 	}
 	for _, e := range c.Endpoints {
-		stream.Endpoints = append(stream.Endpoints, e.Name)
+		events.Endpoints = append(events.Endpoints, e.Name)
 	}
-	stream.Explicit.Replicas = c.IsSet("STREAM_REPLICAS")
-	stream.Explicit.MaxAge = c.IsSet("STREAM_MAX_AGE")
-	stream.Explicit.MaxBytes = c.IsSet("STREAM_MAX_BYTES")
-	stream.Explicit.Duplicates = c.IsSet("STREAM_DUPLICATES")
-	pc := publish.Config{Server: NATSServer(c, url, version), Stream: stream, Timeout: c.PublishTimeout, Windows: c.DataDir, Log: log}
-	if slices.Contains(kinds, publish.Quarantined) { // and refused ones
-		q := stream
-		q.Name, q.Prefix, q.DropOldest = quarantine.Stream(stream.Name), quarantine.Prefix(stream.Prefix), true
-		q.MaxAge, q.Explicit.MaxAge = 0, false
-		q.ProtectedReason = quarantine.Unreadable
-		q.MaxBytes, q.Explicit.MaxBytes = int64(c.QuarantineMaxBytes), c.IsSet("QUARANTINE_MAX_BYTES")
-		pc.Quarantine = &q
-	}
-	return pc
+	events.Explicit.Replicas = c.IsSet("STREAM_REPLICAS")
+	events.Explicit.MaxAge = c.IsSet("STREAM_MAX_AGE")
+	events.Explicit.MaxBytes = c.IsSet("STREAM_MAX_BYTES")
+	events.Explicit.Duplicates = c.IsSet("STREAM_DUPLICATES")
+	kept = events
+	kept.Name, kept.Prefix, kept.DropOldest = quarantine.Stream(events.Name), quarantine.Prefix(events.Prefix), true
+	kept.MaxAge, kept.Explicit.MaxAge = 0, false
+	kept.ProtectedReason = quarantine.Unreadable
+	kept.MaxBytes, kept.Explicit.MaxBytes = int64(c.QuarantineMaxBytes), c.IsSet("QUARANTINE_MAX_BYTES")
+	return events, kept
 }
 
 // Streams returns the streams that a bridge with this configuration needs.
 func Streams(c *config.Config) []publish.Stream {
-	kinds := []publish.Kind{publish.Event}
-	if c.Quarantine {
-		kinds = append(kinds, publish.Quarantined)
+	events, kept := streams(c)
+	if !c.Quarantine {
+		return []publish.Stream{events}
 	}
-	pc := publishing(c, kinds, "", "", zap.NewNop())
-	streams := []publish.Stream{pc.Stream}
-	if pc.Quarantine != nil {
-		streams = append(streams, *pc.Quarantine)
-	}
-	return streams
+	return []publish.Stream{events, kept}
 }
 
 // SpoolDir returns the spool's directory.
