@@ -29,6 +29,7 @@ export async function durable(js: JetStreamClient, manager: JetStreamManager, s:
   const conflict = (what: string, is: unknown, wanted: unknown) => new Error(
     `consumer ${s.durable} of stream ${s.stream} exists, and its ${what} is ${is} instead of ${wanted}: give another durable, or, ` +
     `where its place may be lost: nats consumer rm ${s.stream} ${s.durable}`)
+  if (is.deliver_subject) throw conflict('kind', 'push', 'pull')
   if (`${filters(is)}` !== `${filters(wanted)}`) throw conflict('filter', filters(is), filters(wanted))
   if (is.ack_policy !== wanted.ack_policy) throw conflict('ack policy', is.ack_policy, wanted.ack_policy)
   if (is.ack_wait !== wanted.ack_wait || is.max_deliver !== -1 || is.backoff?.length || is.headers_only) {
