@@ -111,6 +111,7 @@ func worst(size int) []input {
 		{"levels out of order", array(func(int) string {
 			return strings.Repeat(`{"":`, MaxDepth-1) + "0" + strings.Repeat(`,"0":0}`, MaxDepth-1)
 		})},
+		{"levels out of order, one large", []byte(strings.Repeat(`{"":`, MaxDepth) + `"` + strings.Repeat("x", size) + `"` + strings.Repeat(`,"0":0}`, MaxDepth))},
 	}
 	for _, literal := range []string{
 		"-0", "0.1", "1e0", "1e5", "1e20", "1e23", "5e-324", "3e-310", "1e309", "9e308", "1e999", "1e-400", "1.0",
