@@ -77,13 +77,26 @@ func (s *scanner) object(depth int) error {
 	}
 	own := s.names[first:]
 	s.names = s.names[:first]
-	slices.SortFunc(own, bytes.Compare)
-	for i := 1; i < len(own); i++ {
-		if bytes.Equal(own[i-1], own[i]) {
-			return ErrDuplicate
-		}
+	if hasEqual(own) {
+		return ErrDuplicate
 	}
 	return nil
+}
+
+// hasEqual reports whether two of the names are equal. It may reorder them.
+func hasEqual(names [][]byte) bool {
+	if len(names) > 16 {
+		slices.SortFunc(names, bytes.Compare)
+		return len(slices.CompactFunc(names, bytes.Equal)) < len(names)
+	}
+	for i, name := range names { // sorting, which moves pointers, is slower
+		for _, other := range names[:i] {
+			if bytes.Equal(name, other) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // list scans elements between brackets, with commas between them.

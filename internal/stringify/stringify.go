@@ -14,6 +14,7 @@ package stringify
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -45,12 +46,26 @@ func Check(src []byte) (Checked, error) {
 	if !utf8.Valid(src) {
 		return Checked{}, ErrUTF8
 	}
-	var room [16][]byte // enough for many bodies
-	s := scanner{Checked: Checked{src: src, canonical: true}, names: room[:0]}
+	s := scanners.Get().(*scanner)
+	defer s.reset()
+	s.src, s.canonical = src, true
 	if err := s.document(); err != nil {
 		return Checked{}, fmt.Errorf("%w (at byte %d)", err, s.pos)
 	}
 	return s.Checked, nil
+}
+
+// scanners holds scanners for reuse, with room for the names of most bodies: a kilobyte each.
+var scanners = sync.Pool{New: func() any { return &scanner{names: make([][]byte, 0, 32)} }}
+
+// reset gives the scanner back, without the memory that only an unusual body needs.
+func (s *scanner) reset() {
+	names := s.names
+	if *s = (scanner{}); cap(names) == 32 {
+		clear(names[:32])
+		s.names = names[:0]
+		scanners.Put(s)
+	}
 }
 
 // CheckAsSent is like [Check], but the result's text is the value as it was written, without white
