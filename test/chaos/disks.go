@@ -20,8 +20,7 @@ var diskScenarios = []scenario{
 		nats: 1, bridges: 1, must: []string{refused, spooled, natsKills}, rules: rules{disorder: true, refuses: true},
 		prepare: func(w *world) error { return w.mountTmpfs(w.bridges[0].dir, "16m") },
 		faults: func(w *world) error {
-			w.tally.add(natsKills, 1)
-			w.nats[0].kill()
+			w.down(w.nats[0])
 			w.passes(time.Second)
 			ballast, err := fill(w.bridges[0].dir)
 			if err != nil {
@@ -43,12 +42,7 @@ var diskScenarios = []scenario{
 		name: "disk-nospace", about: "the spool's disk says that it has room, and now and then has none for a write; NATS is killed",
 		nats: 1, bridges: 1, must: []string{refused, spooled, natsKills}, rules: rules{disorder: true, refuses: true},
 		prepare: underStrace("pwrite64", "error=ENOSPC:when=20+9"), // by a thread
-		faults: func(w *world) error {
-			w.tally.add(natsKills, 1)
-			w.nats[0].kill()
-			w.meets(refused, 2*time.Second)
-			return w.nats[0].start()
-		},
+		faults:  untilRefused(2 * time.Second),
 	},
 	{
 		name: "disk-slow", about: "each sync of the spool's disk takes 50 ms, longer than some senders wait; NATS is killed and paused",
@@ -70,12 +64,7 @@ var diskScenarios = []scenario{
 		nats: 1, bridges: 1, must: []string{refused, natsKills},
 		rules:   rules{disorder: true, refuses: true, atLeast: map[string]time.Duration{"spooled": 1500 * time.Millisecond}},
 		prepare: slowDisk(1500 * time.Millisecond),
-		faults: func(w *world) error {
-			w.tally.add(natsKills, 1)
-			w.nats[0].kill()
-			w.meets(refused, 2*time.Second)
-			return w.nats[0].start()
-		},
+		faults:  untilRefused(2 * time.Second),
 	},
 	{
 		name: "disk-readonly", about: "the spool's file system turns read-only, with NATS there and with NATS away, and is mended",
@@ -83,8 +72,7 @@ var diskScenarios = []scenario{
 		prepare: func(w *world) error { return w.mountExt4(w.bridges[0]) },
 		faults: func(w *world) error {
 			b := w.bridges[0]
-			w.tally.add(natsKills, 1)
-			w.nats[0].kill()
+			w.down(w.nats[0])
 			w.passes(time.Second)
 			if err := breakFileSystem(b.dir); err != nil {
 				return err
@@ -145,13 +133,17 @@ var diskScenarios = []scenario{
 	{
 		name: "spool-full", about: "NATS is away until SPOOL_MAX_BYTES is reached",
 		nats: 1, bridges: 1, env: []string{"SPOOL_MAX_BYTES=200KiB", "MAX_BODY_BYTES=64KiB"}, must: []string{refused, spooled, natsKills}, rules: rules{disorder: true, refuses: true},
-		faults: func(w *world) error {
-			w.tally.add(natsKills, 1)
-			w.nats[0].kill()
-			w.meets(refused, 2500*time.Millisecond)
-			return w.nats[0].start()
-		},
+		faults: untilRefused(2500 * time.Millisecond),
 	},
+}
+
+// untilRefused has NATS away for that long, and until a bridge has refused something.
+func untilRefused(d time.Duration) func(*world) error {
+	return func(w *world) error {
+		w.down(w.nats[0])
+		w.meets(refused, d)
+		return w.nats[0].start()
+	}
 }
 
 // slowDisk makes each sync of a bridge last longer.

@@ -27,8 +27,7 @@ var fleetScenarios = []scenario{
 			if err := w.restartBridge(w.bridges[0]); err != nil {
 				return err
 			}
-			w.tally.add(natsKills, 1)
-			w.nats[0].kill()
+			w.down(w.nats[0])
 			w.passes(500 * time.Millisecond)
 			if err := w.restartBridge(w.bridges[1]); err != nil {
 				return err

@@ -62,8 +62,7 @@ var processScenarios = []scenario{
 				}
 				w.passes(700 * time.Millisecond)
 			}
-			w.tally.add(natsKills, 1)
-			w.nats[0].kill()
+			w.down(w.nats[0])
 			for range 3 {
 				w.passes(700 * time.Millisecond)
 				if err := w.killBridge(w.anyBridge(), 100*time.Millisecond); err != nil {
@@ -95,9 +94,14 @@ var processScenarios = []scenario{
 	},
 }
 
-func (w *world) killNATS(s *natsServer, away time.Duration) error {
+// down kills a server of NATS.
+func (w *world) down(s *natsServer) {
 	w.tally.add(natsKills, 1)
 	s.kill()
+}
+
+func (w *world) killNATS(s *natsServer, away time.Duration) error {
+	w.down(s)
 	w.passes(away)
 	return s.start()
 }

@@ -52,9 +52,8 @@ var processFaults = []fault{
 
 var natsFaults = []fault{
 	{"kill NATS", func(w *world) (func() error, error) {
-		w.tally.add(natsKills, 1)
 		s := w.anyNATS()
-		s.kill()
+		w.down(s)
 		return s.start, nil
 	}},
 	{"pause NATS", func(w *world) (func() error, error) {

@@ -28,8 +28,7 @@ var timeScenarios = []scenario{
 		faults: func(w *world) error {
 			for i, to := range []time.Duration{3 * time.Minute, 10 * time.Minute, -3 * time.Minute, 0, -10 * time.Minute, 24 * time.Hour, 0} {
 				if i == 1 || i == 4 {
-					w.tally.add(natsKills, 1)
-					w.nats[0].kill()
+					w.down(w.nats[0])
 					w.passes(300 * time.Millisecond)
 				}
 				if err := step(w.clock(), to); err != nil {
