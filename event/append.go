@@ -6,7 +6,7 @@ func (e *Event) Append(dst []byte) []byte {
 	dst = append(dst, '{')
 	for _, a := range attributes {
 		if value := *a.value(e); value != "" || a.required {
-			dst = append(appendString(dst, a.name), ':')
+			dst = append(append(append(dst, '"'), a.name...), `":`...)
 			dst = append(appendString(dst, value), ',')
 		}
 	}
@@ -20,7 +20,7 @@ func (e *Event) Size() int {
 	n := len(`{"data":}`) + len(e.Data)
 	for _, a := range attributes {
 		if value := *a.value(e); value != "" || a.required {
-			n += sizeOfString(a.name) + len(":") + sizeOfString(value) + len(",")
+			n += len(`"":`) + len(a.name) + sizeOfString(value) + len(",")
 		}
 	}
 	return n
@@ -45,15 +45,17 @@ func sizeOfString(text string) int {
 func appendString(dst []byte, text string) []byte {
 	const hex = "0123456789abcdef"
 	dst = append(dst, '"')
+	from := 0
 	for i := range len(text) {
 		switch c := text[i]; {
 		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
+			dst = append(append(dst, text[from:i]...), '\\', c)
 		case c < 0x20:
-			dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			dst = append(append(dst, text[from:i]...), '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 		default:
-			dst = append(dst, c)
+			continue
 		}
+		from = i + 1
 	}
-	return append(dst, '"')
+	return append(append(dst, text[from:]...), '"')
 }

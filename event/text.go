@@ -10,6 +10,8 @@ import (
 // as invalid UTF-8.
 func allowed(c rune) bool {
 	switch {
+	case ' ' <= c && c <= '~':
+		return true
 	case c < 0x20, 0x7f <= c && c < 0xa0:
 		return false
 	case 0xfdd0 <= c && c <= 0xfdef, c&0xfffe == 0xfffe:

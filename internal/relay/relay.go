@@ -111,7 +111,10 @@ func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status,
 	var attempted time.Time
 	var direct error
 	if r.isDirect(m.Kind) || r.gates[m.Kind].wait(ctx) && r.isDirect(m.Kind) {
-		inTime, cancel := context.WithDeadline(ctx, bound.Add(-spoolTime))
+		inTime, cancel := ctx, func() {}
+		if by := bound.Add(-spoolTime); time.Until(by) < r.Timeout { // else the publisher gives up before
+			inTime, cancel = context.WithDeadline(ctx, by)
+		}
 		defer cancel()
 		var status publish.Status
 		if status, direct = r.publish(inTime, m); direct == nil || isFinal(direct) {

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -51,8 +52,11 @@ func (n *node) read(c *stringify.Cursor, values []stringify.Text) stringify.Text
 		return c.Value()
 	}
 	return c.Object(func(name []byte) {
+		if bytes.IndexByte(name, '\\') >= 0 {
+			name = []byte(stringify.Decoded(name))
+		}
 		for _, child := range n.children {
-			if !stringify.Is(name, child.name) {
+			if string(name) != child.name {
 				continue
 			}
 			value := child.read(c, values)

@@ -54,7 +54,8 @@ func drift(m []stringify.Text) string {
 		return drifted
 	}
 	for _, person := range []int{invitee, referrer} {
-		if path := shape[person].Path; path == "data."+m[entity].String() && !m[person].IsObject() {
+		path := shape[person].Path
+		if path[len("data."):] == string(m[entity].Inside()) && !m[person].IsObject() {
 			return path
 		}
 	}

@@ -1,7 +1,7 @@
 package frigade
 
 import (
-	"strings"
+	"bytes"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
@@ -63,7 +63,7 @@ var paths = shape.Paths()
 // drift returns the first member that isn't as documented. Of other events than those of flow
 // responses no data is documented. A flow response has at least one of the two user ids.
 func drift(m []stringify.Text) string {
-	if !strings.HasPrefix(m[kind].String(), actions+".") {
+	if !bytes.HasPrefix(m[kind].Inside(), []byte(actions+".")) {
 		return shape[:flowSlug].Drift(m)
 	}
 	drifted := shape.Drift(m)
