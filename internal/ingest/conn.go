@@ -41,7 +41,11 @@ type conn struct {
 
 	handling bool      // the handler has a request, or its answer is being sent
 	declined bool      // a read of the next request has returned 0 bytes
+	reading  bool      // the connection below is being read
 	deadline time.Time // for reading
+	passed   time.Time // the read deadline of the connection below
+	writeBy  time.Time // the deadline for writing
+	setBy    time.Time // the write deadline of the connection below
 	changed  sync.Cond // of handling and deadline
 }
 
@@ -95,30 +99,54 @@ func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 		c.mu.Unlock()
 		return n, true, nil
 	}
+	c.reading = true
+	err = c.passDeadline()
 	c.mu.Unlock()
 	ahead := part != partBody || int64(len(p)) <= left
 	if !ahead {
 		p = p[:left]
 	}
-	if c.tls != nil {
+	if err == nil && c.tls != nil {
 		err = c.tls.establish()
 	}
 	if err == nil {
 		n, err = c.Conn.Read(p)
 	}
 	c.mu.Lock()
-	c.more = ahead && n == len(p)
+	c.reading, c.more = false, ahead && n == len(p)
 	c.mu.Unlock()
 	return n, false, err
 }
 
-// SetReadDeadline implements net.Conn.
+// SetReadDeadline implements net.Conn. The deadline is passed on only with a read: net/http and the
+// body's bound change it eight times for each request, mostly between reads (ADR 13).
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.deadline = t
 	c.changed.Broadcast()
-	return c.Conn.SetReadDeadline(t)
+	if c.reading {
+		return c.passDeadline()
+	}
+	return nil
+}
+
+// passDeadline passes on the read deadline. c.mu must be held.
+func (c *conn) passDeadline() error {
+	if c.deadline.Equal(c.passed) {
+		return nil
+	}
+	c.passed = c.deadline
+	return c.Conn.SetReadDeadline(c.deadline)
+}
+
+// SetWriteDeadline implements net.Conn. The deadline is passed on by the next Write: net/http sets one
+// for each request, and the answer another.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.writeBy = t
+	return nil
 }
 
 // SetDeadline implements net.Conn.
@@ -256,7 +284,20 @@ func (c *conn) Write(p []byte) (int, error) {
 	if status, ok := bytes.CutPrefix(p, []byte("HTTP/1.1 ")); ok && len(status) > 3 && !c.isHandling() && !c.reported.Swap(true) {
 		c.limiter.refuse(c, cmp.Or(ownAnswers[string(status[:3])], Malformed), string(p))
 	}
+	if err := c.passWriteDeadline(); err != nil {
+		return 0, err
+	}
 	return c.Conn.Write(p)
+}
+
+func (c *conn) passWriteDeadline() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.writeBy.Equal(c.setBy) {
+		return nil
+	}
+	c.setBy = c.writeBy
+	return c.Conn.SetWriteDeadline(c.writeBy)
 }
 
 // Close implements net.Conn.

@@ -17,6 +17,7 @@ type sendQueue struct {
 	mu    sync.Mutex
 	queue []outgoing
 	sends sync.Mutex // held while sending
+	spare []outgoing // for the next queue
 }
 
 // outgoing is a message in the send queue.
@@ -38,7 +39,7 @@ func (q *sendQueue) put(messages ...outgoing) (first bool) {
 func (q *sendQueue) take() (batch []outgoing) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	batch, q.queue = q.queue, nil
+	batch, q.queue = q.queue, q.spare
 	return batch
 }
 
@@ -49,7 +50,8 @@ func (p *Publisher) flush() {
 	runtime.Gosched()
 	p.queue.sends.Lock()
 	defer p.queue.sends.Unlock()
-	for _, m := range p.queue.take() {
+	batch := p.queue.take()
+	for _, m := range batch {
 		s, err := p.connected()
 		if err == nil && p.acks.isWaiting(m.awaited) {
 			err = s.nc.PublishMsg(m.msg(s.inbox))
@@ -58,6 +60,8 @@ func (p *Publisher) flush() {
 			p.acks.settle(m.awaited, outcome{err: err})
 		}
 	}
+	clear(batch) // releases the data
+	p.queue.spare = batch[:0]
 }
 
 // msg returns m for nats.go.
