@@ -46,8 +46,8 @@ func largeBody(size int) []byte {
 	return fmt.Appendf(b, `],"invitee":{"id":"x"}},"timestamp":%d}`, time.Now().Unix())
 }
 
-// spaced is the same with a space behind each comma and colon outside strings, and what canonical
-// text wouldn't escape escaped: nothing of it stays as it is.
+// spaced is the same body, nowhere canonical: it has a space behind each comma and colon, and
+// needless escapes.
 func spaced(canonical []byte) []byte {
 	b := make([]byte, 0, len(canonical)*5/4)
 	inside := false

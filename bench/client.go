@@ -19,8 +19,9 @@ import (
 )
 
 // client sends deliveries over one connection. It is written by hand because it shares the machine
-// with what is measured: net/http's costs more than the whole server. But a lean client flatters a
-// server that does the work of several requests together, so there is a load by net/http's, too.
+// with the server that is measured: net/http's client costs more than the whole server. But a lean
+// client flatters a server that handles several requests together, so there is a load by net/http's
+// client, too.
 type client struct {
 	http    *http.Client // nil for the one written by hand
 	url     string
@@ -35,7 +36,7 @@ type client struct {
 	padding []byte
 }
 
-// events counts events, so that each is another one.
+// events numbers the events, so that each is different.
 var events atomic.Int64
 
 const requestTimeout = 10 * time.Second

@@ -14,8 +14,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
-// growth prints how the bridge's own cost grows with what there is more of. These are figures of
-// one machine, not ratios: only how they relate to each other says something.
+// growth prints how the bridge's own cost grows. These are figures of one machine: compare only
+// figures of one table.
 func growth(each time.Duration, stdout io.Writer) error {
 	w, err := newWorld()
 	if err != nil {
@@ -42,7 +42,7 @@ func (g grower) head(what string) {
 	fmt.Fprintf(g.table, "\n%s\trequests/s\tCPU µs\tp50 ms\tp99 ms\tpeak MB\t\n", what)
 }
 
-// take loads a bridge once, warm, and prints what that showed.
+// take loads a warm bridge once and prints the result.
 func (g grower) take(name string, p *server, l load) error {
 	clients, err := l.clients(p.addr)
 	if err != nil {
@@ -62,7 +62,7 @@ func (g grower) take(name string, p *server, l load) error {
 	return err
 }
 
-// fresh is take of a bridge of its own, for its peak.
+// fresh is like take, with a new bridge, for its peak memory.
 func (g grower) fresh(name string, l load, env ...string) error {
 	p, err := g.startBridge("bridge", append([]string{"NATS_URL=" + g.natsURL}, env...)...)
 	if err != nil {
@@ -172,7 +172,8 @@ func (g grower) replicas() error {
 	return nil
 }
 
-// verifying is the processor time of verifying a delivery that the last of n secrets has signed.
+// verifying returns the processor time for verifying a delivery that is signed with the last of n
+// secrets.
 func verifying(n int) (time.Duration, error) {
 	content := body(1)
 	text, err := stringify.Parse(content)

@@ -23,14 +23,14 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
-// What can be measured without processes: the road from the handler's first line to its last,
-// without net/http and NATS.
+// These are measured in this process: a delivery from the handler's first line to its last, without
+// net/http and NATS.
 
 type silent struct{}
 
 func (silent) Observe(*ingest.Record) {}
 
-// kept is a publisher for which everything is durable at once.
+// kept is a publisher that stores everything at once.
 type kept struct{}
 
 func (kept) Publish(context.Context, publish.Message) (publish.Status, error) {
@@ -78,8 +78,8 @@ func (d delivery) to(h http.Handler) int {
 	return a.status
 }
 
-// allocations is how many allocations of our own one event with a canonical body makes, without
-// net/http's and those of publishing.
+// allocations returns the number of our own allocations for one event with a canonical body,
+// without those of net/http and of publishing.
 func allocations() (float64, error) {
 	d := newDelivery(body(1))
 	h := handler(kept{})
@@ -91,8 +91,8 @@ func allocations() (float64, error) {
 	return testing.AllocsPerRun(200, func() { d.to(h) }) - without, nil
 }
 
-// largeRatio is what a body of 512 KB costs against the least that could be done with it: to see
-// that it is JSON, to hash it twice, for its signature and its id, and to copy it once.
+// largeRatio compares the cost of a body of 512 KB with the least that any receiver must do with
+// it: validate it, hash it twice, for its signature and its id, and copy it once.
 func largeRatio(n int) (float64, error) {
 	content := largeBody(512 << 10)
 	d, h := newDelivery(content), handler(kept{})
@@ -119,8 +119,7 @@ func largeRatio(n int) (float64, error) {
 	return middle(ratios), nil
 }
 
-// timed is the processor time that doing it takes: what else runs on the machine hardly changes
-// that.
+// timed returns the processor time of a function. Other processes on the machine hardly change it.
 func timed(times int, do func()) time.Duration {
 	began := processorTime()
 	for range times {
@@ -129,11 +128,11 @@ func timed(times int, do func()) time.Duration {
 	return processorTime() - began
 }
 
-// sizes are those of the bodies by which it is seen that S(x) is linear.
+// sizes are the lengths of the bodies that show that S(x) is linear.
 var sizes = []int{1 << 10, 16 << 10, 128 << 10, 1 << 20}
 
-// rewriting is how many MB a second S(x) makes of bodies of those sizes of which nothing is
-// canonical.
+// rewriting returns the MB per second at which S(x) is computed, for bodies of those sizes that are
+// nowhere canonical.
 func rewriting(n int) ([]float64, error) {
 	var speeds []float64
 	for _, size := range sizes {
@@ -156,5 +155,5 @@ func rewriting(n int) ([]float64, error) {
 	return speeds, nil
 }
 
-// slowest is the least of the speeds.
+// slowest returns the lowest of the speeds.
 func slowest(speeds []float64) float64 { return slices.Min(speeds) }

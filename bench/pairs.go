@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// round is what one round against one target showed.
+// round is the result of one round against one target.
 type round struct {
 	result
 	cpu time.Duration // of the target's process, for each answer
@@ -16,9 +16,9 @@ type round struct {
 // pair is a round of the floor and one of the bridge, one right after the other.
 type pair struct{ floor, bridge round }
 
-// pairs loads the two targets by turns. A machine's speed drifts and jumps from second to second,
-// so only what was measured within one pair is compared, and many short pairs say more than few
-// long ones. Which goes first changes from pair to pair.
+// pairs loads the two targets alternately. A machine's speed changes from second to second, so only
+// the two rounds of one pair are compared, and many short pairs tell more than a few long ones. The
+// order within a pair alternates.
 func pairs(n int, each time.Duration, l load, floor, bridge *server, sweep func() error) ([]pair, error) {
 	var targets [2]target
 	for i, p := range []*server{floor, bridge} {
@@ -78,7 +78,7 @@ func (t target) round(l load, duration time.Duration) (r round, err error) {
 	return r, err
 }
 
-// median of what each pair gives.
+// median returns the median over the pairs.
 func median[T cmp.Ordered](pairs []pair, of func(pair) T) T {
 	values := make([]T, len(pairs))
 	for i, p := range pairs {

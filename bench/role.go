@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// By these a process of this program knows that it is to be a floor, and which.
+// These variables tell a process of this program that it is a floor, and of which kind.
 const (
 	envAddr = "BENCH_FLOOR_ADDR"
 	envNATS = "BENCH_FLOOR_NATS" // publishes there; where it is "", writes to

@@ -31,7 +31,7 @@ type world struct {
 // natsBin is the nats-server's file in a world's directory.
 const natsBin = "nats-server"
 
-// memoryDir is a file system in memory, where Linux has one: so that no disk is measured.
+// memoryDir is a file system in memory, on Linux, so that no disk is measured.
 const memoryDir = "/dev/shm"
 
 // newWorld builds and starts everything.
@@ -82,8 +82,8 @@ func (w *world) close() {
 	_ = os.RemoveAll(w.dir)
 }
 
-// startNATS starts a nats-server with its defaults, which write to the store at once and sync it
-// now and then.
+// startNATS starts a nats-server with its defaults: it writes to the store at once and syncs every
+// two minutes.
 func (w *world) startNATS(bin string) error {
 	addrs, err := process.FreeAddrs(1)
 	if err != nil {
@@ -173,7 +173,7 @@ func (w *world) startFloor(name string, env ...string) (*server, error) {
 	return w.start(server{addr: addrs[0]}, name, append(env, envAddr+"="+addrs[0], envDir+"="+w.dir), self)
 }
 
-// sweep empties the stream between rounds, so that none is slower because of those before it.
+// sweep empties the stream between rounds, so that earlier rounds don't slow later ones.
 func (w *world) sweep() error {
 	ctx, cancel := context.WithTimeout(context.Background(), requestTimeout)
 	defer cancel()

@@ -14,7 +14,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
-// Each variable with a value that it doesn't take, and the exact message.
+// Each variable is set to an invalid value, and the message is compared word for word.
 func TestProblems(t *testing.T) {
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty")
@@ -240,7 +240,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// However a URL is written, what stands before its host is hidden.
+// In a URL of any form, the part before the host is hidden.
 func TestServerListHidesCredentials(t *testing.T) {
 	for in, want := range map[string]string{
 		"nats://a:4222":                         "nats://a:4222",
@@ -256,7 +256,7 @@ func TestServerListHidesCredentials(t *testing.T) {
 	}
 }
 
-// What `bridge config` shows has every variable, and no secret.
+// `bridge config` shows every variable and no secret.
 func TestVariables(t *testing.T) {
 	c, _, err := Load([]string{"FLOCK_SECRETS=marked,marked2", "NATS_URL=nats://marked:marked@nats:4222", "NATS_TOKEN=marked", "NATS_PASSWORD=marked", "NATS_USER=u"})
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// No value of any variable makes Load panic; what it refuses it names, without showing a secret;
-// and what it takes it can show, and takes again as it shows it.
+// No value of any variable makes Load panic. An invalid value is named without showing a secret; a
+// valid one can be printed, and the printed form is valid, too.
 func FuzzLoad(f *testing.F) {
 	names := Names()
 	defaults := ""

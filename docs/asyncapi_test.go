@@ -18,8 +18,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 )
 
-// asyncAPI is what the tests look at of asyncapi.yaml. That the document is valid AsyncAPI is for
-// the official parser to say, in test/cloudevents.
+// asyncAPI is the part of asyncapi.yaml that the tests need. The official parser, in
+// test/cloudevents, checks that the document is valid.
 type asyncAPI struct {
 	DefaultContentType string `yaml:"defaultContentType"`
 	Servers            struct {
@@ -95,7 +95,7 @@ func encode(t *testing.T, value any) []byte {
 	return text
 }
 
-// The channel's address takes the subjects of all messages, and what can't be one it doesn't.
+// The channel's address matches the subjects of all messages, and no invalid subject.
 func TestAsyncAPIAddress(t *testing.T) {
 	d, _ := document(t)
 	events := d.Channels.Events
@@ -126,7 +126,7 @@ func TestAsyncAPIAddress(t *testing.T) {
 		if endpoint := parts[address.SubexpIndex("endpoint")]; "/webhooks/"+endpoint != says.Source {
 			t.Errorf("%s: the endpoint is %s, the source %s", m.Subject, endpoint, says.Source)
 		}
-		// A name that needs no change stands in the address as it is.
+		// A valid name stands unchanged in the address.
 		if event := parts[address.SubexpIndex("event")]; address.MatchString("webhooks.flock."+says.Event) && len(says.Event) <= 200 && event != says.Event {
 			t.Errorf("%s: the event is %s", m.Subject, says.Event)
 		}
@@ -195,7 +195,7 @@ func TestAsyncAPIExamples(t *testing.T) {
 	}
 }
 
-// What the document says of defaults is what the configuration has.
+// The defaults in the document are those of the configuration.
 func TestAsyncAPIDefaults(t *testing.T) {
 	d, _ := document(t)
 	c, _, err := config.Load([]string{"FLOCK_SECRETS=x"})
@@ -227,8 +227,7 @@ func TestAsyncAPIDefaults(t *testing.T) {
 	}
 }
 
-// What the document takes for a prefix or an endpoint's name, the configuration takes, and nothing
-// else.
+// The document and the configuration allow the same prefixes and endpoint names.
 func TestAsyncAPIPatterns(t *testing.T) {
 	d, _ := document(t)
 	for name, variable := range map[string]string{"prefix": "SUBJECT_PREFIX", "endpoint": "ENDPOINTS_0_NAME"} {

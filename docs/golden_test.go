@@ -1,4 +1,5 @@
-// Package docs_test holds the documents here that programs read to what the bridge really publishes.
+// Package docs_test checks the documents here that programs read against the messages that the
+// bridge publishes.
 package docs_test
 
 import (

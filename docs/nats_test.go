@@ -16,7 +16,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
-// The commands of docs/consumers.md, by the real nats command, on a stream with an event.
+// The real nats command runs the commands of docs/consumers.md, on a stream with one event.
 func TestConsumersTranscript(t *testing.T) {
 	dir := t.TempDir()
 	build(t, dir)
@@ -35,8 +35,8 @@ func TestConsumersTranscript(t *testing.T) {
 	transcript(t, "docs/consumers.md", dir, environ)
 }
 
-// What `bridge stream` prints makes, run by the operator of deploy/nats/accounts.conf, the streams that a
-// bridge with the fewest rights finds as it wants them.
+// The operator of deploy/nats/accounts.conf runs the commands that `bridge stream` prints. A bridge
+// with the fewest rights then finds no difference from its configuration.
 func TestStreamCommand(t *testing.T) {
 	dir := t.TempDir()
 	build(t, dir)

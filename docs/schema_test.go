@@ -12,7 +12,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/event"
 )
 
-// whole is an event with every attribute that there is.
+// whole is an event with every attribute.
 const whole = `{"specversion":"1.0","id":"0123456789abcdef0123456789abcdef","source":"/webhooks/flock","type":"com.withflock.invitee.accepted","subject":"invitee/i1",` +
 	`"time":"2026-01-02T03:04:05Z","datacontenttype":"application/json","provider":"flock","event":"invitee.accepted","entity":"invitee","entityid":"i1","userid":"u1",` +
 	`"receivedtime":"2026-01-02T03:04:05.678Z","signed":"payload","traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","tracestate":"a=b","data":{"name":"invitee.accepted"}}`

@@ -66,7 +66,8 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// What CloudEvents' strings can't hold becomes _ in the name, and makes another attribute be left out.
+// Characters that CloudEvents doesn't allow become _ in the event's name; another attribute with
+// one is left out.
 func TestForbiddenCharacters(t *testing.T) {
 	for _, c := range []string{"\x00", "\n", "\x1f", "\x7f", "\u0080", "\u009f", "\ufdd0", "\ufdef", "\ufffe", "\uffff", "\U0001fffe", "\U0010ffff", "\xff", "\xed\xa0\x80"} {
 		e := New(Facts{Name: "a" + c + "b.c", Entity: "x" + c, EntityID: "y", UserID: c})
@@ -152,7 +153,7 @@ func TestAppendIsJSON(t *testing.T) {
 	}
 }
 
-// A member is taken by its exact name, also where a struct of encoding/json takes another one's value.
+// Member takes the exact name, even where a struct of encoding/json takes another member's value.
 func TestMember(t *testing.T) {
 	e := Event{Data: []byte(`{"data":{"id":"signed","Id":"other","ſ":1,"none":null},"DATA":{"id":"forged"},"name":"a.b"}`)}
 	var folded struct{ Data struct{ ID string } }

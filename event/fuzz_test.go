@@ -12,8 +12,8 @@ import (
 
 var subjectShape = regexp.MustCompile(`^webhooks\.flock(\.[A-Za-z0-9_-]+){1,8}$`)
 
-// Any name of an event gives a subject that can be published to: never a wildcard, never another
-// endpoint's, never too long.
+// Every event name gives a valid subject to publish on: no wildcard, no other endpoint's subject,
+// not too long.
 func FuzzSubject(f *testing.F) {
 	for _, name := range []string{"invitee.accepted", "", ".", "..", "*", "a.>", "$JS.API.>", "a b\r\nc", "1.2.3.4.5.6.7.8.9", strings.Repeat("x.", 200), strings.Repeat("é", 300), "\xff.\x00", "a.\u2028"} {
 		f.Add(name)
@@ -23,7 +23,7 @@ func FuzzSubject(f *testing.F) {
 		if !subjectShape.MatchString(subject) || len(subject) > len("webhooks.flock.")+200 {
 			t.Fatalf("Subject of %q = %q", name, subject)
 		}
-		// A name that needs no change is kept, and cleaning twice changes nothing.
+		// A valid name is kept, and cleaning twice changes nothing.
 		part := strings.TrimPrefix(subject, "webhooks.flock.")
 		if subjectShape.MatchString("webhooks.flock."+name) && len(name) <= 200 && part != name {
 			t.Fatalf("%q became %q", name, part)
@@ -34,8 +34,8 @@ func FuzzSubject(f *testing.F) {
 	})
 }
 
-// Whatever a vendor says, the envelope is JSON that Parse reads back as it was, with attributes that
-// CloudEvents allows and the data byte for byte.
+// For any values from a vendor the envelope is JSON that Parse reads back unchanged, with
+// attributes that CloudEvents allows and the data byte for byte.
 func FuzzEnvelope(f *testing.F) {
 	f.Add("invitee.accepted", "invitee", "i1", "u1", "2026-01-02T03:04:05Z", []byte(`{"a":"<\ud800\u2028>"}`))
 	f.Add("\x00\u0080\ufffe", "\xff", "\"\\", "\n", "", []byte(`null`))
@@ -75,7 +75,7 @@ func FuzzEnvelope(f *testing.F) {
 	})
 }
 
-// Parse takes whatever lies in a stream: it refuses or reads it, and what it reads can be printed.
+// Parse reads or refuses any message of a stream, and an event that it has read can be printed.
 func FuzzParse(f *testing.F) {
 	e := New(Facts{ID: "1", Endpoint: "e", Provider: "p", TypePrefix: "t.", Name: "n", Signed: "payload", Body: []byte("{}")})
 	f.Add(e.Append(nil))
@@ -96,8 +96,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// Typed events take whatever a body is: what is missing or of another kind is an error, and every member
-// is either read or in Rest.
+// Typed events accept any body: a member that is missing or of another kind is an error, and every
+// member is either read or in Rest.
 func FuzzTyped(f *testing.F) {
 	f.Add([]byte(`{"name":"invitee.accepted","entity":"invitee","entityId":1,"data":{"campaignId":"c","invitee":{"id":1e400},"referrer":null},"timestamp":1}`))
 	f.Add([]byte(`{"type":"flowResponse.x","time":"","data":{"userId":1,"data":{},"hidden":true},"user":{"id":null}}`))

@@ -28,7 +28,7 @@ func ExampleEvent_Frigade() {
 	// event: data.hidden is a number, not a boolean
 }
 
-// Ids keep every digit, names count in their own case, and what isn't documented is kept.
+// Ids keep every digit, names are case-sensitive, and undocumented members are kept.
 func TestPayloadIsExact(t *testing.T) {
 	e := event.Event{Data: json.RawMessage(`{"name":"invitee.accepted","entity":"invitee","entityId":12345678901234567890,"timestamp":1.5e9,"NAME":"x",` +
 		`"data":{"campaignId":9007199254740993,"invitee":{"id":12345678901234567890,"ID":1,"email":"a@b"},"later":[1]}}`)}

@@ -30,7 +30,7 @@ var layers = []string{
 // secret can reach a logger from them.
 var standardOnly = strings.Fields("event internal/secret internal/stringify internal/verify internal/verify/*")
 
-// withoutNATS lists the packages that know NATS by our own errors alone.
+// withoutNATS lists the packages that must not import a NATS client.
 var withoutNATS = strings.Fields("config internal/ingest internal/spool")
 
 func TestImportsGoDown(t *testing.T) {

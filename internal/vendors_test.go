@@ -11,7 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// Outside its folder and the list of providers, the product's code knows no vendor by name.
+// Outside its folder and the list of providers, product code doesn't contain a vendor's name.
 func TestVendorsAreInTheirFolders(t *testing.T) {
 	var names []string
 	own := []string{"internal/verify/providers/"}

@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// values are what the test reads in a values file of NATS' own chart.
+// values is the part of a values file of NATS' own chart that the test needs.
 type values struct {
 	Config struct {
 		Merge map[string]any
@@ -41,10 +41,11 @@ func read(t *testing.T, file string) (v values) {
 	return v
 }
 
-// variable is how the chart's values write what is to stand without quotes.
+// variable matches how the chart's values mark text that must stand without quotes.
 var variable = regexp.MustCompile(`"<<\s*(.*?)\s*>>"`)
 
-// parse has nats-server read a configuration, with the passwords that a Secret would give it.
+// parse reads a configuration with nats-server's parser, with the passwords that a Secret would
+// give it.
 func parse(t *testing.T, text string) *server.Options {
 	t.Helper()
 	t.Setenv("BRIDGE_PASSWORD", "p0f0bridge")
@@ -56,7 +57,7 @@ func parse(t *testing.T, text string) *server.Options {
 	return options
 }
 
-// user is what an account's user may do, as nats-server understands it.
+// user is the rights of an account's user, as nats-server reads them.
 type user struct {
 	Account, Password string
 	Permissions       *server.Permissions
@@ -70,7 +71,8 @@ func users(o *server.Options) map[string]user {
 	return all
 }
 
-// The values for NATS' own chart give the users of accounts.conf, and nobody else, the same rights.
+// The values for NATS' own chart give the same users as accounts.conf the same rights, and no other
+// user any.
 func TestChartValues(t *testing.T) {
 	want := users(parse(t, Accounts))
 	chart := read(t, "chart-values.yaml")

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// What the bridge of this tree receives has its effect, and what isn't fit for one is a dead
+// An event that this tree's bridge receives has its effect; one that can't have it becomes a dead
 // letter.
 func TestExample(t *testing.T) {
 	dir := t.TempDir()

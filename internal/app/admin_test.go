@@ -62,7 +62,7 @@ func TestLogLevel(t *testing.T) {
 	}
 }
 
-// Profiles are there with PPROF=true only.
+// Only PPROF=true serves profiles.
 func TestPPROF(t *testing.T) {
 	for value, want := range map[string]int{"false": http.StatusNotFound, "true": http.StatusOK} {
 		b := start(t, "PPROF="+value)
@@ -74,7 +74,7 @@ func TestPPROF(t *testing.T) {
 	}
 }
 
-// A change of the level is logged, whatever the level is then.
+// A change of the level is logged at any level.
 func TestLogLevelIsLogged(t *testing.T) {
 	b := start(t)
 	for i, level := range []string{"panic", "panic", "debug"} {
@@ -90,8 +90,8 @@ func TestLogLevelIsLogged(t *testing.T) {
 	}
 }
 
-// Over loopback a page of some site can't reach the admin listener by a name that it has resolve to
-// 127.0.0.1.
+// A web page can't reach the admin listener on loopback by a name that resolves to 127.0.0.1 (DNS
+// rebinding).
 func TestAdminHost(t *testing.T) {
 	b := start(t)
 	_, port, err := net.SplitHostPort(b.AdminAddr())
@@ -118,8 +118,7 @@ func TestAdminHost(t *testing.T) {
 	}
 }
 
-// Requests that stop in the middle, however many, don't keep anybody else from the admin listener,
-// and end.
+// Any number of requests that stop in the middle leave the admin listener reachable, and are ended.
 func TestAdminIsBounded(t *testing.T) {
 	b := start(t)
 	var all []net.Conn

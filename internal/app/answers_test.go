@@ -48,8 +48,8 @@ func frigadeHeader(t *testing.T, body string) string {
 	return sign(t, "X-Webhook-Signature", frigadeSecret, string(canonical.Member("data")))
 }
 
-// Every row of the contract's status table, through a real socket; and what is refused never
-// reaches the stream.
+// Each row of the contract's status table is tested through a real socket, and nothing that is
+// refused reaches the stream.
 func TestAnswers(t *testing.T) {
 	b := start(t, "MAX_BODY_BYTES=64KiB")
 	large := func(n int) string { // a valid body of exactly n bytes
@@ -142,7 +142,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// From outside one signature failure can't be told from another.
+// All signature failures have the same answer.
 func TestSignatureFailuresReadTheSame(t *testing.T) {
 	b := start(t)
 	body := flockBody("a", "")
@@ -166,8 +166,8 @@ func TestSignatureFailuresReadTheSame(t *testing.T) {
 	}
 }
 
-// Paths other than the endpoints' are not found, whatever cleaning would make of them; nobody is
-// redirected. Those that are nearly an endpoint's are counted and logged with where that is.
+// Any path other than an endpoint's is not found, even if cleaning it would give one; nobody is
+// redirected. A path that is nearly an endpoint's is counted and logged with the right one.
 func TestPathsAndMethods(t *testing.T) {
 	b := start(t)
 	for _, target := range []string{
@@ -215,7 +215,7 @@ func TestPathsAndMethods(t *testing.T) {
 	}
 }
 
-// A flood of one kind of refusal doesn't keep another from the log, though both read the same.
+// A flood of one kind of refusal doesn't keep another kind with the same answer out of the log.
 func TestEachOutcomeIsLogged(t *testing.T) {
 	b := start(t)
 	body := flockBody("a", "")
@@ -233,7 +233,8 @@ func TestDuplicate(t *testing.T) {
 	b := start(t)
 	body := frigadeBody("again", "")
 	first := b.post("frigade", body, frigadeHeader(t, body))
-	// Frigade's time is unsigned and the encoding of the signature open: the event is the same.
+	// A delivery of Frigade's with another time, which is unsigned, or another encoding of the
+	// signature is the same event.
 	renewed := strings.Replace(body, `"time":"2`, `"time":"2`, 1)
 	renewed = strings.Replace(renewed, `Z","data"`, `Z", "data"`, 1)
 	canonical, err := stringify.Parse([]byte(body))
@@ -250,7 +251,7 @@ func TestDuplicate(t *testing.T) {
 	}
 }
 
-// The event's finished message can be too large where its body isn't.
+// A body that is not too large can give a message that is.
 func TestMessageTooLarge(t *testing.T) {
 	b := start(t, "MAX_BODY_BYTES=16MiB", "MAX_IN_FLIGHT_BYTES=128MiB")
 	body := flockBody("large", `,"fill":[`+strings.Repeat("1e20,", 3<<20/5)+`0]`) // 21 digits each: four times as long

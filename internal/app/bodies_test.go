@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A body that isn't whole 5 s after its headers is given up, whether its length was announced or
-// not, and whether it trickles or stalls.
+// The bridge stops reading a body that isn't complete 5 s after its headers, with or without an
+// announced length, trickling or stalled.
 func TestSlowBody(t *testing.T) {
 	b := start(t)
 	for _, framing := range []string{"Content-Length: 100", "Transfer-Encoding: chunked"} {
@@ -30,7 +30,8 @@ func TestSlowBody(t *testing.T) {
 	}
 }
 
-// A body that is slow, but whole in time, is taken; and the deadline doesn't outlive it.
+// A slow body that is complete in time is accepted, and its deadline doesn't affect the next
+// request.
 func TestBodyInPieces(t *testing.T) {
 	b := start(t)
 	c := b.dial()
@@ -86,7 +87,7 @@ func TestChunked(t *testing.T) {
 	}
 }
 
-// A sender that reads only once it has sent everything gets to read its 413.
+// A sender that reads only after it has sent everything receives its 413.
 func TestAnswerToLargeBodyIsReadable(t *testing.T) {
 	b := start(t)
 	c := b.dial()
@@ -99,7 +100,7 @@ func TestAnswerToLargeBodyIsReadable(t *testing.T) {
 	if a := c.read("POST"); a.StatusCode != http.StatusUnauthorized {
 		t.Errorf("afterwards answered %s", a.Status)
 	}
-	// One that would send without end is cut off.
+	// A sender that never stops is cut off.
 	endless := b.dial()
 	endless.write("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 1000000000\r\n\r\n")
 	go func() {
@@ -114,7 +115,7 @@ func TestAnswerToLargeBodyIsReadable(t *testing.T) {
 	}
 }
 
-// Who asks before sending is told without sending.
+// A sender with Expect: 100-continue gets its answer without sending the body.
 func TestExpectContinue(t *testing.T) {
 	b := start(t)
 	c := b.dial()
@@ -137,7 +138,7 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
-// Once the body is there, hanging up changes nothing.
+// Once the body has been read, hanging up changes nothing.
 func TestHangUp(t *testing.T) {
 	b := start(t)
 	const n = 20
@@ -149,7 +150,7 @@ func TestHangUp(t *testing.T) {
 		_ = c.Close()
 	}
 	// A reset may overtake a request that the server hasn't read yet: that one was never received.
-	// What was answered or logged as accepted must be stored, and nothing else is lost.
+	// Everything that was answered or logged as accepted must be stored.
 	b.await("done with all", func() bool {
 		return strings.Count(b.log.String(), `"delivery accepted"`)+strings.Count(b.log.String(), `"delivery refused"`) > 0 && b.handler.InFlightBytes() == 0
 	})
@@ -161,7 +162,7 @@ func TestHangUp(t *testing.T) {
 	}
 }
 
-// Requests that come together on a connection are answered in their order.
+// Pipelined requests are answered in their order.
 func TestPipelining(t *testing.T) {
 	b := start(t)
 	c := b.dial()
@@ -197,8 +198,8 @@ func TestTooManyHeaders(t *testing.T) {
 	}
 }
 
-// A body that never comes is not waited for longer where nobody wants it; nor does it hold up the
-// shutdown.
+// The bridge doesn't wait longer than 5 s for a body that never comes and isn't needed, and a
+// shutdown doesn't wait for it.
 func TestUnwantedBodyThatNeverComes(t *testing.T) {
 	b := start(t)
 	for request, want := range map[string]int{

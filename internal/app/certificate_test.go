@@ -23,12 +23,12 @@ func content(t *testing.T, file string) string {
 	return string(text)
 }
 
-// files is a pair as a Kubernetes secret of type kubernetes.io/tls has it.
+// files are certificate and key as in a Kubernetes secret of type kubernetes.io/tls.
 func files(t *testing.T, cert, key tlstest.Pair) map[string]string {
 	return map[string]string{"tls.crt": content(t, cert.Cert), "tls.key": content(t, key.Key)}
 }
 
-// client trusts the one certificate, and would speak HTTP/2 where it was offered.
+// client trusts only this certificate, and would speak HTTP/2 if the server offered it.
 func client(t *testing.T, trusted tlstest.Pair, change func(*tls.Config)) *http.Client {
 	pool := x509.NewCertPool()
 	pool.AddCert(trusted.Leaf)
@@ -60,8 +60,8 @@ func (b *bridge) postTLS(c *http.Client) (status int, proto string, err error) {
 	return response.StatusCode, response.Proto, err
 }
 
-// TLS on the public listener alone, from 1.2 on, without HTTP/2 (ADR 12): who offers both speaks
-// HTTP/1.1, and who speaks nothing else gets no connection.
+// Only the public listener has TLS, from 1.2 on and without HTTP/2 (ADR 12): a client that offers
+// both speaks HTTP/1.1, and one that offers only HTTP/2 gets no connection.
 func TestTLS(t *testing.T) {
 	pair := tlstest.New(t, "hooks.example.com")
 	b := start(t, "TLS_CERT_FILE="+pair.Cert, "TLS_KEY_FILE="+pair.Key)
@@ -92,7 +92,7 @@ func TestTLS(t *testing.T) {
 	if got := int64(b.number("webhook_bridge_tls_certificate_expiry_timestamp_seconds")); got != pair.Leaf.NotAfter.Unix() {
 		t.Errorf("expires at %d, want %d", got, pair.Leaf.NotAfter.Unix())
 	}
-	// A sender that speaks no TLS is told so, and no endpoint is reached.
+	// A sender without TLS gets an answer that says so, and reaches no endpoint.
 	c := b.dial()
 	c.write("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 0\r\n\r\n")
 	if line, err := c.reader.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 400") {
@@ -100,7 +100,7 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// Certificate and key are replaced together. A half of a new pair, or one that isn't whole, changes
+// Certificate and key are replaced together. One half of a new pair, or an incomplete file, changes
 // nothing but log and metrics.
 func TestCertificateReload(t *testing.T) {
 	first, second, expired := tlstest.New(t, "hooks.example.com"), tlstest.New(t, "hooks.example.com"), tlstest.Until(t, time.Now().Add(-time.Minute), "hooks.example.com")

@@ -36,8 +36,8 @@ func (b *bridge) ids() (ids []string) {
 	return ids
 }
 
-// While NATS is away events are spooled, once each, and nothing unsigned is; when it comes they are
-// stored in the order of their arrival, by another process too.
+// While NATS is away events are spooled, each once, and nothing unsigned is. Afterwards they are
+// stored in the order of their arrival, even by another process.
 func TestNATSAway(t *testing.T) {
 	s := natsdtest.New(t, "")
 	vars := []string{"NATS_URL=" + s.URL(), "DATA_DIR=" + t.TempDir()}
@@ -95,7 +95,7 @@ func TestNATSAway(t *testing.T) {
 	}
 }
 
-// Without NATS and without room there is nowhere to keep an event.
+// Without NATS and without room in the spool the answer is 503.
 func TestNowhere(t *testing.T) {
 	b := start(t, "NATS_URL=nats://127.0.0.1:1", "SPOOL_MAX_BYTES=1000")
 	for i, want := range []int{200, 503, 503} {
@@ -110,7 +110,7 @@ func TestNowhere(t *testing.T) {
 	})
 }
 
-// With SPOOL_DRAIN_TIMEOUT the end waits for the spool to be delivered.
+// With SPOOL_DRAIN_TIMEOUT a shutdown waits for the spool to be delivered.
 func TestDrain(t *testing.T) {
 	s := natsdtest.New(t, "")
 	b := start(t, "NATS_URL="+s.URL(), "SPOOL_DRAIN_TIMEOUT=1m")
@@ -131,7 +131,7 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// What bears a right signature is published or kept; nothing else is.
+// Every delivery with a right signature is published or kept, and no other.
 func TestQuarantine(t *testing.T) {
 	b := start(t)
 	contradicting := strings.Replace(frigadeBody("g", ""), "completedStep", "startedStep", 1)
@@ -220,7 +220,8 @@ func TestQuarantineOff(t *testing.T) {
 	}
 }
 
-// Quarantine goes through the spool too, in a queue of its own that holds up no events.
+// Quarantined deliveries go through the spool too, in a queue of their own that never delays
+// events.
 func TestQuarantineWhileNATSIsAway(t *testing.T) {
 	s := natsdtest.New(t, "")
 	b := start(t, "NATS_URL="+s.URL())

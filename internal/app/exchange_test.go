@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// One secret doesn't come into force at endpoints of two providers, also not by a file that
-// changes; where two exchange theirs, or one gives up what the other wants, each has its own again.
+// One secret is never in force at endpoints of two providers, even after a file changes. If two
+// endpoints exchange their secrets, or one gives up a secret that the other takes, each has its own
+// in the end.
 func TestSecretsAreNotShared(t *testing.T) {
 	v := newVolume(t, map[string]string{"a": "one", "b": "two", "c": "three"})
 	vars := slices.Concat(further(0, "a", "flock", "SECRETS_FILE="+v.path("a")), further(1, "b", "frigade", "SECRETS_FILE="+v.path("b")),

@@ -91,7 +91,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// What arrives in the stream, with its headers.
+// A delivery arrives in the stream, with its headers.
 func TestMessage(t *testing.T) {
 	b := start(t)
 	body := strings.Replace(flockBody("a", ""), ":", ": ", 1)
@@ -127,7 +127,7 @@ func (panicking) Publish(_ context.Context, m publish.Message) (publish.Status, 
 	panic(string(m.Data))
 }
 
-// No reply and no log line holds a secret, a signature or a body, a panic's neither.
+// No answer and no log line contains a secret, a signature or a body, not even after a panic.
 func TestNothingLeaks(t *testing.T) {
 	b := start(t)
 	body := flockBody("marked-body", "")
@@ -181,8 +181,8 @@ func TestFloodIsSampled(t *testing.T) {
 	}
 }
 
-// A shutdown under load cuts nothing: connections are kept alive by senders that see a cut
-// connection as a lost delivery, as Flock's would be.
+// A shutdown under load cuts no delivery. The senders keep their connections alive and count a cut
+// connection as a lost delivery, as it would be for Flock.
 func TestShutdownUnderLoad(t *testing.T) {
 	b := start(t, "SHUTDOWN_DELAY=200ms")
 	const senders = 16
@@ -226,7 +226,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 	}
 }
 
-// During the delay new connections are taken; an idle one gets its next answer after it, too.
+// During the delay new connections are accepted; an idle one gets its next answer after it, too.
 func TestShutdownDelay(t *testing.T) {
 	b := start(t, "SHUTDOWN_DELAY=500ms")
 	idle := b.dial()
@@ -281,7 +281,7 @@ func TestAddressInUse(t *testing.T) {
 	}
 }
 
-// Every line of the log is an object with what a log pipeline needs.
+// Every log line is a JSON object with the fields that log pipelines need.
 func TestLogLines(t *testing.T) {
 	b := start(t)
 	b.post("flock", "{}")
@@ -296,8 +296,8 @@ func TestLogLines(t *testing.T) {
 	}
 }
 
-// Connections on which nothing was ever sent, and a time-out that is used up by waiting for idle
-// ones, are no failure.
+// Connections without a request don't make a shutdown fail, nor does a time-out that was spent on
+// waiting for idle ones.
 func TestShutdownWithSilentConnections(t *testing.T) {
 	b := start(t, "SHUTDOWN_TIMEOUT=50ms")
 	b.closing = time.Minute // the machine may be busy
@@ -314,8 +314,8 @@ func TestShutdownWithSilentConnections(t *testing.T) {
 	}
 }
 
-// Who connects while a bridge starts has an answer within a second, even where NATS takes the
-// connection and says nothing. A machine that stands still gets another try.
+// A sender that connects while the bridge starts has its answer within a second, even if NATS
+// accepts the connection and stays silent. If the machine itself stalls, the test tries again.
 func TestStartWithSilentNATS(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, and nobody answers
 	if err != nil {

@@ -25,7 +25,7 @@ var updateMetrics = flag.Bool("update-metrics", false, "write docs/metrics.md an
 
 const observability = "../../deploy/observability/"
 
-// every returns every metric that a bridge can have, none of which is ever read.
+// every returns all metrics of a bridge. Their values are never read.
 func every() *telemetry.Metrics {
 	m := telemetry.NewMetrics("")
 	m.Add(new(App).gauges()...)
@@ -80,7 +80,7 @@ look-up found it stored already), or one of the [causes](operations.md#nats-is-a
 	}
 }
 
-// docs/operations.md says of each outcome and of each cause what to do.
+// docs/operations.md has a row for each outcome and each cause.
 func TestOperationsListsOutcomes(t *testing.T) {
 	operations, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
@@ -107,7 +107,7 @@ func TestOperationsListsOutcomes(t *testing.T) {
 
 var ours = regexp.MustCompile(`webhook_bridge_[a-z_]+`)
 
-// The dashboard and the alerts use metrics that there are.
+// The dashboard and the alerts use only metrics that exist.
 func TestMetricsInUse(t *testing.T) {
 	known := []string{"webhook_bridge_"} // in a regular expression
 	for _, d := range describe(every()) {
@@ -138,7 +138,7 @@ var (
 	anchor    = regexp.MustCompile(`(?m)^ +runbook_url: \S+docs/runbook\.md#(\w+)$`)
 )
 
-// Every alert has an entry in the runbook, and the runbook none besides.
+// The runbook has an entry for every alert, and no other.
 func TestRunbook(t *testing.T) {
 	rules, err := os.ReadFile(observability + "alerts.yaml")
 	if err != nil {
@@ -176,8 +176,7 @@ var (
 	grepped = regexp.MustCompile(`kubectl logs POD \| grep (?:-E )?['"]"?([\w' ]{5,})['"]`) // what is looked for in the log
 )
 
-// A log line that the runbook speaks of is one that somebody finds: operations.md lists it, and the
-// code has it.
+// Each log line in the runbook is listed in operations.md and is in the code.
 func TestRunbooksLogLines(t *testing.T) {
 	read := func(file string) string {
 		text, err := os.ReadFile(file)

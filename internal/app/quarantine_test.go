@@ -26,8 +26,8 @@ func (b *bridge) kept() map[string]uint64 {
 	return info.State.Subjects
 }
 
-// A sender that has one stale capture of Frigade's without actionType, where neither type nor the
-// rest of the body is signed, has it kept once, whatever they write there.
+// A stale capture of Frigade's without actionType, where only data is signed, is kept once,
+// whatever its holder writes around data.
 func TestVariantsAreKeptOnce(t *testing.T) {
 	for name, vars := range map[string][]string{"stored": nil, "spooled": {"NATS_URL=later"}} {
 		t.Run(name, func(t *testing.T) {
@@ -57,7 +57,7 @@ func TestVariantsAreKeptOnce(t *testing.T) {
 	}
 }
 
-// What was answered 200 stays through a flood of stale deliveries that were all signed.
+// A flood of stale signed deliveries doesn't displace deliveries that were answered 200.
 func TestRefusedPushNothingOut(t *testing.T) {
 	b := start(t, "QUARANTINE_MAX_BYTES=2MiB")
 	nameless := fmt.Sprintf(`{"timestamp":%d}`, time.Now().Unix())
@@ -85,8 +85,8 @@ func TestRefusedPushNothingOut(t *testing.T) {
 	}
 }
 
-// Who reads the quarantine can send nothing of it again: neither the headers nor the body have a
-// signature, and a seal is none.
+// A reader of the quarantine can't send its deliveries again: neither headers nor bodies have a
+// signature, and a seal isn't one.
 func TestQuarantineCannotBeReplayed(t *testing.T) {
 	b := start(t)
 	now := time.Now().UTC().Format("2006-01-02T15:04:05.000Z")

@@ -19,7 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// volume is a directory as Kubernetes mounts a secret.
+// volume is a directory like a secret that Kubernetes has mounted.
 type volume struct {
 	t       *testing.T
 	dir     string
@@ -44,7 +44,7 @@ func (v *volume) do(errs ...error) {
 	}
 }
 
-// swap puts another version of all files in place, at once, as kubelet does it.
+// swap replaces all files at once, as kubelet does.
 func (v *volume) swap(files map[string]string) {
 	v.t.Helper()
 	old := filepath.Join(v.dir, fmt.Sprintf("..2026_%d", v.version))
@@ -66,7 +66,7 @@ func further(i int, name, provider string, more ...string) []string {
 	return vars
 }
 
-// lines are the log's with that message, each as a map.
+// lines returns the log lines with that message, each as a map.
 func (b *bridge) lines(message string) (found []map[string]any) {
 	for line := range strings.Lines(b.log.String()) {
 		var entry map[string]any
@@ -107,7 +107,7 @@ func TestRotationUnderLoad(t *testing.T) {
 		b.await("loaded", func() bool { return len(b.lines("secrets loaded")) == n })
 	}
 
-	// What signs just now: bit 0 the old secret, bit 1 the new one.
+	// The secrets that sign now: bit 0 is the old one, bit 1 the new one.
 	var signing atomic.Int32
 	signing.Store(1)
 	var sent, refused atomic.Int64
@@ -157,7 +157,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 	signing.Store(2)
 	more()
-	// Nobody signs with the old one any more: what is in flight comes to its end, then it goes.
+	// Nobody signs with the old secret any more: it is removed after the last delivery in flight.
 	more()
 	before := b.metric(`webhook_bridge_secret_last_verified_timestamp_seconds{endpoint="live",secret="1"}`)
 	more()
@@ -175,7 +175,7 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 }
 
-// What the counters, the times and the log say of positions follows the secrets.
+// Counters, times and log lines that name a position follow the secrets.
 func TestPositions(t *testing.T) {
 	v := newVolume(t, map[string]string{"flock": "old"})
 	b := start(t, further(0, "live", "flock", "SECRETS_FILE="+v.path("flock"))...)
@@ -211,7 +211,7 @@ func TestPositions(t *testing.T) {
 	}
 	check := func(what string, wantSeries map[string]string, wantFirsts ...string) {
 		t.Helper()
-		// The observer is told after the answer.
+		// The observer is called after the answer.
 		b.await(what, func() bool { return cmp.Equal(wantSeries, series()) && cmp.Equal(wantFirsts, firsts()) || t.Failed() })
 	}
 	check("at the start", map[string]string{"used 0": "false"})
@@ -234,7 +234,7 @@ func TestPositions(t *testing.T) {
 	check("and counts on", map[string]string{"count 0": "3", "used 0": "true"}, "0", "1", "0")
 }
 
-// A delivery that was verified under secrets that were replaced meanwhile counts for no other's
+// A delivery that was verified under replaced secrets isn't counted for the new secret at that
 // position.
 func TestReplacedInFlight(t *testing.T) {
 	b := start(t)
@@ -250,8 +250,8 @@ func TestReplacedInFlight(t *testing.T) {
 	}
 }
 
-// Whatever the file becomes that can't be used, the last good secrets stay in force; log and
-// metrics say so, once, and also when it is over.
+// An unusable file of any kind leaves the last good secrets in force; log and metrics report it
+// once, and again when it is usable.
 func TestUnusableSecrets(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	write := func(content string) {

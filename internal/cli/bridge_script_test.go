@@ -56,8 +56,8 @@ func listening(ts *testscript.TestScript, neg bool, args []string) {
 	awaitListening(ts, args[0], ts.Getenv("NATS_URL") == "")
 }
 
-// awaitListening sets $URL, $PUBLIC and $ADMIN to where the bridge listens, and where it is its own
-// NATS server also $NATS_URL.
+// awaitListening sets $URL, $PUBLIC and $ADMIN to the bridge's addresses, and with the embedded
+// server also $NATS_URL.
 func awaitListening(ts *testscript.TestScript, name string, embedded bool) {
 	log := name + ".err"
 	addresses := awaitMatch(ts, log, listens)
@@ -70,8 +70,8 @@ func awaitListening(ts *testscript.TestScript, name string, embedded bool) {
 	}
 }
 
-// reserve sets a variable to an address where nothing listens, for what must come back at the same
-// place. Its port is none that the system gives to others of its own accord.
+// reserve sets a variable to an address where nothing listens, for a server that must come back at
+// the same address. The system doesn't assign its port to others.
 func reserve(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, !neg && len(args) == 1, "reserve VARIABLE")
 	for {
@@ -84,9 +84,9 @@ func reserve(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// paste runs the one line of a file that has a text, as somebody would who copies it from there to
-// a terminal. A line that begins with curl is done without curl, which not every machine has. With
-// a name besides, the program runs in the background.
+// paste runs the one line of a file that contains a text, as if somebody pasted it into a terminal.
+// It runs curl's lines without curl, which not every machine has. With a name, the program runs in
+// the background.
 func paste(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, !neg && (len(args) == 2 || len(args) == 3), "paste FILE TEXT [NAME]")
 	line := lineWith(ts, args[0], args[1])
@@ -111,13 +111,13 @@ func paste(ts *testscript.TestScript, neg bool, args []string) {
 
 var assignment = regexp.MustCompile(`^[A-Z_]+=`)
 
-// fetch gets the URL that stands in the one line of a file that has a text.
+// fetch gets the URL in the one line of a file that contains a text.
 func fetch(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, !neg && len(args) == 2, "fetch FILE TEXT")
 	curl(ts, []string{regexp.MustCompile(`http://\S+`).FindString(lineWith(ts, args[0], args[1]))})
 }
 
-// lineWith returns the one line of a file that has a text.
+// lineWith returns the one line of a file that contains a text.
 func lineWith(ts *testscript.TestScript, file, text string) string {
 	var found []string
 	for line := range strings.Lines(ts.ReadFile(file)) {
@@ -132,7 +132,7 @@ func lineWith(ts *testscript.TestScript, file, text string) string {
 	return found[0]
 }
 
-// leftover expects so many files of that name in the directory for temporary files.
+// leftover expects that number of files of that name in the directory for temporary files.
 func leftover(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, !neg && len(args) == 2, "leftover PATTERN N")
 	files, err := filepath.Glob(filepath.Join(ts.Getenv("TMPDIR"), args[0]))
@@ -142,7 +142,7 @@ func leftover(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// shellWords splits a line as a shell does, of which it knows blanks and single quotes.
+// shellWords splits a line at blanks, except within single quotes, as a shell does.
 func shellWords(line string) []string {
 	var words []string
 	var word strings.Builder
@@ -168,7 +168,7 @@ func shellWords(line string) []string {
 	return words
 }
 
-// curl does what curl does with -i, -H and -d, and knows nothing else.
+// curl does the same as curl with -i, -H and -d.
 func curl(ts *testscript.TestScript, args []string) {
 	method, url, body := http.MethodGet, "", ""
 	header := http.Header{"Accept": {"*/*"}, "User-Agent": {"curl/8.5.0"}}
@@ -203,8 +203,8 @@ func curl(ts *testscript.TestScript, args []string) {
 	ts.Check(err)
 }
 
-// occupy listens on an address for as long as the script runs and sets the variable to it. Where
-// somebody else has that address, it is occupied all the same.
+// occupy listens on an address until the script ends and sets the variable to it. If another
+// process has that address already, that is enough.
 func occupy(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, !neg && len(args) == 2, "occupy VARIABLE ADDRESS")
 	address := args[1]
@@ -217,7 +217,7 @@ func occupy(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv(args[0], address)
 }
 
-// stored writes what the stream has to a file, a payload a line, once it has at least n messages.
+// stored writes the stream's payloads to a file, one a line, once there are at least n messages.
 func stored(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, !neg && (len(args) == 1 || len(args) == 2), "stored FILE [N]")
 	least := 0
@@ -288,7 +288,7 @@ func certificate(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".key"), key, 0o600))
 }
 
-// explain has the bridge explain the delivery in NAME.txt, received at 03:04:10 unless --at is
+// explain runs `bridge verify` on the delivery in NAME.txt, received at 03:04:10 unless --at is
 // given. It expects that exit status, the text of NAME.want, and none of the secrets.
 func explain(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, !neg && len(args) > 1, "explain STATUS NAME [ENDPOINT] [--at=TIME] [VARIABLE=value...]")

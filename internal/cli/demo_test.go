@@ -6,7 +6,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 )
 
-// Where a listener takes every address, the command reaches it on this machine.
+// If a listener takes every address, commands reach it on this machine.
 func TestLocal(t *testing.T) {
 	for address, want := range map[config.Address]string{
 		":8080": "127.0.0.1:8080", "0.0.0.0:8080": "127.0.0.1:8080", "[::]:8080": "127.0.0.1:8080",

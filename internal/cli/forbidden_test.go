@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// NATS doesn't answer what it forbids: the error of a command that has waited for nothing names the
-// right.
+// NATS doesn't answer forbidden requests. The error of a command that waited in vain names the
+// missing right.
 func TestTailForbidden(t *testing.T) {
 	o := operate(t, []string{"webhooks.>"})
 	if _, words := o.run("", 1, "tail", "--follow=false"); !strings.Contains(words, "$JS.API.STREAM.INFO.WEBHOOKS") || !strings.Contains(words, "NATS_INBOX_PREFIX") {

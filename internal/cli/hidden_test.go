@@ -14,10 +14,9 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
-// No secret, signature or body is in anything that the program says, whatever is done to it: on its
-// outputs, in its log at debug level, its metrics, spans, profiles and answers. A body is where
-// somebody asks for it, on the standard output of tail, show, export and verify, a signature on
-// that of show --raw; a secret nowhere. (A dump of the heap has all of them.)
+// No output, log line at debug level, metric, span, profile or answer contains a secret, a
+// signature or a body, whatever is done to the program. Exceptions, on standard output: bodies of
+// tail, show, export and verify, and the signature of show --raw. (A heap dump has all of them.)
 func TestNothingHiddenIsShown(t *testing.T) {
 	program, err := os.Executable()
 	if err != nil {
@@ -52,7 +51,7 @@ func TestNothingHiddenIsShown(t *testing.T) {
 	h.deliveries(now, good)
 	half()
 
-	// A file of secrets that can't be used, and one that can.
+	// An unusable file of secrets, and a usable one.
 	write("secrets", markedSecret+"-5\n"+markedSecret+"-5\n")
 	h.await(log, `secrets can't be loaded.*same secret`)
 	write("secrets", markedSecret+"-5\x00\n")
@@ -66,7 +65,7 @@ func TestNothingHiddenIsShown(t *testing.T) {
 	h.end(syscall.SIGTERM)
 	spans()
 
-	// Without NATS: spooled, busy, and an end that prints every goroutine.
+	// Without NATS: spooled, busy, and an exit that prints every goroutine.
 	h.start("NATS_URL=nats://"+markedSecret+":"+markedSecret+"@127.0.0.1:1", "SPOOL_MAX_BYTES=3000", "DATA_DIR=spooling", "MAX_IN_FLIGHT_BYTES=4000")
 	h.deliver("200 spooled", "flock", good, h.flock(good))
 	for i := range 20 { // until it is full
@@ -83,7 +82,7 @@ func TestNothingHiddenIsShown(t *testing.T) {
 	h.end(syscall.SIGQUIT)
 	h.command([]string{"DATA_DIR=spooling"}, "spool", "list")
 
-	// TLS, and clients that speak it badly.
+	// TLS, and clients that break its rules.
 	h.start("TLS_CERT_FILE="+pair.Cert, "TLS_KEY_FILE="+pair.Key, "DATA_DIR=tls")
 	h.raw("POST /webhooks/flock HTTP/1.1\r\nHost: "+markedBody+"\r\n\r\n", true)
 	if conn, err := tls.Dial("tcp", h.public, &tls.Config{InsecureSkipVerify: true, ServerName: markedBody}); err != nil {

@@ -14,9 +14,9 @@ import (
 	"github.com/ade15e70/webhook-bridge/event"
 )
 
-// hook serves $HOOK: /fine takes events and writes their ids to a file, /flaky refuses each once
-// with 503, /moved redirects to /fine, /wrong answers 400, /hang never answers. All close the
-// answer's line with an escape.
+// hook serves $HOOK: /fine accepts events and writes their ids to a file, /flaky refuses each once
+// with 503, /moved redirects to /fine, /wrong answers 400, /hang never answers. Every status line
+// ends with an escape sequence.
 func hook(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, !neg && len(args) == 1, "hook FILE")
 	file, err := os.Create(ts.MkAbs(args[0]))

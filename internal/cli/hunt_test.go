@@ -26,15 +26,15 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
-// What must not be seen bears a mark: secrets, bodies and signatures that aren't the MAC of
-// anything.
+// Secrets, bodies and signatures that must not be seen contain a mark; signatures that are no MACs
+// of anything, too.
 const (
 	markedSecret    = "hushkey"
 	markedBody      = "hushbody"
 	markedSignature = "hushsign"
 )
 
-// hunt drives the real binary and keeps all that it says.
+// hunt drives the real binary and keeps all of its output.
 type hunt struct {
 	t        *testing.T
 	dir      string
@@ -49,7 +49,7 @@ type hunt struct {
 	launched int
 }
 
-// forms are the ways in which bytes may be written.
+// forms are the encodings in which bytes may be written.
 func forms(text string) []string {
 	all := []string{text, hex.EncodeToString([]byte(text)), strings.ToUpper(hex.EncodeToString([]byte(text)))}
 	decimal := fmt.Sprint([]byte(text)) // [104 117 …], as fmt writes bytes
@@ -74,8 +74,7 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// command runs one command to its end. What it prints as its data may have bodies in it where they
-// are what was asked for.
+// command runs one command to its end. Its data may contain bodies if bodies were asked for.
 func (h *hunt) command(environ []string, args ...string) (out string) {
 	h.t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -150,7 +149,7 @@ func (h *hunt) log() string {
 	return ""
 }
 
-// get keeps what the admin listener answers.
+// get keeps an answer of the admin listener.
 func (h *hunt) get(path string) string {
 	h.t.Helper()
 	response, err := http.Get("http://" + h.admin + path)
@@ -164,8 +163,8 @@ func (h *hunt) get(path string) string {
 	return text.String()
 }
 
-// raw sends bytes to the public listener and keeps the answer. Where the request isn't whole, it is
-// broken off then.
+// raw sends bytes to the public listener and keeps the answer. It closes the connection after an
+// incomplete request.
 func (h *hunt) raw(text string, whole bool) string {
 	h.t.Helper()
 	conn, err := net.Dial("tcp", h.public)
@@ -184,7 +183,7 @@ func (h *hunt) raw(text string, whole bool) string {
 	return string(answer[:n])
 }
 
-// begin sends a body that never becomes whole. What it returns waits for the answer.
+// begin sends an incomplete body. The function that it returns waits for the answer.
 func (h *hunt) begin() (end func()) {
 	h.t.Helper()
 	conn, err := net.Dial("tcp", h.public)
@@ -203,8 +202,7 @@ func (h *hunt) begin() (end func()) {
 	}
 }
 
-// collect is a collector of spans that keeps what it is sent. end, when the bridge has ended,
-// closes it.
+// collect is a collector that keeps the spans sent to it. Call end after the bridge has ended.
 func (h *hunt) collect() (url string, end func()) {
 	spans := make(chan string, 1000)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -225,7 +223,8 @@ func (h *hunt) collect() (url string, end func()) {
 	}
 }
 
-// deliver sends a body with headers, which are whole lines, and expects the answer to begin so.
+// deliver sends a body with headers, which are whole lines, and expects the beginning of the
+// answer.
 func (h *hunt) deliver(want, endpoint, body string, headers ...string) {
 	h.t.Helper()
 	lines := strings.Join(append(headers, ""), "\r\n")
@@ -237,7 +236,7 @@ func (h *hunt) deliver(want, endpoint, body string, headers ...string) {
 	}
 }
 
-// sign signs with a secret, and keeps the signature among what must not be seen.
+// sign signs with a secret, and adds the signature to the texts that must not be seen.
 func (h *hunt) sign(header, key, text string) string {
 	mac := verify.Sum(secret.New(key), []byte(text))
 	h.hidden = append(h.hidden, hex.EncodeToString(mac), strings.ToUpper(hex.EncodeToString(mac)),
@@ -259,7 +258,7 @@ func flockBody(id string, at time.Time) string {
 	return fmt.Sprintf(`{"name":"invitee.accepted","entity":"invitee","entityId":%[1]q,"data":{"invitee":{"id":%[1]q},"note":"%[2]s"},"timestamp":%[3]d}`, markedBody+id, markedBody, at.Unix())
 }
 
-// deliveries sends one of every kind, good, bad and hostile.
+// deliveries sends one delivery of every kind: good, bad and hostile.
 func (h *hunt) deliveries(now time.Time, good string) {
 	h.t.Helper()
 	h.deliver("200 stored", "flock", good, h.flock(good))
@@ -305,7 +304,7 @@ func (h *hunt) deliveries(now time.Time, good string) {
 	h.raw("POST /webhooks/flock HTTP/1.1\r\nX-Flock-Signature "+markedSignature+"\r\n\r\n", true)
 }
 
-// commands runs every command, with the environment of the bridge that has that log, and with a
+// commands runs every command, with the environment of the bridge that writes that log, and with a
 // wrong one.
 func (h *hunt) commands(log string, pair tlstest.Pair) {
 	h.t.Helper()
@@ -349,7 +348,7 @@ func (h *hunt) commands(log string, pair tlstest.Pair) {
 			h.verify(h.command([]string{server}, "quarantine", "show", id, "--raw"))
 		}
 	}
-	// What is wrong with the environment.
+	// A wrong environment.
 	for _, bad := range [][]string{
 		{"FLOCK_SECRETS=" + markedSecret + ",," + markedSecret},
 		{"FLOCK_SECRETS_FILE=secrets"},
@@ -371,8 +370,8 @@ func (h *hunt) commands(log string, pair tlstest.Pair) {
 	}
 }
 
-// verify has captures explained: one that is right, and some that are wrong in other ways. The
-// secrets are in the environment, the signatures in the captures.
+// verify runs `bridge verify` on captures: a right one, and several that are wrong in other ways.
+// The secrets are in the environment, the signatures in the captures.
 func (h *hunt) verify(capture string) {
 	h.t.Helper()
 	for i, text := range []string{

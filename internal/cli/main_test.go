@@ -12,12 +12,12 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// TestMain makes this binary the program too: a script that calls bridge starts a process of its
-// own, which runs the same main as the released one.
+// TestMain lets this binary run as the program: a script that calls bridge starts a process of its
+// own with the same main as the released one.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"bridge": func() {
-			// One that should have ended fails its script, and outlives no test that was killed.
+			// A process that should have ended fails its script, and is killed with it.
 			time.AfterFunc(3*bound, func() { panic("bridge is still running; the test's time is up") })
 			os.Exit(Main())
 		},
@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestScripts runs testdata/*.txtar. Their environment has nothing of ours but what they set.
+// TestScripts runs testdata/*.txtar. Scripts have only the variables that they set.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",

@@ -55,8 +55,8 @@ const (
 	// heap would gain nothing.
 	besides = 96 << 20
 	// limitedGC is where a limit holds: collecting is a tenth of an event's cost at Go's 100
-	// (docs/performance.md).
-	limitedGC = 175
+	// (ADR 13).
+	limitedGC = 250
 	// embeddedGC is where there is none.
 	embeddedGC = 50
 )

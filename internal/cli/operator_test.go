@@ -15,7 +15,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// operated is a NATS with the bridge's two streams, and a user for the commands who may do so much.
+// operated is a NATS server with the bridge's two streams, and a user for the commands with certain
+// rights.
 type operated struct {
 	t       *testing.T
 	server  *natsdtest.Server
@@ -60,7 +61,7 @@ func operate(t *testing.T, rights ...[]string) *operated {
 	return o
 }
 
-// put publishes a message, once the stream has forgotten its id.
+// put publishes a message after the stream has forgotten its id.
 func (o *operated) put(m publish.Message, id string) {
 	o.t.Helper()
 	header := nats.Header{}
@@ -82,7 +83,7 @@ func (o *operated) put(m publish.Message, id string) {
 	}
 }
 
-// count is how many messages a stream has.
+// count returns how many messages a stream has.
 func (o *operated) count(stream string) uint64 {
 	o.t.Helper()
 	s, err := o.js.Stream(o.t.Context(), stream)

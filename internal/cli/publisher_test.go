@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Where the environment has no endpoint nothing is taken to be remembered.
+// Without an endpoint in the environment no duplicate window is assumed.
 func TestReach(t *testing.T) {
 	cfg, err := load([]string{"FLOCK_SECRETS=x"}, ofDrain...)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
-// keep puts a delivery into quarantine that Flock dated then, and returns its id.
+// keep quarantines a delivery of Flock's with that time, and returns its id.
 func (o *operated) keep(reason string, dated, received time.Time) string {
 	o.t.Helper()
 	body, err := flock.Provider.NewBody("invitee.accepted", []byte(`{"n":1}`), "")
@@ -38,7 +38,7 @@ func (o *operated) keep(reason string, dated, received time.Time) string {
 	return d.ID
 }
 
-// Each command needs the rights that the documentation names and no more.
+// Each command needs exactly the rights in the documentation.
 func TestQuarantineRights(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
@@ -60,7 +60,8 @@ func TestQuarantineRights(t *testing.T) {
 	}
 }
 
-// Who may not look up publishes as a possible duplicate what the stream may have forgotten, and only that.
+// Without the right to look up, release publishes as possible duplicates only events that the
+// stream may have forgotten.
 func TestReleaseWithoutLookingUp(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
@@ -82,7 +83,7 @@ func TestReleaseWithoutLookingUp(t *testing.T) {
 	}
 }
 
-// What the stream may have stored before, and not recognise any more, is looked up and not published again.
+// An event that the stream may have stored and forgotten is looked up and not published again.
 func TestReleaseStoredAlready(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
@@ -99,7 +100,7 @@ func TestReleaseStoredAlready(t *testing.T) {
 			t.Parallel()
 			o := operate(t, mayPublish, mayList, mayShow, mayDrop, mayLookUp)
 			id := o.keep(test.reason, test.dated, test.received)
-			// This one is in the stream's memory too, and would else be its duplicate.
+			// The stream remembers this id as well, so it would be a duplicate otherwise.
 			o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte("{}")}, id)
 			if out, _ := o.run("", exitOK, "quarantine", "release", id); out != id+"  stored already\n" {
 				t.Errorf("%s", out)
@@ -111,7 +112,7 @@ func TestReleaseStoredAlready(t *testing.T) {
 	}
 }
 
-// An id may be abbreviated while it is one's alone. What others have put into the stream is passed over.
+// An id may be abbreviated as long as it is unique. Messages of others in the stream are ignored.
 func TestBeginnings(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
@@ -144,7 +145,7 @@ func TestBeginnings(t *testing.T) {
 	}
 }
 
-// Thousands are listed and dropped.
+// Thousands of deliveries are listed and dropped.
 func TestManyInQuarantine(t *testing.T) {
 	t.Parallel()
 	const many = 6000 // more than are read at once

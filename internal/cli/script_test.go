@@ -17,8 +17,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// The commands that scripts have besides testscript's own. None of them sleeps to let something
-// happen; each waits for it, for a minute at most.
+// These are the scripts' commands besides testscript's own. None sleeps; each waits for a
+// condition, for a minute at most.
 
 const bound = time.Minute
 
@@ -35,7 +35,7 @@ type process struct {
 	done    chan struct{} // closed when it has ended
 }
 
-// need fails the script unless the command is used rightly.
+// need fails the script if the command is used wrongly.
 func need(ts *testscript.TestScript, right bool, usage string) {
 	if !right {
 		ts.Fatalf("usage: %s", usage)

@@ -41,7 +41,7 @@ func openTerminals(t *testing.T) (master, terminal *os.File) {
 	return master, terminal
 }
 
-// What people wrote into names and ids doesn't act on a terminal, and is as it is in a file.
+// Names and ids can't control a terminal, and are unchanged in a file.
 func TestWhatIsShownOnTerminal(t *testing.T) {
 	master, terminal := openTerminals(t)
 	payload := "{\"id\":\"1\",\"userid\":\"\u009b2J\u202e\u007f\"}"
@@ -66,7 +66,7 @@ func TestWhatIsShownOnTerminal(t *testing.T) {
 	}
 }
 
-// Colours are for a terminal that can show them and for nobody who doesn't want any.
+// Output has colours only on a terminal that shows them, and not with NO_COLOR.
 func TestWhenColours(t *testing.T) {
 	terminal := openTerminal(t)
 	file, err := os.Create(t.TempDir() + "/file")

@@ -41,7 +41,7 @@ func printPayload(p printer, subject, payload string, now time.Time) error {
 	return p.print(subject, &e, err, now)
 }
 
-// Whatever the stream holds, it prints one line, which can't move the cursor.
+// Any message in the stream prints as one line that can't move the cursor.
 func TestPrintEvent(t *testing.T) {
 	zone := time.FixedZone("", 2*60*60)
 	now := time.Date(2026, 1, 2, 0, 30, 0, 0, zone)
@@ -74,7 +74,7 @@ func TestPrintEvent(t *testing.T) {
 			t.Errorf("%s:\n%q, want\n%q", test.payload, out.String(), test.want+"\n")
 		}
 	}
-	// On a terminal the ends of what it is about give way.
+	// On a terminal long subjects are cut at their end.
 	long := `{` + strings.Replace(required, "5e0c", "0123456789abcdef", 1) + `,"entityid":"flowResponse_uPzbTOayngU00Vzc","userid":"Zoë-12345678901234567890","receivedtime":"2026-01-01T22:15:00.007Z"}`
 	for columns, want := range map[int]string{
 		0:  "00:15:00  flock.a  Zoë-12345678901234567890  flowResponse_uPzbTOayngU00Vzc  01234567\n",
@@ -93,7 +93,7 @@ func TestPrintEvent(t *testing.T) {
 	}
 }
 
-// JSON stays as it is, but that it fits a line.
+// JSON stays as it is, except that it fits a line.
 func TestPrintJSON(t *testing.T) {
 	for _, test := range []struct{ payload, want string }{
 		{`{"a": "<&>\u2028", "b":1e21}`, `{"a": "<&>\u2028", "b":1e21}`},
@@ -108,7 +108,7 @@ func TestPrintJSON(t *testing.T) {
 	}
 }
 
-// Colours are around what is printed and change nothing of it.
+// Colours surround the text and don't change it.
 func TestColours(t *testing.T) {
 	const payload = `{"specversion":"1.0","id":"5e0c","source":"/webhooks/flock","type":"com.withflock.a","provider":"flock","event":"a","datacontenttype":"application/json","signed":"payload","data":{},"receivedtime":"x","subject":"invitee/\u001b[2J","userid":"c"}`
 	var plain, coloured strings.Builder

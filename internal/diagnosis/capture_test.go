@@ -15,7 +15,7 @@ const signed = "X-Flock-Signature: 0f0f"
 
 var header = []Field{{"Host", "x"}, {"X-Flock-Signature", "0f0f"}}
 
-// Each way in which a request may be shown, and what is read from it.
+// Each form of a captured request, and the delivery that is read from it.
 func TestParse(t *testing.T) {
 	for _, test := range []struct {
 		name, src string
@@ -120,7 +120,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// What tcpdump -A printed of a real request, in three packets with another connection's in between.
+// The output of tcpdump -A for a real request, in three packets between those of another
+// connection.
 func TestPackets(t *testing.T) {
 	src, err := os.ReadFile(filepath.Join("testdata", "tcpdump.txt"))
 	if err != nil {
@@ -138,7 +139,7 @@ func TestPackets(t *testing.T) {
 	}
 }
 
-// Of two connections the first request is read, and that there is another is said.
+// From two connections the first request is read, and a note mentions the other.
 func TestTwoConnections(t *testing.T) {
 	packet := func(from, text string) string {
 		return fmt.Sprintf("19:21:02.716730 IP %s > 127.0.0.1.80: Flags [P.], seq 1:2, length %d\nE..7.@.@.%s\n", from, len(text), text)

@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Whatever is in a capture: reading it ends, holds no more than was given, and what is read is read
-// again from what Append writes of it.
+// Reading any capture ends and keeps no more than it was given, and a delivery that was read is
+// read again from the output of Append.
 func FuzzParse(f *testing.F) {
 	src, err := os.ReadFile(filepath.Join("testdata", "tcpdump.txt"))
 	if err != nil {

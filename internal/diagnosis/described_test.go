@@ -13,8 +13,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// Of a delivery that is refused for one reason, that reason is found, and nothing of the text, of a
-// secret or of a signature is shown.
+// The one reason for a refusal is found, and no part of the body, of a secret or of a signature is
+// shown.
 func TestSettings(t *testing.T) {
 	const text, hidden = `{"type":"a.b","id":"hidden-id"}`, "hidden-secret-0123456789"
 	now := time.Unix(1767323045, 0)

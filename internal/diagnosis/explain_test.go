@@ -12,8 +12,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// asked diagnoses a delivery to the endpoint of that name that bears the MAC of the signed text
-// under the key, where the endpoint has those secrets.
+// asked diagnoses a delivery to the endpoint of that name. Its signature is the MAC of the signed
+// text under the key; the endpoint has those secrets.
 func asked(t *testing.T, endpoint, body, key, signed string, secrets ...string) Report {
 	t.Helper()
 	p := providers.ByName(endpoint)
@@ -38,7 +38,7 @@ func asked(t *testing.T, endpoint, body, key, signed string, secrets ...string) 
 	return report
 }
 
-// check expects the first cause to be proven, of that code, and to say that.
+// check expects that the first cause is proven, and has that code and text.
 func check(t *testing.T, name string, r Report, code, says string) {
 	t.Helper()
 	if r.Accepted || len(r.Causes) == 0 {
@@ -50,7 +50,7 @@ func check(t *testing.T, name string, r Report, code, says string) {
 	}
 }
 
-// What people sign in place of what the vendor documents is recognised, and named.
+// Texts that are commonly signed by mistake are recognised and named.
 func TestSignedTexts(t *testing.T) {
 	const data = `{"a":{"id":"1"}}`
 	body := func(timestamp, data string) string {
@@ -83,7 +83,7 @@ func TestSignedTexts(t *testing.T) {
 		"other_scheme", "set FRIGADE_SIGNATURE=payload")
 }
 
-// What a secret is mistaken for is recognised, and named.
+// Texts that are commonly taken for the secret are recognised and named.
 func TestSecretsAsMeant(t *testing.T) {
 	const key = marked
 	const body = `{"name":"a.b","entity":"a","entityId":"1","data":{"a":{"id":"1"}},"timestamp":1767323045}`
@@ -104,7 +104,7 @@ func TestSecretsAsMeant(t *testing.T) {
 	}
 }
 
-// With one thing put right, the next one that is wrong is named.
+// If a second thing is wrong, it is named as well.
 func TestThen(t *testing.T) {
 	const body = `{"name":"a.b","entity":"a","data":{"a":{"id":"1"}},"timestamp":1767323045000}`
 	r := asked(t, "flock", body, marked, body, `"`+marked+`"`)

@@ -35,8 +35,8 @@ func endpoints() (all []Endpoint) {
 	})
 }
 
-// Whatever was captured: it is diagnosed, nothing that is said holds a secret or a whole MAC, and
-// what isn't accepted has a cause.
+// Any capture is diagnosed, the report contains no secret and no whole MAC, and every refusal has a
+// cause.
 func FuzzDiagnose(f *testing.F) {
 	const flock = `{"name":"a.b","entity":"a","entityId":"1","data":{"a":{"id":"1"}},"timestamp":1767323045}`
 	const frigade = `{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{"id":"1"}}`

@@ -15,8 +15,8 @@ func allocated(src []byte) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// Twice the capture is twice the work, whatever it is made of. What is copied again and again shows
-// in what is allocated, on a busy machine too.
+// Reading takes time in proportion to the capture, whatever it contains. Repeated copying would
+// show in the bytes allocated, even on a busy machine.
 func TestLinear(t *testing.T) {
 	const head = "POST /webhooks/a HTTP/1.1\nHost: a\n"
 	for name, of := range map[string]func(repeat func(string) string) string{

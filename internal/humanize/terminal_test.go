@@ -43,8 +43,7 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// Whatever is written, nothing but line ends, tabs and colours acts on the terminal, and JSON means what
-// it meant.
+// For any text only line ends, tabs and colours reach the terminal, and JSON keeps its meaning.
 func FuzzTerminal(f *testing.F) {
 	for _, seed := range []string{"", `{"a":"` + "\u009b\u202e\x7f" + `"}`, "\x1b[1;31m\x1b[", "\xf0\x9f\x98", "\r\n\r"} {
 		f.Add([]byte(seed))

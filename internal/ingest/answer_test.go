@@ -9,7 +9,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// Answers are put together without encoding/json: each must be what that would write.
+// Answers are written without encoding/json: each must be equal to its output.
 func TestAnswersAreJSON(t *testing.T) {
 	t.Parallel()
 	for _, r := range Refusals {

@@ -60,8 +60,8 @@ func TestCanonicalFormIsCharged(t *testing.T) {
 	}
 }
 
-// Senders that stop in the middle of their bodies keep others out for patience at most. The slowest
-// one makes room, and reads its 503.
+// Senders that stop in the middle of a body keep others out for no longer than patience; the
+// slowest makes room, and receives its 503.
 func TestSlowSendersMakeRoom(t *testing.T) {
 	p := newPublic(t, func(c *Config) { c.MaxInFlightBytes, c.MaxBodyBytes = 64<<10, 32<<10 }).listen()
 	head := int64(len(halfHead(32000)))
@@ -146,7 +146,7 @@ func TestMadeRoom(t *testing.T) {
 	}
 }
 
-// A body is put together as it came, whatever its length and its announced length.
+// A body of any length, with or without an announced length, is the bytes that came.
 func TestBody(t *testing.T) {
 	for _, n := range []int{0, 1, blockBytes - 1, blockBytes, blockBytes + 1, 2 * blockBytes, 100_000, 1_000_000} {
 		want := strings.Repeat("0123456789", n/10+1)[:n]

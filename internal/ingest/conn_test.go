@@ -79,8 +79,8 @@ func TestServerCloses(t *testing.T) {
 	close(block)
 }
 
-// The head of a request is counted from its first byte, also if that arrives with the end of
-// another request, of any framing.
+// The head of a request is counted from its first byte, even if that comes with the end of another
+// request of any framing.
 func TestHeadBounds(t *testing.T) {
 	const head = "POST /webhooks/flock HTTP/1.1\r\nHost: x\r\n"
 	body, signature := signedBody("a", "")

@@ -24,7 +24,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
-// public is the public side alone: it keeps no event. The rest is tested with the whole bridge.
+// public is only the public side: accepted events go nowhere. The tests of the whole bridge have
+// the rest.
 type public struct {
 	*Handler
 	t      testing.TB

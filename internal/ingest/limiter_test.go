@@ -154,7 +154,7 @@ func TestWorkIsNotCutOff(t *testing.T) {
 	}
 }
 
-// A listener that closes while it waits for room doesn't wait any longer.
+// A listener that waits for room stops waiting when it is closed.
 func TestCloseWhileWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPublic(t, nil)

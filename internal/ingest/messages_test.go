@@ -19,8 +19,8 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/messages.ndjson anew")
 
-// The messages that the deliveries become are pinned, byte for byte. Consumers, the documents in
-// docs/ and CloudEvents' JavaScript SDK in test/cloudevents are held to the same file.
+// The messages made of the deliveries are pinned byte for byte. Consumers, the documents in docs/
+// and CloudEvents' JavaScript SDK in test/cloudevents are tested with the same file.
 func TestMessages(t *testing.T) {
 	r := newRoad(t)
 	var got bytes.Buffer
@@ -83,7 +83,7 @@ var attributes = []struct {
 
 var tokens = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){0,7}$`)
 
-// check holds a message to the contract, sections 3 and 4.
+// check compares a message with the contract, sections 3 and 4.
 func check(t *testing.T, w webhook, m message) {
 	t.Helper()
 	prefix := "webhooks." + w.endpoint + "."
@@ -130,8 +130,8 @@ func check(t *testing.T, w webhook, m message) {
 	}
 }
 
-// dataOf is the body as it is published: S of it, or as it came but for white space, and for a
-// form.
+// dataOf returns the body as it is published: S of it; or as it came without white space between
+// tokens, and of a form its payload.
 func dataOf(t *testing.T, w webhook) string {
 	t.Helper()
 	if !w.provider.AsSent && !w.asSent {

@@ -17,7 +17,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
-// panicking is a fault of the bridge that quotes what it was handling.
+// panicking is a bug that quotes the body.
 type panicking struct{}
 
 func (panicking) Publish(_ context.Context, m publish.Message) (publish.Status, error) {

@@ -24,8 +24,8 @@ func TestProtocol(t *testing.T) {
 		{"as it should be", head + signature + "\r\n" + length + "\r\n" + body, "200", false},
 		{"chunked", head + signature + "\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + "0\r\n\r\n", "200", false},
 		{"chunk extensions", head + signature + "\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Replace(chunk, "\r\n", ";x=y\r\n", 1) + "0\r\n\r\n", "200", false},
-		// A signature that comes after what it signs could not be found missing before all was
-		// read; nobody sends one.
+		// A signature in the trailer could be found missing only after the whole body; no vendor
+		// sends one.
 		{"signature in a trailer", head + "Transfer-Encoding: chunked\r\nTrailer: X-Flock-Signature\r\n\r\n" + chunk + "0\r\n" + signature + "\r\n\r\n", "401 signature", false},
 		{"trailers", head + signature + "\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + "0\r\nX: y\r\n\r\n", "200", false},
 		{"trailers without end", head + signature + "\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + "0\r\nX: " + strings.Repeat("y", 64<<10) + "\r\n\r\n", "400 body_incomplete", true},
@@ -33,8 +33,8 @@ func TestProtocol(t *testing.T) {
 		{"chunk of a length that isn't one", head + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n", "400 body_incomplete", true},
 		{"chunk too long to be true", head + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\n{}", "400 body_incomplete", true},
 
-		// The two framings of a smuggled request. A sender that gets one past a proxy that reads it
-		// otherwise has sent one more request, which has to be signed like any other.
+		// A request with two framings. A sender that smuggles one past a proxy has sent one more
+		// request, which must be signed like any other.
 		{"length and chunked", head + signature + "\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + "0\r\n\r\n", "200", false},
 		{"two lengths alike", head + signature + "\r\n" + length + length + "\r\n" + body, "200", false},
 		{"two lengths that differ", head + "Content-Length: 5\r\nContent-Length: 6\r\n\r\n12345", "400 plain", true},

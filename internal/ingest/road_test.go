@@ -22,7 +22,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
-// message is what became of a delivery, as it went to NATS: a line of testdata/messages.ndjson.
+// message is a delivery's message as it went to NATS: a line of testdata/messages.ndjson.
 type message struct {
 	Vector  string            `json:"vector"` // the delivery's name
 	Subject string            `json:"subject"`
@@ -30,8 +30,8 @@ type message struct {
 	Payload string            `json:"payload"`
 }
 
-// road is the whole way of a delivery: HTTP, the handler, the publisher, NATS. A subscriber hears
-// each message as it is published, also one that the stream has already.
+// road is all that a delivery passes: HTTP, the handler, the publisher, NATS. A subscriber receives
+// each message as it is published, even if the stream has it already.
 type road struct {
 	t         *testing.T
 	config    *config.Config
@@ -40,7 +40,7 @@ type road struct {
 	js        jetstream.JetStream
 }
 
-// newRoad starts a server of its own, with the subjects and the stream that are the default.
+// newRoad starts a server with the default subjects and stream.
 func newRoad(t *testing.T) *road {
 	t.Helper()
 	c, _, err := config.Load([]string{"FRIGADE_SECRETS=x"})

@@ -16,15 +16,15 @@ import (
 	"time"
 )
 
-// sequence is what attackers do on a few connections, one step after another. Its bytes are read in
-// pairs: which step on which connection, and how much of it.
+// sequence is a list of an attacker's steps on a few connections. Its bytes are read in pairs: the
+// step and the connection, and the amount.
 type sequence struct {
 	dial  func() net.Conn
 	pause func(n byte)
 	conns [4]net.Conn
 }
 
-// fragments are parts of requests, none of which need follow another.
+// fragments are parts of requests, in any order.
 var fragments = []string{
 	"POST /webhooks/flock HTTP/1.1\r\n", "Host: x\r\n", "\r\n", "a:\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
 	"Transfer-Encoding: chunked\r\n", "Content-Length: 200\r\n", "Content-Length: 4000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n",
@@ -32,14 +32,14 @@ var fragments = []string{
 	"PROXY TCP4 ", hello, "PRI * HTTP/2.0\r\n\r\n", "\x00", "\n", "HTTP/1.0\r\n\r\n", strings.Repeat("aa:\r\n", 200), badRequest,
 }
 
-// limits of the listener that the sequences meet.
+// limits are those of the listener under attack.
 func smallLimits(c *Config) {
 	c.MaxInFlightBytes, c.MaxBodyBytes = 24<<10, 8<<10
 }
 
 const smallConnections = 3
 
-// play does the steps.
+// play performs the steps.
 func (s *sequence) play(t testing.TB, steps []byte) {
 	for ; len(steps) >= 2; steps = steps[2:] {
 		step, n := steps[0]>>2, steps[1]
@@ -76,7 +76,7 @@ func (s *sequence) play(t testing.TB, steps []byte) {
 // write sends, unless the other side has gone or doesn't read.
 func (*sequence) write(c net.Conn, text string) { _, _ = io.WriteString(c, text) }
 
-// read reads an answer, if there is one, and checks that it is one of those that there are.
+// read reads an answer, if there is one, and checks that it is a known one.
 func (*sequence) read(t testing.TB, c net.Conn) {
 	_ = c.SetReadDeadline(time.Now().Add(2 * time.Millisecond))
 	response, err := http.ReadResponse(bufio.NewReader(c), nil)
@@ -97,7 +97,7 @@ func (s *sequence) close() {
 	}
 }
 
-// attacks are the attacks that were found, as sequences to begin with.
+// attacks are known attacks, the seeds of the fuzz tests.
 func addAttacks(f *testing.F) {
 	at := func(step, conn, n byte) []byte { return []byte{step<<2 | conn, n} }
 	many := func(n int, steps ...[]byte) []byte { return slices.Repeat(slices.Concat(steps...), n) }
@@ -117,7 +117,7 @@ func addAttacks(f *testing.F) {
 }
 
 // FuzzConnections plays sequences against a listener with small limits, on real connections.
-// Meanwhile the limits hold and a good sender is served; afterwards nothing is left of it.
+// Meanwhile the limits hold and a good sender is served; afterwards nothing is left.
 func FuzzConnections(f *testing.F) {
 	addAttacks(f)
 	p := newPublic(f, smallLimits)
@@ -173,9 +173,8 @@ func heapInUse() uint64 {
 	return memory.HeapAlloc
 }
 
-// FuzzConnectionsInTime plays them in memory. Time passes only while every goroutine waits: pauses
-// are of seconds, and a silent client is disconnected in the end, one that never closes its
-// connection included.
+// FuzzConnectionsInTime plays them in memory and in synthetic time, so pauses can last seconds.
+// Every silent client is disconnected in the end, even one that never closes its connection.
 func FuzzConnectionsInTime(f *testing.F) {
 	addAttacks(f)
 	f.Fuzz(func(t *testing.T, steps []byte) {
@@ -240,7 +239,7 @@ func (p *public) serveGood(t testing.TB, conn net.Conn) {
 	}
 }
 
-// openFiles counts the process' open files, 0 where that can't be seen.
+// openFiles counts the process' open files; 0 if that is unknown.
 func openFiles() int {
 	all, err := os.ReadDir("/proc/self/fd")
 	if errors.Is(err, os.ErrNotExist) {

@@ -41,7 +41,7 @@ func (p pipes) Close() error {
 
 func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// inNoTime runs a test in which time passes only while every goroutine waits.
+// inNoTime runs a test in synthetic time (testing/synctest).
 func inNoTime(t *testing.T, test func(t *testing.T, p *public, dial func() *client)) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPublic(t, nil)
@@ -137,7 +137,8 @@ func TestSlowSenders(t *testing.T) {
 					}
 				}
 				c.end()
-				// net/http leaves a connection that it closes half a second to read its answer.
+				// net/http gives the peer half a second to read the answer before it closes a
+				// connection.
 				if took := time.Since(began); took < test.took || took > test.took+time.Second {
 					t.Errorf("it took %s", took)
 				}

@@ -17,7 +17,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// webhook is a delivery that must be accepted, and what its message must say.
+// webhook is a delivery that must be accepted, with the expected values of its message.
 type webhook struct {
 	name       string
 	provider   *verify.Provider
@@ -104,7 +104,7 @@ func described(t *testing.T) (all []webhook) {
 
 var notToken = regexp.MustCompile(`[^A-Za-z0-9_.-]`)
 
-// vectors returns those of internal/verify that are accepted. What they claim is Node's word.
+// vectors returns the accepted vectors of internal/verify, whose claims were written by Node.
 func vectors(t *testing.T, p *verify.Provider) []webhook {
 	t.Helper()
 	dir := filepath.Join("../verify", p.Name)
@@ -154,7 +154,8 @@ func vectors(t *testing.T, p *verify.Provider) []webhook {
 	return accepted
 }
 
-// odd returns deliveries that no vendor is known to send, with what CloudEvents or NATS can't hold.
+// odd returns deliveries that no known vendor sends, with text that CloudEvents or NATS doesn't
+// allow.
 func odd(t *testing.T) []webhook {
 	t.Helper()
 	var all []webhook

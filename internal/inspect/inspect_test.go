@@ -233,8 +233,8 @@ func TestFeed(t *testing.T) {
 	}
 }
 
-// A browser that doesn't read is dropped, and when it comes back is told how much it has missed.
-// Nobody waits for it.
+// A browser that doesn't read is disconnected without delaying others, and learns how much it has
+// missed when it comes back.
 func TestSlowBrowserIsDropped(t *testing.T) {
 	t.Parallel()
 	const held, many = 100, 3000 // 47 MiB: more than any buffers on the way
@@ -266,7 +266,7 @@ func TestSlowBrowserIsDropped(t *testing.T) {
 	}
 }
 
-// The page is told in words what is wrong, and recovers by itself.
+// The page gets a message for each failure, and recovers by itself.
 func TestTrouble(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

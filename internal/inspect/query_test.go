@@ -12,7 +12,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/event"
 )
 
-// The page holds static/filter.js to the same file, in test/browser.
+// test/browser compares static/filter.js with the same file.
 func TestQuery(t *testing.T) {
 	text, err := os.ReadFile("testdata/queries.json")
 	if err != nil {

@@ -94,7 +94,8 @@ func ids(numbers ...int) (all []string) {
 	return all
 }
 
-// What the page doesn't hold is found with the rights of a look-up, and no consumer is left.
+// The rights of the look-up user suffice to find events that the page doesn't hold, and no consumer
+// is left.
 func TestSearch(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil, lookupRights()...)
@@ -129,7 +130,7 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-// A search that finds more than a page can hold ends, and goes on from there.
+// A search ends when it has found as much as a page can hold, and can be continued from there.
 func TestSearchGoesOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

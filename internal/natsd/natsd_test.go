@@ -123,7 +123,7 @@ func TestRestart(t *testing.T) {
 	}
 }
 
-// What was acknowledged outlives kill -9, whenever it comes, and nothing is stored twice.
+// Acknowledged messages survive kill -9 at any time, and nothing is stored twice.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
 	var acknowledged []string
@@ -162,13 +162,13 @@ func TestKill(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Beyond those, at most the one whose acknowledgement was lost, in each round.
+	// In each round there may be one more, whose acknowledgement was lost.
 	if n := int(stream.CachedInfo().State.Msgs); n < len(acknowledged) || n > len(acknowledged)+3 {
 		t.Errorf("%d messages are stored, %d were acknowledged", n, len(acknowledged))
 	}
 }
 
-// What can't work is said at once.
+// A configuration that can't work is an error at once.
 func TestStartFails(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -224,8 +224,7 @@ func TestDirectoryIsNotWritable(t *testing.T) {
 	}
 }
 
-// A server whose address is taken must not touch the store, which may be that of the one that is
-// there.
+// A server whose address is in use must not touch the store: it may be that of the running one.
 func TestAddressIsCheckedBeforeStore(t *testing.T) {
 	first := embed(t, t.TempDir())
 	dir := t.TempDir()
@@ -256,7 +255,7 @@ func TestLockIsReleased(t *testing.T) {
 	embed(t, dir)
 }
 
-// Who isn't known isn't let in.
+// A client without credentials is refused.
 func TestCredentials(t *testing.T) {
 	for _, test := range []struct {
 		name         string
@@ -293,8 +292,8 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
-// Signals are the bridge's: nats-server would reload its configuration on SIGHUP, and end the
-// program by itself on the others.
+// Signals are for the bridge: nats-server would reload its configuration on SIGHUP, and exit on
+// others.
 func TestSignalsAreNotHandled(t *testing.T) {
 	for _, number := range []syscall.Signal{syscall.SIGHUP, syscall.SIGTERM, syscall.SIGINT} {
 		if signal.Ignored(number) { // by who runs the tests, and so by each process that they start
@@ -311,7 +310,7 @@ func TestSignalsAreNotHandled(t *testing.T) {
 	}
 }
 
-// A message as large as the largest body may become fits.
+// A message of the largest possible size fits.
 func TestMaxPayload(t *testing.T) {
 	js := natsdtest.Connect(t, embed(t, t.TempDir()).URL())
 	if got, want := js.Conn().MaxPayload(), int64(8<<20); got != want {
@@ -323,8 +322,8 @@ func TestMaxPayload(t *testing.T) {
 	}
 }
 
-// The server's notices are details, its warnings are warnings, and what would end a program of its
-// own is an error of Start.
+// The server's notices are logged at level debug, its warnings at warn, and its fatal errors are
+// errors of Start.
 func TestLogger(t *testing.T) {
 	core, logs := observer.New(zapcore.DebugLevel)
 	l := &logger{log: zap.New(core).Sugar()}

@@ -148,8 +148,8 @@ func names(text, right string) bool {
 	return false
 }
 
-// Who has a bridge's credentials can't read what is quarantined, touch what is another's, or change
-// a stream; and with the smallest account nothing of what is stored can be read at all.
+// A holder of the bridge's credentials can't read the quarantine, touch another's consumer, or
+// change a stream; with the smallest account they can't read any stored event.
 func TestWhatTheExampleAccountsMayNot(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, accounts(t))
@@ -263,7 +263,7 @@ func (a *attacker) mayNotSubscribe(subject string) {
 	a.refusal(subject)
 }
 
-// refusal waits for the server's word on what was sent.
+// refusal waits for the server's error about a request.
 func (a *attacker) refusal(subject string) {
 	a.t.Helper()
 	if err := a.nc.Flush(); err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// taken returns the outcome, which must be there.
+// taken returns the outcome, which must have arrived.
 func taken(t *testing.T, w *awaited) outcome {
 	t.Helper()
 	select {
@@ -29,8 +29,8 @@ func taken(t *testing.T, w *awaited) outcome {
 // begun registers a message with a time-out of one second.
 func begun(a *acks, id string) *awaited { return a.begin(message(id), "S", time.Time{}, time.Second) }
 
-// Each message has the time-out's time, however many began before and after it, and one that has
-// its outcome takes none from another.
+// Each message has the whole time-out, regardless of others that began before or after it, or that
+// have their outcome.
 func TestAcksExpire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAcks("")
@@ -145,8 +145,8 @@ func TestReceive(t *testing.T) {
 	}
 }
 
-// An acknowledgement that comes after its caller has given up, for whatever reason, still tells
-// that the message is stored; but not for ever.
+// An acknowledgement that comes after its caller has given up, for any reason, still reports that
+// the message is stored; but not for ever.
 func TestLateAcks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAcks("")
@@ -179,8 +179,8 @@ func TestLateAcks(t *testing.T) {
 	})
 }
 
-// What another stream, or with a domain another domain, acknowledges doesn't count, and says why
-// there is no acknowledgement; an error, which names no domain, waits for the right one's a little.
+// An acknowledgement of another stream, or with a domain of another domain, doesn't count, and the
+// error says so. An error names no domain, so it waits a little for the right domain's answer.
 func TestForeignAcks(t *testing.T) {
 	for name, test := range map[string]struct {
 		domain string

@@ -14,7 +14,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// A thousand publishes that fail together cause a few checks, not a thousand.
+// A thousand publishes that fail together cause only a few checks.
 func TestChecksAreFew(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -75,8 +75,8 @@ func TestCheckIsOfItsConnection(t *testing.T) {
 	}
 }
 
-// A check whose connection is lost is given up with it: the next one begins at once, and nothing is
-// said of a stream that was not asked for.
+// A check ends with its connection: the next one begins at once, and nothing is logged about a
+// stream that was not checked.
 func TestCheckEndsWithItsConnection(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.StartProcess(t, "")
@@ -98,7 +98,7 @@ func TestCheckEndsWithItsConnection(t *testing.T) {
 	}
 }
 
-// The same difference is said once, another one again.
+// A difference is logged once; another one is logged again.
 func TestMonitorSaysDifferencesOnce(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -125,8 +125,8 @@ func TestMonitorSaysDifferencesOnce(t *testing.T) {
 	}
 }
 
-// A server that is being restarted in order shuts JetStream down before it closes its connections:
-// that is no mistake of anybody's, and no error.
+// A server that is restarted in order shuts JetStream down before it closes its connections. That
+// is nobody's mistake, and not logged as an error.
 func TestNoErrorFromLameDuck(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "lame_duck_duration: 30s, lame_duck_grace_period: 600ms")

@@ -15,7 +15,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// answer is what a publish that runs in the background came to.
+// answer is the result of a publish in the background.
 type answer struct {
 	status Status
 	err    error
@@ -62,7 +62,7 @@ func TestCloseAwaitsAcknowledgements(t *testing.T) {
 	f.refuses("closed")
 }
 
-// Close waits no longer than it may, and callers that wait for an acknowledgement get an error.
+// Close doesn't wait beyond its context, and callers that wait for an acknowledgement get an error.
 func TestCloseIsBounded(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.StartProcess(t, "")
@@ -83,7 +83,7 @@ func TestCloseIsBounded(t *testing.T) {
 	}
 }
 
-// Publishing while it is closed ends in one way or the other.
+// A publish during Close ends with a result or an error.
 func TestCloseWhilePublishing(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -110,7 +110,7 @@ func TestCloseWhilePublishing(t *testing.T) {
 	}
 }
 
-// Close works in every state, and says nothing in the log.
+// Close works in every state, and logs nothing.
 func TestCloseAnytime(t *testing.T) {
 	t.Parallel()
 	up, down := natsdtest.Start(t, ""), natsdtest.New(t, "")

@@ -10,7 +10,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// Three servers hold three copies: any of them may go, and what was acknowledged stays.
+// With three copies on three servers, any server may go, and acknowledged messages stay.
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	servers := natsdtest.StartCluster(t, 3, false, "")

@@ -57,8 +57,8 @@ func answerDNS(wire net.Conn, name string, addresses []string) {
 	_, _ = wire.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...))
 }
 
-// dead listens on an address and takes no connection: the queue of those that wait is full, and the
-// kernel drops whatever else comes, as the network does for a node that is gone.
+// dead listens on an address and accepts no connection: its queue is full, and the kernel drops
+// further attempts, as the network does for a dead node.
 func dead(t *testing.T, address string, port int) {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
@@ -80,8 +80,8 @@ func dead(t *testing.T, address string, port int) {
 	poll.Until(t, "the queue is full", full)
 }
 
-// A name of which one address is dead and one silent: the log names the one that can't be reached,
-// and the silent one isn't chosen again and again.
+// A name has one dead and one silent address: the log names the one that can't be reached, and the
+// silent one isn't tried again and again.
 func TestDialsEveryAddress(t *testing.T) {
 	s := natsdtest.Start(t, "")
 	host, port, err := net.SplitHostPort(s.Addr())

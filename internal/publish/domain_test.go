@@ -12,8 +12,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// Where a leaf node and its hub have a stream of the same name in one account, and the hub's is
-// meant, the leaf's acknowledgement means nothing, whether it comes first or alone.
+// A leaf node and its hub have a stream of the same name in one account, and the hub's is
+// configured: the leaf's acknowledgement doesn't count, whether it comes first or alone.
 func TestLeafAcknowledges(t *testing.T) {
 	t.Parallel()
 	leaves := natsdtest.FreeAddr(t)

@@ -37,7 +37,8 @@ func TestMakesStream(t *testing.T) {
 	}
 }
 
-// What another has made is taken as it is, but for what is set explicitly; the messages stay.
+// A stream that somebody else has made is used as it is, except for explicitly set variables; its
+// messages stay.
 func TestReconcilesExistingStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -76,8 +77,8 @@ func TestReconcilesExistingStream(t *testing.T) {
 	}
 }
 
-// What can't be applied is said, and the stream is used as it is: three replicas need three
-// servers.
+// A setting that can't be applied is logged, and the stream is used as it is: three replicas need
+// three servers.
 func TestCannotApply(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -90,7 +91,7 @@ func TestCannotApply(t *testing.T) {
 	}
 }
 
-// Two instances that start at the same time make one stream, also where they want different ones.
+// Two instances that start at the same time make one stream, even with different settings.
 func TestTwoInstancesMakeStream(t *testing.T) {
 	t.Parallel()
 	for round := range 5 {
@@ -114,7 +115,7 @@ func TestTwoInstancesMakeStream(t *testing.T) {
 	}
 }
 
-// A stream that vanishes while the connection stands is made again by itself.
+// A stream that is deleted while the bridge is connected is made again.
 func TestMakesStreamAgain(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -137,14 +138,15 @@ func TestMakesStreamAgain(t *testing.T) {
 	f.connected()
 }
 
-// makeStream makes the stream. Right after another one was deleted the server may not be able to
-// yet.
+// makeStream makes the stream. Right after the deletion of another one the server may refuse it for
+// a moment.
 func makeStream(t *testing.T, js jetstream.JetStream) {
 	t.Helper()
 	natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}})
 }
 
-// With STREAM_MANAGE=false it says what to do, and goes on by itself once somebody has done it.
+// With STREAM_MANAGE=false the log says what to do, and the publisher continues once somebody has
+// done it.
 func TestWaitsForStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -172,8 +174,8 @@ func TestWaitsForStream(t *testing.T) {
 	}
 }
 
-// No responders is an answer, and comes at once: nats.go would try again for half a second, and
-// reorder what comes meanwhile.
+// "No responders" is an immediate answer: nats.go would retry for half a second, and reorder the
+// messages that come meanwhile.
 func TestDoesNotRetry(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -189,7 +191,7 @@ func TestDoesNotRetry(t *testing.T) {
 	})
 }
 
-// The events must not be stored in a stream of somebody else's.
+// Events must not be stored in somebody else's stream.
 func TestSubjectIsTaken(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -226,7 +228,7 @@ func TestSubjectIsTaken(t *testing.T) {
 	}
 }
 
-// Our stream is there, but doesn't take the events.
+// Our stream exists, but doesn't take the events' subjects.
 func TestStreamTakesOtherSubjects(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -255,7 +257,7 @@ func TestWithoutJetStream(t *testing.T) {
 	f.connected().stores("1")
 }
 
-// A full stream refuses what is new and keeps what is old.
+// A full stream refuses new events and keeps old ones.
 func TestStreamIsFull(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")

@@ -38,7 +38,7 @@ func TestStartsBeforeNATS(t *testing.T) {
 	}
 }
 
-// A server that takes connections and says nothing must hold up neither the start nor the end.
+// A server that accepts connections and stays silent must delay neither start nor shutdown.
 func TestOpensAndClosesWhileServerIsSilent(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
@@ -84,9 +84,9 @@ func TestRefusesWhileServerIsDown(t *testing.T) {
 				t.Errorf("refused after %s, want at once", took)
 			}
 		}
-		// A message that gets past our own state, because the connection breaks just then, isn't
-		// buffered either. nats.go learns of the loss a moment after us; until then it writes to
-		// the dead connection.
+		// A message that passes the check of our state while the connection breaks isn't buffered
+		// either. nats.go learns of the loss a moment after us; until then it writes to the dead
+		// connection.
 		session := f.session.Load()
 		<-session.closed
 		if err := session.nc.Publish(subject, nil); !errors.Is(err, nats.ErrConnectionClosed) {
@@ -100,8 +100,8 @@ func TestRefusesWhileServerIsDown(t *testing.T) {
 	}
 }
 
-// A publish whose acknowledgement can't come any more is refused as soon as the connection is lost,
-// not after its time-out.
+// A publish that waits for its acknowledgement fails as soon as the connection is lost, not after
+// its time-out.
 func TestRefusesWhenServerDies(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.StartProcess(t, "")
@@ -146,8 +146,8 @@ func TestOutlivesRefusedCredentials(t *testing.T) {
 	}
 }
 
-// A connection that the server ends is replaced: here its limit is lowered while it runs, of which
-// it tells its clients nothing, and it throws out the one that sends more.
+// A connection that the server ends is replaced. Here the server's limit is lowered while it runs,
+// which it doesn't announce, and it disconnects a client that sends more.
 func TestOutlivesClosedConnection(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "max_payload: 100000")
@@ -191,8 +191,8 @@ func TestSeveralServers(t *testing.T) {
 	}
 }
 
-// On a slow line a large message takes seconds to write. That is no reason to give up the
-// connection, on which it would never come through.
+// On a slow line a large message takes seconds to write. The connection must not be given up for
+// that: the message would never get through.
 func TestLargeMessageOnSlowLine(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "max_payload: 8MB")

@@ -15,9 +15,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// While a server is paused, until that is noticed, and while it is dialled again and again, every
-// answer comes within the second that a sender allows; and afterwards nothing that was acknowledged
-// is missing, and nothing is there twice.
+// While a server is paused, before and after that is noticed, every answer comes within the second
+// that a sender allows. Afterwards every acknowledged message is stored, and none twice.
 func TestAnswersWhileServerIsPaused(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ servers, publishers, size int }{

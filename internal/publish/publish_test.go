@@ -38,8 +38,8 @@ type fixture struct {
 	close func(context.Context) error // once
 }
 
-// open opens a publisher with the bridge's defaults, but for the time-out: a machine that is busy
-// with other tests may take long for an acknowledgement.
+// open opens a publisher with the bridge's defaults, except for a longer time-out: a busy machine
+// may take long for an acknowledgement.
 func open(t testing.TB, url string, changes ...func(*Config)) *fixture {
 	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
@@ -80,7 +80,7 @@ func open(t testing.TB, url string, changes ...func(*Config)) *fixture {
 	return f
 }
 
-// The changes that several tests make.
+// These settings are used by several tests.
 
 func withTimeout(d time.Duration) func(*Config) { return func(c *Config) { c.Timeout = d } }
 func unmanaged(c *Config)                       { c.Stream.Manage = false }
@@ -203,7 +203,7 @@ func TestPublish(t *testing.T) {
 	}
 }
 
-// Who is gone doesn't wait, and the time-out is kept where no acknowledgement comes.
+// A publish ends with its context; without an acknowledgement it ends at the time-out.
 func TestPublishWaitsNoLonger(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.StartProcess(t, "")
@@ -224,7 +224,7 @@ func TestPublishWaitsNoLonger(t *testing.T) {
 		t.Errorf("took %s", took)
 	}
 	s.Resume()
-	// The patient one's acknowledgement is still awaited, and comes.
+	// The other one's acknowledgement is still awaited, and comes.
 	poll.Until(t, "no acknowledgement is awaited", func() bool { return patient.acks.waiting() == 0 })
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// quarantined has a stream for quarantine, too.
+// quarantined adds a stream for quarantine.
 func quarantined(c *Config) {
 	q := c.Stream
 	q.Name, q.Prefix, q.DropOldest, q.MaxAge, q.MaxBytes = "WEBHOOKS_QUARANTINE", "webhooks-quarantine", true, 0, 64<<20
@@ -29,7 +29,7 @@ func (f *fixture) quarantines(id string, want Status) {
 	}
 }
 
-// Quarantine is a stream of its own, of which the oldest go first; its ids are its own, too.
+// Quarantine is a stream of its own, which drops its oldest messages; it has its own ids, too.
 func TestQuarantine(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -49,8 +49,7 @@ func TestQuarantine(t *testing.T) {
 	f.quarantines("a", Duplicate)
 }
 
-// Where the quarantine's stream can't be used the log says so by name, and events are stored all
-// the same.
+// If the quarantine's stream can't be used, the log names it, and events are stored all the same.
 func TestRightsOfQuarantine(t *testing.T) {
 	t.Parallel()
 	all := []string{"webhooks.>", "$JS.API.STREAM.INFO.WEBHOOKS", "webhooks-quarantine.>", "$JS.API.STREAM.INFO.WEBHOOKS_QUARANTINE"}

@@ -23,13 +23,13 @@ func account(publish, subscribe []string) string {
 	] } }`, quoted(publish), quoted(subscribe))
 }
 
-// quoted never is an empty list, which would allow everything.
+// quoted never returns an empty list, which would allow everything.
 func quoted(subjects []string) string {
 	return `"` + strings.Join(append([]string{"none"}, subjects...), `", "`) + `"`
 }
 
-// The rights of the contract's section 4 suffice, and each one that is missing shows itself: in an
-// error, and in the log by name.
+// The rights in the contract's section 4 suffice. If one of them is missing, an error and the log
+// name it.
 func TestRights(t *testing.T) {
 	t.Parallel()
 	publish := []string{"webhooks.>", "$JS.API.STREAM.INFO.WEBHOOKS"}
@@ -117,7 +117,7 @@ func TestRights(t *testing.T) {
 	}
 }
 
-// A right that is given later is used without a restart.
+// A right that is granted later is used without a restart.
 func TestRightsAreGranted(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, account(nil, []string{"_INBOX.>"}))
@@ -129,7 +129,7 @@ func TestRightsAreGranted(t *testing.T) {
 	f.connected().stores("1")
 }
 
-// A missing stream that may not be made.
+// The stream is missing and the account may not make it.
 func TestMayNotMakeStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, account([]string{"webhooks.>", "$JS.API.STREAM.INFO.WEBHOOKS"}, []string{"_INBOX.>"}))
@@ -144,8 +144,8 @@ func TestMayNotMakeStream(t *testing.T) {
 	}
 }
 
-// A command whose inbox isn't allowed says so at once, rather than wait for an answer that can't
-// come.
+// A command whose account may not subscribe to the inbox fails at once, rather than waiting for an
+// answer.
 func TestCommandWithoutInbox(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, account(nil, []string{"inbox.bridge.>"}))

@@ -32,7 +32,7 @@ func kept(kind Kind, id string, size int) Message {
 	return m
 }
 
-// bySubject is what the quarantine's stream holds.
+// bySubject returns the number of messages in the quarantine's stream, by subject.
 func bySubject(t *testing.T, js jetstream.JetStream) jetstream.StreamState {
 	t.Helper()
 	stream, err := js.Stream(t.Context(), "WEBHOOKS_QUARANTINE")
@@ -61,7 +61,8 @@ func (f *fixture) flood(name string, n, size int) (stored int) {
 	return stored
 }
 
-// What was answered 200 stays, however much more is answered 401, by however many instances.
+// Deliveries that were answered 200 stay, however many more are answered 401, by any number of
+// instances.
 func TestRefusedPushNothingOut(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -92,7 +93,8 @@ func TestRefusedPushNothingOut(t *testing.T) {
 	if most := uint64(quarantineBytes/2 + len(instances)*quarantineBytes/roomSteps); state.Bytes > most {
 		t.Errorf("%d bytes, want no more than %d", state.Bytes, most)
 	}
-	// What is answered 200 goes on being kept, and the oldest go: what was refused, that is.
+	// Deliveries that are answered 200 are still kept in a full stream; the oldest refused ones are
+	// removed.
 	for i := range 30 {
 		if status, err := instances[1].Publish(t.Context(), kept(Quarantined, fmt.Sprint("more ", i), 20<<10)); status != Stored || err != nil {
 			t.Fatal(status, err)
@@ -103,7 +105,7 @@ func TestRefusedPushNothingOut(t *testing.T) {
 	}
 }
 
-// Where there is nothing else in it, the oldest of what was refused make room for the newest.
+// In a stream with only refused deliveries the oldest make room for the newest.
 func TestRefusedAlone(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -124,7 +126,7 @@ func TestRefusedAlone(t *testing.T) {
 	}
 }
 
-// A message that the stream would drop as soon as it has it is refused, whatever stream it is.
+// A message that the stream would drop at once is refused, for any stream.
 func TestLargerThanStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -152,7 +154,7 @@ func TestLargerThanStream(t *testing.T) {
 	}
 }
 
-// answering returns a room whose stream answers so.
+// answering returns a room whose stream gives this answer.
 func answering(limit int64, info *jetstream.StreamInfo, asked *int) *room {
 	return &room{reason: "unreadable", limit: limit, ask: func(context.Context) (*jetstream.StreamInfo, error) {
 		*asked++
@@ -163,8 +165,7 @@ func answering(limit int64, info *jetstream.StreamInfo, asked *int) *room {
 	}}
 }
 
-// A stream is asked once a second at the most while it has no room or doesn't answer, however many
-// come.
+// A stream without room, or one that doesn't answer, is asked once a second at most.
 func TestAsksSeldom(t *testing.T) {
 	t.Parallel()
 	full := &jetstream.StreamInfo{State: jetstream.StreamState{Bytes: 600, Msgs: 1, Subjects: map[string]uint64{"q.flock.unreadable": 1}}}

@@ -15,8 +15,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// What has been refused while it waited in the send queue is not sent any more: nothing is stored
-// after its refusal because it lay in a buffer.
+// A message that was refused while it waited in the send queue is not sent any more: nothing is
+// stored after its refusal.
 func TestSendQueueDropsWhatIsRefused(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -46,7 +46,7 @@ func TestSendQueueDropsWhatIsRefused(t *testing.T) {
 	}
 }
 
-// What lies in the send queue when the connection is lost is refused at once.
+// Messages in the send queue are refused as soon as the connection is lost.
 func TestSendQueueWithoutConnection(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -64,7 +64,7 @@ func TestSendQueueWithoutConnection(t *testing.T) {
 	}
 }
 
-// A batch keeps its order, whatever is published at the same time.
+// A batch keeps its order while others publish.
 func TestSendQueueKeepsOrder(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")

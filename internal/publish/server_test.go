@@ -20,7 +20,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// Every kind of credentials lets us in, and wrong ones of that kind don't.
+// Each kind of credentials works, and wrong ones of that kind don't.
 func TestCredentials(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -105,7 +105,7 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
-// What can't be used at all is an error of Open.
+// Unusable settings are an error of Open.
 func TestUnusableCredentials(t *testing.T) {
 	t.Parallel()
 	missing, empty := filepath.Join(t.TempDir(), "missing"), filepath.Join(t.TempDir(), "empty")
@@ -146,8 +146,8 @@ func TestCredentialsAreReplaced(t *testing.T) {
 	f.connected().stores("1")
 }
 
-// A certificate that has become invalid while the bridge ran shows itself, once, and is no reason
-// to give up.
+// A certificate that becomes invalid while the bridge runs is logged once, and the bridge goes on
+// trying.
 func TestCertificateIsReplaced(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -199,7 +199,7 @@ func TestAccountLimitsPayload(t *testing.T) {
 	}
 }
 
-// A leaf node passes on to the JetStream of another domain.
+// A leaf node passes messages on to JetStream in another domain.
 func TestDomain(t *testing.T) {
 	t.Parallel()
 	leaves := natsdtest.FreeAddr(t)
@@ -248,7 +248,8 @@ func TestConnect(t *testing.T) {
 	}
 }
 
-// Expired credentials are called that, when they expire and at each attempt after, with what to do.
+// Expired credentials are named as the cause, when they expire and at each later attempt, with the
+// remedy.
 func TestCredentialsExpire(t *testing.T) {
 	t.Parallel()
 	operator := newOperator(t, t.TempDir())
@@ -274,7 +275,7 @@ func TestCredentialsExpire(t *testing.T) {
 	f.connected().stores("1")
 }
 
-// With handshake_first the server says nothing until TLS is spoken.
+// With handshake_first the server is silent until the client begins with TLS.
 func TestTLSFirst(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

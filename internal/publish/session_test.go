@@ -20,7 +20,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// Each event of a connection's life is logged once, however often it is met.
+// Each change of a connection is logged once, however often it is reported.
 func TestSaysEachEventOnce(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.New(t, "")
@@ -90,8 +90,7 @@ func TestLogDedup(t *testing.T) {
 	}
 }
 
-// A write that fails ends the connection, also when nothing of it was written, and its reason is
-// kept.
+// A failed write ends the connection, even if nothing was written, and its reason is kept.
 func TestFailedWriteEndsConnection(t *testing.T) {
 	t.Parallel()
 	near, far := net.Pipe()

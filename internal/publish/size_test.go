@@ -12,7 +12,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// sized returns a message that is so large as the server counts it.
+// sized returns a message of that size, as the server counts it.
 func sized(id string, size int) Message {
 	headers := "NATS/1.0\r\n" +
 		"Content-Type: application/cloudevents+json; charset=utf-8\r\n" +
@@ -24,8 +24,8 @@ func sized(id string, size int) Message {
 	return m
 }
 
-// To the byte: what is as large as is allowed is taken, and what is larger is refused for ever,
-// whether it is known beforehand or not.
+// A message of exactly the allowed size is accepted, and one byte more is refused for good, whether
+// the limit is known before or not.
 func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	const limit = 5000
@@ -65,8 +65,8 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// A limit that is changed meanwhile is learnt, downwards from the server's refusal, upwards at the
-// first refusal of our own.
+// A changed limit is learnt: a lower one from the server's refusal, a higher one at our own first
+// refusal.
 func TestLimitChanges(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -100,8 +100,8 @@ func TestLimitChanges(t *testing.T) {
 	}
 }
 
-// A server that takes larger messages since its configuration was reloaded says so to nobody. It is
-// asked at the first message that is too large, and not at each one.
+// A server doesn't announce that its limit was raised by a reload. It is asked at the first message
+// that is too large, and not at each one.
 func TestMaxPayloadIsRaised(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "max_payload: 4000")

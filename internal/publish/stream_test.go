@@ -13,7 +13,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// Of an existing stream only what is set explicitly is changed, and nothing is made smaller.
+// Only explicitly set variables change an existing stream, and nothing is made smaller.
 func TestReconcile(t *testing.T) {
 	t.Parallel()
 	const day, hour = 24 * time.Hour, time.Hour
@@ -89,7 +89,7 @@ func TestReconcile(t *testing.T) {
 	}
 }
 
-// What is never changed, and yet matters, is listed.
+// Differences that the bridge never changes are logged if they matter.
 func TestReconcileListsPolicies(t *testing.T) {
 	t.Parallel()
 	s := Stream{Manage: true, Replicas: 1}
@@ -169,7 +169,7 @@ func TestCovers(t *testing.T) {
 	}
 }
 
-// For any two subjects, covers says what nats-server says.
+// For any two subjects covers agrees with nats-server.
 func TestCoversAsServer(t *testing.T) {
 	t.Parallel()
 	const seed = 1
@@ -201,7 +201,7 @@ func TestCoversAsServer(t *testing.T) {
 	}
 }
 
-// With interest retention and nobody there, an event would be acknowledged and gone.
+// With interest retention and no consumer, an event would be acknowledged and removed.
 func TestInterestRetentionIsRefused(t *testing.T) {
 	s := Stream{Name: "WEBHOOKS", Prefix: "webhooks", Endpoints: []string{"flock"}}
 	have := s.Config()
@@ -228,7 +228,7 @@ func TestAsyncPersistenceIsRefused(t *testing.T) {
 	})
 }
 
-// What differs is said of either stream, with its name.
+// Differences are logged for each of the two streams, with its name.
 func TestWindowOfQuarantineDiffers(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")

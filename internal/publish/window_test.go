@@ -13,8 +13,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// The effective window never grows faster than time, also where the stream's is raised or the
-// stream is replaced.
+// The effective window never grows faster than time, even if the stream's window is raised, the
+// bridge is restarted, or the file is lost.
 func TestEffectiveWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const day = 24 * time.Hour
@@ -59,8 +59,8 @@ func TestEffectiveWindow(t *testing.T) {
 	})
 }
 
-// A window that an operator or the bridge raises doesn't bring back the ids that the stream has
-// forgotten.
+// Raising the window doesn't bring back ids that the stream has forgotten, even for the next
+// process.
 func TestRaisedWindow(t *testing.T) {
 	t.Parallel()
 	const short = 200 * time.Millisecond

@@ -13,8 +13,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// BenchmarkDrain measures how fast a backlog of 1 KB events goes from the spool to JetStream, all
-// that is awaited included.
+// BenchmarkDrain measures how fast a backlog of 1 KB events goes from the spool to JetStream, with
+// all acknowledgements.
 func BenchmarkDrain(b *testing.B) {
 	s := natsdtest.New(b, "")
 	dir := b.TempDir()

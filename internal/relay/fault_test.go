@@ -20,7 +20,7 @@ func kept(id string) publish.Message {
 	return m
 }
 
-// Whatever is wrong with the quarantine's stream, events go directly.
+// Events go directly, whatever is wrong with the quarantine's stream.
 func TestQuarantineIsStuck(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -36,7 +36,7 @@ func TestQuarantineIsStuck(t *testing.T) {
 	}
 	poll.Until(t, "quarantine's breaker is open", func() bool { return !f.breakers[publish.Quarantined].isClosed() })
 	f.publishes(publish.Stored, numbered(0, 20)...)
-	// Nor does the end wait for it.
+	// A shutdown doesn't wait for it either.
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	f.Drain(ctx)
@@ -45,7 +45,7 @@ func TestQuarantineIsStuck(t *testing.T) {
 	}
 }
 
-// Where NATS is silent no record is at fault, also if the next one is known to be stored.
+// If NATS is silent no record is at fault, even if the next one is known to be stored.
 func TestSilenceIsNoFault(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.StartProcess(t, "")
@@ -70,7 +70,7 @@ func TestSilenceIsNoFault(t *testing.T) {
 	stored(t, natsdtest.Connect(t, s.URL()), "first", "acknowledged")
 }
 
-// A full stream is nobody's fault: what is smaller and would fit doesn't overtake what is larger.
+// A full stream sets nothing aside: a smaller record that would fit doesn't overtake a larger one.
 func TestNothingOvertakesInFullStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")

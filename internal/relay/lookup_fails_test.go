@@ -14,7 +14,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// waits puts messages into the spool as if they had arrived a while ago.
+// waits appends messages to the spool with an arrival in the past.
 func (f *fixture) waits(ago time.Duration, ids ...string) {
 	f.t.Helper()
 	for _, id := range ids {
@@ -24,9 +24,9 @@ func (f *fixture) waits(ago time.Duration, ids ...string) {
 	}
 }
 
-// Two of three servers are down: a stream with one copy takes messages on the third, and no
-// consumer can be made. What may be stored already waits, however often looking it up fails, until
-// that works.
+// Two of three servers are down: a stream with one copy on the third takes messages, and no
+// consumer can be made. Records that may be stored already wait, however often the look-up fails,
+// until it works.
 func TestNoQuorumToLookUp(t *testing.T) {
 	t.Parallel()
 	servers := natsdtest.StartCluster(t, 3, true, "")
@@ -64,7 +64,7 @@ func TestNoQuorumToLookUp(t *testing.T) {
 	}
 }
 
-// A look-up that never works is given up, not after attempts, but after an hour.
+// A look-up that never works is given up after an hour, not after a number of attempts.
 func TestLookUpIsGivenUp(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -92,7 +92,7 @@ func TestLookUpIsGivenUp(t *testing.T) {
 	}
 }
 
-// What was found in a stream that has been deleted since, and made anew, isn't stored any more.
+// Results from a stream that was deleted and made again since don't count.
 func TestFoundInAnotherStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -136,7 +136,7 @@ func TestFoundInAnotherStream(t *testing.T) {
 	}
 }
 
-// What was looked for before counts only for those that were waiting then.
+// An earlier scan counts only for the records that were waiting then.
 func TestFoundForOthers(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")

@@ -15,11 +15,11 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// forgets is a stream that remembers ids for a tenth of a second only.
+// forgets makes a stream with a duplicate window of a tenth of a second.
 func forgets(c *jetstream.StreamConfig) { c.Duplicates = 100 * time.Millisecond }
 
-// storeAndForget stores messages as another instance might have, and waits until the stream would
-// take them again.
+// storeAndForget stores messages as another instance might have, and waits until the stream has
+// forgotten their ids.
 func storeAndForget(t *testing.T, js jetstream.JetStream, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
@@ -41,7 +41,7 @@ func storeAndForget(t *testing.T, js jetstream.JetStream, ids ...string) {
 	time.Sleep(200 * time.Millisecond) // twice the window, on the server's clock
 }
 
-// count is how often each id is stored, the probes left out.
+// count returns how often each id is stored, without the probes.
 func count(t *testing.T, js jetstream.JetStream) map[string]int {
 	n := make(map[string]int)
 	for _, id := range natsdtest.IDs(t, js) {
@@ -50,7 +50,7 @@ func count(t *testing.T, js jetstream.JetStream) map[string]int {
 	return n
 }
 
-// What the stream has stored and forgotten is not stored again: it is looked up, by one scan.
+// Events that the stream has stored and forgotten are not stored again: one scan finds them.
 func TestLookup(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -76,7 +76,7 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-// Within the window there is no need to look anything up.
+// Within the window nothing is looked up.
 func TestNoLookupWithinWindow(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.New(t, "")
@@ -192,7 +192,7 @@ func TestRightsToLookUp(t *testing.T) {
 	}
 }
 
-// How far back a copy may have been stored, and until when the stream is sure to know it.
+// Since when a copy may be stored, and until when the stream is sure to know it.
 func TestReach(t *testing.T) {
 	t.Parallel()
 	const reach, window = 24 * time.Hour, 25 * time.Hour
@@ -212,7 +212,7 @@ func TestReach(t *testing.T) {
 	}
 }
 
-// A copy that was stored long before the record arrived, by another instance say, is found too.
+// A copy that another instance stored long before the record arrived is found, too.
 func TestLooksBackAsFarAsCopiesReach(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")

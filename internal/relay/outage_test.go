@@ -32,9 +32,8 @@ type load struct {
 	machine func() time.Duration
 }
 
-// machine measures how long the machine itself holds a goroutine up that only wants to sleep; the
-// returned function ends that and says the longest. A promise about time can't be kept by a machine
-// that stands still.
+// machine measures the longest delay of a goroutine that only sleeps; the returned function ends
+// the measurement. A machine that stalls can't keep a promise about time.
 func machine() func() time.Duration {
 	stop, worst := make(chan struct{}), make(chan time.Duration)
 	go func() {
@@ -94,7 +93,7 @@ func (l *load) of(status publish.Status) int {
 	return l.how[status]
 }
 
-// stop ends it, and expects that everybody was answered within a second and that all of it is
+// stop ends it, and expects that everybody was answered within a second and that every event is
 // stored once.
 func (l *load) stop(stored func() []string) {
 	l.f.t.Helper()
@@ -121,8 +120,8 @@ func (l *load) stop(stored func() []string) {
 	l.f.t.Logf("%d acknowledged, %v, %d refused, slowest %s", len(l.kept), l.how, l.refused, l.slowest)
 }
 
-// The leader of a stream with three copies goes, without a farewell: until there is another one
-// events are spooled, and nobody waits.
+// The leader of a stream with three copies is killed: until there is another one events are
+// spooled, and nobody waits.
 func TestLeaderGoes(t *testing.T) {
 	t.Parallel()
 	servers := natsdtest.StartCluster(t, 3, true, "")
@@ -134,8 +133,8 @@ func TestLeaderGoes(t *testing.T) {
 	js := natsdtest.Connect(t, byName["n0"].URL())
 	var killed *natsdtest.Server
 	poll.Until(t, "events are spooled", func() bool {
-		// On a busy machine another one may lead by the time that this one is killed; then it is
-		// its turn.
+		// On a busy machine another server may lead by the time this one is killed; then that one
+		// is next.
 		stream, err := js.Stream(t.Context(), "WEBHOOKS")
 		if l.of(publish.Spooled) == 0 && err == nil && byName[stream.CachedInfo().Cluster.Leader] != killed {
 			if killed != nil {
@@ -150,7 +149,8 @@ func TestLeaderGoes(t *testing.T) {
 	poll.Until(t, "events go directly again", func() bool { return l.of(publish.Stored) > before+50 })
 	killed.Start()
 	l.stop(func() []string {
-		// Any copy may be asked for a message, and the one that was away may not have them all yet.
+		// A read may be answered by any copy, and the one that was away may not have all messages
+		// yet.
 		poll.Until(t, "all copies are the same", func() bool {
 			stream, err := js.Stream(t.Context(), "WEBHOOKS")
 			return err == nil && len(stream.CachedInfo().Cluster.Replicas) == 2 &&
@@ -160,7 +160,7 @@ func TestLeaderGoes(t *testing.T) {
 	})
 }
 
-// Under a flow that never pauses, events go directly again soon after an outage, all at once.
+// Under a steady flow events go directly again soon after an outage, all at the same time.
 func TestSteadyFlow(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -189,7 +189,7 @@ func TestSteadyFlow(t *testing.T) {
 	}
 }
 
-// A half-open connection takes everything and gives nothing.
+// A half-open connection accepts everything and answers nothing.
 func TestBlackHole(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -206,7 +206,7 @@ func TestBlackHole(t *testing.T) {
 	l.stop(func() []string { return natsdtest.IDs(t, natsdtest.Connect(t, s.URL())) })
 }
 
-// hole is a proxy that can swallow what passes.
+// hole is a proxy that can drop all traffic.
 type hole struct {
 	listener net.Listener
 	swallows atomic.Bool
@@ -266,7 +266,7 @@ func (h *hole) copy(to io.Writer, from io.Reader) {
 	}
 }
 
-// reset breaks every connection there is.
+// reset breaks every connection.
 func (h *hole) reset() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -38,7 +38,7 @@ type fixture struct {
 	close func() // once
 }
 
-// settings are what a test may change.
+// settings are the parts that a test may change.
 type settings struct {
 	publish publish.Config
 	spool   spool.Config
@@ -115,7 +115,7 @@ func start(t testing.TB, url string, changes ...func(*settings)) *fixture {
 	return f
 }
 
-// The changes that several tests make.
+// These settings are used by several tests.
 
 func hasty(c *settings) {
 	c.publish.Timeout, c.relay.Timeout = 400*time.Millisecond, 400*time.Millisecond
@@ -157,7 +157,7 @@ func (f *fixture) publishes(want publish.Status, ids ...string) {
 	}
 }
 
-// delivered waits until nothing waits any more.
+// delivered waits until the spool is empty.
 func (f *fixture) delivered() {
 	f.t.Helper()
 	poll.Until(f.t, "the spool is empty", func() bool { return f.waiting() == 0 })
@@ -192,7 +192,7 @@ func makeStream(t testing.TB, js jetstream.JetStream, change func(*jetstream.Str
 	natsdtest.CreateStream(t, js, c)
 }
 
-// stored expects the stream to hold just these, in order.
+// stored expects the stream to hold exactly these, in order.
 func stored(t testing.TB, js jetstream.JetStream, want ...string) {
 	t.Helper()
 	if diff := cmp.Diff(want, natsdtest.IDs(t, js)); diff != "" {
@@ -219,8 +219,8 @@ func TestDirect(t *testing.T) {
 	}
 }
 
-// What arrives while NATS is away is delivered in the order of its arrival, before what comes
-// later, also by the next process; and then events go directly again.
+// Events that arrive while NATS is away are delivered in the order of their arrival, before later
+// ones, even by the next process. Then events go directly again.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.New(t, "")
@@ -250,8 +250,8 @@ func TestOutage(t *testing.T) {
 	stored(t, natsdtest.Connect(t, s.URL()), numbered(0, 802)...)
 }
 
-// A paused server says nothing and closes nothing. Everybody is answered within a second; the first
-// time-outs divert all others at once; nothing is lost or stored twice.
+// A paused server answers nothing and closes nothing. Everybody is answered within a second; the
+// first time-outs divert all others at once; nothing is lost or stored twice.
 func TestPause(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.StartProcess(t, "")
@@ -308,7 +308,7 @@ func TestPause(t *testing.T) {
 	poll.Until(t, "the breaker is closed", func() bool { return f.Breaker() == "closed" })
 }
 
-// A full stream holds everything up, and says so once, until somebody makes room.
+// A full stream blocks everything, and the log says so once, until somebody makes room.
 func TestStreamFull(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -334,7 +334,7 @@ func TestStreamFull(t *testing.T) {
 	}
 }
 
-// The deadline is the caller's, unless PUBLISH_TIMEOUT leaves the spool no time before it.
+// The caller's deadline counts, unless PUBLISH_TIMEOUT leaves the spool no time before it.
 func TestBound(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

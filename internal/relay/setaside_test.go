@@ -31,8 +31,8 @@ func on(subject, id string) publish.Message {
 	return m
 }
 
-// A message that may not be published on its subject is kept, set aside, holds up nobody, and is
-// delivered once the right is granted.
+// A message whose subject is forbidden is kept, set aside, delays no other, and is delivered once
+// the right is granted.
 func TestForbiddenSubject(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, account("webhooks.flock.>"))
@@ -71,7 +71,7 @@ func TestForbiddenSubject(t *testing.T) {
 	poll.Until(t, "none is counted in the log", func() bool { return total() == "0" })
 }
 
-// What turns out to be too large only when it is delivered, among others.
+// A message that turns out to be too large only when it is delivered, among others.
 func TestTooLargeInSpool(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.New(t, "max_payload: 1000")
@@ -100,14 +100,14 @@ func TestTooLargeInSpool(t *testing.T) {
 	stored(t, natsdtest.Connect(t, s.URL()), append(numbered(0, 20), "large")...)
 }
 
-// A refusal that says nothing of why must not hold up others for ever, either: here a subject that
-// is full, with the words that tell it taken away, would look just so.
+// A refusal without a reason must not block others for ever either. Here the subject is full, and
+// the words that say so are removed.
 func TestRefusedWhileOthersAreTaken(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	js := natsdtest.Connect(t, s.URL())
-	// A subject that another stream takes is refused with "wrong stream", which is no fault of the
-	// record's.
+	// A subject that another stream takes is refused with "wrong stream", which isn't the record's
+	// fault.
 	makeStream(t, js, func(c *jetstream.StreamConfig) { c.Subjects = []string{"webhooks.flock.>", "webhooks.frigade.>"} })
 	natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"webhooks.other.>"}})
 	f := start(t, s.URL(), unmanaged).ready()
@@ -125,7 +125,7 @@ func TestRefusedWhileOthersAreTaken(t *testing.T) {
 	}
 }
 
-// The limit of each subject is that subject's, not the stream's.
+// A limit for each subject concerns that subject, not the stream.
 func TestSubjectFull(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -144,7 +144,7 @@ func TestSubjectFull(t *testing.T) {
 	}
 }
 
-// When the spool takes nothing and NATS is there, events go directly, though others wait.
+// If the spool fails and NATS is there, events go directly, though others wait.
 func TestDiskFails(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.New(t, "")
@@ -162,7 +162,7 @@ func TestDiskFails(t *testing.T) {
 	stored(t, natsdtest.Connect(t, s.URL()), "overtakes")
 }
 
-// Where neither takes it, the error says why of both.
+// If neither takes it, the error has both reasons.
 func TestNeither(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -181,8 +181,8 @@ func TestNeither(t *testing.T) {
 	stored(t, js, "a")
 }
 
-// An acknowledgement that was lost puts into the spool what is stored already: the stream
-// recognises it.
+// After a lost acknowledgement the spool has an event that is stored already: the stream recognises
+// it.
 func TestLostAcknowledgement(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.StartProcess(t, "")
@@ -201,7 +201,7 @@ func TestLostAcknowledgement(t *testing.T) {
 	}
 }
 
-// Closing leaves in the spool what isn't acknowledged, and waits for nothing.
+// Close leaves unacknowledged records in the spool, and waits for nothing.
 func TestCloseWhileWaiting(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.StartProcess(t, "")

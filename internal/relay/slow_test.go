@@ -15,7 +15,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// Acknowledgements that are too late for the senders: each event is kept in time, delivered once,
+// Acknowledgements come too late for the senders: each event is kept in time and delivered once,
 // and the spool doesn't fill.
 func TestSlowAcknowledgements(t *testing.T) {
 	t.Parallel()
@@ -41,7 +41,7 @@ func TestSlowAcknowledgements(t *testing.T) {
 	}
 }
 
-// With two seconds for each acknowledgement a backlog is delivered by thousands, not one by one.
+// With two seconds for each acknowledgement a backlog is delivered in thousands, not one by one.
 func TestLatencyOfSeconds(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.New(t, "")
@@ -65,8 +65,8 @@ func TestLatencyOfSeconds(t *testing.T) {
 	}
 }
 
-// An event of 480 KB on a line of 8 Mbit/s takes longer than a sender waits. It is stored, once,
-// and that no acknowledgement came in time sets nothing aside.
+// An event of 480 KB on a line of 8 Mbit/s takes longer than a sender waits. It is stored once, and
+// the late acknowledgement sets nothing aside.
 func TestSlowLine(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -89,8 +89,8 @@ func TestSlowLine(t *testing.T) {
 	}
 }
 
-// A late acknowledgement settles the very delivery for which it came, however the clock was set,
-// and only while the stream is there that gave it.
+// A late acknowledgement settles only its own delivery, however the clock was set, and only while
+// the stream that gave it exists.
 func TestLateAcknowledgement(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
@@ -125,7 +125,7 @@ func TestLateAcknowledgement(t *testing.T) {
 }
 
 // While acknowledgements are too slow for senders, a steady flow goes through the spool, which
-// doesn't grow. Once they are fast again events go directly, though they never stop coming.
+// doesn't grow. Once they are fast again events go directly, though the flow never pauses.
 func TestDirectAgain(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")

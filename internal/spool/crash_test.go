@@ -29,7 +29,7 @@ func numbered(id string) publish.Message {
 	return m
 }
 
-// use uses a spool for a while, and notes what has been acknowledged. Each append may fail.
+// use uses a spool for a while, and records what its user knows. Each append may fail.
 func (f *fixture) use(m *memory, prefix string) {
 	f.t.Helper()
 	add := func(id string) {
@@ -180,7 +180,8 @@ func TestCrashAtEachByte(t *testing.T) {
 	t.Logf("%d calls, %d states of the disk", len(recorded.calls), states)
 }
 
-// TestCutAtEachByte cuts each file short at each byte: all records before that are still there.
+// TestCutAtEachByte truncates each file at each byte: everything before is there, and a loss of
+// acknowledged records is reported.
 func TestCutAtEachByte(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))

@@ -35,7 +35,7 @@ func sample(t testing.TB) *memory {
 	return m
 }
 
-// unharmed returns the ids of the records that are still on the disk as they were written.
+// unharmed returns the ids of the records that are on the disk as they were written.
 func unharmed(m, was *memory) map[string]bool {
 	ids := make(map[string]bool)
 	for path, i := range was.live {
@@ -61,8 +61,8 @@ func unharmed(m, was *memory) map[string]bool {
 	return ids
 }
 
-// TestFlippedBits flips a bit of each byte. Every undamaged record is found, in order, and a loss
-// is logged.
+// TestFlippedBits flips a bit of each byte. Undamaged records are there, in order, and a loss is
+// reported.
 func TestFlippedBits(t *testing.T) {
 	was := sample(t)
 	random := rand.New(rand.NewPCG(1, 2))

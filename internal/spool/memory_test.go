@@ -14,7 +14,8 @@ import (
 	"syscall"
 )
 
-// memory is a disk that knows what is durable on it. A test can make each call fail.
+// memory is a disk that knows which of its contents are durable, and does what a test wants at each
+// call.
 type memory struct {
 	mu       sync.Mutex
 	live     map[string]*inode // by path
@@ -213,7 +214,7 @@ func (m *memory) remove(path string) error     { return m.do(call{name: "unlink"
 func (m *memory) syncDir(dir string) error     { return m.do(call{name: "fsyncdir", path: dir}) }
 func (m *memory) free(string) int64            { return 1 << 40 }
 
-// note notes what the user of the spool knows from now on.
+// note records what the user of the spool knows from now on.
 func (m *memory) note(format string, args ...any) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

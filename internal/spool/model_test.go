@@ -11,7 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// model is what a spool should be: plain lists.
+// model is the expected behaviour of a spool: plain lists.
 type model struct {
 	f     *fixture
 	disk  *memory

@@ -94,7 +94,7 @@ func (f *fixture) keeps(ids ...string) {
 	}
 }
 
-// holds expects the queue of events to hold just these.
+// holds expects the queue of events to hold exactly these.
 func (f *fixture) holds(want ...string) {
 	f.t.Helper()
 	if diff := cmp.Diff(want, idsOf(f.all())); diff != "" {
@@ -239,7 +239,7 @@ func TestBounds(t *testing.T) {
 	f.keeps("c")
 }
 
-// Quarantine may fill its own part and no more.
+// Quarantine may fill its own share and no more.
 func TestQuarantineBound(t *testing.T) {
 	for _, kind := range []publish.Kind{publish.Quarantined, publish.Refused} {
 		t.Run(kind.String(), func(t *testing.T) { quarantineBound(t, kind) })

@@ -74,8 +74,8 @@ func (r traced) lines(word string) map[string]bool {
 	return ids
 }
 
-// check opens the spool as the next process does: all that was acknowledged and not settled must be
-// there.
+// check opens the spool as the next process does: every record that was acknowledged and not
+// settled must be there.
 func (r traced) check(t *testing.T, w workload) {
 	t.Helper()
 	f := open(t, r.dir)
@@ -195,8 +195,8 @@ func TestRewriteFails(t *testing.T) {
 	}
 }
 
-// untilUnreached makes the nth call fail, for each n. strace counts the calls of each thread, so an
-// n may be missed by chance: three missed in a row are the end.
+// untilUnreached makes the nth call fail, for each n. strace counts each thread separately, so an n
+// may be missed by chance: three in a row are the end.
 func untilUnreached(t *testing.T, w workload, injections func(n int) []string) {
 	reached, missed := 0, 0
 	for n := 1; missed < 3; n++ {

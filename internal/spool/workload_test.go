@@ -126,7 +126,7 @@ func (w *workload) run(s *Spool) (refused int64) {
 	return failures.Load()
 }
 
-// deliver settles the kind's records while writers write, and sets about every tenth aside.
+// deliver settles the kind's records while writers append, and sets about every tenth aside.
 func deliver(s *Spool, kind publish.Kind, done <-chan struct{}) {
 	for after := uint64(0); ; {
 		records, err := s.Next(kind, after, 3)

@@ -30,7 +30,7 @@ func clustered(t *testing.T, processes bool) (*world, map[string]*natsdtest.Serv
 	return w, map[string]*natsdtest.Server{"n0": servers[0], "n1": servers[1], "n2": servers[2]}
 }
 
-// store stores messages with the ids from-to, in a hurry.
+// store stores messages with the ids from-to, without waiting for each.
 func (w *world) store(from, to int) {
 	w.t.Helper()
 	for i := from; i < to; i++ {

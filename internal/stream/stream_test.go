@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	natsdtest.VerifyTestMain(m)
 }
 
-// world is a server with a stream S on s.>, and what a reader has read of it.
+// world is a server with a stream S on s.>, and the messages that a reader has read of it.
 type world struct {
 	t      *testing.T
 	server *natsdtest.Server

@@ -2,7 +2,7 @@ package stringify
 
 import "testing"
 
-// S(x) of bodies as they come. Times are held by nobody but the reader; allocations by cost_test.go.
+// S(x) of usual bodies. No test judges times; cost_test.go judges allocations.
 func BenchmarkParse(b *testing.B) {
 	for _, in := range usual(b) {
 		b.Run(in.name, func(b *testing.B) { benchmarkParse(b, in.text) })

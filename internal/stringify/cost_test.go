@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A canonical body costs one allocation, for the names of members, whatever its size, as long as no more than 32
-// members are open at once; with more of them, what they need, not what the text has.
+// A canonical body of any size costs one allocation, the scanner's, as long as at most 32 members
+// are open at once; with more, the memory is in proportion to them, not to the text.
 func TestCanonicalAllocations(t *testing.T) {
 	object := `{"a":1,"b":[true,null],"c":"d\n","e":{"f":-1.5e-7,"g":0.1},"h":0,"i":0,"j":0,"k":0,"l":0}`
 	large := readSample(t, "flock/samples/10-invitee.accepted-50k.json")
@@ -40,9 +40,8 @@ func TestCanonicalAllocations(t *testing.T) {
 	}
 }
 
-// No text, however made, takes more memory than a multiple of its length. What is counted is all
-// that was ever allocated; most of it is garbage before the end. For numbers such as 5e-324 the race
-// detector adds more: it keeps math/big from reusing memory.
+// No text takes more memory than a small multiple of its length. All allocations count, though most
+// are garbage before the end.
 func TestMemory(t *testing.T) {
 	const size, factor = 64 << 10, 128
 	for _, in := range worst(size) {
@@ -63,7 +62,7 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// What Size says is all that the canonical form takes, and no more than a few times the text.
+// Size is an upper bound for the canonical form, and no more than a few times the text.
 func TestSize(t *testing.T) {
 	texts := worst(4 << 10)
 	for _, number := range []string{

@@ -27,7 +27,7 @@ func newRandom(t *testing.T) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-// author writes random JSON texts, full of what two readers might take differently.
+// author writes random JSON texts, full of things that two readers might read differently.
 type author struct {
 	*rand.Rand
 	out   []byte
@@ -165,7 +165,7 @@ func (a *author) name() []uint16 {
 	return utf16.Encode([]rune(pick(a.Rand, names)))
 }
 
-// units makes up a string as ECMAScript has them: any UTF-16 units, surrogates in any order.
+// units returns a random string of ECMAScript: any UTF-16 units, surrogates in any order.
 func (a *author) units() []uint16 {
 	var units []uint16
 	for a.IntN(6) > 0 {
@@ -219,7 +219,8 @@ func (a *author) text(units []uint16) {
 	a.write(`"`)
 }
 
-// numberLiteral makes up a number: near a power, near the middle of two doubles, long, huge, or spelt oddly.
+// numberLiteral returns a random number: near a power, near the middle of two doubles, long, huge,
+// or spelt oddly.
 func numberLiteral(r *rand.Rand) string {
 	sign := pick(r, []string{"", "", "-"})
 	exponent := func(n int) string {

@@ -54,9 +54,9 @@ func usual(tb testing.TB) []input {
 	}
 }
 
-// worst are texts of about that size, each made to be dear: what an attacker without a key may send.
-// Where a text would be canonical but for one byte, that byte comes last, so that both passes are
-// made in full.
+// worst are texts of about that size, each as expensive as possible: what an attacker without a key
+// may send. If a text is canonical except for one byte, that byte comes last, so that both passes
+// read all of it.
 func worst(size int) []input {
 	// fill repeats what element makes until the size is reached.
 	fill := func(open, end string, element func(i int) string) []byte {
@@ -154,9 +154,10 @@ func halfway(f float64, digits int) string {
 	return strings.TrimRight(mantissa, "0") + "e" + exponent
 }
 
-// allAtOnce is a text of about that size with everything that is dear in it together: many members whose names
-// are indices in descending order, as they stand and escaped, numbers that are hard to round, surrogates, pairs
-// and alone, needless escapes, white space, and objects out of order down to the deepest level.
+// allAtOnce is a text of about that size with everything expensive in it: many members whose names
+// are indices in descending order, plain and escaped, numbers that are hard to round, surrogates,
+// pairs and alone, needless escapes, white space, and objects out of order down to the deepest
+// level.
 func allAtOnce(size int) input {
 	random := rand.New(rand.NewPCG(3, 4))
 	text := []byte("{")

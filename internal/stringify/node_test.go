@@ -31,7 +31,7 @@ type node struct {
 	out *bufio.Reader
 }
 
-// verdict is how Node took a text.
+// verdict is Node's result for a text.
 type verdict byte
 
 const (
@@ -83,8 +83,9 @@ func (n *node) stringify(tb testing.TB, src []byte) (verdict, []byte) {
 	return verdict(header[0]), answer
 }
 
-// compare holds Parse to Node: what it accepts Node accepts, with the same bytes; what Node refuses it
-// refuses, for the same reason; and what it refuses beyond that has a duplicate or is too deep indeed.
+// compare compares Parse with Node: a text that Parse accepts Node accepts, with the same bytes; a
+// text that Node refuses Parse refuses, for the same reason; other texts that Parse refuses have a
+// duplicate or are too deep.
 func (n *node) compare(t *testing.T, src []byte) {
 	t.Helper()
 	got, err := Parse(src)
@@ -177,7 +178,8 @@ func TestNumbersAgainstNode(t *testing.T) {
 	n.numbers(t, literals)
 }
 
-// Doubles of every size and of everyday's, in several spellings, and decimals of up to 30 digits.
+// Doubles of every size and everyday numbers, in several spellings, and decimals of up to 30
+// digits.
 func TestRandomNumbersAgainstNode(t *testing.T) {
 	n, r := startNode(t), newRandom(t)
 	const batch = 10_000

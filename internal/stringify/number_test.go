@@ -64,7 +64,7 @@ var numbers = []struct{ in, want string }{
 	{"0.30000000000000004", "0.30000000000000004"},
 	{"1.0000000000000002", "1.0000000000000002"},
 
-	// What is seen at a glance, at its edges: 15 digits, no needless zero, 1e-6.
+	// The edges of the fast path: 15 digits, no needless zero, 1e-6.
 	{"999999999999999", "999999999999999"},
 	{"9999999999999999", "10000000000000000"},
 	{"-99999999999999.9", "-99999999999999.9"},
@@ -213,7 +213,7 @@ func TestNumberForm(t *testing.T) {
 	}
 }
 
-// toString is Number::toString step by step, from the digits that strconv finds.
+// toString is Number::toString step by step, with the digits that strconv finds.
 func toString(f float64) string {
 	switch {
 	case f == 0:
@@ -248,8 +248,8 @@ func toString(f float64) string {
 	return digits[:1] + "." + digits[1:] + exponent
 }
 
-// Whatever is read is the nearest double. That is checked against math/big, because strconv, which
-// printing relies on, shares nothing with it.
+// Every number is read as the nearest double. That is checked with math/big, because strconv, which
+// printing relies on, shares no code with it.
 func TestNearestDouble(t *testing.T) {
 	r := newRandom(t)
 	for range 20000 {
@@ -301,8 +301,8 @@ func TestShortDecimals(t *testing.T) {
 	}
 }
 
-// At and about the middle of two doubles, and at the ends of the digits that are read first, one
-// digit decides.
+// Near the middle of two doubles, and at the end of the digits that are read first, one digit
+// decides.
 func TestHalfway(t *testing.T) {
 	r := newRandom(t)
 	for i := range 3000 {

@@ -48,8 +48,8 @@ func inHex(src []byte) []byte {
 	})
 }
 
-// judge says what another parser thinks of a text: whether it is one JSON value in UTF-8, and
-// whether no object of it has a member twice either.
+// judge returns another parser's result: whether a text is one JSON value in UTF-8, and whether no
+// object has a member twice.
 func judge(src []byte) (valid, unique bool) {
 	if !utf8.Valid(src) {
 		return false, false
@@ -58,7 +58,7 @@ func judge(src []byte) (valid, unique bool) {
 	return value.IsValid(jsontext.AllowDuplicateNames(true)), value.IsValid()
 }
 
-// levels says how deep a text nests, well-formed or not.
+// levels returns how deep a text nests, well-formed or not.
 func levels(src []byte) int {
 	now, most := 0, 0
 	for _, c := range wholeString.ReplaceAll(src, nil) {
@@ -73,7 +73,7 @@ func levels(src []byte) int {
 	return most
 }
 
-// checkParse holds Parse to all that can be said of any input without an ECMAScript engine.
+// checkParse checks everything about Parse that holds for any input and needs no ECMAScript engine.
 func checkParse(t *testing.T, src []byte) {
 	t.Helper()
 	before := bytes.Clone(src)
@@ -146,7 +146,7 @@ func checkCompact(t *testing.T, src []byte) {
 	}
 }
 
-// checkCanonical holds got, which Parse made of src, to what every canonical form is.
+// checkCanonical checks the properties of every canonical form on got, which Parse made of src.
 func checkCanonical(t *testing.T, src []byte, got Text) {
 	t.Helper()
 	if bound := len(src)*22/5 + 5; len(got) > bound { // 1e20, the worst, is 22 bytes for 5
@@ -162,7 +162,7 @@ func checkCanonical(t *testing.T, src []byte, got Text) {
 	if &again[0] != &got[0] {
 		t.Errorf("Parse(%q) was copied, although it is canonical", got)
 	}
-	// What the recogniser calls canonical comes out of the writer unchanged.
+	// A text that the recogniser calls canonical is unchanged by the writer.
 	w := writer{src: got}
 	if w.value(0); !bytes.Equal(w.out, got) {
 		t.Errorf("%q is taken to be canonical, but written anew it is %q", got, w.out)
@@ -201,8 +201,8 @@ func checkMembers(t *testing.T, text Text) {
 	}
 }
 
-// A body from the network never makes Parse panic; what it accepts is one JSON value without
-// duplicates, and what it returns is a canonical form of it. What checkParse says, in short.
+// No body makes Parse panic. An accepted body is one JSON value without duplicates, and the result
+// is its canonical form.
 func FuzzParse(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(checkParse)

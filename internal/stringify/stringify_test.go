@@ -124,7 +124,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// Indices come first and ascend, all other names stay in the order in which they stand.
+// Indices come first, ascending; all other names keep their order.
 func TestOrder(t *testing.T) {
 	for _, n := range []int{2, 9, 33, 500} {
 		var in, indices, others []string
@@ -141,7 +141,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// Reordering at every level must not copy what lies inside once a level.
+// Reordering at every level must not copy inner values once for each level.
 func TestReorderingIsLinear(t *testing.T) {
 	const levels = MaxDepth - 1
 	in := strings.Repeat(`{"b":`, levels) + `"` + strings.Repeat("x", 1<<16) + `"` + strings.Repeat(`,"1":0}`, levels)
@@ -188,8 +188,8 @@ func TestMember(t *testing.T) {
 	}
 }
 
-// Every character and every surrogate, escaped in upper case, comes out as encoding/json's own
-// reading of it or, if lone, as the escape in lower case.
+// Every character and every surrogate, escaped in upper case, is written as encoding/json reads it
+// or, if lone, as the escape in lower case.
 func TestEveryEscape(t *testing.T) {
 	const upper = "0123456789ABCDEF"
 	for r := rune(0); r <= 0xffff; r++ {

@@ -10,8 +10,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// What a delivery costs between its last byte and the publisher, by provider: reading the body, verifying,
-// the id, the envelope. One that settings describe must not cost more than the others.
+// The cost of a delivery between its last byte and the publisher, by provider: reading the body,
+// verifying, the id, the envelope. A provider by settings must not cost more than the others.
 func BenchmarkDelivery(b *testing.B) {
 	all := providers.All
 	for _, preset := range providers.Described {

@@ -2,7 +2,7 @@ package verify
 
 import "testing"
 
-// The one member is overwritten, and nothing that is signed.
+// Only the one member is overwritten, and no signed part.
 func TestBlank(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"signature":"abc","data":{"signature":"abc"}}`:              `{"signature":"***","data":{"signature":"abc"}}`,

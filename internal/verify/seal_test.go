@@ -36,8 +36,8 @@ func parse(t *testing.T, body []byte) stringify.Text {
 	return text
 }
 
-// A seal proves what the signature has proved, to the same endpoint with the same secret and for the
-// same body, and nothing else; nor is it a signature.
+// A seal proves the same as the signature, for the same endpoint, secret and body, and nothing
+// else; and it is no signature.
 func TestSeal(t *testing.T) {
 	for _, p := range providers.All {
 		for _, s := range p.Schemes {
@@ -104,7 +104,7 @@ func seal(t *testing.T, p *verify.Provider, scheme string) {
 	}
 }
 
-// Of what settings describe the headers are kept, too, and no signature in them.
+// For a provider by settings the headers are kept, too, without a signature.
 func TestSealOfDescribed(t *testing.T) {
 	for _, preset := range providers.Described {
 		settings := preset.Settings
@@ -156,7 +156,7 @@ func TestSealOfDescribed(t *testing.T) {
 	}
 }
 
-// A seal that holds by a scheme to which the endpoint is no longer set says so.
+// A seal by a scheme to which the endpoint is no longer set gives OtherScheme.
 func TestSealOfOtherScheme(t *testing.T) {
 	p := providers.ByName("frigade")
 	body := []byte(`{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{"a":1}}`)

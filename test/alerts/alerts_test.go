@@ -22,7 +22,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
-// What senders do, and what is wrong with secrets, certificate and clock.
+// Alerts about senders, and about secrets, certificate and clock.
 func TestDeliveries(t *testing.T) {
 	secrets := filepath.Join(t.TempDir(), "secrets")
 	write(t, secrets, key+"\n")
@@ -89,7 +89,7 @@ func TestWithoutNATS(t *testing.T) {
 	p.resolves(t, nil, "WithoutNATS", "Behind", "SpoolFilling", "NotReady", "TurningAway")
 }
 
-// The stream is full, and then takes no message of this size.
+// The stream is full, and then refuses messages of this size.
 func TestRefusedByStream(t *testing.T) {
 	server := natsdtest.Start(t, "")
 	b := startBridge(t, "FLOCK_SECRETS="+key, "NATS_URL="+server.URL())
@@ -108,7 +108,8 @@ func TestRefusedByStream(t *testing.T) {
 	p.resolves(t, nil, "SetAside") // within a minute
 }
 
-// What waits longer than the stream remembers may be stored twice where the account can't look it up.
+// An event that waits longer than the stream remembers ids may be stored twice if the account can't
+// look it up.
 func TestNoLookup(t *testing.T) {
 	conf := `accounts { A { jetstream: enabled, users: [
 		{user: admin, password: admin}
@@ -179,7 +180,7 @@ func TestDiskBroken(t *testing.T) {
 	p.resolves(t, func() { b.send(t, sent{name: "invitee.accepted"}) }, "SpoolNotWritable")
 }
 
-// crowd opens more connections than the bridge has room for, and closes them.
+// crowd opens more connections than the bridge allows, and closes them.
 func crowd(t *testing.T, b *bridge) {
 	t.Helper()
 	for range 5000 {
@@ -191,7 +192,7 @@ func crowd(t *testing.T, b *bridge) {
 	}
 }
 
-// speakProxyProtocol does what a proxy does that was set wrong.
+// speakProxyProtocol sends what a misconfigured proxy sends.
 func speakProxyProtocol(t *testing.T, b *bridge) {
 	t.Helper()
 	for range 12 {
@@ -204,7 +205,7 @@ func speakProxyProtocol(t *testing.T, b *bridge) {
 	}
 }
 
-// system runs a command as root, and returns what it prints.
+// system runs a command as root, and returns its output.
 func system(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	out, err := exec.Command(name, args...).CombinedOutput()
@@ -214,7 +215,7 @@ func system(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-// Every alert but one was caused: an internal error would need a fault of the bridge.
+// Every alert was caused but one: an internal error needs a bug of the bridge.
 func TestEveryAlert(t *testing.T) {
 	rules, err := os.ReadFile(observability + "alerts.yaml")
 	if err != nil {
@@ -227,7 +228,7 @@ func TestEveryAlert(t *testing.T) {
 	}
 }
 
-// checkMetrics has promtool look at the metrics' names, types and helps.
+// checkMetrics checks the metrics' names, types and help texts with promtool.
 func checkMetrics(t *testing.T, b *bridge) {
 	t.Helper()
 	answer, err := http.Get("http://" + b.admin + "/metrics")
@@ -242,7 +243,8 @@ func checkMetrics(t *testing.T, b *bridge) {
 	}
 }
 
-// everyQuery evaluates all that the dashboard asks for, until each has an answer; but those of which no answer is good news.
+// everyQuery evaluates every query of the dashboard until each has a result, except those without a
+// result in a healthy bridge.
 func everyQuery(t *testing.T, p *prometheus) {
 	t.Helper()
 	text, err := os.ReadFile(observability + "dashboard.json")
@@ -270,7 +272,7 @@ func everyQuery(t *testing.T, p *prometheus) {
 	}
 }
 
-// metric is the value of a series.
+// metric returns the value of a series.
 func metric(t *testing.T, b *bridge, series string) string {
 	t.Helper()
 	answer, err := http.Get("http://" + b.admin + "/metrics")

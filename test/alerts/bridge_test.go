@@ -31,7 +31,7 @@ const (
 // binary is the bridge, built for these tests.
 var binary string
 
-// seen has the alerts that have fired or been resolved.
+// seen holds the alerts that have fired or been resolved.
 var seen sync.Map
 
 func TestMain(m *testing.M) {
@@ -58,7 +58,7 @@ type bridge struct {
 	process    *process.Process
 }
 
-// startBridge starts one with these variables, which keeps its addresses when it is started again.
+// startBridge starts a bridge with these variables. It keeps its addresses over restarts.
 func startBridge(t *testing.T, environ ...string) *bridge {
 	t.Helper()
 	b := &bridge{url: natsdtest.FreeAddr(t), admin: natsdtest.FreeAddr(t)}

@@ -18,8 +18,8 @@ import (
 
 const observability = "../../deploy/observability/"
 
-// hasty are the times of the rules, with what they become so that an alert needn't be awaited for half an
-// hour: the expressions stay as they are.
+// hasty maps the times in the rules to shorter ones, so that no alert takes half an hour. The
+// expressions stay.
 var hasty = []struct{ was, is string }{
 	{`for: \w+`, `for: 1s`},
 	{`\[\d+[mhd]\]`, `[12s]`},
@@ -27,7 +27,7 @@ var hasty = []struct{ was, is string }{
 	{`_seconds > 300`, `_seconds > 3`},
 }
 
-// prometheus is a running Prometheus that asks the bridges each second.
+// prometheus is a running Prometheus that scrapes the bridges each second.
 type prometheus struct{ url string }
 
 func startPrometheus(t *testing.T, bridges ...*bridge) *prometheus {
@@ -112,13 +112,13 @@ func (p *prometheus) ask(t *testing.T, path string, said any) {
 	}
 }
 
-// fires waits until the alerts fire; cause is done again and again meanwhile, where there is one.
+// fires waits until the alerts fire. It calls cause, if there is one, again and again meanwhile.
 func (p *prometheus) fires(t *testing.T, cause func(), names ...string) {
 	t.Helper()
 	p.await(t, "fires", cause, func(firing map[string]bool, name string) bool { return firing[name] }, names)
 }
 
-// resolves waits until they fire no more.
+// resolves waits until they no longer fire.
 func (p *prometheus) resolves(t *testing.T, remedy func(), names ...string) {
 	t.Helper()
 	p.await(t, "resolves", remedy, func(firing map[string]bool, name string) bool { return !firing[name] }, names)

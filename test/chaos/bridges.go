@@ -20,7 +20,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
-// bridge is one instance: an address and a DATA_DIR, and a process as long as it lives.
+// bridge is one instance: an address and a DATA_DIR, and the process while it runs.
 type bridge struct {
 	name, public, admin string
 	dir, log            string
@@ -40,13 +40,13 @@ type bridge struct {
 	began   metrics  // of this life, before it was used
 }
 
-// window is a time; while it lasts its end is zero.
+// window is a span of time; its end is zero while it lasts.
 type window struct {
 	from, to time.Time
 	why      string
 }
 
-// Why a bridge may be late, or answer nothing. One that stops answers late no more than any other.
+// The reasons why a bridge may be late or not answer. A bridge that is stopping has no such reason.
 const (
 	killed   = "killed"
 	paused   = "paused"
@@ -57,7 +57,7 @@ func (w window) touches(from, to time.Time) bool {
 	return !w.from.After(to) && (w.to.IsZero() || !w.to.Before(from))
 }
 
-// start starts it, if it doesn't run, and returns once it listens.
+// start starts the bridge unless it runs, and returns once it listens.
 func (b *bridge) start(ctx context.Context) error {
 	b.lock.Lock()
 	if b.proc.Runs() {
@@ -90,7 +90,7 @@ func (b *bridge) gone(why string) {
 	b.away = append(b.away, window{from: time.Now(), why: why})
 }
 
-// back ends every absence; what it works off then counts as a part of it.
+// back ends every absence. Working off the backlog counts as a part of it.
 func (b *bridge) back() {
 	b.lock.Lock()
 	defer b.lock.Unlock()
@@ -101,7 +101,7 @@ func (b *bridge) back() {
 	}
 }
 
-// excuse says why it was away at any moment of that time; "" where it wasn't.
+// excuse returns why the bridge was away at any moment of that span; "" if it wasn't.
 func (b *bridge) excuse(from, to time.Time) (why string) {
 	b.lock.Lock()
 	defer b.lock.Unlock()
@@ -133,7 +133,7 @@ func (b *bridge) resume() {
 	}
 }
 
-// stop ends it as an operator does.
+// stop stops the bridge as an operator does.
 func (b *bridge) stop() error {
 	b.count(restarts, 1)
 	b.gone(stopping)
@@ -142,7 +142,7 @@ func (b *bridge) stop() error {
 	return err
 }
 
-// ended puts the last metrics of a life to those of the earlier ones.
+// ended adds the last metrics of a process to those of earlier ones.
 func (b *bridge) ended() {
 	b.lock.Lock()
 	defer b.lock.Unlock()
@@ -191,7 +191,7 @@ func (b *bridge) watch(ctx context.Context) {
 	}
 }
 
-// counters are the metrics of all its lives, as far as they were seen.
+// counters returns the metrics of all its processes, as far as they were scraped.
 func (b *bridge) counters() metrics {
 	b.lock.Lock()
 	defer b.lock.Unlock()
@@ -204,7 +204,7 @@ func (b *bridge) counters() metrics {
 	return all
 }
 
-// waiting is how much lies in its spool and isn't set aside.
+// waiting returns how many records are in its spool and not set aside.
 func (b *bridge) waiting(ctx context.Context) (int, error) {
 	m, err := b.scrape(ctx)
 	return int(m.sum("webhook_bridge_spool_events")), err
@@ -229,7 +229,7 @@ func (b *bridge) ready(ctx context.Context) error {
 	return nil
 }
 
-// pid is its process' number; 0 while it has none.
+// pid returns its process id; 0 if it doesn't run.
 func (b *bridge) pid() int {
 	b.lock.Lock()
 	defer b.lock.Unlock()
@@ -239,7 +239,7 @@ func (b *bridge) pid() int {
 	return b.proc.PID()
 }
 
-// left lists the files in its directory, and in its spool's, that have no business there after it has ended.
+// left lists unexpected files in its directory and its spool's after it has ended.
 func (b *bridge) left(belongs ...string) (left []string, err error) {
 	for dir, belong := range map[string][]string{b.dir: append(belongs, "spool"), filepath.Join(b.dir, "spool"): {"mark", "spool.lock"}} {
 		entries, err := os.ReadDir(dir)
@@ -258,7 +258,7 @@ func (b *bridge) left(belongs ...string) (left []string, err error) {
 	return left, nil
 }
 
-// blabbed looks for a secret or a body in its log.
+// blabbed searches its log for a secret or a body.
 func (b *bridge) blabbed() error {
 	text, err := os.ReadFile(b.log)
 	if err != nil {

@@ -17,7 +17,7 @@ type binaries struct {
 	stepped func() (string, error) // a bridge whose clock can be stepped, built when it is first asked for
 }
 
-// build builds what is run, but for a nats-server that is given.
+// build builds the programs, except for a nats-server that is given.
 func build(ctx context.Context, dir, nats string) (b binaries, err error) {
 	b.bridge, b.nats = filepath.Join(dir, "bridge"), filepath.Join(dir, "nats-server")
 	if err := process.Build(ctx, "-o", b.bridge, "./cmd/bridge"); err != nil {

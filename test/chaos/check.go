@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// stored is a message as a stream has it.
+// stored is a message of a stream.
 type stored struct {
 	id       string // Nats-Msg-Id
 	inside   string // the envelope's id; in quarantine there is none
@@ -17,7 +17,7 @@ type stored struct {
 	sequence uint64
 }
 
-// findings are what was found when all was over.
+// findings are the contents of streams, spools and logs at the end.
 type findings struct {
 	events, quarantined []stored
 	spooled             map[string]bool // ids that a spool lists, of what is set aside
@@ -26,15 +26,15 @@ type findings struct {
 	steady              map[string]bool // bridges that ran all the time
 }
 
-// goneWith reports whether an event was lost with a deleted stream, which had it, or may have had it: then it was sent
-// shortly before that.
+// goneWith reports whether an event was lost with a deleted stream: the stream had it, or it was
+// sent shortly before the deletion.
 func (f *findings) goneWith(id string, e *entry) bool {
 	return slices.ContainsFunc(f.deleted, func(d deletion) bool {
 		return e.asked.Before(d.done) && (d.had[id] || e.asked.After(d.looked.Add(-answerBound)))
 	})
 }
 
-// check holds what was found to what was promised.
+// check compares the findings with the promises.
 func (l *ledger) check(f findings) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
@@ -71,12 +71,12 @@ func (l *ledger) check(f findings) {
 	}
 }
 
-// asideByChance is how many records may be set aside where NATS comes and goes: it failed for one six times and
-// took another one in between.
+// asideByChance is how many records may be set aside while NATS comes and goes: a record failed six
+// times, and another one was accepted in between.
 const asideByChance = 3
 
-// checkUnpromised looks at an event without a 200. Where the sender hung up after all was sent, the bridge must have
-// gone on with it.
+// checkUnpromised checks an event without a 200. If the sender hung up after it had sent
+// everything, the bridge must have continued.
 func (l *ledger) checkUnpromised(id string, e *entry, isKept, ranOn bool) {
 	switch {
 	case e.kind != anEvent || e.attempts == 0:
@@ -121,8 +121,8 @@ func (l *ledger) checkStream(name string, messages []stored, ofQuarantine bool) 
 	return times
 }
 
-// checkOrder looks whether what one sender sent to one bridge, one after the other, is stored so. A batch of which
-// a part failed may be out of order, so only what was delivered without failures counts.
+// checkOrder checks that one sender's successive deliveries to one bridge are stored in that order.
+// A batch that failed in part may be out of order, so only deliveries without failures count.
 func (l *ledger) checkOrder(f findings) {
 	type placed struct {
 		number   int

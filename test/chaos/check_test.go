@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// steady is a machine that is never late, or always by as much.
+// steady is a machine that is never late, or always by the same amount.
 type steady time.Duration
 
 func (s steady) stood(string, time.Time, time.Time) time.Duration { return time.Duration(s) }
@@ -31,7 +31,7 @@ func book(r rules, said ...string) *ledger {
 	return l
 }
 
-// sends has a delivery sent and answered; said is a status and a code, or "" for none.
+// sends records a delivery and its answer: said is a status and a code, or "" for none.
 func sends(l *ledger, p post, number int, a answer, said string) {
 	a.life, a.began = life{"bridge", 1}, a.sent
 	if _, err := fmt.Sscan(said, &a.status, &a.code); err != nil {
@@ -44,7 +44,7 @@ func sends(l *ledger, p post, number int, a answer, said string) {
 	l.answered(p, a)
 }
 
-// stream has the deliveries of these numbers.
+// stream returns a stream with the deliveries of these numbers.
 func stream(numbers ...int) (all []stored) {
 	for i, n := range numbers {
 		all = append(all, stored{id: fmt.Sprint(n), inside: fmt.Sprint(n), sum: uint64(n), sequence: uint64(i + 1)})
@@ -52,7 +52,7 @@ func stream(numbers ...int) (all []stored) {
 	return all
 }
 
-// Whatever breaks a promise is found.
+// Each broken promise is found.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	const ok = "200 stored"
@@ -128,7 +128,7 @@ func ids(all ...string) map[string]bool {
 	return set
 }
 
-// What a sender had sent whole before it hung up for good is kept, where the bridge ran on.
+// A delivery whose sender hung up after sending all of it is kept, if the bridge kept running.
 func TestHungUp(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -153,7 +153,8 @@ func TestHungUp(t *testing.T) {
 	}
 }
 
-// What a bridge has counted is what its senders were answered, but for those that had no answer.
+// A bridge has counted the answers that its senders got, and besides only deliveries without an
+// answer.
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	const stored, wrong, contradicts = `webhook_bridge_deliveries_total{outcome="stored"}`, `webhook_bridge_deliveries_total{outcome="signature_wrong"}`, `webhook_bridge_deliveries_total{outcome="contradiction"}`
@@ -219,7 +220,7 @@ func TestLate(t *testing.T) {
 	}
 }
 
-// Another id than the delivery's own is a violation, as two bridges would not agree.
+// An id other than the delivery's own is a violation: two bridges would not agree.
 func TestWrongID(t *testing.T) {
 	t.Parallel()
 	l := book(rules{})
@@ -227,7 +228,7 @@ func TestWrongID(t *testing.T) {
 	expect(t, l, "event a was given the id b")
 }
 
-// A run that met nothing is a failure.
+// A run whose fault didn't happen fails.
 func TestReportWantsMet(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
@@ -283,7 +284,7 @@ func TestScenariosDiffer(t *testing.T) {
 	}
 }
 
-// Of the time between two moments only what the machine lost in it counts.
+// Only the machine's delays between two moments count.
 func TestExcess(t *testing.T) {
 	t.Parallel()
 	at := func(ms int) time.Time { return noon.Add(time.Duration(ms) * time.Millisecond) }
@@ -295,7 +296,8 @@ func TestExcess(t *testing.T) {
 	}
 }
 
-// What a process waited for a core counts from the sample before to the sample after, and not over its end.
+// A process' wait for a core counts from the sample before to the sample after, and not beyond its
+// end.
 func TestStarvation(t *testing.T) {
 	t.Parallel()
 	at := func(ms int) time.Time { return noon.Add(time.Duration(ms) * time.Millisecond) }

@@ -16,15 +16,15 @@ import (
 	"time"
 )
 
-// client sends deliveries and takes the times.
+// client sends deliveries and measures the times.
 type client struct{ *http.Client }
 
 func newClient() *client {
 	return &client{&http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32, DisableCompression: true, DialContext: dialCounted}}}
 }
 
-// counted is a connection that knows how much was written to it. The transport says that a request is written
-// before it is, while it still lies in a buffer: a sender that hangs up just then has sent nothing.
+// counted is a connection that counts the bytes written to it. The transport reports a request as
+// written while it is still in a buffer: a sender that hangs up then has sent nothing.
 type counted struct {
 	net.Conn
 	written atomic.Int64
@@ -44,17 +44,17 @@ func (c *counted) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Why a sender goes before it has its answer.
+// The reasons why a sender leaves before its answer.
 var (
 	errHungUp = errors.New("the sender hung up")
 	errGaveUp = errors.New("the sender has waited long enough")
 )
 
-// toConnect is what connecting and sending may take on loopback, whatever the machine does.
+// toConnect is the time for connecting and sending on loopback, on any machine.
 const toConnect = 10 * time.Second
 
-// deliver sends it once: where a connection is refused, to the next bridge, as a proxy does. patience and hangUp are
-// after how long the sender goes, once all is sent; a hangUp of 0 is never.
+// deliver sends a delivery once; if a connection is refused, to the next bridge, as a proxy does.
+// The sender leaves after patience or hangUp, counted from the last byte sent; 0 means never.
 func (c *client) deliver(to []*bridge, p post, patience, hangUp time.Duration) (a answer) {
 	for i, b := range to {
 		a = c.attempt(b, p, patience, hangUp)
@@ -72,7 +72,7 @@ func (c *client) attempt(b *bridge, p post, patience, hangUp time.Duration) (a a
 	ctx, end := context.WithTimeout(ctx, toConnect+patience)
 	defer end()
 	a.life, a.began = life{b.name, b.life.Load()}, from
-	// The transport calls these on goroutines of its own, which may outlive the request.
+	// The transport calls these in goroutines of its own, which may outlive the request.
 	var number, sent, came, before atomic.Int64
 	var on atomic.Pointer[counted]
 	number.Store(a.life.number)

@@ -18,15 +18,15 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
-// The clock of one process can't be stepped without that of the machine, and what is usually put between a
-// program and its clock (LD_PRELOAD) doesn't reach a Go program. So the bridge is built once more, all of it unchanged
-// but for time.Now, which adds what stands in a file. The monotonic clock isn't touched, as in a real step.
+// The clock of one process can't be stepped without that of the machine, and LD_PRELOAD doesn't
+// reach a Go program. So the bridge is built again with another time.Now, which adds a number from
+// a file. The monotonic clock is unchanged, as in a real step.
 
 const steppedNow = `
-// chaosStep is what is added to the wall clock, in seconds.
+// chaosStep is added to the wall clock, in seconds.
 var chaosStep *int64
 
-// ChaosStep sets where that stands.
+// ChaosStep sets the file of that number.
 func ChaosStep(at *int64) { chaosStep = at }
 `
 
@@ -85,7 +85,7 @@ func buildStepped(ctx context.Context, dir, to string) error {
 	return process.Build(ctx, "-overlay", overlay, "-o", to, "./cmd/bridge")
 }
 
-// step writes how far a process' clock is from the machine's.
+// step sets the difference of a process' clock to the machine's.
 func step(file string, by time.Duration) error {
 	var seconds [8]byte
 	binary.NativeEndian.PutUint64(seconds[:], uint64(int64(by/time.Second)))

@@ -56,7 +56,7 @@ var clusterScenarios = []scenario{
 	},
 }
 
-// stepDown makes the stream's leader give up.
+// stepDown makes the stream's leader step down.
 func (w *world) stepDown() error {
 	return poll.Try(w.ctx, patiently, "the leader steps down", func(context.Context) error {
 		answer, err := w.outside.nc.Request("$JS.API.STREAM.LEADER.STEPDOWN."+eventsStream, nil, 2*time.Second)

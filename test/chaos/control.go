@@ -17,13 +17,14 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
-// A machine that others use stands still now and then, and so may this program, which takes the times. So that
-// this isn't taken for the bridge's doing, a handler that does nothing, in a process of its own, is asked all the time,
-// by a goroutine that waits for its turn as the senders' do: for as long as it stood still, anything may have.
+// A shared machine stalls now and then, and so may this program, which measures the times. So that
+// this isn't attributed to the bridge, a handler that does nothing, in a process of its own, is
+// called all the time by a goroutine that is scheduled like the senders': while it stalled,
+// anything may have.
 
 const envControl = "CHAOS_CONTROL"
 
-// serveControl is what that process does.
+// serveControl is that process.
 func serveControl(addr string) error {
 	server := &http.Server{Addr: addr, ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(w, r.Body)
@@ -31,11 +32,11 @@ func serveControl(addr string) error {
 	return server.ListenAndServe()
 }
 
-// standstill is for how long nothing must have happened to count. A busy machine lets each wait a little, all the time: that
-// is no excuse, and between what the bridge takes at most and a second there is room for it.
+// standstill is the shortest stall that counts. A busy machine delays each goroutine a little, all
+// the time; that is no excuse.
 const standstill = 100 * time.Millisecond
 
-// control knows when the machine itself was late.
+// control records when the machine itself was late.
 type control struct {
 	proc *process.Process
 	addr string
@@ -44,7 +45,7 @@ type control struct {
 	most time.Duration
 }
 
-// startControl starts the process and asks it until the context ends.
+// startControl starts the process and calls it until the context ends.
 func startControl(ctx context.Context, output string) (*control, error) {
 	addrs, err := process.FreeAddrs(1)
 	if err != nil {
@@ -96,8 +97,8 @@ func (c *control) run(ctx context.Context) {
 	}
 }
 
-// excess is how much of the time between two moments the machine stood still. What is going on now isn't known
-// before it is over: ask a little later.
+// excess returns for how long the machine stalled between two moments. A stall is known only after
+// its end: call it a little later.
 func (c *control) excess(from, to time.Time) (sum time.Duration) {
 	c.lock.Lock()
 	defer c.lock.Unlock()

@@ -19,7 +19,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/frigade"
 )
 
-// kind says what a delivery is, and with that what may be answered to it.
+// kind is a delivery's kind, and so the answers that it may get.
 type kind int
 
 const (
@@ -54,7 +54,7 @@ var hashSeed = maphash.MakeSeed()
 
 func sumOf(body []byte) uint64 { return maphash.Bytes(hashSeed, body) }
 
-// compose makes a delivery that is one of its kind by its name.
+// compose makes a delivery of its kind.
 func compose(rng *rand.Rand, k kind, provider *verify.Provider, name string) (post, error) {
 	p := post{kind: k, provider: provider}
 	scheme := provider.Schemes[0].Name
@@ -94,7 +94,7 @@ func compose(rng *rand.Rand, k kind, provider *verify.Provider, name string) (po
 	return p.identified(scheme, body)
 }
 
-// forge spoils a delivery that is rightly signed, in one of the ways in which one can be forged.
+// forge falsifies a correctly signed delivery in one of several ways.
 func (p *post) forge(rng *rand.Rand, scheme string, body []byte) (_ []byte, err error) {
 	right := p.signatures[0]
 	switch rng.IntN(6) {
@@ -116,7 +116,7 @@ func (p *post) forge(rng *rand.Rand, scheme string, body []byte) (_ []byte, err 
 	return body, err
 }
 
-// bodyOf makes up a body, some of them large.
+// bodyOf makes a random body; some are large.
 func bodyOf(rng *rand.Rand, provider *verify.Provider, name string) ([]byte, error) {
 	if provider.Name != flock.Provider.Name {
 		return provider.NewBody("flowResponse."+[]string{"completedStep", "startedFlow", "skippedStep"}[rng.IntN(3)], nil, name)
@@ -132,7 +132,7 @@ func bodyOf(rng *rand.Rand, provider *verify.Provider, name string) ([]byte, err
 	return provider.NewBody("invitee."+[]string{"accepted", "visited", "rewarded"}[rng.IntN(3)], data, name)
 }
 
-// identified works out the id that the event must get, apart from the bridge.
+// identified computes the event's id, independently of the bridge.
 func (p post) identified(scheme string, body []byte) (post, error) {
 	text, err := stringify.Parse(body)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Disks that fill, are slow, or turn read-only under a bridge.
+// Scenarios with disks that fill, are slow, or turn read-only.
 var diskScenarios = []scenario{
 	{
 		name: "disk-full", about: "the spool's disk fills while NATS is away",
@@ -146,12 +146,12 @@ func untilRefused(d time.Duration) func(*world) error {
 	}
 }
 
-// slowDisk makes each sync of a bridge last longer.
+// slowDisk makes each sync of a bridge slower.
 func slowDisk(by time.Duration) func(*world) error {
 	return underStrace("fsync", fmt.Sprintf("delay_exit=%d", by.Microseconds()))
 }
 
-// underStrace has a bridge run under strace, which spoils some system calls.
+// underStrace runs a bridge under strace, which makes some system calls fail or slow.
 func underStrace(calls, injected string) func(*world) error {
 	return func(w *world) error {
 		b := w.bridges[0]
@@ -162,7 +162,7 @@ func underStrace(calls, injected string) func(*world) error {
 	}
 }
 
-// system runs a program of the system's.
+// system runs a program of the operating system.
 func system(ctx context.Context, name string, args ...string) (string, error) {
 	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
 	if err != nil {
@@ -171,13 +171,13 @@ func system(ctx context.Context, name string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), nil
 }
 
-// mountTmpfs mounts a disk that is memory.
+// mountTmpfs mounts a file system in memory.
 func mountTmpfs(ctx context.Context, dir, size string) error {
 	_, err := system(ctx, "mount", "-t", "tmpfs", "-o", "size="+size, "chaos", dir)
 	return err
 }
 
-// unmount takes it away, in use or not, and even when the context has ended.
+// unmount unmounts it, even if it is in use or the context has ended.
 func unmount(ctx context.Context, dir string) error {
 	_, err := system(context.WithoutCancel(ctx), "umount", "-l", dir)
 	return err
@@ -196,7 +196,7 @@ func (w *world) unmountsInTheEnd(dir string) {
 	w.lift = append(w.lift, func() { _ = unmount(w.ctx, dir) })
 }
 
-// fill leaves no room on a file system, and says what to remove to have some again.
+// fill fills a file system, and returns the file to remove for some room.
 func fill(dir string) (ballast string, err error) {
 	ballast = filepath.Join(dir, "ballast")
 	f, err := os.Create(ballast)
@@ -210,7 +210,7 @@ func fill(dir string) (ballast string, err error) {
 	return ballast, nil
 }
 
-// mountExt4 gives a bridge a disk that turns read-only at an error, as disks do.
+// mountExt4 mounts a disk that turns read-only at an error, as disks do.
 func (w *world) mountExt4(b *bridge) error {
 	image := b.dir + ".img"
 	f, err := os.Create(image)
@@ -248,7 +248,7 @@ func breakFileSystem(dir string) error {
 	return fmt.Errorf("breaking file system: %s isn't mounted", dir)
 }
 
-// mendExt4 does what an operator does.
+// mendExt4 repairs it as an operator does.
 func (w *world) mendExt4(b *bridge) error {
 	if _, err := system(w.ctx, "umount", b.dir); err != nil {
 		return err

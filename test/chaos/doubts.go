@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// doubt is what is a violation, unless the machine stood still meanwhile for so long that it explains it: then nobody
-// can say. What nobody can say is counted, and must stay rare.
+// doubt is a possible violation. It is none if the machine stalled meanwhile for long enough to
+// explain it: then nobody can tell. Such cases are counted, and must stay rare.
 type doubt struct {
 	bridge   string
 	from, to time.Time
@@ -16,19 +16,19 @@ type doubt struct {
 	what     string
 }
 
-// worthARefusal is for how long a machine must have stood still that a spool with room may seem to have none: a bridge waits
-// for it longer.
+// worthARefusal is the shortest stall that explains why a spool with room refused: a bridge waits
+// longer for it.
 const worthARefusal = 300 * time.Millisecond
 
-// mostUnjudged is the share of deliveries of a whole run of which nobody can say.
+// mostUnjudged is the largest share of a run's deliveries that may stay in doubt.
 const mostUnjudged = 0.01
 
-// unless notes a doubt. It is judged when all is over, since a standstill is known only after its end.
+// unless records a doubt. It is judged at the end, since a stall is known only after its end.
 func (l *ledger) unless(bridge string, from, to time.Time, explains time.Duration, format string, args ...any) {
 	l.doubts = append(l.doubts, doubt{bridge, from, to, explains, fmt.Sprintf(format, args...)})
 }
 
-// judgeDoubts makes violations of those that nothing explains.
+// judgeDoubts reports the doubts that no stall explains as violations.
 func (l *ledger) judgeDoubts() {
 	l.lock.Lock()
 	defer l.lock.Unlock()

@@ -4,7 +4,7 @@ package main
 
 import "time"
 
-// Several instances that are restarted.
+// Scenarios with several instances that are restarted.
 var fleetScenarios = []scenario{
 	{
 		name: "rolling", about: "three instances behind a balancer are restarted one by one, and no delivery is lost or refused",

@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// ledger has what was sent, and what was answered to it. Whatever it finds wrong is a violation.
+// ledger records deliveries and answers, and the violations that it finds.
 type ledger struct {
 	rules   rules
 	tally   *tally
 	machine interface {
-		// stood is for how long the machine kept a bridge from running between two moments.
+		// stood returns for how long the machine kept a bridge from running between two moments.
 		stood(bridge string, from, to time.Time) time.Duration
 	}
 	lock       sync.Mutex
@@ -25,7 +25,7 @@ type ledger struct {
 	doubts     []doubt
 }
 
-// entry is one event, however often it was sent.
+// entry is one event, with all of its deliveries.
 type entry struct {
 	kind           kind
 	sum            uint64
@@ -40,20 +40,20 @@ type entry struct {
 	leftAt         string    // the bridge that had it whole when its sender hung up
 }
 
-// life is one life of one bridge.
+// life is one process of one bridge.
 type life struct {
 	bridge string
 	number int64
 }
 
-// answers is what one bridge has answered in one life, in the words of its metrics.
+// answers counts the answers of one process of a bridge, in the words of its metrics.
 type answers struct {
 	outcomes     map[string]int
 	kept, signed int // in quarantine; proven
 	unanswered   int
 }
 
-// answer is what became of one attempt.
+// answer is the result of one attempt.
 type answer struct {
 	life       life
 	began      time.Time
@@ -67,7 +67,7 @@ type answer struct {
 	gaveUp     bool   // the sender had waited as long as it does
 }
 
-// rules are what a scenario allows besides, and what it demands.
+// rules are the exceptions that a scenario allows, and its demands.
 type rules struct {
 	also     map[string]bool          // codes that an event may be answered with, too
 	refuses  bool                     // a bridge may answer 503: its disk is full, slow or broken
@@ -77,7 +77,7 @@ type rules struct {
 	atLeast  map[string]time.Duration // how long what is answered so must have taken, since a sync lasts so long
 }
 
-// answerBound is the contract's.
+// answerBound is the contract's bound for an answer.
 const answerBound = time.Second
 
 func newLedger(r rules, t *tally, w *world) *ledger {
@@ -88,7 +88,7 @@ func (l *ledger) wrong(format string, args ...any) {
 	l.violations = append(l.violations, fmt.Sprintf(format, args...))
 }
 
-// sends notes that a delivery is about to be sent for the first time.
+// sends records that a delivery is about to be sent for the first time.
 func (l *ledger) sends(p post, sender, number int) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
@@ -97,7 +97,7 @@ func (l *ledger) sends(p post, sender, number int) {
 	l.entries[p.id] = &entry{kind: p.kind, sum: p.sum, sender: sender, number: number}
 }
 
-// of is what that life has answered.
+// of returns the answers of that process.
 func (l *ledger) of(one life) *answers {
 	if l.answers[one] == nil {
 		l.answers[one] = &answers{outcomes: make(map[string]int)}
@@ -105,7 +105,7 @@ func (l *ledger) of(one life) *answers {
 	return l.answers[one]
 }
 
-// answered notes an attempt.
+// answered records an attempt.
 func (l *ledger) answered(p post, a answer) {
 	l.lock.Lock()
 	defer l.lock.Unlock()
@@ -133,7 +133,7 @@ func (l *ledger) answered(p post, a answer) {
 	}
 }
 
-// note counts an answer as the bridge must have.
+// note counts an answer as the bridge must have counted it.
 func (l *ledger) note(of *answers, p post, a answer) {
 	outcome := a.code
 	if p.kind == contradiction && outcome == "signature" { // senders aren't told, the metrics are
@@ -149,7 +149,7 @@ func (l *ledger) note(of *answers, p post, a answer) {
 	}
 }
 
-// judgeTime holds an answer, or the waiting for one, to the bound.
+// judgeTime compares the time of an answer, or of the wait for one, with the bound.
 func (l *ledger) judgeTime(p post, e *entry, a answer) {
 	if a.sent.IsZero() {
 		return
@@ -158,7 +158,7 @@ func (l *ledger) judgeTime(p post, e *entry, a answer) {
 	if a.excused == paused && a.err == nil && took > 100*time.Millisecond {
 		l.tally.add(felt, 1)
 	}
-	// What is sent again may be kept already.
+	// An event that is sent again may be stored already.
 	if whole := a.came.Sub(a.began); a.err == nil && e.attempts == 1 && whole < l.rules.atLeast[a.code] {
 		l.wrong("%s %s: %s answered %s after %s, when nothing can have been synced", p.kind, p.id, a.life.bridge, a.code, whole)
 	}
@@ -171,7 +171,7 @@ func (l *ledger) judgeTime(p post, e *entry, a answer) {
 	}
 }
 
-// judge holds an answer to what the delivery is.
+// judge checks whether the delivery may get that answer.
 func (l *ledger) judge(p post, e *entry, a answer) {
 	said := fmt.Sprintf("%d %s", a.status, a.code)
 	if a.status == 200 && a.id != p.id {
@@ -181,7 +181,7 @@ func (l *ledger) judge(p post, e *entry, a answer) {
 	case said == "503 unavailable" || said == "503 busy":
 		l.tally.add(refused, 1)
 		if !l.rules.refuses && a.excused != paused { // one that was stopped finds its time for an answer over
-			// A bridge refuses after some waiting; what it refuses at once isn't the machine's doing.
+			// A bridge refuses after some waiting; an immediate refusal isn't due to the machine.
 			l.unless(a.life.bridge, a.began, a.came, worthARefusal, "%s %s was answered %s by %s, whose spool has room", p.kind, p.id, said, a.life.bridge)
 		}
 		return

@@ -86,7 +86,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	defer c.proc.Kill()
 	r.begin()
-	// A disk that others use is slow now and then. Slow disks have scenarios of their own.
+	// A shared disk is slow now and then. Slow disks have scenarios of their own.
 	worlds := filepath.Join(dir, "worlds")
 	if err := errors.Join(os.Mkdir(worlds, 0o700), mountTmpfs(ctx, worlds, "2g")); err != nil {
 		return err
@@ -100,7 +100,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	return errors.Join(unmount(ctx, worlds), os.RemoveAll(dir))
 }
 
-// playAll plays the scenarios once, each with the seed itself, or again and again in a random order until the time is over.
+// playAll plays the scenarios once, each with the seed itself; or repeatedly in a random order
+// until the time is over.
 func playAll(ctx context.Context, o options, chosen []scenario, dir string, b binaries, c *control, r *report) error {
 	rng := rand.New(rand.NewPCG(o.seed, 1))
 	began := time.Now()

@@ -4,7 +4,7 @@ package main
 
 import "time"
 
-// The network between the bridges and NATS.
+// Scenarios with faults of the network between the bridges and NATS.
 var networkScenarios = []scenario{
 	{
 		name: "network", about: "latency, black holes, resets, slow closing and a thin line between the bridges and NATS",
@@ -66,7 +66,7 @@ var networkScenarios = []scenario{
 	},
 }
 
-// toxic is one of toxiproxy's, with its attributes.
+// toxic is a toxic of toxiproxy, with its attributes.
 type toxic struct{ name, direction, attributes string }
 
 var toxics = []toxic{
@@ -81,7 +81,7 @@ var toxics = []toxic{
 	{"limit_data", toNATS, `"bytes":60000`},
 }
 
-// poison spoils the way to a server for a while.
+// poison adds a toxic to the connection with a server for a while.
 func (w *world) poison(s *natsServer, t toxic, during time.Duration) error {
 	w.say("%s %s", t.name, t.direction)
 	w.tally.add("toxics", 1)

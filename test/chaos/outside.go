@@ -14,7 +14,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// outside is a client that no fault stands in the way of.
+// outside is a client that no fault affects.
 type outside struct {
 	nc *nats.Conn
 	js jetstream.JetStream
@@ -40,7 +40,7 @@ const (
 	quarantineStream = "WEBHOOKS_QUARANTINE"
 )
 
-// makeStreams makes both, as somebody would who manages them himself.
+// makeStreams makes both streams, as somebody would who manages them.
 func (o *outside) makeStreams(ctx context.Context, change func(*jetstream.StreamConfig)) error {
 	config := jetstream.StreamConfig{
 		Name: eventsStream, Subjects: []string{"webhooks.>"}, Storage: jetstream.FileStorage, Replicas: 1,

@@ -12,14 +12,15 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// The bounds of what a bridge may use. Goroutines and descriptors must come back to what they were before the load.
+// The bounds for a bridge's resources. Goroutines and descriptors must return to their number
+// before the load.
 const (
 	mostMemory  = 96 << 20
 	mostEmbed   = 128 << 20
 	moreOfAPart = 10
 )
 
-// checkLeaks looks for goroutines, descriptors and memory.
+// checkLeaks looks for leaked goroutines, descriptors and memory.
 func (w *world) checkLeaks() {
 	for _, b := range w.bridges {
 		err := poll.Try(w.ctx, patiently, b.name+" is at rest", func(ctx context.Context) error {
@@ -49,8 +50,8 @@ func (w *world) checkLeaks() {
 	}
 }
 
-// checkMetrics holds what the last life of a bridge has counted to what its senders were answered: in the end, since an
-// answer is counted after it is given.
+// checkMetrics compares the metrics of a bridge's last process with its answers: at the end, since
+// an answer is counted after it is given.
 func (w *world) checkMetrics(b *bridge) error {
 	return poll.Try(w.ctx, 20*time.Second, "the metrics of "+b.name+" agree", func(ctx context.Context) error {
 		m, err := b.scrape(ctx)
@@ -63,8 +64,8 @@ func (w *world) checkMetrics(b *bridge) error {
 	})
 }
 
-// compare holds metrics to answers. A sender that got no answer doesn't know what was counted, so there may be as many
-// more.
+// compare compares metrics with answers. The bridge may have counted as many more as there are
+// senders without an answer.
 func compare(m metrics, said *answers) error {
 	counted := make(map[string]int)
 	for series, n := range m {
@@ -101,8 +102,8 @@ func compare(m metrics, said *answers) error {
 	return errors.Join(errs...)
 }
 
-// codeOf is what a sender is told where the metrics count an outcome. That a delivery contradicts itself isn't told, and
-// is kept apart.
+// codeOf returns the code that a sender gets for an outcome in the metrics. Contradictions have the
+// code of other signature failures, and are counted apart.
 func codeOf(outcome string) string {
 	if strings.HasPrefix(outcome, "signature_") {
 		return "signature"
@@ -124,8 +125,8 @@ func failures(m metrics, kind, way string) (n int) {
 	return n
 }
 
-// checkPublished holds what all bridges have counted as stored to the stream, where every life was seen to its end.
-// What failed may be stored all the same.
+// checkPublished compares the events that all bridges have counted as stored with the stream, if
+// every process was seen to its end. Failed ones may be stored all the same.
 func (w *world) checkPublished(inStream int, kinds ...string) {
 	unsure := 0
 	all := 0
@@ -147,7 +148,7 @@ func (w *world) checkPublished(inStream int, kinds ...string) {
 	}
 }
 
-// count puts what the bridges have counted to the tally.
+// count adds the bridges' counts to the tally.
 func (w *world) count() {
 	for _, b := range w.bridges {
 		m := b.counters()

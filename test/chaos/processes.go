@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Processes that are killed and paused.
+// Scenarios with processes that are killed and paused.
 var processScenarios = []scenario{
 	{
 		name: "embedded", about: "the bridge with its own server is killed, and restarted under load",
@@ -125,7 +125,7 @@ func (w *world) pauseBridge(b *bridge, away time.Duration) {
 	b.resume()
 }
 
-// restartBridge restarts it as an operator does; it must end well.
+// restartBridge restarts a bridge as an operator does; it must end with status 0.
 func (w *world) restartBridge(b *bridge) error {
 	if b.proc.Runs() {
 		if err := b.stop(); err != nil {

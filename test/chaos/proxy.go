@@ -55,7 +55,7 @@ func (p *proxy) cut() {
 	p.up = false
 }
 
-// heal lets everything through again. Connections don't outlive it: toxics have lost bytes of them.
+// heal removes all toxics and closes the connections: the toxics have dropped bytes of them.
 func (p *proxy) heal() error {
 	p.cut()
 	p.Proxy = toxiproxy.NewProxy(toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.New(io.Discard)), p.Name, p.Listen, p.Upstream)

@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Faults at random, two at one time now and then.
+// Random faults, sometimes two at a time.
 var randomScenarios = []scenario{
 	{name: "random-embedded", about: "random faults, the bridge with its own server", nats: 0, bridges: 1, faults: atRandom(processFaults)},
 	{name: "random-single", about: "random faults, three bridges and one nats-server", nats: 1, bridges: 3, faults: atRandom(processFaults, natsFaults, accountFaults)},
@@ -24,7 +24,7 @@ var randomScenarios = []scenario{
 	{name: "random-cluster", about: "random faults, two bridges and a cluster", nats: 3, bridges: 2, faults: atRandom(processFaults, natsFaults, clusterFaults)},
 }
 
-// fault begins, and returns how it ends.
+// fault begins a fault, and returns the function that ends it.
 type fault struct {
 	name  string
 	begin func(*world) (end func() error, err error)
@@ -144,7 +144,8 @@ var clusterFaults = []fault{
 	}},
 }
 
-// atRandom draws faults: each lasts for some time, and some begin before the last one has ended.
+// atRandom causes random faults. Each lasts for some time, and some begin before the last one has
+// ended.
 func atRandom(kinds ...[]fault) func(*world) error {
 	var all []fault
 	for _, k := range kinds {

@@ -57,7 +57,8 @@ func (o *outside) readOnce(ctx context.Context, stream string) ([]stored, error)
 	return all, nil
 }
 
-// readStored takes from a message what is checked. In quarantine it is the body as it came.
+// readStored returns the parts of a message that are checked. In quarantine it is the body as it
+// came.
 func readStored(m jetstream.Msg) (stored, error) {
 	meta, err := m.Metadata()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// report says what happened, in a line for each scenario and a table at the end.
+// report prints a line for each scenario and a table at the end.
 type report struct {
 	out        io.Writer
 	options    options
@@ -80,7 +80,7 @@ func inWords(n map[string]int) string {
 	return strings.Join(words, ", ")
 }
 
-// met is what a run of all scenarios must have met.
+// met lists the counts that a run of all scenarios must have.
 var met = []string{
 	promises, ambiguous, spooled, suppressed, found, leaders, breakers, aside, quarantined, listed, forgeries, hungUp, workedOn, inOrder,
 	restarts, kills, pauses, natsKills, natsPauses,

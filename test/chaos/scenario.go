@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// scenario is what is deployed, and what goes wrong with it while senders send.
+// scenario is a deployment, and the faults that happen to it while senders send.
 type scenario struct {
 	name, about string
 	nats        int // servers; 0 is the bridge's own, 3 are a cluster
@@ -24,7 +24,7 @@ type scenario struct {
 	rules       rules
 }
 
-// result is what came of one run of a scenario.
+// result is the result of one run of a scenario.
 type result struct {
 	scenario   scenario
 	seed       uint64
@@ -73,7 +73,7 @@ func play(ctx context.Context, s scenario, seed uint64, root string, b binaries,
 	return r, os.RemoveAll(dir)
 }
 
-// play lets the senders send while things go wrong, and then looks what became of it.
+// play lets the senders send during the faults, and then checks the result.
 func (w *world) play() error {
 	defer w.count()
 	w.load.start(w.ctx)
@@ -108,7 +108,7 @@ func (w *world) play() error {
 	return nil
 }
 
-// scenarios are all of them, in the order of the short run.
+// scenarios lists all scenarios, in the order of the short run.
 var scenarios = slices.Concat(processScenarios, clusterScenarios, networkScenarios, diskScenarios, streamScenarios, upgradeScenarios, timeScenarios, fleetScenarios, randomScenarios)
 
 func scenarioNamed(name string) (scenario, bool) {

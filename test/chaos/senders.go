@@ -14,7 +14,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/frigade"
 )
 
-// load is the senders, who send until they are stopped.
+// load is the senders, which send until they are stopped.
 type load struct {
 	ledger   *ledger
 	client   *client
@@ -37,7 +37,8 @@ type vendor struct {
 	slower   int           // than the others
 }
 
-// vendors are those of every scenario: Flock never sends again, Frigade waits a second and tries five times more.
+// vendors are the senders of every scenario: Flock never sends again, Frigade waits a second and
+// tries five times more.
 var vendors = []vendor{
 	{provider: &flock.Provider, patience: 5 * time.Second},
 	{provider: &flock.Provider, patience: 5 * time.Second},
@@ -51,7 +52,7 @@ var vendors = []vendor{
 	{provider: &flock.Provider, patience: 5 * time.Second, kinds: []kind{unreadable, stale, contradiction}, slower: 8},
 }
 
-// start lets them begin.
+// start starts the senders.
 func (l *load) start(ctx context.Context) {
 	ctx, l.stop = context.WithCancel(ctx)
 	for i, v := range vendors {
@@ -59,7 +60,7 @@ func (l *load) start(ctx context.Context) {
 	}
 }
 
-// end lets them finish what they have begun.
+// end stops them after their current deliveries.
 func (l *load) end() {
 	l.stop()
 	l.senders.Wait()
@@ -88,7 +89,7 @@ func (l *load) sends(ctx context.Context, sender int, v vendor) {
 	}
 }
 
-// insists sends it as often as the vendor does.
+// insists sends a delivery as often as the vendor does.
 func (l *load) insists(ctx context.Context, rng *rand.Rand, n int, p post, v vendor) {
 	for attempt := 0; ; attempt++ {
 		hangUp := time.Duration(0)

@@ -23,7 +23,7 @@ type natsServer struct {
 	proxy             *proxy
 }
 
-// The users: who looks on from outside, and the bridge.
+// The users: the observer, and the bridge.
 const (
 	admin        = `{ user: admin, password: admin }`
 	mayAll       = `{ user: bridge, password: bridge }`
@@ -31,7 +31,8 @@ const (
 	mayOnlyFlock = `{ user: bridge, password: bridge, permissions { publish: { allow: ["webhooks.flock.>", "webhooks-quarantine.>", "$JS.API.>"] } } }`
 )
 
-// configure writes the configuration with the bridge's user, which counts from the next start or reload on.
+// configure writes the configuration with the bridge's user. It takes effect at the next start or
+// reload.
 func (s *natsServer) configure(bridge string) error {
 	text := fmt.Sprintf("server_name: %s\nlisten: %q\njetstream { store_dir: %q }\nauthorization { users: [ %s, %s ] }\nwrite_deadline: 5s\nlame_duck_duration: 30s\nlame_duck_grace_period: 500ms\n",
 		s.name, s.addr, s.dir, admin, bridge)
@@ -40,7 +41,7 @@ func (s *natsServer) configure(bridge string) error {
 		for _, r := range s.routes {
 			routes = append(routes, "nats://"+r)
 		}
-		// Clients are to know the proxies only.
+		// Clients must know only the proxies.
 		text += fmt.Sprintf("cluster { name: chaos, listen: %q, no_advertise: true, routes: [%s] }\n", s.route, strings.Join(routes, ", "))
 	}
 	if err := os.WriteFile(s.file(), []byte(text), 0o600); err != nil {
@@ -68,7 +69,8 @@ func (s *natsServer) reload(bridge string) error {
 	return nil
 }
 
-// lameDuck has it send its clients away and end, as an operator who upgrades it does, and starts it again.
+// lameDuck restarts the server in order, as an operator does for an upgrade: it disconnects its
+// clients first.
 func (s *natsServer) lameDuck(ctx context.Context) error {
 	s.proc.Signal(syscall.SIGUSR2)
 	select {

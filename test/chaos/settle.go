@@ -17,7 +17,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// heal takes every fault away.
+// heal ends every fault.
 func (w *world) heal() error {
 	var errs []error
 	for _, s := range w.nats {
@@ -34,7 +34,7 @@ func (w *world) heal() error {
 	return errors.Join(errs...)
 }
 
-// settle waits until nothing waits any more but what is set aside.
+// settle waits until every spool is empty, except for records that are set aside.
 func (w *world) settle() error {
 	for _, b := range w.bridges {
 		if err := poll.Try(w.ctx, patiently, "the spool of "+b.name+" is empty", func(ctx context.Context) error {
@@ -50,8 +50,8 @@ func (w *world) settle() error {
 	return nil
 }
 
-// recovers sends one more delivery to each bridge until it goes straight to the stream: no fault may leave a bridge that
-// spools for ever, or says that it isn't ready.
+// recovers sends deliveries to each bridge until one goes directly to the stream: no fault may
+// leave a bridge that spools for ever, or isn't ready.
 func (w *world) recovers() error {
 	sender := len(vendors)
 	for i, b := range w.bridges {
@@ -62,7 +62,7 @@ func (w *world) recovers() error {
 				return err
 			}
 			w.ledger.sends(p, sender+i, w.tally.of(deliveries))
-			// Where the disk is slow, the one before is out of the spool only once that was synced, too.
+			// On a slow disk the last one leaves the spool only after a sync.
 			w.passes(pause)
 			a := w.load.client.attempt(b, p, vendors[0].patience, 0)
 			pause = 2 * a.came.Sub(a.began)
@@ -85,7 +85,7 @@ func (w *world) recovers() error {
 	return nil
 }
 
-// find looks what became of everything. The bridges run when it begins and don't when it ends.
+// find collects the findings. The bridges run before it and don't after it.
 func (w *world) find() (f findings, err error) {
 	f = findings{spooled: make(map[string]bool), deleted: w.deleted, orderly: make(map[string]bool), steady: make(map[string]bool)}
 	w.checkLeaks()
@@ -144,8 +144,8 @@ func (w *world) output(env []string, args ...string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// listSpool notes what `bridge spool list` lists as set aside. Whatever else it lists is delivered already, and the file
-// hasn't been told yet: a promise isn't kept by lying there.
+// listSpool records the list of `bridge spool list`: records set aside count; others are delivered
+// already, and the file isn't up to date.
 func (w *world) listSpool(b *bridge, into map[string]bool) error {
 	out, err := w.output(b.env, "spool", "list", "--json", filepath.Join(b.dir, "spool"))
 	if err != nil {
@@ -163,7 +163,7 @@ func (w *world) listSpool(b *bridge, into map[string]bool) error {
 	return nil
 }
 
-// listQuarantine holds `bridge quarantine list` to what is in the stream.
+// listQuarantine compares `bridge quarantine list` with the stream.
 func (w *world) listQuarantine(want int) {
 	env := w.bridges[0].env
 	if !w.isEmbedded() { // the bridge's own account may be one that can't

@@ -12,12 +12,13 @@ import (
 	"time"
 )
 
-// A bridge under strace waits for a core twice, for its own threads and for its tracer, at every signal that Go's runtime
-// sends itself. On a busy machine that is much longer than the control waits. Linux says of each thread for how long it
-// was ready to run and had no core. The sum over threads is more than any answer waited, so it counts for nothing else:
-// a bridge that isn't traced is held to what the control sees.
+// A bridge under strace waits for a core twice, for its own threads and for its tracer, at every
+// signal that Go's runtime sends itself. On a busy machine that is much longer than the control
+// waits. Linux tells for each thread how long it was ready to run and had no core. The sum over
+// threads is more than any answer waited, so it is used for nothing else.
 
-// starvation is how long the threads of traced processes and of their tracers had no core, all together, over time.
+// starvation is how long the threads of traced processes and of their tracers had no core, over
+// time.
 type starvation struct {
 	lock    sync.Mutex
 	samples []starved
@@ -29,7 +30,7 @@ type starved struct {
 	total time.Duration
 }
 
-// watch takes samples until the context ends. pid is 0 while there is no process.
+// watch takes samples until the context ends. pid returns 0 while there is no process.
 func (s *starvation) watch(ctx context.Context, pid func() int) {
 	for ctx.Err() == nil {
 		one := pid()
@@ -43,8 +44,7 @@ func (s *starvation) watch(ctx context.Context, pid func() int) {
 	}
 }
 
-// between is for how long they had none between two moments, as far as the samples around them tell. What is going on now
-// isn't known yet.
+// between returns for how long they had none between two moments, by the samples around them.
 func (s *starvation) between(from, to time.Time) time.Duration {
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -60,7 +60,7 @@ func (s *starvation) between(from, to time.Time) time.Duration {
 	return max(0, last.total-first.total)
 }
 
-// withoutCore is how long the threads of a process have been ready to run without running.
+// withoutCore returns how long the threads of a process have been ready to run without running.
 func withoutCore(pid int) (total time.Duration) {
 	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	for _, task := range tasks {

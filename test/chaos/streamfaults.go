@@ -12,14 +12,14 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// unmanaged is for a stream that somebody else manages.
+// unmanaged configures a bridge for a stream that somebody else manages.
 var unmanaged = []string{"STREAM_MANAGE=false"}
 
 func makesStreams(change func(*jetstream.StreamConfig)) func(*world) error {
 	return func(w *world) error { return w.outside.makeStreams(w.ctx, change) }
 }
 
-// Streams that go, are full, are configured otherwise, or refuse us.
+// Scenarios with streams that are deleted, full, changed, or forbidden.
 var streamScenarios = []scenario{
 	{
 		name: "stream-deleted", about: "the stream is deleted; the bridge makes it again",
@@ -119,7 +119,7 @@ var streamScenarios = []scenario{
 	},
 }
 
-// deletion is the end of a stream: what it had, and when it was looked at and deleted.
+// deletion is a deleted stream: its contents, and when it was read and deleted.
 type deletion struct {
 	had    map[string]bool // by id
 	looked time.Time
@@ -148,8 +148,8 @@ func (w *world) purgeStream() error {
 	})
 }
 
-// empty does something by which the stream of events loses all that it has. Nothing waits in a spool then, so what is
-// stored between looking and that has just been sent.
+// empty empties the stream of events by some operation. No spool has records then, so events that
+// are stored between reading and the operation were just sent.
 func (w *world) empty(what string, do func(context.Context) error) error {
 	if err := w.settle(); err != nil {
 		return err

@@ -11,8 +11,8 @@ import (
 	toxiproxy "github.com/Shopify/toxiproxy/v2/toxics"
 )
 
-// swallow is a toxic that drops a share of JetStream's acknowledgements, and nothing else: on what a
-// nats-server sends to its client.
+// swallow is a toxic that drops a share of JetStream's acknowledgements, and nothing else, from a
+// nats-server to its client.
 type swallow struct {
 	Share float64 `json:"share"`
 }
@@ -43,8 +43,8 @@ func (s *swallow) Pipe(stub *toxiproxy.ToxicStub) {
 	}
 }
 
-// filter returns the whole messages at the beginning of what was sent, without those that are swallowed, and
-// what follows them.
+// filter returns the whole messages at the beginning of some bytes, without the dropped ones, and
+// the rest.
 func (s *swallow) filter(sent []byte) (whole, rest []byte) {
 	for {
 		line, after, ok := bytes.Cut(sent, []byte("\r\n"))

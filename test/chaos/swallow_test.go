@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Whatever is cut wherever, acknowledgements alone are dropped.
+// Only acknowledgements are dropped, however the bytes are divided.
 func TestSwallow(t *testing.T) {
 	t.Parallel()
 	const (

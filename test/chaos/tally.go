@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// tally counts what happened, by its name.
+// tally counts by name.
 type tally struct {
 	lock sync.Mutex
 	n    map[string]int
@@ -62,7 +62,7 @@ func (t *tally) of(what string) int {
 	return t.n[what]
 }
 
-// all is a copy, without what didn't happen.
+// all returns a copy of the counts above zero.
 func (t *tally) all() map[string]int {
 	t.lock.Lock()
 	defer t.lock.Unlock()

@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Clocks that step, and outages that last longer than the stream remembers.
+// Scenarios with clocks that step, and outages that last longer than the duplicate window.
 var timeScenarios = []scenario{
 	{
 		name: "clock", about: "the bridge's clock steps, forth and back, while NATS is there and while it is away",

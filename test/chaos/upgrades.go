@@ -11,7 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// What an operator of NATS does in the course of things.
+// Scenarios with an operator's routine work on NATS.
 var upgradeScenarios = []scenario{
 	{
 		name: "nats-lame-duck", about: "the only nats-server is restarted in order, twice",

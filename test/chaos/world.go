@@ -20,10 +20,10 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
-// patiently is how long is waited for what comes by itself. It says that it comes, not how fast it is.
+// patiently is the time to wait for anything that must come. It says nothing about speed.
 const patiently = 90 * time.Second
 
-// world is all that runs in one scenario.
+// world is everything that runs in one scenario.
 type world struct {
 	ctx      context.Context
 	scenario scenario
@@ -44,7 +44,7 @@ type world struct {
 	ready    sync.Map   // by bridge: what the balancer thinks of it
 }
 
-// newWorld starts everything but the senders.
+// newWorld starts everything except the senders.
 func newWorld(ctx context.Context, s scenario, seed uint64, dir string, b binaries, c *control, say func(string, ...any)) (w *world, err error) {
 	w = &world{ctx: ctx, scenario: s, dir: dir, binaries: b, rng: rand.New(rand.NewPCG(seed, 0)), say: say, tally: &tally{}, control: c}
 	w.ledger = newLedger(s.rules, w.tally, w)
@@ -105,7 +105,7 @@ func (w *world) startNATS() error {
 	return nil
 }
 
-// layOutBridges decides where they are and how they are configured.
+// layOutBridges chooses the bridges' addresses and configurations.
 func (w *world) layOutBridges() error {
 	addrs, err := process.FreeAddrs(2*w.scenario.bridges + 1)
 	if err != nil {
@@ -137,7 +137,7 @@ func (w *world) layOutBridges() error {
 	return nil
 }
 
-// embedded makes the server of a bridge that has its own known as one that is there.
+// embedded registers a bridge's embedded server like any other.
 func (w *world) embedded(addr string) {
 	if len(w.nats) == 0 {
 		w.nats = []*natsServer{{name: "embedded", addr: addr}}
@@ -218,7 +218,8 @@ func (w *world) startBridges() error {
 	})
 }
 
-// stood is for how long the machine stood still between two moments, or let a traced bridge wait for a core; any bridge with "".
+// stood returns for how long the machine stalled between two moments, or let a traced bridge wait
+// for a core; any bridge if its name is "".
 func (w *world) stood(bridge string, from, to time.Time) time.Duration {
 	sum := w.control.excess(from, to)
 	for _, b := range w.bridges {
@@ -229,7 +230,7 @@ func (w *world) stood(bridge string, from, to time.Time) time.Duration {
 	return sum
 }
 
-// probe asks a bridge whether it is ready, for the balancer, as one does.
+// probe polls a bridge's /readyz for the balancer.
 func (w *world) probe(b *bridge) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -239,7 +240,8 @@ func (w *world) probe(b *bridge) {
 	}
 }
 
-// meets lets time pass, and then some more until something has happened, if it hasn't: a slow machine is to meet it, too.
+// meets waits for some time, and then until something has happened: a slow machine must see it,
+// too.
 func (w *world) meets(what string, d time.Duration) {
 	w.passes(d)
 	for i := 0; i < 200 && w.tally.of(what) == 0; i++ {
@@ -247,7 +249,7 @@ func (w *world) meets(what string, d time.Duration) {
 	}
 }
 
-// balance is a round-robin over the bridges that are ready, or over all where none is.
+// balance is a round-robin over the ready bridges, or over all if none is ready.
 func (w *world) balance(n int) []*bridge {
 	var up []*bridge
 	for _, b := range w.bridges {
@@ -262,7 +264,7 @@ func (w *world) balance(n int) []*bridge {
 	return append(slices.Clone(up[n:]), up[:n]...)
 }
 
-// passes lets time pass, a little more or less than that.
+// passes waits for about that time.
 func (w *world) passes(d time.Duration) {
 	rest(w.ctx, d*3/4+time.Duration(w.rng.Int64N(int64(d)/2+1)))
 }
@@ -290,7 +292,7 @@ func (w *world) streamLeader() (leader *natsServer, err error) {
 	return leader, err
 }
 
-// close ends every process and takes away what is mounted.
+// close ends every process and unmounts every file system.
 func (w *world) close() {
 	for _, b := range w.bridges {
 		b.proc.Kill()

@@ -35,8 +35,8 @@ func (w *words) String() string {
 
 func (w *words) logger() *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
 
-// What fails for good is a dead letter: at once where that is known, else after the last attempt;
-// and what is no event at all. Others go on.
+// An event that fails for good becomes a dead letter: at once if the error is permanent, else after
+// the last attempt; so does a message that is no event. Other events go on.
 func TestPoison(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")
@@ -90,7 +90,8 @@ func TestPoison(t *testing.T) {
 	}
 }
 
-// Mended, a consumer reads its dead letters as it reads events; what fails again stays among them.
+// After its repair a consumer handles its dead letters like events; those that fail again stay
+// among them.
 func TestDeadLettersAgain(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")
@@ -147,8 +148,8 @@ func (o observer) Handled(*consumer.Message, time.Duration)        { o.add("hand
 func (o observer) Retried(*consumer.Message, time.Duration, error) { o.add("retried") }
 func (o observer) Dead(*consumer.Message, time.Duration, error)    { o.add("dead") }
 
-// Where no dead letter can be stored, the event stays, the log says what to do, and when that is
-// done the event is a dead letter.
+// If no dead letter can be stored, the event stays, the log says what to do, and afterwards the
+// event becomes a dead letter.
 func TestNoDeadLetters(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -46,8 +46,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// work is a worker: for each event it has an effect in the store, and it kills itself where it is
-// told to.
+// work is a worker: it stores an effect for each event, and kills itself at the given point.
 func work() error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
@@ -155,7 +154,7 @@ func (n *natsd) worker(file string, env ...string) *exec.Cmd {
 	return c
 }
 
-// terminated asks a worker to end, which must go well.
+// terminated sends a worker SIGTERM and expects exit status 0.
 func terminated(t *testing.T, c *exec.Cmd) {
 	t.Helper()
 	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
@@ -207,7 +206,7 @@ func TestKilled(t *testing.T) {
 	t.Logf("%d events, %d kills at %d points", total, kills, len(points))
 }
 
-// NATS stops and starts while the workers work.
+// NATS is stopped and started while the workers work.
 func TestOnceWhileNATSRestarts(t *testing.T) {
 	t.Parallel()
 	n, file := serve(t, ""), store(t)
@@ -222,7 +221,7 @@ func TestOnceWhileNATSRestarts(t *testing.T) {
 	n.exactlyOnce(file, total, workers...)
 }
 
-// A worker that is killed between the dead letter and letting go of the event leaves one dead
+// A worker that is killed between the dead letter and the event's termination leaves one dead
 // letter.
 func TestKilledAtTheDeadLetter(t *testing.T) {
 	t.Parallel()
@@ -244,7 +243,7 @@ func TestKilledAtTheDeadLetter(t *testing.T) {
 	}
 }
 
-// Where acknowledgements are lost, events come again and have no more effects.
+// If acknowledgements are lost, events come again and have no further effects.
 func TestAcknowledgementsLost(t *testing.T) {
 	t.Parallel()
 	n, file := serve(t, `no_auth_user: tester, authorization { users = [

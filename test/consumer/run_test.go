@@ -34,7 +34,7 @@ func TestSlowerThanTheAckWait(t *testing.T) {
 	other.stopped()
 }
 
-// One that takes longer than its time is told to end, and its event comes again.
+// The context of a handler that takes too long ends, and its event comes again.
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")
@@ -56,7 +56,7 @@ func TestTimeout(t *testing.T) {
 	r.stopped()
 }
 
-// A handler that doesn't heed its end keeps its place, not its event.
+// A handler that ignores its context keeps its place, not its event.
 func TestStuck(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")
@@ -105,8 +105,8 @@ func TestPanic(t *testing.T) {
 	}
 }
 
-// Asked to stop amid its work, it finishes what has begun and leaves nothing that others must wait
-// for: the ack wait is longer than the test.
+// Run finishes running handlers when it is stopped, and holds no event for which others must wait:
+// the ack wait is longer than the test.
 func TestStops(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")
@@ -180,7 +180,8 @@ func TestStoppedBeforeItBegins(t *testing.T) {
 	}
 }
 
-// A handler that doesn't stop in time is told to, and when it doesn't heed that, Run says so.
+// A handler that doesn't return in time has its context ended; if it ignores that, Run returns an
+// error.
 func TestStopsLate(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")
@@ -258,8 +259,7 @@ func TestConnectionClosed(t *testing.T) {
 	}
 }
 
-// What a consumer that exists has otherwise is changed where that is safe, and an error where it
-// isn't.
+// Settings of an existing consumer are changed if that is safe, and otherwise are an error.
 func TestExisting(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")
@@ -312,8 +312,8 @@ func TestExisting(t *testing.T) {
 	}
 }
 
-// With no more rights than docs/consumers.md grants, a worker makes its consumer, handles, and
-// keeps dead letters.
+// The rights in docs/consumers.md suffice for a worker to make its consumer, handle events, and
+// store dead letters.
 func TestPermissions(t *testing.T) {
 	t.Parallel()
 	n := serve(t, `no_auth_user: tester, authorization { users = [

@@ -178,7 +178,7 @@ func (r *running) ended() error {
 	}
 }
 
-// stopped asks Run to stop, which must go well.
+// stopped stops Run and expects no error.
 func (r *running) stopped() {
 	r.t.Helper()
 	r.stop()

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// words are what a pod has said of its spool at its end.
+// words are a pod's last log lines about its spool.
 type words struct{ drained, left int }
 
 // lastWords follows a pod's log to its end.
@@ -50,7 +50,7 @@ func (w *world) lastWords(ctx context.Context, name string) <-chan words {
 
 var errAdmitted = errors.New("it was admitted")
 
-// admission shows that the namespace enforces `restricted`, and that the pods are in it.
+// admission checks that the namespace enforces `restricted`, and that the pods run in it.
 func (w *world) admission(ctx context.Context) error {
 	_, err := kubectl(ctx, "", "-n", namespace, "run", "forbidden", "--image="+senderImage, "--restart=Never")
 	if err == nil || !strings.Contains(err.Error(), `violates PodSecurity "restricted`) {
@@ -64,8 +64,8 @@ func (w *world) admission(ctx context.Context) error {
 	return nil
 }
 
-// prober is a pod to look at the network from. As a bridge it bears a bridge's label, and is never ready, so
-// that no delivery goes there.
+// prober is a pod that tests the network policies. It has a bridge's label and is never ready, so
+// that it gets no delivery.
 const prober = `
 apiVersion: v1
 kind: Pod
@@ -84,7 +84,7 @@ spec:
       securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
 `
 
-// policies shows who reaches what.
+// policies tests which pods reach which ports.
 func (w *world) policies(ctx context.Context) error {
 	all, err := pods(ctx, "webhook-bridge")
 	if err != nil {
@@ -108,7 +108,8 @@ func (w *world) policies(ctx context.Context) error {
 		if _, err := kubectl(ctx, fmt.Sprintf(prober, from.namespace, from.labels), "apply", "-f", "-"); err != nil {
 			return err
 		}
-		// The rules for a new pod come a moment after it, so what is open is waited for first.
+		// The rules for a new pod take effect a moment after its start, so open ports are waited
+		// for first.
 		last := ""
 		err := until(ctx, from.who+" reaches what it may, and nothing else", time.Minute, func() (bool, error) {
 			out, err := kubectl(ctx, "", append([]string{"-n", from.namespace, "exec", "prober", "--", "/sender", "dial"}, append(from.open, from.closed...)...)...)

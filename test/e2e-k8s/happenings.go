@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// What happens to pods. Each waits until all is well again.
+// What happens to pods. Each function waits until all are ready again.
 
 // rollout replaces every pod by one of another version.
 func rollout(workload, image string) func(context.Context) error {
@@ -20,7 +20,7 @@ func rollout(workload, image string) func(context.Context) error {
 	}
 }
 
-// eachPod does something to each of the pods that are there now, one after the other.
+// eachPod calls a function for each current pod, one after the other.
 func eachPod(ctx context.Context, do func(context.Context, pod) error) error {
 	all, err := pods(ctx, "webhook-bridge")
 	if err != nil {
@@ -34,7 +34,7 @@ func eachPod(ctx context.Context, do func(context.Context, pod) error) error {
 	return nil
 }
 
-// deletePods deletes each pod, with its grace.
+// deletePods deletes each pod, with its grace period.
 func deletePods(ctx context.Context) error {
 	return eachPod(ctx, func(ctx context.Context, p pod) error {
 		if err := steps(ctx, "delete pod "+p.name); err != nil {
@@ -72,7 +72,7 @@ func evictAll(ctx context.Context) error {
 	return settled(ctx, 2)
 }
 
-// scale goes through numbers of bridges.
+// scale sets several numbers of bridges in turn.
 func scale(workload string, numbers ...int) func(context.Context) error {
 	return func(ctx context.Context) error {
 		for _, n := range numbers {
@@ -87,7 +87,7 @@ func scale(workload string, numbers ...int) func(context.Context) error {
 	}
 }
 
-// killNATS ends NATS without a word, and then takes it away for a while.
+// killNATS kills NATS, and then removes it for a while.
 func killNATS(ctx context.Context) error {
 	if err := steps(ctx, "delete pod nats-0 --grace-period=0 --force", "rollout status statefulset/nats --timeout=5m"); err != nil {
 		return err
@@ -129,8 +129,8 @@ func patchSecret(ctx context.Context, keys ...string) error {
 	return err
 }
 
-// takes waits until every bridge answers deliveries that are signed by a key with a status: by itself,
-// once the kubelet has written the file, or else after a restart.
+// takes waits until every bridge answers deliveries signed with a key with that status: by itself
+// once the kubelet has written the file, or after a restart.
 func (w *world) takes(ctx context.Context, workload, key, status string) (how string, err error) {
 	all := func() (bool, error) {
 		var last error

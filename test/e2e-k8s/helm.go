@@ -16,7 +16,7 @@ func chart(ctx context.Context, w *world) error {
 	if err := w.apply(ctx); err != nil {
 		return err
 	}
-	// Helm takes over nothing that it hasn't made.
+	// Helm doesn't take over objects that it hasn't made.
 	if err := steps(ctx,
 		"delete deployment,service,serviceaccount,poddisruptionbudget,networkpolicy -l app.kubernetes.io/name=webhook-bridge",
 		"wait --for=delete pod -l app.kubernetes.io/name=webhook-bridge --timeout=3m",

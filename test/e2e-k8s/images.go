@@ -17,7 +17,7 @@ const (
 	senderImage = "webhook-bridge-sender:e2e"
 )
 
-// imagery makes images and loads them.
+// imagery builds and loads images.
 type imagery struct {
 	docker, args, load []string
 }
@@ -77,7 +77,8 @@ func (i imagery) command(ctx context.Context, words []string) *exec.Cmd {
 	return c
 }
 
-// loader is how images get into the cluster of the current context, where its name says what it is.
+// loader returns the command that loads images into the cluster of the current context, guessed
+// from its name.
 func loader(ctx context.Context) ([]string, error) {
 	name, err := kubectl(ctx, "", "config", "current-context")
 	if err != nil {

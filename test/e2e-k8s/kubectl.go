@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// The namespaces: of the overlay, and of those who may send, may scrape and may nothing.
+// The namespaces: the overlay's, and those that may send, may scrape, and may do neither.
 const (
 	namespace = "webhook-bridge"
 	senders   = "webhook-bridge-e2e-senders"
@@ -35,7 +35,7 @@ func kubectl(ctx context.Context, input string, args ...string) (string, error) 
 	return out.String(), nil
 }
 
-// steps runs kubectl several times, each with words of its own, in the overlay's namespace.
+// steps runs kubectl once for each list of arguments, in the overlay's namespace.
 func steps(ctx context.Context, lines ...string) error {
 	for _, line := range lines {
 		if _, err := kubectl(ctx, "", append([]string{"-n", namespace}, strings.Fields(line)...)...); err != nil {
@@ -45,14 +45,14 @@ func steps(ctx context.Context, lines ...string) error {
 	return nil
 }
 
-// pod is what is asked about one.
+// pod is the needed part of a pod.
 type pod struct {
 	name, ip, node string
 	ready, leaving bool
 	restarts       int
 }
 
-// pods are those with a label, also those that are going.
+// pods returns the pods with a label, terminating ones included.
 func pods(ctx context.Context, label string) ([]pod, error) {
 	out, err := kubectl(ctx, "", "-n", namespace, "get", "pods", "-l", "app.kubernetes.io/name="+label, "-o", "json")
 	if err != nil {
@@ -128,7 +128,7 @@ func settled(ctx context.Context, n int) error {
 	})
 }
 
-// gone waits until a pod is no more.
+// gone waits until a pod is deleted.
 func gone(ctx context.Context, name string) error {
 	_, err := kubectl(ctx, "", "-n", namespace, "wait", "--for=delete", "pod/"+name, "--timeout=5m")
 	return err
@@ -146,7 +146,7 @@ func nats(ctx context.Context, replicas int) error {
 	return steps(ctx, "rollout status statefulset/nats --timeout=5m")
 }
 
-// describe prints what there is, where something has failed.
+// describe prints the cluster's state after a failure.
 func (w *world) describe(ctx context.Context) {
 	for _, args := range [][]string{
 		{"get", "pods", "-A", "-o", "wide"},

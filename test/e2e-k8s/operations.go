@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// What an operator does, as docs/kubernetes.md has it.
+// What an operator does, as docs/kubernetes.md describes it.
 
-// unchanged shows that the cluster has what was applied, so that nothing drifts for a tool that compares.
+// unchanged checks that the cluster has what was applied, so that tools that compare find no drift.
 func (w *world) unchanged(ctx context.Context, overlay, name string) error {
 	out, err := kubectl(ctx, "", "diff", "-k", overlay)
 	if err != nil {
@@ -49,8 +49,8 @@ func wrongVariable(ctx context.Context) error {
 	return settled(ctx, 2)
 }
 
-// autoscale adds hpa to what runs, as its kustomization says, sees that there are never fewer than two, and
-// takes it away again.
+// autoscale adds hpa to the running deployment, as its kustomization describes, checks that there
+// are never fewer than two pods, and removes it.
 func (w *world) autoscale(ctx context.Context) error {
 	applied, err := kubectl(ctx, "", "-n", namespace, "apply", "view-last-applied", "deployment/webhook-bridge")
 	if err != nil {
@@ -106,7 +106,7 @@ func (w *world) autoscale(ctx context.Context) error {
 	return settled(ctx, 2)
 }
 
-// scalesOut shows that the autoscaler acts, at a target that this little load is above.
+// scalesOut checks that the autoscaler acts, with a target below this small load.
 func (w *world) scalesOut(ctx context.Context) error {
 	const target = `{"spec":{"metrics":[{"type":"Resource","resource":{"name":"cpu","target":{"type":"Utilization","averageUtilization":2}}}]}}`
 	if err := steps(ctx, "patch hpa/webhook-bridge -p "+target); err != nil {
@@ -123,8 +123,8 @@ func (w *world) scalesOut(ctx context.Context) error {
 	return nil
 }
 
-// durable moves from the Deployment to the StatefulSet: both run, then the Deployment goes and its pods
-// deliver what is in their spools. So that there is something in them, NATS is away for a while.
+// durable moves from the Deployment to the StatefulSet: both run, then the Deployment is deleted
+// and its pods deliver their spools. NATS is away for a while, so that the spools have events.
 func (w *world) durable(ctx context.Context) error {
 	dir, err := with([]string{"durable-spool"})
 	if err != nil {
@@ -157,7 +157,7 @@ func (w *world) durable(ctx context.Context) error {
 	return w.unchanged(ctx, dir, "overlays/dev with durable-spool")
 }
 
-// drain scales in while NATS is away, and has the Job deliver what is in the volume that is left.
+// drain scales in while NATS is away, and lets the Job deliver the volume that is left.
 func (w *world) drain(ctx context.Context) error {
 	if err := w.away(ctx, func(ctx context.Context) error {
 		if err := steps(ctx, "scale statefulset/webhook-bridge --replicas=1"); err != nil {
@@ -188,7 +188,7 @@ func (w *world) drain(ctx context.Context) error {
 
 const fakeNode = "webhook-bridge-e2e-node"
 
-// node is one that no machine is behind. The scheduler takes it for one until it has been silent for long.
+// node is a node without a machine. The scheduler uses it until it has been silent for long.
 const node = `{"apiVersion":"v1","kind":"Node","metadata":{"name":"` + fakeNode + `","labels":{"kubernetes.io/hostname":"` + fakeNode + `","kubernetes.io/os":"linux"}}}`
 
 const nodeStatus = `{"status":{"capacity":{"cpu":"8","memory":"32Gi","pods":"110","ephemeral-storage":"100Gi"},` +
@@ -208,7 +208,7 @@ metadata: {name: webhook-bridge-nats, namespace: ` + namespace + `}
 stringData: {password: a-password, ca.crt: ""}
 `
 
-// production applies overlays/production, which must leave pods waiting where there are too few nodes.
+// production applies overlays/production. With too few nodes pods must wait.
 func production(ctx context.Context, w *world) error {
 	if err := w.clear(ctx); err != nil {
 		return err
@@ -250,8 +250,8 @@ func production(ctx context.Context, w *world) error {
 
 var errTogether = errors.New("two bridges are on one node")
 
-// placed waits until so many of the three bridges have a node, each another. A pod whose volume isn't there
-// yet has its node in the claim.
+// placed waits until that many of the three bridges have a node, each another one. A pod whose
+// volume isn't there yet has its node in the claim.
 func (w *world) placed(ctx context.Context, n int) error {
 	if err := sleep(ctx, 5*time.Second); err != nil { // the scheduler has seen them all
 		return err

@@ -94,7 +94,7 @@ func durableSpool(ctx context.Context, w *world) error {
 	return w.kept(ctx)
 }
 
-// away does something while NATS is away.
+// away calls a function while NATS is away.
 func (w *world) away(ctx context.Context, do func(context.Context) error) error {
 	if err := nats(ctx, 0); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (w *world) away(ctx context.Context, do func(context.Context) error) error 
 	return nats(ctx, 1)
 }
 
-// backInTime deletes a pod whose spool isn't empty; NATS is back before its time is over.
+// backInTime deletes a pod whose spool isn't empty; NATS comes back within its grace period.
 func (w *world) backInTime(ctx context.Context) error {
 	if err := nats(ctx, 0); err != nil {
 		return err
@@ -141,8 +141,8 @@ func (w *world) backInTime(ctx context.Context) error {
 	return settled(ctx, 2)
 }
 
-// notInTime shows the loss that the documentation admits: what an emptyDir holds when its pod goes and
-// NATS is away for longer than SPOOL_DRAIN_TIMEOUT.
+// notInTime causes the documented loss: the events in an emptyDir when its pod is deleted and NATS
+// is away for longer than SPOOL_DRAIN_TIMEOUT.
 func (w *world) notInTime(ctx context.Context) error {
 	if err := w.send(ctx, "lost", "another-flock", 20*time.Second); err != nil {
 		return err
@@ -178,7 +178,7 @@ func (w *world) notInTime(ctx context.Context) error {
 	return nil
 }
 
-// killPod ends a pod without a word.
+// killPod kills a pod.
 func killPod(ctx context.Context, wait bool) error {
 	all, err := pods(ctx, "webhook-bridge")
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// line is what the sender prints.
+// line is a line of the sender's output.
 type line struct {
 	Time          time.Time
 	Sent          int
@@ -23,7 +23,7 @@ type line struct {
 	Verdict       *verdict
 }
 
-// verdict is the sender's ledger held to the stream; see sender/compare.go.
+// verdict is the result of comparing the sender's ledger with the stream; see sender/compare.go.
 type verdict struct {
 	Accepted, Stored, Missing, Twice, Unsent, Unknown int
 	Examples                                          []string
@@ -65,7 +65,7 @@ spec:
 // firstKey is overlays/dev's.
 const firstKey = "known-to-everybody-flock"
 
-// send starts a sender. Once it is to stop, it waits for what is in spools for as long as settles says.
+// send starts a sender. When it is stopped, it waits for spooled events as long as settles says.
 func (w *world) send(ctx context.Context, name, key string, settles time.Duration) error {
 	s := &sender{pod: name}
 	if _, err := kubectl(ctx, fmt.Sprintf(senderPod, name, w.rate, settles, key), "apply", "-f", "-"); err != nil {
@@ -130,14 +130,14 @@ func (s *sender) follow(ctx context.Context) {
 	}
 }
 
-// mark is a moment in what the sender has printed.
+// mark is a place in the sender's output.
 func (s *sender) mark() line {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last
 }
 
-// seen is what was answered in a while.
+// seen counts the answers of a span of time.
 type seen struct {
 	answers  map[string]int
 	failures []line
@@ -150,7 +150,7 @@ func (s seen) total() (n int) {
 	return n
 }
 
-// since is what was answered since a mark.
+// since returns the answers since a mark.
 func (s *sender) since(from line) seen {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -196,7 +196,7 @@ func (w *world) judge(ctx context.Context) (*verdict, error) {
 	return &v, nil
 }
 
-// kept wants all that was answered 200 to be there.
+// kept expects every delivery that was answered 200 to be in the stream.
 func (w *world) kept(ctx context.Context) error {
 	v, err := w.judge(ctx)
 	if err == nil && v.Missing > 0 {

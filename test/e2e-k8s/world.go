@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// world is the cluster, and what was seen of it.
+// world is the cluster, and the results so far.
 type world struct {
 	rate   int
 	busy   int // deliveries that may still be answered 503
@@ -19,7 +19,7 @@ type world struct {
 	rows   []row
 }
 
-// row is a step and what came of it.
+// row is a step with its result.
 type row struct {
 	part, step, note string
 	took             time.Duration
@@ -102,7 +102,7 @@ func over(overlay, text string) (dir string, err error) {
 	return dir, os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(strings.ReplaceAll(text, "DEPLOY", up)), 0o600)
 }
 
-// allowed says which deliveries of a step may fail, and why that is no breach.
+// allowed lists the deliveries of a step that may fail, with the reason.
 type allowed int
 
 const (
@@ -110,7 +110,8 @@ const (
 	unanswered         // a process was killed: what was in flight gets no answer
 )
 
-// step does something to the cluster under load, and holds what was answered meanwhile to what is allowed.
+// step changes the cluster under load, and compares the answers meanwhile with those that are
+// allowed.
 func (w *world) step(ctx context.Context, name string, may allowed, do func(context.Context) error) error {
 	say("%s: %s", w.part, name)
 	from, began := w.sender.mark(), time.Now()
@@ -118,7 +119,8 @@ func (w *world) step(ctx context.Context, name string, may allowed, do func(cont
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	took := time.Since(began)
-	// What is in flight is answered within seconds, and the sender says so each second.
+	// Deliveries in flight are answered within seconds, and the sender prints its counts each
+	// second.
 	if err := sleep(ctx, 3*time.Second); err != nil {
 		return err
 	}

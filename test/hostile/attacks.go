@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// attacks are what is tried.
+// attacks lists the attacks.
 var attacks = []attack{
 	{
 		name: "none", about: "good senders alone, to compare with", short: 3 * time.Second,
@@ -121,7 +121,7 @@ func (s *siege) status(ctx context.Context, r *bufio.Reader) bool {
 	return err == nil && !answer.Close
 }
 
-// trickle sends the beginning at once and the rest bytewise, on 1,000 connections at a time.
+// trickle sends the beginning at once and the rest byte by byte, on 1,000 connections at a time.
 func trickle(begin, rest string) func(context.Context, *siege) {
 	return func(ctx context.Context, s *siege) {
 		s.connections(ctx, 1000, func(c net.Conn) {
@@ -154,7 +154,7 @@ func idle(ctx context.Context, s *siege) {
 	})
 }
 
-// bodies sends whole bodies, that many at a time.
+// bodies sends complete bodies, that many at a time.
 func bodies(n int, next func(*siege) (body []byte, signature string)) func(context.Context, *siege) {
 	return func(ctx context.Context, s *siege) {
 		transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: n}
@@ -214,7 +214,7 @@ func malformed(ctx context.Context, s *siege) {
 	})
 }
 
-// unread pipelines small requests and never reads, until neither side's buffers take any more.
+// unread pipelines small requests and never reads, until the buffers of both sides are full.
 func unread(ctx context.Context, s *siege) {
 	text := strings.Repeat("POST /webhooks/flock HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", 1000)
 	s.connections(ctx, 200, func(c net.Conn) {

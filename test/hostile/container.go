@@ -11,11 +11,11 @@ import (
 	"strings"
 )
 
-// memoryLimit is what deploy/ gives the bridge's container.
+// memoryLimit is the limit of the bridge's container in deploy/.
 const memoryLimit = 512 << 20
 
-// container is what holds the bridge's memory, and its open files, to a limit that kills. That is a memory cgroup, which
-// needs root; where none can be made it is RLIMIT_DATA, which counts what Go maps and is stricter.
+// container limits the bridge's memory, with a kill, and its open files: by a memory cgroup, which
+// needs root, or else by RLIMIT_DATA, which counts what Go maps and is stricter.
 type container struct {
 	dir     string // of the cgroup; "" without one
 	limited bool   // in memory
@@ -45,7 +45,7 @@ func newContainer(name string, files int) container {
 	return container{limited: true, files: files}
 }
 
-// String is how memory is limited.
+// String returns how memory is limited.
 func (c container) String() string {
 	if c.dir == "" {
 		return "RLIMIT_DATA, since no memory cgroup can be made"

@@ -10,9 +10,9 @@
 //	go run ./test/hostile -attack NAME   # one of them
 //	go run ./test/hostile -list
 //
-// It fails where a good delivery is refused or lost that shouldn't be, where the bridge takes more than 256 MB
-// (against the attacks with heads it runs in a memory cgroup of 512 MB, or under RLIMIT_DATA where none can be made, and
-// is killed past that), where the admin listener doesn't answer, where
-// something is stored that no good sender sent, or where an attack didn't do what it came for. Times are printed and
-// not judged: senders, attackers and the bridge share the machine. It needs Linux, and 10,000 open files.
+// It fails if a good delivery is refused or lost that shouldn't be, if the bridge takes more than
+// 256 MB (against attacks with heads it runs in a memory cgroup of 512 MB, or under RLIMIT_DATA,
+// and is killed above that), if the admin listener doesn't answer, if something is stored that no
+// good sender sent, or if the attack didn't take place. Times are printed and not judged: senders,
+// attackers and the bridge share the machine. It needs Linux, and 10,000 open files.
 package main

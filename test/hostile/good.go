@@ -25,7 +25,8 @@ const flockSecret = "flock of this run"
 // pace is a good sender's pause between two deliveries: a few senders, as vendors are, not a load test.
 const pace = 20 * time.Millisecond
 
-// good are the good senders: some keep their connection, as a proxy does, some take a new one each time.
+// good are the good senders: some keep their connection, as a proxy does, others open a new one
+// each time.
 type good struct {
 	addr string
 	tls  bool
@@ -82,7 +83,7 @@ func (g *good) send(client *http.Client, name string) {
 	g.ids[id] = a.status == http.StatusOK && a.ID == id
 }
 
-// signed makes up a delivery of about that length, with the id that it must get.
+// signed makes a delivery of about that length, with the expected id.
 func signed(name string, size int) (body []byte, signature, id string) {
 	data, err := json.Marshal(map[string]any{"invitee": map[string]string{"id": name}, "note": strings.Repeat("x", size)})
 	if err == nil {
@@ -139,7 +140,7 @@ func (g *good) answers() map[string]int {
 	return maps.Clone(g.said)
 }
 
-// accepted are the ids of what was answered 200.
+// accepted are the ids of the deliveries that were answered 200.
 func (g *good) accepted() (ids []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -14,7 +14,8 @@ import (
 
 const headBegin = "POST /webhooks/flock HTTP/1.1\r\nHost: x\r\n"
 
-// worstHead is the head that costs most and is admitted: a hundred names, all different, in nearly 8 KiB. It isn't whole.
+// worstHead is the most expensive head that is admitted: a hundred different names in nearly 8 KiB.
+// It isn't complete.
 func worstHead() string {
 	var b strings.Builder
 	b.WriteString(headBegin)
@@ -24,7 +25,7 @@ func worstHead() string {
 	return b.String()
 }
 
-// heads opens so many connections, sends a head on each, and waits for whatever comes of it.
+// heads opens that many connections, sends a head on each, and waits for the answer.
 func heads(n int, text string) func(context.Context, *siege) {
 	return func(ctx context.Context, s *siege) {
 		s.connections(ctx, n, func(c net.Conn) {
@@ -36,7 +37,7 @@ func heads(n int, text string) func(context.Context, *siege) {
 	}
 }
 
-// endlessHeads sends headers for as long as it is let.
+// endlessHeads sends headers until the connection is closed.
 func endlessHeads(ctx context.Context, s *siege) {
 	text := headBegin + strings.Repeat("aa:\r\n", 20)
 	s.connections(ctx, 1000, func(c net.Conn) {
@@ -47,7 +48,8 @@ func endlessHeads(ctx context.Context, s *siege) {
 	})
 }
 
-// refusedSenders ask for what isn't there, 800 times a second over 64 connections, against a limit of 64.
+// refusedSenders request unknown paths, 800 times a second over 64 connections, against a limit of
+// 64.
 func refusedSenders(ctx context.Context, s *siege) {
 	s.connections(ctx, 64, func(c net.Conn) {
 		r := bufio.NewReader(c)
@@ -60,7 +62,7 @@ func refusedSenders(ctx context.Context, s *siege) {
 	})
 }
 
-// halfRequests declare a body to the admin listener that never comes.
+// halfRequests announce a body to the admin listener that never comes.
 func halfRequests(ctx context.Context, s *siege) {
 	s.addr = s.admin
 	s.connections(ctx, 300, func(c net.Conn) {

@@ -26,8 +26,9 @@ var (
 	worstMegabyte = sync.OnceValue(func() []byte { return worst(megabyte) })
 )
 
-// worst is JSON with everything in it that is dear: names that are indices in descending order, escaped in part,
-// numbers halfway between two doubles, surrogates in pairs and alone, objects out of order down to the deepest level.
+// worst is JSON with everything expensive in it: names that are indices in descending order, partly
+// escaped, numbers halfway between two doubles, surrogates in pairs and alone, objects out of order
+// down to the deepest level.
 func worst(size int) []byte {
 	text := []byte(`{ "z":0`)
 	for i := 0; len(text) < size-8000; i++ {
@@ -53,7 +54,7 @@ func worst(size int) []byte {
 	return append(text, strings.Repeat(" ", size-len(text))...)
 }
 
-// signedMegabytes sends deliveries as a vendor might send them, but of nearly 1 MB, and each again and again.
+// signedMegabytes sends deliveries like a vendor's, but of nearly 1 MB, each again and again.
 func signedMegabytes(ctx context.Context, s *siege) {
 	type signedBody struct {
 		body      []byte
@@ -72,8 +73,8 @@ func signedMegabytes(ctx context.Context, s *siege) {
 	})(ctx, s)
 }
 
-// replay captures deliveries of its own that were accepted, and sends them again: as they were, with another person in
-// them, signed by somebody else, and old ones whose time has passed.
+// replay sends captured deliveries again: unchanged, with another person in them, signed by
+// somebody else, and old ones.
 func replay(ctx context.Context, s *siege) {
 	client := &http.Client{Timeout: 10 * time.Second}
 	attackers(ctx, 8, func(i int) {

@@ -14,7 +14,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
-// variants sends one old capture again and again, with other names and padding around what is signed of it.
+// variants sends one old capture again and again, with other unsigned names and padding.
 func variants(ctx context.Context, s *siege) {
 	const scheme = "timestamp-data" // all else is unsigned
 	old, err := flock.Provider.NewBody("invitee.accepted", []byte(`{"invitee":{"id":"captured"}}`), "captured")
@@ -37,7 +37,8 @@ func variants(ctx context.Context, s *siege) {
 	})
 }
 
-// pushOut has a delivery quarantined that is answered 200, and then sends as many old ones as go, each signed.
+// pushOut gets a delivery quarantined with a 200, and then sends as many old signed ones as
+// possible.
 func pushOut(ctx context.Context, s *siege) {
 	client := &http.Client{Timeout: 10 * time.Second}
 	nameless := fmt.Appendf(nil, `{"timestamp":%d}`, time.Now().Unix())

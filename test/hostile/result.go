@@ -19,7 +19,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
-// result is what came of an attack.
+// result is the result of an attack.
 type result struct {
 	attack     attack
 	stream     string
@@ -55,7 +55,7 @@ func (s *stage) judge(ctx context.Context, bridge *process.Process, r *result) e
 	for _, n := range answers {
 		sent += n
 	}
-	// That NATS or the disk didn't take it in time is no matter of the attack's, but of the machine's.
+	// A 503 because NATS or the disk was slow isn't the attack's doing, but the machine's.
 	if refused := sent - answers["200"] - answers[unavailable]; refused > busy || float64(busy) > r.attack.busy*float64(sent) {
 		violate("of %d good deliveries %d were refused: %v", sent, refused, answers)
 	}
@@ -100,7 +100,7 @@ func (s *stage) judge(ctx context.Context, bridge *process.Process, r *result) e
 			violate("%d deliveries are in quarantine as %s, want %d", n, reason, want)
 		}
 	}
-	// What is checked goes, so that the disk need not hold all attacks.
+	// Checked messages are removed, so that the disk need not hold those of all attacks.
 	return errors.Join(s.js.DeleteStream(ctx, r.stream), s.js.DeleteStream(ctx, r.stream+"_QUARANTINE"))
 }
 
@@ -133,7 +133,7 @@ const unavailable = "503 unavailable"
 
 const header = "attack              seconds   good: sent     200    busy   unav   p50 ms   p99 ms   max ms   memory MB   cores   it met\n"
 
-// print prints a line, and what was violated.
+// print prints a line, and the violations.
 func (r result) print(out io.Writer) {
 	answers := r.good.answers()
 	sent := 0

@@ -22,15 +22,15 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
-// envAddr has the bridge's address where this program runs as the attackers: a process of its own, with a lower
-// priority, since out there the attackers don't share the bridge's processors. The name and the length of the
-// attack are its arguments.
+// envAddr has the bridge's address if this program runs as the attackers: in a process of its own
+// with a lower priority, since real attackers don't share the bridge's processors. Its arguments
+// are the name and the length of the attack.
 const (
 	envAddr  = "HOSTILE_ADDR"
 	envAdmin = "HOSTILE_ADMIN" // the admin listener's
 )
 
-// attackFrom runs the attack in a process of its own, and returns what that reports.
+// attackFrom runs the attack in a process of its own, and returns its report.
 func attackFrom(ctx context.Context, a attack, addr, admin string, length time.Duration) (did report, err error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -79,13 +79,13 @@ func besiege(ctx context.Context, args []string, out io.Writer) error {
 	return json.NewEncoder(out).Encode(s.did)
 }
 
-// report is what an attack did.
+// report counts what an attack did.
 type report struct {
 	Counts map[string]int // what it did and met, and how often
 	Signed []string       // ids of what it sent that is rightly signed
 }
 
-// siege is an attack on its way.
+// siege is a running attack.
 type siege struct {
 	addr  string // of the public port
 	admin string
@@ -107,7 +107,7 @@ func (s *siege) met(evidence []string) bool {
 	return !slices.ContainsFunc(evidence, func(what string) bool { return s.did.Counts[what] == 0 })
 }
 
-// signs notes that the attack sends something rightly signed.
+// signs records that the attack sends something correctly signed.
 func (s *siege) signs(id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +143,8 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// attackers runs so many of one at the same time, again and again, until the context ends.
+// attackers runs that many of an attacker at the same time, again and again, until the context
+// ends.
 func attackers(ctx context.Context, n int, one func(i int)) {
 	var all sync.WaitGroup
 	for i := range n {

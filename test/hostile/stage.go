@@ -21,20 +21,20 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
-// patiently is how long is waited for a process that is to end.
+// patiently is the time to wait for a process to end.
 const patiently = 20 * time.Second
 
-// most is how much memory the bridge may take, unless an attack says otherwise.
+// most is the memory that the bridge may take, unless an attack allows another amount.
 const most = 256 << 20
 
-// attack is something that anybody can do to the public port.
+// attack is something that anybody on the internet can do to the public port.
 type attack struct {
 	name  string
 	about string
 	short time.Duration // how long it takes at least to do what it came for
 	env   []string
 	run   func(context.Context, *siege) // until the context ends
-	// evidence are the counts without which it was none.
+	// evidence lists the counts that must not be zero, or the attack didn't take place.
 	evidence []string
 	// each: the processor's time is also printed for each of these counts.
 	each string
@@ -53,7 +53,7 @@ type attack struct {
 	tls bool
 }
 
-// stage is what all attacks have in common.
+// stage is the common part of all attacks.
 type stage struct {
 	dir    string
 	bridge string // the binary
@@ -108,7 +108,7 @@ func (s *stage) close() {
 	_ = s.nats.Stop(patiently)
 }
 
-// play runs one attack, with good senders beside it, and looks at what came of it.
+// play runs one attack beside good senders, and checks the result.
 func (s *stage) play(ctx context.Context, a attack, n int, short bool) (r result, err error) {
 	addrs, err := process.FreeAddrs(2)
 	if err != nil {
@@ -178,7 +178,8 @@ func ready(ctx context.Context, admin string) error {
 	return err
 }
 
-// probe asks the admin listener ten times a second, as a kubelet does now and then, and returns how often and the last error.
+// probe polls the admin listener ten times a second, much more often than a kubelet, and returns
+// the number of polls and the last error.
 func probe(ctx context.Context, admin string) (n int, failed error) {
 	for ; ctx.Err() == nil; n++ {
 		asking, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -191,7 +192,8 @@ func probe(ctx context.Context, admin string) (n int, failed error) {
 	return n, failed
 }
 
-// spoolIsEmpty says so of the metrics: what good senders were told is spooled must reach the stream, too.
+// spoolIsEmpty reports whether the metrics say so: events that were answered `spooled` must reach
+// the stream, too.
 func spoolIsEmpty(ctx context.Context, admin string) error {
 	text, err := get(ctx, "http://"+admin+"/metrics")
 	if err == nil && !strings.Contains(text, "webhook_bridge_spool_events{kind=\"event\"} 0\n") {

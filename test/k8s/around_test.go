@@ -110,7 +110,7 @@ func services(_ *testing.T, o *objects) (wrong []string) {
 	return wrong
 }
 
-// network lets in and out what is said, and nothing else.
+// network checks that only the documented connections are allowed.
 func network(_ *testing.T, o *objects) (wrong []string) {
 	for _, w := range o.workloads {
 		n := 0
@@ -144,7 +144,8 @@ func network(_ *testing.T, o *objects) (wrong []string) {
 	return wrong
 }
 
-// secrets are files, nobody else's to read, and a Secret that is missing is no silent start without.
+// secrets checks that secrets are files that nobody else can read, and that a missing Secret
+// prevents the start.
 func secrets(_ *testing.T, o *objects) (wrong []string) {
 	vars, err := o.environment()
 	if err != nil {

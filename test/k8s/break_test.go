@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Each policy sees what it is there for.
+// Each policy finds its violation.
 func TestPoliciesSee(t *testing.T) {
 	off, on, one := false, true, int32(1)
 	set := func(name, value string) func(*objects) {

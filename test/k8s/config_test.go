@@ -22,7 +22,7 @@ const secretFiles = "/etc/webhook-bridge"
 // passwordOfSecret stands for what is in a Secret.
 const passwordOfSecret = "of-the-secret"
 
-// environment is the bridge's, from its ConfigMap and its container.
+// environment returns the bridge's environment, from its ConfigMap and its container.
 func (o *objects) environment() (map[string]string, error) {
 	vars := make(map[string]string)
 	for _, from := range o.bridge().main().EnvFrom {
@@ -52,8 +52,8 @@ func (o *objects) environment() (map[string]string, error) {
 // settings are what the bridge itself reads in its environment.
 type settings map[string]string
 
-// load has the bridge read the environment, its files being there. It is asked as a program: as a package it
-// would bring along versions of modules that Kubernetes' old ones don't go with.
+// load lets the bridge read the environment, with its files in place. It runs the program:
+// importing the package would bring versions of modules that don't fit Kubernetes' old ones.
 func (o *objects) load(t *testing.T) (settings, error) {
 	t.Helper()
 	vars, err := o.environment()

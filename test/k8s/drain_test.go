@@ -11,7 +11,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// TestDrainJob holds the Job that drains a volume to the schemas, and to what its namespace admits.
+// TestDrainJob checks the Job that drains a volume against the schemas, and against its namespace's
+// admission.
 func TestDrainJob(t *testing.T) {
 	document, err := os.ReadFile(filepath.Join(root, "deploy/k8s/drain-job.yaml"))
 	if err != nil {

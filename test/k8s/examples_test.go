@@ -36,7 +36,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// A trigger's metadata are text to the schema. KEDA's own code has the names.
+// A trigger's metadata are plain text in the schema. The names are in KEDA's own code.
 func TestKEDATrigger(t *testing.T) {
 	var object struct {
 		Spec struct {
@@ -75,7 +75,7 @@ func TestKEDATrigger(t *testing.T) {
 	}
 }
 
-// ingress-nginx ignores what it doesn't know. Its own code has the names.
+// ingress-nginx ignores unknown annotations. The names are in its own code.
 func TestNginxAnnotations(t *testing.T) {
 	const prefix = "nginx.ingress.kubernetes.io/"
 	files, err := filepath.Glob(filepath.Join(download(t, ingressNginx), "internal/ingress/annotations/*/main.go"))

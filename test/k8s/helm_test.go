@@ -62,7 +62,7 @@ func TestChartIsWhatKustomizeRenders(t *testing.T) {
 
 // template is `helm template`, of the version that tools/helm/go.mod pins.
 func template(args ...string) ([]byte, error) {
-	// Built without its release's flags, it takes the cluster for Kubernetes 1.20.
+	// Without its release's build flags helm assumes Kubernetes 1.20.
 	args = append([]string{"tool", "-modfile=tools/helm/go.mod", "helm", "template", "--kube-version=1.30.0"}, args...)
 	c := exec.Command("go", args...)
 	c.Dir, c.Env = root, append(os.Environ(), "GOWORK=off")

@@ -40,7 +40,7 @@ func (w *workload) pod() *corev1.PodSpec { return &w.template.Spec }
 // main is its first container.
 func (w *workload) main() *corev1.Container { return &w.template.Spec.Containers[0] }
 
-// read reads what the policies are about, and nothing of it that is misspelt.
+// read reads the objects that the policies need, and refuses unknown fields.
 func read(t *testing.T, r rendering) *objects {
 	t.Helper()
 	o := &objects{configs: make(map[string]*corev1.ConfigMap)}

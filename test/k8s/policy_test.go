@@ -15,7 +15,7 @@ import (
 	"k8s.io/pod-security-admission/policy"
 )
 
-// policies are what must hold in every rendering. Each returns what is wrong.
+// policies must hold in every rendering. Each returns the violation.
 var policies = map[string]func(*testing.T, *objects) []string{
 	"configuration": configuration,
 	"restricted":    restricted,
@@ -85,7 +85,7 @@ func restricted(_ *testing.T, o *objects) (wrong []string) {
 	return wrong
 }
 
-// hardened is what restricted doesn't ask for.
+// hardened checks settings that restricted doesn't require.
 func hardened(_ *testing.T, o *objects) (wrong []string) {
 	for _, w := range o.workloads {
 		say := func(what string) { wrong = append(wrong, w.name+": "+what) }

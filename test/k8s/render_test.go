@@ -1,5 +1,5 @@
-// Package k8s holds what deploy/k8s renders to Kubernetes' own schemas and to our policies. It is a
-// module of its own, so that the product knows nothing of Kubernetes.
+// Package k8s checks the renderings of deploy/k8s against Kubernetes' own schemas and our policies.
+// It is a module of its own, so that the product doesn't depend on Kubernetes.
 package k8s
 
 import (

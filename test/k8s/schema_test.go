@@ -95,7 +95,7 @@ func TestSchemas(t *testing.T) {
 	}
 }
 
-// That the schemas can be violated at all.
+// A violation of the schemas is found.
 func TestSchemasRefuse(t *testing.T) {
 	all := schemas(t)
 	for _, test := range []struct{ name, document, says string }{

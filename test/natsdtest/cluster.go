@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// StartCluster starts a cluster of so many servers, named n0, n1 and so on, each in a process of its own
-// where that is said. Each has the configuration besides that of the cluster.
+// StartCluster starts a cluster of that many servers, named n0, n1 and so on, each in a process of
+// its own if separate is set. Each has the configuration besides that of the cluster.
 func StartCluster(t testing.TB, size int, processes bool, conf string) []*Server {
 	t.Helper()
 	listen, routes := make([]string, size), make([]string, size)

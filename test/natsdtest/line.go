@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Line is a slow line to a server: a proxy that delays acknowledgements, and that takes only so many
+// Line is a slow line to a server: a proxy that delays acknowledgements, and passes only so many
 // bytes a second towards the server.
 type Line struct {
 	URL         string

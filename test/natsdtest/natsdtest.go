@@ -108,7 +108,7 @@ func (s *Server) Stop() {
 	}
 }
 
-// Covers is nats-server's own word on whether all subjects that match inner match outer too.
+// Covers reports, by nats-server's own code, whether all subjects that match inner match outer too.
 func Covers(outer, inner string) bool { return server.SubjectMatchesFilter(inner, outer) }
 
 // FreeAddr returns an address for a server; see [process.FreeAddrs].

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// By these a test binary knows that it is to be a server, and which one.
+// These variables tell a test binary that it is a server, and which one.
 const (
 	envFile = "NATSDTEST_FILE"
 	envAddr = "NATSDTEST_ADDR"

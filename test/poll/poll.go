@@ -1,6 +1,5 @@
-// Package poll waits for conditions, in tests and in the programs that test the bridge. How long a
-// condition takes to come true is never judged, only that it does: the bounds are those of a slow,
-// busy machine.
+// Package poll waits for conditions, in tests and in the programs that test the bridge. It never
+// judges how long a condition takes: the bounds are those of a slow, busy machine.
 package poll
 
 import (
@@ -12,7 +11,7 @@ import (
 // Bound is how long a condition may take.
 const Bound = time.Minute
 
-// Holds waits until a condition holds, and reports whether it came to that.
+// Holds waits until a condition holds, and reports whether it did.
 func Holds(condition func() bool) bool {
 	for deadline := time.Now().Add(Bound); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {

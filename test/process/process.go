@@ -55,7 +55,7 @@ func (p *Process) Runs() bool {
 	}
 }
 
-// PID is its number.
+// PID returns its process id.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Output returns what it has written, for an error.
@@ -83,7 +83,7 @@ func (p *Process) Kill() {
 	<-p.Exited
 }
 
-// Stop ends it with SIGTERM, and returns how it ended where that isn't well.
+// Stop ends it with SIGTERM, and returns an error unless its exit status is 0.
 func (p *Process) Stop(within time.Duration) error {
 	p.Signal(syscall.SIGTERM)
 	select {

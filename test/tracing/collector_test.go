@@ -45,7 +45,7 @@ func newCollector(t *testing.T, more ...any) *collector {
 	return c
 }
 
-// spans calls f for each span that has come.
+// spans calls f for each received span.
 func (c *collector) spans(f func(ptrace.Span)) {
 	for _, traces := range c.sink.AllTraces() {
 		for _, resource := range traces.ResourceSpans().All() {
@@ -99,7 +99,7 @@ func (c *collector) service() string {
 	return name.AsString()
 }
 
-// hides fails where any of the texts stands in what has come.
+// hides fails if any of the texts is in the received spans.
 func (c *collector) hides(t *testing.T, texts ...string) {
 	t.Helper()
 	for _, traces := range c.sink.AllTraces() {

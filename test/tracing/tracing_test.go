@@ -106,7 +106,7 @@ func TestStored(t *testing.T) {
 	c.hides(t, key, b.signature, "customer_67890", "marked-name")
 }
 
-// What waited in the spool shows for how long, in the same trace.
+// An event's wait in the spool is a span in the same trace.
 func TestSpooled(t *testing.T) {
 	c := newCollector(t)
 	port := freePort(t)
@@ -149,7 +149,8 @@ func TestSendersTrace(t *testing.T) {
 	}
 }
 
-// A refusal is a trace too, which its log line names; what its sender chose isn't in it.
+// A refused delivery has a trace, too, and its log line names it. Nothing that its sender chose is
+// in it.
 func TestRefused(t *testing.T) {
 	c := newCollector(t)
 	b := start(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+c.addr)
@@ -178,8 +179,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// Without an endpoint for spans there is no trace of tracing; with one that nobody answers, events are kept all
-// the same, and SIGTERM is heeded.
+// Without an endpoint for spans nothing is traced; with one that doesn't answer, events are stored
+// all the same, and SIGTERM works.
 func TestWithoutCollector(t *testing.T) {
 	b := start(t)
 	b.deliver(t, http.Header{"Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}})
@@ -193,7 +194,7 @@ func TestWithoutCollector(t *testing.T) {
 	b.stop(t)
 }
 
-// That spans can't be sent is logged once, however many are lost, and again once they can.
+// A failure to send spans is logged once, however many are lost, and again once it is over.
 func TestCollectorRefuses(t *testing.T) {
 	var asked, takes atomic.Int32
 	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -225,7 +226,7 @@ func TestCollectorRefuses(t *testing.T) {
 	}
 }
 
-// What is not sampled is in no trace, and says so to the event's consumer.
+// An event that is not sampled is in no trace, and its traceparent says so.
 func TestNotSampled(t *testing.T) {
 	c := newCollector(t)
 	b := start(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+c.addr, "OTEL_TRACES_SAMPLER=always_off")
@@ -237,7 +238,7 @@ func TestNotSampled(t *testing.T) {
 	c.spans(func(s ptrace.Span) { t.Errorf("there is a span %s", s.Name()) })
 }
 
-// A sampler that goes by the parent goes by the sender's only where that is trusted.
+// A parent-based sampler follows the sender's decision only if the sender is trusted.
 func TestSendersSampling(t *testing.T) {
 	c := newCollector(t)
 	unsampled := http.Header{"Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"}}
@@ -251,7 +252,8 @@ func TestSendersSampling(t *testing.T) {
 	}
 }
 
-// The collector may want TLS and a password. That is in no log line, also where it can't be read.
+// The collector may require TLS and a password. The password is in no log line, even if the URL
+// can't be read.
 func TestCollectorsSecrets(t *testing.T) {
 	certificate := httptest.NewUnstartedServer(nil)
 	certificate.StartTLS() // for its certificate only
@@ -304,7 +306,7 @@ func TestConsumersLink(t *testing.T) {
 	}
 }
 
-// docs/tracing.md shows what that test runs.
+// docs/tracing.md shows the code that the test runs.
 func TestDocument(t *testing.T) {
 	document, err := os.ReadFile("../../docs/tracing.md")
 	if err != nil {

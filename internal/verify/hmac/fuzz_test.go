@@ -13,8 +13,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// Whatever the settings, they are refused with a reason, or sign the body whole: then no other body has
-// the same signed text, wherever what stands around it is cut.
+// Any settings are refused with a reason, or sign the whole body: then no other body has the same
+// signed text, wherever the text around it is cut.
 func FuzzSettings(f *testing.F) {
 	for _, p := range presets {
 		s := p.Settings
@@ -81,7 +81,7 @@ func FuzzSettings(f *testing.F) {
 	})
 }
 
-// A signature header is read to signatures of 32 bytes that stand in it, at most a few, or to a refusal.
+// Any signature header gives a few signatures of 32 bytes that are in it, or a refusal.
 func FuzzSignatureHeader(f *testing.F) {
 	formats := []string{"{hex}", "{base64}", "sha256={hex}", "v1,{base64}", "t={timestamp},v1={hex}", "ts={timestamp};h1={hex}", "HMAC {base64}"}
 	for _, p := range Providers {

@@ -12,8 +12,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// Of every delivery, quarantine keeps what it takes to verify it again, and then it is the same event;
-// but nothing of what it keeps is a signature.
+// From what quarantine keeps, every delivery can be verified again and gives the same event; but it
+// keeps no signature.
 func TestQuarantined(t *testing.T) {
 	for _, preset := range Providers {
 		for _, v := range vectors(t, preset.Name) {

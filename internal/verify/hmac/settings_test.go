@@ -13,14 +13,14 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// good are settings with which nothing is wrong.
+// good are valid settings.
 var good = map[string]string{
 	"SIGNATURE_HEADER": "X-Signature", "SIGNATURE_FORMAT": "t={timestamp},v1={hex}", "SIGNED": "{header:X-Id}.{timestamp}.{body}",
 	"TIMESTAMP": "signature", "TIMESTAMP_UNIT": "s", "EVENT": "body:event.type, body:type", "EVENT_ID": "header:X-Id", "USER": "body:user.id",
 	"SECRET_ENCODING": "base64", "TYPE_PREFIX": "com.example.",
 }
 
-// Each setting that is wrong is named, with the place in it.
+// Each wrong setting is named, with the place of the mistake.
 func TestWrongSettings(t *testing.T) {
 	for _, c := range []struct{ variable, value, says string }{
 		{"SIGNED", "", "{body} is missing"},
@@ -97,7 +97,7 @@ func TestWrongSettings(t *testing.T) {
 	}
 }
 
-// What is set overrides a preset, and what isn't stays.
+// A set variable overrides the preset; the others stay.
 func TestOverrides(t *testing.T) {
 	p := named(t, custom, settings(t, good))
 	if p.TypePrefix != "com.example." || p.Header != "X-Signature" || !slices.Equal(p.Headers, []string{"X-Signature", "X-Id"}) || p.Timeless || p.Unused != nil {
@@ -123,7 +123,7 @@ func TestOverrides(t *testing.T) {
 	}
 }
 
-// Each preset says where what it is comes from, and its settings are settings.
+// Each preset has a source, and its settings are valid.
 func TestPresets(t *testing.T) {
 	seen := map[string]bool{}
 	for _, p := range Providers {
@@ -177,7 +177,7 @@ func TestForms(t *testing.T) {
 			t.Errorf("%q: %q, %v", body, got, err)
 		}
 	}
-	// What a user has written into JSON isn't taken for the delivery, whatever the header says.
+	// Text that a user has written into JSON isn't taken for a form, whatever the header says.
 	for _, body := range []string{`{"comment":"&payload=%7B%22action%22:%22deleted%22%7D&"}`, `["&payload=%7B%7D&"]`, "payload={}", "Hello, &payload=%7B%7D&"} {
 		if got, err := unwrap(form, []byte(body)); string(got) != body || err != nil {
 			t.Errorf("%q: %q, %v", body, got, err)
@@ -186,7 +186,7 @@ func TestForms(t *testing.T) {
 	if got, err := unwrap(http.Header{}, []byte("payload={}")); string(got) != "payload={}" || err != nil {
 		t.Errorf("without a content type: %q, %v", got, err)
 	}
-	// Next to a value that a delivery brings, a form could begin elsewhere.
+	// Next to a value of the delivery, a form could begin elsewhere.
 	set := map[string]string{"SIGNATURE_HEADER": "X-Sig", "SIGNATURE_FORMAT": "{hex}", "EVENT": "body:type"}
 	for signed, takes := range map[string]bool{"{body}": true, "v0:{header:X-A}:{body}": true, "{header:X-A}{body}": false, "{body}.{header:X-A}": false, "{body}.": false} {
 		set["SIGNED"] = signed
@@ -196,7 +196,7 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// What is made is what is verified, for whatever settings.
+// A delivery that is made by any settings is verified by them.
 func TestMade(t *testing.T) {
 	when := time.Unix(1767323045, 0)
 	sets := []map[string]string{good}

@@ -21,8 +21,9 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// vector is a delivery to the endpoint hooks, and what must become of it. ../testdata/make-vectors.mjs
-// makes them with Node's HMAC, but for the examples of the vendors' pages, which are as published.
+// vector is a delivery to the endpoint hooks, with the expected result.
+// ../testdata/make-vectors.mjs makes them with Node's HMAC, except for the examples of the vendors'
+// pages, which are as published.
 type vector struct {
 	Name      string
 	Settings  map[string]string // by variable
@@ -38,7 +39,7 @@ type vector struct {
 	Unsigned map[string]string
 }
 
-// claims is what a vector claims.
+// claims are the expected claims.
 type claims struct {
 	Scheme, Name, UserID, Time, ID string
 	Secret                         int
@@ -119,7 +120,7 @@ func (v vector) request(t testing.TB, p *verify.Provider) verify.Request {
 	return r
 }
 
-// jsonOf is what the bridge makes of a body before it is verified; nil where that isn't JSON.
+// jsonOf returns the body as the bridge verifies it; nil if it isn't JSON.
 func jsonOf(p *verify.Provider, r verify.Request) stringify.Text {
 	body := r.Raw
 	if p.Unwrap != nil {
@@ -195,8 +196,8 @@ func otherKeys(t *testing.T, p *verify.Provider, r verify.Request) {
 	}
 }
 
-// otherTimes: past the tolerance it is stale, much before its time it is from the future; where there
-// is no time, neither.
+// otherTimes: past the tolerance it is stale, long before its time it is from the future; without a
+// time it is neither.
 func otherTimes(t *testing.T, p *verify.Provider, r verify.Request, c verify.Claims) {
 	t.Helper()
 	stale, future := error(verify.Stale), error(verify.Future)
@@ -246,8 +247,8 @@ func otherBodies(t *testing.T, p *verify.Provider, r verify.Request) {
 	try(append(bytes.Clone(src), '\n'))
 }
 
-// otherHeaders: whatever a holder of the delivery does to its headers without the secret is refused, or
-// changes no more than the vector says, and never the id.
+// otherHeaders: a change of the headers without the secret is refused, or changes no more than the
+// vector says, and never the id.
 func otherHeaders(t *testing.T, p *verify.Provider, v vector, r verify.Request, was claims) {
 	t.Helper()
 	original := r.Header
@@ -297,7 +298,7 @@ func otherHeaders(t *testing.T, p *verify.Provider, v vector, r verify.Request, 
 		try(strings.Repeat(value+" ", 100))
 		try(strings.Repeat(value+",", 100))
 	}
-	// What is moved from one header to another makes no other delivery.
+	// Moving text from one header to another makes no other delivery.
 	for from := range original {
 		for to := range original {
 			moved := original.Clone()

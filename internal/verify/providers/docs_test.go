@@ -21,7 +21,8 @@ import (
 
 var updateDocuments = flag.Bool("update-documents", false, "write what the documents say of the vendors anew")
 
-// What the documents say of the vendors is made from the providers. `go generate ./...` writes it anew.
+// The documents' parts about the vendors are made from the providers. `go generate ./...` writes
+// them.
 func TestDocuments(t *testing.T) {
 	for file, made := range map[string]func(t *testing.T, text string) string{
 		"README.md":            between(registering),
@@ -49,7 +50,7 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
-// between returns the document with what is made standing between its two comments.
+// between returns the document with the generated part between its two comments.
 func between(made func() string) func(t *testing.T, text string) string {
 	return marked("vendors", made)
 }
@@ -88,7 +89,7 @@ func schemes() string {
 	return out
 }
 
-// signs says what a scheme covers.
+// signs returns what a scheme covers, in words.
 func signs(p *verify.Provider, s verify.Scheme) string {
 	switch {
 	case len(s.Members) > 0:
@@ -99,7 +100,7 @@ func signs(p *verify.Provider, s verify.Scheme) string {
 	return "the whole body (`" + s.Name + "`)"
 }
 
-// choice lists words of which the first is the default.
+// choice lists words; the first is the default.
 func choice(words []string) string {
 	return "`" + words[0] + "` (default)" + strings.TrimSuffix(", `"+strings.Join(words[1:], "`, `")+"`", ", ``")
 }
@@ -199,7 +200,7 @@ func short(d fmt.Stringer) string {
 	return strings.TrimSuffix(strings.TrimSuffix(d.String(), "0s"), "0m")
 }
 
-// schema returns the event's schema with what depends on the vendors made anew.
+// schema returns the event's schema with the parts that depend on the vendors.
 func schema(t *testing.T, text string) string {
 	t.Helper()
 	replace := func(pattern, with string) {

@@ -20,7 +20,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// signedText is what a scheme signs of a body whose members get returns; nil where it has no such thing.
+// signedText returns the text that a scheme signs of a body whose members get returns; nil if it
+// can't be signed.
 func signedText(scheme string, whole []byte, get func(name string) []byte) []byte {
 	if scheme == verify.Payload {
 		return whole
@@ -38,7 +39,7 @@ func signedText(scheme string, whole []byte, get func(name string) []byte) []byt
 	return nil
 }
 
-// signedTexts returns what a scheme signs of a body: in canonical form, and as it is.
+// signedTexts returns the texts that a scheme signs of a body: in canonical form, and as it is.
 func signedTexts(scheme string, raw []byte, body stringify.Text) (texts [][]byte) {
 	for _, text := range [][]byte{
 		signedText(scheme, body, func(name string) []byte { return body.Member(name) }),
@@ -55,8 +56,8 @@ func signedTexts(scheme string, raw []byte, body stringify.Text) (texts [][]byte
 	return texts
 }
 
-// Whatever body is sent with the signature of another one: it is authentic only where both have the
-// same signed text, under a scheme that the endpoint allows. Accepted ⊆ signed.
+// A body that is sent with the signature of another one is authentic only if both have the same
+// signed text, under a scheme that the endpoint allows. Accepted ⊆ signed.
 func FuzzVerify(f *testing.F) {
 	for i, p := range providers.All {
 		for _, v := range vectors(f, p) {
@@ -93,7 +94,7 @@ func FuzzVerify(f *testing.F) {
 					if c.SignedText != nil {
 						t.Fatalf("%v, but %+v", err, c)
 					}
-					// And what is signed so, by a scheme that is set, is authentic.
+					// And a body that is signed by a configured scheme is authentic.
 					if set == by && holds(by) && !errors.Is(err, verify.UnsignableDataShape) {
 						t.Fatalf("%s: %v for what is signed by %s: %s", p.Name, err, by, sent)
 					}
@@ -116,8 +117,7 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// A signature's text is decoded to 32 bytes or to nothing, and to those bytes in no other encoding
-// than the ones allowed.
+// A signature's text is decoded to 32 bytes or not at all, and only by an allowed encoding.
 func FuzzSignature(f *testing.F) {
 	for _, p := range providers.All {
 		for _, v := range vectors(f, p) {

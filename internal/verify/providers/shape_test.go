@@ -17,9 +17,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// What a consumer's typed event finds to be as documented, the bridge does, and the other way
-// round: for every sample and composed body, with every member in turn taken away or made another
-// kind.
+// The consumer's typed events and the bridge agree on which bodies are as documented: for every
+// sample and composed body, with each member in turn removed or of another kind.
 func TestShape(t *testing.T) {
 	for name, typed := range map[string]func(*event.Event) error{
 		"flock":   func(e *event.Event) error { _, err := e.Flock(); return err },
@@ -82,7 +81,7 @@ func TestShape(t *testing.T) {
 	}
 }
 
-// composed returns what `bridge send` makes of each known event.
+// composed returns the body that `bridge send` makes of each known event.
 func composed(p *verify.Provider) (all [][]byte) {
 	for _, name := range p.Events {
 		body, err := p.Date(p.Compose(name, "id1", nil), time.Now())
@@ -94,8 +93,7 @@ func composed(p *verify.Provider) (all [][]byte) {
 	return all
 }
 
-// changes yields a value with each member of it, down to the third level, taken away or made
-// another kind.
+// changes yields a value with each member, down to the third level, removed or of another kind.
 func changes(value any, depth int) func(yield func(any) bool) {
 	return func(yield func(any) bool) {
 		members, ok := value.(map[string]any)

@@ -24,7 +24,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// vector is a delivery and what must become of it. ../testdata/make-vectors.mjs makes them, with
+// vector is a delivery with the expected result. ../testdata/make-vectors.mjs makes them, with
 // Node's JSON.stringify and HMAC.
 type vector struct {
 	Name      string
@@ -46,8 +46,7 @@ type vector struct {
 	Unsigned map[string]string
 }
 
-// claims is what a vector claims, along with the event's id at the endpoint that is called like its
-// provider.
+// claims are the expected claims, with the event's id at the endpoint with its provider's name.
 type claims struct {
 	Scheme, Name, Entity, EntityID, UserID, Time, ID string
 	Secret                                           int
@@ -103,7 +102,7 @@ func (v vector) request(t testing.TB, p *verify.Provider) verify.Request {
 	return r
 }
 
-// claimed is what Verify's claims come to in a vector's terms.
+// claimed returns Verify's claims in a vector's terms.
 func claimed(p *verify.Provider, c verify.Claims) claims {
 	return claims{c.Scheme, c.Name, c.Entity, c.EntityID, c.UserID, c.Time, event.ID(p.Name, c.SignedText, c.IDName), c.Secret}
 }
@@ -168,8 +167,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// untimed: without the check of time, all that is refused for its time is accepted, unless the vector
-// has what else is wrong with it, and nothing else.
+// untimed: without the check of time, a delivery that is refused only for its time is accepted, and
+// no other.
 func untimed(t *testing.T, p *verify.Provider, v vector, r verify.Request, timed error) {
 	t.Helper()
 	r.Untimed = true
@@ -217,8 +216,8 @@ func otherTimes(t *testing.T, p *verify.Provider, r verify.Request) {
 	}
 }
 
-// otherSignatures: a second header is refused, and so is every other text in the header, unless it
-// is the same MAC written in another way or the body has a right one.
+// otherSignatures: a second, different header is refused, and so is every other text in the header,
+// unless it is the same MAC written in another way or the body has a right one.
 func otherSignatures(t *testing.T, p *verify.Provider, r verify.Request) {
 	t.Helper()
 	right := r.Header.Get(p.Header)
@@ -259,8 +258,8 @@ func otherSignatures(t *testing.T, p *verify.Provider, r verify.Request) {
 	}
 }
 
-// otherBodies: whatever a holder of the delivery makes of its body without the secret is refused,
-// or changes only what the vector lists as unsigned, to no more effect than it says.
+// otherBodies: a change of the body without the secret is refused, or changes only what the vector
+// lists as unsigned, with no other effect than it says.
 func otherBodies(t *testing.T, p *verify.Provider, v vector, r verify.Request) {
 	t.Helper()
 	original := r.Body
@@ -319,7 +318,7 @@ func otherBodies(t *testing.T, p *verify.Provider, v vector, r verify.Request) {
 	}
 }
 
-// harmless says what is wrong with it that the changed body was accepted.
+// harmless returns what is wrong with accepting the changed body.
 func harmless(p *verify.Provider, v vector, original, changed stringify.Text, before, after verify.Claims) error {
 	members := map[string]bool{}
 	for _, body := range []stringify.Text{original, changed} {

@@ -145,7 +145,7 @@ func TestBase64IsStrict(t *testing.T) {
 	}
 }
 
-// With an empty key anybody could sign.
+// Anybody could sign with an empty key.
 func TestEmptySecretVerifiesNothing(t *testing.T) {
 	empty := secret.New("")
 	for _, p := range providers.All {
@@ -160,7 +160,7 @@ func TestEmptySecretVerifiesNothing(t *testing.T) {
 	}
 }
 
-// What the value says of a provider holds together.
+// The fields of a provider's value are consistent.
 func TestProviders(t *testing.T) {
 	for _, p := range providers.All {
 		if p.Header != http.CanonicalHeaderKey(p.Header) {
@@ -177,7 +177,8 @@ func TestProviders(t *testing.T) {
 	}
 }
 
-// Every sample, and every known event that is made up, is signed by every scheme so that it is accepted.
+// Every sample, and every known event with made-up data, is accepted when it is signed by any
+// scheme.
 func TestSignedIsVerified(t *testing.T) {
 	key := secret.New("right")
 	for _, p := range providers.All {
@@ -222,7 +223,7 @@ func TestSignedIsVerified(t *testing.T) {
 	}
 }
 
-// A time in milliseconds is said to be one.
+// A time in milliseconds is named as such.
 func TestMilliseconds(t *testing.T) {
 	p := providers.All[0]
 	body := []byte(`{"name":"a.b","entity":"a","timestamp":1767323045000}`)

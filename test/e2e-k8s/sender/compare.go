@@ -13,7 +13,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/event"
 )
 
-// verdict is the ledger held to the stream.
+// verdict is the result of comparing the ledger with the stream.
 type verdict struct {
 	Accepted int      `json:"accepted"` // answered 200
 	Stored   int      `json:"stored"`   // of those, in the stream
@@ -24,10 +24,10 @@ type verdict struct {
 	Examples []string `json:"examples,omitempty"`
 }
 
-// settles is how long what waits in spools may take to come.
+// settles is the time in which spooled events must arrive.
 const settles = 3 * time.Minute
 
-// compare reads the stream until all that was accepted is there, or nothing more comes.
+// compare reads the stream until all accepted events are there, or no more come.
 func (l *ledger) compare(ctx context.Context, run string) (v *verdict, err error) {
 	nc, err := nats.Connect(os.Getenv("NATS_URL"), nats.MaxReconnects(-1))
 	if err != nil {

@@ -28,8 +28,8 @@ func client(keepAlive bool) *http.Client {
 	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: !keepAlive, MaxIdleConnsPerHost: 16, IdleConnTimeout: time.Hour}}
 }
 
-// deliver sends an event, once, as a vendor does that never sends again, and returns what it was
-// answered: the status, and for a 200 what became of it.
+// deliver sends an event once, like a vendor that never sends again, and returns the answer: the
+// status, and the status text of a 200.
 func (d *deliverer) deliver(ctx context.Context, id string) string {
 	answer, err := d.send(ctx, id)
 	if err != nil {

@@ -16,14 +16,14 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// ledger is what was sent and answered.
+// ledger records deliveries and answers.
 type ledger struct {
 	mu      sync.Mutex
 	answers map[string]string // by event
 	counts  map[string]int    // by answer
 }
 
-// line is what is printed.
+// line is a line of output.
 type line struct {
 	Time    time.Time      `json:"time"`
 	Sent    int            `json:"sent,omitempty"`
@@ -45,7 +45,7 @@ func (l line) print() {
 
 func isAccepted(answer string) bool { return strings.HasPrefix(answer, "200 ") }
 
-// note writes down an answer.
+// note records an answer.
 func (l *ledger) note(id, answer, over string) {
 	l.mu.Lock()
 	l.answers[id] = answer
@@ -63,8 +63,8 @@ func (l *ledger) summary() line {
 	return line{Sent: len(l.answers), Answers: maps.Clone(l.counts)}
 }
 
-// load sends RATE deliveries a second to URL, of both vendors, over connections that are kept and over
-// new ones, and never fewer because answers are slow.
+// load sends RATE deliveries a second to URL, of both vendors, over kept and over new connections,
+// at the same rate even if answers are slow.
 func load(ctx context.Context) error {
 	rate, err := strconv.Atoi(os.Getenv("RATE"))
 	if err != nil || rate < 1 {

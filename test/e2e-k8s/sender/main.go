@@ -45,11 +45,11 @@ func run(args []string) error {
 	return errors.New("takes run, key, stop, dial or try")
 }
 
-// control is a directory by which the other commands reach the running one.
+// control is a directory through which the other commands reach the running one.
 const control = "/control"
 
-// dial says of each address whether something listens that we may reach. What a NetworkPolicy
-// forbids is silent, or reset.
+// dial prints for each address whether it can be reached. A connection that a NetworkPolicy forbids
+// gets no answer, or a reset.
 func dial(addresses []string) {
 	for _, address := range addresses {
 		state := "open"
