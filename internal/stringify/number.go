@@ -8,6 +8,9 @@ import (
 
 // isCanonicalNumber reports whether a number has the form of Number::toString.
 func (d *division) isCanonicalNumber(literal []byte) bool {
+	if isPlain(literal) {
+		return true
+	}
 	if len(literal) > longestNumber {
 		return false
 	}
@@ -22,7 +25,7 @@ const longestNumber = 25
 // appendNumber appends a number as JSON.stringify prints it: Number::toString of the double
 // (ECMA-262, section 6.1.6.1.20). A number too large for a double becomes null, and -0 becomes 0.
 func (d *division) appendNumber(dst, literal []byte) []byte {
-	if isShortInteger(literal) {
+	if isPlain(literal) {
 		return append(dst, literal...)
 	}
 	f := d.double(literal)
@@ -44,10 +47,17 @@ func (d *division) appendNumber(dst, literal []byte) []byte {
 	return dst
 }
 
-// isShortInteger reports whether a number is an integer of at most 15 digits, other than -0.
-// Different ones are different doubles, so there is no shorter form. Most numbers are such.
-func isShortInteger(literal []byte) bool {
+// isPlain reports whether a number is canonical at a glance: it has at most 15 digits, no exponent and
+// no needless zeros, and isn't below 1e-6. Different ones are different doubles, so there is no shorter
+// form. Most numbers are such.
+func isPlain(literal []byte) bool {
 	digits := bytes.TrimPrefix(literal, []byte("-"))
-	return len(digits) <= 15 && string(literal) != "-0" &&
-		!bytes.ContainsFunc(digits, func(c rune) bool { return c < '0' || c > '9' })
+	switch point := bytes.IndexByte(digits, '.'); {
+	case point < 0:
+		return len(digits) <= 15 && string(literal) != "-0" && bytes.IndexAny(digits, "eE") < 0
+	case len(digits) > 16 || digits[len(digits)-1] == '0' || bytes.HasPrefix(digits, []byte("0.000000")):
+		return false
+	default:
+		return bytes.IndexAny(digits[point:], "eE") < 0
+	}
 }
