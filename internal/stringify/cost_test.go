@@ -43,7 +43,7 @@ func TestCanonicalAllocations(t *testing.T) {
 // No text takes more memory than a small multiple of its length. All allocations count, though most
 // are garbage before the end.
 func TestMemory(t *testing.T) {
-	const size, factor = 64 << 10, 128
+	const size, factor = 64 << 10, 32
 	for _, in := range worst(size) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

@@ -4,38 +4,62 @@ import (
 	"bytes"
 	"math"
 	"math/big"
-	"math/bits"
-	"slices"
-	"strconv"
 )
-
-// division has the memory of one division, for reuse by the next.
-type division struct{ num, den, quotient, rest big.Int }
 
 // double returns the double nearest to a number, ties to even; ±Inf if it is too large.
 //
-// strconv.ParseFloat is used for short numbers near 1 only, for two reasons. Of others (5e-324,
-// 1e309) it takes 20 to 60 µs for a few bytes: seconds for a megabyte of them. And it ignores an
-// exponent's digits after the fifth, so that 0.0…01e150001 with 150,000 zeros would be 0 and not 1.
-func (d *division) double(literal []byte) float64 {
-	mantissa, exp := literal, int64(0)
-	if i := bytes.IndexAny(literal, "eE"); i >= 0 {
-		mantissa, exp = literal[:i], readExponent(literal[i+1:])
-	}
-	whole, fraction, _ := bytes.Cut(bytes.TrimPrefix(mantissa, []byte("-")), []byte("."))
-	exp -= int64(len(fraction))
-	if len(mantissa) <= 32 && -32 <= exp && exp <= 32 {
-		f, err := strconv.ParseFloat(string(literal), 64)
-		if err != nil { // impossible: it is a valid number, and not too large
-			panic(err)
-		}
-		return f
-	}
-	f := d.nearest(slices.Concat(whole, fraction), exp)
-	if literal[0] == '-' {
+// strconv.ParseFloat isn't used for two reasons. Without its fast path (5e-324, 1e309, a number
+// halfway between two doubles) it takes 20 to 60 µs for a few bytes: seconds for a megabyte of
+// them. And it ignores an exponent's digits after the fifth, so that 0.0…01e150001 with 150,000
+// zeros would be 0 and not 1.
+//
+// Here the first 19 digits times 127 bits of the power of ten bound the number from below and
+// above. Almost always both bounds have the same nearest double; otherwise integers decide.
+func double(literal []byte) float64 {
+	d := readDecimal(literal)
+	f := d.nearest(literal)
+	if d.negative {
 		return -f
 	}
 	return f
+}
+
+// decimal is a number as it is written: mantissa · 10^exp, or a little more.
+type decimal struct {
+	negative bool
+	mantissa uint64 // the first 19 significant digits
+	exp      int64
+	more     bool // a later digit isn't 0
+	from, to int  // place of the significant digits in the literal, perhaps with a point
+}
+
+func readDecimal(literal []byte) (d decimal) {
+	point, i := false, 0
+	if literal[0] == '-' {
+		d.negative, i = true, 1
+	}
+	for ; i < len(literal) && literal[i]|' ' != 'e'; i++ {
+		switch digit := literal[i] - '0'; {
+		case literal[i] == '.':
+			point = true
+			continue
+		case d.mantissa == 0:
+			d.from, d.mantissa = i, uint64(digit)
+		case d.mantissa < 1e18:
+			d.mantissa = d.mantissa*10 + uint64(digit)
+		default:
+			d.more = d.more || digit != 0
+			d.exp++
+		}
+		if point {
+			d.exp--
+		}
+	}
+	d.to = i
+	if i < len(literal) {
+		d.exp += readExponent(literal[i+1:])
+	}
+	return d
 }
 
 // readExponent reads an exponent. A larger one than 2^40 is cut off: no literal has that many
@@ -53,69 +77,51 @@ func readExponent(b []byte) int64 {
 	return exp
 }
 
-// nearest returns the double nearest to digits · 10^exp. It overwrites digits.
-func (d *division) nearest(digits []byte, exp int64) float64 {
-	digits = bytes.TrimLeft(digits, "0")
-	// The middle of two doubles has at most 767 digits. Of later digits it only matters whether
-	// they are all 0.
-	const maxDigits = 800
-	size := exp + int64(len(digits)) // the number is below 10^size
-	digits = bytes.TrimRight(digits, "0")
+// nearest returns the double nearest to the number's absolute value.
+func (d decimal) nearest(literal []byte) float64 {
 	switch {
-	case len(digits) == 0 || size < -323:
+	case d.mantissa == 0 || d.exp < minPower:
 		return 0
-	case size > 309:
+	case d.exp > maxPower:
 		return math.Inf(1)
-	case len(digits) > maxDigits:
-		digits = append(digits[:maxDigits], '1')
 	}
-	d.num.SetString(string(digits), 10)
-	d.den.SetInt64(1)
-	if exp = size - int64(len(digits)); exp < 0 {
-		d.den.Set(powerOfTen(-exp))
-	} else {
-		d.num.Mul(&d.num, powerOfTen(exp))
+	lower := powers[d.exp-minPower]
+	f := lower.times(d.mantissa)
+	if !d.more && lower.exact {
+		return f
 	}
-	return d.divide()
-}
-
-// tens are the powers of ten that numbers of few digits need.
-var tens = func() (table [343]*big.Int) {
-	table[0] = big.NewInt(1)
-	for i := 1; i < len(table); i++ {
-		table[i] = new(big.Int).Mul(table[i-1], big.NewInt(10))
+	upper, mantissa := lower, d.mantissa
+	if !lower.exact {
+		upper.lo++ // no power ends in 64 ones
 	}
-	return table
-}()
-
-func powerOfTen(exp int64) *big.Int {
-	if exp < int64(len(tens)) {
-		return tens[exp]
-	}
-	return new(big.Int).Exp(big.NewInt(10), big.NewInt(exp), nil)
-}
-
-// divide returns the double nearest to num/den.
-func (d *division) divide() float64 {
-	// n · 2^exp is the quotient, cut off after its first 63 or 64 bits.
-	exp := d.num.BitLen() - d.den.BitLen() - 63
-	if exp < 0 {
-		d.num.Lsh(&d.num, uint(-exp))
-	} else {
-		d.den.Lsh(&d.den, uint(exp))
-	}
-	d.quotient.QuoRem(&d.num, &d.den, &d.rest)
-	n := d.quotient.Uint64()
-	if d.rest.Sign() != 0 {
-		n |= 1 // the last bit only decides what is no tie
-	}
-	cut := max(bits.Len64(n)-53, -1074-exp) // doubles have 53 bits, and none below 2^-1074
-	if cut > 64 {
-		return 0
-	}
-	mantissa, cutOff := n>>cut, n<<(64-cut)
-	if cutOff > 1<<63 || cutOff == 1<<63 && mantissa&1 == 1 {
+	if d.more {
 		mantissa++
 	}
-	return math.Ldexp(float64(mantissa), exp+cut)
+	if upper.times(mantissa) != f {
+		return d.exactly(literal)
+	}
+	return f
+}
+
+// exactly is nearest for numbers so close to the middle of two doubles that the bounds differ.
+func (d decimal) exactly(literal []byte) float64 {
+	// That middle has at most 767 digits. Of later digits it only matters whether they are all 0.
+	const maxDigits = 800
+	digits := bytes.TrimRight(bytes.Replace(literal[d.from:d.to], []byte("."), nil, 1), "0")
+	if len(digits) > maxDigits {
+		digits = append(digits[:maxDigits], '1')
+	}
+	exp := d.exp - int64(len(digits)) // of all digits; d.exp is that of the mantissa
+	for m := d.mantissa; m > 0; m /= 10 {
+		exp++
+	}
+	num, _ := new(big.Int).SetString(string(digits), 10)
+	den := tens[0]
+	if exp < 0 {
+		den = tenTo(-exp)
+	} else {
+		num.Mul(num, tenTo(exp))
+	}
+	q, more, two := quotient(num, den, 63)
+	return round(q.Uint64(), more, two)
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // isCanonicalNumber reports whether a number has the form of Number::toString.
-func (d *division) isCanonicalNumber(literal []byte) bool {
+func isCanonicalNumber(literal []byte) bool {
 	if isPlain(literal) {
 		return true
 	}
@@ -15,7 +15,7 @@ func (d *division) isCanonicalNumber(literal []byte) bool {
 		return false
 	}
 	var room [longestNumber]byte
-	return bytes.Equal(d.appendNumber(room[:0], literal), literal)
+	return bytes.Equal(appendNumber(room[:0], literal), literal)
 }
 
 // longestNumber is the length of the longest number that Number::toString prints:
@@ -24,11 +24,11 @@ const longestNumber = 25
 
 // appendNumber appends a number as JSON.stringify prints it: Number::toString of the double
 // (ECMA-262, section 6.1.6.1.20). A number too large for a double becomes null, and -0 becomes 0.
-func (d *division) appendNumber(dst, literal []byte) []byte {
+func appendNumber(dst, literal []byte) []byte {
 	if isPlain(literal) {
 		return append(dst, literal...)
 	}
-	f := d.double(literal)
+	f := double(literal)
 	if math.IsInf(f, 0) {
 		return append(dst, "null"...)
 	}

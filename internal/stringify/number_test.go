@@ -254,7 +254,7 @@ func TestNearestDouble(t *testing.T) {
 	r := newRandom(t)
 	for range 20000 {
 		literal := numberLiteral(r)
-		got := new(division).double([]byte(literal))
+		got := double([]byte(literal))
 		if want := nearestByRat(t, literal); math.Float64bits(got) != math.Float64bits(want) {
 			t.Errorf("double(%s) = %v, want %v", literal, got, want)
 		}
@@ -331,7 +331,7 @@ func TestHalfway(t *testing.T) {
 			{less + "e" + exponent, f},
 			{mantissa + zeros(r.IntN(1000)) + "1e" + exponent, up},
 		} {
-			if got := new(division).double([]byte(test.literal)); got != test.want {
+			if got := double([]byte(test.literal)); got != test.want {
 				t.Fatalf("double(%s) = %v, want %v", test.literal, got, test.want)
 			}
 		}

@@ -9,7 +9,6 @@ import (
 // scanner validates a text in one pass and finds out whether it is canonical.
 type scanner struct {
 	Checked
-	division
 	pos   int
 	names [][]byte // of the members of all open objects, in canonical spelling; those of the innermost last
 }
@@ -202,7 +201,7 @@ func (s *scanner) number() error {
 	} else if length > 15 {
 		s.growth++
 	}
-	s.canonical = s.canonical && s.isCanonicalNumber(s.src[from:end])
+	s.canonical = s.canonical && isCanonicalNumber(s.src[from:end])
 	return nil
 }
 

@@ -7,7 +7,6 @@ import (
 
 // writer writes the canonical form of a valid text.
 type writer struct {
-	division
 	src     []byte
 	out     []byte
 	members []member // of all open objects, those of the innermost last
@@ -36,7 +35,7 @@ func (w *writer) value(i int) (end int) {
 		return end
 	default:
 		end = skipValue(w.src, i)
-		w.out = w.appendNumber(w.out, w.src[i:end])
+		w.out = appendNumber(w.out, w.src[i:end])
 		return end
 	}
 }
@@ -91,14 +90,30 @@ func (w *writer) object(i int) int {
 }
 
 // sort brings the members at the end of out into canonical order: indices in ascending order, then
-// the others in the given order.
+// the others in the given order. It copies the largest only once: with many levels out of order that
+// may be nearly the whole text each time.
 func (w *writer) sort(own []member) {
+	largest := slices.MaxFunc(own, func(a, b member) int { return cmp.Compare(a.to-a.from, b.to-b.from) })
 	start := own[0].from
-	w.scratch = append(w.scratch[:0], w.out[start:]...)
-	w.out = w.out[:start]
+	w.scratch = append(append(w.scratch[:0], w.out[start:largest.from]...), w.out[largest.to:]...)
 	slices.SortStableFunc(own, func(a, b member) int { return cmp.Compare(a.position, b.position) })
+	at := start
 	for _, m := range own {
-		w.out = append(w.out, w.scratch[m.from-start:m.to-start]...)
+		if m == largest {
+			copy(w.out[at:], w.out[m.from:m.to])
+		}
+		at += m.to - m.from
+	}
+	at = start
+	for _, m := range own {
+		size, from := m.to-m.from, m.from-start
+		if m.from > largest.from {
+			from -= largest.to - largest.from
+		}
+		if m != largest {
+			copy(w.out[at:], w.scratch[from:from+size])
+		}
+		at += size
 	}
 }
 
