@@ -54,10 +54,10 @@ func isPlain(literal []byte) bool {
 	digits := bytes.TrimPrefix(literal, []byte("-"))
 	switch point := bytes.IndexByte(digits, '.'); {
 	case point < 0:
-		return len(digits) <= 15 && string(literal) != "-0" && bytes.IndexAny(digits, "eE") < 0
+		return len(digits) <= 15 && string(literal) != "-0" && !bytes.ContainsAny(digits, "eE")
 	case len(digits) > 16 || digits[len(digits)-1] == '0' || bytes.HasPrefix(digits, []byte("0.000000")):
 		return false
 	default:
-		return bytes.IndexAny(digits[point:], "eE") < 0
+		return !bytes.ContainsAny(digits[point:], "eE")
 	}
 }

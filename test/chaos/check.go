@@ -26,11 +26,16 @@ type findings struct {
 	steady              map[string]bool // bridges that ran all the time
 }
 
-// goneWith reports whether an event was lost with a deleted stream: the stream had it, or it was
-// sent shortly before the deletion.
+// goneWith reports whether an event was lost with a deleted or purged stream: the stream had it, or it
+// was sent shortly before. NATS still knows the ids of what was purged, so a later delivery is a
+// duplicate.
 func (f *findings) goneWith(id string, e *entry) bool {
+	sent := e.asked
+	if e.how == "duplicate" {
+		sent = e.first
+	}
 	return slices.ContainsFunc(f.deleted, func(d deletion) bool {
-		return e.asked.Before(d.done) && (d.had[id] || e.asked.After(d.looked.Add(-answerBound)))
+		return sent.Before(d.done) && (d.had[id] || sent.After(d.looked.Add(-answerBound)))
 	})
 }
 
