@@ -34,8 +34,8 @@ func (p *Publisher) Stored(ctx context.Context, kind Kind, since time.Time, want
 	return stream.Find(ctx, s.nc, s.js, name, since, wanted, refused)
 }
 
-// Info asks for the kind's stream as it is now. It may be another one than that which has
-// acknowledged a message, or in which an id was found: it need not hold those.
+// Info asks for the kind's stream as it is now. The stream may have been made again since it
+// acknowledged a message or an id was found in it; then it need not have them.
 func (p *Publisher) Info(ctx context.Context, kind Kind) (*jetstream.StreamInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
