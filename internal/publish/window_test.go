@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
@@ -142,5 +143,22 @@ func TestWindowOutlivesTheProcess(t *testing.T) {
 	}
 	if got := window(); got != time.Hour {
 		t.Errorf("never seen: %s", got)
+	}
+}
+
+// A window that could not be written is written at the next check, though it is the same.
+func TestWindowIsWrittenAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "missing")
+	f := openWindow(dir, "S", zap.NewNop())
+	w := window{created: time.Unix(1, 0), configured: time.Hour, effective: time.Hour, at: time.Now()}
+	f.save(w)
+	f.wait(t.Context())
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f.save(w)
+	f.wait(t.Context())
+	if got := openWindow(dir, "S", zap.NewNop()).saved; got.effective != time.Hour || !got.created.Equal(w.created) {
+		t.Errorf("saved %+v", got)
 	}
 }

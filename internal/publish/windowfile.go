@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -20,6 +21,7 @@ type windowFile struct {
 	log    *zap.Logger
 	saved  window
 	saving chan struct{} // full while the file is written
+	failed atomic.Bool   // the last write failed
 }
 
 // storedWindow is the content of the file.
@@ -53,11 +55,13 @@ func openWindow(dir, stream string, log *zap.Logger) *windowFile {
 	return f
 }
 
-// save writes the window if it is another stream's, is lower, or has grown by a minute. It returns
-// at once: a disk that hangs must not delay the checks.
+// save writes the window if it is another stream's, is lower, has grown by a minute, or could not be
+// written. It returns at once: a disk that hangs must not delay the checks.
 func (f *windowFile) save(w window) {
 	is := w.now()
-	if grown := is - f.saved.effective; f.path == "" || f.saved.created.Equal(w.created) && grown >= 0 && grown < checkInterval {
+	grown := is - f.saved.effective
+	isSaved := f.saved.created.Equal(w.created) && grown >= 0 && grown < checkInterval && !f.failed.Load()
+	if f.path == "" || isSaved {
 		return
 	}
 	select {
@@ -72,6 +76,7 @@ func (f *windowFile) save(w window) {
 		if err == nil {
 			err = filewatch.ReplaceFile(f.path, append(content, '\n'))
 		}
+		f.failed.Store(err != nil)
 		if err != nil {
 			f.log.Error("the stream's duplicate window can't be written: a later start may not know that it was raised",
 				zap.String("file", f.path), zap.Error(err))
