@@ -69,8 +69,7 @@ const (
 	maxBytes      = 32 << 20 // of them
 	initialEvents = 1000     // older events that are shown at the start
 
-	headerTimeout   = 5 * time.Second
-	shutdownTimeout = time.Second
+	headerTimeout = 5 * time.Second
 )
 
 // Serve serves the page until the context ends. The listener must be on loopback.
@@ -83,23 +82,9 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	background.Go(func() { s.read(ctx) })
 	background.Go(func() { s.poll(ctx) })
 
-	server := &http.Server{
-		Handler: s.handler(), ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: 16 << 10,
-		BaseContext: func(net.Listener) context.Context { return ctx }, // feeds end with it
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-	}
-	stopping, stop := context.WithTimeout(context.Background(), shutdownTimeout)
-	defer stop()
-	if server.Shutdown(stopping) != nil {
-		_ = server.Close() // a browser that doesn't read
-	}
-	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: 16 << 10}
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })() // feeds never end by themselves
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
@@ -111,8 +96,8 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /api/feed", s.feed)
 	mux.HandleFunc("GET /api/search", s.search)
 	mux.HandleFunc("GET /api/quarantine", s.quarantined)
-	mux.HandleFunc("GET /", static)
 	mux.HandleFunc("GET /vendors.css", vendors)
+	mux.Handle("GET /", static())
 	return guard(mux)
 }
 

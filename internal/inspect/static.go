@@ -2,8 +2,9 @@ package inspect
 
 import (
 	"embed"
+	"io/fs"
+	"mime"
 	"net/http"
-	"path"
 )
 
 //go:embed static
@@ -19,17 +20,11 @@ var types = map[string]string{
 	".txt":  "text/plain; charset=utf-8",
 }
 
-// static serves the page's files.
-func static(w http.ResponseWriter, r *http.Request) {
-	name := r.URL.Path
-	if name == "/" {
-		name = "/index.html"
+// static returns the handler of the page's files.
+func static() http.Handler {
+	for extension, kind := range types {
+		_ = mime.AddExtensionType(extension, kind) // fails for a malformed one only
 	}
-	text, err := files.ReadFile("static" + name)
-	if err != nil {
-		http.NotFound(w, r)
-		return
-	}
-	w.Header().Set("Content-Type", types[path.Ext(name)])
-	_, _ = w.Write(text) //nolint:gosec // an embedded file
+	pages, _ := fs.Sub(files, "static") // fails for a malformed path only
+	return http.FileServerFS(pages)
 }
