@@ -48,7 +48,8 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 	case s.opened <- struct{}{}:
 	default:
 	}
-	out := s.newFeedWriter(w)
+	w.Header().Set("Content-Type", "text/event-stream")
+	out := feedWriter{w: w, control: http.NewResponseController(w), readTimeout: s.readTimeout}
 	greeting, place := s.newHello(r)
 	out.event("hello", "", greeting)
 	tick := time.NewTicker(feedInterval)
@@ -98,11 +99,6 @@ type feedWriter struct {
 	control     *http.ResponseController
 	readTimeout time.Duration
 	err         error
-}
-
-func (s *Server) newFeedWriter(w http.ResponseWriter) *feedWriter {
-	w.Header().Set("Content-Type", "text/event-stream")
-	return &feedWriter{w: w, control: http.NewResponseController(w), readTimeout: s.readTimeout}
 }
 
 // event writes an event with a value as JSON, and with an id unless that is "".

@@ -70,6 +70,7 @@ const (
 	initialEvents = 1000     // older events that are shown at the start
 
 	headerTimeout = 5 * time.Second
+	answerTimeout = time.Minute // except of feeds
 )
 
 // Serve serves the page until the context ends. The listener must be on loopback.
@@ -82,7 +83,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	background.Go(func() { s.read(ctx) })
 	background.Go(func() { s.poll(ctx) })
 
-	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: 16 << 10}
+	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: headerTimeout, WriteTimeout: answerTimeout, MaxHeaderBytes: 16 << 10}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })() // feeds never end by themselves
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
@@ -115,8 +116,7 @@ func (s *Server) read(ctx context.Context) {
 			if errors.Is(err, stream.ErrMadeAnew) {
 				return // the page notices that from its events
 			}
-			trouble := s.explain(err, began, s.config.Stream, noStream,
-				"STREAM.INFO."+s.config.Stream, "CONSUMER.CREATE."+s.config.Stream, "CONSUMER.MSG.NEXT."+s.config.Stream)
+			trouble := s.explain(err, began, s.config.Stream, noStream, toRead(s.config.Stream, consumerName)...)
 			s.trouble.Store(&trouble)
 			began = time.Now()
 		},

@@ -305,10 +305,11 @@ func TestConcerns(t *testing.T) {
 		subject, api string
 		want         bool
 	}{
-		{"publish on $JS.API.STREAM.INFO.WEBHOOKS", "STREAM.INFO.WEBHOOKS", true},
-		{"publish on $JS.leaf.API.CONSUMER.CREATE.WEBHOOKS.name.webhooks.>", "CONSUMER.CREATE.WEBHOOKS", true},
-		{"publish on $JS.API.STREAM.INFO.WEBHOOKS_QUARANTINE", "STREAM.INFO.WEBHOOKS", false},
-		{"publish on $JS.API.CONSUMER.CREATE.WEBHOOKS.name", "STREAM.INFO.WEBHOOKS", false},
+		{"publish on $JS.API.STREAM.INFO.WEBHOOKS", "STREAM.INFO.WEBHOOKS.", true},
+		{"publish on $JS.leaf.API.CONSUMER.CREATE.WEBHOOKS.name.webhooks.>", "CONSUMER.CREATE.WEBHOOKS.na", true},
+		{"publish on $JS.API.CONSUMER.CREATE.WEBHOOKS.name.webhooks.>", "CONSUMER.CREATE.WEBHOOKS.other", false},
+		{"publish on $JS.API.STREAM.INFO.WEBHOOKS_QUARANTINE", "STREAM.INFO.WEBHOOKS.", false},
+		{"publish on $JS.API.CONSUMER.CREATE.WEBHOOKS.name", "STREAM.INFO.WEBHOOKS.", false},
 	} {
 		if concerns(test.subject, []string{test.api}) != test.want {
 			t.Errorf("%s, %s: want %t", test.subject, test.api, test.want)

@@ -67,7 +67,7 @@ func (s *Server) pollOnce(ctx context.Context, last state) *state {
 		v.Consumers, v.MoreConsumers, err = s.consumers(ctx, events)
 	}
 	v.ConsumersProblem = s.explain(err, began, s.config.Stream, noStream,
-		"CONSUMER.LIST."+s.config.Stream, "STREAM.INFO."+s.config.Stream)
+		"CONSUMER.LIST."+s.config.Stream+".", "STREAM.INFO."+s.config.Stream+".")
 	if !began.Before(v.deadNext) {
 		if v.Dead = s.deadLetters(ctx); v.Dead == nil {
 			v.deadNext = time.Now().Add(deadPause)
@@ -115,7 +115,7 @@ func (s *Server) consumers(ctx context.Context, events jetstream.Stream) (all []
 	all = []*jetstream.ConsumerInfo{}
 	lister := events.ListConsumers(ctx)
 	for info := range lister.Info() {
-		if !strings.HasPrefix(info.Name, consumerName) && !slices.Contains(stream.LookupNames, info.Name) {
+		if !strings.HasPrefix(info.Name, consumerName) && !strings.HasPrefix(info.Name, stream.LookupPrefix) {
 			all = append(all, info)
 		}
 	}
@@ -128,8 +128,7 @@ func (s *Server) consumers(ctx context.Context, events jetstream.Stream) (all []
 // explainQuarantine returns in words why a request for the quarantine's stream failed.
 func (s *Server) explainQuarantine(err error, began time.Time) string {
 	name := s.config.Quarantine
-	return s.explain(err, began, name, noQuarantine,
-		"STREAM.INFO."+name, "CONSUMER.CREATE."+name, "CONSUMER.MSG.NEXT."+name, "DIRECT.GET."+name, "STREAM.MSG.GET."+name)
+	return s.explain(err, began, name, noQuarantine, append(toRead(name, consumerName), "DIRECT.GET."+name+".", "STREAM.MSG.GET."+name+".")...)
 }
 
 // explain returns in words why a request to these APIs of NATS failed, "" if err is nil. began is

@@ -38,8 +38,15 @@ func (r *rights) note(err error, now time.Time) {
 	r.denied[action+m[2]] = now
 }
 
-// lacks returns a permission that was reported as missing since a time: for one of the APIs, given
-// by the end of its subject such as STREAM.INFO.WEBHOOKS, or for the inbox. "": none.
+// toRead returns the APIs that reading a stream needs, with consumers whose names have this prefix.
+func toRead(stream, consumers string) (apis []string) {
+	return []string{
+		"STREAM.INFO." + stream + ".", "CONSUMER.CREATE." + stream + "." + consumers, "CONSUMER.MSG.NEXT." + stream + "." + consumers,
+	}
+}
+
+// lacks returns a permission that was reported as missing since a time: for one of the APIs, or for
+// the inbox. "": none.
 func (r *rights) lacks(since time.Time, apis []string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -51,11 +58,12 @@ func (r *rights) lacks(since time.Time, apis []string) string {
 	return ""
 }
 
-// concerns reports whether the subject is that of one of the APIs, after the prefix $JS.API or that
-// of a domain.
+// concerns reports whether the subject is of one of the APIs. These have neither the prefix $JS.API
+// nor that of a domain, and may be a beginning; one that ends with a dot is not that of another
+// name.
 func concerns(subject string, apis []string) bool {
 	for _, api := range apis {
-		if strings.Contains(subject+".", "."+api+".") {
+		if strings.Contains(subject+".", "."+api) {
 			return true
 		}
 	}

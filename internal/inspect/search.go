@@ -3,8 +3,11 @@ package inspect
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -13,13 +16,14 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// A search ends at one of these bounds; the page may go on from there.
+// The bounds of one request. The page has bounds for the whole of its search (static/search.js).
 const (
-	maxSearches   = 2 // at one time; others wait
-	searchTimeout = 30 * time.Second
-	maxRead       = 1_000_000 // messages
-	maxFound      = 500       // matching messages
-	maxFoundBytes = 8 << 20   // of them
+	maxSearches    = 2 // at one time; others wait
+	searchTimeout  = 30 * time.Second
+	searchPatience = 10 * time.Second // without progress
+	maxPart        = 100_000          // sequence numbers
+	maxFound       = 500              // matching messages
+	maxFoundBytes  = 8 << 20          // of them
 )
 
 var (
@@ -27,16 +31,23 @@ var (
 	errSlow   = errors.New("NATS sent too little within half a minute; search again, or use `bridge tail --since`")
 )
 
-// conclusion is the last message of a search.
-type conclusion struct {
-	Whole   bool   `json:"whole"`   // the stream is searched to its first message
-	Problem string `json:"problem"` // a sentence on why the search failed; "": it did not
+// part is a part of the stream that was searched.
+type part struct {
+	Events  []shown   `json:"events"`  // that match, oldest first; of too many, the newest
+	Read    int       `json:"read"`    // messages
+	Time    time.Time `json:"time"`    // when the oldest of them was stored
+	First   uint64    `json:"first"`   // the sequence number of the stream's first message
+	Before  uint64    `json:"before"`  // the least sequence number that is searched: there the page goes on
+	Made    time.Time `json:"made"`    // when the stream was created
+	Problem string    `json:"problem"` // a sentence on why the search failed; "": it did not
+
+	query query
+	bytes int // of the events
 }
 
-// search searches the stream for what the page's filter asks for, the newest messages first, and
-// sends what it finds as server-sent events. It begins before the messages that the page holds, and
-// ends with the request. It needs no more rights than a look-up: it makes consumers of its own
-// under the same names.
+// search searches one part of the stream for what the page's filter asks for. The page asks for one
+// part after the other, the newest first. A search needs no more rights than a look-up: it makes
+// consumers of its own under the same names.
 func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	select {
 	case s.searches <- struct{}{}:
@@ -49,32 +60,79 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	defer cancel(nil)
 	ctx, stop := context.WithTimeoutCause(ctx, searchTimeout, errSlow)
 	defer stop()
-	apis := []string{"STREAM.INFO." + s.config.Stream}
-	for _, name := range stream.LookupNames {
-		apis = append(apis, "CONSUMER.CREATE."+s.config.Stream+"."+name, "CONSUMER.MSG.NEXT."+s.config.Stream+"."+name)
-	}
+	apis := toRead(s.config.Stream, stream.LookupPrefix)
 	go stream.EndWhen(ctx, cancel, func() error { // a missing right would only look like silence
 		if !s.config.Conn.IsConnected() || s.rights.lacks(began, apis) != "" {
 			return errSilent
 		}
 		return nil
 	})
-	out := s.newFeedWriter(w)
-	f := finder{server: s, query: newQuery(r.URL.Query())}
-	whole, err := f.find(ctx, r, out)
-	if err = cmp.Or(context.Cause(ctx), err); errors.Is(err, errSlow) && f.Share > 0 {
-		err = nil // the page may go on from where it is
-	}
-	out.event("end", "", conclusion{whole, s.explain(err, began, s.config.Stream, noStream, apis...)})
+	p := part{Events: []shown{}, query: newQuery(r.URL.Query())}
+	err := s.searchPart(ctx, &p, r.URL.Query())
+	p.Problem = s.explain(cmp.Or(context.Cause(ctx), err), began, s.config.Stream, noStream, apis...)
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(p) // a page that has gone away needs no answer
 }
 
-// endOf returns the sequence number before which the search begins: that of the oldest message that
-// the page holds, if it is of the same stream.
-func endOf(r *http.Request, info *jetstream.StreamInfo) uint64 {
+// searchPart searches so many sequence numbers as the values say.
+func (s *Server) searchPart(ctx context.Context, p *part, values url.Values) error {
+	events, err := s.open(ctx, s.config.Stream)
+	if err != nil {
+		return err
+	}
+	info := events.CachedInfo()
+	p.Made, p.First = info.Created, info.State.FirstSeq
+	end := endOf(values, info)
+	size, _ := strconv.ParseUint(values.Get("size"), 10, 64)
+	p.Before = max(p.First, end-min(end, max(1, size), maxPart))
+	r := stream.Reader{
+		Conn: s.config.Conn, JetStream: s.config.JetStream, Names: stream.LookupNames, Patience: searchPatience,
+		Section: stream.Section{
+			Stream: s.config.Stream, Subjects: []string{s.config.Prefix + ".>"}, First: p.Before, Before: end, Stop: true,
+		},
+		Handle: p.take,
+	}
+	return r.Run(ctx)
+}
+
+// endOf returns the sequence number before which the part ends: where the page's events or its
+// search begin, if they are of the same stream.
+func endOf(values url.Values, info *jetstream.StreamInfo) uint64 {
 	end := info.State.LastSeq + 1
-	before, err := strconv.ParseUint(r.URL.Query().Get("before"), 10, 64)
-	if err != nil || r.URL.Query().Get("made") != strconv.FormatInt(info.Created.UnixNano(), 10) {
+	before, err := strconv.ParseUint(values.Get("before"), 10, 64)
+	if err != nil || values.Get("made") != info.Created.Format(time.RFC3339Nano) {
 		return end
 	}
 	return min(end, before)
+}
+
+// take takes the next message of the part.
+func (p *part) take(m stream.Message) error {
+	if !m.Made.Equal(p.Made) {
+		return stream.ErrMadeAnew
+	}
+	for n := len(p.Events); n > 0 && p.Events[n-1].Sequence >= m.Sequence; n-- { // it is read again
+		p.remove(n - 1)
+	}
+	p.Read++
+	if p.Time.IsZero() || m.Stored.Before(p.Time) {
+		p.Time = m.Stored
+	}
+	v := shownOf(m)
+	if !p.query.matches(v) {
+		return nil
+	}
+	p.Events = append(p.Events, v)
+	p.bytes += v.Size
+	for len(p.Events) > maxFound || len(p.Events) > 1 && p.bytes > maxFoundBytes {
+		p.remove(0)
+		p.Before = p.Events[0].Sequence
+	}
+	return nil
+}
+
+// remove removes one of the events.
+func (p *part) remove(i int) {
+	p.bytes -= p.Events[i].Size
+	p.Events = slices.Delete(p.Events, i, i+1)
 }

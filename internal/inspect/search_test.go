@@ -3,52 +3,50 @@ package inspect
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// searching is a search as the page sees it.
-type searching struct {
-	page
-	cancel context.CancelFunc
-}
-
-func (w *world) search(values string) *searching {
-	w.t.Helper()
-	ctx, cancel := context.WithCancel(w.t.Context())
-	w.t.Cleanup(cancel)
+// part searches one part of the stream.
+func (w *world) part(ctx context.Context, values string) (p part, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url+"/api/search?"+values, nil)
 	if err != nil {
-		w.t.Fatal(err)
+		return part{}, err
 	}
-	return &searching{*w.feedOf(request), cancel}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return part{}, err
+	}
+	defer response.Body.Close()
+	return p, json.NewDecoder(response.Body).Decode(&p)
 }
 
-// all returns the ids that are found, newest first, and the conclusion.
-func (s *searching) all() (ids []string, last found, end conclusion) {
-	s.t.Helper()
-	for {
-		name, data := s.any()
-		if name == "end" {
-			if err := json.Unmarshal(data, &end); err != nil {
-				s.t.Fatal(err)
-			}
-			return ids, last, end
-		}
-		last = found{}
-		if err := json.Unmarshal(data, &last); err != nil {
-			s.t.Fatal(err)
+// search searches the stream as the page does, and returns the ids that it finds, newest first, and
+// the last part.
+func (w *world) search(values string) (ids []string, last part) {
+	w.t.Helper()
+	read := 0
+	for begin := values; ; values = fmt.Sprintf("%s&before=%d&made=%s", begin, last.Before, last.Made.Format(time.RFC3339Nano)) {
+		var err error
+		if last, err = w.part(w.t.Context(), values); err != nil {
+			w.t.Fatal(err)
 		}
 		for _, e := range slices.Backward(last.Events) {
 			ids = append(ids, e.Event.ID)
+		}
+		read += last.Read
+		if begin, _, _ = strings.Cut(begin, "&before="); last.Problem != "" || last.Before <= last.First {
+			last.Read = read
+			return ids, last
 		}
 	}
 }
@@ -105,24 +103,24 @@ func TestSearch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made := strconv.FormatInt(stored.CachedInfo().Created.UnixNano(), 10)
+	made := stored.CachedInfo().Created.Format(time.RFC3339Nano)
 	for _, test := range []struct {
 		values string
 		want   []string
 	}{
 		{"search=user:u0017", ids(8017, 4017, 17)},
 		{"search=user:u0017&before=8018&made=" + made, ids(4017, 17)},
-		{"search=user:u0017&before=8018&made=7", ids(8017, 4017, 17)}, // of another stream
+		{"search=user:u0017&before=8018&made=2026-01-02T03:04:05Z", ids(8017, 4017, 17)}, // of another stream
 		{"search=id:e11999", ids(11999)},
 		{"search=subject:flock.a+u0017&provider=flock&event=a", ids(8017, 4017, 17)},
 		{"search=user:u0017&provider=frigade", nil},
 	} {
-		got, last, end := w.search(test.values).all()
-		if !slices.Equal(got, test.want) || !end.Whole || end.Problem != "" {
-			t.Errorf("%s: found %q, want %q; %+v", test.values, got, test.want, end)
+		got, last := w.search("size=2500&" + test.values)
+		if !slices.Equal(got, test.want) || last.Problem != "" {
+			t.Errorf("%s: found %q, want %q; %s", test.values, got, test.want, last.Problem)
 		}
-		if last.Before != 1 || last.Share != 1 || last.Read != 12_000 && last.Read != 8017 {
-			t.Errorf("%s: ended with %+v", test.values, last)
+		if last.Before != 1 || last.Read != 12_000 && last.Read != 8017 {
+			t.Errorf("%s: read %d, to %d", test.values, last.Read, last.Before)
 		}
 	}
 	for info := range stored.ListConsumers(t.Context()).Info() {
@@ -130,7 +128,7 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-// A search ends when it has found as much as a page can hold, and can be continued from there.
+// A part has no more than a page can hold, and the next one has what is left.
 func TestSearchGoesOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -139,18 +137,14 @@ func TestSearchGoesOn(t *testing.T) {
 	large := strings.Replace(numbered(0, 1), "{}", `"`+strings.Repeat("x", maxFoundBytes/16)+`"`, 1)
 	w.publish(20, large)
 	w.publishNumbered(maxFound+100, 1)
-	stored, err := w.js.Stream(t.Context(), "WEBHOOKS")
-	if err != nil {
-		t.Fatal(err)
-	}
-	made := stored.CachedInfo().Created.UnixNano()
-	before := uint64(1 + 20 + maxFound + 100 + 1)
+	before, values := uint64(1+20+maxFound+100+1), "size=1000000"
 	for _, want := range []int{maxFound, 100 + 15, 5 + 1} {
-		got, last, end := w.search(fmt.Sprintf("before=%d&made=%d", before, made)).all()
-		if len(got) != want || last.Before != before-uint64(want) || end.Whole != (last.Before == 1) {
-			t.Errorf("found %d before %d, want %d; %+v", len(got), last.Before, want, end)
+		p, err := w.part(t.Context(), values)
+		if err != nil || p.Problem != "" || len(p.Events) != want || p.Before != before-uint64(want) || p.First != 1 {
+			t.Fatalf("found %d before %d, want %d; to %d, %v, %s", len(p.Events), before, want, p.Before, err, p.Problem)
 		}
-		before = last.Before
+		before = p.Before
+		values = fmt.Sprintf("size=1000000&before=%d&made=%s", before, p.Made.Format(time.RFC3339Nano))
 	}
 }
 
@@ -159,8 +153,8 @@ func TestSearchFails(t *testing.T) {
 	w := newWorld(t, nil, "$JS.API.STREAM.INFO.WEBHOOKS")
 	problem := func(want string) {
 		t.Helper()
-		if _, _, end := w.search("").all(); end.Whole || !strings.Contains(end.Problem, want) {
-			t.Errorf("%+v, want %q", end, want)
+		if _, last := w.search("size=1000"); !strings.Contains(last.Problem, want) {
+			t.Errorf("%+v, want %q", last, want)
 		}
 	}
 	problem("Stream WEBHOOKS does not exist.")
@@ -168,8 +162,8 @@ func TestSearchFails(t *testing.T) {
 	w.publish(1, cloudEvent)
 	problem("Our account has no right to publish on $JS.API.CONSUMER.CREATE.WEBHOOKS.bridge-lookup-")
 	w.nats.Reload(configured(lookupRights()))
-	if got, _, end := w.search("").all(); len(got) != 1 || !end.Whole {
-		t.Errorf("found %q; %+v", got, end)
+	if got, last := w.search("size=1000"); len(got) != 1 || last.Problem != "" {
+		t.Errorf("found %q; %+v", got, last)
 	}
 	w.nats.Stop()
 	problem("NATS is away")
@@ -181,17 +175,18 @@ func TestSearchIsCancelled(t *testing.T) {
 	w := newWorldOn(t, natsdtest.StartProcess(t, configured(nil)), nil)
 	w.streams()
 	w.publishNumbered(60_000, 1000)
-	s := w.search("search=user:nobody")
-	s.next("found")
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		_, err := w.part(ctx, "search=user:nobody&size=100000")
+		ended <- err
+	}()
+	poll.Until(t, "search", func() bool { return len(w.server.searches) == 1 })
 	w.nats.Pause()
 	defer w.nats.Resume()
-	if len(w.server.searches) != 1 {
-		t.Fatal("the search is over before NATS is paused")
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("the search was over before NATS was paused: %v", err)
 	}
-	s.cancel()
-	for end := time.Now().Add(10 * time.Second); len(w.server.searches) > 0; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("it goes on")
-		}
-	}
+	poll.Until(t, "end", func() bool { return len(w.server.searches) == 0 })
 }

@@ -3,7 +3,6 @@ package inspect
 import (
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,7 +16,7 @@ import (
 type shown struct {
 	Place    uint64       `json:"place"` // in the ring; 0: it isn't there
 	Sequence uint64       `json:"sequence"`
-	Made     string       `json:"made"` // when the stream was created, in Unix nanoseconds
+	Made     time.Time    `json:"made"` // when the stream was created
 	Subject  string       `json:"subject"`
 	Stored   time.Time    `json:"stored"`
 	Size     int          `json:"size"`
@@ -29,7 +28,7 @@ type shown struct {
 
 func shownOf(m stream.Message) shown {
 	v := shown{
-		Sequence: m.Sequence, Made: strconv.FormatInt(m.Made.UnixNano(), 10), Subject: m.Subject(), Stored: m.Stored,
+		Sequence: m.Sequence, Made: m.Made, Subject: m.Subject(), Stored: m.Stored,
 		Size: len(m.Data()), Headers: headers(m.Headers()), Payload: strings.ToValidUTF8(string(m.Data()), "\uFFFD"),
 	}
 	if e, err := event.Parse(m.Data()); err != nil {

@@ -38,28 +38,38 @@ func (r *Reader) locate(ctx context.Context) (jetstream.Stream, error) {
 // begin decides where to continue reading, and reports whether that is the beginning of a new
 // stream.
 func (r *Reader) begin(info *jetstream.StreamInfo) (isNew bool) {
-	state := info.State
 	switch {
 	case r.made.IsZero():
-		r.until = state.LastSeq
-		if lag := time.Until(info.TimeStamp); r.ahead && !info.TimeStamp.IsZero() && lag < 0 {
-			r.Section.Since = r.Section.Since.Add(lag)
-		}
-		switch {
-		case r.Section.Last > 0:
-			r.next = max(1, state.FirstSeq, state.LastSeq-min(state.LastSeq, r.Section.Last)+1)
-		case r.Section.First > 0:
-			r.next = max(r.Section.First, state.FirstSeq)
-		case r.Section.Since.IsZero(), r.Section.Since.After(state.LastTime): // the server would begin with the first
-			// A sequence number, because with the server's "new" every consumer would begin again,
-			// and messages in between would be lost.
-			r.next = state.LastSeq + 1
-		}
-	case !r.made.Equal(info.Created), r.next > state.LastSeq+1: // a stream in memory is empty after its server's restart
-		r.next, r.until, isNew = 1, state.LastSeq, true
+		r.next = r.first(info)
+	case !r.made.Equal(info.Created), r.next > info.State.LastSeq+1: // a stream in memory is empty after its server's restart
+		r.next, isNew = 1, true
+	default:
+		return false
 	}
-	r.made = info.Created
+	r.made, r.until = info.Created, info.State.LastSeq
+	if r.Section.Before > 0 {
+		r.until = min(r.until, r.Section.Before-1)
+	}
 	return isNew
+}
+
+// first returns the sequence number with which the section begins; 0: the server finds it by Since.
+func (r *Reader) first(info *jetstream.StreamInfo) uint64 {
+	state := info.State
+	if lag := time.Until(info.TimeStamp); r.ahead && !info.TimeStamp.IsZero() && lag < 0 {
+		r.Section.Since = r.Section.Since.Add(lag)
+	}
+	switch {
+	case r.Section.Last > 0:
+		return max(1, state.FirstSeq, state.LastSeq-min(state.LastSeq, r.Section.Last)+1)
+	case r.Section.First > 0:
+		return max(r.Section.First, state.FirstSeq)
+	case r.Section.Since.IsZero(), r.Section.Since.After(state.LastTime): // the server would begin with the first
+		// A sequence number, because with the server's "new" every consumer would begin again, and
+		// messages in between would be lost.
+		return state.LastSeq + 1
+	}
+	return 0
 }
 
 // attach creates a consumer that continues from our position.

@@ -10,10 +10,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// LookupNames are the names of the consumers that [Find] creates. The rights to look up are for
-// these names alone, so they can't affect other consumers. At most this many can look up at the
-// same time.
-var LookupNames = []string{"bridge-lookup-0", "bridge-lookup-1", "bridge-lookup-2", "bridge-lookup-3"}
+// LookupPrefix begins the names of the consumers that [Find] creates.
+const LookupPrefix = "bridge-lookup-"
+
+// LookupNames are these names. The rights to look up are for them alone, so they can't affect other
+// consumers. At most this many can look up at the same time.
+var LookupNames = []string{LookupPrefix + "0", LookupPrefix + "1", LookupPrefix + "2", LookupPrefix + "3"}
 
 // findPatience is shorter than that of other readers, because the relay tries again and logs
 // failures.

@@ -30,6 +30,7 @@ type Section struct {
 	Last     uint64    // begin so many messages before the end
 	First    uint64    // begin with this sequence number
 	Stop     bool      // end with the last message that the stream has at the beginning
+	Before   uint64    // with Stop, end before this sequence number; 0: don't
 	Headers  bool      // without payloads
 }
 
@@ -65,7 +66,7 @@ type Reader struct {
 
 	made  time.Time // creation of the stream; zero before the first
 	next  uint64    // the next sequence number to read; 0: begin with Since
-	until uint64    // the leader's last sequence number at the beginning
+	until uint64    // the last sequence number of the section: the leader's at the beginning, or before Before
 	ahead bool      // Since is by a clock that may be ahead of the server's
 }
 

@@ -52,7 +52,7 @@ test('what the page does not hold is found in the stream', async (t) => {
   await focus('older-go')
   await says('Searched: the last 5,000 of 5,706 events.')
   await page.unrouteAll()
-  await page.route('**/api/search?*', (route) => route.fulfill({ contentType: 'text/event-stream', body: 'event: end\ndata: {"whole":false,"problem":"Our account has no right to it."}\n\n' }))
+  await page.route('**/api/search?*', (route) => route.fulfill({ json: { problem: 'Our account has no right to it.' } }))
   await page.getByRole('button', { name: 'Search the stream' }).click()
   await says('Our account has no right to it.')
   await page.getByRole('button', { name: 'Try again' }).waitFor()

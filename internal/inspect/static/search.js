@@ -1,13 +1,19 @@
 import { announce, byId, count, since } from './dom.js'
 
-// StreamSearch searches the stream for events that the page doesn't hold, on the server. It begins before
-// the oldest one that the page holds.
+// A search stops at one of these bounds, and can go on from there.
+const maxFound = 500
+const maxBytes = 8 << 20 // of what it finds
+const maxRead = 1_000_000
+const maxTime = 30_000 // in ms
+
+// StreamSearch searches the stream for events that the page doesn't hold. It begins before the oldest one
+// that the page holds, and asks the server for part after part.
 export class StreamSearch {
-  #source
   #phase = 'idle' // or running, stopped, whole, failed
   #problem = ''
   #progress = { read: 0, share: 0 }
   #start // the event before which it began
+  #running // aborts the search that runs
   #onFound
   #onChange
 
@@ -19,45 +25,65 @@ export class StreamSearch {
 
   get running() { return this.#phase === 'running' }
 
-  // begin searches before an event, or goes on where the last search ended.
+  // begin searches before an event, or goes on where the last search stopped. It reports whether it is a
+  // new search.
   begin(criteria, oldest) {
-    if (this.running) return
-    const goesOn = this.#phase === 'stopped' && this.#progress.before && !this.#hasGap(oldest)
-    if (!goesOn) {
+    if (this.running) return false
+    const isNew = this.#phase !== 'stopped' || this.#hasGap(oldest)
+    if (isNew) {
       this.reset()
       this.#start = oldest
     }
     this.#phase = 'running'
-    const from = { before: goesOn ? this.#progress.before : oldest.sequence, made: oldest.made }
-    const read = this.#progress.read
-    const source = this.#source = new EventSource(`/api/search?${new URLSearchParams({ ...criteria, ...from })}`)
-    source.addEventListener('found', (e) => {
-      const { events, ...progress } = JSON.parse(e.data)
-      this.#progress = { ...progress, read: read + progress.read }
-      this.#onFound(events)
-      this.#onChange()
-    })
-    source.addEventListener('end', (e) => {
-      const { whole, problem } = JSON.parse(e.data)
-      this.#end(problem ? 'failed' : whole ? 'whole' : 'stopped', problem)
-    })
-    source.addEventListener('error', () => this.#end('failed', 'bridge inspect doesn’t answer: is it still running?'))
+    this.#running = new AbortController()
+    this.#search(criteria, this.#running.signal)
     this.#onChange()
+    return isNew
   }
 
   // reset forgets what was searched.
   reset() {
-    this.#source?.close()
+    this.#running?.abort()
     this.#phase = 'idle'
     this.#progress = { read: 0, share: 0 }
   }
 
   #end(phase, problem = '') {
-    this.#source.close()
+    this.#running.abort()
     this.#phase = phase === 'stopped' && !this.#progress.before ? 'idle' : phase
     this.#problem = problem
     this.#onChange()
     announce(byId('older-text').textContent)
+  }
+
+  // search asks for one part after the other, the newest first. Parts grow while they come quickly.
+  async #search(criteria, signal) {
+    const { sequence: end } = this.#start
+    const began = Date.now()
+    let [size, found, bytes, read] = [1000, 0, 0, 0]
+    while (!signal.aborted) {
+      const asked = Date.now()
+      const { before = end, made = this.#start.made, ...last } = this.#progress
+      const part = await get({ ...criteria, before, made, size }, signal)
+      if (signal.aborted) return
+      if (!part.problem && last.read && part.made !== made) part.problem = 'The stream was deleted and created again.'
+      if (part.problem) {
+        this.#end('failed', part.problem)
+        return
+      }
+      this.#progress = {
+        before: part.before, made: part.made, read: last.read + part.read, time: part.read ? part.time : last.time,
+        share: (end - part.before) / (end - part.first) || 1,
+      }
+      this.#onFound(part.events)
+      found += part.events.length
+      bytes += part.events.reduce((sum, { size: of }) => sum + of, 0)
+      read += part.read
+      if (part.before <= part.first) this.#end('whole')
+      else if (found >= maxFound || bytes >= maxBytes || read >= maxRead || Date.now() - began > maxTime) this.#end('stopped')
+      else this.#onChange()
+      if (Date.now() - asked < 500) size = Math.min(2 * size, 100_000)
+    }
   }
 
   // hasGap reports whether the page has dropped events since, which were not searched.
@@ -89,5 +115,14 @@ export class StreamSearch {
     byId('older-go').textContent = { stopped: 'Search on', failed: 'Try again' }[phase] ?? 'Search the stream'
     if (focused?.hidden) (buttons.find((button) => !button.hidden) ?? byId('list')).focus()
     return beyond && phase === 'idle'
+  }
+}
+
+async function get(values, signal) {
+  try {
+    const answer = await fetch(`/api/search?${new URLSearchParams(values)}`, { signal })
+    return await answer.json()
+  } catch {
+    return { problem: 'bridge inspect doesn’t answer: is it still running?' }
   }
 }
