@@ -95,7 +95,7 @@ func followSection(
 	}
 	begun, printed := false, ""
 	reader := stream.Reader{
-		Conn: js.Conn(), JetStream: js, Section: s, Name: "bridge-tail-",
+		JetStream: js, Section: s, Name: "bridge-tail-",
 		Handle: func(m stream.Message) error {
 			if !until.IsZero() && m.Stored.After(until) {
 				return errEnough

@@ -13,7 +13,6 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/inspect"
-	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 )
 
 // usualPage is the default address of the page.
@@ -73,9 +72,8 @@ func servePage(ctx context.Context, listener net.Listener, cfg *config.Config, s
 	if !nc.IsConnected() {
 		stdio.say("NATS can't be reached at %s, still trying: %v", config.ServerList(url), cmp.Or(nc.LastError(), nats.ErrNoServers))
 	}
-	stream := string(cfg.StreamName)
-	return inspect.New(inspect.Config{
-		Conn: nc, JetStream: js, Stream: stream, Quarantine: quarantine.Stream(stream), Prefix: string(cfg.SubjectPrefix),
+	return inspect.New(js, inspect.Config{
+		Stream: string(cfg.StreamName), Prefix: string(cfg.SubjectPrefix),
 		NATS:    strings.ReplaceAll(config.ServerList(url).String(), "[hidden]@", ""),
 		Command: programName(), Version: version(),
 	}).Serve(ctx, listener)

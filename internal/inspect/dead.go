@@ -22,15 +22,16 @@ const deadPause = 30 * time.Second
 // deadLetters returns the dead letters there are, or nil: not every account has them, or rights to
 // them.
 func (s *Server) deadLetters(ctx context.Context) *deadLetters {
+	if time.Now().Before(s.deadNext) {
+		return nil
+	}
 	name := s.config.Stream + "_DEAD"
 	stream, err := s.open(ctx, name)
-	if err != nil {
+	if err != nil || stream.CachedInfo().State.Msgs == 0 {
+		s.deadNext = time.Now().Add(deadPause)
 		return nil
 	}
 	state := stream.CachedInfo().State
-	if state.Msgs == 0 {
-		return nil
-	}
 	d := deadLetters{Stream: name, Messages: state.Msgs, Sequence: state.LastSeq, Time: state.LastTime}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()

@@ -23,15 +23,11 @@ const (
 
 // hello is the first message to a page.
 type hello struct {
-	Reset    bool   `json:"reset"`  // the page's events are of another process
-	Missed   uint64 `json:"missed"` // number of events since the page's last one that are no longer held
-	Stream   string `json:"stream"`
-	Prefix   string `json:"prefix"`
-	NATS     string `json:"nats"`
-	Command  string `json:"command"`
+	Reset  bool   `json:"reset"`  // the page's events are of another process
+	Missed uint64 `json:"missed"` // number of events since the page's last one that are no longer held
+	Config
 	Endpoint string `json:"endpoint"` // of the first provider, for a hint
 	Secrets  string `json:"secrets"`  // the variable of its secrets
-	Version  string `json:"version"`
 }
 
 // feed sends a page the held events and then new ones, as server-sent events (WHATWG HTML, 9.2). A
@@ -77,9 +73,7 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 // newHello returns the hello message and the place after which the page continues.
 func (s *Server) newHello(r *http.Request) (h hello, place uint64) {
 	h = hello{
-		Reset: true, Stream: s.config.Stream, Prefix: s.config.Prefix,
-		NATS: s.config.NATS, Command: s.config.Command, Version: s.config.Version,
-		Endpoint: providers.All[0].Name, Secrets: providers.All[0].Variable("SECRETS"),
+		Reset: true, Config: s.config, Endpoint: providers.All[0].Name, Secrets: providers.All[0].Variable("SECRETS"),
 	}
 	before := s.ring.first() - 1
 	place = before

@@ -23,24 +23,23 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// Config is what a [Server] needs.
+// Config is what the page is about, and gets as it is here.
 type Config struct {
-	Conn       *nats.Conn
-	JetStream  jetstream.JetStream
-	Stream     string // of the events
-	Quarantine string // the stream of the quarantine
-	Prefix     string // begins the subjects of the events
-	NATS       string // the URL of NATS without user and password, for the page's snippets
-	Command    string // the name of this program, for the page's hints
-	Version    string
+	Stream  string `json:"stream"`  // of the events
+	Prefix  string `json:"prefix"`  // begins the subjects of the events
+	NATS    string `json:"nats"`    // the URL of NATS without user and password, for snippets
+	Command string `json:"command"` // the name of this program, for hints
+	Version string `json:"version"`
 }
 
 // Server serves the page.
 type Server struct {
+	js     jetstream.JetStream
+	conn   *nats.Conn // of js
 	config Config
 	boot   string // identifies this process, to which the places in the ring belong
 	ring   *ring
-	rights *rights
+	rights rights
 
 	readTimeout time.Duration // how long a page may not read
 
@@ -48,17 +47,18 @@ type Server struct {
 	polled   atomic.Pointer[state]  // what NATS last reported
 	pages    atomic.Int32           // open pages
 	opened   chan struct{}          // signals a new page
+	deadNext time.Time              // when poll may ask for dead letters
 	searches chan struct{}          // holds one for each search that runs
 }
 
 // New returns a server. Serve runs it.
-func New(c Config) *Server {
+func New(js jetstream.JetStream, c Config) *Server {
 	s := &Server{
-		config: c, boot: rand.Text()[:8], ring: newRing(maxEvents, maxBytes), rights: new(rights),
+		js: js, conn: js.Conn(), config: c, boot: rand.Text()[:8], ring: newRing(maxEvents, maxBytes),
 		readTimeout: writeTimeout, opened: make(chan struct{}, 1),
 		searches: make(chan struct{}, maxSearches),
 	}
-	c.Conn.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.rights.note(err, time.Now()) })
+	s.conn.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.rights.note(err, time.Now()) })
 	s.trouble.Store(new("Starting."))
 	s.polled.Store(&state{Consumers: []*jetstream.ConsumerInfo{}})
 	return s
@@ -106,7 +106,7 @@ func (s *Server) handler() http.Handler {
 func (s *Server) read(ctx context.Context) {
 	began := time.Now() // the attempt to read
 	reader := stream.Reader{
-		Conn: s.config.Conn, JetStream: s.config.JetStream, Name: consumerName,
+		JetStream: s.js, Name: consumerName,
 		Section: stream.Section{Stream: s.config.Stream, Subjects: []string{s.config.Prefix + ".>"}, Last: initialEvents},
 		Handle: func(m stream.Message) error {
 			s.ring.add(shownOf(m))
@@ -116,7 +116,7 @@ func (s *Server) read(ctx context.Context) {
 			if errors.Is(err, stream.ErrMadeAnew) {
 				return // the page notices that from its events
 			}
-			trouble := s.explain(err, began, s.config.Stream, noStream, toRead(s.config.Stream, consumerName)...)
+			trouble := s.explain(err, began, s.config.Stream, toRead(s.config.Stream, consumerName)...)
 			s.trouble.Store(&trouble)
 			began = time.Now()
 		},

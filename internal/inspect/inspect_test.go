@@ -41,7 +41,7 @@ func newWorldOn(t *testing.T, server *natsdtest.Server, change func(*Server)) *w
 	t.Helper()
 	w := &world{t: t, nats: server, js: natsdtest.Connect(t, server.URL(), nats.UserInfo("admin", "admin"))}
 	js := natsdtest.Connect(t, server.URL(), nats.UserInfo("page", "page"), nats.IgnoreAuthErrorAbort())
-	w.server = New(Config{Conn: js.Conn(), JetStream: js, Stream: "WEBHOOKS", Quarantine: "WEBHOOKS_QUARANTINE", Prefix: "webhooks", NATS: w.nats.URL(), Command: "bridge", Version: "test"})
+	w.server = New(js, Config{Stream: "WEBHOOKS", Prefix: "webhooks", NATS: w.nats.URL(), Command: "bridge", Version: "test"})
 	if change != nil {
 		change(w.server)
 	}

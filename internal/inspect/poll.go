@@ -29,24 +29,19 @@ type state struct {
 	Quarantine        *jetstream.StreamInfo     `json:"quarantine"`
 	Deliveries        []quarantine.Kept         `json:"deliveries"` // in quarantine, newest first
 	QuarantineProblem string                    `json:"quarantineProblem"`
-
-	deadNext time.Time // when the dead letters may be asked for
 }
 
 const (
 	pollInterval   = 2 * time.Second // while a page is open
 	requestTimeout = 2 * time.Second
 	maxConsumers   = 200
-
-	noStream     = "Start a bridge, which creates it, or set STREAM_NAME."
-	noQuarantine = "Start a bridge with QUARANTINE=true, which creates it."
 )
 
 // poll asks NATS at intervals while a page is open.
 func (s *Server) poll(ctx context.Context) {
 	for {
-		if s.pages.Load() > 0 && s.config.Conn.IsConnected() {
-			s.polled.Store(s.pollOnce(ctx, *s.polled.Load()))
+		if s.pages.Load() > 0 && s.conn.IsConnected() {
+			s.polled.Store(s.pollOnce(ctx, s.polled.Load()))
 		}
 		select {
 		case <-ctx.Done():
@@ -58,42 +53,25 @@ func (s *Server) poll(ctx context.Context) {
 }
 
 // pollOnce returns the new state. It continues the last one.
-func (s *Server) pollOnce(ctx context.Context, last state) *state {
+func (s *Server) pollOnce(ctx context.Context, last *state) *state {
 	began := time.Now()
-	v := state{deadNext: last.deadNext, Consumers: []*jetstream.ConsumerInfo{}}
+	v := state{Consumers: []*jetstream.ConsumerInfo{}}
 	events, err := s.open(ctx, s.config.Stream)
 	if err == nil {
 		v.Stream = events.CachedInfo()
 		v.Consumers, v.MoreConsumers, err = s.consumers(ctx, events)
 	}
-	v.ConsumersProblem = s.explain(err, began, s.config.Stream, noStream,
+	v.ConsumersProblem = s.explain(err, began, s.config.Stream,
 		"CONSUMER.LIST."+s.config.Stream+".", "STREAM.INFO."+s.config.Stream+".")
-	if !began.Before(v.deadNext) {
-		if v.Dead = s.deadLetters(ctx); v.Dead == nil {
-			v.deadNext = time.Now().Add(deadPause)
-		}
-	}
-	kept, err := s.open(ctx, s.config.Quarantine)
-	if err == nil {
-		v.Quarantine = kept.CachedInfo()
-		v.Deliveries = last.Deliveries
-		if last.QuarantineProblem != "" || !isSame(last.Quarantine, v.Quarantine) {
-			v.Deliveries, err = s.list(ctx, kept)
-		}
-	}
-	v.QuarantineProblem = s.explainQuarantine(err, began)
+	v.Dead = s.deadLetters(ctx)
+	s.pollQuarantine(ctx, &v, last)
 	return &v
-}
-
-// isSame reports whether a stream holds the same messages as before.
-func isSame(before, now *jetstream.StreamInfo) bool {
-	return before != nil && before.Created.Equal(now.Created) && before.State.LastSeq == now.State.LastSeq && before.State.Msgs == now.State.Msgs
 }
 
 // state returns the state now.
 func (s *Server) state() state {
 	v := *s.polled.Load()
-	v.Connected, v.Trouble = s.config.Conn.IsConnected(), *s.trouble.Load()
+	v.Connected, v.Trouble = s.conn.IsConnected(), *s.trouble.Load()
 	if !v.Connected {
 		v.Trouble = s.disconnected()
 	}
@@ -104,7 +82,7 @@ func (s *Server) state() state {
 func (s *Server) open(ctx context.Context, name string) (jetstream.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	return s.config.JetStream.Stream(ctx, name)
+	return s.js.Stream(ctx, name)
 }
 
 // consumers lists the stream's consumers, those furthest behind first, without those of pages and
@@ -125,27 +103,23 @@ func (s *Server) consumers(ctx context.Context, events jetstream.Stream) (all []
 	return all[:len(all)-more], more, lister.Err()
 }
 
-// explainQuarantine returns in words why a request for the quarantine's stream failed.
-func (s *Server) explainQuarantine(err error, began time.Time) string {
-	name := s.config.Quarantine
-	return s.explain(err, began, name, noQuarantine, append(toRead(name, consumerName), "DIRECT.GET."+name+".", "STREAM.MSG.GET."+name+".")...)
-}
-
 // explain returns in words why a request to these APIs of NATS failed, "" if err is nil. began is
-// when the request was made, and made is a sentence on who creates the stream.
-func (s *Server) explain(err error, began time.Time, stream, made string, apis ...string) string {
+// when the request was made.
+func (s *Server) explain(err error, began time.Time, stream string, apis ...string) string {
 	if err == nil {
 		return ""
 	}
-	if !s.config.Conn.IsConnected() {
+	if !s.conn.IsConnected() {
 		return s.disconnected()
 	}
 	if what := s.rights.lacks(began, apis); what != "" {
 		return "Our account has no right to " + what + ". Grant it, or use credentials that have it."
 	}
 	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound) && stream == s.config.Stream:
+		return fmt.Sprintf("Stream %s does not exist. Start a bridge, which creates it, or set STREAM_NAME.", stream)
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return fmt.Sprintf("Stream %s does not exist. %s", stream, made)
+		return fmt.Sprintf("Stream %s does not exist. Start a bridge with QUARANTINE=true, which creates it.", stream)
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return "JetStream is not available: enable it on the server and for this account, or set NATS_JS_DOMAIN to its domain."
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout), errors.Is(err, jetstream.ErrNoHeartbeat):
@@ -157,7 +131,7 @@ func (s *Server) explain(err error, began time.Time, stream, made string, apis .
 // disconnected returns in words that NATS is away, and why.
 func (s *Server) disconnected() string {
 	why := ""
-	if err := s.config.Conn.LastError(); err != nil {
+	if err := s.conn.LastError(); err != nil {
 		why = ": " + strings.TrimPrefix(err.Error(), "nats: ")
 	}
 	return "NATS is away" + why + ". Trying again."

@@ -16,39 +16,64 @@ import (
 // maxDeliveries is how many deliveries are listed, the newest.
 const maxDeliveries = 200
 
-// list returns the quarantined deliveries, newest first.
-func (s *Server) list(ctx context.Context, kept jetstream.Stream) ([]quarantine.Kept, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	store := quarantine.Store{JetStream: s.config.JetStream, Stream: kept, Consumer: consumerName}
-	all, _, err := store.List(ctx, maxDeliveries)
-	slices.Reverse(all)
-	return all, err
+// store returns the quarantine's store.
+func (s *Server) store(ctx context.Context) (store quarantine.Store, err error) {
+	kept, err := s.open(ctx, quarantine.Stream(s.config.Stream))
+	return quarantine.Store{JetStream: s.js, Stream: kept, Consumer: consumerName}, err
+}
+
+// pollQuarantine sets the state of the quarantine. It lists the deliveries if others may be there
+// than before.
+func (s *Server) pollQuarantine(ctx context.Context, v, last *state) {
+	began := time.Now()
+	store, err := s.store(ctx)
+	if err == nil {
+		v.Quarantine, v.Deliveries = store.Stream.CachedInfo(), last.Deliveries
+		if last.QuarantineProblem != "" || !isSame(last.Quarantine, v.Quarantine) {
+			ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+			defer cancel()
+			v.Deliveries, _, err = store.List(ctx, maxDeliveries)
+			slices.Reverse(v.Deliveries)
+		}
+	}
+	v.QuarantineProblem = s.explainQuarantine(err, began)
+}
+
+// isSame reports whether a stream holds the same messages as before.
+func isSame(before, now *jetstream.StreamInfo) bool {
+	return before != nil && before.Created.Equal(now.Created) && before.State.LastSeq == now.State.LastSeq && before.State.Msgs == now.State.Msgs
+}
+
+// explainQuarantine returns in words why a request for the quarantine's stream failed.
+func (s *Server) explainQuarantine(err error, began time.Time) string {
+	name := quarantine.Stream(s.config.Stream)
+	apis := append(toRead(name, consumerName), "DIRECT.GET."+name+".", "STREAM.MSG.GET."+name+".")
+	return s.explain(err, began, name, apis...)
 }
 
 // quarantined serves a delivery's body.
 func (s *Server) quarantined(w http.ResponseWriter, r *http.Request) {
-	sequence, err := strconv.ParseUint(r.URL.Query().Get("sequence"), 10, 64)
-	if err != nil {
+	k := quarantine.Kept{Delivery: quarantine.Delivery{ID: r.URL.Query().Get("id")}}
+	var err error
+	if k.Sequence, err = strconv.ParseUint(r.URL.Query().Get("sequence"), 10, 64); err != nil {
 		http.Error(w, "The sequence must be a number.", http.StatusBadRequest)
 		return
 	}
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 	defer cancel()
-	kept, err := s.open(ctx, s.config.Quarantine)
-	var m *jetstream.RawStreamMsg
+	var d quarantine.Delivery
+	store, err := s.store(ctx)
 	if err == nil {
-		m, err = kept.GetMsg(ctx, sequence)
+		d, err = store.Get(ctx, k)
 	}
 	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound):
+	case errors.Is(err, quarantine.ErrGone):
 		http.Error(w, "It is gone: somebody has released or dropped it, or newer deliveries have displaced it.", http.StatusNotFound)
-		return
 	case err != nil:
 		http.Error(w, s.explainQuarantine(err, began), http.StatusBadGateway)
-		return
+	default:
+		w.Header().Set("Content-Type", types[".txt"])
+		_, _ = w.Write(d.Body) // as text, which nosniff holds browsers to
 	}
-	w.Header().Set("Content-Type", types[".txt"])
-	_, _ = w.Write(m.Data) // as text, which nosniff holds browsers to
 }

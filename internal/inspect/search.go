@@ -62,14 +62,14 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	defer stop()
 	apis := toRead(s.config.Stream, stream.LookupPrefix)
 	go stream.EndWhen(ctx, cancel, func() error { // a missing right would only look like silence
-		if !s.config.Conn.IsConnected() || s.rights.lacks(began, apis) != "" {
+		if !s.conn.IsConnected() || s.rights.lacks(began, apis) != "" {
 			return errSilent
 		}
 		return nil
 	})
 	p := part{Events: []shown{}, query: newQuery(r.URL.Query())}
 	err := s.searchPart(ctx, &p, r.URL.Query())
-	p.Problem = s.explain(cmp.Or(context.Cause(ctx), err), began, s.config.Stream, noStream, apis...)
+	p.Problem = s.explain(cmp.Or(context.Cause(ctx), err), began, s.config.Stream, apis...)
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(p) // a page that has gone away needs no answer
 }
@@ -86,7 +86,7 @@ func (s *Server) searchPart(ctx context.Context, p *part, values url.Values) err
 	size, _ := strconv.ParseUint(values.Get("size"), 10, 64)
 	p.Before = max(p.First, end-min(end, max(1, size), maxPart))
 	r := stream.Reader{
-		Conn: s.config.Conn, JetStream: s.config.JetStream, Names: stream.LookupNames, Patience: searchPatience,
+		JetStream: s.js, Names: stream.LookupNames, Patience: searchPatience,
 		Section: stream.Section{
 			Stream: s.config.Stream, Subjects: []string{s.config.Prefix + ".>"}, First: p.Before, Before: end, Stop: true,
 		},

@@ -31,7 +31,7 @@ func (p *Publisher) Stored(ctx context.Context, kind Kind, since time.Time, want
 	if err := refused(); err != nil {
 		return stream.Found{}, err
 	}
-	return stream.Find(ctx, s.nc, s.js, name, since, wanted, refused)
+	return stream.Find(ctx, s.js, name, since, wanted, refused)
 }
 
 // Info asks for the kind's stream as it is now. The stream may have been made again since it

@@ -39,7 +39,7 @@ const patience = 10 * time.Second
 func (s Store) List(ctx context.Context, last uint64) (all []Kept, foreign int, err error) {
 	var failing error
 	r := stream.Reader{
-		Conn: s.JetStream.Conn(), JetStream: s.JetStream, Name: s.Consumer, Patience: patience,
+		JetStream: s.JetStream, Name: s.Consumer, Patience: patience,
 		Section: stream.Section{Stream: s.Stream.CachedInfo().Config.Name, Last: last, Headers: true, Stop: true},
 		Report: func(err error) {
 			if failing = err; errors.Is(err, stream.ErrMadeAnew) {

@@ -43,7 +43,7 @@ func (w *world) store(from, to int) {
 }
 
 func (w *world) find(ctx context.Context, wanted func(string) bool) (Found, error) {
-	return Find(ctx, w.nc, w.js, "S", time.Time{}, wanted, func() error { return nil })
+	return Find(ctx, w.js, "S", time.Time{}, wanted, func() error { return nil })
 }
 
 // follower returns the name of a server that has a copy of the stream, isn't its leader and isn't
@@ -82,7 +82,7 @@ func TestLaggingFollower(t *testing.T) {
 			for !stop.Load() {
 				n := 0
 				r := Reader{
-					Conn: w.nc, JetStream: w.js, Name: "test-", Section: Section{Stream: "S", Last: 1, Stop: true},
+					JetStream: w.js, Name: "test-", Section: Section{Stream: "S", Last: 1, Stop: true},
 					Handle: func(Message) error { n++; return nil },
 				}
 				if err := r.Run(t.Context()); err != nil || n != 1 {

@@ -126,7 +126,7 @@ func (r *Reader) create(ctx context.Context, stream jetstream.Stream, c *jetstre
 // have taken its name. Creating an existing consumer with the same configuration changes nothing
 // and returns its info (nats-server, addConsumerWithAssignment).
 func (r *Reader) isStillOurs(ctx context.Context, stream jetstream.Stream, c *consumer) bool {
-	if !r.Conn.IsConnected() {
+	if !r.JetStream.Conn().IsConnected() {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
@@ -137,7 +137,7 @@ func (r *Reader) isStillOurs(ctx context.Context, stream jetstream.Stream, c *co
 
 // detach tries to remove the consumer. Otherwise the server removes it after a while.
 func (r *Reader) detach(ctx context.Context, c *consumer) {
-	if !r.Conn.IsConnected() {
+	if !r.JetStream.Conn().IsConnected() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)

@@ -39,7 +39,7 @@ func (f Found) IsOf(info *jetstream.StreamInfo) bool {
 // Find calls hopeless again and again, and ends with its error: NATS doesn't answer a forbidden
 // request.
 func Find(
-	ctx context.Context, nc *nats.Conn, js jetstream.JetStream, name string, since time.Time,
+	ctx context.Context, js jetstream.JetStream, name string, since time.Time,
 	wanted func(id string) bool, hopeless func() error,
 ) (Found, error) {
 	if since.IsZero() {
@@ -49,7 +49,7 @@ func Find(
 	defer cancel(nil)
 	found := Found{IDs: make(map[string]bool)}
 	r := Reader{
-		Conn: nc, JetStream: js, Names: LookupNames, Patience: findPatience, ahead: true,
+		JetStream: js, Names: LookupNames, Patience: findPatience, ahead: true,
 		Section: Section{Stream: name, Since: since, Headers: true, Stop: true},
 		Handle: func(m Message) error {
 			if id := m.Headers().Get(nats.MsgIdHdr); id != "" && wanted(id) {

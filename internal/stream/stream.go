@@ -48,7 +48,6 @@ type Message struct {
 
 // Reader reads a section.
 type Reader struct {
-	Conn      *nats.Conn
 	JetStream jetstream.JetStream
 	Section   Section
 	Name      string // begins the names of the consumers
@@ -195,17 +194,18 @@ func (r *Reader) open(ctx context.Context, cancel context.CancelCauseFunc) error
 // watch waits until NATS is connected. It cancels the context when the connection breaks, because
 // messages may be lost then.
 func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc) error {
-	breaks := r.Conn.StatusChanged(nats.RECONNECTING, nats.CLOSED)
+	conn := r.JetStream.Conn()
+	breaks := conn.StatusChanged(nats.RECONNECTING, nats.CLOSED)
 	go func() {
-		defer r.Conn.RemoveStatusListener(breaks)
+		defer conn.RemoveStatusListener(breaks)
 		select {
 		case <-breaks:
 			cancel(errBroken)
 		case <-ctx.Done():
 		}
 	}()
-	for !r.Conn.IsConnected() {
-		if r.Conn.IsClosed() {
+	for !conn.IsConnected() {
+		if conn.IsClosed() {
 			return nats.ErrConnectionClosed
 		}
 		select {

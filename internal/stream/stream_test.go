@@ -76,7 +76,7 @@ func (w *world) follow(s Section) {
 func (w *world) reader(s Section) *Reader {
 	s.Stream = "S"
 	return &Reader{
-		Conn: w.nc, JetStream: w.js, Section: s, Name: "test-",
+		JetStream: w.js, Section: s, Name: "test-",
 		Handle: func(m Message) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()

@@ -93,7 +93,7 @@ function deadLetters({ stream, messages, sequence, time, subject, reason }) {
   ]
 }
 
-const open = new Map() // rows of quarantined deliveries, by sequence number
+const open = new Map() // rows of quarantined deliveries
 let listed = '' // the list that is shown
 
 // quarantinePanel shows the deliveries in quarantine. Those that are open stay open.
@@ -102,11 +102,12 @@ export function quarantinePanel({ connected, quarantine, deliveries, quarantineP
   const now = JSON.stringify([connected, list, quarantineProblem, quarantine?.state.messages])
   if (now === listed) return
   listed = now
-  const sequences = new Set(list.map((d) => d.sequence))
-  for (const sequence of open.keys()) if (!sequences.has(sequence)) open.delete(sequence)
+  const keyOf = (d) => `${d.sequence} ${d.id}` // a stream that is made anew counts from 1 again
+  const keys = new Set(list.map(keyOf))
+  for (const key of open.keys()) if (!keys.has(key)) open.delete(key)
   const rows = list.flatMap((d) => {
-    if (!open.has(d.sequence)) open.set(d.sequence, deliveryRows(d, command))
-    return open.get(d.sequence)
+    if (!open.has(keyOf(d))) open.set(keyOf(d), deliveryRows(d, command))
+    return open.get(keyOf(d))
   })
   const box = byId('panel-quarantine')
   const focused = document.activeElement
@@ -138,7 +139,7 @@ async function deliveryBody(d, command) {
   box.append(
     commandLine(`${command} quarantine release ${d.id}`, 'Verifies it again, but for its time, and publishes it. It needs the endpoint’s secrets in the environment.'),
     commandLine(`${command} quarantine drop ${d.id}`, 'Removes it for good.'))
-  const answer = await fetch(`/api/quarantine?sequence=${d.sequence}`).catch(() => undefined)
+  const answer = await fetch(`/api/quarantine?${new URLSearchParams({ sequence: d.sequence, id: d.id })}`).catch(() => undefined)
   if (!answer?.ok) {
     box.append(hint(answer ? await answer.text() : 'bridge inspect doesn’t answer.'))
     return box
