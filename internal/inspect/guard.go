@@ -1,10 +1,9 @@
 package inspect
 
 import (
-	"net"
 	"net/http"
-	"net/netip"
-	"strings"
+
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
 // guard refuses requests that another site may have made.
@@ -21,7 +20,7 @@ func guard(next http.Handler) http.Handler {
 			h.Set(name, value)
 		}
 		switch {
-		case !isAddress(r.Host):
+		case !telemetry.IsAddress(r.Host):
 			http.Error(w, "This is the page of `bridge inspect`. It answers to localhost and to addresses such as 127.0.0.1, and to no other name.", http.StatusMisdirectedRequest)
 		case !isOwn(r):
 			http.Error(w, "This is the page of `bridge inspect`. Other sites may not read it.", http.StatusForbidden)
@@ -43,16 +42,6 @@ var securityHeaders = map[string]string{
 	"X-Frame-Options":              "DENY",
 	"Referrer-Policy":              "no-referrer",
 	"Cache-Control":                "no-store",
-}
-
-// isAddress reports whether a Host, with a port or without, is an IP address or localhost: these
-// can't be rebound.
-func isAddress(host string) bool {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	return err == nil || strings.EqualFold(host, "localhost")
 }
 
 // isOwn reports whether no other site has made the request. Browsers tell by Sec-Fetch-Site, older

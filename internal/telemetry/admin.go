@@ -17,8 +17,9 @@ import (
 
 // Readiness reports whether the instance can take events now.
 type Readiness struct {
-	Reasons []string // why it can't; empty: it can
-	Notes   []string // lesser problems
+	Notes   []string `json:"notes,omitempty"`   // lesser problems
+	Reasons []string `json:"reasons,omitempty"` // why it can't; empty: it can
+	Status  string   `json:"status"`            // the same in words, for [AdminServer] to set
 }
 
 // AdminConfig is what [AdminServer] needs.
@@ -35,28 +36,20 @@ type AdminConfig struct {
 func AdminServer(c AdminConfig) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		reply(w, http.StatusOK, map[string]any{"status": "alive"})
+		reply(w, http.StatusOK, Readiness{Status: "alive"})
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		r := c.Ready()
-		body := map[string]any{"status": "ready"}
-		if len(r.Notes) > 0 {
-			body["notes"] = r.Notes
+		r, code := c.Ready(), http.StatusOK
+		if r.Status = "ready"; len(r.Reasons) > 0 {
+			r.Status, code = "not ready", http.StatusServiceUnavailable
 		}
-		if len(r.Reasons) > 0 {
-			body["status"], body["reasons"] = "not ready", r.Reasons
-			reply(w, http.StatusServiceUnavailable, body)
-			return
-		}
-		reply(w, http.StatusOK, body)
+		reply(w, code, r)
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{ErrorLog: c.Log}))
 	mux.Handle("GET /log/level", c.Level.Level)
 	mux.Handle("PUT /log/level", http.MaxBytesHandler(http.HandlerFunc(c.Level.change), 1<<10))
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
 	server := &http.Server{
-		Handler: localOnly(mux), ErrorLog: c.Log, Protocols: protocols, MaxHeaderBytes: 8 << 10,
+		Handler: localOnly(mux), ErrorLog: c.Log, MaxHeaderBytes: 8 << 10,
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 	}
 	if c.PPROF {
@@ -83,11 +76,11 @@ func (l *Logger) change(w http.ResponseWriter, r *http.Request) {
 
 // localOnly refuses a request over loopback whose Host is a name other than localhost. Otherwise a
 // web page opened on this machine could have its name resolve to 127.0.0.1 and use the admin
-// listener (DNS rebinding). Addresses can't be rebound.
+// listener (DNS rebinding).
 func localOnly(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		at, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
-		if ok && at.IP.IsLoopback() && !isAddress(r.Host) {
+		if ok && at.IP.IsLoopback() && !IsAddress(r.Host) {
 			http.Error(w, "on loopback the admin listener takes a Host that is an address or localhost, such as 127.0.0.1:9090", http.StatusForbidden)
 			return
 		}
@@ -95,9 +88,9 @@ func localOnly(h http.Handler) http.Handler {
 	})
 }
 
-// isAddress reports whether a Host, with a port or without, is an IP address or localhost. No
-// browser leaves it out.
-func isAddress(host string) bool {
+// IsAddress reports whether a Host, with a port or without, is an IP address or localhost: these
+// can't be rebound. No browser leaves it out.
+func IsAddress(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
@@ -105,9 +98,9 @@ func isAddress(host string) bool {
 	return err == nil || host == "" || strings.EqualFold(host, "localhost")
 }
 
-func reply(w http.ResponseWriter, status int, body any) {
+func reply(w http.ResponseWriter, code int, body Readiness) {
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
+	w.WriteHeader(code)
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false) // subjects have a >
 	_ = encoder.Encode(body)     // a prober that hangs up changes nothing

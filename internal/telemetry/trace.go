@@ -63,12 +63,9 @@ func (t *Tracer) Resume(traceParent, traceState string) Span {
 	return Span{trace.SpanFromContext(ctx), t.tracer}
 }
 
-// Step begins a step within this one.
-func (s Span) Step(name string) Span { return s.start(name) }
-
 // Past records a step within this one that has ended.
 func (s Span) Past(name string, began, ended time.Time) {
-	if step := s.start(name, trace.WithTimestamp(began)); step.span != nil {
+	if step := s.Step(name, trace.WithTimestamp(began)); step.span != nil {
 		step.span.End(trace.WithTimestamp(ended))
 	}
 }
@@ -78,7 +75,7 @@ func (s Span) Send(subject, id string) Span {
 	if s.span == nil { // building the options costs
 		return Span{}
 	}
-	return s.start("send "+subject, trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(
+	return s.Step("send "+subject, trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(
 		semconv.MessagingSystemKey.String("nats"),
 		semconv.MessagingOperationTypeSend,
 		semconv.MessagingOperationName("publish"),
@@ -87,7 +84,8 @@ func (s Span) Send(subject, id string) Span {
 	))
 }
 
-func (s Span) start(name string, options ...trace.SpanStartOption) Span {
+// Step begins a step within this one.
+func (s Span) Step(name string, options ...trace.SpanStartOption) Span {
 	if s.span == nil || !s.span.SpanContext().IsSampled() {
 		return Span{}
 	}
@@ -123,14 +121,11 @@ func (s Span) Authentic(id, eventType string) {
 
 // Answered ends the span of a delivery.
 func (s Span) Answered(status int, outcome string) {
-	if s.span == nil {
-		return
+	if s.span != nil {
+		s.span.SetAttributes(semconv.HTTPResponseStatusCode(status))
 	}
-	s.span.SetAttributes(semconv.HTTPResponseStatusCode(status), attribute.String("webhook_bridge.outcome", outcome))
-	if status >= http.StatusInternalServerError { // a server's span isn't failed by what a sender does wrong (OpenTelemetry's conventions for HTTP)
-		s.span.SetStatus(codes.Error, outcome)
-	}
-	s.span.End()
+	// What a sender does wrong doesn't fail the server's span (OpenTelemetry's conventions for HTTP).
+	s.End(outcome, status >= http.StatusInternalServerError)
 }
 
 // End ends a step. Outcome is "" or one word.
