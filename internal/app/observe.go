@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -22,6 +23,8 @@ type observer struct {
 	refused *zap.Logger // sampled
 	metrics *telemetry.Metrics
 	rings   map[string]*keyring // by endpoint
+
+	read, verify, publish prometheus.Observer // the stages
 }
 
 func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*keyring) *observer {
@@ -38,9 +41,6 @@ func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*
 			metrics.Quarantined.WithLabelValues(name, reason)
 		}
 	}
-	for _, stage := range []string{"read", "verify", "publish"} {
-		metrics.Stages.WithLabelValues(stage)
-	}
 	for r := range ingest.ConnRefusals {
 		metrics.RefusedConns.WithLabelValues(string(r))
 	}
@@ -52,7 +52,11 @@ func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*
 			}
 		}
 	}
-	return &observer{log, telemetry.Sampled(log, metrics.LogDropped.Inc), metrics, rings}
+	stage := metrics.Stages.WithLabelValues
+	return &observer{
+		log, telemetry.Sampled(log, metrics.LogDropped.Inc), metrics, rings,
+		stage("read"), stage("verify"), stage("publish"),
+	}
 }
 
 // publishOutcomes lists the possible outcomes of an attempt to publish.
@@ -97,9 +101,9 @@ func (o *observer) Observe(r *ingest.Record) {
 		return
 	}
 	o.metrics.Duration.WithLabelValues(r.Endpoint).Observe(r.Duration.Seconds())
-	o.stage("read", r.Stages.Read)
-	o.stage("verify", r.Stages.Verify)
-	o.stage("publish", r.Stages.Publish)
+	observe(o.read, r.Stages.Read)
+	observe(o.verify, r.Stages.Verify)
+	observe(o.publish, r.Stages.Publish)
 	if r.Claims.SignedText != nil {
 		if !r.Claims.Occurred.IsZero() {
 			o.metrics.Age.WithLabelValues(r.Endpoint).Observe(r.Received.Sub(r.Claims.Occurred).Seconds())
@@ -152,9 +156,9 @@ func (o *observer) RefusedConn(c ingest.RefusedConn) {
 	o.refused.Warn("connection refused: "+c.Refusal.Remedy(), zap.String("kind", string(c.Refusal)), zap.String("answer", c.Answer), zap.String("remote", c.Remote))
 }
 
-func (o *observer) stage(name string, took time.Duration) {
+func observe(stage prometheus.Observer, took time.Duration) {
 	if took > 0 {
-		o.metrics.Stages.WithLabelValues(name).Observe(took.Seconds())
+		stage.Observe(took.Seconds())
 	}
 }
 

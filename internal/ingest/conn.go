@@ -62,7 +62,10 @@ func (c *conn) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	n, wasKept, err := c.receive(p)
-	if n == 0 {
+	switch {
+	case n == 0 && err == nil:
+		return 0, nil
+	case n == 0:
 		return 0, c.broke(p, err)
 	}
 	n, refusal := c.take(p[:n], wasKept)

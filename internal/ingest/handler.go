@@ -107,7 +107,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d := deliveries.Get().(*delivery)
 	defer d.done()
 	d.Handler, d.w, d.r, d.conn, d.held.budget = h, w, r, connOf(r.Context()), &h.inFlight
-	d.began, d.bodyDeadline = h.Now(), time.Now().Add(bodyTimeout)
+	d.began = time.Now()
+	d.bodyDeadline = d.began.Add(bodyTimeout)
 	d.conn.begin(r.ContentLength, &d.held)
 	d.Remote = r.RemoteAddr
 	// The path is compared as it was sent, without one slash at its end. Any other spelling is
@@ -128,7 +129,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.conn.rest() // before the answer, which its sender may never read
 	}
 	d.Outcome, d.Err = d.answer(status, err), err
-	d.Duration, d.Trace = h.Now().Sub(d.began), d.span.ID()
+	d.Duration, d.Trace = time.Since(d.began), d.span.ID()
 	h.Observer.Observe(&d.Record)
 }
 
@@ -181,12 +182,13 @@ func (d *delivery) receive(at *verify.Endpoint) (status publish.Status, err erro
 	if err := d.read(); err != nil {
 		return "", err
 	}
-	d.answerBy = time.Now().Add(answerTime)
+	whole := time.Now()
+	d.answerBy = whole.Add(answerTime)
 	d.conn.work()
 	received := d.Now()
-	d.Received, d.Stages.Read = received, received.Sub(d.began)
+	d.Received, d.Stages.Read = received, whole.Sub(d.began)
 	body, err := d.judge(at, received)
-	d.Stages.Verify = d.Now().Sub(received)
+	d.Stages.Verify = time.Since(whole)
 	if err != nil {
 		return d.quarantine(at, body, received, err)
 	}
@@ -201,9 +203,10 @@ func (d *delivery) receive(at *verify.Endpoint) (status publish.Status, err erro
 // cancels nothing. The deadline counts from the body's last byte, whatever has been waited for
 // since.
 func (d *delivery) publish(m publish.Message) (publish.Status, error) {
-	began := d.Now()
-	defer func() { d.Stages.Publish = d.Now().Sub(began) }()
-	return d.Publisher.Publish(d.span.Into(untilContext{context.Background(), d.answerBy}), m)
+	began := time.Now()
+	status, err := d.Publisher.Publish(d.span.Into(untilContext{context.Background(), d.answerBy}), m)
+	d.Stages.Publish = time.Since(began)
+	return status, err
 }
 
 // untilContext has a deadline without a timer: the publisher reads the deadline when it begins to
