@@ -21,8 +21,8 @@ import (
 type Config struct {
 	HTTPAddr    Address `env:"HTTP_ADDR" envDefault:":8080" doc:"the public listener: webhooks and nothing else"`
 	AdminAddr   Address `env:"ADMIN_ADDR" envDefault:":9090" doc:"the admin listener: probes and metrics; keep it inside"`
-	TLSCertFile File    `env:"TLS_CERT_FILE" doc:"certificate, with its chain, in PEM: TLS on the public listener; read again when it changes"`
-	TLSKeyFile  File    `env:"TLS_KEY_FILE" doc:"key of TLS_CERT_FILE, in PEM; read again when it changes"`
+	TLSCertFile File    `env:"TLS_CERT_FILE" doc:"certificate with its chain, PEM: TLS on the public listener; reloaded when it changes"`
+	TLSKeyFile  File    `env:"TLS_KEY_FILE" doc:"key of TLS_CERT_FILE, PEM; reloaded when it changes"`
 
 	NATSURL         ServerList    `env:"NATS_URL" fallback:"an embedded nats-server" doc:"the NATS servers, comma-separated"`
 	NATSCreds       File          `env:"NATS_CREDS" doc:"credentials file (JWT and seed)"`
@@ -33,44 +33,44 @@ type Config struct {
 	NATSCA          File          `env:"NATS_CA" doc:"certificate authorities that sign the servers' certificates, PEM"`
 	NATSCert        File          `env:"NATS_CERT" doc:"client certificate, PEM"`
 	NATSKey         File          `env:"NATS_KEY" doc:"key of NATS_CERT, PEM"`
-	NATSTLSFirst    bool          `env:"NATS_TLS_FIRST" envDefault:"false" doc:"start with the TLS handshake: for servers with handshake_first in their tls block"`
-	NATSInboxPrefix SubjectTokens `env:"NATS_INBOX_PREFIX" envDefault:"_INBOX" doc:"prefix of the subjects on which NATS answers; an account may allow no other"`
+	NATSTLSFirst    bool          `env:"NATS_TLS_FIRST" envDefault:"false" doc:"begin with the TLS handshake, for servers with handshake_first"`
+	NATSInboxPrefix SubjectTokens `env:"NATS_INBOX_PREFIX" envDefault:"_INBOX" doc:"prefix of the subjects on which NATS answers"`
 	NATSJSDomain    SubjectTokens `env:"NATS_JS_DOMAIN" doc:"JetStream domain, for a leaf node"`
 
-	EmbeddedNATSAddr Address `env:"EMBEDDED_NATS_ADDR" envDefault:"127.0.0.1:4222" doc:"address of the embedded nats-server, without NATS_URL; an address other than loopback needs NATS_TOKEN or NATS_USER and NATS_PASSWORD"`
-	DataDir          string  `env:"DATA_DIR" envDefault:"./data" doc:"directory of the spool and of the embedded server's store; each instance needs one of its own"`
+	EmbeddedNATSAddr Address `env:"EMBEDDED_NATS_ADDR" envDefault:"127.0.0.1:4222" doc:"address of the embedded nats-server; other than loopback it needs NATS_TOKEN or NATS_USER and NATS_PASSWORD"`
+	DataDir          string  `env:"DATA_DIR" envDefault:"./data" doc:"directory of the spool and the embedded store; each instance needs its own"`
 
 	SubjectPrefix    SubjectTokens `env:"SUBJECT_PREFIX" envDefault:"webhooks" doc:"events go to {prefix}.{endpoint}.{event}"`
 	StreamName       StreamName    `env:"STREAM_NAME" envDefault:"WEBHOOKS" doc:"the JetStream stream on {prefix}.>"`
-	StreamManage     bool          `env:"STREAM_MANAGE" envDefault:"true" doc:"create the stream if it is missing, and apply the STREAM_ variables that are set to an existing one, unless it would shrink"`
+	StreamManage     bool          `env:"STREAM_MANAGE" envDefault:"true" doc:"create a missing stream, and apply the STREAM_ variables that are set, unless the stream would shrink"`
 	StreamReplicas   int           `env:"STREAM_REPLICAS" envDefault:"1" takes:"1 to 5, on an embedded server 1" doc:"copies of the stream in a NATS cluster"`
 	StreamMaxAge     time.Duration `env:"STREAM_MAX_AGE" envDefault:"168h" takes:"a duration such as 168h or 7d, or 0s for no limit" doc:"how long the stream keeps an event"`
-	StreamMaxBytes   Size          `env:"STREAM_MAX_BYTES" fallback:"no limit" doc:"how large the stream may grow; when it is full new events are refused, old ones stay"`
+	StreamMaxBytes   Size          `env:"STREAM_MAX_BYTES" fallback:"no limit" doc:"size of the stream; when it is full, new events wait in the spool"`
 	StreamDuplicates time.Duration `env:"STREAM_DUPLICATES" fallback:"largest span in use + 1h" doc:"how long the stream recognises an event that comes again"`
 
 	PublishTimeout    time.Duration `env:"PUBLISH_TIMEOUT" envDefault:"400ms" doc:"how long to wait for JetStream's acknowledgement"`
-	SpoolMaxBytes     Size          `env:"SPOOL_MAX_BYTES" envDefault:"1GiB" doc:"how much may wait in the spool, on disk, while NATS is away"`
-	SpoolDrainTimeout time.Duration `env:"SPOOL_DRAIN_TIMEOUT" envDefault:"0s" doc:"how long to keep delivering the spool at the end, in addition to SHUTDOWN_TIMEOUT"`
+	SpoolMaxBytes     Size          `env:"SPOOL_MAX_BYTES" envDefault:"1GiB" doc:"how much may wait in the spool while NATS is away"`
+	SpoolDrainTimeout time.Duration `env:"SPOOL_DRAIN_TIMEOUT" envDefault:"0s" doc:"how long to go on delivering the spool at the end, besides SHUTDOWN_TIMEOUT"`
 
-	Quarantine         bool `env:"QUARANTINE" envDefault:"true" doc:"keep deliveries that are signed correctly and can't be published; see bridge quarantine --help"`
-	QuarantineMaxBytes Size `env:"QUARANTINE_MAX_BYTES" envDefault:"64MiB" doc:"how large the quarantine's stream may grow; the oldest go first"`
+	Quarantine         bool `env:"QUARANTINE" envDefault:"true" doc:"keep rightly signed deliveries that can't be published"`
+	QuarantineMaxBytes Size `env:"QUARANTINE_MAX_BYTES" envDefault:"64MiB" doc:"size of the quarantine; the oldest go first"`
 
 	MaxBodyBytes     Size `env:"MAX_BODY_BYTES" envDefault:"512KiB" takes:"a size from 1 to 64MiB, such as 512KiB" doc:"largest body; a larger one is answered 413"`
 	MaxInFlightBytes Size `env:"MAX_IN_FLIGHT_BYTES" envDefault:"64MiB" doc:"bytes received and held at one time; past it deliveries are answered 503"`
 
-	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" doc:"how long to keep accepting after SIGTERM, until load balancers stop sending"`
+	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" doc:"how long to go on accepting after SIGTERM, until load balancers notice"`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"25s" doc:"bound of the shutdown after that"`
 
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug info warn error" doc:"lowest level that is logged"`
 	LogFormat string `env:"LOG_FORMAT" envDefault:"json" oneof:"json console" doc:"json for machines, console for people"`
-	PPROF     bool   `env:"PPROF" envDefault:"false" doc:"profiles at /debug/pprof/ on the admin listener; a heap dump contains secrets and bodies"`
+	PPROF     bool   `env:"PPROF" envDefault:"false" doc:"profiles at /debug/pprof/ on ADMIN_ADDR; a heap dump has secrets and bodies"`
 
-	OTLPEndpoint       URL    `env:"OTEL_EXPORTER_OTLP_ENDPOINT" doc:"OpenTelemetry collector to which spans go by OTLP over HTTP; tracing is off without it. Other OTEL_ variables work as in OpenTelemetry's specification"`
+	OTLPEndpoint       URL    `env:"OTEL_EXPORTER_OTLP_ENDPOINT" doc:"OpenTelemetry collector for spans; without it there is no tracing. Other OTEL_ variables work as OpenTelemetry specifies"`
 	OTLPTracesEndpoint URL    `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" fallback:"OTEL_EXPORTER_OTLP_ENDPOINT and /v1/traces" doc:"the same, for spans alone, with the whole path"`
 	OTLPProtocol       string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" oneof:"http/protobuf" doc:"how spans are sent"`
 	OTELTracesExporter string `env:"OTEL_TRACES_EXPORTER" envDefault:"otlp" oneof:"otlp none" doc:"none: no tracing"`
 	OTELDisabled       bool   `env:"OTEL_SDK_DISABLED" envDefault:"false" doc:"no tracing"`
-	TrustTraceparent   bool   `env:"TRUST_TRACEPARENT" envDefault:"false" doc:"with tracing: continue the trace of a request's traceparent header; only if a proxy in front of the bridge sets or removes it"`
+	TrustTraceparent   bool   `env:"TRUST_TRACEPARENT" envDefault:"false" doc:"continue the trace of a request's traceparent header; only if a proxy in front sets or removes it"`
 
 	// Endpoints has the default endpoint of each provider whose secrets are set, then the further
 	// ones by number.
@@ -85,13 +85,13 @@ type Config struct {
 // Endpoint is one path of the public listener. The variables of a provider's default endpoint begin
 // with its name (<PROVIDER>_SECRETS), those of further ones with ENDPOINTS_ and a number.
 type Endpoint struct {
-	Name        string        `env:"NAME" takes:"1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name" doc:"name of the endpoint: its path, its token in the subject, its label in the metrics"`
+	Name        string        `env:"NAME" takes:"1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name" doc:"name of the endpoint in its path, in subjects and in metrics"`
 	Provider    string        `env:"PROVIDER" oneof:"providers" doc:"whose webhooks it receives"`
 	Secrets     secretList    `env:"SECRETS" doc:"the shared secrets, comma-separated, the current one first"`
-	SecretsFile File          `env:"SECRETS_FILE" doc:"file with the shared secrets, one a line, the current one first; read again when it changes"`
-	Signature   string        `env:"SIGNATURE" doc:"what the signature covers; see docs/which-scheme.md to find out"`
+	SecretsFile File          `env:"SECRETS_FILE" doc:"file with the shared secrets, one a line, the current one first; reloaded when it changes"`
+	Signature   string        `env:"SIGNATURE" doc:"what the signature covers; to find out, see docs/providers.md#which-scheme"`
 	Tolerance   time.Duration `env:"TOLERANCE" takes:"a duration above 0, such as 5m, 24h or 7d" doc:"how far a delivery's time may be off"`
-	Freshness   string        `env:"FRESHNESS" doc:"what proves that a delivery is fresh: also its signed createdAt (signed), or its unsigned time alone (time)"`
+	Freshness   string        `env:"FRESHNESS" doc:"what must be fresh: the signed createdAt too (signed), or the unsigned time alone (time)"`
 
 	// Settings describe the vendor, where the provider takes them: those that are set, and what the
 	// provider fills in.

@@ -15,7 +15,7 @@ import (
 )
 
 // transcripts are the documents whose console blocks are run.
-var transcripts = []string{"README.md", "docs/operations.md", "docs/which-scheme.md"}
+var transcripts = []string{"README.md", "docs/operations.md", "docs/providers.md"}
 
 // A console block is a transcript: commands after "$ ", each followed by what it prints. The commands of a
 // document are run in order, by one shell, beside a bridge, and must print lines of the same shape: digits

@@ -37,34 +37,36 @@ func every() *telemetry.Metrics {
 func TestMetricsDocument(t *testing.T) {
 	const file = "../../docs/metrics.md"
 	var out bytes.Buffer
-	fmt.Fprint(&out, `# Metrics
+	out.WriteString(`# Metrics
 
 <!-- made from the code: go generate ./... -->
 
-At `+"`/metrics`"+` on `+"`ADMIN_ADDR`"+`, in Prometheus' format, with Go's (`+"`go_*`"+`) and the process' own
-(`+"`process_*`"+`). No label holds what an unauthenticated sender chose. `+"`deploy/observability`"+` has a
-dashboard and alerts made of them, [runbook.md](runbook.md) says what to do at each alert.
+At `+"`/metrics`"+` on `+"`ADMIN_ADDR`"+`, with Go's (`+"`go_*`"+`) and the process' own (`+"`process_*`"+`). No label holds
+what an unauthenticated sender chose. `+"`deploy/observability`"+` has a dashboard and alerts, the
+[runbook](runbook.md) what to do at each alert. Behind each name stand its labels.
 
-| metric | type | labels | |
-|---|---|---|---|
 `)
 	for _, d := range describe(every()) {
-		labels := make([]string, len(d.Labels))
-		for i, label := range d.Labels {
+		var labels []string
+		for _, label := range d.Labels {
 			name, values, fixed := strings.Cut(label, "=")
-			labels[i] = "`" + name + "`"
-			if fixed && name != "version" && name != "goversion" && name != "endpoint" {
-				labels[i] += ": " + strings.ReplaceAll(values, "|", ", ")
+			if fixed && name != "version" && name != "goversion" && name != "endpoint" && name != "kind" && name != "cause" {
+				name += ": " + strings.ReplaceAll(values, "|", ", ")
 			}
+			labels = append(labels, name)
 		}
-		fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", d.Name, d.Type, strings.Join(labels, "; "), d.Help)
+		of := ""
+		if labels != nil {
+			of = " (" + strings.Join(labels, "; ") + ")"
+		}
+		writeItem(&out, fmt.Sprintf("`%s`%s: %s", d.Name, of, d.Help))
 	}
 	fmt.Fprintf(&out, `
-The `+"`outcome`"+` of a delivery is `+"`stored`, `duplicate`, `spooled` or `quarantined`"+`, all answered 200, or one of the
-[refusals](operations.md#all-deliveries-are-refused). A `+"`reason`"+` of quarantine is one of %s.
-
-The `+"`way`"+` of a publish is `+"`%s`, or `%s`"+` from the spool. Its `+"`outcome`"+` is `+"`stored`, `duplicate`, `found`"+` (a
-look-up found it stored already), or one of the [causes](operations.md#nats-is-away) of a failure.
+The outcome of a delivery is `+"`stored`, `duplicate`, `spooled` or `quarantined`"+`, all answered 200, or
+one of the [refusals](operations.md#answers). A reason of quarantine is
+%s. A message's kind is event, quarantine or refused. The
+way of a publish is `+"`%s`, or `%s`"+` from the spool; its outcome is `+"`stored`, `duplicate`, `found`"+`
+(it was stored already), or one of the [causes](operations.md#nats-is-away) of failure.
 `, strings.Join(ingest.Reasons(), ", "), relay.Direct, relay.FromSpool)
 	if *updateMetrics {
 		if err := os.WriteFile(file, out.Bytes(), 0o644); err != nil {
@@ -78,6 +80,21 @@ look-up found it stored already), or one of the [causes](operations.md#nats-is-a
 	if diff := cmp.Diff(strings.Split(string(got), "\n"), strings.Split(out.String(), "\n")); diff != "" {
 		t.Errorf("%s has drifted from the code, run `go generate ./...` (-file +code):\n%s", file, diff)
 	}
+}
+
+// writeItem writes an item of a list in lines of at most 100 columns.
+func writeItem(out *bytes.Buffer, text string) {
+	column := 1
+	out.WriteString("-")
+	for word := range strings.FieldsSeq(text) {
+		if column+1+len(word) > 100 {
+			out.WriteString("\n ")
+			column = 1
+		}
+		out.WriteString(" " + word)
+		column += 1 + len(word)
+	}
+	out.WriteString("\n")
 }
 
 // docs/operations.md has a row for each outcome and each cause.

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,18 +47,37 @@ func TestConfigurationDocument(t *testing.T) {
 	}
 }
 
+// markdownTable has a row for each meaning. What a variable takes is shown only if no other takes the
+// same: the document's introduction has the common kinds.
 func markdownTable(variables []config.Variable) string {
 	var b strings.Builder
-	b.WriteString("| variable | default | takes | meaning |\n|---|---|---|---|\n")
+	b.WriteString("| variable, with its default | meaning |\n|---|---|\n")
+	taking := make(map[string]int)
 	for _, v := range variables {
-		def := ""
-		if v.Default != "" {
-			def = "`" + v.Default + "`"
-			if strings.Contains(v.Default, " ") {
-				def = v.Default
+		taking[v.Type]++
+	}
+	for i, v := range variables {
+		alike := func(other config.Variable) bool { return other.Doc == v.Doc }
+		if slices.ContainsFunc(variables[:i], alike) {
+			continue
+		}
+		var names []string
+		for _, other := range variables {
+			switch {
+			case !alike(other):
+			case other.Default == "the provider's":
+				names = append(names, "`"+other.Name+"`")
+			case strings.Contains(other.Default, " "):
+				names = append(names, "`"+other.Name+"` ("+other.Default+")")
+			default:
+				names = append(names, "`"+strings.TrimSuffix(other.Name+"="+other.Default, "=")+"`")
 			}
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", v.Name, def, v.Type, strings.ReplaceAll(v.Doc, "|", "\\|"))
+		meaning := v.Doc
+		if len(names) == 1 && taking[v.Type] == 1 {
+			meaning += " (" + v.Type + ")"
+		}
+		fmt.Fprintf(&b, "| %s | %s |\n", strings.Join(names, " "), strings.ReplaceAll(meaning, "|", "\\|"))
 	}
 	return b.String()
 }

@@ -42,39 +42,39 @@ var latencies = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5,
 func NewMetrics(version string) *Metrics {
 	m := &Metrics{Registry: prometheus.NewRegistry()}
 	m.Deliveries = m.counter("webhook_bridge_deliveries_total",
-		"Requests to the public listener by outcome: stored, duplicate, spooled and quarantined are answered 200, all others are refused. The endpoint is empty if the path isn't an endpoint's.",
+		"Requests to the public listener; the endpoint is empty if the path isn't an endpoint's.",
 		"endpoint", "outcome")
 	m.Duration = m.histogram("webhook_bridge_delivery_duration_seconds",
 		"Time from a request's headers to its answer.",
 		latencies, "endpoint")
 	m.Stages = m.histogram("webhook_bridge_stage_duration_seconds",
-		"Time for the stages of a delivery: read, from the headers to the end of the body; verify, until it is found authentic or not; publish, until it is durable in JetStream or in the spool.",
+		"Time for the stages of a delivery: read, from the headers to the end of the body; verify; publish, until it is durable in JetStream or in the spool.",
 		latencies, "stage")
 	m.Age = m.histogram("webhook_bridge_delivery_age_seconds",
-		"Time of arrival minus the vendor's time, for correctly signed deliveries, also refused ones. Below 0 a clock is wrong; a growing age means that the vendor is late or our clock is ahead.",
+		"Time of arrival minus the vendor's time, for correctly signed deliveries. Below 0 a clock is wrong; if it grows, the vendor is late or our clock ahead.",
 		[]float64{-300, -60, -10, -1, 0, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600}, "endpoint")
 	m.Accepted = m.gauge("webhook_bridge_last_accepted_timestamp_seconds",
 		"When the last delivery was accepted.",
 		"endpoint")
 	m.RefusedConns = m.counter("webhook_bridge_refused_connections_total",
-		"Connections refused before their request was complete, by kind; the answer is plain text.",
+		"Connections refused before their request was complete.",
 		"kind")
 	m.LogDropped = m.counter("webhook_bridge_log_dropped_total",
-		"Log lines about refused deliveries that were dropped, because there were too many of a kind.").WithLabelValues()
+		"Log lines about refused deliveries that were dropped, because there were too many.").WithLabelValues()
 	m.Published = m.counter("webhook_bridge_publishes_total",
-		"Attempts to publish to JetStream, directly or from the spool, by outcome.",
+		"Attempts to publish to JetStream.",
 		"kind", "way", "outcome")
 	m.Possible = m.counter("webhook_bridge_possible_duplicates_total",
-		"Messages published from the spool of which the stream may have an older copy, because it could not be looked up.",
+		"Messages published from the spool that could not be looked up: the stream may have an older copy.",
 		"kind")
 	m.Quarantined = m.counter("webhook_bridge_quarantined_total",
-		"Deliveries with a correct signature that could not be published and are kept in quarantine.",
+		"Correctly signed deliveries that are kept in quarantine.",
 		"endpoint", "reason")
 	m.Drift = m.counter("webhook_bridge_payload_drift_total",
-		"Accepted deliveries in which a member is missing or of another kind than the vendor documents. They are published all the same; new members don't count.",
+		"Published deliveries in which a documented member is missing or of another kind; new members don't count.",
 		"endpoint")
 	m.Signatures = m.counter("webhook_bridge_signatures_verified_total",
-		"Correct signatures by scheme and by the position of the secret that verified them: 0 is the current secret. A position restarts at 0 when it gets another secret.",
+		"Correct signatures by scheme and by the position of the secret, 0 for the current one. A position counts anew when it gets another secret.",
 		"endpoint", "scheme", "secret")
 	m.LastVerified = m.gauge("webhook_bridge_secret_last_verified_timestamp_seconds",
 		"When the secret now at this position last verified a signature; 0: not since the start.",

@@ -44,8 +44,8 @@ var Provider = verify.Provider{
 	Name:  "flock",
 	Title: "Flock",
 	Site:  "https://withflock.com",
-	About: "Referral campaigns. Its page on webhooks says in its prose that the timestamp and the data are signed, and signs the whole body in its code; " +
-		"no other source shows a delivery. It sends each event once and never again. Only `invitee.accepted` has a documented payload; the names of the others were seen elsewhere.",
+	About: "referral campaigns. Its page's prose signs the timestamp and the data, its code the whole body. " +
+		"It sends each event once and never again. Only `invitee.accepted` has a documented payload; the other names were seen elsewhere.",
 	Register:   "app.withflock.com, *Webhooks*",
 	SecretAt:   "on the *Secrets* page",
 	TypePrefix: "com.withflock.",

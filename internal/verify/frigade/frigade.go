@@ -48,10 +48,10 @@ var Provider = verify.Provider{
 	Name:  "frigade",
 	Title: "Frigade",
 	Site:  "https://frigade.com",
-	About: "Product onboarding. Its older page signs `data`, its newer one the whole body; its prose says hexadecimal and its code base64. " +
-		"It waits 1000 ms for an answer, as the body's `timeout` says, and tries five times more with growing pauses. " +
+	About: "product onboarding. Its older page signs `data`, its newer one the whole body. " +
+		"It waits 1000 ms for an answer, and tries five times more with growing pauses. " +
 		"Anyone with the public browser key can make flow responses: a valid signature proves that Frigade sent it, not that a user did it. " +
-		"`data.createdAt` is the browser's clock. Its secret can't be rotated: a second subscription has another one, and meanwhile each event comes twice.",
+		"Its secret can't be rotated: a second subscription has another one, and meanwhile each event comes twice.",
 	Register:   "dashboard, *Webhooks*, *New webhook*",
 	SecretAt:   "made with the webhook",
 	TypePrefix: "com.frigade.",

@@ -14,8 +14,8 @@ var presets = []*verify.Provider{
 	{
 		Name: "standard-webhooks", Title: "Standard Webhooks", Site: "https://www.standardwebhooks.com",
 		Source:   "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
-		Register: "at any vendor that follows the specification, and at those that send through Svix",
-		About:    "The signature covers the id, the time and the body, so that a replay is refused after the tolerance and is a duplicate before. Signatures of version `v1a` (ed25519) are passed over.",
+		Register: "at any vendor that follows the specification or sends through Svix",
+		About:    "The id is signed too. Signatures of version `v1a` (ed25519) are passed over.",
 		Settings: verify.Settings{
 			SignatureHeader: "webhook-signature", SignatureFormat: "v1,{base64}",
 			Signed:    "{header:webhook-id}.{timestamp}.{body}",
@@ -28,9 +28,9 @@ var presets = []*verify.Provider{
 	{
 		Name: "github", Title: "GitHub", Site: "https://github.com",
 		Source:   "https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries",
-		Register: "in the settings of a repository, an organization or an app, under *Webhooks*; either content type will do",
-		About: "The event's name is in a header, `X-GitHub-Event`, which isn't signed: the holder of one delivery can give it another name, but no other id. " +
-			"No time is signed. `ping`, which GitHub sends first, is an event like any other. GitHub doesn't try again by itself; a redelivery is the same event while the stream remembers it.",
+		Register: "in the settings of a repository, an organization or an app, under *Webhooks*, with either content type",
+		About: "The event's name isn't signed: the holder of a delivery can give it another name, but no other id. " +
+			"`ping`, which GitHub sends first, is an event like any other. GitHub doesn't try again by itself; a redelivery is the same event while the stream remembers it.",
 		Settings: verify.Settings{
 			SignatureHeader: "X-Hub-Signature-256", SignatureFormat: "sha256={hex}", Signed: "{body}",
 			Event: "header:X-GitHub-Event", User: "body:sender.id", TypePrefix: "com.github.",
@@ -41,8 +41,8 @@ var presets = []*verify.Provider{
 	{
 		Name: "stripe", Title: "Stripe", Site: "https://stripe.com",
 		Source:   "https://docs.stripe.com/webhooks/signature",
-		Register: "in the workbench under *Webhooks*, as the URL of an event destination; the secret begins with `whsec_` and is used as it stands",
-		About:    "Each attempt has a time and a signature of its own, and `pending_webhooks` in the body may differ, so the id is made of the event's `id`. While a secret is rolled each delivery has a signature of both.",
+		Register: "in the workbench under *Webhooks*, as the URL of an event destination; the secret is used as it stands, with `whsec_`",
+		About:    "Each attempt has another time, and perhaps another `pending_webhooks`, so the id is made of the event's `id`. While a secret is rolled, each delivery has a signature of both.",
 		Settings: verify.Settings{
 			SignatureHeader: "Stripe-Signature", SignatureFormat: "t={timestamp},v1={hex}",
 			Signed: "{timestamp}.{body}", Timestamp: "signature", TimestampUnit: "s",
@@ -55,9 +55,9 @@ var presets = []*verify.Provider{
 	{
 		Name: "slack", Title: "Slack", Site: "https://slack.com",
 		Source:   "https://api.slack.com/authentication/verifying-requests-from-slack",
-		Register: "in the app's settings, under *Event Subscriptions* or *Interactivity*; the secret is the signing secret under *Basic Information*",
-		About: "When the address is entered Slack sends `url_verification` and wants its `challenge` back. The bridge publishes it like any event and doesn't answer it: answer it once by other means, or let a proxy do so. " +
-			"Interactions come as a form, of which `payload` is the event's data. Slash commands are forms without `payload`, and refused.",
+		Register: "in the app's settings, under *Event Subscriptions* or *Interactivity*; the secret is under *Basic Information*",
+		About: "When the address is entered, Slack sends `url_verification` and wants its `challenge` back. The bridge publishes it like any event and doesn't answer it: answer it once by other means. " +
+			"Of a form (interactions) the field `payload` is the data. Slash commands, forms without `payload`, are refused.",
 		Settings: verify.Settings{
 			SignatureHeader: "X-Slack-Signature", SignatureFormat: "v0={hex}",
 			Signed: "v0:{timestamp}:{body}", Timestamp: "header:X-Slack-Request-Timestamp", TimestampUnit: "s",
@@ -69,9 +69,9 @@ var presets = []*verify.Provider{
 	{
 		Name: "shopify", Title: "Shopify", Site: "https://www.shopify.com",
 		Source:   "https://shopify.dev/docs/apps/build/webhooks/subscribe/https",
-		Register: "with the Admin API or in `shopify.app.toml`, as the URI of a subscription; the secret is the app's client secret, of a shop's own webhooks the one under *Notifications*",
-		About: "The event's name is in a header, `X-Shopify-Topic`, which isn't signed, and no time is. Topics that send the same body at the same moment, as `orders/create` and `orders/paid` may, " +
-			"are one event to one endpoint: give each of them an endpoint of its own. Shopify tries again for four hours: `STREAM_DUPLICATES=5h` recognises all of them.",
+		Register: "with the Admin API or in `shopify.app.toml`; the secret is the app's client secret, of a shop's own webhooks the one under *Notifications*",
+		About: "The event's name isn't signed. Topics that may send the same body at the same moment, such as `orders/create` and `orders/paid`, " +
+			"need an endpoint each, or they are one event. Shopify tries again for four hours: set `STREAM_DUPLICATES=5h`.",
 		Settings: verify.Settings{
 			SignatureHeader: "X-Shopify-Hmac-Sha256", SignatureFormat: "{base64}", Signed: "{body}",
 			Event: "header:X-Shopify-Topic", User: "body:customer.id", TypePrefix: "com.shopify.",
@@ -82,7 +82,7 @@ var presets = []*verify.Provider{
 	{
 		Name: custom, Title: "any other", Source: "the vendor's page",
 		Register: "where the vendor's page says",
-		About:    "All of it is yours to describe: see below.",
+		About:    "See below.",
 		Settings: verify.Settings{TimestampUnit: "s", SecretEncoding: "text"},
 		Events:   []string{"example.created"},
 		Samples:  []string{`{"example":true}`},

@@ -25,8 +25,7 @@ var updateDocuments = flag.Bool("update-documents", false, "write what the docum
 // them.
 func TestDocuments(t *testing.T) {
 	for file, made := range map[string]func(t *testing.T, text string) string{
-		"README.md":            between(registering),
-		"docs/which-scheme.md": between(schemes),
+		"README.md": between(registering),
 		"docs/providers.md": func(t *testing.T, text string) string {
 			return marked("presets", described)(t, between(all)(t, text))
 		},
@@ -77,32 +76,15 @@ func registering() string {
 	return out
 }
 
-func schemes() string {
-	out := "| provider | what may be signed | variable |\n|---|---|---|\n"
-	for _, p := range providers.All {
-		var covers []string
-		for _, s := range p.Schemes {
-			covers = append(covers, signs(p, s))
-		}
-		out += fmt.Sprintf("| %s | %s | `%s`: %s |\n", p.Title, strings.Join(covers, ", or "), p.Variable("SIGNATURE"), choice(p.Signatures()))
-	}
-	return out
-}
-
-// signs returns what a scheme covers, in words.
+// signs says what a scheme signs.
 func signs(p *verify.Provider, s verify.Scheme) string {
 	switch {
 	case len(s.Members) > 0:
-		return "its `" + strings.Join(s.Members, "` and `") + "` (`" + s.Name + "`)"
+		return "signs the body's `" + strings.Join(s.Members, "` and `") + "`"
 	case p.Member != "":
-		return "the whole body (`" + s.Name + "`, in the header only)"
+		return "signs the whole body, in the header only"
 	}
-	return "the whole body (`" + s.Name + "`)"
-}
-
-// choice lists words; the first is the default.
-func choice(words []string) string {
-	return "`" + words[0] + "` (default)" + strings.TrimSuffix(", `"+strings.Join(words[1:], "`, `")+"`", ", ``")
+	return "signs the whole body"
 }
 
 // described lists the providers that settings describe.
@@ -114,16 +96,16 @@ func described() string {
 		}
 		about := p.About
 		if p.Site != "" {
-			about += " Register `https://hooks.example.com/webhooks/NAME` " + p.Register + ". [Source](" + p.Source + ")."
+			about += " Register it " + p.Register + ". [Source](" + p.Source + ")."
 		}
 		if configured, problems := p.Configure("example", verify.Settings{}); problems == nil {
 			covers := "the body and the time"
 			if configured.Schemes[0].Name == hmac.Body {
-				covers = "the body, and no time: a replay is stopped by `STREAM_DUPLICATES` alone"
+				covers = "the body and no time"
 			}
-			about += " Signed: " + covers + " (`signed` is `" + configured.Schemes[0].Name + "`)."
+			about += " It signs " + covers + " (`" + configured.Schemes[0].Name + "`)."
 		}
-		fmt.Fprintf(&out, "### `%s`: %s\n\n%s", p.Name, p.Title, wrap(about))
+		fmt.Fprintf(&out, "### `%s`: %s\n\n%s", p.Name, p.Title, wrap(about, ""))
 		var settings strings.Builder
 		for _, s := range p.Settings.List() {
 			if s.Value != "" {
@@ -137,8 +119,8 @@ func described() string {
 	return out.String()
 }
 
-// wrap breaks a paragraph into lines of at most 100 columns.
-func wrap(paragraph string) string {
+// wrap breaks a paragraph into lines of at most 100 columns, of which all but the first are indented.
+func wrap(paragraph, indent string) string {
 	var out strings.Builder
 	column := 0
 	for word := range strings.FieldsSeq(paragraph) {
@@ -146,8 +128,8 @@ func wrap(paragraph string) string {
 		switch {
 		case column == 0:
 		case column+1+width > 100:
-			out.WriteByte('\n')
-			column = 0
+			out.WriteString("\n" + indent)
+			column = len(indent)
 		default:
 			out.WriteByte(' ')
 			column++
@@ -164,33 +146,30 @@ func all() string {
 		if i > 0 {
 			out.WriteByte('\n')
 		}
-		fmt.Fprintf(&out, "## %s\n\n%s\n| | |\n|---|---|\n", p.Title, wrap(p.About))
-		row := func(name, value string) { fmt.Fprintf(&out, "| %s | %s |\n", name, value) }
-		row("home page", "<"+p.Site+">")
-		row("endpoint", fmt.Sprintf("`/webhooks/%s`; register it at %s", p.Name, p.Register))
-		row("secret", fmt.Sprintf("%s; `%s` or `%s`", p.SecretAt, p.Variable("SECRETS"), p.Variable("SECRETS_FILE")))
+		fmt.Fprintf(&out, "## %s\n\n%s\n", p.Title, wrap("["+p.Title+"]("+p.Site+"): "+p.About, ""))
+		item := func(format string, args ...any) {
+			out.WriteString(wrap("- "+fmt.Sprintf(format, args...), "  "))
+		}
 		where := "the header `" + p.Header + "`"
 		if p.Member != "" {
-			where += ", or the body's `" + p.Member + "` where it doesn't sign all of the body"
+			where += " or the body's `" + p.Member + "`"
 		}
-		var encodings []string
+		var encodings, schemes []string
 		for _, e := range p.Encodings {
 			encodings = append(encodings, string(e))
 		}
-		row("signature", fmt.Sprintf("HMAC-SHA256 in %s, in %s", strings.Join(encodings, " or "), where))
 		for _, s := range p.Schemes {
-			row("scheme `"+s.Name+"`", "signs "+strings.TrimSuffix(signs(p, s), " (`"+s.Name+"`)"))
+			schemes = append(schemes, "`"+s.Name+"` "+signs(p, s))
 		}
-		row("`"+p.Variable("SIGNATURE")+"`", choice(p.Signatures()))
-		row("`"+p.Variable("TOLERANCE")+"`", fmt.Sprintf("`%s` (default); its time may lie `%s` in the future", short(p.Tolerance), short(p.AheadOf(p.Tolerance))))
+		item("**signature**: HMAC-SHA256 in %s, in %s", strings.Join(encodings, " or "), where)
+		item("**`%s`**, by default `%s`: %s", p.Variable("SIGNATURE"), p.Signatures()[0], strings.Join(schemes, "; "))
+		item("**`%s`**: `%s` back by default, and `%s` ahead", p.Variable("TOLERANCE"), short(p.Tolerance), short(p.AheadOf(p.Tolerance)))
 		if p.SignedTime != "" {
-			row("`"+p.Variable("FRESHNESS")+"`", choice(p.Freshness())+": `"+verify.FreshnessSigned+"` holds `"+p.SignedTime+"` to the tolerance too")
+			item("**`%s`**: `%s` by default, so that `%s` must be fresh too", p.Variable("FRESHNESS"), p.Freshness()[0], p.SignedTime)
 		}
-		row("`type`", "`"+p.TypePrefix+"` and the event's name")
-		row("`entity`, `entityid`", p.Attributes.Entity+"; "+p.Attributes.EntityID)
-		row("`userid`", p.Attributes.UserID)
-		row("`time`", p.Attributes.Time)
-		row("known events", "`"+strings.Join(p.Events, "`, `")+"`")
+		item("**attributes**: `type` is `%s` and the event's name; `entity` is %s; `entityid` is %s; `userid` is %s; `time` is %s",
+			p.TypePrefix, p.Attributes.Entity, p.Attributes.EntityID, p.Attributes.UserID, p.Attributes.Time)
+		item("**known events**: `%s`", strings.Join(p.Events, "`, `"))
 	}
 	return out.String()
 }
