@@ -33,32 +33,26 @@ func completeFiles(c *cobra.Command, flags ...string) {
 
 // completeEndpoint completes the endpoints with a secret in the environment, or without any the
 // providers: the command's error then names the missing variable.
-func completeEndpoint(environ []string) cobra.CompletionFunc {
-	return func(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
-		cfg, err := load(environ)
-		if err == nil {
-			for _, e := range cfg.Endpoints {
-				names = append(names, e.Name)
-			}
-		}
-		if len(names) == 0 {
-			names = providers.Names()
-		}
-		return names, cobra.ShellCompDirectiveNoFileComp
+func (p program) completeEndpoint(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
+	cfg, _ := p.load()
+	for _, e := range cfg.Endpoints {
+		names = append(names, e.Name)
 	}
+	if len(names) == 0 {
+		names = providers.Names()
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeSend completes ENDPOINT and EVENT.
-func completeSend(environ []string) cobra.CompletionFunc {
-	return func(c *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
-		switch len(args) {
-		case 0:
-			return completeEndpoint(environ)(c, args, text)
-		case 1:
-			return knownEvents(), cobra.ShellCompDirectiveNoFileComp
-		}
-		return nil, cobra.ShellCompDirectiveNoFileComp
+func (p program) completeSend(c *cobra.Command, args []string, text string) ([]string, cobra.ShellCompDirective) {
+	switch len(args) {
+	case 0:
+		return p.completeEndpoint(c, args, text)
+	case 1:
+		return knownEvents(), cobra.ShellCompDirectiveNoFileComp
 	}
+	return nil, cobra.ShellCompDirectiveNoFileComp
 }
 
 // knownEvents returns the known events of all providers.

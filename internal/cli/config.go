@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +15,7 @@ import (
 
 //go:generate go test -run TestConfigurationDocument . -update-configuration
 
-func configCommand(environ []string, io stdio) *cobra.Command {
+func configCommand(prog program) *cobra.Command {
 	var check, presets bool
 	c := &cobra.Command{
 		Use:   "config",
@@ -26,25 +27,24 @@ in force and its meaning. Secrets are hidden. Mistakes are printed on standard e
 		Args: noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			if presets {
-				return printPresets(io.out)
+				printPresets(prog.out)
+				return nil
 			}
-			cfg, warnings, err := config.Load(environ)
+			cfg, warnings, err := config.Load(prog.environ)
 			if !check {
 				var problems config.Problems
 				errors.As(err, &problems)
-				if err := printVariables(io.out, cfg.Variables(), problems); err != nil {
-					return err
-				}
+				printVariables(prog.out, cfg.Variables(), problems)
 			}
 			for _, warning := range warnings {
-				_, _ = fmt.Fprintf(io.err, "warning: %s\n", warning)
+				_, _ = fmt.Fprintf(prog.err, "warning: %s\n", warning)
 			}
 			switch {
 			case err != nil && !check:
-				_, _ = fmt.Fprintf(io.err, "`bridge serve` would refuse this environment:\n  %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
+				_, _ = fmt.Fprintf(prog.err, "`bridge serve` would refuse this environment:\n  %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 				return nil
 			case err == nil && check:
-				_, _ = fmt.Fprintln(io.err, "the configuration is good")
+				_, _ = fmt.Fprintln(prog.err, "the configuration is good")
 			}
 			return err
 		},
@@ -55,47 +55,37 @@ in force and its meaning. Secrets are hidden. Mistakes are printed on standard e
 }
 
 // printVariables prints a block for each variable, readable at any width.
-func printVariables(w io.Writer, variables []config.Variable, problems config.Problems) error {
-	var b strings.Builder
+func printVariables(w io.Writer, variables []config.Variable, problems config.Problems) {
 	for _, v := range variables {
-		value := v.Value
-		if value == "" {
-			value = "(not set)"
-		}
+		value, origin := cmp.Or(v.Value, "(not set)"), ""
 		for _, p := range problems {
 			if p.Variable == v.Name && p.Got != "" {
 				value = p.Got + " (can't be used)"
 			}
 		}
-		fmt.Fprintf(&b, "%s=%s\n    %s\n    takes %s", v.Name, value, v.Doc, v.Type)
 		switch {
 		case v.Origin != "":
-			fmt.Fprintf(&b, "; filled in by the preset %s", v.Origin)
+			origin = "; filled in by the preset " + v.Origin
 		case v.Default != "":
-			fmt.Fprintf(&b, "; default: %s", v.Default)
+			origin = "; default: " + v.Default
 		}
-		b.WriteString("\n\n")
+		_, _ = fmt.Fprintf(w, "%s=%s\n    %s\n    takes %s%s\n\n", v.Name, value, v.Doc, v.Type, origin)
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 // printPresets prints the providers that settings describe, with the variables that each fills in.
-func printPresets(w io.Writer) error {
-	var b strings.Builder
+func printPresets(w io.Writer) {
 	for _, p := range providers.Described {
-		fmt.Fprintf(&b, "ENDPOINTS_<i>_PROVIDER=%s\n    %s", p.Name, p.Title)
+		source := ""
 		if p.Site != "" {
-			fmt.Fprintf(&b, ", as %s says", p.Source)
+			source = fmt.Sprintf(", as %s says", p.Source)
 		}
-		b.WriteByte('\n')
+		_, _ = fmt.Fprintf(w, "ENDPOINTS_<i>_PROVIDER=%s\n    %s%s\n", p.Name, p.Title, source)
 		for _, s := range p.Settings.List() {
 			if s.Value != "" {
-				fmt.Fprintf(&b, "    ENDPOINTS_<i>_%s=%s\n", s.Variable, s.Value)
+				_, _ = fmt.Fprintf(w, "    ENDPOINTS_<i>_%s=%s\n", s.Variable, s.Value)
 			}
 		}
-		b.WriteByte('\n')
+		_, _ = fmt.Fprintln(w)
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }

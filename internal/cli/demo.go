@@ -26,7 +26,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-func demoCommand(environ []string, stdio stdio) *cobra.Command {
+func demoCommand(prog program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
 		Short: "Run all of it on this machine and send sample events",
@@ -44,13 +44,13 @@ is in use a free port is taken.`,
 				return fmt.Errorf("making a directory: %w", err)
 			}
 			defer func() { _ = os.RemoveAll(dir) }()
-			d := demo{io: stdio}
-			if err := d.start(c.Context(), environ, dir); err != nil {
+			d := demo{program: prog}
+			if err := d.start(c.Context(), dir); err != nil {
 				return err
 			}
 			work, ctx := errgroup.WithContext(c.Context())
 			work.Go(func() error { return d.bridge.Run(ctx) })
-			work.Go(func() error { return servePage(ctx, d.page, d.config, quiet) })
+			work.Go(func() error { return quiet.servePage(ctx, d.page, d.config) })
 			work.Go(func() error { return unlessEnded(ctx, d.show(ctx)) })
 			return work.Wait()
 		},
@@ -59,14 +59,14 @@ is in use a free port is taken.`,
 
 // demo is a bridge of its own, and its live page.
 type demo struct {
-	io     stdio
+	program
 	config *config.Config
 	bridge *app.App
 	page   net.Listener
 }
 
 // start makes the bridge and the page, which serve once they are run.
-func (d *demo) start(ctx context.Context, environ []string, dir string) (err error) {
+func (d *demo) start(ctx context.Context, dir string) (err error) {
 	vars := []string{"DATA_DIR=" + dir, "LOG_FORMAT=console", "LOG_LEVEL=warn"}
 	for _, p := range providers.All {
 		vars = append(vars, p.Variable("SECRETS")+"="+rand.Text())
@@ -74,7 +74,7 @@ func (d *demo) start(ctx context.Context, environ []string, dir string) (err err
 	for _, listener := range []struct{ name, usual string }{
 		{"HTTP_ADDR", "127.0.0.1:8080"}, {"ADMIN_ADDR", "127.0.0.1:9090"}, {"EMBEDDED_NATS_ADDR", "127.0.0.1:4222"},
 	} {
-		vars = append(vars, listener.name+"="+cmp.Or(variable(environ, listener.name), usualOrFree(ctx, listener.usual)))
+		vars = append(vars, listener.name+"="+cmp.Or(d.variable(listener.name), usualOrFree(ctx, listener.usual)))
 	}
 	if d.config, _, err = config.Load(vars); err != nil {
 		return err
@@ -87,7 +87,7 @@ func (d *demo) start(ctx context.Context, environ []string, dir string) (err err
 	if d.page, err = new(net.ListenConfig).Listen(ctx, "tcp", usualOrFree(ctx, usualPage)); err != nil {
 		return fmt.Errorf("listening for the live page: %w", err)
 	}
-	if d.bridge, err = app.New(ctx, d.config, version(), telemetry.NewLogger(d.io.err, d.config.LogFormat, d.config.LogLevel)); err != nil {
+	if d.bridge, err = app.New(ctx, d.config, version(), telemetry.NewLogger(d.err, d.config.LogFormat, d.config.LogLevel)); err != nil {
 		return errors.Join(err, d.page.Close())
 	}
 	d.config.EmbeddedNATSAddr = config.Address(strings.TrimPrefix(d.bridge.NATSURL(), "nats://")) // with the port that it took
@@ -104,7 +104,7 @@ func usualOrFree(ctx context.Context, usual string) string {
 
 // show sends the samples, prints them as a subscriber receives them, and says how to go on.
 func (d *demo) show(ctx context.Context) error {
-	_, _ = fmt.Fprintf(d.io.out, "Sample events, sent to http://%s, as a subscriber of NATS has them:\n", d.bridge.PublicAddr())
+	_, _ = fmt.Fprintf(d.out, "Sample events, sent to http://%s, as a subscriber of NATS has them:\n", d.bridge.PublicAddr())
 	sent := 0
 	for _, endpoint := range d.config.Endpoints {
 		for _, body := range endpoint.Vendor.Samples {
@@ -125,21 +125,19 @@ func (d *demo) show(ctx context.Context) error {
 
 // receive prints so many events from the stream, and returns the first.
 func (d *demo) receive(ctx context.Context, events int) (first []byte, err error) {
-	js, err := connect(d.config, quiet)
+	s, err := quiet.connect(d.config)
 	if err != nil {
 		return nil, err
 	}
-	defer js.Conn().Close()
-	lines := printer{out: d.io.out, prefix: string(d.config.SubjectPrefix), columns: 80}
+	defer s.js.Conn().Close()
+	lines := printer{out: d.out, prefix: string(d.config.SubjectPrefix), columns: 80}
 	all := stream.Section{Stream: string(d.config.StreamName), Since: stream.Beginning}
-	err = followSection(ctx, js, all, time.Time{}, quiet, func(m stream.Message) error {
+	err = s.read(ctx, all, time.Time{}, func(m stream.Message) error {
 		if first == nil {
 			first = bytes.Clone(m.Data())
 		}
 		e, none := event.Parse(m.Data())
-		if err := lines.print(m.Subject(), &e, none, time.Now()); err != nil {
-			return err
-		}
+		lines.print(m.Subject(), &e, none, time.Now())
 		if events--; events == 0 {
 			return errEnough
 		}
@@ -153,7 +151,7 @@ func (d *demo) sender(endpoint config.Endpoint) sender {
 }
 
 // quiet discards messages.
-var quiet = stdio{err: io.Discard}
+var quiet = program{err: io.Discard}
 
 // invite prints commands that work as they stand while the demo runs.
 func (d *demo) invite(event []byte) error {
@@ -178,7 +176,7 @@ func (d *demo) invite(event []byte) error {
 	if addr := d.bridge.PublicAddr(); addr != "127.0.0.1:8080" { // the default
 		at = " --url http://" + addr
 	}
-	_, _ = fmt.Fprintf(d.io.out, "\nThe first one:\n%s\nIt stays up. In another terminal:\n", envelope(event))
+	_, _ = fmt.Fprintf(d.out, "\nThe first one:\n%s\nIt stays up. In another terminal:\n", envelope(event))
 	for _, line := range []string{
 		fmt.Sprintf("%s=%s %s send %s%s", first.Variable("SECRETS"), first.Secrets[0].Key(), program, first.Name, at),
 		fmt.Sprintf("curl -i '%s' -H '%s: %s' -d '%s'", s.url, p.Header, header.Get(p.Header), body),
@@ -186,9 +184,9 @@ func (d *demo) invite(event []byte) error {
 		bridge + " forward --to http://localhost:3000/hook",
 		fmt.Sprintf("nats sub -s %s '%s.>'", nats, d.config.SubjectPrefix),
 	} {
-		_, _ = fmt.Fprintln(d.io.out, "  "+line)
+		_, _ = fmt.Fprintln(d.out, "  "+line)
 	}
-	_, err = fmt.Fprintf(d.io.out, "The live page: %s\nMetrics: http://%s/metrics   Ctrl-C ends it.\n", pageURL(d.page), d.bridge.AdminAddr())
+	_, err = fmt.Fprintf(d.out, "The live page: %s\nMetrics: http://%s/metrics   Ctrl-C ends it.\n", pageURL(d.page), d.bridge.AdminAddr())
 	return err
 }
 

@@ -19,7 +19,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
-func drainCommand(environ []string, stdio stdio) *cobra.Command {
+func drainCommand(prog program) *cobra.Command {
 	var patience time.Duration
 	c := &cobra.Command{
 		Use:   "drain DIR",
@@ -42,11 +42,11 @@ is 1. It can be drained again.`,
 			if patience <= 0 {
 				return usagef("--timeout: got %s; takes more than 0s", patience)
 			}
-			cfg, err := load(environ, ofDrain...)
+			cfg, err := prog.load(ofDrain...)
 			if err != nil {
 				return err
 			}
-			return drain(c.Context(), cfg, args[0], patience, stdio)
+			return prog.drain(c.Context(), cfg, args[0], patience)
 		},
 	}
 	c.Flags().DurationVar(&patience, "timeout", time.Minute, "give up after so much time in which nothing could be delivered")
@@ -54,16 +54,16 @@ is 1. It can be drained again.`,
 }
 
 // drain opens a spool and has a relay deliver it.
-func drain(ctx context.Context, cfg *config.Config, dir string, patience time.Duration, stdio stdio) (err error) {
+func (p program) drain(ctx context.Context, cfg *config.Config, dir string, patience time.Duration) error {
 	if _, err := spool.Read(dir, func(*spool.Record) error { return errSeen }); err != nil && !errors.Is(err, errSeen) {
 		return unreadableSpool(dir, err) // opening would create it
 	}
-	js, err := connect(cfg, stdio)
+	session, err := p.connect(cfg)
 	if err != nil {
 		return err
 	}
-	js.Conn().Close()
-	log := telemetry.NewLogger(stdio.err, "console", "warn").Logger
+	session.js.Conn().Close()
+	log := telemetry.NewLogger(p.err, "console", "warn").Logger
 	s, err := spool.Open(spool.Config{Dir: dir, MaxBytes: math.MaxInt64 / 2, Log: log})
 	if err != nil {
 		return unreadableSpool(dir, err)
@@ -72,7 +72,7 @@ func drain(ctx context.Context, cfg *config.Config, dir string, patience time.Du
 	if err != nil {
 		return errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 	}
-	d := &draining{stdio: stdio, spool: s, outcomes: make(map[string]int)}
+	d := &draining{program: p, spool: s, outcomes: make(map[string]int)}
 	var kinds []publish.Kind
 	for kind := range publish.Kind(publish.Kinds) {
 		kinds = append(kinds, kind)
@@ -105,7 +105,7 @@ const (
 
 // draining is one run of drain.
 type draining struct {
-	stdio
+	program
 	spool *spool.Spool
 
 	mu       sync.Mutex
@@ -163,7 +163,7 @@ func (d *draining) end(ctx context.Context, dir string) error {
 	if left == 0 {
 		return nil
 	}
-	if err := printSpool(context.WithoutCancel(ctx), dir, d.stdio, printRecord); err != nil {
+	if err := d.printSpool(context.WithoutCancel(ctx), dir, false); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {

@@ -7,15 +7,14 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-func forwardCommand(environ []string, stdio stdio) *cobra.Command {
-	p := poster{stdio: stdio, failed: make(map[string]bool), begin: time.Now()}
+func forwardCommand(prog program) *cobra.Command {
+	p := poster{failed: make(map[string]bool), begin: time.Now()}
 	c := &cobra.Command{
 		Use:   "forward --to URL",
 		Short: "Post events to a local service as they come, or a span of them again",
@@ -36,42 +35,25 @@ that the filters exclude count as done. "nats consumer rm STREAM NAME" deletes t
   bridge forward --event 'invitee.*' --to http://localhost:3000/hook --since 2h --until 1h
   bridge forward --durable my-laptop --concurrency 4 --to http://localhost:3000/hook`,
 		Args: noArguments,
-		RunE: func(c *cobra.Command, _ []string) error {
+		PreRunE: func(c *cobra.Command, _ []string) error {
 			if p.until != "" || !c.Flags().Changed("follow") {
 				p.follow = p.durable != "" || p.since == "" && p.until == ""
 			}
-			if err := p.check(); err != nil {
-				return err
-			}
-			cfg, err := load(environ, ofStream...)
-			if err != nil {
-				return err
-			}
-			s, until, err := p.section(cfg, time.Now())
-			if err != nil {
-				return err
-			}
-			if p.durable != "" && p.since == "" {
-				s.Since = time.Time{}
-			}
-			js, err := connect(cfg, stdio)
-			if err != nil {
-				return err
-			}
-			defer js.Conn().Close()
-			p.lines = newPrinter(environ, stdio.out, cfg)
-			if !p.follow {
-				ctx, cancel := context.WithCancel(c.Context())
-				defer cancel()
-				go p.progress(ctx)
-			}
-			if p.durable != "" {
-				err = p.forwardDurable(c.Context(), js, s)
-			} else {
-				err = p.forwardSpan(c.Context(), js, s, until)
-			}
-			return p.summary(c.Context(), err)
+			return cmp.Or(p.check(), p.selection.check(time.Now()))
 		},
+		RunE: prog.withNATS(ofStream, func(ctx context.Context, s *session, _ []string) error {
+			p.session, p.lines = s, newPrinter(prog, s.cfg.SubjectPrefix)
+			if !p.follow {
+				running, cancel := context.WithCancel(ctx)
+				defer cancel()
+				go p.progress(running)
+			}
+			run := p.forwardSpan
+			if p.durable != "" {
+				run = p.forwardDurable
+			}
+			return p.summary(ctx, run(ctx, p.section(s.cfg)))
+		}),
 	}
 	flags := c.Flags()
 	flags.StringVar(&p.to, "to", "", "post to this http or https URL")
@@ -112,10 +94,10 @@ func (p *poster) check() error {
 }
 
 // forwardSpan posts a section of the stream.
-func (p *poster) forwardSpan(ctx context.Context, js jetstream.JetStream, s stream.Section, until time.Time) error {
+func (p *poster) forwardSpan(ctx context.Context, part stream.Section) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(p.concurrency)
-	err := followSection(ctx, js, s, until, p.stdio, func(m stream.Message) error {
+	err := p.read(ctx, part, p.untilTime, func(m stream.Message) error {
 		work.Go(func() error {
 			_, err := p.deliver(ctx, m)
 			return err

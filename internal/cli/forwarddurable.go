@@ -28,16 +28,16 @@ var isConsumerName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString
 
 // forwardDurable posts what the durable consumer has. It acknowledges what was answered with 2xx or
 // skipped, and nothing else.
-func (p *poster) forwardDurable(ctx context.Context, js jetstream.JetStream, s stream.Section) error {
-	if _, err := streamNamed(ctx, js, s.Stream); err != nil {
+func (p *poster) forwardDurable(ctx context.Context, part stream.Section) error {
+	if _, err := p.stream(ctx, part.Stream); err != nil {
 		return unlessEnded(ctx, err)
 	}
-	consumer, err := p.consumer(ctx, js, s)
+	consumer, err := p.consumer(ctx, part)
 	if err != nil {
 		return unlessEnded(ctx, err)
 	}
 	if p.follow {
-		p.say("forwarding %s in stream %s as %s, until Ctrl-C", strings.Join(s.Subjects, ", "), s.Stream, p.durable)
+		p.say("forwarding %s in stream %s as %s, until Ctrl-C", strings.Join(part.Subjects, ", "), part.Stream, p.durable)
 	}
 	work, ctx := errgroup.WithContext(ctx)
 	for range p.concurrency {
@@ -47,26 +47,26 @@ func (p *poster) forwardDurable(ctx context.Context, js jetstream.JetStream, s s
 }
 
 // consumer finds the durable consumer, or creates it.
-func (p *poster) consumer(ctx context.Context, js jetstream.JetStream, s stream.Section) (jetstream.Consumer, error) {
+func (p *poster) consumer(ctx context.Context, part stream.Section) (jetstream.Consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	name := p.durable
-	consumer, err := js.Consumer(ctx, s.Stream, name)
+	consumer, err := p.js.Consumer(ctx, part.Stream, name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		c := jetstream.ConsumerConfig{
-			Durable: name, Description: forwardedBy, FilterSubjects: s.Subjects,
+			Durable: name, Description: forwardedBy, FilterSubjects: part.Subjects,
 			AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, DeliverPolicy: jetstream.DeliverNewPolicy,
 		}
-		if !s.Since.IsZero() {
-			c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &s.Since
+		if p.since != "" {
+			c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &p.sinceTime
 		}
-		if consumer, err = js.CreateConsumer(ctx, s.Stream, c); err != nil {
-			return nil, fmt.Errorf("creating consumer %s of stream %s: %w", name, s.Stream, err)
+		if consumer, err = p.js.CreateConsumer(ctx, part.Stream, c); err != nil {
+			return nil, fmt.Errorf("creating consumer %s of stream %s: %w", name, part.Stream, err)
 		}
 		return consumer, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("asking for consumer %s of stream %s: %w", name, s.Stream, err)
+		return nil, fmt.Errorf("asking for consumer %s of stream %s: %w", name, part.Stream, err)
 	}
 	c := consumer.CachedInfo().Config
 	subjects := c.FilterSubjects
@@ -75,10 +75,10 @@ func (p *poster) consumer(ctx context.Context, js jetstream.JetStream, s stream.
 	}
 	switch {
 	case c.Description != forwardedBy:
-		return nil, usagef("--durable: consumer %s of stream %s was not created by `bridge forward`, and a service may need its events; give another name", name, s.Stream)
-	case p.since != "" || !slices.Equal(slices.Sorted(slices.Values(subjects)), slices.Sorted(slices.Values(s.Subjects))):
+		return nil, usagef("--durable: consumer %s of stream %s was not created by `bridge forward`, and a service may need its events; give another name", name, part.Stream)
+	case p.since != "" || !slices.Equal(slices.Sorted(slices.Values(subjects)), slices.Sorted(slices.Values(part.Subjects))):
 		return nil, usagef("--durable: %s continues where it was, with %s; leave out --since, and give --event as the first time; or give another name, or `nats consumer rm %s %s`",
-			name, strings.Join(subjects, ", "), s.Stream, name)
+			name, strings.Join(subjects, ", "), part.Stream, name)
 	}
 	return consumer, nil
 }

@@ -21,7 +21,7 @@ import (
 
 // poster posts events to a service and counts what became of them.
 type poster struct {
-	stdio
+	*session
 	selection
 	to, durable string // flags, as the next two
 	concurrency int
@@ -76,9 +76,7 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, 
 			answer = fmt.Sprintf("attempt %d: %s", attempt, answer)
 		}
 		if !(waits && attempt > 1) && !(err != nil && ctx.Err() != nil) { // known already, or Ctrl-C
-			if err := p.print(m.Subject(), e.ID, answer); err != nil {
-				return false, err
-			}
+			p.print(m.Subject(), e.ID, answer)
 		}
 		if err == nil {
 			p.count(func() { p.posted++; delete(p.failed, e.ID) })
@@ -136,12 +134,11 @@ func (p *poster) post(ctx context.Context, payload []byte) (answer string, err e
 }
 
 // print prints the answer to an event.
-func (p *poster) print(subject, id, answer string) error {
+func (p *poster) print(subject, id, answer string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	head := fmt.Sprintf("%s  %s  %s  ", time.Now().Format(time.TimeOnly), p.lines.name(subject), shortened(id))
-	_, err := fmt.Fprintln(p.out, humanize.Text(head+p.lines.fit(answer, len(head))))
-	return err
+	p.program.print(humanize.Text(head + p.lines.fit(answer, len(head))))
 }
 
 func (p *poster) count(change func()) {

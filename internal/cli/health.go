@@ -15,7 +15,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 )
 
-func healthCommand(environ []string, stdio stdio) *cobra.Command {
+func healthCommand(prog program) *cobra.Command {
 	var live bool
 	c := &cobra.Command{
 		Use:   "health",
@@ -26,7 +26,7 @@ health check.`,
 		Example: "  bridge health\n  bridge health --live   # only whether the process works",
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := load(environ, "ADMIN_ADDR")
+			cfg, err := prog.load("ADMIN_ADDR")
 			if err != nil {
 				return err
 			}
@@ -39,8 +39,8 @@ health check.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(stdio.out, text)
-			return err
+			prog.print(text)
+			return nil
 		},
 	}
 	c.Flags().BoolVar(&live, "live", false, "ask only whether the process works (/livez)")

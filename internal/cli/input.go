@@ -9,8 +9,8 @@ import (
 const maxInput = 256 << 20
 
 // readInput returns the content of a flag's file, of standard input for "-", nil for "".
-func readInput(stdio stdio, flag, name string) ([]byte, error) {
-	in := stdio.in
+func (p program) readInput(flag, name string) ([]byte, error) {
+	in := p.in
 	switch name {
 	case "":
 		return nil, nil

@@ -18,7 +18,7 @@ import (
 // usualPage is the default address of the page.
 const usualPage = "127.0.0.1:8088"
 
-func inspectCommand(environ []string, stdio stdio) *cobra.Command {
+func inspectCommand(prog program) *cobra.Command {
 	var addr string
 	c := &cobra.Command{
 		Use:   "inspect",
@@ -35,7 +35,7 @@ It listens on loopback only, because the page shows everything that the account 
 			if err := address.UnmarshalText([]byte(addr)); err != nil || !address.IsLoopback() {
 				return usagef("--addr: got %q; takes an address on loopback, such as %s", addr, usualPage)
 			}
-			cfg, err := load(environ, ofStream...)
+			cfg, err := prog.load(ofStream...)
 			if err != nil {
 				return err
 			}
@@ -44,11 +44,9 @@ It listens on loopback only, because the page shows everything that the account 
 				return fmt.Errorf("listening on --addr: %w", err)
 			}
 			defer func() { _ = listener.Close() }()
-			if _, err := fmt.Fprintln(stdio.out, pageURL(listener)); err != nil {
-				return err
-			}
-			stdio.say("open it in a browser on this machine; Ctrl-C ends it")
-			return servePage(c.Context(), listener, cfg, stdio)
+			prog.print(pageURL(listener))
+			prog.say("open it in a browser on this machine; Ctrl-C ends it")
+			return prog.servePage(c.Context(), listener, cfg)
 		},
 	}
 	c.Flags().StringVar(&addr, "addr", usualPage, "where the page is served, on loopback")
@@ -58,21 +56,21 @@ It listens on loopback only, because the page shows everything that the account 
 func pageURL(listener net.Listener) string { return "http://" + listener.Addr().String() + "/" }
 
 // servePage serves the page until the context ends. It needs no NATS to begin with.
-func servePage(ctx context.Context, listener net.Listener, cfg *config.Config, stdio stdio) error {
-	js, err := connect(cfg, stdio,
+func (p program) servePage(ctx context.Context, listener net.Listener, cfg *config.Config) error {
+	s, err := p.connect(cfg,
 		nats.RetryOnFailedConnect(true), nats.Timeout(2*time.Second), nats.ReconnectWait(500*time.Millisecond),
 		nats.PingInterval(5*time.Second), nats.MaxPingsOutstanding(2), // a black hole is noticed after 15 s
-		nats.ConnectHandler(func(nc *nats.Conn) { stdio.say("connected to NATS at %s", nc.ConnectedAddr()) }),
+		nats.ConnectHandler(func(nc *nats.Conn) { p.say("connected to NATS at %s", nc.ConnectedAddr()) }),
 	)
 	if err != nil {
 		return unlessEnded(ctx, err)
 	}
-	nc, url := js.Conn(), natsURL(cfg)
+	nc, url := s.js.Conn(), natsURL(cfg)
 	defer nc.Close()
 	if !nc.IsConnected() {
-		stdio.say("NATS can't be reached at %s, still trying: %v", config.ServerList(url), cmp.Or(nc.LastError(), nats.ErrNoServers))
+		p.say("NATS can't be reached at %s, still trying: %v", config.ServerList(url), cmp.Or(nc.LastError(), nats.ErrNoServers))
 	}
-	return inspect.New(js, inspect.Config{
+	return inspect.New(s.js, inspect.Config{
 		Stream: string(cfg.StreamName), Prefix: string(cfg.SubjectPrefix),
 		NATS:    strings.ReplaceAll(config.ServerList(url).String(), "[hidden]@", ""),
 		Command: programName(), Version: version(),

@@ -14,15 +14,36 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
 )
 
-// stdio holds a command's streams: data goes to out, messages to err.
-type stdio struct {
+// program is what a command has of its process. Data goes to out, messages to err.
+type program struct {
+	environ  []string
 	in       io.Reader
 	out, err io.Writer
 }
 
-// say writes a message to the error stream, in one line.
-func (s stdio) say(format string, args ...any) {
-	_, _ = fmt.Fprintln(s.err, "bridge: "+humanize.Text(fmt.Sprintf(format, args...)))
+// say writes a message in one line.
+func (p program) say(format string, args ...any) {
+	_, _ = fmt.Fprintln(p.err, "bridge: "+humanize.Text(fmt.Sprintf(format, args...)))
+}
+
+// print writes data, a line.
+func (p program) print(args ...any) { _, _ = fmt.Fprintln(p.out, args...) }
+
+// output is standard output. When it can't be written, the command ends as after Ctrl-C, and fails
+// with that error: no command needs to look at it.
+type output struct {
+	io.Writer
+	end context.CancelCauseFunc
+}
+
+type outputError struct{ error }
+
+func (o output) Write(text []byte) (int, error) {
+	n, err := o.Writer.Write(text)
+	if err != nil {
+		o.end(outputError{err})
+	}
+	return n, err
 }
 
 // Main runs the program with the process's arguments, environment and standard streams, and returns
@@ -30,7 +51,7 @@ func (s stdio) say(format string, args ...any) {
 func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the first signal shuts down in order, another one ends the process at once
-	return run(ctx, os.Args[1:], os.Environ(), stdio{os.Stdin, shown(os.Stdout), shown(os.Stderr)})
+	return run(ctx, os.Args[1:], program{os.Environ(), os.Stdin, shown(os.Stdout), shown(os.Stderr)})
 }
 
 // shown returns the stream, wrapped in a [humanize.Terminal] if it is a terminal.

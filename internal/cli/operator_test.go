@@ -97,7 +97,7 @@ func (o *operated) count(stream string) uint64 {
 func (o *operated) run(in string, status int, args ...string) (out, words string) {
 	o.t.Helper()
 	var stdout, stderr bytes.Buffer
-	if got := run(o.t.Context(), args, o.environ, stdio{strings.NewReader(in), &stdout, &stderr}); got != status {
+	if got := run(o.t.Context(), args, program{o.environ, strings.NewReader(in), &stdout, &stderr}); got != status {
 		o.t.Fatalf("bridge %s: exit status %d, want %d\n%s%s", strings.Join(args, " "), got, status, &stdout, &stderr)
 	}
 	return stdout.String(), stderr.String()

@@ -24,23 +24,24 @@ type printer struct {
 	colours bool
 }
 
-// newPrinter returns a printer. On a terminal its lines fit, and are coloured unless NO_COLOR is
-// set.
-func newPrinter(environ []string, out io.Writer, cfg *config.Config) printer {
-	p := printer{out: out, prefix: string(cfg.SubjectPrefix)}
-	if _, onTerminal := out.(*humanize.Terminal); onTerminal {
+// newPrinter returns a printer to standard output, for subjects with that prefix. On a terminal its
+// lines fit, and are coloured unless NO_COLOR is set.
+func newPrinter(prog program, prefix config.SubjectTokens) printer {
+	p := printer{out: prog.out, prefix: string(prefix)}
+	to, _ := prog.out.(output)
+	if _, onTerminal := to.Writer.(*humanize.Terminal); onTerminal {
 		p.columns = 80
 		if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
 			p.columns = width
 		}
-		p.colours = variable(environ, "NO_COLOR") == "" && variable(environ, "TERM") != "dumb"
+		p.colours = prog.variable("NO_COLOR") == "" && prog.variable("TERM") != "dumb"
 	}
 	return p
 }
 
-// variable is an environment variable's value. The last of a name counts.
-func variable(environ []string, name string) (value string) {
-	for _, assignment := range environ {
+// variable returns an environment variable's value. The last of a name counts.
+func (p program) variable(name string) (value string) {
+	for _, assignment := range p.environ {
 		if v, ok := strings.CutPrefix(assignment, name+"="); ok {
 			value = v
 		}
@@ -54,10 +55,10 @@ const shortID = 8
 // print prints an event for people: when it was received, with the date unless that is today, its
 // endpoint and name, the person and the thing it is about, the beginning of its id. A message that
 // is no event is printed with the reason.
-func (p printer) print(subject string, e *event.Event, none error, now time.Time) error {
+func (p printer) print(subject string, e *event.Event, none error, now time.Time) {
 	if none != nil {
-		_, err := fmt.Fprintln(p.out, p.paint(red, fmt.Sprintf("%s  not one of the bridge's events: %v", subject, none)))
-		return err
+		_, _ = fmt.Fprintln(p.out, p.paint(red, fmt.Sprintf("%s  not one of the bridge's events: %v", subject, none)))
+		return
 	}
 	received, name, id := e.ReceivedTime, p.name(subject), shortened(e.ID)
 	if t, err := time.Parse(time.RFC3339, received); err == nil {
@@ -72,8 +73,7 @@ func (p printer) print(subject string, e *event.Event, none error, now time.Time
 	if about != "" {
 		parts = append(parts, p.paint(bold, about))
 	}
-	_, err := fmt.Fprintln(p.out, strings.Join(append(parts, p.paint(faint, id)), "  "))
-	return err
+	_, _ = fmt.Fprintln(p.out, strings.Join(append(parts, p.paint(faint, id)), "  "))
 }
 
 // name returns the endpoint and the event that a subject names.
@@ -126,13 +126,12 @@ func moment(t, now time.Time, clock string) string {
 }
 
 // printJSON prints an event's JSON in a line. The bridge's own has no line break; another's may.
-func printJSON(w io.Writer, payload []byte) error {
+func printJSON(w io.Writer, payload []byte) {
 	if bytes.ContainsAny(payload, "\n\r") {
 		var compact bytes.Buffer
 		if json.Compact(&compact, payload) == nil {
 			payload = compact.Bytes()
 		}
 	}
-	_, err := fmt.Fprintf(w, "%s\n", payload)
-	return err
+	_, _ = fmt.Fprintf(w, "%s\n", payload)
 }

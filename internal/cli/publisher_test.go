@@ -7,14 +7,14 @@ import (
 
 // Without an endpoint in the environment no duplicate window is assumed.
 func TestReach(t *testing.T) {
-	cfg, err := load([]string{"FLOCK_SECRETS=x"}, ofDrain...)
+	cfg, err := program{environ: []string{"FLOCK_SECRETS=x"}}.load(ofDrain...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := reachOf(cfg, 65*time.Minute); got != 10*time.Minute {
 		t.Errorf("with an endpoint %s", got)
 	}
-	if cfg, err = load(nil, ofDrain...); err != nil {
+	if cfg, err = (program{}).load(ofDrain...); err != nil {
 		t.Fatal(err)
 	}
 	for window, want := range map[time.Duration]time.Duration{0: 24*time.Hour + 5*time.Minute, time.Hour: 24*time.Hour + 5*time.Minute, 25 * time.Hour: 50 * time.Hour} {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"time"
@@ -17,7 +16,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 )
 
-func quarantineCommand(environ []string, stdio stdio) *cobra.Command {
+func quarantineCommand(prog program) *cobra.Command {
 	return oneOf(&cobra.Command{
 		Use:   "quarantine",
 		Short: "List, show, release or drop signed deliveries that could not be published",
@@ -28,13 +27,13 @@ STREAM_NAME_QUARANTINE.`,
   bridge quarantine show 5e0c
   bridge quarantine release 5e0c
   bridge quarantine drop --all --reason stale`,
-	}, listCommand(environ, stdio), showCommand(environ, stdio), releaseCommand(environ, stdio), dropCommand(environ, stdio))
+	}, listCommand(prog), showCommand(prog), releaseCommand(prog), dropCommand(prog))
 }
 
 // filter selects deliveries in quarantine; "" matches any.
 type filter struct{ endpoint, reason string }
 
-func (f *filter) flags(c *cobra.Command, environ []string) {
+func (f *filter) flags(c *cobra.Command, prog program) {
 	c.Flags().StringVar(&f.endpoint, "endpoint", "", "only deliveries to this endpoint")
 	c.Flags().StringVar(&f.reason, "reason", "", "only deliveries kept for this reason: unreadable, contradiction, stale or future")
 	reasons := []string{"unreadable", "contradiction", "stale", "future"}
@@ -45,7 +44,7 @@ func (f *filter) flags(c *cobra.Command, environ []string) {
 		}
 		return nil
 	}
-	_ = c.RegisterFlagCompletionFunc("endpoint", completeEndpoint(environ))
+	_ = c.RegisterFlagCompletionFunc("endpoint", prog.completeEndpoint)
 }
 
 func (f *filter) matches(d quarantine.Delivery) bool {
@@ -63,7 +62,7 @@ func (f *filter) words() (text string) {
 	return text
 }
 
-func listCommand(environ []string, stdio stdio) *cobra.Command {
+func listCommand(prog program) *cobra.Command {
 	var f filter
 	var asJSON bool
 	c := &cobra.Command{
@@ -73,44 +72,29 @@ func listCommand(environ []string, stdio stdio) *cobra.Command {
 why it was kept, its size, its id. Bodies are not read.`,
 		Example: example("  bridge quarantine list\n  bridge quarantine list --endpoint ENDPOINT --reason stale --json"),
 		Args:    noArguments,
-		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := openQuarantine(c.Context(), environ, ofStream, stdio)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			all, err := s.chosen(c.Context(), nil, f)
-			if err != nil {
-				return err
-			}
-			show, now := printKept, time.Now()
-			if asJSON {
-				show = printKeptJSON
-			}
+		RunE: prog.withQuarantine(ofStream, func(ctx context.Context, s *quarantineStore, _ []string) error {
+			all, err := s.chosen(ctx, nil, f)
 			for _, k := range all {
-				if err := show(stdio.out, k, now); err != nil {
-					return err
+				if asJSON {
+					_ = json.NewEncoder(prog.out).Encode(k)
+				} else {
+					prog.print(described(k))
 				}
 			}
-			return nil
-		},
+			return err
+		}),
 	}
-	f.flags(c, environ)
+	f.flags(c, prog)
 	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object a line: id, endpoint, provider, reason, received, bytes, sequence")
 	return c
 }
 
-// printKept prints a message for people.
-func printKept(w io.Writer, k quarantine.Kept, now time.Time) error {
-	_, err := fmt.Fprintln(w, humanize.Text(fmt.Sprintf("%s  %s  %s  %d bytes  id %s", moment(k.Received, now, milliseconds), k.Endpoint, k.Reason, k.Size, k.ID)))
-	return err
+// described returns a line for people.
+func described(k quarantine.Kept) string {
+	return humanize.Text(fmt.Sprintf("%s  %s  %s  %d bytes  id %s", moment(k.Received, time.Now(), milliseconds), k.Endpoint, k.Reason, k.Size, k.ID))
 }
 
-func printKeptJSON(w io.Writer, k quarantine.Kept, _ time.Time) error {
-	return json.NewEncoder(w).Encode(k)
-}
-
-func showCommand(environ []string, stdio stdio) *cobra.Command {
+func showCommand(prog program) *cobra.Command {
 	var raw bool
 	c := &cobra.Command{
 		Use:   "show ID",
@@ -125,23 +109,18 @@ in the body is part of the body. ID may be the beginning of an id.`,
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error {
-			s, err := openQuarantine(c.Context(), environ, ofStream, stdio)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			return s.show(c.Context(), args[0], func(d quarantine.Delivery) []byte {
+		RunE: prog.withQuarantine(ofStream, func(ctx context.Context, s *quarantineStore, args []string) error {
+			return s.show(ctx, args[0], func(d quarantine.Delivery) []byte {
 				if !raw {
 					return d.Body
 				}
-				header, err := signAgain(environ, d)
+				header, err := prog.signAgain(d)
 				if err != nil {
 					s.say("without its signature, which isn't kept: %v", err)
 				}
 				return requestOf(d, header)
 			})
-		},
+		}),
 	}
 	c.Flags().BoolVar(&raw, "raw", false, "print the whole request, signed again with the endpoint's secret, for `bridge verify`")
 	return c
@@ -159,8 +138,8 @@ func requestOf(d quarantine.Delivery, signature http.Header) []byte {
 
 // signAgain returns the headers with which the vendor would have signed the delivery, if the seal
 // shows that the endpoint's secret was the one.
-func signAgain(environ []string, d quarantine.Delivery) (http.Header, error) {
-	cfg, err := load(environ, ofRelease...)
+func (p program) signAgain(d quarantine.Delivery) (http.Header, error) {
+	cfg, err := p.load(ofRelease...)
 	if err != nil {
 		return nil, errors.New("set the endpoint's variables as for `bridge serve`, and it is signed again")
 	}
@@ -185,9 +164,10 @@ type choice struct {
 	all bool
 }
 
-func (c *choice) flags(command *cobra.Command, environ []string) {
-	c.filter.flags(command, environ)
+func (c *choice) flags(command *cobra.Command, prog program) {
+	c.filter.flags(command, prog)
 	command.Flags().BoolVar(&c.all, "all", false, "all of them, or all that --endpoint and --reason choose")
+	command.Args = c.check
 }
 
 func (c *choice) check(command *cobra.Command, ids []string) error {
@@ -197,14 +177,13 @@ func (c *choice) check(command *cobra.Command, ids []string) error {
 		return usagef("%s takes ids, or --all; see `%s --help`", name, command.CommandPath())
 	case len(ids) > 0 && (c.all || c.endpoint != "" || c.reason != ""):
 		return usagef("%s takes either ids or --all, which --endpoint and --reason limit; see `%s --help`", name, command.CommandPath())
-	}
-	if slices.Contains(ids, "") {
+	case slices.Contains(ids, ""):
 		return usagef("%s: an id is empty", name)
 	}
 	return nil
 }
 
-func dropCommand(environ []string, stdio stdio) *cobra.Command {
+func dropCommand(prog program) *cobra.Command {
 	var which choice
 	c := &cobra.Command{
 		Use:   "drop ID... | --all",
@@ -212,34 +191,24 @@ func dropCommand(environ []string, stdio stdio) *cobra.Command {
 		Long: `Remove deliveries from quarantine for good. ID may be the beginning of an id; if one of them isn't
 there, nothing is removed. Removed deliveries are printed as "bridge quarantine list" prints them.`,
 		Example: example("  bridge quarantine drop 5e0c\n  bridge quarantine drop --all --endpoint ENDPOINT --reason stale"),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := which.check(c, args); err != nil {
-				return err
-			}
-			s, err := openQuarantine(c.Context(), environ, ofStream, stdio)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			chosen, err := s.chosen(c.Context(), args, which.filter)
+		RunE: prog.withQuarantine(ofStream, func(ctx context.Context, s *quarantineStore, ids []string) error {
+			chosen, err := s.chosen(ctx, ids, which.filter)
 			if err != nil {
 				return err
 			}
 			for i, k := range chosen {
-				if c.Context().Err() != nil {
+				if ctx.Err() != nil {
 					return fmt.Errorf("interrupted after %d of %d", i, len(chosen))
 				}
-				if err := s.Remove(context.WithoutCancel(c.Context()), k); err != nil {
+				if err := s.Remove(context.WithoutCancel(ctx), k); err != nil {
 					return fmt.Errorf("dropping %s, after %d of %d: %w", humanize.Text(k.ID), i, len(chosen), err)
 				}
-				if err := printKept(stdio.out, k, time.Now()); err != nil {
-					return err
-				}
+				prog.print(described(k))
 			}
 			s.say("%d dropped", len(chosen))
 			return nil
-		},
+		}),
 	}
-	which.flags(c, environ)
+	which.flags(c, prog)
 	return c
 }

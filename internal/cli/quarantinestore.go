@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
@@ -20,43 +20,30 @@ import (
 
 // quarantineStore is the quarantine as a command uses it.
 type quarantineStore struct {
+	*session
 	quarantine.Store
-	stdio
-	cfg *config.Config
-	js  jetstream.JetStream
 }
 
 var errNotQuarantined = errors.New("nothing in quarantine has an id that begins with")
 
-// openQuarantine connects to the NATS that the environment names. patterns match the variables that
-// matter.
-func openQuarantine(ctx context.Context, environ, patterns []string, stdio stdio) (*quarantineStore, error) {
-	cfg, err := load(environ, patterns...)
-	if err != nil {
-		return nil, err
-	}
-	js, err := connect(cfg, stdio)
-	if err != nil {
-		return nil, err
-	}
-	s, err := newQuarantineStore(ctx, cfg, js, stdio)
-	if err != nil {
-		js.Conn().Close()
-		return nil, interrupted(ctx, err)
-	}
-	return s, nil
+// withQuarantine is withNATS for commands that use the quarantine.
+func (p program) withQuarantine(patterns []string, do func(ctx context.Context, s *quarantineStore, args []string) error) func(*cobra.Command, []string) error {
+	return p.withNATS(patterns, func(ctx context.Context, s *session, args []string) error {
+		store, err := s.quarantine(ctx)
+		if err != nil {
+			return interrupted(ctx, err)
+		}
+		return do(ctx, store, args)
+	})
 }
 
-func newQuarantineStore(ctx context.Context, cfg *config.Config, js jetstream.JetStream, stdio stdio) (*quarantineStore, error) {
-	found, err := streamNamed(ctx, js, quarantine.Stream(string(cfg.StreamName)))
+func (s *session) quarantine(ctx context.Context) (*quarantineStore, error) {
+	found, err := s.stream(ctx, quarantine.Stream(string(s.cfg.StreamName)))
 	if err != nil {
 		return nil, err
 	}
-	store := quarantine.Store{JetStream: js, Stream: found, Consumer: "bridge-quarantine-"}
-	return &quarantineStore{Store: store, stdio: stdio, cfg: cfg, js: js}, nil
+	return &quarantineStore{s, quarantine.Store{JetStream: s.js, Stream: found, Consumer: "bridge-quarantine-"}}, nil
 }
-
-func (s *quarantineStore) close() { s.js.Conn().Close() }
 
 // interrupted returns the error, or "interrupted" if the context has ended.
 func interrupted(ctx context.Context, err error) error {
@@ -161,6 +148,6 @@ func (s *quarantineStore) show(ctx context.Context, id string, request func(quar
 		{"received", d.Received.Format(time.RFC3339Nano)},
 		{"bytes", fmt.Sprint(len(d.Body))},
 	})
-	_, err = s.out.Write(request(d))
-	return err
+	_, _ = s.out.Write(request(d))
+	return nil
 }

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,7 +19,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-func releaseCommand(environ []string, stdio stdio) *cobra.Command {
+func releaseCommand(prog program) *cobra.Command {
 	var which choice
 	c := &cobra.Command{
 		Use:   "release ID... | --all",
@@ -37,35 +35,27 @@ publishes it as a possible duplicate.
 Each outcome is printed in a line. The exit status is 0 if all were released.`,
 		Example: example(`  SECRETS=… bridge quarantine release 5e0c
   SECRETS=… bridge quarantine release --all --endpoint ENDPOINT --reason stale`),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := which.check(c, args); err != nil {
-				return err
+		RunE: prog.withQuarantine(ofRelease, func(ctx context.Context, s *quarantineStore, ids []string) error {
+			if _, err := s.stream(ctx, string(s.cfg.StreamName)); err != nil {
+				return interrupted(ctx, err)
 			}
-			s, err := openQuarantine(c.Context(), environ, ofRelease, stdio)
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			if _, err := streamNamed(c.Context(), s.js, string(s.cfg.StreamName)); err != nil {
-				return interrupted(c.Context(), err)
-			}
-			chosen, err := s.chosen(c.Context(), args, which.filter)
+			chosen, err := s.chosen(ctx, ids, which.filter)
 			if err != nil || len(chosen) == 0 {
 				return err
 			}
-			to, err := openPublisher(c.Context(), s.cfg)
+			to, err := openPublisher(ctx, s.cfg)
 			if err != nil {
 				return err
 			}
 			defer func() {
-				ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context()), ackTimeout)
+				ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
 				defer cancel()
 				_ = to.Close(ctx) // every acknowledgement was awaited
 			}()
-			return newReleasing(s, to).all(c.Context(), chosen)
-		},
+			return (&releasing{quarantineStore: s, to: to}).all(ctx, chosen)
+		}),
 	}
-	which.flags(c, environ)
+	which.flags(c, prog)
 	return c
 }
 
@@ -75,77 +65,52 @@ var ofRelease = ofEndpoints(ofStream...)
 // releasing is one run of release.
 type releasing struct {
 	*quarantineStore
-	to      *publish.Publisher
-	lookup  *relay.Lookup
-	numbers map[string]uint64 // the sequence numbers that the ids have as records
-
-	released, failed int
+	to     *publish.Publisher
+	lookup *relay.Lookup
 }
 
-func newReleasing(s *quarantineStore, to *publish.Publisher) *releasing {
-	r := &releasing{quarantineStore: s, to: to, numbers: make(map[string]uint64)}
-	r.lookup = &relay.Lookup{
-		Publisher: to, Kind: publish.Event, Reach: reachOf(s.cfg, to.Window(publish.Event)), Log: zap.NewNop(), Now: time.Now,
-		Wanted: func(id string) bool { return r.numbers[id] > 0 },
-		Last:   func() uint64 { return uint64(len(r.numbers)) }, Earlier: math.MaxUint64,
-	}
-	return r
-}
-
-// maxBatch bounds the bodies in memory.
-const maxBatch = 32
-
-// all releases the deliveries in batches.
+// all releases the deliveries and prints the outcomes. It verifies them twice: first for one look-up
+// that serves all, then one by one to publish, because together they may be too large for memory.
 func (r *releasing) all(ctx context.Context, chosen []quarantine.Kept) error {
+	ids := make(map[string]bool)
+	var records []spool.Record
 	for _, k := range chosen {
-		r.number(k.ID) // one look-up serves all, except those whose id has changed
-	}
-	for batch := range slices.Chunk(chosen, maxBatch) {
-		if err := r.batch(ctx, batch); err != nil {
-			return err
+		if record, err := r.verify(ctx, k); err == nil {
+			ids[record.ID], record.Data = true, nil
+			records = append(records, record)
 		}
 	}
-	r.say("%d released, %d stay", r.released, len(chosen)-r.released)
-	switch {
-	case r.released+r.failed < len(chosen):
-		return fmt.Errorf("interrupted after %d of %d", r.released+r.failed, len(chosen))
-	case r.failed > 0:
-		return fmt.Errorf("%d of %d could not be released", r.failed, len(chosen))
+	r.lookup = &relay.Lookup{
+		Publisher: r.to, Kind: publish.Event, Reach: reachOf(r.cfg, r.to.Window(publish.Event)), Log: zap.NewNop(), Now: time.Now,
+		Wanted: func(id string) bool { return ids[id] }, Last: func() uint64 { return number }, Earlier: number,
 	}
-	return nil
-}
-
-// batch releases deliveries until the context ends, and prints the outcomes. Its error is one of
-// printing.
-func (r *releasing) batch(ctx context.Context, chosen []quarantine.Kept) error {
-	records, errs := make([]spool.Record, len(chosen)), make([]error, len(chosen))
-	var verified []spool.Record
+	_, unknown := r.lookup.Ask(ctx, records)
+	failed := 0
 	for i, k := range chosen {
-		if records[i], errs[i] = r.verify(ctx, k); errs[i] == nil {
-			verified = append(verified, records[i])
+		record, err := r.verify(ctx, k)
+		var known relay.Answer
+		if err = cmp.Or(err, unknown); err == nil {
+			known, err = r.lookup.Ask(ctx, []spool.Record{record})
 		}
-	}
-	known, unknown := r.lookup.Ask(ctx, verified)
-	for i, k := range chosen {
 		if ctx.Err() != nil {
-			break
+			r.say("%d released, %d stay", i-failed, len(chosen)-i+failed)
+			return fmt.Errorf("interrupted after %d of %d", i, len(chosen))
 		}
 		var became string
-		err := cmp.Or(errs[i], unknown)
 		if err == nil {
-			became, err = r.publish(context.WithoutCancel(ctx), k, records[i].Message, known)
+			became, err = r.publish(context.WithoutCancel(ctx), k, record.Message, known)
 		}
 		if err != nil {
-			r.failed++
+			failed++
 			became = "stays: " + because(err)
-		} else {
-			r.released++
 		}
-		if _, err := fmt.Fprintln(r.out, humanize.Text(k.ID+"  "+became)); err != nil {
-			return err
-		}
+		r.print(humanize.Text(k.ID + "  " + became))
 	}
-	return nil //nolint:nilerr // what failed is printed
+	r.say("%d released, %d stay", len(chosen)-failed, failed)
+	if failed > 0 {
+		return fmt.Errorf("%d of %d could not be released", failed, len(chosen))
+	}
+	return nil
 }
 
 // publish publishes what isn't stored already, and removes the delivery from quarantine.
@@ -168,13 +133,9 @@ func (r *releasing) publish(ctx context.Context, k quarantine.Kept, m publish.Me
 	return became, nil
 }
 
-// number returns the id's number, or a new one: earlier look-ups didn't ask for that id.
-func (r *releasing) number(id string) uint64 {
-	if _, ok := r.numbers[id]; !ok {
-		r.numbers[id] = uint64(len(r.numbers)) + 1
-	}
-	return r.numbers[id]
-}
+// number is that of all records: look-ups tell records by their ids, and an earlier process has left
+// them.
+const number = 1
 
 // verify reads a delivery and verifies it again, except its time. It returns the record to look up
 // and to publish.
@@ -199,5 +160,5 @@ func (r *releasing) verify(ctx context.Context, k quarantine.Kept) (spool.Record
 	if errors.Is(timed, verify.Stale) { // a copy may have been stored at any time
 		arrived = stream.Beginning
 	}
-	return spool.Record{Message: message, Seq: r.number(message.ID), Arrived: arrived}, nil
+	return spool.Record{Message: message, Seq: number, Arrived: arrived}, nil
 }

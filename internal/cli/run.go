@@ -29,10 +29,16 @@ func (e usageError) Unwrap() error { return e.error }
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // run runs the program and returns its exit status.
-func run(ctx context.Context, args, environ []string, io stdio) int {
-	root := rootCommand(environ, io)
+func run(ctx context.Context, args []string, prog program) int {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	prog.out = output{prog.out, end}
+	root := rootCommand(prog)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if unwritten, ok := errors.AsType[outputError](context.Cause(ctx)); ok {
+		err = unwritten
+	}
 	if err == nil {
 		return exitOK
 	}
@@ -46,13 +52,13 @@ func run(ctx context.Context, args, environ []string, io stdio) int {
 		status = exitUsage
 	}
 	if !errors.As(err, new(logged)) {
-		_, _ = fmt.Fprint(io.err, text)
+		_, _ = fmt.Fprint(prog.err, text)
 	}
 	return status
 }
 
-func rootCommand(environ []string, io stdio) *cobra.Command {
-	serve := serveCommand(environ, io)
+func rootCommand(prog program) *cobra.Command {
+	serve := serveCommand(prog)
 	root := &cobra.Command{
 		Use:   "bridge",
 		Short: "Receive webhooks, publish them to NATS JetStream",
@@ -71,18 +77,17 @@ NATS_URL they expect the server that is embedded in a bridge, at EMBEDDED_NATS_A
 		SuggestionsMinimumDistance: 2, // changed letters; with 0 only prefixes are suggested
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
-	root.SetIn(io.in)
-	root.SetOut(io.out)
-	root.SetErr(io.err)
+	root.SetOut(prog.out)
+	root.SetErr(prog.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%w; see `%s --help`", err, c.CommandPath())
 	})
-	root.AddCommand(serve, versionCommand(io))
-	for _, command := range []func([]string, stdio) *cobra.Command{
+	root.AddCommand(serve)
+	for _, command := range []func(program) *cobra.Command{
 		demoCommand, sendCommand, tailCommand, forwardCommand, showEventCommand, streamCommand, inspectCommand,
-		verifyCommand, quarantineCommand, spoolCommand, configCommand, healthCommand,
+		verifyCommand, quarantineCommand, spoolCommand, configCommand, healthCommand, versionCommand,
 	} {
-		root.AddCommand(command(environ, io))
+		root.AddCommand(command(prog))
 	}
 	addCompletion(root)
 	return root
@@ -120,8 +125,8 @@ func oneOf(c *cobra.Command, under ...*cobra.Command) *cobra.Command {
 
 // load reads the environment for a command that uses only the variables that match the patterns. It
 // ignores mistakes in others, and that no endpoint is configured.
-func load(environ []string, patterns ...string) (*config.Config, error) {
-	c, _, err := config.Load(environ)
+func (p program) load(patterns ...string) (*config.Config, error) {
+	c, _, err := config.Load(p.environ)
 	var problems config.Problems
 	errors.As(err, &problems)
 	problems = slices.DeleteFunc(problems, func(p config.Problem) bool {

@@ -18,6 +18,7 @@ import (
 // match one value of each kind. A kind without values matches all.
 type selection struct {
 	since, until                            string
+	sinceTime, untilTime                    time.Time // the same; zero: not set
 	follow                                  bool
 	providers, events, entities, users, ids []string
 }
@@ -38,31 +39,36 @@ func (s *selection) flags(c *cobra.Command, follow string) {
 	complete(c, "event", knownEvents()...)
 }
 
-// section returns the part of the stream to read, and the time that ends it, which may be zero. The
-// server filters by subject and time, the command by the rest.
-func (s *selection) section(cfg *config.Config, now time.Time) (part stream.Section, until time.Time, err error) {
-	part = stream.Section{
-		Stream: string(cfg.StreamName), Subjects: s.subjects(string(cfg.SubjectPrefix)), Stop: !s.follow || s.until != "",
-	}
+// check checks the flags, and finds the times that they name.
+func (s *selection) check(now time.Time) (err error) {
 	if err := s.checkFilters(); err != nil {
-		return part, until, err
+		return err
 	}
-	if part.Since, err = parseTime("--since", s.since, now); err != nil {
-		return part, until, err
+	if s.sinceTime, err = parseTime("--since", s.since, now); err != nil {
+		return err
 	}
-	if until, err = parseTime("--until", s.until, now); err != nil {
-		return part, until, err
+	if s.untilTime, err = parseTime("--until", s.until, now); err != nil {
+		return err
 	}
 	switch {
-	case until.After(now):
-		return part, until, usagef("--until: got %q, which is in the future; leave it out to go on until Ctrl-C", s.until)
-	case s.until != "" && part.Since.After(until):
-		return part, until, usagef("--until: got %q, which is before --since", s.until)
+	case s.untilTime.After(now):
+		return usagef("--until: got %q, which is in the future; leave it out to go on until Ctrl-C", s.until)
+	case s.until != "" && s.sinceTime.After(s.untilTime):
+		return usagef("--until: got %q, which is before --since", s.until)
+	}
+	return nil
+}
+
+// section returns the part of the stream to read. The server filters by subject and time, the
+// command by the rest.
+func (s *selection) section(cfg *config.Config) stream.Section {
+	part := stream.Section{
+		Stream: string(cfg.StreamName), Subjects: s.subjects(string(cfg.SubjectPrefix)), Since: s.sinceTime, Stop: !s.follow || s.until != "",
 	}
 	if part.Since.IsZero() && (part.Stop || len(s.ids) > 0) {
 		part.Since = stream.Beginning
 	}
-	return part, until, nil
+	return part
 }
 
 func (s *selection) checkFilters() error {

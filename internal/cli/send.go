@@ -35,7 +35,7 @@ type sender struct {
 	client   *http.Client
 }
 
-func sendCommand(environ []string, stdio stdio) *cobra.Command {
+func sendCommand(prog program) *cobra.Command {
 	var s sender
 	var dataFile, bodyFile string
 	var stale bool
@@ -54,7 +54,7 @@ when every delivery was accepted.`,
   SECRETS=… bridge send ENDPOINT EVENT --data data.json --scheme SCHEME
   SECRETS=… bridge send ENDPOINT --count 1000 --concurrency 32
   SECRETS=… bridge send ENDPOINT --tamper    # must be refused`),
-		ValidArgsFunction: completeSend(environ),
+		ValidArgsFunction: prog.completeSend,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
 				return usagef("%s", example("send takes an endpoint and, if you like, an event: `bridge send ENDPOINT EVENT`; see `bridge send --help`"))
@@ -72,7 +72,7 @@ when every delivery was accepted.`,
 			if s.url == "" {
 				patterns = append(patterns, "HTTP_ADDR", "TLS_*")
 			}
-			cfg, err := load(environ, patterns...)
+			cfg, err := prog.load(patterns...)
 			if err != nil {
 				return err
 			}
@@ -80,10 +80,10 @@ when every delivery was accepted.`,
 				return err
 			}
 			defer s.client.CloseIdleConnections()
-			if s.data, err = readInput(stdio, "--data", dataFile); err != nil {
+			if s.data, err = prog.readInput("--data", dataFile); err != nil {
 				return err
 			}
-			if s.body, err = readInput(stdio, "--body", bodyFile); err != nil {
+			if s.body, err = prog.readInput("--body", bodyFile); err != nil {
 				return err
 			}
 			if count < 1 || concurrency < 1 {
@@ -96,12 +96,12 @@ when every delivery was accepted.`,
 				s.age = 10 * 365 * 24 * time.Hour
 			}
 			if meant := config.Similar(s.event, s.endpoint.Vendor.Events); meant != "" && s.body == nil {
-				stdio.say("%s has no known event %q; did you mean %s? It is sent all the same", s.endpoint.Vendor.Title, s.event, meant)
+				prog.say("%s has no known event %q; did you mean %s? It is sent all the same", s.endpoint.Vendor.Title, s.event, meant)
 			}
 			if count == 1 {
-				return s.sendOne(c.Context(), stdio)
+				return s.sendOne(c.Context(), prog)
 			}
-			return s.sendMany(c.Context(), stdio, count, concurrency)
+			return s.sendMany(c.Context(), prog, count, concurrency)
 		},
 	}
 	f := c.Flags()
@@ -227,12 +227,12 @@ func (s *sender) send(ctx context.Context) (status int, answer string, err error
 	return response.StatusCode, strings.TrimSpace(string(read)), nil
 }
 
-func (s *sender) sendOne(ctx context.Context, stdio stdio) error {
+func (s *sender) sendOne(ctx context.Context, prog program) error {
 	status, answer, err := s.send(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintln(stdio.out, status, answer); err != nil {
+	if _, err := fmt.Fprintln(prog.out, status, answer); err != nil {
 		return err
 	}
 	if status != http.StatusOK {
@@ -262,7 +262,7 @@ func (s *sender) remedy(status int) string {
 }
 
 // sendMany sends count deliveries and prints how often each answer came and how long answers took.
-func (s *sender) sendMany(ctx context.Context, stdio stdio, count, concurrency int) error {
+func (s *sender) sendMany(ctx context.Context, prog program, count, concurrency int) error {
 	var mu sync.Mutex
 	answers := make(map[string]int)
 	times := make([]time.Duration, 0, count)
@@ -292,7 +292,7 @@ func (s *sender) sendMany(ctx context.Context, stdio stdio, count, concurrency i
 		})
 	}
 	err := group.Wait()
-	printSummary(stdio.out, answers, times, time.Since(start))
+	printSummary(prog.out, answers, times, time.Since(start))
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("interrupted after %d of %d deliveries", len(times), count)

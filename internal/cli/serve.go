@@ -13,7 +13,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
-func serveCommand(environ []string, std stdio) *cobra.Command {
+func serveCommand(prog program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
 		Short: "Receive webhooks until SIGTERM or Ctrl-C",
@@ -24,8 +24,8 @@ It logs to standard error. The first SIGTERM or Ctrl-C shuts it down in order, a
 		Example: example("  SECRETS=… bridge serve\n  SECRETS=… NATS_URL=nats://nats:4222 bridge serve"),
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, warnings, err := config.Load(environ)
-			log := telemetry.NewLogger(std.err, cfg.LogFormat, cfg.LogLevel)
+			cfg, warnings, err := config.Load(prog.environ)
+			log := telemetry.NewLogger(prog.err, cfg.LogFormat, cfg.LogLevel)
 			for _, warning := range warnings { // also if err is not nil: a mistyped name may be the cause
 				log.Warn(warning)
 			}
@@ -33,7 +33,7 @@ It logs to standard error. The first SIGTERM or Ctrl-C shuts it down in order, a
 				err = serve(c.Context(), cfg, log)
 			}
 			// In JSON for what reads the logs of a container, in text for people.
-			if _, terminal := std.err.(*humanize.Terminal); err == nil || terminal || cfg.LogFormat == "console" {
+			if _, terminal := prog.err.(*humanize.Terminal); err == nil || terminal || cfg.LogFormat == "console" {
 				return err
 			}
 			log.Error("the bridge has ended", zap.Error(err))

@@ -12,17 +12,15 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
-	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-func showEventCommand(environ []string, stdio stdio) *cobra.Command {
+func showEventCommand(prog program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ID",
 		Short: "Print one event whole, from the stream or from quarantine",
@@ -36,60 +34,52 @@ received. ID may be the beginning of an id. The stream is searched first, by its
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error {
-			cfg, err := load(environ, ofStream...)
-			if err != nil {
-				return err
-			}
-			js, err := connect(cfg, stdio)
-			if err != nil {
-				return err
-			}
-			defer js.Conn().Close()
-			return interrupted(c.Context(), showEvent(c.Context(), cfg, js, args[0], stdio))
-		},
+		RunE: prog.withNATS(ofStream, func(ctx context.Context, s *session, args []string) error {
+			return interrupted(ctx, s.show(ctx, args[0]))
+		}),
 	}
 }
 
-// showEvent prints the event whose id begins so.
-func showEvent(ctx context.Context, cfg *config.Config, js jetstream.JetStream, id string, stdio stdio) error {
-	found, err := streamNamed(ctx, js, string(cfg.StreamName))
+// show prints the event whose id begins so.
+func (s *session) show(ctx context.Context, id string) error {
+	name := string(s.cfg.StreamName)
+	found, err := s.stream(ctx, name)
 	if err != nil {
 		return err
 	}
-	sequences, err := sequencesOf(ctx, js, string(cfg.StreamName), id, stdio)
+	sequences, err := s.sequencesOf(ctx, id)
 	if err != nil {
 		return err
 	}
 	if len(sequences) == 0 {
-		return showQuarantined(ctx, cfg, js, id, stdio)
+		return s.showQuarantined(ctx, id)
 	}
 	if len(sequences) > 1 {
-		stdio.say("the event is in the stream %d times; this is the first", len(sequences))
+		s.say("the event is in the stream %d times; this is the first", len(sequences))
 	}
 	m, err := found.GetMsg(ctx, sequences[0])
 	if err != nil {
-		return fmt.Errorf("reading message %d of stream %s: %w", sequences[0], cfg.StreamName, err)
+		return fmt.Errorf("reading message %d of stream %s: %w", sequences[0], name, err)
 	}
-	facts(stdio.err, [][2]string{
+	facts(s.err, [][2]string{
 		{"id", m.Header.Get(nats.MsgIdHdr)},
-		{"stream", string(cfg.StreamName)},
+		{"stream", name},
 		{"sequence", fmt.Sprint(m.Sequence)},
 		{"subject", m.Subject},
 		{"stored", m.Time.UTC().Format(time.RFC3339Nano)},
 	})
 	if _, err := event.Parse(m.Data); err != nil {
-		stdio.say("it is not one of the bridge's events: %v", err)
+		s.say("it is not one of the bridge's events: %v", err)
 	}
-	_, err = stdio.out.Write(indented(m.Data))
-	return err
+	_, _ = s.out.Write(indented(m.Data))
+	return nil
 }
 
 // sequencesOf returns the sequence numbers of the messages of the one id that begins so.
-func sequencesOf(ctx context.Context, js jetstream.JetStream, name, beginning string, stdio stdio) ([]uint64, error) {
+func (s *session) sequencesOf(ctx context.Context, beginning string) ([]uint64, error) {
 	found, made := make(map[string][]uint64), time.Time{}
-	all := stream.Section{Stream: name, Since: stream.Beginning, Headers: true, Stop: true}
-	err := followSection(ctx, js, all, time.Time{}, stdio, func(m stream.Message) error {
+	all := stream.Section{Stream: string(s.cfg.StreamName), Since: stream.Beginning, Headers: true, Stop: true}
+	err := s.read(ctx, all, time.Time{}, func(m stream.Message) error {
 		if !m.Made.Equal(made) { // the stream was recreated
 			clear(found)
 			made = m.Made
@@ -105,23 +95,23 @@ func sequencesOf(ctx context.Context, js jetstream.JetStream, name, beginning st
 	}
 	id, err := oneID(found, beginning)
 	if err != nil {
-		return nil, fmt.Errorf("in stream %s, %w", name, err)
+		return nil, fmt.Errorf("in stream %s, %w", all.Stream, err)
 	}
 	return found[id], nil
 }
 
 // showQuarantined prints the delivery whose id begins so.
-func showQuarantined(ctx context.Context, cfg *config.Config, js jetstream.JetStream, id string, stdio stdio) error {
-	store, err := newQuarantineStore(ctx, cfg, js, stdio)
+func (s *session) showQuarantined(ctx context.Context, id string) error {
+	store, err := s.quarantine(ctx)
 	if err == nil {
 		err = store.show(ctx, id, func(d quarantine.Delivery) []byte { return d.Body })
 	}
 	switch {
 	case errors.Is(err, errNotQuarantined), errors.Is(err, errNoStream):
 		return fmt.Errorf("no event in stream %s has an id that begins with %q, and no delivery in quarantine; "+
-			"it may be older than the stream keeps, or wait in a spool: see `bridge spool list`", cfg.StreamName, id)
+			"it may be older than the stream keeps, or wait in a spool: see `bridge spool list`", s.cfg.StreamName, id)
 	case err != nil:
-		return fmt.Errorf("no event in stream %s has an id that begins with %q; %w", cfg.StreamName, id, err)
+		return fmt.Errorf("no event in stream %s has an id that begins with %q; %w", s.cfg.StreamName, id, err)
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
-func spoolCommand(environ []string, stdio stdio) *cobra.Command {
+func spoolCommand(prog program) *cobra.Command {
 	return oneOf(&cobra.Command{
 		Use:   "spool",
 		Short: "List a spool, and deliver that of an instance that is gone",
@@ -28,7 +28,7 @@ func spoolCommand(environ []string, stdio stdio) *cobra.Command {
 same DATA_DIR delivers it by itself; drain is for where none does.`,
 		Example: `  bridge spool list /mnt/old/spool
   NATS_URL=nats://nats:4222 bridge spool drain /mnt/old/spool`,
-	}, spoolListCommand(environ, stdio), drainCommand(environ, stdio))
+	}, spoolListCommand(prog), drainCommand(prog))
 }
 
 // oneDirectory takes a directory, or nothing.
@@ -39,7 +39,7 @@ func oneDirectory(c *cobra.Command, args []string) error {
 	return nil
 }
 
-func spoolListCommand(environ []string, stdio stdio) *cobra.Command {
+func spoolListCommand(prog program) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "list [DIR]",
@@ -55,16 +55,13 @@ with the spool. DIR is the spool's directory; the default is that of DATA_DIR.`,
 			if len(args) == 1 {
 				dir = args[0]
 			} else {
-				cfg, err := load(environ, "DATA_DIR")
+				cfg, err := prog.load("DATA_DIR")
 				if err != nil {
 					return err
 				}
 				dir = app.SpoolDir(cfg)
 			}
-			if asJSON {
-				return printSpool(c.Context(), dir, stdio, printRecordJSON)
-			}
-			return printSpool(c.Context(), dir, stdio, printRecord)
+			return prog.printSpool(c.Context(), dir, asJSON)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object a line: kind, subject, id, arrived, attempted, bytes, reason")
@@ -72,14 +69,10 @@ with the spool. DIR is the spool's directory; the default is that of DATA_DIR.`,
 }
 
 // printSpool prints every record of a spool, and on the error stream how many there are.
-func printSpool(ctx context.Context, dir string, stdio stdio, show func(io.Writer, *spool.Record, time.Time) error) error {
-	now := time.Now()
-	out := bufio.NewWriterSize(stdio.out, 64<<10)
+func (p program) printSpool(ctx context.Context, dir string, asJSON bool) error {
+	out := bufio.NewWriterSize(p.out, 64<<10)
 	all, events, setAside, size := 0, 0, 0, 0
 	damaged, err := spool.Read(dir, func(r *spool.Record) error {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 		all++
 		size += len(r.Data)
 		if r.Kind == publish.Event {
@@ -88,18 +81,21 @@ func printSpool(ctx context.Context, dir string, stdio stdio, show func(io.Write
 		if r.Reason != "" {
 			setAside++
 		}
-		return show(out, r, now)
+		if asJSON {
+			printRecordJSON(out, r)
+		} else {
+			printRecord(out, r)
+		}
+		return ctx.Err()
 	})
-	if flushed := out.Flush(); err == nil {
-		err = flushed
-	}
+	_ = out.Flush()
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return fmt.Errorf("interrupted after %d records", all)
 	case err != nil:
 		return unreadableSpool(dir, err)
 	}
-	stdio.say("%d records in %s: %d events, %d quarantined; %d of them set aside; %d bytes",
+	p.say("%d records in %s: %d events, %d quarantined; %d of them set aside; %d bytes",
 		all, dir, events, all-events, setAside, size)
 	if damaged != nil {
 		return fmt.Errorf("the spool in %s is damaged, and these records can still be read: %w", dir, damaged)
@@ -121,17 +117,16 @@ func unreadableSpool(dir string, err error) error {
 }
 
 // printRecord prints a record for people.
-func printRecord(w io.Writer, r *spool.Record, now time.Time) error {
-	line := fmt.Sprintf("%s  %s  %s  %d bytes  id %s", moment(r.Arrived, now, milliseconds), r.Kind, r.Subject, len(r.Data), r.ID)
+func printRecord(w io.Writer, r *spool.Record) {
+	line := fmt.Sprintf("%s  %s  %s  %d bytes  id %s", moment(r.Arrived, time.Now(), milliseconds), r.Kind, r.Subject, len(r.Data), r.ID)
 	if r.Reason != "" {
 		line += "  set aside: " + r.Reason
 	}
-	_, err := fmt.Fprintln(w, humanize.Text(line))
-	return err
+	_, _ = fmt.Fprintln(w, humanize.Text(line))
 }
 
-func printRecordJSON(w io.Writer, r *spool.Record, _ time.Time) error {
-	return json.NewEncoder(w).Encode(struct {
+func printRecordJSON(w io.Writer, r *spool.Record) {
+	_ = json.NewEncoder(w).Encode(struct {
 		Kind      string    `json:"kind"`
 		Subject   string    `json:"subject"`
 		ID        string    `json:"id"`

@@ -14,7 +14,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/app"
 )
 
-func streamCommand(environ []string, stdio stdio) *cobra.Command {
+func streamCommand(prog program) *cobra.Command {
 	var (
 		format, durable string
 		deadLetters     bool
@@ -35,8 +35,8 @@ configuration, and --format nsc as commands of "nsc", for an operator that issue
 		RunE: func(*cobra.Command, []string) error {
 			// The streams are for an external NATS, which may have more replicas than the embedded server.
 			// Without endpoints, the duplicate window covers every vendor's defaults.
-			cfg, err := load(append([]string{"NATS_URL=nats://nats:4222"}, environ...),
-				"SUBJECT_PREFIX", "QUARANTINE*", "NATS_JS_DOMAIN", "STREAM_*", "*_TOLERANCE", "ENDPOINTS_*")
+			external := program{environ: append([]string{"NATS_URL=nats://nats:4222"}, prog.environ...)}
+			cfg, err := external.load("SUBJECT_PREFIX", "QUARANTINE*", "NATS_JS_DOMAIN", "STREAM_*", "*_TOLERANCE", "ENDPOINTS_*")
 			if err != nil {
 				return err
 			}
@@ -59,11 +59,11 @@ configuration, and --format nsc as commands of "nsc", for an operator that issue
 			all := wanted{streams, durable, string(cfg.StreamName), string(cfg.SubjectPrefix)}
 			switch format {
 			case "nats":
-				return natsCommands.Execute(stdio.out, all)
+				return natsCommands.Execute(prog.out, all)
 			case "nack":
-				return nackResources.Execute(stdio.out, all)
+				return nackResources.Execute(prog.out, all)
 			case "json":
-				encoder := json.NewEncoder(stdio.out)
+				encoder := json.NewEncoder(prog.out)
 				encoder.SetEscapeHTML(false) // subjects end in >
 				encoder.SetIndent("", "  ")
 				return encoder.Encode(streams)
@@ -71,10 +71,10 @@ configuration, and --format nsc as commands of "nsc", for an operator that issue
 			accounts := accountsFor(string(cfg.StreamName), string(cfg.SubjectPrefix), string(cfg.NATSJSDomain))
 			switch format {
 			case "accounts":
-				_, err := io.WriteString(stdio.out, accounts)
+				_, err := io.WriteString(prog.out, accounts)
 				return err
 			case "nsc":
-				return nscCommands(stdio.out, accounts)
+				return nscCommands(prog.out, accounts)
 			}
 			return usagef("--format: got %q; takes nats, nack, json, accounts or nsc", format)
 		},

@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -12,7 +13,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-func tailCommand(environ []string, stdio stdio) *cobra.Command {
+func tailCommand(prog program) *cobra.Command {
 	var chosen selection
 	var count uint64
 	var asJSON bool
@@ -45,39 +46,24 @@ and coloured unless NO_COLOR is set.`,
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error {
-			cfg, err := load(environ, ofStream...)
-			if err != nil {
-				return err
-			}
-			s, until, err := chosen.section(cfg, time.Now())
-			if err != nil {
-				return err
-			}
+		PreRunE: func(*cobra.Command, []string) error { return chosen.check(time.Now()) },
+		RunE: prog.withNATS(ofStream, func(ctx context.Context, s *session, args []string) error {
+			part := chosen.section(s.cfg)
 			if len(args) == 1 {
-				s.Subjects = args
+				part.Subjects = args
 			}
-			js, err := connect(cfg, stdio)
-			if err != nil {
-				return err
-			}
-			defer js.Conn().Close()
-			out := bufio.NewWriterSize(stdio.out, 64<<10)
-			p := newPrinter(environ, stdio.out, cfg)
-			p.out = out
+			out := bufio.NewWriterSize(prog.out, 64<<10)
+			lines := newPrinter(prog, s.cfg.SubjectPrefix)
+			lines.out = out
 			printed := uint64(0)
-			err = followSection(c.Context(), js, s, until, stdio, func(m stream.Message) error {
+			err := s.read(ctx, part, chosen.untilTime, func(m stream.Message) error {
 				e, none := event.Parse(m.Data())
 				if chosen.matches(&e) {
 					printed++
-					var err error
 					if asJSON {
-						err = printJSON(out, m.Data())
+						printJSON(out, m.Data())
 					} else {
-						err = p.print(m.Subject(), &e, none, time.Now())
-					}
-					if err != nil {
-						return err
+						lines.print(m.Subject(), &e, none, time.Now())
 					}
 				}
 				switch {
@@ -89,7 +75,7 @@ and coloured unless NO_COLOR is set.`,
 				return out.Flush()
 			})
 			return cmp.Or(err, out.Flush())
-		},
+		}),
 	}
 	f := c.Flags()
 	f.Uint64Var(&count, "count", 0, "end after so many events are printed (default: no end)")

@@ -60,7 +60,7 @@ func TestTailMany(t *testing.T) {
 		runtime.GC()
 		runtime.ReadMemStats(&before)
 		began := time.Now()
-		if status := run(t.Context(), append([]string{"tail", "--follow=false"}, test.args...), []string{"NATS_URL=" + server.URL()}, stdio{nil, &out, t.Output()}); status != exitOK {
+		if status := run(t.Context(), append([]string{"tail", "--follow=false"}, test.args...), program{[]string{"NATS_URL=" + server.URL()}, nil, &out, t.Output()}); status != exitOK {
 			t.Fatalf("exit status %d", status)
 		}
 		took := time.Since(began)

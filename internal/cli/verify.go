@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"regexp"
@@ -31,7 +33,7 @@ type verifying struct {
 	asJSON      bool
 }
 
-func verifyCommand(environ []string, stdio stdio) *cobra.Command {
+func verifyCommand(prog program) *cobra.Command {
 	var v verifying
 	c := &cobra.Command{
 		Use:   "verify [ENDPOINT] [FILE]",
@@ -59,14 +61,14 @@ been accepted are printed. The exit status is 0 when the bridge would publish it
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			cfg, err := load(environ, ofEndpoints("MAX_BODY_BYTES", "QUARANTINE")...)
+			cfg, err := prog.load(ofEndpoints("MAX_BODY_BYTES", "QUARANTINE")...)
 			if err != nil {
 				return err
 			}
 			if err := v.arguments(cfg, args); err != nil {
 				return err
 			}
-			delivery, err := v.read(stdio)
+			delivery, err := v.read(prog)
 			if err != nil {
 				return err
 			}
@@ -75,12 +77,9 @@ been accepted are printed. The exit status is 0 when the bridge would publish it
 				return err
 			}
 			if v.asJSON {
-				err = json.NewEncoder(stdio.out).Encode(report)
+				_ = json.NewEncoder(prog.out).Encode(report)
 			} else {
-				err = printReport(stdio.out, report)
-			}
-			if err != nil {
-				return err
+				printReport(prog.out, report)
 			}
 			if !report.Accepted {
 				return errors.New("the bridge does not publish this delivery")
@@ -129,28 +128,35 @@ func (v *verifying) arguments(cfg *config.Config, args []string) error {
 }
 
 // read reads the delivery from the files, standard input and flags.
-func (v *verifying) read(stdio stdio) (d diagnosis.Delivery, err error) {
+func (v *verifying) read(prog program) (d diagnosis.Delivery, err error) {
 	if v.bodyFile != "" {
-		if d.Body, err = v.content(stdio, "--body", v.bodyFile); err != nil {
+		if d.Body, err = prog.readInput("--body", v.bodyFile); err != nil {
 			return d, err
 		}
 	} else {
-		text, err := v.content(stdio, "FILE", v.file)
+		name := cmp.Or(v.file, "-")
+		if terminal, ok := prog.in.(*os.File); ok && name == "-" && term.IsTerminal(int(terminal.Fd())) {
+			prog.say("paste the request, headers and body, and end it with Ctrl-D")
+		}
+		text, err := prog.readInput("FILE", name)
 		if err != nil {
 			return d, err
 		}
 		if d, err = diagnosis.Parse(text); err != nil {
-			return d, usagef("%s: %w", nameOf(v.file), err)
+			if name == "-" {
+				name = "standard input"
+			}
+			return d, usagef("%s: %w", name, err)
 		}
 	}
 	if v.headersFile != "" {
-		text, err := v.content(stdio, "--headers", v.headersFile)
+		text, err := prog.readInput("--headers", v.headersFile)
 		if err != nil {
 			return d, err
 		}
 		more, err := diagnosis.ParseHeader(text)
 		if err != nil {
-			return d, usagef("--headers: %s: %w", nameOf(v.headersFile), err)
+			return d, usagef("--headers: %s: %w", v.headersFile, err)
 		}
 		if d.Method == "" {
 			d.Method, d.Target = more.Method, more.Target
@@ -163,24 +169,6 @@ func (v *verifying) read(stdio stdio) (d diagnosis.Delivery, err error) {
 		}
 	}
 	return d, nil
-}
-
-func nameOf(file string) string {
-	if file == "" || file == "-" {
-		return "standard input"
-	}
-	return file
-}
-
-// content reads a file, or standard input.
-func (v *verifying) content(stdio stdio, flag, name string) ([]byte, error) {
-	if name == "" {
-		name = "-"
-		if terminal, ok := stdio.in.(*os.File); ok && term.IsTerminal(int(terminal.Fd())) {
-			stdio.say("paste the request, headers and body, and end it with Ctrl-D")
-		}
-	}
-	return readInput(stdio, flag, name)
 }
 
 // diagnose judges the delivery by the configuration.
@@ -224,4 +212,19 @@ func receivedAt(at string, d diagnosis.Delivery, now time.Time) (time.Time, erro
 		return t, usagef("--at: got %q; takes a time such as 2026-01-02T03:04:05Z, or now", at)
 	}
 	return t, nil
+}
+
+// printReport prints a diagnosis for people: the steps, a line each, then the causes and what to
+// do.
+func printReport(w io.Writer, r diagnosis.Report) {
+	for _, s := range r.Steps {
+		_, _ = fmt.Fprintf(w, "%-10s %s\n", s.Name, s.Says)
+	}
+	for _, c := range r.Causes {
+		name := "why"
+		if !c.Proven {
+			name = "perhaps"
+		}
+		_, _ = fmt.Fprintf(w, "\n%-10s %s\n%-10s %s\n", name, c.Says, "do", c.Do)
+	}
 }

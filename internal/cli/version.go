@@ -55,7 +55,7 @@ func (b build) String() string {
 	return fmt.Sprintf("bridge %s%s %s %s/%s", b.Version, source, b.GoVersion, b.OS, b.Arch)
 }
 
-func versionCommand(io stdio) *cobra.Command {
+func versionCommand(prog program) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:     "version",
@@ -65,10 +65,10 @@ func versionCommand(io stdio) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			b := thisBuild()
 			if asJSON {
-				return json.NewEncoder(io.out).Encode(b)
+				return json.NewEncoder(prog.out).Encode(b)
 			}
-			_, err := fmt.Fprintln(io.out, b)
-			return err
+			prog.print(b)
+			return nil
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object: version, goversion, os, arch and, where they are known, revision, time, modified")

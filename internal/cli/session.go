@@ -11,38 +11,63 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
+// session is one run of a command that uses NATS.
+type session struct {
+	program
+	cfg *config.Config
+	js  jetstream.JetStream
+}
+
+// withNATS returns a function for cobra that reads the variables that match the patterns, connects
+// to NATS and calls do.
+func (p program) withNATS(patterns []string, do func(ctx context.Context, s *session, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		cfg, err := p.load(patterns...)
+		if err != nil {
+			return err
+		}
+		s, err := p.connect(cfg)
+		if err != nil {
+			return err
+		}
+		defer s.js.Conn().Close()
+		return do(c.Context(), s, args)
+	}
+}
+
 // connect connects to the NATS that a bridge with this configuration uses, and prints when the
 // connection is lost and restored.
-func connect(cfg *config.Config, stdio stdio, options ...nats.Option) (jetstream.JetStream, error) {
+func (p program) connect(cfg *config.Config, options ...nats.Option) (*session, error) {
 	url := natsURL(cfg)
 	remote := app.NATSServer(cfg, url, version())
 	nc, err := remote.Connect(append(options,
 		nats.DisconnectErrHandler(func(nc *nats.Conn, _ error) {
 			if !nc.IsClosed() {
-				stdio.say("disconnected from NATS, trying to reconnect")
+				p.say("disconnected from NATS, trying to reconnect")
 			}
 		}),
-		nats.ReconnectHandler(func(*nats.Conn) { stdio.say("connected to NATS again") }),
+		nats.ReconnectHandler(func(*nats.Conn) { p.say("connected to NATS again") }),
 	)...)
-	switch {
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrPermissionViolation):
-		return nil, fmt.Errorf("connecting to NATS at %s: %w", config.ServerList(url), err)
-	case err != nil:
-		return nil, fmt.Errorf("connecting to NATS at %s: %w; is it running there? NATS_URL is its address",
-			config.ServerList(url), err)
+	if err != nil {
+		hint := "; is it running there? NATS_URL is its address"
+		if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrPermissionViolation) {
+			hint = ""
+		}
+		return nil, fmt.Errorf("connecting to NATS at %s: %w%s", config.ServerList(url), err, hint)
 	}
 	js, err := remote.JetStream(nc)
 	if err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("using JetStream: %w", err)
 	}
-	return js, nil
+	return &session{p, cfg, js}, nil
 }
 
 // natsURL returns the address of the NATS that a bridge with this configuration uses.
@@ -55,9 +80,9 @@ func natsURL(cfg *config.Config) string {
 
 var errNoStream = errors.New("does not exist")
 
-// streamNamed returns the stream. Its error says what to do.
-func streamNamed(ctx context.Context, js jetstream.JetStream, name string) (jetstream.Stream, error) {
-	stream, err := js.Stream(ctx, name)
+// stream returns the stream of that name. Its error says what to do.
+func (s *session) stream(ctx context.Context, name string) (jetstream.Stream, error) {
+	found, err := s.js.Stream(ctx, name)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 		return nil, fmt.Errorf("stream %s %w; a bridge creates it when it connects, see STREAM_NAME and QUARANTINE", name, errNoStream)
@@ -69,33 +94,30 @@ func streamNamed(ctx context.Context, js jetstream.JetStream, name string) (jets
 	case err != nil:
 		return nil, fmt.Errorf("reading stream %s: %w", name, err)
 	}
-	return stream, nil
+	return found, nil
 }
 
 // errEnough ends reading: no more is wanted.
 var errEnough = errors.New("enough")
 
-// followSection calls handle with each message of the section that was stored up to a time (zero:
-// no limit), in order, until handle returns errEnough, the context ends or, with Stop, the section
-// is read. It survives reconnections and a recreated stream, and neither loses nor repeats a
-// message. It prints that it has begun, and each new error once.
-func followSection(
-	ctx context.Context, js jetstream.JetStream, s stream.Section, until time.Time,
-	stdio stdio, handle func(stream.Message) error,
-) error {
-	found, err := streamNamed(ctx, js, s.Stream)
+// read calls handle with each message of the section that was stored up to a time (zero: no
+// limit), in order, until handle returns errEnough, the context ends or, with Stop, the section is
+// read. It survives reconnections and a recreated stream, and neither loses nor repeats a message.
+// It prints that it has begun, and each new error once.
+func (s *session) read(ctx context.Context, part stream.Section, until time.Time, handle func(stream.Message) error) error {
+	found, err := s.stream(ctx, part.Stream)
 	if err != nil {
 		return unlessEnded(ctx, err)
 	}
 	takes := found.CachedInfo().Config.Subjects
-	for _, subject := range s.Subjects {
+	for _, subject := range part.Subjects {
 		if !slices.ContainsFunc(takes, func(taken string) bool { return server.SubjectsCollide(taken, subject) }) {
-			return usagef("nothing in stream %s can match %s, it takes %s", s.Stream, subject, strings.Join(takes, ", "))
+			return usagef("nothing in stream %s can match %s, it takes %s", part.Stream, subject, strings.Join(takes, ", "))
 		}
 	}
 	begun, printed := false, ""
 	reader := stream.Reader{
-		JetStream: js, Section: s, Name: "bridge-tail-",
+		JetStream: s.js, Section: part, Name: "bridge-tail-",
 		Handle: func(m stream.Message) error {
 			if !until.IsZero() && m.Stored.After(until) {
 				return errEnough
@@ -105,22 +127,22 @@ func followSection(
 		Report: func(err error) {
 			text := ""
 			switch {
-			case err == nil && !begun && !s.Stop:
+			case err == nil && !begun && !part.Stop:
 				begun = true
-				text = fmt.Sprintf("following %s in stream %s, until Ctrl-C", strings.Join(s.Subjects, ", "), s.Stream)
+				text = fmt.Sprintf("following %s in stream %s, until Ctrl-C", strings.Join(part.Subjects, ", "), part.Stream)
 			case errors.Is(err, stream.ErrMadeAnew):
-				text = fmt.Sprintf("stream %s was deleted and created again, continuing with its first message", s.Stream)
+				text = fmt.Sprintf("stream %s was deleted and created again, continuing with its first message", part.Stream)
 			case err != nil && ctx.Err() == nil:
-				text = fmt.Sprintf("reading stream %s: %v; trying again", s.Stream, err)
+				text = fmt.Sprintf("reading stream %s: %v; trying again", part.Stream, err)
 			}
 			if text != "" && text != printed {
-				stdio.say("%s", text)
+				s.say("%s", text)
 			}
 			printed = text
 		},
 	}
 	if err := reader.Run(ctx); err != nil && !errors.Is(err, errEnough) {
-		return fmt.Errorf("reading stream %s: %w", s.Stream, err)
+		return fmt.Errorf("reading stream %s: %w", part.Stream, err)
 	}
 	return nil
 }
