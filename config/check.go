@@ -3,7 +3,6 @@ package config
 import (
 	"crypto/tls"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,8 +12,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
-
-var endpointName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
 // check checks what is right only together with other variables.
 func (l *loader) check(c *Config) {
@@ -42,12 +39,12 @@ func (l *loader) checkRules(c *Config) {
 		holds    bool
 		takes    string
 	}{
-		{"ADMIN_ADDR", c.HTTPAddr != c.AdminAddr || c.HTTPAddr.Port() == 0, "another address than HTTP_ADDR's"},
+		{"ADMIN_ADDR", c.HTTPAddr != c.AdminAddr || strings.HasSuffix(c.HTTPAddr, ":0"), "another address than HTTP_ADDR's"},
 		{"NATS_USER", c.NATSPassword.IsEmpty() || c.NATSUser != "", "the user to whom NATS_PASSWORD belongs"},
 		{"NATS_CERT", (c.NATSCert == "") == (c.NATSKey == ""), "a certificate, together with its key in NATS_KEY"},
 		{"NATS_TLS_FIRST", !c.NATSTLSFirst || !c.IsEmbedded(), "true only with NATS_URL: the embedded server has no TLS"},
 		{
-			"EMBEDDED_NATS_ADDR", !c.IsEmbedded() || c.EmbeddedNATSAddr.IsLoopback() || secured,
+			"EMBEDDED_NATS_ADDR", !c.IsEmbedded() || IsLoopback(c.EmbeddedNATSAddr) || secured,
 			"a loopback address such as 127.0.0.1:4222, unless NATS_TOKEN or NATS_USER and NATS_PASSWORD are set: others could read and write all events",
 		},
 		{"STREAM_REPLICAS", c.StreamReplicas >= 1 && c.StreamReplicas <= 5 && (c.StreamReplicas == 1 || !c.IsEmbedded()), takesOf(*c, "StreamReplicas")},
@@ -88,12 +85,12 @@ func (l *loader) checkTLS(c *Config) {
 	case c.TLSCertFile == "" || c.TLSKeyFile == "": // an unreadable file was reported
 		return
 	}
-	chain, err := filewatch.ReadFile(string(c.TLSCertFile), MaxTLSFile)
+	chain, err := filewatch.ReadFile(c.TLSCertFile, MaxTLSFile)
 	if err != nil {
 		l.wrong("TLS_CERT_FILE", fmt.Sprintf("%s (%v)", certificate, err))
 		return
 	}
-	private, err := filewatch.ReadFile(string(c.TLSKeyFile), MaxTLSFile)
+	private, err := filewatch.ReadFile(c.TLSKeyFile, MaxTLSFile)
 	if err != nil {
 		l.wrong("TLS_KEY_FILE", fmt.Sprintf("%s (%v)", key, err))
 		return

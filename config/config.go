@@ -16,32 +16,33 @@ import (
 // empty variable counts as unset.
 //
 // The tags: env is the name, envDefault the default, and fallback says the default where it is no
-// constant; doc is the meaning, takes what a value may be, where the field's type doesn't say it,
-// and oneof the words allowed ("providers": the providers' names).
+// constant; doc is the meaning; kind is one of [kinds], and oneof lists the words allowed
+// ("providers": the providers' names); takes says what a value may be, where none of these and not
+// the field's type does.
 type Config struct {
-	HTTPAddr    Address `env:"HTTP_ADDR" envDefault:":8080" doc:"the public listener: webhooks and nothing else"`
-	AdminAddr   Address `env:"ADMIN_ADDR" envDefault:":9090" doc:"the admin listener: probes and metrics; keep it inside"`
-	TLSCertFile File    `env:"TLS_CERT_FILE" doc:"certificate with its chain, PEM: TLS on the public listener; reloaded when it changes"`
-	TLSKeyFile  File    `env:"TLS_KEY_FILE" doc:"key of TLS_CERT_FILE, PEM; reloaded when it changes"`
+	HTTPAddr    string `env:"HTTP_ADDR" kind:"address" envDefault:":8080" doc:"the public listener: webhooks and nothing else"`
+	AdminAddr   string `env:"ADMIN_ADDR" kind:"address" envDefault:":9090" doc:"the admin listener: probes and metrics; keep it inside"`
+	TLSCertFile string `env:"TLS_CERT_FILE" kind:"file" doc:"certificate with its chain, PEM: TLS on the public listener; reloaded when it changes"`
+	TLSKeyFile  string `env:"TLS_KEY_FILE" kind:"file" doc:"key of TLS_CERT_FILE, PEM; reloaded when it changes"`
 
-	NATSURL         ServerList    `env:"NATS_URL" fallback:"an embedded nats-server" doc:"the NATS servers, comma-separated"`
-	NATSCreds       File          `env:"NATS_CREDS" doc:"credentials file (JWT and seed)"`
-	NATSNkey        File          `env:"NATS_NKEY" doc:"nkey seed file"`
+	NATSURL         string        `env:"NATS_URL" kind:"servers" fallback:"an embedded nats-server" doc:"the NATS servers, comma-separated"`
+	NATSCreds       string        `env:"NATS_CREDS" kind:"file" doc:"credentials file (JWT and seed)"`
+	NATSNkey        string        `env:"NATS_NKEY" kind:"file" doc:"nkey seed file"`
 	NATSUser        string        `env:"NATS_USER" doc:"user name"`
 	NATSPassword    secret.Secret `env:"NATS_PASSWORD" doc:"password of NATS_USER"`
 	NATSToken       secret.Secret `env:"NATS_TOKEN" doc:"token"`
-	NATSCA          File          `env:"NATS_CA" doc:"certificate authorities that sign the servers' certificates, PEM"`
-	NATSCert        File          `env:"NATS_CERT" doc:"client certificate, PEM"`
-	NATSKey         File          `env:"NATS_KEY" doc:"key of NATS_CERT, PEM"`
+	NATSCA          string        `env:"NATS_CA" kind:"file" doc:"certificate authorities that sign the servers' certificates, PEM"`
+	NATSCert        string        `env:"NATS_CERT" kind:"file" doc:"client certificate, PEM"`
+	NATSKey         string        `env:"NATS_KEY" kind:"file" doc:"key of NATS_CERT, PEM"`
 	NATSTLSFirst    bool          `env:"NATS_TLS_FIRST" envDefault:"false" doc:"begin with the TLS handshake, for servers with handshake_first"`
-	NATSInboxPrefix SubjectTokens `env:"NATS_INBOX_PREFIX" envDefault:"_INBOX" doc:"prefix of the subjects on which NATS answers"`
-	NATSJSDomain    SubjectTokens `env:"NATS_JS_DOMAIN" doc:"JetStream domain, for a leaf node"`
+	NATSInboxPrefix string        `env:"NATS_INBOX_PREFIX" kind:"subject" envDefault:"_INBOX" doc:"prefix of the subjects on which NATS answers"`
+	NATSJSDomain    string        `env:"NATS_JS_DOMAIN" kind:"subject" doc:"JetStream domain, for a leaf node"`
 
-	EmbeddedNATSAddr Address `env:"EMBEDDED_NATS_ADDR" envDefault:"127.0.0.1:4222" doc:"address of the embedded nats-server; other than loopback it needs NATS_TOKEN or NATS_USER and NATS_PASSWORD"`
-	DataDir          string  `env:"DATA_DIR" envDefault:"./data" doc:"directory of the spool and the embedded store; each instance needs its own"`
+	EmbeddedNATSAddr string `env:"EMBEDDED_NATS_ADDR" kind:"address" envDefault:"127.0.0.1:4222" doc:"address of the embedded nats-server; other than loopback it needs NATS_TOKEN or NATS_USER and NATS_PASSWORD"`
+	DataDir          string `env:"DATA_DIR" envDefault:"./data" doc:"directory of the spool and the embedded store; each instance needs its own"`
 
-	SubjectPrefix    SubjectTokens `env:"SUBJECT_PREFIX" envDefault:"webhooks" doc:"events go to {prefix}.{endpoint}.{event}"`
-	StreamName       StreamName    `env:"STREAM_NAME" envDefault:"WEBHOOKS" doc:"the JetStream stream on {prefix}.>"`
+	SubjectPrefix    string        `env:"SUBJECT_PREFIX" kind:"subject" envDefault:"webhooks" doc:"events go to {prefix}.{endpoint}.{event}"`
+	StreamName       string        `env:"STREAM_NAME" kind:"stream" envDefault:"WEBHOOKS" doc:"the JetStream stream on {prefix}.>"`
 	StreamManage     bool          `env:"STREAM_MANAGE" envDefault:"true" doc:"create a missing stream, and apply the STREAM_ variables that are set, unless the stream would shrink"`
 	StreamReplicas   int           `env:"STREAM_REPLICAS" envDefault:"1" takes:"1 to 5, on an embedded server 1" doc:"copies of the stream in a NATS cluster"`
 	StreamMaxAge     time.Duration `env:"STREAM_MAX_AGE" envDefault:"168h" takes:"a duration such as 168h or 7d, or 0s for no limit" doc:"how long the stream keeps an event"`
@@ -65,8 +66,8 @@ type Config struct {
 	LogFormat string `env:"LOG_FORMAT" envDefault:"json" oneof:"json console" doc:"json for machines, console for people"`
 	PPROF     bool   `env:"PPROF" envDefault:"false" doc:"profiles at /debug/pprof/ on ADMIN_ADDR; a heap dump has secrets and bodies"`
 
-	OTLPEndpoint       URL    `env:"OTEL_EXPORTER_OTLP_ENDPOINT" doc:"OpenTelemetry collector for spans; without it there is no tracing. Other OTEL_ variables work as OpenTelemetry specifies"`
-	OTLPTracesEndpoint URL    `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" fallback:"OTEL_EXPORTER_OTLP_ENDPOINT and /v1/traces" doc:"the same, for spans alone, with the whole path"`
+	OTLPEndpoint       string `env:"OTEL_EXPORTER_OTLP_ENDPOINT" kind:"URL" doc:"OpenTelemetry collector for spans; without it there is no tracing. Other OTEL_ variables work as OpenTelemetry specifies"`
+	OTLPTracesEndpoint string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" kind:"URL" fallback:"OTEL_EXPORTER_OTLP_ENDPOINT and /v1/traces" doc:"the same, for spans alone, with the whole path"`
 	OTLPProtocol       string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" oneof:"http/protobuf" doc:"how spans are sent"`
 	OTELTracesExporter string `env:"OTEL_TRACES_EXPORTER" envDefault:"otlp" oneof:"otlp none" doc:"none: no tracing"`
 	OTELDisabled       bool   `env:"OTEL_SDK_DISABLED" envDefault:"false" doc:"no tracing"`
@@ -85,13 +86,13 @@ type Config struct {
 // Endpoint is one path of the public listener. The variables of a provider's default endpoint begin
 // with its name (<PROVIDER>_SECRETS), those of further ones with ENDPOINTS_ and a number.
 type Endpoint struct {
-	Name        string        `env:"NAME" takes:"1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name" doc:"name of the endpoint in its path, in subjects and in metrics"`
-	Provider    string        `env:"PROVIDER" oneof:"providers" doc:"whose webhooks it receives"`
-	Secrets     secretList    `env:"SECRETS" doc:"the shared secrets, comma-separated, the current one first"`
-	SecretsFile File          `env:"SECRETS_FILE" doc:"file with the shared secrets, one a line, the current one first; reloaded when it changes"`
-	Signature   string        `env:"SIGNATURE" doc:"what the signature covers; to find out, see docs/providers.md#which-scheme"`
-	Tolerance   time.Duration `env:"TOLERANCE" takes:"a duration above 0, such as 5m, 24h or 7d" doc:"how far a delivery's time may be off"`
-	Freshness   string        `env:"FRESHNESS" doc:"what must be fresh: the signed createdAt too (signed), or the unsigned time alone (time)"`
+	Name        string          `env:"NAME" kind:"endpoint" doc:"name of the endpoint in its path, in subjects and in metrics"`
+	Provider    string          `env:"PROVIDER" oneof:"providers" doc:"whose webhooks it receives"`
+	Secrets     []secret.Secret `env:"SECRETS" doc:"the shared secrets, comma-separated, the current one first"`
+	SecretsFile string          `env:"SECRETS_FILE" kind:"file" doc:"file with the shared secrets, one a line, the current one first; reloaded when it changes"`
+	Signature   string          `env:"SIGNATURE" doc:"what the signature covers; to find out, see docs/providers.md#which-scheme"`
+	Tolerance   time.Duration   `env:"TOLERANCE" takes:"a duration above 0, such as 5m, 24h or 7d" doc:"how far a delivery's time may be off"`
+	Freshness   string          `env:"FRESHNESS" doc:"what must be fresh: the signed createdAt too (signed), or the unsigned time alone (time)"`
 
 	// Settings describe the vendor, where the provider takes them: those that are set, and what the
 	// provider fills in.
@@ -119,9 +120,9 @@ func (c *Config) SpansURL() string {
 	case c.OTELDisabled || c.OTELTracesExporter == "none":
 		return ""
 	case c.OTLPTracesEndpoint != "":
-		return string(c.OTLPTracesEndpoint)
+		return c.OTLPTracesEndpoint
 	case c.OTLPEndpoint != "":
-		return strings.TrimSuffix(string(c.OTLPEndpoint), "/") + "/v1/traces"
+		return strings.TrimSuffix(c.OTLPEndpoint, "/") + "/v1/traces"
 	}
 	return ""
 }

@@ -241,7 +241,7 @@ func TestLoad(t *testing.T) {
 }
 
 // In a URL of any form, the part before the host is hidden.
-func TestServerListHidesCredentials(t *testing.T) {
+func TestHideUser(t *testing.T) {
 	for in, want := range map[string]string{
 		"nats://a:4222":                         "nats://a:4222",
 		"nats://u:word@a:4222":                  "nats://[hidden]@a:4222",
@@ -250,7 +250,7 @@ func TestServerListHidesCredentials(t *testing.T) {
 		"nats://u:wo/rd@a:4222":                 "nats://[hidden]@a:4222",
 		"tls://u:w@o@a:4222, nats://word@b,c:1": "tls://[hidden]@a:4222, nats://[hidden]@b,c:1",
 	} {
-		if got := ServerList(in).String(); got != want {
+		if got := HideUser(in); got != want {
 			t.Errorf("%s is shown as %s, want %s", in, got, want)
 		}
 	}

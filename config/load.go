@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
@@ -26,19 +29,16 @@ const windowMargin = time.Hour
 func Load(environ []string) (c *Config, warnings []string, err error) {
 	l := loader{vars: env.ToMap(environ)}
 	c = &Config{set: make(map[string]bool)}
+	for name, value := range l.vars {
+		c.set[name] = value != ""
+	}
 	l.parse(c, "")
 	for _, p := range providers.All {
-		prefix := p.Variable("")
-		e := Endpoint{Name: p.Name, Provider: p.Name}
-		l.endpoint(&e, prefix)
-		if l.has(prefix+"SECRETS") || l.has(prefix+"SECRETS_FILE") {
+		if e, isConfigured := l.endpoint(p.Variable(""), p.Name); isConfigured {
 			c.Endpoints = append(c.Endpoints, e)
 		}
 	}
 	l.furtherEndpoints(c)
-	for name, value := range l.vars {
-		c.set[name] = value != ""
-	}
 	l.check(c)
 	l.doubts(c)
 	if len(l.problems) > 0 {
@@ -68,6 +68,9 @@ func (l *loader) warn(format string, args ...any) {
 	l.warnings = append(l.warnings, fmt.Sprintf(format, args...))
 }
 
+// secretVariable matches the variables whose values must not be shown.
+var secretVariable = regexp.MustCompile(`_(SECRETS?|PASSWORD|TOKEN)$`)
+
 // got returns a variable's value for a message, secrets hidden.
 func (l *loader) got(variable string) string {
 	value, ok := l.vars[variable]
@@ -76,86 +79,93 @@ func (l *loader) got(variable string) string {
 		return ""
 	case value == "":
 		return "nothing"
-	case isSecret(variable):
+	case secretVariable.MatchString(variable):
 		return "something hidden"
 	}
-	return strconv.Quote(ServerList(value).String())
+	return strconv.Quote(HideUser(value))
 }
 
-// parse fills a struct from the variables whose names begin with prefix.
+// parse fills a struct from the variables whose names begin with prefix. A wrong value counts as not
+// set.
 func (l *loader) parse(target any, prefix string) {
 	err := env.ParseWithOptions(target, env.Options{Environment: l.vars, Prefix: prefix, FuncMap: parsers})
+	unparsed := make(map[string]error) // by field
 	if all, ok := errors.AsType[env.AggregateError](err); ok {
 		for _, err := range all.Errors {
-			l.unparsed(err, target, prefix)
+			if wrong, ok := errors.AsType[env.ParseError](err); ok {
+				unparsed[wrong.Name] = wrong.Err
+			}
 		}
 	}
-	l.oneOf(target, prefix)
+	for field, value := range fields(target) {
+		err := unparsed[field.Name]
+		if text, ok := reflect.TypeAssert[string](value); ok && text != "" {
+			if err = checkText(field, text); err != nil {
+				value.SetString("")
+			}
+		}
+		if err == nil {
+			continue
+		}
+		takes := takes(field)
+		if cause, ok := errors.AsType[hint](err); ok {
+			takes = fmt.Sprintf("%s (%s)", takes, cause)
+		}
+		l.wrong(prefix+field.Tag.Get("env"), takes)
+	}
 }
 
-// unparsed adds the problem of a variable that can't be parsed.
-func (l *loader) unparsed(err error, target any, prefix string) {
-	var wrong env.ParseError
-	if !errors.As(err, &wrong) {
-		l.problems.add(Problem{Variable: prefix + "…", Takes: err.Error()})
-		return
-	}
-	field, _ := reflect.TypeOf(target).Elem().FieldByName(wrong.Name)
-	takes := takes(field)
-	if cause := hint(""); errors.As(wrong.Err, &cause) {
-		takes = fmt.Sprintf("%s (%v)", takes, cause)
-	}
-	l.wrong(prefix+field.Tag.Get("env"), takes)
-}
-
-// parsers parse types that have no UnmarshalText of ours.
+// parsers parse types that have no UnmarshalText.
 var parsers = map[reflect.Type]env.ParserFunc{
-	reflect.TypeFor[time.Duration](): func(text string) (any, error) { return ParseDuration(text) },
+	reflect.TypeFor[time.Duration]():   func(text string) (any, error) { return ParseDuration(text) },
+	reflect.TypeFor[[]secret.Secret](): func(text string) (any, error) { return parseSecrets(text) },
 }
 
-// oneOf checks the fields that take one of several words.
-func (l *loader) oneOf(target any, prefix string) {
-	v := reflect.ValueOf(target).Elem()
-	for _, field := range reflect.VisibleFields(v.Type()) {
-		words := oneOf(field)
-		if value := v.FieldByIndex(field.Index); len(words) > 0 && value.String() != "" && !slices.Contains(words, value.String()) {
-			l.wrong(prefix+field.Tag.Get("env"), takes(field))
-		}
+// checkText checks the value of a field that takes one of several words, or a kind of text.
+func checkText(field reflect.StructField, text string) error {
+	if words := oneOf(field); len(words) > 0 && !slices.Contains(words, text) {
+		return errInvalid
 	}
+	if kind, ok := kinds[field.Tag.Get("kind")]; ok {
+		return kind.check(text)
+	}
+	return nil
 }
 
-// endpoint reads one endpoint's variables, whose names begin with prefix. What is not set comes
-// from the provider.
-func (l *loader) endpoint(e *Endpoint, prefix string) {
-	e.prefix = prefix
-	l.parse(e, prefix)
-	l.secrets(e, prefix)
-	if !endpointName.MatchString(e.Name) {
-		l.wrong(prefix+"NAME", takesOf(*e, "Name"))
+// endpoint reads one endpoint's variables, whose names begin with prefix, and reports whether its
+// secrets are configured. What is not set comes from the provider. The provider's name is "" if a
+// variable has it.
+func (l *loader) endpoint(prefix, provider string) (e Endpoint, isConfigured bool) {
+	e = Endpoint{Name: provider, Provider: provider, prefix: prefix}
+	l.parse(&e, prefix)
+	isConfigured = l.secrets(&e)
+	if e.Name == "" {
+		l.wrong(prefix+"NAME", takesOf(e, "Name"))
 	}
 	p := providers.ByName(e.Provider)
 	if p == nil {
-		l.wrong(prefix+"PROVIDER", takesOf(*e, "Provider"))
-		return
+		l.wrong(prefix+"PROVIDER", takesOf(e, "Provider"))
+		return e, isConfigured
 	}
-	if p = l.describe(e, p); p == nil {
-		return
+	if e.Vendor = l.describe(&e, p); e.Vendor == nil {
+		return e, isConfigured
 	}
-	e.Vendor = p
+	p = e.Vendor
 	l.choose(&e.Signature, p.Signatures(), prefix+"SIGNATURE")
 	l.choose(&e.Freshness, p.Freshness(), prefix+"FRESHNESS")
 	if l.vars[prefix+"TOLERANCE"] == "" {
 		e.Tolerance = p.Tolerance
 	}
 	if e.Tolerance <= 0 {
-		l.wrong(prefix+"TOLERANCE", takesOf(*e, "Tolerance"))
+		l.wrong(prefix+"TOLERANCE", takesOf(e, "Tolerance"))
 	}
 	keys, err := p.Keys(e.Secrets)
 	if err != nil {
 		l.wrong(e.SecretsVariable(), fmt.Sprintf("secrets in %s, as %sSECRET_ENCODING says (%v)", e.SecretEncoding, prefix, err))
-		return
+		return e, isConfigured
 	}
 	e.Secrets = keys
+	return e, isConfigured
 }
 
 // describe returns the provider with the endpoint's settings; nil if they are wrong.
@@ -191,9 +201,10 @@ func (l *loader) choose(value *string, words []string, variable string) {
 	}
 }
 
-// secrets reads an endpoint's secrets from the one variable that has them.
-func (l *loader) secrets(e *Endpoint, prefix string) {
-	list, file := prefix+"SECRETS", prefix+"SECRETS_FILE"
+// secrets reads an endpoint's secrets from the one variable that has them. It reports whether one
+// is there.
+func (l *loader) secrets(e *Endpoint) bool {
+	list, file := e.Variable("SECRETS"), e.Variable("SECRETS_FILE")
 	switch {
 	case l.has(list) && l.has(file):
 		l.wrong(list, "secrets only where "+file+" is not set")
@@ -202,10 +213,15 @@ func (l *loader) secrets(e *Endpoint, prefix string) {
 	case l.has(file) && l.vars[file] == "":
 		l.wrong(file, takesOf(*e, "SecretsFile"))
 	case e.SecretsFile != "":
-		if err := e.Secrets.readFile(e.SecretsFile); err != nil {
+		content, err := filewatch.ReadFile(e.SecretsFile, secret.MaxFile)
+		if err == nil {
+			e.Secrets, err = secret.Lines(content)
+		}
+		if err != nil {
 			l.wrong(file, "a file with one secret a line: "+err.Error())
 		}
 	}
+	return l.has(list) || l.has(file)
 }
 
 // furtherEndpoints reads ENDPOINTS_0_…, ENDPOINTS_1_… and so on.
@@ -217,9 +233,8 @@ func (l *loader) furtherEndpoints(c *Config) {
 			l.problems.add(Problem{Variable: fmt.Sprintf("ENDPOINTS_%d_…", i), Takes: "an endpoint, since there is " + prefix + "…: the numbers begin with 0 and have no gap"})
 			return
 		}
-		var e Endpoint
-		l.endpoint(&e, prefix)
-		if !l.has(prefix+"SECRETS") && !l.has(prefix+"SECRETS_FILE") {
+		e, isConfigured := l.endpoint(prefix, "")
+		if !isConfigured {
 			l.wrong(prefix+"SECRETS", takesOf(e, "Secrets")+", or "+prefix+"SECRETS_FILE")
 		}
 		if slices.ContainsFunc(c.Endpoints, func(other Endpoint) bool { return other.Name == e.Name }) {
@@ -247,13 +262,4 @@ func (l *loader) endpointNumbers() []int {
 	}
 	slices.Sort(numbers)
 	return numbers
-}
-
-// isSecret reports whether a variable's value must not be shown.
-func isSecret(variable string) bool {
-	switch variable {
-	case "NATS_PASSWORD", "NATS_TOKEN":
-		return true
-	}
-	return strings.HasSuffix(variable, "_SECRETS") || strings.HasSuffix(variable, "_SECRET")
 }

@@ -2,11 +2,13 @@ package config
 
 import (
 	"fmt"
+	"iter"
 	"reflect"
 	"strings"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
+	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
@@ -25,17 +27,11 @@ type Variable struct {
 // variable of a further endpoint stands once, as ENDPOINTS_<i>_…, unless further endpoints are set.
 func (c *Config) Variables() []Variable {
 	var list []Variable
-	v := reflect.ValueOf(c).Elem()
-	for _, field := range reflect.VisibleFields(v.Type()) {
+	for field, value := range fields(c) {
 		if field.Name == "NATSURL" { // the endpoints come before NATS, as in the contract
 			list = append(list, c.endpointVariables()...)
 		}
-		if name := field.Tag.Get("env"); name != "" && name != "-" {
-			list = append(list, Variable{
-				Name: name, Type: takes(field), Doc: field.Tag.Get("doc"), Value: show(v.FieldByIndex(field.Index)),
-				Default: field.Tag.Get("envDefault") + field.Tag.Get("fallback"),
-			})
-		}
+		list = append(list, variable(field, value, ""))
 	}
 	return list
 }
@@ -64,13 +60,8 @@ func (c *Config) endpointVariables() []Variable {
 // name and its provider from its prefix, and the choices that the provider has. Of a further
 // endpoint's settings the origin tells which the provider has filled in.
 func (c *Config) variablesOf(e Endpoint, prefix string, own *verify.Provider) (list []Variable) {
-	v := reflect.ValueOf(e)
-	for _, field := range reflect.VisibleFields(v.Type()) {
-		name := field.Tag.Get("env")
-		if name == "" || name == "-" {
-			continue
-		}
-		variable := Variable{Name: prefix + name, Type: takes(field), Doc: field.Tag.Get("doc"), Value: show(v.FieldByIndex(field.Index))}
+	for field, value := range fields(&e) {
+		variable, name := variable(field, value, prefix), field.Tag.Get("env")
 		isSetting, isChoice := len(field.Index) > 1, name == "SIGNATURE" || name == "FRESHNESS"
 		if isSetting || isChoice || name == "TOLERANCE" {
 			variable.Default = "the provider's"
@@ -118,6 +109,24 @@ func Names() []string {
 // for example.
 func (e Endpoint) Variable(name string) string { return e.prefix + name }
 
+// fields yields the fields of a struct that have a variable, with their values.
+func fields(target any) iter.Seq2[reflect.StructField, reflect.Value] {
+	return func(yield func(reflect.StructField, reflect.Value) bool) {
+		v := reflect.ValueOf(target).Elem()
+		for _, field := range reflect.VisibleFields(v.Type()) {
+			if name := field.Tag.Get("env"); name != "" && name != "-" && !yield(field, v.FieldByIndex(field.Index)) {
+				return
+			}
+		}
+	}
+}
+
+// variable returns a field's variable, whose name begins with prefix.
+func variable(field reflect.StructField, value reflect.Value, prefix string) Variable {
+	tag := field.Tag
+	return Variable{Name: prefix + tag.Get("env"), Type: takes(field), Default: tag.Get("envDefault") + tag.Get("fallback"), Doc: tag.Get("doc"), Value: show(field, value)}
+}
+
 // oneOf returns the words that a field takes; nil if it takes other values.
 func oneOf(field reflect.StructField) []string {
 	words := field.Tag.Get("oneof")
@@ -135,9 +144,14 @@ func takes(field reflect.StructField) string {
 	if words := oneOf(field); len(words) > 0 {
 		return "one of " + strings.Join(words, ", ")
 	}
-	switch zero := reflect.Zero(field.Type).Interface().(type) {
-	case interface{ takes() string }:
-		return zero.takes()
+	if kind, ok := kinds[field.Tag.Get("kind")]; ok {
+		return kind.takes
+	}
+	switch reflect.Zero(field.Type).Interface().(type) {
+	case Size:
+		return "a size such as 512KiB, 1GiB or plain bytes"
+	case []secret.Secret:
+		return "secrets with commas between, none of them empty"
 	case time.Duration:
 		return "a duration such as 400ms, 24h or 7d"
 	case bool:
@@ -154,17 +168,20 @@ func takesOf(owner any, name string) string {
 	return takes(field)
 }
 
-// show returns a value as one would set it, secrets hidden.
-func show(v reflect.Value) string {
+// show returns a field's value as one would set it, secrets hidden.
+func show(field reflect.StructField, v reflect.Value) string {
 	if v.IsZero() && v.Kind() != reflect.Bool {
 		return ""
 	}
 	switch value := v.Interface().(type) {
 	case time.Duration:
 		return humanize.Duration(value)
-	case secretList:
+	case []secret.Secret:
 		return strings.TrimSuffix(strings.Repeat("[hidden],", len(value)), ",")
-	default:
-		return fmt.Sprint(value)
+	case string:
+		if kind := field.Tag.Get("kind"); kind == "servers" || kind == "URL" {
+			return HideUser(value)
+		}
 	}
+	return fmt.Sprint(v.Interface())
 }

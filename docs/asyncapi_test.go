@@ -202,7 +202,7 @@ func TestAsyncAPIDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	host, port, err := net.SplitHostPort(string(c.EmbeddedNATSAddr))
+	host, port, err := net.SplitHostPort(c.EmbeddedNATSAddr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,8 +216,8 @@ func TestAsyncAPIDefaults(t *testing.T) {
 		{"the server's host", server.Variables["host"].Default, host},
 		{"the server's port", server.Variables["port"].Default, port},
 		{"the address", d.Channels.Events.Address, "{prefix}.{endpoint}.{event}"},
-		{"the prefix", d.Channels.Events.Parameters["prefix"].Default, string(c.SubjectPrefix)},
-		{"the stream", stream.Stream, string(c.StreamName)},
+		{"the prefix", d.Channels.Events.Parameters["prefix"].Default, c.SubjectPrefix},
+		{"the stream", stream.Stream, c.StreamName},
 		{"the stream's subjects", strings.Join(stream.Subjects, " "), "{prefix}.>"},
 		{"the stream's age", stream.MaxAge, defaults["STREAM_MAX_AGE"]},
 	} {

@@ -112,14 +112,14 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 // listen opens both listeners.
 func (a *App) listen(ctx context.Context) (err error) {
 	var listen net.ListenConfig
-	if a.publicListener, err = listen.Listen(ctx, "tcp", string(a.config.HTTPAddr)); err != nil {
+	if a.publicListener, err = listen.Listen(ctx, "tcp", a.config.HTTPAddr); err != nil {
 		return fmt.Errorf("listening on HTTP_ADDR: %w", explainListen(err))
 	}
 	a.onClose(func(context.Context) error {
 		_ = a.publicListener.Close() // the server has, if it served
 		return nil
 	})
-	if a.adminListener, err = listen.Listen(ctx, "tcp", string(a.config.AdminAddr)); err != nil {
+	if a.adminListener, err = listen.Listen(ctx, "tcp", a.config.AdminAddr); err != nil {
 		return fmt.Errorf("listening on ADMIN_ADDR: %w", explainListen(err))
 	}
 	a.onClose(func(ctx context.Context) error {
@@ -146,11 +146,11 @@ func (a *App) close(ctx context.Context) (err error) {
 func (a *App) startNATS(ctx context.Context) (url string, err error) {
 	c := a.config
 	if !c.IsEmbedded() {
-		return string(c.NATSURL), nil
+		return c.NATSURL, nil
 	}
 	err = whileInUse(ctx, a.log, func() (err error) {
 		a.nats, err = natsd.Start(natsd.Config{
-			Addr: string(c.EmbeddedNATSAddr), Dir: c.DataDir,
+			Addr: c.EmbeddedNATSAddr, Dir: c.DataDir,
 			User: c.NATSUser, Password: c.NATSPassword, Token: c.NATSToken, Log: a.log,
 		})
 		return err

@@ -25,7 +25,7 @@ type certificate struct {
 
 func newCertificate(c *config.Config, metrics *telemetry.Metrics, log *zap.Logger) *certificate {
 	used := &certificate{
-		certFile: string(c.TLSCertFile), keyFile: string(c.TLSKeyFile), log: log,
+		certFile: c.TLSCertFile, keyFile: c.TLSKeyFile, log: log,
 		reloads: newReloads(metrics.TLSReloaded.WithLabelValues(), metrics.TLSReloadTime.WithLabelValues()),
 		expiry:  metrics.CertificateExpiry.WithLabelValues(),
 	}

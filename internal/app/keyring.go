@@ -37,7 +37,7 @@ type use struct {
 }
 
 func newKeyring(e config.Endpoint, metrics *telemetry.Metrics, log *zap.Logger) *keyring {
-	k := &keyring{endpoint: e.Name, file: string(e.SecretsFile), decode: e.Vendor.Keys, metrics: metrics, log: log}
+	k := &keyring{endpoint: e.Name, file: e.SecretsFile, decode: e.Vendor.Keys, metrics: metrics, log: log}
 	k.replace(e.Secrets)
 	if k.file != "" {
 		k.reloads = newReloads(metrics.SecretsReloaded.WithLabelValues(e.Name), metrics.SecretsReloadTime.WithLabelValues(e.Name))

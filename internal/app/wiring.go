@@ -20,17 +20,17 @@ import (
 func NATSServer(c *config.Config, url, version string) publish.Server {
 	return publish.Server{
 		Name: "webhook-bridge " + version, URL: url,
-		Creds: string(c.NATSCreds), Nkey: string(c.NATSNkey),
+		Creds: c.NATSCreds, Nkey: c.NATSNkey,
 		User: c.NATSUser, Password: c.NATSPassword, Token: c.NATSToken,
-		CA: string(c.NATSCA), Cert: string(c.NATSCert), Key: string(c.NATSKey), TLSFirst: c.NATSTLSFirst,
-		InboxPrefix: string(c.NATSInboxPrefix), Domain: string(c.NATSJSDomain),
+		CA: c.NATSCA, Cert: c.NATSCert, Key: c.NATSKey, TLSFirst: c.NATSTLSFirst,
+		InboxPrefix: c.NATSInboxPrefix, Domain: c.NATSJSDomain,
 	}
 }
 
 // streams returns the stream of events and the quarantine's.
 func streams(c *config.Config) (events, kept publish.Stream) {
 	events = publish.Stream{
-		Name: string(c.StreamName), Prefix: string(c.SubjectPrefix), Manage: c.StreamManage,
+		Name: c.StreamName, Prefix: c.SubjectPrefix, Manage: c.StreamManage,
 		Replicas: c.StreamReplicas, MaxAge: c.StreamMaxAge, MaxBytes: int64(c.StreamMaxBytes), Duplicates: c.StreamDuplicates,
 	}
 	for _, e := range c.Endpoints {
@@ -81,7 +81,7 @@ func Reach(c *config.Config) time.Duration {
 
 func ingesting(c *config.Config, rings map[string]*keyring, publisher ingest.Publisher, observer *observer, tracer *telemetry.Tracer) ingest.Config {
 	ic := ingest.Config{
-		SubjectPrefix: string(c.SubjectPrefix), MaxBodyBytes: int64(c.MaxBodyBytes), MaxInFlightBytes: int64(c.MaxInFlightBytes), Quarantine: c.Quarantine,
+		SubjectPrefix: c.SubjectPrefix, MaxBodyBytes: int64(c.MaxBodyBytes), MaxInFlightBytes: int64(c.MaxInFlightBytes), Quarantine: c.Quarantine,
 		Publisher: publisher, Observer: observer, Refused: observer.RefusedConn, Tracer: tracer, Now: time.Now,
 	}
 	for _, e := range c.Endpoints {

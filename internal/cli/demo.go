@@ -79,8 +79,8 @@ func (d *demo) start(ctx context.Context, dir string) (err error) {
 	if d.config, _, err = config.Load(vars); err != nil {
 		return err
 	}
-	for _, address := range []config.Address{d.config.HTTPAddr, d.config.AdminAddr, d.config.EmbeddedNATSAddr} {
-		if !address.IsLoopback() {
+	for _, address := range []string{d.config.HTTPAddr, d.config.AdminAddr, d.config.EmbeddedNATSAddr} {
+		if !config.IsLoopback(address) {
 			return usagef("the demo listens on loopback only, such as 127.0.0.1:8080; got %q", address)
 		}
 	}
@@ -90,7 +90,7 @@ func (d *demo) start(ctx context.Context, dir string) (err error) {
 	if d.bridge, err = app.New(ctx, d.config, version(), telemetry.NewLogger(d.err, d.config.LogFormat, d.config.LogLevel)); err != nil {
 		return errors.Join(err, d.page.Close())
 	}
-	d.config.EmbeddedNATSAddr = config.Address(strings.TrimPrefix(d.bridge.NATSURL(), "nats://")) // with the port that it took
+	d.config.EmbeddedNATSAddr = strings.TrimPrefix(d.bridge.NATSURL(), "nats://") // with the port that it took
 	return nil
 }
 
@@ -130,8 +130,8 @@ func (d *demo) receive(ctx context.Context, events int) (first []byte, err error
 		return nil, err
 	}
 	defer s.js.Conn().Close()
-	lines := printer{out: d.out, prefix: string(d.config.SubjectPrefix), columns: 80}
-	all := stream.Section{Stream: string(d.config.StreamName), Since: stream.Beginning}
+	lines := printer{out: d.out, prefix: d.config.SubjectPrefix, columns: 80}
+	all := stream.Section{Stream: d.config.StreamName, Since: stream.Beginning}
 	err = s.read(ctx, all, time.Time{}, func(m stream.Message) error {
 		if first == nil {
 			first = bytes.Clone(m.Data())

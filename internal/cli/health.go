@@ -6,13 +6,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"github.com/ade15e70/webhook-bridge/config"
 )
 
 func healthCommand(prog program) *cobra.Command {
@@ -72,10 +69,10 @@ func getHealth(ctx context.Context, url string) (string, error) {
 }
 
 // local returns how to reach a listener from this machine.
-func local(a config.Address) string {
-	host, _, _ := net.SplitHostPort(string(a))
+func local(address string) string {
+	host, port, _ := net.SplitHostPort(address)
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return net.JoinHostPort(host, strconv.Itoa(a.Port()))
+	return net.JoinHostPort(host, port)
 }

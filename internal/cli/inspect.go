@@ -31,8 +31,7 @@ It listens on loopback only, because the page shows everything that the account 
 		Example: "  bridge inspect\n  NATS_URL=nats://nats:4222 NATS_CREDS=reader.creds bridge inspect --addr 127.0.0.1:9000",
 		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			var address config.Address
-			if err := address.UnmarshalText([]byte(addr)); err != nil || !address.IsLoopback() {
+			if !config.IsLoopback(addr) {
 				return usagef("--addr: got %q; takes an address on loopback, such as %s", addr, usualPage)
 			}
 			cfg, err := prog.load(ofStream...)
@@ -68,11 +67,11 @@ func (p program) servePage(ctx context.Context, listener net.Listener, cfg *conf
 	nc, url := s.js.Conn(), natsURL(cfg)
 	defer nc.Close()
 	if !nc.IsConnected() {
-		p.say("NATS can't be reached at %s, still trying: %v", config.ServerList(url), cmp.Or(nc.LastError(), nats.ErrNoServers))
+		p.say("NATS can't be reached at %s, still trying: %v", config.HideUser(url), cmp.Or(nc.LastError(), nats.ErrNoServers))
 	}
 	return inspect.New(s.js, inspect.Config{
-		Stream: string(cfg.StreamName), Prefix: string(cfg.SubjectPrefix),
-		NATS:    strings.ReplaceAll(config.ServerList(url).String(), "[hidden]@", ""),
+		Stream: cfg.StreamName, Prefix: cfg.SubjectPrefix,
+		NATS:    strings.ReplaceAll(config.HideUser(url), "[hidden]@", ""),
 		Command: programName(), Version: version(),
 	}).Serve(ctx, listener)
 }

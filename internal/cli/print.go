@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
 )
@@ -26,8 +25,8 @@ type printer struct {
 
 // newPrinter returns a printer to standard output, for subjects with that prefix. On a terminal its
 // lines fit, and are coloured unless NO_COLOR is set.
-func newPrinter(prog program, prefix config.SubjectTokens) printer {
-	p := printer{out: prog.out, prefix: string(prefix)}
+func newPrinter(prog program, prefix string) printer {
+	p := printer{out: prog.out, prefix: prefix}
 	to, _ := prog.out.(output)
 	if _, onTerminal := to.Writer.(*humanize.Terminal); onTerminal {
 		p.columns = 80

@@ -22,7 +22,7 @@ const (
 // openPublisher returns a publisher to the streams of a bridge with this configuration. It creates
 // no streams.
 func openPublisher(ctx context.Context, cfg *config.Config) (*publish.Publisher, error) {
-	events := publish.Stream{Name: string(cfg.StreamName), Prefix: string(cfg.SubjectPrefix)}
+	events := publish.Stream{Name: cfg.StreamName, Prefix: cfg.SubjectPrefix}
 	kept := publish.Stream{Name: quarantine.Stream(events.Name), Prefix: quarantine.Prefix(events.Prefix), DropOldest: true}
 	p, err := publish.Open(publish.Config{
 		Server: app.NATSServer(cfg, natsURL(cfg), version()), Stream: events, Quarantine: &kept,

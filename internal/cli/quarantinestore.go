@@ -38,7 +38,7 @@ func (p program) withQuarantine(patterns []string, do func(ctx context.Context, 
 }
 
 func (s *session) quarantine(ctx context.Context) (*quarantineStore, error) {
-	found, err := s.stream(ctx, quarantine.Stream(string(s.cfg.StreamName)))
+	found, err := s.stream(ctx, quarantine.Stream(s.cfg.StreamName))
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,7 @@ Each outcome is printed in a line. The exit status is 0 if all were released.`,
 		Example: example(`  SECRETS=… bridge quarantine release 5e0c
   SECRETS=… bridge quarantine release --all --endpoint ENDPOINT --reason stale`),
 		RunE: prog.withQuarantine(ofRelease, func(ctx context.Context, s *quarantineStore, ids []string) error {
-			if _, err := s.stream(ctx, string(s.cfg.StreamName)); err != nil {
+			if _, err := s.stream(ctx, s.cfg.StreamName); err != nil {
 				return interrupted(ctx, err)
 			}
 			chosen, err := s.chosen(ctx, ids, which.filter)
@@ -155,7 +155,7 @@ func (r *releasing) verify(ctx context.Context, k quarantine.Kept) (spool.Record
 		return spool.Record{}, err
 	}
 	e := at.Event(at.ID(claims), claims, time.Now())
-	message := publish.NewMessage(string(r.cfg.SubjectPrefix), at.Name, &e, nil)
+	message := publish.NewMessage(r.cfg.SubjectPrefix, at.Name, &e, nil)
 	arrived := k.Received
 	if errors.Is(timed, verify.Stale) { // a copy may have been stored at any time
 		arrived = stream.Beginning

@@ -63,7 +63,7 @@ func (s *selection) check(now time.Time) (err error) {
 // command by the rest.
 func (s *selection) section(cfg *config.Config) stream.Section {
 	part := stream.Section{
-		Stream: string(cfg.StreamName), Subjects: s.subjects(string(cfg.SubjectPrefix)), Since: s.sinceTime, Stop: !s.follow || s.until != "",
+		Stream: cfg.StreamName, Subjects: s.subjects(cfg.SubjectPrefix), Since: s.sinceTime, Stop: !s.follow || s.until != "",
 	}
 	if part.Since.IsZero() && (part.Stop || len(s.ids) > 0) {
 		part.Since = stream.Beginning

@@ -138,7 +138,7 @@ func (s *sender) prepare(cfg *config.Config, args []string, concurrency int) err
 	switch {
 	case s.url == "" && cfg.TLSCertFile != "":
 		s.url = "https://" + local(cfg.HTTPAddr)
-		if transport.TLSClientConfig, err = trustFile(string(cfg.TLSCertFile)); err != nil {
+		if transport.TLSClientConfig, err = trustFile(cfg.TLSCertFile); err != nil {
 			return usagef("TLS_CERT_FILE: %w", err)
 		}
 	case s.url == "":

@@ -60,7 +60,7 @@ func (p program) connect(cfg *config.Config, options ...nats.Option) (*session, 
 		if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrPermissionViolation) {
 			hint = ""
 		}
-		return nil, fmt.Errorf("connecting to NATS at %s: %w%s", config.ServerList(url), err, hint)
+		return nil, fmt.Errorf("connecting to NATS at %s: %w%s", config.HideUser(url), err, hint)
 	}
 	js, err := remote.JetStream(nc)
 	if err != nil {
@@ -75,7 +75,7 @@ func natsURL(cfg *config.Config) string {
 	if cfg.IsEmbedded() {
 		return "nats://" + local(cfg.EmbeddedNATSAddr)
 	}
-	return string(cfg.NATSURL)
+	return cfg.NATSURL
 }
 
 var errNoStream = errors.New("does not exist")

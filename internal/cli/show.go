@@ -42,7 +42,7 @@ received. ID may be the beginning of an id. The stream is searched first, by its
 
 // show prints the event whose id begins so.
 func (s *session) show(ctx context.Context, id string) error {
-	name := string(s.cfg.StreamName)
+	name := s.cfg.StreamName
 	found, err := s.stream(ctx, name)
 	if err != nil {
 		return err
@@ -78,7 +78,7 @@ func (s *session) show(ctx context.Context, id string) error {
 // sequencesOf returns the sequence numbers of the messages of the one id that begins so.
 func (s *session) sequencesOf(ctx context.Context, beginning string) ([]uint64, error) {
 	found, made := make(map[string][]uint64), time.Time{}
-	all := stream.Section{Stream: string(s.cfg.StreamName), Since: stream.Beginning, Headers: true, Stop: true}
+	all := stream.Section{Stream: s.cfg.StreamName, Since: stream.Beginning, Headers: true, Stop: true}
 	err := s.read(ctx, all, time.Time{}, func(m stream.Message) error {
 		if !m.Made.Equal(made) { // the stream was recreated
 			clear(found)

@@ -52,11 +52,11 @@ configuration, and --format nsc as commands of "nsc", for an operator that issue
 			}
 			if deadLetters {
 				dead := streams[0]
-				dead.Name, dead.Subjects = dead.Name+"_DEAD", []string{string(cfg.SubjectPrefix) + "-dead.>"}
+				dead.Name, dead.Subjects = dead.Name+"_DEAD", []string{cfg.SubjectPrefix + "-dead.>"}
 				dead.Description, dead.MaxAge = "Events that a consumer could not handle", 30*24*time.Hour
 				streams = append(streams, dead)
 			}
-			all := wanted{streams, durable, string(cfg.StreamName), string(cfg.SubjectPrefix)}
+			all := wanted{streams, durable, cfg.StreamName, cfg.SubjectPrefix}
 			switch format {
 			case "nats":
 				return natsCommands.Execute(prog.out, all)
@@ -68,7 +68,7 @@ configuration, and --format nsc as commands of "nsc", for an operator that issue
 				encoder.SetIndent("", "  ")
 				return encoder.Encode(streams)
 			}
-			accounts := accountsFor(string(cfg.StreamName), string(cfg.SubjectPrefix), string(cfg.NATSJSDomain))
+			accounts := accountsFor(cfg.StreamName, cfg.SubjectPrefix, cfg.NATSJSDomain)
 			switch format {
 			case "accounts":
 				_, err := io.WriteString(prog.out, accounts)

@@ -53,13 +53,13 @@ func newRoad(t *testing.T) *road {
 	}
 	t.Cleanup(server.Stop)
 	r := &road{t: t, config: c, js: natsdtest.Connect(t, server.URL())}
-	if r.heard, err = r.js.Conn().SubscribeSync(string(c.SubjectPrefix) + ".>"); err != nil {
+	if r.heard, err = r.js.Conn().SubscribeSync(c.SubjectPrefix + ".>"); err != nil {
 		t.Fatal(err)
 	}
 	r.publisher, err = publish.Open(publish.Config{
 		Server: publish.Server{URL: server.URL()},
 		Stream: publish.Stream{
-			Name: string(c.StreamName), Prefix: string(c.SubjectPrefix), Manage: true,
+			Name: c.StreamName, Prefix: c.SubjectPrefix, Manage: true,
 			Replicas: c.StreamReplicas, MaxAge: c.StreamMaxAge, Duplicates: c.StreamDuplicates,
 		},
 		Timeout: time.Minute, Log: zap.NewNop(),
@@ -88,7 +88,7 @@ func (r *road) send(d webhook) message {
 			Name: d.endpoint, Provider: d.provider, Scheme: d.scheme, Freshness: d.freshness, Tolerance: d.tolerance,
 			Secrets: func() []secret.Secret { return secrets },
 		}},
-		SubjectPrefix: string(r.config.SubjectPrefix), MaxBodyBytes: int64(r.config.MaxBodyBytes), MaxInFlightBytes: int64(r.config.MaxInFlightBytes),
+		SubjectPrefix: r.config.SubjectPrefix, MaxBodyBytes: int64(r.config.MaxBodyBytes), MaxInFlightBytes: int64(r.config.MaxInFlightBytes),
 		Publisher: r.publisher, Observer: ignoring{}, Now: func() time.Time { return d.now },
 	}))
 	defer server.Close()
@@ -120,7 +120,7 @@ func (r *road) send(d webhook) message {
 // stored returns what the stream has, as a consumer receives it.
 func (r *road) stored() []message {
 	r.t.Helper()
-	consumer, err := r.js.OrderedConsumer(r.t.Context(), string(r.config.StreamName), jetstream.OrderedConsumerConfig{})
+	consumer, err := r.js.OrderedConsumer(r.t.Context(), r.config.StreamName, jetstream.OrderedConsumerConfig{})
 	if err != nil {
 		r.t.Fatal(err)
 	}

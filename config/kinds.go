@@ -1,0 +1,126 @@
+package config
+
+import (
+	"errors"
+	"net"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+)
+
+// kind is a form of text: the valid values in words, and the check of one.
+type kind struct {
+	takes string
+	check func(text string) error
+}
+
+// kinds has the kinds of text by the name in the tag of a field.
+var kinds = map[string]kind{
+	"address":  {"host:port or :port", checkAddress},
+	"endpoint": {"1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name", matches(`^[a-z0-9][a-z0-9-]*$`, 32)},
+	"file":     {"the path of a file that can be read", checkFile},
+	"servers":  {"nats://host:port or tls://host:port, several with commas between", checkServers},
+	"stream":   {"1 to 200 of A-Z, a-z, 0-9, _ and -", matches(`^[A-Za-z0-9_-]+$`, 200)},
+	"subject":  {"tokens of A-Z, a-z, 0-9, _ and -, with dots between, at most 100 characters", matches(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`, 100)},
+	"URL":      {"a URL such as http://collector:4318", checkURL},
+}
+
+// hint is an error that explains what is wrong with a value. It never contains any of the value.
+type hint string
+
+func (h hint) Error() string { return string(h) }
+
+// errInvalid is an error that needs no explanation beside the valid values.
+var errInvalid = errors.New("invalid")
+
+// matches returns a check for a pattern and a length.
+func matches(pattern string, longest int) func(string) error {
+	compiled := regexp.MustCompile(pattern)
+	return func(text string) error {
+		if len(text) > longest || !compiled.MatchString(text) {
+			return errInvalid
+		}
+		return nil
+	}
+}
+
+// checkAddress doesn't look the host up.
+func checkAddress(text string) error {
+	_, port, err := net.SplitHostPort(text)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	return err
+}
+
+// IsLoopback reports whether it is a valid address to listen on that only this machine can reach.
+func IsLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return err == nil && checkAddress(address) == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+func checkFile(path string) error {
+	file, err := filewatch.OpenFile(path)
+	if err != nil {
+		return hint(errors.Unwrap(err).Error()) // without the path
+	}
+	return file.Close()
+}
+
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+		return errInvalid
+	}
+	return nil
+}
+
+// checkServers checks each URL of a NATS server, and that nats.go takes them together.
+func checkServers(text string) error {
+	webSocket := make(map[bool]bool)
+	for server := range strings.SplitSeq(text, ",") {
+		server = strings.TrimSpace(server)
+		if !strings.Contains(server, "://") {
+			server = "nats://" + server
+		}
+		u, err := url.Parse(server)
+		if (err != nil || strings.Contains(u.Host, ";")) && strings.ContainsAny(server, "; \t\n") {
+			return hint("separate servers by commas, not by ; or blanks")
+		}
+		if err != nil || u.Hostname() == "" {
+			return errInvalid
+		}
+		switch u.Scheme {
+		case "nats", "tls", "ws", "wss":
+			webSocket[u.Scheme[0] == 'w'] = true
+		default:
+			return errInvalid
+		}
+		if port, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || port < 1 || port > 65535) {
+			return hint("a port must be from 1 to 65535")
+		}
+		if strings.Count(u.Host, ":") > 1 && !strings.Contains(u.Host, "[") {
+			return hint("put an IPv6 address in brackets: nats://[::1]:4222")
+		}
+	}
+	if len(webSocket) > 1 {
+		return hint("ws:// and wss:// can't be mixed with nats:// and tls://: use one kind for all servers")
+	}
+	return nil
+}
+
+// userinfo matches a URL up to its last @. The scheme, which is kept, may be missing.
+var userinfo = regexp.MustCompile(`^(\s*(?:[A-Za-z]+://)?).*@`)
+
+// HideUser returns URLs, comma-separated, without the user, password or token that each may hold.
+func HideUser(urls string) string {
+	servers := strings.Split(urls, ",")
+	for i, server := range servers {
+		servers[i] = userinfo.ReplaceAllString(server, "${1}[hidden]@")
+	}
+	return strings.Join(servers, ",")
+}
