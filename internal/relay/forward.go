@@ -110,28 +110,25 @@ func pause(ctx context.Context, d time.Duration) {
 func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bool) {
 	began := time.Now()
 	results := f.deliver(ctx, records)
-	settled, reasons := 0, map[uint64]string{}
+	settled := 0
 	var failure error
 	for failure == nil && settled < len(records) {
-		r, err := records[settled], results[settled].Err
-		switch {
-		case errors.Is(err, publish.ErrNoRoom):
-			f.Log.Warn("refused delivery is dropped from the spool", zap.String("subject", r.Subject), zap.String("id", r.ID), zap.Error(err),
-				zap.String("remedy", publish.NoRoom.Remedy()))
+		switch err := results[settled].Err; {
+		case err == nil, errors.Is(err, publish.ErrNoRoom): // dropped
+			settled++
 		case isItsOwnFault(err):
-			f.setAside(r, err, reasons)
-		case err != nil:
+			records[settled].Reason = err.Error()
+			settled++
+		default:
 			failure = err
-			continue
 		}
-		settled++
 	}
-	switch isSettled := f.settle(records[:settled], reasons); {
-	case !isSettled:
+	if !f.settle(records[:settled], results) {
 		f.keepAcked(records, results)
 		pause(ctx, lastPause)
 		return
-	case failure != nil:
+	}
+	if failure != nil {
 		f.keepAcked(records[settled:], results[settled:])
 		if ctx.Err() == nil {
 			f.failed(ctx, records[settled], failure)
@@ -200,13 +197,24 @@ func (f *forwarder) acknowledged(ctx context.Context, records []spool.Record) ma
 	return acked
 }
 
-// settle removes records from the beginning of the spool's queue and reports whether it could.
-func (f *forwarder) settle(records []spool.Record, reasons map[uint64]string) bool {
-	if err := f.Spool.Settle(f.kind, records, reasons); err != nil {
+// settle removes records from the beginning of the spool's queue, and sets those aside that have a
+// reason. It reports whether it could. The results are those of the records.
+func (f *forwarder) settle(records []spool.Record, results []publish.Result) bool {
+	if err := f.Spool.Settle(f.kind, records); err != nil {
 		return false // the spool has logged it
 	}
-	f.backlog.delivered += len(records) - len(reasons)
 	f.acked.forget(records)
+	for i, r := range records {
+		switch err := results[i].Err; {
+		case r.Reason != "":
+			f.refusals.report(f.Log, f.kind, r, err)
+		case err != nil:
+			f.Log.Warn("refused delivery is dropped from the spool", zap.String("subject", r.Subject), zap.String("id", r.ID), zap.Error(err),
+				zap.String("remedy", publish.NoRoom.Remedy()))
+		default:
+			f.backlog.delivered++
+		}
+	}
 	return true
 }
 
@@ -218,12 +226,6 @@ func (f *forwarder) keepAcked(records []spool.Record, results []publish.Result) 
 			f.acked.add(deliveryOf(r), result.Made)
 		}
 	}
-}
-
-// setAside notes that a record is to be set aside.
-func (f *forwarder) setAside(r spool.Record, err error, reasons map[uint64]string) {
-	reasons[r.Seq] = err.Error()
-	f.refusals.report(f.Log, f.kind, r, err)
 }
 
 // failed waits after a round that failed at a record. If the record itself is at fault, it is set
@@ -260,13 +262,12 @@ func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 	results := f.deliver(ctx, records)
 	f.keepAcked(records, results)
 	isTaken := func(result publish.Result) bool { return result.Status != "" }
-	again := results[len(others)].Err
-	if !mayBeItsFault(again) || !slices.ContainsFunc(results[:len(others)], isTaken) {
+	again := results[len(others)]
+	if !mayBeItsFault(again.Err) || !slices.ContainsFunc(results[:len(others)], isTaken) {
 		return false
 	}
-	reasons := map[uint64]string{}
-	f.setAside(r, again, reasons)
-	if !f.settle([]spool.Record{r}, reasons) {
+	r.Reason = again.Err.Error()
+	if !f.settle([]spool.Record{r}, []publish.Result{again}) {
 		return false
 	}
 	f.failures = 0

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +100,43 @@ func TestTooLargeInSpool(t *testing.T) {
 	s.Start()
 	poll.Until(t, "delivered", func() bool { return f.Spool.Stats().SetAside == 0 })
 	stored(t, natsdtest.Connect(t, s.URL()), append(numbered(0, 20), "large")...)
+}
+
+// While a refused record can't be set aside because the disk fails, nothing leaves the spool and
+// what NATS took meanwhile isn't sent again.
+func TestRefusedWhileDiskFails(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.New(t, "max_payload: 1000")
+	dir := filepath.Join(t.TempDir(), "spool")
+	f := start(t, s.URL(), inDir(dir))
+	f.publishes(publish.Spooled, "0")
+	large := message("large")
+	large.Data = make([]byte, 2000)
+	if status, err := f.Publish(t.Context(), large); status != publish.Spooled || err != nil {
+		t.Fatalf("%q, %v", status, err)
+	}
+	f.publishes(publish.Spooled, "1", "2")
+	if err := errors.Join(os.Rename(dir, dir+".away"), os.WriteFile(dir, nil, 0o600)); err != nil { // open files are read and written as before
+		t.Fatal(err)
+	}
+	s.Start()
+	poll.Until(t, "the refused one can't be set aside", func() bool { return f.Spool.Stats().Err != nil && f.seen.of("spool too_large") > 1 })
+	stats := f.Spool.Stats()
+	if f.waiting() != 3 || stats.SetAside != 0 || f.logged(sayAside) != 0 {
+		t.Errorf("%d wait, %d are set aside, logged %d times that one is", f.waiting(), stats.SetAside, f.logged(sayAside))
+	}
+	if err := errors.Join(os.Remove(dir), os.Rename(dir+".away", dir)); err != nil {
+		t.Fatal(err)
+	}
+	f.delivered()
+	stored(t, natsdtest.Connect(t, s.URL()), numbered(0, 3)...)
+	aside, err := f.Spool.SetAside(0, 10)
+	if err != nil || len(aside) != 1 || aside[0].ID != "large" || f.logged(sayAside) != 1 {
+		t.Errorf("aside: %+v, %v; logged %d times", aside, err, f.logged(sayAside))
+	}
+	if n, again := f.seen.of("spool stored"), f.seen.of("spool duplicate"); n != 3 || again != 0 {
+		t.Errorf("%d were stored, %d sent again", n, again)
+	}
 }
 
 // A refusal without a reason must not block others for ever either. Here the subject is full, and

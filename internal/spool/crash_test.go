@@ -57,7 +57,7 @@ func (f *fixture) use(m *memory, prefix string) {
 				m.note("settling %s", r.ID)
 			}
 		}
-		_ = f.Settle(kind, records, aside)
+		_ = f.Settle(kind, withReasons(records, aside))
 	}
 	settle(publish.Event, 8)
 	settle(publish.Quarantined, 2)

@@ -87,7 +87,7 @@ func (m *model) settle(t *rapid.T) {
 		}
 	}
 	m.queue[kind] = queue[n:]
-	if err := m.f.Settle(kind, records, reasons); err != nil {
+	if err := m.f.Settle(kind, withReasons(records, reasons)); err != nil {
 		t.Fatal(err)
 	}
 	m.settled(t)

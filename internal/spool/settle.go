@@ -12,10 +12,10 @@ import (
 const retireAt = 1 << 20
 
 // Settle removes records from the beginning of the kind's queue, as [Spool.Next] has returned them.
-// Those in reasons are set aside, each with its reason, and Settle waits until they are on disk;
-// after an error no record is removed. The rest follows: after a crash the records may come again.
-func (s *Spool) Settle(kind publish.Kind, records []Record, reasons map[uint64]string) error {
-	return s.settle(int(kind), records, reasons)
+// Those that have a Reason now are set aside, and Settle waits until they are on disk; after an
+// error no record is removed. The rest follows: after a crash the records may come again.
+func (s *Spool) Settle(kind publish.Kind, records []Record) error {
+	return s.settle(int(kind), records)
 }
 
 // Discard removes records that were set aside. Those before them move to the end. So every journal
@@ -28,28 +28,26 @@ func (s *Spool) Discard(seqs []uint64) error {
 			return err
 		}
 		after = records[len(records)-1].Seq
-		reasons := make(map[uint64]string)
-		n := 0
-		for ; n < len(records) && records[n].Seq <= last; n++ {
-			if !slices.Contains(seqs, records[n].Seq) {
-				reasons[records[n].Seq] = records[n].Reason
+		records = slices.DeleteFunc(records, func(r Record) bool { return r.Seq > last })
+		for i, r := range records {
+			if slices.Contains(seqs, r.Seq) {
+				records[i].Reason = ""
 			}
 		}
-		if err := s.settle(setAside, records[:n], reasons); err != nil {
+		if err := s.settle(setAside, records); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Spool) settle(i int, records []Record, reasons map[uint64]string) error {
+func (s *Spool) settle(i int, records []Record) error {
 	if len(records) == 0 {
 		return nil
 	}
 	var moved []*waiting
 	for _, r := range records {
-		if reason, ok := reasons[r.Seq]; ok {
-			r.Reason = reason
+		if r.Reason != "" {
 			w := newWaiting(r)
 			w.journal, w.old = setAside, &moving{journal: i, seq: r.Seq, size: r.size}
 			moved = append(moved, w)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -114,9 +115,18 @@ func (f *fixture) all() []Record {
 // settle settles records of one kind.
 func (f *fixture) settle(records []Record, reasons map[uint64]string) {
 	f.t.Helper()
-	if err := f.Settle(records[0].Kind, records, reasons); err != nil {
+	if err := f.Settle(records[0].Kind, withReasons(records, reasons)); err != nil {
 		f.t.Fatal(err)
 	}
+}
+
+// withReasons returns the records with a reason for each that is to be set aside.
+func withReasons(records []Record, reasons map[uint64]string) []Record {
+	records = slices.Clone(records)
+	for i, r := range records {
+		records[i].Reason = reasons[r.Seq]
+	}
+	return records
 }
 
 func idsOf(records []Record) (ids []string) {
@@ -212,7 +222,7 @@ func TestAsideWhileDiskFails(t *testing.T) {
 	fails.Store(true)
 	records := f.all()[:2]
 	reasons := map[uint64]string{records[1].Seq: "too large"}
-	if err := f.Settle(publish.Event, records, reasons); !errors.Is(err, syscall.EIO) {
+	if err := f.Settle(publish.Event, withReasons(records, reasons)); !errors.Is(err, syscall.EIO) {
 		t.Errorf("got %v", err)
 	}
 	f.holds("a", "b", "c")

@@ -148,7 +148,7 @@ func deliver(s *Spool, kind publish.Kind, done <-chan struct{}) {
 				say("settling %s", r.ID)
 			}
 		}
-		if err := s.Settle(kind, records, aside); err != nil {
+		if err := s.Settle(kind, withReasons(records, aside)); err != nil {
 			after = records[0].Seq - 1 // again
 			select {
 			case <-time.After(tick / 100):
