@@ -19,18 +19,9 @@ type waiting struct {
 	raw
 	journal int
 	id      id
-	old     *moving // the record that this one takes the place of, when it is set aside
-	waiters int     // callers that wait
-	taken   bool    // it is being written
+	waiters int // callers that wait
 	err     error
 	done    chan struct{}
-}
-
-// moving is a record that is written again to the journal of those set aside.
-type moving struct {
-	journal int
-	seq     uint64
-	size    int64
 }
 
 // newWaiting returns a record to be written, as a copy: its caller may give up before that.
@@ -69,7 +60,7 @@ func (s *Spool) run() {
 		for i := range s.journals {
 			s.commit(i, probe && i == 0)
 		}
-		if s.isDamaged.Load() && !s.recovering.Load() {
+		if s.recoverNext.Load() && !s.recovering.Load() {
 			s.recover()
 		}
 		s.remove()
@@ -95,7 +86,6 @@ func (s *Spool) take(i int) []*waiting {
 	pending := s.pending[i]
 	n, size := 0, int64(0)
 	for n < len(pending) && n < maxRecords && (n == 0 || size+pending[n].size() <= maxBytes) {
-		pending[n].taken = true
 		size += pending[n].size()
 		n++
 	}
@@ -140,9 +130,8 @@ func (s *Spool) finish(some []*waiting, err error) {
 		if w.err = err; err == nil {
 			s.added(w)
 		}
-		if w.old == nil {
-			delete(s.unwritten, w.id)
-			s.unwrittenBytes[w.kind] -= w.size()
+		if w.journal != setAside {
+			s.forget(w)
 		}
 		close(w.done)
 	}
@@ -151,12 +140,8 @@ func (s *Spool) finish(some []*waiting, err error) {
 // added counts a record that is on disk now.
 func (s *Spool) added(w *waiting) {
 	s.last.Store(w.seq)
-	s.free.Add(-w.size()) // until it is measured again
-	if old := w.old; old != nil {
-		s.dropped[old.seq] = struct{}{}
-		s.queued[old.journal].Add(-1)
-		s.bytes[w.kind].Add(-old.size)
-	} else if !s.ids.add(w.id) { // a recovery has found one meanwhile
+	s.free.Add(-w.size())                          // until it is measured again
+	if w.journal != setAside && !s.ids.add(w.id) { // a recovery has found one meanwhile
 		s.dropped[w.seq] = struct{}{}
 		return
 	}

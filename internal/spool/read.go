@@ -78,8 +78,7 @@ func (s *Spool) reachedEnd(i int, settled uint64, queued int64) {
 	switch {
 	case settled != s.settled[i]: // meanwhile
 	case queued > 0: // some were lost unnoticed
-		s.isDamaged.Store(true)
-		signal(s.wake)
+		s.recoverAgain()
 	default:
 		s.journals[i].head = s.journals[i].read.position
 	}
@@ -95,8 +94,7 @@ func (s *Spool) isDropped(seq uint64) bool {
 // unreadable requests a recovery if err is damage, to find out what is lost.
 func (s *Spool) unreadable(err error) error {
 	if errors.Is(err, errDamaged) {
-		s.isDamaged.Store(true)
-		signal(s.wake)
+		s.recoverAgain()
 	}
 	return fmt.Errorf("reading spool: %w", err)
 }

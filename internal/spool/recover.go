@@ -115,7 +115,7 @@ const runBits = 40
 // recover begins to read all segments in the background. Meanwhile new records go into new segments
 // and nothing is delivered. Of two records with one id, the one that is found later is dropped.
 func (s *Spool) recover() {
-	s.isDamaged.Store(false)
+	s.recoverNext.Store(false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.recovering.Store(true)
@@ -148,6 +148,12 @@ func (s *Spool) recover() {
 			s.recovered <- f
 		}
 	})
+}
+
+// recoverAgain requests another recovery, because what was found isn't what is there any more.
+func (s *Spool) recoverAgain() {
+	s.recoverNext.Store(true)
+	signal(s.wake)
 }
 
 // recoverRecord counts a record, unless it is a copy of another. The error ends the recovery.
@@ -270,7 +276,7 @@ func (s *Spool) check() {
 				continue
 			case isThere && !in.isWhole(): // the disk may have better contents than we can read now
 				in.doubt.Store(false)
-				s.isDamaged.Store(true)
+				s.recoverNext.Store(true)
 				continue
 			}
 			doubtful = append(doubtful, filepath.Base(in.path))

@@ -49,7 +49,7 @@ func (s *Spool) settle(i int, records []Record) error {
 	for _, r := range records {
 		if r.Reason != "" {
 			w := newWaiting(r)
-			w.journal, w.old = setAside, &moving{journal: i, seq: r.Seq, size: r.size}
+			w.journal = setAside
 			moved = append(moved, w)
 		}
 	}
@@ -66,7 +66,9 @@ func (s *Spool) settle(i int, records []Record) error {
 			delete(s.dropped, r.Seq)
 			continue
 		}
-		s.ids.remove(idOf(r.Kind, r.ID))
+		if r.Reason == "" {
+			s.ids.remove(idOf(r.Kind, r.ID))
+		}
 		s.bytes[r.Kind].Add(-r.size)
 		s.queued[i].Add(-1)
 	}
@@ -82,7 +84,7 @@ func (s *Spool) settle(i int, records []Record) error {
 }
 
 // move writes records to the journal of those set aside.
-func (s *Spool) move(moved []*waiting) error {
+func (s *Spool) move(moved []*waiting) (err error) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -91,12 +93,18 @@ func (s *Spool) move(moved []*waiting) error {
 	s.pending[setAside] = append(s.pending[setAside], moved...)
 	s.mu.Unlock()
 	signal(s.wake)
+	written := 0
 	for _, w := range moved {
 		if <-w.done; w.err != nil {
-			return w.err
+			err = w.err
+		} else {
+			written++
 		}
 	}
-	return nil
+	if err != nil && written > 0 { // those are there twice now
+		s.recoverAgain()
+	}
+	return err
 }
 
 // remove removes the segments of which all is settled, and writes the mark.

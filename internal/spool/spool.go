@@ -80,15 +80,15 @@ type Spool struct {
 	loaded          bool // the journals are open
 	isMissingLogged bool // that files are missing or doubtful
 
-	failure    atomic.Pointer[error] // why the last write failed; nil if it succeeded
-	recovering atomic.Bool
-	isDamaged  atomic.Bool  // new damage was found: the recovery must run again
-	read, all  atomic.Int64 // bytes of the recovery: read so far, and in all
-	queued     [journals]atomic.Int64
-	oldest     [journals]atomic.Int64 // arrival of the first record, Unix nanoseconds; 0: none
-	bytes      [publish.Kinds]atomic.Int64
-	free       atomic.Int64  // bytes free on the disk
-	last       atomic.Uint64 // the highest sequence number on disk
+	failure     atomic.Pointer[error] // why the last write failed; nil if it succeeded
+	recovering  atomic.Bool
+	recoverNext atomic.Bool  // new damage was found: the recovery must run again
+	read, all   atomic.Int64 // bytes of the recovery: read so far, and in all
+	queued      [journals]atomic.Int64
+	oldest      [journals]atomic.Int64 // arrival of the first record, Unix nanoseconds; 0: none
+	bytes       [publish.Kinds]atomic.Int64
+	free        atomic.Int64  // bytes free on the disk
+	last        atomic.Uint64 // the highest sequence number on disk
 }
 
 // The reasons to refuse a record.
@@ -187,7 +187,10 @@ func (s *Spool) Append(ctx context.Context, m publish.Message, arrived, attempte
 		return w.err
 	default:
 	}
-	if w.waiters--; w.waiters == 0 && !w.taken {
+	w.waiters--
+	pending := &s.pending[w.journal]
+	if i := slices.Index(*pending, w); i >= 0 && w.waiters == 0 {
+		*pending = slices.Delete(*pending, i, i+1)
 		s.forget(w)
 	}
 	return fmt.Errorf("waiting for the disk: %w", ctx.Err())
@@ -222,14 +225,10 @@ func (s *Spool) enqueue(r Record) (*waiting, error) {
 	return w, nil
 }
 
-// forget drops a record that nobody waits for any more. s.mu must be held.
+// forget removes a record from those that aren't on disk yet. s.mu must be held.
 func (s *Spool) forget(w *waiting) {
 	delete(s.unwritten, w.id)
 	s.unwrittenBytes[w.kind] -= w.size()
-	pending := &s.pending[w.journal]
-	if i := slices.Index(*pending, w); i >= 0 {
-		*pending = slices.Delete(*pending, i, i+1)
-	}
 }
 
 // room returns nil if n more bytes of the kind can be kept. s.mu must be held.

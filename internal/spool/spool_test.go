@@ -3,6 +3,7 @@ package spool
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -231,6 +232,45 @@ func TestAsideWhileDiskFails(t *testing.T) {
 	f.holds("c")
 	if aside, err := f.SetAside(0, 10); err != nil || len(aside) != 1 || aside[0].ID != "b" {
 		t.Errorf("aside: %+v, %v", aside, err)
+	}
+}
+
+// If the disk fails when some of the records are set aside already, the next attempt sets aside the
+// rest, and none is there twice.
+func TestSomeAreAsideWhenDiskFails(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", func(c *Config) { c.disk = m })
+	ids := make([]string, maxRecords+3)
+	reasons := make(map[uint64]string)
+	for i := range ids {
+		ids[i] = fmt.Sprint(i)
+	}
+	f.keeps(ids...)
+	records, err := f.Next(publish.Event, 0, len(ids)-1)
+	if err != nil || len(records) != len(ids)-1 {
+		t.Fatalf("%d records, %v", len(records), err)
+	}
+	for _, r := range records {
+		reasons[r.Seq] = "too large"
+	}
+	var writes atomic.Int64
+	m.mu.Lock()
+	m.fails = func(c call) error { // one write sets maxRecords aside, and the next one fails twice
+		if c.name == "pwrite" && len(c.data) != markBytes && writes.Add(1) > 1 && writes.Load() <= 3 {
+			return errIO
+		}
+		return nil
+	}
+	m.mu.Unlock()
+	if err := f.Settle(publish.Event, withReasons(records, reasons)); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("got %v", err)
+	}
+	poll.Until(t, "the rest is in the queue", func() bool { return f.Len(publish.Event) == 3 && f.Stats().SetAside == maxRecords })
+	f.holds(ids[maxRecords:]...)
+	f.settle(f.all()[:2], reasons)
+	f.holds(ids[maxRecords+2])
+	if n, found := f.Stats().SetAside, len(f.everything()); n != maxRecords+2 || found != len(ids) {
+		t.Errorf("%d are set aside; %d of %d are there", n, found, len(ids))
 	}
 }
 
