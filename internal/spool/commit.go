@@ -220,12 +220,9 @@ func (s *Spool) newSegment(j *journal, first uint64) (*segment, error) {
 		}
 	}
 	in.path = s.path(nameOf(j.name, in.number, in.salt))
-	f, err := s.disk.open(in.path, os.O_CREATE|os.O_EXCL|os.O_RDWR)
-	if err != nil {
-		return nil, err
-	}
-	in.file.Store(&f)
-	return in, nil
+	var err error
+	in.file, err = s.disk.open(in.path, os.O_CREATE|os.O_EXCL|os.O_RDWR)
+	return in, err
 }
 
 // failed notes and logs why the disk can't be written.

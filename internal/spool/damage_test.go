@@ -45,9 +45,7 @@ func unharmed(m, was *memory) map[string]bool {
 				continue
 			}
 		}
-		s := &segment{salt: salt}
-		f := file(&memoryFile{m: was, i: i})
-		s.file.Store(&f)
+		s := &segment{salt: salt, file: &memoryFile{m: was, i: i}}
 		s.end.Store(int64(len(i.live)))
 		c := cursor{segments: func() []*segment { return nil }, position: position{segment: s, offset: segmentHeader}}
 		for r, err := c.next(); err == nil; r, err = c.next() {

@@ -37,10 +37,8 @@ func FuzzSegment(f *testing.F) {
 		const seq = 1 << 60
 		needle := (&raw{kind: publish.Quarantined, seq: seq, payload: payload}).append(nil, 7)
 		m := newMemory()
-		s := &segment{salt: 7}
 		content := append(append(append(make([]byte, segmentHeader), before...), needle...), after...)
-		file := file(&memoryFile{m: m, i: &inode{live: content}})
-		s.file.Store(&file)
+		s := &segment{salt: 7, file: &memoryFile{m: m, i: &inode{live: content}}}
 		s.end.Store(int64(len(content)))
 		found, damage := false, int64(0)
 		c := cursor{segments: func() []*segment { return nil }, position: position{segment: s, offset: segmentHeader}}

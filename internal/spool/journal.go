@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"os"
 	"sync"
 )
 
@@ -97,7 +96,7 @@ type cursor struct {
 // next returns the next record, or io.EOF. The record is valid until the next call.
 func (c *cursor) next() (raw, error) {
 	for {
-		if c.segment == nil || c.segment.gone.Load() || c.offset >= c.segment.end.Load() {
+		if c.segment == nil || c.offset >= c.segment.end.Load() {
 			next := following(c.segments(), c.segment)
 			if next == nil {
 				return raw{}, io.EOF
@@ -107,7 +106,8 @@ func (c *cursor) next() (raw, error) {
 		}
 		r, err := c.parse()
 		switch {
-		case errors.Is(err, os.ErrClosed) && c.segment.gone.Load():
+		case errors.Is(err, errGone): // all of it is settled
+			c.offset = c.segment.end.Load()
 			continue
 		case errors.Is(err, errDamaged) && c.skip(err):
 			continue

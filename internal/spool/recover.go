@@ -72,7 +72,7 @@ func openJournals(d disk, dir string, flag int) (m mark, segments [journals][]*s
 
 func closeAll(segments []*segment) {
 	for _, in := range segments {
-		_ = (*in.file.Load()).Close()
+		_ = in.file.Close()
 	}
 }
 
@@ -140,7 +140,7 @@ func (s *Spool) recover() {
 	s.all.Store(total)
 	s.reading.Go(func() {
 		for _, of := range segments { // records count even if the process was killed before it synced them
-			if last := lastOf(of); last != nil && (*last.file.Load()).Sync() != nil {
+			if last := lastOf(of); last != nil && last.sync() != nil {
 				last.doubt.Store(true)
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 )
 
@@ -33,11 +34,12 @@ type segment struct {
 	before  uint64 // number of the segment before it
 	known   int64  // durable bytes of that segment; 0: unknown
 	durable int64  // bytes that were certainly durable before a recovery reads them
-	file    atomic.Pointer[file]
 	end     atomic.Int64 // size of the part that is whole and durable
 	doubt   atomic.Bool  // a write or a sync failed: check must rewrite it
 	damaged atomic.Bool  // not all of it can be read
-	gone    atomic.Bool  // all of it was delivered and its file removed
+
+	mu   sync.RWMutex // held while the file is read, and while it is replaced
+	file file         // nil: all of it was delivered, and the file removed
 }
 
 // nameOf returns a segment's file name. With it the segment can be read even if its header can't.
@@ -74,8 +76,7 @@ func openSegment(d disk, path string, flag int, number uint64, salt uint32) (*se
 		_ = f.Close()
 		return nil, err
 	}
-	s := &segment{disk: d, path: path, number: number, salt: salt}
-	s.file.Store(&f)
+	s := &segment{disk: d, path: path, number: number, salt: salt, file: f}
 	s.end.Store(size)
 	b := make([]byte, segmentHeader)
 	_, _ = f.ReadAt(b, 0) // after an error the checksum doesn't match
@@ -97,12 +98,12 @@ func openSegment(d disk, path string, flag int, number uint64, salt uint32) (*se
 // the file any more, and it must not be synced again: the kernel may have dropped what it could not
 // write, and reports that only once (https://lwn.net/Articles/752063/).
 func (s *segment) append(b []byte) error {
-	f, end := *s.file.Load(), s.end.Load()
-	if _, err := f.WriteAt(b, end); err != nil {
-		s.doubt.Store(!isNoSpace(err) || f.Truncate(end) != nil)
+	end := s.end.Load()
+	if _, err := s.file.WriteAt(b, end); err != nil {
+		s.doubt.Store(!isNoSpace(err) || s.file.Truncate(end) != nil)
 		return err
 	}
-	if err := f.Sync(); err != nil {
+	if err := s.file.Sync(); err != nil {
 		s.doubt.Store(true)
 		return err
 	}
@@ -116,25 +117,31 @@ func (s *segment) append(b []byte) error {
 	return nil
 }
 
+func (s *segment) sync() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.file.Sync()
+}
+
+// errGone is the error of reading a segment that was removed.
+var errGone = errors.New("removed")
+
 // ReadAt fills b. A page that the disk can't read is zero, which counts as damage.
 func (s *segment) ReadAt(b []byte, offset int64) (int, error) {
-	f := s.file.Load()
-	switch _, err := (*f).ReadAt(b, offset); {
-	case err == nil:
-	case errors.Is(err, os.ErrClosed) && s.file.Load() != f: // it was rewritten meanwhile
-		return s.ReadAt(b, offset)
-	case errors.Is(err, os.ErrClosed):
-		return 0, err
-	case errors.Is(err, io.EOF) || len(b) <= page:
-		clear(b)
-	default:
-		for at := 0; at < len(b); {
-			n := min(len(b)-at, page-int((offset+int64(at))%page))
-			if _, err := s.ReadAt(b[at:at+n], offset+int64(at)); err != nil {
-				return at, err
-			}
-			at += n
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.file == nil {
+		return 0, errGone
+	}
+	if _, err := s.file.ReadAt(b, offset); err == nil || errors.Is(err, os.ErrClosed) {
+		return len(b), err
+	}
+	for at := 0; at < len(b); {
+		part := b[at:min(len(b), at+page-int((offset+int64(at))%page))]
+		if n, err := s.file.ReadAt(part, offset+int64(at)); err != nil {
+			clear(part[n:])
 		}
+		at += len(part)
 	}
 	return len(b), nil
 }
@@ -171,15 +178,20 @@ func (s *segment) rewrite() error {
 			return err
 		}
 	}
-	_ = (*s.file.Swap(&fresh)).Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.file.Close()
+	s.file = fresh
 	s.doubt.Store(false)
 	return nil
 }
 
 // remove removes the segment's file, or renames it if it has damage.
 func (s *segment) remove() error {
-	s.gone.Store(true)
-	_ = (*s.file.Load()).Close() // first: Windows can't remove an open file
+	s.mu.Lock()
+	_ = s.file.Close() // first: Windows can't remove an open file
+	s.file = nil
+	s.mu.Unlock()
 	if s.damaged.Load() && s.end.Load() > segmentHeader {
 		return s.disk.rename(s.path, s.path+damagedSuffix)
 	}
