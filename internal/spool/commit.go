@@ -189,6 +189,9 @@ func (s *Spool) try(j *journal, records []*raw) (err error) {
 		b = r.append(b, in.salt)
 	}
 	err = in.append(b)
+	if err == nil {
+		in.last = max(in.last, records[len(records)-1].seq) // a probe has number 0
+	}
 	switch {
 	case err == nil && isNew:
 		j.replace(append(slices.Clip(j.all()), in))

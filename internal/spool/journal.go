@@ -22,8 +22,9 @@ type journal struct {
 
 	head position // everything before it is settled; guarded by the spool's mu
 
-	reading sync.Mutex
-	read    cursor // where [Spool.Next] continues; guarded by reading
+	reading  sync.Mutex // held while [Spool.Next] reads
+	read     cursor
+	returned uint64 // number of the last record that it returned
 }
 
 func newJournal(name string) *journal {
@@ -75,7 +76,6 @@ func (j *journal) replace(segments []*segment) {
 type position struct {
 	segment *segment // nil: before the first one
 	offset  int64
-	seq     uint64 // of the last record; records with no higher number are skipped
 }
 
 // chunk is the size of one read.
@@ -84,6 +84,7 @@ const chunk = 128 << 10
 // cursor reads a journal's records in order.
 type cursor struct {
 	position
+	seq      uint64 // of the last record; records with no higher number are skipped
 	segments func() []*segment
 	// damage is called for damage; isEnd means that no whole record follows. If it is nil, damage
 	// is skipped in a segment that is known to have some, and an error in another.
@@ -123,9 +124,6 @@ func (c *cursor) next() (raw, error) {
 	}
 }
 
-// back makes next return the record again.
-func (c *cursor) back(r raw) { c.segment, c.offset, c.seq = r.segment, r.offset, r.seq-1 }
-
 // parse reads the record at the offset.
 func (c *cursor) parse() (raw, error) {
 	b, err := c.fill(recordHeader)
@@ -145,7 +143,7 @@ func (c *cursor) parse() (raw, error) {
 	if r.payload = b[recordHeader:]; sum != crc32.Update(c.segment.salt, castagnoli, r.payload) {
 		return raw{}, fmt.Errorf("%w: a record's checksum doesn't match", errDamaged)
 	}
-	r.segment, r.offset = c.segment, c.offset
+	r.position = c.position
 	return r, nil
 }
 

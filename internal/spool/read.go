@@ -36,23 +36,21 @@ func (s *Spool) list(i int, after uint64, limit int) (records []Record, err erro
 		return nil, nil
 	}
 	c := &j.read
-	if after = max(after, settled); after < c.seq || c.seq < head.seq {
+	if after = max(after, settled); after != j.returned { // not where the last call ended
 		c.position, c.buf = head, nil
 	}
-	c.seq = max(c.seq, after)
+	c.seq = after
+	first := c.position
 	for size := int64(0); len(records) < limit; {
 		r, err := c.next()
 		if errors.Is(err, io.EOF) {
-			if after == settled && len(records) == 0 {
-				s.reachedEnd(i, settled, queued)
-			}
 			break
 		}
 		if err != nil {
 			return nil, s.unreadable(err)
 		}
 		if size += r.size(); len(records) > 0 && size > listBytes {
-			c.back(r)
+			c.position = r.position
 			break
 		}
 		if s.isDropped(r.seq) {
@@ -62,25 +60,34 @@ func (s *Spool) list(i int, after uint64, limit int) (records []Record, err erro
 		if err != nil {
 			return nil, s.unreadable(err)
 		}
-		record.size, record.next = r.size(), c.position
+		if len(records) == 0 {
+			first = r.position
+		}
+		record.size = r.size()
 		records = append(records, record)
+		j.returned = r.seq
 	}
-	if after == settled && len(records) > 0 {
-		s.oldest[i].Store(records[0].Arrived.UnixNano())
+	if after == settled {
+		s.reached(i, settled, queued, first, records)
 	}
 	return records, nil
 }
 
-// reachedEnd notes that no record follows the settled ones. queued is how many should.
-func (s *Spool) reachedEnd(i int, settled uint64, queued int64) {
+// reached notes which records are the first that aren't settled, and where. queued is how many
+// there should be.
+func (s *Spool) reached(i int, settled uint64, queued int64, first position, records []Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case settled != s.settled[i]: // meanwhile
+	switch j := s.journals[i]; {
+	case settled != s.settled[i] || s.recovering.Load(): // meanwhile
+	case len(records) > 0:
+		j.head = first
+		s.oldest[i].Store(records[0].Arrived.UnixNano())
 	case queued > 0: // some were lost unnoticed
 		s.recoverAgain()
-	default:
-		s.journals[i].head = s.journals[i].read.position
+	default: // all that follow are dropped
+		s.settled[i], j.returned, j.head = j.read.seq, j.read.seq, j.read.position
+		signal(s.wake)
 	}
 }
 

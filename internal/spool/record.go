@@ -19,8 +19,7 @@ type Record struct {
 	Attempted time.Time // when JetStream was tried before that; zero if it wasn't
 	Reason    string    // why it is set aside; "" if it isn't
 
-	size int64    // in the segment
-	next position // behind it
+	size int64 // in the segment
 }
 
 const (
@@ -40,11 +39,10 @@ var (
 
 // raw is a record in the form of a segment (docs/spool-format.md).
 type raw struct {
-	kind    publish.Kind
-	seq     uint64
-	payload []byte
-	segment *segment // where it was read; payload is then valid until the next read
-	offset  int64
+	kind     publish.Kind
+	seq      uint64
+	payload  []byte
+	position // where it was read; payload is then valid until the next read
 }
 
 func (r *raw) size() int64 { return recordHeader + int64(len(r.payload)) }

@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,7 +24,6 @@ const oldName = "spool.db"
 type recovery struct {
 	queued [journals]int64      // by how much the spool's counts change
 	bytes  [publish.Kinds]int64 // the same
-	heads  [journals]position   // before the first record that isn't delivered
 	damage []error
 }
 
@@ -180,17 +180,20 @@ func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint6
 	for n := range journals {
 		i := setAside - n
 		f.checkFiles(segments[i], delivered[i])
-		c := &cursor{segments: func() []*segment { return segments[i] }, position: position{seq: delivered[i]}, damage: f.note}
-		for r, err := c.next(); err == nil; r, err = c.next() {
-			if f.heads[i].segment == nil {
-				f.heads[i] = position{r.segment, r.offset, delivered[i]}
-			}
+		c := &cursor{segments: func() []*segment { return segments[i] }, seq: delivered[i], damage: f.note}
+		last := make(map[*segment]uint64)
+		r, err := c.next()
+		for ; err == nil; r, err = c.next() {
+			last[r.segment] = r.seq
 			if err := visit(i, &r); err != nil {
 				return err
 			}
 		}
-		if f.heads[i].segment == nil {
-			f.heads[i] = c.position
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+		for _, in := range segments[i] {
+			in.last = last[in]
 		}
 	}
 	return nil
@@ -231,12 +234,12 @@ func (s *Spool) adopt(f *recovery) {
 	}
 	for i, j := range s.journals {
 		s.queued[i].Add(f.queued[i])
-		j.head = f.heads[i]
+		j.head = position{}
 	}
 	s.recovering.Store(false)
 	s.mu.Unlock()
-	for i, j := range s.journals {
-		s.removeBefore(j)
+	for i := range s.journals {
+		s.removeSettled(i)
 		signal(s.changes[i])
 	}
 	if n := len(f.damage); n > 0 {

@@ -29,11 +29,12 @@ var ErrNewer = errors.New("written by a newer version of the bridge")
 type segment struct {
 	disk    disk
 	path    string
-	number  uint64 // of its first record; higher than all before
-	salt    uint32 // start value of its checksums, so that no message can contain a valid record
-	before  uint64 // number of the segment before it
-	known   int64  // durable bytes of that segment; 0: unknown
-	durable int64  // bytes that were certainly durable before a recovery reads them
+	number  uint64       // of its first record; higher than all before
+	salt    uint32       // start value of its checksums, so that no message can contain a valid record
+	before  uint64       // number of the segment before it
+	known   int64        // durable bytes of that segment; 0: unknown
+	durable int64        // bytes that were certainly durable before a recovery reads them
+	last    uint64       // the highest number of its records; used by the committer, or the recovery
 	end     atomic.Int64 // size of the part that is whole and durable
 	doubt   atomic.Bool  // a write or a sync failed: check must rewrite it
 	damaged atomic.Bool  // not all of it can be read

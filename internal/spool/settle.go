@@ -8,7 +8,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// retireAt is the size from which an empty journal is removed; a smaller one is used again.
+// retireAt is the size from which the segment in use is removed when all of it is settled; a smaller
+// one is used again.
 const retireAt = 1 << 20
 
 // Settle removes records from the beginning of the kind's queue, as [Spool.Next] has returned them.
@@ -72,9 +73,7 @@ func (s *Spool) settle(i int, records []Record) error {
 		s.bytes[r.Kind].Add(-r.size)
 		s.queued[i].Add(-1)
 	}
-	last := records[len(records)-1]
-	s.settled[i] = last.Seq
-	s.journals[i].head = last.next
+	s.settled[i] = records[len(records)-1].Seq
 	if s.queued[i].Load() == 0 {
 		s.oldest[i].Store(0)
 		signal(s.changes[i])
@@ -116,34 +115,28 @@ func (s *Spool) remove() {
 	isSame := s.settled == s.mark.delivered
 	s.mark.delivered = s.settled
 	s.mu.Unlock()
-	for _, j := range s.journals {
-		s.removeBefore(j)
+	for i := range s.journals {
+		s.removeSettled(i)
 	}
 	if !isSame {
 		s.writeMark(false)
 	}
 }
 
-// removeBefore removes the segments before the head of a journal. It removes all of a large journal
-// without records. A segment that comes back after a loss of power is delivered again.
-func (s *Spool) removeBefore(j *journal) {
-	s.mu.Lock()
-	head, all := j.head, j.all()
-	s.mu.Unlock()
-	if head.segment == nil || len(all) == 0 {
-		return
-	}
-	keep, last := head.segment.number, lastOf(all)
-	if head.segment == last && head.offset >= last.end.Load() && (j.size() >= retireAt || last != j.active) {
-		keep++
-		j.active = nil
-	}
+// removeSettled removes a journal's first segments of which all is settled. One that comes back
+// after a loss of power is delivered again.
+func (s *Spool) removeSettled(i int) {
+	j := s.journals[i]
+	all := j.all()
 	n := 0
-	for n < len(all) && all[n].number < keep {
+	for n < len(all) && all[n].last <= s.mark.delivered[i] && (all[n] != j.active || all[n].end.Load() >= retireAt) {
 		n++
 	}
 	j.replace(slices.Clone(all[n:]))
 	for _, in := range all[:n] {
+		if in == j.active {
+			j.active = nil
+		}
 		if err := in.remove(); err != nil {
 			s.config.Log.Warn("an empty file of the spool can't be removed", zap.String("file", in.path), zap.Error(err))
 		}
