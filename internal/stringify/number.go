@@ -52,12 +52,18 @@ func appendNumber(dst, literal []byte) []byte {
 // form. Most numbers are such.
 func isPlain(literal []byte) bool {
 	digits := bytes.TrimPrefix(literal, []byte("-"))
-	switch point := bytes.IndexByte(digits, '.'); {
-	case point < 0:
-		return len(digits) <= 15 && string(literal) != "-0" && !bytes.ContainsAny(digits, "eE")
-	case len(digits) > 16 || digits[len(digits)-1] == '0' || bytes.HasPrefix(digits, []byte("0.000000")):
+	if len(digits) > 16 {
 		return false
-	default:
-		return !bytes.ContainsAny(digits[point:], "eE")
 	}
+	isFraction := false
+	for _, c := range digits {
+		if c > '9' { // an exponent
+			return false
+		}
+		isFraction = isFraction || c == '.'
+	}
+	if isFraction {
+		return digits[len(digits)-1] != '0' && !bytes.HasPrefix(digits, []byte("0.000000"))
+	}
+	return len(digits) <= 15 && string(literal) != "-0"
 }
