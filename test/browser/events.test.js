@@ -118,7 +118,7 @@ test('by keyboard alone', async (t) => {
   await page.getByRole('dialog').waitFor({ state: 'hidden' })
   await page.keyboard.press('p')
   await at.send('referrer.visited')
-  await page.getByRole('button', { name: 'Go on · 1 new' }).waitFor()
+  await page.getByRole('button', { name: 'Resume · 1 new' }).waitFor()
   assert.equal(await page.locator('#matching').textContent(), '7')
   await page.keyboard.press('p')
   await matching(page, '8')

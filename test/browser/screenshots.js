@@ -101,7 +101,7 @@ try {
       if (width > 760) await page.locator('.row').nth(2).click()
       await take('search')
       await page.locator('#search').fill('nobody')
-      await page.getByText('Not among the events').waitFor()
+      await page.getByText('No match among the events').waitFor()
       await take('nothing')
       await page.locator('#tab-stream').click()
       await page.getByRole('rowheader', { name: 'billing' }).waitFor()

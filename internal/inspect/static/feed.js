@@ -1,5 +1,5 @@
-// Feed is the stream of server-sent events. It comes back by itself where it was: also after the server
-// has dropped it for being slow, or was started anew.
+// Feed receives server-sent events. It reconnects by itself and goes on where it was, also after the server
+// has dropped it for being slow, or was started again.
 export class Feed {
   #source
   #last = ''

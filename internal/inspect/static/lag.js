@@ -23,4 +23,4 @@ export function growth(c) {
   return Math.max(0, last.messages - first.messages) / (last.at - first.at)
 }
 
-const keyOf = ({ name, created }) => `${name} ${created}` // one that is made anew is another
+const keyOf = ({ name, created }) => `${name} ${created}` // one that was created again is another

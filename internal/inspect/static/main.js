@@ -16,7 +16,7 @@ let missed = 0
 let scheduled = false
 
 const list = new List({ onChoose: (item) => detail(item, about, back), onOpen: open })
-const streamSearch = new StreamSearch({ onFound: (items) => list.addFound(items), onChange: shown })
+const streamSearch = new StreamSearch({ onFound: (items) => list.addFound(items), onChange: showCounts })
 detail(undefined, about, back)
 
 // What comes is put into the list once a frame, however much it is.
@@ -33,7 +33,7 @@ function schedule() {
       offer('event', item.event?.event)
     }
     if (items.length) list.add(items)
-    shown()
+    showCounts()
   })
 }
 
@@ -62,12 +62,12 @@ new Feed({
     byId('where').textContent = `${hello.stream} at ${hello.nats}`
     byId('where').title = `bridge ${hello.version}`
     document.title = `${hello.stream} · bridge inspect`
-    shown()
+    showCounts()
   },
   events(items) {
     record(items)
     waiting = newest(waiting.concat(items))
-    if (paused) shown()
+    if (paused) showCounts()
     schedule()
   },
   state(next) {
@@ -78,10 +78,10 @@ new Feed({
     glance()
     panels()
     refreshTimes()
-    shown()
+    showCounts()
   },
   lost() {
-    link('bad', 'bridge inspect is away')
+    link('bad', 'No answer')
     trouble('bridge inspect doesn’t answer: is it still running? Trying again.')
   },
 })
@@ -121,21 +121,21 @@ function panels() {
   quarantinePanel(state, about)
 }
 
-// shown shows how many events match, and what to do if none does.
-function shown() {
+// showCounts shows how many events match, and what to do if none does.
+function showCounts() {
   const { length } = list.all
   const filtering = isFiltering()
   const found = list.found.length
   byId('matching').textContent = filtering ? `${count(list.shown.length - found)} of ${count(length)}` : length ? count(length) : ''
   const beyond = streamSearch.show({ filtering, held: length, found, oldest: oldest(), stream: state?.stream?.state })
   byId('clear').hidden = !filtering
-  byId('pause').textContent = paused ? `Go on${waiting.length ? ` · ${count(waiting.length)} new` : ''}` : 'Pause'
+  byId('pause').textContent = paused ? `Resume${waiting.length ? ` · ${count(waiting.length)} new` : ''}` : 'Pause'
   const note = byId('note')
   note.hidden = !missed
   if (missed && note.dataset.missed !== String(missed)) {
     note.dataset.missed = missed
     note.replaceChildren(`${count(missed)} events came faster than this page could show them. They are in the stream.`,
-      el('button', { type: 'button', onclick: () => { missed = 0; shown() } }, 'Dismiss'))
+      el('button', { type: 'button', onclick: () => { missed = 0; showCounts() } }, 'Dismiss'))
   }
   empty(length, filtering, beyond)
 }
@@ -161,10 +161,10 @@ function empty(length, filtering, beyond) {
     none: [
       el('h2', {}, 'No events yet'),
       el('p', {}, 'Events appear here as soon as they are in the stream.'),
-      commandLine(send, `Sends one to a bridge on this machine, if ${about.secrets} is set to the bridge’s secret.`),
+      commandLine(send, `Sends an event to a bridge on this machine. Set ${about.secrets} to the bridge’s secret.`),
     ],
-    beyond: [el('h2', {}, 'Not among the events held here'), el('p', {}, 'New ones that match will appear here. Older ones are in the stream.'), el('button', { type: 'button', onclick: clearFilters }, 'Show all')],
-    filter: [el('h2', {}, 'No event matches'), el('p', {}, 'New ones that match will appear here.'), el('button', { type: 'button', onclick: clearFilters }, 'Show all')],
+    beyond: [el('h2', {}, 'No match among the events on this page'), el('p', {}, 'New events that match will appear here. To find older ones, search the stream.'), el('button', { type: 'button', onclick: clearFilters }, 'Show all')],
+    filter: [el('h2', {}, 'No event matches'), el('p', {}, 'New events that match will appear here.'), el('button', { type: 'button', onclick: clearFilters }, 'Show all')],
   }[kind])
 }
 
@@ -180,7 +180,7 @@ function refilter() {
   byId('search-problem').hidden = !unknown.length
   byId('search-problem').textContent = unknown.length
     ? `There is no field “${unknown[0]}”, so “${unknown[0]}:…” is searched for as text. Fields: ${fieldNames.join(', ')}.` : ''
-  shown()
+  showCounts()
 }
 function searchStream() {
   if (!byId('older').hidden && !byId('older-go').hidden) byId('older-go').click()
@@ -197,7 +197,7 @@ byId('filters').addEventListener('submit', (e) => e.preventDefault())
 byId('pause').addEventListener('click', () => {
   paused = !paused
   byId('pause').setAttribute('aria-pressed', paused)
-  shown()
+  showCounts()
   schedule()
 })
 

@@ -15,9 +15,9 @@ const rate = (n) => n >= 10 ? count(Math.round(n)) : n.toFixed(1)
 function judge(c) {
   const { max_ack_pending: most, deliver_subject: push } = c.config
   if (c.paused) return ['paused', 'warn']
-  if (most > 0 && c.num_ack_pending >= most) return ['stuck: acknowledges nothing', 'bad']
-  if (c.num_pending === 0) return [c.num_ack_pending ? 'working on the last' : 'keeps up', 'good']
-  if (push ? !c.push_bound : c.num_waiting === 0 && c.num_ack_pending === 0) return ['behind, nobody asks', 'bad']
+  if (most > 0 && c.num_ack_pending >= most) return ['stuck: nothing is acknowledged', 'bad']
+  if (c.num_pending === 0) return [c.num_ack_pending ? 'busy with the last ones' : 'keeps up', 'good']
+  if (push ? !c.push_bound : c.num_waiting === 0 && c.num_ack_pending === 0) return ['behind: nobody asks for more', 'bad']
   if (growth(c) > 0) return [`falling behind, ${rate(growth(c))} a second`, 'bad']
   return ['behind', 'warn']
 }
@@ -44,12 +44,12 @@ function streamParts({ connected, stream, consumers, moreConsumers, consumersPro
     ['newest', ...time(held.messages && held.last_ts)],
     ['kept for', config.max_age / 1e9, limit(config.max_age, nanoseconds)],
     ['when full', config.discard, config.discard === 'new' ? 'new events wait' : 'old events are dropped'],
-    ['remembers ids', config.duplicate_window / 1e9, nanoseconds(config.duplicate_window)],
+    ['duplicate window', config.duplicate_window / 1e9, nanoseconds(config.duplicate_window)],
     ['storage', config.storage, `${config.storage}, ${config.num_replicas === 1 ? 'one copy' : `${config.num_replicas} copies`}`],
     ['leader', cluster?.leader],
-    ['not current', (cluster?.replicas ?? []).filter(({ current, offline }) => !current || offline).map(({ name }) => name).join(', ')],
+    ['copies behind', (cluster?.replicas ?? []).filter(({ current, offline }) => !current || offline).map(({ name }) => name).join(', ')],
     ['subjects', config.subjects.join(', ')],
-    ['made', ...time(stream.created)],
+    ['created', ...time(stream.created)],
   ])
   facets.classList.add('columns')
   return [
@@ -59,12 +59,12 @@ function streamParts({ connected, stream, consumers, moreConsumers, consumersPro
   ]
 }
 
-const consumerColumns = [['Consumer'], ['How it goes'], ['Not delivered', 'n'], ['Not acknowledged', 'n'], ['Delivered again', 'n'], ['Last delivery', 'n'], ['Subjects']]
+const consumerColumns = [['Consumer'], ['State'], ['Not delivered', 'n'], ['Not acknowledged', 'n'], ['Delivered again', 'n'], ['Last delivery', 'n'], ['Subjects']]
 const severity = ['bad', 'warn', 'good']
 
 // consumerTable lists the consumers, those in trouble first.
 function consumerTable(consumers, more) {
-  if (!consumers.length) return hint('This stream has no consumers. “Consume it” beside an event shows how to write one.')
+  if (!consumers.length) return hint('This stream has no consumers. “Consume it”, beside an event, shows how to make one.')
   const judged = consumers.map((c) => [c, ...judge(c)]).sort(([a, , kindA], [b, , kindB]) => severity.indexOf(kindA) - severity.indexOf(kindB) || (a.name < b.name ? -1 : 1))
   const rows = judged.map(([c, text, kind]) => el('tr', {},
     el('th', { scope: 'row', class: 'mono' }, c.name, c.config.durable_name ? '' : ' (ephemeral)'), ...[
@@ -77,19 +77,19 @@ function consumerTable(consumers, more) {
     consumers.length > 1 ? hint(`${count(consumers.length + more)} consumers, ${bad ? `${count(bad)} in trouble` : 'none in trouble'}.`,
       growing.length ? ` Falling further behind: ${growing.slice(0, 3).join(', ')}${growing.length > 3 ? ` and ${count(growing.length - 3)} more` : ''}.` : '') : '',
     table('Consumers', consumerColumns, rows),
-    more ? hint(`And ${count(more)} more, which are less far behind.`) : '')
+    more ? hint(`And ${count(more)} more, with smaller backlogs.`) : '')
 }
 
 function lastDelivery(c) {
   if (c.delivered.last_active) return ago(c.delivered.last_active)
-  return c.delivered.consumer_seq ? el('span', { title: 'NATS was restarted since, and no longer knows.' }, '–') : 'never'
+  return c.delivered.consumer_seq ? el('span', { title: 'NATS was restarted since then and no longer knows.' }, '–') : 'never'
 }
 
 function deadLetters({ stream, messages, sequence, time, subject, reason }) {
   return [
     el('h2', {}, 'Dead letters'),
-    hint(`${count(messages)} in ${stream}, put aside by consumers. The last: `, ago(time), reason ? `, ${subject}: ${reason}` : ', without a reason that can be read.'),
-    commandLine(`nats stream get ${stream} ${sequence}`, 'Prints the last one.'),
+    hint(`${count(messages)} in ${stream}, put aside by consumers. The last one: `, ago(time), reason ? `, ${subject}: ${reason}` : '; its reason can’t be read.'),
+    commandLine(`nats stream get ${stream} ${sequence}`, 'Prints the last dead letter.'),
   ]
 }
 
@@ -102,7 +102,7 @@ export function quarantinePanel({ connected, quarantine, deliveries, quarantineP
   const now = JSON.stringify([connected, list, quarantineProblem, quarantine?.state.messages])
   if (now === listed) return
   listed = now
-  const keyOf = (d) => `${d.sequence} ${d.id}` // a stream that is made anew counts from 1 again
+  const keyOf = (d) => `${d.sequence} ${d.id}` // a stream that was created again counts from 1
   const keys = new Set(list.map(keyOf))
   for (const key of open.keys()) if (!keys.has(key)) open.delete(key)
   const rows = list.flatMap((d) => {
@@ -113,7 +113,7 @@ export function quarantinePanel({ connected, quarantine, deliveries, quarantineP
   const focused = document.activeElement
   box.replaceChildren(
     el('h2', {}, 'Quarantine'),
-    hint('Deliveries with a correct signature that could not be published. This page only reads: Show has the commands that release or drop one.'),
+    hint('Deliveries with a correct signature that could not be published. “Show” has the commands that publish or delete one; this page changes nothing.'),
     ...rows.length ? [table('In quarantine', [['Body'], ['Received'], ['Reason'], ['Endpoint'], ['Size', 'n'], ['Id']], rows)]
       : [hint(quarantineProblem || (quarantine ? 'The quarantine is empty.' : connected ? 'Waiting for the stream of the quarantine.' : 'Waiting for NATS.'))],
     quarantine?.state.messages > list.length && list.length ? hint(`The newest ${count(list.length)} of ${count(quarantine.state.messages)}. “bridge quarantine list” prints all.`) : '')
@@ -137,15 +137,15 @@ function deliveryRows(d, command) {
 async function deliveryBody(d, command) {
   const box = el('div', { class: 'body' })
   box.append(
-    commandLine(`${command} quarantine release ${d.id}`, 'Verifies it again, but for its time, and publishes it. It needs the endpoint’s secrets in the environment.'),
-    commandLine(`${command} quarantine drop ${d.id}`, 'Removes it for good.'))
+    commandLine(`${command} quarantine release ${d.id}`, 'Verifies the delivery again, without the time check, and publishes it. Needs the endpoint’s secrets in the environment.'),
+    commandLine(`${command} quarantine drop ${d.id}`, 'Deletes the delivery for good.'))
   const answer = await fetch(`/api/quarantine?${new URLSearchParams({ sequence: d.sequence, id: d.id })}`).catch(() => undefined)
   if (!answer?.ok) {
     box.append(hint(answer ? await answer.text() : 'bridge inspect doesn’t answer.'))
     return box
   }
   const text = await answer.text()
-  box.append(el('div', { class: 'bar' }, el('h3', {}, 'Body as it was received ', clock(d.received)), el('span', { class: 'grow' }), copyButton('Copy body', '', () => text)))
+  box.append(el('div', { class: 'bar' }, el('h3', {}, 'Body as received ', clock(d.received)), el('span', { class: 'grow' }), copyButton('Copy body', '', () => text)))
   if (text.includes('\uFFFD')) box.append(hint('Bytes that aren’t UTF-8 are shown as \uFFFD.'))
   try {
     box.append(tree(JSON.parse(text)))

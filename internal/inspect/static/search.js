@@ -99,7 +99,7 @@ export class StreamSearch {
     const { read, share, time } = this.#progress
     const back = read ? `, back to ${since(time)}` : ''
     byId('older-text').textContent = {
-      idle: `Searched: the last ${count(held)} of ${count(stream?.messages ?? held)} events.`,
+      idle: `Only the last ${count(held)} of ${count(stream?.messages ?? held)} events were searched.`,
       running: `Searching the stream: ${count(read)} read${back}. ${older}.`,
       stopped: `Searched ${count(read)} more events${back}. ${older}.`,
       whole: `The whole stream is searched. ${older}.`,
@@ -112,7 +112,7 @@ export class StreamSearch {
     byId('older-progress').value = share
     byId('older-stop').hidden = phase !== 'running'
     byId('older-go').hidden = phase === 'running' || phase === 'whole'
-    byId('older-go').textContent = { stopped: 'Search on', failed: 'Try again' }[phase] ?? 'Search the stream'
+    byId('older-go').textContent = { stopped: 'Search further', failed: 'Try again' }[phase] ?? 'Search the stream'
     if (focused?.hidden) (buttons.find((button) => !button.hidden) ?? byId('list')).focus()
     return beyond && phase === 'idle'
   }

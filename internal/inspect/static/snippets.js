@@ -37,7 +37,7 @@ export function snippets(subject, { prefix, stream, nats }) {
       const text = await template(kind)
       code.textContent = text.replaceAll(/\{\{(\w+)\}\}/g, (_, name) => quote(values[name]))
     } catch {
-      code.textContent = 'The snippet can’t be had: is bridge inspect still running?'
+      code.textContent = 'The snippet can’t be loaded: is bridge inspect still running?'
     }
   }
   choose.addEventListener('change', show)
