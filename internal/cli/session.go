@@ -141,7 +141,7 @@ func (s *session) read(ctx context.Context, part stream.Section, until time.Time
 			printed = text
 		},
 	}
-	if err := reader.Run(ctx); err != nil && !errors.Is(err, errEnough) {
+	if err := unlessEnded(ctx, reader.Run(ctx)); err != nil && !errors.Is(err, errEnough) {
 		return fmt.Errorf("reading stream %s: %w", part.Stream, err)
 	}
 	return nil

@@ -1,7 +1,6 @@
 package inspect
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -56,26 +55,24 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	began := time.Now()
-	ctx, cancel := context.WithCancelCause(r.Context())
-	defer cancel(nil)
-	ctx, stop := context.WithTimeoutCause(ctx, searchTimeout, errSlow)
-	defer stop()
+	ctx, cancel := context.WithTimeoutCause(r.Context(), searchTimeout, errSlow)
+	defer cancel()
 	apis := toRead(s.config.Stream, stream.LookupPrefix)
-	go stream.EndWhen(ctx, cancel, func() error { // a missing right would only look like silence
+	hopeless := func() error {
 		if !s.conn.IsConnected() || s.rights.lacks(began, apis) != "" {
 			return errSilent
 		}
 		return nil
-	})
+	}
 	p := part{Events: []shown{}, query: newQuery(r.URL.Query())}
-	err := s.searchPart(ctx, &p, r.URL.Query())
-	p.Problem = s.explain(cmp.Or(context.Cause(ctx), err), began, s.config.Stream, apis...)
+	err := s.searchPart(ctx, &p, r.URL.Query(), hopeless)
+	p.Problem = s.explain(err, began, s.config.Stream, apis...)
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(p) // a page that has gone away needs no answer
 }
 
 // searchPart searches so many sequence numbers as the values say.
-func (s *Server) searchPart(ctx context.Context, p *part, values url.Values) error {
+func (s *Server) searchPart(ctx context.Context, p *part, values url.Values, hopeless func() error) error {
 	events, err := s.open(ctx, s.config.Stream)
 	if err != nil {
 		return err
@@ -90,7 +87,7 @@ func (s *Server) searchPart(ctx context.Context, p *part, values url.Values) err
 		Section: stream.Section{
 			Stream: s.config.Stream, Subjects: []string{s.config.Prefix + ".>"}, First: p.Before, Before: end, Stop: true,
 		},
-		Handle: p.take,
+		Handle: p.take, Hopeless: hopeless,
 	}
 	return r.Run(ctx)
 }

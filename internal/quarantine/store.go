@@ -59,11 +59,11 @@ func (s Store) List(ctx context.Context, last uint64) (all []Kept, foreign int, 
 	if last == 0 {
 		r.Section.Since = stream.Beginning
 	}
-	if err := r.Run(ctx); err != nil {
+	switch err := r.Run(ctx); {
+	case ctx.Err() != nil:
+		return nil, 0, errors.Join(failing, err)
+	case err != nil:
 		return nil, 0, err
-	}
-	if ctx.Err() != nil {
-		return nil, 0, errors.Join(failing, context.Cause(ctx))
 	}
 	return all, foreign, nil
 }

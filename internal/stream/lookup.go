@@ -36,8 +36,7 @@ func (f Found) IsOf(info *jetstream.StreamInfo) bool {
 
 // Find reads the ids of all messages that the stream has stored since a time (zero: of all), and
 // returns the wanted ones. The time is by our clock, and is adjusted if the server's is behind.
-// Find calls hopeless again and again, and ends with its error: NATS doesn't answer a forbidden
-// request.
+// An error of hopeless ends it, see [Reader].
 func Find(
 	ctx context.Context, js jetstream.JetStream, name string, since time.Time,
 	wanted func(id string) bool, hopeless func() error,
@@ -45,11 +44,9 @@ func Find(
 	if since.IsZero() {
 		since = Beginning
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	found := Found{IDs: make(map[string]bool)}
 	r := Reader{
-		JetStream: js, Names: LookupNames, Patience: findPatience, ahead: true,
+		JetStream: js, Names: LookupNames, Patience: findPatience, Hopeless: hopeless, ahead: true,
 		Section: Section{Stream: name, Since: since, Headers: true, Stop: true},
 		Handle: func(m Message) error {
 			if id := m.Headers().Get(nats.MsgIdHdr); id != "" && wanted(id) {
@@ -63,30 +60,9 @@ func Find(
 			}
 		},
 	}
-	go EndWhen(ctx, cancel, hopeless)
-	err := r.Run(ctx)
-	switch ended := context.Cause(ctx); {
-	case ended != nil:
-		return Found{}, ended
-	case err != nil:
+	if err := r.Run(ctx); err != nil {
 		return Found{}, fmt.Errorf("looking up in stream %s: %w", name, err)
 	}
 	found.Made, found.Last = r.made, r.until
 	return found, nil
-}
-
-// EndWhen cancels the context with the error of hopeless, which it calls again and again.
-func EndWhen(ctx context.Context, cancel context.CancelCauseFunc, hopeless func() error) {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if err := hopeless(); err != nil {
-				cancel(err)
-			}
-		}
-	}
 }

@@ -59,6 +59,9 @@ type Reader struct {
 	// Report is called with the error when an attempt to read fails, and with nil when a consumer
 	// was created. May be nil.
 	Report func(error)
+	// Hopeless is called again and again, and its error ends Run: NATS doesn't answer a forbidden
+	// request. May be nil.
+	Hopeless func() error
 	// Patience is the time without progress after which a section that ends is given up; 0: half a
 	// minute.
 	Patience time.Duration
@@ -94,9 +97,15 @@ var (
 // refusal is an error from Handle.
 type refusal struct{ error }
 
-// Run reads until the context ends, Handle fails or a section with Stop is complete. It repeats
-// failed attempts; it gives up a section with Stop after Patience without progress.
+// Run reads until a section with Stop is complete, or the context ends or Handle fails, whose error
+// it returns. It repeats failed attempts; it gives up a section with Stop after Patience without
+// progress.
 func (r *Reader) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if r.Hopeless != nil {
+		go r.endWhenHopeless(ctx, cancel)
+	}
 	var failing time.Time
 	for {
 		before := r.next
@@ -108,8 +117,10 @@ func (r *Reader) Run(ctx context.Context) error {
 		switch {
 		case errors.As(err, &refused):
 			return refused.error
-		case ctx.Err() != nil, errors.Is(err, errDone):
-			return nil //nolint:nilerr // the context's error is the caller's to see
+		case errors.Is(err, errDone):
+			return nil
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
 		case errors.Is(err, nats.ErrConnectionClosed):
 			return err
 		case errors.Is(err, errDrained):
@@ -126,6 +137,21 @@ func (r *Reader) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
+		}
+	}
+}
+
+func (r *Reader) endWhenHopeless(ctx context.Context, cancel context.CancelCauseFunc) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := r.Hopeless(); err != nil {
+				cancel(err)
+			}
 		}
 	}
 }

@@ -66,7 +66,7 @@ func (w *world) follow(s Section) {
 	go func() { ended <- w.reader(s).Run(ctx) }()
 	w.t.Cleanup(func() {
 		cancel()
-		if err := <-ended; err != nil {
+		if err := <-ended; !errors.Is(err, context.Canceled) {
 			w.t.Errorf("it ended with %v", err)
 		}
 	})

@@ -73,7 +73,9 @@ new Feed({
   state(next) {
     state = next
     observe(state.consumers)
-    link(next.connected ? (next.trouble ? 'wait' : 'good') : 'bad', next.connected ? (next.trouble ? 'Connected, not reading' : 'Live') : 'NATS is away')
+    if (!next.connected) link('bad', 'NATS is away')
+    else if (next.trouble) link('wait', 'Connected, not reading')
+    else link('good', 'Live')
     trouble(next.trouble)
     glance()
     panels()
