@@ -32,12 +32,7 @@ What could not be delivered stays in the spool; it is listed on standard output,
 is 1. It can be drained again.`,
 		Example:           "  NATS_URL=nats://nats:4222 bridge spool drain /mnt/old/spool",
 		ValidArgsFunction: completeDirectory,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) != 1 || args[0] == "" {
-				return usagef("%s takes the directory of a spool, got %q; see `%s --help`", c.CommandPath(), args, c.CommandPath())
-			}
-			return nil
-		},
+		Args:              takes(1, 1, "the directory of a spool"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if patience <= 0 {
 				return usagef("--timeout: got %s; takes more than 0s", patience)

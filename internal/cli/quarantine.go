@@ -103,12 +103,7 @@ func showCommand(prog program) *cobra.Command {
 else is known of it on standard error. The signature header is shown with --raw only; a signature
 in the body is part of the body. ID may be the beginning of an id.`,
 		Example: example("  bridge quarantine show 5e0c\n  bridge quarantine show 5e0c > body.json\n  bridge quarantine show 5e0c --raw | SECRETS=… bridge verify"),
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 || args[0] == "" {
-				return usagef("show takes one id, or its beginning: `bridge quarantine show 5e0c`; see `bridge quarantine list`")
-			}
-			return nil
-		},
+		Args:    takes(1, 1, "one id, or its beginning, which `bridge quarantine list` prints"),
 		RunE: prog.withQuarantine(ofStream, func(ctx context.Context, s *quarantineStore, args []string) error {
 			return s.show(ctx, args[0], func(d quarantine.Delivery) []byte {
 				if !raw {

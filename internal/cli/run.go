@@ -70,7 +70,7 @@ command it serves. The other commands that need NATS find it by the same variabl
 NATS_URL they expect the server that is embedded in a bridge, at EMBEDDED_NATS_ADDR.`,
 		Example:                    example("  bridge demo\n  SECRETS=… bridge serve"),
 		Version:                    thisBuild().String(),
-		Args:                       noArguments,
+		Args:                       unknownCommand,
 		RunE:                       serve.RunE,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
@@ -93,15 +93,24 @@ NATS_URL they expect the server that is embedded in a bridge, at EMBEDDED_NATS_A
 	return root
 }
 
-// noArguments refuses arguments. To a command with subcommands they are unknown commands.
-func noArguments(c *cobra.Command, args []string) error {
-	hint := ""
-	switch {
-	case len(args) == 0:
+// takes refuses too few or too many arguments, and empty ones.
+func takes(least, most int, what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most || slices.Contains(args, "") {
+			return usagef("%s takes %s, got %q; see `%s --help`", c.CommandPath(), what, args, c.CommandPath())
+		}
 		return nil
-	case !c.HasSubCommands():
-		return usagef("%s takes no arguments, got %q; see `%s --help`", c.CommandPath(), args, c.CommandPath())
 	}
+}
+
+var noArguments = takes(0, 0, "no arguments")
+
+// unknownCommand refuses arguments of a command with subcommands.
+func unknownCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = fmt.Sprintf("; did you mean %s?", strings.Join(near, " or "))
 	}
@@ -111,7 +120,7 @@ func noArguments(c *cobra.Command, args []string) error {
 // oneOf returns c with its subcommands. Called by itself, c is a wrong use.
 func oneOf(c *cobra.Command, under ...*cobra.Command) *cobra.Command {
 	c.AddCommand(under...)
-	c.Args = noArguments
+	c.Args = unknownCommand
 	c.SuggestionsMinimumDistance = 2
 	var names []string
 	for _, command := range c.Commands() {

@@ -55,12 +55,7 @@ when every delivery was accepted.`,
   SECRETS=… bridge send ENDPOINT --count 1000 --concurrency 32
   SECRETS=… bridge send ENDPOINT --tamper    # must be refused`),
 		ValidArgsFunction: prog.completeSend,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) < 1 || len(args) > 2 {
-				return usagef("%s", example("send takes an endpoint and, if you like, an event: `bridge send ENDPOINT EVENT`; see `bridge send --help`"))
-			}
-			return nil
-		},
+		Args:              takes(1, 2, "an endpoint and, if you like, an event"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if dataFile != "" && bodyFile != "" {
 				return usagef("--data and --body exclude each other; see `bridge send --help`")

@@ -28,12 +28,7 @@ func showEventCommand(prog program) *cobra.Command {
 sequence number, when it was stored; in quarantine, why it is there, and the body as it was
 received. ID may be the beginning of an id. The stream is searched first, by its headers alone.`,
 		Example: "  bridge show 5e0c\n  bridge show 5e0c 2>/dev/null | jq .data",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) != 1 || args[0] == "" {
-				return usagef("show takes one id, or its beginning: `bridge show 5e0c`; `bridge tail --since 1h --follow=false` prints ids")
-			}
-			return nil
-		},
+		Args:    takes(1, 1, "one id, or its beginning, which `bridge tail --since 1h --follow=false` prints"),
 		RunE: prog.withNATS(ofStream, func(ctx context.Context, s *session, args []string) error {
 			return interrupted(ctx, s.show(ctx, args[0]))
 		}),

@@ -31,14 +31,6 @@ same DATA_DIR delivers it by itself; drain is for where none does.`,
 	}, spoolListCommand(prog), drainCommand(prog))
 }
 
-// oneDirectory takes a directory, or nothing.
-func oneDirectory(c *cobra.Command, args []string) error {
-	if len(args) > 1 || len(args) == 1 && args[0] == "" {
-		return usagef("%s takes one directory, got %q; see `%s --help`", c.CommandPath(), args, c.CommandPath())
-	}
-	return nil
-}
-
 func spoolListCommand(prog program) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
@@ -48,7 +40,7 @@ func spoolListCommand(prog program) *cobra.Command {
 id, and for a record that is set aside why NATS refused it. Nothing is changed, and a bridge may run
 with the spool. DIR is the spool's directory; the default is that of DATA_DIR.`,
 		Example:           "  bridge spool list\n  bridge spool list /mnt/old/spool --json",
-		Args:              oneDirectory,
+		Args:              takes(0, 1, "at most one directory"),
 		ValidArgsFunction: completeDirectory,
 		RunE: func(c *cobra.Command, args []string) error {
 			var dir string

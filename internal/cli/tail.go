@@ -37,16 +37,13 @@ and coloured unless NO_COLOR is set.`,
   bridge tail --since 2h --until 1h --count 10
   bridge tail --since 24h --follow=false --json | jq -r .event | sort | uniq -c
   NATS_URL=nats://nats:4222 bridge tail --since 2026-01-02T03:04:05Z --json`),
-		Args: func(_ *cobra.Command, args []string) error {
-			switch {
-			case len(args) > 1:
-				return usagef("tail takes one subject at most; quote it, so that the shell leaves > and * alone; see `bridge tail --help`")
-			case len(args) == 1 && !server.IsValidSubject(args[0]):
+		Args: takes(0, 1, "at most one subject, in quotes so that the shell leaves > and * alone"),
+		PreRunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 && !server.IsValidSubject(args[0]) {
 				return usagef(example("SUBJECT: got %q; takes a subject such as 'webhooks.ENDPOINT.>': tokens with dots between, * for any one, > at the end for any more"), args[0])
 			}
-			return nil
+			return chosen.check(time.Now())
 		},
-		PreRunE: func(*cobra.Command, []string) error { return chosen.check(time.Now()) },
 		RunE: prog.withNATS(ofStream, func(ctx context.Context, s *session, args []string) error {
 			part := chosen.section(s.cfg)
 			if len(args) == 1 {

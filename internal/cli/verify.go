@@ -54,12 +54,7 @@ been accepted are printed. The exit status is 0 when the bridge would publish it
   SECRETS=… bridge verify ENDPOINT --body body.json -H 'HEADER: 0f…'
   kubectl exec -i POD -- /bridge verify ENDPOINT < request.txt
   bridge quarantine show 5e0c --raw | SECRETS=… bridge verify`),
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 2 {
-				return usagef("verify takes the name of an endpoint and a file, or one of them, or none; see `bridge verify --help`")
-			}
-			return nil
-		},
+		Args: takes(0, 2, "the name of an endpoint and a file, or one of them, or none"),
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg, err := prog.load(ofEndpoints("MAX_BODY_BYTES", "QUARANTINE")...)
 			if err != nil {
