@@ -147,7 +147,9 @@ func (d *demo) receive(ctx context.Context, events int) (first []byte, err error
 }
 
 func (d *demo) sender(endpoint config.Endpoint) sender {
-	return newSender(endpoint, "http://"+d.bridge.PublicAddr())
+	s := sender{url: "http://" + d.bridge.PublicAddr(), client: http.DefaultClient}
+	s.to(endpoint)
+	return s
 }
 
 // quiet discards messages.

@@ -5,9 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -39,8 +39,7 @@ type poster struct {
 }
 
 const (
-	maxAnswer     = 64 << 10 // read of an answer, so that the connection can be used again
-	maxAnswerLine = 60       // characters printed of it
+	maxAnswerLine = 60 // characters printed of it
 	firstPause    = 250 * time.Millisecond
 	maxPause      = 10 * time.Second
 	maxAttempts   = 6
@@ -103,8 +102,8 @@ func (p *poster) post(ctx context.Context, payload []byte) (answer string, err e
 	r.Header.Set("Content-Type", event.ContentType)
 	r.Header.Set("User-Agent", "webhook-bridge-forward")
 	began := time.Now()
-	response, err := p.client.Do(r)
-	if err != nil {
+	response, body, err := exchange(p.client, r)
+	if response == nil {
 		if withURL, ok := errors.AsType[*url.Error](err); ok { // its query may have a token
 			err = withURL.Err
 		}
@@ -116,11 +115,9 @@ func (p *poster) post(ctx context.Context, payload []byte) (answer string, err e
 		}
 		return "no answer: " + err.Error(), err
 	}
-	defer func() { _ = response.Body.Close() }()
-	body, _ := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	answer = fmt.Sprintf("%s in %s", response.Status, time.Since(began).Round(100*time.Microsecond))
-	if first, _, _ := bytes.Cut(bytes.TrimSpace(body), []byte("\n")); len(first) > 0 {
-		answer += ": " + cut(humanize.Text(string(bytes.TrimSpace(first))), maxAnswerLine)
+	if first, _, _ := strings.Cut(body, "\n"); first != "" {
+		answer += ": " + cut(humanize.Text(strings.TrimSpace(first)), maxAnswerLine)
 	}
 	switch status := response.StatusCode; {
 	case status/100 == 2:

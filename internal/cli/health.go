@@ -3,10 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -52,27 +49,12 @@ func getHealth(ctx context.Context, url string) (string, error) {
 	}
 	// A proxy that the environment names is not for this machine.
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	response, err := client.Do(request)
+	response, answer, err := exchange(client, request)
 	if err != nil {
 		return "", fmt.Errorf("no bridge answers at ADMIN_ADDR: %w; start it with `bridge serve`, or set ADMIN_ADDR to where it listens", err)
 	}
-	defer func() { _ = response.Body.Close() }()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
-	if err != nil {
-		return "", fmt.Errorf("asking for health: %w", err)
-	}
-	text := strings.TrimSpace(string(answer))
 	if response.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%s answers %s: %s", url, response.Status, text)
+		return "", fmt.Errorf("%s answers %s: %s", url, response.Status, answer)
 	}
-	return text, nil
-}
-
-// local returns how to reach a listener from this machine.
-func local(address string) string {
-	host, port, _ := net.SplitHostPort(address)
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(host, port)
+	return answer, nil
 }

@@ -1,12 +1,8 @@
 package cli
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
@@ -18,22 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
-
-// sender sends deliveries to one endpoint.
-type sender struct {
-	endpoint config.Endpoint
-	url      string
-	event    string
-	data     []byte // of every delivery; nil: made up for each
-	body     []byte // of every delivery, but for its times; nil: composed
-	scheme   string
-	age      time.Duration
-	tamper   bool
-	client   *http.Client
-}
 
 func sendCommand(prog program) *cobra.Command {
 	var s sender
@@ -57,38 +39,27 @@ when every delivery was accepted.`,
 		ValidArgsFunction: prog.completeSend,
 		Args:              takes(1, 2, "an endpoint and, if you like, an event"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if dataFile != "" && bodyFile != "" {
+			switch {
+			case dataFile != "" && bodyFile != "":
 				return usagef("--data and --body exclude each other; see `bridge send --help`")
+			case count < 1 || concurrency < 1:
+				return usagef("--count and --concurrency: got %d and %d; both take numbers from 1", count, concurrency)
+			case len(args) == 2:
+				s.event = args[1]
 			}
-			patterns := []string{"ENDPOINTS_*"}
-			if p := providers.Of(args[0]); p != nil {
-				patterns = []string{p.Variable("*")}
+			if stale {
+				s.age = 10 * 365 * 24 * time.Hour
 			}
-			if s.url == "" {
-				patterns = append(patterns, "HTTP_ADDR", "TLS_*")
-			}
-			cfg, err := prog.load(patterns...)
-			if err != nil {
-				return err
-			}
-			if err := s.prepare(cfg, args, concurrency); err != nil {
+			if err := s.prepare(prog, args[0], concurrency); err != nil {
 				return err
 			}
 			defer s.client.CloseIdleConnections()
+			var err error
 			if s.data, err = prog.readInput("--data", dataFile); err != nil {
 				return err
 			}
 			if s.body, err = prog.readInput("--body", bodyFile); err != nil {
 				return err
-			}
-			if count < 1 || concurrency < 1 {
-				return usagef("--count and --concurrency: got %d and %d; both take numbers from 1", count, concurrency)
-			}
-			if stale && s.endpoint.Vendor.Timeless {
-				return usagef("--stale: %s signs no time, so no delivery of its own is too old", s.endpoint.Vendor.Title)
-			}
-			if stale {
-				s.age = 10 * 365 * 24 * time.Hour
 			}
 			if meant := config.Similar(s.event, s.endpoint.Vendor.Events); meant != "" && s.body == nil {
 				prog.say("%s has no known event %q; did you mean %s? It is sent all the same", s.endpoint.Vendor.Title, s.event, meant)
@@ -112,19 +83,20 @@ when every delivery was accepted.`,
 	return c
 }
 
-// newSender returns a sender to an endpoint of a bridge at that address.
-func newSender(endpoint config.Endpoint, url string) sender {
-	s := sender{endpoint: endpoint, url: strings.TrimSuffix(url, "/"), client: http.DefaultClient}
-	s.event, s.scheme = endpoint.Vendor.Events[0], endpoint.Vendor.SchemeToSign(endpoint.Signature)
-	if path := "/webhooks/" + endpoint.Name; !strings.HasSuffix(s.url, path) { // the URL may be the vendor's
-		s.url += path
+// prepare finds the endpoint in the environment, and where and how to send.
+func (s *sender) prepare(prog program, name string, concurrency int) error {
+	patterns := []string{"ENDPOINTS_*"}
+	if p := providers.Of(name); p != nil {
+		patterns = []string{p.Variable("*")}
 	}
-	return s
-}
-
-// prepare finds the endpoint, its secret, what to sign, and where and how to send it.
-func (s *sender) prepare(cfg *config.Config, args []string, concurrency int) error {
-	endpoint, err := endpointNamed(cfg, args[0])
+	if s.url == "" {
+		patterns = append(patterns, "HTTP_ADDR", "TLS_*")
+	}
+	cfg, err := prog.load(patterns...)
+	if err != nil {
+		return err
+	}
+	endpoint, err := endpointNamed(cfg, name)
 	if err != nil {
 		return err
 	}
@@ -145,81 +117,12 @@ func (s *sender) prepare(cfg *config.Config, args []string, concurrency int) err
 	if allowed := endpoint.Vendor.SchemeNames(); s.scheme != "" && !slices.Contains(allowed, s.scheme) {
 		return usagef("--scheme: got %q; takes one of %s", s.scheme, strings.Join(allowed, ", "))
 	}
-	scheme, tamper := s.scheme, s.tamper
-	*s = newSender(endpoint, s.url)
-	s.scheme, s.tamper = cmp.Or(scheme, s.scheme), tamper
+	if s.age > 0 && endpoint.Vendor.Timeless {
+		return usagef("--stale: %s signs no time, so no delivery of its own is too old", endpoint.Vendor.Title)
+	}
 	s.client = &http.Client{Timeout: 30 * time.Second, Transport: transport}
-	if len(args) == 2 {
-		s.event = args[1]
-	}
+	s.to(endpoint)
 	return nil
-}
-
-// endpointNamed returns the endpoint, which must have a secret.
-func endpointNamed(cfg *config.Config, name string) (config.Endpoint, error) {
-	i := slices.IndexFunc(cfg.Endpoints, func(e config.Endpoint) bool { return e.Name == name })
-	if i < 0 || len(cfg.Endpoints[i].Secrets) == 0 || cfg.Endpoints[i].Vendor == nil {
-		return config.Endpoint{}, unknownEndpoint(name)
-	}
-	return cfg.Endpoints[i], nil
-}
-
-// unknownEndpoint returns the error for an endpoint without a secret.
-func unknownEndpoint(name string) error {
-	if p := providers.Of(name); p != nil {
-		return usagef("no secret is known for %s: set %s as for `bridge serve`", name, p.Variable("SECRETS"))
-	}
-	return usagef("no endpoint %q is known: set ENDPOINTS_<i>_NAME, _PROVIDER and _SECRETS as for `bridge serve`", name)
-}
-
-// delivery makes one delivery's body and the headers that sign it.
-func (s *sender) delivery() (body []byte, header http.Header, err error) {
-	vendor, at := s.endpoint.Vendor, time.Now().Add(-s.age)
-	id := fmt.Sprintf("%016x", rand.Uint64()) //nolint:gosec // it need not be secret
-	if body = s.body; body == nil {
-		if body, err = vendor.NewBody(s.event, s.data, id); err != nil {
-			return nil, nil, err
-		}
-	}
-	if body, err = vendor.Renew(body, at); err != nil {
-		return nil, nil, err
-	}
-	header, err = vendor.SignDelivery(verify.Signing{
-		Scheme: s.scheme, Key: s.endpoint.Secrets[0], Event: s.event, ID: id, Body: body, Time: at,
-	})
-	if err == nil && s.tamper {
-		body, err = verify.Tamper(body)
-	}
-	return body, header, err
-}
-
-// send sends one delivery and returns the answer.
-func (s *sender) send(ctx context.Context) (status int, answer string, err error) {
-	body, header, err := s.delivery()
-	switch {
-	case err != nil && s.data != nil:
-		return 0, "", usagef("--data: %w", err)
-	case err != nil && s.body != nil:
-		return 0, "", usagef("--body: %w", err)
-	case err != nil:
-		return 0, "", usageError{err}
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
-	if err != nil {
-		return 0, "", usagef("--url: %w", err)
-	}
-	request.Header = header
-	request.Header.Set("Content-Type", "application/json")
-	response, err := s.client.Do(request)
-	if err != nil {
-		return 0, "", fmt.Errorf("sending: %w", helpful(err))
-	}
-	defer func() { _ = response.Body.Close() }()
-	read, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))
-	if err != nil {
-		return 0, "", fmt.Errorf("reading answer: %w", err)
-	}
-	return response.StatusCode, strings.TrimSpace(string(read)), nil
 }
 
 func (s *sender) sendOne(ctx context.Context, prog program) error {
@@ -227,9 +130,7 @@ func (s *sender) sendOne(ctx context.Context, prog program) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintln(prog.out, status, answer); err != nil {
-		return err
-	}
+	prog.print(status, answer)
 	if status != http.StatusOK {
 		return fmt.Errorf("the delivery was refused: %d%s", status, s.remedy(status))
 	}

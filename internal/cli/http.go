@@ -7,7 +7,9 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"syscall"
@@ -15,6 +17,29 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
 )
+
+// maxAnswer bounds what is read of an answer.
+const maxAnswer = 64 << 10
+
+// exchange sends a request and reads the answer. If the body can't be read to its end, it returns
+// what has come, and the error.
+func exchange(client *http.Client, request *http.Request) (r *http.Response, answer string, err error) {
+	if r, err = client.Do(request); err != nil {
+		return nil, "", err
+	}
+	defer func() { _ = r.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxAnswer))
+	return r, strings.TrimSpace(string(body)), err
+}
+
+// local returns how to reach a listener from this machine.
+func local(address string) string {
+	host, port, _ := net.SplitHostPort(address)
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
 
 // trustFile returns a client's TLS configuration that accepts the certificates of a file, under the
 // name of the first: that of a bridge seldom names 127.0.0.1.

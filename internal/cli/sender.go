@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+)
+
+// sender sends deliveries to one endpoint.
+type sender struct {
+	endpoint config.Endpoint
+	url      string // of the bridge, then of the endpoint
+	event    string // "": the vendor's first
+	data     []byte // of every delivery; nil: made up for each
+	body     []byte // of every delivery, but for its times; nil: composed
+	scheme   string // "": as the endpoint is set
+	age      time.Duration
+	tamper   bool
+	client   *http.Client
+}
+
+// to sets the endpoint.
+func (s *sender) to(endpoint config.Endpoint) {
+	s.endpoint = endpoint
+	s.event = cmp.Or(s.event, endpoint.Vendor.Events[0])
+	s.scheme = cmp.Or(s.scheme, endpoint.Vendor.SchemeToSign(endpoint.Signature))
+	s.url = strings.TrimSuffix(s.url, "/")
+	if path := "/webhooks/" + endpoint.Name; !strings.HasSuffix(s.url, path) { // the URL may be the vendor's
+		s.url += path
+	}
+}
+
+// delivery makes one delivery's body and the headers that sign it.
+func (s *sender) delivery() (body []byte, header http.Header, err error) {
+	vendor, at := s.endpoint.Vendor, time.Now().Add(-s.age)
+	id := fmt.Sprintf("%016x", rand.Uint64()) //nolint:gosec // it need not be secret
+	if body = s.body; body == nil {
+		if body, err = vendor.NewBody(s.event, s.data, id); err != nil {
+			return nil, nil, err
+		}
+	}
+	if body, err = vendor.Renew(body, at); err != nil {
+		return nil, nil, err
+	}
+	header, err = vendor.SignDelivery(verify.Signing{
+		Scheme: s.scheme, Key: s.endpoint.Secrets[0], Event: s.event, ID: id, Body: body, Time: at,
+	})
+	if err == nil && s.tamper {
+		body, err = verify.Tamper(body)
+	}
+	return body, header, err
+}
+
+// send sends one delivery and returns the answer.
+func (s *sender) send(ctx context.Context) (status int, answer string, err error) {
+	body, header, err := s.delivery()
+	switch {
+	case err != nil && s.data != nil:
+		return 0, "", usagef("--data: %w", err)
+	case err != nil && s.body != nil:
+		return 0, "", usagef("--body: %w", err)
+	case err != nil:
+		return 0, "", usageError{err}
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
+	if err != nil {
+		return 0, "", usagef("--url: %w", err)
+	}
+	request.Header = header
+	request.Header.Set("Content-Type", "application/json")
+	response, answer, err := exchange(s.client, request)
+	if err != nil {
+		return 0, "", fmt.Errorf("sending: %w", helpful(err))
+	}
+	return response.StatusCode, answer, nil
+}
+
+// endpointNamed returns the endpoint, which must have a secret.
+func endpointNamed(cfg *config.Config, name string) (config.Endpoint, error) {
+	i := slices.IndexFunc(cfg.Endpoints, func(e config.Endpoint) bool { return e.Name == name })
+	if i < 0 || len(cfg.Endpoints[i].Secrets) == 0 || cfg.Endpoints[i].Vendor == nil {
+		return config.Endpoint{}, unknownEndpoint(name)
+	}
+	return cfg.Endpoints[i], nil
+}
+
+// unknownEndpoint returns the error for an endpoint without a secret.
+func unknownEndpoint(name string) error {
+	if p := providers.Of(name); p != nil {
+		return usagef("no secret is known for %s: set %s as for `bridge serve`", name, p.Variable("SECRETS"))
+	}
+	return usagef("no endpoint %q is known: set ENDPOINTS_<i>_NAME, _PROVIDER and _SECRETS as for `bridge serve`", name)
+}
