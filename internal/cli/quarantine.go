@@ -147,10 +147,7 @@ func (p program) signAgain(d quarantine.Delivery) (http.Header, error) {
 		return nil, err
 	}
 	key := request.Secrets[claims.Secret]
-	if at.Provider.Resign != nil {
-		return at.Provider.Resign(d.Headers, key, claims.SignedText), nil
-	}
-	return at.Provider.Sign(claims.Scheme, key, d.Body)
+	return at.Provider.Resign(d.Headers, key, claims.SignedText), nil
 }
 
 // choice holds the flags of release and drop: all deliveries that pass a filter, instead of ids.

@@ -26,9 +26,7 @@ func (d *delivery) quarantine(at *verify.Endpoint, body []byte, received time.Ti
 	kept := quarantine.Delivery{
 		ID: d.ID, Endpoint: at.Name, Provider: at.Provider.Name, Reason: refusalOf(refusal).Outcome,
 		Received: received, Seal: at.Seal(d.Claims, d.Secrets[d.Claims.Secret], body), Body: body,
-	}
-	if at.Provider.Keep != nil {
-		kept.Headers = at.Provider.Keep(d.r.Header)
+		Headers: at.Provider.Keep(d.r.Header),
 	}
 	unreadable := errors.Is(refusal, verify.Unreadable)
 	_, err := d.publish(kept.Message(d.SubjectPrefix))

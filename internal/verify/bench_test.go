@@ -1,7 +1,10 @@
 package verify_test
 
 import (
+	"errors"
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -9,6 +12,26 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
+
+// The cost of refusing a wrong signature, by provider.
+func BenchmarkRefusal(b *testing.B) {
+	for _, p := range providers.All {
+		e := at("here", p, p.Signatures()[0], "right")
+		body, err := p.NewBody(p.Events[0], nil, "id")
+		if err != nil {
+			b.Fatal(err)
+		}
+		header := http.Header{p.Header: {strings.Repeat("0", 64)}}
+		b.Run(p.Name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := p.Verify(e.Request(header, body, body, now)); !errors.Is(err, verify.WrongSignature) {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
 
 // The cost of a delivery between its last byte and the publisher, by provider: reading the body,
 // verifying, the id, the envelope. A provider by settings must not cost more than the others.

@@ -1,14 +1,80 @@
 package verify
 
 import (
+	"errors"
 	"fmt"
 	"math"
-	"regexp"
+	"strconv"
 	"strings"
 	"time"
-
-	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
+
+// Unit is how a vendor writes a time.
+type Unit string
+
+// The units.
+const (
+	Seconds      Unit = "s"  // a number of seconds since 1970
+	Milliseconds Unit = "ms" // a number of milliseconds since 1970
+	DateTime     Unit = "rfc3339"
+)
+
+// Parse reads a time. It returns the time, which isn't the zero one if ok, and its text in RFC 3339;
+// "" if that has none for it.
+func (u Unit) Parse(text string) (t time.Time, written string, ok bool) {
+	switch {
+	case len(text) > 64:
+		return t, "", false
+	case u == DateTime:
+		written = strings.ToUpper(text) // the RFC allows small letters, which many readers don't expect
+		var err error
+		t, err = time.Parse(time.RFC3339, written)
+		// time.Parse also takes an hour of one digit and a decimal comma.
+		ok = err == nil && written[len("2006-01-02T15")] == ':' && !strings.Contains(written, ",")
+	default:
+		t, ok = u.number(text)
+		if year := t.Year(); year >= 0 && year <= 9999 { // RFC 3339 has no others
+			written = t.Format(time.RFC3339Nano)
+		}
+	}
+	switch {
+	case !ok:
+		return time.Time{}, "", false
+	case t.IsZero():
+		t = t.Add(1)
+	}
+	return t, written, true
+}
+
+// number reads a decimal number to the microsecond, which is about the precision of a double today.
+// A time that RFC 3339 can't write is moved to the nearest end outside its range, where no tolerance
+// reaches.
+func (u Unit) number(text string) (time.Time, bool) {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || strings.TrimLeft(text, "0123456789.eE+-") != "" {
+		return time.Time{}, false
+	}
+	if u == Milliseconds {
+		n /= 1000
+	}
+	const outside = 253402300800 // the year 10000
+	return time.UnixMicro(int64(math.Round(min(max(n, -outside), outside) * 1e6))).UTC(), true
+}
+
+// Format writes a time as JSON, in a header without the quotation marks.
+func (u Unit) Format(t time.Time) string {
+	switch u {
+	case Milliseconds:
+		return strconv.FormatInt(t.UnixMilli(), 10)
+	case DateTime:
+		return t.UTC().Format("2006-01-02T15:04:05.000Z")
+	}
+	return strconv.FormatInt(t.Unix(), 10)
+}
+
+// IsMilliseconds reports whether a time that was read as seconds must be one in milliseconds: in
+// seconds it lies beyond the year 9999, and in milliseconds after 1978.
+func IsMilliseconds(t time.Time) bool { return t.Year() > 9999 }
 
 // Window is the time in which a delivery must be received to be accepted, both ends included.
 type Window struct{ From, To time.Time }
@@ -19,8 +85,7 @@ func (w Window) IsEmpty() bool { return w.To.Before(w.From) }
 // Holds reports whether a delivery that is received then is accepted.
 func (w Window) Holds(t time.Time) bool { return !t.Before(w.From) && !t.After(w.To) }
 
-// Window returns the window in which Request.Within accepts the delivery's time, and Request.Recent
-// its signed time.
+// Window returns the window in which the delivery is accepted.
 func (c *Claims) Window(tolerance, ahead time.Duration) Window {
 	w := Window{c.Occurred.Add(-ahead), c.Occurred.Add(tolerance)}
 	if limit := c.Created.Add(tolerance); !c.Created.IsZero() && limit.Before(w.To) {
@@ -29,53 +94,25 @@ func (c *Claims) Window(tolerance, ahead time.Duration) Window {
 	return w
 }
 
-// Recent refuses a time that is older than the tolerance.
-func (r *Request) Recent(t time.Time) error {
-	if !r.Untimed && t.Before(r.Now.Add(-r.Tolerance)) {
-		return Stale
+// judge refuses an authentic delivery outside its window; else it returns the error of reading it. A
+// contradiction comes first, because the time may be a part of it. The time comes before what can't
+// be read: removing an unsigned member must not turn a stale delivery into a 200.
+func (p *Provider) judge(r *Request, c Claims, unreadable error) error {
+	if r.Untimed || p.Timeless || errors.Is(unreadable, Contradiction) {
+		return unreadable
 	}
-	return nil
-}
-
-// Within refuses a time that is older than the tolerance, or further in the future than ahead.
-func (r *Request) Within(t time.Time, ahead time.Duration) error {
-	switch {
-	case r.Untimed || !t.After(r.Now.Add(ahead)):
-		return r.Recent(t)
-	case IsMilliseconds(t):
+	if unreadable != nil && c.Occurred.IsZero() {
+		c.Occurred = r.Now // it may still be too old by its signed time
+	}
+	switch w := c.Window(r.Tolerance, p.AheadOf(r.Tolerance)); {
+	case w.Holds(r.Now):
+		return unreadable
+	case r.Now.Before(w.From) && IsMilliseconds(c.Occurred):
 		return fmt.Errorf("%w: its time is in milliseconds, and was read as seconds", Future)
+	case r.Now.Before(w.From):
+		return Future
+	case w.To.Before(c.Occurred.Add(r.Tolerance)):
+		return fmt.Errorf("%w: %s", Stale, p.SignedTime)
 	}
-	return Future
-}
-
-// IsMilliseconds reports whether a time that was read as seconds must be one in milliseconds: in
-// seconds it lies beyond the year 9999, and in milliseconds after 1978.
-func IsMilliseconds(t time.Time) bool { return t.Year() > 9999 }
-
-// UnixTime reads a JSON number of seconds since 1970, to the microsecond, which is about the
-// precision of a double today. A time that RFC 3339 can't write is moved to the nearest end outside
-// its range, where no tolerance reaches.
-func UnixTime(number stringify.Text) (time.Time, bool) {
-	seconds, ok := number.Number()
-	if !ok {
-		return time.Time{}, false
-	}
-	const outside = 253402300800 // the year 10000
-	seconds = min(max(seconds, -outside), outside)
-	return time.UnixMicro(int64(math.Round(seconds * 1e6))).UTC(), true
-}
-
-// rfc3339Shape is the grammar of a date-time (RFC 3339, section 5.6). time.Parse also takes a
-// decimal comma and an hour of one digit.
-var rfc3339Shape = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$`)
-
-// RFC3339 reads an RFC 3339 date-time. It returns the time and the text as it was sent, with t and
-// z in capitals: the RFC allows small ones, which many readers don't expect.
-func RFC3339(text string) (time.Time, string, bool) {
-	text = strings.ToUpper(text)
-	if len(text) > 64 || !rfc3339Shape.MatchString(text) {
-		return time.Time{}, "", false
-	}
-	t, err := time.Parse(time.RFC3339, text)
-	return t, text, err == nil
+	return Stale
 }

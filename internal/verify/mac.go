@@ -3,14 +3,9 @@ package verify
 import (
 	"bytes"
 	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
@@ -22,101 +17,50 @@ func Sum(key secret.Secret, parts ...[]byte) []byte {
 	return sum[:]
 }
 
-// MAC is a decoded HMAC-SHA256.
-type MAC [sha256.Size]byte
-
-// Encoding is a way to write a MAC.
-type Encoding string
-
-// The encodings that vendors use.
-const (
-	Hex    Encoding = "hex"
-	Base64 Encoding = "base64" // standard or URL alphabet, padded or not
-)
-
-// Encode returns the text of a MAC. Base64 uses the standard alphabet with padding.
-func (e Encoding) Encode(mac []byte) string {
-	if e == Base64 {
-		return base64.StdEncoding.EncodeToString(mac)
-	}
-	return hex.EncodeToString(mac)
-}
-
-// Alphabet returns the base64 alphabet of a text without padding.
-func Alphabet(text string) *base64.Encoding {
-	if strings.ContainsAny(text, "-_") {
-		return base64.RawURLEncoding
-	}
-	return base64.RawStdEncoding
-}
-
-// Decode reads a MAC. The length of the text tells which of the encodings it has.
-func Decode(text string, encodings []Encoding) (mac MAC, ok bool) {
-	const unpadded = 43 // base64 characters of 32 bytes
-	if len(text) == hex.EncodedLen(len(mac)) && slices.Contains(encodings, Hex) {
-		_, err := hex.Decode(mac[:], []byte(text))
-		return mac, err == nil
-	}
-	if len(text) == unpadded+1 {
-		text = strings.TrimSuffix(text, "=")
-	}
-	if len(text) != unpadded || !slices.Contains(encodings, Base64) {
-		return mac, false
-	}
-	// encoding/base64 skips line breaks, and then returns fewer bytes than a MAC has.
-	n, err := Alphabet(text).Strict().Decode(mac[:], []byte(text))
-	return mac, err == nil && n == len(mac)
-}
-
-// HeaderValue returns the value of the header with the signature; "" if there is none. It refuses
-// headers that differ, because it can't know which one counts. Equal ones count as one: some
-// proxies double headers.
-func HeaderValue(h http.Header, name string) (string, error) {
-	values := h[name]
-	switch {
-	case len(values) == 0:
-		return "", nil
-	case slices.ContainsFunc(values, func(v string) bool { return v != values[0] }):
-		return "", ManySignatures
-	}
-	return values[0], nil
-}
-
-// MACs returns the MACs in the header and in a member of the body; either may be the right one.
-func MACs(encodings []Encoding, h http.Header, name, member string) (macs []MAC, err error) {
-	value, err := HeaderValue(h, name)
-	switch {
-	case err != nil:
-		return nil, err
-	case value == "" && member == "":
-		return nil, NoSignature
-	}
-	for _, text := range []string{value, member} {
-		if mac, ok := Decode(text, encodings); ok {
-			macs = append(macs, mac)
-		}
-	}
-	if macs == nil {
-		return nil, MalformedSignature
-	}
-	return macs, nil
-}
-
-// Authenticate looks for a scheme whose signed text one of the MACs covers. It tries the canonical
-// body first, and then the body as it came, because senders in other languages than JavaScript sign
-// the bytes that they send (ADR 2). A correct signature by a scheme that the endpoint doesn't allow
-// is refused too, but with its own error, because only the setting is wrong.
-func (r *Request) Authenticate(macs []MAC, schemes []Scheme) (Claims, error) {
-	c, err := r.authenticate(macs, schemes, r.Body)
-	if err == nil {
-		c.Body = r.Body
-		return c, nil
-	}
-	if !errors.Is(err, WrongSignature) || bytes.Equal(r.Raw, r.Body) {
+// Verify returns the claims of an authentic delivery. If the error is a Refusal that IsAuthentic,
+// the signature is correct all the same, and the claims are those that could be read.
+func (p *Provider) Verify(r Request) (Claims, error) {
+	c, err := p.authenticate(&r)
+	if err != nil {
 		return Claims{}, err
 	}
-	c, err = r.authenticate(macs, schemes, r.Raw)
+	sent := p.values(&r)
+	if c.AsSent { // its numbers may have more digits than a double
+		sent = p.Paths.Values(c.Body)
+	}
+	c, err = p.Read(r, c, p.values(&r), sent)
+	return c, p.judge(&r, c, err)
+}
+
+// values returns the values at the provider's paths. It reads the body once.
+func (p *Provider) values(r *Request) []stringify.Text {
+	if r.values == nil {
+		r.values = p.Paths.Values(r.Body)
+	}
+	return r.values
+}
+
+// authenticate finds the scheme and the secret that made a signature. It tries the canonical body
+// first, and then the body as it came, because senders in other languages than JavaScript sign the
+// bytes that they send (ADR 2).
+func (p *Provider) authenticate(r *Request) (Claims, error) {
+	var buffer [MaxSignatures + 1]MAC
+	macs, err := p.MACs(r, buffer[:0])
 	if err != nil {
+		return Claims{}, err
+	}
+	if p.Signed != nil {
+		text, err := p.Signed(*r)
+		if err != nil {
+			return Claims{}, err
+		}
+		return r.signed(macs, p.Schemes[0].Name, text)
+	}
+	c, err := p.tryAll(r, macs, r.Body)
+	if !errors.Is(err, WrongSignature) || bytes.Equal(r.Raw, r.Body) {
+		return c, err
+	}
+	if c, err = p.tryAll(r, macs, r.Raw); err != nil {
 		return c, err
 	}
 	checked, err := stringify.CheckAsSent(r.Raw)
@@ -127,19 +71,60 @@ func (r *Request) Authenticate(macs []MAC, schemes []Scheme) (Claims, error) {
 	return c, nil
 }
 
-func (r *Request) authenticate(macs []MAC, schemes []Scheme, body []byte) (Claims, error) {
-	for _, s := range schemes {
+// MACs appends the MACs in the header, and in the member of the body if the endpoint's scheme allows
+// that; either may be the right one. It also renames the headers, and notes the time between them.
+func (p *Provider) MACs(r *Request, macs []MAC) (all []MAC, err error) {
+	if p.Rename != nil {
+		r.Header = p.Rename(r.Header)
+	}
+	member := ""
+	if s, _ := p.Scheme(r.Scheme); len(s.Members) == 1 {
+		// Otherwise the signature would be the same for ever.
+		if data := p.Paths.value(p.values(r), s.Members[0]); !data.IsObject() || len(data) == len("{}") {
+			return nil, UnsignableDataShape
+		}
+		member = Text(p.Paths.value(p.values(r), p.Member))
+	}
+	values := r.Header[p.Header]
+	value := ""
+	if len(values) > 0 {
+		value = values[0]
+	}
+	// Headers that differ are refused, because it can't be known which one counts. Equal ones count
+	// as one: some proxies double headers.
+	if slices.ContainsFunc(values, func(v string) bool { return v != value }) {
+		return nil, ManySignatures
+	}
+	macs, r.Stamp, err = p.Format.Read(macs, value)
+	if member == "" {
+		return macs, err
+	}
+	switch mac, ok := Decode(member, p.Encodings); {
+	case ok:
+		return append(macs, mac), nil
+	case err != nil:
+		return nil, MalformedSignature
+	}
+	return macs, nil
+}
+
+// tryAll looks for a scheme whose signed text one of the MACs covers. A correct signature by a
+// scheme that the endpoint doesn't allow is refused too, but with its own error, because only the
+// setting is wrong.
+func (p *Provider) tryAll(r *Request, macs []MAC, body stringify.Text) (Claims, error) {
+	for i := range p.Schemes {
+		s := &p.Schemes[i]
 		parts := s.Signed(body)
 		if parts == nil {
 			continue
 		}
-		position, ok := r.Signer(macs, s.Name, parts)
+		c, err := r.signed(macs, s.Name, parts)
 		switch {
-		case !ok:
+		case err != nil:
 		case r.Scheme != s.Name && r.Scheme != Auto:
 			return Claims{}, fmt.Errorf("%w: it covers %s", OtherScheme, s.Name)
 		default:
-			return Claims{Scheme: s.Name, Secret: position, SignedText: parts, IDText: parts}, nil
+			return c, nil
 		}
 	}
 	return Claims{}, WrongSignature
@@ -173,25 +158,25 @@ func (s *Scheme) Signed(body stringify.Text) [][]byte {
 	return parts
 }
 
-// Signer returns the position of the secret that made one of the MACs over the concatenated parts.
-// It never accepts an empty secret, which anybody could use. Each comparison takes constant time;
-// the position of the secret is no secret.
-func (r *Request) Signer(macs []MAC, scheme string, parts [][]byte) (position int, ok bool) {
+// signed returns the claims of a delivery if one of the MACs is that of the concatenated parts under
+// one of the secrets. It never accepts an empty secret, which anybody could use. Each comparison
+// takes constant time; the position of the secret is no secret.
+func (r *Request) signed(macs []MAC, scheme string, parts [][]byte) (Claims, error) {
 	for i, key := range r.Secrets {
 		switch {
 		case key.IsEmpty():
 			continue
-		case r.Seal != nil && r.Seal(key, scheme, parts):
-			return i, true
 		case r.Seal != nil:
-			continue
-		}
-		sum := key.MAC(parts...)
-		for _, mac := range macs {
-			if hmac.Equal(sum[:], mac[:]) {
-				return i, true
+			if !r.Seal(key, scheme, parts) {
+				continue
+			}
+		default:
+			sum := key.MAC(parts...)
+			if !slices.ContainsFunc(macs, func(mac MAC) bool { return hmac.Equal(sum[:], mac[:]) }) {
+				continue
 			}
 		}
+		return Claims{Scheme: scheme, Secret: i, Body: r.Body, SignedText: parts, IDText: parts}, nil
 	}
-	return 0, false
+	return Claims{}, WrongSignature
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
@@ -49,6 +50,26 @@ func (o Object) Set(name string, value []byte) Object {
 		return changed
 	}
 	return append(changed, Member{name, value})
+}
+
+// has reports whether there is a value at a path such as data.id.
+func (o Object) has(path string) bool {
+	name, rest, isDeeper := strings.Cut(path, ".")
+	if isDeeper {
+		inner, _ := ParseObject(o.Get(name)) // nil: it is no object
+		return inner.has(rest)
+	}
+	return o.index(name) >= 0
+}
+
+// SetPath is Set with a path such as data.id. It makes the objects on the way.
+func (o Object) SetPath(path string, value []byte) Object {
+	name, rest, isDeeper := strings.Cut(path, ".")
+	if isDeeper {
+		inner, _ := ParseObject(o.Get(name)) // nil: it is missing, or no object
+		value = inner.SetPath(rest, value).Text()
+	}
+	return o.Set(name, value)
 }
 
 func (o Object) index(name string) int {

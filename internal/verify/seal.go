@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"net/http"
 	"time"
 
@@ -34,20 +35,48 @@ func (e *Endpoint) seal(key secret.Secret, scheme string, body []byte, signed []
 }
 
 // Sealed returns the request to the provider to verify a sealed delivery: the seal replaces the
-// signature, and the time is that of its arrival. headers are the ones that the provider has kept.
-func (e *Endpoint) Sealed(seal string, headers http.Header, body []byte, text stringify.Text, received time.Time) Request {
+// signature, and the time is that of its arrival. kept are the headers from Keep.
+func (e *Endpoint) Sealed(seal string, kept http.Header, body []byte, text stringify.Text, received time.Time) Request {
 	// Any signature that can be decoded will do: the seal is checked instead.
-	header := http.Header{e.Provider.Header: {e.Provider.Encodings[0].Encode(make([]byte, sha256.Size))}}
-	if e.Provider.Keep != nil {
-		header = e.Provider.Keep(headers)
-	}
-	r := e.Request(header, body, text, received)
+	r := e.Request(e.Provider.withMAC(kept, make([]byte, sha256.Size)), body, text, received)
 	want, err := hex.DecodeString(seal)
 	r.Seal = func(key secret.Secret, scheme string, signed [][]byte) bool {
 		sum := e.seal(key, scheme, body, signed)
 		return err == nil && hmac.Equal(sum[:], want)
 	}
 	return r
+}
+
+// Keep returns the headers to keep in quarantine: those that the signed text needs, with zeros for
+// the signature; nil if it needs none.
+func (p *Provider) Keep(h http.Header) http.Header {
+	if p.Headers == nil {
+		return nil
+	}
+	if p.Rename != nil {
+		h = p.Rename(h)
+	}
+	kept := http.Header{}
+	for _, name := range append([]string{"Content-Type"}, p.Headers...) {
+		if values := h[name]; values != nil {
+			kept[name] = values
+		}
+	}
+	return p.withMAC(kept, make([]byte, sha256.Size))
+}
+
+// Resign returns kept headers with the signature of the signed text.
+func (p *Provider) Resign(kept http.Header, key secret.Secret, signed [][]byte) http.Header {
+	return p.withMAC(kept, Sum(key, signed...))
+}
+
+// withMAC returns headers with a MAC for their signature.
+func (p *Provider) withMAC(h http.Header, mac []byte) http.Header {
+	_, stamp, _ := p.Format.Read(nil, h.Get(p.Header))
+	changed := http.Header{}
+	maps.Copy(changed, h)
+	changed.Set(p.Header, p.Write(mac, stamp))
+	return changed
 }
 
 // blank overwrites the text of a member of a JSON object.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
@@ -26,7 +27,7 @@ func (p *Provider) NewBody(event string, data []byte, id string) ([]byte, error)
 			return nil, errors.New("composing delivery: data is not a JSON object")
 		}
 	}
-	return p.Compose(event, id, text).Text(), nil
+	return p.Compose(event, id, text), nil
 }
 
 // Renew returns the body with its times set to t.
@@ -35,8 +36,14 @@ func (p *Provider) Renew(body []byte, t time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dating delivery: %w", err)
 	}
-	if o, err = p.Date(o, t); err != nil {
-		return nil, fmt.Errorf("dating delivery: %w", err)
+	written := []byte(p.Unit.Format(t))
+	if p.Unit == DateTime {
+		written = Quoted(string(written))
+	}
+	for i, path := range p.Times {
+		if i == 0 || o.has(path) {
+			o = o.SetPath(path, written)
+		}
 	}
 	return o.Text(), nil
 }
@@ -67,10 +74,13 @@ type Signing struct {
 
 // SignDelivery returns the vendor's headers for a delivery.
 func (p *Provider) SignDelivery(s Signing) (http.Header, error) {
-	if p.SignSent == nil {
-		return p.Sign(s.Scheme, s.Key, s.Body)
+	if p.SignSent != nil {
+		return p.SignSent(s), nil
 	}
-	return p.SignSent(s), nil
+	if scheme, ok := p.Scheme(s.Scheme); ok && scheme.Signed(s.Body) == nil {
+		return nil, fmt.Errorf("signing delivery: the body lacks what %s signs: %s", p.Title, strings.Join(scheme.Members, " and "))
+	}
+	return p.Sign(s.Scheme, s.Key, s.Body)
 }
 
 // SchemeToSign returns the scheme to sign with for an endpoint with that …_SIGNATURE.

@@ -44,17 +44,19 @@ type Provider struct {
 	TypePrefix string // of the CloudEvents type: the vendor in reverse DNS, with the final dot
 
 	// What it signs.
-	Header    string     // the HTTP header with the signature, in canonical case
-	Member    string     // the member of the body that may have it instead, if a scheme signs members; "": none
-	Encodings []Encoding // of the signature; the first is the one to sign with
-	Schemes   []Scheme   // what may be signed
-	Auto      bool       // all schemes may be tried, because none can pass for another; then that is the default
+	Header  string   // the HTTP header with the signature, in canonical case
+	Member  string   // the member of the body that may have it instead, if a scheme signs members; "": none
+	Format           // of the header, and the encodings of the signature
+	Schemes []Scheme // what may be signed
+	Auto    bool     // all schemes may be tried, because none can pass for another; then that is the default
 
 	// Its time.
 	Tolerance  time.Duration // the default of …_TOLERANCE
 	Ahead      time.Duration // how far its time may lie in the future; 0: as far as in the past
 	SignedTime string        // a member with a signed time, if the time itself isn't signed; "": none
 	Patience   time.Duration // how long it waits for an answer; 0: unknown
+	Unit       Unit          // of its times
+	Times      []string      // paths of the times in a body: the first is always there
 
 	// Its bodies.
 	Members    []string   // of a body, in the vendor's order; nil if that varies
@@ -72,26 +74,25 @@ type Provider struct {
 	Configure func(endpoint string, s Settings) (*Provider, []SettingProblem)
 
 	// The rest is for providers with Settings.
-	Source   string                                                                 // the page about its signatures
-	Headers  []string                                                               // all that it reads, with Header
-	AsSent   bool                                                                   // the envelope has the body as it came, without white space between tokens
-	Timeless bool                                                                   // its deliveries have no time
-	Unused   []string                                                               // headers in Settings that are ignored, because they aren't signed
-	Unwrap   func(http.Header, []byte) ([]byte, error)                              // returns the JSON of a body; nil: the body is JSON
-	Key      func(secret.Secret) (secret.Secret, error)                             // decodes a secret; nil: it isn't encoded
-	SignSent func(Signing) http.Header                                              // returns the headers of a delivery; nil: as Sign does
-	Keep     func(http.Header) http.Header                                          // returns the headers to keep in quarantine, without a signature; nil: none
-	Resign   func(kept http.Header, key secret.Secret, signed [][]byte) http.Header // signs headers from Keep again
-	Explain  func(Request) Explanation                                              // explains what was signed, and what may have been
+	Source   string                                     // the page about its signatures
+	Headers  []string                                   // all that it reads, with Header
+	AsSent   bool                                       // the envelope has the body as it came, without white space between tokens
+	Timeless bool                                       // its deliveries have no time
+	Unused   []string                                   // headers in Settings that are ignored, because they aren't signed
+	Unwrap   func(http.Header, []byte) ([]byte, error)  // returns the JSON of a body; nil: the body is JSON
+	Key      func(secret.Secret) (secret.Secret, error) // decodes a secret; nil: it isn't encoded
+	Rename   func(http.Header) http.Header              // returns the headers with the names that Settings have; nil: they have no others
+	Signed   func(Request) ([][]byte, error)            // returns the signed text, in parts; nil: that of one of the Schemes
+	SignSent func(Signing) http.Header                  // returns the headers of a delivery; nil: as Sign does
+	Explain  func(Request) Explanation                  // explains what was signed, and what may have been
 
-	// Verify returns the claims of an authentic delivery. If the error is a Refusal that
-	// IsAuthentic, the signature is correct all the same, and the claims are those that could be
-	// read.
-	Verify func(Request) (Claims, error)
+	Paths Paths // of the values that Read needs
+	// Read adds the claims of an authentic delivery: m has the values in the canonical body, and sent
+	// those in the body for the envelope. The error is Unreadable or a Contradiction; Verify checks
+	// the time.
+	Read func(r Request, c Claims, m, sent []stringify.Text) (Claims, error)
 	// Compose returns the body of an event. If data is nil it makes some up, in which id is unique.
-	Compose func(event, id string, data stringify.Text) Object
-	// Date sets the times of a body.
-	Date func(body Object, t time.Time) (Object, error)
+	Compose func(event, id string, data stringify.Text) []byte
 }
 
 // Scheme is what a signature may cover.
@@ -230,6 +231,9 @@ type Request struct {
 	// the bridge has verified that text with that secret before.
 	Seal    func(key secret.Secret, scheme string, signed [][]byte) bool
 	Untimed bool // don't check the time: for deliveries from quarantine
+
+	Stamp  string           // the time in the signature header; Verify sets it
+	values []stringify.Text // at the provider's paths; see Provider.values
 }
 
 // Claims are the contents of an authentic delivery. Texts are as the vendor sent them; "": unknown.
@@ -255,7 +259,7 @@ type Claims struct {
 	EntityID string
 	UserID   string
 	Time     string    // RFC 3339
-	Occurred time.Time // Time
+	Occurred time.Time // Time; zero if it can't be read
 	Created  time.Time // the signed time that must be fresh too; zero if there is none
 
 	Drift string // the first member that isn't as the vendor documents it; "" for none

@@ -3,33 +3,20 @@ package flock
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-func compose(event, id string, data stringify.Text) verify.Object {
+func compose(event, id string, data stringify.Text) []byte {
 	entity, _, _ := strings.Cut(event, ".")
 	if data == nil {
-		data = verify.Object{
-			{Name: "campaignId", Value: verify.Quoted("campaign_12345")},
-			{Name: entity, Value: verify.Object{{Name: "id", Value: verify.Quoted(id)}}.Text()},
-		}.Text()
+		data = fmt.Appendf(nil, `{"campaignId":"campaign_12345",%s:{"id":%s}}`, verify.Quoted(entity), verify.Quoted(id))
 	}
 	entityID := data.Member(entity).Member("id")
 	if entityID == nil {
 		entityID = verify.Quoted(id)
 	}
-	return verify.Object{
-		{Name: "name", Value: verify.Quoted(event)},
-		{Name: "entity", Value: verify.Quoted(entity)},
-		{Name: "entityId", Value: entityID},
-		{Name: "data", Value: data},
-		{Name: "timestamp", Value: []byte("0")},
-	}
-}
-
-func date(body verify.Object, t time.Time) (verify.Object, error) {
-	return body.Set("timestamp", fmt.Append(nil, t.Unix())), nil
+	return fmt.Appendf(nil, `{"name":%s,"entity":%s,"entityId":%s,"data":%s,"timestamp":0}`,
+		verify.Quoted(event), verify.Quoted(entity), []byte(entityID), []byte(data))
 }

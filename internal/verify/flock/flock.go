@@ -3,7 +3,6 @@ package flock
 
 import (
 	"bytes"
-	"cmp"
 	_ "embed"
 	"fmt"
 	"time"
@@ -16,11 +15,6 @@ import (
 const (
 	Payload       = verify.Payload   // S(body), as in the code on Flock's page
 	TimestampData = "timestamp-data" // S(timestamp) followed by S(data), as in its prose
-)
-
-var (
-	schemes   = []verify.Scheme{{Name: Payload}, {Name: TimestampData, Members: []string{"timestamp", "data"}}}
-	encodings = []verify.Encoding{verify.Hex}
 )
 
 var (
@@ -49,13 +43,17 @@ var Provider = verify.Provider{
 	Register:   "app.withflock.com, *Webhooks*",
 	SecretAt:   "on the *Secrets* page",
 	TypePrefix: "com.withflock.",
-	Header:     header,
-	Encodings:  encodings,
-	Schemes:    schemes,
-	Auto:       true,
-	Tolerance:  5 * time.Minute,
-	Members:    []string{"name", "entity", "entityId", "data", "timestamp"},
-	Marks:      []string{"name", "timestamp"},
+	Header:     "X-Flock-Signature",
+	Format:     verify.Format{Encodings: []verify.Encoding{verify.Hex}, Items: []verify.Item{{}}},
+	Schemes:    []verify.Scheme{{Name: Payload}, {Name: TimestampData, Members: []string{"timestamp", "data"}}},
+	// Trying both schemes is safe: the signed text of one begins with { and that of the other never
+	// does.
+	Auto:      true,
+	Tolerance: 5 * time.Minute,
+	Unit:      verify.Seconds,
+	Times:     []string{"timestamp"},
+	Members:   []string{"name", "entity", "entityId", "data", "timestamp"},
+	Marks:     []string{"name", "timestamp"},
 	Events: []string{
 		"invitee.accepted", "invitee.reward_claimed", "invitee.rewarded", "invitee.visited",
 		"referrer.reward_claimed", "referrer.rewarded", "referrer.visited", "campaign.ended", "campaign.launched",
@@ -66,67 +64,38 @@ var Provider = verify.Provider{
 	},
 	Samples: []string{accepted, visited, claimed},
 	Colour:  struct{ Light, Dark string }{"#0b6660", "#5ecfc3"},
-	Verify:  check,
+	Paths:   shape.Paths(),
+	Read:    read,
 	Compose: compose,
-	Date:    date,
 }
 
-const header = "X-Flock-Signature"
-
-func check(r verify.Request) (verify.Claims, error) {
-	macs, err := verify.MACs(encodings, r.Header, header, "")
-	if err != nil {
-		return verify.Claims{}, err
-	}
-	// Trying both schemes is safe: the signed text of one begins with { and that of the other never
-	// does.
-	c, err := r.Authenticate(macs, schemes)
-	if err != nil {
-		return verify.Claims{}, err
-	}
-	m := paths.Values(r.Body)
-	sent := m
-	if c.AsSent { // its numbers may have more digits than a double
-		sent = paths.Values(c.Body)
-	}
+func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.Claims, error) {
 	c.Drift = drift(m)
-	c.Name, c.Entity = verify.Text(m[name]), verify.Text(m[entity])
-	c.EntityID = verify.Text(sent[entityID])
+	c.Name, c.Entity, c.EntityID = verify.Text(m[name]), verify.Text(m[entity]), verify.Text(sent[entityID])
 	switch c.Entity { // the event is about that person
 	case "invitee":
 		c.UserID = verify.Text(sent[inviteeID])
 	case "referrer":
 		c.UserID = verify.Text(sent[referrerID])
 	}
+	var isTimed bool
+	c.Occurred, c.Time, isTimed = verify.Seconds.Parse(string(m[timestamp]))
+	isNamed := m[name].IsString() && c.Name != ""
 	if c.Scheme == TimestampData {
 		c.IDName = m[name].Inside()
-	}
-
-	untimely := error(nil)
-	occurred, ok := verify.UnixTime(m[timestamp])
-	if ok {
-		untimely = r.Within(occurred, r.Tolerance)
-	}
-	if !m[name].IsString() || c.Name == "" {
-		unnamed := fmt.Errorf("%w: it has no name", verify.Unreadable)
-		if c.Scheme == TimestampData { // removing the unsigned name must not turn a stale delivery into a 200
-			return c, cmp.Or(untimely, unnamed)
-		}
-		return c, unnamed
-	}
-	if c.Scheme == TimestampData {
-		if err := agree(r.Body, m, sent); err != nil {
-			return c, err
+		if isNamed {
+			if err := agree(r.Body, m, sent); err != nil {
+				return c, err
+			}
 		}
 	}
-	if !ok {
+	switch {
+	case !isNamed:
+		return c, fmt.Errorf("%w: it has no name", verify.Unreadable)
+	case !isTimed:
 		return c, fmt.Errorf("%w: its timestamp is no number of seconds", verify.Unreadable)
 	}
-	if year := occurred.Year(); year >= 0 && year <= 9999 { // RFC 3339 has no others
-		c.Time = occurred.Format(time.RFC3339Nano)
-	}
-	c.Occurred = occurred
-	return c, untimely
+	return c, nil
 }
 
 // agree compares the members that timestamp-data doesn't sign with those that it does: entityId

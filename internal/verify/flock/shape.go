@@ -45,8 +45,6 @@ var shape = verify.Shape{
 	referrerRewardID: {Path: "data.referrerReward.id", MayBe: anID},
 }
 
-var paths = shape.Paths()
-
 // drift returns the first member that isn't as documented. Of any event it is known that data has
 // the person whom the entity names.
 func drift(m []stringify.Text) string {

@@ -20,11 +20,6 @@ const (
 )
 
 var (
-	schemes   = []verify.Scheme{{Name: Data, Members: []string{"data"}}, {Name: Payload}}
-	encodings = []verify.Encoding{verify.Base64, verify.Hex}
-)
-
-var (
 	//go:embed samples/02-completedStep-v2-docs.json
 	completedStep string
 	//go:embed samples/03-completedFlow-nps-docs-flattened.json
@@ -55,13 +50,15 @@ var Provider = verify.Provider{
 	Register:   "dashboard, *Webhooks*, *New webhook*",
 	SecretAt:   "made with the webhook",
 	TypePrefix: "com.frigade.",
-	Header:     header,
+	Header:     "X-Webhook-Signature",
 	Member:     "signature",
-	Encodings:  encodings,
-	Schemes:    schemes,
+	Format:     verify.Format{Encodings: []verify.Encoding{verify.Base64, verify.Hex}, Items: []verify.Item{{}}},
+	Schemes:    []verify.Scheme{{Name: Data, Members: []string{"data"}}, {Name: Payload}},
 	Tolerance:  24 * time.Hour,
-	Ahead:      ahead,
+	Ahead:      5 * time.Minute, // the difference of two clocks
 	SignedTime: signedTime,
+	Unit:       verify.DateTime,
+	Times:      []string{"time", signedTime},
 	Patience:   time.Second,
 	Marks:      []string{"type", "time"},
 	Events: []string{
@@ -74,84 +71,48 @@ var Provider = verify.Provider{
 	},
 	Samples: []string{completedStep, completedFlow, startedStep},
 	Colour:  struct{ Light, Dark string }{"#7434a3", "#d0a1f7"},
-	Verify:  check,
+	Paths:   shape.Paths(),
+	Read:    read,
 	Compose: compose,
-	Date:    date,
 }
 
 const (
-	header     = "X-Webhook-Signature"
 	signedTime = "data.createdAt"
-	actions    = "flowResponse"  // first token of the type of an event with an actionType
-	ahead      = 5 * time.Minute // how far its time may be in the future: the difference of two clocks
+	actions    = "flowResponse" // first token of the type of an event with an actionType
 )
 
-func check(r verify.Request) (verify.Claims, error) {
-	m := paths.Values(r.Body)
-	member := ""
-	if r.Scheme == Data {
-		// Otherwise the signature would be the same for ever.
-		if !m[data].IsObject() || len(m[data]) == len("{}") {
-			return verify.Claims{}, verify.UnsignableDataShape
-		}
-		member = verify.Text(m[signature])
-	}
-	macs, err := verify.MACs(encodings, r.Header, header, member)
-	if err != nil {
-		return verify.Claims{}, err
-	}
-	c, err := r.Authenticate(macs, schemes)
-	if err != nil {
-		return verify.Claims{}, err
-	}
-	sent := m
-	if c.AsSent { // its numbers may have more digits than a double
-		sent = paths.Values(c.Body)
-	}
+func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.Claims, error) {
 	c.Drift = drift(m)
 	c.Name, c.EntityID = verify.Text(m[kind]), verify.Text(sent[id])
 	c.UserID = cmp.Or(verify.Text(sent[foreignUserID]), verify.Text(sent[userID]))
 	c.Entity, _, _ = strings.Cut(c.Name, ".")
-	if c.Scheme == Data && !m[action].IsString() {
-		c.IDName = m[kind].Inside()
-	}
-
-	var untimely error // according to the signed data
-	if c.Scheme == Data && r.Freshness == verify.FreshnessSigned {
-		c.Created, untimely = created(&r, m[createdAt])
-	}
-	// type and time may be unsigned: removing one must not turn a stale delivery into a 200.
-	if !m[kind].IsString() || c.Name == "" {
-		return c, cmp.Or(untimely, fmt.Errorf("%w: it has no type", verify.Unreadable))
-	}
+	hasType, hasCreated := m[kind].IsString() && c.Name != "", true
 	if c.Scheme == Data {
-		if err := agree(r.Body, m[kind], m[action]); err != nil {
-			return c, err
+		if !m[action].IsString() {
+			c.IDName = m[kind].Inside()
+		}
+		// Anybody with a captured delivery can renew time, but not createdAt. It comes from a browser's
+		// clock, so a time in the future means nothing.
+		if created := m[createdAt]; r.Freshness == verify.FreshnessSigned && created != nil && string(created) != "null" {
+			c.Created, _, hasCreated = verify.DateTime.Parse(created.String())
+		}
+		if hasType {
+			if err := agree(r.Body, m[kind], m[action]); err != nil {
+				return c, err
+			}
 		}
 	}
-	occurred, written, ok := verify.RFC3339(m[sentTime].String())
-	if !ok {
-		return c, cmp.Or(untimely, fmt.Errorf("%w: its time is not RFC 3339", verify.Unreadable))
+	var hasTime bool
+	c.Occurred, c.Time, hasTime = verify.DateTime.Parse(m[sentTime].String())
+	switch {
+	case !hasType:
+		return c, fmt.Errorf("%w: it has no type", verify.Unreadable)
+	case !hasTime:
+		return c, fmt.Errorf("%w: its time is not RFC 3339", verify.Unreadable)
+	case !hasCreated:
+		return c, fmt.Errorf("%w: its %s is not RFC 3339", verify.Unreadable, signedTime)
 	}
-	c.Occurred, c.Time = occurred, written
-	return c, cmp.Or(r.Within(occurred, ahead), untimely)
-}
-
-// created returns data.createdAt, and refuses an old one. If data alone is signed, anybody with a
-// captured delivery can renew time, but not createdAt. It comes from a browser's clock, so a time
-// in the future means nothing.
-func created(r *verify.Request, value stringify.Text) (time.Time, error) {
-	if value == nil || string(value) == "null" {
-		return time.Time{}, nil
-	}
-	created, _, ok := verify.RFC3339(value.String())
-	if !ok {
-		return time.Time{}, fmt.Errorf("%w: its %s is not RFC 3339", verify.Unreadable, signedTime)
-	}
-	if err := r.Recent(created); err != nil {
-		return created, fmt.Errorf("%w: %s", err, signedTime)
-	}
-	return created, nil
+	return c, nil
 }
 
 // agree compares the type, which the scheme data doesn't sign, with data.actionType, which it does.

@@ -58,8 +58,6 @@ var shape = verify.Shape{
 	hidden:        {Path: "data.hidden", MayBe: aBoolean},
 }
 
-var paths = shape.Paths()
-
 // drift returns the first member that isn't as documented. Of other events than those of flow
 // responses no data is documented. A flow response has at least one of the two user ids.
 func drift(m []stringify.Text) string {

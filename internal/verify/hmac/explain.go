@@ -20,9 +20,8 @@ import (
 // for what would have to be different. The steps show lengths and the beginnings of digests, never
 // the text.
 func (s *scheme) explain(r verify.Request) (e verify.Explanation) {
-	r.Header = s.renamed(r.Header)
-	a := &attempt{scheme: s, r: &r}
-	macs, err := a.signatures()
+	macs, err := s.provider.MACs(&r, nil)
+	d := &delivery{scheme: s, r: &r}
 	step := func(format string, args ...any) { e.Steps = append(e.Steps, fmt.Sprintf(format, args...)) }
 	switch is := s.header + ", as " + s.settings.SignatureFormat; {
 	case err != nil:
@@ -32,9 +31,9 @@ func (s *scheme) explain(r verify.Request) (e verify.Explanation) {
 	default:
 		step("%s: %d signatures, any of which may match", is, len(macs))
 	}
-	parts, causes := a.describe()
+	parts, causes := d.describe()
 	step("SIGNED=%s: %s", s.settings.Signed, parts)
-	text, missing := a.text()
+	text, missing := s.text(r)
 	if missing == nil {
 		whole := bytes.Join(text, nil)
 		sum := sha256.Sum256(whole)
@@ -47,32 +46,32 @@ func (s *scheme) explain(r verify.Request) (e verify.Explanation) {
 			"compare SIGNED with the vendor's page: is the text between the parts right?",
 		))
 	}
-	if f, ok := s.inOtherUnit(a); ok {
+	if f, ok := s.inOtherUnit(d); ok {
 		e.Causes = append(e.Causes, f)
 	}
-	e.Signatures, e.Keys = s.signatures(a, macs), s.keys
-	e.Texts = func(raw []byte) []verify.Guess[[][]byte] { return s.texts(a, raw) }
+	e.Signatures, e.Keys = s.signatures(d, macs), s.keys
+	e.Texts = func(raw []byte) []verify.Guess[[][]byte] { return s.texts(d, raw) }
 	return e
 }
 
 // describe lists the parts of the signed text with their lengths. A header that isn't there exactly
 // once is a cause.
-func (a *attempt) describe() (parts string, causes []verify.Finding) {
+func (d *delivery) describe() (parts string, causes []verify.Finding) {
 	var all []string
-	for _, p := range a.signed {
+	for _, p := range d.signed {
 		if p.kind == literal {
 			continue
 		}
 		what, n := p.text, 0
 		switch p.kind {
 		case body:
-			what, n = "the body", len(a.r.Raw)
+			what, n = "the body", len(d.r.Raw)
 		case header:
-			n = len(a.r.Header.Get(p.text))
+			n = len(d.r.Header.Get(p.text))
 		case timestamp:
-			what, n = cmp.Or(a.scheme.time.header, "the timestamp"), len(a.stamp())
+			what, n = cmp.Or(d.time.header, "the timestamp"), len(d.stamp())
 		}
-		switch times := len(a.r.Header[what]); {
+		switch times := len(d.r.Header[what]); {
 		case times > 1:
 			all = append(all, fmt.Sprintf("%s is there %d times", what, times))
 		case n == 0:
@@ -93,12 +92,12 @@ func (a *attempt) describe() (parts string, causes []verify.Finding) {
 
 // signatures lists the MACs according to the settings, and everything else in the headers that
 // could be one.
-func (s *scheme) signatures(a *attempt, macs []verify.MAC) (all []verify.Guess[verify.MAC]) {
+func (s *scheme) signatures(d *delivery, macs []verify.MAC) (all []verify.Guess[verify.MAC]) {
 	for _, mac := range macs {
 		all = append(all, verify.Guess[verify.MAC]{Value: mac})
 	}
 	both := []verify.Encoding{verify.Hex, verify.Base64}
-	for name, values := range a.r.Header {
+	for name, values := range d.r.Header {
 		for _, value := range values {
 			for _, word := range strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(" ,;", r) }) {
 				_, behind, _ := strings.Cut(word, "=")
@@ -113,7 +112,7 @@ func (s *scheme) signatures(a *attempt, macs []verify.MAC) (all []verify.Guess[v
 					}
 					says := fmt.Sprintf("the signature stands in %s in %s, which SIGNATURE_FORMAT=%s doesn't say", name, encoding, s.settings.SignatureFormat)
 					cause := proven("signature_format", says, "set SIGNATURE_FORMAT as the header has it")
-					if name != a.header {
+					if name != d.header {
 						cause = proven("signature_elsewhere", "the signature is in the header "+name, "set SIGNATURE_HEADER="+name+", unless a proxy has renamed it")
 					}
 					all = append(all, verify.Guess[verify.MAC]{Value: mac, Cause: cause})
@@ -155,17 +154,17 @@ func (s *scheme) keys(given secret.Secret) (all []verify.Guess[secret.Secret]) {
 
 // texts lists the signed text of a body according to the settings, those of other vendors, and what
 // it is with another form of the time or of the body; one difference at a time.
-func (s *scheme) texts(a *attempt, raw []byte) (all []verify.Guess[[][]byte]) {
+func (s *scheme) texts(d *delivery, raw []byte) (all []verify.Guess[[][]byte]) {
 	add := func(template, stamp string, cause verify.Finding, body ...[]byte) {
 		parts, err := signedParts(template)
 		if err != nil {
 			return
 		}
-		if text, ok := a.fill(parts, stamp, body...); ok {
+		if text, ok := d.fill(parts, stamp, body...); ok {
 			all = append(all, verify.Guess[[][]byte]{Value: text, Cause: cause})
 		}
 	}
-	signed, stamp := s.settings.Signed, a.sent()
+	signed, stamp := s.settings.Signed, d.sent()
 	add(signed, stamp, verify.Finding{}, raw)
 	for _, t := range append([]string{"{timestamp}{body}", "{body}{timestamp}", "{body}.{timestamp}"}, signedOfPresets()...) {
 		if t != signed {
@@ -189,10 +188,10 @@ func signedOfPresets() (list []string) {
 }
 
 // sent returns the time as it was sent, if need be from a header that isn't set.
-func (a *attempt) sent() string {
-	sent := a.stamp()
+func (d *delivery) sent() string {
+	sent := d.stamp()
 	if sent == "" {
-		for name, values := range a.r.Header {
+		for name, values := range d.r.Header {
 			if strings.Contains(name, "Timestamp") {
 				sent = values[0]
 			}
@@ -202,7 +201,7 @@ func (a *attempt) sent() string {
 }
 
 // fill returns a text from its parts; ok is false if one is missing.
-func (a *attempt) fill(parts []part, stamp string, of ...[]byte) (text [][]byte, ok bool) {
+func (d *delivery) fill(parts []part, stamp string, of ...[]byte) (text [][]byte, ok bool) {
 	for _, p := range parts {
 		value := p.text
 		switch p.kind {
@@ -212,7 +211,7 @@ func (a *attempt) fill(parts []part, stamp string, of ...[]byte) (text [][]byte,
 		case timestamp:
 			value = stamp
 		case header:
-			value = a.r.Header.Get(p.text)
+			value = d.r.Header.Get(p.text)
 		}
 		if value == "" {
 			return nil, false
@@ -224,13 +223,13 @@ func (a *attempt) fill(parts []part, stamp string, of ...[]byte) (text [][]byte,
 
 // inOtherUnit reports whether the time is about now if it is read in another unit than the one that
 // is set.
-func (s *scheme) inOtherUnit(a *attempt) (f verify.Finding, ok bool) {
-	sent := a.sent()
-	if t, _, isRight := s.unit.parse(sent); !s.timed || isRight && near(t, a.r.Now) {
+func (s *scheme) inOtherUnit(d *delivery) (f verify.Finding, ok bool) {
+	sent := d.sent()
+	if t, _, isRight := s.unit.Parse(sent); !s.timed || isRight && near(t, d.r.Now) {
 		return f, false
 	}
-	for _, u := range []unit{seconds, milliseconds, rfc3339} {
-		if t, _, ok := u.parse(sent); ok && u != s.unit && near(t, a.r.Now) {
+	for _, u := range []verify.Unit{verify.Seconds, verify.Milliseconds, verify.DateTime} {
+		if t, _, ok := u.Parse(sent); ok && u != s.unit && near(t, d.r.Now) {
 			return proven("timestamp_unit", fmt.Sprintf("the time is written in the unit %s, and TIMESTAMP_UNIT is %s", u, s.unit), "set TIMESTAMP_UNIT="+string(u)), true
 		}
 	}

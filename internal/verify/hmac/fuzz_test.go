@@ -98,14 +98,14 @@ func FuzzSignatureHeader(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		macs, stamp, err := format.read(value)
+		macs, stamp, err := format.Read(nil, value)
 		if err != nil {
 			if macs != nil {
 				t.Fatalf("%v, and %x, %q", err, macs, stamp)
 			}
 			return
 		}
-		if len(macs) == 0 || len(macs) > maxSignatures || (stamp != "") && !format.hasTime() || !strings.Contains(value, stamp) {
+		if len(macs) == 0 || len(macs) > verify.MaxSignatures || (stamp != "") && !format.HasTime() || !strings.Contains(value, stamp) {
 			t.Fatalf("%q is read to %x, %q", value, macs, stamp)
 		}
 		for _, m := range macs {
@@ -114,9 +114,9 @@ func FuzzSignatureHeader(f *testing.F) {
 				t.Fatalf("%q is read to %x", value, m)
 			}
 		}
-		again, stamp2, err := format.read(format.write(macs[0][:], stamp))
+		again, stamp2, err := format.Read(nil, format.Write(macs[0][:], stamp))
 		if err != nil || again[0] != macs[0] || stamp2 != stamp {
-			t.Fatalf("%q is written as %q, and read to %v, %q, %v", value, format.write(macs[0][:], stamp), again, stamp2, err)
+			t.Fatalf("%q is written as %q, and read to %v, %q, %v", value, format.Write(macs[0][:], stamp), again, stamp2, err)
 		}
 	})
 }

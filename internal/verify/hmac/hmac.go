@@ -11,132 +11,90 @@
 package hmac
 
 import (
-	"cmp"
-	"crypto/sha256"
 	"fmt"
-	"net/http"
 	"strings"
+	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// check verifies a delivery.
-func (s *scheme) check(r verify.Request) (verify.Claims, error) {
-	r.Header = s.renamed(r.Header)
-	a := attempt{scheme: s, r: &r}
-	macs, err := a.signatures()
-	if err != nil {
-		return verify.Claims{}, err
-	}
-	text, err := a.text()
-	if err != nil {
-		return verify.Claims{}, err
-	}
-	position, ok := r.Signer(macs, s.covers, text)
-	if !ok {
-		return verify.Claims{}, verify.WrongSignature
-	}
-	return a.claims(verify.Claims{Scheme: s.covers, Secret: position, SignedText: text, Body: r.Body})
-}
-
-// keep returns the headers that the signed text needs, and the signature header with zeros.
-func (s *scheme) keep(h http.Header) http.Header {
-	h = s.renamed(h)
-	kept := http.Header{}
-	for _, name := range append([]string{"Content-Type"}, s.headers...) {
-		if values := h[name]; values != nil {
-			kept[name] = values
-		}
-	}
-	_, stamp, _ := s.format.read(h.Get(s.header))
-	kept.Set(s.header, s.format.write(make([]byte, sha256.Size), stamp))
-	return kept
-}
-
-// resign returns kept headers with a new signature.
-func (s *scheme) resign(kept http.Header, key secret.Secret, signed [][]byte) http.Header {
-	_, stamp, _ := s.format.read(kept.Get(s.header))
-	h := kept.Clone()
-	h.Set(s.header, s.format.write(verify.Sum(key, signed...), stamp))
-	return h
-}
-
-// attempt is the verification of one delivery.
-type attempt struct {
+// delivery is a delivery that is being verified.
+type delivery struct {
 	*scheme
 	r      *verify.Request
-	time   string           // in the signature header
 	values []stringify.Text // at the paths; nil: not read yet
 }
 
-// signatures returns the signatures of the header.
-func (a *attempt) signatures() (macs []verify.MAC, err error) {
-	value, err := verify.HeaderValue(a.r.Header, a.header)
-	if err != nil {
-		return nil, err
-	}
-	macs, a.time, err = a.format.read(value)
-	return macs, err
-}
-
-// read returns the value of a source; several reports whether its header occurs more than once.
-func (a *attempt) read(s source) (text string, several bool) {
+// at returns the value of a source; several reports whether its header occurs more than once.
+func (d *delivery) at(s source) (text string, several bool) {
 	if s.header != "" {
-		values := a.r.Header[s.header]
+		values := d.r.Header[s.header]
 		if len(values) != 1 {
 			return "", len(values) > 1
 		}
 		return values[0], false
 	}
-	if a.values == nil {
-		a.values = a.paths.Values(a.r.Body)
+	if d.values == nil {
+		d.values = d.paths.Values(d.r.Body)
 	}
-	return verify.Text(a.values[s.path]), false
+	return verify.Text(d.values[s.path]), false
 }
 
 // stamp returns the delivery's time as it was sent; "" if there is none.
-func (a *attempt) stamp() string {
-	if !a.scheme.time.isSet {
-		return a.time
+func (d *delivery) stamp() string {
+	if !d.time.isSet {
+		return d.r.Stamp
 	}
-	text, _ := a.read(a.scheme.time)
+	text, _ := d.at(d.time)
 	return text
 }
 
 // text returns the signed text, with a part for each of the template. A value that is missing or
 // occurs twice counts as a missing signature.
-func (a *attempt) text() (text [][]byte, err error) {
-	for i, p := range a.signed {
-		value := p.text
+func (s *scheme) text(r verify.Request) ([][]byte, error) {
+	d := delivery{scheme: s, r: &r}
+	text := make([][]byte, len(s.signed))
+	for i, p := range s.signed {
+		value := ""
 		switch p.kind {
+		case literal:
+			text[i] = []byte(p.text)
+			continue
 		case body:
-			text = append(text, a.r.Raw)
+			text[i] = r.Raw
 			continue
 		case header:
-			value, _ = a.read(source{header: p.text})
+			value, _ = d.at(source{header: p.text})
 		case timestamp:
-			value = a.stamp()
+			value = d.stamp()
 		}
 		switch {
 		case value == "":
 			return nil, verify.NoSignature
-		case p.kind != literal && !a.ends(value, i), p.kind == timestamp && !a.isTime(value):
+		case !s.ends(value, i), p.kind == timestamp && !s.isTime(value):
 			return nil, verify.MalformedSignature
 		}
-		text = append(text, []byte(value))
+		text[i] = []byte(value)
 	}
 	return text, nil
 }
 
 // isTime reports whether a value is a time, if only that separates it from the text before it.
 func (s *scheme) isTime(value string) bool {
-	if s.unit != rfc3339 {
+	if s.unit != verify.DateTime {
 		return true
 	}
-	_, _, ok := s.unit.parse(value)
+	_, _, ok := s.unit.Parse(value)
 	return ok
+}
+
+// parse reads a time. A number has digits only: none of these vendors writes a sign or an exponent.
+func (s *scheme) parse(stamp string) (t time.Time, written string, ok bool) {
+	if s.unit != verify.DateTime && strings.Trim(stamp, "0123456789.") != "" {
+		return t, "", false
+	}
+	return s.unit.Parse(stamp)
 }
 
 // ends reports whether the text after part i occurs first at the end of its value, so that the
@@ -149,36 +107,35 @@ func (s *scheme) ends(value string, i int) bool {
 	return strings.Index(value+next, next) == len(value)
 }
 
-// claims returns the claims of an authentic delivery.
-func (a *attempt) claims(c verify.Claims) (verify.Claims, error) {
-	c.IDText = a.idText(c.SignedText)
+// read reads the claims of an authentic delivery.
+func (s *scheme) read(r verify.Request, c verify.Claims, m, _ []stringify.Text) (verify.Claims, error) {
+	d := delivery{s, &r, m}
+	c.IDText = d.idText(c.SignedText)
+	c.UserID, _ = d.first(s.users)
+	isTimed := true
+	if s.timed {
+		c.Occurred, c.Time, isTimed = s.parse(d.stamp())
+	}
 	var err error
-	c.Name, err = a.first(a.events)
-	if err == nil && c.Name == "" {
-		err = fmt.Errorf("%w: it has no event name where EVENT says", verify.Unreadable)
-	}
-	c.UserID, _ = a.first(a.users)
-	if !a.timed {
+	switch c.Name, err = d.first(s.events); {
+	case err != nil:
 		return c, err
+	case c.Name == "":
+		return c, fmt.Errorf("%w: it has no event name where EVENT says", verify.Unreadable)
+	case !isTimed:
+		return c, fmt.Errorf("%w: its time is not in the unit of TIMESTAMP_UNIT", verify.Unreadable)
 	}
-	occurred, written, ok := a.unit.parse(a.stamp())
-	if !ok {
-		return c, cmp.Or(err, fmt.Errorf("%w: its time is not in the unit of TIMESTAMP_UNIT", verify.Unreadable))
-	}
-	c.Occurred, c.Time = occurred, written
-	// The signed time is judged first: removing an unsigned name must not turn a stale delivery
-	// into a 200.
-	return c, cmp.Or(a.r.Within(occurred, a.r.Tolerance), err)
+	return c, nil
 }
 
 // idText returns the text for the event's id: the vendor's id if that is signed; else the signed
 // text without the time, which differs between attempts.
-func (a *attempt) idText(signed [][]byte) (text [][]byte) {
-	if id, _ := a.first(a.ids); id != "" {
+func (d *delivery) idText(signed [][]byte) (text [][]byte) {
+	if id, _ := d.first(d.ids); id != "" {
 		return [][]byte{[]byte(id)}
 	}
 	for i, part := range signed {
-		if a.signed[i].kind != timestamp {
+		if d.signed[i].kind != timestamp {
 			text = append(text, part)
 		}
 	}
@@ -186,9 +143,9 @@ func (a *attempt) idText(signed [][]byte) (text [][]byte) {
 }
 
 // first returns the value of the first source that the delivery has.
-func (a *attempt) first(sources []source) (string, error) {
+func (d *delivery) first(sources []source) (string, error) {
 	for _, s := range sources {
-		text, several := a.read(s)
+		text, several := d.at(s)
 		if several {
 			return "", fmt.Errorf("%w: %s is there more than once", verify.Unreadable, s.header)
 		}

@@ -36,17 +36,16 @@ func configure(p verify.Provider, endpoint string, set verify.Settings) (*verify
 	if problems != nil {
 		return nil, problems
 	}
-	s.sample = p.Samples[0]
-	if p.Name == standard && strings.HasPrefix(s.header, webhookPrefix) {
-		s.takesSvix = true
-		s.headers = append(s.headers, svixNames(s.headers)...)
-	}
+	s.provider, s.sample = &p, p.Samples[0]
 	p.Settings, p.TypePrefix = with, with.TypePrefix
-	p.Header, p.Headers, p.Encodings = s.header, s.headers, s.format.encodings
+	p.Header, p.Headers, p.Format, p.Paths = s.header, s.headers, s.format, s.paths
 	p.Schemes = []verify.Scheme{{Name: s.covers}}
-	p.Timeless, p.Unused = !s.timed, s.unused
-	p.Verify, p.Keep, p.Resign = s.check, s.keep, s.resign
-	p.Compose, p.Date, p.SignSent, p.Explain = s.compose, s.date, s.sign, s.explain
+	p.Unit, p.Timeless, p.Unused = s.unit, !s.timed, s.unused
+	p.Signed, p.Read, p.Compose, p.SignSent, p.Explain = s.text, s.read, s.compose, s.sign, s.explain
+	if path, ok := pathOf(with.Timestamp); ok {
+		p.Times = []string{path}
+	}
+	takeSvix(&p)
 	if s.takesForms() {
 		p.Unwrap = unwrap
 	}
@@ -90,7 +89,7 @@ func decodeSecret(k secret.Secret, encoding string) (secret.Secret, error) {
 
 // compose returns the body of an event: data or a sample, with the name and the id at the places in
 // the settings.
-func (s *scheme) compose(event, id string, data stringify.Text) verify.Object {
+func (s *scheme) compose(event, id string, data stringify.Text) []byte {
 	if data == nil {
 		data = stringify.Text(s.sample)
 	}
@@ -98,38 +97,19 @@ func (s *scheme) compose(event, id string, data stringify.Text) verify.Object {
 	if err != nil { // impossible for a JSON object
 		panic(err)
 	}
-	o = setFirst(o, s.settings.Event, verify.Quoted(event))
-	return setFirst(o, s.settings.EventID, verify.Quoted("evt_"+id))
-}
-
-// date sets the time, if the body has it.
-func (s *scheme) date(o verify.Object, t time.Time) (verify.Object, error) {
-	written := s.unit.format(t)
-	if s.unit == rfc3339 {
-		written = string(verify.Quoted(written))
+	if path, ok := pathOf(s.settings.Event); ok {
+		o = o.SetPath(path, verify.Quoted(event))
 	}
-	return setFirst(o, s.settings.Timestamp, []byte(written)), nil
+	if path, ok := pathOf(s.settings.EventID); ok {
+		o = o.SetPath(path, verify.Quoted("evt_"+id))
+	}
+	return o.Text()
 }
 
-// setFirst sets the value of a list's first source, if that is in the body.
-func setFirst(o verify.Object, sources string, value []byte) verify.Object {
+// pathOf returns the path of a list's first source, if that is in the body.
+func pathOf(sources string) (path string, ok bool) {
 	first, _, _ := strings.Cut(sources, ",")
-	path, ok := strings.CutPrefix(strings.TrimSpace(first), "body:")
-	if !ok {
-		return o
-	}
-	return setPath(o, strings.Split(path, "."), value)
-}
-
-func setPath(o verify.Object, path []string, value []byte) verify.Object {
-	if len(path) == 1 {
-		return o.Set(path[0], value)
-	}
-	inner, err := verify.ParseObject(o.Get(path[0]))
-	if err != nil {
-		inner = verify.Object{} // it is missing, or no object
-	}
-	return o.Set(path[0], setPath(inner, path[1:], value).Text())
+	return strings.CutPrefix(strings.TrimSpace(first), "body:")
 }
 
 // sign returns the headers of a delivery.
@@ -146,17 +126,15 @@ func (s *scheme) sign(d verify.Signing) http.Header {
 			break
 		}
 	}
-	stamp := s.unit.format(d.Time)
+	stamp := s.unit.Format(d.Time)
 	if s.time.header != "" {
 		h.Set(s.time.header, stamp)
 	}
-	r := verify.Request{Header: h, Raw: d.Body, Body: compact(d.Body)}
-	a := attempt{scheme: s, r: &r, time: stamp}
-	text, err := a.text()
+	text, err := s.text(verify.Request{Header: h, Raw: d.Body, Body: compact(d.Body), Stamp: stamp})
 	if err != nil { // a part is empty or contains the text behind it: no vendor could sign it
 		text = nil
 	}
-	h.Set(s.header, s.format.write(verify.Sum(d.Key, text...), stamp))
+	h.Set(s.header, s.format.Write(verify.Sum(d.Key, text...), stamp))
 	return h
 }
 

@@ -13,10 +13,10 @@ import (
 // scheme is how an endpoint's vendor signs: its parsed settings.
 type scheme struct {
 	header  string // with the signature
-	format  format
+	format  verify.Format
 	signed  []part
 	time    source // unset: the time is in the signature header, or there is none
-	unit    unit
+	unit    verify.Unit
 	timed   bool     // there is a time
 	covers  string   // payload or body, for the envelope
 	events  []source // the event's name
@@ -26,9 +26,9 @@ type scheme struct {
 	unused  []string // headers of EVENT_ID that aren't signed
 	headers []string // every header that is read
 
-	settings  verify.Settings
-	sample    string // a body
-	takesSvix bool   // headers may have other names; see svix.go
+	provider *verify.Provider
+	settings verify.Settings
+	sample   string // a body
 }
 
 // The coverage of a signature: values of the envelope's "signed".
@@ -88,11 +88,11 @@ func compile(s verify.Settings) (*scheme, []verify.SettingProblem) {
 
 // readTime parses the place of the time, and finds out what signs it.
 func (c *compiler) readTime(s verify.Settings) {
-	c.unit = unit(cmp.Or(s.TimestampUnit, string(seconds)))
+	c.unit = verify.Unit(cmp.Or(s.TimestampUnit, string(verify.Seconds)))
 	c.timed, c.covers = s.Timestamp != "", Body
 	inSignature := s.Timestamp == "signature"
-	switch isThere := c.format.hasTime(); {
-	case c.format.items == nil: // it has a mistake
+	switch isThere := c.format.HasTime(); {
+	case c.format.Items == nil: // it has a mistake
 	case inSignature && !isThere:
 		c.wrong("TIMESTAMP", errors.New("SIGNATURE_FORMAT has no {timestamp}"))
 	case isThere && !inSignature:
@@ -116,7 +116,7 @@ func (c *compiler) readTime(s verify.Settings) {
 			c.wrong("SIGNED", at1(p.position, "a signature doesn't sign itself"))
 		case p.kind == timestamp && !c.timed:
 			c.wrong("TIMESTAMP", errors.New("SIGNED has {timestamp}, so TIMESTAMP must have its place"))
-		case p.kind == timestamp && c.unit != rfc3339 && i > 0 && c.signed[i-1].kind == header:
+		case p.kind == timestamp && c.unit != verify.DateTime && i > 0 && c.signed[i-1].kind == header:
 			c.wrong("SIGNED", at1(p.position, "text is needed before a time in "+string(c.unit)+", or the signed text could be split in two ways"))
 		case p.kind == timestamp, p.kind == header && p.text == c.time.header:
 			if found {

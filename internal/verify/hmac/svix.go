@@ -3,6 +3,8 @@ package hmac
 import (
 	"net/http"
 	"strings"
+
+	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
 // Vendors that send through Svix name the headers of Standard Webhooks in their own way.
@@ -12,24 +14,26 @@ const (
 	svixPrefix    = "Svix-"
 )
 
-func svixNames(headers []string) (names []string) {
-	for _, name := range headers {
+// takeSvix lets the provider take the names of Svix, too, if only Svix' signature is there.
+func takeSvix(p *verify.Provider) {
+	if p.Name != standard || !strings.HasPrefix(p.Header, webhookPrefix) {
+		return
+	}
+	names := make(map[string]string) // by Svix' name
+	for _, name := range p.Headers {
 		if part, ok := strings.CutPrefix(name, webhookPrefix); ok {
-			names = append(names, svixPrefix+part)
+			names[svixPrefix+part] = name
+			p.Headers = append(p.Headers, svixPrefix+part)
 		}
 	}
-	return names
-}
-
-// renamed returns the headers with the names of Standard Webhooks, if only Svix' signature is
-// there.
-func (s *scheme) renamed(h http.Header) http.Header {
-	if !s.takesSvix || len(h[s.header]) > 0 || len(h[svixNames([]string{s.header})[0]]) == 0 {
+	p.Rename = func(h http.Header) http.Header {
+		if len(h[p.Header]) > 0 || len(h[svixPrefix+strings.TrimPrefix(p.Header, webhookPrefix)]) == 0 {
+			return h
+		}
+		h = h.Clone()
+		for svix, name := range names {
+			h[name] = h[svix]
+		}
 		return h
 	}
-	h = h.Clone()
-	for _, name := range svixNames(s.headers) {
-		h[webhookPrefix+strings.TrimPrefix(name, svixPrefix)] = h[name]
-	}
-	return h
 }

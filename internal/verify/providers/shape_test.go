@@ -84,11 +84,11 @@ func TestShape(t *testing.T) {
 // composed returns the body that `bridge send` makes of each known event.
 func composed(p *verify.Provider) (all [][]byte) {
 	for _, name := range p.Events {
-		body, err := p.Date(p.Compose(name, "id1", nil), time.Now())
+		body, err := p.Renew(p.Compose(name, "id1", nil), time.Now())
 		if err != nil {
 			panic(err)
 		}
-		all = append(all, body.Text())
+		all = append(all, body)
 	}
 	return all
 }
