@@ -73,6 +73,16 @@ func TestAnswersWhileServerIsPaused(t *testing.T) {
 				}
 			})
 
+			// On a slow machine even a mere wait for the time-out takes longer.
+			var slowestWait time.Duration
+			group.Go(func() {
+				for !stop.Load() {
+					start := time.Now()
+					time.Sleep(400 * time.Millisecond)
+					slowestWait = max(slowestWait, time.Since(start))
+				}
+			})
+
 			start := time.Now()
 			s.Pause()
 			poll.Until(t, "the loss is noticed", func() bool { return f.logged(sayDisconnected) == 1 })
@@ -85,8 +95,8 @@ func TestAnswersWhileServerIsPaused(t *testing.T) {
 			stop.Store(true)
 			group.Wait()
 			t.Logf("%d publishes, the slowest answer came after %s, to a probe after %s; the loss was noticed after %s", len(sent), slowest, slowestProbe, noticed)
-			if slowest > time.Second || slowestProbe > time.Second {
-				t.Errorf("the slowest answer came after %s, to a probe after %s", slowest, slowestProbe)
+			if bound := slowestWait + 600*time.Millisecond; slowest > bound || slowestProbe > bound {
+				t.Errorf("the slowest answer came after %s, to a probe after %s, at most %s are allowed", slowest, slowestProbe, bound)
 			}
 
 			said := slices.DeleteFunc(f.messages(), func(m string) bool { return m == sayUnreachable })
