@@ -1,5 +1,5 @@
 // Package config holds the bridge's environment variables in one documented struct. The checks, the
-// help, `bridge config` and the table in docs/configuration.md are made from it.
+// help, `bridge config` and the list in docs/configuration.md are made from it.
 package config
 
 import (
@@ -20,12 +20,12 @@ import (
 // ("providers": the providers' names); takes says what a value may be, where none of these and not
 // the field's type does.
 type Config struct {
-	HTTPAddr    string `env:"HTTP_ADDR" kind:"address" envDefault:":8080" doc:"the public listener: webhooks and nothing else"`
-	AdminAddr   string `env:"ADMIN_ADDR" kind:"address" envDefault:":9090" doc:"the admin listener: probes and metrics; keep it inside"`
+	HTTPAddr    string `env:"HTTP_ADDR" kind:"address" envDefault:":8080" doc:"the public listener, for webhooks"`
+	AdminAddr   string `env:"ADMIN_ADDR" kind:"address" envDefault:":9090" doc:"the admin listener, for probes and metrics; keep it inside"`
 	TLSCertFile string `env:"TLS_CERT_FILE" kind:"file" doc:"certificate with its chain, PEM: TLS on the public listener; reloaded when it changes"`
 	TLSKeyFile  string `env:"TLS_KEY_FILE" kind:"file" doc:"key of TLS_CERT_FILE, PEM; reloaded when it changes"`
 
-	NATSURL         string        `env:"NATS_URL" kind:"servers" fallback:"an embedded nats-server" doc:"the NATS servers, comma-separated"`
+	NATSURL         string        `env:"NATS_URL" kind:"servers" fallback:"an embedded nats-server" doc:"the NATS servers"`
 	NATSCreds       string        `env:"NATS_CREDS" kind:"file" doc:"credentials file (JWT and seed)"`
 	NATSNkey        string        `env:"NATS_NKEY" kind:"file" doc:"nkey seed file"`
 	NATSUser        string        `env:"NATS_USER" doc:"user name"`
@@ -56,20 +56,20 @@ type Config struct {
 	Quarantine         bool `env:"QUARANTINE" envDefault:"true" doc:"keep rightly signed deliveries that can't be published"`
 	QuarantineMaxBytes Size `env:"QUARANTINE_MAX_BYTES" envDefault:"64MiB" doc:"size of the quarantine; the oldest go first"`
 
-	MaxBodyBytes     Size `env:"MAX_BODY_BYTES" envDefault:"512KiB" takes:"a size from 1 to 64MiB, such as 512KiB" doc:"largest body; a larger one is answered 413"`
-	MaxInFlightBytes Size `env:"MAX_IN_FLIGHT_BYTES" envDefault:"64MiB" doc:"bytes received and held at one time; past it deliveries are answered 503"`
+	MaxBodyBytes     Size `env:"MAX_BODY_BYTES" envDefault:"512KiB" takes:"a size from 1 to 64MiB, such as 512KiB" doc:"largest body"`
+	MaxInFlightBytes Size `env:"MAX_IN_FLIGHT_BYTES" envDefault:"64MiB" doc:"bytes received and held at one time"`
 
 	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" doc:"how long to go on accepting after SIGTERM, until load balancers notice"`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"25s" doc:"bound of the shutdown after that"`
 
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug info warn error" doc:"lowest level that is logged"`
-	LogFormat string `env:"LOG_FORMAT" envDefault:"json" oneof:"json console" doc:"json for machines, console for people"`
+	LogFormat string `env:"LOG_FORMAT" envDefault:"json" oneof:"json console" doc:"form of the log, for machines or for people"`
 	PPROF     bool   `env:"PPROF" envDefault:"false" doc:"profiles at /debug/pprof/ on ADMIN_ADDR; a heap dump has secrets and bodies"`
 
-	OTLPEndpoint       string `env:"OTEL_EXPORTER_OTLP_ENDPOINT" kind:"URL" doc:"OpenTelemetry collector for spans; without it there is no tracing. Other OTEL_ variables work as OpenTelemetry specifies"`
+	OTLPEndpoint       string `env:"OTEL_EXPORTER_OTLP_ENDPOINT" kind:"URL" doc:"OpenTelemetry collector for spans; without it there is no tracing"`
 	OTLPTracesEndpoint string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" kind:"URL" fallback:"OTEL_EXPORTER_OTLP_ENDPOINT and /v1/traces" doc:"the same, for spans alone, with the whole path"`
 	OTLPProtocol       string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" oneof:"http/protobuf" doc:"how spans are sent"`
-	OTELTracesExporter string `env:"OTEL_TRACES_EXPORTER" envDefault:"otlp" oneof:"otlp none" doc:"none: no tracing"`
+	OTELTracesExporter string `env:"OTEL_TRACES_EXPORTER" envDefault:"otlp" oneof:"otlp none" doc:"where spans go"`
 	OTELDisabled       bool   `env:"OTEL_SDK_DISABLED" envDefault:"false" doc:"no tracing"`
 	TrustTraceparent   bool   `env:"TRUST_TRACEPARENT" envDefault:"false" doc:"continue the trace of a request's traceparent header; only if a proxy in front sets or removes it"`
 

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"flag"
-	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -11,11 +10,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/test/markdown"
 )
 
-var updateConfiguration = flag.Bool("update-configuration", false, "write the table of docs/configuration.md anew")
+var updateConfiguration = flag.Bool("update-configuration", false, "write the list in docs/configuration.md anew")
 
-// The table of docs/configuration.md has the variables as `bridge config` prints them. `go generate
+// The list in docs/configuration.md has the variables as `bridge config` prints them. `go generate
 // ./...` writes it anew.
 func TestConfigurationDocument(t *testing.T) {
 	const (
@@ -35,7 +35,7 @@ func TestConfigurationDocument(t *testing.T) {
 		t.Fatalf("%s must have one %s… %s", file, begin, end)
 	}
 
-	want := "\n" + markdownTable(new(config.Config).Variables()) + "\n" // markdown ends a comment's block, and begins a table's, at an empty line
+	want := "\n" + markdownList(new(config.Config).Variables()) + "\n" // markdown ends a comment's block at an empty line
 	if got == want {
 		return
 	}
@@ -47,11 +47,10 @@ func TestConfigurationDocument(t *testing.T) {
 	}
 }
 
-// markdownTable has a row for each meaning. What a variable takes is shown only if no other takes the
-// same: the document's introduction has the common kinds.
-func markdownTable(variables []config.Variable) string {
+// markdownList has an item for each meaning. What a variable takes is shown only if no other takes
+// the same: the document's introduction has the common kinds.
+func markdownList(variables []config.Variable) string {
 	var b strings.Builder
-	b.WriteString("| variable, with its default | meaning |\n|---|---|\n")
 	taking := make(map[string]int)
 	for _, v := range variables {
 		taking[v.Type]++
@@ -73,11 +72,11 @@ func markdownTable(variables []config.Variable) string {
 				names = append(names, "`"+strings.TrimSuffix(other.Name+"="+other.Default, "=")+"`")
 			}
 		}
-		meaning := v.Doc
+		item := strings.Join(names, ", ") + ": " + v.Doc
 		if len(names) == 1 && taking[v.Type] == 1 {
-			meaning += " (" + v.Type + ")"
+			item += " (" + v.Type + ")"
 		}
-		fmt.Fprintf(&b, "| %s | %s |\n", strings.Join(names, " "), strings.ReplaceAll(meaning, "|", "\\|"))
+		b.WriteString(markdown.Item(item))
 	}
 	return b.String()
 }

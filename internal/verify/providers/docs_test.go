@@ -10,13 +10,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/hmac"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+	"github.com/ade15e70/webhook-bridge/test/markdown"
 )
 
 var updateDocuments = flag.Bool("update-documents", false, "write what the documents say of the vendors anew")
@@ -105,7 +105,7 @@ func described() string {
 			}
 			about += " It signs " + covers + " (`" + configured.Schemes[0].Name + "`)."
 		}
-		fmt.Fprintf(&out, "### `%s`: %s\n\n%s", p.Name, p.Title, wrap(about, ""))
+		fmt.Fprintf(&out, "### `%s`: %s\n\n%s", p.Name, p.Title, markdown.Wrap(about, ""))
 		var settings strings.Builder
 		for _, s := range p.Settings.List() {
 			if s.Value != "" {
@@ -119,36 +119,15 @@ func described() string {
 	return out.String()
 }
 
-// wrap breaks a paragraph into lines of at most 100 columns, of which all but the first are indented.
-func wrap(paragraph, indent string) string {
-	var out strings.Builder
-	column := 0
-	for word := range strings.FieldsSeq(paragraph) {
-		width := utf8.RuneCountInString(word)
-		switch {
-		case column == 0:
-		case column+1+width > 100:
-			out.WriteString("\n" + indent)
-			column = len(indent)
-		default:
-			out.WriteByte(' ')
-			column++
-		}
-		out.WriteString(word)
-		column += width
-	}
-	return out.String() + "\n"
-}
-
 func all() string {
 	var out strings.Builder
 	for i, p := range providers.All {
 		if i > 0 {
 			out.WriteByte('\n')
 		}
-		fmt.Fprintf(&out, "## %s\n\n%s\n", p.Title, wrap("["+p.Title+"]("+p.Site+"): "+p.About, ""))
+		fmt.Fprintf(&out, "## %s\n\n%s\n", p.Title, markdown.Wrap("["+p.Title+"]("+p.Site+"): "+p.About, ""))
 		item := func(format string, args ...any) {
-			out.WriteString(wrap("- "+fmt.Sprintf(format, args...), "  "))
+			out.WriteString(markdown.Item(fmt.Sprintf(format, args...)))
 		}
 		where := "the header `" + p.Header + "`"
 		if p.Member != "" {
