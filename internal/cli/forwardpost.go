@@ -135,7 +135,7 @@ func (p *poster) print(subject, id, answer string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	head := fmt.Sprintf("%s  %s  %s  ", time.Now().Format(time.TimeOnly), p.lines.name(subject), shortened(id))
-	p.program.print(humanize.Text(head + p.lines.fit(answer, len(head))))
+	p.program.print("%s", head+p.lines.fit(answer, len(head)))
 }
 
 func (p *poster) count(change func()) {

@@ -33,7 +33,7 @@ health check.`,
 			if err != nil {
 				return err
 			}
-			prog.print(text)
+			_, _ = fmt.Fprintln(prog.out, text)
 			return nil
 		},
 	}

@@ -43,7 +43,7 @@ It listens on loopback only, because the page shows everything that the account 
 				return fmt.Errorf("listening on --addr: %w", err)
 			}
 			defer func() { _ = listener.Close() }()
-			prog.print(pageURL(listener))
+			prog.print("%s", pageURL(listener))
 			prog.say("open it in a browser on this machine; Ctrl-C ends it")
 			return prog.servePage(c.Context(), listener, cfg)
 		},

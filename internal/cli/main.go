@@ -21,13 +21,15 @@ type program struct {
 	out, err io.Writer
 }
 
-// say writes a message in one line.
+// say writes a message, in one line.
 func (p program) say(format string, args ...any) {
 	_, _ = fmt.Fprintln(p.err, "bridge: "+humanize.Text(fmt.Sprintf(format, args...)))
 }
 
-// print writes data, a line.
-func (p program) print(args ...any) { _, _ = fmt.Fprintln(p.out, args...) }
+// print writes data for people, in one line.
+func (p program) print(format string, args ...any) {
+	_, _ = fmt.Fprintln(p.out, humanize.Text(fmt.Sprintf(format, args...)))
+}
 
 // output is standard output. When it can't be written, the command ends as after Ctrl-C, and fails
 // with that error: no command needs to look at it.
@@ -60,4 +62,32 @@ func shown(stream *os.File) io.Writer {
 		return humanize.NewTerminal(stream)
 	}
 	return stream
+}
+
+// maxInput bounds a file: the largest MAX_BODY_BYTES, as a log may write it.
+const maxInput = 256 << 20
+
+// readInput returns the content of a flag's file, of standard input for "-", nil for "".
+func (p program) readInput(flag, name string) ([]byte, error) {
+	in := p.in
+	switch name {
+	case "":
+		return nil, nil
+	case "-":
+	default:
+		file, err := os.Open(name)
+		if err != nil {
+			return nil, usagef("%s: %w", flag, err)
+		}
+		defer func() { _ = file.Close() }()
+		in = file
+	}
+	content, err := io.ReadAll(io.LimitReader(in, maxInput+1))
+	switch {
+	case err != nil:
+		return nil, usagef("%s: %w", flag, err)
+	case len(content) > maxInput:
+		return nil, usagef("%s: larger than any delivery, %d MiB", flag, maxInput>>20)
+	}
+	return content, nil
 }

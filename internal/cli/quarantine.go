@@ -78,7 +78,7 @@ why it was kept, its size, its id. Bodies are not read.`,
 				if asJSON {
 					_ = json.NewEncoder(prog.out).Encode(k)
 				} else {
-					prog.print(described(k))
+					prog.printKept(k)
 				}
 			}
 			return err
@@ -89,9 +89,8 @@ why it was kept, its size, its id. Bodies are not read.`,
 	return c
 }
 
-// described returns a line for people.
-func described(k quarantine.Kept) string {
-	return humanize.Text(fmt.Sprintf("%s  %s  %s  %d bytes  id %s", moment(k.Received, time.Now(), milliseconds), k.Endpoint, k.Reason, k.Size, k.ID))
+func (p program) printKept(k quarantine.Kept) {
+	p.print("%s  %s  %s  %d bytes  id %s", moment(k.Received, time.Now(), milliseconds), k.Endpoint, k.Reason, k.Size, k.ID)
 }
 
 func showCommand(prog program) *cobra.Command {
@@ -195,7 +194,7 @@ there, nothing is removed. Removed deliveries are printed as "bridge quarantine 
 				if err := s.Remove(context.WithoutCancel(ctx), k); err != nil {
 					return fmt.Errorf("dropping %s, after %d of %d: %w", humanize.Text(k.ID), i, len(chosen), err)
 				}
-				prog.print(described(k))
+				prog.printKept(k)
 			}
 			s.say("%d dropped", len(chosen))
 			return nil

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/relay"
@@ -104,7 +103,7 @@ func (r *releasing) all(ctx context.Context, chosen []quarantine.Kept) error {
 			failed++
 			became = "stays: " + because(err)
 		}
-		r.print(humanize.Text(k.ID + "  " + became))
+		r.print("%s  %s", k.ID, became)
 	}
 	r.say("%d released, %d stay", len(chosen)-failed, failed)
 	if failed > 0 {

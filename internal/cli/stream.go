@@ -4,13 +4,16 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"text/template"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/conf"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	"github.com/ade15e70/webhook-bridge/deploy/nats"
 	"github.com/ade15e70/webhook-bridge/internal/app"
 )
 
@@ -57,6 +60,7 @@ configuration, and --format nsc as commands of "nsc", for an operator that issue
 				streams = append(streams, dead)
 			}
 			all := wanted{streams, durable, cfg.StreamName, cfg.SubjectPrefix}
+			accounts := accountsFor(cfg.StreamName, cfg.SubjectPrefix, cfg.NATSJSDomain)
 			switch format {
 			case "nats":
 				return natsCommands.Execute(prog.out, all)
@@ -67,9 +71,6 @@ configuration, and --format nsc as commands of "nsc", for an operator that issue
 				encoder.SetEscapeHTML(false) // subjects end in >
 				encoder.SetIndent("", "  ")
 				return encoder.Encode(streams)
-			}
-			accounts := accountsFor(cfg.StreamName, cfg.SubjectPrefix, cfg.NATSJSDomain)
-			switch format {
 			case "accounts":
 				_, err := io.WriteString(prog.out, accounts)
 				return err
@@ -140,3 +141,35 @@ spec:
   deliverPolicy: all
   replayPolicy: instant
 {{end}}`))
+
+var quoted = regexp.MustCompile(`"[^"]*"`)
+
+// accountsFor returns the configuration of the account, for a stream, a prefix of subjects and a
+// JetStream domain, which may be "".
+func accountsFor(stream, prefix, domain string) string {
+	api := "$JS.API"
+	if domain != "" {
+		api = "$JS." + domain + ".API"
+	}
+	names := strings.NewReplacer("WEBHOOKS", stream, "webhooks", prefix, "$JS.API", api)
+	return quoted.ReplaceAllStringFunc(nats.Accounts, names.Replace)
+}
+
+// nscCommands writes the account and its users as commands of nsc. The operator has no permissions
+// of its own, which means all of the account's.
+func nscCommands(w io.Writer, accounts string) error {
+	parsed, err := conf.Parse("BRIDGE_PASSWORD: x\nOPERATOR_PASSWORD: x\n" + accounts)
+	if err != nil {
+		return fmt.Errorf("reading accounts: %w", err)
+	}
+	return nscTemplate.Execute(w, parsed["accounts"])
+}
+
+var nscTemplate = template.Must(template.New("nsc").Funcs(streamFunctions).Parse(
+	`{{range $account, $has := .}}nsc add account --name {{$account}}
+nsc edit account --name {{$account}} --js-enable 1
+{{range .users}}nsc add user --account {{$account}} --name {{.user}}
+{{- with .permissions}}{{range .publish}} \
+  --allow-pub {{quote .}}{{end}}{{range .subscribe}} \
+  --allow-sub {{quote .}}{{end}}{{end}}
+{{end}}{{end}}`))

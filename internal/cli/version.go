@@ -67,7 +67,7 @@ func versionCommand(prog program) *cobra.Command {
 			if asJSON {
 				return json.NewEncoder(prog.out).Encode(b)
 			}
-			prog.print(b)
+			prog.print("%s", b)
 			return nil
 		},
 	}
