@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
@@ -33,53 +32,47 @@ is 1. It can be drained again.`,
 		Example:           "  NATS_URL=nats://nats:4222 bridge spool drain /mnt/old/spool",
 		ValidArgsFunction: completeDirectory,
 		Args:              takes(1, 1, "the directory of a spool"),
-		RunE: func(c *cobra.Command, args []string) error {
+		PreRunE: func(_ *cobra.Command, args []string) error {
 			if patience <= 0 {
 				return usagef("--timeout: got %s; takes more than 0s", patience)
 			}
-			cfg, err := prog.load(ofDrain...)
-			if err != nil {
-				return err
+			if _, err := spool.Read(args[0], func(*spool.Record) error { return errSeen }); err != nil && !errors.Is(err, errSeen) {
+				return unreadableSpool(args[0], err) // opening would create it
 			}
-			return prog.drain(c.Context(), cfg, args[0], patience)
+			return nil
 		},
+		RunE: prog.withNATS(ofDrain, func(ctx context.Context, s *session, args []string) error {
+			return s.drain(ctx, args[0], patience)
+		}),
 	}
 	c.Flags().DurationVar(&patience, "timeout", time.Minute, "give up after so much time in which nothing could be delivered")
 	return c
 }
 
 // drain opens a spool and has a relay deliver it.
-func (p program) drain(ctx context.Context, cfg *config.Config, dir string, patience time.Duration) error {
-	if _, err := spool.Read(dir, func(*spool.Record) error { return errSeen }); err != nil && !errors.Is(err, errSeen) {
-		return unreadableSpool(dir, err) // opening would create it
-	}
-	session, err := p.connect(cfg)
-	if err != nil {
-		return err
-	}
-	session.js.Conn().Close()
-	log := telemetry.NewLogger(p.err, "console", "warn").Logger
-	s, err := spool.Open(spool.Config{Dir: dir, MaxBytes: math.MaxInt64 / 2, Log: log})
+func (s *session) drain(ctx context.Context, dir string, patience time.Duration) error {
+	log := telemetry.NewLogger(s.err, "console", "warn").Logger
+	from, err := spool.Open(spool.Config{Dir: dir, MaxBytes: math.MaxInt64 / 2, Log: log})
 	if err != nil {
 		return unreadableSpool(dir, err)
 	}
-	to, err := openPublisher(ctx, cfg)
+	to, err := openPublisher(ctx, s.cfg)
 	if err != nil {
-		return errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+		return errors.Join(err, from.Close(context.WithoutCancel(ctx)))
 	}
-	d := &draining{program: p, spool: s, outcomes: make(map[string]int)}
+	d := &draining{program: s.program, spool: from, outcomes: make(map[string]int)}
 	var kinds []publish.Kind
 	for kind := range publish.Kind(publish.Kinds) {
 		kinds = append(kinds, kind)
 	}
 	r := relay.Start(relay.Config{
-		Publisher: to, Spool: s, Kinds: kinds, Timeout: ackTimeout, Reach: reachOf(cfg, to.Window(publish.Event)),
+		Publisher: to, Spool: from, Kinds: kinds, Timeout: ackTimeout, Reach: reachOf(s.cfg, to.Window(publish.Event)),
 		RetrySetAside: retryEvery, Observer: d, Log: log, Now: time.Now,
 	})
 	d.wait(ctx, patience)
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
-	if err := errors.Join(r.Close(end), to.Close(end), s.Close(end)); err != nil {
+	if err := errors.Join(r.Close(end), to.Close(end), from.Close(end)); err != nil {
 		log.Warn("the end was not waited for", zap.Error(err)) // what isn't settled is delivered again
 	}
 	return d.end(ctx, dir)

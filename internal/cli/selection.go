@@ -41,8 +41,18 @@ func (s *selection) flags(c *cobra.Command, follow string) {
 
 // check checks the flags, and finds the times that they name.
 func (s *selection) check(now time.Time) (err error) {
-	if err := s.checkFilters(); err != nil {
-		return err
+	for _, p := range s.providers {
+		if providers.ByName(p) == nil {
+			return usagef("--provider: got %q; takes %s", p, inWords(providers.Names(), "or"))
+		}
+	}
+	for _, name := range s.events {
+		if name == "" || hasWildcard(name) && !server.IsValidSubject(name) {
+			return usagef("--event: got %q; takes an event's name such as invitee.accepted, with * for any one token, > at the end for any more", name)
+		}
+	}
+	if slices.Contains(slices.Concat(s.entities, s.users, s.ids), "") {
+		return usagef("--entity, --user and --id take an id, got none")
 	}
 	if s.sinceTime, err = parseTime("--since", s.since, now); err != nil {
 		return err
@@ -69,23 +79,6 @@ func (s *selection) section(cfg *config.Config) stream.Section {
 		part.Since = stream.Beginning
 	}
 	return part
-}
-
-func (s *selection) checkFilters() error {
-	for _, p := range s.providers {
-		if providers.ByName(p) == nil {
-			return usagef("--provider: got %q; takes %s", p, inWords(providers.Names(), "or"))
-		}
-	}
-	for _, name := range s.events {
-		if name == "" || hasWildcard(name) && !server.IsValidSubject(name) {
-			return usagef("--event: got %q; takes an event's name such as invitee.accepted, with * for any one token, > at the end for any more", name)
-		}
-	}
-	if slices.Contains(slices.Concat(s.entities, s.users, s.ids), "") {
-		return usagef("--entity, --user and --id take an id, got none")
-	}
-	return nil
 }
 
 // hasWildcard reports whether one of the tokens is a wildcard.

@@ -154,7 +154,7 @@ func TestSelection(t *testing.T) {
 		{selection{users: []string{"u"}}, accepted, false, "webhooks.>"},
 		{selection{users: []string{"u_1"}, events: []string{"a"}}, accepted, false, "webhooks.*.a"},
 	} {
-		if err := test.filter.checkFilters(); err != nil {
+		if err := test.filter.check(time.Now()); err != nil {
 			t.Errorf("%+v: %v", test.filter, err)
 		}
 		if test.filter.matches(&test.event) != test.matches {
@@ -172,7 +172,7 @@ func TestSelection(t *testing.T) {
 		{entities: []string{""}},
 		{users: []string{""}},
 	} {
-		if err := wrong.checkFilters(); err == nil {
+		if err := wrong.check(time.Now()); err == nil {
 			t.Errorf("%+v is taken", wrong)
 		}
 	}
