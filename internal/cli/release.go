@@ -71,10 +71,11 @@ type releasing struct {
 // all releases the deliveries and prints the outcomes. It verifies them twice: first for one look-up
 // that serves all, then one by one to publish, because together they may be too large for memory.
 func (r *releasing) all(ctx context.Context, chosen []quarantine.Kept) error {
-	ids := make(map[string]bool)
+	ids, unfit := make(map[string]bool), make(map[string]error)
 	var records []spool.Record
 	for _, k := range chosen {
-		if record, err := r.verify(ctx, k); err == nil {
+		record, err := r.verify(ctx, k)
+		if unfit[k.ID] = err; err == nil {
 			ids[record.ID], record.Data = true, nil
 			records = append(records, record)
 		}
@@ -88,7 +89,7 @@ func (r *releasing) all(ctx context.Context, chosen []quarantine.Kept) error {
 	for i, k := range chosen {
 		record, err := r.verify(ctx, k)
 		var known relay.Answer
-		if err = cmp.Or(err, unknown); err == nil {
+		if err = cmp.Or(unfit[k.ID], err, unknown); err == nil { // what was unfit then isn't looked up
 			known, err = r.lookup.Ask(ctx, []spool.Record{record})
 		}
 		if ctx.Err() != nil {
