@@ -42,34 +42,20 @@ func (o Object) Get(name string) stringify.Text {
 	return nil
 }
 
-// Set returns the object with the member set; a new one goes to the end.
-func (o Object) Set(name string, value []byte) Object {
+// Set returns the object with the value at a path such as data.id. It makes the objects on the way;
+// a new member goes to the end.
+func (o Object) Set(path string, value []byte) Object {
+	name, rest, isDeeper := strings.Cut(path, ".")
+	if isDeeper {
+		inner, _ := ParseObject(o.Get(name)) // nil: it is missing, or no object
+		value = inner.Set(rest, value).Text()
+	}
 	changed := slices.Clone(o)
 	if i := o.index(name); i >= 0 {
 		changed[i].Value = value
 		return changed
 	}
 	return append(changed, Member{name, value})
-}
-
-// has reports whether there is a value at a path such as data.id.
-func (o Object) has(path string) bool {
-	name, rest, isDeeper := strings.Cut(path, ".")
-	if isDeeper {
-		inner, _ := ParseObject(o.Get(name)) // nil: it is no object
-		return inner.has(rest)
-	}
-	return o.index(name) >= 0
-}
-
-// SetPath is Set with a path such as data.id. It makes the objects on the way.
-func (o Object) SetPath(path string, value []byte) Object {
-	name, rest, isDeeper := strings.Cut(path, ".")
-	if isDeeper {
-		inner, _ := ParseObject(o.Get(name)) // nil: it is missing, or no object
-		value = inner.SetPath(rest, value).Text()
-	}
-	return o.Set(name, value)
 }
 
 func (o Object) index(name string) int {

@@ -41,8 +41,10 @@ func (p *Provider) Renew(body []byte, t time.Time) ([]byte, error) {
 		written = Quoted(string(written))
 	}
 	for i, path := range p.Times {
-		if i == 0 || o.has(path) {
-			o = o.SetPath(path, written)
+		var times Paths
+		times.Add(path)
+		if i == 0 || times.Values(body)[0] != nil {
+			o = o.Set(path, written)
 		}
 	}
 	return o.Text(), nil
@@ -98,8 +100,9 @@ func Tamper(body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tampering with delivery: %w", err)
 	}
-	if data, err := ParseObject(o.Get("data")); err == nil {
-		return o.Set("data", data.Set("tampered", []byte("true")).Text()).Text(), nil
+	path := "tampered"
+	if o.Get("data").IsObject() {
+		path = "data.tampered"
 	}
-	return o.Set("tampered", []byte("true")).Text(), nil
+	return o.Set(path, []byte("true")).Text(), nil
 }

@@ -17,10 +17,6 @@ const (
 	inviteeID
 	referrer
 	referrerID
-	inviteeReward
-	inviteeRewardID
-	referrerReward
-	referrerRewardID
 )
 
 const (
@@ -29,20 +25,20 @@ const (
 )
 
 var shape = verify.Shape{
-	name:             {Path: "name", MayBe: verify.String},
-	entity:           {Path: "entity", MayBe: verify.String},
-	entityID:         {Path: "entityId", MayBe: anID},
-	timestamp:        {Path: "timestamp", MayBe: verify.Number},
-	data:             {Path: "data", MayBe: verify.Composite},
-	campaignID:       {Path: "data.campaignId", MayBe: anID},
-	invitee:          {Path: "data.invitee", MayBe: anObject},
-	inviteeID:        {Path: "data.invitee.id", MayBe: anID},
-	referrer:         {Path: "data.referrer", MayBe: anObject},
-	referrerID:       {Path: "data.referrer.id", MayBe: anID},
-	inviteeReward:    {Path: "data.inviteeReward", MayBe: anObject},
-	inviteeRewardID:  {Path: "data.inviteeReward.id", MayBe: anID},
-	referrerReward:   {Path: "data.referrerReward", MayBe: anObject},
-	referrerRewardID: {Path: "data.referrerReward.id", MayBe: anID},
+	name:       {Path: "name", MayBe: verify.String},
+	entity:     {Path: "entity", MayBe: verify.String},
+	entityID:   {Path: "entityId", MayBe: anID},
+	timestamp:  {Path: "timestamp", MayBe: verify.Number},
+	data:       {Path: "data", MayBe: verify.Composite},
+	campaignID: {Path: "data.campaignId", MayBe: anID},
+	invitee:    {Path: "data.invitee", MayBe: anObject},
+	inviteeID:  {Path: "data.invitee.id", MayBe: anID},
+	referrer:   {Path: "data.referrer", MayBe: anObject},
+	referrerID: {Path: "data.referrer.id", MayBe: anID},
+	{Path: "data.inviteeReward", MayBe: anObject},
+	{Path: "data.inviteeReward.id", MayBe: anID},
+	{Path: "data.referrerReward", MayBe: anObject},
+	{Path: "data.referrerReward.id", MayBe: anID},
 }
 
 // drift returns the first member that isn't as documented. Of any event it is known that data has

@@ -23,11 +23,6 @@ const (
 	foreignUserID
 	userID
 	id
-	flowID
-	userSlug
-	inner
-	blocked
-	hidden
 )
 
 const (
@@ -51,11 +46,11 @@ var shape = verify.Shape{
 	foreignUserID: {Path: "data.foreignUserId", MayBe: aText},
 	userID:        {Path: "data.userId", MayBe: verify.Number | aText},
 	id:            {Path: "data.id", MayBe: aText},
-	flowID:        {Path: "data.flowId", MayBe: aText},
-	userSlug:      {Path: "data.userSlug", MayBe: aText},
-	inner:         {Path: "data.data", MayBe: verify.Composite | aText},
-	blocked:       {Path: "data.blocked", MayBe: aBoolean},
-	hidden:        {Path: "data.hidden", MayBe: aBoolean},
+	{Path: "data.flowId", MayBe: aText},
+	{Path: "data.userSlug", MayBe: aText},
+	{Path: "data.data", MayBe: verify.Composite | aText},
+	{Path: "data.blocked", MayBe: aBoolean},
+	{Path: "data.hidden", MayBe: aBoolean},
 }
 
 // drift returns the first member that isn't as documented. Of other events than those of flow

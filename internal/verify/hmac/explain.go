@@ -129,23 +129,20 @@ func proven(code, says, do string) verify.Finding {
 
 // keys returns what a secret is in other encodings.
 func (s *scheme) keys(given secret.Secret) (all []verify.Guess[secret.Secret]) {
-	set := cmp.Or(s.settings.SecretEncoding, "text")
-	add := func(encoding string, key secret.Secret) {
-		all = append(all, verify.Guess[secret.Secret]{
-			Value: key, Cause: proven("secret_encoding", "as "+encoding+", and SECRET_ENCODING is "+set, "set SECRET_ENCODING="+encoding),
-		})
-	}
+	set := cmp.Or(s.settings.SecretEncoding, textSecret)
+	texts := []string{string(given.Key())} // as it may be set
 	switch set {
 	case base64Secret:
 		text := base64.StdEncoding.EncodeToString(given.Key())
-		add("text", secret.New(text))
-		add("text", secret.New("whsec_"+text))
+		texts = []string{text, "whsec_" + text}
 	case hexSecret:
-		add("text", secret.New(hex.EncodeToString(given.Key())))
-	default:
-		for _, encoding := range []string{base64Secret, hexSecret} {
-			if decoded, err := decodeSecret(given, encoding); err == nil {
-				add(encoding, decoded)
+		texts = []string{hex.EncodeToString(given.Key())}
+	}
+	for _, text := range texts {
+		for _, e := range []string{textSecret, base64Secret, hexSecret} {
+			if key, err := decodeSecret(secret.New(text), e); e != set && err == nil {
+				cause := proven("secret_encoding", "as "+e+", and SECRET_ENCODING is "+set, "set SECRET_ENCODING="+e)
+				all = append(all, verify.Guess[secret.Secret]{Value: key, Cause: cause})
 			}
 		}
 	}
@@ -156,11 +153,11 @@ func (s *scheme) keys(given secret.Secret) (all []verify.Guess[secret.Secret]) {
 // it is with another form of the time or of the body; one difference at a time.
 func (s *scheme) texts(d *delivery, raw []byte) (all []verify.Guess[[][]byte]) {
 	add := func(template, stamp string, cause verify.Finding, body ...[]byte) {
-		parts, err := signedParts(template)
+		parts, err := s.parse(template)
 		if err != nil {
 			return
 		}
-		if text, ok := d.fill(parts, stamp, body...); ok {
+		if text, err := d.text(parts, stamp, body...); err == nil {
 			all = append(all, verify.Guess[[][]byte]{Value: text, Cause: cause})
 		}
 	}
@@ -198,27 +195,6 @@ func (d *delivery) sent() string {
 		}
 	}
 	return sent
-}
-
-// fill returns a text from its parts; ok is false if one is missing.
-func (d *delivery) fill(parts []part, stamp string, of ...[]byte) (text [][]byte, ok bool) {
-	for _, p := range parts {
-		value := p.text
-		switch p.kind {
-		case body:
-			text = append(text, of...)
-			continue
-		case timestamp:
-			value = stamp
-		case header:
-			value = d.r.Header.Get(p.text)
-		}
-		if value == "" {
-			return nil, false
-		}
-		text = append(text, []byte(value))
-	}
-	return text, true
 }
 
 // inOtherUnit reports whether the time is about now if it is read in another unit than the one that

@@ -50,32 +50,34 @@ func (d *delivery) stamp() string {
 	return text
 }
 
-// text returns the signed text, with a part for each of the template. A value that is missing or
-// occurs twice counts as a missing signature.
+// text returns the signed text.
 func (s *scheme) text(r verify.Request) ([][]byte, error) {
 	d := delivery{scheme: s, r: &r}
-	text := make([][]byte, len(s.signed))
-	for i, p := range s.signed {
-		value := ""
+	return d.text(s.signed, d.stamp(), r.Raw)
+}
+
+// text returns the text of a template, with a part for each of its parts. A value that is missing or
+// occurs twice counts as a missing signature.
+func (d *delivery) text(parts []part, stamp string, of ...[]byte) ([][]byte, error) {
+	text := make([][]byte, 0, len(parts))
+	for i, p := range parts {
+		value := p.text
 		switch p.kind {
-		case literal:
-			text[i] = []byte(p.text)
-			continue
 		case body:
-			text[i] = r.Raw
+			text = append(text, of...)
 			continue
 		case header:
 			value, _ = d.at(source{header: p.text})
 		case timestamp:
-			value = d.stamp()
+			value = stamp
 		}
 		switch {
 		case value == "":
 			return nil, verify.NoSignature
-		case !s.ends(value, i), p.kind == timestamp && !s.isTime(value):
+		case p.kind != literal && !ends(value, parts[i+1:]), p.kind == timestamp && !d.isTime(value):
 			return nil, verify.MalformedSignature
 		}
-		text[i] = []byte(value)
+		text = append(text, []byte(value))
 	}
 	return text, nil
 }
@@ -89,22 +91,18 @@ func (s *scheme) isTime(value string) bool {
 	return ok
 }
 
-// parse reads a time. A number has digits only: none of these vendors writes a sign or an exponent.
-func (s *scheme) parse(stamp string) (t time.Time, written string, ok bool) {
+// ends reports whether the text that comes next occurs first at the end of the value, so that the
+// value can't be split elsewhere.
+func ends(value string, next []part) bool {
+	return len(next) == 0 || next[0].kind != literal || strings.Index(value+next[0].text, next[0].text) == len(value)
+}
+
+// when reads a time. A number has digits only: none of these vendors writes a sign or an exponent.
+func (s *scheme) when(stamp string) (t time.Time, written string, ok bool) {
 	if s.unit != verify.DateTime && strings.Trim(stamp, "0123456789.") != "" {
 		return t, "", false
 	}
 	return s.unit.Parse(stamp)
-}
-
-// ends reports whether the text after part i occurs first at the end of its value, so that the
-// value can't be split elsewhere.
-func (s *scheme) ends(value string, i int) bool {
-	if i+1 == len(s.signed) || s.signed[i+1].kind != literal {
-		return true
-	}
-	next := s.signed[i+1].text
-	return strings.Index(value+next, next) == len(value)
 }
 
 // read reads the claims of an authentic delivery.
@@ -114,7 +112,7 @@ func (s *scheme) read(r verify.Request, c verify.Claims, m, _ []stringify.Text) 
 	c.UserID, _ = d.first(s.users)
 	isTimed := true
 	if s.timed {
-		c.Occurred, c.Time, isTimed = s.parse(d.stamp())
+		c.Occurred, c.Time, isTimed = s.when(d.stamp())
 	}
 	var err error
 	switch c.Name, err = d.first(s.events); {

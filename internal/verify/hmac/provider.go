@@ -49,9 +49,7 @@ func configure(p verify.Provider, endpoint string, set verify.Settings) (*verify
 	if s.takesForms() {
 		p.Unwrap = unwrap
 	}
-	if with.SecretEncoding == base64Secret || with.SecretEncoding == hexSecret {
-		p.Key = func(k secret.Secret) (secret.Secret, error) { return decodeSecret(k, with.SecretEncoding) }
-	}
+	p.Key = func(k secret.Secret) (secret.Secret, error) { return decodeSecret(k, with.SecretEncoding) }
 	return &p, nil
 }
 
@@ -66,8 +64,9 @@ func over(s, set verify.Settings) verify.Settings {
 	return s
 }
 
-// The values of SECRET_ENCODING, besides text.
+// The values of SECRET_ENCODING. Unset it is text.
 const (
+	textSecret   = "text"
 	base64Secret = "base64"
 	hexSecret    = "hex"
 )
@@ -76,7 +75,10 @@ const (
 func decodeSecret(k secret.Secret, encoding string) (secret.Secret, error) {
 	text := string(k.Key())
 	decode := hex.DecodeString
-	if encoding == base64Secret {
+	switch encoding {
+	case textSecret, "":
+		return k, nil
+	case base64Secret:
 		text = strings.TrimRight(strings.TrimPrefix(text, "whsec_"), "=")
 		decode = verify.Alphabet(text).DecodeString
 	}
@@ -98,10 +100,10 @@ func (s *scheme) compose(event, id string, data stringify.Text) []byte {
 		panic(err)
 	}
 	if path, ok := pathOf(s.settings.Event); ok {
-		o = o.SetPath(path, verify.Quoted(event))
+		o = o.Set(path, verify.Quoted(event))
 	}
 	if path, ok := pathOf(s.settings.EventID); ok {
-		o = o.SetPath(path, verify.Quoted("evt_"+id))
+		o = o.Set(path, verify.Quoted("evt_"+id))
 	}
 	return o.Text()
 }

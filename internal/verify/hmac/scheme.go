@@ -63,9 +63,15 @@ func compile(s verify.Settings) (*scheme, []verify.SettingProblem) {
 	c.wrong("SIGNATURE_HEADER", err)
 	c.format, err = parseFormat(s.SignatureFormat)
 	c.wrong("SIGNATURE_FORMAT", err)
-	c.signed, err = signedParts(s.Signed)
-	c.wrong("SIGNED", err)
 	c.readTime(s)
+	c.signed, err = c.parse(s.Signed)
+	c.wrong("SIGNED", err)
+	if slices.ContainsFunc(c.signed, func(p part) bool { return p.kind == timestamp }) {
+		c.covers = wholePayload
+		if !c.timed {
+			c.wrong("TIMESTAMP", errors.New("SIGNED has {timestamp}, so TIMESTAMP must have its place"))
+		}
+	}
 	if c.events, err = parseSources(s.Event, &c.paths); s.Event == "" {
 		err = errors.New("it is not set")
 	}
@@ -86,7 +92,7 @@ func compile(s verify.Settings) (*scheme, []verify.SettingProblem) {
 	return &c.scheme, nil
 }
 
-// readTime parses the place of the time, and finds out what signs it.
+// readTime parses the place of the time.
 func (c *compiler) readTime(s verify.Settings) {
 	c.unit = verify.Unit(cmp.Or(s.TimestampUnit, string(verify.Seconds)))
 	c.timed, c.covers = s.Timestamp != "", Body
@@ -109,23 +115,6 @@ func (c *compiler) readTime(s verify.Settings) {
 	if c.time.isSet && c.time.header == c.header {
 		c.wrong("TIMESTAMP", errors.New("that is the header of the signature: signature"))
 	}
-	found := false
-	for i, p := range c.signed {
-		switch {
-		case p.kind == header && p.text == c.header:
-			c.wrong("SIGNED", at1(p.position, "a signature doesn't sign itself"))
-		case p.kind == timestamp && !c.timed:
-			c.wrong("TIMESTAMP", errors.New("SIGNED has {timestamp}, so TIMESTAMP must have its place"))
-		case p.kind == timestamp && c.unit != verify.DateTime && i > 0 && c.signed[i-1].kind == header:
-			c.wrong("SIGNED", at1(p.position, "text is needed before a time in "+string(c.unit)+", or the signed text could be split in two ways"))
-		case p.kind == timestamp, p.kind == header && p.text == c.time.header:
-			if found {
-				c.wrong("SIGNED", at1(p.position, "the time is there already"))
-			}
-			c.signed[i] = part{kind: timestamp, position: p.position}
-			c.covers, found = wholePayload, true
-		}
-	}
 }
 
 // readIDs parses the places of the event's id. It ignores those that aren't signed: with one
@@ -147,19 +136,18 @@ func (c *compiler) readIDs(list string) {
 
 // listHeaders lists the headers in use.
 func (c *compiler) listHeaders() {
-	add := func(name string) {
-		if name != "" && !slices.Contains(c.headers, name) {
-			c.headers = append(c.headers, name)
-		}
-	}
-	add(c.header)
-	add(c.time.header)
+	names := []string{c.header, c.time.header}
 	for _, p := range c.signed {
 		if p.kind == header {
-			add(p.text)
+			names = append(names, p.text)
 		}
 	}
 	for _, e := range c.events {
-		add(e.header)
+		names = append(names, e.header)
+	}
+	for _, name := range names {
+		if name != "" && !slices.Contains(c.headers, name) {
+			c.headers = append(c.headers, name)
+		}
 	}
 }

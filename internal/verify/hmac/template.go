@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
 // kind is the kind of a part of a template.
@@ -76,38 +78,46 @@ func placeholder(name string, position int) (part, error) {
 // at1 is an error at a place in a setting, counted from 1.
 func at1(position int, what string) error { return fmt.Errorf("at character %d: %s", position, what) }
 
-// signedParts reads SIGNED. The text that it describes can be taken apart in one way only:
+// parse reads SIGNED. The text that it describes can be taken apart in one way only:
 //   - the body is there, whole and once. One JSON object can't be the beginning or the end of
 //     another one, so nothing can be moved between it and what stands next to it;
 //   - between two other parts stands text, and a value that holds the text behind it is refused
-//     when it comes (see scheme.ends), so nothing can be moved from one to the other. A time in
-//     RFC 3339 needs no text before it: where its four digits of a year begin is plain.
-func signedParts(template string) ([]part, error) {
+//     when it comes (see ends), so nothing can be moved from one to the other. A time in RFC 3339
+//     needs no text before it: where its four digits of a year begin is plain.
+func (s *scheme) parse(template string) ([]part, error) {
 	parts, err := split(template)
 	if err != nil {
 		return nil, err
 	}
 	seen := make(map[part]bool)
-	for i, p := range parts {
-		of := part{kind: p.kind, text: p.text}
+	before := part{kind: literal}
+	for i := range parts {
+		p := &parts[i]
+		if p.kind == header && p.text == s.time.header {
+			*p = part{kind: timestamp, position: p.position}
+		}
+		is := part{kind: p.kind, text: p.text}
 		switch {
-		case p.kind == literal:
-			continue
-		case p.kind == mac:
+		case p.kind == mac, p.kind == header && p.text == s.header:
 			return nil, at1(p.position, "a signature doesn't sign itself")
-		case seen[of]:
+		case p.kind != literal && seen[is]:
 			return nil, at1(p.position, "this is there already")
-		case i > 0 && p.kind == timestamp && parts[i-1].kind == header: // see compiler.readTime
-		case i > 0 && p.kind != body && parts[i-1].kind != body && parts[i-1].kind != literal:
+		case p.kind == timestamp && before.kind == header && s.unit == verify.DateTime:
+		case p.kind == timestamp && before.kind == header:
+			return nil, at1(p.position, "text is needed before a time in "+string(s.unit)+", or the signed text could be split in two ways")
+		case isValue(*p) && isValue(before):
 			return nil, at1(p.position, "text is needed before this, or the signed text could be split in two ways")
 		}
-		seen[of] = true
+		seen[is], before = true, *p
 	}
 	if !seen[part{kind: body}] {
 		return nil, errors.New("{body} is missing: a body that isn't signed proves nothing")
 	}
 	return parts, nil
 }
+
+// isValue reports whether a part is a value from outside the body.
+func isValue(p part) bool { return p.kind == timestamp || p.kind == header }
 
 // reserved lists headers of the connection or of proxies, which may change or remove them, and
 // headers with credentials, which quarantine would keep.
