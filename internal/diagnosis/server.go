@@ -48,7 +48,10 @@ func (d *diagnoser) ask(request Delivery, received time.Time) (a answer) {
 		close(served)
 	}()
 	go func() { _, _ = here.Write(request.Append(nil)) }() // the answer may come before all is written
-	go func() { _, _ = io.Copy(io.Discard, here) }()
+	go func() {
+		_, _ = io.Copy(io.Discard, here)
+		one.take(answer{outcome: "closed"}) // without an answer
+	}()
 	a = <-one
 	_ = here.Close()
 	_ = server.Close()

@@ -284,8 +284,9 @@ func (c *conn) Write(p []byte) (int, error) {
 	if c.refused.Load() {
 		return len(p), nil
 	}
-	if status, ok := bytes.CutPrefix(p, []byte("HTTP/1.1 ")); ok && len(status) > 3 && !c.isHandling() && !c.reported.Swap(true) {
-		c.limiter.refuse(c, cmp.Or(ownAnswers[string(status[:3])], Malformed), string(p))
+	const status = len("HTTP/1.x ") // net/http answers HTTP/1.0 in kind
+	if bytes.HasPrefix(p, []byte("HTTP/1.")) && len(p) > status+3 && !c.isHandling() && !c.reported.Swap(true) {
+		c.limiter.refuse(c, cmp.Or(ownAnswers[string(p[status:status+3])], Malformed), string(p))
 	}
 	if err := c.passWriteDeadline(); err != nil {
 		return 0, err

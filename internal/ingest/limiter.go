@@ -249,6 +249,7 @@ func (c *conn) rest() {
 func (l *ConnLimiter) refuse(c *conn, r ConnRefusal, answer string) {
 	if l.report != nil {
 		line, _, _ := strings.Cut(answer, "\r\n")
-		l.report(RefusedConn{r, c.raw.RemoteAddr().String(), strings.TrimPrefix(line, "HTTP/1.1 ")})
+		_, status, _ := strings.Cut(line, " ")
+		l.report(RefusedConn{r, c.raw.RemoteAddr().String(), status})
 	}
 }
