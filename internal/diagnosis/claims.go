@@ -11,6 +11,33 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
+// request returns the request to the provider to verify the delivery.
+func (d *diagnoser) request(b body) verify.Request {
+	return d.at.Request(d.Delivery.header(), b.raw, b.text, d.received(verify.Claims{}))
+}
+
+// verify has the provider verify the delivery. Its refusal doesn't depend on the time.
+func (d *diagnoser) verify(b body) (verify.Claims, error) {
+	if b.text == nil {
+		return verify.Claims{}, b.err
+	}
+	r := d.request(b)
+	r.Untimed = true
+	return d.at.Provider.Verify(r)
+}
+
+// received returns when the delivery was received. If that isn't known, an old delivery is judged as
+// if it had come at the last moment.
+func (d *diagnoser) received(c verify.Claims) time.Time {
+	if !d.Received.IsZero() {
+		return d.Received
+	}
+	if w := d.windowOf(c); w != nil && !w.IsEmpty() && d.Now.After(w.To) {
+		return w.To
+	}
+	return d.Now
+}
+
 // windowOf returns when an authentic delivery is accepted, or nil if its time was not read.
 func (d *diagnoser) windowOf(c verify.Claims) *verify.Window {
 	if c.Occurred.IsZero() {
@@ -22,37 +49,40 @@ func (d *diagnoser) windowOf(c verify.Claims) *verify.Window {
 
 // examineClaims describes a delivery whose signature is right: what is unsigned, its time, and why
 // it is refused.
-func (d *diagnoser) examineClaims(a answer) {
-	position := a.claims.Secret
-	d.report.Scheme, d.report.Secret = a.claims.Scheme, &position
+func (d *diagnoser) examineClaims(c verify.Claims, refusal error) {
+	d.report.Scheme, d.report.Secret = c.Scheme, &c.Secret
 	asSent := ""
-	if a.claims.AsSent {
+	if c.AsSent {
 		asSent = ", over what was sent and not over its canonical form"
 	}
-	d.step("verified", "by scheme %s with secret %d of %s%s", a.claims.Scheme, position, d.at.SecretsFrom, asSent)
+	d.step("verified", "by scheme %s with secret %d of %s%s", c.Scheme, c.Secret, d.at.SecretsFrom, asSent)
 	if !d.isDescribed() {
-		d.step("unsigned", "%s", d.unsigned(a.claims.Scheme))
+		d.step("unsigned", "%s", d.unsigned(c.Scheme))
 	}
-	d.examineTime(a)
+	before := d.report.Causes
+	d.examineTime(c)
 	switch {
-	case errors.Is(a.err, verify.Contradiction):
-		d.cause(proven("contradiction", a.err.Error(), "unless QUARANTINE=false it is in quarantine. Either somebody has changed a captured delivery, or the vendor has a new kind of event: report that"))
-	case errors.Is(a.err, verify.Unreadable):
-		d.cause(proven("unreadable", a.err.Error(), "the vendor has changed something, or this is its dashboard's test: nothing is wrong with the secret"))
-	case a.err == nil && d.at.Scheme == verify.Auto:
-		d.step("advice", "set %sSIGNATURE=%s to allow only what this vendor sends", d.at.Prefix, a.claims.Scheme)
+	case errors.Is(refusal, verify.Contradiction):
+		d.cause(proven("contradiction", refusal.Error(), "unless QUARANTINE=false it is in quarantine. Either somebody has changed a captured delivery, or the vendor has a new kind of event: report that"))
+	case errors.Is(refusal, verify.Unreadable):
+		d.cause(proven("unreadable", refusal.Error(), "the vendor has changed something, or this is its dashboard's test: nothing is wrong with the secret"))
+	case len(d.report.Causes) == len(before) && d.at.Scheme == verify.Auto:
+		d.step("advice", "set %sSIGNATURE=%s to allow only what this vendor sends", d.at.Prefix, c.Scheme)
+	}
+	if len(d.report.Causes) > len(before) && len(d.settings.Causes) > 0 { // they tell more
+		d.report.Causes = append(before, d.settings.Causes...)
 	}
 }
 
 // examineTime describes the delivery's age, or when it must have been received.
-func (d *diagnoser) examineTime(a answer) {
-	w, occurred := a.window, a.claims.Occurred
-	if w == nil { // the bridge refuses it before
+func (d *diagnoser) examineTime(c verify.Claims) {
+	w, occurred := d.windowOf(c), c.Occurred
+	if w == nil { // it has none, or is refused before
 		return
 	}
 	accepted := moment(w.From) + " to " + moment(w.To)
 	if w.IsEmpty() {
-		created, name := a.claims.Created, d.at.Provider.SignedTime
+		created, name := c.Created, d.at.Provider.SignedTime
 		d.step("time", "it says %s, and its signed %s %s: it is never accepted", moment(occurred), name, moment(created))
 		d.cause(proven(
 			"stale", "its "+name+" is older than its time by "+long(occurred.Sub(created))+", more than "+d.at.Prefix+"TOLERANCE",

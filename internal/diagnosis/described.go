@@ -13,11 +13,7 @@ func (d *diagnoser) isDescribed() bool { return d.at.Provider.Explain != nil }
 // examineSettings adds a step for each part of what the settings say is signed. It returns the
 // signatures.
 func (d *diagnoser) examineSettings(b body) (all []signature) {
-	received := d.Received
-	if received.IsZero() {
-		received = d.Now
-	}
-	d.settings = d.at.Provider.Explain(d.at.Request(d.Delivery.header(), b.raw, b.text, received))
+	d.settings = d.at.Provider.Explain(d.request(b))
 	for _, text := range d.settings.Steps {
 		d.step("signed", "%s", d.settingsNamed(text))
 	}

@@ -92,16 +92,15 @@ func Diagnose(c Case) (Report, error) {
 		signatures = d.examineSignatures(body)
 		d.examineTexts(body)
 	}
-	answer := d.examineAnswer()
-	ofRequest := d.report.Causes
-	switch {
-	case verify.IsAuthentic(answer.err) || answer.claims.Scheme != "":
-		d.examineClaims(answer)
-		if !d.report.Accepted && len(d.settings.Causes) > 0 { // they tell more than those of the time
-			d.report.Causes = append(ofRequest, d.settings.Causes...)
-		}
-	case answer.err != nil:
-		d.explain(answer.err, body, signatures)
+	claims, refusal := d.verify(body)
+	d.examineAnswer(d.received(claims))
+	if claims.Scheme == "" {
+		d.explain(refusal, body, signatures)
+	} else {
+		d.examineClaims(claims, refusal)
+	}
+	if !d.report.Accepted && len(d.report.Causes) == 0 {
+		d.cause(proven("refused", "the outcome is "+d.report.Outcome, "see docs/operations.md for what each outcome means"))
 	}
 	return d.report, nil
 }

@@ -45,8 +45,6 @@ func (d *diagnoser) explain(refusal error, b body, signatures []signature) {
 			"data_shape", "data is missing or empty, and it is all that is signed: such a delivery, a dashboard's test as a rule, can't be verified under scheme "+d.at.Scheme,
 			"cause a real event at the vendor and capture that",
 		))
-	default:
-		d.cause(proven("refused", refusal.Error(), "see docs/operations.md for what each outcome means"))
 	}
 }
 

@@ -113,3 +113,12 @@ func TestThen(t *testing.T) {
 		t.Errorf("%+v", r.Causes)
 	}
 }
+
+// A delivery that is stale and can't be read either is refused with a cause.
+func TestStaleAndUnreadable(t *testing.T) {
+	r := asked(t, "flock", `{"data":{"a":1},"timestamp":17}`, marked, `17{"a":1}`, marked)
+	check(t, "no name", r, "unreadable", "it has no name")
+	if r.Outcome != "stale" {
+		t.Errorf("%+v", r)
+	}
+}

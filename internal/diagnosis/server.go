@@ -12,7 +12,6 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
 // answer is the bridge's answer to a delivery.
@@ -20,15 +19,12 @@ type answer struct {
 	status  int
 	code    string
 	outcome string
-	err     error
 	refused *ingest.RefusedConn // refused before it is a request; only status and outcome are set besides
-	claims  verify.Claims
-	window  *verify.Window // in which it is accepted, if it is authentic and tells its time
 }
 
 // ask sends a request to the bridge's own server, over a connection in memory, as if it were
 // received at that time.
-func (d *diagnoser) ask(request Delivery, received time.Time) (a answer) {
+func (d *diagnoser) ask(request Delivery, received time.Time) answer {
 	one := make(observer, 1)
 	c := ingest.Config{
 		SubjectPrefix: "webhooks", MaxBodyBytes: d.MaxBodyBytes, MaxInFlightBytes: 1 << 40, Quarantine: d.Quarantine,
@@ -52,15 +48,10 @@ func (d *diagnoser) ask(request Delivery, received time.Time) (a answer) {
 		_, _ = io.Copy(io.Discard, here)
 		one.take(answer{outcome: "closed"}) // without an answer
 	}()
-	a = <-one
+	a := <-one
 	_ = here.Close()
 	_ = server.Close()
 	<-served
-	if a.outcome == string(publish.Kept) { // without the reason
-		without := *d
-		without.Quarantine = false
-		a.err = without.ask(request, received).err
-	}
 	return a
 }
 
@@ -68,7 +59,7 @@ func (d *diagnoser) ask(request Delivery, received time.Time) (a answer) {
 type observer chan answer
 
 func (o observer) Observe(r *ingest.Record) {
-	a := answer{status: http.StatusOK, outcome: r.Outcome, err: r.Err, claims: r.Claims}
+	a := answer{status: http.StatusOK, outcome: r.Outcome}
 	for _, row := range ingest.Refusals {
 		if row.Outcome == r.Outcome {
 			a.status, a.code = row.Status, row.Code
