@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strconv"
 
@@ -75,33 +76,34 @@ func members(text stringify.Text) verify.Object {
 const maxMembers = 32
 
 // bodies returns the body as captured, and as it may have been sent.
-func (b body) bodies() []body {
-	all := []body{b}
-	add := func(raw []byte, c Cause) {
-		if raw == nil || bytes.Equal(raw, b.raw) {
+func (b body) bodies() iter.Seq[body] {
+	return func(yield func(body) bool) {
+		if !yield(b) {
 			return
 		}
-		text, err := stringify.Parse(raw)
-		if errors.Is(err, stringify.ErrSyntax) { // once more is enough: a log's escapes around another's
-			raw = unquote(raw)
-			text, err = stringify.Parse(raw)
+		for raw, c := range others(repairs, string(b.raw)) {
+			text, err := stringify.Parse([]byte(raw))
+			if errors.Is(err, stringify.ErrSyntax) { // once more is enough: a log's escapes around another's
+				raw = unquote(raw)
+				text, err = stringify.Parse([]byte(raw))
+			}
+			c.Says = "the signature is right for the body " + c.Says
+			if err == nil && text.IsObject() && !yield(body{[]byte(raw), text, nil, []Cause{c}}) {
+				return
+			}
 		}
-		if err == nil && text.IsObject() {
-			all = append(all, body{raw, text, nil, []Cause{c}})
-		}
-	}
-	for _, r := range repairs {
-		add(r.undo(b.raw), r.cause)
-	}
-	list := members(b.text)
-	for i, m := range list {
+		list := members(b.text)
 		if len(list) > maxMembers {
-			break
+			return
 		}
-		add(slices.Delete(slices.Clone(list), i, i+1).Text(), proven(
-			"added_member", "the signature is right for the body without its member "+humanize.Text(m.Name),
-			"something on the way adds the member: have it pass on the bytes",
-		))
+		for i, m := range list {
+			rest := slices.Delete(slices.Clone(list), i, i+1).Text()
+			if !yield(body{rest, rest, nil, []Cause{proven(
+				"added_member", "the signature is right for the body without its member "+humanize.Text(m.Name),
+				"something on the way adds the member: have it pass on the bytes",
+			)}}) {
+				return
+			}
+		}
 	}
-	return all
 }

@@ -62,11 +62,21 @@ func (d *diagnoser) explainBody(b body) {
 		cause("too_deep", err.Error(), "no vendor can have signed it")
 	case errors.Is(err, stringify.ErrUTF8):
 		cause("not_utf8", "the body is not UTF-8", "a proxy or the capture has converted or cut it")
-	case slices.ContainsFunc(b.bodies(), func(other body) bool { return len(other.causes) > 0 }):
+	case b.isRepairable():
 		cause("not_json", "the body isn't JSON as it stands here; it is once it is unescaped or taken out of what is around it, but none of the secrets signed that either", "capture the body as it was sent, byte for byte")
 	default:
 		cause("not_json", "the body is "+err.Error(), "the capture is incomplete, or a proxy has changed the body: compare its length with Content-Length")
 	}
+}
+
+// isRepairable reports whether the body is JSON once something is undone.
+func (b body) isRepairable() bool {
+	for other := range b.bodies() {
+		if len(other.causes) > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // explainShape adds the cause of a body that looks like another vendor's.

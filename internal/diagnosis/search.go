@@ -63,7 +63,7 @@ func (d *diagnoser) search(b body, signatures []signature) (found, bool) {
 	keys := d.keys()
 	work := 0
 	for assumptions := range 4 {
-		for _, body := range b.bodies() {
+		for body := range b.bodies() {
 			for _, text := range d.texts(body) {
 				for _, key := range keys {
 					assumed := len(body.causes) + len(key.causes) + d.schemeCost(text, key)

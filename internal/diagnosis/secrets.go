@@ -19,17 +19,6 @@ type key struct {
 	causes []Cause  // of the difference from the secret as set
 }
 
-// reading is another way to read a secret's text.
-type reading struct {
-	code, says, do string
-	read           func(text string) []string // the secrets in it
-}
-
-// one returns the reading of a text as one secret.
-func one(read func(text string) string) func(string) []string {
-	return func(text string) []string { return []string{read(text)} }
-}
-
 // label matches a name before a secret, as in an env file or YAML.
 var label = regexp.MustCompile(`^(?:export +)?[A-Za-z_][A-Za-z0-9_-]*(?:=|: +)`)
 
@@ -43,20 +32,9 @@ var secretReadings = []reading{
 	{"secret_escaped", "without the backslashes in it", "a shell or a file has kept a backslash before $ or !: quote the secret with ' and leave it as the vendor shows it", one(func(s string) string { return strings.ReplaceAll(s, `\`, "") })},
 	{"secret_dollar", "with one $ where it has two", "only Compose files and Makefiles want $ doubled: write it once", one(func(s string) string { return strings.ReplaceAll(s, "$$", "$") })},
 	{"secret_percent", "once its % escapes are undone", "set it as the vendor shows it", one(unescaped)},
-	{"secret_invisible", "without the white space and the characters in it that can't be seen", "copy it anew, by hand if need be", one(func(s string) string {
-		return strings.Map(func(r rune) rune {
-			if unicode.IsSpace(r) || !unicode.IsPrint(r) {
-				return -1
-			}
-			return r
-		}, s)
-	})},
-	{"secret_line_end", "with a line break or a blank behind it", "the vendor's own secret ends with one: make a new secret", func(s string) []string {
-		return []string{s + "\n", s + "\r\n", s + " "}
-	}},
-	{"secret_case", "in lower or in upper case", "copy it as it is: capitals count", func(s string) []string {
-		return []string{strings.ToLower(s), strings.ToUpper(s)}
-	}},
+	{"secret_invisible", "without the white space and the characters in it that can't be seen", "copy it anew, by hand if need be", one(visible)},
+	{"secret_line_end", "with a line break or a blank behind it", "the vendor's own secret ends with one: make a new secret", func(s string) []string { return []string{s + "\n", s + "\r\n", s + " "} }},
+	{"secret_case", "in lower or in upper case", "copy it as it is: capitals count", func(s string) []string { return []string{strings.ToLower(s), strings.ToUpper(s)} }},
 	{"secret_list", "split at its commas, blanks and line breaks", "separate secrets by commas in a variable, and by line breaks in a file", func(s string) []string {
 		return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 	}},
@@ -66,26 +44,6 @@ var secretReadings = []reading{
 func afterUnderscore(s string) string {
 	_, rest, _ := strings.Cut(s, "_")
 	return rest
-}
-
-// jsonTexts returns the texts in a JSON object, or in a line of one.
-func jsonTexts(s string) (texts []string) {
-	s = strings.TrimSuffix(strings.TrimSpace(s), ",")
-	var object map[string]any
-	if json.Unmarshal([]byte(s), &object) != nil && json.Unmarshal([]byte("{"+s+"}"), &object) != nil {
-		return nil
-	}
-	for _, value := range object {
-		switch v := value.(type) {
-		case string:
-			texts = append(texts, v)
-		case []any:
-			for _, element := range v {
-				texts = append(texts, fmt.Sprint(element))
-			}
-		}
-	}
-	return texts
 }
 
 func decodedHex(s string) string {
@@ -101,6 +59,32 @@ func decodedBase64(s string) string {
 	return strings.TrimSuffix(string(plain), "\n")
 }
 
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// jsonTexts returns the texts in a JSON object, or in a line of one.
+func jsonTexts(s string) (texts []string) {
+	if s = strings.TrimSpace(s); !strings.HasPrefix(s, "{") {
+		s = "{" + s + "}"
+	}
+	tokens := json.NewDecoder(strings.NewReader(s))
+	for {
+		token, err := tokens.Token()
+		if err != nil {
+			return texts
+		}
+		if text, ok := token.(string); ok {
+			texts = append(texts, text)
+		}
+	}
+}
+
 // keys returns the secrets of all endpoints, and other readings of those of the endpoint.
 func (d *diagnoser) keys() (all []key) {
 	shape := shapeOf(d.Delivery.Body)
@@ -112,9 +96,8 @@ func (d *diagnoser) keys() (all []key) {
 				all = append(all, d.otherEndpoint(k, shape))
 				continue
 			}
-			text := string(s.Key())
-			texts = append(texts, text)
-			all = append(append(all, k), d.readings(k, text)...)
+			texts = append(texts, string(s.Key()))
+			all = append(append(all, k), d.readings(k)...)
 		}
 		if len(texts) > 1 { // commas may have split it
 			all = append(all, key{secret.New(strings.Join(texts, ",")), "all of " + e.SecretsFrom, e, []Cause{proven(
@@ -145,27 +128,19 @@ func (d *diagnoser) otherEndpoint(k key, shape string) key {
 	return k
 }
 
-// maxParts is the largest number of secrets in one text.
-const maxParts = 8
-
-// readings returns the other readings of the secret's text.
-func (d *diagnoser) readings(k key, text string) (all []key) {
-	add := func(other, code, says, do string) {
-		if other != "" && other != text {
-			all = append(all, key{secret.New(other), k.name, k.at, []Cause{proven(code, "it is signed with "+k.name+" "+says, do)}})
-		}
+// readings returns the other readings of a secret of the endpoint.
+func (d *diagnoser) readings(k key) (all []key) {
+	add := func(other secret.Secret, c Cause) {
+		c.Says = "it is signed with " + k.name + " " + c.Says
+		all = append(all, key{other, k.name, k.at, []Cause{c}})
 	}
 	if d.isDescribed() {
 		for _, g := range d.settings.Keys(k.Secret) {
-			add(string(g.Value.Key()), g.Cause.Code, d.settingsNamed(g.Cause.Says), d.settingsNamed(g.Cause.Do))
+			add(g.Value, d.causesOf(g.Cause)[0])
 		}
 	}
-	for _, r := range secretReadings {
-		if all := r.read(text); len(all) <= maxParts {
-			for _, other := range all {
-				add(other, r.code, r.says, r.do)
-			}
-		}
+	for other, c := range others(secretReadings, string(k.Key())) {
+		add(secret.New(other), c)
 	}
 	return all
 }

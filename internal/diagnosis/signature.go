@@ -2,7 +2,6 @@ package diagnosis
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"net/url"
@@ -41,7 +40,7 @@ func (d *diagnoser) examineSignatures(b body) (all []signature) {
 				"something on the way adds another: have it pass the vendor's header on, once",
 			))
 		}
-		all = append(all, readings(p, value, causes...)...)
+		all = append(all, readSignature(p, "", value, causes...)...)
 	}
 	member := ""
 	if m := b.text.Member(p.Member); p.Member != "" && m.IsString() {
@@ -57,20 +56,16 @@ func (d *diagnoser) examineSignatures(b body) (all []signature) {
 				"set "+d.at.Prefix+"SIGNATURE="+by.Name+": with "+d.at.Scheme+" only the header "+p.Header+" counts",
 			))
 		}
-		all = append(all, readings(p, member, causes...)...)
+		all = append(all, readSignature(p, "", member, causes...)...)
 	}
 	for _, f := range d.Delivery.Header {
 		if !strings.EqualFold(f.Name, p.Header) && looksLikeSignature(f) {
 			name := humanize.Text(f.Name)
 			d.step("signature", "%s: %s. The bridge doesn't look there", name, describeSignature(f.Value))
-			elsewhere := readings(p, f.Value, proven(
+			all = append(all, readSignature(p, f.Name, f.Value, proven(
 				"signature_elsewhere", "the signature is in the header "+name+", and the bridge looks for "+p.Header,
 				"if a proxy has renamed it, have it pass it on as it came; nginx takes no header with an underscore unless told",
-			))
-			for i := range elsewhere {
-				elsewhere[i].header = f.Name
-			}
-			all = append(all, elsewhere...)
+			))...)
 		}
 	}
 	if len(values) == 0 && member == "" {
@@ -84,6 +79,9 @@ func looksLikeSignature(f Field) bool {
 	return strings.Contains(name, "signature") || strings.Contains(name, "hmac")
 }
 
+// digests has the digests of other lengths than SHA-256's, by their bytes.
+var digests = map[int]string{16: ", as many as MD5 has", 20: ", as many as SHA-1 has", 48: ", as many as SHA-384 has", 64: ", as many as SHA-512 has"}
+
 // describeSignature describes a signature's length, beginning and encoding.
 func describeSignature(value string) string {
 	if value == "" {
@@ -91,40 +89,54 @@ func describeSignature(value string) string {
 	}
 	begin := fmt.Sprintf("%d characters, beginning %s", len(value), humanize.Text(value[:min(len(value), 8)])+"…")
 	mac, encoding := decode(value)
-	switch {
-	case mac == nil:
+	if mac == nil {
 		return begin + ", neither hex nor base64"
-	case len(mac) == sha256.Size && encoding != "hex":
-		return fmt.Sprintf("%s, %d bytes in %s, in hex %x…", begin, len(mac), encoding, mac[:4])
-	case len(mac) == sha256.Size:
-		return fmt.Sprintf("%s, %d bytes in %s", begin, len(mac), encoding)
 	}
-	digest := map[int]string{16: ", as many as MD5 has", 20: ", as many as SHA-1 has", 48: ", as many as SHA-384 has", 64: ", as many as SHA-512 has"}[len(mac)]
-	return fmt.Sprintf("%s, %d bytes in %s%s; an HMAC-SHA256 has %d", begin, len(mac), encoding, digest, sha256.Size)
+	begin += fmt.Sprintf(", %d bytes in %s", len(mac), encoding)
+	switch {
+	case len(mac) != sha256.Size:
+		return fmt.Sprintf("%s%s; an HMAC-SHA256 has %d", begin, digests[len(mac)], sha256.Size)
+	case encoding != verify.Hex:
+		return fmt.Sprintf("%s, in hex %x…", begin, mac[:4])
+	}
+	return begin
 }
 
 // decode decodes hex or base64 of any length.
-func decode(value string) (mac []byte, encoding string) {
+func decode(value string) (mac []byte, encoding verify.Encoding) {
 	if mac, err := hex.DecodeString(value); err == nil {
-		return mac, "hex"
+		return mac, verify.Hex
 	}
 	if mac, err := decodeBase64(value); err == nil {
-		return mac, "base64"
+		return mac, verify.Base64
 	}
 	return nil, ""
 }
 
 // decodeBase64 decodes base64 in either alphabet, padded or not.
 func decodeBase64(text string) ([]byte, error) {
-	standard := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(text, "="))
-	return base64.RawStdEncoding.DecodeString(standard)
+	text = strings.TrimRight(text, "=")
+	return verify.Alphabet(text).DecodeString(text)
 }
 
 // labelled matches an algorithm or a version before a signature.
 var labelled = regexp.MustCompile(`^(?i:sha-?256|hmac-?sha-?256|hmac|v\d+|0x|signature)[=:,x]? *`)
 
-// readings returns the MACs as which a signature's text can be read.
-func readings(p *verify.Provider, value string, given ...Cause) (all []signature) {
+var signatureReadings = []reading{
+	{"signature_white_space", "the signature is right without the white space in it", "find what breaks the header's line or adds blanks", one(func(s string) string { return strings.Join(strings.Fields(s), "") })},
+	{"signature_quoted", "the signature is right without the marks around it", "find what puts quotation marks around the header, and have it pass the header on unchanged", one(func(s string) string { return strings.Trim(s, `"'<>;, `) })},
+	{"signature_label", "the signature is right without the label before it", "the vendor documents none: if a proxy adds it, have it pass the header on unchanged, else report it", one(func(s string) string { return labelled.ReplaceAllString(s, "") })},
+	{"signature_escaped", "the signature is right once its % escapes are undone", "find what escapes the header, and have it pass the header on unchanged", one(unescaped)},
+	{"signature_joined", "one of the signatures that the header joins with commas is right", "something on the way joins two headers, or adds one: have it pass on the vendor's", func(s string) []string { return strings.Split(strings.ReplaceAll(s, " ", ""), ",") }},
+}
+
+func unescaped(value string) string {
+	plain, _ := url.PathUnescape(value) // "" with an error
+	return plain
+}
+
+// readSignature returns the MACs as which the text of a header or a member can be read.
+func readSignature(p *verify.Provider, header, value string, given ...Cause) (all []signature) {
 	add := func(text string, causes ...Cause) {
 		mac, encoding := decode(text)
 		switch size := sha256.Size; {
@@ -137,55 +149,17 @@ func readings(p *verify.Provider, value string, given ...Cause) (all []signature
 			))
 		case len(mac) > size:
 			mac, causes = mac[:size], append(causes, proven("signature_long", "the signature is right, and something follows it", "find what adds to the header"))
-		case len(causes) == 0 && !slices.Contains(p.Encodings, verify.Encoding(encoding)):
+		case len(causes) == 0 && !slices.Contains(p.Encodings, encoding):
 			causes = append(causes, proven(
-				"signature_"+encoding, "the signature is right, and in "+encoding+", where "+p.Title+" documents "+string(p.Encodings[0]),
+				"signature_"+string(encoding), "the signature is right, and in "+string(encoding)+", where "+p.Title+" documents "+string(p.Encodings[0]),
 				"the vendor has changed its encoding, or a proxy does: report it",
 			))
 		}
-		all = append(all, signature{mac: mac, causes: slices.Concat(given, causes)})
+		all = append(all, signature{mac, header, slices.Concat(given, causes)})
 	}
 	add(value)
-	for _, r := range signatureReadings {
-		if text := r.read(value); text != value {
-			add(text, r.cause)
-		}
-	}
-	if parts := strings.Split(value, ","); len(parts) > 1 && len(parts) <= 8 {
-		for _, part := range parts {
-			add(strings.TrimSpace(part), proven("signature_joined", "one of the signatures that the header joins with commas is right", "something on the way joins two headers, or adds one: have it pass on the vendor's"))
-		}
+	for other, cause := range others(signatureReadings, value) {
+		add(other, cause)
 	}
 	return all
-}
-
-// signatureReadings are other ways to read a signature's text.
-var signatureReadings = []struct {
-	cause Cause
-	read  func(text string) string
-}{
-	{
-		proven("signature_white_space", "the signature is right without the white space in it", "find what breaks the header's line or adds blanks"),
-		func(s string) string { return strings.Join(strings.Fields(s), "") },
-	},
-	{
-		proven("signature_quoted", "the signature is right without the marks around it", "find what puts quotation marks around the header, and have it pass the header on unchanged"),
-		func(s string) string { return strings.Trim(s, `"'<>;, `) },
-	},
-	{
-		proven("signature_label", "the signature is right without the label before it", "the vendor documents none: if a proxy adds it, have it pass the header on unchanged, else report it"),
-		func(s string) string { return labelled.ReplaceAllString(s, "") },
-	},
-	{
-		proven("signature_escaped", "the signature is right once its % escapes are undone", "find what escapes the header, and have it pass the header on unchanged"),
-		unescaped,
-	},
-}
-
-func unescaped(value string) string {
-	plain, err := url.PathUnescape(value)
-	if err != nil {
-		return value
-	}
-	return plain
 }
