@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,27 +94,6 @@ func Parse(src []byte) (Delivery, error) {
 	}
 	return d, nil
 }
-
-// unprefixed returns the lines without the prefix.
-func unprefixed(src, prefix []byte) []byte {
-	plain := make([]byte, 0, len(src))
-	short := bytes.TrimRight(prefix, " ")
-	for line := range bytes.Lines(src) {
-		rest, ok := bytes.CutPrefix(line, prefix)
-		if !ok && bytes.Equal(bytes.TrimRight(line, " \r\n"), short) {
-			rest = line[len(short):]
-		}
-		plain = append(plain, rest...)
-	}
-	return plain
-}
-
-// proxyLine matches a line of the PROXY protocol, or the signature of its binary form, before a
-// request (haproxy's proxy-protocol.txt, sections 2.1 and 2.2).
-var proxyLine = regexp.MustCompile(`PROXY (?:TCP4|TCP6|UNKNOWN)[^\n]*\n[^\n]*$|\nQUIT\n`)
-
-// maxProxyLine is how far before the request's line one may begin, with what tools print around it.
-const maxProxyLine = 256
 
 // byteOrderMark is U+FEFF in UTF-8.
 var byteOrderMark = []byte("\ufeff")

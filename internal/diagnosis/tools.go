@@ -6,6 +6,57 @@ import (
 	"strconv"
 )
 
+// proxyLine matches a line of the PROXY protocol, or the signature of its binary form, before a
+// request (haproxy's proxy-protocol.txt, sections 2.1 and 2.2).
+var proxyLine = regexp.MustCompile(`PROXY (?:TCP4|TCP6|UNKNOWN)[^\n]*\n[^\n]*$|\nQUIT\n`)
+
+// maxProxyLine is how far before the request's line one may begin, with what tools print around it.
+const maxProxyLine = 256
+
+// unprefixed returns the lines without the prefix.
+func unprefixed(src, prefix []byte) []byte {
+	plain := make([]byte, 0, len(src))
+	short := bytes.TrimRight(prefix, " ")
+	for line := range bytes.Lines(src) {
+		rest, ok := bytes.CutPrefix(line, prefix)
+		if !ok && bytes.Equal(bytes.TrimRight(line, " \r\n"), short) {
+			rest = line[len(short):]
+		}
+		plain = append(plain, rest...)
+	}
+	return plain
+}
+
+// ofCurl matches what curl -v prints on its own, in a line each.
+var ofCurl = regexp.MustCompile(`^(?:\* |[{}] \[\d+ bytes data\]\r?(?:\n|$))`)
+
+// cutAnswer cuts the output of curl -v before the answer, and drops curl's own lines.
+func cutAnswer(output []byte) (request, answer []byte) {
+	into := &request
+	for line := range bytes.Lines(output) {
+		if into == &request && bytes.HasPrefix(line, []byte("< ")) {
+			into = &answer
+		}
+		if !ofCurl.Match(line) {
+			*into = append(*into, line...)
+		}
+	}
+	return request, answer
+}
+
+// answered matches the beginning of the bridge's own answers.
+var answered = regexp.MustCompile(`^\{"(?:title|id)":"[^"]*","status":`)
+
+// lastBody returns the body at the end of curl's output, from the last line that begins with a
+// brace; nil if that is the answer's body.
+func lastBody(output []byte) []byte {
+	at := bytes.LastIndex(output, []byte("\n{")) + 1
+	if body := output[at:]; at > 0 && !answered.Match(body) {
+		return body
+	}
+	return nil
+}
+
 // packetLine matches what tcpdump prints over each packet: source, destination and length of the
 // payload.
 var packetLine = regexp.MustCompile(`(?m)^(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\.\d+ (?:[^\n]*? )?IP6? (\S+ > \S+): [^\n]*\blength (\d+)(?:: HTTP[^\n]*)?\r?$`)
