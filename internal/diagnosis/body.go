@@ -22,7 +22,7 @@ type body struct {
 }
 
 // examineBody adds the step about the body and its canonical form.
-func (d *diagnoser) examineBody() body {
+func (d *diagnoser) examineBody() {
 	raw := d.Delivery.Body
 	text, err := d.at.Provider.Parse(d.Delivery.header(), raw)
 	switch {
@@ -42,7 +42,7 @@ func (d *diagnoser) examineBody() body {
 	default:
 		d.step("body", "one JSON object; its canonical form, which is signed, has %d bytes and %s. By itself that is harmless", len(text), difference(raw, text))
 	}
-	return body{raw: raw, text: text, err: err}
+	d.body = body{raw: raw, text: text, err: err}
 }
 
 // difference shows the first place in which a text differs from its canonical form.

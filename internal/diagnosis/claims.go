@@ -7,21 +7,20 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/humanize"
-	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
 // request returns the request to the provider to verify the delivery.
-func (d *diagnoser) request(b body) verify.Request {
-	return d.at.Request(d.Delivery.header(), b.raw, b.text, d.received(verify.Claims{}))
+func (d *diagnoser) request() verify.Request {
+	return d.at.Request(d.Delivery.header(), d.body.raw, d.body.text, d.received(verify.Claims{}))
 }
 
 // verify has the provider verify the delivery. Its refusal doesn't depend on the time.
-func (d *diagnoser) verify(b body) (verify.Claims, error) {
-	if b.text == nil {
-		return verify.Claims{}, b.err
+func (d *diagnoser) verify() (verify.Claims, error) {
+	if d.body.text == nil {
+		return verify.Claims{}, d.body.err
 	}
-	r := d.request(b)
+	r := d.request()
 	r.Untimed = true
 	return d.at.Provider.Verify(r)
 }
@@ -142,12 +141,8 @@ func (d *diagnoser) unsigned(scheme string) string {
 	if s.Members == nil {
 		return "nothing: the signature covers the whole body"
 	}
-	body, err := stringify.Parse(d.Delivery.Body)
-	if err != nil {
-		return ""
-	}
 	var names []string
-	for _, m := range members(body) {
+	for _, m := range members(d.body.text) {
 		if !slices.Contains(s.Members, m.Name) {
 			names = append(names, humanize.Text(m.Name))
 		}

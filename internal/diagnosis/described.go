@@ -10,10 +10,9 @@ import (
 // isDescribed reports whether the endpoint's settings tell what is signed.
 func (d *diagnoser) isDescribed() bool { return d.at.Provider.Explain != nil }
 
-// examineSettings adds a step for each part of what the settings say is signed. It returns the
-// signatures.
-func (d *diagnoser) examineSettings(b body) (all []signature) {
-	d.settings = d.at.Provider.Explain(d.request(b))
+// examineSettings adds a step for each part of what the settings say is signed.
+func (d *diagnoser) examineSettings() {
+	d.settings = d.at.Provider.Explain(d.request())
 	for _, text := range d.settings.Steps {
 		d.step("signed", "%s", d.settingsNamed(text))
 	}
@@ -21,9 +20,8 @@ func (d *diagnoser) examineSettings(b body) (all []signature) {
 		d.settings.Causes[i] = d.causesOf(c)[0]
 	}
 	for _, g := range d.settings.Signatures {
-		all = append(all, signature{mac: g.Value[:], causes: d.causesOf(g.Cause)})
+		d.signatures = append(d.signatures, signature{mac: g.Value[:], causes: d.causesOf(g.Cause)})
 	}
-	return all
 }
 
 // causesOf returns the cause of a guess, if it has one.

@@ -64,9 +64,11 @@ func likely(code, says, do string) Cause { return Cause{Code: code, Says: says, 
 // diagnoser is one run of Diagnose.
 type diagnoser struct {
 	Case
-	at       Endpoint
-	settings verify.Explanation // of an endpoint that is described by settings
-	report   Report
+	at         Endpoint
+	body       body
+	signatures []signature
+	settings   verify.Explanation // of an endpoint that is described by settings
+	report     Report
 }
 
 func (d *diagnoser) step(name, format string, args ...any) {
@@ -84,18 +86,17 @@ func Diagnose(c Case) (Report, error) {
 	d.report.Causes = []Cause{} // for JSON
 	d.report.Endpoint, d.report.Provider = d.at.Name, d.at.Provider.Name
 	d.describe()
-	body := d.examineBody()
-	var signatures []signature
+	d.examineBody()
 	if d.isDescribed() {
-		signatures = d.examineSettings(body)
+		d.examineSettings()
 	} else {
-		signatures = d.examineSignatures(body)
-		d.examineTexts(body)
+		d.examineSignatures()
+		d.examineTexts()
 	}
-	claims, refusal := d.verify(body)
+	claims, refusal := d.verify()
 	d.examineAnswer(d.received(claims))
 	if claims.Scheme == "" {
-		d.explain(refusal, body, signatures)
+		d.explain(refusal)
 	} else {
 		d.examineClaims(claims, refusal)
 	}
@@ -117,13 +118,12 @@ func (d *diagnoser) describe() {
 	for _, note := range delivery.Notes {
 		d.step("note", "%s", note)
 	}
-	if d.isDescribed() {
-		d.step("endpoint", "%s, of provider %s; %s in %s", d.at.Name, d.at.Provider.Name, count(len(d.at.Secrets()), "secret"), d.at.SecretsFrom)
-		return
+	settings := ""
+	if !d.isDescribed() {
+		settings = fmt.Sprintf(", with %sSIGNATURE=%s, %sTOLERANCE=%s", d.at.Prefix, d.at.Scheme, d.at.Prefix, humanize.Duration(d.at.Tolerance))
 	}
-	settings := fmt.Sprintf("%sSIGNATURE=%s, %sTOLERANCE=%s", d.at.Prefix, d.at.Scheme, d.at.Prefix, humanize.Duration(d.at.Tolerance))
 	if d.at.Freshness != "" {
 		settings += fmt.Sprintf(", %sFRESHNESS=%s", d.at.Prefix, d.at.Freshness)
 	}
-	d.step("endpoint", "%s, of provider %s, with %s; %s in %s", d.at.Name, d.at.Provider.Name, settings, count(len(d.at.Secrets()), "secret"), d.at.SecretsFrom)
+	d.step("endpoint", "%s, of provider %s%s; %s in %s", d.at.Name, d.at.Provider.Name, settings, count(len(d.at.Secrets()), "secret"), d.at.SecretsFrom)
 }

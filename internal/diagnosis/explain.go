@@ -13,9 +13,9 @@ import (
 )
 
 // explain adds the causes of a delivery that isn't authentic.
-func (d *diagnoser) explain(refusal error, b body, signatures []signature) {
+func (d *diagnoser) explain(refusal error) {
 	d.cause(d.settings.Causes...)
-	if f, ok := d.search(b, signatures); ok {
+	if f, ok := d.search(); ok {
 		if causes := d.causes(f); len(causes) > 0 {
 			d.cause(causes...)
 			d.nextCause(f)
@@ -25,11 +25,11 @@ func (d *diagnoser) explain(refusal error, b body, signatures []signature) {
 		d.cause(proven("no_body", "there is no body", "curl -v shows none: put it below curl's output, or give it with --body"))
 		return
 	}
-	d.explainBody(b)
+	d.explainBody()
 	if len(d.report.Causes) > 0 {
 		return
 	}
-	d.explainShape(b)
+	d.explainShape()
 	switch {
 	case len(d.report.Causes) > 0:
 	case errors.Is(refusal, verify.NoSignature):
@@ -39,7 +39,7 @@ func (d *diagnoser) explain(refusal error, b body, signatures []signature) {
 	case errors.Is(refusal, verify.MalformedSignature):
 		d.cause(proven("signature_malformed", "the signature isn't 32 bytes in "+d.encodings()+"; no reading of it is right", "compare it with what the vendor's side logs; a proxy may change or cut it. The shorter ones in the vendor's documentation are made up"))
 	case errors.Is(refusal, verify.WrongSignature), errors.Is(refusal, verify.OtherScheme):
-		d.wrongSignature(b)
+		d.wrongSignature()
 	case errors.Is(refusal, verify.UnsignableDataShape):
 		d.cause(proven(
 			"data_shape", "data is missing or empty, and it is all that is signed: such a delivery, a dashboard's test as a rule, can't be verified under scheme "+d.at.Scheme,
@@ -49,8 +49,8 @@ func (d *diagnoser) explain(refusal error, b body, signatures []signature) {
 }
 
 // explainBody adds the cause of a body that can't be read.
-func (d *diagnoser) explainBody(b body) {
-	err := b.err
+func (d *diagnoser) explainBody() {
+	b, err := d.body, d.body.err
 	cause := func(code, says, do string) { d.cause(proven(code, says, do)) }
 	switch {
 	case b.text != nil || len(d.report.Causes) > 0:
@@ -80,8 +80,8 @@ func (b body) isRepairable() bool {
 }
 
 // explainShape adds the cause of a body that looks like another vendor's.
-func (d *diagnoser) explainShape(b body) {
-	if shape := shapeOf(b.raw); shape != "" && shape != d.at.Provider.Name {
+func (d *diagnoser) explainShape() {
+	if shape := shapeOf(d.body.raw); shape != "" && shape != d.at.Provider.Name {
 		d.cause(likely(
 			"other_provider", fmt.Sprintf("the body looks like one of %s's, and %s is an endpoint for %s", shape, d.at.Name, d.at.Provider.Name),
 			"correct the address at the vendor: each has an endpoint of its own",
@@ -113,12 +113,12 @@ func (d *diagnoser) noSignature() Cause {
 }
 
 // wrongSignature adds the usual causes of a wrong signature that the search doesn't explain.
-func (d *diagnoser) wrongSignature(b body) {
+func (d *diagnoser) wrongSignature() {
 	d.cause(d.suspectSecrets()...)
-	if d.Delivery.ASCII && bytes.IndexByte(b.raw, '.') >= 0 {
+	if d.Delivery.ASCII && bytes.IndexByte(d.body.raw, '.') >= 0 {
 		d.cause(likely("capture", "the capture shows a dot for each byte that isn't ASCII: if the body has such bytes, no signature can be right here", "give the body as it was sent: from tcpdump -w, say, or from the proxy's log"))
 	}
-	if !d.isDescribed() && sorted(b.text) {
+	if !d.isDescribed() && sorted(d.body.text) {
 		d.cause(likely("sorted", "the members of the body stand in alphabetical order, which is not the vendor's", "something on the way parses the body and writes it anew: have it pass on the bytes"))
 	}
 	settings := ""

@@ -26,9 +26,8 @@ const memberScheme = "signature_member"
 // minMAC is the number of bytes of a MAC that can't be right by accident.
 const minMAC = 8
 
-// examineSignatures adds a step for each signature. It returns the signatures, in each way in which
-// they can be read.
-func (d *diagnoser) examineSignatures(b body) (all []signature) {
+// examineSignatures adds a step for each signature.
+func (d *diagnoser) examineSignatures() {
 	p := d.at.Provider
 	values := d.Delivery.Values(p.Header)
 	for i, value := range values {
@@ -40,10 +39,10 @@ func (d *diagnoser) examineSignatures(b body) (all []signature) {
 				"something on the way adds another: have it pass the vendor's header on, once",
 			))
 		}
-		all = append(all, readSignature(p, "", value, causes...)...)
+		d.read("", value, causes...)
 	}
 	member := ""
-	if m := b.text.Member(p.Member); p.Member != "" && m.IsString() {
+	if m := d.body.text.Member(p.Member); p.Member != "" && m.IsString() {
 		member = m.String()
 	}
 	if member != "" {
@@ -56,22 +55,21 @@ func (d *diagnoser) examineSignatures(b body) (all []signature) {
 				"set "+d.at.Prefix+"SIGNATURE="+by.Name+": with "+d.at.Scheme+" only the header "+p.Header+" counts",
 			))
 		}
-		all = append(all, readSignature(p, "", member, causes...)...)
+		d.read("", member, causes...)
 	}
 	for _, f := range d.Delivery.Header {
 		if !strings.EqualFold(f.Name, p.Header) && looksLikeSignature(f) {
 			name := humanize.Text(f.Name)
 			d.step("signature", "%s: %s. The bridge doesn't look there", name, describeSignature(f.Value))
-			all = append(all, readSignature(p, f.Name, f.Value, proven(
+			d.read(f.Name, f.Value, proven(
 				"signature_elsewhere", "the signature is in the header "+name+", and the bridge looks for "+p.Header,
 				"if a proxy has renamed it, have it pass it on as it came; nginx takes no header with an underscore unless told",
-			))...)
+			))
 		}
 	}
 	if len(values) == 0 && member == "" {
 		d.step("signature", "no %s", p.Header)
 	}
-	return all
 }
 
 func looksLikeSignature(f Field) bool {
@@ -135,8 +133,9 @@ func unescaped(value string) string {
 	return plain
 }
 
-// readSignature returns the MACs as which the text of a header or a member can be read.
-func readSignature(p *verify.Provider, header, value string, given ...Cause) (all []signature) {
+// read adds the MACs as which the text of a header or a member can be read.
+func (d *diagnoser) read(header, value string, given ...Cause) {
+	p := d.at.Provider
 	add := func(text string, causes ...Cause) {
 		mac, encoding := decode(text)
 		switch size := sha256.Size; {
@@ -155,11 +154,10 @@ func readSignature(p *verify.Provider, header, value string, given ...Cause) (al
 				"the vendor has changed its encoding, or a proxy does: report it",
 			))
 		}
-		all = append(all, signature{mac, header, slices.Concat(given, causes)})
+		d.signatures = append(d.signatures, signature{mac, header, slices.Concat(given, causes)})
 	}
 	add(value)
 	for other, cause := range others(signatureReadings, value) {
 		add(other, cause)
 	}
-	return all
 }

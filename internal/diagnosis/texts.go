@@ -2,11 +2,13 @@ package diagnosis
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -26,6 +28,39 @@ func (t signedText) len() (n int) {
 		n += len(part)
 	}
 	return n
+}
+
+// examineTexts adds a step for each scheme of the provider: what it signs, and how the secrets'
+// MACs begin.
+func (d *diagnoser) examineTexts() {
+	for _, t := range d.texts(d.body) {
+		if !slices.Contains(d.at.Provider.SchemeNames(), t.scheme) {
+			continue
+		}
+		var macs []string
+		for i, s := range d.at.Secrets() {
+			macs = append(macs, fmt.Sprintf("secret %d makes %s…", i, hex.EncodeToString(verify.Sum(s, t.parts...)[:4])))
+		}
+		set := ""
+		if d.at.Scheme != t.scheme && d.at.Scheme != verify.Auto {
+			set = ", which the endpoint isn't set to"
+		}
+		asSent := ""
+		if t.name != "" {
+			asSent = ", as it was sent"
+		}
+		d.step("signed", "by %s%s%s: %d bytes, %s; %s", t.scheme, asSent, set, t.len(), ends(t.parts), strings.Join(macs, ", "))
+	}
+}
+
+// ends quotes the beginning and the end of a text.
+func ends(parts [][]byte) string {
+	whole := string(slices.Concat(parts...))
+	const limit = 16
+	if len(whole) <= 2*limit {
+		return humanize.Text(whole)
+	}
+	return humanize.Text(whole[:limit]) + " … " + humanize.Text(whole[len(whole)-limit:])
 }
 
 // texts returns what may have been signed of a body: by the schemes of the vendors, then by others.
