@@ -15,7 +15,7 @@ import (
 func (d *diagnoser) asCaptured() Delivery {
 	r := d.Delivery
 	isHTTP1 := r.Method != "" && (r.Version == "" || strings.HasPrefix(r.Version, "1."))
-	switch path := "/webhooks/" + d.at.Name; {
+	switch path := d.address(); {
 	case r.Method == "":
 		r.Method, r.Target = http.MethodPost, path
 	case d.At != "" && strings.TrimSuffix(d.path(), "/") != path:
@@ -28,43 +28,31 @@ func (d *diagnoser) asCaptured() Delivery {
 	return r
 }
 
-// examineAnswer adds the step about the bridge's answer, and the causes of a refusal that doesn't
-// depend on the signature.
+// address returns the endpoint's path.
+func (d *diagnoser) address() string { return "/webhooks/" + d.at.Name }
+
+// examineAnswer adds the step about the bridge's answer, and the cause if the signature isn't it.
 func (d *diagnoser) examineAnswer(received time.Time) {
 	request := d.asCaptured()
 	a := d.ask(request, received)
 	d.report.Status, d.report.Code, d.report.Outcome = a.status, a.code, a.outcome
 	d.report.Accepted = a.outcome == string(publish.Stored)
 	d.answerStep(a)
-	switch {
+	encoding := humanize.Text(strings.Join(request.Values("Content-Encoding"), ", "))
+	byStatus := map[int]Cause{
+		http.StatusNotFound:              proven("path", "the request is for "+humanize.Text(d.path())+", and the endpoint is at exactly "+d.address(), "register the address with "+d.address()+" at its end at the vendor, or have the proxy pass the path on unchanged"),
+		http.StatusMethodNotAllowed:      proven("method", "the method is "+request.Method+", and an endpoint takes POST only", "if a redirect made it so, from http to https as a rule, register the address that it leads to"),
+		http.StatusRequestEntityTooLarge: proven("body_too_large", fmt.Sprintf("the body has %d bytes, and MAX_BODY_BYTES is %d", len(request.Body), d.MaxBodyBytes), "raise MAX_BODY_BYTES, and MAX_IN_FLIGHT_BYTES with it, if the vendor means to send so much"),
+		http.StatusUnsupportedMediaType:  proven("content_encoding", "the body isn't JSON, and its Content-Encoding is "+encoding, "if that is a compression, have the proxy pass the body on uncompressed; else capture the body as it was sent, byte for byte"),
+	}
+	isEmptied := request.Version == "1.0" && len(request.Values("Transfer-Encoding")) > 0 && len(request.Body) > 0
+	switch cause, ok := byStatus[a.status]; {
 	case a.refused != nil:
 		d.cause(proven(a.outcome, "it is refused before there is a delivery: "+a.refused.Answer, a.refused.Refusal.Remedy()))
-	case a.status == http.StatusNotFound:
-		right := "/webhooks/" + d.at.Name
-		d.cause(proven(
-			"path", "the request is for "+humanize.Text(d.path())+", and the endpoint is at exactly "+right,
-			"register the address with "+right+" at its end at the vendor, or have the proxy pass the path on unchanged",
-		))
-	case a.status == http.StatusMethodNotAllowed:
-		d.cause(proven(
-			"method", "the method is "+request.Method+", and an endpoint takes POST only",
-			"if a redirect made it so, from http to https as a rule, register the address that it leads to",
-		))
-	case a.status == http.StatusRequestEntityTooLarge:
-		d.cause(proven(
-			"body_too_large", fmt.Sprintf("the body has %d bytes, and MAX_BODY_BYTES is %d", len(d.Delivery.Body), d.MaxBodyBytes),
-			"raise MAX_BODY_BYTES, and MAX_IN_FLIGHT_BYTES with it, if the vendor means to send so much",
-		))
-	case a.status == http.StatusUnsupportedMediaType:
-		d.cause(proven(
-			"content_encoding", "the body isn't JSON, and its Content-Encoding is "+humanize.Text(strings.Join(d.Delivery.Values("Content-Encoding"), ", ")),
-			"if that is a compression, have the proxy pass the body on uncompressed; else capture the body as it was sent, byte for byte",
-		))
-	case request.Version == "1.0" && len(request.Values("Transfer-Encoding")) > 0 && len(request.Body) > 0:
-		d.cause(proven(
-			"chunked_http10", "the body comes in chunks under HTTP/1.0, which has none: it counts as empty",
-			"have the proxy in front speak HTTP/1.1 to the bridge (nginx: proxy_http_version 1.1)",
-		))
+	case ok:
+		d.cause(cause)
+	case isEmptied:
+		d.cause(proven("chunked_http10", "the body comes in chunks under HTTP/1.0, which has none: it counts as empty", "have the proxy in front speak HTTP/1.1 to the bridge (nginx: proxy_http_version 1.1)"))
 	}
 }
 
@@ -72,7 +60,7 @@ func (d *diagnoser) answerStep(a answer) {
 	switch {
 	case a.refused != nil:
 		d.step("answer", "%s, before there is a delivery: in webhook_bridge_refused_connections_total %s", a.refused.Answer, a.outcome)
-	case a.outcome == string(publish.Stored):
+	case d.report.Accepted:
 		d.step("answer", "200: it is published")
 	case a.status == http.StatusOK:
 		d.step("answer", "200 %s: it is not published", a.outcome)

@@ -10,45 +10,39 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// request returns the request to the provider to verify the delivery.
+// request returns the request to the provider to verify the delivery, whatever its time.
 func (d *diagnoser) request() verify.Request {
-	return d.at.Request(d.Delivery.header(), d.body.raw, d.body.text, d.received(verify.Claims{}))
-}
-
-// verify has the provider verify the delivery. Its refusal doesn't depend on the time.
-func (d *diagnoser) verify() (verify.Claims, error) {
-	if d.body.text == nil {
-		return verify.Claims{}, d.body.err
+	now := d.Received
+	if now.IsZero() {
+		now = d.Now
 	}
-	r := d.request()
+	r := d.at.Request(d.Delivery.header(), d.body.raw, d.body.text, now)
 	r.Untimed = true
-	return d.at.Provider.Verify(r)
+	return r
 }
 
-// received returns when the delivery was received. If that isn't known, an old delivery is judged as
-// if it had come at the last moment.
-func (d *diagnoser) received(c verify.Claims) time.Time {
-	if !d.Received.IsZero() {
-		return d.Received
+// verify has the provider verify the delivery. It returns when it was received; if that isn't
+// known, an old delivery is judged as if it had come at the last moment.
+func (d *diagnoser) verify() (c verify.Claims, received time.Time, refusal error) {
+	r := d.request()
+	if d.body.text == nil {
+		return c, r.Now, d.body.err
 	}
-	if w := d.windowOf(c); w != nil && !w.IsEmpty() && d.Now.After(w.To) {
-		return w.To
+	c, refusal = d.at.Provider.Verify(r)
+	if w := d.window(c); d.Received.IsZero() && !c.Occurred.IsZero() && !w.IsEmpty() && d.Now.After(w.To) {
+		return c, w.To, refusal
 	}
-	return d.Now
+	return c, r.Now, refusal
 }
 
-// windowOf returns when an authentic delivery is accepted, or nil if its time was not read.
-func (d *diagnoser) windowOf(c verify.Claims) *verify.Window {
-	if c.Occurred.IsZero() {
-		return nil
-	}
-	w := c.Window(d.at.Tolerance, d.at.Provider.AheadOf(d.at.Tolerance))
-	return &w
+// window returns when an authentic delivery is accepted, if it has a time.
+func (d *diagnoser) window(c verify.Claims) verify.Window {
+	return c.Window(d.at.Tolerance, d.at.Provider.AheadOf(d.at.Tolerance))
 }
 
 // examineClaims describes a delivery whose signature is right: what is unsigned, its time, and why
 // it is refused.
-func (d *diagnoser) examineClaims(c verify.Claims, refusal error) {
+func (d *diagnoser) examineClaims(c verify.Claims, received time.Time, refusal error) {
 	d.report.Scheme, d.report.Secret = c.Scheme, &c.Secret
 	asSent := ""
 	if c.AsSent {
@@ -59,7 +53,9 @@ func (d *diagnoser) examineClaims(c verify.Claims, refusal error) {
 		d.step("unsigned", "%s", d.unsigned(c.Scheme))
 	}
 	before := d.report.Causes
-	d.examineTime(c)
+	if !c.Occurred.IsZero() {
+		d.examineTime(c, received)
+	}
 	switch {
 	case errors.Is(refusal, verify.Contradiction):
 		d.cause(proven("contradiction", refusal.Error(), "unless QUARANTINE=false it is in quarantine. Either somebody has changed a captured delivery, or the vendor has a new kind of event: report that"))
@@ -74,34 +70,29 @@ func (d *diagnoser) examineClaims(c verify.Claims, refusal error) {
 }
 
 // examineTime describes the delivery's age, or when it must have been received.
-func (d *diagnoser) examineTime(c verify.Claims) {
-	w, occurred := d.windowOf(c), c.Occurred
-	if w == nil { // it has none, or is refused before
-		return
-	}
+func (d *diagnoser) examineTime(c verify.Claims, received time.Time) {
+	w, occurred := d.window(c), c.Occurred
 	accepted := moment(w.From) + " to " + moment(w.To)
-	if w.IsEmpty() {
-		created, name := c.Created, d.at.Provider.SignedTime
-		d.step("time", "it says %s, and its signed %s %s: it is never accepted", moment(occurred), name, moment(created))
+	switch {
+	case w.IsEmpty():
+		name := d.at.Provider.SignedTime
+		d.step("time", "it says %s, and its signed %s %s: it is never accepted", moment(occurred), name, moment(c.Created))
 		d.cause(proven(
-			"stale", "its "+name+" is older than its time by "+long(occurred.Sub(created))+", more than "+d.at.Prefix+"TOLERANCE",
+			"stale", "its "+name+" is older than its time by "+long(occurred.Sub(c.Created))+", more than "+d.at.Prefix+"TOLERANCE",
 			"a browser's clock is behind, or somebody has renewed the time of a captured delivery. Where many are so, "+d.at.Prefix+"FRESHNESS=time trusts the unsigned time alone: see docs/adr/0002-what-the-vendors-sign.md for the price",
 		))
 		return
-	}
-	switch {
 	case !d.Received.IsZero():
-		d.step("time", "it says %s, and was received at %s, %s; it is accepted when it is received from %s", moment(occurred), moment(d.Received), sooner(d.Received, occurred), accepted)
-		if !w.Holds(d.Received) {
-			d.cause(d.timeCause(d.Received, occurred))
-		}
+		d.step("time", "it says %s, and was received at %s, %s; it is accepted when it is received from %s", moment(occurred), moment(received), sooner(received, occurred), accepted)
 	case w.Holds(d.Now):
 		d.step("time", "it says %s: it is accepted when it is received from %s, as now", moment(occurred), accepted)
-	case d.Now.After(w.To):
+	case w.Holds(received):
 		d.step("time", "it says %s: it is accepted when it is received from %s, which was over %s ago; give --at to say when it was received", moment(occurred), accepted, long(d.Now.Sub(w.To)))
 	default:
 		d.step("time", "it says %s, which is still to come", moment(occurred))
-		d.cause(d.timeCause(d.Now, occurred))
+	}
+	if !w.Holds(received) {
+		d.cause(d.timeCause(received, occurred))
 	}
 }
 

@@ -93,12 +93,12 @@ func Diagnose(c Case) (Report, error) {
 		d.examineSignatures()
 		d.examineTexts()
 	}
-	claims, refusal := d.verify()
-	d.examineAnswer(d.received(claims))
+	claims, received, refusal := d.verify()
+	d.examineAnswer(received)
 	if claims.Scheme == "" {
 		d.explain(refusal)
 	} else {
-		d.examineClaims(claims, refusal)
+		d.examineClaims(claims, received, refusal)
 	}
 	if !d.report.Accepted && len(d.report.Causes) == 0 {
 		d.cause(proven("refused", "the outcome is "+d.report.Outcome, "see docs/operations.md for what each outcome means"))

@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -135,14 +136,9 @@ func (d *diagnoser) wrongSignature() {
 // sorted reports whether the members of the body and of its data are in alphabetical order. Fewer
 // than three may be so by chance.
 func sorted(text stringify.Text) bool {
-	names := func(object stringify.Text) (list []string) {
-		for _, m := range members(object) {
-			list = append(list, m.Name)
-		}
-		return list
-	}
-	outer, inner := names(text), names(text.Member("data"))
-	return len(outer) >= 3 && slices.IsSorted(outer) && slices.IsSorted(inner)
+	byName := func(a, b verify.Member) int { return cmp.Compare(a.Name, b.Name) }
+	list := members(text)
+	return len(list) >= 3 && slices.IsSortedFunc(list, byName) && slices.IsSortedFunc(members(text.Member("data")), byName)
 }
 
 func count(n int, noun string) string {
