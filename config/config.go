@@ -16,9 +16,8 @@ import (
 // empty variable counts as unset.
 //
 // The tags: env is the name, envDefault the default, and fallback says the default where it is no
-// constant; doc is the meaning; kind is one of [kinds], and oneof lists the words allowed
-// ("providers": the providers' names); takes says what a value may be, where none of these and not
-// the field's type does.
+// constant; doc is the meaning; kind names one of [kinds], or oneof lists the words
+// allowed; takes says what a value may be, where neither of them nor the field's type does.
 type Config struct {
 	HTTPAddr    string `env:"HTTP_ADDR" kind:"address" envDefault:":8080" doc:"the public listener, for webhooks"`
 	AdminAddr   string `env:"ADMIN_ADDR" kind:"address" envDefault:":9090" doc:"the admin listener, for probes and metrics; keep it inside"`
@@ -87,7 +86,7 @@ type Config struct {
 // with its name (<PROVIDER>_SECRETS), those of further ones with ENDPOINTS_ and a number.
 type Endpoint struct {
 	Name        string          `env:"NAME" kind:"endpoint" doc:"name of the endpoint in its path, in subjects and in metrics"`
-	Provider    string          `env:"PROVIDER" oneof:"providers" doc:"whose webhooks it receives"`
+	Provider    string          `env:"PROVIDER" kind:"provider" doc:"whose webhooks it receives"`
 	Secrets     []secret.Secret `env:"SECRETS" doc:"the shared secrets, comma-separated, the current one first"`
 	SecretsFile string          `env:"SECRETS_FILE" kind:"file" doc:"file with the shared secrets, one a line, the current one first; reloaded when it changes"`
 	Signature   string          `env:"SIGNATURE" doc:"what the signature covers; to find out, see docs/providers.md#which-scheme"`

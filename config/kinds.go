@@ -4,11 +4,14 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // kind is a form of text: the valid values in words, and the check of one.
@@ -20,6 +23,7 @@ type kind struct {
 // kinds has the kinds of text by the name in the tag of a field.
 var kinds = map[string]kind{
 	"address":  {"host:port or :port", checkAddress},
+	"provider": oneOf(providers.Names()),
 	"endpoint": {"1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name", matches(`^[a-z0-9][a-z0-9-]*$`, 32)},
 	"file":     {"the path of a file that can be read", checkFile},
 	"servers":  {"nats://host:port or tls://host:port, several with commas between", checkServers},
@@ -35,6 +39,24 @@ func (h hint) Error() string { return string(h) }
 
 // errInvalid is an error that needs no explanation beside the valid values.
 var errInvalid = errors.New("invalid")
+
+// oneOf is the kind that has these words.
+func oneOf(words []string) kind {
+	return kind{"one of " + strings.Join(words, ", "), func(text string) error {
+		if !slices.Contains(words, text) {
+			return errInvalid
+		}
+		return nil
+	}}
+}
+
+// kindOf returns the kind of text that a field takes; the zero kind if it takes any, or isn't text.
+func kindOf(field reflect.StructField) kind {
+	if words := field.Tag.Get("oneof"); words != "" {
+		return oneOf(strings.Fields(words))
+	}
+	return kinds[field.Tag.Get("kind")]
+}
 
 // matches returns a check for a pattern and a length.
 func matches(pattern string, longest int) func(string) error {

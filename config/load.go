@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
@@ -99,14 +98,13 @@ func (l *loader) parse(target any, prefix string) {
 	}
 	for field, value := range fields(target) {
 		err := unparsed[field.Name]
-		if text, ok := reflect.TypeAssert[string](value); ok && text != "" {
-			if err = checkText(field, text); err != nil {
-				value.SetString("")
-			}
+		if check := kindOf(field).check; check != nil && value.String() != "" {
+			err = check(value.String())
 		}
 		if err == nil {
 			continue
 		}
+		value.SetZero()
 		takes := takes(field)
 		if cause, ok := errors.AsType[hint](err); ok {
 			takes = fmt.Sprintf("%s (%s)", takes, cause)
@@ -119,17 +117,6 @@ func (l *loader) parse(target any, prefix string) {
 var parsers = map[reflect.Type]env.ParserFunc{
 	reflect.TypeFor[time.Duration]():   func(text string) (any, error) { return ParseDuration(text) },
 	reflect.TypeFor[[]secret.Secret](): func(text string) (any, error) { return parseSecrets(text) },
-}
-
-// checkText checks the value of a field that takes one of several words, or a kind of text.
-func checkText(field reflect.StructField, text string) error {
-	if words := oneOf(field); len(words) > 0 && !slices.Contains(words, text) {
-		return errInvalid
-	}
-	if kind, ok := kinds[field.Tag.Get("kind")]; ok {
-		return kind.check(text)
-	}
-	return nil
 }
 
 // endpoint reads one endpoint's variables, whose names begin with prefix, and reports whether its
@@ -171,9 +158,9 @@ func (l *loader) endpoint(prefix, provider string) (e Endpoint, isConfigured boo
 // describe returns the provider with the endpoint's settings; nil if they are wrong.
 func (l *loader) describe(e *Endpoint, p *verify.Provider) *verify.Provider {
 	if p.Configure == nil {
-		for _, name := range settingNames() {
-			if l.vars[e.prefix+name] != "" {
-				l.wrong(e.prefix+name, "nothing: what this provider signs is fixed")
+		for _, s := range (verify.Settings{}).List() {
+			if l.vars[e.prefix+s.Variable] != "" {
+				l.wrong(e.prefix+s.Variable, "nothing: what this provider signs is fixed")
 			}
 		}
 		return p
@@ -196,7 +183,7 @@ func (l *loader) choose(value *string, words []string, variable string) {
 	case *value != "" && len(words) == 0:
 		l.wrong(variable, "nothing: this provider has no such choice")
 	case *value != "" && !slices.Contains(words, *value):
-		l.wrong(variable, "one of "+strings.Join(words, ", "))
+		l.wrong(variable, oneOf(words).takes)
 		*value = words[0] // so that it causes no other problem
 	}
 }

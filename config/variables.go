@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,62 +39,67 @@ func (c *Config) Variables() []Variable {
 
 // endpointVariables lists the variables of the providers' own endpoints, configured or not, and
 // then those of the further endpoints, or where there is none, of any.
-func (c *Config) endpointVariables() []Variable {
-	configured := make(map[string]Endpoint)
-	var own, further []Variable
-	for _, e := range c.Endpoints {
-		configured[e.prefix] = e
-		if strings.HasPrefix(e.prefix, "ENDPOINTS_") {
-			further = append(further, c.variablesOf(e, e.prefix, nil)...)
-		}
-	}
+func (c *Config) endpointVariables() (list []Variable) {
 	for _, p := range providers.All {
-		own = append(own, c.variablesOf(configured[p.Variable("")], p.Variable(""), p)...)
+		list = append(list, c.ownVariables(p)...)
 	}
-	if further == nil {
-		further = c.variablesOf(Endpoint{}, "ENDPOINTS_<i>_", nil)
+	further := slices.DeleteFunc(slices.Clone(c.Endpoints), func(e Endpoint) bool { return !strings.HasPrefix(e.prefix, "ENDPOINTS_") })
+	if len(further) == 0 {
+		further = []Endpoint{{prefix: "ENDPOINTS_<i>_"}}
 	}
-	return append(own, further...)
-}
-
-// variablesOf lists the variables that an endpoint may have. The own endpoint of a provider has its
-// name and its provider from its prefix, and the choices that the provider has. Of a further
-// endpoint's settings the origin tells which the provider has filled in.
-func (c *Config) variablesOf(e Endpoint, prefix string, own *verify.Provider) (list []Variable) {
-	for field, value := range fields(&e) {
-		variable, name := variable(field, value, prefix), field.Tag.Get("env")
-		isSetting, isChoice := len(field.Index) > 1, name == "SIGNATURE" || name == "FRESHNESS"
-		if isSetting || isChoice || name == "TOLERANCE" {
-			variable.Default = "the provider's"
-		}
-		switch {
-		case own != nil && (isSetting || name == "NAME" || name == "PROVIDER"), own != nil && name == "FRESHNESS" && own.Freshness() == nil:
-			continue
-		case own != nil && name == "TOLERANCE":
-			variable.Default = humanize.Duration(own.Tolerance)
-		case own != nil && isChoice:
-			words := own.Signatures()
-			if name == "FRESHNESS" {
-				words = own.Freshness()
-			}
-			variable.Type, variable.Default = "one of "+strings.Join(words, ", "), words[0]
-		case own != nil || e.Vendor == nil:
-		case isSetting && e.Vendor.Configure == nil, isChoice && e.Vendor.Configure != nil:
-			continue
-		case isSetting && !c.set[variable.Name] && variable.Value != "":
-			variable.Origin = e.Provider
-		}
-		list = append(list, variable)
+	for _, e := range further {
+		list = append(list, c.furtherVariables(e)...)
 	}
 	return list
 }
 
-// settingNames lists the variables of verify.Settings.
-func settingNames() (names []string) {
-	for _, s := range (verify.Settings{}).List() {
-		names = append(names, s.Variable)
+// ownVariables lists the variables of a provider's own endpoint, which has its name and its
+// provider from their prefix.
+func (c *Config) ownVariables(p *verify.Provider) (list []Variable) {
+	e := Endpoint{prefix: p.Variable("")}
+	if i := slices.IndexFunc(c.Endpoints, func(other Endpoint) bool { return other.prefix == e.prefix }); i >= 0 {
+		e = c.Endpoints[i]
 	}
-	return names
+	choose := func(v Variable, words []string) {
+		if len(words) > 0 {
+			v.Type, v.Default = oneOf(words).takes, words[0]
+			list = append(list, v)
+		}
+	}
+	for field, value := range fields(&e) {
+		switch v := variable(field, value, e.prefix); field.Name {
+		case "Secrets", "SecretsFile":
+			list = append(list, v)
+		case "Signature":
+			choose(v, p.Signatures())
+		case "Freshness":
+			choose(v, p.Freshness())
+		case "Tolerance":
+			v.Default = humanize.Duration(p.Tolerance)
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// furtherVariables lists the variables of a further endpoint. Of the settings that describe a
+// vendor, the origin tells which the provider has filled in.
+func (c *Config) furtherVariables(e Endpoint) (list []Variable) {
+	for field, value := range fields(&e) {
+		v, isSetting := variable(field, value, e.prefix), len(field.Index) > 1
+		isChoice := field.Name == "Signature" || field.Name == "Freshness"
+		if isSetting || isChoice || field.Name == "Tolerance" {
+			v.Default = "the provider's"
+		}
+		if e.Vendor != nil && (isSetting && e.Vendor.Configure == nil || isChoice && e.Vendor.Configure != nil) {
+			continue
+		}
+		if e.Vendor != nil && isSetting && !c.set[v.Name] && v.Value != "" {
+			v.Origin = e.Provider
+		}
+		list = append(list, v)
+	}
+	return list
 }
 
 // Names lists the names of all variables; those of further endpoints as ENDPOINTS_<i>_….
@@ -127,25 +133,13 @@ func variable(field reflect.StructField, value reflect.Value, prefix string) Var
 	return Variable{Name: prefix + tag.Get("env"), Type: takes(field), Default: tag.Get("envDefault") + tag.Get("fallback"), Doc: tag.Get("doc"), Value: show(field, value)}
 }
 
-// oneOf returns the words that a field takes; nil if it takes other values.
-func oneOf(field reflect.StructField) []string {
-	words := field.Tag.Get("oneof")
-	if words == "providers" {
-		return providers.Names()
-	}
-	return strings.Fields(words)
-}
-
 // takes describes the valid values of a field.
 func takes(field reflect.StructField) string {
 	if words := field.Tag.Get("takes"); words != "" {
 		return words
 	}
-	if words := oneOf(field); len(words) > 0 {
-		return "one of " + strings.Join(words, ", ")
-	}
-	if kind, ok := kinds[field.Tag.Get("kind")]; ok {
-		return kind.takes
+	if takes := kindOf(field).takes; takes != "" {
+		return takes
 	}
 	switch reflect.Zero(field.Type).Interface().(type) {
 	case Size:
