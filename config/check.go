@@ -126,7 +126,7 @@ func (l *loader) doubts(c *Config) {
 	if len(l.problems) == 0 {
 		l.warnings = append(l.warnings, secretDoubts(c.Endpoints)...)
 	}
-	for variable := range l.vars {
+	for variable := range c.set {
 		if slices.Contains(known, generic(variable)) || !looksLikeOurs(variable, known) {
 			continue
 		}

@@ -240,6 +240,16 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// A provider's own endpoint keeps its name and provider: the warning about other variables of the
+// environment, that they have no effect, is true.
+func TestOwnEndpoint(t *testing.T) {
+	p, other := providers.All[0], providers.All[1]
+	c, warnings, err := Load([]string{p.Variable("SECRETS") + "=0123456789abcdef", p.Variable("NAME") + "=Other!", p.Variable("PROVIDER") + "=" + other.Name})
+	if err != nil || len(warnings) != 2 || len(c.Endpoints) != 1 || c.Endpoints[0].Name != p.Name || c.Endpoints[0].Vendor != p {
+		t.Errorf("%+v, %q, %v", c.Endpoints, warnings, err)
+	}
+}
+
 // In a URL of any form, the part before the host is hidden.
 func TestHideUser(t *testing.T) {
 	for in, want := range map[string]string{

@@ -33,6 +33,9 @@ func Load(environ []string) (c *Config, warnings []string, err error) {
 	}
 	l.parse(c, "")
 	for _, p := range providers.All {
+		// The prefix gives its own endpoint's name and provider: these two have no effect.
+		delete(l.vars, p.Variable("NAME"))
+		delete(l.vars, p.Variable("PROVIDER"))
 		if e, isConfigured := l.endpoint(p.Variable(""), p.Name); isConfigured {
 			c.Endpoints = append(c.Endpoints, e)
 		}
