@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"slices"
@@ -22,8 +23,8 @@ func (l *loader) check(c *Config) {
 		}
 		l.problems.add(Problem{Variable: strings.Join(variables, ", "), Takes: "the webhook's shared secret in at least one of them: no endpoint is configured (to try the bridge without any, run `bridge demo`)"})
 	}
-	l.checkTLS(c)
 	l.checkRules(c)
+	l.loadCertificate(c)
 	l.checkDuplicates(c)
 	l.checkShared(c)
 }
@@ -40,6 +41,8 @@ func (l *loader) checkRules(c *Config) {
 		takes    string
 	}{
 		{"ADMIN_ADDR", c.HTTPAddr != c.AdminAddr || strings.HasSuffix(c.HTTPAddr, ":0"), "another address than HTTP_ADDR's"},
+		{"TLS_CERT_FILE", c.set["TLS_CERT_FILE"] || !c.set["TLS_KEY_FILE"], takesCertificate},
+		{"TLS_KEY_FILE", c.set["TLS_KEY_FILE"] || !c.set["TLS_CERT_FILE"], "the key, in PEM, of the certificate in TLS_CERT_FILE"},
 		{"NATS_USER", c.NATSPassword.IsEmpty() || c.NATSUser != "", "the user to whom NATS_PASSWORD belongs"},
 		{"NATS_CERT", (c.NATSCert == "") == (c.NATSKey == ""), "a certificate, together with its key in NATS_KEY"},
 		{"NATS_TLS_FIRST", !c.NATSTLSFirst || !c.IsEmbedded(), "true only with NATS_URL: the embedded server has no TLS"},
@@ -71,33 +74,18 @@ func (l *loader) checkRules(c *Config) {
 // MaxTLSFile is the largest certificate or key file, in bytes.
 const MaxTLSFile = 1 << 20
 
-func (l *loader) checkTLS(c *Config) {
-	const certificate, key = "a certificate in PEM whose key is in TLS_KEY_FILE", "the key, in PEM, of the certificate in TLS_CERT_FILE"
-	switch {
-	case !c.set["TLS_CERT_FILE"] && !c.set["TLS_KEY_FILE"]:
-		return
-	case !c.set["TLS_CERT_FILE"]:
-		l.wrong("TLS_CERT_FILE", certificate)
-		return
-	case !c.set["TLS_KEY_FILE"]:
-		l.wrong("TLS_KEY_FILE", key)
-		return
-	case c.TLSCertFile == "" || c.TLSKeyFile == "": // an unreadable file was reported
+const takesCertificate = "a certificate in PEM whose key is in TLS_KEY_FILE"
+
+// loadCertificate loads the certificate of the public listener.
+func (l *loader) loadCertificate(c *Config) {
+	if c.TLSCertFile == "" || c.TLSKeyFile == "" {
 		return
 	}
-	chain, err := filewatch.ReadFile(c.TLSCertFile, MaxTLSFile)
-	if err != nil {
-		l.wrong("TLS_CERT_FILE", fmt.Sprintf("%s (%v)", certificate, err))
-		return
-	}
-	private, err := filewatch.ReadFile(c.TLSKeyFile, MaxTLSFile)
-	if err != nil {
-		l.wrong("TLS_KEY_FILE", fmt.Sprintf("%s (%v)", key, err))
-		return
-	}
-	pair, err := tls.X509KeyPair(chain, private)
-	if err != nil {
-		l.wrong("TLS_CERT_FILE", fmt.Sprintf("%s (%v)", certificate, err))
+	chain, unreadable := filewatch.ReadFile(c.TLSCertFile, MaxTLSFile)
+	key, unreadableKey := filewatch.ReadFile(c.TLSKeyFile, MaxTLSFile)
+	pair, err := tls.X509KeyPair(chain, key)
+	if err := cmp.Or(unreadable, unreadableKey, err); err != nil {
+		l.wrong("TLS_CERT_FILE", fmt.Sprintf("%s (%v)", takesCertificate, err))
 		return
 	}
 	c.Certificate = &pair
@@ -121,17 +109,7 @@ func (l *loader) checkDuplicates(c *Config) {
 
 // doubts warns of settings that are valid but probably a mistake.
 func (l *loader) doubts(c *Config) {
-	known := Names()
-	l.warnOfUnused(c)
-	if len(l.problems) == 0 {
-		l.warnings = append(l.warnings, secretDoubts(c.Endpoints)...)
-	}
-	for variable := range c.set {
-		if slices.Contains(known, generic(variable)) || !looksLikeOurs(variable, known) {
-			continue
-		}
-		l.warn("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, nearest(generic(variable), known))
-	}
+	l.warnOfNames(c)
 	if c.SpoolMaxBytes > 0 && c.SpoolMaxBytes < c.LargestRecord() {
 		l.warn("SPOOL_MAX_BYTES is %s: an event of MAX_BODY_BYTES, %s, doesn't fit in it, so that the bridge is never ready without NATS", c.SpoolMaxBytes, c.MaxBodyBytes)
 	}
@@ -162,16 +140,21 @@ func (l *loader) warnOfVendors(c *Config) {
 	}
 }
 
-// warnOfUnused warns of settings for a provider's own endpoint that is not configured.
-func (l *loader) warnOfUnused(c *Config) {
-	for _, p := range providers.All {
-		prefix := p.Variable("")
-		if l.has(prefix+"SECRETS") || l.has(prefix+"SECRETS_FILE") {
-			continue
-		}
-		for _, variable := range Names() {
-			if strings.HasPrefix(variable, prefix) && c.set[variable] {
-				l.warn("%s has no effect: without %sSECRETS and %[2]sSECRETS_FILE there is no endpoint %s", variable, prefix, p.Name)
+// warnOfNames warns of variables that have no effect: those of a provider's own endpoint that is not
+// configured, and those that only look like one of ours.
+func (l *loader) warnOfNames(c *Config) {
+	known := Names()
+	for variable, isSet := range c.set {
+		name := generic(variable)
+		switch isKnown := slices.Contains(known, name); {
+		case !isKnown && looksLikeOurs(variable, known):
+			l.warn("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, nearest(name, known))
+		case isKnown && isSet:
+			for _, p := range providers.All {
+				secrets, file := p.Variable("SECRETS"), p.Variable("SECRETS_FILE")
+				if strings.HasPrefix(variable, p.Variable("")) && !l.has(secrets) && !l.has(file) {
+					l.warn("%s has no effect: without %s and %s there is no endpoint %s", variable, secrets, file, p.Name)
+				}
 			}
 		}
 	}

@@ -181,6 +181,7 @@ func TestWarnings(t *testing.T) {
 		{"FLOCK_SECRETS=0123456789abcde", "secret 0 of FLOCK_SECRETS has fewer than 16 characters: a shell may have eaten the part from a $ or ! on, so quote it with '; and a short one can be guessed from a signature"},
 		{"FLOCK_SECRETS=WHSEC0123456789abc==", ""},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=0123456789abcdef", "secret 0 of endpoint eu (ENDPOINTS_0_SECRETS) is secret 0 of endpoint flock (FLOCK_SECRETS): a delivery to one can also be sent to the other; give each endpoint its own secret"},
+		{"ENDPOINTS_0_NAME=any ENDPOINTS_0_PROVIDER=standard-webhooks ENDPOINTS_0_SECRETS=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", ""}, // its bytes aren't ASCII
 		{"NATS_SERVICE_HOST=10.0.0.1", ""}, // what Kubernetes sets for a service called nats
 		{"NATS_PORT_4222_TCP_ADDR=10.0.0.1", ""},
 		{"HTTP_PROXY=x", ""},

@@ -149,6 +149,11 @@ func (l *loader) endpoint(prefix, provider string) (e Endpoint, isConfigured boo
 	if e.Tolerance <= 0 {
 		l.wrong(prefix+"TOLERANCE", takesOf(e, "Tolerance"))
 	}
+	for position, s := range e.Secrets {
+		if doubt := s.Doubt(); doubt != "" {
+			l.warn("secret %d of %s %s", position, e.SecretsVariable(), doubt)
+		}
+	}
 	keys, err := p.Keys(e.Secrets)
 	if err != nil {
 		l.wrong(e.SecretsVariable(), fmt.Sprintf("secrets in %s, as %sSECRET_ENCODING says (%v)", e.SecretEncoding, prefix, err))

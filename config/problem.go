@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -13,32 +14,25 @@ type Problem struct {
 	Takes    string
 }
 
-// String returns the problem in one line.
-func (p Problem) String() string {
-	if p.Got == "" {
-		return fmt.Sprintf("%s: takes %s", p.Variable, p.Takes)
-	}
-	return fmt.Sprintf("%s: got %s; takes %s", p.Variable, p.Got, p.Takes)
-}
-
 // Problems lists all mistakes in the environment.
 type Problems []Problem
 
 // Error returns one line for each problem.
 func (p Problems) Error() string {
-	lines := make([]string, len(p))
-	for i, problem := range p {
-		lines[i] = problem.String()
+	var lines []string
+	for _, problem := range p {
+		got := ""
+		if problem.Got != "" {
+			got = "got " + problem.Got + "; "
+		}
+		lines = append(lines, fmt.Sprintf("%s: %stakes %s", problem.Variable, got, problem.Takes))
 	}
 	return strings.Join(lines, "\n")
 }
 
 // add adds a problem, unless the variable has one already.
 func (p *Problems) add(problem Problem) {
-	for _, known := range *p {
-		if known.Variable == problem.Variable {
-			return
-		}
+	if !slices.ContainsFunc(*p, func(known Problem) bool { return known.Variable == problem.Variable }) {
+		*p = append(*p, problem)
 	}
-	*p = append(*p, problem)
 }

@@ -1,8 +1,6 @@
 package config
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // SecretsVariable returns the variable that holds the endpoint's secrets.
 func (e *Endpoint) SecretsVariable() string {
@@ -49,29 +47,15 @@ func FindShared(endpoints []Endpoint) (all []Shared) {
 	return all
 }
 
-// checkShared refuses a secret that endpoints of different providers or schemes share.
+// checkShared refuses a secret that endpoints of different providers or schemes share, and warns of
+// others that are shared.
 func (l *loader) checkShared(c *Config) {
 	for _, s := range FindShared(c.Endpoints) {
-		if !s.IsAllowed() && s.A.Vendor != nil && s.B.Vendor != nil {
+		switch {
+		case s.IsAllowed():
+			l.warn("%s: a delivery to one can also be sent to the other; give each endpoint its own secret", s)
+		case s.A.Vendor != nil && s.B.Vendor != nil:
 			l.wrong(s.B.SecretsVariable(), fmt.Sprintf("secrets of its own: %s, which has another provider or scheme: a delivery that is signed for one could be sent to the other", s))
 		}
 	}
-}
-
-// secretDoubts returns warnings about valid secrets that are probably a mistake.
-func secretDoubts(endpoints []Endpoint) (all []string) {
-	for i := range endpoints {
-		e := &endpoints[i]
-		for position, s := range e.Secrets {
-			if doubt := s.Doubt(); doubt != "" {
-				all = append(all, fmt.Sprintf("secret %d of %s %s", position, e.SecretsVariable(), doubt))
-			}
-		}
-	}
-	for _, s := range FindShared(endpoints) {
-		if s.IsAllowed() {
-			all = append(all, fmt.Sprintf("%s: a delivery to one can also be sent to the other; give each endpoint its own secret", s))
-		}
-	}
-	return all
 }

@@ -21,6 +21,7 @@ type keyring struct {
 	endpoint string
 	file     string // "": they are in a variable and never change
 	decode   func([]secret.Secret) ([]secret.Secret, error)
+	doubts   []string // about the last ones in the file
 	metrics  *telemetry.Metrics
 	reloads  *reloads // nil without a file
 	log      *zap.Logger
@@ -110,6 +111,12 @@ func (k *keyring) parse(content []byte) ([]secret.Secret, error) {
 	if err != nil {
 		return nil, err
 	}
+	k.doubts = nil
+	for i, s := range secrets {
+		if doubt := s.Doubt(); doubt != "" {
+			k.doubts = append(k.doubts, fmt.Sprintf("secret %d %s", i, doubt))
+		}
+	}
 	return k.decode(secrets)
 }
 
@@ -121,10 +128,8 @@ func (k *keyring) take(secrets []secret.Secret) {
 	case !slices.EqualFunc(secrets, k.current(), secret.Secret.Equal):
 		k.replace(secrets)
 		log.Info("secrets loaded and in force", zap.Int("secrets", len(secrets)))
-		for i, s := range secrets {
-			if doubt := s.Doubt(); doubt != "" {
-				log.Warn(fmt.Sprintf("secret %d %s", i, doubt))
-			}
+		for _, doubt := range k.doubts {
+			log.Warn(doubt)
 		}
 	case recovered:
 		log.Info("secrets can be loaded again and have not changed", zap.Int("secrets", len(secrets)))
