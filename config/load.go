@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
@@ -221,12 +222,11 @@ func (l *loader) secrets(e *Endpoint) bool {
 
 // furtherEndpoints reads ENDPOINTS_0_…, ENDPOINTS_1_… and so on.
 func (l *loader) furtherEndpoints(c *Config) {
-	numbers := l.endpointNumbers()
-	for i, n := range numbers {
-		prefix := fmt.Sprintf("ENDPOINTS_%d_", n)
-		if n != i {
-			l.problems.add(Problem{Variable: fmt.Sprintf("ENDPOINTS_%d_…", i), Takes: "an endpoint, since there is " + prefix + "…: the numbers begin with 0 and have no gap"})
-			return
+	variables, count := slices.Sorted(maps.Keys(l.vars)), 0
+	for ; ; count++ {
+		prefix := fmt.Sprintf("ENDPOINTS_%d_", count)
+		if !slices.ContainsFunc(variables, func(variable string) bool { return strings.HasPrefix(variable, prefix) }) {
+			break
 		}
 		e, isConfigured := l.endpoint(prefix, "")
 		if !isConfigured {
@@ -237,24 +237,16 @@ func (l *loader) furtherEndpoints(c *Config) {
 		}
 		c.Endpoints = append(c.Endpoints, e)
 	}
-}
-
-// endpointNumbers returns the numbers of the ENDPOINTS_ variables, ascending.
-func (l *loader) endpointNumbers() []int {
-	var numbers []int
-	for _, variable := range slices.Sorted(maps.Keys(l.vars)) {
+	for _, variable := range variables {
 		m := endpointNumber.FindStringSubmatch(variable)
 		if m == nil {
 			continue
 		}
-		n, err := strconv.Atoi(m[1])
-		switch {
+		switch n, err := strconv.Atoi(m[1]); {
 		case err != nil || strconv.Itoa(n) != m[1]:
 			l.problems.add(Problem{Variable: m[0] + "…", Takes: "a number of a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…"})
-		case !slices.Contains(numbers, n):
-			numbers = append(numbers, n)
+		case n > count:
+			l.problems.add(Problem{Variable: fmt.Sprintf("ENDPOINTS_%d_…", count), Takes: "an endpoint, since there is " + m[0] + "…: the numbers begin with 0 and have no gap"})
 		}
 	}
-	slices.Sort(numbers)
-	return numbers
 }
