@@ -104,8 +104,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	a.public = a.handler.Server(errorLog)
 	a.admin = telemetry.AdminServer(telemetry.AdminConfig{Ready: a.readiness, Metrics: metrics.Registry, Level: logger, PPROF: c.PPROF, Log: errorLog})
 	a.adminListener = boundAdmin(a.admin, a.adminListener)
-	a.reloader.start()
-	a.onClose(a.reloader.stop)
+	a.onClose(a.reloader.watch())
 	return a, nil
 }
 

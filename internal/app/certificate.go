@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"crypto/tls"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -20,13 +21,13 @@ type certificate struct {
 	inUse             atomic.Pointer[tls.Certificate]
 	reloads           *reloads
 	expiry            prometheus.Gauge
-	log               *zap.Logger
 }
 
 func newCertificate(c *config.Config, metrics *telemetry.Metrics, log *zap.Logger) *certificate {
+	log = log.With(zap.String("file", c.TLSCertFile), zap.String("key_file", c.TLSKeyFile))
 	used := &certificate{
-		certFile: c.TLSCertFile, keyFile: c.TLSKeyFile, log: log,
-		reloads: newReloads(metrics.TLSReloaded.WithLabelValues(), metrics.TLSReloadTime.WithLabelValues()),
+		certFile: c.TLSCertFile, keyFile: c.TLSKeyFile,
+		reloads: newReloads(log, "certificate and key", metrics.TLSReloaded.WithLabelValues(), metrics.TLSReloadTime.WithLabelValues()),
 		expiry:  metrics.CertificateExpiry.WithLabelValues(),
 	}
 	used.use(c.Certificate)
@@ -37,7 +38,7 @@ func (c *certificate) use(pair *tls.Certificate) {
 	c.inUse.Store(pair)
 	c.expiry.Set(float64(pair.Leaf.NotAfter.Unix()))
 	if now := time.Now(); now.After(pair.Leaf.NotAfter) || now.Before(pair.Leaf.NotBefore) {
-		c.log.Error("certificate is not valid now and senders will refuse it: renew it", zap.String("file", c.certFile),
+		c.reloads.log.Error("certificate is not valid now and senders will refuse it: renew it",
 			zap.Time("not_before", pair.Leaf.NotBefore), zap.Time("not_after", pair.Leaf.NotAfter))
 	}
 }
@@ -48,25 +49,15 @@ func (c *certificate) load(contents [][]byte, err error) {
 	if err == nil {
 		pair, err = tls.X509KeyPair(contents[0], contents[1])
 	}
-	log := c.log.With(zap.String("file", c.certFile), zap.String("key_file", c.keyFile))
 	if err != nil {
-		c.reloads.failed()
-		log.Error("certificate and key can't be loaded, the last good pair stays in use", zap.Error(err))
+		c.reloads.failed(err)
 		return
 	}
-	recovered := c.reloads.succeeded()
-	switch {
-	case !samePair(&pair, c.inUse.Load()):
-		log.Info("certificate and key loaded and used for new connections", zap.Strings("names", pair.Leaf.DNSNames), zap.Time("not_after", pair.Leaf.NotAfter))
+	changed := !slices.EqualFunc(pair.Certificate, c.inUse.Load().Certificate, bytes.Equal) // the same chain has the same key
+	c.reloads.succeeded(changed, zap.Strings("names", pair.Leaf.DNSNames), zap.Time("not_after", pair.Leaf.NotAfter))
+	if changed {
 		c.use(&pair)
-	case recovered:
-		log.Info("certificate and key can be loaded again and have not changed")
 	}
-}
-
-// samePair reports whether both have the same chain, and so the same key.
-func samePair(a, b *tls.Certificate) bool {
-	return bytes.Equal(bytes.Join(a.Certificate, nil), bytes.Join(b.Certificate, nil))
 }
 
 // config returns the configuration of a listener with this certificate; nil if c is.

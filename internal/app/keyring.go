@@ -21,10 +21,11 @@ type keyring struct {
 	endpoint string
 	file     string // "": they are in a variable and never change
 	decode   func([]secret.Secret) ([]secret.Secret, error)
-	doubts   []string // about the last ones in the file
 	metrics  *telemetry.Metrics
 	reloads  *reloads // nil without a file
-	log      *zap.Logger
+
+	pending []secret.Secret // in the file, and not in force yet; nil: none
+	doubts  []string        // about the last ones in the file
 
 	mu      sync.Mutex
 	inForce []secret.Secret // the current one first
@@ -38,10 +39,11 @@ type use struct {
 }
 
 func newKeyring(e config.Endpoint, metrics *telemetry.Metrics, log *zap.Logger) *keyring {
-	k := &keyring{endpoint: e.Name, file: e.SecretsFile, decode: e.Vendor.Keys, metrics: metrics, log: log}
+	k := &keyring{endpoint: e.Name, file: e.SecretsFile, decode: e.Vendor.Keys, metrics: metrics}
 	k.replace(e.Secrets)
 	if k.file != "" {
-		k.reloads = newReloads(metrics.SecretsReloaded.WithLabelValues(e.Name), metrics.SecretsReloadTime.WithLabelValues(e.Name))
+		log = log.With(zap.String("endpoint", e.Name), zap.String("file", k.file))
+		k.reloads = newReloads(log, "secrets", metrics.SecretsReloaded.WithLabelValues(e.Name), metrics.SecretsReloadTime.WithLabelValues(e.Name))
 	}
 	return k
 }
@@ -105,11 +107,11 @@ func (k *keyring) verified(scheme string, among []secret.Secret, i int, now time
 	return i, first
 }
 
-// parse returns the secrets in the file.
-func (k *keyring) parse(content []byte) ([]secret.Secret, error) {
+// parse makes the secrets in the file pending.
+func (k *keyring) parse(content []byte) error {
 	secrets, err := secret.Lines(content)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	k.doubts = nil
 	for i, s := range secrets {
@@ -117,21 +119,22 @@ func (k *keyring) parse(content []byte) ([]secret.Secret, error) {
 			k.doubts = append(k.doubts, fmt.Sprintf("secret %d %s", i, doubt))
 		}
 	}
-	return k.decode(secrets)
+	k.pending, err = k.decode(secrets)
+	return err
 }
 
-// take puts secrets from the file into force.
-func (k *keyring) take(secrets []secret.Secret) {
-	log := k.log.With(zap.String("endpoint", k.endpoint), zap.String("file", k.file))
-	recovered := k.reloads.succeeded()
-	switch {
-	case !slices.EqualFunc(secrets, k.current(), secret.Secret.Equal):
+// take puts the pending secrets into force.
+func (k *keyring) take() {
+	secrets := k.pending
+	k.pending = nil
+	changed := !slices.EqualFunc(secrets, k.current(), secret.Secret.Equal)
+	if changed {
 		k.replace(secrets)
-		log.Info("secrets loaded and in force", zap.Int("secrets", len(secrets)))
+	}
+	k.reloads.succeeded(changed, zap.Int("secrets", len(secrets)))
+	if changed {
 		for _, doubt := range k.doubts {
-			log.Warn(doubt)
+			k.reloads.log.Warn(doubt)
 		}
-	case recovered:
-		log.Info("secrets can be loaded again and have not changed", zap.Int("secrets", len(secrets)))
 	}
 }

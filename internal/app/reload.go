@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,17 +16,13 @@ import (
 
 // reloader reads secrets and the certificate again when their files change.
 type reloader struct {
-	log         *zap.Logger
 	endpoints   []config.Endpoint
 	keyrings    map[string]*keyring // by endpoint
 	certificate *certificate        // nil without TLS
-	stopWatch   func()              // nil if no file is watched
-
-	pending map[string][]secret.Secret // secrets in files that can't come into force yet, by endpoint
 }
 
 func newReloader(c *config.Config, metrics *telemetry.Metrics, log *zap.Logger) *reloader {
-	r := &reloader{log: log, endpoints: c.Endpoints, keyrings: make(map[string]*keyring), pending: make(map[string][]secret.Secret)}
+	r := &reloader{endpoints: c.Endpoints, keyrings: make(map[string]*keyring)}
 	for _, e := range c.Endpoints {
 		r.keyrings[e.Name] = newKeyring(e, metrics, log)
 	}
@@ -37,8 +32,8 @@ func newReloader(c *config.Config, metrics *telemetry.Metrics, log *zap.Logger) 
 	return r
 }
 
-// start watches the files.
-func (r *reloader) start() {
+// watch watches the files until stop is called.
+func (r *reloader) watch() (stop func(context.Context) error) {
 	var files []filewatch.Files
 	for _, k := range r.keyrings {
 		if k.file != "" {
@@ -49,57 +44,58 @@ func (r *reloader) start() {
 	if c := r.certificate; c != nil {
 		files = append(files, filewatch.Files{Paths: []string{c.certFile, c.keyFile}, Limit: config.MaxTLSFile, Changed: c.load})
 	}
-	if len(files) > 0 {
-		r.stopWatch = filewatch.Watch(files)
+	stopWatch := filewatch.Watch(files)
+	return func(context.Context) error {
+		stopWatch()
+		return nil
 	}
 }
 
 // load puts a file's secrets into force, all or none.
 func (r *reloader) load(k *keyring, contents [][]byte, err error) {
-	delete(r.pending, k.endpoint)
-	var secrets []secret.Secret
+	k.pending = nil
 	if err == nil {
-		secrets, err = k.parse(contents[0])
+		err = k.parse(contents[0])
 	}
 	if err == nil {
-		r.pending[k.endpoint] = secrets
-		err = r.apply(k.endpoint)
+		r.apply()
+		if k.pending != nil {
+			err = r.clash(k)
+		}
 	}
 	if err != nil {
-		k.reloads.failed()
-		r.log.Error("secrets can't be loaded, the last good ones stay in force", zap.String("endpoint", k.endpoint), zap.String("file", k.file), zap.Error(err))
+		k.reloads.failed(err)
 	}
 }
 
-// apply puts the pending secrets into force: all, as when two endpoints exchange theirs, or else
-// those that can be by themselves. It returns why the endpoint's can't be.
-func (r *reloader) apply(endpoint string) error {
-	all := r.clash(r.pending) == nil
-	var refused error
-	for name, secrets := range maps.Clone(r.pending) {
-		err := r.clash(map[string][]secret.Secret{name: secrets})
-		switch {
-		case all || err == nil:
-			r.keyrings[name].take(secrets)
-			delete(r.pending, name)
-		case name == endpoint:
-			refused = err
+// apply puts pending secrets into force: all, as when two endpoints exchange theirs, or else those
+// that can be by themselves.
+func (r *reloader) apply() {
+	var pending []*keyring
+	for _, k := range r.keyrings {
+		if k.pending != nil {
+			pending = append(pending, k)
 		}
 	}
-	return refused
+	all := r.clash(pending...) == nil
+	for _, k := range pending {
+		if all || r.clash(k) == nil {
+			k.take()
+		}
+	}
 }
 
-// clash returns an error if putting these into force would share a secret between endpoints of
-// different providers or schemes, which the configuration doesn't allow at the start either.
-func (r *reloader) clash(with map[string][]secret.Secret) error {
+// clash returns an error if putting the pending secrets of these keyrings into force would share a
+// secret between endpoints of different providers or schemes, which the configuration doesn't allow
+// at the start either.
+func (r *reloader) clash(with ...*keyring) error {
 	would := slices.Clone(r.endpoints)
 	for i := range would {
-		e := &would[i]
-		list, ok := with[e.Name]
-		if !ok {
-			list = r.keyrings[e.Name].current()
+		k := r.keyrings[would[i].Name]
+		would[i].Secrets = k.current()
+		if slices.Contains(with, k) {
+			would[i].Secrets = k.pending
 		}
-		e.Secrets = list
 	}
 	for _, shared := range config.FindShared(would) {
 		if !shared.IsAllowed() {
@@ -109,34 +105,35 @@ func (r *reloader) clash(with map[string][]secret.Secret) error {
 	return nil
 }
 
-func (r *reloader) stop(context.Context) error {
-	if r.stopWatch != nil {
-		r.stopWatch()
-	}
-	return nil
-}
-
-// reloads is the state of reading files again.
+// reloads reports in log and metrics how reading files again has ended.
 type reloads struct {
-	bad    bool             // the last reload failed
-	ok, at prometheus.Gauge // whether it succeeded, and when one last did
+	log  *zap.Logger
+	what string           // is in the files
+	ok   prometheus.Gauge // whether the last one succeeded
+	at   prometheus.Gauge // when one last did
+	bad  bool             // the last one failed
 }
 
-func newReloads(ok, at prometheus.Gauge) *reloads {
-	r := &reloads{ok: ok, at: at}
-	r.succeeded()
+func newReloads(log *zap.Logger, what string, ok, at prometheus.Gauge) *reloads {
+	r := &reloads{log: log, what: what, ok: ok, at: at}
+	r.succeeded(false)
 	return r
 }
 
-func (r *reloads) failed() {
+func (r *reloads) failed(err error) {
+	r.log.Error(r.what+" can't be loaded, the last good ones stay in force", zap.Error(err))
 	r.bad = true
 	r.ok.Set(0)
 }
 
-// succeeded notes a success and reports whether the reload before it had failed.
-func (r *reloads) succeeded() (recovered bool) {
+func (r *reloads) succeeded(changed bool, fields ...zap.Field) {
+	switch {
+	case changed:
+		r.log.Info(r.what+" loaded and in force", fields...)
+	case r.bad:
+		r.log.Info(r.what+" can be loaded again and have not changed", fields...)
+	}
+	r.bad = false
 	r.ok.Set(1)
 	r.at.SetToCurrentTime()
-	recovered, r.bad = r.bad, false
-	return recovered
 }

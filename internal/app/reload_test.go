@@ -310,6 +310,7 @@ func TestUnusableSecrets(t *testing.T) {
 	}
 	write("marked-next\n")
 	b.await("loaded", func() bool { return len(b.lines("secrets loaded")) == 2 })
+	b.await("doubted", func() bool { return len(b.lines("secret 0 has fewer than 16 characters")) == 2 })
 	if took("marked-next") != http.StatusOK || took("marked-good") != http.StatusUnauthorized {
 		t.Error("the next secret isn't in force, or the last one still is")
 	}
@@ -318,5 +319,16 @@ func TestUnusableSecrets(t *testing.T) {
 	}
 	if strings.Contains(b.log.String(), "marked") {
 		t.Error("the log has a secret")
+	}
+}
+
+// A doubt concerns the text in the file, not the key that it encodes.
+func TestEncodedSecretsAreNotDoubted(t *testing.T) {
+	v := newVolume(t, map[string]string{"any": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"})
+	b := start(t, further(0, "any", "standard-webhooks", "SECRETS_FILE="+v.path("any"))...)
+	v.swap(map[string]string{"any": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\nc2hvcnQ="})
+	b.await("loaded", func() bool { return len(b.lines("secret 1 has fewer than 16 characters")) == 1 })
+	if doubted := b.lines("secret 0 "); len(doubted) > 0 {
+		t.Errorf("%v", doubted)
 	}
 }

@@ -129,7 +129,7 @@ func (p *Provider) Keys(secrets []secret.Secret) (keys []secret.Secret, err erro
 	for i, s := range secrets {
 		key, err := p.Key(s)
 		if err != nil {
-			return nil, fmt.Errorf("secret %d: %w", i+1, err)
+			return nil, fmt.Errorf("secret %d: %w", i, err)
 		}
 		keys = append(keys, key)
 	}
