@@ -96,7 +96,7 @@ func described() string {
 		}
 		about := p.About
 		if p.Site != "" {
-			about += " Register it " + p.Register + ". [Source](" + p.Source + ")."
+			about += " Register " + p.Register + ". [Source](" + p.Source + ")."
 		}
 		if configured, problems := p.Configure("example", verify.Settings{}); problems == nil {
 			covers := "the body and the time"
