@@ -44,7 +44,7 @@ func TestMetricsDocument(t *testing.T) {
 
 At ` + "`/metrics`" + ` on ` + "`ADMIN_ADDR`" + `, with Go's (` + "`go_*`" + `) and the process' own (` + "`process_*`" + `). No label holds
 what an unauthenticated sender chose. ` + "`deploy/observability`" + ` has a dashboard and alerts, the
-[runbook](runbook.md) what to do at each alert. Behind each name stand its labels.
+[runbook](runbook.md) what to do at each alert. Labels are in brackets.
 
 `)
 	for _, d := range describe(every()) {

@@ -80,15 +80,15 @@ func NewMetrics(version string) *Metrics {
 		"When the secret now at this position last verified a signature; 0: not since the start.",
 		"endpoint", "secret")
 	m.SecretsReloaded = m.gauge("webhook_bridge_secrets_last_reload_successful",
-		"The endpoint's secrets file: 1 if the last reload succeeded, 0 if it failed and the last good contents stay in use.",
+		"1 if the last reload of the endpoint's secrets file succeeded, else 0.",
 		"endpoint")
 	m.SecretsReloadTime = m.gauge("webhook_bridge_secrets_last_reload_success_timestamp_seconds",
-		"The endpoint's secrets file: when the last successful reload was.",
+		"When the endpoint's secrets file was last reloaded successfully.",
 		"endpoint")
 	m.TLSReloaded = m.gauge("webhook_bridge_tls_last_reload_successful",
-		"Certificate and key files: 1 if the last reload succeeded, 0 if it failed and the last good contents stay in use.")
+		"1 if the last reload of certificate and key succeeded, else 0.")
 	m.TLSReloadTime = m.gauge("webhook_bridge_tls_last_reload_success_timestamp_seconds",
-		"Certificate and key files: when the last successful reload was.")
+		"When certificate and key were last reloaded successfully.")
 	m.CertificateExpiry = m.gauge("webhook_bridge_tls_certificate_expiry_timestamp_seconds",
 		"When the certificate in use expires.")
 	m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
