@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"time"
@@ -24,37 +23,27 @@ health check.`,
 			if err != nil {
 				return err
 			}
-			path := "/readyz"
+			url := "http://" + local(cfg.AdminAddr) + "/readyz"
 			if live {
-				path = "/livez"
+				url = "http://" + local(cfg.AdminAddr) + "/livez"
 			}
-			url := "http://" + local(cfg.AdminAddr) + path
-			text, err := getHealth(c.Context(), url)
+			request, err := http.NewRequestWithContext(c.Context(), http.MethodGet, url, nil)
 			if err != nil {
-				return err
+				return fmt.Errorf("asking for health: %w", err)
 			}
-			_, _ = fmt.Fprintln(prog.out, text)
+			// A proxy that the environment names is not for this machine.
+			client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+			response, answer, err := exchange(client, request)
+			if err != nil {
+				return fmt.Errorf("no bridge answers at ADMIN_ADDR: %w; start it with `bridge serve`, or set ADMIN_ADDR to where it listens", err)
+			}
+			if response.StatusCode != http.StatusOK {
+				return fmt.Errorf("%s answers %s: %s", url, response.Status, answer)
+			}
+			_, _ = fmt.Fprintln(prog.out, answer)
 			return nil
 		},
 	}
 	c.Flags().BoolVar(&live, "live", false, "ask only whether the process works (/livez)")
 	return c
-}
-
-// getHealth returns the answer of a probe; one other than 200 is an error.
-func getHealth(ctx context.Context, url string) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return "", fmt.Errorf("asking for health: %w", err)
-	}
-	// A proxy that the environment names is not for this machine.
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	response, answer, err := exchange(client, request)
-	if err != nil {
-		return "", fmt.Errorf("no bridge answers at ADMIN_ADDR: %w; start it with `bridge serve`, or set ADMIN_ADDR to where it listens", err)
-	}
-	if response.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%s answers %s: %s", url, response.Status, answer)
-	}
-	return answer, nil
 }

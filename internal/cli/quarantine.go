@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,40 +29,8 @@ STREAM_NAME_QUARANTINE.`,
 	}, listCommand(prog), showCommand(prog), releaseCommand(prog), dropCommand(prog))
 }
 
-// filter selects deliveries in quarantine; "" matches any.
-type filter struct{ endpoint, reason string }
-
-func (f *filter) flags(c *cobra.Command, prog program) {
-	c.Flags().StringVar(&f.endpoint, "endpoint", "", "only deliveries to this endpoint")
-	c.Flags().StringVar(&f.reason, "reason", "", "only deliveries kept for this reason: unreadable, contradiction, stale or future")
-	reasons := []string{"unreadable", "contradiction", "stale", "future"}
-	complete(c, "reason", reasons...)
-	c.PreRunE = func(*cobra.Command, []string) error {
-		if f.reason != "" && !slices.Contains(reasons, f.reason) {
-			return usagef("--reason: got %q; takes unreadable, contradiction, stale or future", f.reason)
-		}
-		return nil
-	}
-	_ = c.RegisterFlagCompletionFunc("endpoint", prog.completeEndpoint)
-}
-
-func (f *filter) matches(d quarantine.Delivery) bool {
-	return (f.endpoint == "" || f.endpoint == d.Endpoint) && (f.reason == "" || f.reason == d.Reason)
-}
-
-// words describes the filter for a message: "nothing …".
-func (f *filter) words() (text string) {
-	if f.endpoint != "" {
-		text = " of endpoint " + f.endpoint
-	}
-	if f.reason != "" {
-		text += " kept as " + f.reason
-	}
-	return text
-}
-
 func listCommand(prog program) *cobra.Command {
-	var f filter
+	var which choice
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "list",
@@ -73,7 +40,7 @@ why it was kept, its size, its id. Bodies are not read.`,
 		Example: example("  bridge quarantine list\n  bridge quarantine list --endpoint ENDPOINT --reason stale --json"),
 		Args:    noArguments,
 		RunE: prog.withQuarantine(ofStream, func(ctx context.Context, s *quarantineStore, _ []string) error {
-			all, err := s.chosen(ctx, nil, f)
+			all, err := s.chosen(ctx, which)
 			for _, k := range all {
 				if asJSON {
 					_ = json.NewEncoder(prog.out).Encode(k)
@@ -84,7 +51,7 @@ why it was kept, its size, its id. Bodies are not read.`,
 			return err
 		}),
 	}
-	f.flags(c, prog)
+	which.filterFlags(c, prog)
 	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object a line: id, endpoint, provider, reason, received, bytes, sequence")
 	return c
 }
@@ -149,31 +116,6 @@ func (p program) signAgain(d quarantine.Delivery) (http.Header, error) {
 	return at.Provider.Resign(d.Headers, key, claims.SignedText), nil
 }
 
-// choice holds the flags of release and drop: all deliveries that pass a filter, instead of ids.
-type choice struct {
-	filter
-	all bool
-}
-
-func (c *choice) flags(command *cobra.Command, prog program) {
-	c.filter.flags(command, prog)
-	command.Flags().BoolVar(&c.all, "all", false, "all of them, or all that --endpoint and --reason choose")
-	command.Args = c.check
-}
-
-func (c *choice) check(command *cobra.Command, ids []string) error {
-	name := command.Name()
-	switch {
-	case len(ids) == 0 && !c.all:
-		return usagef("%s takes ids, or --all; see `%s --help`", name, command.CommandPath())
-	case len(ids) > 0 && (c.all || c.endpoint != "" || c.reason != ""):
-		return usagef("%s takes either ids or --all, which --endpoint and --reason limit; see `%s --help`", name, command.CommandPath())
-	case slices.Contains(ids, ""):
-		return usagef("%s: an id is empty", name)
-	}
-	return nil
-}
-
 func dropCommand(prog program) *cobra.Command {
 	var which choice
 	c := &cobra.Command{
@@ -182,8 +124,8 @@ func dropCommand(prog program) *cobra.Command {
 		Long: `Remove deliveries from quarantine for good. ID may be the beginning of an id; if one of them isn't
 there, nothing is removed. Removed deliveries are printed as "bridge quarantine list" prints them.`,
 		Example: example("  bridge quarantine drop 5e0c\n  bridge quarantine drop --all --endpoint ENDPOINT --reason stale"),
-		RunE: prog.withQuarantine(ofStream, func(ctx context.Context, s *quarantineStore, ids []string) error {
-			chosen, err := s.chosen(ctx, ids, which.filter)
+		RunE: prog.withQuarantine(ofStream, func(ctx context.Context, s *quarantineStore, _ []string) error {
+			chosen, err := s.chosen(ctx, which)
 			if err != nil {
 				return err
 			}

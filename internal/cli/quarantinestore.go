@@ -53,9 +53,49 @@ func interrupted(ctx context.Context, err error) error {
 	return err
 }
 
-// chosen returns the deliveries with the ids, which may be abbreviated, or without ids all that
-// pass the filter, oldest first. One event may have several deliveries there.
-func (s *quarantineStore) chosen(ctx context.Context, ids []string, f filter) ([]quarantine.Kept, error) {
+// choice holds the flags and arguments that choose deliveries: some by their ids, or all that were
+// for an endpoint and kept for a reason; "" means any.
+type choice struct {
+	ids              []string // may be abbreviated
+	endpoint, reason string
+	all              bool
+}
+
+func (c *choice) filterFlags(command *cobra.Command, prog program) {
+	reasons := []string{"unreadable", "contradiction", "stale", "future"}
+	command.Flags().StringVar(&c.endpoint, "endpoint", "", "only deliveries to this endpoint")
+	command.Flags().StringVar(&c.reason, "reason", "", "only deliveries kept for this reason: "+inWords(reasons, "or"))
+	_ = command.RegisterFlagCompletionFunc("endpoint", prog.completeEndpoint)
+	complete(command, "reason", reasons...)
+	command.PreRunE = func(*cobra.Command, []string) error {
+		if c.reason != "" && !slices.Contains(reasons, c.reason) {
+			return usagef("--reason: got %q; takes %s", c.reason, inWords(reasons, "or"))
+		}
+		return nil
+	}
+}
+
+// flags are those of a command that takes ids, or --all.
+func (c *choice) flags(command *cobra.Command, prog program) {
+	c.filterFlags(command, prog)
+	command.Flags().BoolVar(&c.all, "all", false, "all of them, or all that --endpoint and --reason choose")
+	command.Args = func(_ *cobra.Command, ids []string) error {
+		c.ids = ids
+		name := command.Name()
+		switch {
+		case len(ids) == 0 && !c.all:
+			return usagef("%s takes ids, or --all; see `%s --help`", name, command.CommandPath())
+		case len(ids) > 0 && (c.all || c.endpoint != "" || c.reason != ""):
+			return usagef("%s takes either ids or --all, which --endpoint and --reason limit; see `%s --help`", name, command.CommandPath())
+		case slices.Contains(ids, ""):
+			return usagef("%s: an id is empty", name)
+		}
+		return nil
+	}
+}
+
+// chosen returns what is chosen, oldest first. One event may have several deliveries there.
+func (s *quarantineStore) chosen(ctx context.Context, c choice) ([]quarantine.Kept, error) {
 	name := s.Stream.CachedInfo().Config.Name
 	all, foreign, err := s.List(ctx, 0)
 	if err != nil {
@@ -68,7 +108,7 @@ func (s *quarantineStore) chosen(ctx context.Context, ids []string, f filter) ([
 	for _, k := range all {
 		known[k.ID] = true
 	}
-	for _, beginning := range ids {
+	for _, beginning := range c.ids {
 		id, err := oneID(known, beginning)
 		switch {
 		case err != nil:
@@ -79,10 +119,13 @@ func (s *quarantineStore) chosen(ctx context.Context, ids []string, f filter) ([
 		wanted[id] = true
 	}
 	all = slices.DeleteFunc(all, func(k quarantine.Kept) bool {
-		return !f.matches(k.Delivery) || len(ids) > 0 && !wanted[k.ID]
+		return len(c.ids) > 0 && !wanted[k.ID] || c.endpoint != "" && k.Endpoint != c.endpoint || c.reason != "" && k.Reason != c.reason
 	})
-	if len(all) == 0 {
-		s.say("there is nothing%s in quarantine", f.words())
+	switch {
+	case len(all) == 0 && c.endpoint+c.reason != "":
+		s.say("there is nothing in quarantine that --endpoint and --reason choose")
+	case len(all) == 0:
+		s.say("there is nothing in quarantine")
 	}
 	// A delivery that waited in a spool is stored later than it was received.
 	slices.SortStableFunc(all, func(a, b quarantine.Kept) int { return a.Received.Compare(b.Received) })
@@ -126,7 +169,7 @@ func sealed(cfg *config.Config, d quarantine.Delivery) (at verify.Endpoint, r ve
 // show prints the last of the deliveries of one event: what is known of it on the error stream,
 // then its body, or the whole request.
 func (s *quarantineStore) show(ctx context.Context, id string, request func(quarantine.Delivery) []byte) error {
-	chosen, err := s.chosen(ctx, []string{id}, filter{})
+	chosen, err := s.chosen(ctx, choice{ids: []string{id}})
 	if err != nil {
 		return err
 	}
