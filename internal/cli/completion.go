@@ -14,7 +14,7 @@ func addCompletion(root *cobra.Command) {
 	c, _, _ := root.Find([]string{"completion"})
 	c.Short, c.Example = "Print a completion script for a shell", "  source <(bridge completion bash)"
 	for _, shell := range c.Commands() {
-		shell.Args, shell.Example = noArguments, "  bridge completion "+shell.Name()
+		shell.Args, shell.Example = nil, "  bridge completion "+shell.Name()
 	}
 	oneOf(c)
 }
@@ -63,7 +63,4 @@ func knownEvents() (names []string) {
 	return names
 }
 
-// completeDirectory completes the names of directories.
-func completeDirectory(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return nil, cobra.ShellCompDirectiveFilterDirs
-}
+var completeDirectory = cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs)

@@ -24,7 +24,6 @@ func configCommand(prog program) *cobra.Command {
 in force and its meaning. Secrets are hidden. Mistakes are printed on standard error.`,
 		Example: "  bridge config\n  bridge config --check   # exit status 2 if `bridge serve` would refuse\n" +
 			"  bridge config --presets # vendors that a few variables describe",
-		Args: noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			if presets {
 				printPresets(prog.out)
@@ -32,8 +31,7 @@ in force and its meaning. Secrets are hidden. Mistakes are printed on standard e
 			}
 			cfg, warnings, err := config.Load(prog.environ)
 			if !check {
-				var problems config.Problems
-				errors.As(err, &problems)
+				problems, _ := errors.AsType[config.Problems](err)
 				printVariables(prog.out, cfg.Variables(), problems)
 			}
 			for _, warning := range warnings {

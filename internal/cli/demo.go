@@ -37,7 +37,6 @@ subscriber receives it, serve the live page of "bridge inspect", and stay up unt
 HTTP_ADDR, ADMIN_ADDR and EMBEDDED_NATS_ADDR may say other loopback addresses; where a default one
 is in use a free port is taken.`,
 		Example: "  bridge demo",
-		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			dir, err := os.MkdirTemp("", "bridge-demo-")
 			if err != nil {

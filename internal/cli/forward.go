@@ -34,7 +34,6 @@ that the filters exclude count as done. "nats consumer rm STREAM NAME" deletes t
 		Example: `  bridge forward --to http://localhost:3000/hook
   bridge forward --event 'invitee.*' --to http://localhost:3000/hook --since 2h --until 1h
   bridge forward --durable my-laptop --concurrency 4 --to http://localhost:3000/hook`,
-		Args: noArguments,
 		PreRunE: func(c *cobra.Command, _ []string) error {
 			if p.until != "" || !c.Flags().Changed("follow") {
 				p.follow = p.durable != "" || p.since == "" && p.until == ""

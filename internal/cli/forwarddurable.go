@@ -88,22 +88,20 @@ func (p *poster) pull(ctx context.Context, consumer jetstream.Consumer) error {
 	for ctx.Err() == nil {
 		m, err := consumer.Next(jetstream.FetchMaxWait(time.Second))
 		isIdle := errors.Is(err, nats.ErrTimeout)
-		switch {
-		case err == nil:
-			err = p.settle(ctx, m)
-		case isIdle && p.follow:
+		if err == nil {
+			if err := p.settle(ctx, m); err != nil {
+				return err
+			}
 			continue
-		default:
-			var isDone bool
-			if isDone, err = p.isDone(ctx, consumer); isDone && !p.follow {
-				return nil
-			}
-			if !isIdle { // NATS is away, which connect prints
-				wait(ctx, time.Second)
-			}
 		}
-		if err != nil {
+		if isIdle && p.follow {
+			continue
+		}
+		if isDone, err := p.isDone(ctx, consumer); err != nil || isDone && !p.follow {
 			return err
+		}
+		if !isIdle { // NATS is away, which connect prints
+			wait(ctx, time.Second)
 		}
 	}
 	return nil

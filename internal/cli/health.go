@@ -17,7 +17,6 @@ func healthCommand(prog program) *cobra.Command {
 durable now (/readyz). Exit status 0 if it can, otherwise 1. It is made for a container's
 health check.`,
 		Example: "  bridge health\n  bridge health --live   # only whether the process works",
-		Args:    noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := prog.load("ADMIN_ADDR")
 			if err != nil {

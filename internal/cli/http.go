@@ -69,19 +69,16 @@ func trustFile(file string) (*tls.Config, error) {
 
 // helpful adds to an error of sending what to do.
 func helpful(err error) error {
-	var unknown x509.UnknownAuthorityError
-	var plain tls.RecordHeaderError
-	var name *net.DNSError
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("nothing listens there: %w; start it with `bridge serve`, or give its address with --url", err)
-	case errors.As(err, &unknown):
+	case isA[x509.UnknownAuthorityError](err):
 		return fmt.Errorf("%w; if the certificate is your own, give the file of its authority as SSL_CERT_FILE", err)
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("no answer came in time: %w; does --url name the bridge, and does a firewall let it through?", err)
-	case errors.As(err, &name):
+	case isA[*net.DNSError](err):
 		return fmt.Errorf("%w; the name in --url can't be resolved", err)
-	case errors.As(err, &plain), strings.Contains(err.Error(), "HTTP response to HTTPS client"):
+	case isA[tls.RecordHeaderError](err), strings.Contains(err.Error(), "HTTP response to HTTPS client"):
 		return fmt.Errorf("%w; there is no TLS: give --url http://…", err)
 	}
 	return err

@@ -37,8 +37,7 @@ func listCommand(prog program) *cobra.Command {
 		Short: "List what is in quarantine, oldest first",
 		Long: `List what is in quarantine, oldest first, in a line each: when it was received, its endpoint,
 why it was kept, its size, its id. Bodies are not read.`,
-		Example: example("  bridge quarantine list\n  bridge quarantine list --endpoint ENDPOINT --reason stale --json"),
-		Args:    noArguments,
+		Example: "  bridge quarantine list\n  bridge quarantine list --endpoint ENDPOINT --reason stale --json",
 		RunE: prog.withQuarantine(ofStream, func(ctx context.Context, s *quarantineStore, _ []string) error {
 			all, err := s.chosen(ctx, which)
 			for _, k := range all {
@@ -68,7 +67,7 @@ func showCommand(prog program) *cobra.Command {
 		Long: `Print the body of one delivery, byte for byte as it was received, on standard output, and what
 else is known of it on standard error. The signature header is shown with --raw only; a signature
 in the body is part of the body. ID may be the beginning of an id.`,
-		Example: example("  bridge quarantine show 5e0c\n  bridge quarantine show 5e0c > body.json\n  bridge quarantine show 5e0c --raw | SECRETS=… bridge verify"),
+		Example: "  bridge quarantine show 5e0c\n  bridge quarantine show 5e0c > body.json\n  bridge quarantine show 5e0c --raw | SECRETS=… bridge verify",
 		Args:    takes(1, 1, "one id, or its beginning, which `bridge quarantine list` prints"),
 		RunE: prog.withQuarantine(ofStream, func(ctx context.Context, s *quarantineStore, args []string) error {
 			return s.show(ctx, args[0], func(d quarantine.Delivery) []byte {
@@ -123,7 +122,7 @@ func dropCommand(prog program) *cobra.Command {
 		Short: "Remove deliveries from quarantine for good",
 		Long: `Remove deliveries from quarantine for good. ID may be the beginning of an id; if one of them isn't
 there, nothing is removed. Removed deliveries are printed as "bridge quarantine list" prints them.`,
-		Example: example("  bridge quarantine drop 5e0c\n  bridge quarantine drop --all --endpoint ENDPOINT --reason stale"),
+		Example: "  bridge quarantine drop 5e0c\n  bridge quarantine drop --all --endpoint ENDPOINT --reason stale",
 		RunE: prog.withQuarantine(ofStream, func(ctx context.Context, s *quarantineStore, _ []string) error {
 			chosen, err := s.chosen(ctx, which)
 			if err != nil {

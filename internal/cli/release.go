@@ -32,8 +32,8 @@ What the stream has already is not published again. An account that may not read
 publishes it as a possible duplicate.
 
 Each outcome is printed in a line. The exit status is 0 if all were released.`,
-		Example: example(`  SECRETS=… bridge quarantine release 5e0c
-  SECRETS=… bridge quarantine release --all --endpoint ENDPOINT --reason stale`),
+		Example: `  SECRETS=… bridge quarantine release 5e0c
+  SECRETS=… bridge quarantine release --all --endpoint ENDPOINT --reason stale`,
 		RunE: prog.withQuarantine(ofRelease, func(ctx context.Context, s *quarantineStore, _ []string) error {
 			if _, err := s.stream(ctx, s.cfg.StreamName); err != nil {
 				return interrupted(ctx, err)

@@ -43,32 +43,40 @@ func run(ctx context.Context, args []string, prog program) int {
 		return exitOK
 	}
 	status, text := exitFailure, fmt.Sprintf("bridge: %v\n", err)
-	var usage usageError
-	var problems config.Problems
-	switch {
-	case errors.As(err, &problems):
-		status, text = exitUsage, fmt.Sprintf("bridge: the configuration can't be used; `bridge config` explains every variable\n  %s\n", strings.ReplaceAll(problems.Error(), "\n", "\n  "))
-	case errors.As(err, &usage):
+	if isA[usageError](err) {
 		status = exitUsage
 	}
-	if !errors.As(err, new(logged)) {
+	if problems, ok := errors.AsType[config.Problems](err); ok {
+		status, text = exitUsage, fmt.Sprintf("bridge: the configuration can't be used; `bridge config` explains every variable\n  %s\n", strings.ReplaceAll(problems.Error(), "\n", "\n  "))
+	}
+	if !isA[logged](err) {
 		_, _ = fmt.Fprint(prog.err, text)
 	}
 	return status
 }
 
+// isA reports whether an error of that type is in the chain.
+func isA[T error](err error) bool {
+	_, ok := errors.AsType[T](err)
+	return ok
+}
+
 func rootCommand(prog program) *cobra.Command {
+	var vendors []string
+	for _, p := range providers.All {
+		vendors = append(vendors, p.Title)
+	}
 	serve := serveCommand(prog)
 	root := &cobra.Command{
 		Use:   "bridge",
 		Short: "Receive webhooks, publish them to NATS JetStream",
-		Long: `The bridge receives the webhooks of ` + titles() + `, verifies them, and publishes each as
+		Long: `The bridge receives the webhooks of ` + inWords(vendors, "and") + `, verifies them, and publishes each as
 a CloudEvent to NATS JetStream. It answers 200 only when the event is durable.
 
 It is configured by environment variables; "bridge config" explains them. Without a
 command it serves. The other commands that need NATS find it by the same variables; without
 NATS_URL they expect the server that is embedded in a bridge, at EMBEDDED_NATS_ADDR.`,
-		Example:                    example("  bridge demo\n  SECRETS=… bridge serve"),
+		Example:                    "  bridge demo\n  SECRETS=… bridge serve",
 		Version:                    thisBuild().String(),
 		Args:                       unknownCommand,
 		RunE:                       serve.RunE,
@@ -90,7 +98,20 @@ NATS_URL they expect the server that is embedded in a bridge, at EMBEDDED_NATS_A
 		root.AddCommand(command(prog))
 	}
 	addCompletion(root)
+	finish(root)
 	return root
+}
+
+// finish completes the commands: those without subcommands take no arguments unless they say which,
+// and the examples have names.
+func finish(c *cobra.Command) {
+	c.Example = example(c.Example)
+	if c.Args == nil {
+		c.Args = takes(0, 0, "no arguments")
+	}
+	for _, under := range c.Commands() {
+		finish(under)
+	}
 }
 
 // takes refuses too few or too many arguments, and empty ones.
@@ -102,8 +123,6 @@ func takes(least, most int, what string) cobra.PositionalArgs {
 		return nil
 	}
 }
-
-var noArguments = takes(0, 0, "no arguments")
 
 // unknownCommand refuses arguments of a command with subcommands.
 func unknownCommand(c *cobra.Command, args []string) error {
@@ -136,8 +155,7 @@ func oneOf(c *cobra.Command, under ...*cobra.Command) *cobra.Command {
 // ignores mistakes in others, and that no endpoint is configured.
 func (p program) load(patterns ...string) (*config.Config, error) {
 	c, _, err := config.Load(p.environ)
-	var problems config.Problems
-	errors.As(err, &problems)
+	problems, _ := errors.AsType[config.Problems](err)
 	problems = slices.DeleteFunc(problems, func(p config.Problem) bool {
 		isUsed := func(pattern string) bool { matches, _ := path.Match(pattern, p.Variable); return matches }
 		return strings.Contains(p.Variable, ",") || !slices.ContainsFunc(patterns, isUsed)

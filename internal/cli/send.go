@@ -34,11 +34,11 @@ further endpoint.
 
 The answers go to standard output, for more than one delivery their summary. The exit status is 0
 when every delivery was accepted.`,
-		Example: example(`  SECRETS=… bridge send ENDPOINT
+		Example: `  SECRETS=… bridge send ENDPOINT
   SECRETS=… bridge send ENDPOINT EVENT --url https://hooks.example.com
   SECRETS=… bridge send ENDPOINT EVENT --data data.json --scheme SCHEME
   SECRETS=… bridge send ENDPOINT --count 1000 --concurrency 32
-  SECRETS=… bridge send ENDPOINT --tamper    # must be refused`),
+  SECRETS=… bridge send ENDPOINT --tamper    # must be refused`,
 		ValidArgsFunction: prog.completeSend,
 		Args:              takes(1, 2, "an endpoint and, if you like, an event"),
 		RunE: func(c *cobra.Command, args []string) error {

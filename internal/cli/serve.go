@@ -25,8 +25,7 @@ func serveCommand(prog program) *cobra.Command {
 embedded nats-server without it. Probes and metrics are on ADMIN_ADDR.
 
 It logs to standard error. The first SIGTERM or Ctrl-C shuts it down in order, a second one at once.`,
-		Example: example("  SECRETS=… bridge serve\n  SECRETS=… NATS_URL=nats://nats:4222 bridge serve"),
-		Args:    noArguments,
+		Example: "  SECRETS=… bridge serve\n  SECRETS=… NATS_URL=nats://nats:4222 bridge serve",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, warnings, err := config.Load(prog.environ)
 			log := telemetry.NewLogger(prog.err, cfg.LogFormat, cfg.LogLevel)

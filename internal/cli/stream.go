@@ -34,7 +34,6 @@ events, as the library for consumers makes it.
 --format accounts prints the account and its users with the fewest rights, as nats-server's
 configuration, and --format nsc as commands of "nsc", for an operator that issues JWTs.`,
 		Example: "  bridge stream | sh\n  STREAM_REPLICAS=3 bridge stream --format nack | kubectl apply -f -\n  bridge stream --format json | jq '.[0]'\n  bridge stream --format accounts > accounts.conf",
-		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			// The streams are for an external NATS, which may have more replicas than the embedded server.
 			// Without endpoints, the duplicate window covers every vendor's defaults.

@@ -31,12 +31,12 @@ begins with the first event of the stream, unless --since is given.
 A line has the time of receipt, endpoint and event, the person and the thing it is about, and the
 first digits of the id, which "bridge show" takes. On a terminal it is cut to the terminal's width,
 and coloured unless NO_COLOR is set.`,
-		Example: example(`  bridge tail
+		Example: `  bridge tail
   bridge tail 'webhooks.ENDPOINT.>' --since 1h
   bridge tail --event 'invitee.*' --user customer_67890
   bridge tail --since 2h --until 1h --count 10
   bridge tail --since 24h --follow=false --json | jq -r .event | sort | uniq -c
-  NATS_URL=nats://nats:4222 bridge tail --since 2026-01-02T03:04:05Z --json`),
+  NATS_URL=nats://nats:4222 bridge tail --since 2026-01-02T03:04:05Z --json`,
 		Args: takes(0, 1, "at most one subject, in quotes so that the shell leaves > and * alone"),
 		PreRunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 && !server.IsValidSubject(args[0]) {

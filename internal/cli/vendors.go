@@ -16,15 +16,6 @@ func example(text string) string {
 	).Replace(text)
 }
 
-// titles lists the vendors as people write them.
-func titles() string {
-	var all []string
-	for _, p := range providers.All {
-		all = append(all, p.Title)
-	}
-	return inWords(all, "and")
-}
-
 // inWords writes a list as in a sentence: a, b and c.
 func inWords(list []string, conjunction string) string {
 	if n := len(list) - 1; n > 0 {

@@ -50,10 +50,10 @@ path tells which, or how the body looks.
 
 A captured delivery is old. Without --at its age isn't judged, and the times at which it would have
 been accepted are printed. The exit status is 0 when the bridge would publish it, 1 when not.`,
-		Example: example(`  SECRETS=… bridge verify request.txt
+		Example: `  SECRETS=… bridge verify request.txt
   SECRETS=… bridge verify ENDPOINT --body body.json -H 'HEADER: 0f…'
   kubectl exec -i POD -- /bridge verify ENDPOINT < request.txt
-  bridge quarantine show 5e0c --raw | SECRETS=… bridge verify`),
+  bridge quarantine show 5e0c --raw | SECRETS=… bridge verify`,
 		Args: takes(0, 2, "the name of an endpoint and a file, or one of them, or none"),
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg, err := prog.load(ofEndpoints("MAX_BODY_BYTES", "QUARANTINE")...)

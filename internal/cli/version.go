@@ -61,7 +61,6 @@ func versionCommand(prog program) *cobra.Command {
 		Use:     "version",
 		Short:   "Print the version, the commit and its date",
 		Example: "  bridge version\n  bridge version --json",
-		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			b := thisBuild()
 			if asJSON {
