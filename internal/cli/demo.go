@@ -103,7 +103,7 @@ func usualOrFree(ctx context.Context, usual string) string {
 
 // show sends the samples, prints them as a subscriber receives them, and says how to go on.
 func (d *demo) show(ctx context.Context) error {
-	_, _ = fmt.Fprintf(d.out, "Sample events, sent to http://%s, as a subscriber of NATS has them:\n", d.bridge.PublicAddr())
+	d.print("Sample events, sent to http://%s, as a subscriber of NATS has them:", d.bridge.PublicAddr())
 	sent := 0
 	for _, endpoint := range d.config.Endpoints {
 		for _, body := range endpoint.Vendor.Samples {
@@ -185,10 +185,11 @@ func (d *demo) invite(event []byte) error {
 		bridge + " forward --to http://localhost:3000/hook",
 		fmt.Sprintf("nats sub -s %s '%s.>'", nats, d.config.SubjectPrefix),
 	} {
-		_, _ = fmt.Fprintln(d.out, "  "+line)
+		d.print("  %s", line)
 	}
-	_, err = fmt.Fprintf(d.out, "The live page: %s\nMetrics: http://%s/metrics   Ctrl-C ends it.\n", pageURL(d.page), d.bridge.AdminAddr())
-	return err
+	d.print("The live page: %s", pageURL(d.page))
+	d.print("Metrics: http://%s/metrics   Ctrl-C ends it.", d.bridge.AdminAddr())
+	return nil
 }
 
 // envelope formats an event: an attribute a line, the vendor's body cut to fit one.

@@ -64,9 +64,9 @@ func showCommand(prog program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show ID",
 		Short: "Print the body of one delivery as it was received",
-		Long: `Print the body of one delivery, byte for byte as it was received, on standard output, and what
-else is known of it on standard error. The signature header is shown with --raw only; a signature
-in the body is part of the body. ID may be the beginning of an id.`,
+		Long: `Print the body of one delivery on standard output, as it was received, and what else is known of it
+on standard error. Its signature is not kept; in a body that held it there are asterisks. ID may
+be the beginning of an id.`,
 		Example: "  bridge quarantine show 5e0c\n  bridge quarantine show 5e0c > body.json\n  bridge quarantine show 5e0c --raw | SECRETS=… bridge verify",
 		Args:    takes(1, 1, "one id, or its beginning, which `bridge quarantine list` prints"),
 		RunE: prog.withQuarantine(ofStream, func(ctx context.Context, s *quarantineStore, args []string) error {

@@ -73,11 +73,7 @@ func (p program) printSpool(ctx context.Context, dir string, asJSON bool) error 
 		if r.Reason != "" {
 			setAside++
 		}
-		if asJSON {
-			printRecordJSON(out, r)
-		} else {
-			printRecord(out, r)
-		}
+		printRecord(out, r, asJSON)
 		return ctx.Err()
 	})
 	_ = out.Flush()
@@ -108,23 +104,23 @@ func unreadableSpool(dir string, err error) error {
 	return err
 }
 
-// printRecord prints a record for people.
-func printRecord(w io.Writer, r *spool.Record) {
+// printRecord prints a record in a line, for people or as JSON.
+func printRecord(w io.Writer, r *spool.Record, asJSON bool) {
+	if asJSON {
+		_ = json.NewEncoder(w).Encode(struct {
+			Kind      string    `json:"kind"`
+			Subject   string    `json:"subject"`
+			ID        string    `json:"id"`
+			Arrived   time.Time `json:"arrived"`
+			Attempted time.Time `json:"attempted,omitzero"`
+			Bytes     int       `json:"bytes"`
+			Reason    string    `json:"reason,omitempty"`
+		}{r.Kind.String(), r.Subject, r.ID, r.Arrived, r.Attempted, len(r.Data), r.Reason})
+		return
+	}
 	line := fmt.Sprintf("%s  %s  %s  %d bytes  id %s", moment(r.Arrived, time.Now(), milliseconds), r.Kind, r.Subject, len(r.Data), r.ID)
 	if r.Reason != "" {
 		line += "  set aside: " + r.Reason
 	}
 	_, _ = fmt.Fprintln(w, humanize.Text(line))
-}
-
-func printRecordJSON(w io.Writer, r *spool.Record) {
-	_ = json.NewEncoder(w).Encode(struct {
-		Kind      string    `json:"kind"`
-		Subject   string    `json:"subject"`
-		ID        string    `json:"id"`
-		Arrived   time.Time `json:"arrived"`
-		Attempted time.Time `json:"attempted,omitzero"`
-		Bytes     int       `json:"bytes"`
-		Reason    string    `json:"reason,omitempty"`
-	}{r.Kind.String(), r.Subject, r.ID, r.Arrived, r.Attempted, len(r.Data), r.Reason})
 }
