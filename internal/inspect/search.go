@@ -17,12 +17,11 @@ import (
 
 // The bounds of one request. The page has bounds for the whole of its search (static/search.js).
 const (
-	maxSearches    = 2 // at one time; others wait
-	searchTimeout  = 30 * time.Second
-	searchPatience = 10 * time.Second // without progress
-	maxPart        = 100_000          // sequence numbers
-	maxFound       = 500              // matching messages
-	maxFoundBytes  = 8 << 20          // of them
+	maxSearches   = 2 // at one time; others wait
+	searchTimeout = 30 * time.Second
+	maxPart       = 100_000 // sequence numbers
+	maxFound      = 500     // matching messages
+	maxFoundBytes = 8 << 20 // of them
 )
 
 var (
@@ -83,7 +82,7 @@ func (s *Server) searchPart(ctx context.Context, p *part, values url.Values, hop
 	size, _ := strconv.ParseUint(values.Get("size"), 10, 64)
 	p.Before = max(p.First, end-min(end, max(1, size), maxPart))
 	r := stream.Reader{
-		JetStream: s.js, Names: stream.LookupNames, Patience: searchPatience,
+		JetStream: s.js, Names: stream.LookupNames,
 		Section: stream.Section{
 			Stream: s.config.Stream, Subjects: []string{s.config.Prefix + ".>"}, First: p.Before, Before: end, Stop: true,
 		},

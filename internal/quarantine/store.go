@@ -31,15 +31,12 @@ type Kept struct {
 // ErrGone means that a delivery has left the store since it was listed.
 var ErrGone = errors.New("it is gone: somebody else has released or dropped it, or newer deliveries have displaced it")
 
-// patience bounds reading the stream, which never answers an account without the rights.
-const patience = 10 * time.Second
-
 // List returns what the stream has now, oldest first, or only so many of the last ones; and how
 // many messages were passed over because no bridge has written them.
 func (s Store) List(ctx context.Context, last uint64) (all []Kept, foreign int, err error) {
 	var failing error
 	r := stream.Reader{
-		JetStream: s.JetStream, Name: s.Consumer, Patience: patience,
+		JetStream: s.JetStream, Name: s.Consumer,
 		Section: stream.Section{Stream: s.Stream.CachedInfo().Config.Name, Last: last, Headers: true, Stop: true},
 		Report: func(err error) {
 			if failing = err; errors.Is(err, stream.ErrMadeAnew) {

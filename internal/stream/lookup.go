@@ -17,10 +17,6 @@ const LookupPrefix = "bridge-lookup-"
 // consumers. At most this many can look up at the same time.
 var LookupNames = []string{LookupPrefix + "0", LookupPrefix + "1", LookupPrefix + "2", LookupPrefix + "3"}
 
-// findPatience is shorter than that of other readers, because the relay tries again and logs
-// failures.
-const findPatience = 10 * time.Second
-
 // Found is the result of a look-up in one stream.
 type Found struct {
 	IDs  map[string]bool
@@ -46,7 +42,7 @@ func Find(
 	}
 	found := Found{IDs: make(map[string]bool)}
 	r := Reader{
-		JetStream: js, Names: LookupNames, Patience: findPatience, Hopeless: hopeless, ahead: true,
+		JetStream: js, Names: LookupNames, Hopeless: hopeless, ahead: true,
 		Section: Section{Stream: name, Since: since, Headers: true, Stop: true},
 		Handle: func(m Message) error {
 			if id := m.Headers().Get(nats.MsgIdHdr); id != "" && wanted(id) {

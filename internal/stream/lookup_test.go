@@ -49,7 +49,7 @@ func TestNameIsTaken(t *testing.T) {
 	}
 	seen, taken := make(map[uint64]bool), false
 	r := w.reader(Section{Since: Beginning, Stop: true})
-	r.Names, r.Patience = []string{"only"}, time.Minute
+	r.Names = []string{"only"}
 	r.Report = func(err error) {
 		if errors.Is(err, errInUse) { // it is given back
 			_ = stream.DeleteConsumer(t.Context(), "only")

@@ -62,9 +62,6 @@ type Reader struct {
 	// Hopeless is called again and again, and its error ends Run: NATS doesn't answer a forbidden
 	// request. May be nil.
 	Hopeless func() error
-	// Patience is the time without progress after which a section that ends is given up; 0: half a
-	// minute.
-	Patience time.Duration
 
 	made  time.Time // creation of the stream; zero before the first
 	next  uint64    // the next sequence number to read; 0: begin with Since
@@ -78,7 +75,7 @@ const (
 	silence        = 5 * time.Second // it also ends after this time without an expected message
 	inactive       = 30 * time.Second
 	pause          = 500 * time.Millisecond
-	patience       = 30 * time.Second
+	patience       = 15 * time.Second // without progress, with a section that ends
 )
 
 var (
@@ -98,8 +95,8 @@ var (
 type refusal struct{ error }
 
 // Run reads until a section with Stop is complete, or the context ends or Handle fails, whose error
-// it returns. It repeats failed attempts; it gives up a section with Stop after Patience without
-// progress.
+// it returns. It repeats failed attempts; a section with Stop is given up if they make no progress
+// for a while.
 func (r *Reader) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -129,7 +126,7 @@ func (r *Reader) Run(ctx context.Context) error {
 		case failing.IsZero():
 			failing = time.Now()
 			r.report(err)
-		case r.Section.Stop && time.Since(failing) > r.patience():
+		case r.Section.Stop && time.Since(failing) > patience:
 			return err
 		default:
 			r.report(err)
@@ -154,13 +151,6 @@ func (r *Reader) endWhenHopeless(ctx context.Context, cancel context.CancelCause
 			}
 		}
 	}
-}
-
-func (r *Reader) patience() time.Duration {
-	if r.Patience > 0 {
-		return r.Patience
-	}
-	return patience
 }
 
 func (r *Reader) report(err error) {
