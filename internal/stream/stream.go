@@ -67,6 +67,7 @@ type Reader struct {
 	next  uint64    // the next sequence number to read; 0: begin with Since
 	until uint64    // the last sequence number of the section: the leader's at the beginning, or before Before
 	ahead bool      // Since is by a clock that may be ahead of the server's
+	end   context.CancelCauseFunc
 }
 
 const (
@@ -91,17 +92,14 @@ var (
 	errInUse   = errors.New("all consumer names that may be used are in use")
 )
 
-// refusal is an error from Handle.
-type refusal struct{ error }
-
 // Run reads until a section with Stop is complete, or the context ends or Handle fails, whose error
 // it returns. It repeats failed attempts; a section with Stop is given up if they make no progress
 // for a while.
 func (r *Reader) Run(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, r.end = context.WithCancelCause(ctx)
+	defer r.end(nil)
 	if r.Hopeless != nil {
-		go r.endWhenHopeless(ctx, cancel)
+		go r.endWhenHopeless(ctx)
 	}
 	var failing time.Time
 	for {
@@ -110,10 +108,7 @@ func (r *Reader) Run(ctx context.Context) error {
 		if r.next != before {
 			failing = time.Time{}
 		}
-		var refused refusal
 		switch {
-		case errors.As(err, &refused):
-			return refused.error
 		case errors.Is(err, errDone):
 			return nil
 		case ctx.Err() != nil:
@@ -138,7 +133,7 @@ func (r *Reader) Run(ctx context.Context) error {
 	}
 }
 
-func (r *Reader) endWhenHopeless(ctx context.Context, cancel context.CancelCauseFunc) {
+func (r *Reader) endWhenHopeless(ctx context.Context) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -147,7 +142,7 @@ func (r *Reader) endWhenHopeless(ctx context.Context, cancel context.CancelCause
 			return
 		case <-tick.C:
 			if err := r.Hopeless(); err != nil {
-				cancel(err)
+				r.end(err)
 			}
 		}
 	}
@@ -167,7 +162,7 @@ func (r *Reader) attempt(ctx context.Context) error {
 		return err
 	}
 	err := r.open(ctx, cancel)
-	if cause := context.Cause(ctx); cause != nil && !errors.As(err, new(refusal)) && !errors.Is(err, errDone) {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, errDone) {
 		return cause
 	}
 	return err
@@ -279,7 +274,8 @@ func (r *Reader) take(m jetstream.Msg, next uint64) error {
 		if err := r.Handle(Message{
 			Msg: m, Sequence: sequence, Stored: meta.Timestamp, Made: r.made, Pending: meta.NumPending,
 		}); err != nil {
-			return refusal{err}
+			r.end(err)
+			return err
 		}
 	}
 	r.next = sequence + 1
