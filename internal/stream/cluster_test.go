@@ -30,16 +30,31 @@ func clustered(t *testing.T, processes bool) (*world, map[string]*natsdtest.Serv
 	return w, map[string]*natsdtest.Server{"n0": servers[0], "n1": servers[1], "n2": servers[2]}
 }
 
-// store stores messages with the ids from-to, without waiting for each.
+// store stores messages with the ids from-to, without waiting for each. One that failed, such as
+// during an election, is sent again.
 func (w *world) store(from, to int) {
 	w.t.Helper()
+	var all []jetstream.PubAckFuture
 	for i := from; i < to; i++ {
 		m := &nats.Msg{Subject: "s.a", Header: nats.Header{nats.MsgIdHdr: {fmt.Sprint(i)}}}
-		if _, err := w.js.PublishMsgAsync(m, jetstream.WithStallWait(time.Minute)); err != nil {
+		future, err := w.js.PublishMsgAsync(m, jetstream.WithStallWait(time.Minute))
+		if err != nil {
 			w.t.Fatal(err)
 		}
+		all = append(all, future)
 	}
 	<-w.js.PublishAsyncComplete()
+	for _, future := range all {
+		select {
+		case <-future.Ok():
+		case err := <-future.Err():
+			w.t.Log(err)
+			poll.Until(w.t, "store a message", func() bool {
+				_, err := w.js.PublishMsg(w.t.Context(), future.Msg())
+				return err == nil
+			})
+		}
+	}
 }
 
 func (w *world) find(ctx context.Context, wanted func(string) bool) (Found, error) {

@@ -161,7 +161,7 @@ func (r *Reader) attempt(ctx context.Context) error {
 	if err := r.watch(ctx, cancel); err != nil {
 		return err
 	}
-	err := r.open(ctx, cancel)
+	err := r.open(ctx)
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, errDone) {
 		return cause
 	}
@@ -169,7 +169,7 @@ func (r *Reader) attempt(ctx context.Context) error {
 }
 
 // open finds the stream, creates a consumer and reads it.
-func (r *Reader) open(ctx context.Context, cancel context.CancelCauseFunc) error {
+func (r *Reader) open(ctx context.Context) error {
 	stream, err := r.locate(ctx)
 	if err != nil {
 		return err
@@ -194,7 +194,7 @@ func (r *Reader) open(ctx context.Context, cancel context.CancelCauseFunc) error
 		return errBehind
 	}
 	before := r.next
-	err = r.read(ctx, cancel, consumer)
+	err = r.read(ctx, consumer)
 	if len(r.Names) > 0 && r.next != before && !r.isStillOurs(ctx, stream, consumer) {
 		r.next = before // it may have been another's, that begins elsewhere
 		return errOther
@@ -229,25 +229,25 @@ func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc) erro
 }
 
 // read handles the consumer's messages until it ends or fails.
-func (r *Reader) read(ctx context.Context, cancel context.CancelCauseFunc, consumer *consumer) error {
+func (r *Reader) read(ctx context.Context, consumer *consumer) error {
 	messages, err := consumer.Messages(jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
 		return reading(err)
 	}
 	defer messages.Stop()
-	idle := time.AfterFunc(silence, func() { cancel(errSilent) })
-	defer idle.Stop()
+	defer context.AfterFunc(ctx, messages.Stop)()
+	wait := time.Duration(0) // as long as it takes
+	if r.Section.Stop {
+		wait = silence
+	}
 	for last := uint64(0); ; last++ {
-		if r.Section.Stop {
-			idle.Reset(silence)
-		} else {
-			idle.Stop()
-		}
-		m, err := messages.Next(jetstream.NextContext(ctx))
-		if err != nil {
+		m, err := messages.Next(jetstream.NextMaxWait(wait))
+		switch {
+		case errors.Is(err, nats.ErrTimeout):
+			return errSilent
+		case err != nil:
 			return reading(err)
 		}
-		idle.Stop() // Handle may take long
 		if err := r.take(m, last+1); err != nil {
 			return err
 		}
