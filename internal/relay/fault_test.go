@@ -57,7 +57,7 @@ func TestSilenceIsNoFault(t *testing.T) {
 		}
 	}
 	other := newForwarder(f.Relay, publish.Event)
-	records, err := f.Spool.Next(publish.Event, 0, 2)
+	records, err := f.Spool.Next(publish.Event, 0, 2, maxBytes)
 	if err != nil || len(records) != 2 {
 		t.Fatalf("%+v, %v", records, err)
 	}

@@ -55,7 +55,7 @@ func (f *forwarder) run(ctx context.Context) {
 		}
 	}()
 	for ctx.Err() == nil {
-		records, isLast, err := f.next()
+		records, err := f.Spool.Next(f.kind, 0, f.batch, min(int64(f.batch)*meanBytes, maxBytes))
 		switch {
 		case err != nil: // the spool has logged it
 			pause(ctx, lastPause)
@@ -74,26 +74,9 @@ func (f *forwarder) run(ctx context.Context) {
 				pause(ctx, readyCheck)
 				continue
 			}
-			f.round(ctx, records, isLast)
+			f.round(ctx, records)
 		}
 	}
-}
-
-// next returns the records of the next batch, and whether they are the last ones.
-func (f *forwarder) next() (records []spool.Record, isLast bool, err error) {
-	for after, size := uint64(0), 0; len(records) < f.batch; after = records[len(records)-1].Seq {
-		more, err := f.Spool.Next(f.kind, after, f.batch-len(records))
-		if err != nil || len(more) == 0 {
-			return records, err == nil, err
-		}
-		for i := range more {
-			if size > 0 && size+len(more[i].Data) > min(f.batch*meanBytes, maxBytes) {
-				return records, false, nil
-			}
-			records, size = append(records, more[i]), size+len(more[i].Data)
-		}
-	}
-	return records, false, nil
 }
 
 // pause waits for d or until the context ends.
@@ -107,7 +90,7 @@ func pause(ctx context.Context, d time.Duration) {
 }
 
 // round publishes a batch, and removes the records before the first failed one from the spool.
-func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bool) {
+func (f *forwarder) round(ctx context.Context, records []spool.Record) {
 	began := time.Now()
 	results := f.deliver(ctx, records)
 	settled := 0
@@ -135,7 +118,7 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record, isLast bo
 		}
 		return
 	}
-	if isLast && f.breakers[f.kind].isClosed() {
+	if f.Spool.Len(f.kind) <= int64(f.batch) && f.breakers[f.kind].isClosed() { // the next round takes all
 		f.gates[f.kind].close()
 	}
 	f.failures = 0
@@ -254,7 +237,7 @@ func mayBeItsFault(err error) bool {
 // refuses this one again. If so, the record is set aside. Later ones that are known to be stored
 // aren't sent and prove nothing.
 func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
-	others, err := f.Spool.Next(f.kind, r.Seq, firstBatch)
+	others, err := f.Spool.Next(f.kind, r.Seq, firstBatch, maxBytes)
 	if err != nil {
 		return false
 	}

@@ -7,8 +7,8 @@ import (
 )
 
 // drainGate brings a kind's messages back from the spool to direct publishing. Under a steady flow
-// the spool never runs empty: while one record is delivered others are appended. So once the
-// forwarder has reached the end of the queue, the gate closes for a moment. New messages wait,
+// the spool never runs empty: while one record is delivered others are appended. So once one batch
+// is left in the queue, the gate closes for a moment. New messages wait,
 // nothing is appended, the last records are delivered, and then the waiting messages are published
 // directly, still in order.
 //

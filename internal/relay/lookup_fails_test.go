@@ -106,7 +106,7 @@ func TestFoundInAnotherStream(t *testing.T) {
 		t.Fatalf("%q, %v", status, err)
 	}
 	f.waits(2*time.Hour, "a", "b")
-	records, err := f.Spool.Next(publish.Event, 0, 2)
+	records, err := f.Spool.Next(publish.Event, 0, 2, maxBytes)
 	if err != nil {
 		t.Fatal(err)
 	}

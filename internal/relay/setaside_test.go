@@ -228,7 +228,7 @@ func TestLostAcknowledgement(t *testing.T) {
 	f := start(t, s.URL(), hasty).ready()
 	s.Pause() // the kernel takes the bytes, the server will read them later
 	f.publishes(publish.Spooled, "a")
-	records, err := f.Spool.Next(publish.Event, 0, 1)
+	records, err := f.Spool.Next(publish.Event, 0, 1, maxBytes)
 	if err != nil || len(records) != 1 || records[0].Attempted.IsZero() || records[0].Attempted.After(records[0].Arrived) {
 		t.Errorf("%+v, %v", records, err)
 	}

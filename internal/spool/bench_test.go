@@ -37,7 +37,7 @@ func BenchmarkDrain(b *testing.B) {
 	fill(b, f, b.N, body)
 	b.ResetTimer()
 	for after := uint64(0); ; {
-		records, err := f.Next(publish.Event, after, 256)
+		records, err := f.Next(publish.Event, after, 256, maxBytes)
 		if err != nil {
 			b.Fatal(err)
 		}

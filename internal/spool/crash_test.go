@@ -44,7 +44,7 @@ func (f *fixture) use(m *memory, prefix string) {
 		}
 	}
 	settle := func(kind publish.Kind, limit int) {
-		records, err := f.Next(kind, 0, limit)
+		records, err := f.Next(kind, 0, limit, maxBytes)
 		if err != nil || len(records) == 0 {
 			return
 		}

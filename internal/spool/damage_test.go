@@ -26,7 +26,7 @@ func sample(t testing.TB) *memory {
 			t.Fatal(err)
 		}
 	}
-	records, err := f.Next(publish.Event, 0, 2)
+	records, err := f.Next(publish.Event, 0, 2, maxBytes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestDamageWhileOpen(t *testing.T) {
 	var got []string
 	after := uint64(0)
 	poll.Until(t, "all but one is delivered", func() bool {
-		records, err := f.Next(publish.Event, after, 2)
+		records, err := f.Next(publish.Event, after, 2, maxBytes)
 		if err == nil && len(records) > 0 {
 			got = append(got, idsOf(records)...)
 			after = records[len(records)-1].Seq

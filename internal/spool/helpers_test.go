@@ -34,7 +34,7 @@ func same(a, b []kept) bool {
 func (f *fixture) everything() (found []kept) {
 	f.t.Helper()
 	for kind := range publish.Kinds {
-		found = append(found, f.rest(false, func(after uint64) ([]Record, error) { return f.Next(publish.Kind(kind), after, 7) })...)
+		found = append(found, f.rest(false, func(after uint64) ([]Record, error) { return f.Next(publish.Kind(kind), after, 7, maxBytes) })...)
 	}
 	found = append(found, f.rest(true, func(after uint64) ([]Record, error) { return f.SetAside(after, 7) })...)
 	return found

@@ -39,8 +39,13 @@ func (s ids) add(x id) bool {
 }
 
 func (s ids) remove(x id) {
-	list := slices.DeleteFunc(s[listOf(x)], func(y id) bool { return y == x })
-	if len(list) < cap(list)/2 {
+	list := s[listOf(x)]
+	i := slices.Index(list, x)
+	if i < 0 {
+		return
+	}
+	list[i] = list[len(list)-1]
+	if list = list[:len(list)-1]; len(list) < cap(list)/2 {
 		list = slices.Clone(list)
 	}
 	s[listOf(x)] = list

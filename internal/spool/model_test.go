@@ -69,10 +69,10 @@ func (m *model) settle(t *rapid.T) {
 		return
 	}
 	reasons := make(map[uint64]string)
-	records, err := m.f.Next(kind, 0, n)
+	records, err := m.f.Next(kind, 0, n, maxBytes)
 	for len(records) < n && err == nil {
 		var more []Record
-		more, err = m.f.Next(kind, records[len(records)-1].Seq, n-len(records))
+		more, err = m.f.Next(kind, records[len(records)-1].Seq, n-len(records), maxBytes)
 		records = append(records, more...)
 	}
 	if err != nil {

@@ -11,21 +11,18 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// listBytes bounds the records that one call reads.
-const listBytes = 4 << 20
-
 // Next returns the kind's records with higher numbers than after, oldest first: at most limit of
-// them and about 4 MiB, but at least one. During a recovery it returns none.
-func (s *Spool) Next(kind publish.Kind, after uint64, limit int) ([]Record, error) {
-	return s.list(int(kind), after, limit)
+// them and as many bytes, but at least one. During a recovery it returns none.
+func (s *Spool) Next(kind publish.Kind, after uint64, limit int, bytes int64) ([]Record, error) {
+	return s.list(int(kind), after, limit, bytes)
 }
 
 // SetAside is like Next for the records that are set aside.
 func (s *Spool) SetAside(after uint64, limit int) ([]Record, error) {
-	return s.list(setAside, after, limit)
+	return s.list(setAside, after, limit, maxBytes)
 }
 
-func (s *Spool) list(i int, after uint64, limit int) (records []Record, err error) {
+func (s *Spool) list(i int, after uint64, limit int, bytes int64) ([]Record, error) {
 	j := s.journals[i]
 	j.reading.Lock()
 	defer j.reading.Unlock()
@@ -41,6 +38,7 @@ func (s *Spool) list(i int, after uint64, limit int) (records []Record, err erro
 	}
 	c.seq = after
 	first := c.position
+	records := make([]Record, 0, min(int64(limit), queued))
 	for size := int64(0); len(records) < limit; {
 		r, err := c.next()
 		if errors.Is(err, io.EOF) {
@@ -49,7 +47,7 @@ func (s *Spool) list(i int, after uint64, limit int) (records []Record, err erro
 		if err != nil {
 			return nil, s.unreadable(err)
 		}
-		if size += r.size(); len(records) > 0 && size > listBytes {
+		if size += r.size(); len(records) > 0 && size > bytes {
 			c.position = r.position
 			break
 		}

@@ -106,7 +106,7 @@ func (f *fixture) holds(want ...string) {
 
 func (f *fixture) all() []Record {
 	f.t.Helper()
-	records, err := f.Next(publish.Event, 0, 1<<20)
+	records, err := f.Next(publish.Event, 0, 1<<20, maxBytes)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func TestSomeAreAsideWhenDiskFails(t *testing.T) {
 		ids[i] = fmt.Sprint(i)
 	}
 	f.keeps(ids...)
-	records, err := f.Next(publish.Event, 0, len(ids)-1)
+	records, err := f.Next(publish.Event, 0, len(ids)-1, maxBytes)
 	if err != nil || len(records) != len(ids)-1 {
 		t.Fatalf("%d records, %v", len(records), err)
 	}
@@ -318,7 +318,7 @@ func quarantineBound(t *testing.T, kind publish.Kind) {
 	if err := f.Append(t.Context(), other, arrived, attempted); err != nil {
 		t.Errorf("the other kind: %v", err)
 	}
-	first, err := f.Next(kind, 0, 1)
+	first, err := f.Next(kind, 0, 1, maxBytes)
 	if err != nil {
 		t.Fatal(err)
 	}

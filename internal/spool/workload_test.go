@@ -129,7 +129,7 @@ func (w *workload) run(s *Spool) (refused int64) {
 // deliver settles the kind's records while writers append, and sets about every tenth aside.
 func deliver(s *Spool, kind publish.Kind, done <-chan struct{}) {
 	for after := uint64(0); ; {
-		records, err := s.Next(kind, after, 3)
+		records, err := s.Next(kind, after, 3, maxBytes)
 		if err != nil || len(records) == 0 {
 			select {
 			case <-s.Changes(kind):
