@@ -156,9 +156,9 @@ func (r *releasing) verify(ctx context.Context, k quarantine.Kept) (spool.Record
 	}
 	e := at.Event(at.ID(claims), claims, time.Now())
 	message := publish.NewMessage(r.cfg.SubjectPrefix, at.Name, &e, nil)
-	arrived := k.Received
+	message.Arrived = k.Received
 	if errors.Is(timed, verify.Stale) { // a copy may have been stored at any time
-		arrived = stream.Beginning
+		message.Arrived = stream.Beginning
 	}
-	return spool.Record{Message: message, Seq: number, Arrived: arrived}, nil
+	return spool.Record{Message: message, Seq: number}, nil
 }

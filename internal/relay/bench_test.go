@@ -26,7 +26,7 @@ func BenchmarkDrain(b *testing.B) {
 		wg.Go(func() {
 			for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
 				m := publish.Message{Subject: subject, ID: fmt.Sprint(i), Data: data}
-				if err := f.Spool.Append(context.Background(), m, time.Now(), time.Time{}); err != nil {
+				if err := f.Spool.Append(context.Background(), arrived(m, 0), time.Time{}); err != nil {
 					b.Error(err)
 				}
 			}

@@ -52,7 +52,7 @@ func TestSilenceIsNoFault(t *testing.T) {
 	f := start(t, s.URL(), hasty).ready()
 	s.Pause()
 	for _, id := range []string{"first", "acknowledged"} {
-		if err := f.Spool.Append(t.Context(), message(id), time.Now(), time.Now()); err != nil {
+		if err := f.Spool.Append(t.Context(), arrived(message(id), 0), time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}

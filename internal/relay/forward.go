@@ -154,9 +154,7 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 			f.Observer.Published(f.kind, FromSpool, Found)
 			continue
 		}
-		m := r.Message
-		m.Arrived = r.Arrived
-		messages, places = append(messages, m), append(places, i)
+		messages, places = append(messages, r.Message), append(places, i)
 	}
 	traces := f.begin(records, places)
 	for i, result := range f.Publisher.PublishAll(ctx, messages) {

@@ -7,10 +7,9 @@ import (
 )
 
 // drainGate brings a kind's messages back from the spool to direct publishing. Under a steady flow
-// the spool never runs empty: while one record is delivered others are appended. So once one batch
-// is left in the queue, the gate closes for a moment. New messages wait,
-// nothing is appended, the last records are delivered, and then the waiting messages are published
-// directly, still in order.
+// the spool never runs empty: while one record is delivered others are appended. So once a single
+// batch is left, the gate closes for a moment. New messages wait, nothing is appended, the last
+// records are delivered, and then the waiting messages are published directly, still in order.
 //
 // If the disk or the stream is too slow for that, the messages have waited in vain, and the gate
 // closes less often.

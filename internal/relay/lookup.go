@@ -66,20 +66,23 @@ type Answer struct {
 // Ask looks up the records that the stream may have forgotten. The answer is valid for a minute.
 // After an error the records must wait.
 func (l *Lookup) Ask(ctx context.Context, records []spool.Record) (Answer, error) {
-	now := l.Now()
+	now, window := l.Now(), l.Publisher.Window(l.Kind)
+	// The last scan has an answer while the stream recognises all copies stored since, for records
+	// for which it looked and went back far enough.
+	age := now.Sub(l.scanned)
+	isCovered := !l.scanned.IsZero() && age >= 0 && age < window/2
 	var old []spool.Record
-	covered := true
 	for _, r := range records {
-		if r.Seq > l.Earlier && isRemembered(r.Arrived, now, l.Reach, l.Publisher.Window(l.Kind)) {
+		if r.Seq > l.Earlier && isRemembered(r.Arrived, now, l.Reach, window) {
 			continue
 		}
 		old = append(old, r)
-		covered = covered && l.covers(r, now)
+		isCovered = isCovered && r.Seq <= l.upTo && !firstCopy(r.Arrived, l.scanned, l.Reach).Before(l.since)
 	}
 	if len(old) == 0 {
 		return Answer{}, nil
 	}
-	if !covered {
+	if !isCovered {
 		if err := l.scan(ctx, old, now); err != nil {
 			return Answer{}, lookupFailed(err)
 		}
@@ -128,17 +131,9 @@ func firstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 	return arrived.Add(-reach - clockMargin)
 }
 
-// covers reports whether the last scan has an answer for the record: it looked for it, went back
-// far enough, and the stream recognises copies stored since.
-func (l *Lookup) covers(r spool.Record, now time.Time) bool {
-	age := now.Sub(l.scanned)
-	return !l.scanned.IsZero() && age >= 0 && age < l.Publisher.Window(l.Kind)/2 &&
-		r.Seq <= l.upTo && !firstCopy(r.Arrived, l.scanned, l.Reach).Before(l.since)
-}
-
 // scan reads the messages that the stream has stored since the first copy of the oldest record.
 func (l *Lookup) scan(ctx context.Context, old []spool.Record, now time.Time) error {
-	since := firstCopy(old[0].Arrived, now, l.Reach)
+	since := now
 	for _, r := range old {
 		if first := firstCopy(r.Arrived, now, l.Reach); first.Before(since) {
 			since = first

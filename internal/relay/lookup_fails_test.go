@@ -18,7 +18,7 @@ import (
 func (f *fixture) waits(ago time.Duration, ids ...string) {
 	f.t.Helper()
 	for _, id := range ids {
-		if err := f.Spool.Append(f.t.Context(), message(id), time.Now().Add(-ago), time.Time{}); err != nil {
+		if err := f.Spool.Append(f.t.Context(), arrived(message(id), ago), time.Time{}); err != nil {
 			f.t.Fatal(err)
 		}
 	}
@@ -157,7 +157,7 @@ func TestFoundForOthers(t *testing.T) {
 		}
 	}
 	record := func(id string, number uint64) []spool.Record {
-		return []spool.Record{{Message: message(id), Seq: number, Arrived: time.Now().Add(-2 * time.Hour)}}
+		return []spool.Record{{Message: arrived(message(id), 2*time.Hour), Seq: number}}
 	}
 	if known, err := l.Ask(t.Context(), record("a", 1)); err != nil || !known.Stored["a"] {
 		t.Fatalf("%v, %v", known, err)

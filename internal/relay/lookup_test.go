@@ -99,7 +99,7 @@ func TestOneScanForABacklog(t *testing.T) {
 	dir := t.TempDir()
 	f := start(t, "nats://127.0.0.1:1", unmanaged, inDir(dir))
 	for i := range 2000 {
-		if err := f.Spool.Append(context.Background(), message(fmt.Sprint(i)), time.Now().Add(-2*time.Hour), time.Time{}); err != nil {
+		if err := f.Spool.Append(context.Background(), arrived(message(fmt.Sprint(i)), 2*time.Hour), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -151,7 +151,7 @@ func TestNoRightsToLookUp(t *testing.T) {
 	makeStream(t, js, forgets)
 	f := start(t, s.URL(), asBridge)
 	poll.Until(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
-	if err := f.Spool.Append(t.Context(), message("a"), time.Now().Add(-time.Hour), time.Time{}); err != nil {
+	if err := f.Spool.Append(t.Context(), arrived(message("a"), time.Hour), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	f.delivered()
@@ -172,7 +172,7 @@ func TestRightsToLookUp(t *testing.T) {
 	f := start(t, s.URL(), asBridge)
 	poll.Until(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
 	for _, id := range []string{"a", "b"} {
-		if err := f.Spool.Append(t.Context(), message(id), time.Now().Add(-time.Hour), time.Time{}); err != nil {
+		if err := f.Spool.Append(t.Context(), arrived(message(id), time.Hour), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -221,7 +221,7 @@ func TestLooksBackAsFarAsCopiesReach(t *testing.T) {
 	storeAndForget(t, js, "copy") // before the record arrives
 	f := start(t, s.URL(), unmanaged)
 	poll.Until(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
-	if err := f.Spool.Append(t.Context(), message("copy"), time.Now(), time.Time{}); err != nil {
+	if err := f.Spool.Append(t.Context(), arrived(message("copy"), 0), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	f.delivered()
@@ -236,7 +236,7 @@ func TestFailedScanCoversNothing(t *testing.T) {
 	s := natsdtest.Start(t, "")
 	f := start(t, s.URL(), func(c *settings) { c.relay.Now = func() time.Time { return time.Now().Add(2 * time.Hour) } }).ready()
 	l := newLookup(f.Relay, publish.Event)
-	first := spool.Record{Message: message("a"), Seq: 1, Arrived: f.Now().Add(time.Hour)} // a clock was set back: all of the stream is read
+	first := spool.Record{Message: arrived(message("a"), -3*time.Hour), Seq: 1} // a clock was set back: all of the stream is read
 	if _, err := l.Ask(t.Context(), []spool.Record{first}); err != nil {
 		t.Fatal(err)
 	}
@@ -246,10 +246,10 @@ func TestFailedScanCoversNothing(t *testing.T) {
 	if err := f.Relay.Close(t.Context()); err != nil { // nobody delivers it meanwhile
 		t.Fatal(err)
 	}
-	if err := f.Spool.Append(t.Context(), message("b"), time.Now(), time.Time{}); err != nil {
+	if err := f.Spool.Append(t.Context(), arrived(message("b"), 0), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	second := []spool.Record{{Message: message("b"), Seq: f.Spool.Last(), Arrived: time.Now().Add(-time.Second)}}
+	second := []spool.Record{{Message: arrived(message("b"), time.Second), Seq: f.Spool.Last()}}
 	l.upTo = f.Spool.Last() - 1
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()

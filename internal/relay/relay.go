@@ -197,7 +197,7 @@ func (r *Relay) append(ctx context.Context, m publish.Message, attempted time.Ti
 		defer cancel()
 	}
 	step := telemetry.SpanFrom(ctx).Step("spool")
-	err := r.Spool.Append(ctx, m, m.Arrived, attempted)
+	err := r.Spool.Append(ctx, m, attempted)
 	step.End("", err != nil)
 	return err
 }

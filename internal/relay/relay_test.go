@@ -140,6 +140,12 @@ func message(id string) publish.Message {
 	return publish.Message{Subject: subject, ID: id, Data: []byte(`"` + id + `"`), Headers: []publish.Header{{Name: "Content-Type", Value: "text/plain"}}}
 }
 
+// arrived returns the message as having arrived so long ago.
+func arrived(m publish.Message, ago time.Duration) publish.Message {
+	m.Arrived = time.Now().Add(-ago)
+	return m
+}
+
 // ready waits until events go to NATS directly.
 func (f *fixture) ready() *fixture {
 	f.t.Helper()

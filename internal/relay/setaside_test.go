@@ -248,7 +248,7 @@ func TestCloseWhileWaiting(t *testing.T) {
 	f := start(t, s.URL(), inDir(dir)).ready()
 	s.Pause()
 	for i := range 10 {
-		if err := f.Spool.Append(context.Background(), message(fmt.Sprint(i)), time.Now(), time.Time{}); err != nil {
+		if err := f.Spool.Append(context.Background(), arrived(message(fmt.Sprint(i)), 0), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -104,7 +104,9 @@ func TestLateAcknowledgement(t *testing.T) {
 	forwarder := newForwarder(f.Relay, publish.Event)
 	deliver := func(seq uint64, id string, arrived time.Time) {
 		t.Helper()
-		result := forwarder.deliver(t.Context(), []spool.Record{{Seq: seq, Message: message(id), Arrived: arrived}})[0]
+		m := message(id)
+		m.Arrived = arrived
+		result := forwarder.deliver(t.Context(), []spool.Record{{Seq: seq, Message: m}})[0]
 		if result.Err != nil {
 			t.Error(result.Err)
 		}

@@ -22,7 +22,7 @@ func BenchmarkAppend(b *testing.B) {
 			var n atomicCounter
 			b.ResetTimer()
 			work(writers, b.N, func() {
-				if err := f.Append(context.Background(), long(fmt.Sprint(n.Add(1)), body), arrived, attempted); err != nil {
+				if err := f.Append(context.Background(), long(fmt.Sprint(n.Add(1)), body), attempted); err != nil {
 					b.Error(err)
 				}
 			})
@@ -81,12 +81,12 @@ func fill(t tb, f *fixture, n int, data []byte) {
 	var next atomicCounter
 	work(256, n, func() {
 		id := string(binary.AppendUvarint(nil, uint64(next.Add(1))))
-		if err := f.Append(context.Background(), long(id, data), arrived, attempted); err != nil {
+		if err := f.Append(context.Background(), long(id, data), attempted); err != nil {
 			t.Errorf("appending: %v", err)
 		}
 	})
 }
 
 func long(id string, data []byte) publish.Message {
-	return publish.Message{Subject: "webhooks.flock.invitee.accepted", ID: id, Data: data}
+	return publish.Message{Subject: "webhooks.flock.invitee.accepted", ID: id, Data: data, Arrived: arrived}
 }

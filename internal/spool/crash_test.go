@@ -33,7 +33,7 @@ func numbered(id string) publish.Message {
 func (f *fixture) use(m *memory, prefix string) {
 	f.t.Helper()
 	add := func(id string) {
-		if f.Append(f.t.Context(), numbered(id), arrived, attempted) == nil {
+		if f.Append(f.t.Context(), numbered(id), attempted) == nil {
 			m.note("kept %s", id)
 		}
 	}
@@ -110,7 +110,7 @@ func crashed(t *testing.T, what string, m *memory, kept, settling, aside map[str
 	if total != int64(len(found)) {
 		t.Errorf("%s: %d records are counted, %d are there", what, total, len(found))
 	}
-	if err := f.Append(t.Context(), numbered("new"), arrived, attempted); err != nil {
+	if err := f.Append(t.Context(), numbered("new"), attempted); err != nil {
 		t.Errorf("%s: it takes nothing: %v", what, err)
 	}
 	f.close()
@@ -186,7 +186,7 @@ func TestCutAtEachByte(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
 	for i := range 12 {
-		if err := f.Append(t.Context(), numbered(fmt.Sprint(i)), arrived, attempted); err != nil {
+		if err := f.Append(t.Context(), numbered(fmt.Sprint(i)), attempted); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -22,7 +22,7 @@ func sample(t testing.TB) *memory {
 	m := newMemory()
 	f := open(t, "spool", on(m))
 	for i := range 14 {
-		if err := f.Append(t.Context(), numbered(fmt.Sprint(i)), arrived, attempted); err != nil {
+		if err := f.Append(t.Context(), numbered(fmt.Sprint(i)), attempted); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -124,7 +124,7 @@ func TestDamageWhileOpen(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
 	for i := range 12 {
-		if err := f.Append(t.Context(), numbered(fmt.Sprint(i)), arrived, attempted); err != nil {
+		if err := f.Append(t.Context(), numbered(fmt.Sprint(i)), attempted); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -166,7 +166,7 @@ func TestDamagedFileAtEnd(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
 	for i := range 12 {
-		if err := f.Append(t.Context(), numbered(fmt.Sprint(i)), arrived, attempted); err != nil {
+		if err := f.Append(t.Context(), numbered(fmt.Sprint(i)), attempted); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -192,7 +192,7 @@ func TestUnreadablePage(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m), func(c *Config) { c.segmentSize = 100_000 })
 	for i := range 9 {
-		if err := f.Append(t.Context(), long(fmt.Sprint(i), bytes.Repeat([]byte("x"), 3000)), arrived, attempted); err != nil {
+		if err := f.Append(t.Context(), long(fmt.Sprint(i), bytes.Repeat([]byte("x"), 3000)), attempted); err != nil {
 			t.Fatal(err)
 		}
 	}

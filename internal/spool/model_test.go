@@ -51,14 +51,14 @@ func (m *model) append(t *rapid.T) {
 	if rapid.Bool().Draw(t, "headers") {
 		message.Headers = []publish.Header{{Name: "A", Value: "b"}, {Name: "C", Value: ""}}
 	}
-	if err := m.f.Append(t.Context(), message, arrived, attempted); err != nil {
+	if err := m.f.Append(t.Context(), message, attempted); err != nil {
 		t.Fatal(err)
 	}
 	same := func(k kept) bool { return k.ID == message.ID && k.Kind == message.Kind }
 	if slices.ContainsFunc(m.queue[message.Kind], same) || slices.ContainsFunc(m.aside, same) {
 		return
 	}
-	m.queue[message.Kind] = append(m.queue[message.Kind], kept{Record{Message: message, Arrived: arrived, Attempted: attempted}, false})
+	m.queue[message.Kind] = append(m.queue[message.Kind], kept{Record{Message: message, Attempted: attempted}, false})
 }
 
 func (m *model) settle(t *rapid.T) {

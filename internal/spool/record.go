@@ -15,8 +15,7 @@ import (
 type Record struct {
 	publish.Message
 	Seq       uint64    // its number: records are delivered in ascending order
-	Arrived   time.Time // when it was first appended
-	Attempted time.Time // when JetStream was tried before that; zero if it wasn't
+	Attempted time.Time // when JetStream was tried before it was appended; zero if it wasn't
 	Reason    string    // why it is set aside; "" if it isn't
 
 	size int64 // in the segment

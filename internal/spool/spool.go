@@ -170,8 +170,8 @@ func (s *Spool) path(name string) string { return filepath.Join(s.config.Dir, na
 // Append keeps the message. It returns nil once the record is on disk, and at once if one with its
 // kind and id is there already. If the context ends first, the record is dropped, unless it is just
 // being written: then it may be kept or not.
-func (s *Spool) Append(ctx context.Context, m publish.Message, arrived, attempted time.Time) error {
-	w, err := s.enqueue(Record{Message: m, Arrived: arrived, Attempted: attempted})
+func (s *Spool) Append(ctx context.Context, m publish.Message, attempted time.Time) error {
+	w, err := s.enqueue(Record{Message: m, Attempted: attempted})
 	if w == nil {
 		return err
 	}

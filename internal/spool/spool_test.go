@@ -72,12 +72,13 @@ func message(id string) publish.Message {
 	return publish.Message{
 		Subject: "webhooks.flock.invitee.accepted", ID: id, Data: []byte(`{"id":"` + id + `"}`),
 		Headers: []publish.Header{{Name: "Content-Type", Value: "application/json"}},
+		Arrived: arrived,
 	}
 }
 
 // sizeOf returns how many bytes a message takes.
 func sizeOf(m publish.Message) int64 {
-	r := Record{Message: m, Arrived: arrived, Attempted: attempted}
+	r := Record{Message: m, Attempted: attempted}
 	return (&raw{payload: r.encode()}).size()
 }
 
@@ -90,7 +91,7 @@ var (
 func (f *fixture) keeps(ids ...string) {
 	f.t.Helper()
 	for _, id := range ids {
-		if err := f.Append(context.Background(), message(id), arrived, attempted); err != nil {
+		if err := f.Append(context.Background(), message(id), attempted); err != nil {
 			f.t.Fatalf("appending %s: %v", id, err)
 		}
 	}
@@ -143,7 +144,7 @@ func TestFirstInFirstOut(t *testing.T) {
 	f.keeps("a", "b", "c", "d")
 	f.holds("a", "b", "c", "d")
 	first := f.all()[0]
-	want := Record{Message: message("a"), Seq: first.Seq, Arrived: arrived, Attempted: attempted}
+	want := Record{Message: message("a"), Seq: first.Seq, Attempted: attempted}
 	if diff := cmp.Diff(want, first, cmpopts.IgnoreUnexported(Record{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -166,7 +167,7 @@ func TestSameIDIsKeptOnce(t *testing.T) {
 	f.holds("a", "b")
 	other := message("a")
 	other.Kind = publish.Quarantined
-	if err := f.Append(t.Context(), other, arrived, attempted); err != nil {
+	if err := f.Append(t.Context(), other, attempted); err != nil {
 		t.Fatal(err)
 	}
 	if n := f.Len(publish.Quarantined); n != 1 {
@@ -278,7 +279,7 @@ func TestBounds(t *testing.T) {
 	size := sizeOf(message("a"))
 	f := open(t, t.TempDir(), func(c *Config) { c.MaxBytes = 2 * size })
 	f.keeps("a", "b")
-	if err := f.Append(t.Context(), message("c"), arrived, attempted); !errors.Is(err, ErrFull) {
+	if err := f.Append(t.Context(), message("c"), attempted); !errors.Is(err, ErrFull) {
 		t.Errorf("got %v", err)
 	}
 	if err := f.Room(1); !errors.Is(err, ErrFull) {
@@ -303,19 +304,19 @@ func quarantineBound(t *testing.T, kind publish.Kind) {
 	dir := t.TempDir()
 	bound := func(c *Config) { c.MaxBytes, c.MaxOf[kind] = 10*size, size }
 	f := open(t, dir, bound)
-	if err := f.Append(t.Context(), kept, arrived, attempted); err != nil {
+	if err := f.Append(t.Context(), kept, attempted); err != nil {
 		t.Fatal(err)
 	}
 	f.close()
 	f = open(t, dir, bound)
 	kept.ID = "q2"
-	if err := f.Append(t.Context(), kept, arrived, attempted); !errors.Is(err, ErrFull) {
+	if err := f.Append(t.Context(), kept, attempted); !errors.Is(err, ErrFull) {
 		t.Errorf("got %v", err)
 	}
 	f.keeps("a", "b")
 	other := message("q2")
 	other.Kind = publish.Quarantined + publish.Refused - kind
-	if err := f.Append(t.Context(), other, arrived, attempted); err != nil {
+	if err := f.Append(t.Context(), other, attempted); err != nil {
 		t.Errorf("the other kind: %v", err)
 	}
 	first, err := f.Next(kind, 0, 1, maxBytes)
@@ -324,7 +325,7 @@ func quarantineBound(t *testing.T, kind publish.Kind) {
 	}
 	f.settle(first, nil)
 	poll.Until(t, "there is room again", func() bool { return f.Len(kind) == 0 })
-	if err := f.Append(t.Context(), kept, arrived, attempted); err != nil {
+	if err := f.Append(t.Context(), kept, attempted); err != nil {
 		t.Error(err)
 	}
 }
@@ -373,11 +374,11 @@ func TestAbandonedRecordIsNotWritten(t *testing.T) {
 	}
 	m.mu.Unlock()
 	first := make(chan error, 1)
-	go func() { first <- f.Append(context.Background(), message("a"), arrived, attempted) }()
+	go func() { first <- f.Append(context.Background(), message("a"), attempted) }()
 	<-writing
 	gone, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := f.Append(gone, message("b"), arrived, attempted); !errors.Is(err, context.Canceled) {
+	if err := f.Append(gone, message("b"), attempted); !errors.Is(err, context.Canceled) {
 		t.Errorf("the second: %v", err)
 	}
 	close(free)

@@ -93,7 +93,7 @@ func (w *workload) run(s *Spool) (refused int64) {
 		wg.Go(func() {
 			for n := range w.records / w.writers {
 				m := w.record(writer, w.first+n)
-				if err := s.Append(context.Background(), m, arrived, attempted); err != nil {
+				if err := s.Append(context.Background(), m, attempted); err != nil {
 					failures.Add(1)
 					say("refused %s: %v", m.ID, err)
 				} else {
@@ -119,7 +119,7 @@ func (w *workload) run(s *Spool) (refused int64) {
 	deliveries.Wait()
 	for writer := range w.writers { // what comes last stays
 		m := w.record(writer, w.first+1000)
-		if err := s.Append(context.Background(), m, arrived, attempted); err == nil {
+		if err := s.Append(context.Background(), m, attempted); err == nil {
 			say("kept %s", m.ID)
 		}
 	}
