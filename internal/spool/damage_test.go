@@ -187,6 +187,32 @@ func TestDamagedFileAtEnd(t *testing.T) {
 	}
 }
 
+// TestUndecodable: a record of which only the checksums are right is reported, and doesn't hold up
+// others.
+func TestUndecodable(t *testing.T) {
+	m := newMemory()
+	in := &segment{number: 1, salt: 2}
+	b := in.header()
+	for i, payload := range [][]byte{
+		(&Record{Message: message("a")}).encode(), append((&Record{Message: message("b")}).encode(), 0), (&Record{Message: message("c")}).encode(),
+	} {
+		b = (&raw{seq: uint64(i + 1), payload: payload}).append(b, in.salt)
+	}
+	name := filepath.Join("spool", nameOf("event", in.number, in.salt))
+	m.live[name] = &inode{live: b}
+	f := open(t, "spool", on(m))
+	f.holds("a", "c")
+	if n := f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(); n != 1 || f.Len(publish.Event) != 2 {
+		t.Errorf("%d are counted, the log is: %v", f.Len(publish.Event), f.logs.All())
+	}
+	f.settle(f.all(), nil)
+	poll.Until(t, "the damaged file is renamed", func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.live[name+damagedSuffix] != nil
+	})
+}
+
 // TestUnreadablePage: if the disk can't read a page, only the records in it are lost.
 func TestUnreadablePage(t *testing.T) {
 	m := newMemory()

@@ -61,7 +61,7 @@ func (s *Spool) list(i int, after uint64, limit int, bytes int64) ([]Record, err
 		if len(records) == 0 {
 			first = r.position
 		}
-		record.size = r.size()
+		record.Data, record.size = slices.Clone(record.Data), r.size()
 		records = append(records, record)
 		j.returned = r.seq
 	}

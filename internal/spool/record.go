@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"slices"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -91,9 +90,9 @@ func (r *Record) encode() []byte {
 	return appendText(b, r.Data)
 }
 
-// decode returns the record, as a copy.
+// decode returns the record. Its data is that of the payload.
 func (r *raw) decode() (Record, error) {
-	p := parser{rest: slices.Clone(r.payload)}
+	p := parser{rest: r.payload}
 	record := Record{Message: publish.Message{Kind: r.kind}, Seq: r.seq}
 	record.Arrived, record.Attempted = fromNanos(p.number()), fromNanos(p.number())
 	record.Subject, record.ID, record.Reason = string(p.text()), string(p.text()), string(p.text())
@@ -104,15 +103,6 @@ func (r *raw) decode() (Record, error) {
 		p.fail()
 	}
 	return record, p.err
-}
-
-// id returns the record's id.
-func (r *raw) id() (id, error) {
-	p := parser{rest: r.payload}
-	p.number()
-	p.number()
-	p.text()
-	return idOf(r.kind, string(p.text())), p.err
 }
 
 // parser reads a payload. After the first error all values are zero.

@@ -158,14 +158,17 @@ func (s *Spool) recoverAgain() {
 
 // recoverRecord counts a record, unless it is a copy of another. The error ends the recovery.
 func (s *Spool) recoverRecord(f *recovery, i int, r *raw) error {
-	x, err := r.id()
+	record, err := r.decode()
 	s.read.Add(r.size())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
 		return ErrClosed
-	case err != nil || !s.ids.add(x):
+	case err != nil:
+		f.spoil(r.segment, r.offset, err)
+		s.dropped[r.seq] = struct{}{}
+	case !s.ids.add(idOf(r.kind, record.ID)):
 		s.dropped[r.seq] = struct{}{}
 	default:
 		f.queued[i]++
