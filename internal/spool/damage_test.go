@@ -49,10 +49,10 @@ func unharmed(m, was *memory) map[string]bool {
 		s.end.Store(int64(len(i.live)))
 		c := cursor{segments: func() []*segment { return nil }, position: position{segment: s, offset: segmentHeader}}
 		for r, err := c.next(); err == nil; r, err = c.next() {
-			record, err := r.decode()
-			isDelivered := record.ID == "0" || record.ID == "1" && record.Reason == ""
-			if err == nil && !isDelivered && bytes.Contains(m.live[path].live, r.append(nil, salt)) {
-				ids[record.ID] = true
+			isDelivered := r.ID == "0" || r.ID == "1" && r.Reason == ""
+			whole := (&raw{kind: r.Kind, seq: r.Seq, payload: r.encode()}).append(nil, salt)
+			if !isDelivered && bytes.Contains(m.live[path].live, whole) {
+				ids[r.ID] = true
 			}
 		}
 	}

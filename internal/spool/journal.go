@@ -94,13 +94,13 @@ type cursor struct {
 	at  int64  // its offset
 }
 
-// next returns the next record, or io.EOF. The record is valid until the next call.
-func (c *cursor) next() (raw, error) {
+// next returns the next record, or io.EOF. The record's data is valid until the next call.
+func (c *cursor) next() (Record, error) {
 	for {
 		if c.segment == nil || c.offset >= c.segment.end.Load() {
 			next := following(c.segments(), c.segment)
 			if next == nil {
-				return raw{}, io.EOF
+				return Record{}, io.EOF
 			}
 			c.segment, c.offset, c.buf = next, segmentHeader, c.buf[:0]
 			continue
@@ -113,38 +113,38 @@ func (c *cursor) next() (raw, error) {
 		case errors.Is(err, errDamaged) && c.skip(err):
 			continue
 		case err != nil:
-			return raw{}, fmt.Errorf("%s at %d: %w", c.segment.path, c.offset, err)
+			return Record{}, fmt.Errorf("%s at %d: %w", c.segment.path, c.offset, err)
 		}
-		c.offset += r.size()
-		if r.seq <= c.seq { // delivered, or written again after a failure
+		c.offset += r.size
+		if r.Seq <= c.seq { // delivered, or written again after a failure
 			continue
 		}
-		c.seq = r.seq
+		c.seq = r.Seq
 		return r, nil
 	}
 }
 
 // parse reads the record at the offset.
-func (c *cursor) parse() (raw, error) {
+func (c *cursor) parse() (Record, error) {
+	r := Record{at: c.position}
 	b, err := c.fill(recordHeader)
 	if err != nil {
-		return raw{}, err
+		return r, err
 	}
-	r, size, sum, err := parseHeader(b, c.segment.salt)
+	sum, err := r.parseHeader(b, c.segment.salt)
 	if err != nil {
-		return raw{}, err
+		return r, err
 	}
-	if size > c.segment.end.Load()-c.offset {
-		return raw{}, fmt.Errorf("%w: a record is cut short", errDamaged)
+	if r.size > c.segment.end.Load()-c.offset {
+		return r, fmt.Errorf("%w: a record is cut short", errDamaged)
 	}
-	if b, err = c.fill(int(size)); err != nil {
-		return raw{}, err
+	if b, err = c.fill(int(r.size)); err != nil {
+		return r, err
 	}
-	if r.payload = b[recordHeader:]; sum != crc32.Update(c.segment.salt, castagnoli, r.payload) {
-		return raw{}, fmt.Errorf("%w: a record's checksum doesn't match", errDamaged)
+	if sum != crc32.Update(c.segment.salt, castagnoli, b[recordHeader:]) {
+		return r, fmt.Errorf("%w: a record's checksum doesn't match", errDamaged)
 	}
-	r.position = c.position
-	return r, nil
+	return r, r.decode(b[recordHeader:])
 }
 
 // fill returns n bytes at the offset; fewer at the segment's end.

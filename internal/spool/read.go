@@ -47,23 +47,19 @@ func (s *Spool) list(i int, after uint64, limit int, bytes int64) ([]Record, err
 		if err != nil {
 			return nil, s.unreadable(err)
 		}
-		if size += r.size(); len(records) > 0 && size > bytes {
-			c.position = r.position
+		if size += r.size; len(records) > 0 && size > bytes {
+			c.position = r.at
 			break
 		}
-		if s.isDropped(r.seq) {
+		if s.isDropped(r.Seq) {
 			continue
 		}
-		record, err := r.decode()
-		if err != nil {
-			return nil, s.unreadable(err)
-		}
 		if len(records) == 0 {
-			first = r.position
+			first = r.at
 		}
-		record.Data, record.size = slices.Clone(record.Data), r.size()
-		records = append(records, record)
-		j.returned = r.seq
+		r.Data = slices.Clone(r.Data)
+		records = append(records, r)
+		j.returned = r.Seq
 	}
 	if after == settled {
 		s.reached(i, settled, queued, first, records)
@@ -120,12 +116,11 @@ func Read(dir string, visit func(r *Record) error) (damage, err error) {
 	defer closeAll(slices.Concat(segments[:]...))
 	seen := make(ids)
 	found := recovery{}
-	err = found.scan(segments, m.delivered, func(_ int, r *raw) error {
-		record, err := r.decode()
-		if err != nil || !seen.add(idOf(r.kind, record.ID)) {
-			return nil //nolint:nilerr // the bridge drops it
+	err = found.scan(segments, m.delivered, func(_ int, r *Record) error {
+		if !seen.add(idOf(r.Kind, r.ID)) { // the bridge drops it
+			return nil
 		}
-		return visit(&record)
+		return visit(r)
 	})
 	return errors.Join(found.damage...), err
 }

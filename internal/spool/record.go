@@ -17,7 +17,8 @@ type Record struct {
 	Attempted time.Time // when JetStream was tried before it was appended; zero if it wasn't
 	Reason    string    // why it is set aside; "" if it isn't
 
-	size int64 // in the segment
+	size int64    // in the segment
+	at   position // where it was read
 }
 
 const (
@@ -35,12 +36,11 @@ var (
 	errDamaged = errors.New("damaged")
 )
 
-// raw is a record in the form of a segment (docs/spool-format.md).
+// raw is a record to be written, in the form of a segment (docs/spool-format.md).
 type raw struct {
-	kind     publish.Kind
-	seq      uint64
-	payload  []byte
-	position // where it was read; payload is then valid until the next read
+	kind    publish.Kind
+	seq     uint64
+	payload []byte
 }
 
 func (r *raw) size() int64 { return recordHeader + int64(len(r.payload)) }
@@ -57,24 +57,23 @@ func (r *raw) append(b []byte, salt uint32) []byte {
 	return append(b, r.payload...)
 }
 
-// parseHeader parses a record's header. It also returns the record's size and its payload's
-// checksum.
-func parseHeader(b []byte, salt uint32) (r raw, size int64, sum uint32, err error) {
+// parseHeader parses a record's header. It returns the payload's checksum.
+func (r *Record) parseHeader(b []byte, salt uint32) (sum uint32, err error) {
 	if len(b) < recordHeader || [4]byte(b) != [4]byte(recordMagic) {
-		return r, 0, 0, fmt.Errorf("%w: no record begins here", errDamaged)
+		return 0, fmt.Errorf("%w: no record begins here", errDamaged)
 	}
 	n := binary.BigEndian.Uint32(b[8:])
 	if n > largest || binary.BigEndian.Uint32(b[24:]) != crc32.Update(salt, castagnoli, b[:24]) {
-		return r, 0, 0, fmt.Errorf("%w: the checksum of a record's header doesn't match", errDamaged)
+		return 0, fmt.Errorf("%w: the checksum of a record's header doesn't match", errDamaged)
 	}
-	r = raw{kind: publish.Kind(b[4]), seq: binary.BigEndian.Uint64(b[12:])}
-	if r.kind >= publish.Kinds {
-		return r, 0, 0, fmt.Errorf("%w: a record is of the unknown kind %d", errDamaged, r.kind)
+	if r.Kind = publish.Kind(b[4]); r.Kind >= publish.Kinds {
+		return 0, fmt.Errorf("%w: a record is of the unknown kind %d", errDamaged, r.Kind)
 	}
-	return r, recordHeader + int64(n), binary.BigEndian.Uint32(b[20:]), nil
+	r.Seq, r.size = binary.BigEndian.Uint64(b[12:]), recordHeader+int64(n)
+	return binary.BigEndian.Uint32(b[20:]), nil
 }
 
-// encode returns the record's payload, as a copy.
+// encode returns the record's payload.
 func (r *Record) encode() []byte {
 	b := make([]byte, 0, 2*8+8*binary.MaxVarintLen16+len(r.Subject)+len(r.ID)+len(r.Reason)+64*len(r.Headers)+len(r.Data))
 	b = binary.BigEndian.AppendUint64(b, nanos(r.Arrived))
@@ -90,19 +89,18 @@ func (r *Record) encode() []byte {
 	return appendText(b, r.Data)
 }
 
-// decode returns the record. Its data is that of the payload.
-func (r *raw) decode() (Record, error) {
-	p := parser{rest: r.payload}
-	record := Record{Message: publish.Message{Kind: r.kind}, Seq: r.seq}
-	record.Arrived, record.Attempted = fromNanos(p.number()), fromNanos(p.number())
-	record.Subject, record.ID, record.Reason = string(p.text()), string(p.text()), string(p.text())
+// decode decodes the record's payload. Its data is a part of the payload, not a copy.
+func (r *Record) decode(payload []byte) error {
+	p := parser{rest: payload}
+	r.Arrived, r.Attempted = fromNanos(p.number()), fromNanos(p.number())
+	r.Subject, r.ID, r.Reason = string(p.text()), string(p.text()), string(p.text())
 	for n := p.length(); n > 0 && p.err == nil; n-- {
-		record.Headers = append(record.Headers, publish.Header{Name: string(p.text()), Value: string(p.text())})
+		r.Headers = append(r.Headers, publish.Header{Name: string(p.text()), Value: string(p.text())})
 	}
-	if record.Data = p.text(); p.err == nil && len(p.rest) > 0 {
+	if r.Data = p.text(); p.err == nil && len(p.rest) > 0 {
 		p.fail()
 	}
-	return record, p.err
+	return p.err
 }
 
 // parser reads a payload. After the first error all values are zero.

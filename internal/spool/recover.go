@@ -144,7 +144,7 @@ func (s *Spool) recover() {
 				last.doubt.Store(true)
 			}
 		}
-		if f.scan(segments, delivered, func(i int, r *raw) error { return s.recoverRecord(f, i, r) }) == nil {
+		if f.scan(segments, delivered, func(i int, r *Record) error { return s.recoverRecord(f, i, r) }) == nil {
 			s.recovered <- f
 		}
 	})
@@ -157,29 +157,25 @@ func (s *Spool) recoverAgain() {
 }
 
 // recoverRecord counts a record, unless it is a copy of another. The error ends the recovery.
-func (s *Spool) recoverRecord(f *recovery, i int, r *raw) error {
-	record, err := r.decode()
-	s.read.Add(r.size())
+func (s *Spool) recoverRecord(f *recovery, i int, r *Record) error {
+	s.read.Add(r.size)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
 		return ErrClosed
-	case err != nil:
-		f.spoil(r.segment, r.offset, err)
-		s.dropped[r.seq] = struct{}{}
-	case !s.ids.add(idOf(r.kind, record.ID)):
-		s.dropped[r.seq] = struct{}{}
+	case !s.ids.add(idOf(r.Kind, r.ID)):
+		s.dropped[r.Seq] = struct{}{}
 	default:
 		f.queued[i]++
-		f.bytes[r.kind] += r.size()
+		f.bytes[r.Kind] += r.size
 	}
 	return nil
 }
 
 // scan calls visit with each record, first with those that are set aside, so that none counts as
 // waiting. It notes damage. An error of visit ends it.
-func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint64, visit func(i int, r *raw) error) error {
+func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint64, visit func(i int, r *Record) error) error {
 	for n := range journals {
 		i := setAside - n
 		f.checkFiles(segments[i], delivered[i])
@@ -187,7 +183,7 @@ func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint6
 		last := make(map[*segment]uint64)
 		r, err := c.next()
 		for ; err == nil; r, err = c.next() {
-			last[r.segment] = r.seq
+			last[r.at.segment] = r.Seq
 			if err := visit(i, &r); err != nil {
 				return err
 			}
