@@ -144,8 +144,7 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 		return results
 	}
 	acked := f.acknowledged(ctx, records)
-	var messages []publish.Message
-	var places []int
+	messages, places := make([]publish.Message, 0, len(records)), make([]int, 0, len(records))
 	for i, r := range records {
 		if _, ok := acked[r.Seq]; ok {
 			continue

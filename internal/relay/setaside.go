@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -36,13 +37,9 @@ func (r *Relay) trySetAside(ctx context.Context, forwarders map[publish.Kind]*fo
 			return
 		}
 		after = records[len(records)-1].Seq
-		byKind := make(map[publish.Kind][]spool.Record)
-		for _, record := range records {
-			byKind[record.Kind] = append(byKind[record.Kind], record)
-		}
-		for kind, some := range byKind {
-			f := forwarders[kind]
-			if f == nil || r.Publisher.Ready(kind) != nil {
+		for kind, f := range forwarders {
+			some := slices.DeleteFunc(slices.Clone(records), func(record spool.Record) bool { return record.Kind != kind })
+			if len(some) == 0 || r.Publisher.Ready(kind) != nil {
 				continue
 			}
 			var delivered []uint64

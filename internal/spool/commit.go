@@ -97,23 +97,18 @@ func (s *Spool) take(i int) []*waiting {
 // disk can be written if nothing waits.
 func (s *Spool) commit(i int, probe bool) {
 	some := s.take(i)
-	var records []*raw
-	for _, w := range some {
-		w.seq = s.next
-		s.next++
-		records = append(records, &w.raw)
-	}
-	if probe && len(some) == 0 {
-		records = []*raw{{}}
-	}
 	switch {
-	case len(records) == 0:
+	case len(some) == 0 && !probe:
 		return
 	case i == setAside && s.recovering.Load(): // which would take the new record for a copy
 		s.finish(some, errRecovering)
 		return
 	}
-	err := s.write(s.journals[i], records)
+	for _, w := range some {
+		w.seq = s.next
+		s.next++
+	}
+	err := s.write(s.journals[i], some)
 	if err != nil {
 		s.failed(err) // first: the waiting callers may ask whether there is room
 	} else {
@@ -140,8 +135,9 @@ func (s *Spool) finish(some []*waiting, err error) {
 // added counts a record that is on disk now.
 func (s *Spool) added(w *waiting) {
 	s.last.Store(w.seq)
-	s.free.Add(-w.size())                          // until it is measured again
-	if w.journal != setAside && !s.ids.add(w.id) { // a recovery has found one meanwhile
+	s.free.Add(-w.size()) // until it is measured again
+	isCopy := w.journal != setAside && !s.ids.add(w.id)
+	if isCopy { // a recovery has found the other one meanwhile
 		s.dropped[w.seq] = struct{}{}
 		return
 	}
@@ -152,14 +148,14 @@ func (s *Spool) added(w *waiting) {
 
 var errRecovering = errors.New("spool is being read")
 
-// write appends records to a journal and returns once they are durable. After a failure it tries
-// once more in a new segment, unless the disk is full.
-func (s *Spool) write(j *journal, records []*raw) (err error) {
+// write appends records to a journal, or a probe if there are none, and returns once they are
+// durable. After a failure it tries once more in a new segment, unless the disk is full.
+func (s *Spool) write(j *journal, some []*waiting) (err error) {
 	if !s.loaded {
 		return *s.failure.Load()
 	}
 	for attempt := range 2 {
-		if err = s.try(j, records); err == nil || isNoSpace(err) {
+		if err = s.try(j, some); err == nil || isNoSpace(err) {
 			break
 		}
 		if attempt == 0 && errors.Is(err, os.ErrNotExist) { // the directory was removed
@@ -172,25 +168,28 @@ func (s *Spool) write(j *journal, records []*raw) (err error) {
 	return nil
 }
 
-func (s *Spool) try(j *journal, records []*raw) (err error) {
-	size := int64(segmentHeader)
-	for _, r := range records {
-		size += r.size()
+func (s *Spool) try(j *journal, some []*waiting) (err error) {
+	size := int64(segmentHeader + recordHeader)
+	for _, w := range some {
+		size += w.size()
 	}
 	in, b := j.active, make([]byte, 0, size)
 	isNew := in == nil || in.end.Load() >= s.config.segmentSize
 	if isNew {
-		if in, err = s.newSegment(j, records[0].seq); err != nil {
+		if in, err = s.newSegment(j, s.next-uint64(len(some))); err != nil {
 			return err
 		}
 		b = append(b, in.header()...)
 	}
-	for _, r := range records {
-		b = r.append(b, in.salt)
+	for _, w := range some {
+		b = w.append(b, in.salt)
+	}
+	if len(some) == 0 {
+		b = (&raw{}).append(b, in.salt)
 	}
 	err = in.append(b)
-	if err == nil {
-		in.last = max(in.last, records[len(records)-1].seq) // a probe has number 0
+	if err == nil && len(some) > 0 {
+		in.last = some[len(some)-1].seq
 	}
 	switch {
 	case err == nil && isNew:
@@ -207,9 +206,6 @@ func (s *Spool) try(j *journal, records []*raw) (err error) {
 // newSegment creates a journal's next segment; first is the number of its first record. It isn't
 // preallocated: that would make a single sync a third faster, but hide where the records end.
 func (s *Spool) newSegment(j *journal, first uint64) (*segment, error) {
-	if first == 0 { // a probe
-		first = s.next
-	}
 	last := lastOf(j.all())
 	if last != nil { // it may begin with a probe
 		first = max(first, last.number+1)
