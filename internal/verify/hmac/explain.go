@@ -69,7 +69,7 @@ func (d *delivery) describe() (parts string, causes []verify.Finding) {
 		case header:
 			n = len(d.r.Header.Get(p.text))
 		case timestamp:
-			what, n = cmp.Or(d.time.header, "the timestamp"), len(d.stamp())
+			what, n = cmp.Or(d.time.text, "the timestamp"), len(d.stamp())
 		}
 		switch times := len(d.r.Header[what]); {
 		case times > 1:

@@ -26,10 +26,10 @@ type delivery struct {
 	values []stringify.Text // at the paths; nil: not read yet
 }
 
-// at returns the value of a source; several reports whether its header occurs more than once.
-func (d *delivery) at(s source) (text string, several bool) {
-	if s.header != "" {
-		values := d.r.Header[s.header]
+// at returns the value at a place; several reports whether its header occurs more than once.
+func (d *delivery) at(p part) (text string, several bool) {
+	if p.kind == header {
+		values := d.r.Header[p.text]
 		if len(values) != 1 {
 			return "", len(values) > 1
 		}
@@ -38,12 +38,12 @@ func (d *delivery) at(s source) (text string, several bool) {
 	if d.values == nil {
 		d.values = d.paths.Values(d.r.Body)
 	}
-	return verify.Text(d.values[s.path]), false
+	return verify.Text(d.values[p.path]), false
 }
 
 // stamp returns the delivery's time as it was sent; "" if there is none.
 func (d *delivery) stamp() string {
-	if !d.time.isSet {
+	if d.time == (part{}) {
 		return d.r.Stamp
 	}
 	text, _ := d.at(d.time)
@@ -67,7 +67,7 @@ func (d *delivery) text(parts []part, stamp string, of ...[]byte) ([][]byte, err
 			text = append(text, of...)
 			continue
 		case header:
-			value, _ = d.at(source{header: p.text})
+			value, _ = d.at(p)
 		case timestamp:
 			value = stamp
 		}
@@ -140,12 +140,12 @@ func (d *delivery) idText(signed [][]byte) (text [][]byte) {
 	return text
 }
 
-// first returns the value of the first source that the delivery has.
-func (d *delivery) first(sources []source) (string, error) {
-	for _, s := range sources {
-		text, several := d.at(s)
+// first returns the value at the first place that the delivery has.
+func (d *delivery) first(places []part) (string, error) {
+	for _, p := range places {
+		text, several := d.at(p)
 		if several {
-			return "", fmt.Errorf("%w: %s is there more than once", verify.Unreadable, s.header)
+			return "", fmt.Errorf("%w: %s is there more than once", verify.Unreadable, p.text)
 		}
 		if text != "" {
 			return text, nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,15 +123,12 @@ func (s *scheme) sign(d verify.Signing) http.Header {
 			h.Set(p.text, "msg_"+d.ID)
 		}
 	}
-	for _, e := range s.events {
-		if e.header != "" {
-			h.Set(e.header, d.Event)
-			break
-		}
+	if i := slices.IndexFunc(s.events, func(e part) bool { return e.kind == header }); i >= 0 {
+		h.Set(s.events[i].text, d.Event)
 	}
 	stamp := s.unit.Format(d.Time)
-	if s.time.header != "" {
-		h.Set(s.time.header, stamp)
+	if s.time.kind == header {
+		h.Set(s.time.text, stamp)
 	}
 	text, err := s.text(verify.Request{Header: h, Raw: d.Body, Body: compact(d.Body), Stamp: stamp})
 	if err != nil { // a part is empty or contains the text behind it: no vendor could sign it

@@ -15,13 +15,13 @@ type scheme struct {
 	header  string // with the signature
 	format  verify.Format
 	signed  []part
-	time    source // unset: the time is in the signature header, or there is none
+	time    part // its place; no place: it is in the signature header, or there is none
 	unit    verify.Unit
-	timed   bool     // there is a time
-	covers  string   // payload or body, for the envelope
-	events  []source // the event's name
-	ids     []source // the event's id; only signed ones
-	users   []source
+	timed   bool   // there is a time
+	covers  string // payload or body, for the envelope
+	events  []part // the event's name
+	ids     []part // the event's id; only signed ones
+	users   []part
 	paths   verify.Paths
 	unused  []string // headers of EVENT_ID that aren't signed
 	headers []string // every header that is read
@@ -72,13 +72,13 @@ func compile(s verify.Settings) (*scheme, []verify.SettingProblem) {
 			c.wrong("TIMESTAMP", errors.New("SIGNED has {timestamp}, so TIMESTAMP must have its place"))
 		}
 	}
-	if c.events, err = parseSources(s.Event, &c.paths); s.Event == "" {
+	if c.events, err = parsePlaces(s.Event, &c.paths); s.Event == "" {
 		err = errors.New("it is not set")
 	}
 	c.wrong("EVENT", err)
 	c.readIDs(s.EventID)
-	c.users, err = parseSources(s.User, &c.paths)
-	if slices.ContainsFunc(c.users, func(u source) bool { return u.header != "" }) {
+	c.users, err = parsePlaces(s.User, &c.paths)
+	if slices.ContainsFunc(c.users, func(u part) bool { return u.kind == header }) {
 		err = errors.New("a person's id isn't taken from a header")
 	}
 	c.wrong("USER", err)
@@ -106,13 +106,13 @@ func (c *compiler) readTime(s verify.Settings) {
 	}
 	if c.timed && !inSignature {
 		var err error
-		c.time, err = parseSource(s.Timestamp, &c.paths)
+		c.time, err = parsePlace(s.Timestamp, &c.paths)
 		c.wrong("TIMESTAMP", err)
-		if c.time.signed {
+		if c.time.kind == member {
 			c.covers = wholePayload // a member of the body
 		}
 	}
-	if c.time.isSet && c.time.header == c.header {
+	if c.time.isHeader(c.header) {
 		c.wrong("TIMESTAMP", errors.New("that is the header of the signature: signature"))
 	}
 }
@@ -120,34 +120,23 @@ func (c *compiler) readTime(s verify.Settings) {
 // readIDs parses the places of the event's id. It ignores those that aren't signed: with one
 // captured delivery anybody could make other events.
 func (c *compiler) readIDs(list string) {
-	all, err := parseSources(list, &c.paths)
+	all, err := parsePlaces(list, &c.paths)
 	c.wrong("EVENT_ID", err)
-	for _, s := range all {
-		for _, p := range c.signed {
-			s.signed = s.signed || p.kind == header && p.text == s.header
-		}
-		if s.signed {
-			c.ids = append(c.ids, s)
+	for _, id := range all {
+		isSigned := func(p part) bool { return p.isHeader(id.text) }
+		if id.kind == member || slices.ContainsFunc(c.signed, isSigned) {
+			c.ids = append(c.ids, id)
 		} else {
-			c.unused = append(c.unused, s.header)
+			c.unused = append(c.unused, id.text)
 		}
 	}
 }
 
 // listHeaders lists the headers in use.
 func (c *compiler) listHeaders() {
-	names := []string{c.header, c.time.header}
-	for _, p := range c.signed {
-		if p.kind == header {
-			names = append(names, p.text)
-		}
-	}
-	for _, e := range c.events {
-		names = append(names, e.header)
-	}
-	for _, name := range names {
-		if name != "" && !slices.Contains(c.headers, name) {
-			c.headers = append(c.headers, name)
+	for _, p := range slices.Concat([]part{{kind: header, text: c.header}, c.time}, c.signed, c.events) {
+		if p.kind == header && !slices.Contains(c.headers, p.text) {
+			c.headers = append(c.headers, p.text)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// kind is the kind of a part of a template.
+// kind is the kind of a part.
 type kind byte
 
 const (
@@ -19,15 +19,20 @@ const (
 	body
 	timestamp
 	header
+	member // of the body
 	mac
 )
 
-// part is one part of a template.
+// part is one part of a template, or the place of a value: a header or a member.
 type part struct {
 	kind     kind
 	text     string // a literal, a header's name in canonical case, hex or base64
+	path     int    // of a member
 	position int    // of its first character, from 1
 }
+
+// isHeader reports whether the part is that header.
+func (p part) isHeader(name string) bool { return p.kind == header && p.text == name }
 
 // maxTemplate bounds a template's length, because it costs time for every delivery.
 const maxTemplate = 256
@@ -41,14 +46,16 @@ func split(template string) (parts []part, err error) {
 	}
 	for _, place := range pieces.FindAllStringIndex(template, -1) {
 		text, position := template[place[0]:place[1]], place[0]+1
-		p := part{literal, text, position}
+		p := part{text: text, position: position}
 		switch {
 		case text == "{" || text == "}":
-			return nil, at1(position, "a brace without its other one")
+			err = errors.New("a brace without its other one")
 		case text[0] == '{':
-			if p, err = placeholder(text[1:len(text)-1], position); err != nil {
-				return nil, err
-			}
+			p, err = placeholder(text[1 : len(text)-1])
+			p.position = position
+		}
+		if err != nil {
+			return nil, at1(position, err)
 		}
 		parts = append(parts, p)
 	}
@@ -56,27 +63,26 @@ func split(template string) (parts []part, err error) {
 }
 
 // placeholder reads what stands between two braces.
-func placeholder(name string, position int) (part, error) {
-	switch name {
-	case "body":
-		return part{body, "", position}, nil
-	case "timestamp":
-		return part{timestamp, "", position}, nil
-	case "hex", "base64":
-		return part{mac, name, position}, nil
+func placeholder(name string) (p part, err error) {
+	of, isHeader := strings.CutPrefix(name, "header:")
+	switch {
+	case isHeader:
+		p.kind = header
+		p.text, err = headerName(of)
+	case name == "body":
+		p.kind = body
+	case name == "timestamp":
+		p.kind = timestamp
+	case name == "hex", name == "base64":
+		p.kind, p.text = mac, name
+	default:
+		err = fmt.Errorf("{%s} is nothing that is known", name)
 	}
-	if of, ok := strings.CutPrefix(name, "header:"); ok {
-		of, err := headerName(of)
-		if err != nil {
-			return part{}, at1(position, err.Error())
-		}
-		return part{header, of, position}, nil
-	}
-	return part{}, at1(position, fmt.Sprintf("{%s} is nothing that is known", name))
+	return p, err
 }
 
 // at1 is an error at a place in a setting, counted from 1.
-func at1(position int, what string) error { return fmt.Errorf("at character %d: %s", position, what) }
+func at1(position int, what any) error { return fmt.Errorf("at character %d: %v", position, what) }
 
 // parse reads SIGNED. The text that it describes can be taken apart in one way only:
 //   - the body is there, whole and once. One JSON object can't be the beginning or the end of
@@ -93,12 +99,12 @@ func (s *scheme) parse(template string) ([]part, error) {
 	before := part{kind: literal}
 	for i := range parts {
 		p := &parts[i]
-		if p.kind == header && p.text == s.time.header {
+		if p.isHeader(s.time.text) {
 			*p = part{kind: timestamp, position: p.position}
 		}
 		is := part{kind: p.kind, text: p.text}
 		switch {
-		case p.kind == mac, p.kind == header && p.text == s.header:
+		case p.kind == mac, p.isHeader(s.header):
 			return nil, at1(p.position, "a signature doesn't sign itself")
 		case p.kind != literal && seen[is]:
 			return nil, at1(p.position, "this is there already")
