@@ -20,10 +20,10 @@ import (
 // for what would have to be different. The steps show lengths and the beginnings of digests, never
 // the text.
 func (s *scheme) explain(r verify.Request) (e verify.Explanation) {
-	macs, err := s.provider.MACs(&r, nil)
+	macs, err := s.MACs(&r, nil)
 	d := &delivery{scheme: s, r: &r}
 	step := func(format string, args ...any) { e.Steps = append(e.Steps, fmt.Sprintf(format, args...)) }
-	switch is := s.header + ", as " + s.settings.SignatureFormat; {
+	switch is := s.Header + ", as " + s.Settings.SignatureFormat; {
 	case err != nil:
 		step("%s: %v", is, err)
 	case len(macs) == 1:
@@ -32,7 +32,7 @@ func (s *scheme) explain(r verify.Request) (e verify.Explanation) {
 		step("%s: %d signatures, any of which may match", is, len(macs))
 	}
 	parts, causes := d.describe()
-	step("SIGNED=%s: %s", s.settings.Signed, parts)
+	step("SIGNED=%s: %s", s.Settings.Signed, parts)
 	text, missing := s.text(r)
 	if missing == nil {
 		whole := bytes.Join(text, nil)
@@ -110,9 +110,9 @@ func (s *scheme) signatures(d *delivery, macs []verify.MAC) (all []verify.Guess[
 					if len(text) != 2*sha256.Size {
 						encoding = verify.Base64
 					}
-					says := fmt.Sprintf("the signature stands in %s in %s, which SIGNATURE_FORMAT=%s doesn't say", name, encoding, s.settings.SignatureFormat)
+					says := fmt.Sprintf("the signature stands in %s in %s, which SIGNATURE_FORMAT=%s doesn't say", name, encoding, s.Settings.SignatureFormat)
 					cause := proven("signature_format", says, "set SIGNATURE_FORMAT as the header has it")
-					if name != d.header {
+					if name != d.Header {
 						cause = proven("signature_elsewhere", "the signature is in the header "+name, "set SIGNATURE_HEADER="+name+", unless a proxy has renamed it")
 					}
 					all = append(all, verify.Guess[verify.MAC]{Value: mac, Cause: cause})
@@ -129,7 +129,7 @@ func proven(code, says, do string) verify.Finding {
 
 // keys returns what a secret is in other encodings.
 func (s *scheme) keys(given secret.Secret) (all []verify.Guess[secret.Secret]) {
-	set := cmp.Or(s.settings.SecretEncoding, textSecret)
+	set := cmp.Or(s.Settings.SecretEncoding, textSecret)
 	texts := []string{string(given.Key())} // as it may be set
 	switch set {
 	case base64Secret:
@@ -161,7 +161,7 @@ func (s *scheme) texts(d *delivery, raw []byte) (all []verify.Guess[[][]byte]) {
 			all = append(all, verify.Guess[[][]byte]{Value: text, Cause: cause})
 		}
 	}
-	signed, stamp := s.settings.Signed, d.sent()
+	signed, stamp := s.Settings.Signed, d.sent()
 	add(signed, stamp, verify.Finding{}, raw)
 	for _, t := range append([]string{"{timestamp}{body}", "{body}{timestamp}", "{body}.{timestamp}"}, signedOfPresets()...) {
 		if t != signed {
@@ -201,12 +201,12 @@ func (d *delivery) sent() string {
 // is set.
 func (s *scheme) inOtherUnit(d *delivery) (f verify.Finding, ok bool) {
 	sent := d.sent()
-	if t, _, isRight := s.unit.Parse(sent); !s.timed || isRight && near(t, d.r.Now) {
+	if t, _, isRight := s.Unit.Parse(sent); s.Timeless || isRight && near(t, d.r.Now) {
 		return f, false
 	}
 	for _, u := range []verify.Unit{verify.Seconds, verify.Milliseconds, verify.DateTime} {
-		if t, _, ok := u.Parse(sent); ok && u != s.unit && near(t, d.r.Now) {
-			return proven("timestamp_unit", fmt.Sprintf("the time is written in the unit %s, and TIMESTAMP_UNIT is %s", u, s.unit), "set TIMESTAMP_UNIT="+string(u)), true
+		if t, _, ok := u.Parse(sent); ok && u != s.Unit && near(t, d.r.Now) {
+			return proven("timestamp_unit", fmt.Sprintf("the time is written in the unit %s, and TIMESTAMP_UNIT is %s", u, s.Unit), "set TIMESTAMP_UNIT="+string(u)), true
 		}
 	}
 	return f, false

@@ -36,7 +36,7 @@ func (d *delivery) at(p part) (text string, several bool) {
 		return values[0], false
 	}
 	if d.values == nil {
-		d.values = d.paths.Values(d.r.Body)
+		d.values = d.Paths.Values(d.r.Body)
 	}
 	return verify.Text(d.values[p.path]), false
 }
@@ -84,10 +84,10 @@ func (d *delivery) text(parts []part, stamp string, of ...[]byte) ([][]byte, err
 
 // isTime reports whether a value is a time, if only that separates it from the text before it.
 func (s *scheme) isTime(value string) bool {
-	if s.unit != verify.DateTime {
+	if s.Unit != verify.DateTime {
 		return true
 	}
-	_, _, ok := s.unit.Parse(value)
+	_, _, ok := s.Unit.Parse(value)
 	return ok
 }
 
@@ -99,10 +99,10 @@ func ends(value string, next []part) bool {
 
 // when reads a time. A number has digits only: none of these vendors writes a sign or an exponent.
 func (s *scheme) when(stamp string) (t time.Time, written string, ok bool) {
-	if s.unit != verify.DateTime && strings.Trim(stamp, "0123456789.") != "" {
+	if s.Unit != verify.DateTime && strings.Trim(stamp, "0123456789.") != "" {
 		return t, "", false
 	}
-	return s.unit.Parse(stamp)
+	return s.Unit.Parse(stamp)
 }
 
 // read reads the claims of an authentic delivery.
@@ -111,7 +111,7 @@ func (s *scheme) read(r verify.Request, c verify.Claims, m, _ []stringify.Text) 
 	c.IDText = d.idText(c.SignedText)
 	c.UserID, _ = d.first(s.users)
 	isTimed := true
-	if s.timed {
+	if !s.Timeless {
 		c.Occurred, c.Time, isTimed = s.when(d.stamp())
 	}
 	var err error

@@ -31,26 +31,22 @@ func providers() []*verify.Provider {
 
 // configure returns the provider of one endpoint.
 func configure(p verify.Provider, endpoint string, set verify.Settings) (*verify.Provider, []verify.SettingProblem) {
-	with := over(p.Settings, set)
-	with.TypePrefix = cmp.Or(with.TypePrefix, "webhook."+endpoint+".")
-	s, problems := compile(with)
+	p.Settings = over(p.Settings, set)
+	p.TypePrefix = cmp.Or(p.Settings.TypePrefix, "webhook."+endpoint+".")
+	p.Settings.TypePrefix = p.TypePrefix
+	s, problems := compile(&p)
 	if problems != nil {
 		return nil, problems
 	}
-	s.provider, s.sample = &p, p.Samples[0]
-	p.Settings, p.TypePrefix = with, with.TypePrefix
-	p.Header, p.Headers, p.Format, p.Paths = s.header, s.headers, s.format, s.paths
-	p.Schemes = []verify.Scheme{{Name: s.covers}}
-	p.Unit, p.Timeless, p.Unused = s.unit, !s.timed, s.unused
 	p.Signed, p.Read, p.Compose, p.SignSent, p.Explain = s.text, s.read, s.compose, s.sign, s.explain
-	if path, ok := pathOf(with.Timestamp); ok {
+	if path, ok := pathOf(p.Settings.Timestamp); ok {
 		p.Times = []string{path}
 	}
 	takeSvix(&p)
 	if s.takesForms() {
 		p.Unwrap = unwrap
 	}
-	p.Key = func(k secret.Secret) (secret.Secret, error) { return decodeSecret(k, with.SecretEncoding) }
+	p.Key = func(k secret.Secret) (secret.Secret, error) { return decodeSecret(k, p.Settings.SecretEncoding) }
 	return &p, nil
 }
 
@@ -94,16 +90,16 @@ func decodeSecret(k secret.Secret, encoding string) (secret.Secret, error) {
 // the settings.
 func (s *scheme) compose(event, id string, data stringify.Text) []byte {
 	if data == nil {
-		data = stringify.Text(s.sample)
+		data = stringify.Text(s.Samples[0])
 	}
 	o, err := verify.ParseObject(data)
 	if err != nil { // impossible for a JSON object
 		panic(err)
 	}
-	if path, ok := pathOf(s.settings.Event); ok {
+	if path, ok := pathOf(s.Settings.Event); ok {
 		o = o.Set(path, verify.Quoted(event))
 	}
-	if path, ok := pathOf(s.settings.EventID); ok {
+	if path, ok := pathOf(s.Settings.EventID); ok {
 		o = o.Set(path, verify.Quoted("evt_"+id))
 	}
 	return o.Text()
@@ -126,7 +122,7 @@ func (s *scheme) sign(d verify.Signing) http.Header {
 	if i := slices.IndexFunc(s.events, func(e part) bool { return e.kind == header }); i >= 0 {
 		h.Set(s.events[i].text, d.Event)
 	}
-	stamp := s.unit.Format(d.Time)
+	stamp := s.Unit.Format(d.Time)
 	if s.time.kind == header {
 		h.Set(s.time.text, stamp)
 	}
@@ -134,7 +130,7 @@ func (s *scheme) sign(d verify.Signing) http.Header {
 	if err != nil { // a part is empty or contains the text behind it: no vendor could sign it
 		text = nil
 	}
-	h.Set(s.header, s.format.Write(verify.Sum(d.Key, text...), stamp))
+	h.Set(s.Header, s.Format.Write(verify.Sum(d.Key, text...), stamp))
 	return h
 }
 

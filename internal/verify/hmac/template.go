@@ -104,13 +104,13 @@ func (s *scheme) parse(template string) ([]part, error) {
 		}
 		is := part{kind: p.kind, text: p.text}
 		switch {
-		case p.kind == mac, p.isHeader(s.header):
+		case p.kind == mac, p.isHeader(s.Header):
 			return nil, at1(p.position, "a signature doesn't sign itself")
 		case p.kind != literal && seen[is]:
 			return nil, at1(p.position, "this is there already")
-		case p.kind == timestamp && before.kind == header && s.unit == verify.DateTime:
+		case p.kind == timestamp && before.kind == header && s.Unit == verify.DateTime:
 		case p.kind == timestamp && before.kind == header:
-			return nil, at1(p.position, "text is needed before a time in "+string(s.unit)+", or the signed text could be split in two ways")
+			return nil, at1(p.position, "text is needed before a time in "+string(s.Unit)+", or the signed text could be split in two ways")
 		case isValue(*p) && isValue(before):
 			return nil, at1(p.position, "text is needed before this, or the signed text could be split in two ways")
 		}
