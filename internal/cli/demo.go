@@ -109,8 +109,8 @@ func (d *demo) show(ctx context.Context) error {
 		for _, body := range endpoint.Vendor.Samples {
 			s := d.sender(endpoint)
 			s.body = []byte(body)
-			if status, answer, err := s.send(ctx); err != nil || status != http.StatusOK {
-				return errors.Join(fmt.Errorf("sending sample: answered %d: %s", status, answer), err)
+			if got, err := s.send(ctx); err != nil || got.code != http.StatusOK {
+				return errors.Join(fmt.Errorf("sending sample: answered %d: %s", got.code, got.body), err)
 			}
 			sent++
 		}

@@ -102,8 +102,8 @@ func (p *poster) post(ctx context.Context, payload []byte) (answer string, err e
 	r.Header.Set("Content-Type", event.ContentType)
 	r.Header.Set("User-Agent", "webhook-bridge-forward")
 	began := time.Now()
-	response, body, err := exchange(p.client, r)
-	if response == nil {
+	got, err := exchange(p.client, r)
+	if got.code == 0 {
 		if withURL, ok := errors.AsType[*url.Error](err); ok { // its query may have a token
 			err = withURL.Err
 		}
@@ -115,11 +115,11 @@ func (p *poster) post(ctx context.Context, payload []byte) (answer string, err e
 		}
 		return "no answer: " + err.Error(), err
 	}
-	answer = fmt.Sprintf("%s in %s", response.Status, time.Since(began).Round(100*time.Microsecond))
-	if first, _, _ := strings.Cut(body, "\n"); first != "" {
+	answer = fmt.Sprintf("%s in %s", got.status, time.Since(began).Round(100*time.Microsecond))
+	if first, _, _ := strings.Cut(got.body, "\n"); first != "" {
 		answer += ": " + cut(humanize.Text(strings.TrimSpace(first)), maxAnswerLine)
 	}
-	switch status := response.StatusCode; {
+	switch status := got.code; {
 	case status/100 == 2:
 		return answer, nil
 	case status/100 == 3:

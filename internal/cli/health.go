@@ -32,14 +32,14 @@ health check.`,
 			}
 			// A proxy that the environment names is not for this machine.
 			client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-			response, answer, err := exchange(client, request)
+			got, err := exchange(client, request)
 			if err != nil {
 				return fmt.Errorf("no bridge answers at ADMIN_ADDR: %w; start it with `bridge serve`, or set ADMIN_ADDR to where it listens", err)
 			}
-			if response.StatusCode != http.StatusOK {
-				return fmt.Errorf("%s answers %s: %s", url, response.Status, answer)
+			if got.code != http.StatusOK {
+				return fmt.Errorf("%s answers %s: %s", url, got.status, got.body)
 			}
-			_, _ = fmt.Fprintln(prog.out, answer)
+			_, _ = fmt.Fprintln(prog.out, got.body)
 			return nil
 		},
 	}

@@ -21,15 +21,23 @@ import (
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 64 << 10
 
+// answer is an answer to a request.
+type answer struct {
+	code   int
+	status string // the code and its name
+	body   string
+}
+
 // exchange sends a request and reads the answer. If the body can't be read to its end, it returns
-// what has come, and the error.
-func exchange(client *http.Client, request *http.Request) (r *http.Response, answer string, err error) {
-	if r, err = client.Do(request); err != nil {
-		return nil, "", err
+// what has come, and the error; if no answer comes, the code is 0.
+func exchange(client *http.Client, request *http.Request) (answer, error) {
+	r, err := client.Do(request)
+	if err != nil {
+		return answer{}, err
 	}
 	defer func() { _ = r.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxAnswer))
-	return r, strings.TrimSpace(string(body)), err
+	return answer{r.StatusCode, r.Status, strings.TrimSpace(string(body))}, err
 }
 
 // local returns how to reach a listener from this machine.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -129,13 +130,13 @@ func (s *sender) prepare(prog program, name string, concurrency int) error {
 }
 
 func (s *sender) sendOne(ctx context.Context, prog program) error {
-	status, answer, err := s.send(ctx)
+	got, err := s.send(ctx)
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintln(prog.out, status, answer)
-	if status != http.StatusOK {
-		return fmt.Errorf("the delivery was refused: %d%s", status, s.remedy(status))
+	_, _ = fmt.Fprintln(prog.out, got.code, got.body)
+	if got.code != http.StatusOK {
+		return fmt.Errorf("the delivery was refused: %d%s", got.code, s.remedy(got.code))
 	}
 	return nil
 }
@@ -175,16 +176,16 @@ func (s *sender) sendMany(ctx context.Context, prog program, count, concurrency 
 		}
 		group.Go(func() error {
 			began := time.Now()
-			status, answer, err := s.send(sending)
+			got, err := s.send(sending)
 			took := time.Since(began)
 			if err != nil {
 				return err
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			answers[kind(status, answer)]++
+			answers[got.kind()]++
 			times = append(times, took)
-			if status != http.StatusOK {
+			if got.code != http.StatusOK {
 				refused++
 			}
 			return nil
@@ -222,16 +223,13 @@ func percentile(times []time.Duration, p int) time.Duration {
 	return times[max(0, (p*len(times)+99)/100-1)]
 }
 
-// kind returns an answer's HTTP status, and the status or problem code in its body.
-func kind(status int, answer string) string {
-	var a struct {
+// kind returns the answer's HTTP status, and the status or problem code in its body.
+func (a answer) kind() string {
+	var body struct {
 		Status any    `json:"status"`
 		Code   string `json:"code"`
 	}
-	_ = json.Unmarshal([]byte(answer), &a) // a proxy's answer may be anything
-	what, _ := a.Status.(string)
-	if a.Code != "" {
-		what = a.Code
-	}
-	return strings.TrimSpace(fmt.Sprintf("%d %s", status, what))
+	_ = json.Unmarshal([]byte(a.body), &body) // a proxy's answer may be anything
+	what, _ := body.Status.(string)
+	return strings.TrimSpace(fmt.Sprintf("%d %s", a.code, cmp.Or(body.Code, what)))
 }

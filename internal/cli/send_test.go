@@ -81,7 +81,7 @@ func TestKind(t *testing.T) {
 		{404, `["not_found"]`, "404"},
 		{404, `null`, "404"},
 	} {
-		if got := kind(test.status, test.answer); got != test.want {
+		if got := (answer{code: test.status, body: test.answer}).kind(); got != test.want {
 			t.Errorf("kind(%d, %s) = %q, want %q", test.status, test.answer, got, test.want)
 		}
 	}

@@ -61,28 +61,28 @@ func (s *sender) delivery() (body []byte, header http.Header, err error) {
 	return body, header, err
 }
 
-// send sends one delivery and returns the answer.
-func (s *sender) send(ctx context.Context) (status int, answer string, err error) {
+// send sends one delivery.
+func (s *sender) send(ctx context.Context) (answer, error) {
 	body, header, err := s.delivery()
 	switch {
 	case err != nil && s.data != nil:
-		return 0, "", usagef("--data: %w", err)
+		return answer{}, usagef("--data: %w", err)
 	case err != nil && s.body != nil:
-		return 0, "", usagef("--body: %w", err)
+		return answer{}, usagef("--body: %w", err)
 	case err != nil:
-		return 0, "", usageError{err}
+		return answer{}, usageError{err}
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url, bytes.NewReader(body))
 	if err != nil {
-		return 0, "", usagef("--url: %w", err)
+		return answer{}, usagef("--url: %w", err)
 	}
 	request.Header = header
 	request.Header.Set("Content-Type", "application/json")
-	response, answer, err := exchange(s.client, request)
+	got, err := exchange(s.client, request)
 	if err != nil {
-		return 0, "", fmt.Errorf("sending: %w", helpful(err))
+		return answer{}, fmt.Errorf("sending: %w", helpful(err))
 	}
-	return response.StatusCode, answer, nil
+	return got, nil
 }
 
 // endpointNamed returns the endpoint, which must have a secret.
