@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
-	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
@@ -99,11 +98,11 @@ func (l *loader) checkDuplicates(c *Config) {
 	}
 	switch {
 	case c.StreamDuplicates < least:
-		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at least %s (an hour more than the longest span in which a delivery is accepted): otherwise a replay could be stored twice", humanize.Duration(least)))
+		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at least %s (an hour more than the longest span in which a delivery is accepted): otherwise a replay could be stored twice", FormatDuration(least)))
 	case c.StreamMaxAge > 0 && c.StreamDuplicates > c.StreamMaxAge && c.set["STREAM_DUPLICATES"]:
-		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at most STREAM_MAX_AGE, %s: the stream doesn't recognise what it has dropped", humanize.Duration(c.StreamMaxAge)))
+		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at most STREAM_MAX_AGE, %s: the stream doesn't recognise what it has dropped", FormatDuration(c.StreamMaxAge)))
 	case c.StreamMaxAge > 0 && c.StreamDuplicates > c.StreamMaxAge:
-		l.wrong("STREAM_MAX_AGE", fmt.Sprintf("at least %s (an hour more than the longest span in which a delivery is accepted): the stream doesn't recognise what it has dropped", humanize.Duration(least)))
+		l.wrong("STREAM_MAX_AGE", fmt.Sprintf("at least %s (an hour more than the longest span in which a delivery is accepted): the stream doesn't recognise what it has dropped", FormatDuration(least)))
 	}
 }
 
@@ -119,7 +118,7 @@ func (l *loader) doubts(c *Config) {
 	l.warnOfVendors(c)
 	for _, p := range providers.All {
 		if p.Patience > 0 && c.PublishTimeout > p.Patience*7/10 {
-			l.warn("PUBLISH_TIMEOUT is %s: %s, which waits %s for the answer, may give up before", humanize.Duration(c.PublishTimeout), p.Title, humanize.Duration(p.Patience))
+			l.warn("PUBLISH_TIMEOUT is %s: %s, which waits %s for the answer, may give up before", FormatDuration(c.PublishTimeout), p.Title, FormatDuration(p.Patience))
 		}
 	}
 	slices.Sort(l.warnings)
@@ -132,7 +131,7 @@ func (l *loader) warnOfVendors(c *Config) {
 			continue
 		}
 		if e.Signature != verify.Payload {
-			l.warn("endpoint %s: no time is signed, so that a replay is stopped by the stream's duplicate window alone, STREAM_DUPLICATES=%s", e.Name, humanize.Duration(c.StreamDuplicates))
+			l.warn("endpoint %s: no time is signed, so that a replay is stopped by the stream's duplicate window alone, STREAM_DUPLICATES=%s", e.Name, FormatDuration(c.StreamDuplicates))
 		}
 		for _, header := range e.Vendor.Unused {
 			l.warn("%sEVENT_ID: the header %s isn't in %[1]sSIGNED, so the id is a hash of the signed text", e.prefix, header)

@@ -251,6 +251,17 @@ func TestOwnEndpoint(t *testing.T) {
 	}
 }
 
+func TestFormatDuration(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		25 * time.Hour: "25h", 90 * time.Minute: "1h30m", 5 * time.Minute: "5m", 10 * time.Second: "10s", 400 * time.Millisecond: "400ms",
+		time.Hour + time.Second: "1h0m1s", 20 * time.Minute: "20m", 0: "0s",
+	} {
+		if got := FormatDuration(d); got != want {
+			t.Errorf("%d ns are written %s, want %s", d, got, want)
+		}
+	}
+}
+
 // In a URL of any form, the part before the host is hidden.
 func TestHideUser(t *testing.T) {
 	for in, want := range map[string]string{

@@ -57,6 +57,18 @@ func ParseDuration(text string) (time.Duration, error) {
 	return time.ParseDuration(text)
 }
 
+// FormatDuration writes a duration without trailing zeros: 25h, not 25h0m0s.
+func FormatDuration(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
 // parseSecrets reads comma-separated secrets.
 func parseSecrets(text string) ([]secret.Secret, error) {
 	secrets, err := secret.List(text)

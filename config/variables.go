@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -75,7 +74,7 @@ func (c *Config) ownVariables(p *verify.Provider) (list []Variable) {
 		case "Freshness":
 			choose(v, p.Freshness())
 		case "Tolerance":
-			v.Default = humanize.Duration(p.Tolerance)
+			v.Default = FormatDuration(p.Tolerance)
 			list = append(list, v)
 		}
 	}
@@ -169,7 +168,7 @@ func show(field reflect.StructField, v reflect.Value) string {
 	}
 	switch value := v.Interface().(type) {
 	case time.Duration:
-		return humanize.Duration(value)
+		return FormatDuration(value)
 	case []secret.Secret:
 		return strings.TrimSuffix(strings.Repeat("[hidden],", len(value)), ",")
 	case string:

@@ -15,8 +15,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/event"
-	"github.com/ade15e70/webhook-bridge/internal/humanize"
 )
 
 // poster posts events to a service and counts what became of them.
@@ -111,13 +111,13 @@ func (p *poster) post(ctx context.Context, payload []byte) (answer string, err e
 		case errors.Is(err, syscall.ECONNREFUSED):
 			return "nothing listens there", err
 		case errors.Is(err, context.DeadlineExceeded):
-			return fmt.Sprintf("no answer within %s", humanize.Duration(p.timeout)), err
+			return fmt.Sprintf("no answer within %s", config.FormatDuration(p.timeout)), err
 		}
 		return "no answer: " + err.Error(), err
 	}
 	answer = fmt.Sprintf("%s in %s", got.status, time.Since(began).Round(100*time.Microsecond))
 	if first, _, _ := strings.Cut(got.body, "\n"); first != "" {
-		answer += ": " + cut(humanize.Text(strings.TrimSpace(first)), maxAnswerLine)
+		answer += ": " + cut(printable(strings.TrimSpace(first)), maxAnswerLine)
 	}
 	switch status := got.code; {
 	case status/100 == 2:

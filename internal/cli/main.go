@@ -10,8 +10,6 @@ import (
 	"syscall"
 
 	"golang.org/x/term"
-
-	"github.com/ade15e70/webhook-bridge/internal/humanize"
 )
 
 // program is what a command has of its process. Data goes to out, messages to err.
@@ -23,12 +21,12 @@ type program struct {
 
 // say writes a message, in one line.
 func (p program) say(format string, args ...any) {
-	_, _ = fmt.Fprintln(p.err, "bridge: "+humanize.Text(fmt.Sprintf(format, args...)))
+	_, _ = fmt.Fprintln(p.err, "bridge: "+printable(fmt.Sprintf(format, args...)))
 }
 
 // print writes data for people, in one line.
 func (p program) print(format string, args ...any) {
-	_, _ = fmt.Fprintln(p.out, humanize.Text(fmt.Sprintf(format, args...)))
+	_, _ = fmt.Fprintln(p.out, printable(fmt.Sprintf(format, args...)))
 }
 
 // output is standard output. When it can't be written, the command ends as after Ctrl-C, and fails
@@ -56,10 +54,10 @@ func Main() int {
 	return run(ctx, os.Args[1:], program{os.Environ(), os.Stdin, shown(os.Stdout), shown(os.Stderr)})
 }
 
-// shown returns the stream, wrapped in a [humanize.Terminal] if it is a terminal.
+// shown returns the stream, wrapped in a [terminal] if it is a terminal.
 func shown(stream *os.File) io.Writer {
 	if term.IsTerminal(int(stream.Fd())) {
-		return humanize.NewTerminal(stream)
+		return &terminal{to: stream}
 	}
 	return stream
 }

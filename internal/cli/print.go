@@ -12,7 +12,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/ade15e70/webhook-bridge/event"
-	"github.com/ade15e70/webhook-bridge/internal/humanize"
 )
 
 // printer prints events, in a line each.
@@ -28,7 +27,7 @@ type printer struct {
 func newPrinter(prog program, prefix string) printer {
 	p := printer{out: prog.out, prefix: prefix}
 	to, _ := prog.out.(output)
-	if _, onTerminal := to.Writer.(*humanize.Terminal); onTerminal {
+	if _, onTerminal := to.Writer.(*terminal); onTerminal {
 		p.columns = 80
 		if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
 			p.columns = width
@@ -67,7 +66,7 @@ func (p printer) print(subject string, e *event.Event, none error, now time.Time
 	if e.EntityID != e.UserID {
 		about = strings.TrimSpace(about + "  " + e.EntityID)
 	}
-	about = p.fit(humanize.Text(about), len(received)+len(name)+len(id)+len("      "))
+	about = p.fit(printable(about), len(received)+len(name)+len(id)+len("      "))
 	parts := []string{p.paint(faint, received), p.paint(cyan, name)}
 	if about != "" {
 		parts = append(parts, p.paint(bold, about))
@@ -105,7 +104,7 @@ const (
 )
 
 func (p printer) paint(colour, text string) string {
-	text = humanize.Text(text)
+	text = printable(text)
 	if !p.colours {
 		return text
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/internal/diagnosis"
-	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 )
 
@@ -133,7 +132,7 @@ there, nothing is removed. Removed deliveries are printed as "bridge quarantine 
 					return fmt.Errorf("interrupted after %d of %d", i, len(chosen))
 				}
 				if err := s.Remove(context.WithoutCancel(ctx), k); err != nil {
-					return fmt.Errorf("dropping %s, after %d of %d: %w", humanize.Text(k.ID), i, len(chosen), err)
+					return fmt.Errorf("dropping %s, after %d of %d: %w", printable(k.ID), i, len(chosen), err)
 				}
 				prog.printKept(k)
 			}

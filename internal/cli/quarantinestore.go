@@ -13,7 +13,6 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
-	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -146,7 +145,7 @@ func oneID[T any](known map[string]T, beginning string) (string, error) {
 		return ids[0], nil
 	}
 	return "", fmt.Errorf("several ids begin with %q, among them %s and %s; give more of it",
-		beginning, humanize.Text(ids[0]), humanize.Text(ids[1]))
+		beginning, printable(ids[0]), printable(ids[1]))
 }
 
 // sealed returns the endpoint of a delivery from quarantine, and the request to verify it again.

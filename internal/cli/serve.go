@@ -13,7 +13,6 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
-	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
@@ -36,7 +35,7 @@ It logs to standard error. The first SIGTERM or Ctrl-C shuts it down in order, a
 				err = serve(c.Context(), cfg, log)
 			}
 			// In JSON for what reads the logs of a container, in text for people.
-			if _, terminal := prog.err.(*humanize.Terminal); err == nil || terminal || cfg.LogFormat == "console" {
+			if _, terminal := prog.err.(*terminal); err == nil || terminal || cfg.LogFormat == "console" {
 				return err
 			}
 			log.Error("the bridge has ended", zap.Error(err))

@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/event"
-	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
@@ -114,7 +113,7 @@ func (s *session) showQuarantined(ctx context.Context, id string) error {
 // facts prints names and values, one a line.
 func facts(w io.Writer, all [][2]string) {
 	for _, fact := range all {
-		_, _ = fmt.Fprintln(w, humanize.Text(fmt.Sprintf("%-10s %s", fact[0], fact[1])))
+		_, _ = fmt.Fprintln(w, printable(fmt.Sprintf("%-10s %s", fact[0], fact[1])))
 	}
 }
 

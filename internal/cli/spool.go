@@ -15,7 +15,6 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/filewatch"
-	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
@@ -122,5 +121,5 @@ func printRecord(w io.Writer, r *spool.Record, asJSON bool) {
 	if r.Reason != "" {
 		line += "  set aside: " + r.Reason
 	}
-	_, _ = fmt.Fprintln(w, humanize.Text(line))
+	_, _ = fmt.Fprintln(w, printable(line))
 }

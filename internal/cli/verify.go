@@ -212,14 +212,17 @@ func receivedAt(at string, d diagnosis.Delivery, now time.Time) (time.Time, erro
 // printReport prints a diagnosis for people: the steps, a line each, then the causes and what to
 // do.
 func printReport(w io.Writer, r diagnosis.Report) {
+	line := func(name, says string) { _, _ = fmt.Fprintln(w, printable(fmt.Sprintf("%-10s %s", name, says))) }
 	for _, s := range r.Steps {
-		_, _ = fmt.Fprintf(w, "%-10s %s\n", s.Name, s.Says)
+		line(s.Name, s.Says)
 	}
 	for _, c := range r.Causes {
 		name := "why"
 		if !c.Proven {
 			name = "perhaps"
 		}
-		_, _ = fmt.Fprintf(w, "\n%-10s %s\n%-10s %s\n", name, c.Says, "do", c.Do)
+		_, _ = fmt.Fprintln(w)
+		line(name, c.Says)
+		line("do", c.Do)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
@@ -19,7 +18,7 @@ func (d *diagnoser) asCaptured() Delivery {
 	case r.Method == "":
 		r.Method, r.Target = http.MethodPost, path
 	case d.At != "" && strings.TrimSuffix(d.path(), "/") != path:
-		d.step("note", "the request is for %s; it is judged as one for %s, as asked", humanize.Text(d.path()), path)
+		d.step("note", "the request is for %s; it is judged as one for %s, as asked", d.path(), path)
 		r.Target = path
 	}
 	if !isHTTP1 && len(r.Values("Host")) == 0 { // from 2 on it isn't among the headers
@@ -38,9 +37,9 @@ func (d *diagnoser) examineAnswer(received time.Time) {
 	d.report.Status, d.report.Code, d.report.Outcome = a.status, a.code, a.outcome
 	d.report.Accepted = a.outcome == string(publish.Stored)
 	d.answerStep(a)
-	encoding := humanize.Text(strings.Join(request.Values("Content-Encoding"), ", "))
+	encoding := strings.Join(request.Values("Content-Encoding"), ", ")
 	byStatus := map[int]Cause{
-		http.StatusNotFound:              proven("path", "the request is for "+humanize.Text(d.path())+", and the endpoint is at exactly "+d.address(), "register the address with "+d.address()+" at its end at the vendor, or have the proxy pass the path on unchanged"),
+		http.StatusNotFound:              proven("path", "the request is for "+d.path()+", and the endpoint is at exactly "+d.address(), "register the address with "+d.address()+" at its end at the vendor, or have the proxy pass the path on unchanged"),
 		http.StatusMethodNotAllowed:      proven("method", "the method is "+request.Method+", and an endpoint takes POST only", "if a redirect made it so, from http to https as a rule, register the address that it leads to"),
 		http.StatusRequestEntityTooLarge: proven("body_too_large", fmt.Sprintf("the body has %d bytes, and MAX_BODY_BYTES is %d", len(request.Body), d.MaxBodyBytes), "raise MAX_BODY_BYTES, and MAX_IN_FLIGHT_BYTES with it, if the vendor means to send so much"),
 		http.StatusUnsupportedMediaType:  proven("content_encoding", "the body isn't JSON, and its Content-Encoding is "+encoding, "if that is a compression, have the proxy pass the body on uncompressed; else capture the body as it was sent, byte for byte"),

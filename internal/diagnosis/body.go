@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -99,7 +98,7 @@ func (b body) bodies() iter.Seq[body] {
 		for i, m := range list {
 			rest := slices.Delete(slices.Clone(list), i, i+1).Text()
 			if !yield(body{rest, rest, nil, []Cause{proven(
-				"added_member", "the signature is right for the body without its member "+humanize.Text(m.Name),
+				"added_member", "the signature is right for the body without its member "+m.Name,
 				"something on the way adds the member: have it pass on the bytes",
 			)}}) {
 				return

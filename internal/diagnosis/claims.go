@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/humanize"
+	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
@@ -135,7 +135,7 @@ func (d *diagnoser) unsigned(scheme string) string {
 	var names []string
 	for _, m := range members(d.body.text) {
 		if !slices.Contains(s.Members, m.Name) {
-			names = append(names, humanize.Text(m.Name))
+			names = append(names, m.Name)
 		}
 	}
 	if len(names) == 0 {
@@ -155,5 +155,5 @@ func long(d time.Duration) string {
 	if d >= 2*day {
 		return count(int(d/day), "day")
 	}
-	return humanize.Duration(d.Round(time.Second))
+	return config.FormatDuration(d.Round(time.Second))
 }

@@ -12,7 +12,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/humanize"
+	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
@@ -113,14 +113,14 @@ func (d *diagnoser) describe() {
 	case delivery.Method == "":
 		d.step("request", "no request line, %s, %d bytes of body", count(len(delivery.Header), "header"), len(delivery.Body))
 	default:
-		d.step("request", "%s %s, %s, %d bytes of body", delivery.Method, humanize.Text(delivery.Target), count(len(delivery.Header), "header"), len(delivery.Body))
+		d.step("request", "%s %s, %s, %d bytes of body", delivery.Method, delivery.Target, count(len(delivery.Header), "header"), len(delivery.Body))
 	}
 	for _, note := range delivery.Notes {
 		d.step("note", "%s", note)
 	}
 	settings := ""
 	if !d.isDescribed() {
-		settings = fmt.Sprintf(", with %sSIGNATURE=%s, %sTOLERANCE=%s", d.at.Prefix, d.at.Scheme, d.at.Prefix, humanize.Duration(d.at.Tolerance))
+		settings = fmt.Sprintf(", with %sSIGNATURE=%s, %sTOLERANCE=%s", d.at.Prefix, d.at.Scheme, d.at.Prefix, config.FormatDuration(d.at.Tolerance))
 	}
 	if d.at.Freshness != "" {
 		settings += fmt.Sprintf(", %sFRESHNESS=%s", d.at.Prefix, d.at.Freshness)

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -101,7 +100,7 @@ func (d *diagnoser) encodings() string {
 func (d *diagnoser) noSignature() Cause {
 	var names []string
 	for _, f := range d.Delivery.Header {
-		names = append(names, humanize.Text(f.Name))
+		names = append(names, f.Name)
 	}
 	there := "no headers at all are here"
 	if len(names) > 0 {

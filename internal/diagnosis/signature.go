@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
@@ -59,7 +58,7 @@ func (d *diagnoser) examineSignatures() {
 	}
 	for _, f := range d.Delivery.Header {
 		if !strings.EqualFold(f.Name, p.Header) && looksLikeSignature(f) {
-			name := humanize.Text(f.Name)
+			name := f.Name
 			d.step("signature", "%s: %s. The bridge doesn't look there", name, describeSignature(f.Value))
 			d.read(f.Name, f.Value, proven(
 				"signature_elsewhere", "the signature is in the header "+name+", and the bridge looks for "+p.Header,
@@ -85,7 +84,7 @@ func describeSignature(value string) string {
 	if value == "" {
 		return "empty"
 	}
-	begin := fmt.Sprintf("%d characters, beginning %s", len(value), humanize.Text(value[:min(len(value), 8)])+"…")
+	begin := fmt.Sprintf("%d characters, beginning %s", len(value), value[:min(len(value), 8)]+"…")
 	mac, encoding := decode(value)
 	if mac == nil {
 		return begin + ", neither hex nor base64"

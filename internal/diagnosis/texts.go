@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/ade15e70/webhook-bridge/internal/humanize"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -58,9 +57,9 @@ func ends(parts [][]byte) string {
 	whole := string(slices.Concat(parts...))
 	const limit = 16
 	if len(whole) <= 2*limit {
-		return humanize.Text(whole)
+		return whole
 	}
-	return humanize.Text(whole[:limit]) + " … " + humanize.Text(whole[len(whole)-limit:])
+	return whole[:limit] + " … " + whole[len(whole)-limit:]
 }
 
 // texts returns what may have been signed of a body: by the schemes of the vendors, then by others.

@@ -1,30 +1,28 @@
-package humanize
+package cli
 
 import (
 	"fmt"
 	"io"
 	"regexp"
+	"strings"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// Terminal writes untrusted text to a terminal: end users choose names and ids, and others may
+// terminal writes untrusted text to a terminal: end users choose names and ids, and others may
 // publish to the stream. It escapes what could move the cursor, change the terminal's settings or
 // reorder text, in JSON's way so that JSON stays valid. It passes line ends, tabs and colours.
-type Terminal struct {
+type terminal struct {
 	to   io.Writer
 	rest []byte // an incomplete character
 }
-
-// NewTerminal returns a writer to a terminal.
-func NewTerminal(to io.Writer) *Terminal { return &Terminal{to: to} }
 
 // colour is a sequence that sets colours and nothing else (ECMA-48, SGR).
 var colour = regexp.MustCompile(`^\x1b\[[0-9;]{0,16}m`)
 
 // Write writes text, except an incomplete last character, which waits for its rest.
-func (t *Terminal) Write(text []byte) (int, error) {
+func (t *terminal) Write(text []byte) (int, error) {
 	n := len(text)
 	text = append(t.rest, text...)
 	out := make([]byte, 0, len(text))
@@ -52,4 +50,15 @@ func (t *Terminal) Write(text []byte) (int, error) {
 	t.rest = nil
 	_, err := t.to.Write(out)
 	return n, err
+}
+
+// printable replaces characters that would move a terminal's cursor or break a line. Others may
+// write to the stream, and end users choose some ids.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
 }

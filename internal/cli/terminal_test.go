@@ -1,4 +1,4 @@
-package humanize
+package cli
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ func TestTerminal(t *testing.T) {
 		"a\xffb\u200b\u2028\u00ad": `a\ufffdb\u200b\u2028\u00ad`,
 	} {
 		var whole, bytewise bytes.Buffer
-		if n, err := NewTerminal(&whole).Write([]byte(text)); n != len(text) || err != nil {
+		if n, err := (&terminal{to: &whole}).Write([]byte(text)); n != len(text) || err != nil {
 			t.Errorf("%q: %d, %v", text, n, err)
 		}
 		if whole.String() != want {
@@ -31,7 +31,7 @@ func TestTerminal(t *testing.T) {
 		if strings.ContainsAny(text, "\x1b\r") {
 			continue // these are written whole
 		}
-		in := NewTerminal(&bytewise)
+		in := &terminal{to: &bytewise}
 		for i := range len(text) {
 			if _, err := in.Write([]byte{text[i]}); err != nil {
 				t.Fatal(err)
@@ -43,6 +43,12 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
+func TestPrintable(t *testing.T) {
+	if got, want := printable("Zoë \x1b[2J\r\n\u202e\u0085x"), "Zoë \ufffd[2J\ufffd\ufffd\ufffd\ufffdx"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // For any text only line ends, tabs and colours reach the terminal, and JSON keeps its meaning.
 func FuzzTerminal(f *testing.F) {
 	for _, seed := range []string{"", `{"a":"` + "\u009b\u202e\x7f" + `"}`, "\x1b[1;31m\x1b[", "\xf0\x9f\x98", "\r\n\r"} {
@@ -50,7 +56,7 @@ func FuzzTerminal(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var out bytes.Buffer
-		if _, err := NewTerminal(&out).Write(text); err != nil {
+		if _, err := (&terminal{to: &out}).Write(text); err != nil {
 			t.Fatal(err)
 		}
 		left := strings.NewReplacer("\r\n", "", "\n", "", "\t", "").Replace(out.String())
