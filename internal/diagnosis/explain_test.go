@@ -114,11 +114,11 @@ func TestThen(t *testing.T) {
 	}
 }
 
-// A delivery that is stale and can't be read either is refused with a cause.
+// A delivery that can't be read is judged at a time when it isn't stale, too, like any other.
 func TestStaleAndUnreadable(t *testing.T) {
 	r := asked(t, "flock", `{"data":{"a":1},"timestamp":17}`, marked, `17{"a":1}`, marked)
 	check(t, "no name", r, "unreadable", "it has no name")
-	if r.Outcome != "stale" {
+	if r.Outcome != "quarantined" {
 		t.Errorf("%+v", r)
 	}
 }

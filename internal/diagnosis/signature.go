@@ -48,7 +48,7 @@ func (d *diagnoser) examineSignatures() {
 		d.step("signature", "the body's member %s: %s", p.Member, describeSignature(member))
 		var causes []Cause
 		if s, _ := p.Scheme(d.at.Scheme); s.Members == nil {
-			by := p.SchemeOfMember()
+			by := p.Schemes[slices.IndexFunc(p.Schemes, func(s verify.Scheme) bool { return s.Members != nil })]
 			causes = append(causes, proven(
 				memberScheme, "the signature is in the body, and signs "+strings.Join(by.Members, " and "),
 				"set "+d.at.Prefix+"SIGNATURE="+by.Name+": with "+d.at.Scheme+" only the header "+p.Header+" counts",

@@ -24,20 +24,13 @@ func (p *Provider) Verify(r Request) (Claims, error) {
 	if err != nil {
 		return Claims{}, err
 	}
-	sent := p.values(&r)
+	m := p.Paths.Values(r.Body)
+	sent := m
 	if c.AsSent { // its numbers may have more digits than a double
 		sent = p.Paths.Values(c.Body)
 	}
-	c, err = p.Read(r, c, p.values(&r), sent)
+	c, err = p.Read(r, c, m, sent)
 	return c, p.judge(&r, c, err)
-}
-
-// values returns the values at the provider's paths. It reads the body once.
-func (p *Provider) values(r *Request) []stringify.Text {
-	if r.values == nil {
-		r.values = p.Paths.Values(r.Body)
-	}
-	return r.values
 }
 
 // authenticate finds the scheme and the secret that made a signature. It tries the canonical body
@@ -63,12 +56,9 @@ func (p *Provider) authenticate(r *Request) (Claims, error) {
 	if c, err = p.tryAll(r, macs, r.Raw); err != nil {
 		return c, err
 	}
-	checked, err := stringify.CheckAsSent(r.Raw)
-	if err != nil { // impossible: it has a canonical form
-		return Claims{}, WrongSignature
-	}
+	checked, err := stringify.CheckAsSent(r.Raw) // no error: it has a canonical form
 	c.Body, c.AsSent = checked.Text(), true
-	return c, nil
+	return c, err
 }
 
 // MACs appends the MACs in the header, and in the member of the body if the endpoint's scheme allows
@@ -79,21 +69,22 @@ func (p *Provider) MACs(r *Request, macs []MAC) (all []MAC, err error) {
 	}
 	member := ""
 	if s, _ := p.Scheme(r.Scheme); len(s.Members) == 1 {
+		both := Scheme{Members: []string{s.Members[0], p.Member}}
+		values := both.Parts(r.Body)
 		// Otherwise the signature would be the same for ever.
-		if data := p.Paths.value(p.values(r), s.Members[0]); !data.IsObject() || len(data) == len("{}") {
+		if data := stringify.Text(values[0]); !data.IsObject() || len(data) == len("{}") {
 			return nil, UnsignableDataShape
 		}
-		member = Text(p.Paths.value(p.values(r), p.Member))
+		member = Text(values[1])
 	}
-	values := r.Header[p.Header]
 	value := ""
-	if len(values) > 0 {
-		value = values[0]
-	}
-	// Headers that differ are refused, because it can't be known which one counts. Equal ones count
-	// as one: some proxies double headers.
-	if slices.ContainsFunc(values, func(v string) bool { return v != value }) {
-		return nil, ManySignatures
+	for i, v := range r.Header[p.Header] {
+		// Headers that differ are refused, because it can't be known which one counts. Equal ones
+		// count as one: some proxies double headers.
+		if i > 0 && v != value {
+			return nil, ManySignatures
+		}
+		value = v
 	}
 	macs, r.Stamp, err = p.Format.Read(macs, value)
 	if member == "" {

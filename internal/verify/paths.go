@@ -39,16 +39,6 @@ func (p *Paths) Add(path string) int {
 	return at.number - 1
 }
 
-// value returns the value of a name at the top level.
-func (p *Paths) value(values []stringify.Text, name string) stringify.Text {
-	for _, n := range p.root.children {
-		if n.name == name && n.number > 0 {
-			return values[n.number-1]
-		}
-	}
-	return nil
-}
-
 // Values returns the values in a body by the paths' numbers; nil: there is none.
 func (p *Paths) Values(body stringify.Text) []stringify.Text {
 	values := make([]stringify.Text, p.count)

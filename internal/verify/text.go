@@ -1,8 +1,8 @@
 package verify
 
 import (
+	"bytes"
 	"fmt"
-	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
@@ -15,10 +15,12 @@ var ErrCaseVariant = fmt.Errorf("%w: a member's name differs from another's in c
 // only in case (Unicode's simple case folding).
 func HasCaseVariant(body stringify.Text, names ...string) (found bool) {
 	c := stringify.Cursor{Text: body}
-	c.Object(func(written []byte) {
-		is := stringify.Decoded(written)
+	c.Object(func(is []byte) {
+		if bytes.IndexByte(is, '\\') >= 0 {
+			is = []byte(stringify.Decoded(is))
+		}
 		for _, name := range names {
-			found = found || is != name && strings.EqualFold(is, name)
+			found = found || string(is) != name && bytes.EqualFold(is, []byte(name))
 		}
 	})
 	return found

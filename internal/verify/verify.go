@@ -192,17 +192,6 @@ func (p *Provider) Scheme(name string) (s Scheme, ok bool) {
 	return Scheme{}, false
 }
 
-// SchemeOfMember returns the scheme whose signature may be in the body: the first that doesn't sign
-// all of it.
-func (p *Provider) SchemeOfMember() Scheme {
-	for _, s := range p.Schemes {
-		if len(s.Members) > 0 {
-			return s
-		}
-	}
-	return Scheme{}
-}
-
 // Freshness lists the values of …_FRESHNESS, the default first; nil if there is no choice.
 func (p *Provider) Freshness() []string {
 	if p.SignedTime == "" {
@@ -232,8 +221,7 @@ type Request struct {
 	Seal    func(key secret.Secret, scheme string, signed [][]byte) bool
 	Untimed bool // don't check the time: for deliveries from quarantine
 
-	Stamp  string           // the time in the signature header; Verify sets it
-	values []stringify.Text // at the provider's paths; see Provider.values
+	Stamp string // the time in the signature header; Verify sets it
 }
 
 // Claims are the contents of an authentic delivery. Texts are as the vendor sent them; "": unknown.

@@ -2,6 +2,7 @@ package frigade
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
@@ -22,12 +23,7 @@ func compose(event, id string, data stringify.Text) []byte {
 
 // upperSnake turns completedStep into COMPLETED_STEP.
 func upperSnake(camel string) string {
-	var b strings.Builder
-	for _, c := range camel {
-		if 'A' <= c && c <= 'Z' {
-			b.WriteByte('_')
-		}
-		b.WriteRune(c)
-	}
-	return strings.ToUpper(b.String())
+	return strings.ToUpper(capital.ReplaceAllString(camel, "_$0"))
 }
+
+var capital = regexp.MustCompile("[A-Z]")
