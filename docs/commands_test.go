@@ -103,6 +103,7 @@ func serveIn(t *testing.T, dir string) []string {
 	bridge, err := process.Start("bridge", filepath.Join(dir, "log"), []string{
 		"FLOCK_SECRETS=secret-from-flocks-page", "FRIGADE_SECRETS=secret-from-frigades-page",
 		"HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "EMBEDDED_NATS_ADDR=127.0.0.1:0", "DATA_DIR=" + filepath.Join(dir, "data"),
+		"PUBLISH_TIMEOUT=10s", // on a busy machine nothing is spooled
 	}, filepath.Join(dir, "bridge"), "serve")
 	if err != nil {
 		t.Fatal(err)
