@@ -1,9 +1,14 @@
 package cli
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // NATS doesn't answer forbidden requests. The error of a command that waited in vain names the
@@ -16,5 +21,40 @@ func TestTailForbidden(t *testing.T) {
 	o.environ = slices.DeleteFunc(o.environ, func(v string) bool { return strings.HasPrefix(v, "NATS_INBOX_PREFIX=") })
 	if _, words := o.run("", 1, "tail", "--follow=false"); !strings.Contains(words, "NATS_INBOX_PREFIX") {
 		t.Errorf("without an inbox: %s", words)
+	}
+}
+
+// Commands that read the stream need no more than the rights that docs/operations.md names.
+func TestReadersRights(t *testing.T) {
+	t.Parallel()
+	posted := make(chan string, 2)
+	service := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		posted <- string(body)
+	}))
+	defer service.Close()
+	info := []string{"$JS.API.STREAM.INFO.WEBHOOKS", "$JS.API.STREAM.INFO.WEBHOOKS_QUARANTINE"}
+	durable := []string{"$JS.API.CONSUMER.INFO.WEBHOOKS.>", "$JS.ACK.WEBHOOKS.>"}
+	const event = `{"specversion":"1.0","id":"5e0c","source":"/webhooks/flock","type":"com.withflock.a","provider":"flock","event":"a",` +
+		`"receivedtime":"2026-01-02T03:04:05.000Z","datacontenttype":"application/json","signed":"payload","data":{}}`
+	get := []string{"$JS.API.DIRECT.GET.WEBHOOKS", "$JS.API.DIRECT.GET.WEBHOOKS_QUARANTINE"}
+	for _, test := range []struct {
+		rights [][]string
+		args   string
+	}{
+		{[][]string{info[:1], mayLookUp}, "tail --since 1h --follow=false --json"},
+		{[][]string{info[:1], mayLookUp}, "forward --since 1h --follow=false --to " + service.URL},
+		{[][]string{info[:1], mayLookUp, durable}, "forward --durable laptop --since 1h --follow=false --to " + service.URL},
+		{[][]string{info, mayLookUp, mayList, get}, "show 5e0c"},
+	} {
+		o := operate(t, test.rights...)
+		o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(event)}, "5e0c")
+		out, _ := o.run("", exitOK, strings.Fields(test.args)...)
+		if strings.HasPrefix(test.args, "forward") {
+			out = <-posted
+		}
+		if !strings.Contains(out, `"id":`) {
+			t.Errorf("bridge %s: %s", test.args, out)
+		}
 	}
 }
