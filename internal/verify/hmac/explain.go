@@ -23,14 +23,14 @@ func (s *scheme) explain(r verify.Request) (e verify.Explanation) {
 	macs, err := s.MACs(&r, nil)
 	d := &delivery{scheme: s, r: &r}
 	step := func(format string, args ...any) { e.Steps = append(e.Steps, fmt.Sprintf(format, args...)) }
-	switch is := s.Header + ", as " + s.Settings.SignatureFormat; {
+	found := fmt.Sprintf("%d signatures, any of which may match", len(macs))
+	switch {
 	case err != nil:
-		step("%s: %v", is, err)
+		found = err.Error()
 	case len(macs) == 1:
-		step("%s: one signature", is)
-	default:
-		step("%s: %d signatures, any of which may match", is, len(macs))
+		found = "one signature"
 	}
+	step("%s, as %s: %s", s.Header, s.Settings.SignatureFormat, found)
 	parts, causes := d.describe()
 	step("SIGNED=%s: %s", s.Settings.Signed, parts)
 	text, missing := s.text(r)
@@ -46,9 +46,7 @@ func (s *scheme) explain(r verify.Request) (e verify.Explanation) {
 			"compare SIGNED with the vendor's page: is the text between the parts right?",
 		))
 	}
-	if f, ok := s.inOtherUnit(d); ok {
-		e.Causes = append(e.Causes, f)
-	}
+	e.Causes = append(e.Causes, s.otherUnit(d)...)
 	e.Signatures, e.Keys = s.signatures(d, macs), s.keys
 	e.Texts = func(raw []byte) []verify.Guess[[][]byte] { return s.texts(d, raw) }
 	return e
@@ -163,7 +161,11 @@ func (s *scheme) texts(d *delivery, raw []byte) (all []verify.Guess[[][]byte]) {
 	}
 	signed, stamp := s.Settings.Signed, d.sent()
 	add(signed, stamp, verify.Finding{}, raw)
-	for _, t := range append([]string{"{timestamp}{body}", "{body}{timestamp}", "{body}.{timestamp}"}, signedOfPresets()...) {
+	others := []string{"{timestamp}{body}", "{body}{timestamp}", "{body}.{timestamp}"}
+	for _, p := range presets {
+		others = append(others, p.Settings.Signed)
+	}
+	for _, t := range others {
 		if t != signed {
 			add(t, stamp, proven("signed", "it is signed over "+t+", and SIGNED is "+signed, "set SIGNED="+t), raw)
 		}
@@ -173,15 +175,6 @@ func (s *scheme) texts(d *delivery, raw []byte) (all []verify.Guess[[][]byte]) {
 		add(signed, stamp, proven("body", "it is signed over JSON.stringify's form of the body, not over what was sent", "something on the way writes the JSON anew: have it pass on the bytes"), canonical)
 	}
 	return all
-}
-
-func signedOfPresets() (list []string) {
-	for _, p := range presets {
-		if p.Settings.Signed != "" {
-			list = append(list, p.Settings.Signed)
-		}
-	}
-	return list
 }
 
 // sent returns the time as it was sent, if need be from a header that isn't set.
@@ -197,19 +190,20 @@ func (d *delivery) sent() string {
 	return sent
 }
 
-// inOtherUnit reports whether the time is about now if it is read in another unit than the one that
-// is set.
-func (s *scheme) inOtherUnit(d *delivery) (f verify.Finding, ok bool) {
-	sent := d.sent()
-	if t, _, isRight := s.Unit.Parse(sent); s.Timeless || isRight && near(t, d.r.Now) {
-		return f, false
-	}
-	for _, u := range []verify.Unit{verify.Seconds, verify.Milliseconds, verify.DateTime} {
-		if t, _, ok := u.Parse(sent); ok && u != s.Unit && near(t, d.r.Now) {
-			return proven("timestamp_unit", fmt.Sprintf("the time is written in the unit %s, and TIMESTAMP_UNIT is %s", u, s.Unit), "set TIMESTAMP_UNIT="+string(u)), true
+// otherUnit returns the cause if the time is about now only in another unit than the one that is set.
+func (s *scheme) otherUnit(d *delivery) []verify.Finding {
+	for _, u := range []verify.Unit{s.Unit, verify.Seconds, verify.Milliseconds, verify.DateTime} {
+		t, _, ok := u.Parse(d.sent())
+		switch {
+		case !ok || !near(t, d.r.Now):
+		case s.Timeless || u == s.Unit:
+			return nil
+		default:
+			says := fmt.Sprintf("the time is written in the unit %s, and TIMESTAMP_UNIT is %s", u, s.Unit)
+			return []verify.Finding{proven("timestamp_unit", says, "set TIMESTAMP_UNIT="+string(u))}
 		}
 	}
-	return f, false
+	return nil
 }
 
 // near reports whether two times are less than ten years apart.
