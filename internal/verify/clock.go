@@ -19,8 +19,8 @@ const (
 	DateTime     Unit = "rfc3339"
 )
 
-// Parse reads a time. It returns the time, which isn't the zero one if ok, and its text in RFC 3339;
-// "" if that has none for it.
+// Parse reads a time, and returns it with its text in RFC 3339: "" if that can't write it. The zero
+// time means that there is none, so a time that is read is never zero.
 func (u Unit) Parse(text string) (t time.Time, written string, ok bool) {
 	switch {
 	case len(text) > 64:
@@ -61,7 +61,7 @@ func (u Unit) number(text string) (time.Time, bool) {
 	return time.UnixMicro(int64(math.Round(min(max(n, -outside), outside) * 1e6))).UTC(), true
 }
 
-// Format writes a time as JSON, in a header without the quotation marks.
+// Format writes a time. In JSON a DateTime needs quotation marks around it.
 func (u Unit) Format(t time.Time) string {
 	switch u {
 	case Milliseconds:

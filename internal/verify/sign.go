@@ -61,7 +61,11 @@ func (p *Provider) Sign(scheme string, key secret.Secret, body []byte) (http.Hea
 	if err != nil {
 		return nil, fmt.Errorf("signing delivery: %w", err)
 	}
-	return http.Header{p.Header: {p.Encodings[0].Encode(Sum(key, s.Parts(text)...))}}, nil
+	parts := s.Signed(text)
+	if parts == nil {
+		return nil, fmt.Errorf("signing delivery: the body has no %s that %s could sign", strings.Join(s.Members, " and "), p.Title)
+	}
+	return p.Resign(nil, key, parts), nil
 }
 
 // Signing is a delivery to sign.
@@ -78,9 +82,6 @@ type Signing struct {
 func (p *Provider) SignDelivery(s Signing) (http.Header, error) {
 	if p.SignSent != nil {
 		return p.SignSent(s), nil
-	}
-	if scheme, ok := p.Scheme(s.Scheme); ok && scheme.Signed(s.Body) == nil {
-		return nil, fmt.Errorf("signing delivery: the body lacks what %s signs: %s", p.Title, strings.Join(scheme.Members, " and "))
 	}
 	return p.Sign(s.Scheme, s.Key, s.Body)
 }

@@ -12,6 +12,7 @@ package hmac
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -97,9 +98,12 @@ func ends(value string, next []part) bool {
 	return len(next) == 0 || next[0].kind != literal || strings.Index(value+next[0].text, next[0].text) == len(value)
 }
 
-// when reads a time. A number has digits only: none of these vendors writes a sign or an exponent.
+// decimal is a number as vendors write a time: without sign or exponent.
+var decimal = regexp.MustCompile(`^\d{1,15}(\.\d{1,9})?$`)
+
+// when reads a time.
 func (s *scheme) when(stamp string) (t time.Time, written string, ok bool) {
-	if s.Unit != verify.DateTime && strings.Trim(stamp, "0123456789.") != "" {
+	if s.Unit != verify.DateTime && !decimal.MatchString(stamp) {
 		return t, "", false
 	}
 	return s.Unit.Parse(stamp)
