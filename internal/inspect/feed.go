@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -25,6 +24,8 @@ const (
 type hello struct {
 	Reset  bool   `json:"reset"`  // the page's events are of another process
 	Missed uint64 `json:"missed"` // number of events since the page's last one that are no longer held
+	Boot   string `json:"boot"`
+	Place  uint64 `json:"place"` // after which the page's events go on
 	Config
 	Endpoint string `json:"endpoint"` // of the first provider, for a hint
 	Secrets  string `json:"secrets"`  // the variable of its secrets
@@ -45,22 +46,21 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 	default:
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
-	out := feedWriter{w: w, control: http.NewResponseController(w), readTimeout: s.readTimeout}
-	greeting, place := s.newHello(r)
-	out.event("hello", "", greeting)
+	greeting := s.newHello(r)
+	place, err := greeting.Place, s.send(w, "hello", greeting)
 	tick := time.NewTicker(feedInterval)
 	defer tick.Stop()
-	for n := 0; out.err == nil; n++ {
+	for n := 0; err == nil; n++ {
 		if n%stateEvery == 0 {
-			out.event("state", "", s.state())
+			err = s.send(w, "state", s.state())
 		}
 		events, held := s.ring.after(place)
 		if !held {
 			return
 		}
-		if len(events) > 0 {
+		if len(events) > 0 && err == nil {
 			place += uint64(len(events))
-			out.event("events", s.boot+"-"+strconv.FormatUint(place, 10), events)
+			err = s.send(w, "events", events)
 		}
 		select {
 		case <-r.Context().Done():
@@ -70,45 +70,30 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// newHello returns the hello message and the place after which the page continues.
-func (s *Server) newHello(r *http.Request) (h hello, place uint64) {
-	h = hello{
-		Reset: true, Config: s.config, Endpoint: providers.All[0].Name, Secrets: providers.All[0].Variable("SECRETS"),
+// newHello returns the hello message. A page that comes back gives its boot and place.
+func (s *Server) newHello(r *http.Request) hello {
+	h := hello{
+		Reset: true, Boot: s.boot, Place: s.ring.first() - 1,
+		Config: s.config, Endpoint: providers.All[0].Name, Secrets: providers.All[0].Variable("SECRETS"),
 	}
-	before := s.ring.first() - 1
-	place = before
-	if number, ok := strings.CutPrefix(r.URL.Query().Get("after"), s.boot+"-"); ok {
-		if known, err := strconv.ParseUint(number, 10, 64); err == nil {
-			h.Reset = false
-			place = max(known, before)
-			h.Missed = place - known
-		}
+	values := r.URL.Query()
+	if known, err := strconv.ParseUint(values.Get("place"), 10, 64); err == nil && values.Get("boot") == s.boot {
+		h.Reset = false
+		h.Missed = max(known, h.Place) - known
+		h.Place = known + h.Missed
 	}
-	return h, place
+	return h
 }
 
-// feedWriter writes server-sent events until its first error.
-type feedWriter struct {
-	w           http.ResponseWriter
-	control     *http.ResponseController
-	readTimeout time.Duration
-	err         error
-}
-
-// event writes an event with a value as JSON, and with an id unless that is "".
-func (f *feedWriter) event(name, id string, value any) {
-	if f.err != nil {
-		return
-	}
-	if f.err = f.control.SetWriteDeadline(time.Now().Add(f.readTimeout)); f.err != nil {
-		return
-	}
-	if id != "" {
-		id = "id: " + id + "\n"
+// send sends a server-sent event with a value as JSON.
+func (s *Server) send(w http.ResponseWriter, name string, value any) error {
+	control := http.NewResponseController(w)
+	if err := control.SetWriteDeadline(time.Now().Add(s.readTimeout)); err != nil {
+		return err
 	}
 	text, _ := json.Marshal(value) // strings, numbers and times only
-	_, f.err = fmt.Fprintf(f.w, "event: %s\n%sdata: %s\n\n", name, id, text)
-	if f.err == nil {
-		f.err = f.control.Flush()
+	if _, err := fmt.Fprintf(w, "event: %s\ndata: %s\n\n", name, text); err != nil {
+		return err
 	}
+	return control.Flush()
 }

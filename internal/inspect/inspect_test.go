@@ -91,26 +91,17 @@ func (w *world) publish(n int, data string) {
 
 // page is what a browser sees of the feed.
 type page struct {
-	t        *testing.T
-	response *http.Response
-	lines    *bufio.Scanner
-	last     string // event id
+	t     *testing.T
+	lines *bufio.Scanner
+	boot  string
+	place uint64
 }
 
-func (w *world) open(after string) *page {
-	w.t.Helper()
-	request, err := http.NewRequest(http.MethodGet, w.url+"/api/feed?after="+after, nil)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return w.feedOf(request)
-}
-
-// feedOf makes a request that is answered with server-sent events.
-func (w *world) feedOf(request *http.Request) *page {
+// open opens a page. at is where it was before, if anywhere.
+func (w *world) open(at page) *page {
 	w.t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	response, err := client.Do(request)
+	response, err := client.Get(fmt.Sprintf("%s/api/feed?boot=%s&place=%d", w.url, at.boot, at.place))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -120,35 +111,21 @@ func (w *world) feedOf(request *http.Request) *page {
 	}
 	lines := bufio.NewScanner(response.Body)
 	lines.Buffer(nil, 64<<20)
-	return &page{t: w.t, response: response, lines: lines}
-}
-
-// any returns the next event and its name.
-func (p *page) any() (name string, data []byte) {
-	p.t.Helper()
-	for p.lines.Scan() {
-		line := p.lines.Text()
-		switch {
-		case strings.HasPrefix(line, "event: "):
-			name = line[len("event: "):]
-		case strings.HasPrefix(line, "id: "):
-			p.last = line[len("id: "):]
-		case strings.HasPrefix(line, "data: "):
-			return name, []byte(line[len("data: "):])
-		}
-	}
-	p.t.Fatalf("the feed ended: %v", p.lines.Err())
-	return "", nil
+	return &page{t: w.t, lines: lines}
 }
 
 // next returns the next event of that name.
 func (p *page) next(name string) []byte {
 	p.t.Helper()
-	for {
-		if got, data := p.any(); got == name {
-			return data
+	for got := ""; p.lines.Scan(); {
+		if after, ok := strings.CutPrefix(p.lines.Text(), "event: "); ok {
+			got = after
+		} else if after, ok := strings.CutPrefix(p.lines.Text(), "data: "); ok && got == name {
+			return []byte(after)
 		}
 	}
+	p.t.Fatalf("the feed ended: %v", p.lines.Err())
+	return nil
 }
 
 func (p *page) hello() (h hello) {
@@ -156,6 +133,7 @@ func (p *page) hello() (h hello) {
 	if err := json.Unmarshal(p.next("hello"), &h); err != nil {
 		p.t.Fatal(err)
 	}
+	p.boot, p.place = h.Boot, h.Place
 	return h
 }
 
@@ -168,6 +146,7 @@ func (p *page) events(n int) (all []shown) {
 			p.t.Fatal(err)
 		}
 		all = append(all, some...)
+		p.place = all[len(all)-1].Place
 	}
 	return all
 }
@@ -205,7 +184,7 @@ func TestFeed(t *testing.T) {
 	w.publish(1, cloudEvent)
 	w.publish(1, large)
 	w.publish(1, "no\xff")
-	p := w.open("")
+	p := w.open(page{})
 	if h := p.hello(); !h.Reset || h.Missed > 0 || h.Stream != "WEBHOOKS" || h.Prefix != "webhooks" {
 		t.Errorf("%+v", h)
 	}
@@ -221,14 +200,14 @@ func TestFeed(t *testing.T) {
 
 	// A page that comes back goes on where it was.
 	w.publish(1, cloudEvent)
-	again := w.open(p.last)
+	again := w.open(*p)
 	if h := again.hello(); h.Reset || h.Missed > 0 {
 		t.Errorf("%+v", h)
 	}
 	if more := again.events(1); more[0].Sequence != 4 {
 		t.Errorf("%+v", more)
 	}
-	if h := w.open("another-7").hello(); !h.Reset {
+	if h := w.open(page{boot: "another", place: 7}).hello(); !h.Reset {
 		t.Errorf("%+v", h)
 	}
 }
@@ -239,7 +218,7 @@ func TestSlowBrowserIsDropped(t *testing.T) {
 	t.Parallel()
 	const held, many = 100, 3000 // 47 MiB: more than any buffers on the way
 	w := newWorld(t, func(s *Server) { s.ring, s.readTimeout = newRing(held, maxBytes), time.Second })
-	slow := w.open("")
+	slow := w.open(page{})
 	slow.hello()
 	text := strings.Repeat("x", 16<<10)
 	add := func() {
@@ -257,7 +236,7 @@ func TestSlowBrowserIsDropped(t *testing.T) {
 		}
 	}
 	next := w.server.ring.next
-	back := w.open(slow.last)
+	back := w.open(*slow)
 	if h := back.hello(); h.Reset || h.Missed != next-1-held-1 {
 		t.Errorf("%+v, of %d", h, next-1)
 	}
@@ -270,7 +249,7 @@ func TestSlowBrowserIsDropped(t *testing.T) {
 func TestTrouble(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
-	p := w.open("")
+	p := w.open(page{})
 	p.until("the stream is missing", troubled("Stream WEBHOOKS does not exist. Start a bridge"))
 	w.streams()
 	p.until("live", isLive)
@@ -285,7 +264,7 @@ func TestRights(t *testing.T) {
 	const info, infoOfQuarantine = "$JS.API.STREAM.INFO.WEBHOOKS", "$JS.API.STREAM.INFO.WEBHOOKS_QUARANTINE"
 	w := newWorld(t, nil, "nothing")
 	w.streams()
-	p := w.open("")
+	p := w.open(page{})
 	p.until("no right to ask", troubled("Our account has no right to publish on "+info+"."))
 	w.nats.Reload(configured([]string{info, infoOfQuarantine}))
 	s := p.until("no right to read", troubled("Our account has no right to publish on $JS.API.CONSUMER.CREATE.WEBHOOKS."))

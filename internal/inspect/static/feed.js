@@ -2,7 +2,7 @@
 // has dropped it for being slow, or was started again.
 export class Feed {
   #source
-  #last = ''
+  #at = {} // this process of the server, and the place of the last event
   #timer
   #on
 
@@ -15,12 +15,17 @@ export class Feed {
 
   #open() {
     this.#close()
-    const source = this.#source = new EventSource(`/api/feed?after=${encodeURIComponent(this.#last)}`)
-    source.addEventListener('hello', (e) => this.#on.hello(JSON.parse(e.data)))
+    const source = this.#source = new EventSource(`/api/feed?${new URLSearchParams(this.#at)}`)
+    source.addEventListener('hello', (e) => {
+      const hello = JSON.parse(e.data)
+      this.#at = { boot: hello.boot, place: hello.place }
+      this.#on.hello(hello)
+    })
     source.addEventListener('state', (e) => this.#on.state(JSON.parse(e.data)))
     source.addEventListener('events', (e) => {
-      this.#last = e.lastEventId
-      this.#on.events(JSON.parse(e.data))
+      const events = JSON.parse(e.data)
+      this.#at.place = events.at(-1).place
+      this.#on.events(events)
     })
     source.addEventListener('error', () => {
       this.#on.lost()
