@@ -24,10 +24,8 @@ type Logger struct {
 // NewLogger returns a logger that writes to w, in JSON or for people, at the level and above.
 // Format and level are those of LOG_FORMAT and LOG_LEVEL.
 func NewLogger(w io.Writer, format, level string) *Logger {
-	parsed, err := zap.ParseAtomicLevel(level)
-	if err != nil {
-		parsed = zap.NewAtomicLevelAt(zap.InfoLevel)
-	}
+	parsed := zap.NewAtomicLevel()
+	_ = parsed.UnmarshalText([]byte(level)) // one of LOG_LEVEL's
 	c := zap.NewProductionEncoderConfig()
 	c.TimeKey, c.MessageKey = "time", "message"
 	c.EncodeTime = zapcore.RFC3339NanoTimeEncoder

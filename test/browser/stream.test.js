@@ -36,6 +36,22 @@ test('what the page does not hold is found in the stream', async (t) => {
   await says('The whole stream is searched. 703 older events found.')
   await holds(async () => assert.equal(await page.evaluate(() => document.activeElement.id), 'list'))
 
+  // One that fails on the way and is tried again finds each once.
+  let asked = 0
+  await page.route('**/api/search?*', (route) => {
+    const url = new URL(route.request().url())
+    url.searchParams.set('size', '300')
+    return ++asked === 2 ? route.fulfill({ json: { problem: 'NATS is away.' } }) : route.continue({ url: String(url) })
+  })
+  await page.locator('#search').fill('signed:payload')
+  await page.getByRole('button', { name: 'Search the stream' }).click()
+  await says('NATS is away.')
+  await page.getByRole('button', { name: 'Try again' }).click()
+  await holds(async () => assert.match(await bar.textContent(), / 600 older events found\.$/))
+  await page.getByRole('button', { name: 'Search further' }).click()
+  await says('The whole stream is searched. 703 older events found.')
+  await page.unrouteAll()
+
   // The filter's change ends it.
   await page.locator('#search').fill('nobody')
   await says('Only the last 5,000 of 5,706 events were searched.')
