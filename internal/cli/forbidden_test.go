@@ -7,20 +7,44 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// NATS doesn't answer forbidden requests. The error of a command that waited in vain names the
-// missing right.
-func TestTailForbidden(t *testing.T) {
-	o := operate(t, []string{"webhooks.>"})
-	if _, words := o.run("", 1, "tail", "--follow=false"); !strings.Contains(words, "$JS.API.STREAM.INFO.WEBHOOKS") || !strings.Contains(words, "NATS_INBOX_PREFIX") {
-		t.Error(words)
+// NATS doesn't answer forbidden requests. A command ends when it reports one, with an error that
+// names the missing right.
+func TestForbidden(t *testing.T) {
+	info := "$JS.API.STREAM.INFO.WEBHOOKS"
+	for _, c := range []struct {
+		args    []string
+		rights  []string
+		missing string
+	}{
+		{[]string{"tail"}, []string{"webhooks.>"}, info},
+		{[]string{"tail", "--follow=false"}, []string{info}, "$JS.API.CONSUMER.CREATE.WEBHOOKS.bridge-tail-"},
+		{[]string{"show", "5e0c"}, []string{info}, "$JS.API.CONSUMER.CREATE.WEBHOOKS.bridge-tail-"},
+		{[]string{"forward", "--to", "http://127.0.0.1:1", "--durable", "mine"}, []string{info}, "$JS.API.CONSUMER.INFO.WEBHOOKS.mine"},
+	} {
+		t.Run(strings.Join(c.args[:1], " ")+" without "+c.missing, func(t *testing.T) {
+			o := operate(t, c.rights)
+			o.put(publish.Message{Subject: "webhooks.flock.a"}, "")
+			began := time.Now()
+			if _, words := o.run("", 1, c.args...); !strings.Contains(words, c.missing) || !strings.Contains(words, "docs/operations.md") {
+				t.Error(words)
+			}
+			if took := time.Since(began); took > 4*time.Second {
+				t.Errorf("it ended only after %s, when a request timed out", took)
+			}
+		})
 	}
+}
+
+func TestForbiddenInbox(t *testing.T) {
+	o := operate(t, []string{"webhooks.>"})
 	o.environ = slices.DeleteFunc(o.environ, func(v string) bool { return strings.HasPrefix(v, "NATS_INBOX_PREFIX=") })
 	if _, words := o.run("", 1, "tail", "--follow=false"); !strings.Contains(words, "NATS_INBOX_PREFIX") {
-		t.Errorf("without an inbox: %s", words)
+		t.Error(words)
 	}
 }
 

@@ -33,13 +33,30 @@ func (p program) withNATS(patterns []string, do func(ctx context.Context, s *ses
 		if err != nil {
 			return err
 		}
-		s, err := p.connect(cfg)
+		ctx, cancel := context.WithCancelCause(c.Context())
+		defer cancel(nil)
+		s, err := p.connect(cfg, endIfForbidden(cancel))
 		if err != nil {
 			return err
 		}
 		defer s.js.Conn().Close()
-		return do(c.Context(), s, args)
+		err = do(ctx, s, args)
+		if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
+			return cause
+		}
+		return err
 	}
+}
+
+// endIfForbidden ends a command that lacks a right. NATS doesn't answer a forbidden request, and
+// reports the violation to the connection alone. Without the right to delete a consumer the command
+// continues: the server removes it after a while.
+func endIfForbidden(end context.CancelCauseFunc) nats.Option {
+	return nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if errors.Is(err, nats.ErrPermissionViolation) && !strings.Contains(err.Error(), ".CONSUMER.DELETE.") {
+			end(fmt.Errorf("%w: grant this right, or use another account; see docs/operations.md#nats-permissions", err))
+		}
+	})
 }
 
 // connect connects to the NATS that a bridge with this configuration uses, and prints when the
@@ -88,9 +105,6 @@ func (s *session) stream(ctx context.Context, name string) (jetstream.Stream, er
 		return nil, fmt.Errorf("stream %s %w; a bridge creates it when it connects, see STREAM_NAME and QUARANTINE", name, errNoStream)
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return nil, fmt.Errorf("reading stream %s: %w; JetStream must be enabled there and for this account, and NATS_JS_DOMAIN must be its domain", name, err)
-	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil, errors.Is(err, nats.ErrTimeout):
-		return nil, fmt.Errorf("reading stream %s: %w; NATS doesn't answer what it forbids: this user must be allowed to "+
-			"publish on $JS.API.STREAM.INFO.%s and to subscribe on its inbox, see NATS_INBOX_PREFIX and docs/operations.md#nats-permissions", name, err, name)
 	case err != nil:
 		return nil, fmt.Errorf("reading stream %s: %w", name, err)
 	}
