@@ -232,7 +232,7 @@ func (a *App) readiness() (r telemetry.Readiness) {
 	}
 	direct := a.publisher.Ready(publish.Event)
 	if state := a.relay.Breaker(); direct == nil && state != "closed" {
-		direct = fmt.Errorf("%w: NATS is connected but doesn't acknowledge in time: the breaker is %s", publish.ErrUnavailable, state)
+		direct = fmt.Errorf("NATS is connected but doesn't acknowledge in time: the breaker is %s", state)
 	}
 	room := a.spool.Room(int64(a.config.LargestRecord()))
 	if direct != nil && room != nil {

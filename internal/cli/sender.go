@@ -89,15 +89,19 @@ func (s *sender) send(ctx context.Context) (answer, error) {
 func endpointNamed(cfg *config.Config, name string) (config.Endpoint, error) {
 	i := slices.IndexFunc(cfg.Endpoints, func(e config.Endpoint) bool { return e.Name == name })
 	if i < 0 || len(cfg.Endpoints[i].Secrets) == 0 || cfg.Endpoints[i].Vendor == nil {
-		return config.Endpoint{}, unknownEndpoint(name)
+		return config.Endpoint{}, unknownEndpoint(cfg, name)
 	}
 	return cfg.Endpoints[i], nil
 }
 
 // unknownEndpoint returns the error for an endpoint without a secret.
-func unknownEndpoint(name string) error {
+func unknownEndpoint(cfg *config.Config, name string) error {
 	if p := providers.Of(name); p != nil {
 		return usagef("no secret is known for %s: set %s as for `bridge serve`", name, p.Variable("SECRETS"))
 	}
-	return usagef("no endpoint %q is known: set ENDPOINTS_<i>_NAME, _PROVIDER and _SECRETS as for `bridge serve`", name)
+	known, only := "", ", only "
+	for _, e := range cfg.Endpoints {
+		known, only = known+only+e.Name, ", "
+	}
+	return usagef("no endpoint %q is known%s: set ENDPOINTS_<i>_NAME, _PROVIDER and _SECRETS as for `bridge serve`", name, known)
 }

@@ -98,7 +98,7 @@ var endpointNames = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 // arguments sets the endpoint and the file.
 func (v *verifying) arguments(cfg *config.Config, args []string) error {
 	if len(cfg.Endpoints) == 0 {
-		return unknownEndpoint(providers.All[0].Name)
+		return unknownEndpoint(cfg, providers.All[0].Name)
 	}
 	if len(args) == 0 {
 		return nil
@@ -109,9 +109,9 @@ func (v *verifying) arguments(cfg *config.Config, args []string) error {
 	case known:
 		v.endpoint, args = args[0], args[1:]
 	case len(args) == 2:
-		return unknownEndpoint(args[0])
+		return unknownEndpoint(cfg, args[0])
 	case endpointNames.MatchString(args[0]) && missing != nil:
-		return fmt.Errorf("%w; nor is there a file of that name", unknownEndpoint(args[0]))
+		return fmt.Errorf("%w; nor is there a file of that name", unknownEndpoint(cfg, args[0]))
 	}
 	if len(args) == 1 {
 		v.file = args[0]

@@ -144,9 +144,9 @@ func (p *Publisher) connected() (*session, error) {
 		return s, nil
 	}
 	if cause := p.lastError.Load(); cause != nil {
-		return nil, fmt.Errorf("%w: NATS is not connected: %w", ErrUnavailable, *cause)
+		return nil, fmt.Errorf("NATS is not connected: %w", *cause)
 	}
-	return nil, fmt.Errorf("%w: NATS is not connected", ErrUnavailable)
+	return nil, errors.New("NATS is not connected")
 }
 
 // unreachable notes a failed attempt to connect, and logs it if the reason is new.
