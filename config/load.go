@@ -119,8 +119,14 @@ func (l *loader) parse(target any, prefix string) {
 
 // parsers parse types that have no UnmarshalText.
 var parsers = map[reflect.Type]env.ParserFunc{
-	reflect.TypeFor[time.Duration]():   func(text string) (any, error) { return ParseDuration(text) },
-	reflect.TypeFor[[]secret.Secret](): func(text string) (any, error) { return parseSecrets(text) },
+	reflect.TypeFor[time.Duration](): func(text string) (any, error) { return ParseDuration(text) },
+	reflect.TypeFor[[]secret.Secret](): func(text string) (any, error) {
+		secrets, err := secret.List(text)
+		if err != nil {
+			return nil, hint(err.Error())
+		}
+		return secrets, nil
+	},
 }
 
 // endpoint reads one endpoint's variables, whose names begin with prefix, and reports whether its

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
 
 // Size is a number of bytes.
@@ -67,13 +65,4 @@ func FormatDuration(d time.Duration) string {
 		text = strings.TrimSuffix(text, "0m")
 	}
 	return text
-}
-
-// parseSecrets reads comma-separated secrets.
-func parseSecrets(text string) ([]secret.Secret, error) {
-	secrets, err := secret.List(text)
-	if errors.Is(err, secret.ErrTwice) || errors.Is(err, secret.ErrPlaceholder) {
-		return nil, hint(err.Error())
-	}
-	return secrets, err
 }

@@ -284,7 +284,7 @@ func TestUnusableSecrets(t *testing.T) {
 	}{
 		{"empty", func() { write("") }, "it holds no secret"},
 		{"binary", func() { write("marked-half\x00\n") }, "line 1 is not text"},
-		{"one twice", func() { write("marked-half\nmarked-half\n") }, "line 2 has the same secret as line 1"},
+		{"one twice", func() { write("marked-half\nmarked-half\n") }, "line 2 is the same as line 1"},
 		{"too large", func() { write(strings.Repeat("marked-half", 1<<20)) }, "read " + path + ": larger than 65536 bytes"},
 		{"gone", func() { _ = os.Remove(path) }, "open " + path + ": no such file or directory"},
 		{"a directory", func() { _ = os.Mkdir(path, 0o700) }, "open " + path + ": not a regular file"},

@@ -53,7 +53,7 @@ func TestNothingHiddenIsShown(t *testing.T) {
 
 	// An unusable file of secrets, and a usable one.
 	write("secrets", markedSecret+"-5\n"+markedSecret+"-5\n")
-	h.await(log, `secrets can't be loaded.*same secret`)
+	h.await(log, `secrets can't be loaded.*is the same as`)
 	write("secrets", markedSecret+"-5\x00\n")
 	h.await(log, `secrets can't be loaded.*not text`)
 	write("secrets", markedSecret+"-3\n"+markedSecret+"-6\n")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -12,41 +13,23 @@ import (
 // MaxFile is the largest file of secrets in bytes: enough for a thousand of them.
 const MaxFile = 64 << 10
 
-// The errors of a list.
-var (
-	ErrTwice       = errors.New("one of them is given twice")
-	ErrPlaceholder = errors.New("one of them is a placeholder such as ${X}, <your-secret> or changeme, which nothing has filled in")
-)
-
-// List reads comma-separated secrets and trims white space around them. It refuses an empty one,
-// with which anybody could sign, and one that is given twice, which must be a mistake.
+// List reads comma-separated secrets and trims white space around them. An error never quotes any.
 func List(text string) ([]Secret, error) {
-	var list []Secret
-	seen := make(map[string]bool)
-	for part := range strings.SplitSeq(text, ",") {
-		part = strings.TrimSpace(part)
-		switch {
-		case part == "":
-			return nil, errors.New("an empty secret")
-		case seen[part]:
-			return nil, ErrTwice
-		case isPlaceholder(part):
-			return nil, ErrPlaceholder
+	l := list{names: make(map[string]string)}
+	for i, part := range strings.Split(text, ",") {
+		if err := l.add(fmt.Sprintf("secret %d", i), strings.TrimSpace(part)); err != nil {
+			return nil, err
 		}
-		seen[part] = true
-		list = append(list, New(part))
 	}
-	return list, nil
+	return l.secrets, nil
 }
 
 // Lines reads a file with one secret a line. It trims white space around them and skips blank
 // lines. It refuses what can't be a file of secrets, because each line of it would become a secret
 // and many could be guessed. An error never quotes the content.
 func Lines(content []byte) ([]Secret, error) {
+	l, number := list{names: make(map[string]string)}, 0
 	content = bytes.TrimPrefix(content, []byte("\ufeff")) // some editors write it
-	var list []Secret
-	seen := make(map[string]int) // line numbers
-	number := 0
 	for line := range bytes.Lines(content) {
 		number++
 		line = bytes.TrimSpace(line)
@@ -59,20 +42,40 @@ func Lines(content []byte) ([]Secret, error) {
 			return nil, fmt.Errorf("line %d begins a key or a certificate in PEM", number)
 		case line[0] == '#':
 			return nil, fmt.Errorf("line %d begins with #: there are no comments, each line is a secret", number)
-		case isPlaceholder(string(line)):
-			return nil, fmt.Errorf("line %d is a placeholder such as ${X}, <your-secret> or changeme, which nothing has filled in", number)
 		}
-		text := string(line)
-		if first, ok := seen[text]; ok {
-			return nil, fmt.Errorf("line %d has the same secret as line %d", number, first)
+		if err := l.add(fmt.Sprintf("line %d", number), string(line)); err != nil {
+			return nil, err
 		}
-		seen[text] = number
-		list = append(list, New(text))
 	}
-	if len(list) == 0 {
+	if l.secrets == nil {
 		return nil, errors.New("it holds no secret")
 	}
-	return list, nil
+	return l.secrets, nil
 }
 
 func notText(r rune) bool { return unicode.IsControl(r) || r == '\ufeff' }
+
+// placeholder matches a text that should have been replaced by a secret.
+var placeholder = regexp.MustCompile(`(?i)^(\$\{[^}]*\}|\$[a-z_][a-z0-9_]*|<[^<>]*>|\{\{.*\}\}|change[-_ ]?me)$`)
+
+// list is the secrets that have been read, and the name of each for errors.
+type list struct {
+	secrets []Secret
+	names   map[string]string
+}
+
+// add adds a secret. It refuses one with which anybody could sign, and one that is there already,
+// which must be a mistake.
+func (l *list) add(name, text string) error {
+	switch other, isThere := l.names[text]; {
+	case text == "":
+		return fmt.Errorf("%s is empty", name)
+	case placeholder.MatchString(text):
+		return fmt.Errorf("%s is a placeholder such as ${X}, <your-secret> or changeme, which nothing has filled in", name)
+	case isThere:
+		return fmt.Errorf("%s is the same as %s", name, other)
+	}
+	l.names[text] = name
+	l.secrets = append(l.secrets, New(text))
+	return nil
+}

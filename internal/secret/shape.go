@@ -6,12 +6,6 @@ import (
 	"unicode"
 )
 
-// placeholder matches a text that should have been replaced by a secret.
-var placeholder = regexp.MustCompile(`(?i)^(\$\{[^}]*\}|\$[a-z_][a-z0-9_]*|<[^<>]*>|\{\{.*\}\}|change[-_ ]?me)$`)
-
-// isPlaceholder reports whether a text is a placeholder, with which anybody could sign.
-func isPlaceholder(text string) bool { return placeholder.MatchString(text) }
-
 // assignment matches a name and an equals sign before a secret, but not the padding of base64.
 var assignment = regexp.MustCompile(`^(export +)?[A-Z][A-Z0-9_]*=[^=]`)
 
