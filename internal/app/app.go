@@ -68,7 +68,12 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 		}
 		return nil
 	})
-	if err := a.listen(ctx); err != nil {
+	if a.publicListener, err = a.listen(ctx, "HTTP_ADDR", c.HTTPAddr); err != nil {
+		return nil, err
+	}
+	errorLog, _ := zap.NewStdLogAt(log, zapcore.DebugLevel) // usually broken connections, which are the senders' doing
+	admin := telemetry.AdminServer(telemetry.AdminConfig{Ready: a.readiness, Metrics: metrics.Registry, Level: logger, PPROF: c.PPROF, Log: errorLog})
+	if err := a.listenAdmin(ctx, admin); err != nil {
 		return nil, err
 	}
 	url, err := a.startNATS(ctx)
@@ -100,33 +105,42 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	a.handler = ingest.New(ingesting(c, a.reloader.keyrings, a.relay, observer, tracer))
 	metrics.Add(append(a.gauges(), spoolGauges(a.spool, a.relay, int64(c.SpoolMaxBytes))...)...)
 	a.publicListener = a.handler.Conns.Listen(a.publicListener, a.reloader.certificate.config())
-	errorLog, _ := zap.NewStdLogAt(log, zapcore.DebugLevel) // usually broken connections, which are the senders' doing
 	a.public = a.handler.Server(errorLog)
-	a.admin = telemetry.AdminServer(telemetry.AdminConfig{Ready: a.readiness, Metrics: metrics.Registry, Level: logger, PPROF: c.PPROF, Log: errorLog})
-	a.adminListener = boundAdmin(a.admin, a.adminListener)
 	a.onClose(a.reloader.watch())
 	return a, nil
 }
 
-// listen opens both listeners.
-func (a *App) listen(ctx context.Context) (err error) {
-	var listen net.ListenConfig
-	if a.publicListener, err = listen.Listen(ctx, "tcp", a.config.HTTPAddr); err != nil {
-		return fmt.Errorf("listening on HTTP_ADDR: %w", explainListen(err))
+// listen binds a listener to the address in a variable.
+func (a *App) listen(ctx context.Context, variable, address string) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = fmt.Errorf("%w: stop the process that listens there (another bridge?), or set another address", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", variable, err)
 	}
 	a.onClose(func(context.Context) error {
-		_ = a.publicListener.Close() // the server has, if it served
+		_ = l.Close() // its server has, if it served
 		return nil
 	})
-	if a.adminListener, err = listen.Listen(ctx, "tcp", a.config.AdminAddr); err != nil {
-		return fmt.Errorf("listening on ADMIN_ADDR: %w", explainListen(err))
+	return l, nil
+}
+
+// maxAdminConnections is several times what probes, Prometheus and a person need.
+const maxAdminConnections = 64
+
+// listenAdmin binds the admin listener, and limits its connections and what they may send, like
+// those to the public one.
+func (a *App) listenAdmin(ctx context.Context, server *http.Server) error {
+	listener, err := a.listen(ctx, "ADMIN_ADDR", a.config.AdminAddr)
+	if err != nil {
+		return err
 	}
-	a.onClose(func(ctx context.Context) error {
-		if a.admin == nil {
-			return a.adminListener.Close()
-		}
-		return a.admin.Shutdown(ctx)
-	})
+	limiter := ingest.NewConnLimiter(maxAdminConnections)
+	limiter.Attach(server)
+	server.Handler = limiter.Handler(server.Handler)
+	a.admin, a.adminListener = server, limiter.Listen(listener, nil)
+	a.onClose(server.Shutdown)
 	return nil
 }
 
@@ -159,26 +173,6 @@ func (a *App) startNATS(ctx context.Context) (url string, err error) {
 	}
 	a.onClose(a.stopNATS)
 	return a.nats.URL(), nil
-}
-
-// explainListen adds to an error what to do if the address is in use.
-func explainListen(err error) error {
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w: stop the process that listens there (another bridge?), or set another address", err)
-	}
-	return err
-}
-
-// maxAdminConnections is several times what probes, Prometheus and a person need.
-const maxAdminConnections = 64
-
-// boundAdmin limits connections to the admin listener, and what they may send, like those to the
-// public one.
-func boundAdmin(s *http.Server, l net.Listener) net.Listener {
-	limiter := ingest.NewConnLimiter(maxAdminConnections)
-	limiter.Attach(s)
-	s.Handler = limiter.Handler(s.Handler)
-	return limiter.Listen(l, nil)
 }
 
 func (a *App) openSpool(ctx context.Context) error {
