@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
@@ -80,8 +80,8 @@ func (l *loader) loadCertificate(c *Config) {
 	if c.TLSCertFile == "" || c.TLSKeyFile == "" {
 		return
 	}
-	chain, unreadable := filewatch.ReadFile(c.TLSCertFile, MaxTLSFile)
-	key, unreadableKey := filewatch.ReadFile(c.TLSKeyFile, MaxTLSFile)
+	chain, unreadable := fileio.Read(c.TLSCertFile, MaxTLSFile)
+	key, unreadableKey := fileio.Read(c.TLSKeyFile, MaxTLSFile)
 	pair, err := tls.X509KeyPair(chain, key)
 	if err := cmp.Or(unreadable, unreadableKey, err); err != nil {
 		l.wrong("TLS_CERT_FILE", fmt.Sprintf("%s (%v)", takesCertificate, err))

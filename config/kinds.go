@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
@@ -86,7 +86,7 @@ func IsLoopback(address string) bool {
 }
 
 func checkFile(path string) error {
-	file, err := filewatch.OpenFile(path)
+	file, err := fileio.Open(path)
 	if err != nil {
 		return hint(errors.Unwrap(err).Error()) // without the path
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
-	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -215,7 +215,7 @@ func (l *loader) secrets(e *Endpoint) bool {
 	case l.has(file) && l.vars[file] == "":
 		l.wrong(file, takesOf(*e, "SecretsFile"))
 	case e.SecretsFile != "":
-		content, err := filewatch.ReadFile(e.SecretsFile, secret.MaxFile)
+		content, err := fileio.Read(e.SecretsFile, secret.MaxFile)
 		if err == nil {
 			e.Secrets, err = secret.Lines(content)
 		}

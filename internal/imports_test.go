@@ -13,7 +13,7 @@ const module = "github.com/ade15e70/webhook-bridge/"
 // layers lists the packages from the bottom up. A package may import only those in lines above its own, so
 // nothing on the road calls back up (ADR 8).
 var layers = []string{
-	"deploy/nats event internal/secret internal/stringify internal/filewatch",
+	"deploy/nats event internal/secret internal/stringify internal/fileio",
 	"event/consumer internal/verify internal/telemetry internal/natsd internal/stream",
 	"internal/verify/*",
 	"internal/verify/providers",

@@ -17,7 +17,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/natsd"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -191,7 +191,7 @@ func (a *App) openSpool(ctx context.Context) error {
 // explainSpool adds to an error what to do about a spool that can't be opened.
 func explainSpool(err error) error {
 	switch {
-	case errors.Is(err, filewatch.ErrInUse):
+	case errors.Is(err, fileio.ErrInUse):
 		return fmt.Errorf("%w: each instance needs a DATA_DIR of its own", err)
 	case errors.Is(err, spool.ErrOld):
 		return err

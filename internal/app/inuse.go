@@ -7,20 +7,20 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
 )
 
 // inUseFor is how long a bridge waits for another process to leave its directory. When a pod is
 // deleted by force, its successor may start before it has ended.
 const inUseFor = 30 * time.Second
 
-// whileInUse calls open until it returns something other than filewatch.ErrInUse.
+// whileInUse calls open until it returns something other than fileio.ErrInUse.
 func whileInUse(ctx context.Context, log *zap.Logger, open func() error) error {
 	ctx, cancel := context.WithTimeout(ctx, inUseFor)
 	defer cancel()
 	for logged := false; ; logged = true {
 		err := open()
-		if !errors.Is(err, filewatch.ErrInUse) || ctx.Err() != nil {
+		if !errors.Is(err, fileio.ErrInUse) || ctx.Err() != nil {
 			return err
 		}
 		if !logged {

@@ -11,11 +11,11 @@ import (
 	"go.uber.org/zap"
 	logged "go.uber.org/zap/zaptest/observer"
 
-	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
 )
 
 func TestWhileInUse(t *testing.T) {
-	inUse := fmt.Errorf("data is %w", filewatch.ErrInUse)
+	inUse := fmt.Errorf("data is %w", fileio.ErrInUse)
 	other := errors.New("another error")
 	for _, test := range []struct {
 		name  string
@@ -28,7 +28,7 @@ func TestWhileInUse(t *testing.T) {
 		{"free", 0, nil, nil, 0, 0},
 		{"another error", 0, other, other, 0, 0},
 		{"soon free", 3 * time.Second, nil, nil, 3 * time.Second, 1},
-		{"never free", time.Hour, nil, filewatch.ErrInUse, inUseFor, 1},
+		{"never free", time.Hour, nil, fileio.ErrInUse, inUseFor, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
@@ -34,17 +34,17 @@ func newReloader(c *config.Config, metrics *telemetry.Metrics, log *zap.Logger) 
 
 // watch watches the files until stop is called.
 func (r *reloader) watch() (stop func(context.Context) error) {
-	var files []filewatch.Files
+	var sets []fileio.Set
 	for _, k := range r.keyrings {
 		if k.file != "" {
 			load := func(contents [][]byte, err error) { r.load(k, contents, err) }
-			files = append(files, filewatch.Files{Paths: []string{k.file}, Limit: secret.MaxFile, Changed: load})
+			sets = append(sets, fileio.Set{Paths: []string{k.file}, Limit: secret.MaxFile, Changed: load})
 		}
 	}
 	if c := r.certificate; c != nil {
-		files = append(files, filewatch.Files{Paths: []string{c.certFile, c.keyFile}, Limit: config.MaxTLSFile, Changed: c.load})
+		sets = append(sets, fileio.Set{Paths: []string{c.certFile, c.keyFile}, Limit: config.MaxTLSFile, Changed: c.load})
 	}
-	stopWatch := filewatch.Watch(files)
+	stopWatch := fileio.Watch(sets)
 	return func(context.Context) error {
 		stopWatch()
 		return nil

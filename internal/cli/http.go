@@ -15,7 +15,7 @@ import (
 	"syscall"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
 )
 
 // maxAnswer bounds what is read of an answer.
@@ -52,7 +52,7 @@ func local(address string) string {
 // trustFile returns a client's TLS configuration that accepts the certificates of a file, under the
 // name of the first: that of a bridge seldom names 127.0.0.1.
 func trustFile(file string) (*tls.Config, error) {
-	content, err := filewatch.ReadFile(file, config.MaxTLSFile)
+	content, err := fileio.Read(file, config.MaxTLSFile)
 	if err != nil {
 		return nil, err
 	}

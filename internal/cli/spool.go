@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/internal/app"
-	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
@@ -93,7 +93,7 @@ func (p program) printSpool(ctx context.Context, dir string, asJSON bool) error 
 // unreadableSpool adds to the error what to do.
 func unreadableSpool(dir string, err error) error {
 	switch {
-	case errors.Is(err, filewatch.ErrInUse):
+	case errors.Is(err, fileio.ErrInUse):
 		return fmt.Errorf("%w: a bridge runs with it and delivers what is in it; `bridge spool list %s` shows what that is", err, dir)
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("there is no spool in %s; it is in the directory spool of the bridge's DATA_DIR: `bridge spool list %s`", dir, filepath.Join("DATA_DIR", "spool"))

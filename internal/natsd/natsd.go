@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
 
@@ -52,8 +52,8 @@ func Start(c Config) (s *Server, err error) {
 		return nil, err
 	}
 	// Without the lock two servers would share a store and damage it.
-	lock, err := filewatch.LockDir(c.Dir, "nats-server.lock")
-	if errors.Is(err, filewatch.ErrInUse) {
+	lock, err := fileio.LockDir(c.Dir, "nats-server.lock")
+	if errors.Is(err, fileio.ErrInUse) {
 		return nil, fmt.Errorf("%w: set DATA_DIR to another directory", err)
 	}
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
 )
 
 // windowFile keeps a stream's effective window over a restart. Time in which no process runs isn't
@@ -39,7 +39,7 @@ func openWindow(dir, stream string, log *zap.Logger) *windowFile {
 	}
 	f.path = filepath.Join(dir, "window-"+stream+".json")
 	var stored storedWindow
-	content, err := filewatch.ReadFile(f.path, 1<<10)
+	content, err := fileio.Read(f.path, 1<<10)
 	if err == nil {
 		err = json.Unmarshal(content, &stored)
 	}
@@ -74,7 +74,7 @@ func (f *windowFile) save(w window) {
 		defer func() { <-f.saving }()
 		content, err := json.Marshal(storedWindow{Created: w.created, Effective: is})
 		if err == nil {
-			err = filewatch.ReplaceFile(f.path, append(content, '\n'))
+			err = fileio.Replace(f.path, append(content, '\n'))
 		}
 		f.failed.Store(err != nil)
 		if err != nil {

@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
 )
 
 // disk is the part of a file system that the spool uses. Tests replace it by one that fails on
@@ -33,7 +33,7 @@ type file interface {
 type osDisk struct{}
 
 func (osDisk) lock(dir string) (io.Closer, error) {
-	lock, err := filewatch.LockDir(dir, lockName)
+	lock, err := fileio.LockDir(dir, lockName)
 	if err != nil {
 		return nil, err
 	}
@@ -59,4 +59,4 @@ func (osDisk) list(dir string) (names []string, err error) {
 
 func (osDisk) rename(from, to string) error { return os.Rename(from, to) }
 func (osDisk) remove(path string) error     { return os.Remove(path) }
-func (osDisk) syncDir(dir string) error     { return filewatch.SyncDir(dir) }
+func (osDisk) syncDir(dir string) error     { return fileio.SyncDir(dir) }

@@ -27,7 +27,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
@@ -116,7 +116,7 @@ const (
 	openPatience = 500 * time.Millisecond
 )
 
-// Open opens the directory's spool, or creates one. The error wraps [filewatch.ErrInUse] if another
+// Open opens the directory's spool, or creates one. The error wraps [fileio.ErrInUse] if another
 // process has it open, [ErrNewer] if a newer version wrote it, and [ErrOld] if this version can't
 // read it; the files are untouched then. Damage is no error. If the disk fails, Open returns a
 // spool that refuses records and keeps trying.
@@ -141,7 +141,7 @@ func Open(c Config) (*Spool, error) {
 		s.release()
 		return nil, fmt.Errorf("opening spool: %w", err)
 	}
-	if !filewatch.CanSyncDir {
+	if !fileio.CanSyncDir {
 		c.Log.Warn("this system can't make file names durable: an acknowledged record survives the end of the process, but perhaps not a loss of power",
 			zap.String("directory", c.Dir))
 	}

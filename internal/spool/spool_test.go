@@ -20,7 +20,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/ade15e70/webhook-bridge/internal/filewatch"
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -333,7 +333,7 @@ func quarantineBound(t *testing.T, kind publish.Kind) {
 func TestOneProcess(t *testing.T) {
 	dir := t.TempDir()
 	f := open(t, dir)
-	if _, err := Open(f.config); !errors.Is(err, filewatch.ErrInUse) {
+	if _, err := Open(f.config); !errors.Is(err, fileio.ErrInUse) {
 		t.Errorf("got %v", err)
 	}
 	f.close()

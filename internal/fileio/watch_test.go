@@ -1,4 +1,4 @@
-package filewatch
+package fileio
 
 import (
 	"errors"
@@ -100,7 +100,7 @@ func TestSettling(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				set("old|b")
 				var got told
-				stop := Watch([]Files{{Paths: paths, Limit: 10, Changed: got.changed}})
+				stop := Watch([]Set{{Paths: paths, Limit: 10, Changed: got.changed}})
 				defer stop()
 				time.Sleep(time.Minute)
 				for _, s := range test.steps {
@@ -178,7 +178,7 @@ func TestPatterns(t *testing.T) {
 			do(t, p.prepare(dir, path))
 			synctest.Test(t, func(t *testing.T) {
 				var got told
-				stop := Watch([]Files{{Paths: []string{path}, Limit: 10, Changed: got.changed}})
+				stop := Watch([]Set{{Paths: []string{path}, Limit: 10, Changed: got.changed}})
 				defer stop()
 				time.Sleep(time.Minute)
 				do(t, p.replace(dir, path))
@@ -212,7 +212,7 @@ func TestDirectoryMadeAgain(t *testing.T) {
 	do(t, os.Mkdir(dir, 0o700), write(path, "old"))
 	synctest.Test(t, func(t *testing.T) {
 		var got told
-		stop := Watch([]Files{{Paths: []string{path}, Limit: 10, Changed: got.changed}})
+		stop := Watch([]Set{{Paths: []string{path}, Limit: 10, Changed: got.changed}})
 		defer stop()
 		time.Sleep(time.Minute)
 		do(t, os.RemoveAll(dir))
@@ -232,7 +232,7 @@ func TestSeveral(t *testing.T) {
 	do(t, write(one, "1"), write(other, "1"))
 	synctest.Test(t, func(t *testing.T) {
 		var a, b, c told
-		stop := Watch([]Files{
+		stop := Watch([]Set{
 			{Paths: []string{one}, Limit: 10, Changed: a.changed},
 			{Paths: []string{one}, Limit: 10, Changed: b.changed},
 			{Paths: []string{other}, Limit: 10, Changed: c.changed},

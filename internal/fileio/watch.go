@@ -1,12 +1,12 @@
-// Package filewatch reads, locks and watches files for the bridge.
+// Package fileio reads, replaces, locks and watches files.
 //
 // [Watch] reports changes to the contents of files, however they were made: written in place,
 // renamed over, removed and created again, or swapped by a symbolic link, as Kubernetes does it. It
 // reads them twice a second and compares contents, not times or inodes. ADR 11 has the reasons.
 //
-// [ReadFile] reads a small regular file, never more than a limit. [LockDir] keeps a directory to
-// one process at a time.
-package filewatch
+// [Read] reads a small regular file, never more than a limit. [Replace] writes one durably.
+// [LockDir] keeps a directory to one process at a time.
+package fileio
 
 import (
 	"context"
@@ -25,8 +25,8 @@ const (
 	settle = time.Second
 )
 
-// Files are files that are reported together, such as a certificate and its key.
-type Files struct {
+// Set is files that are reported together, such as a certificate and its key.
+type Set struct {
 	Paths []string
 	Limit int64 // of each, in bytes; a larger file counts as unreadable
 	// Changed receives the contents, in the order of Paths, or why a file can't be read. It is
@@ -37,16 +37,16 @@ type Files struct {
 
 // Watch watches all the files until stop is called. Calls of Changed don't overlap, and there are
 // none after stop has returned.
-func Watch(files []Files) (stop func()) {
+func Watch(sets []Set) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
 	done.Go(func() {
-		views := make([]view, len(files))
+		views := make([]view, len(sets))
 		ticker := time.NewTicker(poll)
 		defer ticker.Stop()
 		for {
-			for i := range files {
-				views[i].look(&files[i])
+			for i := range sets {
+				views[i].look(&sets[i])
 			}
 			select {
 			case <-ctx.Done():
@@ -72,7 +72,7 @@ type view struct {
 type sum [sha256.Size]byte
 
 // look reads the files and reports a change that has settled.
-func (v *view) look(f *Files) {
+func (v *view) look(f *Set) {
 	contents, err := f.read()
 	switch current := sumOf(contents, err); {
 	case current != v.seen:
@@ -83,11 +83,11 @@ func (v *view) look(f *Files) {
 	}
 }
 
-func (f *Files) read() ([][]byte, error) {
+func (f *Set) read() ([][]byte, error) {
 	contents := make([][]byte, len(f.Paths))
 	for i, path := range f.Paths {
 		var err error
-		if contents[i], err = ReadFile(path, f.Limit); err != nil {
+		if contents[i], err = Read(path, f.Limit); err != nil {
 			return nil, err
 		}
 	}

@@ -1,4 +1,4 @@
-package filewatch
+package fileio
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package filewatch
+package fileio
 
 import (
 	"errors"
@@ -11,8 +11,8 @@ import (
 
 var errNotRegular = errors.New("not a regular file")
 
-// OpenFile opens a regular file for reading. Its errors are *fs.PathError.
-func OpenFile(path string) (*os.File, error) {
+// Open opens a regular file for reading. Its errors are *fs.PathError.
+func Open(path string) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe, too, is opened at once
 	if err != nil {
 		return nil, err
@@ -28,9 +28,9 @@ func OpenFile(path string) (*os.File, error) {
 	return file, nil
 }
 
-// ReadFile returns the contents of a regular file of at most limit bytes. Errors never quote them.
-func ReadFile(path string, limit int64) ([]byte, error) {
-	file, err := OpenFile(path)
+// Read returns the contents of a regular file of at most limit bytes. Errors never quote them.
+func Read(path string, limit int64) ([]byte, error) {
+	file, err := Open(path)
 	if err != nil {
 		return nil, err
 	}

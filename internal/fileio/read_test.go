@@ -1,4 +1,4 @@
-package filewatch
+package fileio
 
 import (
 	"errors"
@@ -44,7 +44,7 @@ func TestRead(t *testing.T) {
 		{name: "dangling", err: "dangling: " + syscall.ENOENT.Error()},
 		{name: "directory", err: "directory: not a regular file"},
 	} {
-		content, err := ReadFile(path(test.name), 100)
+		content, err := Read(path(test.name), 100)
 		if test.err == "" {
 			if err != nil || len(content) != test.size {
 				t.Errorf("%s: %d bytes, %v; want %d", test.name, len(content), err, test.size)

@@ -1,6 +1,6 @@
 //go:build unix
 
-package filewatch
+package fileio
 
 import (
 	"bufio"

@@ -1,6 +1,6 @@
 //go:build unix
 
-package filewatch
+package fileio
 
 import (
 	"path/filepath"
@@ -16,7 +16,7 @@ func TestReadsRegularFilesOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{pipe, "/dev/zero"} {
-		if _, err := ReadFile(name, 100); err == nil || !strings.HasSuffix(err.Error(), name+": not a regular file") {
+		if _, err := Read(name, 100); err == nil || !strings.HasSuffix(err.Error(), name+": not a regular file") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package filewatch
+package fileio
 
 import (
 	"errors"
@@ -8,10 +8,10 @@ import (
 	"syscall"
 )
 
-// ReplaceFile puts a file with that content in the place of path, for the owner alone. Whatever
+// Replace puts a file with that content in the place of path, for the owner alone. Whatever
 // happens meanwhile, there is either the old file or the new one; when it returns the new one is on
 // disk. Nobody else may write there.
-func ReplaceFile(path string, content []byte) error {
+func Replace(path string, content []byte) error {
 	fresh := path + ".new"
 	file, err := os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
