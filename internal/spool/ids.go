@@ -17,9 +17,11 @@ func idOf(kind publish.Kind, messageID string) id {
 	return id(sum[:16])
 }
 
-// ids is a set of ids in 2^14 short lists, by their first bits. Each id of a large set takes 20
-// bytes; in one map it may take 41, which are kept even after the id is removed.
-type ids map[uint16][]id
+// ids is a set of ids in short lists, by their first bits. Each id of a large set takes 20 bytes; in
+// one map it may take 41, which are kept even after the id is removed.
+type ids [][]id
+
+func newIDs() ids { return make(ids, 1<<14) }
 
 func listOf(x id) uint16 { return binary.BigEndian.Uint16(x[:]) >> 2 }
 

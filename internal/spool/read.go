@@ -114,7 +114,7 @@ func Read(dir string, visit func(r *Record) error) (damage, err error) {
 		return nil, fmt.Errorf("reading spool: %w", err)
 	}
 	defer closeAll(slices.Concat(segments[:]...))
-	seen := make(ids)
+	seen := newIDs()
 	found := recovery{}
 	err = found.scan(segments, m.delivered, func(_ int, r *Record) error {
 		if !seen.add(idOf(r.Kind, r.ID)) { // the bridge drops it

@@ -119,7 +119,7 @@ func (s *Spool) recover() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.recovering.Store(true)
-	s.ids, s.dropped = make(ids), make(map[uint64]struct{})
+	s.ids, s.dropped = newIDs(), make(map[uint64]struct{})
 	delivered := s.settled
 	var segments [journals][]*segment
 	f := &recovery{}

@@ -126,7 +126,7 @@ func Open(c Config) (*Spool, error) {
 	}
 	c.segmentSize = cmp.Or(c.segmentSize, max(minSegment, c.MaxBytes/maxSegments))
 	s := &Spool{
-		config: c, disk: c.disk, next: 1, ids: make(ids), unwritten: make(map[id]*waiting), dropped: make(map[uint64]struct{}),
+		config: c, disk: c.disk, next: 1, ids: newIDs(), unwritten: make(map[id]*waiting), dropped: make(map[uint64]struct{}),
 		wake: make(chan struct{}, 1), done: make(chan struct{}), recovered: make(chan *recovery, 1),
 	}
 	for i := range s.journals {
