@@ -60,12 +60,12 @@ func (s *Spool) run() {
 		for i := range s.journals {
 			s.commit(i, probe && i == 0)
 		}
-		if s.recoverNext.Load() && !s.recovering.Load() {
+		if s.mustRecover.Load() && !s.recovering.Load() {
 			s.recover()
 		}
 		s.remove()
 		s.mu.Lock()
-		isPending := slices.ContainsFunc(s.pending[:], func(some []*waiting) bool { return len(some) > 0 })
+		isPending := slices.ContainsFunc(s.pending[:], func(batch []*waiting) bool { return len(batch) > 0 })
 		more := isPending || s.settled != s.mark.delivered && !s.recovering.Load()
 		closed := s.closed
 		s.mu.Unlock()
@@ -79,7 +79,7 @@ func (s *Spool) run() {
 	}
 }
 
-// take returns the records to write next to a journal.
+// take returns the next batch to write to a journal.
 func (s *Spool) take(i int) []*waiting {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,32 +96,32 @@ func (s *Spool) take(i int) []*waiting {
 // commit writes what waits for a journal, with one write and one sync. A probe tests whether the
 // disk can be written if nothing waits.
 func (s *Spool) commit(i int, probe bool) {
-	some := s.take(i)
+	batch := s.take(i)
 	switch {
-	case len(some) == 0 && !probe:
+	case len(batch) == 0 && !probe:
 		return
-	case i == setAside && s.recovering.Load(): // which would take the new record for a copy
-		s.finish(some, errRecovering)
+	case i == setAside && s.recovering.Load(): // the recovery would take them for copies
+		s.finish(batch, errRecovering)
 		return
 	}
-	for _, w := range some {
+	for _, w := range batch {
 		w.seq = s.next
 		s.next++
 	}
-	err := s.write(s.journals[i], some)
+	err := s.write(s.journals[i], batch)
 	if err != nil {
 		s.failed(err) // first: the waiting callers may ask whether there is room
 	} else {
 		s.writable()
 	}
-	s.finish(some, err)
+	s.finish(batch, err)
 }
 
 // finish updates the counts and wakes the waiting callers.
-func (s *Spool) finish(some []*waiting, err error) {
+func (s *Spool) finish(batch []*waiting, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, w := range some {
+	for _, w := range batch {
 		if w.err = err; err == nil {
 			s.added(w)
 		}
@@ -150,12 +150,12 @@ var errRecovering = errors.New("spool is being read")
 
 // write appends records to a journal, or a probe if there are none, and returns once they are
 // durable. After a failure it tries once more in a new segment, unless the disk is full.
-func (s *Spool) write(j *journal, some []*waiting) (err error) {
+func (s *Spool) write(j *journal, batch []*waiting) (err error) {
 	if !s.loaded {
 		return *s.failure.Load()
 	}
 	for attempt := range 2 {
-		if err = s.try(j, some); err == nil || isNoSpace(err) {
+		if err = s.try(j, batch); err == nil || isNoSpace(err) {
 			break
 		}
 		if attempt == 0 && errors.Is(err, os.ErrNotExist) { // the directory was removed
@@ -168,28 +168,28 @@ func (s *Spool) write(j *journal, some []*waiting) (err error) {
 	return nil
 }
 
-func (s *Spool) try(j *journal, some []*waiting) (err error) {
+func (s *Spool) try(j *journal, batch []*waiting) (err error) {
 	size := int64(segmentHeader + recordHeader)
-	for _, w := range some {
+	for _, w := range batch {
 		size += w.size()
 	}
 	in, b := j.active, make([]byte, 0, size)
 	isNew := in == nil || in.end.Load() >= s.config.segmentSize
 	if isNew {
-		if in, err = s.newSegment(j, s.next-uint64(len(some))); err != nil {
+		if in, err = s.newSegment(j, s.next-uint64(len(batch))); err != nil {
 			return err
 		}
 		b = append(b, in.header()...)
 	}
-	for _, w := range some {
+	for _, w := range batch {
 		b = w.append(b, in.salt)
 	}
-	if len(some) == 0 {
+	if len(batch) == 0 {
 		b = (&raw{}).append(b, in.salt)
 	}
 	err = in.append(b)
-	if err == nil && len(some) > 0 {
-		in.last = some[len(some)-1].seq
+	if err == nil && len(batch) > 0 {
+		in.last = batch[len(batch)-1].seq
 	}
 	switch {
 	case err == nil && isNew:
@@ -240,7 +240,7 @@ func (s *Spool) writable() {
 
 // release closes everything. Nothing waits any more.
 func (s *Spool) release() {
-	s.reading.Wait() // a recovery stops when the spool is closed
+	s.recovery.Wait() // a recovery stops when the spool is closed
 	if s.loaded && !s.recovering.Load() {
 		s.writeMark(true)
 	}

@@ -102,7 +102,7 @@ func (s *Spool) unreadable(err error) error {
 
 // Recovery returns the progress of the recovery in bytes; ok is false if none is running.
 func (s *Spool) Recovery() (read, all int64, ok bool) {
-	return s.read.Load(), s.all.Load(), s.recovering.Load()
+	return s.bytesRead.Load(), s.bytesToRead.Load(), s.recovering.Load()
 }
 
 // Read calls visit with every record in the directory: first those set aside, then those in the

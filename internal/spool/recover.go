@@ -115,7 +115,7 @@ const runBits = 40
 // recover begins to read all segments in the background. Meanwhile new records go into new segments
 // and nothing is delivered. Of two records with one id, the one that is found later is dropped.
 func (s *Spool) recover() {
-	s.recoverNext.Store(false)
+	s.mustRecover.Store(false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.recovering.Store(true)
@@ -136,9 +136,9 @@ func (s *Spool) recover() {
 	for kind := range s.bytes {
 		f.bytes[kind] = -s.bytes[kind].Load()
 	}
-	s.read.Store(0)
-	s.all.Store(total)
-	s.reading.Go(func() {
+	s.bytesRead.Store(0)
+	s.bytesToRead.Store(total)
+	s.recovery.Go(func() {
 		for _, of := range segments { // records count even if the process was killed before it synced them
 			if last := lastOf(of); last != nil && last.sync() != nil {
 				last.doubt.Store(true)
@@ -152,13 +152,13 @@ func (s *Spool) recover() {
 
 // recoverAgain requests another recovery, because what was found isn't what is there any more.
 func (s *Spool) recoverAgain() {
-	s.recoverNext.Store(true)
+	s.mustRecover.Store(true)
 	signal(s.wake)
 }
 
 // recoverRecord counts a record, unless it is a copy of another. The error ends the recovery.
 func (s *Spool) recoverRecord(f *recovery, i int, r *Record) error {
-	s.read.Add(r.size)
+	s.bytesRead.Add(r.size)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -278,7 +278,7 @@ func (s *Spool) check() {
 				continue
 			case isThere && !in.isWhole(): // the disk may have better contents than we can read now
 				in.doubt.Store(false)
-				s.recoverNext.Store(true)
+				s.mustRecover.Store(true)
 				continue
 			}
 			doubtful = append(doubtful, filepath.Base(in.path))

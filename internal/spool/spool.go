@@ -75,20 +75,20 @@ type Spool struct {
 	// Used by the committer alone.
 	next            uint64 // the next sequence number; none is used twice
 	mark            mark
-	reading         sync.WaitGroup // the recovery
+	recovery        sync.WaitGroup
 	recovered       chan *recovery
 	loaded          bool // the journals are open
 	isMissingLogged bool // that files are missing or doubtful
 
-	failure     atomic.Pointer[error] // why the last write failed; nil if it succeeded
-	recovering  atomic.Bool
-	recoverNext atomic.Bool  // new damage was found: the recovery must run again
-	read, all   atomic.Int64 // bytes of the recovery: read so far, and in all
-	queued      [journals]atomic.Int64
-	oldest      [journals]atomic.Int64 // arrival of the first record, Unix nanoseconds; 0: none
-	bytes       [publish.Kinds]atomic.Int64
-	free        atomic.Int64  // bytes free on the disk
-	last        atomic.Uint64 // the highest sequence number on disk
+	failure                atomic.Pointer[error] // why the last write failed; nil if it succeeded
+	recovering             atomic.Bool
+	mustRecover            atomic.Bool  // damage was found: the recovery must run again
+	bytesRead, bytesToRead atomic.Int64 // of the recovery
+	queued                 [journals]atomic.Int64
+	oldest                 [journals]atomic.Int64 // arrival of the first record, Unix nanoseconds; 0: none
+	bytes                  [publish.Kinds]atomic.Int64
+	free                   atomic.Int64  // bytes free on the disk
+	last                   atomic.Uint64 // the highest sequence number on disk
 }
 
 // The reasons to refuse a record.
@@ -150,7 +150,7 @@ func Open(c Config) (*Spool, error) {
 		case found := <-s.recovered:
 			s.adopt(found)
 		case <-time.After(cmp.Or(c.patience, openPatience)):
-			c.Log.Info("spool is being read in the background and takes new records meanwhile", zap.String("directory", c.Dir), zap.Int64("bytes", s.all.Load()))
+			c.Log.Info("spool is being read in the background and takes new records meanwhile", zap.String("directory", c.Dir), zap.Int64("bytes", s.bytesToRead.Load()))
 		}
 	}
 	s.measure()
