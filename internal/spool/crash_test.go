@@ -29,6 +29,16 @@ func numbered(id string) publish.Message {
 	return m
 }
 
+// keepsNumbered appends so many messages that must be kept.
+func (f *fixture) keepsNumbered(n int) {
+	f.t.Helper()
+	for i := range n {
+		if err := f.Append(f.t.Context(), numbered(fmt.Sprint(i)), attempted); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
 // use uses a spool for a while, and records what its user knows. Each append may fail.
 func (f *fixture) use(m *memory, prefix string) {
 	f.t.Helper()
@@ -185,11 +195,7 @@ func TestCrashAtEachByte(t *testing.T) {
 func TestCutAtEachByte(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
-	for i := range 12 {
-		if err := f.Append(t.Context(), numbered(fmt.Sprint(i)), attempted); err != nil {
-			t.Fatal(err)
-		}
-	}
+	f.keepsNumbered(12)
 	f.close()
 	for path, i := range m.live {
 		if !strings.HasSuffix(path, ".log") {

@@ -21,11 +21,7 @@ import (
 func sample(t testing.TB) *memory {
 	m := newMemory()
 	f := open(t, "spool", on(m))
-	for i := range 14 {
-		if err := f.Append(t.Context(), numbered(fmt.Sprint(i)), attempted); err != nil {
-			t.Fatal(err)
-		}
-	}
+	f.keepsNumbered(14)
 	records, err := f.Next(publish.Event, 0, 2, maxBytes)
 	if err != nil {
 		t.Fatal(err)
@@ -57,6 +53,16 @@ func unharmed(m, was *memory) map[string]bool {
 		}
 	}
 	return ids
+}
+
+// awaitRenamed waits until a damaged file is put out of the way.
+func awaitRenamed(t *testing.T, m *memory, path string) {
+	t.Helper()
+	poll.Until(t, "the damaged file is renamed", func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.live[path+damagedSuffix] != nil
+	})
 }
 
 // TestFlippedBits flips a bit of each byte. Undamaged records are there, in order, and a loss is
@@ -123,11 +129,7 @@ func TestNoise(t *testing.T) {
 func TestDamageWhileOpen(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
-	for i := range 12 {
-		if err := f.Append(t.Context(), numbered(fmt.Sprint(i)), attempted); err != nil {
-			t.Fatal(err)
-		}
-	}
+	f.keepsNumbered(12)
 	first := f.journals[0].all()[0].path
 	bad := bytes.Index(m.live[first].live, []byte("<3>"))
 	m.mu.Lock()
@@ -154,22 +156,14 @@ func TestDamageWhileOpen(t *testing.T) {
 	if n := f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(); n != 1 {
 		t.Errorf("the log is: %v", f.logs.All())
 	}
-	poll.Until(t, "the damaged file is kept", func() bool {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		return m.live[first+damagedSuffix] != nil
-	})
+	awaitRenamed(t, m, first)
 }
 
 // TestDamagedFileAtEnd: an unreadable file behind the last record is renamed too.
 func TestDamagedFileAtEnd(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m))
-	for i := range 12 {
-		if err := f.Append(t.Context(), numbered(fmt.Sprint(i)), attempted); err != nil {
-			t.Fatal(err)
-		}
-	}
+	f.keepsNumbered(12)
 	last := lastOf(f.journals[0].all()).path
 	f.close()
 	clear(m.live[last].live[segmentHeader:])
@@ -206,11 +200,7 @@ func TestUndecodable(t *testing.T) {
 		t.Errorf("%d are counted, the log is: %v", f.Len(publish.Event), f.logs.All())
 	}
 	f.settle(f.all(), nil)
-	poll.Until(t, "the damaged file is renamed", func() bool {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		return m.live[name+damagedSuffix] != nil
-	})
+	awaitRenamed(t, m, name)
 }
 
 // TestUnreadablePage: if the disk can't read a page, only the records in it are lost.
