@@ -247,7 +247,7 @@ type Claims struct {
 	EntityID string
 	UserID   string
 	Time     string    // RFC 3339
-	Occurred time.Time // Time; zero if it can't be read
+	Occurred time.Time // Time; zero if it can't be read, or isn't judged
 	Created  time.Time // the signed time that must be fresh too; zero if there is none
 
 	Drift string // the first member that isn't as the vendor documents it; "" for none

@@ -186,7 +186,7 @@ func (l *ledger) judge(p post, e *entry, a answer) {
 		}
 		return
 	case p.kind == anEvent && (said == "200 stored" || said == "200 duplicate" || said == "200 spooled"):
-	case (p.kind == anEvent || p.kind == unreadable) && l.rules.also[a.code]:
+	case p.kind == anEvent && l.rules.also[a.code]:
 		l.tally.add("answered "+a.code, 1)
 		if a.status != 401 {
 			return

@@ -78,9 +78,10 @@ func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.C
 	case "referrer":
 		c.UserID = verify.Text(sent[referrerID])
 	}
-	var isTimed bool
-	c.Occurred, c.Time, isTimed = verify.Seconds.Parse(string(m[timestamp]))
-	isNamed := m[name].IsString() && c.Name != ""
+	isNamed, isTimed := m[name].IsString() && c.Name != "", false
+	if isNamed || c.Scheme == TimestampData { // removing the unsigned name must not turn a stale delivery into a 200
+		c.Occurred, c.Time, isTimed = verify.Seconds.Parse(string(m[timestamp]))
+	}
 	if c.Scheme == TimestampData {
 		c.IDName = m[name].Inside()
 		if isNamed {

@@ -102,8 +102,10 @@ func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.C
 			}
 		}
 	}
-	var hasTime bool
-	c.Occurred, c.Time, hasTime = verify.DateTime.Parse(m[sentTime].String())
+	hasTime := false
+	if hasType {
+		c.Occurred, c.Time, hasTime = verify.DateTime.Parse(m[sentTime].String())
+	}
 	switch {
 	case !hasType:
 		return c, fmt.Errorf("%w: it has no type", verify.Unreadable)

@@ -239,3 +239,31 @@ func TestMilliseconds(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A delivery that is old and nameless is in quarantine as unreadable, answered 200. Where the name
+// isn't signed but the time is, it is stale: anybody could have removed the name.
+func TestOldAndNameless(t *testing.T) {
+	for _, test := range []struct {
+		provider, scheme, body string
+		want                   error
+	}{
+		{"flock", "payload", `{"timestamp":1767323045,"data":{"a":1}}`, verify.Unreadable},
+		{"flock", "timestamp-data", `{"timestamp":1767323045,"data":{"a":1}}`, verify.Stale},
+		{"frigade", "payload", `{"data":{"a":1},"time":"2026-01-02T03:04:05Z"}`, verify.Unreadable},
+		{"frigade", "data", `{"data":{"a":1},"time":"2026-01-02T03:04:05Z"}`, verify.Unreadable},
+		{"frigade", "data", `{"data":{"createdAt":"2026-01-02T03:04:05Z"},"time":"2026-02-02T03:04:05Z"}`, verify.Stale},
+	} {
+		p := providers.ByName(test.provider)
+		header, err := p.Sign(test.scheme, secret.New("key"), []byte(test.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = p.Verify(verify.Request{
+			Header: header, Raw: []byte(test.body), Body: parse(t, test.body), Secrets: []secret.Secret{secret.New("key")},
+			Scheme: test.scheme, Freshness: verify.FreshnessSigned, Tolerance: time.Hour, Now: time.Unix(1770000000, 0),
+		})
+		if !errors.Is(err, test.want) {
+			t.Errorf("%s, %s, %s: %v, want %v", test.provider, test.scheme, test.body, err, test.want)
+		}
+	}
+}
