@@ -103,7 +103,7 @@ func described() string {
 			if configured.Schemes[0].Name == hmac.Body {
 				covers = "the body and no time"
 			}
-			about += " It signs " + covers + " (`" + configured.Schemes[0].Name + "`)."
+			about += " Signed: " + covers + " (`" + configured.Schemes[0].Name + "`)."
 		}
 		fmt.Fprintf(&out, "### `%s`: %s\n\n%s", p.Name, p.Title, markdown.Wrap(about, ""))
 		var settings strings.Builder
