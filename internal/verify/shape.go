@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -23,23 +24,14 @@ const (
 	Optional = Missing | Null
 )
 
+// kinds has the kind of a value by its first byte; it is a number with any other.
+var kinds = [256]Kinds{'{': Composite, '[': Array, '"': String, 'n': Null, 't': Boolean, 'f': Boolean}
+
 func kindOf(t stringify.Text) Kinds {
 	if len(t) == 0 {
 		return Missing
 	}
-	switch t[0] {
-	case '{':
-		return Composite
-	case '[':
-		return Array
-	case '"':
-		return String
-	case 'n':
-		return Null
-	case 't', 'f':
-		return Boolean
-	}
-	return Number
+	return cmp.Or(kinds[t[0]], Number)
 }
 
 // Shape lists members of a vendor's bodies, each with the kinds that the vendor documents.
@@ -49,12 +41,16 @@ type Shape []Documented
 type Documented struct {
 	Path  string
 	MayBe Kinds
+
+	parent int // position of the object that has it; -1: not in the Shape
 }
 
-// Paths returns the members' paths, in the same order.
+// Paths returns the members' paths, in the same order. It must be called before Drift.
 func (s Shape) Paths() (p Paths) {
-	for _, m := range s {
+	for i, m := range s {
 		p.Add(m.Path)
+		parent := m.Path[:max(0, strings.LastIndexByte(m.Path, '.'))]
+		s[i].parent = slices.IndexFunc(s, func(m Documented) bool { return m.Path == parent })
 	}
 	return p
 }
@@ -64,15 +60,9 @@ func (s Shape) Paths() (p Paths) {
 func (s Shape) Drift(values []stringify.Text) string {
 	for i, m := range s {
 		is := kindOf(values[i])
-		if is&m.MayBe == 0 && !(is == Missing && s.isOrphan(m.Path, values)) {
+		if is&m.MayBe == 0 && (is != Missing || m.parent < 0 || values[m.parent].IsObject()) {
 			return m.Path
 		}
 	}
 	return ""
-}
-
-func (s Shape) isOrphan(path string, values []stringify.Text) bool {
-	parent := path[:max(0, strings.LastIndexByte(path, '.'))]
-	i := slices.IndexFunc(s, func(m Documented) bool { return m.Path == parent })
-	return i >= 0 && !values[i].IsObject()
 }
