@@ -61,7 +61,12 @@ type Format struct {
 	Items     []Item
 }
 
-// Item is text around a signature or around the time. The zero value is a signature alone.
+// Bare returns the format of a header that has a signature and nothing else.
+func Bare(encodings ...Encoding) Format {
+	return Format{Encodings: encodings, Items: []Item{{}}}
+}
+
+// Item is text around a signature or around the time.
 type Item struct {
 	Prefix, Suffix string
 	IsTime         bool

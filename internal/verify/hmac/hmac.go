@@ -5,7 +5,7 @@
 //
 // These vendors sign the bytes that they send, so the body is used as it came. The whole body is
 // always signed: settings without it are refused. The signed text can be split into its parts in
-// one way only (signedParts), so nothing can be moved from one part to another.
+// one way only (scheme.parse), so nothing can be moved from one part to another.
 //
 // ADR 15 has for each preset what is signed, what isn't, and what the id is made of.
 package hmac
