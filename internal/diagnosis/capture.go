@@ -36,6 +36,20 @@ func (d *Delivery) Values(name string) (values []string) {
 	return values
 }
 
+// maxLike is the largest number of headers that are searched for a signature or a time.
+const maxLike = 8
+
+// like returns the first headers whose names contain one of the words.
+func (d *Delivery) like(words ...string) (some []Field) {
+	for _, f := range d.Header {
+		name := strings.ToLower(f.Name)
+		if len(some) < maxLike && slices.ContainsFunc(words, func(word string) bool { return strings.Contains(name, word) }) {
+			some = append(some, f)
+		}
+	}
+	return some
+}
+
 // header returns the headers as net/http does.
 func (d *Delivery) header() http.Header {
 	h := make(http.Header)

@@ -114,11 +114,17 @@ func TestThen(t *testing.T) {
 	}
 }
 
-// A delivery that can't be read is judged at a time when it isn't stale, too, like any other.
+// A delivery that is stale and can't be read either has both causes.
 func TestStaleAndUnreadable(t *testing.T) {
-	r := asked(t, "flock", `{"data":{"a":1},"timestamp":17}`, marked, `17{"a":1}`, marked)
-	check(t, "no name", r, "unreadable", "it has no name")
-	if r.Outcome != "quarantined" {
-		t.Errorf("%+v", r)
+	const body = `{"data":{"a":1},"timestamp":17}`
+	all := endpoints()
+	mac := verify.Sum(keys[0], []byte(`17{"a":1}`))
+	now := time.Unix(1767323045, 0)
+	r, err := Diagnose(Case{
+		Delivery:  Delivery{Body: []byte(body), Header: []Field{{"X-Flock-Signature", hex.EncodeToString(mac)}}},
+		Endpoints: all, At: "flock", Received: now, Now: now, MaxBodyBytes: 1 << 20,
+	})
+	if err != nil || r.Outcome != "stale" || len(r.Causes) != 2 || r.Causes[0].Code != "stale" || r.Causes[1].Code != "unreadable" {
+		t.Errorf("%+v, %v", r, err)
 	}
 }

@@ -2,15 +2,17 @@ package diagnosis
 
 import (
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
-// allocated returns how many bytes it takes to read a capture.
-func allocated(src []byte) uint64 {
+// allocated returns how many bytes the work allocates.
+func allocated(work func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	_, _ = Parse(src)
+	work()
 	runtime.ReadMemStats(&after)
 	return after.TotalAlloc - before.TotalAlloc
 }
@@ -43,10 +45,33 @@ func TestLinear(t *testing.T) {
 			size := func(n int) []byte {
 				return []byte(of(func(text string) string { return strings.Repeat(text, n/len(text)) }))
 			}
-			once, twice := allocated(size(128<<10)), allocated(size(256<<10))
+			read := func(n int) uint64 {
+				src := size(n)
+				return allocated(func() { _, _ = Parse(src) })
+			}
+			once, twice := read(128<<10), read(256<<10)
 			if twice > 3*once+64<<10 {
 				t.Errorf("%d bytes are allocated for a capture, and %d for one of twice the size", once, twice)
 			}
 		})
+	}
+}
+
+// However many headers of a capture may be signatures or times, a few of them are tried.
+func TestManyHeaders(t *testing.T) {
+	const body = `{"name":"a.b","entity":"a","entityId":"1","data":{"a":{"id":"1"}},"timestamp":1767323045}`
+	for _, path := range []string{"/webhooks/flock", "/webhooks/stripe"} {
+		for _, header := range []Field{{"X-Timestamp", "1"}, {"X-Signature", strings.Repeat("0f", 32)}, {"X-Flock-Signature", strings.Repeat("0f", 32)}} {
+			diagnose := func(n int) uint64 {
+				d := Delivery{Method: "POST", Target: path, Body: []byte(body), Header: []Field{{"X-Flock-Signature", strings.Repeat("00", 32)}, {"Stripe-Signature", "t=1,v1=" + strings.Repeat("00", 32)}}}
+				d.Header = append(d.Header, slices.Repeat([]Field{header}, n)...)
+				return allocated(func() {
+					_, _ = Diagnose(Case{Delivery: d, Endpoints: endpoints(), Now: time.Unix(1767323045, 0), MaxBodyBytes: 1 << 20})
+				})
+			}
+			if few, many := diagnose(10), diagnose(1000); many > 2*few+8<<20 {
+				t.Errorf("%s: %d bytes are allocated for 10 headers %s, and %d for 1000", path, few, header.Name, many)
+			}
+		}
 	}
 }

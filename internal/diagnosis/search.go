@@ -22,8 +22,9 @@ type found struct {
 const (
 	// maxCauses is the largest number of causes in a combination that is tried.
 	maxCauses = 3
-	// maxWork is the largest number of bytes that a search hashes.
-	maxWork = 1 << 30
+	// maxWork bounds a search: it is the number of bytes to hash, with workPerMAC for each MAC.
+	maxWork    = 1 << 30
+	workPerMAC = 256
 )
 
 // search finds the secret, body and text that make one of the signatures right with the fewest
@@ -48,8 +49,8 @@ func (d *diagnoser) search() (found, bool) {
 					if rest < 0 || len(signatures[rest]) == 0 {
 						continue
 					}
-					if work += text.len(); work > maxWork {
-						d.step("note", "the body is large: not everything was tried")
+					if work += text.len() + workPerMAC + len(signatures[rest]); work > maxWork {
+						d.step("note", "the delivery is large: not everything was tried")
 						return found{}, false
 					}
 					mac := verify.Sum(key.Secret, text.parts...)
@@ -77,10 +78,10 @@ func (d *diagnoser) causes(f found) (all []Cause) {
 		all = append(all, f.signature.causes...)
 	}
 	all = slices.Concat(all, f.key.causes, f.body.causes, f.text.causes)
-	if d.isExpected(f.text, f.key.at) || slices.ContainsFunc(all, func(c Cause) bool { return c.Code == memberScheme }) {
-		return all
+	if !d.isExpected(f.text, f.key.at) {
+		all = append(all, f.text.unexpected(f.key))
 	}
-	return append(all, f.text.unexpected(f.key))
+	return all
 }
 
 // unexpected returns the cause of a text that isn't the one of the endpoint's scheme.

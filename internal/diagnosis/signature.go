@@ -19,9 +19,6 @@ type signature struct {
 	causes []Cause // of the difference from the signature as the vendor sends it
 }
 
-// memberScheme is the code of the cause that names the scheme, too.
-const memberScheme = "signature_member"
-
 // minMAC is the number of bytes of a MAC that can't be right by accident.
 const minMAC = 8
 
@@ -29,7 +26,7 @@ const minMAC = 8
 func (d *diagnoser) examineSignatures() {
 	p := d.at.Provider
 	values := d.Delivery.Values(p.Header)
-	for i, value := range values {
+	for i, value := range values[:min(len(values), maxLike)] {
 		d.step("signature", "%s: %s", p.Header, describeSignature(value))
 		var causes []Cause
 		if len(values) > 1 {
@@ -46,34 +43,22 @@ func (d *diagnoser) examineSignatures() {
 	}
 	if member != "" {
 		d.step("signature", "the body's member %s: %s", p.Member, describeSignature(member))
-		var causes []Cause
-		if s, _ := p.Scheme(d.at.Scheme); s.Members == nil {
-			by := p.Schemes[slices.IndexFunc(p.Schemes, func(s verify.Scheme) bool { return s.Members != nil })]
-			causes = append(causes, proven(
-				memberScheme, "the signature is in the body, and signs "+strings.Join(by.Members, " and "),
-				"set "+d.at.Prefix+"SIGNATURE="+by.Name+": with "+d.at.Scheme+" only the header "+p.Header+" counts",
-			))
-		}
-		d.read("", member, causes...)
+		d.read("", member)
 	}
-	for _, f := range d.Delivery.Header {
-		if !strings.EqualFold(f.Name, p.Header) && looksLikeSignature(f) {
-			name := f.Name
-			d.step("signature", "%s: %s. The bridge doesn't look there", name, describeSignature(f.Value))
-			d.read(f.Name, f.Value, proven(
-				"signature_elsewhere", "the signature is in the header "+name+", and the bridge looks for "+p.Header,
-				"if a proxy has renamed it, have it pass it on as it came; nginx takes no header with an underscore unless told",
-			))
+	for _, f := range d.Delivery.like("signature", "hmac") {
+		if strings.EqualFold(f.Name, p.Header) {
+			continue
 		}
+		name := f.Name
+		d.step("signature", "%s: %s. The bridge doesn't look there", name, describeSignature(f.Value))
+		d.read(f.Name, f.Value, proven(
+			"signature_elsewhere", "the signature is in the header "+name+", and the bridge looks for "+p.Header,
+			"if a proxy has renamed it, have it pass it on as it came; nginx takes no header with an underscore unless told",
+		))
 	}
 	if len(values) == 0 && member == "" {
 		d.step("signature", "no %s", p.Header)
 	}
-}
-
-func looksLikeSignature(f Field) bool {
-	name := strings.ToLower(f.Name)
-	return strings.Contains(name, "signature") || strings.Contains(name, "hmac")
 }
 
 // digests has the digests of other lengths than SHA-256's, by their bytes.

@@ -91,10 +91,8 @@ func (d *diagnoser) texts(b body) (all []signedText) {
 			}
 		}
 	}
-	for _, f := range d.Delivery.Header {
-		if strings.Contains(strings.ToLower(f.Name), "timestamp") {
-			all = append(all, b.joined("the header "+f.Name, []byte(f.Value))...)
-		}
+	for _, f := range d.Delivery.like("timestamp") {
+		all = append(all, b.joined("the header "+f.Name, []byte(f.Value))...)
 	}
 	return all
 }
