@@ -84,15 +84,21 @@ func (d *diagnoser) texts(b body) (all []signedText) {
 		rest := slices.DeleteFunc(members(b.text), func(m verify.Member) bool { return m.Name == "signature" })
 		all = append(all, signedText{name: "the body without its signature", parts: [][]byte{rest.Text()}})
 	}
+	var times []part
 	for _, name := range []string{"timestamp", "time"} {
-		if value := b.text.Member(name); value != nil {
-			for _, w := range writings(value) {
-				all = append(all, b.joined("the "+name+w.name, w.text)...)
-			}
-		}
+		times = append(times, timesOf("the "+name, b.text.Member(name))...)
 	}
 	for _, f := range d.Delivery.like("timestamp") {
-		all = append(all, b.joined("the header "+f.Name, []byte(f.Value))...)
+		times = append(times, part{"the header " + f.Name, []byte(f.Value)})
+	}
+	for _, time := range times {
+		for _, other := range []part{{"the data", b.text.Member("data")}, {"the body", b.text}} {
+			for _, s := range separators {
+				if other.text != nil {
+					all = append(all, joined(time, s, other), joined(other, s, time))
+				}
+			}
+		}
 	}
 	return all
 }
@@ -113,22 +119,24 @@ func (b body) textsOf(s verify.Scheme) (all []signedText) {
 	return all
 }
 
-// writing is a way to write a time.
-type writing struct {
+// part is a part of a text that may have been signed.
+type part struct {
 	name string
 	text []byte
 }
 
-// writings returns the ways to write a time where it is signed, first as it is.
-func writings(value stringify.Text) []writing {
-	all := []writing{{"", value}}
-	if text := verify.Text(value); value.IsString() {
-		all = append(all, writing{" without its quotation marks", []byte(text)})
-	} else {
-		all = append(all, writing{" as a text", verify.Quoted(text)})
-		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-			all = append(all, writing{" in milliseconds", strconv.AppendInt(nil, n*1000, 10)}, writing{" in seconds", strconv.AppendInt(nil, n/1000, 10)})
-		}
+// timesOf returns the ways to write a member's time where it is signed, first as it is.
+func timesOf(name string, value stringify.Text) []part {
+	text := verify.Text(value)
+	switch {
+	case value == nil:
+		return nil
+	case value.IsString():
+		return []part{{name, value}, {name + " without its quotation marks", []byte(text)}}
+	}
+	all := []part{{name, value}, {name + " as a text", verify.Quoted(text)}}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		all = append(all, part{name + " in milliseconds", strconv.AppendInt(nil, n*1000, 10)}, part{name + " in seconds", strconv.AppendInt(nil, n/1000, 10)})
 	}
 	return all
 }
@@ -136,23 +144,11 @@ func writings(value stringify.Text) []writing {
 // separators may stand between two parts that are signed.
 var separators = []string{".", "", ":", "\n", "|", ",", " ", "-", "_", ";", "&"}
 
-// joined returns the time with the data or with the body, in either order, with a separator.
-func (b body) joined(name string, time []byte) (all []signedText) {
-	add := func(other string, text []byte) {
-		for _, s := range separators {
-			between := ", with nothing between"
-			if s != "" {
-				between = fmt.Sprintf(", with %q between", s)
-			}
-			all = append(all,
-				signedText{name: name + " and " + other + between, parts: [][]byte{time, []byte(s), text}},
-				signedText{name: other + " and " + name + between, parts: [][]byte{text, []byte(s), time}},
-			)
-		}
+// joined returns the text of two parts with a separator.
+func joined(a part, separator string, b part) signedText {
+	between := "nothing"
+	if separator != "" {
+		between = strconv.Quote(separator)
 	}
-	if data := b.text.Member("data"); data != nil {
-		add("the data", data)
-	}
-	add("the body", b.text)
-	return all
+	return signedText{name: a.name + " and " + b.name + ", with " + between + " between", parts: [][]byte{a.text, []byte(separator), b.text}}
 }
