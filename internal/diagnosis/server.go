@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
@@ -38,20 +39,17 @@ func (d *diagnoser) ask(request Delivery, received time.Time) answer {
 	here, there := net.Pipe()
 	listener := make(listener, 1)
 	listener <- there
-	served := make(chan struct{})
-	go func() {
-		_ = server.Serve(handler.Conns.Listen(listener, nil))
-		close(served)
-	}()
-	go func() { _, _ = here.Write(request.Append(nil)) }() // the answer may come before all is written
-	go func() {
+	var work sync.WaitGroup
+	work.Go(func() { _ = server.Serve(handler.Conns.Listen(listener, nil)) })
+	work.Go(func() { _, _ = here.Write(request.Append(nil)) }) // the answer may come before all is written
+	work.Go(func() {
 		_, _ = io.Copy(io.Discard, here)
-		one.take(answer{outcome: "closed"}) // without an answer
-	}()
+		one.refused(ingest.RefusedConn{Refusal: ingest.Malformed, Answer: "no answer"}) // if there is none yet
+	})
 	a := <-one
 	_ = here.Close()
 	_ = server.Close()
-	<-served
+	work.Wait()
 	return a
 }
 
