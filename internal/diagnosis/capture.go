@@ -59,6 +59,12 @@ func (d *Delivery) header() http.Header {
 	return h
 }
 
+// isChunked reports whether the body comes in chunks according to the headers.
+func (d *Delivery) isChunked() bool {
+	encodings := d.Values("Transfer-Encoding")
+	return len(encodings) > 0 && strings.EqualFold(encodings[len(encodings)-1], "chunked")
+}
+
 // note adds a note, once.
 func (d *Delivery) note(format string, args ...any) {
 	if text := fmt.Sprintf(format, args...); !slices.Contains(d.Notes, text) {
@@ -122,8 +128,7 @@ func (d *Delivery) Append(to []byte) []byte {
 		to = append(to, "PROXY UNKNOWN\r\n"...)
 	}
 	to = fmt.Appendf(to, "%s %s HTTP/%s\r\n", d.Method, d.Target, version)
-	encodings, lengths := d.Values("Transfer-Encoding"), d.Values("Content-Length")
-	isChunked := len(encodings) > 0 && strings.EqualFold(encodings[len(encodings)-1], "chunked")
+	lengths, isChunked := d.Values("Content-Length"), d.isChunked()
 	if !isChunked {
 		to = fmt.Appendf(to, "Content-Length: %d\r\n", len(d.Body))
 	}

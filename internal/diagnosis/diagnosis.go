@@ -108,14 +108,12 @@ func Diagnose(c Case) (Report, error) {
 
 // describe adds the steps about the capture and the endpoint's settings.
 func (d *diagnoser) describe() {
-	delivery := d.Delivery
-	switch {
-	case delivery.Method == "":
-		d.step("request", "no request line, %s, %d bytes of body", count(len(delivery.Header), "header"), len(delivery.Body))
-	default:
-		d.step("request", "%s %s, %s, %d bytes of body", delivery.Method, delivery.Target, count(len(delivery.Header), "header"), len(delivery.Body))
+	line := "no request line"
+	if d.Delivery.Method != "" {
+		line = d.Delivery.Method + " " + d.Delivery.Target
 	}
-	for _, note := range delivery.Notes {
+	d.step("request", "%s, %s, %d bytes of body", line, count(len(d.Delivery.Header), "header"), len(d.Delivery.Body))
+	for _, note := range d.Delivery.Notes {
 		d.step("note", "%s", note)
 	}
 	settings := ""

@@ -21,71 +21,43 @@ func (d *diagnoser) explain(refusal error) {
 			d.nextCause(f)
 		}
 	}
-	if len(d.Delivery.Body) == 0 {
-		d.cause(proven("no_body", "there is no body", "curl -v shows none: put it below curl's output, or give it with --body"))
-		return
-	}
-	d.explainBody()
-	if len(d.report.Causes) > 0 {
-		return
-	}
-	d.explainShape()
+	p, shape := d.at.Provider, shapeOf(d.body.raw)
 	switch {
+	case len(d.body.raw) == 0:
+		d.cause(proven("no_body", "there is no body", "curl -v shows none: put it below curl's output, or give it with --body"))
 	case len(d.report.Causes) > 0:
+	case d.body.text == nil:
+		d.cause(d.body.unreadable())
+	case shape != "" && shape != p.Name:
+		d.cause(likely("other_provider", fmt.Sprintf("the body looks like one of %s's, and %s is an endpoint for %s", shape, d.at.Name, p.Name), "correct the address at the vendor: each has an endpoint of its own"))
 	case errors.Is(refusal, verify.NoSignature):
 		d.cause(d.noSignature())
 	case errors.Is(refusal, verify.ManySignatures):
-		d.cause(proven("signature_many", d.at.Provider.Header+" is there more than once, and none of them is right", "find what adds another one, and have it pass on the vendor's alone"))
+		d.cause(proven("signature_many", p.Header+" is there more than once, and none of them is right", "find what adds another one, and have it pass on the vendor's alone"))
 	case errors.Is(refusal, verify.MalformedSignature):
 		d.cause(proven("signature_malformed", "the signature isn't 32 bytes in "+d.encodings()+"; no reading of it is right", "compare it with what the vendor's side logs; a proxy may change or cut it. The shorter ones in the vendor's documentation are made up"))
 	case errors.Is(refusal, verify.WrongSignature), errors.Is(refusal, verify.OtherScheme):
 		d.wrongSignature()
 	case errors.Is(refusal, verify.UnsignableDataShape):
-		d.cause(proven(
-			"data_shape", "data is missing or empty, and it is all that is signed: such a delivery, a dashboard's test as a rule, can't be verified under scheme "+d.at.Scheme,
-			"cause a real event at the vendor and capture that",
-		))
+		d.cause(proven("data_shape", "data is missing or empty, and it is all that is signed: such a delivery, a dashboard's test as a rule, can't be verified under scheme "+d.at.Scheme, "cause a real event at the vendor and capture that"))
 	}
 }
 
-// explainBody adds the cause of a body that can't be read.
-func (d *diagnoser) explainBody() {
-	b, err := d.body, d.body.err
-	cause := func(code, says, do string) { d.cause(proven(code, says, do)) }
-	switch {
-	case b.text != nil || len(d.report.Causes) > 0:
+// unreadable returns the cause of a body that can't be read.
+func (b body) unreadable() Cause {
+	switch err := b.err; {
 	case err == nil:
-		cause("not_object", "the body isn't a JSON object", "this is no delivery of a vendor's, or not all of it")
+		return proven("not_object", "the body isn't a JSON object", "this is no delivery of a vendor's, or not all of it")
 	case errors.Is(err, stringify.ErrDuplicate):
-		cause("duplicate_member", err.Error(), "no vendor writes such JSON: somebody has changed the delivery, or a proxy adds members")
+		return proven("duplicate_member", err.Error(), "no vendor writes such JSON: somebody has changed the delivery, or a proxy adds members")
 	case errors.Is(err, stringify.ErrDepth):
-		cause("too_deep", err.Error(), "no vendor can have signed it")
+		return proven("too_deep", err.Error(), "no vendor can have signed it")
 	case errors.Is(err, stringify.ErrUTF8):
-		cause("not_utf8", "the body is not UTF-8", "a proxy or the capture has converted or cut it")
-	case b.isRepairable():
-		cause("not_json", "the body isn't JSON as it stands here; it is once it is unescaped or taken out of what is around it, but none of the secrets signed that either", "capture the body as it was sent, byte for byte")
+		return proven("not_utf8", "the body is not UTF-8", "a proxy or the capture has converted or cut it")
+	case len(slices.Collect(b.bodies())) > 1:
+		return proven("not_json", "the body isn't JSON as it stands here; it is once it is unescaped or taken out of what is around it, but none of the secrets signed that either", "capture the body as it was sent, byte for byte")
 	default:
-		cause("not_json", "the body is "+err.Error(), "the capture is incomplete, or a proxy has changed the body: compare its length with Content-Length")
-	}
-}
-
-// isRepairable reports whether the body is JSON once something is undone.
-func (b body) isRepairable() bool {
-	for other := range b.bodies() {
-		if len(other.causes) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// explainShape adds the cause of a body that looks like another vendor's.
-func (d *diagnoser) explainShape() {
-	if shape := shapeOf(d.body.raw); shape != "" && shape != d.at.Provider.Name {
-		d.cause(likely(
-			"other_provider", fmt.Sprintf("the body looks like one of %s's, and %s is an endpoint for %s", shape, d.at.Name, d.at.Provider.Name),
-			"correct the address at the vendor: each has an endpoint of its own",
-		))
+		return proven("not_json", "the body is "+err.Error(), "the capture is incomplete, or a proxy has changed the body: compare its length with Content-Length")
 	}
 }
 

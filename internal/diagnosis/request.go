@@ -77,8 +77,7 @@ var ErrNoHeader = errors.New("no headers; they stand in a line each, such as Con
 // readBody reads the body: in chunks, of a length or to the end, as the headers have it. It returns
 // what follows.
 func (d *Delivery) readBody(src []byte) (rest []byte) {
-	encodings := d.Values("Transfer-Encoding")
-	if len(encodings) > 0 && strings.EqualFold(encodings[len(encodings)-1], "chunked") {
+	if d.isChunked() {
 		return d.readChunks(src)
 	}
 	d.Body = src
