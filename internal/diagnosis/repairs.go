@@ -79,10 +79,7 @@ func decodedOnce(raw string) string {
 		}
 		once = append(once, byte(r))
 	}
-	if !utf8.Valid(once) {
-		return ""
-	}
-	return string(once)
+	return string(once) // JSON only if it is UTF-8
 }
 
 // documentedOrder puts the members into the order of the vendor's page.

@@ -46,17 +46,16 @@ func afterUnderscore(s string) string {
 	return rest
 }
 
-func decodedHex(s string) string {
-	plain, err := hex.DecodeString(s)
+func decodedHex(s string) string { return textOf(hex.DecodeString(s)) }
+
+func decodedBase64(s string) string { return strings.TrimSuffix(textOf(decodeBase64(s)), "\n") }
+
+// textOf returns what was decoded; "" with an error, where it would be a part.
+func textOf(plain []byte, err error) string {
 	if err != nil {
 		return ""
 	}
 	return string(plain)
-}
-
-func decodedBase64(s string) string {
-	plain, _ := decodeBase64(s) // nil with an error
-	return strings.TrimSuffix(string(plain), "\n")
 }
 
 func visible(s string) string {
