@@ -279,19 +279,29 @@ func TestRights(t *testing.T) {
 	p.until("all", func(s state) bool { return isLive(s) && s.ConsumersProblem == "" && s.QuarantineProblem == "" })
 }
 
-func TestConcerns(t *testing.T) {
+func TestLacks(t *testing.T) {
 	for _, test := range []struct {
-		subject, api string
-		want         bool
+		denied, api string
+		want        string
 	}{
-		{"publish on $JS.API.STREAM.INFO.WEBHOOKS", "STREAM.INFO.WEBHOOKS.", true},
-		{"publish on $JS.leaf.API.CONSUMER.CREATE.WEBHOOKS.name.webhooks.>", "CONSUMER.CREATE.WEBHOOKS.na", true},
-		{"publish on $JS.API.CONSUMER.CREATE.WEBHOOKS.name.webhooks.>", "CONSUMER.CREATE.WEBHOOKS.other", false},
-		{"publish on $JS.API.STREAM.INFO.WEBHOOKS_QUARANTINE", "STREAM.INFO.WEBHOOKS.", false},
-		{"publish on $JS.API.CONSUMER.CREATE.WEBHOOKS.name", "STREAM.INFO.WEBHOOKS.", false},
+		{`Publish to "$JS.API.STREAM.INFO.WEBHOOKS"`, "STREAM.INFO.WEBHOOKS.", "publish on $JS.API.STREAM.INFO.WEBHOOKS"},
+		{
+			`Publish to "$JS.leaf.API.CONSUMER.CREATE.WEBHOOKS.name.webhooks.>"`, "CONSUMER.CREATE.WEBHOOKS.na",
+			"publish on $JS.leaf.API.CONSUMER.CREATE.WEBHOOKS.name.webhooks.>",
+		},
+		{`Publish to "$JS.API.CONSUMER.CREATE.WEBHOOKS.name.webhooks.>"`, "CONSUMER.CREATE.WEBHOOKS.other", ""},
+		{`Publish to "$JS.API.STREAM.INFO.WEBHOOKS_QUARANTINE"`, "STREAM.INFO.WEBHOOKS.", ""},
+		{`Publish to "$JS.API.CONSUMER.CREATE.WEBHOOKS.name"`, "STREAM.INFO.WEBHOOKS.", ""},
+		{`Subscription to "_INBOX.a.*"`, "STREAM.INFO.WEBHOOKS.", "subscribe to _INBOX.a.*"},
 	} {
-		if concerns(test.subject, []string{test.api}) != test.want {
-			t.Errorf("%s, %s: want %t", test.subject, test.api, test.want)
+		var r rights
+		now := time.Now()
+		r.note(fmt.Errorf("%w: Permissions Violation for %s", nats.ErrPermissionViolation, test.denied), now)
+		if got := r.lacks(now, []string{test.api}); got != test.want {
+			t.Errorf("%s, %s: %q, want %q", test.denied, test.api, got, test.want)
+		}
+		if got := r.lacks(now.Add(1), []string{test.api}); got != "" {
+			t.Errorf("%s: %q, but that was before", test.denied, got)
 		}
 	}
 }

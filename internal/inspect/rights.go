@@ -3,6 +3,7 @@ package inspect
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -46,26 +47,18 @@ func toRead(stream, consumers string) (apis []string) {
 }
 
 // lacks returns a permission that was reported as missing since a time: for one of the APIs, or for
-// the inbox. "": none.
+// the inbox; "": none. An API is given without the prefix $JS.API or that of a domain, with a dot
+// after each token, and may be the beginning of one.
 func (r *rights) lacks(since time.Time, apis []string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for what, at := range r.denied {
-		if !at.Before(since) && (strings.HasPrefix(what, "subscribe to ") || concerns(what, apis)) {
+		isNeeded := strings.HasPrefix(what, "subscribe to ") || slices.ContainsFunc(apis, func(api string) bool {
+			return strings.Contains(what+".", "."+api)
+		})
+		if isNeeded && !at.Before(since) {
 			return what
 		}
 	}
 	return ""
-}
-
-// concerns reports whether the subject is of one of the APIs. These have neither the prefix $JS.API
-// nor that of a domain, and may be a beginning; one that ends with a dot is not that of another
-// name.
-func concerns(subject string, apis []string) bool {
-	for _, api := range apis {
-		if strings.Contains(subject+".", "."+api) {
-			return true
-		}
-	}
-	return false
 }

@@ -2,9 +2,13 @@ package inspect
 
 import (
 	"embed"
+	"fmt"
 	"io/fs"
 	"mime"
 	"net/http"
+	"slices"
+
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 //go:embed static
@@ -27,4 +31,14 @@ func static() http.Handler {
 	}
 	pages, _ := fs.Sub(files, "static") // fails for a malformed path only
 	return http.FileServerFS(pages)
+}
+
+// vendors serves the style sheet with the providers' colours.
+func vendors(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", types[".css"])
+	for _, p := range slices.Concat(providers.All, providers.Described) {
+		const name = ".name[data-provider=%q]::before"
+		_, _ = fmt.Fprintf(w, name+" { background: %s; }\n@media (prefers-color-scheme: dark) { "+name+" { background: %s; } }\n",
+			p.Name, p.Colour.Light, p.Name, p.Colour.Dark)
+	}
 }
