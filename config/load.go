@@ -130,8 +130,7 @@ var parsers = map[reflect.Type]env.ParserFunc{
 }
 
 // endpoint reads one endpoint's variables, whose names begin with prefix, and reports whether its
-// secrets are configured. What is not set comes from the provider. The provider's name is "" if a
-// variable has it.
+// secrets are configured. The provider's name is "" if a variable has it.
 func (l *loader) endpoint(prefix, provider string) (e Endpoint, isConfigured bool) {
 	e = Endpoint{Name: provider, Provider: provider, prefix: prefix}
 	l.parse(&e, prefix)
@@ -139,22 +138,28 @@ func (l *loader) endpoint(prefix, provider string) (e Endpoint, isConfigured boo
 	if e.Name == "" {
 		l.wrong(prefix+"NAME", takesOf(e, "Name"))
 	}
-	p := providers.ByName(e.Provider)
-	if p == nil {
+	if p := providers.ByName(e.Provider); p == nil {
 		l.wrong(prefix+"PROVIDER", takesOf(e, "Provider"))
-		return e, isConfigured
+	} else {
+		l.complete(&e, p)
 	}
-	if e.Vendor = l.describe(&e, p); e.Vendor == nil {
-		return e, isConfigured
+	return e, isConfigured
+}
+
+// complete checks an endpoint by its provider, which gives what is not set.
+func (l *loader) complete(e *Endpoint, p *verify.Provider) {
+	if p = l.describe(e, p); p == nil {
+		return
 	}
-	p = e.Vendor
-	l.choose(&e.Signature, p.Signatures(), prefix+"SIGNATURE")
-	l.choose(&e.Freshness, p.Freshness(), prefix+"FRESHNESS")
-	if l.vars[prefix+"TOLERANCE"] == "" {
+	e.Vendor = p
+	l.choose(&e.Signature, p.Signatures(), e.Variable("SIGNATURE"))
+	l.choose(&e.Freshness, p.Freshness(), e.Variable("FRESHNESS"))
+	tolerance := e.Variable("TOLERANCE")
+	if l.vars[tolerance] == "" {
 		e.Tolerance = p.Tolerance
 	}
 	if e.Tolerance <= 0 {
-		l.wrong(prefix+"TOLERANCE", takesOf(e, "Tolerance"))
+		l.wrong(tolerance, takesOf(*e, "Tolerance"))
 	}
 	for position, s := range e.Secrets {
 		if doubt := s.Doubt(); doubt != "" {
@@ -163,11 +168,10 @@ func (l *loader) endpoint(prefix, provider string) (e Endpoint, isConfigured boo
 	}
 	keys, err := p.Keys(e.Secrets)
 	if err != nil {
-		l.wrong(e.SecretsVariable(), fmt.Sprintf("secrets in %s, as %sSECRET_ENCODING says (%v)", e.SecretEncoding, prefix, err))
-		return e, isConfigured
+		l.wrong(e.SecretsVariable(), fmt.Sprintf("secrets in %s, as %s says (%v)", e.SecretEncoding, e.Variable("SECRET_ENCODING"), err))
+		return
 	}
 	e.Secrets = keys
-	return e, isConfigured
 }
 
 // describe returns the provider with the endpoint's settings; nil if they are wrong.

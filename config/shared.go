@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // SecretsVariable returns the variable that holds the endpoint's secrets.
 func (e *Endpoint) SecretsVariable() string {
@@ -29,19 +32,14 @@ func (s Shared) String() string {
 
 // FindShared returns, for each pair of endpoints that share secrets, the first.
 func FindShared(endpoints []Endpoint) (all []Shared) {
-	type use struct{ endpoint, position int }
-	uses := make(map[string][]use)
-	found := make(map[[2]int]bool)
 	for b := range endpoints {
-		for i, s := range endpoints[b].Secrets {
-			key := string(s.Key())
-			for _, other := range uses[key] {
-				if pair := [2]int{other.endpoint, b}; other.endpoint != b && !found[pair] {
-					found[pair] = true
-					all = append(all, Shared{&endpoints[other.endpoint], &endpoints[b], other.position, i})
+		for a := range b {
+			for i, s := range endpoints[b].Secrets {
+				if at := slices.IndexFunc(endpoints[a].Secrets, s.Equal); at >= 0 {
+					all = append(all, Shared{&endpoints[a], &endpoints[b], at, i})
+					break
 				}
 			}
-			uses[key] = append(uses[key], use{b, i})
 		}
 	}
 	return all
