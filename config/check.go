@@ -110,15 +110,15 @@ func (l *loader) checkDuplicates(c *Config) {
 func (l *loader) doubts(c *Config) {
 	l.warnOfNames(c)
 	if c.SpoolMaxBytes > 0 && c.SpoolMaxBytes < c.LargestRecord() {
-		l.warn("SPOOL_MAX_BYTES is %s: an event of MAX_BODY_BYTES, %s, doesn't fit in it, so that the bridge is never ready without NATS", c.SpoolMaxBytes, c.MaxBodyBytes)
+		l.warn("SPOOL_MAX_BYTES is %s: an event of MAX_BODY_BYTES, %s, doesn't fit in it, so the bridge is never ready without NATS", c.SpoolMaxBytes, c.MaxBodyBytes)
 	}
 	if c.MaxInFlightBytes > 0 && c.MaxInFlightBytes < 2*c.MaxBodyBytes {
-		l.warn("MAX_IN_FLIGHT_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so that it is always answered 503", c.MaxInFlightBytes, c.MaxBodyBytes)
+		l.warn("MAX_IN_FLIGHT_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so it is always answered 503", c.MaxInFlightBytes, c.MaxBodyBytes)
 	}
 	l.warnOfVendors(c)
 	for _, p := range providers.All {
 		if p.Patience > 0 && c.PublishTimeout > p.Patience*7/10 {
-			l.warn("PUBLISH_TIMEOUT is %s: %s, which waits %s for the answer, may give up before", FormatDuration(c.PublishTimeout), p.Title, FormatDuration(p.Patience))
+			l.warn("PUBLISH_TIMEOUT is %s: %s, which waits %s for the answer, may give up first", FormatDuration(c.PublishTimeout), p.Title, FormatDuration(p.Patience))
 		}
 	}
 	slices.Sort(l.warnings)
@@ -131,7 +131,7 @@ func (l *loader) warnOfVendors(c *Config) {
 			continue
 		}
 		if e.Signature != verify.Payload {
-			l.warn("endpoint %s: no time is signed, so that a replay is stopped by the stream's duplicate window alone, STREAM_DUPLICATES=%s", e.Name, FormatDuration(c.StreamDuplicates))
+			l.warn("endpoint %s: no time is signed, so only the stream's duplicate window stops a replay (STREAM_DUPLICATES=%s)", e.Name, FormatDuration(c.StreamDuplicates))
 		}
 		for _, header := range e.Vendor.Unused {
 			l.warn("%sEVENT_ID: the header %s isn't in %[1]sSIGNED, so the id is a hash of the signed text", e.prefix, header)
@@ -139,8 +139,8 @@ func (l *loader) warnOfVendors(c *Config) {
 	}
 }
 
-// warnOfNames warns of variables that have no effect: those of a provider's own endpoint that is not
-// configured, and those that only look like one of ours.
+// warnOfNames warns of variables that have no effect: those of a provider's own endpoint that is
+// not configured, and those that only look like one of ours.
 func (l *loader) warnOfNames(c *Config) {
 	known := Names()
 	for variable, isSet := range c.set {
@@ -152,7 +152,7 @@ func (l *loader) warnOfNames(c *Config) {
 			for _, p := range providers.All {
 				secrets, file := p.Variable("SECRETS"), p.Variable("SECRETS_FILE")
 				if strings.HasPrefix(variable, p.Variable("")) && !l.has(secrets) && !l.has(file) {
-					l.warn("%s has no effect: without %s and %s there is no endpoint %s", variable, secrets, file, p.Name)
+					l.warn("%s has no effect: without %s or %s there is no endpoint %s", variable, secrets, file, p.Name)
 				}
 			}
 		}

@@ -88,8 +88,8 @@ func (l *loader) got(variable string) string {
 	return strconv.Quote(HideUser(value))
 }
 
-// parse fills a struct from the variables whose names begin with prefix. A wrong value counts as not
-// set.
+// parse fills a struct from the variables whose names begin with prefix. A wrong value counts as
+// not set.
 func (l *loader) parse(target any, prefix string) {
 	err := env.ParseWithOptions(target, env.Options{Environment: l.vars, Prefix: prefix, FuncMap: parsers})
 	unparsed := make(map[string]error) // by field
@@ -213,7 +213,7 @@ func (l *loader) secrets(e *Endpoint) bool {
 	list, file := e.Variable("SECRETS"), e.Variable("SECRETS_FILE")
 	switch {
 	case l.has(list) && l.has(file):
-		l.wrong(list, "secrets only where "+file+" is not set")
+		l.wrong(list, "secrets, or "+file+" does: set one of the two")
 	case l.has(list) && l.vars[list] == "":
 		l.wrong(list, takesOf(*e, "Secrets"))
 	case l.has(file) && l.vars[file] == "":

@@ -86,9 +86,9 @@ func (k *keyring) replace(secrets []secret.Secret) {
 	k.inForce, k.uses = secrets, uses
 }
 
-// verified counts a delivery that secret i of among has verified. It returns the secret's position
-// now, -1 if it has been replaced, and reports whether this is its first delivery there of that
-// scheme.
+// verified counts a delivery that secret i of the list among has verified. It returns the secret's
+// position now, or -1 if it is no longer in force, and reports whether this is the first delivery
+// of that scheme there.
 func (k *keyring) verified(scheme string, among []secret.Secret, i int, now time.Time) (position int, first bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
