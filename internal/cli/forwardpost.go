@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,14 +26,14 @@ type poster struct {
 	concurrency int
 	timeout     time.Duration
 
-	host    string // of the service; the rest of its URL may have a token
-	client  *http.Client
-	lines   printer
-	pending atomic.Uint64 // about how many events are left
-	begin   time.Time
+	host   string // of the service; the rest of its URL may have a token
+	client *http.Client
+	lines  printer
+	begin  time.Time
 
 	mu              sync.Mutex
 	posted, skipped int
+	pending         uint64          // about how many events are left
 	failed          map[string]bool // ids of events that are not delivered yet
 }
 
@@ -53,7 +52,7 @@ var errAgain, errFinal = errors.New("to be tried again"), errors.New("not to be 
 // error ends the run.
 func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, err error) {
 	if meta, err := m.Metadata(); err == nil {
-		p.pending.Store(meta.NumPending)
+		p.count(func() { p.pending = meta.NumPending })
 	}
 	e, err := event.Parse(m.Data())
 	if err != nil {
@@ -75,7 +74,7 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, 
 			answer = fmt.Sprintf("attempt %d: %s", attempt, answer)
 		}
 		if !(waits && attempt > 1) && !(err != nil && ctx.Err() != nil) { // known already, or Ctrl-C
-			p.print(m.Subject(), e.ID, answer)
+			p.printAnswer(m.Subject(), e.ID, answer)
 		}
 		if err == nil {
 			p.count(func() { p.posted++; delete(p.failed, e.ID) })
@@ -130,12 +129,12 @@ func (p *poster) post(ctx context.Context, payload []byte) (answer string, err e
 	return answer, errFinal
 }
 
-// print prints the answer to an event.
-func (p *poster) print(subject, id, answer string) {
+// printAnswer prints the answer to an event.
+func (p *poster) printAnswer(subject, id, answer string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	head := fmt.Sprintf("%s  %s  %s  ", time.Now().Format(time.TimeOnly), p.lines.name(subject), shortened(id))
-	p.program.print("%s", head+p.lines.fit(answer, len(head)))
+	p.print("%s", head+p.lines.fit(answer, len(head)))
 }
 
 func (p *poster) count(change func()) {
@@ -147,7 +146,7 @@ func (p *poster) count(change func()) {
 // progress prints every few seconds how far a span has come, until the context ends.
 func (p *poster) progress(ctx context.Context) {
 	for wait(ctx, 5*time.Second); ctx.Err() == nil; wait(ctx, 5*time.Second) {
-		p.count(func() { p.say("%d delivered, %d not, about %d to go", p.posted, len(p.failed), p.pending.Load()) })
+		p.count(func() { p.say("%d delivered, %d not, about %d to go", p.posted, len(p.failed), p.pending) })
 	}
 }
 

@@ -8,8 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-
-	"golang.org/x/term"
 )
 
 // program is what a command has of its process. Data goes to out, messages to err.
@@ -52,14 +50,6 @@ func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // the first signal shuts down in order, another one ends the process at once
 	return run(ctx, os.Args[1:], program{os.Environ(), os.Stdin, shown(os.Stdout), shown(os.Stderr)})
-}
-
-// shown returns the stream, wrapped in a [terminal] if it is a terminal.
-func shown(stream *os.File) io.Writer {
-	if term.IsTerminal(int(stream.Fd())) {
-		return &terminal{to: stream}
-	}
-	return stream
 }
 
 // maxInput bounds a file: the largest MAX_BODY_BYTES, as a log may write it.

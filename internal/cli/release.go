@@ -68,8 +68,8 @@ type releasing struct {
 	lookup *relay.Lookup
 }
 
-// all releases the deliveries and prints the outcomes. It verifies them twice: first for one look-up
-// that serves all, then one by one to publish, because together they may be too large for memory.
+// all releases the deliveries and prints the outcomes. Together they may be too large for memory, so
+// each is verified twice: for one look-up that serves all, and to be published.
 func (r *releasing) all(ctx context.Context, chosen []quarantine.Kept) error {
 	ids, unfit := make(map[string]bool), make(map[string]error)
 	var records []spool.Record

@@ -3,11 +3,14 @@ package cli
 import (
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"golang.org/x/term"
 )
 
 // terminal writes untrusted text to a terminal: end users choose names and ids, and others may
@@ -16,6 +19,14 @@ import (
 type terminal struct {
 	to   io.Writer
 	rest []byte // an incomplete character
+}
+
+// shown returns the stream, wrapped in a [terminal] if it is a terminal.
+func shown(stream *os.File) io.Writer {
+	if term.IsTerminal(int(stream.Fd())) {
+		return &terminal{to: stream}
+	}
+	return stream
 }
 
 // colour is a sequence that sets colours and nothing else (ECMA-48, SGR).
