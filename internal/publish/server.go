@@ -54,7 +54,8 @@ func (s Server) Connect(more ...nats.Option) (*nats.Conn, error) {
 		return nil, err
 	}
 	if nc.IsConnected() {
-		if err := s.checkInbox(nc); err != nil {
+		err := s.checkInbox(nc)
+		if isLost := errors.Is(err, nats.ErrConnectionClosed) && !nc.IsClosed(); err != nil && !isLost { // nats.go reconnects
 			nc.Close()
 			return nil, err
 		}

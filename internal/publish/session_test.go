@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
 
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
@@ -111,15 +112,15 @@ func TestFailedWriteEndsConnection(t *testing.T) {
 	}
 }
 
-// A server that ends each connection as soon as it has begun is not asked again and again.
-func TestPausesBetweenShortSessions(t *testing.T) {
-	t.Parallel()
+// hangingUp is a server that ends each connection as soon as it has begun.
+func hangingUp(t *testing.T) (url string, accepted *atomic.Int64) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = listener.Close() }()
-	var accepted atomic.Int64
+	t.Cleanup(func() { _ = listener.Close() })
+	accepted = new(atomic.Int64)
 	go func() {
 		for {
 			wire, err := listener.Accept()
@@ -136,10 +137,29 @@ func TestPausesBetweenShortSessions(t *testing.T) {
 			_ = wire.Close()
 		}
 	}()
+	return "nats://" + listener.Addr().String(), accepted
+}
+
+// A server that ends each connection as soon as it has begun is not asked again and again.
+func TestPausesBetweenShortSessions(t *testing.T) {
+	t.Parallel()
+	url, accepted := hangingUp(t)
 	start := time.Now()
-	f := open(t, "nats://"+listener.Addr().String())
+	f := open(t, url)
 	poll.Until(t, "lost several times", func() bool { return f.logged(sayDisconnected) >= 3 })
 	if n, most := accepted.Load(), 1+int64(time.Since(start)/reconnectWait); n > most {
 		t.Errorf("%d connections in %s", n, time.Since(start))
 	}
+}
+
+// A command goes on when its connection is lost while it begins: nats.go reconnects.
+func TestConnectionIsLostAtOnce(t *testing.T) {
+	t.Parallel()
+	url, _ := hangingUp(t)
+	nc, err := Server{URL: url}.Connect(nats.ReconnectWait(10 * time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	poll.Until(t, "a second connection", func() bool { return nc.Stats().Reconnects > 0 })
 }
