@@ -17,7 +17,7 @@ import (
 // waiting is a record to be written.
 type waiting struct {
 	raw
-	journal int
+	journal *journal
 	id      id
 	waiters int // callers that wait
 	err     error
@@ -25,11 +25,8 @@ type waiting struct {
 }
 
 // newWaiting returns a record to be written, as a copy: its caller may give up before that.
-func newWaiting(r Record) *waiting {
-	return &waiting{
-		raw: raw{kind: r.Kind, payload: r.encode()}, journal: int(r.Kind), id: idOf(r.Kind, r.ID),
-		done: make(chan struct{}),
-	}
+func newWaiting(r Record, j *journal) *waiting {
+	return &waiting{raw: raw{kind: r.Kind, payload: r.encode()}, journal: j, id: idOf(r.Kind, r.ID), done: make(chan struct{})}
 }
 
 const (
@@ -57,16 +54,17 @@ func (s *Spool) run() {
 			s.measure()
 			probe = s.failure.Load() != nil
 		}
-		for i := range s.journals {
-			s.commit(i, probe && i == 0)
+		for i, j := range s.journals {
+			s.commit(j, probe && i == 0)
 		}
 		if s.mustRecover.Load() && !s.recovering.Load() {
 			s.recover()
 		}
 		s.remove()
 		s.mu.Lock()
-		isPending := slices.ContainsFunc(s.pending[:], func(batch []*waiting) bool { return len(batch) > 0 })
-		more := isPending || s.settled != s.mark.delivered && !s.recovering.Load()
+		more := slices.ContainsFunc(s.journals[:], func(j *journal) bool {
+			return len(j.pending) > 0 || j.settled != j.delivered && !s.recovering.Load()
+		})
 		closed := s.closed
 		s.mu.Unlock()
 		switch {
@@ -80,27 +78,27 @@ func (s *Spool) run() {
 }
 
 // take returns the next batch to write to a journal.
-func (s *Spool) take(i int) []*waiting {
+func (s *Spool) take(j *journal) []*waiting {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	pending := s.pending[i]
 	n, size := 0, int64(0)
-	for n < len(pending) && n < maxRecords && (n == 0 || size+pending[n].size() <= maxBytes) {
-		size += pending[n].size()
+	for n < len(j.pending) && n < maxRecords && (n == 0 || size+j.pending[n].size() <= maxBytes) {
+		size += j.pending[n].size()
 		n++
 	}
-	s.pending[i] = slices.Clone(pending[n:])
-	return pending[:n]
+	batch := j.pending[:n]
+	j.pending = slices.Clone(j.pending[n:])
+	return batch
 }
 
 // commit writes what waits for a journal, with one write and one sync. A probe tests whether the
 // disk can be written if nothing waits.
-func (s *Spool) commit(i int, probe bool) {
-	batch := s.take(i)
+func (s *Spool) commit(j *journal, probe bool) {
+	batch := s.take(j)
 	switch {
 	case len(batch) == 0 && !probe:
 		return
-	case i == setAside && s.recovering.Load(): // the recovery would take them for copies
+	case j == s.journals[setAside] && s.recovering.Load(): // the recovery would take them for copies
 		s.finish(batch, errRecovering)
 		return
 	}
@@ -108,7 +106,7 @@ func (s *Spool) commit(i int, probe bool) {
 		w.seq = s.next
 		s.next++
 	}
-	err := s.write(s.journals[i], batch)
+	err := s.write(j, batch)
 	if err != nil {
 		s.failed(err) // first: the waiting callers may ask whether there is room
 	} else {
@@ -125,7 +123,7 @@ func (s *Spool) finish(batch []*waiting, err error) {
 		if w.err = err; err == nil {
 			s.added(w)
 		}
-		if w.journal != setAside {
+		if w.journal != s.journals[setAside] {
 			s.forget(w)
 		}
 		close(w.done)
@@ -136,14 +134,14 @@ func (s *Spool) finish(batch []*waiting, err error) {
 func (s *Spool) added(w *waiting) {
 	s.last.Store(w.seq)
 	s.free.Add(-w.size()) // until it is measured again
-	isCopy := w.journal != setAside && !s.ids.add(w.id)
+	isCopy := w.journal != s.journals[setAside] && !s.ids.add(w.id)
 	if isCopy { // a recovery has found the other one meanwhile
 		s.dropped[w.seq] = struct{}{}
 		return
 	}
-	s.queued[w.journal].Add(1)
+	w.journal.queued.Add(1)
 	s.bytes[w.kind].Add(w.size())
-	signal(s.changes[w.journal])
+	signal(w.journal.changed)
 }
 
 var errRecovering = errors.New("spool is being read")

@@ -130,7 +130,7 @@ func crashed(t *testing.T, what string, m *memory, kept, settling, aside map[str
 		for _, k := range f.everything() {
 			t.Log(k.Seq, k.ID, k.Aside)
 		}
-		t.Log(found, f.logs.All(), f.mark)
+		t.Log(found, f.logs.All())
 		for path, i := range m.live {
 			t.Log(path, len(i.live))
 		}

@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"sync"
+	"sync/atomic"
 )
 
 // journal is a queue: a list of segments of which the last one is written. There is one for each
@@ -18,9 +19,17 @@ type journal struct {
 	segments []*segment // oldest first; another slice after each change
 
 	// Used by the committer alone.
-	active *segment // the last one, while it may be written
+	active    *segment // the last one, while it may be written
+	delivered uint64   // settled, as the mark has it
 
-	head position // everything before it is settled; guarded by the spool's mu
+	// Guarded by the spool's mu.
+	pending []*waiting // records to be written, in order
+	settled uint64     // records up to this number are to be removed
+	head    position   // everything before it is settled
+
+	queued  atomic.Int64
+	oldest  atomic.Int64  // arrival of the first record, Unix nanoseconds; 0: none
+	changed chan struct{} // holds at most one
 
 	reading  sync.Mutex // held while [Spool.Next] reads
 	read     cursor
@@ -28,7 +37,7 @@ type journal struct {
 }
 
 func newJournal(name string) *journal {
-	j := &journal{name: name}
+	j := &journal{name: name, changed: make(chan struct{}, 1)}
 	j.read.segments = j.all
 	return j
 }

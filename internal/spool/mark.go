@@ -71,9 +71,11 @@ func readMark(d disk, path string) (m mark, err error) {
 // writeMark writes the mark. After a failed write or sync it removes the file, and the next call
 // creates another.
 func (s *Spool) writeMark(sync bool) {
+	var m mark
 	for i, j := range s.journals {
+		m.delivered[i] = j.delivered
 		if last := lastOf(j.all()); last != nil {
-			s.mark.ends[i] = end{last.number, uint64(last.end.Load())}
+			m.ends[i] = end{last.number, uint64(last.end.Load())}
 		}
 	}
 	f, err := s.disk.open(s.path(markName), os.O_CREATE|os.O_RDWR)
@@ -81,7 +83,7 @@ func (s *Spool) writeMark(sync bool) {
 		return
 	}
 	defer func() { _ = f.Close() }()
-	_, err = f.WriteAt(s.mark.encode(), 0)
+	_, err = f.WriteAt(m.encode(), 0)
 	if err == nil && sync {
 		err = f.Sync()
 	}

@@ -14,20 +14,19 @@ import (
 // Next returns the kind's records with higher numbers than after, oldest first: at most limit of
 // them and as many bytes, but at least one. During a recovery it returns none.
 func (s *Spool) Next(kind publish.Kind, after uint64, limit int, bytes int64) ([]Record, error) {
-	return s.list(int(kind), after, limit, bytes)
+	return s.list(s.journals[kind], after, limit, bytes)
 }
 
 // SetAside is like Next for the records that are set aside.
 func (s *Spool) SetAside(after uint64, limit int) ([]Record, error) {
-	return s.list(setAside, after, limit, maxBytes)
+	return s.list(s.journals[setAside], after, limit, maxBytes)
 }
 
-func (s *Spool) list(i int, after uint64, limit int, bytes int64) ([]Record, error) {
-	j := s.journals[i]
+func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record, error) {
 	j.reading.Lock()
 	defer j.reading.Unlock()
 	s.mu.Lock()
-	settled, queued, head := s.settled[i], s.queued[i].Load(), j.head
+	settled, queued, head := j.settled, j.queued.Load(), j.head
 	s.mu.Unlock()
 	if s.recovering.Load() {
 		return nil, nil
@@ -62,25 +61,25 @@ func (s *Spool) list(i int, after uint64, limit int, bytes int64) ([]Record, err
 		j.returned = r.Seq
 	}
 	if after == settled {
-		s.reached(i, settled, queued, first, records)
+		s.reached(j, settled, queued, first, records)
 	}
 	return records, nil
 }
 
 // reached notes which records are the first that aren't settled, and where. queued is how many
 // there should be.
-func (s *Spool) reached(i int, settled uint64, queued int64, first position, records []Record) {
+func (s *Spool) reached(j *journal, settled uint64, queued int64, first position, records []Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch j := s.journals[i]; {
-	case settled != s.settled[i] || s.recovering.Load(): // meanwhile
+	switch {
+	case settled != j.settled || s.recovering.Load(): // meanwhile
 	case len(records) > 0:
 		j.head = first
-		s.oldest[i].Store(records[0].Arrived.UnixNano())
+		j.oldest.Store(records[0].Arrived.UnixNano())
 	case queued > 0: // some were lost unnoticed
 		s.recoverAgain()
 	default: // all that follow are dropped
-		s.settled[i], j.returned, j.head = j.read.seq, j.read.seq, j.read.position
+		j.settled, j.returned, j.head = j.read.seq, j.read.seq, j.read.position
 		signal(s.wake)
 	}
 }
@@ -138,11 +137,11 @@ type Stats struct {
 
 // Stats returns the state at the last write, or a second ago. It never waits for the disk.
 func (s *Spool) Stats() Stats {
-	stats := Stats{SetAside: s.queued[setAside].Load(), FreeBytes: s.free.Load()}
+	stats := Stats{SetAside: s.journals[setAside].queued.Load(), FreeBytes: s.free.Load()}
 	for kind := range stats.Queued {
 		stats.Bytes += s.bytes[kind].Load()
-		stats.Queued[kind] = s.queued[kind].Load()
-		if oldest := s.oldest[kind].Load(); oldest != 0 {
+		stats.Queued[kind] = s.journals[kind].queued.Load()
+		if oldest := s.journals[kind].oldest.Load(); oldest != 0 {
 			stats.Oldest[kind] = time.Unix(0, oldest)
 		}
 	}

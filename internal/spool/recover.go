@@ -87,18 +87,18 @@ func (s *Spool) load() (err error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	s.mark, s.loaded = m, true
-	s.mu.Lock()
-	s.settled = m.delivered
-	s.mu.Unlock()
+	s.loaded = true
 	highest := slices.Max(m.delivered[:])
+	s.mu.Lock()
 	for i, j := range s.journals {
+		j.settled, j.delivered = m.delivered[i], m.delivered[i]
 		if last := lastOf(segments[i]); last != nil {
 			j.replace(segments[i])
 			highest = max(highest, last.number)
 			s.bytes[i%publish.Kinds].Add(j.size()) // at most; known after the recovery
 		}
 	}
+	s.mu.Unlock()
 	// Old segments are never continued, so all numbers in a segment are of one run.
 	if highest > 0 {
 		s.next = (highest>>runBits + 1) << runBits
@@ -120,18 +120,18 @@ func (s *Spool) recover() {
 	defer s.mu.Unlock()
 	s.recovering.Store(true)
 	s.ids, s.dropped = newIDs(), make(map[uint64]struct{})
-	delivered := s.settled
+	var delivered [journals]uint64
 	var segments [journals][]*segment
 	f := &recovery{}
 	total := int64(0)
 	for i, j := range s.journals {
-		segments[i] = j.all()
+		delivered[i], segments[i] = j.settled, j.all()
 		j.active = nil
 		total += j.size()
 		if len(segments[i]) > 0 {
-			s.queued[i].CompareAndSwap(0, 1) // there may be some records
+			j.queued.CompareAndSwap(0, 1) // there may be some records
 		}
-		f.queued[i] = -s.queued[i].Load()
+		f.queued[i] = -j.queued.Load()
 	}
 	for kind := range s.bytes {
 		f.bytes[kind] = -s.bytes[kind].Load()
@@ -232,14 +232,14 @@ func (s *Spool) adopt(f *recovery) {
 		s.bytes[kind].Add(n)
 	}
 	for i, j := range s.journals {
-		s.queued[i].Add(f.queued[i])
+		j.queued.Add(f.queued[i])
 		j.head = position{}
 	}
 	s.recovering.Store(false)
 	s.mu.Unlock()
-	for i := range s.journals {
-		s.removeSettled(i)
-		signal(s.changes[i])
+	for _, j := range s.journals {
+		s.removeSettled(j)
+		signal(j.changed)
 	}
 	if n := len(f.damage); n > 0 {
 		s.config.Log.Error("spool is damaged and some records are lost: the others are kept, and once they are delivered the damaged files are renamed to *"+damagedSuffix+" for you to look at",

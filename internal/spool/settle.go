@@ -16,7 +16,7 @@ const retireAt = 1 << 20
 // Those that have a Reason now are set aside, and Settle waits until they are on disk; after an
 // error no record is removed. The rest follows: after a crash the records may come again.
 func (s *Spool) Settle(kind publish.Kind, records []Record) error {
-	return s.settle(int(kind), records)
+	return s.settle(s.journals[kind], records)
 }
 
 // Discard removes records that were set aside. Those before them move to the end. So every journal
@@ -35,23 +35,21 @@ func (s *Spool) Discard(seqs []uint64) error {
 				records[i].Reason = ""
 			}
 		}
-		if err := s.settle(setAside, records); err != nil {
+		if err := s.settle(s.journals[setAside], records); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Spool) settle(i int, records []Record) error {
+func (s *Spool) settle(j *journal, records []Record) error {
 	if len(records) == 0 {
 		return nil
 	}
 	var moved []*waiting
 	for _, r := range records {
 		if r.Reason != "" {
-			w := newWaiting(r)
-			w.journal = setAside
-			moved = append(moved, w)
+			moved = append(moved, newWaiting(r, s.journals[setAside]))
 		}
 	}
 	if err := s.move(moved); err != nil {
@@ -71,12 +69,12 @@ func (s *Spool) settle(i int, records []Record) error {
 			s.ids.remove(idOf(r.Kind, r.ID))
 		}
 		s.bytes[r.Kind].Add(-r.size)
-		s.queued[i].Add(-1)
+		j.queued.Add(-1)
 	}
-	s.settled[i] = records[len(records)-1].Seq
-	if s.queued[i].Load() == 0 {
-		s.oldest[i].Store(0)
-		signal(s.changes[i])
+	j.settled = records[len(records)-1].Seq
+	if j.queued.Load() == 0 {
+		j.oldest.Store(0)
+		signal(j.changed)
 	}
 	signal(s.wake)
 	return nil
@@ -89,7 +87,8 @@ func (s *Spool) move(moved []*waiting) (err error) {
 		s.mu.Unlock()
 		return ErrClosed
 	}
-	s.pending[setAside] = append(s.pending[setAside], moved...)
+	aside := s.journals[setAside]
+	aside.pending = append(aside.pending, moved...)
 	s.mu.Unlock()
 	signal(s.wake)
 	written := 0
@@ -112,24 +111,26 @@ func (s *Spool) remove() {
 		return
 	}
 	s.mu.Lock()
-	isSame := s.settled == s.mark.delivered
-	s.mark.delivered = s.settled
-	s.mu.Unlock()
-	for i := range s.journals {
-		s.removeSettled(i)
+	isNew := false
+	for _, j := range s.journals {
+		isNew = isNew || j.settled != j.delivered
+		j.delivered = j.settled
 	}
-	if !isSame {
+	s.mu.Unlock()
+	for _, j := range s.journals {
+		s.removeSettled(j)
+	}
+	if isNew {
 		s.writeMark(false)
 	}
 }
 
 // removeSettled removes a journal's first segments of which all is settled. One that comes back
 // after a loss of power is delivered again.
-func (s *Spool) removeSettled(i int) {
-	j := s.journals[i]
+func (s *Spool) removeSettled(j *journal) {
 	all := j.all()
 	n := 0
-	for n < len(all) && all[n].last <= s.mark.delivered[i] && (all[n] != j.active || all[n].end.Load() >= retireAt) {
+	for n < len(all) && all[n].last <= j.delivered && (all[n] != j.active || all[n].end.Load() >= retireAt) {
 		n++
 	}
 	j.replace(slices.Clone(all[n:]))

@@ -61,20 +61,16 @@ type Spool struct {
 	journals [journals]*journal
 
 	mu             sync.Mutex
-	ids            ids                  // of the records on disk; during a recovery, of those found or appended
-	unwritten      map[id]*waiting      // the records that aren't on disk yet
-	pending        [journals][]*waiting // those of them that aren't being written yet, in order
+	ids            ids             // of the records on disk; during a recovery, of those found or appended
+	unwritten      map[id]*waiting // the records that aren't on disk yet
 	unwrittenBytes [publish.Kinds]int64
-	settled        [journals]uint64    // records up to this number are to be removed
 	dropped        map[uint64]struct{} // records on disk that another one has taken the place of
 	closed         bool
 	wake           chan struct{} // there is work for the committer; holds at most one
-	changes        [journals]chan struct{}
 	done           chan struct{}
 
 	// Used by the committer alone.
 	next            uint64 // the next sequence number; none is used twice
-	mark            mark
 	recovery        sync.WaitGroup
 	recovered       chan *recovery
 	loaded          bool // the journals are open
@@ -84,8 +80,6 @@ type Spool struct {
 	recovering             atomic.Bool
 	mustRecover            atomic.Bool  // damage was found: the recovery must run again
 	bytesRead, bytesToRead atomic.Int64 // of the recovery
-	queued                 [journals]atomic.Int64
-	oldest                 [journals]atomic.Int64 // arrival of the first record, Unix nanoseconds; 0: none
 	bytes                  [publish.Kinds]atomic.Int64
 	free                   atomic.Int64  // bytes free on the disk
 	last                   atomic.Uint64 // the highest sequence number on disk
@@ -131,7 +125,6 @@ func Open(c Config) (*Spool, error) {
 	}
 	for i := range s.journals {
 		s.journals[i] = newJournal(journalName(i))
-		s.changes[i] = make(chan struct{}, 1)
 	}
 	err := s.load()
 	switch {
@@ -188,7 +181,7 @@ func (s *Spool) Append(ctx context.Context, m publish.Message, attempted time.Ti
 	default:
 	}
 	w.waiters--
-	pending := &s.pending[w.journal]
+	pending := &w.journal.pending
 	if i := slices.Index(*pending, w); i >= 0 && w.waiters == 0 {
 		*pending = slices.Delete(*pending, i, i+1)
 		s.forget(w)
@@ -198,7 +191,7 @@ func (s *Spool) Append(ctx context.Context, m publish.Message, attempted time.Ti
 
 // enqueue returns the record to wait for; nil if it is on disk already or is refused.
 func (s *Spool) enqueue(r Record) (*waiting, error) {
-	w := newWaiting(r)
+	w := newWaiting(r, s.journals[r.Kind])
 	w.waiters = 1
 	if len(w.payload) > largest { // it couldn't be read again
 		return nil, fmt.Errorf("%w: %d bytes", publish.ErrTooLarge, len(w.payload))
@@ -220,7 +213,7 @@ func (s *Spool) enqueue(r Record) (*waiting, error) {
 	}
 	s.unwritten[w.id] = w
 	s.unwrittenBytes[r.Kind] += w.size()
-	s.pending[w.journal] = append(s.pending[w.journal], w)
+	w.journal.pending = append(w.journal.pending, w)
 	signal(s.wake)
 	return w, nil
 }
@@ -276,14 +269,14 @@ func (s *Spool) Holds(kind publish.Kind, messageID string) bool {
 
 // Len returns how many records of the kind wait, without those set aside. During a recovery it
 // isn't zero if there may be any.
-func (s *Spool) Len(kind publish.Kind) int64 { return s.queued[kind].Load() }
+func (s *Spool) Len(kind publish.Kind) int64 { return s.journals[kind].queued.Load() }
 
 // Last returns the highest number of any record that is or was on disk.
 func (s *Spool) Last() uint64 { return s.last.Load() }
 
 // Changes receives a value after records of the kind were appended, or the last of them was
 // settled.
-func (s *Spool) Changes(kind publish.Kind) <-chan struct{} { return s.changes[kind] }
+func (s *Spool) Changes(kind publish.Kind) <-chan struct{} { return s.journals[kind].changed }
 
 // Close writes the waiting records and closes the files. It gives up when the context ends.
 func (s *Spool) Close(ctx context.Context) error {
