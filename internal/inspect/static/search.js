@@ -77,7 +77,7 @@ export class StreamSearch {
       }
       this.#onFound(part.events)
       found += part.events.length
-      bytes += part.events.reduce((sum, { size: of }) => sum + of, 0)
+      for (const event of part.events) bytes += event.size
       read += part.read
       if (part.before <= part.first) this.#end('whole')
       else if (found >= maxFound || bytes >= maxBytes || read >= maxRead || Date.now() - began > maxTime) this.#end('stopped')
