@@ -3,7 +3,6 @@
 package natsd
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -53,11 +52,8 @@ func Start(c Config) (s *Server, err error) {
 	}
 	// Without the lock two servers would share a store and damage it.
 	lock, err := fileio.LockDir(c.Dir, "nats-server.lock")
-	if errors.Is(err, fileio.ErrInUse) {
-		return nil, fmt.Errorf("%w: set DATA_DIR to another directory", err)
-	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: set DATA_DIR to a directory of its own that can be written", err)
 	}
 	started, err := start(c)
 	if err != nil {

@@ -126,7 +126,7 @@ func (s Server) credentials() ([]nats.Option, error) {
 	if s.Nkey != "" {
 		nkey, err := nats.NkeyOptionFromSeed(s.Nkey)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("NATS_NKEY: %w", err)
 		}
 		options = append(options, nkey)
 	}
