@@ -3,6 +3,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -226,7 +227,8 @@ func (a *App) readiness() (r telemetry.Readiness) {
 	}
 	direct := a.publisher.Ready(publish.Event)
 	if state := a.relay.Breaker(); direct == nil && state != "closed" {
-		direct = fmt.Errorf("NATS is connected but doesn't acknowledge in time: the breaker is %s", state)
+		cause := cmp.Or(a.relay.Blocked(publish.Event), publish.TimedOut)
+		direct = fmt.Errorf("NATS is connected but takes no events (%s): the breaker is %s", cause, state)
 	}
 	room := a.spool.Room(int64(a.config.LargestRecord()))
 	if direct != nil && room != nil {

@@ -55,6 +55,19 @@ func TestProbes(t *testing.T) {
 	}
 }
 
+// While NATS is there and takes nothing, the reason isn't only that the breaker is open.
+func TestReadyzHasCause(t *testing.T) {
+	b := start(t, "STREAM_MAX_BYTES=1")
+	body := flockBody("a", "")
+	if a := b.post("flock", body, flockHeader(t, body)); a.result != "spooled" {
+		t.Fatalf("answered %s", a.body)
+	}
+	b.await("the cause is a note", func() bool {
+		status, text := b.admin("/readyz")
+		return status == 200 && strings.Contains(text, "NATS is connected but takes no events (stream_full): the breaker is")
+	})
+}
+
 func TestMetrics(t *testing.T) {
 	b := start(t)
 	body := flockBody("a", "")
