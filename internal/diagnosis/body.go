@@ -71,16 +71,13 @@ func members(text stringify.Text) verify.Object {
 	return list
 }
 
-// maxMembers is the largest number of members of which each in turn is left out.
-const maxMembers = 32
-
 // bodies returns the body as captured, and as it may have been sent.
 func (b body) bodies() iter.Seq[body] {
 	return func(yield func(body) bool) {
 		if !yield(b) {
 			return
 		}
-		for raw, c := range others(repairs, string(b.raw)) {
+		for raw, c := range others(slices.Concat(repairs, b.withoutMember()), string(b.raw)) {
 			text, err := stringify.Parse([]byte(raw))
 			if errors.Is(err, stringify.ErrSyntax) { // once more is enough: a log's escapes around another's
 				raw = unquote(raw)
@@ -91,18 +88,21 @@ func (b body) bodies() iter.Seq[body] {
 				return
 			}
 		}
-		list := members(b.text)
-		if len(list) > maxMembers {
-			return
-		}
-		for i, m := range list {
-			rest := slices.Delete(slices.Clone(list), i, i+1).Text()
-			if !yield(body{rest, rest, nil, []Cause{proven(
-				"added_member", "the signature is right for the body without its member "+m.Name,
-				"something on the way adds the member: have it pass on the bytes",
-			)}}) {
-				return
-			}
-		}
 	}
+}
+
+// maxMembers is the largest number of members of which each in turn is left out.
+const maxMembers = 32
+
+// withoutMember undoes the addition of each member.
+func (b body) withoutMember() (all []reading) {
+	list := members(b.text)
+	if len(list) > maxMembers {
+		return nil
+	}
+	for i, m := range list {
+		without := func(string) string { return string(slices.Delete(slices.Clone(list), i, i+1).Text()) }
+		all = append(all, reading{"added_member", "without its member " + m.Name, "something on the way adds the member: have it pass on the bytes", one(without)})
+	}
+	return all
 }

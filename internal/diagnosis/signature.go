@@ -35,7 +35,7 @@ func (d *diagnoser) examineSignatures() {
 				"something on the way adds another: have it pass the vendor's header on, once",
 			))
 		}
-		d.read("", value, causes...)
+		d.addSignatures("", value, causes...)
 	}
 	member := ""
 	if m := d.body.text.Member(p.Member); p.Member != "" && m.IsString() {
@@ -43,7 +43,7 @@ func (d *diagnoser) examineSignatures() {
 	}
 	if member != "" {
 		d.step("signature", "the body's member %s: %s", p.Member, describeSignature(member))
-		d.read("", member)
+		d.addSignatures("", member)
 	}
 	for _, f := range d.Delivery.like("signature", "hmac") {
 		if strings.EqualFold(f.Name, p.Header) {
@@ -51,7 +51,7 @@ func (d *diagnoser) examineSignatures() {
 		}
 		name := f.Name
 		d.step("signature", "%s: %s. The bridge doesn't look there", name, describeSignature(f.Value))
-		d.read(f.Name, f.Value, proven(
+		d.addSignatures(f.Name, f.Value, proven(
 			"signature_elsewhere", "the signature is in the header "+name+", and the bridge looks for "+p.Header,
 			"if a proxy has renamed it, have it pass it on as it came; nginx takes no header with an underscore unless told",
 		))
@@ -117,8 +117,8 @@ func unescaped(value string) string {
 	return plain
 }
 
-// read adds the MACs as which the text of a header or a member can be read.
-func (d *diagnoser) read(header, value string, given ...Cause) {
+// addSignatures adds every MAC that the text of a header or a member may be.
+func (d *diagnoser) addSignatures(header, value string, given ...Cause) {
 	p := d.at.Provider
 	add := func(text string, causes ...Cause) {
 		mac, encoding := decode(text)
