@@ -49,10 +49,9 @@ func (d *diagnoser) examineSignatures() {
 		if strings.EqualFold(f.Name, p.Header) {
 			continue
 		}
-		name := f.Name
-		d.step("signature", "%s: %s. The bridge doesn't look there", name, describeSignature(f.Value))
+		d.step("signature", "%s: %s. The bridge doesn't look there", f.Name, describeSignature(f.Value))
 		d.addSignatures(f.Name, f.Value, proven(
-			"signature_elsewhere", "the signature is in the header "+name+", and the bridge looks for "+p.Header,
+			"signature_elsewhere", "the signature is in the header "+f.Name+", and the bridge looks for "+p.Header,
 			"if a proxy has renamed it, have it pass it on as it came; nginx takes no header with an underscore unless told",
 		))
 	}
