@@ -19,8 +19,6 @@ type consumer struct {
 	atLeader bool                    // it reads from the stream's leader, which has all messages
 }
 
-func reading(err error) error { return fmt.Errorf("reading: %w", err) }
-
 // locate asks the stream's leader for its state, and decides where to continue reading.
 func (r *Reader) locate(ctx context.Context) (jetstream.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)

@@ -88,6 +88,7 @@ var (
 	errBehind  = errors.New("the copy of the stream that was read lacks messages which the leader has")
 	errBroken  = errors.New("the connection broke")
 	errOther   = errors.New("the stream or the consumer was created again meanwhile")
+	errMissing = errors.New("messages were lost on the way")
 	errSilent  = errors.New("no message came though there are some")
 	errInUse   = errors.New("all consumer names that may be used are in use")
 )
@@ -232,7 +233,7 @@ func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc) erro
 func (r *Reader) read(ctx context.Context, consumer *consumer) error {
 	messages, err := consumer.Messages(jetstream.PullHeartbeat(heartbeat))
 	if err != nil {
-		return reading(err)
+		return err
 	}
 	defer messages.Stop()
 	defer context.AfterFunc(ctx, messages.Stop)()
@@ -240,15 +241,15 @@ func (r *Reader) read(ctx context.Context, consumer *consumer) error {
 	if r.Section.Stop {
 		wait = silence
 	}
-	for last := uint64(0); ; last++ {
+	for next := uint64(1); ; next++ {
 		m, err := messages.Next(jetstream.NextMaxWait(wait))
 		switch {
 		case errors.Is(err, nats.ErrTimeout):
 			return errSilent
 		case err != nil:
-			return reading(err)
+			return err
 		}
-		if err := r.take(m, last+1); err != nil {
+		if err := r.take(m, next); err != nil {
 			return err
 		}
 	}
@@ -258,10 +259,10 @@ func (r *Reader) read(ctx context.Context, consumer *consumer) error {
 func (r *Reader) take(m jetstream.Msg, next uint64) error {
 	meta, err := m.Metadata()
 	if err != nil {
-		return reading(err)
+		return err
 	}
-	if meta.Sequence.Consumer != next { // messages were lost
-		return reading(errors.New("a message is missing"))
+	if meta.Sequence.Consumer != next {
+		return errMissing
 	}
 	sequence := meta.Sequence.Stream
 	if sequence < r.next { // from another reader's consumer of our name
