@@ -33,11 +33,9 @@ func completeFiles(c *cobra.Command, flags ...string) {
 
 // completeEndpoint completes the endpoints with a secret in the environment, or without any the
 // providers: the command's error then names the missing variable.
-func (p program) completeEndpoint(*cobra.Command, []string, string) (names []string, _ cobra.ShellCompDirective) {
+func (p program) completeEndpoint(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	cfg, _ := p.load()
-	for _, e := range cfg.Endpoints {
-		names = append(names, e.Name)
-	}
+	names := endpointsOf(cfg)
 	if len(names) == 0 {
 		names = providers.Names()
 	}

@@ -180,16 +180,14 @@ func (s *quarantineStore) show(ctx context.Context, id string, request func(quar
 	if len(chosen) > 1 {
 		s.say("%d deliveries of this event are in quarantine; this is the last", len(chosen))
 	}
-	facts(s.err, [][2]string{
-		{"id", d.ID},
-		{"stream", s.Stream.CachedInfo().Config.Name},
-		{"sequence", fmt.Sprint(k.Sequence)},
-		{"endpoint", d.Endpoint},
-		{"provider", d.Provider},
-		{"reason", d.Reason},
-		{"received", d.Received.Format(time.RFC3339Nano)},
-		{"bytes", fmt.Sprint(len(d.Body))},
-	})
+	fact(s.err, "id", d.ID)
+	fact(s.err, "stream", s.Stream.CachedInfo().Config.Name)
+	fact(s.err, "sequence", k.Sequence)
+	fact(s.err, "endpoint", d.Endpoint)
+	fact(s.err, "provider", d.Provider)
+	fact(s.err, "reason", d.Reason)
+	fact(s.err, "received", d.Received.Format(time.RFC3339Nano))
+	fact(s.err, "bytes", len(d.Body))
 	_, _ = s.out.Write(request(d))
 	return nil
 }

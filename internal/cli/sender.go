@@ -87,11 +87,19 @@ func (s *sender) send(ctx context.Context) (answer, error) {
 
 // endpointNamed returns the endpoint, which must have a secret.
 func endpointNamed(cfg *config.Config, name string) (config.Endpoint, error) {
-	i := slices.IndexFunc(cfg.Endpoints, func(e config.Endpoint) bool { return e.Name == name })
+	i := slices.Index(endpointsOf(cfg), name)
 	if i < 0 || len(cfg.Endpoints[i].Secrets) == 0 || cfg.Endpoints[i].Vendor == nil {
 		return config.Endpoint{}, unknownEndpoint(cfg, name)
 	}
 	return cfg.Endpoints[i], nil
+}
+
+// endpointsOf returns the names of the endpoints.
+func endpointsOf(cfg *config.Config) (names []string) {
+	for _, e := range cfg.Endpoints {
+		names = append(names, e.Name)
+	}
+	return names
 }
 
 // unknownEndpoint returns the error for an endpoint without a secret.
@@ -99,9 +107,9 @@ func unknownEndpoint(cfg *config.Config, name string) error {
 	if p := providers.Of(name); p != nil {
 		return usagef("no secret is known for %s: set %s as for `bridge serve`", name, p.Variable("SECRETS"))
 	}
-	known, only := "", ", only "
-	for _, e := range cfg.Endpoints {
-		known, only = known+only+e.Name, ", "
+	known := ""
+	if len(cfg.Endpoints) > 0 {
+		known = ", only " + inWords(endpointsOf(cfg), "and")
 	}
 	return usagef("no endpoint %q is known%s: set ENDPOINTS_<i>_NAME, _PROVIDER and _SECRETS as for `bridge serve`", name, known)
 }

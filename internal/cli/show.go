@@ -55,13 +55,11 @@ func (s *session) show(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("reading message %d of stream %s: %w", sequences[0], name, err)
 	}
-	facts(s.err, [][2]string{
-		{"id", m.Header.Get(nats.MsgIdHdr)},
-		{"stream", name},
-		{"sequence", fmt.Sprint(m.Sequence)},
-		{"subject", m.Subject},
-		{"stored", m.Time.UTC().Format(time.RFC3339Nano)},
-	})
+	fact(s.err, "id", m.Header.Get(nats.MsgIdHdr))
+	fact(s.err, "stream", name)
+	fact(s.err, "sequence", m.Sequence)
+	fact(s.err, "subject", m.Subject)
+	fact(s.err, "stored", m.Time.UTC().Format(time.RFC3339Nano))
 	if _, err := event.Parse(m.Data); err != nil {
 		s.say("it is not one of the bridge's events: %v", err)
 	}
@@ -110,11 +108,9 @@ func (s *session) showQuarantined(ctx context.Context, id string) error {
 	return nil
 }
 
-// facts prints names and values, one a line.
-func facts(w io.Writer, all [][2]string) {
-	for _, fact := range all {
-		_, _ = fmt.Fprintln(w, printable(fmt.Sprintf("%-10s %s", fact[0], fact[1])))
-	}
+// fact prints a name and its value, in one line.
+func fact(w io.Writer, name string, value any) {
+	_, _ = fmt.Fprintln(w, printable(fmt.Sprintf("%-10s %v", name, value)))
 }
 
 // indented returns the JSON indented, its values as they are stored.

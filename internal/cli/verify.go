@@ -103,7 +103,7 @@ func (v *verifying) arguments(cfg *config.Config, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	known := slices.ContainsFunc(cfg.Endpoints, func(e config.Endpoint) bool { return e.Name == args[0] })
+	known := slices.Contains(endpointsOf(cfg), args[0])
 	_, missing := os.Stat(args[0])
 	switch {
 	case known:
@@ -173,17 +173,16 @@ func (v *verifying) diagnose(cfg *config.Config, d diagnosis.Delivery, now time.
 	if c.Received, err = receivedAt(v.at, d, now); err != nil {
 		return diagnosis.Report{}, err
 	}
-	var names []string
 	for _, e := range cfg.Endpoints {
 		from := e.Variable("SECRETS")
 		if e.SecretsFile != "" {
 			from = e.Variable("SECRETS_FILE")
 		}
 		c.Endpoints = append(c.Endpoints, diagnosis.Endpoint{Endpoint: app.Endpoint(e), Prefix: e.Variable(""), SecretsFrom: from})
-		names = append(names, e.Name)
 	}
 	report, err := diagnosis.Diagnose(c)
 	if err != nil {
+		names := endpointsOf(cfg)
 		return report, usagef("%w: name one of %s, as in `bridge verify %s`", err, strings.Join(names, ", "), names[0])
 	}
 	return report, nil
@@ -212,9 +211,8 @@ func receivedAt(at string, d diagnosis.Delivery, now time.Time) (time.Time, erro
 // printReport prints a diagnosis for people: the steps, a line each, then the causes and what to
 // do.
 func printReport(w io.Writer, r diagnosis.Report) {
-	line := func(name, says string) { _, _ = fmt.Fprintln(w, printable(fmt.Sprintf("%-10s %s", name, says))) }
 	for _, s := range r.Steps {
-		line(s.Name, s.Says)
+		fact(w, s.Name, s.Says)
 	}
 	for _, c := range r.Causes {
 		name := "why"
@@ -222,7 +220,7 @@ func printReport(w io.Writer, r diagnosis.Report) {
 			name = "perhaps"
 		}
 		_, _ = fmt.Fprintln(w)
-		line(name, c.Says)
-		line("do", c.Do)
+		fact(w, name, c.Says)
+		fact(w, "do", c.Do)
 	}
 }
