@@ -18,7 +18,6 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/fileio"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/natsd"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -156,52 +155,6 @@ func (a *App) close(ctx context.Context) (err error) {
 	return err
 }
 
-// startNATS starts the embedded server, without NATS_URL. It returns where NATS is.
-func (a *App) startNATS(ctx context.Context) (url string, err error) {
-	c := a.config
-	if !c.IsEmbedded() {
-		return c.NATSURL, nil
-	}
-	err = whileInUse(ctx, a.log, func() (err error) {
-		a.nats, err = natsd.Start(natsd.Config{
-			Addr: c.EmbeddedNATSAddr, Dir: c.DataDir,
-			User: c.NATSUser, Password: c.NATSPassword, Token: c.NATSToken, Log: a.log,
-		})
-		return err
-	})
-	if err != nil {
-		return "", err
-	}
-	a.onClose(a.stopNATS)
-	return a.nats.URL(), nil
-}
-
-func (a *App) openSpool(ctx context.Context) error {
-	c := a.config
-	err := whileInUse(ctx, a.log, func() (err error) {
-		a.spool, err = spool.Open(spool.Config{Dir: SpoolDir(c), MaxBytes: int64(c.SpoolMaxBytes), MaxOf: spoolShares(c), Log: a.log})
-		return err
-	})
-	if err != nil {
-		return explainSpool(err)
-	}
-	a.onClose(a.closeSpool)
-	return nil
-}
-
-// explainSpool adds to an error what to do about a spool that can't be opened.
-func explainSpool(err error) error {
-	switch {
-	case errors.Is(err, fileio.ErrInUse):
-		return fmt.Errorf("%w: each instance needs a DATA_DIR of its own", err)
-	case errors.Is(err, spool.ErrOld):
-		return err
-	case errors.Is(err, spool.ErrNewer):
-		return fmt.Errorf("%w: nothing was changed; run that version or a newer one until the spool is empty, or set DATA_DIR to another directory", err)
-	}
-	return fmt.Errorf("%w: set DATA_DIR to a directory that can be written", err)
-}
-
 // PublicAddr returns the address of the public listener.
 func (a *App) PublicAddr() string { return a.publicListener.Addr().String() }
 
@@ -284,68 +237,4 @@ func (a *App) Run(ctx context.Context) error {
 		broken = fmt.Errorf("serving: %w", err)
 	}
 	return errors.Join(broken, a.stop())
-}
-
-// minClosing is the time for closing after waiting for senders has used up SHUTDOWN_TIMEOUT.
-const minClosing = time.Second
-
-// stopNATS stops the embedded server and waits for it until the context ends. Giving up is safe,
-// because its store is always on disk.
-func (a *App) stopNATS(ctx context.Context) error {
-	stopped := make(chan struct{})
-	go func() {
-		a.nats.Stop()
-		close(stopped)
-	}()
-	select {
-	case <-stopped:
-		return nil
-	case <-ctx.Done():
-		return errors.New("the embedded nats-server is still closing its store")
-	}
-}
-
-// drain delivers the spool until it is empty or SPOOL_DRAIN_TIMEOUT has passed.
-func (a *App) drain() {
-	if n := a.spool.Len(publish.Event); n > 0 && a.config.SpoolDrainTimeout > 0 {
-		a.log.Info("waiting for the spool to be delivered", zap.Int64("events", n), zap.Duration("timeout", a.config.SpoolDrainTimeout))
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), a.config.SpoolDrainTimeout)
-	defer cancel()
-	a.relay.Drain(ctx)
-}
-
-// closeSpool closes the spool and logs what is left in it.
-func (a *App) closeSpool(ctx context.Context) error {
-	err := a.spool.Close(ctx)
-	if s := a.spool.Stats(); s.SetAside+s.Queued[publish.Event]+s.Queued[publish.Quarantined]+s.Queued[publish.Refused] > 0 {
-		a.log.Warn("events are left in the spool: a bridge with this DATA_DIR delivers them, or `bridge spool drain`",
-			zap.String("directory", SpoolDir(a.config)), zap.Int64("events", s.Queued[publish.Event]), zap.Int64("quarantined", s.Queued[publish.Quarantined]), zap.Int64("refused", s.Queued[publish.Refused]),
-			zap.Int64("set_aside", s.SetAside), zap.Int64("bytes", s.Bytes))
-	}
-	return err
-}
-
-// stop stops everything in reverse order: no event that was answered 200 depends on anything that
-// has been stopped.
-func (a *App) stop() error {
-	a.log.Info("shutting down", zap.Duration("delay", a.config.ShutdownDelay), zap.Duration("timeout", a.config.ShutdownTimeout))
-	a.stopping.Store(true)
-	a.handler.Stop()
-	time.Sleep(a.config.ShutdownDelay) // load balancers still send; a second signal ends the process
-
-	ctx, cancel := context.WithTimeout(context.Background(), a.config.ShutdownTimeout)
-	defer cancel()
-	err := a.stopPublic(ctx)
-	deadline, _ := ctx.Deadline()
-	left := max(time.Until(deadline), a.closing)
-	a.drain() // has its own time
-	ctx, cancel = context.WithTimeout(context.Background(), left)
-	defer cancel()
-	err = errors.Join(err, a.close(ctx))
-	if err != nil {
-		return fmt.Errorf("shutting down: %w", err)
-	}
-	a.log.Info("stopped")
-	return nil
 }

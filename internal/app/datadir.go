@@ -1,0 +1,111 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
+	"github.com/ade15e70/webhook-bridge/internal/natsd"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
+)
+
+// startNATS starts the embedded server, without NATS_URL. It returns where NATS is.
+func (a *App) startNATS(ctx context.Context) (url string, err error) {
+	c := a.config
+	if !c.IsEmbedded() {
+		return c.NATSURL, nil
+	}
+	err = whileInUse(ctx, a.log, func() (err error) {
+		a.nats, err = natsd.Start(natsd.Config{
+			Addr: c.EmbeddedNATSAddr, Dir: c.DataDir,
+			User: c.NATSUser, Password: c.NATSPassword, Token: c.NATSToken, Log: a.log,
+		})
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	a.onClose(a.stopNATS)
+	return a.nats.URL(), nil
+}
+
+// stopNATS stops the embedded server and waits for it until the context ends. Giving up is safe,
+// because its store is always on disk.
+func (a *App) stopNATS(ctx context.Context) error {
+	stopped := make(chan struct{})
+	go func() {
+		a.nats.Stop()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+		return nil
+	case <-ctx.Done():
+		return errors.New("the embedded nats-server is still closing its store")
+	}
+}
+
+func (a *App) openSpool(ctx context.Context) error {
+	c := a.config
+	err := whileInUse(ctx, a.log, func() (err error) {
+		a.spool, err = spool.Open(spool.Config{Dir: SpoolDir(c), MaxBytes: int64(c.SpoolMaxBytes), MaxOf: spoolShares(c), Log: a.log})
+		return err
+	})
+	if err != nil {
+		return explainSpool(err)
+	}
+	a.onClose(a.closeSpool)
+	return nil
+}
+
+// explainSpool adds to an error what to do about a spool that can't be opened.
+func explainSpool(err error) error {
+	switch {
+	case errors.Is(err, fileio.ErrInUse):
+		return fmt.Errorf("%w: each instance needs a DATA_DIR of its own", err)
+	case errors.Is(err, spool.ErrOld):
+		return err
+	case errors.Is(err, spool.ErrNewer):
+		return fmt.Errorf("%w: nothing was changed; run that version or a newer one until the spool is empty, or set DATA_DIR to another directory", err)
+	}
+	return fmt.Errorf("%w: set DATA_DIR to a directory that can be written", err)
+}
+
+// closeSpool closes the spool and logs what is left in it.
+func (a *App) closeSpool(ctx context.Context) error {
+	err := a.spool.Close(ctx)
+	if s := a.spool.Stats(); s.SetAside+s.Queued[publish.Event]+s.Queued[publish.Quarantined]+s.Queued[publish.Refused] > 0 {
+		a.log.Warn("events are left in the spool: a bridge with this DATA_DIR delivers them, or `bridge spool drain`",
+			zap.String("directory", SpoolDir(a.config)), zap.Int64("events", s.Queued[publish.Event]), zap.Int64("quarantined", s.Queued[publish.Quarantined]), zap.Int64("refused", s.Queued[publish.Refused]),
+			zap.Int64("set_aside", s.SetAside), zap.Int64("bytes", s.Bytes))
+	}
+	return err
+}
+
+// inUseFor is how long a bridge waits for another process to leave its directory. When a pod is
+// deleted by force, its successor may start before it has ended.
+const inUseFor = 30 * time.Second
+
+// whileInUse calls open until it returns something other than fileio.ErrInUse.
+func whileInUse(ctx context.Context, log *zap.Logger, open func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, inUseFor)
+	defer cancel()
+	for logged := false; ; logged = true {
+		err := open()
+		if !errors.Is(err, fileio.ErrInUse) || ctx.Err() != nil {
+			return err
+		}
+		if !logged {
+			log.Warn("another process uses the data directory: waiting for it to end", zap.Duration("at_most", inUseFor), zap.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,88 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+)
+
+// minClosing is the time for closing after waiting for senders has used up SHUTDOWN_TIMEOUT.
+const minClosing = time.Second
+
+// stop stops everything in reverse order: no event that was answered 200 depends on anything that
+// has been stopped.
+func (a *App) stop() error {
+	a.log.Info("shutting down", zap.Duration("delay", a.config.ShutdownDelay), zap.Duration("timeout", a.config.ShutdownTimeout))
+	a.stopping.Store(true)
+	a.handler.Stop()
+	time.Sleep(a.config.ShutdownDelay) // load balancers still send; a second signal ends the process
+
+	ctx, cancel := context.WithTimeout(context.Background(), a.config.ShutdownTimeout)
+	defer cancel()
+	err := a.stopPublic(ctx)
+	deadline, _ := ctx.Deadline()
+	left := max(time.Until(deadline), a.closing)
+	a.drain() // has its own time
+	ctx, cancel = context.WithTimeout(context.Background(), left)
+	defer cancel()
+	err = errors.Join(err, a.close(ctx))
+	if err != nil {
+		return fmt.Errorf("shutting down: %w", err)
+	}
+	a.log.Info("stopped")
+	return nil
+}
+
+// drain delivers the spool until it is empty or SPOOL_DRAIN_TIMEOUT has passed.
+func (a *App) drain() {
+	if n := a.spool.Len(publish.Event); n > 0 && a.config.SpoolDrainTimeout > 0 {
+		a.log.Info("waiting for the spool to be delivered", zap.Int64("events", n), zap.Duration("timeout", a.config.SpoolDrainTimeout))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), a.config.SpoolDrainTimeout)
+	defer cancel()
+	a.relay.Drain(ctx)
+}
+
+// lastAnswer is how long an open connection may wait for one more answer, which asks its sender to
+// connect anew.
+const lastAnswer = time.Second
+
+// stopPublic closes the public listener first. http.Server.Shutdown alone would close idle
+// connections at once, and a delivery just being sent on one is lost if its sender never retries.
+// So they get a moment to take one more answer, with Connection: close. That may use up the
+// context; Shutdown gets at least a.closing.
+func (a *App) stopPublic(ctx context.Context) error {
+	_ = a.publicListener.Close()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	over := time.After(lastAnswer)
+wait:
+	for {
+		if open, _ := a.handler.Conns.Connections(); open == 0 {
+			break
+		}
+		select {
+		case <-over:
+			break wait
+		case <-ctx.Done():
+			break wait
+		case <-tick.C:
+		}
+	}
+	// Shutdown would wait 5 s for connections that have sent nothing. Load balancers open some in
+	// advance.
+	a.handler.Conns.CloseSilent()
+	deadline, _ := ctx.Deadline()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(time.Until(deadline), a.closing))
+	defer cancel()
+	if err := a.public.Shutdown(ctx); err != nil && !errors.Is(err, net.ErrClosed) { // it closes the listener again
+		return err
+	}
+	return nil
+}
