@@ -19,7 +19,6 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
-	"github.com/ade15e70/webhook-bridge/internal/natsd"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
@@ -31,7 +30,7 @@ type App struct {
 	config         *config.Config
 	log            *zap.Logger
 	version        string
-	nats           *natsd.Server // nil with NATS_URL
+	natsURL        string
 	publisher      *publish.Publisher
 	spool          *spool.Spool
 	relay          *relay.Relay
@@ -76,15 +75,14 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	if err := a.listenAdmin(ctx, admin); err != nil {
 		return nil, err
 	}
-	url, err := a.startNATS(ctx)
-	if err != nil {
+	if err := a.startNATS(ctx); err != nil {
 		return nil, err
 	}
 	if err := a.openSpool(ctx); err != nil {
 		return nil, err
 	}
 	events, kept := streams(c)
-	pc := publish.Config{Server: NATSServer(c, url, version), Stream: events, Timeout: c.PublishTimeout, Windows: c.DataDir, Log: log}
+	pc := publish.Config{Server: NATSServer(c, a.natsURL, version), Stream: events, Timeout: c.PublishTimeout, Windows: c.DataDir, Log: log}
 	// Deliveries that were quarantined before QUARANTINE=false are still published.
 	kinds := []publish.Kind{publish.Event}
 	if c.Quarantine || a.spool.Len(publish.Quarantined) > 0 || a.spool.Len(publish.Refused) > 0 || a.spool.Stats().SetAside > 0 {
@@ -161,13 +159,8 @@ func (a *App) PublicAddr() string { return a.publicListener.Addr().String() }
 // AdminAddr returns the address of the admin listener.
 func (a *App) AdminAddr() string { return a.adminListener.Addr().String() }
 
-// NATSURL returns the URL of the embedded server; "" with NATS_URL.
-func (a *App) NATSURL() string {
-	if a.nats == nil {
-		return ""
-	}
-	return a.nats.URL()
-}
+// NATSURL returns the URLs of the NATS servers, or of the embedded one.
+func (a *App) NATSURL() string { return a.natsURL }
 
 // readiness returns the reasons why an event can't be made durable now, neither by NATS nor by the
 // spool, in which one of MAX_BODY_BYTES must still fit. Lesser problems are notes.
@@ -222,7 +215,7 @@ func (a *App) Run(ctx context.Context) error {
 	failed := make(chan error, 2)
 	go func() { failed <- a.admin.Serve(a.adminListener) }()
 	bound := settle
-	if a.nats != nil {
+	if a.config.IsEmbedded() {
 		bound = settleEmbedded
 	}
 	a.publisher.Settle(ctx, bound)

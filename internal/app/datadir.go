@@ -14,40 +14,25 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
-// startNATS starts the embedded server, without NATS_URL. It returns where NATS is.
-func (a *App) startNATS(ctx context.Context) (url string, err error) {
+// startNATS starts the embedded server, unless NATS_URL has others.
+func (a *App) startNATS(ctx context.Context) error {
 	c := a.config
 	if !c.IsEmbedded() {
-		return c.NATSURL, nil
+		a.natsURL = c.NATSURL
+		return nil
 	}
-	err = whileInUse(ctx, a.log, func() (err error) {
-		a.nats, err = natsd.Start(natsd.Config{
+	return whileInUse(ctx, a.log, func() error {
+		server, err := natsd.Start(natsd.Config{
 			Addr: c.EmbeddedNATSAddr, Dir: c.DataDir,
 			User: c.NATSUser, Password: c.NATSPassword, Token: c.NATSToken, Log: a.log,
 		})
-		return err
-	})
-	if err != nil {
-		return "", err
-	}
-	a.onClose(a.stopNATS)
-	return a.nats.URL(), nil
-}
-
-// stopNATS stops the embedded server and waits for it until the context ends. Giving up is safe,
-// because its store is always on disk.
-func (a *App) stopNATS(ctx context.Context) error {
-	stopped := make(chan struct{})
-	go func() {
-		a.nats.Stop()
-		close(stopped)
-	}()
-	select {
-	case <-stopped:
+		if err != nil {
+			return err
+		}
+		a.natsURL = server.URL()
+		a.onClose(server.Stop)
 		return nil
-	case <-ctx.Done():
-		return errors.New("the embedded nats-server is still closing its store")
-	}
+	})
 }
 
 func (a *App) openSpool(ctx context.Context) error {

@@ -51,7 +51,7 @@ func newRoad(t *testing.T) *road {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(server.Stop)
+	t.Cleanup(func() { _ = server.Stop(context.Background()) })
 	r := &road{t: t, config: c, js: natsdtest.Connect(t, server.URL())}
 	if r.heard, err = r.js.Conn().SubscribeSync(c.SubjectPrefix + ".>"); err != nil {
 		t.Fatal(err)

@@ -3,6 +3,8 @@
 package natsd
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -118,9 +120,20 @@ func start(c Config) (*server.Server, error) {
 // URL returns the URL for clients.
 func (s *Server) URL() string { return s.server.ClientURL() }
 
-// Stop shuts the server down and waits until its store is closed.
-func (s *Server) Stop() {
-	s.server.Shutdown()
-	s.server.WaitForShutdown()
-	_ = s.lock.Close()
+// Stop shuts the server down and waits until its store is closed or the context ends. Giving up is
+// safe, because the store is always on disk.
+func (s *Server) Stop(ctx context.Context) error {
+	stopped := make(chan struct{})
+	go func() {
+		s.server.Shutdown()
+		s.server.WaitForShutdown()
+		_ = s.lock.Close()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+		return nil
+	case <-ctx.Done():
+		return errors.New("the embedded nats-server is still closing its store")
+	}
 }

@@ -45,7 +45,7 @@ func serve(dir string) {
 	}
 	_, _ = fmt.Fprintln(os.Stdout, s.URL())
 	_, _ = bufio.NewReader(os.Stdin).ReadByte() // ends with the test
-	s.Stop()
+	stop(s)
 }
 
 // subprocess runs a server in a process of its own and returns it with its URL.
@@ -84,9 +84,11 @@ func embed(t *testing.T, dir string, changes ...func(*Config)) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Stop)
+	t.Cleanup(func() { stop(s) })
 	return s
 }
+
+func stop(s *Server) { _ = s.Stop(context.Background()) }
 
 func makeStream(t *testing.T, js jetstream.JetStream) {
 	t.Helper()
@@ -119,7 +121,7 @@ func TestRestart(t *testing.T) {
 				t.Errorf("round %d: id %d is a duplicate: %t", round, i, ack.Duplicate)
 			}
 		}
-		s.Stop()
+		stop(s)
 	}
 }
 
@@ -197,7 +199,7 @@ func TestStartFails(t *testing.T) {
 		began := time.Now()
 		s, err := Start(Config{Addr: test.addr, Dir: test.dir, Log: zap.NewNop()})
 		if err == nil {
-			s.Stop()
+			stop(s)
 			t.Errorf("%s: it starts", test.name)
 			continue
 		}
@@ -217,7 +219,7 @@ func TestDirectoryIsNotWritable(t *testing.T) {
 	}
 	s, err := Start(Config{Addr: "127.0.0.1:0", Dir: dir, Log: zap.NewNop()})
 	if err == nil { // root may write everywhere
-		s.Stop()
+		stop(s)
 	}
 	if root := os.Geteuid() == 0; root != (err == nil) || !root && !errors.Is(err, os.ErrPermission) {
 		t.Errorf("got %v", err)
@@ -229,7 +231,7 @@ func TestAddressIsCheckedBeforeStore(t *testing.T) {
 	first := embed(t, t.TempDir())
 	dir := t.TempDir()
 	if s, err := Start(Config{Addr: strings.TrimPrefix(first.URL(), "nats://"), Dir: dir, Log: zap.NewNop()}); err == nil {
-		s.Stop()
+		stop(s)
 		t.Fatal("it starts")
 	}
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
@@ -245,13 +247,13 @@ func TestLockIsReleased(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s, err := Start(Config{Addr: "127.0.0.1:0", Dir: dir, Log: zap.NewNop()}); err == nil {
-		s.Stop()
+		stop(s)
 		t.Fatal("it starts")
 	}
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	embed(t, dir).Stop()
+	stop(embed(t, dir))
 	embed(t, dir)
 }
 
@@ -283,7 +285,7 @@ func TestCredentials(t *testing.T) {
 				t.Errorf("%s: got %v", test.name, err)
 			}
 		}
-		s.Stop()
+		stop(s)
 		for _, entry := range logs.All() {
 			if strings.Contains(entry.Message+fmt.Sprint(entry.ContextMap()), "word") && !strings.Contains(entry.Message, "Plaintext passwords") {
 				t.Errorf("%s: the log holds the secret: %s", test.name, entry.Message)
