@@ -174,7 +174,7 @@ func (a *App) readiness() (r telemetry.Readiness) {
 	direct := a.publisher.Ready(publish.Event)
 	if state := a.relay.Breaker(); direct == nil && state != "closed" {
 		cause := cmp.Or(a.relay.Blocked(publish.Event), publish.TimedOut)
-		direct = fmt.Errorf("NATS is connected but takes no events (%s): the breaker is %s", cause, state)
+		direct = fmt.Errorf("NATS is connected but publishing fails (%s): the breaker is %s", cause, state)
 	}
 	room := a.spool.Room(int64(a.config.LargestRecord()))
 	if direct != nil && room != nil {

@@ -55,7 +55,7 @@ func TestProbes(t *testing.T) {
 	}
 }
 
-// While NATS is there and takes nothing, the reason isn't only that the breaker is open.
+// While NATS is there and publishing fails, the reason isn't only that the breaker is open.
 func TestReadyzHasCause(t *testing.T) {
 	b := start(t, "STREAM_MAX_BYTES=1")
 	body := flockBody("a", "")
@@ -64,7 +64,7 @@ func TestReadyzHasCause(t *testing.T) {
 	}
 	b.await("the cause is a note", func() bool {
 		status, text := b.admin("/readyz")
-		return status == 200 && strings.Contains(text, "NATS is connected but takes no events (stream_full): the breaker is")
+		return status == 200 && strings.Contains(text, "NATS is connected but publishing fails (stream_full): the breaker is")
 	})
 }
 
