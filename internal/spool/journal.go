@@ -153,6 +153,9 @@ func (c *cursor) parse() (Record, error) {
 	if sum != crc32.Update(c.segment.salt, castagnoli, b[recordHeader:]) {
 		return r, fmt.Errorf("%w: a record's checksum doesn't match", errDamaged)
 	}
+	if r.Seq <= c.seq { // next passes over it; a probe has no payload
+		return r, nil
+	}
 	return r, r.decode(b[recordHeader:])
 }
 

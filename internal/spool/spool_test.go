@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -273,6 +274,45 @@ func TestSomeAreAsideWhenDiskFails(t *testing.T) {
 	if n, found := f.Stats().SetAside, len(f.everything()); n != maxRecords+2 || found != len(ids) {
 		t.Errorf("%d are set aside; %d of %d are there", n, found, len(ids))
 	}
+}
+
+// A probe of the disk between the records isn't one of them, in this process and in the next one.
+func TestProbe(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m), func(c *Config) { c.segmentSize = 100_000 })
+	f.keeps("a")
+	var fails atomic.Bool
+	m.mu.Lock()
+	m.fails = func(c call) error {
+		if c.name == "pwrite" && fails.Load() {
+			return syscall.ENOSPC
+		}
+		return nil
+	}
+	m.mu.Unlock()
+	fails.Store(true)
+	if err := f.Append(t.Context(), message("refused"), attempted); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("got %v", err)
+	}
+	fails.Store(false)
+	poll.Until(t, "probed", func() bool { return f.Stats().Err == nil })
+	f.keeps("b")
+	check := func() {
+		t.Helper()
+		f.holds("a", "b")
+		if n := len(f.journals[0].all()); n != 1 {
+			t.Errorf("%d segments, so the probe isn't between the records", n)
+		}
+		for _, entry := range f.logs.All() {
+			if strings.Contains(entry.Message, "damaged") {
+				t.Errorf("logged %v", entry)
+			}
+		}
+	}
+	check()
+	f.close()
+	f = open(t, "spool", on(m))
+	check()
 }
 
 func TestBounds(t *testing.T) {
