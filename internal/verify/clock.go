@@ -95,8 +95,8 @@ func (c *Claims) Window(tolerance, ahead time.Duration) Window {
 }
 
 // judge refuses an authentic delivery outside its window; else it returns the error of reading it. A
-// contradiction comes first, because the time may be a part of it. The time comes before what can't
-// be read: removing an unsigned member must not turn a stale delivery into a 200.
+// contradiction comes first: the time may be what was changed. The time comes before what can't be
+// read: removing an unsigned member must not turn a stale delivery into a 200.
 func (p *Provider) judge(r *Request, c Claims, unreadable error) error {
 	if r.Untimed || p.Timeless || errors.Is(unreadable, Contradiction) {
 		return unreadable

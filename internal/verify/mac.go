@@ -49,11 +49,11 @@ func (p *Provider) authenticate(r *Request) (Claims, error) {
 		}
 		return r.signed(macs, p.Schemes[0].Name, text)
 	}
-	c, err := p.tryAll(r, macs, r.Body)
+	c, err := p.findScheme(r, macs, r.Body)
 	if !errors.Is(err, WrongSignature) || bytes.Equal(r.Raw, r.Body) {
 		return c, err
 	}
-	if c, err = p.tryAll(r, macs, r.Raw); err != nil {
+	if c, err = p.findScheme(r, macs, r.Raw); err != nil {
 		return c, err
 	}
 	checked, err := stringify.CheckAsSent(r.Raw) // no error: it has a canonical form
@@ -99,10 +99,10 @@ func (p *Provider) MACs(r *Request, macs []MAC) (all []MAC, err error) {
 	return macs, nil
 }
 
-// tryAll looks for a scheme whose signed text one of the MACs covers. A correct signature by a
+// findScheme looks for a scheme whose signed text one of the MACs covers. A correct signature by a
 // scheme that the endpoint doesn't allow is refused too, but with its own error, because only the
 // setting is wrong.
-func (p *Provider) tryAll(r *Request, macs []MAC, body stringify.Text) (Claims, error) {
+func (p *Provider) findScheme(r *Request, macs []MAC, body stringify.Text) (Claims, error) {
 	for i := range p.Schemes {
 		s := &p.Schemes[i]
 		parts := s.Signed(body)

@@ -46,7 +46,7 @@ type Provider struct {
 	// What it signs.
 	Header  string   // the HTTP header with the signature, in canonical case
 	Member  string   // the member of the body that may have it instead, if a scheme signs members; "": none
-	Format           // of the header, and the encodings of the signature
+	Format           // of that header
 	Schemes []Scheme // what may be signed
 	Auto    bool     // all schemes may be tried, because none can pass for another; then that is the default
 
@@ -56,7 +56,7 @@ type Provider struct {
 	SignedTime string        // a member with a signed time, if the time itself isn't signed; "": none
 	Patience   time.Duration // how long it waits for an answer; 0: unknown
 	Unit       Unit          // of its times
-	Times      []string      // paths of the times in a body: the first is always there
+	Times      []string      // paths of the times in a body; the first is there in every body
 
 	// Its bodies.
 	Members    []string   // of a body, in the vendor's order; nil if that varies
@@ -82,7 +82,7 @@ type Provider struct {
 	Unwrap   func(http.Header, []byte) ([]byte, error)  // returns the JSON of a body; nil: the body is JSON
 	Key      func(secret.Secret) (secret.Secret, error) // decodes a secret; nil: it isn't encoded
 	Rename   func(http.Header) http.Header              // returns the headers with the names that Settings have; nil: they have no others
-	Signed   func(Request) ([][]byte, error)            // returns the signed text, in parts; nil: that of one of the Schemes
+	Signed   func(Request) ([][]byte, error)            // returns the signed text, in parts; nil: what one of the Schemes signs
 	SignSent func(Signing) http.Header                  // returns the headers of a delivery; nil: as Sign does
 	Explain  func(Request) Explanation                  // explains what was signed, and what may have been
 

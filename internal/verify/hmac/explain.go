@@ -57,33 +57,32 @@ func (s *scheme) explain(r verify.Request) (e verify.Explanation) {
 func (d *delivery) describe() (parts string, causes []verify.Finding) {
 	var all []string
 	for _, p := range d.signed {
-		if p.kind == literal {
-			continue
-		}
-		what, n := p.text, 0
+		name, value, isHeader := p.text, string(d.r.Raw), true
 		switch p.kind {
-		case body:
-			what, n = "the body", len(d.r.Raw)
-		case header:
-			n = len(d.r.Header.Get(p.text))
-		case timestamp:
-			what, n = cmp.Or(d.time.text, "the timestamp"), len(d.stamp())
-		}
-		switch times := len(d.r.Header[what]); {
-		case times > 1:
-			all = append(all, fmt.Sprintf("%s is there %d times", what, times))
-		case n == 0:
-			all = append(all, what+" is missing")
-		default:
-			all = append(all, fmt.Sprintf("%s has %d bytes", what, n))
+		case literal:
 			continue
+		case body:
+			name, isHeader = "the body", false
+		case header:
+			value = d.r.Header.Get(name)
+		case timestamp:
+			isHeader = d.time.kind == header
+			name, value = cmp.Or(d.time.text, "the timestamp"), d.stamp()
 		}
-		if p.kind != body && what != "the timestamp" {
+		says := fmt.Sprintf("%s has %d bytes", name, len(value))
+		times := len(d.r.Header[name])
+		if times > 1 {
+			says = fmt.Sprintf("%s is there %d times", name, times)
+		} else if value == "" {
+			says = name + " is missing"
+		}
+		if isHeader && (times > 1 || value == "") {
 			causes = append(causes, proven(
-				"signed_part", "the header "+all[len(all)-1]+", and it is part of what is signed",
+				"signed_part", "the header "+says+", and it is part of what is signed",
 				"if the capture is whole, a proxy drops it or adds to it: have it pass on the vendor's header, once",
 			))
 		}
+		all = append(all, says)
 	}
 	return strings.Join(all, ", "), causes
 }

@@ -30,7 +30,7 @@ func parseFormat(template string) (f verify.Format, err error) {
 		case timestamp:
 			times++
 		default:
-			return verify.Format{}, at1(p.position, "only {hex}, {base64} and {timestamp} can stand here")
+			return verify.Format{}, atCharacter(p.position, "only {hex}, {base64} and {timestamp} can stand here")
 		}
 	}
 	switch {

@@ -101,8 +101,8 @@ func ends(value string, next []part) bool {
 // decimal is a number as vendors write a time: without sign or exponent.
 var decimal = regexp.MustCompile(`^\d{1,15}(\.\d{1,9})?$`)
 
-// when reads a time.
-func (s *scheme) when(stamp string) (t time.Time, written string, ok bool) {
+// timeOf reads a time.
+func (s *scheme) timeOf(stamp string) (t time.Time, written string, ok bool) {
 	if s.Unit != verify.DateTime && !decimal.MatchString(stamp) {
 		return t, "", false
 	}
@@ -116,7 +116,7 @@ func (s *scheme) read(r verify.Request, c verify.Claims, m, _ []stringify.Text) 
 	c.UserID, _ = d.first(s.users)
 	isTimed := true
 	if !s.Timeless {
-		c.Occurred, c.Time, isTimed = s.when(d.stamp())
+		c.Occurred, c.Time, isTimed = s.timeOf(d.stamp())
 	}
 	var err error
 	switch c.Name, err = d.first(s.events); {

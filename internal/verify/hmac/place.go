@@ -43,7 +43,7 @@ func parsePlaces(list string, paths *verify.Paths) (all []part, err error) {
 		p, err := parsePlace(strings.TrimSpace(text), paths)
 		switch {
 		case err != nil:
-			return nil, at1(position, err)
+			return nil, atCharacter(position, err)
 		case len(all) == maxPlaces:
 			return nil, fmt.Errorf("there are more than %d", maxPlaces)
 		}

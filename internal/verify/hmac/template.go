@@ -55,7 +55,7 @@ func split(template string) (parts []part, err error) {
 			p.position = position
 		}
 		if err != nil {
-			return nil, at1(position, err)
+			return nil, atCharacter(position, err)
 		}
 		parts = append(parts, p)
 	}
@@ -81,8 +81,10 @@ func placeholder(name string) (p part, err error) {
 	return p, err
 }
 
-// at1 is an error at a place in a setting, counted from 1.
-func at1(position int, what any) error { return fmt.Errorf("at character %d: %v", position, what) }
+// atCharacter returns an error at a place in a setting, counted from 1.
+func atCharacter(position int, what any) error {
+	return fmt.Errorf("at character %d: %v", position, what)
+}
 
 // parse reads SIGNED. The text that it describes can be taken apart in one way only:
 //   - the body is there, whole and once. One JSON object can't be the beginning or the end of
@@ -105,14 +107,14 @@ func (s *scheme) parse(template string) ([]part, error) {
 		is := part{kind: p.kind, text: p.text}
 		switch {
 		case p.kind == mac, p.isHeader(s.Header):
-			return nil, at1(p.position, "a signature doesn't sign itself")
+			return nil, atCharacter(p.position, "a signature doesn't sign itself")
 		case p.kind != literal && seen[is]:
-			return nil, at1(p.position, "this is there already")
+			return nil, atCharacter(p.position, "this is there already")
 		case p.kind == timestamp && before.kind == header && s.Unit == verify.DateTime:
 		case p.kind == timestamp && before.kind == header:
-			return nil, at1(p.position, "text is needed before a time in "+string(s.Unit)+", or the signed text could be split in two ways")
+			return nil, atCharacter(p.position, "text is needed before a time in "+string(s.Unit)+", or the signed text could be split in two ways")
 		case isValue(*p) && isValue(before):
-			return nil, at1(p.position, "text is needed before this, or the signed text could be split in two ways")
+			return nil, atCharacter(p.position, "text is needed before this, or the signed text could be split in two ways")
 		}
 		seen[is], before = true, *p
 	}
