@@ -95,12 +95,10 @@ func (f *Format) Read(macs []MAC, value string) (all []MAC, time string, err err
 		case found.IsTime:
 			time = text[len(found.Prefix):]
 			times++
-		case signatures == MaxSignatures:
-			return nil, time, MalformedSignature
 		default:
 			signatures++
 			inside := text[len(found.Prefix) : len(text)-len(found.Suffix)]
-			if mac, ok := Decode(inside, f.Encodings); ok {
+			if mac, ok := Decode(inside, f.Encodings); ok && signatures <= MaxSignatures {
 				macs = append(macs, mac)
 			}
 		}
@@ -108,7 +106,7 @@ func (f *Format) Read(macs []MAC, value string) (all []MAC, time string, err err
 	switch {
 	case strings.Trim(value, " \t") == "", f.HasTime() && times != 1:
 		return nil, time, NoSignature
-	case len(macs) == 0:
+	case len(macs) == 0, signatures > MaxSignatures:
 		return nil, time, MalformedSignature
 	}
 	return macs, time, nil

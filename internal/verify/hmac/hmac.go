@@ -101,12 +101,20 @@ func ends(value string, next []part) bool {
 // decimal is a number as vendors write a time: without sign or exponent.
 var decimal = regexp.MustCompile(`^\d{1,15}(\.\d{1,9})?$`)
 
-// timeOf reads a time.
+// timeOf reads a time, a number to the nanosecond.
 func (s *scheme) timeOf(stamp string) (t time.Time, written string, ok bool) {
-	if s.Unit != verify.DateTime && !decimal.MatchString(stamp) {
+	if s.Unit == verify.DateTime {
+		return s.Unit.Parse(stamp)
+	}
+	if !decimal.MatchString(stamp) {
 		return t, "", false
 	}
-	return s.Unit.Parse(stamp)
+	since, err := time.ParseDuration(stamp + string(s.Unit))
+	if err != nil { // after the year 2262
+		return s.Unit.Parse(stamp)
+	}
+	t = time.Unix(0, int64(since)).UTC()
+	return t, t.Format(time.RFC3339Nano), true
 }
 
 // read reads the claims of an authentic delivery.

@@ -236,3 +236,25 @@ func TestMade(t *testing.T) {
 		}
 	}
 }
+
+// A number is read to the nanosecond, and without sign or exponent.
+func TestTimes(t *testing.T) {
+	for _, c := range []struct {
+		unit        verify.Unit
+		stamp, want string
+	}{
+		{verify.Seconds, "1767323045.123456789", "2026-01-02T03:04:05.123456789Z"},
+		{verify.Milliseconds, "1767323045123.456789", "2026-01-02T03:04:05.123456789Z"},
+		{verify.Seconds, "99999999999", "5138-11-16T09:46:39Z"},
+		{verify.DateTime, "2026-01-02t03:04:05+01:00", "2026-01-02T03:04:05+01:00"},
+		{verify.Seconds, "1.767323045e9", ""},
+		{verify.Seconds, "-1", ""},
+		{verify.Seconds, "1h1", ""},
+		{verify.DateTime, "2026-01-02T3:04:05Z", ""},
+	} {
+		s := scheme{Provider: &verify.Provider{Unit: c.unit}}
+		if _, written, ok := s.timeOf(c.stamp); written != c.want || ok != (c.want != "") {
+			t.Errorf("%s in %s: %q, %v, want %q", c.stamp, c.unit, written, ok, c.want)
+		}
+	}
+}
