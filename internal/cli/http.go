@@ -21,7 +21,7 @@ import (
 // maxAnswer bounds what is read of an answer.
 const maxAnswer = 64 << 10
 
-// answer is an answer to a request.
+// answer is what a server answered.
 type answer struct {
 	code   int
 	status string // the code and its name

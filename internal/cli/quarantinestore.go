@@ -60,6 +60,7 @@ type choice struct {
 	all              bool
 }
 
+// filterFlags adds the flags that limit the choice.
 func (c *choice) filterFlags(command *cobra.Command, prog program) {
 	reasons := []string{"unreadable", "contradiction", "stale", "future"}
 	command.Flags().StringVar(&c.endpoint, "endpoint", "", "only deliveries to this endpoint")
@@ -74,7 +75,7 @@ func (c *choice) filterFlags(command *cobra.Command, prog program) {
 	}
 }
 
-// flags are those of a command that takes ids, or --all.
+// flags adds the flags of a command that takes ids, or --all.
 func (c *choice) flags(command *cobra.Command, prog program) {
 	c.filterFlags(command, prog)
 	command.Flags().BoolVar(&c.all, "all", false, "all of them, or all that --endpoint and --reason choose")

@@ -114,7 +114,7 @@ func finish(c *cobra.Command) {
 	}
 }
 
-// takes refuses too few or too many arguments, and empty ones.
+// takes returns a check that refuses too few or too many arguments, and empty ones.
 func takes(least, most int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most || slices.Contains(args, "") {

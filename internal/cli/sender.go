@@ -29,7 +29,7 @@ type sender struct {
 	client   *http.Client
 }
 
-// to sets the endpoint.
+// to sets the endpoint to send to, and what no flag says.
 func (s *sender) to(endpoint config.Endpoint) {
 	s.endpoint = endpoint
 	s.event = cmp.Or(s.event, endpoint.Vendor.Events[0])
