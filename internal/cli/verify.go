@@ -174,11 +174,7 @@ func (v *verifying) diagnose(cfg *config.Config, d diagnosis.Delivery, now time.
 		return diagnosis.Report{}, err
 	}
 	for _, e := range cfg.Endpoints {
-		from := e.Variable("SECRETS")
-		if e.SecretsFile != "" {
-			from = e.Variable("SECRETS_FILE")
-		}
-		c.Endpoints = append(c.Endpoints, diagnosis.Endpoint{Endpoint: app.Endpoint(e), Prefix: e.Variable(""), SecretsFrom: from})
+		c.Endpoints = append(c.Endpoints, diagnosis.Endpoint{Endpoint: app.Endpoint(e), Prefix: e.Variable(""), SecretsFrom: e.SecretsVariable()})
 	}
 	report, err := diagnosis.Diagnose(c)
 	if err != nil {
