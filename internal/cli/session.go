@@ -144,7 +144,7 @@ func (s *session) read(ctx context.Context, part stream.Section, until time.Time
 			case err == nil && !begun && !part.Stop:
 				begun = true
 				text = fmt.Sprintf("following %s in stream %s, until Ctrl-C", strings.Join(part.Subjects, ", "), part.Stream)
-			case errors.Is(err, stream.ErrMadeAnew):
+			case errors.Is(err, stream.ErrRecreated):
 				text = fmt.Sprintf("stream %s was deleted and created again, continuing with its first message", part.Stream)
 			case err != nil && ctx.Err() == nil:
 				text = fmt.Sprintf("reading stream %s: %v; trying again", part.Stream, err)

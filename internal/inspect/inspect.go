@@ -1,8 +1,8 @@
 // Package inspect serves a page that shows new events, the state of the stream, its consumers and
 // the quarantine. It only reads.
 //
-// The page is for one person on one machine. It answers on loopback, under an address or localhost, to
-// requests that no other site has made (see guard). The bridge that faces the internet doesn't
+// The page is for one person on one machine. It answers on loopback, under an address or localhost,
+// to requests that no other site has made (see guard). The bridge that faces the internet doesn't
 // serve it. It holds a bounded number of events and waits for no browser: one that falls too far
 // behind is disconnected, and reconnects by itself.
 package inspect
@@ -41,7 +41,7 @@ type Server struct {
 	ring   *ring
 	rights rights
 
-	readTimeout time.Duration // how long a page may not read
+	readTimeout time.Duration // a page that reads nothing for so long is disconnected
 
 	trouble  atomic.Pointer[string] // why the stream can't be read now, for people; "" while it can
 	polled   atomic.Pointer[state]  // what NATS last reported
@@ -113,7 +113,7 @@ func (s *Server) read(ctx context.Context) {
 			return nil
 		},
 		Report: func(err error) {
-			if errors.Is(err, stream.ErrMadeAnew) {
+			if errors.Is(err, stream.ErrRecreated) {
 				return // the page notices that from its events
 			}
 			trouble := s.explain(err, began, s.config.Stream, toRead(s.config.Stream, consumerName)...)

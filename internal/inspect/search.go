@@ -105,7 +105,7 @@ func endOf(values url.Values, info *jetstream.StreamInfo) uint64 {
 // take takes the next message of the part.
 func (p *part) take(m stream.Message) error {
 	if !m.Made.Equal(p.Made) {
-		return stream.ErrMadeAnew
+		return stream.ErrRecreated
 	}
 	for n := len(p.Events); n > 0 && p.Events[n-1].Sequence >= m.Sequence; n-- { // it is read again
 		p.remove(n - 1)

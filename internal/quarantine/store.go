@@ -39,7 +39,7 @@ func (s Store) List(ctx context.Context, last uint64) (all []Kept, foreign int, 
 		JetStream: s.JetStream, Name: s.Consumer,
 		Section: stream.Section{Stream: s.Stream.CachedInfo().Config.Name, Last: last, Headers: true, Stop: true},
 		Report: func(err error) {
-			if failing = err; errors.Is(err, stream.ErrMadeAnew) {
+			if failing = err; errors.Is(err, stream.ErrRecreated) {
 				all, foreign = nil, 0
 			}
 		},

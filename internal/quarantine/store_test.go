@@ -15,7 +15,7 @@ import (
 
 // After the stream was created again its numbers mean other deliveries: none is read or removed in
 // place of an old one.
-func TestStoreMadeAnew(t *testing.T) {
+func TestStoreRecreated(t *testing.T) {
 	t.Parallel()
 	js := natsdtest.Connect(t, natsdtest.Start(t, "").URL())
 	fill := func(name string) Store {

@@ -51,7 +51,7 @@ func Find(
 			return nil
 		},
 		Report: func(err error) {
-			if errors.Is(err, ErrMadeAnew) {
+			if errors.Is(err, ErrRecreated) {
 				clear(found.IDs)
 			}
 		},

@@ -105,7 +105,7 @@ func TestIsStillOurs(t *testing.T) {
 }
 
 // If a stream is deleted and created again during a look-up, the old one's messages aren't found.
-func TestMadeAnewWhileLookingUp(t *testing.T) {
+func TestRecreatedWhileLookingUp(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.store(0, 2000)

@@ -80,8 +80,9 @@ const (
 )
 
 var (
-	// ErrMadeAnew is reported when the stream was created again. It is read from its first message.
-	ErrMadeAnew = errors.New("the stream was deleted and created again")
+	// ErrRecreated is reported when the stream was created again. Reading goes on with its first
+	// message.
+	ErrRecreated = errors.New("the stream was deleted and created again")
 
 	errDone    = errors.New("the section is read")
 	errDrained = errors.New("the consumer has no more messages")

@@ -203,7 +203,7 @@ func TestReconnects(t *testing.T) {
 
 // A stream that is deleted and created again is read from its first message on, whether it has more
 // messages than the old one or fewer.
-func TestMadeAnew(t *testing.T) {
+func TestRecreated(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		fresh []string
@@ -225,7 +225,7 @@ func TestMadeAnew(t *testing.T) {
 			w.make()
 			w.publish("s.a", test.fresh...)
 			w.expect(append([]string{"1", "2", "3"}, test.fresh...)...)
-			if !slices.ContainsFunc(w.words(), func(err error) bool { return errors.Is(err, ErrMadeAnew) }) {
+			if !slices.ContainsFunc(w.words(), func(err error) bool { return errors.Is(err, ErrRecreated) }) {
 				t.Errorf("it told %v", w.words())
 			}
 		})

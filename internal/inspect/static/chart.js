@@ -2,9 +2,9 @@ import { byId, count } from './dom.js'
 
 const svg = 'http://www.w3.org/2000/svg'
 const seconds = 120
-const stored = new Map() // number of events by the second, in Unix time, in which they were stored
+const stored = new Map() // how many events were stored in each second (Unix time)
 
-// record counts events.
+// record counts events by the second in which they were stored.
 export function record(items) {
   const now = Math.floor(Date.now() / 1000)
   for (const item of items) {
@@ -15,7 +15,7 @@ export function record(items) {
 
 export const forget = () => stored.clear()
 
-// chart draws the counts of the last seconds as bars, and returns how many come a second.
+// chart draws the counts as bars. It returns the events per second, averaged over the last five.
 export function chart() {
   const first = Math.floor(Date.now() / 1000) - seconds + 1
   for (const second of stored.keys()) if (second < first) stored.delete(second)

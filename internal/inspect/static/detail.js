@@ -3,7 +3,7 @@ import { snippets } from './snippets.js'
 import { tree } from './tree.js'
 
 const kinds = [['event', 'Event'], ['raw', 'Raw'], ['use', 'Consume it']]
-let kind = 'event' // that was looked at last
+let kind = 'event' // the view that is open, also for the next event
 
 // detail shows one event. about is the server's hello message.
 export function detail(item, about, onBack) {
@@ -40,7 +40,7 @@ export function detail(item, about, onBack) {
   show(kind)
 }
 
-// arrows lets the arrow keys go through the tabs.
+// arrows lets the arrow keys move between tabs.
 export function arrows(tabs) {
   tabs.forEach((tab, i) => tab.addEventListener('keydown', (e) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key]
@@ -52,12 +52,12 @@ export function arrows(tabs) {
   }))
 }
 
-// facts shows names and values: what is copied, and what is seen if that differs.
+// facts shows names and values. A value is what is copied; what follows it, if anything, is shown instead.
 export const facts = (pairs) => el('dl', { class: 'facts' }, ...pairs.filter(([, value]) => value !== undefined && value !== '').map(([name, value, ...shown]) =>
   el('div', {}, el('dt', {}, name), el('dd', { data: { value } }, el('span', {}, ...shown.length ? shown : [String(value)]),
     copyButton('copy', name, (button) => button.parentElement.dataset.value, 'act')))))
 
-// time shows a time as it was sent and in words; in another zone, as the clock there shows it, too.
+// time shows a time as it was sent and how long ago that is; unless the browser is in UTC, as local time too.
 const time = (text) => text ? [text, `${text} `, el('span', { class: 'nowrap' }, `(${new Date(text).getTimezoneOffset() ? `${clock(text)}, ` : ''}`, ago(text), ')')] : []
 
 function whole(item) {

@@ -2,8 +2,8 @@
 
 export const byId = (id) => document.getElementById(id)
 
-// el makes an element. on… are listeners, data is its dataset, the rest attributes; children are elements
-// or text.
+// el makes an element. on… are listeners, data is its dataset, the rest are attributes. Children are
+// elements or text.
 export function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag)
   for (const [name, value] of Object.entries(attributes)) {
@@ -17,7 +17,7 @@ export function el(tag, attributes = {}, ...children) {
   return element
 }
 
-// breakable is a name that may break after its dots and underscores.
+// breakable returns a name as nodes that may break after its dots and underscores.
 export const breakable = (text) => text.split(/(?<=[._])/).flatMap((part) => [part, el('wbr')])
 
 export const announce = (text) => { byId('announcement').textContent = text }
@@ -33,8 +33,8 @@ export async function copy(text, what) {
   }
 }
 
-// copyButton copies what text returns, and shows so where it was pressed. what names that, if the label
-// alone doesn't.
+// copyButton makes a button that copies what text returns, and then reads “Copied”. what names the text, if
+// the label doesn't.
 export function copyButton(label, what, text, kind = '', name = what ? `Copy ${what}` : undefined) {
   const button = el('button', { type: 'button', class: kind, 'aria-label': name, title: name }, label)
   let back
@@ -52,7 +52,7 @@ export function copyButton(label, what, text, kind = '', name = what ? `Copy ${w
 
 const two = (n) => String(n).padStart(2, '0')
 
-// clock is a time of day in this place, with the date unless that is today.
+// clock returns the local time of day, with the date unless that is today.
 export function clock(text) {
   const t = new Date(text)
   if (!text || Number.isNaN(t.getTime())) return String(text ?? '')
@@ -69,7 +69,7 @@ export function bytes(n) {
   return `${n >= 10 || i === 0 ? Math.round(n) : n.toFixed(1)} ${units[i]}`
 }
 
-// span is a number of seconds in words, in the largest unit of which there are two.
+// span returns a number of seconds in words, in the largest unit that gives at least 2.
 export function span(seconds) {
   for (const [unit, size] of [['d', 86400], ['h', 3600], ['min', 60]]) {
     if (seconds >= 2 * size || seconds === size) return `${Math.round(seconds / size)} ${unit}`
@@ -79,7 +79,7 @@ export function span(seconds) {
 
 export const since = (text) => `${span(Math.max(0, (Date.now() - new Date(text)) / 1000))} ago`
 
-// ago shows a time in words, and as it was sent on hovering. refreshTimes keeps the words true.
+// ago shows how long ago a time is, and on hovering the time. refreshTimes updates all of them.
 export const ago = (text) => el('time', { datetime: text, title: text }, since(text))
 export function refreshTimes() {
   for (const time of document.querySelectorAll('time')) {

@@ -1,11 +1,11 @@
-const seconds = 30 // that are looked at
-const least = 5 // a shorter time says too little
-const readings = new Map() // by consumer: when it was how far behind, oldest first
+const seconds = 30 // of readings that are kept
+const least = 5 // seconds of readings that a rate takes
+const readings = new Map() // by consumer: its backlog over time, oldest first
 
-// behind is how many messages a consumer has yet to handle.
+// behind returns a consumer's backlog: the messages that it has yet to handle.
 export const behind = (c) => c.num_pending + c.num_ack_pending
 
-// observe remembers how far each consumer is behind, and forgets consumers that are gone.
+// observe records each consumer's backlog, and forgets consumers that are gone.
 export function observe(consumers, now = Date.now() / 1000) {
   const keys = new Map(consumers.map((c) => [keyOf(c), c]))
   for (const key of readings.keys()) if (!keys.has(key)) readings.delete(key)
@@ -15,7 +15,7 @@ export function observe(consumers, now = Date.now() / 1000) {
   }
 }
 
-// growth returns by how many messages a second a consumer falls behind, or 0 if it doesn't.
+// growth returns by how many messages a second a consumer's backlog grows, or 0 if it doesn't.
 export function growth(c) {
   const all = readings.get(keyOf(c)) ?? []
   const [first, last] = [all.at(0), all.at(-1)]

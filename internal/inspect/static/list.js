@@ -1,10 +1,10 @@
 import { byId, clock, el } from './dom.js'
 
-// The newest events are kept, within bounds that are the server's too.
+// The newest events are kept, within the same bounds as on the server.
 const maxEvents = 5000
 const maxBytes = 32 << 20
 
-// newest returns the newest of the events, at least one, as many as are kept.
+// newest returns the newest of the events: as many as the bounds allow, and at least one.
 export function newest(items) {
   let from = items.length
   for (let bytes = 0; from > 0 && items.length - from < maxEvents; from--) {
@@ -17,12 +17,12 @@ export function newest(items) {
 // List is the list of events, newest first. Only the rows in sight are in the page.
 export class List {
   #all = [] // oldest first
-  #found = [] // in the stream, oldest first; older than all
+  #found = [] // by a search of the stream, oldest first; older than all
   #shown = [] // those found and, of all, those that match
   #matches = () => true
   #rows = new Map() // by place
   #chosen
-  #unseen = 0 // that came while the list was scrolled
+  #unseen = 0 // new events that came while the list was scrolled down
   #drawing = false
   #onChoose
   #box = byId('list')
@@ -94,7 +94,7 @@ export class List {
 
   // addFound adds events that were found in the stream, oldest first, before those that are there.
   addFound(items) {
-    for (const item of items) item.place = -item.sequence // one that no event of the feed has
+    for (const item of items) item.place = -item.sequence // the feed's are positive
     this.#found.unshift(...items)
     this.#shown.unshift(...items)
     this.draw()
@@ -116,7 +116,7 @@ export class List {
     this.#onChoose(item)
   }
 
-  // step chooses the event so many further down.
+  // step moves the choice down by so many events.
   step(by) {
     if (!this.#shown.length) return
     const last = this.#shown.length - 1

@@ -19,7 +19,7 @@ const list = new List({ onChoose: (item) => detail(item, about, back), onOpen: o
 const streamSearch = new StreamSearch({ onFound: (items) => list.addFound(items), onChange: showCounts })
 detail(undefined, about, back)
 
-// What comes is put into the list once a frame, however much it is.
+// Events are added to the list once a frame, however many there are.
 function schedule() {
   if (scheduled || paused) return
   scheduled = true
@@ -37,7 +37,7 @@ function schedule() {
   })
 }
 
-// offer adds a value to a select, in the order of the alphabet.
+// offer adds a value to a select, in alphabetical order.
 const offered = new Set()
 function offer(id, value) {
   const known = `${id}\n${value}`
@@ -142,7 +142,7 @@ function showCounts() {
   empty(length, filtering, beyond)
 }
 
-// oldest is the first event that the page holds of the stream that is there now.
+// oldest returns the oldest event that the page holds of the current stream.
 function oldest() {
   const made = list.all.at(-1)?.made
   return list.all.find((item) => item.made === made)
@@ -203,7 +203,7 @@ byId('pause').addEventListener('click', () => {
   schedule()
 })
 
-// Where one is: in the list or, on a narrow screen, in the event instead.
+// On a narrow screen, either the list or the chosen event is shown.
 
 function open(byKey) {
   document.body.classList.add('reading')

@@ -11,7 +11,7 @@ const hint = (...text) => el('p', { class: 'hint' }, ...text)
 // rate is messages a second.
 const rate = (n) => n >= 10 ? count(Math.round(n)) : n.toFixed(1)
 
-// judge describes how a consumer keeps up, in a few words.
+// judge returns in a few words how a consumer keeps up, and how bad that is.
 function judge(c) {
   const { max_ack_pending: most, deliver_subject: push } = c.config
   if (c.paused) return ['paused', 'warn']
