@@ -234,7 +234,7 @@ func mayBeItsFault(err error) bool {
 // refuses this one again. If so, the record is set aside. Later ones that are known to be stored
 // aren't sent and prove nothing.
 func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
-	others, err := f.Spool.Next(f.kind, r.Seq, firstBatch, maxBytes)
+	others, err := f.Spool.Next(f.kind, r.Seq, firstBatch, maxBytes/2)
 	if err != nil {
 		return false
 	}

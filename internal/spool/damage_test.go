@@ -181,6 +181,23 @@ func TestDamagedFileAtEnd(t *testing.T) {
 	}
 }
 
+// TestWrongCount: a count that isn't that of the records is put right, since events are published
+// directly only while there are none.
+func TestWrongCount(t *testing.T) {
+	f := open(t, "spool", on(newMemory()))
+	f.keeps("a")
+	f.settle(f.all(), nil)
+	for _, n := range []int64{1, -1} {
+		f.journals[publish.Event].queued.Store(n)
+		poll.Until(t, "none are counted", func() bool {
+			_ = f.all()
+			return f.Len(publish.Event) == 0
+		})
+	}
+	f.keeps("b")
+	f.holds("b")
+}
+
 // TestUndecodable: a record of which only the checksums are right is reported, and doesn't hold up
 // others.
 func TestUndecodable(t *testing.T) {

@@ -19,7 +19,7 @@ func (s *Spool) Next(kind publish.Kind, after uint64, limit int, bytes int64) ([
 
 // SetAside is like Next for the records that are set aside.
 func (s *Spool) SetAside(after uint64, limit int) ([]Record, error) {
-	return s.list(s.journals[setAside], after, limit, maxBytes)
+	return s.list(s.journals[setAside], after, limit, maxBytes/2)
 }
 
 func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record, error) {
@@ -37,7 +37,7 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 	}
 	c.seq = after
 	first := c.position
-	records := make([]Record, 0, min(int64(limit), queued))
+	records := make([]Record, 0, min(int64(limit), max(0, queued)))
 	for size := int64(0); len(records) < limit; {
 		r, err := c.next()
 		if errors.Is(err, io.EOF) {
@@ -76,7 +76,7 @@ func (s *Spool) reached(j *journal, settled uint64, queued int64, first position
 	case len(records) > 0:
 		j.head = first
 		j.oldest.Store(records[0].Arrived.UnixNano())
-	case queued > 0: // some were lost unnoticed
+	case queued != 0: // some were lost, or could be read again, unnoticed
 		s.recoverAgain()
 	default: // all that follow are dropped
 		j.settled, j.returned, j.head = j.read.seq, j.read.seq, j.read.position
