@@ -106,10 +106,10 @@ func (r *releasing) all(ctx context.Context, chosen []quarantine.Kept) error {
 		}
 		r.print("%s  %s", k.ID, became)
 	}
-	r.say("%d released, %d stay", len(chosen)-failed, failed)
 	if failed > 0 {
-		return fmt.Errorf("%d of %d could not be released", failed, len(chosen))
+		return fmt.Errorf("%d released, %d stay", len(chosen)-failed, failed)
 	}
+	r.say("%d released, 0 stay", len(chosen))
 	return nil
 }
 
