@@ -62,9 +62,11 @@ func (l *loader) has(variable string) bool {
 	return ok
 }
 
-// wrong adds a problem of a variable, with its value and what it takes.
+// wrong adds a problem, unless the variable has one already.
 func (l *loader) wrong(variable, takes string) {
-	l.problems.add(Problem{variable, l.got(variable), takes})
+	if !slices.ContainsFunc(l.problems, func(known Problem) bool { return known.Variable == variable }) {
+		l.problems = append(l.problems, Problem{variable, l.got(variable), takes})
+	}
 }
 
 func (l *loader) warn(format string, args ...any) {
@@ -254,9 +256,9 @@ func (l *loader) furtherEndpoints(c *Config) {
 		}
 		switch n, err := strconv.Atoi(m[1]); {
 		case err != nil || strconv.Itoa(n) != m[1]:
-			l.problems.add(Problem{Variable: m[0] + "…", Takes: "a number of a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…"})
+			l.wrong(m[0]+"…", "a number of a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…")
 		case n > count:
-			l.problems.add(Problem{Variable: fmt.Sprintf("ENDPOINTS_%d_…", count), Takes: "an endpoint, since there is " + m[0] + "…: the numbers begin with 0 and have no gap"})
+			l.wrong(fmt.Sprintf("ENDPOINTS_%d_…", count), "an endpoint, since there is "+m[0]+"…: the numbers begin with 0 and have no gap")
 		}
 	}
 }

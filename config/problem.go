@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -28,11 +27,4 @@ func (p Problems) Error() string {
 		lines = append(lines, fmt.Sprintf("%s: %stakes %s", problem.Variable, got, problem.Takes))
 	}
 	return strings.Join(lines, "\n")
-}
-
-// add adds a problem, unless the variable has one already.
-func (p *Problems) add(problem Problem) {
-	if !slices.ContainsFunc(*p, func(known Problem) bool { return known.Variable == problem.Variable }) {
-		*p = append(*p, problem)
-	}
 }
