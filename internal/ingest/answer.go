@@ -49,9 +49,20 @@ func refusalOf(err error) Refusal {
 	return Refusals[len(Refusals)-1]
 }
 
-// Refusals has the refusal for each error. All signature failures look the same from outside. The
-// first whose error matches counts; an error that matches none is internal.
+// Refusals has the refusal for each error, the most frequent ones first. All signature failures look
+// the same from outside. The first whose error matches counts; an error that matches none is
+// internal.
 var Refusals = []Refusal{
+	{verify.NoSignature, http.StatusUnauthorized, "signature", "No valid signature", "signature_missing"},
+	{verify.ManySignatures, http.StatusUnauthorized, "signature", "No valid signature", "signature_many"},
+	{verify.MalformedSignature, http.StatusUnauthorized, "signature", "No valid signature", "signature_malformed"},
+	{verify.WrongSignature, http.StatusUnauthorized, "signature", "No valid signature", "signature_wrong"},
+	{verify.OtherScheme, http.StatusUnauthorized, "signature", "No valid signature", "signature_other_scheme"},
+	{verify.Contradiction, http.StatusUnauthorized, "signature", "No valid signature", "contradiction"},
+	{verify.Stale, http.StatusUnauthorized, "stale", "The event is too old", "stale"},
+	{verify.Future, http.StatusUnauthorized, "future", "The event's time is too far in the future", "future"},
+	{verify.Unreadable, http.StatusBadRequest, "unreadable", "The body can't be read as an event", "unreadable"},
+
 	{errNotFound, http.StatusNotFound, "not_found", "No such endpoint", "not_found"},
 	{errWrongPath, http.StatusNotFound, "not_found", "No such endpoint", "wrong_path"},
 	{errMethod, http.StatusMethodNotAllowed, "method_not_allowed", "An endpoint takes POST only", "method_not_allowed"},
@@ -67,16 +78,6 @@ var Refusals = []Refusal{
 	{stringify.ErrDuplicate, http.StatusBadRequest, "duplicate_member", "A member of the body is given twice", "duplicate_member"},
 	{stringify.ErrDepth, http.StatusBadRequest, "too_deep", "The body is nested too deep", "too_deep"},
 	{verify.UnsignableDataShape, http.StatusBadRequest, "data_shape", "The body's data is not an object with members", "data_shape"},
-
-	{verify.NoSignature, http.StatusUnauthorized, "signature", "No valid signature", "signature_missing"},
-	{verify.ManySignatures, http.StatusUnauthorized, "signature", "No valid signature", "signature_many"},
-	{verify.MalformedSignature, http.StatusUnauthorized, "signature", "No valid signature", "signature_malformed"},
-	{verify.WrongSignature, http.StatusUnauthorized, "signature", "No valid signature", "signature_wrong"},
-	{verify.OtherScheme, http.StatusUnauthorized, "signature", "No valid signature", "signature_other_scheme"},
-	{verify.Contradiction, http.StatusUnauthorized, "signature", "No valid signature", "contradiction"},
-	{verify.Stale, http.StatusUnauthorized, "stale", "The event is too old", "stale"},
-	{verify.Future, http.StatusUnauthorized, "future", "The event's time is too far in the future", "future"},
-	{verify.Unreadable, http.StatusBadRequest, "unreadable", "The body can't be read as an event", "unreadable"},
 
 	{publish.ErrTooLarge, http.StatusRequestEntityTooLarge, "message_too_large", "The event is too large to be stored", "message_too_large"},
 	{publish.ErrUnavailable, http.StatusServiceUnavailable, "unavailable", "The event can't be stored now, try again", "unavailable"},
