@@ -95,7 +95,7 @@ func (t signedText) unexpected(k key) Cause {
 		)
 	case t.unfit != "":
 		return proven(
-			"data_shape", fmt.Sprintf("%s%s, the last of which isn't an object: it can't be verified under scheme %s", signed, t.name, t.unfit),
+			"data_shape", fmt.Sprintf("%s%s, which isn't an object: it can't be verified under scheme %s", signed, t.name, t.unfit),
 			"a dashboard's test is like that, as a rule: cause a real event at the vendor and capture that",
 		)
 	case t.scheme != "":
