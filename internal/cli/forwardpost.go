@@ -156,7 +156,9 @@ func (p *poster) summary(ctx context.Context, err error) error {
 	if p.skipped > 0 {
 		skipped = fmt.Sprintf("; %d messages were not events of the bridge", p.skipped)
 	}
-	p.say("%d delivered, %d not, in %s%s", p.posted, len(p.failed), time.Since(p.begin).Round(time.Millisecond), skipped)
+	if err == nil || p.posted > 0 || len(p.failed) > 0 {
+		p.say("%d delivered, %d not, in %s%s", p.posted, len(p.failed), time.Since(p.begin).Round(time.Millisecond), skipped)
+	}
 	switch {
 	case err != nil:
 		return err
