@@ -163,7 +163,9 @@ func TestOutlivesClosedConnection(t *testing.T) {
 	if _, err := f.Publish(t.Context(), large); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("once the limit is known: %v", err)
 	}
-	if why := fmt.Sprint(f.logs.FilterMessage(sayDisconnected).All()[0].ContextMap()["error"]); why != "nats: Maximum Payload Violation" {
+	// The server closes with unread bytes, so the kernel may drop its last words.
+	why := fmt.Sprint(f.logs.FilterMessage(sayDisconnected).All()[0].ContextMap()["error"])
+	if why != "nats: Maximum Payload Violation" && !strings.Contains(why, "connection reset by peer") && !strings.Contains(why, "broken pipe") {
 		t.Errorf("disconnected: %s", why)
 	}
 	if err := f.close(t.Context()); err != nil {
