@@ -1,0 +1,108 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/poll"
+)
+
+func TestAside(t *testing.T) {
+	dir := t.TempDir()
+	f := open(t, dir)
+	f.keeps("a", "b", "c")
+	f.settle(f.all()[:2], map[uint64]string{2: "too large"})
+	poll.Until(t, "settled", func() bool { return f.Len(publish.Event) == 1 })
+	check := func() {
+		t.Helper()
+		f.holds("c")
+		aside, err := f.SetAside(0, 10)
+		if err != nil || len(aside) != 1 || aside[0].ID != "b" || aside[0].Reason != "too large" || !f.Holds(publish.Event, "b") {
+			t.Fatalf("aside: %+v, %v", aside, err)
+		}
+	}
+	check()
+	f.close()
+	f = open(t, dir)
+	check()
+	aside, _ := f.SetAside(0, 10)
+	if err := f.Discard([]uint64{aside[0].Seq}); err != nil {
+		t.Fatal(err)
+	}
+	poll.Until(t, "discarded", func() bool { return f.Stats().SetAside == 0 })
+	if f.Holds(publish.Event, "b") {
+		t.Error("b is still held")
+	}
+}
+
+// While the disk fails nothing is set aside, and no record leaves the queue.
+func TestAsideWhileDiskFails(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a", "b", "c")
+	var fails atomic.Bool
+	m.mu.Lock()
+	m.fails = func(c call) error {
+		if fails.Load() && c.name == "fsync" {
+			return errIO
+		}
+		return nil
+	}
+	m.mu.Unlock()
+	fails.Store(true)
+	records := f.all()[:2]
+	reasons := map[uint64]string{records[1].Seq: "too large"}
+	if err := f.Settle(publish.Event, withReasons(records, reasons)); !errors.Is(err, syscall.EIO) {
+		t.Errorf("got %v", err)
+	}
+	f.holds("a", "b", "c")
+	fails.Store(false)
+	f.settle(records, reasons)
+	f.holds("c")
+	if aside, err := f.SetAside(0, 10); err != nil || len(aside) != 1 || aside[0].ID != "b" {
+		t.Errorf("aside: %+v, %v", aside, err)
+	}
+}
+
+// If the disk fails when some of the records are set aside already, the next attempt sets aside the
+// rest, and none is there twice.
+func TestSomeAreAsideWhenDiskFails(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", func(c *Config) { c.disk = m })
+	ids := make([]string, maxRecords+3)
+	reasons := make(map[uint64]string)
+	for i := range ids {
+		ids[i] = fmt.Sprint(i)
+	}
+	f.keeps(ids...)
+	records, err := f.Next(publish.Event, 0, len(ids)-1, maxBytes)
+	if err != nil || len(records) != len(ids)-1 {
+		t.Fatalf("%d records, %v", len(records), err)
+	}
+	for _, r := range records {
+		reasons[r.Seq] = "too large"
+	}
+	var writes atomic.Int64
+	m.mu.Lock()
+	m.fails = func(c call) error { // one write sets maxRecords aside, and the next one fails twice
+		if c.name == "pwrite" && len(c.data) != markBytes && writes.Add(1) > 1 && writes.Load() <= 3 {
+			return errIO
+		}
+		return nil
+	}
+	m.mu.Unlock()
+	if err := f.Settle(publish.Event, withReasons(records, reasons)); !errors.Is(err, syscall.EIO) {
+		t.Fatalf("got %v", err)
+	}
+	poll.Until(t, "the rest is in the queue", func() bool { return f.Len(publish.Event) == 3 && f.Stats().SetAside == maxRecords })
+	f.holds(ids[maxRecords:]...)
+	f.settle(f.all()[:2], reasons)
+	f.holds(ids[maxRecords+2])
+	if n, found := f.Stats().SetAside, len(f.everything()); n != maxRecords+2 || found != len(ids) {
+		t.Errorf("%d are set aside; %d of %d are there", n, found, len(ids))
+	}
+}
