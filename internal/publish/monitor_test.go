@@ -248,7 +248,7 @@ func TestWithoutJetStream(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "jetstream: disabled")
 	f := open(t, s.URL())
-	const want = "stream WEBHOOKS: JetStream is not available: enable it on the server and for our account, or set NATS_JS_DOMAIN"
+	const want = "stream WEBHOOKS: JetStream is not available: enable it on the server and for our account; at a leaf node, set NATS_JS_DOMAIN"
 	poll.Until(t, "the error", func() bool { err := f.Ready(); return err != nil && strings.HasPrefix(err.Error(), want) })
 	f.refuses("1")
 	s.Stop()

@@ -15,7 +15,8 @@ import (
 // scenario is a deployment, and the faults that happen to it while senders send.
 type scenario struct {
 	name, about string
-	nats        int // servers; 0 is the bridge's own, 3 are a cluster
+	nats        int  // servers; 0 is the bridge's own, 3 are a cluster
+	leaf        bool // of two servers, the first is a hub and the second its leaf node
 	bridges     int
 	env         []string
 	prepare     func(*world) error // before the bridges start
@@ -109,7 +110,7 @@ func (w *world) play() error {
 }
 
 // scenarios lists all scenarios, in the order of the short run.
-var scenarios = slices.Concat(processScenarios, clusterScenarios, networkScenarios, diskScenarios, streamScenarios, upgradeScenarios, timeScenarios, fleetScenarios, randomScenarios)
+var scenarios = slices.Concat(processScenarios, clusterScenarios, leafScenarios, networkScenarios, diskScenarios, streamScenarios, upgradeScenarios, timeScenarios, fleetScenarios, randomScenarios)
 
 func scenarioNamed(name string) (scenario, bool) {
 	i := slices.IndexFunc(scenarios, func(s scenario) bool { return s.name == name })

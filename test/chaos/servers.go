@@ -19,6 +19,7 @@ type natsServer struct {
 	name, addr, route string
 	dir, binary       string
 	routes            []string // of its cluster, its own among them; none where it is alone
+	domain, leafnodes string   // of a hub or a leaf node: what its configuration has more
 	proc              *process.Process
 	proxy             *proxy
 }
@@ -34,8 +35,8 @@ const (
 // configure writes the configuration with the bridge's user. It takes effect at the next start or
 // reload.
 func (s *natsServer) configure(bridge string) error {
-	text := fmt.Sprintf("server_name: %s\nlisten: %q\njetstream { store_dir: %q }\nauthorization { users: [ %s, %s ] }\nwrite_deadline: 5s\nlame_duck_duration: 30s\nlame_duck_grace_period: 500ms\n",
-		s.name, s.addr, s.dir, admin, bridge)
+	text := fmt.Sprintf("server_name: %s\nlisten: %q\njetstream { store_dir: %q%s }\nauthorization { users: [ %s, %s ] }\nwrite_deadline: 5s\nlame_duck_duration: 30s\nlame_duck_grace_period: 500ms\n",
+		s.name, s.addr, s.dir, s.domain, admin, bridge)
 	if len(s.routes) > 0 {
 		var routes []string
 		for _, r := range s.routes {
@@ -44,6 +45,7 @@ func (s *natsServer) configure(bridge string) error {
 		// Clients must know only the proxies.
 		text += fmt.Sprintf("cluster { name: chaos, listen: %q, no_advertise: true, routes: [%s] }\n", s.route, strings.Join(routes, ", "))
 	}
+	text += s.leafnodes
 	if err := os.WriteFile(s.file(), []byte(text), 0o600); err != nil {
 		return fmt.Errorf("configuring %s: %w", s.name, err)
 	}

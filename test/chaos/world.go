@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -80,13 +81,17 @@ func (w *world) startNATS() error {
 		return err
 	}
 	var routes []string
-	if w.scenario.nats > 1 {
+	if w.scenario.nats > 1 && !w.scenario.leaf {
 		routes = addrs[2*w.scenario.nats:]
 	}
 	for i := range w.scenario.nats {
 		s := &natsServer{name: fmt.Sprintf("nats-%d", i+1), addr: addrs[i], binary: w.binaries.nats, dir: filepath.Join(w.dir, fmt.Sprintf("nats-%d", i+1)), routes: routes}
 		if routes != nil {
 			s.route = routes[i]
+		}
+		upstream := s.addr
+		if w.scenario.leaf {
+			upstream = s.link(i == 0, addrs[2*w.scenario.nats], addrs[w.scenario.nats])
 		}
 		w.nats = append(w.nats, s)
 		if err := os.MkdirAll(s.dir, 0o700); err != nil {
@@ -98,7 +103,7 @@ func (w *world) startNATS() error {
 		if err := s.start(); err != nil {
 			return err
 		}
-		if s.proxy, err = newProxy(addrs[w.scenario.nats+i], s.addr); err != nil {
+		if s.proxy, err = newProxy(addrs[w.scenario.nats+i], upstream); err != nil {
 			return err
 		}
 	}
@@ -118,7 +123,7 @@ func (w *world) layOutBridges() error {
 	if url := w.proxies(); url != "" {
 		env = append(env, "NATS_URL="+url)
 	}
-	if len(w.nats) > 1 {
+	if len(w.nats) == 3 {
 		env = append(env, "STREAM_REPLICAS=3")
 	}
 	for i := range w.scenario.bridges {
@@ -147,20 +152,25 @@ func (w *world) embedded(addr string) {
 func (w *world) isEmbedded() bool { return w.scenario.nats == 0 }
 
 // proxies is the NATS_URL of the bridges.
-func (w *world) proxies() (url string) {
-	for i, s := range w.nats {
-		if i > 0 {
-			url += ","
-		}
-		url += "nats://" + s.proxy.Listen
+func (w *world) proxies() string {
+	servers := w.nats
+	if w.scenario.leaf {
+		servers = w.nats[1:]
 	}
-	return url
+	var urls []string
+	for _, s := range servers {
+		urls = append(urls, "nats://"+s.proxy.Listen)
+	}
+	return strings.Join(urls, ",")
 }
 
 func (w *world) connectOutside() (err error) {
 	var urls []string
 	for _, s := range w.nats {
 		urls = append(urls, "nats://"+s.addr)
+	}
+	if w.scenario.leaf {
+		urls = urls[:1]
 	}
 	credentials := nats.UserInfo("admin", "admin")
 	if w.isEmbedded() {
