@@ -12,15 +12,15 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// body is a body as it may have been sent.
+// body is the captured body, or one that may have been sent in its place.
 type body struct {
 	raw    []byte
-	text   stringify.Text // nil: it isn't one JSON object
+	text   stringify.Text // canonical; nil: it isn't one JSON object
 	err    error          // of parsing it
 	causes []Cause        // of the difference from the captured body
 }
 
-// examineBody adds the step about the body and its canonical form.
+// examineBody adds the step about the body, and compares it with its canonical form.
 func (d *diagnoser) examineBody() {
 	raw := d.Delivery.Body
 	text, err := d.at.Provider.Parse(d.Delivery.header(), raw)
@@ -28,23 +28,23 @@ func (d *diagnoser) examineBody() {
 	case len(raw) == 0:
 		d.step("body", "empty")
 	case err != nil:
-		d.step("body", "can't be signed: %v", err)
+		d.step("body", "can't be read: %v", err)
 	case !text.IsObject():
 		d.step("body", "JSON, but not an object")
 		text = nil
 	case d.isDescribed():
 		d.step("body", "one JSON object")
 	case bytes.Equal(raw, text):
-		d.step("body", "one JSON object, in the canonical form that is signed: %d bytes", len(text))
+		d.step("body", "one JSON object in its canonical form, which is signed: %d bytes", len(text))
 	case bytes.Equal(bytes.TrimSpace(raw), text):
-		d.step("body", "one JSON object, in the canonical form that is signed: %d bytes, with white space around it, which is harmless", len(text))
+		d.step("body", "one JSON object in its canonical form, which is signed: %d bytes; the white space around it is harmless", len(text))
 	default:
 		d.step("body", "one JSON object; its canonical form, which is signed, has %d bytes and %s. By itself that is harmless", len(text), difference(raw, text))
 	}
 	d.body = body{raw: raw, text: text, err: err}
 }
 
-// difference shows the first place in which a text differs from its canonical form.
+// difference shows where a text first differs from its canonical form.
 func difference(raw, text []byte) string {
 	i := 0
 	for i < len(raw) && i < len(text) && raw[i] == text[i] {
@@ -65,13 +65,13 @@ func excerpt(text []byte) string {
 	return strconv.QuoteToASCII(string(text))
 }
 
-// members returns an object's members, of anything else none.
+// members returns an object's members; none of anything else.
 func members(text stringify.Text) verify.Object {
 	list, _ := verify.ParseObject(text)
 	return list
 }
 
-// bodies returns the body as captured, and as it may have been sent.
+// bodies returns the body as captured, and then those that may have been sent in its place.
 func (b body) bodies() iter.Seq[body] {
 	return func(yield func(body) bool) {
 		if !yield(b) {
@@ -79,7 +79,7 @@ func (b body) bodies() iter.Seq[body] {
 		}
 		for raw, c := range others(slices.Concat(repairs, b.withoutMember()), string(b.raw)) {
 			text, err := stringify.Parse([]byte(raw))
-			if errors.Is(err, stringify.ErrSyntax) { // once more is enough: a log's escapes around another's
+			if errors.Is(err, stringify.ErrSyntax) { // one more round is enough: a log that quotes another
 				raw = unquote(raw)
 				text, err = stringify.Parse([]byte(raw))
 			}
@@ -91,10 +91,10 @@ func (b body) bodies() iter.Seq[body] {
 	}
 }
 
-// maxMembers is the largest number of members of which each in turn is left out.
+// maxMembers is the size of the largest object whose members are left out in turn.
 const maxMembers = 32
 
-// withoutMember undoes the addition of each member.
+// withoutMember returns readings of the body without one of its members, which may have been added.
 func (b body) withoutMember() (all []reading) {
 	list := members(b.text)
 	if len(list) > maxMembers {
@@ -102,7 +102,7 @@ func (b body) withoutMember() (all []reading) {
 	}
 	for i, m := range list {
 		without := func(string) string { return string(slices.Delete(slices.Clone(list), i, i+1).Text()) }
-		all = append(all, reading{"added_member", "without its member " + m.Name, "something on the way adds the member: have it pass on the bytes", one(without)})
+		all = append(all, reading{"added_member", "without its member " + m.Name, "something on the way adds the member: have it pass the body on unchanged", one(without)})
 	}
 	return all
 }

@@ -10,23 +10,23 @@ import (
 	"strings"
 )
 
-// Delivery is a captured request: from the wire, from the output of curl or tcpdump, from a proxy's
-// log, or a JSON body alone. Reading one needs a few times the memory of the capture at most.
+// Delivery is a captured request: from the wire, the output of curl or tcpdump, a proxy's log, or a
+// JSON body alone. Reading one takes at most a few times the memory of the capture.
 type Delivery struct {
 	Method  string // "": the capture has no request line
 	Target  string // of the request line
 	Version string // of HTTP, if it isn't 1.1
-	Proxy   bool   // a line of the PROXY protocol precedes it
+	Proxy   bool   // the PROXY protocol precedes it
 	Header  []Field
 	Body    []byte
-	ASCII   bool     // bytes that aren't ASCII are shown as dots
+	ASCII   bool     // the capture shows dots for bytes that aren't ASCII
 	Notes   []string // on how it was read
 }
 
 // Field is one line of the headers, its name as it was written.
 type Field struct{ Name, Value string }
 
-// Values returns the values of the headers of that name, in any case of letters.
+// Values returns the values of the headers of that name, whatever its case.
 func (d *Delivery) Values(name string) (values []string) {
 	for _, f := range d.Header {
 		if strings.EqualFold(f.Name, name) {
@@ -65,14 +65,14 @@ func (d *Delivery) isChunked() bool {
 	return len(encodings) > 0 && strings.EqualFold(encodings[len(encodings)-1], "chunked")
 }
 
-// note adds a note, once.
+// note adds a note, unless it is there.
 func (d *Delivery) note(format string, args ...any) {
 	if text := fmt.Sprintf(format, args...); !slices.Contains(d.Notes, text) {
 		d.Notes = append(d.Notes, text)
 	}
 }
 
-// ErrNoDelivery is the error of a text without a delivery.
+// ErrNoDelivery means that a text is not a captured delivery.
 var ErrNoDelivery = errors.New("neither an HTTP request nor a JSON body: a request begins with a line such as POST /webhooks/… HTTP/1.1, with the headers and the body below")
 
 // Parse reads a capture. A text that begins with a brace is a body.
@@ -96,7 +96,7 @@ func Parse(src []byte) (Delivery, error) {
 	}
 	_, rest, _ := bytes.Cut(src[at[1]:], []byte{'\n'})
 	prefix := src[bytes.LastIndexByte(src[:at[0]], '\n')+1 : at[0]]
-	var answer []byte // what curl shows from the answer on
+	var answer []byte // curl's output from the answer on
 	if len(prefix) > 0 && bytes.HasPrefix(rest, bytes.TrimRight(prefix, " ")) {
 		if string(prefix) == "> " {
 			rest, answer = cutAnswer(rest)
@@ -106,11 +106,11 @@ func Parse(src []byte) (Delivery, error) {
 	rest = d.readHeader(rest)
 	if answer != nil && len(bytes.TrimSpace(rest)) == 0 {
 		if rest = lastBody(answer); rest != nil {
-			d.note("the body is what stands behind curl's answer")
+			d.note("the body is taken from below curl's answer")
 		}
 	}
 	if requestLine.Match(d.readBody(rest)) {
-		d.note("there is more than one request in it; this is the first")
+		d.note("the capture holds more than one request; this is the first")
 	}
 	return d, nil
 }
@@ -118,10 +118,10 @@ func Parse(src []byte) (Delivery, error) {
 // byteOrderMark is U+FEFF in UTF-8.
 var byteOrderMark = []byte("\ufeff")
 
-// Append writes the delivery as a request on the wire, with the length of the body that it has.
+// Append appends the delivery as a request on the wire, with the true length of its body.
 func (d *Delivery) Append(to []byte) []byte {
 	version := "1.1"
-	if strings.HasPrefix(d.Version, "1.") || strings.HasPrefix(d.Version, "0.") { // from 2 on a proxy has made it 1.1
+	if strings.HasPrefix(d.Version, "1.") || strings.HasPrefix(d.Version, "0.") { // a proxy has turned HTTP/2 and 3 into 1.1
 		version = d.Version
 	}
 	if d.Proxy {
@@ -135,7 +135,7 @@ func (d *Delivery) Append(to []byte) []byte {
 	for _, f := range d.Header {
 		_, err := strconv.Atoi(f.Value)
 		if strings.EqualFold(f.Name, "Content-Length") && err == nil && f.Value == lengths[0] {
-			continue // the capture may have another length of the body
+			continue // it is above; the capture may have another one
 		}
 		to = fmt.Appendf(to, "%s: %s\r\n", f.Name, f.Value)
 	}

@@ -50,19 +50,19 @@ func TestParse(t *testing.T) {
 		},
 		{
 			"curl -v with the body at its end", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n* upload completely sent off\n< HTTP/1.1 401 Unauthorized\n< Content-Length: 13\n< \n{\"title\":\"x\",\"status\":401}* Connection #0 to host x left intact\n{\"a\":1}\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n"), Notes: []string{"the body is what stands behind curl's answer"}},
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n"), Notes: []string{"the body is taken from below curl's answer"}},
 		},
 		{
 			"the same, without the answer's body", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n< HTTP/1.1 401 Unauthorized\n< Content-Length: 13\n< \n{ [13 bytes data]\n* Connection #0 to host x left intact\n{\"a\":1}\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n"), Notes: []string{"the body is what stands behind curl's answer"}},
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n"), Notes: []string{"the body is taken from below curl's answer"}},
 		},
 		{
 			"the same, redirected: the answer's body comes last", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n} [7 bytes data]\n< HTTP/1.1 401 Unauthorized\n< Content-Length: 13\n< \n{ [13 bytes data]\n* Connection #0 to host x left intact\n{\"title\":\"x\",\"status\":401}\n{\"a\":1}\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n"), Notes: []string{"the body is what stands behind curl's answer"}},
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n"), Notes: []string{"the body is taken from below curl's answer"}},
 		},
 		{
 			"the same, with an answer of no length, after another", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n< HTTP/1.1 100 Continue\n< \n} [7 bytes data]\n< HTTP/1.1 401 Unauthorized\n< \n{\"title\":\"x\",\"status\":401}\n* Connection #0 to host x left intact\n{\"a\":1}\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n"), Notes: []string{"the body is what stands behind curl's answer"}},
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n"), Notes: []string{"the body is taken from below curl's answer"}},
 		},
 		{
 			"chunks", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n0\r\n\r\n",
@@ -76,7 +76,7 @@ func TestParse(t *testing.T) {
 			"chunks that a proxy has joined", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{\"a\":1}",
 			Delivery{
 				Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Transfer-Encoding", "chunked"}}, Body: []byte(`{"a":1}`),
-				Notes: []string{"the chunks of the body are joined already"},
+				Notes: []string{"the chunks of the body are already joined"},
 			},
 		},
 		{
@@ -108,7 +108,7 @@ func TestParse(t *testing.T) {
 			"two requests", "POST /a HTTP/1.1\nContent-Length: 2\n\n{}POST /b HTTP/1.1\n\n",
 			Delivery{
 				Method: "POST", Target: "/a", Header: []Field{{"Content-Length", "2"}}, Body: []byte(`{}`),
-				Notes: []string{"what follows the 2 bytes of Content-Length is ignored", "there is more than one request in it; this is the first"},
+				Notes: []string{"what follows the 2 bytes of Content-Length is ignored", "the capture holds more than one request; this is the first"},
 			},
 		},
 		{"a body alone", "\ufeff\n{\"a\": 1}\n", Delivery{Body: []byte("\ufeff\n{\"a\": 1}\n")}},
@@ -131,7 +131,7 @@ func TestPackets(t *testing.T) {
 		Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Host", "x"}, {"Content-Length", "116"}},
 		Body:  []byte(`{"a":"` + strings.Repeat("x", 100) + "\",\n\"b\":1}\n"),
 		ASCII: true,
-		Notes: []string{"read from tcpdump -A, packets: 3; it prints a dot for each byte that isn't ASCII"},
+		Notes: []string{"read from 3 packets of tcpdump -A, which prints a dot for each byte that isn't ASCII"},
 	}
 	got, err := Parse(src)
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
@@ -145,7 +145,7 @@ func TestTwoConnections(t *testing.T) {
 		return fmt.Sprintf("19:21:02.716730 IP %s > 127.0.0.1.80: Flags [P.], seq 1:2, length %d\nE..7.@.@.%s\n", from, len(text), text)
 	}
 	got, err := Parse([]byte(packet("127.0.0.1.1", "POST /a HTTP/1.1\nA: b\n\n{") + packet("127.0.0.1.2", "POST /b HTTP/1.1\n\n{}") + packet("127.0.0.1.1", "}")))
-	if err != nil || got.Target != "/a" || string(got.Body) != "{}" || len(got.Notes) != 2 || got.Notes[1] != "there is more than one request in it; this is the first" {
+	if err != nil || got.Target != "/a" || string(got.Body) != "{}" || len(got.Notes) != 2 || got.Notes[1] != "the capture holds more than one request; this is the first" {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// ErrEndpoint is the error of a delivery to an unknown endpoint.
-var ErrEndpoint = errors.New("the endpoint is unknown: neither the request's path nor the body tells it")
+// ErrEndpoint means that the endpoint of a delivery is unknown.
+var ErrEndpoint = errors.New("the endpoint is unknown: neither the request's path nor the body shows it")
 
-// findEndpoint chooses the endpoint: the one that is named, else that of the path, else that of the
-// vendor which sends such bodies, else the only one.
+// findEndpoint chooses the endpoint: the one that is named, else the one in the path, else the only
+// one for the vendor of such bodies, else the only one.
 func (d *diagnoser) findEndpoint() error {
 	names := []string{d.At}
 	if d.At == "" {
@@ -40,16 +40,16 @@ func (d *diagnoser) findEndpoint() error {
 	return ErrEndpoint
 }
 
-// path returns the request's path, "" if the capture doesn't show it.
+// path returns the request's path; "" if the capture has none.
 func (d *diagnoser) path() string {
-	u, err := url.ParseRequestURI(d.Delivery.Target) // as net/http does: to url.Parse //a/b is host a
+	u, err := url.ParseRequestURI(d.Delivery.Target) // as net/http does; url.Parse takes //a/b for host a
 	if err != nil {
 		return d.Delivery.Target
 	}
 	return u.EscapedPath()
 }
 
-// shapeOf returns the name of the one provider whose bodies look so, else "".
+// shapeOf returns the name of the only provider whose bodies look like this one; "": none or several.
 func shapeOf(body []byte) string {
 	text, err := stringify.Parse(body)
 	if err != nil {

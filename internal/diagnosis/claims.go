@@ -10,8 +10,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// request returns the request to the provider to verify the delivery, whatever its time.
-func (d *diagnoser) request() verify.Request {
+// toVerify returns the delivery for the provider, which is to verify it whatever its time.
+func (d *diagnoser) toVerify() verify.Request {
 	now := d.Received
 	if now.IsZero() {
 		now = d.Now
@@ -21,10 +21,10 @@ func (d *diagnoser) request() verify.Request {
 	return r
 }
 
-// verify has the provider verify the delivery. It returns when it was received; if that isn't
-// known, an old delivery is judged as if it had come at the last moment.
+// verify has the provider verify the delivery. It also returns when the delivery was received. If
+// that isn't known, an old delivery counts as received at the last moment at which it was accepted.
 func (d *diagnoser) verify() (c verify.Claims, received time.Time, refusal error) {
-	r := d.request()
+	r := d.toVerify()
 	if d.body.text == nil {
 		return c, r.Now, d.body.err
 	}
@@ -35,18 +35,18 @@ func (d *diagnoser) verify() (c verify.Claims, received time.Time, refusal error
 	return c, r.Now, refusal
 }
 
-// window returns when an authentic delivery is accepted, if it has a time.
+// window returns when an authentic delivery that has a time is accepted.
 func (d *diagnoser) window(c verify.Claims) verify.Window {
 	return c.Window(d.at.Tolerance, d.at.Provider.AheadOf(d.at.Tolerance))
 }
 
-// examineClaims describes a delivery whose signature is right: what is unsigned, its time, and why
-// it is refused.
+// examineClaims describes a delivery whose signature is right: its unsigned members, its time, and
+// why it is refused.
 func (d *diagnoser) examineClaims(c verify.Claims, received time.Time, refusal error) {
 	d.report.Scheme, d.report.Secret = c.Scheme, &c.Secret
 	asSent := ""
 	if c.AsSent {
-		asSent = ", over what was sent and not over its canonical form"
+		asSent = ", over the body as it was sent, not over its canonical form"
 	}
 	d.step("verified", "by scheme %s with secret %d of %s%s", c.Scheme, c.Secret, d.at.SecretsFrom, asSent)
 	if !d.isDescribed() {
@@ -62,67 +62,67 @@ func (d *diagnoser) examineClaims(c verify.Claims, received time.Time, refusal e
 	case errors.Is(refusal, verify.Unreadable):
 		d.cause(proven("unreadable", refusal.Error(), "the vendor has changed something, or this is its dashboard's test: nothing is wrong with the secret"))
 	case len(d.report.Causes) == len(before) && d.at.Scheme == verify.Auto:
-		d.step("advice", "set %sSIGNATURE=%s to allow only what this vendor sends", d.at.Prefix, c.Scheme)
+		d.step("advice", "set %sSIGNATURE=%s to allow only the scheme that this vendor uses", d.at.Prefix, c.Scheme)
 	}
-	if len(d.report.Causes) > len(before) && len(d.settings.Causes) > 0 { // they tell more
+	if len(d.report.Causes) > len(before) && len(d.settings.Causes) > 0 { // these are more precise
 		d.report.Causes = append(before, d.settings.Causes...)
 	}
 }
 
-// examineTime describes the delivery's age, or when it must have been received.
+// examineTime compares the delivery's time with when it was received.
 func (d *diagnoser) examineTime(c verify.Claims, received time.Time) {
 	w, occurred := d.window(c), c.Occurred
 	accepted := moment(w.From) + " to " + moment(w.To)
 	switch {
 	case w.IsEmpty():
 		name := d.at.Provider.SignedTime
-		d.step("time", "it says %s, and its signed %s %s: it is never accepted", moment(occurred), name, moment(c.Created))
+		d.step("time", "it says %s, and its signed %s says %s: it is never accepted", moment(occurred), name, moment(c.Created))
 		d.cause(proven(
 			"stale", "its "+name+" is older than its time by "+long(occurred.Sub(c.Created))+", more than "+d.at.Prefix+"TOLERANCE",
-			"a browser's clock is behind, or somebody has renewed the time of a captured delivery. Where many are so, "+d.at.Prefix+"FRESHNESS=time trusts the unsigned time alone: see docs/adr/0002-what-the-vendors-sign.md for the price",
+			"a browser's clock is behind, or somebody has renewed the time of a captured delivery. If many are like that, "+d.at.Prefix+"FRESHNESS=time judges the unsigned time alone: see docs/adr/0002-what-the-vendors-sign.md for the price",
 		))
 		return
 	case !d.Received.IsZero():
-		d.step("time", "it says %s, and was received at %s, %s; it is accepted when it is received from %s", moment(occurred), moment(received), sooner(received, occurred), accepted)
+		d.step("time", "it says %s and was received at %s, %s; it is accepted if it is received from %s", moment(occurred), moment(received), sooner(received, occurred), accepted)
 	case w.Holds(d.Now):
-		d.step("time", "it says %s: it is accepted when it is received from %s, as now", moment(occurred), accepted)
+		d.step("time", "it says %s: it is accepted if it is received from %s, and now is within that", moment(occurred), accepted)
 	case w.Holds(received):
-		d.step("time", "it says %s: it is accepted when it is received from %s, which was over %s ago; give --at to say when it was received", moment(occurred), accepted, long(d.Now.Sub(w.To)))
+		d.step("time", "it says %s: it is accepted if it is received from %s, which ended %s ago; give --at to say when it was received", moment(occurred), accepted, long(d.Now.Sub(w.To)))
 	default:
-		d.step("time", "it says %s, which is still to come", moment(occurred))
+		d.step("time", "it says %s, which is in the future", moment(occurred))
 	}
 	if !w.Holds(received) {
 		d.cause(d.timeCause(received, occurred))
 	}
 }
 
-// sooner returns how long before or after the event it was received.
+// sooner returns how long before or after its own time the delivery was received.
 func sooner(received, occurred time.Time) string {
 	if received.Before(occurred) {
-		return long(occurred.Sub(received)) + " before"
+		return long(occurred.Sub(received)) + " earlier"
 	}
-	return long(received.Sub(occurred)) + " after"
+	return long(received.Sub(occurred)) + " later"
 }
 
-// timeCause returns the likely cause of a time that is so far off.
+// timeCause returns the cause of a time that is out of the window.
 func (d *diagnoser) timeCause(received, occurred time.Time) Cause {
 	off := received.Sub(occurred).Abs()
 	code := "stale"
 	if received.Before(occurred) {
 		code = "future"
 	}
-	switch nearest := off.Round(15 * time.Minute); { // zones differ by quarters of an hour, none by less than half of one
+	switch nearest := off.Round(15 * time.Minute); { // time zones differ by at least half an hour, in steps of a quarter
 	case verify.IsMilliseconds(occurred):
 		return proven(code, "its time is in milliseconds, and was read as seconds", "the vendor has changed something: report it")
 	case nearest >= 30*time.Minute && nearest <= 14*time.Hour && (off-nearest).Abs() <= 2*time.Minute:
 		return likely(
-			code, "the two clocks differ by "+long(off)+", about as two time zones do: one of them shows the time of another zone",
+			code, "the two clocks differ by "+long(off)+", about as much as two time zones: one of them shows the time of another zone",
 			"compare this machine's clock with another's: `date -u`. Unless QUARANTINE=false it is in quarantine: once the clock is right, `bridge quarantine release` publishes it",
 		)
 	}
 	return likely(
 		code, "its time is off by "+long(off)+", more than "+d.at.Prefix+"TOLERANCE",
-		"look at this machine's clock first (`date -u`), then for something that holds deliveries back; a copy that somebody sends again is refused rightly. Unless QUARANTINE=false it is in quarantine: `bridge quarantine release` publishes it",
+		"check this machine's clock first (`date -u`), then look for something that delays deliveries; an old delivery that somebody sends again is refused rightly. Unless QUARANTINE=false it is in quarantine: `bridge quarantine release` publishes it",
 	)
 }
 
@@ -141,15 +141,15 @@ func (d *diagnoser) unsigned(scheme string) string {
 	if len(names) == 0 {
 		return "nothing that the body has"
 	}
-	return strings.Join(names, ", ") + ": anyone who holds this delivery can have changed them"
+	return strings.Join(names, ", ") + ": anyone who holds this delivery could have changed them"
 }
 
 func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// long writes a duration to the second, and from two days on in days.
+// long writes a duration to the second, or in days if it is two days or more.
 func long(d time.Duration) string {
-	const day, years = 24 * time.Hour, 100
-	if d >= years*365*day { // a Duration ends at 292
+	const day = 24 * time.Hour
+	if d >= 100*365*day { // a Duration holds up to 292 years
 		return "more than 100 years"
 	}
 	if d >= 2*day {

@@ -7,14 +7,14 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// isDescribed reports whether the endpoint's settings tell what is signed.
+// isDescribed reports whether settings describe what is signed.
 func (d *diagnoser) isDescribed() bool { return d.at.Provider.Explain != nil }
 
-// examineSettings adds a step for each part of what the settings say is signed.
+// examineSettings adds a step for each part of the text that is signed according to the settings.
 func (d *diagnoser) examineSettings() {
-	d.settings = d.at.Provider.Explain(d.request())
+	d.settings = d.at.Provider.Explain(d.toVerify())
 	for _, text := range d.settings.Steps {
-		d.step("signed", "%s", d.settingsNamed(text))
+		d.step("signed", "%s", d.prefixed(text))
 	}
 	for i, c := range d.settings.Causes {
 		d.settings.Causes[i] = d.causesOf(c)[0]
@@ -29,14 +29,14 @@ func (d *diagnoser) causesOf(c verify.Finding) []Cause {
 	if c.Code == "" {
 		return nil
 	}
-	c.Says, c.Do = d.settingsNamed(c.Says), d.settingsNamed(c.Do)
+	c.Says, c.Do = d.prefixed(c.Says), d.prefixed(c.Do)
 	return []Cause{c}
 }
 
-// named matches the settings' names.
-var named = regexp.MustCompile(`\b(SIGNATURE_HEADER|SIGNATURE_FORMAT|SIGNED|TIMESTAMP_UNIT|TIMESTAMP|SECRET_ENCODING|EVENT)\b`)
+// settingNames matches the names of the settings.
+var settingNames = regexp.MustCompile(`\b(SIGNATURE_HEADER|SIGNATURE_FORMAT|SIGNED|TIMESTAMP_UNIT|TIMESTAMP|SECRET_ENCODING|EVENT)\b`)
 
-// settingsNamed returns the text with the settings' names as those of the endpoint's variables.
-func (d *diagnoser) settingsNamed(text string) string {
-	return named.ReplaceAllString(text, cmp.Or(d.at.Prefix, "…_")+"$0")
+// prefixed returns the text with each setting's name replaced by the endpoint's variable.
+func (d *diagnoser) prefixed(text string) string {
+	return settingNames.ReplaceAllString(text, cmp.Or(d.at.Prefix, "…_")+"$0")
 }

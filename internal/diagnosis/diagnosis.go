@@ -1,11 +1,11 @@
 // Package diagnosis explains, step by step, how the bridge answers a captured delivery. If the
-// signature is refused, it searches for a change that makes it right: another secret, scheme or
-// endpoint, or a body or signature without what was done to it on the way.
+// signature is wrong, it searches for a change that makes it right: another secret, scheme or
+// endpoint, or another form of the body or of the signature, which was changed on the way.
 //
 // The answer is the bridge's own: the delivery passes through the handler that serves the public
-// listener, with a publisher that publishes nothing. The report is a function of the case. It holds
-// no secret, no whole MAC, and of the body only the beginning, the end and the first difference
-// from the canonical form.
+// listener, with a publisher that publishes nothing. The report depends on the case alone. It holds
+// no secret and no whole MAC; of the body it shows only the beginning, the end and where it first
+// differs from the canonical form.
 package diagnosis
 
 import (
@@ -19,37 +19,37 @@ import (
 // Endpoint is an endpoint and the names of its variables.
 type Endpoint struct {
 	verify.Endpoint
-	Prefix      string // with which the names of its variables begin
+	Prefix      string // of the names of its variables
 	SecretsFrom string // the variable that holds its secrets or the name of their file
 }
 
 // Case is a delivery and the bridge that receives it.
 type Case struct {
 	Delivery     Delivery
-	Endpoints    []Endpoint // all of the bridge
-	At           string     // the endpoint's name; "": found by the request's path or the body's shape
-	Received     time.Time  // zero: not known
+	Endpoints    []Endpoint // all that the bridge has
+	At           string     // the endpoint's name; "": to be found by the path or the body
+	Received     time.Time  // zero: unknown
 	Now          time.Time
 	MaxBodyBytes int64
-	Quarantine   bool // QUARANTINE
+	Quarantine   bool
 }
 
-// Report is the result.
+// Report is the result of [Diagnose].
 type Report struct {
 	Accepted bool   `json:"accepted"` // it is published
 	Status   int    `json:"status"`   // of the answer
 	Code     string `json:"code,omitempty"`
-	Outcome  string `json:"outcome"` // as in the log and the metrics; of a 200, the answer's status
+	Outcome  string `json:"outcome"` // as in the log and the metrics
 	Endpoint string `json:"endpoint"`
 	Provider string `json:"provider"`
-	// Scheme and Secret, the secret's position, are set only if the signature is right as it came.
+	// Scheme and Secret, its position, are set only if the signature is right as it came.
 	Scheme string  `json:"scheme,omitempty"`
 	Secret *int    `json:"secret,omitempty"`
 	Steps  []Step  `json:"steps"`
 	Causes []Cause `json:"causes"`
 }
 
-// Step is one thing that the bridge looks at, in its order.
+// Step is one thing that the bridge looks at. Steps are in the bridge's order.
 type Step struct {
 	Name string `json:"name"`
 	Says string `json:"says"`
@@ -77,7 +77,7 @@ func (d *diagnoser) step(name, format string, args ...any) {
 
 func (d *diagnoser) cause(causes ...Cause) { d.report.Causes = append(d.report.Causes, causes...) }
 
-// Diagnose explains how the bridge answers the delivery. Its error is ErrEndpoint.
+// Diagnose explains how the bridge answers the delivery. The error is [ErrEndpoint].
 func Diagnose(c Case) (Report, error) {
 	d := diagnoser{Case: c}
 	if err := d.findEndpoint(); err != nil {

@@ -72,7 +72,7 @@ func TestSignedTexts(t *testing.T) {
 		{"text that is signed", usual, text + data, "unknown_scheme", "over the timestamp as a text and the data"},
 		{"the body", usual, number + "." + usual, "unknown_scheme", `over the timestamp and the body, with "." between`},
 		{"the body, reversed", usual, usual + number, "unknown_scheme", `over the body and the timestamp, with nothing between`},
-		{"data null", body(number, "null"), number + "null", "data_shape", "can't be verified under scheme timestamp-data; a dashboard's test is like that, as a rule: cause a real event"},
+		{"data null", body(number, "null"), number + "null", "data_shape", "can't be verified under scheme timestamp-data; usually a dashboard's test is like that: cause a real event"},
 		{"data an array", body(number, "[1]"), number + "[1]", "data_shape", "cause a real event"},
 	} {
 		check(t, test.name, asked(t, "flock", test.body, key, test.signed, key), test.code, test.says)
@@ -88,8 +88,8 @@ func TestSecretsAsMeant(t *testing.T) {
 	const key = marked
 	const body = `{"name":"a.b","entity":"a","entityId":"1","data":{"a":{"id":"1"}},"timestamp":1767323045}`
 	for _, test := range []struct{ name, key, code, says, secret string }{
-		{"a line break behind the vendor's", key + "\n", "secret_line_end", "with a line break or a blank behind it", key},
-		{"a blank behind the vendor's", key + " ", "secret_line_end", "with a line break or a blank behind it", key},
+		{"a line break behind the vendor's", key + "\n", "secret_line_end", "with a line break or a blank after it", key},
+		{"a blank behind the vendor's", key + " ", "secret_line_end", "with a line break or a blank after it", key},
 		{"a line break in ours", key, "secret_invisible", "without the white space", key + "\n"},
 		{"two, a line break between", key, "secret_list", "split at its commas, blanks and line breaks", key + "\nanother-0123456789abcdef"},
 		{"two, a blank between", key, "secret_list", "split at its commas, blanks and line breaks", "another-0123456789abcdef " + key},

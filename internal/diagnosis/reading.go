@@ -2,21 +2,21 @@ package diagnosis
 
 import "iter"
 
-// reading is another way to read a text that was sent or set, because of a change on its way.
+// reading is another way to read a text, which may have been changed after it was sent or set.
 type reading struct {
 	code, says, do string
-	read           func(text string) []string // the texts in it; "": there is none
+	read           func(text string) []string // "": none
 }
 
-// one returns the reading of a text as one text.
+// one is for a reading that gives one text.
 func one(read func(text string) string) func(string) []string {
 	return func(text string) []string { return []string{read(text)} }
 }
 
-// maxTexts is the largest number of texts in one text.
+// maxTexts bounds what a reading may give; with more it is ignored.
 const maxTexts = 16
 
-// others returns the other texts as which a text can be read, each with its cause.
+// others yields what a text can be read as, each with its cause.
 func others(readings []reading, text string) iter.Seq2[string, Cause] {
 	return func(yield func(string, Cause) bool) {
 		for _, r := range readings {

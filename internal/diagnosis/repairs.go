@@ -16,17 +16,17 @@ import (
 
 const unescapedAtLog = "nothing is wrong with the delivery itself: the log escapes what it shows. To see all of it, give the body as it was sent"
 
-// repairs undo the changes that a body may have suffered on the way.
+// repairs undo changes that may have been made to a body on the way.
 var repairs = []reading{
 	{"byte_order_mark", "without the byte order mark before it", "find what puts U+FEFF before the body, a proxy or an editor; the vendor doesn't sign it, and JSON doesn't allow it", one(func(s string) string { return strings.TrimPrefix(s, string(byteOrderMark)) })},
 	{"line_end", "without the white space around it", "nothing is wrong with the delivery if only the capture has it, as a file's last line break; else find what adds it on the way", one(strings.TrimSpace)},
 	{"escaped", `once its \x escapes are undone, as nginx writes them into its log`, unescapedAtLog, one(unescapeLog)},
-	{"quoted", "that stands here as the text of a JSON string", "if a log shows it so, " + unescapedAtLog + "; else a proxy passes JSON on inside a string: have it pass on the bytes", one(unquote)},
-	{"form", "once it is decoded as a form", "something on the way turns JSON into a form: have it pass on the bytes", one(unescapeForm)},
+	{"quoted", "taken out of the JSON string around it", "if a log shows it so, " + unescapedAtLog + "; else a proxy passes JSON on inside a string: have it pass the body on unchanged", one(unquote)},
+	{"form", "once it is decoded as a form", "something on the way turns JSON into a form: have it pass the body on unchanged", one(unescapeForm)},
 	{"trailing", "without what follows the JSON object", "find what adds to the body: a proxy, a shell, or how it was captured", one(firstValue)},
-	{"latin1", "in UTF-8, and here it is in Latin-1", "something on the way, or the capture, converts the text: have it pass on the bytes", one(encodedOnceMore)},
-	{"twice_utf8", "once its text is decoded from UTF-8: it was encoded twice", "something on the way, or the capture, takes UTF-8 for Latin-1: have it pass on the bytes", one(decodedOnce)},
-	{"sorted", "with its members in the order that the vendor documents", "something on the way parses the body and writes it anew in another order: have it pass on the bytes", one(documentedOrder)},
+	{"latin1", "in UTF-8, and here it is in Latin-1", "something on the way, or the capture, converts the text: have it pass the body on unchanged", one(encodedOnceMore)},
+	{"twice_utf8", "once its text is decoded from UTF-8: it was encoded twice", "something on the way, or the capture, takes UTF-8 for Latin-1: have it pass the body on unchanged", one(decodedOnce)},
+	{"sorted", "with its members in the order that the vendor documents", "something on the way parses the body and writes it anew in another order: have it pass the body on unchanged", one(documentedOrder)},
 }
 
 var hexEscape = regexp.MustCompile(`\\x[0-9A-Fa-f]{2}`)
@@ -50,7 +50,7 @@ func unquote(raw string) (text string) {
 }
 
 func unescapeForm(raw string) string {
-	plain, _ := url.QueryUnescape(raw[max(0, strings.Index(raw, "%7B")):]) // "" with an error
+	plain, _ := url.QueryUnescape(raw[max(0, strings.Index(raw, "%7B")):]) // "" if there is an error
 	return plain
 }
 
@@ -62,7 +62,7 @@ func firstValue(raw string) string {
 	return string(first)
 }
 
-// encodedOnceMore encodes Latin-1 in UTF-8.
+// encodedOnceMore encodes Latin-1 in UTF-8, or UTF-8 a second time.
 func encodedOnceMore(raw string) string {
 	var text []byte
 	for i := range len(raw) {
@@ -79,17 +79,17 @@ func decodedOnce(raw string) string {
 		}
 		once = append(once, byte(r))
 	}
-	return string(once) // JSON only if it is UTF-8
+	return string(once) // if it isn't UTF-8, parsing it fails
 }
 
-// documentedOrder puts the members into the order of the vendor's page.
+// documentedOrder puts the members into the order in which the vendor documents them.
 func documentedOrder(raw string) string {
 	p := providers.ByName(shapeOf([]byte(raw)))
 	if p == nil || p.Members == nil {
 		return ""
 	}
 	list := members([]byte(raw))
-	rank := func(m verify.Member) uint { return uint(slices.Index(p.Members, m.Name)) } // -1 becomes the last
+	rank := func(m verify.Member) uint { return uint(slices.Index(p.Members, m.Name)) } // unknown: -1, which becomes the largest
 	slices.SortStableFunc(list, func(a, b verify.Member) int { return cmp.Compare(rank(a), rank(b)) })
 	return string(list.Text())
 }

@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// requestLine matches the first line of a request. Anything may precede it in the line: tcpdump
-// prints the packet's headers there.
+// requestLine matches the first line of a request, and whatever line it ends: tcpdump prints the
+// packet's headers before it.
 var requestLine = regexp.MustCompile(`(?m)(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) ([!-~]+) HTTP/([0-9](?:\.[0-9])?)[ \t\r]*$`)
 
 // token matches a header's name (RFC 9110, 5.6.2).
 var token = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
 var (
-	// headEnd matches the empty line behind the headers, or the brace of a body without one before it.
+	// headEnd matches the empty line after the headers, or the brace of a body that follows them.
 	headEnd = regexp.MustCompile(`(?m)^(?:[ \t]*\r?(?:\n|\z)|\{)`)
-	// fold matches what a header's continuation line begins with (RFC 9112, 5.2).
+	// fold matches the break before a header's continuation line (RFC 9112, 5.2).
 	fold = regexp.MustCompile(`[ \t\r]*\n[ \t]+`)
 )
 
@@ -33,7 +33,7 @@ func (d *Delivery) readHeader(src []byte) (rest []byte) {
 		}
 	}
 	for line := range bytes.Lines(fold.ReplaceAll(head, []byte{' '})) {
-		if name, value, ok := strings.Cut(string(line), ":"); ok { // a bad name is refused, not ignored
+		if name, value, ok := strings.Cut(string(line), ":"); ok { // the server refuses a bad name
 			d.Header = append(d.Header, Field{strings.TrimLeft(name, blank), strings.Trim(value, blank)})
 		} else {
 			d.note("a line among the headers is not a header, and is ignored")
@@ -42,10 +42,10 @@ func (d *Delivery) readHeader(src []byte) (rest []byte) {
 	return rest
 }
 
-// blank may surround a header's value (RFC 9110, 5.5); the line's end, too.
+// blank is what may surround a header's value (RFC 9110, 5.5), and the line's end.
 const blank = " \t\r\n"
 
-// AddHeader adds a header written as "Name: value". It reports whether it is one.
+// AddHeader adds a header written as "Name: value", and reports whether the line is one.
 func (d *Delivery) AddHeader(line string) bool {
 	name, value, ok := strings.Cut(line, ":")
 	if !ok || !token.MatchString(name) || strings.Contains(value, "\n") {
@@ -71,10 +71,10 @@ func ParseHeader(src []byte) (Delivery, error) {
 	return d, nil
 }
 
-// ErrNoHeader is the error of a text without a header.
-var ErrNoHeader = errors.New("no headers; they stand in a line each, such as Content-Type: application/json")
+// ErrNoHeader means that a text has no headers.
+var ErrNoHeader = errors.New("no headers: each is on its own line, such as Content-Type: application/json")
 
-// readBody reads the body: in chunks, of a length or to the end, as the headers have it. It returns
+// readBody reads the body in chunks, by its length or to the end, as the headers say. It returns
 // what follows.
 func (d *Delivery) readBody(src []byte) (rest []byte) {
 	if d.isChunked() {
@@ -100,11 +100,11 @@ func (d *Delivery) readBody(src []byte) (rest []byte) {
 	return rest
 }
 
-// readChunks joins the chunks (RFC 9112, 7.1). Proxies log bodies without them.
+// readChunks joins the chunks (RFC 9112, 7.1). A proxy may have logged them joined.
 func (d *Delivery) readChunks(src []byte) (rest []byte) {
 	if bytes.HasPrefix(bytes.TrimSpace(src), []byte{'{'}) {
 		d.Body = src
-		d.note("the chunks of the body are joined already")
+		d.note("the chunks of the body are already joined")
 		return nil
 	}
 	d.Body = []byte{}

@@ -11,7 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// found is a combination that makes a signature right.
+// found is a signature, and the combination that makes it right.
 type found struct {
 	signature signature
 	key       key
@@ -20,9 +20,9 @@ type found struct {
 }
 
 const (
-	// maxCauses is the largest number of causes in a combination that is tried.
+	// maxCauses is the largest number of causes of a combination that is tried.
 	maxCauses = 3
-	// maxWork bounds a search: it is the number of bytes to hash, with workPerMAC for each MAC.
+	// maxWork bounds a search, in bytes to hash; each MAC counts as workPerMAC more.
 	maxWork    = 1 << 30
 	workPerMAC = 256
 )
@@ -66,15 +66,15 @@ func (d *diagnoser) search() (found, bool) {
 	return found{}, false
 }
 
-// isExpected reports whether the text is that of the scheme to which the endpoint is set. For one
-// that is described by settings, the text's own causes tell the difference.
+// isExpected reports whether the endpoint is set to the text's scheme. If settings describe the
+// signature, the text's own causes tell the difference.
 func (d *diagnoser) isExpected(t signedText, at Endpoint) bool {
 	return d.isDescribed() || t.scheme == at.Scheme || at.Scheme == verify.Auto && slices.Contains(at.Provider.SchemeNames(), t.scheme)
 }
 
-// causes returns the differences from what the bridge expects.
+// causes returns how the combination differs from what the bridge expects.
 func (d *diagnoser) causes(f found) (all []Cause) {
-	if !strings.EqualFold(f.signature.header, f.key.at.Provider.Header) { // it is elsewhere only to this endpoint
+	if !strings.EqualFold(f.signature.header, f.key.at.Provider.Header) { // the other endpoint may look there
 		all = append(all, f.signature.causes...)
 	}
 	all = slices.Concat(all, f.key.causes, f.body.causes, f.text.causes)
@@ -84,7 +84,7 @@ func (d *diagnoser) causes(f found) (all []Cause) {
 	return all
 }
 
-// unexpected returns the cause of a text that isn't the one of the endpoint's scheme.
+// unexpected returns the cause for a text that the endpoint's scheme doesn't sign.
 func (t signedText) unexpected(k key) Cause {
 	signed := "it is signed with " + k.name + ", over "
 	switch {
@@ -96,7 +96,7 @@ func (t signedText) unexpected(k key) Cause {
 	case t.unfit != "":
 		return proven(
 			"data_shape", fmt.Sprintf("%s%s, which isn't an object: it can't be verified under scheme %s", signed, t.name, t.unfit),
-			"a dashboard's test is like that, as a rule: cause a real event at the vendor and capture that",
+			"usually a dashboard's test is like that: cause a real event at the vendor and capture that",
 		)
 	case t.scheme != "":
 		t.name = "what another vendor's scheme " + t.scheme + " covers"
@@ -107,7 +107,7 @@ func (t signedText) unexpected(k key) Cause {
 	)
 }
 
-// nextCause adds the cause that remains once those of f are gone.
+// nextCause adds the cause that remains once those of f are mended.
 func (d *diagnoser) nextCause(f found) {
 	at := f.key.at
 	if !slices.Contains(at.Provider.SchemeNames(), f.text.scheme) || f.body.text == nil || at.Provider.Explain != nil {

@@ -11,12 +11,12 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
 
-// key is a secret as set, or as it may have been meant.
+// key is a secret as it is set, or as it may have been meant.
 type key struct {
 	secret.Secret
 	name   string
-	at     Endpoint // whose delivery it is if the secret is right
-	causes []Cause  // of the difference from the secret as set
+	at     Endpoint // that the delivery is for, if the secret is right
+	causes []Cause  // of the difference from the secret that is set
 }
 
 // label matches a name before a secret, as in an env file or YAML.
@@ -33,7 +33,7 @@ var secretReadings = []reading{
 	{"secret_dollar", "with one $ where it has two", "only Compose files and Makefiles want $ doubled: write it once", one(func(s string) string { return strings.ReplaceAll(s, "$$", "$") })},
 	{"secret_percent", "once its % escapes are undone", "set it as the vendor shows it", one(unescaped)},
 	{"secret_invisible", "without the white space and the characters in it that can't be seen", "copy it anew, by hand if need be", one(visible)},
-	{"secret_line_end", "with a line break or a blank behind it", "the vendor's own secret ends with one: make a new secret", func(s string) []string { return []string{s + "\n", s + "\r\n", s + " "} }},
+	{"secret_line_end", "with a line break or a blank after it", "the vendor's own secret ends with one: make a new secret", func(s string) []string { return []string{s + "\n", s + "\r\n", s + " "} }},
 	{"secret_case", "in lower or in upper case", "copy it as it is: capitals count", func(s string) []string { return []string{strings.ToLower(s), strings.ToUpper(s)} }},
 	{"secret_list", "split at its commas, blanks and line breaks", "separate secrets by commas in a variable, and by line breaks in a file", func(s string) []string {
 		return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
@@ -50,7 +50,7 @@ func decodedHex(s string) string { return textOf(hex.DecodeString(s)) }
 
 func decodedBase64(s string) string { return strings.TrimSuffix(textOf(decodeBase64(s)), "\n") }
 
-// textOf returns what was decoded; "" with an error, where it would be a part.
+// textOf returns what was decoded; "" if there is an error, for it would be only a part.
 func textOf(plain []byte, err error) string {
 	if err != nil {
 		return ""
@@ -67,7 +67,7 @@ func visible(s string) string {
 	}, s)
 }
 
-// jsonTexts returns the texts in a JSON object, or in a line of one.
+// jsonTexts returns the strings in a JSON object, or in a line of one.
 func jsonTexts(s string) (texts []string) {
 	if s = strings.TrimSpace(s); !strings.HasPrefix(s, "{") {
 		s = "{" + s + "}"
@@ -98,7 +98,7 @@ func (d *diagnoser) keys() (all []key) {
 			texts = append(texts, string(s.Key()))
 			all = append(append(all, k), d.readings(k)...)
 		}
-		if len(texts) > 1 { // commas may have split it
+		if len(texts) > 1 { // they may be one secret that has commas
 			all = append(all, key{secret.New(strings.Join(texts, ",")), "all of " + e.SecretsFrom, e, []Cause{proven(
 				"secret_comma", "it is signed with all of "+e.SecretsFrom+" as one secret, commas included",
 				"a comma separates secrets in a variable: put this one into a file, on a line of its own, and set "+e.Prefix+"SECRETS_FILE",
@@ -108,11 +108,11 @@ func (d *diagnoser) keys() (all []key) {
 	return all
 }
 
-// otherEndpoint returns another endpoint's secret with its cause. If the endpoint is another
-// vendor's, the shape of the body tells whether the address or the secret is wrong.
+// otherEndpoint returns another endpoint's secret with its cause. If that endpoint is for another
+// vendor, the shape of the body tells whether the address or the secret is wrong.
 func (d *diagnoser) otherEndpoint(k key, shape string) key {
 	from := k.at
-	code, says := "other_endpoint", fmt.Sprintf("it is signed with %s, which is endpoint %s's", k.name, from.Name)
+	code, says := "other_endpoint", fmt.Sprintf("it is signed with %s, which belongs to endpoint %s", k.name, from.Name)
 	address := fmt.Sprintf("the vendor sends %s's deliveries to /webhooks/%s: correct the address there", from.Name, d.at.Name)
 	exchange := fmt.Sprintf("%s and %s are mixed up here: exchange them", from.SecretsFrom, d.at.SecretsFrom)
 	do := address
@@ -127,7 +127,7 @@ func (d *diagnoser) otherEndpoint(k key, shape string) key {
 	return k
 }
 
-// readings returns the other readings of a secret of the endpoint.
+// readings returns the other readings of one of the endpoint's secrets.
 func (d *diagnoser) readings(k key) (all []key) {
 	add := func(other secret.Secret, c Cause) {
 		c.Says = "it is signed with " + k.name + " " + c.Says
@@ -148,7 +148,7 @@ func (d *diagnoser) readings(k key) (all []key) {
 func (d *diagnoser) suspectSecrets() (all []Cause) {
 	for i, s := range d.at.Secrets() {
 		if doubt := s.Doubt(); doubt != "" {
-			all = append(all, likely("secret_odd", fmt.Sprintf("secret %d of %s %s", i, d.at.SecretsFrom, doubt), "look how it got there, and set it as the vendor shows it"))
+			all = append(all, likely("secret_odd", fmt.Sprintf("secret %d of %s %s", i, d.at.SecretsFrom, doubt), "check how it got there, and set it as the vendor shows it"))
 		}
 	}
 	return all

@@ -20,11 +20,11 @@ type answer struct {
 	status  int
 	code    string
 	outcome string
-	refused *ingest.RefusedConn // refused before it is a request; only status and outcome are set besides
+	refused *ingest.RefusedConn // set if it was refused before the request was complete; then there is no code
 }
 
-// ask sends a request to the bridge's own server, over a connection in memory, as if it were
-// received at that time.
+// ask sends a request to the bridge's own server over a connection in memory, as if it were received
+// at that time.
 func (d *diagnoser) ask(request Delivery, received time.Time) answer {
 	one := make(observer, 1)
 	c := ingest.Config{
@@ -44,7 +44,7 @@ func (d *diagnoser) ask(request Delivery, received time.Time) answer {
 	work.Go(func() { _, _ = here.Write(request.Append(nil)) }) // the answer may come before all is written
 	work.Go(func() {
 		_, _ = io.Copy(io.Discard, here)
-		one.refused(ingest.RefusedConn{Refusal: ingest.Malformed, Answer: "no answer"}) // if there is none yet
+		one.refused(ingest.RefusedConn{Refusal: ingest.Malformed, Answer: "no answer"}) // if there was none
 	})
 	a := <-one
 	_ = here.Close()
@@ -73,7 +73,7 @@ func (o observer) refused(c ingest.RefusedConn) {
 	o.take(a)
 }
 
-// take keeps the first answer; the capture may hold more after the request.
+// take keeps the first answer: the capture may hold a second request.
 func (o observer) take(a answer) {
 	select {
 	case o <- a:

@@ -12,14 +12,14 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// signature is a MAC as it may have been sent, or its beginning.
+// signature is a MAC that may have been sent, or the beginning of one.
 type signature struct {
 	mac    []byte
-	header string  // that it was in, if not the provider's
-	causes []Cause // of the difference from the signature as the vendor sends it
+	header string  // where it was; "": where the provider has it
+	causes []Cause // of the difference from a signature as the vendor sends it
 }
 
-// minMAC is the number of bytes of a MAC that can't be right by accident.
+// minMAC is how many bytes of a MAC can't be right by chance.
 const minMAC = 8
 
 // examineSignatures adds a step for each signature.
@@ -32,7 +32,7 @@ func (d *diagnoser) examineSignatures() {
 		if len(values) > 1 {
 			causes = append(causes, proven(
 				"signature_twice", fmt.Sprintf("%s is there %d times; number %d is right", p.Header, len(values), i+1),
-				"something on the way adds another: have it pass the vendor's header on, once",
+				"something on the way adds another: have it pass on the vendor's alone",
 			))
 		}
 		d.addSignatures("", value, causes...)
@@ -52,7 +52,7 @@ func (d *diagnoser) examineSignatures() {
 		d.step("signature", "%s: %s. The bridge doesn't look there", f.Name, describeSignature(f.Value))
 		d.addSignatures(f.Name, f.Value, proven(
 			"signature_elsewhere", "the signature is in the header "+f.Name+", and the bridge looks for "+p.Header,
-			"if a proxy has renamed it, have it pass it on as it came; nginx takes no header with an underscore unless told",
+			"if a proxy has renamed it, have the proxy pass it on unchanged; nginx drops headers with an underscore unless underscores_in_headers is on",
 		))
 	}
 	if len(values) == 0 && member == "" {
@@ -60,7 +60,7 @@ func (d *diagnoser) examineSignatures() {
 	}
 }
 
-// digests has the digests of other lengths than SHA-256's, by their bytes.
+// digests names the digests of other lengths than SHA-256's, by their bytes.
 var digests = map[int]string{16: ", as many as MD5 has", 20: ", as many as SHA-1 has", 48: ", as many as SHA-384 has", 64: ", as many as SHA-512 has"}
 
 // describeSignature describes a signature's length, beginning and encoding.
@@ -112,11 +112,11 @@ var signatureReadings = []reading{
 }
 
 func unescaped(value string) string {
-	plain, _ := url.PathUnescape(value) // "" with an error
+	plain, _ := url.PathUnescape(value) // "" if there is an error
 	return plain
 }
 
-// addSignatures adds every MAC that the text of a header or a member may be.
+// addSignatures adds every MAC as which the value of a header or a member can be read.
 func (d *diagnoser) addSignatures(header, value string, given ...Cause) {
 	p := d.at.Provider
 	add := func(text string, causes ...Cause) {
@@ -134,7 +134,7 @@ func (d *diagnoser) addSignatures(header, value string, given ...Cause) {
 		case len(causes) == 0 && !slices.Contains(p.Encodings, encoding):
 			causes = append(causes, proven(
 				"signature_"+string(encoding), "the signature is right, and in "+string(encoding)+", where "+p.Title+" documents "+string(p.Encodings[0]),
-				"the vendor has changed its encoding, or a proxy does: report it",
+				"the vendor or a proxy has changed the encoding: report it",
 			))
 		}
 		d.signatures = append(d.signatures, signature{mac, header, slices.Concat(given, causes)})

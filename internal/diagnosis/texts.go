@@ -15,11 +15,11 @@ import (
 
 // signedText is a text that may have been signed.
 type signedText struct {
-	scheme string // "": that of no scheme
-	name   string
+	scheme string // that signs it; "": none
+	name   string // in words, unless it is the scheme's usual one
 	parts  [][]byte
-	unfit  string  // the scheme that signs such a text, but not of such a body
-	causes []Cause // of the difference from what the settings describe
+	unfit  string  // the scheme that would sign it if the body were valid
+	causes []Cause // of the difference from the settings
 }
 
 func (t signedText) len() (n int) {
@@ -29,8 +29,8 @@ func (t signedText) len() (n int) {
 	return n
 }
 
-// examineTexts adds a step for each scheme of the provider: what it signs, and how the secrets'
-// MACs begin.
+// examineTexts adds a step for each scheme of the provider: what it signs, and how the MACs of the
+// secrets begin.
 func (d *diagnoser) examineTexts() {
 	for _, t := range d.texts(d.body) {
 		if !slices.Contains(d.at.Provider.SchemeNames(), t.scheme) {
@@ -62,7 +62,7 @@ func ends(parts [][]byte) string {
 	return whole[:limit] + " … " + whole[len(whole)-limit:]
 }
 
-// texts returns what may have been signed of a body: by the schemes of the vendors, then by others.
+// texts returns what may have been signed of a body, by the schemes of all vendors and by others.
 func (d *diagnoser) texts(b body) (all []signedText) {
 	if d.isDescribed() {
 		for _, g := range d.settings.Texts(b.raw) {
@@ -103,7 +103,7 @@ func (d *diagnoser) texts(b body) (all []signedText) {
 	return all
 }
 
-// textsOf returns what a scheme signs of the body, in its canonical form and as it was sent.
+// textsOf returns what a scheme signs of the body: of its canonical form, and of what was sent.
 func (b body) textsOf(s verify.Scheme) (all []signedText) {
 	if parts := s.Signed(b.text); parts != nil {
 		all = append(all, signedText{scheme: s.Name, parts: parts})
@@ -125,7 +125,7 @@ type part struct {
 	text []byte
 }
 
-// timesOf returns the ways to write a member's time where it is signed, first as it is.
+// timesOf returns the forms in which a member's time may be signed, first as it is.
 func timesOf(name string, value stringify.Text) []part {
 	text := verify.Text(value)
 	switch {

@@ -10,10 +10,10 @@ import (
 // request (haproxy's proxy-protocol.txt, sections 2.1 and 2.2).
 var proxyLine = regexp.MustCompile(`PROXY (?:TCP4|TCP6|UNKNOWN)[^\n]*\n[^\n]*$|\nQUIT\n`)
 
-// maxProxyLine is how far before the request's line one may begin, with what tools print around it.
+// maxProxyLine is how far before the request line it may begin, with what tools print around it.
 const maxProxyLine = 256
 
-// unprefixed returns the lines without the prefix.
+// unprefixed removes the prefix from each line.
 func unprefixed(src, prefix []byte) []byte {
 	plain := make([]byte, 0, len(src))
 	short := bytes.TrimRight(prefix, " ")
@@ -27,10 +27,10 @@ func unprefixed(src, prefix []byte) []byte {
 	return plain
 }
 
-// ofCurl matches what curl -v prints on its own, in a line each.
+// ofCurl matches a line in which curl -v reports on itself.
 var ofCurl = regexp.MustCompile(`^(?:\* |[{}] \[\d+ bytes data\]\r?(?:\n|$))`)
 
-// cutAnswer cuts the output of curl -v before the answer, and drops curl's own lines.
+// cutAnswer cuts the output of curl -v before the answer, and drops curl's reports.
 func cutAnswer(output []byte) (request, answer []byte) {
 	into := &request
 	for line := range bytes.Lines(output) {
@@ -48,7 +48,7 @@ func cutAnswer(output []byte) (request, answer []byte) {
 var answered = regexp.MustCompile(`^\{"(?:title|id)":"[^"]*","status":`)
 
 // lastBody returns the body at the end of curl's output, from the last line that begins with a
-// brace; nil if that is the answer's body.
+// brace; nil if that is the bridge's answer.
 func lastBody(output []byte) []byte {
 	at := bytes.LastIndex(output, []byte("\n{")) + 1
 	if body := output[at:]; at > 0 && !answered.Match(body) {
@@ -57,47 +57,47 @@ func lastBody(output []byte) []byte {
 	return nil
 }
 
-// packetLine matches what tcpdump prints over each packet: source, destination and length of the
+// packetLine matches what tcpdump prints above each packet: source, destination and length of the
 // payload.
 var packetLine = regexp.MustCompile(`(?m)^(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\.\d+ (?:[^\n]*? )?IP6? (\S+ > \S+): [^\n]*\blength (\d+)(?:: HTTP[^\n]*)?\r?$`)
 
-// joinPackets returns the payload of tcpdump -A's packets from the request on, in that direction of
-// the connection. tcpdump prints one character a byte, the packet's headers first, so the payload
-// is at the end. Without packets it returns src.
+// joinPackets returns the payload of the packets that tcpdump -A shows, from the request on and in
+// its direction. tcpdump prints one character a byte, the packet's headers first, so the payload is
+// at the end. Without packets it returns src.
 func (d *Delivery) joinPackets(src []byte) []byte {
 	first := requestLine.FindIndex(src)
-	packets := packetLine.FindAllSubmatchIndex(src, -1)
-	if first == nil || len(packets) == 0 || packets[0][0] > first[0] {
+	heads := packetLine.FindAllSubmatchIndex(src, -1)
+	if first == nil || len(heads) == 0 || heads[0][0] > first[0] {
 		return src
 	}
 	var joined []byte
-	flow, count, others := "", 0, false
-	for i, p := range packets {
+	flow, packets, others := "", 0, false
+	for i, p := range heads {
 		end := len(src)
-		if i+1 < len(packets) {
-			end = packets[i+1][0]
+		if i+1 < len(heads) {
+			end = heads[i+1][0]
 		}
 		_, text, _ := bytes.Cut(src[p[1]:end], []byte{'\n'})
 		text, from := bytes.TrimSuffix(text, []byte{'\n'}), string(src[p[2]:p[3]])
 		if flow == "" {
 			if at := requestLine.FindIndex(text); at != nil {
-				flow, joined, count = from, append(joined, text[at[0]:]...), 1
+				flow, joined, packets = from, append(joined, text[at[0]:]...), 1
 			}
 			continue
 		}
 		others = others || from != flow && requestLine.Match(text)
 		if length, err := strconv.Atoi(string(src[p[4]:p[5]])); err == nil && from == flow && length > 0 {
 			joined = append(joined, text[max(0, len(text)-length):]...)
-			count++
+			packets++
 		}
 	}
-	if joined == nil { // the packets' bytes are not shown
+	if joined == nil { // tcpdump ran without -A
 		return nil
 	}
 	d.ASCII = true
-	d.note("read from tcpdump -A, packets: %d; it prints a dot for each byte that isn't ASCII", count)
+	d.note("read from %s of tcpdump -A, which prints a dot for each byte that isn't ASCII", count(packets, "packet"))
 	if others {
-		d.note("there is more than one request in it; this is the first")
+		d.note("the capture holds more than one request; this is the first")
 	}
 	return joined
 }

@@ -171,7 +171,7 @@ func (s *scheme) texts(d *delivery, raw []byte) (all []verify.Guess[[][]byte]) {
 	}
 	add(signed, stamp, proven("body", "it is signed with a line end behind the body", "find what takes it away: a proxy, or how it was captured"), raw, []byte{'\n'})
 	if canonical, err := stringify.Parse(raw); err == nil && !bytes.Equal(canonical, bytes.TrimSpace(raw)) {
-		add(signed, stamp, proven("body", "it is signed over JSON.stringify's form of the body, not over what was sent", "something on the way writes the JSON anew: have it pass on the bytes"), canonical)
+		add(signed, stamp, proven("body", "it is signed over JSON.stringify's form of the body, not over what was sent", "something on the way writes the JSON anew: have it pass the body on unchanged"), canonical)
 	}
 	return all
 }
