@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -109,7 +110,7 @@ func paste(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-var assignment = regexp.MustCompile(`^[A-Z_]+=`)
+var assignment = regexp.MustCompile(`^[A-Z0-9_]+=`)
 
 // fetch gets the URL in the one line of a file that contains a text.
 func fetch(ts *testscript.TestScript, neg bool, args []string) {
@@ -288,33 +289,107 @@ func certificate(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".key"), key, 0o600))
 }
 
-// explain runs `bridge verify` on the delivery in NAME.txt, received at 03:04:10 unless --at is
-// given. It expects that exit status, the text of NAME.want, and none of the secrets.
+// explain runs `bridge verify` on a delivery, received at 03:04:10 unless --at is given. It expects
+// that exit status, the text that NAME.want stands for, unless NAME is -, and none of the secrets.
+//
+// The delivery is NAME.txt where there is such a file, else right.txt with the given parts instead of
+// its own: the request line, headers, the body. A header without a value is left out.
 func explain(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, !neg && len(args) > 1, "explain STATUS NAME [ENDPOINT] [--at=TIME] [VARIABLE=value...]")
+	need(ts, !neg && len(args) > 1, "explain STATUS NAME [ENDPOINT] [--at=TIME] [VARIABLE=value...] [PART...]")
+	name := args[1]
 	vars := map[string]string{
 		"FLOCK_SECRETS": "flock-secret-0123456789abcdef", "FRIGADE_SECRETS": "frigade-secret-0123456789abcdef",
 	}
 	verify := []string{"bridge", "verify", "--at=2026-01-02T03:04:10Z"}
+	var parts []string
 	for _, arg := range args[2:] {
-		if name, value, ok := strings.Cut(arg, "="); ok && !strings.HasPrefix(arg, "--") {
-			vars[name] = value
-			continue
+		switch {
+		case option.MatchString(arg):
+			verify = append(verify, arg)
+		case assignment.MatchString(arg):
+			variable, value, _ := strings.Cut(arg, "=")
+			vars[variable] = value
+		default:
+			parts = append(parts, arg)
 		}
-		verify = append(verify, arg)
+	}
+	file := name + ".txt"
+	if _, err := os.Stat(ts.MkAbs(file)); err != nil || len(parts) > 0 {
+		file = "delivery.txt"
+		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(withParts(ts.ReadFile("right.txt"), parts)), 0o600))
 	}
 	command := []string{args[0], "env"}
-	for name, value := range vars {
-		command = append(command, name+"="+value)
+	for variable, value := range vars {
+		command = append(command, variable+"="+value)
 	}
-	status(ts, false, append(append(command, verify...), args[1]+".txt"))
+	status(ts, false, append(append(command, verify...), file))
 	got := ts.ReadFile("stdout")
-	if diff := cmp.Diff(ts.ReadFile(args[1]+".want"), got); diff != "" {
-		ts.Fatalf("%s (-want +got):\n%s", args[1], diff)
-	}
-	for name, value := range vars {
-		if strings.HasSuffix(name, "_SECRETS") && strings.Contains(got, value) {
-			ts.Fatalf("%s is shown", name)
+	if name != "-" {
+		want := likeRight(ts.ReadFile(name+".want"), ts.ReadFile("right.want"))
+		if diff := cmp.Diff(want, got); diff != "" {
+			ts.Fatalf("%s (-want +got):\n%s", name, diff)
 		}
 	}
+	for variable, value := range vars {
+		if strings.HasSuffix(variable, "_SECRETS") && strings.Contains(got, value) {
+			ts.Fatalf("%s is shown in the output", variable)
+		}
+	}
+}
+
+var (
+	option      = regexp.MustCompile(`^(--.*|[a-z-]+)$`)
+	requestLine = regexp.MustCompile(`^[A-Z]+ \S+ HTTP/`)
+	headerLine  = regexp.MustCompile(`^[A-Za-z_ -]+:`)
+)
+
+// withParts returns a delivery with these parts instead of its own.
+func withParts(delivery string, parts []string) string {
+	head, body, _ := strings.Cut(delivery, "\n\n")
+	lines := strings.Split(head, "\n")
+	for _, part := range parts {
+		switch name := headerLine.FindString(part); {
+		case requestLine.MatchString(part):
+			lines[0] = part
+		case name != "":
+			own := func(line string) bool { return strings.HasPrefix(line, name) && strings.Contains(head, line) }
+			lines = slices.DeleteFunc(lines, own)
+			if part != name {
+				lines = append(lines, part)
+			}
+		default:
+			body = part + "\n"
+		}
+	}
+	return strings.Join(lines, "\n") + "\n\n" + body
+}
+
+// likeRight returns an output whole. Before the answer it may leave out what stands in that for the
+// right delivery: all lines of a label; those of signed only if the body is the right one too.
+func likeRight(output, right string) string {
+	own, rest := beforeAnswer(output)
+	usual, _ := beforeAnswer(right)
+	if own["body"] == "" && own["signed"] == "" {
+		own["signed"] = usual["signed"]
+	}
+	var all strings.Builder
+	for _, label := range []string{"request", "note", "endpoint", "body", "signature", "signed"} {
+		text := own[label]
+		if text == "" && label != "signed" {
+			text = usual[label]
+		}
+		all.WriteString(text)
+	}
+	return all.String() + rest
+}
+
+// beforeAnswer returns the lines before the answer by their label, and the rest.
+func beforeAnswer(output string) (lines map[string]string, rest string) {
+	head, rest, _ := strings.Cut(output, "answer ")
+	lines = make(map[string]string)
+	for line := range strings.Lines(head) {
+		label, _, _ := strings.Cut(line, " ")
+		lines[label] += line
+	}
+	return lines, "answer " + rest
 }

@@ -25,7 +25,8 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestScripts runs testdata/*.txtar. Scripts have only the variables that they set.
+// TestScripts runs testdata/*.txtar. Scripts have only the variables that they set, and the right
+// delivery of testdata/verify with its diagnosis.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
@@ -43,6 +44,9 @@ func TestScripts(t *testing.T) {
 			}
 			env.Setenv("ACCOUNTS", accounts)
 			env.Values[processesKey{}] = processes{}
+			if err := os.CopyFS(env.WorkDir, os.DirFS("testdata/verify")); err != nil {
+				return err
+			}
 			if os.Getenv("GORACE") == "" { // under -race every process would wait a second before it ends
 				env.Setenv("GORACE", "atexit_sleep_ms=10")
 			}
