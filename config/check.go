@@ -13,7 +13,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// check checks what is right only together with other variables.
+// check checks what depends on several variables.
 func (l *loader) check(c *Config) {
 	if len(c.Endpoints) == 0 {
 		var variables []string
@@ -31,7 +31,7 @@ func (l *loader) check(c *Config) {
 // maxBody bounds MAX_BODY_BYTES.
 const maxBody = 64 << 20
 
-// checkRules checks bounds, and the rules that concern several variables.
+// checkRules checks bounds, and rules about several variables.
 func (l *loader) checkRules(c *Config) {
 	secured := !c.NATSToken.IsEmpty() || c.NATSUser != "" && !c.NATSPassword.IsEmpty()
 	for _, rule := range []struct {

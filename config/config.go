@@ -15,9 +15,9 @@ import (
 // Config has every variable that the bridge reads, except those of endpoints (see [Endpoint]). An
 // empty variable counts as unset.
 //
-// The tags: env is the name, envDefault the default, and fallback says the default where it is no
-// constant; doc is the meaning; kind names one of [kinds], or oneof lists the words
-// allowed; takes says what a value may be, where neither of them nor the field's type does.
+// The tags: env is the name, doc the meaning, and envDefault the default, which fallback describes
+// where it isn't a constant. The valid values are those of the kind, one of [kinds], or the words
+// of oneof; otherwise takes describes them, or the field's type does.
 type Config struct {
 	HTTPAddr    string `env:"HTTP_ADDR" kind:"address" envDefault:":8080" doc:"the public listener, for webhooks"`
 	AdminAddr   string `env:"ADMIN_ADDR" kind:"address" envDefault:":9090" doc:"the admin listener, for probes and metrics; keep it inside"`
@@ -93,11 +93,11 @@ type Endpoint struct {
 	Tolerance   time.Duration   `env:"TOLERANCE" takes:"a duration above 0, such as 5m, 24h or 7d" doc:"how far a delivery's time may be off"`
 	Freshness   string          `env:"FRESHNESS" doc:"what must be fresh: the signed createdAt too (signed), or the unsigned time alone (time)"`
 
-	// Settings describe the vendor, where the provider takes them: those that are set, and what the
-	// provider fills in.
+	// Settings describe the vendor, for a provider that takes them. Those that aren't set are the
+	// provider's.
 	verify.Settings
 
-	// Vendor is the provider with these settings; nil where something is wrong with them.
+	// Vendor is the provider with these settings; nil if something is wrong with them.
 	Vendor *verify.Provider `env:"-"`
 
 	prefix string // of the names of its variables
@@ -126,24 +126,26 @@ func (c *Config) SpansURL() string {
 	return ""
 }
 
+// windowMargin is how much longer the stream's duplicate window must be than the time in which a
+// delivery is accepted. It includes the five minutes by which a vendor's clock may be ahead.
+const windowMargin = time.Hour
+
 // minDuplicates returns the shortest duplicate window with which no replay is stored twice. If a
 // vendor's time may lie as far ahead as behind, a delivery is accepted for twice the tolerance.
 // Without endpoints the defaults of all providers count.
-func (c *Config) minDuplicates() time.Duration {
-	span := time.Duration(0)
-	add := func(p *verify.Provider, tolerance time.Duration) {
-		if p != nil && p.Ahead == 0 {
-			tolerance *= 2
-		}
-		span = max(span, tolerance)
-	}
-	for _, e := range c.Endpoints {
-		add(e.Vendor, e.Tolerance)
-	}
-	if len(c.Endpoints) == 0 {
+func (c *Config) minDuplicates() (window time.Duration) {
+	endpoints := c.Endpoints
+	if len(endpoints) == 0 {
 		for _, p := range providers.All {
-			add(p, p.Tolerance)
+			endpoints = append(endpoints, Endpoint{Vendor: p, Tolerance: p.Tolerance})
 		}
 	}
-	return span + windowMargin
+	for _, e := range endpoints {
+		span := e.Tolerance
+		if e.Vendor != nil && e.Vendor.Ahead == 0 {
+			span *= 2
+		}
+		window = max(window, span+windowMargin)
+	}
+	return window
 }

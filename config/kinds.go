@@ -37,7 +37,7 @@ type hint string
 
 func (h hint) Error() string { return string(h) }
 
-// errInvalid is an error that needs no explanation beside the valid values.
+// errInvalid is an error that the list of valid values explains.
 var errInvalid = errors.New("invalid")
 
 // oneOf is the kind that has these words.
@@ -50,7 +50,7 @@ func oneOf(words []string) kind {
 	}}
 }
 
-// kindOf returns the kind of text that a field takes; the zero kind if it takes any, or isn't text.
+// kindOf returns the kind of text that a field takes; the zero kind if it takes any text or none.
 func kindOf(field reflect.StructField) kind {
 	if words := field.Tag.Get("oneof"); words != "" {
 		return oneOf(strings.Fields(words))
@@ -69,7 +69,7 @@ func matches(pattern string, longest int) func(string) error {
 	}
 }
 
-// checkAddress doesn't look the host up.
+// checkAddress checks the form of an address, and doesn't look the host up.
 func checkAddress(text string) error {
 	_, port, err := net.SplitHostPort(text)
 	if err == nil {
@@ -78,7 +78,7 @@ func checkAddress(text string) error {
 	return err
 }
 
-// IsLoopback reports whether it is a valid address to listen on that only this machine can reach.
+// IsLoopback reports whether an address is valid and only this machine can reach it.
 func IsLoopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	ip := net.ParseIP(host)
@@ -101,7 +101,7 @@ func checkURL(text string) error {
 	return nil
 }
 
-// checkServers checks each URL of a NATS server, and that nats.go takes them together.
+// checkServers checks the URLs of NATS servers, and that nats.go takes them together.
 func checkServers(text string) error {
 	webSocket := make(map[bool]bool)
 	for server := range strings.SplitSeq(text, ",") {

@@ -19,10 +19,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// windowMargin is how much longer the stream's duplicate window must be than the time in which a
-// delivery is accepted. It includes the five minutes by which a vendor's clock may be ahead.
-const windowMargin = time.Hour
-
 // Load reads the environment, in the form of os.Environ. The error is [Problems], which lists all
 // mistakes at once; the config then holds what could be read. Warnings are about valid settings
 // that are probably a mistake.
@@ -57,6 +53,7 @@ type loader struct {
 	warnings []string
 }
 
+// has reports whether the variable is there, even if it is empty.
 func (l *loader) has(variable string) bool {
 	_, ok := l.vars[variable]
 	return ok
@@ -85,7 +82,7 @@ func (l *loader) got(variable string) string {
 	case value == "":
 		return "nothing"
 	case secretVariable.MatchString(variable):
-		return "something hidden"
+		return "[hidden]"
 	}
 	return strconv.Quote(HideUser(value))
 }
@@ -111,11 +108,11 @@ func (l *loader) parse(target any, prefix string) {
 			continue
 		}
 		value.SetZero()
-		takes := takes(field)
+		valid := takes(field)
 		if cause, ok := errors.AsType[hint](err); ok {
-			takes = fmt.Sprintf("%s (%s)", takes, cause)
+			valid = fmt.Sprintf("%s (%s)", valid, cause)
 		}
-		l.wrong(prefix+field.Tag.Get("env"), takes)
+		l.wrong(prefix+field.Tag.Get("env"), valid)
 	}
 }
 
@@ -131,8 +128,8 @@ var parsers = map[reflect.Type]env.ParserFunc{
 	},
 }
 
-// endpoint reads one endpoint's variables, whose names begin with prefix, and reports whether its
-// secrets are configured. The provider's name is "" if a variable has it.
+// endpoint reads the variables of one endpoint, whose names begin with prefix, and reports whether
+// its secrets are configured. If provider is "", the variable PROVIDER names it.
 func (l *loader) endpoint(prefix, provider string) (e Endpoint, isConfigured bool) {
 	e = Endpoint{Name: provider, Provider: provider, prefix: prefix}
 	l.parse(&e, prefix)
@@ -148,7 +145,7 @@ func (l *loader) endpoint(prefix, provider string) (e Endpoint, isConfigured boo
 	return e, isConfigured
 }
 
-// complete checks an endpoint by its provider, which gives what is not set.
+// complete checks an endpoint, and sets what it lacks to the provider's defaults.
 func (l *loader) complete(e *Endpoint, p *verify.Provider) {
 	if p = l.describe(e, p); p == nil {
 		return
@@ -176,7 +173,7 @@ func (l *loader) complete(e *Endpoint, p *verify.Provider) {
 	e.Secrets = keys
 }
 
-// describe returns the provider with the endpoint's settings; nil if they are wrong.
+// describe returns the provider with the endpoint's settings; nil if they are invalid.
 func (l *loader) describe(e *Endpoint, p *verify.Provider) *verify.Provider {
 	if p.Configure == nil {
 		for _, s := range (verify.Settings{}).List() {
@@ -209,13 +206,13 @@ func (l *loader) choose(value *string, words []string, variable string) {
 	}
 }
 
-// secrets reads an endpoint's secrets from the one variable that has them. It reports whether one
-// is there.
+// secrets reads an endpoint's secrets, which one of two variables holds, and reports whether it is
+// there.
 func (l *loader) secrets(e *Endpoint) bool {
 	list, file := e.Variable("SECRETS"), e.Variable("SECRETS_FILE")
 	switch {
 	case l.has(list) && l.has(file):
-		l.wrong(list, "secrets, or "+file+" does: set one of the two")
+		l.wrong(list, "secrets only without "+file+": set one of the two")
 	case l.has(list) && l.vars[list] == "":
 		l.wrong(list, takesOf(*e, "Secrets"))
 	case l.has(file) && l.vars[file] == "":

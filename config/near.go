@@ -22,7 +22,7 @@ var ourPrefixes = []string{"ENDPOINTS_", "STREAM_", "SPOOL_", "QUARANTINE_", "EM
 // clusterLink matches the variables that Kubernetes and Docker set for a service with such a name.
 var clusterLink = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT.*|PORT|PORT_[0-9]+_(TCP|UDP).*)$`)
 
-// looksLikeOurs reports whether somebody may have meant one of our variables.
+// looksLikeOurs reports whether a variable is probably meant for the bridge.
 func looksLikeOurs(variable string, known []string) bool {
 	if clusterLink.MatchString(variable) {
 		return false

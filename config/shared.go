@@ -30,7 +30,7 @@ func (s Shared) String() string {
 		s.b, s.B.Name, s.B.SecretsVariable(), s.a, s.A.Name, s.A.SecretsVariable())
 }
 
-// FindShared returns, for each pair of endpoints that share secrets, the first.
+// FindShared returns the first shared secret of each two endpoints.
 func FindShared(endpoints []Endpoint) (all []Shared) {
 	for b := range endpoints {
 		for a := range b {
@@ -46,7 +46,7 @@ func FindShared(endpoints []Endpoint) (all []Shared) {
 }
 
 // checkShared refuses a secret that endpoints of different providers or schemes share, and warns of
-// others that are shared.
+// other shared ones.
 func (l *loader) checkShared(c *Config) {
 	for _, s := range FindShared(c.Endpoints) {
 		switch {

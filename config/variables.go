@@ -37,7 +37,7 @@ func (c *Config) Variables() []Variable {
 }
 
 // endpointVariables lists the variables of the providers' own endpoints, configured or not, and
-// then those of the further endpoints, or where there is none, of any.
+// then those of the further endpoints.
 func (c *Config) endpointVariables() (list []Variable) {
 	for _, p := range providers.All {
 		list = append(list, c.ownVariables(p)...)
@@ -52,8 +52,8 @@ func (c *Config) endpointVariables() (list []Variable) {
 	return list
 }
 
-// ownVariables lists the variables of a provider's own endpoint, which has its name and its
-// provider from their prefix.
+// ownVariables lists the variables of a provider's own endpoint. Their prefix gives its name and
+// its provider.
 func (c *Config) ownVariables(p *verify.Provider) (list []Variable) {
 	e := Endpoint{prefix: p.Variable("")}
 	if i := slices.IndexFunc(c.Endpoints, func(other Endpoint) bool { return other.prefix == e.prefix }); i >= 0 {
@@ -81,8 +81,8 @@ func (c *Config) ownVariables(p *verify.Provider) (list []Variable) {
 	return list
 }
 
-// furtherVariables lists the variables of a further endpoint. Of the settings that describe a
-// vendor, the origin tells which the provider has filled in.
+// furtherVariables lists the variables of a further endpoint. A setting that its provider has
+// filled in has that provider as its origin.
 func (c *Config) furtherVariables(e Endpoint) (list []Variable) {
 	for field, value := range fields(&e) {
 		v, isSetting := variable(field, value, e.prefix), len(field.Index) > 1

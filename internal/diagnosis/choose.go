@@ -49,7 +49,8 @@ func (d *diagnoser) path() string {
 	return u.EscapedPath()
 }
 
-// shapeOf returns the name of the only provider whose bodies look like this one; "": none or several.
+// shapeOf returns the name of the only provider whose bodies look like this one; "": none or
+// several.
 func shapeOf(body []byte) string {
 	text, err := stringify.Parse(body)
 	if err != nil {

@@ -23,8 +23,8 @@ type answer struct {
 	refused *ingest.RefusedConn // set if it was refused before the request was complete; then there is no code
 }
 
-// ask sends a request to the bridge's own server over a connection in memory, as if it were received
-// at that time.
+// ask sends a request to the bridge's own server over a connection in memory, as if it were
+// received at that time.
 func (d *diagnoser) ask(request Delivery, received time.Time) answer {
 	one := make(observer, 1)
 	c := ingest.Config{
