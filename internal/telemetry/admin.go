@@ -17,16 +17,16 @@ import (
 
 // Readiness reports whether the instance can take events now.
 type Readiness struct {
-	Notes   []string `json:"notes,omitempty"`   // lesser problems
-	Reasons []string `json:"reasons,omitempty"` // why it can't; empty: it can
-	Status  string   `json:"status"`            // the same in words, for [AdminServer] to set
+	Notes   []string `json:"notes,omitempty"`   // problems that don't keep it from that
+	Reasons []string `json:"reasons,omitempty"` // why it can't; none: it can
+	Status  string   `json:"status"`            // in words; [AdminServer] sets it
 }
 
 // AdminConfig is what [AdminServer] needs.
 type AdminConfig struct {
 	Ready   func() Readiness // must not wait
 	Metrics *prometheus.Registry
-	Level   *Logger // whose level is served and changed
+	Level   *Logger // its level can be read and changed
 	PPROF   bool    // serve profiles
 	Log     *log.Logger
 }
@@ -64,8 +64,8 @@ func AdminServer(c AdminConfig) *http.Server {
 	return server
 }
 
-// change changes the level by zap's own handler and logs the change at any level, so that turning
-// the log off leaves a line about it.
+// change changes the level by zap's own handler. It logs the change whatever the level, so that a
+// line tells when the log was turned off.
 func (l *Logger) change(w http.ResponseWriter, r *http.Request) {
 	before := l.Level.Level()
 	l.Level.ServeHTTP(w, r)
@@ -81,15 +81,15 @@ func localOnly(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		at, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
 		if ok && at.IP.IsLoopback() && !IsAddress(r.Host) {
-			http.Error(w, "on loopback the admin listener takes a Host that is an address or localhost, such as 127.0.0.1:9090", http.StatusForbidden)
+			http.Error(w, "on loopback, the Host must be an address or localhost, such as 127.0.0.1:9090", http.StatusForbidden)
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
 }
 
-// IsAddress reports whether a Host, with a port or without, is an IP address or localhost: these
-// can't be rebound. No browser leaves it out.
+// IsAddress reports whether a Host, with a port or without, is an IP address, localhost or empty.
+// An address and localhost can't be rebound, and no browser leaves the Host out.
 func IsAddress(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

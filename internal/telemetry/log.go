@@ -1,9 +1,9 @@
 // Package telemetry has the logger, the metrics, the traces and the admin listener that serves the
-// probes and metrics. None of them ever holds a secret, a signature or a body. Metric labels hold
-// nothing that a sender chose, and nor do the others before the signature is verified.
+// probes and metrics. None of them ever holds a secret, a signature or a body. What a sender chose
+// is never in metric labels, and elsewhere only once its signature is verified.
 //
-// A nil [Tracer] and the zero [Span] record nothing and cost nothing, so that callers need no
-// second path for them.
+// A nil [Tracer] and the zero [Span] record nothing and cost nothing, so callers needn't check for
+// them.
 package telemetry
 
 import (
@@ -18,14 +18,14 @@ import (
 type Logger struct {
 	*zap.Logger
 	Level  zap.AtomicLevel
-	always *zap.Logger // whatever the level
+	always *zap.Logger // logs at any level
 }
 
 // NewLogger returns a logger that writes to w, in JSON or for people, at the level and above.
 // Format and level are those of LOG_FORMAT and LOG_LEVEL.
 func NewLogger(w io.Writer, format, level string) *Logger {
 	parsed := zap.NewAtomicLevel()
-	_ = parsed.UnmarshalText([]byte(level)) // one of LOG_LEVEL's
+	_ = parsed.UnmarshalText([]byte(level)) // config has checked it
 	c := zap.NewProductionEncoderConfig()
 	c.TimeKey, c.MessageKey = "time", "message"
 	c.EncodeTime = zapcore.RFC3339NanoTimeEncoder
@@ -40,8 +40,8 @@ func NewLogger(w io.Writer, format, level string) *Logger {
 	return &Logger{zap.New(zapcore.NewCore(encoder, out, parsed)), parsed, zap.New(zapcore.NewCore(encoder, out, zapcore.DebugLevel))}
 }
 
-// Sampled returns a logger that lets the first ten like messages of a second pass and then every
-// hundredth, so that a flood of refusals can't fill the disk. It calls dropped for each that it
+// Sampled returns a logger that logs, of equal messages within a second, the first ten and then
+// every hundredth: a flood of refusals can't fill the disk. It calls dropped for each that it
 // drops.
 func Sampled(log *zap.Logger, dropped func()) *zap.Logger {
 	return log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {

@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// Metrics holds the metrics that are counted, and the registry of all.
+// Metrics holds the metrics that the bridge sets itself, and the registry of all.
 type Metrics struct {
 	Registry *prometheus.Registry
 	ours     []prometheus.Collector // in the order of the documentation
@@ -29,13 +29,13 @@ type Metrics struct {
 	Signatures   *prometheus.CounterVec // by endpoint, scheme and the secret's position
 	LastVerified *prometheus.GaugeVec   // by endpoint and the secret's position
 
-	// Reading files again: by endpoint, and without labels.
+	// Reloads of files: by endpoint for secrets, without labels for TLS.
 	SecretsReloaded, SecretsReloadTime *prometheus.GaugeVec
 	TLSReloaded, TLSReloadTime         *prometheus.GaugeVec
 	CertificateExpiry                  *prometheus.GaugeVec
 }
 
-// latencies are the buckets for whatever should be over within a second.
+// latencies are the buckets for what should take less than a second.
 var latencies = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, .75, 1, 2.5, 5}
 
 // NewMetrics returns the metrics in a registry of their own.
@@ -102,7 +102,7 @@ func NewMetrics(version string) *Metrics {
 	return m
 }
 
-// Add adds metrics of the bridge.
+// Add adds metrics of the bridge's own.
 func (m *Metrics) Add(ours ...prometheus.Collector) {
 	m.Registry.MustRegister(ours...)
 	m.ours = append(m.ours, ours...)

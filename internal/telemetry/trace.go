@@ -13,8 +13,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// TraceParent and TraceState are W3C's names of a trace's context. NATS headers keep their case;
-// these are in lower case, as in CloudEvents' distributed tracing extension.
+// TraceParent and TraceState are W3C's names of a trace's context, in lower case as in CloudEvents'
+// distributed tracing extension: the case of NATS headers matters.
 const (
 	TraceParent = "traceparent"
 	TraceState  = "tracestate"
@@ -26,7 +26,7 @@ var w3c propagation.TraceContext
 type Tracer struct {
 	provider *sdk.TracerProvider
 	tracer   trace.Tracer
-	trust    bool // the senders' own trace contexts
+	trust    bool // continue the traces of senders
 }
 
 // Span is one step of a delivery.
@@ -35,8 +35,8 @@ type Span struct {
 	tracer trace.Tracer
 }
 
-// Receive begins the span of a delivery to an endpoint. The sender's trace is continued where it is
-// trusted: anyone could otherwise join traces, or have all of theirs recorded.
+// Receive begins the span of a delivery to an endpoint. It continues the sender's trace only if
+// senders are trusted: otherwise anyone could join traces, or have all of theirs recorded.
 func (t *Tracer) Receive(r *http.Request, endpoint string) Span {
 	if t == nil {
 		return Span{}
@@ -63,7 +63,7 @@ func (t *Tracer) Resume(traceParent, traceState string) Span {
 	return Span{trace.SpanFromContext(ctx), t.tracer}
 }
 
-// Past records a step within this one that has ended.
+// Past records a step within this one that is already over.
 func (s Span) Past(name string, began, ended time.Time) {
 	if step := s.Step(name, trace.WithTimestamp(began)); step.span != nil {
 		step.span.End(trace.WithTimestamp(ended))
@@ -72,7 +72,7 @@ func (s Span) Past(name string, began, ended time.Time) {
 
 // Send begins the step in which a message is published on a subject.
 func (s Span) Send(subject, id string) Span {
-	if s.span == nil { // building the options costs
+	if s.span == nil { // skip the cost of the options
 		return Span{}
 	}
 	return s.Step("send "+subject, trace.WithSpanKind(trace.SpanKindProducer), trace.WithAttributes(
@@ -93,8 +93,7 @@ func (s Span) Step(name string, options ...trace.SpanStartOption) Span {
 	return Span{span, s.tracer}
 }
 
-// Context returns the span's context in W3C's form, also of a span that isn't sampled; "" without a
-// span.
+// Context returns the span's context in W3C's form, even if the span isn't sampled; "" without one.
 func (s Span) Context() (traceParent, traceState string) {
 	if s.span == nil {
 		return "", ""
@@ -104,7 +103,7 @@ func (s Span) Context() (traceParent, traceState string) {
 	return carrier[TraceParent], carrier[TraceState]
 }
 
-// ID returns the trace's id in hex, also after the span's end; "" where nothing is recorded.
+// ID returns the trace's id in hex, even after the span's end; "" if nothing is recorded.
 func (s Span) ID() string {
 	if s.span == nil || !s.span.SpanContext().IsSampled() {
 		return ""
@@ -112,7 +111,7 @@ func (s Span) ID() string {
 	return s.span.SpanContext().TraceID().String()
 }
 
-// Authentic records what a verified delivery is about.
+// Authentic records the event of a verified delivery.
 func (s Span) Authentic(id, eventType string) {
 	if s.span != nil {
 		s.span.SetAttributes(attribute.String("cloudevents.event_id", id), attribute.String("cloudevents.event_type", eventType))
@@ -124,11 +123,11 @@ func (s Span) Answered(status int, outcome string) {
 	if s.span != nil {
 		s.span.SetAttributes(semconv.HTTPResponseStatusCode(status))
 	}
-	// What a sender does wrong doesn't fail the server's span (OpenTelemetry's conventions for HTTP).
+	// A sender's mistake doesn't fail the server's span (OpenTelemetry's conventions for HTTP).
 	s.End(outcome, status >= http.StatusInternalServerError)
 }
 
-// End ends a step. Outcome is "" or one word.
+// End ends a step. The outcome is one word or "".
 func (s Span) End(outcome string, failed bool) {
 	if s.span == nil {
 		return

@@ -13,21 +13,21 @@ import (
 	"go.uber.org/zap"
 )
 
-// TracingConfig is the configuration of [StartTracing]. OpenTelemetry's SDK reads further variables
-// itself: headers and certificates for the collector, the sampler, batches, resource attributes.
+// TracingConfig configures [StartTracing]. OpenTelemetry's SDK reads more variables itself: headers
+// and certificates for the collector, the sampler, batches, resource attributes.
 type TracingConfig struct {
-	URL     string // where spans go; "" makes no tracer
+	URL     string // where spans go; "": no tracing
 	Version string
-	Trust   bool        // the senders' own trace contexts
+	Trust   bool        // continue the traces of senders
 	Log     *zap.Logger // receives the SDK's warnings; sampled
 }
 
-// StartTracing returns a tracer that exports spans by OTLP over HTTP. A collector that is away or
-// slow costs spans, never a delivery: they wait in a bounded queue, and what doesn't fit is
-// dropped.
+// StartTracing returns a tracer that exports spans by OTLP over HTTP; without a URL it returns nil.
+// A collector that is away or slow delays no delivery: spans wait in a bounded queue, and those
+// that don't fit are dropped.
 func StartTracing(ctx context.Context, c TracingConfig) (*Tracer, error) {
 	if c.URL == "" {
-		return nil, nil //nolint:nilnil // a nil tracer is one that makes no spans
+		return nil, nil //nolint:nilnil // a nil tracer records nothing
 	}
 	logOTel(c.Log)
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(c.URL))
@@ -37,18 +37,18 @@ func StartTracing(ctx context.Context, c TracingConfig) (*Tracer, error) {
 	about, err := resource.New(ctx,
 		resource.WithAttributes(semconv.ServiceName("webhook-bridge"), semconv.ServiceVersion(c.Version)),
 		resource.WithTelemetrySDK(), resource.WithHost(), resource.WithFromEnv())
-	if err != nil { // what could be read of it is there
+	if err != nil { // the attributes that could be read are there
 		c.Log.Warn("not all of OTEL_RESOURCE_ATTRIBUTES could be read", zap.Error(err))
 	}
 	provider := sdk.NewTracerProvider(sdk.WithBatcher(&reportedExporter{SpanExporter: exporter, log: c.Log}), sdk.WithResource(about))
 	return &Tracer{provider, provider.Tracer("github.com/ade15e70/webhook-bridge"), c.Trust}, nil
 }
 
-// lastExportTimeout bounds the export of the last spans: a collector that is away must not delay a
-// shutdown.
+// lastExportTimeout bounds the export of the last spans, so that a collector that is away doesn't
+// delay a shutdown.
 const lastExportTimeout = 2 * time.Second
 
-// Close exports the remaining spans, within two seconds.
+// Close exports the remaining spans.
 func (t *Tracer) Close(ctx context.Context) error {
 	if t == nil {
 		return nil
@@ -61,7 +61,8 @@ func (t *Tracer) Close(ctx context.Context) error {
 	return nil
 }
 
-// reportedExporter logs that spans can't be sent once, not for each batch, and again once they can.
+// reportedExporter logs once when spans can't be sent, not for each batch, and once when they can
+// again.
 type reportedExporter struct {
 	sdk.SpanExporter
 	log     *zap.Logger
