@@ -10,9 +10,9 @@ import (
 // ErrInUse means that another process holds the lock.
 var ErrInUse = errors.New("in use by another process")
 
-// LockDir makes the directory, for its owner alone, and a lock file in it. The lock is held until
-// it is closed or the process ends, however it ends. The error wraps [ErrInUse] if another process
-// holds it. On a file system without locks there is no error.
+// LockDir makes the directory, for its owner alone, and locks it and a file in it. The lock is held
+// until it is closed or the process ends, however it ends. The error wraps [ErrInUse] if another
+// process holds it. A file system without locks is no error.
 func LockDir(dir, name string) (io.Closer, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err

@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// lock locks the directory too, because somebody who tidies up may remove the file. The file is
-// locked for file systems that lock files only, such as NFS.
+// lock locks the file and the directory: somebody may remove the file, and some file systems, such
+// as NFS, can't lock a directory.
 func lock(file *os.File, dir string) (io.Closer, error) {
 	held := locks{file}
 	if d, err := os.Open(dir); err == nil {

@@ -13,7 +13,7 @@ var errNotRegular = errors.New("not a regular file")
 
 // Open opens a regular file for reading. Its errors are *fs.PathError.
 func Open(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe, too, is opened at once
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // O_NONBLOCK: opening a pipe doesn't wait
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +28,7 @@ func Open(path string) (*os.File, error) {
 	return file, nil
 }
 
-// Read returns the contents of a regular file of at most limit bytes. Errors never quote them.
+// Read returns the contents of a regular file of at most limit bytes. Its errors never quote them.
 func Read(path string, limit int64) ([]byte, error) {
 	file, err := Open(path)
 	if err != nil {

@@ -1,10 +1,10 @@
 // Package fileio reads, replaces, locks and watches files.
 //
-// [Watch] reports changes to the contents of files, however they were made: written in place,
-// renamed over, removed and created again, or swapped by a symbolic link, as Kubernetes does it. It
-// reads them twice a second and compares contents, not times or inodes. ADR 11 has the reasons.
+// [Watch] reports changes to the contents of files, however they are made: in place, by renaming,
+// by removing and creating the file again, or by a symbolic link, as in Kubernetes. It reads the
+// files twice a second and compares contents, not times or inodes. ADR 11 has the reasons.
 //
-// [Read] reads a small regular file, never more than a limit. [Replace] writes one durably.
+// [Read] reads a small regular file, up to a limit. [Replace] writes one durably.
 // [LockDir] keeps a directory to one process at a time.
 package fileio
 
@@ -19,24 +19,23 @@ import (
 const (
 	// poll is the interval at which files are read.
 	poll = 500 * time.Millisecond
-	// settle is how long contents must stay the same before they are reported: a file that is
-	// truncated and then written must not be read half-way. A writer that pauses for longer can't
-	// be told from one that has finished.
+	// settle is how long contents must stay the same before they are reported, so that a file isn't
+	// reported while it is being written. A writer that pauses for longer seems to have finished.
 	settle = time.Second
 )
 
-// Set is files that are reported together, such as a certificate and its key.
+// Set holds files that are reported together, such as a certificate and its key.
 type Set struct {
 	Paths []string
 	Limit int64 // of each, in bytes; a larger file counts as unreadable
 	// Changed receives the contents, in the order of Paths, or why a file can't be read. It is
-	// called once at the start and then after each change that has settled, never twice in a row
-	// with the same contents.
+	// called at the start and then after each change that has settled, never twice in a row with
+	// the same contents.
 	Changed func(contents [][]byte, err error)
 }
 
-// Watch watches all the files until stop is called. Calls of Changed don't overlap, and there are
-// none after stop has returned.
+// Watch watches all the files until stop is called. Calls of Changed don't overlap, and stop waits
+// for the last.
 func Watch(sets []Set) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
@@ -61,7 +60,7 @@ func Watch(sets []Set) (stop func()) {
 	}
 }
 
-// view is what is known of some files. It keeps nothing more of a secret.
+// view is what is known of a set of files: only hashes, because the files may hold secrets.
 type view struct {
 	seen     sum       // at the last look
 	since    time.Time // when that was seen first

@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// Replace puts a file with that content in the place of path, for the owner alone. Whatever
-// happens meanwhile, there is either the old file or the new one; when it returns the new one is on
-// disk. Nobody else may write there.
+// Replace replaces a file, or creates it, readable by its owner alone. After a crash there is
+// either the old file or the new one; once Replace has returned, the new one is on disk. Two calls
+// for the same file must not overlap.
 func Replace(path string, content []byte) error {
 	fresh := path + ".new"
 	file, err := os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
@@ -31,8 +31,8 @@ func Replace(path string, content []byte) error {
 // CanSyncDir reports whether [SyncDir] does anything: Windows can't sync a directory.
 const CanSyncDir = runtime.GOOS != "windows"
 
-// SyncDir makes the names in a directory durable. It does nothing on Windows, and on file systems
-// that say that they can't.
+// SyncDir makes the names in a directory durable. It does nothing on Windows and on file systems
+// that don't support it.
 func SyncDir(dir string) error {
 	if !CanSyncDir {
 		return nil

@@ -27,7 +27,7 @@ func (l *logger) Errorf(format string, v ...any) { l.log.Errorf(format, v...) }
 func (l *logger) Debugf(format string, v ...any) { l.log.Debugf(format, v...) }
 func (l *logger) Tracef(string, ...any)          {} // it would show payloads
 
-// Fatalf keeps the text for Start, rather than end the program.
+// Fatalf keeps the text for Start instead of ending the program.
 func (l *logger) Fatalf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
 	l.fatal.Store(&text)

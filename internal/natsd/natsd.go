@@ -21,15 +21,15 @@ import (
 // Config is the server's address, store and credentials.
 type Config struct {
 	Addr     string // host:port; port 0: a free one
-	Dir      string // of the store
+	Dir      string // the store's
 	User     string
 	Password secret.Secret
 	Token    secret.Secret
 	Log      *zap.Logger
 }
 
-// maxPayload is the largest message in bytes. A body of the default MAX_BODY_BYTES fits in it with
-// its envelope: its canonical form is up to 4.4 times as long.
+// maxPayload is the largest message in bytes. An event with a body of the default MAX_BODY_BYTES
+// fits in it, although the canonical form may be 4.4 times as long as the body.
 const maxPayload = 8 << 20
 
 // readyTimeout bounds the wait for connections after the store is open.
@@ -49,7 +49,7 @@ func Start(c Config) (s *Server, err error) {
 			err = fmt.Errorf("starting embedded nats-server: %w", err)
 		}
 	}()
-	if err := free(c.Addr); err != nil {
+	if err := checkFree(c.Addr); err != nil {
 		return nil, err
 	}
 	// Without the lock two servers would share a store and damage it.
@@ -65,9 +65,9 @@ func Start(c Config) (s *Server, err error) {
 	return &Server{started, lock}, nil
 }
 
-// free returns an error if the address is in use. The server finds that out only after it has
-// opened its store, which may belong to the server that is listening there.
-func free(addr string) error {
+// checkFree returns an error if the address is in use. The server itself would find out only after
+// it has opened its store, which the server at that address may be using.
+func checkFree(addr string) error {
 	l, err := net.Listen("tcp", addr) //nolint:noctx // it doesn't wait
 	if err != nil {
 		return fmt.Errorf("%w: set EMBEDDED_NATS_ADDR to another address, or NATS_URL to the server that is there", err)

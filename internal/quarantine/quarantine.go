@@ -15,19 +15,19 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// Unreadable is the reason of deliveries that were answered 200; those with any other were answered
-// 401.
+// Unreadable is the reason for keeping a delivery that was answered 200. With any other reason, the
+// answer was 401.
 const Unreadable = "unreadable"
 
 // Delivery is a delivery in quarantine. In JSON it has neither its proof nor its content.
 type Delivery struct {
-	ID       string      `json:"id"` // of the signed text: the event's id, unless that depends on the event's name (ADR 5)
+	ID       string      `json:"id"` // of the signed text; also the event's id, unless that depends on the event's name (ADR 5)
 	Endpoint string      `json:"endpoint"`
 	Provider string      `json:"provider"`
 	Reason   string      `json:"reason"` // why it was not published: Unreadable, contradiction, stale or future
 	Received time.Time   `json:"received"`
 	Seal     string      `json:"-"` // proves, in place of the signature, that it was verified; see verify.Seal
-	Headers  http.Header `json:"-"` // what else was signed, or names the event; without a signature
+	Headers  http.Header `json:"-"` // that are signed or name the event, without a signature
 	Body     []byte      `json:"-"` // as received, except a signature in it
 }
 
@@ -39,7 +39,7 @@ const (
 	reasonHeader   = "Webhook-Reason"
 	receivedHeader = "Webhook-Received" // RFC 3339 in UTC
 	sealHeader     = "Webhook-Seal"
-	headersHeader  = "Webhook-Headers" // as a form, so that it is ASCII
+	headersHeader  = "Webhook-Headers" // encoded as a form, which is ASCII
 )
 
 // Prefix returns the prefix of the quarantine's subjects, which is beside the events' and not below
@@ -49,13 +49,13 @@ func Prefix(events string) string { return events + "-quarantine" }
 // Stream returns the name of the quarantine's stream.
 func Stream(events string) string { return events + "_QUARANTINE" }
 
-// Message returns the message {prefix}-quarantine.{endpoint}.{reason}; prefix is that of the
-// events.
+// Message returns the delivery's message, for the subject {prefix}-quarantine.{endpoint}.{reason}.
+// The prefix is that of the events.
 func (d Delivery) Message(prefix string) publish.Message {
 	kind, id := publish.Quarantined, d.ID
 	if d.Reason != Unreadable {
-		// A different id: a delivery answered 200 must be kept even if a copy was refused before,
-		// because that copy may be displaced.
+		// Another id, because newer refused deliveries may displace this one: if it comes again and
+		// is answered 200, it must not count as a duplicate.
 		sum := sha256.Sum256([]byte(publish.Refused.String() + "\x00" + d.ID))
 		kind, id = publish.Refused, hex.EncodeToString(sum[:16])
 	}
@@ -88,7 +88,7 @@ func Parse(headers func(name string) string, body []byte) (Delivery, error) {
 		Seal: headers(sealHeader), Body: body,
 	}
 	if d.ID == "" || d.Endpoint == "" || d.Provider == "" || d.Reason == "" || d.Seal == "" {
-		return Delivery{}, errors.New("reading quarantined delivery: it lacks a header: the bridge hasn't written it")
+		return Delivery{}, errors.New("reading quarantined delivery: it lacks a header, so the bridge hasn't written it")
 	}
 	var err error
 	if form := headers(headersHeader); form != "" {

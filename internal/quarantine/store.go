@@ -31,8 +31,8 @@ type Kept struct {
 // ErrGone means that a delivery has left the store since it was listed.
 var ErrGone = errors.New("it is gone: somebody else has released or dropped it, or newer deliveries have displaced it")
 
-// List returns what the stream has now, oldest first, or only so many of the last ones; and how
-// many messages were passed over because no bridge has written them.
+// List returns the deliveries in the stream, oldest first; if last isn't 0, only so many of the
+// newest. It skips messages that no bridge has written, and returns their number as foreign.
 func (s Store) List(ctx context.Context, last uint64) (all []Kept, foreign int, err error) {
 	var failing error
 	r := stream.Reader{
@@ -88,14 +88,14 @@ func (s Store) Get(ctx context.Context, k Kept) (Delivery, error) {
 		return Delivery{}, fmt.Errorf("reading message %d: %w", k.Sequence, err)
 	}
 	d, err := Parse(m.Header.Get, m.Data)
-	if err == nil && d.ID != k.ID { // the stream was created again, and the number is another delivery's
+	if err == nil && d.ID != k.ID { // the stream was created again, and has another delivery there
 		err = ErrGone
 	}
 	return d, err
 }
 
-// get returns a message. Any replica of the stream may answer, and one that lags may not have the
-// message yet, so get asks several times.
+// get returns a message. It asks several times, because a replica that lags may answer and not have
+// the message yet.
 func (s Store) get(ctx context.Context, sequence uint64) (m *jetstream.RawStreamMsg, err error) {
 	for range 5 {
 		if m, err = s.Stream.GetMsg(ctx, sequence); !errors.Is(err, jetstream.ErrMsgNotFound) {
@@ -116,7 +116,7 @@ func (s Store) Remove(ctx context.Context, k Kept) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("asking for stream: %w", err)
-	case !info.Created.Equal(k.made): // the new stream doesn't hold it
+	case !info.Created.Equal(k.made): // it is gone with its stream
 		return nil
 	}
 	if err = s.Stream.SecureDeleteMsg(ctx, k.Sequence); err != nil {

@@ -25,8 +25,8 @@ func List(text string) ([]Secret, error) {
 }
 
 // Lines reads a file with one secret a line. It trims white space around them and skips blank
-// lines. It refuses what can't be a file of secrets, because each line of it would become a secret
-// and many could be guessed. An error never quotes the content.
+// lines. It refuses files of another kind, because each of their lines would become a secret, and
+// many lines could be guessed. An error never quotes the content.
 func Lines(content []byte) ([]Secret, error) {
 	l, number := list{names: make(map[string]string)}, 0
 	content = bytes.TrimPrefix(content, []byte("\ufeff")) // some editors write it
@@ -55,7 +55,7 @@ func Lines(content []byte) ([]Secret, error) {
 
 func notText(r rune) bool { return unicode.IsControl(r) || r == '\ufeff' }
 
-// placeholder matches a text that should have been replaced by a secret.
+// placeholder matches a text that stands where a secret belongs.
 var placeholder = regexp.MustCompile(`(?i)^(\$\{[^}]*\}|\$[a-z_][a-z0-9_]*|<[^<>]*>|\{\{.*\}\}|change[-_ ]?me)$`)
 
 // list is the secrets that have been read, and the name of each for errors.
@@ -64,14 +64,14 @@ type list struct {
 	names   map[string]string
 }
 
-// add adds a secret. It refuses one with which anybody could sign, and one that is there already,
-// which must be a mistake.
+// add adds a secret. It refuses one that anybody could guess, and one that is there already, which
+// must be a mistake.
 func (l *list) add(name, text string) error {
 	switch other, isThere := l.names[text]; {
 	case text == "":
 		return fmt.Errorf("%s is empty", name)
 	case placeholder.MatchString(text):
-		return fmt.Errorf("%s is a placeholder such as ${X}, <your-secret> or changeme, which nothing has filled in", name)
+		return fmt.Errorf("%s is a placeholder such as ${X}, <your-secret> or changeme: put the secret in its place", name)
 	case isThere:
 		return fmt.Errorf("%s is the same as %s", name, other)
 	}

@@ -1,6 +1,6 @@
 // Package secret holds shared secrets so that none is printed by accident: fmt, encoding/json and
 // everything that uses them, such as zap, print a [Secret] as "[hidden]". In an unexported field of
-// another type, where its methods aren't called, they print nothing of it.
+// another type, where they don't call its methods, they print nothing of it either.
 package secret
 
 import (
@@ -16,8 +16,8 @@ const hidden = "[hidden]"
 
 // Secret is a shared secret. The zero value is none and verifies nothing.
 type Secret struct {
-	// Functions, because no printer looks into them: by reflection fmt prints unexported fields
-	// without calling methods, and debugging dumpers follow pointers too.
+	// Functions, because no printer looks into them. fmt prints unexported fields by reflection,
+	// without calling methods, and debuggers' dumps follow pointers too.
 	key func() []byte
 	mac func(parts [][]byte) [sha256.Size]byte
 }
@@ -28,8 +28,8 @@ func New(text string) Secret {
 	return Secret{key: func() []byte { return key }, mac: keyed(key)}
 }
 
-// keyed returns HMAC-SHA256 under the key. It reuses states that contain the key: a new one costs
-// as much as hashing a hundred bytes, and some allocations.
+// keyed returns HMAC-SHA256 under the key. It reuses states that contain the key, because a new one
+// costs as much as hashing a hundred bytes, and some allocations.
 func keyed(key []byte) func([][]byte) [sha256.Size]byte {
 	type state struct {
 		hash.Hash

@@ -14,8 +14,8 @@ var quoted = regexp.MustCompile(`^(".*"|'.*'|` + "`.*`" + `|[“„].*[”“]|�
 
 const shortest = 16 // characters; generated secrets have more
 
-// Doubt returns why a secret looks wrong and what to do, without a part of the secret; "" if it
-// looks right.
+// Doubt returns why a secret looks wrong, and what to do; "" if it looks right. It quotes no part
+// of the secret.
 func (s Secret) Doubt() string {
 	text := string(s.Key())
 	switch {

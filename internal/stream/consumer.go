@@ -11,15 +11,15 @@ import (
 	"github.com/nats-io/nuid"
 )
 
-// consumer is a consumer of our own.
+// consumer is a consumer that we have created.
 type consumer struct {
 	jetstream.Consumer
 	config   jetstream.ConsumerConfig
 	info     *jetstream.ConsumerInfo // at its creation
-	atLeader bool                    // it reads from the stream's leader, which has all messages
+	atLeader bool                    // it is at the stream's leader, which has all messages
 }
 
-// locate asks the stream's leader for its state, and decides where to continue reading.
+// locate asks the stream's leader for its state, and decides where to read on.
 func (r *Reader) locate(ctx context.Context) (jetstream.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -33,8 +33,7 @@ func (r *Reader) locate(ctx context.Context) (jetstream.Stream, error) {
 	return stream, nil
 }
 
-// begin decides where to continue reading, and reports whether that is the beginning of a new
-// stream.
+// begin decides where to read on, and reports whether that is the beginning of a new stream.
 func (r *Reader) begin(info *jetstream.StreamInfo) (isNew bool) {
 	switch {
 	case r.made.IsZero():
@@ -51,7 +50,7 @@ func (r *Reader) begin(info *jetstream.StreamInfo) (isNew bool) {
 	return isNew
 }
 
-// first returns the sequence number with which the section begins; 0: the server finds it by Since.
+// first returns the section's first sequence number; 0: the server finds it by Since.
 func (r *Reader) first(info *jetstream.StreamInfo) uint64 {
 	state := info.State
 	if lag := time.Until(info.TimeStamp); r.ahead && !info.TimeStamp.IsZero() && lag < 0 {
@@ -62,15 +61,14 @@ func (r *Reader) first(info *jetstream.StreamInfo) uint64 {
 		return max(1, state.FirstSeq, state.LastSeq-min(state.LastSeq, r.Section.Last)+1)
 	case r.Section.First > 0:
 		return max(r.Section.First, state.FirstSeq)
-	case r.Section.Since.IsZero(), r.Section.Since.After(state.LastTime): // the server would begin with the first
-		// A sequence number, because with the server's "new" every consumer would begin again, and
-		// messages in between would be lost.
+	case r.Section.Since.IsZero(), r.Section.Since.After(state.LastTime): // by Since, the server would begin with the first
+		// The server's "new" would lose the messages that come between two consumers.
 		return state.LastSeq + 1
 	}
 	return 0
 }
 
-// attach creates a consumer that continues from our position.
+// attach creates a consumer that begins where we are.
 func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -78,7 +76,7 @@ func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer
 		FilterSubjects: r.Section.Subjects, HeadersOnly: r.Section.Headers,
 		AckPolicy: jetstream.AckNonePolicy, InactiveThreshold: inactive, MemoryStorage: true, Replicas: 1,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.next,
-		// A unique value, by which we recognise our consumer among others of the same name.
+		// A unique value, which makes our configuration differ from others' of the same name.
 		Description: "webhook-bridge " + nuid.Next(),
 	}
 	if r.next == 0 {
@@ -89,7 +87,7 @@ func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer
 		return nil, fmt.Errorf("creating consumer: %w", err)
 	}
 	consumer := &consumer{Consumer: made, config: c, info: made.CachedInfo()}
-	// The stream may have been replaced since: then the consumer isn't of the stream that we know.
+	// If the stream was created again in the meantime, the consumer isn't of the one that we know.
 	info, err := stream.Info(ctx)
 	if err == nil && !info.Created.Equal(r.made) {
 		err = errOther
@@ -133,7 +131,7 @@ func (r *Reader) isStillOurs(ctx context.Context, stream jetstream.Stream, c *co
 	return err == nil && again.CachedInfo().Created.Equal(c.info.Created)
 }
 
-// detach tries to remove the consumer. Otherwise the server removes it after a while.
+// detach tries to remove the consumer. If that fails, the server removes it after a while.
 func (r *Reader) detach(ctx context.Context, c *consumer) {
 	if !r.JetStream.Conn().IsConnected() {
 		return

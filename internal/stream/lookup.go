@@ -13,8 +13,8 @@ import (
 // LookupPrefix begins the names of the consumers that [Find] creates.
 const LookupPrefix = "bridge-lookup-"
 
-// LookupNames are these names. The rights to look up are for them alone, so they can't affect other
-// consumers. At most this many can look up at the same time.
+// LookupNames are these names. The rights for look-ups cover them alone, so that they can't affect
+// other consumers. No more than this many look-ups can run at the same time.
 var LookupNames = []string{LookupPrefix + "0", LookupPrefix + "1", LookupPrefix + "2", LookupPrefix + "3"}
 
 // Found is the result of a look-up in one stream.
@@ -24,15 +24,15 @@ type Found struct {
 	Last uint64    // its last sequence number when reading began
 }
 
-// IsOf reports whether the result is still valid: it is the same stream, and wasn't restored to an
-// older state.
+// IsOf reports whether the result is still valid: the stream is the same, and wasn't restored from
+// an older copy.
 func (f Found) IsOf(info *jetstream.StreamInfo) bool {
 	return f.Made.Equal(info.Created) && f.Last <= info.State.LastSeq
 }
 
 // Find reads the ids of all messages that the stream has stored since a time (zero: of all), and
-// returns the wanted ones. The time is by our clock, and is adjusted if the server's is behind.
-// An error of hopeless ends it, see [Reader].
+// returns the wanted ones. The time is by our clock, and is adjusted if the server's is behind. For
+// hopeless see [Reader].
 func Find(
 	ctx context.Context, js jetstream.JetStream, name string, since time.Time,
 	wanted func(id string) bool, hopeless func() error,

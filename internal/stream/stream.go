@@ -3,13 +3,14 @@
 // quarantine store and look-ups (see [Find]) read streams with it.
 //
 // A section that ends is complete: it has everything that the stream's leader had at the beginning.
-// A consumer with one replica may be on a follower that lags and end early. So a section ends only
-// with the leader's last sequence number, or when a new consumer at the leader has nothing more.
+// A consumer with one replica may be on a follower that lags, and so run out of messages early. A
+// section therefore ends only with the leader's last sequence number, or when a new consumer at the
+// leader has no more messages.
 //
-// nats.go's ordered consumer promises neither. It also continues after the last sequence number
-// that it has seen, which a new stream of the same name may reach only after days. This package
-// reads a consumer until it ends, which it does with its stream, and then asks when the stream was
-// created before it creates another.
+// nats.go's ordered consumer promises neither. After a stream was created again, it also waits for
+// the sequence number that it had reached, which may take days. This package reads a consumer until
+// it ends, as it does with its stream. Before it creates the next one, it asks when the stream was
+// created.
 package stream
 
 import (
@@ -30,7 +31,7 @@ type Section struct {
 	Last     uint64    // begin so many messages before the end
 	First    uint64    // begin with this sequence number
 	Stop     bool      // end with the last message that the stream has at the beginning
-	Before   uint64    // with Stop, end before this sequence number; 0: don't
+	Before   uint64    // with Stop, end before this sequence number, if it isn't 0
 	Headers  bool      // without payloads
 }
 
@@ -42,7 +43,7 @@ type Message struct {
 	jetstream.Msg
 	Sequence uint64
 	Stored   time.Time
-	Made     time.Time // when the stream was created: sequence numbers of different streams can't be compared
+	Made     time.Time // when the stream was created; only its own sequence numbers can be compared
 	Pending  uint64    // about how many messages of the section follow
 }
 
@@ -50,53 +51,53 @@ type Message struct {
 type Reader struct {
 	JetStream jetstream.JetStream
 	Section   Section
-	Name      string // begins the names of the consumers
-	// Names are the only names that the account's rights allow for consumers. If another reader
-	// uses the same ones at the same time, a message may be handled twice.
+	Name      string // prefix of the consumers' names
+	// Names, if set, are the only names that the account may give its consumers. If another reader
+	// uses them at the same time, a message may be handled twice.
 	Names []string
 	// Handle is called with one message at a time. Its error ends Run.
 	Handle func(Message) error
-	// Report is called with the error when an attempt to read fails, and with nil when a consumer
-	// was created. May be nil.
+	// Report, if set, is called with the error of each failed attempt to read, and with nil when a
+	// consumer was created.
 	Report func(error)
-	// Hopeless is called again and again, and its error ends Run: NATS doesn't answer a forbidden
-	// request. May be nil.
+	// Hopeless, if set, is polled, and its error ends Run. NATS doesn't answer a forbidden request:
+	// only the owner of the connection learns of it.
 	Hopeless func() error
 
-	made  time.Time // creation of the stream; zero before the first
+	made  time.Time // when the stream was created; zero: not known yet
 	next  uint64    // the next sequence number to read; 0: begin with Since
-	until uint64    // the last sequence number of the section: the leader's at the beginning, or before Before
+	until uint64    // the last sequence number of the section
 	ahead bool      // Since is by a clock that may be ahead of the server's
 	end   context.CancelCauseFunc
 }
 
 const (
 	requestTimeout = 5 * time.Second
-	heartbeat      = 5 * time.Second // of an idle consumer; it ends after two missing ones
-	silence        = 5 * time.Second // it also ends after this time without an expected message
-	inactive       = 30 * time.Second
+	heartbeat      = 5 * time.Second  // of an idle consumer; it ends when two are missing
+	silence        = 5 * time.Second  // how long to wait for a message that must come
+	inactive       = 30 * time.Second // after which the server removes a consumer
 	pause          = 500 * time.Millisecond
-	patience       = 15 * time.Second // without progress, with a section that ends
+	patience       = 15 * time.Second // without progress, for a section that ends
 )
 
 var (
-	// ErrRecreated is reported when the stream was created again. Reading goes on with its first
+	// ErrRecreated is reported when the stream was created again. Reading continues with its first
 	// message.
 	ErrRecreated = errors.New("the stream was deleted and created again")
 
 	errDone    = errors.New("the section is read")
 	errDrained = errors.New("the consumer has no more messages")
-	errBehind  = errors.New("the copy of the stream that was read lacks messages which the leader has")
+	errBehind  = errors.New("the copy of the stream that was read lacks messages that the leader has")
 	errBroken  = errors.New("the connection broke")
-	errOther   = errors.New("the stream or the consumer was created again meanwhile")
+	errOther   = errors.New("the stream or the consumer was created again in the meantime")
 	errMissing = errors.New("messages were lost on the way")
-	errSilent  = errors.New("no message came though there are some")
+	errSilent  = errors.New("no message came, although the stream has more")
 	errInUse   = errors.New("all consumer names that may be used are in use")
 )
 
-// Run reads until a section with Stop is complete, or the context ends or Handle fails, whose error
-// it returns. It repeats failed attempts; a section with Stop is given up if they make no progress
-// for a while.
+// Run reads until a section with Stop is complete. It returns the error of the context or of
+// Handle, and repeats other failed attempts. It gives up a section with Stop after a while without
+// progress.
 func (r *Reader) Run(ctx context.Context) error {
 	ctx, r.end = context.WithCancelCause(ctx)
 	defer r.end(nil)
@@ -177,7 +178,7 @@ func (r *Reader) open(ctx context.Context) error {
 		return err
 	}
 	isRead := r.Section.Stop && r.next > r.until
-	if isRead && len(r.Names) == 0 { // with Names we must also learn whether our account may create a consumer
+	if isRead && len(r.Names) == 0 { // with Names, first learn whether the account may create a consumer
 		return errDone
 	}
 	consumer, err := r.attach(ctx, stream)
@@ -198,7 +199,7 @@ func (r *Reader) open(ctx context.Context) error {
 	before := r.next
 	err = r.read(ctx, consumer)
 	if len(r.Names) > 0 && r.next != before && !r.isStillOurs(ctx, stream, consumer) {
-		r.next = before // it may have been another's, that begins elsewhere
+		r.next = before // it may have been another reader's, which began elsewhere
 		return errOther
 	}
 	return err
@@ -238,7 +239,7 @@ func (r *Reader) read(ctx context.Context, consumer *consumer) error {
 	}
 	defer messages.Stop()
 	defer context.AfterFunc(ctx, messages.Stop)()
-	wait := time.Duration(0) // as long as it takes
+	wait := time.Duration(0) // no limit
 	if r.Section.Stop {
 		wait = silence
 	}
@@ -266,7 +267,7 @@ func (r *Reader) take(m jetstream.Msg, next uint64) error {
 		return errMissing
 	}
 	sequence := meta.Sequence.Stream
-	if sequence < r.next { // from another reader's consumer of our name
+	if sequence < r.next { // from another reader's consumer of the same name
 		return errOther
 	}
 	if r.Section.Stop && sequence > r.until {
