@@ -23,11 +23,16 @@ func CreateStream(t testing.TB, js jetstream.JetStream, conf jetstream.StreamCon
 	return stream
 }
 
-// IDs returns the ids of the messages in the stream WEBHOOKS, in order.
+// IDs returns the ids of the messages in the stream WEBHOOKS, in order. A new stream acknowledges
+// messages before the server lists it (2.15.3).
 func IDs(t testing.TB, js jetstream.JetStream) (ids []string) {
 	t.Helper()
-	stream, err := js.Stream(t.Context(), "WEBHOOKS")
-	if err != nil {
+	var stream jetstream.Stream
+	var err error
+	if !poll.Holds(func() bool {
+		stream, err = js.Stream(t.Context(), "WEBHOOKS")
+		return err == nil
+	}) {
 		t.Fatal(err)
 	}
 	for sequence := range stream.CachedInfo().State.LastSeq {
