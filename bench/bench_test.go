@@ -12,6 +12,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // allocationBudget is the highest number of our own allocations for one event with a canonical body,
@@ -26,9 +27,7 @@ const forgotten = 8
 
 func TestAllocationBudget(t *testing.T) {
 	ours, err := allocations()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if raceEnabled {
 		ours -= forgotten
 	}
@@ -48,9 +47,7 @@ func onProcessor(b *testing.B) func() {
 func BenchmarkVerify(b *testing.B) {
 	content := body(1)
 	text, err := stringify.Parse(content)
-	if err != nil {
-		b.Fatal(err)
-	}
+	expect.NoError(b, err)
 	r := verify.Request{
 		Header: http.Header{flock.Provider.Header: {sign(content)}}, Raw: content, Body: text, Secrets: []secret.Secret{key},
 		Scheme: verify.Auto, Tolerance: flock.Provider.Tolerance, Now: time.Now(),

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
@@ -193,9 +194,7 @@ func TestWarnings(t *testing.T) {
 			environ = append(environ[:1], strings.Fields(test.set)...)
 		}
 		_, warnings, err := Load(environ)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		if got := strings.Join(warnings, "\n"); got != test.want {
 			t.Errorf("%s: warnings %q, want %q", test.set, got, test.want)
 		}
@@ -204,9 +203,7 @@ func TestWarnings(t *testing.T) {
 
 func TestLoad(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secrets")
-	if err := os.WriteFile(file, []byte("current-0123456789\r\n\nolder-0123456789\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.WriteFile(file, []byte("current-0123456789\r\n\nolder-0123456789\n"), 0o600))
 	c, warnings, err := Load([]string{
 		"FLOCK_SECRETS=one-0123456789abcdef, two-0123456789abcdef", "FRIGADE_SECRETS_FILE=" + file, "FRIGADE_TOLERANCE=48h", "STREAM_MAX_BYTES=10GiB", "MAX_BODY_BYTES=1000", "NATS_URL=",
 		"ENDPOINTS_0_NAME=flock-eu", "ENDPOINTS_0_PROVIDER=flock", "ENDPOINTS_0_SECRETS=three-0123456789", "ENDPOINTS_0_SIGNATURE=payload",
@@ -281,9 +278,7 @@ func TestHideUser(t *testing.T) {
 // `bridge config` shows every variable and no secret.
 func TestVariables(t *testing.T) {
 	c, _, err := Load([]string{"FLOCK_SECRETS=marked,marked2", "NATS_URL=nats://marked:marked@nats:4222", "NATS_TOKEN=marked", "NATS_PASSWORD=marked", "NATS_USER=u"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	values := make(map[string]string)
 	for _, v := range c.Variables() {
 		values[v.Name] = v.Value

@@ -16,6 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // asyncAPI is the part of asyncapi.yaml that the tests need. The official parser, in
@@ -65,33 +66,21 @@ type asyncAPI struct {
 func document(t *testing.T) (d asyncAPI, c *jsonschema.Compiler) {
 	t.Helper()
 	content, err := os.ReadFile("asyncapi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	var whole any
-	if err := yaml.Unmarshal(content, &whole); err != nil {
-		t.Fatal(err)
-	}
-	if err := yaml.Unmarshal(content, &d); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, yaml.Unmarshal(content, &whole))
+	expect.NoError(t, yaml.Unmarshal(content, &d))
 	c = jsonschema.NewCompiler()
 	absolute, err := filepath.Abs("asyncapi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.AddResource(absolute, parse(t, encode(t, whole))); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
+	expect.NoError(t, c.AddResource(absolute, parse(t, encode(t, whole))))
 	return d, c
 }
 
 func encode(t *testing.T, value any) []byte {
 	t.Helper()
 	text, err := json.Marshal(value)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return text
 }
 
@@ -115,9 +104,7 @@ func TestAsyncAPIAddress(t *testing.T) {
 	address := regexp.MustCompile("^" + pattern + "$")
 	for _, m := range golden(t) {
 		var says struct{ Source, Event string }
-		if err := json.Unmarshal([]byte(m.Payload), &says); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, json.Unmarshal([]byte(m.Payload), &says))
 		parts := address.FindStringSubmatch(m.Subject)
 		if parts == nil {
 			t.Errorf("%s is no address", m.Subject)
@@ -199,13 +186,9 @@ func TestAsyncAPIExamples(t *testing.T) {
 func TestAsyncAPIDefaults(t *testing.T) {
 	d, _ := document(t)
 	c, _, err := config.Load([]string{"FLOCK_SECRETS=x"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	host, port, err := net.SplitHostPort(c.EmbeddedNATSAddr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defaults := make(map[string]string)
 	for _, v := range c.Variables() {
 		defaults[v.Name] = v.Default

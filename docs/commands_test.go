@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 	"github.com/ade15e70/webhook-bridge/test/process"
 )
@@ -23,9 +24,7 @@ var transcripts = []string{"README.md", "docs/operations.md", "docs/providers.md
 // begins with "bridge: " must fail, and all others must succeed.
 func TestTranscripts(t *testing.T) {
 	dir := t.TempDir()
-	if err := process.Build(t.Context(), "-C", "..", "-o", filepath.Join(dir, "bridge"), "./cmd/bridge"); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, process.Build(t.Context(), "-C", "..", "-o", filepath.Join(dir, "bridge"), "./cmd/bridge"))
 	environ := append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"))
 	environ = append(environ, serveIn(t, dir)...)
 	for _, document := range transcripts {
@@ -37,9 +36,7 @@ func TestTranscripts(t *testing.T) {
 func transcript(t *testing.T, document, dir string, environ []string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", document))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	exported, ran := "", 0
 	for _, step := range steps(string(text)) {
 		if strings.HasPrefix(step.command, "export ") {
@@ -105,9 +102,7 @@ func serveIn(t *testing.T, dir string) []string {
 		"HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "EMBEDDED_NATS_ADDR=127.0.0.1:0", "DATA_DIR=" + filepath.Join(dir, "data"),
 		"PUBLISH_TIMEOUT=10s", // on a busy machine nothing is spooled
 	}, filepath.Join(dir, "bridge"), "serve")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(bridge.Kill)
 	listening := regexp.MustCompile(`"message":"listening","public":"([^"]+)"`)
 	connected := regexp.MustCompile(`"message":"connected to NATS","server":"(?:nats://)?([^"]+)"`)

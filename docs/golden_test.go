@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // message is a message as it was published: see internal/ingest/messages_test.go.
@@ -20,15 +22,11 @@ type message struct {
 func golden(t *testing.T) []message {
 	t.Helper()
 	content, err := os.ReadFile("../internal/ingest/testdata/messages.ndjson")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	var all []message
 	for line := range bytes.Lines(content) {
 		var m message
-		if err := json.Unmarshal(line, &m); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, json.Unmarshal(line, &m))
 		all = append(all, m)
 	}
 	if len(all) == 0 {
@@ -52,8 +50,6 @@ func compile(t *testing.T, c *jsonschema.Compiler, where string) *jsonschema.Sch
 	t.Helper()
 	c.AssertFormat()
 	schema, err := c.Compile(where)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return schema
 }

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 var (
@@ -59,9 +61,7 @@ func TestLinks(t *testing.T) {
 func prose(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return fence.ReplaceAllString(string(text), "")
 }
 

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -41,9 +42,7 @@ func TestStreamCommand(t *testing.T) {
 	dir := t.TempDir()
 	build(t, dir)
 	accounts, err := os.ReadFile("../deploy/nats/accounts.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	server := natsdtest.Start(t, "BRIDGE_PASSWORD: of-the-bridge\nOPERATOR_PASSWORD: of-the-operator\n"+string(accounts))
 	environ := append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "NATS_URL="+server.URL(), "FLOCK_SECRETS=secret-from-flocks-page",
 		"STREAM_MAX_AGE=48h", "STREAM_MAX_BYTES=1GiB", "QUARANTINE_MAX_BYTES=8MiB", "SUBJECT_PREFIX=webhooks",
@@ -61,9 +60,7 @@ func TestStreamCommand(t *testing.T) {
 	if err == nil {
 		err = serve.Start()
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	time.AfterFunc(time.Minute, func() { _ = serve.Process.Kill() })
 	ready := 0
 	for lines := bufio.NewScanner(io.TeeReader(out, &log)); ready < 2 && lines.Scan(); {

@@ -10,6 +10,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // whole is an event with every attribute.
@@ -29,9 +30,7 @@ func TestSchemaIsComplete(t *testing.T) {
 		}
 	}
 	var e event.Event
-	if err := json.Unmarshal([]byte(whole), &e); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, json.Unmarshal([]byte(whole), &e))
 	for name := range parse(t, e.Append(nil)).(map[string]any) {
 		known = append(known, name)
 	}
@@ -54,9 +53,7 @@ func TestSchemaIsComplete(t *testing.T) {
 
 func TestSchemaRefuses(t *testing.T) {
 	schema := compile(t, jsonschema.NewCompiler(), "event.schema.json")
-	if err := schema.Validate(parse(t, []byte(whole))); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, schema.Validate(parse(t, []byte(whole))))
 	broken := []struct{ from, to string }{
 		{whole, `null`},
 		{whole, `[` + whole + `]`},

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 var (
@@ -44,9 +46,7 @@ func TestWalk(t *testing.T) {
 func productCode(t *testing.T) string {
 	t.Helper()
 	files, err := filepath.Glob("../internal/*/*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	vendors, _ := filepath.Glob("../internal/*/*/*.go")
 	var code strings.Builder
 	for _, file := range append(files, vendors...) {
@@ -54,9 +54,7 @@ func productCode(t *testing.T) string {
 			continue
 		}
 		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		code.Write(text)
 	}
 	return code.String()

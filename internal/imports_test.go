@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 const module = "github.com/ade15e70/webhook-bridge/"
@@ -35,9 +37,7 @@ var withoutNATS = strings.Fields("config internal/ingest internal/spool")
 
 func TestImportsGoDown(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", "{{.ImportPath}} {{join .Imports \" \"}}", "../...", "../event/...").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	layer := make(map[string]int)
 	for i, line := range layers {
 		for name := range strings.FieldsSeq(line) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // Outside its folder and the list of providers, product code doesn't contain a vendor's name.
@@ -44,9 +45,7 @@ func TestVendorsAreInTheirFolders(t *testing.T) {
 			}
 			return err
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 	}
 	if files < 100 {
 		t.Errorf("only %d files were searched", files)

@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats-server/v2/server"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // values is the part of a values file of NATS' own chart that the test needs.
@@ -32,9 +34,7 @@ type values struct {
 func read(t *testing.T, file string) (v values) {
 	t.Helper()
 	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if err := yaml.Unmarshal(text, &v); err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}
@@ -85,9 +85,7 @@ func TestChartValues(t *testing.T) {
 		var text strings.Builder
 		encoder := json.NewEncoder(&text)
 		encoder.SetEscapeHTML(false)
-		if err := encoder.Encode(config); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, encoder.Encode(config))
 		options := parse(t, variable.ReplaceAllString(text.String(), "$1"))
 		if diff := cmp.Diff(want, users(options)); diff != "" {
 			t.Errorf("accounts.conf (-) and the values (+) differ:\n%s", diff)

@@ -10,23 +10,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 func (b *bridge) setLevel(body string) (int, string) {
 	b.t.Helper()
 	request, err := http.NewRequest(http.MethodPut, "http://"+b.AdminAddr()+"/log/level", strings.NewReader(body))
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	expect.NoError(b.t, err)
 	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	expect.NoError(b.t, err)
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	expect.NoError(b.t, err)
 	return response.StatusCode, strings.TrimSpace(string(answer))
 }
 
@@ -95,22 +91,16 @@ func TestLogLevelIsLogged(t *testing.T) {
 func TestAdminHost(t *testing.T) {
 	b := start(t)
 	_, port, err := net.SplitHostPort(b.AdminAddr())
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	for host, want := range map[string]int{
 		"127.0.0.1:" + port: 200, "localhost:" + port: 200, "LOCALHOST": 200, "[::1]:" + port: 200, "10.1.2.3": 200,
 		"evil.example:" + port: 403, "localhost.evil.example": 403, "127.0.0.1.evil.example": 403,
 	} {
 		request, err := http.NewRequest(http.MethodGet, "http://"+b.AdminAddr()+"/livez", http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		request.Host = host
 		response, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		_ = response.Body.Close()
 		if response.StatusCode != want {
 			t.Errorf("%s: %s", host, response.Status)
@@ -124,9 +114,7 @@ func TestAdminIsBounded(t *testing.T) {
 	var all []net.Conn
 	for i := range 300 {
 		c, err := net.Dial("tcp", b.AdminAddr())
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		defer c.Close()
 		text := "PUT /log/level HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"
 		if i%2 == 0 {
@@ -149,9 +137,7 @@ func TestAdminIsBounded(t *testing.T) {
 		}
 	}
 	c, err := net.Dial("tcp", b.AdminAddr())
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer c.Close()
 	if _, err := io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: localhost\r\n"+strings.Repeat("a:\r\n", 1000)); err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // flockBody is a body of Flock's with its time set to now, plus members to append.
@@ -238,9 +239,7 @@ func TestDuplicate(t *testing.T) {
 	renewed := strings.Replace(body, `"time":"2`, `"time":"2`, 1)
 	renewed = strings.Replace(renewed, `Z","data"`, `Z", "data"`, 1)
 	canonical, err := stringify.Parse([]byte(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	mac := verify.Sum(secret.New(frigadeSecret), canonical.Member("data"))
 	second := b.post("frigade", renewed, "X-Webhook-Signature: "+base64.RawURLEncoding.EncodeToString(mac))
 	if first.result != "stored" || second.result != "duplicate" || first.id != second.id {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // The bridge stops reading a body that isn't complete 5 s after its headers, with or without an
@@ -52,9 +54,7 @@ func TestBodyBreaksOff(t *testing.T) {
 	b := start(t)
 	c := b.dial()
 	c.write("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 100\r\n\r\n{")
-	if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, c.Conn.(*net.TCPConn).CloseWrite())
 	if a := c.read("POST"); a.StatusCode != http.StatusBadRequest || a.code != "body_incomplete" {
 		t.Errorf("answered %s %s", a.Status, a.body)
 	}
@@ -189,9 +189,7 @@ func TestTooManyHeaders(t *testing.T) {
 	c := b.dial()
 	_, _ = c.Write([]byte("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nX: " + strings.Repeat("x", 64<<10) + "\r\n\r\n"))
 	response, err := http.ReadResponse(c.reader, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("answered %s", response.Status)

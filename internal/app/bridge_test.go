@@ -18,6 +18,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -65,9 +66,7 @@ func start(t *testing.T, vars ...string) *bridge {
 		"EMBEDDED_NATS_ADDR=127.0.0.1:0", "DATA_DIR=" + t.TempDir(), "LOG_LEVEL=debug",
 		"PUBLISH_TIMEOUT=30s", // a slow disk is not what these tests are about
 	}, vars...))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	b := &bridge{t: t, log: &logBuffer{}}
 	log := telemetry.NewLogger(b.log, "json", "debug")
 	if b.App, err = New(t.Context(), c, "test", log); err != nil {
@@ -109,9 +108,7 @@ func (b *bridge) stored() uint64 { return b.messages("WEBHOOKS") }
 func (b *bridge) messages(name string) uint64 {
 	b.t.Helper()
 	stream, err := b.js.Stream(b.t.Context(), name)
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	expect.NoError(b.t, err)
 	return stream.CachedInfo().State.Msgs
 }
 
@@ -128,9 +125,7 @@ type answer struct {
 func (b *bridge) dial() *conn {
 	b.t.Helper()
 	c, err := net.Dial("tcp", b.PublicAddr())
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	expect.NoError(b.t, err)
 	b.t.Cleanup(func() { _ = c.Close() })
 	return &conn{Conn: c, t: b.t, reader: bufio.NewReader(c)}
 }

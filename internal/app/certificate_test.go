@@ -11,15 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
 func content(t *testing.T, file string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return string(text)
 }
 
@@ -47,9 +46,7 @@ func (b *bridge) postTLS(c *http.Client) (status int, proto string, err error) {
 	body := flockBody(fmt.Sprint(time.Now().UnixNano()), "")
 	name, signature, _ := strings.Cut(flockHeader(b.t, body), ": ")
 	request, err := http.NewRequest(http.MethodPost, "https://"+b.PublicAddr()+"/webhooks/flock", strings.NewReader(body))
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	expect.NoError(b.t, err)
 	request.Header.Set(name, signature)
 	response, err := c.Do(request)
 	if err != nil {
@@ -169,9 +166,7 @@ func TestTLSShutdown(t *testing.T) {
 		t.Fatal(err)
 	}
 	silent, err := tls.Dial("tcp", b.PublicAddr(), &tls.Config{InsecureSkipVerify: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer silent.Close()
 	b.dial() // doesn't even shake hands
 	b.await("three connections", func() bool { return b.open() == 3 })

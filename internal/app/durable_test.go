@@ -8,10 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -19,14 +18,10 @@ import (
 func (b *bridge) ids() (ids []string) {
 	b.t.Helper()
 	stream, err := b.js.Stream(b.t.Context(), "WEBHOOKS")
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	expect.NoError(b.t, err)
 	for seq := range stream.CachedInfo().State.LastSeq {
 		m, err := stream.GetMsg(b.t.Context(), seq+1)
-		if err != nil {
-			b.t.Fatal(err)
-		}
+		expect.NoError(b.t, err)
 		e, err := event.Parse(m.Data)
 		if err != nil || e.ID != m.Header.Get("Nats-Msg-Id") || m.Header.Get("Content-Type") != event.ContentType {
 			b.t.Errorf("%v %v", err, m.Header)
@@ -77,9 +72,7 @@ func TestNATSAway(t *testing.T) {
 	s.Start()
 	b.js = natsdtest.Connect(t, s.URL())
 	b.await("delivered", func() bool { return b.spool.Len(publish.Event) == 0 })
-	if diff := cmp.Diff(want, b.ids()); diff != "" {
-		t.Errorf("stored (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "stored", want, b.ids())
 	body = flockBody("directly", "")
 	if a := b.post("flock", body, flockHeader(t, body)); a.result != "stored" {
 		t.Errorf("answered %s", a.body)
@@ -177,13 +170,9 @@ func TestQuarantine(t *testing.T) {
 				return
 			}
 			stream, err := b.js.Stream(t.Context(), "WEBHOOKS_QUARANTINE")
-			if err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, err)
 			m, err := stream.GetMsg(t.Context(), stream.CachedInfo().State.LastSeq)
-			if err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, err)
 			_, signature, _ := strings.Cut(header, ": ")
 			if m.Subject != "webhooks-quarantine."+test.endpoint+"."+test.reason || string(m.Data) != test.body ||
 				m.Header.Get("Webhook-Endpoint") != test.endpoint || m.Header.Get("Webhook-Reason") != test.reason || len(m.Header.Get("Webhook-Seal")) != 64 || strings.Contains(fmt.Sprint(m.Header), signature) {

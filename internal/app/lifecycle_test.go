@@ -17,19 +17,16 @@ import (
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 func (b *bridge) admin(path string) (int, string) {
 	b.t.Helper()
 	response, err := http.Get("http://" + b.AdminAddr() + path)
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	expect.NoError(b.t, err)
 	defer response.Body.Close()
 	var text strings.Builder
-	if err := response.Write(&text); err != nil {
-		b.t.Fatal(err)
-	}
+	expect.NoError(b.t, response.Write(&text))
 	return response.StatusCode, text.String()
 }
 
@@ -110,20 +107,14 @@ func TestMessage(t *testing.T) {
 	body := strings.Replace(flockBody("a", ""), ":", ": ", 1)
 	a := b.post("flock", body, flockHeader(t, body))
 	stream, err := b.js.Stream(t.Context(), "WEBHOOKS")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	m, err := stream.GetMsg(t.Context(), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if m.Subject != "webhooks.flock.invitee.accepted" || m.Header.Get("Nats-Msg-Id") != a.id || m.Header.Get("Content-Type") != "application/cloudevents+json; charset=utf-8" {
 		t.Errorf("%s %v", m.Subject, m.Header)
 	}
 	e, err := event.Parse(m.Data)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if e.ID != a.id || string(e.Data) != strings.Replace(body, ": ", ":", 1) || e.Source != "/webhooks/flock" || e.Type != "com.withflock.invitee.accepted" {
 		t.Errorf("%+v", e)
 	}
@@ -161,9 +152,7 @@ func TestNothingLeaks(t *testing.T) {
 	}
 	seen.WriteString(a.body)
 	_, metrics := b.admin("/metrics")
-	if err := b.stop(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, b.stop())
 	seen.WriteString(b.log.String() + metrics)
 	_, signature, _ := strings.Cut(header, ": ")
 	_, another, _ := strings.Cut(panics, ": ")
@@ -273,9 +262,7 @@ func TestShutdownDelay(t *testing.T) {
 
 func TestAddressInUse(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer taken.Close()
 	for _, variable := range []string{"HTTP_ADDR", "ADMIN_ADDR"} {
 		vars := map[string]string{"HTTP_ADDR": "127.0.0.1:0", "ADMIN_ADDR": "127.0.0.1:0", "NATS_URL": "nats://127.0.0.1:1", "FLOCK_SECRETS": "x"}
@@ -285,9 +272,7 @@ func TestAddressInUse(t *testing.T) {
 			environ = append(environ, name+"="+value)
 		}
 		c, _, err := config.Load(environ)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		if _, err := New(t.Context(), c, "test", telemetry.NewLogger(io.Discard, "json", "error")); err == nil || !strings.Contains(err.Error(), variable) || !strings.Contains(err.Error(), "in use") {
 			t.Errorf("%s: New = %v", variable, err)
 		}
@@ -298,9 +283,7 @@ func TestAddressInUse(t *testing.T) {
 func TestLogLines(t *testing.T) {
 	b := start(t)
 	b.post("flock", "{}")
-	if err := b.stop(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, b.stop())
 	for line := range strings.Lines(b.log.String()) {
 		var entry struct{ Time, Level, Message string }
 		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Time == "" || entry.Level == "" || entry.Message == "" {
@@ -331,9 +314,7 @@ func TestShutdownWithSilentConnections(t *testing.T) {
 // accepts the connection and stays silent. If the machine itself stalls, the test tries again.
 func TestStartWithSilentNATS(t *testing.T) {
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // the kernel accepts, and nobody answers
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer silent.Close()
 	var took time.Duration
 	for range 5 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -16,13 +17,9 @@ import (
 func (b *bridge) kept() map[string]uint64 {
 	b.t.Helper()
 	stream, err := b.js.Stream(b.t.Context(), "WEBHOOKS_QUARANTINE")
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	expect.NoError(b.t, err)
 	info, err := stream.Info(b.t.Context(), jetstream.WithSubjectFilter(">"))
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	expect.NoError(b.t, err)
 	return info.State.Subjects
 }
 
@@ -97,13 +94,9 @@ func TestQuarantineCannotBeReplayed(t *testing.T) {
 		t.Fatalf("answered %s %s, kept %v", a.Status, a.body, b.kept())
 	}
 	stream, err := b.js.Stream(t.Context(), "WEBHOOKS_QUARANTINE")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	m, err := stream.GetMsg(t.Context(), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if want := strings.Replace(body, signature, strings.Repeat("*", len(signature)), 1); string(m.Data) != want {
 		t.Errorf("kept as %s", m.Data)
 	}

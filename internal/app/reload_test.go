@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // volume is a directory like a secret that Kubernetes has mounted.
@@ -39,9 +41,7 @@ func (v *volume) path(name string) string { return filepath.Join(v.dir, name) }
 
 func (v *volume) do(errs ...error) {
 	v.t.Helper()
-	if err := errors.Join(errs...); err != nil {
-		v.t.Fatal(err)
-	}
+	expect.NoError(v.t, errors.Join(errs...))
 }
 
 // swap replaces all files at once, as kubelet does.
@@ -256,9 +256,7 @@ func TestUnusableSecrets(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "secrets")
 	write := func(content string) {
 		t.Helper()
-		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 	}
 	write("marked-good\n")
 	vars := append(further(0, "live", "flock", "SECRETS_FILE="+path), further(1, "twin", "flock", "SECRETS_FILE="+path)...)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/markdown"
 )
 
@@ -24,9 +25,7 @@ func TestConfigurationDocument(t *testing.T) {
 		end   = "<!-- /configuration -->"
 	)
 	document, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	// A checkout may have changed the line ends.
 	text := strings.ReplaceAll(string(document), "\r\n", "\n")
 	before, rest, found := strings.Cut(text, begin)
@@ -42,9 +41,7 @@ func TestConfigurationDocument(t *testing.T) {
 	if !*updateConfiguration {
 		t.Fatalf("docs/configuration.md has drifted from the code, run `go generate ./...` (-document +code):\n%s", cmp.Diff(strings.Split(got, "\n"), strings.Split(want, "\n")))
 	}
-	if err := os.WriteFile(file, []byte(before+begin+want+end+after), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.WriteFile(file, []byte(before+begin+want+end+after), 0o644))
 }
 
 // markdownList has an item for each meaning. What a variable takes is shown only if no other takes

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
@@ -19,22 +20,16 @@ import (
 // tail, show, export and verify, and the signature of show --raw. (A heap dump has all of them.)
 func TestNothingHiddenIsShown(t *testing.T) {
 	program, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	h := &hunt{t: t, dir: t.TempDir(), program: program, outputs: make(map[string]string), asked: make(map[string]bool)}
 	write := func(name, content string) {
 		t.Helper()
-		if err := os.WriteFile(filepath.Join(h.dir, name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, os.WriteFile(filepath.Join(h.dir, name), []byte(content), 0o600))
 	}
 	write("secrets", markedSecret+"-3\n"+markedSecret+"-4\n")
 	pair := tlstest.New(t, "localhost")
 	key, err := os.ReadFile(pair.Key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	h.hidden = append(h.hidden, strings.Split(string(key), "\n")[1])
 	h.environ = []string{
 		"FLOCK_SECRETS=" + markedSecret + "-1," + markedSecret + "-2", "FRIGADE_SECRETS_FILE=secrets", "LOG_LEVEL=debug", "PPROF=true", "DATA_DIR=data",

@@ -22,6 +22,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
@@ -94,15 +95,11 @@ func (h *hunt) command(environ []string, args ...string) (out string) {
 func (h *hunt) start(environ ...string) {
 	h.t.Helper()
 	log, err := os.Create(filepath.Join(h.t.TempDir(), "log"))
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	expect.NoError(h.t, err)
 	defer log.Close()
 	h.serve = exec.Command(h.program, "serve")
 	h.serve.Args[0], h.serve.Dir, h.serve.Env, h.serve.Stdout, h.serve.Stderr = "bridge", h.dir, append(slices.Clone(h.environ), environ...), log, log
-	if err := h.serve.Start(); err != nil {
-		h.t.Fatal(err)
-	}
+	expect.NoError(h.t, h.serve.Start())
 	serve := h.serve
 	h.t.Cleanup(func() { _ = serve.Process.Kill() })
 	h.outputs[log.Name()] = ""
@@ -132,9 +129,7 @@ func (h *hunt) end(signal syscall.Signal) {
 	for name := range h.outputs {
 		if filepath.Base(name) == "log" {
 			text, err := os.ReadFile(name)
-			if err != nil {
-				h.t.Fatal(err)
-			}
+			expect.NoError(h.t, err)
 			h.outputs[name] = string(text)
 		}
 	}
@@ -153,9 +148,7 @@ func (h *hunt) log() string {
 func (h *hunt) get(path string) string {
 	h.t.Helper()
 	response, err := http.Get("http://" + h.admin + path)
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	expect.NoError(h.t, err)
 	defer response.Body.Close()
 	var text bytes.Buffer
 	_ = response.Write(&text)
@@ -168,9 +161,7 @@ func (h *hunt) get(path string) string {
 func (h *hunt) raw(text string, whole bool) string {
 	h.t.Helper()
 	conn, err := net.Dial("tcp", h.public)
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	expect.NoError(h.t, err)
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(bound))
 	_, _ = io.WriteString(conn, text)
@@ -187,9 +178,7 @@ func (h *hunt) raw(text string, whole bool) string {
 func (h *hunt) begin() (end func()) {
 	h.t.Helper()
 	conn, err := net.Dial("tcp", h.public)
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	expect.NoError(h.t, err)
 	h.t.Cleanup(func() { conn.Close() })
 	_, _ = io.WriteString(conn, "POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 100\r\nX-Flock-Signature: "+markedSignature+"\r\n\r\n"+markedBody)
 	return func() {
@@ -248,9 +237,7 @@ func (h *hunt) flock(body string) string { return h.sign("X-Flock-Signature", ma
 
 func (h *hunt) frigade(body string) string {
 	text, err := stringify.Parse([]byte(body))
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	expect.NoError(h.t, err)
 	return h.sign("X-Webhook-Signature", markedSecret+"-3", string(text.Member("data")))
 }
 
@@ -379,9 +366,7 @@ func (h *hunt) verify(capture string) {
 		strings.Replace(capture, "X-Flock-Signature: ", "X-Flock-Signature: 01234567"+markedSignature, 1), // eight digits are shown
 	} {
 		file := filepath.Join(h.dir, fmt.Sprint("capture", i))
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			h.t.Fatal(err)
-		}
+		expect.NoError(h.t, os.WriteFile(file, []byte(text), 0o600))
 		h.command(nil, "verify", file)
 		h.command(nil, "verify", "--json", "--at", "now", "flock", file)
 		h.command(nil, "verify", "frigade", file)

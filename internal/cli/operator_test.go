@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -74,9 +75,7 @@ func (o *operated) put(m publish.Message, id string) {
 	}
 	if !poll.Holds(func() bool {
 		ack, err := o.js.PublishMsg(o.t.Context(), &nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}, options...)
-		if err != nil {
-			o.t.Fatal(err)
-		}
+		expect.NoError(o.t, err)
 		return !ack.Duplicate
 	}) {
 		o.t.Fatal("the stream has it already")
@@ -87,9 +86,7 @@ func (o *operated) put(m publish.Message, id string) {
 func (o *operated) count(stream string) uint64 {
 	o.t.Helper()
 	s, err := o.js.Stream(o.t.Context(), stream)
-	if err != nil {
-		o.t.Fatal(err)
-	}
+	expect.NoError(o.t, err)
 	return s.CachedInfo().State.Msgs
 }
 

@@ -3,14 +3,14 @@ package cli
 import (
 	"testing"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // Without an endpoint in the environment no duplicate window is assumed.
 func TestReach(t *testing.T) {
 	cfg, err := program{environ: []string{"FLOCK_SECRETS=x"}}.load(ofDrain...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if got := reachOf(cfg, 65*time.Minute); got != 10*time.Minute {
 		t.Errorf("with an endpoint %s", got)
 	}

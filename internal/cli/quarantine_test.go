@@ -14,15 +14,14 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // keep quarantines a delivery of Flock's with that time, and returns its id.
 func (o *operated) keep(reason string, dated, received time.Time) string {
 	o.t.Helper()
 	body, err := flock.Provider.NewBody("invitee.accepted", []byte(`{"n":1}`), "")
-	if err != nil {
-		o.t.Fatal(err)
-	}
+	expect.NoError(o.t, err)
 	if body, err = flock.Provider.Renew(body, dated); err != nil {
 		o.t.Fatal(err)
 	}

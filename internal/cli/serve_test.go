@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 func TestMemoryLimit(t *testing.T) {
@@ -43,9 +44,7 @@ func TestMemoryLimit(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, _, err := config.Load(append(test.vars, "FLOCK_SECRETS=x"))
-			if err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, err)
 			debug.SetMemoryLimit(7_000_000_000)
 			debug.SetGCPercent(100)
 			t.Setenv("GOMEMLIMIT", test.set) // and have it as it was in the end

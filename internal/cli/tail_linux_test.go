@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // openTerminal returns a pseudo-terminal, as a program sees it.
@@ -20,21 +22,13 @@ func openTerminals(t *testing.T) (master, terminal *os.File) {
 	t.Helper()
 	var err error
 	master, err = os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(func() { master.Close() })
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
 	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(func() { terminal.Close() })
 	return master, terminal
 }
@@ -50,9 +44,7 @@ func TestWhatIsShownOnTerminal(t *testing.T) {
 		t.Errorf("%q, %v; want %q", text[:n], err, want)
 	}
 	file, err := os.Create(t.TempDir() + "/file")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer file.Close()
 	printJSON(shown(file), []byte(payload))
 	if got, err := os.ReadFile(file.Name()); err != nil || string(got) != payload+"\n" {
@@ -64,9 +56,7 @@ func TestWhatIsShownOnTerminal(t *testing.T) {
 func TestWhenColours(t *testing.T) {
 	terminal := openTerminal(t)
 	file, err := os.Create(t.TempDir() + "/file")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer file.Close()
 	for _, test := range []struct {
 		out     *os.File

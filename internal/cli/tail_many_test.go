@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -27,9 +28,7 @@ func TestTailMany(t *testing.T) {
 	const events = 20_000
 	server := natsdtest.Start(t, "jetstream: enabled")
 	js, err := jetstream.New(natsdtest.Connect(t, server.URL()).Conn(), jetstream.WithPublishAsyncMaxPending(1000))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}})
 	for i := range events {
 		kind := "accepted"

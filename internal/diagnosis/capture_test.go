@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 const signed = "X-Flock-Signature: 0f0f"
@@ -124,9 +126,7 @@ func TestParse(t *testing.T) {
 // connection.
 func TestPackets(t *testing.T) {
 	src, err := os.ReadFile(filepath.Join("testdata", "tcpdump.txt"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	want := Delivery{
 		Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Host", "x"}, {"Content-Length", "116"}},
 		Body:  []byte(`{"a":"` + strings.Repeat("x", 100) + "\",\n\"b\":1}\n"),

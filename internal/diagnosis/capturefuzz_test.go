@@ -8,15 +8,15 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // Reading any capture ends and keeps no more than it was given, and a delivery that was read is
 // read again from the output of Append.
 func FuzzParse(f *testing.F) {
 	src, err := os.ReadFile(filepath.Join("testdata", "tcpdump.txt"))
-	if err != nil {
-		f.Fatal(err)
-	}
+	expect.NoError(f, err)
 	f.Add(src)
 	for _, src := range []string{
 		"POST /webhooks/flock HTTP/1.1\r\nX-Flock-Signature: 0f\r\nContent-Length: 7\r\n\r\n{\"a\":1}",

@@ -11,6 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // The one reason for a refusal is found, and no part of the body, of a secret or of a signature is
@@ -68,9 +69,7 @@ func TestSettings(t *testing.T) {
 		h := map[string][]string{"X-Id": {"id-1"}, "X-Time": {stamp}}
 		maps.Copy(h, c.header)
 		keys, err := p.Keys([]secret.Secret{secret.New(c.secret)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		d := Delivery{Body: []byte(c.body)}
 		for name, values := range h {
 			for _, value := range values {
@@ -84,9 +83,7 @@ func TestSettings(t *testing.T) {
 				SecretsFrom: "X_SECRETS", Prefix: "X_",
 			}},
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		var first Cause
 		if len(report.Causes) > 0 {
 			first = report.Causes[0]

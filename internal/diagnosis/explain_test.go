@@ -10,6 +10,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // asked diagnoses a delivery to the endpoint of that name. Its signature is the MAC of the signed
@@ -32,9 +33,7 @@ func asked(t *testing.T, endpoint, body, key, signed string, secrets ...string) 
 		Delivery:  Delivery{Body: []byte(body), Header: []Field{{p.Header, hex.EncodeToString(mac)}}},
 		Endpoints: all, At: endpoint, Now: time.Unix(1767323045, 0), MaxBodyBytes: 1 << 20, Quarantine: true,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return report
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 const marked = "hush-0123456789abcdef"
@@ -59,9 +60,7 @@ func FuzzDiagnose(f *testing.F) {
 			return
 		}
 		text, err := json.Marshal(report)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		if strings.Contains(string(text), marked) && !strings.Contains(string(sent)+path+signature+method, marked) {
 			t.Fatalf("a secret is in %s", text)
 		}

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 const name = "test.lock"
@@ -19,15 +21,11 @@ const name = "test.lock"
 func TestLock(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
 	first, err := LockDir(dir, name)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if _, err := LockDir(dir, name); !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), dir) {
 		t.Fatalf("got %v", err)
 	}
-	if err := os.Remove(filepath.Join(dir, name)); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.Remove(filepath.Join(dir, name)))
 	if _, err := LockDir(dir, name); !errors.Is(err, ErrInUse) {
 		t.Fatalf("after the file was removed: %v", err)
 	}
@@ -42,9 +40,7 @@ func TestLock(t *testing.T) {
 func TestMadeForItsOwner(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "spool")
 	lock, err := LockDir(dir, name)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer lock.Close()
 	for path, want := range map[string]os.FileMode{dir: 0o700, filepath.Join(dir, name): 0o600} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
@@ -63,30 +59,22 @@ func TestEndsWithTheProcess(t *testing.T) {
 	}
 	dir := t.TempDir()
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	other := exec.Command(self, "-test.run", "^TestEndsWithTheProcess$")
 	other.Env = append(os.Environ(), "DIRLOCK_DIR="+dir)
 	if _, err := other.StdinPipe(); err != nil { // never closed: it waits to be killed
 		t.Fatal(err)
 	}
 	out, err := other.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := other.Start(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
+	expect.NoError(t, other.Start())
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "locked: <nil>\n" {
 		t.Fatalf("the other process: %q, %v", line, err)
 	}
 	if _, err := LockDir(dir, name); !errors.Is(err, ErrInUse) {
 		t.Errorf("while it lives: %v", err)
 	}
-	if err := other.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, other.Process.Kill())
 	_ = other.Wait()
 	lock, err := LockDir(dir, name)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 func TestRead(t *testing.T) {
@@ -15,22 +17,14 @@ func TestRead(t *testing.T) {
 	path := func(name string) string { return filepath.Join(dir, name) }
 	write := func(name, content string) {
 		t.Helper()
-		if err := os.WriteFile(path(name), []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, os.WriteFile(path(name), []byte(content), 0o600))
 	}
 	write("empty", "")
 	write("whole", strings.Repeat("x", 100))
 	write("larger", strings.Repeat("x", 101))
-	if err := os.Symlink("whole", path("link")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink("nowhere", path("dangling")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(path("directory"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.Symlink("whole", path("link")))
+	expect.NoError(t, os.Symlink("nowhere", path("dangling")))
+	expect.NoError(t, os.Mkdir(path("directory"), 0o700))
 	for _, test := range []struct {
 		name string
 		size int

@@ -4,9 +4,8 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // Answers are written without encoding/json: each must be equal to its output.
@@ -18,12 +17,8 @@ func TestAnswersAreJSON(t *testing.T) {
 			Status int    `json:"status"`
 			Code   string `json:"code"`
 		}{r.Title, r.Status, r.Code})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), string(appendProblem(nil, r))); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", r.Code, diff)
-		}
+		expect.NoError(t, err)
+		expect.Equal(t, r.Code, string(want), string(appendProblem(nil, r)))
 	}
 	for _, status := range []publish.Status{publish.Stored, publish.Duplicate, publish.Spooled, publish.Kept} {
 		const id = "5e0c3f1f0d6f4c1fb7c9a1f0e2d3c4b5"
@@ -31,11 +26,7 @@ func TestAnswersAreJSON(t *testing.T) {
 			ID     string         `json:"id"`
 			Status publish.Status `json:"status"`
 		}{id, status})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), string(appendAccepted(nil, id, status))); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", status, diff)
-		}
+		expect.NoError(t, err)
+		expect.Equal(t, string(status), string(want), string(appendAccepted(nil, id, status)))
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // public is only the public side: accepted events go nowhere. The tests of the whole bridge have
@@ -88,9 +89,7 @@ func (p *public) listen() *public { return p.listenWith(nil) }
 func (p *public) listenWith(config *tls.Config) *public {
 	p.t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	expect.NoError(p.t, err)
 	p.addr = l.Addr().String()
 	limited := p.Conns.Listen(l, config)
 	served := make(chan struct{})
@@ -115,9 +114,7 @@ type client struct {
 func (p *public) dial() *client {
 	p.t.Helper()
 	c, err := net.Dial("tcp", p.addr)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	expect.NoError(p.t, err)
 	p.t.Cleanup(func() { _ = c.Close() })
 	return &client{c, p.t, bufio.NewReader(c)}
 }

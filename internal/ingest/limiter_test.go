@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
@@ -167,9 +168,7 @@ func TestCloseWhileWaiting(t *testing.T) {
 			l.conns <- theirs
 		}
 		one, err := limited.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		one.(*conn).work()
 		var another net.Conn
 		go func() { another, _ = limited.Accept() }()

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 var update = flag.Bool("update", false, "write testdata/messages.ndjson anew")
@@ -31,9 +32,7 @@ func TestMessages(t *testing.T) {
 	for _, w := range webhooks(t) {
 		m := r.send(w)
 		check(t, w, m)
-		if err := encoder.Encode(m); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, encoder.Encode(m))
 		if id := m.Headers["Nats-Msg-Id"]; !kept[id] {
 			kept[id] = true
 			m.Vector = ""
@@ -46,14 +45,10 @@ func TestMessages(t *testing.T) {
 
 	golden := filepath.Join("testdata", "messages.ndjson")
 	if *update {
-		if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, os.WriteFile(golden, got.Bytes(), 0o644))
 	}
 	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if !bytes.Equal(got.Bytes(), want) {
 		t.Errorf("%s is not what is published; if that is meant, consumers must be told, and -update writes it (-file +published):\n%s",
 			golden, cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got.String(), "\n")))
@@ -136,9 +131,7 @@ func dataOf(t *testing.T, w webhook) string {
 	t.Helper()
 	if !w.provider.AsSent && !w.asSent {
 		body, err := stringify.Parse([]byte(w.body))
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		return string(body)
 	}
 	body := w.body
@@ -146,9 +139,7 @@ func dataOf(t *testing.T, w webhook) string {
 		body = form.Get("payload")
 	}
 	var compact bytes.Buffer
-	if err := json.Compact(&compact, []byte(body)); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, json.Compact(&compact, []byte(body)))
 	return compact.String()
 }
 

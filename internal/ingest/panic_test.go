@@ -15,6 +15,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // panicking is a bug that quotes the body.
@@ -42,14 +43,10 @@ func TestPanic(t *testing.T) {
 	defer server.Close()
 	body := fmt.Sprintf(`{"name":"marked.body","timestamp":%d}`, time.Now().Unix())
 	request, err := http.NewRequest(http.MethodPost, server.URL+"/webhooks/flock", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	request.Header.Set("X-Flock-Signature", hex.EncodeToString(verify.Sum(key, []byte(body))))
 	response, err := server.Client().Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer response.Body.Close()
 	record := <-seen
 	if response.StatusCode != http.StatusInternalServerError || record.Outcome != "internal" || !ingest.IsInternal(record.Err) {

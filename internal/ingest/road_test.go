@@ -19,6 +19,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -44,13 +45,9 @@ type road struct {
 func newRoad(t *testing.T) *road {
 	t.Helper()
 	c, _, err := config.Load([]string{"FRIGADE_SECRETS=x"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	server, err := natsd.Start(natsd.Config{Addr: "127.0.0.1:0", Dir: t.TempDir(), Log: zap.NewNop()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(func() { _ = server.Stop(context.Background()) })
 	r := &road{t: t, config: c, js: natsdtest.Connect(t, server.URL())}
 	if r.heard, err = r.js.Conn().SubscribeSync(c.SubjectPrefix + ".>"); err != nil {
@@ -64,9 +61,7 @@ func newRoad(t *testing.T) *road {
 		},
 		Timeout: time.Minute, Log: zap.NewNop(),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(func() {
 		if err := r.publisher.Close(context.Background()); err != nil {
 			t.Error(err)
@@ -93,9 +88,7 @@ func (r *road) send(d webhook) message {
 	}))
 	defer server.Close()
 	request, err := http.NewRequest(http.MethodPost, server.URL+"/webhooks/"+d.endpoint, strings.NewReader(d.body))
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	expect.NoError(r.t, err)
 	if d.header != nil {
 		request.Header = d.header
 	}
@@ -103,9 +96,7 @@ func (r *road) send(d webhook) message {
 		request.Header.Add(d.provider.Header, signature)
 	}
 	response, err := server.Client().Do(request)
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	expect.NoError(r.t, err)
 	defer response.Body.Close()
 	if answer, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusOK {
 		r.t.Fatalf("%s: answered %s %s, %v", d.name, response.Status, answer, err)
@@ -121,17 +112,11 @@ func (r *road) send(d webhook) message {
 func (r *road) stored() []message {
 	r.t.Helper()
 	consumer, err := r.js.OrderedConsumer(r.t.Context(), r.config.StreamName, jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	expect.NoError(r.t, err)
 	info, err := consumer.Info(r.t.Context())
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	expect.NoError(r.t, err)
 	batch, err := consumer.Fetch(int(info.NumPending))
-	if err != nil {
-		r.t.Fatal(err)
-	}
+	expect.NoError(r.t, err)
 	var all []message
 	for m := range batch.Messages() {
 		all = append(all, r.message("", m.Subject(), m.Headers(), m.Data()))

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // sequence is a list of an attacker's steps on a few connections. Its bytes are read in pairs: the
@@ -219,9 +221,7 @@ func FuzzConnectionsInTime(f *testing.F) {
 // dialFor opens a connection for one round.
 func (p *public) dialFor(t testing.TB) net.Conn {
 	c, err := net.Dial("tcp", p.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return c
 }
 

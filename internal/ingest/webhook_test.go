@@ -15,6 +15,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // webhook is a delivery that must be accepted, with the expected values of its message.
@@ -81,9 +82,7 @@ func described(t *testing.T) (all []webhook) {
 				environ = append(environ, "ENDPOINTS_0_"+name+"="+value)
 			}
 			c, _, err := config.Load(environ)
-			if err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, err)
 			e := c.Endpoints[0]
 			w := webhook{
 				name: preset.Name + "/" + v.Name, provider: e.Vendor, endpoint: e.Name, scheme: e.Signature, tolerance: e.Tolerance,
@@ -126,9 +125,7 @@ func vectors(t *testing.T, p *verify.Provider) []webhook {
 			continue
 		}
 		tolerance, err := time.ParseDuration(v.Tolerance)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		w := webhook{
 			name: p.Name + "/" + v.Name, provider: p, endpoint: p.Name, scheme: v.Scheme, freshness: v.Freshness,
 			tolerance: tolerance, now: v.Now, secrets: v.Secrets, body: v.Body, asSent: v.AsSent, id: c.ID, signed: c.Scheme, event: c.Name,
@@ -141,9 +138,7 @@ func vectors(t *testing.T, p *verify.Provider) []webhook {
 		}
 		if v.File != "" {
 			body, err := os.ReadFile(filepath.Join(dir, v.File))
-			if err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, err)
 			w.body = string(bytes.TrimSpace(body))
 		}
 		for _, h := range v.Headers {
@@ -170,9 +165,7 @@ func odd(t *testing.T) []webhook {
 				continue
 			}
 			header, err := p.Sign(verify.Payload, secret.New("right"), []byte(o.Body))
-			if err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, err)
 			all = append(all, webhook{
 				name: "odd/" + o.Name, provider: p, endpoint: p.Name, scheme: verify.Payload, tolerance: p.Tolerance,
 				now: time.Date(2026, 1, 2, 3, 4, 5, 678_900_000, time.UTC), secrets: []string{"right"}, signatures: header[p.Header],
@@ -190,9 +183,7 @@ func odd(t *testing.T) []webhook {
 func read(t *testing.T, file string, into any) {
 	t.Helper()
 	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if err := json.Unmarshal(content, into); err != nil {
 		t.Fatalf("%s: %v", file, err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -46,9 +47,7 @@ func newWorldOn(t *testing.T, server *natsdtest.Server, change func(*Server)) *w
 		change(w.server)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	w.url = "http://" + listener.Addr().String()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -102,9 +101,7 @@ func (w *world) open(at page) *page {
 	w.t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Get(fmt.Sprintf("%s/api/feed?boot=%s&place=%d", w.url, at.boot, at.place))
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	expect.NoError(w.t, err)
 	w.t.Cleanup(func() { response.Body.Close() })
 	if got := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || got != "text/event-stream" {
 		w.t.Fatalf("%s, %s", response.Status, got)
@@ -130,9 +127,7 @@ func (p *page) next(name string) []byte {
 
 func (p *page) hello() (h hello) {
 	p.t.Helper()
-	if err := json.Unmarshal(p.next("hello"), &h); err != nil {
-		p.t.Fatal(err)
-	}
+	expect.NoError(p.t, json.Unmarshal(p.next("hello"), &h))
 	p.boot, p.place = h.Boot, h.Place
 	return h
 }
@@ -142,9 +137,7 @@ func (p *page) events(n int) (all []shown) {
 	p.t.Helper()
 	for len(all) < n {
 		var some []shown
-		if err := json.Unmarshal(p.next("events"), &some); err != nil {
-			p.t.Fatal(err)
-		}
+		expect.NoError(p.t, json.Unmarshal(p.next("events"), &some))
 		all = append(all, some...)
 		p.place = all[len(all)-1].Place
 	}
@@ -156,9 +149,7 @@ func (p *page) until(what string, is func(state) bool) state {
 	p.t.Helper()
 	for end := time.Now().Add(time.Minute); ; {
 		var s state
-		if err := json.Unmarshal(p.next("state"), &s); err != nil {
-			p.t.Fatal(err)
-		}
+		expect.NoError(p.t, json.Unmarshal(p.next("state"), &s))
 		if is(s) {
 			return s
 		}

@@ -10,14 +10,13 @@ import (
 	"testing"
 
 	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // test/browser compares static/filter.js with the same file.
 func TestQuery(t *testing.T) {
 	text, err := os.ReadFile("testdata/queries.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	var cases struct {
 		Messages map[string]struct {
 			Subject, Text string
@@ -28,9 +27,7 @@ func TestQuery(t *testing.T) {
 			Finds                   []string
 		}
 	}
-	if err := json.Unmarshal(text, &cases); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, json.Unmarshal(text, &cases))
 	for _, c := range cases.Queries {
 		q := newQuery(url.Values{"search": {c.Search}, "provider": {c.Provider}, "event": {c.Event}})
 		var got []string

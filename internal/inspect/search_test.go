@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/stream"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -100,9 +101,7 @@ func TestSearch(t *testing.T) {
 	w.streams()
 	w.publishNumbered(12_000, 4000)
 	stored, err := w.js.Stream(t.Context(), "WEBHOOKS")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	made := stored.CachedInfo().Created.Format(time.RFC3339Nano)
 	for _, test := range []struct {
 		values string

@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
@@ -23,6 +22,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -63,14 +63,10 @@ func subprocess(t *testing.T, dir string) (*exec.Cmd, string) {
 	if err == nil {
 		err = cmd.Start()
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(func() { _, _ = cmd.Process.Kill(), cmd.Wait() })
 	url, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return cmd, strings.TrimSpace(url)
 }
 
@@ -81,9 +77,7 @@ func embed(t *testing.T, dir string, changes ...func(*Config)) *Server {
 		change(&c)
 	}
 	s, err := Start(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(func() { stop(s) })
 	return s
 }
@@ -114,9 +108,7 @@ func TestRestart(t *testing.T) {
 		}
 		for i := range round + 1 {
 			ack, err := js.Publish(t.Context(), fmt.Sprint("s.", round), nil, jetstream.WithMsgID(fmt.Sprint(i)))
-			if err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, err)
 			if known := i < round; ack.Duplicate != known {
 				t.Errorf("round %d: id %d is a duplicate: %t", round, i, ack.Duplicate)
 			}
@@ -149,9 +141,7 @@ func TestKill(t *testing.T) {
 				go func() { killed <- cmd.Process.Kill() }()
 			}
 		}
-		if err := <-killed; err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, <-killed)
 		_ = cmd.Wait()
 	}
 	js := natsdtest.Connect(t, embed(t, dir).URL())
@@ -161,9 +151,7 @@ func TestKill(t *testing.T) {
 		}
 	}
 	stream, err := js.Stream(t.Context(), "S")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	// In each round there may be one more, whose acknowledgement was lost.
 	if n := int(stream.CachedInfo().State.Msgs); n < len(acknowledged) || n > len(acknowledged)+3 {
 		t.Errorf("%d messages are stored, %d were acknowledged", n, len(acknowledged))
@@ -173,20 +161,14 @@ func TestKill(t *testing.T) {
 // A configuration that can't work is an error at once.
 func TestStartFails(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer taken.Close()
 	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.WriteFile(file, nil, 0o600))
 	locked := t.TempDir()
 	embed(t, locked)
 	broken := t.TempDir()
-	if err := os.WriteFile(filepath.Join(broken, "jetstream"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.WriteFile(filepath.Join(broken, "jetstream"), nil, 0o600))
 	for _, test := range []struct{ name, addr, dir, want string }{
 		{"address in use", taken.Addr().String(), t.TempDir(), "address already in use: set EMBEDDED_NATS_ADDR to another address, or NATS_URL to the server that is there"},
 		{"not an address of ours", "192.0.2.1:0", t.TempDir(), "cannot assign requested address: set EMBEDDED_NATS_ADDR"},
@@ -214,9 +196,7 @@ func TestStartFails(t *testing.T) {
 
 func TestDirectoryIsNotWritable(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.Chmod(dir, 0o500); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.Chmod(dir, 0o500))
 	s, err := Start(Config{Addr: "127.0.0.1:0", Dir: dir, Log: zap.NewNop()})
 	if err == nil { // root may write everywhere
 		stop(s)
@@ -243,16 +223,12 @@ func TestAddressIsCheckedBeforeStore(t *testing.T) {
 func TestLockIsReleased(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "jetstream")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.WriteFile(file, nil, 0o600))
 	if s, err := Start(Config{Addr: "127.0.0.1:0", Dir: dir, Log: zap.NewNop()}); err == nil {
 		stop(s)
 		t.Fatal("it starts")
 	}
-	if err := os.Remove(file); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.Remove(file))
 	stop(embed(t, dir))
 	embed(t, dir)
 }
@@ -302,9 +278,7 @@ func TestSignalsAreNotHandled(t *testing.T) {
 			continue
 		}
 		cmd, _ := subprocess(t, t.TempDir())
-		if err := cmd.Process.Signal(number); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, cmd.Process.Signal(number))
 		var exit *exec.ExitError
 		if err := cmd.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != number {
 			t.Errorf("%s: %v", number, err)
@@ -343,9 +317,7 @@ func TestLogger(t *testing.T) {
 	for _, entry := range logs.All() {
 		got = append(got, entry.Level.String()+" "+entry.Message)
 	}
-	if diff := cmp.Diff([]string{"debug notice 1", "warn warning 2", "error error 3", "debug debug 4"}, got); diff != "" {
-		t.Errorf("logged (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "logged", []string{"debug notice 1", "warn warning 2", "error error 3", "debug debug 4"}, got)
 	if err := l.last(); err == nil || err.Error() != "fatal 5" {
 		t.Errorf("at last: %v", err)
 	}

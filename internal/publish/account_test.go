@@ -16,6 +16,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -24,9 +25,7 @@ import (
 func accounts(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("../../deploy/nats/accounts.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return "BRIDGE_PASSWORD: of-the-bridge\nOPERATOR_PASSWORD: of-the-operator\n" + string(text)
 }
 
@@ -249,9 +248,7 @@ func attack(t *testing.T, url, user string) *attacker {
 // isRefused expects the server to refuse a publish, by the subject's name.
 func (a *attacker) isRefused(subject, payload string) {
 	a.t.Helper()
-	if err := a.nc.PublishRequest(subject, a.nc.NewInbox(), []byte(payload)); err != nil {
-		a.t.Fatal(err)
-	}
+	expect.NoError(a.t, a.nc.PublishRequest(subject, a.nc.NewInbox(), []byte(payload)))
 	a.refusal(subject)
 }
 
@@ -266,9 +263,7 @@ func (a *attacker) mayNotSubscribe(subject string) {
 // refusal waits for the server's error about a request.
 func (a *attacker) refusal(subject string) {
 	a.t.Helper()
-	if err := a.nc.Flush(); err != nil {
-		a.t.Fatal(err)
-	}
+	expect.NoError(a.t, a.nc.Flush())
 	var err error
 	for deadline := time.Now().Add(time.Second); len(a.errors) == 0 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond) // the handler is called after the answer to Flush

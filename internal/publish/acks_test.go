@@ -12,6 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // taken returns the outcome, which must have arrived.
@@ -168,9 +170,7 @@ func TestLateAcks(t *testing.T) {
 			a.receive(w.number, ack{stream: "S"})
 		}
 		a.receive(refused.number, ack{err: &jetstream.APIError{ErrorCode: 10077}})
-		if diff := cmp.Diff([]string{"timed out", "disconnected", "abandoned"}, late); diff != "" {
-			t.Errorf("late (-want +got):\n%s", diff)
-		}
+		expect.Equal(t, "late", []string{"timed out", "disconnected", "abandoned"}, late)
 		time.Sleep(lateFor + time.Second)
 		a.receive(tooLate.number, ack{stream: "S"})
 		if len(late) != 3 || len(a.pending) != 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -22,12 +23,8 @@ func TestChecksAreFew(t *testing.T) {
 	poll.Until(t, "the error", func() bool { return f.logged(sayNotReady) == 1 })
 	js := natsdtest.Connect(t, s.URL())
 	requests, err := js.Conn().SubscribeSync("$JS.API.STREAM.INFO.WEBHOOKS")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := js.Conn().Flush(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
+	expect.NoError(t, js.Conn().Flush())
 	start := time.Now()
 	var group sync.WaitGroup
 	for range 50 {
@@ -38,9 +35,7 @@ func TestChecksAreFew(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if err := js.Conn().Flush(); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, js.Conn().Flush())
 	n, _, err := requests.Pending()
 	if most := 2 + int(time.Since(start)/firstRetry); err != nil || n > most {
 		t.Errorf("%d checks for 1000 failures, want at most %d; %v", n, most, err)

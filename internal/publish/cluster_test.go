@@ -4,8 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -44,7 +43,5 @@ func TestCluster(t *testing.T) {
 		s.Start()
 	}
 	poll.Until(t, "the stream", func() bool { _, err := js.Stream(t.Context(), "WEBHOOKS"); return err == nil })
-	if diff := cmp.Diff(want, natsdtest.IDs(t, js)); diff != "" {
-		t.Errorf("stored (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "stored", want, natsdtest.IDs(t, js))
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -25,27 +26,21 @@ import (
 func newKey(t *testing.T, create func() (nkeys.KeyPair, error)) nkeys.KeyPair {
 	t.Helper()
 	key, err := create()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return key
 }
 
 func public(t *testing.T, key nkeys.KeyPair) string {
 	t.Helper()
 	text, err := key.PublicKey()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return text
 }
 
 func seed(t *testing.T, key nkeys.KeyPair) []byte {
 	t.Helper()
 	text, err := key.Seed()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return text
 }
 
@@ -56,9 +51,7 @@ func seedFile(t *testing.T, dir string, key nkeys.KeyPair) string {
 
 func write(t *testing.T, file string, content []byte) string {
 	t.Helper()
-	if err := os.WriteFile(file, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.WriteFile(file, content, 0o600))
 	return file
 }
 
@@ -73,9 +66,7 @@ func newOperator(t *testing.T, dir string) *trusted {
 	operator, system, account := newKey(t, nkeys.CreateOperator), newKey(t, nkeys.CreateAccount), newKey(t, nkeys.CreateAccount)
 	encode := func(claims jwt.Claims) string {
 		text, err := claims.Encode(operator)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		return text
 	}
 	limited := jwt.NewAccountClaims(public(t, account))
@@ -95,13 +86,9 @@ func (o *trusted) user(t *testing.T, change func(*jwt.UserClaims)) string {
 		change(claims)
 	}
 	token, err := claims.Encode(o.account)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	creds, err := jwt.FormatUserConfig(token, seed(t, key))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return write(t, filepath.Join(o.dir, public(t, key)+".creds"), creds)
 }
 
@@ -123,9 +110,7 @@ func newAuthority(t *testing.T, dir, name string) *authority {
 func (a *authority) issue(t *testing.T, name string, usage x509.ExtKeyUsage) {
 	t.Helper()
 	host, _, err := net.SplitHostPort(natsdtest.FreeAddr(t)) // all servers of a test process have the same one
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	a.write(t, name, &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, IPAddresses: []net.IP{net.ParseIP(host)},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{usage},
@@ -137,21 +122,15 @@ func (a *authority) write(t *testing.T, name string, cert *x509.Certificate) *ec
 	t.Helper()
 	cert.NotBefore, cert.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	signer := a.key
 	if signer == nil {
 		signer = key
 	}
 	der, err := x509.CreateCertificate(rand.Reader, cert, a.cert, &key.PublicKey, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	write(t, filepath.Join(a.dir, name+".pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 	write(t, filepath.Join(a.dir, name+".key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}))
 	return key

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -62,14 +63,10 @@ func answerDNS(wire net.Conn, name string, addresses []string) {
 func dead(t *testing.T, address string, port int) {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(func() { _ = syscall.Close(fd) })
 	at := &syscall.SockaddrInet4{Port: port, Addr: [4]byte(net.ParseIP(address).To4())}
-	if err := errors.Join(syscall.Bind(fd, at), syscall.Listen(fd, 0)); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, errors.Join(syscall.Bind(fd, at), syscall.Listen(fd, 0)))
 	full := func() bool {
 		c, err := net.DialTimeout("tcp", net.JoinHostPort(address, fmt.Sprint(port)), 200*time.Millisecond)
 		if err == nil {
@@ -85,18 +82,12 @@ func dead(t *testing.T, address string, port int) {
 func TestDialsEveryAddress(t *testing.T) {
 	s := natsdtest.Start(t, "")
 	host, port, err := net.SplitHostPort(s.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	number, err := strconv.Atoi(port)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	dead(t, "127.0.0.2", number)
 	silent, err := net.Listen("tcp", "127.0.0.3:"+port)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer func() { _ = silent.Close() }()
 	resolve(t, "nats", host, "127.0.0.2")
 	for { // until the dead one happens to come first

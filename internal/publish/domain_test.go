@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -23,9 +24,7 @@ func TestLeafAcknowledges(t *testing.T) {
 	streams := make(map[string]jetstream.Stream)
 	for _, domain := range []string{"hub", "leaf"} {
 		js, err := jetstream.NewWithDomain(nc, domain)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		streams[domain] = natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}})
 	}
 	f := open(t, leaf.URL(), withTimeout(time.Second), func(c *Config) { c.Server.Domain = "hub" }).connected()

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -19,9 +19,7 @@ func TestMakesStream(t *testing.T) {
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL(), func(c *Config) { c.Stream.MaxBytes = 1 << 30 }).connected()
 	stream, err := natsdtest.Connect(t, s.URL()).Stream(t.Context(), "WEBHOOKS")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	got := stream.CachedInfo().Config
 	want := jetstream.StreamConfig{
 		Name: "WEBHOOKS", Description: "Webhooks as CloudEvents, published by webhook-bridge", Subjects: []string{"webhooks.>"},
@@ -29,12 +27,8 @@ func TestMakesStream(t *testing.T) {
 		Replicas: 1, MaxAge: 168 * time.Hour, MaxBytes: 1 << 30, Duplicates: 25 * time.Hour, AllowDirect: true,
 		MaxMsgs: -1, MaxMsgSize: -1, MaxConsumers: -1, MaxMsgsPerSubject: -1, Metadata: got.Metadata,
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("stream (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]string{sayConnected, sayMade, sayReady}, f.messages()); diff != "" {
-		t.Errorf("logged (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "stream", want, got)
+	expect.Equal(t, "logged", []string{sayConnected, sayMade, sayReady}, f.messages())
 }
 
 // A stream that somebody else has made is used as it is, except for explicitly set variables; its
@@ -57,24 +51,14 @@ func TestReconcilesExistingStream(t *testing.T) {
 	}).connected()
 	f.stores("new")
 	info, err := stream.Info(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	want := before
 	want.MaxBytes, want.Duplicates = 1<<21, 30*time.Minute
-	if diff := cmp.Diff(want, info.Config); diff != "" {
-		t.Errorf("stream (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]string{"old", "new"}, natsdtest.IDs(t, js)); diff != "" {
-		t.Errorf("stored (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]string{sayConnected, sayForgot, sayDiffers, sayReady}, f.messages()); diff != "" {
-		t.Errorf("logged (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "stream", want, info.Config)
+	expect.Equal(t, "stored", []string{"old", "new"}, natsdtest.IDs(t, js))
+	expect.Equal(t, "logged", []string{sayConnected, sayForgot, sayDiffers, sayReady}, f.messages())
 	wantDifferences := []any{"STREAM_MAX_AGE is 1h0m0s, not 168h0m0s", "discard policy is DiscardOld, not DiscardNew"}
-	if diff := cmp.Diff(wantDifferences, f.logs.FilterMessage(sayDiffers).All()[0].ContextMap()["differences"]); diff != "" {
-		t.Errorf("differences (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "differences", wantDifferences, f.logs.FilterMessage(sayDiffers).All()[0].ContextMap()["differences"])
 }
 
 // A setting that can't be applied is logged, and the stream is used as it is: three replicas need
@@ -123,16 +107,12 @@ func TestMakesStreamAgain(t *testing.T) {
 	f.stores("lost")
 	js := natsdtest.Connect(t, s.URL())
 	for round := range 2 {
-		if err := js.DeleteStream(t.Context(), "WEBHOOKS"); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, js.DeleteStream(t.Context(), "WEBHOOKS"))
 		if round == 0 { // later a check that was asked for before may have made it again already
 			f.refuses("refused")
 		}
 		poll.Until(t, "stored again", func() bool { _, err := f.publish("again"); return err == nil })
-		if diff := cmp.Diff([]string{"again"}, natsdtest.IDs(t, js)); diff != "" {
-			t.Errorf("stored (-want +got):\n%s", diff)
-		}
+		expect.Equal(t, "stored", []string{"again"}, natsdtest.IDs(t, js))
 		poll.Until(t, "it is said", func() bool { return f.logged(sayMade) == round+2 })
 	}
 	f.connected()
@@ -159,14 +139,10 @@ func TestWaitsForStream(t *testing.T) {
 		f.refuses("early")
 		makeStream(t, js)
 		f.connected().stores("after")
-		if diff := cmp.Diff([]string{"after"}, natsdtest.IDs(t, js)); diff != "" {
-			t.Errorf("stored (-want +got):\n%s", diff)
-		}
+		expect.Equal(t, "stored", []string{"after"}, natsdtest.IDs(t, js))
 	}
 	appears()
-	if err := js.DeleteStream(t.Context(), "WEBHOOKS"); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, js.DeleteStream(t.Context(), "WEBHOOKS"))
 	f.refuses("gone")
 	appears()
 	if n := f.logged(sayNotReady); n != 2 {
@@ -217,9 +193,7 @@ func TestSubjectIsTaken(t *testing.T) {
 			if info, err := other.Info(t.Context()); err != nil || info.State.Msgs != 0 {
 				t.Errorf("the other stream: %v, %v", info.State, err)
 			}
-			if err := js.DeleteStream(t.Context(), "OTHER"); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, js.DeleteStream(t.Context(), "OTHER"))
 			if test.name == "unmanaged" {
 				makeStream(t, js)
 			}
@@ -278,9 +252,7 @@ func TestStreamIsFull(t *testing.T) {
 		t.Errorf("%d messages fit", len(kept))
 	}
 	js := natsdtest.Connect(t, s.URL())
-	if diff := cmp.Diff(kept, natsdtest.IDs(t, js)); diff != "" {
-		t.Errorf("stored (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "stored", kept, natsdtest.IDs(t, js))
 	if err := f.Ready(); err != nil {
 		t.Errorf("ready: %v", err)
 	}

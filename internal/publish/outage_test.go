@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -33,18 +33,14 @@ func TestStartsBeforeNATS(t *testing.T) {
 	}
 	s.Start()
 	f.connected().stores("after")
-	if diff := cmp.Diff([]string{"after"}, natsdtest.IDs(t, natsdtest.Connect(t, s.URL()))); diff != "" {
-		t.Errorf("stored (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "stored", []string{"after"}, natsdtest.IDs(t, natsdtest.Connect(t, s.URL())))
 }
 
 // A server that accepts connections and stays silent must delay neither start nor shutdown.
 func TestOpensAndClosesWhileServerIsSilent(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer func() { _ = silent.Close() }()
 	start := time.Now()
 	f := open(t, "nats://"+silent.Addr().String())
@@ -52,9 +48,7 @@ func TestOpensAndClosesWhileServerIsSilent(t *testing.T) {
 		t.Errorf("Open took %s", took)
 	}
 	wire, err := silent.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	start = time.Now()
 	if err := f.close(t.Context()); err != nil {
 		t.Errorf("Close: %v", err)
@@ -95,9 +89,7 @@ func TestRefusesWhileServerIsDown(t *testing.T) {
 		s.Start()
 		f.connected().stores(fmt.Sprint("after ", round))
 	}
-	if diff := cmp.Diff([]string{"before", "after 0", "after 1", "after 2"}, natsdtest.IDs(t, natsdtest.Connect(t, s.URL()))); diff != "" {
-		t.Errorf("stored (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "stored", []string{"before", "after 0", "after 1", "after 2"}, natsdtest.IDs(t, natsdtest.Connect(t, s.URL())))
 }
 
 // A publish that waits for its acknowledgement fails as soon as the connection is lost, not after

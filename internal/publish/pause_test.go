@@ -9,8 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -100,9 +99,7 @@ func TestAnswersWhileServerIsPaused(t *testing.T) {
 			}
 
 			said := slices.DeleteFunc(f.messages(), func(m string) bool { return m == sayUnreachable })
-			if diff := cmp.Diff([]string{sayConnected, sayMade, sayReady, sayDisconnected, sayConnected, sayReady}, said); diff != "" {
-				t.Errorf("logged (-want +got):\n%s", diff)
-			}
+			expect.Equal(t, "logged", []string{sayConnected, sayMade, sayReady, sayDisconnected, sayConnected, sayReady}, said)
 			seen := make(map[string]int)
 			for _, id := range natsdtest.IDs(t, natsdtest.Connect(t, s.URL())) {
 				seen[id]++

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
@@ -18,6 +17,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -56,9 +56,7 @@ func open(t testing.TB, url string, changes ...func(*Config)) *fixture {
 		change(&c)
 	}
 	p, err := Open(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	f := &fixture{Publisher: p, t: t, logs: logs}
 	var once sync.Once
 	f.close = func(ctx context.Context) (err error) {
@@ -181,20 +179,14 @@ func TestPublish(t *testing.T) {
 		}
 	}
 	stream, err := natsdtest.Connect(t, s.URL()).Stream(t.Context(), "WEBHOOKS")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	got, err := stream.GetMsg(t.Context(), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	for _, direct := range []string{"Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp"} {
 		got.Header.Del(direct) // what the server adds when it is asked for a message
 	}
 	want := nats.Header{"Content-Type": {event.ContentType}, "Nats-Msg-Id": {"1"}, "Nats-Expected-Stream": {"WEBHOOKS"}}
-	if diff := cmp.Diff(want, got.Header); diff != "" {
-		t.Errorf("headers (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "headers", want, got.Header)
 	if got.Subject != subject || string(got.Data) != `{"a":1}` {
 		t.Errorf("stored %q on %s", got.Data, got.Subject)
 	}

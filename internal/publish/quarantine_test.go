@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -36,9 +37,7 @@ func TestQuarantine(t *testing.T) {
 	f := open(t, s.URL(), quarantined).connected()
 	poll.Until(t, "ready", func() bool { return f.Publisher.Ready(Quarantined) == nil })
 	stream, err := natsdtest.Connect(t, s.URL()).Stream(t.Context(), "WEBHOOKS_QUARANTINE")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	c := stream.CachedInfo().Config
 	if len(c.Subjects) != 1 || c.Subjects[0] != "webhooks-quarantine.>" || c.Discard != jetstream.DiscardOld || c.MaxBytes != 64<<20 || c.MaxAge != 0 ||
 		c.Duplicates != 25*time.Hour || c.Storage != jetstream.FileStorage {

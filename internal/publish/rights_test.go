@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -151,9 +152,7 @@ func TestCommandWithoutInbox(t *testing.T) {
 	s := natsdtest.Start(t, account(nil, []string{"inbox.bridge.>"}))
 	server := Server{URL: s.URL(), User: "bridge", Password: secret.New("bridge"), InboxPrefix: "inbox.bridge"}
 	nc, err := server.Connect()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	nc.Close()
 	server.InboxPrefix = ""
 	if _, err := server.Connect(); err == nil || !strings.Contains(err.Error(), "set NATS_INBOX_PREFIX") {

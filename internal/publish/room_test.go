@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -36,13 +37,9 @@ func kept(kind Kind, id string, size int) Message {
 func bySubject(t *testing.T, js jetstream.JetStream) jetstream.StreamState {
 	t.Helper()
 	stream, err := js.Stream(t.Context(), "WEBHOOKS_QUARANTINE")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	info, err := stream.Info(t.Context(), jetstream.WithSubjectFilter(">"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return info.State
 }
 

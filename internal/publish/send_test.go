@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -25,9 +25,7 @@ func TestSendQueueDropsWhatIsRefused(t *testing.T) {
 	for _, id := range []string{"lost", "sent"} {
 		m := message(id)
 		o, err := f.begin(t.Context(), m, f.config.Timeout)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		f.queue.put(o)
 		began = append(began, o)
 		if id == "lost" {
@@ -41,9 +39,7 @@ func TestSendQueueDropsWhatIsRefused(t *testing.T) {
 	if o := <-began[1].done; o.err != nil {
 		t.Errorf("sent: %+v", o)
 	}
-	if diff := cmp.Diff([]string{"sent"}, natsdtest.IDs(t, natsdtest.Connect(t, s.URL()))); diff != "" {
-		t.Errorf("stored (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "stored", []string{"sent"}, natsdtest.IDs(t, natsdtest.Connect(t, s.URL())))
 }
 
 // Messages in the send queue are refused as soon as the connection is lost.
@@ -52,9 +48,7 @@ func TestSendQueueWithoutConnection(t *testing.T) {
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL(), withTimeout(10*time.Minute)).connected()
 	sent, err := f.begin(t.Context(), message("1"), f.config.Timeout)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	f.queue.put(sent)
 	s.Stop()
 	poll.Until(t, "disconnected", func() bool { return !f.IsConnected() })
@@ -122,14 +116,10 @@ func TestDataIsFreeOnceStored(t *testing.T) {
 	}
 	group.Wait()
 	stream, err := natsdtest.Connect(t, s.URL()).Stream(t.Context(), "WEBHOOKS")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	for sequence := range uint64(publishers * each) {
 		m, err := stream.GetMsg(t.Context(), sequence+1)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		if id := m.Header.Get(jetstream.MsgIDHeader); string(m.Data) != id {
 			t.Errorf("%s has the data of %s", id, m.Data)
 		}

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -109,9 +110,7 @@ func TestCredentials(t *testing.T) {
 func TestUnusableCredentials(t *testing.T) {
 	t.Parallel()
 	missing, empty := filepath.Join(t.TempDir(), "missing"), filepath.Join(t.TempDir(), "empty")
-	if err := os.WriteFile(empty, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.WriteFile(empty, nil, 0o600))
 	for _, server := range []Server{
 		{Nkey: missing},
 		{Nkey: empty},
@@ -140,9 +139,7 @@ func TestCredentialsAreReplaced(t *testing.T) {
 	old := newOperator(t, dir).user(t, nil)
 	f := open(t, s.URL(), func(c *Config) { c.Server.Creds = old })
 	poll.Until(t, "refused", func() bool { return f.logged(sayUnreachable) > 0 })
-	if err := os.Rename(operator.user(t, nil), old); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.Rename(operator.user(t, nil), old))
 	f.connected().stores("1")
 }
 
@@ -232,9 +229,7 @@ func TestConnect(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, `authorization { token: right }`)
 	nc, err := Server{URL: s.URL(), Token: secret.New("right"), Name: "me"}.Connect()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	nc.Close()
 	for _, server := range []Server{
 		{URL: s.URL(), Token: secret.New("wrong")},
@@ -269,9 +264,7 @@ func TestCredentialsExpire(t *testing.T) {
 			t.Errorf("%s: %s %v", entry.Message, entry.Level, fields)
 		}
 	}
-	if err := os.Rename(operator.user(t, nil), creds); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.Rename(operator.user(t, nil), creds))
 	f.connected().stores("1")
 }
 

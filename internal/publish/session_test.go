@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -48,9 +48,7 @@ func TestSaysEachEventOnce(t *testing.T) {
 		sayDisconnected, sayUnreachable, sayConnected, sayReady,
 	}
 	same := func(a, b string) bool { return a == sayUnreachable && b == sayUnreachable }
-	if diff := cmp.Diff(want, slices.CompactFunc(f.messages(), same)); diff != "" {
-		t.Errorf("logged, further reasons left out (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "logged, further reasons left out", want, slices.CompactFunc(f.messages(), same))
 	reasons := make(map[string]int)
 	for _, entry := range f.logs.FilterMessage(sayUnreachable).All() {
 		reasons[strings.ToLower(fmt.Sprint(entry.ContextMap()["error"]))]++
@@ -116,9 +114,7 @@ func TestFailedWriteEndsConnection(t *testing.T) {
 func hangingUp(t *testing.T) (url string, accepted *atomic.Int64) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
 	accepted = new(atomic.Int64)
 	go func() {
@@ -157,9 +153,7 @@ func TestConnectionIsLostAtOnce(t *testing.T) {
 	t.Parallel()
 	url, _ := hangingUp(t)
 	nc, err := Server{URL: url}.Connect(nats.ReconnectWait(10 * time.Millisecond))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer nc.Close()
 	poll.Until(t, "a second connection", func() bool { return nc.Stats().Reconnects > 0 })
 }

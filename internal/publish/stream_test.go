@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -79,9 +81,7 @@ func TestReconcile(t *testing.T) {
 			if got != becomes || changed != (becomes != test.has) {
 				t.Errorf("%s, manage %t: became %v, changed %t; want %v", test.name, manage, got, changed, becomes)
 			}
-			if diff := cmp.Diff(differs, differences); diff != "" {
-				t.Errorf("%s, manage %t: differences (-want +got):\n%s", test.name, manage, diff)
-			}
+			expect.Equal(t, fmt.Sprintf("%s, manage %t: differences", test.name, manage), differs, differences)
 			if same := test.has == test.wants || test.differs == nil && test.becomes == test.has; !manage && (len(differences) == 0) != same {
 				t.Errorf("%s, manage %t: differences %q", test.name, manage, differences)
 			}
@@ -205,9 +205,7 @@ func TestCoversAsServer(t *testing.T) {
 func TestInterestRetentionIsRefused(t *testing.T) {
 	s := Stream{Name: "WEBHOOKS", Prefix: "webhooks", Endpoints: []string{"flock"}}
 	have := s.Config()
-	if err := s.usable(have); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, s.usable(have))
 	have.Retention = jetstream.InterestPolicy
 	if err := s.usable(have); err == nil || !strings.Contains(err.Error(), "interest retention") {
 		t.Errorf("usable = %v", err)
@@ -250,7 +248,5 @@ func TestWindowOfQuarantineDiffers(t *testing.T) {
 	}
 	got := logged[0].ContextMap()
 	want := map[string]any{"stream": "KEPT", "differences": []any{"STREAM_DUPLICATES is 1h0m0s, not 25h0m0s"}}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("logged (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "logged", want, got)
 }

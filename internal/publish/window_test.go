@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -131,16 +132,12 @@ func TestWindowOutlivesTheProcess(t *testing.T) {
 		}
 	}
 	file := filepath.Join(dir, "window-WEBHOOKS.json")
-	if err := os.WriteFile(file, []byte(`{"created":`), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.WriteFile(file, []byte(`{"created":`), 0o600))
 	began := time.Now()
 	if got, most := window(), time.Since(began); got > most {
 		t.Errorf("unreadable: %s, at most %s has passed", got, most)
 	}
-	if err := os.Remove(file); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.Remove(file))
 	if got := window(); got != time.Hour {
 		t.Errorf("never seen: %s", got)
 	}
@@ -153,9 +150,7 @@ func TestWindowIsWrittenAgain(t *testing.T) {
 	w := window{created: time.Unix(1, 0), configured: time.Hour, effective: time.Hour, at: time.Now()}
 	f.save(w)
 	f.wait(t.Context())
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.Mkdir(dir, 0o700))
 	f.save(w)
 	f.wait(t.Context())
 	if got := openWindow(dir, "S", zap.NewNop()).saved; got.effective != time.Hour || !got.created.Equal(w.created) {

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -54,9 +55,7 @@ func TestStoreRecreated(t *testing.T) {
 		t.Error(diff)
 	}
 	all, _, err := s.List(t.Context(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if d, err := s.Get(t.Context(), all[1]); err != nil || string(d.Body) != "old" {
 		t.Errorf("%s, %v", d.Body, err)
 	}
@@ -66,9 +65,7 @@ func TestStoreRecreated(t *testing.T) {
 	if diff := cmp.Diff([]string{"old1 2 3", "old2 3 3"}, ids(s, 0)); diff != "" {
 		t.Error(diff)
 	}
-	if err := js.DeleteStream(t.Context(), "Q"); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, js.DeleteStream(t.Context(), "Q"))
 	fill("new")
 	if _, err := s.Get(t.Context(), all[1]); !errors.Is(err, ErrGone) {
 		t.Errorf("read: %v", err)

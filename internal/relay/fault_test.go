@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -52,9 +53,7 @@ func TestSilenceIsNoFault(t *testing.T) {
 	f := start(t, s.URL(), hasty).ready()
 	s.Pause()
 	for _, id := range []string{"first", "acknowledged"} {
-		if err := f.Spool.Append(t.Context(), arrived(message(id), 0), time.Now()); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, f.Spool.Append(t.Context(), arrived(message(id), 0), time.Now()))
 	}
 	other := newForwarder(f.Relay, publish.Event)
 	records, err := f.Spool.Next(publish.Event, 0, 2, maxBytes)

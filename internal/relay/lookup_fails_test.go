@@ -10,6 +10,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -18,9 +19,7 @@ import (
 func (f *fixture) waits(ago time.Duration, ids ...string) {
 	f.t.Helper()
 	for _, id := range ids {
-		if err := f.Spool.Append(f.t.Context(), arrived(message(id), ago), time.Time{}); err != nil {
-			f.t.Fatal(err)
-		}
+		expect.NoError(f.t, f.Spool.Append(f.t.Context(), arrived(message(id), ago), time.Time{}))
 	}
 }
 
@@ -107,16 +106,12 @@ func TestFoundInAnotherStream(t *testing.T) {
 	}
 	f.waits(2*time.Hour, "a", "b")
 	records, err := f.Spool.Next(publish.Event, 0, 2, maxBytes)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	l := newLookup(f.Relay, publish.Event)
 	if known, err := l.Ask(t.Context(), records); err != nil || !known.Stored["a"] || known.Stored["b"] {
 		t.Fatalf("%v, %v", known, err)
 	}
-	if err := js.DeleteStream(t.Context(), "WEBHOOKS"); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, js.DeleteStream(t.Context(), "WEBHOOKS"))
 	makeStream(t, js, nil)
 	for range 3 { // more than the old one had
 		if _, err := js.Publish(t.Context(), "webhooks.flock.other", nil); err != nil {
@@ -142,9 +137,7 @@ func TestFoundForOthers(t *testing.T) {
 	s := natsdtest.Start(t, "")
 	makeStream(t, natsdtest.Connect(t, s.URL()), nil)
 	f := start(t, s.URL(), unmanaged).ready()
-	if err := f.Relay.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, f.Relay.Close(t.Context()))
 	waiting := map[string]bool{"a": true}
 	last := uint64(1)
 	l := &Lookup{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -25,9 +26,7 @@ func storeAndForget(t *testing.T, js jetstream.JetStream, ids ...string) {
 	for _, id := range ids {
 		publish := func(id string) bool {
 			ack, err := js.Publish(t.Context(), subject, []byte("x"), jetstream.WithMsgID(id))
-			if err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, err)
 			return ack.Duplicate
 		}
 		if publish(id) {
@@ -99,9 +98,7 @@ func TestOneScanForABacklog(t *testing.T) {
 	dir := t.TempDir()
 	f := start(t, "nats://127.0.0.1:1", unmanaged, inDir(dir))
 	for i := range 2000 {
-		if err := f.Spool.Append(context.Background(), arrived(message(fmt.Sprint(i)), 2*time.Hour), time.Time{}); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, f.Spool.Append(context.Background(), arrived(message(fmt.Sprint(i)), 2*time.Hour), time.Time{}))
 	}
 	f.close()
 	f = start(t, s.URL(), unmanaged, inDir(dir))
@@ -124,9 +121,7 @@ func TestWindowIsRaisedBetweenProcesses(t *testing.T) {
 	f.publishes(publish.Spooled, "a", "b")
 	f.close()
 	stream, err := js.Stream(t.Context(), "WEBHOOKS")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	config := stream.CachedInfo().Config
 	config.Duplicates = 25 * time.Hour
 	if _, err := js.UpdateStream(t.Context(), config); err != nil {
@@ -151,9 +146,7 @@ func TestNoRightsToLookUp(t *testing.T) {
 	makeStream(t, js, forgets)
 	f := start(t, s.URL(), asBridge)
 	poll.Until(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
-	if err := f.Spool.Append(t.Context(), arrived(message("a"), time.Hour), time.Time{}); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, f.Spool.Append(t.Context(), arrived(message("a"), time.Hour), time.Time{}))
 	f.delivered()
 	stored(t, js, "a")
 	poll.Until(t, "counted", func() bool { return f.seen.of("possible") == 1 })
@@ -172,9 +165,7 @@ func TestRightsToLookUp(t *testing.T) {
 	f := start(t, s.URL(), asBridge)
 	poll.Until(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
 	for _, id := range []string{"a", "b"} {
-		if err := f.Spool.Append(t.Context(), arrived(message(id), time.Hour), time.Time{}); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, f.Spool.Append(t.Context(), arrived(message(id), time.Hour), time.Time{}))
 	}
 	f.delivered()
 	if n := count(t, js); n["a"] != 1 || n["b"] != 1 {
@@ -184,9 +175,7 @@ func TestRightsToLookUp(t *testing.T) {
 		t.Error("counted as possible duplicates")
 	}
 	stream, err := js.Stream(t.Context(), "WEBHOOKS")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if n := stream.CachedInfo().State.Consumers; n != 0 {
 		t.Errorf("%d consumers are left", n)
 	}
@@ -221,9 +210,7 @@ func TestLooksBackAsFarAsCopiesReach(t *testing.T) {
 	storeAndForget(t, js, "copy") // before the record arrives
 	f := start(t, s.URL(), unmanaged)
 	poll.Until(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
-	if err := f.Spool.Append(t.Context(), arrived(message("copy"), 0), time.Time{}); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, f.Spool.Append(t.Context(), arrived(message("copy"), 0), time.Time{}))
 	f.delivered()
 	if n := count(t, js)["copy"]; n != 1 {
 		t.Errorf("stored %d times", n)
@@ -246,9 +233,7 @@ func TestFailedScanCoversNothing(t *testing.T) {
 	if err := f.Relay.Close(t.Context()); err != nil { // nobody delivers it meanwhile
 		t.Fatal(err)
 	}
-	if err := f.Spool.Append(t.Context(), arrived(message("b"), 0), time.Time{}); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, f.Spool.Append(t.Context(), arrived(message("b"), 0), time.Time{}))
 	second := []spool.Record{{Message: arrived(message("b"), time.Second), Seq: f.Spool.Last()}}
 	l.upTo = f.Spool.Last() - 1
 	ended, cancel := context.WithCancel(t.Context())

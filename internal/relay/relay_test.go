@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -19,6 +18,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -201,9 +201,7 @@ func makeStream(t testing.TB, js jetstream.JetStream, change func(*jetstream.Str
 // stored expects the stream to hold exactly these, in order.
 func stored(t testing.TB, js jetstream.JetStream, want ...string) {
 	t.Helper()
-	if diff := cmp.Diff(want, natsdtest.IDs(t, js)); diff != "" {
-		t.Errorf("stored (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "stored", want, natsdtest.IDs(t, js))
 }
 
 func numbered(from, to int) (ids []string) {

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -125,9 +126,7 @@ func TestRefusedWhileDiskFails(t *testing.T) {
 	if f.waiting() != 3 || stats.SetAside != 0 || f.logged(sayAside) != 0 {
 		t.Errorf("%d wait, %d are set aside, logged %d times that one is", f.waiting(), stats.SetAside, f.logged(sayAside))
 	}
-	if err := errors.Join(os.Remove(dir), os.Rename(dir+".away", dir)); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, errors.Join(os.Remove(dir), os.Rename(dir+".away", dir)))
 	f.delivered()
 	stored(t, natsdtest.Connect(t, s.URL()), numbered(0, 3)...)
 	aside, err := f.Spool.SetAside(0, 10)
@@ -248,9 +247,7 @@ func TestCloseWhileWaiting(t *testing.T) {
 	f := start(t, s.URL(), inDir(dir)).ready()
 	s.Pause()
 	for i := range 10 {
-		if err := f.Spool.Append(context.Background(), arrived(message(fmt.Sprint(i)), 0), time.Time{}); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, f.Spool.Append(context.Background(), arrived(message(fmt.Sprint(i)), 0), time.Time{}))
 	}
 	f.close()
 	s.Resume()

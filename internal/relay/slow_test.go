@@ -7,10 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -60,9 +59,7 @@ func TestLatencyOfSeconds(t *testing.T) {
 	got := natsdtest.IDs(t, natsdtest.Connect(t, s.URL()))
 	slices.Sort(got)
 	slices.Sort(want)
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("stored (-want +got):\n%s", diff)
-	}
+	expect.Equal(t, "stored", want, got)
 }
 
 // An event of 480 KB on a line of 8 Mbit/s takes longer than a sender waits. It is stored once, and
@@ -97,9 +94,7 @@ func TestLateAcknowledgement(t *testing.T) {
 	f := start(t, s.URL()).ready()
 	js := natsdtest.Connect(t, s.URL())
 	info, err := f.Publisher.Info(t.Context(), publish.Event)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	now := time.Now()
 	forwarder := newForwarder(f.Relay, publish.Event)
 	deliver := func(seq uint64, id string, arrived time.Time) {
@@ -118,9 +113,7 @@ func TestLateAcknowledgement(t *testing.T) {
 	deliver(2, "earlier delivery's", now.Add(-time.Minute)) // the clock was set back
 	stored(t, js, "earlier delivery's")
 	late("of another stream")
-	if err := js.DeleteStream(t.Context(), "WEBHOOKS"); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, js.DeleteStream(t.Context(), "WEBHOOKS"))
 	makeStream(t, js, nil)
 	deliver(3, "of another stream", now)
 	stored(t, js, "of another stream")
@@ -136,9 +129,7 @@ func TestDirectAgain(t *testing.T) {
 	line.Delay.Store(int64(450 * time.Millisecond))
 	send := func(i int) publish.Status {
 		status, err := f.Publish(t.Context(), message(fmt.Sprint(i)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		time.Sleep(10 * time.Millisecond)
 		return status
 	}

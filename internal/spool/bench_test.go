@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // body is about as long as a usual event.
@@ -38,9 +39,7 @@ func BenchmarkDrain(b *testing.B) {
 	b.ResetTimer()
 	for after := uint64(0); ; {
 		records, err := f.Next(publish.Event, after, 256, maxBytes)
-		if err != nil {
-			b.Fatal(err)
-		}
+		expect.NoError(b, err)
 		if len(records) == 0 {
 			break
 		}

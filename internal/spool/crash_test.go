@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 func on(m *memory) func(*Config) {
@@ -33,9 +34,7 @@ func numbered(id string) publish.Message {
 func (f *fixture) keepsNumbered(n int) {
 	f.t.Helper()
 	for i := range n {
-		if err := f.Append(f.t.Context(), numbered(fmt.Sprint(i)), attempted); err != nil {
-			f.t.Fatal(err)
-		}
+		expect.NoError(f.t, f.Append(f.t.Context(), numbered(fmt.Sprint(i)), attempted))
 	}
 }
 
@@ -253,9 +252,7 @@ func oneCallFails(t *testing.T, name string, failure error, n int, forever bool)
 		return nil
 	}
 	s, err := Open(open(t, "elsewhere", on(newMemory())).config.on(m))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	f := &fixture{Spool: s, t: t}
 	f.use(m, "a")
 	_ = f.Close(t.Context())

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
@@ -23,9 +24,7 @@ func sample(t testing.TB) *memory {
 	f := open(t, "spool", on(m))
 	f.keepsNumbered(14)
 	records, err := f.Next(publish.Event, 0, 2, maxBytes)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	f.settle(records, map[uint64]string{records[1].Seq: "because of 1"})
 	f.close()
 	return m
@@ -225,9 +224,7 @@ func TestUnreadablePage(t *testing.T) {
 	m := newMemory()
 	f := open(t, "spool", on(m), func(c *Config) { c.segmentSize = 100_000 })
 	for i := range 9 {
-		if err := f.Append(t.Context(), long(fmt.Sprint(i), bytes.Repeat([]byte("x"), 3000)), attempted); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, f.Append(t.Context(), long(fmt.Sprint(i), bytes.Repeat([]byte("x"), 3000)), attempted))
 	}
 	f.close()
 	m.fails = func(c call) error {
@@ -252,9 +249,7 @@ func TestRemovedWhileOpen(t *testing.T) {
 	f.keeps("f") // into a file without a name, or already into a new one
 	poll.Until(t, "they are there again", func() bool {
 		names, err := filepath.Glob(filepath.Join(dir, "*.log"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		n := 0
 		for _, j := range f.journals {
 			n += len(j.all())

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // kept is a record with its place.
@@ -44,9 +45,7 @@ func (f *fixture) rest(aside bool, next func(after uint64) ([]Record, error)) (f
 	f.t.Helper()
 	for after := uint64(0); ; {
 		records, err := next(after)
-		if err != nil {
-			f.t.Fatal(err)
-		}
+		expect.NoError(f.t, err)
 		if len(records) == 0 {
 			return found
 		}

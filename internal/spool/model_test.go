@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
@@ -39,9 +40,7 @@ func (m *model) open(t *rapid.T) {
 }
 
 func (m *model) reopen(t *rapid.T) {
-	if err := m.f.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, m.f.Close(t.Context()))
 	m.open(t)
 }
 
@@ -51,9 +50,7 @@ func (m *model) append(t *rapid.T) {
 	if rapid.Bool().Draw(t, "headers") {
 		message.Headers = []publish.Header{{Name: "A", Value: "b"}, {Name: "C", Value: ""}}
 	}
-	if err := m.f.Append(t.Context(), message, attempted); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, m.f.Append(t.Context(), message, attempted))
 	same := func(k kept) bool { return k.ID == message.ID && k.Kind == message.Kind }
 	if slices.ContainsFunc(m.queue[message.Kind], same) || slices.ContainsFunc(m.aside, same) {
 		return
@@ -75,9 +72,7 @@ func (m *model) settle(t *rapid.T) {
 		more, err = m.f.Next(kind, records[len(records)-1].Seq, n-len(records), maxBytes)
 		records = append(records, more...)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	for i, k := range queue[:n] {
 		k.Seq = records[i].Seq
 		if rapid.IntRange(0, 4).Draw(t, "aside") == 0 {
@@ -87,9 +82,7 @@ func (m *model) settle(t *rapid.T) {
 		}
 	}
 	m.queue[kind] = queue[n:]
-	if err := m.f.Settle(kind, withReasons(records, reasons)); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, m.f.Settle(kind, withReasons(records, reasons)))
 	m.settled(t)
 }
 
@@ -99,12 +92,8 @@ func (m *model) discard(t *rapid.T) {
 	}
 	i := rapid.IntRange(0, len(m.aside)-1).Draw(t, "discarded")
 	records, err := m.f.SetAside(0, 1<<20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := m.f.Discard([]uint64{records[i].Seq}); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
+	expect.NoError(t, m.f.Discard([]uint64{records[i].Seq}))
 	m.aside = slices.Concat(m.aside[i+1:], m.aside[:i]) // those before it move to the end
 	m.settled(t)
 }

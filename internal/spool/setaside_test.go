@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
@@ -30,9 +31,7 @@ func TestAside(t *testing.T) {
 	f = open(t, dir)
 	check()
 	aside, _ := f.SetAside(0, 10)
-	if err := f.Discard([]uint64{aside[0].Seq}); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, f.Discard([]uint64{aside[0].Seq}))
 	poll.Until(t, "discarded", func() bool { return f.Stats().SetAside == 0 })
 	if f.Holds(publish.Event, "b") {
 		t.Error("b is still held")

@@ -22,6 +22,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/fileio"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
@@ -53,9 +54,7 @@ func open(t tb, dir string, changes ...func(*Config)) *fixture {
 		change(&c)
 	}
 	s, err := Open(c)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	f := &fixture{s, t, logs}
 	t.Cleanup(f.close)
 	return f
@@ -100,26 +99,20 @@ func (f *fixture) keeps(ids ...string) {
 // holds expects the queue of events to hold exactly these.
 func (f *fixture) holds(want ...string) {
 	f.t.Helper()
-	if diff := cmp.Diff(want, idsOf(f.all())); diff != "" {
-		f.t.Errorf("in the queue (-want +got):\n%s", diff)
-	}
+	expect.Equal(f.t, "in the queue", want, idsOf(f.all()))
 }
 
 func (f *fixture) all() []Record {
 	f.t.Helper()
 	records, err := f.Next(publish.Event, 0, 1<<20, maxBytes)
-	if err != nil {
-		f.t.Fatal(err)
-	}
+	expect.NoError(f.t, err)
 	return records
 }
 
 // settle settles records of one kind.
 func (f *fixture) settle(records []Record, reasons map[uint64]string) {
 	f.t.Helper()
-	if err := f.Settle(records[0].Kind, withReasons(records, reasons)); err != nil {
-		f.t.Fatal(err)
-	}
+	expect.NoError(f.t, f.Settle(records[0].Kind, withReasons(records, reasons)))
 }
 
 // withReasons returns the records with a reason for each that is to be set aside.
@@ -167,9 +160,7 @@ func TestSameIDIsKeptOnce(t *testing.T) {
 	f.holds("a", "b")
 	other := message("a")
 	other.Kind = publish.Quarantined
-	if err := f.Append(t.Context(), other, attempted); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, f.Append(t.Context(), other, attempted))
 	if n := f.Len(publish.Quarantined); n != 1 {
 		t.Errorf("%d in quarantine's queue: an event and a quarantined delivery with one id are two messages", n)
 	}
@@ -247,9 +238,7 @@ func quarantineBound(t *testing.T, kind publish.Kind) {
 	dir := t.TempDir()
 	bound := func(c *Config) { c.MaxBytes, c.MaxOf[kind] = 10*size, size }
 	f := open(t, dir, bound)
-	if err := f.Append(t.Context(), kept, attempted); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, f.Append(t.Context(), kept, attempted))
 	f.close()
 	f = open(t, dir, bound)
 	kept.ID = "q2"
@@ -263,9 +252,7 @@ func quarantineBound(t *testing.T, kind publish.Kind) {
 		t.Errorf("the other kind: %v", err)
 	}
 	first, err := f.Next(kind, 0, 1, maxBytes)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	f.settle(first, nil)
 	poll.Until(t, "there is room again", func() bool { return f.Len(kind) == 0 })
 	if err := f.Append(t.Context(), kept, attempted); err != nil {

@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"go.uber.org/zap/zapcore"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // traced is a run of TestWorkload under strace.
@@ -41,9 +43,7 @@ func trace(t *testing.T, dir string, env []string, injections ...string) traced 
 		args = append(args, "-e", "inject="+injection)
 	}
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	child := exec.Command("strace", append(args, self, "-test.run", "^TestWorkload$", "-test.timeout", "60s")...)
 	child.Env = append(os.Environ(), append([]string{"SPOOL_FAULTS=yes", "SPOOL_DIR=" + dir}, env...)...)
 	var out, errs bytes.Buffer

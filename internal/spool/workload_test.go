@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // TestWorkload runs under strace: writers append their records in order, and one goroutine for each
@@ -36,18 +37,14 @@ func TestWorkload(t *testing.T) {
 		log = zap.NewExample()
 	}
 	s, err := Open(Config{Dir: w.dir, MaxBytes: 1 << 30, Log: log, segmentSize: int64(number("SPOOL_SEGMENT", 4000))})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	refused := w.run(s)
 	if os.Getenv("SPOOL_WAIT") != "" { // until the files that failed are looked at
 		time.Sleep(2 * tick)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	if err := s.Close(ctx); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, s.Close(ctx))
 	say("end")
 	if refused > 0 && !faults {
 		t.Errorf("%d refused", refused)

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -22,9 +23,7 @@ func clustered(t *testing.T, processes bool) (*world, map[string]*natsdtest.Serv
 	servers := natsdtest.StartCluster(t, 3, processes, "")
 	nc := natsdtest.Connect(t, natsdtest.URLs(servers)).Conn()
 	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(1000))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	w := &world{t: t, nc: nc, js: js}
 	natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "S", Subjects: []string{"s.>"}, Replicas: 3})
 	return w, map[string]*natsdtest.Server{"n0": servers[0], "n1": servers[1], "n2": servers[2]}
@@ -38,9 +37,7 @@ func (w *world) store(from, to int) {
 	for i := from; i < to; i++ {
 		m := &nats.Msg{Subject: "s.a", Header: nats.Header{nats.MsgIdHdr: {fmt.Sprint(i)}}}
 		future, err := w.js.PublishMsgAsync(m, jetstream.WithStallWait(time.Minute))
-		if err != nil {
-			w.t.Fatal(err)
-		}
+		expect.NoError(w.t, err)
 		all = append(all, future)
 	}
 	<-w.js.PublishAsyncComplete()
@@ -133,9 +130,7 @@ func TestEndIsRemoved(t *testing.T) {
 	w, _ := clustered(t, false)
 	w.store(0, 10)
 	stream, err := w.js.Stream(t.Context(), "S")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	for _, sequence := range []uint64{5, 9, 10} {
 		poll.Until(w.t, "remove a message", func() bool {
 			err := stream.DeleteMsg(t.Context(), sequence)
@@ -153,8 +148,6 @@ func TestEndIsRemoved(t *testing.T) {
 		}
 	}
 	poll.Until(t, "find what is left", finds(7))
-	if err := stream.Purge(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, stream.Purge(t.Context()))
 	poll.Until(t, "find nothing", finds(0))
 }

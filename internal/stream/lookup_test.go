@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // More look-ups than there are names run at one time: each finds everything, and no consumer stays.
@@ -44,9 +46,7 @@ func TestNameIsTaken(t *testing.T) {
 	w := newWorld(t)
 	w.store(0, all)
 	stream, err := w.js.Stream(t.Context(), "S")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	seen, taken := make(map[uint64]bool), false
 	r := w.reader(Section{Since: Beginning, Stop: true})
 	r.Names = []string{"only"}
@@ -79,19 +79,13 @@ func TestIsStillOurs(t *testing.T) {
 	r := w.reader(Section{Since: Beginning, Stop: true})
 	r.Names = []string{"only"}
 	stream, err := r.locate(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	c, err := r.attach(t.Context(), stream)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if !r.isStillOurs(t.Context(), stream, c) {
 		t.Error("it is ours")
 	}
-	if err := stream.DeleteConsumer(t.Context(), "only"); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, stream.DeleteConsumer(t.Context(), "only"))
 	if r.isStillOurs(t.Context(), stream, c) { // it has just been made again, and may have been another's between
 		t.Error("it is another one")
 	}
@@ -110,9 +104,7 @@ func TestRecreatedWhileLookingUp(t *testing.T) {
 	w := newWorld(t)
 	w.store(0, 2000)
 	old, err := w.js.Stream(t.Context(), "S")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	anew := false
 	found, err := w.find(t.Context(), func(string) bool {
 		if !anew {
@@ -125,9 +117,7 @@ func TestRecreatedWhileLookingUp(t *testing.T) {
 		}
 		return true
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	info, err := old.Info(t.Context())
 	if err != nil || !found.IsOf(info) {
 		t.Errorf("it was made at %s, %v", found.Made, err)

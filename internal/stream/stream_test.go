@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -107,9 +107,7 @@ func (w *world) expect(want ...string) {
 	for deadline := time.Now().Add(time.Minute); len(got()) < len(want) && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
 	}
-	if diff := cmp.Diff(want, got()); diff != "" {
-		w.t.Errorf("read (-want +got):\n%s", diff)
-	}
+	expect.Equal(w.t, "read", want, got())
 }
 
 func TestWhereItBegins(t *testing.T) {
@@ -145,9 +143,7 @@ func TestWhereItBegins(t *testing.T) {
 func TestStop(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if err := w.reader(Section{Since: time.Unix(1, 0), Stop: true}).Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, w.reader(Section{Since: time.Unix(1, 0), Stop: true}).Run(t.Context()))
 	w.expect()
 	w.publish("s.a", "1", "2")
 	w.publish("s.b", "3")
@@ -157,14 +153,10 @@ func TestStop(t *testing.T) {
 		w.publish("s.a", "later")
 		return handle(m)
 	}
-	if err := r.Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, r.Run(t.Context()))
 	w.expect("1", "2", "3")
 	w.read = nil
-	if err := w.reader(Section{Since: time.Unix(1, 0), Subjects: []string{"s.b"}, Stop: true}).Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, w.reader(Section{Since: time.Unix(1, 0), Subjects: []string{"s.b"}, Stop: true}).Run(t.Context()))
 	w.expect("3")
 }
 
@@ -219,9 +211,7 @@ func TestRecreated(t *testing.T) {
 			w.follow(Section{Last: 2})
 			w.publish("s.a", "3")
 			w.expect("1", "2", "3")
-			if err := w.js.DeleteStream(t.Context(), "S"); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, w.js.DeleteStream(t.Context(), "S"))
 			w.make()
 			w.publish("s.a", test.fresh...)
 			w.expect(append([]string{"1", "2", "3"}, test.fresh...)...)

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // A canonical body of any size costs one allocation, the scanner's, as long as at most 32 members
@@ -27,9 +29,7 @@ func TestCanonicalAllocations(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := Parse(test.text)
-			if err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, err)
 			if &got[0] != &test.text[0] || len(got) != len(test.text) {
 				t.Error("Parse copied a canonical text")
 			}

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // input is a text that benchmarks and the tests of memory share.
@@ -22,18 +24,14 @@ type input struct {
 func readSample(tb testing.TB, name string) []byte {
 	tb.Helper()
 	src, err := os.ReadFile("../verify/" + name)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	expect.NoError(tb, err)
 	return bytes.TrimSpace(src)
 }
 
 func indented(tb testing.TB, src []byte) []byte {
 	tb.Helper()
 	var out bytes.Buffer
-	if err := json.Indent(&out, src, "", "  "); err != nil {
-		tb.Fatal(err)
-	}
+	expect.NoError(tb, json.Indent(&out, src, "", "  "))
 	return out.Bytes()
 }
 

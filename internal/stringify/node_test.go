@@ -21,6 +21,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 var doubles = flag.Int("doubles", 200_000, "how many random doubles, and as many decimals, Node is asked for")
@@ -46,13 +48,9 @@ func startNode(tb testing.TB) *node {
 	cmd := exec.Command("node", "testdata/stringify.js")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
+	expect.NoError(tb, err)
 	out, err := cmd.StdoutPipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
+	expect.NoError(tb, err)
 	if err := cmd.Start(); err != nil {
 		tb.Fatalf("these tests need Node: %v", err)
 	}
@@ -125,9 +123,7 @@ func addCorpus(f *testing.F, of string) {
 	}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
+		expect.NoError(f, err)
 		quoted := strings.TrimSuffix(strings.TrimPrefix(string(text), "go test fuzz v1\n[]byte("), ")\n")
 		src, err := strconv.Unquote(quoted)
 		if err != nil {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 func zeros(n int) string { return strings.Repeat("0", n) }
@@ -199,9 +201,7 @@ func shortened(s string) string {
 func TestNumberForm(t *testing.T) {
 	for exp := -324; exp <= 308; exp++ {
 		power, err := strconv.ParseFloat("1e"+strconv.Itoa(exp), 64)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		for _, f := range []float64{math.Nextafter(power, 0), power, math.Nextafter(power, math.Inf(1)), 3 * power, -power} {
 			if want := toString(f); want != "" {
 				in := strconv.FormatFloat(f, 'e', 20, 64)
@@ -292,9 +292,7 @@ func TestShortDecimals(t *testing.T) {
 			literal += "." + digits[point:]
 		}
 		f, err := strconv.ParseFloat(literal, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		if got, err := Parse([]byte(literal)); err != nil || string(got) != toString(f) {
 			t.Errorf("Parse(%s) = %s, %v; want %s", literal, got, err, toString(f))
 		}

@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 var (
@@ -114,9 +116,7 @@ func checkCompact(t *testing.T, src []byte) {
 		return // nested too deep for it
 	}
 	c, err := CheckAsSent(src)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	size, got := c.Size(), c.Text()
 	if !bytes.Equal(got, want.Bytes()) || size == 0 && &got[0] != &src[0] || size > 0 && size < len(got) {
 		t.Fatalf("as sent %q is %q, want %q; %d bytes were announced", src, got, want.Bytes(), size)

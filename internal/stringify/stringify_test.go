@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf16"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // pair is a line of the vectors made with Node. Inputs and outputs are JSON strings that may hold
@@ -23,9 +25,7 @@ type pair struct {
 func readPairs(t testing.TB, file string) []pair {
 	t.Helper()
 	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer f.Close()
 	var pairs []pair
 	for lines := bufio.NewScanner(f); lines.Scan(); {
@@ -154,9 +154,7 @@ func TestReorderingIsLinear(t *testing.T) {
 
 func TestMember(t *testing.T) {
 	text, err := Parse([]byte(`{"a":"x\"}y","n":-1.5e-7,"o":{"a":[{"deep":"}"}],"k":true},"e":{},"z":null,"lone":"a\ud800b"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	for _, test := range []struct{ got, want Text }{
 		{text.Member("a"), Text(`"x\"}y"`)},
 		{text.Member("n"), Text(`-1.5e-7`)},
@@ -203,9 +201,7 @@ func TestEveryEscape(t *testing.T) {
 			var buf bytes.Buffer
 			e := json.NewEncoder(&buf)
 			e.SetEscapeHTML(false)
-			if err := e.Encode(string(r)); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, e.Encode(string(r)))
 			want = strings.NewReplacer(`\u2028`, "\u2028", `\u2029`, "\u2029").Replace(strings.TrimSpace(buf.String()))
 		}
 		if string(got) != want {

@@ -11,6 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // The cost of refusing a wrong signature, by provider.
@@ -18,9 +19,7 @@ func BenchmarkRefusal(b *testing.B) {
 	for _, p := range providers.All {
 		e := at("here", p, p.Signatures()[0], "right")
 		body, err := p.NewBody(p.Events[0], nil, "id")
-		if err != nil {
-			b.Fatal(err)
-		}
+		expect.NoError(b, err)
 		header := http.Header{p.Header: {strings.Repeat("0", 64)}}
 		b.Run(p.Name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -45,28 +44,20 @@ func BenchmarkDelivery(b *testing.B) {
 	for _, p := range all {
 		e := at("here", p, p.Signatures()[0], "right")
 		body, err := p.NewBody(p.Events[0], nil, "id")
-		if err != nil {
-			b.Fatal(err)
-		}
+		expect.NoError(b, err)
 		if body, err = p.Renew(body, now); err != nil {
 			b.Fatal(err)
 		}
 		header, err := p.SignDelivery(verify.Signing{Scheme: p.SchemeToSign(e.Scheme), Key: secret.New("right"), Event: p.Events[0], ID: "id", Body: body, Time: now})
-		if err != nil {
-			b.Fatal(err)
-		}
+		expect.NoError(b, err)
 		b.Run(p.Name, func(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(body)))
 			for b.Loop() {
 				text, err := p.Parse(header, body)
-				if err != nil {
-					b.Fatal(err)
-				}
+				expect.NoError(b, err)
 				claims, err := p.Verify(e.Request(header, body, text, now))
-				if err != nil {
-					b.Fatal(err)
-				}
+				expect.NoError(b, err)
 				of := e.Event(e.ID(claims), claims, now)
 				publish.NewMessage("webhooks", e.Name, &of, make([]byte, 0, of.Size()))
 			}

@@ -12,6 +12,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -30,9 +31,7 @@ func at(name string, p *verify.Provider, scheme string, secrets ...string) *veri
 func parse(t *testing.T, body []byte) stringify.Text {
 	t.Helper()
 	text, err := stringify.Parse(body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return text
 }
 
@@ -48,22 +47,16 @@ func TestSeal(t *testing.T) {
 
 func seal(t *testing.T, p *verify.Provider, scheme string) {
 	body, err := p.NewBody(p.Events[0], nil, "id")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	if body, err = p.Renew(body, now); err != nil {
 		t.Fatal(err)
 	}
 	header, err := p.Sign(scheme, secret.New("right"), body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	e := at("here", p, scheme, "other", "right")
 	request := e.Request(header, body, parse(t, body), now)
 	claims, err := p.Verify(request)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	sealed := e.Seal(claims, e.Secrets()[claims.Secret], body)
 
 	check := func(e *verify.Endpoint, seal string, body []byte) error {
@@ -117,21 +110,15 @@ func TestSealOfDescribed(t *testing.T) {
 		}
 		e := at("here", p, p.Schemes[0].Name, "other", "right")
 		body, err := p.NewBody("a.b", nil, "id")
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		if body, err = p.Renew(body, now); err != nil {
 			t.Fatal(err)
 		}
 		header, err := p.SignDelivery(verify.Signing{Key: secret.New("right"), Event: "a.b", ID: "id", Body: body, Time: now})
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		signature := header.Get(p.Header)
 		text, err := p.Parse(header, body)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		claims, err := p.Verify(e.Request(header, body, text, now))
 		if err != nil {
 			t.Fatalf("%s: %v", p.Name, err)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
@@ -154,9 +155,7 @@ func TestDiskBroken(t *testing.T) {
 	dir := t.TempDir()
 	image, disk := filepath.Join(dir, "image"), filepath.Join(dir, "disk")
 	write(t, image, "")
-	if err := errors.Join(os.Truncate(image, 64<<20), os.Mkdir(disk, 0o700)); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, errors.Join(os.Truncate(image, 64<<20), os.Mkdir(disk, 0o700)))
 	system(t, "mkfs.ext4", "-q", "-F", image)
 	mount := func() { system(t, "mount", "-o", "loop,errors=remount-ro", image, disk) }
 	mount()
@@ -197,9 +196,7 @@ func speakProxyProtocol(t *testing.T, b *bridge) {
 	t.Helper()
 	for range 12 {
 		conn, err := net.Dial("tcp", b.url)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		_, _ = conn.Write([]byte("PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n"))
 		_ = conn.Close()
 	}
@@ -218,9 +215,7 @@ func system(t *testing.T, name string, args ...string) string {
 // Every alert was caused but one: an internal error needs a bug of the bridge.
 func TestEveryAlert(t *testing.T) {
 	rules, err := os.ReadFile(observability + "alerts.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	for _, m := range regexp.MustCompile(`alert: WebhookBridge(\w+)`).FindAllStringSubmatch(string(rules), -1) {
 		if _, ok := seen.Load(m[1]); !ok && m[1] != "InternalError" {
 			t.Errorf("%s was not caused", m[1])
@@ -232,9 +227,7 @@ func TestEveryAlert(t *testing.T) {
 func checkMetrics(t *testing.T, b *bridge) {
 	t.Helper()
 	answer, err := http.Get("http://" + b.admin + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer answer.Body.Close()
 	check := exec.Command("promtool", "check", "metrics")
 	check.Stdin = answer.Body
@@ -248,15 +241,11 @@ func checkMetrics(t *testing.T, b *bridge) {
 func everyQuery(t *testing.T, p *prometheus) {
 	t.Helper()
 	text, err := os.ReadFile(observability + "dashboard.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	var dashboard struct {
 		Panels []struct{ Targets []struct{ Expr string } }
 	}
-	if err := json.Unmarshal(text, &dashboard); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, json.Unmarshal(text, &dashboard))
 	with := strings.NewReplacer("$__rate_interval", "1m", "$instance", ".*", "$endpoint", ".*")
 	n := 0
 	for _, panel := range dashboard.Panels {
@@ -276,14 +265,10 @@ func everyQuery(t *testing.T, p *prometheus) {
 func metric(t *testing.T, b *bridge, series string) string {
 	t.Helper()
 	answer, err := http.Get("http://" + b.admin + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	for line := range strings.Lines(string(text)) {
 		if value, ok := strings.CutPrefix(line, series+" "); ok {
 			return strings.TrimSpace(value)
@@ -310,7 +295,5 @@ func limit(t *testing.T, server *natsdtest.Server, change func(*jetstream.Stream
 
 func replace(t *testing.T, from, to string) {
 	t.Helper()
-	if err := os.Rename(from, to); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.Rename(from, to))
 }

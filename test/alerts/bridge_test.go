@@ -19,6 +19,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/process"
 )
@@ -104,9 +105,7 @@ func (b *bridge) sendTo(t *testing.T, path string, s sent) int {
 	}
 	body := fmt.Sprintf(`{"name":%q,"timestamp":%d,"data":{"pad":"%s","id":%d}}`, s.name, s.at.Unix(), strings.Repeat("x", s.extra), time.Now().UnixNano())
 	signed, err := flock.Provider.Sign(verify.Payload, secret.New(s.key), []byte(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	scheme := "http"
 	for _, v := range b.environ {
 		if strings.HasPrefix(v, "TLS_CERT_FILE=") {
@@ -116,9 +115,7 @@ func (b *bridge) sendTo(t *testing.T, path string, s sent) int {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+"://"+b.url+path, bytes.NewReader([]byte(body)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	request.Header = signed
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	answer, err := client.Do(request)
@@ -135,9 +132,7 @@ func (b *bridge) sendTo(t *testing.T, path string, s sent) int {
 func start(t *testing.T, environ []string, command ...string) *process.Process {
 	t.Helper()
 	p, err := process.Start(command[0], filepath.Join(t.TempDir(), "output"), environ, command...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(func() {
 		p.Kill()
 		if t.Failed() {
@@ -150,9 +145,7 @@ func start(t *testing.T, environ []string, command ...string) *process.Process {
 
 func write(t *testing.T, file, text string) {
 	t.Helper()
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 }
 
 // eventually is slower and more patient than poll.Until: alerts take their time, and what causes one

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
@@ -33,9 +34,7 @@ type prometheus struct{ url string }
 func startPrometheus(t *testing.T, bridges ...*bridge) *prometheus {
 	t.Helper()
 	rules, err := os.ReadFile(observability + "alerts.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	for _, h := range hasty {
 		pattern := regexp.MustCompile(h.was)
 		if !pattern.Match(rules) {
@@ -103,13 +102,9 @@ func (p *prometheus) query(t *testing.T, expression string) int {
 func (p *prometheus) ask(t *testing.T, path string, said any) {
 	t.Helper()
 	answer, err := http.Get(p.url + path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer answer.Body.Close()
-	if err := json.NewDecoder(answer.Body).Decode(said); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, json.NewDecoder(answer.Body).Decode(said))
 }
 
 // fires waits until the alerts fire. It calls cause, if there is one, again and again meanwhile.

@@ -6,6 +6,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // Connect returns JetStream over a connection that comes back whenever its server does, and that is
@@ -14,13 +16,9 @@ func Connect(t testing.TB, url string, options ...nats.Option) jetstream.JetStre
 	t.Helper()
 	options = append([]nats.Option{nats.Timeout(time.Minute), nats.MaxReconnects(-1), nats.ReconnectWait(10 * time.Millisecond)}, options...)
 	nc, err := nats.Connect(url, options...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return js
 }

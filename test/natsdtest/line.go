@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // Line is a slow line to a server: a proxy that delays acknowledgements, and passes only so many
@@ -25,9 +27,7 @@ type Line struct {
 func SlowLine(t testing.TB, s *Server, delay time.Duration, bytesPerSecond int) *Line {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it doesn't wait
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	l := &Line{URL: "nats://" + listener.Addr().String(), bytesPerSecond: bytesPerSecond}
 	l.Delay.Store(int64(delay))
 	var running sync.WaitGroup

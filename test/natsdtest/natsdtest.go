@@ -15,6 +15,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/process"
 )
 
@@ -54,9 +55,7 @@ func (s *Server) URL() string { return "nats://" + s.Addr() }
 // Configure sets the configuration, which takes effect when the server is started or reloaded.
 func (s *Server) Configure(conf string) {
 	s.t.Helper()
-	if err := os.WriteFile(s.file, []byte(conf), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
+	expect.NoError(s.t, os.WriteFile(s.file, []byte(conf), 0o600))
 }
 
 // Start starts the server and returns once it takes connections.
@@ -67,9 +66,7 @@ func (s *Server) Start() {
 		return
 	}
 	o, err := options(s.file, s.addr)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	expect.NoError(s.t, err)
 	if s.server, err = run(o); err != nil {
 		s.t.Fatal(err)
 	}
@@ -83,9 +80,7 @@ func (s *Server) Reload(conf string) {
 	if err == nil {
 		err = s.server.ReloadOptions(o)
 	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	expect.NoError(s.t, err)
 }
 
 // LameDuck has the server send its clients away and then shut down, as an operator who restarts a
@@ -115,9 +110,7 @@ func Covers(outer, inner string) bool { return server.SubjectMatchesFilter(inner
 func FreeAddr(t testing.TB) string {
 	t.Helper()
 	addrs, err := process.FreeAddrs(1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return addrs[0]
 }
 

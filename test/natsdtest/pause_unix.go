@@ -5,6 +5,8 @@ package natsdtest
 import (
 	"errors"
 	"syscall"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // Pause stops the server's process without ending it: the kernel still takes connections and bytes
@@ -28,9 +30,7 @@ func (s *Server) Resume() {
 
 func (s *Server) signal(signal syscall.Signal) {
 	s.t.Helper()
-	if err := s.child.cmd.Process.Signal(signal); err != nil {
-		s.t.Fatal(err)
-	}
+	expect.NoError(s.t, s.child.cmd.Process.Signal(signal))
 }
 
 // ownGroup puts the server into a process group of its own: the kernel continues it and hangs it up

@@ -4,6 +4,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/windows"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 var (
@@ -30,9 +32,7 @@ func (s *Server) call(f *windows.LazyProc) {
 	s.t.Helper()
 	pid := uint32(s.child.cmd.Process.Pid) //nolint:gosec // Windows' are of 32 bits
 	process, err := windows.OpenProcess(windows.PROCESS_SUSPEND_RESUME, false, pid)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	expect.NoError(s.t, err)
 	defer func() { _ = windows.CloseHandle(process) }()
 	if status, _, _ := f.Call(uintptr(process)); status != 0 {
 		s.t.Fatalf("%s: status %#x", f.Name, status)

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // These variables tell a test binary that it is a server, and which one.
@@ -71,9 +73,7 @@ func (p *child) start(s *Server) {
 	if err == nil {
 		err = cmd.Start()
 	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	expect.NoError(s.t, err)
 	p.cmd = cmd
 	if _, err := io.ReadFull(out, make([]byte, len("ready\n"))); err != nil {
 		s.t.Fatalf("nats-server's process isn't ready: %v", err)

@@ -1,15 +1,17 @@
 package process
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
+)
 
 // No address is given twice: what has one may not listen on it yet.
 func TestFreeAddrs(t *testing.T) {
 	seen := make(map[string]bool)
 	for range 200 {
 		addrs, err := FreeAddrs(5)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		for _, addr := range addrs {
 			if seen[addr] {
 				t.Errorf("%s is given twice", addr)

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // Pair is the files of a certificate, which is its own authority, and of its key.
@@ -32,15 +34,11 @@ func New(t testing.TB, names ...string) Pair {
 func Until(t testing.TB, notAfter time.Time, names ...string) Pair {
 	t.Helper()
 	der, cert, key, err := generate(notAfter, names)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	dir := t.TempDir()
 	p := Pair{Cert: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key")}
 	p.Leaf, err = x509.ParseCertificate(der)
-	if err := errors.Join(err, os.WriteFile(p.Cert, cert, 0o600), os.WriteFile(p.Key, key, 0o600)); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, errors.Join(err, os.WriteFile(p.Cert, cert, 0o600), os.WriteFile(p.Key, key, 0o600)))
 	return p
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // From what quarantine keeps, every delivery can be verified again and gives the same event; but it
@@ -42,13 +43,9 @@ func TestQuarantined(t *testing.T) {
 					return ""
 				}
 				kept, err := quarantine.Parse(header, m.Data)
-				if err != nil {
-					t.Fatal(err)
-				}
+				expect.NoError(t, err)
 				body, err := p.Parse(kept.Headers, kept.Body)
-				if err != nil {
-					t.Fatal(err)
-				}
+				expect.NoError(t, err)
 
 				sealed := at.Sealed(kept.Seal, kept.Headers, kept.Body, body, kept.Received)
 				sealed.Untimed = true

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // good are valid settings.
@@ -208,9 +209,7 @@ func TestMade(t *testing.T) {
 		for _, data := range [][]byte{nil, []byte(`{"mine":true,"data":[1]}`)} {
 			key := secret.New("right")
 			body, err := p.NewBody("thing.made", data, "1")
-			if err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, err)
 			if body, err = p.Renew(body, when); err != nil {
 				t.Fatal(err)
 			}
@@ -218,9 +217,7 @@ func TestMade(t *testing.T) {
 				t.Errorf("%s has not the data that was given", body)
 			}
 			h, err := p.SignDelivery(verify.Signing{Key: key, Event: "thing.made", ID: "1", Body: body, Time: when})
-			if err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, err)
 			r := verify.Request{Header: h, Raw: body, Body: compact(body), Secrets: []secret.Secret{key}, Tolerance: time.Minute, Now: when}
 			if c, err := p.Verify(r); err != nil || c.Name != "thing.made" {
 				t.Errorf("%s: %+v, %v, %v", p.Name, c, err, h)

@@ -19,6 +19,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // vector is a delivery to the endpoint hooks, with the expected result.
@@ -99,9 +100,7 @@ func named(t testing.TB, name string, s verify.Settings) *verify.Provider {
 func (v vector) request(t testing.TB, p *verify.Provider) verify.Request {
 	t.Helper()
 	tolerance, err := time.ParseDuration(v.Tolerance)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	r := verify.Request{Header: http.Header{}, Tolerance: tolerance, Now: v.Now}
 	for _, s := range v.Secrets {
 		key := secret.New(s)

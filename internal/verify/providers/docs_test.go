@@ -16,6 +16,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/hmac"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/markdown"
 )
 
@@ -32,17 +33,13 @@ func TestDocuments(t *testing.T) {
 		"docs/event.schema.json": schema,
 	} {
 		content, err := os.ReadFile("../../../" + file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		got := strings.ReplaceAll(string(content), "\r\n", "\n")
 		want := made(t, got)
 		switch {
 		case got == want:
 		case *updateDocuments:
-			if err := os.WriteFile("../../../"+file, []byte(want), 0o644); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, os.WriteFile("../../../"+file, []byte(want), 0o644))
 		default:
 			t.Errorf("%s has drifted from the code, run `go generate ./...` (-document +code):\n%s", file, cmp.Diff(strings.Split(got, "\n"), strings.Split(want, "\n")))
 		}

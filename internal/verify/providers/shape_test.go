@@ -15,6 +15,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // The consumer's typed events and the bridge agree on which bodies are as documented: for every
@@ -54,9 +55,7 @@ func TestShape(t *testing.T) {
 		}
 		for _, file := range files {
 			body, err := fs.ReadFile(samples, file)
-			if err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, err)
 			if len(body) < 10_000 {
 				bodies = append(bodies, body)
 			}
@@ -64,9 +63,7 @@ func TestShape(t *testing.T) {
 		for _, body := range bodies {
 			check(body, true)
 			var whole any
-			if err := json.Unmarshal(body, &whole); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, json.Unmarshal(body, &whole))
 			for changed := range changes(whole, 0) {
 				if text, err := json.Marshal(changed); err == nil && changed != nil {
 					if _, ok := changed.(map[string]any); ok {

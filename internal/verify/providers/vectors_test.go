@@ -22,6 +22,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // vector is a delivery with the expected result. ../testdata/make-vectors.mjs makes them, with
@@ -73,9 +74,7 @@ func vectors(t testing.TB, p *verify.Provider) []vector {
 			continue
 		}
 		body, err := os.ReadFile(filepath.Join("..", p.Name, v.File))
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		file.Vectors[i].Body = string(bytes.TrimSpace(body))
 	}
 	return file.Vectors
@@ -85,13 +84,9 @@ func vectors(t testing.TB, p *verify.Provider) []vector {
 func (v vector) request(t testing.TB, p *verify.Provider) verify.Request {
 	t.Helper()
 	text, err := stringify.Parse([]byte(v.Body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	tolerance, err := time.ParseDuration(v.Tolerance)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	r := verify.Request{Header: http.Header{}, Raw: []byte(v.Body), Body: text, Scheme: v.Scheme, Freshness: v.Freshness, Tolerance: tolerance, Now: v.Now}
 	for _, s := range v.Secrets {
 		r.Secrets = append(r.Secrets, secret.New(s))
@@ -147,9 +142,7 @@ func TestVectors(t *testing.T) {
 				body := string(r.Body)
 				if v.AsSent {
 					var compact bytes.Buffer
-					if err := json.Compact(&compact, r.Raw); err != nil {
-						t.Fatal(err)
-					}
+					expect.NoError(t, json.Compact(&compact, r.Raw))
 					body = compact.String()
 				}
 				if string(c.Body) != body || c.AsSent != v.AsSent {
@@ -202,9 +195,7 @@ func otherKeys(t *testing.T, p *verify.Provider, r verify.Request) {
 func otherTimes(t *testing.T, p *verify.Provider, r verify.Request) {
 	t.Helper()
 	c, err := p.Verify(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	for _, later := range []struct {
 		now  time.Time
 		want verify.Refusal
@@ -264,9 +255,7 @@ func otherBodies(t *testing.T, p *verify.Provider, v vector, r verify.Request) {
 	t.Helper()
 	original := r.Body
 	before, err := p.Verify(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	accepted := 0
 	try := func(body []byte) {
 		text, err := stringify.Parse(body)

@@ -18,6 +18,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // lines reads a file in the provider's folder that has one JSON value a line; none where it has no
@@ -28,9 +29,7 @@ func lines[T any](t *testing.T, p *verify.Provider, file string) (all []T) {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	defer f.Close()
 	for scanner := bufio.NewScanner(f); scanner.Scan(); {
 		var v T
@@ -45,9 +44,7 @@ func lines[T any](t *testing.T, p *verify.Provider, file string) (all []T) {
 func body(t *testing.T, p *verify.Provider, file string) stringify.Text {
 	t.Helper()
 	src, err := os.ReadFile(filepath.Join("..", p.Name, file))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return parse(t, string(bytes.TrimSpace(src)))
 }
 
@@ -97,9 +94,7 @@ func TestIDs(t *testing.T) {
 				text = parse(t, l.Body)
 			}
 			signed, err := p.Sign(l.Signed, key, text)
-			if err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, err)
 			c, err := p.Verify(verify.Request{
 				Header: signed, Raw: text, Body: text, Secrets: []secret.Secret{key}, Scheme: l.Signed, Tolerance: ageless, Now: time.Now(),
 			})
@@ -123,9 +118,7 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 func parse(t *testing.T, body string) stringify.Text {
 	t.Helper()
 	text, err := stringify.Parse([]byte(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	return text
 }
 
@@ -188,21 +181,15 @@ func TestSignedIsVerified(t *testing.T) {
 		}
 		for _, name := range append(p.Events, "thing.happened") {
 			body, err := p.NewBody(name, nil, "id")
-			if err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, err)
 			bodies = append(bodies, body)
 		}
 		for _, body := range bodies {
 			for _, s := range p.SchemeNames() {
 				body, err := p.Renew(body, now)
-				if err != nil {
-					t.Fatal(err)
-				}
+				expect.NoError(t, err)
 				header, err := p.Sign(s, key, body)
-				if err != nil {
-					t.Fatal(err)
-				}
+				expect.NoError(t, err)
 				r := verify.Request{
 					Header: header, Raw: body, Body: parse(t, string(body)), Secrets: []secret.Secret{key},
 					Scheme: s, Tolerance: p.Tolerance, Now: now, Freshness: verify.FreshnessSigned,
@@ -211,9 +198,7 @@ func TestSignedIsVerified(t *testing.T) {
 					t.Errorf("%s by %s: %v: %s", p.Name, s, err, body)
 				}
 				tampered, err := verify.Tamper(body)
-				if err != nil {
-					t.Fatal(err)
-				}
+				expect.NoError(t, err)
 				r.Raw, r.Body = tampered, parse(t, string(tampered))
 				if _, err := p.Verify(r); !errors.Is(err, verify.WrongSignature) {
 					t.Errorf("%s by %s, tampered with: %v", p.Name, s, err)
@@ -228,9 +213,7 @@ func TestMilliseconds(t *testing.T) {
 	p := providers.All[0]
 	body := []byte(`{"name":"a.b","entity":"a","timestamp":1767323045000}`)
 	header, err := p.Sign(verify.Payload, secret.New("key"), body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, err)
 	_, err = p.Verify(verify.Request{
 		Header: header, Raw: body, Body: body, Secrets: []secret.Secret{secret.New("key")},
 		Scheme: verify.Auto, Tolerance: time.Hour, Now: time.Unix(1767323045, 0),
@@ -255,9 +238,7 @@ func TestOldAndNameless(t *testing.T) {
 	} {
 		p := providers.ByName(test.provider)
 		header, err := p.Sign(test.scheme, secret.New("key"), []byte(test.body))
-		if err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, err)
 		_, err = p.Verify(verify.Request{
 			Header: header, Raw: []byte(test.body), Body: parse(t, test.body), Secrets: []secret.Secret{secret.New("key")},
 			Scheme: test.scheme, Freshness: verify.FreshnessSigned, Tolerance: time.Hour, Now: time.Unix(1770000000, 0),
