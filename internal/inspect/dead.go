@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// deadLetters is what consumers put aside for good, as the page gets it (docs/consumers.md).
+// deadLetters describes what consumers have put aside for good (docs/consumers.md).
 type deadLetters struct {
 	Stream   string    `json:"stream"`
 	Messages uint64    `json:"messages"`
@@ -15,12 +15,11 @@ type deadLetters struct {
 	Reason   string    `json:"reason"`  // "" if the last one can't be read
 }
 
-// deadPause is how long a stream of dead letters that isn't there, or may not be read, is left
-// alone.
+// deadPause is how long to wait before asking again for dead letters, if there are none or they
+// can't be read.
 const deadPause = 30 * time.Second
 
-// deadLetters returns the dead letters there are, or nil: not every account has them, or rights to
-// them.
+// deadLetters returns the dead letters; nil if there are none, or the account has no right to them.
 func (s *Server) deadLetters(ctx context.Context) *deadLetters {
 	if time.Now().Before(s.deadNext) {
 		return nil

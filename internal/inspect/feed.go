@@ -12,10 +12,9 @@ import (
 
 const (
 	maxPages = 32
-	// writeTimeout is how long a browser may not read before it is disconnected.
+	// writeTimeout is how long a browser may go without reading before it is disconnected.
 	writeTimeout = 10 * time.Second
-	// feedInterval is how often a page gets new events, and stateEvery how many of these intervals
-	// lie between two states.
+	// A page gets new events every feedInterval, and the state every stateEvery intervals.
 	feedInterval = 50 * time.Millisecond
 	stateEvery   = 20
 )
@@ -23,17 +22,17 @@ const (
 // hello is the first message to a page.
 type hello struct {
 	Reset  bool   `json:"reset"`  // the page's events are of another process
-	Missed uint64 `json:"missed"` // number of events since the page's last one that are no longer held
+	Missed uint64 `json:"missed"` // how many events after the page's last one are no longer held
 	Boot   string `json:"boot"`
-	Place  uint64 `json:"place"` // after which the page's events go on
+	Place  uint64 `json:"place"` // the page's events continue after it
 	Config
 	Endpoint string `json:"endpoint"` // of the first provider, for a hint
 	Secrets  string `json:"secrets"`  // the variable of its secrets
 }
 
-// feed sends a page the held events and then new ones, as server-sent events (WHATWG HTML, 9.2). A
-// page has a place in the ring and no buffer of its own. It is disconnected if the event at its
-// place is no longer held.
+// feed sends a page the events in the ring and then new ones, as server-sent events (WHATWG HTML,
+// 9.2). A page has a place in the ring and no buffer of its own. It is disconnected if the next event
+// is no longer in the ring.
 func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 	if s.pages.Add(1) > maxPages {
 		s.pages.Add(-1)
@@ -70,7 +69,7 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// newHello returns the hello message. A page that comes back gives its boot and place.
+// newHello returns the hello message. A page that reconnects sends its boot and place.
 func (s *Server) newHello(r *http.Request) hello {
 	h := hello{
 		Reset: true, Boot: s.boot, Place: s.ring.first() - 1,
@@ -85,7 +84,7 @@ func (s *Server) newHello(r *http.Request) hello {
 	return h
 }
 
-// send sends a server-sent event with a value as JSON.
+// send sends a value as a server-sent event, in JSON.
 func (s *Server) send(w http.ResponseWriter, name string, value any) error {
 	control := http.NewResponseController(w)
 	if err := control.SetWriteDeadline(time.Now().Add(s.readTimeout)); err != nil {

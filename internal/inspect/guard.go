@@ -8,11 +8,11 @@ import (
 
 // guard refuses requests that another site may have made.
 //
-//   - Host must be an address or localhost. Any other name belongs to a site that has it resolve to
-//     this machine (DNS rebinding), whose scripts would be of the same origin as the page.
+//   - Host must be an address or localhost. A site could have any other name resolve to this machine
+//     (DNS rebinding), and its scripts would then have the page's origin.
 //   - Another site's page may link here, but neither read nor embed anything.
 //
-// Clients other than browsers send none of these headers but Host.
+// Clients that aren't browsers send only Host.
 func guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -44,8 +44,8 @@ var securityHeaders = map[string]string{
 	"Cache-Control":                "no-store",
 }
 
-// isOwn reports whether no other site has made the request. Browsers tell by Sec-Fetch-Site, older
-// ones for some requests by Origin.
+// isOwn reports whether no other site has made the request. Browsers send Sec-Fetch-Site, and older
+// ones send Origin with some requests.
 func isOwn(r *http.Request) bool {
 	if origin := r.Header.Get("Origin"); origin != "" && origin != "http://"+r.Host {
 		return false

@@ -1,10 +1,10 @@
 // Package inspect serves a page that shows new events, the state of the stream, its consumers and
 // the quarantine. It only reads.
 //
-// The page is for one person on one machine. It answers on loopback, under an address or localhost,
-// to requests that no other site has made (see guard). The bridge that faces the internet doesn't
-// serve it. It holds a bounded number of events and waits for no browser: one that falls too far
-// behind is disconnected, and reconnects by itself.
+// The page is for one person on one machine. The bridge that faces the internet doesn't serve it.
+// It is served on loopback, under an address or localhost, and refuses requests that another site
+// has made (see guard). The server holds a bounded number of events and waits for no browser: one
+// that falls too far behind is disconnected, and reconnects by itself.
 package inspect
 
 import (
@@ -23,11 +23,11 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// Config is what the page is about, and gets as it is here.
+// Config describes what the page shows. The page gets it as JSON.
 type Config struct {
 	Stream  string `json:"stream"`  // of the events
-	Prefix  string `json:"prefix"`  // begins the subjects of the events
-	NATS    string `json:"nats"`    // the URL of NATS without user and password, for snippets
+	Prefix  string `json:"prefix"`  // of the events' subjects
+	NATS    string `json:"nats"`    // the URL for snippets, without user and password
 	Command string `json:"command"` // the name of this program, for hints
 	Version string `json:"version"`
 }
@@ -41,14 +41,14 @@ type Server struct {
 	ring   *ring
 	rights rights
 
-	readTimeout time.Duration // a page that reads nothing for so long is disconnected
+	readTimeout time.Duration // after which a page that doesn't read is disconnected
 
-	trouble  atomic.Pointer[string] // why the stream can't be read now, for people; "" while it can
+	trouble  atomic.Pointer[string] // a sentence on why the stream can't be read now; "": it can
 	polled   atomic.Pointer[state]  // what NATS last reported
 	pages    atomic.Int32           // open pages
 	opened   chan struct{}          // signals a new page
 	deadNext time.Time              // when poll may ask for dead letters
-	searches chan struct{}          // holds one for each search that runs
+	searches chan struct{}          // holds one value for each running search
 }
 
 // New returns a server. Serve runs it.
@@ -65,9 +65,9 @@ func New(js jetstream.JetStream, c Config) *Server {
 }
 
 const (
-	maxEvents     = 5000     // that are held
+	maxEvents     = 5000     // in the ring
 	maxBytes      = 32 << 20 // of them
-	initialEvents = 1000     // older events that are shown at the start
+	initialEvents = 1000     // older events to show at the start
 
 	headerTimeout = 5 * time.Second
 	answerTimeout = time.Minute // except of feeds
@@ -104,7 +104,7 @@ func (s *Server) handler() http.Handler {
 
 // read reads the stream into the ring.
 func (s *Server) read(ctx context.Context) {
-	began := time.Now() // the attempt to read
+	began := time.Now() // when this attempt to read began
 	reader := stream.Reader{
 		JetStream: s.js, Name: consumerName,
 		Section: stream.Section{Stream: s.config.Stream, Subjects: []string{s.config.Prefix + ".>"}, Last: initialEvents},
@@ -114,7 +114,7 @@ func (s *Server) read(ctx context.Context) {
 		},
 		Report: func(err error) {
 			if errors.Is(err, stream.ErrRecreated) {
-				return // the page notices that from its events
+				return // the page sees it by the events
 			}
 			trouble := s.explain(err, began, s.config.Stream, toRead(s.config.Stream, consumerName)...)
 			s.trouble.Store(&trouble)
@@ -124,5 +124,5 @@ func (s *Server) read(ctx context.Context) {
 	_ = reader.Run(ctx) // ends with the context
 }
 
-// consumerName starts the names of the page's own consumers.
+// consumerName is the prefix of the names of the page's own consumers.
 const consumerName = "bridge-inspect-"

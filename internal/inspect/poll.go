@@ -16,8 +16,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// state is what the page shows of NATS, as NATS last reported it. Trouble and the problems are
-// sentences for people; "": none.
+// state is the state of NATS, as NATS last reported it. Trouble and the problems are sentences for
+// people; "": none.
 type state struct {
 	Connected         bool                      `json:"connected"`
 	Trouble           string                    `json:"trouble"` // why there are no new events
@@ -52,7 +52,7 @@ func (s *Server) poll(ctx context.Context) {
 	}
 }
 
-// pollOnce returns the new state. It continues the last one.
+// pollOnce returns the new state. It takes over from the last one what has not changed.
 func (s *Server) pollOnce(ctx context.Context, last *state) *state {
 	began := time.Now()
 	v := state{Consumers: []*jetstream.ConsumerInfo{}}
@@ -78,7 +78,7 @@ func (s *Server) state() state {
 	return v
 }
 
-// open returns a stream, whose cached information is new.
+// open returns a stream with its current information.
 func (s *Server) open(ctx context.Context, name string) (jetstream.Stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -128,7 +128,7 @@ func (s *Server) explain(err error, began time.Time, stream string, apis ...stri
 	return fmt.Sprintf("Stream %s: %v.", stream, err)
 }
 
-// disconnected returns in words that NATS is away, and why.
+// disconnected returns a sentence that NATS is away, and why.
 func (s *Server) disconnected() string {
 	why := ""
 	if err := s.conn.LastError(); err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 )
 
-// maxDeliveries is how many deliveries are listed, the newest.
+// maxDeliveries is how many deliveries are listed: the newest ones.
 const maxDeliveries = 200
 
 // store returns the quarantine's store.
@@ -22,8 +22,8 @@ func (s *Server) store(ctx context.Context) (store quarantine.Store, err error) 
 	return quarantine.Store{JetStream: s.js, Stream: kept, Consumer: consumerName}, err
 }
 
-// pollQuarantine sets the state of the quarantine. It lists the deliveries if others may be there
-// than before.
+// pollQuarantine sets the state of the quarantine. It lists the deliveries only if they may have
+// changed.
 func (s *Server) pollQuarantine(ctx context.Context, v, last *state) {
 	began := time.Now()
 	store, err := s.store(ctx)
@@ -74,6 +74,6 @@ func (s *Server) quarantined(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, s.explainQuarantine(err, began), http.StatusBadGateway)
 	default:
 		w.Header().Set("Content-Type", types[".txt"])
-		_, _ = w.Write(d.Body) // as text, which nosniff holds browsers to
+		_, _ = w.Write(d.Body) // text, and nosniff keeps browsers from guessing otherwise
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/event"
 )
 
-// query is what the page's search and selects ask for. It selects what static/filter.js does, which
-// testdata/queries.json holds both to.
+// query is what the page asks for by its search and selects. static/filter.js selects the same
+// events: testdata/queries.json tests both.
 type query struct {
 	words           []string // in lower case
 	provider, event string
@@ -19,8 +19,8 @@ func newQuery(values url.Values) query {
 	return query{strings.Fields(strings.ToLower(values.Get("search"))), values.Get("provider"), values.Get("event")}
 }
 
-// matches reports whether every word is in the field that it names or, without one, anywhere in the
-// message. Of a message that isn't an event, the fields are "".
+// matches reports whether each word is in the field that it names, or anywhere in the message if it
+// names none. The fields of a message that isn't an event are "".
 func (q query) matches(v shown) bool {
 	e := cmp.Or(v.Event, new(event.Event))
 	if q.provider != "" && q.provider != e.Provider || q.event != "" && q.event != e.Event {
@@ -33,12 +33,12 @@ func (q query) matches(v shown) bool {
 		"user": e.UserID, "entity": cmp.Or(e.Subject, e.Entity), "id": e.ID, "event": e.Event, "provider": e.Provider,
 		"signed": e.Signed, "subject": v.Subject,
 	}
-	all := "" // that is searched
+	all := "" // the whole text of the message; made if a word needs it
 	for _, word := range q.words {
 		name, value, _ := strings.Cut(word, ":")
 		text, known := fields[name]
 		if !known || name == word {
-			if all == "" { // the payload holds the attributes as JSON, with escapes
+			if all == "" { // the attributes too, which may have escapes in the payload
 				all = strings.ToLower(strings.Join([]string{v.Subject, e.Type, e.Event, e.Subject, e.Entity, e.EntityID, e.UserID, v.Payload}, "\n"))
 			}
 			text, value = all, word

@@ -11,8 +11,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// rights holds the permissions that NATS has reported as missing. It reports them through the error
-// handler alone, and the request itself looks like a time-out.
+// rights holds the permissions that NATS has reported as missing. NATS reports them only to the
+// connection's error handler; the request itself times out.
 type rights struct {
 	mu     sync.Mutex
 	denied map[string]time.Time // by action and subject: when it was reported
@@ -46,9 +46,9 @@ func toRead(stream, consumers string) (apis []string) {
 	}
 }
 
-// lacks returns a permission that was reported as missing since a time: for one of the APIs, or for
-// the inbox; "": none. An API is given without the prefix $JS.API or that of a domain, with a dot
-// after each token, and may be the beginning of one.
+// lacks returns a permission that was reported as missing since a time, for one of the APIs or for
+// the inbox; "": none. An API is the beginning of a subject after $JS.API, with a dot after each
+// whole token.
 func (r *rights) lacks(since time.Time, apis []string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

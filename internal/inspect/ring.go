@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// ring holds the newest events as the pages get them, bounded in number and bytes. Their places
-// count from 1.
+// ring holds the newest events in the pages' JSON, bounded in number and bytes. Their places count
+// from 1.
 type ring struct {
 	mu     sync.Mutex
 	events []json.RawMessage // oldest first
@@ -43,8 +43,8 @@ func (r *ring) first() uint64 {
 	return r.next - uint64(len(r.events))
 }
 
-// after returns some events after a place, oldest first. It reports whether the first of them is
-// still held.
+// after returns events after a place, oldest first, up to a number of bytes. It reports whether the
+// first of them is still held.
 func (r *ring) after(place uint64) (events []json.RawMessage, held bool) {
 	const maxBytes = 1 << 20
 	r.mu.Lock()

@@ -29,13 +29,13 @@ var (
 	errSlow   = errors.New("NATS sent too little within half a minute; search again, or use `bridge tail --since`")
 )
 
-// part is a part of the stream that was searched.
+// part is the result of searching a part of the stream.
 type part struct {
 	Events  []shown   `json:"events"`  // that match, oldest first; of too many, the newest
 	Read    int       `json:"read"`    // messages
 	Time    time.Time `json:"time"`    // when the oldest of them was stored
 	First   uint64    `json:"first"`   // the sequence number of the stream's first message
-	Before  uint64    `json:"before"`  // the least sequence number that is searched: there the page goes on
+	Before  uint64    `json:"before"`  // the lowest sequence number that was searched; the page continues before it
 	Made    time.Time `json:"made"`    // when the stream was created
 	Problem string    `json:"problem"` // a sentence on why the search failed; "": it did not
 
@@ -44,8 +44,8 @@ type part struct {
 }
 
 // search searches one part of the stream for what the page's filter asks for. The page asks for one
-// part after the other, the newest first. A search needs no more rights than a look-up: it makes
-// consumers of its own under the same names.
+// part after the other, the newest first. A search needs no more rights than a look-up, because its
+// consumers have the same names.
 func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	select {
 	case s.searches <- struct{}{}:
@@ -70,7 +70,7 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(p) // a page that has gone away needs no answer
 }
 
-// searchPart searches so many sequence numbers as the values say.
+// searchPart searches as many sequence numbers as the page asks for.
 func (s *Server) searchPart(ctx context.Context, p *part, values url.Values, hopeless func() error) error {
 	events, err := s.open(ctx, s.config.Stream)
 	if err != nil {
@@ -91,8 +91,8 @@ func (s *Server) searchPart(ctx context.Context, p *part, values url.Values, hop
 	return r.Run(ctx)
 }
 
-// endOf returns the sequence number before which the part ends: where the page's events or its
-// search begin, if they are of the same stream.
+// endOf returns the sequence number before which the part ends: the lowest one that the page has,
+// if it is of the same stream.
 func endOf(values url.Values, info *jetstream.StreamInfo) uint64 {
 	end := info.State.LastSeq + 1
 	before, err := strconv.ParseUint(values.Get("before"), 10, 64)

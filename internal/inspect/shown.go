@@ -12,9 +12,9 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// shown is a message of the stream as the page gets it, in JSON.
+// shown is a message of the stream in the page's JSON.
 type shown struct {
-	Place    uint64       `json:"place"` // in the ring; 0: it isn't there
+	Place    uint64       `json:"place"` // in the ring; 0: none
 	Sequence uint64       `json:"sequence"`
 	Made     time.Time    `json:"made"` // when the stream was created
 	Subject  string       `json:"subject"`

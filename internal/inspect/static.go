@@ -14,8 +14,8 @@ import (
 //go:embed static
 var files embed.FS
 
-// types are the files' content types: those of the machine may differ, and browsers are told not to
-// guess.
+// types are the content types of the files. Those of the machine may differ, and browsers are told
+// not to guess.
 var types = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".css":  "text/css; charset=utf-8",

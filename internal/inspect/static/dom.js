@@ -33,8 +33,8 @@ export async function copy(text, what) {
   }
 }
 
-// copyButton makes a button that copies what text returns, and then reads “Copied”. what names the text, if
-// the label doesn't.
+// copyButton makes a button that copies what text returns, and then reads “Copied”. what names the text if the
+// label doesn't.
 export function copyButton(label, what, text, kind = '', name = what ? `Copy ${what}` : undefined) {
   const button = el('button', { type: 'button', class: kind, 'aria-label': name, title: name }, label)
   let back
@@ -52,7 +52,7 @@ export function copyButton(label, what, text, kind = '', name = what ? `Copy ${w
 
 const two = (n) => String(n).padStart(2, '0')
 
-// clock returns the local time of day, with the date unless that is today.
+// clock returns the local time, with the date unless it is today.
 export function clock(text) {
   const t = new Date(text)
   if (!text || Number.isNaN(t.getTime())) return String(text ?? '')

@@ -1,14 +1,14 @@
-// Feed receives server-sent events. It reconnects by itself and goes on where it was, also after the server
-// has dropped it for being slow, or was started again.
+// Feed receives server-sent events. It reconnects by itself and continues where it was, even if the server
+// has dropped it for being slow or has restarted.
 export class Feed {
   #source
-  #at = {} // this process of the server, and the place of the last event
+  #at = {} // the server's process, and the place of the last event
   #timer
   #on
 
   constructor(on) {
     this.#on = on
-    // A page that nobody sees holds no connection: a browser has six for an origin.
+    // A hidden page holds no connection: a browser allows an origin only six.
     document.addEventListener('visibilitychange', () => document.hidden ? this.#close() : this.#open())
     if (!document.hidden) this.#open()
   }
@@ -29,7 +29,7 @@ export class Feed {
     })
     source.addEventListener('error', () => {
       this.#on.lost()
-      this.#close() // the browser would try again by itself, but without the place where it was
+      this.#close() // the browser would reconnect by itself, but without the place
       this.#timer = setTimeout(() => this.#open(), 1000)
     })
   }

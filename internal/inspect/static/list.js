@@ -18,7 +18,7 @@ export function newest(items) {
 export class List {
   #all = [] // oldest first
   #found = [] // by a search of the stream, oldest first; older than all
-  #shown = [] // those found and, of all, those that match
+  #shown = [] // #found, then those of #all that match
   #matches = () => true
   #rows = new Map() // by place
   #chosen

@@ -11,12 +11,12 @@ const hint = (...text) => el('p', { class: 'hint' }, ...text)
 // rate is messages a second.
 const rate = (n) => n >= 10 ? count(Math.round(n)) : n.toFixed(1)
 
-// judge returns in a few words how a consumer keeps up, and how bad that is.
+// judge returns in a few words whether a consumer keeps up, and how bad that is.
 function judge(c) {
   const { max_ack_pending: most, deliver_subject: push } = c.config
   if (c.paused) return ['paused', 'warn']
   if (most > 0 && c.num_ack_pending >= most) return ['stuck: nothing is acknowledged', 'bad']
-  if (c.num_pending === 0) return [c.num_ack_pending ? 'busy with the last ones' : 'keeps up', 'good']
+  if (c.num_pending === 0) return [c.num_ack_pending ? 'handling the last messages' : 'keeps up', 'good']
   if (push ? !c.push_bound : c.num_waiting === 0 && c.num_ack_pending === 0) return ['behind: nobody asks for more', 'bad']
   if (growth(c) > 0) return [`falling behind, ${rate(growth(c))} a second`, 'bad']
   return ['behind', 'warn']
@@ -82,7 +82,7 @@ function consumerTable(consumers, more) {
 
 function lastDelivery(c) {
   if (c.delivered.last_active) return ago(c.delivered.last_active)
-  return c.delivered.consumer_seq ? el('span', { title: 'NATS was restarted since then and no longer knows.' }, '–') : 'never'
+  return c.delivered.consumer_seq ? el('span', { title: 'NATS has restarted since then and no longer knows.' }, '–') : 'never'
 }
 
 function deadLetters({ stream, messages, sequence, time, subject, reason }) {

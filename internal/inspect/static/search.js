@@ -6,8 +6,8 @@ const maxBytes = 8 << 20 // of what it finds
 const maxRead = 1_000_000
 const maxTime = 30_000 // in ms
 
-// StreamSearch searches the stream for events that the page doesn't hold. It begins before the oldest one
-// that the page holds, and asks the server for part after part.
+// StreamSearch searches the stream for events older than those that the page holds. It asks the server for
+// one part after the other.
 export class StreamSearch {
   #phase = 'idle' // or running, stopped, whole, failed
   #problem = ''
@@ -56,7 +56,7 @@ export class StreamSearch {
     announce(byId('older-text').textContent)
   }
 
-  // search asks for one part after the other, the newest first. Parts grow while they come quickly.
+  // search asks for the parts, the newest first. While they come quickly, it asks for larger ones.
   async #search(criteria, signal) {
     const { sequence: end } = this.#start
     const began = Date.now()
@@ -86,10 +86,10 @@ export class StreamSearch {
     }
   }
 
-  // hasGap reports whether the page has dropped events since, which were not searched.
+  // hasGap reports whether the page has dropped events since the search began, which weren't searched.
   #hasGap(oldest) { return this.#start && (oldest?.made !== this.#start.made || oldest.sequence > this.#start.sequence) }
 
-  // show shows how far the search is. held is the number of events that the page holds, oldest the first.
+  // show shows how far the search is. held is the number of events on the page, oldest the oldest of them.
   show({ filtering, held, found, oldest, stream }) {
     const done = this.#phase === 'whole' || this.#phase === 'stopped'
     const phase = done && this.#hasGap(oldest) ? 'idle' : this.#phase

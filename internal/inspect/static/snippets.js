@@ -13,7 +13,7 @@ async function template(kind) {
   return templates.get(kind)
 }
 
-// scopes are the subjects around one, narrowest first: itself, its endpoint's, all.
+// scopes returns the subjects to choose from, narrowest first: the event's, its endpoint's, all.
 function scopes(subject, prefix) {
   const under = `${prefix}.`
   const all = `${under}>`
@@ -22,7 +22,7 @@ function scopes(subject, prefix) {
   return [...new Set([subject, `${under}${endpoint}.>`, all])]
 }
 
-let kind = 'nats' // that was looked at last
+let kind = 'nats' // the last one that was chosen
 
 // snippets shows how to consume a subject: with the nats command, in Go and in JavaScript.
 export function snippets(subject, { prefix, stream, nats }) {

@@ -4,7 +4,7 @@ const openDepth = 4 // levels that are open to begin with
 const atOnce = 100 // members that are shown at one time
 const longest = 400 // characters of a string that are shown at one time
 
-// tree shows a JSON value. What is closed isn't in the page until it is opened.
+// tree shows a JSON value. It adds what is in a closed branch to the page when the branch is opened.
 export function tree(value) {
   const root = el('div', { class: 'tree' })
   if (isBranch(value)) members(root, value, 1)
