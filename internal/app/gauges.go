@@ -29,7 +29,7 @@ func (a *App) gauges() []prometheus.Collector {
 		}),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "webhook_bridge_connections_dropped_total",
-			Help: "Connections closed to admit others, because too many were open.",
+			Help: "Connections closed to admit others.",
 		}, func() float64 {
 			_, dropped := a.handler.Conns.Connections()
 			return float64(dropped)
@@ -43,30 +43,30 @@ func spoolGauges(s *spool.Spool, r *relay.Relay, maxBytes int64) []prometheus.Co
 		return gauge("spool_"+name, help, nil, func() float64 { return value(s.Stats()) })
 	}
 	gauges := []prometheus.Collector{
-		of("bytes", "Bytes of the records in the spool, including those set aside.", func(s spool.Stats) float64 { return float64(s.Bytes) }),
+		of("bytes", "Bytes of all records, with those set aside.", func(s spool.Stats) float64 { return float64(s.Bytes) }),
 		of("max_bytes", "SPOOL_MAX_BYTES.", func(spool.Stats) float64 { return float64(maxBytes) }),
-		of("file_bytes", "Size of the spool's files, which may include delivered records.", func(s spool.Stats) float64 { return float64(s.FileBytes) }),
+		of("file_bytes", "Size of the spool's files; they may still hold delivered records.", func(s spool.Stats) float64 { return float64(s.FileBytes) }),
 		of("disk_free_bytes", "Bytes free on the spool's disk.", func(s spool.Stats) float64 { return float64(s.FreeBytes) }),
-		of("set_aside_events", "Records set aside because NATS refuses them; they are retried every minute.", func(s spool.Stats) float64 { return float64(s.SetAside) }),
+		of("set_aside_events", "Records set aside because NATS refuses them.", func(s spool.Stats) float64 { return float64(s.SetAside) }),
 		of("writable", "Whether the spool's last write succeeded.", func(s spool.Stats) float64 { return number(s.Err == nil) }),
 	}
 	for kind := range publish.Kind(publish.Kinds) {
 		labels := prometheus.Labels{"kind": kind.String()}
 		gauges = append(gauges,
 			gauge("spool_events", "Records that wait in the spool for NATS.", labels, func() float64 { return float64(s.Len(kind)) }),
-			gauge("spool_oldest_age_seconds", "Age of the oldest record that waits; 0 if none waits.", labels, func() float64 {
+			gauge("spool_oldest_age_seconds", "Age of the oldest record that waits, or 0.", labels, func() float64 {
 				if oldest := s.Stats().Oldest[kind]; !oldest.IsZero() {
 					return time.Since(oldest).Seconds()
 				}
 				return 0
 			}))
 		for _, cause := range publish.Causes {
-			gauges = append(gauges, gauge("spool_blocked", "1 for the cause, if any, for which delivery from the spool fails now.",
+			gauges = append(gauges, gauge("spool_blocked", "1 for the cause that now prevents delivery.",
 				prometheus.Labels{"kind": kind.String(), "cause": string(cause)}, func() float64 { return number(r.Blocked(kind) == cause) }))
 		}
 	}
 	for _, state := range []string{"closed", "half-open", "open"} {
-		gauges = append(gauges, gauge("breaker", "1 for the current state of the breaker of direct publishing.",
+		gauges = append(gauges, gauge("breaker", "1 for the current state of the circuit breaker.",
 			prometheus.Labels{"state": state}, func() float64 { return number(r.Breaker() == state) }))
 	}
 	return gauges

@@ -38,15 +38,9 @@ func every() *telemetry.Metrics {
 func TestMetricsDocument(t *testing.T) {
 	const file = "../../docs/metrics.md"
 	var out bytes.Buffer
-	out.WriteString(`# Metrics
-
-<!-- made from the code: go generate ./... -->
-
-At ` + "`/metrics`" + ` on ` + "`ADMIN_ADDR`" + `, with Go's (` + "`go_*`" + `) and the process' own (` + "`process_*`" + `). No label holds
-what an unauthenticated sender chose. ` + "`deploy/observability`" + ` has a dashboard and alerts, the
-[runbook](runbook.md) what to do at each alert. Labels are in brackets.
-
-`)
+	out.WriteString("# Metrics\n\n<!-- made from the code: go generate ./... -->\n\n")
+	out.WriteString(markdown.Wrap("`/metrics` on `ADMIN_ADDR` has these, Go's own (`go_*`) and the process's (`process_*`). Labels are in brackets; "+
+		"none holds what an unauthenticated sender chose. `deploy/observability` has a dashboard and alerts.", "") + "\n")
 	for _, d := range describe(every()) {
 		var labels []string
 		for _, label := range d.Labels {
@@ -62,13 +56,10 @@ what an unauthenticated sender chose. ` + "`deploy/observability`" + ` has a das
 		}
 		out.WriteString(markdown.Item(fmt.Sprintf("`%s`%s: %s", d.Name, of, d.Help)))
 	}
-	fmt.Fprintf(&out, `
-The outcome of a delivery is `+"`stored`, `duplicate`, `spooled` or `quarantined`"+`, all answered 200, or
-one of the [refusals](operations.md#answers). A reason of quarantine is
-%s. A message's kind is event, quarantine or refused. The
-way of a publish is `+"`%s`, or `%s`"+` from the spool; its outcome is `+"`stored`, `duplicate`, `found`"+`
-(it was stored already), or one of the [causes](operations.md#nats-is-away) of failure.
-`, strings.Join(ingest.Reasons(), ", "), relay.Direct, relay.FromSpool)
+	out.WriteString("\n" + markdown.Wrap(fmt.Sprintf("A delivery's outcome is `stored`, `duplicate`, `spooled` or `quarantined`, all answered 200, or a "+
+		"[refusal](operations.md#answers). A reason for quarantine is %s. A message's kind is event, quarantine or refused. A publish has "+
+		"the way `%s` or `%s`, and the outcome `stored`, `duplicate`, `found` (it was stored already) or a "+
+		"[cause](operations.md#nats-is-away) of failure.", strings.Join(ingest.Reasons(), ", "), relay.Direct, relay.FromSpool), ""))
 	if *updateMetrics {
 		if err := os.WriteFile(file, out.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
