@@ -195,9 +195,7 @@ func TestWarnings(t *testing.T) {
 		}
 		_, warnings, err := Load(environ)
 		expect.NoError(t, err)
-		if got := strings.Join(warnings, "\n"); got != test.want {
-			t.Errorf("%s: warnings %q, want %q", test.set, got, test.want)
-		}
+		expect.Equal(t, test.want, strings.Join(warnings, "\n"), "the warnings about %s", test.set)
 	}
 }
 
@@ -253,9 +251,7 @@ func TestFormatDuration(t *testing.T) {
 		25 * time.Hour: "25h", 90 * time.Minute: "1h30m", 5 * time.Minute: "5m", 10 * time.Second: "10s", 400 * time.Millisecond: "400ms",
 		time.Hour + time.Second: "1h0m1s", 20 * time.Minute: "20m", 0: "0s",
 	} {
-		if got := FormatDuration(d); got != want {
-			t.Errorf("%d ns are written %s, want %s", d, got, want)
-		}
+		expect.Equal(t, want, FormatDuration(d), "how %d ns are written", d)
 	}
 }
 
@@ -269,9 +265,7 @@ func TestHideUser(t *testing.T) {
 		"nats://u:wo/rd@a:4222":                 "nats://[hidden]@a:4222",
 		"tls://u:w@o@a:4222, nats://word@b,c:1": "tls://[hidden]@a:4222, nats://[hidden]@b,c:1",
 	} {
-		if got := HideUser(in); got != want {
-			t.Errorf("%s is shown as %s, want %s", in, got, want)
-		}
+		expect.Equal(t, want, HideUser(in), "how %s is shown", in)
 	}
 }
 

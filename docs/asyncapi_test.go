@@ -204,9 +204,7 @@ func TestAsyncAPIDefaults(t *testing.T) {
 		{"the stream's subjects", strings.Join(stream.Subjects, " "), "{prefix}.>"},
 		{"the stream's age", stream.MaxAge, defaults["STREAM_MAX_AGE"]},
 	} {
-		if test.documented != test.is {
-			t.Errorf("%s is documented as %q; it is %q", test.what, test.documented, test.is)
-		}
+		expect.Equal(t, test.is, test.documented, "how %s is documented", test.what)
 	}
 }
 

@@ -99,9 +99,7 @@ func TestChartValues(t *testing.T) {
 	if !options.SyncAlways {
 		t.Error("sync_interval isn't always: an acknowledged event may be lost")
 	}
-	if options.JetStreamMaxStore != 16<<30 {
-		t.Errorf("the servers store up to %d bytes", options.JetStreamMaxStore)
-	}
+	expect.Equal(t, 16<<30, options.JetStreamMaxStore, "bytes that the servers store")
 
 	for _, p := range read(t, "chart-values-lookup.yaml").Config.Patch {
 		if p.Op != "add" || p.Path != "/accounts/WEBHOOKS/users/-" {

@@ -48,9 +48,7 @@ func TestLogLevel(t *testing.T) {
 	b.await("counted", func() bool {
 		return b.metric(`webhook_bridge_deliveries_total{endpoint="flock",outcome="stored"}`) == "2"
 	})
-	if n := len(b.lines("delivery accepted")); n != 1 {
-		t.Errorf("%d lines at debug, though the level is warn", n)
-	}
+	expect.Equal(t, 1, len(b.lines("delivery accepted")), "lines at debug once the level is warn")
 	for _, bad := range []string{`{"level":"loud"}`, `x`, `{"level":"` + strings.Repeat("x", 1<<20) + `"}`} {
 		if status, text := b.setLevel(bad); status != http.StatusBadRequest {
 			t.Errorf("PUT %.20s: %d %s", bad, status, text)
@@ -158,9 +156,7 @@ func TestRefusedConnections(t *testing.T) {
 	b.await("counted", func() bool {
 		return b.metric(`webhook_bridge_refused_connections_total{kind="proxy_protocol"}`) == "1"
 	})
-	if n := b.metric(`webhook_bridge_refused_connections_total{kind="malformed"}`); n != "0" {
-		t.Errorf("malformed: %s", n)
-	}
+	expect.Equal(t, "0", b.metric(`webhook_bridge_refused_connections_total{kind="malformed"}`), "connections counted as malformed")
 	if !strings.Contains(b.log.String(), `switch it off there`) {
 		t.Error("the log doesn't say what to do")
 	}

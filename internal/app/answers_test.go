@@ -136,9 +136,7 @@ func TestAnswers(t *testing.T) {
 					t.Errorf("answered %s", a.body)
 				}
 			}
-			if after := b.stored(); after != want {
-				t.Errorf("the stream has %d more messages, want %d", after-before, want-before)
-			}
+			expect.Equal(t, want, b.stored(), "events stored")
 		})
 	}
 }
@@ -198,9 +196,7 @@ func TestPathsAndMethods(t *testing.T) {
 	b.await("counted", func() bool {
 		return b.metric(`webhook_bridge_deliveries_total{endpoint="flock",outcome="wrong_path"}`) == "33"
 	})
-	if n := b.metric(`webhook_bridge_deliveries_total{endpoint="",outcome="not_found"}`); n != "28" {
-		t.Errorf("not_found: %s", n)
-	}
+	expect.Equal(t, "28", b.metric(`webhook_bridge_deliveries_total{endpoint="",outcome="not_found"}`), "deliveries counted as not_found")
 	for _, want := range []string{"delivery refused for its path: register the address", "the endpoint is at /webhooks/flock\""} {
 		if !strings.Contains(b.log.String(), want) {
 			t.Errorf("the log has no %q", want)
@@ -245,9 +241,7 @@ func TestDuplicate(t *testing.T) {
 	if first.result != "stored" || second.result != "duplicate" || first.id != second.id {
 		t.Errorf("first %s, second %s", first.body, second.body)
 	}
-	if n := b.stored(); n != 1 {
-		t.Errorf("the stream has %d messages", n)
-	}
+	expect.Equal(t, 1, b.stored(), "events stored")
 }
 
 // A body that is not too large can give a message that is.
@@ -257,7 +251,5 @@ func TestMessageTooLarge(t *testing.T) {
 	if a := b.post("flock", body, flockHeader(t, body)); a.StatusCode != http.StatusRequestEntityTooLarge || a.code != "message_too_large" {
 		t.Errorf("answered %s %s", a.Status, a.body)
 	}
-	if n := b.stored(); n != 0 {
-		t.Errorf("the stream has %d messages", n)
-	}
+	expect.Equal(t, 0, b.stored(), "events stored")
 }

@@ -169,13 +169,9 @@ func (c *conn) read(method string) answer {
 	switch response.StatusCode {
 	case http.StatusOK:
 		a.result = fmt.Sprint(problem.Status)
-		if got := response.Header.Get("Content-Type"); got != "application/json" {
-			c.t.Errorf("Content-Type %q", got)
-		}
+		expect.Equal(c.t, "application/json", response.Header.Get("Content-Type"), "Content-Type")
 	default:
-		if got := response.Header.Get("Content-Type"); got != "application/problem+json" {
-			c.t.Errorf("Content-Type %q", got)
-		}
+		expect.Equal(c.t, "application/problem+json", response.Header.Get("Content-Type"), "Content-Type")
 		if method != http.MethodHead && (problem.Title == "" || problem.Code == "" || problem.Status != float64(response.StatusCode)) {
 			c.t.Errorf("problem without title, code or status: %s", body)
 		}

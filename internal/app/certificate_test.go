@@ -86,9 +86,7 @@ func TestTLS(t *testing.T) {
 	if status, _ := b.admin("/readyz"); status != http.StatusOK {
 		t.Errorf("/readyz, without TLS: %d", status)
 	}
-	if got := int64(b.number("webhook_bridge_tls_certificate_expiry_timestamp_seconds")); got != pair.Leaf.NotAfter.Unix() {
-		t.Errorf("expires at %d, want %d", got, pair.Leaf.NotAfter.Unix())
-	}
+	expect.Equal(t, pair.Leaf.NotAfter.Unix(), int64(b.number("webhook_bridge_tls_certificate_expiry_timestamp_seconds")), "the time at which the certificate expires")
 	// A sender without TLS gets an answer that says so, and reaches no endpoint.
 	c := b.dial()
 	c.write("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 0\r\n\r\n")
@@ -128,9 +126,7 @@ func TestCertificateReload(t *testing.T) {
 		if line := b.lines("certificate and key can't be loaded")[i]; !strings.Contains(fmt.Sprint(line["error"]), test.err) {
 			t.Errorf("%s: %v", test.name, line)
 		}
-		if got := b.metric("webhook_bridge_tls_last_reload_successful"); got != "0" {
-			t.Errorf("%s: successful %s", test.name, got)
-		}
+		expect.Equal(t, "0", b.metric("webhook_bridge_tls_last_reload_successful"), "%s: the last reload was successful", test.name)
 		serves(test.name, first)
 	}
 	v.swap(files(t, second, second))
@@ -142,15 +138,11 @@ func TestCertificateReload(t *testing.T) {
 	if status, _, err := b.postTLS(open); err != nil || status != http.StatusOK {
 		t.Errorf("an open connection was lost: %v", err)
 	}
-	if b.metric("webhook_bridge_tls_last_reload_successful") != "1" {
-		t.Error("not successful again")
-	}
+	expect.Equal(t, "1", b.metric("webhook_bridge_tls_last_reload_successful"), "the last reload was successful again")
 	// An expired one is used all the same, since the clock may be wrong, and is logged as an error.
 	v.swap(files(t, expired, expired))
 	b.await("loaded", func() bool { return len(b.lines("certificate is not valid now")) == 1 })
-	if got := int64(b.number("webhook_bridge_tls_certificate_expiry_timestamp_seconds")); got != expired.Leaf.NotAfter.Unix() {
-		t.Errorf("expires at %d, want %d", got, expired.Leaf.NotAfter.Unix())
-	}
+	expect.Equal(t, expired.Leaf.NotAfter.Unix(), int64(b.number("webhook_bridge_tls_certificate_expiry_timestamp_seconds")), "the time at which the certificate expires")
 	if strings.Contains(b.log.String(), "PRIVATE KEY") || strings.Contains(b.log.String(), strings.Split(content(t, second.Key), "\n")[1]) {
 		t.Error("the log has a key")
 	}
@@ -179,7 +171,5 @@ func TestTLSShutdown(t *testing.T) {
 	if err := <-stopped; err != nil {
 		t.Error(err)
 	}
-	if n := b.open(); n != 0 {
-		t.Errorf("%d connections are still open", n)
-	}
+	expect.Equal(t, 0, b.open(), "open connections")
 }

@@ -52,9 +52,7 @@ func TestNATSAway(t *testing.T) {
 		}
 	}
 	want = slices.Compact(want)
-	if n := b.spool.Len(publish.Event); n != 20 {
-		t.Errorf("%d in the spool", n)
-	}
+	expect.Equal(t, 20, b.spool.Len(publish.Event), "events in the spool")
 	if err := b.stop(); err != nil {
 		t.Error(err)
 	}
@@ -72,7 +70,7 @@ func TestNATSAway(t *testing.T) {
 	s.Start()
 	b.js = natsdtest.Connect(t, s.URL())
 	b.await("delivered", func() bool { return b.spool.Len(publish.Event) == 0 })
-	expect.Equal(t, "stored", want, b.ids())
+	expect.Equal(t, want, b.ids(), "stored")
 	body = flockBody("directly", "")
 	if a := b.post("flock", body, flockHeader(t, body)); a.result != "stored" {
 		t.Errorf("answered %s", a.body)
@@ -183,9 +181,7 @@ func TestQuarantine(t *testing.T) {
 			}
 		})
 	}
-	if n := b.stored(); n != 0 {
-		t.Errorf("%d events are stored", n)
-	}
+	expect.Equal(t, 0, b.stored(), "events stored")
 	b.await("counted", func() bool {
 		_, text := b.admin("/metrics")
 		return strings.Contains(text, `webhook_bridge_quarantined_total{endpoint="flock",reason="stale"} 2`) &&
@@ -224,7 +220,5 @@ func TestQuarantineWhileNATSIsAway(t *testing.T) {
 	s.Start()
 	b.js = natsdtest.Connect(t, s.URL())
 	b.await("delivered", func() bool { return b.spool.Len(publish.Quarantined) == 0 })
-	if n := b.messages("WEBHOOKS_QUARANTINE"); n != 1 {
-		t.Errorf("%d in quarantine", n)
-	}
+	expect.Equal(t, 1, b.messages("WEBHOOKS_QUARANTINE"), "deliveries in quarantine")
 }

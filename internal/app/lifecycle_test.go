@@ -220,12 +220,8 @@ func TestShutdownUnderLoad(t *testing.T) {
 	if err := <-stopped; err != nil {
 		t.Error(err)
 	}
-	if last.Load() != senders {
-		t.Errorf("%d of %d connections were asked to close", last.Load(), senders)
-	}
-	if accepted := int64(strings.Count(b.log.String(), `"outcome":"stored"`)); accepted != stored.Load() {
-		t.Errorf("%d stored, %d answered", accepted, stored.Load())
-	}
+	expect.Equal(t, senders, last.Load(), "connections that were asked to close")
+	expect.Equal(t, stored.Load(), int64(strings.Count(b.log.String(), `"outcome":"stored"`)), "deliveries logged as stored, of those that were answered 200")
 }
 
 // During the delay new connections are accepted; an idle one gets its next answer after it, too.
@@ -305,9 +301,7 @@ func TestShutdownWithSilentConnections(t *testing.T) {
 	if err := b.stop(); err != nil {
 		t.Error(err)
 	}
-	if n := b.open(); n != 0 {
-		t.Errorf("%d connections are still open", n)
-	}
+	expect.Equal(t, 0, b.open(), "open connections")
 }
 
 // A sender that connects while the bridge starts has its answer within a second, even if NATS

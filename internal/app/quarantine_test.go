@@ -112,7 +112,5 @@ func TestQuarantineCannotBeReplayed(t *testing.T) {
 			t.Errorf("with %q: answered %s %s", header, a.Status, a.body)
 		}
 	}
-	if n := b.stored(); n != 0 {
-		t.Errorf("%d events", n)
-	}
+	expect.Equal(t, 0, b.stored(), "events stored")
 }

@@ -296,9 +296,7 @@ func TestUnusableSecrets(t *testing.T) {
 		if b.metric(ok) != "0" {
 			t.Errorf("%s: %s", test.name, b.metric(ok))
 		}
-		if status := took("marked-good"); status != http.StatusOK {
-			t.Errorf("%s: what the last good secret signs is answered %d", test.name, status)
-		}
+		expect.Equal(t, http.StatusOK, took("marked-good"), "%s: the answer to what the last good secret signs", test.name)
 	}
 	_ = os.Remove(path)
 	write("marked-good\n")

@@ -1,6 +1,10 @@
 package cli
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
+)
 
 // If a listener takes every address, commands reach it on this machine.
 func TestLocal(t *testing.T) {
@@ -8,8 +12,6 @@ func TestLocal(t *testing.T) {
 		":8080": "127.0.0.1:8080", "0.0.0.0:8080": "127.0.0.1:8080", "[::]:8080": "127.0.0.1:8080",
 		"127.0.0.2:8080": "127.0.0.2:8080", "[::1]:8080": "[::1]:8080", "bridge.internal:8080": "bridge.internal:8080",
 	} {
-		if got := local(address); got != want {
-			t.Errorf("local(%s) = %s, want %s", address, got, want)
-		}
+		expect.Equal(t, want, local(address), "local(%s)", address)
 	}
 }

@@ -11,15 +11,11 @@ import (
 func TestReach(t *testing.T) {
 	cfg, err := program{environ: []string{"FLOCK_SECRETS=x"}}.load(ofDrain...)
 	expect.NoError(t, err)
-	if got := reachOf(cfg, 65*time.Minute); got != 10*time.Minute {
-		t.Errorf("with an endpoint %s", got)
-	}
+	expect.Equal(t, 10*time.Minute, reachOf(cfg, 65*time.Minute), "the reach with an endpoint")
 	if cfg, err = (program{}).load(ofDrain...); err != nil {
 		t.Fatal(err)
 	}
 	for window, want := range map[time.Duration]time.Duration{0: 24*time.Hour + 5*time.Minute, time.Hour: 24*time.Hour + 5*time.Minute, 25 * time.Hour: 50 * time.Hour} {
-		if got := reachOf(cfg, window); got != want {
-			t.Errorf("with none, and a window of %s: %s, want %s", window, got, want)
-		}
+		expect.Equal(t, want, reachOf(cfg, window), "the reach with no endpoint, and a window of %s", window)
 	}
 }

@@ -135,13 +135,9 @@ func TestBeginnings(t *testing.T) {
 	if !strings.Contains(words, `nothing in quarantine has an id that begins with "x"`) || !strings.Contains(words, "1 messages in stream WEBHOOKS_QUARANTINE were not written by a bridge") {
 		t.Errorf("%s", words)
 	}
-	if n := o.count("WEBHOOKS_QUARANTINE"); n != all {
-		t.Errorf("%d are left of %d", n, all)
-	}
+	expect.Equal(t, all, o.count("WEBHOOKS_QUARANTINE"), "deliveries left in quarantine")
 	o.run("", exitOK, "quarantine", "drop", "--all")
-	if n := o.count("WEBHOOKS_QUARANTINE"); n != 1 {
-		t.Errorf("%d are left", n)
-	}
+	expect.Equal(t, 1, o.count("WEBHOOKS_QUARANTINE"), "deliveries left in quarantine")
 }
 
 // Thousands of deliveries are listed and dropped.

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 func TestPercentile(t *testing.T) {
@@ -36,9 +38,7 @@ func TestPercentile(t *testing.T) {
 		{101, 99, 100},
 		{1000, 99, 990},
 	} {
-		if got := percentile(times(test.n), test.p); got != test.want {
-			t.Errorf("p%d of 1 to %d is %d, want %d", test.p, test.n, got, test.want)
-		}
+		expect.Equal(t, test.want, percentile(times(test.n), test.p), "p%d of 1 to %d", test.p, test.n)
 	}
 }
 
@@ -61,9 +61,7 @@ func TestPrintSummary(t *testing.T) {
 	} {
 		var out strings.Builder
 		printSummary(&out, test.answers, test.times, test.took)
-		if out.String() != test.want {
-			t.Errorf("got\n%swant\n%s", out.String(), test.want)
-		}
+		expect.Equal(t, test.want, out.String(), "what was printed")
 	}
 }
 
@@ -81,8 +79,6 @@ func TestKind(t *testing.T) {
 		{404, `["not_found"]`, "404"},
 		{404, `null`, "404"},
 	} {
-		if got := (answer{code: test.status, body: test.answer}).kind(); got != test.want {
-			t.Errorf("kind(%d, %s) = %q, want %q", test.status, test.answer, got, test.want)
-		}
+		expect.Equal(t, test.want, (answer{code: test.status, body: test.answer}).kind(), "kind(%d, %s)", test.status, test.answer)
 	}
 }

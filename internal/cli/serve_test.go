@@ -53,12 +53,8 @@ func TestMemoryLimit(t *testing.T) {
 			}
 			core, logs := observer.New(zap.InfoLevel)
 			limitMemory(zap.New(core), c, test.container)
-			if limit := debug.SetMemoryLimit(-1); limit != test.limit {
-				t.Errorf("the limit is %d, want %d", limit, test.limit)
-			}
-			if percent := debug.SetGCPercent(100); percent != test.percent {
-				t.Errorf("GOGC is %d, want %d", percent, test.percent)
-			}
+			expect.Equal(t, test.limit, debug.SetMemoryLimit(-1), "the memory limit")
+			expect.Equal(t, test.percent, debug.SetGCPercent(100), "GOGC")
 			var got []string
 			for _, entry := range logs.All() {
 				got = append(got, entry.Message)

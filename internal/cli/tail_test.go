@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 func TestParseTime(t *testing.T) {
@@ -68,9 +69,7 @@ func TestPrintEvent(t *testing.T) {
 	} {
 		var out strings.Builder
 		printPayload(printer{out: &out, prefix: "webhooks"}, "webhooks.flock.a", test.payload, now)
-		if out.String() != test.want+"\n" {
-			t.Errorf("%s:\n%q, want\n%q", test.payload, out.String(), test.want+"\n")
-		}
+		expect.Equal(t, test.want+"\n", out.String(), "what was printed of %s", test.payload)
 	}
 	// On a terminal long subjects are cut at their end.
 	long := `{` + strings.Replace(required, "5e0c", "0123456789abcdef", 1) + `,"entityid":"flowResponse_uPzbTOayngU00Vzc","userid":"Zoë-12345678901234567890","receivedtime":"2026-01-01T22:15:00.007Z"}`
@@ -81,9 +80,7 @@ func TestPrintEvent(t *testing.T) {
 	} {
 		var out strings.Builder
 		printPayload(printer{out: &out, prefix: "webhooks", columns: columns}, "webhooks.flock.a", long, now)
-		if out.String() != want {
-			t.Errorf("%d columns: %q, want %q", columns, out.String(), want)
-		}
+		expect.Equal(t, want, out.String(), "the line in %d columns", columns)
 	}
 	// A subject may hold anything but blanks.
 	var out strings.Builder
@@ -103,9 +100,7 @@ func TestPrintJSON(t *testing.T) {
 	} {
 		var out strings.Builder
 		printJSON(&out, []byte(test.payload))
-		if out.String() != test.want+"\n" {
-			t.Errorf("%q: %q, want %q", test.payload, out.String(), test.want)
-		}
+		expect.Equal(t, test.want+"\n", out.String(), "what was printed of %q", test.payload)
 	}
 }
 
@@ -157,12 +152,8 @@ func TestSelection(t *testing.T) {
 		if err := test.filter.check(time.Now()); err != nil {
 			t.Errorf("%+v: %v", test.filter, err)
 		}
-		if test.filter.matches(&test.event) != test.matches {
-			t.Errorf("%+v matches %s: want %t", test.filter, test.event.Event, test.matches)
-		}
-		if got := strings.Join(test.filter.subjects("webhooks"), " "); got != test.subjects {
-			t.Errorf("%+v: subjects %s, want %s", test.filter, got, test.subjects)
-		}
+		expect.Equal(t, test.matches, test.filter.matches(&test.event), "whether %+v matches %s", test.filter, test.event.Event)
+		expect.Equal(t, test.subjects, strings.Join(test.filter.subjects("webhooks"), " "), "the subjects of %+v", test.filter)
 	}
 	for _, wrong := range []selection{
 		{providers: []string{"flok"}},

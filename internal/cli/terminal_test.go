@@ -8,6 +8,8 @@ import (
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 func TestTerminal(t *testing.T) {
@@ -25,9 +27,7 @@ func TestTerminal(t *testing.T) {
 		if n, err := (&terminal{to: &whole}).Write([]byte(text)); n != len(text) || err != nil {
 			t.Errorf("%q: %d, %v", text, n, err)
 		}
-		if whole.String() != want {
-			t.Errorf("%q is written %q, want %q", text, whole.String(), want)
-		}
+		expect.Equal(t, want, whole.String(), "how %q is written", text)
 		if strings.ContainsAny(text, "\x1b\r") {
 			continue // these are written whole
 		}
@@ -37,9 +37,7 @@ func TestTerminal(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if bytewise.String() != want {
-			t.Errorf("%q, byte by byte, is written %q, want %q", text, bytewise.String(), want)
-		}
+		expect.Equal(t, want, bytewise.String(), "how %q is written, byte by byte", text)
 	}
 }
 

@@ -18,7 +18,7 @@ func TestAnswersAreJSON(t *testing.T) {
 			Code   string `json:"code"`
 		}{r.Title, r.Status, r.Code})
 		expect.NoError(t, err)
-		expect.Equal(t, r.Code, string(want), string(appendProblem(nil, r)))
+		expect.Equal(t, string(want), string(appendProblem(nil, r)), "%s", r.Code)
 	}
 	for _, status := range []publish.Status{publish.Stored, publish.Duplicate, publish.Spooled, publish.Kept} {
 		const id = "5e0c3f1f0d6f4c1fb7c9a1f0e2d3c4b5"
@@ -27,6 +27,6 @@ func TestAnswersAreJSON(t *testing.T) {
 			Status publish.Status `json:"status"`
 		}{id, status})
 		expect.NoError(t, err)
-		expect.Equal(t, string(status), string(want), string(appendAccepted(nil, id, status)))
+		expect.Equal(t, string(want), string(appendAccepted(nil, id, status)), "%s", status)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
@@ -38,9 +39,7 @@ func TestInFlightBytes(t *testing.T) {
 	if r := p.dial().write(large).read(); r.status != 200 {
 		t.Errorf("afterwards: %s", r)
 	}
-	if n := p.kept.n.Load(); n != 2 {
-		t.Errorf("%d events are kept, want 2", n)
-	}
+	expect.Equal(t, 2, p.kept.n.Load(), "events kept")
 }
 
 // The canonical form is charged before it is made.
@@ -55,9 +54,7 @@ func TestCanonicalFormIsCharged(t *testing.T) {
 	if r := send(`{"a":["` + strings.Repeat("x", 40<<10) + `"]}`); r.String() != "401 signature" {
 		t.Errorf("40 KB that stay as they are: %s", r)
 	}
-	if n := p.InFlightBytes(); n != 0 {
-		t.Errorf("%d bytes are still held", n)
-	}
+	expect.Equal(t, 0, p.InFlightBytes(), "bytes still held")
 }
 
 // Senders that stop in the middle of a body keep others out for no longer than patience; the
@@ -89,9 +86,7 @@ func TestSlowSendersMakeRoom(t *testing.T) {
 	if r := second.read(); r.String() != "400 not_json" {
 		t.Errorf("the second, for which there was room: %s", r)
 	}
-	if n := p.InFlightBytes(); n != 0 {
-		t.Errorf("%d bytes are still held", n)
-	}
+	expect.Equal(t, 0, p.InFlightBytes(), "bytes still held")
 }
 
 // However many slow senders there are, none waits for ever, and all bytes are given back.
@@ -112,9 +107,7 @@ func TestManySlowSenders(t *testing.T) {
 			t.Errorf("a slow one: %s", r)
 		}
 	}
-	if n := p.InFlightBytes(); n != 0 {
-		t.Errorf("%d bytes are still held", n)
-	}
+	expect.Equal(t, 0, p.InFlightBytes(), "bytes still held")
 }
 
 // One that had to make room takes no more, and gives nothing back twice.

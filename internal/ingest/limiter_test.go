@@ -187,9 +187,7 @@ func TestCloseWhileWaiting(t *testing.T) {
 		_ = another.Close()
 		_ = one.Close()
 		_ = one.Close() // counts once
-		if n := p.open(); n != 0 {
-			t.Errorf("%d are open", n)
-		}
+		expect.Equal(t, 0, p.open(), "open connections")
 	})
 }
 

@@ -82,9 +82,7 @@ var tokens = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){0,7}$`)
 func check(t *testing.T, w webhook, m message) {
 	t.Helper()
 	prefix := "webhooks." + w.endpoint + "."
-	if m.Subject != prefix+w.event {
-		t.Errorf("%s: the subject is %s, not %s", w.name, m.Subject, prefix+w.event)
-	}
+	expect.Equal(t, prefix+w.event, m.Subject, "%s: the subject", w.name)
 	if event, ok := strings.CutPrefix(m.Subject, prefix); !ok || !tokens.MatchString(event) || len(event) > 200 {
 		t.Errorf("%s: %s is no subject", w.name, m.Subject)
 	}

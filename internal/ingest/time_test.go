@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
@@ -88,9 +89,7 @@ func TestIdleConnections(t *testing.T) {
 						t.Fatalf("after %s: %s", idle, r)
 					}
 				}
-				if took := c.end(); took != 15*time.Minute {
-					t.Errorf("it was closed after %s", took)
-				}
+				expect.Equal(t, 15*time.Minute, c.end(), "it was closed after")
 				poll.Until(p.t, "closed", func() bool { return p.open() == 0 })
 			})
 		})
@@ -255,8 +254,6 @@ func TestAnswerInTime(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if disk.asked.Load() != 40 {
-			t.Errorf("%d were published", disk.asked.Load())
-		}
+		expect.Equal(t, 40, disk.asked.Load(), "deliveries published")
 	})
 }

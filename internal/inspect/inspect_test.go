@@ -288,11 +288,7 @@ func TestLacks(t *testing.T) {
 		var r rights
 		now := time.Now()
 		r.note(fmt.Errorf("%w: Permissions Violation for %s", nats.ErrPermissionViolation, test.denied), now)
-		if got := r.lacks(now, []string{test.api}); got != test.want {
-			t.Errorf("%s, %s: %q, want %q", test.denied, test.api, got, test.want)
-		}
-		if got := r.lacks(now.Add(1), []string{test.api}); got != "" {
-			t.Errorf("%s: %q, but that was before", test.denied, got)
-		}
+		expect.Equal(t, test.want, r.lacks(now, []string{test.api}), "%s, %s", test.denied, test.api)
+		expect.Equal(t, "", r.lacks(now.Add(1), []string{test.api}), "%s, but that was before", test.denied)
 	}
 }

@@ -317,7 +317,7 @@ func TestLogger(t *testing.T) {
 	for _, entry := range logs.All() {
 		got = append(got, entry.Level.String()+" "+entry.Message)
 	}
-	expect.Equal(t, "logged", []string{"debug notice 1", "warn warning 2", "error error 3", "debug debug 4"}, got)
+	expect.Equal(t, []string{"debug notice 1", "warn warning 2", "error error 3", "debug debug 4"}, got, "logged")
 	if err := l.last(); err == nil || err.Error() != "fatal 5" {
 		t.Errorf("at last: %v", err)
 	}

@@ -52,23 +52,17 @@ func TestAcksExpire(t *testing.T) {
 				t.Errorf("message %d: %+v", n, got)
 			}
 		}
-		if n := a.waiting(); n != 2 {
-			t.Errorf("%d wait, want 2", n)
-		}
+		expect.Equal(t, 2, a.waiting(), "messages that wait")
 		for n, after := range []time.Duration{400 * time.Millisecond, 300 * time.Millisecond} {
 			start := time.Now()
 			if got := <-began[3+n].done; !errors.Is(got.err, jetstream.ErrAsyncPublishTimeout) || time.Since(start) != after {
 				t.Errorf("message %d: %+v after %s", 3+n, got, time.Since(start))
 			}
-			if left := a.waiting(); left != 1-n {
-				t.Errorf("%d wait, want %d", left, 1-n)
-			}
+			expect.Equal(t, 1-n, a.waiting(), "messages that wait")
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if len(a.pending) != 0 {
-			t.Errorf("%d are kept", len(a.pending))
-		}
+		expect.Equal(t, 0, len(a.pending), "messages kept")
 	})
 }
 
@@ -170,7 +164,7 @@ func TestLateAcks(t *testing.T) {
 			a.receive(w.number, ack{stream: "S"})
 		}
 		a.receive(refused.number, ack{err: &jetstream.APIError{ErrorCode: 10077}})
-		expect.Equal(t, "late", []string{"timed out", "disconnected", "abandoned"}, late)
+		expect.Equal(t, []string{"timed out", "disconnected", "abandoned"}, late, "late")
 		time.Sleep(lateFor + time.Second)
 		a.receive(tooLate.number, ack{stream: "S"})
 		if len(late) != 3 || len(a.pending) != 0 {

@@ -43,5 +43,5 @@ func TestCluster(t *testing.T) {
 		s.Start()
 	}
 	poll.Until(t, "the stream", func() bool { _, err := js.Stream(t.Context(), "WEBHOOKS"); return err == nil })
-	expect.Equal(t, "stored", want, natsdtest.IDs(t, js))
+	expect.Equal(t, want, natsdtest.IDs(t, js), "stored")
 }

@@ -27,8 +27,8 @@ func TestMakesStream(t *testing.T) {
 		Replicas: 1, MaxAge: 168 * time.Hour, MaxBytes: 1 << 30, Duplicates: 25 * time.Hour, AllowDirect: true,
 		MaxMsgs: -1, MaxMsgSize: -1, MaxConsumers: -1, MaxMsgsPerSubject: -1, Metadata: got.Metadata,
 	}
-	expect.Equal(t, "stream", want, got)
-	expect.Equal(t, "logged", []string{sayConnected, sayMade, sayReady}, f.messages())
+	expect.Equal(t, want, got, "stream")
+	expect.Equal(t, []string{sayConnected, sayMade, sayReady}, f.messages(), "logged")
 }
 
 // A stream that somebody else has made is used as it is, except for explicitly set variables; its
@@ -54,11 +54,11 @@ func TestReconcilesExistingStream(t *testing.T) {
 	expect.NoError(t, err)
 	want := before
 	want.MaxBytes, want.Duplicates = 1<<21, 30*time.Minute
-	expect.Equal(t, "stream", want, info.Config)
-	expect.Equal(t, "stored", []string{"old", "new"}, natsdtest.IDs(t, js))
-	expect.Equal(t, "logged", []string{sayConnected, sayForgot, sayDiffers, sayReady}, f.messages())
+	expect.Equal(t, want, info.Config, "stream")
+	expect.Equal(t, []string{"old", "new"}, natsdtest.IDs(t, js), "stored")
+	expect.Equal(t, []string{sayConnected, sayForgot, sayDiffers, sayReady}, f.messages(), "logged")
 	wantDifferences := []any{"STREAM_MAX_AGE is 1h0m0s, not 168h0m0s", "discard policy is DiscardOld, not DiscardNew"}
-	expect.Equal(t, "differences", wantDifferences, f.logs.FilterMessage(sayDiffers).All()[0].ContextMap()["differences"])
+	expect.Equal[any](t, wantDifferences, f.logs.FilterMessage(sayDiffers).All()[0].ContextMap()["differences"], "differences")
 }
 
 // A setting that can't be applied is logged, and the stream is used as it is: three replicas need
@@ -112,7 +112,7 @@ func TestMakesStreamAgain(t *testing.T) {
 			f.refuses("refused")
 		}
 		poll.Until(t, "stored again", func() bool { _, err := f.publish("again"); return err == nil })
-		expect.Equal(t, "stored", []string{"again"}, natsdtest.IDs(t, js))
+		expect.Equal(t, []string{"again"}, natsdtest.IDs(t, js), "stored")
 		poll.Until(t, "it is said", func() bool { return f.logged(sayMade) == round+2 })
 	}
 	f.connected()
@@ -139,15 +139,13 @@ func TestWaitsForStream(t *testing.T) {
 		f.refuses("early")
 		makeStream(t, js)
 		f.connected().stores("after")
-		expect.Equal(t, "stored", []string{"after"}, natsdtest.IDs(t, js))
+		expect.Equal(t, []string{"after"}, natsdtest.IDs(t, js), "stored")
 	}
 	appears()
 	expect.NoError(t, js.DeleteStream(t.Context(), "WEBHOOKS"))
 	f.refuses("gone")
 	appears()
-	if n := f.logged(sayNotReady); n != 2 {
-		t.Errorf("the error was logged %d times, want once each", n)
-	}
+	expect.Equal(t, 2, f.logged(sayNotReady), "how often the error was logged")
 }
 
 // "No responders" is an immediate answer: nats.go would retry for half a second, and reorder the
@@ -252,7 +250,7 @@ func TestStreamIsFull(t *testing.T) {
 		t.Errorf("%d messages fit", len(kept))
 	}
 	js := natsdtest.Connect(t, s.URL())
-	expect.Equal(t, "stored", kept, natsdtest.IDs(t, js))
+	expect.Equal(t, kept, natsdtest.IDs(t, js), "stored")
 	if err := f.Ready(); err != nil {
 		t.Errorf("ready: %v", err)
 	}

@@ -33,7 +33,7 @@ func TestStartsBeforeNATS(t *testing.T) {
 	}
 	s.Start()
 	f.connected().stores("after")
-	expect.Equal(t, "stored", []string{"after"}, natsdtest.IDs(t, natsdtest.Connect(t, s.URL())))
+	expect.Equal(t, []string{"after"}, natsdtest.IDs(t, natsdtest.Connect(t, s.URL())), "stored")
 }
 
 // A server that accepts connections and stays silent must delay neither start nor shutdown.
@@ -89,7 +89,7 @@ func TestRefusesWhileServerIsDown(t *testing.T) {
 		s.Start()
 		f.connected().stores(fmt.Sprint("after ", round))
 	}
-	expect.Equal(t, "stored", []string{"before", "after 0", "after 1", "after 2"}, natsdtest.IDs(t, natsdtest.Connect(t, s.URL())))
+	expect.Equal(t, []string{"before", "after 0", "after 1", "after 2"}, natsdtest.IDs(t, natsdtest.Connect(t, s.URL())), "stored")
 }
 
 // A publish that waits for its acknowledgement fails as soon as the connection is lost, not after
@@ -196,7 +196,5 @@ func TestLargeMessageOnSlowLine(t *testing.T) {
 	if r := f.PublishAll(t.Context(), []Message{large})[0]; r.Err != nil || r.Status != Stored {
 		t.Errorf("%+v", r)
 	}
-	if n := line.Connections.Load(); n != 1 {
-		t.Errorf("%d connections were needed", n)
-	}
+	expect.Equal(t, 1, line.Connections.Load(), "connections needed")
 }

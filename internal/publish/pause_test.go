@@ -99,7 +99,7 @@ func TestAnswersWhileServerIsPaused(t *testing.T) {
 			}
 
 			said := slices.DeleteFunc(f.messages(), func(m string) bool { return m == sayUnreachable })
-			expect.Equal(t, "logged", []string{sayConnected, sayMade, sayReady, sayDisconnected, sayConnected, sayReady}, said)
+			expect.Equal(t, []string{sayConnected, sayMade, sayReady, sayDisconnected, sayConnected, sayReady}, said, "logged")
 			seen := make(map[string]int)
 			for _, id := range natsdtest.IDs(t, natsdtest.Connect(t, s.URL())) {
 				seen[id]++

@@ -186,13 +186,11 @@ func TestPublish(t *testing.T) {
 		got.Header.Del(direct) // what the server adds when it is asked for a message
 	}
 	want := nats.Header{"Content-Type": {event.ContentType}, "Nats-Msg-Id": {"1"}, "Nats-Expected-Stream": {"WEBHOOKS"}}
-	expect.Equal(t, "headers", want, got.Header)
+	expect.Equal(t, want, got.Header, "headers")
 	if got.Subject != subject || string(got.Data) != `{"a":1}` {
 		t.Errorf("stored %q on %s", got.Data, got.Subject)
 	}
-	if n := stream.CachedInfo().State.Msgs; n != 2 {
-		t.Errorf("%d messages are stored, want 2", n)
-	}
+	expect.Equal(t, 2, stream.CachedInfo().State.Msgs, "messages stored")
 }
 
 // A publish ends with its context; without an acknowledgement it ends at the time-out.
@@ -242,9 +240,7 @@ func TestPublishConcurrently(t *testing.T) {
 		seen[id]++
 	}
 	for i := range ids {
-		if n := seen[fmt.Sprint(i)]; n != 1 {
-			t.Errorf("id %d is stored %d times", i, n)
-		}
+		expect.Equal(t, 1, seen[fmt.Sprint(i)], "how often id %d is stored", i)
 	}
 }
 

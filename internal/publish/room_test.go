@@ -108,9 +108,7 @@ func TestRefusedAlone(t *testing.T) {
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL(), small).connected()
 	poll.Until(t, "ready", func() bool { return f.Publisher.Ready(Refused) == nil })
-	if n := f.flood("", 80, 20<<10); n != 80 {
-		t.Errorf("%d of 80 are kept", n)
-	}
+	expect.Equal(t, 80, f.flood("", 80, 20<<10), "refused deliveries kept")
 	results := f.PublishAll(t.Context(), []Message{kept(Refused, "a", 20<<10), kept(Refused, "b", 20<<10)})
 	for _, r := range results {
 		if r.Err != nil {
@@ -180,9 +178,7 @@ func TestAsksSeldom(t *testing.T) {
 					}
 					time.Sleep(roomAgain / 10)
 				}
-				if asked != 10 {
-					t.Errorf("asked %d times in 10 seconds", asked)
-				}
+				expect.Equal(t, 10, asked, "questions in 10 seconds")
 			})
 		})
 	}

@@ -39,7 +39,7 @@ func TestSendQueueDropsWhatIsRefused(t *testing.T) {
 	if o := <-began[1].done; o.err != nil {
 		t.Errorf("sent: %+v", o)
 	}
-	expect.Equal(t, "stored", []string{"sent"}, natsdtest.IDs(t, natsdtest.Connect(t, s.URL())))
+	expect.Equal(t, []string{"sent"}, natsdtest.IDs(t, natsdtest.Connect(t, s.URL())), "stored")
 }
 
 // Messages in the send queue are refused as soon as the connection is lost.

@@ -255,9 +255,7 @@ func TestCredentialsExpire(t *testing.T) {
 	poll.Until(t, "disconnected, and refused", func() bool {
 		return f.logged(sayDisconnected) > 0 && strings.Contains(strings.ToLower(fmt.Sprint(f.Ready())), "authorization violation")
 	})
-	if got := fmt.Sprint(f.logs.FilterMessage(sayDisconnected).All()[0].ContextMap()["error"]); got != "nats: authentication expired" {
-		t.Errorf("disconnected: %s", got)
-	}
+	expect.Equal(t, "nats: authentication expired", fmt.Sprint(f.logs.FilterMessage(sayDisconnected).All()[0].ContextMap()["error"]), "the reason of the disconnection")
 	remedy := fmt.Sprintf("the user JWT in NATS_CREDS expired at %s: put new credentials into %s", expires.UTC().Format(time.RFC3339), creds)
 	for _, entry := range slices.Concat(f.logs.FilterMessage(sayDisconnected).All(), f.logs.FilterMessage(sayUnreachable).All()) {
 		if fields := entry.ContextMap(); entry.Level != zap.ErrorLevel || !strings.HasPrefix(fmt.Sprint(fields["remedy"]), remedy) {
@@ -310,8 +308,6 @@ func TestTooOld(t *testing.T) {
 	for version, want := range map[string]bool{
 		"2.9.25": true, "v2.9.0": true, "1.4.1": true, "2.10.0": false, "2.10.0-beta.1": false, "2.15.2": false, "3.0.0": false, "": false, "latest": false,
 	} {
-		if got := tooOld(version); got != want {
-			t.Errorf("tooOld(%q) = %t", version, got)
-		}
+		expect.Equal(t, want, tooOld(version), "tooOld(%q)", version)
 	}
 }

@@ -48,7 +48,7 @@ func TestSaysEachEventOnce(t *testing.T) {
 		sayDisconnected, sayUnreachable, sayConnected, sayReady,
 	}
 	same := func(a, b string) bool { return a == sayUnreachable && b == sayUnreachable }
-	expect.Equal(t, "logged, further reasons left out", want, slices.CompactFunc(f.messages(), same))
+	expect.Equal(t, want, slices.CompactFunc(f.messages(), same), "logged, further reasons left out")
 	reasons := make(map[string]int)
 	for _, entry := range f.logs.FilterMessage(sayUnreachable).All() {
 		reasons[strings.ToLower(fmt.Sprint(entry.ContextMap()["error"]))]++
@@ -77,9 +77,7 @@ func TestLogDedup(t *testing.T) {
 		{from(50001), true},
 		{from(50002), false}, // each attempt comes from another port
 	} {
-		if got := d.isNew(step.err); got != step.want {
-			t.Errorf("isNew(%v) = %t", step.err, got)
-		}
+		expect.Equal(t, step.want, d.isNew(step.err), "isNew(%v)", step.err)
 	}
 	for i := range 10 * maxTexts {
 		d.isNew(fmt.Errorf("%d", i))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -120,7 +121,5 @@ func TestMaxPayloadIsRaised(t *testing.T) {
 		t.Errorf("%q, %v", status, err)
 	}
 	f.stores("small")
-	if n := f.logs.FilterMessage("connected to NATS").Len(); n != 2 {
-		t.Errorf("connected %d times", n)
-	}
+	expect.Equal(t, 2, f.logs.FilterMessage("connected to NATS").Len(), "how often it connected")
 }

@@ -1,7 +1,6 @@
 package publish
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -81,7 +80,7 @@ func TestReconcile(t *testing.T) {
 			if got != becomes || changed != (becomes != test.has) {
 				t.Errorf("%s, manage %t: became %v, changed %t; want %v", test.name, manage, got, changed, becomes)
 			}
-			expect.Equal(t, fmt.Sprintf("%s, manage %t: differences", test.name, manage), differs, differences)
+			expect.Equal(t, differs, differences, "%s, manage %t: differences", test.name, manage)
 			if same := test.has == test.wants || test.differs == nil && test.becomes == test.has; !manage && (len(differences) == 0) != same {
 				t.Errorf("%s, manage %t: differences %q", test.name, manage, differences)
 			}
@@ -131,9 +130,7 @@ func TestUsable(t *testing.T) {
 		if err := s.usable(test.have); err != nil {
 			got = err.Error()
 		}
-		if got != test.want {
-			t.Errorf("%s: %s, want %s", test.name, got, test.want)
-		}
+		expect.Equal(t, test.want, got, "%s", test.name)
 	}
 }
 
@@ -163,9 +160,7 @@ func TestCovers(t *testing.T) {
 		{"W.>", "w.flock.>", false},
 		{"w.flock.a", "w.flock", false},
 	} {
-		if got := covers(test.outer, test.inner); got != test.want {
-			t.Errorf("covers(%s, %s) = %t", test.outer, test.inner, got)
-		}
+		expect.Equal(t, test.want, covers(test.outer, test.inner), "covers(%s, %s)", test.outer, test.inner)
 	}
 }
 
@@ -248,5 +243,5 @@ func TestWindowOfQuarantineDiffers(t *testing.T) {
 	}
 	got := logged[0].ContextMap()
 	want := map[string]any{"stream": "KEPT", "differences": []any{"STREAM_DUPLICATES is 1h0m0s, not 25h0m0s"}}
-	expect.Equal(t, "logged", want, got)
+	expect.Equal(t, want, got, "logged")
 }

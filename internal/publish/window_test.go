@@ -78,9 +78,7 @@ func TestRaisedWindow(t *testing.T) {
 				c.Stream.Duplicates, c.Stream.Explicit.Duplicates = time.Hour, raisedBy == "bridge"
 			}).connected()
 			if raisedBy == "operator" {
-				if got := f.Window(Event); got != short {
-					t.Errorf("before: %s", got)
-				}
+				expect.Equal(t, short, f.Window(Event), "the window before")
 				raised := config
 				raised.Duplicates = time.Hour
 				if _, err := js.UpdateStream(t.Context(), raised); err != nil {
@@ -116,9 +114,7 @@ func TestWindowOutlivesTheProcess(t *testing.T) {
 		}()
 		return f.Window(Event)
 	}
-	if got := window(); got != short {
-		t.Errorf("before: %s", got)
-	}
+	expect.Equal(t, short, window(), "the window before")
 	if _, err := js.Publish(t.Context(), "webhooks.flock.x", nil); err != nil {
 		t.Fatal(err)
 	}
@@ -138,9 +134,7 @@ func TestWindowOutlivesTheProcess(t *testing.T) {
 		t.Errorf("unreadable: %s, at most %s has passed", got, most)
 	}
 	expect.NoError(t, os.Remove(file))
-	if got := window(); got != time.Hour {
-		t.Errorf("never seen: %s", got)
-	}
+	expect.Equal(t, time.Hour, window(), "the window of a stream that was never seen")
 }
 
 // A window that could not be written is written at the next check, though it is the same.

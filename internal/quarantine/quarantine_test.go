@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // header returns a message's header as a NATS client does.
@@ -64,9 +65,7 @@ func TestMessageID(t *testing.T) {
 	id := func(reason string) string {
 		return Delivery{ID: "5e0c", Endpoint: "flock", Provider: "flock", Reason: reason}.Message("webhooks").ID
 	}
-	if got := id(Unreadable); got != "5e0c" {
-		t.Errorf("unreadable: %s", got)
-	}
+	expect.Equal(t, "5e0c", id(Unreadable), "the id of an unreadable delivery")
 	if stale, future := id("stale"), id("future"); stale != future || len(stale) != 32 || stale == "5e0c" {
 		t.Errorf("stale %s, future %s", stale, future)
 	}

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 func TestBreaker(t *testing.T) { synctest.Test(t, testBreaker) }
@@ -12,12 +14,8 @@ func testBreaker(t *testing.T) {
 	var b breaker
 	state := func(want string, allows bool) {
 		t.Helper()
-		if got := b.state(); got != want {
-			t.Errorf("%s, want %s", got, want)
-		}
-		if got := b.allow(); got != allows {
-			t.Errorf("allows %t, want %t", got, allows)
-		}
+		expect.Equal(t, want, b.state(), "the state")
+		expect.Equal(t, allows, b.allow(), "whether it allows one")
 	}
 	for range breaksAfter - 1 {
 		b.report(false)

@@ -84,9 +84,7 @@ func TestNothingOvertakesInFullStream(t *testing.T) {
 	f.publishes(publish.Spooled, "small")
 	poll.Until(t, "tried often", func() bool { return f.seen.of("spool stream_full") > suspectEvery })
 	stored(t, js)
-	if n := f.Spool.Stats().SetAside; n != 0 {
-		t.Errorf("%d are set aside", n)
-	}
+	expect.Equal(t, 0, f.Spool.Stats().SetAside, "records set aside")
 }
 
 // After a failure one record is tried, not a batch.

@@ -67,9 +67,7 @@ func TestLookup(t *testing.T) {
 			t.Errorf("%s is stored %d times", id, n[id])
 		}
 	}
-	if got := f.seen.of("spool found"); got != 3 {
-		t.Errorf("%d were found", got)
-	}
+	expect.Equal(t, 3, f.seen.of("spool found"), "records found by a look-up")
 	if f.seen.of("possible") != 0 || f.logged(sayLooked) == 0 {
 		t.Errorf("possible duplicates: %d, scans: %d", f.seen.of("possible"), f.logged(sayLooked))
 	}
@@ -83,9 +81,7 @@ func TestNoLookupWithinWindow(t *testing.T) {
 	f.publishes(publish.Spooled, numbered(0, 10)...)
 	s.Start()
 	f.delivered()
-	if n := f.logged(sayLooked); n != 0 {
-		t.Errorf("%d scans", n)
-	}
+	expect.Equal(t, 0, f.logged(sayLooked), "scans of the stream")
 }
 
 // A record that has waited for longer than the stream remembers is looked up, and one scan is
@@ -103,9 +99,7 @@ func TestOneScanForABacklog(t *testing.T) {
 	f.close()
 	f = start(t, s.URL(), unmanaged, inDir(dir))
 	f.delivered()
-	if n := f.logged(sayLooked); n != 1 {
-		t.Errorf("%d scans", n)
-	}
+	expect.Equal(t, 1, f.logged(sayLooked), "scans of the stream")
 	stored(t, js, numbered(0, 2000)...)
 }
 
@@ -133,9 +127,7 @@ func TestWindowIsRaisedBetweenProcesses(t *testing.T) {
 		t.Errorf("stored %v", n)
 	}
 	f.publishes(publish.Stored, "c")
-	if n := f.logged(sayLooked); n != 1 {
-		t.Errorf("%d scans", n)
-	}
+	expect.Equal(t, 1, f.logged(sayLooked), "scans of the stream")
 }
 
 // Without the rights to read the stream events are published all the same, and counted.
@@ -150,9 +142,7 @@ func TestNoRightsToLookUp(t *testing.T) {
 	f.delivered()
 	stored(t, js, "a")
 	poll.Until(t, "counted", func() bool { return f.seen.of("possible") == 1 })
-	if f.logged(sayUnsure) != 1 {
-		t.Errorf("logged %d times", f.logged(sayUnsure))
-	}
+	expect.Equal(t, 1, f.logged(sayUnsure), "how often it was logged")
 }
 
 // The rights that the contract names suffice for looking up.
@@ -171,14 +161,10 @@ func TestRightsToLookUp(t *testing.T) {
 	if n := count(t, js); n["a"] != 1 || n["b"] != 1 {
 		t.Errorf("stored %v", n)
 	}
-	if f.seen.of("possible") != 0 {
-		t.Error("counted as possible duplicates")
-	}
+	expect.Equal(t, 0, f.seen.of("possible"), "possible duplicates counted")
 	stream, err := js.Stream(t.Context(), "WEBHOOKS")
 	expect.NoError(t, err)
-	if n := stream.CachedInfo().State.Consumers; n != 0 {
-		t.Errorf("%d consumers are left", n)
-	}
+	expect.Equal(t, 0, stream.CachedInfo().State.Consumers, "consumers left")
 }
 
 // Since when a copy may be stored, and until when the stream is sure to know it.
@@ -189,9 +175,7 @@ func TestReach(t *testing.T) {
 	for age, want := range map[time.Duration]bool{
 		0: true, 58 * time.Minute: true, 59 * time.Minute: false, window: false, -time.Second: false, // a clock was set back
 	} {
-		if got := isRemembered(now.Add(-age), now, reach, window); got != want {
-			t.Errorf("after %s: %t", age, got)
-		}
+		expect.Equal(t, want, isRemembered(now.Add(-age), now, reach, window), "whether it is remembered after %s", age)
 	}
 	if got := firstCopy(now, now, reach); !got.Equal(now.Add(-reach - time.Minute)) {
 		t.Errorf("first copy %s", now.Sub(got))
@@ -212,9 +196,7 @@ func TestLooksBackAsFarAsCopiesReach(t *testing.T) {
 	poll.Until(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
 	expect.NoError(t, f.Spool.Append(t.Context(), arrived(message("copy"), 0), time.Time{}))
 	f.delivered()
-	if n := count(t, js)["copy"]; n != 1 {
-		t.Errorf("stored %d times", n)
-	}
+	expect.Equal(t, 1, count(t, js)["copy"], "how often it is stored")
 }
 
 // A scan that failed covers nothing.

@@ -185,9 +185,7 @@ func TestSteadyFlow(t *testing.T) {
 	poll.Until(t, "events go directly again", func() bool { return f.isDirect(publish.Event) })
 	direct := f.seen.of("direct stored")
 	poll.Until(t, "they go on doing so", func() bool { return f.seen.of("direct stored") > direct+1000 })
-	if n := f.logged(sayEmpty); n != 1 {
-		t.Errorf("it is said %d times that the spool is empty", n)
-	}
+	expect.Equal(t, 1, f.logged(sayEmpty), "how often the log says that the spool is empty")
 }
 
 // A half-open connection accepts everything and answers nothing.

@@ -201,7 +201,7 @@ func makeStream(t testing.TB, js jetstream.JetStream, change func(*jetstream.Str
 // stored expects the stream to hold exactly these, in order.
 func stored(t testing.TB, js jetstream.JetStream, want ...string) {
 	t.Helper()
-	expect.Equal(t, "stored", want, natsdtest.IDs(t, js))
+	expect.Equal(t, want, natsdtest.IDs(t, js), "stored")
 }
 
 func numbered(from, to int) (ids []string) {
@@ -218,9 +218,7 @@ func TestDirect(t *testing.T) {
 	f.publishes(publish.Stored, "a", "b")
 	f.publishes(publish.Duplicate, "a")
 	stored(t, natsdtest.Connect(t, s.URL()), "a", "b")
-	if n := f.Spool.Last(); n != 0 {
-		t.Errorf("%d records went through the spool", n)
-	}
+	expect.Equal(t, 0, f.Spool.Last(), "records that went through the spool")
 }
 
 // Events that arrive while NATS is away are delivered in the order of their arrival, before later
@@ -243,9 +241,7 @@ func TestOutage(t *testing.T) {
 	if f.logged(sayBegan) != 1 || f.logged(sayEmpty) != 1 {
 		t.Errorf("logged %d times that events wait, %d times that none does", f.logged(sayBegan), f.logged(sayEmpty))
 	}
-	if n := f.seen.of("spool stored"); n != 800 {
-		t.Errorf("%d are counted", n)
-	}
+	expect.Equal(t, 800, f.seen.of("spool stored"), "records counted")
 	s.Stop()
 	poll.Until(t, "disconnected", func() bool { return !f.Publisher.IsConnected() })
 	f.publishes(publish.Spooled, "801")
@@ -333,9 +329,7 @@ func TestStreamFull(t *testing.T) {
 	f.delivered()
 	stored(t, js, "a", "b", "c", "d", "e")
 	poll.Until(t, "not blocked", func() bool { return f.Blocked(publish.Event) == "" })
-	if n := f.logged(sayAlarm); n != 1 {
-		t.Errorf("%d alarms", n)
-	}
+	expect.Equal(t, 1, f.logged(sayAlarm), "alarms")
 }
 
 // The caller's deadline counts, unless PUBLISH_TIMEOUT leaves the spool no time before it.

@@ -154,9 +154,7 @@ func TestRefusedWhileOthersAreTaken(t *testing.T) {
 	}
 	f.publishes(publish.Spooled, numbered(0, 10)...)
 	f.delivered()
-	if n := f.Spool.Stats().SetAside; n != 1 {
-		t.Errorf("%d are set aside", n)
-	}
+	expect.Equal(t, 1, f.Spool.Stats().SetAside, "records set aside")
 	got := natsdtest.IDs(t, js)
 	if len(got) != 10 {
 		t.Errorf("stored: %q", got)
@@ -177,9 +175,7 @@ func TestSubjectFull(t *testing.T) {
 	}
 	f.delivered()
 	stored(t, js, "0", "2")
-	if n := f.Spool.Stats().SetAside; n != 1 {
-		t.Errorf("%d are set aside", n)
-	}
+	expect.Equal(t, 1, f.Spool.Stats().SetAside, "records set aside")
 }
 
 // If the spool fails and NATS is there, events go directly, though others wait.

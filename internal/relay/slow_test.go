@@ -35,9 +35,7 @@ func TestSlowAcknowledgements(t *testing.T) {
 	if f.seen.of("spool found") == 0 {
 		t.Error("no late acknowledgement of a direct attempt has settled its record")
 	}
-	if n := f.Spool.Stats().SetAside; n != 0 {
-		t.Errorf("%d are set aside", n)
-	}
+	expect.Equal(t, 0, f.Spool.Stats().SetAside, "records set aside")
 }
 
 // With two seconds for each acknowledgement a backlog is delivered in thousands, not one by one.
@@ -59,7 +57,7 @@ func TestLatencyOfSeconds(t *testing.T) {
 	got := natsdtest.IDs(t, natsdtest.Connect(t, s.URL()))
 	slices.Sort(got)
 	slices.Sort(want)
-	expect.Equal(t, "stored", want, got)
+	expect.Equal(t, want, got, "stored")
 }
 
 // An event of 480 KB on a line of 8 Mbit/s takes longer than a sender waits. It is stored once, and

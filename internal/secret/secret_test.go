@@ -18,6 +18,8 @@ import (
 	"github.com/davecgh/go-spew/spew"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // No printer, encoder or logger shows a secret, even inside a value where its methods can't be
@@ -98,9 +100,7 @@ func TestEqual(t *testing.T) {
 		{New("a"), Secret{}, false},
 		{Secret{}, Secret{}, true},
 	} {
-		if got := test.a.Equal(test.b); got != test.want {
-			t.Errorf("%q, %q: %t", test.a.Key(), test.b.Key(), got)
-		}
+		expect.Equal(t, test.want, test.a.Equal(test.b), "whether %q is %q", test.a.Key(), test.b.Key())
 	}
 }
 

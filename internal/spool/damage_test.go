@@ -175,9 +175,7 @@ func TestDamagedFileAtEnd(t *testing.T) {
 		defer m.mu.Unlock()
 		return m.live[last+damagedSuffix] != nil
 	})
-	if n := f.Len(publish.Event); n != 0 {
-		t.Errorf("%d records are counted", n)
-	}
+	expect.Equal(t, 0, f.Len(publish.Event), "records counted")
 }
 
 // TestWrongCount: a count that isn't that of the records is put right, since events are published
@@ -263,9 +261,7 @@ func TestRemovedWhileOpen(t *testing.T) {
 	f.close()
 	f = open(t, dir)
 	f.holds("b", "c", "d", "e", "f", "g")
-	if f.Stats().SetAside != 1 {
-		t.Error("what was set aside is lost")
-	}
+	expect.Equal(t, 1, f.Stats().SetAside, "records set aside")
 }
 
 // TestNewerAndOld: files of another version are left as they are.

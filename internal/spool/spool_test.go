@@ -99,7 +99,7 @@ func (f *fixture) keeps(ids ...string) {
 // holds expects the queue of events to hold exactly these.
 func (f *fixture) holds(want ...string) {
 	f.t.Helper()
-	expect.Equal(f.t, "in the queue", want, idsOf(f.all()))
+	expect.Equal(f.t, want, idsOf(f.all()), "in the queue")
 }
 
 func (f *fixture) all() []Record {

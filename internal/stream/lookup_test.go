@@ -127,9 +127,7 @@ func TestRecreatedWhileLookingUp(t *testing.T) {
 			t.Errorf("%d isn't found", i)
 		}
 	}
-	if len(found.IDs) != 10 {
-		t.Errorf("%d are found", len(found.IDs))
-	}
+	expect.Equal(t, 10, len(found.IDs), "ids found")
 }
 
 func TestIsOf(t *testing.T) {

@@ -107,7 +107,7 @@ func (w *world) expect(want ...string) {
 	for deadline := time.Now().Add(time.Minute); len(got()) < len(want) && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
 	}
-	expect.Equal(w.t, "read", want, got())
+	expect.Equal(w.t, want, got(), "read")
 }
 
 func TestWhereItBegins(t *testing.T) {

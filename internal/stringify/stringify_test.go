@@ -58,9 +58,7 @@ func TestNodeVectors(t *testing.T) {
 			t.Errorf("Parse(%s) = %s, %v; it was canonical", p.Out, again, err)
 		}
 	}
-	if duplicates != 5 {
-		t.Errorf("%d of the cases have a member twice, want 5", duplicates)
-	}
+	expect.Equal(t, 5, duplicates, "cases that have a member twice")
 }
 
 func TestNodeRejects(t *testing.T) {
@@ -172,12 +170,8 @@ func TestMember(t *testing.T) {
 			t.Errorf("got %s, want %s", test.got, test.want)
 		}
 	}
-	if got := text.Member("a").String(); got != `x"}y` {
-		t.Errorf("String() = %s", got)
-	}
-	if got := text.Member("lone").String(); got != "a\uffffb" {
-		t.Errorf("String() = %q", got)
-	}
+	expect.Equal(t, `x"}y`, text.Member("a").String(), "String()")
+	expect.Equal(t, "a\uffffb", text.Member("lone").String(), "String()")
 	if f, ok := text.Member("n").Number(); !ok || f != -1.5e-7 {
 		t.Errorf("Number() = %v, %v", f, ok)
 	}
@@ -204,8 +198,6 @@ func TestEveryEscape(t *testing.T) {
 			expect.NoError(t, e.Encode(string(r)))
 			want = strings.NewReplacer(`\u2028`, "\u2028", `\u2029`, "\u2029").Replace(strings.TrimSpace(buf.String()))
 		}
-		if string(got) != want {
-			t.Errorf("Parse(%s) = %s, want %s", in, got, want)
-		}
+		expect.Equal(t, want, string(got), "Parse(%s)", in)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // steady is a machine that is never late, or always by the same amount.
@@ -111,7 +113,7 @@ func TestCheck(t *testing.T) {
 			l.tally.add(possible, test.possible)
 			l.check(test.findings)
 			l.judgeDoubts()
-			expect(t, l, test.want...)
+			violates(t, l, test.want...)
 		})
 	}
 }
@@ -148,7 +150,7 @@ func TestHungUp(t *testing.T) {
 			l := book(rules{})
 			sends(l, post{id: "0"}, 0, answer{sent: noon, came: noon, excused: hungUp, whole: !test.half}, "")
 			l.check(findings{events: test.events, steady: map[string]bool{"bridge": test.steady}})
-			expect(t, l, test.want...)
+			violates(t, l, test.want...)
 		})
 	}
 }
@@ -180,7 +182,7 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-func expect(t *testing.T, l *ledger, want ...string) {
+func violates(t *testing.T, l *ledger, want ...string) {
 	t.Helper()
 	if len(l.violations) != len(want) {
 		t.Fatalf("violations: %q; want %q", l.violations, want)
@@ -215,7 +217,7 @@ func TestLate(t *testing.T) {
 			l.machine = test.machine
 			sends(l, post{id: "a"}, 0, answer{sent: noon, came: noon.Add(test.took), excused: test.excused}, "200 stored")
 			l.judgeDoubts()
-			expect(t, l, test.want...)
+			violates(t, l, test.want...)
 		})
 	}
 }
@@ -225,7 +227,7 @@ func TestWrongID(t *testing.T) {
 	t.Parallel()
 	l := book(rules{})
 	sends(l, post{id: "a"}, 0, answer{sent: noon, came: noon, id: "b"}, "200 stored")
-	expect(t, l, "event a was given the id b")
+	violates(t, l, "event a was given the id b")
 }
 
 // A run whose fault didn't happen fails.
@@ -267,9 +269,7 @@ func TestMetricsSum(t *testing.T) {
 	if diff := cmp.Diff([]float64{3, 2, 8, 0}, got); diff != "" {
 		t.Error(diff)
 	}
-	if got := label(`a_total{kind="event",way="direct"}`, "way"); got != "direct" {
-		t.Errorf("way %q", got)
-	}
+	expect.Equal(t, "direct", label(`a_total{kind="event",way="direct"}`, "way"), "the label way")
 }
 
 // A scenario is found by its name.
@@ -290,9 +290,7 @@ func TestExcess(t *testing.T) {
 	at := func(ms int) time.Time { return noon.Add(time.Duration(ms) * time.Millisecond) }
 	c := &control{late: []window{{from: at(0), to: at(100)}, {from: at(200), to: at(300)}}}
 	for _, test := range []struct{ from, to, want int }{{-50, -10, 0}, {0, 300, 200}, {50, 250, 100}, {100, 200, 0}, {250, 900, 50}} {
-		if got := c.excess(at(test.from), at(test.to)); got != time.Duration(test.want)*time.Millisecond {
-			t.Errorf("between %d and %d ms: %s, want %d ms", test.from, test.to, got, test.want)
-		}
+		expect.Equal(t, time.Duration(test.want)*time.Millisecond, c.excess(at(test.from), at(test.to)), "between %d and %d ms", test.from, test.to)
 	}
 }
 

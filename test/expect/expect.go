@@ -1,7 +1,13 @@
 // Package expect has the checks that every test makes.
 package expect
 
-import "github.com/google/go-cmp/cmp"
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/google/go-cmp/cmp"
+)
 
 // TB is what the checks need of a test; [pgregory.net/rapid]'s have it, too.
 type TB interface {
@@ -18,10 +24,20 @@ func NoError(t TB, err error) {
 	}
 }
 
-// Equal fails the test, which goes on, if what it got isn't what it wants.
-func Equal(t TB, what string, want, got any, options ...cmp.Option) {
+// Equal fails the test, which goes on, unless it got what it wants. The format says what that is.
+func Equal[T any](t TB, want, got T, format string, args ...any) {
 	t.Helper()
-	if diff := cmp.Diff(want, got, options...); diff != "" {
+	diff := cmp.Diff(want, got)
+	if diff == "" {
+		return
+	}
+	what := fmt.Sprintf(format, args...)
+	switch kind := reflect.TypeFor[T]().Kind(); {
+	case kind == reflect.String && !strings.Contains(fmt.Sprint(want, got), "\n"):
+		t.Errorf("%s: got %q, want %q", what, fmt.Sprint(got), fmt.Sprint(want))
+	case kind >= reflect.Bool && kind <= reflect.Float64:
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	default:
 		t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }

@@ -102,15 +102,11 @@ func TestIDs(t *testing.T) {
 				t.Errorf("%s: %v", l.File, err)
 				continue
 			}
-			if id := event.ID(l.Endpoint, c.SignedText, c.IDName); id != l.ID {
-				t.Errorf("%s%s as %s: id %s, want %s", l.File, l.Body, l.Signed, id, l.ID)
-			}
+			expect.Equal(t, l.ID, event.ID(l.Endpoint, c.SignedText, c.IDName), "the id of %s%s as %s", l.File, l.Body, l.Signed)
 			n++
 		}
 	}
-	if n != 32 {
-		t.Errorf("%d ids are pinned, want 32", n)
-	}
+	expect.Equal(t, 32, n, "pinned ids")
 }
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
