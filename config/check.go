@@ -106,8 +106,8 @@ func (l *loader) checkDuplicates(c *Config) {
 	}
 }
 
-// doubts warns of settings that are valid but probably a mistake.
-func (l *loader) doubts(c *Config) {
+// addWarnings warns of settings that are valid but probably a mistake.
+func (l *loader) addWarnings(c *Config) {
 	l.warnOfNames(c)
 	if c.SpoolMaxBytes > 0 && c.SpoolMaxBytes < c.LargestRecord() {
 		l.warn("SPOOL_MAX_BYTES is %s: an event of MAX_BODY_BYTES, %s, doesn't fit in it, so the bridge is never ready without NATS", c.SpoolMaxBytes, c.MaxBodyBytes)
@@ -144,7 +144,7 @@ func (l *loader) warnOfVendors(c *Config) {
 func (l *loader) warnOfNames(c *Config) {
 	known := Names()
 	for variable, isSet := range c.set {
-		name := generic(variable)
+		name := documentedName(variable)
 		switch isKnown := slices.Contains(known, name); {
 		case !isKnown && looksLikeOurs(variable, known):
 			l.warn("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, nearest(name, known))

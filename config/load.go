@@ -39,7 +39,7 @@ func Load(environ []string) (c *Config, warnings []string, err error) {
 	}
 	l.furtherEndpoints(c)
 	l.check(c)
-	l.doubts(c)
+	l.addWarnings(c)
 	if len(l.problems) > 0 {
 		return c, l.warnings, l.problems
 	}
@@ -147,7 +147,7 @@ func (l *loader) endpoint(prefix, provider string) (e Endpoint, isConfigured boo
 
 // complete checks an endpoint, and sets what it lacks to the provider's defaults.
 func (l *loader) complete(e *Endpoint, p *verify.Provider) {
-	if p = l.describe(e, p); p == nil {
+	if p = l.configure(e, p); p == nil {
 		return
 	}
 	e.Vendor = p
@@ -173,8 +173,8 @@ func (l *loader) complete(e *Endpoint, p *verify.Provider) {
 	e.Secrets = keys
 }
 
-// describe returns the provider with the endpoint's settings; nil if they are invalid.
-func (l *loader) describe(e *Endpoint, p *verify.Provider) *verify.Provider {
+// configure returns the provider with the endpoint's settings; nil if they are invalid.
+func (l *loader) configure(e *Endpoint, p *verify.Provider) *verify.Provider {
 	if p.Configure == nil {
 		for _, s := range (verify.Settings{}).List() {
 			if l.vars[e.prefix+s.Variable] != "" {

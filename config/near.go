@@ -11,8 +11,8 @@ import (
 
 var endpointNumber = regexp.MustCompile(`^ENDPOINTS_([0-9]+)_`)
 
-// generic returns the name under which a variable is documented.
-func generic(variable string) string {
+// documentedName returns the name under which a variable is documented.
+func documentedName(variable string) string {
 	return endpointNumber.ReplaceAllString(variable, "ENDPOINTS_<i>_")
 }
 
@@ -31,7 +31,7 @@ func looksLikeOurs(variable string, known []string) bool {
 	if slices.ContainsFunc(ourPrefixes, hasPrefix) || slices.ContainsFunc(providers.All, func(p *verify.Provider) bool { return hasPrefix(p.Variable("")) }) {
 		return true
 	}
-	return len(variable) >= 7 && Similar(generic(variable), known) != ""
+	return len(variable) >= 7 && Similar(documentedName(variable), known) != ""
 }
 
 // nearest returns the known name with the smallest distance.

@@ -69,12 +69,12 @@ func (s *session) show(ctx context.Context, id string) error {
 
 // sequencesOf returns the sequence numbers of the messages of the one id that begins so.
 func (s *session) sequencesOf(ctx context.Context, beginning string) ([]uint64, error) {
-	found, made := make(map[string][]uint64), time.Time{}
-	all := stream.Section{Stream: s.cfg.StreamName, Since: stream.Beginning, Headers: true, Stop: true}
+	found, created := make(map[string][]uint64), time.Time{}
+	all := stream.Section{Stream: s.cfg.StreamName, Since: stream.Beginning, HeadersOnly: true, Stop: true}
 	err := s.read(ctx, all, time.Time{}, func(m stream.Message) error {
-		if !m.Made.Equal(made) { // the stream was recreated
+		if !m.StreamCreated.Equal(created) { // the stream was recreated
 			clear(found)
-			made = m.Made
+			created = m.StreamCreated
 		}
 		id := m.Headers().Get(nats.MsgIdHdr)
 		if strings.HasPrefix(id, beginning) && (len(found[id]) > 0 || len(found) < 3) {

@@ -168,7 +168,7 @@ func (v *verifying) read(prog program) (d diagnosis.Delivery, err error) {
 
 // diagnose judges the delivery by the configuration.
 func (v *verifying) diagnose(cfg *config.Config, d diagnosis.Delivery, now time.Time) (diagnosis.Report, error) {
-	c := diagnosis.Case{Delivery: d, At: v.endpoint, Now: now, MaxBodyBytes: int64(cfg.MaxBodyBytes), Quarantine: cfg.Quarantine}
+	c := diagnosis.Case{Delivery: d, EndpointName: v.endpoint, Now: now, MaxBodyBytes: int64(cfg.MaxBodyBytes), Quarantine: cfg.Quarantine}
 	var err error
 	if c.Received, err = receivedAt(v.at, d, now); err != nil {
 		return diagnosis.Report{}, err

@@ -17,7 +17,7 @@ func (d *diagnoser) request() Delivery {
 	switch path := d.address(); {
 	case r.Method == "":
 		r.Method, r.Target = http.MethodPost, path
-	case d.At != "" && strings.TrimSuffix(d.path(), "/") != path:
+	case d.EndpointName != "" && strings.TrimSuffix(d.path(), "/") != path:
 		d.step("note", "the request is for %s; as asked, it is judged as one for %s", d.path(), path)
 		r.Target = path
 	}
@@ -28,7 +28,7 @@ func (d *diagnoser) request() Delivery {
 }
 
 // address returns the endpoint's path.
-func (d *diagnoser) address() string { return "/webhooks/" + d.at.Name }
+func (d *diagnoser) address() string { return "/webhooks/" + d.endpoint.Name }
 
 // examineAnswer adds the step about the bridge's answer, and its cause if that is not the
 // signature.

@@ -23,7 +23,7 @@ type body struct {
 // examineBody adds the step about the body, and compares it with its canonical form.
 func (d *diagnoser) examineBody() {
 	raw := d.Delivery.Body
-	text, err := d.at.Provider.Parse(d.Delivery.header(), raw)
+	text, err := d.endpoint.Provider.Parse(d.Delivery.header(), raw)
 	switch {
 	case len(raw) == 0:
 		d.step("body", "empty")
@@ -77,7 +77,7 @@ func (b body) bodies() iter.Seq[body] {
 		if !yield(b) {
 			return
 		}
-		for raw, c := range others(slices.Concat(repairs, b.withoutMember()), string(b.raw)) {
+		for raw, c := range otherTexts(slices.Concat(bodyReadings, b.withoutMember()), string(b.raw)) {
 			text, err := stringify.Parse([]byte(raw))
 			if errors.Is(err, stringify.ErrSyntax) { // one more round is enough: a log that quotes another
 				raw = unquote(raw)

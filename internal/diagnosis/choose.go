@@ -16,24 +16,24 @@ var ErrEndpoint = errors.New("the endpoint is unknown: neither the request's pat
 // findEndpoint chooses the endpoint: the one that is named, else the one in the path, else the only
 // one for the vendor of such bodies, else the only one.
 func (d *diagnoser) findEndpoint() error {
-	names := []string{d.At}
-	if d.At == "" {
+	names := []string{d.EndpointName}
+	if d.EndpointName == "" {
 		names = strings.Split(d.path(), "/")
 	}
 	for _, name := range slices.Backward(names) {
 		if i := slices.IndexFunc(d.Endpoints, func(e Endpoint) bool { return e.Name == name }); i >= 0 {
-			d.at = d.Endpoints[i]
+			d.endpoint = d.Endpoints[i]
 			return nil
 		}
 	}
-	if d.At != "" {
+	if d.EndpointName != "" {
 		return ErrEndpoint
 	}
 	shape := shapeOf(d.Delivery.Body)
 	fitting := slices.DeleteFunc(slices.Clone(d.Endpoints), func(e Endpoint) bool { return e.Provider.Name != shape })
 	for _, list := range [][]Endpoint{fitting, d.Endpoints} {
 		if len(list) == 1 {
-			d.at = list[0]
+			d.endpoint = list[0]
 			return nil
 		}
 	}

@@ -16,7 +16,7 @@ func (d *diagnoser) toVerify() verify.Request {
 	if now.IsZero() {
 		now = d.Now
 	}
-	r := d.at.Request(d.Delivery.header(), d.body.raw, d.body.text, now)
+	r := d.endpoint.Request(d.Delivery.header(), d.body.raw, d.body.text, now)
 	r.Untimed = true
 	return r
 }
@@ -28,7 +28,7 @@ func (d *diagnoser) verify() (c verify.Claims, received time.Time, refusal error
 	if d.body.text == nil {
 		return c, r.Now, d.body.err
 	}
-	c, refusal = d.at.Provider.Verify(r)
+	c, refusal = d.endpoint.Provider.Verify(r)
 	if w := d.window(c); d.Received.IsZero() && !c.Occurred.IsZero() && !w.IsEmpty() && d.Now.After(w.To) {
 		return c, w.To, refusal
 	}
@@ -37,7 +37,7 @@ func (d *diagnoser) verify() (c verify.Claims, received time.Time, refusal error
 
 // window returns when an authentic delivery that has a time is accepted.
 func (d *diagnoser) window(c verify.Claims) verify.Window {
-	return c.Window(d.at.Tolerance, d.at.Provider.AheadOf(d.at.Tolerance))
+	return c.Window(d.endpoint.Tolerance, d.endpoint.Provider.AheadOf(d.endpoint.Tolerance))
 }
 
 // examineClaims describes a delivery whose signature is right: its unsigned members, its time, and
@@ -48,7 +48,7 @@ func (d *diagnoser) examineClaims(c verify.Claims, received time.Time, refusal e
 	if c.AsSent {
 		asSent = ", over the body as it was sent, not over its canonical form"
 	}
-	d.step("verified", "by scheme %s with secret %d of %s%s", c.Scheme, c.Secret, d.at.SecretsFrom, asSent)
+	d.step("verified", "by scheme %s with secret %d of %s%s", c.Scheme, c.Secret, d.endpoint.SecretsFrom, asSent)
 	if !d.isDescribed() {
 		d.step("unsigned", "%s", d.unsigned(c.Scheme))
 	}
@@ -61,8 +61,8 @@ func (d *diagnoser) examineClaims(c verify.Claims, received time.Time, refusal e
 		d.cause(proven("contradiction", refusal.Error(), "unless QUARANTINE=false it is in quarantine. Either somebody has changed a captured delivery, or the vendor has a new kind of event: report that"))
 	case errors.Is(refusal, verify.Unreadable):
 		d.cause(proven("unreadable", refusal.Error(), "the vendor has changed something, or this is its dashboard's test: nothing is wrong with the secret"))
-	case len(d.report.Causes) == len(before) && d.at.Scheme == verify.Auto:
-		d.step("advice", "set %sSIGNATURE=%s to allow only the scheme that this vendor uses", d.at.Prefix, c.Scheme)
+	case len(d.report.Causes) == len(before) && d.endpoint.Scheme == verify.Auto:
+		d.step("advice", "set %sSIGNATURE=%s to allow only the scheme that this vendor uses", d.endpoint.Prefix, c.Scheme)
 	}
 	if len(d.report.Causes) > len(before) && len(d.settings.Causes) > 0 { // these are more precise
 		d.report.Causes = append(before, d.settings.Causes...)
@@ -72,36 +72,36 @@ func (d *diagnoser) examineClaims(c verify.Claims, received time.Time, refusal e
 // examineTime compares the delivery's time with when it was received.
 func (d *diagnoser) examineTime(c verify.Claims, received time.Time) {
 	w, occurred := d.window(c), c.Occurred
-	accepted := moment(w.From) + " to " + moment(w.To)
+	accepted := rfc3339(w.From) + " to " + rfc3339(w.To)
 	switch {
 	case w.IsEmpty():
-		name := d.at.Provider.SignedTime
-		d.step("time", "it says %s, and its signed %s says %s: it is never accepted", moment(occurred), name, moment(c.Created))
+		name := d.endpoint.Provider.SignedTime
+		d.step("time", "it says %s, and its signed %s says %s: it is never accepted", rfc3339(occurred), name, rfc3339(c.Created))
 		d.cause(proven(
-			"stale", "its "+name+" is older than its time by "+long(occurred.Sub(c.Created))+", more than "+d.at.Prefix+"TOLERANCE",
-			"a browser's clock is behind, or somebody has renewed the time of a captured delivery. If many are like that, "+d.at.Prefix+"FRESHNESS=time judges the unsigned time alone: see docs/adr/0002-what-the-vendors-sign.md for the price",
+			"stale", "its "+name+" is older than its time by "+duration(occurred.Sub(c.Created))+", more than "+d.endpoint.Prefix+"TOLERANCE",
+			"a browser's clock is behind, or somebody has renewed the time of a captured delivery. If many are like that, "+d.endpoint.Prefix+"FRESHNESS=time judges the unsigned time alone: see docs/adr/0002-what-the-vendors-sign.md for the price",
 		))
 		return
 	case !d.Received.IsZero():
-		d.step("time", "it says %s and was received at %s, %s; it is accepted if it is received from %s", moment(occurred), moment(received), sooner(received, occurred), accepted)
+		d.step("time", "it says %s and was received at %s, %s; it is accepted if it is received from %s", rfc3339(occurred), rfc3339(received), offset(received, occurred), accepted)
 	case w.Holds(d.Now):
-		d.step("time", "it says %s: it is accepted if it is received from %s, and now is within that", moment(occurred), accepted)
+		d.step("time", "it says %s: it is accepted if it is received from %s, and now is within that", rfc3339(occurred), accepted)
 	case w.Holds(received):
-		d.step("time", "it says %s: it is accepted if it is received from %s, which ended %s ago; give --at to say when it was received", moment(occurred), accepted, long(d.Now.Sub(w.To)))
+		d.step("time", "it says %s: it is accepted if it is received from %s, which ended %s ago; give --at to say when it was received", rfc3339(occurred), accepted, duration(d.Now.Sub(w.To)))
 	default:
-		d.step("time", "it says %s, which is in the future", moment(occurred))
+		d.step("time", "it says %s, which is in the future", rfc3339(occurred))
 	}
 	if !w.Holds(received) {
 		d.cause(d.timeCause(received, occurred))
 	}
 }
 
-// sooner returns how long before or after its own time the delivery was received.
-func sooner(received, occurred time.Time) string {
+// offset returns how long before or after its own time the delivery was received.
+func offset(received, occurred time.Time) string {
 	if received.Before(occurred) {
-		return long(occurred.Sub(received)) + " earlier"
+		return duration(occurred.Sub(received)) + " earlier"
 	}
-	return long(received.Sub(occurred)) + " later"
+	return duration(received.Sub(occurred)) + " later"
 }
 
 // timeCause returns the cause of a time that is out of the window.
@@ -116,19 +116,19 @@ func (d *diagnoser) timeCause(received, occurred time.Time) Cause {
 		return proven(code, "its time is in milliseconds, and was read as seconds", "the vendor has changed something: report it")
 	case nearest >= 30*time.Minute && nearest <= 14*time.Hour && (off-nearest).Abs() <= 2*time.Minute:
 		return likely(
-			code, "the two clocks differ by "+long(off)+", about as much as two time zones: one of them shows the time of another zone",
+			code, "the two clocks differ by "+duration(off)+", about as much as two time zones: one of them shows the time of another zone",
 			"compare this machine's clock with another's: `date -u`. Unless QUARANTINE=false it is in quarantine: once the clock is right, `bridge quarantine release` publishes it",
 		)
 	}
 	return likely(
-		code, "its time is off by "+long(off)+", more than "+d.at.Prefix+"TOLERANCE",
+		code, "its time is off by "+duration(off)+", more than "+d.endpoint.Prefix+"TOLERANCE",
 		"check this machine's clock first (`date -u`), then look for something that delays deliveries; an old delivery that somebody sends again is refused rightly. Unless QUARANTINE=false it is in quarantine: `bridge quarantine release` publishes it",
 	)
 }
 
 // unsigned names the body's members that the signature doesn't cover.
 func (d *diagnoser) unsigned(scheme string) string {
-	s, _ := d.at.Provider.Scheme(scheme)
+	s, _ := d.endpoint.Provider.Scheme(scheme)
 	if s.Members == nil {
 		return "nothing: the signature covers the whole body"
 	}
@@ -144,10 +144,10 @@ func (d *diagnoser) unsigned(scheme string) string {
 	return strings.Join(names, ", ") + ": anyone who holds this delivery could have changed them"
 }
 
-func moment(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// long writes a duration to the second, or in days if it is two days or more.
-func long(d time.Duration) string {
+// duration writes a duration to the second, or in days if it is two days or more.
+func duration(d time.Duration) string {
 	const day = 24 * time.Hour
 	if d >= 100*365*day { // a Duration holds up to 292 years
 		return "more than 100 years"

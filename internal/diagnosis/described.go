@@ -8,11 +8,11 @@ import (
 )
 
 // isDescribed reports whether settings describe what is signed.
-func (d *diagnoser) isDescribed() bool { return d.at.Provider.Explain != nil }
+func (d *diagnoser) isDescribed() bool { return d.endpoint.Provider.Explain != nil }
 
 // examineSettings adds a step for each part of the text that is signed according to the settings.
 func (d *diagnoser) examineSettings() {
-	d.settings = d.at.Provider.Explain(d.toVerify())
+	d.settings = d.endpoint.Provider.Explain(d.toVerify())
 	for _, text := range d.settings.Steps {
 		d.step("signed", "%s", d.prefixed(text))
 	}
@@ -38,5 +38,5 @@ var settingNames = regexp.MustCompile(`\b(SIGNATURE_HEADER|SIGNATURE_FORMAT|SIGN
 
 // prefixed returns the text with each setting's name replaced by the endpoint's variable.
 func (d *diagnoser) prefixed(text string) string {
-	return settingNames.ReplaceAllString(text, cmp.Or(d.at.Prefix, "…_")+"$0")
+	return settingNames.ReplaceAllString(text, cmp.Or(d.endpoint.Prefix, "…_")+"$0")
 }

@@ -27,7 +27,7 @@ type Endpoint struct {
 type Case struct {
 	Delivery     Delivery
 	Endpoints    []Endpoint // all that the bridge has
-	At           string     // the endpoint's name; "": to be found by the path or the body
+	EndpointName string     // the endpoint's name; "": to be found by the path or the body
 	Received     time.Time  // zero: unknown
 	Now          time.Time
 	MaxBodyBytes int64
@@ -64,7 +64,7 @@ func likely(code, says, do string) Cause { return Cause{Code: code, Says: says, 
 // diagnoser is one run of Diagnose.
 type diagnoser struct {
 	Case
-	at         Endpoint
+	endpoint   Endpoint
 	body       body
 	signatures []signature
 	settings   verify.Explanation // of an endpoint that is described by settings
@@ -84,7 +84,7 @@ func Diagnose(c Case) (Report, error) {
 		return Report{}, err
 	}
 	d.report.Causes = []Cause{} // for JSON
-	d.report.Endpoint, d.report.Provider = d.at.Name, d.at.Provider.Name
+	d.report.Endpoint, d.report.Provider = d.endpoint.Name, d.endpoint.Provider.Name
 	d.describe()
 	d.examineBody()
 	if d.isDescribed() {
@@ -118,10 +118,10 @@ func (d *diagnoser) describe() {
 	}
 	settings := ""
 	if !d.isDescribed() {
-		settings = fmt.Sprintf(", with %sSIGNATURE=%s, %sTOLERANCE=%s", d.at.Prefix, d.at.Scheme, d.at.Prefix, config.FormatDuration(d.at.Tolerance))
+		settings = fmt.Sprintf(", with %sSIGNATURE=%s, %sTOLERANCE=%s", d.endpoint.Prefix, d.endpoint.Scheme, d.endpoint.Prefix, config.FormatDuration(d.endpoint.Tolerance))
 	}
-	if d.at.Freshness != "" {
-		settings += fmt.Sprintf(", %sFRESHNESS=%s", d.at.Prefix, d.at.Freshness)
+	if d.endpoint.Freshness != "" {
+		settings += fmt.Sprintf(", %sFRESHNESS=%s", d.endpoint.Prefix, d.endpoint.Freshness)
 	}
-	d.step("endpoint", "%s, of provider %s%s; %s in %s", d.at.Name, d.at.Provider.Name, settings, count(len(d.at.Secrets()), "secret"), d.at.SecretsFrom)
+	d.step("endpoint", "%s, of provider %s%s; %s in %s", d.endpoint.Name, d.endpoint.Provider.Name, settings, count(len(d.endpoint.Secrets()), "secret"), d.endpoint.SecretsFrom)
 }

@@ -21,7 +21,7 @@ func (d *diagnoser) explain(refusal error) {
 			d.nextCause(f)
 		}
 	}
-	p, shape := d.at.Provider, shapeOf(d.body.raw)
+	p, shape := d.endpoint.Provider, shapeOf(d.body.raw)
 	switch {
 	case len(d.body.raw) == 0:
 		d.cause(proven("no_body", "there is no body", "curl -v shows none: put it below curl's output, or give it with --body"))
@@ -29,7 +29,7 @@ func (d *diagnoser) explain(refusal error) {
 	case d.body.text == nil:
 		d.cause(d.body.unreadable())
 	case shape != "" && shape != p.Name:
-		d.cause(likely("other_provider", fmt.Sprintf("the body looks like one of %s's, but %s is an endpoint for %s", shape, d.at.Name, p.Name), "correct the address at the vendor: each vendor has an endpoint of its own"))
+		d.cause(likely("other_provider", fmt.Sprintf("the body looks like one of %s's, but %s is an endpoint for %s", shape, d.endpoint.Name, p.Name), "correct the address at the vendor: each vendor has an endpoint of its own"))
 	case errors.Is(refusal, verify.NoSignature):
 		d.cause(d.noSignature())
 	case errors.Is(refusal, verify.ManySignatures):
@@ -39,7 +39,7 @@ func (d *diagnoser) explain(refusal error) {
 	case errors.Is(refusal, verify.WrongSignature), errors.Is(refusal, verify.OtherScheme):
 		d.wrongSignature()
 	case errors.Is(refusal, verify.UnsignableDataShape):
-		d.cause(proven("data_shape", "data is missing or empty, and nothing else is signed: such a delivery, usually a dashboard's test, can't be verified under scheme "+d.at.Scheme, "cause a real event at the vendor and capture that"))
+		d.cause(proven("data_shape", "data is missing or empty, and nothing else is signed: such a delivery, usually a dashboard's test, can't be verified under scheme "+d.endpoint.Scheme, "cause a real event at the vendor and capture that"))
 	}
 }
 
@@ -63,7 +63,7 @@ func (b body) unreadable() Cause {
 
 func (d *diagnoser) encodings() string {
 	var names []string
-	for _, e := range d.at.Provider.Encodings {
+	for _, e := range d.endpoint.Provider.Encodings {
 		names = append(names, string(e))
 	}
 	return strings.Join(names, " or ")
@@ -80,7 +80,7 @@ func (d *diagnoser) noSignature() Cause {
 	}
 	return proven(
 		"signature_missing", "there is no signature: "+there,
-		"if the capture is whole, a proxy drops "+d.at.Provider.Header+", or the sender isn't the vendor: a few such requests are normal on the internet. If only the body was captured, give the header with -H",
+		"if the capture is whole, a proxy drops "+d.endpoint.Provider.Header+", or the sender isn't the vendor: a few such requests are normal on the internet. If only the body was captured, give the header with -H",
 	)
 }
 
@@ -98,9 +98,9 @@ func (d *diagnoser) wrongSignature() {
 		settings = d.prefixed("Compare SIGNED with the vendor's page, too. ")
 	}
 	d.cause(likely(
-		"secret", fmt.Sprintf("no secret in %s or of another endpoint made this signature; other readings of the secrets, the signature and the body were tried, too", d.at.SecretsFrom),
+		"secret", fmt.Sprintf("no secret in %s or of another endpoint made this signature; other readings of the secrets, the signature and the body were tried, too", d.endpoint.SecretsFrom),
 		fmt.Sprintf("compare %s with the secret that the vendor's page shows for this address now, and set both while in doubt, the new one first. "+settings+
-			"`bridge send %s --url` with the public address shows whether a proxy changes bodies: 200 means that it doesn't", d.at.SecretsFrom, d.at.Name),
+			"`bridge send %s --url` with the public address shows whether a proxy changes bodies: 200 means that it doesn't", d.endpoint.SecretsFrom, d.endpoint.Name),
 	))
 }
 

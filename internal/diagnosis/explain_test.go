@@ -31,7 +31,7 @@ func asked(t *testing.T, endpoint, body, key, signed string, secrets ...string) 
 	mac := verify.Sum(secret.New(key), []byte(signed))
 	report, err := Diagnose(Case{
 		Delivery:  Delivery{Body: []byte(body), Header: []Field{{p.Header, hex.EncodeToString(mac)}}},
-		Endpoints: all, At: endpoint, Now: time.Unix(1767323045, 0), MaxBodyBytes: 1 << 20, Quarantine: true,
+		Endpoints: all, EndpointName: endpoint, Now: time.Unix(1767323045, 0), MaxBodyBytes: 1 << 20, Quarantine: true,
 	})
 	expect.NoError(t, err)
 	return report
@@ -121,7 +121,7 @@ func TestStaleAndUnreadable(t *testing.T) {
 	now := time.Unix(1767323045, 0)
 	r, err := Diagnose(Case{
 		Delivery:  Delivery{Body: []byte(body), Header: []Field{{"X-Flock-Signature", hex.EncodeToString(mac)}}},
-		Endpoints: all, At: "flock", Received: now, Now: now, MaxBodyBytes: 1 << 20,
+		Endpoints: all, EndpointName: "flock", Received: now, Now: now, MaxBodyBytes: 1 << 20,
 	})
 	if err != nil || r.Outcome != "stale" || len(r.Causes) != 2 || r.Causes[0].Code != "stale" || r.Causes[1].Code != "unreadable" {
 		t.Errorf("%+v, %v", r, err)

@@ -16,8 +16,8 @@ func one(read func(text string) string) func(string) []string {
 // maxTexts bounds what a reading may give; with more it is ignored.
 const maxTexts = 16
 
-// others yields what a text can be read as, each with its cause.
-func others(readings []reading, text string) iter.Seq2[string, Cause] {
+// otherTexts yields what a text can be read as, each with its cause.
+func otherTexts(readings []reading, text string) iter.Seq2[string, Cause] {
 	return func(yield func(string, Cause) bool) {
 		for _, r := range readings {
 			texts := r.read(text)

@@ -43,7 +43,7 @@ func (d *diagnoser) search() (found, bool) {
 			for _, text := range d.texts(body) {
 				for _, key := range keys {
 					rest := causes - len(body.causes) - len(key.causes) - len(text.causes)
-					if !d.isExpected(text, key.at) {
+					if !d.isExpected(text, key.endpoint) {
 						rest--
 					}
 					if rest < 0 || len(signatures[rest]) == 0 {
@@ -68,17 +68,17 @@ func (d *diagnoser) search() (found, bool) {
 
 // isExpected reports whether the endpoint is set to the text's scheme. If settings describe the
 // signature, the text's own causes tell the difference.
-func (d *diagnoser) isExpected(t signedText, at Endpoint) bool {
-	return d.isDescribed() || t.scheme == at.Scheme || at.Scheme == verify.Auto && slices.Contains(at.Provider.SchemeNames(), t.scheme)
+func (d *diagnoser) isExpected(t signedText, endpoint Endpoint) bool {
+	return d.isDescribed() || t.scheme == endpoint.Scheme || endpoint.Scheme == verify.Auto && slices.Contains(endpoint.Provider.SchemeNames(), t.scheme)
 }
 
 // causes returns how the combination differs from what the bridge expects.
 func (d *diagnoser) causes(f found) (all []Cause) {
-	if !strings.EqualFold(f.signature.header, f.key.at.Provider.Header) { // the other endpoint may look there
+	if !strings.EqualFold(f.signature.header, f.key.endpoint.Provider.Header) { // the other endpoint may look there
 		all = append(all, f.signature.causes...)
 	}
 	all = slices.Concat(all, f.key.causes, f.body.causes, f.text.causes)
-	if !d.isExpected(f.text, f.key.at) {
+	if !d.isExpected(f.text, f.key.endpoint) {
 		all = append(all, f.text.unexpected(f.key))
 	}
 	return all
@@ -88,10 +88,10 @@ func (d *diagnoser) causes(f found) (all []Cause) {
 func (t signedText) unexpected(k key) Cause {
 	signed := "it is signed with " + k.name + ", over "
 	switch {
-	case slices.Contains(k.at.Provider.SchemeNames(), t.scheme):
+	case slices.Contains(k.endpoint.Provider.SchemeNames(), t.scheme):
 		return proven(
-			"other_scheme", fmt.Sprintf("%s%s; the endpoint is set to %s", signed, t.scheme, k.at.Scheme),
-			fmt.Sprintf("set %sSIGNATURE=%s", k.at.Prefix, t.scheme),
+			"other_scheme", fmt.Sprintf("%s%s; the endpoint is set to %s", signed, t.scheme, k.endpoint.Scheme),
+			fmt.Sprintf("set %sSIGNATURE=%s", k.endpoint.Prefix, t.scheme),
 		)
 	case t.unfit != "":
 		return proven(
@@ -109,15 +109,15 @@ func (t signedText) unexpected(k key) Cause {
 
 // nextCause adds the cause that remains once those of f are mended.
 func (d *diagnoser) nextCause(f found) {
-	at := f.key.at
-	if !slices.Contains(at.Provider.SchemeNames(), f.text.scheme) || f.body.text == nil || at.Provider.Explain != nil {
+	endpoint := f.key.endpoint
+	if !slices.Contains(endpoint.Provider.SchemeNames(), f.text.scheme) || f.body.text == nil || endpoint.Provider.Explain != nil {
 		return
 	}
-	at.Scheme, at.Secrets = f.text.scheme, func() []secret.Secret { return []secret.Secret{f.key.Secret} }
+	endpoint.Scheme, endpoint.Secrets = f.text.scheme, func() []secret.Secret { return []secret.Secret{f.key.Secret} }
 	next := d.Case
-	next.Endpoints, next.At = []Endpoint{at}, at.Name
-	signature := at.Provider.Encodings[0].Encode(verify.Sum(f.key.Secret, f.text.parts...))
-	next.Delivery = Delivery{Header: []Field{{at.Provider.Header, signature}}, Body: f.body.raw}
+	next.Endpoints, next.EndpointName = []Endpoint{endpoint}, endpoint.Name
+	signature := endpoint.Provider.Encodings[0].Encode(verify.Sum(f.key.Secret, f.text.parts...))
+	next.Delivery = Delivery{Header: []Field{{endpoint.Provider.Header, signature}}, Body: f.body.raw}
 	report, err := Diagnose(next)
 	if err != nil || report.Accepted || len(report.Causes) == 0 {
 		return

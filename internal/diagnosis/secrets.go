@@ -14,9 +14,9 @@ import (
 // key is a secret as it is set, or as it may have been meant.
 type key struct {
 	secret.Secret
-	name   string
-	at     Endpoint // that the delivery is for, if the secret is right
-	causes []Cause  // of the difference from the secret that is set
+	name     string
+	endpoint Endpoint // that the delivery is for, if the secret is right
+	causes   []Cause  // of the difference from the secret that is set
 }
 
 // label matches a name before a secret, as in an env file or YAML.
@@ -90,8 +90,8 @@ func (d *diagnoser) keys() (all []key) {
 	for _, e := range d.Endpoints {
 		var texts []string
 		for i, s := range e.Secrets() {
-			k := key{Secret: s, name: fmt.Sprintf("secret %d of %s", i, e.SecretsFrom), at: e}
-			if e.Name != d.at.Name {
+			k := key{Secret: s, name: fmt.Sprintf("secret %d of %s", i, e.SecretsFrom), endpoint: e}
+			if e.Name != d.endpoint.Name {
 				all = append(all, d.otherEndpoint(k, shape))
 				continue
 			}
@@ -111,16 +111,16 @@ func (d *diagnoser) keys() (all []key) {
 // otherEndpoint returns another endpoint's secret with its cause. If that endpoint is for another
 // vendor, the shape of the body tells whether the address or the secret is wrong.
 func (d *diagnoser) otherEndpoint(k key, shape string) key {
-	from := k.at
+	from := k.endpoint
 	code, says := "other_endpoint", fmt.Sprintf("it is signed with %s, which belongs to endpoint %s", k.name, from.Name)
-	address := fmt.Sprintf("the vendor sends %s's deliveries to /webhooks/%s: correct the address there", from.Name, d.at.Name)
-	exchange := fmt.Sprintf("%s and %s are mixed up here: exchange them", from.SecretsFrom, d.at.SecretsFrom)
+	address := fmt.Sprintf("the vendor sends %s's deliveries to /webhooks/%s: correct the address there", from.Name, d.endpoint.Name)
+	exchange := fmt.Sprintf("%s and %s are mixed up here: exchange them", from.SecretsFrom, d.endpoint.SecretsFrom)
 	do := address
-	switch name := d.at.Provider.Name; {
+	switch name := d.endpoint.Provider.Name; {
 	case from.Provider.Name == name:
 		do = address + "; or " + exchange
 	case shape == name:
-		k.at = d.at
+		k.endpoint = d.endpoint
 		code, says, do = "secrets_exchanged", says+", but the body is one of "+name+"'s", exchange
 	}
 	k.causes = []Cause{proven(code, says, do)}
@@ -131,14 +131,14 @@ func (d *diagnoser) otherEndpoint(k key, shape string) key {
 func (d *diagnoser) readings(k key) (all []key) {
 	add := func(other secret.Secret, c Cause) {
 		c.Says = "it is signed with " + k.name + " " + c.Says
-		all = append(all, key{other, k.name, k.at, []Cause{c}})
+		all = append(all, key{other, k.name, k.endpoint, []Cause{c}})
 	}
 	if d.isDescribed() {
 		for _, g := range d.settings.Keys(k.Secret) {
 			add(g.Value, d.causesOf(g.Cause)[0])
 		}
 	}
-	for other, c := range others(secretReadings, string(k.Key())) {
+	for other, c := range otherTexts(secretReadings, string(k.Key())) {
 		add(secret.New(other), c)
 	}
 	return all
@@ -146,9 +146,9 @@ func (d *diagnoser) readings(k key) (all []key) {
 
 // suspectSecrets returns a cause for each of the endpoint's secrets that looks wrong.
 func (d *diagnoser) suspectSecrets() (all []Cause) {
-	for i, s := range d.at.Secrets() {
+	for i, s := range d.endpoint.Secrets() {
 		if doubt := s.Doubt(); doubt != "" {
-			all = append(all, likely("secret_odd", fmt.Sprintf("secret %d of %s %s", i, d.at.SecretsFrom, doubt), "check how it got there, and set it as the vendor shows it"))
+			all = append(all, likely("secret_odd", fmt.Sprintf("secret %d of %s %s", i, d.endpoint.SecretsFrom, doubt), "check how it got there, and set it as the vendor shows it"))
 		}
 	}
 	return all

@@ -29,25 +29,25 @@ func (d *diagnoser) ask(request Delivery, received time.Time) answer {
 	one := make(observer, 1)
 	c := ingest.Config{
 		SubjectPrefix: "webhooks", MaxBodyBytes: d.MaxBodyBytes, MaxInFlightBytes: 1 << 40, Quarantine: d.Quarantine,
-		Publisher: nowhere{}, Observer: one, Refused: one.refused, Now: func() time.Time { return received },
+		Publisher: discard{}, Observer: one, Refused: one.refused, Now: func() time.Time { return received },
 	}
 	for _, e := range d.Endpoints {
 		c.Endpoints = append(c.Endpoints, e.Endpoint)
 	}
 	handler := ingest.New(c)
 	server := handler.Server(log.New(io.Discard, "", 0))
-	here, there := net.Pipe()
+	client, accepted := net.Pipe()
 	listener := make(listener, 1)
-	listener <- there
+	listener <- accepted
 	var work sync.WaitGroup
 	work.Go(func() { _ = server.Serve(handler.Conns.Listen(listener, nil)) })
-	work.Go(func() { _, _ = here.Write(request.Append(nil)) }) // the answer may come before all is written
+	work.Go(func() { _, _ = client.Write(request.Append(nil)) }) // the answer may come before all is written
 	work.Go(func() {
-		_, _ = io.Copy(io.Discard, here)
+		_, _ = io.Copy(io.Discard, client)
 		one.refused(ingest.RefusedConn{Refusal: ingest.Malformed, Answer: "no answer"}) // if there was none
 	})
 	a := <-one
-	_ = here.Close()
+	_ = client.Close()
 	_ = server.Close()
 	work.Wait()
 	return a
@@ -81,10 +81,10 @@ func (o observer) take(a answer) {
 	}
 }
 
-// nowhere drops every message.
-type nowhere struct{}
+// discard drops every message.
+type discard struct{}
 
-func (nowhere) Publish(context.Context, publish.Message) (publish.Status, error) {
+func (discard) Publish(context.Context, publish.Message) (publish.Status, error) {
 	return publish.Stored, nil
 }
 

@@ -24,7 +24,7 @@ const minMAC = 8
 
 // examineSignatures adds a step for each signature.
 func (d *diagnoser) examineSignatures() {
-	p := d.at.Provider
+	p := d.endpoint.Provider
 	values := d.Delivery.Values(p.Header)
 	for i, value := range values[:min(len(values), maxLike)] {
 		d.step("signature", "%s: %s", p.Header, describeSignature(value))
@@ -118,7 +118,7 @@ func unescaped(value string) string {
 
 // addSignatures adds every MAC as which the value of a header or a member can be read.
 func (d *diagnoser) addSignatures(header, value string, given ...Cause) {
-	p := d.at.Provider
+	p := d.endpoint.Provider
 	add := func(text string, causes ...Cause) {
 		mac, encoding := decode(text)
 		switch size := sha256.Size; {
@@ -140,7 +140,7 @@ func (d *diagnoser) addSignatures(header, value string, given ...Cause) {
 		d.signatures = append(d.signatures, signature{mac, header, slices.Concat(given, causes)})
 	}
 	add(value)
-	for other, cause := range others(signatureReadings, value) {
+	for other, cause := range otherTexts(signatureReadings, value) {
 		add(other, cause)
 	}
 }

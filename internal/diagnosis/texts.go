@@ -33,27 +33,27 @@ func (t signedText) len() (n int) {
 // secrets begin.
 func (d *diagnoser) examineTexts() {
 	for _, t := range d.texts(d.body) {
-		if !slices.Contains(d.at.Provider.SchemeNames(), t.scheme) {
+		if !slices.Contains(d.endpoint.Provider.SchemeNames(), t.scheme) {
 			continue
 		}
 		var macs []string
-		for i, s := range d.at.Secrets() {
+		for i, s := range d.endpoint.Secrets() {
 			macs = append(macs, fmt.Sprintf("secret %d makes %s…", i, hex.EncodeToString(verify.Sum(s, t.parts...)[:4])))
 		}
 		set := ""
-		if d.at.Scheme != t.scheme && d.at.Scheme != verify.Auto {
+		if d.endpoint.Scheme != t.scheme && d.endpoint.Scheme != verify.Auto {
 			set = ", which the endpoint isn't set to"
 		}
 		asSent := ""
 		if t.name != "" {
 			asSent = ", as it was sent"
 		}
-		d.step("signed", "by %s%s%s: %d bytes, %s; %s", t.scheme, asSent, set, t.len(), ends(t.parts), strings.Join(macs, ", "))
+		d.step("signed", "by %s%s%s: %d bytes, %s; %s", t.scheme, asSent, set, t.len(), abridged(t.parts), strings.Join(macs, ", "))
 	}
 }
 
-// ends quotes the beginning and the end of a text.
-func ends(parts [][]byte) string {
+// abridged quotes the beginning and the end of a text.
+func abridged(parts [][]byte) string {
 	whole := string(slices.Concat(parts...))
 	const limit = 16
 	if len(whole) <= 2*limit {

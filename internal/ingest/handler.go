@@ -276,7 +276,7 @@ func (d *delivery) wrap(at *verify.Endpoint, received time.Time) (publish.Messag
 	e := &d.wrapped
 	*e = at.Event(d.ID, d.Claims, received)
 	e.TraceParent, e.TraceState = d.span.Context()
-	d.span.Authentic(e.ID, e.Type)
+	d.span.Verified(e.ID, e.Type)
 	size := e.Size()
 	held := size
 	if d.Claims.AsSent {

@@ -31,13 +31,13 @@ var (
 
 // part is the result of searching a part of the stream.
 type part struct {
-	Events  []shown   `json:"events"`  // that match, oldest first; of too many, the newest
-	Read    int       `json:"read"`    // messages
-	Time    time.Time `json:"time"`    // when the oldest of them was stored
-	First   uint64    `json:"first"`   // the sequence number of the stream's first message
-	Before  uint64    `json:"before"`  // the lowest sequence number that was searched; the page continues before it
-	Made    time.Time `json:"made"`    // when the stream was created
-	Problem string    `json:"problem"` // a sentence on why the search failed; "": it did not
+	Events        []shown   `json:"events"` // that match, oldest first; of too many, the newest
+	Read          int       `json:"read"`   // messages
+	Time          time.Time `json:"time"`   // when the oldest of them was stored
+	First         uint64    `json:"first"`  // the sequence number of the stream's first message
+	Before        uint64    `json:"before"` // the lowest sequence number that was searched; the page continues before it
+	StreamCreated time.Time `json:"streamCreated"`
+	Problem       string    `json:"problem"` // a sentence on why the search failed; "": it did not
 
 	query query
 	bytes int // of the events
@@ -57,27 +57,27 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeoutCause(r.Context(), searchTimeout, errSlow)
 	defer cancel()
 	apis := toRead(s.config.Stream, stream.LookupPrefix)
-	hopeless := func() error {
+	giveUp := func() error {
 		if !s.conn.IsConnected() || s.rights.lacks(began, apis) != "" {
 			return errSilent
 		}
 		return nil
 	}
 	p := part{Events: []shown{}, query: newQuery(r.URL.Query())}
-	err := s.searchPart(ctx, &p, r.URL.Query(), hopeless)
+	err := s.searchPart(ctx, &p, r.URL.Query(), giveUp)
 	p.Problem = s.explain(err, began, s.config.Stream, apis...)
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(p) // a page that has gone away needs no answer
 }
 
 // searchPart searches as many sequence numbers as the page asks for.
-func (s *Server) searchPart(ctx context.Context, p *part, values url.Values, hopeless func() error) error {
+func (s *Server) searchPart(ctx context.Context, p *part, values url.Values, giveUp func() error) error {
 	events, err := s.open(ctx, s.config.Stream)
 	if err != nil {
 		return err
 	}
 	info := events.CachedInfo()
-	p.Made, p.First = info.Created, info.State.FirstSeq
+	p.StreamCreated, p.First = info.Created, info.State.FirstSeq
 	end := endOf(values, info)
 	size, _ := strconv.ParseUint(values.Get("size"), 10, 64)
 	p.Before = max(p.First, end-min(end, max(1, size), maxPart))
@@ -86,7 +86,7 @@ func (s *Server) searchPart(ctx context.Context, p *part, values url.Values, hop
 		Section: stream.Section{
 			Stream: s.config.Stream, Subjects: []string{s.config.Prefix + ".>"}, First: p.Before, Before: end, Stop: true,
 		},
-		Handle: p.take, Hopeless: hopeless,
+		Handle: p.take, GiveUp: giveUp,
 	}
 	return r.Run(ctx)
 }
@@ -96,7 +96,7 @@ func (s *Server) searchPart(ctx context.Context, p *part, values url.Values, hop
 func endOf(values url.Values, info *jetstream.StreamInfo) uint64 {
 	end := info.State.LastSeq + 1
 	before, err := strconv.ParseUint(values.Get("before"), 10, 64)
-	if err != nil || values.Get("made") != info.Created.Format(time.RFC3339Nano) {
+	if err != nil || values.Get("streamCreated") != info.Created.Format(time.RFC3339Nano) {
 		return end
 	}
 	return min(end, before)
@@ -104,7 +104,7 @@ func endOf(values url.Values, info *jetstream.StreamInfo) uint64 {
 
 // take takes the next message of the part.
 func (p *part) take(m stream.Message) error {
-	if !m.Made.Equal(p.Made) {
+	if !m.StreamCreated.Equal(p.StreamCreated) {
 		return stream.ErrRecreated
 	}
 	for n := len(p.Events); n > 0 && p.Events[n-1].Sequence >= m.Sequence; n-- { // it is read again

@@ -36,7 +36,7 @@ func (w *world) part(ctx context.Context, values string) (p part, err error) {
 func (w *world) search(values string) (ids []string, last part) {
 	w.t.Helper()
 	read := 0
-	for begin := values; ; values = fmt.Sprintf("%s&before=%d&made=%s", begin, last.Before, last.Made.Format(time.RFC3339Nano)) {
+	for begin := values; ; values = fmt.Sprintf("%s&before=%d&streamCreated=%s", begin, last.Before, last.StreamCreated.Format(time.RFC3339Nano)) {
 		var err error
 		if last, err = w.part(w.t.Context(), values); err != nil {
 			w.t.Fatal(err)
@@ -108,8 +108,8 @@ func TestSearch(t *testing.T) {
 		want   []string
 	}{
 		{"search=user:u0017", ids(8017, 4017, 17)},
-		{"search=user:u0017&before=8018&made=" + made, ids(4017, 17)},
-		{"search=user:u0017&before=8018&made=2026-01-02T03:04:05Z", ids(8017, 4017, 17)}, // of another stream
+		{"search=user:u0017&before=8018&streamCreated=" + made, ids(4017, 17)},
+		{"search=user:u0017&before=8018&streamCreated=2026-01-02T03:04:05Z", ids(8017, 4017, 17)}, // of another stream
 		{"search=id:e11999", ids(11999)},
 		{"search=subject:flock.a+u0017&provider=flock&event=a", ids(8017, 4017, 17)},
 		{"search=user:u0017&provider=frigade", nil},
@@ -143,7 +143,7 @@ func TestSearchGoesOn(t *testing.T) {
 			t.Fatalf("found %d before %d, want %d; to %d, %v, %s", len(p.Events), before, want, p.Before, err, p.Problem)
 		}
 		before = p.Before
-		values = fmt.Sprintf("size=1000000&before=%d&made=%s", before, p.Made.Format(time.RFC3339Nano))
+		values = fmt.Sprintf("size=1000000&before=%d&streamCreated=%s", before, p.StreamCreated.Format(time.RFC3339Nano))
 	}
 }
 

@@ -14,21 +14,21 @@ import (
 
 // shown is a message of the stream in the page's JSON.
 type shown struct {
-	Place    uint64       `json:"place"` // in the ring; 0: none
-	Sequence uint64       `json:"sequence"`
-	Made     time.Time    `json:"made"` // when the stream was created
-	Subject  string       `json:"subject"`
-	Stored   time.Time    `json:"stored"`
-	Size     int          `json:"size"`
-	Headers  [][2]string  `json:"headers,omitempty"`
-	Event    *event.Event `json:"event,omitempty"`   // without data
-	Problem  string       `json:"problem,omitempty"` // why it can't be parsed as an event
-	Payload  string       `json:"payload"`           // bytes that aren't UTF-8 are replaced
+	Place         uint64       `json:"place"` // in the ring; 0: none
+	Sequence      uint64       `json:"sequence"`
+	StreamCreated time.Time    `json:"streamCreated"`
+	Subject       string       `json:"subject"`
+	Stored        time.Time    `json:"stored"`
+	Size          int          `json:"size"`
+	Headers       [][2]string  `json:"headers,omitempty"`
+	Event         *event.Event `json:"event,omitempty"`   // without data
+	Problem       string       `json:"problem,omitempty"` // why it can't be parsed as an event
+	Payload       string       `json:"payload"`           // bytes that aren't UTF-8 are replaced
 }
 
 func shownOf(m stream.Message) shown {
 	v := shown{
-		Sequence: m.Sequence, Made: m.Made, Subject: m.Subject(), Stored: m.Stored,
+		Sequence: m.Sequence, StreamCreated: m.StreamCreated, Subject: m.Subject(), Stored: m.Stored,
 		Size: len(m.Data()), Headers: headers(m.Headers()), Payload: strings.ToValidUTF8(string(m.Data()), "\uFFFD"),
 	}
 	if e, err := event.Parse(m.Data()); err != nil {

@@ -33,7 +33,7 @@ func (l *logger) Fatalf(format string, v ...any) {
 	l.fatal.Store(&text)
 }
 
-func (l *logger) last() error {
+func (l *logger) fatalError() error {
 	if text := l.fatal.Load(); text != nil {
 		return errors.New(*text)
 	}

@@ -107,7 +107,7 @@ func start(c Config) (*server.Server, error) {
 	logger := &logger{log: c.Log.Named("nats-server").WithOptions(zap.AddCallerSkip(1)).Sugar()}
 	s.SetLoggerV2(logger, false, false, false)
 	s.Start() // returns at once
-	if err = logger.last(); err == nil && !s.ReadyForConnections(readyTimeout) {
+	if err = logger.fatalError(); err == nil && !s.ReadyForConnections(readyTimeout) {
 		err = fmt.Errorf("not ready after %s", readyTimeout)
 	}
 	if err != nil {

@@ -40,10 +40,10 @@ type outcome struct {
 
 // LateAck is a message that was acknowledged after its time-out.
 type LateAck struct {
-	Kind    Kind
-	ID      string
-	Arrived time.Time // the message's
-	Made    time.Time // when the stream was created, as known when the message was sent
+	Kind          Kind
+	ID            string
+	Arrived       time.Time // the message's
+	StreamCreated time.Time // when the stream was created, as known when the message was sent
 }
 
 // lateFor is how long after an error an acknowledgement still counts.

@@ -82,10 +82,10 @@ func (p *Publisher) Publish(ctx context.Context, m Message) (Status, error) {
 
 // Result is the outcome of one message of several.
 type Result struct {
-	Status Status
-	Took   time.Duration // until the acknowledgement
-	Made   time.Time     // when the stream was created, as known when the message was sent
-	Err    error
+	Status        Status
+	Took          time.Duration // until the acknowledgement
+	StreamCreated time.Time     // when the stream was created, as known when the message was sent
+	Err           error
 }
 
 // spoolTimeout is how long to wait for the acknowledgement of a message from the spool. A
@@ -167,9 +167,9 @@ func (p *Publisher) await(ctx context.Context, m outgoing) Result {
 	case o.err != nil:
 		return Result{Err: p.failed(m.Message, o.err)}
 	case o.duplicate:
-		return Result{Status: Duplicate, Took: o.took, Made: m.Made}
+		return Result{Status: Duplicate, Took: o.took, StreamCreated: m.StreamCreated}
 	}
-	return Result{Status: Stored, Took: o.took, Made: m.Made}
+	return Result{Status: Stored, Took: o.took, StreamCreated: m.StreamCreated}
 }
 
 // OnLate sets f to be called for each message that is acknowledged after its time-out. f must not

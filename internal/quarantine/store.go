@@ -23,9 +23,9 @@ type Store struct {
 // Kept is a delivery in the store, without its body.
 type Kept struct {
 	Delivery
-	Size     int64     `json:"bytes"` // of the body
-	Sequence uint64    `json:"sequence"`
-	made     time.Time // when its stream was created
+	Size          int64  `json:"bytes"` // of the body
+	Sequence      uint64 `json:"sequence"`
+	streamCreated time.Time
 }
 
 // ErrGone means that a delivery has left the store since it was listed.
@@ -37,7 +37,7 @@ func (s Store) List(ctx context.Context, last uint64) (all []Kept, foreign int, 
 	var failing error
 	r := stream.Reader{
 		JetStream: s.JetStream, Name: s.Consumer,
-		Section: stream.Section{Stream: s.Stream.CachedInfo().Config.Name, Last: last, Headers: true, Stop: true},
+		Section: stream.Section{Stream: s.Stream.CachedInfo().Config.Name, Last: last, HeadersOnly: true, Stop: true},
 		Report: func(err error) {
 			if failing = err; errors.Is(err, stream.ErrRecreated) {
 				all, foreign = nil, 0
@@ -71,7 +71,7 @@ func parseKept(m stream.Message) (k Kept, err error) {
 	if k.Delivery, err = Parse(header.Get, nil); err != nil {
 		return Kept{}, err
 	}
-	k.Sequence, k.made = m.Sequence, m.Made
+	k.Sequence, k.streamCreated = m.Sequence, m.StreamCreated
 	if k.Size, err = strconv.ParseInt(header.Get(nats.MsgSize), 10, 64); err != nil {
 		return Kept{}, fmt.Errorf("reading quarantined delivery: %s: not a number", nats.MsgSize)
 	}
@@ -116,7 +116,7 @@ func (s Store) Remove(ctx context.Context, k Kept) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("asking for stream: %w", err)
-	case !info.Created.Equal(k.made): // it is gone with its stream
+	case !info.Created.Equal(k.streamCreated): // it is gone with its stream
 		return nil
 	}
 	if err = s.Stream.SecureDeleteMsg(ctx, k.Sequence); err != nil {

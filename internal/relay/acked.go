@@ -12,8 +12,8 @@ import (
 // spool: after their time-out, or behind one that has failed. They needn't be sent again. If one is
 // forgotten, the stream recognises the duplicate.
 type acked struct {
-	mu   sync.Mutex
-	made map[delivery]time.Time // when the stream was created
+	mu            sync.Mutex
+	streamCreated map[delivery]time.Time
 }
 
 // delivery identifies a delivery of an event. Other deliveries of it arrived at other times, by the
@@ -28,26 +28,26 @@ func deliveryOf(r spool.Record) delivery { return delivery{r.Kind, r.ID, r.Arriv
 
 const maxAcked = 1 << 16
 
-func (a *acked) add(d delivery, made time.Time) {
+func (a *acked) add(d delivery, streamCreated time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.made == nil || len(a.made) >= maxAcked {
-		a.made = make(map[delivery]time.Time)
+	if a.streamCreated == nil || len(a.streamCreated) >= maxAcked {
+		a.streamCreated = make(map[delivery]time.Time)
 	}
-	a.made[d] = made
+	a.streamCreated[d] = streamCreated
 }
 
 // of returns when the streams were created that have acknowledged some of the records, by number.
 func (a *acked) of(records []spool.Record) map[uint64]time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	made := make(map[uint64]time.Time)
+	created := make(map[uint64]time.Time)
 	for _, r := range records {
-		if at, ok := a.made[deliveryOf(r)]; ok {
-			made[r.Seq] = at
+		if at, ok := a.streamCreated[deliveryOf(r)]; ok {
+			created[r.Seq] = at
 		}
 	}
-	return made
+	return created
 }
 
 // forget drops records that have left the spool.
@@ -55,6 +55,6 @@ func (a *acked) forget(records []spool.Record) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, r := range records {
-		delete(a.made, deliveryOf(r))
+		delete(a.streamCreated, deliveryOf(r))
 	}
 }

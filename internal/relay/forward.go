@@ -172,7 +172,7 @@ func (f *forwarder) acknowledged(ctx context.Context, records []spool.Record) ma
 	acked := f.acked.of(records)
 	if len(acked) > 0 {
 		now, err := f.Publisher.Info(ctx, f.kind)
-		maps.DeleteFunc(acked, func(_ uint64, made time.Time) bool { return err != nil || !made.Equal(now.Created) })
+		maps.DeleteFunc(acked, func(_ uint64, created time.Time) bool { return err != nil || !created.Equal(now.Created) })
 	}
 	return acked
 }
@@ -203,7 +203,7 @@ func (f *forwarder) settle(records []spool.Record, results []publish.Result) boo
 func (f *forwarder) keepAcked(records []spool.Record, results []publish.Result) {
 	for i, r := range records {
 		if result := results[i]; result.Err == nil && result.Status != "" {
-			f.acked.add(deliveryOf(r), result.Made)
+			f.acked.add(deliveryOf(r), result.StreamCreated)
 		}
 	}
 }

@@ -85,7 +85,7 @@ const spoolTime = answerBound / 8
 func Start(c Config) *Relay {
 	r := &Relay{Config: c, earlier: c.Spool.Last()}
 	c.Publisher.OnLate(func(a publish.LateAck) {
-		r.acked.add(delivery{a.Kind, a.ID, a.Arrived.UnixNano()}, a.Made)
+		r.acked.add(delivery{a.Kind, a.ID, a.Arrived.UnixNano()}, a.StreamCreated)
 		r.Observer.Published(a.Kind, FromSpool, Found)
 	})
 	ctx, cancel := context.WithCancel(context.Background())

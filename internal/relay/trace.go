@@ -35,7 +35,7 @@ func (t traced) end(i int, outcome string, failed bool) {
 		return
 	}
 	if !failed {
-		t[i].delivery.Past("wait in spool", t[i].arrived, t[i].began)
+		t[i].delivery.RecordStep("wait in spool", t[i].arrived, t[i].began)
 	}
 	t[i].send.End(outcome, failed)
 }

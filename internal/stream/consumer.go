@@ -36,14 +36,14 @@ func (r *Reader) locate(ctx context.Context) (jetstream.Stream, error) {
 // begin decides where to read on, and reports whether that is the beginning of a new stream.
 func (r *Reader) begin(info *jetstream.StreamInfo) (isNew bool) {
 	switch {
-	case r.made.IsZero():
+	case r.created.IsZero():
 		r.next = r.first(info)
-	case !r.made.Equal(info.Created), r.next > info.State.LastSeq+1: // a stream in memory is empty after its server's restart
+	case !r.created.Equal(info.Created), r.next > info.State.LastSeq+1: // a stream in memory is empty after its server's restart
 		r.next, isNew = 1, true
 	default:
 		return false
 	}
-	r.made, r.until = info.Created, info.State.LastSeq
+	r.created, r.until = info.Created, info.State.LastSeq
 	if r.Section.Before > 0 {
 		r.until = min(r.until, r.Section.Before-1)
 	}
@@ -73,7 +73,7 @@ func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	c := jetstream.ConsumerConfig{
-		FilterSubjects: r.Section.Subjects, HeadersOnly: r.Section.Headers,
+		FilterSubjects: r.Section.Subjects, HeadersOnly: r.Section.HeadersOnly,
 		AckPolicy: jetstream.AckNonePolicy, InactiveThreshold: inactive, MemoryStorage: true, Replicas: 1,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.next,
 		// A unique value, which makes our configuration differ from others' of the same name.
@@ -89,7 +89,7 @@ func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer
 	consumer := &consumer{Consumer: made, config: c, info: made.CachedInfo()}
 	// If the stream was created again in the meantime, the consumer isn't of the one that we know.
 	info, err := stream.Info(ctx)
-	if err == nil && !info.Created.Equal(r.made) {
+	if err == nil && !info.Created.Equal(r.created) {
 		err = errOther
 	}
 	if err != nil {

@@ -19,31 +19,31 @@ var LookupNames = []string{LookupPrefix + "0", LookupPrefix + "1", LookupPrefix 
 
 // Found is the result of a look-up in one stream.
 type Found struct {
-	IDs  map[string]bool
-	Made time.Time // when that stream was created
-	Last uint64    // its last sequence number when reading began
+	IDs     map[string]bool
+	Created time.Time // when that stream was created
+	Last    uint64    // its last sequence number when reading began
 }
 
 // IsOf reports whether the result is still valid: the stream is the same, and wasn't restored from
 // an older copy.
 func (f Found) IsOf(info *jetstream.StreamInfo) bool {
-	return f.Made.Equal(info.Created) && f.Last <= info.State.LastSeq
+	return f.Created.Equal(info.Created) && f.Last <= info.State.LastSeq
 }
 
 // Find reads the ids of all messages that the stream has stored since a time (zero: of all), and
 // returns the wanted ones. The time is by our clock, and is adjusted if the server's is behind. For
-// hopeless see [Reader].
+// giveUp, see [Reader].
 func Find(
 	ctx context.Context, js jetstream.JetStream, name string, since time.Time,
-	wanted func(id string) bool, hopeless func() error,
+	wanted func(id string) bool, giveUp func() error,
 ) (Found, error) {
 	if since.IsZero() {
 		since = Beginning
 	}
 	found := Found{IDs: make(map[string]bool)}
 	r := Reader{
-		JetStream: js, Names: LookupNames, Hopeless: hopeless, ahead: true,
-		Section: Section{Stream: name, Since: since, Headers: true, Stop: true},
+		JetStream: js, Names: LookupNames, GiveUp: giveUp, ahead: true,
+		Section: Section{Stream: name, Since: since, HeadersOnly: true, Stop: true},
 		Handle: func(m Message) error {
 			if id := m.Headers().Get(nats.MsgIdHdr); id != "" && wanted(id) {
 				found.IDs[id] = true
@@ -59,6 +59,6 @@ func Find(
 	if err := r.Run(ctx); err != nil {
 		return Found{}, fmt.Errorf("looking up in stream %s: %w", name, err)
 	}
-	found.Made, found.Last = r.made, r.until
+	found.Created, found.Last = r.created, r.until
 	return found, nil
 }

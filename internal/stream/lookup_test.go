@@ -120,7 +120,7 @@ func TestRecreatedWhileLookingUp(t *testing.T) {
 	expect.NoError(t, err)
 	info, err := old.Info(t.Context())
 	if err != nil || !found.IsOf(info) {
-		t.Errorf("it was made at %s, %v", found.Made, err)
+		t.Errorf("it was made at %s, %v", found.Created, err)
 	}
 	for i := 3000; i < 3010; i++ {
 		if !found.IDs[fmt.Sprint(i)] {
@@ -132,7 +132,7 @@ func TestRecreatedWhileLookingUp(t *testing.T) {
 
 func TestIsOf(t *testing.T) {
 	made := time.Unix(1, 0)
-	f := Found{Made: made, Last: 5}
+	f := Found{Created: made, Last: 5}
 	for _, test := range []struct {
 		made time.Time
 		last uint64

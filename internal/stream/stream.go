@@ -25,14 +25,14 @@ import (
 // Section is a part of a stream. Without Since, Last and First it begins with the next message to
 // be stored.
 type Section struct {
-	Stream   string
-	Subjects []string  // must not overlap; none: all
-	Since    time.Time // begin at this time of storing
-	Last     uint64    // begin so many messages before the end
-	First    uint64    // begin with this sequence number
-	Stop     bool      // end with the last message that the stream has at the beginning
-	Before   uint64    // with Stop, end before this sequence number, if it isn't 0
-	Headers  bool      // without payloads
+	Stream      string
+	Subjects    []string  // must not overlap; none: all
+	Since       time.Time // begin at this time of storing
+	Last        uint64    // begin so many messages before the end
+	First       uint64    // begin with this sequence number
+	Stop        bool      // end with the last message that the stream has at the beginning
+	Before      uint64    // with Stop, end before this sequence number, if it isn't 0
+	HeadersOnly bool      // without payloads
 }
 
 // Beginning is a time before every message: a section since then begins with the first one.
@@ -41,10 +41,10 @@ var Beginning = time.Unix(1, 0)
 // Message is a message of the stream.
 type Message struct {
 	jetstream.Msg
-	Sequence uint64
-	Stored   time.Time
-	Made     time.Time // when the stream was created; only its own sequence numbers can be compared
-	Pending  uint64    // about how many messages of the section follow
+	Sequence      uint64
+	Stored        time.Time
+	StreamCreated time.Time // sequence numbers of different streams can't be compared
+	Pending       uint64    // about how many messages of the section follow
 }
 
 // Reader reads a section.
@@ -60,15 +60,15 @@ type Reader struct {
 	// Report, if set, is called with the error of each failed attempt to read, and with nil when a
 	// consumer was created.
 	Report func(error)
-	// Hopeless, if set, is polled, and its error ends Run. NATS doesn't answer a forbidden request:
+	// GiveUp, if set, is polled, and its error ends Run. NATS doesn't answer a forbidden request:
 	// only the owner of the connection learns of it.
-	Hopeless func() error
+	GiveUp func() error
 
-	made  time.Time // when the stream was created; zero: not known yet
-	next  uint64    // the next sequence number to read; 0: begin with Since
-	until uint64    // the last sequence number of the section
-	ahead bool      // Since is by a clock that may be ahead of the server's
-	end   context.CancelCauseFunc
+	created time.Time // when the stream was created; zero: not known yet
+	next    uint64    // the next sequence number to read; 0: begin with Since
+	until   uint64    // the last sequence number of the section
+	ahead   bool      // Since is by a clock that may be ahead of the server's
+	end     context.CancelCauseFunc
 }
 
 const (
@@ -101,8 +101,8 @@ var (
 func (r *Reader) Run(ctx context.Context) error {
 	ctx, r.end = context.WithCancelCause(ctx)
 	defer r.end(nil)
-	if r.Hopeless != nil {
-		go r.endWhenHopeless(ctx)
+	if r.GiveUp != nil {
+		go r.pollGiveUp(ctx)
 	}
 	var failing time.Time
 	for {
@@ -136,7 +136,7 @@ func (r *Reader) Run(ctx context.Context) error {
 	}
 }
 
-func (r *Reader) endWhenHopeless(ctx context.Context) {
+func (r *Reader) pollGiveUp(ctx context.Context) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -144,7 +144,7 @@ func (r *Reader) endWhenHopeless(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := r.Hopeless(); err != nil {
+			if err := r.GiveUp(); err != nil {
 				r.end(err)
 			}
 		}
@@ -275,7 +275,7 @@ func (r *Reader) take(m jetstream.Msg, next uint64) error {
 	}
 	if !meta.Timestamp.Before(r.Section.Since) {
 		if err := r.Handle(Message{
-			Msg: m, Sequence: sequence, Stored: meta.Timestamp, Made: r.made, Pending: meta.NumPending,
+			Msg: m, Sequence: sequence, Stored: meta.Timestamp, StreamCreated: r.created, Pending: meta.NumPending,
 		}); err != nil {
 			r.end(err)
 			return err

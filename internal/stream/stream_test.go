@@ -123,7 +123,7 @@ func TestWhereItBegins(t *testing.T) {
 		{"more than there are", Section{Last: 100}, []string{"1", "2", "3", "4"}},
 		{"one subject", Section{Last: 100, Subjects: []string{"s.b"}}, []string{"2"}},
 		{"two subjects", Section{Last: 100, Subjects: []string{"s.b", "s.c"}}, []string{"2", "3"}},
-		{"without payloads", Section{Last: 100, Headers: true}, []string{"", "", "", ""}},
+		{"without payloads", Section{Last: 100, HeadersOnly: true}, []string{"", "", "", ""}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -238,9 +238,9 @@ func TestBeginsAgain(t *testing.T) {
 		{"nothing", made, 0, 1, true},
 		{"another", made.Add(1), 9, 1, true},
 	} {
-		r := Reader{made: made, next: 4}
+		r := Reader{created: made, next: 4}
 		info := &jetstream.StreamInfo{Created: test.made, State: jetstream.StreamState{LastSeq: test.last}}
-		if anew := r.begin(info); anew != test.anew || r.next != test.next || !r.made.Equal(test.made) {
+		if anew := r.begin(info); anew != test.anew || r.next != test.next || !r.created.Equal(test.made) {
 			t.Errorf("%s: %t, at %d", test.name, anew, r.next)
 		}
 	}

@@ -63,8 +63,8 @@ func (t *Tracer) Resume(traceParent, traceState string) Span {
 	return Span{trace.SpanFromContext(ctx), t.tracer}
 }
 
-// Past records a step within this one that is already over.
-func (s Span) Past(name string, began, ended time.Time) {
+// RecordStep records a step within this one that is already over.
+func (s Span) RecordStep(name string, began, ended time.Time) {
 	if step := s.Step(name, trace.WithTimestamp(began)); step.span != nil {
 		step.span.End(trace.WithTimestamp(ended))
 	}
@@ -111,8 +111,8 @@ func (s Span) ID() string {
 	return s.span.SpanContext().TraceID().String()
 }
 
-// Authentic records the event of a verified delivery.
-func (s Span) Authentic(id, eventType string) {
+// Verified records the event of a verified delivery.
+func (s Span) Verified(id, eventType string) {
 	if s.span != nil {
 		s.span.SetAttributes(attribute.String("cloudevents.event_id", id), attribute.String("cloudevents.event_type", eventType))
 	}

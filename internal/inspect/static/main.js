@@ -144,8 +144,8 @@ function showCounts() {
 
 // oldest returns the oldest event that the page holds of the current stream.
 function oldest() {
-  const made = list.all.at(-1)?.made
-  return list.all.find((item) => item.made === made)
+  const streamCreated = list.all.at(-1)?.streamCreated
+  return list.all.find((item) => item.streamCreated === streamCreated)
 }
 
 function empty(length, filtering, beyond) {

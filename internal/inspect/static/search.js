@@ -63,16 +63,16 @@ export class StreamSearch {
     let [size, found, bytes, read] = [1000, 0, 0, 0]
     while (!signal.aborted) {
       const asked = Date.now()
-      const { before = end, made = this.#start.made, ...last } = this.#progress
-      const part = await get({ ...criteria, before, made, size }, signal)
+      const { before = end, streamCreated = this.#start.streamCreated, ...last } = this.#progress
+      const part = await get({ ...criteria, before, streamCreated, size }, signal)
       if (signal.aborted) return
-      if (!part.problem && last.read && part.made !== made) part.problem = 'The stream was deleted and created again.'
+      if (!part.problem && last.read && part.streamCreated !== streamCreated) part.problem = 'The stream was deleted and created again.'
       if (part.problem) {
         this.#end('failed', part.problem)
         return
       }
       this.#progress = {
-        before: part.before, made: part.made, read: last.read + part.read, time: part.read ? part.time : last.time,
+        before: part.before, streamCreated: part.streamCreated, read: last.read + part.read, time: part.read ? part.time : last.time,
         share: (end - part.before) / (end - part.first) || 1,
       }
       this.#onFound(part.events)
@@ -87,7 +87,7 @@ export class StreamSearch {
   }
 
   // hasGap reports whether the page has dropped events since the search began, which weren't searched.
-  #hasGap(oldest) { return this.#start && (oldest?.made !== this.#start.made || oldest.sequence > this.#start.sequence) }
+  #hasGap(oldest) { return this.#start && (oldest?.streamCreated !== this.#start.streamCreated || oldest.sequence > this.#start.sequence) }
 
   // show shows how far the search is. held is the number of events on the page, oldest the oldest of them.
   show({ filtering, held, found, oldest, stream }) {

@@ -16,8 +16,8 @@ import (
 
 const unescapedAtLog = "nothing is wrong with the delivery itself: the log escapes what it shows. To see all of it, give the body as it was sent"
 
-// repairs undo changes that may have been made to a body on the way.
-var repairs = []reading{
+// bodyReadings undo changes that may have been made to a body on the way.
+var bodyReadings = []reading{
 	{"byte_order_mark", "without the byte order mark before it", "find what puts U+FEFF before the body, a proxy or an editor; the vendor doesn't sign it, and JSON doesn't allow it", one(func(s string) string { return strings.TrimPrefix(s, string(byteOrderMark)) })},
 	{"line_end", "without the white space around it", "nothing is wrong with the delivery if only the capture has it, as a file's last line break; else find what adds it on the way", one(strings.TrimSpace)},
 	{"escaped", `once its \x escapes are undone, as nginx writes them into its log`, unescapedAtLog, one(unescapeLog)},
