@@ -45,9 +45,7 @@ func TestLogLevel(t *testing.T) {
 		t.Errorf("PUT: %d %s", status, text)
 	}
 	deliver("b")
-	b.await("counted", func() bool {
-		return b.metric(`webhook_bridge_deliveries_total{endpoint="flock",outcome="stored"}`) == "2"
-	})
+	b.awaitMetric(`webhook_bridge_deliveries_total{endpoint="flock",outcome="stored"} 2`)
 	expect.Equal(t, 1, len(b.lines("delivery accepted")), "lines at debug once the level is warn")
 	for _, bad := range []string{`{"level":"loud"}`, `x`, `{"level":"` + strings.Repeat("x", 1<<20) + `"}`} {
 		if status, text := b.setLevel(bad); status != http.StatusBadRequest {
@@ -153,9 +151,7 @@ func TestRefusedConnections(t *testing.T) {
 	if line, err := c.reader.ReadString('\n'); !strings.HasPrefix(line, "HTTP/1.1 400 ") {
 		t.Errorf("answered %q, %v", line, err)
 	}
-	b.await("counted", func() bool {
-		return b.metric(`webhook_bridge_refused_connections_total{kind="proxy_protocol"}`) == "1"
-	})
+	b.awaitMetric(`webhook_bridge_refused_connections_total{kind="proxy_protocol"} 1`)
 	expect.Equal(t, "0", b.metric(`webhook_bridge_refused_connections_total{kind="malformed"}`), "connections counted as malformed")
 	if !strings.Contains(b.log.String(), `switch it off there`) {
 		t.Error("the log doesn't say what to do")

@@ -193,9 +193,7 @@ func TestPathsAndMethods(t *testing.T) {
 			t.Errorf("%s: %s, Allow %q", method, a.Status, a.Header.Get("Allow"))
 		}
 	}
-	b.await("counted", func() bool {
-		return b.metric(`webhook_bridge_deliveries_total{endpoint="flock",outcome="wrong_path"}`) == "33"
-	})
+	b.awaitMetric(`webhook_bridge_deliveries_total{endpoint="flock",outcome="wrong_path"} 33`)
 	expect.Equal(t, "28", b.metric(`webhook_bridge_deliveries_total{endpoint="",outcome="not_found"}`), "deliveries counted as not_found")
 	for _, want := range []string{"delivery refused for its path: register the address", "the endpoint is at /webhooks/flock\""} {
 		if !strings.Contains(b.log.String(), want) {
@@ -212,28 +210,13 @@ func TestPathsAndMethods(t *testing.T) {
 	}
 }
 
-// A flood of one kind of refusal doesn't keep another kind with the same answer out of the log.
-func TestEachOutcomeIsLogged(t *testing.T) {
-	b := start(t)
-	body := flockBody("a", "")
-	for range 40 {
-		b.post("flock", body)
-	}
-	b.post("flock", body, "X-Flock-Signature: x")
-	b.await("logged", func() bool { return strings.Contains(b.log.String(), `"outcome":"signature_malformed"`) })
-	if n := len(b.lines("delivery refused")); n > 30 {
-		t.Errorf("%d lines", n)
-	}
-}
-
 func TestDuplicate(t *testing.T) {
 	b := start(t)
 	body := frigadeBody("again", "")
 	first := b.post("frigade", body, frigadeHeader(t, body))
 	// A delivery of Frigade's with another time, which is unsigned, or another encoding of the
 	// signature is the same event.
-	renewed := strings.Replace(body, `"time":"2`, `"time":"2`, 1)
-	renewed = strings.Replace(renewed, `Z","data"`, `Z", "data"`, 1)
+	renewed := strings.Replace(body, `Z","data"`, `1Z", "data"`, 1)
 	canonical, err := stringify.Parse([]byte(body))
 	expect.NoError(t, err)
 	mac := verify.Sum(secret.New(frigadeSecret), canonical.Member("data"))
@@ -248,8 +231,6 @@ func TestDuplicate(t *testing.T) {
 func TestMessageTooLarge(t *testing.T) {
 	b := start(t, "MAX_BODY_BYTES=16MiB", "MAX_IN_FLIGHT_BYTES=128MiB")
 	body := flockBody("large", `,"fill":[`+strings.Repeat("1e20,", 3<<20/5)+`0]`) // 21 digits each: four times as long
-	if a := b.post("flock", body, flockHeader(t, body)); a.StatusCode != http.StatusRequestEntityTooLarge || a.code != "message_too_large" {
-		t.Errorf("answered %s %s", a.Status, a.body)
-	}
+	expect.Equal(t, "413 message_too_large", b.post("flock", body, flockHeader(t, body)).String(), "the answer")
 	expect.Equal(t, 0, b.stored(), "events stored")
 }

@@ -101,6 +101,15 @@ func (b *bridge) await(what string, condition func() bool) {
 	}
 }
 
+// awaitMetric waits until /metrics has a line that begins so.
+func (b *bridge) awaitMetric(line string) {
+	b.t.Helper()
+	b.await("in the metrics: "+line, func() bool {
+		_, text := b.admin("/metrics")
+		return strings.Contains(text, "\n"+line)
+	})
+}
+
 // stored is how many events are stored.
 func (b *bridge) stored() uint64 { return b.messages("WEBHOOKS") }
 
@@ -120,6 +129,8 @@ type answer struct {
 	id     string
 	result string // the status in a 200's body
 }
+
+func (a answer) String() string { return fmt.Sprint(a.StatusCode, " ", a.result, a.code) }
 
 // dial opens a connection to the public listener.
 func (b *bridge) dial() *conn {

@@ -47,9 +47,7 @@ func TestNATSAway(t *testing.T) {
 			}
 			want = append(want, a.id)
 		}
-		if a := b.post("flock", flockBody("unsigned", ""), "X-Flock-Signature: "+strings.Repeat("0", 64)); a.StatusCode != http.StatusUnauthorized {
-			t.Errorf("an unsigned delivery is answered %s", a.Status)
-		}
+		expect.Equal(t, "401 signature", b.post("flock", flockBody("unsigned", ""), "X-Flock-Signature: "+strings.Repeat("0", 64)).String(), "the answer to an unsigned delivery")
 	}
 	want = slices.Compact(want)
 	expect.Equal(t, 20, b.spool.Len(publish.Event), "events in the spool")
@@ -72,17 +70,12 @@ func TestNATSAway(t *testing.T) {
 	b.await("delivered", func() bool { return b.spool.Len(publish.Event) == 0 })
 	expect.Equal(t, want, b.ids(), "stored")
 	body = flockBody("directly", "")
-	if a := b.post("flock", body, flockHeader(t, body)); a.result != "stored" {
-		t.Errorf("answered %s", a.body)
-	}
+	expect.Equal(t, "200 stored", b.post("flock", body, flockHeader(t, body)).String(), "the answer")
 	for _, metric := range []string{
 		`webhook_bridge_publishes_total{kind="event",outcome="stored",way="spool"} 21`, `webhook_bridge_publishes_total{kind="event",outcome="stored",way="direct"} 1`,
 		`webhook_bridge_spool_events{kind="event"} 0`, `webhook_bridge_spool_bytes 0`, `webhook_bridge_spool_writable 1`, `webhook_bridge_breaker{state="closed"} 1`,
 	} {
-		b.await("in the metrics: "+metric, func() bool {
-			_, text := b.admin("/metrics")
-			return strings.Contains(text, metric)
-		})
+		b.awaitMetric(metric)
 	}
 }
 
@@ -182,24 +175,17 @@ func TestQuarantine(t *testing.T) {
 		})
 	}
 	expect.Equal(t, 0, b.stored(), "events stored")
-	b.await("counted", func() bool {
-		_, text := b.admin("/metrics")
-		return strings.Contains(text, `webhook_bridge_quarantined_total{endpoint="flock",reason="stale"} 2`) &&
-			strings.Contains(text, `webhook_bridge_deliveries_total{endpoint="flock",outcome="quarantined"} 4`)
-	})
+	b.awaitMetric(`webhook_bridge_quarantined_total{endpoint="flock",reason="stale"} 2`)
+	b.awaitMetric(`webhook_bridge_deliveries_total{endpoint="flock",outcome="quarantined"} 4`)
 }
 
 func TestQuarantineOff(t *testing.T) {
 	b := start(t, "NATS_URL=nats://127.0.0.1:1", "QUARANTINE=false")
 	for _, body := range []string{`{"x":1}`, `{"name":"a.b"}`} {
-		if a := b.post("flock", body, flockHeader(t, body)); a.StatusCode != http.StatusBadRequest || a.code != "unreadable" {
-			t.Errorf("answered %s %s", a.Status, a.body)
-		}
+		expect.Equal(t, "400 unreadable", b.post("flock", body, flockHeader(t, body)).String(), "the answer")
 	}
 	stale := flockBodyAt(time.Now().Add(-6*time.Minute), "s", "")
-	if a := b.post("flock", stale, flockHeader(t, stale)); a.StatusCode != http.StatusUnauthorized || a.code != "stale" {
-		t.Errorf("answered %s %s", a.Status, a.body)
-	}
+	expect.Equal(t, "401 stale", b.post("flock", stale, flockHeader(t, stale)).String(), "the answer")
 	if s := b.spool.Stats(); s.Bytes != 0 {
 		t.Errorf("something is kept: %+v", s)
 	}
@@ -211,9 +197,7 @@ func TestQuarantineWhileNATSIsAway(t *testing.T) {
 	s := natsdtest.New(t, "")
 	b := start(t, "NATS_URL="+s.URL())
 	unreadable := `{"x":1}`
-	if a := b.post("flock", unreadable, flockHeader(t, unreadable)); a.StatusCode != http.StatusOK || a.result != "quarantined" {
-		t.Errorf("answered %s %s", a.Status, a.body)
-	}
+	expect.Equal(t, "200 quarantined", b.post("flock", unreadable, flockHeader(t, unreadable)).String(), "the answer")
 	if n, m := b.spool.Len(publish.Quarantined), b.spool.Len(publish.Event); n != 1 || m != 0 {
 		t.Errorf("%d quarantined, %d events in the spool", n, m)
 	}

@@ -88,10 +88,7 @@ func TestMetrics(t *testing.T) {
 		`webhook_bridge_publishes_total{kind="quarantine",outcome="timeout",way="spool"} 0`,
 		`webhook_bridge_last_accepted_timestamp_seconds{endpoint="flock"}`, `webhook_bridge_delivery_duration_seconds_count{endpoint="flock"} 4`,
 	} {
-		b.await("in the metrics: "+want, func() bool {
-			_, text := b.admin("/metrics")
-			return strings.Contains(text, want)
-		})
+		b.awaitMetric(want)
 	}
 	if !strings.Contains(b.log.String(), `"member":"data.campaignId"`) {
 		t.Error("the log doesn't say which member has drifted")
@@ -131,39 +128,19 @@ func (panicking) Publish(_ context.Context, m publish.Message) (publish.Status, 
 	panic(string(m.Data))
 }
 
-// No answer and no log line contains a secret, a signature or a body, not even after a panic.
-func TestNothingLeaks(t *testing.T) {
+// A panic is answered and logged by its type, without what it quotes.
+func TestPanicIsLogged(t *testing.T) {
 	b := start(t)
-	body := flockBody("marked-body", "")
-	header := flockHeader(t, body)
-	var seen strings.Builder
-	for _, a := range []answer{
-		b.post("flock", body, header), b.post("flock", body, header), b.post("flock", body, header+"0"), b.post("flock", body+"x", header),
-		b.post("frigade", body, header), b.post("flock", `{"marked-body":1,"marked-body":1}`, header), b.post("flock", flockBodyAt(time.Unix(1, 0), "marked-body", ""), header),
-	} {
-		seen.WriteString(a.body)
-	}
 	b.handler.Publisher = panicking{}
-	body = flockBody("marked-body-2", "")
-	panics := flockHeader(t, body)
-	a := b.post("flock", body, panics)
-	if a.code != "internal" || !strings.Contains(b.log.String(), "panic of type") {
-		t.Errorf("a panic is answered %s %s", a.Status, a.body)
-	}
-	seen.WriteString(a.body)
-	_, metrics := b.admin("/metrics")
-	expect.NoError(t, b.stop())
-	seen.WriteString(b.log.String() + metrics)
-	_, signature, _ := strings.Cut(header, ": ")
-	_, another, _ := strings.Cut(panics, ": ")
-	for _, leak := range []string{flockSecret, frigadeSecret, signature, another, "marked-body"} {
-		if strings.Contains(seen.String(), leak) {
-			t.Errorf("%q is in:\n%s", leak, seen.String())
-		}
+	body := flockBody("marked-body", "")
+	a := b.post("flock", body, flockHeader(t, body))
+	if a.code != "internal" || !strings.Contains(b.log.String(), "panic of type") || strings.Contains(a.body+b.log.String(), "marked-body") {
+		t.Errorf("a panic is answered %s %s, and logged:\n%s", a.Status, a.body, b.log)
 	}
 }
 
-// A flood of refusals is sampled in the log and counted in full.
+// A flood of one kind of refusal is sampled in the log and counted in full, and doesn't keep another
+// kind with the same answer out of the log.
 func TestFloodIsSampled(t *testing.T) {
 	b := start(t)
 	c := b.dial()
@@ -174,11 +151,10 @@ func TestFloodIsSampled(t *testing.T) {
 			t.Fatal(a.Status)
 		}
 	}
-	b.await("counted", func() bool {
-		_, text := b.admin("/metrics")
-		return strings.Contains(text, fmt.Sprintf(`outcome="signature_missing"} %d`, n))
-	})
-	if lines := strings.Count(b.log.String(), `"delivery refused"`); lines == 0 || lines > n/2 {
+	b.post("flock", "{}", "X-Flock-Signature: x")
+	b.awaitMetric(fmt.Sprintf(`webhook_bridge_deliveries_total{endpoint="flock",outcome="signature_missing"} %d`, n))
+	b.await("logged", func() bool { return strings.Contains(b.log.String(), `"outcome":"signature_malformed"`) })
+	if lines := len(b.lines("delivery refused")); lines > n/10 {
 		t.Errorf("%d lines for %d refusals", lines, n)
 	}
 }

@@ -16,9 +16,7 @@ func TestInFlightBytes(t *testing.T) {
 	p := newPublic(t, func(c *Config) { c.MaxInFlightBytes, c.MaxBodyBytes = 64<<10, 32<<10 }).listen()
 	head := int64(len(halfHead(32000)))
 	holding := []*client{p.half(32000, 0), p.half(32000, 0), p.half(32000, 0)}
-	if r := p.dial().write(deliveryOf("announced", "")).read(); r.status != 200 {
-		t.Errorf("with much announced and nothing sent: %s", r)
-	}
+	expect.Equal(t, "200", p.dial().write(deliveryOf("announced", "")).read().String(), "with much announced and nothing sent")
 	for _, c := range holding[:2] {
 		c.write(strings.Repeat(" ", 31000))
 	}
@@ -29,16 +27,12 @@ func TestInFlightBytes(t *testing.T) {
 		t.Errorf("past the budget: %s", r)
 	}
 	// The envelope counts too: the body alone would fit.
-	if r := p.dial().write(deliveryOf("medium", strings.Repeat("x", 2000))).read(); r.String() != "503 busy" {
-		t.Errorf("with its envelope past the budget: %s", r)
-	}
+	expect.Equal(t, "503 busy", p.dial().write(deliveryOf("medium", strings.Repeat("x", 2000))).read().String(), "with its envelope past the budget")
 	for _, c := range holding {
 		_ = c.Close()
 	}
 	poll.Until(p.t, "holding nothing", func() bool { return p.InFlightBytes() == 0 })
-	if r := p.dial().write(large).read(); r.status != 200 {
-		t.Errorf("afterwards: %s", r)
-	}
+	expect.Equal(t, "200", p.dial().write(large).read().String(), "afterwards")
 	expect.Equal(t, 2, p.kept.n.Load(), "events kept")
 }
 
@@ -48,12 +42,8 @@ func TestCanonicalFormIsCharged(t *testing.T) {
 	send := func(body string) reply {
 		return p.dial().write(fmt.Sprintf("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nX-Flock-Signature: %s\r\nContent-Length: %d\r\n\r\n%s", strings.Repeat("0", 64), len(body), body)).read()
 	}
-	if r := send(`{"a":[` + strings.Repeat("1e20,", 20<<10/5) + "0]}"); r.String() != "503 busy" {
-		t.Errorf("20 KB that become 84: %s", r)
-	}
-	if r := send(`{"a":["` + strings.Repeat("x", 40<<10) + `"]}`); r.String() != "401 signature" {
-		t.Errorf("40 KB that stay as they are: %s", r)
-	}
+	expect.Equal(t, "503 busy", send(`{"a":[` + strings.Repeat("1e20,", 20<<10/5) + "0]}").String(), "20 KB that become 84")
+	expect.Equal(t, "401 signature", send(`{"a":["` + strings.Repeat("x", 40<<10) + `"]}`).String(), "40 KB that stay as they are")
 	expect.Equal(t, 0, p.InFlightBytes(), "bytes still held")
 }
 
@@ -68,24 +58,16 @@ func TestSlowSendersMakeRoom(t *testing.T) {
 	poll.Until(p.t, "holding both", func() bool { return p.InFlightBytes() == 62000+2*head })
 	p.clock.forward(patience - time.Millisecond)
 	large := deliveryOf("large", strings.Repeat("x", 4000))
-	if r := p.dial().write(large).read(); r.String() != "503 busy" {
-		t.Errorf("before their time is over: %s", r)
-	}
+	expect.Equal(t, "503 busy", p.dial().write(large).read().String(), "before their time is over")
 	p.clock.forward(time.Millisecond)
-	if r := p.dial().write(large).read(); r.status != 200 {
-		t.Errorf("with slow senders that hold everything: %s", r)
-	}
+	expect.Equal(t, "200", p.dial().write(large).read().String(), "with slow senders that hold everything")
 	first.write(strings.Repeat(" ", 1000)) // what is left of it is read and dropped
 	if r := first.read(); r.String() != "503 busy" || r.closes {
 		t.Errorf("the first slow one: %s, closes %v", r, r.closes)
 	}
-	if r := first.write(deliveryOf("again", "")).read(); r.status != 200 {
-		t.Errorf("its next delivery: %s", r)
-	}
+	expect.Equal(t, "200", first.write(deliveryOf("again", "")).read().String(), "its next delivery")
 	second.write(strings.Repeat(" ", 1000))
-	if r := second.read(); r.String() != "400 not_json" {
-		t.Errorf("the second, for which there was room: %s", r)
-	}
+	expect.Equal(t, "400 not_json", second.read().String(), "the second, for which there was room")
 	expect.Equal(t, 0, p.InFlightBytes(), "bytes still held")
 }
 
@@ -178,14 +160,8 @@ func TestSlots(t *testing.T) {
 		t.Fatal("some slots are missing")
 	}
 	large := deliveryOf("large", strings.Repeat("x", smallBytes))
-	if r := p.dial().write(large).read(); r.String() != "503 busy" {
-		t.Errorf("a large one without a turn: %s", r)
-	}
-	if r := p.dial().write(deliveryOf("small", "")).read(); r.status != 200 {
-		t.Errorf("a small one: %s", r)
-	}
+	expect.Equal(t, "503 busy", p.dial().write(large).read().String(), "a large one without a turn")
+	expect.Equal(t, "200", p.dial().write(deliveryOf("small", "")).read().String(), "a small one")
 	p.large.Release(1)
-	if r := p.dial().write(large).read(); r.status != 200 {
-		t.Errorf("a large one: %s", r)
-	}
+	expect.Equal(t, "200", p.dial().write(large).read().String(), "a large one")
 }

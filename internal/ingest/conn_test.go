@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
@@ -26,18 +27,14 @@ func TestByteByByte(t *testing.T) {
 		for b := range strings.SplitSeq(body, "") {
 			c.write(b)
 		}
-		if r := c.read(); r.status != 200 {
-			t.Errorf("with a length: %s", r)
-		}
+		expect.Equal(t, "200", c.read().String(), "with a length")
 		for b := range strings.SplitSeq(head+"Transfer-Encoding: chunked\r\n\r\n", "") {
 			c.write(b)
 		}
 		for b := range strings.SplitSeq(body, "") {
 			c.write("1\r\n" + b + "\r\n")
 		}
-		if r := c.write("0\r\n\r\n").read(); r.status != 200 {
-			t.Errorf("in chunks: %s", r)
-		}
+		expect.Equal(t, "200", c.write("0\r\n\r\n").read().String(), "in chunks")
 	}
 }
 
@@ -60,9 +57,7 @@ func TestNextComesMeanwhile(t *testing.T) {
 	p.kept.block.Store(nil)
 	close(block)
 	for range 3 {
-		if r := c.read(); r.status != 200 {
-			t.Error(r)
-		}
+		expect.Equal(t, "200", c.read().String(), "the answer")
 	}
 }
 
@@ -112,9 +107,7 @@ func TestHeadBounds(t *testing.T) {
 						t.Fatalf("the request before: %s", r)
 					}
 				}
-				if r := c.read(); r.String() != test.want {
-					t.Errorf("answered %s, want %s", r, test.want)
-				}
+				expect.Equal(t, test.want, c.read().String(), "the answer")
 				_ = c.Close()
 				poll.Until(p.t, "giving all back", func() bool { return p.InFlightBytes() == 0 && p.open() == 0 })
 			})

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
@@ -107,19 +108,13 @@ func TestNoConnRefusal(t *testing.T) {
 	_ = p.dial().Close()
 	c := p.dial()
 	for range 2 {
-		if r := c.write(deliveryOf("a", "")).read(); r.status != 200 {
-			t.Error(r)
-		}
-		if r := c.write("GET / HTTP/1.1\r\nHost: bridge\r\n\r\n").read(); r.status != 404 {
-			t.Error(r)
-		}
+		expect.Equal(t, "200", c.write(deliveryOf("a", "")).read().String(), "the answer")
+		expect.Equal(t, "404 not_found", c.write("GET / HTTP/1.1\r\nHost: bridge\r\n\r\n").read().String(), "the answer")
 	}
 	if r := c.write("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n").read(); r.status != 100 {
 		t.Error(r)
 	}
-	if r := c.write("{}").read(); r.status != 401 {
-		t.Error(r)
-	}
+	expect.Equal(t, "401 signature", c.write("{}").read().String(), "the answer")
 	_ = c.Close()
 	poll.Until(p.t, "closed", func() bool { return p.open() == 0 })
 	if got := seen.snapshot(); len(got) != 0 {
@@ -167,8 +162,6 @@ func TestTLSRefusals(t *testing.T) {
 	go func() {
 		_, _ = io.WriteString(secured, "GET / HTTP/1.1\r\nHost: bridge\r\n"+strings.Repeat("a:\r\n", 4000))
 	}()
-	if r := c.read(); r.status != 431 {
-		t.Errorf("too many headers: %s", r)
-	}
+	expect.Equal(t, "431 plain", c.read().String(), "too many headers")
 	told(TooManyHeaders)
 }

@@ -53,9 +53,7 @@ func TestUnverifiedCloseFirst(t *testing.T) {
 			t.Fatalf("%d: the one that should have closed is still open", i)
 		}
 	}
-	if r := verified.write(deliveryOf("again", "")).read(); r.status != 200 {
-		t.Errorf("the verified one: %s", r)
-	}
+	expect.Equal(t, "200", verified.write(deliveryOf("again", "")).read().String(), "the verified one")
 	if _, dropped := p.Conns.Connections(); dropped != 3 || p.open() != 4 {
 		t.Errorf("%d dropped, %d open", dropped, p.open())
 	}
@@ -103,9 +101,7 @@ func TestRefusedGoFirst(t *testing.T) {
 		refuse(refused[len(refused)-1]) // once more, on the same connection
 		refused = refused[:8+i]
 	}
-	if r := good.write(whole[100:]).read(); r.status != 200 {
-		t.Errorf("the good one: %s", r)
-	}
+	expect.Equal(t, "200", good.write(whole[100:]).read().String(), "the good one")
 }
 
 // If all are verified, the one that has been idle longest closes.
@@ -118,15 +114,11 @@ func TestLongestVerifiedGoes(t *testing.T) {
 		}
 		poll.Until(p.t, "resting", func() bool { return p.Conns.resting() == p.open() })
 	}
-	if r := p.dial().write(deliveryOf("new", "")).read(); r.status != 200 {
-		t.Errorf("a new one: %s", r)
-	}
+	expect.Equal(t, "200", p.dial().write(deliveryOf("new", "")).read().String(), "a new one")
 	if !second.isClosed() {
 		t.Error("the longest idle one is still there")
 	}
-	if r := first.write(deliveryOf("again", "")).read(); r.status != 200 {
-		t.Errorf("the other: %s", r)
-	}
+	expect.Equal(t, "200", first.write(deliveryOf("again", "")).read().String(), "the other")
 }
 
 // A delivery that is being worked on is never cut off; a new connection waits for its end.
@@ -146,13 +138,9 @@ func TestWorkIsNotCutOff(t *testing.T) {
 	p.kept.block.Store(nil)
 	close(block)
 	for _, c := range busy {
-		if r := c.read(); r.status != 200 {
-			t.Errorf("one that was worked on: %s", r)
-		}
+		expect.Equal(t, "200", c.read().String(), "one that was worked on")
 	}
-	if r := waiting.read(); r.status != 401 {
-		t.Errorf("the one that waited: %s", r)
-	}
+	expect.Equal(t, "401 signature", waiting.read().String(), "the one that waited")
 }
 
 // A listener that waits for room stops waiting when it is closed.
@@ -203,23 +191,15 @@ func TestTLS(t *testing.T) {
 		return c
 	}
 	verified := dial()
-	if r := verified.write(deliveryOf("a", "")).read(); r.status != 200 {
-		t.Errorf("answered %s", r)
-	}
+	expect.Equal(t, "200", verified.write(deliveryOf("a", "")).read().String(), "the answer")
 	unverified := dial()
-	if r := unverified.write(badRequest).read(); r.status != 401 {
-		t.Errorf("answered %s", r)
-	}
+	expect.Equal(t, "401 signature", unverified.write(badRequest).read().String(), "the answer")
 	poll.Until(p.t, "resting", func() bool { return p.open() == 2 && p.Conns.resting() == 2 })
-	if r := dial().write(deliveryOf("b", "")).read(); r.status != 200 {
-		t.Errorf("answered %s", r)
-	}
+	expect.Equal(t, "200", dial().write(deliveryOf("b", "")).read().String(), "the answer")
 	if !unverified.isClosed() {
 		t.Error("the unverified is still there")
 	}
-	if r := verified.write(deliveryOf("c", "")).read(); r.status != 200 {
-		t.Errorf("the verified one: %s", r)
-	}
+	expect.Equal(t, "200", verified.write(deliveryOf("c", "")).read().String(), "the verified one")
 }
 
 // The limit leaves open files for other parts, and stays as it is if there are enough.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
@@ -96,9 +97,7 @@ func TestProtocol(t *testing.T) {
 				}
 				return
 			}
-			if r := c.write(deliveryOf("next", "")).read(); r.status != 200 {
-				t.Errorf("the next delivery on the connection: %s", r)
-			}
+			expect.Equal(t, "200", c.write(deliveryOf("next", "")).read().String(), "the next delivery on the connection")
 		})
 	}
 }

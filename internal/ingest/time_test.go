@@ -113,6 +113,10 @@ func TestSlowSenders(t *testing.T) {
 		{"chunks that trickle", head + "Transfer-Encoding: chunked\r\n\r\n", strings.Repeat("1\r\n \r\n", 20), 5 * time.Second, "408 body_timeout"},
 		{"trailers that trickle", head + "Transfer-Encoding: chunked\r\n\r\n0\r\n", "X: " + strings.Repeat("x", 100), 5 * time.Second, "408 body_timeout"},
 		{"body for nobody", "POST / HTTP/1.1\r\nHost: bridge\r\nContent-Length: 10000\r\n\r\n", strings.Repeat(" ", 100), 5 * time.Second, "404 not_found"},
+		{"body for no method of ours", "PUT /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 10\r\n\r\n", "", 5 * time.Second, "405 method_not_allowed"},
+		{"body that is too large", head + "Content-Length: 1000000000\r\n\r\n", "", 5 * time.Second, "413 body_too_large"},
+		{"chunks for nobody", "POST / HTTP/1.1\r\nHost: bridge\r\nTransfer-Encoding: chunked\r\n\r\n", "", 5 * time.Second, "404 not_found"},
+		{"expects to be told, by nobody", "POST / HTTP/1.1\r\nHost: bridge\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n", "", 0, "404 not_found"},
 		{"told to continue", head + "Expect: 100-continue\r\nContent-Length: 10\r\n\r\n", "", 5 * time.Second, "100 plain"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -131,9 +135,7 @@ func TestSlowSenders(t *testing.T) {
 					}
 				}()
 				if test.reply != "" {
-					if r := c.read(); r.String() != test.reply {
-						t.Errorf("answered %s", r)
-					}
+					expect.Equal(t, test.reply, c.read().String(), "the answer")
 				}
 				c.end()
 				// net/http gives the peer half a second to read the answer before it closes a
@@ -180,9 +182,7 @@ func TestUnreadAnswersMakeRoom(t *testing.T) {
 			}
 			synctest.Wait() // until both are being written to
 			began := time.Now()
-			if r := dial().write(deliveryOf("good", "")).read(); r.status != 200 {
-				t.Error(r)
-			}
+			expect.Equal(t, "200", dial().write(deliveryOf("good", "")).read().String(), "the answer")
 			if took := time.Since(began); took > within {
 				t.Errorf("it took %s", took)
 			}
@@ -245,9 +245,7 @@ func TestAnswerInTime(t *testing.T) {
 			all.Go(func() {
 				c.write(deliveryOf(fmt.Sprint(i), strings.Repeat("x", 500<<10)))
 				whole := time.Now()
-				if r := c.read(); r.String() != "503 unavailable" {
-					t.Errorf("answered %s", r)
-				}
+				expect.Equal(t, "503 unavailable", c.read().String(), "the answer")
 				if took := time.Since(whole); took > time.Second {
 					t.Errorf("answered after %s", took)
 				}
