@@ -42,7 +42,8 @@ func need(ts *testscript.TestScript, right bool, usage string) {
 	}
 }
 
-// status runs a program and expects that exit status.
+// status runs a program and expects that exit status; with 2, which is wrong use, nothing on standard
+// output.
 func status(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, !neg && len(args) > 1, "status N program [args...]")
 	err := ts.Exec(args[1], args[2:]...)
@@ -56,6 +57,9 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != args[0] {
 		ts.Fatalf("exit status %s, want %s", got, args[0])
+	}
+	if out := ts.ReadFile("stdout"); got == "2" && out != "" {
+		ts.Fatalf("exit status 2 with something on standard output: %s", out)
 	}
 }
 

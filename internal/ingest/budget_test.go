@@ -42,8 +42,8 @@ func TestCanonicalFormIsCharged(t *testing.T) {
 	send := func(body string) reply {
 		return p.dial().write(fmt.Sprintf("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nX-Flock-Signature: %s\r\nContent-Length: %d\r\n\r\n%s", strings.Repeat("0", 64), len(body), body)).read()
 	}
-	expect.Equal(t, "503 busy", send(`{"a":[` + strings.Repeat("1e20,", 20<<10/5) + "0]}").String(), "20 KB that become 84")
-	expect.Equal(t, "401 signature", send(`{"a":["` + strings.Repeat("x", 40<<10) + `"]}`).String(), "40 KB that stay as they are")
+	expect.Equal(t, "503 busy", send(`{"a":[`+strings.Repeat("1e20,", 20<<10/5)+"0]}").String(), "20 KB that become 84")
+	expect.Equal(t, "401 signature", send(`{"a":["`+strings.Repeat("x", 40<<10)+`"]}`).String(), "40 KB that stay as they are")
 	expect.Equal(t, 0, p.InFlightBytes(), "bytes still held")
 }
 
