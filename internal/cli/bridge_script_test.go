@@ -28,12 +28,16 @@ import (
 // The commands that know the bridge.
 
 // bridgeUp starts `bridge serve` in the background on free ports, with those variables besides the
-// script's, and waits until it listens.
+// script's, and waits until it listens. A script that has set no secrets has two from then on.
 func bridgeUp(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, !neg && len(args) > 0, "bridge-up NAME [VARIABLE=value...]")
 	vars := []string{
 		"HTTP_ADDR=127.0.0.1:0", "ADMIN_ADDR=127.0.0.1:0", "EMBEDDED_NATS_ADDR=127.0.0.1:0",
 		"PUBLISH_TIMEOUT=30s", // a disk that stalls would make it spooled instead of stored
+	}
+	if ts.Getenv("FLOCK_SECRETS")+ts.Getenv("FRIGADE_SECRETS") == "" {
+		ts.Setenv("FLOCK_SECRETS", "flock-secret")
+		ts.Setenv("FRIGADE_SECRETS", "frigade-secret")
 	}
 	launch(ts, args[0], append(vars, args[1:]...), []string{"bridge", "serve"})
 	server := ts.Getenv("NATS_URL")
