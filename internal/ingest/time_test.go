@@ -116,7 +116,7 @@ func TestSlowSenders(t *testing.T) {
 		{"body for no method of ours", "PUT /webhooks/flock HTTP/1.1\r\nHost: bridge\r\nContent-Length: 10\r\n\r\n", "", 5 * time.Second, "405 method_not_allowed"},
 		{"body that is too large", head + "Content-Length: 1000000000\r\n\r\n", "", 5 * time.Second, "413 body_too_large"},
 		{"chunks for nobody", "POST / HTTP/1.1\r\nHost: bridge\r\nTransfer-Encoding: chunked\r\n\r\n", "", 5 * time.Second, "404 not_found"},
-		{"expects to be told, by nobody", "POST / HTTP/1.1\r\nHost: bridge\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n", "", 0, "404 not_found"},
+		{"expects to be told, by nobody", "POST / HTTP/1.1\r\nHost: bridge\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n", "", 5 * time.Second, "404 not_found"},
 		{"told to continue", head + "Expect: 100-continue\r\nContent-Length: 10\r\n\r\n", "", 5 * time.Second, "100 plain"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
