@@ -40,9 +40,9 @@ func (d *diagnoser) examineAnswer(received time.Time) {
 	d.answerStep(a)
 	encoding := strings.Join(request.Values("Content-Encoding"), ", ")
 	byStatus := map[int]Cause{
-		http.StatusNotFound:              proven("path", "the request is for "+d.path()+", and the endpoint is at exactly "+d.address(), "register the address with "+d.address()+" at its end at the vendor, or have the proxy pass the path on unchanged"),
+		http.StatusNotFound:              proven("path", "the request is for "+d.path()+", but the endpoint's path is "+d.address(), "at the vendor, register the address that ends in "+d.address()+", or have the proxy pass the path on unchanged"),
 		http.StatusMethodNotAllowed:      proven("method", "the method is "+request.Method+", and an endpoint takes POST only", "a redirect, usually from http to https, may have changed the method: register the address that it leads to"),
-		http.StatusRequestEntityTooLarge: proven("body_too_large", fmt.Sprintf("the body has %d bytes, and MAX_BODY_BYTES is %d", len(request.Body), d.MaxBodyBytes), "raise MAX_BODY_BYTES, and MAX_IN_FLIGHT_BYTES with it, if the vendor means to send so much"),
+		http.StatusRequestEntityTooLarge: proven("body_too_large", fmt.Sprintf("the body has %d bytes, and MAX_BODY_BYTES is %d", len(request.Body), d.MaxBodyBytes), "raise MAX_BODY_BYTES, and MAX_IN_FLIGHT_BYTES with it, if the vendor's deliveries are so large"),
 		http.StatusUnsupportedMediaType:  proven("content_encoding", "the body isn't JSON, and its Content-Encoding is "+encoding, "if that is a compression, have the proxy pass the body on uncompressed; else capture the body as it was sent, byte for byte"),
 	}
 	isEmptied := request.Version == "1.0" && len(request.Values("Transfer-Encoding")) > 0 && len(request.Body) > 0

@@ -35,7 +35,7 @@ func (d *diagnoser) verify() (c verify.Claims, received time.Time, refusal error
 	return c, r.Now, refusal
 }
 
-// window returns when an authentic delivery that has a time is accepted.
+// window returns the times at which an authentic delivery is accepted.
 func (d *diagnoser) window(c verify.Claims) verify.Window {
 	return c.Window(d.endpoint.Tolerance, d.endpoint.Provider.AheadOf(d.endpoint.Tolerance))
 }
@@ -58,7 +58,7 @@ func (d *diagnoser) examineClaims(c verify.Claims, received time.Time, refusal e
 	}
 	switch {
 	case errors.Is(refusal, verify.Contradiction):
-		d.cause(proven("contradiction", refusal.Error(), "unless QUARANTINE=false it is in quarantine. Either somebody has changed a captured delivery, or the vendor has a new kind of event: report that"))
+		d.cause(proven("contradiction", refusal.Error(), "unless QUARANTINE=false, it is in quarantine. Either somebody has changed a captured delivery, or the vendor has a new kind of event: report that"))
 	case errors.Is(refusal, verify.Unreadable):
 		d.cause(proven("unreadable", refusal.Error(), "the vendor has changed something, or this is its dashboard's test: nothing is wrong with the secret"))
 	case len(d.report.Causes) == len(before) && d.endpoint.Scheme == verify.Auto:
@@ -117,12 +117,12 @@ func (d *diagnoser) timeCause(received, occurred time.Time) Cause {
 	case nearest >= 30*time.Minute && nearest <= 14*time.Hour && (off-nearest).Abs() <= 2*time.Minute:
 		return likely(
 			code, "the two clocks differ by "+duration(off)+", about as much as two time zones: one of them shows the time of another zone",
-			"compare this machine's clock with another's: `date -u`. Unless QUARANTINE=false it is in quarantine: once the clock is right, `bridge quarantine release` publishes it",
+			"compare this machine's clock with another's: `date -u`. Unless QUARANTINE=false, it is in quarantine: once the clock is right, `bridge quarantine release` publishes it",
 		)
 	}
 	return likely(
 		code, "its time is off by "+duration(off)+", more than "+d.endpoint.Prefix+"TOLERANCE",
-		"check this machine's clock first (`date -u`), then look for something that delays deliveries; an old delivery that somebody sends again is refused rightly. Unless QUARANTINE=false it is in quarantine: `bridge quarantine release` publishes it",
+		"check this machine's clock first (`date -u`), then look for something that delays deliveries; an old delivery that somebody sends again is refused rightly. Unless QUARANTINE=false, it is in quarantine: `bridge quarantine release` publishes it",
 	)
 }
 

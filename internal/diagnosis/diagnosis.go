@@ -27,7 +27,7 @@ type Endpoint struct {
 type Case struct {
 	Delivery     Delivery
 	Endpoints    []Endpoint // all that the bridge has
-	EndpointName string     // the endpoint's name; "": to be found by the path or the body
+	EndpointName string     // "": chosen by the path or the body
 	Received     time.Time  // zero: unknown
 	Now          time.Time
 	MaxBodyBytes int64

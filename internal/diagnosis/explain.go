@@ -51,11 +51,11 @@ func (b body) unreadable() Cause {
 	case errors.Is(err, stringify.ErrDuplicate):
 		return proven("duplicate_member", err.Error(), "no vendor writes such JSON: somebody has changed the delivery, or a proxy adds members")
 	case errors.Is(err, stringify.ErrDepth):
-		return proven("too_deep", err.Error(), "no vendor can have signed it")
+		return proven("too_deep", err.Error(), "no vendor writes such JSON")
 	case errors.Is(err, stringify.ErrUTF8):
 		return proven("not_utf8", "the body is not UTF-8", "a proxy or the capture has converted or cut it")
 	case len(slices.Collect(b.bodies())) > 1:
-		return proven("not_json", "the body isn't JSON as it stands here; unescaped, or taken out of what is around it, it is, but no secret made the signature over that either", "capture the body as it was sent, byte for byte")
+		return proven("not_json", "the body isn't JSON as it stands here. It is after unescaping, or without what is around it, but no secret signed that either", "capture the body as it was sent, byte for byte")
 	default:
 		return proven("not_json", "the body is "+err.Error(), "the capture is incomplete, or a proxy has changed the body: compare its length with Content-Length")
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// requestLine matches the first line of a request, and whatever line it ends: tcpdump prints the
+// requestLine matches the first line of a request. It may end a longer line: tcpdump prints the
 // packet's headers before it.
 var requestLine = regexp.MustCompile(`(?m)(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) ([!-~]+) HTTP/([0-9](?:\.[0-9])?)[ \t\r]*$`)
 
