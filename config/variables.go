@@ -28,7 +28,7 @@ type Variable struct {
 func (c *Config) Variables() []Variable {
 	var list []Variable
 	for field, value := range fields(c) {
-		if field.Name == "NATSURL" { // the endpoints come before NATS, as in the contract
+		if field.Name == "NATSURL" { // in the documentation the endpoints come before NATS
 			list = append(list, c.endpointVariables()...)
 		}
 		list = append(list, variable(field, value, ""))

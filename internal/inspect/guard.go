@@ -12,7 +12,7 @@ import (
 //     (DNS rebinding), and its scripts would then have the page's origin.
 //   - Another site's page may link here, but neither read nor embed anything.
 //
-// Clients that aren't browsers send only Host.
+// Clients other than browsers send neither Origin nor Sec-Fetch-Site.
 func guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
