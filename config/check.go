@@ -28,7 +28,6 @@ func (l *loader) check(c *Config) {
 	l.checkShared(c)
 }
 
-// maxBody bounds MAX_BODY_BYTES.
 const maxBody = 64 << 20
 
 // checkRules checks bounds, and rules about several variables.
@@ -75,7 +74,6 @@ const MaxTLSFile = 1 << 20
 
 const takesCertificate = "a certificate in PEM whose key is in TLS_KEY_FILE"
 
-// loadCertificate loads the certificate of the public listener.
 func (l *loader) loadCertificate(c *Config) {
 	if c.TLSCertFile == "" || c.TLSKeyFile == "" {
 		return

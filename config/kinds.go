@@ -58,7 +58,6 @@ func kindOf(field reflect.StructField) kind {
 	return kinds[field.Tag.Get("kind")]
 }
 
-// matches returns a check for a pattern and a length.
 func matches(pattern string, longest int) func(string) error {
 	compiled := regexp.MustCompile(pattern)
 	return func(text string) error {

@@ -34,7 +34,6 @@ func looksLikeOurs(variable string, known []string) bool {
 	return len(variable) >= 7 && Similar(documentedName(variable), known) != ""
 }
 
-// nearest returns the known name with the smallest distance.
 func nearest(name string, known []string) string {
 	return slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
 }

@@ -27,7 +27,6 @@ func (d *diagnoser) request() Delivery {
 	return r
 }
 
-// address returns the endpoint's path.
 func (d *diagnoser) address() string { return "/webhooks/" + d.endpoint.Name }
 
 // examineAnswer adds the step about the bridge's answer, and its cause if that is not the

@@ -53,7 +53,6 @@ func difference(raw, text []byte) string {
 	return fmt.Sprintf("differs first at byte %d: %s instead of %s", i, excerpt(raw[i:]), excerpt(text[i:]))
 }
 
-// excerpt quotes the beginning of a text.
 func excerpt(text []byte) string {
 	if len(text) == 0 {
 		return "nothing"

@@ -59,7 +59,6 @@ func (d *Delivery) header() http.Header {
 	return h
 }
 
-// isChunked reports whether the body comes in chunks according to the headers.
 func (d *Delivery) isChunked() bool {
 	encodings := d.Values("Transfer-Encoding")
 	return len(encodings) > 0 && strings.EqualFold(encodings[len(encodings)-1], "chunked")
@@ -115,7 +114,6 @@ func Parse(src []byte) (Delivery, error) {
 	return d, nil
 }
 
-// byteOrderMark is U+FEFF in UTF-8.
 var byteOrderMark = []byte("\ufeff")
 
 // Append appends the delivery as a request on the wire, with the true length of its body.

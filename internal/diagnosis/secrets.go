@@ -127,7 +127,6 @@ func (d *diagnoser) otherEndpoint(k key, shape string) key {
 	return k
 }
 
-// readings returns the other readings of one of the endpoint's secrets.
 func (d *diagnoser) readings(k key) (all []key) {
 	add := func(other secret.Secret, c Cause) {
 		c.Says = "it is signed with " + k.name + " " + c.Says

@@ -15,7 +15,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// answer is the bridge's answer to a delivery.
 type answer struct {
 	status  int
 	code    string
@@ -53,7 +52,6 @@ func (d *diagnoser) ask(request Delivery, received time.Time) answer {
 	return a
 }
 
-// observer receives the outcome of the request.
 type observer chan answer
 
 func (o observer) Observe(r *ingest.Record) {
@@ -81,7 +79,6 @@ func (o observer) take(a answer) {
 	}
 }
 
-// discard drops every message.
 type discard struct{}
 
 func (discard) Publish(context.Context, publish.Message) (publish.Status, error) {

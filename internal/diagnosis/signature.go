@@ -22,7 +22,6 @@ type signature struct {
 // minMAC is how many bytes of a MAC can't be right by chance.
 const minMAC = 8
 
-// examineSignatures adds a step for each signature.
 func (d *diagnoser) examineSignatures() {
 	p := d.endpoint.Provider
 	values := d.Delivery.Values(p.Header)

@@ -119,7 +119,6 @@ func (b body) textsOf(s verify.Scheme) (all []signedText) {
 	return all
 }
 
-// part is a part of a text that may have been signed.
 type part struct {
 	name string
 	text []byte
@@ -144,7 +143,6 @@ func timesOf(name string, value stringify.Text) []part {
 // separators may stand between two parts that are signed.
 var separators = []string{".", "", ":", "\n", "|", ",", " ", "-", "_", ";", "&"}
 
-// joined returns the text of two parts with a separator.
 func joined(a part, separator string, b part) signedText {
 	between := "nothing"
 	if separator != "" {

@@ -13,7 +13,6 @@ var proxyLine = regexp.MustCompile(`PROXY (?:TCP4|TCP6|UNKNOWN)[^\n]*\n[^\n]*$|\
 // maxProxyLine is how far before the request line it may begin, with what tools print around it.
 const maxProxyLine = 256
 
-// unprefixed removes the prefix from each line.
 func unprefixed(src, prefix []byte) []byte {
 	plain := make([]byte, 0, len(src))
 	short := bytes.TrimRight(prefix, " ")

@@ -91,7 +91,6 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return nil
 }
 
-// handler serves the page and its requests.
 func (s *Server) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/feed", s.feed)
@@ -102,7 +101,6 @@ func (s *Server) handler() http.Handler {
 	return guard(mux)
 }
 
-// read reads the stream into the ring.
 func (s *Server) read(ctx context.Context) {
 	began := time.Now() // when this attempt to read began
 	reader := stream.Reader{

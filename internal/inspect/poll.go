@@ -68,7 +68,6 @@ func (s *Server) pollOnce(ctx context.Context, last *state) *state {
 	return &v
 }
 
-// state returns the state now.
 func (s *Server) state() state {
 	v := *s.polled.Load()
 	v.Connected, v.Trouble = s.conn.IsConnected(), *s.trouble.Load()

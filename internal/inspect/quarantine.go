@@ -16,7 +16,6 @@ import (
 // maxDeliveries is how many deliveries are listed: the newest ones.
 const maxDeliveries = 200
 
-// store returns the quarantine's store.
 func (s *Server) store(ctx context.Context) (store quarantine.Store, err error) {
 	kept, err := s.open(ctx, quarantine.Stream(s.config.Stream))
 	return quarantine.Store{JetStream: s.js, Stream: kept, Consumer: consumerName}, err

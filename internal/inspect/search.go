@@ -127,7 +127,6 @@ func (p *part) take(m stream.Message) error {
 	return nil
 }
 
-// remove removes one of the events.
 func (p *part) remove(i int) {
 	p.bytes -= p.Events[i].Size
 	p.Events = slices.Delete(p.Events, i, i+1)

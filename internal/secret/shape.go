@@ -9,7 +9,6 @@ import (
 // assignment matches a name and an equals sign before a secret, but not the padding of base64.
 var assignment = regexp.MustCompile(`^(export +)?[A-Z][A-Z0-9_]*=[^=]`)
 
-// quoted matches a text in quotation marks.
 var quoted = regexp.MustCompile(`^(".*"|'.*'|` + "`.*`" + `|[“„].*[”“]|‘.*’)$`)
 
 const shortest = 16 // characters; generated secrets have more

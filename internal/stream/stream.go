@@ -171,7 +171,6 @@ func (r *Reader) attempt(ctx context.Context) error {
 	return err
 }
 
-// open finds the stream, creates a consumer and reads it.
 func (r *Reader) open(ctx context.Context) error {
 	stream, err := r.locate(ctx)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// otelLog receives what OpenTelemetry's SDK logs, and drops all values. By default the SDK writes
+// otelLog is the logr.LogSink of OpenTelemetry's SDK. It drops all values. By default the SDK writes
 // to standard error, and shows the values of variables that it can't parse, such as
 // OTEL_EXPORTER_OTLP_HEADERS and the password in it.
 type otelLog struct{ log *zap.Logger }
@@ -24,24 +24,13 @@ func logOTel(log *zap.Logger) {
 // warnings is the SDK's verbosity of warnings; routine messages are above it.
 const warnings = 1
 
-// Init and the following methods make otelLog a logr.LogSink.
-func (otelLog) Init(logr.RuntimeInfo) {}
-
-// Enabled reports whether the level is at least a warning.
-func (otelLog) Enabled(level int) bool { return level <= warnings }
-
-// Info logs a warning.
+func (otelLog) Init(logr.RuntimeInfo)                  {}
+func (otelLog) Enabled(level int) bool                 { return level <= warnings }
+func (c otelLog) WithName(string) logr.LogSink         { return c }
+func (c otelLog) WithValues(...any) logr.LogSink       { return c }
 func (c otelLog) Info(_ int, message string, _ ...any) { c.warn(errors.New(message)) }
-
-// Error logs an error.
 func (c otelLog) Error(err error, message string, _ ...any) {
 	c.warn(fmt.Errorf("%s: %w", message, err))
 }
-
-// WithValues drops the values.
-func (c otelLog) WithValues(...any) logr.LogSink { return c }
-
-// WithName drops the name.
-func (c otelLog) WithName(string) logr.LogSink { return c }
 
 func (c otelLog) warn(err error) { c.log.Warn("OpenTelemetry reports an error", zap.Error(err)) }

@@ -3,6 +3,7 @@ package diagnosis
 import (
 	"cmp"
 	"encoding/json"
+	"iter"
 	"net/url"
 	"regexp"
 	"slices"
@@ -13,6 +14,37 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
+
+// reading is another way to read a text, which may have been changed after it was sent or set.
+type reading struct {
+	code, says, do string
+	read           func(text string) []string // "": none
+}
+
+// one is for a reading that gives one text.
+func one(read func(text string) string) func(string) []string {
+	return func(text string) []string { return []string{read(text)} }
+}
+
+// maxTexts bounds what a reading may give; with more it is ignored.
+const maxTexts = 16
+
+// otherTexts yields what a text can be read as, each with its cause.
+func otherTexts(readings []reading, text string) iter.Seq2[string, Cause] {
+	return func(yield func(string, Cause) bool) {
+		for _, r := range readings {
+			texts := r.read(text)
+			if len(texts) > maxTexts {
+				continue
+			}
+			for _, other := range texts {
+				if other != "" && other != text && !yield(other, proven(r.code, r.says, r.do)) {
+					return
+				}
+			}
+		}
+	}
+}
 
 const unescapedAtLog = "nothing is wrong with the delivery itself: the log escapes what it shows. To see all of it, give the body as it was sent"
 
