@@ -75,7 +75,7 @@ type Provider struct {
 
 	// The rest is for providers with Settings.
 	Source   string                                     // the page about its signatures
-	Headers  []string                                   // all that it reads, with Header
+	Headers  []string                                   // all that it reads, with Header, by their names in Settings
 	AsSent   bool                                       // the envelope has the body as it came, without white space between tokens
 	Timeless bool                                       // its deliveries have no time
 	Unused   []string                                   // headers in Settings that are ignored, because they aren't signed

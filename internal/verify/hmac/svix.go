@@ -23,7 +23,6 @@ func takeSvix(p *verify.Provider) {
 	for _, name := range p.Headers {
 		if part, ok := strings.CutPrefix(name, webhookPrefix); ok {
 			names[svixPrefix+part] = name
-			p.Headers = append(p.Headers, svixPrefix+part)
 		}
 	}
 	p.Rename = func(h http.Header) http.Header {
