@@ -36,6 +36,8 @@ func TestWrongSettings(t *testing.T) {
 		{"SIGNED", "{header:X-Id}{timestamp}.{body}", "at character 14: text is needed before a time in s"},
 		{"SIGNED", "{header:X-Id}{header:X-Other}.{timestamp}.{body}", "at character 14: text is needed"},
 		{"SIGNED", "{header:X-Id}.{header:x-id}.{timestamp}.{body}", "at character 15: this is there already"},
+		{"SIGNED", "{header:X-Id}{body}{header:X-Other}.{timestamp}", "at character 14: text is needed before this"},
+		{"SIGNED", "{header:X-Id}{body}.{timestamp}.{header:X-Other}", "at character 14: text is needed before this"},
 		{"SIGNED", "{header:}.{body}", "at character 1: a header's name is missing"},
 		{"SIGNED", "{header:X Id}.{body}", "at character 1: ' ' can't stand"},
 		{"SIGNED", "{header:Authorization}.{body}", "the header Authorization belongs to"},
@@ -88,6 +90,7 @@ func TestWrongSettings(t *testing.T) {
 		{map[string]string{"SIGNATURE_FORMAT": "{hex}", "TIMESTAMP": "header:X-Signature"}, "TIMESTAMP"},
 		{map[string]string{"SIGNATURE_FORMAT": "{hex}", "TIMESTAMP": "header:X-Id"}, "SIGNED"}, // twice
 		{map[string]string{"SIGNATURE_FORMAT": "{hex}", "TIMESTAMP": "cookie:x"}, "TIMESTAMP"},
+		{map[string]string{"SIGNED": "{header:X-Id}{timestamp}#{header:X-Other}.{body}", "TIMESTAMP_UNIT": "rfc3339"}, "SIGNED"},
 	} {
 		set := maps.Clone(good)
 		maps.Copy(set, c.set)

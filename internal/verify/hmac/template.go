@@ -86,12 +86,14 @@ func atCharacter(position int, what any) error {
 	return fmt.Errorf("at character %d: %v", position, what)
 }
 
-// parse reads SIGNED. The text that it describes can be taken apart in one way only:
-//   - the body is there, whole and once. One JSON object can't be the beginning or the end of
+// parse reads SIGNED. The text that it describes can be split in one way only:
+//   - the body is there, whole and once. One JSON object is never the beginning or the end of
 //     another one, so nothing can be moved between it and what stands next to it;
-//   - between two other parts stands text, and a value that holds the text behind it is refused
+//   - two values have text between them, and a value that contains the text behind it is refused
 //     when it comes (see ends), so nothing can be moved from one to the other. A time in RFC 3339
-//     needs no text before it: where its four digits of a year begin is plain.
+//     needs no text before it, because its year has four digits;
+//   - if a header has no text behind it, no other header follows: a JSON object or a time in one of
+//     them could take the place of the body or the time between them.
 func (s *scheme) parse(template string) ([]part, error) {
 	parts, err := split(template)
 	if err != nil {
@@ -99,10 +101,14 @@ func (s *scheme) parse(template string) ([]part, error) {
 	}
 	seen := make(map[part]bool)
 	before := part{kind: literal}
+	unended := 0 // position behind a header without text behind it
 	for i := range parts {
 		p := &parts[i]
 		if p.isHeader(s.time.text) {
 			*p = part{kind: timestamp, position: p.position}
+		}
+		if before.kind == header && p.kind != literal {
+			unended = p.position
 		}
 		is := part{kind: p.kind, text: p.text}
 		switch {
@@ -112,9 +118,11 @@ func (s *scheme) parse(template string) ([]part, error) {
 			return nil, atCharacter(p.position, "this is there already")
 		case p.kind == timestamp && before.kind == header && s.Unit == verify.DateTime:
 		case p.kind == timestamp && before.kind == header:
-			return nil, atCharacter(p.position, "text is needed before a time in "+string(s.Unit)+", or the signed text could be split in two ways")
+			return nil, atCharacter(p.position, "text is needed before a time in "+string(s.Unit)+inTwoWays)
 		case isValue(*p) && isValue(before):
-			return nil, atCharacter(p.position, "text is needed before this, or the signed text could be split in two ways")
+			return nil, atCharacter(p.position, "text is needed before this"+inTwoWays)
+		case p.kind == header && unended > 0:
+			return nil, atCharacter(unended, "text is needed before this"+inTwoWays)
 		}
 		seen[is], before = true, *p
 	}
@@ -123,6 +131,8 @@ func (s *scheme) parse(template string) ([]part, error) {
 	}
 	return parts, nil
 }
+
+const inTwoWays = ", or the signed text could be split in two ways"
 
 // isValue reports whether a part is a value from outside the body.
 func isValue(p part) bool { return p.kind == timestamp || p.kind == header }
