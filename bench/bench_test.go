@@ -56,9 +56,7 @@ func BenchmarkVerify(b *testing.B) {
 	b.ReportAllocs()
 	defer onProcessor(b)()
 	for b.Loop() {
-		if _, err := flock.Provider.Verify(r); err != nil {
-			b.Fatal(err)
-		}
+		expect.NoError(b, expect.Err(flock.Provider.Verify(r)))
 	}
 }
 
@@ -90,9 +88,7 @@ func parse(b *testing.B, content []byte) {
 	b.ReportAllocs()
 	defer onProcessor(b)()
 	for b.Loop() {
-		if _, err := stringify.Parse(content); err != nil {
-			b.Fatal(err)
-		}
+		expect.NoError(b, expect.Err(stringify.Parse(content)))
 	}
 }
 

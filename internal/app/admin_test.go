@@ -116,9 +116,7 @@ func TestAdminIsBounded(t *testing.T) {
 		if i%2 == 0 {
 			text = "GET /livez HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
 		}
-		if _, err := io.WriteString(c, text); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, expect.Err(io.WriteString(c, text)))
 		all = append(all, c)
 		if i >= maxAdminConnections && i%50 == 0 {
 			if status, _ := b.admin("/livez"); status != http.StatusOK {
@@ -135,9 +133,7 @@ func TestAdminIsBounded(t *testing.T) {
 	c, err := net.Dial("tcp", b.AdminAddr())
 	expect.NoError(t, err)
 	defer c.Close()
-	if _, err := io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: localhost\r\n"+strings.Repeat("a:\r\n", 1000)); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, expect.Err(io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: localhost\r\n"+strings.Repeat("a:\r\n", 1000))))
 	if line, err := bufio.NewReader(c).ReadString('\n'); !strings.HasPrefix(line, "HTTP/1.1 431 ") {
 		t.Errorf("1,000 headers: %q, %v", line, err)
 	}

@@ -79,9 +79,7 @@ func TestExpectContinue(t *testing.T) {
 	if line, err := c.reader.ReadString('\n'); err != nil || !strings.Contains(line, "100") {
 		t.Fatalf("got %q, %v", line, err)
 	}
-	if _, err := c.reader.ReadString('\n'); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, expect.Err(c.reader.ReadString('\n')))
 	c.write(body)
 	expect.Equal(t, "200 stored", c.read("POST").String(), "the answer")
 }

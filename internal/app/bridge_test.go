@@ -149,9 +149,7 @@ type conn struct {
 
 func (c *conn) write(text string) {
 	c.t.Helper()
-	if _, err := io.WriteString(c, text); err != nil {
-		c.t.Fatal(err)
-	}
+	expect.NoError(c.t, expect.Err(io.WriteString(c, text)))
 }
 
 // read reads one answer.

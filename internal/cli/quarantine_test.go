@@ -153,9 +153,7 @@ func TestManyInQuarantine(t *testing.T) {
 		for _, h := range m.Headers {
 			header[h.Name] = []string{h.Value}
 		}
-		if _, err := o.js.PublishMsgAsync(newMsg(m.Subject, header, d.ID, m.Data), jetstream.WithStallWait(time.Minute)); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, expect.Err(o.js.PublishMsgAsync(newMsg(m.Subject, header, d.ID, m.Data), jetstream.WithStallWait(time.Minute))))
 	}
 	<-o.js.PublishAsyncComplete()
 	out, _ := o.run("", exitOK, "quarantine", "list")

@@ -36,9 +36,7 @@ func TestTailMany(t *testing.T) {
 			kind = "visited"
 		}
 		payload := fmt.Sprintf(`{"specversion":"1.0","id":"%d","source":"/webhooks/flock","type":"com.withflock.invitee.%[2]s","subject":"invitee/%[1]d","datacontenttype":"application/json","provider":"flock","event":"invitee.%[2]s","entity":"invitee","entityid":"%[1]d","userid":"user_%[3]d","receivedtime":"2026-01-02T03:04:05.000Z","signed":"payload","data":{"name":"invitee.accepted","filler":"%0400[1]d"}}`, i, kind, i%1000)
-		if _, err := js.PublishAsync("webhooks.flock.invitee."+kind, []byte(payload), jetstream.WithStallWait(time.Minute)); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, expect.Err(js.PublishAsync("webhooks.flock.invitee."+kind, []byte(payload), jetstream.WithStallWait(time.Minute))))
 	}
 	select {
 	case <-js.PublishAsyncComplete():

@@ -33,9 +33,7 @@ func TestTerminal(t *testing.T) {
 		}
 		in := &terminal{to: &bytewise}
 		for i := range len(text) {
-			if _, err := in.Write([]byte{text[i]}); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, expect.Err(in.Write([]byte{text[i]})))
 		}
 		expect.Equal(t, want, bytewise.String(), "how %q is written, byte by byte", text)
 	}
@@ -54,9 +52,7 @@ func FuzzTerminal(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var out bytes.Buffer
-		if _, err := (&terminal{to: &out}).Write(text); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, expect.Err((&terminal{to: &out}).Write(text)))
 		left := strings.NewReplacer("\r\n", "", "\n", "", "\t", "").Replace(out.String())
 		for at := strings.IndexByte(left, '\x1b'); at >= 0; at = strings.IndexByte(left, '\x1b') {
 			sequence := colour.FindString(left[at:])

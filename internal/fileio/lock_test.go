@@ -71,9 +71,7 @@ func TestEndsWithTheProcess(t *testing.T) {
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "locked: <nil>\n" {
 		t.Fatalf("the other process: %q, %v", line, err)
 	}
-	if _, err := LockDir(dir, name); !errors.Is(err, ErrInUse) {
-		t.Errorf("while it lives: %v", err)
-	}
+	expect.ErrorIs(t, ErrInUse, expect.Err(LockDir(dir, name)), "while it lives")
 	expect.NoError(t, other.Process.Kill())
 	_ = other.Wait()
 	lock, err := LockDir(dir, name)

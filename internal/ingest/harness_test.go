@@ -121,9 +121,7 @@ func (p *public) dial() *client {
 
 func (c *client) write(text string) *client {
 	c.t.Helper()
-	if _, err := io.WriteString(c, text); err != nil {
-		c.t.Fatal(err)
-	}
+	expect.NoError(c.t, expect.Err(io.WriteString(c, text)))
 	return c
 }
 

@@ -3,7 +3,6 @@ package ingest
 import (
 	"container/list"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"testing"
@@ -169,9 +168,7 @@ func TestCloseWhileWaiting(t *testing.T) {
 		if another == nil {
 			t.Fatal("it still waits")
 		}
-		if _, err := limited.Accept(); !errors.Is(err, net.ErrClosed) {
-			t.Errorf("Accept: %v", err)
-		}
+		expect.ErrorIs(t, net.ErrClosed, expect.Err(limited.Accept()), "Accept")
 		_ = another.Close()
 		_ = one.Close()
 		_ = one.Close() // counts once

@@ -82,9 +82,7 @@ func (w *world) streams() {
 func (w *world) publish(n int, data string) {
 	w.t.Helper()
 	for range n {
-		if _, err := w.js.Publish(w.t.Context(), "webhooks.flock.a", []byte(data)); err != nil {
-			w.t.Fatal(err)
-		}
+		expect.NoError(w.t, expect.Err(w.js.Publish(w.t.Context(), "webhooks.flock.a", []byte(data))))
 	}
 }
 

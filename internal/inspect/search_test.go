@@ -3,7 +3,6 @@ package inspect
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -60,9 +59,7 @@ func numbered(i, users int) string {
 func (w *world) publishNumbered(n, users int) {
 	w.t.Helper()
 	for i := range n {
-		if _, err := w.js.PublishAsync("webhooks.flock.a", []byte(numbered(i, users))); err != nil {
-			w.t.Fatal(err)
-		}
+		expect.NoError(w.t, expect.Err(w.js.PublishAsync("webhooks.flock.a", []byte(numbered(i, users)))))
 		if i%1000 < 999 && i < n-1 {
 			continue
 		}
@@ -184,8 +181,6 @@ func TestSearchIsCancelled(t *testing.T) {
 	w.nats.Pause()
 	defer w.nats.Resume()
 	cancel()
-	if err := <-ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("the search was over before NATS was paused: %v", err)
-	}
+	expect.ErrorIs(t, context.Canceled, <-ended, "how the search ended")
 	poll.Until(t, "end", func() bool { return len(w.server.searches) == 0 })
 }

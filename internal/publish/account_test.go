@@ -58,9 +58,7 @@ func TestExampleAccount(t *testing.T) {
 			if errors.Is(err, ErrNoRights) == test.mayLookUp {
 				t.Errorf("looking up: %v", err)
 			}
-			if _, err := f.Stored(t.Context(), Quarantined, time.Time{}, func(string) bool { return true }); !errors.Is(err, ErrNoRights) {
-				t.Errorf("looking up in quarantine: %v", err)
-			}
+			expect.ErrorIs(t, ErrNoRights, expect.Err(f.Stored(t.Context(), Quarantined, time.Time{}, func(string) bool { return true })), "looking up in quarantine")
 		})
 		for _, right := range rights {
 			if strings.Contains(right[1], ".bridge-lookup-") && !strings.HasSuffix(right[1], "-0") {
@@ -155,13 +153,9 @@ func TestWhatTheExampleAccountsMayNot(t *testing.T) {
 	js := natsdtest.Connect(t, s.URL(), nats.UserInfo("operator", "of-the-operator"))
 	makeStreams(t, js)
 	for _, subject := range []string{"webhooks.flock.a", "webhooks-quarantine.flock.stale"} {
-		if _, err := js.Publish(t.Context(), subject, []byte("{}")); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, expect.Err(js.Publish(t.Context(), subject, []byte("{}"))))
 	}
-	if _, err := js.CreateConsumer(t.Context(), "WEBHOOKS", jetstream.ConsumerConfig{Durable: "theirs", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, expect.Err(js.CreateConsumer(t.Context(), "WEBHOOKS", jetstream.ConsumerConfig{Durable: "theirs", AckPolicy: jetstream.AckExplicitPolicy})))
 	consumer := func(streamName, name, more string) string {
 		return fmt.Sprintf(`{"stream_name":%q,"config":{"name":%q,"ack_policy":"none","replay_policy":"instant","deliver_policy":"all"%s}}`, streamName, name, more)
 	}
@@ -254,9 +248,7 @@ func (a *attacker) isRefused(subject, payload string) {
 
 func (a *attacker) mayNotSubscribe(subject string) {
 	a.t.Helper()
-	if _, err := a.nc.SubscribeSync(subject); err != nil {
-		a.t.Fatal(err)
-	}
+	expect.NoError(a.t, expect.Err(a.nc.SubscribeSync(subject)))
 	a.refusal(subject)
 }
 

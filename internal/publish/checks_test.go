@@ -50,9 +50,7 @@ func TestCheckIsOfItsConnection(t *testing.T) {
 	t.Parallel()
 	first, second := new(session), new(session)
 	m := newMonitor(Stream{}, "", zap.NewNop())
-	if err := m.ready(first); !errors.Is(err, errUnchecked) {
-		t.Errorf("before the first check: %v", err)
-	}
+	expect.ErrorIs(t, errUnchecked, m.ready(first), "before the first check")
 	m.succeeded(first, found{infos: []*jetstream.StreamInfo{{}}}, 1)
 	if err := m.ready(first); err != nil {
 		t.Errorf("checked: %v", err)
@@ -65,9 +63,7 @@ func TestCheckIsOfItsConnection(t *testing.T) {
 	}
 	broken := errors.New("broken")
 	m.failed(broken)
-	if err := m.ready(first); !errors.Is(err, broken) {
-		t.Errorf("failed: %v", err)
-	}
+	expect.ErrorIs(t, broken, m.ready(first), "failed")
 }
 
 // A check ends with its connection: the next one begins at once, and nothing is logged about a
@@ -103,9 +99,7 @@ func TestMonitorSaysDifferencesOnce(t *testing.T) {
 		t.Helper()
 		config := f.config.Stream.Config()
 		config.MaxAge = age
-		if _, err := js.UpdateStream(t.Context(), config); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, expect.Err(js.UpdateStream(t.Context(), config)))
 		f.monitors[Event].check()
 	}
 	change(200 * time.Hour)

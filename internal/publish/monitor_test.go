@@ -40,9 +40,7 @@ func TestReconcilesExistingStream(t *testing.T) {
 	stream := natsdtest.CreateStream(t, js, jetstream.StreamConfig{
 		Name: "WEBHOOKS", Description: "theirs", Subjects: []string{"webhooks.>", "theirs"}, MaxAge: time.Hour, MaxBytes: 1 << 20, Duplicates: time.Minute, MaxMsgSize: 1000,
 	})
-	if _, err := js.Publish(t.Context(), "theirs", nil, jetstream.WithMsgID("old")); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, expect.Err(js.Publish(t.Context(), "theirs", nil, jetstream.WithMsgID("old"))))
 	before := stream.CachedInfo().Config
 
 	f := open(t, s.URL(), func(c *Config) { // the age is not set, and what it allows is not enough for the duplicates
@@ -210,9 +208,7 @@ func TestStreamTakesOtherSubjects(t *testing.T) {
 	const want = "stream WEBHOOKS has the subjects webhooks.flock.> and does not take webhooks.frigade.>: add webhooks.> to them, or set STREAM_NAME to another stream"
 	poll.Until(t, "the error", func() bool { err := f.Ready(); return err != nil && err.Error() == want })
 	f.stores("flock's") // whose events it does take
-	if _, err := js.UpdateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}}); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, expect.Err(js.UpdateStream(t.Context(), jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}})))
 	f.connected()
 }
 

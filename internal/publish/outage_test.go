@@ -57,9 +57,7 @@ func TestOpensAndClosesWhileServerIsSilent(t *testing.T) {
 		t.Errorf("Close took %s", took)
 	}
 	_ = wire.SetReadDeadline(time.Now().Add(time.Second))
-	if _, err := wire.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-		t.Errorf("the handshake goes on: %v", err)
-	}
+	expect.ErrorIs(t, io.EOF, expect.Err(wire.Read(make([]byte, 1))), "reading once it is closed")
 	f.refuses("closed")
 }
 
@@ -83,9 +81,7 @@ func TestRefusesWhileServerIsDown(t *testing.T) {
 		// connection.
 		session := f.session.Load()
 		<-session.closed
-		if err := session.nc.Publish(subject, nil); !errors.Is(err, nats.ErrConnectionClosed) {
-			t.Errorf("nats.go takes a message while disconnected: %v", err)
-		}
+		expect.ErrorIs(t, nats.ErrConnectionClosed, session.nc.Publish(subject, nil), "what nats.go says of a message while disconnected")
 		s.Start()
 		f.connected().stores(fmt.Sprint("after ", round))
 	}
@@ -147,14 +143,10 @@ func TestOutlivesClosedConnection(t *testing.T) {
 	first := f.session.Load()
 	s.Reload("max_payload: 10000")
 	large := Message{Subject: subject, ID: "large", Data: make([]byte, 20_000)}
-	if _, err := f.Publish(t.Context(), large); !errors.Is(err, ErrUnavailable) {
-		t.Errorf("got %v", err)
-	}
+	expect.ErrorIs(t, ErrUnavailable, expect.Err(f.Publish(t.Context(), large)), "the error")
 	poll.Until(t, "another connection", func() bool { return f.session.Load() != first })
 	f.connected().stores("after")
-	if _, err := f.Publish(t.Context(), large); !errors.Is(err, ErrTooLarge) {
-		t.Errorf("once the limit is known: %v", err)
-	}
+	expect.ErrorIs(t, ErrTooLarge, expect.Err(f.Publish(t.Context(), large)), "once the limit is known")
 	// The server closes with unread bytes, so the kernel may drop its last words.
 	why := fmt.Sprint(f.logs.FilterMessage(sayDisconnected).All()[0].ContextMap()["error"])
 	if why != "nats: Maximum Payload Violation" && !strings.Contains(why, "connection reset by peer") && !strings.Contains(why, "broken pipe") {

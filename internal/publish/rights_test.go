@@ -1,7 +1,6 @@
 package publish
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -94,9 +93,7 @@ func TestRights(t *testing.T) {
 					want = ErrRefused // but for what the server says in passing
 				}
 				for range 3 {
-					if _, err := f.publish("1"); !errors.Is(err, want) {
-						t.Errorf("publishing: %v; want %v", err, want)
-					}
+					expect.ErrorIs(t, want, expect.Err(f.publish("1")), "publishing")
 				}
 			}
 			if test.said == "" {
@@ -140,9 +137,7 @@ func TestMayNotMakeStream(t *testing.T) {
 		err := f.Ready()
 		return err != nil && strings.HasPrefix(err.Error(), "stream WEBHOOKS: JetStream does not answer")
 	})
-	if _, err := f.publish("1"); !errors.Is(err, ErrUnavailable) {
-		t.Errorf("publishing: %v", err)
-	}
+	expect.ErrorIs(t, ErrUnavailable, expect.Err(f.publish("1")), "publishing")
 }
 
 // A command whose account may not subscribe to the inbox fails at once, rather than waiting for an

@@ -2,7 +2,6 @@ package publish
 
 import (
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -186,9 +185,7 @@ func TestAccountLimitsPayload(t *testing.T) {
 	if status, err := f.Publish(t.Context(), sized("fits", 5000)); status != Stored || err != nil {
 		t.Errorf("5000 bytes: %q, %v", status, err)
 	}
-	if _, err := f.Publish(t.Context(), sized("doesn't", 5001)); !errors.Is(err, ErrTooLarge) {
-		t.Errorf("5001 bytes: %v", err)
-	}
+	expect.ErrorIs(t, ErrTooLarge, expect.Err(f.Publish(t.Context(), sized("doesn't", 5001))), "5001 bytes")
 	for range 10 {
 		if raised, err := f.config.Server.wasRaised(f.session.Load().nc); raised || err != nil {
 			t.Fatalf("asked anew: %t, %v", raised, err)

@@ -99,13 +99,9 @@ func TestFailedWriteEndsConnection(t *testing.T) {
 	if _, err := c.Read(make([]byte, 1)); err == nil {
 		t.Error("it can be read")
 	}
-	if err := context.Cause(c.alive); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("the reason is %v", err)
-	}
+	expect.ErrorIs(t, os.ErrDeadlineExceeded, context.Cause(c.alive), "the reason")
 	_ = far.SetDeadline(time.Now().Add(20 * time.Second))
-	if _, err := far.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-		t.Errorf("it isn't closed: %v", err)
-	}
+	expect.ErrorIs(t, io.EOF, expect.Err(far.Read(make([]byte, 1))), "reading once it is closed")
 }
 
 // hangingUp is a server that ends each connection as soon as it has begun.

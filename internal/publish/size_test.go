@@ -77,9 +77,7 @@ func TestLimitChanges(t *testing.T) {
 		t.Helper()
 		config := f.config.Stream.Config()
 		config.MaxMsgSize = limit
-		if _, err := js.UpdateStream(t.Context(), config); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, expect.Err(js.UpdateStream(t.Context(), config)))
 	}
 	publish := func(id string) error {
 		_, err := f.Publish(t.Context(), sized(id, 5000))
@@ -92,9 +90,7 @@ func TestLimitChanges(t *testing.T) {
 	}
 	poll.Until(t, "the lower limit is known", func() bool { return f.monitors[Event].limit.Load() == 4999 })
 	set(5000)
-	if err := publish("1"); !errors.Is(err, ErrTooLarge) {
-		t.Errorf("raised, but not known yet: %v", err)
-	}
+	expect.ErrorIs(t, ErrTooLarge, publish("1"), "raised, but not known yet")
 	poll.Until(t, "the higher limit is known", func() bool { return f.monitors[Event].limit.Load() == 5000 })
 	if err := publish("1"); err != nil {
 		t.Errorf("raised: %v", err)
@@ -109,9 +105,7 @@ func TestMaxPayloadIsRaised(t *testing.T) {
 	f := open(t, s.URL()).connected()
 	refuse := func() {
 		t.Helper()
-		if _, err := f.Publish(t.Context(), sized("1", 5000)); !errors.Is(err, ErrTooLarge) {
-			t.Errorf("%v", err)
-		}
+		expect.ErrorIs(t, ErrTooLarge, expect.Err(f.Publish(t.Context(), sized("1", 5000))), "the error")
 	}
 	s.Reload("max_payload: 10000")
 	refuse()

@@ -81,9 +81,7 @@ func TestRaisedWindow(t *testing.T) {
 				expect.Equal(t, short, f.Window(Event), "the window before")
 				raised := config
 				raised.Duplicates = time.Hour
-				if _, err := js.UpdateStream(t.Context(), raised); err != nil {
-					t.Fatal(err)
-				}
+				expect.NoError(t, expect.Err(js.UpdateStream(t.Context(), raised)))
 				f.monitors[Event].check()
 			}
 			poll.Until(t, "raised", func() bool { return f.monitors[Event].lastWindow().configured == time.Hour })
@@ -115,13 +113,9 @@ func TestWindowOutlivesTheProcess(t *testing.T) {
 		return f.Window(Event)
 	}
 	expect.Equal(t, short, window(), "the window before")
-	if _, err := js.Publish(t.Context(), "webhooks.flock.x", nil); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, expect.Err(js.Publish(t.Context(), "webhooks.flock.x", nil)))
 	config.Duplicates = time.Hour
-	if _, err := js.UpdateStream(t.Context(), config); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, expect.Err(js.UpdateStream(t.Context(), config)))
 	for range 2 {
 		if got, most := window(), short+time.Since(start); got > most || got < short {
 			t.Errorf("raised: %s, at most %s has passed", got, most)

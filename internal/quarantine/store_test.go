@@ -1,7 +1,6 @@
 package quarantine
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -28,13 +27,9 @@ func TestStoreRecreated(t *testing.T) {
 			for _, h := range m.Headers {
 				header.Set(h.Name, h.Value)
 			}
-			if _, err := js.PublishMsg(t.Context(), &nats.Msg{Subject: m.Subject, Header: header, Data: m.Data}); err != nil {
-				t.Fatal(err)
-			}
+			expect.NoError(t, expect.Err(js.PublishMsg(t.Context(), &nats.Msg{Subject: m.Subject, Header: header, Data: m.Data})))
 		}
-		if _, err := js.Publish(t.Context(), "q-quarantine.other", nil); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, expect.Err(js.Publish(t.Context(), "q-quarantine.other", nil)))
 		return Store{JetStream: js, Stream: found, Consumer: "test-"}
 	}
 	ids := func(s Store, last uint64) (ids []string) {
@@ -67,9 +62,7 @@ func TestStoreRecreated(t *testing.T) {
 	}
 	expect.NoError(t, js.DeleteStream(t.Context(), "Q"))
 	fill("new")
-	if _, err := s.Get(t.Context(), all[1]); !errors.Is(err, ErrGone) {
-		t.Errorf("read: %v", err)
-	}
+	expect.ErrorIs(t, ErrGone, expect.Err(s.Get(t.Context(), all[1])), "read")
 	if err := s.Remove(t.Context(), all[1]); err != nil {
 		t.Error(err)
 	}

@@ -69,9 +69,7 @@ func TestLookUpIsGivenUp(t *testing.T) {
 	s := natsdtest.Start(t, "")
 	js := natsdtest.Connect(t, s.URL())
 	makeStream(t, js, func(c *jetstream.StreamConfig) { forgets(c); c.MaxConsumers = 1 })
-	if _, err := js.CreateConsumer(t.Context(), "WEBHOOKS", jetstream.ConsumerConfig{Durable: "theirs"}); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, expect.Err(js.CreateConsumer(t.Context(), "WEBHOOKS", jetstream.ConsumerConfig{Durable: "theirs"})))
 	storeAndForget(t, js, "a")
 	var later atomic.Int64
 	f := start(t, s.URL(), unmanaged, func(c *settings) {
@@ -114,9 +112,7 @@ func TestFoundInAnotherStream(t *testing.T) {
 	expect.NoError(t, js.DeleteStream(t.Context(), "WEBHOOKS"))
 	makeStream(t, js, nil)
 	for range 3 { // more than the old one had
-		if _, err := js.Publish(t.Context(), "webhooks.flock.other", nil); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, expect.Err(js.Publish(t.Context(), "webhooks.flock.other", nil)))
 	}
 	known, err := l.Ask(t.Context(), records)
 	if err == nil || known.Stored["a"] {
@@ -145,9 +141,7 @@ func TestFoundForOthers(t *testing.T) {
 		Wanted: func(id string) bool { return waiting[id] }, Last: func() uint64 { return last },
 	}
 	for _, id := range []string{"a", "b"} {
-		if _, err := f.Publisher.Publish(t.Context(), message(id)); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, expect.Err(f.Publisher.Publish(t.Context(), message(id))))
 	}
 	record := func(id string, number uint64) []spool.Record {
 		return []spool.Record{{Message: arrived(message(id), 2*time.Hour), Seq: number}}

@@ -118,9 +118,7 @@ func TestWindowIsRaisedBetweenProcesses(t *testing.T) {
 	expect.NoError(t, err)
 	config := stream.CachedInfo().Config
 	config.Duplicates = 25 * time.Hour
-	if _, err := js.UpdateStream(t.Context(), config); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, expect.Err(js.UpdateStream(t.Context(), config)))
 	f = start(t, s.URL(), unmanaged, inDir(dir))
 	f.delivered()
 	if n := count(t, js); n["a"] != 1 || n["b"] != 1 {
@@ -206,9 +204,7 @@ func TestFailedScanCoversNothing(t *testing.T) {
 	f := start(t, s.URL(), func(c *settings) { c.relay.Now = func() time.Time { return time.Now().Add(2 * time.Hour) } }).ready()
 	l := newLookup(f.Relay, publish.Event)
 	first := spool.Record{Message: arrived(message("a"), -3*time.Hour), Seq: 1} // a clock was set back: all of the stream is read
-	if _, err := l.Ask(t.Context(), []spool.Record{first}); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, expect.Err(l.Ask(t.Context(), []spool.Record{first})))
 	if status, err := f.Publisher.Publish(t.Context(), message("b")); status != publish.Stored || err != nil {
 		t.Fatalf("%q, %v", status, err)
 	}

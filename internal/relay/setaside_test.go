@@ -169,9 +169,7 @@ func TestSubjectFull(t *testing.T) {
 	makeStream(t, js, func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject, c.DiscardNewPerSubject = 1, true })
 	f := start(t, s.URL(), unmanaged).ready()
 	for i, subject := range []string{"webhooks.flock.a", "webhooks.flock.a", "webhooks.flock.b"} {
-		if _, err := f.Publish(t.Context(), on(subject, fmt.Sprint(i))); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, expect.Err(f.Publish(t.Context(), on(subject, fmt.Sprint(i)))))
 	}
 	f.delivered()
 	stored(t, js, "0", "2")

@@ -55,9 +55,7 @@ func TestAsideWhileDiskFails(t *testing.T) {
 	fails.Store(true)
 	records := f.all()[:2]
 	reasons := map[uint64]string{records[1].Seq: "too large"}
-	if err := f.Settle(publish.Event, withReasons(records, reasons)); !errors.Is(err, syscall.EIO) {
-		t.Errorf("got %v", err)
-	}
+	expect.ErrorIs(t, syscall.EIO, f.Settle(publish.Event, withReasons(records, reasons)), "the error")
 	f.holds("a", "b", "c")
 	fails.Store(false)
 	f.settle(records, reasons)

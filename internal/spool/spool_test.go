@@ -185,9 +185,7 @@ func TestProbe(t *testing.T) {
 	}
 	m.mu.Unlock()
 	fails.Store(true)
-	if err := f.Append(t.Context(), message("refused"), attempted); !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("got %v", err)
-	}
+	expect.ErrorIs(t, syscall.ENOSPC, f.Append(t.Context(), message("refused"), attempted), "the error")
 	fails.Store(false)
 	poll.Until(t, "probed", func() bool { return f.Stats().Err == nil })
 	f.keeps("b")
@@ -213,12 +211,8 @@ func TestBounds(t *testing.T) {
 	size := sizeOf(message("a"))
 	f := open(t, t.TempDir(), func(c *Config) { c.MaxBytes = 2 * size })
 	f.keeps("a", "b")
-	if err := f.Append(t.Context(), message("c"), attempted); !errors.Is(err, ErrFull) {
-		t.Errorf("got %v", err)
-	}
-	if err := f.Room(1); !errors.Is(err, ErrFull) {
-		t.Errorf("room: %v", err)
-	}
+	expect.ErrorIs(t, ErrFull, f.Append(t.Context(), message("c"), attempted), "the error")
+	expect.ErrorIs(t, ErrFull, f.Room(1), "room")
 	f.settle(f.all()[:1], nil)
 	poll.Until(t, "there is room again", func() bool { return f.Room(size) == nil })
 	f.keeps("c")
@@ -242,9 +236,7 @@ func quarantineBound(t *testing.T, kind publish.Kind) {
 	f.close()
 	f = open(t, dir, bound)
 	kept.ID = "q2"
-	if err := f.Append(t.Context(), kept, attempted); !errors.Is(err, ErrFull) {
-		t.Errorf("got %v", err)
-	}
+	expect.ErrorIs(t, ErrFull, f.Append(t.Context(), kept, attempted), "the error")
 	f.keeps("a", "b")
 	other := message("q2")
 	other.Kind = publish.Quarantined + publish.Refused - kind
@@ -263,9 +255,7 @@ func quarantineBound(t *testing.T, kind publish.Kind) {
 func TestOneProcess(t *testing.T) {
 	dir := t.TempDir()
 	f := open(t, dir)
-	if _, err := Open(f.config); !errors.Is(err, fileio.ErrInUse) {
-		t.Errorf("got %v", err)
-	}
+	expect.ErrorIs(t, fileio.ErrInUse, expect.Err(Open(f.config)), "the error")
 	f.close()
 	open(t, dir).keeps("a")
 }
@@ -308,9 +298,7 @@ func TestAbandonedRecordIsNotWritten(t *testing.T) {
 	<-writing
 	gone, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := f.Append(gone, message("b"), attempted); !errors.Is(err, context.Canceled) {
-		t.Errorf("the second: %v", err)
-	}
+	expect.ErrorIs(t, context.Canceled, f.Append(gone, message("b"), attempted), "the second")
 	close(free)
 	if err := <-first; err != nil {
 		t.Errorf("the first: %v", err)

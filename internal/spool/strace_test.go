@@ -91,9 +91,7 @@ func (r traced) check(t *testing.T, w workload) {
 			last[writer] = n
 		}
 		var from, number int
-		if _, err := fmt.Sscanf(k.ID, "%d-%d", &from, &number); err != nil {
-			t.Fatal(err)
-		}
+		expect.NoError(t, expect.Err(fmt.Sscanf(k.ID, "%d-%d", &from, &number)))
 		want := w.record(from, number)
 		if !bytes.Equal(k.Data, want.Data) || k.Subject != want.Subject || k.Kind != want.Kind || !k.Arrived.Equal(arrived) {
 			t.Errorf("%s isn't as it was appended", k.ID)

@@ -90,9 +90,7 @@ func TestIsStillOurs(t *testing.T) {
 		t.Error("it is another one")
 	}
 	r.detach(t.Context(), c)
-	if _, err := r.attach(t.Context(), stream); err != nil {
-		t.Fatal(err)
-	}
+	expect.NoError(t, expect.Err(r.attach(t.Context(), stream)))
 	if r.isStillOurs(t.Context(), stream, c) {
 		t.Error("it is another's")
 	}

@@ -66,9 +66,7 @@ func (w *world) follow(s Section) {
 	go func() { ended <- w.reader(s).Run(ctx) }()
 	w.t.Cleanup(func() {
 		cancel()
-		if err := <-ended; !errors.Is(err, context.Canceled) {
-			w.t.Errorf("it ended with %v", err)
-		}
+		expect.ErrorIs(w.t, context.Canceled, <-ended, "how it ended")
 	})
 	poll.Until(w.t, "begin", func() bool { return slices.Contains(w.words(), nil) })
 }
@@ -166,9 +164,7 @@ func TestHandleFails(t *testing.T) {
 	w.publish("s.a", "1", "2")
 	r, full := w.reader(Section{Since: time.Unix(1, 0)}), errors.New("full")
 	r.Handle = func(Message) error { return full }
-	if err := r.Run(t.Context()); !errors.Is(err, full) {
-		t.Errorf("it ended with %v", err)
-	}
+	expect.ErrorIs(t, full, r.Run(t.Context()), "how it ended")
 	stream, err := w.js.Stream(t.Context(), "S")
 	if err != nil || stream.CachedInfo().State.Consumers > 0 {
 		t.Errorf("it left a consumer, %v", err)

@@ -1,6 +1,10 @@
 package stringify
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
+)
 
 // S(x) of usual bodies. No test judges times; cost_test.go judges allocations.
 func BenchmarkParse(b *testing.B) {
@@ -20,8 +24,6 @@ func benchmarkParse(b *testing.B, src []byte) {
 	b.SetBytes(int64(len(src)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Parse(src); err != nil {
-			b.Fatal(err)
-		}
+		expect.NoError(b, expect.Err(Parse(src)))
 	}
 }

@@ -92,9 +92,7 @@ func seal(t *testing.T, p *verify.Provider, scheme string) {
 		}
 	}
 	request.Header = http.Header{p.Header: {sealed}}
-	if _, err := p.Verify(request); !errors.Is(err, verify.WrongSignature) {
-		t.Errorf("as a signature: %v", err)
-	}
+	expect.ErrorIs(t, verify.WrongSignature, expect.Err(p.Verify(request)), "as a signature")
 }
 
 // For a provider by settings the headers are kept, too, without a signature.
@@ -131,12 +129,8 @@ func TestSealOfDescribed(t *testing.T) {
 		if err != nil || e.ID(again) != e.ID(claims) || again.Name != claims.Name || again.Time != claims.Time {
 			t.Errorf("%s: %+v was sealed, %+v is claimed, %v", p.Name, claims, again, err)
 		}
-		if _, err := p.Verify(e.Sealed(strings.Repeat("0", 64), kept, body, text, now)); !errors.Is(err, verify.WrongSignature) {
-			t.Errorf("%s, with another seal: %v", p.Name, err)
-		}
-		if _, err := p.Verify(e.Request(kept, body, text, now)); !errors.Is(err, verify.WrongSignature) {
-			t.Errorf("%s, what is kept as a delivery: %v", p.Name, err)
-		}
+		expect.ErrorIs(t, verify.WrongSignature, expect.Err(p.Verify(e.Sealed(strings.Repeat("0", 64), kept, body, text, now))), "%s, with another seal", p.Name)
+		expect.ErrorIs(t, verify.WrongSignature, expect.Err(p.Verify(e.Request(kept, body, text, now))), "%s, what is kept as a delivery", p.Name)
 		if h := p.Resign(kept, secret.New("right"), claims.SignedText); h.Get(p.Header) != signature {
 			t.Errorf("%s is signed anew as %q, not %q", p.Name, h.Get(p.Header), signature)
 		}
@@ -151,7 +145,5 @@ func TestSealOfOtherScheme(t *testing.T) {
 	e := at("here", p, "data", "right")
 	sealed := e.Seal(verify.Claims{Scheme: "data", SignedText: [][]byte{text.Member("data")}}, secret.New("right"), body)
 	e.Scheme = "payload"
-	if _, err := p.Verify(e.Sealed(sealed, nil, body, text, now)); !errors.Is(err, verify.OtherScheme) {
-		t.Errorf("%v", err)
-	}
+	expect.ErrorIs(t, verify.OtherScheme, expect.Err(p.Verify(e.Sealed(sealed, nil, body, text, now))), "the error")
 }

@@ -2,6 +2,7 @@
 package expect
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -41,3 +42,15 @@ func Equal[T any](t TB, want, got T, format string, args ...any) {
 		t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
+
+// ErrorIs fails the test, which goes on, unless the error is the wanted one or wraps it. The format
+// says whose error that is.
+func ErrorIs(t TB, want, got error, format string, args ...any) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Errorf("%s: got the error %v, want %v", fmt.Sprintf(format, args...), got, want)
+	}
+}
+
+// Err returns the error of a call whose value isn't looked at.
+func Err[T any](_ T, err error) error { return err }

@@ -209,9 +209,7 @@ func otherTimes(t *testing.T, p *verify.Provider, r verify.Request, c verify.Cla
 		want error
 	}{{at.Add(r.Tolerance + time.Second), stale}, {at.Add(-r.Tolerance - time.Second), future}, {at.Add(r.Tolerance), nil}, {at.Add(-r.Tolerance), nil}} {
 		r.Now, r.Untimed = later.now, false
-		if _, err := p.Verify(r); !errors.Is(err, later.want) {
-			t.Errorf("at %s: %v, want %v", later.now, err, later.want)
-		}
+		expect.ErrorIs(t, later.want, expect.Err(p.Verify(r)), "at %s", later.now)
 		r.Untimed = true
 		if _, err := p.Verify(r); err != nil {
 			t.Errorf("at %s, untimed: %v", later.now, err)

@@ -199,9 +199,7 @@ func otherTimes(t *testing.T, p *verify.Provider, r verify.Request) {
 		want verify.Refusal
 	}{{c.Occurred.Add(r.Tolerance + time.Millisecond), verify.Stale}, {c.Occurred.Add(-r.Tolerance - 10*time.Minute), verify.Future}} {
 		r.Now = later.now
-		if _, err := p.Verify(r); !errors.Is(err, later.want) {
-			t.Errorf("at %s: %v, want %v", later.now, err, later.want)
-		}
+		expect.ErrorIs(t, later.want, expect.Err(p.Verify(r)), "at %s", later.now)
 	}
 }
 
@@ -219,9 +217,7 @@ func otherSignatures(t *testing.T, p *verify.Provider, r verify.Request) {
 		return err
 	}
 	for _, both := range [][]string{{right, right + " "}, {right, ""}, {right, "0"}, {right, right, "0"}} {
-		if err := with(both...); !errors.Is(err, verify.ManySignatures) {
-			t.Errorf("with the headers %q: %v", both, err)
-		}
+		expect.ErrorIs(t, verify.ManySignatures, with(both...), "with the headers %q", both)
 	}
 	if with() == nil {
 		return // the member alone will do, whatever the header says
@@ -289,9 +285,7 @@ func otherBodies(t *testing.T, p *verify.Provider, v vector, r verify.Request) {
 	}
 	_ = eachMember(original, func(name string, value stringify.Text) error {
 		twice := `{"` + name + `":` + string(value) + "," + string(original[1:])
-		if _, err := stringify.Parse([]byte(twice)); !errors.Is(err, stringify.ErrDuplicate) {
-			t.Errorf("with %s given twice: %v", name, err)
-		}
+		expect.ErrorIs(t, stringify.ErrDuplicate, expect.Err(stringify.Parse([]byte(twice))), "with %s given twice", name)
 		member := `"` + name + `":` + string(value)
 		for _, other := range []string{`null`, `"x"`, `"a.b"`, `0`, `{}`, `[]`, `true`} {
 			try([]byte(strings.Replace(string(original), member, `"`+name+`":`+other, 1)))

@@ -143,9 +143,7 @@ func TestEmptySecretVerifiesNothing(t *testing.T) {
 		r.Header = http.Header{p.Header: {p.Encodings[0].Encode(verify.Sum(empty, r.Body))}}
 		r.Secrets = []secret.Secret{empty}
 		r.Scheme = verify.Payload
-		if _, err := p.Verify(r); !errors.Is(err, verify.WrongSignature) {
-			t.Errorf("%s: %v", p.Name, err)
-		}
+		expect.ErrorIs(t, verify.WrongSignature, expect.Err(p.Verify(r)), "%s", p.Name)
 	}
 }
 
@@ -196,9 +194,7 @@ func TestSignedIsVerified(t *testing.T) {
 				tampered, err := verify.Tamper(body)
 				expect.NoError(t, err)
 				r.Raw, r.Body = tampered, parse(t, string(tampered))
-				if _, err := p.Verify(r); !errors.Is(err, verify.WrongSignature) {
-					t.Errorf("%s by %s, tampered with: %v", p.Name, s, err)
-				}
+				expect.ErrorIs(t, verify.WrongSignature, expect.Err(p.Verify(r)), "%s by %s, tampered with", p.Name, s)
 			}
 		}
 	}
