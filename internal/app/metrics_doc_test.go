@@ -2,7 +2,6 @@ package app
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -22,8 +21,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/markdown"
 )
 
-var updateMetrics = flag.Bool("update-metrics", false, "write docs/metrics.md anew")
-
 const observability = "../../deploy/observability/"
 
 // every returns all metrics of a bridge. Their values are never read.
@@ -34,9 +31,8 @@ func every() *telemetry.Metrics {
 	return m
 }
 
-// docs/metrics.md is made from the code. `go generate ./...` writes it anew.
+// docs/metrics.md is made from the code.
 func TestMetricsDocument(t *testing.T) {
-	const file = "../../docs/metrics.md"
 	var out bytes.Buffer
 	out.WriteString("# Metrics\n\n<!-- made from the code: go generate ./... -->\n\n")
 	out.WriteString(markdown.Wrap("`/metrics` on `ADMIN_ADDR` has these, Go's own (`go_*`) and the process's (`process_*`). Labels are in brackets; "+
@@ -60,18 +56,7 @@ func TestMetricsDocument(t *testing.T) {
 		"[refusal](operations.md#answers). A reason for quarantine is %s. A message's kind is event, quarantine or refused. A publish has "+
 		"the way `%s` or `%s`, and the outcome `stored`, `duplicate`, `found` (it was stored already) or a "+
 		"[cause](operations.md#nats-is-away) of failure.", strings.Join(ingest.Reasons(), ", "), relay.Direct, relay.FromSpool), ""))
-	if *updateMetrics {
-		if err := os.WriteFile(file, out.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.Split(string(got), "\n"), strings.Split(out.String(), "\n")); diff != "" {
-		t.Errorf("%s has drifted from the code, run `go generate ./...` (-file +code):\n%s", file, diff)
-	}
+	markdown.Generated(t, "../../docs/metrics.md", func(string) string { return out.String() })
 }
 
 // docs/operations.md lists each outcome and each cause.

@@ -1,6 +1,6 @@
 package app
 
-//go:generate go test -run TestMetricsDocument . -update-metrics
+//go:generate go test -run TestMetricsDocument . -update-documents
 
 import (
 	"errors"

@@ -1,47 +1,19 @@
 package cli
 
 import (
-	"flag"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/markdown"
 )
 
-var updateConfiguration = flag.Bool("update-configuration", false, "write the list in docs/configuration.md anew")
-
-// The list in docs/configuration.md has the variables as `bridge config` prints them. `go generate
-// ./...` writes it anew.
+// The list in docs/configuration.md has the variables as `bridge config` prints them.
 func TestConfigurationDocument(t *testing.T) {
-	const (
-		file  = "../../docs/configuration.md"
-		begin = "<!-- configuration: go generate ./... -->\n"
-		end   = "<!-- /configuration -->"
-	)
-	document, err := os.ReadFile(file)
-	expect.NoError(t, err)
-	// A checkout may have changed the line ends.
-	text := strings.ReplaceAll(string(document), "\r\n", "\n")
-	before, rest, found := strings.Cut(text, begin)
-	got, after, ended := strings.Cut(rest, end)
-	if !found || !ended || strings.Contains(after, begin) {
-		t.Fatalf("%s must have one %s… %s", file, begin, end)
-	}
-
-	want := "\n" + markdownList(new(config.Config).Variables()) + "\n" // markdown ends a comment's block at an empty line
-	if got == want {
-		return
-	}
-	if !*updateConfiguration {
-		t.Fatalf("docs/configuration.md has drifted from the code, run `go generate ./...` (-document +code):\n%s", cmp.Diff(strings.Split(got, "\n"), strings.Split(want, "\n")))
-	}
-	expect.NoError(t, os.WriteFile(file, []byte(before+begin+want+end+after), 0o644))
+	markdown.Generated(t, "../../docs/configuration.md", func(text string) string {
+		return markdown.Part(t, text, "configuration", markdownList(new(config.Config).Variables()))
+	})
 }
 
 // markdownList has an item for each meaning. What a variable takes is shown only if no other takes

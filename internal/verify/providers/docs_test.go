@@ -3,66 +3,25 @@ package providers_test
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/hmac"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
-	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/markdown"
 )
 
-var updateDocuments = flag.Bool("update-documents", false, "write what the documents say of the vendors anew")
-
-// The documents' parts about the vendors are made from the providers. `go generate ./...` writes
-// them.
+// The documents' parts about the vendors are made from the providers.
 func TestDocuments(t *testing.T) {
-	for file, made := range map[string]func(t *testing.T, text string) string{
-		"README.md": between(registering),
-		"docs/providers.md": func(t *testing.T, text string) string {
-			return marked("presets", described)(t, between(all)(t, text))
-		},
-		"docs/event.schema.json": schema,
-	} {
-		content, err := os.ReadFile("../../../" + file)
-		expect.NoError(t, err)
-		got := strings.ReplaceAll(string(content), "\r\n", "\n")
-		want := made(t, got)
-		switch {
-		case got == want:
-		case *updateDocuments:
-			expect.NoError(t, os.WriteFile("../../../"+file, []byte(want), 0o644))
-		default:
-			t.Errorf("%s has drifted from the code, run `go generate ./...` (-document +code):\n%s", file, cmp.Diff(strings.Split(got, "\n"), strings.Split(want, "\n")))
-		}
-	}
-}
-
-// between returns the document with the generated part between its two comments.
-func between(made func() string) func(t *testing.T, text string) string {
-	return marked("vendors", made)
-}
-
-// marked is between, with another name in the comments.
-func marked(name string, made func() string) func(t *testing.T, text string) string {
-	return func(t *testing.T, text string) string {
-		t.Helper()
-		begin, end := "<!-- "+name+": go generate ./... -->\n", "<!-- /"+name+" -->"
-		before, rest, found := strings.Cut(text, begin)
-		_, after, ended := strings.Cut(rest, end)
-		if !found || !ended {
-			t.Fatalf("the document must have one %s… %s", begin, end)
-		}
-		return before + begin + "\n" + made() + "\n" + end + after
-	}
+	markdown.Generated(t, "../../../README.md", func(text string) string { return markdown.Part(t, text, "vendors", registering()) })
+	markdown.Generated(t, "../../../docs/providers.md", func(text string) string {
+		return markdown.Part(t, markdown.Part(t, text, "vendors", all()), "presets", described())
+	})
+	markdown.Generated(t, "../../../docs/event.schema.json", func(text string) string { return schema(t, text) })
 }
 
 func registering() string {
