@@ -1,7 +1,6 @@
 package ingest_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 	"github.com/ade15e70/webhook-bridge/test/expect"
+	"github.com/ade15e70/webhook-bridge/test/vectors"
 )
 
 // webhook is a delivery that must be accepted, with the expected values of its message.
@@ -45,7 +45,7 @@ func webhooks(t *testing.T) []webhook {
 	t.Helper()
 	var all []webhook
 	for _, p := range providers.All {
-		own := vectors(t, p)
+		own := accepted(t, p)
 		all = append(all, own...)
 		for _, endpoint := range []string{p.Name + "-eu", "0" + strings.Repeat("-", 31)} {
 			for _, w := range own[:2] {
@@ -62,18 +62,7 @@ func webhooks(t *testing.T) []webhook {
 func described(t *testing.T) (all []webhook) {
 	t.Helper()
 	for _, preset := range providers.Described {
-		var file struct {
-			Vectors []struct {
-				Name, Tolerance, Body string
-				Settings              map[string]string
-				Now                   time.Time
-				Secrets               []string
-				Headers               [][2]string
-				Claims                *struct{ Scheme, Name, UserID, Time, ID string }
-			}
-		}
-		read(t, filepath.Join("../verify/hmac/testdata", preset.Name+".json"), &file)
-		for _, v := range file.Vectors {
+		for _, v := range vectors.Read(t, preset.Name, filepath.Join("../verify/hmac/testdata", preset.Name+".json")) {
 			if v.Claims == nil {
 				continue
 			}
@@ -103,32 +92,16 @@ func described(t *testing.T) (all []webhook) {
 
 var notToken = regexp.MustCompile(`[^A-Za-z0-9_.-]`)
 
-// vectors returns the accepted vectors of internal/verify, whose claims were written by Node.
-func vectors(t *testing.T, p *verify.Provider) []webhook {
-	t.Helper()
-	dir := filepath.Join("../verify", p.Name)
-	var file struct {
-		Vectors []struct {
-			Name, Scheme, Freshness, Tolerance, Body, File string
-			Now                                            time.Time
-			AsSent                                         bool
-			Secrets                                        []string
-			Headers                                        [][2]string
-			Claims                                         *struct{ Scheme, Name, Entity, EntityID, UserID, Time, ID string }
-		}
-	}
-	read(t, filepath.Join(dir, "testdata", "vectors.json"), &file)
-	var accepted []webhook
-	for _, v := range file.Vectors {
+// accepted returns the accepted vectors of a provider, whose claims were written by Node.
+func accepted(t *testing.T, p *verify.Provider) (all []webhook) {
+	for _, v := range vectors.Read(t, p.Name, filepath.Join("../verify", p.Name, "testdata", "vectors.json")) {
 		c := v.Claims
 		if c == nil {
 			continue
 		}
-		tolerance, err := time.ParseDuration(v.Tolerance)
-		expect.NoError(t, err)
 		w := webhook{
 			name: p.Name + "/" + v.Name, provider: p, endpoint: p.Name, scheme: v.Scheme, freshness: v.Freshness,
-			tolerance: tolerance, now: v.Now, secrets: v.Secrets, body: v.Body, asSent: v.AsSent, id: c.ID, signed: c.Scheme, event: c.Name,
+			tolerance: v.Tolerance.Duration, now: v.Now, secrets: v.Secrets, body: v.Body, asSent: v.AsSent, id: c.ID, signed: c.Scheme, event: c.Name,
 			says: map[string]string{
 				"type": p.TypePrefix + c.Name, "event": c.Name, "time": c.Time, "entity": c.Entity, "entityid": c.EntityID, "userid": c.UserID,
 			},
@@ -136,17 +109,12 @@ func vectors(t *testing.T, p *verify.Provider) []webhook {
 		if c.Entity != "" && c.EntityID != "" {
 			w.says["subject"] = c.Entity + "/" + c.EntityID
 		}
-		if v.File != "" {
-			body, err := os.ReadFile(filepath.Join(dir, v.File))
-			expect.NoError(t, err)
-			w.body = string(bytes.TrimSpace(body))
-		}
 		for _, h := range v.Headers {
 			w.signatures = append(w.signatures, h[1])
 		}
-		accepted = append(accepted, w)
+		all = append(all, w)
 	}
-	return accepted
+	return all
 }
 
 // odd returns deliveries that no known vendor sends, with text that CloudEvents or NATS doesn't

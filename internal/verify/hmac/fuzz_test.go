@@ -84,7 +84,7 @@ func FuzzSettings(f *testing.F) {
 func FuzzSignatureHeader(f *testing.F) {
 	formats := []string{"{hex}", "{base64}", "sha256={hex}", "v1,{base64}", "t={timestamp},v1={hex}", "ts={timestamp};h1={hex}", "HMAC {base64}"}
 	for _, p := range Providers {
-		for _, v := range vectors(f, p.Name) {
+		for _, v := range read(f, p.Name) {
 			for _, h := range v.Headers {
 				for i := range formats {
 					f.Add(uint8(i), h[1])
@@ -121,8 +121,8 @@ func FuzzSignatureHeader(f *testing.F) {
 func BenchmarkVerify(b *testing.B) {
 	for _, name := range []string{presets[0].Name, presets[2].Name} {
 		p := named(b, name, verify.Settings{})
-		v := vectors(b, name)[0]
-		r := v.request(b, p)
+		v := read(b, name)[0]
+		r := requestOf(b, v, p)
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

@@ -17,13 +17,13 @@ import (
 // keeps no signature.
 func TestQuarantined(t *testing.T) {
 	for _, preset := range Providers {
-		for _, v := range vectors(t, preset.Name) {
+		for _, v := range read(t, preset.Name) {
 			if v.Claims == nil {
 				continue
 			}
 			t.Run(preset.Name+"/"+v.Name, func(t *testing.T) {
 				p := named(t, preset.Name, settings(t, v.Settings))
-				r := v.request(t, p)
+				r := requestOf(t, v, p)
 				r.Now = r.Now.AddDate(1, 0, 0)
 				c, err := p.Verify(r)
 				if !p.Timeless && !errors.Is(err, verify.Stale) || p.Timeless && err != nil {

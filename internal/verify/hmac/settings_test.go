@@ -204,7 +204,7 @@ func TestForms(t *testing.T) {
 func TestMade(t *testing.T) {
 	when := time.Unix(1767323045, 0)
 	sets := []map[string]string{good}
-	for _, v := range vectors(t, custom) {
+	for _, v := range read(t, custom) {
 		sets = append(sets, v.Settings)
 	}
 	check := func(p *verify.Provider) {

@@ -60,7 +60,7 @@ func signedTexts(scheme string, raw []byte, body stringify.Text) (texts [][]byte
 // signed text, under a scheme that the endpoint allows. Accepted ⊆ signed.
 func FuzzVerify(f *testing.F) {
 	for i, p := range providers.All {
-		for _, v := range vectors(f, p) {
+		for _, v := range read(f, p) {
 			if len(v.Body) < 1000 {
 				for j := range p.Signatures() {
 					f.Add(i, j, []byte(v.Body), []byte(v.Body), v.Now.Unix())
@@ -120,7 +120,7 @@ func FuzzVerify(f *testing.F) {
 // A signature's text is decoded to 32 bytes or not at all, and only by an allowed encoding.
 func FuzzSignature(f *testing.F) {
 	for _, p := range providers.All {
-		for _, v := range vectors(f, p) {
+		for _, v := range read(f, p) {
 			for _, h := range v.Headers {
 				f.Add(h[1])
 			}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,90 +22,34 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 	"github.com/ade15e70/webhook-bridge/test/expect"
+	"github.com/ade15e70/webhook-bridge/test/vectors"
 )
 
-// vector is a delivery with the expected result. ../testdata/make-vectors.mjs makes them, with
-// Node's JSON.stringify and HMAC.
-type vector struct {
-	Name      string
-	Scheme    string
-	Freshness string
-	Tolerance string
-	Now       time.Time
-	Secrets   []string
-	Headers   [][2]string
-	Body      string
-	File      string // instead of Body
-	AsSent    bool   // it is signed over what was sent
-	Error     string // a Refusal
-	Untimed   string // the Refusal of what is refused for its time, once time isn't checked; "" for none
-	Claims    *claims
-	// Unsigned has the members of the body that a holder of the delivery can change without the
-	// secret, and what that changes: "nothing", "the time", or "another event" with another id. "*" is
-	// any other member.
-	Unsigned map[string]string
-}
-
-// claims are the expected claims, with the event's id at the endpoint with its provider's name.
-type claims struct {
-	Scheme, Name, Entity, EntityID, UserID, Time, ID string
-	Secret                                           int
-}
-
-// vectors returns the provider's vectors.
-func vectors(t testing.TB, p *verify.Provider) []vector {
+func read(t testing.TB, p *verify.Provider) []vectors.Vector {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join("..", p.Name, "testdata", "vectors.json"))
-	if err != nil {
-		t.Fatalf("every provider has its vectors: %v", err)
-	}
-	var file struct {
-		Provider string
-		Vectors  []vector
-	}
-	decoder := json.NewDecoder(bytes.NewReader(content))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&file); err != nil || file.Provider != p.Name {
-		t.Fatalf("%s.json: %v, provider %q", p.Name, err, file.Provider)
-	}
-	for i, v := range file.Vectors {
-		if v.File == "" {
-			continue
-		}
-		body, err := os.ReadFile(filepath.Join("..", p.Name, v.File))
-		expect.NoError(t, err)
-		file.Vectors[i].Body = string(bytes.TrimSpace(body))
-	}
-	return file.Vectors
+	return vectors.Read(t, p.Name, filepath.Join("..", p.Name, "testdata", "vectors.json"))
 }
 
-// request is the vector as the provider's Verify takes it.
-func (v vector) request(t testing.TB, p *verify.Provider) verify.Request {
+// requestOf returns a vector as the provider's Verify takes it.
+func requestOf(t testing.TB, v vectors.Vector) verify.Request {
 	t.Helper()
 	text, err := stringify.Parse([]byte(v.Body))
 	expect.NoError(t, err)
-	tolerance, err := time.ParseDuration(v.Tolerance)
-	expect.NoError(t, err)
-	r := verify.Request{Header: http.Header{}, Raw: []byte(v.Body), Body: text, Scheme: v.Scheme, Freshness: v.Freshness, Tolerance: tolerance, Now: v.Now}
-	for _, s := range v.Secrets {
-		r.Secrets = append(r.Secrets, secret.New(s))
-	}
-	for _, h := range v.Headers {
-		r.Header.Add(h[0], h[1])
-	}
+	r := v.Request()
+	r.Body = text
 	return r
 }
 
 // claimed returns Verify's claims in a vector's terms.
-func claimed(p *verify.Provider, c verify.Claims) claims {
-	return claims{c.Scheme, c.Name, c.Entity, c.EntityID, c.UserID, c.Time, event.ID(p.Name, c.SignedText, c.IDName), c.Secret}
+func claimed(p *verify.Provider, c verify.Claims) vectors.Claims {
+	return vectors.Claims{Scheme: c.Scheme, Name: c.Name, Entity: c.Entity, EntityID: c.EntityID, UserID: c.UserID, Time: c.Time, ID: event.ID(p.Name, c.SignedText, c.IDName), Secret: c.Secret}
 }
 
 // Every provider has vectors, of which each scheme accepts some.
 func TestEveryProviderHasVectors(t *testing.T) {
 	for _, p := range providers.All {
 		accepted := map[string]bool{}
-		for _, v := range vectors(t, p) {
+		for _, v := range read(t, p) {
 			if v.Claims != nil {
 				accepted[v.Claims.Scheme] = true
 			}
@@ -121,10 +64,10 @@ func TestEveryProviderHasVectors(t *testing.T) {
 
 func TestVectors(t *testing.T) {
 	for _, p := range providers.All {
-		for _, v := range vectors(t, p) {
+		for _, v := range read(t, p) {
 			t.Run(p.Name+"/"+v.Name, func(t *testing.T) {
 				t.Parallel()
-				r := v.request(t, p)
+				r := requestOf(t, v)
 				c, err := p.Verify(r)
 				untimed(t, p, v, r, err)
 				if v.Error != "" {
@@ -162,7 +105,7 @@ func TestVectors(t *testing.T) {
 
 // untimed: without the check of time, a delivery that is refused only for its time is accepted, and
 // no other.
-func untimed(t *testing.T, p *verify.Provider, v vector, r verify.Request, timed error) {
+func untimed(t *testing.T, p *verify.Provider, v vectors.Vector, r verify.Request, timed error) {
 	t.Helper()
 	r.Untimed = true
 	c, err := p.Verify(r)
@@ -245,7 +188,7 @@ func otherSignatures(t *testing.T, p *verify.Provider, r verify.Request) {
 
 // otherBodies: a change of the body without the secret is refused, or changes only what the vector
 // lists as unsigned, with no other effect than it says.
-func otherBodies(t *testing.T, p *verify.Provider, v vector, r verify.Request) {
+func otherBodies(t *testing.T, p *verify.Provider, v vectors.Vector, r verify.Request) {
 	t.Helper()
 	original := r.Body
 	before, err := p.Verify(r)
@@ -300,7 +243,7 @@ func otherBodies(t *testing.T, p *verify.Provider, v vector, r verify.Request) {
 }
 
 // harmless returns what is wrong with accepting the changed body.
-func harmless(p *verify.Provider, v vector, original, changed stringify.Text, before, after verify.Claims) error {
+func harmless(p *verify.Provider, v vectors.Vector, original, changed stringify.Text, before, after verify.Claims) error {
 	members := map[string]bool{}
 	for _, body := range []stringify.Text{original, changed} {
 		if err := eachMember(body, func(name string, _ stringify.Text) error {

@@ -138,8 +138,8 @@ func TestBase64IsStrict(t *testing.T) {
 func TestEmptySecretVerifiesNothing(t *testing.T) {
 	empty := secret.New("")
 	for _, p := range providers.All {
-		v := vectors(t, p)[0]
-		r := v.request(t, p)
+		v := read(t, p)[0]
+		r := requestOf(t, v)
 		r.Header = http.Header{p.Header: {p.Encodings[0].Encode(verify.Sum(empty, r.Body))}}
 		r.Secrets = []secret.Secret{empty}
 		r.Scheme = verify.Payload
