@@ -6,8 +6,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// addCompletion adds cobra's command that prints completion scripts. File names complete only the
-// flags of completeFiles.
+// addCompletion adds cobra's command that prints completion scripts. File names complete only what
+// completeFiles and completeDirectory are set for.
 func addCompletion(root *cobra.Command) {
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.InitDefaultCompletionCmd()
@@ -16,10 +16,10 @@ func addCompletion(root *cobra.Command) {
 	for _, shell := range c.Commands() {
 		shell.Args, shell.Example = nil, "  bridge completion "+shell.Name()
 	}
-	oneOf(c)
+	withSubcommands(c)
 }
 
-// complete sets the words that complete a flag. The flag exists, so this can't fail.
+// complete sets the words that complete a flag. It can't fail: the flag exists.
 func complete(c *cobra.Command, flag string, words ...string) {
 	_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }
@@ -31,8 +31,8 @@ func completeFiles(c *cobra.Command, flags ...string) {
 	}
 }
 
-// completeEndpoint completes the endpoints with a secret in the environment, or without any the
-// providers: the command's error then names the missing variable.
+// completeEndpoint completes endpoints. If the environment has none, it completes providers: the
+// command's error then names the missing variable.
 func (p program) completeEndpoint(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	cfg, _ := p.load()
 	names := endpointsOf(cfg)

@@ -73,7 +73,7 @@ func (d *demo) start(ctx context.Context, dir string) (err error) {
 	for _, listener := range []struct{ name, usual string }{
 		{"HTTP_ADDR", "127.0.0.1:8080"}, {"ADMIN_ADDR", "127.0.0.1:9090"}, {"EMBEDDED_NATS_ADDR", "127.0.0.1:4222"},
 	} {
-		vars = append(vars, listener.name+"="+cmp.Or(d.variable(listener.name), usualOrFree(ctx, listener.usual)))
+		vars = append(vars, listener.name+"="+cmp.Or(d.variable(listener.name), defaultOrFree(ctx, listener.usual)))
 	}
 	if d.config, _, err = config.Load(vars); err != nil {
 		return err
@@ -83,7 +83,7 @@ func (d *demo) start(ctx context.Context, dir string) (err error) {
 			return usagef("the demo listens on loopback only, such as 127.0.0.1:8080; got %q", address)
 		}
 	}
-	if d.page, err = new(net.ListenConfig).Listen(ctx, "tcp", usualOrFree(ctx, usualPage)); err != nil {
+	if d.page, err = new(net.ListenConfig).Listen(ctx, "tcp", defaultOrFree(ctx, defaultPageAddr)); err != nil {
 		return fmt.Errorf("listening for the live page: %w", err)
 	}
 	if d.bridge, err = app.New(ctx, d.config, version(), telemetry.NewLogger(d.err, d.config.LogFormat, d.config.LogLevel)); err != nil {
@@ -93,8 +93,8 @@ func (d *demo) start(ctx context.Context, dir string) (err error) {
 	return nil
 }
 
-// usualOrFree returns the usual address, or one with a free port if that is in use.
-func usualOrFree(ctx context.Context, usual string) string {
+// defaultOrFree returns the usual address, or one with a free port if that is in use.
+func defaultOrFree(ctx context.Context, usual string) string {
 	if probe, err := new(net.ListenConfig).Listen(ctx, "tcp", usual); err == nil && probe.Close() == nil {
 		return usual
 	}
@@ -119,7 +119,7 @@ func (d *demo) show(ctx context.Context) error {
 	if err != nil || ctx.Err() != nil {
 		return err
 	}
-	return d.invite(first)
+	return d.printCommands(first)
 }
 
 // receive prints so many events from the stream, and returns the first.
@@ -154,8 +154,8 @@ func (d *demo) sender(endpoint config.Endpoint) sender {
 // quiet discards messages.
 var quiet = program{err: io.Discard}
 
-// invite prints commands that work as they stand while the demo runs.
-func (d *demo) invite(event []byte) error {
+// printCommands prints commands that work as they stand while the demo runs.
+func (d *demo) printCommands(event []byte) error {
 	// With the longest tolerance, so that it still works after lunch.
 	pasted := slices.MaxFunc(d.config.Endpoints, func(a, b config.Endpoint) int { return cmp.Compare(a.Tolerance, b.Tolerance) })
 	s, p := d.sender(pasted), pasted.Vendor
@@ -196,7 +196,7 @@ func (d *demo) invite(event []byte) error {
 func envelope(event []byte) string {
 	attributes, body, _ := strings.Cut(string(event), `,"data":`) // the last member
 	text := strings.TrimSuffix(string(indented([]byte(attributes+"}"))), "\n}\n")
-	return text + ",\n" + cut(`  "data": `+strings.TrimSuffix(body, "}"), 80) + "\n}\n"
+	return text + ",\n" + truncate(`  "data": `+strings.TrimSuffix(body, "}"), 80) + "\n}\n"
 }
 
 // programName returns how to call this program again. After go run its file is gone.

@@ -36,12 +36,12 @@ is 1. It can be drained again.`,
 			if patience <= 0 {
 				return usagef("--timeout: got %s; takes more than 0s", patience)
 			}
-			if _, err := spool.Read(args[0], func(*spool.Record) error { return errSeen }); err != nil && !errors.Is(err, errSeen) {
+			if _, err := spool.Read(args[0], func(*spool.Record) error { return errFound }); err != nil && !errors.Is(err, errFound) {
 				return unreadableSpool(args[0], err) // opening would create it
 			}
 			return nil
 		},
-		RunE: prog.withNATS(ofDrain, func(ctx context.Context, s *session, args []string) error {
+		RunE: prog.withNATS(drainVariables, func(ctx context.Context, s *session, args []string) error {
 			return s.drain(ctx, args[0], patience)
 		}),
 	}
@@ -60,7 +60,7 @@ func (s *session) drain(ctx context.Context, dir string, patience time.Duration)
 	if err != nil {
 		return errors.Join(err, from.Close(context.WithoutCancel(ctx)))
 	}
-	d := &draining{program: s.program, spool: from, outcomes: make(map[string]int)}
+	d := &drainer{program: s.program, spool: from, outcomes: make(map[string]int)}
 	var kinds []publish.Kind
 	for kind := range publish.Kind(publish.Kinds) {
 		kinds = append(kinds, kind)
@@ -78,11 +78,11 @@ func (s *session) drain(ctx context.Context, dir string, patience time.Duration)
 	return d.end(ctx, dir)
 }
 
-var errSeen = errors.New("there is a record")
+var errFound = errors.New("there is a record")
 
-// ofDrain matches the variables of drain. The tolerances bound how long before its arrival a copy
+// drainVariables matches the variables of drain. The tolerances bound how long before its arrival a copy
 // of a record can have been stored.
-var ofDrain = slices.Concat(ofStream, []string{"*_TOLERANCE"})
+var drainVariables = slices.Concat(streamVariables, []string{"*_TOLERANCE"})
 
 const (
 	// retryEvery is how often records that are set aside are tried, and setAsidePatience for how
@@ -91,8 +91,8 @@ const (
 	setAsidePatience = 5 * time.Second
 )
 
-// draining is one run of drain.
-type draining struct {
+// drainer is one run of drain.
+type drainer struct {
 	program
 	spool *spool.Spool
 
@@ -102,21 +102,21 @@ type draining struct {
 }
 
 // Published counts the outcome of an attempt.
-func (d *draining) Published(_ publish.Kind, _, outcome string) {
+func (d *drainer) Published(_ publish.Kind, _, outcome string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.outcomes[outcome]++
 }
 
 // PossiblyDuplicate counts what may be in a stream twice.
-func (d *draining) PossiblyDuplicate(publish.Kind) {
+func (d *drainer) PossiblyDuplicate(publish.Kind) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.possible++
 }
 
 // left returns how many records wait, and how many are set aside.
-func (d *draining) left() (waiting, setAside int64) {
+func (d *drainer) left() (waiting, setAside int64) {
 	stats := d.spool.Stats()
 	for _, n := range stats.Queued {
 		waiting += n
@@ -125,7 +125,7 @@ func (d *draining) left() (waiting, setAside int64) {
 }
 
 // wait returns when all is delivered, nothing more can be, or the context ends.
-func (d *draining) wait(ctx context.Context, patience time.Duration) {
+func (d *drainer) wait(ctx context.Context, patience time.Duration) {
 	lastWaiting, lastSetAside, since := int64(-1), int64(-1), time.Now()
 	for ctx.Err() == nil {
 		waiting, setAside := d.left()
@@ -136,12 +136,12 @@ func (d *draining) wait(ctx context.Context, patience time.Duration) {
 		if waiting == 0 && (setAside == 0 || quiet > min(patience, setAsidePatience)) || quiet > patience {
 			return
 		}
-		wait(ctx, 20*time.Millisecond)
+		sleep(ctx, 20*time.Millisecond)
 	}
 }
 
 // end prints the result, and lists what is left.
-func (d *draining) end(ctx context.Context, dir string) error {
+func (d *drainer) end(ctx context.Context, dir string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.say("%d stored, %d duplicate, %d found stored already, %d possible duplicates",

@@ -40,7 +40,7 @@ that the filters exclude count as done. "nats consumer rm STREAM NAME" deletes t
 			}
 			return cmp.Or(p.check(), p.selection.check(time.Now()))
 		},
-		RunE: prog.withNATS(ofStream, func(ctx context.Context, s *session, _ []string) error {
+		RunE: prog.withNATS(streamVariables, func(ctx context.Context, s *session, _ []string) error {
 			p.session, p.lines = s, newPrinter(prog, s.cfg.SubjectPrefix)
 			if !p.follow {
 				running, cancel := context.WithCancel(ctx)

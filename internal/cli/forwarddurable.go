@@ -101,7 +101,7 @@ func (p *poster) pull(ctx context.Context, consumer jetstream.Consumer) error {
 			return err
 		}
 		if !isIdle { // NATS is away, which connect prints
-			wait(ctx, time.Second)
+			sleep(ctx, time.Second)
 		}
 	}
 	return nil
@@ -129,7 +129,7 @@ func (p *poster) isDone(ctx context.Context, consumer jetstream.Consumer) (bool,
 func (p *poster) settle(ctx context.Context, m jetstream.Msg) error {
 	posting, posted := context.WithCancel(ctx)
 	go func() {
-		for wait(posting, ackWait/3); posting.Err() == nil; wait(posting, ackWait/3) {
+		for sleep(posting, ackWait/3); posting.Err() == nil; sleep(posting, ackWait/3) {
 			_ = m.InProgress() // if that fails, the event may be posted twice
 		}
 	}()

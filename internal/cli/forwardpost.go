@@ -87,7 +87,7 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, 
 		case isLast, errors.Is(err, errFinal):
 			return false, nil
 		}
-		wait(ctx, pause)
+		sleep(ctx, pause)
 	}
 	return false, nil
 }
@@ -116,7 +116,7 @@ func (p *poster) post(ctx context.Context, payload []byte) (answer string, err e
 	}
 	answer = fmt.Sprintf("%s in %s", got.status, time.Since(began).Round(100*time.Microsecond))
 	if first, _, _ := strings.Cut(got.body, "\n"); first != "" {
-		answer += ": " + cut(printable(strings.TrimSpace(first)), maxAnswerLine)
+		answer += ": " + truncate(printable(strings.TrimSpace(first)), maxAnswerLine)
 	}
 	switch status := got.code; {
 	case status/100 == 2:
@@ -145,7 +145,7 @@ func (p *poster) count(change func()) {
 
 // progress prints every few seconds how far a span has come, until the context ends.
 func (p *poster) progress(ctx context.Context) {
-	for wait(ctx, 5*time.Second); ctx.Err() == nil; wait(ctx, 5*time.Second) {
+	for sleep(ctx, 5*time.Second); ctx.Err() == nil; sleep(ctx, 5*time.Second) {
 		p.count(func() { p.say("%d delivered, %d not, about %d to go", p.posted, len(p.failed), p.pending) })
 	}
 }

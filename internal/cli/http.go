@@ -75,8 +75,8 @@ func trustFile(file string) (*tls.Config, error) {
 	return c, nil
 }
 
-// helpful adds to an error of sending what to do.
-func helpful(err error) error {
+// withHint adds to an error of sending what to do.
+func withHint(err error) error {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("nothing listens there: %w; start it with `bridge serve`, or give its address with --url", err)

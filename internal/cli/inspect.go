@@ -15,8 +15,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/inspect"
 )
 
-// usualPage is the default address of the page.
-const usualPage = "127.0.0.1:8088"
+// defaultPageAddr is the default address of the page.
+const defaultPageAddr = "127.0.0.1:8088"
 
 func inspectCommand(prog program) *cobra.Command {
 	var addr string
@@ -31,9 +31,9 @@ It listens on loopback only, because the page shows everything that the account 
 		Example: "  bridge inspect\n  NATS_URL=nats://nats:4222 NATS_CREDS=reader.creds bridge inspect --addr 127.0.0.1:9000",
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !config.IsLoopback(addr) {
-				return usagef("--addr: got %q; takes an address on loopback, such as %s", addr, usualPage)
+				return usagef("--addr: got %q; takes an address on loopback, such as %s", addr, defaultPageAddr)
 			}
-			cfg, err := prog.load(ofStream...)
+			cfg, err := prog.load(streamVariables...)
 			if err != nil {
 				return err
 			}
@@ -47,7 +47,7 @@ It listens on loopback only, because the page shows everything that the account 
 			return prog.servePage(c.Context(), listener, cfg)
 		},
 	}
-	c.Flags().StringVar(&addr, "addr", usualPage, "where the page is served, on loopback")
+	c.Flags().StringVar(&addr, "addr", defaultPageAddr, "where the page is served, on loopback")
 	return c
 }
 

@@ -10,25 +10,25 @@ import (
 	"syscall"
 )
 
-// program is what a command has of its process. Data goes to out, messages to err.
+// program holds a command's environment and standard streams. Data goes to out, messages to err.
 type program struct {
 	environ  []string
 	in       io.Reader
 	out, err io.Writer
 }
 
-// say writes a message, in one line.
+// say writes a message in one line.
 func (p program) say(format string, args ...any) {
 	_, _ = fmt.Fprintln(p.err, "bridge: "+printable(fmt.Sprintf(format, args...)))
 }
 
-// print writes data for people, in one line.
+// print writes data for people in one line.
 func (p program) print(format string, args ...any) {
 	_, _ = fmt.Fprintln(p.out, printable(fmt.Sprintf(format, args...)))
 }
 
-// output is standard output. When it can't be written, the command ends as after Ctrl-C, and fails
-// with that error: no command needs to look at it.
+// output is standard output. An error of writing to it ends the command as Ctrl-C does, and makes it
+// fail: commands needn't check for it.
 type output struct {
 	io.Writer
 	end context.CancelCauseFunc
@@ -48,14 +48,14 @@ func (o output) Write(text []byte) (int, error) {
 // its exit status.
 func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the first signal shuts down in order, another one ends the process at once
-	return run(ctx, os.Args[1:], program{os.Environ(), os.Stdin, shown(os.Stdout), shown(os.Stderr)})
+	context.AfterFunc(ctx, stop) // the first signal ends the command in order, a second one at once
+	return run(ctx, os.Args[1:], program{os.Environ(), os.Stdin, forTerminal(os.Stdout), forTerminal(os.Stderr)})
 }
 
-// maxInput bounds a file: the largest MAX_BODY_BYTES, as a log may write it.
+// maxInput bounds an input file: a log may write a body of the largest MAX_BODY_BYTES in more bytes.
 const maxInput = 256 << 20
 
-// readInput returns the content of a flag's file, of standard input for "-", nil for "".
+// readInput returns the content of the file that a flag names: standard input for "-", nil for "".
 func (p program) readInput(flag, name string) ([]byte, error) {
 	in := p.in
 	switch name {

@@ -60,7 +60,7 @@ func (p printer) print(subject string, e *event.Event, none error, now time.Time
 	}
 	received, name, id := e.ReceivedTime, p.name(subject), shortened(e.ID)
 	if t, err := time.Parse(time.RFC3339, received); err == nil {
-		received = moment(t, now, time.TimeOnly)
+		received = formatTime(t, now, time.TimeOnly)
 	}
 	about := e.UserID
 	if e.EntityID != e.UserID {
@@ -84,11 +84,11 @@ func (p printer) fit(text string, others int) string {
 	if p.columns == 0 {
 		return text
 	}
-	return cut(text, max(p.columns-others, 10))
+	return truncate(text, max(p.columns-others, 10))
 }
 
-// cut returns the text, or what fits so many columns.
-func cut(text string, columns int) string {
+// truncate returns the text, or what fits so many columns.
+func truncate(text string, columns int) string {
 	if characters := []rune(text); len(characters) > columns {
 		return string(characters[:columns-1]) + "…"
 	}
@@ -114,8 +114,8 @@ func (p printer) paint(colour, text string) string {
 // milliseconds is a layout of the time of day.
 const milliseconds = "15:04:05.000"
 
-// moment formats a time in the local zone, with the date unless that is today.
-func moment(t, now time.Time, clock string) string {
+// formatTime formats a time in the local zone, with the date unless that is today.
+func formatTime(t, now time.Time, clock string) string {
 	t = t.In(now.Location())
 	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
 		return t.Format(clock)

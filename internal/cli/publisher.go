@@ -49,8 +49,8 @@ func reachOf(cfg *config.Config, window time.Duration) time.Duration {
 	return longest
 }
 
-// wait pauses until the time is over or the context ends.
-func wait(ctx context.Context, d time.Duration) {
+// sleep pauses for d, or until the context ends.
+func sleep(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -59,8 +59,8 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// because returns why a message could not be published, and what to do about it.
-func because(err error) string {
+// withRemedy returns why a message could not be published, and what to do about it.
+func withRemedy(err error) string {
 	if remedy := publish.CauseOf(err).Remedy(); remedy != "" {
 		return fmt.Sprintf("%v: %s", err, remedy)
 	}

@@ -15,7 +15,7 @@ import (
 )
 
 func quarantineCommand(prog program) *cobra.Command {
-	return oneOf(&cobra.Command{
+	return withSubcommands(&cobra.Command{
 		Use:   "quarantine",
 		Short: "List, show, release or drop signed deliveries that could not be published",
 		Long: `Look at deliveries with a correct signature that could not be published: they can't be read as
@@ -29,7 +29,7 @@ STREAM_NAME_QUARANTINE.`,
 }
 
 func listCommand(prog program) *cobra.Command {
-	var which choice
+	var which quarantineSelection
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "list",
@@ -37,7 +37,7 @@ func listCommand(prog program) *cobra.Command {
 		Long: `List what is in quarantine, oldest first, in a line each: when it was received, its endpoint,
 why it was kept, its size, its id. Bodies are not read.`,
 		Example: "  bridge quarantine list\n  bridge quarantine list --endpoint ENDPOINT --reason stale --json",
-		RunE: prog.withQuarantine(ofStream, func(ctx context.Context, s *quarantineStore, _ []string) error {
+		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, s *quarantineStore, _ []string) error {
 			all, err := s.chosen(ctx, which)
 			for _, k := range all {
 				if asJSON {
@@ -55,7 +55,7 @@ why it was kept, its size, its id. Bodies are not read.`,
 }
 
 func (p program) printKept(k quarantine.Kept) {
-	p.print("%s  %s  %s  %d bytes  id %s", moment(k.Received, time.Now(), milliseconds), k.Endpoint, k.Reason, k.Size, k.ID)
+	p.print("%s  %s  %s  %d bytes  id %s", formatTime(k.Received, time.Now(), milliseconds), k.Endpoint, k.Reason, k.Size, k.ID)
 }
 
 func showCommand(prog program) *cobra.Command {
@@ -67,8 +67,8 @@ func showCommand(prog program) *cobra.Command {
 on standard error. Its signature is not kept; in a body that held it there are asterisks. ID may
 be the beginning of an id.`,
 		Example: "  bridge quarantine show 5e0c\n  bridge quarantine show 5e0c > body.json\n  bridge quarantine show 5e0c --raw | SECRETS=… bridge verify",
-		Args:    takes(1, 1, "one id, or its beginning, which `bridge quarantine list` prints"),
-		RunE: prog.withQuarantine(ofStream, func(ctx context.Context, s *quarantineStore, args []string) error {
+		Args:    takes(1, 1, "one id or its beginning, as `bridge quarantine list` prints it"),
+		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, s *quarantineStore, args []string) error {
 			return s.show(ctx, args[0], func(d quarantine.Delivery) []byte {
 				if !raw {
 					return d.Body
@@ -77,7 +77,7 @@ be the beginning of an id.`,
 				if err != nil {
 					s.say("without its signature, which isn't kept: %v", err)
 				}
-				return requestOf(d, header)
+				return rawRequest(d, header)
 			})
 		}),
 	}
@@ -85,8 +85,8 @@ be the beginning of an id.`,
 	return c
 }
 
-// requestOf returns the request that brought the delivery, as far as it is known.
-func requestOf(d quarantine.Delivery, signature http.Header) []byte {
+// rawRequest returns the request that brought the delivery, as far as it is known.
+func rawRequest(d quarantine.Delivery, signature http.Header) []byte {
 	r := diagnosis.Delivery{Method: http.MethodPost, Target: "/webhooks/" + d.Endpoint, Body: d.Body}
 	r.Header = append(r.Header, diagnosis.Field{Name: "Host", Value: "bridge"}, diagnosis.Field{Name: "Date", Value: d.Received.UTC().Format(http.TimeFormat)})
 	for name, values := range signature {
@@ -98,11 +98,11 @@ func requestOf(d quarantine.Delivery, signature http.Header) []byte {
 // signAgain returns the headers with which the vendor would have signed the delivery, if the seal
 // shows that the endpoint's secret was the one.
 func (p program) signAgain(d quarantine.Delivery) (http.Header, error) {
-	cfg, err := p.load(ofRelease...)
+	cfg, err := p.load(releaseVariables...)
 	if err != nil {
 		return nil, errors.New("set the endpoint's variables as for `bridge serve`, and it is signed again")
 	}
-	at, request, err := sealed(cfg, d)
+	at, request, err := storedRequest(cfg, d)
 	if err != nil {
 		return nil, err
 	}
@@ -115,14 +115,14 @@ func (p program) signAgain(d quarantine.Delivery) (http.Header, error) {
 }
 
 func dropCommand(prog program) *cobra.Command {
-	var which choice
+	var which quarantineSelection
 	c := &cobra.Command{
 		Use:   "drop ID... | --all",
 		Short: "Remove deliveries from quarantine for good",
 		Long: `Remove deliveries from quarantine for good. ID may be the beginning of an id; if one of them isn't
 there, nothing is removed. Removed deliveries are printed as "bridge quarantine list" prints them.`,
 		Example: "  bridge quarantine drop 5e0c\n  bridge quarantine drop --all --endpoint ENDPOINT --reason stale",
-		RunE: prog.withQuarantine(ofStream, func(ctx context.Context, s *quarantineStore, _ []string) error {
+		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, s *quarantineStore, _ []string) error {
 			chosen, err := s.chosen(ctx, which)
 			if err != nil {
 				return err

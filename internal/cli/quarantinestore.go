@@ -52,16 +52,16 @@ func interrupted(ctx context.Context, err error) error {
 	return err
 }
 
-// choice holds the flags and arguments that choose deliveries: some by their ids, or all that were
+// quarantineSelection holds the flags and arguments that choose deliveries: some by their ids, or all that were
 // for an endpoint and kept for a reason; "" means any.
-type choice struct {
+type quarantineSelection struct {
 	ids              []string // may be abbreviated
 	endpoint, reason string
 	all              bool
 }
 
 // filterFlags adds the flags that limit the choice.
-func (c *choice) filterFlags(command *cobra.Command, prog program) {
+func (c *quarantineSelection) filterFlags(command *cobra.Command, prog program) {
 	reasons := []string{"unreadable", "contradiction", "stale", "future"}
 	command.Flags().StringVar(&c.endpoint, "endpoint", "", "only deliveries to this endpoint")
 	command.Flags().StringVar(&c.reason, "reason", "", "only deliveries kept for this reason: "+inWords(reasons, "or"))
@@ -76,26 +76,25 @@ func (c *choice) filterFlags(command *cobra.Command, prog program) {
 }
 
 // flags adds the flags of a command that takes ids, or --all.
-func (c *choice) flags(command *cobra.Command, prog program) {
+func (c *quarantineSelection) flags(command *cobra.Command, prog program) {
 	c.filterFlags(command, prog)
 	command.Flags().BoolVar(&c.all, "all", false, "all of them, or all that --endpoint and --reason choose")
 	command.Args = func(_ *cobra.Command, ids []string) error {
 		c.ids = ids
-		name := command.Name()
 		switch {
 		case len(ids) == 0 && !c.all:
-			return usagef("%s takes ids, or --all; see `%s --help`", name, command.CommandPath())
+			return misuse(command, "%s takes ids, or --all", command.CommandPath())
 		case len(ids) > 0 && (c.all || c.endpoint != "" || c.reason != ""):
-			return usagef("%s takes either ids or --all, which --endpoint and --reason limit; see `%s --help`", name, command.CommandPath())
+			return misuse(command, "%s takes either ids or --all, which --endpoint and --reason limit", command.CommandPath())
 		case slices.Contains(ids, ""):
-			return usagef("%s: an id is empty", name)
+			return misuse(command, "%s: an id is empty", command.CommandPath())
 		}
 		return nil
 	}
 }
 
 // chosen returns what is chosen, oldest first. One event may have several deliveries there.
-func (s *quarantineStore) chosen(ctx context.Context, c choice) ([]quarantine.Kept, error) {
+func (s *quarantineStore) chosen(ctx context.Context, c quarantineSelection) ([]quarantine.Kept, error) {
 	name := s.Stream.CachedInfo().Config.Name
 	all, foreign, err := s.List(ctx, 0)
 	if err != nil {
@@ -109,7 +108,7 @@ func (s *quarantineStore) chosen(ctx context.Context, c choice) ([]quarantine.Ke
 		known[k.ID] = true
 	}
 	for _, beginning := range c.ids {
-		id, err := oneID(known, beginning)
+		id, err := resolveID(known, beginning)
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("in quarantine, %w", err)
@@ -132,9 +131,9 @@ func (s *quarantineStore) chosen(ctx context.Context, c choice) ([]quarantine.Ke
 	return all, nil
 }
 
-// oneID returns the only key that begins so, or the one that is no abbreviation; "" if there is
+// resolveID returns the only key that begins so, or the one that is no abbreviation; "" if there is
 // none.
-func oneID[T any](known map[string]T, beginning string) (string, error) {
+func resolveID[T any](known map[string]T, beginning string) (string, error) {
 	if _, exact := known[beginning]; exact {
 		return beginning, nil
 	}
@@ -149,8 +148,8 @@ func oneID[T any](known map[string]T, beginning string) (string, error) {
 		beginning, printable(ids[0]), printable(ids[1]))
 }
 
-// sealed returns the endpoint of a delivery from quarantine, and the request to verify it again.
-func sealed(cfg *config.Config, d quarantine.Delivery) (at verify.Endpoint, r verify.Request, err error) {
+// storedRequest returns the endpoint of a delivery from quarantine, and the request to verify it again.
+func storedRequest(cfg *config.Config, d quarantine.Delivery) (at verify.Endpoint, r verify.Request, err error) {
 	endpoint, err := endpointNamed(cfg, d.Endpoint)
 	if err != nil {
 		return at, r, err
@@ -169,7 +168,7 @@ func sealed(cfg *config.Config, d quarantine.Delivery) (at verify.Endpoint, r ve
 // show prints the last of the deliveries of one event: what is known of it on the error stream,
 // then its body, or the whole request.
 func (s *quarantineStore) show(ctx context.Context, id string, request func(quarantine.Delivery) []byte) error {
-	chosen, err := s.chosen(ctx, choice{ids: []string{id}})
+	chosen, err := s.chosen(ctx, quarantineSelection{ids: []string{id}})
 	if err != nil {
 		return err
 	}
@@ -181,14 +180,14 @@ func (s *quarantineStore) show(ctx context.Context, id string, request func(quar
 	if len(chosen) > 1 {
 		s.say("%d deliveries of this event are in quarantine; this is the last", len(chosen))
 	}
-	fact(s.err, "id", d.ID)
-	fact(s.err, "stream", s.Stream.CachedInfo().Config.Name)
-	fact(s.err, "sequence", k.Sequence)
-	fact(s.err, "endpoint", d.Endpoint)
-	fact(s.err, "provider", d.Provider)
-	fact(s.err, "reason", d.Reason)
-	fact(s.err, "received", d.Received.Format(time.RFC3339Nano))
-	fact(s.err, "bytes", len(d.Body))
+	printField(s.err, "id", d.ID)
+	printField(s.err, "stream", s.Stream.CachedInfo().Config.Name)
+	printField(s.err, "sequence", k.Sequence)
+	printField(s.err, "endpoint", d.Endpoint)
+	printField(s.err, "provider", d.Provider)
+	printField(s.err, "reason", d.Reason)
+	printField(s.err, "received", d.Received.Format(time.RFC3339Nano))
+	printField(s.err, "bytes", len(d.Body))
 	_, _ = s.out.Write(request(d))
 	return nil
 }

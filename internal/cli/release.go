@@ -19,7 +19,7 @@ import (
 )
 
 func releaseCommand(prog program) *cobra.Command {
-	var which choice
+	var which quarantineSelection
 	c := &cobra.Command{
 		Use:   "release ID... | --all",
 		Short: "Verify deliveries in quarantine again and publish them",
@@ -34,7 +34,7 @@ publishes it as a possible duplicate.
 Each outcome is printed in a line. The exit status is 0 if all were released.`,
 		Example: `  SECRETS=… bridge quarantine release 5e0c
   SECRETS=… bridge quarantine release --all --endpoint ENDPOINT --reason stale`,
-		RunE: prog.withQuarantine(ofRelease, func(ctx context.Context, s *quarantineStore, _ []string) error {
+		RunE: prog.withQuarantine(releaseVariables, func(ctx context.Context, s *quarantineStore, _ []string) error {
 			if _, err := s.stream(ctx, s.cfg.StreamName); err != nil {
 				return interrupted(ctx, err)
 			}
@@ -51,18 +51,18 @@ Each outcome is printed in a line. The exit status is 0 if all were released.`,
 				defer cancel()
 				_ = to.Close(ctx) // every acknowledgement was awaited
 			}()
-			return (&releasing{quarantineStore: s, to: to}).all(ctx, chosen)
+			return (&releaser{quarantineStore: s, to: to}).all(ctx, chosen)
 		}),
 	}
 	which.flags(c, prog)
 	return c
 }
 
-// ofRelease matches the variables of release.
-var ofRelease = ofEndpoints(ofStream...)
+// releaseVariables matches the variables of release.
+var releaseVariables = endpointVariables(streamVariables...)
 
-// releasing is one run of release.
-type releasing struct {
+// releaser is one run of release.
+type releaser struct {
 	*quarantineStore
 	to     *publish.Publisher
 	lookup *relay.Lookup
@@ -70,7 +70,7 @@ type releasing struct {
 
 // all releases the deliveries and prints the outcomes. Together they may be too large for memory, so
 // each is verified twice: for one look-up that serves all, and to be published.
-func (r *releasing) all(ctx context.Context, chosen []quarantine.Kept) error {
+func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
 	ids, unfit := make(map[string]bool), make(map[string]error)
 	var records []spool.Record
 	for _, k := range chosen {
@@ -102,7 +102,7 @@ func (r *releasing) all(ctx context.Context, chosen []quarantine.Kept) error {
 		}
 		if err != nil {
 			failed++
-			became = "stays: " + because(err)
+			became = "stays: " + withRemedy(err)
 		}
 		r.print("%s  %s", k.ID, became)
 	}
@@ -114,7 +114,7 @@ func (r *releasing) all(ctx context.Context, chosen []quarantine.Kept) error {
 }
 
 // publish publishes what isn't stored already, and removes the delivery from quarantine.
-func (r *releasing) publish(ctx context.Context, k quarantine.Kept, m publish.Message, known relay.Answer) (became string, err error) {
+func (r *releaser) publish(ctx context.Context, k quarantine.Kept, m publish.Message, known relay.Answer) (became string, err error) {
 	if became = "stored already"; !known.Stored[m.ID] {
 		status, err := r.to.Publish(ctx, m)
 		if err != nil {
@@ -139,12 +139,12 @@ const number = 1
 
 // verify reads a delivery and verifies it again, except its time. It returns the record to look up
 // and to publish.
-func (r *releasing) verify(ctx context.Context, k quarantine.Kept) (spool.Record, error) {
+func (r *releaser) verify(ctx context.Context, k quarantine.Kept) (spool.Record, error) {
 	d, err := r.Get(ctx, k)
 	if err != nil {
 		return spool.Record{}, err
 	}
-	at, request, err := sealed(r.cfg, d)
+	at, request, err := storedRequest(r.cfg, d)
 	if err != nil {
 		return spool.Record{}, err
 	}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -27,6 +29,11 @@ type usageError struct{ error }
 func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// misuse returns a usageError that refers to the command's help.
+func misuse(c *cobra.Command, format string, args ...any) error {
+	return usagef(format+"; see `%s --help`", append(args, c.CommandPath())...)
+}
 
 // run runs the program and returns its exit status.
 func run(ctx context.Context, args []string, prog program) int {
@@ -69,27 +76,32 @@ func rootCommand(prog program) *cobra.Command {
 	serve := serveCommand(prog)
 	root := &cobra.Command{
 		Use:   "bridge",
-		Short: "Receive webhooks, publish them to NATS JetStream",
+		Short: "Receive webhooks and publish them to NATS JetStream",
 		Long: `The bridge receives the webhooks of ` + inWords(vendors, "and") + `, verifies them, and publishes each as
 a CloudEvent to NATS JetStream. It answers 200 only when the event is durable.
 
-It is configured by environment variables; "bridge config" explains them. Without a
-command it serves. The other commands that need NATS find it by the same variables; without
-NATS_URL they expect the server that is embedded in a bridge, at EMBEDDED_NATS_ADDR.`,
+Environment variables configure it; "bridge config" explains them. Without a command, it runs
+"bridge serve". Commands that need NATS use the same variables; without NATS_URL they connect to
+the nats-server embedded in a bridge, at EMBEDDED_NATS_ADDR.`,
 		Example:                    "  bridge demo\n  SECRETS=… bridge serve",
 		Version:                    thisBuild().String(),
 		Args:                       unknownCommand,
 		RunE:                       serve.RunE,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
-		SuggestionsMinimumDistance: 2, // changed letters; with 0 only prefixes are suggested
+		SuggestionsMinimumDistance: 2, // changed letters; with 0, cobra suggests only prefixes
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetOut(prog.out)
 	root.SetErr(prog.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%w; see `%s --help`", err, c.CommandPath())
+		if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+			flag := invalid.GetFlag()
+			return misuse(c, "--%s: got %q; takes a value such as %s", flag.Name, invalid.GetValue(), flag.DefValue)
+		}
+		return misuse(c, "%w", err)
 	})
+	root.Flags().BoolP("version", "v", false, "print the version")
 	root.AddCommand(serve)
 	for _, command := range []func(program) *cobra.Command{
 		demoCommand, sendCommand, tailCommand, forwardCommand, showEventCommand, streamCommand, inspectCommand,
@@ -102,15 +114,15 @@ NATS_URL they expect the server that is embedded in a bridge, at EMBEDDED_NATS_A
 	return root
 }
 
-// finish completes the commands: those without subcommands take no arguments unless they say which,
-// and the examples have names.
+// finish completes the commands: they take no arguments unless they say which, and their examples
+// name the first provider.
 func finish(c *cobra.Command) {
 	c.Example = example(c.Example)
 	if c.Args == nil {
 		c.Args = takes(0, 0, "no arguments")
 	}
-	for _, under := range c.Commands() {
-		finish(under)
+	for _, sub := range c.Commands() {
+		finish(sub)
 	}
 }
 
@@ -118,27 +130,28 @@ func finish(c *cobra.Command) {
 func takes(least, most int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most || slices.Contains(args, "") {
-			return usagef("%s takes %s, got %q; see `%s --help`", c.CommandPath(), what, args, c.CommandPath())
+			got := cmp.Or(strings.Trim(fmt.Sprintf("%q", args), "[]"), "none")
+			return misuse(c, "%s takes %s, got %s", c.CommandPath(), what, got)
 		}
 		return nil
 	}
 }
 
-// unknownCommand refuses arguments of a command with subcommands.
+// unknownCommand refuses the arguments of a command with subcommands: they name none.
 func unknownCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
 	hint := ""
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-		hint = fmt.Sprintf("; did you mean %s?", strings.Join(near, " or "))
+		hint = fmt.Sprintf(" (did you mean %s?)", inWords(near, "or"))
 	}
-	return usagef("there is no command %q%s; see `%s --help`", args[0], hint, c.CommandPath())
+	return misuse(c, "there is no command %q%s", args[0], hint)
 }
 
-// oneOf returns c with its subcommands. Called by itself, c is a wrong use.
-func oneOf(c *cobra.Command, under ...*cobra.Command) *cobra.Command {
-	c.AddCommand(under...)
+// withSubcommands adds subcommands to a command, which can't be used without one.
+func withSubcommands(c *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
+	c.AddCommand(subcommands...)
 	c.Args = unknownCommand
 	c.SuggestionsMinimumDistance = 2
 	var names []string
@@ -146,19 +159,20 @@ func oneOf(c *cobra.Command, under ...*cobra.Command) *cobra.Command {
 		names = append(names, command.Name())
 	}
 	c.RunE = func(*cobra.Command, []string) error {
-		return usagef("%s takes one of %s; see `%s --help`", c.CommandPath(), strings.Join(names, ", "), c.CommandPath())
+		return misuse(c, "%s takes a command: %s", c.CommandPath(), inWords(names, "or"))
 	}
 	return c
 }
 
-// load reads the environment for a command that uses only the variables that match the patterns. It
-// ignores mistakes in others, and that no endpoint is configured.
+// load returns the configuration for a command that uses only the variables that match the
+// patterns. It ignores mistakes in others, and that no endpoint is configured.
 func (p program) load(patterns ...string) (*config.Config, error) {
 	c, _, err := config.Load(p.environ)
 	problems, _ := errors.AsType[config.Problems](err)
 	problems = slices.DeleteFunc(problems, func(p config.Problem) bool {
 		isUsed := func(pattern string) bool { matches, _ := path.Match(pattern, p.Variable); return matches }
-		return strings.Contains(p.Variable, ",") || !slices.ContainsFunc(patterns, isUsed)
+		noEndpoint := strings.Contains(p.Variable, ",") // it lists the variables that would define one
+		return noEndpoint || !slices.ContainsFunc(patterns, isUsed)
 	})
 	if len(problems) > 0 {
 		return c, problems
@@ -166,12 +180,12 @@ func (p program) load(patterns ...string) (*config.Config, error) {
 	return c, nil
 }
 
-// ofStream matches the variables of a command that reads the stream. A mistake in one must not be
-// ignored: a bad NATS_URL would mean another NATS.
-var ofStream = []string{"NATS_*", "EMBEDDED_NATS_ADDR", "SUBJECT_PREFIX", "STREAM_NAME"}
+// streamVariables matches the variables of a command that reads the stream. Ignoring a bad NATS_URL,
+// the command would use another NATS.
+var streamVariables = []string{"NATS_*", "EMBEDDED_NATS_ADDR", "SUBJECT_PREFIX", "STREAM_NAME"}
 
-// ofEndpoints matches the variables of endpoints, and others.
-func ofEndpoints(others ...string) []string {
+// endpointVariables returns patterns for the variables of endpoints, and the others.
+func endpointVariables(others ...string) []string {
 	for _, p := range providers.All {
 		others = append(others, p.Variable("*"))
 	}

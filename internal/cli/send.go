@@ -41,11 +41,11 @@ when every delivery was accepted.`,
   SECRETS=… bridge send ENDPOINT --count 1000 --concurrency 32
   SECRETS=… bridge send ENDPOINT --tamper    # must be refused`,
 		ValidArgsFunction: prog.completeSend,
-		Args:              takes(1, 2, "an endpoint and, if you like, an event"),
+		Args:              takes(1, 2, "an endpoint and an optional event"),
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case dataFile != "" && bodyFile != "":
-				return usagef("--data and --body exclude each other; see `bridge send --help`")
+				return misuse(c, "--data and --body exclude each other")
 			case count < 1 || concurrency < 1:
 				return usagef("--count and --concurrency: got %d and %d; both take numbers from 1", count, concurrency)
 			case len(args) == 2:

@@ -80,7 +80,7 @@ func (s *sender) send(ctx context.Context) (answer, error) {
 	request.Header.Set("Content-Type", "application/json")
 	got, err := exchange(s.client, request)
 	if err != nil {
-		return answer{}, fmt.Errorf("sending: %w", helpful(err))
+		return answer{}, fmt.Errorf("sending: %w", withHint(err))
 	}
 	return got, nil
 }

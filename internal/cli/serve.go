@@ -58,9 +58,9 @@ type logged struct{ error }
 
 func (e logged) Unwrap() error { return e.error }
 
-// memoryPart is Go's share of the container's limit. The rest is for memory that Go doesn't count:
+// memoryShare is Go's share of the container's limit. The rest is for memory that Go doesn't count:
 // the program itself and cached pages of the spool's files.
-const memoryPart = 0.9
+const memoryShare = 0.9
 
 // limitMemory sets Go's memory limit from the container's, unless GOMEMLIMIT is set. Otherwise the
 // heap may grow to twice its live size, and past the container's limit the process is killed.
@@ -70,25 +70,25 @@ func limitMemory(log *zap.Logger, c *config.Config, container memlimit.Provider)
 		log.Info("memory limit as GOMEMLIMIT says", zap.String("gomemlimit", set))
 		return
 	}
-	limit, err := memlimit.Set(memlimit.WithRatio(memoryPart), memlimit.WithProvider(container))
+	limit, err := memlimit.Set(memlimit.WithRatio(memoryShare), memlimit.WithProvider(container))
 	switch {
 	case err != nil && !errors.Is(err, memlimit.ErrCgroupsNotSupported): // which is: not Linux, so no container
 		log.Warn("the container's memory limit can't be read: set GOMEMLIMIT", zap.Error(err))
 	case err == nil && limit < math.MaxInt64:
-		log.Info("memory limit from the container's", zap.Int64("gomemlimit_bytes", limit), zap.Float64("part", memoryPart), growBy(limitedGC))
+		log.Info("memory limit from the container's", zap.Int64("gomemlimit_bytes", limit), zap.Float64("part", memoryShare), setGC(gcWithLimit))
 	case c.IsEmbedded():
 		// The nats-server's needs depend on its streams, and a limit below them would leave time
 		// for nothing else.
-		log.Info("memory is not limited: there is no container, or it has no limit", growBy(embeddedGC))
+		log.Info("memory is not limited: there is no container, or it has no limit", setGC(gcWithoutLimit))
 	default:
-		ample := besides + int64(c.MaxInFlightBytes)
+		ample := baseMemory + int64(c.MaxInFlightBytes)
 		debug.SetMemoryLimit(ample)
-		log.Info("memory limit from MAX_IN_FLIGHT_BYTES: there is no container, or it has no limit", zap.Int64("gomemlimit_bytes", ample), growBy(limitedGC))
+		log.Info("memory limit from MAX_IN_FLIGHT_BYTES: there is no container, or it has no limit", zap.Int64("gomemlimit_bytes", ample), setGC(gcWithLimit))
 	}
 }
 
-// growBy sets GOGC, unless the environment does.
-func growBy(percent int) zap.Field {
+// setGC sets GOGC, unless the environment does.
+func setGC(percent int) zap.Field {
 	if _, ok := os.LookupEnv("GOGC"); ok {
 		return zap.Skip()
 	}
@@ -97,12 +97,12 @@ func growBy(percent int) zap.Field {
 }
 
 const (
-	// besides is memory besides the bytes in flight, with room for the garbage collector. A larger
+	// baseMemory is memory besides the bytes in flight, with room for the garbage collector. A larger
 	// heap would gain nothing.
-	besides = 96 << 20
-	// limitedGC is where a limit holds: collecting is a tenth of an event's cost at Go's 100
+	baseMemory = 96 << 20
+	// gcWithLimit is where a limit holds: collecting is a tenth of an event's cost at Go's 100
 	// (ADR 13).
-	limitedGC = 250
-	// embeddedGC is where there is none.
-	embeddedGC = 50
+	gcWithLimit = 250
+	// gcWithoutLimit is where there is none.
+	gcWithoutLimit = 50
 )

@@ -27,8 +27,8 @@ func showEventCommand(prog program) *cobra.Command {
 sequence number, when it was stored; in quarantine, why it is there, and the body as it was
 received. ID may be the beginning of an id. The stream is searched first, by its headers alone.`,
 		Example: "  bridge show 5e0c\n  bridge show 5e0c 2>/dev/null | jq .data",
-		Args:    takes(1, 1, "one id, or its beginning, which `bridge tail --since 1h --follow=false` prints"),
-		RunE: prog.withNATS(ofStream, func(ctx context.Context, s *session, args []string) error {
+		Args:    takes(1, 1, "one id or its beginning, as `bridge tail --since 1h --follow=false` prints it"),
+		RunE: prog.withNATS(streamVariables, func(ctx context.Context, s *session, args []string) error {
 			return interrupted(ctx, s.show(ctx, args[0]))
 		}),
 	}
@@ -55,11 +55,11 @@ func (s *session) show(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("reading message %d of stream %s: %w", sequences[0], name, err)
 	}
-	fact(s.err, "id", m.Header.Get(nats.MsgIdHdr))
-	fact(s.err, "stream", name)
-	fact(s.err, "sequence", m.Sequence)
-	fact(s.err, "subject", m.Subject)
-	fact(s.err, "stored", m.Time.UTC().Format(time.RFC3339Nano))
+	printField(s.err, "id", m.Header.Get(nats.MsgIdHdr))
+	printField(s.err, "stream", name)
+	printField(s.err, "sequence", m.Sequence)
+	printField(s.err, "subject", m.Subject)
+	printField(s.err, "stored", m.Time.UTC().Format(time.RFC3339Nano))
 	if _, err := event.Parse(m.Data); err != nil {
 		s.say("it is not one of the bridge's events: %v", err)
 	}
@@ -85,7 +85,7 @@ func (s *session) sequencesOf(ctx context.Context, beginning string) ([]uint64, 
 	if err = cmp.Or(err, ctx.Err()); err != nil {
 		return nil, err
 	}
-	id, err := oneID(found, beginning)
+	id, err := resolveID(found, beginning)
 	if err != nil {
 		return nil, fmt.Errorf("in stream %s, %w", all.Stream, err)
 	}
@@ -108,8 +108,8 @@ func (s *session) showQuarantined(ctx context.Context, id string) error {
 	return nil
 }
 
-// fact prints a name and its value, in one line.
-func fact(w io.Writer, name string, value any) {
+// printField prints a name and its value, in one line.
+func printField(w io.Writer, name string, value any) {
 	_, _ = fmt.Fprintln(w, printable(fmt.Sprintf("%-10s %v", name, value)))
 }
 

@@ -20,7 +20,7 @@ import (
 )
 
 func spoolCommand(prog program) *cobra.Command {
-	return oneOf(&cobra.Command{
+	return withSubcommands(&cobra.Command{
 		Use:   "spool",
 		Short: "List a spool, and deliver that of an instance that is gone",
 		Long: `List what is in a spool, and deliver that of an instance that is gone. A bridge that starts with the
@@ -117,7 +117,7 @@ func printRecord(w io.Writer, r *spool.Record, asJSON bool) {
 		}{r.Kind.String(), r.Subject, r.ID, r.Arrived, r.Attempted, len(r.Data), r.Reason})
 		return
 	}
-	line := fmt.Sprintf("%s  %s  %s  %d bytes  id %s", moment(r.Arrived, time.Now(), milliseconds), r.Kind, r.Subject, len(r.Data), r.ID)
+	line := fmt.Sprintf("%s  %s  %s  %d bytes  id %s", formatTime(r.Arrived, time.Now(), milliseconds), r.Kind, r.Subject, len(r.Data), r.ID)
 	if r.Reason != "" {
 		line += "  set aside: " + r.Reason
 	}

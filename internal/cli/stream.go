@@ -58,7 +58,7 @@ configuration, and --format nsc as commands of "nsc", for an operator that issue
 				dead.Description, dead.MaxAge = "Events that a consumer could not handle", 30*24*time.Hour
 				streams = append(streams, dead)
 			}
-			all := wanted{streams, durable, cfg.StreamName, cfg.SubjectPrefix}
+			all := manifest{streams, durable, cfg.StreamName, cfg.SubjectPrefix}
 			accounts := accountsFor(cfg.StreamName, cfg.SubjectPrefix, cfg.NATSJSDomain)
 			switch format {
 			case "nats":
@@ -86,8 +86,8 @@ configuration, and --format nsc as commands of "nsc", for an operator that issue
 	return c
 }
 
-// wanted is what the templates print.
-type wanted struct {
+// manifest is what the templates print.
+type manifest struct {
 	Streams                  []jetstream.StreamConfig
 	Consumer, Stream, Prefix string // a durable consumer of all events; without a name there is none
 }

@@ -44,7 +44,7 @@ and coloured unless NO_COLOR is set.`,
 			}
 			return chosen.check(time.Now())
 		},
-		RunE: prog.withNATS(ofStream, func(ctx context.Context, s *session, args []string) error {
+		RunE: prog.withNATS(streamVariables, func(ctx context.Context, s *session, args []string) error {
 			part := chosen.section(s.cfg)
 			if len(args) == 1 {
 				part.Subjects = args

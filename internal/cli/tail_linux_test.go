@@ -37,7 +37,7 @@ func openTerminals(t *testing.T) (master, terminal *os.File) {
 func TestWhatIsShownOnTerminal(t *testing.T) {
 	master, terminal := openTerminals(t)
 	payload := "{\"id\":\"1\",\"userid\":\"\u009b2J\u202e\u007f\"}"
-	printJSON(shown(terminal), []byte(payload))
+	printJSON(forTerminal(terminal), []byte(payload))
 	text := make([]byte, 1000)
 	n, err := master.Read(text)
 	if want := `{"id":"1","userid":"\u009b2J\u202e\u007f"}` + "\r\n"; err != nil || string(text[:n]) != want {
@@ -46,7 +46,7 @@ func TestWhatIsShownOnTerminal(t *testing.T) {
 	file, err := os.Create(t.TempDir() + "/file")
 	expect.NoError(t, err)
 	defer file.Close()
-	printJSON(shown(file), []byte(payload))
+	printJSON(forTerminal(file), []byte(payload))
 	if got, err := os.ReadFile(file.Name()); err != nil || string(got) != payload+"\n" {
 		t.Errorf("in a file: %q, %v", got, err)
 	}
@@ -69,7 +69,7 @@ func TestWhenColours(t *testing.T) {
 		{terminal, []string{"TERM=dumb"}, false},
 		{file, nil, false},
 	} {
-		if p := newPrinter(program{environ: test.environ, out: output{Writer: shown(test.out)}}, ""); p.colours != test.want {
+		if p := newPrinter(program{environ: test.environ, out: output{Writer: forTerminal(test.out)}}, ""); p.colours != test.want {
 			t.Errorf("on %s with %q: %t", test.out.Name(), test.environ, p.colours)
 		}
 	}

@@ -21,8 +21,8 @@ type terminal struct {
 	rest []byte // an incomplete character
 }
 
-// shown returns the stream, wrapped in a [terminal] if it is a terminal.
-func shown(stream *os.File) io.Writer {
+// forTerminal returns the stream, wrapped in a [terminal] if it is a terminal.
+func forTerminal(stream *os.File) io.Writer {
 	if term.IsTerminal(int(stream.Fd())) {
 		return &terminal{to: stream}
 	}

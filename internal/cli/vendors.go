@@ -6,8 +6,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// example returns the text with the first provider's names in place of SECRETS, ENDPOINT, EVENT,
-// SCHEME and HEADER.
+// example returns the text with SECRETS, ENDPOINT, EVENT, SCHEME and HEADER replaced by those of the
+// first provider.
 func example(text string) string {
 	p := providers.All[0]
 	return strings.NewReplacer(
@@ -16,7 +16,7 @@ func example(text string) string {
 	).Replace(text)
 }
 
-// inWords writes a list as in a sentence: a, b and c.
+// inWords formats a list for a sentence: a, b and c.
 func inWords(list []string, conjunction string) string {
 	if n := len(list) - 1; n > 0 {
 		return strings.Join(list[:n], ", ") + " " + conjunction + " " + list[n]

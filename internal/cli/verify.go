@@ -22,8 +22,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// verifying holds the flags and arguments of `bridge verify`.
-type verifying struct {
+// verifyOptions holds the flags and arguments of `bridge verify`.
+type verifyOptions struct {
 	endpoint    string // "": that of the capture
 	file        string // the whole request, or a body alone; "" or -: standard input
 	headersFile string
@@ -34,7 +34,7 @@ type verifying struct {
 }
 
 func verifyCommand(prog program) *cobra.Command {
-	var v verifying
+	var v verifyOptions
 	c := &cobra.Command{
 		Use:   "verify [ENDPOINT] [FILE]",
 		Short: "Explain how the bridge answers a captured delivery",
@@ -56,7 +56,7 @@ been accepted are printed. The exit status is 0 when the bridge would publish it
   bridge quarantine show 5e0c --raw | SECRETS=… bridge verify`,
 		Args: takes(0, 2, "the name of an endpoint and a file, or one of them, or none"),
 		RunE: func(c *cobra.Command, args []string) error {
-			cfg, err := prog.load(ofEndpoints("MAX_BODY_BYTES", "QUARANTINE")...)
+			cfg, err := prog.load(endpointVariables("MAX_BODY_BYTES", "QUARANTINE")...)
 			if err != nil {
 				return err
 			}
@@ -96,7 +96,7 @@ been accepted are printed. The exit status is 0 when the bridge would publish it
 var endpointNames = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
 // arguments sets the endpoint and the file.
-func (v *verifying) arguments(cfg *config.Config, args []string) error {
+func (v *verifyOptions) arguments(cfg *config.Config, args []string) error {
 	if len(cfg.Endpoints) == 0 {
 		return unknownEndpoint(cfg, providers.All[0].Name)
 	}
@@ -123,7 +123,7 @@ func (v *verifying) arguments(cfg *config.Config, args []string) error {
 }
 
 // read reads the delivery from the files, standard input and flags.
-func (v *verifying) read(prog program) (d diagnosis.Delivery, err error) {
+func (v *verifyOptions) read(prog program) (d diagnosis.Delivery, err error) {
 	if v.bodyFile != "" {
 		if d.Body, err = prog.readInput("--body", v.bodyFile); err != nil {
 			return d, err
@@ -167,7 +167,7 @@ func (v *verifying) read(prog program) (d diagnosis.Delivery, err error) {
 }
 
 // diagnose judges the delivery by the configuration.
-func (v *verifying) diagnose(cfg *config.Config, d diagnosis.Delivery, now time.Time) (diagnosis.Report, error) {
+func (v *verifyOptions) diagnose(cfg *config.Config, d diagnosis.Delivery, now time.Time) (diagnosis.Report, error) {
 	c := diagnosis.Case{Delivery: d, EndpointName: v.endpoint, Now: now, MaxBodyBytes: int64(cfg.MaxBodyBytes), Quarantine: cfg.Quarantine}
 	var err error
 	if c.Received, err = receivedAt(v.at, d, now); err != nil {
@@ -208,7 +208,7 @@ func receivedAt(at string, d diagnosis.Delivery, now time.Time) (time.Time, erro
 // do.
 func printReport(w io.Writer, r diagnosis.Report) {
 	for _, s := range r.Steps {
-		fact(w, s.Name, s.Says)
+		printField(w, s.Name, s.Says)
 	}
 	for _, c := range r.Causes {
 		name := "why"
@@ -216,7 +216,7 @@ func printReport(w io.Writer, r diagnosis.Report) {
 			name = "perhaps"
 		}
 		_, _ = fmt.Fprintln(w)
-		fact(w, name, c.Says)
-		fact(w, "do", c.Do)
+		printField(w, name, c.Says)
+		printField(w, "do", c.Do)
 	}
 }

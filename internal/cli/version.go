@@ -14,10 +14,10 @@ import (
 // release is set when a release is built: -ldflags "-X github.com/ade15e70/webhook-bridge/internal/cli.release=v1.2.3".
 var release string
 
-// version returns the release, or else the version that the Go toolchain has recorded.
+// version returns the release, or else the version that the Go toolchain recorded.
 func version() string { return thisBuild().Version }
 
-// build is the output of `bridge version --json`, without what the toolchain doesn't know.
+// build is the output of `bridge version --json`.
 type build struct {
 	Version   string `json:"version"`
 	GoVersion string `json:"goversion"`
@@ -30,7 +30,7 @@ type build struct {
 
 func thisBuild() build {
 	b := build{Version: release, GoVersion: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
-	info, _ := debug.ReadBuildInfo() // of a binary built with modules it is never nil
+	info, _ := debug.ReadBuildInfo() // never nil in a binary built with modules
 	for _, setting := range info.Settings {
 		switch setting.Key {
 		case "vcs.revision":
@@ -45,8 +45,7 @@ func thisBuild() build {
 	return b
 }
 
-// String returns the version in one line, for people: with the commit and its date where they are
-// known.
+// String returns the version in one line, with the commit and its date if they are known.
 func (b build) String() string {
 	source := ""
 	if b.Revision != "" {
@@ -70,6 +69,6 @@ func versionCommand(prog program) *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object: version, goversion, os, arch and, where they are known, revision, time, modified")
+	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object: version, goversion, os, arch and, if known, revision, time, modified")
 	return c
 }
