@@ -35,7 +35,7 @@ type Set struct {
 }
 
 // Watch watches all the files until stop is called. Calls of Changed don't overlap, and stop waits
-// for the last.
+// until the last has returned.
 func Watch(sets []Set) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup

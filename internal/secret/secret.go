@@ -17,7 +17,7 @@ const hidden = "[hidden]"
 // Secret is a shared secret. The zero value is none and verifies nothing.
 type Secret struct {
 	// Functions, because no printer looks into them. fmt prints unexported fields by reflection,
-	// without calling methods, and debuggers' dumps follow pointers too.
+	// without calling methods, and debugging tools follow pointers too.
 	key func() []byte
 	mac func(parts [][]byte) [sha256.Size]byte
 }

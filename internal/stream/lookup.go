@@ -10,7 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// LookupPrefix begins the names of the consumers that [Find] creates.
+// LookupPrefix is the prefix of the names of the consumers that [Find] creates.
 const LookupPrefix = "bridge-lookup-"
 
 // LookupNames are these names. The rights for look-ups cover them alone, so that they can't affect

@@ -17,11 +17,7 @@ export function detail(item, about, onBack) {
   const tabs = kinds.map(([name, label]) => el('button', { type: 'button', role: 'tab', id: `detail-${name}`, 'aria-controls': 'detail-body', onclick: () => show(name) }, label))
   const show = (name) => {
     kind = name
-    tabs.forEach((tab, i) => {
-      const on = kinds[i][0] === name
-      tab.setAttribute('aria-selected', on)
-      tab.tabIndex = on ? 0 : -1
-    })
+    selectTab(tabs, tabs[kinds.findIndex(([known]) => known === name)])
     body.setAttribute('aria-labelledby', `detail-${name}`)
     const views = { event: () => whole(item), raw: () => raw(item), use: () => snippets(item.subject, about) }
     body.replaceChildren(views[name]())
@@ -38,6 +34,14 @@ export function detail(item, about, onBack) {
     body)
   box.scrollTop = 0
   show(kind)
+}
+
+// selectTab marks one of the tabs as selected, which alone the Tab key reaches.
+export function selectTab(tabs, chosen) {
+  for (const tab of tabs) {
+    tab.setAttribute('aria-selected', tab === chosen)
+    tab.tabIndex = tab === chosen ? 0 : -1
+  }
 }
 
 // arrows lets the arrow keys move between tabs.

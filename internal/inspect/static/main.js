@@ -1,5 +1,5 @@
 import { chart, forget, record } from './chart.js'
-import { arrows, detail } from './detail.js'
+import { arrows, detail, selectTab } from './detail.js'
 import { byId, bytes, commandLine, copy, count, el, refreshTimes } from './dom.js'
 import { Feed } from './feed.js'
 import { fieldNames, filter, unknownFields } from './filter.js'
@@ -217,12 +217,8 @@ function back() {
 const tabs = ['events', 'stream', 'quarantine'].map((name) => byId(`tab-${name}`))
 function view(chosen) {
   if (chosen !== tabs[0]) document.body.classList.remove('reading')
-  for (const tab of tabs) {
-    const on = tab === chosen
-    tab.setAttribute('aria-selected', on)
-    tab.tabIndex = on ? 0 : -1
-    byId(tab.getAttribute('aria-controls')).hidden = !on
-  }
+  selectTab(tabs, chosen)
+  for (const tab of tabs) byId(tab.getAttribute('aria-controls')).hidden = tab !== chosen
   panels()
   list.draw()
 }
