@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
@@ -93,9 +94,11 @@ func start(t testing.TB, url string, changes ...func(*settings)) *fixture {
 	if c.relay.Publisher, err = publish.Open(c.publish); err != nil {
 		t.Fatal(err)
 	}
-	if c.relay.Spool, err = spool.Open(c.spool); err != nil {
-		t.Fatal(err)
-	}
+	poll.Until(t, "the spool is free", func() bool { // a child that another test forks has its lock until it executes
+		c.relay.Spool, err = spool.Open(c.spool)
+		return !errors.Is(err, fileio.ErrInUse)
+	})
+	expect.NoError(t, err)
 	f := &fixture{Relay: Start(c.relay), t: t, logs: logs, seen: seen}
 	f.close = sync.OnceFunc(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
