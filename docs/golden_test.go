@@ -39,9 +39,7 @@ func golden(t *testing.T) []message {
 func parse(t *testing.T, text []byte) any {
 	t.Helper()
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-	if err != nil {
-		t.Fatalf("%v: %s", err, text)
-	}
+	expect.NoErrorf(t, err, "%s", text)
 	return value
 }
 

@@ -35,9 +35,7 @@ func read(t *testing.T, file string) (v values) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	expect.NoError(t, err)
-	if err := yaml.Unmarshal(text, &v); err != nil {
-		t.Fatalf("%s: %v", file, err)
-	}
+	expect.NoErrorf(t, yaml.Unmarshal(text, &v), "%s", file)
 	return v
 }
 
@@ -51,9 +49,7 @@ func parse(t *testing.T, text string) *server.Options {
 	t.Setenv("BRIDGE_PASSWORD", "p0f0bridge")
 	t.Setenv("OPERATOR_PASSWORD", "p1f1operator")
 	options := &server.Options{}
-	if err := options.ProcessConfigString(text); err != nil {
-		t.Fatalf("%v:\n%s", err, text)
-	}
+	expect.NoErrorf(t, options.ProcessConfigString(text), "%s", text)
 	return options
 }
 

@@ -157,22 +157,16 @@ func (c *conn) read(method string) answer {
 	c.t.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(time.Minute))
 	response, err := http.ReadResponse(c.reader, &http.Request{Method: method}) //nolint:bodyclose // read to its end, and the connection is ours
-	if err != nil {
-		c.t.Fatalf("reading answer: %v", err)
-	}
+	expect.NoErrorf(c.t, err, "reading answer")
 	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		c.t.Fatalf("reading answer: %v", err)
-	}
+	expect.NoErrorf(c.t, err, "reading answer")
 	a := answer{Response: response, body: string(body)}
 	var problem struct {
 		ID, Title, Code string
 		Status          any
 	}
 	if method != http.MethodHead {
-		if err := json.Unmarshal(body, &problem); err != nil {
-			c.t.Fatalf("%s: %q is not JSON: %v", response.Status, body, err)
-		}
+		expect.NoErrorf(c.t, json.Unmarshal(body, &problem), "%s: %q is not JSON", response.Status, body)
 	}
 	a.code, a.id = problem.Code, problem.ID
 	switch response.StatusCode {

@@ -91,9 +91,7 @@ func (b *bridge) metric(series string) string {
 func (b *bridge) number(series string) float64 {
 	b.t.Helper()
 	n, err := strconv.ParseFloat(b.metric(series), 64)
-	if err != nil {
-		b.t.Fatalf("%s: %v", series, err)
-	}
+	expect.NoErrorf(b.t, err, "%s", series)
 	return n
 }
 

@@ -68,9 +68,7 @@ func FuzzTerminal(f *testing.F) {
 		if bytes.ContainsRune(text, '\r') /* white space of JSON's */ || json.Unmarshal(text, &before) != nil {
 			return
 		}
-		if err := json.Unmarshal(out.Bytes(), &after); err != nil {
-			t.Fatalf("%q is written %q: %v", text, out.String(), err)
-		}
+		expect.NoErrorf(t, json.Unmarshal(out.Bytes(), &after), "%q is written %q", text, out.String())
 		if diff := cmp.Diff(before, after); diff != "" {
 			t.Fatal(diff)
 		}

@@ -43,9 +43,7 @@ func FuzzParse(f *testing.F) {
 		}
 		written := d.Append(nil)
 		again, err := Parse(written)
-		if err != nil {
-			t.Fatalf("%v: %q", err, written)
-		}
+		expect.NoErrorf(t, err, "%q", written)
 		lengthless := func(d Delivery) Delivery {
 			d.Notes = nil
 			d.Header = slices.DeleteFunc(slices.Clone(d.Header), func(f Field) bool {

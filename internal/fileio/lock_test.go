@@ -31,9 +31,7 @@ func TestLock(t *testing.T) {
 	}
 	first.Close()
 	again, err := LockDir(dir, name)
-	if err != nil {
-		t.Fatalf("after it was given back: %v", err)
-	}
+	expect.NoErrorf(t, err, "after it was given back")
 	again.Close()
 }
 
@@ -75,8 +73,6 @@ func TestEndsWithTheProcess(t *testing.T) {
 	expect.NoError(t, other.Process.Kill())
 	_ = other.Wait()
 	lock, err := LockDir(dir, name)
-	if err != nil {
-		t.Fatalf("after its death: %v", err)
-	}
+	expect.NoErrorf(t, err, "after its death")
 	lock.Close()
 }

@@ -138,9 +138,7 @@ func (r reply) String() string { return strings.TrimSpace(fmt.Sprint(r.status, "
 func (c *client) read() reply {
 	c.t.Helper()
 	r, err := c.tryRead()
-	if err != nil {
-		c.t.Fatalf("reading answer: %v", err)
-	}
+	expect.NoErrorf(c.t, err, "reading answer")
 	return r
 }
 

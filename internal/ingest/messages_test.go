@@ -151,14 +151,10 @@ func envelope(t *testing.T, m message) (names []string, attributes map[string]st
 	attributes = make(map[string]string)
 	for decoder.More() {
 		name, err := decoder.Token()
-		if err != nil {
-			t.Fatalf("%s: %v", m.Vector, err)
-		}
+		expect.NoErrorf(t, err, "%s", m.Vector)
 		names = append(names, name.(string))
 		var value any
-		if err := decoder.Decode(&value); err != nil {
-			t.Fatalf("%s: %v", m.Vector, err)
-		}
+		expect.NoErrorf(t, decoder.Decode(&value), "%s", m.Vector)
 		if text, ok := value.(string); ok {
 			attributes[name.(string)] = text
 		} else if name != "data" {

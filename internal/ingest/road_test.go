@@ -102,9 +102,7 @@ func (r *road) send(d webhook) message {
 		r.t.Fatalf("%s: answered %s %s, %v", d.name, response.Status, answer, err)
 	}
 	m, err := r.heard.NextMsg(10 * time.Second)
-	if err != nil {
-		r.t.Fatalf("%s: nothing was published: %v", d.name, err)
-	}
+	expect.NoErrorf(r.t, err, "%s: nothing was published", d.name)
 	return r.message(d.name, m.Subject, m.Header, m.Data)
 }
 

@@ -146,9 +146,7 @@ func FuzzConnections(f *testing.F) {
 		p.clock.forward(patience) // from now on slow ones make room
 		began := time.Now()
 		p.serveGood(t, p.dialFor(t))
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("a good delivery took %s", took)
-		}
+		expect.Within(t, 5*time.Second, began, "a good delivery")
 		s.close()
 		for deadline := time.Now().Add(8 * time.Second); ; time.Sleep(time.Millisecond) {
 			n, held := runtime.NumGoroutine(), p.InFlightBytes()
@@ -203,9 +201,7 @@ func FuzzConnectionsInTime(f *testing.F) {
 			good := dial()
 			began := time.Now()
 			p.serveGood(t, good)
-			if took := time.Since(began); took > answerWriting+time.Second {
-				t.Errorf("a good delivery took %s", took)
-			}
+			expect.Within(t, answerWriting+time.Second, began, "a good delivery")
 			time.Sleep(20 * time.Minute)
 			if p.open() != 0 || p.InFlightBytes() != 0 {
 				t.Errorf("left: %d connections, %d bytes", p.open(), p.InFlightBytes())

@@ -152,7 +152,5 @@ func read(t *testing.T, file string, into any) {
 	t.Helper()
 	content, err := os.ReadFile(file)
 	expect.NoError(t, err)
-	if err := json.Unmarshal(content, into); err != nil {
-		t.Fatalf("%s: %v", file, err)
-	}
+	expect.NoErrorf(t, json.Unmarshal(content, into), "%s", file)
 }

@@ -188,9 +188,7 @@ func TestStartFails(t *testing.T) {
 		if !strings.HasPrefix(err.Error(), "starting embedded nats-server: ") || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v; want %s", test.name, err, test.want)
 		}
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("%s: said after %s", test.name, took)
-		}
+		expect.Within(t, 5*time.Second, began, "%s", test.name)
 	}
 }
 

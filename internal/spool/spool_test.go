@@ -90,9 +90,7 @@ var (
 func (f *fixture) keeps(ids ...string) {
 	f.t.Helper()
 	for _, id := range ids {
-		if err := f.Append(context.Background(), message(id), attempted); err != nil {
-			f.t.Fatalf("appending %s: %v", id, err)
-		}
+		expect.NoErrorf(f.t, f.Append(context.Background(), message(id), attempted), "appending %s", id)
 	}
 }
 

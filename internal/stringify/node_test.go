@@ -51,9 +51,7 @@ func startNode(tb testing.TB) *node {
 	expect.NoError(tb, err)
 	out, err := cmd.StdoutPipe()
 	expect.NoError(tb, err)
-	if err := cmd.Start(); err != nil {
-		tb.Fatalf("these tests need Node: %v", err)
-	}
+	expect.NoErrorf(tb, cmd.Start(), "these tests need Node")
 	tb.Cleanup(func() {
 		in.Close()
 		if err := cmd.Wait(); err != nil {
@@ -67,17 +65,11 @@ func startNode(tb testing.TB) *node {
 func (n *node) stringify(tb testing.TB, src []byte) (verdict, []byte) {
 	tb.Helper()
 	frame := append(binary.BigEndian.AppendUint32(nil, uint32(len(src))), src...)
-	if _, err := n.in.Write(frame); err != nil {
-		tb.Fatalf("writing to node: %v", err)
-	}
+	expect.NoErrorf(tb, expect.Err(n.in.Write(frame)), "writing to node")
 	var header [5]byte
-	if _, err := io.ReadFull(n.out, header[:]); err != nil {
-		tb.Fatalf("reading from node: %v", err)
-	}
+	expect.NoErrorf(tb, expect.Err(io.ReadFull(n.out, header[:])), "reading from node")
 	answer := make([]byte, binary.BigEndian.Uint32(header[1:]))
-	if _, err := io.ReadFull(n.out, answer); err != nil {
-		tb.Fatalf("reading from node: %v", err)
-	}
+	expect.NoErrorf(tb, expect.Err(io.ReadFull(n.out, answer)), "reading from node")
 	return verdict(header[0]), answer
 }
 
@@ -126,9 +118,7 @@ func addCorpus(f *testing.F, of string) {
 		expect.NoError(f, err)
 		quoted := strings.TrimSuffix(strings.TrimPrefix(string(text), "go test fuzz v1\n[]byte("), ")\n")
 		src, err := strconv.Unquote(quoted)
-		if err != nil {
-			f.Fatalf("%s isn't one []byte: %v", file, err)
-		}
+		expect.NoErrorf(f, err, "%s isn't one []byte", file)
 		f.Add([]byte(src))
 	}
 }

@@ -30,9 +30,7 @@ func readPairs(t testing.TB, file string) []pair {
 	var pairs []pair
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		var p pair
-		if err := json.Unmarshal(lines.Bytes(), &p); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
+		expect.NoErrorf(t, json.Unmarshal(lines.Bytes(), &p), "%s", file)
 		pairs = append(pairs, p)
 	}
 	if len(pairs) == 0 {
@@ -187,9 +185,7 @@ func TestEveryEscape(t *testing.T) {
 	for r := rune(0); r <= 0xffff; r++ {
 		in := []byte{'"', '\\', 'u', upper[r>>12], upper[r>>8&15], upper[r>>4&15], upper[r&15], '"'}
 		got, err := Parse(in)
-		if err != nil {
-			t.Fatalf("Parse(%s): %v", in, err)
-		}
+		expect.NoErrorf(t, err, "Parse(%s)", in)
 		want := strings.ToLower(string(in))
 		if !utf16.IsSurrogate(r) && (r >= 0x20 || strings.ContainsRune(short, r)) {
 			var buf bytes.Buffer

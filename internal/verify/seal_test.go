@@ -118,9 +118,7 @@ func TestSealOfDescribed(t *testing.T) {
 		text, err := p.Parse(header, body)
 		expect.NoError(t, err)
 		claims, err := p.Verify(e.Request(header, body, text, now))
-		if err != nil {
-			t.Fatalf("%s: %v", p.Name, err)
-		}
+		expect.NoErrorf(t, err, "%s", p.Name)
 		sealed, kept := e.Seal(claims, e.Secrets()[claims.Secret], body), p.Keep(header)
 		if kept.Get(p.Header) == signature || len(kept.Get(p.Header)) != len(signature) {
 			t.Errorf("%s: kept is %v", p.Name, kept)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -22,6 +23,14 @@ func NoError(t TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// NoErrorf is NoError, where the format says what the error is of.
+func NoErrorf(t TB, err error, format string, args ...any) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(fmt.Sprintf(format, args...)+":", err)
 	}
 }
 
@@ -54,3 +63,12 @@ func ErrorIs(t TB, want, got error, format string, args ...any) {
 
 // Err returns the error of a call whose value isn't looked at.
 func Err[T any](_ T, err error) error { return err }
+
+// Within fails the test, which goes on, if more time than that has passed since the start. The format
+// says what has taken it.
+func Within(t TB, bound time.Duration, start time.Time, format string, args ...any) {
+	t.Helper()
+	if took := time.Since(start); took > bound {
+		t.Errorf("%s took %s, want at most %s", fmt.Sprintf(format, args...), took, bound)
+	}
+}

@@ -75,9 +75,7 @@ func (p *child) start(s *Server) {
 	}
 	expect.NoError(s.t, err)
 	p.cmd = cmd
-	if _, err := io.ReadFull(out, make([]byte, len("ready\n"))); err != nil {
-		s.t.Fatalf("nats-server's process isn't ready: %v", err)
-	}
+	expect.NoErrorf(s.t, expect.Err(io.ReadFull(out, make([]byte, len("ready\n")))), "nats-server's process isn't ready")
 }
 
 func (p *child) kill() {

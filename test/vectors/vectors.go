@@ -56,9 +56,7 @@ func (d *duration) UnmarshalText(text []byte) (err error) {
 func Read(t testing.TB, provider, file string) []Vector {
 	t.Helper()
 	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatalf("every provider has vectors: %v", err)
-	}
+	expect.NoErrorf(t, err, "every provider has vectors")
 	var all struct {
 		Provider string
 		Vectors  []Vector

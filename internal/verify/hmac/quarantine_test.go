@@ -50,9 +50,7 @@ func TestQuarantined(t *testing.T) {
 				sealed := at.Sealed(kept.Seal, kept.Headers, kept.Body, body, kept.Received)
 				sealed.Untimed = true
 				again, err := p.Verify(sealed)
-				if err != nil {
-					t.Fatalf("verified again: %v", err)
-				}
+				expect.NoErrorf(t, err, "verified again")
 				if diff := cmp.Diff(*v.Claims, claimed(again)); diff != "" {
 					t.Error(diff)
 				}

@@ -115,9 +115,7 @@ func TestVectors(t *testing.T) {
 					}
 					return
 				}
-				if err != nil {
-					t.Fatalf("Verify = %v", err)
-				}
+				expect.NoErrorf(t, err, "Verify")
 				if diff := cmp.Diff(*v.Claims, claimed(c)); diff != "" {
 					t.Error(diff)
 				}

@@ -28,9 +28,7 @@ func TestShape(t *testing.T) {
 		p, drifted, fit := ByName(name), 0, 0
 		check := func(body []byte, isWhole bool) {
 			text, err := stringify.Parse(body)
-			if err != nil {
-				t.Fatalf("%s: %v", body, err)
-			}
+			expect.NoErrorf(t, err, "%s", body)
 			key := secret.New("secret")
 			claims, _ := p.Verify(verify.Request{
 				Header: http.Header{p.Header: {verify.Hex.Encode(verify.Sum(key, text))}},

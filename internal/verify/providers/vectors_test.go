@@ -79,9 +79,7 @@ func TestVectors(t *testing.T) {
 					}
 					return
 				}
-				if err != nil {
-					t.Fatalf("Verify = %v", err)
-				}
+				expect.NoErrorf(t, err, "Verify")
 				body := string(r.Body)
 				if v.AsSent {
 					var compact bytes.Buffer

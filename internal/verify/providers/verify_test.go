@@ -33,9 +33,7 @@ func lines[T any](t *testing.T, p *verify.Provider, file string) (all []T) {
 	defer f.Close()
 	for scanner := bufio.NewScanner(f); scanner.Scan(); {
 		var v T
-		if err := json.Unmarshal(scanner.Bytes(), &v); err != nil {
-			t.Fatalf("%s: %v", file, err)
-		}
+		expect.NoErrorf(t, json.Unmarshal(scanner.Bytes(), &v), "%s", file)
 		all = append(all, v)
 	}
 	return all
