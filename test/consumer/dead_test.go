@@ -113,9 +113,7 @@ func TestDeadLettersAgain(t *testing.T) {
 	}()
 	eventually(t, "one is a dead letter again", func() bool { return len(n.dead()) == 3 })
 	stop()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
+	noError(t, <-ended)
 	if again := n.dead()[2]; !strings.HasPrefix(again.Subject, "webhooks-dead.mended.") || again.Header.Get("Dead-Reason") != "again" {
 		t.Errorf("%s %v", again.Subject, again.Header)
 	}
@@ -190,9 +188,7 @@ func TestNoDeadLetters(t *testing.T) {
 			if n.settled("rewards") {
 				t.Fatal("the event is gone")
 			}
-			if err := test.mend(n.js); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, test.mend(n.js))
 			eventually(t, "the event is a dead letter", func() bool { return n.settled("rewards") && len(n.dead()) == 1 })
 			if calls.calls["1"] != 1 {
 				t.Errorf("it was handled %d times", calls.calls["1"])

@@ -115,9 +115,7 @@ func store(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "db")
 	db, err := open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	defer db.Close()
 	if _, err = db.ExecContext(t.Context(), `CREATE TABLE effects (id TEXT);
 		CREATE TABLE handled_events (consumer varchar(64) NOT NULL, id varchar(64) NOT NULL,
@@ -131,13 +129,9 @@ func store(t *testing.T) string {
 func effects(t *testing.T, file string) (all, events int) {
 	t.Helper()
 	db, err := open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	defer db.Close()
-	if err := db.QueryRowContext(t.Context(), `SELECT count(*), count(DISTINCT id) FROM effects`).Scan(&all, &events); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, db.QueryRowContext(t.Context(), `SELECT count(*), count(DISTINCT id) FROM effects`).Scan(&all, &events))
 	return all, events
 }
 
@@ -147,9 +141,7 @@ func (n *natsd) worker(file string, env ...string) *exec.Cmd {
 	c := exec.Command(os.Args[0])
 	c.Env = append(append(os.Environ(), envStore+"="+file, envNATS+"="+n.url()), env...)
 	c.Stderr = n.t.Output()
-	if err := c.Start(); err != nil {
-		n.t.Fatal(err)
-	}
+	noError(n.t, c.Start())
 	n.t.Cleanup(func() { _ = c.Process.Kill() })
 	return c
 }
@@ -157,9 +149,7 @@ func (n *natsd) worker(file string, env ...string) *exec.Cmd {
 // terminated sends a worker SIGTERM and expects exit status 0.
 func terminated(t *testing.T, c *exec.Cmd) {
 	t.Helper()
-	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, c.Process.Signal(syscall.SIGTERM))
 	if err := c.Wait(); err != nil {
 		t.Fatalf("after SIGTERM: %v", err)
 	}

@@ -147,9 +147,7 @@ func TestStopsWhilePulling(t *testing.T) {
 	})
 	one.stop()
 	n.publish(1, 1)
-	if err := one.ended(); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, one.ended())
 	two := run(t, n.connect(""), consumer.Options{MaxAttempts: 1}, handler)
 	eventually(t, "it is handled", func() bool { return n.settled("rewards") })
 	two.stopped()
@@ -237,9 +235,7 @@ func TestDeleted(t *testing.T) {
 			n.publish(1, 1)
 			r := run(t, n.js, consumer.Options{}, func(context.Context, *consumer.Message) error { return nil })
 			eventually(t, "it is handled", func() bool { return n.settled("rewards") })
-			if err := remove(n); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, remove(n))
 			if err := r.ended(); err == nil || !strings.Contains(err.Error(), "consumer rewards of stream WEBHOOKS was deleted") {
 				t.Error(err)
 			}
@@ -277,9 +273,7 @@ func TestExisting(t *testing.T) {
 	eventually(t, "its events are handled, from its own start on", func() bool { events, _ := calls.all(); return events == 2 })
 	r.stopped()
 	made, err := n.js.Consumer(t.Context(), "WEBHOOKS", "rewards")
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	if got := made.CachedInfo().Config; got.AckWait != 7*time.Second || got.MaxDeliver != -1 || got.BackOff != nil || got.HeadersOnly {
 		t.Errorf("%+v", got)
 	}

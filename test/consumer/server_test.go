@@ -35,13 +35,9 @@ type natsd struct {
 func serve(t *testing.T, conf string) *natsd {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "conf")
-	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.WriteFile(file, []byte(conf), 0o600))
 	o, err := server.ProcessConfigFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	o.Host, o.Port, o.JetStream, o.StoreDir, o.NoLog, o.NoSigs = "127.0.0.1", server.RANDOM_PORT, true, t.TempDir(), true, true
 	n := &natsd{t: t, options: o}
 	n.start()
@@ -55,9 +51,7 @@ func serve(t *testing.T, conf string) *natsd {
 func (n *natsd) start() {
 	n.t.Helper()
 	s, err := server.NewServer(n.options)
-	if err != nil {
-		n.t.Fatal(err)
-	}
+	noError(n.t, err)
 	s.Start()
 	if !s.ReadyForConnections(bound) {
 		n.t.Fatal("nats-server isn't ready")
@@ -76,14 +70,10 @@ func (n *natsd) url() string { return fmt.Sprintf("nats://127.0.0.1:%d", n.optio
 func (n *natsd) connect(user string) jetstream.JetStream {
 	n.t.Helper()
 	nc, err := nats.Connect(n.url(), nats.UserInfo(user, user), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
-	if err != nil {
-		n.t.Fatal(err)
-	}
+	noError(n.t, err)
 	n.t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
-	if err != nil {
-		n.t.Fatal(err)
-	}
+	noError(n.t, err)
 	return js
 }
 
@@ -123,14 +113,10 @@ func (n *natsd) settled(durable string) bool {
 func (n *natsd) dead() (all []*jetstream.RawStreamMsg) {
 	n.t.Helper()
 	stream, err := n.js.Stream(n.t.Context(), "WEBHOOKS_DEAD")
-	if err != nil {
-		n.t.Fatal(err)
-	}
+	noError(n.t, err)
 	for seq := uint64(1); seq <= stream.CachedInfo().State.LastSeq; seq++ {
 		m, err := stream.GetMsg(n.t.Context(), seq)
-		if err != nil {
-			n.t.Fatal(err)
-		}
+		noError(n.t, err)
 		all = append(all, m)
 	}
 	return all
@@ -182,9 +168,7 @@ func (r *running) ended() error {
 func (r *running) stopped() {
 	r.t.Helper()
 	r.stop()
-	if err := r.ended(); err != nil {
-		r.t.Fatal(err)
-	}
+	noError(r.t, r.ended())
 }
 
 // tally counts handler calls by event.
@@ -219,5 +203,13 @@ func eventually(t *testing.T, what string, condition func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not within %s: %s", bound, what)
 		}
+	}
+}
+
+// noError ends the test if there is an error.
+func noError(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -66,12 +66,8 @@ func (o *objects) load(t *testing.T) (settings, error) {
 	for name, value := range vars {
 		if file, ok := strings.CutPrefix(value, secretFiles); ok {
 			value = filepath.Join(dir, file)
-			if err := os.MkdirAll(filepath.Dir(value), 0o700); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(value, []byte("content-of-this-file-"+filepath.Base(value)), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, os.MkdirAll(filepath.Dir(value), 0o700))
+			noError(t, os.WriteFile(value, []byte("content-of-this-file-"+filepath.Base(value)), 0o600))
 		}
 		command.Env = append(command.Env, name+"="+value)
 	}
@@ -107,9 +103,7 @@ var binary = func() func(*testing.T) string {
 	return func(t *testing.T) string {
 		t.Helper()
 		file, err := build()
-		if err != nil {
-			t.Fatal(err)
-		}
+		noError(t, err)
 		return file
 	}
 }()

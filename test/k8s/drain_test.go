@@ -15,22 +15,16 @@ import (
 // admission.
 func TestDrainJob(t *testing.T) {
 	document, err := os.ReadFile(filepath.Join(root, "deploy/k8s/drain-job.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	for version, v := range schemas(t) {
 		if err := validate(v, document); err != nil {
 			t.Errorf("Kubernetes %s: %v", version, err)
 		}
 	}
 	var job batchv1.Job
-	if err := yaml.UnmarshalStrict(document, &job); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, yaml.UnmarshalStrict(document, &job))
 	judge, err := policy.NewEvaluator(policy.DefaultChecks())
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	level := api.LevelVersion{Level: api.LevelRestricted, Version: api.LatestVersion()}
 	pod := &job.Spec.Template
 	if r := policy.AggregateCheckResults(judge.EvaluatePod(level, &pod.ObjectMeta, &pod.Spec)); !r.Allowed {

@@ -17,9 +17,7 @@ import (
 func example(t *testing.T, name string) [][]byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, "deploy/k8s/examples", name))
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	return split(t, text)
 }
 
@@ -46,13 +44,9 @@ func TestKEDATrigger(t *testing.T) {
 			}
 		}
 	}
-	if err := yaml.Unmarshal(example(t, "keda.yaml")[0], &object); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, yaml.Unmarshal(example(t, "keda.yaml")[0], &object))
 	code, err := os.ReadFile(filepath.Join(download(t, keda), "pkg/scalers/nats_jetstream_scaler.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	trigger := object.Spec.Triggers[0]
 	if trigger.Type != "nats-jetstream" {
 		t.Errorf("the trigger is a %s", trigger.Type)
@@ -85,9 +79,7 @@ func TestNginxAnnotations(t *testing.T) {
 	var code strings.Builder
 	for _, file := range files {
 		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		noError(t, err)
 		code.Write(text)
 	}
 	ingress := decode[networkingv1.Ingress](t, example(t, "ingress-nginx.yaml")[0])
@@ -114,16 +106,12 @@ func TestObservability(t *testing.T) {
 				Spec map[string]any
 				Data map[string]string
 			}
-			if err := yaml.Unmarshal(document, &object); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, yaml.Unmarshal(document, &object))
 			switch board := object.Data["webhook-bridge.json"]; {
 			case object.Kind == "PrometheusRule":
 				rules++
 				var want map[string]any
-				if err := yaml.Unmarshal([]byte(observability(t, "alerts.yaml")), &want); err != nil {
-					t.Fatal(err)
-				}
+				noError(t, yaml.Unmarshal([]byte(observability(t, "alerts.yaml")), &want))
 				if !reflect.DeepEqual(object.Spec, want) {
 					t.Error("prometheusrule.yaml is not of alerts.yaml: run its generate")
 				}
@@ -143,8 +131,6 @@ func TestObservability(t *testing.T) {
 func observability(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, "deploy/observability", name))
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	return string(text)
 }

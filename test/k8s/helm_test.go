@@ -49,9 +49,7 @@ func TestChartIsWhatKustomizeRenders(t *testing.T) {
 				kustomized = compose(t, test.components...)
 			}
 			out, err := template(append([]string{"webhook-bridge", "deploy/helm"}, test.values...)...)
-			if err != nil {
-				t.Fatal(err)
-			}
+			noError(t, err)
 			chart := rendering{"chart", split(t, out)}
 			if diff := cmp.Diff(pared(t, kustomized), pared(t, chart)); diff != "" {
 				t.Errorf("kustomize (-) and the chart (+) differ:\n%s", diff)
@@ -84,9 +82,7 @@ func pared(t *testing.T, r rendering) map[string]string {
 	all := make(map[string]string)
 	for _, document := range r.documents {
 		var object map[string]any
-		if err := yaml.Unmarshal(document, &object); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, yaml.Unmarshal(document, &object))
 		if object["kind"] == "Namespace" {
 			continue // which Helm's user makes, with --create-namespace
 		}
@@ -138,23 +134,17 @@ func alike(value any) any {
 // The values' schema knows the bridge's variables, each of them and no other.
 func TestChartKnowsTheVariables(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "deploy/helm/values.schema.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	var schema struct {
 		Properties struct {
 			Settings struct{ Properties, PatternProperties map[string]any }
 		}
 	}
-	if err := json.Unmarshal(text, &schema); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, json.Unmarshal(text, &schema))
 	command := exec.Command(binary(t), "config")
 	command.Env = []string{"FLOCK_SECRETS=of-no-vendor"}
 	out, err := command.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	names := regexp.MustCompile(`(?m)^([A-Z][A-Z_]*(?:<i>)?[A-Z_]*)=`).FindAllSubmatch(out, -1)
 	if len(names) < 50 {
 		t.Fatalf("bridge config prints %d variables", len(names))

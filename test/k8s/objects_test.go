@@ -46,9 +46,7 @@ func read(t *testing.T, r rendering) *objects {
 	o := &objects{configs: make(map[string]*corev1.ConfigMap)}
 	for _, document := range r.documents {
 		var meta metav1.TypeMeta
-		if err := yaml.Unmarshal(document, &meta); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, yaml.Unmarshal(document, &meta))
 		switch meta.Kind {
 		case "Deployment":
 			d := decode[appsv1.Deployment](t, document)

@@ -23,9 +23,7 @@ const root = "../.."
 func directories(t *testing.T, below string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join(root, "deploy/k8s", below))
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	var names []string
 	for _, e := range entries {
 		names = append(names, below+"/"+e.Name())
@@ -81,28 +79,18 @@ func compose(t *testing.T, components ...string) rendering {
 func kustomization(t *testing.T, components ...string) string {
 	t.Helper()
 	deploy, err := filepath.Abs(filepath.Join(root, "deploy/k8s"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	dir, err := filepath.EvalSymlinks(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	up, err := filepath.Rel(dir, deploy)
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	text := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: test\nresources:\n  - " + up + "/base\ncomponents:\n"
 	for _, c := range components {
 		text += "  - " + up + "/" + c + "\n"
 	}
-	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600))
 	below, err := filepath.Rel(deploy, dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	return below
 }
 
@@ -162,5 +150,13 @@ func TestDurableSpoolAndHPAExcludeEachOther(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s, then %s: got %v; want an error with %q", test.first, test.second, err, test.says)
 		}
+	}
+}
+
+// noError ends the test if there is an error.
+func noError(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

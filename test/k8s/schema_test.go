@@ -52,17 +52,13 @@ func schemas(t *testing.T) map[string]*validator.Validator {
 			if err == nil {
 				err = os.WriteFile(filepath.Join(dir, filepath.Base(file)), text, 0o600)
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			noError(t, err)
 		}
 	}
 	all := make(map[string]*validator.Validator)
 	for _, version := range versions {
 		v, err := validator.New(openapiclient.NewComposite(openapiclient.NewHardcodedBuiltins(version), openapiclient.NewLocalCRDFiles(os.DirFS(dir))))
-		if err != nil {
-			t.Fatal(err)
-		}
+		noError(t, err)
 		all[version] = v
 	}
 	return all

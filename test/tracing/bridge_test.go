@@ -48,9 +48,7 @@ func start(t *testing.T, environ ...string) *bridge {
 	}
 	b.log = new(strings.Builder)
 	b.process.Stderr = b.log
-	if err := b.process.Start(); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, b.process.Start())
 	done := make(chan struct{})
 	go func() {
 		b.ended <- b.process.Wait()
@@ -77,9 +75,7 @@ func start(t *testing.T, environ ...string) *bridge {
 // stop ends the bridge in order.
 func (b *bridge) stop(t *testing.T) {
 	t.Helper()
-	if err := b.process.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, b.process.Process.Signal(syscall.SIGTERM))
 	select {
 	case err := <-b.ended:
 		b.ended <- err
@@ -118,14 +114,10 @@ func (b *bridge) sign(body string) string {
 func (b *bridge) post(t *testing.T, body string, header http.Header) *http.Response {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.url+"/webhooks/flock", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	request.Header = header
 	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	text, err := io.ReadAll(answer.Body)
 	if err = errors.Join(err, answer.Body.Close()); err != nil {
 		t.Fatal(err)
@@ -138,33 +130,23 @@ func (b *bridge) post(t *testing.T, body string, header http.Header) *http.Respo
 func (b *bridge) message(t *testing.T, url string) jetstream.Msg {
 	t.Helper()
 	nc, err := nats.Connect(url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), patient)
 	defer cancel()
 	consumer, err := js.OrderedConsumer(ctx, "WEBHOOKS", jetstream.OrderedConsumerConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	m, err := consumer.Next(jetstream.FetchMaxWait(patient))
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	return m
 }
 
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	_ = l.Close()
 	return port
@@ -176,5 +158,13 @@ func eventually(t *testing.T, what string, condition func() bool) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not in a minute: %s", what)
 		}
+	}
+}
+
+// noError ends the test if there is an error.
+func noError(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -31,16 +31,10 @@ func newCollector(t *testing.T, more ...any) *collector {
 	for i := 0; i < len(more); i += 2 {
 		server[more[i].(string)] = more[i+1]
 	}
-	if err := confmap.NewFromStringMap(map[string]any{"protocols": map[string]any{"http": server}}).Unmarshal(config); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, confmap.NewFromStringMap(map[string]any{"protocols": map[string]any{"http": server}}).Unmarshal(config))
 	receiver, err := factory.CreateTraces(t.Context(), receivertest.NewNopSettings(component.MustNewType("otlp")), config, c.sink)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := receiver.Start(context.Background(), componenttest.NewNopHost()); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
+	noError(t, receiver.Start(context.Background(), componenttest.NewNopHost()))
 	t.Cleanup(func() { _ = receiver.Shutdown(context.Background()) })
 	return c
 }
@@ -104,9 +98,7 @@ func (c *collector) hides(t *testing.T, texts ...string) {
 	t.Helper()
 	for _, traces := range c.sink.AllTraces() {
 		all, err := new(ptrace.JSONMarshaler).MarshalTraces(traces)
-		if err != nil {
-			t.Fatal(err)
-		}
+		noError(t, err)
 		for _, text := range texts {
 			if strings.Contains(string(all), text) {
 				t.Errorf("%q stands in a span: %s", text, all)

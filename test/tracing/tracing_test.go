@@ -261,9 +261,7 @@ func TestCollectorsSecrets(t *testing.T) {
 	dir := t.TempDir()
 	cert, private := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(certificate.TLS.Certificates[0].PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	writePEM(t, cert, "CERTIFICATE", certificate.Certificate().Raw)
 	writePEM(t, private, "PRIVATE KEY", pkcs8)
 	c := newCollector(t, "tls", map[string]any{"cert_file": cert, "key_file": private})
@@ -285,9 +283,7 @@ func TestCollectorsSecrets(t *testing.T) {
 
 func writePEM(t *testing.T, file, kind string, content []byte) {
 	t.Helper()
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}), 0o600))
 }
 
 // The links of docs/tracing.md lead to the delivery's span.
@@ -309,13 +305,9 @@ func TestConsumersLink(t *testing.T) {
 // docs/tracing.md shows the code that the test runs.
 func TestDocument(t *testing.T) {
 	document, err := os.ReadFile("../../docs/tracing.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	code, err := os.ReadFile("link_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
+	noError(t, err)
 	_, body, _ := strings.Cut(string(code), "(context.Context, trace.Span) {\n")
 	body, _, _ = strings.Cut(body, "\n}\n")
 	var shown strings.Builder
