@@ -14,8 +14,9 @@ for (const provider of readdirSync(new URL('..', import.meta.url)).sort()) {
     const { vectors } = await import(new URL(source, folder))
     const name = source.replace('.mjs', '')
     const made = new URL(`${name}.json`, folder)
-    const written = JSON.stringify({ provider: name === 'vectors' ? provider : name, vectors }, null, 1)
-      .replace(/[\u007f-\uffff]/g, (c) => '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0')) + '\n'
+    const lines = vectors.map((vector) => JSON.stringify(vector)).join(',\n') // one a line: a change shows which
+    const written = `{"provider":"${name === 'vectors' ? provider : name}","vectors":[\n${lines}\n]}\n`
+      .replace(/[\u007f-\uffff]/g, (c) => '\\u' + c.charCodeAt(0).toString(16).padStart(4, '0'))
     if (!process.argv.includes('--check')) {
       writeFileSync(made, written)
     } else if (readFileSync(made, 'utf8') !== written) {
