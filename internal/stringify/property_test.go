@@ -121,15 +121,16 @@ func checkCompact(t *testing.T, src []byte) {
 	if !bytes.Equal(got, want.Bytes()) || size == 0 && &got[0] != &src[0] || size > 0 && size < len(got) {
 		t.Fatalf("as sent %q is %q, want %q; %d bytes were announced", src, got, want.Bytes(), size)
 	}
+	var members map[string]json.RawMessage
+	areKnown := json.Unmarshal(got, &members) == nil && !bytes.Contains(got, []byte(`\u`))
 	cursor, n := Cursor{Text: got}, 0
 	all := cursor.Object(func(name []byte) {
-		if value := cursor.Value(); len(value) == 0 || !Is(name, Decoded(name)) || Is(name, string(name)+`\`) {
+		if value := cursor.Value(); len(value) == 0 || areKnown && !bytes.Equal(value, members[string(name)]) {
 			t.Errorf("of %q: the member %q is %q", got, name, value)
 		}
 		n++
 	})
-	var members map[string]json.RawMessage
-	if json.Unmarshal(got, &members) == nil && !bytes.Contains(got, []byte(`\u`)) && len(members) != n || !bytes.Equal(all, got) {
+	if areKnown && len(members) != n || !bytes.Equal(all, got) {
 		t.Errorf("a Cursor reads %q as %q with %d members", got, all, n)
 	}
 	members = nil

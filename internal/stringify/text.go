@@ -2,8 +2,6 @@ package stringify
 
 import (
 	"bytes"
-	"math"
-	"strconv"
 	"strings"
 	"unicode/utf16"
 )
@@ -30,26 +28,17 @@ func (t Text) Inside() []byte {
 // IsNumber reports whether the value is a number.
 func (t Text) IsNumber() bool { return len(t) > 0 && (t[0] == '-' || '0' <= t[0] && t[0] <= '9') }
 
-// Number returns the number's value; ok is false for any other value.
-func (t Text) Number() (f float64, ok bool) {
-	if !t.IsNumber() {
-		return math.NaN(), false
-	}
-	f, err := strconv.ParseFloat(string(t), 64)
-	return f, err == nil
-}
-
 // String returns a decoded string, or the text of any other value. A lone surrogate, which UTF-8
 // can't encode, becomes U+FFFF, which is no character either.
 func (t Text) String() string {
 	if !t.IsString() {
 		return string(t)
 	}
-	return Decoded(t.Inside())
+	return decoded(t.Inside())
 }
 
-// Decoded returns the decoded inside of a string: a member's name, say. See [Text.String].
-func Decoded(inside []byte) string {
+// decoded returns the decoded inside of a string.
+func decoded(inside []byte) string {
 	var text strings.Builder
 	for {
 		plain := bytes.IndexByte(inside, '\\')
@@ -72,19 +61,11 @@ func Decoded(inside []byte) string {
 func (t Text) Member(name string) (found Text) {
 	c := Cursor{Text: t}
 	c.Object(func(member []byte) {
-		if Is(member, name) {
+		if string(member) == name {
 			found = c.Value()
 		}
 	})
 	return found
-}
-
-// Is reports whether a member's name, which may have escapes, decodes to the given one.
-func Is(written []byte, name string) bool {
-	if bytes.IndexByte(written, '\\') < 0 {
-		return string(written) == name
-	}
-	return Decoded(written) == name
 }
 
 // Cursor reads a value in one walk from its beginning to its end. It may have white space.
@@ -101,8 +82,7 @@ func (c *Cursor) Value() Text {
 }
 
 // Object reads the value at the cursor. If it is an object, it calls member for each member, with
-// the name as it is written, without quotes. The cursor is then at the value, which member may
-// read.
+// the decoded name. The cursor is then at the value, which member may read.
 func (c *Cursor) Object(member func(name []byte)) Text {
 	from := skipSpace(c.Text, c.at)
 	switch {
@@ -117,6 +97,9 @@ func (c *Cursor) Object(member func(name []byte)) Text {
 		}
 		end := skipString(c.Text, c.at)
 		name, value := c.Text[c.at+1:end-1], skipSpace(c.Text, end)+1
+		if bytes.IndexByte(name, '\\') >= 0 {
+			name = []byte(decoded(name))
+		}
 		c.at = value
 		if member(name); c.at == value {
 			c.Value()

@@ -21,7 +21,7 @@ type member struct {
 
 // value writes the value at i and returns its end.
 func (w *writer) value(i int) (end int) {
-	switch c := w.src[i]; c {
+	switch w.src[i] {
 	case '"':
 		w.out, end = appendText(w.out, w.src, i)
 		return end
@@ -29,15 +29,14 @@ func (w *writer) value(i int) (end int) {
 		return w.object(i)
 	case '[':
 		return w.array(i)
-	case 't', 'f', 'n':
-		end = skipValue(w.src, i)
-		w.out = append(w.out, w.src[i:end]...)
-		return end
-	default:
-		end = skipValue(w.src, i)
-		w.out = appendNumber(w.out, w.src[i:end])
-		return end
 	}
+	end = skipValue(w.src, i)
+	if scalar := Text(w.src[i:end]); scalar.IsNumber() {
+		w.out = appendNumber(w.out, scalar)
+	} else {
+		w.out = append(w.out, scalar...)
+	}
+	return end
 }
 
 func (w *writer) array(i int) int {

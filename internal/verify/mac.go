@@ -130,7 +130,7 @@ func (s *Scheme) Parts(body stringify.Text) [][]byte {
 	parts := make([][]byte, len(s.Members))
 	c := stringify.Cursor{Text: body}
 	c.Object(func(name []byte) {
-		if i := slices.IndexFunc(s.Members, func(m string) bool { return stringify.Is(name, m) }); i >= 0 {
+		if i := slices.IndexFunc(s.Members, func(m string) bool { return string(name) == m }); i >= 0 {
 			parts[i] = c.Value()
 		}
 	})

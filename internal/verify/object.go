@@ -26,7 +26,7 @@ func ParseObject(text []byte) (o Object, err error) {
 	}
 	c := stringify.Cursor{Text: text}
 	all := c.Object(func(name []byte) {
-		o = append(o, Member{stringify.Decoded(name), c.Value()})
+		o = append(o, Member{string(name), c.Value()})
 	})
 	if !all.IsObject() {
 		return nil, errors.New("not a JSON object")

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 
@@ -52,9 +51,6 @@ func (n *node) read(c *stringify.Cursor, values []stringify.Text) stringify.Text
 		return c.Value()
 	}
 	return c.Object(func(name []byte) {
-		if bytes.IndexByte(name, '\\') >= 0 {
-			name = []byte(stringify.Decoded(name))
-		}
 		for _, child := range n.children {
 			if string(name) != child.name {
 				continue

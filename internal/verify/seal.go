@@ -83,7 +83,7 @@ func (p *Provider) withMAC(h http.Header, mac []byte) http.Header {
 func blank(body []byte, member string) {
 	c := stringify.Cursor{Text: body}
 	c.Object(func(name []byte) {
-		if member != "" && stringify.Is(name, member) {
+		if member != "" && string(name) == member {
 			inside := c.Value().Inside()
 			copy(inside, bytes.Repeat([]byte("*"), len(inside)))
 		}

@@ -16,9 +16,6 @@ var ErrCaseVariant = fmt.Errorf("%w: a member's name differs from another's in c
 func HasCaseVariant(body stringify.Text, names ...string) (found bool) {
 	c := stringify.Cursor{Text: body}
 	c.Object(func(is []byte) {
-		if bytes.IndexByte(is, '\\') >= 0 {
-			is = []byte(stringify.Decoded(is))
-		}
 		for _, name := range names {
 			found = found || string(is) != name && bytes.EqualFold(is, []byte(name))
 		}
