@@ -23,17 +23,17 @@ type key struct {
 var label = regexp.MustCompile(`^(?:export +)?[A-Za-z_][A-Za-z0-9_-]*(?:=|: +)`)
 
 var secretReadings = []reading{
-	{"secret_quoted", "without the quotation marks around it", "take the marks away: an env file and a Kubernetes Secret keep them", one(func(s string) string { return strings.Trim(s, "\"'`‘’“”") })},
-	{"secret_hex", "decoded from hex", "the vendor shows the key in hex; the bridge takes the key's bytes. Report it: there is no setting for that", one(decodedHex)},
-	{"secret_base64", "decoded from base64", "if it was encoded for a Kubernetes Secret, it was encoded once too often: `stringData` takes it as it is. Else the vendor shows the key in base64: report it, there is no setting for that", one(decodedBase64)},
-	{"secret_prefix", "without the prefix before its underscore, and decoded from base64", "the vendor's key is what follows the prefix: report it, there is no setting for that", one(func(s string) string { return decodedBase64(afterUnderscore(s)) })},
+	{"secret_quoted", "without the quotation marks around it", "remove the marks: env files and Kubernetes Secrets keep them", one(func(s string) string { return strings.Trim(s, "\"'`‘’“”") })},
+	{"secret_hex", "decoded from hex", "the vendor shows the key in hex, and the bridge has no setting for that: report it", one(decodedHex)},
+	{"secret_base64", "decoded from base64", "if it was encoded for a Kubernetes Secret, it was encoded once too often: `stringData` takes it as it is. Else the vendor shows the key in base64, and the bridge has no setting for that: report it", one(decodedBase64)},
+	{"secret_prefix", "without the prefix before its underscore, and decoded from base64", "the vendor's key is what follows the prefix, and the bridge has no setting for that: report it", one(func(s string) string { return decodedBase64(afterUnderscore(s)) })},
 	{"secret_prefix", "without the prefix before its underscore", "set what follows the prefix", one(afterUnderscore)},
-	{"secret_label", "without the name before it", "the file takes secrets alone, one a line, and no assignments", one(func(s string) string { return label.ReplaceAllString(s, "") })},
+	{"secret_label", "without the name before it", "the file takes one secret a line, without names", one(func(s string) string { return label.ReplaceAllString(s, "") })},
 	{"secret_escaped", "without the backslashes in it", "a shell or a file has kept a backslash before $ or !: quote the secret with ' and leave it as the vendor shows it", one(func(s string) string { return strings.ReplaceAll(s, `\`, "") })},
 	{"secret_dollar", "with one $ where it has two", "only Compose files and Makefiles want $ doubled: write it once", one(func(s string) string { return strings.ReplaceAll(s, "$$", "$") })},
 	{"secret_percent", "once its % escapes are undone", "set it as the vendor shows it", one(unescaped)},
 	{"secret_invisible", "without the white space and the characters in it that can't be seen", "copy it anew, by hand if need be", one(visible)},
-	{"secret_line_end", "with a line break or a blank after it", "the vendor's own secret ends with one: make a new secret", func(s string) []string { return []string{s + "\n", s + "\r\n", s + " "} }},
+	{"secret_line_end", "with a line break or a blank after it", "the secret at the vendor ends with one: create a new secret there", func(s string) []string { return []string{s + "\n", s + "\r\n", s + " "} }},
 	{"secret_case", "in lower or in upper case", "copy it as it is: capitals count", func(s string) []string { return []string{strings.ToLower(s), strings.ToUpper(s)} }},
 	{"secret_list", "split at its commas, blanks and line breaks", "separate secrets by commas in a variable, and by line breaks in a file", func(s string) []string {
 		return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })

@@ -19,15 +19,15 @@ func (s Secret) Doubt() string {
 	text := string(s.Key())
 	switch {
 	case quoted.MatchString(text):
-		return "has quotation marks around it, which count as a part of it: leave them out, an env file and a Kubernetes Secret keep them"
+		return "has quotation marks around it, which count as a part of it: leave them out; env files and Kubernetes Secrets keep them"
 	case assignment.MatchString(text):
 		return "has a name and = in front, which count as a part of it: give the secret alone"
 	case strings.ContainsFunc(text, unicode.IsSpace):
-		return "has white space in it: copy it again, and put several secrets on lines of their own, or commas between them in a variable"
+		return "has white space in it: copy it again; separate several secrets by commas in a variable, or by lines in a file"
 	case strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsPrint(r) }):
 		return "has characters in it that aren't ASCII, or are invisible: copy it again"
 	case len(text) < shortest:
-		return "has fewer than 16 characters: a shell may have eaten the part from a $ or ! on, so quote it with '; and a short one can be guessed from a signature"
+		return "has fewer than 16 characters: if a shell has eaten the part from a $ or ! on, quote it with '; a short secret can be guessed from a signature"
 	}
 	return ""
 }
