@@ -43,12 +43,12 @@ type Server struct {
 
 	readTimeout time.Duration // after which a page that doesn't read is disconnected
 
-	trouble  atomic.Pointer[string] // a sentence on why the stream can't be read now; "": it can
-	polled   atomic.Pointer[state]  // what NATS last reported
-	pages    atomic.Int32           // open pages
-	opened   chan struct{}          // signals a new page
-	deadNext time.Time              // when poll may ask for dead letters
-	searches chan struct{}          // holds one value for each running search
+	eventsProblem atomic.Pointer[string] // a sentence on why the stream can't be read now; "": it can
+	polled        atomic.Pointer[state]  // what NATS last reported
+	pages         atomic.Int32           // open pages
+	opened        chan struct{}          // signals a new page
+	deadNext      time.Time              // when poll may ask for dead letters
+	searches      chan struct{}          // holds one value for each running search
 }
 
 // New returns a server. Serve runs it.
@@ -59,7 +59,7 @@ func New(js jetstream.JetStream, c Config) *Server {
 		searches: make(chan struct{}, maxSearches),
 	}
 	s.conn.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.rights.note(err, time.Now()) })
-	s.trouble.Store(new("Starting."))
+	s.eventsProblem.Store(new("Starting."))
 	s.polled.Store(&state{Consumers: []*jetstream.ConsumerInfo{}})
 	return s
 }
@@ -114,8 +114,8 @@ func (s *Server) read(ctx context.Context) {
 			if errors.Is(err, stream.ErrRecreated) {
 				return // the page sees it by the events
 			}
-			trouble := s.explain(err, began, s.config.Stream, toRead(s.config.Stream, consumerName)...)
-			s.trouble.Store(&trouble)
+			problem := s.explain(err, began, s.config.Stream, toRead(s.config.Stream, consumerName)...)
+			s.eventsProblem.Store(&problem)
 			began = time.Now()
 		},
 	}

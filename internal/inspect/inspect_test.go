@@ -158,10 +158,10 @@ func (p *page) until(what string, is func(state) bool) state {
 }
 
 func troubled(text string) func(state) bool {
-	return func(s state) bool { return strings.Contains(s.Trouble, text) }
+	return func(s state) bool { return strings.Contains(s.EventsProblem, text) }
 }
 
-func isLive(s state) bool { return s.Connected && s.Trouble == "" && s.Stream != nil }
+func isLive(s state) bool { return s.Connected && s.EventsProblem == "" && s.Stream != nil }
 
 const cloudEvent = `{"specversion":"1.0","id":"5e0c","source":"/webhooks/flock","type":"com.withflock.a","provider":"flock","event":"a","datacontenttype":"application/json","receivedtime":"2026-01-02T03:04:05Z","signed":"payload","data":{"a":"<b>"}}`
 
@@ -243,7 +243,7 @@ func TestTrouble(t *testing.T) {
 	w.streams()
 	p.until("live", isLive)
 	w.nats.Stop()
-	p.until("NATS is away", func(s state) bool { return !s.Connected && strings.HasPrefix(s.Trouble, "NATS is away") })
+	p.until("NATS is away", func(s state) bool { return !s.Connected && strings.HasPrefix(s.EventsProblem, "NATS is away") })
 	w.nats.Start()
 	p.until("live again", isLive)
 }

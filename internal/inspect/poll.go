@@ -16,11 +16,11 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// state is the state of NATS, as NATS last reported it. Trouble and the problems are sentences for
-// people; "": none.
+// state is the state of NATS, as NATS last reported it. The problems are sentences for people; "":
+// none.
 type state struct {
 	Connected         bool                      `json:"connected"`
-	Trouble           string                    `json:"trouble"` // why there are no new events
+	EventsProblem     string                    `json:"eventsProblem"` // why there are no new events
 	Stream            *jetstream.StreamInfo     `json:"stream"`
 	Consumers         []*jetstream.ConsumerInfo `json:"consumers"`
 	MoreConsumers     int                       `json:"moreConsumers"` // that are not listed
@@ -70,9 +70,9 @@ func (s *Server) pollOnce(ctx context.Context, last *state) *state {
 
 func (s *Server) state() state {
 	v := *s.polled.Load()
-	v.Connected, v.Trouble = s.conn.IsConnected(), *s.trouble.Load()
+	v.Connected, v.EventsProblem = s.conn.IsConnected(), *s.eventsProblem.Load()
 	if !v.Connected {
-		v.Trouble = s.disconnected()
+		v.EventsProblem = s.disconnected()
 	}
 	return v
 }

@@ -74,9 +74,9 @@ new Feed({
     state = next
     observe(state.consumers)
     if (!next.connected) link('bad', 'NATS is away')
-    else if (next.trouble) link('wait', 'Connected, not reading')
+    else if (next.eventsProblem) link('wait', 'Connected, not reading')
     else link('good', 'Live')
-    trouble(next.trouble)
+    trouble(next.eventsProblem)
     glance()
     panels()
     refreshTimes()
@@ -151,7 +151,7 @@ function oldest() {
 function empty(length, filtering, beyond) {
   const box = byId('empty')
   const kind = list.shown.length || streamSearch.running ? '' : length && filtering ? (beyond ? 'beyond' : 'filter')
-    : state?.connected ? (state.trouble ? 'stream' : 'none') : 'wait'
+    : state?.connected ? (state.eventsProblem ? 'stream' : 'none') : 'wait'
   box.hidden = !kind
   if (box.dataset.kind === kind) return
   box.dataset.kind = kind

@@ -30,8 +30,8 @@ export function streamPanel(state) {
   else box.append(fresh)
 }
 
-function streamParts({ connected, stream, consumers, moreConsumers, consumersProblem, dead, trouble }) {
-  if (!stream) return [el('h2', {}, 'Stream'), hint(trouble || (connected ? 'Waiting for the stream.' : 'Waiting for NATS.'))]
+function streamParts({ connected, stream, consumers, moreConsumers, consumersProblem, dead, eventsProblem }) {
+  if (!stream) return [el('h2', {}, 'Stream'), hint(eventsProblem || (connected ? 'Waiting for the stream.' : 'Waiting for NATS.'))]
   const { config, state: held, cluster } = stream
   const limit = (n, text) => n > 0 ? text(n) : 'no limit'
   const time = (text) => text ? [text, `${clock(text)}, `, ago(text)] : []
