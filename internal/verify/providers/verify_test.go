@@ -1,111 +1,18 @@
 package providers_test
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"errors"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
-	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
-
-// lines reads a file in the provider's folder that has one JSON value a line; none where it has no
-// such file.
-func lines[T any](t *testing.T, p *verify.Provider, file string) (all []T) {
-	t.Helper()
-	f, err := os.Open(filepath.Join("..", p.Name, file))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	expect.NoError(t, err)
-	defer f.Close()
-	for scanner := bufio.NewScanner(f); scanner.Scan(); {
-		var v T
-		expect.NoErrorf(t, json.Unmarshal(scanner.Bytes(), &v), "%s", file)
-		all = append(all, v)
-	}
-	return all
-}
-
-func body(t *testing.T, p *verify.Provider, file string) stringify.Text {
-	t.Helper()
-	src, err := os.ReadFile(filepath.Join("..", p.Name, file))
-	expect.NoError(t, err)
-	return parse(t, string(bytes.TrimSpace(src)))
-}
-
-// ageless is a tolerance that no vector's time exceeds.
-const ageless = 100 * 365 * 24 * time.Hour
-
-// The signatures were made with Node, as the vendors' pages say.
-func TestNodeSignatures(t *testing.T) {
-	n := 0
-	for _, p := range providers.All {
-		type line struct{ File, Secret, Scheme, Signature string }
-		for _, l := range lines[line](t, p, "testdata/signatures.jsonl") {
-			text := body(t, p, l.File)
-			if l.Scheme == flock.TimestampData && text.Member("timestamp") == nil {
-				continue
-			}
-			for _, set := range []string{l.Scheme, p.Signatures()[0]} {
-				if set != l.Scheme && set != verify.Auto {
-					continue
-				}
-				c, err := p.Verify(verify.Request{
-					Header: http.Header{p.Header: {l.Signature}}, Raw: text, Body: text, Scheme: set, Tolerance: ageless,
-					Secrets: []secret.Secret{secret.New("other"), secret.New(l.Secret)}, Now: time.Now(),
-				})
-				if err != nil || c.Scheme != l.Scheme || c.Secret != 1 || c.Name == "" || c.Time == "" {
-					t.Errorf("%s as %s: %+v, %v", l.File, set, c, err)
-				}
-				n++
-			}
-		}
-	}
-	if n < 50 {
-		t.Errorf("only %d signatures", n)
-	}
-}
-
-// The ids are pinned: all versions must agree.
-func TestIDs(t *testing.T) {
-	key, n := secret.New("test"), 0
-	for _, p := range providers.All {
-		type line struct{ File, Body, Endpoint, Signed, ID string }
-		for _, l := range lines[line](t, p, "testdata/ids.jsonl") {
-			var text stringify.Text
-			if l.File != "" {
-				text = body(t, p, l.File)
-			} else {
-				text = parse(t, l.Body)
-			}
-			signed, err := p.Sign(l.Signed, key, text)
-			expect.NoError(t, err)
-			c, err := p.Verify(verify.Request{
-				Header: signed, Raw: text, Body: text, Secrets: []secret.Secret{key}, Scheme: l.Signed, Tolerance: ageless, Now: time.Now(),
-			})
-			if err != nil {
-				t.Errorf("%s: %v", l.File, err)
-				continue
-			}
-			expect.Equal(t, l.ID, event.ID(l.Endpoint, c.SignedText, c.IDName), "the id of %s%s as %s", l.File, l.Body, l.Signed)
-			n++
-		}
-	}
-	expect.Equal(t, 32, n, "pinned ids")
-}
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
