@@ -126,7 +126,7 @@ type part struct {
 
 // timesOf returns the forms in which a member's time may be signed, first as it is.
 func timesOf(name string, value stringify.Text) []part {
-	text := verify.Text(value)
+	text := verify.TextOf(value)
 	switch {
 	case value == nil:
 		return nil

@@ -19,14 +19,14 @@ const (
 	DateTime     Unit = "rfc3339"
 )
 
-// Parse reads a time, and returns it with its text in RFC 3339: "" if that can't write it. The zero
-// time means that there is none, so a time that is read is never zero.
+// Parse reads a time. written is the time in RFC 3339; "" if its year isn't in 0 … 9999. t isn't
+// zero if ok, because Claims take the zero time for none.
 func (u Unit) Parse(text string) (t time.Time, written string, ok bool) {
 	switch {
 	case len(text) > 64:
 		return t, "", false
 	case u == DateTime:
-		written = strings.ToUpper(text) // the RFC allows small letters, which many readers don't expect
+		written = strings.ToUpper(text) // the RFC allows t and z, which many readers don't expect
 		var err error
 		t, err = time.Parse(time.RFC3339, written)
 		// time.Parse also takes an hour of one digit and a decimal comma.
@@ -47,8 +47,7 @@ func (u Unit) Parse(text string) (t time.Time, written string, ok bool) {
 }
 
 // number reads a decimal number to the microsecond, which is about the precision of a double today.
-// A time that RFC 3339 can't write is moved to the nearest end outside its range, where no tolerance
-// reaches.
+// A time far outside the years 0 … 9999 is moved nearer, but no tolerance reaches it.
 func (u Unit) number(text string) (time.Time, bool) {
 	n, err := strconv.ParseFloat(text, 64)
 	if err != nil || strings.TrimLeft(text, "0123456789.eE+-") != "" {
@@ -94,10 +93,10 @@ func (c *Claims) Window(tolerance, ahead time.Duration) Window {
 	return w
 }
 
-// judge refuses an authentic delivery outside its window; else it returns the error of reading it. A
-// contradiction comes first: the time may be what was changed. The time comes before what can't be
-// read: removing an unsigned member must not turn a stale delivery into a 200.
-func (p *Provider) judge(r *Request, c Claims, unreadable error) error {
+// checkTime refuses an authentic delivery outside its window; else it returns the error of reading
+// it. A contradiction comes first, because the time may be what was changed. Other errors come after
+// the time: removing an unsigned member must not turn a stale delivery into a 200.
+func (p *Provider) checkTime(r *Request, c Claims, unreadable error) error {
 	if r.Untimed || p.Timeless || errors.Is(unreadable, Contradiction) {
 		return unreadable
 	}

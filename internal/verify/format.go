@@ -80,16 +80,16 @@ func (f *Format) HasTime() bool {
 	return slices.ContainsFunc(f.Items, func(i Item) bool { return i.IsTime })
 }
 
-// Read appends the signatures of a header to macs, and returns its time; the time also with an
-// error. If a time is required, none or two of them count as a missing signature.
+// Read appends the signatures of a header to macs. It returns the header's time even with an error.
+// If the format has a time and the header has none or two, that counts as a missing signature.
 func (f *Format) Read(macs []MAC, value string) (all []MAC, time string, err error) {
+	if strings.Trim(value, " \t") == "" {
+		return nil, "", NoSignature
+	}
 	times, signatures := 0, 0
-	for rest, more := value, value != ""; more; {
-		text := rest
-		if more = false; f.Separator != "" {
-			text, rest, more = strings.Cut(rest, f.Separator)
-			text = strings.Trim(text, " \t")
-		}
+	for more := true; more; {
+		var text string
+		text, value, more = f.next(value)
 		switch found := f.match(text); {
 		case found == nil:
 		case found.IsTime:
@@ -104,7 +104,7 @@ func (f *Format) Read(macs []MAC, value string) (all []MAC, time string, err err
 		}
 	}
 	switch {
-	case strings.Trim(value, " \t") == "", f.HasTime() && times != 1:
+	case f.HasTime() && times != 1:
 		return nil, time, NoSignature
 	case len(macs) == 0, signatures > MaxSignatures:
 		return nil, time, MalformedSignature
@@ -112,7 +112,16 @@ func (f *Format) Read(macs []MAC, value string) (all []MAC, time string, err err
 	return macs, time, nil
 }
 
-// match returns the item that a part of the header matches; nil: none.
+// next cuts the first item off a header.
+func (f *Format) next(header string) (item, rest string, more bool) {
+	if f.Separator == "" {
+		return header, "", false
+	}
+	item, rest, more = strings.Cut(header, f.Separator)
+	return strings.Trim(item, " \t"), rest, more
+}
+
+// match returns the item that a text of the header matches; nil: none.
 func (f *Format) match(text string) *Item {
 	for i := range f.Items {
 		m := &f.Items[i]

@@ -30,7 +30,7 @@ func (p *Provider) Verify(r Request) (Claims, error) {
 		sent = p.Paths.Values(c.Body)
 	}
 	c, err = p.Read(r, c, m, sent)
-	return c, p.judge(&r, c, err)
+	return c, p.checkTime(&r, c, err)
 }
 
 // authenticate finds the scheme and the secret that made a signature. It tries the canonical body
@@ -42,12 +42,12 @@ func (p *Provider) authenticate(r *Request) (Claims, error) {
 	if err != nil {
 		return Claims{}, err
 	}
-	if p.Signed != nil {
-		text, err := p.Signed(*r)
+	if p.SignedText != nil {
+		text, err := p.SignedText(*r)
 		if err != nil {
 			return Claims{}, err
 		}
-		return r.signed(macs, p.Schemes[0].Name, text)
+		return r.match(macs, p.Schemes[0].Name, text)
 	}
 	c, err := p.findScheme(r, macs, r.Body)
 	if !errors.Is(err, WrongSignature) || bytes.Equal(r.Raw, r.Body) {
@@ -61,8 +61,8 @@ func (p *Provider) authenticate(r *Request) (Claims, error) {
 	return c, err
 }
 
-// MACs appends the MACs in the header, and in the member of the body if the endpoint's scheme allows
-// that; either may be the right one. It also renames the headers, and notes the time between them.
+// MACs appends the MACs in the header and, if the endpoint's scheme allows it, in the member of the
+// body; either may be the right one. It also renames the headers, and sets r.Stamp.
 func (p *Provider) MACs(r *Request, macs []MAC) (all []MAC, err error) {
 	if p.Rename != nil {
 		r.Header = p.Rename(r.Header)
@@ -71,16 +71,16 @@ func (p *Provider) MACs(r *Request, macs []MAC) (all []MAC, err error) {
 	if s, _ := p.Scheme(r.Scheme); len(s.Members) == 1 {
 		both := Scheme{Members: []string{s.Members[0], p.Member}}
 		values := both.Parts(r.Body)
-		// Otherwise the signature would be the same for ever.
+		// One signature of {} would sign every event.
 		if data := stringify.Text(values[0]); !data.IsObject() || len(data) == len("{}") {
 			return nil, UnsignableDataShape
 		}
-		member = Text(values[1])
+		member = TextOf(values[1])
 	}
 	value := ""
 	for i, v := range r.Header[p.Header] {
-		// Headers that differ are refused, because it can't be known which one counts. Equal ones
-		// count as one: some proxies double headers.
+		// Headers that differ are refused, because nothing tells which one counts. Equal ones count
+		// as one: some proxies double headers.
 		if i > 0 && v != value {
 			return nil, ManySignatures
 		}
@@ -99,8 +99,8 @@ func (p *Provider) MACs(r *Request, macs []MAC) (all []MAC, err error) {
 	return macs, nil
 }
 
-// findScheme looks for a scheme whose signed text one of the MACs covers. A correct signature by a
-// scheme that the endpoint doesn't allow is refused too, but with its own error, because only the
+// findScheme finds the scheme by which one of the MACs signs the body. A correct signature by a
+// scheme that the endpoint doesn't accept is refused too, but with its own error, because only the
 // setting is wrong.
 func (p *Provider) findScheme(r *Request, macs []MAC, body stringify.Text) (Claims, error) {
 	for i := range p.Schemes {
@@ -109,7 +109,7 @@ func (p *Provider) findScheme(r *Request, macs []MAC, body stringify.Text) (Clai
 		if parts == nil {
 			continue
 		}
-		c, err := r.signed(macs, s.Name, parts)
+		c, err := r.match(macs, s.Name, parts)
 		switch {
 		case err != nil:
 		case r.Scheme != s.Name && r.Scheme != Auto:
@@ -149,10 +149,10 @@ func (s *Scheme) Signed(body stringify.Text) [][]byte {
 	return parts
 }
 
-// signed returns the claims of a delivery if one of the MACs is that of the concatenated parts under
+// match returns the claims of a delivery if one of the MACs is that of the concatenated parts under
 // one of the secrets. It never accepts an empty secret, which anybody could use. Each comparison
 // takes constant time; the position of the secret is no secret.
-func (r *Request) signed(macs []MAC, scheme string, parts [][]byte) (Claims, error) {
+func (r *Request) match(macs []MAC, scheme string, parts [][]byte) (Claims, error) {
 	for i, key := range r.Secrets {
 		switch {
 		case key.IsEmpty():

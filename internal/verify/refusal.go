@@ -12,7 +12,7 @@ const (
 	ManySignatures      Refusal = "more than one signature header"
 	MalformedSignature  Refusal = "signature undecodable"
 	WrongSignature      Refusal = "signature wrong"
-	OtherScheme         Refusal = "signature right, but over what the endpoint is not set to"
+	OtherScheme         Refusal = "signature correct, but by a scheme that the endpoint does not accept"
 	UnsignableDataShape Refusal = "data is not an object or is empty"
 )
 

@@ -8,7 +8,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// Kinds is a set of kinds of JSON values, Missing among them.
+// Kinds is a set of kinds of JSON values. Missing is one of them.
 type Kinds uint8
 
 // The kinds.
@@ -24,7 +24,7 @@ const (
 	Optional = Missing | Null
 )
 
-// kinds has the kind of a value by its first byte; it is a number with any other.
+// kinds has the kind of a value by its first byte. A value with any other first byte is a number.
 var kinds = [256]Kinds{'{': Composite, '[': Array, '"': String, 'n': Null, 't': Boolean, 'f': Boolean}
 
 func kindOf(t stringify.Text) Kinds {
@@ -37,12 +37,12 @@ func kindOf(t stringify.Text) Kinds {
 // Shape lists members of a vendor's bodies, each with the kinds that the vendor documents.
 type Shape []Documented
 
-// Documented is a member of a Shape. Its path is such as data.id.
+// Documented is a member of a Shape.
 type Documented struct {
-	Path  string
+	Path  string // data.id, say
 	MayBe Kinds
 
-	parent int // position of the object that has it; -1: not in the Shape
+	parent int // position of the object that holds it; -1: not in the Shape
 }
 
 // Paths returns the members' paths, in the same order. It must be called before Drift.
@@ -55,8 +55,8 @@ func (s Shape) Paths() (p Paths) {
 	return p
 }
 
-// Drift returns the path of the first member whose value is of another kind; "" if there is none.
-// Nothing is missed in a value that isn't an object.
+// Drift returns the path of the first member whose value is of another kind; "" if there is none. If
+// a value isn't the documented object, its members don't count as missing.
 func (s Shape) Drift(values []stringify.Text) string {
 	for i, m := range s {
 		is := kindOf(values[i])

@@ -7,8 +7,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// ErrCaseVariant is a contradiction that only some decoders see: those that ignore case, such as
-// Go's encoding/json, would read the variant instead of the member that was verified.
+// ErrCaseVariant is a contradiction for decoders that ignore case, such as Go's encoding/json: they
+// read the variant instead of the member that was verified.
 var ErrCaseVariant = fmt.Errorf("%w: a member's name differs from another's in case alone", Contradiction)
 
 // HasCaseVariant reports whether a body has a member whose name differs from one of the names, and
@@ -23,9 +23,8 @@ func HasCaseVariant(body stringify.Text, names ...string) (found bool) {
 	return found
 }
 
-// Text returns the text of a string or a number; "" for any other value, which no vendor uses for a
-// text.
-func Text(value stringify.Text) string {
+// TextOf returns the text of a string or a number, and "" for any other value.
+func TextOf(value stringify.Text) string {
 	if value.IsString() || value.IsNumber() {
 		return value.String()
 	}

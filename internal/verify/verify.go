@@ -74,17 +74,17 @@ type Provider struct {
 	Configure func(endpoint string, s Settings) (*Provider, []SettingProblem)
 
 	// The rest is for providers with Settings.
-	Source   string                                     // the page about its signatures
-	Headers  []string                                   // all that it reads, with Header, by their names in Settings
-	AsSent   bool                                       // the envelope has the body as it came, without white space between tokens
-	Timeless bool                                       // its deliveries have no time
-	Unused   []string                                   // headers in Settings that are ignored, because they aren't signed
-	Unwrap   func(http.Header, []byte) ([]byte, error)  // returns the JSON of a body; nil: the body is JSON
-	Key      func(secret.Secret) (secret.Secret, error) // decodes a secret; nil: it isn't encoded
-	Rename   func(http.Header) http.Header              // returns the headers with the names that Settings have; nil: they have no others
-	Signed   func(Request) ([][]byte, error)            // returns the signed text, in parts; nil: what one of the Schemes signs
-	SignSent func(Signing) http.Header                  // returns the headers of a delivery; nil: as Sign does
-	Explain  func(Request) Explanation                  // explains what was signed, and what may have been
+	Source     string                                     // the page about its signatures
+	Headers    []string                                   // all that it reads, with Header, by their names in Settings
+	AsSent     bool                                       // the envelope has the body as it came, without white space between tokens
+	Timeless   bool                                       // its deliveries have no time
+	Unused     []string                                   // headers in Settings that are ignored, because they aren't signed
+	Unwrap     func(http.Header, []byte) ([]byte, error)  // returns the JSON of a body; nil: the body is JSON
+	Key        func(secret.Secret) (secret.Secret, error) // decodes a secret; nil: it isn't encoded
+	Rename     func(http.Header) http.Header              // returns the headers with the names that Settings have; nil: they have no others
+	SignedText func(Request) ([][]byte, error)            // returns the signed text, in parts; nil: one of the Schemes has it
+	SignSent   func(Signing) http.Header                  // returns the headers of a delivery; nil: as Sign does
+	Explain    func(Request) Explanation                  // explains what was signed, and what may have been
 
 	Paths Paths // of the values that Read needs
 	// Read adds the claims of an authentic delivery: m has the values in the canonical body, and sent
@@ -99,7 +99,7 @@ type Provider struct {
 type Scheme struct {
 	Name string
 	// Members are the members of the body whose texts are signed, one after the other; none: the
-	// whole body. Only the last may be an object, and it must be one: so the text can't be split in
+	// whole body. The last must be an object and no other may be, so the text can't be split in
 	// another way, and a text of several members never begins like a body.
 	Members []string
 }
@@ -107,8 +107,7 @@ type Scheme struct {
 // Attributes describes the sources of the envelope's attributes, in words.
 type Attributes struct{ Entity, EntityID, UserID, Time string }
 
-// Span returns for how long one delivery is accepted with that tolerance, from the earliest to the
-// latest arrival.
+// Span returns how long one delivery is accepted with that tolerance.
 func (p *Provider) Span(tolerance time.Duration) time.Duration {
 	return tolerance + p.AheadOf(tolerance)
 }
@@ -144,8 +143,8 @@ func (p *Provider) JSON(h http.Header, body []byte) ([]byte, error) {
 	return p.Unwrap(h, body)
 }
 
-// Check validates the JSON of a body. If the vendor signs the bytes that it sends, the text is the
-// JSON as it came, without white space between tokens; else it is the canonical form.
+// Check validates the JSON of a body. The result's text is the canonical form or, if the vendor
+// signs the bytes that it sends, the JSON as it came, without white space between tokens.
 func (p *Provider) Check(body []byte) (stringify.Checked, error) {
 	if p.AsSent {
 		return stringify.CheckAsSent(body)
@@ -153,7 +152,7 @@ func (p *Provider) Check(body []byte) (stringify.Checked, error) {
 	return stringify.Check(body)
 }
 
-// Parse returns the body for reading. It checks that the body is JSON.
+// Parse returns the text of the body's JSON, as Check does.
 func (p *Provider) Parse(h http.Header, body []byte) (stringify.Text, error) {
 	inner, err := p.JSON(h, body)
 	if err != nil {
@@ -247,7 +246,7 @@ type Claims struct {
 	EntityID string
 	UserID   string
 	Time     string    // RFC 3339
-	Occurred time.Time // Time; zero if it can't be read, or isn't judged
+	Occurred time.Time // Time; zero if it can't be read, or isn't checked
 	Created  time.Time // the signed time that must be fresh too; zero if there is none
 
 	Drift string // the first member that isn't as the vendor documents it; "" for none

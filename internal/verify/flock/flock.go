@@ -71,14 +71,15 @@ var Provider = verify.Provider{
 
 func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.Claims, error) {
 	c.Drift = drift(m)
-	c.Name, c.Entity, c.EntityID = verify.Text(m[name]), verify.Text(m[entity]), verify.Text(sent[entityID])
+	c.Name, c.Entity, c.EntityID = verify.TextOf(m[name]), verify.TextOf(m[entity]), verify.TextOf(sent[entityID])
 	switch c.Entity { // the event is about that person
 	case "invitee":
-		c.UserID = verify.Text(sent[inviteeID])
+		c.UserID = verify.TextOf(sent[inviteeID])
 	case "referrer":
-		c.UserID = verify.Text(sent[referrerID])
+		c.UserID = verify.TextOf(sent[referrerID])
 	}
-	isNamed, isTimed := m[name].IsString() && c.Name != "", false
+	isNamed := m[name].IsString() && c.Name != ""
+	isTimed := false
 	if isNamed || c.Scheme == TimestampData { // removing the unsigned name must not turn a stale delivery into a 200
 		c.Occurred, c.Time, isTimed = verify.Seconds.Parse(string(m[timestamp]))
 	}

@@ -83,16 +83,17 @@ const (
 
 func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.Claims, error) {
 	c.Drift = drift(m)
-	c.Name, c.EntityID = verify.Text(m[kind]), verify.Text(sent[id])
-	c.UserID = cmp.Or(verify.Text(sent[foreignUserID]), verify.Text(sent[userID]))
+	c.Name, c.EntityID = verify.TextOf(m[kind]), verify.TextOf(sent[id])
+	c.UserID = cmp.Or(verify.TextOf(sent[foreignUserID]), verify.TextOf(sent[userID]))
 	c.Entity, _, _ = strings.Cut(c.Name, ".")
-	hasType, hasCreated := m[kind].IsString() && c.Name != "", true
+	hasType := m[kind].IsString() && c.Name != ""
+	hasCreated := true
 	if c.Scheme == Data {
 		if !m[action].IsString() {
 			c.IDName = m[kind].Inside()
 		}
-		// Anybody with a captured delivery can renew time, but not createdAt. It comes from a browser's
-		// clock, so a time in the future means nothing.
+		// The holder of a captured delivery can renew time, but not createdAt. That comes from a
+		// browser's clock, so it may lie in the future.
 		if created := m[createdAt]; r.Freshness == verify.FreshnessSigned && created != nil && string(created) != "null" {
 			c.Created, _, hasCreated = verify.DateTime.Parse(created.String())
 		}

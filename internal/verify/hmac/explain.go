@@ -33,7 +33,7 @@ func (s *scheme) explain(r verify.Request) (e verify.Explanation) {
 	step("%s, as %s: %s", s.Header, s.Settings.SignatureFormat, found)
 	parts, causes := d.describe()
 	step("SIGNED=%s: %s", s.Settings.Signed, parts)
-	text, missing := s.text(r)
+	text, missing := s.signedText(r)
 	if missing == nil {
 		whole := bytes.Join(text, nil)
 		sum := sha256.Sum256(whole)
@@ -154,7 +154,7 @@ func (s *scheme) texts(d *delivery, raw []byte) (all []verify.Guess[[][]byte]) {
 		if err != nil {
 			return
 		}
-		if text, err := d.text(parts, stamp, body...); err == nil {
+		if text, err := d.fill(parts, stamp, body...); err == nil {
 			all = append(all, verify.Guess[[][]byte]{Value: text, Cause: cause})
 		}
 	}

@@ -27,7 +27,8 @@ type delivery struct {
 	values []stringify.Text // at the paths; nil: not read yet
 }
 
-// at returns the value at a place; several reports whether its header occurs more than once.
+// at returns the value at a place; "" if there is none. several reports whether its header occurs
+// more than once.
 func (d *delivery) at(p part) (text string, several bool) {
 	if p.kind == header {
 		values := d.r.Header[p.text]
@@ -39,7 +40,7 @@ func (d *delivery) at(p part) (text string, several bool) {
 	if d.values == nil {
 		d.values = d.Paths.Values(d.r.Body)
 	}
-	return verify.Text(d.values[p.path]), false
+	return verify.TextOf(d.values[p.path]), false
 }
 
 // stamp returns the delivery's time as it was sent; "" if there is none.
@@ -51,21 +52,21 @@ func (d *delivery) stamp() string {
 	return text
 }
 
-// text returns the signed text.
-func (s *scheme) text(r verify.Request) ([][]byte, error) {
+// signedText returns the signed text, in parts.
+func (s *scheme) signedText(r verify.Request) ([][]byte, error) {
 	d := delivery{scheme: s, r: &r}
-	return d.text(s.signed, d.stamp(), r.Raw)
+	return d.fill(s.signed, d.stamp(), r.Raw)
 }
 
-// text returns the text of a template, with a part for each of its parts. A value that is missing or
-// occurs twice counts as a missing signature.
-func (d *delivery) text(parts []part, stamp string, of ...[]byte) ([][]byte, error) {
+// fill returns the texts of a template's parts; the body may be in several. A value that is missing
+// or occurs twice counts as a missing signature.
+func (d *delivery) fill(parts []part, stamp string, bodyParts ...[]byte) ([][]byte, error) {
 	text := make([][]byte, 0, len(parts))
 	for i, p := range parts {
 		value := p.text
 		switch p.kind {
 		case body:
-			text = append(text, of...)
+			text = append(text, bodyParts...)
 			continue
 		case header:
 			value, _ = d.at(p)
@@ -83,7 +84,8 @@ func (d *delivery) text(parts []part, stamp string, of ...[]byte) ([][]byte, err
 	return text, nil
 }
 
-// isTime reports whether a value is a time, if only that separates it from the text before it.
+// isTime reports whether a value may be the time. One in RFC 3339 must be valid, because only its
+// form separates it from a header before it.
 func (s *scheme) isTime(value string) bool {
 	if s.Unit != verify.DateTime {
 		return true
@@ -92,8 +94,8 @@ func (s *scheme) isTime(value string) bool {
 	return ok
 }
 
-// ends reports whether the text that comes next occurs first at the end of the value, so that the
-// value can't be split elsewhere.
+// ends reports whether the literal behind a value occurs first at the value's end, so that the value
+// can't end earlier.
 func ends(value string, next []part) bool {
 	return len(next) == 0 || next[0].kind != literal || strings.Index(value+next[0].text, next[0].text) == len(value)
 }

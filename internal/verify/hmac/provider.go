@@ -31,18 +31,18 @@ func providers() []*verify.Provider {
 
 // configure returns the provider of one endpoint.
 func configure(p verify.Provider, endpoint string, set verify.Settings) (*verify.Provider, []verify.SettingProblem) {
-	p.Settings = over(p.Settings, set)
+	p.Settings = override(p.Settings, set)
 	p.TypePrefix = cmp.Or(p.Settings.TypePrefix, "webhook."+endpoint+".")
 	p.Settings.TypePrefix = p.TypePrefix
 	s, problems := compile(&p)
 	if problems != nil {
 		return nil, problems
 	}
-	p.Signed, p.Read, p.Compose, p.SignSent, p.Explain = s.text, s.read, s.compose, s.sign, s.explain
+	p.SignedText, p.Read, p.Compose, p.SignSent, p.Explain = s.signedText, s.read, s.compose, s.sign, s.explain
 	if path, ok := pathOf(p.Settings.Timestamp); ok {
 		p.Times = []string{path}
 	}
-	takeSvix(&p)
+	acceptSvix(&p)
 	if s.takesForms() {
 		p.Unwrap = unwrap
 	}
@@ -50,15 +50,15 @@ func configure(p verify.Provider, endpoint string, set verify.Settings) (*verify
 	return &p, nil
 }
 
-// over returns base with the settings that are set in s.
-func over(s, set verify.Settings) verify.Settings {
-	to, from := reflect.ValueOf(&s).Elem(), reflect.ValueOf(set)
+// override returns base with the settings that are set.
+func override(base, set verify.Settings) verify.Settings {
+	to, from := reflect.ValueOf(&base).Elem(), reflect.ValueOf(set)
 	for i := range to.NumField() {
 		if text := from.Field(i).String(); text != "" {
 			to.Field(i).SetString(text)
 		}
 	}
-	return s
+	return base
 }
 
 // The values of SECRET_ENCODING. Unset it is text.
@@ -126,8 +126,8 @@ func (s *scheme) sign(d verify.Signing) http.Header {
 	if s.time.kind == header {
 		h.Set(s.time.text, stamp)
 	}
-	text, err := s.text(verify.Request{Header: h, Raw: d.Body, Body: compact(d.Body), Stamp: stamp})
-	if err != nil { // a part is empty or contains the text behind it: no vendor could sign it
+	text, err := s.signedText(verify.Request{Header: h, Raw: d.Body, Body: compact(d.Body), Stamp: stamp})
+	if err != nil { // a value is empty or contains the text behind it: no vendor could sign it
 		text = nil
 	}
 	h.Set(s.Header, s.Format.Write(verify.Sum(d.Key, text...), stamp))

@@ -33,7 +33,7 @@ func TestOneDivision(t *testing.T) {
 		key := secret.New("key")
 		request := func(d division) verify.Request {
 			r := verify.Request{Header: map[string][]string{"A": {d.a}, "B": {d.b}, "T": {d.stamp}}, Raw: []byte(d.body), Body: compact([]byte(d.body)), Secrets: []secret.Secret{key}}
-			text, err := p.Signed(r)
+			text, err := p.SignedText(r)
 			if err != nil {
 				return r
 			}

@@ -30,7 +30,7 @@ export const escaped = (string) => JSON.stringify(string).slice(1, -1)
 
 // The texts of the refusals.
 export const wrong = 'signature wrong', malformed = 'signature undecodable', missing = 'signature missing', many = 'more than one signature header'
-export const other = 'signature right, but over what the endpoint is not set to'
+export const other = 'signature correct, but by a scheme that the endpoint does not accept'
 export const unreadable = 'not readable as an event', contradiction = 'an unsigned field contradicts a signed one', stale = 'too old', future = 'too far in the future'
 export const noData = 'data is not an object or is empty'
 
