@@ -20,7 +20,7 @@ import (
 // of oneof; otherwise takes describes them, or the field's type does.
 type Config struct {
 	HTTPAddr    string `env:"HTTP_ADDR" kind:"address" envDefault:":8080" doc:"the public listener, for webhooks"`
-	AdminAddr   string `env:"ADMIN_ADDR" kind:"address" envDefault:":9090" doc:"the admin listener, for probes and metrics; keep it inside"`
+	AdminAddr   string `env:"ADMIN_ADDR" kind:"address" envDefault:":9090" doc:"the admin listener, for probes and metrics; don't expose it"`
 	TLSCertFile string `env:"TLS_CERT_FILE" kind:"file" doc:"certificate with its chain, PEM: TLS on the public listener; reloaded when it changes"`
 	TLSKeyFile  string `env:"TLS_KEY_FILE" kind:"file" doc:"key of TLS_CERT_FILE, PEM; reloaded when it changes"`
 
@@ -37,7 +37,7 @@ type Config struct {
 	NATSInboxPrefix string        `env:"NATS_INBOX_PREFIX" kind:"subject" envDefault:"_INBOX" doc:"prefix of the subjects on which NATS answers"`
 	NATSJSDomain    string        `env:"NATS_JS_DOMAIN" kind:"subject" doc:"JetStream domain, for a leaf node"`
 
-	EmbeddedNATSAddr string `env:"EMBEDDED_NATS_ADDR" kind:"address" envDefault:"127.0.0.1:4222" doc:"address of the embedded nats-server; other than loopback it needs NATS_TOKEN or NATS_USER and NATS_PASSWORD"`
+	EmbeddedNATSAddr string `env:"EMBEDDED_NATS_ADDR" kind:"address" envDefault:"127.0.0.1:4222" doc:"address of the embedded nats-server; one that isn't loopback needs NATS_TOKEN or NATS_USER and NATS_PASSWORD"`
 	DataDir          string `env:"DATA_DIR" envDefault:"./data" doc:"directory of the spool and the embedded store; each instance needs its own"`
 
 	SubjectPrefix    string        `env:"SUBJECT_PREFIX" kind:"subject" envDefault:"webhooks" doc:"events go to {prefix}.{endpoint}.{event}"`
@@ -50,23 +50,23 @@ type Config struct {
 
 	PublishTimeout    time.Duration `env:"PUBLISH_TIMEOUT" envDefault:"400ms" doc:"how long to wait for JetStream's acknowledgement"`
 	SpoolMaxBytes     Size          `env:"SPOOL_MAX_BYTES" envDefault:"1GiB" doc:"how much may wait in the spool while NATS is away"`
-	SpoolDrainTimeout time.Duration `env:"SPOOL_DRAIN_TIMEOUT" envDefault:"0s" doc:"how long to go on delivering the spool at the end, besides SHUTDOWN_TIMEOUT"`
+	SpoolDrainTimeout time.Duration `env:"SPOOL_DRAIN_TIMEOUT" envDefault:"0s" doc:"how long a shutdown goes on delivering the spool, besides SHUTDOWN_TIMEOUT"`
 
-	Quarantine         bool `env:"QUARANTINE" envDefault:"true" doc:"keep rightly signed deliveries that can't be published"`
+	Quarantine         bool `env:"QUARANTINE" envDefault:"true" doc:"keep correctly signed deliveries that can't be published"`
 	QuarantineMaxBytes Size `env:"QUARANTINE_MAX_BYTES" envDefault:"64MiB" doc:"size of the quarantine; the oldest go first"`
 
 	MaxBodyBytes     Size `env:"MAX_BODY_BYTES" envDefault:"512KiB" takes:"a size from 1 to 64MiB, such as 512KiB" doc:"largest body"`
 	MaxInFlightBytes Size `env:"MAX_IN_FLIGHT_BYTES" envDefault:"64MiB" doc:"bytes received and held at one time"`
 
 	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" doc:"how long to go on accepting after SIGTERM, until load balancers notice"`
-	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"25s" doc:"bound of the shutdown after that"`
+	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"25s" doc:"longest time for the shutdown after that"`
 
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug info warn error" doc:"lowest level that is logged"`
 	LogFormat string `env:"LOG_FORMAT" envDefault:"json" oneof:"json console" doc:"form of the log, for machines or for people"`
 	PPROF     bool   `env:"PPROF" envDefault:"false" doc:"profiles at /debug/pprof/ on ADMIN_ADDR; a heap dump has secrets and bodies"`
 
 	OTLPEndpoint       string `env:"OTEL_EXPORTER_OTLP_ENDPOINT" kind:"URL" doc:"OpenTelemetry collector for spans; without it there is no tracing"`
-	OTLPTracesEndpoint string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" kind:"URL" fallback:"OTEL_EXPORTER_OTLP_ENDPOINT and /v1/traces" doc:"the same, for spans alone, with the whole path"`
+	OTLPTracesEndpoint string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" kind:"URL" fallback:"OTEL_EXPORTER_OTLP_ENDPOINT and /v1/traces" doc:"collector for spans alone, with the whole path"`
 	OTLPProtocol       string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" oneof:"http/protobuf" doc:"how spans are sent"`
 	OTELTracesExporter string `env:"OTEL_TRACES_EXPORTER" envDefault:"otlp" oneof:"otlp none" doc:"where spans go"`
 	OTELDisabled       bool   `env:"OTEL_SDK_DISABLED" envDefault:"false" doc:"no tracing"`
