@@ -146,21 +146,6 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-func TestAllProblemsAtOnce(t *testing.T) {
-	var secrets []string
-	for _, p := range providers.All {
-		secrets = append(secrets, p.Variable("SECRETS"))
-	}
-	_, _, err := Load([]string{"LOG_LEVEL=x", "PUBLISH_TIMEOUT=x", "NATS_URL=x://y"})
-	want := `NATS_URL: got "x://y"; takes nats://host:port or tls://host:port, several with commas between
-PUBLISH_TIMEOUT: got "x"; takes a duration such as 400ms, 24h or 7d
-LOG_LEVEL: got "x"; takes one of debug, info, warn, error
-` + strings.Join(secrets, ", ") + `: takes the webhook's shared secret in at least one of them: no endpoint is configured (to try the bridge without any, run ` + "`bridge demo`" + `)`
-	if err == nil || err.Error() != want {
-		t.Errorf("Load:\n%v\nwant\n%s", err, want)
-	}
-}
-
 func TestWarnings(t *testing.T) {
 	for _, test := range []struct {
 		set, want string // want "" means none

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
 
@@ -137,9 +136,7 @@ func TestAsyncAPIHeaders(t *testing.T) {
 		if err := schema.Validate(parse(t, encode(t, m.Headers))); err != nil {
 			t.Errorf("%s: %v", m.Vector, err)
 		}
-		if diff := cmp.Diff(slices.Sorted(maps.Keys(event.Headers.Properties)), slices.Sorted(maps.Keys(m.Headers))); diff != "" {
-			t.Errorf("%s: (-documented +sent)\n%s", m.Vector, diff)
-		}
+		expect.Equal(t, slices.Sorted(maps.Keys(event.Headers.Properties)), slices.Sorted(maps.Keys(m.Headers)), "%s: the headers, which must be those documented", m.Vector)
 		if sent := m.Headers["Content-Type"]; sent != event.ContentType || sent != d.DefaultContentType {
 			t.Errorf("%s: Content-Type %q; documented are %q and %q", m.Vector, sent, event.ContentType, d.DefaultContentType)
 		}

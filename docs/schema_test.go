@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/ade15e70/webhook-bridge/event"
@@ -36,9 +35,7 @@ func TestSchemaIsComplete(t *testing.T) {
 	}
 	slices.Sort(known)
 	slices.Sort(described)
-	if diff := cmp.Diff(known, described); diff != "" {
-		t.Errorf("(-event.Event +schema)\n%s", diff)
-	}
+	expect.Equal(t, known, described, "the attributes that the schema has")
 
 	var required []string
 	for name := range parse(t, (&event.Event{Data: []byte("{}")}).Append(nil)).(map[string]any) {
@@ -46,9 +43,7 @@ func TestSchemaIsComplete(t *testing.T) {
 	}
 	slices.Sort(required)
 	slices.Sort(schema.Required)
-	if diff := cmp.Diff(required, schema.Required); diff != "" {
-		t.Errorf("required: (-always written +schema)\n%s", diff)
-	}
+	expect.Equal(t, required, schema.Required, "the attributes that the schema requires")
 }
 
 func TestSchemaRefuses(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats-server/v2/server"
 	"go.yaml.in/yaml/v3"
 
@@ -83,9 +82,7 @@ func TestChartValues(t *testing.T) {
 		encoder.SetEscapeHTML(false)
 		expect.NoError(t, encoder.Encode(config))
 		options := parse(t, variable.ReplaceAllString(text.String(), "$1"))
-		if diff := cmp.Diff(want, users(options)); diff != "" {
-			t.Errorf("accounts.conf (-) and the values (+) differ:\n%s", diff)
-		}
+		expect.Equal(t, want, users(options), "the rights by the values, which must be those of accounts.conf")
 		return options
 	}
 

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
-	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -59,9 +58,7 @@ func TestMemoryLimit(t *testing.T) {
 			for _, entry := range logs.All() {
 				got = append(got, entry.Message)
 			}
-			if diff := cmp.Diff([]string{test.want}, got); diff != "" {
-				t.Error(diff)
-			}
+			expect.Equal(t, []string{test.want}, got, "what was logged")
 		})
 	}
 }

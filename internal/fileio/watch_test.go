@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/ade15e70/webhook-bridge/test/expect"
@@ -108,9 +107,7 @@ func TestSettling(t *testing.T) {
 					set(s.what)
 				}
 				time.Sleep(settle + 2*poll)
-				if diff := cmp.Diff(test.want, got.list()); diff != "" {
-					t.Error(diff)
-				}
+				expect.Equal(t, test.want, got.list(), "the reported changes")
 			})
 		})
 	}
@@ -185,9 +182,7 @@ func TestPatterns(t *testing.T) {
 				time.Sleep(time.Minute)
 				do(t, os.Remove(path), write(path, "newer")) // nothing has lost sight of its file
 				time.Sleep(time.Minute)
-				if diff := cmp.Diff([]string{"old", "new", "newer"}, got.list()); diff != "" {
-					t.Error(diff)
-				}
+				expect.Equal(t, []string{"old", "new", "newer"}, got.list(), "the reported changes")
 			})
 		})
 	}
@@ -219,9 +214,7 @@ func TestDirectoryMadeAgain(t *testing.T) {
 		time.Sleep(time.Minute)
 		do(t, os.Mkdir(dir, 0o700), write(path, "new"))
 		time.Sleep(time.Minute)
-		if diff := cmp.Diff([]string{"old", "error: no such file or directory", "new"}, got.list()); diff != "" {
-			t.Error(diff)
-		}
+		expect.Equal(t, []string{"old", "error: no such file or directory", "new"}, got.list(), "the reported changes")
 	})
 }
 
@@ -242,8 +235,6 @@ func TestSeveral(t *testing.T) {
 		do(t, write(one, "2"))
 		time.Sleep(time.Minute)
 		got := [][]string{a.list(), b.list(), c.list()}
-		if diff := cmp.Diff([][]string{{"1", "2"}, {"1", "2"}, {"1"}}, got); diff != "" {
-			t.Error(diff)
-		}
+		expect.Equal(t, [][]string{{"1", "2"}, {"1", "2"}, {"1"}}, got, "the reported changes")
 	})
 }

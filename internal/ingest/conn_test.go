@@ -10,8 +10,6 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
@@ -130,7 +128,5 @@ func TestClosedBeforeItIsHandled(t *testing.T) {
 	var seen outcomes
 	p := newPublic(t, func(c *Config) { c.Observer = &seen })
 	p.ServeHTTP(gone{httptest.NewRecorder()}, httptest.NewRequest(http.MethodPost, "/webhooks/flock", iotest.ErrReader(net.ErrClosed)))
-	if diff := cmp.Diff(outcomes{"body_incomplete"}, seen); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
+	expect.Equal(t, outcomes{"body_incomplete"}, seen, "the outcome")
 }

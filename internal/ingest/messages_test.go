@@ -39,9 +39,7 @@ func TestMessages(t *testing.T) {
 			stored = append(stored, m)
 		}
 	}
-	if diff := cmp.Diff(stored, r.stored()); diff != "" {
-		t.Errorf("what the stream hands out is not what was published (-published +stored):\n%s", diff)
-	}
+	expect.Equal(t, stored, r.stored(), "what the stream hands out, which must be what was published")
 
 	golden := filepath.Join("testdata", "messages.ndjson")
 	if *update {
@@ -106,18 +104,14 @@ func check(t *testing.T, w webhook, m message) {
 			says[name] = value
 		}
 	}
-	if diff := cmp.Diff(says, got); diff != "" {
-		t.Errorf("%s: (-want +got)\n%s", w.name, diff)
-	}
+	expect.Equal(t, says, got, "%s: the attributes", w.name)
 	var order []string
 	for _, a := range attributes {
 		if a.required || slices.Contains(names, a.name) {
 			order = append(order, a.name)
 		}
 	}
-	if diff := cmp.Diff(append(order, "data"), names); diff != "" {
-		t.Errorf("%s: order of the attributes (-want +got)\n%s", w.name, diff)
-	}
+	expect.Equal(t, append(order, "data"), names, "%s: the order of the attributes", w.name)
 	if len(got["id"]) != 32 || m.Headers["Nats-Msg-Id"] != got["id"] || m.Headers["Content-Type"] != "application/cloudevents+json; charset=utf-8" {
 		t.Errorf("%s: the id is %s, the headers are %v", w.name, got["id"], m.Headers)
 	}

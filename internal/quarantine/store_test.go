@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -43,12 +42,8 @@ func TestStoreRecreated(t *testing.T) {
 		return ids
 	}
 	s := fill("old")
-	if diff := cmp.Diff([]string{"old0 1 3", "old1 2 3", "old2 3 3"}, ids(s, 0)); diff != "" {
-		t.Error(diff)
-	}
-	if diff := cmp.Diff([]string{"old2 3 3"}, ids(s, 2)); diff != "" {
-		t.Error(diff)
-	}
+	expect.Equal(t, []string{"old0 1 3", "old1 2 3", "old2 3 3"}, ids(s, 0), "the deliveries")
+	expect.Equal(t, []string{"old2 3 3"}, ids(s, 2), "the deliveries")
 	all, _, err := s.List(t.Context(), 0)
 	expect.NoError(t, err)
 	if d, err := s.Get(t.Context(), all[1]); err != nil || string(d.Body) != "old" {
@@ -57,16 +52,12 @@ func TestStoreRecreated(t *testing.T) {
 	if err := s.Remove(t.Context(), all[0]); err != nil {
 		t.Error(err)
 	}
-	if diff := cmp.Diff([]string{"old1 2 3", "old2 3 3"}, ids(s, 0)); diff != "" {
-		t.Error(diff)
-	}
+	expect.Equal(t, []string{"old1 2 3", "old2 3 3"}, ids(s, 0), "the deliveries")
 	expect.NoError(t, js.DeleteStream(t.Context(), "Q"))
 	fill("new")
 	expect.ErrorIs(t, ErrGone, expect.Err(s.Get(t.Context(), all[1])), "read")
 	if err := s.Remove(t.Context(), all[1]); err != nil {
 		t.Error(err)
 	}
-	if diff := cmp.Diff([]string{"new0 1 3", "new1 2 3", "new2 3 3"}, ids(s, 0)); diff != "" {
-		t.Error(diff)
-	}
+	expect.Equal(t, []string{"new0 1 3", "new1 2 3", "new2 3 3"}, ids(s, 0), "the deliveries")
 }

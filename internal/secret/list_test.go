@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 func keysOf(list []Secret) (keys []string) {
@@ -43,9 +45,7 @@ func TestLines(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			list, err := Lines([]byte(test.content))
-			if diff := cmp.Diff(test.want, keysOf(list)); diff != "" {
-				t.Error(diff)
-			}
+			expect.Equal(t, test.want, keysOf(list), "the secrets")
 			if err == nil && test.err != "" || err != nil && err.Error() != test.err {
 				t.Errorf("%v, want %q", err, test.err)
 			}

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
@@ -266,9 +264,7 @@ func TestMetricsSum(t *testing.T) {
 	t.Parallel()
 	m := metrics{`a_total{kind="event",way="direct"}`: 1, `a_total{kind="event",way="spool"}`: 2, "a_total_more": 4, "b": 8}
 	got := []float64{m.sum("a_total"), m.sum("a_total", `way="spool"`), m.sum("b"), m.sum("c")}
-	if diff := cmp.Diff([]float64{3, 2, 8, 0}, got); diff != "" {
-		t.Error(diff)
-	}
+	expect.Equal(t, []float64{3, 2, 8, 0}, got, "the sums")
 	expect.Equal(t, "direct", label(`a_total{kind="event",way="direct"}`, "way"), "the label way")
 }
 
