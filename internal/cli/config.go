@@ -20,10 +20,10 @@ func configCommand(prog program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Explain every variable and show its value",
-		Long: `Print every environment variable that the bridge reads: what it takes, its default, its value
-in force and its meaning. Secrets are hidden. Mistakes are printed on standard error.`,
-		Example: "  bridge config\n  bridge config --check   # exit status 2 if `bridge serve` would refuse\n" +
-			"  bridge config --presets # vendors that a few variables describe",
+		Long: `Print every environment variable that the bridge reads: its value, its meaning, what it takes and
+its default. Secrets are hidden. Mistakes are printed on standard error.`,
+		Example: "  bridge config\n  bridge config --check   # exit status 2 if there is a mistake\n" +
+			"  bridge config --presets # vendors whose settings are known",
 		RunE: func(*cobra.Command, []string) error {
 			if presets {
 				printPresets(prog.out)
@@ -48,11 +48,11 @@ in force and its meaning. Secrets are hidden. Mistakes are printed on standard e
 		},
 	}
 	c.Flags().BoolVar(&check, "check", false, "print only mistakes; exit status 2 if there are any")
-	c.Flags().BoolVar(&presets, "presets", false, "print the vendors that ENDPOINTS_<i>_PROVIDER takes, and which variables each fills in")
+	c.Flags().BoolVar(&presets, "presets", false, "print the presets that ENDPOINTS_<i>_PROVIDER takes, and the variables that each fills in")
 	return c
 }
 
-// printVariables prints a block for each variable, readable at any width.
+// printVariables prints a block for each variable.
 func printVariables(w io.Writer, variables []config.Variable, problems config.Problems) {
 	for _, v := range variables {
 		value, origin := cmp.Or(v.Value, "(not set)"), ""
@@ -71,7 +71,7 @@ func printVariables(w io.Writer, variables []config.Variable, problems config.Pr
 	}
 }
 
-// printPresets prints the providers that settings describe, with the variables that each fills in.
+// printPresets prints the providers that are presets, with the variables that each fills in.
 func printPresets(w io.Writer) {
 	for _, p := range providers.Described {
 		source := ""

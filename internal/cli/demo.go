@@ -29,13 +29,13 @@ import (
 func demoCommand(prog program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
-		Short: "Run all of it on this machine and send sample events",
+		Short: "Run a bridge on this machine and send it sample events",
 		Long: `Run the bridge with an embedded nats-server and fresh random secrets, on loopback only, in a
 directory that is removed at the end. Send the vendors' sample events to it, print each as a
 subscriber receives it, serve the live page of "bridge inspect", and stay up until Ctrl-C.
 
-HTTP_ADDR, ADMIN_ADDR and EMBEDDED_NATS_ADDR may say other loopback addresses; where a default one
-is in use a free port is taken.`,
+HTTP_ADDR, ADMIN_ADDR and EMBEDDED_NATS_ADDR set other loopback addresses. If a default port is in
+use, the demo takes a free one.`,
 		Example: "  bridge demo",
 		RunE: func(c *cobra.Command, _ []string) error {
 			dir, err := os.MkdirTemp("", "bridge-demo-")
@@ -56,7 +56,7 @@ is in use a free port is taken.`,
 	}
 }
 
-// demo is a bridge of its own, and its live page.
+// demo is a bridge and a live page.
 type demo struct {
 	program
 	config *config.Config
@@ -64,7 +64,7 @@ type demo struct {
 	page   net.Listener
 }
 
-// start makes the bridge and the page, which serve once they are run.
+// start configures and binds the bridge and the page, which don't serve yet.
 func (d *demo) start(ctx context.Context, dir string) (err error) {
 	vars := []string{"DATA_DIR=" + dir, "LOG_FORMAT=console", "LOG_LEVEL=warn"}
 	for _, p := range providers.All {
@@ -93,7 +93,7 @@ func (d *demo) start(ctx context.Context, dir string) (err error) {
 	return nil
 }
 
-// defaultOrFree returns the usual address, or one with a free port if that is in use.
+// defaultOrFree returns the default address, or one with a free port if it is in use.
 func defaultOrFree(ctx context.Context, usual string) string {
 	if probe, err := new(net.ListenConfig).Listen(ctx, "tcp", usual); err == nil && probe.Close() == nil {
 		return usual
@@ -101,9 +101,9 @@ func defaultOrFree(ctx context.Context, usual string) string {
 	return "127.0.0.1:0"
 }
 
-// show sends the samples, prints them as a subscriber receives them, and says how to go on.
+// show sends the samples, prints them as a subscriber receives them, and then what to try next.
 func (d *demo) show(ctx context.Context) error {
-	d.print("Sample events, sent to http://%s, as a subscriber of NATS has them:", d.bridge.PublicAddr())
+	d.print("Sample events, sent to http://%s, as a NATS subscriber receives them:", d.bridge.PublicAddr())
 	sent := 0
 	for _, endpoint := range d.config.Endpoints {
 		for _, body := range endpoint.Vendor.Samples {
@@ -122,7 +122,7 @@ func (d *demo) show(ctx context.Context) error {
 	return d.printCommands(first)
 }
 
-// receive prints so many events from the stream, and returns the first.
+// receive prints that many events from the stream, and returns the first.
 func (d *demo) receive(ctx context.Context, events int) (first []byte, err error) {
 	s, err := quiet.connect(d.config)
 	if err != nil {
@@ -154,9 +154,9 @@ func (d *demo) sender(endpoint config.Endpoint) sender {
 // quiet discards messages.
 var quiet = program{err: io.Discard}
 
-// printCommands prints commands that work as they stand while the demo runs.
+// printCommands prints commands to paste while the demo runs.
 func (d *demo) printCommands(event []byte) error {
-	// With the longest tolerance, so that it still works after lunch.
+	// The longest tolerance keeps the signed request good for hours.
 	pasted := slices.MaxFunc(d.config.Endpoints, func(a, b config.Endpoint) int { return cmp.Compare(a.Tolerance, b.Tolerance) })
 	s, p := d.sender(pasted), pasted.Vendor
 	var err error
@@ -177,7 +177,7 @@ func (d *demo) printCommands(event []byte) error {
 	if addr := d.bridge.PublicAddr(); addr != "127.0.0.1:8080" { // the default
 		at = " --url http://" + addr
 	}
-	_, _ = fmt.Fprintf(d.out, "\nThe first one:\n%s\nIt stays up. In another terminal:\n", envelope(event))
+	_, _ = fmt.Fprintf(d.out, "\nThe first one:\n%s\nThe demo stays up. In another terminal:\n", envelope(event))
 	for _, line := range []string{
 		fmt.Sprintf("%s=%s %s send %s%s", first.Variable("SECRETS"), first.Secrets[0].Key(), program, first.Name, at),
 		fmt.Sprintf("curl -i '%s' -H '%s: %s' -d '%s'", s.url, p.Header, header.Get(p.Header), body),
@@ -192,14 +192,14 @@ func (d *demo) printCommands(event []byte) error {
 	return nil
 }
 
-// envelope formats an event: an attribute a line, the vendor's body cut to fit one.
+// envelope formats an event with one attribute per line, and the vendor's body cut to one line.
 func envelope(event []byte) string {
 	attributes, body, _ := strings.Cut(string(event), `,"data":`) // the last member
 	text := strings.TrimSuffix(string(indented([]byte(attributes+"}"))), "\n}\n")
 	return text + ",\n" + truncate(`  "data": `+strings.TrimSuffix(body, "}"), 80) + "\n}\n"
 }
 
-// programName returns how to call this program again. After go run its file is gone.
+// programName returns how to call this program again: go run removes its file.
 func programName() string {
 	if strings.Contains(os.Args[0], "go-build") {
 		return "go run ./cmd/bridge"

@@ -22,13 +22,13 @@ func drainCommand(prog program) *cobra.Command {
 	var patience time.Duration
 	c := &cobra.Command{
 		Use:   "drain DIR",
-		Short: "Deliver what is in the spool of an instance that is gone",
-		Long: `Deliver what is in a spool that no bridge has open, as a bridge does: in order, each record to the
-stream of its kind. What the stream has already is a success; what it may have and not recognise any
-more is looked up first. DIR is the spool's directory: DATA_DIR/spool of the bridge that is gone.
+		Short: "Deliver the spool of an instance that is gone",
+		Long: `Deliver a spool that no bridge has open, as a bridge does: in order, each record to the stream of
+its kind. A record that the stream has already counts as delivered; one that it may have, too long
+ago to recognise, is looked up first. DIR is DATA_DIR/spool of the bridge that is gone.
 
-What could not be delivered stays in the spool; it is listed on standard output, and the exit status
-is 1. It can be drained again.`,
+Records that could not be delivered stay in the spool and are listed on standard output, and the
+exit status is 1. The spool can be drained again.`,
 		Example:           "  NATS_URL=nats://nats:4222 bridge spool drain /mnt/old/spool",
 		ValidArgsFunction: completeDirectory,
 		Args:              takes(1, 1, "the directory of a spool"),
@@ -45,11 +45,11 @@ is 1. It can be drained again.`,
 			return s.drain(ctx, args[0], patience)
 		}),
 	}
-	c.Flags().DurationVar(&patience, "timeout", time.Minute, "give up after so much time in which nothing could be delivered")
+	c.Flags().DurationVar(&patience, "timeout", time.Minute, "give up after this long without a delivery")
 	return c
 }
 
-// drain opens a spool and has a relay deliver it.
+// drain opens a spool and delivers it by a relay.
 func (s *session) drain(ctx context.Context, dir string, patience time.Duration) error {
 	log := telemetry.NewLogger(s.err, "console", "warn").Logger
 	from, err := spool.Open(spool.Config{Dir: dir, MaxBytes: math.MaxInt64 / 2, Log: log})
@@ -73,20 +73,20 @@ func (s *session) drain(ctx context.Context, dir string, patience time.Duration)
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	if err := errors.Join(r.Close(end), to.Close(end), from.Close(end)); err != nil {
-		log.Warn("the end was not waited for", zap.Error(err)) // what isn't settled is delivered again
+		log.Warn("closing took too long: some records may be delivered again", zap.Error(err))
 	}
 	return d.end(ctx, dir)
 }
 
 var errFound = errors.New("there is a record")
 
-// drainVariables matches the variables of drain. The tolerances bound how long before its arrival a copy
-// of a record can have been stored.
+// drainVariables matches the variables of drain. The tolerances bound how long before a record's
+// arrival a copy can have been stored.
 var drainVariables = slices.Concat(streamVariables, []string{"*_TOLERANCE"})
 
 const (
-	// retryEvery is how often records that are set aside are tried, and setAsidePatience for how
-	// long when no others are left.
+	// retryEvery is how often records that are set aside are tried again, and setAsidePatience is how
+	// long after all others are delivered.
 	retryEvery       = time.Second
 	setAsidePatience = 5 * time.Second
 )
@@ -108,7 +108,7 @@ func (d *drainer) Published(_ publish.Kind, _, outcome string) {
 	d.outcomes[outcome]++
 }
 
-// PossiblyDuplicate counts what may be in a stream twice.
+// PossiblyDuplicate counts a message that may be stored twice.
 func (d *drainer) PossiblyDuplicate(publish.Kind) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -124,7 +124,7 @@ func (d *drainer) left() (waiting, setAside int64) {
 	return waiting, stats.SetAside
 }
 
-// wait returns when all is delivered, nothing more can be, or the context ends.
+// wait waits until all is delivered, nothing more can be, or the context ends.
 func (d *drainer) wait(ctx context.Context, patience time.Duration) {
 	lastWaiting, lastSetAside, since := int64(-1), int64(-1), time.Now()
 	for ctx.Err() == nil {

@@ -17,20 +17,20 @@ func forwardCommand(prog program) *cobra.Command {
 	p := poster{failed: make(map[string]bool), begin: time.Now()}
 	c := &cobra.Command{
 		Use:   "forward --to URL",
-		Short: "Post events to a local service as they come, or a span of them again",
+		Short: "Post events to a local service as they come, or those of a span of time",
 		Long: `Post each event of the stream to a service over HTTP, as a CloudEvent in structured mode, until
-Ctrl-C. With --since or --until it posts what was stored then, and ends with a summary.
+Ctrl-C. With --since or --until, post the events that were stored then and end with a summary.
 
-Only the event is sent, never the vendor's headers or signature. A 2xx delivers it. No answer, 408,
-425, 429 and 5xx are tried again, up to six times; any other answer is final, a redirect too.
-While nothing listens at URL, events wait; a span of time is given up.
-The answer to each attempt is printed in a line, with the first digits of the event's id. The exit
-status is 1 if an event was not delivered.
+Only the event is sent, never the vendor's headers or signature. An answer of 2xx means delivered.
+No answer, 408, 425, 429 and 5xx are tried again, up to six times; any other answer is final, also a
+redirect. While nothing listens at URL, events wait; without --follow the command gives up. Each
+answer is printed in a line with the first digits of the event's id. The exit status is 1 if an
+event was not delivered.
 
---durable NAME remembers how far it came, in a consumer of that name on the stream. The first time
-it begins now, or at --since. An event is done only after a 2xx: one that fails is posted again
-half a minute later, also by the next run. An event may be posted twice, with the same id. Events
-that the filters exclude count as done. "nats consumer rm STREAM NAME" deletes the consumer.`,
+--durable NAME remembers which events were delivered, in a consumer of that name on the stream. The
+first run begins now, or at --since. An event that fails is posted again half a minute later, or by
+the next run, until the answer is 2xx. An event may be posted twice, with the same id. Events that
+the filters exclude count as delivered. "nats consumer rm STREAM NAME" deletes the consumer.`,
 		Example: `  bridge forward --to http://localhost:3000/hook
   bridge forward --event 'invitee.*' --to http://localhost:3000/hook --since 2h --until 1h
   bridge forward --durable my-laptop --concurrency 4 --to http://localhost:3000/hook`,
@@ -55,28 +55,29 @@ that the filters exclude count as done. "nats consumer rm STREAM NAME" deletes t
 		}),
 	}
 	flags := c.Flags()
-	flags.StringVar(&p.to, "to", "", "post to this http or https URL")
-	flags.StringVar(&p.durable, "durable", "", "remember under this name which events are delivered, and continue there the next time")
-	flags.IntVar(&p.concurrency, "concurrency", 1, "post up to so many events at a time; 1 keeps their order, except of what is posted again")
-	flags.DurationVar(&p.timeout, "timeout", 10*time.Second, "wait so long for each answer")
-	p.selection.flags(c, "go on with events as they come (default: unless --since or --until is given without --durable)")
+	flags.StringVar(&p.to, "to", "", "post to this http or https `URL`")
+	flags.StringVar(&p.durable, "durable", "", "remember under this `name` which events were delivered, and continue there the next time")
+	flags.IntVar(&p.concurrency, "concurrency", 1, "post up to `n` events at once; 1 keeps their order, except for events posted again")
+	flags.DurationVar(&p.timeout, "timeout", 10*time.Second, "wait this long for each answer")
+	p.selection.flags(c, "post events as they come (default: true with --durable, or without --since and --until)")
+	flags.Lookup("follow").DefValue = "" // it depends on other flags
 	return c
 }
 
-// check checks the flags, and makes the client for them.
+// check checks the flags and makes the HTTP client.
 func (p *poster) check() error {
 	to, err := url.Parse(p.to)
 	switch {
 	case p.to == "":
 		return usagef("--to is missing: give the URL of your service, such as --to http://localhost:3000/hook")
 	case err != nil || to.Scheme != "http" && to.Scheme != "https" || to.Hostname() == "":
-		return usagef("--to: not a URL that can be posted to; takes one such as http://localhost:3000/hook")
+		return usagef("--to: not an http or https URL; takes one such as http://localhost:3000/hook")
 	case to.User != nil:
-		return usagef("--to: a user or password in the URL would be seen in the list of processes; leave them out")
+		return usagef("--to: leave out the user and password, which others could see in the list of processes")
 	case p.concurrency < 1 || p.timeout <= 0:
-		return usagef("--concurrency and --timeout: got %d and %s; both take more than 0", p.concurrency, p.timeout)
+		return usagef("--concurrency and --timeout: got %d and %s; each takes more than 0", p.concurrency, p.timeout)
 	case p.durable != "" && p.until != "":
-		return usagef("--durable and --until exclude each other; --durable with --follow=false posts what is left and ends")
+		return usagef("--durable and --until exclude each other; with --follow=false instead of --until it posts what is left and ends")
 	case p.durable != "" && !isConsumerName(p.durable):
 		return usagef("--durable: got %q; takes 1 to 64 of A-Z, a-z, 0-9, _ and -", p.durable)
 	}
@@ -86,13 +87,13 @@ func (p *poster) check() error {
 	transport.MaxResponseHeaderBytes = maxAnswer
 	p.client = &http.Client{
 		Transport: transport, Timeout: p.timeout,
-		// A redirect may lead to another host, and net/http makes a GET of most.
+		// A redirect may lead to another host, and net/http follows most with a GET.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return nil
 }
 
-// forwardSpan posts a section of the stream.
+// forwardSpan posts a section of the stream, without a durable consumer.
 func (p *poster) forwardSpan(ctx context.Context, part stream.Section) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(p.concurrency)

@@ -17,17 +17,17 @@ import (
 )
 
 const (
-	// forwardedBy is the description of our consumers: those of services are left alone.
+	// forwardedBy describes the consumers that this command made. It uses no others.
 	forwardedBy = "bridge forward"
-	ackWait     = 15 * time.Second // after which the events of a killed forwarder are posted again
-	nakDelay    = 30 * time.Second // after which an event that failed is posted again
+	ackWait     = 15 * time.Second // until the events of a killed forwarder are posted again
+	nakDelay    = 30 * time.Second // until an event that failed is posted again
 )
 
-// isConsumerName reports whether a durable may have that name.
+// isConsumerName reports whether a durable consumer may have this name.
 var isConsumerName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString
 
-// forwardDurable posts what the durable consumer has. It acknowledges what was answered with 2xx or
-// skipped, and nothing else.
+// forwardDurable posts the events of the durable consumer. It acknowledges only those that were
+// delivered or skipped.
 func (p *poster) forwardDurable(ctx context.Context, part stream.Section) error {
 	if _, err := p.stream(ctx, part.Stream); err != nil {
 		return unlessEnded(ctx, err)
@@ -46,7 +46,7 @@ func (p *poster) forwardDurable(ctx context.Context, part stream.Section) error 
 	return work.Wait()
 }
 
-// consumer finds the durable consumer, or creates it.
+// consumer returns the durable consumer, and creates it if there is none.
 func (p *poster) consumer(ctx context.Context, part stream.Section) (jetstream.Consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -66,7 +66,7 @@ func (p *poster) consumer(ctx context.Context, part stream.Section) (jetstream.C
 		return consumer, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("asking for consumer %s of stream %s: %w", name, part.Stream, err)
+		return nil, fmt.Errorf("looking up consumer %s of stream %s: %w", name, part.Stream, err)
 	}
 	c := consumer.CachedInfo().Config
 	subjects := c.FilterSubjects
@@ -77,13 +77,13 @@ func (p *poster) consumer(ctx context.Context, part stream.Section) (jetstream.C
 	case c.Description != forwardedBy:
 		return nil, usagef("--durable: consumer %s of stream %s was not created by `bridge forward`, and a service may need its events; give another name", name, part.Stream)
 	case p.since != "" || !slices.Equal(slices.Sorted(slices.Values(subjects)), slices.Sorted(slices.Values(part.Subjects))):
-		return nil, usagef("--durable: %s continues where it was, with %s; leave out --since, and give --event as the first time; or give another name, or `nats consumer rm %s %s`",
+		return nil, usagef("--durable: %s continues where it was, with %s; leave out --since, and give --event as the first time; or give another name, or run `nats consumer rm %s %s`",
 			name, strings.Join(subjects, ", "), part.Stream, name)
 	}
 	return consumer, nil
 }
 
-// pull posts one event after the other until the context ends or, unless it follows, none is left.
+// pull posts one event after another until the context ends or, without --follow, none is left.
 func (p *poster) pull(ctx context.Context, consumer jetstream.Consumer) error {
 	for ctx.Err() == nil {
 		m, err := consumer.Next(jetstream.FetchMaxWait(time.Second))
@@ -100,15 +100,15 @@ func (p *poster) pull(ctx context.Context, consumer jetstream.Consumer) error {
 		if isDone, err := p.isDone(ctx, consumer); err != nil || isDone && !p.follow {
 			return err
 		}
-		if !isIdle { // NATS is away, which connect prints
+		if !isIdle { // NATS is away, as connect has printed
 			sleep(ctx, time.Second)
 		}
 	}
 	return nil
 }
 
-// isDone reports whether everything is posted. What a killed forwarder left unacknowledged comes
-// again. An error says that the consumer is gone.
+// isDone reports whether everything is posted, also what a killed forwarder left unacknowledged. It
+// returns an error if the consumer is gone.
 func (p *poster) isDone(ctx context.Context, consumer jetstream.Consumer) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -124,8 +124,8 @@ func (p *poster) isDone(ctx context.Context, consumer jetstream.Consumer) (bool,
 	return info.NumPending == 0 && info.NumAckPending <= len(p.failed), nil
 }
 
-// settle posts an event and acknowledges it, or asks for it again. Meanwhile it keeps the server
-// from redelivering it.
+// settle posts an event, and acknowledges it or asks for it again. It keeps the server from
+// redelivering the event meanwhile.
 func (p *poster) settle(ctx context.Context, m jetstream.Msg) error {
 	posting, posted := context.WithCancel(ctx)
 	go func() {
@@ -140,10 +140,10 @@ func (p *poster) settle(ctx context.Context, m jetstream.Msg) error {
 		acked, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		if err := m.DoubleAck(acked); err != nil {
-			p.say("an event was delivered but could not be acknowledged, it will be posted again: %v", err)
+			p.say("an event was delivered but not acknowledged, and will be posted again: %v", err)
 		}
 	case err == nil && ctx.Err() == nil:
-		_ = m.NakWithDelay(nakDelay) // else it comes again after the ack wait
+		_ = m.NakWithDelay(nakDelay) // if that fails, the event comes again after ackWait
 	default:
 		_ = m.Nak() // for the next run
 	}

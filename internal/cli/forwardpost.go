@@ -18,37 +18,37 @@ import (
 	"github.com/ade15e70/webhook-bridge/event"
 )
 
-// poster posts events to a service and counts what became of them.
+// poster posts events to a service and counts the outcomes.
 type poster struct {
 	*session
 	selection
-	to, durable string // flags, as the next two
+	to, durable string // these four are flags
 	concurrency int
 	timeout     time.Duration
 
-	host   string // of the service; the rest of its URL may have a token
+	host   string // of the service; the rest of its URL may hold a token
 	client *http.Client
 	lines  printer
 	begin  time.Time
 
 	mu              sync.Mutex
 	posted, skipped int
-	pending         uint64          // about how many events are left
+	pending         uint64          // how many events are left, about
 	failed          map[string]bool // ids of events that are not delivered yet
 }
 
 const (
-	maxAnswerLine = 60 // characters printed of it
+	maxAnswerLine = 60 // how many characters of an answer are printed
 	firstPause    = 250 * time.Millisecond
 	maxPause      = 10 * time.Second
 	maxAttempts   = 6
 )
 
-// errAgain is an answer after which an event is posted again, errFinal one that this won't change.
+// errAgain stands for an answer after which the event is posted again, errFinal for a final one.
 var errAgain, errFinal = errors.New("to be tried again"), errors.New("not to be tried again")
 
-// deliver posts a message until it is delivered, refused for good, or tried often enough. A message
-// that is not an event, or that the filters exclude, is skipped, which counts as delivered. An
+// deliver posts a message until it is delivered, refused for good, or tried maxAttempts times. It
+// skips a message that is not an event or that the filters exclude, which counts as delivered. An
 // error ends the run.
 func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, err error) {
 	if meta, err := m.Metadata(); err == nil {
@@ -66,7 +66,7 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, 
 	for attempt, pause := 1, firstPause; ctx.Err() == nil; attempt, pause = attempt+1, min(2*pause, maxPause) {
 		answer, err := p.post(ctx, m.Data())
 		isRefused := errors.Is(err, syscall.ECONNREFUSED)
-		waits := isRefused && p.follow // for the service, however long
+		waits := isRefused && p.follow // for the service to start, however long
 		switch {
 		case waits && attempt == 1:
 			answer += "; events wait until your service does"
@@ -83,7 +83,7 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, 
 		p.count(func() { p.failed[e.ID] = true })
 		switch isLast := attempt >= maxAttempts && !waits; {
 		case isLast && isRefused:
-			return false, fmt.Errorf("nothing listens at %s: start your service there, or correct --to", p.host)
+			return false, fmt.Errorf("nothing listens at %s: start your service there, or change --to", p.host)
 		case isLast, errors.Is(err, errFinal):
 			return false, nil
 		}
@@ -92,7 +92,7 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, 
 	return false, nil
 }
 
-// post posts an event once, and returns the answer for people: its status and its first line.
+// post posts an event once. It returns the answer's status and first line, for people.
 func (p *poster) post(ctx context.Context, payload []byte) (answer string, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.to, bytes.NewReader(payload))
 	if err != nil {
@@ -103,7 +103,7 @@ func (p *poster) post(ctx context.Context, payload []byte) (answer string, err e
 	began := time.Now()
 	got, err := exchange(p.client, r)
 	if got.code == 0 {
-		if withURL, ok := errors.AsType[*url.Error](err); ok { // its query may have a token
+		if withURL, ok := errors.AsType[*url.Error](err); ok { // its URL may hold a token
 			err = withURL.Err
 		}
 		switch {
@@ -129,7 +129,7 @@ func (p *poster) post(ctx context.Context, payload []byte) (answer string, err e
 	return answer, errFinal
 }
 
-// printAnswer prints the answer to an event.
+// printAnswer prints a line with the answer to an event.
 func (p *poster) printAnswer(subject, id, answer string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -143,14 +143,14 @@ func (p *poster) count(change func()) {
 	change()
 }
 
-// progress prints every few seconds how far a span has come, until the context ends.
+// progress prints the counts every few seconds, until the context ends.
 func (p *poster) progress(ctx context.Context) {
 	for sleep(ctx, 5*time.Second); ctx.Err() == nil; sleep(ctx, 5*time.Second) {
-		p.count(func() { p.say("%d delivered, %d not, about %d to go", p.posted, len(p.failed), p.pending) })
+		p.count(func() { p.say("%d delivered, %d not, about %d left", p.posted, len(p.failed), p.pending) })
 	}
 }
 
-// summary prints how many events were delivered, and returns the error of the run.
+// summary prints the counts at the end of a run, and returns its error.
 func (p *poster) summary(ctx context.Context, err error) error {
 	skipped := ""
 	if p.skipped > 0 {

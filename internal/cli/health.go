@@ -14,8 +14,7 @@ func healthCommand(prog program) *cobra.Command {
 		Use:   "health",
 		Short: "Ask the bridge on this machine whether it can take events",
 		Long: `Ask the bridge on this machine, at the port of ADMIN_ADDR, whether an event can be made
-durable now (/readyz). Exit status 0 if it can, otherwise 1. It is made for a container's
-health check.`,
+durable now (/readyz). The exit status is 0 if it can, else 1, as a container's health check needs.`,
 		Example: "  bridge health\n  bridge health --live   # only whether the process works",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := prog.load("ADMIN_ADDR")
@@ -30,7 +29,7 @@ health check.`,
 			if err != nil {
 				return fmt.Errorf("asking for health: %w", err)
 			}
-			// A proxy that the environment names is not for this machine.
+			// Without the environment's proxy, which is not for this machine.
 			client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 			got, err := exchange(client, request)
 			if err != nil {

@@ -18,7 +18,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/fileio"
 )
 
-// maxAnswer bounds what is read of an answer.
+// maxAnswer is how many bytes of an answer are read.
 const maxAnswer = 64 << 10
 
 // answer is what a server answered.
@@ -28,8 +28,8 @@ type answer struct {
 	body   string
 }
 
-// exchange sends a request and reads the answer. If the body can't be read to its end, it returns
-// what has come, and the error; if no answer comes, the code is 0.
+// exchange sends a request and reads the answer. If only a part of the body comes, it returns that
+// and an error. If no answer comes, the code is 0.
 func exchange(client *http.Client, request *http.Request) (answer, error) {
 	r, err := client.Do(request)
 	if err != nil {
@@ -40,7 +40,7 @@ func exchange(client *http.Client, request *http.Request) (answer, error) {
 	return answer{r.StatusCode, r.Status, strings.TrimSpace(string(body))}, err
 }
 
-// local returns how to reach a listener from this machine.
+// local returns the address at which a listener is reached from this machine.
 func local(address string) string {
 	host, port, _ := net.SplitHostPort(address)
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
@@ -49,8 +49,8 @@ func local(address string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// trustFile returns a client's TLS configuration that accepts the certificates of a file, under the
-// name of the first: that of a bridge seldom names 127.0.0.1.
+// trustFile returns a client's TLS configuration that trusts a file's certificates. It expects a name
+// of the first, since a bridge's certificate seldom names 127.0.0.1.
 func trustFile(file string) (*tls.Config, error) {
 	content, err := fileio.Read(file, config.MaxTLSFile)
 	if err != nil {
@@ -75,7 +75,7 @@ func trustFile(file string) (*tls.Config, error) {
 	return c, nil
 }
 
-// withHint adds to an error of sending what to do.
+// withHint adds to an error of sending what to do about it.
 func withHint(err error) error {
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -24,8 +24,8 @@ func inspectCommand(prog program) *cobra.Command {
 		Use:   "inspect",
 		Short: "Show events, the stream and the quarantine on a live page",
 		Long: `Serve a page on this machine that shows events as they come, each one whole, the state of the
-stream and its consumers, and the quarantine. Its URL is printed on standard output. It reads, and
-changes nothing. While NATS is away, the page says so.
+stream and its consumers, and the quarantine. Its URL is printed on standard output. It only reads.
+While NATS is away, the page says so.
 
 It listens on loopback only, because the page shows everything that the account may read.`,
 		Example: "  bridge inspect\n  NATS_URL=nats://nats:4222 NATS_CREDS=reader.creds bridge inspect --addr 127.0.0.1:9000",
@@ -47,17 +47,17 @@ It listens on loopback only, because the page shows everything that the account 
 			return prog.servePage(c.Context(), listener, cfg)
 		},
 	}
-	c.Flags().StringVar(&addr, "addr", defaultPageAddr, "where the page is served, on loopback")
+	c.Flags().StringVar(&addr, "addr", defaultPageAddr, "loopback `address` of the page")
 	return c
 }
 
 func pageURL(listener net.Listener) string { return "http://" + listener.Addr().String() + "/" }
 
-// servePage serves the page until the context ends. It needs no NATS to begin with.
+// servePage serves the page until the context ends, also while NATS is away.
 func (p program) servePage(ctx context.Context, listener net.Listener, cfg *config.Config) error {
 	s, err := p.connect(cfg,
 		nats.RetryOnFailedConnect(true), nats.Timeout(2*time.Second), nats.ReconnectWait(500*time.Millisecond),
-		nats.PingInterval(5*time.Second), nats.MaxPingsOutstanding(2), // a black hole is noticed after 15 s
+		nats.PingInterval(5*time.Second), nats.MaxPingsOutstanding(2), // a silent server is noticed after 15 s
 		nats.ConnectHandler(func(nc *nats.Conn) { p.say("connected to NATS at %s", nc.ConnectedAddr()) }),
 	)
 	if err != nil {

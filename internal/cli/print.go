@@ -14,16 +14,16 @@ import (
 	"github.com/ade15e70/webhook-bridge/event"
 )
 
-// printer prints events, in a line each.
+// printer prints events, one per line.
 type printer struct {
 	out     io.Writer
-	prefix  string // of the subjects, left out
-	columns int    // that a line must fit, or 0
+	prefix  string // of the subjects, not printed
+	columns int    // width of a line; 0: unlimited
 	colours bool
 }
 
-// newPrinter returns a printer to standard output, for subjects with that prefix. On a terminal its
-// lines fit, and are coloured unless NO_COLOR is set.
+// newPrinter returns a printer to standard output, for subjects with this prefix. On a terminal its
+// lines fit the width, and are coloured unless NO_COLOR is set.
 func newPrinter(prog program, prefix string) printer {
 	p := printer{out: prog.out, prefix: prefix}
 	to, _ := prog.out.(output)
@@ -37,7 +37,7 @@ func newPrinter(prog program, prefix string) printer {
 	return p
 }
 
-// variable returns an environment variable's value. The last of a name counts.
+// variable returns the value of an environment variable. If it is set twice, the last one counts.
 func (p program) variable(name string) (value string) {
 	for _, assignment := range p.environ {
 		if v, ok := strings.CutPrefix(assignment, name+"="); ok {
@@ -47,12 +47,11 @@ func (p program) variable(name string) (value string) {
 	return value
 }
 
-// shortID is how many digits of an id a line has. `bridge show` takes them for the whole.
+// shortID is how many digits of an id are printed: `bridge show` takes an abbreviated id.
 const shortID = 8
 
-// print prints an event for people: when it was received, with the date unless that is today, its
-// endpoint and name, the person and the thing it is about, the beginning of its id. A message that
-// is no event is printed with the reason.
+// print prints an event for people: the time of receipt, its endpoint and name, the person and the
+// thing it is about, and the beginning of its id. If the message is no event, it prints why.
 func (p printer) print(subject string, e *event.Event, none error, now time.Time) {
 	if none != nil {
 		_, _ = fmt.Fprintln(p.out, p.paint(red, fmt.Sprintf("%s  not one of the bridge's events: %v", subject, none)))
@@ -74,20 +73,20 @@ func (p printer) print(subject string, e *event.Event, none error, now time.Time
 	_, _ = fmt.Fprintln(p.out, strings.Join(append(parts, p.paint(faint, id)), "  "))
 }
 
-// name returns the endpoint and the event that a subject names.
+// name returns the endpoint and the event's name, which make up a subject.
 func (p printer) name(subject string) string { return strings.TrimPrefix(subject, p.prefix+".") }
 
 func shortened(id string) string { return id[:min(shortID, len(id))] }
 
-// fit cuts a text so that it fits the columns that others leave.
-func (p printer) fit(text string, others int) string {
+// fit truncates a text to the columns that the rest of the line leaves.
+func (p printer) fit(text string, used int) string {
 	if p.columns == 0 {
 		return text
 	}
-	return truncate(text, max(p.columns-others, 10))
+	return truncate(text, max(p.columns-used, 10))
 }
 
-// truncate returns the text, or what fits so many columns.
+// truncate returns the text, cut to that many columns.
 func truncate(text string, columns int) string {
 	if characters := []rune(text); len(characters) > columns {
 		return string(characters[:columns-1]) + "…"
@@ -111,19 +110,20 @@ func (p printer) paint(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
-// milliseconds is a layout of the time of day.
+// milliseconds is a layout for formatTime.
 const milliseconds = "15:04:05.000"
 
-// formatTime formats a time in the local zone, with the date unless that is today.
-func formatTime(t, now time.Time, clock string) string {
+// formatTime formats a time in now's zone, by the layout and with the date unless that is today.
+func formatTime(t, now time.Time, layout string) string {
 	t = t.In(now.Location())
 	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
-		return t.Format(clock)
+		return t.Format(layout)
 	}
-	return t.Format(time.DateOnly + " " + clock)
+	return t.Format(time.DateOnly + " " + layout)
 }
 
-// printJSON prints an event's JSON in a line. The bridge's own has no line break; another's may.
+// printJSON prints an event's JSON in one line. Only messages that the bridge didn't write may have
+// line breaks.
 func printJSON(w io.Writer, payload []byte) {
 	if bytes.ContainsAny(payload, "\n\r") {
 		var compact bytes.Buffer

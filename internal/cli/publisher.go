@@ -19,8 +19,8 @@ const (
 	settleTimeout = 10 * time.Second
 )
 
-// openPublisher returns a publisher to the streams of a bridge with this configuration. It creates
-// no streams.
+// openPublisher returns a publisher to the streams that a bridge with this configuration uses. It
+// creates none.
 func openPublisher(ctx context.Context, cfg *config.Config) (*publish.Publisher, error) {
 	events := publish.Stream{Name: cfg.StreamName, Prefix: cfg.SubjectPrefix}
 	kept := publish.Stream{Name: quarantine.Stream(events.Name), Prefix: quarantine.Prefix(events.Prefix), DropOldest: true}
@@ -35,9 +35,9 @@ func openPublisher(ctx context.Context, cfg *config.Config) (*publish.Publisher,
 	return p, nil
 }
 
-// reachOf returns how long before an event's arrival a copy of it can have been stored:
-// [app.Reach], or without endpoints the longest reach that the bridge's can have: the window is
-// longer than any tolerance, and no span is longer than two tolerances.
+// reachOf returns how long before an event's arrival a copy of it can have been stored: [app.Reach],
+// or without endpoints an upper bound. The duplicate window is longer than any tolerance, and no span
+// is longer than two tolerances.
 func reachOf(cfg *config.Config, window time.Duration) time.Duration {
 	if len(cfg.Endpoints) > 0 {
 		return app.Reach(cfg)
@@ -59,7 +59,7 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// withRemedy returns why a message could not be published, and what to do about it.
+// withRemedy returns an error of publishing, and what to do about it.
 func withRemedy(err error) string {
 	if remedy := publish.CauseOf(err).Remedy(); remedy != "" {
 		return fmt.Sprintf("%v: %s", err, remedy)

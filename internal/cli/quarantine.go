@@ -18,9 +18,9 @@ func quarantineCommand(prog program) *cobra.Command {
 	return withSubcommands(&cobra.Command{
 		Use:   "quarantine",
 		Short: "List, show, release or drop signed deliveries that could not be published",
-		Long: `Look at deliveries with a correct signature that could not be published: they can't be read as
-an event, contradict themselves, are too old or too far in the future. They are kept in the stream
-STREAM_NAME_QUARANTINE.`,
+		Long: `Manage deliveries that have a correct signature but could not be published: they can't be read as
+an event, contradict themselves, or are too old or too far in the future. They are kept in the
+stream <STREAM_NAME>_QUARANTINE.`,
 		Example: `  bridge quarantine list
   bridge quarantine show 5e0c
   bridge quarantine release 5e0c
@@ -34,8 +34,8 @@ func listCommand(prog program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List what is in quarantine, oldest first",
-		Long: `List what is in quarantine, oldest first, in a line each: when it was received, its endpoint,
-why it was kept, its size, its id. Bodies are not read.`,
+		Long: `List what is in quarantine, oldest first, one per line: time of receipt, endpoint, reason, size
+and id. Bodies are not read.`,
 		Example: "  bridge quarantine list\n  bridge quarantine list --endpoint ENDPOINT --reason stale --json",
 		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, s *quarantineStore, _ []string) error {
 			all, err := s.chosen(ctx, which)
@@ -50,7 +50,7 @@ why it was kept, its size, its id. Bodies are not read.`,
 		}),
 	}
 	which.filterFlags(c, prog)
-	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object a line: id, endpoint, provider, reason, received, bytes, sequence")
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line: id, endpoint, provider, reason, received, bytes, sequence")
 	return c
 }
 
@@ -63,9 +63,9 @@ func showCommand(prog program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show ID",
 		Short: "Print the body of one delivery as it was received",
-		Long: `Print the body of one delivery on standard output, as it was received, and what else is known of it
-on standard error. Its signature is not kept; in a body that held it there are asterisks. ID may
-be the beginning of an id.`,
+		Long: `Print a delivery's body on standard output, as it was received, and its other facts on standard
+error. The signature is not kept; in a body that held it, asterisks replace it. ID may be the
+beginning of an id.`,
 		Example: "  bridge quarantine show 5e0c\n  bridge quarantine show 5e0c > body.json\n  bridge quarantine show 5e0c --raw | SECRETS=… bridge verify",
 		Args:    takes(1, 1, "one id or its beginning, as `bridge quarantine list` prints it"),
 		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, s *quarantineStore, args []string) error {
@@ -81,11 +81,11 @@ be the beginning of an id.`,
 			})
 		}),
 	}
-	c.Flags().BoolVar(&raw, "raw", false, "print the whole request, signed again with the endpoint's secret, for `bridge verify`")
+	c.Flags().BoolVar(&raw, "raw", false, "print the whole request, signed again with the endpoint's secret, for \"bridge verify\"")
 	return c
 }
 
-// rawRequest returns the request that brought the delivery, as far as it is known.
+// rawRequest returns the request of a delivery, as far as it is known.
 func rawRequest(d quarantine.Delivery, signature http.Header) []byte {
 	r := diagnosis.Delivery{Method: http.MethodPost, Target: "/webhooks/" + d.Endpoint, Body: d.Body}
 	r.Header = append(r.Header, diagnosis.Field{Name: "Host", Value: "bridge"}, diagnosis.Field{Name: "Date", Value: d.Received.UTC().Format(http.TimeFormat)})
@@ -95,12 +95,12 @@ func rawRequest(d quarantine.Delivery, signature http.Header) []byte {
 	return r.Append(nil)
 }
 
-// signAgain returns the headers with which the vendor would have signed the delivery, if the seal
-// shows that the endpoint's secret was the one.
+// signAgain returns the headers with which the vendor signed the delivery, if its seal shows that it
+// was signed with the endpoint's secret.
 func (p program) signAgain(d quarantine.Delivery) (http.Header, error) {
 	cfg, err := p.load(releaseVariables...)
 	if err != nil {
-		return nil, errors.New("set the endpoint's variables as for `bridge serve`, and it is signed again")
+		return nil, errors.New("to have it signed again, set the endpoint's variables as for `bridge serve`")
 	}
 	at, request, err := storedRequest(cfg, d)
 	if err != nil {
@@ -119,8 +119,8 @@ func dropCommand(prog program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "drop ID... | --all",
 		Short: "Remove deliveries from quarantine for good",
-		Long: `Remove deliveries from quarantine for good. ID may be the beginning of an id; if one of them isn't
-there, nothing is removed. Removed deliveries are printed as "bridge quarantine list" prints them.`,
+		Long: `Remove deliveries from quarantine for good, and print them as "bridge quarantine list" does. ID
+may be the beginning of an id; if one of them isn't there, nothing is removed.`,
 		Example: "  bridge quarantine drop 5e0c\n  bridge quarantine drop --all --endpoint ENDPOINT --reason stale",
 		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, s *quarantineStore, _ []string) error {
 			chosen, err := s.chosen(ctx, which)

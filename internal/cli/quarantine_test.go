@@ -72,7 +72,7 @@ func TestReleaseWithoutLookingUp(t *testing.T) {
 		t.Fatal(future, old)
 	}
 	out, _ := o.run("", exitOK, "quarantine", "release", "--all")
-	if !strings.HasPrefix(out, old+"  stored, a possible duplicate: the account may not look it up\n") ||
+	if !strings.HasPrefix(out, old+"  stored, a possible duplicate: the account has no right to look it up\n") ||
 		!strings.Contains(out, stale+"  stored, a possible duplicate: ") || !strings.Contains(out, future+"  duplicate\n") {
 		t.Errorf("%s", out)
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// quarantineStore is the quarantine as a command uses it.
+// quarantineStore is a session with the quarantine.
 type quarantineStore struct {
 	*session
 	quarantine.Store
@@ -25,7 +25,7 @@ type quarantineStore struct {
 
 var errNotQuarantined = errors.New("nothing in quarantine has an id that begins with")
 
-// withQuarantine is withNATS for commands that use the quarantine.
+// withQuarantine is withNATS for a command that uses the quarantine.
 func (p program) withQuarantine(patterns []string, do func(ctx context.Context, s *quarantineStore, args []string) error) func(*cobra.Command, []string) error {
 	return p.withNATS(patterns, func(ctx context.Context, s *session, args []string) error {
 		store, err := s.quarantine(ctx)
@@ -52,15 +52,15 @@ func interrupted(ctx context.Context, err error) error {
 	return err
 }
 
-// quarantineSelection holds the flags and arguments that choose deliveries: some by their ids, or all that were
-// for an endpoint and kept for a reason; "" means any.
+// quarantineSelection holds the flags and arguments that choose deliveries: by ids, or by endpoint
+// and reason.
 type quarantineSelection struct {
 	ids              []string // may be abbreviated
-	endpoint, reason string
+	endpoint, reason string   // "": any
 	all              bool
 }
 
-// filterFlags adds the flags that limit the choice.
+// filterFlags adds the flags that choose by endpoint and reason.
 func (c *quarantineSelection) filterFlags(command *cobra.Command, prog program) {
 	reasons := []string{"unreadable", "contradiction", "stale", "future"}
 	command.Flags().StringVar(&c.endpoint, "endpoint", "", "only deliveries to this endpoint")
@@ -93,12 +93,12 @@ func (c *quarantineSelection) flags(command *cobra.Command, prog program) {
 	}
 }
 
-// chosen returns what is chosen, oldest first. One event may have several deliveries there.
+// chosen returns the chosen deliveries, oldest first. One event may have several.
 func (s *quarantineStore) chosen(ctx context.Context, c quarantineSelection) ([]quarantine.Kept, error) {
 	name := s.Stream.CachedInfo().Config.Name
 	all, foreign, err := s.List(ctx, 0)
 	if err != nil {
-		return nil, interrupted(ctx, fmt.Errorf("reading stream %s: %w; the account needs the rights of `bridge tail`, for this stream", name, err))
+		return nil, interrupted(ctx, fmt.Errorf("reading stream %s: %w; the account needs the rights of `bridge tail` for this stream", name, err))
 	}
 	if foreign > 0 {
 		s.say("%d messages in stream %s were not written by a bridge and are skipped", foreign, name)
@@ -131,8 +131,7 @@ func (s *quarantineStore) chosen(ctx context.Context, c quarantineSelection) ([]
 	return all, nil
 }
 
-// resolveID returns the only key that begins so, or the one that is no abbreviation; "" if there is
-// none.
+// resolveID returns the only known id that is, or begins with, this one; "" if there is none.
 func resolveID[T any](known map[string]T, beginning string) (string, error) {
 	if _, exact := known[beginning]; exact {
 		return beginning, nil
@@ -148,7 +147,7 @@ func resolveID[T any](known map[string]T, beginning string) (string, error) {
 		beginning, printable(ids[0]), printable(ids[1]))
 }
 
-// storedRequest returns the endpoint of a delivery from quarantine, and the request to verify it again.
+// storedRequest returns a quarantined delivery's endpoint, and the request to verify it again.
 func storedRequest(cfg *config.Config, d quarantine.Delivery) (at verify.Endpoint, r verify.Request, err error) {
 	endpoint, err := endpointNamed(cfg, d.Endpoint)
 	if err != nil {
@@ -165,8 +164,8 @@ func storedRequest(cfg *config.Config, d quarantine.Delivery) (at verify.Endpoin
 	return at, at.Sealed(d.Seal, d.Headers, d.Body, body, d.Received), nil
 }
 
-// show prints the last of the deliveries of one event: what is known of it on the error stream,
-// then its body, or the whole request.
+// show prints the last delivery of an event: its facts on standard error, and what request returns
+// on standard output.
 func (s *quarantineStore) show(ctx context.Context, id string, request func(quarantine.Delivery) []byte) error {
 	chosen, err := s.chosen(ctx, quarantineSelection{ids: []string{id}})
 	if err != nil {

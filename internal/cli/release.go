@@ -24,12 +24,12 @@ func releaseCommand(prog program) *cobra.Command {
 		Use:   "release ID... | --all",
 		Short: "Verify deliveries in quarantine again and publish them",
 		Long: `Verify deliveries in quarantine again, except their time, and publish them as if they had just come.
-The endpoint's secrets and settings are taken from the environment, as for "bridge serve". What is
-published is removed from quarantine; what still fails stays. ID may be the beginning of an id; if
-one of them isn't there, nothing is released.
+The endpoint's secrets and settings are taken from the environment, as for "bridge serve". A
+delivery that is published is removed from quarantine; one that still fails stays. ID may be the
+beginning of an id; if one of them isn't there, nothing is released.
 
-What the stream has already is not published again. An account that may not read the stream
-publishes it as a possible duplicate.
+An event that the stream has already is not published again. An account that may not read the
+stream publishes it as a possible duplicate.
 
 Each outcome is printed in a line. The exit status is 0 if all were released.`,
 		Example: `  SECRETS=… bridge quarantine release 5e0c
@@ -69,7 +69,7 @@ type releaser struct {
 }
 
 // all releases the deliveries and prints the outcomes. Together they may be too large for memory, so
-// each is verified twice: for one look-up that serves all, and to be published.
+// each is verified twice: once for a single look-up of all, once to be published.
 func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
 	ids, unfit := make(map[string]bool), make(map[string]error)
 	var records []spool.Record
@@ -113,7 +113,7 @@ func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
 	return nil
 }
 
-// publish publishes what isn't stored already, and removes the delivery from quarantine.
+// publish publishes a delivery unless it is stored already, and removes it from quarantine.
 func (r *releaser) publish(ctx context.Context, k quarantine.Kept, m publish.Message, known relay.Answer) (became string, err error) {
 	if became = "stored already"; !known.Stored[m.ID] {
 		status, err := r.to.Publish(ctx, m)
@@ -121,7 +121,7 @@ func (r *releaser) publish(ctx context.Context, k quarantine.Kept, m publish.Mes
 			return "", err
 		}
 		if became = string(status); status == publish.Stored && known.Unsure[m.ID] {
-			became = "stored, a possible duplicate: the account may not look it up"
+			became = "stored, a possible duplicate: the account has no right to look it up"
 		}
 	}
 	if err := r.Remove(ctx, k); err != nil {
@@ -133,12 +133,12 @@ func (r *releaser) publish(ctx context.Context, k quarantine.Kept, m publish.Mes
 	return became, nil
 }
 
-// number is that of all records: look-ups tell records by their ids, and an earlier process has left
-// them.
+// number is the sequence number of every record: a look-up tells records apart by their ids, and takes
+// these for records of an earlier process.
 const number = 1
 
-// verify reads a delivery and verifies it again, except its time. It returns the record to look up
-// and to publish.
+// verify reads a delivery and verifies it again, except its time. It returns the record to look up and
+// publish.
 func (r *releaser) verify(ctx context.Context, k quarantine.Kept) (spool.Record, error) {
 	d, err := r.Get(ctx, k)
 	if err != nil {

@@ -14,11 +14,11 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// selection holds the flags that choose events: a span of time, and filters, of which an event must
-// match one value of each kind. A kind without values matches all.
+// selection holds the flags that choose events: a span of time and filters. An event must match one
+// value of each filter that has values.
 type selection struct {
 	since, until                            string
-	sinceTime, untilTime                    time.Time // the same; zero: not set
+	sinceTime, untilTime                    time.Time // since and until, parsed; zero: not set
 	follow                                  bool
 	providers, events, entities, users, ids []string
 }
@@ -27,19 +27,19 @@ const timeForms = "a duration before now such as 1h or 7d, or a time such as 202
 
 func (s *selection) flags(c *cobra.Command, follow string) {
 	f := c.Flags()
-	f.StringVar(&s.since, "since", "", "begin with events stored since then: "+timeForms+" (default: now)")
-	f.StringVar(&s.until, "until", "", "end with events stored until then, as for --since")
+	f.StringVar(&s.since, "since", "", "begin with events stored at this `time`: "+timeForms+" (default: now)")
+	f.StringVar(&s.until, "until", "", "end with events stored at this `time`, given as for --since")
 	f.BoolVar(&s.follow, "follow", true, follow)
-	f.StringArrayVar(&s.providers, "provider", nil, "only events of this provider: "+inWords(providers.Names(), "or"))
-	f.StringArrayVar(&s.events, "event", nil, "only events of this name, which may have wildcards as a subject has: invitee.accepted, 'invitee.*'")
-	f.StringArrayVar(&s.entities, "entity", nil, "only events about this: a kind such as invitee, or one thing such as invitee/customer_67890")
-	f.StringArrayVar(&s.users, "user", nil, "only events about the person of this id")
-	f.StringArrayVar(&s.ids, "id", nil, "only the event of this id, or whose id begins so")
+	f.StringArrayVar(&s.providers, "provider", nil, "only events of this `provider`: "+inWords(providers.Names(), "or"))
+	f.StringArrayVar(&s.events, "event", nil, "only events of this `name`, with wildcards as in a subject: invitee.accepted, 'invitee.*'")
+	f.StringArrayVar(&s.entities, "entity", nil, "only events about this `entity`: a kind such as invitee, or one thing such as invitee/customer_67890")
+	f.StringArrayVar(&s.users, "user", nil, "only events about the person with this `id`")
+	f.StringArrayVar(&s.ids, "id", nil, "only the event with this `id`, or whose id begins with it")
 	complete(c, "provider", providers.Names()...)
 	complete(c, "event", knownEvents()...)
 }
 
-// check checks the flags, and finds the times that they name.
+// check checks the flags and parses the times.
 func (s *selection) check(now time.Time) (err error) {
 	for _, p := range s.providers {
 		if providers.ByName(p) == nil {
@@ -48,11 +48,11 @@ func (s *selection) check(now time.Time) (err error) {
 	}
 	for _, name := range s.events {
 		if name == "" || hasWildcard(name) && !server.IsValidSubject(name) {
-			return usagef("--event: got %q; takes an event's name such as invitee.accepted, with * for any one token, > at the end for any more", name)
+			return usagef("--event: got %q; takes an event's name such as invitee.accepted, with * for any one token, > at the end for one or more", name)
 		}
 	}
 	if slices.Contains(slices.Concat(s.entities, s.users, s.ids), "") {
-		return usagef("--entity, --user and --id take an id, got none")
+		return usagef("--entity, --user and --id: got an empty value; take an id")
 	}
 	if s.sinceTime, err = parseTime("--since", s.since, now); err != nil {
 		return err
@@ -69,8 +69,8 @@ func (s *selection) check(now time.Time) (err error) {
 	return nil
 }
 
-// section returns the part of the stream to read. The server filters by subject and time, the
-// command by the rest.
+// section returns the part of the stream to read: the server filters by subject and time. The other
+// filters are up to matches.
 func (s *selection) section(cfg *config.Config) stream.Section {
 	part := stream.Section{
 		Stream: cfg.StreamName, Subjects: s.subjects(cfg.SubjectPrefix), Since: s.sinceTime, Stop: !s.follow || s.until != "",
@@ -104,7 +104,7 @@ func (s *selection) subjects(prefix string) (subjects []string) {
 	return subjects
 }
 
-// matches reports whether the filters let the event pass.
+// matches reports whether an event matches the filters.
 func (s *selection) matches(e *event.Event) bool {
 	one := func(values []string, matches func(value string) bool) bool {
 		return len(values) == 0 || slices.ContainsFunc(values, matches)
@@ -118,7 +118,8 @@ func (s *selection) matches(e *event.Event) bool {
 		one(s.ids, func(id string) bool { return strings.HasPrefix(e.ID, id) })
 }
 
-// parseTime reads a flag that takes a time, or a duration before now. The zero time means not set.
+// parseTime returns the value of a flag that takes a time, or a duration before now. The zero time
+// means not set.
 func parseTime(flag, text string, now time.Time) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil

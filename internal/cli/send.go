@@ -29,12 +29,11 @@ func sendCommand(prog program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "send ENDPOINT [EVENT]",
 		Short: "Sign and send a delivery, as the vendor would",
-		Long: `Sign a delivery with the endpoint's current secret, which is taken from the environment as
-"bridge serve" takes it, and send it to the bridge. ENDPOINT is a provider's name or that of a
-further endpoint.
+		Long: `Sign a delivery with the endpoint's current secret and send it to the bridge. The secret is taken
+from the environment, as for "bridge serve". The endpoint's URL is /webhooks/ENDPOINT.
 
-The answers go to standard output, for more than one delivery their summary. The exit status is 0
-when every delivery was accepted.`,
+The answer is printed on standard output; for more than one delivery, a summary. The exit status is
+0 if every delivery was accepted.`,
 		Example: `  SECRETS=… bridge send ENDPOINT
   SECRETS=… bridge send ENDPOINT EVENT --url https://hooks.example.com
   SECRETS=… bridge send ENDPOINT EVENT --data data.json --scheme SCHEME
@@ -47,7 +46,7 @@ when every delivery was accepted.`,
 			case dataFile != "" && bodyFile != "":
 				return misuse(c, "--data and --body exclude each other")
 			case count < 1 || concurrency < 1:
-				return usagef("--count and --concurrency: got %d and %d; both take numbers from 1", count, concurrency)
+				return usagef("--count and --concurrency: got %d and %d; each takes 1 or more", count, concurrency)
 			case len(args) == 2:
 				s.event = args[1]
 			}
@@ -75,19 +74,19 @@ when every delivery was accepted.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&s.url, "url", "", "where the bridge listens (default: HTTP_ADDR on this machine)")
-	f.StringVar(&dataFile, "data", "", "file with the event's data, a JSON object; - for standard input")
-	f.StringVar(&bodyFile, "body", "", "file with the whole body, sent with its times renewed; - for standard input")
-	f.StringVar(&s.scheme, "scheme", "", "what to sign, one of the provider's schemes (default: as the endpoint is set)")
-	f.BoolVar(&stale, "stale", false, "date the event ten years back: it must be refused")
-	f.BoolVar(&s.tamper, "tamper", false, "change the data after signing: it must be refused")
-	f.IntVar(&count, "count", 1, "how many deliveries to send, each an event of its own unless --data or --body is given")
-	f.IntVar(&concurrency, "concurrency", 1, "how many to send at one time")
+	f.StringVar(&s.url, "url", "", "`URL` of the bridge or of its endpoint (default: HTTP_ADDR on this machine)")
+	f.StringVar(&dataFile, "data", "", "`file` with the event's data, a JSON object; - for standard input")
+	f.StringVar(&bodyFile, "body", "", "`file` with the whole body, whose times are renewed; - for standard input")
+	f.StringVar(&s.scheme, "scheme", "", "sign by this `scheme` of the provider (default: as the endpoint is set)")
+	f.BoolVar(&stale, "stale", false, "date the event ten years back; the bridge must refuse it")
+	f.BoolVar(&s.tamper, "tamper", false, "change the data after signing; the bridge must refuse it")
+	f.IntVar(&count, "count", 1, "send `n` deliveries, each a different event unless --data or --body is given")
+	f.IntVar(&concurrency, "concurrency", 1, "send up to `n` deliveries at once")
 	completeFiles(c, "data", "body")
 	return c
 }
 
-// prepare finds the endpoint in the environment, and where and how to send.
+// prepare loads the endpoint from the environment, and sets the URL and the HTTP client.
 func (s *sender) prepare(prog program, name string, concurrency int) error {
 	patterns := []string{"ENDPOINTS_*"}
 	if p := providers.Of(name); p != nil {
@@ -122,7 +121,7 @@ func (s *sender) prepare(prog program, name string, concurrency int) error {
 		return usagef("--scheme: got %q; takes one of %s", s.scheme, strings.Join(allowed, ", "))
 	}
 	if s.age > 0 && endpoint.Vendor.Timeless {
-		return usagef("--stale: %s signs no time, so no delivery of its own is too old", endpoint.Vendor.Title)
+		return usagef("--stale: %s signs no time, so no delivery is too old", endpoint.Vendor.Title)
 	}
 	s.client = &http.Client{Timeout: 30 * time.Second, Transport: transport}
 	s.to(endpoint)
@@ -141,7 +140,7 @@ func (s *sender) sendOne(ctx context.Context, prog program) error {
 	return nil
 }
 
-// remedy returns what to do about an answer, or "" if the answer is enough.
+// remedy returns what to do about an answer, or "" if the answer says enough.
 func (s *sender) remedy(status int) string {
 	switch status {
 	case http.StatusUnauthorized:
@@ -152,11 +151,11 @@ func (s *sender) remedy(status int) string {
 	case http.StatusNotFound:
 		return "; the bridge there has no such endpoint, or --url is not its address: its log line \"listening\" lists the endpoints"
 	case http.StatusMethodNotAllowed:
-		return "; probably a redirect made it a GET: give its target as --url, such as https://…"
+		return "; perhaps a redirect made it a GET: give the redirect's target as --url, such as https://…"
 	case http.StatusServiceUnavailable:
 		return "; it can't be stored now: `bridge health` there prints why"
 	case http.StatusBadGateway, http.StatusGatewayTimeout:
-		return "; a proxy answered that, which can't reach the bridge"
+		return "; that is a proxy's answer, which can't reach the bridge"
 	}
 	return ""
 }
@@ -218,12 +217,12 @@ func printSummary(w io.Writer, answers map[string]int, times []time.Duration, to
 		float64(len(times))/took.Seconds(), short(percentile(times, 50)), short(percentile(times, 90)), short(percentile(times, 99)), short(times[len(times)-1]))
 }
 
-// percentile returns the smallest of the sorted times that at least p percent don't exceed.
+// percentile returns the smallest of the sorted times that p percent of them don't exceed.
 func percentile(times []time.Duration, p int) time.Duration {
 	return times[max(0, (p*len(times)+99)/100-1)]
 }
 
-// kind returns the answer's HTTP status, and the status or problem code in its body.
+// kind returns the answer's HTTP status with the status or problem code in its body.
 func (a answer) kind() string {
 	var body struct {
 		Status any    `json:"status"`

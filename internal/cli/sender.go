@@ -19,17 +19,17 @@ import (
 // sender sends deliveries to one endpoint.
 type sender struct {
 	endpoint config.Endpoint
-	url      string // of the bridge, then of the endpoint
+	url      string // of the bridge; once to is called, of the endpoint
 	event    string // "": the vendor's first
 	data     []byte // of every delivery; nil: made up for each
-	body     []byte // of every delivery, but for its times; nil: composed
+	body     []byte // of every delivery, except its times; nil: made up from data
 	scheme   string // "": as the endpoint is set
 	age      time.Duration
 	tamper   bool
 	client   *http.Client
 }
 
-// to sets the endpoint to send to, and what no flag says.
+// to sets the endpoint, and what depends on it and no flag has set.
 func (s *sender) to(endpoint config.Endpoint) {
 	s.endpoint = endpoint
 	s.event = cmp.Or(s.event, endpoint.Vendor.Events[0])
@@ -40,10 +40,10 @@ func (s *sender) to(endpoint config.Endpoint) {
 	}
 }
 
-// delivery makes one delivery's body and the headers that sign it.
+// delivery returns a new delivery's body and the headers that sign it.
 func (s *sender) delivery() (body []byte, header http.Header, err error) {
 	vendor, at := s.endpoint.Vendor, time.Now().Add(-s.age)
-	id := fmt.Sprintf("%016x", rand.Uint64()) //nolint:gosec // it need not be secret
+	id := fmt.Sprintf("%016x", rand.Uint64()) //nolint:gosec // it isn't a secret
 	if body = s.body; body == nil {
 		if body, err = vendor.NewBody(s.event, s.data, id); err != nil {
 			return nil, nil, err
@@ -85,7 +85,7 @@ func (s *sender) send(ctx context.Context) (answer, error) {
 	return got, nil
 }
 
-// endpointNamed returns the endpoint, which must have a secret.
+// endpointNamed returns the endpoint with this name, or an error if it has no secret.
 func endpointNamed(cfg *config.Config, name string) (config.Endpoint, error) {
 	i := slices.Index(endpointsOf(cfg), name)
 	if i < 0 || len(cfg.Endpoints[i].Secrets) == 0 || cfg.Endpoints[i].Vendor == nil {

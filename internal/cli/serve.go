@@ -20,21 +20,21 @@ func serveCommand(prog program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
 		Short: "Receive webhooks until SIGTERM or Ctrl-C",
-		Long: `Receive webhooks at /webhooks/{endpoint} on HTTP_ADDR and publish them to NATS_URL, or to an
-embedded nats-server without it. Probes and metrics are on ADMIN_ADDR.
+		Long: `Receive webhooks at /webhooks/{endpoint} on HTTP_ADDR and publish them to the NATS at NATS_URL; if
+NATS_URL isn't set, to an embedded nats-server. Probes and metrics are on ADMIN_ADDR.
 
 It logs to standard error. The first SIGTERM or Ctrl-C shuts it down in order, a second one at once.`,
 		Example: "  SECRETS=… bridge serve\n  SECRETS=… NATS_URL=nats://nats:4222 bridge serve",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, warnings, err := config.Load(prog.environ)
 			log := telemetry.NewLogger(prog.err, cfg.LogFormat, cfg.LogLevel)
-			for _, warning := range warnings { // also if err is not nil: a mistyped name may be the cause
+			for _, warning := range warnings { // despite err: a mistyped name may be its cause
 				log.Warn(warning)
 			}
 			if err == nil {
 				err = serve(c.Context(), cfg, log)
 			}
-			// In JSON for what reads the logs of a container, in text for people.
+			// The log of a container is for programs, a terminal for people.
 			if _, terminal := prog.err.(*terminal); err == nil || terminal || cfg.LogFormat == "console" {
 				return err
 			}
@@ -53,32 +53,32 @@ func serve(ctx context.Context, cfg *config.Config, log *telemetry.Logger) error
 	return bridge.Run(ctx)
 }
 
-// logged is an error that the log has already.
+// logged is an error that was logged already.
 type logged struct{ error }
 
 func (e logged) Unwrap() error { return e.error }
 
 // memoryShare is Go's share of the container's limit. The rest is for memory that Go doesn't count:
-// the program itself and cached pages of the spool's files.
+// the program and cached pages of the spool's files.
 const memoryShare = 0.9
 
-// limitMemory sets Go's memory limit from the container's, unless GOMEMLIMIT is set. Otherwise the
-// heap may grow to twice its live size, and past the container's limit the process is killed.
-// Without a container the limit is ample.
+// limitMemory sets Go's memory limit to a share of the container's, unless GOMEMLIMIT is set. Without
+// it the heap may grow to twice its live size, and past the container's limit the kernel kills the
+// process. Without a container the limit is ample.
 func limitMemory(log *zap.Logger, c *config.Config, container memlimit.Provider) {
 	if set, ok := os.LookupEnv("GOMEMLIMIT"); ok {
-		log.Info("memory limit as GOMEMLIMIT says", zap.String("gomemlimit", set))
+		log.Info("memory limit from GOMEMLIMIT", zap.String("gomemlimit", set))
 		return
 	}
 	limit, err := memlimit.Set(memlimit.WithRatio(memoryShare), memlimit.WithProvider(container))
 	switch {
-	case err != nil && !errors.Is(err, memlimit.ErrCgroupsNotSupported): // which is: not Linux, so no container
+	case err != nil && !errors.Is(err, memlimit.ErrCgroupsNotSupported): // not Linux, so no container
 		log.Warn("the container's memory limit can't be read: set GOMEMLIMIT", zap.Error(err))
 	case err == nil && limit < math.MaxInt64:
-		log.Info("memory limit from the container's", zap.Int64("gomemlimit_bytes", limit), zap.Float64("part", memoryShare), setGC(gcWithLimit))
+		log.Info("memory limit from the container", zap.Int64("gomemlimit_bytes", limit), zap.Float64("part", memoryShare), setGC(gcWithLimit))
 	case c.IsEmbedded():
-		// The nats-server's needs depend on its streams, and a limit below them would leave time
-		// for nothing else.
+		// The nats-server's needs depend on its streams. Under a limit below them, the garbage
+		// collector would take all the time.
 		log.Info("memory is not limited: there is no container, or it has no limit", setGC(gcWithoutLimit))
 	default:
 		ample := baseMemory + int64(c.MaxInFlightBytes)
@@ -97,12 +97,12 @@ func setGC(percent int) zap.Field {
 }
 
 const (
-	// baseMemory is memory besides the bytes in flight, with room for the garbage collector. A larger
-	// heap would gain nothing.
+	// baseMemory is the memory for all but the bytes in flight, with room for the garbage collector.
+	// A larger heap would gain nothing.
 	baseMemory = 96 << 20
-	// gcWithLimit is where a limit holds: collecting is a tenth of an event's cost at Go's 100
-	// (ADR 13).
+	// gcWithLimit is GOGC under a memory limit. At Go's default, 100, collecting is a tenth of an
+	// event's cost (ADR 13).
 	gcWithLimit = 250
-	// gcWithoutLimit is where there is none.
+	// gcWithoutLimit is GOGC without one.
 	gcWithoutLimit = 50
 )

@@ -30,8 +30,8 @@ func TestMemoryLimit(t *testing.T) {
 		limit     int64
 		percent   int
 	}{
-		{"container", "", memlimit.Limit(1_000_000_000), nil, "memory limit from the container's", 900_000_000, gcWithLimit},
-		{"container, another NATS", "", memlimit.Limit(1_000_000_000), []string{"NATS_URL=nats://nats:4222"}, "memory limit from the container's", 900_000_000, gcWithLimit},
+		{"container", "", memlimit.Limit(1_000_000_000), nil, "memory limit from the container", 900_000_000, gcWithLimit},
+		{"container, another NATS", "", memlimit.Limit(1_000_000_000), []string{"NATS_URL=nats://nats:4222"}, "memory limit from the container", 900_000_000, gcWithLimit},
 		{"no limit", "", none, nil, "memory is not limited: there is no container, or it has no limit", math.MaxInt64, gcWithoutLimit},
 		{
 			"no limit, another NATS", "", none,
@@ -39,7 +39,7 @@ func TestMemoryLimit(t *testing.T) {
 			"memory limit from MAX_IN_FLIGHT_BYTES: there is no container, or it has no limit", 128 << 20, gcWithLimit,
 		},
 		{"unreadable", "", failing, nil, "the container's memory limit can't be read: set GOMEMLIMIT", 7_000_000_000, 100},
-		{"set", "500MiB", memlimit.Limit(1_000_000_000), nil, "memory limit as GOMEMLIMIT says", 7_000_000_000, 100}, // the runtime has read it
+		{"set", "500MiB", memlimit.Limit(1_000_000_000), nil, "memory limit from GOMEMLIMIT", 7_000_000_000, 100}, // the runtime has read it
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, _, err := config.Load(append(test.vars, "FLOCK_SECRETS=x"))

@@ -25,8 +25,8 @@ type session struct {
 	js  jetstream.JetStream
 }
 
-// withNATS returns a function for cobra that reads the variables that match the patterns, connects
-// to NATS and calls do.
+// withNATS returns a function for cobra that loads the variables that match the patterns, connects to
+// NATS and calls do.
 func (p program) withNATS(patterns []string, do func(ctx context.Context, s *session, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		cfg, err := p.load(patterns...)
@@ -48,9 +48,9 @@ func (p program) withNATS(patterns []string, do func(ctx context.Context, s *ses
 	}
 }
 
-// endIfForbidden ends a command that lacks a right. NATS doesn't answer a forbidden request, and
-// reports the violation to the connection alone. Without the right to delete a consumer the command
-// continues: the server removes it after a while.
+// endIfForbidden ends a command that lacks a right. NATS doesn't answer a forbidden request; it only
+// reports the violation on the connection. The right to delete a consumer isn't needed: the server
+// removes an unused one after a while.
 func endIfForbidden(end context.CancelCauseFunc) nats.Option {
 	return nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrPermissionViolation) && !strings.Contains(err.Error(), ".CONSUMER.DELETE.") {
@@ -73,7 +73,7 @@ func (p program) connect(cfg *config.Config, options ...nats.Option) (*session, 
 		nats.ReconnectHandler(func(*nats.Conn) { p.say("connected to NATS again") }),
 	)...)
 	if err != nil {
-		hint := "; is it running there? NATS_URL is its address"
+		hint := "; start NATS there, or set NATS_URL to its address"
 		if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrPermissionViolation) {
 			hint = ""
 		}
@@ -111,13 +111,13 @@ func (s *session) stream(ctx context.Context, name string) (jetstream.Stream, er
 	return found, nil
 }
 
-// errEnough ends reading: no more is wanted.
+// errEnough ends reading without an error.
 var errEnough = errors.New("enough")
 
-// read calls handle with each message of the section that was stored up to a time (zero: no
-// limit), in order, until handle returns errEnough, the context ends or, with Stop, the section is
-// read. It survives reconnections and a recreated stream, and neither loses nor repeats a message.
-// It prints that it has begun, and each new error once.
+// read calls handle with each message of the section that was stored up to a time (zero: no limit),
+// in order. It returns when handle returns errEnough, the context ends or, with Stop, the section is
+// read. It goes on after a reconnection or a recreated stream, and neither loses nor repeats a
+// message. It prints that it has begun, and each new error once.
 func (s *session) read(ctx context.Context, part stream.Section, until time.Time, handle func(stream.Message) error) error {
 	found, err := s.stream(ctx, part.Stream)
 	if err != nil {

@@ -22,10 +22,10 @@ import (
 func showEventCommand(prog program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ID",
-		Short: "Print one event whole, from the stream or from quarantine",
-		Long: `Print the event of an id on standard output, and on standard error where it is: the stream, its
-sequence number, when it was stored; in quarantine, why it is there, and the body as it was
-received. ID may be the beginning of an id. The stream is searched first, by its headers alone.`,
+		Short: "Print a whole event, from the stream or from quarantine",
+		Long: `Print an event on standard output, and where it is on standard error: its stream, its sequence
+number, and when it was stored. If it is in quarantine, print its body as it was received, and why
+it is there. ID may be the beginning of an id. The stream is searched first, by message headers.`,
 		Example: "  bridge show 5e0c\n  bridge show 5e0c 2>/dev/null | jq .data",
 		Args:    takes(1, 1, "one id or its beginning, as `bridge tail --since 1h --follow=false` prints it"),
 		RunE: prog.withNATS(streamVariables, func(ctx context.Context, s *session, args []string) error {
@@ -34,7 +34,7 @@ received. ID may be the beginning of an id. The stream is searched first, by its
 	}
 }
 
-// show prints the event whose id begins so.
+// show prints the event whose id is, or begins with, this one.
 func (s *session) show(ctx context.Context, id string) error {
 	name := s.cfg.StreamName
 	found, err := s.stream(ctx, name)
@@ -67,7 +67,7 @@ func (s *session) show(ctx context.Context, id string) error {
 	return nil
 }
 
-// sequencesOf returns the sequence numbers of the messages of the one id that begins so.
+// sequencesOf returns the sequence numbers of the messages with the one id that begins so.
 func (s *session) sequencesOf(ctx context.Context, beginning string) ([]uint64, error) {
 	found, created := make(map[string][]uint64), time.Time{}
 	all := stream.Section{Stream: s.cfg.StreamName, Since: stream.Beginning, HeadersOnly: true, Stop: true}
@@ -108,12 +108,12 @@ func (s *session) showQuarantined(ctx context.Context, id string) error {
 	return nil
 }
 
-// printField prints a name and its value, in one line.
+// printField prints a name and its value in one line.
 func printField(w io.Writer, name string, value any) {
 	_, _ = fmt.Fprintln(w, printable(fmt.Sprintf("%-10s %v", name, value)))
 }
 
-// indented returns the JSON indented, its values as they are stored.
+// indented returns the JSON indented; its values stay as they are stored.
 func indented(payload []byte) []byte {
 	var out bytes.Buffer
 	if json.Indent(&out, payload, "", "  ") != nil {

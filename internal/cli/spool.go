@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,9 +21,9 @@ import (
 func spoolCommand(prog program) *cobra.Command {
 	return withSubcommands(&cobra.Command{
 		Use:   "spool",
-		Short: "List a spool, and deliver that of an instance that is gone",
-		Long: `List what is in a spool, and deliver that of an instance that is gone. A bridge that starts with the
-same DATA_DIR delivers it by itself; drain is for where none does.`,
+		Short: "List a spool, or deliver the spool of an instance that is gone",
+		Long: `List a spool, or deliver the spool of an instance that is gone. A bridge that starts with the same
+DATA_DIR delivers it by itself; use drain if none will.`,
 		Example: `  bridge spool list /mnt/old/spool
   NATS_URL=nats://nats:4222 bridge spool drain /mnt/old/spool`,
 	}, spoolListCommand(prog), drainCommand(prog))
@@ -35,9 +34,9 @@ func spoolListCommand(prog program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list [DIR]",
 		Short: "List the records of a spool",
-		Long: `List the records of a spool, in a line each: when it arrived, its kind, its subject, its size and its
-id, and for a record that is set aside why NATS refused it. Nothing is changed, and a bridge may run
-with the spool. DIR is the spool's directory; the default is that of DATA_DIR.`,
+		Long: `List the records of a spool, one per line: time of arrival, kind, subject, size and id; for a record
+that is set aside, also why NATS refused it. Nothing is changed, and a bridge may be using the
+spool. DIR is the spool's directory; the default is DATA_DIR/spool.`,
 		Example:           "  bridge spool list\n  bridge spool list /mnt/old/spool --json",
 		Args:              takes(0, 1, "at most one directory"),
 		ValidArgsFunction: completeDirectory,
@@ -55,11 +54,11 @@ with the spool. DIR is the spool's directory; the default is that of DATA_DIR.`,
 			return prog.printSpool(c.Context(), dir, asJSON)
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object a line: kind, subject, id, arrived, attempted, bytes, reason")
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line: kind, subject, id, arrived, attempted, bytes, reason")
 	return c
 }
 
-// printSpool prints every record of a spool, and on the error stream how many there are.
+// printSpool prints every record of a spool, and on standard error how many there are.
 func (p program) printSpool(ctx context.Context, dir string, asJSON bool) error {
 	out := bufio.NewWriterSize(p.out, 64<<10)
 	all, events, setAside, size := 0, 0, 0, 0
@@ -94,16 +93,16 @@ func (p program) printSpool(ctx context.Context, dir string, asJSON bool) error 
 func unreadableSpool(dir string, err error) error {
 	switch {
 	case errors.Is(err, fileio.ErrInUse):
-		return fmt.Errorf("%w: a bridge runs with it and delivers what is in it; `bridge spool list %s` shows what that is", err, dir)
+		return fmt.Errorf("%w: a bridge uses this spool and delivers it; `bridge spool list %s` shows what is in it", err, dir)
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("there is no spool in %s; it is in the directory spool of the bridge's DATA_DIR: `bridge spool list %s`", dir, filepath.Join("DATA_DIR", "spool"))
+		return fmt.Errorf("there is no spool in %s; give the directory DATA_DIR/spool of the bridge", dir)
 	case errors.Is(err, spool.ErrNewer):
-		return fmt.Errorf("%w: use that version's command", err)
+		return fmt.Errorf("%w: use the command of that version", err)
 	}
 	return err
 }
 
-// printRecord prints a record in a line, for people or as JSON.
+// printRecord prints a record in one line, for people or as JSON.
 func printRecord(w io.Writer, r *spool.Record, asJSON bool) {
 	if asJSON {
 		_ = json.NewEncoder(w).Encode(struct {

@@ -25,17 +25,17 @@ func streamCommand(prog program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "stream",
 		Short: "Print the streams and accounts that the bridge needs",
-		Long: `Print the streams that the bridge's settings need, for somebody else to create: as commands of
-"nats", as resources of NACK (JetStream's controller for Kubernetes), or as JSON, an array of what
-"nats stream add --config" reads. With STREAM_MANAGE=true the bridge creates them itself.
---dead-letters adds the stream of consumers' dead letters, --consumer NAME a durable consumer of all
-events, as the library for consumers makes it.
+		Long: `Print the streams that the bridge needs, for somebody else to create: as commands of "nats", as
+resources of NACK (JetStream's controller for Kubernetes), or as a JSON array of configurations for
+"nats stream add --config". With STREAM_MANAGE=true the bridge creates them itself. --dead-letters
+adds the stream of consumers' dead letters. --consumer NAME adds a durable consumer of all events,
+configured as by the consumer libraries.
 
---format accounts prints the account and its users with the fewest rights, as nats-server's
-configuration, and --format nsc as commands of "nsc", for an operator that issues JWTs.`,
+--format accounts prints the account and its users, with the fewest rights, as nats-server's
+configuration; --format nsc prints them as commands of "nsc", for an operator that issues JWTs.`,
 		Example: "  bridge stream | sh\n  STREAM_REPLICAS=3 bridge stream --format nack | kubectl apply -f -\n  bridge stream --format json | jq '.[0]'\n  bridge stream --format accounts > accounts.conf",
 		RunE: func(*cobra.Command, []string) error {
-			// The streams are for an external NATS, which may have more replicas than the embedded server.
+			// An external NATS may have more replicas than the embedded server, which needs no commands.
 			// Without endpoints, the duplicate window covers every vendor's defaults.
 			external := program{environ: append([]string{"NATS_URL=nats://nats:4222"}, prog.environ...)}
 			cfg, err := external.load("SUBJECT_PREFIX", "QUARANTINE*", "NATS_JS_DOMAIN", "STREAM_*", "*_TOLERANCE", "ENDPOINTS_*")
@@ -79,14 +79,14 @@ configuration, and --format nsc as commands of "nsc", for an operator that issue
 			return usagef("--format: got %q; takes nats, nack, json, accounts or nsc", format)
 		},
 	}
-	c.Flags().StringVar(&format, "format", "nats", "nats, nack, json, accounts or nsc")
-	c.Flags().StringVar(&durable, "consumer", "", "add a durable consumer of that name")
+	c.Flags().StringVar(&format, "format", "nats", "`format`: nats, nack, json, accounts or nsc")
+	c.Flags().StringVar(&durable, "consumer", "", "add a durable consumer of this `name`")
 	c.Flags().BoolVar(&deadLetters, "dead-letters", false, "add the stream of consumers' dead letters")
 	complete(c, "format", "nats", "nack", "json", "accounts", "nsc")
 	return c
 }
 
-// manifest is what the templates print.
+// manifest holds what the templates print.
 type manifest struct {
 	Streams                  []jetstream.StreamConfig
 	Consumer, Stream, Prefix string // a durable consumer of all events; without a name there is none
@@ -143,8 +143,8 @@ spec:
 
 var quoted = regexp.MustCompile(`"[^"]*"`)
 
-// accountsFor returns the configuration of the account, for a stream, a prefix of subjects and a
-// JetStream domain, which may be "".
+// accountsFor returns the configuration of the account for a stream, a subject prefix and a JetStream
+// domain, which may be "".
 func accountsFor(stream, prefix, domain string) string {
 	api := "$JS.API"
 	if domain != "" {
@@ -154,8 +154,8 @@ func accountsFor(stream, prefix, domain string) string {
 	return quoted.ReplaceAllStringFunc(nats.Accounts, names.Replace)
 }
 
-// nscCommands writes the account and its users as commands of nsc. The operator has no permissions
-// of its own, which means all of the account's.
+// nscCommands writes the account and its users as commands of nsc. The user "operator" has no
+// permissions of its own, and so all of the account's.
 func nscCommands(w io.Writer, accounts string) error {
 	parsed, err := conf.Parse("BRIDGE_PASSWORD: x\nOPERATOR_PASSWORD: x\n" + accounts)
 	if err != nil {

@@ -20,17 +20,17 @@ func tailCommand(prog program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "tail [SUBJECT]",
 		Short: "Print events as they come",
-		Long: `Print the events of the stream as they come, or from a time on, until Ctrl-C. SUBJECT limits
-them and may have wildcards; without it all are printed.
+		Long: `Print the events of the stream as they come, until Ctrl-C. SUBJECT limits them and may have
+wildcards.
 
---provider, --event, --entity, --user and --id choose among them. Each may be given more than once:
-any of its values will do, and an event must pass all that are given. With --follow=false it prints
-what there is and ends; --until ends with what was stored until then. With one of them or --id it
-begins with the first event of the stream, unless --since is given.
+--provider, --event, --entity, --user and --id choose events. Each may be repeated: an event must
+match one value of each flag that is given. --since begins in the past; --follow=false and --until
+end with stored events. With --id, --follow=false or --until, and without --since, it begins with
+the first event of the stream.
 
-A line has the time of receipt, endpoint and event, the person and the thing it is about, and the
-first digits of the id, which "bridge show" takes. On a terminal it is cut to the terminal's width,
-and coloured unless NO_COLOR is set.`,
+A line has the time of receipt, the endpoint and event, the person and the thing that the event is
+about, and the first digits of its id, which "bridge show" takes. On a terminal, lines are cut to
+its width, and coloured unless NO_COLOR is set.`,
 		Example: `  bridge tail
   bridge tail 'webhooks.ENDPOINT.>' --since 1h
   bridge tail --event 'invitee.*' --user customer_67890
@@ -40,7 +40,7 @@ and coloured unless NO_COLOR is set.`,
 		Args: takes(0, 1, "at most one subject, in quotes so that the shell leaves > and * alone"),
 		PreRunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 && !server.IsValidSubject(args[0]) {
-				return usagef(example("SUBJECT: got %q; takes a subject such as 'webhooks.ENDPOINT.>': tokens with dots between, * for any one, > at the end for any more"), args[0])
+				return usagef(example("SUBJECT: got %q; takes a subject such as 'webhooks.ENDPOINT.>': tokens separated by dots, * for any one, > at the end for one or more"), args[0])
 			}
 			return chosen.check(time.Now())
 		},
@@ -75,8 +75,8 @@ and coloured unless NO_COLOR is set.`,
 		}),
 	}
 	f := c.Flags()
-	f.Uint64Var(&count, "count", 0, "end after so many events are printed (default: no end)")
-	f.BoolVar(&asJSON, "json", false, "print each event's JSON in one line, as it is stored")
-	chosen.flags(c, "go on with events as they come; --follow=false prints what there is and ends")
+	f.Uint64Var(&count, "count", 0, "end after printing `n` events (default: no limit)")
+	f.BoolVar(&asJSON, "json", false, "print each event as its stored JSON, one per line")
+	chosen.flags(c, "print events as they come; --follow=false prints the stored ones and ends")
 	return c
 }

@@ -14,8 +14,9 @@ import (
 )
 
 // terminal writes untrusted text to a terminal: end users choose names and ids, and others may
-// publish to the stream. It escapes what could move the cursor, change the terminal's settings or
-// reorder text, in JSON's way so that JSON stays valid. It passes line ends, tabs and colours.
+// publish to the stream. It escapes characters that could move the cursor, change the terminal's
+// settings or reorder text, as JSON does, so that JSON stays valid. It passes line ends, tabs and
+// colours.
 type terminal struct {
 	to   io.Writer
 	rest []byte // an incomplete character
@@ -32,7 +33,7 @@ func forTerminal(stream *os.File) io.Writer {
 // colour is a sequence that sets colours and nothing else (ECMA-48, SGR).
 var colour = regexp.MustCompile(`^\x1b\[[0-9;]{0,16}m`)
 
-// Write writes text, except an incomplete last character, which waits for its rest.
+// Write writes text. It keeps an incomplete last character until its rest comes.
 func (t *terminal) Write(text []byte) (int, error) {
 	n := len(text)
 	text = append(t.rest, text...)
@@ -63,8 +64,8 @@ func (t *terminal) Write(text []byte) (int, error) {
 	return n, err
 }
 
-// printable replaces characters that would move a terminal's cursor or break a line. Others may
-// write to the stream, and end users choose some ids.
+// printable replaces the characters of untrusted text that could move a terminal's cursor or break
+// the line.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

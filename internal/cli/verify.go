@@ -19,13 +19,12 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/diagnosis"
-	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // verifyOptions holds the flags and arguments of `bridge verify`.
 type verifyOptions struct {
-	endpoint    string // "": that of the capture
-	file        string // the whole request, or a body alone; "" or -: standard input
+	endpoint    string // "": as the capture tells
+	file        string // with the whole request, or a body alone; "" or -: standard input
 	headersFile string
 	bodyFile    string
 	headers     []string
@@ -38,18 +37,18 @@ func verifyCommand(prog program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify [ENDPOINT] [FILE]",
 		Short: "Explain how the bridge answers a captured delivery",
-		Long: `Print what the bridge answers to a captured delivery, and why: which scheme and which secret verify
-it; or, step by step, why none does, and what to do about it. Nothing is sent or stored.
+		Long: `Print how the bridge answers a captured delivery, and why: the scheme and the secret that verify it;
+or, step by step, why none does, and what to do about it. Nothing is sent or stored.
 
-FILE, or standard input, has the request: as it is on the wire, as "tcpdump -A" or "curl -v" shows it,
-or with something else before each line. The body stands below the headers and
-an empty line; "curl -v" shows none: put it at the end of its output. FILE may also be a JSON body
-alone, with the headers given by -H or --headers. The secrets and settings are taken from the
-environment as "bridge serve" takes them. ENDPOINT is the endpoint's name; without it the request's
-path tells which, or how the body looks.
+FILE, or standard input, has the request: as it is on the wire, as "tcpdump -A" or "curl -v" shows
+it, or with something else before each line. The body follows the headers and an empty line; "curl
+-v" shows no body: append it to the output. FILE may also be a JSON body alone; then -H or --headers
+gives the headers. The secrets and settings are taken from the environment, as for "bridge serve".
+ENDPOINT is the endpoint's name; without it, the request's path or the form of the body tells.
 
-A captured delivery is old. Without --at its age isn't judged, and the times at which it would have
-been accepted are printed. The exit status is 0 when the bridge would publish it, 1 when not.`,
+A captured delivery is old. Unless --at or a Date header says when it was received, its age isn't
+judged, and the times at which it would have been accepted are printed. The exit status is 0 if the
+bridge would publish it, else 1.`,
 		Example: `  SECRETS=… bridge verify request.txt
   SECRETS=… bridge verify ENDPOINT --body body.json -H 'HEADER: 0f…'
   kubectl exec -i POD -- /bridge verify ENDPOINT < request.txt
@@ -83,22 +82,22 @@ been accepted are printed. The exit status is 0 when the bridge would publish it
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&v.headersFile, "headers", "", "file with the headers, a line each")
-	f.StringVar(&v.bodyFile, "body", "", "file with the body, byte for byte; - for standard input")
-	f.StringArrayVarP(&v.headers, "header", "H", nil, example("a header, as for curl: 'HEADER: 0f…'; may be given again"))
-	f.StringVar(&v.at, "at", "", "when the bridge received it, such as 2026-01-02T03:04:05Z, or now (default: the capture's Date header; else its age isn't judged)")
+	f.StringVar(&v.headersFile, "headers", "", "`file` with the headers, one per line")
+	f.StringVar(&v.bodyFile, "body", "", "`file` with the body, byte for byte; - for standard input")
+	f.StringArrayVarP(&v.headers, "header", "H", nil, example("a `header`, as for curl: 'HEADER: 0f…'; may be repeated"))
+	f.StringVar(&v.at, "at", "", "`time` at which the bridge received it, such as 2026-01-02T03:04:05Z, or now (default: the Date header; else its age isn't judged)")
 	f.BoolVar(&v.asJSON, "json", false, "print one JSON object: accepted, status, code, outcome, endpoint, provider, scheme, secret, steps, causes")
 	completeFiles(c, "headers", "body")
 	return c
 }
 
-// endpointNames matches the names that endpoints may have.
+// endpointNames matches every valid name of an endpoint.
 var endpointNames = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
-// arguments sets the endpoint and the file.
+// arguments sets the endpoint and the file from the arguments.
 func (v *verifyOptions) arguments(cfg *config.Config, args []string) error {
 	if len(cfg.Endpoints) == 0 {
-		return unknownEndpoint(cfg, providers.All[0].Name)
+		return usagef("no endpoint is configured: set %s, or the variables of your endpoint, as for `bridge serve`", example("SECRETS"))
 	}
 	if len(args) == 0 {
 		return nil
@@ -166,7 +165,7 @@ func (v *verifyOptions) read(prog program) (d diagnosis.Delivery, err error) {
 	return d, nil
 }
 
-// diagnose judges the delivery by the configuration.
+// diagnose returns how the bridge judges the delivery under this configuration.
 func (v *verifyOptions) diagnose(cfg *config.Config, d diagnosis.Delivery, now time.Time) (diagnosis.Report, error) {
 	c := diagnosis.Case{Delivery: d, EndpointName: v.endpoint, Now: now, MaxBodyBytes: int64(cfg.MaxBodyBytes), Quarantine: cfg.Quarantine}
 	var err error
@@ -204,8 +203,7 @@ func receivedAt(at string, d diagnosis.Delivery, now time.Time) (time.Time, erro
 	return t, nil
 }
 
-// printReport prints a diagnosis for people: the steps, a line each, then the causes and what to
-// do.
+// printReport prints a diagnosis for people: a line for each step, then the causes and what to do.
 func printReport(w io.Writer, r diagnosis.Report) {
 	for _, s := range r.Steps {
 		printField(w, s.Name, s.Says)
