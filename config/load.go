@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
@@ -231,12 +230,15 @@ func (l *loader) secrets(e *Endpoint) bool {
 
 // furtherEndpoints reads ENDPOINTS_0_…, ENDPOINTS_1_… and so on.
 func (l *loader) furtherEndpoints(c *Config) {
-	variables, count := slices.Sorted(maps.Keys(l.vars)), 0
-	for ; ; count++ {
-		prefix := fmt.Sprintf("ENDPOINTS_%d_", count)
-		if !slices.ContainsFunc(variables, func(variable string) bool { return strings.HasPrefix(variable, prefix) }) {
-			break
+	numbers := make(map[string]bool)
+	for variable := range l.vars {
+		if m := endpointNumber.FindStringSubmatch(variable); m != nil {
+			numbers[m[1]] = true
 		}
+	}
+	count := 0
+	for ; numbers[strconv.Itoa(count)]; count++ {
+		prefix := fmt.Sprintf("ENDPOINTS_%d_", count)
 		e, isConfigured := l.endpoint(prefix, "")
 		if !isConfigured {
 			l.wrong(prefix+"SECRETS", takesOf(e, "Secrets")+", or "+prefix+"SECRETS_FILE")
@@ -246,16 +248,12 @@ func (l *loader) furtherEndpoints(c *Config) {
 		}
 		c.Endpoints = append(c.Endpoints, e)
 	}
-	for _, variable := range variables {
-		m := endpointNumber.FindStringSubmatch(variable)
-		if m == nil {
-			continue
-		}
-		switch n, err := strconv.Atoi(m[1]); {
-		case err != nil || strconv.Itoa(n) != m[1]:
-			l.wrong(m[0]+"…", "a number of a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…")
+	for _, number := range slices.Sorted(maps.Keys(numbers)) {
+		switch n, err := strconv.Atoi(number); {
+		case err != nil || strconv.Itoa(n) != number:
+			l.wrong("ENDPOINTS_"+number+"_…", "a number of a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…")
 		case n > count:
-			l.wrong(fmt.Sprintf("ENDPOINTS_%d_…", count), "an endpoint, since there is "+m[0]+"…: the numbers begin with 0 and have no gap")
+			l.wrong(fmt.Sprintf("ENDPOINTS_%d_…", count), "an endpoint, since there is ENDPOINTS_"+number+"_…: the numbers begin with 0 and have no gap")
 		}
 	}
 }
