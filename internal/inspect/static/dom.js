@@ -28,7 +28,7 @@ export async function copy(text, what) {
     announce(`${what} copied`)
     return true
   } catch {
-    announce('The browser does not let this page copy')
+    announce('The browser doesn’t allow this page to copy')
     return false
   }
 }

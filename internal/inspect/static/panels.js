@@ -115,7 +115,7 @@ export function quarantinePanel({ connected, quarantine, deliveries, quarantineP
     el('h2', {}, 'Quarantine'),
     hint('Deliveries with a correct signature that could not be published. “Show” has the commands that publish or delete one; this page changes nothing.'),
     ...rows.length ? [table('In quarantine', [['Body'], ['Received'], ['Reason'], ['Endpoint'], ['Size', 'n'], ['Id']], rows)]
-      : [hint(quarantineProblem || (quarantine ? 'The quarantine is empty.' : connected ? 'Waiting for the stream of the quarantine.' : 'Waiting for NATS.'))],
+      : [hint(quarantineProblem || (quarantine ? 'The quarantine is empty.' : connected ? 'Waiting for the quarantine’s stream.' : 'Waiting for NATS.'))],
     quarantine?.state.messages > list.length && list.length ? hint(`The newest ${count(list.length)} of ${count(quarantine.state.messages)}. “bridge quarantine list” prints all.`) : '')
   if (box.contains(focused)) focused.focus({ preventScroll: true })
 }
