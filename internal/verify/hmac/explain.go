@@ -16,9 +16,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// explain lists the parts of the signed text according to the settings, and the values to search
-// for what would have to be different. The steps show lengths and the beginnings of digests, never
-// the text.
+// explain lists the parts of the signed text according to the settings, and other values to try. The
+// steps show lengths and the beginnings of digests, never the text.
 func (s *scheme) explain(r verify.Request) (e verify.Explanation) {
 	macs, err := s.MACs(&r, nil)
 	d := &delivery{scheme: s, r: &r}
@@ -42,7 +41,7 @@ func (s *scheme) explain(r verify.Request) (e verify.Explanation) {
 	e.Causes = causes
 	if errors.Is(missing, verify.MalformedSignature) && e.Causes == nil {
 		e.Causes = append(e.Causes, proven(
-			"signed_part", "a value in SIGNED holds the text that stands behind it there, so that it could end in two places",
+			"signed_part", "a value in SIGNED contains the text behind it, so it could end in two places",
 			"compare SIGNED with the vendor's page: is the text between the parts right?",
 		))
 	}
@@ -78,8 +77,8 @@ func (d *delivery) describe() (parts string, causes []verify.Finding) {
 		}
 		if isHeader && (times > 1 || value == "") {
 			causes = append(causes, proven(
-				"signed_part", "the header "+says+", and it is part of what is signed",
-				"if the capture is whole, a proxy drops it or adds to it: have it pass on the vendor's header, once",
+				"signed_part", "the header "+says+", but SIGNED has it",
+				"if the capture is complete, a proxy drops or repeats it: have it pass on the vendor's header, once",
 			))
 		}
 		all = append(all, says)
@@ -87,8 +86,7 @@ func (d *delivery) describe() (parts string, causes []verify.Finding) {
 	return strings.Join(all, ", "), causes
 }
 
-// signatures lists the MACs according to the settings, and everything else in the headers that
-// could be one.
+// signatures lists the MACs according to the settings, and all else in the headers that may be a MAC.
 func (s *scheme) signatures(d *delivery, macs []verify.MAC) (all []verify.Guess[verify.MAC]) {
 	for _, mac := range macs {
 		all = append(all, verify.Guess[verify.MAC]{Value: mac})
@@ -107,7 +105,7 @@ func (s *scheme) signatures(d *delivery, macs []verify.MAC) (all []verify.Guess[
 					if len(text) != 2*sha256.Size {
 						encoding = verify.Base64
 					}
-					says := fmt.Sprintf("the signature stands in %s in %s, which SIGNATURE_FORMAT=%s doesn't say", name, encoding, s.Settings.SignatureFormat)
+					says := fmt.Sprintf("the signature in %s is in %s, and SIGNATURE_FORMAT is %s", name, encoding, s.Settings.SignatureFormat)
 					cause := proven("signature_format", says, "set SIGNATURE_FORMAT as the header has it")
 					if name != d.Header {
 						cause = proven("signature_elsewhere", "the signature is in the header "+name, "set SIGNATURE_HEADER="+name+", unless a proxy has renamed it")
@@ -124,7 +122,7 @@ func proven(code, says, do string) verify.Finding {
 	return verify.Finding{Code: code, Proven: true, Says: says, Do: do}
 }
 
-// keys returns what a secret is in other encodings.
+// keys lists the keys that a secret encodes in other encodings.
 func (s *scheme) keys(given secret.Secret) (all []verify.Guess[secret.Secret]) {
 	set := cmp.Or(s.Settings.SecretEncoding, textSecret)
 	texts := []string{string(given.Key())} // as it may be set
@@ -146,8 +144,8 @@ func (s *scheme) keys(given secret.Secret) (all []verify.Guess[secret.Secret]) {
 	return all
 }
 
-// texts lists the signed text of a body according to the settings, those of other vendors, and what
-// it is with another form of the time or of the body; one difference at a time.
+// texts lists the signed text of a body according to the settings; then with the templates of other
+// vendors, and with another form of the body.
 func (s *scheme) texts(d *delivery, raw []byte) (all []verify.Guess[[][]byte]) {
 	add := func(template, stamp string, cause verify.Finding, body ...[]byte) {
 		parts, err := s.parse(template)
@@ -169,14 +167,14 @@ func (s *scheme) texts(d *delivery, raw []byte) (all []verify.Guess[[][]byte]) {
 			add(t, stamp, proven("signed", "it is signed over "+t+", and SIGNED is "+signed, "set SIGNED="+t), raw)
 		}
 	}
-	add(signed, stamp, proven("body", "it is signed with a line end behind the body", "find what takes it away: a proxy, or how it was captured"), raw, []byte{'\n'})
+	add(signed, stamp, proven("body", "the vendor signed a line end behind the body", "find what removes it: a proxy, or how it was captured"), raw, []byte{'\n'})
 	if canonical, err := stringify.Parse(raw); err == nil && !bytes.Equal(canonical, bytes.TrimSpace(raw)) {
-		add(signed, stamp, proven("body", "it is signed over JSON.stringify's form of the body, not over what was sent", "something on the way writes the JSON anew: have it pass the body on unchanged"), canonical)
+		add(signed, stamp, proven("body", "it is signed over JSON.stringify's form of the body, not over what was sent", "something on the way rewrites the JSON: have it pass the body on unchanged"), canonical)
 	}
 	return all
 }
 
-// sent returns the time as it was sent, if need be from a header that isn't set.
+// sent returns the time as it was sent, if need be from a header that the settings don't name.
 func (d *delivery) sent() string {
 	sent := d.stamp()
 	if sent == "" {
@@ -189,7 +187,7 @@ func (d *delivery) sent() string {
 	return sent
 }
 
-// otherUnit returns the cause if the time is about now only in another unit than the one that is set.
+// otherUnit returns a cause if the time is near now in another unit, and not in the one that is set.
 func (s *scheme) otherUnit(d *delivery) []verify.Finding {
 	for _, u := range []verify.Unit{s.Unit, verify.Seconds, verify.Milliseconds, verify.DateTime} {
 		t, _, ok := u.Parse(d.sent())
@@ -198,7 +196,7 @@ func (s *scheme) otherUnit(d *delivery) []verify.Finding {
 		case s.Timeless || u == s.Unit:
 			return nil
 		default:
-			says := fmt.Sprintf("the time is written in the unit %s, and TIMESTAMP_UNIT is %s", u, s.Unit)
+			says := fmt.Sprintf("the time is in the unit %s, and TIMESTAMP_UNIT is %s", u, s.Unit)
 			return []verify.Finding{proven("timestamp_unit", says, "set TIMESTAMP_UNIT="+string(u))}
 		}
 	}

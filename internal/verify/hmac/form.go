@@ -28,9 +28,9 @@ func unwrap(h http.Header, raw []byte) ([]byte, error) {
 	return payload(raw)
 }
 
-var errNoPayload = fmt.Errorf("%w: a form without the one member payload that has JSON", stringify.ErrSyntax)
+var errNoPayload = fmt.Errorf("%w: a form needs one member payload, which has JSON", stringify.ErrSyntax)
 
-// mayBeForm reports whether a body has none of the bytes that a form must escape
+// mayBeForm reports whether a body has no byte that a form must escape
 // (https://url.spec.whatwg.org/#application-x-www-form-urlencoded-percent-encode-set). Every JSON
 // object or array has at least one of them, and so has a text of several words.
 func mayBeForm(body []byte) bool { return !bytes.ContainsAny(body, "{[\"<> \t\r\n") }

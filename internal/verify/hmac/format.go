@@ -30,14 +30,14 @@ func parseFormat(template string) (f verify.Format, err error) {
 		case timestamp:
 			times++
 		default:
-			return verify.Format{}, atCharacter(p.position, "only {hex}, {base64} and {timestamp} can stand here")
+			return verify.Format{}, atCharacter(p.position, "only {hex}, {base64} and {timestamp} are allowed here")
 		}
 	}
 	switch {
 	case signatures != 1:
-		return verify.Format{}, errors.New("{hex} or {base64} is there once, and not both")
+		return verify.Format{}, errors.New("it needs {hex} or {base64}, once")
 	case times > 1:
-		return verify.Format{}, errors.New("{timestamp} is there twice")
+		return verify.Format{}, errors.New("{timestamp} is given twice")
 	}
 	f.Separator = ","
 	if strings.Contains(template, ";") {
@@ -47,7 +47,7 @@ func parseFormat(template string) (f verify.Format, err error) {
 	switch {
 	case !slices.ContainsFunc(list, func(text string) bool { return !listed.MatchString(text) }):
 	case times > 0:
-		return verify.Format{}, errors.New("a time stands in a list: t={timestamp},v1={hex}")
+		return verify.Format{}, errors.New("a time needs a list, such as t={timestamp},v1={hex}")
 	case strings.Contains(template, " "):
 		f.Separator, list = "", []string{template}
 	default:

@@ -133,7 +133,7 @@ func (s *scheme) read(r verify.Request, c verify.Claims, m, _ []stringify.Text) 
 	case err != nil:
 		return c, err
 	case c.Name == "":
-		return c, fmt.Errorf("%w: it has no event name where EVENT says", verify.Unreadable)
+		return c, fmt.Errorf("%w: it has no event name at the places in EVENT", verify.Unreadable)
 	case !isTimed:
 		return c, fmt.Errorf("%w: its time is not in the unit of TIMESTAMP_UNIT", verify.Unreadable)
 	}
@@ -159,7 +159,7 @@ func (d *delivery) first(places []part) (string, error) {
 	for _, p := range places {
 		text, several := d.at(p)
 		if several {
-			return "", fmt.Errorf("%w: %s is there more than once", verify.Unreadable, p.text)
+			return "", fmt.Errorf("%w: the header %s occurs more than once", verify.Unreadable, p.text)
 		}
 		if text != "" {
 			return text, nil

@@ -57,7 +57,7 @@ func compile(p *verify.Provider) (*scheme, []verify.SettingProblem) {
 	c.wrong("SIGNED", err)
 	hasTime := slices.ContainsFunc(c.signed, func(p part) bool { return p.kind == timestamp })
 	if hasTime && c.Timeless {
-		c.wrong("TIMESTAMP", errors.New("SIGNED has {timestamp}, so TIMESTAMP must have its place"))
+		c.wrong("TIMESTAMP", errors.New("SIGNED has {timestamp}, so TIMESTAMP must be set"))
 	}
 	c.Schemes = []verify.Scheme{{Name: Body}}
 	if hasTime || c.time.kind == member {
@@ -74,7 +74,7 @@ func compile(p *verify.Provider) (*scheme, []verify.SettingProblem) {
 	}
 	c.wrong("USER", err)
 	if len(s.TypePrefix) > 128 || !typePrefix.MatchString(s.TypePrefix) {
-		c.wrong("TYPE_PREFIX", errors.New("it is too long or no such name"))
+		c.wrong("TYPE_PREFIX", errors.New("it is no such name, or longer than 128 characters"))
 	}
 	for _, p := range slices.Concat([]part{{kind: header, text: c.Header}, c.time}, c.signed, c.events) {
 		if p.kind == header && !slices.Contains(c.Headers, p.text) {
@@ -90,21 +90,21 @@ func (s *scheme) readTime(set verify.Settings) (err error) {
 	s.Timeless = set.Timestamp == ""
 	inSignature := set.Timestamp == "signature"
 	switch hasTime := s.HasTime(); {
-	case inSignature && !hasTime && s.Items != nil: // else it has a mistake, which is told
+	case inSignature && !hasTime && s.Items != nil: // without items, the format is wrong itself
 		return errors.New("SIGNATURE_FORMAT has no {timestamp}")
 	case hasTime && !inSignature:
-		return errors.New("SIGNATURE_FORMAT has a {timestamp}, and a delivery has one time only: signature")
+		return errors.New("SIGNATURE_FORMAT has {timestamp}, so it must be signature")
 	case inSignature, s.Timeless:
 		return nil
 	}
 	if s.time, err = parsePlace(set.Timestamp, &s.Paths); err == nil && s.time.isHeader(s.Header) {
-		err = errors.New("that is the header of the signature: signature")
+		err = errors.New("the time in the header of the signature is called signature")
 	}
 	return err
 }
 
-// readIDs parses the places of the event's id. It ignores those that aren't signed: with one
-// captured delivery anybody could make other events.
+// readIDs parses the places of the event's id. It ignores those that aren't signed: with them one
+// captured delivery could become any number of events.
 func (s *scheme) readIDs(list string) error {
 	all, err := parsePlaces(list, &s.Paths)
 	for _, id := range all {

@@ -39,7 +39,7 @@ const maxTemplate = 256
 
 var pieces = regexp.MustCompile(`\{[^{}]*\}|[^{}]+|[{}]`)
 
-// split splits a template into literals and parts in braces.
+// split splits a template into literals and placeholders, which are in braces.
 func split(template string) (parts []part, err error) {
 	if len(template) > maxTemplate {
 		return nil, fmt.Errorf("it is longer than %d characters", maxTemplate)
@@ -49,7 +49,7 @@ func split(template string) (parts []part, err error) {
 		p := part{text: text, position: position}
 		switch {
 		case text == "{" || text == "}":
-			err = errors.New("a brace without its other one")
+			err = errors.New("a brace has no partner")
 		case text[0] == '{':
 			p, err = placeholder(text[1 : len(text)-1])
 			p.position = position
@@ -62,7 +62,7 @@ func split(template string) (parts []part, err error) {
 	return parts, nil
 }
 
-// placeholder reads what stands between two braces.
+// placeholder reads the text between two braces.
 func placeholder(name string) (p part, err error) {
 	of, isHeader := strings.CutPrefix(name, "header:")
 	switch {
@@ -76,7 +76,7 @@ func placeholder(name string) (p part, err error) {
 	case name == "hex", name == "base64":
 		p.kind, p.text = mac, name
 	default:
-		err = fmt.Errorf("{%s} is nothing that is known", name)
+		err = fmt.Errorf("{%s} is unknown", name)
 	}
 	return p, err
 }
@@ -115,7 +115,7 @@ func (s *scheme) parse(template string) ([]part, error) {
 		case p.kind == mac, p.isHeader(s.Header):
 			return nil, atCharacter(p.position, "a signature doesn't sign itself")
 		case p.kind != literal && seen[is]:
-			return nil, atCharacter(p.position, "this is there already")
+			return nil, atCharacter(p.position, "this is given twice")
 		case p.kind == timestamp && before.kind == header && s.Unit == verify.DateTime:
 		case p.kind == timestamp && before.kind == header:
 			return nil, atCharacter(p.position, "text is needed before a time in "+string(s.Unit)+inTwoWays)
@@ -151,7 +151,7 @@ const token = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$
 // headerName returns a header's name in canonical case.
 func headerName(name string) (string, error) {
 	if rest := strings.TrimLeft(name, token); rest != "" {
-		return "", fmt.Errorf("%q can't stand in the name of a header", rest[0])
+		return "", fmt.Errorf("a header's name can't contain %q", rest[0])
 	}
 	name = textproto.CanonicalMIMEHeaderKey(name)
 	switch {
