@@ -114,8 +114,14 @@ func (f *fixture) tries(n int) {
 // stores publishes a small event that must be stored.
 func (f *fixture) stores(id string) {
 	f.t.Helper()
-	if status, err := f.publish(id); status != Stored || err != nil {
-		f.t.Fatalf("publishing %s: %q, %v", id, status, err)
+	f.takes(Stored, message(id))
+}
+
+// takes publishes a message that must become durable in that way.
+func (f *fixture) takes(want Status, m Message) {
+	f.t.Helper()
+	if got, err := f.Publish(context.Background(), m); got != want || err != nil {
+		f.t.Fatalf("publishing %s: got %q, %v, want %q", m.ID, got, err, want)
 	}
 }
 

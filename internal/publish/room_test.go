@@ -69,9 +69,7 @@ func TestRefusedPushNothingOut(t *testing.T) {
 		instances[i] = open(t, s.URL(), small).connected()
 		poll.Until(t, "ready", func() bool { return instances[i].Publisher.Ready(Refused) == nil })
 	}
-	if status, err := instances[0].Publish(t.Context(), kept(Quarantined, "first", 1000)); status != Stored || err != nil {
-		t.Fatal(status, err)
-	}
+	instances[0].takes(Stored, kept(Quarantined, "first", 1000))
 	stored := make([]int, len(instances))
 	var floods sync.WaitGroup
 	for i, f := range instances {
@@ -93,9 +91,7 @@ func TestRefusedPushNothingOut(t *testing.T) {
 	// Deliveries that are answered 200 are still kept in a full stream; the oldest refused ones are
 	// removed.
 	for i := range 30 {
-		if status, err := instances[1].Publish(t.Context(), kept(Quarantined, fmt.Sprint("more ", i), 20<<10)); status != Stored || err != nil {
-			t.Fatal(status, err)
-		}
+		instances[1].takes(Stored, kept(Quarantined, fmt.Sprint("more ", i), 20<<10))
 	}
 	if n := bySubject(t, js).Subjects["webhooks-quarantine.flock.unreadable"]; n < 30 {
 		t.Errorf("%d of what was answered 200 is left", n)
@@ -143,9 +139,7 @@ func TestLargerThanStream(t *testing.T) {
 			t.Errorf("%s: %q, %v", kind, status, err)
 		}
 		m.Data = m.Data[:9_000]
-		if status, err := f.Publish(t.Context(), m); status != Stored || err != nil {
-			t.Errorf("%s: %q, %v", kind, status, err)
-		}
+		f.takes(Stored, m)
 	}
 }
 

@@ -182,9 +182,7 @@ func TestAccountLimitsPayload(t *testing.T) {
 	f := open(t, s.URL(), func(c *Config) {
 		c.Server.Creds = operator.user(t, func(u *jwt.UserClaims) { u.Limits.Payload = 5000 })
 	}).connected()
-	if status, err := f.Publish(t.Context(), sized("fits", 5000)); status != Stored || err != nil {
-		t.Errorf("5000 bytes: %q, %v", status, err)
-	}
+	f.takes(Stored, sized("fits", 5000))
 	expect.ErrorIs(t, ErrTooLarge, expect.Err(f.Publish(t.Context(), sized("doesn't", 5001))), "5001 bytes")
 	for range 10 {
 		if raised, err := f.config.Server.wasRaised(f.session.Load().nc); raised || err != nil {

@@ -50,9 +50,7 @@ func TestTooLarge(t *testing.T) {
 					f.monitors[Event].check()
 					poll.Until(t, "the limit is known", func() bool { return f.monitors[Event].limit.Load() == limit })
 				}
-				if status, err := f.Publish(t.Context(), sized(fmt.Sprint("fits ", known), limit)); status != Stored || err != nil {
-					t.Errorf("known %t, %d bytes: %q, %v", known, limit, status, err)
-				}
+				f.takes(Stored, sized(fmt.Sprint("fits ", known), limit))
 				_, err := f.Publish(t.Context(), sized(fmt.Sprint("doesn't ", known), limit+1))
 				if !errors.Is(err, ErrTooLarge) {
 					t.Errorf("known %t, %d bytes: %v", known, limit+1, err)
@@ -111,9 +109,7 @@ func TestMaxPayloadIsRaised(t *testing.T) {
 	refuse()
 	poll.Until(t, "the higher limit is known", func() bool { return f.monitors[Event].limit.Load() == 10_000 })
 	f.connected()
-	if status, err := f.Publish(t.Context(), sized("1", 5000)); status != Stored || err != nil {
-		t.Errorf("%q, %v", status, err)
-	}
+	f.takes(Stored, sized("1", 5000))
 	f.stores("small")
 	expect.Equal(t, 2, f.logs.FilterMessage("connected to NATS").Len(), "how often it connected")
 }

@@ -31,9 +31,7 @@ func TestQuarantineIsStuck(t *testing.T) {
 	f := start(t, s.URL(), func(c *settings) { c.publish.Stream.Manage, c.publish.Quarantine.Manage = false, false }).ready()
 	poll.Until(t, "quarantine is ready", func() bool { return f.isDirect(publish.Quarantined) })
 	for i, want := range []publish.Status{publish.Stored, publish.Spooled, publish.Spooled} {
-		if status, err := f.Publish(t.Context(), kept(fmt.Sprint(i))); status != want || err != nil {
-			t.Fatalf("%d: %q, %v", i, status, err)
-		}
+		f.takes(want, kept(fmt.Sprint(i)))
 	}
 	poll.Until(t, "quarantine's breaker is open", func() bool { return !f.breakers[publish.Quarantined].isClosed() })
 	f.publishes(publish.Stored, numbered(0, 20)...)
@@ -76,11 +74,8 @@ func TestNothingOvertakesInFullStream(t *testing.T) {
 	js := natsdtest.Connect(t, s.URL())
 	makeStream(t, js, func(c *jetstream.StreamConfig) { c.MaxBytes = 2000 })
 	f := start(t, s.URL(), unmanaged).ready()
-	large := message("large")
-	large.Data = make([]byte, 3000)
-	if status, err := f.Publish(t.Context(), large); status != publish.Spooled || err != nil {
-		t.Fatalf("%q, %v", status, err)
-	}
+	large := sized("large", 3000)
+	f.takes(publish.Spooled, large)
 	f.publishes(publish.Spooled, "small")
 	poll.Until(t, "tried often", func() bool { return f.seen.of("spool stream_full") > suspectEvery })
 	stored(t, js)

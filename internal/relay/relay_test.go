@@ -143,6 +143,13 @@ func message(id string) publish.Message {
 	return publish.Message{Subject: subject, ID: id, Data: []byte(`"` + id + `"`), Headers: []publish.Header{{Name: "Content-Type", Value: "text/plain"}}}
 }
 
+// sized returns a message with so many bytes.
+func sized(id string, size int) publish.Message {
+	m := message(id)
+	m.Data = make([]byte, size)
+	return m
+}
+
 // arrived returns the message as having arrived so long ago.
 func arrived(m publish.Message, ago time.Duration) publish.Message {
 	m.Arrived = time.Now().Add(-ago)
@@ -160,9 +167,15 @@ func (f *fixture) ready() *fixture {
 func (f *fixture) publishes(want publish.Status, ids ...string) {
 	f.t.Helper()
 	for _, id := range ids {
-		if got, err := f.Publish(context.Background(), message(id)); got != want || err != nil {
-			f.t.Fatalf("publishing %s: %q, %v; want %q", id, got, err, want)
-		}
+		f.takes(want, message(id))
+	}
+}
+
+// takes publishes a message that must become durable in that way.
+func (f *fixture) takes(want publish.Status, m publish.Message) {
+	f.t.Helper()
+	if got, err := f.Publish(context.Background(), m); got != want || err != nil {
+		f.t.Fatalf("publishing %s: got %q, %v, want %q", m.ID, got, err, want)
 	}
 }
 

@@ -43,9 +43,7 @@ func TestForbiddenSubject(t *testing.T) {
 	makeStream(t, js, nil)
 	f := start(t, s.URL(), asBridge, hasty).ready()
 	for _, id := range []string{"1", "2"} {
-		if status, err := f.Publish(t.Context(), on("webhooks.frigade.a.b", "forbidden "+id)); status != publish.Spooled || err != nil {
-			t.Fatalf("%q, %v", status, err)
-		}
+		f.takes(publish.Spooled, on("webhooks.frigade.a.b", "forbidden "+id))
 	}
 	poll.Until(t, "both are set aside", func() bool { return f.Spool.Stats().SetAside == 2 && f.waiting() == 0 })
 	poll.Until(t, "one that is allowed goes directly", func() bool { // a machine that stalls makes it spooled first, and then a duplicate
@@ -79,12 +77,9 @@ func TestTooLargeInSpool(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.New(t, "max_payload: 1000")
 	f := start(t, s.URL())
-	large := message("large")
-	large.Data = make([]byte, 2000)
+	large := sized("large", 2000)
 	f.publishes(publish.Spooled, numbered(0, 10)...)
-	if status, err := f.Publish(t.Context(), large); status != publish.Spooled || err != nil {
-		t.Fatalf("%q, %v", status, err)
-	}
+	f.takes(publish.Spooled, large)
 	f.publishes(publish.Spooled, numbered(10, 20)...)
 	s.Start()
 	f.delivered()
@@ -111,11 +106,8 @@ func TestRefusedWhileDiskFails(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "spool")
 	f := start(t, s.URL(), inDir(dir))
 	f.publishes(publish.Spooled, "0")
-	large := message("large")
-	large.Data = make([]byte, 2000)
-	if status, err := f.Publish(t.Context(), large); status != publish.Spooled || err != nil {
-		t.Fatalf("%q, %v", status, err)
-	}
+	large := sized("large", 2000)
+	f.takes(publish.Spooled, large)
 	f.publishes(publish.Spooled, "1", "2")
 	if err := errors.Join(os.Rename(dir, dir+".away"), os.WriteFile(dir, nil, 0o600)); err != nil { // open files are read and written as before
 		t.Fatal(err)
@@ -149,9 +141,7 @@ func TestRefusedWhileOthersAreTaken(t *testing.T) {
 	makeStream(t, js, func(c *jetstream.StreamConfig) { c.Subjects = []string{"webhooks.flock.>", "webhooks.frigade.>"} })
 	natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "OTHER", Subjects: []string{"webhooks.other.>"}})
 	f := start(t, s.URL(), unmanaged).ready()
-	if status, err := f.Publish(t.Context(), on("webhooks.other.a", "other")); status != publish.Spooled || err != nil {
-		t.Fatalf("%q, %v", status, err)
-	}
+	f.takes(publish.Spooled, on("webhooks.other.a", "other"))
 	f.publishes(publish.Spooled, numbered(0, 10)...)
 	f.delivered()
 	expect.Equal(t, 1, f.Spool.Stats().SetAside, "records set aside")
@@ -203,8 +193,7 @@ func TestNeither(t *testing.T) {
 	f := start(t, s.URL(), unmanaged, func(c *settings) { c.spool.MaxBytes = 400 }).ready()
 	f.publishes(publish.Stored, "a")
 	f.publishes(publish.Spooled, "b")
-	refused := message("c")
-	refused.Data = make([]byte, 400)
+	refused := sized("c", 400)
 	if status, err := f.Publish(t.Context(), refused); err == nil {
 		t.Errorf("kept: %q", status)
 	} else if text := err.Error(); !strings.Contains(text, "maximum messages exceeded") || !strings.Contains(text, "spool is full") {

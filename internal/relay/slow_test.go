@@ -68,9 +68,7 @@ func TestSlowLine(t *testing.T) {
 	f := start(t, natsdtest.SlowLine(t, s, 0, 1<<20).URL, hasty).ready()
 	large := message("large")
 	large.Data = fmt.Appendf(nil, "%q", make([]byte, 120<<10)) // \x00 is four bytes
-	if status, err := f.Publish(t.Context(), large); err != nil || status != publish.Spooled {
-		t.Fatalf("%q, %v", status, err)
-	}
+	f.takes(publish.Spooled, large)
 	small := numbered(0, 50)
 	for _, id := range small {
 		if _, err := f.Publish(t.Context(), message(id)); err != nil {
