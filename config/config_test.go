@@ -214,7 +214,7 @@ func TestLoad(t *testing.T) {
 		t.Error(diff)
 	}
 	if c.StreamDuplicates != 49*time.Hour || c.StreamMaxBytes != 10<<30 || c.MaxBodyBytes != 1000 || !c.IsEmbedded() {
-		t.Errorf("%+v", c)
+		t.Errorf("the durations and sizes: got %+v, want STREAM_DUPLICATES 49h, STREAM_MAX_BYTES 10GiB, MAX_BODY_BYTES 1000, embedded", c)
 	}
 	if c.IsSet("STREAM_DUPLICATES") || !c.IsSet("STREAM_MAX_BYTES") || c.IsSet("NATS_URL") {
 		t.Error("IsSet is wrong")
@@ -227,7 +227,7 @@ func TestOwnEndpoint(t *testing.T) {
 	p, other := providers.All[0], providers.All[1]
 	c, warnings, err := Load([]string{p.Variable("SECRETS") + "=0123456789abcdef", p.Variable("NAME") + "=Other!", p.Variable("PROVIDER") + "=" + other.Name})
 	if err != nil || len(warnings) != 2 || len(c.Endpoints) != 1 || c.Endpoints[0].Name != p.Name || c.Endpoints[0].Vendor != p {
-		t.Errorf("%+v, %q, %v", c.Endpoints, warnings, err)
+		t.Errorf("got the endpoints %+v, the warnings %q and %v, want one endpoint and two warnings", c.Endpoints, warnings, err)
 	}
 }
 

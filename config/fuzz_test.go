@@ -30,7 +30,7 @@ func FuzzLoad(f *testing.F) {
 		if err != nil {
 			said += err.Error()
 			if !strings.Contains(said, strings.TrimSuffix(name, "_SECRETS")) && !strings.Contains(said, "ENDPOINTS_0_") && !strings.Contains(said, "SECRETS") && !strings.Contains(said, "NATS_") && !strings.Contains(said, "STREAM_") {
-				t.Fatalf("%s=%q: %s", name, value, said)
+				t.Fatalf("%s=%q: got %s, want the variable's name in it", name, value, said)
 			}
 		}
 		for _, v := range c.Variables() {

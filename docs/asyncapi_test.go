@@ -134,7 +134,7 @@ func TestAsyncAPIHeaders(t *testing.T) {
 	schema := compile(t, c, "asyncapi.yaml#/components/messages/event/headers")
 	for _, m := range golden(t) {
 		if err := schema.Validate(parse(t, encode(t, m.Headers))); err != nil {
-			t.Errorf("%s: %v", m.Vector, err)
+			t.Errorf("the headers of %s aren't as documented: %v", m.Vector, err)
 		}
 		expect.Equal(t, slices.Sorted(maps.Keys(event.Headers.Properties)), slices.Sorted(maps.Keys(m.Headers)), "%s: the headers, which must be those documented", m.Vector)
 		if sent := m.Headers["Content-Type"]; sent != event.ContentType || sent != d.DefaultContentType {
@@ -156,7 +156,7 @@ func TestAsyncAPIPayload(t *testing.T) {
 	schema := compile(t, c, "asyncapi.yaml#/components/messages/event/payload")
 	for _, m := range golden(t) {
 		if err := schema.Validate(parse(t, []byte(m.Payload))); err != nil {
-			t.Errorf("%s: %v", m.Vector, err)
+			t.Errorf("the payload of %s isn't as documented: %v", m.Vector, err)
 		}
 	}
 	if schema.Validate(parse(t, []byte(`{}`))) == nil {

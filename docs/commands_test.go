@@ -48,7 +48,7 @@ func transcript(t *testing.T, document, dir string, environ []string) {
 		shell.Dir, shell.Env = dir, environ
 		out, err := shell.CombinedOutput()
 		if mustFail := strings.Contains("\n"+step.printed, "\nbridge: "); (err != nil) != mustFail {
-			t.Errorf("%s: %v\n%s", step.command, err, out)
+			t.Errorf("%s: got the error %v, want one only where `bridge: ` is shown:\n%s", step.command, err, out)
 		}
 		if !hasShape(string(out), step.printed) {
 			t.Errorf("%s prints other lines (-document +program):\n%s", step.command, cmp.Diff(step.printed, string(out)))

@@ -31,7 +31,7 @@ func TestConsumersTranscript(t *testing.T) {
 	send := exec.Command("bridge", "send", "flock", "invitee.accepted")
 	send.Path, send.Env = filepath.Join(dir, "bridge"), environ
 	if out, err := send.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("bridge send: %v\n%s", err, out)
 	}
 	transcript(t, "docs/consumers.md", dir, environ)
 }
@@ -51,7 +51,7 @@ func TestStreamCommand(t *testing.T) {
 		" nats consumer info WEBHOOKS billing >&2 && nats stream info WEBHOOKS_DEAD >&2")
 	operator.Env = append(environ, "NATS_USER=operator", "NATS_PASSWORD=of-the-operator")
 	if out, err := operator.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("what `bridge stream` prints: %v\n%s", err, out)
 	}
 	var log bytes.Buffer
 	serve := exec.Command(filepath.Join(dir, "bridge"), "serve")

@@ -72,15 +72,15 @@ func TestForbiddenCharacters(t *testing.T) {
 	for _, c := range []string{"\x00", "\n", "\x1f", "\x7f", "\u0080", "\u009f", "\ufdd0", "\ufdef", "\ufffe", "\uffff", "\U0001fffe", "\U0010ffff", "\xff", "\xed\xa0\x80"} {
 		e := New(Facts{Name: "a" + c + "b.c", Entity: "x" + c, EntityID: "y", UserID: c})
 		if e.Event != "a_b.c" || e.Type != "a_b.c" || e.Entity != "" || e.Subject != "" || e.EntityID != "y" || e.UserID != "" {
-			t.Errorf("%q: %+v", c, e)
+			t.Errorf("with %q in each attribute: got %+v, want _ in the name, and no entity", c, e)
 		}
 		if text := e.Append(nil); strings.Contains(string(text), `"entity"`) || strings.Contains(string(text), `"subject"`) {
-			t.Errorf("%q: %s", c, text)
+			t.Errorf("with %q in each attribute: got %s, want no entity and no subject", c, text)
 		}
 	}
 	for _, c := range []string{" ", "~", "\u00a0", "é", "\u2028", "\ufdcf", "\ufdf0", "\ufffd", "😀", "\U0010fffd"} {
 		if e := New(Facts{Name: c, Entity: c, EntityID: c, UserID: c}); e.Event != c || e.Subject != c+"/"+c || e.UserID != c {
-			t.Errorf("%q: %+v", c, e)
+			t.Errorf("with %q, which is allowed: got %+v, want it in each attribute", c, e)
 		}
 	}
 }
@@ -97,7 +97,7 @@ func TestID(t *testing.T) {
 	parts := ID("flock", [][]byte{[]byte("ab"), []byte("c")}, nil)
 	whole := ID("flock", [][]byte{[]byte("abc")}, nil)
 	if parts != whole || len(whole) != 32 {
-		t.Errorf("%s, %s", parts, whole)
+		t.Errorf("the id of the parts is %s, of the whole %s: want one of 32 characters", parts, whole)
 	}
 	different := map[string]bool{whole: true}
 	for _, id := range []string{
@@ -149,7 +149,7 @@ func TestAppendIsJSON(t *testing.T) {
 	}
 	var back Event
 	if err := json.Unmarshal(e.Append(nil), &back); err != nil || back.Type != e.Type {
-		t.Errorf("%s: %v", e.Append(nil), err)
+		t.Errorf("%s isn't read back: %v", e.Append(nil), err)
 	}
 }
 

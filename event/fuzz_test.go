@@ -55,7 +55,7 @@ func FuzzEnvelope(f *testing.F) {
 		}
 		back, err := Parse(payload)
 		if err != nil {
-			t.Fatalf("%v: %q", err, payload)
+			t.Fatalf("the envelope isn't read back: %v: %q", err, payload)
 		}
 		if !bytes.Equal(back.Data, body) {
 			t.Fatalf("data %q became %q", body, back.Data)
@@ -88,7 +88,7 @@ func FuzzParse(f *testing.F) {
 		}
 		again, err := Parse(e.Append(nil))
 		if err != nil {
-			t.Fatalf("%v: %q", err, e.Append(nil))
+			t.Fatalf("what was read can't be printed: %v: %q", err, e.Append(nil))
 		}
 		if string(again.Append(nil)) != string(e.Append(nil)) {
 			t.Fatalf("%q became %q", e.Append(nil), again.Append(nil))

@@ -51,7 +51,7 @@ func TestPayloadIsExact(t *testing.T) {
 	} {
 		e := event.Event{Data: json.RawMessage(data)}
 		if _, err := e.Flock(); err == nil || err.Error() != want {
-			t.Errorf("%s: %v", data, err)
+			t.Errorf("%s: got the error %v, want %s", data, err, want)
 		}
 	}
 }

@@ -40,7 +40,7 @@ func TestVendorsAreInTheirFolders(t *testing.T) {
 				line = strings.ReplaceAll(line, "syscall.Flock", "") // flock(2)
 				line = regexp.MustCompile(`(?i)github\.com`).ReplaceAllString(line, "")
 				if name := vendor.FindString(line); name != "" {
-					t.Errorf("%s:%d: %s", file, i+1, strings.TrimSpace(line))
+					t.Errorf("%s:%d has a vendor's name: %s", file, i+1, strings.TrimSpace(line))
 				}
 			}
 			return err

@@ -99,7 +99,7 @@ func TestAdminHost(t *testing.T) {
 		expect.NoError(t, err)
 		_ = response.Body.Close()
 		if response.StatusCode != want {
-			t.Errorf("%s: %s", host, response.Status)
+			t.Errorf("the Host %s is answered %s, want %d", host, response.Status, want)
 		}
 	}
 }

@@ -182,7 +182,7 @@ func TestPathsAndMethods(t *testing.T) {
 			c := b.dial()
 			c.write(method + " " + target + " HTTP/1.1\r\nHost: bridge\r\nContent-Length: 0\r\n\r\n")
 			if a := c.read(method); a.StatusCode != http.StatusNotFound || a.Header.Get("Location") != "" {
-				t.Errorf("%s %s: %s", method, target, a.Status)
+				t.Errorf("%s %s is answered %s, want 404 without a Location", method, target, a.Status)
 			}
 		}
 	}
@@ -205,7 +205,7 @@ func TestPathsAndMethods(t *testing.T) {
 		c := b.dial()
 		c.write(strings.Replace(request("flock", body, flockHeader(t, body)), "/webhooks/flock", target, 1))
 		if a := c.read("POST"); a.StatusCode != http.StatusOK {
-			t.Errorf("%s: %s", target, a.Status)
+			t.Errorf("%s is answered %s, want 200", target, a.Status)
 		}
 	}
 }

@@ -78,9 +78,9 @@ func TestTLS(t *testing.T) {
 		case test.proto == "" && err == nil:
 			t.Errorf("%s: answered %d", test.name, status)
 		case test.proto != "" && err != nil:
-			t.Errorf("%s: %v", test.name, err)
+			t.Errorf("%s: got %v, want an answer", test.name, err)
 		case err == nil && (status != http.StatusOK || proto != test.proto):
-			t.Errorf("%s: %s %d", test.name, proto, status)
+			t.Errorf("%s: got %s %d, want %s 200", test.name, proto, status, test.proto)
 		}
 	}
 	if status, _ := b.admin("/readyz"); status != http.StatusOK {
@@ -104,7 +104,7 @@ func TestCertificateReload(t *testing.T) {
 	serves := func(what string, pair tlstest.Pair) {
 		t.Helper()
 		if status, _, err := b.postTLS(client(t, pair, nil)); err != nil || status != http.StatusOK {
-			t.Errorf("%s: %d %v", what, status, err)
+			t.Errorf("%s: got %d, %v, want 200", what, status, err)
 		}
 	}
 	serves("at the start", first)
@@ -124,7 +124,7 @@ func TestCertificateReload(t *testing.T) {
 		v.swap(test.files)
 		b.await(test.name, func() bool { return len(b.lines("certificate and key can't be loaded")) == i+1 })
 		if line := b.lines("certificate and key can't be loaded")[i]; !strings.Contains(fmt.Sprint(line["error"]), test.err) {
-			t.Errorf("%s: %v", test.name, line)
+			t.Errorf("%s: logged %v, want the reason", test.name, line)
 		}
 		expect.Equal(t, "0", b.metric("webhook_bridge_tls_last_reload_successful"), "%s: the last reload was successful", test.name)
 		serves(test.name, first)

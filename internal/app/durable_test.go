@@ -24,7 +24,7 @@ func (b *bridge) ids() (ids []string) {
 		expect.NoError(b.t, err)
 		e, err := event.Parse(m.Data)
 		if err != nil || e.ID != m.Header.Get("Nats-Msg-Id") || m.Header.Get("Content-Type") != event.ContentType {
-			b.t.Errorf("%v %v", err, m.Header)
+			b.t.Errorf("a stored event: got %v, with the headers %v, want its id and the type of CloudEvents", err, m.Header)
 		}
 		ids = append(ids, e.ID)
 	}
@@ -167,7 +167,7 @@ func TestQuarantine(t *testing.T) {
 			_, signature, _ := strings.Cut(header, ": ")
 			if m.Subject != "webhooks-quarantine."+test.endpoint+"."+test.reason || string(m.Data) != test.body ||
 				m.Header.Get("Webhook-Endpoint") != test.endpoint || m.Header.Get("Webhook-Reason") != test.reason || len(m.Header.Get("Webhook-Seal")) != 64 || strings.Contains(fmt.Sprint(m.Header), signature) {
-				t.Errorf("%s %v %s", m.Subject, m.Header, m.Data)
+				t.Errorf("in quarantine: got %s %v %s, want the body, endpoint, reason and seal, and no signature", m.Subject, m.Header, m.Data)
 			}
 			if id := m.Header.Get("Nats-Msg-Id"); len(id) != 32 || test.status == 200 && (id != ids[0] || id != ids[1]) {
 				t.Errorf("id %s, answered %q", id, ids)

@@ -34,7 +34,7 @@ func TestProbes(t *testing.T) {
 	b := start(t)
 	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/metrics": 200, "/": 404, "/webhooks/flock": 404} {
 		if status, text := b.admin(path); status != want {
-			t.Errorf("%s: %d %s", path, status, text)
+			t.Errorf("%s: got %d %s, want %d", path, status, text, want)
 		}
 	}
 	away := start(t, "NATS_URL=nats://127.0.0.1:1")
@@ -108,12 +108,12 @@ func TestMessage(t *testing.T) {
 	m, err := stream.GetMsg(t.Context(), 1)
 	expect.NoError(t, err)
 	if m.Subject != "webhooks.flock.invitee.accepted" || m.Header.Get("Nats-Msg-Id") != a.id || m.Header.Get("Content-Type") != "application/cloudevents+json; charset=utf-8" {
-		t.Errorf("%s %v", m.Subject, m.Header)
+		t.Errorf("the message: got %s %v, want the event's subject, id and type", m.Subject, m.Header)
 	}
 	e, err := event.Parse(m.Data)
 	expect.NoError(t, err)
 	if e.ID != a.id || string(e.Data) != strings.Replace(body, ": ", ":", 1) || e.Source != "/webhooks/flock" || e.Type != "com.withflock.invitee.accepted" {
-		t.Errorf("%+v", e)
+		t.Errorf("the event: got %+v, want the delivery's id, body, source and type", e)
 	}
 	received, err := time.Parse("2006-01-02T15:04:05.000Z", e.ReceivedTime)
 	if err != nil || time.Since(received) > time.Minute {
@@ -259,7 +259,7 @@ func TestLogLines(t *testing.T) {
 	for line := range strings.Lines(b.log.String()) {
 		var entry struct{ Time, Level, Message string }
 		if err := json.Unmarshal([]byte(line), &entry); err != nil || entry.Time == "" || entry.Level == "" || entry.Message == "" {
-			t.Errorf("%v: %s", err, line)
+			t.Errorf("a line of the log: got %v, want JSON with a time, level and message: %s", err, line)
 		}
 	}
 }

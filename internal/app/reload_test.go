@@ -289,10 +289,10 @@ func TestUnusableSecrets(t *testing.T) {
 		b.await(test.name, func() bool { return len(b.lines(failure)) == 2*(i+1) }) // one an endpoint
 		last := b.lines(failure)[2*i]
 		if last["error"] != test.failure || last["file"] != path || last["level"] != "error" {
-			t.Errorf("%s: %v", test.name, last)
+			t.Errorf("%s: logged %v, want the failure, the file and the level error", test.name, last)
 		}
 		if b.metric(ok) != "0" {
-			t.Errorf("%s: %s", test.name, b.metric(ok))
+			t.Errorf("%s: last_reload_successful is %s, want 0", test.name, b.metric(ok))
 		}
 		expect.Equal(t, http.StatusOK, took("marked-good"), "%s: the answer to what the last good secret signs", test.name)
 	}
@@ -323,6 +323,6 @@ func TestEncodedSecretsAreNotDoubted(t *testing.T) {
 	v.swap(map[string]string{"any": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\nc2hvcnQ="})
 	b.await("loaded", func() bool { return len(b.lines("secret 1 has fewer than 16 characters")) == 1 })
 	if doubted := b.lines("secret 0 "); len(doubted) > 0 {
-		t.Errorf("%v", doubted)
+		t.Errorf("a good secret is doubted: %v", doubted)
 	}
 }

@@ -74,7 +74,7 @@ func TestReleaseWithoutLookingUp(t *testing.T) {
 	out, _ := o.run("", exitOK, "quarantine", "release", "--all")
 	if !strings.HasPrefix(out, old+"  stored, a possible duplicate: the account has no right to look it up\n") ||
 		!strings.Contains(out, stale+"  stored, a possible duplicate: ") || !strings.Contains(out, future+"  duplicate\n") {
-		t.Errorf("%s", out)
+		t.Errorf("released: got %s, want stored twice as a possible duplicate, and one duplicate", out)
 	}
 	again := o.keep("future", now.Add(2*time.Hour), now.Add(-time.Minute))
 	if out, _ := o.run("", exitOK, "quarantine", "release", again); !strings.HasPrefix(out, again+"  stored, a possible duplicate: ") {
@@ -102,7 +102,7 @@ func TestReleaseStoredAlready(t *testing.T) {
 			// The stream remembers this id as well, so it would be a duplicate otherwise.
 			o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte("{}")}, id)
 			if out, _ := o.run("", exitOK, "quarantine", "release", id); out != id+"  stored already\n" {
-				t.Errorf("%s", out)
+				t.Errorf("released: got %s, want stored already", out)
 			}
 			if n, m := o.count("WEBHOOKS_QUARANTINE"), o.count("WEBHOOKS"); n != 0 || m != 1 {
 				t.Errorf("%d in quarantine, %d events", n, m)
@@ -124,7 +124,7 @@ func TestBeginnings(t *testing.T) {
 		if other, ok := ids[id[0]]; ok {
 			_, words := o.run("", exitFailure, "quarantine", "drop", id[:1])
 			if !strings.Contains(words, fmt.Sprintf("in quarantine, several ids begin with %q, among them ", id[:1])) || !strings.Contains(words, other) {
-				t.Errorf("%s", words)
+				t.Errorf("an ambiguous beginning: got %s, want the ids that begin so", words)
 			}
 			break
 		}
@@ -133,7 +133,7 @@ func TestBeginnings(t *testing.T) {
 	all := o.count("WEBHOOKS_QUARANTINE")
 	_, words := o.run("", exitFailure, "quarantine", "drop", first, "x")
 	if !strings.Contains(words, `nothing in quarantine has an id that begins with "x"`) || !strings.Contains(words, "1 messages in stream WEBHOOKS_QUARANTINE were not written by a bridge") {
-		t.Errorf("%s", words)
+		t.Errorf("an unknown id: got %s, want that nothing begins so, and that one message isn't a bridge's", words)
 	}
 	expect.Equal(t, all, o.count("WEBHOOKS_QUARANTINE"), "deliveries left in quarantine")
 	o.run("", exitOK, "quarantine", "drop", "--all")

@@ -86,7 +86,7 @@ func TestPrintEvent(t *testing.T) {
 	var out strings.Builder
 	printPayload(printer{out: &out}, "webhooks.\x1b[2J", "", now)
 	if strings.ContainsRune(out.String(), '\x1b') {
-		t.Errorf("%q", out.String())
+		t.Errorf("an escape sequence is printed: %q", out.String())
 	}
 }
 
@@ -150,7 +150,7 @@ func TestSelection(t *testing.T) {
 		{selection{users: []string{"u_1"}, events: []string{"a"}}, accepted, false, "webhooks.*.a"},
 	} {
 		if err := test.filter.check(time.Now()); err != nil {
-			t.Errorf("%+v: %v", test.filter, err)
+			t.Errorf("the filter %+v: got %v, want no error", test.filter, err)
 		}
 		expect.Equal(t, test.matches, test.filter.matches(&test.event), "whether %+v matches %s", test.filter, test.event.Event)
 		expect.Equal(t, test.subjects, strings.Join(test.filter.subjects("webhooks"), " "), "the subjects of %+v", test.filter)

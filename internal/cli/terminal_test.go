@@ -25,7 +25,7 @@ func TestTerminal(t *testing.T) {
 	} {
 		var whole, bytewise bytes.Buffer
 		if n, err := (&terminal{to: &whole}).Write([]byte(text)); n != len(text) || err != nil {
-			t.Errorf("%q: %d, %v", text, n, err)
+			t.Errorf("writing %q: got %d, %v, want all of it written", text, n, err)
 		}
 		expect.Equal(t, want, whole.String(), "how %q is written", text)
 		if strings.ContainsAny(text, "\x1b\r") {

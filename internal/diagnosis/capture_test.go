@@ -146,7 +146,7 @@ func TestTwoConnections(t *testing.T) {
 	}
 	got, err := Parse([]byte(packet("127.0.0.1.1", "POST /a HTTP/1.1\nA: b\n\n{") + packet("127.0.0.1.2", "POST /b HTTP/1.1\n\n{}") + packet("127.0.0.1.1", "}")))
 	if err != nil || got.Target != "/a" || string(got.Body) != "{}" || len(got.Notes) != 2 || got.Notes[1] != "the capture holds more than one request; this is the first" {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("got %+v, %v, want the first request and a note on the other", got, err)
 	}
 }
 
@@ -156,7 +156,7 @@ func TestNoDelivery(t *testing.T) {
 		"19:21:02.716730 IP 127.0.0.1.1 > 127.0.0.1.2: Flags [P.], seq 1:207, length 206: HTTP: POST /webhooks/flock HTTP/1.1\n",
 	} {
 		if got, err := Parse([]byte(src)); !errors.Is(err, ErrNoDelivery) {
-			t.Errorf("%q: %+v, %v", src, got, err)
+			t.Errorf("%q: got %+v, %v, want ErrNoDelivery", src, got, err)
 		}
 	}
 }
@@ -168,11 +168,11 @@ func TestHeader(t *testing.T) {
 		"POST / HTTP/1.1\nHost: x\n" + signed:   header,
 	} {
 		if got, err := ParseHeader([]byte(src)); err != nil || !cmp.Equal(got.Header, want) || got.Body != nil {
-			t.Errorf("%q: %+v, %v", src, got, err)
+			t.Errorf("%q: got %+v, %v, want the two headers", src, got, err)
 		}
 	}
 	if got, err := ParseHeader([]byte("0f0f\n")); !errors.Is(err, ErrNoHeader) {
-		t.Errorf("%+v, %v", got, err)
+		t.Errorf("got %+v, %v, want ErrNoHeader", got, err)
 	}
 	var d Delivery
 	for line, want := range map[string]bool{"a: b": true, "a:b": true, "a": false, "": false, " a: b": false, "a b: c": false, "a: b\nc: d": false} {

@@ -55,7 +55,7 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q is read as %+v, written as %q, and then (-first +again):\n%s", src, d, written, diff)
 		}
 		if notes := again.Notes; len(notes) > 0 {
-			t.Fatalf("%q: %q", written, notes)
+			t.Fatalf("%q is read again with the notes %q, want none", written, notes)
 		}
 		_, _ = ParseHeader(src)
 	})

@@ -41,7 +41,7 @@ func asked(t *testing.T, endpoint, body, key, signed string, secrets ...string) 
 func check(t *testing.T, name string, r Report, code, says string) {
 	t.Helper()
 	if r.Accepted || len(r.Causes) == 0 {
-		t.Errorf("%s: %+v", name, r)
+		t.Errorf("%s: got %+v, want a refusal with a cause", name, r)
 		return
 	}
 	if c := r.Causes[0]; c.Code != code || !c.Proven || !strings.Contains(c.Says+"; "+c.Do, says) {
@@ -109,7 +109,7 @@ func TestThen(t *testing.T) {
 	r := asked(t, "flock", body, marked, body, `"`+marked+`"`)
 	check(t, "quoted", r, "secret_quoted", "quotation marks")
 	if len(r.Causes) != 2 || r.Causes[1].Code != "then" || !strings.Contains(r.Causes[1].Says, "would still be refused, 401 future: its time is in milliseconds") {
-		t.Errorf("%+v", r.Causes)
+		t.Errorf("got the causes %+v, want the quotation marks, then the milliseconds", r.Causes)
 	}
 }
 
@@ -124,6 +124,6 @@ func TestStaleAndUnreadable(t *testing.T) {
 		Endpoints: all, EndpointName: "flock", Received: now, Now: now, MaxBodyBytes: 1 << 20,
 	})
 	if err != nil || r.Outcome != "stale" || len(r.Causes) != 2 || r.Causes[0].Code != "stale" || r.Causes[1].Code != "unreadable" {
-		t.Errorf("%+v, %v", r, err)
+		t.Errorf("got %+v, %v, want stale, then unreadable", r, err)
 	}
 }

@@ -42,7 +42,7 @@ func TestMadeForItsOwner(t *testing.T) {
 	defer lock.Close()
 	for path, want := range map[string]os.FileMode{dir: 0o700, filepath.Join(dir, name): 0o600} {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
-			t.Errorf("%s: %v, %v", path, info.Mode(), err)
+			t.Errorf("the mode of %s: got %v, %v, want %v", path, info.Mode(), err, want)
 		}
 	}
 }

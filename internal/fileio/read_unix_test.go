@@ -17,7 +17,7 @@ func TestReadsRegularFilesOnly(t *testing.T) {
 	expect.NoError(t, syscall.Mkfifo(pipe, 0o600))
 	for _, name := range []string{pipe, "/dev/zero"} {
 		if _, err := Read(name, 100); err == nil || !strings.HasSuffix(err.Error(), name+": not a regular file") {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got the error %v, want that it isn't a regular file", name, err)
 		}
 	}
 }

@@ -19,11 +19,11 @@ func TestCloudEventsSDK(t *testing.T) {
 		m := r.send(w)
 		var e cloudevents.Event
 		if err := json.Unmarshal([]byte(m.Payload), &e); err != nil {
-			t.Errorf("%s: %v", w.name, err)
+			t.Errorf("the SDK can't read %s: %v", w.name, err)
 			continue
 		}
 		if err := e.Validate(); err != nil {
-			t.Errorf("%s: %v", w.name, err)
+			t.Errorf("to the SDK %s is invalid: %v", w.name, err)
 		}
 		got := map[string]string{
 			"specversion": e.SpecVersion(), "id": e.ID(), "source": e.Source(), "type": e.Type(), "datacontenttype": e.DataContentType(),

@@ -102,7 +102,7 @@ func (w *world) open(at page) *page {
 	expect.NoError(w.t, err)
 	w.t.Cleanup(func() { response.Body.Close() })
 	if got := response.Header.Get("Content-Type"); response.StatusCode != http.StatusOK || got != "text/event-stream" {
-		w.t.Fatalf("%s, %s", response.Status, got)
+		w.t.Fatalf("answered %s with the type %s, want 200 and an event stream", response.Status, got)
 	}
 	lines := bufio.NewScanner(response.Body)
 	lines.Buffer(nil, 64<<20)
@@ -175,15 +175,15 @@ func TestFeed(t *testing.T) {
 	w.publish(1, "no\xff")
 	p := w.open(page{})
 	if h := p.hello(); !h.Reset || h.Missed > 0 || h.Stream != "WEBHOOKS" || h.Prefix != "webhooks" {
-		t.Errorf("%+v", h)
+		t.Errorf("the greeting: got %+v, want a reset for WEBHOOKS with nothing missed", h)
 	}
 	all := p.events(3)
 	first := all[0]
 	if first.Sequence != 1 || first.Subject != "webhooks.flock.a" || first.Event == nil || string(first.Event.Data) != "null" || first.Event.ID != "5e0c" || first.Payload != cloudEvent || first.Problem != "" {
-		t.Errorf("%+v", first)
+		t.Errorf("the first event: got %+v, want sequence 1 on webhooks.flock.a", first)
 	}
 	if all[1].Payload != large || all[1].Size != len(large) || all[1].Problem == "" || all[2].Payload != "no\uFFFD" {
-		t.Errorf("%+v", all[1:])
+		t.Errorf("got %+v, want a large payload that is no event, and one with a replacement character", all[1:])
 	}
 	p.until("the stream is seen", func(s state) bool { return isLive(s) && s.Stream.State.Msgs == 3 && s.Quarantine != nil })
 
@@ -191,13 +191,13 @@ func TestFeed(t *testing.T) {
 	w.publish(1, cloudEvent)
 	again := w.open(*p)
 	if h := again.hello(); h.Reset || h.Missed > 0 {
-		t.Errorf("%+v", h)
+		t.Errorf("the greeting on return: got %+v, want nothing missed", h)
 	}
 	if more := again.events(1); more[0].Sequence != 4 {
-		t.Errorf("%+v", more)
+		t.Errorf("on return: got %+v, want sequence 4", more)
 	}
 	if h := w.open(page{boot: "another", place: 7}).hello(); !h.Reset {
-		t.Errorf("%+v", h)
+		t.Errorf("the greeting after another start: got %+v, want a reset", h)
 	}
 }
 
@@ -258,7 +258,7 @@ func TestRights(t *testing.T) {
 	w.nats.Reload(configured([]string{info, infoOfQuarantine}))
 	s := p.until("no right to read", troubled("Our account has no right to publish on $JS.API.CONSUMER.CREATE.WEBHOOKS."))
 	if s.Connected != true {
-		t.Errorf("%+v", s)
+		t.Errorf("the state: got %+v, want connected", s)
 	}
 	w.nats.Reload(configured([]string{info, infoOfQuarantine, "$JS.API.CONSUMER.CREATE.WEBHOOKS.>", "$JS.API.CONSUMER.MSG.NEXT.WEBHOOKS.>", "$JS.API.CONSUMER.DELETE.WEBHOOKS.>"}))
 	p.until("no list, but live", func(s state) bool {

@@ -279,7 +279,7 @@ func TestSignalsAreNotHandled(t *testing.T) {
 		expect.NoError(t, cmd.Process.Signal(number))
 		var exit *exec.ExitError
 		if err := cmd.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != number {
-			t.Errorf("%s: %v", number, err)
+			t.Errorf("after %s: got %v, want an end by that signal", number, err)
 		}
 	}
 }

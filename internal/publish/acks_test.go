@@ -73,7 +73,7 @@ func TestAcksSettleOnce(t *testing.T) {
 	w, other := begun(a, "1"), begun(a, "2")
 	a.fail(nats.ErrDisconnected)
 	if got := taken(t, w); !errors.Is(got.err, nats.ErrDisconnected) || a.isWaiting(w) {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want nats.ErrDisconnected, and that it waits no more", got)
 	}
 	a.giveUp(w, context.Canceled)
 	a.settle(w, outcome{})
@@ -86,7 +86,7 @@ func TestAcksSettleOnce(t *testing.T) {
 	a.settle(third, outcome{duplicate: true})
 	a.fail(nats.ErrDisconnected)
 	if got := taken(t, third); got.err != nil || got.duplicate || len(third.done) > 0 {
-		t.Errorf("%+v", got)
+		t.Errorf("got %+v, want one outcome, without an error", got)
 	}
 }
 
@@ -153,7 +153,7 @@ func TestLateAcks(t *testing.T) {
 		refused := begun(a, "refused")
 		time.Sleep(2 * time.Second)
 		if got := taken(t, timedOut); !errors.Is(got.err, jetstream.ErrAsyncPublishTimeout) {
-			t.Errorf("%+v", got)
+			t.Errorf("got %+v, want a time-out", got)
 		}
 		lost := begun(a, "disconnected")
 		a.fail(nats.ErrDisconnected)

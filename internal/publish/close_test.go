@@ -128,7 +128,7 @@ func TestCloseAnytime(t *testing.T) {
 		test.wait(f)
 		before := len(f.messages())
 		if err := f.close(t.Context()); err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("Close, %s: %v", name, err)
 		}
 		if s := f.session.Load(); s != nil {
 			<-s.closed

@@ -42,7 +42,7 @@ func TestLeafAcknowledges(t *testing.T) {
 	for i := range 10 {
 		status, err := f.publish(fmt.Sprint("leaf alone ", i))
 		if !errors.Is(err, ErrUnavailable) {
-			t.Errorf("%q, %v", status, err)
+			t.Errorf("without the hub: got %q, %v, want ErrUnavailable", status, err)
 		}
 		if CauseOf(err) == WrongStream {
 			answered++

@@ -178,7 +178,7 @@ func TestLargeMessageOnSlowLine(t *testing.T) {
 	f := open(t, line.URL, withTimeout(time.Second)).connected()
 	large := Message{Subject: subject, ID: "large", Data: make([]byte, 6<<20)}
 	if r := f.PublishAll(t.Context(), []Message{large})[0]; r.Err != nil || r.Status != Stored {
-		t.Errorf("%+v", r)
+		t.Errorf("a large message: got %+v, want it stored", r)
 	}
 	expect.Equal(t, 1, line.Connections.Load(), "connections needed")
 }

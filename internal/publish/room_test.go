@@ -52,7 +52,7 @@ func (f *fixture) flood(name string, n, size int) (stored int) {
 		case err == nil && status == Stored:
 			stored++
 		case !errors.Is(err, ErrNoRoom) || CauseOf(err) != NoRoom:
-			f.t.Errorf("%d: %q, %v", i, status, err)
+			f.t.Errorf("refused delivery %d: got %q, %v, want ErrNoRoom", i, status, err)
 		}
 	}
 	return stored
@@ -113,7 +113,7 @@ func TestRefusedAlone(t *testing.T) {
 	}
 	state := bySubject(t, natsdtest.Connect(t, s.URL()))
 	if state.LastSeq != 82 || state.Msgs < 40 || state.Msgs > 60 {
-		t.Errorf("%+v", state)
+		t.Errorf("the stream: got %+v, want the last 40 to 60 of 82", state)
 	}
 }
 
@@ -136,7 +136,7 @@ func TestLargerThanStream(t *testing.T) {
 			m.Subject = subject
 		}
 		if status, err := f.Publish(t.Context(), m); !errors.Is(err, ErrTooLarge) {
-			t.Errorf("%s: %q, %v", kind, status, err)
+			t.Errorf("%s: got %q, %v, want ErrTooLarge", kind, status, err)
 		}
 		m.Data = m.Data[:9_000]
 		f.takes(Stored, m)

@@ -109,7 +109,7 @@ func TestDataIsFreeOnceStored(t *testing.T) {
 				m := message(fmt.Sprintf("%d-%d", p, i))
 				m.Data = append(data[:0], m.ID...)
 				if status, err := f.Publish(t.Context(), m); status != Stored || err != nil {
-					t.Errorf("%s: %q, %v", m.ID, status, err)
+					t.Errorf("%s: got %q, %v, want it stored", m.ID, status, err)
 				}
 			}
 		})

@@ -254,7 +254,7 @@ func TestCredentialsExpire(t *testing.T) {
 	remedy := fmt.Sprintf("the user JWT in NATS_CREDS expired at %s: put new credentials into %s", expires.UTC().Format(time.RFC3339), creds)
 	for _, entry := range slices.Concat(f.logs.FilterMessage(sayDisconnected).All(), f.logs.FilterMessage(sayUnreachable).All()) {
 		if fields := entry.ContextMap(); entry.Level != zap.ErrorLevel || !strings.HasPrefix(fmt.Sprint(fields["remedy"]), remedy) {
-			t.Errorf("%s: %s %v", entry.Message, entry.Level, fields)
+			t.Errorf("%s: logged at %s with %v, want an error with the remedy", entry.Message, entry.Level, fields)
 		}
 	}
 	expect.NoError(t, os.Rename(operator.user(t, nil), creds))

@@ -31,7 +31,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 	m := d.Message("hooks.eu")
 	if m.Kind != publish.Refused || m.Subject != "hooks.eu-quarantine.flock-eu.stale" {
-		t.Errorf("%v %s", m.Kind, m.Subject)
+		t.Errorf("the message: got the kind %v on %s, want refused, on the endpoint's subject", m.Kind, m.Subject)
 	}
 	got, err := Parse(header(m), m.Data)
 	if diff := cmp.Diff(d, got); err != nil || diff != "" {

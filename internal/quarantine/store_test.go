@@ -47,7 +47,7 @@ func TestStoreRecreated(t *testing.T) {
 	all, _, err := s.List(t.Context(), 0)
 	expect.NoError(t, err)
 	if d, err := s.Get(t.Context(), all[1]); err != nil || string(d.Body) != "old" {
-		t.Errorf("%s, %v", d.Body, err)
+		t.Errorf("got %s, %v, want the old delivery", d.Body, err)
 	}
 	if err := s.Remove(t.Context(), all[0]); err != nil {
 		t.Error(err)

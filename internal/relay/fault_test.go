@@ -56,7 +56,7 @@ func TestSilenceIsNoFault(t *testing.T) {
 	other := newForwarder(f.Relay, publish.Event)
 	records, err := f.Spool.Next(publish.Event, 0, 2, maxBytes)
 	if err != nil || len(records) != 2 {
-		t.Fatalf("%+v, %v", records, err)
+		t.Fatalf("the spool has %+v, %v, want two records", records, err)
 	}
 	other.acked.add(deliveryOf(records[1]), time.Now())
 	if other.isSuspect(t.Context(), records[0]) {

@@ -100,14 +100,14 @@ func TestFoundInAnotherStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	if status, err := f.Publisher.Publish(t.Context(), message("a")); status != publish.Stored || err != nil {
-		t.Fatalf("%q, %v", status, err)
+		t.Fatalf("publishing a: got %q, %v, want it stored", status, err)
 	}
 	f.waits(2*time.Hour, "a", "b")
 	records, err := f.Spool.Next(publish.Event, 0, 2, maxBytes)
 	expect.NoError(t, err)
 	l := newLookup(f.Relay, publish.Event)
 	if known, err := l.Ask(t.Context(), records); err != nil || !known.Stored["a"] || known.Stored["b"] {
-		t.Fatalf("%v, %v", known, err)
+		t.Fatalf("got %v, %v, want a found and b not", known, err)
 	}
 	expect.NoError(t, js.DeleteStream(t.Context(), "WEBHOOKS"))
 	makeStream(t, js, nil)
@@ -116,14 +116,14 @@ func TestFoundInAnotherStream(t *testing.T) {
 	}
 	known, err := l.Ask(t.Context(), records)
 	if err == nil || known.Stored["a"] {
-		t.Errorf("%v, %v", known, err)
+		t.Errorf("in the new stream: got %v, %v, want an error, and nothing of the old one", known, err)
 	}
 	if failed := (*publish.Error)(nil); !errors.As(err, &failed) || failed.Cause != publish.LookupFailed {
-		t.Errorf("%v", err)
+		t.Errorf("the error: got %v, want the cause lookup_failed", err)
 	}
 	poll.Until(t, "the new one is looked through", func() bool { known, err = l.Ask(t.Context(), records); return err == nil })
 	if known.Stored["a"] {
-		t.Errorf("%v", known)
+		t.Errorf("in the new stream: got %v, want nothing of the old one", known)
 	}
 }
 
@@ -147,10 +147,10 @@ func TestFoundForOthers(t *testing.T) {
 		return []spool.Record{{Message: arrived(message(id), 2*time.Hour), Seq: number}}
 	}
 	if known, err := l.Ask(t.Context(), record("a", 1)); err != nil || !known.Stored["a"] {
-		t.Fatalf("%v, %v", known, err)
+		t.Fatalf("got %v, %v, want a found", known, err)
 	}
 	waiting["b"], last = true, 2
 	if known, err := l.Ask(t.Context(), record("b", 2)); err != nil || !known.Stored["b"] {
-		t.Errorf("%v, %v", known, err)
+		t.Errorf("got %v, %v, want b found", known, err)
 	}
 }

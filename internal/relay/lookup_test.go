@@ -206,7 +206,7 @@ func TestFailedScanCoversNothing(t *testing.T) {
 	first := spool.Record{Message: arrived(message("a"), -3*time.Hour), Seq: 1} // a clock was set back: all of the stream is read
 	expect.NoError(t, expect.Err(l.Ask(t.Context(), []spool.Record{first})))
 	if status, err := f.Publisher.Publish(t.Context(), message("b")); status != publish.Stored || err != nil {
-		t.Fatalf("%q, %v", status, err)
+		t.Fatalf("publishing b: got %q, %v, want it stored", status, err)
 	}
 	if err := f.Relay.Close(t.Context()); err != nil { // nobody delivers it meanwhile
 		t.Fatal(err)

@@ -176,7 +176,7 @@ func TestDiskFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	if status, err := f.Publish(t.Context(), message("nowhere")); !errors.Is(err, publish.ErrUnavailable) {
-		t.Errorf("%q, %v", status, err)
+		t.Errorf("without NATS and disk: got %q, %v, want ErrUnavailable", status, err)
 	}
 	s.Start()
 	poll.Until(t, "connected", func() bool { return f.Publisher.Ready(publish.Event) == nil })
@@ -212,7 +212,7 @@ func TestLostAcknowledgement(t *testing.T) {
 	f.publishes(publish.Spooled, "a")
 	records, err := f.Spool.Next(publish.Event, 0, 1, maxBytes)
 	if err != nil || len(records) != 1 || records[0].Attempted.IsZero() || records[0].Attempted.After(records[0].Arrived) {
-		t.Errorf("%+v, %v", records, err)
+		t.Errorf("the spool has %+v, %v, want one record with the time of its attempt", records, err)
 	}
 	s.Resume()
 	f.delivered()

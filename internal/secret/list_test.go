@@ -74,7 +74,7 @@ func TestList(t *testing.T) {
 	} {
 		list, err := List(text)
 		if diff := cmp.Diff(want, keysOf(list)); diff != "" || (err == nil) != (want != nil) {
-			t.Errorf("%q: %v\n%s", text, err, diff)
+			t.Errorf("%q: got the error %v, and the secrets (-want +got):\n%s", text, err, diff)
 		}
 	}
 }
@@ -112,7 +112,7 @@ func FuzzLines(f *testing.F) {
 		}
 		again, err := Lines([]byte(strings.Join(keysOf(list), "\n")))
 		if diff := cmp.Diff(keysOf(list), keysOf(again)); diff != "" || err != nil {
-			t.Fatalf("%v\n%s", err, diff)
+			t.Fatalf("read again: got the error %v, and the secrets (-first +again):\n%s", err, diff)
 		}
 	})
 }

@@ -264,11 +264,11 @@ func TestMode(t *testing.T) {
 	for name, want := range map[string]os.FileMode{".": 0o700, "event-*.log": 0o600, lockName: 0o600} {
 		paths, err := filepath.Glob(filepath.Join(dir, name))
 		if err != nil || len(paths) != 1 {
-			t.Fatalf("%s: %q, %v", name, paths, err)
+			t.Fatalf("%s: got %q, %v, want one file", name, paths, err)
 		}
 		info, err := os.Stat(paths[0])
 		if err != nil || info.Mode().Perm() != want {
-			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+			t.Errorf("the mode of %s: got %v, %v, want %v", name, info.Mode(), err, want)
 		}
 	}
 }

@@ -88,7 +88,7 @@ func seal(t *testing.T, p *verify.Provider, scheme string) {
 		"under a seal of nothing": check(e, e.Seal(verify.Claims{}, secret.New(""), body), body),
 	} {
 		if !errors.Is(err, verify.WrongSignature) {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: got %v, want WrongSignature", name, err)
 		}
 	}
 	request.Header = http.Header{p.Header: {sealed}}

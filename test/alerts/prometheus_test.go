@@ -94,7 +94,7 @@ func (p *prometheus) query(t *testing.T, expression string) int {
 	}
 	p.ask(t, "/api/v1/query?query="+url.QueryEscape(expression), &said)
 	if said.Status != "success" {
-		t.Fatalf("%s: %s", expression, said.Error)
+		t.Fatalf("Prometheus can't evaluate %s: %s", expression, said.Error)
 	}
 	return len(said.Data.Result)
 }

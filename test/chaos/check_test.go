@@ -237,7 +237,7 @@ func TestReportWantsMet(t *testing.T) {
 		r.add(result{scenario: s, tally: &tally{}})
 	}
 	if err := r.end(0); err == nil || !strings.Contains(out.String(), "didn't meet what it came for: "+promises+", "+ambiguous) {
-		t.Errorf("%v\n%s", err, out.String())
+		t.Errorf("got %v, want that the scenario didn't meet what it came for:\n%s", err, out.String())
 	}
 	for _, what := range met {
 		r.tally.add(what, 1)
@@ -247,7 +247,7 @@ func TestReportWantsMet(t *testing.T) {
 	}
 	r.tally.add(unjudged, 1)
 	if err := r.end(0); err == nil || !strings.Contains(out.String(), "stood still too often") {
-		t.Errorf("%v\n%s", err, out.String())
+		t.Errorf("got %v, want that the machine stood still too often:\n%s", err, out.String())
 	}
 	r.tally.add(deliveries, 1000)
 	if err := r.end(0); err != nil {
@@ -255,7 +255,7 @@ func TestReportWantsMet(t *testing.T) {
 	}
 	r.add(result{scenario: scenarios[0], seed: 9, tally: &tally{}, violations: []string{"one is lost"}})
 	if err := r.end(0); err == nil || !strings.Contains(out.String(), command(scenarios[0].name, 9)) {
-		t.Errorf("%v\n%s", err, out.String())
+		t.Errorf("got %v, want the command that runs it again:\n%s", err, out.String())
 	}
 }
 

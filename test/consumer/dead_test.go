@@ -58,10 +58,10 @@ func TestPoison(t *testing.T) {
 	eventually(t, "all are handled", func() bool { return n.settled("rewards") })
 	r.stopped()
 	if events, all := calls.all(); events != 5 || all != 7 || calls.calls["2"] != 3 {
-		t.Errorf("%v", calls.calls)
+		t.Errorf("got the calls %v, want 7 for 5 events, 3 of them for event 2", calls.calls)
 	}
 	if seen.calls["handled"] != 3 || seen.calls["retried"] != 2 || seen.calls["dead"] != 3 {
-		t.Errorf("%v", seen.calls)
+		t.Errorf("reported %v, want 3 handled, 2 retried, 3 dead", seen.calls)
 	}
 	reasons := map[string]string{}
 	for _, m := range n.dead() {
@@ -82,11 +82,11 @@ func TestPoison(t *testing.T) {
 			t.Error(id)
 		}
 		if m.Subject != "webhooks-dead.rewards.flock.invitee.accepted" || !strings.Contains(string(m.Data), `"u2"`) {
-			t.Errorf("%s %s", m.Subject, m.Data)
+			t.Errorf("the dead letter: got %s %s, want the event on its subject", m.Subject, m.Data)
 		}
 	}
 	if len(reasons) != 3 || reasons["2"] != `zo\u00eb:\tnot today` || reasons["4"] != "never" || reasons["6"] != "reading event: not a JSON object" {
-		t.Errorf("%q", reasons)
+		t.Errorf("got the reasons %q, want those of events 2, 4 and 6", reasons)
 	}
 }
 
@@ -115,7 +115,7 @@ func TestDeadLettersAgain(t *testing.T) {
 	stop()
 	noError(t, <-ended)
 	if again := n.dead()[2]; !strings.HasPrefix(again.Subject, "webhooks-dead.mended.") || again.Header.Get("Dead-Reason") != "again" {
-		t.Errorf("%s %v", again.Subject, again.Header)
+		t.Errorf("dead again: got %s %v, want the second durable's subject and reason", again.Subject, again.Header)
 	}
 }
 

@@ -275,7 +275,7 @@ func TestExisting(t *testing.T) {
 	made, err := n.js.Consumer(t.Context(), "WEBHOOKS", "rewards")
 	noError(t, err)
 	if got := made.CachedInfo().Config; got.AckWait != 7*time.Second || got.MaxDeliver != -1 || got.BackOff != nil || got.HeadersOnly {
-		t.Errorf("%+v", got)
+		t.Errorf("the durable is configured as %+v, want it as it was made", got)
 	}
 
 	for _, test := range []struct {
@@ -295,7 +295,7 @@ func TestExisting(t *testing.T) {
 		}
 		err := run(t, n.js, consumer.Options{}, nil).ended()
 		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), "nats consumer rm WEBHOOKS rewards") {
-			t.Errorf("%s: %v", test.name, err)
+			t.Errorf("%s: got the error %v, want what differs, and the command that removes it", test.name, err)
 		}
 	}
 	if err := consumer.Run(t.Context(), n.js, consumer.Options{Durable: "a.b"}, nil); err == nil || !strings.Contains(err.Error(), "without space, dot") {

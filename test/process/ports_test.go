@@ -23,6 +23,6 @@ func TestFreeAddrs(t *testing.T) {
 
 func TestNoAddrs(t *testing.T) {
 	if addrs, err := FreeAddrs(0); len(addrs) > 0 || err != nil {
-		t.Errorf("%v, %v", addrs, err)
+		t.Errorf("no address: got %v, %v, want none", addrs, err)
 	}
 }

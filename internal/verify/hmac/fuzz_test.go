@@ -34,7 +34,7 @@ func FuzzSettings(f *testing.F) {
 			}
 			for _, problem := range problems {
 				if problem.Variable == "" || problem.Takes == "" {
-					t.Fatalf("%+v", problem)
+					t.Fatalf("half a problem: %+v", problem)
 				}
 			}
 			return

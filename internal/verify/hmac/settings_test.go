@@ -105,7 +105,7 @@ func TestWrongSettings(t *testing.T) {
 func TestOverrides(t *testing.T) {
 	p := named(t, custom, settings(t, good))
 	if p.TypePrefix != "com.example." || p.Header != "X-Signature" || !slices.Equal(p.Headers, []string{"X-Signature", "X-Id"}) || p.Timeless || p.Unused != nil {
-		t.Errorf("%+v", p)
+		t.Errorf("got %+v, want it as it is set", p)
 	}
 	i := slices.IndexFunc(Providers, func(p *verify.Provider) bool { return p.Settings.SignatureHeader == "X-Hub-Signature-256" })
 	preset := Providers[i]
@@ -116,14 +116,14 @@ func TestOverrides(t *testing.T) {
 	want := preset.Settings
 	want.Event, want.EventID = "body:action", "header:X-GitHub-Delivery"
 	if own.Settings != want || !own.Timeless || !slices.Equal(own.Unused, []string{"X-Github-Delivery"}) {
-		t.Errorf("%+v", own)
+		t.Errorf("got %+v, want the preset with another event and id", own)
 	}
 	if preset.Settings.Event == own.Settings.Event {
 		t.Error("the preset itself has changed")
 	}
 	own, problems = Providers[0].Configure("my-hooks", verify.Settings{})
 	if problems != nil || own.TypePrefix != "webhook.my-hooks." {
-		t.Errorf("%+v, %v", own, problems)
+		t.Errorf("got %+v, %v, want the type's prefix of the endpoint", own, problems)
 	}
 }
 
@@ -139,7 +139,7 @@ func TestPresets(t *testing.T) {
 			continue
 		}
 		if _, problems := p.Configure("x", verify.Settings{}); problems != nil {
-			t.Errorf("%s: %v", p.Name, problems)
+			t.Errorf("the preset %s isn't valid: %v", p.Name, problems)
 		}
 	}
 }
@@ -161,7 +161,7 @@ func TestSecrets(t *testing.T) {
 	} {
 		key, err := decodeSecret(secret.New(c.text), c.encoding)
 		if string(key.Key()) != c.want || (err == nil) != (c.want != "") {
-			t.Errorf("%s %q: %x, %v", c.encoding, c.text, key.Key(), err)
+			t.Errorf("in %s %q is the key %x, %v, want %x", c.encoding, c.text, key.Key(), err, c.want)
 		}
 		if err != nil && c.text != "" && strings.Contains(err.Error(), c.text) {
 			t.Errorf("the error quotes the secret: %v", err)
@@ -178,13 +178,13 @@ func TestForms(t *testing.T) {
 	} {
 		got, err := unwrap(form, []byte(body))
 		if string(got) != want || (err == nil) != (want != "" || body == "payload") {
-			t.Errorf("%q: %q, %v", body, got, err)
+			t.Errorf("the form %q has the body %q, %v, want %q", body, got, err, want)
 		}
 	}
 	// Text that a user has written into JSON isn't taken for a form, whatever the header says.
 	for _, body := range []string{`{"comment":"&payload=%7B%22action%22:%22deleted%22%7D&"}`, `["&payload=%7B%7D&"]`, "payload={}", "Hello, &payload=%7B%7D&"} {
 		if got, err := unwrap(form, []byte(body)); string(got) != body || err != nil {
-			t.Errorf("%q: %q, %v", body, got, err)
+			t.Errorf("%q is no form: got %q, %v, want it unchanged", body, got, err)
 		}
 	}
 	if got, err := unwrap(http.Header{}, []byte("payload={}")); string(got) != "payload={}" || err != nil {
@@ -223,7 +223,7 @@ func TestMade(t *testing.T) {
 			expect.NoError(t, err)
 			r := verify.Request{Header: h, Raw: body, Body: compact(body), Secrets: []secret.Secret{key}, Tolerance: time.Minute, Now: when}
 			if c, err := p.Verify(r); err != nil || c.Name != "thing.made" {
-				t.Errorf("%s: %+v, %v, %v", p.Name, c, err, h)
+				t.Errorf("%s: got %+v, %v, want it verified; the headers are %v", p.Name, c, err, h)
 			}
 		}
 	}

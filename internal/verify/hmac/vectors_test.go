@@ -217,7 +217,7 @@ func otherHeaders(t *testing.T, p *verify.Provider, v vectors.Vector, r verify.R
 			}
 			is.Secret = claimed(c).Secret // another one may have signed, too
 			if (err == nil || verify.IsAuthentic(err)) && effect == "" && !strings.HasSuffix(name, "Signature") && name != p.Header && isRead(name) && len(changed) > 0 && changed[0] != value {
-				t.Errorf("%s: %q: %v", name, changed, err)
+				t.Errorf("a change of %s to %q is accepted: %v", name, changed, err)
 			}
 			if err == nil && claimed(c) != is {
 				t.Errorf("%s: %q is accepted as %+v, was %+v", name, changed, claimed(c), was)

@@ -116,7 +116,7 @@ func TestMilliseconds(t *testing.T) {
 		Scheme: verify.Auto, Tolerance: time.Hour, Now: time.Unix(1767323045, 0),
 	})
 	if !errors.Is(err, verify.Future) || !strings.Contains(err.Error(), "its time is in milliseconds") {
-		t.Errorf("%v", err)
+		t.Errorf("got %v, want Future, since its time is in milliseconds", err)
 	}
 }
 
