@@ -72,9 +72,10 @@ func (d *diagnoser) isExpected(t signedText, endpoint Endpoint) bool {
 	return d.isDescribed() || t.scheme == endpoint.Scheme || endpoint.Scheme == verify.Auto && slices.Contains(endpoint.Provider.SchemeNames(), t.scheme)
 }
 
-// causes returns how the combination differs from what the bridge expects.
+// causes returns how the combination differs from what the bridge expects. The signature's own
+// causes are those for the endpoint asked: where the endpoint of the secret looks, they are none.
 func (d *diagnoser) causes(f found) (all []Cause) {
-	if !strings.EqualFold(f.signature.header, f.key.endpoint.Provider.Header) { // the other endpoint may look there
+	if !strings.EqualFold(f.signature.header, f.key.endpoint.Provider.Header) {
 		all = append(all, f.signature.causes...)
 	}
 	all = slices.Concat(all, f.key.causes, f.body.causes, f.text.causes)
