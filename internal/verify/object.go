@@ -34,32 +34,21 @@ func ParseObject(text []byte) (o Object, err error) {
 	return o, nil
 }
 
-// Get returns a member's value; nil if there is none.
-func (o Object) Get(name string) stringify.Text {
-	if i := o.index(name); i >= 0 {
-		return o[i].Value
-	}
-	return nil
-}
-
-// Set returns the object with the value at a path such as data.id. It makes the objects on the way;
-// a new member goes to the end.
+// Set returns the object with the value at a path such as data.id. It changes o, and makes the
+// objects on the way; a new member goes to the end.
 func (o Object) Set(path string, value []byte) Object {
 	name, rest, isDeeper := strings.Cut(path, ".")
+	i := slices.IndexFunc(o, func(m Member) bool { return m.Name == name })
+	if i < 0 {
+		i = len(o)
+		o = append(o, Member{Name: name})
+	}
 	if isDeeper {
-		inner, _ := ParseObject(o.Get(name)) // nil: it is missing, or no object
+		inner, _ := ParseObject(o[i].Value) // nil: it is missing, or no object
 		value = inner.Set(rest, value).Text()
 	}
-	changed := slices.Clone(o)
-	if i := o.index(name); i >= 0 {
-		changed[i].Value = value
-		return changed
-	}
-	return append(changed, Member{name, value})
-}
-
-func (o Object) index(name string) int {
-	return slices.IndexFunc(o, func(m Member) bool { return m.Name == name })
+	o[i].Value = value
+	return o
 }
 
 // Text returns the object as JSON.

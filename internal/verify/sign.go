@@ -102,7 +102,7 @@ func Tamper(body []byte) ([]byte, error) {
 		return nil, fmt.Errorf("tampering with delivery: %w", err)
 	}
 	path := "tampered"
-	if o.Get("data").IsObject() {
+	if stringify.Text(body).Member("data").IsObject() {
 		path = "data.tampered"
 	}
 	return o.Set(path, []byte("true")).Text(), nil

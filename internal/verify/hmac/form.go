@@ -25,7 +25,11 @@ func unwrap(h http.Header, raw []byte) ([]byte, error) {
 	if !strings.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") || !mayBeForm(raw) {
 		return raw, nil
 	}
-	return payload(raw)
+	members, err := url.ParseQuery(string(raw))
+	if err != nil || len(members["payload"]) != 1 {
+		return nil, errNoPayload
+	}
+	return []byte(members.Get("payload")), nil
 }
 
 var errNoPayload = fmt.Errorf("%w: a form needs one member payload, which has JSON", stringify.ErrSyntax)
@@ -34,12 +38,3 @@ var errNoPayload = fmt.Errorf("%w: a form needs one member payload, which has JS
 // (https://url.spec.whatwg.org/#application-x-www-form-urlencoded-percent-encode-set). Every JSON
 // object or array has at least one of them, and so has a text of several words.
 func mayBeForm(body []byte) bool { return !bytes.ContainsAny(body, "{[\"<> \t\r\n") }
-
-// payload returns the member payload of a form.
-func payload(form []byte) ([]byte, error) {
-	members, err := url.ParseQuery(string(form))
-	if err != nil || len(members["payload"]) != 1 {
-		return nil, errNoPayload
-	}
-	return []byte(members.Get("payload")), nil
-}

@@ -126,19 +126,11 @@ func (s *scheme) sign(d verify.Signing) http.Header {
 	if s.time.kind == header {
 		h.Set(s.time.text, stamp)
 	}
-	text, err := s.signedText(verify.Request{Header: h, Raw: d.Body, Body: compact(d.Body), Stamp: stamp})
+	parsed, _ := s.Parse(nil, d.Body) // nil: it isn't JSON
+	text, err := s.signedText(verify.Request{Header: h, Raw: d.Body, Body: parsed, Stamp: stamp})
 	if err != nil { // a value is empty or contains the text behind it: no vendor could sign it
 		text = nil
 	}
 	h.Set(s.Header, s.Format.Write(verify.Sum(d.Key, text...), stamp))
 	return h
-}
-
-// compact returns a body without white space; nil if it isn't JSON.
-func compact(raw []byte) stringify.Text {
-	c, err := stringify.CheckAsSent(raw)
-	if err != nil {
-		return nil
-	}
-	return c.Text()
 }

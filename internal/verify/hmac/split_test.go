@@ -6,6 +6,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 // Of all settings that are accepted, the signed text has one division into headers and body: a
@@ -32,7 +33,9 @@ func TestOneDivision(t *testing.T) {
 		}
 		key := secret.New("key")
 		request := func(d division) verify.Request {
-			r := verify.Request{Header: map[string][]string{"A": {d.a}, "B": {d.b}, "T": {d.stamp}}, Raw: []byte(d.body), Body: compact([]byte(d.body)), Secrets: []secret.Secret{key}}
+			parsed, err := p.Parse(nil, []byte(d.body))
+			expect.NoError(t, err)
+			r := verify.Request{Header: map[string][]string{"A": {d.a}, "B": {d.b}, "T": {d.stamp}}, Raw: []byte(d.body), Body: parsed, Secrets: []secret.Secret{key}}
 			text, err := p.SignedText(r)
 			if err != nil {
 				return r

@@ -74,14 +74,11 @@ func requestOf(t testing.TB, v vectors.Vector, p *verify.Provider) verify.Reques
 
 // jsonOf returns the body as the bridge verifies it; nil if it isn't JSON.
 func jsonOf(p *verify.Provider, r verify.Request) stringify.Text {
-	body := r.Raw
-	if p.Unwrap != nil {
-		var err error
-		if body, err = p.Unwrap(r.Header, body); err != nil {
-			return nil
-		}
+	text, err := p.Parse(r.Header, r.Raw)
+	if err != nil {
+		return nil
 	}
-	return compact(body)
+	return text
 }
 
 // id is the event's id at the endpoint hooks.
