@@ -47,9 +47,9 @@ func appendNumber(dst, literal []byte) []byte {
 	return dst
 }
 
-// isPlain reports whether a number is canonical at a glance: it has at most 15 digits, no exponent and
-// no needless zeros, and isn't below 1e-6. Different ones are different doubles, so there is no shorter
-// form. Most numbers are such.
+// isPlain reports whether a number is clearly canonical, as most are: it has at most 15 digits, no
+// exponent and no needless zeros, and isn't below 1e-6. No two such numbers are the same double, so
+// neither has a shorter form.
 func isPlain(literal []byte) bool {
 	digits := bytes.TrimPrefix(literal, []byte("-"))
 	if len(digits) > 16 {

@@ -38,7 +38,7 @@ const (
 )
 
 // unescape reads the escape sequence at the start of b, a backslash. size is its length, with both
-// halves of a surrogate pair; 0 if it is malformed. A lone surrogate is itself.
+// halves of a surrogate pair; 0 if it is malformed. A lone surrogate is returned as it is.
 func unescape(b []byte) (r rune, size int) {
 	if len(b) < 2 {
 		return 0, 0

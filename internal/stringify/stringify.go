@@ -40,7 +40,7 @@ func Parse(src []byte) (Text, error) {
 	return c.Text(), nil
 }
 
-// Check is the first half of [Parse]: it validates the text. The result tells how much memory the
+// Check is the first half of [Parse]: it validates the text. [Checked.Size] is the memory that the
 // second half needs.
 func Check(src []byte) (Checked, error) {
 	if !utf8.Valid(src) {
@@ -58,7 +58,7 @@ func Check(src []byte) (Checked, error) {
 // scanners holds scanners for reuse, with room for the names of most bodies: a kilobyte each.
 var scanners = sync.Pool{New: func() any { return &scanner{names: make([][]byte, 0, 32)} }}
 
-// reset gives the scanner back, without the memory that only an unusual body needs.
+// reset returns the scanner to the pool, unless an unusual body has made it large.
 func (s *scanner) reset() {
 	names := s.names
 	if *s = (scanner{}); cap(names) == 32 {

@@ -6,9 +6,9 @@ import (
 	"unicode/utf16"
 )
 
-// Text is a valid JSON value, almost always in its canonical form, as [Parse] returns it. A nil
-// Text is a missing member. Because the form is unique, two values are equal if and only if their
-// canonical texts are.
+// Text is a valid JSON value: in its canonical form from [Parse], as it was sent after
+// [CheckAsSent]. A nil Text is a missing member. Two values are equal if and only if their canonical
+// texts are.
 type Text []byte
 
 // IsObject reports whether the value is an object.
@@ -68,7 +68,7 @@ func (t Text) Member(name string) (found Text) {
 	return found
 }
 
-// Cursor reads a value in one walk from its beginning to its end. It may have white space.
+// Cursor reads a value in one walk from its beginning to its end. The text may have white space.
 type Cursor struct {
 	Text Text
 	at   int

@@ -88,9 +88,9 @@ func (w *writer) object(i int) int {
 	return i + 1
 }
 
-// sort brings the members at the end of out into canonical order: indices in ascending order, then
-// the others in the given order. It copies the largest only once: with many levels out of order that
-// may be nearly the whole text each time.
+// sort puts the members at the end of out into canonical order: indices in ascending order, then the
+// others in the given order. It copies the largest member once, the others twice: at each of many
+// levels out of order, the largest may be nearly the whole text.
 func (w *writer) sort(own []member) {
 	largest := slices.MaxFunc(own, func(a, b member) int { return cmp.Compare(a.to-a.from, b.to-b.from) })
 	start := own[0].from

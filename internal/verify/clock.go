@@ -81,7 +81,7 @@ type Window struct{ From, To time.Time }
 // IsEmpty reports whether the delivery is never accepted.
 func (w Window) IsEmpty() bool { return w.To.Before(w.From) }
 
-// Holds reports whether a delivery that is received then is accepted.
+// Holds reports whether a delivery that is received at t is accepted.
 func (w Window) Holds(t time.Time) bool { return !t.Before(w.From) && !t.After(w.To) }
 
 // Window returns the window in which the delivery is accepted.

@@ -41,8 +41,8 @@ var shape = verify.Shape{
 	{Path: "data.referrerReward.id", MayBe: anID},
 }
 
-// drift returns the first member that isn't as documented. Of any event it is known that data has
-// the person whom the entity names.
+// drift returns the first member that isn't as documented. In every event, data has the person that
+// entity names.
 func drift(m []stringify.Text) string {
 	if drifted := shape.Drift(m); drifted != "" {
 		return drifted

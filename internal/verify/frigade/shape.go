@@ -53,15 +53,15 @@ var shape = verify.Shape{
 	{Path: "data.hidden", MayBe: aBoolean},
 }
 
-// drift returns the first member that isn't as documented. Of other events than those of flow
-// responses no data is documented. A flow response has at least one of the two user ids.
+// drift returns the first member that isn't as documented. Only of flow responses the data is
+// documented: it has at least one of the two user ids.
 func drift(m []stringify.Text) string {
 	if !bytes.HasPrefix(m[kind].Inside(), []byte(actions+".")) {
 		return shape[:flowSlug].Drift(m)
 	}
 	drifted := shape.Drift(m)
-	isKnown := len(m[foreignUserID].Inside()) > 0 || m[userID].IsString() || m[userID].IsNumber()
-	if drifted == "" && !isKnown {
+	hasUser := len(m[foreignUserID].Inside()) > 0 || m[userID].IsString() || m[userID].IsNumber()
+	if drifted == "" && !hasUser {
 		return shape[userID].Path
 	}
 	return drifted

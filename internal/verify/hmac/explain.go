@@ -91,31 +91,28 @@ func (s *scheme) signatures(d *delivery, macs []verify.MAC) (all []verify.Guess[
 	for _, mac := range macs {
 		all = append(all, verify.Guess[verify.MAC]{Value: mac})
 	}
-	both := []verify.Encoding{verify.Hex, verify.Base64}
 	for name, values := range d.r.Header {
-		for _, value := range values {
-			for _, word := range strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(" ,;", r) }) {
-				_, behind, _ := strings.Cut(word, "=")
-				for _, text := range []string{word, behind} {
-					mac, ok := verify.Decode(text, both)
-					if !ok {
-						continue
+		for _, word := range strings.FieldsFunc(strings.Join(values, " "), func(r rune) bool { return strings.ContainsRune(" ,;", r) }) {
+			_, behind, _ := strings.Cut(word, "=")
+			for _, text := range []string{word, behind} {
+				for _, e := range []verify.Encoding{verify.Hex, verify.Base64} {
+					if mac, ok := verify.Decode(text, []verify.Encoding{e}); ok {
+						all = append(all, verify.Guess[verify.MAC]{Value: mac, Cause: s.misplaced(name, e)})
 					}
-					encoding := verify.Hex
-					if len(text) != 2*sha256.Size {
-						encoding = verify.Base64
-					}
-					says := fmt.Sprintf("the signature in %s is in %s, and SIGNATURE_FORMAT is %s", name, encoding, s.Settings.SignatureFormat)
-					cause := proven("signature_format", says, "set SIGNATURE_FORMAT as the header has it")
-					if name != d.Header {
-						cause = proven("signature_elsewhere", "the signature is in the header "+name, "set SIGNATURE_HEADER="+name+", unless a proxy has renamed it")
-					}
-					all = append(all, verify.Guess[verify.MAC]{Value: mac, Cause: cause})
 				}
 			}
 		}
 	}
 	return all
+}
+
+// misplaced returns the cause if a signature is in that header and encoding.
+func (s *scheme) misplaced(header string, e verify.Encoding) verify.Finding {
+	if header != s.Header {
+		return proven("signature_elsewhere", "the signature is in the header "+header, "set SIGNATURE_HEADER="+header+", unless a proxy has renamed it")
+	}
+	says := fmt.Sprintf("the signature in %s is in %s, and SIGNATURE_FORMAT is %s", header, e, s.Settings.SignatureFormat)
+	return proven("signature_format", says, "set SIGNATURE_FORMAT as the header has it")
 }
 
 func proven(code, says, do string) verify.Finding {
