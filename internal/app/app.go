@@ -42,8 +42,8 @@ type App struct {
 	adminListener  net.Listener
 	serving        atomic.Bool
 	stopping       atomic.Bool
-	closing        time.Duration                 // minClosing
-	closers        []func(context.Context) error // end what has begun
+	minClosing     time.Duration                 // tests give it more
+	closers        []func(context.Context) error // each ends something that has begun
 }
 
 // New returns a bridge that listens but doesn't serve yet. NATS may be away; an address in use or
@@ -51,7 +51,7 @@ type App struct {
 func New(ctx context.Context, c *config.Config, version string, logger *telemetry.Logger) (_ *App, err error) {
 	log, metrics := logger.Logger, telemetry.NewMetrics(version)
 	sampled := telemetry.Sampled(log, metrics.LogDropped.Inc)
-	a := &App{config: c, log: log, version: version, closing: minClosing}
+	a := &App{config: c, log: log, version: version, minClosing: minClosing}
 	defer func() {
 		if err != nil {
 			_ = a.close(context.Background())
@@ -70,7 +70,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	if a.publicListener, err = a.listen(ctx, "HTTP_ADDR", c.HTTPAddr); err != nil {
 		return nil, err
 	}
-	errorLog, _ := zap.NewStdLogAt(log, zapcore.DebugLevel) // usually broken connections, which are the senders' doing
+	errorLog, _ := zap.NewStdLogAt(log, zapcore.DebugLevel) // mostly connections that senders break
 	admin := telemetry.AdminServer(telemetry.AdminConfig{Ready: a.readiness, Metrics: metrics.Registry, Level: logger, PPROF: c.PPROF, Log: errorLog})
 	if err := a.listenAdmin(ctx, admin); err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 		RetrySetAside: time.Minute, Observer: observer, Tracer: tracer, Log: sampled, Now: time.Now,
 	})
 	a.onClose(a.relay.Close)
-	a.handler = ingest.New(ingesting(c, a.reloader.keyrings, a.relay, observer, tracer))
+	a.handler = ingest.New(ingestConfig(c, a.reloader.keyrings, a.relay, observer, tracer))
 	metrics.Add(append(a.gauges(), spoolGauges(a.spool, a.relay, int64(c.SpoolMaxBytes))...)...)
 	a.publicListener = a.handler.Conns.Listen(a.publicListener, a.reloader.certificate.config())
 	a.public = a.handler.Server(errorLog)
@@ -108,7 +108,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	return a, nil
 }
 
-// listen binds a listener to the address in a variable.
+// listen returns a listener on the address in a variable.
 func (a *App) listen(ctx context.Context, variable, address string) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -118,7 +118,7 @@ func (a *App) listen(ctx context.Context, variable, address string) (net.Listene
 		return nil, fmt.Errorf("listening on %s: %w", variable, err)
 	}
 	a.onClose(func(context.Context) error {
-		_ = l.Close() // its server has, if it served
+		_ = l.Close() // its server, if it ran, has closed it already
 		return nil
 	})
 	return l, nil
@@ -127,8 +127,8 @@ func (a *App) listen(ctx context.Context, variable, address string) (net.Listene
 // maxAdminConnections is several times what probes, Prometheus and a person need.
 const maxAdminConnections = 64
 
-// listenAdmin binds the admin listener, and limits its connections and what they may send, like
-// those to the public one.
+// listenAdmin binds the admin listener, and bounds its connections and what they may send as the
+// public listener's.
 func (a *App) listenAdmin(ctx context.Context, server *http.Server) error {
 	listener, err := a.listen(ctx, "ADMIN_ADDR", a.config.AdminAddr)
 	if err != nil {
@@ -142,10 +142,10 @@ func (a *App) listenAdmin(ctx context.Context, server *http.Server) error {
 	return nil
 }
 
-// onClose adds a step that ends what has just begun.
+// onClose adds a step to close, which ends what has just begun.
 func (a *App) onClose(step func(context.Context) error) { a.closers = append(a.closers, step) }
 
-// close ends everything, the last first.
+// close ends everything in reverse order.
 func (a *App) close(ctx context.Context) (err error) {
 	for _, step := range slices.Backward(a.closers) {
 		err = errors.Join(err, step(ctx))
@@ -162,8 +162,8 @@ func (a *App) AdminAddr() string { return a.adminListener.Addr().String() }
 // NATSURL returns the URLs of the NATS servers, or of the embedded one.
 func (a *App) NATSURL() string { return a.natsURL }
 
-// readiness returns the reasons why an event can't be made durable now, neither by NATS nor by the
-// spool, in which one of MAX_BODY_BYTES must still fit. Lesser problems are notes.
+// readiness returns why an event can't be made durable now, neither by NATS nor by the spool, in which
+// one of MAX_BODY_BYTES must still fit. Lesser problems are notes.
 func (a *App) readiness() (r telemetry.Readiness) {
 	if a.stopping.Load() {
 		r.Reasons = append(r.Reasons, "shutting down")
@@ -177,14 +177,13 @@ func (a *App) readiness() (r telemetry.Readiness) {
 		direct = fmt.Errorf("NATS is connected but publishing fails (%s): the breaker is %s", cause, state)
 	}
 	room := a.spool.Room(int64(a.config.LargestRecord()))
-	if direct != nil && room != nil {
+	switch {
+	case direct != nil && room != nil:
 		r.Reasons = append(r.Reasons, direct.Error(), "the spool takes nothing either: "+room.Error())
 		return r
-	}
-	if direct != nil {
+	case direct != nil:
 		r.Notes = append(r.Notes, "events go to the spool: "+direct.Error())
-	}
-	if room != nil {
+	case room != nil:
 		r.Notes = append(r.Notes, "the spool takes nothing: "+room.Error())
 	}
 	if read, all, ok := a.spool.Recovery(); ok {
@@ -201,8 +200,8 @@ func (a *App) readiness() (r telemetry.Readiness) {
 func (a *App) unready() []string { return a.readiness().Reasons }
 
 // How long Run waits for the first check of the streams before it serves, so that the first
-// deliveries needn't go through the spool. Those who connect meanwhile wait too, and must still be
-// answered within a second. The embedded server answers as fast as its disk; a remote stream may
+// deliveries needn't go through the spool. A sender that connects meanwhile waits too, and must still
+// be answered within a second. The embedded server answers as fast as its disk; a remote stream may
 // have no leader for a while.
 const (
 	settleEmbedded = time.Second
@@ -212,7 +211,7 @@ const (
 // Run serves until the context ends and then shuts down. It returns an error if serving failed or a
 // step of the shutdown didn't end in time.
 func (a *App) Run(ctx context.Context) error {
-	failed := make(chan error, 2)
+	failed := make(chan error, 2) // one for each server
 	go func() { failed <- a.admin.Serve(a.adminListener) }()
 	bound := settle
 	if a.config.IsEmbedded() {
@@ -222,7 +221,7 @@ func (a *App) Run(ctx context.Context) error {
 	go func() { failed <- a.public.Serve(a.publicListener) }()
 	a.serving.Store(true)
 	a.log.Info("listening", zap.String("public", a.PublicAddr()), zap.String("admin", a.AdminAddr()),
-		zap.Strings("endpoints", endpointsInWords(a.config)), zap.String("version", a.version))
+		zap.Strings("endpoints", describeEndpoints(a.config)), zap.String("version", a.version))
 	var broken error
 	select {
 	case <-ctx.Done():

@@ -14,7 +14,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
-// certificate is that of the public listener. It is replaced together with its key; open
+// certificate is the public listener's certificate. It is replaced together with its key; open
 // connections keep the old one.
 type certificate struct {
 	certFile, keyFile string
@@ -25,15 +25,16 @@ type certificate struct {
 
 func newCertificate(c *config.Config, metrics *telemetry.Metrics, log *zap.Logger) *certificate {
 	log = log.With(zap.String("file", c.TLSCertFile), zap.String("key_file", c.TLSKeyFile))
-	used := &certificate{
+	cert := &certificate{
 		certFile: c.TLSCertFile, keyFile: c.TLSKeyFile,
 		reloads: newReloads(log, "certificate and key", metrics.TLSReloaded.WithLabelValues(), metrics.TLSReloadTime.WithLabelValues()),
 		expiry:  metrics.CertificateExpiry.WithLabelValues(),
 	}
-	used.use(c.Certificate)
-	return used
+	cert.use(c.Certificate)
+	return cert
 }
 
+// use puts a certificate into use.
 func (c *certificate) use(pair *tls.Certificate) {
 	c.inUse.Store(pair)
 	c.expiry.Set(float64(pair.Leaf.NotAfter.Unix()))
@@ -43,7 +44,7 @@ func (c *certificate) use(pair *tls.Certificate) {
 	}
 }
 
-// load puts the files' certificate and key into use, both or none.
+// load puts the files' certificate and key into use, both or neither.
 func (c *certificate) load(contents [][]byte, err error) {
 	var pair tls.Certificate
 	if err == nil {
@@ -60,7 +61,7 @@ func (c *certificate) load(contents [][]byte, err error) {
 	}
 }
 
-// config returns the configuration of a listener with this certificate; nil if c is.
+// config returns the TLS configuration of a listener with this certificate, or nil if c is nil.
 func (c *certificate) config() *tls.Config {
 	if c == nil {
 		return nil

@@ -14,14 +14,14 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
-// startNATS starts the embedded server, unless NATS_URL has others.
+// startNATS starts the embedded server, unless NATS_URL is set.
 func (a *App) startNATS(ctx context.Context) error {
 	c := a.config
 	if !c.IsEmbedded() {
 		a.natsURL = c.NATSURL
 		return nil
 	}
-	return whileInUse(ctx, a.log, func() error {
+	return retryWhileInUse(ctx, a.log, func() error {
 		server, err := natsd.Start(natsd.Config{
 			Addr: c.EmbeddedNATSAddr, Dir: c.DataDir,
 			User: c.NATSUser, Password: c.NATSPassword, Token: c.NATSToken, Log: a.log,
@@ -37,7 +37,7 @@ func (a *App) startNATS(ctx context.Context) error {
 
 func (a *App) openSpool(ctx context.Context) error {
 	c := a.config
-	err := whileInUse(ctx, a.log, func() (err error) {
+	err := retryWhileInUse(ctx, a.log, func() (err error) {
 		a.spool, err = spool.Open(spool.Config{Dir: SpoolDir(c), MaxBytes: int64(c.SpoolMaxBytes), MaxOf: spoolShares(c), Log: a.log})
 		return err
 	})
@@ -72,13 +72,13 @@ func (a *App) closeSpool(ctx context.Context) error {
 	return err
 }
 
-// inUseFor is how long a bridge waits for another process to leave its directory. When a pod is
-// deleted by force, its successor may start before it has ended.
-const inUseFor = 30 * time.Second
+// maxInUseWait is how long a bridge waits for another process to leave its directory. The successor
+// of a pod that is deleted by force may start before it has ended.
+const maxInUseWait = 30 * time.Second
 
-// whileInUse calls open until it returns something other than fileio.ErrInUse.
-func whileInUse(ctx context.Context, log *zap.Logger, open func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, inUseFor)
+// retryWhileInUse calls open again while it returns fileio.ErrInUse, for at most maxInUseWait.
+func retryWhileInUse(ctx context.Context, log *zap.Logger, open func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, maxInUseWait)
 	defer cancel()
 	for logged := false; ; logged = true {
 		err := open()
@@ -86,11 +86,8 @@ func whileInUse(ctx context.Context, log *zap.Logger, open func() error) error {
 			return err
 		}
 		if !logged {
-			log.Warn("another process uses the data directory: waiting for it to end", zap.Duration("at_most", inUseFor), zap.Error(err))
+			log.Warn("another process uses the data directory: waiting for it to end", zap.Duration("at_most", maxInUseWait), zap.Error(err))
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(200 * time.Millisecond):
-		}
+		time.Sleep(200 * time.Millisecond)
 	}
 }

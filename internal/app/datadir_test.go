@@ -28,13 +28,13 @@ func TestWhileInUse(t *testing.T) {
 		{"free", 0, nil, nil, 0, 0},
 		{"another error", 0, other, other, 0, 0},
 		{"soon free", 3 * time.Second, nil, nil, 3 * time.Second, 1},
-		{"never free", time.Hour, nil, fileio.ErrInUse, inUseFor, 1},
+		{"never free", time.Hour, nil, fileio.ErrInUse, maxInUseWait, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				core, logs := logged.New(zap.InfoLevel)
 				began := time.Now()
-				err := whileInUse(context.Background(), zap.New(core), func() error {
+				err := retryWhileInUse(context.Background(), zap.New(core), func() error {
 					if time.Since(began) < test.after {
 						return inUse
 					}

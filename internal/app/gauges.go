@@ -10,17 +10,17 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
-// gauge returns a gauge that is read at each scrape. Value must not wait. Several gauges may share
-// a name, with different values of the same labels.
+// gauge returns a gauge that calls value at each scrape, which must not block. Gauges may share a
+// name if the values of their labels differ.
 func gauge(name, help string, labels prometheus.Labels, value func() float64) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "webhook_bridge_" + name, Help: help, ConstLabels: labels}, value)
 }
 
-// gauges returns those of the bridge as a whole.
+// gauges returns the gauges of the bridge as a whole.
 func (a *App) gauges() []prometheus.Collector {
 	return []prometheus.Collector{
-		gauge("nats_connected", "Whether there is a connection to NATS.", nil, func() float64 { return number(a.publisher.IsConnected()) }),
-		gauge("ready", "Whether an event can be made durable now.", nil, func() float64 { return number(len(a.unready()) == 0) }),
+		gauge("nats_connected", "Whether there is a connection to NATS.", nil, func() float64 { return toFloat(a.publisher.IsConnected()) }),
+		gauge("ready", "Whether an event can be made durable now.", nil, func() float64 { return toFloat(len(a.unready()) == 0) }),
 		gauge("in_flight_bytes", "Bytes received and held now.", nil, func() float64 { return float64(a.handler.InFlightBytes()) }),
 		gauge("in_flight_max_bytes", "MAX_IN_FLIGHT_BYTES.", nil, func() float64 { return float64(a.config.MaxInFlightBytes) }),
 		gauge("connections", "Connections open on the public listener.", nil, func() float64 {
@@ -48,7 +48,7 @@ func spoolGauges(s *spool.Spool, r *relay.Relay, maxBytes int64) []prometheus.Co
 		of("file_bytes", "Size of the spool's files; they may still hold delivered records.", func(s spool.Stats) float64 { return float64(s.FileBytes) }),
 		of("disk_free_bytes", "Bytes free on the spool's disk.", func(s spool.Stats) float64 { return float64(s.FreeBytes) }),
 		of("set_aside_events", "Records set aside because NATS refuses them.", func(s spool.Stats) float64 { return float64(s.SetAside) }),
-		of("writable", "Whether the spool's last write succeeded.", func(s spool.Stats) float64 { return number(s.Err == nil) }),
+		of("writable", "Whether the spool's last write succeeded.", func(s spool.Stats) float64 { return toFloat(s.Err == nil) }),
 	}
 	for kind := range publish.Kind(publish.Kinds) {
 		labels := prometheus.Labels{"kind": kind.String()}
@@ -62,17 +62,17 @@ func spoolGauges(s *spool.Spool, r *relay.Relay, maxBytes int64) []prometheus.Co
 			}))
 		for _, cause := range publish.Causes {
 			gauges = append(gauges, gauge("spool_blocked", "1 for the cause that now prevents delivery.",
-				prometheus.Labels{"kind": kind.String(), "cause": string(cause)}, func() float64 { return number(r.Blocked(kind) == cause) }))
+				prometheus.Labels{"kind": kind.String(), "cause": string(cause)}, func() float64 { return toFloat(r.Blocked(kind) == cause) }))
 		}
 	}
 	for _, state := range []string{"closed", "half-open", "open"} {
 		gauges = append(gauges, gauge("breaker", "1 for the current state of the circuit breaker.",
-			prometheus.Labels{"state": state}, func() float64 { return number(r.Breaker() == state) }))
+			prometheus.Labels{"state": state}, func() float64 { return toFloat(r.Breaker() == state) }))
 	}
 	return gauges
 }
 
-func number(is bool) float64 {
+func toFloat(is bool) float64 {
 	if is {
 		return 1
 	}

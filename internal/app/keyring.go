@@ -15,26 +15,26 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
-// keyring holds the secrets of one endpoint that are in force, and counts what each has verified.
-// They are replaced all at once; a delivery that has begun keeps the old ones.
+// keyring holds the secrets of one endpoint that are in force, and counts the deliveries that each has
+// verified. They are replaced all at once; a delivery that has begun keeps the old ones.
 type keyring struct {
 	endpoint string
-	file     string // "": they are in a variable and never change
+	file     string // "": the secrets are in a variable and never change
 	decode   func([]secret.Secret) ([]secret.Secret, error)
 	metrics  *telemetry.Metrics
 	reloads  *reloads // nil without a file
 
-	pending []secret.Secret // in the file, and not in force yet; nil: none
-	doubts  []string        // about the last ones in the file
+	pending []secret.Secret // read from the file, and not in force yet; nil: none
+	doubts  []string        // about the secrets last read from the file
 
 	mu      sync.Mutex
 	inForce []secret.Secret // the current one first
 	uses    []use           // of each
 }
 
-// use is what one secret has verified at its position.
+// use counts what one secret has verified.
 type use struct {
-	last    float64 // when it last verified, at any position, in Unix seconds; 0: not since the start
+	last    float64 // when it last verified a delivery, in Unix seconds; 0: not since the start
 	schemes map[string]prometheus.Counter
 }
 
@@ -55,8 +55,8 @@ func (k *keyring) current() []secret.Secret {
 	return k.inForce
 }
 
-// replace puts other secrets into force. A secret that keeps its position keeps its counts. At any
-// other position the counts start at 0, and only the time of the last use moves with the secret.
+// replace puts other secrets into force. A secret that keeps its position keeps its counts. A secret
+// that moves keeps only the time of its last use: the counts are a position's, and start at 0.
 func (k *keyring) replace(secrets []secret.Secret) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -86,9 +86,9 @@ func (k *keyring) replace(secrets []secret.Secret) {
 	k.inForce, k.uses = secrets, uses
 }
 
-// verified counts a delivery that secret i of the list among has verified. It returns the secret's
-// position now, or -1 if it is no longer in force, and reports whether this is the first delivery
-// of that scheme there.
+// verified counts a delivery that secret i of among has verified. It returns the secret's present
+// position, or -1 if it is no longer in force, and reports whether this is the first delivery with
+// this scheme there.
 func (k *keyring) verified(scheme string, among []secret.Secret, i int, now time.Time) (position int, first bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -107,7 +107,7 @@ func (k *keyring) verified(scheme string, among []secret.Secret, i int, now time
 	return i, first
 }
 
-// parse makes the secrets in the file pending.
+// parse makes the secrets in the file's content pending.
 func (k *keyring) parse(content []byte) error {
 	secrets, err := secret.Lines(content)
 	if err != nil {

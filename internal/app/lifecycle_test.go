@@ -268,7 +268,7 @@ func TestLogLines(t *testing.T) {
 // waiting for idle ones.
 func TestShutdownWithSilentConnections(t *testing.T) {
 	b := start(t, "SHUTDOWN_TIMEOUT=50ms")
-	b.closing = time.Minute // the machine may be busy
+	b.minClosing = time.Minute // the machine may be busy
 	idle := b.dial()
 	idle.write(request("flock", "{}"))
 	idle.read("POST")

@@ -17,19 +17,19 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
-// observer puts what became of each request into the log and the metrics.
+// observer logs and counts the outcome of each request.
 type observer struct {
-	log     *zap.Logger
-	refused *zap.Logger // sampled
-	metrics *telemetry.Metrics
-	rings   map[string]*keyring // by endpoint
+	log      *zap.Logger
+	refused  *zap.Logger // sampled
+	metrics  *telemetry.Metrics
+	keyrings map[string]*keyring // by endpoint
 
 	read, verify, publish prometheus.Observer // the stages
 }
 
-func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*keyring) *observer {
-	// A counter's first increase can't be seen where its series begins with it: all begin at 0.
-	for name := range rings {
+func newObserver(log *zap.Logger, metrics *telemetry.Metrics, keyrings map[string]*keyring) *observer {
+	// Prometheus can't see the increase with which a series begins, so all begin at 0.
+	for name := range keyrings {
 		metrics.Drift.WithLabelValues(name)
 		for _, s := range []publish.Status{publish.Stored, publish.Duplicate, publish.Spooled, publish.Kept} {
 			metrics.Deliveries.WithLabelValues(name, string(s))
@@ -54,7 +54,7 @@ func newObserver(log *zap.Logger, metrics *telemetry.Metrics, rings map[string]*
 	}
 	stage := metrics.Stages.WithLabelValues
 	return &observer{
-		log, telemetry.Sampled(log, metrics.LogDropped.Inc), metrics, rings,
+		log, telemetry.Sampled(log, metrics.LogDropped.Inc), metrics, keyrings,
 		stage("read"), stage("verify"), stage("publish"),
 	}
 }
@@ -71,8 +71,8 @@ func publishOutcomes(way string) []string {
 	return all
 }
 
-// weight returns how a refusal is logged.
-func weight(err error) (zapcore.Level, string) {
+// severity returns the level and the message of a refusal in the log.
+func severity(err error) (zapcore.Level, string) {
 	switch {
 	case errors.Is(err, publish.ErrUnavailable), errors.Is(err, publish.ErrTooLarge) && !verify.IsAuthentic(err):
 		return zap.ErrorLevel, "delivery could not be kept"
@@ -88,8 +88,8 @@ func weight(err error) (zapcore.Level, string) {
 	return zap.WarnLevel, "delivery refused"
 }
 
-// Observe counts a delivery. It logs a refused one in one line with the reason, and at debug an
-// accepted one or one without an endpoint.
+// Observe counts a delivery and logs it in one line: a refused one with the reason; an accepted one,
+// or one to no endpoint, at debug level.
 func (o *observer) Observe(r *ingest.Record) {
 	o.metrics.Deliveries.WithLabelValues(r.Endpoint, r.Outcome).Inc()
 	switch {
@@ -108,7 +108,7 @@ func (o *observer) Observe(r *ingest.Record) {
 		if !r.Claims.Occurred.IsZero() {
 			o.metrics.Age.WithLabelValues(r.Endpoint).Observe(r.Received.Sub(r.Claims.Occurred).Seconds())
 		}
-		if position, first := o.rings[r.Endpoint].verified(r.Claims.Scheme, r.Secrets, r.Claims.Secret, r.Received); first {
+		if position, first := o.keyrings[r.Endpoint].verified(r.Claims.Scheme, r.Secrets, r.Claims.Secret, r.Received); first {
 			o.log.Info("first delivery with this scheme and secret since the start", zap.String("endpoint", r.Endpoint), zap.String("scheme", r.Claims.Scheme), zap.Int("secret", position))
 		}
 	}
@@ -121,7 +121,7 @@ func (o *observer) Observe(r *ingest.Record) {
 	}
 	if r.Claims.Drift != "" {
 		o.metrics.Drift.WithLabelValues(r.Endpoint).Inc()
-		o.refused.Info("a member isn't as the vendor documents it; the delivery is kept all the same: see whether consumers read it",
+		o.refused.Info("a member isn't as the vendor documents it; the delivery is accepted: check whether consumers use the member",
 			zap.String("endpoint", r.Endpoint), zap.String("member", r.Claims.Drift), zap.String("id", r.ID), traced(r))
 	}
 	if r.Kept != "" {
@@ -136,10 +136,10 @@ func (o *observer) Observe(r *ingest.Record) {
 	}
 }
 
-// logRefusal logs a refused delivery. Sampling goes by level and message: each outcome has a limit
-// of its own, so that a flood of one doesn't hide another.
+// logRefusal logs a refused delivery. Sampling counts lines by level and message, so the outcome is
+// part of the message that it sees: a flood of one outcome doesn't hide another.
 func (o *observer) logRefusal(r *ingest.Record) {
-	level, message := weight(r.Err)
+	level, message := severity(r.Err)
 	entry := o.refused.Check(level, message+": "+r.Outcome)
 	if entry == nil {
 		return
@@ -149,8 +149,8 @@ func (o *observer) logRefusal(r *ingest.Record) {
 		zap.Bool("quarantined", r.Kept != ""), zap.String("remote", r.Remote), zap.Duration("duration", r.Duration), traced(r))
 }
 
-// RefusedConn logs a connection that was refused before it became a request, with what to do. Each
-// kind has its own message, so that sampling keeps them apart.
+// RefusedConn counts and logs a connection that was refused before it sent a whole request, with what
+// to do about it. Each kind has its own message, so that sampling keeps them apart.
 func (o *observer) RefusedConn(c ingest.RefusedConn) {
 	o.metrics.RefusedConns.WithLabelValues(string(c.Refusal)).Inc()
 	o.refused.Warn("connection refused: "+c.Refusal.Remedy(), zap.String("kind", string(c.Refusal)), zap.String("answer", c.Answer), zap.String("remote", c.Remote))
@@ -162,7 +162,7 @@ func observe(stage prometheus.Observer, took time.Duration) {
 	}
 }
 
-// traced returns a field with the trace's id, if there is one.
+// traced returns a log field with the trace's id, if there is one.
 func traced(r *ingest.Record) zap.Field {
 	if r.Trace == "" {
 		return zap.Skip()

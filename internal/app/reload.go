@@ -14,7 +14,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
-// reloader reads secrets and the certificate again when their files change.
+// reloader reads the secrets and the certificate again when their files change.
 type reloader struct {
 	endpoints   []config.Endpoint
 	keyrings    map[string]*keyring // by endpoint
@@ -60,7 +60,7 @@ func (r *reloader) load(k *keyring, contents [][]byte, err error) {
 	if err == nil {
 		r.apply()
 		if k.pending != nil {
-			err = r.clash(k)
+			err = r.conflict(k)
 		}
 	}
 	if err != nil {
@@ -68,8 +68,8 @@ func (r *reloader) load(k *keyring, contents [][]byte, err error) {
 	}
 }
 
-// apply puts pending secrets into force: all, as when two endpoints exchange theirs, or else those
-// that can be by themselves.
+// apply puts the pending secrets into force: all together, as when two endpoints exchange theirs, or
+// else each that conflicts with none in force.
 func (r *reloader) apply() {
 	var pending []*keyring
 	for _, k := range r.keyrings {
@@ -77,27 +77,27 @@ func (r *reloader) apply() {
 			pending = append(pending, k)
 		}
 	}
-	all := r.clash(pending...) == nil
+	all := r.conflict(pending...) == nil
 	for _, k := range pending {
-		if all || r.clash(k) == nil {
+		if all || r.conflict(k) == nil {
 			k.take()
 		}
 	}
 }
 
-// clash returns an error if putting the pending secrets of these keyrings into force would share a
-// secret between endpoints of different providers or schemes, which the configuration doesn't allow
-// at the start either.
-func (r *reloader) clash(with ...*keyring) error {
-	would := slices.Clone(r.endpoints)
-	for i := range would {
-		k := r.keyrings[would[i].Name]
-		would[i].Secrets = k.current()
-		if slices.Contains(with, k) {
-			would[i].Secrets = k.pending
+// conflict returns an error if the pending secrets of these keyrings can't be put into force, because
+// endpoints of different providers or schemes would share one. At the start, the configuration refuses
+// that too.
+func (r *reloader) conflict(changed ...*keyring) error {
+	endpoints := slices.Clone(r.endpoints)
+	for i := range endpoints {
+		k := r.keyrings[endpoints[i].Name]
+		endpoints[i].Secrets = k.current()
+		if slices.Contains(changed, k) {
+			endpoints[i].Secrets = k.pending
 		}
 	}
-	for _, shared := range config.FindShared(would) {
+	for _, shared := range config.FindShared(endpoints) {
 		if !shared.IsAllowed() {
 			return fmt.Errorf("%s, which has another provider or scheme: give each endpoint its own secret", shared)
 		}
@@ -105,13 +105,13 @@ func (r *reloader) clash(with ...*keyring) error {
 	return nil
 }
 
-// reloads reports in log and metrics how reading files again has ended.
+// reloads logs and counts the outcomes of reading files again.
 type reloads struct {
 	log  *zap.Logger
-	what string           // is in the files
-	ok   prometheus.Gauge // whether the last one succeeded
-	at   prometheus.Gauge // when one last did
-	bad  bool             // the last one failed
+	what string           // the content of the files
+	ok   prometheus.Gauge // whether the last reload succeeded
+	at   prometheus.Gauge // when a reload last succeeded
+	bad  bool             // the last reload failed
 }
 
 func newReloads(log *zap.Logger, what string, ok, at prometheus.Gauge) *reloads {

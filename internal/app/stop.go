@@ -12,7 +12,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// minClosing is the time for closing after waiting for senders has used up SHUTDOWN_TIMEOUT.
+// minClosing is the least time for closing, even if the wait for senders has used up
+// SHUTDOWN_TIMEOUT.
 const minClosing = time.Second
 
 // stop stops everything in reverse order: no event that was answered 200 depends on anything that
@@ -27,8 +28,8 @@ func (a *App) stop() error {
 	defer cancel()
 	err := a.stopPublic(ctx)
 	deadline, _ := ctx.Deadline()
-	left := max(time.Until(deadline), a.closing)
-	a.drain() // has its own time
+	left := max(time.Until(deadline), a.minClosing)
+	a.drain() // has its own timeout
 	ctx, cancel = context.WithTimeout(context.Background(), left)
 	defer cancel()
 	err = errors.Join(err, a.close(ctx))
@@ -49,37 +50,29 @@ func (a *App) drain() {
 	a.relay.Drain(ctx)
 }
 
-// lastAnswer is how long an open connection may wait for one more answer, which asks its sender to
-// connect anew.
-const lastAnswer = time.Second
+// lastAnswerWait is how long an open connection may wait for one more answer, whose Connection: close
+// asks the sender to connect again.
+const lastAnswerWait = time.Second
 
-// stopPublic closes the public listener first. http.Server.Shutdown alone would close idle
-// connections at once, and a delivery just being sent on one is lost if its sender never retries.
-// So they get a moment to take one more answer, with Connection: close. That may use up the
-// context; Shutdown gets at least a.closing.
+// stopPublic closes the public listener, then its connections. http.Server.Shutdown alone would close
+// idle connections at once, and lose a delivery just being sent on one if its sender never retries.
+// So they get a moment to take one more answer. That may use up the context; Shutdown gets at least
+// minClosing.
 func (a *App) stopPublic(ctx context.Context) error {
 	_ = a.publicListener.Close()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	over := time.After(lastAnswer)
-wait:
-	for {
+	waiting, over := context.WithTimeout(ctx, lastAnswerWait)
+	defer over()
+	for waiting.Err() == nil {
 		if open, _ := a.handler.Conns.Connections(); open == 0 {
 			break
 		}
-		select {
-		case <-over:
-			break wait
-		case <-ctx.Done():
-			break wait
-		case <-tick.C:
-		}
+		time.Sleep(5 * time.Millisecond)
 	}
 	// Shutdown would wait 5 s for connections that have sent nothing. Load balancers open some in
 	// advance.
 	a.handler.Conns.CloseSilent()
 	deadline, _ := ctx.Deadline()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(time.Until(deadline), a.closing))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(time.Until(deadline), a.minClosing))
 	defer cancel()
 	if err := a.public.Shutdown(ctx); err != nil && !errors.Is(err, net.ErrClosed) { // it closes the listener again
 		return err

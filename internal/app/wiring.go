@@ -16,7 +16,7 @@ import (
 
 // This file maps the configuration to that of each part.
 
-// NATSServer returns how to reach NATS at that URL.
+// NATSServer returns how to reach NATS at this URL.
 func NATSServer(c *config.Config, url, version string) publish.Server {
 	return publish.Server{
 		Name: "webhook-bridge " + version, URL: url,
@@ -27,7 +27,7 @@ func NATSServer(c *config.Config, url, version string) publish.Server {
 	}
 }
 
-// streams returns the stream of events and the quarantine's.
+// streams returns the stream of events and that of the quarantine.
 func streams(c *config.Config) (events, kept publish.Stream) {
 	events = publish.Stream{
 		Name: c.StreamName, Prefix: c.SubjectPrefix, Manage: c.StreamManage,
@@ -60,7 +60,7 @@ func Streams(c *config.Config) []publish.Stream {
 // SpoolDir returns the spool's directory.
 func SpoolDir(c *config.Config) string { return filepath.Join(c.DataDir, "spool") }
 
-// spoolShares returns how much of the spool each kind may use; 0: all of it. With one captured
+// spoolShares returns how many bytes of the spool each kind may use; 0: all. With one captured
 // delivery anybody can fill the quarantine, which must not displace events; and deliveries answered
 // 401 must not displace those answered 200.
 func spoolShares(c *config.Config) (limits [publish.Kinds]int64) {
@@ -79,20 +79,20 @@ func Reach(c *config.Config) time.Duration {
 	return longest
 }
 
-func ingesting(c *config.Config, rings map[string]*keyring, publisher ingest.Publisher, observer *observer, tracer *telemetry.Tracer) ingest.Config {
+func ingestConfig(c *config.Config, keyrings map[string]*keyring, publisher ingest.Publisher, observer *observer, tracer *telemetry.Tracer) ingest.Config {
 	ic := ingest.Config{
 		SubjectPrefix: c.SubjectPrefix, MaxBodyBytes: int64(c.MaxBodyBytes), MaxInFlightBytes: int64(c.MaxInFlightBytes), Quarantine: c.Quarantine,
 		Publisher: publisher, Observer: observer, Refused: observer.RefusedConn, Tracer: tracer, Now: time.Now,
 	}
 	for _, e := range c.Endpoints {
 		at := Endpoint(e)
-		at.Secrets = rings[e.Name].current
+		at.Secrets = keyrings[e.Name].current
 		ic.Endpoints = append(ic.Endpoints, at)
 	}
 	return ic
 }
 
-// Endpoint returns the configured endpoint.
+// Endpoint returns the endpoint of this configuration.
 func Endpoint(e config.Endpoint) verify.Endpoint {
 	return verify.Endpoint{
 		Name: e.Name, Provider: e.Vendor,
@@ -101,8 +101,8 @@ func Endpoint(e config.Endpoint) verify.Endpoint {
 	}
 }
 
-// endpointsInWords describes the endpoints for the log.
-func endpointsInWords(c *config.Config) []string {
+// describeEndpoints describes the endpoints for the log.
+func describeEndpoints(c *config.Config) []string {
 	var words []string
 	for _, e := range c.Endpoints {
 		words = append(words, fmt.Sprintf("/webhooks/%s: %s, signature %s, tolerance %s, secrets %d", e.Name, e.Provider, e.Signature, e.Tolerance, len(e.Secrets)))

@@ -27,8 +27,8 @@ const timeForms = "a duration before now such as 1h or 7d, or a time such as 202
 
 func (s *selection) flags(c *cobra.Command, follow string) {
 	f := c.Flags()
-	f.StringVar(&s.since, "since", "", "begin with events stored at this `time`: "+timeForms+" (default: now)")
-	f.StringVar(&s.until, "until", "", "end with events stored at this `time`, given as for --since")
+	f.StringVar(&s.since, "since", "", "only events stored since this `time`: "+timeForms+" (default: now)")
+	f.StringVar(&s.until, "until", "", "only events stored until this `time`, given as for --since")
 	f.BoolVar(&s.follow, "follow", true, follow)
 	f.StringArrayVar(&s.providers, "provider", nil, "only events of this `provider`: "+inWords(providers.Names(), "or"))
 	f.StringArrayVar(&s.events, "event", nil, "only events of this `name`, with wildcards as in a subject: invitee.accepted, 'invitee.*'")
