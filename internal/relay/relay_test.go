@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -266,60 +267,86 @@ func TestOutage(t *testing.T) {
 	stored(t, natsdtest.Connect(t, s.URL()), numbered(0, 802)...)
 }
 
-// A paused server answers nothing and closes nothing. Everybody is answered within a second; the
-// first time-outs divert all others at once; nothing is lost or stored twice.
+// A paused server answers nothing and closes nothing. Before and after that is noticed, everybody is
+// answered within a second; the first time-outs divert all others at once; nothing is lost or stored
+// twice.
 func TestPause(t *testing.T) {
 	t.Parallel()
-	s := natsdtest.StartProcess(t, "")
-	f := start(t, s.URL(), hasty).ready()
-	s.Pause()
-	var mu sync.Mutex
-	var slowest time.Duration
-	kept := make(map[string]bool)
-	stoodStill := machine()
-	var group sync.WaitGroup
-	for i := range 200 {
-		group.Go(func() {
-			id := fmt.Sprint(i)
-			began := time.Now()
-			_, err := f.Publish(context.Background(), message(id))
-			took := time.Since(began)
-			mu.Lock()
-			defer mu.Unlock()
-			slowest = max(slowest, took)
-			kept[id] = err == nil
-			if err != nil && took < answerBound { // a slow disk uses up the time
-				t.Errorf("%s was refused after %s: %v", id, took, err)
+	for name, test := range map[string]struct{ servers, size int }{
+		"one server": {1, 10}, "several servers": {2, 10}, "more than the socket takes": {1, 100_000}, "more, and another server paused": {2, 100_000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := natsdtest.StartProcess(t, "")
+			urls := s.URL()
+			for range test.servers - 1 {
+				silent := natsdtest.StartProcess(t, "")
+				silent.Pause()
+				urls += "," + silent.URL()
 			}
+			f := start(t, urls, hasty).ready()
+			s.Pause()
+			var mu sync.Mutex
+			var slowest time.Duration
+			kept := make(map[string]bool)
+			stoodStill := machine()
+			var group, probing sync.WaitGroup
+			var noticed atomic.Bool
+			probing.Go(func() {
+				for slow := time.Duration(0); !noticed.Load(); time.Sleep(time.Millisecond) {
+					began := time.Now()
+					_, _ = f.Publisher.Ready(publish.Event), f.Publisher.IsConnected()
+					if slow = max(slow, time.Since(began)); slow > time.Second {
+						t.Errorf("a probe took %s, want at most a second", slow)
+						return
+					}
+				}
+			})
+			for i := range 200 {
+				group.Go(func() {
+					m := sized(fmt.Sprint(i), test.size)
+					began := time.Now()
+					_, err := f.Publish(context.Background(), m)
+					took := time.Since(began)
+					mu.Lock()
+					defer mu.Unlock()
+					slowest = max(slowest, took)
+					kept[m.ID] = err == nil
+					if err != nil && took < answerBound { // a slow disk uses up the time
+						t.Errorf("%s was refused after %s: %v", m.ID, took, err)
+					}
+				})
+				time.Sleep(time.Millisecond)
+			}
+			group.Wait()
+			t.Logf("slowest answer %s, breaker %s", slowest, f.Breaker())
+			if held := stoodStill(); slowest > time.Second+2*held {
+				t.Errorf("the slowest answer took %s, and the machine stood still for %s at the most", slowest, held)
+			}
+			poll.Until(t, "the loss is noticed", func() bool { return !f.Publisher.IsConnected() })
+			noticed.Store(true)
+			probing.Wait()
+			began := time.Now()
+			f.publishes(publish.Spooled, "at once")
+			expect.Within(t, time.Second, began, "publishing, though it is known that NATS doesn't answer")
+			s.Resume()
+			f.delivered()
+			seen := make(map[string]int)
+			for _, id := range natsdtest.IDs(t, natsdtest.Connect(t, s.URL())) {
+				seen[id]++
+			}
+			kept["at once"] = true
+			for id, ok := range kept {
+				if ok && seen[id] == 0 {
+					t.Errorf("%s is lost", id)
+				}
+			}
+			for id, n := range seen {
+				expect.Equal(t, 1, n, "how often %s is stored", id)
+			}
+			poll.Until(t, "the breaker is closed", func() bool { return f.Breaker() == "closed" })
 		})
-		time.Sleep(time.Millisecond)
 	}
-	group.Wait()
-	t.Logf("slowest answer %s, breaker %s", slowest, f.Breaker())
-	if held := stoodStill(); slowest > time.Second+2*held {
-		t.Errorf("the slowest answer took %s, and the machine stood still for %s at the most", slowest, held)
-	}
-	began := time.Now()
-	f.publishes(publish.Spooled, "at once")
-	expect.Within(t, time.Second, began, "publishing, though it is known that NATS doesn't answer")
-	s.Resume()
-	f.delivered()
-	seen := make(map[string]int)
-	for _, id := range natsdtest.IDs(t, natsdtest.Connect(t, s.URL())) {
-		seen[id]++
-	}
-	kept["at once"] = true
-	for id, ok := range kept {
-		if ok && seen[id] == 0 {
-			t.Errorf("%s is lost", id)
-		}
-	}
-	for id, n := range seen {
-		if n != 1 {
-			t.Errorf("%s is stored %d times", id, n)
-		}
-	}
-	poll.Until(t, "the breaker is closed", func() bool { return f.Breaker() == "closed" })
 }
 
 // A full stream blocks everything, and the log says so once, until somebody makes room.
