@@ -16,37 +16,18 @@ import (
 //   - other text around a signature, such as v1,{base64}. A header may have several with blanks
 //     between them, unless the text itself has blanks.
 func parseFormat(template string) (f verify.Format, err error) {
-	parts, err := split(template)
+	encoding, hasTime, err := placeholders(template)
 	if err != nil {
 		return verify.Format{}, err
 	}
-	signatures, times := 0, 0
-	for _, p := range parts {
-		switch p.kind {
-		case literal:
-		case mac:
-			signatures++
-			f.Encodings = []verify.Encoding{verify.Encoding(p.text)}
-		case timestamp:
-			times++
-		default:
-			return verify.Format{}, atCharacter(p.position, "only {hex}, {base64} and {timestamp} are allowed here")
-		}
-	}
-	switch {
-	case signatures != 1:
-		return verify.Format{}, errors.New("it needs {hex} or {base64}, once")
-	case times > 1:
-		return verify.Format{}, errors.New("{timestamp} is given twice")
-	}
-	f.Separator = ","
+	f.Encodings, f.Separator = []verify.Encoding{encoding}, ","
 	if strings.Contains(template, ";") {
 		f.Separator = ";"
 	}
 	list := strings.Split(template, f.Separator)
 	switch {
 	case !slices.ContainsFunc(list, func(text string) bool { return !listed.MatchString(text) }):
-	case times > 0:
+	case hasTime:
 		return verify.Format{}, errors.New("a time needs a list, such as t={timestamp},v1={hex}")
 	case strings.Contains(template, " "):
 		f.Separator, list = "", []string{template}
@@ -59,6 +40,34 @@ func parseFormat(template string) (f verify.Format, err error) {
 		f.Items = append(f.Items, verify.Item{Prefix: prefix, Suffix: suffix, IsTime: name == "timestamp"})
 	}
 	return f, nil
+}
+
+// placeholders returns the encoding of the format's one signature, and reports whether it has a time.
+func placeholders(template string) (encoding verify.Encoding, hasTime bool, err error) {
+	parts, err := split(template)
+	if err != nil {
+		return "", false, err
+	}
+	signatures, times := 0, 0
+	for _, p := range parts {
+		switch p.kind {
+		case literal:
+		case mac:
+			encoding = verify.Encoding(p.text)
+			signatures++
+		case timestamp:
+			times++
+		default:
+			return "", false, atCharacter(p.position, "only {hex}, {base64} and {timestamp} are allowed here")
+		}
+	}
+	switch {
+	case signatures != 1:
+		return "", false, errors.New("it needs {hex} or {base64}, once")
+	case times > 1:
+		return "", false, errors.New("{timestamp} is given twice")
+	}
+	return encoding, times == 1, nil
 }
 
 // listed matches a member of a list.
