@@ -44,13 +44,13 @@ func (r *ring) first() uint64 {
 }
 
 // after returns events after a place, oldest first, up to a number of bytes. It reports whether the
-// first of them is still held.
+// next event after the place is held, or yet to come.
 func (r *ring) after(place uint64) (events []json.RawMessage, held bool) {
 	const maxBytes = 1 << 20
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	first := r.next - uint64(len(r.events))
-	if place+1 < first {
+	if place+1 < first || place >= r.next {
 		return nil, false
 	}
 	size := 0
