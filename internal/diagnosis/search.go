@@ -42,19 +42,19 @@ func (d *diagnoser) search() (found, bool) {
 		for body := range d.body.bodies() {
 			for _, text := range d.texts(body) {
 				for _, key := range keys {
-					rest := causes - len(body.causes) - len(key.causes) - len(text.causes)
+					left := causes - len(body.causes) - len(key.causes) - len(text.causes) // for the signature
 					if !d.isExpected(text, key.endpoint) {
-						rest--
+						left--
 					}
-					if rest < 0 || len(signatures[rest]) == 0 {
+					if left < 0 || len(signatures[left]) == 0 {
 						continue
 					}
-					if work += text.len() + workPerMAC + len(signatures[rest]); work > maxWork {
+					if work += text.len() + workPerMAC + len(signatures[left]); work > maxWork {
 						d.step("note", "the delivery is large: not everything was tried")
 						return found{}, false
 					}
 					mac := verify.Sum(key.Secret, text.parts...)
-					for _, s := range signatures[rest] {
+					for _, s := range signatures[left] {
 						if bytes.HasPrefix(mac, s.mac) {
 							return found{s, key, body, text}, true
 						}
