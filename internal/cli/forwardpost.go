@@ -68,12 +68,12 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, 
 		isRefused := errors.Is(err, syscall.ECONNREFUSED)
 		waits := isRefused && p.follow // for the service to start, however long
 		switch {
-		case waits && attempt == 1:
-			answer += "; events wait until your service does"
+		case waits && attempt > 1, err != nil && ctx.Err() != nil: // printed already, or Ctrl-C
+		case waits:
+			p.printAnswer(m.Subject(), e.ID, answer+"; events wait until your service does")
 		case attempt > 1:
-			answer = fmt.Sprintf("attempt %d: %s", attempt, answer)
-		}
-		if !(waits && attempt > 1) && !(err != nil && ctx.Err() != nil) { // known already, or Ctrl-C
+			p.printAnswer(m.Subject(), e.ID, fmt.Sprintf("attempt %d: %s", attempt, answer))
+		default:
 			p.printAnswer(m.Subject(), e.ID, answer)
 		}
 		if err == nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -13,9 +12,6 @@ import (
 	"os"
 	"strings"
 	"syscall"
-
-	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/fileio"
 )
 
 // maxAnswer is how many bytes of an answer are read.
@@ -49,30 +45,22 @@ func local(address string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// trustFile returns a client's TLS configuration that trusts a file's certificates. It expects a name
-// of the first, since a bridge's certificate seldom names 127.0.0.1.
-func trustFile(file string) (*tls.Config, error) {
-	content, err := fileio.Read(file, config.MaxTLSFile)
-	if err != nil {
-		return nil, err
-	}
-	block, _ := pem.Decode(content)
-	if block == nil {
-		return nil, fmt.Errorf("%s holds no certificate in PEM", file)
-	}
-	leaf, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
+// trust returns a client's TLS configuration that trusts a bridge's certificate. It expects a name in
+// the certificate, which seldom names 127.0.0.1.
+func trust(pair *tls.Certificate) *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
-	c.RootCAs.AppendCertsFromPEM(content)
-	switch {
+	for _, der := range pair.Certificate {
+		if certificate, err := x509.ParseCertificate(der); err == nil {
+			c.RootCAs.AddCert(certificate)
+		}
+	}
+	switch leaf := pair.Leaf; {
 	case len(leaf.DNSNames) > 0:
 		c.ServerName = strings.Replace(leaf.DNSNames[0], "*", "any", 1)
 	case len(leaf.IPAddresses) > 0:
 		c.ServerName = leaf.IPAddresses[0].String()
 	}
-	return c, nil
+	return c
 }
 
 // withHint adds to an error of sending what to do about it.

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -57,12 +56,4 @@ func sleep(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-timer.C:
 	}
-}
-
-// withRemedy returns an error of publishing, and what to do about it.
-func withRemedy(err error) string {
-	if remedy := publish.CauseOf(err).Remedy(); remedy != "" {
-		return fmt.Sprintf("%v: %s", err, remedy)
-	}
-	return err.Error()
 }

@@ -102,7 +102,10 @@ func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
 		}
 		if err != nil {
 			failed++
-			became = "stays: " + withRemedy(err)
+			became = "stays: " + err.Error()
+			if remedy := publish.CauseOf(err).Remedy(); remedy != "" {
+				became += ": " + remedy
+			}
 		}
 		r.print("%s  %s", k.ID, became)
 	}

@@ -106,11 +106,9 @@ func (s *sender) prepare(prog program, name string, concurrency int) error {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost, transport.MaxConnsPerHost = concurrency, concurrency, concurrency
 	switch {
-	case s.url == "" && cfg.TLSCertFile != "":
+	case s.url == "" && cfg.Certificate != nil:
 		s.url = "https://" + local(cfg.HTTPAddr)
-		if transport.TLSClientConfig, err = trustFile(cfg.TLSCertFile); err != nil {
-			return usagef("TLS_CERT_FILE: %w", err)
-		}
+		transport.TLSClientConfig = trust(cfg.Certificate)
 	case s.url == "":
 		s.url = "http://" + local(cfg.HTTPAddr)
 	}
@@ -135,29 +133,23 @@ func (s *sender) sendOne(ctx context.Context, prog program) error {
 	}
 	_, _ = fmt.Fprintln(prog.out, got.code, got.body)
 	if got.code != http.StatusOK {
-		return fmt.Errorf("the delivery was refused: %d%s", got.code, s.remedy(got.code))
+		remedy := remedies[got.code]
+		if got.code == http.StatusUnauthorized && (s.tamper || s.age > 0) { // as it must be
+			remedy = ""
+		}
+		return fmt.Errorf("the delivery was refused: %d%s", got.code, remedy)
 	}
 	return nil
 }
 
-// remedy returns what to do about an answer, or "" if the answer says enough.
-func (s *sender) remedy(status int) string {
-	switch status {
-	case http.StatusUnauthorized:
-		if s.tamper || s.age > 0 { // as expected
-			return ""
-		}
-		return "; the bridge there has another secret or scheme, or its clock differs: use its environment, and see its log"
-	case http.StatusNotFound:
-		return "; the bridge there has no such endpoint, or --url is not its address: its log line \"listening\" lists the endpoints"
-	case http.StatusMethodNotAllowed:
-		return "; perhaps a redirect made it a GET: give the redirect's target as --url, such as https://…"
-	case http.StatusServiceUnavailable:
-		return "; it can't be stored now: `bridge health` there prints why"
-	case http.StatusBadGateway, http.StatusGatewayTimeout:
-		return "; that is a proxy's answer, which can't reach the bridge"
-	}
-	return ""
+// remedies holds what to do about an answer, if the answer doesn't say enough.
+var remedies = map[int]string{
+	http.StatusUnauthorized:       "; the bridge there has another secret or scheme, or its clock differs: use its environment, and see its log",
+	http.StatusNotFound:           "; the bridge there has no such endpoint, or --url is not its address: its log line \"listening\" lists the endpoints",
+	http.StatusMethodNotAllowed:   "; perhaps a redirect made it a GET: give the redirect's target as --url, such as https://…",
+	http.StatusServiceUnavailable: "; it can't be stored now: `bridge health` there prints why",
+	http.StatusBadGateway:         "; a proxy answered that, which can't reach the bridge",
+	http.StatusGatewayTimeout:     "; a proxy answered that, which can't reach the bridge",
 }
 
 // sendMany sends count deliveries and prints how often each answer came and how long answers took.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -13,15 +14,16 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/deploy/nats"
 	"github.com/ade15e70/webhook-bridge/internal/app"
 )
 
+var streamFormats = []string{"nats", "nack", "json", "accounts", "nsc"}
+
 func streamCommand(prog program) *cobra.Command {
-	var (
-		format, durable string
-		deadLetters     bool
-	)
+	var format, durable string
+	var deadLetters bool
 	c := &cobra.Command{
 		Use:   "stream",
 		Short: "Print the streams and accounts that the bridge needs",
@@ -34,6 +36,17 @@ configured as by the consumer libraries.
 --format accounts prints the account and its users, with the fewest rights, as nats-server's
 configuration; --format nsc prints them as commands of "nsc", for an operator that issues JWTs.`,
 		Example: "  bridge stream | sh\n  STREAM_REPLICAS=3 bridge stream --format nack | kubectl apply -f -\n  bridge stream --format json | jq '.[0]'\n  bridge stream --format accounts > accounts.conf",
+		PreRunE: func(*cobra.Command, []string) error {
+			switch {
+			case !slices.Contains(streamFormats, format):
+				return usagef("--format: got %q; takes %s", format, inWords(streamFormats, "or"))
+			case durable != "" && !isConsumerName(durable):
+				return usagef("--consumer: got %q; takes 1 to 64 of A-Z, a-z, 0-9, _ and -", durable)
+			case durable != "" && format != "nats" && format != "nack":
+				return usagef("--consumer needs --format nats or nack")
+			}
+			return nil
+		},
 		RunE: func(*cobra.Command, []string) error {
 			// An external NATS may have more replicas than the embedded server, which needs no commands.
 			// Without endpoints, the duplicate window covers every vendor's defaults.
@@ -42,48 +55,45 @@ configuration; --format nsc prints them as commands of "nsc", for an operator th
 			if err != nil {
 				return err
 			}
-			switch {
-			case durable != "" && !isConsumerName(durable):
-				return usagef("--consumer: got %q; takes 1 to 64 of A-Z, a-z, 0-9, _ and -", durable)
-			case durable != "" && format != "nats" && format != "nack":
-				return usagef("--consumer needs --format nats or nack")
-			}
-			var streams []jetstream.StreamConfig
-			for _, s := range app.Streams(cfg) {
-				streams = append(streams, s.Config())
-			}
-			if deadLetters {
-				dead := streams[0]
-				dead.Name, dead.Subjects = dead.Name+"_DEAD", []string{cfg.SubjectPrefix + "-dead.>"}
-				dead.Description, dead.MaxAge = "Events that a consumer could not handle", 30*24*time.Hour
-				streams = append(streams, dead)
-			}
-			all := manifest{streams, durable, cfg.StreamName, cfg.SubjectPrefix}
-			accounts := accountsFor(cfg.StreamName, cfg.SubjectPrefix, cfg.NATSJSDomain)
-			switch format {
-			case "nats":
-				return natsCommands.Execute(prog.out, all)
-			case "nack":
-				return nackResources.Execute(prog.out, all)
-			case "json":
-				encoder := json.NewEncoder(prog.out)
-				encoder.SetEscapeHTML(false) // subjects end in >
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(streams)
-			case "accounts":
-				_, err := io.WriteString(prog.out, accounts)
-				return err
-			case "nsc":
-				return nscCommands(prog.out, accounts)
-			}
-			return usagef("--format: got %q; takes nats, nack, json, accounts or nsc", format)
+			return printStreams(prog.out, cfg, format, durable, deadLetters)
 		},
 	}
-	c.Flags().StringVar(&format, "format", "nats", "`format`: nats, nack, json, accounts or nsc")
+	c.Flags().StringVar(&format, "format", "nats", "print in this `format`: "+inWords(streamFormats, "or"))
 	c.Flags().StringVar(&durable, "consumer", "", "add a durable consumer of this `name`")
 	c.Flags().BoolVar(&deadLetters, "dead-letters", false, "add the stream of consumers' dead letters")
-	complete(c, "format", "nats", "nack", "json", "accounts", "nsc")
+	complete(c, "format", streamFormats...)
 	return c
+}
+
+// printStreams prints the streams, or the accounts, in a format.
+func printStreams(w io.Writer, cfg *config.Config, format, durable string, deadLetters bool) error {
+	all := manifest{Consumer: durable, Stream: cfg.StreamName, Prefix: cfg.SubjectPrefix}
+	for _, s := range app.Streams(cfg) {
+		all.Streams = append(all.Streams, s.Config())
+	}
+	if deadLetters {
+		dead := all.Streams[0]
+		dead.Name, dead.Subjects = dead.Name+"_DEAD", []string{cfg.SubjectPrefix + "-dead.>"}
+		dead.Description, dead.MaxAge = "Events that a consumer could not handle", 30*24*time.Hour
+		all.Streams = append(all.Streams, dead)
+	}
+	switch format {
+	case "nats":
+		return natsCommands.Execute(w, all)
+	case "nack":
+		return nackResources.Execute(w, all)
+	case "json":
+		encoder := json.NewEncoder(w)
+		encoder.SetEscapeHTML(false) // subjects end in >
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(all.Streams)
+	}
+	accounts := accountsFor(cfg.StreamName, cfg.SubjectPrefix, cfg.NATSJSDomain)
+	if format == "nsc" {
+		return nscCommands(w, accounts)
+	}
+	_, err := io.WriteString(w, accounts)
+	return err
 }
 
 // manifest holds what the templates print.
