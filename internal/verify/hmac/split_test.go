@@ -1,52 +1,71 @@
 package hmac
 
 import (
-	"maps"
+	"bytes"
+	"net/http"
+	"slices"
+	"strings"
 	"testing"
 
-	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
-	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
-// Of all settings that are accepted, the signed text has one division into headers and body: a
-// header with JSON in it can't take the body's place, nor one with a time that of the time.
-func TestOneDivision(t *testing.T) {
-	type division struct{ a, b, stamp, body string }
-	const early, late = "2026-01-02T03:04:05Z", "2026-01-02T03:05:05Z"
-	for _, c := range []struct {
-		signed    string
-		sent, cut division
-	}{
-		{"{header:A}{body}{header:B}", division{a: `1{"x":1}`, b: "2", body: `{"y":2}`}, division{a: "1", b: `{"y":2}2`, body: `{"x":1}`}},
-		{"{header:A}{body}.{header:B}", division{a: `1{"x":1}.`, b: "2", body: `{"y":2}`}, division{a: "1", b: `{"y":2}.2`, body: `{"x":1}`}},
-		{"{header:A}{timestamp}#{header:B}.{body}", division{"1", "2" + late + "#3", early, "{}"}, division{"1" + early + "#2", "3", late, "{}"}},
-		{"{header:A}.{body}{header:B}", division{a: "1", b: `{"y":2}`, body: `{"x":1}`}, division{a: `1.{"x":1}`, b: "2", body: `{"y":2}`}},
-	} {
-		set := map[string]string{"SIGNATURE_HEADER": "S", "SIGNATURE_FORMAT": "{hex}", "SIGNED": c.signed, "EVENT": "body:type", "TIMESTAMP_UNIT": "rfc3339"}
-		if c.sent.stamp != "" {
-			set["TIMESTAMP"] = "header:T"
+// By all settings that are accepted, a signed text can be split in one way only: with short values
+// of all that may be confused (JSON, a time, the text between the parts), no two deliveries have
+// the same signed text.
+func TestOneSplit(t *testing.T) {
+	const at, text = "2026-01-02T03:04:05Z", "#"
+	pieces := []string{"1", "{}", text, at}
+	values := slices.Clone(pieces) // of one to three pieces
+	for i := range 4 + 4*4 {
+		for _, piece := range pieces {
+			values = append(values, values[i]+piece)
 		}
-		p, problems := presets[len(presets)-1].Configure("acme", settings(t, maps.Clone(set)))
+	}
+	accepted := 0
+	for _, template := range templates([]string{"{header:A}", "{header:B}", "{timestamp}", "{body}"}, text) {
+		set := verify.Settings{
+			SignatureHeader: "S", SignatureFormat: "{hex}", Signed: template, Timestamp: "header:T", TimestampUnit: "rfc3339", Event: "body:type",
+		}
+		p, problems := presets[len(presets)-1].Configure("hooks", set)
 		if problems != nil {
 			continue
 		}
-		key := secret.New("key")
-		request := func(d division) verify.Request {
-			parsed, err := p.Parse(nil, []byte(d.body))
-			expect.NoError(t, err)
-			r := verify.Request{Header: map[string][]string{"A": {d.a}, "B": {d.b}, "T": {d.stamp}}, Raw: []byte(d.body), Body: parsed, Secrets: []secret.Secret{key}}
-			text, err := p.SignedText(r)
-			if err != nil {
-				return r
+		accepted++
+		of := func(header string) []string {
+			if strings.Contains(template, header) {
+				return values
 			}
-			r.Header = p.Resign(r.Header, key, text)
-			return r
+			return values[:1] // it isn't signed
 		}
-		sent, other := request(c.sent), request(c.cut)
-		other.Header["S"] = sent.Header["S"]
-		if got, err := p.Verify(other); got.SignedText != nil {
-			t.Errorf("%s: %+v was signed, %+v is taken: %v", c.signed, c.sent, c.cut, err)
+		seen := map[string]http.Header{}
+		for _, a := range of("{header:A}") {
+			for _, b := range of("{header:B}") {
+				h := http.Header{"A": {a}, "B": {b}, "T": {at}}
+				parts, err := p.SignedText(verify.Request{Header: h, Raw: []byte("{}")})
+				if err != nil {
+					continue
+				}
+				signed := string(bytes.Join(parts, nil))
+				if other, ok := seen[signed]; ok {
+					t.Fatalf("SIGNED=%s: %v and %v have the same signed text %s", template, other, h, signed)
+				}
+				seen[signed] = h
+			}
 		}
 	}
+	if accepted < 50 {
+		t.Errorf("only %d templates are accepted", accepted)
+	}
+}
+
+// templates lists the arrangements of some of the parts, with and without a text between two.
+func templates(parts []string, text string) (all []string) {
+	for i, part := range parts {
+		all = append(all, part)
+		for _, rest := range templates(slices.Delete(slices.Clone(parts), i, i+1), text) {
+			all = append(all, part+rest, part+text+rest)
+		}
+	}
+	return all
 }
