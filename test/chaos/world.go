@@ -219,10 +219,14 @@ func (w *world) startBridges() error {
 			if m.sum("webhook_bridge_nats_connected") != 1 {
 				return errors.New(b.name + " isn't")
 			}
-			if _, err := w.outside.js.Stream(ctx, eventsStream); err != nil {
+			for _, stream := range []string{eventsStream, quarantineStream} { // an embedded server's cost goroutines
+				if _, err := w.outside.js.Stream(ctx, stream); err != nil {
+					return err
+				}
+			}
+			if b.began, err = b.scrape(ctx); err != nil {
 				return err
 			}
-			b.began = m
 		}
 		return nil
 	})
