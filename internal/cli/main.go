@@ -1,4 +1,4 @@
-// Package cli is the bridge's command line: one file for each command.
+// Package cli is the bridge's command line. Each command has a file of its name.
 package cli
 
 import (

@@ -122,9 +122,9 @@ func (s *quarantineStore) chosen(ctx context.Context, c quarantineSelection) ([]
 	})
 	switch {
 	case len(all) == 0 && c.endpoint+c.reason != "":
-		s.say("there is nothing in quarantine that --endpoint and --reason choose")
+		s.say("nothing in quarantine matches --endpoint and --reason")
 	case len(all) == 0:
-		s.say("there is nothing in quarantine")
+		s.say("the quarantine is empty")
 	}
 	// A delivery that waited in a spool is stored later than it was received.
 	slices.SortStableFunc(all, func(a, b quarantine.Kept) int { return a.Received.Compare(b.Received) })
@@ -179,14 +179,9 @@ func (s *quarantineStore) show(ctx context.Context, id string, request func(quar
 	if len(chosen) > 1 {
 		s.say("%d deliveries of this event are in quarantine; this is the last", len(chosen))
 	}
-	printField(s.err, "id", d.ID)
-	printField(s.err, "stream", s.Stream.CachedInfo().Config.Name)
-	printField(s.err, "sequence", k.Sequence)
-	printField(s.err, "endpoint", d.Endpoint)
-	printField(s.err, "provider", d.Provider)
-	printField(s.err, "reason", d.Reason)
-	printField(s.err, "received", d.Received.Format(time.RFC3339Nano))
-	printField(s.err, "bytes", len(d.Body))
+	printFields(s.err, "id", d.ID, "stream", s.Stream.CachedInfo().Config.Name, "sequence", k.Sequence,
+		"endpoint", d.Endpoint, "provider", d.Provider, "reason", d.Reason,
+		"received", d.Received.Format(time.RFC3339Nano), "bytes", len(d.Body))
 	_, _ = s.out.Write(request(d))
 	return nil
 }

@@ -28,6 +28,7 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// usagef returns a usageError with a message as of fmt.Errorf.
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // misuse returns a usageError that refers to the command's help.
@@ -77,8 +78,8 @@ func rootCommand(prog program) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "bridge",
 		Short: "Receive webhooks and publish them to NATS JetStream",
-		Long: `The bridge receives the webhooks of ` + inWords(vendors, "and") + `, verifies them, and publishes each as
-a CloudEvent to NATS JetStream. It answers 200 only when the event is durable.
+		Long: `The bridge receives the signed webhooks of ` + inWords(append(vendors, "other vendors"), "and") + `, verifies them, and
+publishes each as a CloudEvent to NATS JetStream. It answers 200 only when the event is durable.
 
 Environment variables configure it; "bridge config" explains them. Without a command, it runs
 "bridge serve". Commands that need NATS use the same variables; without NATS_URL they connect to
@@ -126,7 +127,7 @@ func finish(c *cobra.Command) {
 	}
 }
 
-// takes returns a check that refuses too few or too many arguments, and empty ones.
+// takes returns a check of the arguments: there are from least to most of them, and none is empty.
 func takes(least, most int, what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most || slices.Contains(args, "") {
@@ -164,8 +165,8 @@ func withSubcommands(c *cobra.Command, subcommands ...*cobra.Command) *cobra.Com
 	return c
 }
 
-// load returns the configuration for a command that uses only the variables that match the
-// patterns. It ignores mistakes in others, and that no endpoint is configured.
+// load returns the configuration for a command that uses only the variables that match the patterns.
+// It ignores mistakes in others, and the lack of an endpoint.
 func (p program) load(patterns ...string) (*config.Config, error) {
 	c, _, err := config.Load(p.environ)
 	problems, _ := errors.AsType[config.Problems](err)

@@ -102,7 +102,7 @@ func (s *session) stream(ctx context.Context, name string) (jetstream.Stream, er
 	found, err := s.js.Stream(ctx, name)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return nil, fmt.Errorf("stream %s %w; a bridge creates it when it connects, see STREAM_NAME and QUARANTINE", name, errNoStream)
+		return nil, fmt.Errorf("stream %s %w: check STREAM_NAME and QUARANTINE, or start a bridge, which creates the stream", name, errNoStream)
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return nil, fmt.Errorf("reading stream %s: %w; JetStream must be enabled there and for this account, and NATS_JS_DOMAIN must be its domain", name, err)
 	case err != nil:
@@ -123,10 +123,10 @@ func (s *session) read(ctx context.Context, part stream.Section, until time.Time
 	if err != nil {
 		return unlessEnded(ctx, err)
 	}
-	takes := found.CachedInfo().Config.Subjects
+	subjects := found.CachedInfo().Config.Subjects
 	for _, subject := range part.Subjects {
-		if !slices.ContainsFunc(takes, func(taken string) bool { return server.SubjectsCollide(taken, subject) }) {
-			return usagef("nothing in stream %s can match %s, it takes %s", part.Stream, subject, strings.Join(takes, ", "))
+		if !slices.ContainsFunc(subjects, func(s string) bool { return server.SubjectsCollide(s, subject) }) {
+			return usagef("stream %s has no subject that %s matches, only %s", part.Stream, subject, strings.Join(subjects, ", "))
 		}
 	}
 	begun, printed := false, ""

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,11 +56,8 @@ func (s *session) show(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("reading message %d of stream %s: %w", sequences[0], name, err)
 	}
-	printField(s.err, "id", m.Header.Get(nats.MsgIdHdr))
-	printField(s.err, "stream", name)
-	printField(s.err, "sequence", m.Sequence)
-	printField(s.err, "subject", m.Subject)
-	printField(s.err, "stored", m.Time.UTC().Format(time.RFC3339Nano))
+	printFields(s.err, "id", m.Header.Get(nats.MsgIdHdr), "stream", name, "sequence", m.Sequence, "subject", m.Subject,
+		"stored", m.Time.UTC().Format(time.RFC3339Nano))
 	if _, err := event.Parse(m.Data); err != nil {
 		s.say("it is not one of the bridge's events: %v", err)
 	}
@@ -108,9 +106,11 @@ func (s *session) showQuarantined(ctx context.Context, id string) error {
 	return nil
 }
 
-// printField prints a name and its value in one line.
-func printField(w io.Writer, name string, value any) {
-	_, _ = fmt.Fprintln(w, printable(fmt.Sprintf("%-10s %v", name, value)))
+// printFields prints names and their values, a line for each pair.
+func printFields(w io.Writer, pairs ...any) {
+	for pair := range slices.Chunk(pairs, 2) {
+		_, _ = fmt.Fprintln(w, printable(fmt.Sprintf("%-10s %v", pair...)))
+	}
 }
 
 // indented returns the JSON indented; its values stay as they are stored.

@@ -206,7 +206,7 @@ func receivedAt(at string, d diagnosis.Delivery, now time.Time) (time.Time, erro
 // printReport prints a diagnosis for people: a line for each step, then the causes and what to do.
 func printReport(w io.Writer, r diagnosis.Report) {
 	for _, s := range r.Steps {
-		printField(w, s.Name, s.Says)
+		printFields(w, s.Name, s.Says)
 	}
 	for _, c := range r.Causes {
 		name := "why"
@@ -214,7 +214,6 @@ func printReport(w io.Writer, r diagnosis.Report) {
 			name = "perhaps"
 		}
 		_, _ = fmt.Fprintln(w)
-		printField(w, name, c.Says)
-		printField(w, "do", c.Do)
+		printFields(w, name, c.Says, "do", c.Do)
 	}
 }
