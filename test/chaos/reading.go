@@ -25,7 +25,9 @@ func (o *outside) read(ctx context.Context, stream string) (all []stored, err er
 }
 
 func (o *outside) readOnce(ctx context.Context, stream string) ([]stored, error) {
-	s, err := o.js.Stream(ctx, stream)
+	request, cancel := context.WithTimeout(ctx, 5*time.Second) // a cluster that has just lost a server may lose a request
+	defer cancel()
+	s, err := o.js.Stream(request, stream)
 	if err != nil {
 		return nil, fmt.Errorf("reading: %w", err)
 	}
@@ -33,7 +35,7 @@ func (o *outside) readOnce(ctx context.Context, stream string) ([]stored, error)
 	if state.Msgs == 0 {
 		return nil, nil
 	}
-	consumer, err := s.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
+	consumer, err := s.OrderedConsumer(request, jetstream.OrderedConsumerConfig{DeliverPolicy: jetstream.DeliverAllPolicy})
 	if err != nil {
 		return nil, fmt.Errorf("reading: %w", err)
 	}
