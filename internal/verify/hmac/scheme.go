@@ -14,7 +14,7 @@ import (
 type scheme struct {
 	*verify.Provider
 	signed []part
-	time   part   // its place; no place: it is in the signature header, or there is none
+	time   part   // the place of the time; zero: it is in the signature header, or there is none
 	events []part // the event's name
 	ids    []part // the event's id; only signed ones
 	users  []part
@@ -63,8 +63,12 @@ func compile(p *verify.Provider) (*scheme, []verify.SettingProblem) {
 	if hasTime || c.time.kind == member {
 		c.Schemes[0].Name = wholePayload
 	}
-	if c.events, err = parsePlaces(s.Event, &c.Paths); s.Event == "" {
+	c.events, err = parsePlaces(s.Event, &c.Paths)
+	switch {
+	case s.Event == "":
 		err = errors.New("it is not set")
+	case slices.ContainsFunc(c.events, func(e part) bool { return e.isHeader(c.Header) }):
+		err = errors.New("a signature is no name of an event")
 	}
 	c.wrong("EVENT", err)
 	c.wrong("EVENT_ID", c.readIDs(s.EventID))
@@ -98,7 +102,7 @@ func (s *scheme) readTime(set verify.Settings) (err error) {
 		return nil
 	}
 	if s.time, err = parsePlace(set.Timestamp, &s.Paths); err == nil && s.time.isHeader(s.Header) {
-		err = errors.New("the time in the header of the signature is called signature")
+		err = errors.New("a time in the signature header is set as signature")
 	}
 	return err
 }

@@ -66,6 +66,7 @@ func TestWrongSettings(t *testing.T) {
 		{"EVENT", "body:" + strings.Repeat("a.", 8) + "a", "more than 8 names"},
 		{"EVENT", "body:a,body:b,body:c,body:d,body:e", "more than 4"},
 		{"EVENT", "header:Host", "Host belongs"},
+		{"EVENT", "body:type, header:x-signature", "a signature is no name of an event"},
 		{"EVENT_ID", "id", `"id" is neither`},
 		{"USER", "header:X-User", "isn't taken from a header"},
 		{"TYPE_PREFIX", "com.acme", "a full stop at its end"},
