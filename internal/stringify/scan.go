@@ -35,7 +35,7 @@ func (s *scanner) value(depth int) error {
 	case c == '{':
 		return s.object(depth + 1)
 	case c == '[':
-		return s.array(depth + 1)
+		return s.list(depth+1, ']', func() error { return s.value(depth + 1) })
 	case c == '-' || '0' <= c && c <= '9':
 		return s.number()
 	case c == 't':
@@ -46,10 +46,6 @@ func (s *scanner) value(depth int) error {
 		return s.literal("null")
 	}
 	return ErrSyntax
-}
-
-func (s *scanner) array(depth int) error {
-	return s.list(depth, ']', func() error { return s.value(depth) })
 }
 
 func (s *scanner) object(depth int) error {
