@@ -49,6 +49,8 @@ func TestSettings(t *testing.T) {
 		{"a secret with a line end", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(secret.New(hidden+"\n"), verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret_line_end", ""},
 		{"milliseconds", hidden, nil, map[string][]string{"X-Time": {stamp + "000"}, "X-Sig": {"v1=" + mac(key, verify.Hex, "id-1.", stamp, "000.", text)}}, text, "timestamp_unit", "set X_TIMESTAMP_UNIT=ms"},
 		{"seconds", hidden, func(s *verify.Settings) { s.TimestampUnit = "ms" }, map[string][]string{"X-Sig": {"v1=" + right}}, text, "timestamp_unit", "set X_TIMESTAMP_UNIT=s"},
+		{"seconds, not RFC 3339", hidden, func(s *verify.Settings) { s.TimestampUnit = "rfc3339" }, map[string][]string{"X-Sig": {"v1=" + right}}, text, "timestamp_unit", "set X_TIMESTAMP_UNIT=s"},
+		{"no time at all", hidden, func(s *verify.Settings) { s.TimestampUnit = "rfc3339" }, map[string][]string{"X-Time": {"soon"}, "X-Sig": {"v1=" + mac(key, verify.Hex, "id-1.soon.", text)}}, text, "timestamp_unit", ""},
 		{"no id", hidden, nil, map[string][]string{"X-Id": nil, "X-Sig": {"v1=" + right}}, text, "signed_part", ""},
 		{"two ids", hidden, nil, map[string][]string{"X-Id": {"id-1", "id-1"}, "X-Sig": {"v1=" + right}}, text, "signed_part", ""},
 		{"an id with a full stop", hidden, nil, map[string][]string{"X-Id": {"id.1"}, "X-Sig": {"v1=" + mac(key, verify.Hex, "id.1.", stamp, ".", text)}}, text, "signed_part", ""},
