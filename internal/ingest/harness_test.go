@@ -175,7 +175,7 @@ func signedBodyAt(at time.Time, id, note string) (body, header string) {
 	return body, "X-Flock-Signature: " + hex.EncodeToString(verify.Sum(secret.New(testKey), []byte(body)))
 }
 
-// delivery is a whole request.
+// deliveryOf returns a whole request.
 func deliveryOf(id, note string) string {
 	body, header := signedBody(id, note)
 	return fmt.Sprintf("POST /webhooks/flock HTTP/1.1\r\nHost: bridge\r\n%s\r\nContent-Length: %d\r\n\r\n%s", header, len(body), body)

@@ -34,7 +34,7 @@ var fragments = []string{
 	"PROXY TCP4 ", hello, "PRI * HTTP/2.0\r\n\r\n", "\x00", "\n", "HTTP/1.0\r\n\r\n", strings.Repeat("aa:\r\n", 200), badRequest,
 }
 
-// limits are those of the listener under attack.
+// smallLimits are those of the listener under attack.
 func smallLimits(c *Config) {
 	c.MaxInFlightBytes, c.MaxBodyBytes = 24<<10, 8<<10
 }
@@ -99,7 +99,7 @@ func (s *sequence) close() {
 	}
 }
 
-// attacks are known attacks, the seeds of the fuzz tests.
+// addAttacks adds known attacks as seeds.
 func addAttacks(f *testing.F) {
 	at := func(step, conn, n byte) []byte { return []byte{step<<2 | conn, n} }
 	many := func(n int, steps ...[]byte) []byte { return slices.Repeat(slices.Concat(steps...), n) }

@@ -81,7 +81,7 @@ func (b *bridge) start(t *testing.T) {
 	})
 }
 
-// delivery is what is sent.
+// sent is a delivery that is sent.
 type sent struct {
 	at    time.Time
 	key   string // it is signed with
