@@ -27,7 +27,8 @@ func frigadeBody(id, more string) string {
 	return fmt.Sprintf(`{"type":"flowResponse.completedStep","time":%[2]q,"data":{"id":%[1]q,"actionType":"COMPLETED_STEP","createdAt":%[2]q}%[3]s}`, id, now, more)
 }
 
-// sign returns the signature header over S of the text, which need not be canonical.
+// sign returns the header with the signature of the text's canonical form. The text need not be
+// canonical.
 func sign(t *testing.T, header, key, text string) string {
 	t.Helper()
 	canonical, err := stringify.Parse([]byte(text))
@@ -227,7 +228,7 @@ func TestDuplicate(t *testing.T) {
 	expect.Equal(t, 1, b.stored(), "events stored")
 }
 
-// A body that is not too large can give a message that is.
+// A body within its limit can make a message that is too large.
 func TestMessageTooLarge(t *testing.T) {
 	b := start(t, "MAX_BODY_BYTES=16MiB", "MAX_IN_FLIGHT_BYTES=128MiB")
 	body := flockBody("large", `,"fill":[`+strings.Repeat("1e20,", 3<<20/5)+`0]`) // 21 digits each: four times as long

@@ -39,7 +39,7 @@ func describe(m *telemetry.Metrics) []description {
 	return all
 }
 
-// A Desc has no accessors, but writes all that it has (prometheus.Desc.String).
+// A Desc has no accessors, but its String has all that it has.
 var desc = regexp.MustCompile(`^Desc\{fqName: ("(?:[^"\\]|\\.)*"), help: ("(?:[^"\\]|\\.)*"), unit: "[^"]*", constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
 
 func parseDesc(text string) description {

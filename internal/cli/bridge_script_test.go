@@ -368,8 +368,9 @@ func withParts(delivery string, parts []string) string {
 	return strings.Join(lines, "\n") + "\n\n" + body
 }
 
-// likeRight returns an output whole. Before the answer it may leave out what stands in that for the
-// right delivery: all lines of a label; those of signed only if the body is the right one too.
+// likeRight completes an output that lists only what differs from that for the right delivery: above
+// the answer, every label that is missing gets its lines from there. The lines of signed are taken
+// only if the body is the right one too.
 func likeRight(output, right string) string {
 	own, rest := beforeAnswer(output)
 	usual, _ := beforeAnswer(right)

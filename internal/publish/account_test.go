@@ -32,8 +32,8 @@ func accounts(t *testing.T) string {
 // aRight is a line of the example with a right in it.
 var aRight = regexp.MustCompile(`(?m)^ +"([^"]+)"$`)
 
-// With the rights of the example the bridge delivers everything, and without any one of them
-// something doesn't work, of which the log names the right.
+// The rights of the example are enough to deliver everything. If any one of them is missing,
+// something fails, and the log names that right.
 func TestExampleAccount(t *testing.T) {
 	t.Parallel()
 	conf := accounts(t)
@@ -105,8 +105,8 @@ func makeStreams(t *testing.T, js jetstream.JetStream) {
 	}
 }
 
-// useAll does what a bridge does with its account, and returns what didn't work and what was said
-// to be forbidden.
+// useAll does what a bridge does with its account. It returns what failed, and what the log says is
+// forbidden.
 func (f *fixture) useAll(ctx context.Context, mayLookUp bool) error {
 	var all []error
 	for kind, subject := range map[Kind]string{Event: "webhooks.flock.invitee.accepted", Quarantined: "webhooks-quarantine.flock.stale"} {

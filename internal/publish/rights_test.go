@@ -14,8 +14,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
-// account is a configuration with an operator who may do everything and a bridge that may publish
-// and subscribe so much.
+// account is a configuration with an operator who may do everything, and a bridge with these rights
+// to publish and to subscribe.
 func account(publish, subscribe []string) string {
 	return fmt.Sprintf(`accounts { A { jetstream: enabled, users: [
 		{ user: operator, password: operator }

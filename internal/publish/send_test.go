@@ -94,7 +94,7 @@ func TestSendQueueKeepsOrder(t *testing.T) {
 	}
 }
 
-// A message that is stored has left its data: the next one may be written there, whatever others do
+// Once a message is stored its data may be overwritten by the next one, whatever others do
 // meanwhile.
 func TestDataIsFreeOnceStored(t *testing.T) {
 	t.Parallel()

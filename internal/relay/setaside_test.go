@@ -130,8 +130,8 @@ func TestRefusedWhileDiskFails(t *testing.T) {
 	}
 }
 
-// A refusal without a reason must not block others for ever either. Here the subject is full, and
-// the words that say so are removed.
+// A record that is always refused must not block others for ever, even where the refusal doesn't
+// say that the record is at fault.
 func TestRefusedWhileOthersAreTaken(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")

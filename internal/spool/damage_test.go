@@ -178,8 +178,8 @@ func TestDamagedFileAtEnd(t *testing.T) {
 	expect.Equal(t, 0, f.Len(publish.Event), "records counted")
 }
 
-// TestWrongCount: a count that isn't that of the records is put right, since events are published
-// directly only while there are none.
+// TestWrongCount: a wrong count of the records is corrected, since events are published directly
+// only while it is 0.
 func TestWrongCount(t *testing.T) {
 	f := open(t, "spool", on(newMemory()))
 	f.keeps("a")

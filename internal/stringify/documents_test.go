@@ -127,7 +127,7 @@ func (a *author) list(open, end byte, n int, element func()) {
 	a.out = append(a.out, end)
 }
 
-// object writes an object of names that differ, but for one in twenty.
+// object writes an object. In one of twenty a name may be there twice.
 func (a *author) object() {
 	n := a.IntN(6)
 	if a.IntN(8) == 0 {

@@ -73,9 +73,9 @@ func (n *node) stringify(tb testing.TB, src []byte) (verdict, []byte) {
 	return verdict(header[0]), answer
 }
 
-// compare compares Parse with Node: a text that Parse accepts Node accepts, with the same bytes; a
-// text that Node refuses Parse refuses, for the same reason; other texts that Parse refuses have a
-// duplicate or are too deep.
+// compare compares Parse with Node. What Parse accepts, Node accepts with the same bytes. What Node
+// refuses, Parse refuses for the same reason. What Parse alone refuses has a duplicate or is too
+// deep.
 func (n *node) compare(t *testing.T, src []byte) {
 	t.Helper()
 	got, err := Parse(src)

@@ -22,9 +22,8 @@ var (
 	character   = regexp.MustCompile(`\\u[0-9A-Fa-f]{4}|\\.|[^\\]`)
 )
 
-// inHex writes, for each string of a text, the UTF-16 units it stands for, in hexadecimal: so that
-// jsontext, which knows no lone surrogates, tells names apart as ECMAScript does. Malformed strings
-// stay as they are.
+// inHex replaces each string of a text with its UTF-16 units in hexadecimal. jsontext knows no lone
+// surrogates; this way it tells names apart as ECMAScript does. Malformed strings stay as they are.
 func inHex(src []byte) []byte {
 	short := map[byte]rune{'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t', '"': '"', '\\': '\\', '/': '/'}
 	return wholeString.ReplaceAllFunc(src, func(s []byte) []byte {
@@ -50,7 +49,7 @@ func inHex(src []byte) []byte {
 	})
 }
 
-// judge returns another parser's result: whether a text is one JSON value in UTF-8, and whether no
+// judge reports, by another parser, whether a text is one JSON value in UTF-8, and whether no
 // object has a member twice.
 func judge(src []byte) (valid, unique bool) {
 	if !utf8.Valid(src) {
