@@ -6,9 +6,9 @@ import (
 	"unicode/utf16"
 )
 
-// Text is a valid JSON value: in its canonical form from [Parse], as it was sent after
+// Text is a valid JSON value: in canonical form if it is of [Parse], as it was sent if it is of
 // [CheckAsSent]. A nil Text is a missing member. Two values are equal if and only if their canonical
-// texts are.
+// forms are.
 type Text []byte
 
 // IsObject reports whether the value is an object.

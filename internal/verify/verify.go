@@ -1,6 +1,6 @@
-// Package verify checks that a vendor has signed a delivery, and returns what the delivery claims.
+// Package verify checks that a vendor has signed a delivery, and returns the delivery's claims.
 //
-// A [Provider] describes a vendor: what it signs, and how it writes and dates its bodies. Each
+// A [Provider] describes a vendor: its signatures, and how it writes and dates its bodies. Each
 // vendor has a folder below this one, and package providers lists them; the rest of the program
 // knows none by name.
 //
@@ -38,17 +38,17 @@ type Provider struct {
 	Name       string // as in the configuration and the envelope
 	Title      string // as people write it
 	Site       string // its home page
-	About      string // what is known of it, and from where, in Markdown
+	About      string // facts about it and their sources, in Markdown
 	Register   string // where its dashboard takes the endpoint's URL, in Markdown
 	SecretAt   string // where its dashboard shows the secret, in Markdown
 	TypePrefix string // of the CloudEvents type: the vendor in reverse DNS, with the final dot
 
-	// What it signs.
+	// Its signatures.
 	Header  string   // the HTTP header with the signature, in canonical case
-	Member  string   // the member of the body that may have it instead, if a scheme signs members; "": none
+	Member  string   // the member of the body that may have the signature instead, if a scheme signs members; "": none
 	Format           // of that header
-	Schemes []Scheme // what may be signed
-	Auto    bool     // all schemes may be tried, because none can pass for another; then that is the default
+	Schemes []Scheme // the ways to sign a body
+	Auto    bool     // all schemes may be tried, because none can pass for another; Auto is then the default
 
 	// Its time.
 	Tolerance  time.Duration // the default of …_TOLERANCE
@@ -68,7 +68,7 @@ type Provider struct {
 	// Colour is the colour of its events on the live page, for a light and a dark background.
 	Colour struct{ Light, Dark string }
 
-	// Settings describe what it signs, for a provider that verifies by settings. Configure returns
+	// Settings describe its signatures, for a provider that verifies by settings. Configure returns
 	// the provider for an endpoint, whose settings override these.
 	Settings  Settings
 	Configure func(endpoint string, s Settings) (*Provider, []SettingProblem)
@@ -84,7 +84,7 @@ type Provider struct {
 	Rename     func(http.Header) http.Header              // returns the headers with the names that Settings have; nil: they have no others
 	SignedText func(Request) ([][]byte, error)            // returns the signed text, in parts; nil: one of the Schemes has it
 	SignSent   func(Signing) http.Header                  // returns the headers of a delivery; nil: as Sign does
-	Explain    func(Request) Explanation                  // explains what was signed, and what may have been
+	Explain    func(Request) Explanation                  // explains a signature that is wrong by the settings
 
 	Paths Paths // of the values that Read needs
 	// Read adds the claims of an authentic delivery: m has the values in the canonical body, and sent

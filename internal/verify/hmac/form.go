@@ -11,10 +11,15 @@ import (
 )
 
 // takesForms reports whether the body may be a form. Unlike a JSON object, a form may begin or end
-// with another form, so no value of the delivery may be next to it in the signed text.
+// with another form. So it must be the last part, and every value before it must have text behind it.
 func (s *scheme) takesForms() bool {
 	last := len(s.signed) - 1
-	return s.signed[last].kind == body && (last == 0 || s.signed[last-1].kind == literal)
+	for i, p := range s.signed[:last] {
+		if p.kind != literal && s.signed[i+1].kind != literal {
+			return false
+		}
+	}
+	return s.signed[last].kind == body
 }
 
 // unwrap returns the JSON of a body: the body itself, or the member payload of a form, as sent by

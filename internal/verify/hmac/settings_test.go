@@ -192,8 +192,8 @@ func TestForms(t *testing.T) {
 		t.Errorf("without a content type: %q, %v", got, err)
 	}
 	// Next to a value of the delivery, a form could begin elsewhere.
-	set := map[string]string{"SIGNATURE_HEADER": "X-Sig", "SIGNATURE_FORMAT": "{hex}", "EVENT": "body:type"}
-	for signed, takes := range map[string]bool{"{body}": true, "v0:{header:X-A}:{body}": true, "{header:X-A}{body}": false, "{body}.{header:X-A}": false, "{body}.": false} {
+	set := map[string]string{"SIGNATURE_HEADER": "X-Sig", "SIGNATURE_FORMAT": "{hex}", "EVENT": "body:type", "TIMESTAMP": "header:X-Time", "TIMESTAMP_UNIT": "rfc3339"}
+	for signed, takes := range map[string]bool{"{body}": true, "v0:{header:X-A}:{body}": true, "{header:X-A}{body}": false, "{body}.{header:X-A}": false, "{body}.": false, "{timestamp}.{body}": true, "{header:X-A}{timestamp}.{body}": false} {
 		set["SIGNED"] = signed
 		if p := named(t, custom, settings(t, set)); (p.Unwrap != nil) != takes {
 			t.Errorf("%s takes forms: %v", signed, !takes)
