@@ -66,7 +66,8 @@ func (a *App) closeSpool(ctx context.Context) error {
 	err := a.spool.Close(ctx)
 	if s := a.spool.Stats(); s.SetAside+s.Queued[publish.Event]+s.Queued[publish.Quarantined]+s.Queued[publish.Refused] > 0 {
 		a.log.Warn("events are left in the spool: a bridge with this DATA_DIR delivers them, or `bridge spool drain`",
-			zap.String("directory", SpoolDir(a.config)), zap.Int64("events", s.Queued[publish.Event]), zap.Int64("quarantined", s.Queued[publish.Quarantined]), zap.Int64("refused", s.Queued[publish.Refused]),
+			zap.String("directory", SpoolDir(a.config)), zap.Int64("events", s.Queued[publish.Event]),
+			zap.Int64("quarantined", s.Queued[publish.Quarantined]), zap.Int64("refused", s.Queued[publish.Refused]),
 			zap.Int64("set_aside", s.SetAside), zap.Int64("bytes", s.Bytes))
 	}
 	return err

@@ -27,7 +27,7 @@ func NATSServer(c *config.Config, url, version string) publish.Server {
 	}
 }
 
-// streams returns the stream of events and that of the quarantine.
+// streams returns the streams of the events and of the quarantine.
 func streams(c *config.Config) (events, kept publish.Stream) {
 	events = publish.Stream{
 		Name: c.StreamName, Prefix: c.SubjectPrefix, Manage: c.StreamManage,

@@ -120,7 +120,7 @@ func dropCommand(prog program) *cobra.Command {
 		Use:   "drop ID... | --all",
 		Short: "Remove deliveries from quarantine for good",
 		Long: `Remove deliveries from quarantine for good, and print them as "bridge quarantine list" does. ID
-may be the beginning of an id; if one of them isn't there, nothing is removed.`,
+may be the beginning of an id; if an ID is unknown, nothing is removed.`,
 		Example: "  bridge quarantine drop 5e0c\n  bridge quarantine drop --all --endpoint ENDPOINT --reason stale",
 		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, s *quarantineStore, _ []string) error {
 			chosen, err := s.chosen(ctx, which)

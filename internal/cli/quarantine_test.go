@@ -20,13 +20,19 @@ import (
 // keep quarantines a delivery of Flock's with that time, and returns its id.
 func (o *operated) keep(reason string, dated, received time.Time) string {
 	o.t.Helper()
+	return o.keepSealed("hush", reason, dated, received)
+}
+
+// keepSealed is keep for a delivery that was signed with any secret.
+func (o *operated) keepSealed(key, reason string, dated, received time.Time) string {
+	o.t.Helper()
 	body, err := flock.Provider.NewBody("invitee.accepted", []byte(`{"n":1}`), "")
 	expect.NoError(o.t, err)
 	if body, err = flock.Provider.Renew(body, dated); err != nil {
 		o.t.Fatal(err)
 	}
 	at := verify.Endpoint{Name: "flock", Provider: &flock.Provider}
-	seal := at.Seal(verify.Claims{Scheme: verify.Payload, SignedText: [][]byte{body}}, secret.New("hush"), body)
+	seal := at.Seal(verify.Claims{Scheme: verify.Payload, SignedText: [][]byte{body}}, secret.New(key), body)
 	d := quarantine.Delivery{
 		ID: event.ID("flock", [][]byte{body}, nil), Endpoint: "flock", Provider: "flock", Reason: reason,
 		Received: received, Seal: seal, Body: body,
@@ -80,6 +86,20 @@ func TestReleaseWithoutLookingUp(t *testing.T) {
 	if out, _ := o.run("", exitOK, "quarantine", "release", again); !strings.HasPrefix(out, again+"  stored, a possible duplicate: ") {
 		t.Errorf("one that the stream may not recognise, since its window may just have been raised: %s", out)
 	}
+}
+
+// Of two deliveries of one event, the one that still fails doesn't keep the other in quarantine.
+func TestReleaseBesideUnfit(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	o := operate(t, mayPublish, mayList, mayShow, mayDrop, mayLookUp)
+	id := o.keep("stale", now.Add(-time.Hour), now.Add(-time.Minute))
+	o.keepSealed("another secret", "stale", now.Add(-time.Hour), now)
+	out, _ := o.run("", exitFailure, "quarantine", "release", "--all")
+	if !strings.HasPrefix(out, id+"  stored\n"+id+"  stays: ") {
+		t.Errorf("released: got %s, want one stored, then one that stays", out)
+	}
+	expect.Equal(t, 1, o.count("WEBHOOKS_QUARANTINE"), "deliveries left in quarantine")
 }
 
 // An event that the stream may have stored and forgotten is looked up and not published again.

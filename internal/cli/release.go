@@ -26,7 +26,7 @@ func releaseCommand(prog program) *cobra.Command {
 		Long: `Verify deliveries in quarantine again, except their time, and publish them as if they had just come.
 The endpoint's secrets and settings are taken from the environment, as for "bridge serve". A
 delivery that is published is removed from quarantine; one that still fails stays. ID may be the
-beginning of an id; if one of them isn't there, nothing is released.
+beginning of an id; if an ID is unknown, nothing is released.
 
 An event that the stream has already is not published again. An account that may not read the
 stream publishes it as a possible duplicate.
@@ -71,11 +71,11 @@ type releaser struct {
 // all releases the deliveries and prints the outcomes. Together they may be too large for memory, so
 // each is verified twice: once for a single look-up of all, once to be published.
 func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
-	ids, unfit := make(map[string]bool), make(map[string]error)
+	ids, unfit := make(map[string]bool), make([]error, len(chosen))
 	var records []spool.Record
-	for _, k := range chosen {
+	for i, k := range chosen {
 		record, err := r.verify(ctx, k)
-		if unfit[k.ID] = err; err == nil {
+		if unfit[i] = err; err == nil {
 			ids[record.ID], record.Data = true, nil
 			records = append(records, record)
 		}
@@ -89,7 +89,7 @@ func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
 	for i, k := range chosen {
 		record, err := r.verify(ctx, k)
 		var known relay.Answer
-		if err = cmp.Or(unfit[k.ID], err, unknown); err == nil { // what was unfit then isn't looked up
+		if err = cmp.Or(unfit[i], err, unknown); err == nil { // the look-up had no record that was unfit
 			known, err = r.lookup.Ask(ctx, []spool.Record{record})
 		}
 		if ctx.Err() != nil {

@@ -65,7 +65,7 @@ The answer is printed on standard output; for more than one delivery, a summary.
 				return err
 			}
 			if meant := config.Similar(s.event, s.endpoint.Vendor.Events); meant != "" && s.body == nil {
-				prog.say("%s has no known event %q; did you mean %s? It is sent all the same", s.endpoint.Vendor.Title, s.event, meant)
+				prog.say("%s has no known event %q (did you mean %s?); sending it anyway", s.endpoint.Vendor.Title, s.event, meant)
 			}
 			if count == 1 {
 				return s.sendOne(c.Context(), prog)

@@ -97,7 +97,7 @@ func natsURL(cfg *config.Config) string {
 
 var errNoStream = errors.New("does not exist")
 
-// stream returns the stream of that name. Its error says what to do.
+// stream returns the stream with this name. Its error says what to do.
 func (s *session) stream(ctx context.Context, name string) (jetstream.Stream, error) {
 	found, err := s.js.Stream(ctx, name)
 	switch {

@@ -65,7 +65,7 @@ func (s *session) show(ctx context.Context, id string) error {
 	return nil
 }
 
-// sequencesOf returns the sequence numbers of the messages with the one id that begins so.
+// sequencesOf returns the sequence numbers of the messages with the only id that begins so.
 func (s *session) sequencesOf(ctx context.Context, beginning string) ([]uint64, error) {
 	found, created := make(map[string][]uint64), time.Time{}
 	all := stream.Section{Stream: s.cfg.StreamName, Since: stream.Beginning, HeadersOnly: true, Stop: true}

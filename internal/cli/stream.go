@@ -35,7 +35,10 @@ configured as by the consumer libraries.
 
 --format accounts prints the account and its users, with the fewest rights, as nats-server's
 configuration; --format nsc prints them as commands of "nsc", for an operator that issues JWTs.`,
-		Example: "  bridge stream | sh\n  STREAM_REPLICAS=3 bridge stream --format nack | kubectl apply -f -\n  bridge stream --format json | jq '.[0]'\n  bridge stream --format accounts > accounts.conf",
+		Example: `  bridge stream | sh
+  STREAM_REPLICAS=3 bridge stream --format nack | kubectl apply -f -
+  bridge stream --format json | jq '.[0]'
+  bridge stream --format accounts > accounts.conf`,
 		PreRunE: func(*cobra.Command, []string) error {
 			switch {
 			case !slices.Contains(streamFormats, format):

@@ -53,7 +53,7 @@ bridge would publish it, else 1.`,
   SECRETS=… bridge verify ENDPOINT --body body.json -H 'HEADER: 0f…'
   kubectl exec -i POD -- /bridge verify ENDPOINT < request.txt
   bridge quarantine show 5e0c --raw | SECRETS=… bridge verify`,
-		Args: takes(0, 2, "the name of an endpoint and a file, or one of them, or none"),
+		Args: takes(0, 2, "an endpoint's name, a file, both or neither"),
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg, err := prog.load(endpointVariables("MAX_BODY_BYTES", "QUARANTINE")...)
 			if err != nil {
