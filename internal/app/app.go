@@ -162,8 +162,8 @@ func (a *App) AdminAddr() string { return a.adminListener.Addr().String() }
 // NATSURL returns the URLs of the NATS servers, or of the embedded one.
 func (a *App) NATSURL() string { return a.natsURL }
 
-// readiness returns why an event can't be made durable now, neither by NATS nor by the spool, in which
-// one of MAX_BODY_BYTES must still fit. Lesser problems are notes.
+// readiness returns why an event can't be made durable now, neither by NATS nor by the spool, in
+// which one of MAX_BODY_BYTES must still fit. Lesser problems are notes.
 func (a *App) readiness() (r telemetry.Readiness) {
 	if a.stopping.Load() {
 		r.Reasons = append(r.Reasons, "shutting down")
@@ -200,9 +200,9 @@ func (a *App) readiness() (r telemetry.Readiness) {
 func (a *App) unready() []string { return a.readiness().Reasons }
 
 // How long Run waits for the first check of the streams before it serves, so that the first
-// deliveries needn't go through the spool. A sender that connects meanwhile waits too, and must still
-// be answered within a second. The embedded server answers as fast as its disk; a remote stream may
-// have no leader for a while.
+// deliveries needn't go through the spool. A sender that connects meanwhile waits too, and must
+// still be answered within a second. The embedded server answers as fast as its disk; a remote
+// stream may have no leader for a while.
 const (
 	settleEmbedded = time.Second
 	settle         = 150 * time.Millisecond

@@ -15,8 +15,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
-// keyring holds the secrets of one endpoint that are in force, and counts the deliveries that each has
-// verified. They are replaced all at once; a delivery that has begun keeps the old ones.
+// keyring holds the secrets of one endpoint that are in force, and counts the deliveries that each
+// has verified. They are replaced all at once; a delivery that has begun keeps the old ones.
 type keyring struct {
 	endpoint string
 	file     string // "": the secrets are in a variable and never change
@@ -55,8 +55,9 @@ func (k *keyring) current() []secret.Secret {
 	return k.inForce
 }
 
-// replace puts other secrets into force. A secret that keeps its position keeps its counts. A secret
-// that moves keeps only the time of its last use: the counts are a position's, and start at 0.
+// replace puts other secrets into force. A secret that keeps its position keeps its counts. A
+// secret that moves keeps only the time of its last use: the counts are a position's, and start at
+// 0.
 func (k *keyring) replace(secrets []secret.Secret) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

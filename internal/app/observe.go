@@ -88,8 +88,8 @@ func severity(err error) (zapcore.Level, string) {
 	return zap.WarnLevel, "delivery refused"
 }
 
-// Observe counts a delivery and logs it in one line: a refused one with the reason; an accepted one,
-// or one to no endpoint, at debug level.
+// Observe counts a delivery and logs it in one line: a refused one with the reason; an accepted
+// one, or one to no endpoint, at debug level.
 func (o *observer) Observe(r *ingest.Record) {
 	o.metrics.Deliveries.WithLabelValues(r.Endpoint, r.Outcome).Inc()
 	switch {
@@ -149,8 +149,8 @@ func (o *observer) logRefusal(r *ingest.Record) {
 		zap.Bool("quarantined", r.Kept != ""), zap.String("remote", r.Remote), zap.Duration("duration", r.Duration), traced(r))
 }
 
-// RefusedConn counts and logs a connection that was refused before it sent a whole request, with what
-// to do about it. Each kind has its own message, so that sampling keeps them apart.
+// RefusedConn counts and logs a connection that was refused before it sent a whole request, with
+// what to do about it. Each kind has its own message, so that sampling keeps them apart.
 func (o *observer) RefusedConn(c ingest.RefusedConn) {
 	o.metrics.RefusedConns.WithLabelValues(string(c.Refusal)).Inc()
 	o.refused.Warn("connection refused: "+c.Refusal.Remedy(), zap.String("kind", string(c.Refusal)), zap.String("answer", c.Answer), zap.String("remote", c.Remote))

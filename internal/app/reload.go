@@ -68,8 +68,8 @@ func (r *reloader) load(k *keyring, contents [][]byte, err error) {
 	}
 }
 
-// apply puts the pending secrets into force: all together, as when two endpoints exchange theirs, or
-// else each that conflicts with none in force.
+// apply puts the pending secrets into force: all together, as when two endpoints exchange theirs,
+// or else each that conflicts with none in force.
 func (r *reloader) apply() {
 	var pending []*keyring
 	for _, k := range r.keyrings {
@@ -85,9 +85,9 @@ func (r *reloader) apply() {
 	}
 }
 
-// conflict returns an error if the pending secrets of these keyrings can't be put into force, because
-// endpoints of different providers or schemes would share one. At the start, the configuration refuses
-// that too.
+// conflict returns an error if the pending secrets of these keyrings can't be put into force,
+// because endpoints of different providers or schemes would share one. At the start, the
+// configuration refuses that too.
 func (r *reloader) conflict(changed ...*keyring) error {
 	endpoints := slices.Clone(r.endpoints)
 	for i := range endpoints {

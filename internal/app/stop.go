@@ -50,14 +50,14 @@ func (a *App) drain() {
 	a.relay.Drain(ctx)
 }
 
-// lastAnswerWait is how long an open connection may wait for one more answer, whose Connection: close
-// asks the sender to connect again.
+// lastAnswerWait is how long an open connection may wait for one more answer, whose Connection:
+// close asks the sender to connect again.
 const lastAnswerWait = time.Second
 
-// stopPublic closes the public listener, then its connections. http.Server.Shutdown alone would close
-// idle connections at once, and lose a delivery just being sent on one if its sender never retries.
-// So they get a moment to take one more answer. That may use up the context; Shutdown gets at least
-// minClosing.
+// stopPublic closes the public listener, then its connections. http.Server.Shutdown alone would
+// close idle connections at once, and lose a delivery just being sent on one if its sender never
+// retries. So they get a moment to take one more answer. That may use up the context; Shutdown gets
+// at least minClosing.
 func (a *App) stopPublic(ctx context.Context) error {
 	_ = a.publicListener.Close()
 	waiting, over := context.WithTimeout(ctx, lastAnswerWait)

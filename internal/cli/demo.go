@@ -135,8 +135,8 @@ func (d *demo) receive(ctx context.Context, events int) (first []byte, err error
 		if first == nil {
 			first = bytes.Clone(m.Data())
 		}
-		e, none := event.Parse(m.Data())
-		lines.print(m.Subject(), &e, none, time.Now())
+		e, invalid := event.Parse(m.Data())
+		lines.print(m.Subject(), &e, invalid, time.Now())
 		if events--; events == 0 {
 			return errEnough
 		}
@@ -147,7 +147,7 @@ func (d *demo) receive(ctx context.Context, events int) (first []byte, err error
 
 func (d *demo) sender(endpoint config.Endpoint) sender {
 	s := sender{url: "http://" + d.bridge.PublicAddr(), client: http.DefaultClient}
-	s.to(endpoint)
+	s.setEndpoint(endpoint)
 	return s
 }
 
@@ -173,13 +173,13 @@ func (d *demo) printCommands(event []byte) error {
 	if nats != "nats://127.0.0.1:4222" { // where the commands look without it
 		bridge = "NATS_URL=" + nats + " " + bridge
 	}
-	at := ""
+	urlFlag := ""
 	if addr := d.bridge.PublicAddr(); addr != "127.0.0.1:8080" { // the default
-		at = " --url http://" + addr
+		urlFlag = " --url http://" + addr
 	}
 	_, _ = fmt.Fprintf(d.out, "\nThe first one:\n%s\nThe demo stays up. In another terminal:\n", envelope(event))
 	for _, line := range []string{
-		fmt.Sprintf("%s=%s %s send %s%s", first.Variable("SECRETS"), first.Secrets[0].Key(), program, first.Name, at),
+		fmt.Sprintf("%s=%s %s send %s%s", first.Variable("SECRETS"), first.Secrets[0].Key(), program, first.Name, urlFlag),
 		fmt.Sprintf("curl -i '%s' -H '%s: %s' -d '%s'", s.url, p.Header, header.Get(p.Header), body),
 		bridge + " tail --since 1h",
 		bridge + " forward --to http://localhost:3000/hook",

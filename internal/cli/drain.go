@@ -70,9 +70,9 @@ func (s *session) drain(ctx context.Context, dir string, patience time.Duration)
 		RetrySetAside: retryEvery, Observer: d, Log: log, Now: time.Now,
 	})
 	d.wait(ctx, patience)
-	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
-	if err := errors.Join(r.Close(end), to.Close(end), from.Close(end)); err != nil {
+	if err := errors.Join(r.Close(closing), to.Close(closing), from.Close(closing)); err != nil {
 		log.Warn("closing took too long: some records may be delivered again", zap.Error(err))
 	}
 	return d.end(ctx, dir)
@@ -85,8 +85,8 @@ var errFound = errors.New("there is a record")
 var drainVariables = slices.Concat(streamVariables, []string{"*_TOLERANCE"})
 
 const (
-	// retryEvery is how often records that are set aside are tried again, and setAsidePatience is how
-	// long after all others are delivered.
+	// retryEvery is how often records that are set aside are tried again, and setAsidePatience is
+	// how long after all others are delivered.
 	retryEvery       = time.Second
 	setAsidePatience = 5 * time.Second
 )
@@ -132,8 +132,8 @@ func (d *drainer) wait(ctx context.Context, patience time.Duration) {
 		if waiting != lastWaiting || setAside != lastSetAside {
 			lastWaiting, lastSetAside, since = waiting, setAside, time.Now()
 		}
-		quiet := time.Since(since)
-		if waiting == 0 && (setAside == 0 || quiet > min(patience, setAsidePatience)) || quiet > patience {
+		idle := time.Since(since)
+		if waiting == 0 && (setAside == 0 || idle > min(patience, setAsidePatience)) || idle > patience {
 			return
 		}
 		sleep(ctx, 20*time.Millisecond)

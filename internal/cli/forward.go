@@ -94,10 +94,10 @@ func (p *poster) check() error {
 }
 
 // forwardSpan posts a section of the stream, without a durable consumer.
-func (p *poster) forwardSpan(ctx context.Context, part stream.Section) error {
+func (p *poster) forwardSpan(ctx context.Context, section stream.Section) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(p.concurrency)
-	err := p.read(ctx, part, p.untilTime, func(m stream.Message) error {
+	err := p.read(ctx, section, p.untilTime, func(m stream.Message) error {
 		work.Go(func() error {
 			_, err := p.deliver(ctx, m)
 			return err

@@ -28,16 +28,16 @@ var isConsumerName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString
 
 // forwardDurable posts the events of the durable consumer. It acknowledges only those that were
 // delivered or skipped.
-func (p *poster) forwardDurable(ctx context.Context, part stream.Section) error {
-	if _, err := p.stream(ctx, part.Stream); err != nil {
+func (p *poster) forwardDurable(ctx context.Context, section stream.Section) error {
+	if _, err := p.stream(ctx, section.Stream); err != nil {
 		return unlessEnded(ctx, err)
 	}
-	consumer, err := p.consumer(ctx, part)
+	consumer, err := p.consumer(ctx, section)
 	if err != nil {
 		return unlessEnded(ctx, err)
 	}
 	if p.follow {
-		p.say("forwarding %s in stream %s as %s, until Ctrl-C", strings.Join(part.Subjects, ", "), part.Stream, p.durable)
+		p.say("forwarding %s in stream %s as %s, until Ctrl-C", strings.Join(section.Subjects, ", "), section.Stream, p.durable)
 	}
 	work, ctx := errgroup.WithContext(ctx)
 	for range p.concurrency {
@@ -47,26 +47,26 @@ func (p *poster) forwardDurable(ctx context.Context, part stream.Section) error 
 }
 
 // consumer returns the durable consumer, and creates it if there is none.
-func (p *poster) consumer(ctx context.Context, part stream.Section) (jetstream.Consumer, error) {
+func (p *poster) consumer(ctx context.Context, section stream.Section) (jetstream.Consumer, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	name := p.durable
-	consumer, err := p.js.Consumer(ctx, part.Stream, name)
+	consumer, err := p.js.Consumer(ctx, section.Stream, name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		c := jetstream.ConsumerConfig{
-			Durable: name, Description: forwardedBy, FilterSubjects: part.Subjects,
+			Durable: name, Description: forwardedBy, FilterSubjects: section.Subjects,
 			AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, DeliverPolicy: jetstream.DeliverNewPolicy,
 		}
 		if p.since != "" {
 			c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &p.sinceTime
 		}
-		if consumer, err = p.js.CreateConsumer(ctx, part.Stream, c); err != nil {
-			return nil, fmt.Errorf("creating consumer %s of stream %s: %w", name, part.Stream, err)
+		if consumer, err = p.js.CreateConsumer(ctx, section.Stream, c); err != nil {
+			return nil, fmt.Errorf("creating consumer %s of stream %s: %w", name, section.Stream, err)
 		}
 		return consumer, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("looking up consumer %s of stream %s: %w", name, part.Stream, err)
+		return nil, fmt.Errorf("looking up consumer %s of stream %s: %w", name, section.Stream, err)
 	}
 	c := consumer.CachedInfo().Config
 	subjects := c.FilterSubjects
@@ -75,10 +75,10 @@ func (p *poster) consumer(ctx context.Context, part stream.Section) (jetstream.C
 	}
 	switch {
 	case c.Description != forwardedBy:
-		return nil, usagef("--durable: consumer %s of stream %s was not created by `bridge forward`, and a service may need its events; give another name", name, part.Stream)
-	case p.since != "" || !slices.Equal(slices.Sorted(slices.Values(subjects)), slices.Sorted(slices.Values(part.Subjects))):
+		return nil, usagef("--durable: consumer %s of stream %s was not created by `bridge forward`, and a service may need its events; give another name", name, section.Stream)
+	case p.since != "" || !slices.Equal(slices.Sorted(slices.Values(subjects)), slices.Sorted(slices.Values(section.Subjects))):
 		return nil, usagef("--durable: %s continues where it was, with %s; leave out --since, and give --event as the first time; or give another name, or run `nats consumer rm %s %s`",
-			name, strings.Join(subjects, ", "), part.Stream, name)
+			name, strings.Join(subjects, ", "), section.Stream, name)
 	}
 	return consumer, nil
 }

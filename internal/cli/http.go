@@ -45,8 +45,8 @@ func local(address string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// trust returns a client's TLS configuration that trusts a bridge's certificate. It expects a name in
-// the certificate, which seldom names 127.0.0.1.
+// trust returns a client's TLS configuration that trusts a bridge's certificate. It expects a name
+// in the certificate, which seldom names 127.0.0.1.
 func trust(pair *tls.Certificate) *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
 	for _, der := range pair.Certificate {

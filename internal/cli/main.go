@@ -27,8 +27,8 @@ func (p program) print(format string, args ...any) {
 	_, _ = fmt.Fprintln(p.out, printable(fmt.Sprintf(format, args...)))
 }
 
-// output is standard output. An error of writing to it ends the command as Ctrl-C does, and makes it
-// fail: commands needn't check for it.
+// output is standard output. An error of writing to it ends the command as Ctrl-C does, and makes
+// it fail: commands needn't check for it.
 type output struct {
 	io.Writer
 	end context.CancelCauseFunc
@@ -52,7 +52,8 @@ func Main() int {
 	return run(ctx, os.Args[1:], program{os.Environ(), os.Stdin, forTerminal(os.Stdout), forTerminal(os.Stderr)})
 }
 
-// maxInput bounds an input file: a log may write a body of the largest MAX_BODY_BYTES in more bytes.
+// maxInput bounds an input file: a log may write a body of the largest MAX_BODY_BYTES in more
+// bytes.
 const maxInput = 256 << 20
 
 // readInput returns the content of the file that a flag names: standard input for "-", nil for "".

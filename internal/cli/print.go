@@ -52,9 +52,9 @@ const shortID = 8
 
 // print prints an event for people: the time of receipt, its endpoint and name, the person and the
 // thing it is about, and the beginning of its id. If the message is no event, it prints why.
-func (p printer) print(subject string, e *event.Event, none error, now time.Time) {
-	if none != nil {
-		_, _ = fmt.Fprintln(p.out, p.paint(red, fmt.Sprintf("%s  not one of the bridge's events: %v", subject, none)))
+func (p printer) print(subject string, e *event.Event, invalid error, now time.Time) {
+	if invalid != nil {
+		_, _ = fmt.Fprintln(p.out, p.paint(red, fmt.Sprintf("%s  not one of the bridge's events: %v", subject, invalid)))
 		return
 	}
 	received, name, id := e.ReceivedTime, p.name(subject), shortened(e.ID)

@@ -34,9 +34,9 @@ func openPublisher(ctx context.Context, cfg *config.Config) (*publish.Publisher,
 	return p, nil
 }
 
-// reachOf returns how long before an event's arrival a copy of it can have been stored: [app.Reach],
-// or without endpoints an upper bound. The duplicate window is longer than any tolerance, and no span
-// is longer than two tolerances.
+// reachOf returns how long before an event's arrival a copy of it can have been stored:
+// [app.Reach], or without endpoints an upper bound. The duplicate window is longer than any
+// tolerance, and no span is longer than two tolerances.
 func reachOf(cfg *config.Config, window time.Duration) time.Duration {
 	if len(cfg.Endpoints) > 0 {
 		return app.Reach(cfg)

@@ -95,8 +95,8 @@ func rawRequest(d quarantine.Delivery, signature http.Header) []byte {
 	return r.Append(nil)
 }
 
-// signAgain returns the headers with which the vendor signed the delivery, if its seal shows that it
-// was signed with the endpoint's secret.
+// signAgain returns the headers with which the vendor signed the delivery, if its seal shows that
+// it was signed with the endpoint's secret.
 func (p program) signAgain(d quarantine.Delivery) (http.Header, error) {
 	cfg, err := p.load(releaseVariables...)
 	if err != nil {

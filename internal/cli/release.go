@@ -68,8 +68,8 @@ type releaser struct {
 	lookup *relay.Lookup
 }
 
-// all releases the deliveries and prints the outcomes. Together they may be too large for memory, so
-// each is verified twice: once for a single look-up of all, once to be published.
+// all releases the deliveries and prints the outcomes. Together they may be too large for memory,
+// so each is verified twice: once for a single look-up of all, once to be published.
 func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
 	ids, unfit := make(map[string]bool), make([]error, len(chosen))
 	var records []spool.Record
@@ -82,32 +82,32 @@ func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
 	}
 	r.lookup = &relay.Lookup{
 		Publisher: r.to, Kind: publish.Event, Reach: reachOf(r.cfg, r.to.Window(publish.Event)), Log: zap.NewNop(), Now: time.Now,
-		Wanted: func(id string) bool { return ids[id] }, Last: func() uint64 { return number }, Earlier: number,
+		Wanted: func(id string) bool { return ids[id] }, Last: func() uint64 { return recordNumber }, Earlier: recordNumber,
 	}
-	_, unknown := r.lookup.Ask(ctx, records)
+	_, lookupErr := r.lookup.Ask(ctx, records)
 	failed := 0
 	for i, k := range chosen {
 		record, err := r.verify(ctx, k)
 		var known relay.Answer
-		if err = cmp.Or(unfit[i], err, unknown); err == nil { // the look-up had no record that was unfit
+		if err = cmp.Or(unfit[i], err, lookupErr); err == nil { // the look-up had no record that was unfit
 			known, err = r.lookup.Ask(ctx, []spool.Record{record})
 		}
 		if ctx.Err() != nil {
 			r.say("%d released, %d stay", i-failed, len(chosen)-i+failed)
 			return fmt.Errorf("interrupted after %d of %d", i, len(chosen))
 		}
-		var became string
+		var outcome string
 		if err == nil {
-			became, err = r.publish(context.WithoutCancel(ctx), k, record.Message, known)
+			outcome, err = r.publish(context.WithoutCancel(ctx), k, record.Message, known)
 		}
 		if err != nil {
 			failed++
-			became = "stays: " + err.Error()
+			outcome = "stays: " + err.Error()
 			if remedy := publish.CauseOf(err).Remedy(); remedy != "" {
-				became += ": " + remedy
+				outcome += ": " + remedy
 			}
 		}
-		r.print("%s  %s", k.ID, became)
+		r.print("%s  %s", k.ID, outcome)
 	}
 	if failed > 0 {
 		return fmt.Errorf("%d released, %d stay", len(chosen)-failed, failed)
@@ -117,31 +117,31 @@ func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
 }
 
 // publish publishes a delivery unless it is stored already, and removes it from quarantine.
-func (r *releaser) publish(ctx context.Context, k quarantine.Kept, m publish.Message, known relay.Answer) (became string, err error) {
-	if became = "stored already"; !known.Stored[m.ID] {
+func (r *releaser) publish(ctx context.Context, k quarantine.Kept, m publish.Message, known relay.Answer) (outcome string, err error) {
+	if outcome = "stored already"; !known.Stored[m.ID] {
 		status, err := r.to.Publish(ctx, m)
 		if err != nil {
 			return "", err
 		}
-		if became = string(status); status == publish.Stored && known.Unsure[m.ID] {
-			became = "stored, a possible duplicate: the account has no right to look it up"
+		if outcome = string(status); status == publish.Stored && known.Unsure[m.ID] {
+			outcome = "stored, a possible duplicate: the account has no right to look it up"
 		}
 	}
 	if err := r.Remove(ctx, k); err != nil {
-		return "", fmt.Errorf("%s, but it could not be removed from quarantine: %w", became, err)
+		return "", fmt.Errorf("%s, but it could not be removed from quarantine: %w", outcome, err)
 	}
 	if m.ID != k.ID { // the endpoint's settings have changed
-		became += " as " + m.ID
+		outcome += " as " + m.ID
 	}
-	return became, nil
+	return outcome, nil
 }
 
-// number is the sequence number of every record: a look-up tells records apart by their ids, and takes
-// these for records of an earlier process.
-const number = 1
+// recordNumber is the sequence number of every record. A look-up tells records apart by their ids,
+// and takes these for records of an earlier process.
+const recordNumber = 1
 
-// verify reads a delivery and verifies it again, except its time. It returns the record to look up and
-// publish.
+// verify reads a delivery and verifies it again, except its time. It returns the record to look up
+// and publish.
 func (r *releaser) verify(ctx context.Context, k quarantine.Kept) (spool.Record, error) {
 	d, err := r.Get(ctx, k)
 	if err != nil {
@@ -163,5 +163,5 @@ func (r *releaser) verify(ctx context.Context, k quarantine.Kept) (spool.Record,
 	if errors.Is(timed, verify.Stale) { // a copy may have been stored at any time
 		message.Arrived = stream.Beginning
 	}
-	return spool.Record{Message: message, Seq: number}, nil
+	return spool.Record{Message: message, Seq: recordNumber}, nil
 }

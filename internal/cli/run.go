@@ -165,8 +165,8 @@ func withSubcommands(c *cobra.Command, subcommands ...*cobra.Command) *cobra.Com
 	return c
 }
 
-// load returns the configuration for a command that uses only the variables that match the patterns.
-// It ignores mistakes in others, and the lack of an endpoint.
+// load returns the configuration for a command that uses only the variables that match the
+// patterns. It ignores mistakes in others, and the lack of an endpoint.
 func (p program) load(patterns ...string) (*config.Config, error) {
 	c, _, err := config.Load(p.environ)
 	problems, _ := errors.AsType[config.Problems](err)
@@ -181,8 +181,8 @@ func (p program) load(patterns ...string) (*config.Config, error) {
 	return c, nil
 }
 
-// streamVariables matches the variables of a command that reads the stream. Ignoring a bad NATS_URL,
-// the command would use another NATS.
+// streamVariables matches the variables of a command that reads the stream. Ignoring a bad
+// NATS_URL, the command would use another NATS.
 var streamVariables = []string{"NATS_*", "EMBEDDED_NATS_ADDR", "SUBJECT_PREFIX", "STREAM_NAME"}
 
 // endpointVariables returns patterns for the variables of endpoints, and the others.

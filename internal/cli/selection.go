@@ -72,13 +72,13 @@ func (s *selection) check(now time.Time) (err error) {
 // section returns the part of the stream to read: the server filters by subject and time. The other
 // filters are up to matches.
 func (s *selection) section(cfg *config.Config) stream.Section {
-	part := stream.Section{
+	section := stream.Section{
 		Stream: cfg.StreamName, Subjects: s.subjects(cfg.SubjectPrefix), Since: s.sinceTime, Stop: !s.follow || s.until != "",
 	}
-	if part.Since.IsZero() && (part.Stop || len(s.ids) > 0) {
-		part.Since = stream.Beginning
+	if section.Since.IsZero() && (section.Stop || len(s.ids) > 0) {
+		section.Since = stream.Beginning
 	}
-	return part
+	return section
 }
 
 // hasWildcard reports whether one of the tokens is a wildcard.

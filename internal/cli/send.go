@@ -64,8 +64,8 @@ The answer is printed on standard output; for more than one delivery, a summary.
 			if s.body, err = prog.readInput("--body", bodyFile); err != nil {
 				return err
 			}
-			if meant := config.Similar(s.event, s.endpoint.Vendor.Events); meant != "" && s.body == nil {
-				prog.say("%s has no known event %q (did you mean %s?); sending it anyway", s.endpoint.Vendor.Title, s.event, meant)
+			if similar := config.Similar(s.event, s.endpoint.Vendor.Events); similar != "" && s.body == nil {
+				prog.say("%s has no known event %q (did you mean %s?); sending it anyway", s.endpoint.Vendor.Title, s.event, similar)
 			}
 			if count == 1 {
 				return s.sendOne(c.Context(), prog)
@@ -122,7 +122,7 @@ func (s *sender) prepare(prog program, name string, concurrency int) error {
 		return usagef("--stale: %s signs no time, so no delivery is too old", endpoint.Vendor.Title)
 	}
 	s.client = &http.Client{Timeout: 30 * time.Second, Transport: transport}
-	s.to(endpoint)
+	s.setEndpoint(endpoint)
 	return nil
 }
 

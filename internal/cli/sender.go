@@ -19,7 +19,7 @@ import (
 // sender sends deliveries to one endpoint.
 type sender struct {
 	endpoint config.Endpoint
-	url      string // of the bridge; once to is called, of the endpoint
+	url      string // of the bridge; after setEndpoint, of the endpoint
 	event    string // "": the vendor's first
 	data     []byte // of every delivery; nil: made up for each
 	body     []byte // of every delivery, except its times; nil: made up from data
@@ -29,8 +29,8 @@ type sender struct {
 	client   *http.Client
 }
 
-// to sets the endpoint, and what depends on it and no flag has set.
-func (s *sender) to(endpoint config.Endpoint) {
+// setEndpoint sets the endpoint, and what depends on it and no flag has set.
+func (s *sender) setEndpoint(endpoint config.Endpoint) {
 	s.endpoint = endpoint
 	s.event = cmp.Or(s.event, endpoint.Vendor.Events[0])
 	s.scheme = cmp.Or(s.scheme, endpoint.Vendor.SchemeToSign(endpoint.Signature))

@@ -62,9 +62,9 @@ func (e logged) Unwrap() error { return e.error }
 // the program and cached pages of the spool's files.
 const memoryShare = 0.9
 
-// limitMemory sets Go's memory limit to a share of the container's, unless GOMEMLIMIT is set. Without
-// it the heap may grow to twice its live size, and past the container's limit the kernel kills the
-// process. Without a container the limit is ample.
+// limitMemory sets Go's memory limit to a share of the container's, unless GOMEMLIMIT is set.
+// Without it the heap may grow to twice its live size, and past the container's limit the kernel
+// kills the process. Without a container the limit is ample.
 func limitMemory(log *zap.Logger, c *config.Config, container memlimit.Provider) {
 	if set, ok := os.LookupEnv("GOMEMLIMIT"); ok {
 		log.Info("memory limit from GOMEMLIMIT", zap.String("gomemlimit", set))
@@ -97,8 +97,8 @@ func setGC(percent int) zap.Field {
 }
 
 const (
-	// baseMemory is the memory for all but the bytes in flight, with room for the garbage collector.
-	// A larger heap would gain nothing.
+	// baseMemory is the memory for all but the bytes in flight, with room for the garbage
+	// collector. A larger heap would gain nothing.
 	baseMemory = 96 << 20
 	// gcWithLimit is GOGC under a memory limit. At Go's default, 100, collecting is a tenth of an
 	// event's cost (ADR 13).

@@ -25,8 +25,8 @@ type session struct {
 	js  jetstream.JetStream
 }
 
-// withNATS returns a function for cobra that loads the variables that match the patterns, connects to
-// NATS and calls do.
+// withNATS returns a function for cobra that loads the variables that match the patterns, connects
+// to NATS and calls do.
 func (p program) withNATS(patterns []string, do func(ctx context.Context, s *session, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		cfg, err := p.load(patterns...)
@@ -48,9 +48,9 @@ func (p program) withNATS(patterns []string, do func(ctx context.Context, s *ses
 	}
 }
 
-// endIfForbidden ends a command that lacks a right. NATS doesn't answer a forbidden request; it only
-// reports the violation on the connection. The right to delete a consumer isn't needed: the server
-// removes an unused one after a while.
+// endIfForbidden ends a command that lacks a right. NATS doesn't answer a forbidden request; it
+// only reports the violation on the connection. The right to delete a consumer isn't needed: the
+// server removes an unused one after a while.
 func endIfForbidden(end context.CancelCauseFunc) nats.Option {
 	return nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		if errors.Is(err, nats.ErrPermissionViolation) && !strings.Contains(err.Error(), ".CONSUMER.DELETE.") {
@@ -115,23 +115,23 @@ func (s *session) stream(ctx context.Context, name string) (jetstream.Stream, er
 var errEnough = errors.New("enough")
 
 // read calls handle with each message of the section that was stored up to a time (zero: no limit),
-// in order. It returns when handle returns errEnough, the context ends or, with Stop, the section is
-// read. It goes on after a reconnection or a recreated stream, and neither loses nor repeats a
+// in order. It returns when handle returns errEnough, the context ends or, with Stop, the section
+// is read. It goes on after a reconnection or a recreated stream, and neither loses nor repeats a
 // message. It prints that it has begun, and each new error once.
-func (s *session) read(ctx context.Context, part stream.Section, until time.Time, handle func(stream.Message) error) error {
-	found, err := s.stream(ctx, part.Stream)
+func (s *session) read(ctx context.Context, section stream.Section, until time.Time, handle func(stream.Message) error) error {
+	found, err := s.stream(ctx, section.Stream)
 	if err != nil {
 		return unlessEnded(ctx, err)
 	}
 	subjects := found.CachedInfo().Config.Subjects
-	for _, subject := range part.Subjects {
+	for _, subject := range section.Subjects {
 		if !slices.ContainsFunc(subjects, func(s string) bool { return server.SubjectsCollide(s, subject) }) {
-			return usagef("stream %s has no subject that %s matches, only %s", part.Stream, subject, strings.Join(subjects, ", "))
+			return usagef("stream %s has no subject that %s matches, only %s", section.Stream, subject, strings.Join(subjects, ", "))
 		}
 	}
 	begun, printed := false, ""
 	reader := stream.Reader{
-		JetStream: s.js, Section: part, Name: "bridge-tail-",
+		JetStream: s.js, Section: section, Name: "bridge-tail-",
 		Handle: func(m stream.Message) error {
 			if !until.IsZero() && m.Stored.After(until) {
 				return errEnough
@@ -141,13 +141,13 @@ func (s *session) read(ctx context.Context, part stream.Section, until time.Time
 		Report: func(err error) {
 			text := ""
 			switch {
-			case err == nil && !begun && !part.Stop:
+			case err == nil && !begun && !section.Stop:
 				begun = true
-				text = fmt.Sprintf("following %s in stream %s, until Ctrl-C", strings.Join(part.Subjects, ", "), part.Stream)
+				text = fmt.Sprintf("following %s in stream %s, until Ctrl-C", strings.Join(section.Subjects, ", "), section.Stream)
 			case errors.Is(err, stream.ErrRecreated):
-				text = fmt.Sprintf("stream %s was deleted and created again, continuing with its first message", part.Stream)
+				text = fmt.Sprintf("stream %s was deleted and created again, continuing with its first message", section.Stream)
 			case err != nil && ctx.Err() == nil:
-				text = fmt.Sprintf("reading stream %s: %v; trying again", part.Stream, err)
+				text = fmt.Sprintf("reading stream %s: %v; trying again", section.Stream, err)
 			}
 			if text != "" && text != printed {
 				s.say("%s", text)
@@ -156,7 +156,7 @@ func (s *session) read(ctx context.Context, part stream.Section, until time.Time
 		},
 	}
 	if err := unlessEnded(ctx, reader.Run(ctx)); err != nil && !errors.Is(err, errEnough) {
-		return fmt.Errorf("reading stream %s: %w", part.Stream, err)
+		return fmt.Errorf("reading stream %s: %w", section.Stream, err)
 	}
 	return nil
 }

@@ -51,8 +51,8 @@ configuration; --format nsc prints them as commands of "nsc", for an operator th
 			return nil
 		},
 		RunE: func(*cobra.Command, []string) error {
-			// An external NATS may have more replicas than the embedded server, which needs no commands.
-			// Without endpoints, the duplicate window covers every vendor's defaults.
+			// An external NATS may have more replicas than the embedded server, which needs no
+			// commands. Without endpoints, the duplicate window covers every vendor's defaults.
 			external := program{environ: append([]string{"NATS_URL=nats://nats:4222"}, prog.environ...)}
 			cfg, err := external.load("SUBJECT_PREFIX", "QUARANTINE*", "NATS_JS_DOMAIN", "STREAM_*", "*_TOLERANCE", "ENDPOINTS_*")
 			if err != nil {
@@ -156,8 +156,8 @@ spec:
 
 var quoted = regexp.MustCompile(`"[^"]*"`)
 
-// accountsFor returns the configuration of the account for a stream, a subject prefix and a JetStream
-// domain, which may be "".
+// accountsFor returns the configuration of the account for a stream, a subject prefix and a
+// JetStream domain, which may be "".
 func accountsFor(stream, prefix, domain string) string {
 	api := "$JS.API"
 	if domain != "" {

@@ -45,22 +45,22 @@ its width, and coloured unless NO_COLOR is set.`,
 			return chosen.check(time.Now())
 		},
 		RunE: prog.withNATS(streamVariables, func(ctx context.Context, s *session, args []string) error {
-			part := chosen.section(s.cfg)
+			section := chosen.section(s.cfg)
 			if len(args) == 1 {
-				part.Subjects = args
+				section.Subjects = args
 			}
 			out := bufio.NewWriterSize(prog.out, 64<<10)
 			lines := newPrinter(prog, s.cfg.SubjectPrefix)
 			lines.out = out
 			printed := uint64(0)
-			err := s.read(ctx, part, chosen.untilTime, func(m stream.Message) error {
-				e, none := event.Parse(m.Data())
+			err := s.read(ctx, section, chosen.untilTime, func(m stream.Message) error {
+				e, invalid := event.Parse(m.Data())
 				if chosen.matches(&e) {
 					printed++
 					if asJSON {
 						printJSON(out, m.Data())
 					} else {
-						lines.print(m.Subject(), &e, none, time.Now())
+						lines.print(m.Subject(), &e, invalid, time.Now())
 					}
 				}
 				switch {

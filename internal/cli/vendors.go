@@ -6,8 +6,8 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// example returns the text with SECRETS, ENDPOINT, EVENT, SCHEME and HEADER replaced by those of the
-// first provider.
+// example returns the text with SECRETS, ENDPOINT, EVENT, SCHEME and HEADER replaced by those of
+// the first provider.
 func example(text string) string {
 	p := providers.All[0]
 	return strings.NewReplacer(

@@ -103,13 +103,13 @@ func (v *verifyOptions) arguments(cfg *config.Config, args []string) error {
 		return nil
 	}
 	known := slices.Contains(endpointsOf(cfg), args[0])
-	_, missing := os.Stat(args[0])
+	_, statErr := os.Stat(args[0])
 	switch {
 	case known:
 		v.endpoint, args = args[0], args[1:]
 	case len(args) == 2:
 		return unknownEndpoint(cfg, args[0])
-	case endpointNames.MatchString(args[0]) && missing != nil:
+	case endpointNames.MatchString(args[0]) && statErr != nil:
 		return fmt.Errorf("%w; nor is there a file of that name", unknownEndpoint(cfg, args[0]))
 	}
 	if len(args) == 1 {
