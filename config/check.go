@@ -20,7 +20,7 @@ func (l *loader) check(c *Config) {
 		for _, p := range providers.All {
 			variables = append(variables, p.Variable("SECRETS"))
 		}
-		l.wrong(strings.Join(variables, ", "), "the webhook's shared secret in at least one of them: no endpoint is configured (to try the bridge without any, run `bridge demo`)")
+		l.wrong(strings.Join(variables, ", "), "the webhook's shared secret. No endpoint is configured: set one of them, or run `bridge demo`")
 	}
 	l.checkRules(c)
 	l.loadCertificate(c)
