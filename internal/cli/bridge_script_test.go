@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -22,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/ade15e70/webhook-bridge/test/poll"
+	"github.com/ade15e70/webhook-bridge/test/process"
 	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
@@ -76,17 +76,12 @@ func awaitListening(ts *testscript.TestScript, name string, embedded bool) {
 }
 
 // reserve sets a variable to an address where nothing listens, for a server that must come back at
-// the same address. The system doesn't assign its port to others.
+// the same address.
 func reserve(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, !neg && len(args) == 1, "reserve VARIABLE")
-	for {
-		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(10000))
-		if listener, err := net.Listen("tcp", address); err == nil {
-			listener.Close()
-			ts.Setenv(args[0], address)
-			return
-		}
-	}
+	addrs, err := process.FreeAddrs(1)
+	ts.Check(err)
+	ts.Setenv(args[0], addrs[0])
 }
 
 // paste runs the one line of a file that contains a text, as if somebody pasted it into a terminal.

@@ -23,13 +23,13 @@ import (
 const bound = time.Minute
 
 // processes has a script's background processes by name.
-type processes map[string]*process
+type processes map[string]*background
 
 type processesKey struct{}
 
 func running(ts *testscript.TestScript) processes { return ts.Value(processesKey{}).(processes) }
 
-type process struct {
+type background struct {
 	cmd     *exec.Cmd
 	outputs []string      // files: standard output, standard error
 	done    chan struct{} // closed when it has ended
@@ -90,7 +90,7 @@ func launch(ts *testscript.TestScript, name string, vars, command []string) {
 	environment := append(environOf(ts), vars...)
 	program, err := exec.LookPath(command[0])
 	ts.Check(err)
-	p := &process{cmd: exec.Command(program, command[1:]...), done: make(chan struct{})}
+	p := &background{cmd: exec.Command(program, command[1:]...), done: make(chan struct{})}
 	p.cmd.Args[0] = command[0]
 	p.cmd.Dir = ts.MkAbs(".")
 	p.cmd.Env = environment
@@ -182,7 +182,7 @@ func captureVariable(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // fail fails the script and shows what the process printed.
-func (p *process) fail(ts *testscript.TestScript, why string) {
+func (p *background) fail(ts *testscript.TestScript, why string) {
 	for _, output := range p.outputs {
 		ts.Logf("[%s]\n%s", output, ts.ReadFile(output))
 	}

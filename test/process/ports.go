@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+	"time"
 )
 
 // FreeAddrs returns loopback addresses that nothing listens on, and whose ports no outgoing
@@ -18,12 +19,14 @@ func FreeAddrs(n int) (addrs []string, err error) {
 			return addrs, nil
 		}
 		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+(os.Getpid()*100+int(given.Add(1)))%20_000)
-		l, err := net.Listen("tcp", addr) //nolint:noctx // it doesn't wait
+		// To listen there would take the port for longer than until it is closed: a process that is
+		// started meanwhile has a copy of the socket until it runs its program.
+		c, err := net.DialTimeout("tcp", addr, 100*time.Millisecond) //nolint:noctx // it waits briefly
 		if err != nil {
+			addrs = append(addrs, addr)
 			continue
 		}
-		_ = l.Close()
-		addrs = append(addrs, addr)
+		_ = c.Close()
 	}
 	return nil, errors.New("no port is free")
 }

@@ -1,6 +1,11 @@
 package process
 
 import (
+	"net"
+	"os"
+	"os/exec"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ade15e70/webhook-bridge/test/expect"
@@ -25,4 +30,30 @@ func TestNoAddrs(t *testing.T) {
 	if addrs, err := FreeAddrs(0); len(addrs) > 0 || err != nil {
 		t.Errorf("no address: got %v, %v, want none", addrs, err)
 	}
+}
+
+// A process that is started while a socket is open has a copy of it for a moment. An address must
+// not be taken by that.
+func TestFreeWhileProcessesStart(t *testing.T) {
+	var ended atomic.Bool
+	var starters sync.WaitGroup
+	for range 4 {
+		starters.Go(func() {
+			for !ended.Load() {
+				_ = exec.Command(os.Args[0], "-test.run=^$").Run()
+			}
+		})
+	}
+	for range 3000 {
+		addrs, err := FreeAddrs(1)
+		expect.NoError(t, err)
+		l, err := net.Listen("tcp", addrs[0])
+		if err != nil {
+			t.Errorf("want a free address, got %v", err)
+			continue
+		}
+		_ = l.Close()
+	}
+	ended.Store(true)
+	starters.Wait()
 }
