@@ -81,7 +81,7 @@ func severity(err error) (zapcore.Level, string) {
 	case verify.IsAuthentic(err), errors.Is(err, verify.OtherScheme):
 		return zap.WarnLevel, "signed delivery refused"
 	case ingest.IsWrongPath(err):
-		return zap.WarnLevel, "delivery refused for its path: register the address that the error names, to the letter"
+		return zap.WarnLevel, "delivery refused for its path: register the address exactly as the error gives it"
 	case ingest.IsInternal(err):
 		return zap.ErrorLevel, "delivery failed on an internal error"
 	}

@@ -36,8 +36,8 @@ exit status is 1. The spool can be drained again.`,
 			if patience <= 0 {
 				return usagef("--timeout: got %s; takes more than 0s", patience)
 			}
-			if _, err := spool.Read(args[0], func(*spool.Record) error { return errFound }); err != nil && !errors.Is(err, errFound) {
-				return unreadableSpool(args[0], err) // opening would create it
+			if _, err := spool.Read(args[0], func(*spool.Record) error { return errEnough }); err != nil && !errors.Is(err, errEnough) {
+				return unreadableSpool(args[0], err) // found before drain opens it, which would create it
 			}
 			return nil
 		},
@@ -61,10 +61,7 @@ func (s *session) drain(ctx context.Context, dir string, patience time.Duration)
 		return errors.Join(err, from.Close(context.WithoutCancel(ctx)))
 	}
 	d := &drainer{program: s.program, spool: from, outcomes: make(map[string]int)}
-	var kinds []publish.Kind
-	for kind := range publish.Kind(publish.Kinds) {
-		kinds = append(kinds, kind)
-	}
+	kinds := []publish.Kind{publish.Event, publish.Quarantined, publish.Refused}
 	r := relay.Start(relay.Config{
 		Publisher: to, Spool: from, Kinds: kinds, Timeout: ackTimeout, Reach: reachOf(s.cfg, to.Window(publish.Event)),
 		RetrySetAside: retryEvery, Observer: d, Log: log, Now: time.Now,
@@ -77,8 +74,6 @@ func (s *session) drain(ctx context.Context, dir string, patience time.Duration)
 	}
 	return d.end(ctx, dir)
 }
-
-var errFound = errors.New("there is a record")
 
 // drainVariables matches the variables of drain. The tolerances bound how long before a record's
 // arrival a copy can have been stored.
