@@ -66,10 +66,11 @@ const memoryShare = 0.9
 // Without it the heap may grow to twice its live size, and past the container's limit the kernel
 // kills the process. Without a container the limit is ample.
 func limitMemory(log *zap.Logger, c *config.Config, container memlimit.Provider) {
-	if set, ok := os.LookupEnv("GOMEMLIMIT"); ok {
+	if set := os.Getenv("GOMEMLIMIT"); set != "" {
 		log.Info("memory limit from GOMEMLIMIT", zap.String("gomemlimit", set))
 		return
 	}
+	_ = os.Unsetenv("GOMEMLIMIT") // Go ignores an empty one, memlimit doesn't
 	limit, err := memlimit.Set(memlimit.WithRatio(memoryShare), memlimit.WithProvider(container))
 	switch {
 	case err != nil && !errors.Is(err, memlimit.ErrCgroupsNotSupported): // not Linux, so no container
@@ -89,7 +90,7 @@ func limitMemory(log *zap.Logger, c *config.Config, container memlimit.Provider)
 
 // setGC sets GOGC, unless the environment does.
 func setGC(percent int) zap.Field {
-	if _, ok := os.LookupEnv("GOGC"); ok {
+	if os.Getenv("GOGC") != "" {
 		return zap.Skip()
 	}
 	debug.SetGCPercent(percent)
