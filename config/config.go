@@ -21,7 +21,7 @@ import (
 type Config struct {
 	HTTPAddr    string `env:"HTTP_ADDR" kind:"address" envDefault:":8080" doc:"the public listener, for webhooks"`
 	AdminAddr   string `env:"ADMIN_ADDR" kind:"address" envDefault:":9090" doc:"the admin listener, for probes and metrics; don't expose it"`
-	TLSCertFile string `env:"TLS_CERT_FILE" kind:"file" doc:"certificate with its chain, PEM: TLS on the public listener; reloaded when it changes"`
+	TLSCertFile string `env:"TLS_CERT_FILE" kind:"file" doc:"certificate chain of the public listener, PEM; reloaded when it changes"`
 	TLSKeyFile  string `env:"TLS_KEY_FILE" kind:"file" doc:"key of TLS_CERT_FILE, PEM; reloaded when it changes"`
 
 	NATSURL         string        `env:"NATS_URL" kind:"servers" fallback:"an embedded nats-server" doc:"the NATS servers"`
@@ -30,7 +30,7 @@ type Config struct {
 	NATSUser        string        `env:"NATS_USER" doc:"user name"`
 	NATSPassword    secret.Secret `env:"NATS_PASSWORD" doc:"password of NATS_USER"`
 	NATSToken       secret.Secret `env:"NATS_TOKEN" doc:"token"`
-	NATSCA          string        `env:"NATS_CA" kind:"file" doc:"certificate authorities that sign the servers' certificates, PEM"`
+	NATSCA          string        `env:"NATS_CA" kind:"file" doc:"certificate authorities of the servers, PEM"`
 	NATSCert        string        `env:"NATS_CERT" kind:"file" doc:"client certificate, PEM"`
 	NATSKey         string        `env:"NATS_KEY" kind:"file" doc:"key of NATS_CERT, PEM"`
 	NATSTLSFirst    bool          `env:"NATS_TLS_FIRST" envDefault:"false" doc:"begin with the TLS handshake, for servers with handshake_first"`
@@ -46,10 +46,10 @@ type Config struct {
 	StreamReplicas   int           `env:"STREAM_REPLICAS" envDefault:"1" takes:"1 to 5, on an embedded server 1" doc:"copies of the stream in a NATS cluster"`
 	StreamMaxAge     time.Duration `env:"STREAM_MAX_AGE" envDefault:"168h" takes:"a duration such as 168h or 7d, or 0s for no limit" doc:"how long the stream keeps an event"`
 	StreamMaxBytes   Size          `env:"STREAM_MAX_BYTES" fallback:"no limit" doc:"size of the stream; when it is full, new events wait in the spool"`
-	StreamDuplicates time.Duration `env:"STREAM_DUPLICATES" fallback:"largest span in use + 1h" doc:"how long the stream recognises an event that comes again"`
+	StreamDuplicates time.Duration `env:"STREAM_DUPLICATES" fallback:"largest span in use + 1h" doc:"how long the stream recognises a repeated event"`
 
 	PublishTimeout    time.Duration `env:"PUBLISH_TIMEOUT" envDefault:"400ms" doc:"how long to wait for JetStream's acknowledgement"`
-	SpoolMaxBytes     Size          `env:"SPOOL_MAX_BYTES" envDefault:"1GiB" doc:"how much may wait in the spool while NATS is away"`
+	SpoolMaxBytes     Size          `env:"SPOOL_MAX_BYTES" envDefault:"1GiB" doc:"size of the spool, which holds events while NATS is away"`
 	SpoolDrainTimeout time.Duration `env:"SPOOL_DRAIN_TIMEOUT" envDefault:"0s" doc:"how long a shutdown goes on delivering the spool, besides SHUTDOWN_TIMEOUT"`
 
 	Quarantine         bool `env:"QUARANTINE" envDefault:"true" doc:"keep correctly signed deliveries that can't be published"`
@@ -59,7 +59,7 @@ type Config struct {
 	MaxInFlightBytes Size `env:"MAX_IN_FLIGHT_BYTES" envDefault:"64MiB" doc:"bytes received and held at one time"`
 
 	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" doc:"how long to go on accepting after SIGTERM, until load balancers notice"`
-	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"25s" doc:"longest time for the shutdown after that"`
+	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"25s" doc:"longest shutdown after that"`
 
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug info warn error" doc:"lowest level that is logged"`
 	LogFormat string `env:"LOG_FORMAT" envDefault:"json" oneof:"json console" doc:"form of the log, for machines or for people"`
@@ -70,7 +70,7 @@ type Config struct {
 	OTLPProtocol       string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" oneof:"http/protobuf" doc:"how spans are sent"`
 	OTELTracesExporter string `env:"OTEL_TRACES_EXPORTER" envDefault:"otlp" oneof:"otlp none" doc:"where spans go"`
 	OTELDisabled       bool   `env:"OTEL_SDK_DISABLED" envDefault:"false" doc:"no tracing"`
-	TrustTraceparent   bool   `env:"TRUST_TRACEPARENT" envDefault:"false" doc:"continue the trace of a request's traceparent header; only if a proxy in front sets or removes it"`
+	TrustTraceparent   bool   `env:"TRUST_TRACEPARENT" envDefault:"false" doc:"continue the trace of the traceparent header; only if a proxy in front sets or removes it"`
 
 	// Endpoints has the default endpoint of each provider whose secrets are set, then the further
 	// ones by number.
@@ -85,11 +85,11 @@ type Config struct {
 // Endpoint is one path of the public listener. The variables of a provider's default endpoint begin
 // with its name (<PROVIDER>_SECRETS), those of further ones with ENDPOINTS_ and a number.
 type Endpoint struct {
-	Name        string          `env:"NAME" kind:"endpoint" doc:"name of the endpoint in its path, in subjects and in metrics"`
+	Name        string          `env:"NAME" kind:"endpoint" doc:"name in the path, in subjects and in metrics"`
 	Provider    string          `env:"PROVIDER" kind:"provider" doc:"whose webhooks it receives"`
 	Secrets     []secret.Secret `env:"SECRETS" doc:"the shared secrets, comma-separated, the current one first"`
 	SecretsFile string          `env:"SECRETS_FILE" kind:"file" doc:"file with the shared secrets, one a line, the current one first; reloaded when it changes"`
-	Signature   string          `env:"SIGNATURE" doc:"what the signature covers; to find out, see docs/providers.md#which-scheme"`
+	Signature   string          `env:"SIGNATURE" doc:"what the signature covers; see docs/providers.md#which-scheme"`
 	Tolerance   time.Duration   `env:"TOLERANCE" takes:"a duration above 0, such as 5m, 24h or 7d" doc:"how far a delivery's time may be off"`
 	Freshness   string          `env:"FRESHNESS" doc:"what must be fresh: the signed createdAt too (signed), or the unsigned time alone (time)"`
 

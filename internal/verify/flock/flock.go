@@ -39,7 +39,7 @@ var Provider = verify.Provider{
 	Title: "Flock",
 	Site:  "https://withflock.com",
 	About: "referral campaigns. Its page's prose signs the timestamp and the data, its code the whole body. " +
-		"It sends each event once and never again. Only `invitee.accepted` has a documented payload; the other names were seen elsewhere.",
+		"It sends each event only once. Only `invitee.accepted` has a documented payload.",
 	Register:   "app.withflock.com, *Webhooks*",
 	SecretAt:   "on the *Secrets* page",
 	TypePrefix: "com.withflock.",

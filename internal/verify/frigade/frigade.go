@@ -45,8 +45,8 @@ var Provider = verify.Provider{
 	Site:  "https://frigade.com",
 	About: "product onboarding. Its older page signs `data`, its newer one the whole body. " +
 		"It waits 1000 ms for an answer, and tries five times more with growing pauses. " +
-		"Anyone with the public browser key can make flow responses: a valid signature proves that Frigade sent it, not that a user did it. " +
-		"Its secret can't be rotated: a second subscription has another one, and meanwhile each event comes twice.",
+		"What it signs [comes from browsers](consumers.md#trust). " +
+		"Its secret can't be rotated: add a second subscription, which has another; while both exist, each event comes twice.",
 	Register:   "dashboard, *Webhooks*, *New webhook*",
 	SecretAt:   "made with the webhook",
 	TypePrefix: "com.frigade.",

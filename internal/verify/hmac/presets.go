@@ -30,7 +30,7 @@ var presets = []*verify.Provider{
 		Source:   "https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries",
 		Register: "in the settings of a repository, an organization or an app, under *Webhooks*, with either content type",
 		About: "The event's name isn't signed: the holder of a delivery can give it another name, but no other id. " +
-			"`ping`, which GitHub sends first, is an event like any other. GitHub doesn't try again by itself; a redelivery is the same event while the stream remembers it.",
+			"`ping`, which GitHub sends first, is published too. GitHub doesn't try again by itself.",
 		Settings: verify.Settings{
 			SignatureHeader: "X-Hub-Signature-256", SignatureFormat: "sha256={hex}", Signed: "{body}",
 			Event: "header:X-GitHub-Event", User: "body:sender.id", TypePrefix: "com.github.",
@@ -42,7 +42,7 @@ var presets = []*verify.Provider{
 		Name: "stripe", Title: "Stripe", Site: "https://stripe.com",
 		Source:   "https://docs.stripe.com/webhooks/signature",
 		Register: "in the workbench under *Webhooks*, as the URL of an event destination; the secret is used as it stands, with `whsec_`",
-		About:    "Each attempt has another time, and perhaps another `pending_webhooks`, so the id is made of the event's `id`. While a secret is rolled, each delivery has a signature of both.",
+		About:    "Each attempt has another time, and perhaps another `pending_webhooks`, so the id is made of the event's `id`. While a secret is rolled, a delivery is signed with both.",
 		Settings: verify.Settings{
 			SignatureHeader: "Stripe-Signature", SignatureFormat: "t={timestamp},v1={hex}",
 			Signed: "{timestamp}.{body}", Timestamp: "signature", TimestampUnit: "s",
@@ -56,8 +56,8 @@ var presets = []*verify.Provider{
 		Name: "slack", Title: "Slack", Site: "https://slack.com",
 		Source:   "https://api.slack.com/authentication/verifying-requests-from-slack",
 		Register: "in the app's settings, under *Event Subscriptions* or *Interactivity*; the secret is under *Basic Information*",
-		About: "When the address is entered, Slack sends `url_verification` and wants its `challenge` back. The bridge publishes it like any event and doesn't answer it: answer it once by other means. " +
-			"Of a form (interactions) the field `payload` is the data. Slash commands, forms without `payload`, are refused.",
+		About: "When you enter the address, Slack sends `url_verification` and wants its `challenge` back. The bridge publishes it but doesn't answer: do so once by other means. " +
+			"The `payload` of an interaction's form becomes the data; slash commands, which have none, are refused.",
 		Settings: verify.Settings{
 			SignatureHeader: "X-Slack-Signature", SignatureFormat: "v0={hex}",
 			Signed: "v0:{timestamp}:{body}", Timestamp: "header:X-Slack-Request-Timestamp", TimestampUnit: "s",
@@ -69,8 +69,8 @@ var presets = []*verify.Provider{
 	{
 		Name: "shopify", Title: "Shopify", Site: "https://www.shopify.com",
 		Source:   "https://shopify.dev/docs/apps/build/webhooks/subscribe/https",
-		Register: "with the Admin API or in `shopify.app.toml`; the secret is the app's client secret, of a shop's own webhooks the one under *Notifications*",
-		About: "The event's name isn't signed. Topics that may send the same body at the same moment, such as `orders/create` and `orders/paid`, " +
+		Register: "with the Admin API or in `shopify.app.toml`; the secret is the app's client secret, or for a shop's own webhooks the one under *Notifications*",
+		About: "The event's name isn't signed. Topics that may send the same body at once, such as `orders/create` and `orders/paid`, " +
 			"need an endpoint each, or they are one event. Shopify tries again for four hours: set `STREAM_DUPLICATES=5h`.",
 		Settings: verify.Settings{
 			SignatureHeader: "X-Shopify-Hmac-Sha256", SignatureFormat: "{base64}", Signed: "{body}",
