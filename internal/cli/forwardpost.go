@@ -63,12 +63,13 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, 
 	if !p.matches(&e) {
 		return true, nil
 	}
-	for attempt, pause := 1, firstPause; ctx.Err() == nil; attempt, pause = attempt+1, min(2*pause, maxPause) {
+	attempt, waited := 1, false
+	for pause := firstPause; ctx.Err() == nil; pause = min(2*pause, maxPause) {
 		answer, err := p.post(ctx, m.Data())
 		isRefused := errors.Is(err, syscall.ECONNREFUSED)
-		waits := isRefused && p.follow // for the service to start, however long
+		waits := isRefused && p.follow // for the service to start, which is no attempt
 		switch {
-		case waits && attempt > 1, err != nil && ctx.Err() != nil: // printed already, or Ctrl-C
+		case waits && waited, err != nil && ctx.Err() != nil: // printed already, or Ctrl-C
 		case waits:
 			p.printAnswer(m.Subject(), e.ID, answer+"; events wait until your service does")
 		case attempt > 1:
@@ -86,6 +87,9 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, 
 			return false, fmt.Errorf("nothing listens at %s: start your service there, or change --to", p.host)
 		case isLast, errors.Is(err, errFinal):
 			return false, nil
+		}
+		if waited = waits; !waits {
+			attempt++
 		}
 		sleep(ctx, pause)
 	}
