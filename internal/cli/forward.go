@@ -60,7 +60,7 @@ the filters exclude count as delivered. "nats consumer rm STREAM NAME" deletes t
 	flags.IntVar(&p.concurrency, "concurrency", 1, "post up to `n` events at once; 1 keeps their order, except for events posted again")
 	flags.DurationVar(&p.timeout, "timeout", 10*time.Second, "wait this long for each answer")
 	p.selection.flags(c, "post events as they come (default: true with --durable, or without --since and --until)")
-	flags.Lookup("follow").DefValue = "" // it depends on other flags
+	flags.Lookup("follow").DefValue = "false" // hides a default that depends on other flags
 	return c
 }
 

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -89,8 +91,8 @@ beginning of an id.`,
 func rawRequest(d quarantine.Delivery, signature http.Header) []byte {
 	r := diagnosis.Delivery{Method: http.MethodPost, Target: "/webhooks/" + d.Endpoint, Body: d.Body}
 	r.Header = append(r.Header, diagnosis.Field{Name: "Host", Value: "bridge"}, diagnosis.Field{Name: "Date", Value: d.Received.UTC().Format(http.TimeFormat)})
-	for name, values := range signature {
-		r.Header = append(r.Header, diagnosis.Field{Name: name, Value: values[0]})
+	for _, name := range slices.Sorted(maps.Keys(signature)) {
+		r.Header = append(r.Header, diagnosis.Field{Name: name, Value: signature[name][0]})
 	}
 	return r.Append(nil)
 }

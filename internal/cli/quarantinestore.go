@@ -63,8 +63,8 @@ type quarantineSelection struct {
 // filterFlags adds the flags that choose by endpoint and reason.
 func (c *quarantineSelection) filterFlags(command *cobra.Command, prog program) {
 	reasons := []string{"unreadable", "contradiction", "stale", "future"}
-	command.Flags().StringVar(&c.endpoint, "endpoint", "", "only deliveries to this endpoint")
-	command.Flags().StringVar(&c.reason, "reason", "", "only deliveries kept for this reason: "+inWords(reasons, "or"))
+	command.Flags().StringVar(&c.endpoint, "endpoint", "", "only deliveries to this `endpoint`")
+	command.Flags().StringVar(&c.reason, "reason", "", "only deliveries kept for this `reason`: "+inWords(reasons, "or"))
 	_ = command.RegisterFlagCompletionFunc("endpoint", prog.completeEndpoint)
 	complete(command, "reason", reasons...)
 	command.PreRunE = func(*cobra.Command, []string) error {
@@ -85,7 +85,7 @@ func (c *quarantineSelection) flags(command *cobra.Command, prog program) {
 		case len(ids) == 0 && !c.all:
 			return misuse(command, "%s takes ids, or --all", command.CommandPath())
 		case len(ids) > 0 && (c.all || c.endpoint != "" || c.reason != ""):
-			return misuse(command, "%s takes either ids or --all, which --endpoint and --reason limit", command.CommandPath())
+			return misuse(command, "%s takes either ids, or --all with an optional --endpoint and --reason", command.CommandPath())
 		case slices.Contains(ids, ""):
 			return misuse(command, "%s: an id is empty", command.CommandPath())
 		}

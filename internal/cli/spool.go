@@ -41,17 +41,14 @@ spool. DIR is the spool's directory; the default is DATA_DIR/spool.`,
 		Args:              takes(0, 1, "at most one directory"),
 		ValidArgsFunction: completeDirectory,
 		RunE: func(c *cobra.Command, args []string) error {
-			var dir string
 			if len(args) == 1 {
-				dir = args[0]
-			} else {
-				cfg, err := prog.load("DATA_DIR")
-				if err != nil {
-					return err
-				}
-				dir = app.SpoolDir(cfg)
+				return prog.printSpool(c.Context(), args[0], asJSON)
 			}
-			return prog.printSpool(c.Context(), dir, asJSON)
+			cfg, err := prog.load("DATA_DIR")
+			if err != nil {
+				return err
+			}
+			return prog.printSpool(c.Context(), app.SpoolDir(cfg), asJSON)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line: kind, subject, id, arrived, attempted, bytes, reason")
