@@ -49,7 +49,7 @@ type Config struct {
 	StreamDuplicates time.Duration `env:"STREAM_DUPLICATES" fallback:"largest span in use + 1h" doc:"how long the stream recognises a repeated event"`
 
 	PublishTimeout    time.Duration `env:"PUBLISH_TIMEOUT" envDefault:"400ms" doc:"how long to wait for JetStream's acknowledgement"`
-	SpoolMaxBytes     Size          `env:"SPOOL_MAX_BYTES" envDefault:"1GiB" doc:"size of the spool, which holds events while NATS is away"`
+	SpoolMaxBytes     Size          `env:"SPOOL_MAX_BYTES" envDefault:"1GiB" doc:"how much the spool holds while NATS is away"`
 	SpoolDrainTimeout time.Duration `env:"SPOOL_DRAIN_TIMEOUT" envDefault:"0s" doc:"how long a shutdown goes on delivering the spool, besides SHUTDOWN_TIMEOUT"`
 
 	Quarantine         bool `env:"QUARANTINE" envDefault:"true" doc:"keep correctly signed deliveries that can't be published"`

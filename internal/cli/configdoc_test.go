@@ -42,7 +42,7 @@ func markdownList(variables []config.Variable) string {
 			}
 		}
 		item := strings.Join(names, ", ") + ": " + v.Doc
-		if len(names) == 1 && taking[v.Type] == 1 {
+		if len(names) == 1 && taking[v.Type] == 1 && v.Type != "one of "+v.Default {
 			item += " (" + v.Type + ")"
 		}
 		b.WriteString(markdown.Item(item))

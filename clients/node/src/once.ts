@@ -7,6 +7,27 @@ import type { Message } from './message.js'
  *         handled_at timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (consumer, id))
  *
  * All workers of a durable need the same database. Keep rows for longer than the stream keeps events.
+ * With node-postgres:
+ *
+ *     const store = {
+ *       async transaction(work) {
+ *         const client = await pool.connect()
+ *         try {
+ *           await client.query('BEGIN')
+ *           const result = await work(client)
+ *           // After a query that failed, PostgreSQL rolls back here, and pg doesn't throw.
+ *           const { command } = await client.query('COMMIT')
+ *           if (command !== 'COMMIT') throw new Error('the transaction was rolled back')
+ *           client.release()
+ *           return result
+ *         } catch (error) {
+ *           client.release(true) // closes the connection, which rolls back
+ *           throw error
+ *         }
+ *       },
+ *       insert: async (tx, consumer, id) => (await tx.query(
+ *         'INSERT INTO handled_events (consumer, id) VALUES ($1, $2) ON CONFLICT DO NOTHING', [consumer, id])).rowCount === 1,
+ *     }
  */
 export interface Store<Tx> {
   /** Runs a function in a transaction: commits when it is done, rolls back when it throws or rejects. */

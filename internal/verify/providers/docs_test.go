@@ -55,11 +55,7 @@ func described() string {
 			about += " Register " + p.Register + ". [Source](" + p.Source + ")."
 		}
 		if configured, problems := p.Configure("example", verify.Settings{}); problems == nil {
-			covers := "the body and the time"
-			if configured.Schemes[0].Name == hmac.Body {
-				covers = "the body and no time"
-			}
-			about += " Signed: " + covers + " (`" + configured.Schemes[0].Name + "`)."
+			about += " Scheme `" + configured.Schemes[0].Name + "`."
 		}
 		fmt.Fprintf(&out, "### `%s`: %s\n\n%s", p.Name, p.Title, markdown.Wrap(about, ""))
 		var settings strings.Builder
