@@ -111,8 +111,20 @@ the nats-server embedded in a bridge, at EMBEDDED_NATS_ADDR.`,
 		root.AddCommand(command(prog))
 	}
 	addCompletion(root)
+	addHelp(root)
 	finish(root)
 	return root
+}
+
+// addHelp adds cobra's help command, and has it refuse the name of a command that isn't there.
+func addHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, _ := root.Find([]string{"help"})
+	help.Short, help.Long, help.Example = "Print the help of a command", "", "  bridge help send"
+	help.Args = func(_ *cobra.Command, args []string) error {
+		c, unknown, _ := root.Find(args)
+		return unknownCommand(c, unknown)
+	}
 }
 
 // finish completes the commands: they take no arguments unless they say which, and their examples
