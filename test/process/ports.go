@@ -21,7 +21,7 @@ func FreeAddrs(n int) (addrs []string, err error) {
 		addr := fmt.Sprintf("127.0.0.1:%d", 10_000+(os.Getpid()*100+int(given.Add(1)))%20_000)
 		// To listen there would take the port for longer than until it is closed: a process that is
 		// started meanwhile has a copy of the socket until it runs its program.
-		c, err := net.DialTimeout("tcp", addr, 100*time.Millisecond) //nolint:noctx // it waits briefly
+		c, err := net.DialTimeout("tcp", addr, 100*time.Millisecond) //nolint:noctx // it has a bound
 		if err != nil {
 			addrs = append(addrs, addr)
 			continue
