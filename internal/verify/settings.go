@@ -19,7 +19,7 @@ type Settings struct {
 	EventID         string `env:"EVENT_ID" takes:"header:Name or body:path, such as body:id" doc:"the place of the event's id, used only if it is signed; else the id is a hash of the signed text without its time"`
 	User            string `env:"USER" takes:"body:path, such as body:user.id; of several, comma-separated, the first one there counts" doc:"the place of the person's id"`
 	SecretEncoding  string `env:"SECRET_ENCODING" oneof:"text base64 hex" doc:"the form of the secrets; whsec_ before base64 is ignored"`
-	TypePrefix      string `env:"TYPE_PREFIX" takes:"a reverse DNS name with a full stop at its end, such as com.example." doc:"begins the CloudEvents type, before the event's name"`
+	TypePrefix      string `env:"TYPE_PREFIX" takes:"a reverse DNS name with a full stop at its end, such as com.example." doc:"beginning of the CloudEvents type; the event's name follows"`
 }
 
 // Setting is one of the settings.

@@ -43,11 +43,11 @@ var Provider = verify.Provider{
 	Name:  "frigade",
 	Title: "Frigade",
 	Site:  "https://frigade.com",
-	About: "product onboarding. Its older page signs `data`, its newer one the whole body. " +
+	About: "product onboarding. By its older page it signs `data`, by its newer one the whole body. " +
 		"It waits 1000 ms for an answer, and tries five times more with growing pauses. " +
 		"What it signs [comes from browsers](consumers.md#trust). " +
 		"Its secret can't be rotated: add a second subscription, which has another; while both exist, each event comes twice.",
-	Register:   "dashboard, *Webhooks*, *New webhook*",
+	Register:   "the dashboard, *Webhooks*, *New webhook*",
 	SecretAt:   "made with the webhook",
 	TypePrefix: "com.frigade.",
 	Header:     "X-Webhook-Signature",

@@ -25,9 +25,10 @@ func TestDocuments(t *testing.T) {
 }
 
 func registering() string {
-	out := "| | where | URL | secret |\n|---|---|---|---|\n"
+	var out string
 	for _, p := range providers.All {
-		out += fmt.Sprintf("| %s | %s | `https://hooks.example.com/webhooks/%s` | %s: `%s` |\n", p.Title, p.Register, p.Name, p.SecretAt, p.Variable("SECRETS"))
+		out += markdown.Item(fmt.Sprintf("**%s**: `https://hooks.example.com/webhooks/%s` in %s; the secret, for `%s`, is %s",
+			p.Title, p.Name, p.Register, p.Variable("SECRETS"), p.SecretAt))
 	}
 	return out
 }
