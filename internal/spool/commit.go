@@ -204,14 +204,12 @@ func (s *Spool) try(j *journal, batch []*waiting) (err error) {
 // newSegment creates a journal's next segment; first is the number of its first record. It isn't
 // preallocated: that would make a single sync a third faster, but hide where the records end.
 func (s *Spool) newSegment(j *journal, first uint64) (*segment, error) {
-	last := lastOf(j.all())
-	if last != nil { // it may begin with a probe
-		first = max(first, last.number+1)
-	}
+	// The last one may begin with a probe, or may have failed and still be in the directory.
+	j.number = max(first, j.number+1)
 	var salt [4]byte
 	_, _ = rand.Read(salt[:]) // never fails
-	in := &segment{disk: s.disk, number: first, salt: binary.BigEndian.Uint32(salt[:])}
-	if last != nil {
+	in := &segment{disk: s.disk, number: j.number, salt: binary.BigEndian.Uint32(salt[:])}
+	if last := lastOf(j.all()); last != nil {
 		if in.before = last.number; !s.recovering.Load() {
 			in.known = last.end.Load()
 		}

@@ -322,3 +322,33 @@ func TestSyncAtStartFails(t *testing.T) {
 	f.close()
 	crashed(t, "afterwards", m.clone().afterPowerLoss(nil), unharmed(m, m), nil, nil, true)
 }
+
+// A new file that can't be written nor removed stays in the directory. It hides no record of the
+// file that is begun in its place, and no next start takes it for damage.
+func TestFailedFileStays(t *testing.T) {
+	for range 20 { // the order of two files of one number is random
+		m := newMemory()
+		f := open(t, "spool", on(m))
+		failed := make(map[string]bool)
+		m.mu.Lock()
+		m.fails = func(c call) error {
+			if (c.name == "fsync" || c.name == "unlink") && !failed[c.name] {
+				failed[c.name] = true
+				return errIO
+			}
+			return nil
+		}
+		m.mu.Unlock()
+		f.keeps("a")
+		f.keeps("b")
+		f.close()
+		if !failed["fsync"] || !failed["unlink"] {
+			t.Fatal("not all calls failed:", failed)
+		}
+		m.fails = nil
+		f = open(t, "spool", on(m.afterPowerLoss(nil)))
+		f.holds("a", "b")
+		expect.Equal(t, 0, f.logs.Len(), "messages at the next start")
+		f.close()
+	}
+}

@@ -21,6 +21,7 @@ type journal struct {
 	// Used by the committer alone.
 	active    *segment // the last one, while it may be written
 	delivered uint64   // settled, as the mark has it
+	number    uint64   // the highest one given to a segment in this run
 
 	// Guarded by the spool's mu.
 	pending []*waiting // records to be written, in order

@@ -201,10 +201,12 @@ func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint6
 // checkFiles looks for missing files and bytes.
 func (f *recovery) checkFiles(segments []*segment, delivered uint64) {
 	for i, in := range segments {
+		// Not always the one just before: that one may be a file that was begun in vain.
+		isThere := slices.ContainsFunc(segments[:i], func(s *segment) bool { return s.number == in.before })
 		switch end := in.end.Load(); {
 		case end < in.durable:
 			f.spoil(in, end, errors.New("the file is too short"))
-		case i > 0 && !in.damaged.Load() && in.before != segments[i-1].number && in.before > delivered:
+		case i > 0 && !in.damaged.Load() && !isThere && in.before > delivered:
 			f.damage = append(f.damage, fmt.Errorf("a file is missing before %s", in.path))
 		}
 	}

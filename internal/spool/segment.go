@@ -29,7 +29,7 @@ var ErrNewer = errors.New("written by a newer version of the bridge")
 type segment struct {
 	disk    disk
 	path    string
-	number  uint64       // of its first record; higher than all before
+	number  uint64       // usually that of its first record; higher than all before
 	salt    uint32       // start value of its checksums, so that no message can contain a valid record
 	before  uint64       // number of the segment before it
 	known   int64        // durable bytes of that segment; 0: unknown
