@@ -15,16 +15,16 @@ var update = flag.Bool("update-documents", false, "write what documents have fro
 
 // Generated expects a document to be what the code makes of it, or with -update-documents writes it
 // anew: `go generate ./...` does.
-func Generated(t *testing.T, file string, make func(text string) string) {
+func Generated(t *testing.T, file string, generate func(text string) string) {
 	t.Helper()
 	content, err := os.ReadFile(file)
 	expect.NoError(t, err)
 	got := strings.ReplaceAll(string(content), "\r\n", "\n") // a checkout may have changed the line ends
-	want := make(got)
+	want := generate(got)
 	switch {
 	case got == want:
 	case *update:
-		expect.NoError(t, os.WriteFile(file, []byte(want), 0o644))
+		expect.NoError(t, os.WriteFile(file, []byte(want), 0o600))
 	default:
 		t.Errorf("%s is not what the code makes of it, run `go generate ./...` (-document +code):\n%s", file, cmp.Diff(strings.Split(got, "\n"), strings.Split(want, "\n")))
 	}
