@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -300,6 +301,7 @@ func newer(b []byte, checksum int) []byte {
 // TestSyncAtStartFails: if a file can't be synced at the start it is written again.
 func TestSyncAtStartFails(t *testing.T) {
 	m := sample(t)
+	delete(m.live, "spool/mark") // so that no file is known to be durable
 	failed := false
 	m.fails = func(c call) error {
 		if c.name == "fsync" && !failed {
@@ -350,5 +352,41 @@ func TestFailedFileStays(t *testing.T) {
 		f.holds("a", "b")
 		expect.Equal(t, 0, f.logs.Len(), "messages at the next start")
 		f.close()
+	}
+}
+
+// The system may have forgotten what it could not sync, and still show it to the next process. A
+// message that was refused for that and comes again is kept only once it is durable.
+func TestUnsyncedMessageComesAgain(t *testing.T) {
+	for _, stillFails := range []bool{false, true} {
+		m := newMemory()
+		f := open(t, "spool", on(m))
+		f.keeps("a")
+		var fails atomic.Bool
+		m.mu.Lock()
+		m.fails = func(c call) error {
+			if c.name == "fsync" && fails.Load() {
+				return errIO
+			}
+			return nil
+		}
+		m.mu.Unlock()
+		fails.Store(true)
+		expect.ErrorIs(t, syscall.EIO, f.Append(t.Context(), message("b"), attempted), "the first answer")
+		f.close()
+		fails.Store(stillFails)
+		f = open(t, "spool", on(m))
+		err := f.Append(t.Context(), message("b"), attempted)
+		if stillFails {
+			expect.ErrorIs(t, syscall.EIO, err, "the answer")
+		} else {
+			expect.NoError(t, err)
+			after := open(t, "spool", on(m.afterPowerLoss(nil)))
+			after.holds("a", "b")
+		}
+		f.close()
+		if len(m.violated) > 0 {
+			t.Error(m.violated)
+		}
 	}
 }

@@ -88,6 +88,12 @@ func (s *Spool) load() (err error) {
 		return err
 	}
 	s.loaded = true
+	names, _ := s.disk.list(s.config.Dir)
+	for _, name := range names {
+		if strings.HasSuffix(name, ".log"+newSuffix) { // a crash has cut the copying short
+			_ = s.disk.remove(s.path(name))
+		}
+	}
 	highest := slices.Max(m.delivered[:])
 	s.mu.Lock()
 	for i, j := range s.journals {
@@ -139,9 +145,9 @@ func (s *Spool) recover() {
 	s.bytesRead.Store(0)
 	s.bytesToRead.Store(total)
 	s.recovery.Go(func() {
-		for _, of := range segments { // records count even if the process was killed before it synced them
-			if last := lastOf(of); last != nil && last.sync() != nil {
-				last.doubt.Store(true)
+		for _, of := range segments { // first: a record that is found counts as durable
+			if last := lastOf(of); last != nil {
+				last.makeDurable()
 			}
 		}
 		if f.scan(segments, delivered, func(i int, r *Record) error { return s.recoverRecord(f, i, r) }) == nil {

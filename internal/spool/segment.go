@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
 )
 
 const (
@@ -37,7 +39,11 @@ type segment struct {
 	last    uint64       // the highest number of its records; used by the committer, or the recovery
 	end     atomic.Int64 // size of the part that is whole and durable
 	doubt   atomic.Bool  // a write or a sync failed: check must rewrite it
-	damaged atomic.Bool  // not all of it can be read
+	// unsynced means that an earlier process wrote it and its last records may not be durable.
+	unsynced atomic.Bool
+	damaged  atomic.Bool // not all of it can be read
+
+	rewriting sync.Mutex // held while a copy is made
 
 	mu   sync.RWMutex // held while the file is read, and while it is replaced
 	file file         // nil: all of it was delivered, and the file removed
@@ -118,10 +124,24 @@ func (s *segment) append(b []byte) error {
 	return nil
 }
 
-func (s *segment) sync() error {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.file.Sync()
+// makeDurable makes what an earlier process has written durable. A sync alone isn't enough: if one
+// has failed in that process, the kernel may have dropped the data and still show it to this one.
+func (s *segment) makeDurable() {
+	if s.end.Load() <= s.durable {
+		return
+	}
+	var err error
+	if fileio.CanSyncDir && !s.damaged.Load() && s.isWhole() {
+		err = s.rewrite()
+	} else { // no copy is durable here, or it could be worse than what is on disk
+		s.mu.RLock()
+		err = s.file.Sync()
+		s.mu.RUnlock()
+	}
+	s.unsynced.Store(err != nil)
+	if err != nil {
+		s.doubt.Store(true)
+	}
 }
 
 // errGone is the error of reading a segment that was removed.
@@ -161,6 +181,8 @@ func (s *segment) isWhole() bool {
 
 // rewrite replaces the file by a copy.
 func (s *segment) rewrite() error {
+	s.rewriting.Lock()
+	defer s.rewriting.Unlock()
 	fresh, err := s.disk.open(s.path+newSuffix, os.O_CREATE|os.O_RDWR|os.O_TRUNC)
 	if err != nil {
 		return err
@@ -176,6 +198,7 @@ func (s *segment) rewrite() error {
 	} {
 		if err := step(); err != nil {
 			_ = fresh.Close()
+			_ = s.disk.remove(s.path + newSuffix)
 			return err
 		}
 	}
@@ -184,6 +207,7 @@ func (s *segment) rewrite() error {
 	_ = s.file.Close()
 	s.file = fresh
 	s.doubt.Store(false)
+	s.unsynced.Store(false)
 	return nil
 }
 

@@ -201,7 +201,7 @@ func (s *Spool) enqueue(r Record) (*waiting, error) {
 	if s.closed {
 		return nil, ErrClosed
 	}
-	if s.ids.has(w.id) {
+	if s.ids.has(w.id) && !s.isUnsynced() { // else a copy is written, and dropped later
 		return nil, nil
 	}
 	if same := s.unwritten[w.id]; same != nil {
@@ -216,6 +216,13 @@ func (s *Spool) enqueue(r Record) (*waiting, error) {
 	w.journal.pending = append(w.journal.pending, w)
 	signal(s.wake)
 	return w, nil
+}
+
+// isUnsynced reports whether records that an earlier process has written may not be durable.
+func (s *Spool) isUnsynced() bool {
+	return slices.ContainsFunc(s.journals[:], func(j *journal) bool {
+		return slices.ContainsFunc(j.all(), func(in *segment) bool { return in.unsynced.Load() })
+	})
 }
 
 // forget removes a record from those that aren't on disk yet. s.mu must be held.
