@@ -65,7 +65,7 @@ func NewMetrics(version string) *Metrics {
 		"Attempts to publish to JetStream.",
 		"kind", "way", "outcome")
 	m.Possible = m.counter("webhook_bridge_possible_duplicates_total",
-		"Messages published without a look-up: the stream may already have them.",
+		"Messages from the spool that could not be looked up: the stream may have them already.",
 		"kind")
 	m.Quarantined = m.counter("webhook_bridge_quarantined_total",
 		"Correctly signed deliveries kept in quarantine.",
@@ -74,7 +74,7 @@ func NewMetrics(version string) *Metrics {
 		"Published deliveries in which a documented member is missing or of another kind.",
 		"endpoint")
 	m.Signatures = m.counter("webhook_bridge_signatures_verified_total",
-		"Correct signatures by the secret's position: 0 is the current one. A new secret counts from 0.",
+		"Correct signatures by scheme and position of the secret; 0 is the current one. Another secret there starts the count anew.",
 		"endpoint", "scheme", "secret")
 	m.LastVerified = m.gauge("webhook_bridge_secret_last_verified_timestamp_seconds",
 		"When the secret last verified a signature; 0 if not since the start.",
