@@ -272,3 +272,16 @@ func (h *hole) reset() {
 	}
 	h.open = nil
 }
+
+// A backlog is logged while the round that waits for acknowledgements is still under way.
+func TestBacklogIsLoggedAtOnce(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.StartProcess(t, "")
+	f := start(t, s.URL(), hasty).ready()
+	s.Pause()
+	f.publishes(publish.Spooled, "a")
+	poll.Until(t, "logged", func() bool { return f.logged(sayBegan) > 0 })
+	if cause, lost := f.logs.FilterMessage(sayBegan).All()[0].ContextMap()["cause"]; lost {
+		t.Errorf("logged only after the connection was lost: %v", cause)
+	}
+}

@@ -292,14 +292,12 @@ func TestPause(t *testing.T) {
 			stoodStill := machine()
 			var group, probing sync.WaitGroup
 			var noticed atomic.Bool
+			var slowestProbe time.Duration
 			probing.Go(func() {
-				for slow := time.Duration(0); !noticed.Load(); time.Sleep(time.Millisecond) {
+				for ; !noticed.Load(); time.Sleep(time.Millisecond) {
 					began := time.Now()
 					_, _ = f.Publisher.Ready(publish.Event), f.Publisher.IsConnected()
-					if slow = max(slow, time.Since(began)); slow > time.Second {
-						t.Errorf("a probe took %s, want at most a second", slow)
-						return
-					}
+					slowestProbe = max(slowestProbe, time.Since(began))
 				}
 			})
 			for i := range 200 {
@@ -320,12 +318,12 @@ func TestPause(t *testing.T) {
 			}
 			group.Wait()
 			t.Logf("slowest answer %s, breaker %s", slowest, f.Breaker())
-			if held := stoodStill(); slowest > time.Second+2*held {
-				t.Errorf("the slowest answer took %s, and the machine stood still for %s at the most", slowest, held)
-			}
 			poll.Until(t, "the loss is noticed", func() bool { return !f.Publisher.IsConnected() })
 			noticed.Store(true)
 			probing.Wait()
+			if held := stoodStill(); max(slowest, slowestProbe) > time.Second+2*held {
+				t.Errorf("the slowest answer took %s, to a probe %s, and the machine stood still for %s at the most", slowest, slowestProbe, held)
+			}
 			began := time.Now()
 			f.publishes(publish.Spooled, "at once")
 			expect.Within(t, time.Second, began, "publishing, though it is known that NATS doesn't answer")
@@ -385,18 +383,5 @@ func TestBound(t *testing.T) {
 	}
 	if got := time.Until(long.bound(ctx)); got < 2*time.Second {
 		t.Errorf("with a long time-out it is %s", got)
-	}
-}
-
-// A backlog is logged while the round that waits for acknowledgements is still under way.
-func TestBacklogIsLoggedAtOnce(t *testing.T) {
-	t.Parallel()
-	s := natsdtest.StartProcess(t, "")
-	f := start(t, s.URL(), hasty).ready()
-	s.Pause()
-	f.publishes(publish.Spooled, "a")
-	poll.Until(t, "logged", func() bool { return f.logged(sayBegan) > 0 })
-	if cause, lost := f.logs.FilterMessage(sayBegan).All()[0].ContextMap()["cause"]; lost {
-		t.Errorf("logged only after the connection was lost: %v", cause)
 	}
 }
