@@ -355,6 +355,37 @@ func TestFailedFileStays(t *testing.T) {
 	}
 }
 
+// A new file that stays in vain doesn't hide that the file before it has become shorter.
+func TestFailedFileHidesNoLoss(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a")
+	first := f.journals[0].all()[0].path
+	f.close()
+	f = open(t, "spool", on(m))
+	f.holds("a")
+	failed := make(map[string]bool)
+	m.mu.Lock()
+	m.fails = func(c call) error {
+		if (c.name == "fsync" || c.name == "unlink") && !failed[c.name] {
+			failed[c.name] = true
+			return errIO
+		}
+		return nil
+	}
+	m.mu.Unlock()
+	f.keeps("b")
+	f.close()
+	m.fails = nil
+	m = m.afterPowerLoss(nil)
+	delete(m.live, "spool/mark") // so that the next file alone knows the length
+	m.live[first].live = m.live[first].live[:len(m.live[first].live)-1]
+	f = open(t, "spool", on(m))
+	f.holds("b")
+	expect.Equal(t, 1, f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(), "losses logged")
+	f.close()
+}
+
 // The system may have forgotten what it could not sync, and still show it to the next process. A
 // message that was refused for that and comes again is kept only once it is durable.
 func TestUnsyncedMessageComesAgain(t *testing.T) {

@@ -57,8 +57,10 @@ func openJournals(d disk, dir string, flag int) (m mark, segments [journals][]*s
 			if in.number == m.ends[i].segment {
 				in.durable = int64(m.ends[i].bytes)
 			}
-			if last := lastOf(segments[i]); last != nil && last.number == in.before {
-				last.durable = max(last.durable, in.known)
+			for _, s := range segments[i] {
+				if s.number == in.before {
+					s.durable = max(s.durable, in.known)
+				}
 			}
 			segments[i] = append(segments[i], in)
 		}
