@@ -38,9 +38,22 @@ It logs to standard error. The first SIGTERM or Ctrl-C shuts it down in order, a
 			if _, terminal := prog.err.(*terminal); err == nil || terminal || cfg.LogFormat == "console" {
 				return err
 			}
-			log.Error("the bridge has ended", zap.Error(err))
+			logEnd(log, err)
 			return logged{err}
 		},
+	}
+}
+
+// logEnd logs the error that ended the bridge: one line for each problem of the configuration, so
+// that a pod's status names the variable.
+func logEnd(log *telemetry.Logger, err error) {
+	problems, ok := errors.AsType[config.Problems](err)
+	if !ok {
+		log.Error("the bridge has ended", zap.Error(err))
+	}
+	for i, p := range problems {
+		log.Error("the configuration can't be used; `bridge config` explains every variable",
+			zap.String("variable", p.Variable), zap.String("error", problems[i:i+1].Error()))
 	}
 }
 
