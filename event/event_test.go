@@ -99,6 +99,15 @@ func TestID(t *testing.T) {
 	if parts != whole || len(whole) != 32 {
 		t.Errorf("the id of the parts is %s, of the whole %s: want one of 32 characters", parts, whole)
 	}
+	// All versions must agree; these are by sha256sum.
+	for want, got := range map[string]string{
+		"3b53113c569b67e0ee1f53ad219d2484": ID("flock-eu", [][]byte{[]byte("abc")}, nil),
+		"79623c997a27463111fa6ef1ff6a1135": ID("flock-eu", [][]byte{[]byte("abc")}, []byte("x")),
+	} {
+		if got != want {
+			t.Errorf("the id is %s, want %s", got, want)
+		}
+	}
 	different := map[string]bool{whole: true}
 	for _, id := range []string{
 		ID("flock2", [][]byte{[]byte("abc")}, nil), ID("flock", [][]byte{[]byte("abcd")}, nil),
