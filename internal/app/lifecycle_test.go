@@ -133,9 +133,17 @@ func TestPanicIsLogged(t *testing.T) {
 	b := start(t)
 	b.handler.Publisher = panicking{}
 	body := flockBody("marked-body", "")
-	a := b.post("flock", body, flockHeader(t, body))
-	if a.code != "internal" || !strings.Contains(b.log.String(), "panic of type") || strings.Contains(a.body+b.log.String(), "marked-body") {
+	header := flockHeader(t, body)
+	a := b.post("flock", body, header)
+	seen := a.body + b.log.String()
+	if a.code != "internal" || !strings.Contains(seen, "panic of type") {
 		t.Errorf("a panic is answered %s %s, and logged:\n%s", a.Status, a.body, b.log)
+	}
+	_, signature, _ := strings.Cut(header, ": ")
+	for _, hidden := range []string{"marked-body", signature, flockSecret} {
+		if strings.Contains(seen, hidden) {
+			t.Errorf("%q is in:\n%s", hidden, seen)
+		}
 	}
 }
 
