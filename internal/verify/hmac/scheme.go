@@ -67,7 +67,7 @@ func compile(p *verify.Provider) (*scheme, []verify.SettingProblem) {
 	switch {
 	case s.Event == "":
 		err = errors.New("it is not set")
-	case slices.ContainsFunc(c.events, func(e part) bool { return e.isHeader(c.Header) }):
+	case slices.ContainsFunc(c.events, c.isSignature):
 		err = errors.New("a signature is no name of an event")
 	}
 	c.wrong("EVENT", err)
@@ -88,6 +88,11 @@ func compile(p *verify.Provider) (*scheme, []verify.SettingProblem) {
 	return c.scheme, c.problems
 }
 
+// isSignature reports whether a part is the signature's header, by either of its names.
+func (s *scheme) isSignature(p part) bool {
+	return p.isHeader(s.Header) || acceptsSvix(s.Provider) && p.isHeader(svixName(s.Header))
+}
+
 // readTime parses the place of the time.
 func (s *scheme) readTime(set verify.Settings) (err error) {
 	s.Unit = verify.Unit(cmp.Or(set.TimestampUnit, string(verify.Seconds)))
@@ -101,7 +106,7 @@ func (s *scheme) readTime(set verify.Settings) (err error) {
 	case inSignature, s.Timeless:
 		return nil
 	}
-	if s.time, err = parsePlace(set.Timestamp, &s.Paths); err == nil && s.time.isHeader(s.Header) {
+	if s.time, err = parsePlace(set.Timestamp, &s.Paths); err == nil && s.isSignature(s.time) {
 		err = errors.New("a time in the signature header is set as signature")
 	}
 	return err

@@ -102,6 +102,24 @@ func TestWrongSettings(t *testing.T) {
 	}
 }
 
+// Svix' name of the signature's header is no other header: what it holds is never published, signed
+// or kept.
+func TestSignatureBySvixName(t *testing.T) {
+	for variable, set := range map[string]verify.Settings{
+		"EVENT":     {Event: "body:type,header:svix-signature"},
+		"SIGNED":    {Signed: "{header:svix-signature}.{timestamp}.{body}"},
+		"TIMESTAMP": {Timestamp: "header:svix-signature"},
+	} {
+		_, problems := presets[0].Configure("acme", set)
+		if !slices.ContainsFunc(problems, func(p verify.SettingProblem) bool { return p.Variable == variable }) {
+			t.Errorf("%+v: got %q, want a problem of %s", set, problems, variable)
+		}
+	}
+	if _, problems := presets[0].Configure("acme", verify.Settings{SignatureHeader: "X-Sig", Event: "header:svix-signature"}); problems != nil {
+		t.Errorf("got %q, want none: with another header of its own, Svix' names mean nothing", problems)
+	}
+}
+
 // A set variable overrides the preset; the others stay.
 func TestOverrides(t *testing.T) {
 	p := named(t, custom, settings(t, good))

@@ -14,9 +14,14 @@ const (
 	svixPrefix    = "Svix-"
 )
 
+// acceptsSvix reports whether the provider also takes Svix' headers.
+func acceptsSvix(p *verify.Provider) bool {
+	return p.Name == standard && strings.HasPrefix(p.Header, webhookPrefix)
+}
+
 // acceptSvix makes the provider read Svix' headers if only Svix' signature is there.
 func acceptSvix(p *verify.Provider) {
-	if p.Name != standard || !strings.HasPrefix(p.Header, webhookPrefix) {
+	if !acceptsSvix(p) {
 		return
 	}
 	p.Rename = func(h http.Header) http.Header {

@@ -112,7 +112,7 @@ func (s *scheme) parse(template string) ([]part, error) {
 		}
 		is := part{kind: p.kind, text: p.text}
 		switch {
-		case p.kind == mac, p.isHeader(s.Header):
+		case p.kind == mac, s.isSignature(*p):
 			return nil, atCharacter(p.position, "a signature doesn't sign itself")
 		case p.kind != literal && seen[is]:
 			return nil, atCharacter(p.position, "this is given twice")
