@@ -201,8 +201,12 @@ func TestOnceWhileNATSRestarts(t *testing.T) {
 	t.Parallel()
 	n, file := serve(t, ""), store(t)
 	const total, restarts = 600, 5
-	n.publish(1, total)
 	workers := []*exec.Cmd{n.worker(file), n.worker(file)}
+	eventually(t, "both workers pull", func() bool { // a worker that can't connect when it starts ends
+		c, err := n.js.Consumer(t.Context(), "WEBHOOKS", "rewards")
+		return err == nil && c.CachedInfo().NumWaiting == len(workers)
+	})
+	n.publish(1, total)
 	for i := range restarts {
 		eventually(t, "some are handled", func() bool { all, _ := effects(t, file); return all > i*total/10 })
 		n.stop()
