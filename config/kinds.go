@@ -94,8 +94,11 @@ func checkFile(path string) error {
 
 func checkURL(text string) error {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
 		return errInvalid
+	case u.User != nil || u.RawQuery != "": // OpenTelemetry's exporter drops both
+		return hint("a user, a password or a query is not sent: use OTEL_EXPORTER_OTLP_HEADERS")
 	}
 	return nil
 }
@@ -134,14 +137,34 @@ func checkServers(text string) error {
 	return nil
 }
 
-// userinfo matches a URL up to its last @. The scheme, which is kept, may be missing.
-var userinfo = regexp.MustCompile(`^(\s*(?:[A-Za-z]+://)?).*@`)
+// credentials matches a URL up to its last @. Without one, it matches a URL whose port is not a
+// number, because that may be a password. The scheme, which is kept, may be missing.
+var credentials = regexp.MustCompile(`(?s)^(\s*(?:[A-Za-z]+://)?)(?:.*(@)|[^/\[]*:[^/:;\s]*[^0-9/:;\s].*)`)
+
+func hideCredentials(url string) string {
+	return credentials.ReplaceAllString(url, "${1}[hidden]${2}")
+}
 
 // HideUser returns URLs, comma-separated, without the user, password or token that each may hold.
 func HideUser(urls string) string {
 	servers := strings.Split(urls, ",")
 	for i, server := range servers {
-		servers[i] = userinfo.ReplaceAllString(server, "${1}[hidden]@")
+		servers[i] = hideCredentials(server)
 	}
 	return strings.Join(servers, ",")
+}
+
+// hide returns a field's text without the credentials that a URL may hold.
+func hide(field reflect.StructField, text string) string {
+	switch field.Tag.Get("kind") {
+	case "servers":
+		return HideUser(text)
+	case "URL":
+		text, _, hasQuery := strings.Cut(hideCredentials(text), "?")
+		if hasQuery {
+			text += "?[hidden]"
+		}
+		return text
+	}
+	return text
 }

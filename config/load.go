@@ -83,7 +83,12 @@ func (l *loader) got(variable string) string {
 	case secretVariable.MatchString(variable):
 		return "[hidden]"
 	}
-	return strconv.Quote(HideUser(value))
+	for field := range fields(new(Config)) {
+		if field.Tag.Get("env") == variable {
+			value = hide(field, value)
+		}
+	}
+	return strconv.Quote(value)
 }
 
 // parse fills a struct from the variables whose names begin with prefix. A wrong value counts as

@@ -172,9 +172,7 @@ func show(field reflect.StructField, v reflect.Value) string {
 	case []secret.Secret:
 		return strings.TrimSuffix(strings.Repeat("[hidden],", len(value)), ",")
 	case string:
-		if kind := field.Tag.Get("kind"); kind == "servers" || kind == "URL" {
-			return HideUser(value)
-		}
+		return hide(field, value)
 	}
 	return fmt.Sprint(v.Interface())
 }

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"errors"
 	"fmt"
+	"net/url"
 
 	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel"
@@ -30,6 +31,9 @@ func (c otelLog) WithName(string) logr.LogSink         { return c }
 func (c otelLog) WithValues(...any) logr.LogSink       { return c }
 func (c otelLog) Info(_ int, message string, _ ...any) { c.warn(errors.New(message)) }
 func (c otelLog) Error(err error, message string, _ ...any) {
+	if errors.As(err, new(url.EscapeError)) { // it quotes three characters of the value
+		err = errors.New("invalid escape sequence")
+	}
 	c.warn(fmt.Errorf("%s: %w", message, err))
 }
 
