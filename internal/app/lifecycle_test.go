@@ -175,14 +175,20 @@ func TestShutdownUnderLoad(t *testing.T) {
 	var stored, last atomic.Int64
 	var wg sync.WaitGroup
 	for s := range senders {
+		c := b.dial()
+		_ = c.SetDeadline(time.Now().Add(time.Minute))
 		wg.Go(func() {
-			c := b.dial()
 			for i := 0; ; i++ {
 				body := flockBody(fmt.Sprintf("%d-%d", s, i), "")
-				c.write(request("flock", body, flockHeader(t, body)))
-				a := c.read("POST")
-				if a.StatusCode != http.StatusOK {
-					t.Errorf("answered %s %s", a.Status, a.body)
+				_, _ = io.WriteString(c, request("flock", body, flockHeader(t, body)))
+				a, err := http.ReadResponse(c.reader, nil) //nolint:bodyclose // the connection is ours
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				text, err := io.ReadAll(a.Body)
+				if err != nil || a.StatusCode != http.StatusOK {
+					t.Errorf("answered %s %s, %v", a.Status, text, err)
 					return
 				}
 				stored.Add(1)
