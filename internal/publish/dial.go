@@ -2,7 +2,7 @@ package publish
 
 import (
 	"context"
-	"errors"
+	"math/rand/v2"
 	"net"
 	"slices"
 	"time"
@@ -10,32 +10,32 @@ import (
 
 const dialTimeout = 2 * time.Second // for each address, and for each handshake
 
-// dialer dials for nats.go, which asks for each address of a server's name in random order until
-// one accepts the connection.
+// dialer dials for nats.go, which passes it the names of servers: it would look them up itself, but
+// without a context.
 type dialer struct {
-	ctx    context.Context // ends dialling and handshakes
+	ctx    context.Context // ends look-ups, dialling and handshakes
 	others []string        // addresses of other servers of the cluster; they replace one that is down
 	last   *conn           // the last connection; its handshake may still go on
-	silent string          // the address of the last failed handshake
 	failed error           // the last failure to dial in this attempt to connect
 }
 
-// errSilent lets nats.go try a name's next address.
-var errSilent = errors.New("the last handshake with this address failed")
-
-// Dial makes dialer a nats.CustomDialer.
+// Dial makes dialer a nats.CustomDialer. It tries all addresses of the server in random order, but
+// last the one whose handshake has just failed.
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
+	addresses, err := d.lookUp(address)
+	if err != nil {
+		d.failed = err
+	}
+	addresses = append(addresses, d.others...)
 	if d.last != nil {
 		_ = d.last.Close() // nats.go leaves it open after a failed handshake
-		d.silent = d.last.RemoteAddr().String()
+		silent := d.last.RemoteAddr().String()
+		if i := slices.Index(addresses, silent); i >= 0 {
+			addresses = append(slices.Delete(addresses, i, i+1), silent)
+		}
 		d.last = nil
 	}
-	err := errSilent
-	for _, to := range slices.Concat([]string{address}, d.others) {
-		if to == d.silent { // it is passed over once, because nats.go would try no other after it
-			d.silent = ""
-			continue
-		}
+	for _, to := range addresses {
 		var wire net.Conn
 		if wire, err = (&net.Dialer{Timeout: dialTimeout}).DialContext(d.ctx, network, to); err == nil {
 			d.last = newConn(wire)
@@ -45,4 +45,20 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 		d.failed = err
 	}
 	return nil, err
+}
+
+// lookUp returns the addresses of a server in random order.
+func (d *dialer) lookUp(server string) ([]string, error) {
+	host, port, err := net.SplitHostPort(server)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(d.ctx, dialTimeout)
+	defer cancel()
+	addresses, err := net.DefaultResolver.LookupHost(ctx, host)
+	for i := range addresses {
+		addresses[i] = net.JoinHostPort(addresses[i], port)
+	}
+	rand.Shuffle(len(addresses), func(i, j int) { addresses[i], addresses[j] = addresses[j], addresses[i] }) //nolint:gosec // nobody gains by guessing it
+	return addresses, err
 }

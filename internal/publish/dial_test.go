@@ -107,6 +107,25 @@ func TestDialsEveryAddress(t *testing.T) {
 	}
 }
 
+// A look-up that hangs ends with Close.
+func TestCloseEndsLookUp(t *testing.T) {
+	before := net.DefaultResolver
+	t.Cleanup(func() { net.DefaultResolver = before })
+	asked, ended := make(chan struct{}, 10), make(chan struct{}, 10)
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		asked <- struct{}{}
+		<-ctx.Done()
+		ended <- struct{}{}
+		return nil, ctx.Err()
+	}}
+	f := open(t, "nats://nats:4222")
+	<-asked
+	expect.NoError(t, f.close(t.Context()))
+	start := time.Now()
+	<-ended
+	expect.Within(t, dialTimeout/2, start, "ending the look-up")
+}
+
 // When the only server that is configured is gone, another one of its cluster is used.
 func TestDialsOtherServers(t *testing.T) {
 	t.Parallel()

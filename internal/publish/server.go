@@ -64,7 +64,7 @@ func (s Server) Connect(more ...nats.Option) (*nats.Conn, error) {
 }
 
 // connect returns a connection for a session. It makes one attempt.
-func (s Server) connect(d nats.CustomDialer, of *session, more ...nats.Option) (*nats.Conn, error) {
+func (s Server) connect(d nats.CustomDialer, of *session) (*nats.Conn, error) {
 	options, err := s.credentials()
 	if err != nil {
 		return nil, err
@@ -77,13 +77,14 @@ func (s Server) connect(d nats.CustomDialer, of *session, more ...nats.Option) (
 		nats.FlusherTimeout(0),      // conn.Write sets deadlines
 		nats.Timeout(dialTimeout),
 		nats.SetCustomDialer(d),
+		nats.SkipHostLookup(), // the dialer looks names up
 		nats.ErrorHandler(of.asyncError),
 		nats.ClosedHandler(func(*nats.Conn) { close(of.closed) }),
 		nats.LameDuckModeHandler(func(*nats.Conn) {
 			of.log.Info("NATS server is shutting down, another one will be used")
 		}),
 	)
-	return nats.Connect(s.URL, append(options, more...)...)
+	return nats.Connect(s.URL, options...)
 }
 
 // noDialer refuses to dial.
@@ -95,7 +96,7 @@ func (noDialer) Dial(string, string) (net.Conn, error) { return nil, errNoDialer
 
 // check returns an error if the settings can't be used at all: a file is missing, for example.
 func (s Server) check() error {
-	if _, err := s.connect(noDialer{}, &session{}, nats.SkipHostLookup()); !errors.Is(err, errNoDialer) {
+	if _, err := s.connect(noDialer{}, &session{}); !errors.Is(err, errNoDialer) {
 		return err
 	}
 	return nil

@@ -151,7 +151,7 @@ func (p *Publisher) connected() (*session, error) {
 
 // unreachable notes a failed attempt to connect, and logs it if the reason is new.
 func (p *Publisher) unreachable(logged logDedup, err error) {
-	if p.ctx.Err() != nil || errors.Is(err, errSilent) {
+	if p.ctx.Err() != nil {
 		return
 	}
 	p.lastError.Store(&err)
