@@ -210,9 +210,7 @@ func (s *Spool) newSegment(j *journal, first uint64) (*segment, error) {
 	_, _ = rand.Read(salt[:]) // never fails
 	in := &segment{disk: s.disk, number: j.number, salt: binary.BigEndian.Uint32(salt[:])}
 	if last := lastOf(j.all()); last != nil {
-		if in.before = last.number; !s.recovering.Load() {
-			in.known = last.end.Load()
-		}
+		in.before, in.known = last.number, last.durable.Load()
 	}
 	in.path = s.path(nameOf(j.name, in.number, in.salt))
 	var err error

@@ -1,12 +1,14 @@
 package spool
 
 import (
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 
 	"go.uber.org/zap/zapcore"
 
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
@@ -102,4 +104,89 @@ func TestUnsyncedMessageComesAgain(t *testing.T) {
 			t.Error(m.violated)
 		}
 	}
+}
+
+// refuses returns the disk of a process that has kept "a", and then refused "b" because it couldn't
+// sync it. The next process is shown both.
+func refuses(t *testing.T, then ...string) *memory {
+	t.Helper()
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a")
+	m.mu.Lock()
+	syncs := 0
+	m.fails = func(c call) error {
+		if c.name != "fsync" || syncs == 2 { // both attempts
+			return nil
+		}
+		syncs++
+		return errIO
+	}
+	m.mu.Unlock()
+	expect.ErrorIs(t, syscall.EIO, f.Append(t.Context(), message("b"), attempted), "the first answer")
+	f.keeps(then...)
+	f.close()
+	m.fails = nil
+	return m
+}
+
+// keepsForGood expects a next process to keep a message so that it outlives a loss of power.
+func keepsForGood(t *testing.T, m *memory, id string, want ...string) {
+	t.Helper()
+	f := open(t, "spool", on(m))
+	f.keeps(id)
+	open(t, "spool", on(m.afterPowerLoss(nil))).holds(want...)
+	expect.Equal(t, 0, len(m.violated), "calls that must not be made")
+}
+
+// Another file was begun behind the one in which the message may not be durable.
+func TestUnsyncedMessageInEarlierFile(t *testing.T) {
+	keepsForGood(t, refuses(t, "c"), "b", "a", "b", "c")
+}
+
+// What couldn't be made durable at one start isn't taken to be durable at the next.
+func TestUnsyncedMessageAfterTwoStarts(t *testing.T) {
+	for name, use := range map[string]func(f *fixture){
+		"by the mark":      func(f *fixture) { f.settle(f.all()[:1], nil) },
+		"by the next file": func(f *fixture) { f.keeps("c") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := refuses(t)
+			first := 0
+			for path, i := range m.live {
+				if strings.HasSuffix(path, ".log") {
+					first = i.number
+				}
+			}
+			m.fails = func(c call) error {
+				if c.inode == first && c.name != "pread" || strings.HasSuffix(c.path, newSuffix) {
+					return errIO
+				}
+				return nil
+			}
+			f := open(t, "spool", on(m))
+			use(f)
+			f.close()
+			m.fails = nil
+			f = open(t, "spool", on(m))
+			f.keeps("b")
+			f.close()
+			f = open(t, "spool", on(m.afterPowerLoss(nil)))
+			if !f.Holds(publish.Event, "b") {
+				t.Error("b was acknowledged and is lost")
+			}
+		})
+	}
+}
+
+// On a full disk a message that the spool holds already is taken.
+func TestHeldMessageComesAgainOnFullDisk(t *testing.T) {
+	m := refuses(t)
+	m.fails = func(c call) error {
+		if i := m.inode(c.inode); c.name == "creat" || c.name == "pwrite" && c.offset+int64(len(c.data)) > int64(len(i.live)) {
+			return syscall.ENOSPC
+		}
+		return nil
+	}
+	keepsForGood(t, m, "b", "a", "b")
 }

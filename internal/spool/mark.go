@@ -75,7 +75,7 @@ func (s *Spool) writeMark(sync bool) {
 	for i, j := range s.journals {
 		m.delivered[i] = j.delivered
 		if last := lastOf(j.all()); last != nil {
-			m.ends[i] = end{last.number, uint64(last.end.Load())}
+			m.ends[i] = end{last.number, uint64(last.durable.Load())}
 		}
 	}
 	f, err := s.disk.open(s.path(markName), os.O_CREATE|os.O_RDWR)

@@ -29,7 +29,8 @@ type memory struct {
 type inode struct {
 	live, synced []byte
 	number       int
-	failed       bool // a sync or a write of it failed: nothing may be written to it any more
+	failed       bool   // a sync or a write of it failed: this process may write nothing to it any more
+	forgotten    []bool // the bytes that the system shows but won't write, unless they are written again
 }
 
 // call is a call of the disk.
@@ -71,6 +72,9 @@ func (m *memory) do(c call) error {
 			c.data = c.data[:len(c.data)/2]
 			m.apply(c)
 		}
+		if i != nil && i.failed {
+			i.forget()
+		}
 		return err
 	}
 	m.apply(c)
@@ -90,6 +94,31 @@ func (m *memory) all() []*inode {
 	return slices.Concat(slices.Collect(maps.Values(m.live)), slices.Collect(maps.Values(m.synced)))
 }
 
+// forget makes the system forget what it has not synced.
+func (i *inode) forget() {
+	i.forgotten = make([]bool, len(i.live))
+	for at, b := range i.live {
+		i.forgotten[at] = at >= len(i.synced) || i.synced[at] != b
+	}
+}
+
+// afterSync returns what a sync makes durable.
+func (i *inode) afterSync() []byte {
+	if i.forgotten == nil {
+		return i.live
+	}
+	b := bytes.Clone(i.live)
+	for at := range b {
+		if at < len(i.forgotten) && i.forgotten[at] {
+			b[at] = 0
+			if at < len(i.synced) {
+				b[at] = i.synced[at]
+			}
+		}
+	}
+	return b
+}
+
 // apply makes the call's change.
 func (m *memory) apply(c call) {
 	switch i := m.inode(c.inode); c.name {
@@ -104,13 +133,16 @@ func (m *memory) apply(c call) {
 		}
 		i.live = bytes.Clone(i.live)
 		copy(i.live[c.offset:], c.data)
+		if c.offset < int64(len(i.forgotten)) {
+			clear(i.forgotten[c.offset:min(int64(len(i.forgotten)), c.offset+int64(len(c.data)))])
+		}
 	case "ftruncate":
 		if i != nil {
 			i.live = bytes.Clone(i.live[:c.offset])
 		}
 	case "fsync":
 		if i != nil {
-			i.synced = i.live
+			i.synced = i.afterSync()
 		}
 	case "rename":
 		m.live[c.to] = m.live[c.path]
@@ -173,7 +205,15 @@ func (m *memory) afterPowerLoss(random *rand.Rand) *memory {
 	return left
 }
 
-func (m *memory) lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
+// lock is called once in a process. The next one may write to a file of which a call had failed.
+func (m *memory) lock(string) (io.Closer, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, i := range m.all() {
+		i.failed = false
+	}
+	return io.NopCloser(nil), nil
+}
 
 func (m *memory) open(path string, flag int) (file, error) {
 	m.mu.Lock()

@@ -55,11 +55,11 @@ func openJournals(d disk, dir string, flag int) (m mark, segments [journals][]*s
 				return m, segments, err
 			}
 			if in.number == m.ends[i].segment {
-				in.durable = int64(m.ends[i].bytes)
+				in.durable.Store(int64(m.ends[i].bytes))
 			}
 			for _, s := range segments[i] {
 				if s.number == in.before {
-					s.durable = max(s.durable, in.known)
+					s.durable.Store(max(s.durable.Load(), in.known))
 				}
 			}
 			segments[i] = append(segments[i], in)
@@ -148,8 +148,8 @@ func (s *Spool) recover() {
 	s.bytesToRead.Store(total)
 	s.recovery.Go(func() {
 		for _, of := range segments { // first: a record that is found counts as durable
-			if last := lastOf(of); last != nil {
-				last.makeDurable()
+			for _, in := range of {
+				in.makeDurable()
 			}
 		}
 		if f.scan(segments, delivered, func(i int, r *Record) error { return s.recoverRecord(f, i, r) }) == nil {
@@ -212,7 +212,7 @@ func (f *recovery) checkFiles(segments []*segment, delivered uint64) {
 		// Not always the one just before: that one may be a file that was begun in vain.
 		isThere := slices.ContainsFunc(segments[:i], func(s *segment) bool { return s.number == in.before })
 		switch end := in.end.Load(); {
-		case end < in.durable:
+		case end < in.durable.Load():
 			f.spoil(in, end, errors.New("the file is too short"))
 		case i > 0 && !in.damaged.Load() && !isThere && in.before > delivered:
 			f.damage = append(f.damage, fmt.Errorf("a file is missing before %s", in.path))
@@ -223,7 +223,7 @@ func (f *recovery) checkFiles(segments []*segment, delivered uint64) {
 // note notes damage. At a segment's end, behind the bytes that were certainly durable, it is none:
 // a crash cut a write short, and nothing of it was acknowledged.
 func (f *recovery) note(in *segment, from int64, isEnd bool, err error) {
-	if isEnd && from >= in.durable {
+	if isEnd && from >= in.durable.Load() {
 		in.end.Store(from)
 		return
 	}
@@ -286,7 +286,7 @@ func (s *Spool) check() {
 			switch {
 			case isThere && !in.doubt.Load():
 				continue
-			case isThere && !in.isWhole(): // the disk may have better contents than we can read now
+			case isThere && in.whole() < in.end.Load(): // the disk may have better contents than we can read now
 				in.doubt.Store(false)
 				s.mustRecover.Store(true)
 				continue

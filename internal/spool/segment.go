@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-
-	"github.com/ade15e70/webhook-bridge/internal/fileio"
 )
 
 const (
@@ -35,15 +33,13 @@ type segment struct {
 	salt    uint32       // start value of its checksums, so that no message can contain a valid record
 	before  uint64       // number of the segment before it
 	known   int64        // durable bytes of that segment; 0: unknown
-	durable int64        // bytes that were certainly durable before a recovery reads them
 	last    uint64       // the highest number of its records; used by the committer, or the recovery
-	end     atomic.Int64 // size of the part that is whole and durable
+	end     atomic.Int64 // size of the part that is read
+	durable atomic.Int64 // bytes that are certainly durable
 	doubt   atomic.Bool  // a write or a sync failed: check must rewrite it
 	// unsynced means that an earlier process wrote it and its last records may not be durable.
 	unsynced atomic.Bool
 	damaged  atomic.Bool // not all of it can be read
-
-	rewriting sync.Mutex // held while a copy is made
 
 	mu   sync.RWMutex // held while the file is read, and while it is replaced
 	file file         // nil: all of it was delivered, and the file removed
@@ -119,28 +115,35 @@ func (s *segment) append(b []byte) error {
 			return err
 		}
 	}
-	s.durable = end + int64(len(b))
-	s.end.Store(s.durable)
+	end += int64(len(b))
+	s.durable.Store(end)
+	s.end.Store(end)
 	return nil
 }
 
 // makeDurable makes what an earlier process has written durable. A sync alone isn't enough: if one
 // has failed in that process, the kernel may have dropped the data and still show it to this one.
+// So it is written again, in place: that needs no room, and harms nothing if it is cut short.
 func (s *segment) makeDurable() {
-	if s.end.Load() <= s.durable {
+	from := s.durable.Load()
+	if s.end.Load() <= from {
 		return
 	}
+	to := s.whole()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	var err error
-	if fileio.CanSyncDir && !s.damaged.Load() && s.isWhole() {
-		err = s.rewrite()
-	} else { // no copy is durable here, or it could be worse than what is on disk
-		s.mu.RLock()
+	if !s.damaged.Load() { // else what we read could be worse than what is on disk
+		_, err = io.Copy(io.NewOffsetWriter(s.file, from), io.NewSectionReader(s.file, from, to-from))
+	}
+	if err == nil {
 		err = s.file.Sync()
-		s.mu.RUnlock()
 	}
 	s.unsynced.Store(err != nil)
 	if err != nil {
 		s.doubt.Store(true)
+	} else if !s.damaged.Load() {
+		s.durable.Store(max(from, to))
 	}
 }
 
@@ -169,20 +172,18 @@ func (s *segment) ReadAt(b []byte, offset int64) (int, error) {
 
 const page = 4096
 
-// isWhole reports whether all of it can be read, except known damage.
-func (s *segment) isWhole() bool {
+// whole returns the end of the part of which all can be read, except known damage.
+func (s *segment) whole() int64 {
 	c := cursor{segments: func() []*segment { return nil }, position: position{segment: s, offset: segmentHeader}}
 	for {
 		if _, err := c.next(); err != nil {
-			return errors.Is(err, io.EOF)
+			return c.offset
 		}
 	}
 }
 
 // rewrite replaces the file by a copy.
 func (s *segment) rewrite() error {
-	s.rewriting.Lock()
-	defer s.rewriting.Unlock()
 	fresh, err := s.disk.open(s.path+newSuffix, os.O_CREATE|os.O_RDWR|os.O_TRUNC)
 	if err != nil {
 		return err
@@ -206,6 +207,7 @@ func (s *segment) rewrite() error {
 	defer s.mu.Unlock()
 	_ = s.file.Close()
 	s.file = fresh
+	s.durable.Store(s.end.Load())
 	s.doubt.Store(false)
 	s.unsynced.Store(false)
 	return nil
