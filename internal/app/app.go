@@ -162,12 +162,18 @@ func (a *App) AdminAddr() string { return a.adminListener.Addr().String() }
 // NATSURL returns the URLs of the NATS servers, or of the embedded one.
 func (a *App) NATSURL() string { return a.natsURL }
 
-// readiness returns why an event can't be made durable now, neither by NATS nor by the spool, in
-// which one of MAX_BODY_BYTES must still fit. Lesser problems are notes.
-func (a *App) readiness() (r telemetry.Readiness) {
+// readiness returns why no delivery should come.
+func (a *App) readiness() telemetry.Readiness {
+	r := a.durability()
 	if a.stopping.Load() {
 		r.Reasons = append(r.Reasons, "shutting down")
 	}
+	return r
+}
+
+// durability returns why an event can't be made durable now, neither by NATS nor by the spool, in
+// which one of MAX_BODY_BYTES must still fit. Lesser problems are notes.
+func (a *App) durability() (r telemetry.Readiness) {
 	if !a.serving.Load() {
 		r.Reasons = append(r.Reasons, "starting")
 	}
@@ -197,7 +203,7 @@ func (a *App) readiness() (r telemetry.Readiness) {
 	return r
 }
 
-func (a *App) unready() []string { return a.readiness().Reasons }
+func (a *App) unready() []string { return a.durability().Reasons }
 
 // How long Run waits for the first check of the streams before it serves, so that the first
 // deliveries needn't go through the spool. A sender that connects meanwhile waits too, and must

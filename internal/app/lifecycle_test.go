@@ -206,6 +206,9 @@ func TestShutdownUnderLoad(t *testing.T) {
 	if status, text := b.admin("/readyz"); status != 503 || !strings.Contains(text, "shutting down") {
 		t.Errorf("/readyz while shutting down: %d %s", status, text)
 	}
+	if _, text := b.admin("/metrics"); !strings.Contains(text, "webhook_bridge_ready 1") {
+		t.Error("by the metric, for which WebhookBridgeNotReady wakes somebody, a bridge that stops can keep no event")
+	}
 	wg.Wait()
 	if err := <-stopped; err != nil {
 		t.Error(err)
