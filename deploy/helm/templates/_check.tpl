@@ -5,7 +5,7 @@
 {{- if not .Values.secretName -}}
   {{- $wrong = append $wrong (print
     "secretName is not set: name the Secret with the vendors' secrets. To make one:\n"
-    "      kubectl create secret generic webhook-bridge --from-literal=flock=SECRET --from-literal=frigade=SECRET") -}}
+    "      kubectl create secret generic webhook-bridge --from-file=flock --from-file=frigade") -}}
 {{- end -}}
 
 {{- $values := dict
@@ -30,7 +30,7 @@
       "settings.%s: the chart sets this variable; use %s" $name (get $values $name)) -}}
   {{- else if has $name (list "DATA_DIR" "HTTP_ADDR" "ADMIN_ADDR" "EMBEDDED_NATS_ADDR") -}}
     {{- $wrong = append $wrong (printf
-      "settings.%s: the chart's volumes, ports and probes need it as it is" $name) -}}
+      "settings.%s: can't be set, as the chart's volumes, ports and probes need the default" $name) -}}
   {{- else if or (eq $name "NATS_TOKEN") (hasSuffix "_SECRETS" $name) -}}
     {{- $wrong = append $wrong (printf
       "settings.%s: a secret doesn't belong in values; put it into the Secret (secretName, nats.secretName)" $name) -}}
@@ -59,8 +59,8 @@
 
 {{- if and .Values.spool.durable .Values.hpa.enabled -}}
   {{- $wrong = append $wrong (print
-    "hpa.enabled together with spool.durable: what an instance that is scaled away has in its volume "
-    "waits until it is back, so set replicas yourself") -}}
+    "hpa.enabled together with spool.durable: if an instance is scaled away, the events in its volume "
+    "wait until it is back, so set replicas yourself") -}}
 {{- end -}}
 {{- with .Values.hpa -}}
   {{- if lt (int .max) (int .min) -}}

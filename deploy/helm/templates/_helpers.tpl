@@ -32,7 +32,7 @@ labels:
   helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{/* The bridge's environment, but for secrets. */}}
+{{/* The bridge's environment, except secrets. */}}
 {{- define "environment" -}}
 DATA_DIR: /data
 {{- range .Values.vendors }}

@@ -7,7 +7,7 @@ imagePullSecrets:
   {{- end }}
 {{- end }}
 automountServiceAccountToken: false
-# A Service's link variables would be in the bridge's environment.
+# Else Kubernetes adds variables for each Service to the bridge's environment.
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ add .Values.shutdown.delay .Values.shutdown.timeout .Values.shutdown.drain 5 }}
 securityContext:
@@ -27,8 +27,8 @@ affinity:
           matchLabels:
             {{- include "selector" . | nindent 12 }}
 {{- end }}
-# Apart, as far as the cluster can: zones first, then nodes. Each version for itself, so that a
-# rollout doesn't end lopsided.
+# Spread over zones and over nodes, as far as the cluster can. Each version is spread by itself:
+# otherwise the old pods would count, and the new ones end unevenly.
 topologySpreadConstraints:
   {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
   - topologyKey: {{ . }}
@@ -60,9 +60,9 @@ containers:
             name: {{ .Values.nats.secretName }}
             key: password
     {{- end }}
-    # `kubectl describe pod` then shows why the last one ended.
+    # `kubectl describe pod` then shows the last log lines of a container that failed.
     terminationMessagePolicy: FallbackToLogsOnError
-    # A process that is being replaced may hold the directory for up to 30 s more.
+    # The bridge waits up to 30 s for an earlier process to leave DATA_DIR.
     startupProbe:
       httpGet:
         path: /livez
@@ -77,7 +77,7 @@ containers:
       periodSeconds: 10
       timeoutSeconds: 3
       failureThreshold: 3
-    # 200 while an event can be made durable, be it in the spool.
+    # 200 while an event can be made durable, also in the spool.
     readinessProbe:
       httpGet:
         path: /readyz
@@ -85,7 +85,7 @@ containers:
       periodSeconds: 5
       timeoutSeconds: 2
       failureThreshold: 2
-    {{- /* Beside the spool, where that is an emptyDir, 256Mi for logs. */}}
+    {{- /* 256Mi for logs, and the spool if that is an emptyDir. */}}
     {{- $disk := dict "ephemeral-storage" (ternary "256Mi" (printf "%dMi" (add 256 (mul 3072 .Values.spool.gib))) .Values.spool.durable) }}
     resources:
       {{- range list "requests" "limits" }}
@@ -110,8 +110,8 @@ containers:
         readOnly: true
 volumes:
   {{- if not .Values.spool.durable }}
-  # The spool. A pod that outgrows the limit is evicted and its spool lost: hence three times its
-  # bytes.
+  # If the spool exceeds sizeLimit, Kubernetes evicts the pod, and the spool is lost. So it is
+  # 3 × SPOOL_MAX_BYTES.
   - name: data
     emptyDir:
       sizeLimit: {{ mul 3 .Values.spool.gib }}Gi
@@ -130,6 +130,6 @@ volumes:
   - name: secrets
     secret:
       secretName: {{ .Values.secretName }}
-      # Read by the group, which is the process' own (fsGroup), and by nobody else.
+      # Only root and the process's group (fsGroup) can read it.
       defaultMode: 0440
 {{- end -}}
