@@ -68,8 +68,9 @@ type releaser struct {
 	lookup *relay.Lookup
 }
 
-// all releases the deliveries and prints the outcomes. Together they may be too large for memory,
-// so each is verified twice: once for a single look-up of all, once to be published.
+// all releases the deliveries and prints the outcomes. Each is read and verified twice: once for a
+// single look-up of all, once to be published. Together they may be too large for memory, and while
+// the look-up lasts somebody may drop one.
 func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
 	ids, unfit := make(map[string]bool), make([]error, len(chosen))
 	var records []spool.Record
