@@ -64,7 +64,7 @@ func (r *room) learn(ctx context.Context, size int64) {
 	info, err := r.ask(ctx)
 	r.asked, r.isUsed, r.err = time.Now(), false, nil
 	if err != nil {
-		r.err = fmt.Errorf("asking how full the quarantine is: %w", err)
+		r.left, r.err = 0, fmt.Errorf("asking how full the quarantine is: %w", err)
 		return
 	}
 	limit := r.limit

@@ -178,6 +178,24 @@ func TestAsksSeldom(t *testing.T) {
 	}
 }
 
+// A stream that did not answer once is asked again a second later, although the answer before still
+// counts.
+func TestAsksAgainAfterSilence(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		r := answering(100_000, &jetstream.StreamInfo{}, &asked)
+		expect.NoError(t, r.admit(t.Context(), 1))
+		answer := r.ask
+		r.ask = answering(100_000, nil, &asked).ask
+		time.Sleep(2 * roomValid)
+		expect.ErrorIs(t, context.DeadlineExceeded, r.admit(t.Context(), 1), "a stream that doesn't answer")
+		r.ask = answer
+		time.Sleep(roomAgain)
+		expect.NoError(t, r.admit(t.Context(), 1))
+	})
+}
+
 func TestRoom(t *testing.T) {
 	t.Parallel()
 	state := func(bytes, messages uint64, subject string) jetstream.StreamState {
