@@ -32,7 +32,7 @@ func newReloader(c *config.Config, metrics *telemetry.Metrics, log *zap.Logger) 
 	return r
 }
 
-// watch watches the files until stop is called.
+// watch watches the files until stop is called, which doesn't wait: reading a file may hang.
 func (r *reloader) watch() (stop func(context.Context) error) {
 	var sets []fileio.Set
 	for _, k := range r.keyrings {
@@ -44,9 +44,10 @@ func (r *reloader) watch() (stop func(context.Context) error) {
 	if c := r.certificate; c != nil {
 		sets = append(sets, fileio.Set{Paths: []string{c.certFile, c.keyFile}, Limit: config.MaxTLSFile, Changed: c.load})
 	}
-	stopWatch := fileio.Watch(sets)
+	ctx, cancel := context.WithCancel(context.Background())
+	go fileio.Watch(ctx, sets)
 	return func(context.Context) error {
-		stopWatch()
+		cancel()
 		return nil
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"sync"
 	"time"
 )
 
@@ -34,29 +33,20 @@ type Set struct {
 	Changed func(contents [][]byte, err error)
 }
 
-// Watch watches all the files until stop is called. Calls of Changed don't overlap, and stop waits
-// until the last has returned.
-func Watch(sets []Set) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	var done sync.WaitGroup
-	done.Go(func() {
-		views := make([]view, len(sets))
-		ticker := time.NewTicker(poll)
-		defer ticker.Stop()
-		for {
-			for i := range sets {
-				views[i].look(&sets[i])
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-			}
+// Watch watches all the files until the context ends. Calls of Changed don't overlap.
+func Watch(ctx context.Context, sets []Set) {
+	views := make([]view, len(sets))
+	ticker := time.NewTicker(poll)
+	defer ticker.Stop()
+	for {
+		for i := range sets {
+			views[i].look(&sets[i])
 		}
-	})
-	return func() {
-		cancel()
-		done.Wait()
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
 	}
 }
 

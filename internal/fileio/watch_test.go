@@ -99,8 +99,7 @@ func TestSettling(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				set("old|b")
 				var got told
-				stop := Watch([]Set{{Paths: paths, Limit: 10, Changed: got.changed}})
-				defer stop()
+				go Watch(t.Context(), []Set{{Paths: paths, Limit: 10, Changed: got.changed}})
 				time.Sleep(time.Minute)
 				for _, s := range test.steps {
 					time.Sleep(s.after)
@@ -175,8 +174,7 @@ func TestPatterns(t *testing.T) {
 			do(t, p.prepare(dir, path))
 			synctest.Test(t, func(t *testing.T) {
 				var got told
-				stop := Watch([]Set{{Paths: []string{path}, Limit: 10, Changed: got.changed}})
-				defer stop()
+				go Watch(t.Context(), []Set{{Paths: []string{path}, Limit: 10, Changed: got.changed}})
 				time.Sleep(time.Minute)
 				do(t, p.replace(dir, path))
 				time.Sleep(time.Minute)
@@ -207,8 +205,7 @@ func TestDirectoryMadeAgain(t *testing.T) {
 	do(t, os.Mkdir(dir, 0o700), write(path, "old"))
 	synctest.Test(t, func(t *testing.T) {
 		var got told
-		stop := Watch([]Set{{Paths: []string{path}, Limit: 10, Changed: got.changed}})
-		defer stop()
+		go Watch(t.Context(), []Set{{Paths: []string{path}, Limit: 10, Changed: got.changed}})
 		time.Sleep(time.Minute)
 		do(t, os.RemoveAll(dir))
 		time.Sleep(time.Minute)
@@ -225,12 +222,11 @@ func TestSeveral(t *testing.T) {
 	do(t, write(one, "1"), write(other, "1"))
 	synctest.Test(t, func(t *testing.T) {
 		var a, b, c told
-		stop := Watch([]Set{
+		go Watch(t.Context(), []Set{
 			{Paths: []string{one}, Limit: 10, Changed: a.changed},
 			{Paths: []string{one}, Limit: 10, Changed: b.changed},
 			{Paths: []string{other}, Limit: 10, Changed: c.changed},
 		})
-		defer stop()
 		time.Sleep(time.Minute)
 		do(t, write(one, "2"))
 		time.Sleep(time.Minute)
