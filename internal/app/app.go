@@ -138,7 +138,16 @@ func (a *App) listenAdmin(ctx context.Context, server *http.Server) error {
 	limiter.Attach(server)
 	server.Handler = limiter.Handler(server.Handler)
 	a.admin, a.adminListener = server, limiter.Listen(listener, nil)
-	a.onClose(server.Shutdown)
+	serving, endProfiles := context.WithCancel(context.WithoutCancel(ctx))
+	server.BaseContext = func(net.Listener) context.Context { return serving }
+	a.onClose(func(ctx context.Context) error {
+		endProfiles()
+		ctx, cancel := context.WithTimeout(ctx, lastAnswerWait)
+		defer cancel()
+		_ = server.Shutdown(ctx)
+		_ = server.Close() // a client may read slowly
+		return nil
+	})
 	return nil
 }
 

@@ -297,6 +297,19 @@ func TestShutdownWithSilentConnections(t *testing.T) {
 	expect.Equal(t, 0, b.open(), "open connections")
 }
 
+// A profile that is being taken neither delays a shutdown nor makes it fail.
+func TestShutdownDuringProfile(t *testing.T) {
+	b := start(t, "PPROF=true", "SHUTDOWN_TIMEOUT=10s")
+	c, err := net.Dial("tcp", b.AdminAddr())
+	expect.NoError(t, err)
+	defer c.Close()
+	expect.NoError(t, expect.Err(io.WriteString(c, "GET /debug/pprof/profile?seconds=60 HTTP/1.1\r\nHost: localhost\r\n\r\n")))
+	time.Sleep(100 * time.Millisecond) // it has begun
+	began := time.Now()
+	expect.NoError(t, b.stop())
+	expect.Within(t, 5*time.Second, began, "the shutdown")
+}
+
 // A sender that connects while the bridge starts has its answer within a second, even if NATS
 // accepts the connection and stays silent. If the machine itself stalls, the test tries again.
 func TestStartWithSilentNATS(t *testing.T) {
