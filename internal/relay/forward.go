@@ -71,6 +71,7 @@ func (f *forwarder) run(ctx context.Context) {
 		default:
 			f.began(records[0])
 			if f.Publisher.Ready(f.kind) != nil {
+				f.batch = 1 // they are read again each time
 				pause(ctx, readyCheck)
 				continue
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -283,5 +284,31 @@ func TestBacklogIsLoggedAtOnce(t *testing.T) {
 	poll.Until(t, "logged", func() bool { return f.logged(sayBegan) > 0 })
 	if cause, lost := f.logs.FilterMessage(sayBegan).All()[0].ContextMap()["cause"]; lost {
 		t.Errorf("logged only after the connection was lost: %v", cause)
+	}
+}
+
+// While NATS is away the spool isn't read again and again. The test isn't parallel, to measure that
+// alone.
+func TestOutageCostsLittle(t *testing.T) {
+	s := natsdtest.New(t, "")
+	f := start(t, s.URL())
+	fill := func(prefix string) {
+		for n := range 300 {
+			f.takes(publish.Spooled, sized(fmt.Sprint(prefix, n), 10_000))
+		}
+	}
+	fill("first")
+	s.Start() // batches grow
+	f.delivered()
+	f.ready()
+	s.Stop()
+	poll.Until(t, "away", func() bool { return f.Publisher.Ready(publish.Event) != nil })
+	fill("second")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	time.Sleep(10 * readyCheck)
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 5_000_000 {
+		t.Errorf("%d bytes were allocated in %s", n, 10*readyCheck)
 	}
 }

@@ -37,23 +37,23 @@ func (r *Relay) trySetAside(ctx context.Context, forwarders map[publish.Kind]*fo
 			return
 		}
 		after = records[len(records)-1].Seq
+		var delivered []uint64
 		for kind, f := range forwarders {
 			some := slices.DeleteFunc(slices.Clone(records), func(record spool.Record) bool { return record.Kind != kind })
 			if len(some) == 0 || r.Publisher.Ready(kind) != nil {
 				continue
 			}
-			var delivered []uint64
 			for i, result := range f.deliver(ctx, some) {
 				if result.Err == nil {
 					delivered = append(delivered, some[i].Seq)
 				}
 			}
-			if len(delivered) > 0 {
-				if err := r.Spool.Discard(delivered); err != nil {
-					return // the spool has logged it
-				}
-				r.Log.Info("messages that were set aside are delivered", zap.Stringer("kind", kind), zap.Int("messages", len(delivered)))
+		}
+		if len(delivered) > 0 {
+			if err := r.Spool.Discard(delivered); err != nil {
+				return // the spool has logged it
 			}
+			r.Log.Info("messages that were set aside are delivered", zap.Int("messages", len(delivered)))
 		}
 	}
 }

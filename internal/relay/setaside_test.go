@@ -238,3 +238,23 @@ func TestCloseWhileWaiting(t *testing.T) {
 	f.delivered()
 	stored(t, natsdtest.Connect(t, s.URL()), numbered(0, 10)...)
 }
+
+// Messages of several kinds that were set aside are each delivered once.
+func TestSetAsideOfTwoKinds(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.New(t, "")
+	f := start(t, s.URL())
+	for _, m := range []publish.Message{message("1"), kept("2"), message("3")} {
+		expect.NoError(t, f.Spool.Append(t.Context(), arrived(m, 0), time.Time{}))
+		records, err := f.Spool.Next(m.Kind, 0, 1, maxBytes)
+		expect.NoError(t, err)
+		records[0].Reason = "refused"
+		expect.NoError(t, f.Spool.Settle(m.Kind, records))
+	}
+	s.Start()
+	poll.Until(t, "delivered", func() bool { return f.Spool.Stats().SetAside == 0 })
+	stored(t, natsdtest.Connect(t, s.URL()), "1", "3")
+	if n, again := f.seen.of("spool stored"), f.seen.of("spool duplicate"); n != 3 || again != 0 {
+		t.Errorf("%d were stored, %d sent again", n, again)
+	}
+}
