@@ -9,15 +9,15 @@ import (
 )
 
 // acked holds the messages that JetStream has acknowledged though their records are still in the
-// spool: after their time-out, or behind one that has failed. They needn't be sent again. If one is
-// forgotten, the stream recognises the duplicate.
+// spool: the acknowledgement came late, or a record before it has failed. They needn't be sent
+// again. If one is forgotten and sent again, the stream recognises the duplicate.
 type acked struct {
 	mu            sync.Mutex
 	streamCreated map[delivery]time.Time
 }
 
-// delivery identifies a delivery of an event. Other deliveries of it arrived at other times, by the
-// same clock, which need not be correct.
+// delivery identifies a delivery of an event. Other deliveries of it have other times of arrival, by
+// the same clock, which needn't be correct.
 type delivery struct {
 	kind    publish.Kind
 	id      string

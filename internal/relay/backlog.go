@@ -16,11 +16,11 @@ type backlog struct {
 	delivered int
 }
 
-// worthLogging is how long a backlog lasts until it is logged: what one message waits for isn't
-// news.
+// worthLogging is how long a backlog lasts until it is logged. A single slow message isn't worth a
+// line.
 const worthLogging = 100 * time.Millisecond
 
-// began is called while there are records, with the first one. It logs later by itself: a round may
+// began is called while there are records, with the first one. A timer logs, because a round may
 // wait for its acknowledgements for seconds.
 func (f *forwarder) began(first spool.Record) {
 	if b := &f.backlog; b.since.IsZero() {
@@ -52,8 +52,8 @@ func (f *forwarder) emptied() {
 	f.failures = 0
 }
 
-// refusals logs the records that are set aside: the first for each cause at once, and then how many
-// more there were, once a minute. While a subject is full each of its events is refused.
+// refusals logs the records that are set aside: for each cause at most one a minute, with the number
+// of those that it left out. While a subject is full each of its events is refused.
 type refusals struct {
 	logged map[publish.Cause]time.Time
 	more   map[publish.Cause]int

@@ -15,19 +15,19 @@ import (
 )
 
 const (
-	// A batch is sent before its acknowledgements are awaited. The first is one record, the probe;
-	// batches grow with each success, up to thousands of events a second even if an acknowledgement
-	// takes two seconds. They stop growing on a slow line.
+	// A batch is sent before its acknowledgements are awaited. The first is a single record, to try
+	// NATS. Batches grow with each success, so that thousands of events a second are delivered even
+	// if an acknowledgement takes two seconds. They stop growing on a slow line.
 	maxBatch   = 4096
 	firstBatch = 64
-	meanBytes  = 4 << 10 // the mean size of a batch's records is at most that
+	meanBytes  = 4 << 10 // a batch has at most so many bytes for each of its records
 	maxBytes   = 8 << 20 // of a batch
 	longRound  = 4 * time.Second
 	readyCheck = 20 * time.Millisecond
 	firstPause = 50 * time.Millisecond // after a failure
 	lastPause  = 2 * time.Second
-	// suspectEvery is the number of failures in a row after which another record is tried, to see
-	// whether NATS refuses the first one alone. It breaks the order, so it is done seldom.
+	// suspectEvery is the number of failures in a row after which later records are tried, to see
+	// whether NATS refuses only the first one. That breaks the order, so it is done seldom.
 	suspectEvery = 6
 )
 
@@ -71,7 +71,7 @@ func (f *forwarder) run(ctx context.Context) {
 		default:
 			f.began(records[0])
 			if f.Publisher.Ready(f.kind) != nil {
-				f.batch = 1 // they are read again each time
+				f.batch = 1 // it is read again each time
 				pause(ctx, readyCheck)
 				continue
 			}
@@ -255,8 +255,8 @@ func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 	return true
 }
 
-// alarm logs why nothing is delivered, once until the cause changes, with the remedy if there is
-// one.
+// alarm logs why nothing is delivered, with the remedy if there is one. It logs a cause once, until
+// another one follows.
 func (f *forwarder) alarm(err error) {
 	cause := publish.CauseOf(err)
 	if last := f.cause.Swap(&cause); last != nil && *last == cause {

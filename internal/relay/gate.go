@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// drainGate brings a kind's messages back from the spool to direct publishing. Under a steady flow
-// the spool never runs empty: while one record is delivered others are appended. So once a single
-// batch is left, the gate closes for a moment. New messages wait, nothing is appended, the last
-// records are delivered, and then the waiting messages are published directly, still in order.
+// drainGate lets a kind's messages be published directly again after they went through the spool.
+// Under a steady flow the spool never runs empty: while one record is delivered others are appended.
+// So once a single batch is left, the gate closes for a moment. New messages wait, nothing is
+// appended, the last records are delivered, and then the waiting messages are published directly,
+// still in order.
 //
 // If the disk or the stream is too slow for that, the messages have waited in vain, and the gate
 // closes less often.
@@ -22,8 +23,8 @@ type drainGate struct {
 }
 
 const (
-	// holdFor is longer than an acknowledgement takes over any distance, and leaves a held message
-	// time to be refused by JetStream and then spooled, within answerBound.
+	// holdFor is longer than an acknowledgement takes over any distance. Within answerBound it
+	// leaves a held message enough time to be tried in JetStream and then spooled.
 	holdFor        = 250 * time.Millisecond
 	firstHoldPause = time.Second
 	maxHoldPause   = 30 * time.Second

@@ -31,7 +31,7 @@ type Lookup struct {
 
 	scanned  time.Time // when the last scan began; zero: its result isn't valid
 	since    time.Time // it read messages stored since
-	upTo     uint64    // the highest number at that time
+	upTo     uint64    // the highest number of a record at that time
 	found    stream.Found
 	noRights bool
 	failing  time.Time // the first failure since the last successful scan; zero: none
@@ -67,8 +67,8 @@ type Answer struct {
 // After an error the records must wait.
 func (l *Lookup) Ask(ctx context.Context, records []spool.Record) (Answer, error) {
 	now, window := l.Now(), l.Publisher.Window(l.Kind)
-	// The last scan has an answer while the stream recognises all copies stored since, for records
-	// for which it looked and went back far enough.
+	// The last scan counts for a record if it looked for it and went back far enough. It counts as
+	// long as the stream recognises all copies that were stored since.
 	age := now.Sub(l.scanned)
 	isCovered := !l.scanned.IsZero() && age >= 0 && age < window/2
 	var old []spool.Record
@@ -123,7 +123,7 @@ func isRemembered(arrived, now time.Time, reach, window time.Duration) bool {
 }
 
 // firstCopy returns the earliest time at which a copy of a message that arrived at that time may
-// have been stored; zero if a clock was set back and nobody knows.
+// have been stored. It is zero, for unknown, if the clock was set back.
 func firstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 	if arrived.After(now) {
 		return time.Time{}

@@ -4,7 +4,7 @@
 // [Relay.Publish] returns nil only once the message is durable. It returns in time for a sender
 // that waits a second, whatever the state of NATS and the disk. The spool keeps a record until
 // JetStream has acknowledged it. A message that NATS refuses while it takes others is set aside and
-// retried later, so that it never blocks others. No message is stored twice, within the limits in
+// retried later, so that it doesn't block others. No message is stored twice, within the limits in
 // ADR 9.
 package relay
 
@@ -30,8 +30,8 @@ type Config struct {
 	Spool     *spool.Spool
 	Kinds     []publish.Kind // to deliver
 	Timeout   time.Duration  // of the publisher, for an acknowledgement
-	// Reach is the longest time between two accepted deliveries of one event: so long before a
-	// message's arrival a copy of it may have been stored.
+	// Reach is the longest time between two accepted deliveries of one event: a copy of a message
+	// may have been stored that long before the message arrived.
 	Reach time.Duration
 	// RetrySetAside is the interval for retrying records that were set aside: a limit may have been
 	// raised, or a right granted.
@@ -44,8 +44,8 @@ type Config struct {
 
 // Observer counts what happens, for the metrics. Its methods must not wait.
 type Observer interface {
-	// Published counts an attempt. way is Direct or FromSpool; outcome is stored, duplicate, found
-	// (a look-up found it stored) or a publish.Cause.
+	// Published counts an attempt. way is Direct or FromSpool; outcome is stored, duplicate, Found
+	// or a publish.Cause.
 	Published(kind publish.Kind, way, outcome string)
 	// PossiblyDuplicate counts a published message of which the stream may have an older copy that
 	// it doesn't recognise.
@@ -58,7 +58,7 @@ const (
 	FromSpool = "spool"
 )
 
-// Found is the outcome of a message that turned out to be stored already.
+// Found is the outcome of a message that needn't be published, because it turned out to be stored.
 const Found = "found"
 
 // Relay takes messages to JetStream.
@@ -74,11 +74,11 @@ type Relay struct {
 	done       sync.WaitGroup
 }
 
-// answerBound is the time for Publish: a sender may wait only a second, of which the request and
-// the answer take some.
+// answerBound bounds Publish: a sender may wait only a second, and the request and the answer take
+// a part of it.
 const answerBound = 800 * time.Millisecond
 
-// spoolTime is the time for the spool if JetStream doesn't answer in time.
+// spoolTime is the part of it that is left for the spool if JetStream doesn't answer.
 const spoolTime = answerBound / 8
 
 // Start returns a relay, which begins to deliver the spool.
@@ -112,7 +112,7 @@ func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status,
 	var direct error
 	if r.isDirect(m.Kind) || r.gates[m.Kind].wait(ctx) && r.isDirect(m.Kind) {
 		inTime, cancel := ctx, func() {}
-		if by := bound.Add(-spoolTime); time.Until(by) < r.Timeout { // else the publisher gives up before
+		if by := bound.Add(-spoolTime); time.Until(by) < r.Timeout { // else the publisher gives up by itself
 			inTime, cancel = context.WithDeadline(ctx, by)
 		}
 		defer cancel()
@@ -160,12 +160,12 @@ func isFinal(err error) bool {
 }
 
 // isDirect reports whether a message goes to JetStream at once. It doesn't while others wait in the
-// spool. So after the first time-out, which spools its message, the following ones are spooled too.
+// spool: after a time-out, which spools its message, the following ones are spooled too.
 func (r *Relay) isDirect(kind publish.Kind) bool {
 	return r.Spool.Len(kind) == 0 && r.Publisher.Ready(kind) == nil && r.breakers[kind].isClosed() && !r.closing.Load()
 }
 
-// publish tries JetStream once. The publisher waits for its time-out and no longer.
+// publish tries JetStream once.
 func (r *Relay) publish(ctx context.Context, m publish.Message) (publish.Status, error) {
 	span := telemetry.SpanFrom(ctx).Send(m.Subject, m.ID)
 	status, err := r.Publisher.Publish(ctx, m)
@@ -173,7 +173,7 @@ func (r *Relay) publish(ctx context.Context, m publish.Message) (publish.Status,
 	return status, err
 }
 
-// note counts an attempt, informs the breaker, and returns the outcome in a word.
+// note counts an attempt, reports it to the breaker, and returns the outcome in a word.
 func (r *Relay) note(way string, kind publish.Kind, result publish.Result) string {
 	outcome := string(result.Status)
 	if result.Err != nil {
@@ -181,7 +181,7 @@ func (r *Relay) note(way string, kind publish.Kind, result publish.Result) strin
 	}
 	r.Observer.Published(kind, way, outcome)
 	switch {
-	case errors.Is(result.Err, publish.ErrUnavailable): // if the message itself is at fault, NATS works
+	case errors.Is(result.Err, publish.ErrUnavailable): // other errors are the message's fault
 		r.breakers[kind].report(false)
 	case result.Err == nil && result.Took <= r.Timeout: // a slower one is too late for a sender
 		r.breakers[kind].report(true)
@@ -215,7 +215,7 @@ func (r *Relay) Blocked(kind publish.Kind) publish.Cause {
 	return ""
 }
 
-// Drain waits until the spool is empty or the context ends. It waits for quarantined ones only
+// Drain waits until the spool is empty or the context ends. It waits for quarantined messages only
 // while they can be delivered. No new message may be published meanwhile.
 func (r *Relay) Drain(ctx context.Context) {
 	tick := time.NewTicker(10 * time.Millisecond)

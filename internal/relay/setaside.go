@@ -19,7 +19,7 @@ func (r *Relay) retrySetAside(ctx context.Context) {
 	}
 	for logged := int64(0); ctx.Err() == nil; {
 		pause(ctx, r.RetrySetAside)
-		if s := r.Spool.Stats(); s.SetAside > 0 && s.Err == nil { // after an error delivered records couldn't be removed
+		if s := r.Spool.Stats(); s.SetAside > 0 && s.Err == nil { // else delivered ones couldn't be removed
 			r.trySetAside(ctx, forwarders)
 		}
 		if n := r.Spool.Stats().SetAside; n != logged {
@@ -29,7 +29,7 @@ func (r *Relay) retrySetAside(ctx context.Context) {
 	}
 }
 
-// trySetAside tries each of them once.
+// trySetAside tries to deliver all of them.
 func (r *Relay) trySetAside(ctx context.Context, forwarders map[publish.Kind]*forwarder) {
 	for after := uint64(0); ctx.Err() == nil; {
 		records, err := r.Spool.SetAside(after, firstBatch)

@@ -7,7 +7,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
-// traced holds the spans of a batch of records from the spool. It is empty without tracing.
+// traced holds the spans of a batch of records from the spool. It is nil without tracing.
 type traced []tracedRecord
 
 type tracedRecord struct {

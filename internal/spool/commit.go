@@ -91,8 +91,8 @@ func (s *Spool) take(j *journal) []*waiting {
 	return batch
 }
 
-// commit writes what waits for a journal, with one write and one sync. A probe tests whether the
-// disk can be written if nothing waits.
+// commit writes what waits for a journal, with one write and one sync. If nothing waits and probe is
+// set, it writes a probe, to find out whether the disk can be written.
 func (s *Spool) commit(j *journal, probe bool) {
 	batch := s.take(j)
 	switch {
@@ -108,7 +108,7 @@ func (s *Spool) commit(j *journal, probe bool) {
 	}
 	err := s.write(j, batch)
 	if err != nil {
-		s.failed(err) // first: the waiting callers may ask whether there is room
+		s.failed(err) // before the waiting callers go on: they may ask whether there is room
 	} else {
 		s.writable()
 	}
@@ -221,7 +221,7 @@ func (s *Spool) newSegment(j *journal, first uint64) (*segment, error) {
 // failed notes and logs why the disk can't be written.
 func (s *Spool) failed(err error) {
 	if s.failure.Swap(&err) == nil {
-		s.config.Log.Error("spool can't be written and is tried every second: until then events are refused while NATS is away",
+		s.config.Log.Error("spool can't be written: while NATS is away, events are refused; trying again every second",
 			zap.String("directory", s.config.Dir), zap.Int64("free_bytes", s.disk.free(s.config.Dir)), zap.Error(err))
 	}
 }
@@ -232,7 +232,7 @@ func (s *Spool) writable() {
 	}
 }
 
-// release closes everything. Nothing waits any more.
+// release closes everything. No caller waits any more.
 func (s *Spool) release() {
 	s.recovery.Wait() // a recovery stops when the spool is closed
 	if s.loaded && !s.recovering.Load() {
@@ -250,8 +250,8 @@ func isNoSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// isDiskFailure reports whether err may pass, by itself or by work on the disk. Any other error is
-// a mistake in the configuration.
+// isDiskFailure reports whether err may go away, by itself or once somebody mends the disk. Any
+// other error is a mistake in the configuration.
 func isDiskFailure(err error) bool {
 	return isNoSpace(err) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EIO)
 }

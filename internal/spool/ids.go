@@ -17,8 +17,8 @@ func idOf(kind publish.Kind, messageID string) id {
 	return id(sum[:16])
 }
 
-// ids is a set of ids in short lists, by their first bits. Each id of a large set takes 20 bytes; in
-// one map it may take 41, which are kept even after the id is removed.
+// ids is a set of ids, in short lists by their first bits. Each id of a large set takes 20 bytes. In
+// a map it may take 41, even after it is removed.
 type ids [][]id
 
 func newIDs() ids { return make(ids, 1<<14) }

@@ -75,7 +75,7 @@ func (j *journal) size() (n int64) {
 	return n
 }
 
-// replace sets the list of segments.
+// replace replaces the list of segments.
 func (j *journal) replace(segments []*segment) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -97,7 +97,7 @@ type cursor struct {
 	seq      uint64 // of the last record; records with no higher number are skipped
 	segments func() []*segment
 	// damage is called for damage; isEnd means that no whole record follows. If it is nil, damage
-	// is skipped in a segment that is known to have some, and an error in another.
+	// is skipped in a segment that is known to be damaged, and is an error in another.
 	damage func(s *segment, from int64, isEnd bool, err error)
 
 	buf []byte // a part of the segment
@@ -154,7 +154,7 @@ func (c *cursor) parse() (Record, error) {
 	if sum != crc32.Update(c.segment.salt, castagnoli, b[recordHeader:]) {
 		return r, fmt.Errorf("%w: a record's checksum doesn't match", errDamaged)
 	}
-	if r.Seq <= c.seq { // next passes over it; a probe has no payload
+	if r.Seq <= c.seq { // next skips it; a probe has no payload
 		return r, nil
 	}
 	return r, r.decode(b[recordHeader:])

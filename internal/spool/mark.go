@@ -10,15 +10,15 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// mark holds how far the journals are delivered, and durable. Its file is overwritten after each
-// delivery and synced only at the end: if it is lost, the remaining segments are delivered again,
-// and nothing else happens.
+// mark holds how far the journals are delivered, and how far they are durable. Its file is
+// overwritten after each delivery and synced only at the end: if it is lost, the remaining segments
+// are delivered again.
 type mark struct {
 	delivered [journals]uint64
 	ends      [journals]end
 }
 
-// end is a place up to which a journal was durable at least.
+// end is a place up to which a journal was certainly durable.
 type end struct{ segment, bytes uint64 }
 
 const (

@@ -76,7 +76,7 @@ func (s *Spool) reached(j *journal, settled uint64, queued int64, first position
 	case len(records) > 0:
 		j.head = first
 		j.oldest.Store(records[0].Arrived.UnixNano())
-	case queued != 0: // some were lost, or could be read again, unnoticed
+	case queued != 0: // the count is wrong: some records can't be read any more, or can again
 		s.recoverAgain()
 	default: // all that follow are dropped
 		j.settled, j.returned, j.head = j.read.seq, j.read.seq, j.read.position
@@ -91,7 +91,7 @@ func (s *Spool) isDropped(seq uint64) bool {
 	return ok
 }
 
-// unreadable requests a recovery if err is damage, to find out what is lost.
+// unreadable requests a recovery if err is damage. The recovery finds out what is lost.
 func (s *Spool) unreadable(err error) error {
 	if errors.Is(err, errDamaged) {
 		s.recoverAgain()

@@ -103,7 +103,7 @@ func (s *Spool) load() (err error) {
 		if last := lastOf(segments[i]); last != nil {
 			j.replace(segments[i])
 			highest = max(highest, last.number)
-			s.bytes[i%publish.Kinds].Add(j.size()) // at most; known after the recovery
+			s.bytes[i%publish.Kinds].Add(j.size()) // the most that it can be; exact after the recovery
 		}
 	}
 	s.mu.Unlock()
@@ -158,7 +158,7 @@ func (s *Spool) recover() {
 	})
 }
 
-// recoverAgain requests another recovery, because what was found isn't what is there any more.
+// recoverAgain requests another recovery, because the records on disk aren't those that are counted.
 func (s *Spool) recoverAgain() {
 	s.mustRecover.Store(true)
 	signal(s.wake)
@@ -209,7 +209,7 @@ func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint6
 // checkFiles looks for missing files and bytes.
 func (f *recovery) checkFiles(segments []*segment, delivered uint64) {
 	for i, in := range segments {
-		// Not always the one just before: that one may be a file that was begun in vain.
+		// It isn't always the one just before: that one may be a file that was begun and never used.
 		isThere := slices.ContainsFunc(segments[:i], func(s *segment) bool { return s.number == in.before })
 		switch end := in.end.Load(); {
 		case end < in.durable.Load():
@@ -220,8 +220,8 @@ func (f *recovery) checkFiles(segments []*segment, delivered uint64) {
 	}
 }
 
-// note notes damage. At a segment's end, behind the bytes that were certainly durable, it is none:
-// a crash cut a write short, and nothing of it was acknowledged.
+// note notes damage. An unreadable end behind the bytes that were certainly durable is no damage: a
+// crash cut a write short, and nothing of it was acknowledged.
 func (f *recovery) note(in *segment, from int64, isEnd bool, err error) {
 	if isEnd && from >= in.durable.Load() {
 		in.end.Store(from)
@@ -252,13 +252,13 @@ func (s *Spool) adopt(f *recovery) {
 		signal(j.changed)
 	}
 	if n := len(f.damage); n > 0 {
-		s.config.Log.Error("spool is damaged and some records are lost: the others are kept, and once they are delivered the damaged files are renamed to *"+damagedSuffix+" for you to look at",
+		s.config.Log.Error("spool is damaged and some records are lost: the others are delivered, and then the damaged files are renamed to *"+damagedSuffix,
 			zap.String("directory", s.config.Dir), zap.Int("places", n), zap.Errors("damage", f.damage[:min(n, 20)]))
 	}
 }
 
-// check rewrites files that were removed, or whose sync failed: as long as they are open, all of
-// their contents can be read.
+// check rewrites files that were removed, or whose sync failed. Their contents can be read as long
+// as they are open.
 func (s *Spool) check() {
 	if !s.loaded {
 		if err := s.load(); err != nil {
@@ -286,7 +286,7 @@ func (s *Spool) check() {
 			switch {
 			case isThere && !in.doubt.Load():
 				continue
-			case isThere && in.whole() < in.end.Load(): // the disk may have better contents than we can read now
+			case isThere && in.whole() < in.end.Load(): // a copy could be worse than what is on disk
 				in.doubt.Store(false)
 				s.mustRecover.Store(true)
 				continue

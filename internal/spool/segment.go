@@ -16,8 +16,8 @@ import (
 const (
 	format        = 1
 	segmentHeader = 64
-	newSuffix     = ".new"     // a copy of a segment that is being written
-	damagedSuffix = ".damaged" // a delivered segment with damage, for somebody to look at
+	newSuffix     = ".new"     // a copy of a segment, until it is complete
+	damagedSuffix = ".damaged" // a damaged segment whose readable records are delivered
 )
 
 var segmentMagic = []byte{0xff, 's', 'p', 'o', 'o', 'l', '\r', '\n'}
@@ -39,7 +39,7 @@ type segment struct {
 	doubt   atomic.Bool  // a write or a sync failed: check must rewrite it
 	// unsynced means that an earlier process wrote it and its last records may not be durable.
 	unsynced atomic.Bool
-	damaged  atomic.Bool // not all of it can be read
+	damaged  atomic.Bool // some of it can't be read
 
 	mu   sync.RWMutex // held while the file is read, and while it is replaced
 	file file         // nil: all of it was delivered, and the file removed
@@ -97,9 +97,9 @@ func openSegment(d disk, path string, flag int, number uint64, salt uint32) (*se
 
 // append writes b to the end and syncs.
 //
-// A full disk doesn't harm the existing contents. After any other failure nothing may be written to
-// the file any more, and it must not be synced again: the kernel may have dropped what it could not
-// write, and reports that only once (https://lwn.net/Articles/752063/).
+// A full disk doesn't harm the existing contents. After any other failure the file must not be
+// written or synced again: the kernel may have dropped what it could not write, and reports that
+// only once (https://lwn.net/Articles/752063/).
 func (s *segment) append(b []byte) error {
 	end := s.end.Load()
 	if _, err := s.file.WriteAt(b, end); err != nil {
@@ -123,7 +123,8 @@ func (s *segment) append(b []byte) error {
 
 // makeDurable makes what an earlier process has written durable. A sync alone isn't enough: if one
 // has failed in that process, the kernel may have dropped the data and still show it to this one.
-// So it is written again, in place: that needs no room, and harms nothing if it is cut short.
+// So the same bytes are written again, in place: that needs no room, and a crash meanwhile does no
+// harm.
 func (s *segment) makeDurable() {
 	from := s.durable.Load()
 	if s.end.Load() <= from {
@@ -172,7 +173,7 @@ func (s *segment) ReadAt(b []byte, offset int64) (int, error) {
 
 const page = 4096
 
-// whole returns the end of the part of which all can be read, except known damage.
+// whole returns the offset of the first damage that isn't known yet; the end if there is none.
 func (s *segment) whole() int64 {
 	c := cursor{segments: func() []*segment { return nil }, position: position{segment: s, offset: segmentHeader}}
 	for {

@@ -8,19 +8,20 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// retireAt is the size from which the segment in use is removed when all of it is settled; a smaller
+// retireAt is the size from which the active segment is removed once all of it is settled. A smaller
 // one is used again.
 const retireAt = 1 << 20
 
 // Settle removes records from the beginning of the kind's queue, as [Spool.Next] has returned them.
-// Those that have a Reason now are set aside, and Settle waits until they are on disk; after an
-// error no record is removed. The rest follows: after a crash the records may come again.
+// Those that have a Reason now are set aside, and Settle waits until that is on disk. After an error
+// no record is removed. It doesn't wait until the removal is on disk: after a crash records may come
+// again.
 func (s *Spool) Settle(kind publish.Kind, records []Record) error {
 	return s.settle(s.journals[kind], records)
 }
 
-// Discard removes records that were set aside. Those before them move to the end. So every journal
-// shrinks from its beginning, and a few records don't keep many bytes.
+// Discard removes records that were set aside. Those before them move to the end, because a journal
+// can shrink only from its beginning.
 func (s *Spool) Discard(seqs []uint64) error {
 	last := slices.Max(seqs)
 	for after := uint64(0); after < last; {

@@ -2,15 +2,15 @@
 //
 // [Spool.Append] returns nil only once the record is on disk and synced: then it survives a crash
 // of the process and of the machine. [Spool.Next] returns records in the order in which they were
-// appended. They stay until [Spool.Settle] says that they are delivered, so a crash can deliver one
-// twice but never lose one.
+// appended. They stay until [Spool.Settle] removes them: after a crash one may be delivered twice,
+// but none is lost.
 //
 // The spool is a log in segments: docs/spool-format.md has the format, and ADR 14 the reasons and
 // the measurements. One goroutine writes (commit.go), and puts all waiting records into one write
-// and one sync. No failure loses an acknowledged record: a full disk refuses new records until
-// there is room; after any other failure nothing more is written to that file, and a new one is
-// begun. At a start the records are read in the background (recover.go), while new ones are taken
-// already.
+// and one sync. No failure loses an acknowledged record: on a full disk new records are refused
+// until there is room; after any other failure nothing more is written to that file, and a new one
+// is begun. At a start the records are read in the background (recover.go); new ones are taken
+// meanwhile.
 package spool
 
 import (
@@ -64,7 +64,7 @@ type Spool struct {
 	ids            ids             // of the records on disk; during a recovery, of those found or appended
 	unwritten      map[id]*waiting // the records that aren't on disk yet
 	unwrittenBytes [publish.Kinds]int64
-	dropped        map[uint64]struct{} // records on disk that another one has taken the place of
+	dropped        map[uint64]struct{} // records on disk that are copies of another one
 	closed         bool
 	wake           chan struct{} // there is work for the committer; holds at most one
 	done           chan struct{}
@@ -74,7 +74,7 @@ type Spool struct {
 	recovery        sync.WaitGroup
 	recovered       chan *recovery
 	loaded          bool // the journals are open
-	isMissingLogged bool // that files are missing or doubtful
+	isMissingLogged bool // the log has that files are missing or in doubt
 
 	failure                atomic.Pointer[error] // why the last write failed; nil if it succeeded
 	recovering             atomic.Bool
@@ -95,7 +95,7 @@ var (
 
 const (
 	lockName = "spool.lock"
-	// reserve stays free on the disk, because delivering records needs a little too.
+	// reserve stays free on the disk, because delivering records needs a little room.
 	reserve = 4 << 20
 	// reserveForOthers stays free for each more important kind: events first, then what was
 	// answered 200.
@@ -105,8 +105,7 @@ const (
 	// A journal has about 128 segments at most: each is an open file, and is removed as a whole.
 	minSegment  = 8 << 20
 	maxSegments = 128
-	// openPatience is how long Open waits for the recovery, so that a small spool is complete at
-	// once.
+	// openPatience is how long Open waits for the recovery. It is long enough for a small spool.
 	openPatience = 500 * time.Millisecond
 )
 
@@ -143,7 +142,7 @@ func Open(c Config) (*Spool, error) {
 		case found := <-s.recovered:
 			s.adopt(found)
 		case <-time.After(cmp.Or(c.patience, openPatience)):
-			c.Log.Info("spool is being read in the background and takes new records meanwhile", zap.String("directory", c.Dir), zap.Int64("bytes", s.bytesToRead.Load()))
+			c.Log.Info("spool is being read in the background; new records are taken meanwhile", zap.String("directory", c.Dir), zap.Int64("bytes", s.bytesToRead.Load()))
 		}
 	}
 	s.measure()
@@ -218,7 +217,7 @@ func (s *Spool) enqueue(r Record) (*waiting, error) {
 	return w, nil
 }
 
-// isUnsynced reports whether records that an earlier process has written may not be durable.
+// isUnsynced reports whether some records of an earlier process may not be durable.
 func (s *Spool) isUnsynced() bool {
 	return slices.ContainsFunc(s.journals[:], func(j *journal) bool {
 		return slices.ContainsFunc(j.all(), func(in *segment) bool { return in.unsynced.Load() })
