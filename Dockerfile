@@ -1,18 +1,18 @@
-# docker build -t webhook-bridge .          (BuildKit; `make image` says which commit it is of, too)
+# docker build -t webhook-bridge .          (with BuildKit; `make image` also labels the commit)
 ARG BUILD_IMAGE=golang:1.26
 ARG RUN_IMAGE=gcr.io/distroless/static-debian12:nonroot
 
 # Go cross-compiles, so the compiler itself never needs to be emulated.
 FROM --platform=$BUILDPLATFORM ${BUILD_IMAGE} AS build
 ARG TARGETOS TARGETARCH
-# A release's name. Without one the binary says the commit that it was built from.
+# A release's version. Without one the binary's version is its commit.
 ARG VERSION=
-# The same commit on the same base image gives the same layers, the files' times included; a BuildKit that
-# knows this argument (0.11) puts it into the image's own time, too.
+# The same commit on the same base image gives the same layers, with the same file times. BuildKit
+# since 0.11 also takes this as the image's time.
 ARG SOURCE_DATE_EPOCH=0
 WORKDIR /src
-# grpcnotrace leaves out golang.org/x/net/trace, which OTLP's packages would link for gRPC, and with it 5 MB.
-# The source is bound, not copied; with its .git, from which Go stamps the commit into the binary.
+# grpcnotrace leaves out golang.org/x/net/trace, which gRPC in OTLP's packages links: 5 MB less.
+# The source is mounted, not copied. It includes .git, from which Go stamps the commit into the binary.
 RUN --mount=type=bind,target=. \
     --mount=type=cache,target=/go/pkg/mod \
     --mount=type=cache,target=/root/.cache/go-build \
@@ -32,13 +32,13 @@ LABEL org.opencontainers.image.title="webhook-bridge" \
       org.opencontainers.image.revision="$REVISION" \
       org.opencontainers.image.base.name="$RUN_IMAGE"
 COPY --from=build /out/bridge /bridge
-# A new volume takes over the owner of /data; without it, only root could write there. Copied from
-# one level up, a directory keeps its time.
+# A new volume takes the owner of /data; otherwise only root could write to it. Copying the parent
+# directory keeps the time of /data.
 COPY --from=build --chown=65532:65532 /out/volumes/ /
-# NATS_URL: without it the bridge would keep a private NATS in the container, and nobody would notice.
+# Without NATS_URL the bridge would run an embedded NATS in the container, and nobody would notice.
 ENV NATS_URL=nats://nats:4222 \
     DATA_DIR=/data
-# Events that were accepted and wait for NATS outlive the container.
+# The spool: events that wait for NATS outlive the container.
 VOLUME /data
 EXPOSE 8080 9090
 USER 65532:65532

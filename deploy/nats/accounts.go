@@ -1,4 +1,4 @@
-// Package nats has NATS' configuration for the bridge.
+// Package nats holds NATS' configuration for the bridge.
 package nats
 
 import _ "embed"
