@@ -42,6 +42,7 @@ func (l *loader) checkRules(c *Config) {
 		{"TLS_CERT_FILE", c.set["TLS_CERT_FILE"] || !c.set["TLS_KEY_FILE"], takesCertificate},
 		{"TLS_KEY_FILE", c.set["TLS_KEY_FILE"] || !c.set["TLS_CERT_FILE"], "the key, in PEM, of the certificate in TLS_CERT_FILE"},
 		{"NATS_USER", c.NATSPassword.IsEmpty() || c.NATSUser != "", "the user to whom NATS_PASSWORD belongs"},
+		{"NATS_NKEY", c.NATSNkey == "" || c.NATSCreds == "", "an nkey seed file only without NATS_CREDS: set one of the two"},
 		{"NATS_CERT", (c.NATSCert == "") == (c.NATSKey == ""), "a certificate, together with its key in NATS_KEY"},
 		{"NATS_TLS_FIRST", !c.NATSTLSFirst || !c.IsEmbedded(), "true only with NATS_URL: the embedded server has no TLS"},
 		{
@@ -144,7 +145,7 @@ func (l *loader) warnOfNames(c *Config) {
 	for variable, isSet := range c.set {
 		name := documentedName(variable)
 		switch isKnown := slices.Contains(known, name); {
-		case !isKnown && looksLikeOurs(variable, known):
+		case !isKnown && looksLikeOurs(variable, known) && !l.isWrong(variable):
 			l.warn("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, nearest(name, known))
 		case isKnown && isSet:
 			for _, p := range providers.All {

@@ -90,7 +90,7 @@ type Endpoint struct {
 	Secrets     []secret.Secret `env:"SECRETS" doc:"the shared secrets, comma-separated, the current one first"`
 	SecretsFile string          `env:"SECRETS_FILE" kind:"file" doc:"file with the shared secrets, one a line, the current one first; reloaded when it changes"`
 	Signature   string          `env:"SIGNATURE" doc:"what the signature covers; see docs/providers.md#which-scheme"`
-	Tolerance   time.Duration   `env:"TOLERANCE" takes:"a duration above 0, such as 5m, 24h or 7d" doc:"how far a delivery's time may be off"`
+	Tolerance   time.Duration   `env:"TOLERANCE" takes:"a duration above 0, such as 5m, 24h or 7d, at most 3650d" doc:"how far a delivery's time may be off"`
 	Freshness   string          `env:"FRESHNESS" doc:"what must be fresh: the signed createdAt too (signed), or the unsigned time alone (time)"`
 
 	// Settings describe the vendor, for a provider that takes them. Those that aren't set are the

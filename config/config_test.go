@@ -62,21 +62,22 @@ func TestProblems(t *testing.T) {
 		{"FRIGADE_SECRETS_FILE=/nowhere", `FRIGADE_SECRETS_FILE: got "/nowhere"; takes ` + file},
 		{"FRIGADE_SECRETS_FILE=", `FRIGADE_SECRETS_FILE: got nothing; takes the path of a file that can be read`},
 		{"FLOCK_SIGNATURE=data", `FLOCK_SIGNATURE: got "data"; takes one of auto, payload, timestamp-data`},
-		{"FLOCK_TOLERANCE=5", `FLOCK_TOLERANCE: got "5"; takes a duration above 0, such as 5m, 24h or 7d`},
-		{"FLOCK_TOLERANCE=0s", `FLOCK_TOLERANCE: got "0s"; takes a duration above 0, such as 5m, 24h or 7d`},
+		{"FLOCK_TOLERANCE=5", `FLOCK_TOLERANCE: got "5"; takes a duration above 0, such as 5m, 24h or 7d, at most 3650d`},
+		{"FLOCK_TOLERANCE=0s", `FLOCK_TOLERANCE: got "0s"; takes a duration above 0, such as 5m, 24h or 7d, at most 3650d`},
+		{"FLOCK_TOLERANCE=60000d", `FLOCK_TOLERANCE: got "60000d"; takes a duration above 0, such as 5m, 24h or 7d, at most 3650d`},
 		{"FRIGADE_SIGNATURE=auto", `FRIGADE_SIGNATURE: got "auto"; takes one of data, payload`},
-		{"FRIGADE_TOLERANCE=-1h", `FRIGADE_TOLERANCE: got "-1h"; takes a duration above 0, such as 5m, 24h or 7d`},
+		{"FRIGADE_TOLERANCE=-1h", `FRIGADE_TOLERANCE: got "-1h"; takes a duration above 0, such as 5m, 24h or 7d, at most 3650d`},
 		{"FRIGADE_FRESHNESS=both", `FRIGADE_FRESHNESS: got "both"; takes one of signed, time`},
 		{"FLOCK_FRESHNESS=time", `FLOCK_FRESHNESS: got "time"; takes nothing: this provider has no such choice`},
 
 		{"ENDPOINTS_0_NAME=Eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_NAME: got "Eu"; takes 1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name`},
-		{"ENDPOINTS_0_NAME=flock ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_NAME: got "flock"; takes 1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name`},
+		{"ENDPOINTS_0_NAME=flock ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_NAME: got "flock"; takes a name that no other endpoint has`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=acme ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_PROVIDER: got "acme"; takes one of ` + strings.Join(providers.Names(), ", ")},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_PROVIDER: takes one of ` + strings.Join(providers.Names(), ", ")},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock", `ENDPOINTS_0_SECRETS: takes secrets with commas between, none of them empty, or ENDPOINTS_0_SECRETS_FILE`},
 		{"ENDPOINTS_1_NAME=eu ENDPOINTS_1_PROVIDER=flock ENDPOINTS_1_SECRETS=x", `ENDPOINTS_0_…: takes an endpoint, since there is ENDPOINTS_1_…: the numbers begin with 0 and have no gap`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_SIGNATURE=x", `ENDPOINTS_0_SIGNATURE: got "x"; takes one of auto, payload, timestamp-data`},
-		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_TOLERANCE=x", `ENDPOINTS_0_TOLERANCE: got "x"; takes a duration above 0, such as 5m, 24h or 7d`},
+		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_TOLERANCE=x", `ENDPOINTS_0_TOLERANCE: got "x"; takes a duration above 0, such as 5m, 24h or 7d, at most 3650d`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_FRESHNESS=time", `ENDPOINTS_0_FRESHNESS: got "time"; takes nothing: this provider has no such choice`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS_FILE=/nowhere", `ENDPOINTS_0_SECRETS_FILE: got "/nowhere"; takes ` + file},
 
@@ -99,6 +100,7 @@ func TestProblems(t *testing.T) {
 		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://c?key=word", `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: got "http://c?[hidden]"; takes a URL such as http://collector:4318 (a user, a password or a query is not sent: use OTEL_EXPORTER_OTLP_HEADERS)`},
 		{"NATS_CREDS=/nowhere", `NATS_CREDS: got "/nowhere"; takes ` + file},
 		{"NATS_NKEY=/nowhere", `NATS_NKEY: got "/nowhere"; takes ` + file},
+		{"NATS_CREDS=" + pair.Cert + " NATS_NKEY=" + pair.Key, `NATS_NKEY: got "` + pair.Key + `"; takes an nkey seed file only without NATS_CREDS: set one of the two`},
 		{"NATS_CA=/nowhere", `NATS_CA: got "/nowhere"; takes ` + file},
 		{"NATS_CERT=/nowhere NATS_KEY=" + empty, `NATS_CERT: got "/nowhere"; takes ` + file},
 		{"NATS_KEY=/nowhere NATS_CERT=" + empty, `NATS_KEY: got "/nowhere"; takes ` + file + "\n" + `NATS_CERT: got "` + empty + `"; takes a certificate, together with its key in NATS_KEY`},
@@ -161,6 +163,7 @@ func TestWarnings(t *testing.T) {
 		{"LOGLEVEL=y", "LOGLEVEL is not a variable of the bridge and has no effect; the nearest one is LOG_LEVEL"},
 		{"NATS_URLS=y", "NATS_URLS is not a variable of the bridge and has no effect; the nearest one is NATS_URL"},
 		{"STREAM_AGE=y", "STREAM_AGE is not a variable of the bridge and has no effect; the nearest one is STREAM_NAME"},
+		{"ENDPOINT_0_NAME=eu", "ENDPOINT_0_NAME is not a variable of the bridge and has no effect; the nearest one is ENDPOINTS_<i>_NAME"},
 		{"MAX_BODY_SIZE=1", "MAX_BODY_SIZE is not a variable of the bridge and has no effect; the nearest one is MAX_BODY_BYTES"},
 		{"MAX_IN_FLIGHT_BYTES=512KiB", "MAX_IN_FLIGHT_BYTES is 512KiB: a body of MAX_BODY_BYTES, 512KiB, and its envelope don't fit in it, so it is always answered 503"},
 		{"PUBLISH_TIMEOUT=5s", "PUBLISH_TIMEOUT is 5s: Frigade, which waits 1s for the answer, may give up first"},
@@ -286,5 +289,13 @@ func TestVariables(t *testing.T) {
 		if got, ok := values[name]; !ok || got != want {
 			t.Errorf("%s shows %q, want %q", name, got, want)
 		}
+	}
+}
+
+// A variable with a mistake isn't also called unknown.
+func TestProblemWithoutWarning(t *testing.T) {
+	_, warnings, err := Load([]string{"FLOCK_SECRETS=0123456789abcdef", "FLOCK_FRESHNESS=time"})
+	if err == nil || len(warnings) > 0 {
+		t.Errorf("Load: error %v and warnings %q, want an error and no warning", err, warnings)
 	}
 }

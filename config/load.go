@@ -60,9 +60,14 @@ func (l *loader) has(variable string) bool {
 
 // wrong adds a problem, unless the variable has one already.
 func (l *loader) wrong(variable, takes string) {
-	if !slices.ContainsFunc(l.problems, func(known Problem) bool { return known.Variable == variable }) {
+	if !l.isWrong(variable) {
 		l.problems = append(l.problems, Problem{variable, l.got(variable), takes})
 	}
+}
+
+// isWrong reports whether the variable has a problem.
+func (l *loader) isWrong(variable string) bool {
+	return slices.ContainsFunc(l.problems, func(known Problem) bool { return known.Variable == variable })
 }
 
 func (l *loader) warn(format string, args ...any) {
@@ -149,6 +154,8 @@ func (l *loader) endpoint(prefix, provider string) (e Endpoint, isConfigured boo
 	return e, isConfigured
 }
 
+const maxTolerance = 3650 * 24 * time.Hour // so that sums of durations don't overflow
+
 // complete checks an endpoint, and sets what it lacks to the provider's defaults.
 func (l *loader) complete(e *Endpoint, p *verify.Provider) {
 	if p = l.configure(e, p); p == nil {
@@ -161,7 +168,7 @@ func (l *loader) complete(e *Endpoint, p *verify.Provider) {
 	if l.vars[tolerance] == "" {
 		e.Tolerance = p.Tolerance
 	}
-	if e.Tolerance <= 0 {
+	if e.Tolerance <= 0 || e.Tolerance > maxTolerance {
 		l.wrong(tolerance, takesOf(*e, "Tolerance"))
 	}
 	for position, s := range e.Secrets {
@@ -233,6 +240,8 @@ func (l *loader) secrets(e *Endpoint) bool {
 	return l.has(list) || l.has(file)
 }
 
+var endpointNumber = regexp.MustCompile(`^ENDPOINTS_([0-9]+)_`)
+
 // furtherEndpoints reads ENDPOINTS_0_…, ENDPOINTS_1_… and so on.
 func (l *loader) furtherEndpoints(c *Config) {
 	numbers := make(map[string]bool)
@@ -249,7 +258,7 @@ func (l *loader) furtherEndpoints(c *Config) {
 			l.wrong(prefix+"SECRETS", takesOf(e, "Secrets")+", or "+prefix+"SECRETS_FILE")
 		}
 		if slices.ContainsFunc(c.Endpoints, func(other Endpoint) bool { return other.Name == e.Name }) {
-			l.wrong(prefix+"NAME", takesOf(e, "Name"))
+			l.wrong(prefix+"NAME", "a name that no other endpoint has")
 		}
 		c.Endpoints = append(c.Endpoints, e)
 	}

@@ -9,12 +9,10 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-var endpointNumber = regexp.MustCompile(`^ENDPOINTS_([0-9]+)_`)
+var number = regexp.MustCompile(`_[0-9]+_`)
 
 // documentedName returns the name under which a variable is documented.
-func documentedName(variable string) string {
-	return endpointNumber.ReplaceAllString(variable, "ENDPOINTS_<i>_")
-}
+func documentedName(variable string) string { return number.ReplaceAllString(variable, "_<i>_") }
 
 // ourPrefixes are prefixes of variables that no other program is likely to use.
 var ourPrefixes = []string{"ENDPOINTS_", "STREAM_", "SPOOL_", "QUARANTINE_", "EMBEDDED_NATS_", "PUBLISH_", "SHUTDOWN_", "MAX_BODY_", "MAX_IN_FLIGHT_", "SUBJECT_PREFIX"}

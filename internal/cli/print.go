@@ -8,8 +8,10 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
+	"golang.org/x/text/width"
 
 	"github.com/ade15e70/webhook-bridge/event"
 )
@@ -86,12 +88,30 @@ func (p printer) fit(text string, used int) string {
 	return truncate(text, max(p.columns-used, 10))
 }
 
-// truncate returns the text, cut to that many columns.
+// truncate returns the text, cut to that many columns of a terminal.
 func truncate(text string, columns int) string {
-	if characters := []rune(text); len(characters) > columns {
-		return string(characters[:columns-1]) + "…"
+	used, end := 0, 0
+	for i, r := range text {
+		if used < columns { // the ellipsis fits here
+			end = i
+		}
+		if used += columnsOf(r); used > columns {
+			return text[:end] + "…"
+		}
 	}
 	return text
+}
+
+// columnsOf returns how many columns of a terminal a character takes.
+func columnsOf(r rune) int {
+	kind := width.LookupRune(r).Kind()
+	switch {
+	case unicode.In(r, unicode.Mn, unicode.Me):
+		return 0
+	case kind == width.EastAsianWide, kind == width.EastAsianFullwidth:
+		return 2
+	}
+	return 1
 }
 
 // The terminal's own colours, so that they suit its background.

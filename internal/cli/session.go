@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -73,9 +75,9 @@ func (p program) connect(cfg *config.Config, options ...nats.Option) (*session, 
 		nats.ReconnectHandler(func(*nats.Conn) { p.say("connected to NATS again") }),
 	)...)
 	if err != nil {
-		hint := "; start NATS there, or set NATS_URL to its address"
-		if errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrPermissionViolation) {
-			hint = ""
+		hint := ""
+		if errors.Is(err, nats.ErrNoServers) || errors.Is(err, io.EOF) || isA[*net.OpError](err) {
+			hint = "; start NATS there, or set NATS_URL to its address"
 		}
 		return nil, fmt.Errorf("connecting to NATS at %s: %w%s", config.HideUser(url), err, hint)
 	}

@@ -137,6 +137,9 @@ func (v *verifyOptions) read(prog program) (d diagnosis.Delivery, err error) {
 			return d, err
 		}
 		if d, err = diagnosis.Parse(text); err != nil {
+			if len(text) == 0 {
+				err = errors.New("it is empty")
+			}
 			if name == "-" {
 				name = "standard input"
 			}

@@ -82,7 +82,7 @@ var presets = []*verify.Provider{
 	{
 		Name: custom, Title: "any other", Source: "the vendor's page",
 		Register: "where the vendor's page says",
-		About:    "See below.",
+		About:    "You give the [settings](#my-vendor-isnt-here). A signed value that is missing or comes twice is a missing signature.",
 		Settings: verify.Settings{TimestampUnit: "s", SecretEncoding: "text"},
 		Events:   []string{"example.created"},
 		Samples:  []string{`{"example":true}`},

@@ -122,7 +122,7 @@ func (s *scheme) parse(template string) ([]part, error) {
 		case isValue(*p) && isValue(before):
 			return nil, atCharacter(p.position, "text is needed before this"+inTwoWays)
 		case p.kind == header && unended > 0:
-			return nil, atCharacter(unended, "text is needed before this"+inTwoWays)
+			return nil, atCharacter(unended, "text is needed before this because {header:"+p.text+"} follows"+inTwoWays)
 		}
 		seen[is], before = true, *p
 	}
