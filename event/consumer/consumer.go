@@ -30,7 +30,8 @@ const pullWait = 2 * time.Second
 type Handler func(ctx context.Context, m *Message) error
 
 // Run handles events until ctx is done, and returns nil when all handlers have ended. It goes on
-// when NATS restarts. It returns an error if it can't go on, or if a handler doesn't end.
+// when NATS restarts. It returns an error if NATS is away when it begins, if it can't go on, or if a
+// handler doesn't end.
 func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler) error {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -44,6 +45,9 @@ func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler
 		w.from, err = w.durable(ctx)
 	}
 	if err != nil && ctx.Err() == nil { // else it was stopped before it began: run ends at once
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("%w (NATS is away, or a permission is missing: see docs/consumers.md)", err)
+		}
 		return err
 	}
 	w.Logger.Info("consuming", "stream", o.Stream, "durable", o.Durable, "filters", o.Filters)
@@ -52,8 +56,8 @@ func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler
 
 // run has a goroutine for each handler that may run at once; each pulls an event when it can begin.
 func (w *worker) run(ctx context.Context) error {
-	handling, abandon := context.WithCancel(context.WithoutCancel(ctx)) // what has begun is finished
-	defer abandon()
+	handling, abandon := context.WithCancelCause(context.WithoutCancel(ctx)) // what has begun is finished
+	defer abandon(nil)
 	pulling, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var all sync.WaitGroup
@@ -70,7 +74,7 @@ func (w *worker) run(ctx context.Context) error {
 	go func() { all.Wait(); close(ended) }()
 	<-pulling.Done()
 	if !within(w.ShutdownTimeout, ended) {
-		abandon()
+		abandon(errors.New("the worker is stopping"))
 		if !within(2*time.Second, ended) { // for those that heed their context, and a pull while NATS is away
 			return fmt.Errorf("stopping: a handler is still running after %s; its event comes again", w.ShutdownTimeout)
 		}

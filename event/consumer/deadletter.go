@@ -29,7 +29,7 @@ func (w *worker) bury(ctx context.Context, raw jetstream.Msg, m *Message, why er
 	} {
 		dead.Header.Set("Dead-"+name, fmt.Sprint(value))
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // also when Run is to stop
 	defer cancel()
 	dead.Header.Set(jetstream.MsgIDHeader, fmt.Sprintf("%s:%s:%d:%d", m.Durable, m.Stream, m.Sequence, m.Stored.UnixMilli()))
 	if _, err := w.js.PublishMsg(ctx, dead, jetstream.WithExpectStream(w.DeadStream)); err != nil {

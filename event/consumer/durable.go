@@ -22,7 +22,14 @@ func (w *worker) durable(ctx context.Context) (jetstream.Consumer, error) {
 	if !w.Since.IsZero() {
 		wanted.DeliverPolicy, wanted.OptStartTime = jetstream.DeliverByStartTimePolicy, &w.Since
 	}
+	conflict := func(what string, is, wanted any) error {
+		return fmt.Errorf("consumer %s of stream %s exists, and its %s is %v instead of %v: give another Options.Durable, or, where its "+
+			"place may be lost: nats consumer rm %s %s", w.Durable, w.Stream, what, is, wanted, w.Stream, w.Durable)
+	}
 	found, err := w.js.Consumer(ctx, w.Stream, w.Durable)
+	if errors.Is(err, jetstream.ErrNotPullConsumer) {
+		return nil, conflict("kind", "push", "pull")
+	}
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		found, err = w.js.CreateConsumer(ctx, w.Stream, wanted)
 	}
@@ -30,13 +37,9 @@ func (w *worker) durable(ctx context.Context) (jetstream.Consumer, error) {
 		found, err = w.js.Consumer(ctx, w.Stream, w.Durable)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("finding or making consumer %s of stream %s: %w (a time-out may be a missing permission)", w.Durable, w.Stream, err)
+		return nil, fmt.Errorf("finding or making consumer %s of stream %s: %w", w.Durable, w.Stream, err)
 	}
 	is := found.CachedInfo().Config
-	conflict := func(what string, is, wanted any) error {
-		return fmt.Errorf("consumer %s of stream %s exists, and its %s is %v instead of %v: give another Options.Durable, or, where its "+
-			"place may be lost: nats consumer rm %s %s", w.Durable, w.Stream, what, is, wanted, w.Stream, w.Durable)
-	}
 	if is, wanted := filters(is), filters(wanted); !slices.Equal(is, wanted) {
 		return nil, conflict("filter", is, wanted)
 	}
@@ -47,7 +50,7 @@ func (w *worker) durable(ctx context.Context) (jetstream.Consumer, error) {
 		w.Logger.Info("changing the consumer", "durable", w.Durable, "ack_wait", w.AckWait.String(), "max_deliver", -1)
 		is.AckWait, is.MaxDeliver, is.BackOff, is.HeadersOnly = w.AckWait, -1, nil, false
 		if found, err = w.js.UpdateConsumer(ctx, w.Stream, is); err != nil {
-			return nil, fmt.Errorf("changing consumer %s of stream %s: %w (a time-out may be a missing permission)", w.Durable, w.Stream, err)
+			return nil, fmt.Errorf("changing consumer %s of stream %s: %w", w.Durable, w.Stream, err)
 		}
 	}
 	return found, nil

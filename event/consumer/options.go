@@ -31,7 +31,11 @@ type Options struct {
 // Doubling returns a backoff that begins with first and doubles with every attempt, up to limit.
 func Doubling(first, limit time.Duration) func(attempt int) time.Duration {
 	return func(attempt int) time.Duration {
-		return min(first<<min(max(attempt, 1)-1, 20), limit) // no further: it would overflow
+		pause := first
+		for ; attempt > 1 && pause < limit; attempt-- {
+			pause *= 2
+		}
+		return min(pause, limit)
 	}
 }
 

@@ -3,6 +3,7 @@ package consumer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -132,6 +133,25 @@ func TestStops(t *testing.T) {
 	}
 }
 
+// A handler that a stop cuts short, and that fails for good, has its dead letter.
+func TestStopsWithADeadLetter(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "")
+	n.stream("WEBHOOKS_DEAD", "webhooks-dead.>")
+	n.publish(1, 1)
+	began := make(chan struct{})
+	r := run(t, n.js, consumer.Options{ShutdownTimeout: 50 * time.Millisecond}, func(ctx context.Context, _ *consumer.Message) error {
+		close(began)
+		<-ctx.Done()
+		return consumer.Permanent(errors.New("never"))
+	})
+	<-began
+	r.stopped()
+	if dead := n.dead(); len(dead) != 1 || dead[0].Header.Get("Dead-Reason") != "the worker is stopping: never" {
+		t.Errorf("got the dead letters %+v, want one that never can be handled", dead)
+	}
+}
+
 // What a pull brings after the stop is handled: another worker would count it as tried, and with
 // one attempt make a dead letter of an event that nobody handled.
 func TestStopsWhilePulling(t *testing.T) {
@@ -196,6 +216,17 @@ func TestStopsLate(t *testing.T) {
 		t.Error(err)
 	}
 	close(free)
+}
+
+func TestNATSIsAway(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "")
+	n.stop()
+	err := run(t, n.js, consumer.Options{}, nil).ended()
+	if err == nil || !strings.Contains(err.Error(), "NATS is away, or a permission is missing") {
+		t.Errorf("got the error %v, want what may be wrong", err)
+	}
+	n.start() // for the cleanup, which stops it
 }
 
 func TestNATSRestarts(t *testing.T) {
@@ -298,6 +329,13 @@ func TestExisting(t *testing.T) {
 			t.Errorf("%s: got the error %v, want what differs, and the command that removes it", test.name, err)
 		}
 	}
+	_ = n.js.DeleteConsumer(t.Context(), "WEBHOOKS", "rewards")
+	if _, err := n.js.CreatePushConsumer(t.Context(), "WEBHOOKS", jetstream.ConsumerConfig{Durable: "rewards", DeliverSubject: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(t, n.js, consumer.Options{}, nil).ended(); err == nil || !strings.Contains(err.Error(), "its kind is push instead of pull") {
+		t.Error(err)
+	}
 	if err := consumer.Run(t.Context(), n.js, consumer.Options{Durable: "a.b"}, nil); err == nil || !strings.Contains(err.Error(), "without space, dot") {
 		t.Error(err)
 	}
@@ -306,25 +344,36 @@ func TestExisting(t *testing.T) {
 	}
 }
 
-// The rights in docs/consumers.md suffice for a worker to make its consumer, handle events, and
-// store dead letters.
+// The rights in docs/consumers.md suffice for a worker to make its consumer and the stream of dead
+// letters, handle events, and store dead letters.
 func TestPermissions(t *testing.T) {
 	t.Parallel()
-	n := serve(t, `no_auth_user: tester, authorization { users = [
-		{ user: tester, password: tester }
-		{ user: rewards, password: rewards, permissions {
-			publish = [
-				"$JS.API.CONSUMER.CREATE.WEBHOOKS.rewards.webhooks.flock.>", "$JS.API.CONSUMER.INFO.WEBHOOKS.rewards"
-				"$JS.API.CONSUMER.MSG.NEXT.WEBHOOKS.rewards", "$JS.ACK.WEBHOOKS.rewards.>", "webhooks-dead.rewards.>"
-			]
-			subscribe = ["_INBOX.>"]
-		} }
-	] }`)
-	n.stream("WEBHOOKS_DEAD", "webhooks-dead.>")
-	total := n.publish(1, 3)
-	r := run(t, n.connect("rewards"), consumer.Options{Filters: []string{"webhooks.flock.>"}}, func(_ context.Context, m *consumer.Message) error {
-		return consumer.Permanent(errors.New("no"))
-	})
-	eventually(t, "all are dead letters", func() bool { return n.settled("rewards") && len(n.dead()) == total })
-	r.stopped()
+	for name, test := range map[string]struct {
+		right   string
+		filters []string
+	}{
+		"filter":  {"$JS.API.CONSUMER.CREATE.WEBHOOKS.rewards.webhooks.flock.>", []string{"webhooks.flock.>"}},
+		"filters": {"$JS.API.CONSUMER.CREATE.WEBHOOKS.rewards", []string{"webhooks.flock.>", "webhooks.frigade.>"}},
+		"all":     {"$JS.API.CONSUMER.CREATE.WEBHOOKS.rewards", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := serve(t, fmt.Sprintf(`no_auth_user: tester, authorization { users = [
+				{ user: tester, password: tester }
+				{ user: rewards, password: rewards, permissions {
+					publish = [
+						%q, "$JS.API.CONSUMER.INFO.WEBHOOKS.rewards", "$JS.API.CONSUMER.MSG.NEXT.WEBHOOKS.rewards"
+						"$JS.ACK.WEBHOOKS.rewards.>", "webhooks-dead.rewards.>", "$JS.API.STREAM.CREATE.WEBHOOKS_DEAD"
+					]
+					subscribe = ["_INBOX.>"]
+				} }
+			] }`, test.right))
+			total := n.publish(1, 3)
+			o := consumer.Options{Filters: test.filters, MakeDeadStream: true}
+			r := run(t, n.connect("rewards"), o, func(_ context.Context, m *consumer.Message) error {
+				return consumer.Permanent(errors.New("no"))
+			})
+			eventually(t, "all are dead letters", func() bool { return n.settled("rewards") && len(n.dead()) == total })
+			r.stopped()
+		})
+	}
 }
