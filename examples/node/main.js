@@ -31,7 +31,7 @@ async function main() {
       durable: env.DURABLE || 'rewards',
       stream: env.STREAM || 'WEBHOOKS',
       filters: [env.FILTER || 'webhooks.*.invitee.accepted'],
-      since: env.SINCE ? new Date(env.SINCE) : undefined, // RFC 3339; for a durable that doesn't exist yet
+      since: env.SINCE ? new Date(env.SINCE) : undefined,
       ackWait: Number(env.ACK_WAIT || 30_000), // ms
       maxAttempts: Number(env.TRIES || 5),
       backoff: doubling(Number(env.PAUSE || 1_000), 300_000), // ms
@@ -44,7 +44,7 @@ async function main() {
       log('info')('handled', { id: message.event.id, first, attempt: message.attempt })
     })
   } finally {
-    await nc.drain() // the last acknowledgements among it
+    await nc.close()
     store.close()
   }
 }

@@ -22,7 +22,11 @@ for (const [name, member] of Object.entries(schema.properties)) {
   const type = name === 'provider' || name === 'signed' ? `${typeOf(member)} | (string & {})` : typeOf(member)
   lines.push(`  ${name}${schema.required.includes(name) ? '' : '?'}: ${type}`)
 }
-lines.push('}', '', '/** The attributes that every event has. */', `export const required = ${JSON.stringify(schema.required)} as const`, '')
+lines.push('}', '')
+for (const [name, value, description] of [
+  ['attributes', Object.keys(schema.properties).filter((name) => name !== 'data'), 'What an event has beside its data. All are texts.'],
+  ['required', schema.required, 'What every event has.'],
+]) lines.push(`/** ${description} */`, `export const ${name}: readonly string[] = ${JSON.stringify(value)}`, '')
 
 const file = url('../src/event.generated.ts')
 const text = lines.join('\n')

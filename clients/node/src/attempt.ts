@@ -72,8 +72,6 @@ async function handle(s: Settings, handler: Handler, raw: JsMsg, m: Message, sto
   const call = new AbortController()
   // Not AbortSignal.any, which keeps each signal with a listener for as long as stopping lives (Node 20).
   const stop = () => call.abort(stopping.reason)
-  if (stopping.aborted) stop()
-  stopping.addEventListener('abort', stop, { once: true })
   const keep = setInterval(() => raw.working(), s.ackWait / 3) // the server knows that the event is being handled
   const late = setTimeout(() => {
     call.abort(new Error(`the handler took longer than ${s.timeout} ms`))
@@ -86,6 +84,8 @@ async function handle(s: Settings, handler: Handler, raw: JsMsg, m: Message, sto
     clearTimeout(late)
   }
   call.signal.addEventListener('abort', clear, { once: true })
+  stopping.addEventListener('abort', stop, { once: true })
+  if (stopping.aborted) stop()
   try {
     m.event = parse(raw.data)
     if (m.attempt > s.maxAttempts) throw new PermanentError(`delivered ${m.attempt - 1} times, and never handled to the end`)

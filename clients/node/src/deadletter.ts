@@ -1,6 +1,6 @@
 import { type JetStreamClient, type JetStreamManager, type JsMsg, StorageType } from '@nats-io/jetstream'
 import { headers } from '@nats-io/nats-core'
-import { codes, isCode } from './durable.js'
+import { cannot, codes, isCode } from './durable.js'
 import type { Message } from './message.js'
 import type { Settings } from './options.js'
 
@@ -35,6 +35,6 @@ export async function makeDeadStream(manager: JetStreamManager, s: Settings): Pr
   try {
     await manager.streams.add({ name: s.deadStream, subjects: [`${s.subjectPrefix}-dead.>`], storage: StorageType.File })
   } catch (error) {
-    if (!isCode(error, codes.streamNameInUse)) throw error
+    if (!isCode(error, codes.streamNameInUse)) throw cannot(`making stream ${s.deadStream}`, error)
   }
 }

@@ -43,19 +43,21 @@ async function findOrMake(manager: JetStreamManager, s: Settings, wanted: Partia
   try {
     return await manager.consumers.info(s.stream, s.durable)
   } catch (error) {
-    if (!isCode(error, codes.consumerNotFound)) throw cannot(s, error)
+    if (!isCode(error, codes.consumerNotFound)) throw cannot(`finding consumer ${s.durable} of stream ${s.stream}`, error)
   }
   try {
     return await manager.consumers.add(s.stream, wanted)
   } catch (error) {
-    if (!isCode(error, codes.consumerExists)) throw cannot(s, error)
+    if (!isCode(error, codes.consumerExists)) throw cannot(`making consumer ${s.durable} of stream ${s.stream}`, error)
   }
   return manager.consumers.info(s.stream, s.durable) // another worker was faster, with another since
 }
 
-function cannot(s: Settings, cause: unknown): Error {
-  const { message } = cause as Error
-  return new Error(`finding or making consumer ${s.durable} of stream ${s.stream}: ${message} (a time-out may be a missing permission)`, { cause })
+/** Returns the error of what couldn't be done. */
+export function cannot(what: string, cause: unknown): Error {
+  const { name, message } = cause as Error
+  const hint = name === 'TimeoutError' ? ' (NATS is away, or a permission is missing: see docs/consumers.md)' : ''
+  return new Error(`${what}: ${message}${hint}`, { cause })
 }
 
 function filters(c: Partial<ConsumerConfig>): string[] {

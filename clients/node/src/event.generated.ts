@@ -38,5 +38,8 @@ export interface Event {
   data: Record<string, unknown>
 }
 
-/** The attributes that every event has. */
-export const required = ["specversion","id","source","type","datacontenttype","provider","event","receivedtime","signed","data"] as const
+/** What an event has beside its data. All are texts. */
+export const attributes: readonly string[] = ["specversion","id","source","type","subject","time","datacontenttype","provider","event","entity","entityid","userid","receivedtime","signed","traceparent","tracestate"]
+
+/** What every event has. */
+export const required: readonly string[] = ["specversion","id","source","type","datacontenttype","provider","event","receivedtime","signed","data"]

@@ -1,4 +1,4 @@
-import { type Event, required } from './event.generated.js'
+import { attributes, type Event, required } from './event.generated.js'
 
 export type { Event }
 
@@ -26,9 +26,10 @@ export function parse(payload: Uint8Array | string): Event {
   const event = members as Record<string, unknown>
   for (const name of required) {
     if (!Object.hasOwn(event, name)) throw new NotAnEventError(`it has no ${name}`)
-    if (name === 'data') continue
-    if (typeof event[name] !== 'string') throw new NotAnEventError(`its ${name} is no text`)
-    if (event[name] === '') throw new NotAnEventError(`its ${name} is empty`)
+    if (name !== 'data' && (event[name] ?? '') === '') throw new NotAnEventError(`its ${name} is empty`)
+  }
+  for (const name of attributes) {
+    if (typeof (event[name] ?? '') !== 'string') throw new NotAnEventError(`its ${name} is no text`)
   }
   if (event.specversion !== '1.0') throw new NotAnEventError(`specversion is ${JSON.stringify(event.specversion)}, not "1.0"`)
   return event as unknown as Event

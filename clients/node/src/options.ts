@@ -55,6 +55,7 @@ export function withDefaults(options: Options): Settings {
       throw new TypeError(`options.${name} is ${value}: give a number above 0, at most ${most}`)
     }
   }
+  if (Number.isNaN(options.since?.getTime())) throw new TypeError('options.since is no valid date: give one, or none')
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Options
   const stream = options.stream ?? 'WEBHOOKS'
   return {

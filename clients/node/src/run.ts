@@ -1,6 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Consumer, JetStreamClient } from '@nats-io/jetstream'
+import type { Consumer, JetStreamClient, JsMsg } from '@nats-io/jetstream'
 import { attempt, type Handler } from './attempt.js'
 import { makeDeadStream } from './deadletter.js'
 import { codes, durable, isCode } from './durable.js'
@@ -9,10 +9,8 @@ import { doubling, type Options, type Settings, withDefaults } from './options.j
 const pullWait = 2_000 // ms: how long a pull waits for an event, and so a stop for a pull
 
 /**
- * Handles events until options.signal is aborted; it returns when the handlers that began have ended.
- * Afterwards `await nc.drain()` sends the last acknowledgements. It goes on when NATS restarts. It throws
- * where it can't: options are wrong, the stream or the consumer is missing or was deleted, the connection
- * is closed, or a handler doesn't stop.
+ * Handles events until options.signal is aborted, and returns when all handlers have ended. It goes on when
+ * NATS restarts. It throws if NATS is away when it begins, if it can't go on, or if a handler doesn't end.
  */
 export async function run(js: JetStreamClient, options: Options, handler: Handler): Promise<void> {
   const s = withDefaults(options)
@@ -43,10 +41,11 @@ export async function run(js: JetStreamClient, options: Options, handler: Handle
   s.signal?.removeEventListener('abort', stop)
   if (!await within(s.shutdownTimeout, ended)) {
     stopping.abort(new Error('the worker is stopping'))
-    if (!await within(pullWait + 1_000, ended)) { // for those that heed their signal, and a pull
+    if (!await within(pullWait + 2_000, ended)) { // for those that heed their signal, and a pull
       throw new Error(`stopping: a handler is still running after ${s.shutdownTimeout} ms; its event comes again`)
     }
   }
+  await within(pullWait, from.info().catch(() => undefined)) // then the acknowledgements before it have arrived
   if (!s.signal?.aborted) throw pulling.signal.reason
 }
 
@@ -57,9 +56,9 @@ async function consume(
   for (let failed = 0; !pulling.aborted;) {
     let raw
     try {
-      raw = await from.next({ expires: pullWait })
+      raw = await pull(from)
     } catch (error) {
-      await gone(s, from, error as Error)
+      await gone(s, from, error as Error, pulling)
       failed++
       s.logger.warn('pulling failed, trying again', { durable: s.durable, error: (error as Error).message })
       await sleep(doubling(100, 5_000)(failed), undefined, { signal: pulling }).catch(() => undefined)
@@ -71,15 +70,27 @@ async function consume(
   }
 }
 
-/**
- * Throws where there is nothing left to pull from. What a pull says doesn't tell: a server that is starting
- * has no responders either.
- */
-async function gone(s: Settings, from: Consumer, error: Error): Promise<void> {
+/** Returns an event, or undefined if none came for a while. */
+async function pull(from: Consumer): Promise<JsMsg | undefined> {
+  const batch = await from.fetch({ max_messages: 1, expires: pullWait })
+  const late = setTimeout(() => batch.close(), pullWait + 1_000) // when the connection is lost it would wait for the next
+  try {
+    for await (const raw of batch) return raw
+  } finally {
+    clearTimeout(late)
+  }
+  return undefined
+}
+
+/** Throws if there is nothing left to pull from. A starting server looks the same. */
+async function gone(s: Settings, from: Consumer, error: Error, pulling: AbortSignal): Promise<void> {
   if (error.name === 'ClosedConnectionError') {
     throw new Error(`consuming: the connection to NATS is closed`, { cause: error })
   }
-  const failure = await from.info().then(() => undefined, (failure: unknown) => failure)
+  const failure = await Promise.race([
+    from.info().then(() => undefined, (failure: unknown) => failure),
+    sleep(5_000, undefined, { signal: pulling }).catch(() => undefined),
+  ])
   if (isCode(failure, codes.consumerNotFound, codes.streamNotFound)) {
     throw new Error(`consuming: consumer ${s.durable} of stream ${s.stream} was deleted, and its place with it; another run ` +
       'makes it anew, from options.since on', { cause: failure })

@@ -2,24 +2,26 @@ import type { Event } from './event.js'
 
 type Known<T> = T & Record<string, unknown>
 
+type Id = string | number | null // a number of more than 15 digits is rounded; event.userid and event.entityid aren't
+
 /** A body of Flock's, as invitee.accepted is documented. Other events have other members in data. */
 export type FlockBody = Known<{
   name: string
-  entity: string
-  entityId: string
+  entity?: string
+  entityId?: Id
   timestamp: number // seconds since 1970
-  data: Known<{ campaignId?: string } & Partial<Record<'referrer' | 'invitee' | 'inviteeReward' | 'referrerReward', Known<{ id: string }>>>>
+  data: Known<{ campaignId?: Id } & Partial<Record<'referrer' | 'invitee' | 'inviteeReward' | 'referrerReward', Known<{ id?: Id }> | null>>>
 }>
 
 /** A body of Frigade's flow responses, older or newer. `time` isn't signed where the event's `signed` is `data`. */
 export type FrigadeBody = Known<{
   type: string
   time: string
-  data: Known<Partial<Record<'id' | 'flowId' | 'flowSlug' | 'stepId' | 'userSlug' | 'foreignUserId' | 'actionType' | 'createdAt', string>> & {
-    userId?: number | string // Frigade's number of the user; in older bodies your own id
+  data: Known<Partial<Record<'id' | 'flowId' | 'flowSlug' | 'stepId' | 'userSlug' | 'foreignUserId' | 'actionType' | 'createdAt', string | null>> & {
+    userId?: Id // Frigade's number of the user; in older bodies your own id
   }>
-  user?: Known<{ id: string }>
-  flow?: Known<{ id: string }>
+  user?: Known<{ id?: Id }> | null
+  flow?: Known<{ id?: Id }> | null
 }>
 
 const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -9,6 +9,7 @@ const whole = '{"specversion":"1.0","id":"1","source":"/webhooks/e","type":"t.n"
 test('what is no event of the bridge is refused', () => {
   assert.equal(parse(whole).id, '1')
   assert.equal(parse(whole.replace('"data"', '"later":"x","data"')).id, '1')
+  assert.equal(parse(whole.replace('"data"', '"userid":null,"data"')).id, '1')
   for (const [from, to, want] of [
     [whole, '', 'not a JSON object'],
     [whole, '[]', 'not a JSON object'],
@@ -17,9 +18,11 @@ test('what is no event of the bridge is refused', () => {
     ['"specversion":"1.0",', '', 'it has no specversion'],
     ['"id":"1"', '"ID":"1"', 'it has no id'],
     ['"id":"1"', '"id":""', 'its id is empty'],
+    ['"id":"1"', '"id":null', 'its id is empty'],
     ['"id":"1"', '"id":1', 'its id is no text'],
     ['"id":"1",', '', 'it has no id'],
     ['"source":"/webhooks/e",', '', 'it has no source'],
+    ['"id":"1"', '"id":"1","userid":7', 'its userid is no text'],
     ['"provider":"p",', '', 'it has no provider'],
     [',"data":{}', '', 'it has no data'],
   ]) {

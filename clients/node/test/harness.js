@@ -75,10 +75,10 @@ export async function nats(t, { dead = {} } = {}) {
   let published = 0
   return {
     url, nc, js, manager,
-    restart: async () => {
+    start: begin,
+    stop: async () => {
       server.kill('SIGKILL')
       await server.over
-      await begin()
     },
 
     // publish stores so many events, each with its number as the data's n, and returns how many there are.

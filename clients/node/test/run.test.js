@@ -136,10 +136,36 @@ test('NATS is killed and comes back: it goes on', async (t) => {
   await server.publish(1)
   const { seen, stop } = begin(t, server, () => undefined)
   await eventually('the first', () => seen.length === 1)
-  await server.restart()
+  await server.stop()
+  await server.start()
   await eventually('NATS takes events again', () => server.publish(1).then(() => true, () => false))
   await eventually('the next', () => seen.some((line) => line.startsWith('handled') && !line.startsWith('handled 0 ')))
   await stop()
+})
+
+test('asked to stop while NATS is away, it stops, and its connection can be closed', async (t) => {
+  const server = await nats(t)
+  const { stop, logger } = begin(t, server, () => undefined, { shutdownTimeout: 100 })
+  await eventually('it consumes', () => logger.words.some((line) => line.includes('consuming')))
+  await server.stop()
+  await eventually('a pull failed', () => logger.words.some((line) => line.includes('pulling failed')))
+  await stop()
+  await server.nc.close()
+})
+
+test('where NATS is away when it begins it says so', async (t) => {
+  const server = await nats(t)
+  await server.stop()
+  await assert.rejects(begin(t, server, () => undefined).over, /finding consumer d of stream WEBHOOKS: timeout \(NATS is away, or a permission is missing/)
+  await assert.rejects(begin(t, server, () => undefined, { makeDeadStream: true }).over, /making stream WEBHOOKS_DEAD: timeout \(NATS is away/)
+})
+
+test('where its connection is closed it says so', async (t) => {
+  const server = await nats(t)
+  const { over, logger } = begin(t, server, () => undefined)
+  await eventually('it consumes', () => logger.words.some((line) => line.includes('consuming')))
+  await server.nc.close()
+  await assert.rejects(over, /the connection to NATS is closed/)
 })
 
 test('where its stream or its consumer is deleted it says so', async (t) => {
@@ -150,7 +176,7 @@ test('where its stream or its consumer is deleted it says so', async (t) => {
     await remove()
     await assert.rejects(over, /consumer d of stream WEBHOOKS was deleted/)
   }
-  await assert.rejects(begin(t, server, () => undefined).over, /finding or making consumer d of stream WEBHOOKS: stream not found/)
+  await assert.rejects(begin(t, server, () => undefined).over, /finding consumer d of stream WEBHOOKS: stream not found$/)
 })
 
 test('asked to stop, it finishes what has begun, and leaves the rest to others', async (t) => {
@@ -218,6 +244,7 @@ test('a consumer that exists is used where it fits, mended where that is safe, a
   await assert.rejects(begin(t, server, () => undefined, { durable: 'a.b' }).over, /options\.durable is "a\.b"/)
   await assert.rejects(begin(t, server, () => undefined, { ackWait: -1 }).over, /options\.ackWait is -1/)
   await assert.rejects(begin(t, server, () => undefined, { timeout: Infinity }).over, /options\.timeout is Infinity/)
+  await assert.rejects(begin(t, server, () => undefined, { since: new Date('yesterday') }).over, /options\.since is no valid date/)
 })
 
 test('an option that is undefined has its default', async (t) => {
@@ -273,6 +300,17 @@ test('many handlers at once are no cause for a warning', async (t) => {
   }, { concurrency: 30 })
   await eventually('all are handled', () => seen.length === 60)
   assert.deepEqual(warnings, [])
+})
+
+test('an event that a pull brings after the last stop is not held back from others', async () => {
+  let working = 0
+  const raw = {
+    data: new TextEncoder().encode(JSON.stringify(event(1))), subject: 'webhooks.a.b', seq: 1, timestamp: '2026-01-02T03:04:05Z',
+    info: { deliveryCount: 1, stream: 'WEBHOOKS', pending: 0 }, ack() {}, working() { working++ },
+  }
+  const settings = { durable: 'd', observer: {}, logger: silent(), backoff: () => 1, maxAttempts: 9, timeout: 60_000, ackWait: 30 }
+  await attempt(undefined, settings, () => setTimeout(300), raw, AbortSignal.abort(new Error('the worker is stopping')))
+  assert.equal(working, 0)
 })
 
 test('nothing is kept of an event that was handled', async () => {

@@ -36,5 +36,5 @@ await run(jetstream(nc), { durable: 'd', logger, ackWait: 1_000, backoff: () => 
   at('committed')
   handled++
 })
-await nc.drain()
+await nc.close()
 store.close()
