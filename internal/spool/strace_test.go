@@ -193,6 +193,32 @@ func TestRewriteFails(t *testing.T) {
 	}
 }
 
+// writtenAgain matches a write to the file that the first process has begun.
+var writtenAgain = regexp.MustCompile(`pwrite64\(\d+<[^>]*-0000000000000001-`)
+
+// TestNextStartFails kills a process, and makes each of the first calls of the next one fail, which
+// makes durable what the first has left.
+func TestNextStartFails(t *testing.T) {
+	w := workload{size: 300}
+	for _, fault := range []string{"fsync:error=EIO:when=%d", "pwrite64:error=EIO:when=%d", "pwrite64:error=ENOSPC:when=%d+", "fsync:signal=SIGKILL:when=%d", "pwrite64:signal=SIGKILL:when=%d"} {
+		t.Run(strings.ReplaceAll(fault, "%d", "N"), func(t *testing.T) {
+			t.Parallel()
+			isWritten := false
+			for n := 1; n <= 6; n++ {
+				dir := filepath.Join(t.TempDir(), "spool")
+				first := trace(t, dir, []string{"SPOOL_DELIVER=no"}, "fsync:signal=SIGKILL:when=5") // without a mark
+				second := trace(t, dir, []string{"SPOOL_FIRST=2000", "SPOOL_WAIT=yes"}, fmt.Sprintf(fault, n))
+				second.printed = first.printed + second.printed
+				second.check(t, w)
+				isWritten = isWritten || writtenAgain.MatchString(second.trace)
+			}
+			if !isWritten {
+				t.Error("nothing was written again")
+			}
+		})
+	}
+}
+
 // untilUnreached makes the nth call fail, for each n. strace counts each thread separately, so an n
 // may be missed by chance: three in a row are the end.
 func untilUnreached(t *testing.T, w workload, injections func(n int) []string) {

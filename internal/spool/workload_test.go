@@ -26,7 +26,7 @@ func TestWorkload(t *testing.T) {
 	w := workload{
 		dir: os.Getenv("SPOOL_DIR"), writers: number("SPOOL_WRITERS", 8), records: number("SPOOL_RECORDS", 40),
 		size: number("SPOOL_SIZE", 300), first: number("SPOOL_FIRST", 0),
-		deliver: os.Getenv("SPOOL_DELIVER") != "no", late: os.Getenv("SPOOL_LATE") != "",
+		deliver: os.Getenv("SPOOL_DELIVER") != "no",
 	}
 	faults := os.Getenv("SPOOL_FAULTS") != ""
 	if w.dir == "" {
@@ -66,7 +66,7 @@ func number(name string, otherwise int) int {
 type workload struct {
 	dir                           string
 	writers, records, size, first int
-	deliver, late                 bool // whether to deliver, and whether only once all is written
+	deliver                       bool
 }
 
 // record returns a writer's record with contents that depend on its id.
@@ -105,9 +105,6 @@ func (w *workload) run(s *Spool) (refused int64) {
 	}
 	done := make(chan struct{})
 	var deliveries sync.WaitGroup
-	if w.late {
-		wg.Wait()
-	}
 	for kind := range publish.Kinds {
 		deliveries.Go(func() { deliver(s, publish.Kind(kind), done) })
 	}
