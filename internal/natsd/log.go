@@ -22,8 +22,21 @@ func (l *logger) Noticef(format string, v ...any) {
 	}
 }
 
-func (l *logger) Warnf(format string, v ...any)  { l.log.Warnf(format, v...) }
-func (l *logger) Errorf(format string, v ...any) { l.log.Errorf(format, v...) }
+func (l *logger) Warnf(format string, v ...any) { l.log.Warnf(format, v...) }
+
+const remedy = "free disk space or replace the disk, then restart the bridge: until then events wait in the spool"
+
+// Errorf adds to an error that does not pass by itself what to do. After a failed write, the server
+// stores nothing more in the stream, even if the disk has room again (stream.go, setWriteErr).
+func (l *logger) Errorf(format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	if strings.Contains(text, "critical write error") {
+		l.log.Errorw(text, "remedy", remedy)
+		return
+	}
+	l.log.Error(text)
+}
+
 func (l *logger) Debugf(format string, v ...any) { l.log.Debugf(format, v...) }
 func (l *logger) Tracef(string, ...any)          {} // it would show payloads
 

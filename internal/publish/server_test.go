@@ -142,6 +142,18 @@ func TestCredentialsAreReplaced(t *testing.T) {
 	f.connected().stores("1")
 }
 
+// So is a seed.
+func TestSeedIsReplaced(t *testing.T) {
+	t.Parallel()
+	right := newKey(t, nkeys.CreateUser)
+	s := natsdtest.Start(t, fmt.Sprintf("authorization { users: [{ nkey: %s }] }", public(t, right)))
+	file := seedFile(t, t.TempDir(), newKey(t, nkeys.CreateUser))
+	f := open(t, s.URL(), func(c *Config) { c.Server.Nkey = file })
+	poll.Until(t, "refused", func() bool { return f.logged(sayUnreachable) > 0 })
+	expect.NoError(t, os.WriteFile(file, seed(t, right), 0o600))
+	f.connected().stores("1")
+}
+
 // A certificate that becomes invalid while the bridge runs is logged once, and the bridge goes on
 // trying.
 func TestCertificateIsReplaced(t *testing.T) {
