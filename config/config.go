@@ -45,32 +45,32 @@ type Config struct {
 	StreamManage     bool          `env:"STREAM_MANAGE" envDefault:"true" doc:"create a missing stream, and apply the STREAM_ variables that are set, unless the stream would shrink"`
 	StreamReplicas   int           `env:"STREAM_REPLICAS" envDefault:"1" takes:"1 to 5, on an embedded server 1" doc:"copies of the stream in a NATS cluster"`
 	StreamMaxAge     time.Duration `env:"STREAM_MAX_AGE" envDefault:"168h" takes:"a duration such as 168h or 7d, or 0s for no limit" doc:"how long the stream keeps an event"`
-	StreamMaxBytes   Size          `env:"STREAM_MAX_BYTES" fallback:"no limit" doc:"size of the stream; when it is full, new events wait in the spool"`
-	StreamDuplicates time.Duration `env:"STREAM_DUPLICATES" fallback:"largest span in use + 1h" doc:"how long the stream recognises a repeated event"`
+	StreamMaxBytes   Size          `env:"STREAM_MAX_BYTES" fallback:"no limit" doc:"largest size of the stream; when it is full, new events wait in the spool"`
+	StreamDuplicates time.Duration `env:"STREAM_DUPLICATES" fallback:"how long a delivery is accepted + 1h" doc:"how long the stream recognises a repeated event"`
 
 	PublishTimeout    time.Duration `env:"PUBLISH_TIMEOUT" envDefault:"400ms" doc:"how long to wait for JetStream's acknowledgement"`
 	SpoolMaxBytes     Size          `env:"SPOOL_MAX_BYTES" envDefault:"1GiB" doc:"how much the spool holds while NATS is away"`
-	SpoolDrainTimeout time.Duration `env:"SPOOL_DRAIN_TIMEOUT" envDefault:"0s" doc:"how long a shutdown goes on delivering the spool, besides SHUTDOWN_TIMEOUT"`
+	SpoolDrainTimeout time.Duration `env:"SPOOL_DRAIN_TIMEOUT" envDefault:"0s" doc:"how long a shutdown goes on delivering the spool, beyond SHUTDOWN_TIMEOUT"`
 
 	Quarantine         bool `env:"QUARANTINE" envDefault:"true" doc:"keep correctly signed deliveries that can't be published"`
-	QuarantineMaxBytes Size `env:"QUARANTINE_MAX_BYTES" envDefault:"64MiB" doc:"size of the quarantine; the oldest go first"`
+	QuarantineMaxBytes Size `env:"QUARANTINE_MAX_BYTES" envDefault:"64MiB" doc:"largest size of the quarantine; the oldest are removed first"`
 
 	MaxBodyBytes     Size `env:"MAX_BODY_BYTES" envDefault:"512KiB" takes:"a size from 1 to 64MiB, such as 512KiB" doc:"largest body"`
-	MaxInFlightBytes Size `env:"MAX_IN_FLIGHT_BYTES" envDefault:"64MiB" doc:"bytes received and held at one time"`
+	MaxInFlightBytes Size `env:"MAX_IN_FLIGHT_BYTES" envDefault:"64MiB" doc:"most bytes received and held at one time"`
 
 	ShutdownDelay   time.Duration `env:"SHUTDOWN_DELAY" envDefault:"0s" doc:"how long to go on accepting after SIGTERM, until load balancers notice"`
-	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"25s" doc:"longest shutdown after that"`
+	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"25s" doc:"how long a shutdown may take after SHUTDOWN_DELAY"`
 
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug info warn error" doc:"lowest level that is logged"`
 	LogFormat string `env:"LOG_FORMAT" envDefault:"json" oneof:"json console" doc:"form of the log, for machines or for people"`
-	PPROF     bool   `env:"PPROF" envDefault:"false" doc:"profiles at /debug/pprof/ on ADMIN_ADDR; a heap dump has secrets and bodies"`
+	PPROF     bool   `env:"PPROF" envDefault:"false" doc:"serve profiles at /debug/pprof/ on ADMIN_ADDR; a heap dump contains secrets and bodies"`
 
 	OTLPEndpoint       string `env:"OTEL_EXPORTER_OTLP_ENDPOINT" kind:"URL" doc:"OpenTelemetry collector for spans; without it there is no tracing"`
-	OTLPTracesEndpoint string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" kind:"URL" fallback:"OTEL_EXPORTER_OTLP_ENDPOINT and /v1/traces" doc:"collector for spans alone, with the whole path"`
+	OTLPTracesEndpoint string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" kind:"URL" fallback:"OTEL_EXPORTER_OTLP_ENDPOINT and /v1/traces" doc:"collector for spans alone, a URL with the whole path"`
 	OTLPProtocol       string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf" oneof:"http/protobuf" doc:"how spans are sent"`
 	OTELTracesExporter string `env:"OTEL_TRACES_EXPORTER" envDefault:"otlp" oneof:"otlp none" doc:"where spans go"`
-	OTELDisabled       bool   `env:"OTEL_SDK_DISABLED" envDefault:"false" doc:"no tracing"`
-	TrustTraceparent   bool   `env:"TRUST_TRACEPARENT" envDefault:"false" doc:"continue the trace of the traceparent header; only if a proxy in front sets or removes it"`
+	OTELDisabled       bool   `env:"OTEL_SDK_DISABLED" envDefault:"false" doc:"turn tracing off"`
+	TrustTraceparent   bool   `env:"TRUST_TRACEPARENT" envDefault:"false" doc:"continue the trace of the traceparent header; only if a proxy in front sets or removes that"`
 
 	// Endpoints has the default endpoint of each provider whose secrets are set, then the further
 	// ones by number.
@@ -90,8 +90,8 @@ type Endpoint struct {
 	Secrets     []secret.Secret `env:"SECRETS" doc:"the shared secrets, comma-separated, the current one first"`
 	SecretsFile string          `env:"SECRETS_FILE" kind:"file" doc:"file with the shared secrets, one a line, the current one first; reloaded when it changes"`
 	Signature   string          `env:"SIGNATURE" doc:"what the signature covers; see docs/providers.md#which-scheme"`
-	Tolerance   time.Duration   `env:"TOLERANCE" takes:"a duration above 0, such as 5m, 24h or 7d, at most 3650d" doc:"how far a delivery's time may be off"`
-	Freshness   string          `env:"FRESHNESS" doc:"what must be fresh: the signed createdAt too (signed), or the unsigned time alone (time)"`
+	Tolerance   time.Duration   `env:"TOLERANCE" takes:"a duration above 0, such as 5m, 24h or 7d, at most 3650d" doc:"how old a delivery may be"`
+	Freshness   string          `env:"FRESHNESS" doc:"which times must be recent: the signed createdAt too (signed), or the unsigned time alone (time)"`
 
 	// Settings describe the vendor, for a provider that takes them. Those that aren't set are the
 	// provider's.

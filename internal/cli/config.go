@@ -20,8 +20,8 @@ func configCommand(prog program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "config",
 		Short: "Explain every variable and show its value",
-		Long: `Print every environment variable that the bridge reads: its value, its meaning, what it takes and
-its default. Secrets are hidden. Mistakes are printed on standard error.`,
+		Long: `Print every environment variable that the bridge reads: its value, its meaning, the values that it
+takes, and its default. Secrets are hidden. Mistakes are printed on standard error.`,
 		Example: "  bridge config\n  bridge config --check   # exit status 2 if there is a mistake\n" +
 			"  bridge config --presets # vendors whose settings are known",
 		RunE: func(*cobra.Command, []string) error {

@@ -24,8 +24,9 @@ func drainCommand(prog program) *cobra.Command {
 		Use:   "drain DIR",
 		Short: "Deliver the spool of an instance that is gone",
 		Long: `Deliver a spool that no bridge has open, as a bridge does: in order, each record to the stream of
-its kind. A record that the stream has already counts as delivered; one that it may have, too long
-ago to recognise, is looked up first. DIR is DATA_DIR/spool of the bridge that is gone.
+its kind. A record that the stream has already counts as delivered. If it may have been stored
+longer ago than the stream recognises duplicates, it is looked up first. DIR is DATA_DIR/spool of
+the bridge that is gone.
 
 Records that could not be delivered stay in the spool and are listed on standard output, and the
 exit status is 1. The spool can be drained again.`,

@@ -22,10 +22,10 @@ func forwardCommand(prog program) *cobra.Command {
 Ctrl-C. With --since or --until, post the events that were stored then and end with a summary.
 
 Only the event is sent, never the vendor's headers or signature. An answer of 2xx means delivered.
-No answer, 408, 425, 429 and 5xx are tried again, up to six times; any other answer is final, also a
-redirect. While nothing listens at URL, events wait; without --follow the command gives up. Each
-answer is printed in a line with the first digits of the event's id. The exit status is 1 if an
-event was not delivered.
+After no answer, 408, 425, 429 or 5xx the event is posted again, six times in all; any other answer
+is final, also a redirect. While nothing listens at URL, events wait; when not following, the
+command gives up. Each answer is printed in a line with the first digits of the event's id. The exit
+status is 1 if an event was not delivered.
 
 --durable NAME remembers which events were delivered, in a consumer of that name on the stream. The
 first run begins now, or at --since. An event that fails is posted again half a minute later, or by

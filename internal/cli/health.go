@@ -13,8 +13,8 @@ func healthCommand(prog program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "health",
 		Short: "Ask the bridge on this machine whether it can take events",
-		Long: `Ask the bridge on this machine, at the port of ADMIN_ADDR, whether an event can be made
-durable now (/readyz). The exit status is 0 if it can, else 1, as a container's health check needs.`,
+		Long: `Ask the bridge on this machine, at the port of ADMIN_ADDR, whether an event can be made durable now
+(/readyz). The exit status is 0 if it can, else 1, as a container's health check needs.`,
 		Example: "  bridge health\n  bridge health --live   # only whether the process works",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := prog.load("ADMIN_ADDR")

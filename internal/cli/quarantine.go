@@ -20,9 +20,9 @@ func quarantineCommand(prog program) *cobra.Command {
 	return withSubcommands(&cobra.Command{
 		Use:   "quarantine",
 		Short: "List, show, release or drop signed deliveries that could not be published",
-		Long: `Manage deliveries that have a correct signature but could not be published: they can't be read as
-an event, contradict themselves, or are too old or too far in the future. They are kept in the
-stream <STREAM_NAME>_QUARANTINE.`,
+		Long: `Manage deliveries that have a correct signature but could not be published: they can't be read as an
+event, contradict themselves, or are too old or too far in the future. They are kept in the stream
+<STREAM_NAME>_QUARANTINE.`,
 		Example: `  bridge quarantine list
   bridge quarantine show 5e0c
   bridge quarantine release 5e0c
@@ -36,8 +36,8 @@ func listCommand(prog program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List what is in quarantine, oldest first",
-		Long: `List what is in quarantine, oldest first, one per line: time of receipt, endpoint, reason, size
-and id. Bodies are not read.`,
+		Long: `List what is in quarantine, oldest first, one per line: time of receipt, endpoint, reason, size and
+id. Bodies are not read.`,
 		Example: "  bridge quarantine list\n  bridge quarantine list --endpoint ENDPOINT --reason stale --json",
 		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, s *quarantineStore, _ []string) error {
 			all, err := s.chosen(ctx, which)
@@ -65,9 +65,9 @@ func showCommand(prog program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "show ID",
 		Short: "Print the body of one delivery as it was received",
-		Long: `Print a delivery's body on standard output, as it was received, and its other facts on standard
-error. The signature is not kept; in a body that held it, asterisks replace it. ID may be the
-beginning of an id.`,
+		Long: `Print a delivery's body on standard output, as it was received, and its details on standard error.
+The signature is not kept; in a body that held it, asterisks replace it. ID may be the beginning of
+an id.`,
 		Example: "  bridge quarantine show 5e0c\n  bridge quarantine show 5e0c > body.json\n  bridge quarantine show 5e0c --raw | SECRETS=… bridge verify",
 		Args:    takes(1, 1, "one id or its beginning, as `bridge quarantine list` prints it"),
 		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, s *quarantineStore, args []string) error {
@@ -121,8 +121,8 @@ func dropCommand(prog program) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "drop ID... | --all",
 		Short: "Remove deliveries from quarantine for good",
-		Long: `Remove deliveries from quarantine for good, and print them as "bridge quarantine list" does. ID
-may be the beginning of an id; if an ID is unknown, nothing is removed.`,
+		Long: `Remove deliveries from quarantine for good, and print them as "bridge quarantine list" does. ID may
+be the beginning of an id; if an ID is unknown, nothing is removed.`,
 		Example: "  bridge quarantine drop 5e0c\n  bridge quarantine drop --all --endpoint ENDPOINT --reason stale",
 		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, s *quarantineStore, _ []string) error {
 			chosen, err := s.chosen(ctx, which)

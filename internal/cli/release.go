@@ -28,8 +28,8 @@ The endpoint's secrets and settings are taken from the environment, as for "brid
 delivery that is published is removed from quarantine; one that still fails stays. ID may be the
 beginning of an id; if an ID is unknown, nothing is released.
 
-An event that the stream has already is not published again. An account that may not read the
-stream publishes it as a possible duplicate.
+An event that the stream has already is not published again. If the account may not read the stream,
+it is published as a possible duplicate.
 
 Each outcome is printed in a line. The exit status is 0 if all were released.`,
 		Example: `  SECRETS=… bridge quarantine release 5e0c

@@ -83,7 +83,7 @@ publishes each as a CloudEvent to NATS JetStream. It answers 200 only when the e
 
 Environment variables configure it; "bridge config" explains them. Without a command, it runs
 "bridge serve". Commands that need NATS use the same variables; without NATS_URL they connect to
-the nats-server embedded in a bridge, at EMBEDDED_NATS_ADDR.`,
+a running bridge's embedded nats-server, at EMBEDDED_NATS_ADDR.`,
 		Example:                    "  bridge demo\n  SECRETS=… bridge serve",
 		Version:                    thisBuild().String(),
 		Args:                       unknownCommand,

@@ -30,7 +30,7 @@ func sendCommand(prog program) *cobra.Command {
 		Use:   "send ENDPOINT [EVENT]",
 		Short: "Sign and send a delivery, as the vendor would",
 		Long: `Sign a delivery with the endpoint's current secret and send it to the bridge. The secret is taken
-from the environment, as for "bridge serve". The endpoint's URL is /webhooks/ENDPOINT.
+from the environment, as for "bridge serve". ENDPOINT is the name in its path, /webhooks/ENDPOINT.
 
 The answer is printed on standard output; for more than one delivery, a summary. The exit status is
 0 if every delivery was accepted.`,
@@ -76,8 +76,8 @@ The answer is printed on standard output; for more than one delivery, a summary.
 	f := c.Flags()
 	f.StringVar(&s.url, "url", "", "`URL` of the bridge or of its endpoint (default: HTTP_ADDR on this machine)")
 	f.StringVar(&dataFile, "data", "", "`file` with the event's data, a JSON object; - for standard input")
-	f.StringVar(&bodyFile, "body", "", "`file` with the whole body, whose times are renewed; - for standard input")
-	f.StringVar(&s.scheme, "scheme", "", "sign by this `scheme` of the provider (default: as the endpoint is set)")
+	f.StringVar(&bodyFile, "body", "", "`file` with the whole body, in which the times are set to now; - for standard input")
+	f.StringVar(&s.scheme, "scheme", "", "sign by this `scheme` of the provider (default: that of the endpoint)")
 	f.BoolVar(&stale, "stale", false, "date the event ten years back; the bridge must refuse it")
 	f.BoolVar(&s.tamper, "tamper", false, "change the data after signing; the bridge must refuse it")
 	f.IntVar(&count, "count", 1, "send `n` deliveries, each a different event unless --data or --body is given")

@@ -20,10 +20,11 @@ func serveCommand(prog program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
 		Short: "Receive webhooks until SIGTERM or Ctrl-C",
-		Long: `Receive webhooks at /webhooks/{endpoint} on HTTP_ADDR and publish them to the NATS at NATS_URL; if
-NATS_URL isn't set, to an embedded nats-server. Probes and metrics are on ADMIN_ADDR.
+		Long: `Receive webhooks at /webhooks/{endpoint} on HTTP_ADDR and publish them to the NATS servers in
+NATS_URL or, if that isn't set, to an embedded nats-server. Probes and metrics are on ADMIN_ADDR.
 
-It logs to standard error. The first SIGTERM or Ctrl-C shuts it down in order, a second one at once.`,
+It logs to standard error. The first SIGTERM or Ctrl-C shuts it down in order; a second one ends it
+at once.`,
 		Example: "  SECRETS=… bridge serve\n  SECRETS=… NATS_URL=nats://nats:4222 bridge serve",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, warnings, err := config.Load(prog.environ)

@@ -23,7 +23,7 @@ func spoolCommand(prog program) *cobra.Command {
 		Use:   "spool",
 		Short: "List a spool, or deliver the spool of an instance that is gone",
 		Long: `List a spool, or deliver the spool of an instance that is gone. A bridge that starts with the same
-DATA_DIR delivers it by itself; use drain if none will.`,
+DATA_DIR delivers its spool by itself; use drain if no bridge will start with it.`,
 		Example: `  bridge spool list /mnt/old/spool
   NATS_URL=nats://nats:4222 bridge spool drain /mnt/old/spool`,
 	}, spoolListCommand(prog), drainCommand(prog))

@@ -38,7 +38,7 @@ var Provider = verify.Provider{
 	Name:  "flock",
 	Title: "Flock",
 	Site:  "https://withflock.com",
-	About: "referral campaigns. By the prose of its page it signs the timestamp and the data, by the code the whole body. " +
+	About: "referral campaigns. According to the text of its page it signs the timestamp and the data; according to the code there, the whole body. " +
 		"It sends each event only once. Only `invitee.accepted` has a documented payload.",
 	Register:   "app.withflock.com, *Webhooks*",
 	SecretAt:   "on the *Secrets* page",

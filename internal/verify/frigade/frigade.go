@@ -43,12 +43,12 @@ var Provider = verify.Provider{
 	Name:  "frigade",
 	Title: "Frigade",
 	Site:  "https://frigade.com",
-	About: "product onboarding. By its older page it signs `data`, by its newer one the whole body. " +
-		"It waits 1000 ms for an answer, and tries five times more with growing pauses. " +
+	About: "product onboarding. According to its older page it signs `data`, according to the newer one the whole body. " +
+		"It waits 1000 ms for an answer, and retries five times with growing pauses. " +
 		"What it signs [comes from browsers](consumers.md#trust). " +
-		"Its secret can't be rotated: add a second subscription, which has another; while both exist, each event comes twice.",
+		"Its secret can't be rotated: add a second subscription, which has a secret of its own. While both exist, each event comes twice.",
 	Register:   "the dashboard, *Webhooks*, *New webhook*",
-	SecretAt:   "made with the webhook",
+	SecretAt:   "shown when the webhook is made",
 	TypePrefix: "com.frigade.",
 	Header:     "X-Webhook-Signature",
 	Member:     "signature",

@@ -15,7 +15,7 @@ var presets = []*verify.Provider{
 		Name: "standard-webhooks", Title: "Standard Webhooks", Site: "https://www.standardwebhooks.com",
 		Source:   "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
 		Register: "at any vendor that follows the specification or sends through Svix",
-		About:    "The id is signed too. Signatures of version `v1a` (ed25519) are passed over.",
+		About:    "The id is signed too. Signatures of version `v1a` (ed25519) are ignored.",
 		Settings: verify.Settings{
 			SignatureHeader: "webhook-signature", SignatureFormat: "v1,{base64}",
 			Signed:    "{header:webhook-id}.{timestamp}.{body}",
@@ -30,7 +30,7 @@ var presets = []*verify.Provider{
 		Source:   "https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries",
 		Register: "in the settings of a repository, an organization or an app, under *Webhooks*, with either content type",
 		About: "The event's name isn't signed: the holder of a delivery can give it another name, but no other id. " +
-			"`ping`, which GitHub sends first, is published too. GitHub doesn't try again by itself.",
+			"`ping`, which GitHub sends first, is published too. GitHub doesn't retry by itself.",
 		Settings: verify.Settings{
 			SignatureHeader: "X-Hub-Signature-256", SignatureFormat: "sha256={hex}", Signed: "{body}",
 			Event: "header:X-GitHub-Event", User: "body:sender.id", TypePrefix: "com.github.",
@@ -42,7 +42,7 @@ var presets = []*verify.Provider{
 		Name: "stripe", Title: "Stripe", Site: "https://stripe.com",
 		Source:   "https://docs.stripe.com/webhooks/signature",
 		Register: "in the workbench under *Webhooks*, as the URL of an event destination; the secret is used as it stands, with `whsec_`",
-		About:    "Each attempt has another time, and perhaps another `pending_webhooks`, so the id is made of the event's `id`. While a secret is rolled, a delivery is signed with both.",
+		About:    "Each attempt has another time, and perhaps another `pending_webhooks`, so the id is a hash of the event's `id`. While a secret is rolled, a delivery is signed with both.",
 		Settings: verify.Settings{
 			SignatureHeader: "Stripe-Signature", SignatureFormat: "t={timestamp},v1={hex}",
 			Signed: "{timestamp}.{body}", Timestamp: "signature", TimestampUnit: "s",
@@ -56,7 +56,7 @@ var presets = []*verify.Provider{
 		Name: "slack", Title: "Slack", Site: "https://slack.com",
 		Source:   "https://api.slack.com/authentication/verifying-requests-from-slack",
 		Register: "in the app's settings, under *Event Subscriptions* or *Interactivity*; the secret is under *Basic Information*",
-		About: "When you enter the address, Slack sends `url_verification` and wants its `challenge` back. The bridge publishes it but doesn't answer: do so once by other means. " +
+		About: "When you enter the address, Slack sends `url_verification` and wants its `challenge` back. The bridge publishes it but doesn't send the `challenge` back: answer once by other means. " +
 			"The `payload` of an interaction's form becomes the data; slash commands, which have none, are refused.",
 		Settings: verify.Settings{
 			SignatureHeader: "X-Slack-Signature", SignatureFormat: "v0={hex}",
@@ -71,7 +71,7 @@ var presets = []*verify.Provider{
 		Source:   "https://shopify.dev/docs/apps/build/webhooks/subscribe/https",
 		Register: "with the Admin API or in `shopify.app.toml`; the secret is the app's client secret, or for a shop's own webhooks the one under *Notifications*",
 		About: "The event's name isn't signed. Topics that may send the same body at once, such as `orders/create` and `orders/paid`, " +
-			"need an endpoint each, or they are one event. Shopify tries again for four hours: set `STREAM_DUPLICATES=5h`.",
+			"need an endpoint each, else they become one event. Shopify retries for four hours: set `STREAM_DUPLICATES=5h`.",
 		Settings: verify.Settings{
 			SignatureHeader: "X-Shopify-Hmac-Sha256", SignatureFormat: "{base64}", Signed: "{body}",
 			Event: "header:X-Shopify-Topic", User: "body:customer.id", TypePrefix: "com.shopify.",

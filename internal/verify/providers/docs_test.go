@@ -39,7 +39,7 @@ func signs(p *verify.Provider, s verify.Scheme) string {
 	case len(s.Members) > 0:
 		return "signs the body's `" + strings.Join(s.Members, "` and `") + "`"
 	case p.Member != "":
-		return "signs the whole body, in the header only"
+		return "signs the whole body, for the header only"
 	}
 	return "signs the whole body"
 }
@@ -95,9 +95,9 @@ func all() string {
 		}
 		item("**signature**: HMAC-SHA256 in %s, in %s", strings.Join(encodings, " or "), where)
 		item("**`%s`**, by default `%s`: %s", p.Variable("SIGNATURE"), p.Signatures()[0], strings.Join(schemes, "; "))
-		item("**`%s`**: `%s` back by default, and `%s` ahead", p.Variable("TOLERANCE"), short(p.Tolerance), short(p.AheadOf(p.Tolerance)))
+		item("**`%s`**, by default `%s`: how old a delivery may be; its time may be up to `%s` ahead", p.Variable("TOLERANCE"), short(p.Tolerance), short(p.AheadOf(p.Tolerance)))
 		if p.SignedTime != "" {
-			item("**`%s`**: `%s` by default, so that `%s` must be fresh too", p.Variable("FRESHNESS"), p.Freshness()[0], p.SignedTime)
+			item("**`%s`**, by default `%s`: `%s` must be recent too", p.Variable("FRESHNESS"), p.Freshness()[0], p.SignedTime)
 		}
 		item("**attributes**: `type` is `%s` and the event's name; `entity` is %s; `entityid` is %s; `userid` is %s; `time` is %s",
 			p.TypePrefix, p.Attributes.Entity, p.Attributes.EntityID, p.Attributes.UserID, p.Attributes.Time)
