@@ -127,7 +127,7 @@ func (s *segment) append(b []byte) error {
 // harm.
 func (s *segment) makeDurable() {
 	from := s.durable.Load()
-	if s.end.Load() <= from {
+	if s.end.Load() <= from || s.doubt.Load() {
 		return
 	}
 	to := s.whole()
