@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,8 +96,8 @@ func (s *scheme) signatures(d *delivery, macs []verify.MAC) (all []verify.Guess[
 	for _, mac := range macs {
 		all = append(all, verify.Guess[verify.MAC]{Value: mac})
 	}
-	for name, values := range d.r.Header {
-		for _, word := range strings.FieldsFunc(strings.Join(values, " "), func(r rune) bool { return strings.ContainsRune(" ,;", r) }) {
+	for _, name := range slices.Sorted(maps.Keys(d.r.Header)) {
+		for _, word := range strings.FieldsFunc(strings.Join(d.r.Header[name], " "), func(r rune) bool { return strings.ContainsRune(" ,;", r) }) {
 			_, behind, _ := strings.Cut(word, "=")
 			for _, text := range []string{word, behind} {
 				for _, e := range []verify.Encoding{verify.Hex, verify.Base64} {
@@ -178,9 +180,9 @@ func (s *scheme) texts(d *delivery, raw []byte) (all []verify.Guess[[][]byte]) {
 func (d *delivery) sent() string {
 	sent := d.stamp()
 	if sent == "" {
-		for name, values := range d.r.Header {
+		for _, name := range slices.Sorted(maps.Keys(d.r.Header)) {
 			if strings.Contains(name, "Timestamp") {
-				sent = values[0]
+				sent = d.r.Header[name][0]
 			}
 		}
 	}
