@@ -18,6 +18,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 	"github.com/ade15e70/webhook-bridge/test/expect"
+	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
 func (b *bridge) admin(path string) (int, string) {
@@ -62,6 +63,20 @@ func TestReadyzHasCause(t *testing.T) {
 	b.await("the cause is a note", func() bool {
 		status, text := b.admin("/readyz")
 		return status == 200 && strings.Contains(text, "NATS is connected but publishing fails (stream_full): the breaker is")
+	})
+}
+
+// While there is no stream, nothing is tried, and the metric has the cause all the same: an alert
+// goes by it.
+func TestBlockedWithoutStream(t *testing.T) {
+	b := start(t, "NATS_URL="+natsdtest.Start(t, "").URL(), "STREAM_MANAGE=false")
+	body := flockBody("a", "")
+	if a := b.post("flock", body, flockHeader(t, body)); a.result != "spooled" {
+		t.Fatalf("answered %s", a.body)
+	}
+	b.await("the metric has the cause", func() bool {
+		_, text := b.admin("/metrics")
+		return strings.Contains(text, `webhook_bridge_spool_blocked{cause="no_stream",kind="event"} 1`)
 	})
 }
 

@@ -205,12 +205,20 @@ func (r *Relay) append(ctx context.Context, m publish.Message, attempted time.Ti
 // Breaker returns the state of the events' breaker: closed, open or half-open.
 func (r *Relay) Breaker() string { return r.breakers[publish.Event].state() }
 
-// Blocked returns why delivery of the kind from the spool fails now; "" if it doesn't.
+// Blocked returns why delivery of the kind from the spool fails now; "" if it doesn't. While the
+// stream isn't ready, nothing is tried.
 func (r *Relay) Blocked(kind publish.Kind) publish.Cause {
-	if f := r.forwarders[kind]; f != nil {
-		if cause := f.cause.Load(); cause != nil {
-			return *cause
-		}
+	f := r.forwarders[kind]
+	switch {
+	case f == nil:
+		return ""
+	case r.Spool.Len(kind) > 0 && !r.Publisher.IsConnected():
+		return publish.Disconnected
+	case r.Spool.Len(kind) > 0 && r.Publisher.Ready(kind) != nil:
+		return publish.NoStream
+	}
+	if cause := f.cause.Load(); cause != nil {
+		return *cause
 	}
 	return ""
 }
