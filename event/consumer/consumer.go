@@ -76,7 +76,8 @@ func (w *worker) run(ctx context.Context) error {
 	if !within(w.ShutdownTimeout, ended) {
 		abandon(errors.New("the worker is stopping"))
 		if !within(2*time.Second, ended) { // for those that heed their context, and a pull while NATS is away
-			return fmt.Errorf("stopping: a handler is still running after %s; its event comes again", w.ShutdownTimeout)
+			return fmt.Errorf("stopping: a handler is still running after %s; its event comes again: "+
+				"end it with its context, or raise Options.ShutdownTimeout", w.ShutdownTimeout)
 		}
 	}
 	_ = w.js.Conn().FlushTimeout(pullWait) // an acknowledgement that is lost costs a redelivery
@@ -130,7 +131,7 @@ func (w *worker) gone(ctx context.Context, err error) error {
 	defer cancel()
 	_, err = w.from.Info(ctx)
 	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return fmt.Errorf("consuming: consumer %s of stream %s was deleted, and its place with it; another Run makes it anew, "+
+		return fmt.Errorf("consuming: consumer %s of stream %s was deleted, and its position with it; another Run makes it anew, "+
 			"from Options.Since on: %w", w.Durable, w.Stream, err)
 	}
 	return nil

@@ -23,8 +23,8 @@ func (w *worker) durable(ctx context.Context) (jetstream.Consumer, error) {
 		wanted.DeliverPolicy, wanted.OptStartTime = jetstream.DeliverByStartTimePolicy, &w.Since
 	}
 	conflict := func(what string, is, wanted any) error {
-		return fmt.Errorf("consumer %s of stream %s exists, and its %s is %v instead of %v: give another Options.Durable, or, where its "+
-			"place may be lost: nats consumer rm %s %s", w.Durable, w.Stream, what, is, wanted, w.Stream, w.Durable)
+		return fmt.Errorf("consumer %s of stream %s exists, and its %s is %v instead of %v: give another Options.Durable, or, if its "+
+			"position may be lost: nats consumer rm %s %s", w.Durable, w.Stream, what, is, wanted, w.Stream, w.Durable)
 	}
 	found, err := w.js.Consumer(ctx, w.Stream, w.Durable)
 	if errors.Is(err, jetstream.ErrNotPullConsumer) {

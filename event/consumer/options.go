@@ -16,7 +16,7 @@ type Options struct {
 	Filters       []string  // subjects, such as webhooks.*.user.created; none means all
 	Since         time.Time // where a new durable begins; zero means with the oldest event
 
-	Concurrency     int                             // 1: how many handlers run at once, 512 with all workers of the durable; with 1, and one worker, in the stream's order but for retries
+	Concurrency     int                             // 1: how many handlers run at once; all workers of the durable together at most 512; one worker with 1 keeps the stream's order, but for retries
 	AckWait         time.Duration                   // 30s: how long after a worker's death another has its event; handlers may take longer
 	Timeout         time.Duration                   // 5m: how long a handler may take; another worker has the event AckWait later
 	MaxAttempts     int                             // 10: how often an event is tried before it is a dead letter

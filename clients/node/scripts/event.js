@@ -1,4 +1,4 @@
-// Makes src/event.generated.ts from the events' JSON Schema; with --check it fails where that has changed.
+// Makes src/event.generated.ts from the events' JSON Schema; with --check it fails if that has changed.
 import { readFileSync, writeFileSync } from 'node:fs'
 
 const url = (path) => new URL(path, import.meta.url)
@@ -18,7 +18,7 @@ const lines = [
 ]
 for (const [name, member] of Object.entries(schema.properties)) {
   lines.push(`  /** ${member.description} */`)
-  // Vendors and schemes are added: a value that is not known yet is text all the same.
+  // Later versions may add vendors and schemes.
   const type = name === 'provider' || name === 'signed' ? `${typeOf(member)} | (string & {})` : typeOf(member)
   lines.push(`  ${name}${schema.required.includes(name) ? '' : '?'}: ${type}`)
 }

@@ -10,7 +10,7 @@ import type { Settings } from './options.js'
  */
 export type Handler = (message: Message, context: { signal: AbortSignal }) => unknown
 
-/** No later attempt mends it: the event is a dead letter at once. */
+/** An error that no later attempt can mend: the event becomes a dead letter at once. */
 export class PermanentError extends Error {
   constructor(reason: string | Error) {
     super(typeof reason === 'string' ? reason : reason.message, typeof reason === 'string' ? {} : { cause: reason })
@@ -32,7 +32,7 @@ export async function attempt(js: JetStreamClient, s: Settings, handler: Handler
   const failure = await handle(s, handler, raw, m, stopping)
   const about = { id: m.event.id, subject: m.subject, sequence: m.sequence, attempt: m.attempt }
   if (!failure) {
-    raw.ack() // where it is lost, the event comes again
+    raw.ack() // if it is lost, the event comes again
     void observed(s, () => s.observer.handled?.(m, took()))
     return
   }
@@ -49,12 +49,12 @@ export async function attempt(js: JetStreamClient, s: Settings, handler: Handler
       pause = Math.max(pause, 5_000)
     }
   }
-  raw.nak(Math.round(pause)) // a fraction, of jitter, is no delay for the server: the event would come at once
+  raw.nak(Math.round(pause)) // with a fraction, as jitter makes, the event would come at once
   s.logger.warn('failed, to be tried again', { ...about, error: error.message, pause })
   void observed(s, () => s.observer.retried?.(m, took(), error))
 }
 
-/** Calls the observer, whose mistakes end nothing, also those of one that is async. */
+/** Calls the observer. Its errors, also asynchronous ones, end nothing. */
 async function observed(s: Settings, call: () => unknown): Promise<void> {
   try {
     await call()
@@ -64,15 +64,15 @@ async function observed(s: Settings, call: () => unknown): Promise<void> {
 }
 
 /**
- * Calls the handler, and returns why it failed. It looks at the attempts first: an event that kills its
- * worker has no end to be counted at. Node can't end a handler that ignores its signal, so this waits for it;
- * another worker gets the event meanwhile.
+ * Calls the handler and returns its error, after a look at the attempts: an event may kill each worker that
+ * has it. Node can't end a handler that ignores its signal: this waits for it, and another worker gets the
+ * event.
  */
 async function handle(s: Settings, handler: Handler, raw: JsMsg, m: Message, stopping: AbortSignal): Promise<Error | undefined> {
   const call = new AbortController()
-  // Not AbortSignal.any, which keeps each signal with a listener for as long as stopping lives (Node 20).
+  // AbortSignal.any would keep each signal that has a listener until the worker ends (Node 20).
   const stop = () => call.abort(stopping.reason)
-  const keep = setInterval(() => raw.working(), s.ackWait / 3) // the server knows that the event is being handled
+  const keep = setInterval(() => raw.working(), s.ackWait / 3) // so the server gives it to no other worker
   const late = setTimeout(() => {
     call.abort(new Error(`the handler took longer than ${s.timeout} ms`))
     s.logger.error('the handler takes longer than its time-out; no other event is begun in its place until it ends', {

@@ -4,10 +4,7 @@ import { cannot, codes, isCode } from './durable.js'
 import type { Message } from './message.js'
 import type { Settings } from './options.js'
 
-/**
- * Stores the message as a dead letter: its body, its headers but for NATS' own, and what happened. The id
- * keeps another attempt from storing it twice; in a stream that was made anew it is another.
- */
+/** Stores the message as a dead letter, once: its id is that of the message in this very stream. */
 export async function bury(js: JetStreamClient, s: Settings, raw: JsMsg, m: Message, why: Error): Promise<void> {
   const dead = headers()
   for (const [name, values] of raw.headers ?? []) {
@@ -25,8 +22,8 @@ export async function bury(js: JetStreamClient, s: Settings, raw: JsMsg, m: Mess
       headers: dead, msgID: `${m.durable}:${m.stream}:${m.sequence}:${m.stored.getTime()}`, expect: { streamName: s.deadStream }, timeout: 10_000,
     })
   } catch (cause) {
-    throw new Error(`no dead letter could be stored, so the event stays: stream ${s.deadStream} must have the subject ` +
-      `${s.subjectPrefix}-dead.> and room (\`bridge stream --dead-letters\` prints it): ${(cause as Error).message}`, { cause })
+    throw new Error('no dead letter could be stored, so the event stays (make room in the stream, or make it: nats stream add ' +
+      `${s.deadStream} --subjects '${s.subjectPrefix}-dead.>' --defaults): ${(cause as Error).message}`, { cause })
   }
 }
 

@@ -8,27 +8,27 @@ import type { Settings } from './options.js'
 /** JetStream's error codes. */
 export const codes = { consumerNotFound: 10014, consumerExists: 10148, streamNotFound: 10059, streamNameInUse: 10058 }
 
-/** By its code: an error of the user's copy of the package is no instance of a class of ours. */
+/** Compares codes, not classes: the user may have another copy of the package. */
 export const isCode = (error: unknown, ...wanted: number[]): boolean =>
   error instanceof Error && wanted.includes((error as JetStreamApiError).code)
 
 /**
- * Finds the consumer, or makes it. Of one that exists, what concerns deliveries to come alone is changed
- * to what run needs. Which events it has and how it acknowledges isn't: the error says what to do.
+ * Finds the consumer, or makes it. It changes settings of later deliveries to what run needs, but never the
+ * filter or the kind of acknowledgement: then the error tells what to do.
  */
 export async function durable(js: JetStreamClient, manager: JetStreamManager, s: Settings): Promise<Consumer> {
   const wanted: Partial<ConsumerConfig> = {
     durable_name: s.durable,
     ack_policy: AckPolicy.Explicit,
     ack_wait: nanos(s.ackWait),
-    max_deliver: -1, // attempts are counted here: the server would drop an event that is neither handled nor a dead letter
+    max_deliver: -1, // the worker counts: the server would drop an event that is neither handled nor a dead letter
     ...(s.filters.length === 1 ? { filter_subject: s.filters[0]! } : s.filters.length > 1 ? { filter_subjects: s.filters } : {}),
     ...(s.since ? { deliver_policy: DeliverPolicy.StartTime, opt_start_time: s.since.toISOString() } : {}),
   }
   const { config: is } = await findOrMake(manager, s, wanted)
   const conflict = (what: string, is: unknown, wanted: unknown) => new Error(
     `consumer ${s.durable} of stream ${s.stream} exists, and its ${what} is ${is} instead of ${wanted}: give another durable, or, ` +
-    `where its place may be lost: nats consumer rm ${s.stream} ${s.durable}`)
+    `if its position may be lost: nats consumer rm ${s.stream} ${s.durable}`)
   if (is.deliver_subject) throw conflict('kind', 'push', 'pull')
   if (`${filters(is)}` !== `${filters(wanted)}`) throw conflict('filter', filters(is), filters(wanted))
   if (is.ack_policy !== wanted.ack_policy) throw conflict('ack policy', is.ack_policy, wanted.ack_policy)

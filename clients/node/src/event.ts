@@ -2,7 +2,7 @@ import { attributes, type Event, required } from './event.generated.js'
 
 export type { Event }
 
-/** The payload of a message is none of the bridge's events. The message holds nothing of the payload. */
+/** A payload is no event of the bridge. The error's text has nothing of the payload. */
 export class NotAnEventError extends Error {
   constructor(reason: string) {
     super(`reading event: ${reason}`)
@@ -11,9 +11,9 @@ export class NotAnEventError extends Error {
 }
 
 /**
- * Reads the payload of a message that the bridge published. It throws NotAnEventError for what isn't a
- * CloudEvent with the attributes that every event of the bridge has; attributes that it doesn't know are
- * passed over. Numbers in `data` are doubles: see {@link dataText} for what may be larger.
+ * Reads the payload of a message that the bridge published. It throws NotAnEventError unless that is a
+ * CloudEvent with all attributes that every event of the bridge has. It ignores unknown attributes, because
+ * later versions of the bridge may add some. Numbers in `data` are doubles; {@link dataText} has all digits.
  */
 export function parse(payload: Uint8Array | string): Event {
   let members: unknown
@@ -36,12 +36,12 @@ export function parse(payload: Uint8Array | string): Event {
 }
 
 /**
- * Returns `data` as it stands in the payload, for numbers that a double can't hold, or for a signature:
- * what the vendor signed stands in it byte for byte. It is undefined where the payload isn't the bridge's.
+ * Returns `data` as the text that is in the payload, with all digits of its numbers. It is undefined if the
+ * payload isn't the bridge's.
  */
 export function dataText(payload: Uint8Array | string): string | undefined {
   const text = textOf(payload)
-  // The bridge writes data last, behind attributes that are texts. In a text the quotes would be escaped.
+  // The bridge writes data last, after attributes that are texts. In a text the quotes would be escaped.
   const found = /[{,]\s*"data"\s*:\s*/.exec(text)
   const data = found ? text.slice(found.index + found[0].length).trimEnd().slice(0, -1).trimEnd() : ''
   try {

@@ -8,8 +8,8 @@ export interface Message {
   stream: string
   durable: string // the consumer's name
   sequence: number // in the stream; a stream that is made anew begins with 1
-  stored: Date // when the stream had it
-  attempt: number // 1 is the first; those that a worker's death cut short count
+  stored: Date // when the stream stored it
+  attempt: number // 1 is the first; one that a worker's death cut short counts, too
   pending: number // how many events wait behind it
 }
 
@@ -17,9 +17,9 @@ export interface Message {
 export interface Trace { traceId: string, spanId: string, flags: number, state: string }
 
 /**
- * Returns the event's trace, undefined where it has none that can be read
- * (https://www.w3.org/TR/trace-context/#traceparent-header). It is what OpenTelemetry takes as the context
- * of a link: `{ context: { traceId, spanId, traceFlags: flags, isRemote: true } }`.
+ * Returns the event's trace, undefined if it has none that can be read
+ * (https://www.w3.org/TR/trace-context/#traceparent-header). OpenTelemetry takes it as a link:
+ * `{ context: { traceId, spanId, traceFlags: flags, isRemote: true } }`.
  */
 export function trace(event: Event): Trace | undefined {
   const found = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(event.traceparent ?? '')

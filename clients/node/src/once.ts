@@ -6,7 +6,7 @@ import type { Message } from './message.js'
  *     CREATE TABLE handled_events (consumer varchar(64) NOT NULL, id varchar(64) NOT NULL,
  *         handled_at timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (consumer, id))
  *
- * All workers of a durable need the same database. Keep rows for longer than the stream keeps events.
+ * All workers of a durable need the same database. Rows must outlive the stream's events.
  * With node-postgres:
  *
  *     const store = {
@@ -38,9 +38,9 @@ export interface Store<Tx> {
 
 /**
  * Runs the effect, unless the event was handled before, and reports whether it did. The effect and the
- * event's id are one transaction: whatever fails or dies in between, there are both or neither. With a
- * database that is synchronous the effect must be so, too. `consumer` is the message's durable; a replay
- * gives the first durable's name, to do only what wasn't done.
+ * event's id are one transaction: both are stored, or neither. With a synchronous database the effect must be
+ * synchronous. `consumer` is the message's durable; a replay gives the first durable's name, to do only what
+ * wasn't done.
  */
 export async function once<Tx>(
   store: Store<Tx>, message: Message, effect: (tx: Tx) => unknown, consumer = message.durable,
@@ -50,8 +50,8 @@ export async function once<Tx>(
 }
 
 /**
- * Calls next with the value, at once where it is no promise. A promise is what has a `then`: the queries of
- * knex or Prisma are no instances of Promise, and don't begin before it is called.
+ * Calls next with the value, at once if it is no promise. What has a `then` is a promise: queries of knex and
+ * Prisma aren't instances of Promise, and begin when it is called.
  */
 function after<T, R>(value: T | PromiseLike<T>, next: (value: T) => R): R | Promise<R> {
   const { then } = (value ?? {}) as Partial<PromiseLike<T>>

@@ -7,15 +7,15 @@ export interface Options {
   subjectPrefix?: string // webhooks: the bridge's SUBJECT_PREFIX
   filters?: string[] // subjects, such as webhooks.*.user.created; none means all
   since?: Date // where a new durable begins; without it, with the oldest event
-  concurrency?: number // 1: how many handlers run at once, 512 with all workers of the durable; with 1, and one worker, in the stream's order but for retries
+  concurrency?: number // 1: how many handlers run at once; all workers of the durable together at most 512; one worker with 1 keeps the stream's order, but for retries
   ackWait?: number // 30 s: how long after a worker's death another has its event; handlers may take longer
   timeout?: number // 5 min: how long a handler may take; then its signal is aborted, and it has failed
   maxAttempts?: number // 10: how often an event is tried before it is a dead letter
-  backoff?: (attempt: number) => number // doubling(1 s, 5 min): the pause after an attempt, the first of which is 1
+  backoff?: (attempt: number) => number // doubling(1 s, 5 min): the pause after an attempt; the first is 1
   deadStream?: string // {stream}_DEAD: dead letters, on {subjectPrefix}-dead.>
-  makeDeadStream?: boolean // make it where it is missing; else an event that fails for good is tried for ever
+  makeDeadStream?: boolean // make that stream if it is missing; without it an event that always fails is tried for ever
   shutdownTimeout?: number // 30 s: how long handlers that began may go on when run is to stop
-  signal?: AbortSignal // aborted, run stops: what has begun is finished, nothing else is begun
+  signal?: AbortSignal // to stop run: it finishes what has begun, and begins nothing else
   logger?: Logger // console; it is never given an event's data
   observer?: Observer
 }
@@ -27,10 +27,10 @@ export interface Logger {
   error(message: string, fields: object): void
 }
 
-/** Is told how each attempt ended, for metrics. How far behind it is, message.pending and stored say. */
+/** Is told how each attempt ended, for metrics. message.pending and message.stored tell how far behind the consumer is. */
 export interface Observer {
   handled?(message: Message, took: number): void
-  retried?(message: Message, took: number, error: Error): void // also where no dead letter could be stored
+  retried?(message: Message, took: number, error: Error): void // also if no dead letter could be stored
   dead?(message: Message, took: number, error: Error): void
 }
 
@@ -44,7 +44,7 @@ export type Settings = Required<Omit<Options, 'since' | 'signal'>> & Pick<Option
 const timer = 2 ** 31 - 1
 const limits = { concurrency: 10_000, ackWait: timer, timeout: timer, maxAttempts: Infinity, shutdownTimeout: timer }
 
-/** Returns the options with what isn't given; it throws for what can't be meant. */
+/** Returns the options with the defaults. It throws if an option can't be right. */
 export function withDefaults(options: Options): Settings {
   if (!options.durable || /[\s.*>/\\]/.test(options.durable)) { // nats-server refuses these too
     throw new TypeError(`options.durable is ${JSON.stringify(options.durable)}: give a name without space, dot, wildcard or slash`)

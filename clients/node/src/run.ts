@@ -24,8 +24,7 @@ export async function run(js: JetStreamClient, options: Options, handler: Handle
   const stop = () => pulling.abort()
   if (s.signal?.aborted) stop()
   s.signal?.addEventListener('abort', stop, { once: true })
-  // A loop for each handler that may run at once. Each pulls one event, when it can begin it: what a worker
-  // holds, others can't have.
+  // A loop for each handler that may run at once; each pulls an event when it can begin it.
   const loops = Array.from({ length: s.concurrency }, async () => {
     try {
       await consume(js, s, from, handler, pulling.signal, stopping.signal)
@@ -42,14 +41,14 @@ export async function run(js: JetStreamClient, options: Options, handler: Handle
   if (!await within(s.shutdownTimeout, ended)) {
     stopping.abort(new Error('the worker is stopping'))
     if (!await within(pullWait + 2_000, ended)) { // for those that heed their signal, and a pull
-      throw new Error(`stopping: a handler is still running after ${s.shutdownTimeout} ms; its event comes again`)
+      throw new Error(`stopping: a handler is still running after ${s.shutdownTimeout} ms; its event comes again: end it with its signal, or raise options.shutdownTimeout`)
     }
   }
   await within(pullWait, from.info().catch(() => undefined)) // then the acknowledgements before it have arrived
   if (!s.signal?.aborted) throw pulling.signal.reason
 }
 
-/** Handles one event after the other until pulling is aborted; it throws where it can't go on. */
+/** Handles one event after the other until pulling is aborted. It throws if it can't go on. */
 async function consume(
   js: JetStreamClient, s: Settings, from: Consumer, handler: Handler, pulling: AbortSignal, stopping: AbortSignal,
 ): Promise<void> {
@@ -92,7 +91,7 @@ async function gone(s: Settings, from: Consumer, error: Error, pulling: AbortSig
     sleep(5_000, undefined, { signal: pulling }).catch(() => undefined),
   ])
   if (isCode(failure, codes.consumerNotFound, codes.streamNotFound)) {
-    throw new Error(`consuming: consumer ${s.durable} of stream ${s.stream} was deleted, and its place with it; another run ` +
+    throw new Error(`consuming: consumer ${s.durable} of stream ${s.stream} was deleted, and its position with it; another run ` +
       'makes it anew, from options.since on', { cause: failure })
   }
 }

@@ -26,7 +26,7 @@ export type FrigadeBody = Known<{
 
 const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Returns the members of data, which may be any JSON: a vendor by configuration may send null. */
+/** Returns the members of data, which may be any JSON: some vendors may send null. */
 const membersOf = (event: Event): Record<string, unknown> => isObject(event.data) ? event.data : {}
 
 /** Reports whether the event is Flock's, with the members that each of its bodies has. */
