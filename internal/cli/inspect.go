@@ -24,8 +24,8 @@ func inspectCommand(prog program) *cobra.Command {
 		Use:   "inspect",
 		Short: "Show events, the stream and the quarantine on a live page",
 		Long: `Serve a page on this machine that shows events as they come, each one whole, the state of the stream
-and its consumers, and the quarantine. Its URL is printed on standard output. It only reads. While
-NATS is away, the page says so.
+and its consumers, and the quarantine. Its URL is printed on standard output. The page only reads.
+While NATS is away, the page says so.
 
 It listens on loopback only, because the page shows everything that the account may read.`,
 		Example: "  bridge inspect\n  NATS_URL=nats://nats:4222 NATS_CREDS=reader.creds bridge inspect --addr 127.0.0.1:9000",

@@ -24,9 +24,9 @@ func showEventCommand(prog program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ID",
 		Short: "Print a whole event, from the stream or from quarantine",
-		Long: `Print an event on standard output, and where it is on standard error: its stream, its sequence
-number, and when it was stored. If it is in quarantine, print its body as it was received, and why
-it is there. ID may be the beginning of an id. The stream is searched first, then the quarantine.`,
+		Long: `Print an event on standard output, and its stream, sequence number and time of storage on standard
+error. If it is in quarantine, print its body as it was received, and why it is there. ID may be the
+beginning of an id. The stream is searched first, then the quarantine.`,
 		Example: "  bridge show 5e0c\n  bridge show 5e0c 2>/dev/null | jq .data",
 		Args:    takes(1, 1, "one id or its beginning, as `bridge tail --since 1h --follow=false` prints it"),
 		RunE: prog.withNATS(streamVariables, func(ctx context.Context, s *session, args []string) error {

@@ -31,7 +31,7 @@ func streamCommand(prog program) *cobra.Command {
 resources of NACK (JetStream's controller for Kubernetes), or as a JSON array of configurations for
 "nats stream add --config". With STREAM_MANAGE=true the bridge creates them itself. --dead-letters
 adds the stream of consumers' dead letters. --consumer NAME adds a durable consumer of all events,
-configured as by the consumer libraries.
+configured as the consumer libraries do.
 
 --format accounts prints the account and its users, with the fewest rights, as nats-server's
 configuration; --format nsc prints them as commands of "nsc", for an operator that issues JWTs.`,

@@ -41,10 +41,10 @@ func verifyCommand(prog program) *cobra.Command {
 or, step by step, why none does, and what to do about it. Nothing is sent or stored.
 
 FILE, or standard input, has the request: as it is on the wire, as "tcpdump -A" or "curl -v" shows
-it, or with something else before each line. The body follows the headers and an empty line; "curl
--v" shows no body: append it to the output. FILE may also be a JSON body alone; then -H or --headers
-gives the headers. The secrets and settings are taken from the environment, as for "bridge serve".
-ENDPOINT is the endpoint's name; by default the request's path or the form of the body tells it.
+it, or with a prefix on each line. The body follows the headers and an empty line; "curl -v" shows
+no body: append it to the output. FILE may also be a JSON body alone; then -H or --headers gives the
+headers. The secrets and settings are taken from the environment, as for "bridge serve". ENDPOINT is
+the endpoint's name; by default the request's path or the form of the body tells it.
 
 A captured delivery is old. Unless --at or a Date header says when it was received, its age isn't
 judged, and the times at which it would have been accepted are printed. The exit status is 0 if the
