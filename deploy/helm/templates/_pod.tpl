@@ -7,7 +7,7 @@ imagePullSecrets:
   {{- end }}
 {{- end }}
 automountServiceAccountToken: false
-# Else Kubernetes adds variables for each Service to the bridge's environment.
+# Otherwise Kubernetes adds variables for each Service to the bridge's environment.
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ add .Values.shutdown.delay .Values.shutdown.timeout .Values.shutdown.drain 5 }}
 securityContext:
