@@ -96,7 +96,7 @@ func (l *Lookup) Ask(ctx context.Context, records []spool.Record) (Answer, error
 			a.Stored[r.ID] = true
 		}
 	}
-	if len(a.Stored) > 0 { // they are about to be dropped
+	if !l.noRights { // the result counts for the stream that was read
 		info, err := l.Publisher.Info(ctx, l.Kind)
 		if err == nil && !l.found.IsOf(info) {
 			err = fmt.Errorf("looking up: %w", errOtherStream)

@@ -127,6 +127,33 @@ func TestFoundInAnotherStream(t *testing.T) {
 	}
 }
 
+// What wasn't found in a stream may be in the one that took its place, such as a restored one.
+func TestNotFoundInAnotherStream(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	js := natsdtest.Connect(t, s.URL())
+	makeStream(t, js, nil)
+	f := start(t, s.URL(), unmanaged).ready()
+	expect.NoError(t, f.Relay.Close(t.Context())) // nobody delivers meanwhile
+	f.waits(2*time.Hour, "a")
+	records, err := f.Spool.Next(publish.Event, 0, 1, maxBytes)
+	expect.NoError(t, err)
+	l := newLookup(f.Relay, publish.Event)
+	if known, err := l.Ask(t.Context(), records); err != nil || known.Stored["a"] {
+		t.Fatalf("got %v, %v, want a not found", known, err)
+	}
+	expect.NoError(t, js.DeleteStream(t.Context(), "WEBHOOKS"))
+	makeStream(t, js, nil)
+	expect.NoError(t, expect.Err(js.Publish(t.Context(), subject, nil, jetstream.WithMsgID("a"))))
+	poll.Until(t, "a is found, or an error", func() bool {
+		known, err := l.Ask(t.Context(), records)
+		if err == nil && !known.Stored["a"] {
+			t.Fatal("a was not found in the new stream")
+		}
+		return err == nil
+	})
+}
+
 // An earlier scan counts only for the records that were waiting then.
 func TestFoundForOthers(t *testing.T) {
 	t.Parallel()
