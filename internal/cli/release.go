@@ -155,7 +155,10 @@ func (r *releaser) verify(ctx context.Context, k quarantine.Kept) (spool.Record,
 	_, timed := at.Provider.Verify(request)
 	request.Untimed = true
 	claims, err := at.Provider.Verify(request)
-	if err != nil {
+	switch {
+	case errors.Is(err, verify.WrongSignature):
+		return spool.Record{}, fmt.Errorf("%w: no secret of endpoint %s fits; add the one that it had when this came", err, at.Name)
+	case err != nil:
 		return spool.Record{}, err
 	}
 	e := at.Event(at.ID(claims), claims, time.Now())
