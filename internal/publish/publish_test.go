@@ -161,7 +161,7 @@ const (
 	sayForgot       = "stream may not know all ids of its duplicate window yet: until it does, spooled records are looked up before they are published"
 	sayMade         = "stream was missing and has been created"
 	sayForbidden    = "NATS account lacks a permission: grant it, see docs/operations.md"
-	sayLameDuck     = "NATS server is shutting down, another one will be used"
+	sayLameDuck     = "NATS server is shutting down"
 )
 
 func TestPublish(t *testing.T) {

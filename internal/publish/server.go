@@ -80,9 +80,7 @@ func (s Server) connect(d nats.CustomDialer, of *session) (*nats.Conn, error) {
 		nats.SkipHostLookup(), // the dialer looks names up
 		nats.ErrorHandler(of.asyncError),
 		nats.ClosedHandler(func(*nats.Conn) { close(of.closed) }),
-		nats.LameDuckModeHandler(func(*nats.Conn) {
-			of.log.Info("NATS server is shutting down, another one will be used")
-		}),
+		nats.LameDuckModeHandler(func(*nats.Conn) { of.log.Info("NATS server is shutting down") }),
 	)
 	return nats.Connect(s.URL, options...)
 }
