@@ -119,7 +119,7 @@ func (s *sender) prepare(prog program, name string, concurrency int) error {
 		return usagef("--scheme: got %q; takes one of %s", s.scheme, strings.Join(allowed, ", "))
 	}
 	if s.age > 0 && endpoint.Vendor.Timeless {
-		return usagef("--stale: %s signs no time, so no delivery is too old", endpoint.Vendor.Title)
+		return usagef("--stale: endpoint %s signs no time, so no delivery is too old", endpoint.Name)
 	}
 	s.client = &http.Client{Timeout: 30 * time.Second, Transport: transport}
 	s.setEndpoint(endpoint)

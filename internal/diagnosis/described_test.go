@@ -94,6 +94,9 @@ func TestSettings(t *testing.T) {
 		if report.Accepted != (c.code == "") || first.Code != c.code || c.do != "" && first.Do != c.do {
 			t.Errorf("%s: %+v, want %s, %s", c.name, report.Causes, c.code, c.do)
 		}
+		if other := strings.Contains(first.Says, "has other text around it"); other != (c.name == "another format") {
+			t.Errorf("%s: %s", c.name, first.Says)
+		}
 		shown := fmt.Sprint(report)
 		for _, secret := range []string{"hidden", right[:16], stamp, c.secret[:8], "id-1"} {
 			if strings.Contains(shown, secret) {

@@ -56,7 +56,7 @@ func Lines(content []byte) ([]Secret, error) {
 func notText(r rune) bool { return unicode.IsControl(r) || r == '\ufeff' }
 
 // placeholder matches a text that stands where a secret belongs.
-var placeholder = regexp.MustCompile(`(?i)^(\$\{[^}]*\}|\$[a-z_][a-z0-9_]*|<[^<>]*>|\{\{.*\}\}|change[-_ ]?me)$`)
+var placeholder = regexp.MustCompile(`(?i)^(\$\{[^}]*\}|\$\([^()]*\)|\$[a-z_][a-z0-9_]*|<[^<>]*>|\{\{.*\}\}|change[-_ ]?me)$`)
 
 // list is the secrets that have been read, and the name of each for errors.
 type list struct {

@@ -67,6 +67,8 @@ func TestList(t *testing.T) {
 		"a,<your-secret>": nil,
 		"ChangeMe":        nil,
 		"{{ .Values.a }}": nil,
+		"$(SECRET)":       nil,
+		"a$(SECRET)":      {"a$(SECRET)"},
 		"$2b$10$abc":      {"$2b$10$abc"},
 		"a${SECRET}":      {"a${SECRET}"},
 		"<a>b":            {"<a>b"},

@@ -116,7 +116,11 @@ func (s *scheme) misplaced(header string, e verify.Encoding) verify.Finding {
 	if header != s.Header {
 		return proven("signature_elsewhere", "the signature is in the header "+header, "set SIGNATURE_HEADER="+header+", unless a proxy has renamed it")
 	}
-	says := fmt.Sprintf("the signature in %s is in %s, and SIGNATURE_FORMAT is %s", header, e, s.Settings.SignatureFormat)
+	has := "is in " + string(e)
+	if slices.Contains(s.Encodings, e) {
+		has = "has other text around it"
+	}
+	says := fmt.Sprintf("the signature in %s %s, and SIGNATURE_FORMAT is %s", header, has, s.Settings.SignatureFormat)
 	return proven("signature_format", says, "set SIGNATURE_FORMAT as the header has it")
 }
 
