@@ -12,8 +12,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// bury stores the message as a dead letter, once: its id is that of the message in this very
-// stream.
+// bury stores the message as a dead letter, once within the stream's duplicate window: its id is
+// that of the message in this very stream.
 func (w *worker) bury(ctx context.Context, raw jetstream.Msg, m *Message, why error) error {
 	dead := nats.NewMsg(w.SubjectPrefix + "-dead." + m.Durable + "." + strings.TrimPrefix(m.Subject, w.SubjectPrefix+"."))
 	dead.Data = raw.Data()

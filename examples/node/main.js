@@ -30,7 +30,7 @@ async function main() {
     await run(jetstream(nc), {
       durable: env.DURABLE || 'rewards',
       stream: env.STREAM || 'WEBHOOKS',
-      filters: [env.FILTER || 'webhooks.*.invitee.accepted'],
+      filters: (env.FILTER || 'webhooks.*.invitee.accepted').split(' '),
       since: env.SINCE ? new Date(env.SINCE) : undefined,
       ackWait: Number(env.ACK_WAIT || 30_000), // ms
       maxAttempts: Number(env.TRIES || 5),

@@ -4,7 +4,10 @@ import { cannot, codes, isCode } from './durable.js'
 import type { Message } from './message.js'
 import type { Settings } from './options.js'
 
-/** Stores the message as a dead letter, once: its id is that of the message in this very stream. */
+/**
+ * Stores the message as a dead letter, once within the stream's duplicate window: its id is that of the
+ * message in this very stream.
+ */
 export async function bury(js: JetStreamClient, s: Settings, raw: JsMsg, m: Message, why: Error): Promise<void> {
   const dead = headers()
   for (const [name, values] of raw.headers ?? []) {

@@ -14,9 +14,15 @@ const pullWait = 2_000 // ms: how long a pull waits for an event, and so a stop 
  */
 export async function run(js: JetStreamClient, options: Options, handler: Handler): Promise<void> {
   const s = withDefaults(options)
-  const manager = await js.jetstreamManager(false) // without a look at the account, which needs a right of its own
-  if (s.makeDeadStream) await makeDeadStream(manager, s)
-  const from = await durable(js, manager, s)
+  let from: Consumer
+  try {
+    const manager = await js.jetstreamManager(false) // without a look at the account, which needs a right of its own
+    if (s.makeDeadStream) await makeDeadStream(manager, s)
+    from = await durable(js, manager, s)
+  } catch (error) {
+    if (s.signal?.aborted) return // it was stopped before it began
+    throw error
+  }
   s.logger.info('consuming', { stream: s.stream, durable: s.durable, filters: s.filters })
 
   const pulling = new AbortController(), stopping = new AbortController()
