@@ -114,6 +114,11 @@ func (l *loader) addWarnings(c *Config) {
 	if c.MaxInFlightBytes > 0 && c.MaxInFlightBytes < 2*c.MaxBodyBytes {
 		l.warn("MAX_IN_FLIGHT_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so it is always answered 503", c.MaxInFlightBytes, c.MaxBodyBytes)
 	}
+	for _, variable := range []string{"NATS_CREDS", "NATS_NKEY", "NATS_CA", "NATS_CERT", "NATS_KEY", "NATS_JS_DOMAIN"} {
+		if c.set[variable] && !c.set["NATS_URL"] {
+			l.warn("%s is for the servers at NATS_URL, which isn't set: the bridge runs an embedded nats-server", variable)
+		}
+	}
 	l.warnOfVendors(c)
 	for _, p := range providers.All {
 		if p.Patience > 0 && c.PublishTimeout > p.Patience*7/10 {

@@ -176,6 +176,8 @@ func TestWarnings(t *testing.T) {
 		{"FLOCK_SECRETS=WHSEC0123456789abc==", ""},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=0123456789abcdef", "secret 0 of endpoint eu (ENDPOINTS_0_SECRETS) is secret 0 of endpoint flock (FLOCK_SECRETS): a delivery to one can also be sent to the other; give each endpoint its own secret"},
 		{"ENDPOINTS_0_NAME=any ENDPOINTS_0_PROVIDER=standard-webhooks ENDPOINTS_0_SECRETS=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", ""}, // its bytes aren't ASCII
+		{"NATS_CREDS=config_test.go", "NATS_CREDS is for the servers at NATS_URL, which isn't set: the bridge runs an embedded nats-server"},
+		{"NATS_JS_DOMAIN=leaf", "NATS_JS_DOMAIN is for the servers at NATS_URL, which isn't set: the bridge runs an embedded nats-server"},
 		{"NATS_SERVICE_HOST=10.0.0.1", ""}, // what Kubernetes sets for a service called nats
 		{"NATS_PORT_4222_TCP_ADDR=10.0.0.1", ""},
 		{"HTTP_PROXY=x", ""},
