@@ -148,7 +148,7 @@ func schema(t *testing.T, text string) string {
 				signed = append(signed, s.Name)
 			}
 			if len(s.Members) > 0 {
-				covers = append(covers, fmt.Sprintf("%s's %s (%s)", p.Title, strings.Join(s.Members, " and "), s.Name))
+				covers = append(covers, fmt.Sprintf("%s: %s's %s.", s.Name, p.Title, strings.Join(s.Members, " and ")))
 			}
 		}
 		conditions = append(conditions, fmt.Sprintf(`    {
@@ -168,9 +168,9 @@ func schema(t *testing.T, text string) string {
 `, encode(p.Name), encode([]string{verify.Payload, hmac.Body})))
 	}
 	signed = append(signed, hmac.Body)
-	covers = append(covers, "with any other provider the body alone and no time (body)")
+	covers = append(covers, hmac.Body+": the whole body, but no time (other providers).")
 	say := func(list *[]string, setting string) {
-		*list = append(*list, "Any other: what the endpoint's "+setting+" names.")
+		*list = append(*list, "Other providers: what the endpoint's "+setting+" names.")
 	}
 	say(&userID, "USER")
 	say(&times, "TIMESTAMP")
@@ -180,9 +180,9 @@ func schema(t *testing.T, text string) string {
 	property("provider", "enum", list, encode(names))
 	property("entity", "description", quoted, encode("The kind of thing it is about. "+strings.Join(entity, " ")))
 	property("entityid", "description", quoted, encode("That thing's id. "+strings.Join(entityID, " ")))
-	property("userid", "description", quoted, encode("Your own id of the person it is about. "+strings.Join(userID, " ")+" Always text, also where the vendor sent a number."))
-	property("signed", "description", quoted, encode("What the vendor's signature covers: the whole body (payload), or "+strings.Join(covers, ", or ")+
-		". A sender that passed the delivery on could change the rest."))
+	property("userid", "description", quoted, encode("Your own id of the person it is about. "+strings.Join(userID, " ")+" Always text, also if the vendor sent a number."))
+	property("signed", "description", quoted, encode("What the vendor's signature covers. payload: the whole body. "+strings.Join(covers, " ")+
+		" An attacker who has the delivery can change the rest."))
 	property("signed", "enum", list, encode(signed))
 	replace(`(?:    \{\n      "if": \{ "properties": \{ "provider": .*\n.*\n    \},\n)+`, strings.Join(conditions, ""))
 	return text
