@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strings"
@@ -62,4 +63,23 @@ func TestForwardWaitsThenTries(t *testing.T) {
 			})
 		})
 	}
+}
+
+// idle is a consumer that has delivered everything.
+type idle struct {
+	jetstream.Consumer
+	unacknowledged int
+}
+
+func (c idle) Info(context.Context) (*jetstream.ConsumerInfo, error) {
+	return &jetstream.ConsumerInfo{NumAckPending: c.unacknowledged}, nil
+}
+
+// What an earlier run couldn't deliver is left until NATS delivers it again.
+func TestForwardCountsUnacknowledged(t *testing.T) {
+	p := poster{}
+	isDone, err := p.isDone(t.Context(), idle{unacknowledged: 2})
+	expect.NoError(t, err)
+	expect.Equal(t, false, isDone, "whether it is done")
+	expect.Equal(t, 2, p.pending, "events left")
 }

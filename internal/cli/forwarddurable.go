@@ -107,8 +107,8 @@ func (p *poster) pull(ctx context.Context, consumer jetstream.Consumer) error {
 	return nil
 }
 
-// isDone reports whether everything is posted, also what a killed forwarder left unacknowledged. It
-// returns an error if the consumer is gone.
+// isDone counts what is left, also what a killed forwarder left unacknowledged. It reports whether
+// everything is posted. It returns an error if the consumer is gone.
 func (p *poster) isDone(ctx context.Context, consumer jetstream.Consumer) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -121,6 +121,7 @@ func (p *poster) isDone(ctx context.Context, consumer jetstream.Consumer) (bool,
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.pending = info.NumPending + uint64(info.NumAckPending)
 	return info.NumPending == 0 && info.NumAckPending <= len(p.failed), nil
 }
 
