@@ -124,7 +124,7 @@ func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
 	} else {
 		s.noInbox.Store(nil)
 		m.succeeded(s, found, s.nc.MaxPayload())
-		m.askPayload(s)
+		m.askPayload(ctx, s)
 	}
 	m.file.save(m.lastWindow())
 	return true
@@ -183,13 +183,14 @@ const payloadEvery = 10 * time.Second
 var errRaised = errors.New("the server takes larger messages by now")
 
 // askPayload ends the session if a message was too large and the server takes larger ones by now.
-func (m *monitor) askPayload(s *session) {
+func (m *monitor) askPayload(ctx context.Context, s *session) {
 	if !m.refused.Load() || m.limit.Load() < s.nc.MaxPayload() || time.Since(m.asked) < payloadEvery {
 		return
 	}
 	m.refused.Store(false)
 	m.asked = time.Now()
-	switch raised, err := s.server.wasRaised(s.nc); {
+	switch raised, err := s.server.wasRaised(ctx, s.nc); {
+	case ctx.Err() != nil:
 	case err != nil:
 		m.log.Warn("finding out whether the server takes larger messages by now has failed", zap.Error(err))
 	case raised:

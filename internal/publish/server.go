@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
@@ -103,9 +105,9 @@ func (s Server) check() error {
 // wasRaised reports whether the connection's server takes larger messages than when we connected.
 // After a reload of its configuration it doesn't inform its clients (nats-server,
 // maxPayloadOption.Apply): only a new connection learns the new limit.
-func (s Server) wasRaised(nc *nats.Conn) (bool, error) {
+func (s Server) wasRaised(ctx context.Context, nc *nats.Conn) (bool, error) {
 	s.URL = nc.ConnectedUrl()
-	fresh, err := s.Connect()
+	fresh, err := s.connect(&dialer{ctx: ctx}, &session{log: zap.NewNop(), server: s, closed: make(chan struct{})})
 	if err != nil {
 		return false, err
 	}

@@ -197,7 +197,7 @@ func TestAccountLimitsPayload(t *testing.T) {
 	f.takes(Stored, sized("fits", 5000))
 	expect.ErrorIs(t, ErrTooLarge, expect.Err(f.Publish(t.Context(), sized("doesn't", 5001))), "5001 bytes")
 	for range 10 {
-		if raised, err := f.config.Server.wasRaised(f.session.Load().nc); raised || err != nil {
+		if raised, err := f.config.Server.wasRaised(t.Context(), f.session.Load().nc); raised || err != nil {
 			t.Fatalf("asked anew: %t, %v", raised, err)
 		}
 	}
