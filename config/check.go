@@ -32,6 +32,7 @@ const maxBody = 64 << 20
 
 // checkRules checks bounds, and rules about several variables.
 func (l *loader) checkRules(c *Config) {
+	embedded := !c.set["NATS_URL"] // a wrong NATS_URL is set, too
 	secured := !c.NATSToken.IsEmpty() || c.NATSUser != "" && !c.NATSPassword.IsEmpty()
 	for _, rule := range []struct {
 		variable string
@@ -44,12 +45,12 @@ func (l *loader) checkRules(c *Config) {
 		{"NATS_USER", c.NATSPassword.IsEmpty() || c.NATSUser != "", "the user to whom NATS_PASSWORD belongs"},
 		{"NATS_NKEY", c.NATSNkey == "" || c.NATSCreds == "", "an nkey seed file only without NATS_CREDS: set one of the two"},
 		{"NATS_CERT", (c.NATSCert == "") == (c.NATSKey == ""), "a certificate, together with its key in NATS_KEY"},
-		{"NATS_TLS_FIRST", !c.NATSTLSFirst || !c.IsEmbedded(), "true only with NATS_URL: the embedded server has no TLS"},
+		{"NATS_TLS_FIRST", !c.NATSTLSFirst || !embedded, "true only with NATS_URL: the embedded server has no TLS"},
 		{
-			"EMBEDDED_NATS_ADDR", !c.IsEmbedded() || IsLoopback(c.EmbeddedNATSAddr) || secured,
+			"EMBEDDED_NATS_ADDR", !embedded || IsLoopback(c.EmbeddedNATSAddr) || secured,
 			"a loopback address such as 127.0.0.1:4222, unless NATS_TOKEN or NATS_USER and NATS_PASSWORD are set: others could read and write all events",
 		},
-		{"STREAM_REPLICAS", c.StreamReplicas >= 1 && c.StreamReplicas <= 5 && (c.StreamReplicas == 1 || !c.IsEmbedded()), takesOf(*c, "StreamReplicas")},
+		{"STREAM_REPLICAS", c.StreamReplicas >= 1 && c.StreamReplicas <= 5 && (c.StreamReplicas == 1 || !embedded), takesOf(*c, "StreamReplicas")},
 		{"STREAM_MAX_AGE", c.StreamMaxAge >= 0, takesOf(*c, "StreamMaxAge")},
 		{"PUBLISH_TIMEOUT", c.PublishTimeout >= time.Millisecond, "a duration of at least 1ms"},
 		{"SPOOL_DRAIN_TIMEOUT", c.SpoolDrainTimeout >= 0, "a duration of at least 0s"},

@@ -85,6 +85,7 @@ func TestProblems(t *testing.T) {
 		{"ENDPOINTS_99999999999999999999_NAME=eu", `ENDPOINTS_99999999999999999999_…: takes a number of a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…`},
 
 		{"NATS_URL=http://nats:4222", `NATS_URL: got "http://nats:4222"; takes nats://host:port or tls://host:port, several with commas between`},
+		{"NATS_URL=http://nats:4222 NATS_TLS_FIRST=true STREAM_REPLICAS=3 EMBEDDED_NATS_ADDR=:4222", `NATS_URL: got "http://nats:4222"; takes nats://host:port or tls://host:port, several with commas between`},
 		{"NATS_TLS_FIRST=true", `NATS_TLS_FIRST: got "true"; takes true only with NATS_URL: the embedded server has no TLS`},
 		{"NATS_URL=ws://a:8080,nats://b:4222", `NATS_URL: got "ws://a:8080,nats://b:4222"; takes nats://host:port or tls://host:port, several with commas between (ws:// and wss:// can't be mixed with nats:// and tls://: use one kind for all servers)`},
 		{"NATS_URL=nats://a:70000", `NATS_URL: got "nats://a:70000"; takes nats://host:port or tls://host:port, several with commas between (a port must be from 1 to 65535)`},
