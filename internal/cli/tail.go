@@ -25,8 +25,8 @@ print only events on such subjects.
 
 --provider, --event, --entity, --user and --id choose events. Each may be repeated: an event must
 match one value of each flag that is given. --since begins with the events stored since then.
---follow=false and --until print stored events only, and end. Without --since, --id, --follow=false
-and --until begin with the first event of the stream.
+--follow=false and --until print stored events only, and end. If --since isn't given, --id,
+--follow=false and --until begin with the first event of the stream.
 
 A line has the time of receipt, the endpoint and event, the person and the thing that the event is
 about, and the first digits of its id, which "bridge show" takes. On a terminal, lines are cut to
