@@ -3,6 +3,7 @@ package publish
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -57,15 +58,16 @@ func (f *forbidden) has(subject string) bool {
 	return ok && time.Since(at) <= forbiddenFor
 }
 
-// hasConsumer reports whether making or reading a consumer on the stream is forbidden.
-func (f *forbidden) hasConsumer(stream string) bool {
+// request returns the subject of a forbidden request to JetStream about the stream; "" if these
+// requests are allowed.
+func (f *forbidden) request(stream string, requests ...string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for subject, at := range f.subjects {
-		if strings.HasPrefix(subject, "$JS.") && time.Since(at) <= forbiddenFor &&
-			(strings.Contains(subject, ".CONSUMER.CREATE."+stream+".") || strings.Contains(subject, ".CONSUMER.MSG.NEXT."+stream+".")) {
-			return true
+		isAbout := func(request string) bool { return strings.Contains(subject+".", "."+request+"."+stream+".") }
+		if strings.HasPrefix(subject, "$JS.") && time.Since(at) <= forbiddenFor && slices.ContainsFunc(requests, isAbout) {
+			return subject
 		}
 	}
-	return false
+	return ""
 }

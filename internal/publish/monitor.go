@@ -117,8 +117,8 @@ func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
 	}
 	m.observe(found.infos)
 	if err != nil {
-		if denied := s.noInbox.Load(); denied != nil && errors.Is(err, context.DeadlineExceeded) {
-			err = fmt.Errorf("stream %s: %w", m.stream.Name, *denied)
+		if denied := s.denies(m.stream.Name); denied != nil && errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("stream %s: %w", m.stream.Name, denied)
 		}
 		m.failed(err)
 	} else {

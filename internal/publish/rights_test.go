@@ -54,7 +54,7 @@ func TestRights(t *testing.T) {
 		},
 		{
 			name: "no asking for the stream", publish: without(publish, "$JS.API.STREAM.INFO.WEBHOOKS"), subscribe: subscribe, publishes: true,
-			ready: "stream WEBHOOKS: JetStream does not answer: it has no leader, or our account may not read the stream's info (the log then has the missing permission)",
+			ready: "stream WEBHOOKS: nats: permissions violation: our account may not publish on $JS.API.STREAM.INFO.WEBHOOKS: grant it",
 			said:  `permissions violation for publish to "$js.api.stream.info.webhooks"`,
 		},
 		{
@@ -135,7 +135,7 @@ func TestMayNotMakeStream(t *testing.T) {
 	poll.Until(t, "forbidden", func() bool { return f.logged(sayForbidden) == 1 })
 	poll.Until(t, "the error", func() bool {
 		err := f.Ready()
-		return err != nil && strings.HasPrefix(err.Error(), "stream WEBHOOKS: JetStream does not answer")
+		return err != nil && strings.HasPrefix(err.Error(), "stream WEBHOOKS: nats: permissions violation: our account may not publish on $JS.API.STREAM.CREATE.WEBHOOKS: grant it")
 	})
 	expect.ErrorIs(t, ErrUnavailable, expect.Err(f.publish("1")), "publishing")
 }

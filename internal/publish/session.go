@@ -186,6 +186,18 @@ func (s *session) asyncError(_ *nats.Conn, sub *nats.Subscription, err error) {
 	}
 }
 
+// denies returns the missing permission because of which JetStream doesn't answer a check of the
+// stream; nil if none is known.
+func (s *session) denies(stream string) error {
+	if inbox := s.noInbox.Load(); inbox != nil {
+		return *inbox
+	}
+	if subject := s.forbidden.request(stream, "STREAM.INFO", "STREAM.CREATE"); subject != "" {
+		return fmt.Errorf("%w: our account may not publish on %s: grant it, see docs/operations.md", nats.ErrPermissionViolation, subject)
+	}
+	return nil
+}
+
 // denied notes and logs a missing permission, once for each subject.
 func (s *session) denied(err error, fields []zap.Field) {
 	const lacksPermission = "NATS account lacks a permission: grant it, see docs/operations.md"

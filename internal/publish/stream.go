@@ -128,7 +128,7 @@ func (s Stream) explain(err error) error {
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return fmt.Errorf("stream %s: JetStream is not available: enable it on the server and for our account; at a leaf node, set NATS_JS_DOMAIN and see whether the leaf is connected to its hub: %w", s.Name, err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("stream %s: JetStream does not answer: it has no leader, or our account may not read the stream's info (the log then has the missing permission): %w", s.Name, err)
+		return fmt.Errorf("stream %s: JetStream does not answer; it may have no leader: %w", s.Name, err)
 	}
 	return fmt.Errorf("stream %s: %w", s.Name, err)
 }

@@ -209,12 +209,16 @@ func (r *Relay) Breaker() string { return r.breakers[publish.Event].state() }
 // stream isn't ready, nothing is tried.
 func (r *Relay) Blocked(kind publish.Kind) publish.Cause {
 	f := r.forwarders[kind]
-	switch {
-	case f == nil:
+	if f == nil {
 		return ""
-	case r.Spool.Len(kind) > 0 && !r.Publisher.IsConnected():
+	}
+	switch err := r.Publisher.Ready(kind); {
+	case r.Spool.Len(kind) == 0 || err == nil:
+	case !r.Publisher.IsConnected():
 		return publish.Disconnected
-	case r.Spool.Len(kind) > 0 && r.Publisher.Ready(kind) != nil:
+	case errors.Is(err, context.DeadlineExceeded): // JetStream didn't answer
+		return publish.TimedOut
+	default:
 		return publish.NoStream
 	}
 	if cause := f.cause.Load(); cause != nil {
