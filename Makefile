@@ -1,15 +1,11 @@
 # Each target is one command. CI needs no make: it runs .ci/run and .ci/snapshot.
 
-.PHONY: help build test race lint fmt tidy docs image k8s e2e-k8s fuzz vuln bench chaos hostile alerts servers snapshot ci
+.PHONY: help test lint fmt tidy docs image k8s e2e-k8s fuzz vuln bench chaos hostile alerts servers snapshot ci
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST)
-build: ## compile everything
-	go build ./...
-test: ## run the tests
-	go test ./... ./event/...
-race: ## run the tests with the race detector
-	go test -race ./... ./event/...
+test: ## run the tests, or with the race detector: make test ARGS=-race
+	go test $(ARGS) ./... ./event/...
 lint: ## lint, import rules included
 	.ci/tool golangci-lint run ./... ./event/...
 fmt: ## format the code
