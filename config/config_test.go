@@ -102,6 +102,8 @@ func TestProblems(t *testing.T) {
 		{"NATS_CREDS=/nowhere", `NATS_CREDS: got "/nowhere"; takes ` + file},
 		{"NATS_NKEY=/nowhere", `NATS_NKEY: got "/nowhere"; takes ` + file},
 		{"NATS_CREDS=" + pair.Cert + " NATS_NKEY=" + pair.Key, `NATS_NKEY: got "` + pair.Key + `"; takes an nkey seed file only without NATS_CREDS: set one of the two`},
+		{"NATS_URL=nats://me:word@a NATS_USER=you", `NATS_URL: got "nats://[hidden]@a"; takes servers without a user or token, or unset NATS_USER, NATS_NKEY and NATS_TOKEN: the bridge would ignore them`},
+		{"NATS_URL=a,word@b NATS_TOKEN=word", `NATS_URL: got "a,[hidden]@b"; takes servers without a user or token, or unset NATS_USER, NATS_NKEY and NATS_TOKEN: the bridge would ignore them`},
 		{"NATS_CA=/nowhere", `NATS_CA: got "/nowhere"; takes ` + file},
 		{"NATS_CERT=/nowhere NATS_KEY=" + empty, `NATS_CERT: got "/nowhere"; takes ` + file},
 		{"NATS_KEY=/nowhere NATS_CERT=" + empty, `NATS_KEY: got "/nowhere"; takes ` + file + "\n" + `NATS_CERT: got "` + empty + `"; takes a certificate, together with its key in NATS_KEY`},

@@ -127,7 +127,7 @@ func (s Server) credentials() ([]nats.Option, error) {
 	if s.Nkey != "" {
 		nkey, err := nats.NkeyOptionFromSeed(s.Nkey)
 		if err != nil {
-			return nil, fmt.Errorf("NATS_NKEY: %w", err)
+			return nil, fmt.Errorf("NATS_NKEY=%s: %w", s.Nkey, err)
 		}
 		options = append(options, nkey)
 	}
@@ -138,10 +138,10 @@ func (s Server) credentials() ([]nats.Option, error) {
 		options = append(options, nats.Token(string(s.Token.Key())))
 	}
 	if s.CA != "" {
-		options = append(options, nats.RootCAs(s.CA))
+		options = append(options, named("NATS_CA="+s.CA, nats.RootCAs(s.CA)))
 	}
 	if s.Cert != "" {
-		options = append(options, nats.ClientCert(s.Cert, s.Key))
+		options = append(options, named("NATS_CERT="+s.Cert+", NATS_KEY="+s.Key, nats.ClientCert(s.Cert, s.Key)))
 	}
 	if s.TLSFirst {
 		options = append(options, nats.TLSHandshakeFirst())
@@ -150,4 +150,14 @@ func (s Server) credentials() ([]nats.Option, error) {
 		options = append(options, nats.CustomInboxPrefix(s.InboxPrefix))
 	}
 	return options, nil
+}
+
+// named returns the option. Its error names the variables.
+func named(variables string, option nats.Option) nats.Option {
+	return func(o *nats.Options) error {
+		if err := option(o); err != nil {
+			return fmt.Errorf("%s: %w", variables, err)
+		}
+		return nil
+	}
 }
