@@ -16,7 +16,9 @@ type acks struct {
 
 	mu      sync.Mutex
 	pending map[uint64]*awaited
-	next    uint64 // the number of the next message
+	next    uint64      // the number of the next message
+	timer   *time.Timer // calls expire
+	due     time.Time   // when it does; zero: it is not set
 }
 
 // awaited is a message without an acknowledgement.
@@ -27,8 +29,8 @@ type awaited struct {
 	began   time.Time
 	done    chan outcome // holds one
 	givenUp bool         // the outcome is an error, and the caller has it
+	until   time.Time    // when it is given up, or then forgotten
 	foreign error        // what another stream or domain answered
-	timer   *time.Timer  // gives up, and later forgets the message
 }
 
 // outcome is the result of publishing a message.
@@ -58,7 +60,9 @@ func (e *foreignAck) Error() string {
 }
 
 func newAcks(domain string) *acks {
-	return &acks{domain: domain, late: func(LateAck) {}, pending: make(map[uint64]*awaited)}
+	a := &acks{domain: domain, late: func(LateAck) {}, pending: make(map[uint64]*awaited)}
+	a.timer = time.AfterFunc(time.Hour, a.expire)
+	return a
 }
 
 // begin registers a message. Its outcome comes after the time-out at the latest.
@@ -71,8 +75,36 @@ func (a *acks) begin(m Message, stream string, made time.Time, timeout time.Dura
 	}
 	a.next++
 	a.pending[w.number] = w
-	w.timer = time.AfterFunc(timeout, func() { a.giveUp(w, jetstream.ErrAsyncPublishTimeout) })
+	a.expireAt(w, w.began.Add(timeout))
 	return w
+}
+
+// expireAt sets when the message is given up or forgotten. All messages share one timer: under load
+// it fires once a time-out, and a timer for each message would be set and stopped for nothing.
+func (a *acks) expireAt(w *awaited, at time.Time) {
+	w.until = at
+	if a.due.IsZero() || at.Before(a.due) {
+		a.due = at
+		a.timer.Reset(time.Until(at))
+	}
+}
+
+// expire gives up on the messages whose time is over, and forgets those given up long ago.
+func (a *acks) expire() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	a.due = time.Time{}
+	for number, w := range a.pending {
+		switch {
+		case now.Before(w.until):
+			a.expireAt(w, w.until)
+		case w.givenUp:
+			delete(a.pending, number)
+		default:
+			a.giveUpLocked(w, jetstream.ErrAsyncPublishTimeout)
+		}
+	}
 }
 
 // isWaiting reports whether the message has no outcome yet.
@@ -106,7 +138,6 @@ func (a *acks) settleLocked(w *awaited, o outcome) {
 		return
 	}
 	delete(a.pending, w.number)
-	w.timer.Stop()
 	switch {
 	case !w.givenUp:
 		o.took = time.Since(w.began)
@@ -132,12 +163,7 @@ func (a *acks) giveUpLocked(w *awaited, err error) {
 	}
 	w.givenUp = true
 	w.done <- outcome{err: err}
-	w.timer.Stop()
-	w.timer = time.AfterFunc(lateFor, func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		delete(a.pending, w.number)
-	})
+	a.expireAt(w, time.Now().Add(lateFor))
 }
 
 // fail gives up on all messages.

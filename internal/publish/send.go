@@ -16,8 +16,11 @@ import (
 type sendQueue struct {
 	mu    sync.Mutex
 	queue []outgoing
-	sends sync.Mutex // held while sending
-	spare []outgoing // for the next queue
+
+	sends  sync.Mutex // held while sending; it guards what follows
+	spare  []outgoing // for the next queue
+	msg    nats.Msg   // the message that is sent; nats.go copies it
+	values []string   // of its headers
 }
 
 // outgoing is a message in the send queue.
@@ -54,23 +57,34 @@ func (p *Publisher) flush() {
 	for _, m := range batch {
 		s, err := p.connected()
 		if err == nil && p.acks.isWaiting(m.awaited) {
-			err = s.nc.PublishMsg(m.msg(s.inbox))
+			err = s.nc.PublishMsg(p.queue.fill(m, s.inbox))
 		}
 		if err != nil {
 			p.acks.settle(m.awaited, outcome{err: err})
 		}
 	}
 	clear(batch) // releases the data
-	p.queue.spare = batch[:0]
+	p.queue.spare, p.queue.msg.Data = batch[:0], nil
 }
 
-// msg returns m for nats.go.
-func (m outgoing) msg(inbox string) *nats.Msg {
-	header := nats.Header{jetstream.MsgIDHeader: {m.Message.ID}, jetstream.ExpectedStreamHeader: {m.stream}}
-	for _, h := range m.Headers {
-		header[h.Name] = []string{h.Value}
+// fill returns the message for nats.go, valid until the next.
+func (q *sendQueue) fill(m outgoing, inbox string) *nats.Msg {
+	if q.msg.Header == nil {
+		q.msg.Header = nats.Header{}
 	}
-	return &nats.Msg{Subject: m.Subject, Reply: replyTo(inbox, m.number), Header: header, Data: m.Data}
+	clear(q.msg.Header)
+	q.values = q.values[:0]
+	set := func(name, value string) {
+		q.values = append(q.values, value)
+		q.msg.Header[name] = q.values[len(q.values)-1:]
+	}
+	set(jetstream.MsgIDHeader, m.Message.ID)
+	set(jetstream.ExpectedStreamHeader, m.stream)
+	for _, h := range m.Headers {
+		set(h.Name, h.Value)
+	}
+	q.msg.Subject, q.msg.Reply, q.msg.Data = m.Subject, replyTo(inbox, m.number), m.Data
+	return &q.msg
 }
 
 // replyTo returns the subject on which a message is acknowledged.
