@@ -34,7 +34,8 @@ type keyring struct {
 
 // use counts what one secret has verified.
 type use struct {
-	last    float64 // when it last verified a delivery, in Unix seconds; 0: not since the start
+	last    float64          // when it last verified a delivery, in Unix seconds; 0: not since the start
+	shown   prometheus.Gauge // of last
 	schemes map[string]prometheus.Counter
 }
 
@@ -81,7 +82,8 @@ func (k *keyring) replace(secrets []secret.Secret) {
 			k.metrics.LastVerified.Delete(position)
 		case len(uses[i].schemes) == 0:
 			k.metrics.Signatures.DeletePartialMatch(position)
-			k.metrics.LastVerified.With(position).Set(uses[i].last)
+			uses[i].shown = k.metrics.LastVerified.With(position)
+			uses[i].shown.Set(uses[i].last)
 		}
 	}
 	k.inForce, k.uses = secrets, uses
@@ -98,11 +100,11 @@ func (k *keyring) verified(scheme string, among []secret.Secret, i int, now time
 			return -1, false
 		}
 	}
-	u, at := &k.uses[i], strconv.Itoa(i)
+	u := &k.uses[i]
 	u.last = float64(now.UnixMilli()) / 1e3
-	k.metrics.LastVerified.WithLabelValues(k.endpoint, at).Set(u.last)
+	u.shown.Set(u.last)
 	if u.schemes[scheme] == nil {
-		u.schemes[scheme], first = k.metrics.Signatures.WithLabelValues(k.endpoint, scheme, at), true
+		u.schemes[scheme], first = k.metrics.Signatures.WithLabelValues(k.endpoint, scheme, strconv.Itoa(i)), true
 	}
 	u.schemes[scheme].Inc()
 	return i, first

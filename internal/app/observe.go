@@ -23,20 +23,31 @@ type observer struct {
 	refused  *zap.Logger // sampled
 	metrics  *telemetry.Metrics
 	keyrings map[string]*keyring // by endpoint
+	series   map[string]series   // by endpoint
 
 	read, verify, publish prometheus.Observer // the stages
 }
 
+// series are the series of an endpoint that most deliveries change. Finding one by its labels takes
+// longer than changing it.
+type series struct {
+	deliveries    map[string]prometheus.Counter // by outcome
+	duration, age prometheus.Observer
+}
+
 func newObserver(log *zap.Logger, metrics *telemetry.Metrics, keyrings map[string]*keyring) *observer {
 	// Prometheus can't see the increase with which a series begins, so all begin at 0.
+	all := make(map[string]series)
 	for name := range keyrings {
 		metrics.Drift.WithLabelValues(name)
+		deliveries := make(map[string]prometheus.Counter)
 		for _, s := range []publish.Status{publish.Stored, publish.Duplicate, publish.Spooled, publish.Kept} {
-			metrics.Deliveries.WithLabelValues(name, string(s))
+			deliveries[string(s)] = metrics.Deliveries.WithLabelValues(name, string(s))
 		}
 		for _, r := range ingest.Refusals {
-			metrics.Deliveries.WithLabelValues(name, r.Outcome)
+			deliveries[r.Outcome] = metrics.Deliveries.WithLabelValues(name, r.Outcome)
 		}
+		all[name] = series{deliveries, metrics.Duration.WithLabelValues(name), metrics.Age.WithLabelValues(name)}
 		for _, reason := range ingest.Reasons() {
 			metrics.Quarantined.WithLabelValues(name, reason)
 		}
@@ -54,7 +65,7 @@ func newObserver(log *zap.Logger, metrics *telemetry.Metrics, keyrings map[strin
 	}
 	stage := metrics.Stages.WithLabelValues
 	return &observer{
-		log, telemetry.Sampled(log, metrics.LogDropped.Inc), metrics, keyrings,
+		log, telemetry.Sampled(log, metrics.LogDropped.Inc), metrics, keyrings, all,
 		stage("read"), stage("verify"), stage("publish"),
 	}
 }
@@ -91,22 +102,24 @@ func severity(err error) (zapcore.Level, string) {
 // Observe counts a delivery and logs it in one line: a refused one with the reason; an accepted
 // one, or one to no endpoint, at debug level.
 func (o *observer) Observe(r *ingest.Record) {
-	o.metrics.Deliveries.WithLabelValues(r.Endpoint, r.Outcome).Inc()
-	switch {
-	case r.Endpoint == "":
+	at, known := o.series[r.Endpoint]
+	if !known {
+		o.metrics.Deliveries.WithLabelValues(r.Endpoint, r.Outcome).Inc()
 		o.refused.Debug("no such endpoint", zap.String("remote", r.Remote))
 		return
-	case ingest.IsWrongPath(r.Err):
+	}
+	at.deliveries[r.Outcome].Inc()
+	if ingest.IsWrongPath(r.Err) {
 		o.logRefusal(r)
 		return
 	}
-	o.metrics.Duration.WithLabelValues(r.Endpoint).Observe(r.Duration.Seconds())
+	at.duration.Observe(r.Duration.Seconds())
 	observe(o.read, r.Stages.Read)
 	observe(o.verify, r.Stages.Verify)
 	observe(o.publish, r.Stages.Publish)
 	if r.Claims.SignedText != nil {
 		if !r.Claims.Occurred.IsZero() {
-			o.metrics.Age.WithLabelValues(r.Endpoint).Observe(r.Received.Sub(r.Claims.Occurred).Seconds())
+			at.age.Observe(r.Received.Sub(r.Claims.Occurred).Seconds())
 		}
 		if position, first := o.keyrings[r.Endpoint].verified(r.Claims.Scheme, r.Secrets, r.Claims.Secret, r.Received); first {
 			o.log.Info("first delivery with this scheme and secret since the start", zap.String("endpoint", r.Endpoint), zap.String("scheme", r.Claims.Scheme), zap.Int("secret", position))

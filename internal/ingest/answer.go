@@ -139,7 +139,9 @@ const answerWriting = time.Second
 
 // write writes an answer; net/http adds its length.
 func (d *delivery) write(status int, contentType []string, body []byte) {
-	_ = http.NewResponseController(d.w).SetWriteDeadline(time.Now().Add(answerWriting)) // in tests w may have none
+	if d.conn != nil {
+		_ = d.conn.SetWriteDeadline(time.Now().Add(answerWriting))
+	}
 	d.w.Header()["Content-Type"] = contentType
 	d.w.WriteHeader(status)
 	_, _ = d.w.Write(body) // the event is as durable without a reader

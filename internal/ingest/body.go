@@ -7,8 +7,9 @@ const blockBytes = 8 << 10
 // arrived. A slice that doubles takes up to three times that while it grows, and the budget doesn't
 // count that.
 type body struct {
-	blocks [][]byte // all full, except the last
-	len    int      // bytes that have arrived
+	blocks [][]byte  // all full, except the last
+	first  [1][]byte // room for the usual number of blocks
+	len    int       // bytes that have arrived
 }
 
 // room returns a buffer for the next bytes; it is never empty. The first is at most one byte larger
@@ -19,6 +20,9 @@ func (b *body) room(announced int64) []byte {
 		size := blockBytes
 		if last < 0 && announced >= 0 {
 			size = int(min(announced+1, blockBytes)) // one more for the read that finds the end
+		}
+		if last < 0 {
+			b.blocks = b.first[:0]
 		}
 		b.blocks = append(b.blocks, make([]byte, 0, size))
 		last++

@@ -86,19 +86,12 @@ func (h *hold) received() bool {
 	return !h.lost
 }
 
-// adopt takes over the bytes of another hold.
-func (h *hold) adopt(other *hold) {
-	h.budget.mu.Lock()
-	defer h.budget.mu.Unlock()
-	h.bytes += other.bytes
-	other.bytes = 0
-}
-
-// release gives everything back.
+// release gives everything back. The hold can be used for the next request.
 func (h *hold) release() {
 	h.budget.mu.Lock()
 	defer h.budget.mu.Unlock()
 	h.giveBack()
+	h.lost = false
 }
 
 func (h *hold) giveBack() {

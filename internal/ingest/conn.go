@@ -29,7 +29,7 @@ type conn struct {
 	refused  atomic.Bool // refused by us, and answered
 	reported atomic.Bool // a refusal by net/http was reported
 	closed   atomic.Bool
-	head     hold // the bytes of the arriving head
+	held     hold // the bytes of the request
 
 	mu      sync.Mutex
 	framing framing
@@ -51,7 +51,7 @@ type conn struct {
 
 func newConn(raw net.Conn, l *ConnLimiter) *conn {
 	c := &conn{Conn: raw, raw: raw, limiter: l}
-	c.head.budget = l.budget
+	c.held.budget = l.budget
 	c.changed.L = &c.mu
 	return c
 }
@@ -205,16 +205,16 @@ func (c *conn) take(b []byte, wasKept bool) (int, ConnRefusal) {
 // charge charges n bytes of a head to the budget, and reports whether they fit. More of the head
 // may be coming.
 func (c *conn) charge(n int, coming bool) bool {
-	fits := c.head.take(n)
+	fits := c.held.take(n)
 	switch {
 	case !fits:
 	case coming:
-		c.head.receiving(c.interrupt)
+		c.held.receiving(c.interrupt)
 	default:
-		fits = c.head.received()
+		fits = c.held.received()
 	}
 	if !fits || c.closed.Load() {
-		c.head.release()
+		c.held.release()
 	}
 	return fits
 }
@@ -236,7 +236,7 @@ func (c *conn) broke(p []byte, err error) error {
 		return c.refuse(c.raw, plainOnTLS(record.RecordHeader[:]), p) // we have sent nothing yet
 	case c.tls != nil && !c.tls.established && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed):
 		return c.refuse(c.Conn, TLSHandshake, p)
-	case coming && !c.head.received(): // it had to make room
+	case coming && !c.held.received(): // it had to make room
 		return c.refuse(c.Conn, HeadBusy, p)
 	case coming && isTimeout:
 		return c.refuse(c.Conn, HeadTimeout, p)
@@ -258,7 +258,7 @@ func (c *conn) refuse(side net.Conn, r ConnRefusal, p []byte) error {
 	if c.isHandling() || c.refused.Swap(true) {
 		return io.ErrUnexpectedEOF // the handler answers
 	}
-	c.head.release()
+	c.held.release()
 	answer := r.answer()
 	c.limiter.refuse(c, r, answer)
 	if answer == "" {
@@ -311,23 +311,22 @@ func (c *conn) Close() error {
 	c.mu.Lock()
 	c.changed.Broadcast()
 	c.mu.Unlock()
-	c.head.release()
+	c.held.release()
 	c.limiter.leave(c)
 	return err
 }
 
-// begin notes that the handler has a request. The length of its body is negative for chunks. What
-// was charged for the head moves to held. On a nil connection, of a server without a [ConnLimiter],
-// this and the handler's other methods do nothing.
-func (c *conn) begin(length int64, held *hold) {
+// begin notes that the handler has a request, which it releases from held. The length of its body is
+// negative for chunks. On a nil connection, of a server without a [ConnLimiter], this and the
+// handler's other methods do nothing.
+func (c *conn) begin(length int64) {
 	if c == nil {
 		return
 	}
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.handling, c.declined = true, false
 	c.framing.begin(length)
-	c.mu.Unlock()
-	held.adopt(&c.head)
 }
 
 // end notes that the answer has been sent. It yields if the next request may be here already: a

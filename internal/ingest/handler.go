@@ -106,10 +106,14 @@ func (h *Handler) InFlightBytes() int64 { return h.inFlight.inUse() }
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d := deliveries.Get().(*delivery)
 	defer d.done()
-	d.Handler, d.w, d.r, d.conn, d.held.budget = h, w, r, connOf(r.Context()), &h.inFlight
+	d.Handler, d.w, d.r, d.conn = h, w, r, connOf(r.Context())
+	d.own.budget, d.held = &h.inFlight, &d.own
+	if d.conn != nil {
+		d.held = &d.conn.held
+	}
 	d.began = time.Now()
 	d.bodyDeadline = d.began.Add(bodyTimeout)
-	d.conn.begin(r.ContentLength, &d.held)
+	d.conn.begin(r.ContentLength)
 	d.Remote = r.RemoteAddr
 	// The path is compared as it was sent, without one slash at its end. Any other spelling is
 	// another path.
@@ -142,9 +146,10 @@ type delivery struct {
 	conn    *conn // nil if the listener isn't bounded
 	span    telemetry.Span
 	began   time.Time
-	held    hold
-	begun   bool // reading the body has begun
-	whole   bool // the body has been read
+	held    *hold // of the connection
+	own     hold  // without a connection
+	begun   bool  // reading the body has begun
+	whole   bool  // the body has been read
 	body    body
 	wrapped event.Event
 	text    [128]byte // buffer for the answer

@@ -3,7 +3,6 @@ package ingest
 import (
 	"errors"
 	"io"
-	"net/http"
 	"os"
 	"runtime"
 	"strings"
@@ -76,7 +75,9 @@ func (d *delivery) receiveBody() error {
 // net/http reads the rest of the body, without a bound in time. It fails only if the connection is
 // closed, as reading then does.
 func (d *delivery) setReadDeadline(t time.Time) {
-	_ = http.NewResponseController(d.w).SetReadDeadline(t)
+	if d.conn != nil {
+		_ = d.conn.SetReadDeadline(t)
+	}
 }
 
 // drain reads and drops the rest of the body, within the deadline, and reports whether it reached
