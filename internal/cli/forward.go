@@ -14,7 +14,7 @@ import (
 )
 
 func forwardCommand(prog program) *cobra.Command {
-	p := poster{failed: make(map[string]bool), begin: time.Now()}
+	p := poster{failed: make(map[uint64]bool), begin: time.Now()}
 	c := &cobra.Command{
 		Use:   "forward --to URL",
 		Short: "Post events to a local service as they come, or those of a span of time",

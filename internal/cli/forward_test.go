@@ -2,17 +2,23 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
+
+const anEvent = `{"specversion":"1.0","id":"5e0c","source":"/webhooks/flock","type":"a","subject":"a/1","time":"2026-01-02T03:04:05Z","datacontenttype":"application/json","provider":"flock","event":"a","receivedtime":"2026-01-02T03:04:05Z","signed":"payload","data":{}}`
 
 // eventMsg is a message of the stream.
 type eventMsg struct {
@@ -38,7 +44,6 @@ func (s *service) RoundTrip(*http.Request) (*http.Response, error) {
 
 // While nothing listens an event waits, and then it still has all of its attempts.
 func TestForwardWaitsThenTries(t *testing.T) {
-	const event = `{"specversion":"1.0","id":"5e0c","source":"/webhooks/flock","type":"a","subject":"a/1","time":"2026-01-02T03:04:05Z","datacontenttype":"application/json","provider":"flock","event":"a","receivedtime":"2026-01-02T03:04:05Z","signed":"payload","data":{}}`
 	for _, test := range []struct {
 		name    string
 		answers service
@@ -53,9 +58,9 @@ func TestForwardWaitsThenTries(t *testing.T) {
 				var out strings.Builder
 				p := poster{
 					session: &session{program: program{out: &out, err: t.Output()}}, selection: selection{follow: true},
-					to: "http://localhost:3000", client: &http.Client{Transport: &test.answers}, failed: make(map[string]bool),
+					to: "http://localhost:3000", client: &http.Client{Transport: &test.answers}, failed: make(map[uint64]bool),
 				}
-				delivered, err := p.deliver(t.Context(), eventMsg{data: event})
+				delivered, err := p.deliver(t.Context(), eventMsg{data: anEvent})
 				expect.NoError(t, err)
 				expect.Equal(t, test.want, delivered, "whether it was delivered")
 				expect.Equal(t, 0, len(test.answers), "answers that were not asked for")
@@ -82,4 +87,26 @@ func TestForwardCountsUnacknowledged(t *testing.T) {
 	expect.NoError(t, err)
 	expect.Equal(t, false, isDone, "whether it is done")
 	expect.Equal(t, 2, p.pending, "events left")
+}
+
+// Without --follow, a durable ends once everything was posted, however much was refused: also more
+// events than a consumer may leave unacknowledged by default, and several with one id.
+func TestForwardDurableEnds(t *testing.T) {
+	t.Parallel()
+	const refused = 1100
+	o := operate(t, mayLookUp, []string{"$JS.API.STREAM.INFO.WEBHOOKS", "$JS.API.CONSUMER.INFO.WEBHOOKS.>", "$JS.ACK.WEBHOOKS.>"})
+	for range refused {
+		expect.NoError(t, expect.Err(o.js.PublishMsgAsync(&nats.Msg{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, jetstream.WithStallWait(time.Minute))))
+	}
+	<-o.js.PublishAsyncComplete()
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) }))
+	defer service.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute/2) // NATS doesn't deliver the refused ones again before
+	defer cancel()
+	var words strings.Builder
+	args := strings.Fields("forward --durable mine --since 1h --follow=false --concurrency 8 --to " + service.URL)
+	status := run(ctx, args, program{o.environ, nil, io.Discard, &words})
+	if want := fmt.Sprintf("bridge: events that were not delivered: %d\n", refused); status != exitFailure || !strings.HasSuffix(words.String(), want) {
+		t.Errorf("exit status %d, %s", status, words.String())
+	}
 }

@@ -55,7 +55,7 @@ func (p *poster) consumer(ctx context.Context, section stream.Section) (jetstrea
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		c := jetstream.ConsumerConfig{
 			Durable: name, Description: forwardedBy, FilterSubjects: section.Subjects,
-			AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, DeliverPolicy: jetstream.DeliverNewPolicy,
+			AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: -1, DeliverPolicy: jetstream.DeliverNewPolicy,
 		}
 		if p.since != "" {
 			c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &p.sinceTime

@@ -34,7 +34,7 @@ type poster struct {
 	mu              sync.Mutex
 	posted, skipped int
 	pending         uint64          // how many events are left, about
-	failed          map[string]bool // ids of events that are not delivered yet
+	failed          map[uint64]bool // sequence numbers of events that are not delivered yet
 }
 
 const (
@@ -51,7 +51,9 @@ var errAgain, errFinal = errors.New("to be tried again"), errors.New("not to be 
 // skips a message that is not an event or that the filters exclude, which counts as delivered. An
 // error ends the run.
 func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, err error) {
+	sequence := uint64(0)
 	if meta, err := m.Metadata(); err == nil {
+		sequence = meta.Sequence.Stream
 		p.count(func() { p.pending = meta.NumPending })
 	}
 	e, err := event.Parse(m.Data())
@@ -78,10 +80,10 @@ func (p *poster) deliver(ctx context.Context, m jetstream.Msg) (delivered bool, 
 			p.printAnswer(m.Subject(), e.ID, answer)
 		}
 		if err == nil {
-			p.count(func() { p.posted++; delete(p.failed, e.ID) })
+			p.count(func() { p.posted++; delete(p.failed, sequence) })
 			return true, nil
 		}
-		p.count(func() { p.failed[e.ID] = true })
+		p.count(func() { p.failed[sequence] = true })
 		switch isLast := attempt >= maxAttempts && !waits; {
 		case isLast && isRefused:
 			return false, fmt.Errorf("nothing listens at %s: start your service there, or change --to", p.host)
