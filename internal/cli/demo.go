@@ -124,7 +124,7 @@ func (d *demo) show(ctx context.Context) error {
 
 // receive prints that many events from the stream, and returns the first.
 func (d *demo) receive(ctx context.Context, events int) (first []byte, err error) {
-	s, err := quiet.connect(d.config)
+	s, err := quiet.connect(ctx, d.config)
 	if err != nil {
 		return nil, err
 	}

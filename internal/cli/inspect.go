@@ -55,7 +55,7 @@ func pageURL(listener net.Listener) string { return "http://" + listener.Addr().
 
 // servePage serves the page until the context ends, also while NATS is away.
 func (p program) servePage(ctx context.Context, listener net.Listener, cfg *config.Config) error {
-	s, err := p.connect(cfg,
+	s, err := p.connect(ctx, cfg,
 		nats.RetryOnFailedConnect(true), nats.Timeout(2*time.Second), nats.ReconnectWait(500*time.Millisecond),
 		nats.PingInterval(5*time.Second), nats.MaxPingsOutstanding(2), // a silent server is noticed after 15 s
 		nats.ConnectHandler(func(nc *nats.Conn) { p.say("connected to NATS at %s", nc.ConnectedAddr()) }),

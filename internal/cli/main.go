@@ -3,6 +3,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -57,26 +58,51 @@ func Main() int {
 const maxInput = 256 << 20
 
 // readInput returns the content of the file that a flag names: standard input for "-", nil for "".
-func (p program) readInput(flag, name string) ([]byte, error) {
-	in := p.in
-	switch name {
-	case "":
+func (p program) readInput(ctx context.Context, flag, name string) ([]byte, error) {
+	if name == "" {
 		return nil, nil
-	case "-":
-	default:
-		file, err := os.Open(name)
-		if err != nil {
-			return nil, usagef("%s: %w", flag, err)
-		}
-		defer func() { _ = file.Close() }()
-		in = file
 	}
-	content, err := io.ReadAll(io.LimitReader(in, maxInput+1))
+	content, err := interruptibly(ctx, func() ([]byte, error) {
+		in := p.in
+		if name != "-" {
+			file, err := os.Open(name)
+			if err != nil {
+				return nil, err
+			}
+			defer func() { _ = file.Close() }()
+			in = file
+		}
+		return io.ReadAll(io.LimitReader(in, maxInput+1))
+	})
 	switch {
+	case errors.Is(err, errInterrupted):
+		return nil, err
 	case err != nil:
 		return nil, usagef("%s: %w", flag, err)
 	case len(content) > maxInput:
 		return nil, usagef("%s: larger than any delivery, %d MiB", flag, maxInput>>20)
 	}
 	return content, nil
+}
+
+var errInterrupted = errors.New("interrupted")
+
+// interruptibly returns what do returns, or errInterrupted if the context ends before. It is for functions
+// that take no context.
+func interruptibly[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := do()
+		done <- result{value, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		return *new(T), errInterrupted
+	}
 }

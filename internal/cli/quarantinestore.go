@@ -47,7 +47,7 @@ func (s *session) quarantine(ctx context.Context) (*quarantineStore, error) {
 // interrupted returns the error, or "interrupted" if the context has ended.
 func interrupted(ctx context.Context, err error) error {
 	if err != nil && ctx.Err() != nil {
-		return errors.New("interrupted")
+		return errInterrupted
 	}
 	return err
 }

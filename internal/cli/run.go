@@ -45,7 +45,11 @@ func run(ctx context.Context, args []string, prog program) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if unwritten, ok := errors.AsType[outputError](context.Cause(ctx)); ok {
-		err = unwritten
+		if err == nil || errors.Is(err, unwritten.error) {
+			err = unwritten
+		} else {
+			err = fmt.Errorf("%w; %w", unwritten, err)
+		}
 	}
 	if err == nil {
 		return exitOK

@@ -1,13 +1,18 @@
 package cli
 
 import (
+	"context"
 	"errors"
+	"io"
+	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
 type fullDisk struct{}
@@ -54,4 +59,37 @@ func TestHelp(t *testing.T) {
 		}
 	}
 	all(rootCommand(program{}))
+}
+
+// Ctrl-C ends a command that waits for its input, or for a server that doesn't speak.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	expect.NoError(t, err)
+	defer silent.Close()
+	in, _ := io.Pipe()
+	for _, command := range []string{"verify flock", "send flock --body -", "tail", "quarantine list", "forward --to http://127.0.0.1:1"} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		time.AfterFunc(100*time.Millisecond, interrupt)
+		began := time.Now()
+		var words strings.Builder
+		environ := []string{"FLOCK_SECRETS=0123456789abcdef", "NATS_URL=nats://" + silent.Addr().String()}
+		status := run(ctx, strings.Fields(command), program{environ, in, io.Discard, &words})
+		if want := "bridge: interrupted\n"; status != exitFailure || words.String() != want {
+			t.Errorf("bridge %s: exit status %d, %q; want %d, %q", command, status, words.String(), exitFailure, want)
+		}
+		expect.Within(t, time.Second, began, "%s", command)
+	}
+}
+
+// A command that can't print what it has done still prints how far it came.
+func TestOutputFailsInTheMiddle(t *testing.T) {
+	t.Parallel()
+	o := operate(t, mayPublish, mayList, mayDrop)
+	for i := range 2 {
+		o.keep("stale", time.Now().Add(-time.Duration(i+1)*time.Hour), time.Now())
+	}
+	var words strings.Builder
+	run(t.Context(), strings.Fields("quarantine drop --all"), program{o.environ, nil, fullDisk{}, &words})
+	expect.Equal(t, "bridge: no space left on device; interrupted after 1 of 2\n", words.String(), "what is printed")
 }

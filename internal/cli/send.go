@@ -58,10 +58,10 @@ The answer is printed on standard output; for more than one delivery, a summary.
 			}
 			defer s.client.CloseIdleConnections()
 			var err error
-			if s.data, err = prog.readInput("--data", dataFile); err != nil {
+			if s.data, err = prog.readInput(c.Context(), "--data", dataFile); err != nil {
 				return err
 			}
-			if s.body, err = prog.readInput("--body", bodyFile); err != nil {
+			if s.body, err = prog.readInput(c.Context(), "--body", bodyFile); err != nil {
 				return err
 			}
 			if similar := config.Similar(s.event, s.endpoint.Vendor.Events); similar != "" && s.body == nil {

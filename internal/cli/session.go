@@ -37,7 +37,7 @@ func (p program) withNATS(patterns []string, do func(ctx context.Context, s *ses
 		}
 		ctx, cancel := context.WithCancelCause(c.Context())
 		defer cancel(nil)
-		s, err := p.connect(cfg, endIfForbidden(cancel))
+		s, err := p.connect(ctx, cfg, endIfForbidden(cancel))
 		if err != nil {
 			return err
 		}
@@ -63,18 +63,22 @@ func endIfForbidden(end context.CancelCauseFunc) nats.Option {
 
 // connect connects to the NATS that a bridge with this configuration uses, and prints when the
 // connection is lost and restored.
-func (p program) connect(cfg *config.Config, options ...nats.Option) (*session, error) {
+func (p program) connect(ctx context.Context, cfg *config.Config, options ...nats.Option) (*session, error) {
 	url := natsURL(cfg)
 	remote := app.NATSServer(cfg, url, version())
-	nc, err := remote.Connect(append(options,
+	options = append(options,
 		nats.DisconnectErrHandler(func(nc *nats.Conn, _ error) {
 			if !nc.IsClosed() {
 				p.say("disconnected from NATS, trying to reconnect")
 			}
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { p.say("connected to NATS again") }),
-	)...)
-	if err != nil {
+	)
+	nc, err := interruptibly(ctx, func() (*nats.Conn, error) { return remote.Connect(options...) })
+	switch {
+	case errors.Is(err, errInterrupted):
+		return nil, err
+	case err != nil:
 		hint := ""
 		if errors.Is(err, nats.ErrNoServers) || errors.Is(err, io.EOF) || isA[*net.OpError](err) {
 			hint = "; start NATS there, or set NATS_URL to its address"

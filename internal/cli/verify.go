@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,7 +63,7 @@ bridge would publish it, else 1.`,
 			if err := v.arguments(cfg, args); err != nil {
 				return err
 			}
-			delivery, err := v.read(prog)
+			delivery, err := v.read(c.Context(), prog)
 			if err != nil {
 				return err
 			}
@@ -122,9 +123,9 @@ func (v *verifyOptions) arguments(cfg *config.Config, args []string) error {
 }
 
 // read reads the delivery from the files, standard input and flags.
-func (v *verifyOptions) read(prog program) (d diagnosis.Delivery, err error) {
+func (v *verifyOptions) read(ctx context.Context, prog program) (d diagnosis.Delivery, err error) {
 	if v.bodyFile != "" {
-		if d.Body, err = prog.readInput("--body", v.bodyFile); err != nil {
+		if d.Body, err = prog.readInput(ctx, "--body", v.bodyFile); err != nil {
 			return d, err
 		}
 	} else {
@@ -132,7 +133,7 @@ func (v *verifyOptions) read(prog program) (d diagnosis.Delivery, err error) {
 		if terminal, ok := prog.in.(*os.File); ok && name == "-" && term.IsTerminal(int(terminal.Fd())) {
 			prog.say("paste the request, headers and body, and end it with Ctrl-D")
 		}
-		text, err := prog.readInput("FILE", name)
+		text, err := prog.readInput(ctx, "FILE", name)
 		if err != nil {
 			return d, err
 		}
@@ -147,7 +148,7 @@ func (v *verifyOptions) read(prog program) (d diagnosis.Delivery, err error) {
 		}
 	}
 	if v.headersFile != "" {
-		text, err := prog.readInput("--headers", v.headersFile)
+		text, err := prog.readInput(ctx, "--headers", v.headersFile)
 		if err != nil {
 			return d, err
 		}
