@@ -25,15 +25,18 @@
   "FRIGADE_SECRETS_FILE" "vendors" -}}
 {{- $endpoint := not (empty .Values.vendors) -}}
 {{- range $name, $_ := .Values.settings -}}
-  {{- if hasKey $values $name -}}
+  {{- if eq $name "NATS_TOKEN" -}}
+    {{- $wrong = append $wrong
+      "settings.NATS_TOKEN: the chart takes no token; use nats.user, or NATS_CREDS or NATS_NKEY in nats.files" -}}
+  {{- else if hasKey $values $name -}}
     {{- $wrong = append $wrong (printf
       "settings.%s: the chart sets this variable; use %s" $name (get $values $name)) -}}
   {{- else if has $name (list "DATA_DIR" "HTTP_ADDR" "ADMIN_ADDR" "EMBEDDED_NATS_ADDR") -}}
     {{- $wrong = append $wrong (printf
       "settings.%s: can't be set, as the chart's volumes, ports and probes need the default" $name) -}}
-  {{- else if or (eq $name "NATS_TOKEN") (hasSuffix "_SECRETS" $name) -}}
+  {{- else if hasSuffix "_SECRETS" $name -}}
     {{- $wrong = append $wrong (printf
-      "settings.%s: a secret doesn't belong in values; put it into the Secret (secretName, nats.secretName)" $name) -}}
+      "settings.%s: a secret doesn't belong in values; put it into the Secret (secretName)" $name) -}}
   {{- else if hasPrefix "ENDPOINTS_" $name -}}
     {{- $endpoint = true -}}
   {{- end -}}
@@ -52,8 +55,8 @@
   {{- if and .secretName (not .user) (not .files) -}}
     {{- $wrong = append $wrong "nats.secretName without nats.user or nats.files: nothing of that Secret would be used" -}}
   {{- end -}}
-  {{- if and .user (or (hasKey .files "NATS_CREDS") (hasKey .files "NATS_NKEY")) -}}
-    {{- $wrong = append $wrong "nats.user together with NATS_CREDS or NATS_NKEY in nats.files: choose one way to log in" -}}
+  {{- if gt (len (compact (list .user .files.NATS_CREDS .files.NATS_NKEY))) 1 -}}
+    {{- $wrong = append $wrong "nats.user, and NATS_CREDS and NATS_NKEY in nats.files: choose one way to log in" -}}
   {{- end -}}
 {{- end -}}
 
