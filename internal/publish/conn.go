@@ -15,8 +15,9 @@ type conn struct {
 	established func() bool // lets it outlive the context that ends handshakes
 }
 
-func newConn(wire net.Conn) *conn {
-	c := &conn{Conn: wire}
+// newConn returns a connection that is closed when the context ends, until it is established.
+func newConn(ctx context.Context, wire net.Conn) *conn {
+	c := &conn{Conn: wire, established: context.AfterFunc(ctx, func() { _ = wire.Close() })}
 	c.alive, c.lose = context.WithCancelCause(context.Background())
 	return c
 }
@@ -63,6 +64,7 @@ func (c *conn) Write(b []byte) (n int, err error) {
 
 // Close marks the connection as lost and closes it.
 func (c *conn) Close() error {
+	c.established() // else the context would hold it for ever
 	c.lose(net.ErrClosed)
 	return c.Conn.Close()
 }

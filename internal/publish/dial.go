@@ -38,8 +38,7 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	for _, to := range addresses {
 		var wire net.Conn
 		if wire, err = (&net.Dialer{Timeout: dialTimeout}).DialContext(d.ctx, network, to); err == nil {
-			d.last = newConn(wire)
-			d.last.established = context.AfterFunc(d.ctx, func() { _ = wire.Close() })
+			d.last = newConn(d.ctx, wire)
 			return d.last, nil
 		}
 		d.failed = err

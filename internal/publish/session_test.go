@@ -10,12 +10,15 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"go.uber.org/zap"
 
+	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
@@ -92,7 +95,7 @@ func TestFailedWriteEndsConnection(t *testing.T) {
 	t.Parallel()
 	near, far := net.Pipe()
 	defer func() { _ = far.Close() }()
-	c := newConn(near)
+	c := newConn(t.Context(), near)
 	if n, err := c.Write([]byte("x")); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) { // nobody reads
 		t.Errorf("Write: %d, %v", n, err)
 	}
@@ -150,4 +153,36 @@ func TestConnectionIsLostAtOnce(t *testing.T) {
 	expect.NoError(t, err)
 	defer nc.Close()
 	poll.Until(t, "a second connection", func() bool { return nc.Stats().Reconnects > 0 })
+}
+
+// endless is a context that never ends, and counts what waits for that.
+type endless struct {
+	context.Context
+	done    chan struct{}
+	waiting atomic.Int64
+}
+
+func (e *endless) Done() <-chan struct{} { return e.done }
+
+func (e *endless) AfterFunc(func()) (stop func() bool) {
+	e.waiting.Add(1)
+	return sync.OnceValue(func() bool {
+		e.waiting.Add(-1)
+		return true
+	})
+}
+
+// Attempts to connect leave nothing behind, however many fail.
+func TestFailedHandshakesLeaveNothing(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "authorization { token: right }")
+	ctx := &endless{Context: t.Context(), done: make(chan struct{})}
+	d := &dialer{ctx: ctx}
+	for range 5 {
+		_, err := Server{URL: s.URL(), Token: secret.New("wrong")}.connect(d, &session{log: zap.NewNop()})
+		expect.ErrorIs(t, nats.ErrAuthorization, err, "connecting")
+	}
+	if n := ctx.waiting.Load(); n > 1 {
+		t.Errorf("%d connections wait for the end of the process", n)
+	}
 }
