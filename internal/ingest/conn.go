@@ -228,11 +228,11 @@ func (c *conn) broke(p []byte, err error) error {
 	c.mu.Lock()
 	coming := c.framing.inHead()
 	c.mu.Unlock()
-	var record tls.RecordHeaderError
+	record, _ := errors.AsType[tls.RecordHeaderError](err)
 	isTimeout := errors.Is(err, os.ErrDeadlineExceeded)
 	switch {
 	case c.isHandling():
-	case c.tls != nil && errors.As(err, &record) && record.Conn != nil && plainOnTLS(record.RecordHeader[:]) != "":
+	case c.tls != nil && record.Conn != nil && plainOnTLS(record.RecordHeader[:]) != "":
 		return c.refuse(c.raw, plainOnTLS(record.RecordHeader[:]), p) // we have sent nothing yet
 	case c.tls != nil && !c.tls.established && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed):
 		return c.refuse(c.Conn, TLSHandshake, p)
