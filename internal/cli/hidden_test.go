@@ -17,7 +17,7 @@ import (
 
 // No output, log line at debug level, metric, span, profile or answer contains a secret, a
 // signature or a body, whatever is done to the program. Exceptions, on standard output: bodies of
-// tail, show, export and verify, and the signature of show --raw. (A heap dump has all of them.)
+// tail, show, export and verify, and the signature of show --raw. (A core dump has all of them.)
 func TestNothingHiddenIsShown(t *testing.T) {
 	program, err := os.Executable()
 	expect.NoError(t, err)
