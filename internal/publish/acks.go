@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -30,7 +31,7 @@ type awaited struct {
 	done    chan outcome // holds one
 	givenUp bool         // the outcome is an error, and the caller has it
 	until   time.Time    // when it is given up, or then forgotten
-	foreign error        // what another stream or domain answered
+	foreign error        // what another stream, another domain or a service answered
 }
 
 // outcome is the result of publishing a message.
@@ -189,6 +190,8 @@ func (a *acks) receive(number uint64, ack ack) {
 	case w == nil:
 	case ack.err == nil && (ack.stream != w.stream || a.domain != "" && ack.domain != a.domain):
 		w.foreign = &foreignAck{ack.stream, ack.domain}
+	case errors.Is(ack.err, jetstream.ErrInvalidJSAck): // a service answers on the events' subjects
+		w.foreign = ack.err
 	case ack.isRefusal && (a.domain != "" || classify(ack.err) == WrongStream):
 		time.AfterFunc(domainGrace, func() { a.settle(w, outcome{err: ack.err}) })
 	default:

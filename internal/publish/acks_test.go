@@ -187,6 +187,8 @@ func TestForeignAcks(t *testing.T) {
 		"another domain":                    {"hub", ack{stream: "S", domain: "leaf"}, nil, WrongStream, time.Second},
 		"no domain":                         {"hub", ack{stream: "S"}, nil, WrongStream, time.Second},
 		"another domain, then the right":    {"hub", ack{stream: "S", domain: "leaf"}, &ack{stream: "S", domain: "hub"}, "", 0},
+		"somebody's answer":                 {"", ack{err: jetstream.ErrInvalidJSAck}, nil, WrongStream, time.Second},
+		"somebody's answer, then the right": {"", ack{err: jetstream.ErrInvalidJSAck}, &ack{stream: "S"}, "", 0},
 		"any domain will do":                {"", ack{stream: "S", domain: "leaf"}, nil, "", 0},
 		"an error with a domain":            {"hub", ack{err: &jetstream.APIError{ErrorCode: 10060}, isRefusal: true}, nil, WrongStream, domainGrace},
 		"an error with a domain, then none": {"hub", ack{err: &jetstream.APIError{ErrorCode: 10060}, isRefusal: true}, &ack{stream: "S", domain: "hub"}, "", 0},

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/test/expect"
@@ -55,5 +56,21 @@ func TestLeafAcknowledges(t *testing.T) {
 	}
 	if info, err := streams["leaf"].Info(t.Context()); err != nil || info.State.Msgs < 20 || answered == 0 {
 		t.Errorf("the leaf's stream: %+v, %v; %d answers", info, err, answered)
+	}
+}
+
+// A service that answers what it receives on the events' subjects doesn't keep them from being
+// published.
+func TestServiceAnswers(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	nc := natsdtest.Connect(t, s.URL()).Conn()
+	answered := make(chan error, 100)
+	expect.NoError(t, expect.Err(nc.Subscribe("webhooks.>", func(m *nats.Msg) { answered <- m.Respond([]byte("OK")) })))
+	expect.NoError(t, nc.Flush())
+	f := open(t, s.URL()).connected()
+	for i := range 20 {
+		f.stores(fmt.Sprint(i))
+		expect.NoError(t, <-answered)
 	}
 }

@@ -101,7 +101,7 @@ func classify(err error) Cause {
 		return TooLarge
 	case errors.Is(err, errForbidden):
 		return Forbidden
-	case errors.As(err, new(*foreignAck)):
+	case errors.As(err, new(*foreignAck)), errors.Is(err, jetstream.ErrInvalidJSAck):
 		return WrongStream
 	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, nats.ErrNoResponders):
 		return NoStream
