@@ -2,6 +2,9 @@ package telemetry
 
 import (
 	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -17,5 +20,33 @@ func TestHeadersAreNotLogged(t *testing.T) {
 	expect.NoError(t, tracer.Close(t.Context()))
 	if text := log.String(); !strings.Contains(text, "escape header value") || strings.Contains(text, "%pw") {
 		t.Errorf("the log is %s", text)
+	}
+}
+
+// A collector's answer may be long, and may repeat the header that has the password.
+func TestCollectorAnswerIsNotLogged(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=marked-password")
+	for name, answer := range map[string]http.HandlerFunc{
+		"an error": func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, "not allowed: "+r.Header.Get("Authorization")+strings.Repeat("x", 64<<10), http.StatusUnauthorized)
+		},
+		"a warning": func(w http.ResponseWriter, r *http.Request) {
+			text := "dropped: " + r.Header.Get("Authorization") + strings.Repeat("x", 64<<10)
+			w.Header().Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(map[string]any{"partialSuccess": map[string]any{"rejectedSpans": "1", "errorMessage": text}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			collector := httptest.NewServer(answer)
+			defer collector.Close()
+			var log bytes.Buffer
+			tracer, err := StartTracing(t.Context(), TracingConfig{URL: collector.URL, Log: NewLogger(&log, "json", "debug").Logger})
+			expect.NoError(t, err)
+			tracer.Receive(httptest.NewRequest(http.MethodPost, "/", nil), "flock").End("", false)
+			expect.NoError(t, tracer.Close(t.Context()))
+			if text := log.String(); !strings.Contains(text, "spans can't be sent") || strings.Contains(text, "marked-password") || len(text) > 1000 {
+				t.Errorf("the log has %d bytes and begins with %.600s", len(text), text)
+			}
+		})
 	}
 }

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"sync/atomic"
 	"time"
 
@@ -61,6 +62,10 @@ func (t *Tracer) Close(ctx context.Context) error {
 	return nil
 }
 
+// answer is the collector's text in an error. It may be long, and may repeat the headers for the
+// collector, which can hold a password.
+var answer = regexp.MustCompile(`(?s)(body|partial success): .*`)
+
 // reportedExporter logs once when spans can't be sent, not for each batch, and once when they can
 // again.
 type reportedExporter struct {
@@ -75,7 +80,8 @@ func (e *reportedExporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnly
 	switch failed := err != nil; {
 	case failed && !e.failing.Swap(true):
 		e.log.Warn("spans can't be sent and are dropped until the collector takes them; check "+
-			"OTEL_EXPORTER_OTLP_ENDPOINT and, in Kubernetes, the network policy", zap.Error(err))
+			"OTEL_EXPORTER_OTLP_ENDPOINT and, in Kubernetes, the network policy",
+			zap.String("error", answer.ReplaceAllString(err.Error(), "$1: [hidden]")))
 	case !failed && e.failing.Swap(false):
 		e.log.Info("spans are sent again")
 	}
