@@ -79,9 +79,11 @@ func (r *reloader) apply() {
 		}
 	}
 	all := r.conflict(pending...) == nil
-	for _, k := range pending {
-		if all || r.conflict(k) == nil {
-			k.take()
+	for range pending { // one that is taken may make way for another
+		for _, k := range pending {
+			if k.pending != nil && (all || r.conflict(k) == nil) {
+				k.take()
+			}
 		}
 	}
 }

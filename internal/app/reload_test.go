@@ -17,7 +17,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
 
+	"github.com/ade15e70/webhook-bridge/config"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
@@ -313,6 +316,30 @@ func TestUnusableSecrets(t *testing.T) {
 	}
 	if strings.Contains(b.log.String(), "marked") {
 		t.Error("the log has a secret")
+	}
+}
+
+// Secrets that wait for another endpoint to give one up come into force then, whatever else is
+// wrong.
+func TestSecretsThatWaited(t *testing.T) {
+	var vars []string
+	for i, at := range []struct{ name, provider string }{{"a", "flock"}, {"b", "frigade"}, {"c", "flock"}, {"d", "frigade"}} {
+		path := filepath.Join(t.TempDir(), at.name)
+		expect.NoError(t, os.WriteFile(path, []byte("secret-of-"+at.name), 0o600))
+		vars = append(vars, further(i, at.name, at.provider, "SECRETS_FILE="+path)...)
+	}
+	c, _, err := config.Load(vars)
+	expect.NoError(t, err)
+	for range 20 { // the order of the endpoints is random
+		r := newReloader(c, telemetry.NewMetrics("test"), zap.NewNop())
+		for _, change := range []struct{ name, secret string }{{"a", "secret-of-b"}, {"c", "secret-of-d"}, {"b", "another"}} {
+			r.load(r.keyrings[change.name], [][]byte{[]byte(change.secret)}, nil)
+		}
+		for name, want := range map[string]string{"a": "secret-of-b", "b": "another", "c": "secret-of-c"} {
+			if got := string(r.keyrings[name].current()[0].Key()); got != want {
+				t.Fatalf("endpoint %s: got %s, want %s", name, got, want)
+			}
+		}
 	}
 }
 
