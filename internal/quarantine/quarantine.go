@@ -4,6 +4,7 @@
 package quarantine
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -90,7 +91,6 @@ func Parse(headers func(name string) string, body []byte) (Delivery, error) {
 	if d.ID == "" || d.Endpoint == "" || d.Provider == "" || d.Reason == "" || d.Seal == "" {
 		return Delivery{}, errors.New("reading quarantined delivery: it lacks a header, so the bridge hasn't written it")
 	}
-	var err error
 	if form := headers(headersHeader); form != "" {
 		kept, err := url.ParseQuery(form)
 		if err != nil {
@@ -98,7 +98,8 @@ func Parse(headers func(name string) string, body []byte) (Delivery, error) {
 		}
 		d.Headers = http.Header(kept)
 	}
-	if d.Received, err = time.Parse(time.RFC3339Nano, headers(receivedHeader)); err != nil {
+	err := d.Received.UnmarshalText([]byte(headers(receivedHeader)))
+	if _, unwritable := d.Received.MarshalText(); cmp.Or(err, unwritable) != nil {
 		return Delivery{}, fmt.Errorf("reading quarantined delivery: %s: not a time", receivedHeader)
 	}
 	return d, nil

@@ -57,6 +57,18 @@ func TestParseForeign(t *testing.T) {
 			t.Errorf("without %s: %+v", name, d)
 		}
 	}
+	// A time that JSON can't write would make a list of deliveries unreadable.
+	for _, received := range []string{"2026-01-02T03:04:05+24:00", "10000-01-01T00:00:00Z", "yesterday"} {
+		strange := func(asked string) string {
+			if asked == receivedHeader {
+				return received
+			}
+			return header(whole)(asked)
+		}
+		if d, err := Parse(strange, nil); err == nil {
+			t.Errorf("received at %s: %+v", received, d)
+		}
+	}
 }
 
 // A delivery answered 200 has the id of the signed text. A refused one has another id, so that the
