@@ -34,6 +34,7 @@ func TestProblems(t *testing.T) {
 		want string
 	}{
 		{"HTTP_ADDR=8080", `HTTP_ADDR: got "8080"; takes host:port or :port`},
+		{"HTTP_ADDR= :8080", `HTTP_ADDR: got " :8080"; takes host:port or :port`},
 		{"HTTP_ADDR=:http", `HTTP_ADDR: got ":http"; takes host:port or :port`},
 		{"ADMIN_ADDR=:65536", `ADMIN_ADDR: got ":65536"; takes host:port or :port`},
 		{"ADMIN_ADDR=:8080", `ADMIN_ADDR: got ":8080"; takes another address than HTTP_ADDR's`},

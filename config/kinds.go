@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/ade15e70/webhook-bridge/internal/fileio"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -70,10 +71,11 @@ func matches(pattern string, longest int) func(string) error {
 
 // checkAddress checks the form of an address, and doesn't look the host up.
 func checkAddress(text string) error {
-	_, port, err := net.SplitHostPort(text)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
+	host, port, err := net.SplitHostPort(text)
+	if err != nil || strings.ContainsFunc(host, unicode.IsSpace) {
+		return errInvalid
 	}
+	_, err = strconv.ParseUint(port, 10, 16)
 	return err
 }
 
