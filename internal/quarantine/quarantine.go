@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -81,6 +82,9 @@ func (d Delivery) Message(prefix string) publish.Message {
 	return m
 }
 
+// ids matches the ids of deliveries. People copy them into a shell.
+var ids = regexp.MustCompile(`^[0-9a-z]+$`)
+
 // Parse parses a message of the quarantine's stream. headers returns a header's value; "": there is
 // none.
 func Parse(headers func(name string) string, body []byte) (Delivery, error) {
@@ -88,8 +92,8 @@ func Parse(headers func(name string) string, body []byte) (Delivery, error) {
 		ID: headers(idHeader), Endpoint: headers(endpointHeader), Provider: headers(providerHeader), Reason: headers(reasonHeader),
 		Seal: headers(sealHeader), Body: body,
 	}
-	if d.ID == "" || d.Endpoint == "" || d.Provider == "" || d.Reason == "" || d.Seal == "" {
-		return Delivery{}, errors.New("reading quarantined delivery: it lacks a header, so the bridge hasn't written it")
+	if !ids.MatchString(d.ID) || d.Endpoint == "" || d.Provider == "" || d.Reason == "" || d.Seal == "" {
+		return Delivery{}, errors.New("reading quarantined delivery: it lacks a header or has a strange id, so the bridge hasn't written it")
 	}
 	if form := headers(headersHeader); form != "" {
 		kept, err := url.ParseQuery(form)

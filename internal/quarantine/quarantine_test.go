@@ -57,6 +57,18 @@ func TestParseForeign(t *testing.T) {
 			t.Errorf("without %s: %+v", name, d)
 		}
 	}
+	// Commands that the page shows have the id, and people copy them into a shell.
+	for _, id := range []string{"5e0c;true", "--all", "5e 0c", "$(true)", "5e0c\n"} {
+		strange := func(asked string) string {
+			if asked == idHeader {
+				return id
+			}
+			return header(whole)(asked)
+		}
+		if d, err := Parse(strange, nil); err == nil {
+			t.Errorf("the id %q: %+v", id, d)
+		}
+	}
 	// A time that JSON can't write would make a list of deliveries unreadable.
 	for _, received := range []string{"2026-01-02T03:04:05+24:00", "10000-01-01T00:00:00Z", "yesterday"} {
 		strange := func(asked string) string {
