@@ -112,7 +112,7 @@ func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 	if err == nil && c.tls != nil {
 		err = c.tls.establish()
 	}
-	if err == nil {
+	for isEarly := err == nil; isEarly; isEarly = c.isEarly(err) {
 		n, err = c.Conn.Read(p)
 	}
 	c.mu.Lock()
@@ -121,8 +121,9 @@ func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 	return n, false, err
 }
 
-// SetReadDeadline implements net.Conn. The deadline is passed on only with a read: net/http and the
-// body's bound change it eight times for each request, mostly between reads (ADR 13).
+// SetReadDeadline implements net.Conn. The deadline is passed on only with a read, and only if it is
+// earlier than the last: net/http and the body's bound change it eight times for each request, mostly
+// between reads, and mostly to a later time (ADR 13).
 func (c *conn) SetReadDeadline(t time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -134,13 +135,29 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// passDeadline passes on the read deadline. c.mu must be held.
+// passDeadline passes on the read deadline, unless the connection below has an earlier one. c.mu must
+// be held.
 func (c *conn) passDeadline() error {
-	if c.deadline.Equal(c.passed) {
+	if c.deadline.IsZero() || !c.passed.IsZero() && !c.deadline.Before(c.passed) {
 		return nil
 	}
 	c.passed = c.deadline
 	return c.Conn.SetReadDeadline(c.deadline)
+}
+
+// isEarly reports whether a read has failed at a deadline that is no longer ours, so that it must
+// be repeated. It passes on the present one.
+func (c *conn) isEarly(err error) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.deadline.IsZero() && !time.Now().Before(c.deadline) {
+		return false
+	}
+	c.passed = c.deadline
+	return c.Conn.SetReadDeadline(c.deadline) == nil
 }
 
 // SetWriteDeadline implements net.Conn. The deadline is passed on by the next Write: net/http sets one

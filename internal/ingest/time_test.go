@@ -211,6 +211,22 @@ func TestWorkLongerThanTheBodysTime(t *testing.T) {
 	})
 }
 
+// The deadline of a slow request doesn't end the silence after it, nor does that of the silence
+// lengthen the next request's.
+func TestEachDeadlineIsItsOwn(t *testing.T) {
+	inNoTime(t, func(t *testing.T, _ *public, dial func() *client) {
+		c, first := dial(), deliveryOf("first", "")
+		c.write(first[:20])
+		time.Sleep(time.Second)
+		expect.Equal(t, "200", c.write(first[20:]).read().String(), "the answer")
+		time.Sleep(10 * time.Minute)
+		expect.Equal(t, "200", c.write(deliveryOf("second", "")).read().String(), "the answer after a silence")
+		began := time.Now()
+		c.write(first[:20]).end()
+		expect.Within(t, 6*time.Second, began, "the end of half a head")
+	})
+}
+
 // slowDisk refuses a message at its deadline, as the relay does if NATS is away and the disk is
 // slow. Without a deadline it takes as long as the relay would.
 type slowDisk struct{ asked atomic.Int64 }
