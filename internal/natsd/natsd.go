@@ -1,5 +1,4 @@
-// Package natsd runs an embedded nats-server with JetStream, for the bridge without NATS_URL. No
-// other product package imports nats-server.
+// Package natsd runs an embedded nats-server with JetStream, for the bridge without NATS_URL.
 package natsd
 
 import (

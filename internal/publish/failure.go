@@ -130,6 +130,8 @@ func refusal(api *jetstream.APIError) Cause {
 			return SubjectFull
 		case strings.Contains(api.Description, "maximum"):
 			return StreamFull
+		case strings.Contains(api.Description, "too large"): // above 32 MiB (nats-server, isFileStoreMsgTooLarge)
+			return TooLarge
 		}
 		return NoStorage // the disk is full, or fails
 	}

@@ -268,6 +268,7 @@ func TestClassify(t *testing.T) {
 		{api(10077, "maximum bytes exceeded"), StreamFull, unavailable},
 		{api(10077, "maximum messages exceeded"), StreamFull, unavailable},
 		{api(10077, "maximum messages per subject exceeded"), SubjectFull, refused},
+		{api(10077, "message too large"), TooLarge, tooLarge}, // above 32 MiB
 		{api(10077, "no space left on device"), NoStorage, unavailable},
 		{api(10002, "resource limits exceeded for account"), NoStorage, unavailable},
 		{api(10023, "insufficient resources"), NoStorage, unavailable},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -216,26 +217,9 @@ func (s Stream) usable(have jetstream.StreamConfig) error {
 	}
 	for _, endpoint := range s.Endpoints {
 		wanted := s.Prefix + "." + endpoint + ".>"
-		if !slices.ContainsFunc(have.Subjects, func(subject string) bool { return covers(subject, wanted) }) {
+		if !slices.ContainsFunc(have.Subjects, func(subject string) bool { return server.SubjectMatchesFilter(wanted, subject) }) {
 			return fmt.Errorf("stream %s has the subjects %[3]s and does not take %[2]s: add %[4]s.> to them, or set STREAM_NAME to another stream", s.Name, wanted, strings.Join(have.Subjects, ", "), s.Prefix)
 		}
 	}
 	return nil
-}
-
-// covers reports whether every subject that matches inner matches outer too.
-func covers(outer, inner string) bool {
-	for {
-		o, outerRest, outerMore := strings.Cut(outer, ".")
-		i, innerRest, innerMore := strings.Cut(inner, ".")
-		switch {
-		case o == ">":
-			return true
-		case i == ">", o != "*" && o != i, outerMore != innerMore:
-			return false
-		case !outerMore:
-			return true
-		}
-		outer, inner = outerRest, innerRest
-	}
 }

@@ -1,7 +1,6 @@
 package publish
 
 import (
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +118,8 @@ func TestUsable(t *testing.T) {
 	}{
 		{"ours", jetstream.StreamConfig{Subjects: []string{"w.>"}}, ""},
 		{"wider", jetstream.StreamConfig{Subjects: []string{"x", ">"}}, ""},
+		{"wildcards", jetstream.StreamConfig{Subjects: []string{"*.*.>"}}, ""},
+		{"too few tokens", jetstream.StreamConfig{Subjects: []string{"w.*"}}, "stream S has the subjects w.* and does not take w.flock.>: add w.> to them, or set STREAM_NAME to another stream"},
 		{"one for each", jetstream.StreamConfig{Subjects: []string{"w.flock.>", "w.frigade.>"}}, ""},
 		{"one is missing", jetstream.StreamConfig{Subjects: []string{"w.flock.>", "w.other.>"}}, "stream S has the subjects w.flock.>, w.other.> and does not take w.frigade.>: add w.> to them, or set STREAM_NAME to another stream"},
 		{"a mirror", jetstream.StreamConfig{Mirror: &jetstream.StreamSource{Name: "M"}}, "stream S is a mirror of M and takes no messages itself: set STREAM_NAME to M, or to another name"},
@@ -131,68 +132,6 @@ func TestUsable(t *testing.T) {
 			got = err.Error()
 		}
 		expect.Equal(t, test.want, got, "%s", test.name)
-	}
-}
-
-func TestCovers(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		outer, inner string
-		want         bool
-	}{
-		{"w.>", "w.flock.>", true},
-		{"w.flock.>", "w.flock.>", true},
-		{">", "w.flock.>", true},
-		{"*.flock.>", "w.flock.>", true},
-		{"w.*.>", "w.flock.>", true},
-		{"*.>", "w.flock.>", true},
-		{"w.flock.*", "w.flock.*", true},
-		{"w.*", "w.flock", true},
-		{"w.*", "w.flock.>", false}, // one token only
-		{"w.flock", "w.flock.>", false},
-		{"w.flock.a", "w.flock.>", false},
-		{"w.flock.*", "w.flock.>", false},
-		{"w.flock.a", "w.flock.*", false},
-		{"w.flock.*.>", "w.flock.>", false}, // two tokens at least
-		{"v.>", "w.flock.>", false},
-		{"w", "w.flock.>", false},
-		{"w.flock.x.>", "w.flock.>", false},
-		{"W.>", "w.flock.>", false},
-		{"w.flock.a", "w.flock", false},
-	} {
-		expect.Equal(t, test.want, covers(test.outer, test.inner), "covers(%s, %s)", test.outer, test.inner)
-	}
-}
-
-// For any two subjects covers agrees with nats-server.
-func TestCoversAsServer(t *testing.T) {
-	t.Parallel()
-	const seed = 1
-	random := rand.New(rand.NewPCG(seed, seed))
-	subject := func() string {
-		tokens := make([]string, 1+random.IntN(4))
-		for i := range tokens {
-			tokens[i] = []string{"a", "b", "*"}[random.IntN(3)]
-		}
-		if random.IntN(3) == 0 {
-			tokens[len(tokens)-1] = ">"
-		}
-		return strings.Join(tokens, ".")
-	}
-	covered := 0
-	const rounds = 100_000
-	for range rounds {
-		outer, inner := subject(), subject()
-		want := natsdtest.Covers(outer, inner)
-		if got := covers(outer, inner); got != want {
-			t.Fatalf("covers(%s, %s) = %t, the server says %t", outer, inner, got, want)
-		}
-		if want {
-			covered++
-		}
-	}
-	if covered < rounds/100 || covered > rounds/2 {
-		t.Errorf("of %d pairs %d are covered: the subjects are badly chosen", rounds, covered)
 	}
 }
 
