@@ -25,6 +25,9 @@ func Permanent(err error) error {
 
 func (p *permanent) Unwrap() error { return p.error }
 
+// errLate marks the error of a handler that ended when another worker could have its event.
+var errLate = errors.New("the handler ended too late to count")
+
 // worker is one Run.
 type worker struct {
 	Options
@@ -52,7 +55,10 @@ func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
 	}
 	pause, answer := w.Backoff(m.Attempt), raw.Ack
 	var final *permanent
-	if isLast := errors.As(err, &final) || m.Attempt >= w.MaxAttempts; err != nil && isLast {
+	isLast := errors.As(err, &final) || m.Attempt >= w.MaxAttempts
+	if err == nil {
+		w.observe(log, func(o Observer) { o.Handled(m, time.Since(began)) })
+	} else if isLast && !errors.Is(err, errLate) {
 		if unstored := w.bury(ctx, raw, m, err); unstored == nil {
 			log.Error("dead letter", "reason", err)
 			w.observe(log, func(o Observer) { o.Dead(m, time.Since(began), err) })
@@ -60,12 +66,13 @@ func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
 		} else {
 			err, pause = fmt.Errorf("%w: %w", unstored, err), max(pause, 5*time.Second)
 		}
-	} else if err == nil {
-		w.observe(log, func(o Observer) { o.Handled(m, time.Since(began)) })
 	}
 	if err != nil {
 		log.Warn("failed, to be tried again", "error", err, "pause", pause.String())
 		w.observe(log, func(o Observer) { o.Retried(m, time.Since(began), err) })
+		if errors.Is(err, errLate) {
+			return // else the worker that has it now would not have it alone
+		}
 		answer = func() error { return raw.NakWithDelay(pause) }
 	}
 	if err := answer(); err != nil {
@@ -97,8 +104,14 @@ func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 		return Permanent(fmt.Errorf("delivered %d times, and never handled to the end", m.Attempt-1))
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, w.Timeout, fmt.Errorf("the handler took longer than %s", w.Timeout))
-	defer cancel()
-	go keep(ctx, log, raw, w.AckWait/3)
+	kept := make(chan time.Time, 1)
+	go func() { kept <- keep(ctx, log, raw, w.AckWait/3) }()
+	defer func() {
+		cancel()
+		if time.Since(<-kept) >= w.AckWait && err != nil {
+			err = fmt.Errorf("%w: %w", errLate, err)
+		}
+	}()
 	defer recovered(log, "the handler panicked", &err)
 	if err = w.handler(ctx, m); err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
@@ -107,12 +120,17 @@ func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 }
 
 // keep tells the server that the event is being handled, until the handler returns or has taken too
-// long. Then another worker gets the event: Go can't end a handler that ignores its context.
-func keep(ctx context.Context, log *slog.Logger, raw jetstream.Msg, every time.Duration) {
+// long, and returns when it last did. AckWait later another worker gets the event: Go can't end a
+// handler that ignores its context.
+func keep(ctx context.Context, log *slog.Logger, raw jetstream.Msg, every time.Duration) time.Time {
+	last := time.Now()
 	for !within(every, ctx.Done()) {
-		_ = raw.InProgress() // if NATS is away, the next may arrive in time
+		if raw.InProgress() == nil { // if NATS is away, the next may arrive in time
+			last = time.Now()
+		}
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		log.Error("the handler takes longer than its time-out; no other event is begun in its place until it returns")
 	}
+	return last
 }

@@ -13,12 +13,14 @@
 package consumer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -29,25 +31,16 @@ const pullWait = 2 * time.Second
 // The context ends after Options.Timeout, and when Options.ShutdownTimeout is over.
 type Handler func(ctx context.Context, m *Message) error
 
-// Run handles events until ctx is done, and returns nil when all handlers have ended. It goes on
-// when NATS restarts. It returns an error if NATS is away when it begins, if it can't go on, or if a
-// handler doesn't end.
+// Run handles events until ctx is done, and returns nil when all handlers have ended. While NATS is
+// away it waits, also when it begins (connect with nats.RetryOnFailedConnect), and says so in the
+// log. It returns an error if waiting doesn't help, or if a handler doesn't end.
 func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler) error {
 	o, err := o.withDefaults()
 	if err != nil {
 		return err
 	}
 	w := &worker{Options: o, js: js, handler: handler}
-	if o.MakeDeadStream {
-		err = w.makeDeadStream(ctx)
-	}
-	if err == nil {
-		w.from, err = w.durable(ctx)
-	}
-	if err != nil && ctx.Err() == nil { // else it was stopped before it began: run ends at once
-		if errors.Is(err, context.DeadlineExceeded) {
-			err = fmt.Errorf("%w (NATS is away, or a permission is missing: see docs/consumers.md)", err)
-		}
+	if err := w.begin(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
 	w.Logger.Info("consuming", "stream", o.Stream, "durable", o.Durable, "filters", o.Filters)
@@ -97,24 +90,25 @@ func within(d time.Duration, done <-chan struct{}) bool {
 	}
 }
 
+// retryPause waits before the next try to reach NATS.
+func retryPause(ctx context.Context, failed int) {
+	within(Doubling(100*time.Millisecond, 5*time.Second)(failed), ctx.Done())
+}
+
 // consume handles one event after the other until pulling is done, or returns why it can't go on.
 func (w *worker) consume(pulling, handling context.Context) error {
 	for failed := 0; pulling.Err() == nil; {
-		batch, err := w.from.Fetch(1, jetstream.FetchMaxWait(min(pullWait, w.ShutdownTimeout)))
-		var raw jetstream.Msg // nil if none came for a while
-		if err == nil {
-			raw, err = <-batch.Messages(), batch.Error()
-		}
+		raw, err := w.pull()
 		switch {
 		case raw != nil: // handled also when a stop came first: given back, it would have lost an attempt
 			w.attempt(handling, raw)
 		case err != nil:
-			if err := w.gone(pulling, err); err != nil {
+			if err := w.gone(pulling); err != nil {
 				return err
 			}
 			failed++
 			w.Logger.Warn("pulling failed, trying again", "durable", w.Durable, "error", err)
-			within(Doubling(100*time.Millisecond, 5*time.Second)(failed), pulling.Done())
+			retryPause(pulling, failed)
 			continue
 		}
 		failed = 0
@@ -122,17 +116,37 @@ func (w *worker) consume(pulling, handling context.Context) error {
 	return nil
 }
 
+// pull returns an event, or nil if none came for a while.
+func (w *worker) pull() (jetstream.Msg, error) {
+	if !w.js.Conn().IsConnected() {
+		return nil, nats.ErrDisconnected
+	}
+	batch, err := w.from.Fetch(1, jetstream.FetchMaxWait(pullWait))
+	if err != nil {
+		return nil, err
+	}
+	return <-batch.Messages(), batch.Error()
+}
+
 // gone returns an error if there is nothing left to pull from. A starting server looks the same.
-func (w *worker) gone(ctx context.Context, err error) error {
-	if w.js.Conn().IsClosed() {
-		return fmt.Errorf("consuming: the connection to NATS is closed: %w", err)
+func (w *worker) gone(ctx context.Context) error {
+	if err := w.closed(); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	_, err = w.from.Info(ctx)
+	_, err := w.from.Info(ctx)
 	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return fmt.Errorf("consuming: consumer %s of stream %s was deleted, and its position with it; another Run makes it anew, "+
 			"from Options.Since on: %w", w.Durable, w.Stream, err)
+	}
+	return nil
+}
+
+// closed returns an error if the connection is closed for good.
+func (w *worker) closed() error {
+	if nc := w.js.Conn(); nc.IsClosed() {
+		return fmt.Errorf("consuming: the connection to NATS is closed: %w", cmp.Or(nc.LastError(), nats.ErrConnectionClosed))
 	}
 	return nil
 }

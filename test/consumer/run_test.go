@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/event/consumer"
@@ -57,30 +57,43 @@ func TestTimeout(t *testing.T) {
 	r.stopped()
 }
 
-// A handler that ignores its context keeps its place, not its event.
+// A handler that ignores its context keeps its place, not its event. What it returns when another
+// worker has the event changes nothing.
 func TestStuck(t *testing.T) {
 	t.Parallel()
-	n := serve(t, "")
-	n.publish(1, 1)
-	free, log := make(chan struct{}), &words{}
-	stuck := run(t, n.js, consumer.Options{Timeout: 100 * time.Millisecond, Logger: log.logger()}, func(context.Context, *consumer.Message) error {
-		<-free
-		return errors.New("too late")
-	})
-	eventually(t, "it is pulled", func() bool {
-		c, err := n.js.Consumer(t.Context(), "WEBHOOKS", "rewards")
-		return err == nil && c.CachedInfo().NumAckPending == 1
-	})
-	eventually(t, "the log says that it is stuck", func() bool { return strings.Contains(log.String(), "takes longer than its time-out") })
-	var attempt atomic.Int64
-	other := run(t, n.connect(""), consumer.Options{}, func(_ context.Context, m *consumer.Message) error {
-		attempt.Store(int64(m.Attempt))
-		return nil
-	})
-	eventually(t, "another worker handles it", func() bool { return attempt.Load() == 2 })
-	other.stopped()
-	close(free)
-	stuck.stopped()
+	for name, late := range map[string]error{"error": errors.New("too late"), "permanent": consumer.Permanent(errors.New("too late"))} {
+		t.Run(name, func(t *testing.T) {
+			n := serve(t, "")
+			n.stream("WEBHOOKS_DEAD", "webhooks-dead.>")
+			n.publish(1, 1)
+			free, log := make(chan struct{}), &words{}
+			stuck := run(t, n.js, consumer.Options{Timeout: 100 * time.Millisecond, Logger: log.logger()}, func(context.Context, *consumer.Message) error {
+				<-free
+				return late
+			})
+			eventually(t, "the log says that it is stuck", func() bool { return strings.Contains(log.String(), "takes longer than its time-out") })
+			var calls tally
+			done := make(chan struct{})
+			other := run(t, n.connect(""), consumer.Options{Concurrency: 2}, func(_ context.Context, m *consumer.Message) error {
+				calls.add(fmt.Sprint(m.Attempt))
+				<-done
+				return nil
+			})
+			eventually(t, "another worker handles it", func() bool { events, _ := calls.all(); return events == 1 })
+			close(free)
+			stuck.stopped()
+			time.Sleep(500 * time.Millisecond)
+			close(done)
+			eventually(t, "it is handled", func() bool { return n.settled("rewards") })
+			other.stopped()
+			if events, _ := calls.all(); events != 1 || calls.calls["2"] != 1 || len(n.dead()) != 0 {
+				t.Errorf("got the attempts %v and %d dead letters, want the second attempt and none", calls.calls, len(n.dead()))
+			}
+			if !strings.Contains(log.String(), "too late to count") {
+				t.Error(log.String())
+			}
+		})
+	}
 }
 
 // A panic is a failure like any other: it is logged with its stack, and the event comes again.
@@ -218,14 +231,50 @@ func TestStopsLate(t *testing.T) {
 	close(free)
 }
 
-func TestNATSIsAway(t *testing.T) {
+// A consumer that begins before NATS waits for it and says so; stopped while it waits, it ends.
+func TestBeginsBeforeNATS(t *testing.T) {
 	t.Parallel()
 	n := serve(t, "")
+	n.publish(1, 1)
 	n.stop()
-	err := run(t, n.js, consumer.Options{}, nil).ended()
-	if err == nil || !strings.Contains(err.Error(), "NATS is away, or a permission is missing") {
-		t.Errorf("got the error %v, want what may be wrong", err)
+	log := &words{}
+	js := n.connect("", nats.RetryOnFailedConnect(true))
+	r := run(t, js, consumer.Options{Logger: log.logger(), MakeDeadStream: true}, func(context.Context, *consumer.Message) error { return nil })
+	eventually(t, "the log says so", func() bool { return strings.Contains(log.String(), "NATS doesn't answer, trying again") })
+	run(t, js, consumer.Options{}, nil).stopped()
+	n.start()
+	eventually(t, "its event is handled", func() bool { return n.settled("rewards") })
+	r.stopped()
+}
+
+// Errors that waiting doesn't mend end Run at once.
+func TestCannotBegin(t *testing.T) {
+	t.Parallel()
+	n := serve(t, `no_auth_user: tester, authorization { users = [
+		{ user: tester, password: tester }
+		{ user: mute, password: mute, permissions { publish = "x" } }
+	] }`)
+	for user, want := range map[string]string{
+		"mute":    `Permissions Violation for Publish to "$JS.API.CONSUMER.INFO.WEBHOOKS.rewards" (see docs/consumers.md)`,
+		"unknown": "the connection to NATS is closed: nats: Authorization Violation",
+	} {
+		err := run(t, n.connect(user, nats.RetryOnFailedConnect(true)), consumer.Options{}, nil).ended()
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got the error %v, want %s", user, err, want)
+		}
 	}
+}
+
+// The log says that NATS is away also when it was there before.
+func TestNATSGoesAway(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "")
+	log := &words{}
+	r := run(t, n.js, consumer.Options{Logger: log.logger()}, nil)
+	eventually(t, "it consumes", func() bool { return strings.Contains(log.String(), "consuming") })
+	n.stop()
+	eventually(t, "the log says so", func() bool { return strings.Count(log.String(), "pulling failed, trying again") > 2 })
+	r.stopped()
 	n.start() // for the cleanup, which stops it
 }
 

@@ -67,9 +67,9 @@ func (n *natsd) stop() {
 func (n *natsd) url() string { return fmt.Sprintf("nats://127.0.0.1:%d", n.options.Port) }
 
 // connect returns JetStream for a user, "" for the only one.
-func (n *natsd) connect(user string) jetstream.JetStream {
+func (n *natsd) connect(user string, more ...nats.Option) jetstream.JetStream {
 	n.t.Helper()
-	nc, err := nats.Connect(n.url(), nats.UserInfo(user, user), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))
+	nc, err := nats.Connect(n.url(), append(more, nats.UserInfo(user, user), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond))...)
 	noError(n.t, err)
 	n.t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
