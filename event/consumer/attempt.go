@@ -28,14 +28,6 @@ func (p *permanent) Unwrap() error { return p.error }
 // errLate marks the error of a handler that ended when another worker could have its event.
 var errLate = errors.New("the handler ended too late to count")
 
-// worker is one Run.
-type worker struct {
-	Options
-	js      jetstream.JetStream
-	from    jetstream.Consumer
-	handler Handler
-}
-
 // attempt handles one delivery of an event. It ends with an acknowledgement, a later attempt or a
 // dead letter. When the worker dies before that, the server delivers the event again.
 func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
@@ -71,7 +63,7 @@ func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
 		log.Warn("failed, to be tried again", "error", err, "pause", pause.String())
 		w.observe(log, func(o Observer) { o.Retried(m, time.Since(began), err) })
 		if errors.Is(err, errLate) {
-			return // else the worker that has it now would not have it alone
+			return // a nak would give the event to a third worker
 		}
 		answer = func() error { return raw.NakWithDelay(pause) }
 	}
@@ -82,11 +74,10 @@ func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
 
 // observe calls the observer, whose panic ends nothing.
 func (w *worker) observe(log *slog.Logger, call func(Observer)) {
-	if w.Observer == nil {
-		return
+	if w.Observer != nil {
+		defer recovered(log, "the observer panicked", new(error))
+		call(w.Observer)
 	}
-	defer recovered(log, "the observer panicked", new(error))
-	call(w.Observer)
 }
 
 // recovered is deferred: it makes a panic an error, and logs it with its stack.

@@ -24,24 +24,43 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// pullWait is how long a pull waits for an event, and so a stop for a pull.
-const pullWait = 2 * time.Second
+const (
+	pullWait = 2 * time.Second // how long a pull waits for an event, and so a stop for a pull
+	apiWait  = 5 * time.Second
+)
 
 // Handler handles one event. After an error the event comes again, unless the error is [Permanent].
 // The context ends after Options.Timeout, and when Options.ShutdownTimeout is over.
 type Handler func(ctx context.Context, m *Message) error
 
+// worker is one Run.
+type worker struct {
+	Options
+	js      jetstream.JetStream
+	from    jetstream.Consumer
+	handler Handler
+}
+
 // Run handles events until ctx is done, and returns nil when all handlers have ended. While NATS is
-// away it waits, also when it begins (connect with nats.RetryOnFailedConnect), and says so in the
-// log. It returns an error if waiting doesn't help, or if a handler doesn't end.
+// away it waits, and says so in the log; connect with nats.RetryOnFailedConnect to begin before
+// NATS. It returns an error if waiting doesn't help, or if a handler doesn't end.
 func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler) error {
 	o, err := o.withDefaults()
 	if err != nil {
 		return err
 	}
 	w := &worker{Options: o, js: js, handler: handler}
-	if err := w.begin(ctx); err != nil || ctx.Err() != nil {
-		return err
+	for failed := 1; ; failed++ {
+		if err = w.begin(ctx); ctx.Err() != nil {
+			return nil
+		}
+		if err == nil {
+			break
+		}
+		if !isAway(err) {
+			return err
+		}
+		w.pause(ctx, failed, "NATS doesn't answer, trying again", err)
 	}
 	w.Logger.Info("consuming", "stream", o.Stream, "durable", o.Durable, "filters", o.Filters)
 	return w.run(ctx)
@@ -68,7 +87,7 @@ func (w *worker) run(ctx context.Context) error {
 	<-pulling.Done()
 	if !within(w.ShutdownTimeout, ended) {
 		abandon(errors.New("the worker is stopping"))
-		if !within(2*time.Second, ended) { // for those that heed their context, and a pull while NATS is away
+		if !within(pullWait+2*time.Second, ended) { // for those that heed their context, and a pull
 			return fmt.Errorf("stopping: a handler is still running after %s; its event comes again: "+
 				"end it with its context, or raise Options.ShutdownTimeout", w.ShutdownTimeout)
 		}
@@ -80,38 +99,22 @@ func (w *worker) run(ctx context.Context) error {
 	return context.Cause(pulling)
 }
 
-// within reports whether done is closed before the time is over.
-func within(d time.Duration, done <-chan struct{}) bool {
-	select {
-	case <-done:
-		return true
-	case <-time.After(d):
-		return false
-	}
-}
-
-// retryPause waits before the next try to reach NATS.
-func retryPause(ctx context.Context, failed int) {
-	within(Doubling(100*time.Millisecond, 5*time.Second)(failed), ctx.Done())
-}
-
 // consume handles one event after the other until pulling is done, or returns why it can't go on.
 func (w *worker) consume(pulling, handling context.Context) error {
 	for failed := 0; pulling.Err() == nil; {
 		raw, err := w.pull()
-		switch {
-		case raw != nil: // handled also when a stop came first: given back, it would have lost an attempt
-			w.attempt(handling, raw)
-		case err != nil:
+		if err != nil {
 			if err := w.gone(pulling); err != nil {
 				return err
 			}
 			failed++
-			w.Logger.Warn("pulling failed, trying again", "durable", w.Durable, "error", err)
-			retryPause(pulling, failed)
+			w.pause(pulling, failed, "pulling failed, trying again", err)
 			continue
 		}
 		failed = 0
+		if raw != nil { // handled also when a stop came first: given back, it would have lost an attempt
+			w.attempt(handling, raw)
+		}
 	}
 	return nil
 }
@@ -133,7 +136,7 @@ func (w *worker) gone(ctx context.Context) error {
 	if err := w.closed(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, apiWait)
 	defer cancel()
 	_, err := w.from.Info(ctx)
 	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -149,4 +152,20 @@ func (w *worker) closed() error {
 		return fmt.Errorf("consuming: the connection to NATS is closed: %w", cmp.Or(nc.LastError(), nats.ErrConnectionClosed))
 	}
 	return nil
+}
+
+// pause logs an error and waits before the next try.
+func (w *worker) pause(ctx context.Context, failed int, what string, err error) {
+	w.Logger.Warn(what, "durable", w.Durable, "error", err)
+	within(Doubling(100*time.Millisecond, 5*time.Second)(failed), ctx.Done())
+}
+
+// within reports whether done is closed before the time is over.
+func within(d time.Duration, done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	case <-time.After(d):
+		return false
+	}
 }

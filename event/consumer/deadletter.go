@@ -2,7 +2,6 @@ package consumer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -15,7 +14,11 @@ import (
 // bury stores the message as a dead letter, once within the stream's duplicate window: its id is
 // that of the message in this very stream.
 func (w *worker) bury(ctx context.Context, raw jetstream.Msg, m *Message, why error) error {
-	dead := nats.NewMsg(w.SubjectPrefix + "-dead." + m.Durable + "." + strings.TrimPrefix(m.Subject, w.SubjectPrefix+"."))
+	prefix := w.SubjectPrefix + "-dead." + m.Durable + "."
+	if strings.HasPrefix(m.Subject, prefix) {
+		return nil // it is one of this durable's: another would come to it again
+	}
+	dead := nats.NewMsg(prefix + strings.TrimPrefix(m.Subject, w.SubjectPrefix+"."))
 	dead.Data = raw.Data()
 	for name, values := range raw.Headers() {
 		if !strings.HasPrefix(strings.ToLower(name), "nats-") { // by Nats-Expected-Stream it would be refused
@@ -35,15 +38,6 @@ func (w *worker) bury(ctx context.Context, raw jetstream.Msg, m *Message, why er
 	if _, err := w.js.PublishMsg(ctx, dead, jetstream.WithExpectStream(w.DeadStream)); err != nil {
 		return fmt.Errorf("no dead letter could be stored, so the event stays (make room in the stream, or make it: "+
 			"nats stream add %s --subjects '%s-dead.>' --defaults): %w", w.DeadStream, w.SubjectPrefix, err)
-	}
-	return nil
-}
-
-// makeDeadStream makes the stream of dead letters. One that exists is left as it is.
-func (w *worker) makeDeadStream(ctx context.Context) error {
-	_, err := w.js.CreateStream(ctx, jetstream.StreamConfig{Name: w.DeadStream, Subjects: []string{w.SubjectPrefix + "-dead.>"}})
-	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		return fmt.Errorf("making stream %s: %w", w.DeadStream, err)
 	}
 	return nil
 }

@@ -5,55 +5,46 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// begin finds or makes the streams and the consumer that Run needs, or returns why that can't be.
-// While NATS is away it waits.
-func (w *worker) begin(ctx context.Context) error {
-	for failed := 1; ; failed++ {
-		err := w.closed()
-		if err == nil {
-			err = w.prepare(ctx)
-		}
-		switch last := w.js.Conn().LastError(); {
-		case ctx.Err() != nil: // stopped
-			return nil
-		case err == nil || !isAway(err):
-			return err
-		case errors.Is(err, context.DeadlineExceeded) && errors.Is(last, nats.ErrPermissionViolation):
-			return fmt.Errorf("%w: %w (see docs/consumers.md)", err, last) // the server doesn't answer what isn't allowed
-		}
-		w.Logger.Warn("NATS doesn't answer, trying again", "durable", w.Durable, "error", err)
-		retryPause(ctx, failed)
+// begin finds or makes the consumer, and the stream of dead letters if that is wanted.
+func (w *worker) begin(ctx context.Context) (err error) {
+	if err := w.closed(); err != nil {
+		return err
 	}
+	nc := w.js.Conn()
+	if !nc.IsConnected() {
+		return nats.ErrDisconnected
+	}
+	ctx, cancel := context.WithTimeout(ctx, apiWait)
+	defer cancel()
+	if w.MakeDeadStream { // one that exists is left as it is
+		_, err = w.js.CreateStream(ctx, jetstream.StreamConfig{Name: w.DeadStream, Subjects: []string{w.SubjectPrefix + "-dead.>"}})
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			err = nil
+		} else if err != nil {
+			err = fmt.Errorf("making stream %s: %w", w.DeadStream, err)
+		}
+	}
+	if err == nil {
+		w.from, err = w.durable(ctx)
+	}
+	if last := nc.LastError(); errors.Is(err, context.DeadlineExceeded) && errors.Is(last, nats.ErrPermissionViolation) {
+		return fmt.Errorf("%v: %w (see docs/consumers.md)", err, last) // the server doesn't answer what it doesn't permit
+	}
+	return err
 }
 
-// isAway reports whether an error may end without a change: NATS is away, or JetStream is starting.
+// isAway reports whether waiting may mend an error of begin: NATS is away, or JetStream starts.
 func isAway(err error) bool {
 	var refused *jetstream.APIError
 	if errors.As(err, &refused) {
 		return refused.ErrorCode == 10008 // temporarily unavailable
 	}
 	return errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, context.DeadlineExceeded)
-}
-
-func (w *worker) prepare(ctx context.Context) (err error) {
-	if !w.js.Conn().IsConnected() {
-		return nats.ErrDisconnected
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	if w.MakeDeadStream {
-		err = w.makeDeadStream(ctx)
-	}
-	if err == nil {
-		w.from, err = w.durable(ctx)
-	}
-	return err
 }
 
 // durable finds the consumer, or makes it. It changes settings of later deliveries to what Run

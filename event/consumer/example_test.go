@@ -20,7 +20,7 @@ import (
 func Example() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	nc, err := nats.Connect("nats://127.0.0.1:4222", nats.MaxReconnects(-1))
+	nc, err := nats.Connect("nats://127.0.0.1:4222", nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true))
 	if err != nil {
 		log.Fatal(err)
 	}

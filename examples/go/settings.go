@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -33,7 +34,8 @@ func settings() (o consumer.Options, err error) {
 // connect connects by the variables that the nats command has.
 func connect() (*nats.Conn, error) {
 	options := []nats.Option{
-		nats.Name(setting("DURABLE", "rewards")), nats.MaxReconnects(-1),
+		nats.Name(setting("DURABLE", "rewards")), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) { slog.Warn("connecting to NATS failed, trying again", "error", err) }),
 		nats.UserInfo(os.Getenv("NATS_USER"), os.Getenv("NATS_PASSWORD")),
 		nats.CustomInboxPrefix(setting("NATS_INBOX_PREFIX", "_INBOX")),
 	}

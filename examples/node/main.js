@@ -17,15 +17,16 @@ function nats() {
   const tls = env.NATS_CA || env.NATS_CERT ? { tls: { caFile: env.NATS_CA, certFile: env.NATS_CERT, keyFile: env.NATS_KEY } } : {}
   return connect({
     servers: (env.NATS_URL || 'nats://127.0.0.1:4222').split(','), user: env.NATS_USER, pass: env.NATS_PASSWORD, authenticator,
-    name: 'example', inboxPrefix: env.NATS_INBOX_PREFIX || '_INBOX', maxReconnectAttempts: -1, ...tls,
+    name: 'example', inboxPrefix: env.NATS_INBOX_PREFIX || '_INBOX', maxReconnectAttempts: -1, waitOnFirstConnect: true, ...tls,
   })
 }
 
 async function main() {
+  const store = openStore(env.STORE || 'rewards.db')
+  log('info')('connecting to NATS, and waiting if it is away', {})
+  const nc = await nats()
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort())
-  const store = openStore(env.STORE || 'rewards.db')
-  const nc = await nats()
   try {
     await run(jetstream(nc), {
       durable: env.DURABLE || 'rewards',

@@ -119,6 +119,25 @@ func TestDeadLettersAgain(t *testing.T) {
 	}
 }
 
+// A consumer of all dead letters doesn't make another of its own, which it would get again, and so on.
+func TestDeadLettersOfItsOwn(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "")
+	n.stream("WEBHOOKS_DEAD", "webhooks-dead.>")
+	if _, err := n.js.Publish(t.Context(), "webhooks-dead.other.flock.x", []byte("no event")); err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, n.js, consumer.Options{Stream: "WEBHOOKS_DEAD"}, nil)
+	eventually(t, "all are handled", func() bool {
+		c, err := n.js.Consumer(t.Context(), "WEBHOOKS_DEAD", "rewards")
+		return err == nil && c.CachedInfo().Delivered.Stream >= 2 && c.CachedInfo().NumPending == 0 && c.CachedInfo().NumAckPending == 0
+	})
+	r.stopped()
+	if dead := n.dead(); len(dead) != 2 || dead[1].Subject != "webhooks-dead.rewards.webhooks-dead.other.flock.x" {
+		t.Errorf("got %d dead letters, want that of the other consumer, and one of its own", len(dead))
+	}
+}
+
 // An observer that panics ends nothing.
 func TestObserverPanics(t *testing.T) {
 	t.Parallel()

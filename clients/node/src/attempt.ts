@@ -18,6 +18,9 @@ export class PermanentError extends Error {
   }
 }
 
+/** The error of a handler that ended when another worker could have its event. */
+class LateError extends Error {}
+
 /**
  * Handles one delivery of an event. It ends with an acknowledgement, a later attempt or a dead letter. When
  * the worker dies before that, the server delivers the event again.
@@ -37,7 +40,8 @@ export async function attempt(js: JetStreamClient, s: Settings, handler: Handler
     return
   }
   let pause = s.backoff(m.attempt), error = failure
-  if (failure instanceof PermanentError || failure instanceof NotAnEventError || m.attempt >= s.maxAttempts) {
+  const isLate = failure instanceof LateError
+  if (!isLate && (failure instanceof PermanentError || failure instanceof NotAnEventError || m.attempt >= s.maxAttempts)) {
     try {
       await bury(js, s, raw, m, failure)
       raw.term()
@@ -49,7 +53,8 @@ export async function attempt(js: JetStreamClient, s: Settings, handler: Handler
       pause = Math.max(pause, 5_000)
     }
   }
-  raw.nak(Math.round(pause)) // with a fraction, as jitter makes, the event would come at once
+  // Late, a nak would give the event to a third worker. With a fraction, as jitter makes, the event would come at once.
+  if (!isLate) raw.nak(Math.round(pause))
   s.logger.warn('failed, to be tried again', { ...about, error: error.message, pause })
   void observed(s, () => s.observer.retried?.(m, took(), error))
 }
@@ -72,7 +77,11 @@ async function handle(s: Settings, handler: Handler, raw: JsMsg, m: Message, sto
   const call = new AbortController()
   // AbortSignal.any would keep each signal that has a listener until the worker ends (Node 20).
   const stop = () => call.abort(stopping.reason)
-  const keep = setInterval(() => raw.working(), s.ackWait / 3) // so the server gives it to no other worker
+  let told = performance.now()
+  const keep = setInterval(() => { // so the server gives it to no other worker
+    raw.working()
+    told = performance.now()
+  }, s.ackWait / 3)
   const late = setTimeout(() => {
     call.abort(new Error(`the handler took longer than ${s.timeout} ms`))
     s.logger.error('the handler takes longer than its time-out; no other event is begun in its place until it ends', {
@@ -92,8 +101,9 @@ async function handle(s: Settings, handler: Handler, raw: JsMsg, m: Message, sto
     await handler(m, { signal: call.signal })
     return undefined
   } catch (error) {
-    if (error instanceof PermanentError) return error
     const why = error instanceof Error ? error : new Error(String(error))
+    if (performance.now() - told >= s.ackWait) return new LateError(`the handler ended too late to count: ${why.message}`, { cause: why })
+    if (why instanceof PermanentError) return why
     const { aborted, reason } = call.signal
     return aborted && why !== reason ? new Error(`${reason.message}: ${why.message}`, { cause: why }) : why
   } finally {

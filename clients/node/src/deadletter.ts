@@ -1,6 +1,5 @@
-import { type JetStreamClient, type JetStreamManager, type JsMsg, StorageType } from '@nats-io/jetstream'
+import type { JetStreamClient, JsMsg } from '@nats-io/jetstream'
 import { headers } from '@nats-io/nats-core'
-import { cannot, codes, isCode } from './durable.js'
 import type { Message } from './message.js'
 import type { Settings } from './options.js'
 
@@ -9,6 +8,8 @@ import type { Settings } from './options.js'
  * message in this very stream.
  */
 export async function bury(js: JetStreamClient, s: Settings, raw: JsMsg, m: Message, why: Error): Promise<void> {
+  const prefix = `${s.subjectPrefix}-dead.${m.durable}.`
+  if (m.subject.startsWith(prefix)) return // it is one of this durable's: another would come to it again
   const dead = headers()
   for (const [name, values] of raw.headers ?? []) {
     if (name.toLowerCase().startsWith('nats-')) continue // by Nats-Expected-Stream it would be refused
@@ -21,20 +22,11 @@ export async function bury(js: JetStreamClient, s: Settings, raw: JsMsg, m: Mess
   for (const [name, value] of Object.entries(facts)) dead.set(`Dead-${name}`, String(value))
   const rest = m.subject.startsWith(`${s.subjectPrefix}.`) ? m.subject.slice(s.subjectPrefix.length + 1) : m.subject
   try {
-    await js.publish(`${s.subjectPrefix}-dead.${m.durable}.${rest}`, raw.data, {
+    await js.publish(prefix + rest, raw.data, {
       headers: dead, msgID: `${m.durable}:${m.stream}:${m.sequence}:${m.stored.getTime()}`, expect: { streamName: s.deadStream }, timeout: 10_000,
     })
   } catch (cause) {
     throw new Error('no dead letter could be stored, so the event stays (make room in the stream, or make it: nats stream add ' +
       `${s.deadStream} --subjects '${s.subjectPrefix}-dead.>' --defaults): ${(cause as Error).message}`, { cause })
-  }
-}
-
-/** Makes the stream of dead letters. One that exists is left as it is. */
-export async function makeDeadStream(manager: JetStreamManager, s: Settings): Promise<void> {
-  try {
-    await manager.streams.add({ name: s.deadStream, subjects: [`${s.subjectPrefix}-dead.>`], storage: StorageType.File })
-  } catch (error) {
-    if (!isCode(error, codes.streamNameInUse)) throw cannot(`making stream ${s.deadStream}`, error)
   }
 }

@@ -1,22 +1,39 @@
 import {
   AckPolicy, type Consumer, type ConsumerConfig, type ConsumerInfo, DeliverPolicy, type JetStreamApiError, type JetStreamClient,
-  type JetStreamManager,
+  type JetStreamManager, StorageType,
 } from '@nats-io/jetstream'
 import { nanos } from '@nats-io/nats-core'
 import type { Settings } from './options.js'
 
 /** JetStream's error codes. */
-export const codes = { consumerNotFound: 10014, consumerExists: 10148, streamNotFound: 10059, streamNameInUse: 10058 }
+export const codes = { unavailable: 10008, consumerNotFound: 10014, consumerExists: 10148, streamNotFound: 10059, streamNameInUse: 10058 }
 
 /** Compares codes, not classes: the user may have another copy of the package. */
 export const isCode = (error: unknown, ...wanted: number[]): boolean =>
   error instanceof Error && wanted.includes((error as JetStreamApiError).code)
 
+/** Finds or makes the consumer, and the stream of dead letters if that is wanted. */
+export async function begin(js: JetStreamClient, s: Settings): Promise<Consumer> {
+  const manager = await js.jetstreamManager(false) // without a look at the account, which needs a right of its own
+  if (s.makeDeadStream) {
+    try {
+      await manager.streams.add({ name: s.deadStream, subjects: [`${s.subjectPrefix}-dead.>`], storage: StorageType.File })
+    } catch (error) { // one that exists is left as it is
+      if (!isCode(error, codes.streamNameInUse)) throw cannot(`making stream ${s.deadStream}`, error)
+    }
+  }
+  return durable(js, manager, s)
+}
+
+/** Reports whether waiting may mend an error of begin: NATS is away, or JetStream starts. */
+export const isAway = (error: unknown): boolean => error instanceof Error &&
+  (['TimeoutError', 'NoRespondersError'].includes(error.name) || isCode(error, codes.unavailable) || isAway(error.cause))
+
 /**
  * Finds the consumer, or makes it. It changes settings of later deliveries to what run needs, but never the
  * filter or the kind of acknowledgement: then the error tells what to do.
  */
-export async function durable(js: JetStreamClient, manager: JetStreamManager, s: Settings): Promise<Consumer> {
+async function durable(js: JetStreamClient, manager: JetStreamManager, s: Settings): Promise<Consumer> {
   const wanted: Partial<ConsumerConfig> = {
     durable_name: s.durable,
     ack_policy: AckPolicy.Explicit,
@@ -54,9 +71,9 @@ async function findOrMake(manager: JetStreamManager, s: Settings, wanted: Partia
 }
 
 /** Returns the error of what couldn't be done. */
-export function cannot(what: string, cause: unknown): Error {
-  const { name, message } = cause as Error
-  const hint = name === 'TimeoutError' ? ' (NATS is away, or a permission is missing: see docs/consumers.md)' : ''
+function cannot(what: string, cause: unknown): Error {
+  const { message, cause: first } = cause as Error
+  const hint = (first as Error | undefined)?.name === 'PermissionViolationError' ? ' (see docs/consumers.md)' : ''
   return new Error(`${what}: ${message}${hint}`, { cause })
 }
 

@@ -2,26 +2,28 @@ import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Consumer, JetStreamClient, JsMsg } from '@nats-io/jetstream'
 import { attempt, type Handler } from './attempt.js'
-import { makeDeadStream } from './deadletter.js'
-import { codes, durable, isCode } from './durable.js'
+import { begin, codes, isAway, isCode } from './durable.js'
 import { doubling, type Options, type Settings, withDefaults } from './options.js'
 
 const pullWait = 2_000 // ms: how long a pull waits for an event, and so a stop for a pull
 
 /**
- * Handles events until options.signal is aborted, and returns when all handlers have ended. It goes on when
- * NATS restarts. It throws if NATS is away when it begins, if it can't go on, or if a handler doesn't end.
+ * Handles events until options.signal is aborted, and returns when all handlers have ended. While NATS is away
+ * it waits, and says so in the log; connect with waitOnFirstConnect to begin before NATS. It throws if waiting
+ * doesn't help, or if a handler doesn't end.
  */
 export async function run(js: JetStreamClient, options: Options, handler: Handler): Promise<void> {
   const s = withDefaults(options)
-  let from: Consumer
-  try {
-    const manager = await js.jetstreamManager(false) // without a look at the account, which needs a right of its own
-    if (s.makeDeadStream) await makeDeadStream(manager, s)
-    from = await durable(js, manager, s)
-  } catch (error) {
-    if (s.signal?.aborted) return // it was stopped before it began
-    throw error
+  let from: Consumer | undefined
+  for (let failed = 1; !from; failed++) {
+    try {
+      from = await begin(js, s)
+    } catch (error) {
+      if (s.signal?.aborted) return // it was stopped before it began
+      if (!isAway(error)) throw error
+      await pause(s, failed, "NATS doesn't answer, trying again", error, s.signal)
+      if (s.signal?.aborted) return
+    }
   }
   s.logger.info('consuming', { stream: s.stream, durable: s.durable, filters: s.filters })
 
@@ -65,8 +67,7 @@ async function consume(
     } catch (error) {
       await gone(s, from, error as Error, pulling)
       failed++
-      s.logger.warn('pulling failed, trying again', { durable: s.durable, error: (error as Error).message })
-      await sleep(doubling(100, 5_000)(failed), undefined, { signal: pulling }).catch(() => undefined)
+      await pause(s, failed, 'pulling failed, trying again', error, pulling)
       continue
     }
     failed = 0
@@ -100,6 +101,12 @@ async function gone(s: Settings, from: Consumer, error: Error, pulling: AbortSig
     throw new Error(`consuming: consumer ${s.durable} of stream ${s.stream} was deleted, and its position with it; another run ` +
       'makes it anew, from options.since on', { cause: failure })
   }
+}
+
+/** Logs an error and waits before the next try. */
+async function pause(s: Settings, failed: number, what: string, error: unknown, signal?: AbortSignal): Promise<void> {
+  s.logger.warn(what, { durable: s.durable, error: (error as Error).message })
+  await sleep(doubling(100, 5_000)(failed), undefined, { signal }).catch(() => undefined)
 }
 
 /** Reports whether the promise settles before the time is over. */

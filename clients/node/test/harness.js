@@ -53,10 +53,10 @@ async function freePort() {
 }
 
 // nats starts a real nats-server with the streams of a bridge.
-export async function nats(t, { dead = {} } = {}) {
+export async function nats(t, { dead = {}, conf: more = '' } = {}) {
   const port = await freePort(), url = `127.0.0.1:${port}`
   const conf = join(directory, `${port}.conf`)
-  writeFileSync(conf, `listen: "${url}"\njetstream { store_dir: ${JSON.stringify(join(directory, String(port)))} }\n`)
+  writeFileSync(conf, `listen: "${url}"\njetstream { store_dir: ${JSON.stringify(join(directory, String(port)))} }\n${more}\n`)
   let server
   const begin = async () => {
     server = start(program, ['-c', conf])

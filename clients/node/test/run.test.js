@@ -3,6 +3,8 @@ import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { jetstream } from '@nats-io/jetstream'
+import { connect } from '@nats-io/transport-node'
 import { attempt } from '../dist/attempt.js'
 import { bury } from '../dist/deadletter.js'
 import { PermanentError, run } from '../dist/index.js'
@@ -116,6 +118,40 @@ test('a handler that never ends has no company, and another worker gets its even
   assert.deepEqual([begun, stuck.seen], [1, []])
 })
 
+for (const late of [new Error('no'), new PermanentError('no')]) {
+  test(`${late.name}: it changes nothing when another worker has the event`, async (t) => {
+    const server = await nats(t)
+    await server.publish(1)
+    let fail, done, calls = 0
+    const stuck = begin(t, server, () => new Promise((_, reject) => { fail = reject }), { timeout: 100, ackWait: 500 })
+    await eventually('it has begun', () => fail)
+    const other = begin(t, server, () => {
+      calls++
+      return new Promise((resolve) => { done = resolve })
+    }, { ackWait: 500, concurrency: 2 })
+    await eventually('the other has begun', () => done)
+    fail(late)
+    await eventually('it has failed', () => stuck.seen.length === 1)
+    await stuck.stop()
+    await setTimeout(500)
+    done()
+    await server.settled()
+    assert.deepEqual(stuck.seen, ['retried 0 1 the handler ended too late to count: no'])
+    assert.deepEqual([calls, (await server.deadLetters()).length], [1, 0])
+  })
+}
+
+test('a consumer of all dead letters makes one of an event, not one of that, and so on', async (t) => {
+  const server = await nats(t)
+  await server.js.publish('webhooks-dead.other.flock.x', 'no event')
+  const { seen, stop } = begin(t, server, () => undefined, { stream: 'WEBHOOKS_DEAD' })
+  await eventually('both were read', () => seen.length === 2)
+  await setTimeout(200)
+  await stop()
+  const [, own, ...more] = await server.deadLetters()
+  assert.deepEqual([own.subject, more.length], ['webhooks-dead.d.webhooks-dead.other.flock.x', 0])
+})
+
 test('an observer that fails ends nothing', async (t) => {
   const server = await nats(t)
   await server.publish(2)
@@ -153,12 +189,25 @@ test('asked to stop while NATS is away, it stops, and its connection can be clos
   await server.nc.close()
 })
 
-test('where NATS is away when it begins it says so, unless it is asked to stop', async (t) => {
-  const server = await nats(t)
+test('where NATS is away when it begins it waits and says so, unless it is asked to stop', async (t) => {
+  const server = await nats(t, { dead: null })
+  await server.publish(1)
   await server.stop()
   await begin(t, server, () => undefined).stop()
-  await assert.rejects(begin(t, server, () => undefined).over, /finding consumer d of stream WEBHOOKS: timeout \(NATS is away, or a permission is missing/)
-  await assert.rejects(begin(t, server, () => undefined, { makeDeadStream: true }).over, /making stream WEBHOOKS_DEAD: timeout \(NATS is away/)
+  const { seen, logger, stop } = begin(t, server, () => undefined, { makeDeadStream: true })
+  await eventually('the log says so', () => logger.words.some((line) => line.startsWith("warn NATS doesn't answer, trying again")))
+  await server.start()
+  await eventually('it is handled', () => seen.length === 1)
+  await stop()
+})
+
+test('where a permission is missing it says so at once', async (t) => {
+  const server = await nats(t, { conf: `no_auth_user: tester, authorization { users = [
+    { user: tester, password: tester }, { user: mute, password: mute, permissions { publish = "x" } }] }` })
+  const nc = await connect({ servers: server.url, user: 'mute', pass: 'mute' })
+  t.after(() => nc.close())
+  await assert.rejects(begin(t, { js: jetstream(nc) }, () => undefined).over,
+    /finding consumer d of stream WEBHOOKS: .*Permissions Violation for Publish to "\$JS\.API\.CONSUMER\.INFO\.WEBHOOKS\.d" \(see docs/)
 })
 
 test('where its connection is closed it says so', async (t) => {
