@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -133,9 +134,12 @@ func TestPackets(t *testing.T) {
 		ASCII: true,
 		Notes: []string{"read from 3 packets of tcpdump -A, which prints a dot for each byte that isn't ASCII"},
 	}
-	got, err := Parse(src)
-	if diff := cmp.Diff(want, got); err != nil || diff != "" {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+	// A terminal, as of `kubectl debug -t`, makes CR LF of each LF.
+	for _, output := range [][]byte{src, bytes.ReplaceAll(src, []byte("\n"), []byte("\r\n"))} {
+		got, err := Parse(output)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%v (-want +got):\n%s", err, diff)
+		}
 	}
 }
 
