@@ -7,15 +7,15 @@ import (
 )
 
 // isCanonicalNumber reports whether a number has the form of Number::toString.
-func isCanonicalNumber(literal []byte) bool {
-	if isPlain(literal) {
+func isCanonicalNumber(literal []byte, exponent bool) bool {
+	if !exponent && isPlain(literal) {
 		return true
 	}
 	if len(literal) > longestNumber {
 		return false
 	}
 	var room [longestNumber]byte
-	return bytes.Equal(appendNumber(room[:0], literal), literal)
+	return bytes.Equal(appendNumber(room[:0], literal, exponent), literal)
 }
 
 // longestNumber is the length of the longest number that Number::toString prints:
@@ -24,9 +24,15 @@ const longestNumber = 25
 
 // appendNumber appends a number as JSON.stringify prints it: Number::toString of the double
 // (ECMA-262, section 6.1.6.1.20). A number too large for a double becomes null, and -0 becomes 0.
-func appendNumber(dst, literal []byte) []byte {
-	if isPlain(literal) {
-		return append(dst, literal...)
+func appendNumber(dst, literal []byte, exponent bool) []byte {
+	if !exponent {
+		short := literal
+		if bytes.IndexByte(literal, '.') >= 0 { // many languages write 1.0
+			short = bytes.TrimSuffix(bytes.TrimRight(literal, "0"), []byte("."))
+		}
+		if isPlain(short) {
+			return append(dst, short...)
+		}
 	}
 	f := double(literal)
 	if math.IsInf(f, 0) {
@@ -47,23 +53,16 @@ func appendNumber(dst, literal []byte) []byte {
 	return dst
 }
 
-// isPlain reports whether a number is clearly canonical, as most are: it has at most 15 digits, no
-// exponent and no needless zeros, and isn't below 1e-6. No two such numbers are the same double, so
-// neither has a shorter form.
+// isPlain reports whether a number without an exponent is clearly canonical, as most are: it has at
+// most 15 digits and no needless zeros, and isn't below 1e-6. No two such numbers are the same
+// double, so neither has a shorter form.
 func isPlain(literal []byte) bool {
-	digits := bytes.TrimPrefix(literal, []byte("-"))
-	if len(digits) > 16 {
-		return false
+	digits := literal
+	if digits[0] == '-' {
+		digits = digits[1:]
 	}
-	isFraction := false
-	for _, c := range digits {
-		if c > '9' { // an exponent
-			return false
-		}
-		isFraction = isFraction || c == '.'
+	if bytes.IndexByte(digits, '.') < 0 {
+		return len(digits) <= 15 && string(literal) != "-0"
 	}
-	if isFraction {
-		return digits[len(digits)-1] != '0' && !bytes.HasPrefix(digits, []byte("0.000000"))
-	}
-	return len(digits) <= 15 && string(literal) != "-0"
+	return len(digits) <= 16 && digits[len(digits)-1] != '0' && !bytes.HasPrefix(digits, []byte("0.000000"))
 }

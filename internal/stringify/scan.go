@@ -6,76 +6,83 @@ import (
 	"slices"
 )
 
-// scanner validates a text in one pass and finds out whether it is canonical.
+// scanner validates a text in one pass and finds out whether it is canonical. Its methods scan what
+// begins at i, and return its end or the offset of the mistake.
 type scanner struct {
 	Checked
-	pos   int
-	names [][]byte // of the members of all open objects, in canonical spelling; those of the innermost last
+	names [][]byte // of the members of all open objects, in canonical spelling with quotes; those of the innermost last
 }
 
 // document scans one value with only white space around it.
-func (s *scanner) document() error {
-	s.space()
-	if err := s.value(0); err != nil {
-		return err
+func (s *scanner) document() (end int, err error) {
+	if end, err = s.value(s.space(0), 0); err != nil {
+		return end, err
 	}
-	s.space()
-	if s.pos < len(s.src) {
-		return ErrSyntax
+	if end = s.space(end); end < len(s.src) {
+		return end, ErrSyntax
 	}
-	return nil
+	return end, nil
 }
 
 // value scans one value inside depth objects and arrays.
-func (s *scanner) value(depth int) error {
-	switch c := s.peek(); {
-	case c == '"':
-		_, err := s.text()
-		return err
-	case c == '{':
-		return s.object(depth + 1)
-	case c == '[':
-		return s.list(depth+1, ']', func() error { return s.value(depth + 1) })
-	case c == '-' || '0' <= c && c <= '9':
-		return s.number()
-	case c == 't':
-		return s.literal("true")
-	case c == 'f':
-		return s.literal("false")
-	case c == 'n':
-		return s.literal("null")
+func (s *scanner) value(i, depth int) (end int, err error) {
+	switch s.at(i) {
+	case '"':
+		end, _, err = s.text(i)
+		return end, err
+	case '{', '[':
+		return s.container(i, depth+1)
+	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+		return s.number(i)
+	case 't':
+		return s.literal(i, "true")
+	case 'f':
+		return s.literal(i, "false")
+	case 'n':
+		return s.literal(i, "null")
 	}
-	return ErrSyntax
+	return i, ErrSyntax
 }
 
-func (s *scanner) object(depth int) error {
+// container scans an object or an array.
+func (s *scanner) container(i, depth int) (end int, err error) {
+	if depth > MaxDepth {
+		return i, ErrDepth
+	}
+	isObject, closing := s.src[i] == '{', s.src[i]+2 // in ASCII each bracket is two before its closing one
+	if i = s.space(i + 1); s.at(i) == closing {
+		return i + 1, nil
+	}
 	first, last := len(s.names), uint32(0)
-	err := s.list(depth, '}', func() error {
-		name, err := s.name()
-		if err != nil {
-			return err
+	for more := true; more; {
+		if isObject {
+			if i, err = s.name(i); err != nil {
+				return i, err
+			}
+			position := arrayIndex(s.names[len(s.names)-1])
+			s.misordered = s.misordered || position < last
+			last = position
 		}
-		s.names = append(s.names, name)
-		position := arrayIndex(name)
-		s.canonical = s.canonical && position >= last
-		last = position
-		s.space()
-		if s.peek() != ':' {
-			return ErrSyntax
+		if i, err = s.value(i, depth); err != nil {
+			return i, err
 		}
-		s.pos++
-		s.space()
-		return s.value(depth)
-	})
-	if err != nil {
-		return err
+		i = s.space(i)
+		switch s.at(i) {
+		case ',':
+			i = s.space(i + 1)
+		case closing:
+			i++
+			more = false
+		default:
+			return i, ErrSyntax
+		}
 	}
 	own := s.names[first:]
 	s.names = s.names[:first]
 	if hasEqual(own) {
-		return ErrDuplicate
+		return i, ErrDuplicate
 	}
-	return nil
+	return i, nil
 }
 
 // hasEqual reports whether two of the names are equal. It may reorder them.
@@ -84,67 +91,45 @@ func hasEqual(names [][]byte) bool {
 		slices.SortFunc(names, bytes.Compare)
 		return len(slices.CompactFunc(names, bytes.Equal)) < len(names)
 	}
-	for i, name := range names { // sorting, which moves pointers, is slower
-		for _, other := range names[:i] {
-			if bytes.Equal(name, other) {
-				return true
-			}
+	marks := uint64(0) // a bit for each name; only names with the same bit may be equal
+	for i, name := range names {
+		mark := uint64(1) << ((len(name) + 3*int(name[1]) + 5*int(name[len(name)-2])) % 64)
+		if marks&mark != 0 && slices.ContainsFunc(names[:i], func(other []byte) bool { return bytes.Equal(name, other) }) {
+			return true
 		}
+		marks |= mark
 	}
 	return false
 }
 
-// list scans elements between brackets, with commas between them.
-func (s *scanner) list(depth int, end byte, element func() error) error {
-	if depth > MaxDepth {
-		return ErrDepth
+// name scans a member's name and the colon, and keeps the name's canonical spelling: "a" and
+// "\u0061" are one.
+func (s *scanner) name(i int) (end int, err error) {
+	if s.at(i) != '"' {
+		return i, ErrSyntax
 	}
-	s.pos++
-	s.space()
-	if s.peek() == end {
-		s.pos++
-		return nil
-	}
-	for {
-		if err := element(); err != nil {
-			return err
-		}
-		s.space()
-		c := s.peek()
-		if c != ',' && c != end {
-			return ErrSyntax
-		}
-		s.pos++
-		if c == end {
-			return nil
-		}
-		s.space()
-	}
-}
-
-// name scans a member's name and returns its canonical spelling: "a" and "\u0061" are one.
-func (s *scanner) name() ([]byte, error) {
-	from := s.pos
-	if s.peek() != '"' {
-		return nil, ErrSyntax
-	}
-	escaped, err := s.text()
+	end, escaped, err := s.text(i)
 	if err != nil {
-		return nil, err
+		return end, err
 	}
-	name := s.src[from:s.pos]
+	name := s.src[i:end]
 	if escaped {
 		name, _ = appendText(nil, name, 0)
 	}
-	return name[1 : len(name)-1], nil
+	s.names = append(s.names, name)
+	if end = s.space(end); s.at(end) != ':' {
+		return end, ErrSyntax
+	}
+	return s.space(end + 1), nil
 }
 
 // notIndex is the position of a name that isn't an array index. It sorts after all indices.
 const notIndex = math.MaxUint32
 
-// arrayIndex returns the name as an array index: a canonical decimal in 0 … 2³²−2 (ECMA-262,
-// section 6.1.7), or notIndex.
-func arrayIndex(name []byte) uint32 {
+// arrayIndex returns a name with its quotes as an array index: a canonical decimal in 0 … 2³²−2
+// (ECMA-262, section 6.1.7), or notIndex.
+func arrayIndex(quoted []byte) uint32 {
+	name := quoted[1 : len(quoted)-1]
 	if len(name) == 0 || len(name) > 10 || name[0] == '0' && len(name) > 1 {
 		return notIndex
 	}
@@ -159,46 +144,43 @@ func arrayIndex(name []byte) uint32 {
 }
 
 // text scans a string from its opening quote and reports whether it has escapes.
-func (s *scanner) text() (escaped bool, err error) {
+func (s *scanner) text(i int) (end int, escaped bool, err error) {
 	var room [12]byte
-	for s.pos = skipPlain(s.src, s.pos+1); s.pos < len(s.src); s.pos = skipPlain(s.src, s.pos) {
-		switch s.src[s.pos] {
+	for i = skipPlain(s.src, i+1); i < len(s.src); i = skipPlain(s.src, i) {
+		switch s.src[i] {
 		case '"':
-			s.pos++
-			return escaped, nil
+			return i + 1, escaped, nil
 		case '\\':
-			r, size := unescape(s.src[s.pos:])
+			r, size := unescape(s.src[i:])
 			if size == 0 {
-				return false, ErrSyntax
+				return i, false, ErrSyntax
 			}
 			escaped = true
-			s.canonical = s.canonical && string(appendQuoted(room[:0], r)) == string(s.src[s.pos:s.pos+size])
-			s.pos += size
+			s.canonical = s.canonical && (size == 2 && r != '/' || string(appendQuoted(room[:0], r)) == string(s.src[i:i+size]))
+			i += size
 		default: // a control character
-			return false, ErrSyntax
+			return i, false, ErrSyntax
 		}
 	}
-	return false, ErrSyntax
+	return i, false, ErrSyntax
 }
 
 // number scans a number.
-func (s *scanner) number() error {
-	from := s.pos
-	end, exponent, ok := skipNumber(s.src, from)
-	s.pos = end
+func (s *scanner) number(i int) (end int, err error) {
+	end, exponent, ok := skipNumber(s.src, i)
 	if !ok {
-		return ErrSyntax
+		return end, ErrSyntax
 	}
 	// Only numbers grow: 1e20 becomes 21 digits. Without an exponent, the shortest digits of a
 	// double are at most as many as the given ones, or one more by rounding up:
 	// 99999999999999999999 has 20 and becomes 21.
-	if length := end - from; exponent {
+	if length := end - i; exponent {
 		s.growth += max(0, longestNumber-length)
 	} else if length > 15 {
 		s.growth++
 	}
-	s.canonical = s.canonical && isCanonicalNumber(s.src[from:end])
-	return nil
+	s.canonical = s.canonical && isCanonicalNumber(s.src[i:end], exponent)
+	return end, nil
 }
 
 // skipNumber returns the end of the number at i (RFC 8259, section 6), and whether it has an
@@ -236,32 +218,31 @@ func skipDigits(src []byte, i int) (end int, ok bool) {
 	return i, i > from
 }
 
-func (s *scanner) literal(word string) error {
-	if !bytes.HasPrefix(s.src[s.pos:], []byte(word)) {
-		return ErrSyntax
+func (s *scanner) literal(i int, word string) (end int, err error) {
+	if !bytes.HasPrefix(s.src[i:], []byte(word)) {
+		return i, ErrSyntax
 	}
-	s.pos += len(word)
-	return nil
+	return i + len(word), nil
 }
 
-// peek returns the next byte; 0 at the end, which is no valid byte.
-func (s *scanner) peek() byte {
-	if s.pos < len(s.src) {
-		return s.src[s.pos]
+// at returns the byte at i; 0 at the end, which is no valid byte.
+func (s *scanner) at(i int) byte {
+	if i < len(s.src) {
+		return s.src[i]
 	}
 	return 0
 }
 
 // space skips white space. A canonical text has none.
-func (s *scanner) space() {
-	from := s.pos
-	if s.pos = skipSpace(s.src, from); s.pos > from {
-		s.canonical, s.spaced = false, true
+func (s *scanner) space(i int) (end int) {
+	if end = skipSpace(s.src, i); end > i {
+		s.spaced = true
 	}
+	return end
 }
 
 func skipSpace(src []byte, i int) int {
-	for i < len(src) && (src[i] == ' ' || src[i] == '\t' || src[i] == '\n' || src[i] == '\r') {
+	for i < len(src) && (src[i] == ' ' || src[i] < ' ' && (src[i] == '\t' || src[i] == '\n' || src[i] == '\r')) {
 		i++
 	}
 	return i

@@ -2,9 +2,8 @@ package stringify
 
 import (
 	"encoding/binary"
-	"fmt"
+	"encoding/hex"
 	"math/bits"
-	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -64,18 +63,23 @@ func codeUnit(b []byte) (r rune, ok bool) {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return 0, false
 	}
-	n, err := strconv.ParseUint(string(b[2:6]), 16, 16)
-	return rune(n), err == nil
+	var unit [2]byte
+	if _, err := hex.Decode(unit[:], b[2:6]); err != nil {
+		return 0, false
+	}
+	return rune(binary.BigEndian.Uint16(unit[:])), true
 }
 
 // appendQuoted appends the character of an escape sequence in the form of QuoteJSONString
 // (ECMA-262, section 25.5.2.3).
 func appendQuoted(dst []byte, r rune) []byte {
-	switch i := strings.IndexRune(short, r); {
-	case i >= 0 && r != '/':
-		return append(dst, '\\', letters[i])
-	case r < 0x20 || utf16.IsSurrogate(r):
-		return fmt.Appendf(dst, `\u%04x`, r)
+	if r < utf8.RuneSelf && r != '/' {
+		if i := strings.IndexByte(short, byte(r)); i >= 0 {
+			return append(dst, '\\', letters[i])
+		}
+	}
+	if r < 0x20 || utf16.IsSurrogate(r) {
+		return hex.AppendEncode(append(dst, `\u`...), []byte{byte(r >> 8), byte(r)})
 	}
 	return utf8.AppendRune(dst, r)
 }

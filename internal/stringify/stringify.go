@@ -49,9 +49,10 @@ func Check(src []byte) (Checked, error) {
 	s := scanners.Get().(*scanner)
 	defer s.reset()
 	s.src, s.canonical = src, true
-	if err := s.document(); err != nil {
-		return Checked{}, fmt.Errorf("%w (at byte %d)", err, s.pos)
+	if end, err := s.document(); err != nil {
+		return Checked{}, fmt.Errorf("%w (at byte %d)", err, end)
 	}
+	s.canonical = s.canonical && !s.spaced && !s.misordered
 	return s.Checked, nil
 }
 
@@ -78,11 +79,12 @@ func CheckAsSent(src []byte) (Checked, error) {
 
 // Checked is a validated JSON value.
 type Checked struct {
-	src       []byte
-	canonical bool
-	spaced    bool // there is white space between tokens or around the value
-	growth    int  // how much longer the canonical form may be; see scanner.number
-	asSent    bool
+	src        []byte
+	canonical  bool // while scanning: so are all strings and numbers so far
+	spaced     bool // there is white space between tokens or around the value
+	misordered bool // an object's members aren't in canonical order
+	growth     int  // how much longer the canonical form may be; see scanner.number
+	asSent     bool
 }
 
 // Size returns how many bytes [Checked.Text] allocates: 0 if the text is src itself, else an upper
@@ -100,29 +102,13 @@ func (c Checked) Size() int {
 // Text returns the canonical form; or the value as it was written, after CheckAsSent.
 func (c Checked) Text() Text {
 	size := c.Size()
-	switch {
-	case size == 0:
+	if size == 0 {
 		return c.src
-	case c.asSent:
-		return compacted(c.src)
 	}
-	w := writer{src: c.src, out: make([]byte, 0, size)}
-	w.value(skipSpace(c.src, 0))
-	return w.out
-}
-
-func compacted(src []byte) Text {
-	out := make([]byte, 0, len(src))
-	for i := skipSpace(src, 0); i < len(src); i = skipSpace(src, i) {
-		from := i
-		if src[i] == '"' {
-			i = skipString(src, i)
-		} else {
-			for i++; i < len(src) && src[i] > ' ' && src[i] != '"'; {
-				i++
-			}
-		}
-		out = append(out, src[from:i]...)
+	text := appendTokens(make([]byte, 0, size), c.src, c.asSent)
+	if c.misordered && !c.asSent {
+		s := sorter{text: text}
+		s.value(0)
 	}
-	return out
+	return text
 }

@@ -89,6 +89,8 @@ func TestRefused(t *testing.T) {
 		{"overlong UTF-8", "{\"a\":\"\xc0\xaf\"}", ErrUTF8},
 		{"byte order mark", "\ufeff{}", ErrSyntax},
 		{"NUL after the value", "{}\x00", ErrSyntax},
+		{"half a low surrogate", `"\ud83d\ude0"`, ErrSyntax},
+		{"half a low surrogate, and an escape", `"\ud83d\ude\n0"`, ErrSyntax},
 		{"twice", `{"a":1,"a":1}`, ErrDuplicate},
 		{"twice, one escaped", `{"a":1,"\u0061":1}`, ErrDuplicate},
 		{"twice, both escaped differently", `{"\u00e9":1,"\u00E9":1}`, ErrDuplicate},

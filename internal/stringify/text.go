@@ -26,7 +26,10 @@ func (t Text) Inside() []byte {
 }
 
 // IsNumber reports whether the value is a number.
-func (t Text) IsNumber() bool { return len(t) > 0 && (t[0] == '-' || '0' <= t[0] && t[0] <= '9') }
+func (t Text) IsNumber() bool { return len(t) > 0 && isNumeric(t[0]) }
+
+// isNumeric reports whether a value that begins with c is a number.
+func isNumeric(c byte) bool { return c == '-' || '0' <= c && c <= '9' }
 
 // String returns a decoded string, or the text of any other value. A lone surrogate, which UTF-8
 // can't encode, becomes U+FFFF, which is no character either.
@@ -111,23 +114,25 @@ func (c *Cursor) Object(member func(name []byte)) Text {
 
 // skipValue returns the end of the value at i in a valid text.
 func skipValue(t []byte, i int) int {
-	for depth := 0; ; {
+	if t[i] != '"' && t[i] != '{' && t[i] != '[' {
+		for i++; i < len(t) && isScalar(t[i]); {
+			i++
+		}
+		return i
+	}
+	for depth := 0; ; i++ {
 		switch t[i] {
 		case '"':
-			i = skipString(t, i)
+			i = skipString(t, i) - 1
 		case '{', '[':
 			depth++
-			i++
 		case '}', ']':
 			depth--
-			i++
-		default:
-			for i++; depth == 0 && i < len(t) && isScalar(t[i]); {
-				i++
-			}
+		default: // between the values of an object or array, or in a number or literal
+			continue
 		}
 		if depth == 0 {
-			return i
+			return i + 1
 		}
 	}
 }
@@ -137,10 +142,16 @@ func isScalar(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || c == '.' || c == '-' || c == '+' || c == 'E'
 }
 
+// skipString returns the end of the string at i in a valid text.
 func skipString(t []byte, i int) int {
-	i = skipPlain(t, i+1)
-	for t[i] != '"' {
-		i = skipPlain(t, i+2) // the backslash and the next byte
+	for {
+		i += 1 + bytes.IndexByte(t[i+1:], '"')
+		before := i - 1
+		for t[before] == '\\' {
+			before--
+		}
+		if (i-before)%2 == 1 { // else a backslash escapes this quote
+			return i + 1
+		}
 	}
-	return i + 1
 }

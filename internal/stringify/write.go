@@ -5,101 +5,113 @@ import (
 	"slices"
 )
 
-// writer writes the canonical form of a valid text.
-type writer struct {
-	src     []byte
-	out     []byte
+// appendTokens appends the tokens of a valid text without white space between them: each in its
+// canonical form, or as it was sent.
+func appendTokens(dst, src []byte, asSent bool) []byte {
+	for i := skipSpace(src, 0); i < len(src); i = skipSpace(src, i) {
+		from, c := i, src[i]
+		switch {
+		case c == '"' && !asSent:
+			dst, i = appendText(dst, src, i)
+			continue
+		case c == '"':
+			i = skipString(src, i)
+		case isNumeric(c):
+			end, exponent, _ := skipNumber(src, i)
+			if i = end; !asSent {
+				dst = appendNumber(dst, src[from:i], exponent)
+				continue
+			}
+		default: // punctuation and literals
+			for i++; i < len(src) && src[i] > ' ' && src[i] != '"' && !isNumeric(src[i]); {
+				i++
+			}
+		}
+		dst = append(dst, src[from:i]...)
+	}
+	return dst
+}
+
+// appendText appends the canonical form of the string at i, and returns its end.
+func appendText(dst, src []byte, i int) (text []byte, end int) {
+	from := i // the rest isn't appended yet
+	for i = skipPlain(src, i+1); src[i] != '"'; i = skipPlain(src, i) {
+		r, size := unescape(src[i:])
+		dst = appendQuoted(append(dst, src[from:i]...), r)
+		i += size
+		from = i
+	}
+	return append(dst, src[from:i+1]...), i + 1
+}
+
+// sorter puts the members of all objects of a text into canonical order. The text must be canonical
+// otherwise.
+type sorter struct {
+	text    []byte
 	members []member // of all open objects, those of the innermost last
 	scratch []byte
 }
 
-// member is a member of an object in out, with the comma at its end.
+// member is a member of an object, with the comma behind it.
 type member struct {
 	position uint32 // its name as an array index, or notIndex
 	from, to int
 }
 
-// value writes the value at i and returns its end.
-func (w *writer) value(i int) (end int) {
-	switch w.src[i] {
-	case '"':
-		w.out, end = appendText(w.out, w.src, i)
-		return end
+// value sorts the value at i and returns its end.
+func (s *sorter) value(i int) (end int) {
+	switch s.text[i] {
 	case '{':
-		return w.object(i)
+		return s.object(i)
 	case '[':
-		return w.array(i)
-	}
-	end = skipValue(w.src, i)
-	if scalar := Text(w.src[i:end]); scalar.IsNumber() {
-		w.out = appendNumber(w.out, scalar)
-	} else {
-		w.out = append(w.out, scalar...)
-	}
-	return end
-}
-
-func (w *writer) array(i int) int {
-	w.out = append(w.out, '[')
-	for i++; ; {
-		i = skipSpace(w.src, i)
-		switch c := w.src[i]; c {
-		case ',', ']':
-			w.out = append(w.out, c)
-			if i++; c == ']' {
-				return i
+		for i++; s.text[i] != ']'; {
+			if i = s.value(i); s.text[i] == ',' {
+				i++
 			}
-		default:
-			i = w.value(i)
 		}
+		return i + 1
 	}
+	return skipValue(s.text, i)
 }
 
-// object writes an object: its members first in the given order, and then in canonical order, which
-// moves them once for each level out of order.
-func (w *writer) object(i int) int {
-	first, inOrder := len(w.members), true
-	w.out = append(w.out, '{')
-	for i = skipSpace(w.src, i+1); w.src[i] == '"'; i = skipSpace(w.src, i) {
-		from := len(w.out)
-		w.out, i = appendText(w.out, w.src, i)
-		m := member{position: arrayIndex(w.out[from+1 : len(w.out)-1]), from: from}
-		if own := w.members[first:]; len(own) > 0 && m.position < own[len(own)-1].position {
-			inOrder = false
-		}
-		w.out = append(w.out, ':')
-		i = w.value(skipSpace(w.src, skipSpace(w.src, i)+1))
-		w.out = append(w.out, ',')
-		m.to = len(w.out)
-		w.members = append(w.members, m)
-		if i = skipSpace(w.src, i); w.src[i] == ',' {
+// object sorts the members' values first, and then the members.
+func (s *sorter) object(i int) (end int) {
+	first, inOrder, last := len(s.members), true, uint32(0)
+	for i++; s.text[i] != '}'; {
+		m := member{from: i}
+		i = skipString(s.text, i)
+		m.position = arrayIndex(s.text[m.from:i])
+		inOrder = inOrder && m.position >= last
+		last = m.position
+		i = s.value(i + 1)
+		m.to = i + 1
+		s.members = append(s.members, m)
+		if s.text[i] == ',' {
 			i++
 		}
 	}
-	own := w.members[first:]
-	w.members = w.members[:first]
+	own := s.members[first:]
+	s.members = s.members[:first]
 	if !inOrder {
-		w.sort(own)
+		s.text[i] = ',' // behind the last member, too, while they move
+		s.sort(own)
+		s.text[i] = '}'
 	}
-	if len(own) > 0 {
-		w.out = w.out[:len(w.out)-1] // the last comma
-	}
-	w.out = append(w.out, '}')
 	return i + 1
 }
 
-// sort puts the members at the end of out into canonical order: indices in ascending order, then the
-// others in the given order. It copies the largest member once, the others twice: at each of many
-// levels out of order, the largest may be nearly the whole text.
-func (w *writer) sort(own []member) {
+// sort puts an object's members into canonical order: indices in ascending order, then the others in
+// the given order. It copies the largest member once, the others twice: at each of many levels out
+// of order, the largest may be nearly the whole text.
+func (s *sorter) sort(own []member) {
 	largest := slices.MaxFunc(own, func(a, b member) int { return cmp.Compare(a.to-a.from, b.to-b.from) })
 	start := own[0].from
-	w.scratch = append(append(w.scratch[:0], w.out[start:largest.from]...), w.out[largest.to:]...)
+	s.scratch = append(append(s.scratch[:0], s.text[start:largest.from]...), s.text[largest.to:own[len(own)-1].to]...)
 	slices.SortStableFunc(own, func(a, b member) int { return cmp.Compare(a.position, b.position) })
 	at := start
 	for _, m := range own {
 		if m == largest {
-			copy(w.out[at:], w.out[m.from:m.to])
+			copy(s.text[at:], s.text[m.from:m.to])
 		}
 		at += m.to - m.from
 	}
@@ -110,25 +122,8 @@ func (w *writer) sort(own []member) {
 			from -= largest.to - largest.from
 		}
 		if m != largest {
-			copy(w.out[at:], w.scratch[from:from+size])
+			copy(s.text[at:], s.scratch[from:from+size])
 		}
 		at += size
-	}
-}
-
-// appendText appends the canonical form of the string at i, and returns its end.
-func appendText(dst, src []byte, i int) (text []byte, end int) {
-	dst = append(dst, '"')
-	i++
-	for {
-		run := i
-		i = skipPlain(src, i)
-		dst = append(dst, src[run:i]...)
-		if src[i] == '"' {
-			return append(dst, '"'), i + 1
-		}
-		r, size := unescape(src[i:])
-		dst = appendQuoted(dst, r)
-		i += size
 	}
 }
