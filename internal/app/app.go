@@ -82,7 +82,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 		return nil, err
 	}
 	events, kept := streams(c)
-	pc := publish.Config{Server: NATSServer(c, a.natsURL, version), Stream: events, Timeout: c.PublishTimeout, Windows: c.DataDir, Log: log}
+	pc := publish.Config{Server: a.server(), Stream: events, Timeout: c.PublishTimeout, Windows: c.DataDir, Log: log}
 	// Deliveries that were quarantined before QUARANTINE=false are still published.
 	kinds := []publish.Kind{publish.Event}
 	if c.Quarantine || a.spool.Len(publish.Quarantined) > 0 || a.spool.Len(publish.Refused) > 0 || a.spool.Stats().SetAside > 0 {

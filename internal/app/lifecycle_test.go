@@ -19,6 +19,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
+	"github.com/ade15e70/webhook-bridge/test/tlstest"
 )
 
 func (b *bridge) admin(path string) (int, string) {
@@ -51,6 +52,12 @@ func TestProbes(t *testing.T) {
 	if status, text := full.admin("/readyz"); status != 503 || !strings.Contains(text, "NATS is not connected") || !strings.Contains(text, "spool is full") {
 		t.Errorf("/readyz without NATS and without room for one of MAX_BODY_BYTES: %d %s", status, text)
 	}
+}
+
+// Settings for the servers at NATS_URL don't keep a bridge without it from its own server.
+func TestSettingsForOtherServers(t *testing.T) {
+	pair := tlstest.New(t, "nats.example.com")
+	start(t, "NATS_CREDS="+pair.Cert, "NATS_CA="+pair.Cert, "NATS_CERT="+pair.Cert, "NATS_KEY="+pair.Key, "NATS_JS_DOMAIN=leaf")
 }
 
 // While NATS is there and publishing fails, the reason isn't only that the breaker is open.

@@ -27,6 +27,16 @@ func NATSServer(c *config.Config, url, version string) publish.Server {
 	}
 }
 
+// server returns how the bridge itself reaches NATS. Settings for the servers at NATS_URL would keep
+// it from the embedded one.
+func (a *App) server() publish.Server {
+	s := NATSServer(a.config, a.natsURL, a.version)
+	if a.config.IsEmbedded() {
+		s.Creds, s.Nkey, s.CA, s.Cert, s.Key, s.Domain = "", "", "", "", "", ""
+	}
+	return s
+}
+
 // streams returns the streams of the events and of the quarantine.
 func streams(c *config.Config) (events, kept publish.Stream) {
 	events = publish.Stream{
