@@ -49,6 +49,10 @@ func (l *loader) checkRules(c *Config) {
 		{"NATS_USER", c.NATSPassword.IsEmpty() || c.NATSUser != "", "the user to whom NATS_PASSWORD belongs"},
 		{"NATS_NKEY", c.NATSNkey == "" || c.NATSCreds == "", "an nkey seed file only without NATS_CREDS: set one of the two"},
 		{"NATS_CERT", (c.NATSCert == "") == (c.NATSKey == ""), "a certificate, together with its key in NATS_KEY"},
+		{
+			"NATS_INBOX_PREFIX", !strings.HasPrefix(c.NATSInboxPrefix+".", c.SubjectPrefix+".") && !strings.HasPrefix(c.NATSInboxPrefix+".", c.SubjectPrefix+"-quarantine."),
+			"a prefix that is not below SUBJECT_PREFIX: otherwise the stream would store the answers of NATS as events",
+		},
 		{"NATS_TLS_FIRST", !c.NATSTLSFirst || !embedded, "true only with NATS_URL: the embedded server has no TLS"},
 		{
 			"EMBEDDED_NATS_ADDR", !embedded || IsLoopback(c.EmbeddedNATSAddr) || secured,
