@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -50,8 +51,8 @@ func FuzzSettings(f *testing.F) {
 		h, err := p.SignDelivery(verify.Signing{Key: key, Event: one, ID: other, Body: []byte(body), Time: now})
 		expect.NoError(t, err)
 		r := verify.Request{Header: h, Raw: []byte(body), Body: text, Secrets: []secret.Secret{key}, Tolerance: time.Minute, Now: now}
-		c, _ := p.Verify(r)
-		if c.SignedText == nil {
+		c, err := p.Verify(r)
+		if c.SignedText == nil || errors.Is(err, verify.Contradiction) {
 			return // a value is empty, or holds what stands behind it
 		}
 		// The same signed text in other pieces: one header ends elsewhere.
@@ -67,11 +68,11 @@ func FuzzSettings(f *testing.F) {
 						r.Header.Set(from, value[:len(value)-cut])
 						r.Header.Set(to, value[len(value)-cut:]+h.Get(to))
 					}
-					again, _ := p.Verify(r)
+					again, err := p.Verify(r)
 					if again.SignedText != nil && !bytes.Equal(bytes.Join(again.SignedText, nil), bytes.Join(c.SignedText, nil)) {
 						t.Fatalf("%q was signed, %q is accepted", bytes.Join(c.SignedText, nil), bytes.Join(again.SignedText, nil))
 					}
-					if again.SignedText != nil && claimed(again).ID != was.ID {
+					if again.SignedText != nil && !errors.Is(err, verify.Contradiction) && claimed(again).ID != was.ID {
 						t.Fatalf("%s: %v has another id than %v", signed, r.Header, h)
 					}
 				}

@@ -11,9 +11,10 @@
 package hmac
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
@@ -62,7 +63,7 @@ func (s *scheme) signedText(r verify.Request) ([][]byte, error) {
 // or occurs twice counts as a missing signature.
 func (d *delivery) fill(parts []part, stamp string, bodyParts ...[]byte) ([][]byte, error) {
 	text := make([][]byte, 0, len(parts))
-	for i, p := range parts {
+	for _, p := range parts {
 		value := p.text
 		switch p.kind {
 		case body:
@@ -73,31 +74,31 @@ func (d *delivery) fill(parts []part, stamp string, bodyParts ...[]byte) ([][]by
 		case timestamp:
 			value = stamp
 		}
-		switch {
-		case value == "":
+		if value == "" {
 			return nil, verify.NoSignature
-		case p.kind != literal && !ends(value, parts[i+1:]), p.kind == timestamp && !d.isTime(value):
-			return nil, verify.MalformedSignature
 		}
 		text = append(text, []byte(value))
 	}
 	return text, nil
 }
 
-// isTime reports whether a value may be the time. One in RFC 3339 must be valid, because only its
-// form separates it from a header before it.
-func (s *scheme) isTime(value string) bool {
-	if s.Unit != verify.DateTime {
-		return true
+// isAmbiguous reports whether a signed text could be split in another way: because a value contains
+// the text behind it; or because a header has a time behind it, whose form alone tells where the
+// header ends, and that time is invalid.
+func (s *scheme) isAmbiguous(text [][]byte) bool {
+	for i := range text[:len(text)-1] {
+		value, next := text[i], text[i+1]
+		switch p := s.signed[i+1]; {
+		case !isValue(s.signed[i]):
+		case p.kind == literal && bytes.Index(slices.Concat(value, next), next) < len(value):
+			return true
+		case p.kind == timestamp:
+			if _, _, ok := s.Unit.Parse(string(next)); !ok {
+				return true
+			}
+		}
 	}
-	_, _, ok := s.Unit.Parse(value)
-	return ok
-}
-
-// ends reports whether the literal behind a value occurs first at the value's end, so that the value
-// can't end earlier.
-func ends(value string, next []part) bool {
-	return len(next) == 0 || next[0].kind != literal || strings.Index(value+next[0].text, next[0].text) == len(value)
+	return false
 }
 
 // decimal is a number as vendors write a time: without sign or exponent.
@@ -122,6 +123,9 @@ func (s *scheme) timeOf(stamp string) (t time.Time, written string, ok bool) {
 // read reads the claims of an authentic delivery.
 func (s *scheme) read(r verify.Request, c verify.Claims, m, _ []stringify.Text) (verify.Claims, error) {
 	d := delivery{s, &r, m}
+	if s.isAmbiguous(c.SignedText) {
+		return c, fmt.Errorf("%w: the signed text could be split in two ways, because a value in SIGNED contains the text behind it, or the time is invalid", verify.Contradiction)
+	}
 	c.IDText = d.idText(c.SignedText)
 	c.UserID, _ = d.first(s.users)
 	isTimed := true

@@ -125,7 +125,7 @@ func (s *scheme) sign(d verify.Signing) http.Header {
 	}
 	parsed, _ := s.Parse(nil, d.Body) // nil: it isn't JSON
 	text, err := s.signedText(verify.Request{Header: h, Raw: d.Body, Body: parsed, Stamp: stamp})
-	if err != nil { // a value is empty or contains the text behind it: no vendor could sign it
+	if err != nil { // a value is empty: no vendor could sign it
 		text = nil
 	}
 	h.Set(s.Header, s.Format.Write(verify.Sum(d.Key, text...), stamp))

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
@@ -22,10 +23,11 @@ func TestOneSplit(t *testing.T) {
 			values = append(values, values[i]+piece)
 		}
 	}
+	isSealed := func(secret.Secret, string, [][]byte) bool { return true }
 	accepted := 0
 	for _, template := range templates([]string{"{header:A}", "{header:B}", "{timestamp}", "{body}"}, text) {
 		set := verify.Settings{
-			SignatureHeader: "S", SignatureFormat: "{hex}", Signed: template, Timestamp: "header:T", TimestampUnit: "rfc3339", Event: "body:type",
+			SignatureHeader: "S", SignatureFormat: "{hex}", Signed: template, Timestamp: "header:T", TimestampUnit: "rfc3339", Event: "header:E",
 		}
 		p, problems := presets[len(presets)-1].Configure("hooks", set)
 		if problems != nil {
@@ -41,12 +43,12 @@ func TestOneSplit(t *testing.T) {
 		seen := map[string]http.Header{}
 		for _, a := range of("{header:A}") {
 			for _, b := range of("{header:B}") {
-				h := http.Header{"A": {a}, "B": {b}, "T": {at}}
-				parts, err := p.SignedText(verify.Request{Header: h, Raw: []byte("{}")})
+				h := http.Header{"A": {a}, "B": {b}, "T": {at}, "E": {"event"}, "S": {strings.Repeat("0", 64)}}
+				c, err := p.Verify(verify.Request{Header: h, Raw: []byte("{}"), Body: []byte("{}"), Secrets: []secret.Secret{secret.New("key")}, Seal: isSealed, Untimed: true})
 				if err != nil {
 					continue
 				}
-				signed := string(bytes.Join(parts, nil))
+				signed := string(bytes.Join(c.SignedText, nil))
 				if other, ok := seen[signed]; ok {
 					t.Fatalf("SIGNED=%s: %v and %v have the same signed text %s", template, other, h, signed)
 				}

@@ -252,7 +252,10 @@ func otherHeaders(t *testing.T, p *verify.Provider, v vectors.Vector, r verify.R
 			moved.Set(to, moved.Get(to)+value[:1])
 			moved.Set(from, value[1:])
 			r.Header = moved
-			if c, err := p.Verify(r); (err == nil || verify.IsAuthentic(err)) && claimed(c) != was {
+			c, err := p.Verify(r)
+			if errors.Is(err, verify.Contradiction) { // the same signed text: all its splits have one id in quarantine
+				expect.Equal(t, event.ID("hooks", c.SignedText, nil), id(c), "the id of a text that could be split in two ways")
+			} else if (err == nil || verify.IsAuthentic(err)) && claimed(c) != was {
 				t.Errorf("a character moved from %s to %s: %+v", from, to, claimed(c))
 			}
 		}

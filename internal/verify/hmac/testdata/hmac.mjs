@@ -1,5 +1,5 @@
 // Settings of all kinds, as vendors' pages describe them.
-import { deliveries, future, id, mac, malformed, missing, now, stale, swap, text, timeOf, unix, unreadable, wrong } from '../../testdata/vectors.mjs'
+import { contradiction, deliveries, future, id, mac, malformed, missing, now, stale, swap, text, timeOf, unix, unreadable, wrong } from '../../testdata/vectors.mjs'
 
 export const vectors = []
 const vendor = (settings, sign, claims, unsigned = {}) => {
@@ -45,8 +45,8 @@ const vendor = (settings, sign, claims, unsigned = {}) => {
   add('RFC 3339 in a header: a fraction and a zone', '{"a":1}', { set: { time: '2026-01-02T04:04:05.25+01:00' } })
   add('RFC 3339 in a header: lower case', '{"a":1}', { set: { time: '2026-01-02t03:04:05z' } })
   add('RFC 3339 in a header: from the future', '{"a":1}', { set: { time: '2026-01-02T03:14:05Z' }, error: future })
-  add('RFC 3339 in a header: seconds', '{"a":1}', { set: { time: unix }, error: malformed })
-  add('an id with the text behind it', '{"a":1}', { set: { msg: 'a|b' }, error: malformed })
+  add('RFC 3339 in a header: seconds', '{"a":1}', { set: { time: unix }, error: unreadable })
+  add('an id with the text behind it', '{"a":1}', { set: { msg: 'a|b' }, error: contradiction })
 }
 {
   // What isn't signed is used all the same, but for an id.
@@ -81,5 +81,5 @@ const vendor = (settings, sign, claims, unsigned = {}) => {
   const B = '{"subscription":{"id":"f1c2a387-161a-49f9-a165-0f21d7a4e1c4","type":"channel.follow"},"event":{"user_id":"1337"}}'
   add('an id and a time without text between', B)
   add('an id that ends in digits', B, { set: { msg: '12026' } })
-  add('an id and a time in seconds', B, { set: { time: String(unix) }, error: malformed })
+  add('an id and a time in seconds', B, { set: { time: String(unix) }, error: contradiction })
 }
