@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
 
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -180,4 +182,26 @@ func TestManyInQuarantine(t *testing.T) {
 	if n := strings.Count(out, "\n"); n != many || !strings.HasSuffix(out, fmt.Sprintf("id %032x\n", many-1)) {
 		t.Errorf("%d are listed", n)
 	}
+}
+
+// A delivery that somebody else has removed in the meantime is neither released nor does it stay.
+func TestReleaseGone(t *testing.T) {
+	t.Parallel()
+	o := operate(t, mayPublish, mayList, mayShow, mayDrop, mayLookUp)
+	id := o.keep("stale", time.Now().Add(-time.Hour), time.Now())
+	var out strings.Builder
+	prog := program{environ: o.environ, out: &out, err: t.Output()}
+	c := new(cobra.Command)
+	c.SetContext(t.Context())
+	err := prog.withQuarantine(releaseVariables, func(ctx context.Context, s *quarantineStore, _ []string) error {
+		chosen, err := s.chosen(ctx, quarantineSelection{all: true})
+		expect.NoError(t, err)
+		o.run("", exitOK, "quarantine", "drop", id)
+		to, err := openPublisher(ctx, s.cfg)
+		expect.NoError(t, err)
+		defer func() { expect.NoError(t, to.Close(ctx)) }()
+		return (&releaser{quarantineStore: s, to: to}).all(ctx, chosen)
+	})(c, nil)
+	expect.Equal(t, "0 released, 0 stay", fmt.Sprint(err), "the error")
+	expect.Equal(t, id+"  it is gone: somebody else has released or dropped it, or newer deliveries have displaced it\n", out.String(), "what is printed")
 }

@@ -86,7 +86,8 @@ func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
 		Wanted: func(id string) bool { return ids[id] }, Last: func() uint64 { return recordNumber }, Earlier: recordNumber,
 	}
 	_, lookupErr := r.lookup.Ask(ctx, records)
-	failed := 0
+	released, gone := 0, 0
+	summary := func() string { return fmt.Sprintf("%d released, %d stay", released, len(chosen)-released-gone) }
 	for i, k := range chosen {
 		record, err := r.verify(ctx, k)
 		var known relay.Answer
@@ -94,26 +95,30 @@ func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
 			known, err = r.lookup.Ask(ctx, []spool.Record{record})
 		}
 		if ctx.Err() != nil {
-			r.say("%d released, %d stay", i-failed, len(chosen)-i+failed)
+			r.say("%s", summary())
 			return fmt.Errorf("interrupted after %d of %d", i, len(chosen))
 		}
 		var outcome string
 		if err == nil {
 			outcome, err = r.publish(context.WithoutCancel(ctx), k, record.Message, known)
 		}
-		if err != nil {
-			failed++
+		switch remedy := publish.CauseOf(err).Remedy(); {
+		case err == nil:
+			released++
+		case errors.Is(err, quarantine.ErrGone):
+			gone++
+			outcome = err.Error()
+		case remedy != "":
+			outcome = "stays: " + err.Error() + ": " + remedy
+		default:
 			outcome = "stays: " + err.Error()
-			if remedy := publish.CauseOf(err).Remedy(); remedy != "" {
-				outcome += ": " + remedy
-			}
 		}
 		r.print("%s  %s", k.ID, outcome)
 	}
-	if failed > 0 {
-		return fmt.Errorf("%d released, %d stay", len(chosen)-failed, failed)
+	if released < len(chosen) {
+		return errors.New(summary())
 	}
-	r.say("%d released, 0 stay", len(chosen))
+	r.say("%s", summary())
 	return nil
 }
 
