@@ -156,7 +156,7 @@ var remedies = map[int]string{
 func (s *sender) sendMany(ctx context.Context, prog program, count, concurrency int) error {
 	var mu sync.Mutex
 	answers := make(map[string]int)
-	times := make([]time.Duration, 0, count)
+	var times []time.Duration
 	refused := 0
 	group, sending := errgroup.WithContext(ctx)
 	group.SetLimit(concurrency)
