@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"embed"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -81,78 +82,41 @@ func printStreams(w io.Writer, cfg *config.Config, format, durable string, deadL
 		all.Streams = append(all.Streams, dead)
 	}
 	switch format {
-	case "nats":
-		return natsCommands.Execute(w, all)
-	case "nack":
-		return nackResources.Execute(w, all)
 	case "json":
 		encoder := json.NewEncoder(w)
 		encoder.SetEscapeHTML(false) // subjects end in >
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(all.Streams)
+	case "accounts", "nsc":
+		accounts := accountsFor(cfg.StreamName, cfg.SubjectPrefix, cfg.NATSJSDomain)
+		if format == "accounts" {
+			_, err := io.WriteString(w, accounts)
+			return err
+		}
+		parsed, err := conf.Parse("BRIDGE_PASSWORD: x\nOPERATOR_PASSWORD: x\n" + accounts)
+		if err != nil {
+			return fmt.Errorf("reading accounts: %w", err)
+		}
+		all.Accounts = parsed["accounts"]
 	}
-	accounts := accountsFor(cfg.StreamName, cfg.SubjectPrefix, cfg.NATSJSDomain)
-	if format == "nsc" {
-		return nscCommands(w, accounts)
-	}
-	_, err := io.WriteString(w, accounts)
-	return err
+	return templates.ExecuteTemplate(w, format+".tmpl", all)
 }
 
 // manifest holds what the templates print.
 type manifest struct {
 	Streams                  []jetstream.StreamConfig
 	Consumer, Stream, Prefix string // a durable consumer of all events; without a name there is none
+	Accounts                 any    // as parsed from nats-server's configuration
 }
 
-var streamFunctions = template.FuncMap{
+//go:embed templates
+var templateFiles embed.FS
+
+var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"lower":    func(v fmt.Stringer) string { return strings.ToLower(v.String()) },
 	"quote":    func(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" },
 	"resource": func(name string) string { return strings.ToLower(strings.ReplaceAll(name, "_", "-")) },
-}
-
-var natsCommands = template.Must(template.New("nats").Funcs(streamFunctions).Parse(
-	`{{range .Streams}}nats stream add {{.Name}} --description={{quote .Description}} --subjects={{range .Subjects}}{{quote .}}{{end}} \
-  --storage={{lower .Storage}} --retention={{lower .Retention}} --discard={{if .Discard}}new{{else}}old{{end}} --replicas={{.Replicas}} \
-  {{with .MaxAge}}--max-age={{printf "%.0fs" .Seconds}} {{end}}--max-bytes={{.MaxBytes}} --dupe-window={{printf "%.0fs" .Duplicates.Seconds}} --allow-direct --defaults
-{{end}}{{with .Consumer}}nats consumer add {{$.Stream}} {{.}} --filter='{{$.Prefix}}.>' --pull --ack=explicit --wait=30s \
-  --max-deliver=-1 --deliver=all --replay=instant --defaults
-{{end}}`))
-
-var nackResources = template.Must(template.New("nack").Funcs(streamFunctions).Parse(`{{range .Streams}}---
-apiVersion: jetstream.nats.io/v1beta2
-kind: Stream
-metadata:
-  name: {{resource .Name}}
-spec:
-  name: {{.Name}}
-  description: {{printf "%q" .Description}}
-  subjects: [{{range .Subjects}}{{printf "%q" .}}{{end}}]
-  storage: {{lower .Storage}}
-  retention: {{lower .Retention}}
-  discard: {{if .Discard}}new{{else}}old{{end}}
-  replicas: {{.Replicas}}
-{{- with .MaxAge}}
-  maxAge: {{printf "%.0fs" .Seconds}}
-{{- end}}
-  maxBytes: {{.MaxBytes}}
-  duplicateWindow: {{printf "%.0fs" .Duplicates.Seconds}}
-  allowDirect: true
-{{end}}{{with .Consumer}}---
-apiVersion: jetstream.nats.io/v1beta2
-kind: Consumer
-metadata:
-  name: {{resource .}}
-spec:
-  streamName: {{$.Stream}}
-  durableName: {{.}}
-  filterSubject: {{printf "%q" (print $.Prefix ".>")}}
-  ackPolicy: explicit
-  ackWait: 30s
-  maxDeliver: -1
-  deliverPolicy: all
-  replayPolicy: instant
-{{end}}`))
+}).ParseFS(templateFiles, "templates/*.tmpl"))
 
 var quoted = regexp.MustCompile(`"[^"]*"`)
 
@@ -166,22 +130,3 @@ func accountsFor(stream, prefix, domain string) string {
 	names := strings.NewReplacer("WEBHOOKS", stream, "webhooks", prefix, "$JS.API", api)
 	return quoted.ReplaceAllStringFunc(nats.Accounts, names.Replace)
 }
-
-// nscCommands writes the account and its users as commands of nsc. The user "operator" has no
-// permissions of its own, and so all of the account's.
-func nscCommands(w io.Writer, accounts string) error {
-	parsed, err := conf.Parse("BRIDGE_PASSWORD: x\nOPERATOR_PASSWORD: x\n" + accounts)
-	if err != nil {
-		return fmt.Errorf("reading accounts: %w", err)
-	}
-	return nscTemplate.Execute(w, parsed["accounts"])
-}
-
-var nscTemplate = template.Must(template.New("nsc").Funcs(streamFunctions).Parse(
-	`{{range $account, $has := .}}nsc add account --name {{$account}}
-nsc edit account --name {{$account}} --js-enable 1
-{{range .users}}nsc add user --account {{$account}} --name {{.user}}
-{{- with .permissions}}{{range .publish}} \
-  --allow-pub {{quote .}}{{end}}{{range .subscribe}} \
-  --allow-sub {{quote .}}{{end}}{{end}}
-{{end}}{{end}}`))
