@@ -35,10 +35,10 @@ the filters exclude count as delivered. "nats consumer rm STREAM NAME" deletes t
   bridge forward --event 'invitee.*' --to http://localhost:3000/hook --since 2h --until 1h
   bridge forward --durable my-laptop --concurrency 4 --to http://localhost:3000/hook`,
 		PreRunE: func(c *cobra.Command, _ []string) error {
-			if p.until != "" || !c.Flags().Changed("follow") {
-				p.follow = p.durable != "" || p.since == "" && p.until == ""
+			if !p.until.IsZero() || !c.Flags().Changed("follow") {
+				p.follow = p.durable != "" || p.since.IsZero() && p.until.IsZero()
 			}
-			return cmp.Or(p.check(), p.selection.check(time.Now()))
+			return cmp.Or(p.check(), p.selection.check())
 		},
 		RunE: prog.withNATS(streamVariables, func(ctx context.Context, s *session, _ []string) error {
 			p.session, p.lines = s, newPrinter(prog, s.cfg.SubjectPrefix)
@@ -76,7 +76,7 @@ func (p *poster) check() error {
 		return usagef("--to: leave out the user and password, which others could see in the list of processes")
 	case p.concurrency < 1 || p.timeout <= 0:
 		return usagef("--concurrency and --timeout: got %d and %s; each takes more than 0", p.concurrency, p.timeout)
-	case p.durable != "" && p.until != "":
+	case p.durable != "" && !p.until.IsZero():
 		return usagef("--durable and --until exclude each other; with --follow=false instead of --until it posts what is left and ends")
 	case p.durable != "" && !isConsumerName(p.durable):
 		return usagef("--durable: got %q; takes 1 to 64 of A-Z, a-z, 0-9, _ and -", p.durable)
@@ -97,7 +97,7 @@ func (p *poster) check() error {
 func (p *poster) forwardSpan(ctx context.Context, section stream.Section) error {
 	work, ctx := errgroup.WithContext(ctx)
 	work.SetLimit(p.concurrency)
-	err := p.read(ctx, section, p.untilTime, func(m stream.Message) error {
+	err := p.read(ctx, section, p.until, func(m stream.Message) error {
 		work.Go(func() error {
 			_, err := p.deliver(ctx, m)
 			return err

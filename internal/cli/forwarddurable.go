@@ -57,8 +57,8 @@ func (p *poster) consumer(ctx context.Context, section stream.Section) (jetstrea
 			Durable: name, Description: forwardedBy, FilterSubjects: section.Subjects,
 			AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: -1, DeliverPolicy: jetstream.DeliverNewPolicy,
 		}
-		if p.since != "" {
-			c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &p.sinceTime
+		if !p.since.IsZero() {
+			c.DeliverPolicy, c.OptStartTime = jetstream.DeliverByStartTimePolicy, &p.since
 		}
 		if consumer, err = p.js.CreateConsumer(ctx, section.Stream, c); err != nil {
 			return nil, fmt.Errorf("creating consumer %s of stream %s: %w", name, section.Stream, err)
@@ -76,7 +76,7 @@ func (p *poster) consumer(ctx context.Context, section stream.Section) (jetstrea
 	switch {
 	case c.Description != forwardedBy:
 		return nil, usagef("--durable: consumer %s of stream %s was not created by `bridge forward`, and a service may need its events; give another name", name, section.Stream)
-	case p.since != "" || !slices.Equal(slices.Sorted(slices.Values(subjects)), slices.Sorted(slices.Values(section.Subjects))):
+	case !p.since.IsZero() || !slices.Equal(slices.Sorted(slices.Values(subjects)), slices.Sorted(slices.Values(section.Subjects))):
 		return nil, usagef("--durable: %s continues where it was, with %s; leave out --since, and give --event as the first time; or give another name, or run `nats consumer rm %s %s`",
 			name, strings.Join(subjects, ", "), section.Stream, name)
 	}

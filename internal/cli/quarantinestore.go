@@ -55,24 +55,19 @@ func interrupted(ctx context.Context, err error) error {
 // quarantineSelection holds the flags and arguments that choose deliveries: by ids, or by endpoint
 // and reason.
 type quarantineSelection struct {
-	ids              []string // may be abbreviated
-	endpoint, reason string   // "": any
-	all              bool
+	ids                []string // may be abbreviated
+	endpoints, reasons []string // none: any
+	all                bool
 }
 
 // filterFlags adds the flags that choose by endpoint and reason.
 func (c *quarantineSelection) filterFlags(command *cobra.Command, prog program) {
 	reasons := []string{"unreadable", "contradiction", "stale", "future"}
-	command.Flags().StringVar(&c.endpoint, "endpoint", "", "only deliveries to this `endpoint`")
-	command.Flags().StringVar(&c.reason, "reason", "", "only deliveries kept for this `reason`: "+inWords(reasons, "or"))
+	command.Flags().Func("endpoint", "only deliveries to this `endpoint`", add(&c.endpoints, "an endpoint's name", isNotEmpty))
+	command.Flags().Func("reason", "only deliveries kept for this `reason`: "+inWords(reasons, "or"),
+		add(&c.reasons, inWords(reasons, "or"), func(reason string) bool { return slices.Contains(reasons, reason) }))
 	_ = command.RegisterFlagCompletionFunc("endpoint", prog.completeEndpoint)
 	complete(command, "reason", reasons...)
-	command.PreRunE = func(*cobra.Command, []string) error {
-		if c.reason != "" && !slices.Contains(reasons, c.reason) {
-			return usagef("--reason: got %q; takes %s", c.reason, inWords(reasons, "or"))
-		}
-		return nil
-	}
 }
 
 // flags adds the flags of a command that takes ids, or --all.
@@ -84,7 +79,7 @@ func (c *quarantineSelection) flags(command *cobra.Command, prog program) {
 		switch {
 		case len(ids) == 0 && !c.all:
 			return misuse(command, "%s takes ids, or --all", command.CommandPath())
-		case len(ids) > 0 && (c.all || c.endpoint != "" || c.reason != ""):
+		case len(ids) > 0 && (c.all || len(c.endpoints)+len(c.reasons) > 0):
 			return misuse(command, "%s takes either ids, or --all with an optional --endpoint and --reason", command.CommandPath())
 		case slices.Contains(ids, ""):
 			return misuse(command, "%s: an id is empty", command.CommandPath())
@@ -118,10 +113,10 @@ func (s *quarantineStore) chosen(ctx context.Context, c quarantineSelection) ([]
 		wanted[id] = true
 	}
 	all = slices.DeleteFunc(all, func(k quarantine.Kept) bool {
-		return len(c.ids) > 0 && !wanted[k.ID] || c.endpoint != "" && k.Endpoint != c.endpoint || c.reason != "" && k.Reason != c.reason
+		return len(c.ids) > 0 && !wanted[k.ID] || !isOneOf(c.endpoints, k.Endpoint) || !isOneOf(c.reasons, k.Reason)
 	})
 	switch {
-	case len(all) == 0 && c.endpoint+c.reason != "":
+	case len(all) == 0 && len(c.endpoints)+len(c.reasons) > 0:
 		s.say("nothing in quarantine matches --endpoint and --reason")
 	case len(all) == 0:
 		s.say("the quarantine is empty")

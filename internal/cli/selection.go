@@ -17,54 +17,75 @@ import (
 // selection holds the flags that choose events: a span of time and filters. An event must match one
 // value of each filter that has values.
 type selection struct {
-	since, until                            string
-	sinceTime, untilTime                    time.Time // since and until, parsed; zero: not set
+	since, until                            time.Time // zero: not set
 	follow                                  bool
 	providers, events, entities, users, ids []string
 }
 
-const timeForms = "a duration before now such as 1h or 7d, or a time such as 2026-01-02T03:04:05Z"
-
 func (s *selection) flags(c *cobra.Command, follow string) {
 	f := c.Flags()
-	f.StringVar(&s.since, "since", "", "only events stored since this `time`: "+timeForms+" (default: now)")
-	f.StringVar(&s.until, "until", "", "only events stored until this `time`, given as for --since")
+	f.Func("since", "only events stored since this `time`: "+timeForms+" (default: now)", setTime(&s.since))
+	f.Func("until", "only events stored until this `time`, given as for --since", setTime(&s.until))
 	f.BoolVar(&s.follow, "follow", true, follow)
-	f.StringArrayVar(&s.providers, "provider", nil, "only events of this `provider`: "+inWords(providers.Names(), "or"))
-	f.StringArrayVar(&s.events, "event", nil, "only events of this `name`, with wildcards as in a subject: invitee.accepted, 'invitee.*'")
-	f.StringArrayVar(&s.entities, "entity", nil, "only events about this `entity`: a kind such as invitee, or one thing such as invitee/customer_67890")
-	f.StringArrayVar(&s.users, "user", nil, "only events about the person with this `id`")
-	f.StringArrayVar(&s.ids, "id", nil, "only the event with this `id`, or whose id begins with it")
+	f.Func("provider", "only events of this `provider`: "+inWords(providers.Names(), "or"),
+		add(&s.providers, inWords(providers.Names(), "or"), func(name string) bool { return providers.ByName(name) != nil }))
+	f.Func("event", "only events of this `name`, with wildcards as in a subject: invitee.accepted, 'invitee.*'",
+		add(&s.events, "an event's name such as invitee.accepted, with * for any one token, > at the end for one or more", isEventPattern))
+	f.Func("entity", "only events about this `entity`: a kind such as invitee, or one thing such as invitee/customer_67890", add(&s.entities, "an id", isNotEmpty))
+	f.Func("user", "only events about the person with this `id`", add(&s.users, "an id", isNotEmpty))
+	f.Func("id", "only the event with this `id`, or whose id begins with it", add(&s.ids, "an id", isNotEmpty))
 	complete(c, "provider", providers.Names()...)
 	complete(c, "event", knownEvents()...)
 }
 
-// check checks the flags and parses the times.
-func (s *selection) check(now time.Time) (err error) {
-	for _, p := range s.providers {
-		if providers.ByName(p) == nil {
-			return usagef("--provider: got %q; takes %s", p, inWords(providers.Names(), "or"))
+// add returns a function for a flag that adds a value to the list.
+func add(list *[]string, takes string, isValid func(value string) bool) func(string) error {
+	return func(value string) error {
+		if !isValid(value) {
+			return takesError(takes)
 		}
+		*list = append(*list, value)
+		return nil
 	}
-	for _, name := range s.events {
-		if name == "" || hasWildcard(name) && !server.IsValidSubject(name) {
-			return usagef("--event: got %q; takes an event's name such as invitee.accepted, with * for any one token, > at the end for one or more", name)
-		}
-	}
-	if slices.Contains(slices.Concat(s.entities, s.users, s.ids), "") {
-		return usagef("--entity, --user and --id: got an empty value; take an id")
-	}
-	if s.sinceTime, err = parseTime("--since", s.since, now); err != nil {
+}
+
+func isNotEmpty(value string) bool { return value != "" }
+
+func isEventPattern(name string) bool {
+	return name != "" && (!hasWildcard(name) || server.IsValidSubject(name))
+}
+
+const timeForms = "a duration before now such as 1h or 7d, or a time such as 2026-01-02T03:04:05Z"
+
+// setTime returns a function for a flag that takes a time, or a duration before now.
+func setTime(to *time.Time) func(string) error {
+	return func(text string) (err error) {
+		*to, err = parseTime(text, time.Now())
 		return err
 	}
-	if s.untilTime, err = parseTime("--until", s.until, now); err != nil {
-		return err
+}
+
+func parseTime(text string, now time.Time) (time.Time, error) {
+	if d, err := config.ParseDuration(text); err == nil && d >= 0 {
+		return now.Add(-d), nil
 	}
+	t, err := time.Parse(time.RFC3339, text)
 	switch {
-	case s.untilTime.After(now):
-		return usagef("--until: got %q, which is in the future; leave it out to go on until Ctrl-C", s.until)
-	case s.until != "" && s.sinceTime.After(s.untilTime):
-		return usagef("--until: got %q, which is before --since", s.until)
+	case err != nil:
+		return t, takesError(timeForms)
+	case t.Before(stream.Beginning): // as the zero time, which means not set
+		return stream.Beginning, nil
+	}
+	return t, nil
+}
+
+// check checks the times against each other.
+func (s *selection) check() error {
+	switch {
+	case s.until.After(time.Now()):
+		return usagef("--until: %s is in the future; leave it out to go on until Ctrl-C", s.until.Format(time.RFC3339))
+	case !s.until.IsZero() && s.since.After(s.until):
+		return usagef("--until: %s is before --since, %s", s.until.Format(time.RFC3339), s.since.Format(time.RFC3339))
 	}
 	return nil
 }
@@ -73,7 +94,7 @@ func (s *selection) check(now time.Time) (err error) {
 // filters are up to matches.
 func (s *selection) section(cfg *config.Config) stream.Section {
 	section := stream.Section{
-		Stream: cfg.StreamName, Subjects: s.subjects(cfg.SubjectPrefix), Since: s.sinceTime, Stop: !s.follow || s.until != "",
+		Stream: cfg.StreamName, Subjects: s.subjects(cfg.SubjectPrefix), Since: s.since, Stop: !s.follow || !s.until.IsZero(),
 	}
 	if section.Since.IsZero() && (section.Stop || len(s.ids) > 0) {
 		section.Since = stream.Beginning
@@ -106,29 +127,16 @@ func (s *selection) subjects(prefix string) (subjects []string) {
 
 // matches reports whether an event matches the filters.
 func (s *selection) matches(e *event.Event) bool {
-	one := func(values []string, matches func(value string) bool) bool {
-		return len(values) == 0 || slices.ContainsFunc(values, matches)
+	isNamed := func(name string) bool {
+		return name == e.Event || hasWildcard(name) && server.SubjectsCollide("x.x."+name, event.Subject("x", "x", e.Event))
 	}
-	return one(s.providers, func(p string) bool { return p == e.Provider }) &&
-		one(s.events, func(name string) bool {
-			return name == e.Event || hasWildcard(name) && server.SubjectsCollide("x.x."+name, event.Subject("x", "x", e.Event))
-		}) &&
-		one(s.entities, func(entity string) bool { return entity == e.Entity || entity == e.Subject }) &&
-		one(s.users, func(id string) bool { return id == e.UserID }) &&
-		one(s.ids, func(id string) bool { return strings.HasPrefix(e.ID, id) })
+	return isOneOf(s.providers, e.Provider) && isOneOf(s.users, e.UserID) &&
+		(isOneOf(s.entities, e.Entity) || isOneOf(s.entities, e.Subject)) &&
+		(len(s.events) == 0 || slices.ContainsFunc(s.events, isNamed)) &&
+		(len(s.ids) == 0 || slices.ContainsFunc(s.ids, func(id string) bool { return strings.HasPrefix(e.ID, id) }))
 }
 
-// parseTime returns the value of a flag that takes a time, or a duration before now. The zero time
-// means not set.
-func parseTime(flag, text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if d, err := config.ParseDuration(text); err == nil && d >= 0 {
-		return now.Add(-d), nil
-	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
-		return t, nil
-	}
-	return time.Time{}, usagef("%s: got %q; takes "+timeForms, flag, text)
+// isOneOf reports whether the value is one of the wanted; none wanted: any is.
+func isOneOf(wanted []string, value string) bool {
+	return len(wanted) == 0 || slices.Contains(wanted, value)
 }

@@ -42,7 +42,7 @@ its width, and coloured unless NO_COLOR is set.`,
 			if len(args) == 1 && !server.IsValidSubject(args[0]) {
 				return usagef(example("SUBJECT: got %q; takes a subject such as 'webhooks.ENDPOINT.>': tokens separated by dots, * for any one, > at the end for one or more"), args[0])
 			}
-			return chosen.check(time.Now())
+			return chosen.check()
 		},
 		RunE: prog.withNATS(streamVariables, func(ctx context.Context, s *session, args []string) error {
 			section := chosen.section(s.cfg)
@@ -53,7 +53,7 @@ its width, and coloured unless NO_COLOR is set.`,
 			lines := newPrinter(prog, s.cfg.SubjectPrefix)
 			lines.out = out
 			printed := uint64(0)
-			err := s.read(ctx, section, chosen.untilTime, func(m stream.Message) error {
+			err := s.read(ctx, section, chosen.until, func(m stream.Message) error {
 				e, invalid := event.Parse(m.Data())
 				if chosen.matches(&e) {
 					printed++

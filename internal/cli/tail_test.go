@@ -1,12 +1,14 @@
 package cli
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/internal/stream"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
@@ -14,9 +16,9 @@ func TestParseTime(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for _, test := range []struct {
 		text string
-		want time.Time // zero: from now on
+		want time.Time
 	}{
-		{"", time.Time{}},
+		{"0001-01-01T00:00:00Z", stream.Beginning},
 		{"1h", now.Add(-time.Hour)},
 		{"90m30s", now.Add(-90*time.Minute - 30*time.Second)},
 		{"0s", now},
@@ -25,13 +27,13 @@ func TestParseTime(t *testing.T) {
 		{"2026-01-02T03:04:05.5+01:00", now.Add(500*time.Millisecond - time.Hour)},
 		{"2030-01-01T00:00:00Z", time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)},
 	} {
-		if got, err := parseTime("--since", test.text, now); err != nil || !got.Equal(test.want) {
+		if got, err := parseTime(test.text, now); err != nil || !got.Equal(test.want) {
 			t.Errorf("parseTime(%q) = %s, %v; want %s", test.text, got, err, test.want)
 		}
 	}
-	for _, text := range []string{"1", "d", "-1d", "1.5d", "-1h", "yesterday", "2026-01-02", "2026-01-02T03:04:05", "1767323045", " 1h"} {
-		want := `--since: got "` + text + `"; takes a duration before now such as 1h or 7d, or a time such as 2026-01-02T03:04:05Z`
-		if _, err := parseTime("--since", text, now); err == nil || err.Error() != want {
+	for _, text := range []string{"", "1", "d", "-1d", "1.5d", "-1h", "yesterday", "2026-01-02", "2026-01-02T03:04:05", "1767323045", " 1h"} {
+		const want = "takes a duration before now such as 1h or 7d, or a time such as 2026-01-02T03:04:05Z"
+		if _, err := parseTime(text, now); err == nil || err.Error() != want {
 			t.Errorf("parseTime(%q): %v, want %s", text, err, want)
 		}
 	}
@@ -152,22 +154,18 @@ func TestSelection(t *testing.T) {
 		{selection{users: []string{"u"}}, accepted, false, "webhooks.>"},
 		{selection{users: []string{"u_1"}, events: []string{"a"}}, accepted, false, "webhooks.*.a"},
 	} {
-		if err := test.filter.check(time.Now()); err != nil {
-			t.Errorf("the filter %+v: got %v, want no error", test.filter, err)
+		for _, name := range test.filter.events {
+			expect.Equal(t, true, isEventPattern(name), "whether %q is taken", name)
 		}
 		expect.Equal(t, test.matches, test.filter.matches(&test.event), "whether %+v matches %s", test.filter, test.event.Event)
 		expect.Equal(t, test.subjects, strings.Join(test.filter.subjects("webhooks"), " "), "the subjects of %+v", test.filter)
 	}
-	for _, wrong := range []selection{
-		{providers: []string{"flok"}},
-		{events: []string{""}},
-		{events: []string{"a.>.b"}},
-		{events: []string{"a. .*"}},
-		{entities: []string{""}},
-		{users: []string{""}},
-	} {
-		if err := wrong.check(time.Now()); err == nil {
-			t.Errorf("%+v is taken", wrong)
+	for _, wrong := range []string{"--provider=flok", "--event=", "--event=a.>.b", "--event=a. .*", "--entity=", "--user=", "--id="} {
+		var words strings.Builder
+		status := run(t.Context(), []string{"tail", wrong}, program{err: &words})
+		flag, value, _ := strings.Cut(wrong, "=")
+		if want := fmt.Sprintf("bridge: %s: got %q; takes ", flag, value); status != exitUsage || !strings.HasPrefix(words.String(), want) {
+			t.Errorf("%s: exit status %d, %s", wrong, status, words.String())
 		}
 	}
 }
