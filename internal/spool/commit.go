@@ -16,7 +16,7 @@ import (
 
 // waiting is a record to be written.
 type waiting struct {
-	raw
+	Record
 	journal *journal
 	id      id
 	waiters int // callers that wait
@@ -24,15 +24,17 @@ type waiting struct {
 	done    chan struct{}
 }
 
-// newWaiting returns a record to be written, as a copy: its caller may give up before that.
 func newWaiting(r Record, j *journal) *waiting {
-	return &waiting{raw: raw{kind: r.Kind, payload: r.encode()}, journal: j, id: idOf(r.Kind, r.ID), done: make(chan struct{})}
+	r.size = r.encodedSize()
+	return &waiting{Record: r, journal: j, id: idOf(r.Kind, r.ID), done: make(chan struct{})}
 }
 
 const (
 	// One write is bounded, so that nobody waits for long.
 	maxRecords = 1024
 	maxBytes   = 8 << 20
+	// maxBuffer is the size up to which the buffer of a write is used again.
+	maxBuffer = 1 << 20
 	// tick is the interval for checking the files and, after a failure, for trying to write.
 	tick = time.Second
 )
@@ -82,8 +84,8 @@ func (s *Spool) take(j *journal) []*waiting {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, size := 0, int64(0)
-	for n < len(j.pending) && n < maxRecords && (n == 0 || size+j.pending[n].size() <= maxBytes) {
-		size += j.pending[n].size()
+	for n < len(j.pending) && n < maxRecords && (n == 0 || size+j.pending[n].size <= maxBytes) {
+		size += j.pending[n].size
 		n++
 	}
 	batch := j.pending[:n]
@@ -103,7 +105,7 @@ func (s *Spool) commit(j *journal, probe bool) {
 		return
 	}
 	for _, w := range batch {
-		w.seq = s.next
+		w.Seq = s.next
 		s.next++
 	}
 	err := s.write(j, batch)
@@ -132,15 +134,15 @@ func (s *Spool) finish(batch []*waiting, err error) {
 
 // added counts a record that is on disk now.
 func (s *Spool) added(w *waiting) {
-	s.last.Store(w.seq)
-	s.free.Add(-w.size()) // until it is measured again
+	s.last.Store(w.Seq)
+	s.free.Add(-w.size) // until it is measured again
 	isCopy := w.journal != s.journals[setAside] && !s.ids.add(w.id)
 	if isCopy { // a recovery has found the other one meanwhile
-		s.dropped[w.seq] = struct{}{}
+		s.dropped[w.Seq] = struct{}{}
 		return
 	}
 	w.journal.queued.Add(1)
-	s.bytes[w.kind].Add(w.size())
+	s.bytes[w.Kind].Add(w.size)
 	signal(w.journal.changed)
 }
 
@@ -169,9 +171,9 @@ func (s *Spool) write(j *journal, batch []*waiting) (err error) {
 func (s *Spool) try(j *journal, batch []*waiting) (err error) {
 	size := int64(segmentHeader + recordHeader)
 	for _, w := range batch {
-		size += w.size()
+		size += w.size
 	}
-	in, b := j.active, make([]byte, 0, size)
+	in, b := j.active, slices.Grow(s.buf[:0], int(size))
 	isNew := in == nil || in.end.Load() >= s.config.segmentSize
 	if isNew {
 		if in, err = s.newSegment(j, s.next-uint64(len(batch))); err != nil {
@@ -183,11 +185,14 @@ func (s *Spool) try(j *journal, batch []*waiting) (err error) {
 		b = w.append(b, in.salt)
 	}
 	if len(batch) == 0 {
-		b = (&raw{}).append(b, in.salt)
+		b = (&Record{}).append(b, in.salt)
+	}
+	if s.buf = b; cap(b) > maxBuffer {
+		s.buf = nil
 	}
 	err = in.append(b)
 	if err == nil && len(batch) > 0 {
-		in.last = batch[len(batch)-1].seq
+		in.last = batch[len(batch)-1].Seq
 	}
 	switch {
 	case err == nil && isNew:

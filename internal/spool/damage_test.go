@@ -45,7 +45,7 @@ func unharmed(m, was *memory) map[string]bool {
 		c := cursor{segments: func() []*segment { return nil }, position: position{segment: s, offset: segmentHeader}}
 		for r, err := c.next(); err == nil; r, err = c.next() {
 			isDelivered := r.ID == "0" || r.ID == "1" && r.Reason == ""
-			whole := (&raw{kind: r.Kind, seq: r.Seq, payload: r.encode()}).append(nil, salt)
+			whole := r.append(nil, salt)
 			if !isDelivered && bytes.Contains(m.live[path].live, whole) {
 				ids[r.ID] = true
 			}
@@ -202,9 +202,9 @@ func TestUndecodable(t *testing.T) {
 	in := &segment{number: 1, salt: 2}
 	b := in.header()
 	for i, payload := range [][]byte{
-		(&Record{Message: message("a")}).encode(), append((&Record{Message: message("b")}).encode(), 0), (&Record{Message: message("c")}).encode(),
+		payload(message("a")), append(payload(message("b")), 0), payload(message("c")),
 	} {
-		b = (&raw{seq: uint64(i + 1), payload: payload}).append(b, in.salt)
+		b = appendRaw(b, Record{Seq: uint64(i + 1)}, payload, in.salt)
 	}
 	name := filepath.Join("spool", nameOf("event", in.number, in.salt))
 	m.live[name] = &inode{live: b}

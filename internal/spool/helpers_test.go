@@ -60,3 +60,12 @@ func (f *fixture) rest(aside bool, next func(after uint64) ([]Record, error)) (f
 func binaryPut(b, of []byte) {
 	binary.BigEndian.PutUint32(b, crc32.Checksum(of, castagnoli))
 }
+
+func payload(m publish.Message) []byte { return (&Record{Message: m}).appendPayload(nil) }
+
+// appendRaw appends a record with that payload.
+func appendRaw(b []byte, r Record, payload []byte, salt uint32) []byte {
+	whole := append(make([]byte, recordHeader), payload...)
+	r.putHeader(whole, salt)
+	return append(b, whole...)
+}

@@ -154,7 +154,7 @@ func (c *cursor) parse() (Record, error) {
 	if sum != crc32.Update(c.segment.salt, castagnoli, b[recordHeader:]) {
 		return r, fmt.Errorf("%w: a record's checksum doesn't match", errDamaged)
 	}
-	if r.Seq <= c.seq { // next skips it; a probe has no payload
+	if r.Seq <= c.seq { // next skips it, as it does a probe
 		return r, nil
 	}
 	return r, r.decode(b[recordHeader:])

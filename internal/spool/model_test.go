@@ -114,7 +114,7 @@ func (m *model) settled(t *rapid.T) {
 
 func (m *model) bytes() (n int64) {
 	for _, k := range m.all() {
-		n += (&raw{payload: k.encode()}).size()
+		n += int64(len(k.append(nil, 0)))
 	}
 	return n
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math/bits"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -36,25 +37,23 @@ var (
 	errDamaged = errors.New("damaged")
 )
 
-// raw is a record to be written, in the form of a segment (docs/spool-format.md).
-type raw struct {
-	kind    publish.Kind
-	seq     uint64
-	payload []byte
+// append appends the record in the form of a segment with that salt (docs/spool-format.md).
+func (r *Record) append(b []byte, salt uint32) []byte {
+	begin := len(b)
+	b = r.appendPayload(append(b, make([]byte, recordHeader)...))
+	r.putHeader(b[begin:], salt)
+	return b
 }
 
-func (r *raw) size() int64 { return recordHeader + int64(len(r.payload)) }
-
-// append appends the record in the form of a segment with that salt.
-func (r *raw) append(b []byte, salt uint32) []byte {
-	begin := len(b)
-	b = append(b, recordMagic...)
-	b = append(b, byte(r.kind), 0, 0, 0)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(r.payload)))
-	b = binary.BigEndian.AppendUint64(b, r.seq)
-	b = binary.BigEndian.AppendUint32(b, crc32.Update(salt, castagnoli, r.payload))
-	b = binary.BigEndian.AppendUint32(b, crc32.Update(salt, castagnoli, b[begin:]))
-	return append(b, r.payload...)
+// putHeader writes the header of a payload in front of it.
+func (r *Record) putHeader(b []byte, salt uint32) {
+	payload := b[recordHeader:]
+	copy(b, recordMagic)
+	b[4] = byte(r.Kind)
+	binary.BigEndian.PutUint32(b[8:], uint32(len(payload)))
+	binary.BigEndian.PutUint64(b[12:], r.Seq)
+	binary.BigEndian.PutUint32(b[20:], crc32.Update(salt, castagnoli, payload))
+	binary.BigEndian.PutUint32(b[24:], crc32.Update(salt, castagnoli, b[:24]))
 }
 
 // parseHeader parses a record's header. It returns the payload's checksum.
@@ -73,9 +72,8 @@ func (r *Record) parseHeader(b []byte, salt uint32) (sum uint32, err error) {
 	return binary.BigEndian.Uint32(b[20:]), nil
 }
 
-// encode returns the record's payload.
-func (r *Record) encode() []byte {
-	b := make([]byte, 0, 2*8+8*binary.MaxVarintLen16+len(r.Subject)+len(r.ID)+len(r.Reason)+64*len(r.Headers)+len(r.Data))
+// appendPayload appends the encoded payload.
+func (r *Record) appendPayload(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, nanos(r.Arrived))
 	b = binary.BigEndian.AppendUint64(b, nanos(r.Attempted))
 	b = appendText(b, r.Subject)
@@ -87,6 +85,15 @@ func (r *Record) encode() []byte {
 		b = appendText(b, h.Value)
 	}
 	return appendText(b, r.Data)
+}
+
+// encodedSize returns how many bytes append appends.
+func (r *Record) encodedSize() int64 {
+	n := recordHeader + 2*8 + textSize(len(r.Subject)) + textSize(len(r.ID)) + textSize(len(r.Reason)) + varintSize(len(r.Headers)) + textSize(len(r.Data))
+	for _, h := range r.Headers {
+		n += textSize(len(h.Name)) + textSize(len(h.Value))
+	}
+	return int64(n)
 }
 
 // decode decodes the record's payload. Its data is a part of the payload, not a copy.
@@ -143,6 +150,10 @@ func (p *parser) text() []byte {
 func appendText[T string | []byte](b []byte, text T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
 }
+
+func textSize(n int) int { return varintSize(n) + n }
+
+func varintSize(n int) int { return (bits.Len(uint(n|1)) + 6) / 7 }
 
 func nanos(t time.Time) uint64 {
 	if t.IsZero() {

@@ -134,6 +134,9 @@ func (s *Spool) removeSettled(j *journal) {
 	for n < len(all) && all[n].last <= j.delivered && (all[n] != j.active || all[n].end.Load() >= retireAt) {
 		n++
 	}
+	if n == 0 {
+		return
+	}
 	j.replace(slices.Clone(all[n:]))
 	for _, in := range all[:n] {
 		if in == j.active {

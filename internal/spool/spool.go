@@ -73,8 +73,9 @@ type Spool struct {
 	next            uint64 // the next sequence number; none is used twice
 	recovery        sync.WaitGroup
 	recovered       chan *recovery
-	loaded          bool // the journals are open
-	isMissingLogged bool // the log has that files are missing or in doubt
+	loaded          bool   // the journals are open
+	buf             []byte // for a write
+	isMissingLogged bool   // the log has that files are missing or in doubt
 
 	failure                atomic.Pointer[error] // why the last write failed; nil if it succeeded
 	recovering             atomic.Bool
@@ -159,9 +160,9 @@ func journalName(i int) string {
 
 func (s *Spool) path(name string) string { return filepath.Join(s.config.Dir, name) }
 
-// Append keeps the message. It returns nil once the record is on disk, and at once if one with its
-// kind and id is there already. If the context ends first, the record is dropped, unless it is just
-// being written: then it may be kept or not.
+// Append keeps the message, whose data must not change any more. It returns nil once the record is
+// on disk, and at once if one with its kind and id is there already. If the context ends first, the
+// record is dropped, unless it is just being written: then it may be kept or not.
 func (s *Spool) Append(ctx context.Context, m publish.Message, attempted time.Time) error {
 	w, err := s.enqueue(Record{Message: m, Attempted: attempted})
 	if w == nil {
@@ -192,8 +193,8 @@ func (s *Spool) Append(ctx context.Context, m publish.Message, attempted time.Ti
 func (s *Spool) enqueue(r Record) (*waiting, error) {
 	w := newWaiting(r, s.journals[r.Kind])
 	w.waiters = 1
-	if len(w.payload) > largest { // it couldn't be read again
-		return nil, fmt.Errorf("%w: %d bytes", publish.ErrTooLarge, len(w.payload))
+	if w.size > recordHeader+largest { // it couldn't be read again
+		return nil, fmt.Errorf("%w: %d bytes", publish.ErrTooLarge, w.size)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -207,11 +208,11 @@ func (s *Spool) enqueue(r Record) (*waiting, error) {
 		same.waiters++
 		return same, nil
 	}
-	if err := s.room(r.Kind, w.size()); err != nil {
+	if err := s.room(r.Kind, w.size); err != nil {
 		return nil, err
 	}
 	s.unwritten[w.id] = w
-	s.unwrittenBytes[r.Kind] += w.size()
+	s.unwrittenBytes[r.Kind] += w.size
 	w.journal.pending = append(w.journal.pending, w)
 	signal(s.wake)
 	return w, nil
@@ -227,7 +228,7 @@ func (s *Spool) isUnsynced() bool {
 // forget removes a record from those that aren't on disk yet. s.mu must be held.
 func (s *Spool) forget(w *waiting) {
 	delete(s.unwritten, w.id)
-	s.unwrittenBytes[w.kind] -= w.size()
+	s.unwrittenBytes[w.Kind] -= w.size
 }
 
 // room returns nil if n more bytes of the kind can be kept. s.mu must be held.
