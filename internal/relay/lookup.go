@@ -71,8 +71,9 @@ func (l *Lookup) Ask(ctx context.Context, records []spool.Record) (Answer, error
 	// long as the stream recognises all copies that were stored since.
 	age := now.Sub(l.scanned)
 	isCovered := !l.scanned.IsZero() && age >= 0 && age < window/2
-	var old []spool.Record
-	for _, r := range records {
+	old := make([]*spool.Record, 0, len(records))
+	for i := range records {
+		r := &records[i]
 		if r.Seq > l.Earlier && isRemembered(r.Arrived, now, l.Reach, window) {
 			continue
 		}
@@ -132,7 +133,7 @@ func firstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 }
 
 // scan reads the messages that the stream has stored since the first copy of the oldest record.
-func (l *Lookup) scan(ctx context.Context, old []spool.Record, now time.Time) error {
+func (l *Lookup) scan(ctx context.Context, old []*spool.Record, now time.Time) error {
 	since := now
 	for _, r := range old {
 		if first := firstCopy(r.Arrived, now, l.Reach); first.Before(since) {
