@@ -113,7 +113,7 @@ func (p *Publisher) serve(s *session) {
 	<-s.closed
 	if p.ctx.Err() == nil {
 		err := s.reason()
-		p.lastError.Store(&err)
+		p.notConnected(err)
 		p.warn("disconnected from NATS", err)
 	}
 }
@@ -143,10 +143,18 @@ func (p *Publisher) connected() (*session, error) {
 	if s := p.current(); s != nil {
 		return s, nil
 	}
-	if cause := p.lastError.Load(); cause != nil {
-		return nil, fmt.Errorf("NATS is not connected: %w", *cause)
+	if err := p.lastError.Load(); err != nil {
+		return nil, *err
 	}
-	return nil, errors.New("NATS is not connected")
+	return nil, errNotConnected
+}
+
+var errNotConnected = errors.New("NATS is not connected")
+
+// notConnected notes why there is no connection: once, because each message asks while NATS is away.
+func (p *Publisher) notConnected(cause error) {
+	err := fmt.Errorf("%w: %w", errNotConnected, cause)
+	p.lastError.Store(&err)
 }
 
 // unreachable notes a failed attempt to connect, and logs it if the reason is new.
@@ -154,7 +162,7 @@ func (p *Publisher) unreachable(logged logDedup, err error) {
 	if p.ctx.Err() != nil {
 		return
 	}
-	p.lastError.Store(&err)
+	p.notConnected(err)
 	if logged.isNew(err) {
 		p.warn("NATS can't be reached, still trying", err)
 	}
