@@ -46,7 +46,7 @@ exit status is 1. The spool can be drained again.`,
 			return s.drain(ctx, args[0], patience)
 		}),
 	}
-	c.Flags().DurationVar(&patience, "timeout", time.Minute, "give up after this long without a delivery")
+	c.Flags().DurationVar(&patience, "timeout", time.Minute, "give up after this long without progress")
 	return c
 }
 
@@ -122,11 +122,13 @@ func (d *drainer) left() (waiting, setAside int64) {
 
 // wait waits until all is delivered, nothing more can be, or the context ends.
 func (d *drainer) wait(ctx context.Context, patience time.Duration) {
-	lastWaiting, lastSetAside, since := int64(-1), int64(-1), time.Now()
+	var last [3]int64
+	since := time.Now()
 	for ctx.Err() == nil {
 		waiting, setAside := d.left()
-		if waiting != lastWaiting || setAside != lastSetAside {
-			lastWaiting, lastSetAside, since = waiting, setAside, time.Now()
+		read, _, _ := d.spool.Recovery() // of a slow disk
+		if now := [...]int64{waiting, setAside, read}; now != last {
+			last, since = now, time.Now()
 		}
 		idle := time.Since(since)
 		if waiting == 0 && (setAside == 0 || idle > min(patience, setAsidePatience)) || idle > patience {
