@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -155,6 +156,27 @@ var errNotConnected = errors.New("NATS is not connected")
 func (p *Publisher) notConnected(cause error) {
 	err := fmt.Errorf("%w: %w", errNotConnected, cause)
 	p.lastError.Store(&err)
+}
+
+// logDedup holds the texts that were logged since the connection was lost.
+type logDedup map[string]bool
+
+const maxTexts = 100
+
+// sourcePort matches the port of our own, which is another one at each attempt.
+var sourcePort = regexp.MustCompile(`:\d+->`)
+
+// isNew reports whether the error has not been logged yet, and notes it.
+func (d logDedup) isNew(err error) bool {
+	text := sourcePort.ReplaceAllString(strings.ToLower(err.Error()), "->")
+	if d[text] {
+		return false
+	}
+	if len(d) == maxTexts { // some are logged again, rather than a new one never
+		clear(d)
+	}
+	d[text] = true
+	return true
 }
 
 // unreachable notes a failed attempt to connect, and logs it if the reason is new.

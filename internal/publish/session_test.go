@@ -79,6 +79,8 @@ func TestLogDedup(t *testing.T) {
 		{errors.New("refused"), false}, // several servers fail in turn
 		{from(50001), true},
 		{from(50002), false}, // each attempt comes from another port
+		{&net.DNSError{Err: "read udp 10.0.0.1:50001->10.0.0.10:53: i/o timeout", Name: "nats"}, true},
+		{&net.DNSError{Err: "read udp 10.0.0.1:50002->10.0.0.10:53: i/o timeout", Name: "nats"}, false},
 	} {
 		expect.Equal(t, step.want, d.isNew(step.err), "isNew(%v)", step.err)
 	}
