@@ -7,7 +7,7 @@ import (
 
 // breaker opens after a few failures in a row. While it is open nothing is published directly, so
 // that no sender waits for an acknowledgement that is unlikely to come. It closes with the first
-// success in time, usually the forwarder's.
+// success in time, usually the forwarder's, or after a minute in which the spool was empty.
 type breaker struct {
 	mu       sync.Mutex
 	failures int

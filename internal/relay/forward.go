@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -67,6 +68,8 @@ func (f *forwarder) run(ctx context.Context) {
 			select {
 			case <-ctx.Done():
 			case <-f.Spool.Changes(f.kind):
+			case <-time.After(cmp.Or(f.quiet, time.Minute)):
+				f.breakers[f.kind].report(true) // if all acknowledgements came late, nothing else closes it
 			}
 		default:
 			f.began(records[0])

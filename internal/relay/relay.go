@@ -40,6 +40,8 @@ type Config struct {
 	Tracer        *telemetry.Tracer // nil: no tracing
 	Log           *zap.Logger
 	Now           func() time.Time
+
+	quiet time.Duration // without a record, after which a breaker closes; 0: a minute
 }
 
 // Observer counts what happens, for the metrics. Its methods must not wait.

@@ -150,3 +150,14 @@ func TestDirectAgain(t *testing.T) {
 		t.Errorf("the breaker is %s, %d are set aside", f.Breaker(), n)
 	}
 }
+
+// If the last acknowledgements came late, nothing is left to be published, and the breaker closes
+// all the same.
+func TestBreakerClosesWithoutTraffic(t *testing.T) {
+	t.Parallel()
+	f := start(t, natsdtest.Start(t, "").URL(), func(c *settings) { c.relay.quiet = 50 * time.Millisecond }).ready()
+	for range breaksAfter {
+		f.breakers[publish.Event].report(false)
+	}
+	poll.Until(t, "the breaker is closed", func() bool { return f.Breaker() == "closed" })
+}
