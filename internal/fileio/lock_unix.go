@@ -18,7 +18,11 @@ func lock(file *os.File, dir string) (io.Closer, error) {
 		held = append(held, d)
 	}
 	for _, f := range held {
-		if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		err := error(syscall.EINTR) // FUSE may return it, as if the file system had no locks
+		for errors.Is(err, syscall.EINTR) {
+			err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		}
+		if errors.Is(err, syscall.EWOULDBLOCK) {
 			_ = held.Close()
 			return nil, fmt.Errorf("%s is %w", dir, ErrInUse)
 		}
