@@ -62,7 +62,7 @@ func TestCheckIsOfItsConnection(t *testing.T) {
 		t.Error("it counts without a connection")
 	}
 	broken := errors.New("broken")
-	m.failed(broken)
+	m.failed(first, broken)
 	expect.ErrorIs(t, broken, m.ready(first), "failed")
 }
 

@@ -51,7 +51,8 @@ func (m *monitor) check() {
 	}
 }
 
-// ready returns nil if a check in this session has succeeded and none has failed since.
+// ready returns nil if a check in this session has succeeded, and none has failed since; one that
+// JetStream doesn't answer doesn't count.
 func (m *monitor) ready(s *session) error {
 	if s != nil && m.verified.Load() == s {
 		return nil
@@ -120,7 +121,7 @@ func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
 		if denied := s.denies(m.stream.Name); denied != nil && errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("stream %s: %w", m.stream.Name, denied)
 		}
-		m.failed(err)
+		m.failed(s, err)
 	} else {
 		s.noInbox.Store(nil)
 		m.succeeded(s, found, s.nc.MaxPayload())
@@ -147,10 +148,17 @@ func (m *monitor) observe(infos []*jetstream.StreamInfo) {
 	}
 }
 
-func (m *monitor) failed(err error) {
-	m.verified.Store(nil)
-	if known := m.lastError.Swap(&err); known == nil || (*known).Error() != err.Error() {
-		m.log.Error("stream is not ready", zap.Error(err))
+func (m *monitor) failed(s *session, err error) {
+	known := m.lastError.Swap(&err)
+	isNew := known == nil || (*known).Error() != err.Error()
+	switch isUsed := m.verified.Load() == s && errors.Is(err, context.DeadlineExceeded); {
+	case !isUsed:
+		m.verified.Store(nil)
+		if isNew {
+			m.log.Error("stream is not ready", zap.Error(err))
+		}
+	case isNew: // JetStream's API may be overloaded, and the stream take messages
+		m.log.Warn("stream can't be checked and is used as before", zap.Error(err))
 	}
 }
 

@@ -251,3 +251,20 @@ func TestStreamIsFull(t *testing.T) {
 		t.Errorf("ready: %v", err)
 	}
 }
+
+// JetStream's API is overloaded and drops requests: a stream that was checked before still takes
+// messages.
+func TestCheckIsNotAnswered(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := open(t, s.URL()).connected()
+	silent := natsdtest.Connect(t, s.URL()).Conn()
+	expect.NoError(t, expect.Err(silent.SubscribeSync("silent")))
+	expect.NoError(t, silent.Flush())
+	s.Reload(`mappings { "$JS.API.STREAM.INFO.WEBHOOKS": silent }`)
+	f.monitors[Event].check()
+	poll.Until(t, "the check has failed", func() bool { return f.monitors[Event].lastError.Load() != nil })
+	expect.NoError(t, f.Ready())
+	f.stores("a")
+	expect.Equal(t, 0, f.logged(sayNotReady), "how often the stream was said not to be ready")
+}
