@@ -50,17 +50,16 @@ func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler
 		return err
 	}
 	w := &worker{Options: o, js: js, handler: handler}
-	for failed := 1; ; failed++ {
-		if err = w.begin(ctx); ctx.Err() != nil {
-			return nil
-		}
-		if err == nil {
-			break
-		}
-		if !isAway(err) {
-			return err
-		}
+	err = w.begin(ctx)
+	for failed := 1; isAway(err) && ctx.Err() == nil; failed++ {
 		w.pause(ctx, failed, "NATS doesn't answer, trying again", err)
+		err = w.begin(ctx)
+	}
+	if ctx.Err() != nil { // stopped before it began
+		return nil
+	}
+	if err != nil {
+		return err
 	}
 	w.Logger.Info("consuming", "stream", o.Stream, "durable", o.Durable, "filters", o.Filters)
 	return w.run(ctx)
