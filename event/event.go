@@ -100,8 +100,6 @@ func New(f Facts) Event {
 	e := Event{
 		SpecVersion:     specVersion,
 		ID:              f.ID,
-		Source:          "/webhooks/" + f.Endpoint,
-		Type:            f.TypePrefix + name,
 		Time:            f.Time,
 		DataContentType: dataContentType,
 		Provider:        f.Provider,
@@ -109,13 +107,24 @@ func New(f Facts) Event {
 		Entity:          allowedOrNone(f.Entity),
 		EntityID:        allowedOrNone(f.EntityID),
 		UserID:          allowedOrNone(f.UserID),
-		ReceivedTime:    f.Received.UTC().Format("2006-01-02T15:04:05.000Z"),
 		Signed:          f.Signed,
 		Data:            f.Body,
 	}
-	if e.Entity != "" && e.EntityID != "" {
-		e.Subject = e.Entity + "/" + e.EntityID
+	// The composed texts are parts of one, which is one allocation.
+	const source = "/webhooks/"
+	var room [32]byte // AppendFormat needs nine digits for a moment
+	received := f.Received.UTC().AppendFormat(room[:0], "2006-01-02T15:04:05.000Z")
+	all := source + f.Endpoint + f.TypePrefix + name + e.Entity + "/" + e.EntityID + string(received)
+	next := func(n int) (text string) {
+		text, all = all[:n], all[n:]
+		return text
 	}
+	e.Source = next(len(source) + len(f.Endpoint))
+	e.Type = next(len(f.TypePrefix) + len(name))
+	if subject := next(len(e.Entity) + 1 + len(e.EntityID)); e.Entity != "" && e.EntityID != "" {
+		e.Subject = subject
+	}
+	e.ReceivedTime = all
 	return e
 }
 

@@ -20,5 +20,6 @@ func ID(endpoint string, signed [][]byte, name []byte) string {
 		h.Write([]byte{0})
 		h.Write(name)
 	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	var sum [sha256.Size]byte
+	return hex.EncodeToString(h.Sum(sum[:0])[:16])
 }
