@@ -63,7 +63,7 @@ type Config struct {
 
 	LogLevel  string `env:"LOG_LEVEL" envDefault:"info" oneof:"debug info warn error" doc:"lowest level that is logged"`
 	LogFormat string `env:"LOG_FORMAT" envDefault:"json" oneof:"json console" doc:"form of the log, for machines or for people"`
-	PPROF     bool   `env:"PPROF" envDefault:"false" doc:"serve profiles at /debug/pprof/ on ADMIN_ADDR; they hold no secrets or bodies"`
+	PPROF     bool   `env:"PPROF" envDefault:"false" doc:"serve profiles at /debug/pprof/ on ADMIN_ADDR"`
 
 	OTLPEndpoint       string `env:"OTEL_EXPORTER_OTLP_ENDPOINT" kind:"URL" doc:"OpenTelemetry collector for spans; without it there is no tracing"`
 	OTLPTracesEndpoint string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" kind:"URL" fallback:"OTEL_EXPORTER_OTLP_ENDPOINT and /v1/traces" doc:"collector for spans alone, a URL with the whole path"`
