@@ -111,6 +111,11 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record) {
 		}
 	}
 	if !f.settle(records[:settled], results) {
+		// A full disk has no room to set one aside. Removing those before it may make some.
+		before := max(0, slices.IndexFunc(records[:settled], func(r spool.Record) bool { return r.Reason != "" }))
+		if f.settle(records[:before], results) {
+			records, results = records[before:], results[before:]
+		}
 		f.keepAcked(records, results)
 		pause(ctx, lastPause)
 		return
