@@ -21,18 +21,18 @@ const (
 
 // Parse reads a time. written is the time in RFC 3339; "" if its year isn't in 0 … 9999. t isn't
 // zero if ok, because Claims take the zero time for none.
-func (u Unit) Parse(text string) (t time.Time, written string, ok bool) {
+func (u Unit) Parse(text []byte) (t time.Time, written string, ok bool) {
 	switch {
 	case len(text) > 64:
 		return t, "", false
 	case u == DateTime:
-		written = strings.ToUpper(text) // the RFC allows t and z, which many readers don't expect
+		written = strings.ToUpper(string(text)) // the RFC allows t and z, which many readers don't expect
 		var err error
 		t, err = time.Parse(time.RFC3339, written)
 		// time.Parse also takes an hour of one digit and a decimal comma.
 		ok = err == nil && written[len("2006-01-02T15")] == ':' && !strings.Contains(written, ",")
 	default:
-		t, ok = u.number(text)
+		t, ok = u.number(string(text))
 		if year := t.Year(); year >= 0 && year <= 9999 { // RFC 3339 has no others
 			written = t.Format(time.RFC3339Nano)
 		}

@@ -81,7 +81,7 @@ func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.C
 	isNamed := m[name].IsString() && c.Name != ""
 	isTimed := false
 	if isNamed || c.Scheme == TimestampData { // removing the unsigned name must not turn a stale delivery into a 200
-		c.Occurred, c.Time, isTimed = verify.Seconds.Parse(string(m[timestamp]))
+		c.Occurred, c.Time, isTimed = verify.Seconds.Parse(m[timestamp])
 	}
 	if c.Scheme == TimestampData {
 		c.IDName = m[name].Inside()

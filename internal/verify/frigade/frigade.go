@@ -95,7 +95,7 @@ func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.C
 		// The holder of a captured delivery can renew time, but not createdAt. That comes from a
 		// browser's clock, so it may lie in the future.
 		if created := m[createdAt]; r.Freshness == verify.FreshnessSigned && created != nil && string(created) != "null" {
-			c.Created, _, hasCreated = verify.DateTime.Parse(created.String())
+			c.Created, _, hasCreated = verify.DateTime.Parse(created.Inside())
 		}
 		if hasType {
 			if err := agree(r.Body, m[kind], m[action]); err != nil {
@@ -105,7 +105,7 @@ func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.C
 	}
 	hasTime := false
 	if hasType {
-		c.Occurred, c.Time, hasTime = verify.DateTime.Parse(m[sentTime].String())
+		c.Occurred, c.Time, hasTime = verify.DateTime.Parse(m[sentTime].Inside())
 	}
 	switch {
 	case !hasType:

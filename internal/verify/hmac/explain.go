@@ -184,7 +184,7 @@ func (d *delivery) sent() string {
 // otherUnit returns a cause if the time is near now in another unit, and not in the one that is set.
 func (s *scheme) otherUnit(d *delivery) []verify.Finding {
 	for _, u := range []verify.Unit{s.Unit, verify.Seconds, verify.Milliseconds, verify.DateTime} {
-		t, _, ok := u.Parse(d.sent())
+		t, _, ok := u.Parse([]byte(d.sent()))
 		switch {
 		case !ok || !near(t, d.r.Now):
 		case s.Timeless || u == s.Unit:

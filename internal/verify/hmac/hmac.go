@@ -11,10 +11,9 @@
 package hmac
 
 import (
-	"bytes"
 	"fmt"
 	"regexp"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
@@ -87,13 +86,12 @@ func (d *delivery) fill(parts []part, stamp string, bodyParts ...[]byte) ([][]by
 // header ends, and that time is invalid.
 func (s *scheme) isAmbiguous(text [][]byte) bool {
 	for i := range text[:len(text)-1] {
-		value, next := text[i], text[i+1]
 		switch p := s.signed[i+1]; {
 		case !isValue(s.signed[i]):
-		case p.kind == literal && bytes.Index(slices.Concat(value, next), next) < len(value):
+		case p.kind == literal && strings.Index(string(text[i])+p.text, p.text) < len(text[i]):
 			return true
 		case p.kind == timestamp:
-			if _, _, ok := s.Unit.Parse(string(next)); !ok {
+			if _, _, ok := s.Unit.Parse(text[i+1]); !ok {
 				return true
 			}
 		}
@@ -107,14 +105,14 @@ var decimal = regexp.MustCompile(`^\d{1,15}(\.\d{1,9})?$`)
 // timeOf reads a time, a number to the nanosecond.
 func (s *scheme) timeOf(stamp string) (t time.Time, written string, ok bool) {
 	if s.Unit == verify.DateTime {
-		return s.Unit.Parse(stamp)
+		return s.Unit.Parse([]byte(stamp))
 	}
 	if !decimal.MatchString(stamp) {
 		return t, "", false
 	}
 	since, err := time.ParseDuration(stamp + string(s.Unit))
 	if err != nil { // after the year 2262
-		return s.Unit.Parse(stamp)
+		return s.Unit.Parse([]byte(stamp))
 	}
 	t = time.Unix(0, int64(since)).UTC()
 	return t, t.Format(time.RFC3339Nano), true
