@@ -77,6 +77,8 @@ const (
 	silence        = 5 * time.Second  // how long to wait for a message that must come
 	inactive       = 30 * time.Second // after which the server removes a consumer
 	pause          = 500 * time.Millisecond
+	maxMessages    = 500              // to ask for at one time
+	maxBytes       = 16 << 20         // of them; a server holds 64 MiB for a slow client
 	patience       = 15 * time.Second // without progress, for a section that ends
 )
 
@@ -232,7 +234,8 @@ func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc) erro
 
 // read handles the consumer's messages until it ends or fails.
 func (r *Reader) read(ctx context.Context, consumer *consumer) error {
-	messages, err := consumer.Messages(jetstream.PullHeartbeat(heartbeat))
+	bytes := max(maxBytes, 2*int(r.JetStream.Conn().MaxPayload())) // the largest message must fit
+	messages, err := consumer.Messages(jetstream.PullHeartbeat(heartbeat), jetstream.PullMaxMessagesWithBytesLimit(maxMessages, bytes))
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -240,4 +241,25 @@ func TestBeginsAgain(t *testing.T) {
 			t.Errorf("%s: %t, at %d", test.name, anew, r.next)
 		}
 	}
+}
+
+// Of large messages, a reader asks for no more at one time than a server holds for a client that
+// reads slowly: 64 MiB. The server would close the connection.
+func TestLargeMessages(t *testing.T) {
+	w := newWorld(t)
+	var want []string
+	for i := range 100 {
+		large := strings.Repeat(fmt.Sprint(i%10), 1000<<10)
+		want = append(want, large[:1])
+		w.publish("s.large", large)
+	}
+	r := w.reader(Section{Since: Beginning, Stop: true})
+	r.Handle = func(m Message) error {
+		time.Sleep(10 * time.Millisecond)
+		w.read = append(w.read, string(m.Data()[:1]))
+		return nil
+	}
+	expect.NoError(t, r.Run(t.Context()))
+	expect.Equal(t, want, w.read, "read")
+	expect.Equal(t, 0, int(w.nc.Stats().Reconnects), "how often the connection broke")
 }
