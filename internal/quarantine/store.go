@@ -37,7 +37,7 @@ func (s Store) List(ctx context.Context, last uint64) (all []Kept, foreign int, 
 	var failing error
 	r := stream.Reader{
 		JetStream: s.JetStream, Name: s.Consumer,
-		Section: stream.Section{Stream: s.Stream.CachedInfo().Config.Name, Last: last, HeadersOnly: true, Stop: true},
+		Section: stream.Section{Stream: s.Stream.CachedInfo().Config.Name, HeadersOnly: true, Stop: true},
 		Report: func(err error) {
 			if failing = err; errors.Is(err, stream.ErrRecreated) {
 				all, foreign = nil, 0
@@ -55,12 +55,17 @@ func (s Store) List(ctx context.Context, last uint64) (all []Kept, foreign int, 
 	}
 	if last == 0 {
 		r.Section.Since = stream.Beginning
+	} else { // some of the removed ones may have been between the newest
+		r.Section.Last = last + uint64(s.Stream.CachedInfo().State.NumDeleted)
 	}
 	switch err := r.Run(ctx); {
 	case ctx.Err() != nil:
 		return nil, 0, errors.Join(failing, err)
 	case err != nil:
 		return nil, 0, err
+	}
+	if n := uint64(len(all)); last > 0 && n > last {
+		all = all[n-last:]
 	}
 	return all, foreign, nil
 }

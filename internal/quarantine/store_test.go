@@ -53,6 +53,9 @@ func TestStoreRecreated(t *testing.T) {
 		t.Error(err)
 	}
 	expect.Equal(t, []string{"old1 2 3", "old2 3 3"}, ids(s, 0), "the deliveries")
+	expect.NoError(t, s.Remove(t.Context(), all[2]))
+	expect.NoError(t, expect.Err(s.Stream.Info(t.Context())))
+	expect.Equal(t, []string{"old1 2 3"}, ids(s, 2), "the newest ones, one between them is removed")
 	expect.NoError(t, js.DeleteStream(t.Context(), "Q"))
 	fill("new")
 	expect.ErrorIs(t, ErrGone, expect.Err(s.Get(t.Context(), all[1])), "read")
