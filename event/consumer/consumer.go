@@ -55,10 +55,7 @@ func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler
 		w.pause(ctx, failed, "NATS doesn't answer, trying again", err)
 		err = w.begin(ctx)
 	}
-	if ctx.Err() != nil { // stopped before it began
-		return nil
-	}
-	if err != nil {
+	if err != nil && ctx.Err() == nil { // else it was stopped before it began: run ends at once
 		return err
 	}
 	w.Logger.Info("consuming", "stream", o.Stream, "durable", o.Durable, "filters", o.Filters)

@@ -33,7 +33,8 @@ func (w *worker) begin(ctx context.Context) (err error) {
 		w.from, err = w.durable(ctx)
 	}
 	if last := nc.LastError(); errors.Is(err, context.DeadlineExceeded) && errors.Is(last, nats.ErrPermissionViolation) {
-		return fmt.Errorf("%v: %w (see docs/consumers.md)", err, last) // the server doesn't answer what it doesn't permit
+		// The server doesn't answer what it doesn't permit.
+		return fmt.Errorf("finding or making consumer %s of stream %s: %w (see docs/consumers.md)", w.Durable, w.Stream, last)
 	}
 	return err
 }
