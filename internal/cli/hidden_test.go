@@ -61,7 +61,7 @@ func TestNothingHiddenIsShown(t *testing.T) {
 	spans()
 
 	// Without NATS: spooled, busy, and an exit that prints every goroutine.
-	h.start("NATS_URL=nats://"+markedSecret+":"+markedSecret+"@127.0.0.1:1", "SPOOL_MAX_BYTES=3000", "DATA_DIR=spooling", "MAX_IN_FLIGHT_BYTES=4000")
+	h.start("NATS_TOKEN=", "NATS_URL=nats://"+markedSecret+":"+markedSecret+"@127.0.0.1:1", "SPOOL_MAX_BYTES=3000", "DATA_DIR=spooling", "MAX_IN_FLIGHT_BYTES=4000")
 	h.deliver("200 spooled", "flock", good, h.flock(good))
 	for i := range 20 { // until it is full
 		body := flockBody(fmt.Sprint(i), now)

@@ -343,7 +343,7 @@ func (h *hunt) commands(log string, pair tlstest.Pair) {
 		{"FLOCK_SECRET=" + markedSecret},
 		{"NATS_PASSWORD=" + markedSecret},
 		{"NATS_URL=nats://" + markedSecret + ":" + markedSecret + "@"},
-		{"NATS_URL=nats://" + markedSecret + "@127.0.0.1:1"},
+		{"NATS_TOKEN=", "NATS_URL=nats://" + markedSecret + "@127.0.0.1:1"},
 		{"NATS_URL=u:" + markedSecret},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://u:" + markedSecret},
 		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://u:a," + markedSecret + "@127.0.0.1:1"},
