@@ -16,10 +16,9 @@ import (
 )
 
 // allocationBudget is the highest number of our own allocations for one event with a canonical body,
-// from the handler's first line to its last, without net/http's and without publishing. It was 10 with
-// pooled buffers and joined texts; ADR 13 says why it isn't any more. It only goes down. Under the race
-// detector sync.Pool drops items at random.
-const allocationBudget = 14
+// from the handler's first line to its last, without net/http's and without publishing. ADR 13
+// says what is reused. It only goes down. Under the race detector sync.Pool drops items at random.
+const allocationBudget = 13
 
 // forgotten is the number of items that may be dropped: a scanner, the state of a MAC and of a
 // hash.

@@ -1,7 +1,13 @@
 package ingest
 
-// blockBytes is the size of a block. Most bodies are shorter.
-const blockBytes = 8 << 10
+const (
+	// blockBytes is the size of a block. Most bodies are shorter.
+	blockBytes = 8 << 10
+	// spareBytes is the size of the largest block that is used again: a sender can't make the bridge
+	// keep more. Sizes are multiples of spareStep, so that most blocks fit the next body.
+	spareBytes = 2 << 10
+	spareStep  = 1 << 10
+)
 
 // body collects an arriving body in blocks, and takes little more memory than the bytes that have
 // arrived. A slice that doubles takes up to three times that while it grows, and the budget doesn't
@@ -9,22 +15,27 @@ const blockBytes = 8 << 10
 type body struct {
 	blocks [][]byte  // all full, except the last
 	first  [1][]byte // room for the usual number of blocks
+	spare  []byte    // the block of an earlier body
 	len    int       // bytes that have arrived
 }
 
-// room returns a buffer for the next bytes; it is never empty. The first is at most one byte larger
-// than announced.
+// room returns a buffer for the next bytes; it is never empty. The first is at most
+// spareStep larger than announced.
 func (b *body) room(announced int64) []byte {
 	last := len(b.blocks) - 1
 	if last < 0 || len(b.blocks[last]) == cap(b.blocks[last]) {
 		size := blockBytes
 		if last < 0 && announced >= 0 {
-			size = int(min(announced+1, blockBytes)) // one more for the read that finds the end
+			size = int(min((announced/spareStep+1)*spareStep, blockBytes)) // at least one byte more, for the read that finds the end
 		}
 		if last < 0 {
 			b.blocks = b.first[:0]
 		}
-		b.blocks = append(b.blocks, make([]byte, 0, size))
+		block := b.spare
+		if last >= 0 || cap(block) < size {
+			block = make([]byte, 0, size)
+		}
+		b.blocks = append(b.blocks, block)
 		last++
 	}
 	block := b.blocks[last]
@@ -38,11 +49,16 @@ func (b *body) advance(n int) {
 	b.len += n
 }
 
-// joined returns the body in one piece and drops the blocks. It copies a body of several blocks.
+// joined returns the body in one piece and drops the blocks. It copies a body of several blocks. The
+// piece is valid until the next body, unless spare is set to nil.
 func (b *body) joined() []byte {
 	blocks := b.blocks
 	b.blocks = nil
+	b.spare = nil
 	if len(blocks) == 1 {
+		if cap(blocks[0]) <= spareBytes {
+			b.spare = blocks[0][:0]
+		}
 		return blocks[0]
 	}
 	whole := make([]byte, 0, b.len)

@@ -164,7 +164,7 @@ var deliveries = sync.Pool{New: func() any { return new(delivery) }}
 // done releases what the delivery holds, and the delivery itself.
 func (d *delivery) done() {
 	d.held.release()
-	*d = delivery{}
+	*d = delivery{body: body{spare: d.body.spare}}
 	deliveries.Put(d)
 }
 

@@ -28,6 +28,7 @@ func (d *delivery) quarantine(at *verify.Endpoint, body []byte, received time.Ti
 		Received: received, Seal: at.Seal(d.Claims, d.Secrets[d.Claims.Secret], body), Body: body,
 		Headers: at.Provider.Keep(d.r.Header),
 	}
+	d.body.spare = nil // the message has the body
 	unreadable := errors.Is(refusal, verify.Unreadable)
 	_, err := d.publish(kept.Message(d.SubjectPrefix))
 	switch {
