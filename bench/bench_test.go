@@ -73,7 +73,7 @@ func BenchmarkEnvelope(b *testing.B) {
 	for b.Loop() {
 		facts.ID = event.ID("flock", [][]byte{content}, nil)
 		e := event.New(facts)
-		_ = e.Append(make([]byte, 0, len(content)+1024))
+		_ = e.Encode()
 		_ = event.Subject("webhooks", "flock", e.Event)
 	}
 }

@@ -50,7 +50,7 @@ func TestNew(t *testing.T) {
 		UserID: "ü", Time: "2026-01-02T03:04:05Z", Received: received, Signed: "payload", Body: []byte(`{"a":"<\u0000>"}`),
 	}
 	e := New(facts)
-	got := string(e.Append(nil))
+	got := string(e.Encode())
 	want := `{"specversion":"1.0","id":"0123","source":"/webhooks/flock-eu","type":"com.withflock.invitee.accepted","subject":"invitee/i\"1\\","time":"2026-01-02T03:04:05Z",` +
 		`"datacontenttype":"application/json","provider":"flock","event":"invitee.accepted","entity":"invitee","entityid":"i\"1\\","userid":"ü",` +
 		`"receivedtime":"2026-01-02T03:04:05.006Z","signed":"payload","data":{"a":"<\u0000>"}}`
@@ -74,7 +74,7 @@ func TestForbiddenCharacters(t *testing.T) {
 		if e.Event != "a_b.c" || e.Type != "a_b.c" || e.Entity != "" || e.Subject != "" || e.EntityID != "y" || e.UserID != "" {
 			t.Errorf("with %q in each attribute: got %+v, want _ in the name, and no entity", c, e)
 		}
-		if text := e.Append(nil); strings.Contains(string(text), `"entity"`) || strings.Contains(string(text), `"subject"`) {
+		if text := e.Encode(); strings.Contains(string(text), `"entity"`) || strings.Contains(string(text), `"subject"`) {
 			t.Errorf("with %q in each attribute: got %s, want no entity and no subject", c, text)
 		}
 	}
@@ -122,7 +122,7 @@ func TestID(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	whole := New(Facts{ID: "1", Endpoint: "e", Provider: "p", TypePrefix: "t.", Name: "n", Signed: "payload", Body: []byte("{}")})
-	text := string(whole.Append(nil))
+	text := string(whole.Encode())
 	if _, err := Parse([]byte(text)); err != nil {
 		t.Fatal(err)
 	}
@@ -151,14 +151,14 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-func TestAppendIsJSON(t *testing.T) {
+func TestEncodeIsJSON(t *testing.T) {
 	e := Event{Type: "a\x01\"\\\u2028", Data: json.RawMessage(`null`)}
-	if n := len(e.Append(nil)); n > e.Size() {
-		t.Errorf("Size is %d, and %d bytes were appended", e.Size(), n)
+	if n := len(e.Encode()); n > e.Size() {
+		t.Errorf("Size is %d, and %d bytes were encoded", e.Size(), n)
 	}
 	var back Event
-	if err := json.Unmarshal(e.Append(nil), &back); err != nil || back.Type != e.Type {
-		t.Errorf("%s isn't read back: %v", e.Append(nil), err)
+	if err := json.Unmarshal(e.Encode(), &back); err != nil || back.Type != e.Type {
+		t.Errorf("%s isn't read back: %v", e.Encode(), err)
 	}
 }
 

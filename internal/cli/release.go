@@ -167,7 +167,7 @@ func (r *releaser) verify(ctx context.Context, k quarantine.Kept) (spool.Record,
 		return spool.Record{}, err
 	}
 	e := at.Event(at.ID(claims), claims, time.Now())
-	message := publish.NewMessage(r.cfg.SubjectPrefix, at.Name, &e, nil)
+	message := publish.NewMessage(r.cfg.SubjectPrefix, at.Name, &e)
 	message.Arrived = k.Received
 	if errors.Is(timed, verify.Stale) { // a copy may have been stored at any time
 		message.Arrived = stream.Beginning

@@ -1,5 +1,7 @@
 package ingest
 
+import "bytes"
+
 const (
 	// blockBytes is the size of a block. Most bodies are shorter.
 	blockBytes = 8 << 10
@@ -61,9 +63,5 @@ func (b *body) joined() []byte {
 		}
 		return blocks[0]
 	}
-	whole := make([]byte, 0, b.len)
-	for _, block := range blocks {
-		whole = append(whole, block...)
-	}
-	return whole
+	return bytes.Join(blocks, nil)
 }

@@ -74,8 +74,7 @@ var (
 var eventHeaders = []Header{{Name: "Content-Type", Value: event.ContentType}}
 
 // NewMessage returns the message that carries an endpoint's event. The prefix begins its subject.
-// Its data is appended to room.
-func NewMessage(prefix, endpoint string, of *event.Event, room []byte) Message {
+func NewMessage(prefix, endpoint string, of *event.Event) Message {
 	headers := eventHeaders
 	if of.TraceParent != "" {
 		headers = append(slices.Clip(headers), Header{Name: "traceparent", Value: of.TraceParent})
@@ -88,6 +87,6 @@ func NewMessage(prefix, endpoint string, of *event.Event, room []byte) Message {
 		Subject: event.Subject(prefix, endpoint, of.Event),
 		ID:      of.ID,
 		Headers: headers,
-		Data:    of.Append(room),
+		Data:    of.Encode(),
 	}
 }

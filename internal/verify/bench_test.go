@@ -59,7 +59,7 @@ func BenchmarkDelivery(b *testing.B) {
 				claims, err := p.Verify(e.Request(header, body, text, now))
 				expect.NoError(b, err)
 				of := e.Event(e.ID(claims), claims, now)
-				publish.NewMessage("webhooks", e.Name, &of, make([]byte, 0, of.Size()))
+				publish.NewMessage("webhooks", e.Name, &of)
 			}
 		})
 	}

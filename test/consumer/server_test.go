@@ -94,7 +94,7 @@ func (n *natsd) publish(from, to int) int {
 		})
 		e.TraceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 		m := nats.NewMsg("webhooks.flock.invitee.accepted")
-		m.Data = e.Append(nil)
+		m.Data = e.Encode()
 		m.Header.Set("Content-Type", event.ContentType)
 		if _, err := n.js.PublishMsg(n.t.Context(), m, jetstream.WithMsgID(e.ID), jetstream.WithExpectStream("WEBHOOKS")); err != nil {
 			n.t.Fatal(err)
