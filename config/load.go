@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
@@ -74,8 +76,12 @@ func (l *loader) warn(format string, args ...any) {
 	l.warnings = append(l.warnings, fmt.Sprintf(format, args...))
 }
 
-// secretVariable matches the variables whose values must not be shown.
-var secretVariable = regexp.MustCompile(`_(SECRETS?|PASSWORD|TOKEN)$`)
+var (
+	// secretVariable matches the variables whose values must not be shown.
+	secretVariable = regexp.MustCompile(`_(SECRETS?|PASSWORD|TOKEN)$`)
+	// secretFile matches the variables for files with secrets. Somebody may set the secret itself.
+	secretFile = regexp.MustCompile(`_(SECRETS_FILE|CREDS|NKEY|KEY|KEY_FILE)$`)
+)
 
 // got returns a variable's value for a message, secrets hidden.
 func (l *loader) got(variable string) string {
@@ -87,6 +93,8 @@ func (l *loader) got(variable string) string {
 		return "nothing"
 	case secretVariable.MatchString(variable):
 		return "[hidden]"
+	case secretFile.MatchString(variable) && !filepath.IsAbs(value) && !strings.HasPrefix(value, "."):
+		return "something other than an absolute path [hidden]"
 	}
 	for field := range fields(new(Config)) {
 		if field.Tag.Get("env") == variable {
