@@ -44,14 +44,15 @@ func (l *loader) checkRules(c *Config) {
 		{"TLS_KEY_FILE", c.set["TLS_KEY_FILE"] || !c.set["TLS_CERT_FILE"], "the key, in PEM, of the certificate in TLS_CERT_FILE"},
 		{
 			"NATS_URL", !strings.Contains(c.NATSURL, "@") || c.NATSUser == "" && c.NATSNkey == "" && c.NATSToken.IsEmpty(),
-			"servers without a user or token, or unset NATS_USER, NATS_NKEY and NATS_TOKEN: the bridge would ignore them",
+			"servers without a user or token, because NATS_USER, NATS_NKEY or NATS_TOKEN is set and would be ignored: keep one of the two",
 		},
 		{"NATS_USER", c.NATSPassword.IsEmpty() || c.NATSUser != "", "the user to whom NATS_PASSWORD belongs"},
 		{"NATS_NKEY", c.NATSNkey == "" || c.NATSCreds == "", "an nkey seed file only without NATS_CREDS: set one of the two"},
 		{"NATS_CERT", (c.NATSCert == "") == (c.NATSKey == ""), "a certificate, together with its key in NATS_KEY"},
 		{
-			"NATS_INBOX_PREFIX", !strings.HasPrefix(c.NATSInboxPrefix+".", c.SubjectPrefix+".") && !strings.HasPrefix(c.NATSInboxPrefix+".", c.SubjectPrefix+"-quarantine."),
-			"a prefix that is not below SUBJECT_PREFIX: otherwise the stream would store the answers of NATS as events",
+			"NATS_INBOX_PREFIX", !strings.HasPrefix(c.NATSInboxPrefix+".", c.SubjectPrefix+".") && !strings.HasPrefix(c.NATSInboxPrefix+".", c.SubjectPrefix+"-quarantine.") &&
+				!strings.HasPrefix(c.NATSInboxPrefix+".", c.SubjectPrefix+"-dead."),
+			"a prefix that is not below SUBJECT_PREFIX: otherwise the stream would store NATS' replies as events",
 		},
 		{"NATS_TLS_FIRST", !c.NATSTLSFirst || !embedded, "true only with NATS_URL: the embedded server has no TLS"},
 		{

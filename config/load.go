@@ -4,12 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
@@ -79,8 +77,10 @@ func (l *loader) warn(format string, args ...any) {
 var (
 	// secretVariable matches the variables whose values must not be shown.
 	secretVariable = regexp.MustCompile(`_(SECRETS?|PASSWORD|TOKEN)$`)
-	// secretFile matches the variables for files with secrets. Somebody may set the secret itself.
+	// secretFile matches the variables for files with secrets. Somebody may set the secret itself, so
+	// only what path matches is shown.
 	secretFile = regexp.MustCompile(`_(SECRETS_FILE|CREDS|NKEY|KEY|KEY_FILE)$`)
+	path       = regexp.MustCompile(`^([/.]|[A-Za-z]:)|\.[a-z]{1,6}$`)
 )
 
 // got returns a variable's value for a message, secrets hidden.
@@ -93,8 +93,8 @@ func (l *loader) got(variable string) string {
 		return "nothing"
 	case secretVariable.MatchString(variable):
 		return "[hidden]"
-	case secretFile.MatchString(variable) && !filepath.IsAbs(value) && !strings.HasPrefix(value, "."):
-		return "something other than an absolute path [hidden]"
+	case secretFile.MatchString(variable) && !path.MatchString(value):
+		return "something that doesn't look like a path [hidden]"
 	}
 	for field := range fields(new(Config)) {
 		if field.Tag.Get("env") == variable {

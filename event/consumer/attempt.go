@@ -96,7 +96,7 @@ func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, w.Timeout, fmt.Errorf("the handler took longer than %s", w.Timeout))
 	kept := make(chan time.Time, 1)
-	go func() { kept <- keep(ctx, log, raw, w.AckWait/3) }()
+	go func() { kept <- w.keep(ctx, log, raw) }()
 	defer func() {
 		cancel()
 		if time.Since(<-kept) >= w.AckWait && err != nil {
@@ -113,10 +113,10 @@ func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 // keep tells the server that the event is being handled, until the handler returns or has taken too
 // long, and returns when it last did. AckWait later another worker gets the event: Go can't end a
 // handler that ignores its context.
-func keep(ctx context.Context, log *slog.Logger, raw jetstream.Msg, every time.Duration) time.Time {
+func (w *worker) keep(ctx context.Context, log *slog.Logger, raw jetstream.Msg) time.Time {
 	last := time.Now()
-	for !within(every, ctx.Done()) {
-		if raw.InProgress() == nil { // if NATS is away, the next may arrive in time
+	for !within(w.AckWait/3, ctx.Done()) {
+		if w.js.Conn().IsConnected() && raw.InProgress() == nil { // else the next may arrive in time
 			last = time.Now()
 		}
 	}

@@ -52,7 +52,7 @@ func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler
 	w := &worker{Options: o, js: js, handler: handler}
 	err = w.begin(ctx)
 	for failed := 1; isAway(err) && ctx.Err() == nil; failed++ {
-		w.pause(ctx, failed, "NATS doesn't answer, trying again", err)
+		w.pause(ctx, failed, "JetStream doesn't answer, trying again", err)
 		err = w.begin(ctx)
 	}
 	if err != nil && ctx.Err() == nil { // else it was stopped before it began: run ends at once

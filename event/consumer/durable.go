@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -32,7 +33,7 @@ func (w *worker) begin(ctx context.Context) (err error) {
 	if err == nil {
 		w.from, err = w.durable(ctx)
 	}
-	if last := nc.LastError(); errors.Is(err, context.DeadlineExceeded) && errors.Is(last, nats.ErrPermissionViolation) {
+	if last := nc.LastError(); errors.Is(err, context.DeadlineExceeded) && errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(last.Error(), ".API.") {
 		// The server doesn't answer what it doesn't permit.
 		return fmt.Errorf("finding or making consumer %s of stream %s: %w (see docs/consumers.md)", w.Durable, w.Stream, last)
 	}

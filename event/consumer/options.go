@@ -18,7 +18,7 @@ type Options struct {
 
 	Concurrency     int                             // 1: how many handlers run at once; all workers of the durable together at most 512; one worker with 1 keeps the stream's order, but for retries
 	AckWait         time.Duration                   // 30s: how long after a worker's death another has its event; handlers may take longer
-	Timeout         time.Duration                   // 5m: how long a handler may take; another worker has the event AckWait later
+	Timeout         time.Duration                   // 5m: how long a handler may take; AckWait after that, another worker gets the event
 	MaxAttempts     int                             // 10: how often an event is tried before it is a dead letter
 	Backoff         func(attempt int) time.Duration // Doubling(1s, 5m): the pause after an attempt; the first is 1
 	DeadStream      string                          // {Stream}_DEAD: dead letters, on {SubjectPrefix}-dead.>

@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/test/expect"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 const anEvent = `{"specversion":"1.0","id":"5e0c","source":"/webhooks/flock","type":"a","subject":"a/1","time":"2026-01-02T03:04:05Z","datacontenttype":"application/json","provider":"flock","event":"a","receivedtime":"2026-01-02T03:04:05Z","signed":"payload","data":{}}`
@@ -109,4 +110,23 @@ func TestForwardDurableEnds(t *testing.T) {
 	if want := fmt.Sprintf("bridge: events that were not delivered: %d\n", refused); status != exitFailure || !strings.HasSuffix(words.String(), want) {
 		t.Errorf("exit status %d, %s", status, words.String())
 	}
+
+	// A consumer that an older version made has the default limit.
+	consumer, err := o.js.Consumer(ctx, "WEBHOOKS", "mine")
+	expect.NoError(t, err)
+	old := consumer.CachedInfo().Config
+	old.MaxAckPending = 1000
+	expect.NoError(t, expect.Err(o.js.UpdateConsumer(ctx, "WEBHOOKS", old)))
+	stopped, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		run(stopped, strings.Fields("forward --durable mine --to "+service.URL), program{o.environ, nil, io.Discard, io.Discard})
+		close(ended)
+	}()
+	poll.Until(t, "the limit is gone", func() bool {
+		info, err := consumer.Info(ctx)
+		return err == nil && info.Config.MaxAckPending == -1
+	})
+	stop()
+	<-ended
 }

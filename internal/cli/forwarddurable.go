@@ -80,6 +80,12 @@ func (p *poster) consumer(ctx context.Context, section stream.Section) (jetstrea
 		return nil, usagef("--durable: %s continues where it was, with %s; leave out --since, and give --event as the first time; or give another name, or run `nats consumer rm %s %s`",
 			name, strings.Join(subjects, ", "), section.Stream, name)
 	}
+	if c.MaxAckPending != -1 { // an older version made it: many refused events would block all others
+		c.MaxAckPending = -1
+		if consumer, err = p.js.UpdateConsumer(ctx, section.Stream, c); err != nil {
+			return nil, fmt.Errorf("raising max_ack_pending of consumer %s of stream %s: %w", name, section.Stream, err)
+		}
+	}
 	return consumer, nil
 }
 

@@ -87,7 +87,13 @@ func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
 	}
 	_, lookupErr := r.lookup.Ask(ctx, records)
 	released, gone := 0, 0
-	summary := func() string { return fmt.Sprintf("%d released, %d stay", released, len(chosen)-released-gone) }
+	summary := func() string {
+		text := fmt.Sprintf("%d released, %d stay", released, len(chosen)-released-gone)
+		if gone > 0 {
+			text += fmt.Sprintf(", %d gone", gone)
+		}
+		return text
+	}
 	for i, k := range chosen {
 		record, err := r.verify(ctx, k)
 		var known relay.Answer

@@ -240,7 +240,7 @@ func TestBeginsBeforeNATS(t *testing.T) {
 	log := &words{}
 	js := n.connect("", nats.RetryOnFailedConnect(true))
 	r := run(t, js, consumer.Options{Logger: log.logger(), MakeDeadStream: true}, func(context.Context, *consumer.Message) error { return nil })
-	eventually(t, "the log says so", func() bool { return strings.Contains(log.String(), "NATS doesn't answer, trying again") })
+	eventually(t, "the log says so", func() bool { return strings.Contains(log.String(), "JetStream doesn't answer, trying again") })
 	run(t, js, consumer.Options{}, nil).stopped()
 	n.start()
 	eventually(t, "its event is handled", func() bool { return n.settled("rewards") })

@@ -9,7 +9,7 @@ export interface Options {
   since?: Date // where a new durable begins; without it, with the oldest event
   concurrency?: number // 1: how many handlers run at once; all workers of the durable together at most 512; one worker with 1 keeps the stream's order, but for retries
   ackWait?: number // 30 s: how long after a worker's death another has its event; handlers may take longer
-  timeout?: number // 5 min: how long a handler may take; another worker has the event ackWait later
+  timeout?: number // 5 min: how long a handler may take; ackWait after that, another worker gets the event
   maxAttempts?: number // 10: how often an event is tried before it is a dead letter
   backoff?: (attempt: number) => number // doubling(1 s, 5 min): the pause after an attempt; the first is 1
   deadStream?: string // {stream}_DEAD: dead letters, on {subjectPrefix}-dead.>

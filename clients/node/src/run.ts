@@ -21,7 +21,7 @@ export async function run(js: JetStreamClient, options: Options, handler: Handle
     } catch (error) {
       if (s.signal?.aborted) return // it was stopped before it began
       if (!isAway(error)) throw error
-      await pause(s, failed, "NATS doesn't answer, trying again", error, s.signal)
+      await pause(s, failed, "JetStream doesn't answer, trying again", error, s.signal)
       if (s.signal?.aborted) return
     }
   }

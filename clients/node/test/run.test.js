@@ -195,7 +195,7 @@ test('where NATS is away when it begins it waits and says so, unless it is asked
   await server.stop()
   await begin(t, server, () => undefined).stop()
   const { seen, logger, stop } = begin(t, server, () => undefined, { makeDeadStream: true })
-  await eventually('the log says so', () => logger.words.some((line) => line.startsWith("warn NATS doesn't answer, trying again")))
+  await eventually('the log says so', () => logger.words.some((line) => line.startsWith("warn JetStream doesn't answer, trying again")))
   await server.start()
   await eventually('it is handled', () => seen.length === 1)
   await stop()
