@@ -98,7 +98,7 @@ func TestProblems(t *testing.T) {
 		{"NATS_URL=nats://::1:4222", `NATS_URL: got "nats://::1:4222"; takes nats://host:port or tls://host:port, several with commas between (put an IPv6 address in brackets: nats://[::1]:4222)`},
 		{"NATS_URL=nats://me:word@", `NATS_URL: got "nats://[hidden]@"; takes nats://host:port or tls://host:port, several with commas between`},
 		{"NATS_URL=nats://localhost NATS_NKEY=SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY", `NATS_NKEY: got something that doesn't look like a path [hidden]; takes the path of a file that can be read (no such file or directory)`},
-		{"FRIGADE_SECRETS_FILE=whsec_word", `FRIGADE_SECRETS_FILE: got something that doesn't look like a path [hidden]; takes the path of a file that can be read (no such file or directory)`},
+		{"FRIGADE_SECRETS_FILE=whsec_wordwordword", `FRIGADE_SECRETS_FILE: got something that doesn't look like a path [hidden]; takes the path of a file that can be read (no such file or directory)`},
 		{"NATS_URL=u:word", `NATS_URL: got "[hidden]"; takes nats://host:port or tls://host:port, several with commas between`},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318", `OTEL_EXPORTER_OTLP_ENDPOINT: got "collector:4318"; takes a URL such as http://collector:4318`},
 		{"OTEL_EXPORTER_OTLP_ENDPOINT=u:word", `OTEL_EXPORTER_OTLP_ENDPOINT: got "[hidden]"; takes a URL such as http://collector:4318`},

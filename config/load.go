@@ -78,7 +78,7 @@ var (
 	// secretVariable matches the variables whose values must not be shown.
 	secretVariable = regexp.MustCompile(`_(SECRETS?|PASSWORD|TOKEN)$`)
 	// secretFile matches the variables for files with secrets. Somebody may set the secret itself, so
-	// only what path matches is shown.
+	// a long value is shown only if path matches it.
 	secretFile = regexp.MustCompile(`_(SECRETS_FILE|CREDS|NKEY|KEY|KEY_FILE)$`)
 	path       = regexp.MustCompile(`^([/.]|[A-Za-z]:)|\.[a-z]{1,6}$`)
 )
@@ -93,7 +93,7 @@ func (l *loader) got(variable string) string {
 		return "nothing"
 	case secretVariable.MatchString(variable):
 		return "[hidden]"
-	case secretFile.MatchString(variable) && !path.MatchString(value):
+	case secretFile.MatchString(variable) && len(value) >= 16 && !path.MatchString(value):
 		return "something that doesn't look like a path [hidden]"
 	}
 	for field := range fields(new(Config)) {

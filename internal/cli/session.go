@@ -38,11 +38,10 @@ func (p program) withNATS(patterns []string, do func(ctx context.Context, s *ses
 		ctx, cancel := context.WithCancelCause(c.Context())
 		defer cancel(nil)
 		s, err := p.connect(ctx, cfg, endIfForbidden(cancel))
-		if err != nil {
-			return err
+		if err == nil {
+			defer s.js.Conn().Close()
+			err = do(ctx, s, args)
 		}
-		defer s.js.Conn().Close()
-		err = do(ctx, s, args)
 		if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
 			return cause
 		}

@@ -141,7 +141,7 @@ const answerWriting = time.Second
 // connection have the same deadline, which costs less than one for each.
 func (d *delivery) write(status int, contentType []string, body []byte) {
 	if d.conn != nil {
-		_ = d.conn.SetWriteDeadline(time.Now().Add(answerWriting).Truncate(answerWriting / 4))
+		_ = d.conn.SetWriteDeadline(d.created.Add(time.Since(d.created).Truncate(answerWriting/4) + answerWriting))
 	}
 	d.w.Header()["Content-Type"] = contentType
 	d.w.WriteHeader(status)

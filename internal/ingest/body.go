@@ -21,8 +21,8 @@ type body struct {
 	len    int       // bytes that have arrived
 }
 
-// room returns a buffer for the next bytes; it is never empty. The first is at most
-// spareStep larger than announced.
+// room returns a buffer for the next bytes; it is never empty. The first is little
+// larger than announced, or a spare one.
 func (b *body) room(announced int64) []byte {
 	last := len(b.blocks) - 1
 	if last < 0 || len(b.blocks[last]) == cap(b.blocks[last]) {

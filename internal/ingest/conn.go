@@ -112,7 +112,7 @@ func (c *conn) receive(p []byte) (n int, wasKept bool, err error) {
 	if err == nil && c.tls != nil {
 		err = c.tls.establish()
 	}
-	for isEarly := err == nil; isEarly; isEarly = c.isEarly(err) {
+	for again := err == nil; again; again = n == 0 && c.isEarly(err) {
 		n, err = c.Conn.Read(p)
 	}
 	c.mu.Lock()

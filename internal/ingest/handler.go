@@ -80,12 +80,13 @@ type Handler struct {
 	inFlight  budget
 	large     *semaphore.Weighted // slots for large bodies
 	Conns     *ConnLimiter
+	created   time.Time
 	stopping  atomic.Bool
 }
 
 // New returns the handler.
 func New(c Config) *Handler {
-	h := &Handler{Config: c, endpoints: make(map[string]*verify.Endpoint), Conns: NewConnLimiter(maxConnections)}
+	h := &Handler{Config: c, endpoints: make(map[string]*verify.Endpoint), Conns: NewConnLimiter(maxConnections), created: time.Now()}
 	h.large = semaphore.NewWeighted(slots(c.MaxInFlightBytes, c.MaxBodyBytes))
 	h.inFlight.limit, h.inFlight.now = c.MaxInFlightBytes, c.Now
 	h.Conns.budget, h.Conns.report = &h.inFlight, h.Refused

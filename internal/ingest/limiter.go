@@ -96,9 +96,10 @@ func connOf(ctx context.Context) *conn {
 // first. If answered ones were kept longer, a new one would be closed before its request is read.
 func (l *ConnLimiter) Handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := connOf(r.Context())
-		defer c.held.release()
-		c.begin(r.ContentLength)
+		if c := connOf(r.Context()); c != nil {
+			defer c.held.release()
+			c.begin(r.ContentLength)
+		}
 		h.ServeHTTP(w, r)
 	})
 }

@@ -80,13 +80,16 @@ func (a *acks) begin(m Message, stream string, made time.Time, timeout time.Dura
 	return w
 }
 
+// expireEvery is the shortest time between two looks at all messages.
+const expireEvery = 10 * time.Millisecond
+
 // expireAt sets when the message is given up or forgotten. All messages share one timer: under load
 // it fires once a time-out, and a timer for each message would be set and stopped for nothing.
 func (a *acks) expireAt(w *awaited, at time.Time) {
 	w.until = at
 	if a.due.IsZero() || at.Before(a.due) {
 		a.due = at
-		a.timer.Reset(time.Until(at))
+		a.timer.Reset(max(time.Until(at), expireEvery))
 	}
 }
 

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -62,7 +63,11 @@ func TestCheckIsOfItsConnection(t *testing.T) {
 		t.Error("it counts without a connection")
 	}
 	broken := errors.New("broken")
-	m.failed(first, broken)
+	m.failed(first, found{}, context.DeadlineExceeded)
+	expect.NoError(t, m.ready(first))
+	m.failed(first, found{isMissing: true}, context.DeadlineExceeded)
+	expect.ErrorIs(t, context.DeadlineExceeded, m.ready(first), "the stream was missing and could not be created")
+	m.failed(first, found{}, broken)
 	expect.ErrorIs(t, broken, m.ready(first), "failed")
 }
 

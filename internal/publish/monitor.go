@@ -89,7 +89,7 @@ func (m *monitor) run(ctx context.Context, current func() *session) {
 		case s == nil || !m.checkOnce(ctx, s):
 			timer.Reset(checkInterval) // the next session requests a check
 			continue
-		case m.verified.Load() == s:
+		case m.lastError.Load() == nil:
 			timer.Reset(checkInterval)
 			wait = firstRetry
 		default:
@@ -121,7 +121,7 @@ func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
 		if denied := s.denies(m.stream.Name); denied != nil && errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("stream %s: %w", m.stream.Name, denied)
 		}
-		m.failed(s, err)
+		m.failed(s, found, err)
 	} else {
 		s.noInbox.Store(nil)
 		m.succeeded(s, found, s.nc.MaxPayload())
@@ -148,13 +148,12 @@ func (m *monitor) observe(infos []*jetstream.StreamInfo) {
 	}
 }
 
-func (m *monitor) failed(s *session, err error) {
+func (m *monitor) failed(s *session, found found, err error) {
 	known := m.lastError.Swap(&err)
 	isNew := known == nil || (*known).Error() != err.Error()
-	switch isUsed := m.verified.Load() == s && errors.Is(err, context.DeadlineExceeded); {
+	switch isUsed := m.verified.Load() == s && !found.isMissing && errors.Is(err, context.DeadlineExceeded); {
 	case !isUsed:
-		m.verified.Store(nil)
-		if isNew {
+		if m.verified.Swap(nil) != nil || isNew {
 			m.log.Error("stream is not ready", zap.Error(err))
 		}
 	case isNew: // JetStream's API may be overloaded, and the stream take messages
@@ -171,7 +170,9 @@ func (m *monitor) succeeded(s *session, found found, maxPayload int64) {
 		maxPayload = min(maxPayload, max(size-storeOverhead, 1))
 	}
 	m.limit.Store(maxPayload)
-	m.lastError.Store(nil)
+	if m.lastError.Swap(nil) != nil && m.verified.Load() == s {
+		m.log.Info("stream can be checked again", zap.String("stream", have.Name))
+	}
 	if !slices.Equal(found.differences, m.logged) && len(found.differences) > 0 {
 		m.log.Warn("stream differs from the configuration and was left unchanged", zap.String("stream", m.stream.Name), zap.Strings("differences", found.differences))
 	}

@@ -77,6 +77,7 @@ func (s Stream) maxBytes() string {
 // found is the result of a check.
 type found struct {
 	infos       []*jetstream.StreamInfo // before and after changes
+	isMissing   bool                    // JetStream has answered that there was none
 	made        bool                    // the stream was missing and has been created
 	differences []string                // remaining differences from the configuration, in words
 }
@@ -86,7 +87,8 @@ type found struct {
 func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, error) {
 	var f found
 	stream, err := js.Stream(ctx, s.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) && s.Manage {
+	f.isMissing = errors.Is(err, jetstream.ErrStreamNotFound)
+	if f.isMissing && s.Manage {
 		stream, err = js.CreateStream(ctx, s.Config())
 		f.made = err == nil
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another instance was faster
@@ -94,7 +96,7 @@ func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, erro
 		}
 	}
 	if err != nil {
-		return found{}, s.explain(err)
+		return f, s.explain(err)
 	}
 	f.infos = append(f.infos, stream.CachedInfo())
 	wanted := f.config()

@@ -69,7 +69,9 @@ func (f *forwarder) run(ctx context.Context) {
 			case <-ctx.Done():
 			case <-f.Spool.Changes(f.kind):
 			case <-time.After(cmp.Or(f.quiet, time.Minute)):
-				f.breakers[f.kind].report(true) // if all acknowledgements came late, nothing else closes it
+				if f.Publisher.Ready(f.kind) == nil { // if all acknowledgements came late, nothing else closes it
+					f.breakers[f.kind].report(true)
+				}
 			}
 		default:
 			f.began(records[0])
