@@ -37,11 +37,12 @@ func (p program) withNATS(patterns []string, do func(ctx context.Context, s *ses
 		}
 		ctx, cancel := context.WithCancelCause(c.Context())
 		defer cancel(nil)
-		s, err := p.connect(ctx, cfg, endIfForbidden(cancel))
-		if err == nil {
-			defer s.js.Conn().Close()
-			err = do(ctx, s, args)
+		s, err := p.connect(c.Context(), cfg, endIfForbidden(cancel)) // its own error about a missing right says more
+		if err != nil {
+			return err
 		}
+		defer s.js.Conn().Close()
+		err = do(ctx, s, args)
 		if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
 			return cause
 		}
