@@ -83,7 +83,7 @@ func openSegment(d disk, path string, flag int, number uint64, salt uint32) (*se
 	s.end.Store(size)
 	b := make([]byte, segmentHeader)
 	_, _ = f.ReadAt(b, 0) // after an error the checksum doesn't match
-	if !bytes.HasPrefix(b, segmentMagic) || binary.BigEndian.Uint32(b[60:]) != crc32.Checksum(b[:60], castagnoli) {
+	if size < segmentHeader || !bytes.HasPrefix(b, segmentMagic) || binary.BigEndian.Uint32(b[60:]) != crc32.Checksum(b[:60], castagnoli) {
 		s.damaged.Store(true) // also if it was only just begun
 		return s, nil
 	}
