@@ -3,11 +3,9 @@ package ingest
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"crypto/tls"
 	"errors"
 	"io"
-	"math"
 	"net"
 	"os"
 	"runtime"
@@ -359,43 +357,4 @@ func (c *conn) end() {
 	if more {
 		runtime.Gosched()
 	}
-}
-
-// maxHandshake bounds what a client sends during its TLS handshake. It has no certificate to send.
-const maxHandshake = 16 << 10
-
-// handshake is the connection below TLS.
-type handshake struct {
-	net.Conn
-	tls         *tls.Conn
-	established bool
-	left        int64
-}
-
-// underTLS returns the decrypted side of a connection, and the side below TLS.
-func underTLS(raw net.Conn, config *tls.Config) (net.Conn, *handshake) {
-	h := &handshake{Conn: raw, left: maxHandshake}
-	h.tls = tls.Server(h, config)
-	return h.tls, h
-}
-
-// establish waits for the handshake.
-func (h *handshake) establish() error {
-	if h.established {
-		return nil
-	}
-	if err := h.tls.HandshakeContext(context.Background()); err != nil {
-		return err
-	}
-	h.established, h.left = true, math.MaxInt64
-	return nil
-}
-
-// Read implements net.Conn.
-func (h *handshake) Read(p []byte) (int, error) {
-	n, err := h.Conn.Read(p)
-	if h.left -= int64(n); h.left < 0 {
-		return 0, errors.New("TLS handshake is too large")
-	}
-	return n, err
 }
