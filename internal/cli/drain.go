@@ -30,9 +30,8 @@ the bridge that is gone.
 
 Records that could not be delivered stay in the spool and are listed on standard output, and the
 exit status is 1. The spool can be drained again.`,
-		Example:           "  NATS_URL=nats://nats:4222 bridge spool drain /mnt/old/spool",
-		ValidArgsFunction: completeDirectory,
-		Args:              takes(1, 1, "the directory of a spool"),
+		Example: "  NATS_URL=nats://nats:4222 bridge spool drain /mnt/old/spool",
+		Args:    takes(1, 1, "the directory of a spool"),
 		PreRunE: func(_ *cobra.Command, args []string) error {
 			if patience <= 0 {
 				return usagef("--timeout: got %s; takes more than 0s", patience)

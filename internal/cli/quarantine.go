@@ -17,7 +17,7 @@ import (
 )
 
 func quarantineCommand(prog program) *cobra.Command {
-	return withSubcommands(&cobra.Command{
+	c := &cobra.Command{
 		Use:   "quarantine",
 		Short: "List, show, release or drop signed deliveries that could not be published",
 		Long: `Manage deliveries that have a correct signature but could not be published: they can't be read as an
@@ -27,7 +27,9 @@ event, contradict themselves, or are too old or too far in the future. They are 
   bridge quarantine show 5e0c
   bridge quarantine release 5e0c
   bridge quarantine drop --all --reason stale`,
-	}, listCommand(prog), showCommand(prog), releaseCommand(prog), dropCommand(prog))
+	}
+	c.AddCommand(listCommand(prog), showCommand(prog), releaseCommand(prog), dropCommand(prog))
+	return c
 }
 
 func listCommand(prog program) *cobra.Command {
@@ -51,7 +53,7 @@ id. Bodies are not read.`,
 			return err
 		}),
 	}
-	which.filterFlags(c, prog)
+	which.filterFlags(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line: id, endpoint, provider, reason, received, bytes, sequence")
 	return c
 }
@@ -142,6 +144,6 @@ be the beginning of an id; if an ID is unknown, nothing is removed.`,
 			return nil
 		}),
 	}
-	which.flags(c, prog)
+	which.flags(c)
 	return c
 }

@@ -61,18 +61,16 @@ type quarantineSelection struct {
 }
 
 // filterFlags adds the flags that choose by endpoint and reason.
-func (c *quarantineSelection) filterFlags(command *cobra.Command, prog program) {
+func (c *quarantineSelection) filterFlags(command *cobra.Command) {
 	reasons := []string{"unreadable", "contradiction", "stale", "future"}
 	command.Flags().Func("endpoint", "only deliveries to this `endpoint`", add(&c.endpoints, "an endpoint's name", isNotEmpty))
 	command.Flags().Func("reason", "only deliveries kept for this `reason`: "+inWords(reasons, "or"),
 		add(&c.reasons, inWords(reasons, "or"), func(reason string) bool { return slices.Contains(reasons, reason) }))
-	_ = command.RegisterFlagCompletionFunc("endpoint", prog.completeEndpoint)
-	complete(command, "reason", reasons...)
 }
 
 // flags adds the flags of a command that takes ids, or --all.
-func (c *quarantineSelection) flags(command *cobra.Command, prog program) {
-	c.filterFlags(command, prog)
+func (c *quarantineSelection) flags(command *cobra.Command) {
+	c.filterFlags(command)
 	command.Flags().BoolVar(&c.all, "all", false, "all of them, or all that --endpoint and --reason choose")
 	command.Args = func(_ *cobra.Command, ids []string) error {
 		c.ids = ids

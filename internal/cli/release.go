@@ -54,7 +54,7 @@ Each outcome is printed in a line. The exit status is 0 if all were released.`,
 			return (&releaser{quarantineStore: s, to: to}).all(ctx, chosen)
 		}),
 	}
-	which.flags(c, prog)
+	which.flags(c)
 	return c
 }
 

@@ -93,13 +93,11 @@ publishes each as a CloudEvent to NATS JetStream. It answers 200 only when the e
 Environment variables configure it; "bridge config" explains them. Without a command, it runs
 "bridge serve". Commands that need NATS use the same variables; without NATS_URL they connect to
 a running bridge's embedded nats-server, at EMBEDDED_NATS_ADDR.`,
-		Example:                    "  bridge demo\n  SECRETS=… bridge serve",
-		Version:                    thisBuild().String(),
-		Args:                       unknownCommand,
-		RunE:                       serve.RunE,
-		SilenceErrors:              true,
-		SilenceUsage:               true,
-		SuggestionsMinimumDistance: 2, // changed letters; with 0, cobra suggests only prefixes
+		Example:       "  bridge demo\n  SECRETS=… bridge serve",
+		Version:       thisBuild().String(),
+		RunE:          serve.RunE,
+		SilenceErrors: true,
+		SilenceUsage:  true,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetOut(prog.out)
@@ -122,32 +120,35 @@ a running bridge's embedded nats-server, at EMBEDDED_NATS_ADDR.`,
 	} {
 		root.AddCommand(command(prog))
 	}
-	addCompletion(root)
-	addHelp(root)
-	finish(root)
-	return root
-}
-
-// addHelp adds cobra's help command, and has it refuse the name of a command that isn't there.
-func addHelp(root *cobra.Command) {
+	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	help, _, _ := root.Find([]string{"help"})
-	help.Short, help.Long, help.Example = "Print the help of a command", "", "  bridge help send"
 	help.Args = func(_ *cobra.Command, args []string) error {
 		c, unknown, _ := root.Find(args)
 		return unknownCommand(c, unknown)
 	}
+	finish(root)
+	return root
 }
 
-// finish completes the commands: they take no arguments unless they say which, and their examples
-// name the first provider.
+// finish completes a command and those under it.
 func finish(c *cobra.Command) {
-	c.Example = example(c.Example)
-	if c.Args == nil {
-		c.Args = takes(0, 0, "no arguments")
-	}
+	c.Example = example(cmp.Or(c.Example, "  "+c.CommandPath()))
+	var names []string
 	for _, sub := range c.Commands() {
 		finish(sub)
+		names = append(names, sub.Name())
+	}
+	if c.HasSubCommands() {
+		c.Args = unknownCommand
+		c.SuggestionsMinimumDistance = 2 // changed letters; with 0, cobra suggests only prefixes
+	} else if c.Args == nil {
+		c.Args = takes(0, 0, "no arguments")
+	}
+	if !c.Runnable() {
+		c.RunE = func(*cobra.Command, []string) error {
+			return misuse(c, "%s takes a command: %s", c.CommandPath(), inWords(names, "or"))
+		}
 	}
 }
 
@@ -172,21 +173,6 @@ func unknownCommand(c *cobra.Command, args []string) error {
 		hint = fmt.Sprintf(" (did you mean %s?)", inWords(near, "or"))
 	}
 	return misuse(c, "there is no command %q%s", args[0], hint)
-}
-
-// withSubcommands adds subcommands to a command, which can't be used without one.
-func withSubcommands(c *cobra.Command, subcommands ...*cobra.Command) *cobra.Command {
-	c.AddCommand(subcommands...)
-	c.Args = unknownCommand
-	c.SuggestionsMinimumDistance = 2
-	var names []string
-	for _, command := range c.Commands() {
-		names = append(names, command.Name())
-	}
-	c.RunE = func(*cobra.Command, []string) error {
-		return misuse(c, "%s takes a command: %s", c.CommandPath(), inWords(names, "or"))
-	}
-	return c
 }
 
 // load returns the configuration for a command that uses only the variables that match the

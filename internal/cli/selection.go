@@ -34,8 +34,6 @@ func (s *selection) flags(c *cobra.Command, follow string) {
 	f.Func("entity", "only events about this `entity`: a kind such as invitee, or one thing such as invitee/customer_67890", add(&s.entities, "an id", isNotEmpty))
 	f.Func("user", "only events about the person with this `id`", add(&s.users, "an id", isNotEmpty))
 	f.Func("id", "only the event with this `id`, or whose id begins with it", add(&s.ids, "an id", isNotEmpty))
-	complete(c, "provider", providers.Names()...)
-	complete(c, "event", knownEvents()...)
 }
 
 // add returns a function for a flag that adds a value to the list.

@@ -39,8 +39,7 @@ The answer is printed on standard output; for more than one delivery, a summary.
   SECRETS=… bridge send ENDPOINT EVENT --data data.json --scheme SCHEME
   SECRETS=… bridge send ENDPOINT --count 1000 --concurrency 32
   SECRETS=… bridge send ENDPOINT --tamper    # must be refused`,
-		ValidArgsFunction: prog.completeSend,
-		Args:              takes(1, 2, "an endpoint and an optional event"),
+		Args: takes(1, 2, "an endpoint and an optional event"),
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case dataFile != "" && bodyFile != "":
@@ -82,7 +81,6 @@ The answer is printed on standard output; for more than one delivery, a summary.
 	f.BoolVar(&s.tamper, "tamper", false, "change the data after signing; the bridge must refuse it")
 	f.IntVar(&count, "count", 1, "send `n` deliveries, each a different event unless --data or --body is given")
 	f.IntVar(&concurrency, "concurrency", 1, "send up to `n` deliveries at once")
-	completeFiles(c, "data", "body")
 	return c
 }
 

@@ -20,14 +20,16 @@ import (
 )
 
 func spoolCommand(prog program) *cobra.Command {
-	return withSubcommands(&cobra.Command{
+	c := &cobra.Command{
 		Use:   "spool",
 		Short: "List a spool, or deliver the spool of an instance that is gone",
 		Long: `List a spool, or deliver the spool of an instance that is gone. A bridge that starts with the same
 DATA_DIR delivers its spool by itself; use drain if no bridge will start with it.`,
 		Example: `  bridge spool list /mnt/old/spool
   NATS_URL=nats://nats:4222 bridge spool drain /mnt/old/spool`,
-	}, spoolListCommand(prog), drainCommand(prog))
+	}
+	c.AddCommand(spoolListCommand(prog), drainCommand(prog))
+	return c
 }
 
 func spoolListCommand(prog program) *cobra.Command {
@@ -38,9 +40,8 @@ func spoolListCommand(prog program) *cobra.Command {
 		Long: `List the records of a spool, one per line: time of arrival, kind, subject, size and id; for a record
 that is set aside, also why NATS refused it. Nothing is changed, and a bridge may be using the
 spool. DIR is the spool's directory; the default is DATA_DIR/spool.`,
-		Example:           "  bridge spool list\n  bridge spool list /mnt/old/spool --json",
-		Args:              takes(0, 1, "at most one directory"),
-		ValidArgsFunction: completeDirectory,
+		Example: "  bridge spool list\n  bridge spool list /mnt/old/spool --json",
+		Args:    takes(0, 1, "at most one directory"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				return prog.printSpool(c.Context(), args[0], asJSON)

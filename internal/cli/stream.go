@@ -65,7 +65,6 @@ configuration; --format nsc prints them as commands of "nsc", for an operator th
 	c.Flags().StringVar(&format, "format", "nats", "print in this `format`: "+inWords(streamFormats, "or"))
 	c.Flags().StringVar(&durable, "consumer", "", "add a durable consumer of this `name`")
 	c.Flags().BoolVar(&deadLetters, "dead-letters", false, "add the stream of consumers' dead letters")
-	complete(c, "format", streamFormats...)
 	return c
 }
 

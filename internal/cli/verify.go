@@ -88,7 +88,6 @@ bridge would publish it, else 1.`,
 	f.StringArrayVarP(&v.headers, "header", "H", nil, example("a `header`, as for curl: 'HEADER: 0f…'; may be repeated"))
 	f.StringVar(&v.at, "at", "", "`time` at which the bridge received it, such as 2026-01-02T03:04:05Z, or now (default: the Date header; else its age isn't judged)")
 	f.BoolVar(&v.asJSON, "json", false, "print one JSON object: accepted, status, code, outcome, endpoint, provider, scheme, secret, steps, causes")
-	completeFiles(c, "headers", "body")
 	return c
 }
 
