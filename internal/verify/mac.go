@@ -65,7 +65,9 @@ func (p *Provider) authenticate(r *Request) (Claims, error) {
 // body; either may be the right one. It also renames the headers, and sets r.Stamp.
 func (p *Provider) MACs(r *Request, macs []MAC) (all []MAC, err error) {
 	if p.Rename != nil {
-		r.Header = p.Rename(r.Header)
+		if r.Header, err = p.Rename(r.Header); err != nil {
+			return nil, err
+		}
 	}
 	member := ""
 	if s, _ := p.Scheme(r.Scheme); len(s.Members) == 1 {

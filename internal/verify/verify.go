@@ -81,7 +81,7 @@ type Provider struct {
 	Unused     []string                                   // headers in Settings that are ignored, because they aren't signed
 	Unwrap     func(http.Header, []byte) ([]byte, error)  // returns the JSON of a body; nil: the body is JSON
 	Key        func(secret.Secret) (secret.Secret, error) // decodes a secret; nil: it isn't encoded
-	Rename     func(http.Header) http.Header              // returns the headers with the names that Settings have; nil: they have no others
+	Rename     func(http.Header) (http.Header, error)     // returns the headers with the names that Settings have; nil: they have no others
 	SignedText func(Request) ([][]byte, error)            // returns the signed text, in parts; nil: one of the Schemes has it
 	SignSent   func(Signing) http.Header                  // returns the headers of a delivery; nil: as Sign does
 	Explain    func(Request) Explanation                  // explains a signature that is wrong by the settings

@@ -15,7 +15,7 @@ var presets = []*verify.Provider{
 		Name: "standard-webhooks", Title: "Standard Webhooks", Site: "https://www.standardwebhooks.com",
 		Source:   "https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md",
 		Register: "at any vendor that follows the specification or sends through Svix",
-		About:    "The id is signed too. Signatures of version `v1a` (ed25519) are ignored.",
+		About:    "The id is signed too. Each header may have its `svix-` name; by both names, it must have one value. Signatures of version `v1a` (ed25519) are ignored.",
 		Settings: verify.Settings{
 			SignatureHeader: "webhook-signature", SignatureFormat: "v1,{base64}",
 			Signed:    "{header:webhook-id}.{timestamp}.{body}",

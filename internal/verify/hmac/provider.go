@@ -42,7 +42,7 @@ func configure(p verify.Provider, endpoint string, set verify.Settings) (*verify
 	if path, ok := pathOf(p.Settings.Timestamp); ok {
 		p.Times = []string{path}
 	}
-	acceptSvix(&p)
+	s.acceptSvix()
 	if s.takesForms() {
 		p.Unwrap = unwrap
 	}

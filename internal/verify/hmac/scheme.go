@@ -90,7 +90,7 @@ func compile(p *verify.Provider) (*scheme, []verify.SettingProblem) {
 
 // isSignature reports whether a part is the signature's header, by either of its names.
 func (s *scheme) isSignature(p part) bool {
-	return p.isHeader(s.Header) || acceptsSvix(s.Provider) && p.isHeader(svixName(s.Header))
+	return p.isHeader(s.Header) || p.isHeader(s.svixName(s.Header))
 }
 
 // readTime parses the place of the time.

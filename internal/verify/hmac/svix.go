@@ -1,7 +1,10 @@
 package hmac
 
 import (
+	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/verify"
@@ -14,28 +17,39 @@ const (
 	svixPrefix    = "Svix-"
 )
 
-// acceptsSvix reports whether the provider also takes Svix' headers.
-func acceptsSvix(p *verify.Provider) bool {
-	return p.Name == standard && strings.HasPrefix(p.Header, webhookPrefix)
+// svixName returns Svix' name of a header; "" if the provider doesn't take it by another name.
+func (s *scheme) svixName(name string) string {
+	if s.Name != standard || !strings.HasPrefix(s.Header, webhookPrefix) || !strings.HasPrefix(name, webhookPrefix) {
+		return ""
+	}
+	return svixPrefix + name[len(webhookPrefix):]
 }
 
-// acceptSvix makes the provider read Svix' headers if only Svix' signature is there.
-func acceptSvix(p *verify.Provider) {
-	if !acceptsSvix(p) {
+// acceptSvix makes the provider read Svix' headers if only Svix' signature is there. A header that
+// comes by both names must have one value: nothing tells which one counts.
+func (s *scheme) acceptSvix() {
+	var names [][2]string // the signature's first
+	for _, name := range s.Headers {
+		if svix := s.svixName(name); svix != "" {
+			names = append(names, [2]string{name, svix})
+		}
+	}
+	if names == nil {
 		return
 	}
-	p.Rename = func(h http.Header) http.Header {
-		if len(h[p.Header]) > 0 || len(h[svixName(p.Header)]) == 0 {
-			return h
-		}
-		h = h.Clone()
-		for _, name := range p.Headers {
-			if strings.HasPrefix(name, webhookPrefix) {
-				h[name] = h[svixName(name)]
+	s.Rename = func(h http.Header) (http.Header, error) {
+		for _, n := range names {
+			if values, svix := h[n[0]], h[n[1]]; len(values) > 0 && len(svix) > 0 && !slices.Equal(values, svix) {
+				return h, fmt.Errorf("%w: %s and %s differ", verify.ManySignatures, n[0], n[1])
 			}
 		}
-		return h
+		if len(h[s.Header]) > 0 || len(h[names[0][1]]) == 0 {
+			return h, nil
+		}
+		h = maps.Clone(h)
+		for _, n := range names {
+			h[n[0]] = h[n[1]]
+		}
+		return h, nil
 	}
 }
-
-func svixName(name string) string { return strings.Replace(name, webhookPrefix, svixPrefix, 1) }
