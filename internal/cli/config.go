@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -31,8 +30,7 @@ takes, and its default. Secrets are hidden. Mistakes are printed on standard err
 			}
 			cfg, warnings, err := config.Load(prog.environ)
 			if !check {
-				problems, _ := errors.AsType[config.Problems](err)
-				printVariables(prog.out, cfg.Variables(), problems)
+				printVariables(prog.out, cfg.Variables())
 			}
 			for _, warning := range warnings {
 				_, _ = fmt.Fprintf(prog.err, "warning: %s\n", warning)
@@ -53,21 +51,16 @@ takes, and its default. Secrets are hidden. Mistakes are printed on standard err
 }
 
 // printVariables prints a block for each variable.
-func printVariables(w io.Writer, variables []config.Variable, problems config.Problems) {
+func printVariables(w io.Writer, variables []config.Variable) {
 	for _, v := range variables {
-		value, origin := cmp.Or(v.Value, "(not set)"), ""
-		for _, p := range problems {
-			if p.Variable == v.Name && p.Got != "" {
-				value = p.Got + " (can't be used)"
-			}
-		}
+		origin := ""
 		switch {
 		case v.Origin != "":
 			origin = "; filled in by the preset " + v.Origin
 		case v.Default != "":
 			origin = "; default: " + v.Default
 		}
-		_, _ = fmt.Fprintf(w, "%s=%s\n    %s\n    takes %s%s\n\n", v.Name, value, v.Doc, v.Type, origin)
+		_, _ = fmt.Fprintf(w, "%s=%s\n    %s\n    takes %s%s\n\n", v.Name, cmp.Or(v.Value, "(not set)"), v.Doc, v.Type, origin)
 	}
 }
 

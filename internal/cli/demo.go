@@ -36,7 +36,6 @@ subscriber receives it, serve the live page of "bridge inspect", and stay up unt
 
 HTTP_ADDR, ADMIN_ADDR and EMBEDDED_NATS_ADDR set other loopback addresses. If a default port is in
 use, the demo takes a free one.`,
-		Example: "  bridge demo",
 		RunE: func(c *cobra.Command, _ []string) error {
 			dir, err := os.MkdirTemp("", "bridge-demo-")
 			if err != nil {
@@ -169,17 +168,10 @@ func (d *demo) printCommands(event []byte) error {
 	}
 	first := d.config.Endpoints[0]
 	program, nats := programName(), d.bridge.NATSURL()
-	bridge := program
-	if nats != "nats://127.0.0.1:4222" { // where the commands look without it
-		bridge = "NATS_URL=" + nats + " " + bridge
-	}
-	urlFlag := ""
-	if addr := d.bridge.PublicAddr(); addr != "127.0.0.1:8080" { // the default
-		urlFlag = " --url http://" + addr
-	}
+	bridge := "NATS_URL=" + nats + " " + program
 	_, _ = fmt.Fprintf(d.out, "\nThe first one:\n%s\nThe demo stays up. In another terminal:\n", envelope(event))
 	for _, line := range []string{
-		fmt.Sprintf("%s=%s %s send %s%s", first.Variable("SECRETS"), first.Secrets[0].Key(), program, first.Name, urlFlag),
+		fmt.Sprintf("%s=%s %s send %s --url http://%s", first.Variable("SECRETS"), first.Secrets[0].Key(), program, first.Name, d.bridge.PublicAddr()),
 		fmt.Sprintf("curl -i '%s' -H '%s: %s' -d '%s'", s.url, p.Header, header.Get(p.Header), body),
 		bridge + " tail --since 1h",
 		bridge + " forward --to http://localhost:3000/hook",

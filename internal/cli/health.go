@@ -9,22 +9,17 @@ import (
 )
 
 func healthCommand(prog program) *cobra.Command {
-	var live bool
-	c := &cobra.Command{
+	return &cobra.Command{
 		Use:   "health",
 		Short: "Ask the bridge on this machine whether it can take events",
 		Long: `Ask the bridge on this machine, at the port of ADMIN_ADDR, whether an event can be made durable now
 (/readyz). The exit status is 0 if it can, else 1, as a container's health check needs.`,
-		Example: "  bridge health\n  bridge health --live   # only whether the process works",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := prog.load("ADMIN_ADDR")
 			if err != nil {
 				return err
 			}
 			url := "http://" + local(cfg.AdminAddr) + "/readyz"
-			if live {
-				url = "http://" + local(cfg.AdminAddr) + "/livez"
-			}
 			request, err := http.NewRequestWithContext(c.Context(), http.MethodGet, url, nil)
 			if err != nil {
 				return fmt.Errorf("asking for health: %w", err)
@@ -42,6 +37,4 @@ func healthCommand(prog program) *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&live, "live", false, "ask only whether the process works (/livez)")
-	return c
 }

@@ -85,7 +85,7 @@ func TestNothingHiddenIsShown(t *testing.T) {
 	} else {
 		conn.Close()
 	}
-	h.command([]string{"HTTP_ADDR=" + h.public, "TLS_CERT_FILE=" + pair.Cert, "TLS_KEY_FILE=" + pair.Key}, "send", "flock")
+	h.command([]string{"SSL_CERT_FILE=" + pair.Cert}, "send", "flock", "--url", "https://"+h.public)
 	h.end(syscall.SIGTERM)
 
 	size := 0

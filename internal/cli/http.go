@@ -1,15 +1,12 @@
 package cli
 
 import (
-	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"syscall"
 )
@@ -45,24 +42,6 @@ func local(address string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// trust returns a client's TLS configuration that trusts a bridge's certificate. It expects a name
-// in the certificate, which seldom names 127.0.0.1.
-func trust(pair *tls.Certificate) *tls.Config {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: x509.NewCertPool()}
-	for _, der := range pair.Certificate {
-		if certificate, err := x509.ParseCertificate(der); err == nil {
-			c.RootCAs.AddCert(certificate)
-		}
-	}
-	switch leaf := pair.Leaf; {
-	case len(leaf.DNSNames) > 0:
-		c.ServerName = strings.Replace(leaf.DNSNames[0], "*", "any", 1)
-	case len(leaf.IPAddresses) > 0:
-		c.ServerName = leaf.IPAddresses[0].String()
-	}
-	return c
-}
-
 // withHint adds to an error of sending what to do about it.
 func withHint(err error) error {
 	switch {
@@ -70,12 +49,6 @@ func withHint(err error) error {
 		return fmt.Errorf("nothing listens there: %w; start it with `bridge serve`, or give its address with --url", err)
 	case isA[x509.UnknownAuthorityError](err):
 		return fmt.Errorf("%w; if the certificate is your own, give the file of its authority as SSL_CERT_FILE", err)
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("no answer came in time: %w; does --url name the bridge, and does a firewall let it through?", err)
-	case isA[*net.DNSError](err):
-		return fmt.Errorf("%w; the name in --url can't be resolved", err)
-	case isA[tls.RecordHeaderError](err), strings.Contains(err.Error(), "HTTP response to HTTPS client"):
-		return fmt.Errorf("%w; there is no TLS: give --url http://…", err)
 	}
 	return err
 }

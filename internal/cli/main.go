@@ -48,7 +48,11 @@ func (o output) Write(text []byte) (int, error) {
 // Main runs the program with the process's arguments, environment and standard streams, and returns
 // its exit status.
 func Main() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	context.AfterFunc(ctx, stop) // the first signal ends the command in order, a second one at once
 	return run(ctx, os.Args[1:], program{os.Environ(), os.Stdin, forTerminal(os.Stdout), forTerminal(os.Stderr)})
 }

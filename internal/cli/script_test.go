@@ -192,8 +192,8 @@ func (p *background) fail(ts *testscript.TestScript, why string) {
 // signalProcess sends TERM, INT or KILL to a background process, and with a status waits for that
 // end.
 func signalProcess(ts *testscript.TestScript, neg bool, args []string) {
-	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt, "KILL": os.Kill}
-	need(ts, !neg && (len(args) == 2 || len(args) == 3) && signals[args[1]] != nil, "signal NAME TERM|INT|KILL [STATUS]")
+	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt, "KILL": os.Kill, "HUP": syscall.SIGHUP}
+	need(ts, !neg && (len(args) == 2 || len(args) == 3) && signals[args[1]] != nil, "signal NAME TERM|INT|KILL|HUP [STATUS]")
 	p := running(ts)[args[0]]
 	if p == nil {
 		ts.Fatalf("no process %s was started", args[0])

@@ -73,7 +73,7 @@ The answer is printed on standard output; for more than one delivery, a summary.
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&s.url, "url", "", "`URL` of the bridge or of its endpoint (default: HTTP_ADDR on this machine)")
+	f.StringVar(&s.url, "url", "", "`URL` of the bridge or of its endpoint (default: HTTP_ADDR on this machine, without TLS)")
 	f.StringVar(&dataFile, "data", "", "`file` with the event's data, a JSON object; - for standard input")
 	f.StringVar(&bodyFile, "body", "", "`file` with the whole body, in which the times are set to now; - for standard input")
 	f.StringVar(&s.scheme, "scheme", "", "sign by this `scheme` of the provider (default: that of the endpoint)")
@@ -103,13 +103,10 @@ func (s *sender) prepare(prog program, name string, concurrency int) error {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost, transport.MaxConnsPerHost = concurrency, concurrency, concurrency
-	switch {
-	case s.url == "" && cfg.Certificate != nil:
-		s.url = "https://" + local(cfg.HTTPAddr)
-		transport.TLSClientConfig = trust(cfg.Certificate)
-	case s.url == "":
-		s.url = "http://" + local(cfg.HTTPAddr)
+	if s.url == "" && cfg.Certificate != nil {
+		return usagef("--url: got nothing; takes the bridge's address with a name in TLS_CERT_FILE, such as https://hooks.example.com")
 	}
+	s.url = cmp.Or(s.url, "http://"+local(cfg.HTTPAddr))
 	if u, err := url.Parse(s.url); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return usagef("--url: got %q; takes the bridge's address, such as https://hooks.example.com", s.url)
 	}
@@ -144,10 +141,7 @@ func (s *sender) sendOne(ctx context.Context, prog program) error {
 var remedies = map[int]string{
 	http.StatusUnauthorized:       "; the bridge there has another secret or scheme, or its clock differs: use its environment, and see its log",
 	http.StatusNotFound:           "; the bridge there has no such endpoint, or --url is not its address: its log line \"listening\" lists the endpoints",
-	http.StatusMethodNotAllowed:   "; perhaps a redirect made it a GET: give the redirect's target as --url, such as https://…",
 	http.StatusServiceUnavailable: "; it can't be stored now: `bridge health` there prints why",
-	http.StatusBadGateway:         "; a proxy answered that, which can't reach the bridge",
-	http.StatusGatewayTimeout:     "; a proxy answered that, which can't reach the bridge",
 }
 
 // sendMany sends count deliveries and prints how often each answer came and how long answers took.

@@ -23,8 +23,8 @@ func serveCommand(prog program) *cobra.Command {
 		Long: `Receive webhooks at /webhooks/{endpoint} on HTTP_ADDR and publish them to the NATS servers in
 NATS_URL or, if that isn't set, to an embedded nats-server. Probes and metrics are on ADMIN_ADDR.
 
-It logs to standard error. The first SIGTERM or Ctrl-C shuts it down in order; a second one ends it
-at once.`,
+It logs to standard error. The first SIGTERM, SIGHUP or Ctrl-C shuts it down in order; a second one
+ends it at once.`,
 		Example: "  SECRETS=… bridge serve\n  SECRETS=… NATS_URL=nats://nats:4222 bridge serve",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, warnings, err := config.Load(prog.environ)
@@ -39,22 +39,9 @@ at once.`,
 			if _, terminal := prog.err.(*terminal); err == nil || terminal || cfg.LogFormat == "console" {
 				return err
 			}
-			logEnd(log, err)
+			log.Error("the bridge has ended", zap.Error(err))
 			return logged{err}
 		},
-	}
-}
-
-// logEnd logs the error that ended the bridge: one line for each problem of the configuration, so
-// that a pod's status names the variable.
-func logEnd(log *telemetry.Logger, err error) {
-	problems, ok := errors.AsType[config.Problems](err)
-	if !ok {
-		log.Error("the bridge has ended", zap.Error(err))
-	}
-	for i, p := range problems {
-		log.Error("the configuration can't be used; `bridge config` explains every variable",
-			zap.String("variable", p.Variable), zap.String("error", problems[i:i+1].Error()))
 	}
 }
 
