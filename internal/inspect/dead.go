@@ -15,19 +15,11 @@ type deadLetters struct {
 	Reason   string    `json:"reason"`  // "" if the last one can't be read
 }
 
-// deadPause is how long to wait before asking again for dead letters, if there are none or they
-// can't be read.
-const deadPause = 30 * time.Second
-
 // deadLetters returns the dead letters; nil if there are none, or the account has no right to them.
 func (s *Server) deadLetters(ctx context.Context) *deadLetters {
-	if time.Now().Before(s.deadNext) {
-		return nil
-	}
 	name := s.config.Stream + "_DEAD"
 	stream, err := s.open(ctx, name)
 	if err != nil || stream.CachedInfo().State.Msgs == 0 {
-		s.deadNext = time.Now().Add(deadPause)
 		return nil
 	}
 	state := stream.CachedInfo().State

@@ -1,87 +1,111 @@
 package inspect
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
+	"sync"
 	"time"
 
+	"github.com/ade15e70/webhook-bridge/internal/stream"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 const (
-	maxPages = 32
+	maxPages      = 32
+	initialEvents = 1000 // older events that a page gets first
+	maxBatch      = 100  // events sent together
 	// writeTimeout is how long a browser may go without reading before it is disconnected.
 	writeTimeout = 10 * time.Second
-	// A page gets new events every feedInterval, and the state every stateEvery intervals.
-	feedInterval = 50 * time.Millisecond
-	stateEvery   = 20
+	stateEvery   = time.Second
 )
 
 // hello is the first message to a page.
 type hello struct {
-	Reset  bool   `json:"reset"`  // the page's events are of another process
-	Missed uint64 `json:"missed"` // how many events after the page's last one are no longer held
-	Boot   string `json:"boot"`
-	Place  uint64 `json:"place"` // the page's events continue after it
 	Config
 	Endpoint string `json:"endpoint"` // of the first provider, for a hint
 	Secrets  string `json:"secrets"`  // the variable of its secrets
 }
 
-// feed sends a page the events in the ring and then new ones, as server-sent events (WHATWG HTML,
-// 9.2). A page has a place in the ring and no buffer of its own. It is disconnected if the next event
-// is no longer in the ring.
+// feed sends a page the newest events, those that come, and the state, as server-sent events (WHATWG
+// HTML, 9.2). A page that connects again gets the newest ones again, and drops those that it has.
 func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
-	if s.pages.Add(1) > maxPages {
-		s.pages.Add(-1)
+	select {
+	case s.pages <- struct{}{}:
+		defer func() { <-s.pages }()
+	default:
 		http.Error(w, "Too many pages are open: close some.", http.StatusServiceUnavailable)
 		return
 	}
-	defer s.pages.Add(-1)
-	select {
-	case s.opened <- struct{}{}:
-	default:
-	}
+	ctx, cancel := context.WithCancel(r.Context())
+	var background sync.WaitGroup
+	s.feeds.Add(1)
+	defer func() {
+		cancel()
+		background.Wait()
+		s.feeds.Done()
+	}()
+	events, problems, states := make(chan shown, maxBatch), make(chan string), make(chan state)
+	background.Go(func() { s.read(ctx, events, problems) })
+	background.Go(func() { s.poll(ctx, states) })
+
 	w.Header().Set("Content-Type", "text/event-stream")
-	greeting := s.newHello(r)
-	place, err := greeting.Place, s.send(w, "hello", greeting)
-	tick := time.NewTicker(feedInterval)
+	first := providers.All[0]
+	err := s.send(w, "hello", hello{s.config, first.Name, first.Variable("SECRETS")})
+	now, problem := state{}, "Starting."
+	tick := time.NewTicker(stateEvery)
 	defer tick.Stop()
-	for n := 0; err == nil; n++ {
-		if n%stateEvery == 0 {
-			err = s.send(w, "state", s.state())
-		}
-		events, held := s.ring.after(place)
-		if !held {
-			return
-		}
-		if len(events) > 0 && err == nil {
-			place += uint64(len(events))
-			err = s.send(w, "events", events)
-		}
+	for err == nil {
 		select {
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return
+		case next := <-events:
+			batch := []shown{next}
+			for len(events) > 0 && len(batch) < maxBatch {
+				batch = append(batch, <-events)
+			}
+			err = s.send(w, "events", batch)
+			continue
+		case problem = <-problems:
+		case now = <-states:
 		case <-tick.C:
 		}
+		now.Connected, now.EventsProblem = s.conn.IsConnected(), problem
+		if !now.Connected {
+			now.EventsProblem = s.disconnected()
+		}
+		err = s.send(w, "state", now)
 	}
 }
 
-// newHello returns the hello message. A page that reconnects sends its boot and place.
-func (s *Server) newHello(r *http.Request) hello {
-	h := hello{
-		Reset: true, Boot: s.boot, Place: s.ring.first() - 1,
-		Config: s.config, Endpoint: providers.All[0].Name, Secrets: providers.All[0].Variable("SECRETS"),
+// read sends the newest events and those that come, and each time that it changes, why the stream
+// can't be read; "": it can.
+func (s *Server) read(ctx context.Context, events chan<- shown, problems chan<- string) {
+	began := time.Now() // when this attempt to read began
+	reader := stream.Reader{
+		JetStream: s.js, Name: consumerName,
+		Section: stream.Section{Stream: s.config.Stream, Subjects: []string{s.config.Prefix + ".>"}, Last: initialEvents},
+		Handle:  func(m stream.Message) error { return give(ctx, events, shownOf(m)) },
+		Report: func(err error) {
+			if !errors.Is(err, stream.ErrRecreated) { // the page sees it by the events
+				_ = give(ctx, problems, s.explain(err, began, s.config.Stream, toRead(s.config.Stream, consumerName)...))
+				began = time.Now()
+			}
+		},
 	}
-	values := r.URL.Query()
-	if known, err := strconv.ParseUint(values.Get("place"), 10, 64); err == nil && values.Get("boot") == s.boot {
-		h.Reset = false
-		h.Missed = max(known, h.Place) - known
-		h.Place = known + h.Missed
+	_ = reader.Run(ctx) // ends with the context
+}
+
+// give sends a value on a channel, unless the context ends first.
+func give[T any](ctx context.Context, to chan<- T, value T) error {
+	select {
+	case to <- value:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	return h
 }
 
 // send sends a value as a server-sent event, in JSON.

@@ -32,30 +32,31 @@ type state struct {
 }
 
 const (
-	pollInterval   = 2 * time.Second // while a page is open
+	pollInterval   = 2 * time.Second
 	requestTimeout = 2 * time.Second
 	maxConsumers   = 200
 )
 
-// poll asks NATS at intervals while a page is open.
-func (s *Server) poll(ctx context.Context) {
+// poll sends the state at intervals.
+func (s *Server) poll(ctx context.Context, states chan<- state) {
+	var last state
 	for {
-		if s.pages.Load() > 0 && s.conn.IsConnected() {
-			s.polled.Store(s.pollOnce(ctx, s.polled.Load()))
+		if s.conn.IsConnected() {
+			last = s.pollOnce(ctx, last)
+		}
+		if give(ctx, states, last) != nil {
+			return
 		}
 		select {
 		case <-ctx.Done():
-			return
-		case <-s.opened:
 		case <-time.After(pollInterval):
 		}
 	}
 }
 
 // pollOnce returns the new state. It takes over from the last one what has not changed.
-func (s *Server) pollOnce(ctx context.Context, last *state) *state {
+func (s *Server) pollOnce(ctx context.Context, last state) (v state) {
 	began := time.Now()
-	v := state{Consumers: []*jetstream.ConsumerInfo{}}
 	events, err := s.open(ctx, s.config.Stream)
 	if err == nil {
 		v.Stream = events.CachedInfo()
@@ -63,17 +64,8 @@ func (s *Server) pollOnce(ctx context.Context, last *state) *state {
 	}
 	v.ConsumersProblem = s.explain(err, began, s.config.Stream,
 		"CONSUMER.LIST."+s.config.Stream+".", "STREAM.INFO."+s.config.Stream+".")
-	v.Dead = s.deadLetters(ctx)
 	s.pollQuarantine(ctx, &v, last)
-	return &v
-}
-
-func (s *Server) state() state {
-	v := *s.polled.Load()
-	v.Connected, v.EventsProblem = s.conn.IsConnected(), *s.eventsProblem.Load()
-	if !v.Connected {
-		v.EventsProblem = s.disconnected()
-	}
+	v.Dead = s.deadLetters(ctx)
 	return v
 }
 
@@ -89,7 +81,6 @@ func (s *Server) open(ctx context.Context, name string) (jetstream.Stream, error
 func (s *Server) consumers(ctx context.Context, events jetstream.Stream) (all []*jetstream.ConsumerInfo, more int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	all = []*jetstream.ConsumerInfo{}
 	lister := events.ListConsumers(ctx)
 	for info := range lister.Info() {
 		if !strings.HasPrefix(info.Name, consumerName) && !strings.HasPrefix(info.Name, stream.LookupPrefix) {

@@ -23,7 +23,7 @@ func (s *Server) store(ctx context.Context) (store quarantine.Store, err error) 
 
 // pollQuarantine sets the state of the quarantine. It lists the deliveries only if they may have
 // changed.
-func (s *Server) pollQuarantine(ctx context.Context, v, last *state) {
+func (s *Server) pollQuarantine(ctx context.Context, v *state, last state) {
 	began := time.Now()
 	store, err := s.store(ctx)
 	if err == nil {

@@ -42,11 +42,11 @@ test('a consumer that falls behind, by what was seen in half a minute', () => {
 })
 
 test('the newest events are kept, within bounds of number and bytes', () => {
-  const events = (n, size) => Array.from({ length: n }, (_, place) => ({ place, payload: 'x'.repeat(size) }))
+  const events = (n, size) => Array.from({ length: n }, (_, sequence) => ({ sequence, payload: 'x'.repeat(size) }))
   for (const [n, size, want] of [[0, 0, 0], [5000, 10, 5000], [5001, 10, 5000], [70, 1 << 19, 64], [2, 33 << 20, 1]]) {
     const kept = newest(events(n, size))
     assert.equal(kept.length, want, `${n} of ${size} bytes`)
-    if (n) assert.equal(kept.at(-1).place, n - 1)
+    if (n) assert.equal(kept.at(-1).sequence, n - 1)
   }
 })
 
@@ -182,11 +182,11 @@ test('a thousand events arrive and the page goes on drawing', async (t) => {
   // What is read stays where it is while more come.
   const list = page.locator('#list')
   await until('it is scrolled', () => list.evaluate((box) => { box.scrollTop = 9000; return box.scrollTop === 9000 }))
-  const middle = () => list.evaluate((box) => document.elementFromPoint(100, box.getBoundingClientRect().top + 200).closest('.row')?.dataset.place)
-  const place = await until('a row is there', middle)
+  const middle = () => list.evaluate((box) => document.elementFromPoint(100, box.getBoundingClientRect().top + 200).closest('.row')?.dataset.sequence)
+  const sequence = await until('a row is there', middle)
   await publish(at.nats, 'webhooks.flock.invitee.accepted', payloads.slice(0, 20))
   await page.getByRole('button', { name: '↑ 20 new' }).waitFor()
-  await holds(async () => assert.equal(await middle(), place))
+  await holds(async () => assert.equal(await middle(), sequence))
   await page.getByRole('button', { name: '↑ 20 new' }).click()
   await matching(page, '1,026')
   await holds(async () => assert.equal(await list.evaluate((box) => box.scrollTop), 0))

@@ -209,7 +209,8 @@ test('it says what is amiss, and recovers by itself', async (t) => {
   await trouble(page, 'Stream OTHER does not exist.')
   await streams.add({ name: 'OTHER', subjects: ['webhooks.other.>'] })
   await publish(nats, 'webhooks.other.a', [payloadOf(2)])
-  await matching(page, '2')
+  await matching(page, '1') // of the new stream
+  await page.locator('.row').filter({ hasText: 'made-2' }).waitFor()
   await live(page)
   await page.locator('#tab-stream').click()
   const lastDelivery = (text) => page.locator('tr').filter({ hasText: 'worker' }).getByRole('cell').nth(4).filter({ hasText: text }).waitFor()

@@ -77,7 +77,7 @@ function whole(item) {
   const data = el('div')
   box.append(el('h3', {}, event ? 'Data' : 'Payload'), data, el('h3', {}, 'Message'), facts([
     ['subject', item.subject], ['sequence', item.sequence, count(item.sequence)], ['stored', ...time(item.stored)], ['size', item.size, bytes(item.size)],
-    ...(item.headers ?? []),
+    ...Object.entries(item.headers ?? {}).flatMap(([name, values]) => values.map((value) => [name, value])),
   ]))
   try {
     const parsed = JSON.parse(item.payload)

@@ -1,8 +1,7 @@
-// Feed receives server-sent events. It reconnects by itself and continues where it was, even if the server
-// has dropped it for being slow or has restarted.
+// Feed receives server-sent events. It connects again by itself, even if the server has dropped it for being
+// slow or has restarted.
 export class Feed {
   #source
-  #at = {} // the server's process, and the place of the last event
   #timer
   #on
 
@@ -15,21 +14,11 @@ export class Feed {
 
   #open() {
     this.#close()
-    const source = this.#source = new EventSource(`/api/feed?${new URLSearchParams(this.#at)}`)
-    source.addEventListener('hello', (e) => {
-      const hello = JSON.parse(e.data)
-      this.#at = { boot: hello.boot, place: hello.place }
-      this.#on.hello(hello)
-    })
-    source.addEventListener('state', (e) => this.#on.state(JSON.parse(e.data)))
-    source.addEventListener('events', (e) => {
-      const events = JSON.parse(e.data)
-      this.#at.place = events.at(-1).place
-      this.#on.events(events)
-    })
+    const source = this.#source = new EventSource('/api/feed')
+    for (const kind of ['hello', 'state', 'events']) source.addEventListener(kind, (e) => this.#on[kind](JSON.parse(e.data)))
     source.addEventListener('error', () => {
       this.#on.lost()
-      this.#close() // the browser would reconnect by itself, but without the place
+      this.#close() // the browser would give up at some errors
       this.#timer = setTimeout(() => this.#open(), 1000)
     })
   }

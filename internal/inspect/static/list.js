@@ -1,6 +1,6 @@
 import { byId, clock, el } from './dom.js'
 
-// The newest events are kept, within the same bounds as on the server.
+// The newest events are kept, within these bounds.
 const maxEvents = 5000
 const maxBytes = 32 << 20
 
@@ -20,7 +20,7 @@ export class List {
   #found = [] // by a search of the stream, oldest first; older than all
   #shown = [] // #found, then those of #all that match
   #matches = () => true
-  #rows = new Map() // by place
+  #rows = new Map() // by sequence number
   #chosen
   #unseen = 0 // new events that came while the list was scrolled down
   #drawing = false
@@ -37,7 +37,7 @@ export class List {
     this.#space.addEventListener('click', (e) => {
       const row = e.target.closest('.row')
       if (!row) return
-      this.choose(this.#shown.find((item) => item.place === Number(row.dataset.place)))
+      this.choose(this.#shown.find((item) => item.sequence === Number(row.dataset.sequence)))
       onOpen(false)
     })
     this.#box.addEventListener('keydown', (e) => {
@@ -64,6 +64,9 @@ export class List {
     this.#all = []
     this.#found = []
     this.#shown = []
+    this.#chosen = undefined
+    this.#space.replaceChildren()
+    this.#rows.clear()
     this.#unseen = 0
     this.draw()
   }
@@ -78,10 +81,10 @@ export class List {
     const kept = newest(this.#all)
     if (kept.length < this.#all.length) {
       this.#all = kept
-      const first = this.#all[0].place
+      const first = this.#all[0].sequence
       let gone = 0
       const from = this.#found.length
-      while (from + gone < this.#shown.length && this.#shown[from + gone].place < first) gone++
+      while (from + gone < this.#shown.length && this.#shown[from + gone].sequence < first) gone++
       this.#shown.splice(from, gone)
     }
     if (away) { // what is being read stays where it is
@@ -94,7 +97,6 @@ export class List {
 
   // addFound adds events that were found in the stream, oldest first, before those that are there.
   addFound(items) {
-    for (const item of items) item.place = -item.sequence // the feed's are positive
     this.#found.unshift(...items)
     this.#shown.unshift(...items)
     this.draw()
@@ -150,21 +152,21 @@ export class List {
     const keep = new Map()
     for (let i = from; i < to; i++) {
       const item = this.#shown[n - 1 - i]
-      const row = this.#rows.get(item.place) ?? rowOf(item)
+      const row = this.#rows.get(item.sequence) ?? rowOf(item)
       row.style.transform = `translateY(${i * height}px)`
       row.setAttribute('aria-posinset', i + 1)
       row.setAttribute('aria-setsize', n)
       row.setAttribute('aria-selected', item === this.#chosen)
-      keep.set(item.place, row)
+      keep.set(item.sequence, row)
     }
-    for (const [place, row] of this.#rows) if (!keep.has(place)) row.remove()
+    for (const [sequence, row] of this.#rows) if (!keep.has(sequence)) row.remove()
     let next = this.#space.firstElementChild // in the order in which they are seen, for screen readers
     for (const row of keep.values()) {
       if (row === next) next = next.nextElementSibling
       else this.#space.insertBefore(row, next)
     }
     this.#rows = keep
-    if (keep.has(this.#chosen?.place)) this.#box.setAttribute('aria-activedescendant', `row-${this.#chosen.place}`)
+    if (keep.has(this.#chosen?.sequence)) this.#box.setAttribute('aria-activedescendant', `row-${this.#chosen.sequence}`)
     else this.#box.removeAttribute('aria-activedescendant')
     this.#newer.hidden = this.#unseen === 0
     this.#newer.textContent = `↑ ${this.#unseen} new`
@@ -175,7 +177,7 @@ function rowOf(item) {
   const { event } = item
   const cell = (kind, text, data) => el('span', { class: kind, title: text, data }, text)
   const time = event?.receivedtime ?? item.stored
-  return el('div', { class: 'row', role: 'option', id: `row-${item.place}`, data: { place: item.place } },
+  return el('div', { class: 'row', role: 'option', id: `row-${item.sequence}`, data: { sequence: item.sequence } },
     el('span', { class: 'time', title: time }, clock(time)),
     event ? cell('name', event.event, { provider: event.provider }) : cell('name problem', item.subject),
     cell('about', event ? event.subject ?? '' : item.problem),

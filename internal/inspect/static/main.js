@@ -12,7 +12,8 @@ let about = { prefix: '', stream: '', nats: '', command: 'bridge', endpoint: '',
 let state
 let paused = false
 let waiting = [] // events that are not in the list yet
-let missed = 0
+let last // the newest event that has come
+let joins = false // whether the next events are the first of a connection
 let scheduled = false
 
 const list = new List({ onChoose: (item) => detail(item, about, back), onOpen: open })
@@ -51,27 +52,26 @@ function offer(id, value) {
 new Feed({
   hello(hello) {
     about = hello
-    if (hello.reset) {
-      waiting = []
-      streamSearch.reset()
-      list.clear()
-      forget()
-      missed = 0
-    }
-    missed += hello.missed
+    joins = true
     byId('where').textContent = `${hello.stream} at ${hello.nats}`
     byId('where').title = `bridge ${hello.version}`
     document.title = `${hello.stream} · bridge inspect`
     showCounts()
   },
   events(items) {
-    record(items)
-    waiting = newest(waiting.concat(items))
+    const { streamCreated } = items.at(-1)
+    const isOther = last && last.streamCreated !== streamCreated
+    if (isOther || joins && items[0].sequence > last?.sequence + 1) reset() // else the list would have a gap
+    joins = false
+    const fresh = items.filter((item) => item.streamCreated === streamCreated && !(item.sequence <= last?.sequence))
+    last = fresh.at(-1) ?? last
+    record(fresh)
+    waiting = newest(waiting.concat(fresh))
     if (paused) showCounts()
     schedule()
   },
   state(next) {
-    state = next
+    state = { ...next, consumers: next.consumers ?? [] }
     observe(state.consumers)
     if (!next.connected) link('bad', 'NATS is away')
     else if (next.eventsProblem) link('wait', 'Connected, not reading')
@@ -87,6 +87,14 @@ new Feed({
     trouble('bridge inspect doesn’t answer: is it still running? Trying again.')
   },
 })
+
+function reset() {
+  waiting = []
+  last = undefined
+  streamSearch.reset()
+  list.clear()
+  forget()
+}
 
 function link(kind, text) {
   byId('link').dataset.state = kind
@@ -132,21 +140,11 @@ function showCounts() {
   const beyond = streamSearch.show({ filtering, held: length, found, oldest: oldest(), stream: state?.stream?.state })
   byId('clear').hidden = !filtering
   byId('pause').textContent = paused ? `Resume${waiting.length ? ` · ${count(waiting.length)} new` : ''}` : 'Pause'
-  const note = byId('note')
-  note.hidden = !missed
-  if (missed && note.dataset.missed !== String(missed)) {
-    note.dataset.missed = missed
-    note.replaceChildren(`${count(missed)} events came faster than this page could show them. They are in the stream.`,
-      el('button', { type: 'button', onclick: () => { missed = 0; showCounts() } }, 'Dismiss'))
-  }
   empty(length, filtering, beyond)
 }
 
-// oldest returns the oldest event that the page holds of the current stream.
-function oldest() {
-  const streamCreated = list.all.at(-1)?.streamCreated
-  return list.all.find((item) => item.streamCreated === streamCreated)
-}
+// oldest returns the oldest event that the page holds.
+const oldest = () => list.all[0]
 
 function empty(length, filtering, beyond) {
   const box = byId('empty')
