@@ -57,36 +57,21 @@ func Main() int {
 	return run(ctx, os.Args[1:], program{os.Environ(), os.Stdin, forTerminal(os.Stdout), forTerminal(os.Stderr)})
 }
 
-// maxInput bounds an input file: a log may write a body of the largest MAX_BODY_BYTES in more
-// bytes.
-const maxInput = 256 << 20
-
 // readInput returns the content of the file that a flag names: standard input for "-", nil for "".
 func (p program) readInput(ctx context.Context, flag, name string) ([]byte, error) {
 	if name == "" {
 		return nil, nil
 	}
 	content, err := interruptibly(ctx, func() ([]byte, error) {
-		in := p.in
-		if name != "-" {
-			file, err := os.Open(name)
-			if err != nil {
-				return nil, err
-			}
-			defer func() { _ = file.Close() }()
-			in = file
+		if name == "-" {
+			return io.ReadAll(p.in)
 		}
-		return io.ReadAll(io.LimitReader(in, maxInput+1))
+		return os.ReadFile(name)
 	})
-	switch {
-	case errors.Is(err, errInterrupted):
-		return nil, err
-	case err != nil:
-		return nil, usagef("%s: %w", flag, err)
-	case len(content) > maxInput:
-		return nil, usagef("%s: larger than any delivery, %d MiB", flag, maxInput>>20)
+	if err != nil && !errors.Is(err, errInterrupted) {
+		err = usagef("%s: %w", flag, err)
 	}
-	return content, nil
+	return content, err
 }
 
 var errInterrupted = errors.New("interrupted")

@@ -31,11 +31,6 @@ func (e usageError) Unwrap() error { return e.error }
 // usagef returns a usageError with a message as of fmt.Errorf.
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// takesError is the error of a flag's value: what the flag takes.
-type takesError string
-
-func (e takesError) Error() string { return "takes " + string(e) }
-
 // misuse returns a usageError that refers to the command's help.
 func misuse(c *cobra.Command, format string, args ...any) error {
 	return usagef(format+"; see `%s --help`", append(args, c.CommandPath())...)
@@ -104,11 +99,7 @@ a running bridge's embedded nats-server, at EMBEDDED_NATS_ADDR.`,
 	root.SetErr(prog.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-			flag := invalid.GetFlag()
-			if takes, ok := errors.AsType[takesError](err); ok {
-				return usagef("--%s: got %q; takes %s", flag.Name, invalid.GetValue(), string(takes))
-			}
-			return misuse(c, "--%s: got %q; takes a value such as %s", flag.Name, invalid.GetValue(), flag.DefValue)
+			return usagef("--%s: got %q; %w", invalid.GetFlag().Name, invalid.GetValue(), invalid.Unwrap())
 		}
 		return misuse(c, "%w", err)
 	})

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +41,7 @@ func (s *selection) flags(c *cobra.Command, follow string) {
 func add(list *[]string, takes string, isValid func(value string) bool) func(string) error {
 	return func(value string) error {
 		if !isValid(value) {
-			return takesError(takes)
+			return errors.New("takes " + takes)
 		}
 		*list = append(*list, value)
 		return nil
@@ -70,7 +71,7 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339, text)
 	switch {
 	case err != nil:
-		return t, takesError(timeForms)
+		return t, errors.New("takes " + timeForms)
 	case t.Before(stream.Beginning): // as the zero time, which means not set
 		return stream.Beginning, nil
 	}

@@ -18,7 +18,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ade15e70/webhook-bridge/config"
-	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 func sendCommand(prog program) *cobra.Command {
@@ -86,14 +85,7 @@ The answer is printed on standard output; for more than one delivery, a summary.
 
 // prepare loads the endpoint from the environment, and sets the URL and the HTTP client.
 func (s *sender) prepare(prog program, name string, concurrency int) error {
-	patterns := []string{"ENDPOINTS_*"}
-	if p := providers.Of(name); p != nil {
-		patterns = []string{p.Variable("*")}
-	}
-	if s.url == "" {
-		patterns = append(patterns, "HTTP_ADDR", "TLS_*")
-	}
-	cfg, err := prog.load(patterns...)
+	cfg, err := prog.load(endpointVariables("HTTP_ADDR", "TLS_*")...)
 	if err != nil {
 		return err
 	}

@@ -87,11 +87,18 @@ func (s *sender) send(ctx context.Context) (answer, error) {
 
 // endpointNamed returns the endpoint with this name, or an error if it has no secret.
 func endpointNamed(cfg *config.Config, name string) (config.Endpoint, error) {
-	i := slices.Index(endpointsOf(cfg), name)
-	if i < 0 || len(cfg.Endpoints[i].Secrets) == 0 || cfg.Endpoints[i].Vendor == nil {
-		return config.Endpoint{}, unknownEndpoint(cfg, name)
+	names := endpointsOf(cfg)
+	if i := slices.Index(names, name); i >= 0 && len(cfg.Endpoints[i].Secrets) > 0 && cfg.Endpoints[i].Vendor != nil {
+		return cfg.Endpoints[i], nil
 	}
-	return cfg.Endpoints[i], nil
+	variables, known := "ENDPOINTS_<i>_NAME, _PROVIDER and _SECRETS", ""
+	if p := providers.Of(name); p != nil {
+		variables = p.Variable("SECRETS")
+	}
+	if names != nil {
+		known = ", only for " + inWords(names, "and")
+	}
+	return config.Endpoint{}, usagef("no secret is known for endpoint %q%s: set %s as for `bridge serve`", name, known, variables)
 }
 
 // endpointsOf returns the names of the endpoints.
@@ -100,16 +107,4 @@ func endpointsOf(cfg *config.Config) (names []string) {
 		names = append(names, e.Name)
 	}
 	return names
-}
-
-// unknownEndpoint returns the error for an endpoint without a secret.
-func unknownEndpoint(cfg *config.Config, name string) error {
-	if p := providers.Of(name); p != nil {
-		return usagef("no secret is known for %s: set %s as for `bridge serve`", name, p.Variable("SECRETS"))
-	}
-	known := ""
-	if len(cfg.Endpoints) > 0 {
-		known = ", only " + inWords(endpointsOf(cfg), "and")
-	}
-	return usagef("no endpoint %q is known%s: set ENDPOINTS_<i>_NAME, _PROVIDER and _SECRETS as for `bridge serve`", name, known)
 }

@@ -7,15 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
-	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
@@ -63,7 +61,7 @@ bridge would publish it, else 1.`,
 			if err := v.arguments(cfg, args); err != nil {
 				return err
 			}
-			delivery, err := v.read(c.Context(), prog)
+			delivery, err := v.read(c.Context(), prog, cfg)
 			if err != nil {
 				return err
 			}
@@ -91,26 +89,16 @@ bridge would publish it, else 1.`,
 	return c
 }
 
-// endpointNames matches every valid name of an endpoint.
-var endpointNames = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
-
 // arguments sets the endpoint and the file from the arguments.
 func (v *verifyOptions) arguments(cfg *config.Config, args []string) error {
 	if len(cfg.Endpoints) == 0 {
 		return usagef("no endpoint is configured: set %s, or the variables of your endpoint, as for `bridge serve`", example("SECRETS"))
 	}
-	if len(args) == 0 {
-		return nil
-	}
-	known := slices.Contains(endpointsOf(cfg), args[0])
-	_, statErr := os.Stat(args[0])
-	switch {
-	case known:
+	if len(args) == 2 || len(args) == 1 && slices.Contains(endpointsOf(cfg), args[0]) {
+		if _, err := endpointNamed(cfg, args[0]); err != nil {
+			return err
+		}
 		v.endpoint, args = args[0], args[1:]
-	case len(args) == 2:
-		return unknownEndpoint(cfg, args[0])
-	case endpointNames.MatchString(args[0]) && statErr != nil:
-		return fmt.Errorf("%w; nor is there a file of that name", unknownEndpoint(cfg, args[0]))
 	}
 	if len(args) == 1 {
 		v.file = args[0]
@@ -122,17 +110,17 @@ func (v *verifyOptions) arguments(cfg *config.Config, args []string) error {
 }
 
 // read reads the delivery from the files, standard input and flags.
-func (v *verifyOptions) read(ctx context.Context, prog program) (d diagnosis.Delivery, err error) {
+func (v *verifyOptions) read(ctx context.Context, prog program, cfg *config.Config) (d diagnosis.Delivery, err error) {
 	if v.bodyFile != "" {
 		if d.Body, err = prog.readInput(ctx, "--body", v.bodyFile); err != nil {
 			return d, err
 		}
 	} else {
 		name := cmp.Or(v.file, "-")
-		if terminal, ok := prog.in.(*os.File); ok && name == "-" && term.IsTerminal(int(terminal.Fd())) {
-			prog.say("paste the request, headers and body, and end it with Ctrl-D")
-		}
 		text, err := prog.readInput(ctx, "FILE", name)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w; nor is it one of the endpoints: %s", err, strings.Join(endpointsOf(cfg), ", "))
+		}
 		if err != nil {
 			return d, err
 		}
