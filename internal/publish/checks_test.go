@@ -50,7 +50,7 @@ func TestChecksAreFew(t *testing.T) {
 func TestCheckIsOfItsConnection(t *testing.T) {
 	t.Parallel()
 	first, second := new(session), new(session)
-	m := newMonitor(Stream{}, "", zap.NewNop())
+	m := newMonitor(Config{Log: zap.NewNop()}, Stream{})
 	expect.ErrorIs(t, errUnchecked, m.ready(first), "before the first check")
 	m.succeeded(first, found{infos: []*jetstream.StreamInfo{{}}}, 1)
 	if err := m.ready(first); err != nil {

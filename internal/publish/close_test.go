@@ -82,22 +82,6 @@ func TestCloseIsBounded(t *testing.T) {
 	expect.Within(t, 5*time.Second, start, "all of it")
 }
 
-// The question whether the server takes larger messages ends with Close.
-func TestCloseEndsQuestion(t *testing.T) {
-	t.Parallel()
-	s := natsdtest.StartProcess(t, "")
-	f := open(t, s.URL()).connected()
-	s.Pause()
-	defer s.Resume()
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	start := time.Now()
-	if _, err := f.config.Server.wasRaised(ctx, f.session.Load().nc); err == nil {
-		t.Error("got an answer from a server that is paused")
-	}
-	expect.Within(t, dialTimeout/2, start, "the question")
-}
-
 // A publish during Close ends with a result or an error.
 func TestCloseWhilePublishing(t *testing.T) {
 	t.Parallel()

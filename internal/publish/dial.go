@@ -13,7 +13,7 @@ const dialTimeout = 2 * time.Second // for each address, and for each handshake
 // dialer dials for nats.go, which passes it the names of servers: it would look them up itself, but
 // without a context.
 type dialer struct {
-	ctx    context.Context // ends look-ups, dialling and handshakes
+	ctx    context.Context // ends look-ups and dialling
 	others []string        // addresses of other servers of the cluster; they replace one that is down
 	last   *conn           // the last connection; its handshake may still go on
 	failed error           // the last failure to dial in this attempt to connect
@@ -38,7 +38,7 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	for _, to := range addresses {
 		var wire net.Conn
 		if wire, err = (&net.Dialer{Timeout: dialTimeout}).DialContext(d.ctx, network, to); err == nil {
-			d.last = newConn(d.ctx, wire)
+			d.last = newConn(wire)
 			return d.last, nil
 		}
 		d.failed = err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -40,31 +42,32 @@ const (
 	NoRoom       Cause = "no_room"   // in quarantine, for a refused delivery
 )
 
+// causes says what each cause means.
+var causes = map[Cause]struct {
+	kind    error  // by which the caller decides what to do with the message
+	recheck bool   // the stream may have changed, so that it should be checked
+	remedy  string // what a person must do; "": it passes by itself
+}{
+	Disconnected: {kind: ErrUnavailable},
+	TimedOut:     {kind: ErrUnavailable},
+	NoStream:     {ErrUnavailable, true, "the stream is gone or has no leader: see the log about it; with STREAM_MANAGE=false create it"},
+	WrongStream:  {ErrUnavailable, true, "another stream or JetStream domain takes the subject: give it back to ours, or set STREAM_NAME or NATS_JS_DOMAIN"},
+	StreamFull:   {ErrUnavailable, false, "the stream is full: raise its max_bytes or max_msgs, or remove old messages from it"},
+	NoStorage:    {ErrUnavailable, false, "JetStream has no storage left, or the account's limits are reached: raise them, or remove old messages"},
+	Busy:         {kind: ErrUnavailable},
+	Rejected:     {kind: ErrUnavailable, recheck: true},
+	LookupFailed: {kind: ErrUnavailable},
+	SubjectFull:  {ErrRefused, false, "the stream has a limit for each subject: raise max_msgs_per_subject"},
+	TooLarge:     {ErrTooLarge, true, "raise max_payload of the server, or max_msg_size or max_bytes of the stream"},
+	Forbidden:    {ErrRefused, false, "grant our account publishing on the subject, see docs/operations.md"},
+	NoRoom:       {ErrNoRoom, false, "release or drop deliveries in quarantine, or raise QUARANTINE_MAX_BYTES"},
+}
+
 // Causes lists every cause.
-var Causes = []Cause{Disconnected, TimedOut, NoStream, WrongStream, StreamFull, NoStorage, Busy, Rejected, LookupFailed, SubjectFull, TooLarge, Forbidden, NoRoom}
+var Causes = slices.Sorted(maps.Keys(causes))
 
 // Remedy returns what a person must do; "" if the cause passes by itself.
-func (c Cause) Remedy() string {
-	switch c {
-	case NoStream:
-		return "the stream is gone or has no leader: see the log about it; with STREAM_MANAGE=false create it"
-	case WrongStream:
-		return "another stream or JetStream domain takes the subject: give it back to ours, or set STREAM_NAME or NATS_JS_DOMAIN"
-	case StreamFull:
-		return "the stream is full: raise its max_bytes or max_msgs, or remove old messages from it"
-	case NoStorage:
-		return "JetStream has no storage left, or the account's limits are reached: raise them, or remove old messages"
-	case SubjectFull:
-		return "the stream has a limit for each subject: raise max_msgs_per_subject"
-	case TooLarge:
-		return "raise max_payload of the server, or max_msg_size or max_bytes of the stream"
-	case NoRoom:
-		return "release or drop deliveries in quarantine, or raise QUARANTINE_MAX_BYTES"
-	case Forbidden:
-		return "grant our account publishing on the subject, see docs/operations.md"
-	}
-	return ""
-}
+func (c Cause) Remedy() string { return causes[c].remedy }
 
 // CauseOf returns the cause of a failed publish; "" if err isn't an [Error].
 func CauseOf(err error) Cause {
@@ -74,21 +77,24 @@ func CauseOf(err error) Cause {
 	return ""
 }
 
-// The server's error codes that are handled; nats-server's server/errors.json lists all.
-const (
-	codeAccountResources   = 10002 // the account's limits are reached
-	codeClusterUnavailable = 10008
-	codeNoResources        = 10023
-	codeNotEnabledHere     = 10039 // for the account
-	codeNoStorage          = 10047
-	codeMessageTooLarge    = 10054 // larger than the stream's max_msg_size
-	codeStreamNotFound     = 10059
-	codeStreamMismatch     = 10060 // the subject belongs to another stream than expected
-	codeNotEnabled         = 10076
-	codeStoreFailed        = 10077 // the description says why, usually one of the limits
-	codeInProcess          = 10158 // a message with the same id is just being stored
-	codeTooManyRequests    = 10167
-)
+// codeStoreFailed comes with a description that says why, usually one of the limits.
+const codeStoreFailed = 10077
+
+// codes are the causes by the server's error codes, of which nats-server's server/errors.json lists
+// all.
+var codes = map[jetstream.ErrorCode]Cause{
+	10002: NoStorage, // the account's limits are reached
+	10008: NoStream,  // the cluster is not available
+	10023: NoStorage, // insufficient resources
+	10039: NoStream,  // JetStream is not enabled for the account
+	10047: NoStorage, // the server's storage is used up
+	10054: TooLarge,  // larger than the stream's max_msg_size
+	10059: NoStream,
+	10060: WrongStream, // the subject belongs to another stream than expected
+	10076: NoStream,    // JetStream is not enabled
+	10158: Busy,        // a message with the same id is just being stored
+	10167: Busy,        // too many requests
+}
 
 // classify returns the cause of a failed publish. Nothing else decides that. An unknown error
 // counts as retriable.
@@ -113,45 +119,18 @@ func classify(err error) Cause {
 
 // refusal is classify for an error of JetStream.
 func refusal(api *jetstream.APIError) Cause {
-	switch api.ErrorCode {
-	case codeMessageTooLarge:
+	is := func(text string) bool { return strings.Contains(api.Description, text) }
+	switch cause, isKnown := codes[api.ErrorCode]; {
+	case isKnown:
+		return cause
+	case api.ErrorCode != codeStoreFailed:
+		return Rejected
+	case is("per subject"):
+		return SubjectFull
+	case is("maximum"):
+		return StreamFull
+	case is("too large"): // above 32 MiB (nats-server, isFileStoreMsgTooLarge)
 		return TooLarge
-	case codeStreamMismatch:
-		return WrongStream
-	case codeStreamNotFound, codeClusterUnavailable, codeNotEnabled, codeNotEnabledHere:
-		return NoStream
-	case codeAccountResources, codeNoResources, codeNoStorage:
-		return NoStorage
-	case codeInProcess, codeTooManyRequests:
-		return Busy
-	case codeStoreFailed:
-		switch {
-		case strings.Contains(api.Description, "per subject"):
-			return SubjectFull
-		case strings.Contains(api.Description, "maximum"):
-			return StreamFull
-		case strings.Contains(api.Description, "too large"): // above 32 MiB (nats-server, isFileStoreMsgTooLarge)
-			return TooLarge
-		}
-		return NoStorage // the disk is full, or fails
 	}
-	return Rejected
-}
-
-// isStream reports whether the stream may have changed, so that it should be checked.
-func (c Cause) isStream() bool {
-	return c == NoStream || c == WrongStream || c == TooLarge || c == Rejected
-}
-
-// kind returns the cause's class, by which the caller decides what to do with the message.
-func (c Cause) kind() error {
-	switch c {
-	case TooLarge:
-		return ErrTooLarge
-	case NoRoom:
-		return ErrNoRoom
-	case Forbidden, SubjectFull:
-		return ErrRefused
-	}
-	return ErrUnavailable
+	return NoStorage // the disk is full, or fails
 }

@@ -27,27 +27,20 @@ const (
 
 var publishTo = regexp.MustCompile(`(?i)for publish to "([^"]+)"`)
 
-// note adds the subject that the server's error names, and reports whether it is new. It is new too
-// if the error names none to publish on.
-func (f *forbidden) note(err error) (isNew bool) {
-	m := publishTo.FindStringSubmatch(err.Error())
-	if m == nil {
-		return true
+// note adds the subject that the server's error names, and reports whether it is new.
+func (f *forbidden) note(violation error) (subject string, isNew bool) {
+	subject = violation.Error()
+	if m := publishTo.FindStringSubmatch(subject); m != nil {
+		subject = m[1]
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.subjects == nil || len(f.subjects) >= maxForbidden { // some time out again
 		f.subjects = make(map[string]time.Time)
 	}
-	_, known := f.subjects[m[1]]
-	f.subjects[m[1]] = time.Now()
-	return !known
-}
-
-// isLookup reports whether a look-up was refused: nothing else of ours uses a consumer.
-func isLookup(err error) bool {
-	m := publishTo.FindStringSubmatch(err.Error())
-	return m != nil && strings.Contains(m[1], ".CONSUMER.")
+	_, known := f.subjects[subject]
+	f.subjects[subject] = time.Now()
+	return subject, !known
 }
 
 // has reports whether the subject is forbidden.

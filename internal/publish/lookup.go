@@ -44,7 +44,7 @@ func (p *Publisher) Info(ctx context.Context, kind Kind) (*jetstream.StreamInfo,
 	if err != nil {
 		return nil, fmt.Errorf("asking for stream: %w", err)
 	}
-	if !now.CachedInfo().Created.Equal(m.lastWindow().created) {
+	if !now.CachedInfo().Created.Equal(m.lastWindow().Created) {
 		m.check()
 	}
 	return now.CachedInfo(), nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -16,15 +17,18 @@ import (
 // because of the stream. It creates a missing stream, and repeats a failed check.
 type monitor struct {
 	stream Stream
+	server Server
 	log    *zap.Logger
+	file   string // with the stream's window; "": none
 
 	wanted    chan struct{}           // requests for a check; holds at most one
+	done      chan struct{}           // closed at the end of run
 	verified  atomic.Pointer[session] // the session in which the last check succeeded
 	window    atomic.Pointer[window]  // of the last check; nil: unknown
-	file      *windowFile
-	limit     atomic.Int64 // the largest message that server and stream take; 0: unknown
-	refused   atomic.Bool  // a message was larger than the limit
-	asked     time.Time    // when the server was asked for its max_payload; used by run alone
+	saved     window                  // in the file
+	limit     atomic.Int64            // the largest message that server and stream take; 0: unknown
+	refused   atomic.Bool             // a message was larger than the limit
+	asked     time.Time               // when the server was asked for its max_payload; used by run alone
 	lastError atomic.Pointer[error]
 	logged    []string // the differences that were logged last
 }
@@ -38,9 +42,18 @@ const (
 
 var errUnchecked = errors.New("the stream has not been checked yet")
 
-// newMonitor returns a monitor that keeps the stream's window in the directory; "": nowhere.
-func newMonitor(stream Stream, windows string, log *zap.Logger) *monitor {
-	return &monitor{stream: stream, file: openWindow(windows, stream.Name, log), log: log, wanted: make(chan struct{}, 1)}
+func newMonitor(c Config, stream Stream) *monitor {
+	m := &monitor{stream: stream, server: c.Server, log: c.Log, wanted: make(chan struct{}, 1), done: make(chan struct{})}
+	if c.Windows == "" {
+		return m
+	}
+	m.file = filepath.Join(c.Windows, "window-"+stream.Name+".json")
+	var err error
+	if m.saved, err = readWindow(m.file); err != nil {
+		m.log.Warn("the stream's duplicate window of the last run can't be read: until it is known again, spooled records are looked up before they are published",
+			zap.String("file", m.file), zap.Error(err))
+	}
+	return m
 }
 
 // check requests a check and doesn't wait for it.
@@ -74,6 +87,7 @@ func (m *monitor) lastWindow() window {
 // run checks on request, at intervals, and again after a failure. current returns the session that
 // is up, or nil.
 func (m *monitor) run(ctx context.Context, current func() *session) {
+	defer close(m.done)
 	wait := firstRetry
 	timer := time.NewTimer(checkInterval)
 	defer timer.Stop()
@@ -123,11 +137,10 @@ func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
 		}
 		m.failed(s, found, err)
 	} else {
-		s.noInbox.Store(nil)
 		m.succeeded(s, found, s.nc.MaxPayload())
 		m.askPayload(ctx, s)
 	}
-	m.file.save(m.lastWindow())
+	m.save()
 	return true
 }
 
@@ -135,8 +148,8 @@ func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
 func (m *monitor) observe(infos []*jetstream.StreamInfo) {
 	was := m.lastWindow()
 	is := was
-	if was.created.IsZero() {
-		is = m.file.saved
+	if was.Created.IsZero() {
+		is = m.saved
 	}
 	for _, info := range infos {
 		is = is.next(info)
@@ -146,6 +159,22 @@ func (m *monitor) observe(infos []*jetstream.StreamInfo) {
 		m.log.Info("stream may not know all ids of its duplicate window yet: until it does, spooled records are looked up before they are published",
 			zap.String("stream", m.stream.Name), zap.Duration("duplicates", is.configured), zap.Duration("effective", effective.Round(time.Second)))
 	}
+}
+
+// save writes the window, if it isn't in the file already. A process that begins later then knows
+// that it was raised.
+func (m *monitor) save() {
+	is := m.lastWindow()
+	is.Effective = is.now()
+	if m.file == "" || is.Created.Equal(m.saved.Created) && is.Effective == m.saved.Effective {
+		return
+	}
+	if err := is.write(m.file); err != nil {
+		m.log.Error("the stream's duplicate window can't be written: a later start may not know that it was raised",
+			zap.String("file", m.file), zap.Error(err))
+		return
+	}
+	m.saved = is
 }
 
 func (m *monitor) failed(s *session, found found, err error) {
@@ -198,7 +227,7 @@ func (m *monitor) askPayload(ctx context.Context, s *session) {
 	}
 	m.refused.Store(false)
 	m.asked = time.Now()
-	switch raised, err := s.server.wasRaised(ctx, s.nc); {
+	switch raised, err := m.server.wasRaised(ctx, s.nc); {
 	case ctx.Err() != nil:
 	case err != nil:
 		m.log.Warn("finding out whether the server takes larger messages by now has failed", zap.Error(err))

@@ -183,7 +183,7 @@ func TestSubjectIsTaken(t *testing.T) {
 			poll.Until(t, "the error", func() bool { err := f.Ready(); return err != nil && strings.HasPrefix(err.Error(), test.want) })
 			_, err := f.publish("1")
 			var api *jetstream.APIError
-			if !errors.Is(err, ErrUnavailable) || !errors.As(err, &api) || api.ErrorCode != codeStreamMismatch {
+			if !errors.Is(err, ErrUnavailable) || !errors.As(err, &api) || api.ErrorCode != 10060 {
 				t.Errorf("publishing: %v", err)
 			}
 			if info, err := other.Info(t.Context()); err != nil || info.State.Msgs != 0 {

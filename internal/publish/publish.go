@@ -50,10 +50,10 @@ func Open(c Config) (*Publisher, error) {
 		return nil, fmt.Errorf("connecting to NATS: %w", err)
 	}
 	p := &Publisher{config: c, acks: newAcks(c.Server.Domain)}
-	events := newMonitor(c.Stream, c.Windows, c.Log)
+	events := newMonitor(c, c.Stream)
 	p.monitors[Event], p.streams = events, []*monitor{events}
 	if c.Quarantine != nil {
-		m := newMonitor(*c.Quarantine, c.Windows, c.Log)
+		m := newMonitor(c, *c.Quarantine)
 		p.monitors[Quarantined], p.monitors[Refused] = m, m
 		p.streams = append(p.streams, m)
 		p.room = p.newRoom(*c.Quarantine)
@@ -151,7 +151,7 @@ func (p *Publisher) begin(ctx context.Context, m Message, timeout time.Duration)
 		return outgoing{}, err
 	}
 	monitor := p.monitors[m.Kind]
-	return outgoing{m, p.acks.begin(m, monitor.stream.Name, monitor.lastWindow().created, timeout)}, nil
+	return outgoing{m, p.acks.begin(m, monitor.stream.Name, monitor.lastWindow().Created, timeout)}, nil
 }
 
 // await returns the message's result once it is acknowledged or given up.
@@ -209,10 +209,10 @@ func (p *Publisher) failed(m Message, err error) error {
 	if cause == TimedOut && p.session.Load().forbidden.has(m.Subject) {
 		err, cause = errForbidden, Forbidden
 	}
-	if cause.isStream() {
+	if causes[cause].recheck {
 		p.monitors[m.Kind].check()
 	}
-	return &Error{cause.kind(), cause, err}
+	return &Error{causes[cause].kind, cause, err}
 }
 
 // IsConnected reports whether there is a connection to NATS.
@@ -247,7 +247,10 @@ func (p *Publisher) Close(ctx context.Context) error {
 		_ = s.Close()
 	}
 	for _, m := range p.streams {
-		m.file.wait(ctx)
+		select {
+		case <-m.done: // the file is written
+		case <-ctx.Done():
+		}
 	}
 	return err
 }

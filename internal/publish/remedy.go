@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -30,6 +28,8 @@ func (s Server) remedy(err error) string {
 		return "the server refuses our credentials: check NATS_CREDS, NATS_NKEY, NATS_TOKEN, or NATS_USER and NATS_PASSWORD"
 	case errors.As(err, &silent) && silent.Timeout() && strings.Contains(text, "read") && !s.TLSFirst:
 		return "the server accepts connections and then stays silent: if its tls block has handshake_first, set NATS_TLS_FIRST=true"
+	case errors.Is(err, nats.ErrPermissionViolation):
+		return "allow it, or set NATS_INBOX_PREFIX to the prefix that the account allows"
 	case s.TLSFirst && strings.Contains(text, "tls:"):
 		return "NATS_TLS_FIRST=true needs a server whose tls block has handshake_first"
 	}
@@ -39,14 +39,8 @@ func (s Server) remedy(err error) string {
 // expiry returns when the user JWT in the credentials file expires; zero if that is unknown or
 // never.
 func (s Server) expiry() time.Time {
-	content, err := os.ReadFile(s.Creds)
-	if err != nil {
-		return time.Time{}
-	}
-	token, err := jwt.ParseDecoratedJWT(content)
-	if err != nil {
-		return time.Time{}
-	}
+	content, _ := os.ReadFile(s.Creds)
+	token, _ := jwt.ParseDecoratedJWT(content)
 	claims, err := jwt.DecodeUserClaims(token)
 	if err != nil || claims.Expires == 0 {
 		return time.Time{}
@@ -54,43 +48,9 @@ func (s Server) expiry() time.Time {
 	return time.Unix(claims.Expires, 0)
 }
 
-var subscribeTo = regexp.MustCompile(`(?i)for subscription to "([^"]+)"`)
-
-// noInbox returns an error if the violation is that we may not subscribe to our own inbox. Without
-// it no answer can reach us.
-func (s Server) noInbox(violation error) error {
-	prefix := s.InboxPrefix
-	if prefix == "" {
-		prefix = "_INBOX"
-	}
-	m := subscribeTo.FindStringSubmatch(violation.Error())
-	if m == nil || !strings.HasPrefix(strings.ToLower(m[1]), strings.ToLower(prefix)+".") {
-		return nil
-	}
-	return fmt.Errorf("%w: our account may not subscribe to %s.>, where NATS answers: allow it, or set NATS_INBOX_PREFIX to the prefix that the account allows", nats.ErrPermissionViolation, prefix)
-}
-
-// checkInbox returns an error if our account may not subscribe to our inbox.
-func (s Server) checkInbox(nc *nats.Conn) error {
-	probe, err := nc.SubscribeSync(nc.NewInbox())
-	if err != nil {
-		return err
-	}
-	defer func() { _ = probe.Unsubscribe() }()
-	if err := nc.FlushTimeout(commandTimeout); err != nil { // a violation arrives before the flush's answer
-		return err
-	}
-	if err := nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
-		return s.noInbox(err)
-	}
-	return nil
-}
-
 // tooOld reports whether a server's version is below 2.10.
 func tooOld(version string) bool {
-	major, rest, _ := strings.Cut(strings.TrimPrefix(version, "v"), ".")
-	minor, _, _ := strings.Cut(rest, ".")
-	x, errX := strconv.Atoi(major)
-	y, errY := strconv.Atoi(minor)
-	return errX == nil && errY == nil && (x < 2 || x == 2 && y < 10)
+	var major, minor int
+	n, _ := fmt.Sscanf(strings.TrimPrefix(version, "v"), "%d.%d", &major, &minor)
+	return n == 2 && (major < 2 || major == 2 && minor < 10)
 }

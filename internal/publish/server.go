@@ -1,15 +1,16 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
@@ -43,36 +44,20 @@ const commandTimeout = 10 * time.Second
 // Connect returns a connection for a command. It makes one attempt, unless the options say
 // otherwise.
 func (s Server) Connect(more ...nats.Option) (*nats.Conn, error) {
-	options, err := s.credentials()
-	if err != nil {
-		return nil, err
+	options := []nats.Option{nats.Timeout(commandTimeout), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort()}
+	nc, err := s.dial(append(options, more...)...)
+	if err == nil {
+		return nc, nil
 	}
-	options = append(options, nats.Name(s.Name), nats.Timeout(commandTimeout), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort())
-	nc, err := nats.Connect(s.URL, append(options, more...)...)
-	if err != nil {
-		if remedy := s.remedy(err); remedy != "" {
-			err = fmt.Errorf("%w: %s", err, remedy)
-		}
-		return nil, err
+	if remedy := s.remedy(err); remedy != "" {
+		err = fmt.Errorf("%w: %s", err, remedy)
 	}
-	if nc.IsConnected() {
-		err := s.checkInbox(nc)
-		if isLost := errors.Is(err, nats.ErrConnectionClosed) && !nc.IsClosed(); err != nil && !isLost { // nats.go reconnects
-			nc.Close()
-			return nil, err
-		}
-	}
-	return nc, nil
+	return nil, err
 }
 
 // connect returns a connection for a session. It makes one attempt.
-func (s Server) connect(d nats.CustomDialer, of *session) (*nats.Conn, error) {
-	options, err := s.credentials()
-	if err != nil {
-		return nil, err
-	}
-	options = append(options,
-		nats.Name(s.Name),
+func (s Server) connect(d nats.CustomDialer, handlers ...nats.Option) (*nats.Conn, error) {
+	return s.dial(append(handlers,
 		nats.NoReconnect(),
 		nats.PingInterval(5*time.Second),
 		nats.MaxPingsOutstanding(2), // a silent server is noticed after 15 s, not 6 minutes
@@ -80,11 +65,29 @@ func (s Server) connect(d nats.CustomDialer, of *session) (*nats.Conn, error) {
 		nats.Timeout(dialTimeout),
 		nats.SetCustomDialer(d),
 		nats.SkipHostLookup(), // the dialer looks names up
-		nats.ErrorHandler(of.asyncError),
-		nats.ClosedHandler(func(*nats.Conn) { close(of.closed) }),
-		nats.LameDuckModeHandler(func(*nats.Conn) { of.log.Info("NATS server is shutting down") }),
-	)
-	return nats.Connect(s.URL, options...)
+	)...)
+}
+
+// dial connects, and returns an error if our account may not subscribe to its inbox: then no answer
+// could reach us.
+func (s Server) dial(more ...nats.Option) (*nats.Conn, error) {
+	options, err := s.credentials()
+	if err != nil {
+		return nil, err
+	}
+	nc, err := nats.Connect(s.URL, slices.Concat(options, []nats.Option{nats.Name(s.Name)}, more)...)
+	if err != nil || !nc.IsConnected() {
+		return nc, err
+	}
+	if probe, err := nc.SubscribeSync(nc.NewInbox()); err == nil {
+		_ = nc.FlushTimeout(nc.Opts.Timeout) // a violation arrives before the answer
+		_ = probe.Unsubscribe()
+	}
+	if err := nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
+		nc.Close()
+		return nil, fmt.Errorf("our account may not subscribe to %s.>, where NATS answers: %w", cmp.Or(s.InboxPrefix, "_INBOX"), err)
+	}
+	return nc, nil
 }
 
 // noDialer refuses to dial.
@@ -96,7 +99,7 @@ func (noDialer) Dial(string, string) (net.Conn, error) { return nil, errNoDialer
 
 // check returns an error if the settings can't be used at all: a file is missing, for example.
 func (s Server) check() error {
-	if _, err := s.connect(noDialer{}, &session{}); !errors.Is(err, errNoDialer) {
+	if _, err := s.connect(noDialer{}); !errors.Is(err, errNoDialer) {
 		return err
 	}
 	return nil
@@ -107,14 +110,11 @@ func (s Server) check() error {
 // maxPayloadOption.Apply): only a new connection learns the new limit.
 func (s Server) wasRaised(ctx context.Context, nc *nats.Conn) (bool, error) {
 	s.URL = nc.ConnectedUrl()
-	fresh, err := s.connect(&dialer{ctx: ctx}, &session{log: zap.NewNop(), server: s, closed: make(chan struct{})})
+	fresh, err := s.connect(&dialer{ctx: ctx})
 	if err != nil {
 		return false, err
 	}
 	defer fresh.Close()
-	if err := fresh.FlushTimeout(commandTimeout); err != nil { // an account's limit comes after the first PONG
-		return false, err
-	}
 	return fresh.MaxPayload() > nc.MaxPayload(), nil
 }
 

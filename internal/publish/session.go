@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
-	"regexp"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -26,26 +24,30 @@ type session struct {
 	inbox string // acknowledgements arrive below it
 
 	log       *zap.Logger
-	server    Server
 	forbidden forbidden
-	noInbox   atomic.Pointer[error] // our account may not subscribe to the inbox
-	ended     error                 // the server's reason for ending the connection; read it after closed
-	closed    chan struct{}         // closed once nats.go has reported everything
+	ended     error         // the server's reason for ending the connection; read it after closed
+	closed    chan struct{} // closed once nats.go has reported everything
 }
 
-// reconnectWait is the pause between two attempts to connect, plus a random part of the same size.
-const reconnectWait = 250 * time.Millisecond
+const (
+	reconnectWait = 250 * time.Millisecond // between two attempts, plus a random part of the same size
+	logInterval   = time.Minute            // between two lines about failed attempts
+)
 
 // run keeps a session open until the publisher closes.
 func (p *Publisher) run() {
 	d := &dialer{ctx: p.ctx}
-	logged := make(logDedup)
+	var logged time.Time // when a failed attempt was; zero: none since the last session
 	for p.ctx.Err() == nil {
 		began := time.Now()
 		if s, err := p.open(d); err != nil {
-			p.unreachable(logged, err)
+			p.notConnected(err)
+			if time.Since(logged) > logInterval {
+				p.warn("NATS can't be reached, still trying", err)
+				logged = time.Now()
+			}
 		} else {
-			clear(logged)
+			logged = time.Time{}
 			if d.failed != nil {
 				p.config.Log.Info("address of a NATS server can't be reached, another one is used", zap.Error(d.failed))
 			}
@@ -67,9 +69,9 @@ func (p *Publisher) run() {
 
 // open opens a session.
 func (p *Publisher) open(d *dialer) (*session, error) {
-	s := &session{log: p.config.Log, server: p.config.Server, closed: make(chan struct{})}
+	s := &session{log: p.config.Log, closed: make(chan struct{})}
 	d.failed = nil
-	nc, err := s.server.connect(d, s)
+	nc, err := p.config.Server.connect(d, nats.ErrorHandler(s.asyncError), nats.ClosedHandler(func(*nats.Conn) { close(s.closed) }))
 	if err != nil {
 		if errors.Is(err, nats.ErrNoServers) && d.failed != nil {
 			err = d.failed
@@ -77,8 +79,7 @@ func (p *Publisher) open(d *dialer) (*session, error) {
 		return nil, err
 	}
 	s.conn, s.nc, d.last = d.last, nc, nil
-	s.established()
-	if s.js, err = s.server.JetStream(nc); err != nil {
+	if s.js, err = p.config.Server.JetStream(nc); err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("using JetStream: %w", err)
 	}
@@ -86,9 +87,8 @@ func (p *Publisher) open(d *dialer) (*session, error) {
 		p.inbox = nc.NewInbox()
 	}
 	s.inbox = p.inbox
-	if _, err := nc.Subscribe(s.inbox+".*", p.receive); err != nil {
+	if _, err := nc.Subscribe(s.inbox+".*", p.receive); err != nil { // the session has ended already
 		nc.Close()
-		return nil, fmt.Errorf("subscribing to acknowledgements: %w", err)
 	}
 	return s, nil
 }
@@ -112,11 +112,9 @@ func (p *Publisher) serve(s *session) {
 	p.acks.fail(nats.ErrDisconnected)
 	s.nc.Close()
 	<-s.closed
-	if p.ctx.Err() == nil {
-		err := s.reason()
-		p.notConnected(err)
-		p.warn("disconnected from NATS", err)
-	}
+	err := s.reason()
+	p.notConnected(err)
+	p.warn("disconnected from NATS", err)
 }
 
 // reason returns why the session has ended.
@@ -158,40 +156,11 @@ func (p *Publisher) notConnected(cause error) {
 	p.lastError.Store(&err)
 }
 
-// logDedup holds the texts that were logged since the connection was lost.
-type logDedup map[string]bool
-
-const maxTexts = 100
-
-// sourcePort matches the port of our own, which is another one at each attempt.
-var sourcePort = regexp.MustCompile(`:\d+->`)
-
-// isNew reports whether the error has not been logged yet, and notes it.
-func (d logDedup) isNew(err error) bool {
-	text := sourcePort.ReplaceAllString(strings.ToLower(err.Error()), "->")
-	if d[text] {
-		return false
-	}
-	if len(d) == maxTexts { // some are logged again, rather than a new one never
-		clear(d)
-	}
-	d[text] = true
-	return true
-}
-
-// unreachable notes a failed attempt to connect, and logs it if the reason is new.
-func (p *Publisher) unreachable(logged logDedup, err error) {
+// warn logs why there is no connection, as an error if somebody must act.
+func (p *Publisher) warn(message string, err error) {
 	if p.ctx.Err() != nil {
 		return
 	}
-	p.notConnected(err)
-	if logged.isNew(err) {
-		p.warn("NATS can't be reached, still trying", err)
-	}
-}
-
-// warn logs why there is no connection, as an error if somebody must act.
-func (p *Publisher) warn(message string, err error) {
 	level, fields := zap.WarnLevel, []zap.Field{zap.Error(err)}
 	if remedy := p.config.Server.remedy(err); remedy != "" {
 		level, fields = zap.ErrorLevel, append(fields, zap.String("remedy", remedy))
@@ -200,46 +169,36 @@ func (p *Publisher) warn(message string, err error) {
 }
 
 // asyncError handles an error that belongs to no call.
-func (s *session) asyncError(_ *nats.Conn, sub *nats.Subscription, err error) {
-	fields := []zap.Field{zap.Error(err)}
-	if sub != nil {
-		fields = append(fields, zap.String("subscription", sub.Subject))
-	}
+func (s *session) asyncError(nc *nats.Conn, _ *nats.Subscription, err error) {
 	switch {
 	case errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAccountAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
 		s.ended = err
+	case errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(strings.ToLower(err.Error()), "for subscription"):
+		nc.Close() // no answer reaches us
 	case errors.Is(err, nats.ErrPermissionViolation):
-		s.denied(err, fields)
+		s.denied(err)
 	case errors.As(err, new(net.Error)): // the connection ends, which is logged then
 	default:
-		s.log.Warn("NATS reports an error", fields...)
+		s.log.Warn("NATS reports an error", zap.Error(err))
 	}
 }
 
-// denies returns the missing permission because of which JetStream doesn't answer a check of the
-// stream; nil if none is known.
-func (s *session) denies(stream string) error {
-	if inbox := s.noInbox.Load(); inbox != nil {
-		return *inbox
+// denied notes and logs a missing permission, once for each subject.
+func (s *session) denied(err error) {
+	subject, isNew := s.forbidden.note(err)
+	level := zap.ErrorLevel
+	if strings.Contains(subject, ".CONSUMER.") { // the smallest account does without; the relay logs what that means
+		level = zap.InfoLevel
 	}
+	if isNew {
+		s.log.Log(level, "NATS account lacks a permission: grant it, see docs/operations.md", zap.Error(err))
+	}
+}
+
+// denies returns an error if a check of the stream isn't answered because of a missing permission.
+func (s *session) denies(stream string) error {
 	if subject := s.forbidden.request(stream, "STREAM.INFO", "STREAM.CREATE"); subject != "" {
 		return fmt.Errorf("%w: our account may not publish on %s: grant it, see docs/operations.md", nats.ErrPermissionViolation, subject)
 	}
 	return nil
-}
-
-// denied notes and logs a missing permission, once for each subject.
-func (s *session) denied(err error, fields []zap.Field) {
-	const lacksPermission = "NATS account lacks a permission: grant it, see docs/operations.md"
-	if inbox := s.server.noInbox(err); inbox != nil {
-		s.noInbox.Store(&inbox)
-		fields = append(fields, zap.String("remedy", inbox.Error()))
-	}
-	switch {
-	case !s.forbidden.note(err):
-	case isLookup(err): // the smallest account does without; the relay logs what that means
-		s.log.Info(lacksPermission, fields...)
-	default:
-		s.log.Error(lacksPermission, fields...)
-	}
 }

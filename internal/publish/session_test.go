@@ -4,21 +4,20 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
-	"slices"
+	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
@@ -50,54 +49,39 @@ func TestSaysEachEventOnce(t *testing.T) {
 		sayUnreachable, sayConnected, sayMade, sayReady,
 		sayDisconnected, sayUnreachable, sayConnected, sayReady,
 	}
-	same := func(a, b string) bool { return a == sayUnreachable && b == sayUnreachable }
-	expect.Equal(t, want, slices.CompactFunc(f.messages(), same), "logged, further reasons left out")
-	reasons := make(map[string]int)
-	for _, entry := range f.logs.FilterMessage(sayUnreachable).All() {
-		reasons[strings.ToLower(fmt.Sprint(entry.ContextMap()["error"]))]++
-	}
-	refused := fmt.Sprintf("dial tcp %s: connect: connection refused", s.Addr())
-	if reasons[refused] != 2 || reasons["nats: authorization violation"] != 1 || len(reasons) > 4 { // a server that is stopped may break off a handshake
-		t.Errorf("reasons: %v", reasons)
-	}
+	expect.Equal(t, want, f.messages(), "logged")
 }
 
-func TestLogDedup(t *testing.T) {
+// Failed attempts to connect are logged at once and then once a minute, each time with the reason of
+// that moment.
+func TestLogsFailedAttemptsSeldom(t *testing.T) {
 	t.Parallel()
-	d := make(logDedup)
-	from := func(port int) error {
-		return fmt.Errorf("reading: %w", &net.OpError{Op: "read", Net: "tcp", Source: &net.TCPAddr{Port: port}, Addr: &net.TCPAddr{Port: 4222}, Err: os.ErrDeadlineExceeded})
-	}
-	for _, step := range []struct {
-		err  error
-		want bool
-	}{
-		{errors.New("refused"), true},
-		{errors.New("refused"), false},
-		{errors.New("Refused"), false}, // nats.go knows two spellings
-		{errors.New("other"), true},
-		{errors.New("refused"), false}, // several servers fail in turn
-		{from(50001), true},
-		{from(50002), false}, // each attempt comes from another port
-		{&net.DNSError{Err: "read udp 10.0.0.1:50001->10.0.0.10:53: i/o timeout", Name: "nats"}, true},
-		{&net.DNSError{Err: "read udp 10.0.0.1:50002->10.0.0.10:53: i/o timeout", Name: "nats"}, false},
-	} {
-		expect.Equal(t, step.want, d.isNew(step.err), "isNew(%v)", step.err)
-	}
-	for i := range 10 * maxTexts {
-		d.isNew(fmt.Errorf("%d", i))
-	}
-	if len(d) > maxTexts {
-		t.Errorf("%d texts are kept", len(d))
+	core, logs := observer.New(zap.InfoLevel)
+	synctest.Test(t, func(t *testing.T) {
+		p := &Publisher{config: Config{Log: zap.New(core)}, acks: newAcks("")}
+		p.config.Server.Nkey = filepath.Join(t.TempDir(), "missing") // an attempt fails without a network
+		p.ctx, p.cancel = context.WithCancel(t.Context())
+		go p.run()
+		time.Sleep(10*time.Minute + time.Second)
+		p.cancel()
+		p.acks.timer.Stop()
+		synctest.Wait()
+	})
+	if n := logs.FilterMessage(sayUnreachable).Len(); n < 10 || n > 11 {
+		t.Errorf("failed attempts were logged %d times in ten minutes", n)
 	}
 }
 
 // A failed write ends the connection, even if nothing was written, and its reason is kept.
 func TestFailedWriteEndsConnection(t *testing.T) {
 	t.Parallel()
+	synctest.Test(t, testFailedWrite)
+}
+
+func testFailedWrite(t *testing.T) {
 	near, far := net.Pipe()
 	defer func() { _ = far.Close() }()
-	c := newConn(t.Context(), near)
+	c := newConn(near)
 	if n, err := c.Write([]byte("x")); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) { // nobody reads
 		t.Errorf("Write: %d, %v", n, err)
 	}
@@ -155,36 +139,4 @@ func TestConnectionIsLostAtOnce(t *testing.T) {
 	expect.NoError(t, err)
 	defer nc.Close()
 	poll.Until(t, "a second connection", func() bool { return nc.Stats().Reconnects > 0 })
-}
-
-// endless is a context that never ends, and counts what waits for that.
-type endless struct {
-	context.Context
-	done    chan struct{}
-	waiting atomic.Int64
-}
-
-func (e *endless) Done() <-chan struct{} { return e.done }
-
-func (e *endless) AfterFunc(func()) (stop func() bool) {
-	e.waiting.Add(1)
-	return sync.OnceValue(func() bool {
-		e.waiting.Add(-1)
-		return true
-	})
-}
-
-// Attempts to connect leave nothing behind, however many fail.
-func TestFailedHandshakesLeaveNothing(t *testing.T) {
-	t.Parallel()
-	s := natsdtest.Start(t, "authorization { token: right }")
-	ctx := &endless{Context: t.Context(), done: make(chan struct{})}
-	d := &dialer{ctx: ctx}
-	for range 5 {
-		_, err := Server{URL: s.URL(), Token: secret.New("wrong")}.connect(d, &session{log: zap.NewNop()})
-		expect.ErrorIs(t, nats.ErrAuthorization, err, "connecting")
-	}
-	if n := ctx.waiting.Load(); n > 1 {
-		t.Errorf("%d connections wait for the end of the process", n)
-	}
 }

@@ -83,7 +83,7 @@ func TestLimitChanges(t *testing.T) {
 	}
 	set(4999)
 	var api *jetstream.APIError
-	if err := publish("1"); !errors.Is(err, ErrTooLarge) || !errors.As(err, &api) || api.ErrorCode != codeMessageTooLarge {
+	if err := publish("1"); !errors.Is(err, ErrTooLarge) || !errors.As(err, &api) || api.ErrorCode != 10054 {
 		t.Errorf("lowered: %v", err)
 	}
 	poll.Until(t, "the lower limit is known", func() bool { return f.monitors[Event].limit.Load() == 4999 })

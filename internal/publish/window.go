@@ -1,9 +1,14 @@
 package publish
 
 import (
+	"encoding/json"
+	"errors"
+	"io/fs"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
 )
 
 // window is how far back a stream recognises the ids of messages that it has stored.
@@ -13,22 +18,49 @@ import (
 // it starts (rebuildDedupe), which clients can't see. So the effective window is the smaller of
 // two: the configured one, and the effective one at the last check plus the time since.
 type window struct {
-	created    time.Time // tells the stream from an earlier one of the same name
+	Created    time.Time     `json:"created"` // tells the stream from an earlier one of the same name
+	Effective  time.Duration `json:"effective"`
+	at         time.Time     // when it was that
 	configured time.Duration
-	effective  time.Duration // at this time:
-	at         time.Time
 }
 
-func (w window) now() time.Duration { return min(w.configured, w.effective+time.Since(w.at)) }
+func (w window) now() time.Duration { return min(w.configured, w.Effective+time.Since(w.at)) }
 
 // next returns the window after another look at the stream. The first look at all believes it.
 func (w window) next(info *jetstream.StreamInfo) window {
-	is := window{created: info.Created, configured: info.Config.Duplicates, at: time.Now()}
+	is := window{Created: info.Created, configured: info.Config.Duplicates, at: time.Now()}
 	switch {
-	case w.created.Equal(is.created):
-		is.effective = min(w.now(), is.configured)
-	case w.created.IsZero(), info.State.LastSeq == 0:
-		is.effective = is.configured
+	case w.Created.Equal(is.Created):
+		is.Effective = min(w.now(), is.configured)
+	case w.Created.IsZero(), info.State.LastSeq == 0:
+		is.Effective = is.configured
 	}
 	return is
+}
+
+// readWindow returns the window that an earlier process has written; zero if there is none. Time in
+// which no process runs isn't added: only a wall clock could measure it. With an error the window
+// is one that grows from 0.
+func readWindow(file string) (w window, err error) {
+	content, err := fileio.Read(file, 1<<10)
+	if err == nil {
+		err = json.Unmarshal(content, &w)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return window{}, nil
+	case err != nil:
+		return window{Created: time.Unix(0, 0)}, err // of no stream
+	}
+	w.configured, w.at = w.Effective, time.Now()
+	return w, nil
+}
+
+// write replaces the file.
+func (w window) write(file string) error {
+	content, err := json.Marshal(w)
+	if err != nil {
+		return err
+	}
+	return fileio.Replace(file, append(content, '\n'))
 }

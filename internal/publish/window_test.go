@@ -133,15 +133,16 @@ func TestWindowOutlivesTheProcess(t *testing.T) {
 
 // A window that could not be written is written at the next check, though it is the same.
 func TestWindowIsWrittenAgain(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "missing")
-	f := openWindow(dir, "S", zap.NewNop())
-	w := window{created: time.Unix(1, 0), configured: time.Hour, effective: time.Hour, at: time.Now()}
-	f.save(w)
-	f.wait(t.Context())
+	m := newMonitor(Config{Windows: dir, Log: zap.NewNop()}, Stream{Name: "S"})
+	w := window{Created: time.Unix(1, 0), configured: time.Hour, Effective: time.Hour, at: time.Now()}
+	m.window.Store(&w)
+	m.save()
 	expect.NoError(t, os.Mkdir(dir, 0o700))
-	f.save(w)
-	f.wait(t.Context())
-	if got := openWindow(dir, "S", zap.NewNop()).saved; got.effective != time.Hour || !got.created.Equal(w.created) {
-		t.Errorf("saved %+v", got)
+	m.save()
+	got, err := readWindow(m.file)
+	if err != nil || got.Effective != time.Hour || !got.Created.Equal(w.Created) {
+		t.Errorf("saved %+v, %v", got, err)
 	}
 }
