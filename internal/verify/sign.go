@@ -42,7 +42,7 @@ func (p *Provider) Renew(body []byte, t time.Time) ([]byte, error) {
 	}
 	for i, path := range p.Times {
 		var times Paths
-		times.Add(path)
+		times.Add(path, Any)
 		if i == 0 || times.Values(body)[0] != nil {
 			o = o.Set(path, written)
 		}

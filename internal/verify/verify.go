@@ -86,7 +86,7 @@ type Provider struct {
 	SignSent   func(Signing) http.Header                  // returns the headers of a delivery; nil: as Sign does
 	Explain    func(Request) Explanation                  // explains a signature that is wrong by the settings
 
-	Paths Paths // of the values that Read needs
+	Paths *Paths // of the values that Read needs
 	// Read adds the claims of an authentic delivery: m has the values in the canonical body, and sent
 	// those in the body for the envelope. The error is Unreadable or a Contradiction; Verify checks
 	// the time.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
@@ -64,19 +65,53 @@ var Provider = verify.Provider{
 	},
 	Samples: []string{accepted, visited, claimed},
 	Colour:  struct{ Light, Dark string }{"#0b6660", "#5ecfc3"},
-	Paths:   shape.Paths(),
+	Paths:   &paths,
 	Read:    read,
 	Compose: compose,
 }
 
+const (
+	anID     = verify.String | verify.Number
+	anObject = verify.Composite | verify.Optional
+)
+
+// The members of a body, as Flock's page documents them for invitee.accepted.
+var (
+	paths      verify.Paths
+	name       = paths.Add("name", verify.String)
+	entity     = paths.Add("entity", verify.String)
+	entityID   = paths.Add("entityId", anID)
+	timestamp  = paths.Add("timestamp", verify.Number)
+	data       = paths.Add("data", verify.Composite)
+	_          = paths.Add("data.campaignId", anID)
+	invitee    = paths.Add("data.invitee", anObject)
+	inviteeID  = paths.Add("data.invitee.id", anID)
+	referrer   = paths.Add("data.referrer", anObject)
+	referrerID = paths.Add("data.referrer.id", anID)
+	_          = paths.Add("data.inviteeReward", anObject)
+	_          = paths.Add("data.inviteeReward.id", anID)
+	_          = paths.Add("data.referrerReward", anObject)
+	_          = paths.Add("data.referrerReward.id", anID)
+)
+
+// people are the entities that are persons, and the places of the person and its id. In every event
+// data has the person that entity names.
+var people = []struct {
+	entity     string
+	person, id int
+}{{"invitee", invitee, inviteeID}, {"referrer", referrer, referrerID}}
+
 func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.Claims, error) {
-	c.Drift = drift(m)
+	c.Drift = paths.Drift(m)
 	c.Name, c.Entity, c.EntityID = verify.TextOf(m[name]), verify.TextOf(m[entity]), verify.TextOf(sent[entityID])
-	switch c.Entity { // the event is about that person
-	case "invitee":
-		c.UserID = verify.TextOf(sent[inviteeID])
-	case "referrer":
-		c.UserID = verify.TextOf(sent[referrerID])
+	for _, of := range people {
+		if c.Entity != of.entity {
+			continue
+		}
+		c.UserID = verify.TextOf(sent[of.id])
+		if c.Drift == "" && !m[of.person].IsObject() {
+			c.Drift = "data." + of.entity
+		}
 	}
 	isNamed := m[name].IsString() && c.Name != ""
 	isTimed := false
@@ -119,4 +154,17 @@ func agree(body stringify.Text, m, sent []stringify.Text) error {
 		}
 	}
 	return nil
+}
+
+func compose(event, id string, data stringify.Text) []byte {
+	entity, _, _ := strings.Cut(event, ".")
+	if data == nil {
+		data = fmt.Appendf(nil, `{"campaignId":"campaign_12345",%s:{"id":%s}}`, verify.Quoted(entity), verify.Quoted(id))
+	}
+	entityID := data.Member(entity).Member("id")
+	if entityID == nil {
+		entityID = verify.Quoted(id)
+	}
+	return fmt.Appendf(nil, `{"name":%s,"entity":%s,"entityId":%s,"data":%s,"timestamp":0}`,
+		verify.Quoted(event), verify.Quoted(entity), []byte(entityID), []byte(data))
 }

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	_ "embed"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -71,7 +72,7 @@ var Provider = verify.Provider{
 	},
 	Samples: []string{completedStep, completedFlow, startedStep},
 	Colour:  struct{ Light, Dark string }{"#7434a3", "#d0a1f7"},
-	Paths:   shape.Paths(),
+	Paths:   &paths,
 	Read:    read,
 	Compose: compose,
 }
@@ -80,6 +81,51 @@ const (
 	signedTime = "data.createdAt"
 	actions    = "flowResponse" // first token of the type of an event with an actionType
 )
+
+const (
+	aText    = verify.String | verify.Optional
+	aBoolean = verify.Boolean | verify.Optional
+	anObject = verify.Composite | verify.Optional
+)
+
+// The members of a body, as Frigade's pages document them, in the older or the newer form; those of
+// data for flow responses.
+var (
+	paths         verify.Paths
+	kind          = paths.Add("type", verify.String)
+	sentTime      = paths.Add("time", verify.String)
+	_             = paths.Add("data", verify.Composite)
+	_             = paths.Add("signature", aText)
+	_             = paths.Add("timeout", verify.Number|verify.Optional)
+	_             = paths.Add("user", anObject)
+	_             = paths.Add("flow", anObject)
+	_             = paths.Add("data.flowSlug", verify.String)
+	_             = paths.Add("data.stepId", verify.String)
+	action        = paths.Add("data.actionType", verify.String)
+	createdAt     = paths.Add(signedTime, verify.String)
+	foreignUserID = paths.Add("data.foreignUserId", aText)
+	userID        = paths.Add("data.userId", verify.Number|aText)
+	id            = paths.Add("data.id", aText)
+	_             = paths.Add("data.flowId", aText)
+	_             = paths.Add("data.userSlug", aText)
+	_             = paths.Add("data.data", verify.Composite|aText)
+	_             = paths.Add("data.blocked", aBoolean)
+	_             = paths.Add("data.hidden", aBoolean)
+)
+
+// drift returns the first member that isn't as documented. A flow response has at least one of the
+// two user ids.
+func drift(m []stringify.Text) string {
+	drifted := paths.Drift(m)
+	isFlowResponse := bytes.HasPrefix(m[kind].Inside(), []byte(actions+"."))
+	switch {
+	case !isFlowResponse && strings.HasPrefix(drifted, "data."):
+		return ""
+	case isFlowResponse && drifted == "" && len(m[foreignUserID].Inside()) == 0 && !m[userID].IsString() && !m[userID].IsNumber():
+		return "data.userId"
+	}
+	return drifted
+}
 
 func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.Claims, error) {
 	c.Drift = drift(m)
@@ -149,3 +195,18 @@ func lowerCamel(upper []byte) []byte {
 	}
 	return camel
 }
+
+func compose(event, id string, data stringify.Text) []byte {
+	if data == nil {
+		member := ""
+		if first, action, _ := strings.Cut(event, "."); first == actions {
+			upperSnake := strings.ToUpper(capital.ReplaceAllString(action, "_$0")) // COMPLETED_STEP
+			member = fmt.Sprintf(`"actionType":%s,`, verify.Quoted(upperSnake))
+		}
+		data = fmt.Appendf(nil, `{"id":%s,"flowSlug":"flow_12345","stepId":"welcome",%s"data":"{}","createdAt":"","foreignUserId":"user_12345"}`,
+			verify.Quoted("flowResponse_"+id), member)
+	}
+	return fmt.Appendf(nil, `{"timeout":1000,"type":%s,"data":%s,"time":""}`, verify.Quoted(event), []byte(data))
+}
+
+var capital = regexp.MustCompile("[A-Z]")

@@ -30,7 +30,7 @@ func parsePlace(text string, paths *verify.Paths) (p part, err error) {
 	case slices.Contains(names, ""):
 		return part{}, errors.New("a name of the path is missing")
 	}
-	return part{kind: member, path: paths.Add(path)}, nil
+	return part{kind: member, path: paths.Add(path, verify.Any)}, nil
 }
 
 // parsePlaces reads a list of places. The first that a delivery has counts.

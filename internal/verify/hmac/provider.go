@@ -34,6 +34,7 @@ func configure(p verify.Provider, endpoint string, set verify.Settings) (*verify
 	p.Settings = override(p.Settings, set)
 	p.TypePrefix = cmp.Or(p.Settings.TypePrefix, "webhook."+endpoint+".")
 	p.Settings.TypePrefix = p.TypePrefix
+	p.Paths = new(verify.Paths)
 	s, problems := compile(&p)
 	if problems != nil {
 		return nil, problems

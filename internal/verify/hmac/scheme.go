@@ -63,7 +63,7 @@ func compile(p *verify.Provider) (*scheme, []verify.SettingProblem) {
 	if hasTime || c.time.kind == member {
 		c.Schemes[0].Name = wholePayload
 	}
-	c.events, err = parsePlaces(s.Event, &c.Paths)
+	c.events, err = parsePlaces(s.Event, c.Paths)
 	switch {
 	case s.Event == "":
 		err = errors.New("it is not set")
@@ -72,7 +72,7 @@ func compile(p *verify.Provider) (*scheme, []verify.SettingProblem) {
 	}
 	c.wrong("EVENT", err)
 	c.wrong("EVENT_ID", c.readIDs(s.EventID))
-	c.users, err = parsePlaces(s.User, &c.Paths)
+	c.users, err = parsePlaces(s.User, c.Paths)
 	if slices.ContainsFunc(c.users, func(u part) bool { return u.kind == header }) {
 		err = errors.New("a person's id isn't taken from a header")
 	}
@@ -106,7 +106,7 @@ func (s *scheme) readTime(set verify.Settings) (err error) {
 	case inSignature, s.Timeless:
 		return nil
 	}
-	if s.time, err = parsePlace(set.Timestamp, &s.Paths); err == nil && s.isSignature(s.time) {
+	if s.time, err = parsePlace(set.Timestamp, s.Paths); err == nil && s.isSignature(s.time) {
 		err = errors.New("a time in the signature header is set as signature")
 	}
 	return err
@@ -115,7 +115,7 @@ func (s *scheme) readTime(set verify.Settings) (err error) {
 // readIDs parses the places of the event's id. It ignores those that aren't signed: with them one
 // captured delivery could become any number of events.
 func (s *scheme) readIDs(list string) error {
-	all, err := parsePlaces(list, &s.Paths)
+	all, err := parsePlaces(list, s.Paths)
 	for _, id := range all {
 		isSigned := func(p part) bool { return p.isHeader(id.text) }
 		if id.kind == member || slices.ContainsFunc(s.signed, isSigned) {
