@@ -33,7 +33,7 @@ type sender struct {
 func (s *sender) setEndpoint(endpoint config.Endpoint) {
 	s.endpoint = endpoint
 	s.event = cmp.Or(s.event, endpoint.Vendor.Events[0])
-	s.scheme = cmp.Or(s.scheme, endpoint.Vendor.SchemeToSign(endpoint.Signature))
+	s.scheme = cmp.Or(s.scheme, endpoint.Signature)
 	s.url = strings.TrimSuffix(s.url, "/")
 	if path := "/webhooks/" + endpoint.Name; !strings.HasSuffix(s.url, path) { // the URL may be the vendor's
 		s.url += path
@@ -52,7 +52,7 @@ func (s *sender) delivery() (body []byte, header http.Header, err error) {
 	if body, err = vendor.Renew(body, at); err != nil {
 		return nil, nil, err
 	}
-	header, err = vendor.SignDelivery(verify.Signing{
+	header, err = vendor.Sign(verify.Signing{
 		Scheme: s.scheme, Key: s.endpoint.Secrets[0], Event: s.event, ID: id, Body: body, Time: at,
 	})
 	if err == nil && s.tamper {

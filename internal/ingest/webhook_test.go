@@ -132,7 +132,7 @@ func odd(t *testing.T) []webhook {
 			if p.Name != o.Provider {
 				continue
 			}
-			header, err := p.Sign(verify.Payload, secret.New("right"), []byte(o.Body))
+			header, err := p.Sign(verify.Signing{Scheme: verify.Payload, Key: secret.New("right"), Body: []byte(o.Body)})
 			expect.NoError(t, err)
 			all = append(all, webhook{
 				name: "odd/" + o.Name, provider: p, endpoint: p.Name, scheme: verify.Payload, tolerance: p.Tolerance,

@@ -54,31 +54,17 @@ func Decode(text string, encodings []Encoding) (mac MAC, ok bool) {
 	return mac, err == nil && n == len(mac)
 }
 
-// Format is the form of a signature header: items with a separator between them.
+// Format is the form of a signature header: items with a separator between them. One kind has the
+// signature, another may have the time, and others are ignored.
 type Format struct {
-	Encodings []Encoding // of the signature; the first is the one to sign with
-	Separator string     // "": the whole header is one item
-	Items     []Item
-}
-
-// Bare returns the format of a header that has a signature and nothing else.
-func Bare(encodings ...Encoding) Format {
-	return Format{Encodings: encodings, Items: []Item{{}}}
-}
-
-// Item is text around a signature or around the time.
-type Item struct {
-	Prefix, Suffix string
-	IsTime         bool
+	Encodings      []Encoding // of the signature; the first is the one to sign with
+	Separator      string     // "": the whole header is one item
+	Prefix, Suffix string     // around the signature
+	TimePrefix     string     // before the time; "": the header has none
 }
 
 // MaxSignatures bounds the signatures in one header. A vendor that rotates its secrets sends two.
 const MaxSignatures = 8
-
-// HasTime reports whether the header has the time.
-func (f *Format) HasTime() bool {
-	return slices.ContainsFunc(f.Items, func(i Item) bool { return i.IsTime })
-}
 
 // Read appends the signatures of a header to macs. It returns the header's time even with an error.
 // If the format has a time and the header has none or two, that counts as a missing signature.
@@ -88,23 +74,28 @@ func (f *Format) Read(macs []MAC, value string) (all []MAC, time string, err err
 	}
 	times, signatures := 0, 0
 	for more := true; more; {
-		var text string
-		text, value, more = f.next(value)
-		switch found := f.match(text); {
-		case found == nil:
-		case found.IsTime:
-			time = text[len(found.Prefix):]
+		item := value
+		if more = f.Separator != ""; more {
+			item, value, more = strings.Cut(value, f.Separator)
+			item = strings.Trim(item, " \t")
+		}
+		if f.TimePrefix != "" && len(item) > len(f.TimePrefix) && strings.HasPrefix(item, f.TimePrefix) {
+			time = item[len(f.TimePrefix):]
 			times++
-		default:
-			signatures++
-			inside := text[len(found.Prefix) : len(text)-len(found.Suffix)]
-			if mac, ok := Decode(inside, f.Encodings); ok && signatures <= MaxSignatures {
-				macs = append(macs, mac)
-			}
+			continue
+		}
+		text, hasPrefix := strings.CutPrefix(item, f.Prefix)
+		text, hasSuffix := strings.CutSuffix(text, f.Suffix)
+		if !hasPrefix || !hasSuffix || text == "" {
+			continue
+		}
+		signatures++
+		if mac, ok := Decode(text, f.Encodings); ok && signatures <= MaxSignatures {
+			macs = append(macs, mac)
 		}
 	}
 	switch {
-	case f.HasTime() && times != 1:
+	case f.TimePrefix != "" && times != 1:
 		return nil, time, NoSignature
 	case len(macs) == 0, signatures > MaxSignatures:
 		return nil, time, MalformedSignature
@@ -112,38 +103,11 @@ func (f *Format) Read(macs []MAC, value string) (all []MAC, time string, err err
 	return macs, time, nil
 }
 
-// next cuts the first item off a header.
-func (f *Format) next(header string) (item, rest string, more bool) {
-	if f.Separator == "" {
-		return header, "", false
-	}
-	item, rest, more = strings.Cut(header, f.Separator)
-	return strings.Trim(item, " \t"), rest, more
-}
-
-// match returns the item that a text of the header matches; nil: none.
-func (f *Format) match(text string) *Item {
-	for i := range f.Items {
-		m := &f.Items[i]
-		if len(text) > len(m.Prefix)+len(m.Suffix) && strings.HasPrefix(text, m.Prefix) && strings.HasSuffix(text, m.Suffix) {
-			return m
-		}
-	}
-	return nil
-}
-
 // Write writes a header with one signature.
 func (f *Format) Write(mac []byte, time string) string {
-	var b strings.Builder
-	for i, m := range f.Items {
-		if i > 0 {
-			b.WriteString(f.Separator)
-		}
-		inside := time
-		if !m.IsTime {
-			inside = f.Encodings[0].Encode(mac)
-		}
-		b.WriteString(m.Prefix + inside + m.Suffix)
+	signature := f.Prefix + f.Encodings[0].Encode(mac) + f.Suffix
+	if f.TimePrefix == "" {
+		return signature
 	}
-	return b.String()
+	return f.TimePrefix + time + f.Separator + signature
 }

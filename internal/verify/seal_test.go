@@ -51,7 +51,7 @@ func seal(t *testing.T, p *verify.Provider, scheme string) {
 	if body, err = p.Renew(body, now); err != nil {
 		t.Fatal(err)
 	}
-	header, err := p.Sign(scheme, secret.New("right"), body)
+	header, err := p.Sign(verify.Signing{Scheme: scheme, Key: secret.New("right"), Body: body})
 	expect.NoError(t, err)
 	e := at("here", p, scheme, "other", "right")
 	request := e.Request(header, body, parse(t, body), now)
@@ -112,7 +112,7 @@ func TestSealOfDescribed(t *testing.T) {
 		if body, err = p.Renew(body, now); err != nil {
 			t.Fatal(err)
 		}
-		header, err := p.SignDelivery(verify.Signing{Key: secret.New("right"), Event: "a.b", ID: "id", Body: body, Time: now})
+		header, err := p.Sign(verify.Signing{Key: secret.New("right"), Event: "a.b", ID: "id", Body: body, Time: now})
 		expect.NoError(t, err)
 		signature := header.Get(p.Header)
 		text, err := p.Parse(header, body)

@@ -11,7 +11,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 )
 
-// This half of a provider makes deliveries like the vendor's, for `bridge send`, the demo and
+// This part of a provider makes deliveries like the vendor's, for `bridge send`, the demo and
 // tests.
 
 // NewBody returns the body of an event of that name. If data is nil it makes some up, in which id
@@ -50,27 +50,9 @@ func (p *Provider) Renew(body []byte, t time.Time) ([]byte, error) {
 	return o.Text(), nil
 }
 
-// Sign returns the vendor's headers for a body: its signature by that scheme, in the encoding of
-// the code on the vendor's page.
-func (p *Provider) Sign(scheme string, key secret.Secret, body []byte) (http.Header, error) {
-	s, ok := p.Scheme(scheme)
-	if !ok {
-		return nil, fmt.Errorf("signing delivery: %s has no scheme %q", p.Title, scheme)
-	}
-	text, err := stringify.Parse(body)
-	if err != nil {
-		return nil, fmt.Errorf("signing delivery: %w", err)
-	}
-	parts := s.Signed(text)
-	if parts == nil {
-		return nil, fmt.Errorf("signing delivery: the body has no %s that %s could sign", strings.Join(s.Members, " and "), p.Title)
-	}
-	return p.Resign(nil, key, parts), nil
-}
-
 // Signing is a delivery to sign.
 type Signing struct {
-	Scheme string
+	Scheme string // "" or Auto: the first
 	Key    secret.Secret
 	Event  string
 	ID     string // unique; for vendors that send one in a header
@@ -78,32 +60,32 @@ type Signing struct {
 	Time   time.Time
 }
 
-// SignDelivery returns the vendor's headers for a delivery.
-func (p *Provider) SignDelivery(s Signing) (http.Header, error) {
+// Sign returns the vendor's headers for a delivery. The signature is in the encoding of the code on
+// the vendor's page.
+func (p *Provider) Sign(d Signing) (http.Header, error) {
 	if p.SignSent != nil {
-		return p.SignSent(s), nil
+		return p.SignSent(d), nil
 	}
-	return p.Sign(s.Scheme, s.Key, s.Body)
+	s, ok := p.Scheme(d.Scheme)
+	if !ok {
+		s = p.Schemes[0]
+	}
+	text, err := stringify.Parse(d.Body)
+	if err != nil {
+		return nil, fmt.Errorf("signing delivery: %w", err)
+	}
+	parts := s.Signed(text)
+	if parts == nil {
+		return nil, fmt.Errorf("signing delivery: the body has no %s that %s could sign", strings.Join(s.Members, " and "), p.Title)
+	}
+	return p.Resign(nil, d.Key, parts), nil
 }
 
-// SchemeToSign returns the scheme to sign with for an endpoint with that …_SIGNATURE.
-func (p *Provider) SchemeToSign(signature string) string {
-	if signature == Auto {
-		return p.Schemes[0].Name
-	}
-	return signature
-}
-
-// Tamper returns the body with its data changed, or with another member, so that no signature over
-// it is valid.
+// Tamper returns the body with its data changed, so that no signature over it is valid.
 func Tamper(body []byte) ([]byte, error) {
 	o, err := ParseObject(body)
 	if err != nil {
 		return nil, fmt.Errorf("tampering with delivery: %w", err)
 	}
-	path := "tampered"
-	if stringify.Text(body).Member("data").IsObject() {
-		path = "data.tampered"
-	}
-	return o.Set(path, []byte("true")).Text(), nil
+	return o.Set("data.tampered", []byte("true")).Text(), nil
 }

@@ -83,7 +83,7 @@ type Provider struct {
 	Key        func(secret.Secret) (secret.Secret, error) // decodes a secret; nil: it isn't encoded
 	Rename     func(http.Header) (http.Header, error)     // returns the headers with the names that Settings have; nil: they have no others
 	SignedText func(Request) ([][]byte, error)            // returns the signed text, in parts; nil: one of the Schemes has it
-	SignSent   func(Signing) http.Header                  // returns the headers of a delivery; nil: as Sign does
+	SignSent   func(Signing) http.Header                  // returns the headers of a delivery; nil: only the signature
 	Explain    func(Request) Explanation                  // explains a signature that is wrong by the settings
 
 	Paths *Paths // of the values that Read needs

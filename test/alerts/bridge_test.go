@@ -104,7 +104,7 @@ func (b *bridge) sendTo(t *testing.T, path string, s sent) int {
 		s.key = key
 	}
 	body := fmt.Sprintf(`{"name":%q,"timestamp":%d,"data":{"pad":"%s","id":%d}}`, s.name, s.at.Unix(), strings.Repeat("x", s.extra), time.Now().UnixNano())
-	signed, err := flock.Provider.Sign(verify.Payload, secret.New(s.key), []byte(body))
+	signed, err := flock.Provider.Sign(verify.Signing{Scheme: verify.Payload, Key: secret.New(s.key), Body: []byte(body)})
 	expect.NoError(t, err)
 	scheme := "http"
 	for _, v := range b.environ {

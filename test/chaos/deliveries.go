@@ -78,7 +78,7 @@ func compose(rng *rand.Rand, k kind, provider *verify.Provider, name string) (po
 	if err != nil {
 		return p, fmt.Errorf("composing delivery: %w", err)
 	}
-	signed, err := provider.Sign(scheme, secrets[provider.Name], body)
+	signed, err := provider.Sign(verify.Signing{Scheme: scheme, Key: secrets[provider.Name], Body: body})
 	if err != nil {
 		return p, fmt.Errorf("composing delivery: %w", err)
 	}
@@ -110,7 +110,7 @@ func (p *post) forge(rng *rand.Rand, scheme string, body []byte) (_ []byte, err 
 		body, err = verify.Tamper(body)
 	case 5:
 		var signed http.Header
-		signed, err = p.provider.Sign(scheme, secret.New("somebody else's"), body)
+		signed, err = p.provider.Sign(verify.Signing{Scheme: scheme, Key: secret.New("somebody else's"), Body: body})
 		p.signatures = signed[p.provider.Header]
 	}
 	return body, err

@@ -104,7 +104,7 @@ func replay(ctx context.Context, s *siege) {
 }
 
 func sign(key string, body []byte) string {
-	header, err := flock.Provider.Sign(verify.Payload, secret.New(key), body)
+	header, err := flock.Provider.Sign(verify.Signing{Scheme: verify.Payload, Key: secret.New(key), Body: body})
 	if err != nil {
 		panic(err) // of this program
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 )
 
@@ -24,7 +25,7 @@ func variants(ctx context.Context, s *siege) {
 	if err != nil {
 		panic(err) // of this program
 	}
-	signature, err := flock.Provider.Sign(scheme, secret.New(flockSecret), old)
+	signature, err := flock.Provider.Sign(verify.Signing{Scheme: scheme, Key: secret.New(flockSecret), Body: old})
 	if err != nil {
 		panic(err)
 	}

@@ -45,7 +45,7 @@ var Provider = verify.Provider{
 	SecretAt:   "on the *Secrets* page",
 	TypePrefix: "com.withflock.",
 	Header:     "X-Flock-Signature",
-	Format:     verify.Bare(verify.Hex),
+	Format:     verify.Format{Encodings: []verify.Encoding{verify.Hex}},
 	Schemes:    []verify.Scheme{{Name: Payload}, {Name: TimestampData, Members: []string{"timestamp", "data"}}},
 	// Trying both schemes is safe: the signed text of one begins with { and that of the other never
 	// does.

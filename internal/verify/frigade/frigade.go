@@ -53,7 +53,7 @@ var Provider = verify.Provider{
 	TypePrefix: "com.frigade.",
 	Header:     "X-Webhook-Signature",
 	Member:     "signature",
-	Format:     verify.Bare(verify.Base64, verify.Hex),
+	Format:     verify.Format{Encodings: []verify.Encoding{verify.Base64, verify.Hex}},
 	Schemes:    []verify.Scheme{{Name: Data, Members: []string{"data"}}, {Name: Payload}},
 	Tolerance:  24 * time.Hour,
 	Ahead:      5 * time.Minute, // the difference of two clocks

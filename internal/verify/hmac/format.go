@@ -9,6 +9,9 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
+// listed matches a member of a list.
+var listed = regexp.MustCompile(`^\s*[^={}, ;]+=\{[^{}]*\}\s*$`)
+
 // parseFormat reads SIGNATURE_FORMAT. There are two kinds:
 //   - a list of name={…} with commas or semicolons between them, such as t={timestamp},v1={hex}.
 //     In a header the members may be in any order, the signature may occur several times, and
@@ -16,59 +19,48 @@ import (
 //   - other text around a signature, such as v1,{base64}. A header may have several with blanks
 //     between them, unless the text itself has blanks.
 func parseFormat(template string) (f verify.Format, err error) {
-	encoding, hasTime, err := placeholders(template)
-	if err != nil {
-		return verify.Format{}, err
-	}
-	f.Encodings, f.Separator = []verify.Encoding{encoding}, ","
-	if strings.Contains(template, ";") {
-		f.Separator = ";"
-	}
-	list := strings.Split(template, f.Separator)
-	switch {
-	case !slices.ContainsFunc(list, func(text string) bool { return !listed.MatchString(text) }):
-	case hasTime:
-		return verify.Format{}, errors.New("a time needs a list, such as t={timestamp},v1={hex}")
-	case strings.Contains(template, " "):
-		f.Separator, list = "", []string{template}
-	default:
-		f.Separator, list = " ", []string{template}
-	}
-	for _, text := range list {
-		prefix, rest, _ := strings.Cut(strings.TrimSpace(text), "{")
-		name, suffix, _ := strings.Cut(rest, "}")
-		f.Items = append(f.Items, verify.Item{Prefix: prefix, Suffix: suffix, IsTime: name == "timestamp"})
-	}
-	return f, nil
-}
-
-// placeholders returns the encoding of the format's one signature, and reports whether it has a time.
-func placeholders(template string) (encoding verify.Encoding, hasTime bool, err error) {
 	parts, err := split(template)
 	if err != nil {
-		return "", false, err
+		return f, err
 	}
-	signatures, times := 0, 0
+	times := 0
 	for _, p := range parts {
 		switch p.kind {
 		case literal:
 		case mac:
-			encoding = verify.Encoding(p.text)
-			signatures++
+			f.Encodings = append(f.Encodings, verify.Encoding(p.text))
 		case timestamp:
 			times++
 		default:
-			return "", false, atCharacter(p.position, "only {hex}, {base64} and {timestamp} are allowed here")
+			return verify.Format{}, atCharacter(p.position, "only {hex}, {base64} and {timestamp} are allowed here")
 		}
 	}
-	switch {
-	case signatures != 1:
-		return "", false, errors.New("it needs {hex} or {base64}, once")
-	case times > 1:
-		return "", false, errors.New("{timestamp} is given twice")
+	f.Separator = ","
+	if strings.Contains(template, ";") {
+		f.Separator = ";"
 	}
-	return encoding, times == 1, nil
+	items := strings.Split(template, f.Separator)
+	isList := !slices.ContainsFunc(items, func(item string) bool { return !listed.MatchString(item) })
+	switch {
+	case len(f.Encodings) != 1:
+		return verify.Format{}, errors.New("it needs {hex} or {base64}, once")
+	case times > 1:
+		return verify.Format{}, errors.New("{timestamp} is given twice")
+	case times == 1 && !isList:
+		return verify.Format{}, errors.New("a time needs a list, such as t={timestamp},v1={hex}")
+	case isList:
+	case strings.Contains(template, " "):
+		f.Separator, items = "", []string{template}
+	default:
+		f.Separator, items = " ", []string{template}
+	}
+	for _, item := range items {
+		before, rest, _ := strings.Cut(strings.TrimSpace(item), "{")
+		if name, after, _ := strings.Cut(rest, "}"); name == "timestamp" {
+			f.TimePrefix = before
+		} else {
+			f.Prefix, f.Suffix = before, after
+		}
+	}
+	return f, nil
 }
-
-// listed matches a member of a list.
-var listed = regexp.MustCompile(`^\s*[^={}, ;]+=\{[^{}]*\}\s*$`)

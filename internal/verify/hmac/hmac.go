@@ -12,9 +12,7 @@ package hmac
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
-	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
@@ -27,20 +25,18 @@ type delivery struct {
 	values []stringify.Text // at the paths; nil: not read yet
 }
 
-// at returns the value at a place; "" if there is none. several reports whether its header occurs
-// more than once.
-func (d *delivery) at(p part) (text string, several bool) {
+// at returns the value at a place; "" if there is none, or if its header occurs more than once.
+func (d *delivery) at(p part) string {
 	if p.kind == header {
-		values := d.r.Header[p.text]
-		if len(values) != 1 {
-			return "", len(values) > 1
+		if values := d.r.Header[p.text]; len(values) == 1 {
+			return values[0]
 		}
-		return values[0], false
+		return ""
 	}
 	if d.values == nil {
 		d.values = d.Paths.Values(d.r.Body)
 	}
-	return verify.TextOf(d.values[p.path]), false
+	return verify.TextOf(d.values[p.path])
 }
 
 // stamp returns the delivery's time as it was sent; "" if there is none.
@@ -48,8 +44,7 @@ func (d *delivery) stamp() string {
 	if d.time == (part{}) {
 		return d.r.Stamp
 	}
-	text, _ := d.at(d.time)
-	return text
+	return d.at(d.time)
 }
 
 // signedText returns the signed text, in parts.
@@ -69,7 +64,7 @@ func (d *delivery) fill(parts []part, stamp string, bodyParts ...[]byte) ([][]by
 			text = append(text, bodyParts...)
 			continue
 		case header:
-			value, _ = d.at(p)
+			value = d.at(p)
 		case timestamp:
 			value = stamp
 		}
@@ -99,25 +94,6 @@ func (s *scheme) isAmbiguous(text [][]byte) bool {
 	return false
 }
 
-// decimal is a number as vendors write a time: without sign or exponent.
-var decimal = regexp.MustCompile(`^\d{1,15}(\.\d{1,9})?$`)
-
-// timeOf reads a time, a number to the nanosecond.
-func (s *scheme) timeOf(stamp string) (t time.Time, written string, ok bool) {
-	if s.Unit == verify.DateTime {
-		return s.Unit.Parse([]byte(stamp))
-	}
-	if !decimal.MatchString(stamp) {
-		return t, "", false
-	}
-	since, err := time.ParseDuration(stamp + string(s.Unit))
-	if err != nil { // after the year 2262
-		return s.Unit.Parse([]byte(stamp))
-	}
-	t = time.Unix(0, int64(since)).UTC()
-	return t, t.Format(time.RFC3339Nano), true
-}
-
 // read reads the claims of an authentic delivery.
 func (s *scheme) read(r verify.Request, c verify.Claims, m, _ []stringify.Text) (verify.Claims, error) {
 	d := delivery{s, &r, m}
@@ -125,17 +101,14 @@ func (s *scheme) read(r verify.Request, c verify.Claims, m, _ []stringify.Text) 
 		return c, fmt.Errorf("%w: the signed text could be split in two ways, because a value in SIGNED contains the text behind it, or the time is invalid", verify.Contradiction)
 	}
 	c.IDText = d.idText(c.SignedText)
-	c.UserID, _ = d.first(s.users)
+	c.UserID, c.Name = d.first(s.users), d.first(s.events)
 	isTimed := true
 	if !s.Timeless {
-		c.Occurred, c.Time, isTimed = s.timeOf(d.stamp())
+		c.Occurred, c.Time, isTimed = s.Unit.Parse([]byte(d.stamp()))
 	}
-	var err error
-	switch c.Name, err = d.first(s.events); {
-	case err != nil:
-		return c, err
+	switch {
 	case c.Name == "":
-		return c, fmt.Errorf("%w: it has no event name at the places in EVENT", verify.Unreadable)
+		return c, fmt.Errorf("%w: it has no event name at the places in EVENT, or a header there twice", verify.Unreadable)
 	case !isTimed:
 		return c, fmt.Errorf("%w: its time is not in the unit of TIMESTAMP_UNIT", verify.Unreadable)
 	}
@@ -145,7 +118,7 @@ func (s *scheme) read(r verify.Request, c verify.Claims, m, _ []stringify.Text) 
 // idText returns the text for the event's id: the vendor's id if that is signed; else the signed
 // text without the time, which differs between attempts.
 func (d *delivery) idText(signed [][]byte) (text [][]byte) {
-	if id, _ := d.first(d.ids); id != "" {
+	if id := d.first(d.ids); id != "" {
 		return [][]byte{[]byte(id)}
 	}
 	for i, part := range signed {
@@ -157,15 +130,11 @@ func (d *delivery) idText(signed [][]byte) (text [][]byte) {
 }
 
 // first returns the value at the first place that the delivery has.
-func (d *delivery) first(places []part) (string, error) {
+func (d *delivery) first(places []part) string {
 	for _, p := range places {
-		text, several := d.at(p)
-		if several {
-			return "", fmt.Errorf("%w: the header %s occurs more than once", verify.Unreadable, p.text)
-		}
-		if text != "" {
-			return text, nil
+		if text := d.at(p); text != "" {
+			return text
 		}
 	}
-	return "", nil
+	return ""
 }

@@ -40,8 +40,8 @@ func configure(p verify.Provider, endpoint string, set verify.Settings) (*verify
 		return nil, problems
 	}
 	p.SignedText, p.Read, p.Compose, p.SignSent, p.Explain = s.signedText, s.read, s.compose, s.sign, s.explain
-	if path, ok := pathOf(p.Settings.Timestamp); ok {
-		p.Times = []string{path}
+	if s.time.kind == member {
+		p.Times = []string{s.time.text}
 	}
 	s.acceptSvix()
 	if s.takesForms() {
@@ -94,19 +94,13 @@ func (s *scheme) compose(event, id string, data stringify.Text) []byte {
 		data = stringify.Text(s.Samples[0])
 	}
 	o, _ := verify.ParseObject(data) // no error: NewBody has checked it
-	if path, ok := pathOf(s.Settings.Event); ok {
-		o = o.Set(path, verify.Quoted(event))
+	if s.events[0].kind == member {
+		o = o.Set(s.events[0].text, verify.Quoted(event))
 	}
-	if path, ok := pathOf(s.Settings.EventID); ok {
-		o = o.Set(path, verify.Quoted("evt_"+id))
+	if len(s.ids) > 0 && s.ids[0].kind == member {
+		o = o.Set(s.ids[0].text, verify.Quoted("evt_"+id))
 	}
 	return o.Text()
-}
-
-// pathOf returns the path of a list's first source, if that is in the body.
-func pathOf(sources string) (path string, ok bool) {
-	first, _, _ := strings.Cut(sources, ",")
-	return strings.CutPrefix(strings.TrimSpace(first), "body:")
 }
 
 // sign returns the headers of a delivery.

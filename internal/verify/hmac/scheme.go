@@ -98,8 +98,8 @@ func (s *scheme) readTime(set verify.Settings) (err error) {
 	s.Unit = verify.Unit(cmp.Or(set.TimestampUnit, string(verify.Seconds)))
 	s.Timeless = set.Timestamp == ""
 	inSignature := set.Timestamp == "signature"
-	switch hasTime := s.HasTime(); {
-	case inSignature && !hasTime && s.Items != nil: // without items, the format is wrong itself
+	switch hasTime := s.TimePrefix != ""; {
+	case inSignature && !hasTime && s.Encodings != nil: // without encodings, the format is wrong itself
 		return errors.New("SIGNATURE_FORMAT has no {timestamp}")
 	case hasTime && !inSignature:
 		return errors.New("SIGNATURE_FORMAT has {timestamp}, so it must be signature")

@@ -45,7 +45,6 @@ func TestWrongSettings(t *testing.T) {
 		{"SIGNED", "{header:X-Forwarded-For}.{body}", "X-Forwarded-For"},
 		{"SIGNED", "{header:x-signature}.{body}", "at character 1: a signature doesn't sign itself"},
 		{"SIGNED", "{body}{hex}", "at character 7: a signature doesn't sign itself"},
-		{"SIGNED", strings.Repeat(".", 300) + "{body}", "longer than 256"},
 		{"SIGNATURE_HEADER", "", "a header's name is missing"},
 		{"SIGNATURE_HEADER", "Cookie", "Cookie belongs"},
 		{"SIGNATURE_HEADER", "Proxy-Authorization", "Proxy-Authorization belongs"},
@@ -63,8 +62,6 @@ func TestWrongSettings(t *testing.T) {
 		{"EVENT", "type", `at character 1: "type" is neither`},
 		{"EVENT", "body:type,type", `at character 11: "type" is neither`},
 		{"EVENT", "body:a..b", "a name of the path is missing"},
-		{"EVENT", "body:" + strings.Repeat("a.", 8) + "a", "more than 8 names"},
-		{"EVENT", "body:a,body:b,body:c,body:d,body:e", "more than 4"},
 		{"EVENT", "header:Host", "Host belongs"},
 		{"EVENT", "body:type, header:x-signature", "a signature is no name of an event"},
 		{"EVENT_ID", "id", `"id" is neither`},
@@ -238,7 +235,7 @@ func TestMade(t *testing.T) {
 			if data != nil && !bytes.Contains(body, []byte(`"mine":true`)) {
 				t.Errorf("%s has not the data that was given", body)
 			}
-			h, err := p.SignDelivery(verify.Signing{Key: key, Event: "thing.made", ID: "1", Body: body, Time: when})
+			h, err := p.Sign(verify.Signing{Key: key, Event: "thing.made", ID: "1", Body: body, Time: when})
 			expect.NoError(t, err)
 			parsed, err := p.Parse(nil, body)
 			expect.NoError(t, err)
@@ -258,23 +255,24 @@ func TestMade(t *testing.T) {
 	}
 }
 
-// A number is read to the nanosecond, and without sign or exponent.
+// A number is read to the microsecond.
 func TestTimes(t *testing.T) {
 	for _, c := range []struct {
 		unit        verify.Unit
 		stamp, want string
 	}{
-		{verify.Seconds, "1767323045.123456789", "2026-01-02T03:04:05.123456789Z"},
-		{verify.Milliseconds, "1767323045123.456789", "2026-01-02T03:04:05.123456789Z"},
+		{verify.Seconds, "1767323045.123456", "2026-01-02T03:04:05.123456Z"},
+		{verify.Milliseconds, "1767323045123.456", "2026-01-02T03:04:05.123456Z"},
 		{verify.Seconds, "99999999999", "5138-11-16T09:46:39Z"},
 		{verify.DateTime, "2026-01-02t03:04:05+01:00", "2026-01-02T03:04:05+01:00"},
-		{verify.Seconds, "1.767323045e9", ""},
-		{verify.Seconds, "-1", ""},
+		{verify.Seconds, "", ""},
 		{verify.Seconds, "1h1", ""},
+		{verify.Seconds, "0x1p31", ""},
+		{verify.Seconds, "Inf", ""},
+		{verify.Seconds, "1_0", ""},
 		{verify.DateTime, "2026-01-02T3:04:05Z", ""},
 	} {
-		s := scheme{Provider: &verify.Provider{Unit: c.unit}}
-		if _, written, ok := s.timeOf(c.stamp); written != c.want || ok != (c.want != "") {
+		if _, written, ok := c.unit.Parse([]byte(c.stamp)); written != c.want || ok != (c.want != "") {
 			t.Errorf("%s in %s: %q, %v, want %q", c.stamp, c.unit, written, ok, c.want)
 		}
 	}

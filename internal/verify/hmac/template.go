@@ -26,37 +26,31 @@ const (
 // part is one part of a template, or the place of a value: a header or a member.
 type part struct {
 	kind     kind
-	text     string // a literal, a header's name in canonical case, hex or base64
-	path     int    // of a member
+	text     string // a literal, a header's name in canonical case, a member's path, hex or base64
+	path     int    // number of a member's path
 	position int    // of its first character, from 1
 }
 
 // isHeader reports whether the part is that header.
 func (p part) isHeader(name string) bool { return p.kind == header && p.text == name }
 
-// maxTemplate bounds a template's length, because it costs time for every delivery.
-const maxTemplate = 256
-
 var pieces = regexp.MustCompile(`\{[^{}]*\}|[^{}]+|[{}]`)
 
 // split splits a template into literals and placeholders, which are in braces.
 func split(template string) (parts []part, err error) {
-	if len(template) > maxTemplate {
-		return nil, fmt.Errorf("it is longer than %d characters", maxTemplate)
-	}
 	for _, place := range pieces.FindAllStringIndex(template, -1) {
 		text, position := template[place[0]:place[1]], place[0]+1
-		p := part{text: text, position: position}
+		p := part{text: text}
 		switch {
 		case text == "{" || text == "}":
 			err = errors.New("a brace has no partner")
 		case text[0] == '{':
 			p, err = placeholder(text[1 : len(text)-1])
-			p.position = position
 		}
 		if err != nil {
 			return nil, atCharacter(position, err)
 		}
+		p.position = position
 		parts = append(parts, p)
 	}
 	return parts, nil
@@ -79,6 +73,37 @@ func placeholder(name string) (p part, err error) {
 		err = fmt.Errorf("{%s} is unknown", name)
 	}
 	return p, err
+}
+
+// parsePlace reads header:Name or body:path, and adds the path.
+func parsePlace(text string, paths *verify.Paths) (part, error) {
+	path, ok := strings.CutPrefix(text, "body:")
+	switch {
+	case strings.HasPrefix(text, "header:"):
+		return placeholder(text)
+	case !ok:
+		return part{}, fmt.Errorf("%q is neither header:Name nor body:path", text)
+	case slices.Contains(strings.Split(path, "."), ""):
+		return part{}, errors.New("a name of the path is missing")
+	}
+	return part{kind: member, text: path, path: paths.Add(path, verify.Any)}, nil
+}
+
+// parsePlaces reads a list of places. The first that a delivery has counts.
+func parsePlaces(list string, paths *verify.Paths) (all []part, err error) {
+	if list == "" {
+		return nil, nil
+	}
+	position := 1
+	for text := range strings.SplitSeq(list, ",") {
+		p, err := parsePlace(strings.TrimSpace(text), paths)
+		if err != nil {
+			return nil, atCharacter(position, err)
+		}
+		all = append(all, p)
+		position += len(text) + 1
+	}
+	return all, nil
 }
 
 // atCharacter returns an error at a place in a setting, counted from 1.

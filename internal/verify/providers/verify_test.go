@@ -87,7 +87,7 @@ func TestSignedIsVerified(t *testing.T) {
 			for _, s := range p.SchemeNames() {
 				body, err := p.Renew(body, now)
 				expect.NoError(t, err)
-				header, err := p.Sign(s, key, body)
+				header, err := p.Sign(verify.Signing{Scheme: s, Key: key, Body: body})
 				expect.NoError(t, err)
 				r := verify.Request{
 					Header: header, Raw: body, Body: parse(t, string(body)), Secrets: []secret.Secret{key},
@@ -109,7 +109,7 @@ func TestSignedIsVerified(t *testing.T) {
 func TestMilliseconds(t *testing.T) {
 	p := providers.All[0]
 	body := []byte(`{"name":"a.b","entity":"a","timestamp":1767323045000}`)
-	header, err := p.Sign(verify.Payload, secret.New("key"), body)
+	header, err := p.Sign(verify.Signing{Scheme: verify.Payload, Key: secret.New("key"), Body: body})
 	expect.NoError(t, err)
 	_, err = p.Verify(verify.Request{
 		Header: header, Raw: body, Body: body, Secrets: []secret.Secret{secret.New("key")},
@@ -134,7 +134,7 @@ func TestOldAndNameless(t *testing.T) {
 		{"frigade", "data", `{"data":{"createdAt":"2026-01-02T03:04:05Z"},"time":"2026-02-02T03:04:05Z"}`, verify.Stale},
 	} {
 		p := providers.ByName(test.provider)
-		header, err := p.Sign(test.scheme, secret.New("key"), []byte(test.body))
+		header, err := p.Sign(verify.Signing{Scheme: test.scheme, Key: secret.New("key"), Body: []byte(test.body)})
 		expect.NoError(t, err)
 		_, err = p.Verify(verify.Request{
 			Header: header, Raw: []byte(test.body), Body: parse(t, test.body), Secrets: []secret.Secret{secret.New("key")},

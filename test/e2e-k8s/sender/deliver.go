@@ -46,7 +46,7 @@ func (d *deliverer) send(ctx context.Context, id string) (string, error) {
 	if body, err = d.provider.Renew(body, time.Now()); err != nil {
 		return "", err
 	}
-	header, err := d.provider.Sign(d.provider.Schemes[0].Name, *d.key.Load(), body)
+	header, err := d.provider.Sign(verify.Signing{Key: *d.key.Load(), Body: body})
 	if err != nil {
 		return "", err
 	}
