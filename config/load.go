@@ -171,7 +171,7 @@ func (l *loader) complete(e *Endpoint, p *verify.Provider) {
 	}
 	e.Vendor = p
 	l.choose(&e.Signature, p.Signatures(), e.Variable("SIGNATURE"))
-	l.choose(&e.Freshness, p.Freshness(), e.Variable("FRESHNESS"))
+	l.choose(&e.Freshness, p.Freshness, e.Variable("FRESHNESS"))
 	tolerance := e.Variable("TOLERANCE")
 	if l.vars[tolerance] == "" {
 		e.Tolerance = p.Tolerance
@@ -203,8 +203,10 @@ func (l *loader) configure(e *Endpoint, p *verify.Provider) *verify.Provider {
 		return p
 	}
 	configured, problems := p.Configure(e.Name, e.Settings)
-	for _, problem := range problems {
-		l.wrong(e.prefix+problem.Variable, problem.Takes)
+	for field := range fields(e) {
+		if err := problems[field.Tag.Get("env")]; err != nil {
+			l.wrong(e.prefix+field.Tag.Get("env"), fmt.Sprintf("%s (%v)", takes(field), err))
+		}
 	}
 	if configured != nil {
 		e.Settings = configured.Settings

@@ -72,7 +72,7 @@ func (c *Config) ownVariables(p *verify.Provider) (list []Variable) {
 		case "Signature":
 			choose(v, p.Signatures())
 		case "Freshness":
-			choose(v, p.Freshness())
+			choose(v, p.Freshness)
 		case "Tolerance":
 			v.Default = FormatDuration(p.Tolerance)
 			list = append(list, v)

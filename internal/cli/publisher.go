@@ -43,7 +43,7 @@ func reachOf(cfg *config.Config, window time.Duration) time.Duration {
 	}
 	longest := 2 * window
 	for _, p := range providers.All {
-		longest = max(longest, p.Span(p.Tolerance))
+		longest = max(longest, p.Tolerance+p.AheadOf(p.Tolerance))
 	}
 	return longest
 }

@@ -23,7 +23,7 @@ func endpoints() (all []Endpoint) {
 			Endpoint: verify.Endpoint{Name: p.Name, Provider: p, Secrets: func() []secret.Secret { return keys }, Scheme: p.Signatures()[0], Tolerance: p.Tolerance},
 			Prefix:   p.Variable(""),
 		}
-		if words := p.Freshness(); len(words) > 0 {
+		if words := p.Freshness; len(words) > 0 {
 			e.Freshness = words[0]
 		}
 		e.SecretsFrom = e.Prefix + "SECRETS"

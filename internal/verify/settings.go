@@ -2,7 +2,6 @@ package verify
 
 import (
 	"reflect"
-	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
@@ -22,31 +21,16 @@ type Settings struct {
 	TypePrefix      string `env:"TYPE_PREFIX" takes:"a reverse DNS name with a full stop at its end, such as com.example." doc:"beginning of the CloudEvents type; the event's name follows"`
 }
 
-// Setting is one of the settings.
-type Setting struct {
-	Variable string // without its prefix
-	Value    string
-	Takes    string
-	Doc      string
-}
+// Setting is one of the settings, by its variable without prefix.
+type Setting struct{ Variable, Value string }
 
 // List lists the settings in the order for filling them in.
 func (s Settings) List() (list []Setting) {
 	v := reflect.ValueOf(s)
 	for i, field := range reflect.VisibleFields(v.Type()) {
-		takes := field.Tag.Get("takes")
-		if words := field.Tag.Get("oneof"); words != "" {
-			takes = "one of " + strings.ReplaceAll(words, " ", ", ")
-		}
-		list = append(list, Setting{field.Tag.Get("env"), v.Field(i).String(), takes, field.Tag.Get("doc")})
+		list = append(list, Setting{field.Tag.Get("env"), v.Field(i).String()})
 	}
 	return list
-}
-
-// SettingProblem is a mistake in a setting. It quotes no value.
-type SettingProblem struct {
-	Variable string // SIGNED, say
-	Takes    string // what it takes, and the place of the mistake
 }
 
 // Finding is a cause of a refusal.

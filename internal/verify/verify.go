@@ -54,6 +54,7 @@ type Provider struct {
 	Tolerance  time.Duration // the default of …_TOLERANCE
 	Ahead      time.Duration // how far its time may lie in the future; 0: as far as in the past
 	SignedTime string        // a member with a signed time, if the time itself isn't signed; "": none
+	Freshness  []string      // the values of …_FRESHNESS, the default first; nil if there is no choice
 	Patience   time.Duration // how long it waits for an answer; 0: unknown
 	Unit       Unit          // of its times
 	Times      []string      // paths of the times in a body; the first is there in every body
@@ -69,9 +70,9 @@ type Provider struct {
 	Colour struct{ Light, Dark string }
 
 	// Settings describe its signatures, for a provider that verifies by settings. Configure returns
-	// the provider for an endpoint, whose settings override these.
+	// the provider for an endpoint, whose settings override these, or the mistakes by variable.
 	Settings  Settings
-	Configure func(endpoint string, s Settings) (*Provider, []SettingProblem)
+	Configure func(endpoint string, s Settings) (*Provider, map[string]error)
 
 	// The rest is for providers with Settings.
 	Source     string                                     // the page about its signatures
@@ -106,11 +107,6 @@ type Scheme struct {
 
 // Attributes describes the sources of the envelope's attributes, in words.
 type Attributes struct{ Entity, EntityID, UserID, Time string }
-
-// Span returns how long one delivery is accepted with that tolerance.
-func (p *Provider) Span(tolerance time.Duration) time.Duration {
-	return tolerance + p.AheadOf(tolerance)
-}
 
 // AheadOf returns how far in the future a delivery's time may be with that tolerance.
 func (p *Provider) AheadOf(tolerance time.Duration) time.Duration {
@@ -189,14 +185,6 @@ func (p *Provider) Scheme(name string) (s Scheme, ok bool) {
 		}
 	}
 	return Scheme{}, false
-}
-
-// Freshness lists the values of …_FRESHNESS, the default first; nil if there is no choice.
-func (p *Provider) Freshness() []string {
-	if p.SignedTime == "" {
-		return nil
-	}
-	return []string{FreshnessSigned, FreshnessTime}
 }
 
 // Variable returns the full name of a variable of the provider's own endpoint: for SECRETS it is

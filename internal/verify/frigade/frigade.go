@@ -58,6 +58,7 @@ var Provider = verify.Provider{
 	Tolerance:  24 * time.Hour,
 	Ahead:      5 * time.Minute, // the difference of two clocks
 	SignedTime: signedTime,
+	Freshness:  []string{verify.FreshnessSigned, verify.FreshnessTime},
 	Unit:       verify.DateTime,
 	Times:      []string{"time", signedTime},
 	Patience:   time.Second,

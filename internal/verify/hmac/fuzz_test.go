@@ -33,11 +33,6 @@ func FuzzSettings(f *testing.F) {
 			if p != nil {
 				t.Fatal("problems, and a provider")
 			}
-			for _, problem := range problems {
-				if problem.Variable == "" || problem.Takes == "" {
-					t.Fatalf("half a problem: %+v", problem)
-				}
-			}
 			return
 		}
 		if strings.Count(signed, "{body}") != 1 || len(p.Schemes) != 1 {

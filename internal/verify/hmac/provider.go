@@ -22,7 +22,7 @@ func providers() []*verify.Provider {
 	for _, p := range presets {
 		p.Tolerance, p.AsSent = 5*time.Minute, true
 		p.Colour = struct{ Light, Dark string }{"#5b5b66", "#b9b9c6"}
-		p.Configure = func(endpoint string, set verify.Settings) (*verify.Provider, []verify.SettingProblem) {
+		p.Configure = func(endpoint string, set verify.Settings) (*verify.Provider, map[string]error) {
 			return configure(*p, endpoint, set)
 		}
 	}
@@ -30,7 +30,7 @@ func providers() []*verify.Provider {
 }
 
 // configure returns the provider of one endpoint.
-func configure(p verify.Provider, endpoint string, set verify.Settings) (*verify.Provider, []verify.SettingProblem) {
+func configure(p verify.Provider, endpoint string, set verify.Settings) (*verify.Provider, map[string]error) {
 	p.Settings = override(p.Settings, set)
 	p.TypePrefix = cmp.Or(p.Settings.TypePrefix, "webhook."+endpoint+".")
 	p.Settings.TypePrefix = p.TypePrefix
@@ -44,7 +44,7 @@ func configure(p verify.Provider, endpoint string, set verify.Settings) (*verify
 		p.Times = []string{s.time.text}
 	}
 	s.acceptSvix()
-	if s.takesForms() {
+	if takesForms.MatchString(p.Settings.Signed) {
 		p.Unwrap = unwrap
 	}
 	p.Key = func(k secret.Secret) (secret.Secret, error) { return decodeSecret(k, p.Settings.SecretEncoding) }

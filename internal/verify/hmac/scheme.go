@@ -3,9 +3,10 @@ package hmac
 import (
 	"cmp"
 	"errors"
-	"fmt"
+	"maps"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -20,72 +21,47 @@ type scheme struct {
 	users  []part
 }
 
-// The coverage of a signature: values of the envelope's "signed".
-const (
-	wholePayload = verify.Payload // the body and the time
-	Body         = "body"         // the body, and no time
-)
-
-// compiler parses settings and notes mistakes.
-type compiler struct {
-	*scheme
-	problems []verify.SettingProblem
-}
-
-// wrong notes a mistake in a setting, if err is one.
-func (c *compiler) wrong(variable string, err error) {
-	for _, s := range c.Settings.List() {
-		if err != nil && s.Variable == variable {
-			takes := fmt.Sprintf("%s (%v)", s.Takes, err)
-			c.problems = append(c.problems, verify.SettingProblem{Variable: variable, Takes: takes})
-		}
-	}
-}
+// Body is the envelope's "signed" for a signature that covers the body, and no time.
+const Body = "body"
 
 var typePrefix = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]*\.)+$`)
 
-// compile parses the provider's settings.
-func compile(p *verify.Provider) (*scheme, []verify.SettingProblem) {
-	c, s := compiler{scheme: &scheme{Provider: p}}, p.Settings
-	var err error
-	c.Header, err = headerName(s.SignatureHeader)
-	c.wrong("SIGNATURE_HEADER", err)
-	c.Format, err = parseFormat(s.SignatureFormat)
-	c.wrong("SIGNATURE_FORMAT", err)
-	c.wrong("TIMESTAMP", c.readTime(s))
-	c.signed, err = c.parse(s.Signed)
-	c.wrong("SIGNED", err)
-	hasTime := slices.ContainsFunc(c.signed, func(p part) bool { return p.kind == timestamp })
-	if hasTime && c.Timeless {
-		c.wrong("TIMESTAMP", errors.New("SIGNED has {timestamp}, so TIMESTAMP must be set"))
+// compile parses the provider's settings. It returns their mistakes by variable.
+func compile(p *verify.Provider) (*scheme, map[string]error) {
+	s, set, problems := &scheme{Provider: p}, p.Settings, map[string]error{}
+	s.Header, problems["SIGNATURE_HEADER"] = headerName(set.SignatureHeader)
+	s.Format, problems["SIGNATURE_FORMAT"] = parseFormat(set.SignatureFormat)
+	problems["TIMESTAMP"] = s.readTime(set)
+	s.signed, problems["SIGNED"] = s.parse(set.Signed)
+	s.Schemes = []verify.Scheme{{Name: Body}}
+	if s.time.kind == member || slices.ContainsFunc(s.signed, func(p part) bool { return p.kind == timestamp }) {
+		s.Schemes[0].Name = verify.Payload
 	}
-	c.Schemes = []verify.Scheme{{Name: Body}}
-	if hasTime || c.time.kind == member {
-		c.Schemes[0].Name = wholePayload
-	}
-	c.events, err = parsePlaces(s.Event, c.Paths)
+	s.events, problems["EVENT"] = parsePlaces(set.Event, s.Paths)
 	switch {
-	case s.Event == "":
-		err = errors.New("it is not set")
-	case slices.ContainsFunc(c.events, c.isSignature):
-		err = errors.New("a signature is no name of an event")
+	case set.Event == "":
+		problems["EVENT"] = errors.New("it is not set")
+	case slices.ContainsFunc(s.events, s.isSignature):
+		problems["EVENT"] = errors.New("a signature is no name of an event")
 	}
-	c.wrong("EVENT", err)
-	c.wrong("EVENT_ID", c.readIDs(s.EventID))
-	c.users, err = parsePlaces(s.User, c.Paths)
-	if slices.ContainsFunc(c.users, func(u part) bool { return u.kind == header }) {
-		err = errors.New("a person's id isn't taken from a header")
+	problems["EVENT_ID"] = s.readIDs(set.EventID)
+	s.users, problems["USER"] = parsePlaces(set.User, s.Paths)
+	if slices.ContainsFunc(s.users, func(u part) bool { return u.kind == header }) {
+		problems["USER"] = errors.New("a person's id isn't taken from a header")
 	}
-	c.wrong("USER", err)
-	if len(s.TypePrefix) > 128 || !typePrefix.MatchString(s.TypePrefix) {
-		c.wrong("TYPE_PREFIX", errors.New("it is no such name, or longer than 128 characters"))
+	if len(set.TypePrefix) > 128 || !typePrefix.MatchString(set.TypePrefix) {
+		problems["TYPE_PREFIX"] = errors.New("it is no such name, or longer than 128 characters")
 	}
-	for _, p := range slices.Concat([]part{{kind: header, text: c.Header}, c.time}, c.signed, c.events) {
-		if p.kind == header && !slices.Contains(c.Headers, p.text) {
-			c.Headers = append(c.Headers, p.text)
+	maps.DeleteFunc(problems, func(_ string, err error) bool { return err == nil })
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	for _, p := range slices.Concat([]part{{kind: header, text: s.Header}, s.time}, s.signed, s.events) {
+		if p.kind == header && !slices.Contains(s.Headers, p.text) {
+			s.Headers = append(s.Headers, p.text)
 		}
 	}
-	return c.scheme, c.problems
+	return s, nil
 }
 
 // isSignature reports whether a part is the signature's header, by either of its names.
@@ -103,6 +79,8 @@ func (s *scheme) readTime(set verify.Settings) (err error) {
 		return errors.New("SIGNATURE_FORMAT has no {timestamp}")
 	case hasTime && !inSignature:
 		return errors.New("SIGNATURE_FORMAT has {timestamp}, so it must be signature")
+	case s.Timeless && strings.Contains(set.Signed, "{timestamp}"):
+		return errors.New("SIGNED has {timestamp}, so TIMESTAMP must be set")
 	case inSignature, s.Timeless:
 		return nil
 	}

@@ -97,7 +97,7 @@ func all() string {
 		item("**`%s`**, by default `%s`: %s", p.Variable("SIGNATURE"), p.Signatures()[0], strings.Join(schemes, "; "))
 		item("**`%s`**, by default `%s`: how old a delivery may be; its time may be up to `%s` ahead", p.Variable("TOLERANCE"), short(p.Tolerance), short(p.AheadOf(p.Tolerance)))
 		if p.SignedTime != "" {
-			item("**`%s`**, by default `%s`: `%s` must be recent too", p.Variable("FRESHNESS"), p.Freshness()[0], p.SignedTime)
+			item("**`%s`**, by default `%s`: `%s` must be recent too", p.Variable("FRESHNESS"), p.Freshness[0], p.SignedTime)
 		}
 		item("**attributes**: `type` is `%s` and the event's name; `entity` is %s; `entityid` is %s; `userid` is %s; `time` is %s",
 			p.TypePrefix, p.Attributes.Entity, p.Attributes.EntityID, p.Attributes.UserID, p.Attributes.Time)

@@ -22,19 +22,15 @@ var All = []*verify.Provider{
 // Described lists the providers that are described by settings, which an endpoint may override.
 var Described = hmac.Providers
 
-// Of returns the provider whose own endpoint has that name; nil if there is none.
-func Of(endpoint string) *verify.Provider { return named(All, endpoint) }
-
 // ByName returns the provider of that name; nil if there is none. One that is described by settings
 // must be configured before it can verify.
-func ByName(name string) *verify.Provider { return named(slices.Concat(All, Described), name) }
-
-func named(list []*verify.Provider, name string) *verify.Provider {
-	i := slices.IndexFunc(list, func(p *verify.Provider) bool { return p.Name == name })
-	if i < 0 {
-		return nil
+func ByName(name string) *verify.Provider {
+	for _, p := range slices.Concat(All, Described) {
+		if p.Name == name {
+			return p
+		}
 	}
-	return list[i]
+	return nil
 }
 
 // Names lists the providers' names.
