@@ -53,10 +53,8 @@ func explainSpool(err error) error {
 	switch {
 	case errors.Is(err, fileio.ErrInUse):
 		return fmt.Errorf("%w: each instance needs a DATA_DIR of its own", err)
-	case errors.Is(err, spool.ErrOld):
+	case errors.Is(err, spool.ErrVersion):
 		return err
-	case errors.Is(err, spool.ErrNewer):
-		return fmt.Errorf("%w: nothing was changed; run that version or a newer one until the spool is empty, or set DATA_DIR to another directory", err)
 	}
 	return fmt.Errorf("%w: set DATA_DIR to a directory that can be written", err)
 }

@@ -95,8 +95,6 @@ func unreadableSpool(dir string, err error) error {
 		return fmt.Errorf("%w: a bridge uses this spool and delivers it; `bridge spool list %s` shows what is in it", err, dir)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return fmt.Errorf("there is no spool in %s; give the directory DATA_DIR/spool of the bridge", dir)
-	case errors.Is(err, spool.ErrNewer):
-		return fmt.Errorf("%w: use the command of that version", err)
 	}
 	return err
 }

@@ -12,22 +12,32 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
 // waiting is a record to be written.
 type waiting struct {
-	Record
 	journal *journal
+	kind    publish.Kind
 	id      id
-	waiters int // callers that wait
+	seq     uint64
+	payload []byte
+	size    int64
 	err     error
 	done    chan struct{}
 }
 
-func newWaiting(r Record, j *journal) *waiting {
-	r.size = r.encodedSize()
-	return &waiting{Record: r, journal: j, id: idOf(r.Kind, r.ID), done: make(chan struct{})}
+func newWaiting(r *Record, j *journal) *waiting {
+	payload := r.payload()
+	return &waiting{
+		journal: j, kind: r.Kind, id: idOf(r.Kind, r.ID), payload: payload, size: recordHeader + int64(len(payload)),
+		done: make(chan struct{}),
+	}
 }
+
+// probe is a record without contents, which no reader returns.
+var probe = Record{isFirst: true}
 
 const (
 	// One write is bounded, so that nobody waits for long.
@@ -97,52 +107,45 @@ func (s *Spool) take(j *journal) []*waiting {
 // set, it writes a probe, to find out whether the disk can be written.
 func (s *Spool) commit(j *journal, probe bool) {
 	batch := s.take(j)
+	var err error
 	switch {
 	case len(batch) == 0 && !probe:
 		return
 	case j == s.journals[setAside] && s.recovering.Load(): // the recovery would take them for copies
-		s.finish(batch, errRecovering)
-		return
+		err = errRecovering
+	default:
+		if err = s.write(j, batch); err != nil {
+			s.failed(err) // before the waiting callers go on: they may ask whether there is room
+		} else {
+			s.writable()
+		}
 	}
-	for _, w := range batch {
-		w.Seq = s.next
-		s.next++
-	}
-	err := s.write(j, batch)
-	if err != nil {
-		s.failed(err) // before the waiting callers go on: they may ask whether there is room
-	} else {
-		s.writable()
-	}
-	s.finish(batch, err)
-}
-
-// finish updates the counts and wakes the waiting callers.
-func (s *Spool) finish(batch []*waiting, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, w := range batch {
-		if w.err = err; err == nil {
+		if w.payload, w.err = nil, err; err == nil {
 			s.added(w)
 		}
 		if w.journal != s.journals[setAside] {
-			s.forget(w)
+			s.unwritten[w.kind] -= w.size
 		}
 		close(w.done)
 	}
 }
 
-// added counts a record that is on disk now.
+// added counts a record that is on disk now. s.mu must be held.
 func (s *Spool) added(w *waiting) {
-	s.last.Store(w.Seq)
+	s.last.Store(w.seq)
 	s.free.Add(-w.size) // until it is measured again
-	isCopy := w.journal != s.journals[setAside] && !s.ids.add(w.id)
-	if isCopy { // a recovery has found the other one meanwhile
-		s.dropped[w.Seq] = struct{}{}
+	if s.recovering.Load() {
+		s.meanwhile = append(s.meanwhile, w)
+	}
+	if w.journal != s.journals[setAside] && !s.ids.add(w.id) {
+		s.dropped[w.seq] = struct{}{}
 		return
 	}
 	w.journal.queued.Add(1)
-	s.bytes[w.Kind].Add(w.size)
+	s.bytes[w.kind].Add(w.size)
 	signal(w.journal.changed)
 }
 
@@ -169,55 +172,55 @@ func (s *Spool) write(j *journal, batch []*waiting) (err error) {
 }
 
 func (s *Spool) try(j *journal, batch []*waiting) (err error) {
-	size := int64(segmentHeader + recordHeader)
-	for _, w := range batch {
-		size += w.size
-	}
-	in, b := j.active, slices.Grow(s.buf[:0], int(size))
+	in := j.active
 	isNew := in == nil || in.end.Load() >= s.config.segmentSize
 	if isNew {
-		if in, err = s.newSegment(j, s.next-uint64(len(batch))); err != nil {
+		if in, err = s.newSegment(j.name); err != nil {
 			return err
 		}
-		b = append(b, in.header()...)
 	}
+	size := recordHeader
 	for _, w := range batch {
-		b = w.append(b, in.salt)
+		size += int(w.size)
+	}
+	b := slices.Grow(s.buf[:0], size)
+	for i, w := range batch {
+		w.seq = s.next
+		s.next++
+		r := Record{Message: publish.Message{Kind: w.kind}, Seq: w.seq, isFirst: i == 0}
+		b = append(r.appendHeader(b, w.payload, in.salt), w.payload...)
 	}
 	if len(batch) == 0 {
-		b = (&Record{}).append(b, in.salt)
+		b = probe.appendHeader(b, nil, in.salt)
 	}
 	if s.buf = b; cap(b) > maxBuffer {
 		s.buf = nil
 	}
 	err = in.append(b)
 	if err == nil && len(batch) > 0 {
-		in.last = batch[len(batch)-1].Seq
+		in.last = batch[len(batch)-1].seq
 	}
 	switch {
 	case err == nil && isNew:
-		j.replace(append(slices.Clip(j.all()), in))
+		j.seal()
+		j.segments.Store(new(append(slices.Clip(j.all()), in)))
 		j.active = in
 	case err != nil && isNew: // nothing in it was acknowledged
 		_ = in.remove()
-	case err != nil && in.doubt.Load():
+	case err != nil && in.hasFailed:
 		j.active = nil
 	}
 	return err
 }
 
-// newSegment creates a journal's next segment; first is the number of its first record. It isn't
-// preallocated: that would make a single sync a third faster, but hide where the records end.
-func (s *Spool) newSegment(j *journal, first uint64) (*segment, error) {
-	// The last one may begin with a probe, or may have failed and still be in the directory.
-	j.number = max(first, j.number+1)
+// newSegment creates a segment. It isn't preallocated: that would make a single sync a third faster,
+// but hide where the records end.
+func (s *Spool) newSegment(journal string) (*segment, error) {
 	var salt [4]byte
 	_, _ = rand.Read(salt[:]) // never fails
-	in := &segment{disk: s.disk, number: j.number, salt: binary.BigEndian.Uint32(salt[:])}
-	if last := lastOf(j.all()); last != nil {
-		in.before, in.known = last.number, last.durable.Load()
-	}
-	in.path = s.path(nameOf(j.name, in.number, in.salt))
+	in := &segment{disk: s.disk, number: s.next, salt: binary.BigEndian.Uint32(salt[:])}
+	s.next++ // even if it fails, it may stay in the directory
+	in.path = s.path(nameOf(journal, in.number, in.salt))
 	var err error
 	in.file, err = s.disk.open(in.path, os.O_CREATE|os.O_EXCL|os.O_RDWR)
 	return in, err
@@ -244,6 +247,7 @@ func (s *Spool) release() {
 		s.writeMark(true)
 	}
 	for _, j := range s.journals {
+		j.seal()
 		closeAll(j.all())
 	}
 	if s.lock != nil {

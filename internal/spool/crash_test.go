@@ -168,7 +168,7 @@ func TestCrashAtEachByte(t *testing.T) {
 		if c.name == "pwrite" {
 			step := 1
 			if len(c.data) == markBytes {
-				step = 37
+				step = 5
 			}
 			for n := 0; n < len(c.data); n += step {
 				partly := state.clone()
@@ -198,7 +198,7 @@ func TestCutAtEachByte(t *testing.T) {
 	f.keepsNumbered(12)
 	f.close()
 	for path, i := range m.live {
-		if !strings.HasSuffix(path, ".log") {
+		if !strings.HasSuffix(path, format) {
 			continue
 		}
 		for n := range len(i.live) {

@@ -2,8 +2,6 @@ package spool
 
 import (
 	"cmp"
-	"encoding/binary"
-	"hash/crc32"
 	"slices"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -56,16 +54,11 @@ func (f *fixture) rest(aside bool, next func(after uint64) ([]Record, error)) (f
 	}
 }
 
-// binaryPut writes the checksum of one slice into another.
-func binaryPut(b, of []byte) {
-	binary.BigEndian.PutUint32(b, crc32.Checksum(of, castagnoli))
-}
+func payload(m publish.Message) []byte { return (&Record{Message: m}).payload() }
 
-func payload(m publish.Message) []byte { return (&Record{Message: m}).appendPayload(nil) }
+func (r *Record) append(b []byte, salt uint32) []byte { return appendRaw(b, *r, r.payload(), salt) }
 
 // appendRaw appends a record with that payload.
 func appendRaw(b []byte, r Record, payload []byte, salt uint32) []byte {
-	whole := append(make([]byte, recordHeader), payload...)
-	r.putHeader(whole, salt)
-	return append(b, whole...)
+	return append(r.appendHeader(b, payload, salt), payload...)
 }

@@ -15,13 +15,11 @@ import (
 type journal struct {
 	name string
 
-	mu       sync.Mutex
-	segments []*segment // oldest first; another slice after each change
+	segments atomic.Pointer[[]*segment] // oldest first; another slice after each change
 
 	// Used by the committer alone.
 	active    *segment // the last one, while it may be written
 	delivered uint64   // settled, as the mark has it
-	number    uint64   // the highest one given to a segment in this run
 
 	// Guarded by the spool's mu.
 	pending []*waiting // records to be written, in order
@@ -32,22 +30,25 @@ type journal struct {
 	oldest  atomic.Int64  // arrival of the first record, Unix nanoseconds; 0: none
 	changed chan struct{} // holds at most one
 
-	reading  sync.Mutex // held while [Spool.Next] reads
-	read     cursor
-	returned uint64 // number of the last record that it returned
+	reading sync.Mutex // held while [Spool.Next] reads
+	read    cursor
 }
 
 func newJournal(name string) *journal {
 	j := &journal{name: name, changed: make(chan struct{}, 1)}
+	j.segments.Store(new([]*segment))
 	j.read.segments = j.all
 	return j
 }
 
-// all returns the segments.
-func (j *journal) all() []*segment {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.segments
+func (j *journal) all() []*segment { return *j.segments.Load() }
+
+// seal ends the active segment.
+func (j *journal) seal() {
+	if j.active != nil {
+		j.active.seal()
+		j.active = nil
+	}
 }
 
 // following returns the segment after s; the first one for nil.
@@ -60,26 +61,12 @@ func following(segments []*segment, s *segment) *segment {
 	return nil
 }
 
-func lastOf(segments []*segment) *segment {
-	if len(segments) == 0 {
-		return nil
-	}
-	return segments[len(segments)-1]
-}
-
 // size returns the size of all segments in bytes.
 func (j *journal) size() (n int64) {
 	for _, s := range j.all() {
 		n += s.end.Load()
 	}
 	return n
-}
-
-// replace replaces the list of segments.
-func (j *journal) replace(segments []*segment) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.segments = segments
 }
 
 // position is a place in a journal.
@@ -96,6 +83,7 @@ type cursor struct {
 	position
 	seq      uint64 // of the last record; records with no higher number are skipped
 	segments func() []*segment
+	durable  int64 // bytes of the segment that were synced before its last write began
 	// damage is called for damage; isEnd means that no whole record follows. If it is nil, damage
 	// is skipped in a segment that is known to be damaged, and is an error in another.
 	damage func(s *segment, from int64, isEnd bool, err error)
@@ -103,6 +91,9 @@ type cursor struct {
 	buf []byte // a part of the segment
 	at  int64  // its offset
 }
+
+// seek moves to a position.
+func (c *cursor) seek(p position) { c.position, c.durable, c.buf = p, 0, c.buf[:0] }
 
 // next returns the next record, or io.EOF. The record's data is valid until the next call.
 func (c *cursor) next() (Record, error) {
@@ -112,7 +103,7 @@ func (c *cursor) next() (Record, error) {
 			if next == nil {
 				return Record{}, io.EOF
 			}
-			c.segment, c.offset, c.buf = next, segmentHeader, c.buf[:0]
+			c.seek(position{segment: next})
 			continue
 		}
 		r, err := c.parse()
@@ -125,7 +116,13 @@ func (c *cursor) next() (Record, error) {
 		case err != nil:
 			return Record{}, fmt.Errorf("%s at %d: %w", c.segment.path, c.offset, err)
 		}
+		if r.isFirst { // nothing follows a write that failed
+			c.durable = c.offset
+		}
 		c.offset += r.size
+		if r.Seq == probe.Seq {
+			c.durable = c.offset
+		}
 		if r.Seq <= c.seq { // delivered, or written again after a failure
 			continue
 		}

@@ -32,11 +32,10 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 		return nil, nil
 	}
 	c := &j.read
-	if after = max(after, settled); after != j.returned { // not where the last call ended
-		c.position, c.buf = head, nil
+	if after = max(after, settled); after != c.seq { // not where the last call ended
+		c.seek(head)
+		c.seq = after
 	}
-	c.seq = after
-	first := c.position
 	records := make([]Record, 0, min(int64(limit), max(0, queued)))
 	for size := int64(0); len(records) < limit; {
 		r, err := c.next()
@@ -46,40 +45,34 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 		if err != nil {
 			return nil, s.unreadable(err)
 		}
-		if size += r.size; len(records) > 0 && size > bytes {
-			c.position = r.at
-			break
-		}
 		if s.isDropped(r.Seq) {
 			continue
 		}
-		if len(records) == 0 {
-			first = r.at
+		if size += r.size; len(records) > 0 && size > bytes {
+			c.position, c.seq = r.at, records[len(records)-1].Seq
+			break
 		}
 		r.Data = slices.Clone(r.Data)
 		records = append(records, r)
-		j.returned = r.Seq
 	}
 	if after == settled {
-		s.reached(j, settled, queued, first, records)
+		s.reached(j, settled, queued, records)
 	}
 	return records, nil
 }
 
-// reached notes which records are the first that aren't settled, and where. queued is how many
-// there should be.
-func (s *Spool) reached(j *journal, settled uint64, queued int64, first position, records []Record) {
+// reached notes which records are the first that aren't settled. queued is how many there should be.
+func (s *Spool) reached(j *journal, settled uint64, queued int64, records []Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case settled != j.settled || s.recovering.Load(): // meanwhile
 	case len(records) > 0:
-		j.head = first
 		j.oldest.Store(records[0].Arrived.UnixNano())
 	case queued != 0: // the count is wrong: some records can't be read any more, or can again
 		s.recoverAgain()
 	default: // all that follow are dropped
-		j.settled, j.returned, j.head = j.read.seq, j.read.seq, j.read.position
+		j.settled, j.head = j.read.seq, j.read.position
 		signal(s.wake)
 	}
 }
@@ -108,19 +101,13 @@ func (s *Spool) Recovery() (read, all int64, ok bool) {
 // queues. It changes nothing, and a bridge may be using the directory. It returns damage apart from
 // other errors.
 func Read(dir string, visit func(r *Record) error) (damage, err error) {
-	m, segments, err := openJournals(osDisk{}, dir, os.O_RDONLY)
+	delivered, segments, err := openJournals(osDisk{}, dir, os.O_RDONLY)
 	if err != nil {
 		return nil, fmt.Errorf("reading spool: %w", err)
 	}
 	defer closeAll(slices.Concat(segments[:]...))
-	seen := newIDs()
-	found := recovery{}
-	err = found.scan(segments, m.delivered, func(_ int, r *Record) error {
-		if !seen.add(idOf(r.Kind, r.ID)) { // the bridge drops it
-			return nil
-		}
-		return visit(r)
-	})
+	found := newRecovery()
+	err = found.scan(segments, delivered, visit)
 	return errors.Join(found.damage...), err
 }
 

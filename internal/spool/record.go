@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"math/bits"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -18,8 +17,9 @@ type Record struct {
 	Attempted time.Time // when JetStream was tried before it was appended; zero if it wasn't
 	Reason    string    // why it is set aside; "" if it isn't
 
-	size int64    // in the segment
-	at   position // where it was read
+	size    int64    // in the segment
+	at      position // where it was read
+	isFirst bool     // of a write
 }
 
 const (
@@ -37,23 +37,19 @@ var (
 	errDamaged = errors.New("damaged")
 )
 
-// append appends the record in the form of a segment with that salt (docs/spool-format.md).
-func (r *Record) append(b []byte, salt uint32) []byte {
+// appendHeader appends the header of a payload, in the form of a segment with that salt
+// (docs/spool-format.md).
+func (r *Record) appendHeader(b, payload []byte, salt uint32) []byte {
 	begin := len(b)
-	b = r.appendPayload(append(b, make([]byte, recordHeader)...))
-	r.putHeader(b[begin:], salt)
-	return b
-}
-
-// putHeader writes the header of a payload in front of it.
-func (r *Record) putHeader(b []byte, salt uint32) {
-	payload := b[recordHeader:]
-	copy(b, recordMagic)
-	b[4] = byte(r.Kind)
-	binary.BigEndian.PutUint32(b[8:], uint32(len(payload)))
-	binary.BigEndian.PutUint64(b[12:], r.Seq)
-	binary.BigEndian.PutUint32(b[20:], crc32.Update(salt, castagnoli, payload))
-	binary.BigEndian.PutUint32(b[24:], crc32.Update(salt, castagnoli, b[:24]))
+	b = append(b, recordMagic...)
+	b = append(b, byte(r.Kind), 0, 0, 0)
+	if r.isFirst {
+		b[begin+5] = 1
+	}
+	b = binary.BigEndian.AppendUint32(b, uint32(len(payload)))
+	b = binary.BigEndian.AppendUint64(b, r.Seq)
+	b = binary.BigEndian.AppendUint32(b, crc32.Update(salt, castagnoli, payload))
+	return binary.BigEndian.AppendUint32(b, crc32.Update(salt, castagnoli, b[begin:]))
 }
 
 // parseHeader parses a record's header. It returns the payload's checksum.
@@ -68,92 +64,57 @@ func (r *Record) parseHeader(b []byte, salt uint32) (sum uint32, err error) {
 	if r.Kind = publish.Kind(b[4]); r.Kind >= publish.Kinds {
 		return 0, fmt.Errorf("%w: a record is of the unknown kind %d", errDamaged, r.Kind)
 	}
-	r.Seq, r.size = binary.BigEndian.Uint64(b[12:]), recordHeader+int64(n)
+	r.isFirst, r.Seq, r.size = b[5] == 1, binary.BigEndian.Uint64(b[12:]), recordHeader+int64(n)
 	return binary.BigEndian.Uint32(b[20:]), nil
 }
 
-// appendPayload appends the encoded payload.
-func (r *Record) appendPayload(b []byte) []byte {
+// payload returns the encoded payload.
+func (r *Record) payload() []byte {
+	b := make([]byte, 0, 512+len(r.Data))
 	b = binary.BigEndian.AppendUint64(b, nanos(r.Arrived))
 	b = binary.BigEndian.AppendUint64(b, nanos(r.Attempted))
 	b = appendText(b, r.Subject)
 	b = appendText(b, r.ID)
 	b = appendText(b, r.Reason)
-	b = binary.AppendUvarint(b, uint64(len(r.Headers)))
+	b = appendText(b, r.Data)
 	for _, h := range r.Headers {
 		b = appendText(b, h.Name)
 		b = appendText(b, h.Value)
 	}
-	return appendText(b, r.Data)
-}
-
-// encodedSize returns how many bytes append appends.
-func (r *Record) encodedSize() int64 {
-	n := recordHeader + 2*8 + textSize(len(r.Subject)) + textSize(len(r.ID)) + textSize(len(r.Reason)) + varintSize(len(r.Headers)) + textSize(len(r.Data))
-	for _, h := range r.Headers {
-		n += textSize(len(h.Name)) + textSize(len(h.Value))
-	}
-	return int64(n)
-}
-
-// decode decodes the record's payload. Its data is a part of the payload, not a copy.
-func (r *Record) decode(payload []byte) error {
-	p := parser{rest: payload}
-	r.Arrived, r.Attempted = fromNanos(p.number()), fromNanos(p.number())
-	r.Subject, r.ID, r.Reason = string(p.text()), string(p.text()), string(p.text())
-	for n := p.length(); n > 0 && p.err == nil; n-- {
-		r.Headers = append(r.Headers, publish.Header{Name: string(p.text()), Value: string(p.text())})
-	}
-	if r.Data = p.text(); p.err == nil && len(p.rest) > 0 {
-		p.fail()
-	}
-	return p.err
-}
-
-// parser reads a payload. After the first error all values are zero.
-type parser struct {
-	rest []byte
-	err  error
-}
-
-func (p *parser) fail() {
-	p.err, p.rest = fmt.Errorf("%w: a record's payload can't be decoded", errDamaged), nil
-}
-
-func (p *parser) number() uint64 {
-	if len(p.rest) < 8 {
-		p.fail()
-		return 0
-	}
-	n := binary.BigEndian.Uint64(p.rest)
-	p.rest = p.rest[8:]
-	return n
-}
-
-func (p *parser) length() int {
-	n, size := binary.Uvarint(p.rest)
-	if size <= 0 || n > uint64(len(p.rest)-size) {
-		p.fail()
-		return 0
-	}
-	p.rest = p.rest[size:]
-	return int(n)
-}
-
-func (p *parser) text() []byte {
-	n := p.length()
-	text := p.rest[:n:n]
-	p.rest = p.rest[n:]
-	return text
+	return b
 }
 
 func appendText[T string | []byte](b []byte, text T) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
 }
 
-func textSize(n int) int { return varintSize(n) + n }
+var errPayload = fmt.Errorf("%w: a record's payload can't be decoded", errDamaged)
 
-func varintSize(n int) int { return (bits.Len(uint(n|1)) + 6) / 7 }
+// decode decodes the record's payload. Its data is a part of the payload, not a copy.
+func (r *Record) decode(b []byte) error {
+	if len(b) < 16 {
+		return errPayload
+	}
+	r.Arrived, r.Attempted = fromNanos(binary.BigEndian.Uint64(b)), fromNanos(binary.BigEndian.Uint64(b[8:]))
+	texts := make([][]byte, 0, 16)
+	for b = b[16:]; len(b) > 0; {
+		n, size := binary.Uvarint(b)
+		if size <= 0 || n > uint64(len(b)-size) {
+			return errPayload
+		}
+		end := size + int(n)
+		texts = append(texts, b[size:end:end])
+		b = b[end:]
+	}
+	if len(texts) < 4 || len(texts)%2 != 0 {
+		return errPayload
+	}
+	r.Subject, r.ID, r.Reason, r.Data = string(texts[0]), string(texts[1]), string(texts[2]), texts[3]
+	for i := 4; i < len(texts); i += 2 {
+		r.Headers = append(r.Headers, publish.Header{Name: string(texts[i]), Value: string(texts[i+1])})
+	}
+	return nil
+}
 
 func nanos(t time.Time) uint64 {
 	if t.IsZero() {

@@ -7,69 +7,66 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 )
 
-// ErrOld means that the directory has a spool in a format that was never released.
-var ErrOld = errors.New("there is a spool.db, as a bridge built before December 2026 wrote it: " +
-	"run that build (commit fbac23b is the last one) until its spool is empty, or use its `bridge spool export` and `import`, and remove the file")
+// ErrVersion means that the spool's files have another format.
+var ErrVersion = errors.New("written by another version of the bridge, and left as it is: run that version until its spool is empty, or set DATA_DIR to another directory")
 
+// oldName is the file of a build before December 2026.
 const oldName = "spool.db"
 
 // recovery is the result of reading a spool's journals.
 type recovery struct {
-	queued [journals]int64      // by how much the spool's counts change
-	bytes  [publish.Kinds]int64 // the same
-	damage []error
+	ids        ids
+	dropped    map[uint64]struct{} // copies of other records
+	queued     [journals]int64
+	bytes      [publish.Kinds]int64
+	damage     []error
+	ends       []error // ends that can't be read: damage, or writes that a crash has cut short
+	isUnsynced bool    // some records may not be durable
+}
+
+func newRecovery() *recovery {
+	return &recovery{ids: newIDs(), dropped: make(map[uint64]struct{})}
 }
 
 // openJournals opens the files of the directory.
-func openJournals(d disk, dir string, flag int) (m mark, segments [journals][]*segment, err error) {
+func openJournals(d disk, dir string, flag int) (delivered [journals]uint64, segments [journals][]*segment, err error) {
 	names, err := d.list(dir)
 	if err != nil {
-		return m, segments, err
-	}
-	if slices.Contains(names, oldName) {
-		return m, segments, fmt.Errorf("%s: %w", dir, ErrOld)
-	}
-	if m, err = readMark(d, filepath.Join(dir, markName)); err != nil {
-		return m, segments, err
+		return delivered, segments, err
 	}
 	isThere := slices.Contains(names, lockName)
-	for i := range segments {
-		for _, name := range names {
-			number, salt, ok := parseName(name, journalName(i))
-			if !ok {
-				continue
+	for _, name := range names {
+		journal, number, salt, isOurs := parseName(name)
+		i := slices.Index(journalNames[:], journal)
+		switch {
+		case isOurs && i >= 0:
+			isThere = true
+			var in *segment
+			in, err = openSegment(d, filepath.Join(dir, name), flag, number, salt)
+			switch {
+			case errors.Is(err, os.ErrNotExist) && flag == os.O_RDONLY: // delivered and removed meanwhile
+				err = nil
+			case err == nil:
+				segments[i] = append(segments[i], in)
 			}
-			in, err := openSegment(d, filepath.Join(dir, name), flag, number, salt)
-			if errors.Is(err, os.ErrNotExist) && flag == os.O_RDONLY { // delivered and removed meanwhile
-				continue
-			}
-			if err != nil {
-				closeAll(slices.Concat(segments[:]...))
-				return m, segments, err
-			}
-			if in.number == m.ends[i].segment {
-				in.durable.Store(int64(m.ends[i].bytes))
-			}
-			for _, s := range segments[i] {
-				if s.number == in.before {
-					s.durable.Store(max(s.durable.Load(), in.known))
-				}
-			}
-			segments[i] = append(segments[i], in)
+		case name == oldName || segmentName.MatchString(name):
+			err = fmt.Errorf("%s: %w", filepath.Join(dir, name), ErrVersion)
 		}
-		isThere = isThere || len(segments[i]) > 0
+		if err != nil {
+			closeAll(slices.Concat(segments[:]...))
+			return delivered, segments, err
+		}
 	}
 	if !isThere {
 		err = os.ErrNotExist
 	}
-	return m, segments, err
+	return readMark(d, dir), segments, err
 }
 
 func closeAll(segments []*segment) {
@@ -85,24 +82,18 @@ func (s *Spool) load() (err error) {
 			return err
 		}
 	}
-	m, segments, err := openJournals(s.disk, s.config.Dir, os.O_RDWR)
+	delivered, segments, err := openJournals(s.disk, s.config.Dir, os.O_RDWR)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	s.loaded = true
-	names, _ := s.disk.list(s.config.Dir)
-	for _, name := range names {
-		if strings.HasSuffix(name, ".log"+newSuffix) { // a crash has cut the copying short
-			_ = s.disk.remove(s.path(name))
-		}
-	}
-	highest := slices.Max(m.delivered[:])
+	highest := slices.Max(delivered[:])
 	s.mu.Lock()
 	for i, j := range s.journals {
-		j.settled, j.delivered = m.delivered[i], m.delivered[i]
-		if last := lastOf(segments[i]); last != nil {
-			j.replace(segments[i])
-			highest = max(highest, last.number)
+		j.settled, j.delivered = delivered[i], delivered[i]
+		if n := len(segments[i]); n > 0 {
+			j.segments.Store(&segments[i])
+			highest = max(highest, segments[i][n-1].number)
 			s.bytes[i%publish.Kinds].Add(j.size()) // the most that it can be; exact after the recovery
 		}
 	}
@@ -124,36 +115,38 @@ const runBits = 40
 // and nothing is delivered. Of two records with one id, the one that is found later is dropped.
 func (s *Spool) recover() {
 	s.mustRecover.Store(false)
+	for _, j := range s.journals {
+		j.seal()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.recovering.Store(true)
-	s.ids, s.dropped = newIDs(), make(map[uint64]struct{})
+	s.ids, s.meanwhile = newIDs(), nil
 	var delivered [journals]uint64
 	var segments [journals][]*segment
-	f := &recovery{}
 	total := int64(0)
 	for i, j := range s.journals {
 		delivered[i], segments[i] = j.settled, j.all()
-		j.active = nil
 		total += j.size()
 		if len(segments[i]) > 0 {
 			j.queued.CompareAndSwap(0, 1) // there may be some records
 		}
-		f.queued[i] = -j.queued.Load()
-	}
-	for kind := range s.bytes {
-		f.bytes[kind] = -s.bytes[kind].Load()
 	}
 	s.bytesRead.Store(0)
 	s.bytesToRead.Store(total)
 	s.recovery.Go(func() {
-		for _, of := range segments { // first: a record that is found counts as durable
-			for _, in := range of {
-				in.makeDurable()
+		found := newRecovery()
+		err := found.scan(segments, delivered, func(r *Record) error {
+			s.bytesRead.Add(r.size)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.closed {
+				return ErrClosed
 			}
-		}
-		if f.scan(segments, delivered, func(i int, r *Record) error { return s.recoverRecord(f, i, r) }) == nil {
-			s.recovered <- f
+			return nil
+		})
+		if err == nil {
+			s.recovered <- found
 		}
 	})
 }
@@ -164,101 +157,90 @@ func (s *Spool) recoverAgain() {
 	signal(s.wake)
 }
 
-// recoverRecord counts a record, unless it is a copy of another. The error ends the recovery.
-func (s *Spool) recoverRecord(f *recovery, i int, r *Record) error {
-	s.bytesRead.Add(r.size)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.closed:
-		return ErrClosed
-	case !s.ids.add(idOf(r.Kind, r.ID)):
-		s.dropped[r.Seq] = struct{}{}
-	default:
-		f.queued[i]++
-		f.bytes[r.Kind] += r.size
-	}
-	return nil
-}
-
-// scan calls visit with each record, first with those that are set aside, so that none counts as
-// waiting. It notes damage. An error of visit ends it.
-func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint64, visit func(i int, r *Record) error) error {
+// scan counts the records and calls visit with each, first with those that are set aside, so that
+// none counts as waiting. It notes damage. An error of visit ends it.
+func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint64, visit func(r *Record) error) error {
 	for n := range journals {
 		i := setAside - n
-		f.checkFiles(segments[i], delivered[i])
-		c := &cursor{segments: func() []*segment { return segments[i] }, seq: delivered[i], damage: f.note}
-		last := make(map[*segment]uint64)
-		r, err := c.next()
-		for ; err == nil; r, err = c.next() {
-			last[r.at.segment] = r.Seq
-			if err := visit(i, &r); err != nil {
+		c := &cursor{segments: func() []*segment { return nil }, seq: delivered[i], damage: f.note}
+		for _, in := range segments[i] {
+			c.seek(position{segment: in})
+			r, err := c.next()
+			for ; err == nil; r, err = c.next() {
+				if !f.ids.add(idOf(r.Kind, r.ID)) {
+					f.dropped[r.Seq] = struct{}{}
+					continue
+				}
+				f.queued[i]++
+				f.bytes[r.Kind] += r.size
+				if err := visit(&r); err != nil {
+					return err
+				}
+			}
+			if !errors.Is(err, io.EOF) {
 				return err
 			}
-		}
-		if !errors.Is(err, io.EOF) {
-			return err
-		}
-		for _, in := range segments[i] {
-			in.last = last[in]
+			in.last = c.seq
+			if in.mayBeUnsynced && in.makeDurable(c.durable) != nil {
+				f.isUnsynced = true
+			}
 		}
 	}
 	return nil
 }
 
-// checkFiles looks for missing files and bytes.
-func (f *recovery) checkFiles(segments []*segment, delivered uint64) {
-	for i, in := range segments {
-		// It isn't always the one just before: that one may be a file that was begun and never used.
-		isThere := slices.ContainsFunc(segments[:i], func(s *segment) bool { return s.number == in.before })
-		switch end := in.end.Load(); {
-		case end < in.durable.Load():
-			f.spoil(in, end, errors.New("the file is too short"))
-		case i > 0 && !in.damaged.Load() && !isThere && in.before > delivered:
-			f.damage = append(f.damage, fmt.Errorf("a file is missing before %s", in.path))
-		}
-	}
-}
-
-// note notes damage. An unreadable end behind the bytes that were certainly durable is no damage: a
-// crash cut a write short, and nothing of it was acknowledged.
+// note notes damage. An unreadable end isn't always damage: a crash may have cut a write short, and
+// nothing of it was acknowledged.
 func (f *recovery) note(in *segment, from int64, isEnd bool, err error) {
-	if isEnd && from >= in.durable.Load() {
+	err = fmt.Errorf("%s, from byte %d on: %w", in.path, from, err)
+	if isEnd {
 		in.end.Store(from)
+		f.ends = append(f.ends, err)
 		return
 	}
-	f.spoil(in, from, err)
-}
-
-func (f *recovery) spoil(in *segment, from int64, err error) {
 	in.damaged.Store(true)
-	f.damage = append(f.damage, fmt.Errorf("%s, from byte %d on: %w", in.path, from, err))
+	f.damage = append(f.damage, err)
 }
 
 // adopt uses the result of a recovery.
 func (s *Spool) adopt(f *recovery) {
 	s.mu.Lock()
+	s.ids, s.dropped = f.ids, f.dropped
+	for _, w := range s.meanwhile {
+		if !s.ids.add(w.id) {
+			s.dropped[w.seq] = struct{}{}
+			continue
+		}
+		f.queued[w.kind]++
+		f.bytes[w.kind] += w.size
+	}
+	s.meanwhile = nil
 	for kind, n := range f.bytes {
-		s.bytes[kind].Add(n)
+		s.bytes[kind].Store(n)
 	}
 	for i, j := range s.journals {
-		j.queued.Add(f.queued[i])
+		j.queued.Store(f.queued[i])
 		j.head = position{}
 	}
+	s.isUnsynced.Store(s.isUnsynced.Load() || f.isUnsynced)
 	s.recovering.Store(false)
 	s.mu.Unlock()
 	for _, j := range s.journals {
-		s.removeSettled(j)
 		signal(j.changed)
 	}
+	signal(s.wake)
+	first20 := func(all []error) zap.Field { return zap.Errors("damage", all[:min(len(all), 20)]) }
 	if n := len(f.damage); n > 0 {
 		s.config.Log.Error("spool is damaged and some records are lost: the others are delivered, and then the damaged files are renamed to *"+damagedSuffix,
-			zap.String("directory", s.config.Dir), zap.Int("places", n), zap.Errors("damage", f.damage[:min(n, 20)]))
+			zap.String("directory", s.config.Dir), zap.Int("places", n), first20(f.damage))
+	}
+	if n := len(f.ends); n > 0 {
+		s.config.Log.Warn("the ends of some files of the spool can't be read: after a crash they are writes that were never acknowledged, else records are lost",
+			zap.String("directory", s.config.Dir), zap.Int("places", n), first20(f.ends))
 	}
 }
 
-// check rewrites files that were removed, or whose sync failed. Their contents can be read as long
-// as they are open.
+// check writes files again that were removed. Their contents can be read as long as they are open.
 func (s *Spool) check() {
 	if !s.loaded {
 		if err := s.load(); err != nil {
@@ -278,31 +260,25 @@ func (s *Spool) check() {
 			s.lock = lock
 		}
 	}
-	var doubtful []string
-	var failure error
+	var restored []string
 	for _, j := range s.journals {
 		for _, in := range j.all() {
-			isThere := slices.Contains(names, filepath.Base(in.path))
-			switch {
-			case isThere && !in.doubt.Load():
-				continue
-			case isThere && in.whole() < in.end.Load(): // a copy could be worse than what is on disk
-				in.doubt.Store(false)
-				s.mustRecover.Store(true)
+			name := filepath.Base(in.path)
+			if slices.Contains(names, name) {
 				continue
 			}
-			doubtful = append(doubtful, filepath.Base(in.path))
 			if in == j.active {
 				j.active = nil
 			}
-			if err := in.rewrite(); err != nil {
-				failure = err
+			if err := in.restore(); err != nil {
+				s.failed(err)
+				return
 			}
+			restored = append(restored, name)
 		}
 	}
-	if len(doubtful) > 0 && !s.isMissingLogged {
-		s.config.Log.Error("files of the spool in use were removed or could not be synced: their records are written to new files",
-			zap.String("directory", s.config.Dir), zap.String("files", strings.Join(doubtful, " ")), zap.Error(failure))
+	if len(restored) > 0 {
+		s.config.Log.Error("files of the spool in use were removed: they are written again",
+			zap.String("directory", s.config.Dir), zap.Strings("files", restored))
 	}
-	s.isMissingLogged = failure != nil
 }

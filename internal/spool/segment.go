@@ -1,71 +1,55 @@
 package spool
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"sync"
 	"sync/atomic"
 )
 
 const (
-	format        = 1
-	segmentHeader = 64
-	newSuffix     = ".new"     // a copy of a segment, until it is complete
+	format        = "v2"
 	damagedSuffix = ".damaged" // a damaged segment whose readable records are delivered
 )
 
-var segmentMagic = []byte{0xff, 's', 'p', 'o', 'o', 'l', '\r', '\n'}
-
-// ErrNewer means that a newer version of the bridge has written the spool.
-var ErrNewer = errors.New("written by a newer version of the bridge")
-
 // segment is one file of a journal.
 type segment struct {
-	disk    disk
-	path    string
-	number  uint64       // usually that of its first record; higher than all before
-	salt    uint32       // start value of its checksums, so that no message can contain a valid record
-	before  uint64       // number of the segment before it
-	known   int64        // durable bytes of that segment; 0: unknown
-	last    uint64       // the highest number of its records; used by the committer, or the recovery
-	end     atomic.Int64 // size of the part that is read
-	durable atomic.Int64 // bytes that are certainly durable
-	doubt   atomic.Bool  // a write or a sync failed: check must rewrite it
-	// unsynced means that an earlier process wrote it and its last records may not be durable.
-	unsynced atomic.Bool
-	damaged  atomic.Bool // some of it can't be read
+	disk   disk
+	path   string
+	number uint64       // usually that of its first record; higher than all before
+	salt   uint32       // start value of its checksums, so that no message can contain a valid record
+	last   uint64       // the highest number of its records; used by the committer, or the recovery
+	end    atomic.Int64 // size of the part that is read
+	// mayBeUnsynced means that an earlier process wrote it and its last write may not be durable.
+	mayBeUnsynced bool
+	hasFailed     bool        // a write or a sync failed: nothing may be written to it any more
+	damaged       atomic.Bool // some of it can't be read
 
 	mu   sync.RWMutex // held while the file is read, and while it is replaced
 	file file         // nil: all of it was delivered, and the file removed
 }
 
-// nameOf returns a segment's file name. With it the segment can be read even if its header can't.
+// segmentName matches the names of segments of all formats. Early builds called theirs .log.
+var segmentName = regexp.MustCompile(`^([a-z-]+)-([0-9a-f]{16})-([0-9a-f]{8})\.(log|v[0-9]+)$`)
+
 func nameOf(journal string, number uint64, salt uint32) string {
-	return fmt.Sprintf("%s-%016x-%08x.log", journal, number, salt)
+	return fmt.Sprintf("%s-%016x-%08x.%s", journal, number, salt, format)
 }
 
-// parseName parses the name of one of the journal's segments.
-func parseName(name, journal string) (number uint64, salt uint32, ok bool) {
-	_, err := fmt.Sscanf(name, journal+"-%16x-%8x.log", &number, &salt)
-	return number, salt, err == nil && nameOf(journal, number, salt) == name
-}
-
-// header returns the segment's header.
-func (s *segment) header() []byte {
-	b := append(make([]byte, 0, segmentHeader), segmentMagic...)
-	b = binary.BigEndian.AppendUint32(b, format)
-	b = binary.BigEndian.AppendUint32(b, s.salt)
-	b = binary.BigEndian.AppendUint64(b, s.number)
-	b = binary.BigEndian.AppendUint64(b, s.before)
-	b = binary.BigEndian.AppendUint64(b, uint64(s.known))
-	b = append(b, make([]byte, 20)...)
-	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+// parseName parses the name of a segment of this format.
+func parseName(name string) (journal string, number uint64, salt uint32, ok bool) {
+	m := segmentName.FindStringSubmatch(name)
+	if m == nil || m[4] != format {
+		return "", 0, 0, false
+	}
+	number, _ = strconv.ParseUint(m[2], 16, 64)
+	s, _ := strconv.ParseUint(m[3], 16, 32)
+	return m[1], number, uint32(s), true
 }
 
 // openSegment opens an existing segment.
@@ -79,19 +63,8 @@ func openSegment(d disk, path string, flag int, number uint64, salt uint32) (*se
 		_ = f.Close()
 		return nil, err
 	}
-	s := &segment{disk: d, path: path, number: number, salt: salt, file: f}
+	s := &segment{disk: d, path: path, number: number, salt: salt, file: f, mayBeUnsynced: flag == os.O_RDWR}
 	s.end.Store(size)
-	b := make([]byte, segmentHeader)
-	_, _ = f.ReadAt(b, 0) // after an error the checksum doesn't match
-	if size < segmentHeader || !bytes.HasPrefix(b, segmentMagic) || binary.BigEndian.Uint32(b[60:]) != crc32.Checksum(b[:60], castagnoli) {
-		s.damaged.Store(true) // also if it was only just begun
-		return s, nil
-	}
-	if version := binary.BigEndian.Uint32(b[8:]); version != format {
-		_ = f.Close()
-		return nil, fmt.Errorf("%w: %s has format %d, this version knows %d", ErrNewer, path, version, format)
-	}
-	s.before, s.known = binary.BigEndian.Uint64(b[24:]), int64(binary.BigEndian.Uint64(b[32:]))
 	return s, nil
 }
 
@@ -103,11 +76,11 @@ func openSegment(d disk, path string, flag int, number uint64, salt uint32) (*se
 func (s *segment) append(b []byte) error {
 	end := s.end.Load()
 	if _, err := s.file.WriteAt(b, end); err != nil {
-		s.doubt.Store(!isNoSpace(err) || s.file.Truncate(end) != nil)
+		s.hasFailed = !isNoSpace(err) || s.file.Truncate(end) != nil
 		return err
 	}
 	if err := s.file.Sync(); err != nil {
-		s.doubt.Store(true)
+		s.hasFailed = true
 		return err
 	}
 	if end == 0 { // its name must be durable too
@@ -115,37 +88,34 @@ func (s *segment) append(b []byte) error {
 			return err
 		}
 	}
-	end += int64(len(b))
-	s.durable.Store(end)
-	s.end.Store(end)
+	s.end.Store(end + int64(len(b)))
 	return nil
 }
 
-// makeDurable makes what an earlier process has written durable. A sync alone isn't enough: if one
-// has failed in that process, the kernel may have dropped the data and still show it to this one.
-// So the same bytes are written again, in place: that needs no room, and a crash meanwhile does no
-// harm.
-func (s *segment) makeDurable() {
-	from := s.durable.Load()
-	if s.end.Load() <= from || s.doubt.Load() {
-		return
+// seal writes a probe behind the last record. It proves that the records before it were synced: if
+// they can't be read, they are damaged.
+func (s *segment) seal() {
+	if n, err := s.file.WriteAt(probe.appendHeader(nil, nil, s.salt), s.end.Load()); err == nil {
+		s.end.Add(int64(n))
 	}
-	to := s.whole()
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	var err error
+}
+
+// makeDurable makes the last write of an earlier process durable; it begins at from. A sync alone
+// isn't enough: if one has failed in that process, the kernel may have dropped the data and still
+// show it to this one. So the same bytes are written again, in place: that needs no room, and a
+// crash meanwhile does no harm.
+func (s *segment) makeDurable(from int64) (err error) {
+	s.mayBeUnsynced = false
+	if from == s.end.Load() {
+		return nil
+	}
 	if !s.damaged.Load() { // else what we read could be worse than what is on disk
-		_, err = io.Copy(io.NewOffsetWriter(s.file, from), io.NewSectionReader(s.file, from, to-from))
+		_, err = io.Copy(io.NewOffsetWriter(s.file, from), io.NewSectionReader(s.file, from, s.end.Load()-from))
 	}
 	if err == nil {
 		err = s.file.Sync()
 	}
-	s.unsynced.Store(err != nil)
-	if err != nil {
-		s.doubt.Store(true)
-	} else if !s.damaged.Load() {
-		s.durable.Store(max(from, to))
-	}
+	return err
 }
 
 // errGone is the error of reading a segment that was removed.
@@ -173,44 +143,28 @@ func (s *segment) ReadAt(b []byte, offset int64) (int, error) {
 
 const page = 4096
 
-// whole returns the offset of the first damage that isn't known yet; the end if there is none.
-func (s *segment) whole() int64 {
-	c := cursor{segments: func() []*segment { return nil }, position: position{segment: s, offset: segmentHeader}}
-	for {
-		if _, err := c.next(); err != nil {
-			return c.offset
-		}
-	}
-}
-
-// rewrite replaces the file by a copy.
-func (s *segment) rewrite() error {
-	fresh, err := s.disk.open(s.path+newSuffix, os.O_CREATE|os.O_RDWR|os.O_TRUNC)
+// restore writes the file again after somebody has removed it.
+func (s *segment) restore() error {
+	fresh, err := s.disk.open(s.path, os.O_CREATE|os.O_EXCL|os.O_RDWR)
 	if err != nil {
 		return err
 	}
-	for _, step := range []func() error{
-		func() error {
-			_, err := io.Copy(io.NewOffsetWriter(fresh, 0), io.NewSectionReader(s, 0, s.end.Load()))
-			return err
-		},
-		fresh.Sync, // before the rename
-		func() error { return s.disk.rename(s.path+newSuffix, s.path) },
-		func() error { return s.disk.syncDir(filepath.Dir(s.path)) },
-	} {
-		if err := step(); err != nil {
-			_ = fresh.Close()
-			_ = s.disk.remove(s.path + newSuffix)
-			return err
-		}
+	_, err = io.Copy(io.NewOffsetWriter(fresh, 0), io.NewSectionReader(s, 0, s.end.Load()))
+	if err == nil {
+		err = fresh.Sync()
+	}
+	if err == nil {
+		err = s.disk.syncDir(filepath.Dir(s.path))
+	}
+	if err != nil {
+		_ = fresh.Close()
+		_ = s.disk.remove(s.path)
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_ = s.file.Close()
 	s.file = fresh
-	s.durable.Store(s.end.Load())
-	s.doubt.Store(false)
-	s.unsynced.Store(false)
 	return nil
 }
 
@@ -220,7 +174,7 @@ func (s *segment) remove() error {
 	_ = s.file.Close() // first: Windows can't remove an open file
 	s.file = nil
 	s.mu.Unlock()
-	if s.damaged.Load() && s.end.Load() > segmentHeader {
+	if s.damaged.Load() {
 		return s.disk.rename(s.path, s.path+damagedSuffix)
 	}
 	return s.disk.remove(s.path)

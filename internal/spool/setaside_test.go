@@ -16,7 +16,8 @@ func TestAside(t *testing.T) {
 	dir := t.TempDir()
 	f := open(t, dir)
 	f.keeps("a", "b", "c")
-	f.settle(f.all()[:2], map[uint64]string{2: "too large"})
+	records := f.all()[:2]
+	f.settle(records, map[uint64]string{records[1].Seq: "too large"})
 	poll.Until(t, "settled", func() bool { return f.Len(publish.Event) == 1 })
 	check := func() {
 		t.Helper()

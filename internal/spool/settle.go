@@ -50,7 +50,7 @@ func (s *Spool) settle(j *journal, records []Record) error {
 	var moved []*waiting
 	for _, r := range records {
 		if r.Reason != "" {
-			moved = append(moved, newWaiting(r, s.journals[setAside]))
+			moved = append(moved, newWaiting(&r, s.journals[setAside]))
 		}
 	}
 	if err := s.move(moved); err != nil {
@@ -72,7 +72,8 @@ func (s *Spool) settle(j *journal, records []Record) error {
 		s.bytes[r.Kind].Add(-r.size)
 		j.queued.Add(-1)
 	}
-	j.settled = records[len(records)-1].Seq
+	last := records[len(records)-1]
+	j.settled, j.head = last.Seq, position{last.at.segment, last.at.offset + last.size}
 	if j.queued.Load() == 0 {
 		j.oldest.Store(0)
 		signal(j.changed)
@@ -106,7 +107,8 @@ func (s *Spool) move(moved []*waiting) (err error) {
 	return err
 }
 
-// remove removes the segments of which all is settled, and writes the mark.
+// remove removes the segments of which all is settled, and writes the mark. A segment that comes
+// back after a loss of power is delivered again.
 func (s *Spool) remove() {
 	if s.recovering.Load() {
 		return
@@ -119,32 +121,23 @@ func (s *Spool) remove() {
 	}
 	s.mu.Unlock()
 	for _, j := range s.journals {
-		s.removeSettled(j)
+		all := j.all()
+		isDone := func(in *segment) bool {
+			return in.last <= j.delivered && (in != j.active || in.end.Load() >= retireAt)
+		}
+		for len(all) > 0 && isDone(all[0]) {
+			in, rest := all[0], all[1:]
+			all = rest
+			j.segments.Store(&rest)
+			if in == j.active {
+				j.active = nil
+			}
+			if err := in.remove(); err != nil {
+				s.config.Log.Warn("an empty file of the spool can't be removed", zap.String("file", in.path), zap.Error(err))
+			}
+		}
 	}
 	if isNew {
 		s.writeMark(false)
-	}
-}
-
-// removeSettled removes a journal's first segments of which all is settled. One that comes back
-// after a loss of power is delivered again.
-func (s *Spool) removeSettled(j *journal) {
-	all := j.all()
-	n := 0
-	for n < len(all) && all[n].last <= j.delivered && (all[n] != j.active || all[n].end.Load() >= retireAt) {
-		n++
-	}
-	if n == 0 {
-		return
-	}
-	j.replace(slices.Clone(all[n:]))
-	for _, in := range all[:n] {
-		if in == j.active {
-			j.active = nil
-		}
-		if err := in.remove(); err != nil {
-			s.config.Log.Warn("an empty file of the spool can't be removed", zap.String("file", in.path), zap.Error(err))
-		}
-		_ = s.disk.syncDir(s.config.Dir) // in order: a gap between the segments would look like damage
 	}
 }

@@ -52,6 +52,8 @@ const (
 	setAside = publish.Kinds
 )
 
+var journalNames = [journals]string{publish.Event.String(), publish.Quarantined.String(), publish.Refused.String(), "set-aside"}
+
 // Spool is an open spool. It has a queue for each [publish.Kind], and one for the records that are
 // set aside.
 type Spool struct {
@@ -60,25 +62,25 @@ type Spool struct {
 	lock     io.Closer // nil if the disk had no room for it yet
 	journals [journals]*journal
 
-	mu             sync.Mutex
-	ids            ids             // of the records on disk; during a recovery, of those found or appended
-	unwritten      map[id]*waiting // the records that aren't on disk yet
-	unwrittenBytes [publish.Kinds]int64
-	dropped        map[uint64]struct{} // records on disk that are copies of another one
-	closed         bool
-	wake           chan struct{} // there is work for the committer; holds at most one
-	done           chan struct{}
+	mu        sync.Mutex
+	ids       ids                  // of the records on disk; during a recovery, only of those appended since
+	unwritten [publish.Kinds]int64 // bytes of the records that aren't on disk yet
+	dropped   map[uint64]struct{}  // records on disk that are copies of another one
+	meanwhile []*waiting           // records that were written since the recovery began
+	closed    bool
+	wake      chan struct{} // there is work for the committer; holds at most one
+	done      chan struct{}
 
 	// Used by the committer alone.
-	next            uint64 // the next sequence number; none is used twice
-	recovery        sync.WaitGroup
-	recovered       chan *recovery
-	loaded          bool   // the journals are open
-	buf             []byte // for a write
-	isMissingLogged bool   // the log has that files are missing or in doubt
+	next      uint64 // the next sequence number; none is used twice
+	recovery  sync.WaitGroup
+	recovered chan *recovery
+	loaded    bool   // the journals are open
+	buf       []byte // for a write
 
 	failure                atomic.Pointer[error] // why the last write failed; nil if it succeeded
 	recovering             atomic.Bool
+	isUnsynced             atomic.Bool  // some records of an earlier process may not be durable
 	mustRecover            atomic.Bool  // damage was found: the recovery must run again
 	bytesRead, bytesToRead atomic.Int64 // of the recovery
 	bytes                  [publish.Kinds]atomic.Int64
@@ -111,20 +113,19 @@ const (
 )
 
 // Open opens the directory's spool, or creates one. The error wraps [fileio.ErrInUse] if another
-// process has it open, [ErrNewer] if a newer version wrote it, and [ErrOld] if this version can't
-// read it; the files are untouched then. Damage is no error. If the disk fails, Open returns a
-// spool that refuses records and keeps trying.
+// process has it open, and [ErrVersion] if another version wrote it; the files are untouched then.
+// Damage is no error. If the disk fails, Open returns a spool that refuses records and keeps trying.
 func Open(c Config) (*Spool, error) {
 	if c.disk == nil {
 		c.disk = osDisk{}
 	}
 	c.segmentSize = cmp.Or(c.segmentSize, max(minSegment, c.MaxBytes/maxSegments))
 	s := &Spool{
-		config: c, disk: c.disk, next: 1, ids: newIDs(), unwritten: make(map[id]*waiting), dropped: make(map[uint64]struct{}),
+		config: c, disk: c.disk, next: 1, ids: newIDs(), dropped: make(map[uint64]struct{}),
 		wake: make(chan struct{}, 1), done: make(chan struct{}), recovered: make(chan *recovery, 1),
 	}
-	for i := range s.journals {
-		s.journals[i] = newJournal(journalName(i))
+	for i, name := range journalNames {
+		s.journals[i] = newJournal(name)
 	}
 	err := s.load()
 	switch {
@@ -151,20 +152,13 @@ func Open(c Config) (*Spool, error) {
 	return s, nil
 }
 
-func journalName(i int) string {
-	if i == setAside {
-		return "set-aside"
-	}
-	return publish.Kind(i).String()
-}
-
 func (s *Spool) path(name string) string { return filepath.Join(s.config.Dir, name) }
 
 // Append keeps the message, whose data must not change any more. It returns nil once the record is
 // on disk, and at once if one with its kind and id is there already. If the context ends first, the
 // record is dropped, unless it is just being written: then it may be kept or not.
 func (s *Spool) Append(ctx context.Context, m publish.Message, attempted time.Time) error {
-	w, err := s.enqueue(Record{Message: m, Attempted: attempted})
+	w, err := s.enqueue(&Record{Message: m, Attempted: attempted})
 	if w == nil {
 		return err
 	}
@@ -180,19 +174,17 @@ func (s *Spool) Append(ctx context.Context, m publish.Message, attempted time.Ti
 		return w.err
 	default:
 	}
-	w.waiters--
 	pending := &w.journal.pending
-	if i := slices.Index(*pending, w); i >= 0 && w.waiters == 0 {
+	if i := slices.Index(*pending, w); i >= 0 {
 		*pending = slices.Delete(*pending, i, i+1)
-		s.forget(w)
+		s.unwritten[w.kind] -= w.size
 	}
 	return fmt.Errorf("waiting for the disk: %w", ctx.Err())
 }
 
 // enqueue returns the record to wait for; nil if it is on disk already or is refused.
-func (s *Spool) enqueue(r Record) (*waiting, error) {
+func (s *Spool) enqueue(r *Record) (*waiting, error) {
 	w := newWaiting(r, s.journals[r.Kind])
-	w.waiters = 1
 	if w.size > recordHeader+largest { // it couldn't be read again
 		return nil, fmt.Errorf("%w: %d bytes", publish.ErrTooLarge, w.size)
 	}
@@ -201,47 +193,29 @@ func (s *Spool) enqueue(r Record) (*waiting, error) {
 	if s.closed {
 		return nil, ErrClosed
 	}
-	if s.ids.has(w.id) && !s.isUnsynced() { // else a copy is written, and dropped later
+	if s.ids.has(w.id) && !s.isUnsynced.Load() { // else a copy is written, and dropped later
 		return nil, nil
-	}
-	if same := s.unwritten[w.id]; same != nil {
-		same.waiters++
-		return same, nil
 	}
 	if err := s.room(r.Kind, w.size); err != nil {
 		return nil, err
 	}
-	s.unwritten[w.id] = w
-	s.unwrittenBytes[r.Kind] += w.size
+	s.unwritten[w.kind] += w.size
 	w.journal.pending = append(w.journal.pending, w)
 	signal(s.wake)
 	return w, nil
 }
 
-// isUnsynced reports whether some records of an earlier process may not be durable.
-func (s *Spool) isUnsynced() bool {
-	return slices.ContainsFunc(s.journals[:], func(j *journal) bool {
-		return slices.ContainsFunc(j.all(), func(in *segment) bool { return in.unsynced.Load() })
-	})
-}
-
-// forget removes a record from those that aren't on disk yet. s.mu must be held.
-func (s *Spool) forget(w *waiting) {
-	delete(s.unwritten, w.id)
-	s.unwrittenBytes[w.Kind] -= w.size
-}
-
 // room returns nil if n more bytes of the kind can be kept. s.mu must be held.
 func (s *Spool) room(kind publish.Kind, n int64) error {
 	var used, unwritten int64
-	for kind := range s.bytes {
-		used += s.bytes[kind].Load() + s.unwrittenBytes[kind]
-		unwritten += s.unwrittenBytes[kind]
+	for kind, n := range s.unwritten {
+		used += s.bytes[kind].Load() + n
+		unwritten += n
 	}
 	if used+n > s.config.MaxBytes {
 		return fmt.Errorf("%w: %d of %d bytes are used", ErrFull, used, s.config.MaxBytes)
 	}
-	if kept, limit := s.bytes[kind].Load()+s.unwrittenBytes[kind], s.config.MaxOf[kind]; limit > 0 && kept+n > limit {
+	if kept, limit := s.bytes[kind].Load()+s.unwritten[kind], s.config.MaxOf[kind]; limit > 0 && kept+n > limit {
 		return fmt.Errorf("%w: %d of the %d bytes for kind %s are used", ErrFull, kept, limit, kind)
 	}
 	if unwritten > 0 && unwritten+n > maxUnwritten {

@@ -261,7 +261,7 @@ func TestOneProcess(t *testing.T) {
 func TestMode(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "spool")
 	open(t, dir).keeps("a")
-	for name, want := range map[string]os.FileMode{".": 0o700, "event-*.log": 0o600, lockName: 0o600} {
+	for name, want := range map[string]os.FileMode{".": 0o700, "event-*." + format: 0o600, lockName: 0o600} {
 		paths, err := filepath.Glob(filepath.Join(dir, name))
 		if err != nil || len(paths) != 1 {
 			t.Fatalf("%s: got %q, %v, want one file", name, paths, err)

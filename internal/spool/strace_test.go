@@ -176,23 +176,6 @@ func TestEachCallFails(t *testing.T) {
 	}
 }
 
-// TestRewriteFails makes syncs fail, and then the renames of the files that are written again.
-func TestRewriteFails(t *testing.T) {
-	w := workload{size: 300}
-	for _, fault := range []string{"renameat:error=EIO:when=%d", "renameat:signal=SIGKILL:when=%d"} {
-		t.Run(strings.ReplaceAll(fault, "%d", "N"), func(t *testing.T) {
-			t.Parallel()
-			for n := 1; n <= 2; n++ {
-				r := trace(t, filepath.Join(t.TempDir(), "spool"), []string{"SPOOL_WAIT=yes"}, "fsync:error=EIO:when=5+4", fmt.Sprintf(fault, n))
-				if !strings.Contains(r.trace, "renameat(") {
-					t.Error("nothing was written again")
-				}
-				r.check(t, w)
-			}
-		})
-	}
-}
-
 // writtenAgain matches a write to the file that the first process has begun.
 var writtenAgain = regexp.MustCompile(`pwrite64\(\d+<[^>]*-0000000000000001-`)
 

@@ -250,7 +250,7 @@ func (b *bridge) left(belongs ...string) (left []string, err error) {
 			if isWindow, _ := filepath.Match("window-*.json", e.Name()); isWindow {
 				continue
 			}
-			if !slices.Contains(belong, e.Name()) && filepath.Ext(e.Name()) != ".log" { // a segment of the spool
+			if !slices.Contains(belong, e.Name()) && filepath.Ext(e.Name()) != ".v2" { // a segment of the spool
 				left = append(left, filepath.Join(dir, e.Name()))
 			}
 		}
