@@ -1,6 +1,11 @@
 package verify
 
 import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
 	"net/http"
 	"time"
 
@@ -54,5 +59,82 @@ func (e *Endpoint) Event(id string, c Claims, received time.Time) event.Event {
 		Received:   received,
 		Signed:     c.Scheme,
 		Body:       c.Body,
+	})
+}
+
+// Seal returns the proof that is kept of an authentic delivery instead of its signature: an HMAC
+// over the endpoint, the scheme, the body and the signed text, under the secret that verified it.
+// Only an owner of that secret can make or check it. Its text begins with a byte with which no
+// vendor's signed text begins, so a seal is never a signature: readers of the quarantine can't send
+// a delivery again. Seal also overwrites a signature in the body.
+func (e *Endpoint) Seal(c Claims, key secret.Secret, body []byte) string {
+	if s, ok := e.Provider.Scheme(c.Scheme); ok && len(s.Members) > 0 {
+		blank(body, e.Provider.Member)
+	}
+	sum := e.seal(key, c.Scheme, body, c.SignedText)
+	return hex.EncodeToString(sum[:])
+}
+
+func (e *Endpoint) seal(key secret.Secret, scheme string, body []byte, signed [][]byte) [sha256.Size]byte {
+	whole, part := sha256.Sum256(body), sha256.New()
+	for _, p := range signed {
+		part.Write(p)
+	}
+	return key.MAC([]byte("\x00webhook-bridge quarantine\x00"+e.Name+"\x00"+scheme+"\x00"), whole[:], part.Sum(nil))
+}
+
+// Sealed returns the request to the provider to verify a sealed delivery: the seal replaces the
+// signature, and the time is that of its arrival. kept are the headers from Keep.
+func (e *Endpoint) Sealed(seal string, kept http.Header, body []byte, text stringify.Text, received time.Time) Request {
+	// Any signature that can be decoded will do: the seal is checked instead.
+	r := e.Request(e.Provider.withMAC(kept, make([]byte, sha256.Size)), body, text, received)
+	want, err := hex.DecodeString(seal)
+	r.Seal = func(key secret.Secret, scheme string, signed [][]byte) bool {
+		sum := e.seal(key, scheme, body, signed)
+		return err == nil && hmac.Equal(sum[:], want)
+	}
+	return r
+}
+
+// Keep returns the headers to keep in quarantine: those that the signed text needs, with zeros for
+// the signature; nil if it needs none.
+func (p *Provider) Keep(h http.Header) http.Header {
+	if p.Headers == nil {
+		return nil
+	}
+	if p.Rename != nil {
+		h, _ = p.Rename(h) // no error: they are verified
+	}
+	kept := http.Header{}
+	for _, name := range append([]string{"Content-Type"}, p.Headers...) {
+		if values := h[name]; values != nil {
+			kept[name] = values
+		}
+	}
+	return p.withMAC(kept, make([]byte, sha256.Size))
+}
+
+// Resign returns kept headers with the signature of the signed text.
+func (p *Provider) Resign(kept http.Header, key secret.Secret, signed [][]byte) http.Header {
+	return p.withMAC(kept, Sum(key, signed...))
+}
+
+// withMAC returns headers with a MAC for their signature.
+func (p *Provider) withMAC(h http.Header, mac []byte) http.Header {
+	_, stamp, _ := p.Format.Read(nil, h.Get(p.Header))
+	changed := http.Header{}
+	maps.Copy(changed, h)
+	changed.Set(p.Header, p.Write(mac, stamp))
+	return changed
+}
+
+// blank overwrites the text of a member of a JSON object.
+func blank(body []byte, member string) {
+	c := stringify.Cursor{Text: body}
+	c.Object(func(name []byte) {
+		if member != "" && string(name) == member {
+			inside := c.Value().Inside()
+			copy(inside, bytes.Repeat([]byte("*"), len(inside)))
+		}
 	})
 }

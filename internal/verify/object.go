@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -67,4 +68,27 @@ func (o Object) Text() []byte {
 func Quoted(text string) []byte {
 	encoded, _ := json.Marshal(text) // a string has no error
 	return encoded
+}
+
+// CheckNames returns a Contradiction if a body has a member whose name differs from one of the names,
+// and only in case (Unicode's simple case folding): decoders that ignore case, such as Go's
+// encoding/json, read it instead of the member that was verified.
+func CheckNames(body stringify.Text, names ...string) (err error) {
+	c := stringify.Cursor{Text: body}
+	c.Object(func(is []byte) {
+		for _, name := range names {
+			if string(is) != name && bytes.EqualFold(is, []byte(name)) {
+				err = fmt.Errorf("%w: a member's name differs from another's in case alone", Contradiction)
+			}
+		}
+	})
+	return err
+}
+
+// TextOf returns the text of a string or a number, and "" for any other value.
+func TextOf(value stringify.Text) string {
+	if value.IsString() || value.IsNumber() {
+		return value.String()
+	}
+	return ""
 }

@@ -140,8 +140,8 @@ func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.C
 // entity. Canonical texts are equal if and only if the values are. In a body that was signed as it
 // was sent, the texts of the two ids must also be equal, because two numbers may become one double.
 func agree(body stringify.Text, m, sent []stringify.Text) error {
-	if verify.HasCaseVariant(body, "timestamp", "data", "name", "entity", "entityId") {
-		return verify.ErrCaseVariant
+	if err := verify.CheckNames(body, "timestamp", "data", "name", "entity", "entityId"); err != nil {
+		return err
 	}
 	first, _, _ := bytes.Cut(m[name].Inside(), []byte{'.'})
 	if !m[entity].IsString() || !bytes.Equal(first, m[entity].Inside()) {

@@ -167,8 +167,8 @@ func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.C
 
 // agree compares the type, which the scheme data doesn't sign, with data.actionType, which it does.
 func agree(body, kind, action stringify.Text) error {
-	if verify.HasCaseVariant(body, "data", "type", "time") {
-		return verify.ErrCaseVariant
+	if err := verify.CheckNames(body, "data", "type", "time"); err != nil {
+		return err
 	}
 	if !action.IsString() {
 		return nil

@@ -1,6 +1,7 @@
 package hmac
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/textproto"
@@ -15,12 +16,12 @@ import (
 type kind byte
 
 const (
-	literal kind = iota
-	body
-	timestamp
-	header
-	member // of the body
-	mac
+	literal   kind = 'l'
+	body      kind = 'b'
+	timestamp kind = 't'
+	header    kind = 'h'
+	member    kind = 'm' // of the body
+	mac       kind = 's'
 )
 
 // part is one part of a template, or the place of a value: a header or a member.
@@ -40,7 +41,7 @@ var pieces = regexp.MustCompile(`\{[^{}]*\}|[^{}]+|[{}]`)
 func split(template string) (parts []part, err error) {
 	for _, place := range pieces.FindAllStringIndex(template, -1) {
 		text, position := template[place[0]:place[1]], place[0]+1
-		p := part{text: text}
+		p := part{kind: literal, text: text}
 		switch {
 		case text == "{" || text == "}":
 			err = errors.New("a brace has no partner")
@@ -111,11 +112,14 @@ func atCharacter(position int, what any) error {
 	return fmt.Errorf("at character %d: %v", position, what)
 }
 
+// ambiguous matches the kinds of parts whose text can be split in two ways.
+var ambiguous = regexp.MustCompile("hh|t[ht]|h[tb].*h")
+
 // parse reads SIGNED. The text that it describes can be split in one way only:
 //   - the body is there, whole and once. One JSON object is never the beginning or the end of
 //     another one, so nothing can be moved between it and what stands next to it;
 //   - two values have text between them, and a value that contains the text behind it is refused
-//     when it comes (see ends), so nothing can be moved from one to the other. A time in RFC 3339
+//     when it comes (isAmbiguous), so nothing can be moved from one to the other. A time in RFC 3339
 //     needs no text before it, because its year has four digits;
 //   - if a header has no text behind it, no other header follows: a JSON object or a time in one of
 //     them could take the place of the body or the time between them.
@@ -124,40 +128,33 @@ func (s *scheme) parse(template string) ([]part, error) {
 	if err != nil {
 		return nil, err
 	}
-	seen := make(map[part]bool)
-	before := part{kind: literal}
-	unended := 0 // position behind a header without text behind it
+	var kinds []byte
 	for i := range parts {
 		p := &parts[i]
 		if p.isHeader(s.time.text) {
 			*p = part{kind: timestamp, position: p.position}
 		}
-		if before.kind == header && p.kind != literal {
-			unended = p.position
-		}
-		is := part{kind: p.kind, text: p.text}
+		isSame := func(before part) bool { return p.kind != literal && before.kind == p.kind && before.text == p.text }
 		switch {
 		case p.kind == mac, s.isSignature(*p):
 			return nil, atCharacter(p.position, "a signature doesn't sign itself")
-		case p.kind != literal && seen[is]:
+		case slices.ContainsFunc(parts[:i], isSame):
 			return nil, atCharacter(p.position, "this is given twice")
-		case p.kind == timestamp && before.kind == header && s.Unit == verify.DateTime:
-		case p.kind == timestamp && before.kind == header:
-			return nil, atCharacter(p.position, "text is needed before a time in "+string(s.Unit)+inTwoWays)
-		case isValue(*p) && isValue(before):
-			return nil, atCharacter(p.position, "text is needed before this"+inTwoWays)
-		case p.kind == header && unended > 0:
-			return nil, atCharacter(unended, "text is needed before this because {header:"+p.text+"} follows"+inTwoWays)
 		}
-		seen[is], before = true, *p
+		kinds = append(kinds, byte(p.kind))
 	}
-	if !seen[part{kind: body}] {
+	at := ambiguous.FindIndex(kinds)
+	if i := bytes.Index(kinds, []byte("ht")); i >= 0 && s.Unit != verify.DateTime {
+		at = []int{i}
+	}
+	switch {
+	case at != nil:
+		return nil, atCharacter(parts[at[0]+1].position, "text is needed before this, or the signed text could be split in two ways")
+	case !bytes.Contains(kinds, []byte{byte(body)}):
 		return nil, errors.New("{body} is missing: a body that isn't signed proves nothing")
 	}
 	return parts, nil
 }
-
-const inTwoWays = ", or the signed text could be split in two ways"
 
 // isValue reports whether a part is a value from outside the body.
 func isValue(p part) bool { return p.kind == timestamp || p.kind == header }
@@ -186,4 +183,60 @@ func headerName(name string) (string, error) {
 		return "", fmt.Errorf("the header %s belongs to the connection, to proxies or to authentication", name)
 	}
 	return name, nil
+}
+
+// listed matches a member of a list.
+var listed = regexp.MustCompile(`^\s*[^={}, ;]+=\{[^{}]*\}\s*$`)
+
+// parseFormat reads SIGNATURE_FORMAT. There are two kinds:
+//   - a list of name={…} with commas or semicolons between them, such as t={timestamp},v1={hex}.
+//     In a header the members may be in any order, the signature may occur several times, and
+//     unknown members are ignored;
+//   - other text around a signature, such as v1,{base64}. A header may have several with blanks
+//     between them, unless the text itself has blanks.
+func parseFormat(template string) (f verify.Format, err error) {
+	parts, err := split(template)
+	if err != nil {
+		return f, err
+	}
+	times := 0
+	for _, p := range parts {
+		switch p.kind {
+		case literal:
+		case mac:
+			f.Encodings = append(f.Encodings, verify.Encoding(p.text))
+		case timestamp:
+			times++
+		default:
+			return verify.Format{}, atCharacter(p.position, "only {hex}, {base64} and {timestamp} are allowed here")
+		}
+	}
+	f.Separator = ","
+	if strings.Contains(template, ";") {
+		f.Separator = ";"
+	}
+	items := strings.Split(template, f.Separator)
+	isList := !slices.ContainsFunc(items, func(item string) bool { return !listed.MatchString(item) })
+	switch {
+	case len(f.Encodings) != 1:
+		return verify.Format{}, errors.New("it needs {hex} or {base64}, once")
+	case times > 1:
+		return verify.Format{}, errors.New("{timestamp} is given twice")
+	case times == 1 && !isList:
+		return verify.Format{}, errors.New("a time needs a list, such as t={timestamp},v1={hex}")
+	case isList:
+	case strings.Contains(template, " "):
+		f.Separator, items = "", []string{template}
+	default:
+		f.Separator, items = " ", []string{template}
+	}
+	for _, item := range items {
+		before, rest, _ := strings.Cut(strings.TrimSpace(item), "{")
+		if name, after, _ := strings.Cut(rest, "}"); name == "timestamp" {
+			f.TimePrefix = before
+		} else {
+			f.Prefix, f.Suffix = before, after
+		}
+	}
+	return f, nil
 }
