@@ -34,9 +34,26 @@ type hold struct {
 
 // take charges n bytes and reports whether they fit.
 func (h *hold) take(n int) bool {
+	if n == 0 {
+		return true
+	}
+	h.budget.mu.Lock()
+	defer h.budget.mu.Unlock()
+	return h.charge(n)
+}
+
+// takeLast charges the last n bytes of a head or a body, and reports whether all of them may be kept:
+// not if it had to make room.
+func (h *hold) takeLast(n int) bool {
+	h.budget.mu.Lock()
+	defer h.budget.mu.Unlock()
+	fits := h.charge(n)
+	h.leave()
+	return fits
+}
+
+func (h *hold) charge(n int) bool {
 	b := h.budget
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	for !h.lost && b.used+int64(n) > b.limit {
 		if !b.makeRoom(h) {
 			return false
@@ -75,15 +92,6 @@ func (h *hold) receiving(interrupt func()) {
 	if h.place == nil && !h.lost {
 		h.since, h.interrupt, h.place = b.now(), interrupt, b.senders.PushBack(h)
 	}
-}
-
-// received notes that the request has arrived, and reports whether its bytes may be kept: not if it
-// had to make room.
-func (h *hold) received() bool {
-	h.budget.mu.Lock()
-	defer h.budget.mu.Unlock()
-	h.leave()
-	return !h.lost
 }
 
 // release gives everything back. The hold can be used for the next request.

@@ -220,13 +220,12 @@ func (c *conn) take(b []byte, wasKept bool) (int, ConnRefusal) {
 // charge charges n bytes of a head to the budget, and reports whether they fit. More of the head
 // may be coming.
 func (c *conn) charge(n int, coming bool) bool {
-	fits := c.held.take(n)
-	switch {
-	case !fits:
-	case coming:
+	fits := false
+	if coming {
+		fits = c.held.take(n)
 		c.held.receiving(c.interrupt)
-	default:
-		fits = c.held.received()
+	} else {
+		fits = c.held.takeLast(n)
 	}
 	if !fits || c.closed.Load() {
 		c.held.release()
@@ -251,7 +250,7 @@ func (c *conn) broke(p []byte, err error) error {
 		return c.refuse(c.raw, plainOnTLS(record.RecordHeader[:]), p) // we have sent nothing yet
 	case c.tls != nil && !c.tls.established && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed):
 		return c.refuse(c.Conn, TLSHandshake, p)
-	case coming && !c.held.received(): // it had to make room
+	case coming && !c.held.takeLast(0): // it had to make room
 		return c.refuse(c.Conn, HeadBusy, p)
 	case coming && isTimeout:
 		return c.refuse(c.Conn, HeadTimeout, p)

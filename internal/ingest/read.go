@@ -50,13 +50,15 @@ func (d *delivery) receiveBody() error {
 		if n == len(room) {
 			runtime.Gosched() // the next read won't wait either: see conn.end
 		}
-		if !d.held.take(n) {
+		take := d.held.take
+		if err != nil {
+			take = d.held.takeLast
+		}
+		if !take(n) {
 			return errBusy
 		}
 		d.body.advance(n)
 		switch {
-		case err != nil && !d.held.received():
-			return errBusy // it has to make room
 		case int64(d.body.len) > d.MaxBodyBytes:
 			return errBodyTooLarge
 		case errors.Is(err, io.EOF):
