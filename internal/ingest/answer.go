@@ -2,8 +2,8 @@ package ingest
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
@@ -95,7 +95,9 @@ func appendAccepted(dst []byte, id string, status publish.Status) []byte {
 // appendProblem appends the body of any other answer (RFC 9457). The table's texts need no
 // escaping.
 func appendProblem(dst []byte, r Refusal) []byte {
-	return fmt.Appendf(dst, `{"title":"%s","status":%d,"code":"%s"}`, r.Title, r.Status, r.Code)
+	dst = append(append(dst, `{"title":"`...), r.Title...)
+	dst = strconv.AppendInt(append(dst, `","status":`...), int64(r.Status), 10)
+	return append(append(append(dst, `,"code":"`...), r.Code...), `"}`...)
 }
 
 // The values of Content-Type. All answers share the slices.

@@ -298,24 +298,21 @@ func (c *conn) Write(p []byte) (int, error) {
 	if c.refused.Load() {
 		return len(p), nil
 	}
+	c.mu.Lock()
+	handling := c.handling
+	by, isSet := c.writeBy, c.writeBy.Equal(c.setBy)
+	c.setBy = by
+	c.mu.Unlock()
 	const status = len("HTTP/1.x ") // net/http answers HTTP/1.0 in kind
-	if bytes.HasPrefix(p, []byte("HTTP/1.")) && len(p) > status+3 && !c.isHandling() && !c.reported.Swap(true) {
+	if !handling && bytes.HasPrefix(p, []byte("HTTP/1.")) && len(p) > status+3 && !c.reported.Swap(true) {
 		c.limiter.refuse(c, cmp.Or(ownAnswers[string(p[status:status+3])], Malformed), string(p))
 	}
-	if err := c.passWriteDeadline(); err != nil {
-		return 0, err
+	if !isSet {
+		if err := c.Conn.SetWriteDeadline(by); err != nil {
+			return 0, err
+		}
 	}
 	return c.Conn.Write(p)
-}
-
-func (c *conn) passWriteDeadline() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.writeBy.Equal(c.setBy) {
-		return nil
-	}
-	c.setBy = c.writeBy
-	return c.Conn.SetWriteDeadline(c.writeBy)
 }
 
 // Close implements net.Conn.
