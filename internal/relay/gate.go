@@ -12,22 +12,19 @@ import (
 // appended, the last records are delivered, and then the waiting messages are published directly,
 // still in order.
 //
-// If the disk or the stream is too slow for that, the messages have waited in vain, and the gate
-// closes less often.
+// If the disk or the stream is too slow for that, the messages have waited in vain.
 type drainGate struct {
 	mu    sync.Mutex
 	held  chan struct{} // closed when the gate opens; nil while it is open
 	until *time.Timer   // opens it
 	next  time.Time     // it doesn't close before this time
-	pause time.Duration
 }
 
 const (
 	// holdFor is longer than an acknowledgement takes over any distance. Within answerBound it
 	// leaves a held message enough time to be tried in JetStream and then spooled.
-	holdFor        = 250 * time.Millisecond
-	firstHoldPause = time.Second
-	maxHoldPause   = 30 * time.Second
+	holdFor   = 250 * time.Millisecond
+	holdEvery = 5 * time.Second
 )
 
 // close holds new messages, unless it has done so a short time ago.
@@ -35,8 +32,7 @@ func (g *drainGate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if now := time.Now(); g.held == nil && now.After(g.next) {
-		g.pause = min(max(2*g.pause, firstHoldPause), maxHoldPause)
-		g.next = now.Add(g.pause)
+		g.next = now.Add(holdEvery)
 		held := make(chan struct{})
 		g.held, g.until = held, time.AfterFunc(holdFor, func() { g.release(held) })
 	}
@@ -45,7 +41,7 @@ func (g *drainGate) close() {
 // drained opens the gate: the spool is empty.
 func (g *drainGate) drained() {
 	g.mu.Lock()
-	g.pause, g.next = 0, time.Time{}
+	g.next = time.Time{}
 	held := g.held
 	g.mu.Unlock()
 	g.release(held)
