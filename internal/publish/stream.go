@@ -32,46 +32,30 @@ type Stream struct {
 	ProtectedReason string
 }
 
-// Config returns the configuration with which the stream is created.
+// Config returns the configuration with which the stream is created. A full stream of events refuses
+// new ones: old events never vanish.
 func (s Stream) Config() jetstream.StreamConfig {
-	maxBytes := s.MaxBytes
-	if maxBytes == 0 {
-		maxBytes = -1
-	}
-	description := "Webhooks as CloudEvents, published by webhook-bridge"
-	if s.DropOldest {
-		description = "Signed webhooks that could not be published, kept by webhook-bridge; see `bridge quarantine`"
-	}
-	return jetstream.StreamConfig{
+	c := jetstream.StreamConfig{
 		Name:        s.Name,
-		Description: description,
+		Description: "Webhooks as CloudEvents, published by webhook-bridge",
 		Subjects:    []string{s.Prefix + ".>"},
 		Retention:   jetstream.LimitsPolicy,
 		Storage:     jetstream.FileStorage,
-		Discard:     s.discard(),
+		Discard:     jetstream.DiscardNew,
 		Replicas:    s.Replicas,
 		MaxAge:      s.MaxAge,
-		MaxBytes:    maxBytes,
+		MaxBytes:    s.MaxBytes,
 		Duplicates:  s.Duplicates,
 		AllowDirect: true,
 	}
-}
-
-// discard returns what a full stream does. That of the events refuses new ones: old events never
-// vanish.
-func (s Stream) discard() jetstream.DiscardPolicy {
 	if s.DropOldest {
-		return jetstream.DiscardOld
+		c.Discard = jetstream.DiscardOld
+		c.Description = "Signed webhooks that could not be published, kept by webhook-bridge; see `bridge quarantine`"
 	}
-	return jetstream.DiscardNew
-}
-
-// maxBytes returns the variable that bounds the stream.
-func (s Stream) maxBytes() string {
-	if s.DropOldest {
-		return "QUARANTINE_MAX_BYTES"
+	if c.MaxBytes == 0 {
+		c.MaxBytes = -1
 	}
-	return "STREAM_MAX_BYTES"
+	return c
 }
 
 // found is the result of a check.
@@ -139,65 +123,55 @@ func (s Stream) explain(err error) error {
 // reconcile applies the explicit settings to a stream's configuration, unless a limit would shrink.
 // It returns all other differences in words.
 func (s Stream) reconcile(have *jetstream.StreamConfig) (changed bool, differences []string) {
-	// setting applies one that grows where that is allowed, or else notes that it differs.
-	setting := func(variable string, differs, grows bool, has, wanted any, apply func()) {
-		switch {
-		case differs && grows && s.Manage:
-			apply()
-			changed = true
-		case differs:
-			differences = append(differences, difference(variable, has, wanted))
-		}
+	want := s.Config()
+	maxBytes, transform := "STREAM_MAX_BYTES", "none"
+	if s.DropOldest {
+		maxBytes = "QUARANTINE_MAX_BYTES"
 	}
-	bytes, duplicates := max(have.MaxBytes, 0), have.Duplicates
-	setting("STREAM_REPLICAS", s.Replicas != have.Replicas, s.Explicit.Replicas && s.Replicas > have.Replicas,
-		have.Replicas, s.Replicas, func() { have.Replicas = s.Replicas })
-	setting("STREAM_MAX_AGE", s.MaxAge != have.MaxAge, s.Explicit.MaxAge && grows(int64(have.MaxAge), int64(s.MaxAge)),
-		have.MaxAge, s.MaxAge, func() { have.MaxAge = s.MaxAge })
-	setting(s.maxBytes(), s.MaxBytes != bytes, s.Explicit.MaxBytes && grows(bytes, s.MaxBytes),
-		bytesInWords(bytes), bytesInWords(s.MaxBytes), func() { have.MaxBytes = s.Config().MaxBytes })
-	setting("STREAM_DUPLICATES", s.Duplicates > duplicates || s.Duplicates < duplicates && s.Explicit.Duplicates,
-		s.Explicit.Duplicates && s.Duplicates > duplicates,
-		duplicates, s.Duplicates, func() { have.Duplicates = s.Duplicates })
-	return changed, append(differences, s.policies(have)...)
-}
-
-func difference(what string, has, wanted any) string {
-	return fmt.Sprintf("%s is %v, not %v", what, has, wanted)
-}
-
-// policies returns in words the differences that matter and that are never changed.
-func (s Stream) policies(have *jetstream.StreamConfig) (differences []string) {
-	differs := func(isDifferent bool, what string, has, wanted any) {
-		if isDifferent {
-			differences = append(differences, difference(what, has, wanted))
-		}
-	}
-	differs(have.Storage != jetstream.FileStorage, "storage", have.Storage, jetstream.FileStorage)
-	differs(have.Retention != jetstream.LimitsPolicy, "retention", have.Retention, jetstream.LimitsPolicy)
-	differs(have.MaxMsgs > 0, "max_msgs", have.MaxMsgs, "no limit")
-	differs(have.MaxMsgsPerSubject > 0, "max_msgs_per_subject", have.MaxMsgsPerSubject, "no limit")
-	differs(have.Discard != s.discard(), "discard policy", have.Discard, s.discard())
 	if t := have.SubjectTransform; t != nil {
-		differs(true, "subject_transform", fmt.Sprintf("%q to %q", t.Source, t.Destination), "none: consumers can't find an event by the subject on which it was published")
+		transform = fmt.Sprintf("%q to %q", t.Source, t.Destination)
 	}
-	if len(have.Sources) > 0 {
-		differs(true, "sources", have.Sources[0].Name, "none: the stream also holds messages of others")
+	if !s.Explicit.Duplicates {
+		want.Duplicates = max(want.Duplicates, have.Duplicates) // a longer window than needed does no harm
 	}
-	if r := have.RePublish; r != nil {
-		differs(true, "republish", fmt.Sprintf("to %q", r.Destination), "none: everybody who may subscribe there reads every message")
+	for _, setting := range []struct {
+		name        string
+		has, wanted any
+		grows       bool // it may be changed: it is explicit, and not to a smaller value
+		apply       func()
+	}{
+		{"STREAM_REPLICAS", have.Replicas, want.Replicas, s.Explicit.Replicas && want.Replicas > have.Replicas, func() { have.Replicas = want.Replicas }},
+		{"STREAM_MAX_AGE", have.MaxAge, want.MaxAge, s.Explicit.MaxAge && grows(int64(have.MaxAge), int64(want.MaxAge)), func() { have.MaxAge = want.MaxAge }},
+		{maxBytes, limit(have.MaxBytes, " bytes"), limit(want.MaxBytes, " bytes"), s.Explicit.MaxBytes && grows(have.MaxBytes, want.MaxBytes), func() { have.MaxBytes = want.MaxBytes }},
+		{"STREAM_DUPLICATES", have.Duplicates, want.Duplicates, want.Duplicates > have.Duplicates && s.Explicit.Duplicates, func() { have.Duplicates = want.Duplicates }},
+		{name: "storage", has: have.Storage, wanted: want.Storage},
+		{name: "retention", has: have.Retention, wanted: want.Retention},
+		{name: "max_msgs", has: limit(have.MaxMsgs, ""), wanted: limit(0, "")},
+		{name: "max_msgs_per_subject", has: limit(have.MaxMsgsPerSubject, ""), wanted: limit(0, "")},
+		{name: "discard policy", has: have.Discard, wanted: want.Discard},
+		{name: "subject_transform", has: transform, wanted: "none"}, // consumers can't find an event by its subject
+	} {
+		switch {
+		case setting.has == setting.wanted:
+		case setting.grows && s.Manage:
+			setting.apply()
+			changed = true
+		default:
+			differences = append(differences, fmt.Sprintf("%s is %v, not %v", setting.name, setting.has, setting.wanted))
+		}
 	}
-	return differences
+	return changed, differences
 }
 
-// grows reports whether a limit becomes larger; 0 is no limit.
-func grows(have, want int64) bool { return have != 0 && (want == 0 || want > have) }
+// grows reports whether a limit becomes larger; 0 and less is no limit.
+func grows(have, want int64) bool { return have > 0 && (want <= 0 || want > have) }
 
-func bytesInWords(n int64) string {
-	if n == 0 {
+// limit returns a limit in words.
+func limit(n int64, unit string) string {
+	if n <= 0 {
 		return "no limit"
 	}
-	return fmt.Sprintf("%d bytes", n)
+	return fmt.Sprint(n, unit)
 }
 
 // usable returns an error if the stream would not take our messages, or acknowledge them before
@@ -210,8 +184,6 @@ func (s Stream) usable(have jetstream.StreamConfig) error {
 		return fmt.Errorf("stream %s sends no acknowledgements (no_ack): set no_ack to false, or no event is known to be stored", s.Name)
 	case have.PersistMode == jetstream.AsyncPersistMode:
 		return fmt.Errorf("stream %s acknowledges before it writes (persist_mode async) and would lose events when a server dies: the mode can't be changed, so delete the stream and create it with the default mode, or set STREAM_NAME to another stream", s.Name)
-	case have.AllowMsgCounter:
-		return fmt.Errorf("stream %s takes only counters (allow_msg_counter): set STREAM_NAME to another stream", s.Name)
 	case have.Retention == jetstream.InterestPolicy:
 		return fmt.Errorf("stream %s keeps a message only while a consumer wants it (interest retention) and drops acknowledged events: set its retention to limits", s.Name)
 	case have.Sealed:

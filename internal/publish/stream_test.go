@@ -94,14 +94,10 @@ func TestReconcileListsPolicies(t *testing.T) {
 	have := s.Config()
 	have.Storage, have.Retention, have.Discard = jetstream.MemoryStorage, jetstream.InterestPolicy, jetstream.DiscardOld
 	have.SubjectTransform = &jetstream.SubjectTransformConfig{Source: "a.>", Destination: "b.>"}
-	have.Sources = []*jetstream.StreamSource{{Name: "OTHER"}}
-	have.RePublish = &jetstream.RePublish{Source: ">", Destination: "c.>"}
 	changed, got := s.reconcile(&have)
 	want := []string{
 		"storage is Memory, not File", "retention is Interest, not Limits", "discard policy is DiscardOld, not DiscardNew",
-		`subject_transform is "a.>" to "b.>", not none: consumers can't find an event by the subject on which it was published`,
-		"sources is OTHER, not none: the stream also holds messages of others",
-		`republish is to "c.>", not none: everybody who may subscribe there reads every message`,
+		`subject_transform is "a.>" to "b.>", not none`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || changed {
 		t.Errorf("changed %t, differences (-want +got):\n%s", changed, diff)
@@ -124,7 +120,6 @@ func TestUsable(t *testing.T) {
 		{"one is missing", jetstream.StreamConfig{Subjects: []string{"w.flock.>", "w.other.>"}}, "stream S has the subjects w.flock.>, w.other.> and does not take w.frigade.>: add w.> to them, or set STREAM_NAME to another stream"},
 		{"a mirror", jetstream.StreamConfig{Mirror: &jetstream.StreamSource{Name: "M"}}, "stream S is a mirror of M and takes no messages itself: set STREAM_NAME to M, or to another name"},
 		{"no acks", jetstream.StreamConfig{Subjects: []string{"w.>"}, NoAck: true}, "stream S sends no acknowledgements (no_ack): set no_ack to false, or no event is known to be stored"},
-		{"counters", jetstream.StreamConfig{Subjects: []string{"w.>"}, AllowMsgCounter: true}, "stream S takes only counters (allow_msg_counter): set STREAM_NAME to another stream"},
 		{"sealed", jetstream.StreamConfig{Subjects: []string{"w.>"}, Sealed: true}, "stream S is sealed and takes no messages: set STREAM_NAME to another stream"},
 	} {
 		got := ""
