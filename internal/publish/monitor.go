@@ -20,6 +20,7 @@ type monitor struct {
 	server Server
 	log    *zap.Logger
 	file   string // with the stream's window; "": none
+	room   *room  // nil: deliveries answered 401 aren't published to the stream
 
 	wanted    chan struct{}           // requests for a check; holds at most one
 	done      chan struct{}           // closed at the end of run
@@ -137,6 +138,9 @@ func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
 		}
 		m.failed(s, found, err)
 	} else {
+		if m.room != nil {
+			m.room.see(found.infos[len(found.infos)-1])
+		}
 		m.succeeded(s, found, s.nc.MaxPayload())
 		m.askPayload(ctx, s)
 	}

@@ -56,7 +56,8 @@ func Open(c Config) (*Publisher, error) {
 		m := newMonitor(c, *c.Quarantine)
 		p.monitors[Quarantined], p.monitors[Refused] = m, m
 		p.streams = append(p.streams, m)
-		p.room = p.newRoom(*c.Quarantine)
+		p.room = &room{reason: c.Quarantine.ProtectedReason, limit: c.Quarantine.MaxBytes, look: m.check}
+		m.room = p.room
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	for _, m := range p.streams {
@@ -69,7 +70,7 @@ func Open(c Config) (*Publisher, error) {
 // Publish publishes the message and waits for the stream's acknowledgement. It never waits much
 // longer than Timeout, even if NATS has just gone silent. The error is an [Error].
 func (p *Publisher) Publish(ctx context.Context, m Message) (Status, error) {
-	o, err := p.begin(ctx, m, p.config.Timeout)
+	o, err := p.begin(m, p.config.Timeout)
 	if err != nil {
 		return "", err
 	}
@@ -99,7 +100,7 @@ func (p *Publisher) PublishAll(ctx context.Context, messages []Message) []Result
 	var batch []outgoing
 	size := 0
 	for i, m := range messages {
-		o, err := p.begin(ctx, m, spoolTimeout)
+		o, err := p.begin(m, spoolTimeout)
 		if err != nil {
 			results[i].Err = err
 			continue
@@ -132,7 +133,7 @@ func (p *Publisher) send(batch []outgoing) {
 
 // begin registers the message for its acknowledgement. It returns an error if the message can't be
 // sent now.
-func (p *Publisher) begin(ctx context.Context, m Message, timeout time.Duration) (outgoing, error) {
+func (p *Publisher) begin(m Message, timeout time.Duration) (outgoing, error) {
 	s, err := p.connected()
 	if p.ctx.Err() != nil {
 		err = fmt.Errorf("%w: closing", ErrUnavailable)
@@ -146,10 +147,12 @@ func (p *Publisher) begin(ctx context.Context, m Message, timeout time.Duration)
 	if s.forbidden.has(m.Subject) {
 		return outgoing{}, &Error{ErrRefused, Forbidden, errForbidden}
 	}
-	if err := p.admit(ctx, m); err != nil {
-		return outgoing{}, err
-	}
 	monitor := p.monitors[m.Kind]
+	if m.Kind == Refused {
+		if err := p.room.admit(sizeOf(m, monitor.stream.Name)); err != nil {
+			return outgoing{}, err
+		}
+	}
 	return outgoing{m, p.acks.begin(monitor.stream.Name, timeout)}, nil
 }
 
@@ -216,7 +219,10 @@ func (p *Publisher) Ready(kind Kind) error {
 	if err != nil {
 		return err
 	}
-	return p.monitors[kind].ready(s)
+	if err := p.monitors[kind].ready(s); err != nil || kind != Refused {
+		return err
+	}
+	return p.room.ready()
 }
 
 // Window returns how far back the kind's stream certainly recognises an id that it has stored since

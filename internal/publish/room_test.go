@@ -1,13 +1,10 @@
 package publish
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -47,6 +44,7 @@ func bySubject(t *testing.T, js jetstream.JetStream) jetstream.StreamState {
 func (f *fixture) flood(name string, n, size int) (stored int) {
 	f.t.Helper()
 	for i := range n {
+		poll.Until(f.t, "the room is known", func() bool { return f.Publisher.Ready(Refused) == nil })
 		status, err := f.Publish(f.t.Context(), kept(Refused, fmt.Sprint(name, i), size))
 		switch {
 		case err == nil && status == Stored:
@@ -105,6 +103,7 @@ func TestRefusedAlone(t *testing.T) {
 	f := open(t, s.URL(), small).connected()
 	poll.Until(t, "ready", func() bool { return f.Publisher.Ready(Refused) == nil })
 	expect.Equal(t, 80, f.flood("", 80, 20<<10), "refused deliveries kept")
+	poll.Until(t, "the room is known", func() bool { return f.Publisher.Ready(Refused) == nil })
 	results := f.PublishAll(t.Context(), []Message{kept(Refused, "a", 20<<10), kept(Refused, "b", 20<<10)})
 	for _, r := range results {
 		if r.Err != nil {
@@ -143,57 +142,24 @@ func TestLargerThanStream(t *testing.T) {
 	}
 }
 
-// answering returns a room whose stream gives this answer.
-func answering(limit int64, info *jetstream.StreamInfo, asked *int) *room {
-	return &room{reason: "unreadable", limit: limit, ask: func(context.Context) (*jetstream.StreamInfo, error) {
-		*asked++
-		if info == nil {
-			return nil, context.DeadlineExceeded
-		}
-		return info, nil
-	}}
-}
-
-// A stream without room, or one that doesn't answer, is asked once a second at most.
-func TestAsksSeldom(t *testing.T) {
+// A stream without room isn't looked at again and again, unless some was used since the last look.
+func TestLooksSeldom(t *testing.T) {
 	t.Parallel()
-	full := &jetstream.StreamInfo{State: jetstream.StreamState{Bytes: 600, Msgs: 1, Subjects: map[string]uint64{"q.flock.unreadable": 1}}}
-	for name, test := range map[string]struct {
-		info *jetstream.StreamInfo
-		want error
-	}{"full": {full, ErrNoRoom}, "silent": {nil, context.DeadlineExceeded}} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				asked := 0
-				r := answering(1000, test.info, &asked)
-				for range 100 {
-					if err := r.admit(t.Context(), 1); !errors.Is(err, test.want) {
-						t.Fatal(err)
-					}
-					time.Sleep(roomAgain / 10)
-				}
-				expect.Equal(t, 10, asked, "questions in 10 seconds")
-			})
-		})
-	}
-}
-
-// A stream that did not answer once is asked again a second later, although the answer before still
-// counts.
-func TestAsksAgainAfterSilence(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		asked := 0
-		r := answering(100_000, &jetstream.StreamInfo{}, &asked)
-		expect.NoError(t, r.admit(t.Context(), 1))
-		answer := r.ask
-		r.ask = answering(100_000, nil, &asked).ask
-		time.Sleep(2 * roomValid)
-		expect.ErrorIs(t, context.DeadlineExceeded, r.admit(t.Context(), 1), "a stream that doesn't answer")
-		r.ask = answer
-		time.Sleep(roomAgain)
-		expect.NoError(t, r.admit(t.Context(), 1))
-	})
+	looks := 0
+	r := &room{reason: "unreadable", limit: 100_000, look: func() { looks++ }}
+	full := &jetstream.StreamInfo{State: jetstream.StreamState{Bytes: 49_000, Msgs: 1, Subjects: map[string]uint64{"q.flock.unreadable": 1}}}
+	r.see(full)
+	expect.ErrorIs(t, ErrNoRoom, r.admit(1000), "the error")
+	expect.Equal(t, 0, looks, "looks, as nothing was used")
+	expect.NoError(t, r.admit(1))
+	expect.ErrorIs(t, ErrNoRoom, r.admit(1), "the error")
+	expect.Equal(t, 1, looks, "looks")
+	r.see(&jetstream.StreamInfo{})
+	expect.NoError(t, r.admit(90_000)) // larger than a step
+	expect.ErrorIs(t, ErrUnavailable, r.admit(1), "the error once a step is used up")
+	expect.ErrorIs(t, errRoomUsed, r.ready(), "ready")
+	r.see(&jetstream.StreamInfo{})
+	expect.NoError(t, r.admit(1))
 }
 
 func TestRoom(t *testing.T) {
@@ -217,10 +183,10 @@ func TestRoom(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			asked := 0
-			err := answering(100_000, &test.info, &asked).admit(t.Context(), test.size)
-			if (err == nil) != test.want || err != nil && !errors.Is(err, ErrNoRoom) || asked != 1 {
-				t.Errorf("%v, want room: %v; asked %d times", err, test.want, asked)
+			r := &room{reason: "unreadable", limit: 100_000, look: func() {}}
+			r.see(&test.info)
+			if err := r.admit(test.size); (err == nil) != test.want || err != nil && !errors.Is(err, ErrNoRoom) {
+				t.Errorf("%v, want room: %v", err, test.want)
 			}
 		})
 	}

@@ -24,7 +24,7 @@ func TestSendQueueDropsWhatIsRefused(t *testing.T) {
 	var began []outgoing
 	for _, id := range []string{"lost", "sent"} {
 		m := message(id)
-		o, err := f.begin(t.Context(), m, f.config.Timeout)
+		o, err := f.begin(m, f.config.Timeout)
 		expect.NoError(t, err)
 		f.queue.put(o)
 		began = append(began, o)
@@ -47,7 +47,7 @@ func TestSendQueueWithoutConnection(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.Start(t, "")
 	f := open(t, s.URL(), withTimeout(10*time.Minute)).connected()
-	sent, err := f.begin(t.Context(), message("1"), f.config.Timeout)
+	sent, err := f.begin(message("1"), f.config.Timeout)
 	expect.NoError(t, err)
 	f.queue.put(sent)
 	s.Stop()

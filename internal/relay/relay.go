@@ -125,6 +125,9 @@ func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status,
 	if spooled == nil {
 		return publish.Spooled, nil
 	}
+	if m.Kind == publish.Refused && errors.Is(spooled, spool.ErrFull) { // of others: what is answered 401 has the least share
+		return "", fmt.Errorf("%w: %w", publish.ErrNoRoom, spooled)
+	}
 	// The disk fails, is full or slow. If NATS is there, the event matters more than the order.
 	if attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil && r.breakers[m.Kind].allow() {
 		var status publish.Status
