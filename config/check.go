@@ -22,9 +22,11 @@ func (l *loader) check(c *Config) {
 		}
 		l.wrong(strings.Join(variables, ", "), "the webhook's shared secret. No endpoint is configured: set one of them, or run `bridge demo`")
 	}
+	if !c.set["STREAM_DUPLICATES"] {
+		c.StreamDuplicates = c.minDuplicates()
+	}
 	l.checkRules(c)
 	l.loadCertificate(c)
-	l.checkDuplicates(c)
 	l.checkShared(c)
 }
 
@@ -32,6 +34,9 @@ const maxBody = 64 << 20
 
 // checkRules checks bounds, and rules about several variables.
 func (l *loader) checkRules(c *Config) {
+	window := c.minDuplicates()
+	atLeast := fmt.Sprintf("at least %s (an hour more than the longest span in which a delivery is accepted)", FormatDuration(window))
+	forgets := c.StreamMaxAge > 0 && c.StreamDuplicates > c.StreamMaxAge
 	embedded := !c.set["NATS_URL"] // a wrong NATS_URL is set, too
 	secured := !c.NATSToken.IsEmpty() || c.NATSUser != "" && !c.NATSPassword.IsEmpty()
 	for _, rule := range []struct {
@@ -50,8 +55,9 @@ func (l *loader) checkRules(c *Config) {
 		{"NATS_NKEY", c.NATSNkey == "" || c.NATSCreds == "", "an nkey seed file only without NATS_CREDS: set one of the two"},
 		{"NATS_CERT", (c.NATSCert == "") == (c.NATSKey == ""), "a certificate, together with its key in NATS_KEY"},
 		{
-			"NATS_INBOX_PREFIX", !strings.HasPrefix(c.NATSInboxPrefix+".", c.SubjectPrefix+".") && !strings.HasPrefix(c.NATSInboxPrefix+".", c.SubjectPrefix+"-quarantine.") &&
-				!strings.HasPrefix(c.NATSInboxPrefix+".", c.SubjectPrefix+"-dead."),
+			"NATS_INBOX_PREFIX", !slices.ContainsFunc([]string{".", "-quarantine.", "-dead."}, func(ours string) bool {
+				return strings.HasPrefix(c.NATSInboxPrefix+".", c.SubjectPrefix+ours)
+			}),
 			"a prefix that is not below SUBJECT_PREFIX: otherwise the stream would store NATS' replies as events",
 		},
 		{"NATS_TLS_FIRST", !c.NATSTLSFirst || !embedded, "true only with NATS_URL: the embedded server has no TLS"},
@@ -61,6 +67,12 @@ func (l *loader) checkRules(c *Config) {
 		},
 		{"STREAM_REPLICAS", c.StreamReplicas >= 1 && c.StreamReplicas <= 5 && (c.StreamReplicas == 1 || !embedded), takesOf(*c, "StreamReplicas")},
 		{"STREAM_MAX_AGE", c.StreamMaxAge >= 0, takesOf(*c, "StreamMaxAge")},
+		{"STREAM_DUPLICATES", c.StreamDuplicates >= window, atLeast + ": otherwise a replay could be stored twice"},
+		{
+			"STREAM_DUPLICATES", !forgets || !c.set["STREAM_DUPLICATES"],
+			fmt.Sprintf("at most STREAM_MAX_AGE, %s: the stream doesn't recognise what it has dropped", FormatDuration(c.StreamMaxAge)),
+		},
+		{"STREAM_MAX_AGE", !forgets || c.set["STREAM_DUPLICATES"], atLeast + ": the stream doesn't recognise what it has dropped"},
 		{"PUBLISH_TIMEOUT", c.PublishTimeout >= time.Millisecond, "a duration of at least 1ms"},
 		{"SPOOL_DRAIN_TIMEOUT", c.SpoolDrainTimeout >= 0, "a duration of at least 0s"},
 		{"SHUTDOWN_DELAY", c.ShutdownDelay >= 0, "a duration of at least 0s"},
@@ -99,28 +111,9 @@ func (l *loader) loadCertificate(c *Config) {
 	c.Certificate = &pair
 }
 
-// checkDuplicates checks the duplicate window, and sets its default.
-func (l *loader) checkDuplicates(c *Config) {
-	least := c.minDuplicates()
-	if !c.set["STREAM_DUPLICATES"] {
-		c.StreamDuplicates = least
-	}
-	switch {
-	case c.StreamDuplicates < least:
-		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at least %s (an hour more than the longest span in which a delivery is accepted): otherwise a replay could be stored twice", FormatDuration(least)))
-	case c.StreamMaxAge > 0 && c.StreamDuplicates > c.StreamMaxAge && c.set["STREAM_DUPLICATES"]:
-		l.wrong("STREAM_DUPLICATES", fmt.Sprintf("at most STREAM_MAX_AGE, %s: the stream doesn't recognise what it has dropped", FormatDuration(c.StreamMaxAge)))
-	case c.StreamMaxAge > 0 && c.StreamDuplicates > c.StreamMaxAge:
-		l.wrong("STREAM_MAX_AGE", fmt.Sprintf("at least %s (an hour more than the longest span in which a delivery is accepted): the stream doesn't recognise what it has dropped", FormatDuration(least)))
-	}
-}
-
 // addWarnings warns of settings that are valid but probably a mistake.
 func (l *loader) addWarnings(c *Config) {
 	l.warnOfNames(c)
-	if c.SpoolMaxBytes > 0 && c.SpoolMaxBytes < c.LargestRecord() {
-		l.warn("SPOOL_MAX_BYTES is %s: an event of MAX_BODY_BYTES, %s, doesn't fit in it, so the bridge is never ready without NATS", c.SpoolMaxBytes, c.MaxBodyBytes)
-	}
 	if c.MaxInFlightBytes > 0 && c.MaxInFlightBytes < 2*c.MaxBodyBytes {
 		l.warn("MAX_IN_FLIGHT_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so it is always answered 503", c.MaxInFlightBytes, c.MaxBodyBytes)
 	}
@@ -130,11 +123,6 @@ func (l *loader) addWarnings(c *Config) {
 		}
 	}
 	l.warnOfVendors(c)
-	for _, p := range providers.All {
-		if p.Patience > 0 && c.PublishTimeout > p.Patience*7/10 {
-			l.warn("PUBLISH_TIMEOUT is %s: %s, which waits %s for the answer, may give up first", FormatDuration(c.PublishTimeout), p.Title, FormatDuration(p.Patience))
-		}
-	}
 	slices.Sort(l.warnings)
 }
 
@@ -153,22 +141,13 @@ func (l *loader) warnOfVendors(c *Config) {
 	}
 }
 
-// warnOfNames warns of variables that have no effect: those of a provider's own endpoint that is
-// not configured, and those that only look like one of ours.
+// warnOfNames warns of variables that look like one of ours.
 func (l *loader) warnOfNames(c *Config) {
 	known := Names()
-	for variable, isSet := range c.set {
+	for variable := range c.set {
 		name := documentedName(variable)
-		switch isKnown := slices.Contains(known, name); {
-		case !isKnown && looksLikeOurs(variable, known) && !l.isWrong(variable):
+		if !slices.Contains(known, name) && looksLikeOurs(variable, known) && !l.isWrong(variable) {
 			l.warn("%s is not a variable of the bridge and has no effect; the nearest one is %s", variable, nearest(name, known))
-		case isKnown && isSet:
-			for _, p := range providers.All {
-				secrets, file := p.Variable("SECRETS"), p.Variable("SECRETS_FILE")
-				if strings.HasPrefix(variable, p.Variable("")) && !l.has(secrets) && !l.has(file) {
-					l.warn("%s has no effect: without %s or %s there is no endpoint %s", variable, secrets, file, p.Name)
-				}
-			}
 		}
 	}
 }

@@ -19,9 +19,9 @@ import (
 func TestProblems(t *testing.T) {
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty")
-	binary, comment, unfilled := filepath.Join(dir, "binary"), filepath.Join(dir, "comment"), filepath.Join(dir, "unfilled")
+	creds, binary, comment, unfilled := filepath.Join(dir, "creds"), filepath.Join(dir, "binary"), filepath.Join(dir, "comment"), filepath.Join(dir, "unfilled")
 	if err := errors.Join(os.WriteFile(comment, []byte("marked\n # marked since May\n"), 0o600), os.WriteFile(unfilled, []byte("<marked>\n"), 0o600),
-		os.WriteFile(empty, []byte("\n \n"), 0o600), os.WriteFile(binary, []byte("marked\nma\x00rked\n"), 0o600)); err != nil {
+		os.WriteFile(empty, []byte("\n \n"), 0o600), os.WriteFile(creds, nil, 0o600), os.WriteFile(binary, []byte("marked\nma\x00rked\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	pair, other := tlstest.New(t, "localhost"), tlstest.New(t, "localhost")
@@ -58,8 +58,8 @@ func TestProblems(t *testing.T) {
 		{"FRIGADE_SECRETS_FILE=" + comment, `FRIGADE_SECRETS_FILE: got "` + comment + `"; takes a file with one secret a line: line 2 begins with #: there are no comments, each line is a secret`},
 		{"FRIGADE_SECRETS_FILE=" + unfilled, `FRIGADE_SECRETS_FILE: got "` + unfilled + `"; takes a file with one secret a line: line 1 is a placeholder such as ${X}, <your-secret> or changeme: put the secret in its place`},
 		{"FRIGADE_SECRETS=a,$FRIGADE_SECRET", `FRIGADE_SECRETS: got [hidden]; takes secrets with commas between, none of them empty (secret 1 is a placeholder such as ${X}, <your-secret> or changeme: put the secret in its place)`},
-		{"FRIGADE_SECRETS=y,x", `FRIGADE_SECRETS: got [hidden]; takes secrets of its own: secret 1 of endpoint frigade (FRIGADE_SECRETS) is secret 0 of endpoint flock (FLOCK_SECRETS), which has another provider or scheme: a delivery that is signed for one could be sent to the other`},
-		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_SIGNATURE=payload", `ENDPOINTS_0_SECRETS: got [hidden]; takes secrets of its own: secret 0 of endpoint eu (ENDPOINTS_0_SECRETS) is secret 0 of endpoint flock (FLOCK_SECRETS), which has another provider or scheme: a delivery that is signed for one could be sent to the other`},
+		{"FRIGADE_SECRETS=y,x", `FRIGADE_SECRETS: got [hidden]; takes secrets of its own: endpoints flock (FLOCK_SECRETS) and frigade (FRIGADE_SECRETS) share a secret, and differ in provider or scheme: a delivery that is signed for one could be sent to the other`},
+		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_SIGNATURE=payload", `ENDPOINTS_0_SECRETS: got [hidden]; takes secrets of its own: endpoints flock (FLOCK_SECRETS) and eu (ENDPOINTS_0_SECRETS) share a secret, and differ in provider or scheme: a delivery that is signed for one could be sent to the other`},
 		{"FRIGADE_SECRETS_FILE=/nowhere", `FRIGADE_SECRETS_FILE: got "/nowhere"; takes ` + file},
 		{"FRIGADE_SECRETS_FILE=", `FRIGADE_SECRETS_FILE: got nothing; takes the path of a file that can be read`},
 		{"FLOCK_SIGNATURE=data", `FLOCK_SIGNATURE: got "data"; takes one of auto, payload, timestamp-data`},
@@ -76,26 +76,25 @@ func TestProblems(t *testing.T) {
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=acme ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_PROVIDER: got "acme"; takes one of ` + strings.Join(providers.Names(), ", ")},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_SECRETS=x", `ENDPOINTS_0_PROVIDER: takes one of ` + strings.Join(providers.Names(), ", ")},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock", `ENDPOINTS_0_SECRETS: takes secrets with commas between, none of them empty, or ENDPOINTS_0_SECRETS_FILE`},
-		{"ENDPOINTS_1_NAME=eu ENDPOINTS_1_PROVIDER=flock ENDPOINTS_1_SECRETS=x", `ENDPOINTS_0_…: takes an endpoint, since there is ENDPOINTS_1_…: the numbers begin with 0 and have no gap`},
+		{"ENDPOINTS_1_NAME=eu ENDPOINTS_1_PROVIDER=flock ENDPOINTS_1_SECRETS=x", `ENDPOINTS_0_…: takes an endpoint, since there is ENDPOINTS_1_…: the numbers begin with 0 and have no gap or leading zero`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_SIGNATURE=x", `ENDPOINTS_0_SIGNATURE: got "x"; takes one of auto, payload, timestamp-data`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_TOLERANCE=x", `ENDPOINTS_0_TOLERANCE: got "x"; takes a duration above 0, such as 5m, 24h or 7d, at most 3650d`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=x ENDPOINTS_0_FRESHNESS=time", `ENDPOINTS_0_FRESHNESS: got "time"; takes nothing: this provider has no such choice`},
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS_FILE=/nowhere", `ENDPOINTS_0_SECRETS_FILE: got "/nowhere"; takes ` + file},
 
-		{"ENDPOINTS_00_NAME=eu ENDPOINTS_00_PROVIDER=flock ENDPOINTS_00_SECRETS=x", `ENDPOINTS_00_…: takes a number of a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…`},
-		{"ENDPOINTS_99999999999999999999_NAME=eu", `ENDPOINTS_99999999999999999999_…: takes a number of a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…`},
+		{"ENDPOINTS_00_NAME=eu ENDPOINTS_00_PROVIDER=flock ENDPOINTS_00_SECRETS=x", `ENDPOINTS_0_…: takes an endpoint, since there is ENDPOINTS_00_…: the numbers begin with 0 and have no gap or leading zero`},
+		{"ENDPOINTS_99999999999999999999_NAME=eu", `ENDPOINTS_0_…: takes an endpoint, since there is ENDPOINTS_99999999999999999999_…: the numbers begin with 0 and have no gap or leading zero`},
 
 		{"NATS_URL=http://nats:4222", `NATS_URL: got "http://nats:4222"; takes nats://host:port or tls://host:port, several with commas between`},
 		{"NATS_URL=http://nats:4222 NATS_TLS_FIRST=true STREAM_REPLICAS=3 EMBEDDED_NATS_ADDR=:4222", `NATS_URL: got "http://nats:4222"; takes nats://host:port or tls://host:port, several with commas between`},
 		{"NATS_INBOX_PREFIX=webhooks", `NATS_INBOX_PREFIX: got "webhooks"; takes a prefix that is not below SUBJECT_PREFIX: otherwise the stream would store NATS' replies as events`},
 		{"SUBJECT_PREFIX=a NATS_INBOX_PREFIX=a-quarantine.b", `NATS_INBOX_PREFIX: got "a-quarantine.b"; takes a prefix that is not below SUBJECT_PREFIX: otherwise the stream would store NATS' replies as events`},
 		{"NATS_TLS_FIRST=true", `NATS_TLS_FIRST: got "true"; takes true only with NATS_URL: the embedded server has no TLS`},
-		{"NATS_URL=ws://a:8080,nats://b:4222", `NATS_URL: got "ws://a:8080,nats://b:4222"; takes nats://host:port or tls://host:port, several with commas between (ws:// and wss:// can't be mixed with nats:// and tls://: use one kind for all servers)`},
-		{"NATS_URL=nats://a:70000", `NATS_URL: got "nats://a:70000"; takes nats://host:port or tls://host:port, several with commas between (a port must be from 1 to 65535)`},
-		{"NATS_URL=a:0", `NATS_URL: got "a:0"; takes nats://host:port or tls://host:port, several with commas between (a port must be from 1 to 65535)`},
-		{"NATS_URL=nats://a:4222;nats://b:4222", `NATS_URL: got "nats://a:4222;nats://b:4222"; takes nats://host:port or tls://host:port, several with commas between (separate servers by commas, not by ; or blanks)`},
-		{"NATS_URL=a;b", `NATS_URL: got "a;b"; takes nats://host:port or tls://host:port, several with commas between (separate servers by commas, not by ; or blanks)`},
-		{"NATS_URL=nats://::1:4222", `NATS_URL: got "nats://::1:4222"; takes nats://host:port or tls://host:port, several with commas between (put an IPv6 address in brackets: nats://[::1]:4222)`},
+		{"NATS_URL=nats://a:70000", `NATS_URL: got "nats://a:70000"; takes nats://host:port or tls://host:port, several with commas between`},
+		{"NATS_URL=a:0", `NATS_URL: got "a:0"; takes nats://host:port or tls://host:port, several with commas between`},
+		{"NATS_URL=nats://a:4222;nats://b:4222", `NATS_URL: got "nats://a:4222;nats://b:4222"; takes nats://host:port or tls://host:port, several with commas between`},
+		{"NATS_URL=a;b", `NATS_URL: got "a;b"; takes nats://host:port or tls://host:port, several with commas between`},
+		{"NATS_URL=nats://::1:4222", `NATS_URL: got "nats://::1:4222"; takes nats://host:port or tls://host:port, several with commas between`},
 		{"NATS_URL=nats://me:word@", `NATS_URL: got "nats://[hidden]@"; takes nats://host:port or tls://host:port, several with commas between`},
 		{"NATS_URL=nats://localhost NATS_NKEY=SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY", `NATS_NKEY: got something that doesn't look like a path [hidden]; takes the path of a file that can be read (no such file or directory)`},
 		{"FRIGADE_SECRETS_FILE=whsec_wordwordword", `FRIGADE_SECRETS_FILE: got something that doesn't look like a path [hidden]; takes the path of a file that can be read (no such file or directory)`},
@@ -105,6 +104,7 @@ func TestProblems(t *testing.T) {
 		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://u:wo,rd@c:1/", `OTEL_EXPORTER_OTLP_ENDPOINT: got "http://[hidden]@c:1/"; takes a URL such as http://collector:4318 (a user, a password or a query is not sent: use OTEL_EXPORTER_OTLP_HEADERS)`},
 		{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://c?key=word", `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: got "http://c?[hidden]"; takes a URL such as http://collector:4318 (a user, a password or a query is not sent: use OTEL_EXPORTER_OTLP_HEADERS)`},
 		{"NATS_CREDS=/nowhere", `NATS_CREDS: got "/nowhere"; takes ` + file},
+		{"NATS_CREDS=" + creds, `NATS_CREDS: got "` + creds + `"; takes the path of a file that can be read (it is empty)`},
 		{"NATS_NKEY=/nowhere", `NATS_NKEY: got "/nowhere"; takes ` + file},
 		{"NATS_CREDS=" + pair.Cert + " NATS_NKEY=" + pair.Key, `NATS_NKEY: got "` + pair.Key + `"; takes an nkey seed file only without NATS_CREDS: set one of the two`},
 		{"NATS_URL=nats://me:word@a NATS_USER=you", `NATS_URL: got "nats://[hidden]@a"; takes servers without a user or token, because NATS_USER, NATS_NKEY or NATS_TOKEN is set and would be ignored: keep one of the two`},
@@ -167,22 +167,19 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"FLOCK_SECRET=y", "FLOCK_SECRET is not a variable of the bridge and has no effect; the nearest one is FLOCK_SECRETS"},
 		{"FRIGADE_SECRETFILE=y", "FRIGADE_SECRETFILE is not a variable of the bridge and has no effect; the nearest one is FRIGADE_SECRETS_FILE"},
-		{"FRIGADE_TOLERANCE=1h", "FRIGADE_TOLERANCE has no effect: without FRIGADE_SECRETS or FRIGADE_SECRETS_FILE there is no endpoint frigade"},
 		{"LOGLEVEL=y", "LOGLEVEL is not a variable of the bridge and has no effect; the nearest one is LOG_LEVEL"},
 		{"NATS_URLS=y", "NATS_URLS is not a variable of the bridge and has no effect; the nearest one is NATS_URL"},
 		{"STREAM_AGE=y", "STREAM_AGE is not a variable of the bridge and has no effect; the nearest one is STREAM_NAME"},
 		{"ENDPOINT_0_NAME=eu", "ENDPOINT_0_NAME is not a variable of the bridge and has no effect; the nearest one is ENDPOINTS_<i>_NAME"},
 		{"MAX_BODY_SIZE=1", "MAX_BODY_SIZE is not a variable of the bridge and has no effect; the nearest one is MAX_BODY_BYTES"},
 		{"MAX_IN_FLIGHT_BYTES=512KiB", "MAX_IN_FLIGHT_BYTES is 512KiB: a body of MAX_BODY_BYTES, 512KiB, and its envelope don't fit in it, so it is always answered 503"},
-		{"PUBLISH_TIMEOUT=5s", "PUBLISH_TIMEOUT is 5s: Frigade, which waits 1s for the answer, may give up first"},
-		{"SPOOL_MAX_BYTES=512KiB", "SPOOL_MAX_BYTES is 512KiB: an event of MAX_BODY_BYTES, 512KiB, doesn't fit in it, so the bridge is never ready without NATS"},
 		{"FLOCK_SECRETS='0123456789abcdef'", "secret 0 of FLOCK_SECRETS has quotation marks around it, which count as a part of it: leave them out; env files and Kubernetes Secrets keep them"},
 		{"FLOCK_SECRETS=0123456789abcdef,SECRET=0123456789abcdef", "secret 1 of FLOCK_SECRETS has a name and = in front, which count as a part of it: give the secret alone"},
 		{"FLOCK_SECRETS=0123456789abcdef 0123456789abcdef", "secret 0 of FLOCK_SECRETS has white space in it: copy it again; separate several secrets by commas in a variable, or by lines in a file"},
 		{"FLOCK_SECRETS=0123456789abcdef\u200b", "secret 0 of FLOCK_SECRETS has characters in it that aren't ASCII, or are invisible: copy it again"},
 		{"FLOCK_SECRETS=0123456789abcde", "secret 0 of FLOCK_SECRETS has fewer than 16 characters: if a shell has eaten the part from a $ or ! on, quote it with '; a short secret can be guessed from a signature"},
 		{"FLOCK_SECRETS=WHSEC0123456789abc==", ""},
-		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=0123456789abcdef", "secret 0 of endpoint eu (ENDPOINTS_0_SECRETS) is secret 0 of endpoint flock (FLOCK_SECRETS): a delivery to one can also be sent to the other; give each endpoint its own secret"},
+		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS=0123456789abcdef", "endpoints flock (FLOCK_SECRETS) and eu (ENDPOINTS_0_SECRETS) share a secret: a delivery to one can also be sent to the other; give each endpoint its own"},
 		{"ENDPOINTS_0_NAME=any ENDPOINTS_0_PROVIDER=standard-webhooks ENDPOINTS_0_SECRETS=whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", ""}, // its bytes aren't ASCII
 		{"NATS_CREDS=config_test.go", "NATS_CREDS is for the servers at NATS_URL, which isn't set: the bridge runs an embedded nats-server"},
 		{"NATS_JS_DOMAIN=leaf", "NATS_JS_DOMAIN is for the servers at NATS_URL, which isn't set: the bridge runs an embedded nats-server"},

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/ade15e70/webhook-bridge/internal/fileio"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
@@ -72,7 +71,7 @@ func matches(pattern string, longest int) func(string) error {
 // checkAddress checks the form of an address, and doesn't look the host up.
 func checkAddress(text string) error {
 	host, port, err := net.SplitHostPort(text)
-	if err != nil || strings.ContainsFunc(host, unicode.IsSpace) {
+	if err != nil || strings.ContainsAny(host, "; \t\n") {
 		return errInvalid
 	}
 	_, err = strconv.ParseUint(port, 10, 16)
@@ -91,7 +90,11 @@ func checkFile(path string) error {
 	if err != nil {
 		return hint(errors.Unwrap(err).Error()) // without the path
 	}
-	return file.Close()
+	defer func() { _ = file.Close() }()
+	if info, err := file.Stat(); err == nil && info.Size() == 0 {
+		return hint("it is empty")
+	}
+	return nil
 }
 
 func checkURL(text string) error {
@@ -105,36 +108,24 @@ func checkURL(text string) error {
 	return nil
 }
 
-// checkServers checks the URLs of NATS servers, and that nats.go takes them together.
+// checkServers checks the URLs of NATS servers.
 func checkServers(text string) error {
-	webSocket := make(map[bool]bool)
 	for server := range strings.SplitSeq(text, ",") {
 		server = strings.TrimSpace(server)
 		if !strings.Contains(server, "://") {
 			server = "nats://" + server
 		}
 		u, err := url.Parse(server)
-		if (err != nil || strings.Contains(u.Host, ";")) && strings.ContainsAny(server, "; \t\n") {
-			return hint("separate servers by commas, not by ; or blanks")
-		}
-		if err != nil || u.Hostname() == "" {
+		if err != nil || u.Hostname() == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
 			return errInvalid
 		}
-		switch u.Scheme {
-		case "nats", "tls", "ws", "wss":
-			webSocket[u.Scheme[0] == 'w'] = true
-		default:
+		host := u.Host
+		if u.Port() == "" {
+			host += ":4222"
+		}
+		if checkAddress(host) != nil || u.Port() == "0" {
 			return errInvalid
 		}
-		if port, err := strconv.Atoi(u.Port()); u.Port() != "" && (err != nil || port < 1 || port > 65535) {
-			return hint("a port must be from 1 to 65535")
-		}
-		if strings.Count(u.Host, ":") > 1 && !strings.Contains(u.Host, "[") {
-			return hint("put an IPv6 address in brackets: nats://[::1]:4222")
-		}
-	}
-	if len(webSocket) > 1 {
-		return hint("ws:// and wss:// can't be mixed with nats:// and tls://: use one kind for all servers")
 	}
 	return nil
 }
@@ -156,17 +147,17 @@ func HideUser(urls string) string {
 	return strings.Join(servers, ",")
 }
 
-// hide returns a field's text without the credentials that a URL may hold.
-func hide(field reflect.StructField, text string) string {
-	switch field.Tag.Get("kind") {
-	case "servers":
-		return HideUser(text)
-	case "URL":
-		text, _, hasQuery := strings.Cut(hideCredentials(text), "?")
+// hide returns a variable's value without the credentials that a URL may hold.
+func hide(variable, value string) string {
+	switch {
+	case variable == "NATS_URL":
+		return HideUser(value)
+	case strings.HasPrefix(variable, "OTEL_"):
+		url, _, hasQuery := strings.Cut(hideCredentials(value), "?")
 		if hasQuery {
-			text += "?[hidden]"
+			url += "?[hidden]"
 		}
-		return text
+		return url
 	}
-	return text
+	return value
 }

@@ -96,12 +96,7 @@ func (l *loader) got(variable string) string {
 	case secretFile.MatchString(variable) && len(value) >= 16 && !path.MatchString(value):
 		return "something that doesn't look like a path [hidden]"
 	}
-	for field := range fields(new(Config)) {
-		if field.Tag.Get("env") == variable {
-			value = hide(field, value)
-		}
-	}
-	return strconv.Quote(value)
+	return strconv.Quote(hide(variable, value))
 }
 
 // parse fills a struct from the variables whose names begin with prefix. A wrong value counts as
@@ -217,13 +212,13 @@ func (l *loader) configure(e *Endpoint, p *verify.Provider) *verify.Provider {
 // choose checks that a value is one of the words; the first is the default.
 func (l *loader) choose(value *string, words []string, variable string) {
 	switch {
-	case *value == "" && len(words) > 0:
-		*value = words[0]
-	case *value != "" && len(words) == 0:
+	case len(words) == 0 && *value != "":
 		l.wrong(variable, "nothing: this provider has no such choice")
-	case *value != "" && !slices.Contains(words, *value):
-		l.wrong(variable, oneOf(words).takes)
-		*value = words[0] // so that it causes no other problem
+	case len(words) > 0 && !slices.Contains(words, *value):
+		if *value != "" {
+			l.wrong(variable, oneOf(words).takes)
+		}
+		*value = words[0] // a wrong one causes no other problem
 	}
 }
 
@@ -260,9 +255,10 @@ func (l *loader) furtherEndpoints(c *Config) {
 			numbers[m[1]] = true
 		}
 	}
-	count := 0
-	for ; numbers[strconv.Itoa(count)]; count++ {
-		prefix := fmt.Sprintf("ENDPOINTS_%d_", count)
+	next := 0
+	for ; numbers[strconv.Itoa(next)]; next++ {
+		delete(numbers, strconv.Itoa(next))
+		prefix := fmt.Sprintf("ENDPOINTS_%d_", next)
 		e, isConfigured := l.endpoint(prefix, "")
 		if !isConfigured {
 			l.wrong(prefix+"SECRETS", takesOf(e, "Secrets")+", or "+prefix+"SECRETS_FILE")
@@ -273,11 +269,6 @@ func (l *loader) furtherEndpoints(c *Config) {
 		c.Endpoints = append(c.Endpoints, e)
 	}
 	for _, number := range slices.Sorted(maps.Keys(numbers)) {
-		switch n, err := strconv.Atoi(number); {
-		case err != nil || strconv.Itoa(n) != number:
-			l.wrong("ENDPOINTS_"+number+"_…", "a number of a few digits, without leading zeros: ENDPOINTS_0_…, ENDPOINTS_1_…")
-		case n > count:
-			l.wrong(fmt.Sprintf("ENDPOINTS_%d_…", count), "an endpoint, since there is ENDPOINTS_"+number+"_…: the numbers begin with 0 and have no gap")
-		}
+		l.wrong(fmt.Sprintf("ENDPOINTS_%d_…", next), "an endpoint, since there is ENDPOINTS_"+number+"_…: the numbers begin with 0 and have no gap or leading zero")
 	}
 }

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"slices"
+
+	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
 
 // SecretsVariable returns the variable that holds the endpoint's secrets.
@@ -13,11 +15,8 @@ func (e *Endpoint) SecretsVariable() string {
 	return e.prefix + "SECRETS"
 }
 
-// Shared is a secret that two endpoints have.
-type Shared struct {
-	A, B *Endpoint
-	a, b int // its positions there
-}
+// Shared is two endpoints that share a secret.
+type Shared struct{ A, B *Endpoint }
 
 // IsAllowed reports whether both endpoints have the same provider and scheme. Otherwise a delivery
 // that was signed for one could be sent to the other and mean something else there.
@@ -26,19 +25,16 @@ func (s Shared) IsAllowed() bool {
 }
 
 func (s Shared) String() string {
-	return fmt.Sprintf("secret %d of endpoint %s (%s) is secret %d of endpoint %s (%s)",
-		s.b, s.B.Name, s.B.SecretsVariable(), s.a, s.A.Name, s.A.SecretsVariable())
+	return fmt.Sprintf("endpoints %s (%s) and %s (%s) share a secret", s.A.Name, s.A.SecretsVariable(), s.B.Name, s.B.SecretsVariable())
 }
 
-// FindShared returns the first shared secret of each two endpoints.
+// FindShared returns each two endpoints that share a secret.
 func FindShared(endpoints []Endpoint) (all []Shared) {
 	for b := range endpoints {
 		for a := range b {
-			for i, s := range endpoints[b].Secrets {
-				if at := slices.IndexFunc(endpoints[a].Secrets, s.Equal); at >= 0 {
-					all = append(all, Shared{&endpoints[a], &endpoints[b], at, i})
-					break
-				}
+			isIn := func(s secret.Secret) bool { return slices.ContainsFunc(endpoints[a].Secrets, s.Equal) }
+			if slices.ContainsFunc(endpoints[b].Secrets, isIn) {
+				all = append(all, Shared{&endpoints[a], &endpoints[b]})
 			}
 		}
 	}
@@ -51,9 +47,9 @@ func (l *loader) checkShared(c *Config) {
 	for _, s := range FindShared(c.Endpoints) {
 		switch {
 		case s.IsAllowed():
-			l.warn("%s: a delivery to one can also be sent to the other; give each endpoint its own secret", s)
+			l.warn("%s: a delivery to one can also be sent to the other; give each endpoint its own", s)
 		case s.A.Vendor != nil && s.B.Vendor != nil:
-			l.wrong(s.B.SecretsVariable(), fmt.Sprintf("secrets of its own: %s, which has another provider or scheme: a delivery that is signed for one could be sent to the other", s))
+			l.wrong(s.B.SecretsVariable(), fmt.Sprintf("secrets of its own: %s, and differ in provider or scheme: a delivery that is signed for one could be sent to the other", s))
 		}
 	}
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -55,14 +56,7 @@ func ParseDuration(text string) (time.Duration, error) {
 	return time.ParseDuration(text)
 }
 
+var zeros = regexp.MustCompile(`([hm])(0m)?0s$`)
+
 // FormatDuration writes a duration without trailing zeros: 25h, not 25h0m0s.
-func FormatDuration(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
+func FormatDuration(d time.Duration) string { return zeros.ReplaceAllString(d.String(), "$1") }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
@@ -40,63 +39,57 @@ func (c *Config) Variables() []Variable {
 // then those of the further endpoints.
 func (c *Config) endpointVariables() (list []Variable) {
 	for _, p := range providers.All {
-		list = append(list, c.ownVariables(p)...)
+		e := Endpoint{prefix: p.Variable("")}
+		if i := slices.IndexFunc(c.Endpoints, func(other Endpoint) bool { return other.prefix == e.prefix }); i >= 0 {
+			e = c.Endpoints[i]
+		}
+		e.Vendor = p
+		list = append(list, c.variablesOf(e)...)
 	}
-	further := slices.DeleteFunc(slices.Clone(c.Endpoints), func(e Endpoint) bool { return !strings.HasPrefix(e.prefix, "ENDPOINTS_") })
-	if len(further) == 0 {
-		further = []Endpoint{{prefix: "ENDPOINTS_<i>_"}}
+	own := len(list)
+	for _, e := range c.Endpoints {
+		if !e.isOwn() {
+			list = append(list, c.variablesOf(e)...)
+		}
 	}
-	for _, e := range further {
-		list = append(list, c.furtherVariables(e)...)
+	if len(list) == own {
+		list = append(list, c.variablesOf(Endpoint{prefix: "ENDPOINTS_<i>_"})...)
 	}
 	return list
 }
 
-// ownVariables lists the variables of a provider's own endpoint. Their prefix gives its name and
-// its provider.
-func (c *Config) ownVariables(p *verify.Provider) (list []Variable) {
-	e := Endpoint{prefix: p.Variable("")}
-	if i := slices.IndexFunc(c.Endpoints, func(other Endpoint) bool { return other.prefix == e.prefix }); i >= 0 {
-		e = c.Endpoints[i]
-	}
-	choose := func(v Variable, words []string) {
-		if len(words) > 0 {
-			v.Type, v.Default = oneOf(words).takes, words[0]
-			list = append(list, v)
-		}
-	}
-	for field, value := range fields(&e) {
-		switch v := variable(field, value, e.prefix); field.Name {
-		case "Secrets", "SecretsFile":
-			list = append(list, v)
-		case "Signature":
-			choose(v, p.Signatures())
-		case "Freshness":
-			choose(v, p.Freshness)
-		case "Tolerance":
-			v.Default = FormatDuration(p.Tolerance)
-			list = append(list, v)
-		}
-	}
-	return list
-}
-
-// furtherVariables lists the variables of a further endpoint. A setting that its provider has
-// filled in has that provider as its origin.
-func (c *Config) furtherVariables(e Endpoint) (list []Variable) {
+// variablesOf lists the variables of an endpoint that its provider takes; all, if that is unknown.
+// A setting that its provider has filled in has that provider as its origin.
+func (c *Config) variablesOf(e Endpoint) (list []Variable) {
 	for field, value := range fields(&e) {
 		v, isSetting := variable(field, value, e.prefix), len(field.Index) > 1
-		isChoice := field.Name == "Signature" || field.Name == "Freshness"
-		if isSetting || isChoice || field.Name == "Tolerance" {
+		isTaken := true
+		choose := func(words []string) {
+			if isTaken = len(words) > 0; isTaken {
+				v.Type, v.Default = oneOf(words).takes, words[0]
+			}
+		}
+		switch p := e.Vendor; {
+		case field.Name == "Name" || field.Name == "Provider":
+			isTaken = !e.isOwn() // its prefix gives both
+		case isSetting && p != nil && p.Configure == nil:
+			isTaken = false
+		case isSetting || p == nil && slices.Contains([]string{"Signature", "Freshness", "Tolerance"}, field.Name):
 			v.Default = "the provider's"
+			if p != nil && v.Value != "" && !c.set[v.Name] {
+				v.Origin = e.Provider
+			}
+		case p == nil:
+		case field.Name == "Signature":
+			choose(p.Signatures())
+		case field.Name == "Freshness":
+			choose(p.Freshness)
+		case field.Name == "Tolerance":
+			v.Default = FormatDuration(p.Tolerance)
 		}
-		if e.Vendor != nil && (isSetting && e.Vendor.Configure == nil || isChoice && e.Vendor.Configure != nil) {
-			continue
+		if isTaken {
+			list = append(list, v)
 		}
-		if e.Vendor != nil && isSetting && !c.set[v.Name] && v.Value != "" {
-			v.Origin = e.Provider
-		}
-		list = append(list, v)
 	}
 	return list
 }
@@ -172,7 +165,7 @@ func show(field reflect.StructField, v reflect.Value) string {
 	case []secret.Secret:
 		return strings.TrimSuffix(strings.Repeat("[hidden],", len(value)), ",")
 	case string:
-		return hide(field, value)
+		return hide(field.Tag.Get("env"), value)
 	}
 	return fmt.Sprint(v.Interface())
 }

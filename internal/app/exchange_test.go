@@ -39,7 +39,7 @@ func TestSecretsAreNotShared(t *testing.T) {
 	failures("a wants b's", 1)
 	inForce("c is not concerned", "one", "two", "three four")
 	line := b.lines("secrets can't be loaded")[0]["error"].(string)
-	if want := "secret 0 of endpoint b (ENDPOINTS_1_SECRETS_FILE) is secret 1 of endpoint a (ENDPOINTS_0_SECRETS_FILE), which has another provider or scheme: give each endpoint its own secret"; line != want {
+	if want := "endpoints a (ENDPOINTS_0_SECRETS_FILE) and b (ENDPOINTS_1_SECRETS_FILE) share a secret, and differ in provider or scheme: give each its own"; line != want {
 		t.Errorf("logged: %s", line)
 	}
 	if strings.Contains(b.log.String(), "two") {

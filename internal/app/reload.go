@@ -102,7 +102,7 @@ func (r *reloader) conflict(changed ...*keyring) error {
 	}
 	for _, shared := range config.FindShared(endpoints) {
 		if !shared.IsAllowed() {
-			return fmt.Errorf("%s, which has another provider or scheme: give each endpoint its own secret", shared)
+			return fmt.Errorf("%s, and differ in provider or scheme: give each its own", shared)
 		}
 	}
 	return nil

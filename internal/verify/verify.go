@@ -55,7 +55,6 @@ type Provider struct {
 	Ahead      time.Duration // how far its time may lie in the future; 0: as far as in the past
 	SignedTime string        // a member with a signed time, if the time itself isn't signed; "": none
 	Freshness  []string      // the values of …_FRESHNESS, the default first; nil if there is no choice
-	Patience   time.Duration // how long it waits for an answer; 0: unknown
 	Unit       Unit          // of its times
 	Times      []string      // paths of the times in a body; the first is there in every body
 

@@ -61,7 +61,6 @@ var Provider = verify.Provider{
 	Freshness:  []string{verify.FreshnessSigned, verify.FreshnessTime},
 	Unit:       verify.DateTime,
 	Times:      []string{"time", signedTime},
-	Patience:   time.Second,
 	Marks:      []string{"type", "time"},
 	Events: []string{
 		"flowResponse.completedStep", "flowResponse.completedFlow", "flowResponse.startedFlow", "flowResponse.startedStep",
