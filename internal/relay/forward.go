@@ -151,17 +151,17 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 		return results
 	}
 	messages, places := make([]publish.Message, 0, len(records)), make([]int, 0, len(records))
+	var ends []func(outcome string, failed bool) // of the spans
 	for i, r := range records {
 		if known.Stored[r.ID] {
 			f.Observer.Published(f.kind, FromSpool, Found)
 			continue
 		}
-		messages, places = append(messages, r.Message), append(places, i)
+		messages, places, ends = append(messages, r.Message), append(places, i), append(ends, f.trace(r))
 	}
-	traces := f.begin(records, places)
 	for i, result := range f.Publisher.PublishAll(ctx, messages) {
 		results[places[i]] = result
-		traces.end(i, f.note(FromSpool, f.kind, result), result.Err != nil)
+		ends[i](f.note(FromSpool, f.kind, result), result.Err != nil)
 		if result.Status == publish.Stored && known.Unsure[records[places[i]].ID] {
 			f.Observer.PossiblyDuplicate(f.kind)
 		}

@@ -153,17 +153,14 @@ var errRecovering = errors.New("spool is being read")
 
 // write appends records to a journal, or a probe if there are none, and returns once they are
 // durable. After a failure it tries once more in a new segment, unless the disk is full.
-func (s *Spool) write(j *journal, batch []*waiting) (err error) {
+func (s *Spool) write(j *journal, batch []*waiting) error {
 	if !s.loaded {
 		return *s.failure.Load()
 	}
-	for attempt := range 2 {
-		if err = s.try(j, batch); err == nil || isNoSpace(err) {
-			break
-		}
-		if attempt == 0 && errors.Is(err, os.ErrNotExist) { // the directory was removed
-			s.check()
-		}
+	err := s.try(j, batch)
+	if err != nil && !isNoSpace(err) {
+		s.check() // the directory may have been removed
+		err = s.try(j, batch)
 	}
 	if err != nil {
 		return fmt.Errorf("writing spool: %w", err)

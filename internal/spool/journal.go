@@ -111,7 +111,12 @@ func (c *cursor) next() (Record, error) {
 		case errors.Is(err, errGone): // all of it is settled
 			c.offset = c.segment.end.Load()
 			continue
-		case errors.Is(err, errDamaged) && c.skip(err):
+		case errors.Is(err, errDamaged) && (c.damage != nil || c.segment.damaged.Load()):
+			from := c.offset
+			isEnd := !c.resync()
+			if c.damage != nil {
+				c.damage(c.segment, from, isEnd, err)
+			}
 			continue
 		case err != nil:
 			return Record{}, fmt.Errorf("%s at %d: %w", c.segment.path, c.offset, err)
@@ -174,19 +179,6 @@ func (c *cursor) fill(n int) ([]byte, error) {
 		}
 	}
 	return c.buf[from : from+int64(n)], nil
-}
-
-// skip moves behind damage and reports whether it may.
-func (c *cursor) skip(err error) bool {
-	if c.damage == nil && !c.segment.damaged.Load() {
-		return false
-	}
-	from := c.offset
-	found := c.resync()
-	if c.damage != nil {
-		c.damage(c.segment, from, !found, err)
-	}
-	return true
 }
 
 // resync moves to the next whole record. It reads each byte once, except those behind a header with

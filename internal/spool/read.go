@@ -43,7 +43,10 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 			break
 		}
 		if err != nil {
-			return nil, s.unreadable(err)
+			if errors.Is(err, errDamaged) {
+				s.recoverAgain() // to find out what is lost
+			}
+			return nil, fmt.Errorf("reading spool: %w", err)
 		}
 		if s.isDropped(r.Seq) {
 			continue
@@ -82,14 +85,6 @@ func (s *Spool) isDropped(seq uint64) bool {
 	defer s.mu.Unlock()
 	_, ok := s.dropped[seq]
 	return ok
-}
-
-// unreadable requests a recovery if err is damage. The recovery finds out what is lost.
-func (s *Spool) unreadable(err error) error {
-	if errors.Is(err, errDamaged) {
-		s.recoverAgain()
-	}
-	return fmt.Errorf("reading spool: %w", err)
 }
 
 // Recovery returns the progress of the recovery in bytes; ok is false if none is running.
