@@ -3,24 +3,42 @@ package stringify
 import (
 	"bytes"
 	"math"
+	"math/big"
+	"math/bits"
 	"strconv"
+	"sync"
 )
 
-// isCanonicalNumber reports whether a number has the form of Number::toString.
+// longestNumber is the length of the longest number that Number::toString prints:
+// -1.2345678901234567e-300 has 24 characters, -0.0000012345678901234567 has 25.
+const longestNumber = 25
+
+// isCanonicalNumber reports whether a number certainly has the form of Number::toString. It isn't
+// sure of exponents with three digits, which are rare and may take long to convert.
 func isCanonicalNumber(literal []byte, exponent bool) bool {
 	if !exponent && isPlain(literal) {
 		return true
 	}
-	if len(literal) > longestNumber {
+	if len(literal) > longestNumber || exponent && bytes.LastIndexAny(literal, "+-") < len(literal)-3 {
 		return false
 	}
 	var room [longestNumber]byte
 	return bytes.Equal(appendNumber(room[:0], literal, exponent), literal)
 }
 
-// longestNumber is the length of the longest number that Number::toString prints:
-// -1.2345678901234567e-300 has 24 characters, -0.0000012345678901234567 has 25.
-const longestNumber = 25
+// isPlain reports whether a number without an exponent is clearly canonical, as most are: it has at
+// most 15 digits and no needless zeros, and isn't below 1e-6. No two such numbers are the same
+// double, so neither has a shorter form.
+func isPlain(literal []byte) bool {
+	digits := literal
+	if digits[0] == '-' {
+		digits = digits[1:]
+	}
+	if bytes.IndexByte(digits, '.') < 0 {
+		return len(digits) <= 15 && string(literal) != "-0"
+	}
+	return len(digits) <= 16 && digits[len(digits)-1] != '0' && !bytes.HasPrefix(digits, []byte("0.000000"))
+}
 
 // appendNumber appends a number as JSON.stringify prints it: Number::toString of the double
 // (ECMA-262, section 6.1.6.1.20). A number too large for a double becomes null, and -0 becomes 0.
@@ -53,16 +71,85 @@ func appendNumber(dst, literal []byte, exponent bool) []byte {
 	return dst
 }
 
-// isPlain reports whether a number without an exponent is clearly canonical, as most are: it has at
-// most 15 digits and no needless zeros, and isn't below 1e-6. No two such numbers are the same
-// double, so neither has a shorter form.
-func isPlain(literal []byte) bool {
-	digits := literal
-	if digits[0] == '-' {
-		digits = digits[1:]
+// double returns the double nearest to a number, ties to even; ±Inf if it is too large.
+//
+// strconv.ParseFloat takes up to 30 µs for a few bytes such as 5e-324 or 1.8e308, seconds for a
+// megabyte of them, and ignores an exponent's digits after the fifth. So it only reads short
+// numbers well within the range of doubles. For others, integers are divided.
+func double(literal []byte) float64 {
+	sign, unsigned := 1.0, bytes.TrimPrefix(literal, []byte("-"))
+	if len(unsigned) < len(literal) {
+		sign = -1
 	}
-	if bytes.IndexByte(digits, '.') < 0 {
-		return len(digits) <= 15 && string(literal) != "-0"
+	mantissa, exp := unsigned, int64(0)
+	if i := bytes.IndexAny(unsigned, "eE"); i >= 0 {
+		mantissa = unsigned[:i]
+		exp, _ = strconv.ParseInt(string(unsigned[i+1:]), 10, 32) // the nearest int32 if it isn't one
 	}
-	return len(digits) <= 16 && digits[len(digits)-1] != '0' && !bytes.HasPrefix(digits, []byte("0.000000"))
+	whole, fraction, _ := bytes.Cut(mantissa, []byte("."))
+	var room [32]byte
+	digits := bytes.TrimLeft(append(append(room[:0], whole...), fraction...), "0")
+	size := int(exp) + len(digits) - len(fraction) // the number is below 10^size
+	digits = bytes.TrimRight(digits, "0")
+	switch {
+	case len(digits) == 0 || size < -323:
+		return sign * 0
+	case size > 309 || size == 309 && string(digits) > "18":
+		return sign * math.Inf(1)
+	case len(unsigned) <= 32 && len(digits) <= 19 && -300 < size && size < 309:
+		f, _ := strconv.ParseFloat(string(unsigned), 64)
+		return sign * f
+	}
+	return sign * nearest(digits, size-len(digits))
+}
+
+// The middle of two doubles has at most 767 digits. Of later digits it only matters whether they
+// are all 0.
+const maxDigits = 800
+
+// fives returns the powers of five that nearest needs.
+var fives = sync.OnceValue(func() []*big.Int {
+	powers := []*big.Int{big.NewInt(1)}
+	for i := range maxDigits + 324 {
+		powers = append(powers, new(big.Int).Mul(powers[i], big.NewInt(5)))
+	}
+	return powers
+})
+
+// integers holds triples of integers for reuse.
+var integers = sync.Pool{New: func() any { return new([3]big.Int) }}
+
+// nearest returns the double nearest to digits · 10^exp.
+func nearest(digits []byte, exp int) float64 {
+	if more := len(digits) - maxDigits; more > 0 {
+		digits = append(digits[:maxDigits], '1')
+		exp += more - 1
+	}
+	room := integers.Get().(*[3]big.Int)
+	defer integers.Put(room)
+	num, q, rest := &room[0], &room[1], &room[2]
+	num.SetString(string(digits), 10)
+	powers := fives()
+	den := powers[0]
+	if exp >= 0 {
+		num.Mul(num, powers[exp])
+	} else {
+		den = powers[-exp]
+	}
+	// n is the quotient's first 62 or 63 bits. A double has fewer: the last bit only decides ties.
+	shift := 62 + den.BitLen() - num.BitLen()
+	if shift >= 0 {
+		num.Lsh(num, uint(shift))
+	} else {
+		den = new(big.Int).Lsh(den, uint(-shift))
+	}
+	q.QuoRem(num, den, rest)
+	n := q.Uint64()
+	if rest.Sign() != 0 {
+		n |= 1
+	}
+	exp -= shift
+	cut := max(bits.Len64(n)-53, -1074-exp) // doubles have 53 bits, and none below 2^-1074
+	n += uint64(1)<<(cut-1) - 1 + n>>cut&1
+	return math.Ldexp(float64(n>>cut), exp+cut)
 }
