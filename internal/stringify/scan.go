@@ -2,6 +2,7 @@ package stringify
 
 import (
 	"bytes"
+	"cmp"
 	"math"
 	"slices"
 )
@@ -10,7 +11,22 @@ import (
 // begins at i, and return its end or the offset of the mistake.
 type scanner struct {
 	Checked
-	names [][]byte // of the members of all open objects, in canonical spelling with quotes; those of the innermost last
+	names    [][]byte // of the members of all open objects, in canonical spelling with quotes; those of the innermost last
+	arranges bool     // it also fills these:
+	members  []member // with those names
+	objects  []object // by their ends
+}
+
+// member is where a member is in the text.
+type member struct {
+	position uint32 // its name as an array index, or notIndex
+	from, to int
+}
+
+// object is an object whose members aren't in canonical order.
+type object struct {
+	from, to int
+	members  []member // in canonical order
 }
 
 // document scans one value with only white space around it.
@@ -49,22 +65,29 @@ func (s *scanner) container(i, depth int) (end int, err error) {
 	if depth > MaxDepth {
 		return i, ErrDepth
 	}
-	isObject, closing := s.src[i] == '{', s.src[i]+2 // in ASCII each bracket is two before its closing one
+	from, isObject, closing := i, s.src[i] == '{', s.src[i]+2 // in ASCII each bracket is two before its closing one
 	if i = s.space(i + 1); s.at(i) == closing {
 		return i + 1, nil
 	}
 	first, last := len(s.names), uint32(0)
 	for more := true; more; {
 		if isObject {
+			begin := i
 			if i, err = s.name(i); err != nil {
 				return i, err
 			}
 			position := arrayIndex(s.names[len(s.names)-1])
 			s.misordered = s.misordered || position < last
 			last = position
+			if s.arranges {
+				s.members = append(s.members, member{position: position, from: begin})
+			}
 		}
 		if i, err = s.value(i, depth); err != nil {
 			return i, err
+		}
+		if isObject && s.arranges {
+			s.members[len(s.members)-1].to = i
 		}
 		i = s.space(i)
 		switch s.at(i) {
@@ -77,12 +100,26 @@ func (s *scanner) container(i, depth int) (end int, err error) {
 			return i, ErrSyntax
 		}
 	}
+	if isObject && s.arranges {
+		s.arrange(first, from, i)
+	}
 	own := s.names[first:]
 	s.names = s.names[:first]
 	if hasEqual(own) {
 		return i, ErrDuplicate
 	}
 	return i, nil
+}
+
+// arrange notes an object that isn't in canonical order. Its members begin with that number.
+func (s *scanner) arrange(first, from, to int) {
+	byPosition := func(a, b member) int { return cmp.Compare(a.position, b.position) }
+	if own := s.members[first:]; !slices.IsSortedFunc(own, byPosition) {
+		own = slices.Clone(own)
+		slices.SortStableFunc(own, byPosition)
+		s.objects = append(s.objects, object{from, to, own})
+	}
+	s.members = s.members[:first]
 }
 
 // hasEqual reports whether two of the names are equal. It may reorder them.

@@ -12,8 +12,10 @@
 package stringify
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"unicode/utf8"
 )
@@ -105,10 +107,12 @@ func (c Checked) Text() Text {
 	if size == 0 {
 		return c.src
 	}
-	text := appendTokens(make([]byte, 0, size), c.src, c.asSent)
-	if c.misordered && !c.asSent {
-		s := sorter{text: text}
-		s.value(0)
+	text := make([]byte, 0, size)
+	if c.asSent || !c.misordered {
+		return appendTokens(text, c.src, c.asSent)
 	}
-	return text
+	s := scanner{Checked: c, arranges: true}
+	_, _ = s.document() // no error: it is the same text
+	slices.SortFunc(s.objects, func(a, b object) int { return cmp.Compare(a.from, b.from) })
+	return s.appendArranged(text, 0, len(c.src))
 }

@@ -1,9 +1,26 @@
 package stringify
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
+
+// appendArranged appends the canonical form of a part of the text, with the members of objects in
+// canonical order.
+func (s *scanner) appendArranged(dst []byte, from, to int) []byte {
+	for {
+		i, _ := slices.BinarySearchFunc(s.objects, from, func(o object, from int) int { return o.from - from })
+		if i == len(s.objects) || s.objects[i].from >= to {
+			return appendTokens(dst, s.src[from:to], false)
+		}
+		o := s.objects[i]
+		dst = append(appendTokens(dst, s.src[from:o.from], false), '{')
+		for n, m := range o.members {
+			if n > 0 {
+				dst = append(dst, ',')
+			}
+			dst = s.appendArranged(dst, m.from, m.to)
+		}
+		from = o.to - 1 // its closing brace
+	}
+}
 
 // appendTokens appends the tokens of a valid text without white space between them: each in its
 // canonical form, or as it was sent.
@@ -42,88 +59,4 @@ func appendText(dst, src []byte, i int) (text []byte, end int) {
 		from = i
 	}
 	return append(dst, src[from:i+1]...), i + 1
-}
-
-// sorter puts the members of all objects of a text into canonical order. The text must be canonical
-// otherwise.
-type sorter struct {
-	text    []byte
-	members []member // of all open objects, those of the innermost last
-	scratch []byte
-}
-
-// member is a member of an object, with the comma behind it.
-type member struct {
-	position uint32 // its name as an array index, or notIndex
-	from, to int
-}
-
-// value sorts the value at i and returns its end.
-func (s *sorter) value(i int) (end int) {
-	switch s.text[i] {
-	case '{':
-		return s.object(i)
-	case '[':
-		for i++; s.text[i] != ']'; {
-			if i = s.value(i); s.text[i] == ',' {
-				i++
-			}
-		}
-		return i + 1
-	}
-	return skipValue(s.text, i)
-}
-
-// object sorts the members' values first, and then the members.
-func (s *sorter) object(i int) (end int) {
-	first, inOrder, last := len(s.members), true, uint32(0)
-	for i++; s.text[i] != '}'; {
-		m := member{from: i}
-		i = skipString(s.text, i)
-		m.position = arrayIndex(s.text[m.from:i])
-		inOrder = inOrder && m.position >= last
-		last = m.position
-		i = s.value(i + 1)
-		m.to = i + 1
-		s.members = append(s.members, m)
-		if s.text[i] == ',' {
-			i++
-		}
-	}
-	own := s.members[first:]
-	s.members = s.members[:first]
-	if !inOrder {
-		s.text[i] = ',' // behind the last member, too, while they move
-		s.sort(own)
-		s.text[i] = '}'
-	}
-	return i + 1
-}
-
-// sort puts an object's members into canonical order: indices in ascending order, then the others in
-// the given order. It copies the largest member once, the others twice: at each of many levels out
-// of order, the largest may be nearly the whole text.
-func (s *sorter) sort(own []member) {
-	largest := slices.MaxFunc(own, func(a, b member) int { return cmp.Compare(a.to-a.from, b.to-b.from) })
-	start := own[0].from
-	s.scratch = append(append(s.scratch[:0], s.text[start:largest.from]...), s.text[largest.to:own[len(own)-1].to]...)
-	slices.SortStableFunc(own, func(a, b member) int { return cmp.Compare(a.position, b.position) })
-	at := start
-	for _, m := range own {
-		if m == largest {
-			copy(s.text[at:], s.text[m.from:m.to])
-		}
-		at += m.to - m.from
-	}
-	at = start
-	for _, m := range own {
-		size, from := m.to-m.from, m.from-start
-		if m.from > largest.from {
-			from -= largest.to - largest.from
-		}
-		if m != largest {
-			copy(s.text[at:], s.scratch[from:from+size])
-		}
-		at += size
-	}
 }
