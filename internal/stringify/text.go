@@ -114,44 +114,36 @@ func (c *Cursor) Object(member func(name []byte)) Text {
 
 // skipValue returns the end of the value at i in a valid text.
 func skipValue(t []byte, i int) int {
-	if t[i] != '"' && t[i] != '{' && t[i] != '[' {
-		for i++; i < len(t) && isScalar(t[i]); {
-			i++
-		}
-		return i
-	}
-	for depth := 0; ; i++ {
+	for depth := 0; i < len(t); i++ {
 		switch t[i] {
-		case '"':
-			i = skipString(t, i) - 1
 		case '{', '[':
 			depth++
+			continue
+		case '"':
+			i = skipString(t, i) - 1
 		case '}', ']':
-			depth--
-		default: // between the values of an object or array, or in a number or literal
+			if depth--; depth < 0 { // the end of what holds a number or literal
+				return i
+			}
+		case ',', ' ', '\t', '\n', '\r':
+			if depth == 0 {
+				return i
+			}
+			continue
+		default:
 			continue
 		}
 		if depth == 0 {
 			return i + 1
 		}
 	}
-}
-
-// isScalar reports whether a byte may stand in a number or a literal.
-func isScalar(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || c == '.' || c == '-' || c == '+' || c == 'E'
+	return i
 }
 
 // skipString returns the end of the string at i in a valid text.
 func skipString(t []byte, i int) int {
-	for {
-		i += 1 + bytes.IndexByte(t[i+1:], '"')
-		before := i - 1
-		for t[before] == '\\' {
-			before--
-		}
-		if (i-before)%2 == 1 { // else a backslash escapes this quote
-			return i + 1
-		}
+	for i = skipPlain(t, i+1); t[i] != '"'; i = skipPlain(t, i) {
+		i += 2 // a backslash and what it escapes, if only in part: the rest is plain
 	}
+	return i + 1
 }
