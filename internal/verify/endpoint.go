@@ -102,9 +102,7 @@ func (p *Provider) Keep(h http.Header) http.Header {
 	if p.Headers == nil {
 		return nil
 	}
-	if p.Rename != nil {
-		h, _ = p.Rename(h) // no error: they are verified
-	}
+	h, _ = p.Rename(h) // no error: they are verified
 	kept := http.Header{}
 	for _, name := range append([]string{"Content-Type"}, p.Headers...) {
 		if values := h[name]; values != nil {

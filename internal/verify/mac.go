@@ -5,6 +5,8 @@ import (
 	"crypto/hmac"
 	"errors"
 	"fmt"
+	"maps"
+	"net/http"
 	"slices"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
@@ -64,10 +66,8 @@ func (p *Provider) authenticate(r *Request) (Claims, error) {
 // MACs appends the MACs in the header and, if the endpoint's scheme allows it, in the member of the
 // body; either may be the right one. It also renames the headers, and sets r.Stamp.
 func (p *Provider) MACs(r *Request, macs []MAC) (all []MAC, err error) {
-	if p.Rename != nil {
-		if r.Header, err = p.Rename(r.Header); err != nil {
-			return nil, err
-		}
+	if r.Header, err = p.Rename(r.Header); err != nil {
+		return nil, err
 	}
 	member := ""
 	if s, _ := p.Scheme(r.Scheme); len(s.Members) == 1 {
@@ -99,6 +99,25 @@ func (p *Provider) MACs(r *Request, macs []MAC) (all []MAC, err error) {
 		return nil, MalformedSignature
 	}
 	return macs, nil
+}
+
+// Rename returns the headers with the names that Settings have: all by their other names if only that
+// signature is there. A header that comes by both names must have one value, because nothing tells
+// which one counts.
+func (p *Provider) Rename(h http.Header) (http.Header, error) {
+	for _, n := range p.OtherNames {
+		if values, others := h[n[0]], h[n[1]]; len(values) > 0 && len(others) > 0 && !slices.Equal(values, others) {
+			return h, fmt.Errorf("%w: %s and %s differ", ManySignatures, n[0], n[1])
+		}
+	}
+	if p.OtherNames == nil || len(h[p.Header]) > 0 || len(h[p.OtherNames[0][1]]) == 0 {
+		return h, nil
+	}
+	h = maps.Clone(h)
+	for _, n := range p.OtherNames {
+		h[n[0]] = h[n[1]]
+	}
+	return h, nil
 }
 
 // findScheme finds the scheme by which one of the MACs signs the body. A correct signature by a

@@ -12,8 +12,10 @@
 package verify
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -75,13 +77,13 @@ type Provider struct {
 
 	// The rest is for providers with Settings.
 	Source     string                                     // the page about its signatures
+	OtherNames [][2]string                                // names of headers in Settings, the signature's first, with the vendor's other names for them
+	Forms      bool                                       // the body may be a form whose member payload has the JSON, as sent by GitHub and Slack
 	Headers    []string                                   // all that it reads, with Header, by their names in Settings
 	AsSent     bool                                       // the envelope has the body as it came, without white space between tokens
 	Timeless   bool                                       // its deliveries have no time
 	Unused     []string                                   // headers in Settings that are ignored, because they aren't signed
-	Unwrap     func(http.Header, []byte) ([]byte, error)  // returns the JSON of a body; nil: the body is JSON
 	Key        func(secret.Secret) (secret.Secret, error) // decodes a secret; nil: it isn't encoded
-	Rename     func(http.Header) (http.Header, error)     // returns the headers with the names that Settings have; nil: they have no others
 	SignedText func(Request) ([][]byte, error)            // returns the signed text, in parts; nil: one of the Schemes has it
 	SignSent   func(Signing) http.Header                  // returns the headers of a delivery; nil: only the signature
 	Explain    func(Request) Explanation                  // explains a signature that is wrong by the settings
@@ -130,12 +132,23 @@ func (p *Provider) Keys(secrets []secret.Secret) (keys []secret.Secret, err erro
 	return keys, nil
 }
 
-// JSON returns the JSON of a body, which is the body unless the vendor wraps it.
+// JSON returns the JSON of a body: the body itself, or the member payload of a form. The Content-Type
+// isn't signed, so it can't make a body a form that isn't one: a user could write &payload=… into
+// JSON. A form escapes each byte that every JSON object or array has, and every text of several words
+// (https://url.spec.whatwg.org/#application-x-www-form-urlencoded-percent-encode-set).
 func (p *Provider) JSON(h http.Header, body []byte) ([]byte, error) {
-	if p.Unwrap == nil {
+	if !p.Forms || bytes.ContainsAny(body, "{[\"<> \t\r\n") {
 		return body, nil
 	}
-	return p.Unwrap(h, body)
+	kind, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	if !strings.EqualFold(strings.TrimSpace(kind), "application/x-www-form-urlencoded") {
+		return body, nil
+	}
+	members, err := url.ParseQuery(string(body))
+	if err != nil || len(members["payload"]) != 1 {
+		return nil, fmt.Errorf("%w: a form needs one member payload, which has JSON", stringify.ErrSyntax)
+	}
+	return []byte(members.Get("payload")), nil
 }
 
 // Check validates the JSON of a body. The result's text is the canonical form or, if the vendor

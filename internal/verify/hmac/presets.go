@@ -22,8 +22,9 @@ var presets = []*verify.Provider{
 			Timestamp: "header:webhook-timestamp", TimestampUnit: "s",
 			Event: "body:type", EventID: "header:webhook-id", SecretEncoding: "base64",
 		},
-		Events:  []string{"user.created"},
-		Samples: []string{`{"type":"contact.created","timestamp":"2022-11-03T20:26:10.344522Z","data":{"id":"1f81eb52-5198-4599-803e-771906343485","type":"contact","first_name":"John","last_name":"Smith"}}`},
+		OtherNames: [][2]string{{"Webhook-Signature", "Svix-Signature"}, {"Webhook-Id", "Svix-Id"}, {"Webhook-Timestamp", "Svix-Timestamp"}},
+		Events:     []string{"user.created"},
+		Samples:    []string{`{"type":"contact.created","timestamp":"2022-11-03T20:26:10.344522Z","data":{"id":"1f81eb52-5198-4599-803e-771906343485","type":"contact","first_name":"John","last_name":"Smith"}}`},
 	},
 	{
 		Name: "github", Title: "GitHub", Site: "https://github.com",

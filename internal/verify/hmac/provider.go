@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -29,6 +30,11 @@ func providers() []*verify.Provider {
 	return presets
 }
 
+// takesForms matches a SIGNED with which the body may be a form. Unlike a JSON object, a form may
+// begin or end with another form. So it must be the last part, and every value before it must have
+// text behind it.
+var takesForms = regexp.MustCompile(`^[^{}]*(\{[^{}]*\}[^{}]+)*\{body\}$`)
+
 // configure returns the provider of one endpoint.
 func configure(p verify.Provider, endpoint string, set verify.Settings) (*verify.Provider, map[string]error) {
 	p.Settings = override(p.Settings, set)
@@ -43,10 +49,7 @@ func configure(p verify.Provider, endpoint string, set verify.Settings) (*verify
 	if s.time.kind == member {
 		p.Times = []string{s.time.text}
 	}
-	s.acceptSvix()
-	if takesForms.MatchString(p.Settings.Signed) {
-		p.Unwrap = unwrap
-	}
+	p.Forms = takesForms.MatchString(p.Settings.Signed)
 	p.Key = func(k secret.Secret) (secret.Secret, error) { return decodeSecret(k, p.Settings.SecretEncoding) }
 	return &p, nil
 }

@@ -3,9 +3,7 @@ package hmac
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"maps"
-	"net/http"
 	"regexp"
 	"slices"
 	"strings"
@@ -32,6 +30,9 @@ var typePrefix = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]*\.)+$`)
 func compile(p *verify.Provider) (*scheme, map[string]error) {
 	s, set, problems := &scheme{Provider: p}, p.Settings, map[string]error{}
 	s.Header, problems["SIGNATURE_HEADER"] = headerName(set.SignatureHeader)
+	if len(s.OtherNames) > 0 && s.Header != s.OtherNames[0][0] {
+		s.OtherNames = nil
+	}
 	s.Format, problems["SIGNATURE_FORMAT"] = parseFormat(set.SignatureFormat)
 	problems["TIMESTAMP"] = s.readTime(set)
 	s.signed, problems["SIGNED"] = s.parse(set.Signed)
@@ -68,7 +69,7 @@ func compile(p *verify.Provider) (*scheme, map[string]error) {
 
 // isSignature reports whether a part is the signature's header, by either of its names.
 func (s *scheme) isSignature(p part) bool {
-	return p.isHeader(s.Header) || p.isHeader(s.svixName(s.Header))
+	return p.isHeader(s.Header) || len(s.OtherNames) > 0 && p.isHeader(s.OtherNames[0][1])
 }
 
 // readTime parses the place of the time.
@@ -105,48 +106,4 @@ func (s *scheme) readIDs(list string) error {
 		}
 	}
 	return err
-}
-
-// Vendors that send through Svix have their own names for the headers of Standard Webhooks.
-const (
-	standard      = "standard-webhooks"
-	webhookPrefix = "Webhook-"
-	svixPrefix    = "Svix-"
-)
-
-// svixName returns Svix' name of a header; "" if the provider doesn't take it by another name.
-func (s *scheme) svixName(name string) string {
-	if s.Name != standard || !strings.HasPrefix(s.Header, webhookPrefix) || !strings.HasPrefix(name, webhookPrefix) {
-		return ""
-	}
-	return svixPrefix + name[len(webhookPrefix):]
-}
-
-// acceptSvix makes the provider read Svix' headers if only Svix' signature is there. A header that
-// comes by both names must have one value: nothing tells which one counts.
-func (s *scheme) acceptSvix() {
-	var names [][2]string // the signature's first
-	for _, name := range s.Headers {
-		if svix := s.svixName(name); svix != "" {
-			names = append(names, [2]string{name, svix})
-		}
-	}
-	if names == nil {
-		return
-	}
-	s.Rename = func(h http.Header) (http.Header, error) {
-		for _, n := range names {
-			if values, svix := h[n[0]], h[n[1]]; len(values) > 0 && len(svix) > 0 && !slices.Equal(values, svix) {
-				return h, fmt.Errorf("%w: %s and %s differ", verify.ManySignatures, n[0], n[1])
-			}
-		}
-		if len(h[s.Header]) > 0 || len(h[names[0][1]]) == 0 {
-			return h, nil
-		}
-		h = maps.Clone(h)
-		for _, n := range names {
-			h[n[0]] = h[n[1]]
-		}
-		return h, nil
-	}
 }

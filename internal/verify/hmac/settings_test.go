@@ -184,31 +184,32 @@ func TestSecrets(t *testing.T) {
 }
 
 func TestForms(t *testing.T) {
+	github := named(t, "github", verify.Settings{})
 	form := http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"}}
 	for body, want := range map[string]string{
 		"payload=%7B%7D": "{}", "a=1&payload=%7b%22a+b%22:1%7d&b=2": `{"a b":1}`, "p%61yload=%7B%7D": "{}",
 		"": "", "payload": "", "a=1": "", "payload=%7B%7D&payload=%7B%7D": "", "payload=%7B%7D&p%61yload=%7B%7D": "",
 		"payload=%zz": "", "payloads=%7B%7D": "",
 	} {
-		got, err := unwrap(form, []byte(body))
+		got, err := github.JSON(form, []byte(body))
 		if string(got) != want || (err == nil) != (want != "" || body == "payload") {
 			t.Errorf("the form %q has the body %q, %v, want %q", body, got, err, want)
 		}
 	}
 	// Text that a user has written into JSON isn't taken for a form, whatever the header says.
 	for _, body := range []string{`{"comment":"&payload=%7B%22action%22:%22deleted%22%7D&"}`, `["&payload=%7B%7D&"]`, "payload={}", "Hello, &payload=%7B%7D&"} {
-		if got, err := unwrap(form, []byte(body)); string(got) != body || err != nil {
+		if got, err := github.JSON(form, []byte(body)); string(got) != body || err != nil {
 			t.Errorf("%q is no form: got %q, %v, want it unchanged", body, got, err)
 		}
 	}
-	if got, err := unwrap(http.Header{}, []byte("payload={}")); string(got) != "payload={}" || err != nil {
+	if got, err := github.JSON(http.Header{}, []byte("payload={}")); string(got) != "payload={}" || err != nil {
 		t.Errorf("without a content type: %q, %v", got, err)
 	}
 	// Next to a value of the delivery, a form could begin elsewhere.
 	set := map[string]string{"SIGNATURE_HEADER": "X-Sig", "SIGNATURE_FORMAT": "{hex}", "EVENT": "body:type", "TIMESTAMP": "header:X-Time", "TIMESTAMP_UNIT": "rfc3339"}
 	for signed, takes := range map[string]bool{"{body}": true, "v0:{header:X-A}:{body}": true, "{header:X-A}{body}": false, "{body}.{header:X-A}": false, "{body}.": false, "{timestamp}.{body}": true, "{header:X-A}{timestamp}.{body}": false} {
 		set["SIGNED"] = signed
-		if p := named(t, custom, settings(t, set)); (p.Unwrap != nil) != takes {
+		if p := named(t, custom, settings(t, set)); p.Forms != takes {
 			t.Errorf("%s takes forms: %v", signed, !takes)
 		}
 	}

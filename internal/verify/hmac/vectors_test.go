@@ -193,7 +193,7 @@ func otherHeaders(t *testing.T, p *verify.Provider, v vectors.Vector, r verify.R
 	t.Helper()
 	original := r.Header
 	isRead := func(name string) bool {
-		return slices.Contains(p.Headers, name) || p.Rename != nil && slices.Contains(p.Headers, strings.Replace(name, svixPrefix, webhookPrefix, 1))
+		return slices.Contains(p.Headers, name) || slices.ContainsFunc(p.OtherNames, func(n [2]string) bool { return n[1] == name })
 	}
 	for name, values := range original {
 		effect := v.Unsigned[name]
