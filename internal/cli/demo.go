@@ -92,6 +92,16 @@ func (d *demo) start(ctx context.Context, dir string) (err error) {
 	return nil
 }
 
+// variable returns the value of an environment variable. If it is set twice, the last one counts.
+func (p program) variable(name string) (value string) {
+	for _, assignment := range p.environ {
+		if v, ok := strings.CutPrefix(assignment, name+"="); ok {
+			value = v
+		}
+	}
+	return value
+}
+
 // defaultOrFree returns the default address, or one with a free port if it is in use.
 func defaultOrFree(ctx context.Context, usual string) string {
 	if probe, err := new(net.ListenConfig).Listen(ctx, "tcp", usual); err == nil && probe.Close() == nil {
@@ -134,8 +144,11 @@ func (d *demo) receive(ctx context.Context, events int) (first []byte, err error
 		if first == nil {
 			first = bytes.Clone(m.Data())
 		}
-		e, invalid := event.Parse(m.Data())
-		lines.print(m.Subject(), &e, invalid, time.Now())
+		e, err := event.Parse(m.Data())
+		if err != nil {
+			return err
+		}
+		lines.print(m.Subject(), &e, time.Now())
 		if events--; events == 0 {
 			return errEnough
 		}

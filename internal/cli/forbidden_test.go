@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/expect"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // NATS doesn't answer forbidden requests. A command ends when it reports one, with an error that
@@ -25,7 +27,7 @@ func TestForbidden(t *testing.T) {
 		{[]string{"tail"}, []string{"webhooks.>"}, info},
 		{[]string{"tail", "--follow=false"}, []string{info}, "$JS.API.CONSUMER.CREATE.WEBHOOKS.bridge-tail-"},
 		{[]string{"show", "5e0c"}, []string{info}, "$JS.API.CONSUMER.CREATE.WEBHOOKS.bridge-tail-"},
-		{[]string{"forward", "--to", "http://127.0.0.1:1", "--durable", "mine"}, []string{info}, "$JS.API.CONSUMER.INFO.WEBHOOKS.mine"},
+		{[]string{"forward", "--to", "http://127.0.0.1:1", "--durable", "mine"}, []string{info}, "$JS.API.CONSUMER.INFO.WEBHOOKS.forward-mine"},
 	} {
 		t.Run(strings.Join(c.args[:1], " ")+" without "+c.missing, func(t *testing.T) {
 			o := operate(t, c.rights)
@@ -57,21 +59,17 @@ func TestReadersRights(t *testing.T) {
 	}))
 	defer service.Close()
 	info := []string{"$JS.API.STREAM.INFO.WEBHOOKS", "$JS.API.STREAM.INFO.WEBHOOKS_QUARANTINE"}
-	durable := []string{"$JS.API.CONSUMER.INFO.WEBHOOKS.>", "$JS.ACK.WEBHOOKS.>"}
-	const event = `{"specversion":"1.0","id":"5e0c","source":"/webhooks/flock","type":"com.withflock.a","provider":"flock","event":"a",` +
-		`"receivedtime":"2026-01-02T03:04:05.000Z","datacontenttype":"application/json","signed":"payload","data":{}}`
 	get := []string{"$JS.API.DIRECT.GET.WEBHOOKS", "$JS.API.DIRECT.GET.WEBHOOKS_QUARANTINE"}
 	for _, test := range []struct {
 		rights [][]string
 		args   string
 	}{
 		{[][]string{info[:1], mayLookUp}, "tail --since 1h --follow=false --json"},
-		{[][]string{info[:1], mayLookUp}, "forward --since 1h --follow=false --to " + service.URL},
-		{[][]string{info[:1], mayLookUp, durable}, "forward --durable laptop --since 1h --follow=false --to " + service.URL},
+		{[][]string{info[:1], mayLookUp}, "forward --since 1h --to " + service.URL},
 		{[][]string{info, mayLookUp, mayList, get}, "show 5e0c"},
 	} {
 		o := operate(t, test.rights...)
-		o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(event)}, "5e0c")
+		o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, "5e0c")
 		out, _ := o.run("", exitOK, strings.Fields(test.args)...)
 		if strings.HasPrefix(test.args, "forward") {
 			out = <-posted
@@ -80,4 +78,17 @@ func TestReadersRights(t *testing.T) {
 			t.Errorf("bridge %s: %s", test.args, out)
 		}
 	}
+	o := operate(t, info[:1], mayLookUp, []string{"$JS.API.CONSUMER.INFO.WEBHOOKS.>", "$JS.ACK.WEBHOOKS.>"})
+	o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, "5e0c")
+	ctx, interrupt := context.WithTimeout(t.Context(), bound)
+	go func() {
+		defer interrupt()
+		expect.Equal(t, anEvent, <-posted, "the event that is posted")
+		poll.Until(t, "it is acknowledged", func() bool {
+			c, err := o.js.Consumer(ctx, "WEBHOOKS", "forward-laptop")
+			return err == nil && c.CachedInfo().AckFloor.Stream == 1
+		})
+	}()
+	args := strings.Fields("forward --durable laptop --since 1h --to " + service.URL)
+	expect.Equal(t, exitOK, run(ctx, args, program{o.environ, nil, io.Discard, t.Output()}), "exit status")
 }

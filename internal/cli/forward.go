@@ -1,68 +1,91 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
 	"net/http"
 	"net/url"
+	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ade15e70/webhook-bridge/event"
+	"github.com/ade15e70/webhook-bridge/event/consumer"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
 func forwardCommand(prog program) *cobra.Command {
-	p := poster{failed: make(map[uint64]bool), begin: time.Now()}
+	var p poster
 	c := &cobra.Command{
-		Use:   "forward --to URL",
+		Use:   "forward [SUBJECT] --to URL",
 		Short: "Post events to a local service as they come, or those of a span of time",
 		Long: `Post each event of the stream to a service over HTTP, as a CloudEvent in structured mode, until
 Ctrl-C. With --since or --until, post the events that were stored then and end with a summary.
+SUBJECT, --user and --id choose events, as for "bridge tail".
 
 Only the event is sent, never the vendor's headers or signature. An answer of 2xx means delivered.
-After no answer, 408, 425, 429 or 5xx the event is posted again, six times in all; any other answer
-is final, also a redirect. While nothing listens at URL, events wait; when not following, the
-command gives up. Each answer is printed in a line with the first digits of the event's id. The exit
-status is 1 if an event was not delivered.
+After no answer within 10 s, 408, 425, 429 or 5xx the event is posted again, six times in all; any
+other answer is final, also a redirect. While nothing listens at URL, events wait. Each answer is
+printed in a line with the first digits of the event's id. The exit status is 1 if an event was not
+delivered.
 
---durable NAME remembers which events were delivered, in a consumer of that name on the stream. The
-first run begins now, or at --since. An event that fails is posted again half a minute later, or by
-the next run, until the answer is 2xx. An event may be posted twice, with the same id. Events that
-the filters exclude count as delivered. "nats consumer rm STREAM NAME" deletes the consumer.`,
+--durable NAME remembers which events were delivered, in the consumer forward-NAME of the stream.
+The first run begins now, or at --since; later ones go on where the last one ended. An event that
+fails is posted again half a minute later, or by the next run, until the answer is 2xx. An event may
+be posted twice, with the same id.`,
 		Example: `  bridge forward --to http://localhost:3000/hook
-  bridge forward --event 'invitee.*' --to http://localhost:3000/hook --since 2h --until 1h
+  bridge forward 'webhooks.*.invitee.*' --to http://localhost:3000/hook --since 2h --until 1h
   bridge forward --durable my-laptop --concurrency 4 --to http://localhost:3000/hook`,
-		PreRunE: func(c *cobra.Command, _ []string) error {
-			if !p.until.IsZero() || !c.Flags().Changed("follow") {
-				p.follow = p.durable != "" || p.since.IsZero() && p.until.IsZero()
-			}
-			return cmp.Or(p.check(), p.selection.check())
+		PreRunE: func(_ *cobra.Command, args []string) error {
+			p.follow = p.durable != "" || p.since.IsZero()
+			return cmp.Or(p.check(), p.selection.check(args))
 		},
-		RunE: prog.withNATS(streamVariables, func(ctx context.Context, s *session, _ []string) error {
+		RunE: p.untilCtrlC(prog.withNATS(streamVariables, func(ctx context.Context, s *session, _ []string) error {
 			p.session, p.lines = s, newPrinter(prog, s.cfg.SubjectPrefix)
-			if !p.follow {
-				running, cancel := context.WithCancel(ctx)
-				defer cancel()
-				go p.progress(running)
-			}
-			run := p.forwardSpan
 			if p.durable != "" {
-				run = p.forwardDurable
+				return p.forwardDurable(ctx)
 			}
-			return p.summary(ctx, run(ctx, p.section(s.cfg)))
-		}),
+			return p.forward(ctx)
+		})),
 	}
 	flags := c.Flags()
 	flags.StringVar(&p.to, "to", "", "post to this http or https `URL`")
 	flags.StringVar(&p.durable, "durable", "", "remember under this `name` which events were delivered, and continue there the next time")
 	flags.IntVar(&p.concurrency, "concurrency", 1, "post up to `n` events at once; 1 keeps their order, except for events posted again")
-	flags.DurationVar(&p.timeout, "timeout", 10*time.Second, "wait this long for each answer")
-	p.selection.flags(c, "post events as they come (default: true with --durable, or without --since and --until)")
-	flags.Lookup("follow").DefValue = "false" // hides a default that depends on other flags
+	p.selection.flags(c)
 	return c
 }
+
+// poster posts events to a service and counts the outcomes.
+type poster struct {
+	*session
+	selection
+	to, durable string // these three are flags
+	concurrency int
+	client      *http.Client
+	lines       printer
+
+	mu             sync.Mutex
+	posted, failed int
+	pending        uint64 // how many events are left, about
+}
+
+const (
+	answerTimeout = 10 * time.Second
+	maxAnswerLine = 60 // how many characters of an answer are printed
+	firstPause    = 250 * time.Millisecond
+	maxPause      = 10 * time.Second
+	maxAttempts   = 6
+)
 
 // check checks the flags and makes the HTTP client.
 func (p *poster) check() error {
@@ -74,35 +97,172 @@ func (p *poster) check() error {
 		return usagef("--to: not an http or https URL; takes one such as http://localhost:3000/hook")
 	case to.User != nil:
 		return usagef("--to: leave out the user and password, which others could see in the list of processes")
-	case p.concurrency < 1 || p.timeout <= 0:
-		return usagef("--concurrency and --timeout: got %d and %s; each takes more than 0", p.concurrency, p.timeout)
+	case p.concurrency < 1:
+		return usagef("--concurrency: got %d; takes more than 0", p.concurrency)
 	case p.durable != "" && !p.until.IsZero():
-		return usagef("--durable and --until exclude each other; with --follow=false instead of --until it posts what is left and ends")
+		return usagef("--durable and --until exclude each other")
 	case p.durable != "" && !isConsumerName(p.durable):
 		return usagef("--durable: got %q; takes 1 to 64 of A-Z, a-z, 0-9, _ and -", p.durable)
 	}
-	p.host = to.Scheme + "://" + to.Host
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = p.concurrency
 	transport.MaxResponseHeaderBytes = maxAnswer
 	p.client = &http.Client{
-		Transport: transport, Timeout: p.timeout,
+		Transport: transport, Timeout: answerTimeout,
 		// A redirect may lead to another host, and net/http follows most with a GET.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return nil
 }
 
-// forwardSpan posts a section of the stream, without a durable consumer.
-func (p *poster) forwardSpan(ctx context.Context, section stream.Section) error {
-	work, ctx := errgroup.WithContext(ctx)
+// forward posts the chosen events, and prints how many at the end.
+func (p *poster) forward(ctx context.Context) error {
+	begin := time.Now()
+	reading, end := context.WithCancel(ctx)
+	if !p.follow {
+		go p.progress(reading)
+	}
+	var work errgroup.Group
 	work.SetLimit(p.concurrency)
-	err := p.read(ctx, section, p.until, func(m stream.Message) error {
-		work.Go(func() error {
-			_, err := p.deliver(ctx, m)
-			return err
-		})
+	err := p.read(ctx, p.section(p.cfg), p.until, func(m stream.Message) error {
+		if e := p.event(p.program, m); e != nil {
+			work.Go(func() error {
+				if err := p.deliver(ctx, m.Subject(), e.ID, m.Data()); !errors.Is(err, errInterrupted) {
+					p.count(err == nil, m.Pending)
+				}
+				return nil
+			})
+		}
 		return nil
 	})
-	return cmp.Or(work.Wait(), err)
+	_ = work.Wait() // each error is printed and counted
+	end()
+	if p.posted+p.failed > 0 || err == nil {
+		p.say("%d delivered, %d not, in %s", p.posted, p.failed, time.Since(begin).Round(time.Millisecond))
+	}
+	if p.failed > 0 && (err == nil || p.follow && ctx.Err() != nil) {
+		return fmt.Errorf("events that were not delivered: %d", p.failed)
+	}
+	return err
+}
+
+// forwardDurable posts the events of a durable consumer, which has the server remember those that
+// were delivered.
+func (p *poster) forwardDurable(ctx context.Context) error {
+	if _, err := p.stream(ctx, p.cfg.StreamName); err != nil {
+		return err
+	}
+	if p.since.IsZero() {
+		p.since = time.Now()
+	}
+	name := "forward-" + p.durable // no service's consumer
+	p.say("forwarding stream %s as consumer %s, until Ctrl-C", p.cfg.StreamName, name)
+	return consumer.Run(ctx, p.js, consumer.Options{
+		Durable: name, Stream: p.cfg.StreamName, SubjectPrefix: p.cfg.SubjectPrefix, Filters: p.subjects, Since: p.since,
+		Concurrency: p.concurrency,
+		AckWait:     15 * time.Second, // until the events of a killed forwarder are posted again
+		Timeout:     math.MaxInt64,    // the service may not be there yet
+		MaxAttempts: math.MaxInt,
+		Backoff: func(int) time.Duration {
+			if ctx.Err() != nil {
+				return 0 // for the next run
+			}
+			return 30 * time.Second
+		},
+		Logger: slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}, func(_ context.Context, m *consumer.Message) error {
+		if !p.matches(&m.Event) {
+			return nil
+		}
+		return p.deliver(ctx, m.Subject, m.Event.ID, m.Event.Encode())
+	})
+}
+
+// deliver posts an event until it is delivered, refused for good, or tried maxAttempts times, and
+// prints each answer.
+func (p *poster) deliver(ctx context.Context, subject, id string, payload []byte) error {
+	attempt, waits := 1, false
+	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+		code, answer, err := p.post(ctx, payload)
+		if err != nil && ctx.Err() != nil {
+			return errInterrupted
+		}
+		waited := waits
+		waits = errors.Is(err, syscall.ECONNREFUSED) // for the service to start, which is no attempt
+		switch {
+		case waits && waited: // printed already
+		case waits:
+			p.printAnswer(subject, id, "nothing listens there; events wait until your service does")
+		case attempt > 1:
+			p.printAnswer(subject, id, fmt.Sprintf("attempt %d: %s", attempt, answer))
+		default:
+			p.printAnswer(subject, id, answer)
+		}
+		isAgain := code == 0 || code == 408 || code == 425 || code == 429 || code >= 500
+		switch {
+		case code/100 == 2:
+			return nil
+		case !isAgain, attempt == maxAttempts && !waits:
+			return errors.New(answer)
+		}
+		if !waits {
+			attempt++
+		}
+		sleep(ctx, pause)
+	}
+}
+
+// post posts an event once. It returns the answer's status, 0 if none came, and the answer for
+// people.
+func (p *poster) post(ctx context.Context, payload []byte) (code int, answer string, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.to, bytes.NewReader(payload))
+	if err != nil {
+		return 0, err.Error(), err
+	}
+	r.Header.Set("Content-Type", event.ContentType)
+	r.Header.Set("User-Agent", "webhook-bridge-forward")
+	began := time.Now()
+	got, err := exchange(p.client, r)
+	switch withURL, ok := errors.AsType[*url.Error](err); {
+	case ok && withURL.Timeout():
+		return 0, fmt.Sprintf("no answer within %s", answerTimeout), err
+	case ok: // its URL may hold a token
+		return 0, "no answer: " + withURL.Err.Error(), err
+	}
+	answer = fmt.Sprintf("%s in %s", got.status, time.Since(began).Round(100*time.Microsecond))
+	if first, _, _ := strings.Cut(got.body, "\n"); first != "" {
+		answer += ": " + truncate(printable(strings.TrimSpace(first)), maxAnswerLine)
+	}
+	if got.code/100 == 3 {
+		answer += " (redirects are not followed: give the target as --to)"
+	}
+	return got.code, answer, nil
+}
+
+// printAnswer prints a line with the answer to an event.
+func (p *poster) printAnswer(subject, id, answer string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	head := fmt.Sprintf("%s  %s  %s  ", time.Now().Format(time.TimeOnly), p.lines.name(subject), shortened(id))
+	p.print("%s", head+p.lines.fit(answer, len(head)))
+}
+
+// count counts an event, and sets how many are left.
+func (p *poster) count(delivered bool, pending uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pending = pending; delivered {
+		p.posted++
+	} else {
+		p.failed++
+	}
+}
+
+// progress prints the counts every few seconds, until the context ends.
+func (p *poster) progress(ctx context.Context) {
+	for sleep(ctx, 5*time.Second); ctx.Err() == nil; sleep(ctx, 5*time.Second) {
+		p.mu.Lock()
+		p.say("%d delivered, %d not, about %d left", p.posted, p.failed, p.pending)
+		p.mu.Unlock()
+	}
 }

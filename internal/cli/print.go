@@ -1,17 +1,13 @@
 package cli
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 	"time"
-	"unicode"
 
 	"golang.org/x/term"
-	"golang.org/x/text/width"
 
 	"github.com/ade15e70/webhook-bridge/event"
 )
@@ -21,11 +17,10 @@ type printer struct {
 	out     io.Writer
 	prefix  string // of the subjects, not printed
 	columns int    // width of a line; 0: unlimited
-	colours bool
 }
 
 // newPrinter returns a printer to standard output, for subjects with this prefix. On a terminal its
-// lines fit the width, and are coloured unless NO_COLOR is set.
+// lines fit the width.
 func newPrinter(prog program, prefix string) printer {
 	p := printer{out: prog.out, prefix: prefix}
 	to, _ := prog.out.(output)
@@ -34,45 +29,29 @@ func newPrinter(prog program, prefix string) printer {
 		if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
 			p.columns = width
 		}
-		p.colours = prog.variable("NO_COLOR") == "" && prog.variable("TERM") != "dumb"
 	}
 	return p
-}
-
-// variable returns the value of an environment variable. If it is set twice, the last one counts.
-func (p program) variable(name string) (value string) {
-	for _, assignment := range p.environ {
-		if v, ok := strings.CutPrefix(assignment, name+"="); ok {
-			value = v
-		}
-	}
-	return value
 }
 
 // shortID is how many digits of an id are printed: `bridge show` takes an abbreviated id.
 const shortID = 8
 
 // print prints an event for people: the time of receipt, its endpoint and name, the person and the
-// thing it is about, and the beginning of its id. If the message is no event, it prints why.
-func (p printer) print(subject string, e *event.Event, invalid error, now time.Time) {
-	if invalid != nil {
-		_, _ = fmt.Fprintln(p.out, p.paint(red, fmt.Sprintf("%s  not one of the bridge's events: %v", subject, invalid)))
-		return
-	}
-	received, name, id := e.ReceivedTime, p.name(subject), shortened(e.ID)
+// thing it is about, and the beginning of its id.
+func (p printer) print(subject string, e *event.Event, now time.Time) {
+	received := e.ReceivedTime
 	if t, err := time.Parse(time.RFC3339, received); err == nil {
-		received = formatTime(t, now, time.TimeOnly)
+		received = formatTime(t, now)
 	}
 	about := e.UserID
 	if e.EntityID != e.UserID {
 		about = strings.TrimSpace(about + "  " + e.EntityID)
 	}
-	about = p.fit(printable(about), len(received)+len(name)+len(id)+len("      "))
-	parts := []string{p.paint(faint, received), p.paint(cyan, name)}
+	head, id := received+"  "+p.name(subject)+"  ", shortened(e.ID)
 	if about != "" {
-		parts = append(parts, p.paint(bold, about))
+		head += p.fit(about, len(head)+len("  ")+len(id)) + "  "
 	}
-	_, _ = fmt.Fprintln(p.out, strings.Join(append(parts, p.paint(faint, id)), "  "))
+	_, _ = fmt.Fprintln(p.out, printable(head+id))
 }
 
 // name returns the endpoint and the event's name, which make up a subject.
@@ -88,68 +67,20 @@ func (p printer) fit(text string, used int) string {
 	return truncate(text, max(p.columns-used, 10))
 }
 
-// truncate returns the text, cut to that many columns of a terminal.
+// truncate returns the text, cut to that many characters.
 func truncate(text string, columns int) string {
-	used, end := 0, 0
-	for i, r := range text {
-		if used < columns { // the ellipsis fits here
-			end = i
-		}
-		if used += columnsOf(r); used > columns {
-			return text[:end] + "…"
-		}
-	}
-	return text
-}
-
-// columnsOf returns how many columns of a terminal a character takes.
-func columnsOf(r rune) int {
-	kind := width.LookupRune(r).Kind()
-	switch {
-	case unicode.In(r, unicode.Mn, unicode.Me):
-		return 0
-	case kind == width.EastAsianWide, kind == width.EastAsianFullwidth:
-		return 2
-	}
-	return 1
-}
-
-// The terminal's own colours, so that they suit its background.
-const (
-	bold  = "1"
-	faint = "2"
-	red   = "31"
-	cyan  = "36"
-)
-
-func (p printer) paint(colour, text string) string {
-	text = printable(text)
-	if !p.colours {
+	characters := []rune(text)
+	if len(characters) <= columns {
 		return text
 	}
-	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+	return string(characters[:columns-1]) + "…"
 }
 
-// milliseconds is a layout for formatTime.
-const milliseconds = "15:04:05.000"
-
-// formatTime formats a time in now's zone, by the layout and with the date unless that is today.
-func formatTime(t, now time.Time, layout string) string {
+// formatTime formats a time in now's zone, with the date unless that is today.
+func formatTime(t, now time.Time) string {
 	t = t.In(now.Location())
 	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
-		return t.Format(layout)
+		return t.Format(time.TimeOnly)
 	}
-	return t.Format(time.DateOnly + " " + layout)
-}
-
-// printJSON prints an event's JSON in one line. Only messages that the bridge didn't write may have
-// line breaks.
-func printJSON(w io.Writer, payload []byte) {
-	if bytes.ContainsAny(payload, "\n\r") {
-		var compact bytes.Buffer
-		if json.Compact(&compact, payload) == nil {
-			payload = compact.Bytes()
-		}
-	}
-	_, _ = fmt.Fprintf(w, "%s\n", payload)
+	return t.Format(time.DateTime)
 }

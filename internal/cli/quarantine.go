@@ -2,17 +2,14 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/ade15e70/webhook-bridge/internal/diagnosis"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 )
 
@@ -34,88 +31,41 @@ event, contradict themselves, or are too old or too far in the future. They are 
 
 func listCommand(prog program) *cobra.Command {
 	var which quarantineSelection
-	var asJSON bool
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List what is in quarantine, oldest first",
 		Long: `List what is in quarantine, oldest first, one per line: time of receipt, endpoint, reason, size and
 id. Bodies are not read.`,
-		Example: "  bridge quarantine list\n  bridge quarantine list --endpoint ENDPOINT --reason stale --json",
+		Example: "  bridge quarantine list\n  bridge quarantine list --endpoint ENDPOINT --reason stale",
 		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, s *quarantineStore, _ []string) error {
 			all, err := s.chosen(ctx, which)
 			for _, k := range all {
-				if asJSON {
-					_ = json.NewEncoder(prog.out).Encode(k)
-				} else {
-					prog.printKept(k)
-				}
+				prog.printKept(k)
 			}
 			return err
 		}),
 	}
 	which.filterFlags(c)
-	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line: id, endpoint, provider, reason, received, bytes, sequence")
 	return c
 }
 
 func (p program) printKept(k quarantine.Kept) {
-	p.print("%s  %s  %s  %d bytes  id %s", formatTime(k.Received, time.Now(), milliseconds), k.Endpoint, k.Reason, k.Size, k.ID)
+	p.print("%s  %s  %s  %d bytes  id %s", formatTime(k.Received, time.Now()), k.Endpoint, k.Reason, k.Size, k.ID)
 }
 
 func showCommand(prog program) *cobra.Command {
-	var raw bool
-	c := &cobra.Command{
+	return &cobra.Command{
 		Use:   "show ID",
 		Short: "Print the body of one delivery as it was received",
 		Long: `Print a delivery's body on standard output, as it was received, and its details on standard error.
 The signature is not kept; in a body that held it, asterisks replace it. ID may be the beginning of
 an id.`,
-		Example: "  bridge quarantine show 5e0c\n  bridge quarantine show 5e0c > body.json\n  bridge quarantine show 5e0c --raw | SECRETS=… bridge verify",
+		Example: "  bridge quarantine show 5e0c\n  bridge quarantine show 5e0c > body.json",
 		Args:    takes(1, 1, "one id or its beginning, as `bridge quarantine list` prints it"),
 		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, s *quarantineStore, args []string) error {
-			return s.show(ctx, args[0], func(d quarantine.Delivery) []byte {
-				if !raw {
-					return d.Body
-				}
-				header, err := prog.signAgain(d)
-				if err != nil {
-					s.say("without its signature, which isn't kept: %v", err)
-				}
-				return rawRequest(d, header)
-			})
+			return s.show(ctx, args[0])
 		}),
 	}
-	c.Flags().BoolVar(&raw, "raw", false, "print the whole request, signed again with the endpoint's secret, for \"bridge verify\"")
-	return c
-}
-
-// rawRequest returns the request of a delivery, as far as it is known.
-func rawRequest(d quarantine.Delivery, signature http.Header) []byte {
-	r := diagnosis.Delivery{Method: http.MethodPost, Target: "/webhooks/" + d.Endpoint, Body: d.Body}
-	r.Header = append(r.Header, diagnosis.Field{Name: "Host", Value: "bridge"}, diagnosis.Field{Name: "Date", Value: d.Received.UTC().Format(http.TimeFormat)})
-	for _, name := range slices.Sorted(maps.Keys(signature)) {
-		r.Header = append(r.Header, diagnosis.Field{Name: name, Value: signature[name][0]})
-	}
-	return r.Append(nil)
-}
-
-// signAgain returns the headers with which the vendor signed the delivery, if its seal shows that
-// it was signed with the endpoint's secret.
-func (p program) signAgain(d quarantine.Delivery) (http.Header, error) {
-	cfg, err := p.load(releaseVariables...)
-	if err != nil {
-		return nil, errors.New("to have it signed again, set the endpoint's variables as for `bridge serve`")
-	}
-	at, request, err := storedRequest(cfg, d)
-	if err != nil {
-		return nil, err
-	}
-	claims, err := at.Provider.Verify(request)
-	if claims.SignedText == nil {
-		return nil, err
-	}
-	key := request.Secrets[claims.Secret]
-	return at.Provider.Resign(d.Headers, key, claims.SignedText), nil
 }
 
 func dropCommand(prog program) *cobra.Command {
@@ -133,7 +83,7 @@ be the beginning of an id; if an ID is unknown, nothing is removed.`,
 			}
 			for i, k := range chosen {
 				if ctx.Err() != nil {
-					return fmt.Errorf("interrupted after %d of %d", i, len(chosen))
+					return fmt.Errorf("%w after %d of %d", errInterrupted, i, len(chosen))
 				}
 				if err := s.Remove(context.WithoutCancel(ctx), k); err != nil {
 					return fmt.Errorf("dropping %s, after %d of %d: %w", printable(k.ID), i, len(chosen), err)
@@ -146,4 +96,139 @@ be the beginning of an id; if an ID is unknown, nothing is removed.`,
 	}
 	which.flags(c)
 	return c
+}
+
+// quarantineStore is a session with the quarantine.
+type quarantineStore struct {
+	*session
+	quarantine.Store
+}
+
+// withQuarantine is withNATS for a command that uses the quarantine.
+func (p program) withQuarantine(patterns []string, do func(ctx context.Context, s *quarantineStore, args []string) error) func(*cobra.Command, []string) error {
+	return p.withNATS(patterns, func(ctx context.Context, s *session, args []string) error {
+		store, err := s.quarantine(ctx)
+		if err != nil {
+			return err
+		}
+		return do(ctx, store, args)
+	})
+}
+
+func (s *session) quarantine(ctx context.Context) (*quarantineStore, error) {
+	found, err := s.stream(ctx, quarantine.Stream(s.cfg.StreamName))
+	if err != nil {
+		return nil, err
+	}
+	return &quarantineStore{s, quarantine.Store{JetStream: s.js, Stream: found, Consumer: "bridge-quarantine-"}}, nil
+}
+
+// quarantineSelection holds the flags and arguments that choose deliveries: by ids, or by endpoint
+// and reason.
+type quarantineSelection struct {
+	ids                []string // may be abbreviated
+	endpoints, reasons []string // none: any
+	all                bool
+}
+
+// filterFlags adds the flags that choose by endpoint and reason.
+func (c *quarantineSelection) filterFlags(command *cobra.Command) {
+	reasons := []string{"unreadable", "contradiction", "stale", "future"}
+	command.Flags().Func("endpoint", "only deliveries to this `endpoint`", add(&c.endpoints, "an endpoint's name", isNotEmpty))
+	command.Flags().Func("reason", "only deliveries kept for this `reason`: "+inWords(reasons, "or"),
+		add(&c.reasons, inWords(reasons, "or"), func(reason string) bool { return slices.Contains(reasons, reason) }))
+}
+
+// flags adds the flags of a command that takes ids, or --all.
+func (c *quarantineSelection) flags(command *cobra.Command) {
+	c.filterFlags(command)
+	command.Flags().BoolVar(&c.all, "all", false, "all of them, or all that --endpoint and --reason choose")
+	command.Args = func(_ *cobra.Command, ids []string) error {
+		c.ids = ids
+		switch {
+		case len(ids) == 0 && !c.all:
+			return misuse(command, "%s takes ids, or --all", command.CommandPath())
+		case len(ids) > 0 && (c.all || len(c.endpoints)+len(c.reasons) > 0):
+			return misuse(command, "%s takes either ids, or --all with an optional --endpoint and --reason", command.CommandPath())
+		case slices.Contains(ids, ""):
+			return misuse(command, "%s: an id is empty", command.CommandPath())
+		}
+		return nil
+	}
+}
+
+// chosen returns the chosen deliveries, oldest first. One event may have several.
+func (s *quarantineStore) chosen(ctx context.Context, c quarantineSelection) ([]quarantine.Kept, error) {
+	name := s.Stream.CachedInfo().Config.Name
+	all, foreign, err := s.List(ctx, 0)
+	if err != nil {
+		return nil, fmt.Errorf("reading stream %s: %w; the account needs the rights of `bridge tail` for this stream", name, err)
+	}
+	if foreign > 0 {
+		s.say("%d messages in stream %s were not written by a bridge and are skipped", foreign, name)
+	}
+	known, wanted := make(map[string]bool), make(map[string]bool)
+	for _, k := range all {
+		known[k.ID] = true
+	}
+	for _, beginning := range c.ids {
+		id, err := resolveID(known, beginning)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("in quarantine, %w", err)
+		case id == "":
+			return nil, fmt.Errorf("nothing in quarantine has an id that begins with %q; see `bridge quarantine list`", beginning)
+		}
+		wanted[id] = true
+	}
+	all = slices.DeleteFunc(all, func(k quarantine.Kept) bool {
+		return len(c.ids) > 0 && !wanted[k.ID] || !isOneOf(c.endpoints, k.Endpoint) || !isOneOf(c.reasons, k.Reason)
+	})
+	switch {
+	case len(all) == 0 && len(c.endpoints)+len(c.reasons) > 0:
+		s.say("nothing in quarantine matches --endpoint and --reason")
+	case len(all) == 0:
+		s.say("the quarantine is empty")
+	}
+	// A delivery that waited in a spool is stored later than it was received.
+	slices.SortStableFunc(all, func(a, b quarantine.Kept) int { return a.Received.Compare(b.Received) })
+	return all, nil
+}
+
+// resolveID returns the only known id that is, or begins with, this one; "" if there is none.
+func resolveID[T any](known map[string]T, beginning string) (string, error) {
+	if _, exact := known[beginning]; exact {
+		return beginning, nil
+	}
+	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(known)), func(id string) bool { return !strings.HasPrefix(id, beginning) })
+	switch len(ids) {
+	case 0:
+		return "", nil
+	case 1:
+		return ids[0], nil
+	}
+	return "", fmt.Errorf("several ids begin with %q, among them %s and %s; give more of it",
+		beginning, printable(ids[0]), printable(ids[1]))
+}
+
+// show prints the last delivery of an event: its facts on standard error, and its body on standard
+// output.
+func (s *quarantineStore) show(ctx context.Context, id string) error {
+	chosen, err := s.chosen(ctx, quarantineSelection{ids: []string{id}})
+	if err != nil {
+		return err
+	}
+	k := chosen[len(chosen)-1]
+	d, err := s.Get(ctx, k)
+	if err != nil {
+		return err
+	}
+	if len(chosen) > 1 {
+		s.say("%d deliveries of this event are in quarantine; this is the last", len(chosen))
+	}
+	printFields(s.err, "id", d.ID, "stream", s.Stream.CachedInfo().Config.Name, "sequence", k.Sequence,
+		"endpoint", d.Endpoint, "provider", d.Provider, "reason", d.Reason,
+		"received", d.Received.Format(time.RFC3339Nano), "bytes", len(d.Body))
+	_, _ = s.out.Write(d.Body)
+	return nil
 }

@@ -98,7 +98,7 @@ func TestReleaseBesideUnfit(t *testing.T) {
 	id := o.keep("stale", now.Add(-time.Hour), now.Add(-time.Minute))
 	o.keepSealed("another secret", "stale", now.Add(-time.Hour), now)
 	out, _ := o.run("", exitFailure, "quarantine", "release", "--all")
-	if !strings.HasPrefix(out, id+"  stored\n"+id+"  stays: ") {
+	if !strings.HasPrefix(out, id+"  stored\n"+id+"  not released: ") {
 		t.Errorf("released: got %s, want one stored, then one that stays", out)
 	}
 	expect.Equal(t, 1, o.count("WEBHOOKS_QUARANTINE"), "deliveries left in quarantine")
@@ -202,6 +202,6 @@ func TestReleaseGone(t *testing.T) {
 		defer func() { expect.NoError(t, to.Close(ctx)) }()
 		return (&releaser{quarantineStore: s, to: to}).all(ctx, chosen)
 	})(c, nil)
-	expect.Equal(t, "0 released, 0 stay, 1 gone", fmt.Sprint(err), "the error")
-	expect.Equal(t, id+"  it is gone: somebody else has released or dropped it, or newer deliveries have displaced it\n", out.String(), "what is printed")
+	expect.Equal(t, "0 released, 1 not", fmt.Sprint(err), "the error")
+	expect.Equal(t, id+"  not released: it is gone: somebody else has released or dropped it, or newer deliveries have displaced it\n", out.String(), "what is printed")
 }

@@ -1,19 +1,16 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
-	"go.uber.org/zap"
 
+	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
-	"github.com/ade15e70/webhook-bridge/internal/relay"
-	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -36,7 +33,7 @@ Each outcome is printed in a line. The exit status is 0 if all were released.`,
   SECRETS=… bridge quarantine release --all --endpoint ENDPOINT --reason stale`,
 		RunE: prog.withQuarantine(releaseVariables, func(ctx context.Context, s *quarantineStore, _ []string) error {
 			if _, err := s.stream(ctx, s.cfg.StreamName); err != nil {
-				return interrupted(ctx, err)
+				return err
 			}
 			chosen, err := s.chosen(ctx, which)
 			if err != nil || len(chosen) == 0 {
@@ -64,78 +61,67 @@ var releaseVariables = endpointVariables(streamVariables...)
 // releaser is one run of release.
 type releaser struct {
 	*quarantineStore
-	to     *publish.Publisher
-	lookup *relay.Lookup
+	to       *publish.Publisher
+	found    stream.Found // the events that are stored already
+	noLookUp bool         // the account has no right to look them up
 }
 
-// all releases the deliveries and prints the outcomes. Each is read and verified twice: once for a
-// single look-up of all, once to be published. Together they may be too large for memory, and while
-// the look-up lasts somebody may drop one.
-func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
-	ids, unfit := make(map[string]bool), make([]error, len(chosen))
-	var records []spool.Record
+// all releases the deliveries and prints the outcomes. One look-up serves all, and memory holds all:
+// QUARANTINE_MAX_BYTES bounds them.
+func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) (err error) {
+	messages, unfit, ids := make([]publish.Message, len(chosen)), make([]error, len(chosen)), make(map[string]bool)
 	for i, k := range chosen {
-		record, err := r.verify(ctx, k)
-		if unfit[i] = err; err == nil {
-			ids[record.ID], record.Data = true, nil
-			records = append(records, record)
-		}
+		messages[i], unfit[i] = r.verify(ctx, k)
+		ids[messages[i].ID] = true
 	}
-	r.lookup = &relay.Lookup{
-		Publisher: r.to, Kind: publish.Event, Reach: reachOf(r.cfg, r.to.Window(publish.Event)), Log: zap.NewNop(), Now: time.Now,
-		Wanted: func(id string) bool { return ids[id] }, Last: func() uint64 { return recordNumber }, Earlier: recordNumber,
+	// A copy of a stale delivery may have been stored at any time.
+	r.found, err = r.to.Stored(ctx, publish.Event, stream.Beginning, func(id string) bool { return ids[id] })
+	if r.noLookUp = errors.Is(err, publish.ErrNoRights); err != nil && !r.noLookUp {
+		return err
 	}
-	_, lookupErr := r.lookup.Ask(ctx, records)
-	released, gone := 0, 0
-	summary := func() string {
-		text := fmt.Sprintf("%d released, %d stay", released, len(chosen)-released-gone)
-		if gone > 0 {
-			text += fmt.Sprintf(", %d gone", gone)
-		}
-		return text
-	}
+	released := 0
 	for i, k := range chosen {
-		record, err := r.verify(ctx, k)
-		var known relay.Answer
-		if err = cmp.Or(unfit[i], err, lookupErr); err == nil { // the look-up had no record that was unfit
-			known, err = r.lookup.Ask(ctx, []spool.Record{record})
-		}
 		if ctx.Err() != nil {
-			r.say("%s", summary())
-			return fmt.Errorf("interrupted after %d of %d", i, len(chosen))
+			return fmt.Errorf("%w after %d of %d: %d released", errInterrupted, i, len(chosen), released)
 		}
 		var outcome string
-		if err == nil {
-			outcome, err = r.publish(context.WithoutCancel(ctx), k, record.Message, known)
+		if err = unfit[i]; err == nil {
+			outcome, err = r.release(context.WithoutCancel(ctx), k, messages[i])
 		}
 		switch remedy := publish.CauseOf(err).Remedy(); {
 		case err == nil:
 			released++
-		case errors.Is(err, quarantine.ErrGone):
-			gone++
-			outcome = err.Error()
 		case remedy != "":
-			outcome = "stays: " + err.Error() + ": " + remedy
+			outcome = "not released: " + err.Error() + ": " + remedy
 		default:
-			outcome = "stays: " + err.Error()
+			outcome = "not released: " + err.Error()
 		}
 		r.print("%s  %s", k.ID, outcome)
 	}
+	summary := fmt.Sprintf("%d released, %d not", released, len(chosen)-released)
 	if released < len(chosen) {
-		return errors.New(summary())
+		return errors.New(summary)
 	}
-	r.say("%s", summary())
+	r.say("%s", summary)
 	return nil
 }
 
-// publish publishes a delivery unless it is stored already, and removes it from quarantine.
-func (r *releaser) publish(ctx context.Context, k quarantine.Kept, m publish.Message, known relay.Answer) (outcome string, err error) {
-	if outcome = "stored already"; !known.Stored[m.ID] {
+// release publishes a delivery unless it is stored already, and removes it from quarantine.
+func (r *releaser) release(ctx context.Context, k quarantine.Kept, m publish.Message) (outcome string, err error) {
+	if outcome = "stored already"; r.found.IDs[m.ID] {
+		info, err := r.to.Info(ctx, publish.Event)
+		switch {
+		case err != nil:
+			return "", err
+		case !r.found.IsOf(info):
+			return "", errors.New("the stream was created again or restored; run the command again")
+		}
+	} else {
 		status, err := r.to.Publish(ctx, m)
 		if err != nil {
 			return "", err
 		}
-		if outcome = string(status); status == publish.Stored && known.Unsure[m.ID] {
+		if outcome = string(status); status == publish.Stored && r.noLookUp {
 			outcome = "stored, a possible duplicate: the account has no right to look it up"
 		}
 	}
@@ -148,35 +134,34 @@ func (r *releaser) publish(ctx context.Context, k quarantine.Kept, m publish.Mes
 	return outcome, nil
 }
 
-// recordNumber is the sequence number of every record. A look-up tells records apart by their ids,
-// and takes these for records of an earlier process.
-const recordNumber = 1
-
-// verify reads a delivery and verifies it again, except its time. It returns the record to look up
-// and publish.
-func (r *releaser) verify(ctx context.Context, k quarantine.Kept) (spool.Record, error) {
+// verify reads a delivery and verifies it again, except its time. It returns the message to
+// publish.
+func (r *releaser) verify(ctx context.Context, k quarantine.Kept) (m publish.Message, err error) {
 	d, err := r.Get(ctx, k)
 	if err != nil {
-		return spool.Record{}, err
+		return m, err
 	}
-	at, request, err := storedRequest(r.cfg, d)
+	endpoint, err := endpointNamed(r.cfg, d.Endpoint)
 	if err != nil {
-		return spool.Record{}, err
+		return m, err
 	}
-	_, timed := at.Provider.Verify(request)
+	at := app.Endpoint(endpoint)
+	body, err := at.Provider.Parse(d.Headers, d.Body)
+	switch {
+	case err != nil:
+		return m, err
+	case !body.IsObject():
+		return m, errors.New("its body is not a JSON object")
+	}
+	request := at.Sealed(d.Seal, d.Headers, d.Body, body, d.Received)
 	request.Untimed = true
 	claims, err := at.Provider.Verify(request)
 	switch {
 	case errors.Is(err, verify.WrongSignature):
-		return spool.Record{}, fmt.Errorf("%w: no secret of endpoint %s fits; add the one that it had when this came", err, at.Name)
+		return m, fmt.Errorf("%w: no secret of endpoint %s fits; add the one that it had when this came", err, at.Name)
 	case err != nil:
-		return spool.Record{}, err
+		return m, err
 	}
 	e := at.Event(at.ID(claims), claims, time.Now())
-	message := publish.NewMessage(r.cfg.SubjectPrefix, at.Name, &e)
-	message.Arrived = k.Received
-	if errors.Is(timed, verify.Stale) { // a copy may have been stored at any time
-		message.Arrived = stream.Beginning
-	}
-	return spool.Record{Message: message, Seq: recordNumber}, nil
+	return publish.NewMessage(r.cfg.SubjectPrefix, at.Name, &e), nil
 }

@@ -12,29 +12,26 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
-	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// selection holds the flags that choose events: a span of time and filters. An event must match one
-// value of each filter that has values.
+// selection holds the flags and the argument that choose events. An event must match one value of
+// each filter that has values.
 type selection struct {
-	since, until                            time.Time // zero: not set
-	follow                                  bool
-	providers, events, entities, users, ids []string
+	subjects     []string  // at most one; none: all
+	since, until time.Time // zero: not set
+	follow       bool
+	users, ids   []string // an id may be abbreviated
 }
 
-func (s *selection) flags(c *cobra.Command, follow string) {
+// flags adds the flags and the argument SUBJECT to a command.
+func (s *selection) flags(c *cobra.Command) {
+	now := time.Now() // the same for both flags
 	f := c.Flags()
-	f.Func("since", "only events stored since this `time`: "+timeForms+" (default: now)", setTime(&s.since))
-	f.Func("until", "only events stored until this `time`, given as for --since", setTime(&s.until))
-	f.BoolVar(&s.follow, "follow", true, follow)
-	f.Func("provider", "only events of this `provider`: "+inWords(providers.Names(), "or"),
-		add(&s.providers, inWords(providers.Names(), "or"), func(name string) bool { return providers.ByName(name) != nil }))
-	f.Func("event", "only events of this `name`, with wildcards as in a subject: invitee.accepted, 'invitee.*'",
-		add(&s.events, "an event's name such as invitee.accepted, with * for any one token, > at the end for one or more", isEventPattern))
-	f.Func("entity", "only events about this `entity`: a kind such as invitee, or one thing such as invitee/customer_67890", add(&s.entities, "an id", isNotEmpty))
+	f.Func("since", "only events stored since this `time`: "+timeForms+" (default: now)", setTime(&s.since, now))
+	f.Func("until", "only events stored until this `time`, given as for --since", setTime(&s.until, now))
 	f.Func("user", "only events about the person with this `id`", add(&s.users, "an id", isNotEmpty))
 	f.Func("id", "only the event with this `id`, or whose id begins with it", add(&s.ids, "an id", isNotEmpty))
+	c.Args = takes(0, 1, "at most one subject, in quotes so that the shell leaves > and * alone")
 }
 
 // add returns a function for a flag that adds a value to the list.
@@ -50,16 +47,12 @@ func add(list *[]string, takes string, isValid func(value string) bool) func(str
 
 func isNotEmpty(value string) bool { return value != "" }
 
-func isEventPattern(name string) bool {
-	return name != "" && (!hasWildcard(name) || server.IsValidSubject(name))
-}
-
 const timeForms = "a duration before now such as 1h or 7d, or a time such as 2026-01-02T03:04:05Z"
 
 // setTime returns a function for a flag that takes a time, or a duration before now.
-func setTime(to *time.Time) func(string) error {
+func setTime(to *time.Time, now time.Time) func(string) error {
 	return func(text string) (err error) {
-		*to, err = parseTime(text, time.Now())
+		*to, err = parseTime(text, now)
 		return err
 	}
 }
@@ -78,9 +71,12 @@ func parseTime(text string, now time.Time) (time.Time, error) {
 	return t, nil
 }
 
-// check checks the times against each other.
-func (s *selection) check() error {
+// check takes the arguments, and checks them and the flags. With --until, nothing is followed.
+func (s *selection) check(args []string) error {
+	s.subjects, s.follow = args, s.follow && s.until.IsZero()
 	switch {
+	case len(args) == 1 && !server.IsValidSubject(args[0]):
+		return usagef(example("SUBJECT: got %q; takes a subject such as 'webhooks.ENDPOINT.>': tokens separated by dots, * for any one, > at the end for one or more"), args[0])
 	case s.until.After(time.Now()):
 		return usagef("--until: %s is in the future; leave it out to go on until Ctrl-C", s.until.Format(time.RFC3339))
 	case !s.until.IsZero() && s.since.After(s.until):
@@ -89,11 +85,24 @@ func (s *selection) check() error {
 	return nil
 }
 
+// untilCtrlC returns the function of a command, for which Ctrl-C is no failure if it follows the
+// stream.
+func (s *selection) untilCtrlC(run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		err := run(c, args)
+		if s.follow && errors.Is(err, errInterrupted) {
+			return nil
+		}
+		return err
+	}
+}
+
 // section returns the part of the stream to read: the server filters by subject and time. The other
 // filters are up to matches.
 func (s *selection) section(cfg *config.Config) stream.Section {
-	section := stream.Section{
-		Stream: cfg.StreamName, Subjects: s.subjects(cfg.SubjectPrefix), Since: s.since, Stop: !s.follow || !s.until.IsZero(),
+	section := stream.Section{Stream: cfg.StreamName, Subjects: s.subjects, Since: s.since, Stop: !s.follow}
+	if len(section.Subjects) == 0 {
+		section.Subjects = []string{cfg.SubjectPrefix + ".>"}
 	}
 	if section.Since.IsZero() && (section.Stop || len(s.ids) > 0) {
 		section.Since = stream.Beginning
@@ -101,38 +110,24 @@ func (s *selection) section(cfg *config.Config) stream.Section {
 	return section
 }
 
-// hasWildcard reports whether one of the tokens is a wildcard.
-func hasWildcard(name string) bool {
-	return slices.ContainsFunc(strings.Split(name, "."), func(token string) bool { return token == "*" || token == ">" })
+// event returns the event of a message; nil if it doesn't match. If the message is none of the
+// bridge's events, it prints why, and returns nil.
+func (s *selection) event(prog program, m stream.Message) *event.Event {
+	e, err := event.Parse(m.Data())
+	switch {
+	case err != nil:
+		prog.say("skipping a message on %s that is not one of the bridge's events: %v", m.Subject(), err)
+		return nil
+	case !s.matches(&e):
+		return nil
+	}
+	return &e
 }
 
-// subjects returns the subjects of the events that may match. JetStream refuses overlapping ones.
-func (s *selection) subjects(prefix string) (subjects []string) {
-	for _, name := range s.events {
-		subject := event.Subject(prefix, "*", name)
-		if hasWildcard(name) {
-			subject = prefix + ".*." + name
-		}
-		if slices.ContainsFunc(subjects, func(other string) bool { return server.SubjectsCollide(subject, other) }) {
-			return []string{prefix + ".>"}
-		}
-		subjects = append(subjects, subject)
-	}
-	if len(subjects) == 0 {
-		return []string{prefix + ".>"}
-	}
-	return subjects
-}
-
-// matches reports whether an event matches the filters.
+// matches reports whether an event matches --user and --id.
 func (s *selection) matches(e *event.Event) bool {
-	isNamed := func(name string) bool {
-		return name == e.Event || hasWildcard(name) && server.SubjectsCollide("x.x."+name, event.Subject("x", "x", e.Event))
-	}
-	return isOneOf(s.providers, e.Provider) && isOneOf(s.users, e.UserID) &&
-		(isOneOf(s.entities, e.Entity) || isOneOf(s.entities, e.Subject)) &&
-		(len(s.events) == 0 || slices.ContainsFunc(s.events, isNamed)) &&
-		(len(s.ids) == 0 || slices.ContainsFunc(s.ids, func(id string) bool { return strings.HasPrefix(e.ID, id) }))
+	isID := func(id string) bool { return strings.HasPrefix(e.ID, id) }
+	return isOneOf(s.users, e.UserID) && (len(s.ids) == 0 || slices.ContainsFunc(s.ids, isID))
 }
 
 // isOneOf reports whether the value is one of the wanted; none wanted: any is.

@@ -14,9 +14,12 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/internal/app"
+	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
@@ -28,7 +31,7 @@ type session struct {
 }
 
 // withNATS returns a function for cobra that loads the variables that match the patterns, connects
-// to NATS and calls do.
+// to NATS and calls do. Its error is errInterrupted if Ctrl-C ended do before its end.
 func (p program) withNATS(patterns []string, do func(ctx context.Context, s *session, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
 		cfg, err := p.load(patterns...)
@@ -43,8 +46,13 @@ func (p program) withNATS(patterns []string, do func(ctx context.Context, s *ses
 		}
 		defer s.js.Conn().Close()
 		err = do(ctx, s, args)
-		if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
+		switch cause := context.Cause(ctx); {
+		case errors.Is(cause, nats.ErrPermissionViolation):
 			return cause
+		case isA[outputError](cause) && errors.Is(err, cause): // run reports it
+			return nil
+		case err != nil && cause != nil && !errors.Is(err, errInterrupted):
+			return errInterrupted
 		}
 		return err
 	}
@@ -93,6 +101,27 @@ func (p program) connect(ctx context.Context, cfg *config.Config, options ...nat
 	return &session{p, cfg, js}, nil
 }
 
+const (
+	ackTimeout    = 5 * time.Second
+	settleTimeout = 10 * time.Second
+)
+
+// openPublisher returns a publisher to the streams that a bridge with this configuration uses. It
+// creates none.
+func openPublisher(ctx context.Context, cfg *config.Config) (*publish.Publisher, error) {
+	events := publish.Stream{Name: cfg.StreamName, Prefix: cfg.SubjectPrefix}
+	kept := publish.Stream{Name: quarantine.Stream(events.Name), Prefix: quarantine.Prefix(events.Prefix), DropOldest: true}
+	p, err := publish.Open(publish.Config{
+		Server: app.NATSServer(cfg, natsURL(cfg), version()), Stream: events, Quarantine: &kept,
+		Timeout: ackTimeout, Log: zap.NewNop(), // the command reports the errors
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.Settle(ctx, settleTimeout)
+	return p, nil
+}
+
 // natsURL returns the address of the NATS that a bridge with this configuration uses.
 func natsURL(cfg *config.Config) string {
 	if cfg.IsEmbedded() {
@@ -101,14 +130,12 @@ func natsURL(cfg *config.Config) string {
 	return cfg.NATSURL
 }
 
-var errNoStream = errors.New("does not exist")
-
 // stream returns the stream with this name. Its error says what to do.
 func (s *session) stream(ctx context.Context, name string) (jetstream.Stream, error) {
 	found, err := s.js.Stream(ctx, name)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return nil, fmt.Errorf("stream %s %w: check STREAM_NAME and QUARANTINE, or start a bridge, which creates the stream", name, errNoStream)
+		return nil, fmt.Errorf("stream %s does not exist: check STREAM_NAME and QUARANTINE, or start a bridge, which creates the stream", name)
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return nil, fmt.Errorf("reading stream %s: %w; JetStream must be enabled there and for this account, and NATS_JS_DOMAIN must be its domain", name, err)
 	case err != nil:
@@ -121,13 +148,13 @@ func (s *session) stream(ctx context.Context, name string) (jetstream.Stream, er
 var errEnough = errors.New("enough")
 
 // read calls handle with each message of the section that was stored up to a time (zero: no limit),
-// in order. It returns when handle returns errEnough, the context ends or, with Stop, the section
-// is read. It goes on after a reconnection or a recreated stream, and neither loses nor repeats a
-// message. It prints that it has begun, and each new error once.
+// in order. It returns nil when handle returns errEnough or, with Stop, the section is read. It goes
+// on after a reconnection or a recreated stream, and neither loses nor repeats a message. It prints
+// that it has begun, and each new error once.
 func (s *session) read(ctx context.Context, section stream.Section, until time.Time, handle func(stream.Message) error) error {
 	found, err := s.stream(ctx, section.Stream)
 	if err != nil {
-		return unlessEnded(ctx, err)
+		return err
 	}
 	subjects := found.CachedInfo().Config.Subjects
 	for _, subject := range section.Subjects {
@@ -161,7 +188,7 @@ func (s *session) read(ctx context.Context, section stream.Section, until time.T
 			printed = text
 		},
 	}
-	if err := unlessEnded(ctx, reader.Run(ctx)); err != nil && !errors.Is(err, errEnough) {
+	if err := reader.Run(ctx); err != nil && !errors.Is(err, errEnough) {
 		return fmt.Errorf("reading stream %s: %w", section.Stream, err)
 	}
 	return nil
@@ -173,4 +200,14 @@ func unlessEnded(ctx context.Context, err error) error {
 		return err
 	}
 	return nil
+}
+
+// sleep pauses for d, or until the context ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }

@@ -2,10 +2,8 @@ package cli
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -15,8 +13,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
-	"github.com/ade15e70/webhook-bridge/event"
-	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
@@ -30,7 +26,7 @@ beginning of an id. The stream is searched first, then the quarantine.`,
 		Example: "  bridge show 5e0c\n  bridge show 5e0c 2>/dev/null | jq .data",
 		Args:    takes(1, 1, "one id or its beginning, as `bridge tail --since 1h --follow=false` prints it"),
 		RunE: prog.withNATS(streamVariables, func(ctx context.Context, s *session, args []string) error {
-			return interrupted(ctx, s.show(ctx, args[0]))
+			return s.show(ctx, args[0])
 		}),
 	}
 }
@@ -42,32 +38,27 @@ func (s *session) show(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	sequences, err := s.sequencesOf(ctx, id)
-	if err != nil {
+	sequence, err := s.sequenceOf(ctx, id)
+	switch {
+	case err != nil:
 		return err
-	}
-	if len(sequences) == 0 {
+	case sequence == 0:
 		return s.showQuarantined(ctx, id)
 	}
-	if len(sequences) > 1 {
-		s.say("the event is in the stream %d times; this is the first", len(sequences))
-	}
-	m, err := found.GetMsg(ctx, sequences[0])
+	m, err := found.GetMsg(ctx, sequence)
 	if err != nil {
-		return fmt.Errorf("reading message %d of stream %s: %w", sequences[0], name, err)
+		return fmt.Errorf("reading message %d of stream %s: %w", sequence, name, err)
 	}
 	printFields(s.err, "id", m.Header.Get(nats.MsgIdHdr), "stream", name, "sequence", m.Sequence, "subject", m.Subject,
 		"stored", m.Time.UTC().Format(time.RFC3339Nano))
-	if _, err := event.Parse(m.Data); err != nil {
-		s.say("it is not one of the bridge's events: %v", err)
-	}
 	_, _ = s.out.Write(indented(m.Data))
 	return nil
 }
 
-// sequencesOf returns the sequence numbers of the messages with the only id that begins so.
-func (s *session) sequencesOf(ctx context.Context, beginning string) ([]uint64, error) {
-	found, created := make(map[string][]uint64), time.Time{}
+// sequenceOf returns the sequence number of the first message with the only id that begins so; 0 if
+// there is none.
+func (s *session) sequenceOf(ctx context.Context, beginning string) (uint64, error) {
+	found, created := make(map[string]uint64), time.Time{}
 	all := stream.Section{Stream: s.cfg.StreamName, Since: stream.Beginning, HeadersOnly: true, Stop: true}
 	err := s.read(ctx, all, time.Time{}, func(m stream.Message) error {
 		if !m.StreamCreated.Equal(created) { // the stream was recreated
@@ -75,17 +66,17 @@ func (s *session) sequencesOf(ctx context.Context, beginning string) ([]uint64, 
 			created = m.StreamCreated
 		}
 		id := m.Headers().Get(nats.MsgIdHdr)
-		if strings.HasPrefix(id, beginning) && (len(found[id]) > 0 || len(found) < 3) {
-			found[id] = append(found[id], m.Sequence)
+		if strings.HasPrefix(id, beginning) && found[id] == 0 && len(found) < 3 {
+			found[id] = m.Sequence
 		}
 		return nil
 	})
-	if err = cmp.Or(err, ctx.Err()); err != nil {
-		return nil, err
+	if err != nil {
+		return 0, err
 	}
 	id, err := resolveID(found, beginning)
 	if err != nil {
-		return nil, fmt.Errorf("in stream %s, %w", all.Stream, err)
+		return 0, fmt.Errorf("in stream %s, %w", all.Stream, err)
 	}
 	return found[id], nil
 }
@@ -94,14 +85,11 @@ func (s *session) sequencesOf(ctx context.Context, beginning string) ([]uint64, 
 func (s *session) showQuarantined(ctx context.Context, id string) error {
 	store, err := s.quarantine(ctx)
 	if err == nil {
-		err = store.show(ctx, id, func(d quarantine.Delivery) []byte { return d.Body })
+		err = store.show(ctx, id)
 	}
-	switch {
-	case errors.Is(err, errNotQuarantined), errors.Is(err, errNoStream):
-		return fmt.Errorf("no event in stream %s has an id that begins with %q, and no delivery in quarantine; "+
-			"it may be older than the stream keeps, or wait in a spool: see `bridge spool list`", s.cfg.StreamName, id)
-	case err != nil:
-		return fmt.Errorf("no event in stream %s has an id that begins with %q; %w", s.cfg.StreamName, id, err)
+	if err != nil {
+		return fmt.Errorf("no event in stream %s has an id that begins with %q; it may be older than the stream keeps, "+
+			"or wait in a spool (see `bridge spool list`); %w", s.cfg.StreamName, id, err)
 	}
 	return nil
 }
@@ -116,8 +104,8 @@ func printFields(w io.Writer, pairs ...any) {
 // indented returns the JSON indented; its values stay as they are stored.
 func indented(payload []byte) []byte {
 	var out bytes.Buffer
-	if json.Indent(&out, payload, "", "  ") != nil {
-		out.Write(payload)
+	if json.Indent(&out, bytes.TrimSpace(payload), "", "  ") != nil {
+		return append(payload, '\n')
 	}
-	return append(bytes.TrimSuffix(out.Bytes(), []byte("\n")), '\n')
+	return append(out.Bytes(), '\n')
 }

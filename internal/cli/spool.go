@@ -3,20 +3,24 @@ package cli
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"math"
+	"slices"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/internal/app"
 	"github.com/ade15e70/webhook-bridge/internal/fileio"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
+	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 )
 
 func spoolCommand(prog program) *cobra.Command {
@@ -33,55 +37,50 @@ DATA_DIR delivers its spool by itself; use drain if no bridge will start with it
 }
 
 func spoolListCommand(prog program) *cobra.Command {
-	var asJSON bool
-	c := &cobra.Command{
+	return &cobra.Command{
 		Use:   "list [DIR]",
 		Short: "List the records of a spool",
 		Long: `List the records of a spool, one per line: time of arrival, kind, subject, size and id; for a record
 that is set aside, also why NATS refused it. Nothing is changed, and a bridge may be using the
 spool. DIR is the spool's directory; the default is DATA_DIR/spool.`,
-		Example: "  bridge spool list\n  bridge spool list /mnt/old/spool --json",
+		Example: "  bridge spool list\n  bridge spool list /mnt/old/spool",
 		Args:    takes(0, 1, "at most one directory"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				return prog.printSpool(c.Context(), args[0], asJSON)
+				return prog.printSpool(c.Context(), args[0])
 			}
 			cfg, err := prog.load("DATA_DIR")
 			if err != nil {
 				return err
 			}
-			return prog.printSpool(c.Context(), app.SpoolDir(cfg), asJSON)
+			return prog.printSpool(c.Context(), app.SpoolDir(cfg))
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line: kind, subject, id, arrived, attempted, bytes, reason")
-	return c
 }
 
 // printSpool prints every record of a spool, and on standard error how many there are.
-func (p program) printSpool(ctx context.Context, dir string, asJSON bool) error {
+func (p program) printSpool(ctx context.Context, dir string) error {
 	out := bufio.NewWriterSize(p.out, 64<<10)
-	all, events, setAside, size := 0, 0, 0, 0
+	all, setAside, size := 0, 0, 0
 	damaged, err := spool.Read(dir, func(r *spool.Record) error {
 		all++
 		size += len(r.Data)
-		if r.Kind == publish.Event {
-			events++
-		}
+		line := fmt.Sprintf("%s  %s  %s  %d bytes  id %s", formatTime(r.Arrived, time.Now()), r.Kind, r.Subject, len(r.Data), r.ID)
 		if r.Reason != "" {
 			setAside++
+			line += "  set aside: " + r.Reason
 		}
-		printRecord(out, r, asJSON)
+		_, _ = fmt.Fprintln(out, printable(line))
 		return ctx.Err()
 	})
 	_ = out.Flush()
 	switch {
 	case ctx.Err() != nil && err != nil:
-		return fmt.Errorf("interrupted after %d records", all)
+		return fmt.Errorf("%w after %d records", errInterrupted, all)
 	case err != nil:
 		return unreadableSpool(dir, err)
 	}
-	p.say("%d records in %s: %d events, %d quarantined; %d of them set aside; %d bytes",
-		all, dir, events, all-events, setAside, size)
+	p.say("%d records in %s, %d of them set aside; %d bytes", all, dir, setAside, size)
 	if damaged != nil {
 		return fmt.Errorf("the spool in %s is damaged, and these records can still be read: %w", dir, damaged)
 	}
@@ -99,23 +98,137 @@ func unreadableSpool(dir string, err error) error {
 	return err
 }
 
-// printRecord prints a record in one line, for people or as JSON.
-func printRecord(w io.Writer, r *spool.Record, asJSON bool) {
-	if asJSON {
-		_ = json.NewEncoder(w).Encode(struct {
-			Kind      string    `json:"kind"`
-			Subject   string    `json:"subject"`
-			ID        string    `json:"id"`
-			Arrived   time.Time `json:"arrived"`
-			Attempted time.Time `json:"attempted,omitzero"`
-			Bytes     int       `json:"bytes"`
-			Reason    string    `json:"reason,omitempty"`
-		}{r.Kind.String(), r.Subject, r.ID, r.Arrived, r.Attempted, len(r.Data), r.Reason})
-		return
+func drainCommand(prog program) *cobra.Command {
+	var patience time.Duration
+	c := &cobra.Command{
+		Use:   "drain DIR",
+		Short: "Deliver the spool of an instance that is gone",
+		Long: `Deliver a spool that no bridge has open, as a bridge does: in order, each record to the stream of
+its kind. A record that the stream has already counts as delivered. If it may have been stored
+longer ago than the stream recognises duplicates, it is looked up first. DIR is DATA_DIR/spool of
+the bridge that is gone.
+
+Records that could not be delivered stay in the spool and are listed on standard output, and the
+exit status is 1. The spool can be drained again.`,
+		Example: "  NATS_URL=nats://nats:4222 bridge spool drain /mnt/old/spool",
+		Args:    takes(1, 1, "the directory of a spool"),
+		PreRunE: func(_ *cobra.Command, args []string) error {
+			if patience <= 0 {
+				return usagef("--timeout: got %s; takes more than 0s", patience)
+			}
+			if _, err := spool.Read(args[0], func(*spool.Record) error { return errEnough }); err != nil && !errors.Is(err, errEnough) {
+				return unreadableSpool(args[0], err) // found before drain opens it, which would create it
+			}
+			return nil
+		},
+		RunE: prog.withNATS(drainVariables, func(ctx context.Context, s *session, args []string) error {
+			return s.drain(ctx, args[0], patience)
+		}),
 	}
-	line := fmt.Sprintf("%s  %s  %s  %d bytes  id %s", formatTime(r.Arrived, time.Now(), milliseconds), r.Kind, r.Subject, len(r.Data), r.ID)
-	if r.Reason != "" {
-		line += "  set aside: " + r.Reason
+	c.Flags().DurationVar(&patience, "timeout", time.Minute, "give up after this long without progress")
+	return c
+}
+
+// drain opens a spool and delivers it by a relay.
+func (s *session) drain(ctx context.Context, dir string, patience time.Duration) error {
+	log := telemetry.NewLogger(s.err, "console", "warn").Logger
+	from, err := spool.Open(spool.Config{Dir: dir, MaxBytes: math.MaxInt64 / 2, Log: log})
+	if err != nil {
+		return unreadableSpool(dir, err)
 	}
-	_, _ = fmt.Fprintln(w, printable(line))
+	to, err := openPublisher(ctx, s.cfg)
+	if err != nil {
+		return errors.Join(err, from.Close(context.WithoutCancel(ctx)))
+	}
+	d := &drainer{program: s.program, spool: from, outcomes: make(map[string]int)}
+	kinds := []publish.Kind{publish.Event, publish.Quarantined, publish.Refused}
+	r := relay.Start(relay.Config{
+		Publisher: to, Spool: from, Kinds: kinds, Timeout: ackTimeout,
+		// Both are longer than any span in which a delivery is accepted, by our settings and by those of
+		// who made the stream.
+		Reach:         max(s.cfg.StreamDuplicates, to.Window(publish.Event)),
+		RetrySetAside: retryEvery, Observer: d, Log: log, Now: time.Now,
+	})
+	d.wait(ctx, patience)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	if err := errors.Join(r.Close(closing), to.Close(closing), from.Close(closing)); err != nil {
+		log.Warn("closing took too long: some records may be delivered again", zap.Error(err))
+	}
+	return d.end(ctx, dir)
+}
+
+// drainVariables matches the variables of drain. The last two bound how long before a record's
+// arrival a copy can have been stored.
+var drainVariables = slices.Concat(streamVariables, []string{"*_TOLERANCE", "STREAM_DUPLICATES"})
+
+const (
+	// retryEvery is how often records that are set aside are tried again, and setAsidePatience is
+	// how long after all others are delivered.
+	retryEvery       = time.Second
+	setAsidePatience = 5 * time.Second
+)
+
+// drainer is one run of drain.
+type drainer struct {
+	program
+	spool *spool.Spool
+
+	mu       sync.Mutex
+	outcomes map[string]int
+}
+
+// Published counts the outcome of an attempt.
+func (d *drainer) Published(_ publish.Kind, _, outcome string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.outcomes[outcome]++
+}
+
+// PossiblyDuplicate counts a message that may be stored twice.
+func (d *drainer) PossiblyDuplicate(kind publish.Kind) { d.Published(kind, "", "possible") }
+
+// left returns how many records wait, and how many are set aside.
+func (d *drainer) left() (waiting, setAside int64) {
+	stats := d.spool.Stats()
+	for _, n := range stats.Queued {
+		waiting += n
+	}
+	return waiting, stats.SetAside
+}
+
+// wait waits until all is delivered, nothing more can be, or the context ends.
+func (d *drainer) wait(ctx context.Context, patience time.Duration) {
+	var last [3]int64
+	since := time.Now()
+	for ctx.Err() == nil {
+		waiting, setAside := d.left()
+		read, _, _ := d.spool.Recovery() // of a slow disk
+		if now := [...]int64{waiting, setAside, read}; now != last {
+			last, since = now, time.Now()
+		}
+		idle := time.Since(since)
+		if waiting == 0 && (setAside == 0 || idle > min(patience, setAsidePatience)) || idle > patience {
+			return
+		}
+		sleep(ctx, 20*time.Millisecond)
+	}
+}
+
+// end prints the result, and lists what is left.
+func (d *drainer) end(ctx context.Context, dir string) error {
+	d.say("%d stored, %d duplicate, %d found stored already, %d possible duplicates",
+		d.outcomes[string(publish.Stored)], d.outcomes[string(publish.Duplicate)], d.outcomes[relay.Found], d.outcomes["possible"])
+	waiting, setAside := d.left()
+	left := waiting + setAside
+	if left == 0 {
+		return nil
+	}
+	if err := d.printSpool(context.WithoutCancel(ctx), dir); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w: %d records are left in %s", errInterrupted, left, dir)
+	}
+	return fmt.Errorf("%d records could not be delivered and are left in %s; %d of them are set aside", left, dir, setAside)
 }

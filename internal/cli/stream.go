@@ -20,6 +20,9 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/app"
 )
 
+// isConsumerName reports whether a durable consumer may have this name.
+var isConsumerName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`).MatchString
+
 var streamFormats = []string{"nats", "nack", "json", "accounts", "nsc"}
 
 func streamCommand(prog program) *cobra.Command {

@@ -10,13 +10,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
-// openTerminal returns a pseudo-terminal, as a program sees it.
-func openTerminal(t *testing.T) *os.File {
-	t.Helper()
-	_, terminal := openTerminals(t)
-	return terminal
-}
-
 // openTerminals returns both ends of a pseudo-terminal: what shows and what a program sees.
 func openTerminals(t *testing.T) (master, terminal *os.File) {
 	t.Helper()
@@ -37,7 +30,7 @@ func openTerminals(t *testing.T) (master, terminal *os.File) {
 func TestWhatIsShownOnTerminal(t *testing.T) {
 	master, terminal := openTerminals(t)
 	payload := "{\"id\":\"1\",\"userid\":\"\u009b2J\u202e\u007f\"}"
-	printJSON(forTerminal(terminal), []byte(payload))
+	fmt.Fprintln(forTerminal(terminal), payload)
 	text := make([]byte, 1000)
 	n, err := master.Read(text)
 	if want := `{"id":"1","userid":"\u009b2J\u202e\u007f"}` + "\r\n"; err != nil || string(text[:n]) != want {
@@ -46,31 +39,8 @@ func TestWhatIsShownOnTerminal(t *testing.T) {
 	file, err := os.Create(t.TempDir() + "/file")
 	expect.NoError(t, err)
 	defer file.Close()
-	printJSON(forTerminal(file), []byte(payload))
+	fmt.Fprintln(forTerminal(file), payload)
 	if got, err := os.ReadFile(file.Name()); err != nil || string(got) != payload+"\n" {
 		t.Errorf("in a file: %q, %v", got, err)
-	}
-}
-
-// Output has colours only on a terminal that shows them, and not with NO_COLOR.
-func TestWhenColours(t *testing.T) {
-	terminal := openTerminal(t)
-	file, err := os.Create(t.TempDir() + "/file")
-	expect.NoError(t, err)
-	defer file.Close()
-	for _, test := range []struct {
-		out     *os.File
-		environ []string
-		want    bool
-	}{
-		{terminal, nil, true},
-		{terminal, []string{"TERM=xterm", "NO_COLOR="}, true},
-		{terminal, []string{"NO_COLOR=1"}, false},
-		{terminal, []string{"TERM=dumb"}, false},
-		{file, nil, false},
-	} {
-		if p := newPrinter(program{environ: test.environ, out: output{Writer: forTerminal(test.out)}}, ""); p.colours != test.want {
-			t.Errorf("on %s with %q: %t", test.out.Name(), test.environ, p.colours)
-		}
 	}
 }

@@ -50,7 +50,7 @@ func TestTailMany(t *testing.T) {
 		{nil, events},
 		{[]string{"--json"}, events},
 		{[]string{"--user", "user_7"}, events / 1000},
-		{[]string{"--event", "invitee.visited"}, events / 100},
+		{[]string{"webhooks.*.invitee.visited"}, events / 100},
 	} {
 		var out counter
 		var before, after runtime.MemStats

@@ -5,11 +5,11 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"time"
 
@@ -144,21 +144,17 @@ func (w *world) output(env []string, args ...string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+var setAside = regexp.MustCompile(`  id (\S+)  set aside: `)
+
 // listSpool records the list of `bridge spool list`: records set aside count; others are delivered
 // already, and the file isn't up to date.
 func (w *world) listSpool(b *bridge, into map[string]bool) error {
-	out, err := w.output(b.env, "spool", "list", "--json", filepath.Join(b.dir, "spool"))
+	out, err := w.output(b.env, "spool", "list", filepath.Join(b.dir, "spool"))
 	if err != nil {
 		return err
 	}
-	for line := range bytes.Lines(out) {
-		var record struct{ ID, Reason string }
-		if err := json.Unmarshal(line, &record); err != nil {
-			return fmt.Errorf("reading what bridge spool list says: %w", err)
-		}
-		if record.Reason != "" {
-			into[record.ID] = true
-		}
+	for _, record := range setAside.FindAllSubmatch(out, -1) {
+		into[string(record[1])] = true
 	}
 	return nil
 }
@@ -171,7 +167,7 @@ func (w *world) listQuarantine(want int) {
 	}
 	var out []byte
 	err := poll.Try(w.ctx, patiently, "the quarantine is listed", func(context.Context) (err error) { // a cluster needs its time
-		out, err = w.output(env, "quarantine", "list", "--json")
+		out, err = w.output(env, "quarantine", "list")
 		return err
 	})
 	if err != nil {
