@@ -15,8 +15,7 @@ import (
 type consumer struct {
 	jetstream.Consumer
 	config   jetstream.ConsumerConfig
-	info     *jetstream.ConsumerInfo // at its creation
-	atLeader bool                    // it is at the stream's leader, which has all messages
+	atLeader bool // it is at the stream's leader, which has all messages
 }
 
 // locate asks the stream's leader for its state, and decides where to read on.
@@ -86,7 +85,7 @@ func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer
 	if err != nil {
 		return nil, fmt.Errorf("creating consumer: %w", err)
 	}
-	consumer := &consumer{Consumer: made, config: c, info: made.CachedInfo()}
+	consumer := &consumer{Consumer: made, config: c}
 	// If the stream was created again in the meantime, the consumer isn't of the one that we know.
 	info, err := stream.Info(ctx)
 	if err == nil && !info.Created.Equal(r.created) {
@@ -96,7 +95,7 @@ func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer
 		r.detach(ctx, consumer)
 		return nil, fmt.Errorf("asking for stream: %w", err)
 	}
-	copies, at := info.Cluster, consumer.info.Cluster
+	copies, at := info.Cluster, made.CachedInfo().Cluster
 	consumer.atLeader = copies == nil || len(copies.Replicas) == 0 || at != nil && at.Leader != "" && at.Leader == copies.Leader
 	return consumer, nil
 }
@@ -122,13 +121,10 @@ func (r *Reader) create(ctx context.Context, stream jetstream.Stream, c *jetstre
 // have taken its name. Creating an existing consumer with the same configuration changes nothing
 // and returns its info (nats-server, addConsumerWithAssignment).
 func (r *Reader) isStillOurs(ctx context.Context, stream jetstream.Stream, c *consumer) bool {
-	if !r.JetStream.Conn().IsConnected() {
-		return false
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
 	again, err := stream.CreateConsumer(ctx, c.config)
-	return err == nil && again.CachedInfo().Created.Equal(c.info.Created)
+	return err == nil && again.CachedInfo().Created.Equal(c.CachedInfo().Created)
 }
 
 // detach tries to remove the consumer. If that fails, the server removes it after a while.

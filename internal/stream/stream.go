@@ -103,9 +103,6 @@ var (
 func (r *Reader) Run(ctx context.Context) error {
 	ctx, r.end = context.WithCancelCause(ctx)
 	defer r.end(nil)
-	if r.GiveUp != nil {
-		go r.pollGiveUp(ctx)
-	}
 	var failing time.Time
 	for {
 		before := r.next
@@ -122,7 +119,7 @@ func (r *Reader) Run(ctx context.Context) error {
 			return err
 		case errors.Is(err, errDrained):
 			continue // the next consumer shows whether the section is complete
-		case errors.Is(err, errBroken): // the owner of the connection reports it
+		case errors.Is(err, errBroken), !r.JetStream.Conn().IsConnected(): // the owner of the connection reports it
 		case failing.IsZero():
 			failing = time.Now()
 			r.report(err)
@@ -138,21 +135,6 @@ func (r *Reader) Run(ctx context.Context) error {
 	}
 }
 
-func (r *Reader) pollGiveUp(ctx context.Context) {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if err := r.GiveUp(); err != nil {
-				r.end(err)
-			}
-		}
-	}
-}
-
 func (r *Reader) report(err error) {
 	if r.Report != nil {
 		r.Report(err)
@@ -163,14 +145,36 @@ func (r *Reader) report(err error) {
 func (r *Reader) attempt(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if err := r.watch(ctx, cancel); err != nil {
-		return err
-	}
+	go r.watch(ctx, cancel, r.JetStream.Conn().StatusChanged(nats.RECONNECTING, nats.CLOSED))
 	err := r.open(ctx)
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, errDone) {
 		return cause
 	}
 	return err
+}
+
+// watch ends the attempt when the connection breaks, because messages may be lost then, and Run when
+// it must give up.
+func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc, breaks chan nats.Status) {
+	defer r.JetStream.Conn().RemoveStatusListener(breaks)
+	poll := time.NewTicker(20 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-breaks:
+			cancel(errBroken)
+			return
+		case <-poll.C:
+		}
+		if r.GiveUp == nil {
+			continue
+		}
+		if err := r.GiveUp(); err != nil {
+			r.end(err)
+		}
+	}
 }
 
 func (r *Reader) open(ctx context.Context) error {
@@ -191,7 +195,7 @@ func (r *Reader) open(ctx context.Context) error {
 	if isRead {
 		return errDone
 	}
-	if r.Section.Stop && consumer.info.NumPending == 0 {
+	if r.Section.Stop && consumer.CachedInfo().NumPending == 0 {
 		if consumer.atLeader {
 			return errDone
 		}
@@ -204,32 +208,6 @@ func (r *Reader) open(ctx context.Context) error {
 		return errOther
 	}
 	return err
-}
-
-// watch waits until NATS is connected. It cancels the context when the connection breaks, because
-// messages may be lost then.
-func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc) error {
-	conn := r.JetStream.Conn()
-	breaks := conn.StatusChanged(nats.RECONNECTING, nats.CLOSED)
-	go func() {
-		defer conn.RemoveStatusListener(breaks)
-		select {
-		case <-breaks:
-			cancel(errBroken)
-		case <-ctx.Done():
-		}
-	}()
-	for !conn.IsConnected() {
-		if conn.IsClosed() {
-			return nats.ErrConnectionClosed
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-	return nil
 }
 
 // read handles the consumer's messages until it ends or fails.
