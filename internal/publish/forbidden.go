@@ -3,7 +3,6 @@ package publish
 import (
 	"errors"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -51,14 +50,14 @@ func (f *forbidden) has(subject string) bool {
 	return ok && time.Since(at) <= forbiddenFor
 }
 
-// request returns the subject of a forbidden request to JetStream about the stream; "" if these
-// requests are allowed.
-func (f *forbidden) request(stream string, requests ...string) string {
+// request returns the subject of a forbidden request to JetStream about the stream or, with kind
+// CONSUMER rather than STREAM, its consumers; "" if none is.
+func (f *forbidden) request(kind, stream string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for subject, at := range f.subjects {
-		isAbout := func(request string) bool { return strings.Contains(subject+".", "."+request+"."+stream+".") }
-		if strings.HasPrefix(subject, "$JS.") && time.Since(at) <= forbiddenFor && slices.ContainsFunc(requests, isAbout) {
+		isAbout := strings.HasPrefix(subject, "$JS.") && strings.Contains(subject, "."+kind+".") && strings.Contains(subject+".", "."+stream+".")
+		if isAbout && time.Since(at) <= forbiddenFor {
 			return subject
 		}
 	}

@@ -139,7 +139,7 @@ func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
 		m.failed(s, found, err)
 	} else {
 		if m.room != nil {
-			m.room.see(found.infos[len(found.infos)-1])
+			m.room.see(found.infos[0])
 		}
 		m.succeeded(s, found, s.nc.MaxPayload())
 		m.askPayload(ctx, s)

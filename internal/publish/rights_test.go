@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -134,6 +135,21 @@ func TestMayNotMakeStream(t *testing.T) {
 		return err != nil && strings.HasPrefix(err.Error(), "stream WEBHOOKS: nats: permissions violation: our account may not publish on $JS.API.STREAM.CREATE.WEBHOOKS: grant it")
 	})
 	expect.ErrorIs(t, ErrUnavailable, expect.Err(f.publish("1")), "publishing")
+}
+
+// The account may not change the streams: they are used as they are.
+func TestMayNotChangeStream(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, account([]string{"webhooks.>", "webhooks-quarantine.>", "$JS.API.STREAM.INFO.*"}, []string{"_INBOX.>"}))
+	js := natsdtest.Connect(t, s.URL(), nats.UserInfo("operator", "operator"))
+	makeStreams(t, js)
+	f := open(t, "nats://bridge:bridge@"+s.Addr(), quarantined, func(c *Config) {
+		c.Stream.Explicit.Duplicates, c.Quarantine.Explicit.Duplicates = true, true
+		c.Quarantine.Duplicates = 25 * time.Hour
+	}).connected()
+	f.stores("1")
+	poll.Until(t, "ready", func() bool { return f.Publisher.Ready(Refused) == nil })
+	f.takes(Stored, kept(Refused, "2", 10))
 }
 
 // A command whose account may not subscribe to the inbox fails at once, rather than waiting for an

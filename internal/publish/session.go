@@ -38,16 +38,17 @@ const (
 func (p *Publisher) run() {
 	d := &dialer{ctx: p.ctx}
 	var logged time.Time // when a failed attempt was; zero: none since the last session
+	var remedy string    // that was logged then
 	for p.ctx.Err() == nil {
 		began := time.Now()
 		if s, err := p.open(d); err != nil {
 			p.notConnected(err)
-			if time.Since(logged) > logInterval {
+			if is := p.config.Server.remedy(err); time.Since(logged) > logInterval || is != "" && is != remedy {
 				p.warn("NATS can't be reached, still trying", err)
-				logged = time.Now()
+				logged, remedy = time.Now(), is
 			}
 		} else {
-			logged = time.Time{}
+			logged, remedy = time.Time{}, ""
 			if d.failed != nil {
 				p.config.Log.Info("address of a NATS server can't be reached, another one is used", zap.Error(d.failed))
 			}
@@ -197,7 +198,7 @@ func (s *session) denied(err error) {
 
 // denies returns an error if a check of the stream isn't answered because of a missing permission.
 func (s *session) denies(stream string) error {
-	if subject := s.forbidden.request(stream, "STREAM.INFO", "STREAM.CREATE"); subject != "" {
+	if subject := s.forbidden.request("STREAM", stream); subject != "" {
 		return fmt.Errorf("%w: our account may not publish on %s: grant it, see docs/operations.md", nats.ErrPermissionViolation, subject)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -47,9 +48,13 @@ func TestSaysEachEventOnce(t *testing.T) {
 	}
 	want := []string{
 		sayUnreachable, sayConnected, sayMade, sayReady,
-		sayDisconnected, sayUnreachable, sayConnected, sayReady,
+		sayDisconnected, sayUnreachable, sayUnreachable, sayConnected, sayReady,
 	}
 	expect.Equal(t, want, f.messages(), "logged")
+	last := f.logs.FilterMessage(sayUnreachable).All()[2].ContextMap()
+	if fmt.Sprint(last["error"]) != "nats: Authorization Violation" || !strings.Contains(fmt.Sprint(last["remedy"]), "check NATS_CREDS") {
+		t.Errorf("the other reason: logged %v", last)
+	}
 }
 
 // Failed attempts to connect are logged at once and then once a minute, each time with the reason of

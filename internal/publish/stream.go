@@ -82,25 +82,24 @@ func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, erro
 	if err != nil {
 		return f, s.explain(err)
 	}
-	f.infos = append(f.infos, stream.CachedInfo())
+	info := stream.CachedInfo()
+	if s.DropOldest { // the room needs the subjects
+		if info, err = stream.Info(ctx, jetstream.WithSubjectFilter(s.Prefix+".>")); err != nil {
+			return f, s.explain(err)
+		}
+	}
+	f.infos = append(f.infos, info)
 	wanted := f.config()
 	changed, differences := s.reconcile(&wanted)
 	f.differences = differences
 	if changed {
 		// A cluster may lack room for the replicas, or our account the right to change streams. The
 		// stream takes events all the same.
-		if updated, err := js.UpdateStream(ctx, wanted); err != nil {
+		if stream, err = js.UpdateStream(ctx, wanted); err != nil {
 			f.differences = append(f.differences, fmt.Sprintf("the settings could not be applied: %v", err))
 		} else {
-			f.infos = append(f.infos, updated.CachedInfo())
+			f.infos = append(f.infos, stream.CachedInfo())
 		}
-	}
-	if s.DropOldest { // the room needs the subjects
-		info, err := stream.Info(ctx, jetstream.WithSubjectFilter(s.Prefix+".>"))
-		if err != nil {
-			return f, s.explain(err)
-		}
-		f.infos = append(f.infos, info)
 	}
 	return f, s.usable(f.config())
 }
