@@ -43,7 +43,7 @@ FILE, or standard input, has the request: as it is on the wire, as "tcpdump -A" 
 it, or with a prefix on each line. The body follows the headers and an empty line; "curl -v" shows
 no body: append it to the output. FILE may also be a JSON body alone; then -H or --headers gives the
 headers. The secrets and settings are taken from the environment, as for "bridge serve". ENDPOINT is
-the endpoint's name; by default the request's path or the form of the body tells it.
+the endpoint's name; by default the one in the request's path, or the only one.
 
 A captured delivery is old. Unless --at or a Date header says when it was received, its age isn't
 judged, and the times at which it would have been accepted are printed. The exit status is 0 if the
@@ -149,9 +149,11 @@ func (v *verifyOptions) read(ctx context.Context, prog program, cfg *config.Conf
 		d.Header, d.Notes = append(d.Header, more.Header...), append(d.Notes, more.Notes...)
 	}
 	for _, header := range v.headers {
-		if !d.AddHeader(header) {
+		more, err := diagnosis.ParseHeader([]byte(header))
+		if err != nil {
 			return d, usagef("%s", example("-H: takes a header with its name, such as 'HEADER: 0f…'"))
 		}
+		d.Header = append(d.Header, more.Header...)
 	}
 	return d, nil
 }

@@ -2,14 +2,13 @@ package diagnosis
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
-	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
-	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
 // body is the captured body, or one that may have been sent in its place.
@@ -24,20 +23,16 @@ type body struct {
 func (d *diagnoser) examineBody() {
 	raw := d.Delivery.Body
 	text, err := d.endpoint.Provider.Parse(d.Delivery.header(), raw)
+	if err == nil && !text.IsObject() {
+		text, err = nil, errors.New("JSON, but not an object")
+	}
 	switch {
-	case len(raw) == 0:
-		d.step("body", "empty")
 	case err != nil:
 		d.step("body", "can't be read: %v", err)
-	case !text.IsObject():
-		d.step("body", "JSON, but not an object")
-		text = nil
 	case d.isDescribed():
 		d.step("body", "one JSON object")
-	case bytes.Equal(raw, text):
-		d.step("body", "one JSON object in its canonical form, which is signed: %d bytes", len(text))
 	case bytes.Equal(bytes.TrimSpace(raw), text):
-		d.step("body", "one JSON object in its canonical form, which is signed: %d bytes; the white space around it is harmless", len(text))
+		d.step("body", "one JSON object in its canonical form, which is signed: %d bytes without white space around it", len(text))
 	default:
 		d.step("body", "one JSON object; its canonical form, which is signed, has %d bytes and %s. By itself that is harmless", len(text), difference(raw, text))
 	}
@@ -47,61 +42,44 @@ func (d *diagnoser) examineBody() {
 // difference shows where a text first differs from its canonical form.
 func difference(raw, text []byte) string {
 	i := 0
-	for i < len(raw) && i < len(text) && raw[i] == text[i] {
+	for i < min(len(raw), len(text)) && raw[i] == text[i] {
 		i++
 	}
-	return fmt.Sprintf("differs first at byte %d: %s instead of %s", i, excerpt(raw[i:]), excerpt(text[i:]))
+	excerpt := func(b []byte) string { return strconv.QuoteToASCII(string(b[i:min(i+12, len(b))])) }
+	return fmt.Sprintf("differs first at byte %d: %s… instead of %s…", i, excerpt(raw), excerpt(text))
 }
 
-func excerpt(text []byte) string {
-	if len(text) == 0 {
-		return "nothing"
-	}
-	const limit = 12
-	if len(text) > limit {
-		return strconv.QuoteToASCII(string(text[:limit])) + "…"
-	}
-	return strconv.QuoteToASCII(string(text))
+// bodyReadings undo what a capture or something on the way has made of a body.
+var bodyReadings = []reading{
+	{"around_body", "without what is around its JSON", "nothing is wrong with the delivery if only the capture has it, as a file's last line break or a byte order mark; else find what adds it on the way", jsonAlone},
+	{"escaped", "once its escapes are undone, as a log writes them", "nothing is wrong with the delivery if a log shows it so; else something on the way passes JSON on inside a string: have it pass the body on unchanged", unescape},
+	{"rewritten", "in JSON.stringify's form", "something on the way rewrites the JSON: have it pass the body on unchanged", canonical},
 }
 
-// members returns an object's members; none of anything else.
-func members(text stringify.Text) verify.Object {
-	list, _ := verify.ParseObject(text)
-	return list
+func jsonAlone(raw string) []string {
+	var first json.RawMessage
+	_ = json.NewDecoder(strings.NewReader(strings.TrimPrefix(raw, string(byteOrderMark)))).Decode(&first) // nil if it isn't JSON
+	return []string{string(first)}
+}
+
+func unescape(raw string) []string {
+	text, _ := strconv.Unquote(`"` + strings.Trim(raw, "\" \t\r\n") + `"`) // "" if it can't be
+	return []string{text}
+}
+
+func canonical(raw string) []string {
+	text, _ := stringify.Parse([]byte(raw)) // nil if it isn't JSON
+	return []string{string(text)}
 }
 
 // bodies returns the body as captured, and then those that may have been sent in its place.
-func (b body) bodies() iter.Seq[body] {
-	return func(yield func(body) bool) {
-		if !yield(b) {
-			return
-		}
-		for raw, c := range otherTexts(slices.Concat(bodyReadings, b.withoutMember()), string(b.raw)) {
-			text, err := stringify.Parse([]byte(raw))
-			if errors.Is(err, stringify.ErrSyntax) { // one more round is enough: a log that quotes another
-				raw = unquote(raw)
-				text, err = stringify.Parse([]byte(raw))
-			}
+func (d *diagnoser) bodies() []body {
+	all := []body{d.body}
+	for raw, c := range otherTexts(bodyReadings, string(d.body.raw)) {
+		if text, err := stringify.Parse([]byte(raw)); err == nil && text.IsObject() {
 			c.Says = "the signature is right for the body " + c.Says
-			if err == nil && text.IsObject() && !yield(body{[]byte(raw), text, nil, []Cause{c}}) {
-				return
-			}
+			all = append(all, body{raw: []byte(raw), text: text, causes: []Cause{c}})
 		}
-	}
-}
-
-// maxMembers is the size of the largest object whose members are left out in turn.
-const maxMembers = 32
-
-// withoutMember returns readings of the body without one of its members, which may have been added.
-func (b body) withoutMember() (all []reading) {
-	list := members(b.text)
-	if len(list) > maxMembers {
-		return nil
-	}
-	for i, m := range list {
-		without := func(string) string { return string(slices.Delete(slices.Clone(list), i, i+1).Text()) }
-		all = append(all, reading{"added_member", "without its member " + m.Name, "something on the way adds the member: have it pass the body on unchanged", one(without)})
 	}
 	return all
 }

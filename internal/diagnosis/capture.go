@@ -19,7 +19,6 @@ type Delivery struct {
 	Proxy   bool   // the PROXY protocol precedes it
 	Header  []Field
 	Body    []byte
-	ASCII   bool     // the capture shows dots for bytes that aren't ASCII
 	Notes   []string // on how it was read
 }
 
@@ -28,20 +27,6 @@ type Field struct{ Name, Value string }
 
 // Values returns the values of the headers of that name, whatever its case.
 func (d *Delivery) Values(name string) []string { return d.header().Values(name) }
-
-// maxLike is the largest number of headers that are searched for a signature or a time.
-const maxLike = 8
-
-// like returns the first headers whose names contain one of the words.
-func (d *Delivery) like(words ...string) (some []Field) {
-	for _, f := range d.Header {
-		name := strings.ToLower(f.Name)
-		if len(some) < maxLike && slices.ContainsFunc(words, func(word string) bool { return strings.Contains(name, word) }) {
-			some = append(some, f)
-		}
-	}
-	return some
-}
 
 // header returns the headers as net/http does.
 func (d *Delivery) header() http.Header {
@@ -75,7 +60,7 @@ func Parse(src []byte) (Delivery, error) {
 		return d, nil
 	}
 	if at := requestLine.FindIndex(src); at != nil {
-		d.Proxy = proxyLine.Match(src[max(0, at[0]-maxProxyLine):at[0]])
+		d.Proxy = proxyLine.Match(src[max(0, at[0]-256):at[0]]) // room for what tools print around it
 	}
 	src = d.joinPackets(src)
 	at := requestLine.FindSubmatchIndex(src)
@@ -88,19 +73,13 @@ func Parse(src []byte) (Delivery, error) {
 	}
 	_, rest, _ := bytes.Cut(src[at[1]:], []byte{'\n'})
 	prefix := src[bytes.LastIndexByte(src[:at[0]], '\n')+1 : at[0]]
-	var answer []byte // curl's output from the answer on
 	if len(prefix) > 0 && bytes.HasPrefix(rest, bytes.TrimRight(prefix, " ")) {
 		if string(prefix) == "> " {
-			rest, answer = cutAnswer(rest)
+			rest = cutAnswer(rest)
 		}
 		rest = unprefixed(rest, prefix)
 	}
 	rest = d.readHeader(rest)
-	if answer != nil && len(bytes.TrimSpace(rest)) == 0 {
-		if rest = lastBody(answer); rest != nil {
-			d.note("the body is taken from below curl's answer")
-		}
-	}
 	if requestLine.Match(d.readBody(rest)) {
 		d.note("the capture holds more than one request; this is the first")
 	}
@@ -131,10 +110,10 @@ func (d *Delivery) Append(to []byte) []byte {
 		to = fmt.Appendf(to, "%s: %s\r\n", f.Name, f.Value)
 	}
 	to = append(to, "\r\n"...)
-	if !isChunked {
+	switch {
+	case !isChunked:
 		return append(to, d.Body...)
-	}
-	if len(d.Body) > 0 {
+	case len(d.Body) > 0:
 		to = append(fmt.Appendf(to, "%x\r\n", len(d.Body)), d.Body...)
 		to = append(to, "\r\n"...)
 	}

@@ -52,7 +52,6 @@ func (d *diagnoser) examineClaims(c verify.Claims, received time.Time, refusal e
 	if !d.isDescribed() {
 		d.step("unsigned", "%s", d.unsigned(c.Scheme))
 	}
-	before := d.report.Causes
 	if !c.Occurred.IsZero() {
 		d.examineTime(c, received)
 	}
@@ -60,21 +59,14 @@ func (d *diagnoser) examineClaims(c verify.Claims, received time.Time, refusal e
 	case errors.Is(refusal, verify.Contradiction):
 		d.cause(proven("contradiction", refusal.Error(), "unless QUARANTINE=false, it is in quarantine. Either somebody has changed a captured delivery, or the vendor has a new kind of event: report that"))
 	case errors.Is(refusal, verify.Unreadable):
-		d.cause(proven("unreadable", refusal.Error(), "the vendor has changed something, or this is its dashboard's test: nothing is wrong with the secret"))
-	case len(d.report.Causes) == len(before) && d.endpoint.Scheme == verify.Auto:
-		d.step("advice", "set %sSIGNATURE=%s to allow only the scheme that this vendor uses", d.endpoint.Prefix, c.Scheme)
-	}
-	if len(d.report.Causes) > len(before) && len(d.settings.Causes) > 0 { // these are more precise
-		d.report.Causes = append(before, d.settings.Causes...)
+		d.cause(proven("unreadable", refusal.Error(), "nothing is wrong with the secret. If a setting is named, compare it with the vendor's page; else the vendor has changed something, or this is its dashboard's test"))
 	}
 }
 
 // examineTime compares the delivery's time with when it was received.
 func (d *diagnoser) examineTime(c verify.Claims, received time.Time) {
 	w, occurred := d.window(c), c.Occurred
-	accepted := rfc3339(w.From) + " to " + rfc3339(w.To)
-	switch {
-	case w.IsEmpty():
+	if w.IsEmpty() {
 		name := d.endpoint.Provider.SignedTime
 		d.step("time", "it says %s, and its signed %s says %s: it is never accepted", rfc3339(occurred), name, rfc3339(c.Created))
 		d.cause(proven(
@@ -82,18 +74,36 @@ func (d *diagnoser) examineTime(c verify.Claims, received time.Time) {
 			"a browser's clock is behind, or somebody has renewed the time of a captured delivery. If many are like that, "+d.endpoint.Prefix+"FRESHNESS=time judges the unsigned time alone: see docs/adr/0002-what-the-vendors-sign.md for the price",
 		))
 		return
-	case !d.Received.IsZero():
-		d.step("time", "it says %s and was received at %s, %s; it is accepted if it is received from %s", rfc3339(occurred), rfc3339(received), offset(received, occurred), accepted)
-	case w.Holds(d.Now):
-		d.step("time", "it says %s: it is accepted if it is received from %s, and now is within that", rfc3339(occurred), accepted)
-	case w.Holds(received):
-		d.step("time", "it says %s: it is accepted if it is received from %s, which ended %s ago; give --at to say when it was received", rfc3339(occurred), accepted, duration(d.Now.Sub(w.To)))
-	default:
-		d.step("time", "it says %s, which is in the future", rfc3339(occurred))
 	}
+	seen, hint := "was received at "+rfc3339(received)+", "+offset(received, occurred), ""
+	if d.Received.IsZero() {
+		seen, hint = "now is "+offset(d.Now, occurred), "; give --at to say when it was received"
+	}
+	d.step("time", "it says %s, and %s; it is accepted if it is received from %s to %s%s", rfc3339(occurred), seen, rfc3339(w.From), rfc3339(w.To), hint)
 	if !w.Holds(received) {
 		d.cause(d.timeCause(received, occurred))
 	}
+}
+
+// timeCause returns the cause of a time that is out of the window.
+func (d *diagnoser) timeCause(received, occurred time.Time) Cause {
+	set := "set " + d.endpoint.Prefix + "TIMESTAMP_UNIT="
+	code := "stale"
+	if received.Before(occurred) {
+		code = "future"
+	}
+	switch isInMilliseconds := verify.IsMilliseconds(occurred); {
+	case isInMilliseconds && d.isDescribed():
+		return proven("timestamp_unit", "its time is in milliseconds, and was read as seconds", set+"ms")
+	case isInMilliseconds:
+		return proven("timestamp_unit", "its time is in milliseconds, and was read as seconds", "the vendor has changed something: report it")
+	case d.endpoint.Provider.Unit == verify.Milliseconds && occurred.Year() < 1980:
+		return proven("timestamp_unit", "its time is in seconds, and was read as milliseconds", set+"s")
+	}
+	return likely(
+		code, "its time is off by "+duration(received.Sub(occurred).Abs())+", more than "+d.endpoint.Prefix+"TOLERANCE",
+		"check this machine's clock first (`date -u`), then look for something that delays deliveries; an old delivery that somebody sends again is refused rightly. Unless QUARANTINE=false, it is in quarantine: `bridge quarantine release` publishes it",
+	)
 }
 
 // offset returns how long before or after its own time the delivery was received.
@@ -104,42 +114,18 @@ func offset(received, occurred time.Time) string {
 	return duration(received.Sub(occurred)) + " later"
 }
 
-// timeCause returns the cause of a time that is out of the window.
-func (d *diagnoser) timeCause(received, occurred time.Time) Cause {
-	off := received.Sub(occurred).Abs()
-	code := "stale"
-	if received.Before(occurred) {
-		code = "future"
-	}
-	switch nearest := off.Round(15 * time.Minute); { // time zones differ by at least half an hour, in steps of a quarter
-	case verify.IsMilliseconds(occurred):
-		return proven(code, "its time is in milliseconds, and was read as seconds", "the vendor has changed something: report it")
-	case nearest >= 30*time.Minute && nearest <= 14*time.Hour && (off-nearest).Abs() <= 2*time.Minute:
-		return likely(
-			code, "the two clocks differ by "+duration(off)+", about as much as two time zones: one of them shows the time of another zone",
-			"compare this machine's clock with another's: `date -u`. Unless QUARANTINE=false, it is in quarantine: once the clock is right, `bridge quarantine release` publishes it",
-		)
-	}
-	return likely(
-		code, "its time is off by "+duration(off)+", more than "+d.endpoint.Prefix+"TOLERANCE",
-		"check this machine's clock first (`date -u`), then look for something that delays deliveries; an old delivery that somebody sends again is refused rightly. Unless QUARANTINE=false, it is in quarantine: `bridge quarantine release` publishes it",
-	)
-}
-
 // unsigned names the body's members that the signature doesn't cover.
 func (d *diagnoser) unsigned(scheme string) string {
 	s, _ := d.endpoint.Provider.Scheme(scheme)
-	if s.Members == nil {
-		return "nothing: the signature covers the whole body"
-	}
+	all, _ := verify.ParseObject(d.body.text) // no error: it is verified
 	var names []string
-	for _, m := range members(d.body.text) {
-		if !slices.Contains(s.Members, m.Name) {
+	for _, m := range all {
+		if s.Members != nil && !slices.Contains(s.Members, m.Name) {
 			names = append(names, m.Name)
 		}
 	}
-	if len(names) == 0 {
-		return "nothing that the body has"
+	if names == nil {
+		return "nothing"
 	}
 	return strings.Join(names, ", ") + ": anyone who holds this delivery could have changed them"
 }

@@ -1,6 +1,6 @@
 // Package diagnosis explains, step by step, how the bridge answers a captured delivery. If the
-// signature is wrong, it searches for a change that makes it right: another secret, scheme or
-// endpoint, or another form of the body or of the signature, which was changed on the way.
+// signature is wrong, it searches for a change that makes it right: of the secret, of the signed
+// text, or of the body or the signature on the way.
 //
 // The answer is the bridge's own: the delivery passes through the handler that serves the public
 // listener, with a publisher that publishes nothing. The report depends on the case alone. It holds
@@ -9,7 +9,10 @@
 package diagnosis
 
 import (
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/config"
@@ -23,11 +26,19 @@ type Endpoint struct {
 	SecretsFrom string // the variable that holds its secrets or the name of their file
 }
 
+// takes reports whether the endpoint is set to the scheme.
+func (e Endpoint) takes(scheme string) bool {
+	return scheme == e.Scheme || e.Scheme == verify.Auto && e.knows(scheme)
+}
+
+// knows reports whether the endpoint's vendor has the scheme.
+func (e Endpoint) knows(scheme string) bool { return slices.Contains(e.Provider.SchemeNames(), scheme) }
+
 // Case is a delivery and the bridge that receives it.
 type Case struct {
 	Delivery     Delivery
 	Endpoints    []Endpoint // all that the bridge has
-	EndpointName string     // "": chosen by the path or the body
+	EndpointName string     // "": chosen by the path
 	Received     time.Time  // zero: unknown
 	Now          time.Time
 	MaxBodyBytes int64
@@ -56,7 +67,12 @@ type Step struct {
 }
 
 // Cause is a cause of the refusal.
-type Cause = verify.Finding
+type Cause struct {
+	Code   string `json:"code"`
+	Proven bool   `json:"proven"` // else it is only the usual cause
+	Says   string `json:"says"`   // what is wrong
+	Do     string `json:"do"`     // what to do about it
+}
 
 func proven(code, says, do string) Cause { return Cause{Code: code, Proven: true, Says: says, Do: do} }
 func likely(code, says, do string) Cause { return Cause{Code: code, Says: says, Do: do} }
@@ -67,7 +83,7 @@ type diagnoser struct {
 	endpoint   Endpoint
 	body       body
 	signatures []signature
-	settings   verify.Explanation // of an endpoint that is described by settings
+	missing    []string // parts of the signed text that the delivery hasn't
 	report     Report
 }
 
@@ -76,6 +92,9 @@ func (d *diagnoser) step(name, format string, args ...any) {
 }
 
 func (d *diagnoser) cause(causes ...Cause) { d.report.Causes = append(d.report.Causes, causes...) }
+
+// isDescribed reports whether settings describe what is signed.
+func (d *diagnoser) isDescribed() bool { return d.endpoint.Provider.SignedText != nil }
 
 // Diagnose explains how the bridge answers the delivery. The error is [ErrEndpoint].
 func Diagnose(c Case) (Report, error) {
@@ -87,12 +106,8 @@ func Diagnose(c Case) (Report, error) {
 	d.report.Endpoint, d.report.Provider = d.endpoint.Name, d.endpoint.Provider.Name
 	d.describe()
 	d.examineBody()
-	if d.isDescribed() {
-		d.examineSettings()
-	} else {
-		d.examineSignatures()
-		d.examineTexts()
-	}
+	d.examineSignatures()
+	d.examineTexts()
 	claims, received, refusal := d.verify()
 	d.examineAnswer(received)
 	if claims.Scheme == "" {
@@ -104,6 +119,35 @@ func Diagnose(c Case) (Report, error) {
 		d.cause(proven("refused", "the outcome is "+d.report.Outcome, "see docs/operations.md for what each outcome means"))
 	}
 	return d.report, nil
+}
+
+// ErrEndpoint means that the endpoint of a delivery is unknown.
+var ErrEndpoint = errors.New("the endpoint is unknown: the request's path doesn't name it")
+
+// findEndpoint chooses the endpoint: the one that is asked for, else the one in the path, else the
+// only one.
+func (d *diagnoser) findEndpoint() error {
+	names := []string{d.EndpointName}
+	if d.EndpointName == "" {
+		names = strings.Split(d.path(), "/")
+	}
+	for _, name := range slices.Backward(names) {
+		if i := slices.IndexFunc(d.Endpoints, func(e Endpoint) bool { return e.Name == name }); i >= 0 {
+			d.endpoint = d.Endpoints[i]
+			return nil
+		}
+	}
+	if d.EndpointName != "" || len(d.Endpoints) != 1 {
+		return ErrEndpoint
+	}
+	d.endpoint = d.Endpoints[0]
+	return nil
+}
+
+// path returns the request's path; "" if the capture has none.
+func (d *diagnoser) path() string {
+	path, _, _ := strings.Cut(d.Delivery.Target, "?")
+	return path
 }
 
 // describe adds the steps about the capture and the endpoint's settings.
@@ -124,4 +168,11 @@ func (d *diagnoser) describe() {
 		settings += fmt.Sprintf(", %sFRESHNESS=%s", d.endpoint.Prefix, d.endpoint.Freshness)
 	}
 	d.step("endpoint", "%s, of provider %s%s; %s in %s", d.endpoint.Name, d.endpoint.Provider.Name, settings, count(len(d.endpoint.Secrets()), "secret"), d.endpoint.SecretsFrom)
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

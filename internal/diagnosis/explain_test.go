@@ -89,15 +89,15 @@ func TestSecretsAsMeant(t *testing.T) {
 	for _, test := range []struct{ name, key, code, says, secret string }{
 		{"a line break behind the vendor's", key + "\n", "secret_line_end", "with a line break or a blank after it", key},
 		{"a blank behind the vendor's", key + " ", "secret_line_end", "with a line break or a blank after it", key},
-		{"a line break in ours", key, "secret_invisible", "without the white space", key + "\n"},
-		{"two, a line break between", key, "secret_list", "split at its commas, blanks and line breaks", key + "\nanother-0123456789abcdef"},
-		{"two, a blank between", key, "secret_list", "split at its commas, blanks and line breaks", "another-0123456789abcdef " + key},
-		{"JSON", key, "secret_json", "taken out of the JSON around it", `{"secret":"` + key + `","env":"test"}`},
-		{"a line of JSON", key, "secret_json", "no JSON: set the value", `"secret": "` + key + `",`},
-		{"YAML", key, "secret_label", "without the name before it", "secret: " + key},
-		{"base64", key, "secret_base64", "decoded from base64", base64.StdEncoding.EncodeToString([]byte(key))},
-		{"base64 of a line", key, "secret_base64", "decoded from base64", base64.StdEncoding.EncodeToString([]byte(key + "\n"))},
-		{"hex", key, "secret_hex", "decoded from hex", hex.EncodeToString([]byte(key))},
+		{"a line break in ours", key, "secret_list", "split at its blanks, commas and line breaks", key + "\n"},
+		{"two, a line break between", key, "secret_list", "split at its blanks, commas and line breaks", key + "\nanother-0123456789abcdef"},
+		{"two, a blank between", key, "secret_list", "split at its blanks, commas and line breaks", "another-0123456789abcdef " + key},
+		{"JSON", key, "secret_json", "taken out of the JSON", `{"secret":"` + key + `","env":"test"}`},
+		{"a line of JSON", key, "secret_json", "without a name, quotation marks or JSON", `"secret": "` + key + `",`},
+		{"YAML", key, "secret_list", "without a name, quotation marks or JSON", "secret: " + key},
+		{"base64", key, "secret_encoding", "decoded from base64", base64.StdEncoding.EncodeToString([]byte(key))},
+		{"base64 of a line", key, "secret_encoding", "decoded from base64", base64.StdEncoding.EncodeToString([]byte(key + "\n"))},
+		{"hex", key, "secret_encoding", "decoded from hex", hex.EncodeToString([]byte(key))},
 	} {
 		check(t, test.name, asked(t, "flock", body, test.key, body, "another-one-0123456789", test.secret), test.code, test.says)
 	}
@@ -107,8 +107,8 @@ func TestSecretsAsMeant(t *testing.T) {
 func TestThen(t *testing.T) {
 	const body = `{"name":"a.b","entity":"a","data":{"a":{"id":"1"}},"timestamp":1767323045000}`
 	r := asked(t, "flock", body, marked, body, `"`+marked+`"`)
-	check(t, "quoted", r, "secret_quoted", "quotation marks")
-	if len(r.Causes) != 2 || r.Causes[1].Code != "then" || !strings.Contains(r.Causes[1].Says, "would still be refused, 401 future: its time is in milliseconds") {
+	check(t, "quoted", r, "secret_json", "quotation marks")
+	if len(r.Causes) != 2 || r.Causes[1].Code != "then" || !strings.Contains(r.Causes[1].Says, "it would still not be published, 401 future: its time is in milliseconds") {
 		t.Errorf("got the causes %+v, want the quotation marks, then the milliseconds", r.Causes)
 	}
 }

@@ -12,9 +12,6 @@ import (
 // packet's headers before it.
 var requestLine = regexp.MustCompile(`(?m)(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) ([!-~]+) HTTP/([0-9](?:\.[0-9])?)[ \t\r]*$`)
 
-// token matches a header's name (RFC 9110, 5.6.2).
-var token = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
-
 var (
 	// headEnd matches the empty line after the headers, or the brace of a body that follows them.
 	headEnd = regexp.MustCompile(`(?m)^(?:[ \t]*\r?(?:\n|\z)|\{)`)
@@ -45,26 +42,15 @@ func (d *Delivery) readHeader(src []byte) (rest []byte) {
 // blank is what may surround a header's value (RFC 9110, 5.5), and the line's end.
 const blank = " \t\r\n"
 
-// AddHeader adds a header written as "Name: value", and reports whether the line is one.
-func (d *Delivery) AddHeader(line string) bool {
-	name, value, ok := strings.Cut(line, ":")
-	if !ok || !token.MatchString(name) || strings.Contains(value, "\n") {
-		return false
-	}
-	d.Header = append(d.Header, Field{name, strings.Trim(value, blank)})
-	return true
-}
-
 // ParseHeader reads headers without a body, with or without a request line.
 func ParseHeader(src []byte) (Delivery, error) {
-	var d Delivery
-	src = bytes.TrimLeft(bytes.TrimPrefix(src, byteOrderMark), "\r\n")
 	if requestLine.Match(src) {
-		whole, err := Parse(src)
-		whole.Body = nil
-		return whole, err
+		d, err := Parse(src)
+		d.Body = nil
+		return d, err
 	}
-	d.readHeader(src)
+	var d Delivery
+	d.readHeader(bytes.TrimLeft(bytes.TrimPrefix(src, byteOrderMark), "\r\n"))
 	if len(d.Header) == 0 {
 		return Delivery{}, ErrNoHeader
 	}
@@ -77,18 +63,23 @@ var ErrNoHeader = errors.New("no headers: each is on its own line, such as Conte
 // readBody reads the body in chunks, by its length or to the end, as the headers say. It returns
 // what follows.
 func (d *Delivery) readBody(src []byte) (rest []byte) {
-	if d.isChunked() {
-		return d.readChunks(src)
-	}
 	d.Body = src
+	if d.isChunked() {
+		body, rest, ok := joinChunks(src)
+		if ok {
+			d.Body = body
+		} else {
+			d.note("the body isn't in whole chunks: it is read as it stands")
+		}
+		return rest
+	}
 	lengths := d.Values("Content-Length")
 	if len(lengths) == 0 {
 		return nil
 	}
 	length, err := strconv.Atoi(lengths[0])
 	switch {
-	case err != nil || length < 0:
-		d.note("Content-Length isn't a length")
+	case err != nil || length < 0: // the server refuses it
 	case length > len(src):
 		d.note("the body has %d bytes here, and Content-Length is %d: the capture is incomplete, or has other line ends", len(src), length)
 	default:
@@ -100,29 +91,20 @@ func (d *Delivery) readBody(src []byte) (rest []byte) {
 	return rest
 }
 
-// readChunks joins the chunks (RFC 9112, 7.1). A proxy may have logged them joined.
-func (d *Delivery) readChunks(src []byte) (rest []byte) {
-	if bytes.HasPrefix(bytes.TrimSpace(src), []byte{'{'}) {
-		d.Body = src
-		d.note("the chunks of the body are already joined")
-		return nil
-	}
-	d.Body = []byte{}
+// joinChunks joins the chunks of a body (RFC 9112, 7.1). ok is false if they aren't whole: a tool may
+// have joined them already.
+func joinChunks(src []byte) (body, rest []byte, ok bool) {
 	for {
 		line, rest, _ := bytes.Cut(src, []byte{'\n'})
 		digits, _, _ := strings.Cut(string(line), ";")
 		size, err := strconv.ParseInt(strings.Trim(digits, blank), 16, 32)
 		switch {
 		case err != nil || size < 0 || size > int64(len(rest)):
-			d.note("the body's chunks break off: the capture is incomplete, or has other line ends")
-			d.Body = append(d.Body, rest...)
-			return nil
+			return nil, nil, false
 		case size == 0:
-			return rest
+			return body, rest, true
 		}
-		d.Body = append(d.Body, rest[:size]...)
-		if line, src, _ = bytes.Cut(rest[size:], []byte{'\n'}); len(bytes.Trim(line, blank)) > 0 {
-			d.note("a chunk of the body is longer or shorter than it says")
-		}
+		body = append(body, rest[:size]...)
+		_, src, _ = bytes.Cut(rest[size:], []byte{'\n'})
 	}
 }

@@ -25,10 +25,21 @@ type answer struct {
 // ask sends a request to the bridge's own server over a connection in memory, as if it were
 // received at that time.
 func (d *diagnoser) ask(request Delivery, received time.Time) answer {
-	one := make(observer, 1)
+	first := make(chan answer, 1)
+	take := func(a answer) {
+		select {
+		case first <- a:
+		default: // the capture may hold a second request
+		}
+	}
+	refused := func(c ingest.RefusedConn) {
+		status, _, _ := strings.Cut(c.Answer, " ")
+		number, _ := strconv.Atoi(status) // 0 where there is none
+		take(answer{status: number, outcome: string(c.Refusal), refused: &c})
+	}
 	c := ingest.Config{
 		SubjectPrefix: "webhooks", MaxBodyBytes: d.MaxBodyBytes, MaxInFlightBytes: 1 << 40, Quarantine: d.Quarantine,
-		Publisher: discard{}, Observer: one, Refused: one.refused, Now: func() time.Time { return received },
+		Publisher: discard{}, Observer: observer(take), Refused: refused, Now: func() time.Time { return received },
 	}
 	for _, e := range d.Endpoints {
 		c.Endpoints = append(c.Endpoints, e.Endpoint)
@@ -43,40 +54,25 @@ func (d *diagnoser) ask(request Delivery, received time.Time) answer {
 	work.Go(func() { _, _ = client.Write(request.Append(nil)) }) // the answer may come before all is written
 	work.Go(func() {
 		_, _ = io.Copy(io.Discard, client)
-		one.refused(ingest.RefusedConn{Refusal: ingest.Malformed, Answer: "no answer"}) // if there was none
+		refused(ingest.RefusedConn{Refusal: ingest.Malformed, Answer: "no answer"}) // if there was none
 	})
-	a := <-one
+	a := <-first
 	_ = client.Close()
 	_ = server.Close()
 	work.Wait()
 	return a
 }
 
-type observer chan answer
+type observer func(answer)
 
-func (o observer) Observe(r *ingest.Record) {
+func (take observer) Observe(r *ingest.Record) {
 	a := answer{status: http.StatusOK, outcome: r.Outcome}
 	for _, row := range ingest.Refusals {
 		if row.Outcome == r.Outcome {
 			a.status, a.code = row.Status, row.Code
 		}
 	}
-	o.take(a)
-}
-
-func (o observer) refused(c ingest.RefusedConn) {
-	status, _, _ := strings.Cut(c.Answer, " ")
-	a := answer{outcome: string(c.Refusal), refused: &c}
-	a.status, _ = strconv.Atoi(status) // 0 where there is none
-	o.take(a)
-}
-
-// take keeps the first answer: the capture may hold a second request.
-func (o observer) take(a answer) {
-	select {
-	case o <- a:
-	default:
-	}
+	take(a)
 }
 
 type discard struct{}

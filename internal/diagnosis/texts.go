@@ -2,7 +2,7 @@ package diagnosis
 
 import (
 	"bytes"
-	"encoding/hex"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,48 +13,45 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
-// signedText is a text that may have been signed.
+// signedText is a text that may have been signed, in parts.
 type signedText struct {
-	scheme string // that signs it; "": none
-	name   string // in words, unless it is the scheme's usual one
+	scheme string // that signs it; "": none, or settings describe it
+	asSent bool   // it isn't in canonical form
 	parts  [][]byte
-	unfit  string  // the scheme that would sign it if the body were valid
-	causes []Cause // of the difference from the settings
+	causes []Cause // of the difference from all schemes, or from the settings
 }
 
-func (t signedText) len() (n int) {
-	for _, part := range t.parts {
-		n += len(part)
-	}
-	return n
-}
-
-// examineTexts adds a step for each scheme of the provider: what it signs, and how the MACs of the
-// secrets begin.
+// examineTexts adds a step for each text that the endpoint's vendor may sign, and how the MACs of
+// the secrets begin. Where settings describe the text, only lengths and digests are shown.
 func (d *diagnoser) examineTexts() {
+	if d.isDescribed() {
+		var parts []string
+		parts, d.missing = d.endpoint.Provider.Explain(d.toVerify())
+		d.step("signed", "%sSIGNED=%s: %s", d.endpoint.Prefix, d.endpoint.Provider.Settings.Signed, strings.Join(parts, ", "))
+	}
 	for _, t := range d.texts(d.body) {
-		if !slices.Contains(d.endpoint.Provider.SchemeNames(), t.scheme) {
+		if t.causes != nil || t.scheme != "" && !d.endpoint.knows(t.scheme) {
 			continue
 		}
-		var macs []string
+		whole := bytes.Join(t.parts, nil)
+		name, shown := "by "+t.scheme, abridged(string(whole))
+		if t.scheme == "" {
+			name, shown = "the signed text", fmt.Sprintf("its SHA-256 begins %.4x", sha256.Sum256(whole))
+		} else if !d.endpoint.takes(t.scheme) {
+			name += ", which the endpoint isn't set to"
+		}
+		if t.asSent {
+			name += ", as it was sent"
+		}
 		for i, s := range d.endpoint.Secrets() {
-			macs = append(macs, fmt.Sprintf("secret %d makes %s…", i, hex.EncodeToString(verify.Sum(s, t.parts...)[:4])))
+			shown += fmt.Sprintf("; secret %d makes %x…", i, verify.Sum(s, whole)[:4])
 		}
-		set := ""
-		if d.endpoint.Scheme != t.scheme && d.endpoint.Scheme != verify.Auto {
-			set = ", which the endpoint isn't set to"
-		}
-		asSent := ""
-		if t.name != "" {
-			asSent = ", as it was sent"
-		}
-		d.step("signed", "by %s%s%s: %d bytes, %s; %s", t.scheme, asSent, set, t.len(), abridged(t.parts), strings.Join(macs, ", "))
+		d.step("signed", "%s: %d bytes, %s", name, len(whole), shown)
 	}
 }
 
-// abridged quotes the beginning and the end of a text.
-func abridged(parts [][]byte) string {
-	whole := string(slices.Concat(parts...))
+// abridged returns the beginning and the end of a text.
+func abridged(whole string) string {
 	const limit = 16
 	if len(whole) <= 2*limit {
 		return whole
@@ -62,40 +59,25 @@ func abridged(parts [][]byte) string {
 	return whole[:limit] + " … " + whole[len(whole)-limit:]
 }
 
-// texts returns what may have been signed of a body, by the schemes of all vendors and by others.
+// texts returns what may have been signed of a body, first the usual.
 func (d *diagnoser) texts(b body) (all []signedText) {
 	if d.isDescribed() {
-		for _, g := range d.settings.Texts(b.raw) {
-			all = append(all, signedText{parts: g.Value, causes: d.causesOf(g.Cause)})
-		}
-		return all
+		return d.textsBySettings(b)
 	}
+	var schemes []string
 	for _, p := range providers.All {
 		for _, s := range p.Schemes {
-			if !slices.ContainsFunc(all, func(t signedText) bool { return t.scheme == s.Name }) {
+			if !slices.Contains(schemes, s.Name) {
 				all = append(all, b.textsOf(s)...)
+				schemes = append(schemes, s.Name)
 			}
 		}
 	}
-	if b.text == nil {
-		return append(all, signedText{name: "the bytes as they came", parts: [][]byte{b.raw}})
-	}
-	if b.text.Member("signature") != nil {
-		rest := slices.DeleteFunc(members(b.text), func(m verify.Member) bool { return m.Name == "signature" })
-		all = append(all, signedText{name: "the body without its signature", parts: [][]byte{rest.Text()}})
-	}
-	var times []part
-	for _, name := range []string{"timestamp", "time"} {
-		times = append(times, timesOf("the "+name, b.text.Member(name))...)
-	}
-	for _, f := range d.Delivery.like("timestamp") {
-		times = append(times, part{"the header " + f.Name, []byte(f.Value)})
-	}
-	for _, time := range times {
+	for _, time := range timesOf(b.text) {
 		for _, other := range []part{{"the data", b.text.Member("data")}, {"the body", b.text}} {
-			for _, s := range separators {
+			for _, separator := range []string{".", "", ":", "\n", "|", ",", " ", "-", "_", ";", "&"} {
 				if other.text != nil {
-					all = append(all, joined(time, s, other), joined(other, s, time))
+					all = append(all, joined(time, separator, other), joined(other, separator, time))
 				}
 			}
 		}
@@ -105,16 +87,21 @@ func (d *diagnoser) texts(b body) (all []signedText) {
 
 // textsOf returns what a scheme signs of the body: of its canonical form, and of what was sent.
 func (b body) textsOf(s verify.Scheme) (all []signedText) {
-	if parts := s.Signed(b.text); parts != nil {
+	parts := s.Parts(b.text)
+	switch isWhole := b.text != nil && !slices.ContainsFunc(parts, func(part []byte) bool { return part == nil }); {
+	case s.Signed(b.text) != nil:
 		all = append(all, signedText{scheme: s.Name, parts: parts})
-	} else if parts := s.Parts(b.text); b.text != nil && !slices.ContainsFunc(parts, func(part []byte) bool { return part == nil }) {
-		all = append(all, signedText{name: strings.Join(s.Members, " and "), parts: parts, unfit: s.Name})
+	case isWhole:
+		all = append(all, signedText{parts: parts, causes: []Cause{proven(
+			"data_shape", "it is signed over "+strings.Join(s.Members, " and ")+", which isn't an object: it can't be verified under scheme "+s.Name,
+			"usually a dashboard's test is like that: cause a real event at the vendor and capture that",
+		)}})
 	}
 	if b.text == nil || bytes.Equal(bytes.TrimSpace(b.raw), b.text) { // a capture adds a line break
 		return all
 	}
-	if parts := s.Signed(b.raw); parts != nil && !bytes.Equal(bytes.Join(parts, nil), bytes.Join(s.Parts(b.text), nil)) {
-		all = append(all, signedText{scheme: s.Name, name: "the text as it was sent", parts: parts})
+	if sent := s.Signed(b.raw); sent != nil && !bytes.Equal(bytes.Join(sent, nil), bytes.Join(parts, nil)) {
+		all = append(all, signedText{scheme: s.Name, asSent: true, parts: sent})
 	}
 	return all
 }
@@ -124,29 +111,63 @@ type part struct {
 	text []byte
 }
 
-// timesOf returns the forms in which a member's time may be signed, first as it is.
-func timesOf(name string, value stringify.Text) []part {
+// timesOf returns the forms in which a body's time may be signed.
+func timesOf(b stringify.Text) []part {
+	value := b.Member("timestamp")
 	text := verify.TextOf(value)
-	switch {
-	case value == nil:
+	if text == "" {
 		return nil
-	case value.IsString():
-		return []part{{name, value}, {name + " without its quotation marks", []byte(text)}}
 	}
-	all := []part{{name, value}, {name + " as a text", verify.Quoted(text)}}
+	all := []part{{"the timestamp", value}, {"the timestamp without its quotation marks", []byte(text)}, {"the timestamp as a text", verify.Quoted(text)}}
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-		all = append(all, part{name + " in milliseconds", strconv.AppendInt(nil, n*1000, 10)}, part{name + " in seconds", strconv.AppendInt(nil, n/1000, 10)})
+		all = append(all, part{"the timestamp in milliseconds", strconv.AppendInt(nil, n*1000, 10)}, part{"the timestamp in seconds", strconv.AppendInt(nil, n/1000, 10)})
 	}
 	return all
 }
-
-// separators may stand between two parts that are signed.
-var separators = []string{".", "", ":", "\n", "|", ",", " ", "-", "_", ";", "&"}
 
 func joined(a part, separator string, b part) signedText {
 	between := "nothing"
 	if separator != "" {
 		between = strconv.Quote(separator)
 	}
-	return signedText{name: a.name + " and " + b.name + ", with " + between + " between", parts: [][]byte{a.text, []byte(separator), b.text}}
+	return signedText{
+		parts:  [][]byte{a.text, []byte(separator), b.text},
+		causes: []Cause{unknownScheme(a.name + " and " + b.name + ", with " + between + " between")},
+	}
+}
+
+func unknownScheme(signed string) Cause {
+	return proven("unknown_scheme", "it is signed over "+signed+", which no scheme of this provider covers", "report it, with this output: the bridge has no setting for that")
+}
+
+// textsBySettings returns the signed text of a body by the settings, and by those of other vendors.
+func (d *diagnoser) textsBySettings(b body) (all []signedText) {
+	p, prefix := d.endpoint.Provider, d.endpoint.Prefix
+	templates := []string{p.Settings.Signed, "{timestamp}{body}", "{body}{timestamp}", "{body}.{timestamp}"}
+	for _, other := range providers.Described {
+		if !slices.Contains(templates, other.Settings.Signed) {
+			templates = append(templates, other.Settings.Signed)
+		}
+	}
+	for _, template := range templates {
+		set := p.Settings
+		set.Signed = template
+		with, problems := p.Configure(d.endpoint.Name, set)
+		if problems != nil {
+			continue
+		}
+		r := d.toVerify()
+		_, _ = with.MACs(&r, nil) // sets the time in the signature's header
+		r.Raw = b.raw
+		parts, err := with.SignedText(r)
+		if err != nil {
+			continue
+		}
+		t := signedText{parts: parts}
+		if template != p.Settings.Signed {
+			t.causes = []Cause{proven("signed", "it is signed over "+template+", and "+prefix+"SIGNED is "+p.Settings.Signed, "set "+prefix+"SIGNED="+template)}
+		}
+		all = append(all, t)
+	}
+	return all
 }

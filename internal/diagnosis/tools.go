@@ -10,18 +10,14 @@ import (
 // request (haproxy's proxy-protocol.txt, sections 2.1 and 2.2).
 var proxyLine = regexp.MustCompile(`PROXY (?:TCP4|TCP6|UNKNOWN)[^\n]*\n[^\n]*$|\nQUIT\n`)
 
-// maxProxyLine is how far before the request line it may begin, with what tools print around it.
-const maxProxyLine = 256
-
 func unprefixed(src, prefix []byte) []byte {
 	plain := make([]byte, 0, len(src))
-	short := bytes.TrimRight(prefix, " ")
+	short := bytes.TrimRight(prefix, " ") // of an empty line
 	for line := range bytes.Lines(src) {
-		rest, ok := bytes.CutPrefix(line, prefix)
-		if !ok && bytes.Equal(bytes.TrimRight(line, " \r\n"), short) {
-			rest = line[len(short):]
+		if rest, ok := bytes.CutPrefix(line, short); ok {
+			line = bytes.TrimPrefix(rest, prefix[len(short):])
 		}
-		plain = append(plain, rest...)
+		plain = append(plain, line...)
 	}
 	return plain
 }
@@ -29,31 +25,23 @@ func unprefixed(src, prefix []byte) []byte {
 // ofCurl matches a line in which curl -v reports on itself.
 var ofCurl = regexp.MustCompile(`^(?:\* |[{}] \[\d+ bytes data\]\r?(?:\n|$))`)
 
-// cutAnswer cuts the output of curl -v before the answer, and drops curl's reports.
-func cutAnswer(output []byte) (request, answer []byte) {
-	into := &request
-	for line := range bytes.Lines(output) {
-		if into == &request && bytes.HasPrefix(line, []byte("< ")) {
-			into = &answer
-		}
-		if !ofCurl.Match(line) {
-			*into = append(*into, line...)
-		}
-	}
-	return request, answer
-}
-
 // answered matches the beginning of the bridge's own answers.
 var answered = regexp.MustCompile(`^\{"(?:title|id)":"[^"]*","status":`)
 
-// lastBody returns the body at the end of curl's output, from the last line that begins with a
-// brace; nil if that is the bridge's answer.
-func lastBody(output []byte) []byte {
-	at := bytes.LastIndex(output, []byte("\n{")) + 1
-	if body := output[at:]; at > 0 && !answered.Match(body) {
-		return body
+// cutAnswer drops from the output of curl -v the answer and what curl reports. The answer ends at a
+// brace: the body may stand below it.
+func cutAnswer(output []byte) (request []byte) {
+	inAnswer := false
+	for line := range bytes.Lines(output) {
+		if ofCurl.Match(line) || answered.Match(line) {
+			continue
+		}
+		inAnswer = bytes.HasPrefix(line, []byte("< ")) || inAnswer && line[0] != '{'
+		if !inAnswer {
+			request = append(request, line...)
+		}
 	}
-	return nil
+	return request
 }
 
 // packetLine matches what tcpdump prints above each packet: source, destination and length of the
@@ -73,13 +61,10 @@ func (d *Delivery) joinPackets(src []byte) []byte {
 		return src
 	}
 	var joined []byte
-	flow, packets, others := "", 0, false
-	for i, p := range heads {
-		end := len(src)
-		if i+1 < len(heads) {
-			end = heads[i+1][0]
-		}
-		_, text, _ := bytes.Cut(src[p[1]:end], []byte{'\n'})
+	flow, packets := "", 0
+	heads = append(heads, []int{len(src)})
+	for i, p := range heads[:len(heads)-1] {
+		_, text, _ := bytes.Cut(src[p[1]:heads[i+1][0]], []byte{'\n'})
 		text, from := bytes.TrimSuffix(text, []byte{'\n'}), string(src[p[2]:p[3]])
 		if flow == "" {
 			if at := requestLine.FindIndex(text); at != nil {
@@ -87,7 +72,6 @@ func (d *Delivery) joinPackets(src []byte) []byte {
 			}
 			continue
 		}
-		others = others || from != flow && requestLine.Match(text)
 		if length, err := strconv.Atoi(string(src[p[4]:p[5]])); err == nil && from == flow && length > 0 {
 			joined = append(joined, text[max(0, len(text)-length):]...)
 			packets++
@@ -96,9 +80,8 @@ func (d *Delivery) joinPackets(src []byte) []byte {
 	if joined == nil { // tcpdump ran without -A
 		return nil
 	}
-	d.ASCII = true
-	d.note("read from %s of tcpdump -A, which prints a dot for each byte that isn't ASCII", count(packets, "packet"))
-	if others {
+	d.note("read from %s of tcpdump -A, which prints a dot for each byte that isn't ASCII: if the body has such bytes, no signature can be right here", count(packets, "packet"))
+	if len(requestLine.FindAllIndex(src, 2)) > 1 {
 		d.note("the capture holds more than one request; this is the first")
 	}
 	return joined

@@ -2,8 +2,6 @@ package verify
 
 import (
 	"reflect"
-
-	"github.com/ade15e70/webhook-bridge/internal/secret"
 )
 
 // Settings are the variables that describe how a vendor signs; "" isn't set. The tags are those of
@@ -31,28 +29,4 @@ func (s Settings) List() (list []Setting) {
 		list = append(list, Setting{field.Tag.Get("env"), v.Field(i).String()})
 	}
 	return list
-}
-
-// Finding is a cause of a refusal.
-type Finding struct {
-	Code   string `json:"code"`
-	Proven bool   `json:"proven"` // else it is only the usual cause
-	Says   string `json:"says"`   // what is wrong
-	Do     string `json:"do"`     // what to do about it
-}
-
-// Explanation is what settings make of a delivery, and what a signature may have been made with
-// instead.
-type Explanation struct {
-	Steps      []string // the parts of the signed text, never the text
-	Causes     []Finding
-	Signatures []Guess[MAC]
-	Keys       func(secret.Secret) []Guess[secret.Secret] // other readings of a secret
-	Texts      func(raw []byte) []Guess[[][]byte]         // signed texts with that body, in parts
-}
-
-// Guess is a value, and the cause if it isn't the one by the settings.
-type Guess[T any] struct {
-	Value T
-	Cause Finding
 }

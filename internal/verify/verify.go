@@ -61,8 +61,6 @@ type Provider struct {
 	Times      []string      // paths of the times in a body; the first is there in every body
 
 	// Its bodies.
-	Members    []string   // of a body, in the vendor's order; nil if that varies
-	Marks      []string   // members by which its bodies are recognised
 	Events     []string   // the known names; the first is the default to send
 	Attributes Attributes // the sources of the envelope's attributes
 	Samples    []string   // bodies of its events
@@ -86,7 +84,7 @@ type Provider struct {
 	Key        func(secret.Secret) (secret.Secret, error) // decodes a secret; nil: it isn't encoded
 	SignedText func(Request) ([][]byte, error)            // returns the signed text, in parts; nil: one of the Schemes has it
 	SignSent   func(Signing) http.Header                  // returns the headers of a delivery; nil: only the signature
-	Explain    func(Request) Explanation                  // explains a signature that is wrong by the settings
+	Explain    func(Request) (parts, missing []string)    // describes the parts of the signed text, and lists those that are missing
 
 	Paths *Paths // of the values that Read needs
 	// Read adds the claims of an authentic delivery: m has the values in the canonical body, and sent

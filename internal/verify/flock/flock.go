@@ -53,8 +53,6 @@ var Provider = verify.Provider{
 	Tolerance: 5 * time.Minute,
 	Unit:      verify.Seconds,
 	Times:     []string{"timestamp"},
-	Members:   []string{"name", "entity", "entityId", "data", "timestamp"},
-	Marks:     []string{"name", "timestamp"},
 	Events: []string{
 		"invitee.accepted", "invitee.reward_claimed", "invitee.rewarded", "invitee.visited",
 		"referrer.reward_claimed", "referrer.rewarded", "referrer.visited", "campaign.ended", "campaign.launched",

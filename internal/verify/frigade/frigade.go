@@ -61,7 +61,6 @@ var Provider = verify.Provider{
 	Freshness:  []string{verify.FreshnessSigned, verify.FreshnessTime},
 	Unit:       verify.DateTime,
 	Times:      []string{"time", signedTime},
-	Marks:      []string{"type", "time"},
 	Events: []string{
 		"flowResponse.completedStep", "flowResponse.completedFlow", "flowResponse.startedFlow", "flowResponse.startedStep",
 		"flowResponse.skippedFlow", "flowResponse.skippedStep", "flowResponse.notStartedFlow", "flowResponse.notStartedStep", "flowResponse.abortedFlow",

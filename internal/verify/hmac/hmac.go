@@ -47,26 +47,21 @@ func (d *delivery) stamp() string {
 	return d.at(d.time)
 }
 
-// signedText returns the signed text, in parts.
+// signedText returns the signed text, in parts. A value that is missing or occurs twice counts as a
+// missing signature.
 func (s *scheme) signedText(r verify.Request) ([][]byte, error) {
 	d := delivery{scheme: s, r: &r}
-	return d.fill(s.signed, d.stamp(), r.Raw)
-}
-
-// fill returns the texts of a template's parts; the body may be in several. A value that is missing
-// or occurs twice counts as a missing signature.
-func (d *delivery) fill(parts []part, stamp string, bodyParts ...[]byte) ([][]byte, error) {
-	text := make([][]byte, 0, len(parts))
-	for _, p := range parts {
+	text := make([][]byte, 0, len(s.signed))
+	for _, p := range s.signed {
 		value := p.text
 		switch p.kind {
 		case body:
-			text = append(text, bodyParts...)
+			text = append(text, r.Raw)
 			continue
 		case header:
 			value = d.at(p)
 		case timestamp:
-			value = stamp
+			value = d.stamp()
 		}
 		if value == "" {
 			return nil, verify.NoSignature

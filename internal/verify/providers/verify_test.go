@@ -60,7 +60,7 @@ func TestProviders(t *testing.T) {
 		}
 		for what, isThere := range map[string]bool{
 			"title": p.Title != "", "about": p.About != "", "type prefix": p.TypePrefix != "", "encodings": len(p.Encodings) > 0, "schemes": len(p.Schemes) > 0,
-			"tolerance": p.Tolerance > 0, "marks": len(p.Marks) > 0, "events": len(p.Events) > 0, "colours": p.Colour.Light != "" && p.Colour.Dark != "",
+			"tolerance": p.Tolerance > 0, "events": len(p.Events) > 0, "colours": p.Colour.Light != "" && p.Colour.Dark != "",
 		} {
 			if !isThere {
 				t.Errorf("%s has no %s", p.Name, what)
