@@ -30,7 +30,7 @@ func forwardCommand(prog program) *cobra.Command {
 		Short: "Post events to a local service as they come, or those of a span of time",
 		Long: `Post each event of the stream to a service over HTTP, as a CloudEvent in structured mode, until
 Ctrl-C. With --since or --until, post the events that were stored then and end with a summary.
-SUBJECT, --user and --id choose events, as for "bridge tail".
+SUBJECT and the filters choose events, as for "bridge tail".
 
 Only the event is sent, never the vendor's headers or signature. An answer of 2xx means delivered.
 After no answer within 10 s, 408, 425, 429 or 5xx the event is posted again, six times in all; any
@@ -43,7 +43,7 @@ The first run begins now, or at --since; later ones go on where the last one end
 fails is posted again half a minute later, or by the next run, until the answer is 2xx. An event may
 be posted twice, with the same id.`,
 		Example: `  bridge forward --to http://localhost:3000/hook
-  bridge forward 'webhooks.*.invitee.*' --to http://localhost:3000/hook --since 2h --until 1h
+  bridge forward --event 'invitee.*' --to http://localhost:3000/hook --since 2h --until 1h
   bridge forward --durable my-laptop --concurrency 4 --to http://localhost:3000/hook`,
 		PreRunE: func(_ *cobra.Command, args []string) error {
 			p.follow = p.durable != "" || p.since.IsZero()

@@ -17,10 +17,11 @@ type printer struct {
 	out     io.Writer
 	prefix  string // of the subjects, not printed
 	columns int    // width of a line; 0: unlimited
+	colours bool
 }
 
 // newPrinter returns a printer to standard output, for subjects with this prefix. On a terminal its
-// lines fit the width.
+// lines fit the width, and are coloured unless NO_COLOR is set.
 func newPrinter(prog program, prefix string) printer {
 	p := printer{out: prog.out, prefix: prefix}
 	to, _ := prog.out.(output)
@@ -29,6 +30,7 @@ func newPrinter(prog program, prefix string) printer {
 		if width, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil {
 			p.columns = width
 		}
+		p.colours = os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	}
 	return p
 }
@@ -39,7 +41,7 @@ const shortID = 8
 // print prints an event for people: the time of receipt, its endpoint and name, the person and the
 // thing it is about, and the beginning of its id.
 func (p printer) print(subject string, e *event.Event, now time.Time) {
-	received := e.ReceivedTime
+	received, name, id := e.ReceivedTime, p.name(subject), shortened(e.ID)
 	if t, err := time.Parse(time.RFC3339, received); err == nil {
 		received = formatTime(t, now)
 	}
@@ -47,11 +49,27 @@ func (p printer) print(subject string, e *event.Event, now time.Time) {
 	if e.EntityID != e.UserID {
 		about = strings.TrimSpace(about + "  " + e.EntityID)
 	}
-	head, id := received+"  "+p.name(subject)+"  ", shortened(e.ID)
+	line := p.paint(faint, received) + "  " + p.paint(cyan, name) + "  "
 	if about != "" {
-		head += p.fit(about, len(head)+len("  ")+len(id)) + "  "
+		line += p.paint(bold, p.fit(about, len(received)+len(name)+len(id)+3*len("  "))) + "  "
 	}
-	_, _ = fmt.Fprintln(p.out, printable(head+id))
+	_, _ = fmt.Fprintln(p.out, line+p.paint(faint, id))
+}
+
+// The terminal's own colours, so that they suit its background.
+const (
+	bold  = "1"
+	faint = "2"
+	cyan  = "36"
+)
+
+// paint returns the text as it can be printed, in a colour if they are on.
+func (p printer) paint(colour, text string) string {
+	text = printable(text)
+	if !p.colours {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
 // name returns the endpoint and the event's name, which make up a subject.

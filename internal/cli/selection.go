@@ -12,6 +12,7 @@ import (
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
+	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
 
 // selection holds the flags and the argument that choose events. An event must match one value of
@@ -20,7 +21,9 @@ type selection struct {
 	subjects     []string  // at most one; none: all
 	since, until time.Time // zero: not set
 	follow       bool
-	users, ids   []string // an id may be abbreviated
+
+	providers, events, entities, users []string
+	ids                                []string // may be abbreviated
 }
 
 // flags adds the flags and the argument SUBJECT to a command.
@@ -29,6 +32,11 @@ func (s *selection) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.Func("since", "only events stored since this `time`: "+timeForms+" (default: now)", setTime(&s.since, now))
 	f.Func("until", "only events stored until this `time`, given as for --since", setTime(&s.until, now))
+	f.Func("provider", "only events of this `provider`: "+inWords(providers.Names(), "or"),
+		add(&s.providers, inWords(providers.Names(), "or"), func(name string) bool { return providers.ByName(name) != nil }))
+	f.Func("event", "only events of this `name`, with wildcards as in a subject: invitee.accepted, 'invitee.*'",
+		add(&s.events, "an event's name such as invitee.accepted, with * for any one token, > at the end for one or more", server.IsValidSubject))
+	f.Func("entity", "only events about this `entity`: a kind such as invitee, or one thing such as invitee/customer_67890", add(&s.entities, "an id", isNotEmpty))
 	f.Func("user", "only events about the person with this `id`", add(&s.users, "an id", isNotEmpty))
 	f.Func("id", "only the event with this `id`, or whose id begins with it", add(&s.ids, "an id", isNotEmpty))
 	c.Args = takes(0, 1, "at most one subject, in quotes so that the shell leaves > and * alone")
@@ -124,10 +132,16 @@ func (s *selection) event(prog program, m stream.Message) *event.Event {
 	return &e
 }
 
-// matches reports whether an event matches --user and --id.
+// matches reports whether an event matches the filters.
 func (s *selection) matches(e *event.Event) bool {
+	isNamed := func(name string) bool {
+		return name == e.Event || server.SubjectsCollide("x.x."+name, event.Subject("x", "x", e.Event))
+	}
 	isID := func(id string) bool { return strings.HasPrefix(e.ID, id) }
-	return isOneOf(s.users, e.UserID) && (len(s.ids) == 0 || slices.ContainsFunc(s.ids, isID))
+	return isOneOf(s.providers, e.Provider) && isOneOf(s.users, e.UserID) &&
+		(isOneOf(s.entities, e.Entity) || isOneOf(s.entities, e.Subject)) &&
+		(len(s.events) == 0 || slices.ContainsFunc(s.events, isNamed)) &&
+		(len(s.ids) == 0 || slices.ContainsFunc(s.ids, isID))
 }
 
 // isOneOf reports whether the value is one of the wanted; none wanted: any is.

@@ -21,17 +21,17 @@ func tailCommand(prog program) *cobra.Command {
 		Long: `Print the events of the stream as they come, until Ctrl-C. With SUBJECT, which may have wildcards,
 print only events on such subjects: PREFIX.ENDPOINT.EVENT.
 
---user and --id choose events. Each may be repeated: an event must match one value of each flag that
-is given. --since begins with the events stored since then. --follow=false and --until print stored
-events only, and end. If --since isn't given, --id, --follow=false and --until begin with the first
-event of the stream.
+--provider, --event, --entity, --user and --id choose events. Each may be repeated: an event must
+match one value of each flag that is given. --since begins with the events stored since then.
+--follow=false and --until print stored events only, and end. If --since isn't given, --id,
+--follow=false and --until begin with the first event of the stream.
 
 A line has the time of receipt, the endpoint and event, the person and the thing that the event is
 about, and the first digits of its id, which "bridge show" takes. On a terminal, lines are cut to
-its width.`,
+its width, and coloured unless NO_COLOR is set.`,
 		Example: `  bridge tail
   bridge tail 'webhooks.ENDPOINT.>' --since 1h
-  bridge tail 'webhooks.*.invitee.*' --user customer_67890
+  bridge tail --event 'invitee.*' --user customer_67890
   bridge tail --since 2h --until 1h --count 10
   bridge tail --since 24h --follow=false --json | jq -r .event | sort | uniq -c
   NATS_URL=nats://nats:4222 bridge tail --since 2026-01-02T03:04:05Z --json`,

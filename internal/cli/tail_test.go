@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -90,8 +91,21 @@ func TestPrintEvent(t *testing.T) {
 	}
 }
 
+// Colours surround the text and don't change it.
+func TestColours(t *testing.T) {
+	const payload = `{"specversion":"1.0","id":"5e0c","source":"/webhooks/flock","type":"com.withflock.a","provider":"flock","event":"a","datacontenttype":"application/json","signed":"payload","data":{},"receivedtime":"x","subject":"invitee/\u001b[2J","userid":"c"}`
+	var plain, coloured strings.Builder
+	for w, colours := range map[*strings.Builder]bool{&plain: false, &coloured: true} {
+		printPayload(t, printer{out: w, colours: colours}, "webhooks.flock.a", payload, time.Now())
+	}
+	escapes := regexp.MustCompile("\x1b\\[[0-9]+m")
+	if without := escapes.ReplaceAllString(coloured.String(), ""); without != plain.String() || !escapes.MatchString(coloured.String()) {
+		t.Errorf("%q, without colours %q", coloured.String(), plain.String())
+	}
+}
+
 func TestSelection(t *testing.T) {
-	e := event.Event{ID: "5e0c", UserID: "u_1"}
+	e := event.Event{ID: "5e0c", Provider: "flock", Event: "invitee.a b", Entity: "invitee", EntityID: "c_1", Subject: "invitee/c_1", UserID: "u_1"}
 	for _, test := range []struct {
 		filter  selection
 		matches bool
@@ -103,10 +117,22 @@ func TestSelection(t *testing.T) {
 		{selection{ids: []string{"5e"}}, true},
 		{selection{ids: []string{"5e0c5"}}, false},
 		{selection{ids: []string{"5e"}, users: []string{"u_2"}}, false},
+		{selection{providers: []string{"flock"}}, true},
+		{selection{providers: []string{"frigade"}}, false},
+		{selection{events: []string{"invitee.a b"}}, true},
+		{selection{events: []string{"invitee.a_b"}}, true}, // as in the subject
+		{selection{events: []string{"other", "invitee.*"}}, true},
+		{selection{events: []string{"invitee"}}, false},
+		{selection{events: []string{"*"}}, false},
+		{selection{events: []string{">"}}, true},
+		{selection{entities: []string{"invitee"}}, true},
+		{selection{entities: []string{"invitee/c_1"}}, true},
+		{selection{entities: []string{"c_1"}}, false},
+		{selection{users: []string{"u_1"}, events: []string{"a"}}, false},
 	} {
 		expect.Equal(t, test.matches, test.filter.matches(&e), "whether %+v matches", test.filter)
 	}
-	for _, wrong := range []string{"--user=", "--id=", "--since=", "--until="} {
+	for _, wrong := range []string{"--provider=flok", "--event=", "--event=a.>.b", "--entity=", "--user=", "--id=", "--since=", "--until="} {
 		var words strings.Builder
 		status := run(t.Context(), []string{"tail", wrong}, program{err: &words})
 		flag, value, _ := strings.Cut(wrong, "=")
