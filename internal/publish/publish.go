@@ -236,7 +236,8 @@ func (p *Publisher) Window(kind Kind) time.Duration {
 func (p *Publisher) Close(ctx context.Context) error {
 	p.cancel()
 	var err error
-	if n := p.drained(ctx); n > 0 {
+	waitWhile(ctx, func() bool { return p.acks.waiting() > 0 })
+	if n := p.acks.waiting(); n > 0 {
 		err = fmt.Errorf("closing: %d messages are not acknowledged yet", n)
 	}
 	p.acks.fail(jetstream.ErrJetStreamPublisherClosed)
@@ -257,14 +258,11 @@ func (p *Publisher) Close(ctx context.Context) error {
 func (p *Publisher) Settle(ctx context.Context, bound time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
-	waitWhile(ctx, func() bool { return p.lastError.Load() == nil && slices.ContainsFunc(p.streams, p.isUnchecked) })
-}
-
-// drained waits until no caller waits for an acknowledgement, or the context ends. It returns how
-// many still wait.
-func (p *Publisher) drained(ctx context.Context) int {
-	waitWhile(ctx, func() bool { return p.acks.waiting() > 0 })
-	return p.acks.waiting()
+	isUnchecked := func(m *monitor) bool {
+		s := p.current()
+		return s == nil || m.ready(s) != nil && m.lastError.Load() == nil
+	}
+	waitWhile(ctx, func() bool { return p.lastError.Load() == nil && slices.ContainsFunc(p.streams, isUnchecked) })
 }
 
 // waitWhile waits while the condition holds, until the context ends.
@@ -278,9 +276,4 @@ func waitWhile(ctx context.Context, condition func() bool) {
 		case <-tick.C:
 		}
 	}
-}
-
-func (p *Publisher) isUnchecked(m *monitor) bool {
-	s := p.current()
-	return s == nil || m.ready(s) != nil && m.lastError.Load() == nil
 }

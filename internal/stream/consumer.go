@@ -102,13 +102,12 @@ func (r *Reader) attach(ctx context.Context, stream jetstream.Stream) (*consumer
 
 // create creates the consumer under a free name.
 func (r *Reader) create(ctx context.Context, stream jetstream.Stream, c *jetstream.ConsumerConfig) (jetstream.Consumer, error) {
-	if len(r.Names) == 0 {
-		c.Name = r.Name + nuid.Next()
-		return stream.CreateConsumer(ctx, *c)
+	names := r.Names
+	if len(names) == 0 {
+		names = []string{r.Name + nuid.Next()}
 	}
-	first := rand.IntN(len(r.Names)) //nolint:gosec // nobody gains by guessing it
-	for i := range r.Names {
-		c.Name = r.Names[(first+i)%len(r.Names)]
+	for _, i := range rand.Perm(len(names)) { //nolint:gosec // nobody gains by guessing it
+		c.Name = names[i]
 		consumer, err := stream.CreateConsumer(ctx, *c)
 		if !errors.Is(err, jetstream.ErrConsumerExists) {
 			return consumer, err
