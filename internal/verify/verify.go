@@ -13,6 +13,7 @@ package verify
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -74,17 +75,16 @@ type Provider struct {
 	Configure func(endpoint string, s Settings) (*Provider, map[string]error)
 
 	// The rest is for providers with Settings.
-	Source     string                                     // the page about its signatures
-	OtherNames [][2]string                                // names of headers in Settings, the signature's first, with the vendor's other names for them
-	Forms      bool                                       // the body may be a form whose member payload has the JSON, as sent by GitHub and Slack
-	Headers    []string                                   // all that it reads, with Header, by their names in Settings
-	AsSent     bool                                       // the envelope has the body as it came, without white space between tokens
-	Timeless   bool                                       // its deliveries have no time
-	Unused     []string                                   // headers in Settings that are ignored, because they aren't signed
-	Key        func(secret.Secret) (secret.Secret, error) // decodes a secret; nil: it isn't encoded
-	SignedText func(Request) ([][]byte, error)            // returns the signed text, in parts; nil: one of the Schemes has it
-	SignSent   func(Signing) http.Header                  // returns the headers of a delivery; nil: only the signature
-	Explain    func(Request) (parts, missing []string)    // describes the parts of the signed text, and lists those that are missing
+	Source     string                                  // the page about its signatures
+	OtherNames [][2]string                             // names of headers in Settings, the signature's first, with the vendor's other names for them
+	Forms      bool                                    // the body may be a form whose member payload has the JSON, as sent by GitHub and Slack
+	Headers    []string                                // all that it reads, with Header, by their names in Settings
+	AsSent     bool                                    // the envelope has the body as it came, without white space between tokens
+	Timeless   bool                                    // its deliveries have no time
+	Unused     []string                                // headers in Settings that are ignored, because they aren't signed
+	SignedText func(Request) ([][]byte, error)         // returns the signed text, in parts; nil: one of the Schemes has it
+	SignSent   func(Signing) http.Header               // returns the headers of a delivery; nil: only the signature
+	Explain    func(Request) (parts, missing []string) // describes the parts of the signed text, and lists those that are missing
 
 	Paths *Paths // of the values that Read needs
 	// Read adds the claims of an authentic delivery: m has the values in the canonical body, and sent
@@ -117,15 +117,21 @@ func (p *Provider) AheadOf(tolerance time.Duration) time.Duration {
 
 // Keys returns the keys that the secrets encode.
 func (p *Provider) Keys(secrets []secret.Secret) (keys []secret.Secret, err error) {
-	if p.Key == nil {
-		return secrets, nil
-	}
 	for i, s := range secrets {
-		key, err := p.Key(s)
-		if err != nil {
-			return nil, fmt.Errorf("secret %d: %w", i, err)
+		var key []byte
+		switch text := string(s.Key()); p.Settings.SecretEncoding {
+		case "base64":
+			text = strings.TrimRight(strings.TrimPrefix(text, "whsec_"), "=")
+			key, err = Alphabet(text).DecodeString(text)
+		case "hex":
+			key, err = hex.DecodeString(text)
+		default:
+			return secrets, nil
 		}
-		keys = append(keys, key)
+		if err != nil || len(key) == 0 {
+			return nil, fmt.Errorf("secret %d: it is not %s", i, p.Settings.SecretEncoding)
+		}
+		keys = append(keys, secret.New(string(key)))
 	}
 	return keys, nil
 }

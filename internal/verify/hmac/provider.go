@@ -2,16 +2,12 @@ package hmac
 
 import (
 	"cmp"
-	"encoding/hex"
-	"errors"
 	"net/http"
 	"reflect"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
@@ -50,7 +46,6 @@ func configure(p verify.Provider, endpoint string, set verify.Settings) (*verify
 		p.Times = []string{s.time.text}
 	}
 	p.Forms = takesForms.MatchString(p.Settings.Signed)
-	p.Key = func(k secret.Secret) (secret.Secret, error) { return decodeSecret(k, p.Settings.SecretEncoding) }
 	return &p, nil
 }
 
@@ -63,31 +58,6 @@ func override(base, set verify.Settings) verify.Settings {
 		}
 	}
 	return base
-}
-
-// The values of SECRET_ENCODING. Unset it is text.
-const (
-	textSecret   = "text"
-	base64Secret = "base64"
-	hexSecret    = "hex"
-)
-
-// decodeSecret returns the key that a secret encodes.
-func decodeSecret(k secret.Secret, encoding string) (secret.Secret, error) {
-	text := string(k.Key())
-	decode := hex.DecodeString
-	switch encoding {
-	case textSecret, "":
-		return k, nil
-	case base64Secret:
-		text = strings.TrimRight(strings.TrimPrefix(text, "whsec_"), "=")
-		decode = verify.Alphabet(text).DecodeString
-	}
-	key, err := decode(text)
-	if err != nil || len(key) == 0 {
-		return secret.Secret{}, errors.New("it is not " + encoding)
-	}
-	return secret.New(string(key)), nil
 }
 
 // compose returns the body of an event: data or a sample, with the name and the id at the places in

@@ -173,11 +173,12 @@ func TestSecrets(t *testing.T) {
 		{"hex", "0x00", ""},
 		{"hex", "", ""},
 	} {
-		key, err := decodeSecret(secret.New(c.text), c.encoding)
-		if string(key.Key()) != c.want || (err == nil) != (c.want != "") {
-			t.Errorf("in %s %q is the key %x, %v, want %x", c.encoding, c.text, key.Key(), err, c.want)
+		p := verify.Provider{Settings: verify.Settings{SecretEncoding: c.encoding}}
+		keys, err := p.Keys([]secret.Secret{secret.New(c.text)})
+		if (err == nil) != (c.want != "") || err == nil && string(keys[0].Key()) != c.want {
+			t.Errorf("in %s %q are the keys %v, %v, want %x", c.encoding, c.text, keys, err, c.want)
 		}
-		if err != nil && c.text != "" && strings.Contains(err.Error(), c.text) {
+		if err != nil && c.text != "" && strings.Contains(strings.TrimPrefix(err.Error(), "secret 0: "), c.text) {
 			t.Errorf("the error quotes the secret: %v", err)
 		}
 	}

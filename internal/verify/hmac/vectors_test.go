@@ -61,13 +61,9 @@ func named(t testing.TB, name string, s verify.Settings) *verify.Provider {
 func requestOf(t testing.TB, v vectors.Vector, p *verify.Provider) verify.Request {
 	t.Helper()
 	r := v.Request()
-	for i, s := range r.Secrets {
-		if p.Key != nil {
-			key, err := p.Key(s)
-			expect.NoError(t, err)
-			r.Secrets[i] = key
-		}
-	}
+	keys, err := p.Keys(r.Secrets)
+	expect.NoError(t, err)
+	r.Secrets = keys
 	r.Body = jsonOf(p, r)
 	return r
 }
