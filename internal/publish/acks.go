@@ -9,9 +9,11 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// acks awaits acknowledgements. Each message gets one outcome within its time-out.
+// acks awaits acknowledgements. Each message gets one outcome within its time-out. A later
+// acknowledgement still means that the message is stored, and is reported to late.
 type acks struct {
 	domain string // of the intended JetStream; "": any
+	late   func(LateAck)
 
 	mu      sync.Mutex
 	pending map[uint64]*awaited
@@ -22,11 +24,13 @@ type acks struct {
 
 // awaited is a message without an acknowledgement.
 type awaited struct {
+	LateAck
 	number  uint64
 	stream  string // the intended one
 	began   time.Time
-	until   time.Time    // when it is given up
 	done    chan outcome // holds one
+	givenUp bool         // the outcome is an error, and the caller has it
+	until   time.Time    // when it is given up, or then forgotten
 	foreign error        // what another stream, another domain or a service answered
 }
 
@@ -37,6 +41,17 @@ type outcome struct {
 	err       error
 }
 
+// LateAck is a message that was acknowledged after its time-out.
+type LateAck struct {
+	Kind          Kind
+	ID            string
+	Arrived       time.Time // the message's
+	StreamCreated time.Time // when the stream was created, as known when the message was sent
+}
+
+// lateFor is how long after an error an acknowledgement still counts.
+const lateFor = 30 * time.Second
+
 // foreignAck is an acknowledgement by another stream or JetStream domain, which doesn't count. A
 // leaf node and its hub in one account may both have a stream of that name and those subjects.
 type foreignAck struct{ stream, domain string }
@@ -46,49 +61,52 @@ func (e *foreignAck) Error() string {
 }
 
 func newAcks(domain string) *acks {
-	a := &acks{domain: domain, pending: make(map[uint64]*awaited)}
+	a := &acks{domain: domain, late: func(LateAck) {}, pending: make(map[uint64]*awaited)}
 	a.timer = time.AfterFunc(time.Hour, a.expire)
 	return a
 }
 
 // begin registers a message. Its outcome comes after the time-out at the latest.
-func (a *acks) begin(stream string, timeout time.Duration) *awaited {
+func (a *acks) begin(m Message, stream string, made time.Time, timeout time.Duration) *awaited {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := time.Now()
-	w := &awaited{number: a.next, stream: stream, began: now, until: now.Add(timeout), done: make(chan outcome, 1)}
+	w := &awaited{
+		LateAck: LateAck{m.Kind, m.ID, m.Arrived, made},
+		number:  a.next, stream: stream, began: time.Now(), done: make(chan outcome, 1),
+	}
 	a.next++
 	a.pending[w.number] = w
-	a.expireAt(w.until)
+	a.expireAt(w, w.began.Add(timeout))
 	return w
 }
 
 // expireEvery is the shortest time between two looks at all messages.
 const expireEvery = 10 * time.Millisecond
 
-// expireAt makes expire look at that time. All messages share one timer: under load it fires once a
-// time-out, and a timer for each message would be set and stopped for nothing.
-func (a *acks) expireAt(at time.Time) {
+// expireAt sets when the message is given up or forgotten. All messages share one timer: under load
+// it fires once a time-out, and a timer for each message would be set and stopped for nothing.
+func (a *acks) expireAt(w *awaited, at time.Time) {
+	w.until = at
 	if a.due.IsZero() || at.Before(a.due) {
 		a.due = at
 		a.timer.Reset(max(time.Until(at), expireEvery))
 	}
 }
 
-// expire gives up on the messages whose time is over.
+// expire gives up on the messages whose time is over, and forgets those given up long ago.
 func (a *acks) expire() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
 	a.due = time.Time{}
-	for _, w := range a.pending {
+	for number, w := range a.pending {
 		switch {
 		case now.Before(w.until):
-			a.expireAt(w.until)
-		case w.foreign != nil:
-			a.settleLocked(w, outcome{err: w.foreign})
+			a.expireAt(w, w.until)
+		case w.givenUp:
+			delete(a.pending, number)
 		default:
-			a.settleLocked(w, outcome{err: jetstream.ErrAsyncPublishTimeout})
+			a.giveUpLocked(w, jetstream.ErrAsyncPublishTimeout)
 		}
 	}
 }
@@ -97,14 +115,19 @@ func (a *acks) expire() {
 func (a *acks) isWaiting(w *awaited) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.pending[w.number] != nil
+	return a.pending[w.number] != nil && !w.givenUp
 }
 
 // waiting returns how many messages have no outcome yet.
-func (a *acks) waiting() int {
+func (a *acks) waiting() (n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(a.pending)
+	for _, w := range a.pending {
+		if !w.givenUp {
+			n++
+		}
+	}
+	return n
 }
 
 // settle passes on a message's outcome. Only the first counts.
@@ -115,11 +138,36 @@ func (a *acks) settle(w *awaited, o outcome) {
 }
 
 func (a *acks) settleLocked(w *awaited, o outcome) {
-	if a.pending[w.number] != nil {
-		delete(a.pending, w.number)
+	if a.pending[w.number] == nil {
+		return
+	}
+	delete(a.pending, w.number)
+	switch {
+	case !w.givenUp:
 		o.took = time.Since(w.began)
 		w.done <- o
+	case o.err == nil:
+		a.late(w.LateAck)
 	}
+}
+
+// giveUp makes err the message's outcome, unless it has one. A late acknowledgement is still taken.
+func (a *acks) giveUp(w *awaited, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.giveUpLocked(w, err)
+}
+
+func (a *acks) giveUpLocked(w *awaited, err error) {
+	if a.pending[w.number] == nil || w.givenUp {
+		return
+	}
+	if w.foreign != nil && err == jetstream.ErrAsyncPublishTimeout { //nolint:errorlint // it is this very one
+		err = w.foreign
+	}
+	w.givenUp = true
+	w.done <- outcome{err: err}
+	a.expireAt(w, time.Now().Add(lateFor))
 }
 
 // fail gives up on all messages.
@@ -127,7 +175,7 @@ func (a *acks) fail(err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, w := range a.pending {
-		a.settleLocked(w, outcome{err: err})
+		a.giveUpLocked(w, err)
 	}
 }
 

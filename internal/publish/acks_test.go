@@ -29,7 +29,7 @@ func taken(t *testing.T, w *awaited) outcome {
 }
 
 // begun registers a message with a time-out of one second.
-func begun(a *acks, id string) *awaited { return a.begin("S", time.Second) }
+func begun(a *acks, id string) *awaited { return a.begin(message(id), "S", time.Time{}, time.Second) }
 
 // Each message has the whole time-out, regardless of others that began before or after it, or that
 // have their outcome.
@@ -47,7 +47,7 @@ func TestAcksExpire(t *testing.T) {
 		}
 		// 1.5 s after the first: those of 0 s and 0.3 s are over, that of 0.6 s has another
 		// outcome.
-		for n, want := range []outcome{{took: time.Second, err: jetstream.ErrAsyncPublishTimeout}, {took: time.Second, err: jetstream.ErrAsyncPublishTimeout}, {duplicate: true}} {
+		for n, want := range []outcome{{err: jetstream.ErrAsyncPublishTimeout}, {err: jetstream.ErrAsyncPublishTimeout}, {duplicate: true}} {
 			if got := taken(t, began[n]); !cmp.Equal(got, want, cmp.AllowUnexported(outcome{}), cmpopts.EquateErrors()) {
 				t.Errorf("message %d: %+v", n, got)
 			}
@@ -75,7 +75,7 @@ func TestAcksSettleOnce(t *testing.T) {
 	if got := taken(t, w); !errors.Is(got.err, nats.ErrDisconnected) || a.isWaiting(w) {
 		t.Errorf("got %+v, want nats.ErrDisconnected, and that it waits no more", got)
 	}
-	a.settle(w, outcome{err: context.Canceled})
+	a.giveUp(w, context.Canceled)
 	a.settle(w, outcome{})
 	a.settle(w, outcome{})
 	if len(w.done) > 0 || len(other.done) != 1 {
@@ -126,7 +126,7 @@ func TestReceive(t *testing.T) {
 	p := &Publisher{acks: newAcks("")}
 	const inbox = "_INBOX.abc"
 	for n := range 100 {
-		w := p.acks.begin("S", time.Hour)
+		w := p.acks.begin(message("1"), "S", time.Time{}, time.Hour)
 		for _, other := range []string{inbox + ".x-y", inbox + ".", replyTo(inbox, w.number+1)} {
 			p.receive(&nats.Msg{Subject: other})
 		}
@@ -139,6 +139,38 @@ func TestReceive(t *testing.T) {
 			t.Errorf("message %d: %v", n, got.err)
 		}
 	}
+}
+
+// An acknowledgement that comes after its caller has given up, for any reason, still reports that
+// the message is stored; but not for ever.
+func TestLateAcks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAcks("")
+		var late []string
+		a.late = func(l LateAck) { late = append(late, l.ID) }
+		timedOut := begun(a, "timed out")
+		tooLate := begun(a, "too late")
+		refused := begun(a, "refused")
+		time.Sleep(2 * time.Second)
+		if got := taken(t, timedOut); !errors.Is(got.err, jetstream.ErrAsyncPublishTimeout) {
+			t.Errorf("got %+v, want a time-out", got)
+		}
+		lost := begun(a, "disconnected")
+		a.fail(nats.ErrDisconnected)
+		abandoned := begun(a, "abandoned")
+		a.giveUp(abandoned, context.Canceled)
+		time.Sleep(2 * time.Second)
+		for _, w := range []*awaited{timedOut, lost, abandoned, timedOut} {
+			a.receive(w.number, ack{stream: "S"})
+		}
+		a.receive(refused.number, ack{err: &jetstream.APIError{ErrorCode: 10077}})
+		expect.Equal(t, []string{"timed out", "disconnected", "abandoned"}, late, "late")
+		time.Sleep(lateFor + time.Second)
+		a.receive(tooLate.number, ack{stream: "S"})
+		if len(late) != 3 || len(a.pending) != 0 {
+			t.Errorf("%v, %d are kept", late, len(a.pending))
+		}
+	})
 }
 
 // An acknowledgement of another stream, or with a domain of another domain, doesn't count, and the

@@ -83,9 +83,10 @@ func (p *Publisher) Publish(ctx context.Context, m Message) (Status, error) {
 
 // Result is the outcome of one message of several.
 type Result struct {
-	Status Status
-	Took   time.Duration // until the acknowledgement
-	Err    error
+	Status        Status
+	Took          time.Duration // until the acknowledgement
+	StreamCreated time.Time     // when the stream was created, as known when the message was sent
+	Err           error
 }
 
 // spoolTimeout is how long to wait for the acknowledgement of a message from the spool. A
@@ -153,7 +154,7 @@ func (p *Publisher) begin(m Message, timeout time.Duration) (outgoing, error) {
 			return outgoing{}, err
 		}
 	}
-	return outgoing{m, p.acks.begin(monitor.stream.Name, timeout)}, nil
+	return outgoing{m, p.acks.begin(m, monitor.stream.Name, monitor.lastWindow().Created, timeout)}, nil
 }
 
 // await returns the message's result once it is acknowledged or given up.
@@ -162,16 +163,24 @@ func (p *Publisher) await(ctx context.Context, m outgoing) Result {
 	select {
 	case o = <-m.done:
 	case <-ctx.Done():
-		p.acks.settle(m.awaited, outcome{err: ctx.Err()})
+		p.acks.giveUp(m.awaited, ctx.Err())
 		o = <-m.done // either that or an outcome that came first
 	}
 	switch {
 	case o.err != nil:
 		return Result{Err: p.failed(m.Message, o.err)}
 	case o.duplicate:
-		return Result{Status: Duplicate, Took: o.took}
+		return Result{Status: Duplicate, Took: o.took, StreamCreated: m.StreamCreated}
 	}
-	return Result{Status: Stored, Took: o.took}
+	return Result{Status: Stored, Took: o.took, StreamCreated: m.StreamCreated}
+}
+
+// OnLate sets f to be called for each message that is acknowledged after its time-out. f must not
+// block.
+func (p *Publisher) OnLate(f func(LateAck)) {
+	p.acks.mu.Lock()
+	defer p.acks.mu.Unlock()
+	p.acks.late = f
 }
 
 // Check returns an error if the message is too large for the server or the stream.

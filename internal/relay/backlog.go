@@ -52,19 +52,31 @@ func (f *forwarder) emptied() {
 	f.failures = 0
 }
 
+// refusals logs the records that are set aside: for each cause at most one a minute, with the number
+// of those that it left out. While a subject is full each of its events is refused.
+type refusals struct {
+	logged map[publish.Cause]time.Time
+	more   map[publish.Cause]int
+}
+
 const refusalsEvery = time.Minute
 
-// logRefusal logs a record that is set aside: for each cause at most one a minute. While a subject
-// is full each of its events is refused.
-func (f *forwarder) logRefusal(r spool.Record, err error) {
+func (l *refusals) report(log *zap.Logger, kind publish.Kind, r spool.Record, err error) {
 	cause := publish.CauseOf(err)
-	if at, ok := f.refused[cause]; ok && time.Since(at) < refusalsEvery {
+	if at, ok := l.logged[cause]; ok && time.Since(at) < refusalsEvery {
+		l.more[cause]++
 		return
 	}
-	f.refused[cause] = time.Now()
-	fields := []zap.Field{zap.Stringer("kind", f.kind), zap.String("subject", r.Subject), zap.String("id", r.ID), zap.Int("bytes", len(r.Data)), zap.Error(err)}
+	fields := []zap.Field{
+		zap.Stringer("kind", kind), zap.String("subject", r.Subject), zap.String("id", r.ID), zap.Int("bytes", len(r.Data)),
+		zap.Int("more_since_last", l.more[cause]), zap.Error(err),
+	}
 	if remedy := cause.Remedy(); remedy != "" {
 		fields = append(fields, zap.String("remedy", remedy))
 	}
-	f.Log.Error("message is set aside in the spool: NATS refuses it but takes others; it is retried every minute", fields...)
+	log.Error("message is set aside in the spool: NATS refuses it but takes others; it is retried every minute", fields...)
+	if l.logged == nil {
+		l.logged, l.more = make(map[publish.Cause]time.Time), make(map[publish.Cause]int)
+	}
+	l.logged[cause], l.more[cause] = time.Now(), 0
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -39,12 +40,12 @@ type forwarder struct {
 	failures int // in a row
 	lookup   *Lookup
 	backlog  backlog
-	refused  map[publish.Cause]time.Time   // when the last record that was set aside was logged
+	refusals refusals
 	cause    atomic.Pointer[publish.Cause] // why the last round failed; nil if it didn't
 }
 
 func newForwarder(r *Relay, kind publish.Kind) *forwarder {
-	return &forwarder{Relay: r, kind: kind, batch: 1, lookup: newLookup(r, kind), refused: make(map[publish.Cause]time.Time)}
+	return &forwarder{Relay: r, kind: kind, batch: 1, lookup: newLookup(r, kind)}
 }
 
 // run delivers until the context ends.
@@ -114,12 +115,15 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record) {
 	if !f.settle(records[:settled], results) {
 		// A full disk has no room to set one aside. Removing those before it may make some.
 		before := max(0, slices.IndexFunc(records[:settled], func(r spool.Record) bool { return r.Reason != "" }))
-		f.settle(records[:before], results)
-		f.batch = 1
+		if f.settle(records[:before], results) {
+			records, results = records[before:], results[before:]
+		}
+		f.keepAcked(records, results)
 		pause(ctx, lastPause)
 		return
 	}
 	if failure != nil {
+		f.keepAcked(records[settled:], results[settled:])
 		if ctx.Err() == nil {
 			f.failed(ctx, records[settled], failure)
 		}
@@ -150,9 +154,13 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 		}
 		return results
 	}
+	acked := f.acknowledged(ctx, records)
 	messages, places := make([]publish.Message, 0, len(records)), make([]int, 0, len(records))
 	var ends []func(outcome string, failed bool) // of the spans
 	for i, r := range records {
+		if _, ok := acked[r.Seq]; ok {
+			continue
+		}
 		if known.Stored[r.ID] {
 			f.Observer.Published(f.kind, FromSpool, Found)
 			continue
@@ -169,16 +177,28 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 	return results
 }
 
+// acknowledged returns the records that need not be sent, because the current stream has
+// acknowledged them already. A stream that was created again doesn't have them.
+func (f *forwarder) acknowledged(ctx context.Context, records []spool.Record) map[uint64]time.Time {
+	acked := f.acked.of(records)
+	if len(acked) > 0 {
+		now, err := f.Publisher.Info(ctx, f.kind)
+		maps.DeleteFunc(acked, func(_ uint64, created time.Time) bool { return err != nil || !created.Equal(now.Created) })
+	}
+	return acked
+}
+
 // settle removes records from the beginning of the spool's queue, and sets those aside that have a
 // reason. It reports whether it could. The results are those of the records.
 func (f *forwarder) settle(records []spool.Record, results []publish.Result) bool {
 	if err := f.Spool.Settle(f.kind, records); err != nil {
 		return false // the spool has logged it
 	}
+	f.acked.forget(records)
 	for i, r := range records {
 		switch err := results[i].Err; {
 		case r.Reason != "":
-			f.logRefusal(r, err)
+			f.refusals.report(f.Log, f.kind, r, err)
 		case err != nil:
 			f.Log.Warn("refused delivery is dropped from the spool", zap.String("subject", r.Subject), zap.String("id", r.ID), zap.Error(err),
 				zap.String("remedy", publish.NoRoom.Remedy()))
@@ -187,6 +207,16 @@ func (f *forwarder) settle(records []spool.Record, results []publish.Result) boo
 		}
 	}
 	return true
+}
+
+// keepAcked notes the records that were acknowledged after one that wasn't. Records found by a
+// look-up aren't noted: they are looked up again.
+func (f *forwarder) keepAcked(records []spool.Record, results []publish.Result) {
+	for i, r := range records {
+		if result := results[i]; result.Err == nil && result.Status != "" {
+			f.acked.add(deliveryOf(r), result.StreamCreated)
+		}
+	}
 }
 
 // failed waits after a round that failed at a record. If the record itself is at fault, it is set
@@ -212,8 +242,8 @@ func mayBeItsFault(err error) bool {
 }
 
 // isSuspect reports whether the record is at fault and not NATS: NATS takes a later one and then
-// refuses this one again. If so, the record is set aside. Later ones that were stored before prove
-// nothing.
+// refuses this one again. If so, the record is set aside. Later ones that are known to be stored
+// aren't sent and prove nothing.
 func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 	others, err := f.Spool.Next(f.kind, r.Seq, firstBatch, maxBytes/2)
 	if err != nil {
@@ -221,7 +251,8 @@ func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 	}
 	records := append(others, r)
 	results := f.deliver(ctx, records)
-	isTaken := func(result publish.Result) bool { return result.Status == publish.Stored }
+	f.keepAcked(records, results)
+	isTaken := func(result publish.Result) bool { return result.Status != "" }
 	again := results[len(others)]
 	if !mayBeItsFault(again.Err) || !slices.ContainsFunc(results[:len(others)], isTaken) {
 		return false

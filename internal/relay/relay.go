@@ -68,6 +68,7 @@ type Relay struct {
 	Config
 	breakers   [publish.Kinds]breaker
 	gates      [publish.Kinds]drainGate
+	acked      acked
 	earlier    uint64                    // the highest number of a record of an earlier process
 	forwarders [publish.Kinds]*forwarder // by kind; nil: it isn't delivered
 	closing    atomic.Bool
@@ -85,6 +86,10 @@ const spoolTime = answerBound / 8
 // Start returns a relay, which begins to deliver the spool.
 func Start(c Config) *Relay {
 	r := &Relay{Config: c, earlier: c.Spool.Last()}
+	c.Publisher.OnLate(func(a publish.LateAck) {
+		r.acked.add(delivery{a.Kind, a.ID, a.Arrived.UnixNano()}, a.StreamCreated)
+		r.Observer.Published(a.Kind, FromSpool, Found)
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	r.cancel = cancel
 	for _, kind := range c.Kinds {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
@@ -30,6 +31,9 @@ func TestSlowAcknowledgements(t *testing.T) {
 	got := natsdtest.IDs(t, natsdtest.Connect(t, s.URL()))
 	if slices.Sort(got[:3]); !slices.Equal(got, append([]string{"a", "b", "c"}, want...)) {
 		t.Errorf("stored %q", got)
+	}
+	if f.seen.of("spool found") == 0 {
+		t.Error("no late acknowledgement of a direct attempt has settled its record")
 	}
 	expect.Equal(t, 0, f.Spool.Stats().SetAside, "records set aside")
 }
@@ -76,6 +80,39 @@ func TestSlowLine(t *testing.T) {
 	if n := f.Spool.Stats().SetAside; n != 0 || f.logged(sayAside) != 0 {
 		t.Errorf("%d are set aside", n)
 	}
+}
+
+// A late acknowledgement settles only its own delivery, however the clock was set, and only while
+// the stream that gave it exists.
+func TestLateAcknowledgement(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := start(t, s.URL()).ready()
+	js := natsdtest.Connect(t, s.URL())
+	info, err := f.Publisher.Info(t.Context(), publish.Event)
+	expect.NoError(t, err)
+	now := time.Now()
+	forwarder := newForwarder(f.Relay, publish.Event)
+	deliver := func(seq uint64, id string, arrived time.Time) {
+		t.Helper()
+		m := message(id)
+		m.Arrived = arrived
+		result := forwarder.deliver(t.Context(), []spool.Record{{Seq: seq, Message: m}})[0]
+		if result.Err != nil {
+			t.Error(result.Err)
+		}
+	}
+	late := func(id string) { f.acked.add(delivery{publish.Event, id, now.UnixNano()}, info.Created) }
+	late("its own")
+	deliver(1, "its own", time.Unix(0, now.UnixNano()))
+	late("earlier delivery's")
+	deliver(2, "earlier delivery's", now.Add(-time.Minute)) // the clock was set back
+	stored(t, js, "earlier delivery's")
+	late("of another stream")
+	expect.NoError(t, js.DeleteStream(t.Context(), "WEBHOOKS"))
+	makeStream(t, js, nil)
+	deliver(3, "of another stream", now)
+	stored(t, js, "of another stream")
 }
 
 // While acknowledgements are too slow for senders, a steady flow goes through the spool, which
