@@ -203,7 +203,7 @@ func TestUndecodable(t *testing.T) {
 	for i, payload := range [][]byte{
 		payload(message("a")), append(payload(message("b")), 0), payload(message("c")),
 	} {
-		b = appendRaw(b, Record{Seq: uint64(i + 1)}, payload, in.salt)
+		b = appendRaw(b, Record{Seq: uint64(i + 1), isFirst: true}, payload, in.salt)
 	}
 	name := filepath.Join("spool", nameOf("event", in.number, in.salt))
 	m.live[name] = &inode{live: b}
@@ -301,4 +301,29 @@ func TestSyncAtStartFails(t *testing.T) {
 	crashed := open(t, "spool", on(m.clone().afterPowerLoss(nil)))
 	crashed.holds("a", "b")
 	expect.Equal(t, 0, len(m.violated), "calls that must not be made")
+}
+
+// TestHoleInLastWrite: a loss of power may leave a hole in the last write, which was never
+// acknowledged. In an earlier write it is damage.
+func TestHoleInLastWrite(t *testing.T) {
+	for name, isSealed := range map[string]bool{"last": false, "earlier": true} {
+		t.Run(name, func(t *testing.T) {
+			m := newMemory()
+			f := open(t, "spool", on(m))
+			f.keeps("a", "b")
+			records := f.all()
+			f.settle(records, map[uint64]string{records[0].Seq: "refused", records[1].Seq: "refused"}) // by one write
+			path := f.journals[setAside].all()[0].path
+			f.close()
+			content := m.live[path].live
+			clear(content[:recordHeader])
+			if !isSealed {
+				m.live[path].live = content[:len(content)-recordHeader]
+			}
+			f = open(t, "spool", on(m))
+			expect.Equal(t, isSealed, f.logs.FilterLevelExact(zapcore.ErrorLevel).Len() == 1, "reported as damage")
+			expect.Equal(t, 1, f.logs.Len(), "lines")
+			expect.Equal(t, 1, f.Stats().SetAside, "records set aside")
+		})
+	}
 }

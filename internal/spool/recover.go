@@ -26,7 +26,7 @@ type recovery struct {
 	queued     [journals]int64
 	bytes      [publish.Kinds]int64
 	damage     []error
-	ends       []error // ends that can't be read: damage, or writes that a crash has cut short
+	lastWrites []error // what can't be read of a segment's last write: a crash may have cut it short
 	isUnsynced bool    // some records may not be durable
 }
 
@@ -158,11 +158,26 @@ func (s *Spool) recoverAgain() {
 }
 
 // scan counts the records and calls visit with each, first with those that are set aside, so that
-// none counts as waiting. It notes damage. An error of visit ends it.
+// none counts as waiting. It notes what can't be read. That is damage, except in a segment's last
+// write: a crash may have cut that short, and nothing of it was acknowledged. An error of visit ends
+// it.
 func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint64, visit func(r *Record) error) error {
 	for n := range journals {
 		i := setAside - n
-		c := &cursor{segments: func() []*segment { return nil }, seq: delivered[i], damage: f.note}
+		type place struct {
+			offset int64
+			err    error
+		}
+		var unreadable []place
+		c := &cursor{segments: func() []*segment { return nil }, seq: delivered[i]}
+		c.damage = func(in *segment, from int64, isEnd bool, err error) {
+			unreadable = append(unreadable, place{from, fmt.Errorf("%s, from byte %d on: %w", in.path, from, err)})
+			if isEnd {
+				in.end.Store(from)
+			} else {
+				in.damaged.Store(true)
+			}
+		}
 		for _, in := range segments[i] {
 			c.seek(position{segment: in})
 			r, err := c.next()
@@ -181,25 +196,20 @@ func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint6
 				return err
 			}
 			in.last = c.seq
+			for _, p := range unreadable {
+				if p.offset < c.durable {
+					f.damage = append(f.damage, p.err)
+				} else {
+					f.lastWrites = append(f.lastWrites, p.err)
+				}
+			}
+			unreadable = nil
 			if in.mayBeUnsynced && in.makeDurable(c.durable) != nil {
 				f.isUnsynced = true
 			}
 		}
 	}
 	return nil
-}
-
-// note notes damage. An unreadable end isn't always damage: a crash may have cut a write short, and
-// nothing of it was acknowledged.
-func (f *recovery) note(in *segment, from int64, isEnd bool, err error) {
-	err = fmt.Errorf("%s, from byte %d on: %w", in.path, from, err)
-	if isEnd {
-		in.end.Store(from)
-		f.ends = append(f.ends, err)
-		return
-	}
-	in.damaged.Store(true)
-	f.damage = append(f.damage, err)
 }
 
 // adopt uses the result of a recovery.
@@ -234,9 +244,9 @@ func (s *Spool) adopt(f *recovery) {
 		s.config.Log.Error("spool is damaged and some records are lost: the others are delivered, and then the damaged files are renamed to *"+damagedSuffix,
 			zap.String("directory", s.config.Dir), zap.Int("places", n), first20(f.damage))
 	}
-	if n := len(f.ends); n > 0 {
+	if n := len(f.lastWrites); n > 0 {
 		s.config.Log.Warn("the ends of some files of the spool can't be read: after a crash they are writes that were never acknowledged, else records are lost",
-			zap.String("directory", s.config.Dir), zap.Int("places", n), first20(f.ends))
+			zap.String("directory", s.config.Dir), zap.Int("places", n), first20(f.lastWrites))
 	}
 }
 
