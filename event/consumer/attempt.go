@@ -6,12 +6,27 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/event"
 )
+
+// Message is an event as it was delivered to this worker.
+type Message struct {
+	Event    event.Event // its TraceParent and TraceState name the span to link to (docs/tracing.md)
+	Subject  string      // in NATS: webhooks.{endpoint}.{event}
+	Stream   string      // that has it
+	Durable  string      // the consumer
+	Sequence uint64      // in the stream; a stream that is made anew begins with 1
+	Stored   time.Time   // when the stream stored it
+	Attempt  int         // 1 is the first; one that a worker's death cut short counts, too
+	Pending  uint64      // how many events wait behind it
+}
 
 type permanent struct{ error }
 
@@ -45,47 +60,36 @@ func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
 	if err = Permanent(err); err == nil {
 		err = w.handle(ctx, log, raw, m)
 	}
-	pause, answer := w.Backoff(m.Attempt), raw.Ack
-	var final *permanent
-	isLast := errors.As(err, &final) || m.Attempt >= w.MaxAttempts
-	if err == nil {
-		w.observe(log, func(o Observer) { o.Handled(m, time.Since(began)) })
-	} else if isLast && !errors.Is(err, errLate) {
-		if unstored := w.bury(ctx, raw, m, err); unstored == nil {
-			log.Error("dead letter", "reason", err)
-			w.observe(log, func(o Observer) { o.Dead(m, time.Since(began), err) })
-			err, answer = nil, raw.Term
-		} else {
-			err, pause = fmt.Errorf("%w: %w", unstored, err), max(pause, 5*time.Second)
-		}
-	}
+	outcome, answer := "handled", raw.Ack
 	if err != nil {
-		log.Warn("failed, to be tried again", "error", err, "pause", pause.String())
-		w.observe(log, func(o Observer) { o.Retried(m, time.Since(began), err) })
-		if errors.Is(err, errLate) {
-			return // a nak would give the event to a third worker
-		}
-		answer = func() error { return raw.NakWithDelay(pause) }
+		outcome, answer, err = w.failed(ctx, log, raw, m, err)
+	}
+	if w.Observer != nil {
+		w.Observer(m, outcome, time.Since(began), err)
 	}
 	if err := answer(); err != nil {
 		log.Warn("acknowledging failed, so the event comes again", "error", err)
 	}
 }
 
-// observe calls the observer, whose panic ends nothing.
-func (w *worker) observe(log *slog.Logger, call func(Observer)) {
-	if w.Observer != nil {
-		defer recovered(log, "the observer panicked", new(error))
-		call(w.Observer)
+// failed makes a dead letter of an event that will always fail. It returns the outcome, what to
+// answer to the server, and the error.
+func (w *worker) failed(ctx context.Context, log *slog.Logger, raw jetstream.Msg, m *Message, err error) (string, func() error, error) {
+	pause := min(w.Backoff<<min(m.Attempt-1, 16), maxBackoff)
+	answer := func() error { return raw.NakWithDelay(pause) }
+	var final *permanent
+	if errors.Is(err, errLate) {
+		answer = func() error { return nil } // a nak would give the event to a third worker
+	} else if errors.As(err, &final) || m.Attempt >= w.MaxAttempts {
+		unstored := w.bury(ctx, raw, m, err)
+		if unstored == nil {
+			log.Error("dead letter", "reason", err)
+			return "dead", raw.Term, err
+		}
+		err, pause = fmt.Errorf("%w: %w", unstored, err), max(pause, 5*time.Second)
 	}
-}
-
-// recovered is deferred: it makes a panic an error, and logs it with its stack.
-func recovered(log *slog.Logger, what string, err *error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("%s: %v", what, p)
-		log.Error(what, "panic", p, "stack", string(debug.Stack()))
-	}
+	log.Warn("failed, to be tried again", "error", err, "pause", pause.String())
+	return "retried", answer, err
 }
 
 // handle calls the handler, after a look at the attempts: an event may kill each worker that has
@@ -98,12 +102,15 @@ func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 	kept := make(chan time.Time, 1)
 	go func() { kept <- w.keep(ctx, log, raw) }()
 	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the handler panicked: %v", p)
+			log.Error("the handler panicked", "panic", p, "stack", string(debug.Stack()))
+		}
 		cancel()
 		if time.Since(<-kept) >= w.AckWait && err != nil {
 			err = fmt.Errorf("%w: %w", errLate, err)
 		}
 	}()
-	defer recovered(log, "the handler panicked", &err)
 	if err = w.handler(ctx, m); err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
@@ -124,4 +131,31 @@ func (w *worker) keep(ctx context.Context, log *slog.Logger, raw jetstream.Msg) 
 		log.Error("the handler takes longer than its time-out; no other event is begun in its place until it returns")
 	}
 	return last
+}
+
+// bury stores the message as a dead letter, once within the stream's duplicate window: its id is
+// that of the message in this very stream.
+func (w *worker) bury(ctx context.Context, raw jetstream.Msg, m *Message, why error) error {
+	prefix := w.SubjectPrefix + "-dead." + m.Durable + "."
+	if strings.HasPrefix(m.Subject, prefix) {
+		return nil // it is one of this durable's: another would come to it again
+	}
+	dead := nats.NewMsg(prefix + strings.TrimPrefix(m.Subject, w.SubjectPrefix+"."))
+	dead.Data = raw.Data()
+	dead.Header.Set("Content-Type", raw.Headers().Get("Content-Type"))
+	reason := strconv.QuoteToASCII(why.Error()) // what a header can hold
+	for name, value := range map[string]any{
+		"Reason": reason[1:min(len(reason)-1, 500)], "Attempts": m.Attempt, "Durable": m.Durable, "Stream": m.Stream,
+		"Subject": m.Subject, "Sequence": m.Sequence, "Time": time.Now().UTC().Format(time.RFC3339),
+	} {
+		dead.Header.Set("Dead-"+name, fmt.Sprint(value))
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // also when Run is to stop
+	defer cancel()
+	dead.Header.Set(jetstream.MsgIDHeader, fmt.Sprintf("%s:%s:%d:%d", m.Durable, m.Stream, m.Sequence, m.Stored.UnixMilli()))
+	if _, err := w.js.PublishMsg(ctx, dead, jetstream.WithExpectStream(w.deadStream())); err != nil {
+		return fmt.Errorf("no dead letter could be stored, so the event stays (make room in the stream, or make it: "+
+			"nats stream add %s --subjects '%s-dead.>' --defaults): %w", w.deadStream(), w.SubjectPrefix, err)
+	}
+	return nil
 }

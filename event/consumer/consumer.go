@@ -42,8 +42,9 @@ type worker struct {
 }
 
 // Run handles events until ctx is done, and returns nil when all handlers have ended. While NATS is
-// away it waits, and says so in the log; connect with nats.RetryOnFailedConnect to begin before
-// NATS. It returns an error if waiting doesn't help, or if a handler doesn't end.
+// away, or at first the stream, it waits and says so in the log; connect with
+// nats.RetryOnFailedConnect to begin before NATS. It returns an error if waiting doesn't help, or if
+// a handler doesn't end.
 func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler) error {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -51,8 +52,8 @@ func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler
 	}
 	w := &worker{Options: o, js: js, handler: handler}
 	err = w.begin(ctx)
-	for failed := 1; isAway(err) && ctx.Err() == nil; failed++ {
-		w.pause(ctx, failed, "JetStream doesn't answer, trying again", err)
+	for isAway(err) && ctx.Err() == nil {
+		w.pause(ctx, "can't begin yet, trying again", err)
 		err = w.begin(ctx)
 	}
 	if err != nil && ctx.Err() == nil { // else it was stopped before it began: run ends at once
@@ -73,9 +74,7 @@ func (w *worker) run(ctx context.Context) error {
 	for range w.Concurrency {
 		go func() {
 			defer all.Done()
-			if err := w.consume(pulling, handling); err != nil {
-				stop(err)
-			}
+			stop(w.consume(pulling, handling))
 		}()
 	}
 	ended := make(chan struct{})
@@ -97,63 +96,46 @@ func (w *worker) run(ctx context.Context) error {
 
 // consume handles one event after the other until pulling is done, or returns why it can't go on.
 func (w *worker) consume(pulling, handling context.Context) error {
-	for failed := 0; pulling.Err() == nil; {
+	for pulling.Err() == nil {
 		raw, err := w.pull()
-		if err != nil {
+		if raw != nil { // handled also when a stop came first: given back, it would have lost an attempt
+			w.attempt(handling, raw)
+		} else if !errors.Is(err, nats.ErrTimeout) {
 			if err := w.gone(pulling); err != nil {
 				return err
 			}
-			failed++
-			w.pause(pulling, failed, "pulling failed, trying again", err)
-			continue
-		}
-		failed = 0
-		if raw != nil { // handled also when a stop came first: given back, it would have lost an attempt
-			w.attempt(handling, raw)
+			w.pause(pulling, "pulling failed, trying again", err)
 		}
 	}
 	return nil
 }
 
-// pull returns an event, or nil if none came for a while.
+// pull returns an event, or nats.ErrTimeout if none came for a while.
 func (w *worker) pull() (jetstream.Msg, error) {
-	if !w.js.Conn().IsConnected() {
+	if w.js.Conn().IsReconnecting() {
 		return nil, nats.ErrDisconnected
 	}
-	batch, err := w.from.Fetch(1, jetstream.FetchMaxWait(pullWait))
-	if err != nil {
-		return nil, err
-	}
-	return <-batch.Messages(), batch.Error()
+	return w.from.Next(jetstream.FetchMaxWait(pullWait))
 }
 
 // gone returns an error if there is nothing left to pull from. A starting server looks the same.
 func (w *worker) gone(ctx context.Context) error {
-	if err := w.closed(); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, apiWait)
 	defer cancel()
-	_, err := w.from.Info(ctx)
-	if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) {
+	switch _, err := w.from.Info(ctx); {
+	case errors.Is(err, nats.ErrConnectionClosed):
+		return fmt.Errorf("consuming: the connection to NATS is closed: %w", cmp.Or(w.js.Conn().LastError(), err))
+	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrConsumerNotFound):
 		return fmt.Errorf("consuming: consumer %s of stream %s was deleted, and its position with it; another Run makes it anew, "+
 			"from Options.Since on: %w", w.Durable, w.Stream, err)
 	}
 	return nil
 }
 
-// closed returns an error if the connection is closed for good.
-func (w *worker) closed() error {
-	if nc := w.js.Conn(); nc.IsClosed() {
-		return fmt.Errorf("consuming: the connection to NATS is closed: %w", cmp.Or(nc.LastError(), nats.ErrConnectionClosed))
-	}
-	return nil
-}
-
 // pause logs an error and waits before the next try.
-func (w *worker) pause(ctx context.Context, failed int, what string, err error) {
+func (w *worker) pause(ctx context.Context, what string, err error) {
 	w.Logger.Warn(what, "durable", w.Durable, "error", err)
-	within(Doubling(100*time.Millisecond, 5*time.Second)(failed), ctx.Done())
+	within(time.Second, ctx.Done())
 }
 
 // within reports whether done is closed before the time is over.

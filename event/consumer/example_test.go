@@ -8,12 +8,10 @@ import (
 	"log"
 	"os"
 	"os/signal"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/event/consumer"
 )
 
@@ -61,26 +59,4 @@ func ExampleStore_Once() {
 		return err
 	})
 	log.Print(err)
-}
-
-// A span of one's own links to the bridge's. With OpenTelemetry:
-//
-//	state, _ := trace.ParseTraceState(t.State)
-//	from := trace.NewSpanContext(trace.SpanContextConfig{
-//		TraceID: t.TraceID, SpanID: t.SpanID, TraceFlags: trace.TraceFlags(t.Flags), TraceState: state, Remote: true,
-//	})
-//	ctx, span := tracer.Start(ctx, "reward", trace.WithLinks(trace.Link{SpanContext: from}))
-func ExampleMessage_Trace() {
-	m := &consumer.Message{Event: event.Event{TraceParent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
-	t, ok := m.Trace()
-	fmt.Printf("%t %x %x %d\n", ok, t.TraceID, t.SpanID, t.Flags)
-	// Output: true 0af7651916cd43dd8448eb211c80319c b7ad6b7169203331 1
-}
-
-func ExampleDoubling() {
-	backoff := consumer.Doubling(time.Second, 10*time.Second)
-	for attempt := range 6 {
-		fmt.Print(backoff(attempt+1), " ")
-	}
-	// Output: 1s 2s 4s 8s 10s 10s
 }

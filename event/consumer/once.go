@@ -7,12 +7,8 @@ import (
 	"fmt"
 )
 
-// Statements for Store.Insert. Each inserts a row unless it is there.
-const (
-	InsertPostgres = `INSERT INTO handled_events (consumer, id) VALUES ($1, $2) ON CONFLICT DO NOTHING`
-	InsertSQLite   = `INSERT INTO handled_events (consumer, id) VALUES (?, ?) ON CONFLICT DO NOTHING`
-	InsertMySQL    = `INSERT IGNORE INTO handled_events (consumer, id) VALUES (?, ?)`
-)
+// insert inserts a row unless it is there.
+const insert = `INSERT INTO handled_events (consumer, id) VALUES ($1, $2) ON CONFLICT DO NOTHING`
 
 // Store remembers in a database which events were handled, in a table of this form:
 //
@@ -22,7 +18,7 @@ const (
 // All workers of a durable need the same database. Rows must outlive the stream's events.
 type Store struct {
 	DB       *sql.DB
-	Insert   string // for that database: InsertPostgres
+	Insert   string // for databases other than PostgreSQL and SQLite; MySQL: INSERT IGNORE INTO handled_events (consumer, id) VALUES (?, ?)
 	Consumer string // the message's durable; a replay gives the first durable's name, to do only what wasn't done
 }
 
@@ -34,7 +30,7 @@ func (s Store) Once(ctx context.Context, m *Message, effect func(*sql.Tx) error)
 		return false, fmt.Errorf("beginning a transaction: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after the commit
-	inserted, err := tx.ExecContext(ctx, cmp.Or(s.Insert, InsertPostgres), cmp.Or(s.Consumer, m.Durable), m.Event.ID)
+	inserted, err := tx.ExecContext(ctx, cmp.Or(s.Insert, insert), cmp.Or(s.Consumer, m.Durable), m.Event.ID)
 	if err != nil {
 		return false, fmt.Errorf("remembering event %s: %w", m.Event.ID, err)
 	}

@@ -45,7 +45,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	// One name for all durables: a replay does only what wasn't done.
-	store := consumer.Store{DB: db, Insert: consumer.InsertSQLite, Consumer: "rewards"}
+	store := consumer.Store{DB: db, Consumer: "rewards"}
 	return consumer.Run(ctx, js, options, func(ctx context.Context, m *consumer.Message) error {
 		first, err := store.Once(ctx, m, func(tx *sql.Tx) error { return reward(ctx, tx, m) })
 		if err == nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -45,7 +46,7 @@ func TestPoison(t *testing.T) {
 		t.Fatal(err)
 	}
 	var calls, seen tally
-	r := run(t, n.js, consumer.Options{MaxAttempts: 3, MakeDeadStream: true, Observer: observer{&seen}}, func(_ context.Context, m *consumer.Message) error {
+	r := run(t, n.js, consumer.Options{MaxAttempts: 3, MakeDeadStream: true, Observer: seen.observe}, func(_ context.Context, m *consumer.Message) error {
 		calls.add(m.Event.ID)
 		switch m.Event.ID {
 		case "2":
@@ -138,32 +139,12 @@ func TestDeadLettersOfItsOwn(t *testing.T) {
 	}
 }
 
-// An observer that panics ends nothing.
-func TestObserverPanics(t *testing.T) {
-	t.Parallel()
-	n := serve(t, "")
-	total := n.publish(1, 3)
-	var calls tally
-	log := &words{}
-	r := run(t, n.js, consumer.Options{Observer: observer{}, Logger: log.logger()}, func(_ context.Context, m *consumer.Message) error {
-		calls.add(m.Event.ID)
-		return nil
-	})
-	eventually(t, "all are handled", func() bool { return n.settled("rewards") })
-	r.stopped()
-	if events, calls := calls.all(); events != total || calls != total {
-		t.Errorf("%d events, %d calls", events, calls)
-	}
-	if text := log.String(); strings.Count(text, "the observer panicked") != total {
-		t.Error(text)
+func (c *tally) observe(_ *consumer.Message, outcome string, _ time.Duration, err error) {
+	c.add(outcome)
+	if (err == nil) != (outcome == "handled") {
+		c.add(fmt.Sprintf("%s with the error %v", outcome, err))
 	}
 }
-
-type observer struct{ *tally }
-
-func (o observer) Handled(*consumer.Message, time.Duration)        { o.add("handled") }
-func (o observer) Retried(*consumer.Message, time.Duration, error) { o.add("retried") }
-func (o observer) Dead(*consumer.Message, time.Duration, error)    { o.add("dead") }
 
 // If no dead letter can be stored, the event stays, the log says what to do, and afterwards the
 // event becomes a dead letter.

@@ -65,8 +65,8 @@ func work() error {
 	}
 	count, _ := strconv.Atoi(os.Getenv(envCount))
 	k := &killer{point: os.Getenv(envPoint), count: count}
-	o := options(consumer.Options{MaxAttempts: 1000, Observer: k, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
-	marks := consumer.Store{DB: db, Insert: consumer.InsertSQLite}
+	o := options(consumer.Options{MaxAttempts: 1000, Observer: k.observe, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	marks := consumer.Store{DB: db}
 	return consumer.Run(ctx, js, o, func(ctx context.Context, m *consumer.Message) error {
 		k.at("receipt")
 		if os.Getenv(envFails) != "" {
@@ -101,9 +101,11 @@ func (k *killer) at(point string) {
 	}
 }
 
-func (k *killer) Handled(*consumer.Message, time.Duration)        { k.at("acknowledgement") }
-func (k *killer) Retried(*consumer.Message, time.Duration, error) {}
-func (k *killer) Dead(*consumer.Message, time.Duration, error)    { k.at("dead letter") }
+func (k *killer) observe(_ *consumer.Message, outcome string, _ time.Duration, _ error) {
+	if point := map[string]string{"handled": "acknowledgement", "dead": "dead letter"}[outcome]; point != "" {
+		k.at(point)
+	}
+}
 
 func open(file string) (*sql.DB, error) {
 	pragmas := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(60000)", "journal_mode(wal)", "synchronous(full)"}}

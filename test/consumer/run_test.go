@@ -240,7 +240,7 @@ func TestBeginsBeforeNATS(t *testing.T) {
 	log := &words{}
 	js := n.connect("", nats.RetryOnFailedConnect(true))
 	r := run(t, js, consumer.Options{Logger: log.logger(), MakeDeadStream: true}, func(context.Context, *consumer.Message) error { return nil })
-	eventually(t, "the log says so", func() bool { return strings.Contains(log.String(), "JetStream doesn't answer, trying again") })
+	eventually(t, "the log says so", func() bool { return strings.Contains(log.String(), "can't begin yet, trying again") })
 	run(t, js, consumer.Options{}, nil).stopped()
 	n.start()
 	eventually(t, "its event is handled", func() bool { return n.settled("rewards") })
@@ -256,7 +256,7 @@ func TestCannotBegin(t *testing.T) {
 	] }`)
 	for user, want := range map[string]string{
 		"mute":    `Permissions Violation for Publish to "$JS.API.CONSUMER.INFO.WEBHOOKS.rewards" (see docs/consumers.md)`,
-		"unknown": "the connection to NATS is closed: nats: Authorization Violation",
+		"unknown": "finding or making consumer rewards of stream WEBHOOKS: nats: Authorization Violation",
 	} {
 		err := run(t, n.connect(user, nats.RetryOnFailedConnect(true)), consumer.Options{}, nil).ended()
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -363,8 +363,8 @@ func TestExisting(t *testing.T) {
 		exists jetstream.ConsumerConfig
 		want   string
 	}{
-		{"filters", c, "its filter is [webhooks.flock.>] instead of []"},
-		{"ack policy", jetstream.ConsumerConfig{Durable: "rewards", AckPolicy: jetstream.AckNonePolicy}, "its ack policy is AckNone instead of AckExplicit"},
+		{"filters", c, `has the filters ["webhooks.flock.>"] and the ack policy AckExplicit, but Run needs one that has the filters [] and`},
+		{"ack policy", jetstream.ConsumerConfig{Durable: "rewards", AckPolicy: jetstream.AckNonePolicy}, "has the filters [] and the ack policy AckNone, but Run needs one that has the filters [] and the ack policy AckExplicit"},
 	} {
 		if _, err := n.js.CreateOrUpdateConsumer(t.Context(), "WEBHOOKS", c); err != nil {
 			t.Fatal(err)
@@ -382,13 +382,26 @@ func TestExisting(t *testing.T) {
 	if _, err := n.js.CreatePushConsumer(t.Context(), "WEBHOOKS", jetstream.ConsumerConfig{Durable: "rewards", DeliverSubject: "x"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := run(t, n.js, consumer.Options{}, nil).ended(); err == nil || !strings.Contains(err.Error(), "its kind is push instead of pull") {
+	if err := run(t, n.js, consumer.Options{}, nil).ended(); err == nil || !strings.Contains(err.Error(), "exists and is a push consumer") {
 		t.Error(err)
 	}
 	if err := consumer.Run(t.Context(), n.js, consumer.Options{Durable: "a.b"}, nil); err == nil || !strings.Contains(err.Error(), "without space, dot") {
 		t.Error(err)
 	}
-	if err := run(t, n.js, consumer.Options{Stream: "NONE"}, nil).ended(); !errors.Is(err, jetstream.ErrStreamNotFound) {
-		t.Error(err)
-	}
+}
+
+// A consumer that begins before the stream waits for it and says so.
+func TestBeginsBeforeTheStream(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "")
+	noError(t, n.js.DeleteStream(t.Context(), "WEBHOOKS"))
+	log := &words{}
+	r := run(t, n.js, consumer.Options{Logger: log.logger()}, func(context.Context, *consumer.Message) error { return nil })
+	eventually(t, "the log says so", func() bool {
+		return strings.Contains(log.String(), "can't begin yet, trying again") && strings.Contains(log.String(), "stream not found")
+	})
+	n.stream("WEBHOOKS", "webhooks.>")
+	n.publish(1, 1)
+	eventually(t, "its event is handled", func() bool { return n.settled("rewards") })
+	r.stopped()
 }

@@ -135,8 +135,8 @@ func options(o consumer.Options) consumer.Options {
 	if o.AckWait == 0 {
 		o.AckWait = time.Second
 	}
-	if o.Backoff == nil {
-		o.Backoff = func(int) time.Duration { return 10 * time.Millisecond }
+	if o.Backoff == 0 {
+		o.Backoff = 10 * time.Millisecond
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
