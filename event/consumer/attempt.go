@@ -123,7 +123,7 @@ func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 func (w *worker) keep(ctx context.Context, log *slog.Logger, raw jetstream.Msg) time.Time {
 	last := time.Now()
 	for !within(w.AckWait/3, ctx.Done()) {
-		if w.js.Conn().IsConnected() && raw.InProgress() == nil { // else the next may arrive in time
+		if w.js.Conn().IsConnected() && time.Since(last) < w.AckWait && raw.InProgress() == nil { // else another worker may have had it
 			last = time.Now()
 		}
 	}

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { jetstream } from '@nats-io/jetstream'
 import { connect, credsAuthenticator, nkeyAuthenticator } from '@nats-io/transport-node'
-import { doubling, once, run } from '@webhook-bridge/consumer'
+import { once, run } from '@webhook-bridge/consumer'
 import { reward } from './reward.js'
 import { openStore } from './store.js'
 
@@ -24,9 +24,11 @@ function nats() {
 async function main() {
   const store = openStore(env.STORE || 'rewards.db')
   log('info')('connecting to NATS, and waiting if it is away', {})
-  const nc = await nats()
   const stop = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort())
+  let nc
+  // A container's first process is ended by a signal only if it says so itself.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => nc ? stop.abort() : process.exit())
+  nc = await nats()
   try {
     await run(jetstream(nc), {
       durable: env.DURABLE || 'rewards',
@@ -35,7 +37,7 @@ async function main() {
       since: env.SINCE ? new Date(env.SINCE) : undefined,
       ackWait: Number(env.ACK_WAIT || 30_000), // ms
       maxAttempts: Number(env.TRIES || 5),
-      backoff: doubling(Number(env.PAUSE || 1_000), 300_000), // ms
+      backoff: Number(env.PAUSE || 1_000), // ms
       makeDeadStream: true,
       logger: { info: log('info'), warn: log('warn'), error: log('error') },
       signal: stop.signal,

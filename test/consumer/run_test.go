@@ -96,6 +96,36 @@ func TestStuck(t *testing.T) {
 	}
 }
 
+// A handler that fails after its worker couldn't reach NATS for the ack wait changes nothing, also
+// if the worker is connected again.
+func TestLateAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "")
+	n.stream("WEBHOOKS_DEAD", "webhooks-dead.>")
+	n.publish(1, 1)
+	began, free, log := make(chan struct{}), make(chan struct{}), &words{}
+	var calls tally
+	r := run(t, n.js, consumer.Options{Concurrency: 2, Logger: log.logger()}, func(context.Context, *consumer.Message) error {
+		if calls.add("") > 1 {
+			return nil
+		}
+		close(began)
+		<-free
+		return consumer.Permanent(errors.New("too late"))
+	})
+	<-began
+	n.stop()
+	time.Sleep(2 * time.Second)
+	n.start()
+	eventually(t, "another attempt is made", func() bool { _, calls := calls.all(); return calls == 2 })
+	close(free)
+	eventually(t, "it has failed", func() bool { return strings.Contains(log.String(), "too late to count") || len(n.dead()) > 0 })
+	r.stopped()
+	if dead := n.dead(); len(dead) != 0 {
+		t.Errorf("got %d dead letters, want none", len(dead))
+	}
+}
+
 // A panic is a failure like any other: it is logged with its stack, and the event comes again.
 func TestPanic(t *testing.T) {
 	t.Parallel()

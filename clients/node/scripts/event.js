@@ -17,10 +17,9 @@ const lines = [
   'export interface Event {',
 ]
 for (const [name, member] of Object.entries(schema.properties)) {
-  lines.push(`  /** ${member.description} */`)
   // Later versions may add vendors and schemes.
   const type = name === 'provider' || name === 'signed' ? `${typeOf(member)} | (string & {})` : typeOf(member)
-  lines.push(`  ${name}${schema.required.includes(name) ? '' : '?'}: ${type}`)
+  lines.push(`  /** ${member.description} */ ${name}${schema.required.includes(name) ? '' : '?'}: ${type}`)
 }
 lines.push('}', '')
 for (const [name, value, description] of [

@@ -1,8 +1,21 @@
-import type { JetStreamClient, JsMsg } from '@nats-io/jetstream'
-import { bury } from './deadletter.js'
-import { type Event, NotAnEventError, parse } from './event.js'
-import type { Message } from './message.js'
-import type { Settings } from './options.js'
+import type { Consumer, JetStreamClient, JsMsg } from '@nats-io/jetstream'
+import { headers } from '@nats-io/nats-core'
+import { parse, PermanentError } from './event.js'
+import type { Event } from './event.generated.js'
+import type { Outcome, Settings } from './options.js'
+
+/** An event as it was delivered to this worker. */
+export interface Message {
+  event: Event // its traceparent and tracestate name the span to link to
+  payload: Uint8Array // the event's text; numbers in event.data are doubles
+  subject: string // in NATS: webhooks.{endpoint}.{event}
+  stream: string
+  durable: string // the consumer's name
+  sequence: number // in the stream; a stream that is made anew begins with 1
+  stored: Date // when the stream stored it
+  attempt: number // 1 is the first; one that a worker's death cut short counts, too
+  pending: number // how many events wait behind it
+}
 
 /**
  * Handles one event. After an error the event comes again, unless the error is a PermanentError. The signal
@@ -10,13 +23,8 @@ import type { Settings } from './options.js'
  */
 export type Handler = (message: Message, context: { signal: AbortSignal }) => unknown
 
-/** An error that no later attempt can mend: the event becomes a dead letter at once. */
-export class PermanentError extends Error {
-  constructor(reason: string | Error) {
-    super(typeof reason === 'string' ? reason : reason.message, typeof reason === 'string' ? {} : { cause: reason })
-    this.name = 'PermanentError'
-  }
-}
+/** One run. */
+export interface Worker extends Settings { js: JetStreamClient, from: Consumer, handler: Handler }
 
 /** The error of a handler that ended when another worker could have its event. */
 class LateError extends Error {}
@@ -25,47 +33,39 @@ class LateError extends Error {}
  * Handles one delivery of an event. It ends with an acknowledgement, a later attempt or a dead letter. When
  * the worker dies before that, the server delivers the event again.
  */
-export async function attempt(js: JetStreamClient, s: Settings, handler: Handler, raw: JsMsg, stopping: AbortSignal): Promise<void> {
+export async function attempt(w: Worker, raw: JsMsg, stopping: AbortSignal): Promise<void> {
   const began = performance.now()
-  const took = () => performance.now() - began
   const m: Message = {
-    event: {} as Event, payload: raw.data, subject: raw.subject, stream: raw.info.stream, durable: s.durable, sequence: raw.seq,
+    event: {} as Event, payload: raw.data, subject: raw.subject, stream: raw.info.stream, durable: w.durable, sequence: raw.seq,
     stored: new Date(raw.timestamp), attempt: raw.info.deliveryCount, pending: raw.info.pending,
   }
-  const failure = await handle(s, handler, raw, m, stopping)
-  const about = { id: m.event.id, subject: m.subject, sequence: m.sequence, attempt: m.attempt }
-  if (!failure) {
-    raw.ack() // if it is lost, the event comes again
-    void observed(s, () => s.observer.handled?.(m, took()))
-    return
-  }
-  let pause = s.backoff(m.attempt), error = failure
-  const isLate = failure instanceof LateError
-  if (!isLate && (failure instanceof PermanentError || failure instanceof NotAnEventError || m.attempt >= s.maxAttempts)) {
+  let outcome: Outcome = 'handled'
+  let error = await handle(w, raw, m, stopping)
+  if (error) [outcome, error] = await failed(w, raw, m, error)
+  else raw.ack() // if it is lost, the event comes again
+  w.observer?.(m, outcome, performance.now() - began, error)
+}
+
+const about = (m: Message) => ({ id: m.event.id, subject: m.subject, sequence: m.sequence, attempt: m.attempt })
+
+/** Makes a dead letter of an event that will always fail, or leaves it for a later attempt. */
+async function failed(w: Worker, raw: JsMsg, m: Message, error: Error): Promise<[Outcome, Error]> {
+  let pause = Math.min(w.backoff * 2 ** (m.attempt - 1), 300_000)
+  const isLate = error instanceof LateError
+  if (!isLate && (error instanceof PermanentError || m.attempt >= w.maxAttempts)) {
     try {
-      await bury(js, s, raw, m, failure)
+      await bury(w, raw, m, error)
       raw.term()
-      s.logger.error('dead letter', { ...about, reason: failure.message })
-      void observed(s, () => s.observer.dead?.(m, took(), failure))
-      return
+      w.logger.error('dead letter', { ...about(m), reason: error.message })
+      return ['dead', error]
     } catch (unstored) { // somebody must make room
       error = unstored as Error
       pause = Math.max(pause, 5_000)
     }
   }
-  // Late, a nak would give the event to a third worker. With a fraction, as jitter makes, the event would come at once.
-  if (!isLate) raw.nak(Math.round(pause))
-  s.logger.warn('failed, to be tried again', { ...about, error: error.message, pause })
-  void observed(s, () => s.observer.retried?.(m, took(), error))
-}
-
-/** Calls the observer. Its errors, also asynchronous ones, end nothing. */
-async function observed(s: Settings, call: () => unknown): Promise<void> {
-  try {
-    await call()
-  } catch (error) {
-    s.logger.error('the observer failed', { error: String(error) })
-  }
+  if (!isLate) raw.nak(Math.round(pause)) // late, it would give the event to a third worker
+  w.logger.warn('failed, to be tried again', { ...about(m), error: error.message, pause })
+  return ['retried', error]
 }
 
 /**
@@ -73,21 +73,21 @@ async function observed(s: Settings, call: () => unknown): Promise<void> {
  * has it. Node can't end a handler that ignores its signal: this waits for it, and another worker gets the
  * event.
  */
-async function handle(s: Settings, handler: Handler, raw: JsMsg, m: Message, stopping: AbortSignal): Promise<Error | undefined> {
+async function handle(w: Worker, raw: JsMsg, m: Message, stopping: AbortSignal): Promise<Error | undefined> {
   const call = new AbortController()
   // AbortSignal.any would keep each signal that has a listener until the worker ends (Node 20).
   const stop = () => call.abort(stopping.reason)
-  let told = performance.now()
-  const keep = setInterval(() => { // so the server gives it to no other worker
+  let told = performance.now() // when the server last learned that the event is being handled
+  const keep = setInterval(async () => {
+    const now = performance.now()
     raw.working()
-    told = performance.now()
-  }, s.ackWait / 3)
+    const arrived = await w.from.info().then(() => true, () => false)
+    if (arrived && now - told < w.ackWait) told = now // later, another worker may have had the event
+  }, w.ackWait / 3)
   const late = setTimeout(() => {
-    call.abort(new Error(`the handler took longer than ${s.timeout} ms`))
-    s.logger.error('the handler takes longer than its time-out; no other event is begun in its place until it ends', {
-      id: m.event.id, subject: m.subject, sequence: m.sequence, attempt: m.attempt, timeout: s.timeout,
-    })
-  }, s.timeout)
+    call.abort(new Error(`the handler took longer than ${w.timeout} ms`))
+    w.logger.error('the handler takes longer than its time-out; no other event is begun in its place until it ends', { ...about(m), timeout: w.timeout })
+  }, w.timeout)
   const clear = () => {
     clearInterval(keep)
     clearTimeout(late)
@@ -97,17 +97,41 @@ async function handle(s: Settings, handler: Handler, raw: JsMsg, m: Message, sto
   if (stopping.aborted) stop()
   try {
     m.event = parse(raw.data)
-    if (m.attempt > s.maxAttempts) throw new PermanentError(`delivered ${m.attempt - 1} times, and never handled to the end`)
-    await handler(m, { signal: call.signal })
+    if (m.attempt > w.maxAttempts) throw new PermanentError(`delivered ${m.attempt - 1} times, and never handled to the end`)
+    await w.handler(m, { signal: call.signal })
     return undefined
   } catch (error) {
     const why = error instanceof Error ? error : new Error(String(error))
-    if (performance.now() - told >= s.ackWait) return new LateError(`the handler ended too late to count: ${why.message}`, { cause: why })
+    if (performance.now() - told >= w.ackWait) return new LateError(`the handler ended too late to count: ${why.message}`, { cause: why })
     if (why instanceof PermanentError) return why
     const { aborted, reason } = call.signal
     return aborted && why !== reason ? new Error(`${reason.message}: ${why.message}`, { cause: why }) : why
   } finally {
     clear()
     stopping.removeEventListener('abort', stop)
+  }
+}
+
+/**
+ * Stores the message as a dead letter, once within the stream's duplicate window: its id is that of the
+ * message in this very stream.
+ */
+export async function bury(w: Pick<Worker, 'js' | 'subjectPrefix' | 'deadStream'>, raw: JsMsg, m: Message, why: Error): Promise<void> {
+  const prefix = `${w.subjectPrefix}-dead.${m.durable}.`
+  if (m.subject.startsWith(prefix)) return // it is one of this durable's: another would come to it again
+  const dead = headers()
+  for (const [name, value] of Object.entries({
+    'Content-Type': raw.headers?.get('Content-Type') ?? '', 'Dead-Reason': why.message.replace(/[^\x20-\x7e]/g, '?').slice(0, 500),
+    'Dead-Attempts': m.attempt, 'Dead-Durable': m.durable, 'Dead-Stream': m.stream, 'Dead-Subject': m.subject,
+    'Dead-Sequence': m.sequence, 'Dead-Time': new Date().toISOString(),
+  })) dead.set(name, String(value))
+  const rest = m.subject.startsWith(`${w.subjectPrefix}.`) ? m.subject.slice(w.subjectPrefix.length + 1) : m.subject
+  try {
+    await w.js.publish(prefix + rest, raw.data, {
+      headers: dead, msgID: `${m.durable}:${m.stream}:${m.sequence}:${m.stored.getTime()}`, expect: { streamName: w.deadStream }, timeout: 10_000,
+    })
+  } catch (cause) {
+    throw new Error('no dead letter could be stored, so the event stays (make room in the stream, or make it: nats stream add ' +
+      `${w.deadStream} --subjects '${w.subjectPrefix}-dead.>' --defaults): ${(cause as Error).message}`, { cause })
   }
 }

@@ -1,7 +1,5 @@
-import {
-  AckPolicy, type Consumer, type ConsumerConfig, type ConsumerInfo, DeliverPolicy, type JetStreamApiError, type JetStreamClient,
-  type JetStreamManager, StorageType,
-} from '@nats-io/jetstream'
+import { AckPolicy, DeliverPolicy, StorageType } from '@nats-io/jetstream'
+import type { Consumer, ConsumerConfig, JetStreamApiError, JetStreamClient, JetStreamManager } from '@nats-io/jetstream'
 import { nanos } from '@nats-io/nats-core'
 import type { Settings } from './options.js'
 
@@ -16,18 +14,16 @@ export const isCode = (error: unknown, ...wanted: number[]): boolean =>
 export async function begin(js: JetStreamClient, s: Settings): Promise<Consumer> {
   const manager = await js.jetstreamManager(false) // without a look at the account, which needs a right of its own
   if (s.makeDeadStream) {
-    try {
-      await manager.streams.add({ name: s.deadStream, subjects: [`${s.subjectPrefix}-dead.>`], storage: StorageType.File })
-    } catch (error) { // one that exists is left as it is
-      if (!isCode(error, codes.streamNameInUse)) throw cannot(`making stream ${s.deadStream}`, error)
-    }
+    await manager.streams.add({ name: s.deadStream, subjects: [`${s.subjectPrefix}-dead.>`], storage: StorageType.File }).catch((error: unknown) => {
+      if (!isCode(error, codes.streamNameInUse)) throw cannot(`making stream ${s.deadStream}`, error) // one that exists is left as it is
+    })
   }
   return durable(js, manager, s)
 }
 
-/** Reports whether waiting may mend an error of begin: NATS is away, or JetStream starts. */
-export const isAway = (error: unknown): boolean => error instanceof Error &&
-  (['TimeoutError', 'NoRespondersError'].includes(error.name) || isCode(error, codes.unavailable) || isAway(error.cause))
+/** Reports whether waiting may mend an error of begin: NATS or the stream is away, JetStream starts, or a worker was faster. */
+export const isAway = (error: unknown): boolean => error instanceof Error && (['TimeoutError', 'NoRespondersError'].includes(error.name) ||
+  isCode(error, codes.unavailable, codes.streamNotFound, codes.consumerExists) || isAway(error.cause))
 
 /**
  * Finds the consumer, or makes it. It changes settings of later deliveries to what run needs, but never the
@@ -42,32 +38,20 @@ async function durable(js: JetStreamClient, manager: JetStreamManager, s: Settin
     ...(s.filters.length === 1 ? { filter_subject: s.filters[0]! } : s.filters.length > 1 ? { filter_subjects: s.filters } : {}),
     ...(s.since ? { deliver_policy: DeliverPolicy.StartTime, opt_start_time: s.since.toISOString() } : {}),
   }
-  const { config: is } = await findOrMake(manager, s, wanted)
-  const conflict = (what: string, is: unknown, wanted: unknown) => new Error(
-    `consumer ${s.durable} of stream ${s.stream} exists, and its ${what} is ${is} instead of ${wanted}: give another durable, or, ` +
-    `if its position may be lost: nats consumer rm ${s.stream} ${s.durable}`)
-  if (is.deliver_subject) throw conflict('kind', 'push', 'pull')
-  if (`${filters(is)}` !== `${filters(wanted)}`) throw conflict('filter', filters(is), filters(wanted))
-  if (is.ack_policy !== wanted.ack_policy) throw conflict('ack policy', is.ack_policy, wanted.ack_policy)
+  const { config: is } = await manager.consumers.info(s.stream, s.durable).catch((error: unknown) => {
+    if (isCode(error, codes.consumerNotFound)) return manager.consumers.add(s.stream, wanted)
+    throw error
+  }).catch((error: unknown) => { throw cannot(`finding or making consumer ${s.durable} of stream ${s.stream}`, error) })
+  const [has, needs] = [describe(is), describe(wanted)]
+  if (has !== needs) {
+    throw new Error(`consumer ${s.durable} of stream ${s.stream} exists and ${has}, but run needs one that ${needs}: give another durable, or, ` +
+      `if its position may be lost: nats consumer rm ${s.stream} ${s.durable}`)
+  }
   if (is.ack_wait !== wanted.ack_wait || is.max_deliver !== -1 || is.backoff?.length || is.headers_only) {
     s.logger.info('changing the consumer', { durable: s.durable, ackWait: s.ackWait, maxDeliver: -1 })
     await manager.consumers.update(s.stream, s.durable, { ack_wait: nanos(s.ackWait), max_deliver: -1, backoff: [], headers_only: false })
   }
   return js.consumers.get(s.stream, s.durable)
-}
-
-async function findOrMake(manager: JetStreamManager, s: Settings, wanted: Partial<ConsumerConfig>): Promise<ConsumerInfo> {
-  try {
-    return await manager.consumers.info(s.stream, s.durable)
-  } catch (error) {
-    if (!isCode(error, codes.consumerNotFound)) throw cannot(`finding consumer ${s.durable} of stream ${s.stream}`, error)
-  }
-  try {
-    return await manager.consumers.add(s.stream, wanted)
-  } catch (error) {
-    if (!isCode(error, codes.consumerExists)) throw cannot(`making consumer ${s.durable} of stream ${s.stream}`, error)
-  }
-  return manager.consumers.info(s.stream, s.durable) // another worker was faster, with another since
 }
 
 /** Returns the error of what couldn't be done. */
@@ -77,6 +61,9 @@ function cannot(what: string, cause: unknown): Error {
   return new Error(`${what}: ${message}${hint}`, { cause })
 }
 
-function filters(c: Partial<ConsumerConfig>): string[] {
-  return [...(c.filter_subjects ?? []), c.filter_subject ?? ''].filter((subject) => subject !== '').sort()
+/** Describes those settings of a consumer that run doesn't change. */
+function describe(c: Partial<ConsumerConfig>): string {
+  if (c.deliver_subject) return 'is a push consumer'
+  const filters = [...(c.filter_subjects ?? []), c.filter_subject].filter(Boolean).sort()
+  return `has the filters ${JSON.stringify(filters)} and the ack policy ${c.ack_policy}`
 }

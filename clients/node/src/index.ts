@@ -3,10 +3,10 @@
  * once: when a worker dies or an acknowledgement is lost, it comes again. {@link once} makes its effect
  * happen exactly once. For an effect elsewhere, pass the event's id as the idempotency key.
  */
-export { type Handler, PermanentError } from './attempt.js'
-export { dataText, type Event, NotAnEventError, parse } from './event.js'
-export { type Message, type Trace, trace } from './message.js'
+export type { Handler, Message } from './attempt.js'
+export { parse, PermanentError } from './event.js'
+export type { Event } from './event.generated.js'
 export { once, type Store } from './once.js'
-export { doubling, type Logger, type Observer, type Options } from './options.js'
+export type { Options, Outcome } from './options.js'
 export { run } from './run.js'
 export { type FlockBody, type FrigadeBody, isFlock, isFrigade } from './vendors.js'

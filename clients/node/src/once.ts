@@ -1,4 +1,4 @@
-import type { Message } from './message.js'
+import type { Message } from './attempt.js'
 
 /**
  * A database that remembers which events were handled, in a table of this form:
@@ -7,27 +7,7 @@ import type { Message } from './message.js'
  *         handled_at timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (consumer, id))
  *
  * All workers of a durable need the same database. Rows must outlive the stream's events.
- * With node-postgres:
- *
- *     const store = {
- *       async transaction(work) {
- *         const client = await pool.connect()
- *         try {
- *           await client.query('BEGIN')
- *           const result = await work(client)
- *           // After a query that failed, PostgreSQL rolls back here, and pg doesn't throw.
- *           const { command } = await client.query('COMMIT')
- *           if (command !== 'COMMIT') throw new Error('the transaction was rolled back')
- *           client.release()
- *           return result
- *         } catch (error) {
- *           client.release(true) // closes the connection, which rolls back
- *           throw error
- *         }
- *       },
- *       insert: async (tx, consumer, id) => (await tx.query(
- *         'INSERT INTO handled_events (consumer, id) VALUES ($1, $2) ON CONFLICT DO NOTHING', [consumer, id])).rowCount === 1,
- *     }
+ * The README has a store for node-postgres.
  */
 export interface Store<Tx> {
   /** Runs a function in a transaction: commits when it is done, rolls back when it throws or rejects. */

@@ -1,4 +1,4 @@
-import type { Event } from './event.js'
+import type { Event } from './event.generated.js'
 
 type Known<T> = T & Record<string, unknown>
 
@@ -26,17 +26,12 @@ export type FrigadeBody = Known<{
 
 const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Returns the members of data, which may be any JSON: some vendors may send null. */
-const membersOf = (event: Event): Record<string, unknown> => isObject(event.data) ? event.data : {}
-
 /** Reports whether the event is Flock's, with the members that each of its bodies has. */
 export function isFlock(event: Event): event is Event & { data: FlockBody } {
-  const { name, timestamp, data } = membersOf(event)
-  return event.provider === 'flock' && typeof name === 'string' && typeof timestamp === 'number' && isObject(data)
+  return event.provider === 'flock' && typeof event.data?.name === 'string' && typeof event.data.timestamp === 'number' && isObject(event.data.data)
 }
 
 /** Reports whether the event is Frigade's, with the members that each of its bodies has. */
 export function isFrigade(event: Event): event is Event & { data: FrigadeBody } {
-  const { type, time, data } = membersOf(event)
-  return event.provider === 'frigade' && typeof type === 'string' && typeof time === 'string' && isObject(data)
+  return event.provider === 'frigade' && typeof event.data?.type === 'string' && typeof event.data.time === 'string' && isObject(event.data.data)
 }

@@ -5,20 +5,15 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { jetstream } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
-import { attempt } from '../dist/attempt.js'
-import { bury } from '../dist/deadletter.js'
+import { attempt, bury } from '../dist/attempt.js'
 import { PermanentError, run } from '../dist/index.js'
 import { event, eventually, nats, silent } from './harness.js'
 
 // begin runs a handler until the test ends, or stop is called.
 function begin(t, server, handler, options = {}) {
   const stopping = new AbortController(), logger = silent(), seen = []
-  const observer = {
-    handled: (m) => seen.push(`handled ${m.event.data.n} ${m.attempt}`),
-    retried: (m, took, error) => seen.push(`retried ${m.event.data?.n} ${m.attempt} ${error.message}`),
-    dead: (m, took, error) => seen.push(`dead ${m.event.data?.n} ${m.attempt} ${error.message}`),
-  }
-  const over = run(server.js, { durable: 'd', backoff: () => 10, signal: stopping.signal, logger, observer, ...options }, handler)
+  const observer = (m, outcome, took, error) => seen.push(`${outcome} ${m.event.data?.n} ${m.attempt}${error ? ` ${error.message}` : ''}`)
+  const over = run(server.js, { durable: 'd', backoff: 10, signal: stopping.signal, logger, observer, ...options }, handler)
   over.catch(() => undefined)
   const stop = () => {
     stopping.abort()
@@ -152,21 +147,6 @@ test('a consumer of all dead letters makes one of an event, not one of that, and
   assert.deepEqual([own.subject, more.length], ['webhooks-dead.d.webhooks-dead.other.flock.x', 0])
 })
 
-test('an observer that fails ends nothing', async (t) => {
-  const server = await nats(t)
-  await server.publish(2)
-  const logger = silent(), stopping = new AbortController()
-  const observer = { handled: ({ sequence }) => {
-    if (sequence === 1) throw new Error('no such metric')
-    return Promise.reject(new Error('no such metric'))
-  } }
-  const over = run(server.js, { durable: 'd', signal: stopping.signal, logger, observer }, () => undefined)
-  await server.settled()
-  stopping.abort()
-  await over
-  assert.equal(logger.words.filter((line) => line.startsWith('error the observer failed')).length, 2)
-})
-
 test('NATS is killed and comes back: it goes on', async (t) => {
   const server = await nats(t)
   await server.publish(1)
@@ -195,7 +175,7 @@ test('where NATS is away when it begins it waits and says so, unless it is asked
   await server.stop()
   await begin(t, server, () => undefined).stop()
   const { seen, logger, stop } = begin(t, server, () => undefined, { makeDeadStream: true })
-  await eventually('the log says so', () => logger.words.some((line) => line.startsWith("warn JetStream doesn't answer, trying again")))
+  await eventually('the log says so', () => logger.words.some((line) => line.startsWith("warn can't begin yet, trying again")))
   await server.start()
   await eventually('it is handled', () => seen.length === 1)
   await stop()
@@ -207,7 +187,7 @@ test('where a permission is missing it says so at once', async (t) => {
   const nc = await connect({ servers: server.url, user: 'mute', pass: 'mute' })
   t.after(() => nc.close())
   await assert.rejects(begin(t, { js: jetstream(nc) }, () => undefined).over,
-    /finding consumer d of stream WEBHOOKS: .*Permissions Violation for Publish to "\$JS\.API\.CONSUMER\.INFO\.WEBHOOKS\.d" \(see docs/)
+    /finding or making consumer d of stream WEBHOOKS: .*Permissions Violation for Publish to "\$JS\.API\.CONSUMER\.INFO\.WEBHOOKS\.d" \(see docs/)
 })
 
 test('where its connection is closed it says so', async (t) => {
@@ -226,7 +206,32 @@ test('where its stream or its consumer is deleted it says so', async (t) => {
     await remove()
     await assert.rejects(over, /consumer d of stream WEBHOOKS was deleted/)
   }
-  await assert.rejects(begin(t, server, () => undefined).over, /finding consumer d of stream WEBHOOKS: stream not found$/)
+})
+
+test('a worker that begins before its stream waits for it and says so', async (t) => {
+  const server = await nats(t)
+  await server.manager.streams.delete('WEBHOOKS')
+  const { seen, logger } = begin(t, server, () => undefined)
+  await eventually('the log says so', () => logger.words.some((line) => /^warn can't begin yet, trying again .*stream not found/.test(line)))
+  await server.manager.streams.add({ name: 'WEBHOOKS', subjects: ['webhooks.>'] })
+  await server.publish(1)
+  await eventually('handled', () => seen.length === 1)
+})
+
+test('a handler whose worker could not reach NATS for the ack wait ends too late to count', async (t) => {
+  const server = await nats(t)
+  await server.publish(1)
+  let fail
+  const { seen } = begin(t, server, ({ attempt }) => attempt > 1 ? undefined : new Promise((_, reject) => { fail = reject }), { ackWait: 1_000, concurrency: 2 })
+  await eventually('it has begun', () => fail)
+  await server.stop()
+  await setTimeout(1_500)
+  await server.start()
+  await eventually('another attempt was made', () => seen.includes('handled 0 2'))
+  fail(new PermanentError('no'))
+  await eventually('it has failed', () => seen.length === 2)
+  assert.equal(seen[1], 'retried 0 1 the handler ended too late to count: no')
+  assert.equal((await server.deadLetters()).length, 0)
 })
 
 test('asked to stop, it finishes what has begun, and leaves the rest to others', async (t) => {
@@ -262,7 +267,7 @@ test('a pause with a fraction of a millisecond is a pause', async (t) => {
   const began = performance.now()
   const { seen } = begin(t, server, ({ attempt }) => {
     if (attempt === 1) throw new Error('again')
-  }, { backoff: () => 1_000.123456789 })
+  }, { backoff: 1_000.123456789 })
   await eventually('it is handled', () => seen.length === 2)
   assert.ok(performance.now() - began >= 1_000)
 })
@@ -283,13 +288,13 @@ test('a stop waits for a handler that ignores its signal no longer than shutdown
 test('a consumer that exists is used where it fits, mended where that is safe, and else refused', async (t) => {
   const server = await nats(t)
   await server.manager.consumers.add('WEBHOOKS', { durable_name: 'd', ack_policy: 'explicit', max_deliver: 3, filter_subject: 'webhooks.flock.>' })
-  await assert.rejects(begin(t, server, () => undefined).over, /its filter is webhooks\.flock\.> instead of : give another durable/)
+  await assert.rejects(begin(t, server, () => undefined).over, /exists and has the filters \["webhooks\.flock\.>"\] and the ack policy explicit, but run needs one that has the filters \[\] and .*: give another durable/)
   await server.publish(1)
   const { seen } = begin(t, server, () => undefined, { filters: ['webhooks.flock.>'] })
   await eventually('handled', () => seen.length === 1)
   assert.equal((await server.manager.consumers.info('WEBHOOKS', 'd')).config.max_deliver, -1)
   await server.manager.consumers.add('WEBHOOKS', { durable_name: 'p', ack_policy: 'explicit', deliver_subject: 'x', max_deliver: 3 })
-  await assert.rejects(begin(t, server, () => undefined, { durable: 'p' }).over, /its kind is push instead of pull/)
+  await assert.rejects(begin(t, server, () => undefined, { durable: 'p' }).over, /exists and is a push consumer, but run needs/)
   assert.equal((await server.manager.consumers.info('WEBHOOKS', 'p')).config.max_deliver, 3)
   await assert.rejects(begin(t, server, () => undefined, { durable: 'a.b' }).over, /options\.durable is "a\.b"/)
   await assert.rejects(begin(t, server, () => undefined, { ackWait: -1 }).over, /options\.ackWait is -1/)
@@ -325,7 +330,7 @@ test('a dead letter whose event is not let go of is stored once; in a stream mad
       .then(() => server.js.consumers.get('WEBHOOKS', 'd'))
     const raw = await consumer.next() // a worker that dies between the dead letter and letting go
     const m = { subject: raw.subject, stream: 'WEBHOOKS', durable: 'd', sequence: raw.seq, stored: new Date(raw.timestamp), attempt: 1 }
-    await bury(server.js, { subjectPrefix: 'webhooks', deadStream: 'WEBHOOKS_DEAD' }, raw, m, new Error('never'))
+    await bury({ js: server.js, subjectPrefix: 'webhooks', deadStream: 'WEBHOOKS_DEAD' }, raw, m, new Error('never'))
     const { seen, stop } = begin(t, server, () => { throw new PermanentError('never') }, { ackWait: 1_000 })
     await eventually('dead', () => seen.length === 1)
     await stop()
@@ -358,8 +363,9 @@ test('an event that a pull brings after the last stop is not held back from othe
     data: new TextEncoder().encode(JSON.stringify(event(1))), subject: 'webhooks.a.b', seq: 1, timestamp: '2026-01-02T03:04:05Z',
     info: { deliveryCount: 1, stream: 'WEBHOOKS', pending: 0 }, ack() {}, working() { working++ },
   }
-  const settings = { durable: 'd', observer: {}, logger: silent(), backoff: () => 1, maxAttempts: 9, timeout: 60_000, ackWait: 30 }
-  await attempt(undefined, settings, () => setTimeout(300), raw, AbortSignal.abort(new Error('the worker is stopping')))
+  const handler = () => setTimeout(300)
+  const worker = { durable: 'd', handler, logger: silent(), backoff: 1, maxAttempts: 9, timeout: 60_000, ackWait: 30 }
+  await attempt(worker, raw, AbortSignal.abort(new Error('the worker is stopping')))
   assert.equal(working, 0)
 })
 
@@ -369,10 +375,11 @@ test('nothing is kept of an event that was handled', async () => {
     data: new TextEncoder().encode(JSON.stringify(event(1))), subject: 'webhooks.a.b', seq: 1, timestamp: '2026-01-02T03:04:05Z',
     info: { deliveryCount: 1, stream: 'WEBHOOKS', pending: 0 }, ack() {}, working() {},
   }
-  const settings = { durable: 'd', observer: {}, backoff: () => 1, maxAttempts: 9, timeout: 60_000, ackWait: 30_000 }
-  const stopping = new AbortController(), kept = []
+    const stopping = new AbortController(), kept = []
+  const handler = (m, { signal }) => { kept.push(new WeakRef(signal)) }
+  const worker = { durable: 'd', handler, backoff: 1, maxAttempts: 9, timeout: 60_000, ackWait: 30_000 }
   for (let i = 0; i < 500; i++) {
-    await attempt(undefined, settings, (m, { signal }) => { kept.push(new WeakRef(signal)) }, raw, stopping.signal)
+    await attempt(worker, raw, stopping.signal)
   }
   await eventually('all is freed', () => {
     gc()

@@ -26,7 +26,7 @@ function at(point) {
 }
 
 const logger = { info() {}, warn: console.error, error: console.error }
-await run(jetstream(nc), { durable: 'd', logger, ackWait: 1_000, backoff: () => 10, maxAttempts: 1_000, signal: stop.signal }, async (message) => {
+await run(jetstream(nc), { durable: 'd', logger, ackWait: 1_000, backoff: 10, maxAttempts: 1_000, signal: stop.signal }, async (message) => {
   at('received')
   await once(store, message, () => {
     at('remembered')
