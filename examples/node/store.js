@@ -1,7 +1,25 @@
 import Database from 'libsql'
 
 // openStore opens the database, which has the effects and the ids of the events that were handled. SQLite
-// stands for yours.
+// stands for yours. With node-postgres a store is:
+//
+//   async transaction(work) {
+//     const client = await pool.connect()
+//     try {
+//       await client.query('BEGIN')
+//       const result = await work(client)
+//       // After a query that failed, PostgreSQL rolls back here, and pg doesn't throw.
+//       const { command } = await client.query('COMMIT')
+//       if (command !== 'COMMIT') throw new Error('the transaction was rolled back')
+//       client.release()
+//       return result
+//     } catch (error) {
+//       client.release(true) // closes the connection, which rolls back
+//       throw error
+//     }
+//   },
+//   insert: async (tx, consumer, id) => (await tx.query(
+//     'INSERT INTO handled_events (consumer, id) VALUES ($1, $2) ON CONFLICT DO NOTHING', [consumer, id])).rowCount === 1,
 export function openStore(file) {
   const db = new Database(file, { timeout: 10_000 }) // ms: writers wait for each other
   whileBusy(() => db.exec(`

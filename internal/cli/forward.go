@@ -163,13 +163,7 @@ func (p *poster) forwardDurable(ctx context.Context) error {
 		AckWait:     15 * time.Second, // until the events of a killed forwarder are posted again
 		Timeout:     math.MaxInt64,    // the service may not be there yet
 		MaxAttempts: math.MaxInt,
-		Backoff: func(int) time.Duration {
-			if ctx.Err() != nil {
-				return 0 // for the next run
-			}
-			return 30 * time.Second
-		},
-		Logger: slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Logger:      slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}, func(_ context.Context, m *consumer.Message) error {
 		if !p.matches(&m.Event) {
 			return nil

@@ -7,7 +7,7 @@ import type { Message } from './attempt.js'
  *         handled_at timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP, PRIMARY KEY (consumer, id))
  *
  * All workers of a durable need the same database. Rows must outlive the stream's events.
- * The README has a store for node-postgres.
+ * examples/node/store.js has stores for SQLite and node-postgres.
  */
 export interface Store<Tx> {
   /** Runs a function in a transaction: commits when it is done, rolls back when it throws or rejects. */
