@@ -223,9 +223,6 @@ func (s *quarantineStore) show(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if len(chosen) > 1 {
-		s.say("%d deliveries of this event are in quarantine; this is the last", len(chosen))
-	}
 	printFields(s.err, "id", d.ID, "stream", s.Stream.CachedInfo().Config.Name, "sequence", k.Sequence,
 		"endpoint", d.Endpoint, "provider", d.Provider, "reason", d.Reason,
 		"received", d.Received.Format(time.RFC3339Nano), "bytes", len(d.Body))

@@ -144,8 +144,7 @@ func (s *session) drain(ctx context.Context, dir string, patience time.Duration)
 	kinds := []publish.Kind{publish.Event, publish.Quarantined, publish.Refused}
 	r := relay.Start(relay.Config{
 		Publisher: to, Spool: from, Kinds: kinds, Timeout: ackTimeout,
-		// Both are longer than any span in which a delivery is accepted, by our settings and by those of
-		// who made the stream.
+		// A duplicate window is longer than the span in which a delivery is accepted.
 		Reach:         max(s.cfg.StreamDuplicates, to.Window(publish.Event)),
 		RetrySetAside: retryEvery, Observer: d, Log: log, Now: time.Now,
 	})
@@ -217,6 +216,8 @@ func (d *drainer) wait(ctx context.Context, patience time.Duration) {
 
 // end prints the result, and lists what is left.
 func (d *drainer) end(ctx context.Context, dir string) error {
+	d.mu.Lock() // closing may have taken too long
+	defer d.mu.Unlock()
 	d.say("%d stored, %d duplicate, %d found stored already, %d possible duplicates",
 		d.outcomes[string(publish.Stored)], d.outcomes[string(publish.Duplicate)], d.outcomes[relay.Found], d.outcomes["possible"])
 	waiting, setAside := d.left()
