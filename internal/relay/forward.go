@@ -38,14 +38,14 @@ type forwarder struct {
 	kind     publish.Kind
 	batch    int // records in a batch
 	failures int // in a row
-	lookup   *Lookup
+	lookup   *lookup
 	backlog  backlog
 	refusals refusals
 	cause    atomic.Pointer[publish.Cause] // why the last round failed; nil if it didn't
 }
 
 func newForwarder(r *Relay, kind publish.Kind) *forwarder {
-	return &forwarder{Relay: r, kind: kind, batch: 1, lookup: newLookup(r, kind)}
+	return &forwarder{Relay: r, kind: kind, batch: 1, lookup: &lookup{Relay: r, kind: kind}}
 }
 
 // run delivers until the context ends.
@@ -147,7 +147,7 @@ func isItsOwnFault(err error) bool {
 // deliver publishes the records that aren't known to be stored, and returns a result for each.
 func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publish.Result {
 	results := make([]publish.Result, len(records))
-	known, err := f.lookup.Ask(ctx, records)
+	known, err := f.lookup.ask(ctx, records)
 	if err != nil {
 		for i := range results {
 			results[i].Err = err
@@ -161,7 +161,7 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 		if _, ok := acked[r.Seq]; ok {
 			continue
 		}
-		if known.Stored[r.ID] {
+		if known.stored[r.ID] {
 			f.Observer.Published(f.kind, FromSpool, Found)
 			continue
 		}
@@ -170,7 +170,7 @@ func (f *forwarder) deliver(ctx context.Context, records []spool.Record) []publi
 	for i, result := range f.Publisher.PublishAll(ctx, messages) {
 		results[places[i]] = result
 		ends[i](f.note(FromSpool, f.kind, result), result.Err != nil)
-		if result.Status == publish.Stored && known.Unsure[records[places[i]].ID] {
+		if result.Status == publish.Stored && known.unsure[records[places[i]].ID] {
 			f.Observer.PossiblyDuplicate(f.kind)
 		}
 	}

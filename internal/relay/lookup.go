@@ -13,21 +13,13 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// Lookup finds out which of the waiting messages are stored already. Within its duplicate window a
-// stream recognises copies itself. A message that has waited longer may be a copy of a stored one:
-// an acknowledgement was lost, or the vendor sent it again, to another instance. One scan of the
-// stream serves all waiting messages (ADR 9).
-type Lookup struct {
-	Publisher *publish.Publisher
-	Kind      publish.Kind
-	Reach     time.Duration // as the relay's
-	Log       *zap.Logger
-	Now       func() time.Time
-	Wanted    func(id string) bool // reports whether a message of that id waits
-	Last      func() uint64        // the highest number of a waiting message
-	// Earlier is the highest number of a message that an earlier process has left: a copy of it may
-	// have been stored while the stream's window was shorter than now.
-	Earlier uint64
+// lookup finds out which of the spool's messages of one kind are stored already. Within its
+// duplicate window a stream recognises copies itself. A message that has waited longer may be a copy
+// of a stored one: an acknowledgement was lost, or the vendor sent it again, to another instance.
+// One scan of the stream serves all waiting messages (ADR 9).
+type lookup struct {
+	*Relay
+	kind publish.Kind
 
 	scanned  time.Time // when the last scan began; zero: its result isn't valid
 	since    time.Time // it read messages stored since
@@ -48,25 +40,16 @@ const (
 	lookupPatience = time.Hour
 )
 
-// newLookup returns a look-up for the records in the spool.
-func newLookup(r *Relay, kind publish.Kind) *Lookup {
-	return &Lookup{
-		Publisher: r.Publisher, Kind: kind, Reach: r.Reach, Log: r.Log, Now: r.Now,
-		Wanted: func(id string) bool { return r.Spool.Holds(kind, id) }, Last: r.Spool.Last,
-		Earlier: r.earlier,
-	}
+// answer is the result of a look-up, by message ids.
+type answer struct {
+	stored map[string]bool // it is in the stream already
+	unsure map[string]bool // it may be: the stream can't be read
 }
 
-// Answer is the result of a look-up, by message ids.
-type Answer struct {
-	Stored map[string]bool // it is in the stream already
-	Unsure map[string]bool // it may be: the stream can't be read
-}
-
-// Ask looks up the records that the stream may have forgotten. The answer is valid for a minute.
+// ask looks up the records that the stream may have forgotten. The answer is valid for a minute.
 // After an error the records must wait.
-func (l *Lookup) Ask(ctx context.Context, records []spool.Record) (Answer, error) {
-	now, window := l.Now(), l.Publisher.Window(l.Kind)
+func (l *lookup) ask(ctx context.Context, records []spool.Record) (answer, error) {
+	now, window := l.Now(), l.Publisher.Window(l.kind)
 	// The last scan counts for a record if it looked for it and went back far enough. It counts as
 	// long as the stream recognises all copies that were stored since.
 	age := now.Sub(l.scanned)
@@ -74,37 +57,38 @@ func (l *Lookup) Ask(ctx context.Context, records []spool.Record) (Answer, error
 	old := make([]*spool.Record, 0, len(records))
 	for i := range records {
 		r := &records[i]
-		if r.Seq > l.Earlier && isRemembered(r.Arrived, now, l.Reach, window) {
+		// While an earlier process ran, the window may have been shorter.
+		if r.Seq > l.earlier && isRemembered(r.Arrived, now, l.Reach, window) {
 			continue
 		}
 		old = append(old, r)
 		isCovered = isCovered && r.Seq <= l.upTo && !firstCopy(r.Arrived, l.scanned, l.Reach).Before(l.since)
 	}
 	if len(old) == 0 {
-		return Answer{}, nil
+		return answer{}, nil
 	}
 	if !isCovered {
 		if err := l.scan(ctx, old, now); err != nil {
-			return Answer{}, lookupFailed(err)
+			return answer{}, lookupFailed(err)
 		}
 	}
-	a := Answer{Stored: make(map[string]bool), Unsure: make(map[string]bool)}
+	a := answer{stored: make(map[string]bool), unsure: make(map[string]bool)}
 	for _, r := range old {
 		switch {
 		case l.noRights:
-			a.Unsure[r.ID] = true
+			a.unsure[r.ID] = true
 		case l.found.IDs[r.ID]:
-			a.Stored[r.ID] = true
+			a.stored[r.ID] = true
 		}
 	}
 	if !l.noRights { // the result counts for the stream that was read
-		info, err := l.Publisher.Info(ctx, l.Kind)
+		info, err := l.Publisher.Info(ctx, l.kind)
 		if err == nil && !l.found.IsOf(info) {
 			err = fmt.Errorf("looking up: %w", errOtherStream)
 		}
 		if err != nil {
 			l.scanned = time.Time{}
-			return Answer{}, lookupFailed(err)
+			return answer{}, lookupFailed(err)
 		}
 	}
 	return a, nil
@@ -133,21 +117,21 @@ func firstCopy(arrived, now time.Time, reach time.Duration) time.Time {
 }
 
 // scan reads the messages that the stream has stored since the first copy of the oldest record.
-func (l *Lookup) scan(ctx context.Context, old []*spool.Record, now time.Time) error {
+func (l *lookup) scan(ctx context.Context, old []*spool.Record, now time.Time) error {
 	since := now
 	for _, r := range old {
 		if first := firstCopy(r.Arrived, now, l.Reach); first.Before(since) {
 			since = first
 		}
 	}
-	upTo := l.Last()
+	upTo := l.Spool.Last()
 	ctx, cancel := context.WithTimeout(ctx, scanBound)
 	defer cancel()
-	found, err := l.Publisher.Stored(ctx, l.Kind, since, l.Wanted)
+	found, err := l.Publisher.Stored(ctx, l.kind, since, func(id string) bool { return l.Spool.Holds(l.kind, id) })
 	noRights := errors.Is(err, publish.ErrNoRights)
 	switch {
 	case err == nil:
-		l.Log.Info("looked up in the stream which events are stored already", zap.Stringer("kind", l.Kind), zap.Time("since", since),
+		l.Log.Info("looked up in the stream which events are stored already", zap.Stringer("kind", l.kind), zap.Time("since", since),
 			zap.Int("stored", len(found.IDs)), zap.Duration("took", l.Now().Sub(now)))
 	case noRights && l.noRights: // logged before
 	case noRights:
@@ -156,7 +140,7 @@ func (l *Lookup) scan(ctx context.Context, old []*spool.Record, now time.Time) e
 		return err
 	default:
 		if !l.noRights {
-			l.Log.Error("looking up waiting events in the stream has failed for an hour: they are published, and counted as possible duplicates", zap.Stringer("kind", l.Kind), zap.Error(err))
+			l.Log.Error("looking up waiting events in the stream has failed for an hour: they are published, and counted as possible duplicates", zap.Stringer("kind", l.kind), zap.Error(err))
 		}
 		noRights = true // until a scan works again
 	}
@@ -169,7 +153,7 @@ func (l *Lookup) scan(ctx context.Context, old []*spool.Record, now time.Time) e
 }
 
 // isGivenUp reports whether scans have failed for longer than records wait.
-func (l *Lookup) isGivenUp() bool {
+func (l *lookup) isGivenUp() bool {
 	if l.failing.IsZero() {
 		l.failing = l.Now()
 	}

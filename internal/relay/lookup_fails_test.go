@@ -9,7 +9,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
-	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
@@ -105,8 +104,8 @@ func TestFoundInAnotherStream(t *testing.T) {
 	f.waits(2*time.Hour, "a", "b")
 	records, err := f.Spool.Next(publish.Event, 0, 2, maxBytes)
 	expect.NoError(t, err)
-	l := newLookup(f.Relay, publish.Event)
-	if known, err := l.Ask(t.Context(), records); err != nil || !known.Stored["a"] || known.Stored["b"] {
+	l := &lookup{Relay: f.Relay, kind: publish.Event}
+	if known, err := l.ask(t.Context(), records); err != nil || !known.stored["a"] || known.stored["b"] {
 		t.Fatalf("got %v, %v, want a found and b not", known, err)
 	}
 	expect.NoError(t, js.DeleteStream(t.Context(), "WEBHOOKS"))
@@ -114,15 +113,15 @@ func TestFoundInAnotherStream(t *testing.T) {
 	for range 3 { // more than the old one had
 		expect.NoError(t, expect.Err(js.Publish(t.Context(), "webhooks.flock.other", nil)))
 	}
-	known, err := l.Ask(t.Context(), records)
-	if err == nil || known.Stored["a"] {
+	known, err := l.ask(t.Context(), records)
+	if err == nil || known.stored["a"] {
 		t.Errorf("in the new stream: got %v, %v, want an error, and nothing of the old one", known, err)
 	}
 	if failed := (*publish.Error)(nil); !errors.As(err, &failed) || failed.Cause != publish.LookupFailed {
 		t.Errorf("the error: got %v, want the cause lookup_failed", err)
 	}
-	poll.Until(t, "the new one is looked through", func() bool { known, err = l.Ask(t.Context(), records); return err == nil })
-	if known.Stored["a"] {
+	poll.Until(t, "the new one is looked through", func() bool { known, err = l.ask(t.Context(), records); return err == nil })
+	if known.stored["a"] {
 		t.Errorf("in the new stream: got %v, want nothing of the old one", known)
 	}
 }
@@ -138,16 +137,16 @@ func TestNotFoundInAnotherStream(t *testing.T) {
 	f.waits(2*time.Hour, "a")
 	records, err := f.Spool.Next(publish.Event, 0, 1, maxBytes)
 	expect.NoError(t, err)
-	l := newLookup(f.Relay, publish.Event)
-	if known, err := l.Ask(t.Context(), records); err != nil || known.Stored["a"] {
+	l := &lookup{Relay: f.Relay, kind: publish.Event}
+	if known, err := l.ask(t.Context(), records); err != nil || known.stored["a"] {
 		t.Fatalf("got %v, %v, want a not found", known, err)
 	}
 	expect.NoError(t, js.DeleteStream(t.Context(), "WEBHOOKS"))
 	makeStream(t, js, nil)
 	expect.NoError(t, expect.Err(js.Publish(t.Context(), subject, nil, jetstream.WithMsgID("a"))))
 	poll.Until(t, "a is found, or an error", func() bool {
-		known, err := l.Ask(t.Context(), records)
-		if err == nil && !known.Stored["a"] {
+		known, err := l.ask(t.Context(), records)
+		if err == nil && !known.stored["a"] {
 			t.Fatal("a was not found in the new stream")
 		}
 		return err == nil
@@ -161,23 +160,16 @@ func TestFoundForOthers(t *testing.T) {
 	makeStream(t, natsdtest.Connect(t, s.URL()), nil)
 	f := start(t, s.URL(), unmanaged).ready()
 	expect.NoError(t, f.Relay.Close(t.Context()))
-	waiting := map[string]bool{"a": true}
-	last := uint64(1)
-	l := &Lookup{
-		Publisher: f.Publisher, Kind: publish.Event, Reach: f.Reach, Log: f.Log, Now: time.Now,
-		Wanted: func(id string) bool { return waiting[id] }, Last: func() uint64 { return last },
-	}
 	for _, id := range []string{"a", "b"} {
 		expect.NoError(t, expect.Err(f.Publisher.Publish(t.Context(), message(id))))
 	}
-	record := func(id string, number uint64) []spool.Record {
-		return []spool.Record{{Message: arrived(message(id), 2*time.Hour), Seq: number}}
-	}
-	if known, err := l.Ask(t.Context(), record("a", 1)); err != nil || !known.Stored["a"] {
-		t.Fatalf("got %v, %v, want a found", known, err)
-	}
-	waiting["b"], last = true, 2
-	if known, err := l.Ask(t.Context(), record("b", 2)); err != nil || !known.Stored["b"] {
-		t.Errorf("got %v, %v, want b found", known, err)
+	l := &lookup{Relay: f.Relay, kind: publish.Event}
+	for i, id := range []string{"a", "b"} {
+		f.waits(2*time.Hour, id)
+		records, err := f.Spool.Next(publish.Event, 0, 2, maxBytes)
+		expect.NoError(t, err)
+		if known, err := l.ask(t.Context(), records[i:]); err != nil || !known.stored[id] {
+			t.Fatalf("got %v, %v, want %s found", known, err, id)
+		}
 	}
 }
