@@ -20,7 +20,7 @@ type monitor struct {
 	server Server
 	log    *zap.Logger
 	file   string // with the stream's window; "": none
-	room   *room  // nil: deliveries answered 401 aren't published to the stream
+	room   *room  // nil: the stream isn't the quarantine's
 
 	wanted    chan struct{}           // requests for a check; holds at most one
 	done      chan struct{}           // closed at the end of run

@@ -32,7 +32,6 @@ type Publisher struct {
 	config   Config
 	monitors [Kinds]*monitor // by kind; nil: it has no stream
 	streams  []*monitor      // one for each stream
-	room     *room           // of the quarantine's stream; nil: there is none
 	acks     *acks
 	queue    sendQueue
 
@@ -56,8 +55,7 @@ func Open(c Config) (*Publisher, error) {
 		m := newMonitor(c, *c.Quarantine)
 		p.monitors[Quarantined], p.monitors[Refused] = m, m
 		p.streams = append(p.streams, m)
-		p.room = &room{reason: c.Quarantine.ProtectedReason, limit: c.Quarantine.MaxBytes, look: m.check}
-		m.room = p.room
+		m.room = &room{reason: c.Quarantine.ProtectedReason, limit: c.Quarantine.MaxBytes, look: m.check}
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	for _, m := range p.streams {
@@ -150,7 +148,7 @@ func (p *Publisher) begin(m Message, timeout time.Duration) (outgoing, error) {
 	}
 	monitor := p.monitors[m.Kind]
 	if m.Kind == Refused {
-		if err := p.room.admit(sizeOf(m, monitor.stream.Name)); err != nil {
+		if err := monitor.room.admit(sizeOf(m, monitor.stream.Name)); err != nil {
 			return outgoing{}, err
 		}
 	}
@@ -228,10 +226,11 @@ func (p *Publisher) Ready(kind Kind) error {
 	if err != nil {
 		return err
 	}
-	if err := p.monitors[kind].ready(s); err != nil || kind != Refused {
+	m := p.monitors[kind]
+	if err := m.ready(s); err != nil || kind != Refused {
 		return err
 	}
-	return p.room.ready()
+	return m.room.ready()
 }
 
 // Window returns how far back the kind's stream certainly recognises an id that it has stored since
