@@ -11,6 +11,7 @@
 package hmac
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -77,7 +78,7 @@ func (s *scheme) signedText(r verify.Request) ([][]byte, error) {
 func (s *scheme) isAmbiguous(text [][]byte) bool {
 	for i := range text[:len(text)-1] {
 		switch p := s.signed[i+1]; {
-		case !isValue(s.signed[i]):
+		case s.signed[i].kind != timestamp && s.signed[i].kind != header:
 		case p.kind == literal && strings.Index(string(text[i])+p.text, p.text) < len(text[i]):
 			return true
 		case p.kind == timestamp:
@@ -132,4 +133,29 @@ func (d *delivery) first(places []part) string {
 		}
 	}
 	return ""
+}
+
+// explain lists the parts of the signed text with their lengths, and those that are missing or occur
+// more than once. It never shows a part itself.
+func (s *scheme) explain(r verify.Request) (parts, missing []string) {
+	_, _ = s.MACs(&r, nil) // sets the time in the signature's header
+	d := delivery{scheme: s, r: &r}
+	for _, p := range s.signed {
+		name, value := p.text, ""
+		switch p.kind {
+		case literal:
+			continue
+		case body:
+			name, value = "the body", string(r.Raw)
+		case header:
+			value = d.at(p)
+		case timestamp:
+			name, value = cmp.Or(s.time.text, "the timestamp"), d.stamp()
+		}
+		parts = append(parts, fmt.Sprintf("%s has %d bytes", name, len(value)))
+		if value == "" {
+			missing = append(missing, name)
+		}
+	}
+	return parts, missing
 }

@@ -2,10 +2,13 @@ package hmac
 
 import (
 	"cmp"
+	"errors"
+	"maps"
 	"net/http"
 	"reflect"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ade15e70/webhook-bridge/internal/stringify"
@@ -58,6 +61,103 @@ func override(base, set verify.Settings) verify.Settings {
 		}
 	}
 	return base
+}
+
+// scheme is how an endpoint's vendor signs: its provider with the parsed settings.
+type scheme struct {
+	*verify.Provider
+	signed []part
+	time   part   // the place of the time; zero: it is in the signature header, or there is none
+	events []part // the event's name
+	ids    []part // the event's id; only signed ones
+	users  []part
+}
+
+// Body is the envelope's "signed" for a signature that covers the body, and no time.
+const Body = "body"
+
+var typePrefix = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]*\.)+$`)
+
+// compile parses the provider's settings. It returns their mistakes by variable.
+func compile(p *verify.Provider) (*scheme, map[string]error) {
+	s, set, problems := &scheme{Provider: p}, p.Settings, map[string]error{}
+	s.Header, problems["SIGNATURE_HEADER"] = headerName(set.SignatureHeader)
+	if len(s.OtherNames) > 0 && s.Header != s.OtherNames[0][0] {
+		s.OtherNames = nil
+	}
+	s.Format, problems["SIGNATURE_FORMAT"] = parseFormat(set.SignatureFormat)
+	problems["TIMESTAMP"] = s.readTime(set)
+	s.signed, problems["SIGNED"] = s.parse(set.Signed)
+	s.Schemes = []verify.Scheme{{Name: Body}}
+	if s.time.kind == member || slices.ContainsFunc(s.signed, func(p part) bool { return p.kind == timestamp }) {
+		s.Schemes[0].Name = verify.Payload
+	}
+	s.events, problems["EVENT"] = parsePlaces(set.Event, s.Paths)
+	switch {
+	case set.Event == "":
+		problems["EVENT"] = errors.New("it is not set")
+	case slices.ContainsFunc(s.events, s.isSignature):
+		problems["EVENT"] = errors.New("a signature is no name of an event")
+	}
+	problems["EVENT_ID"] = s.readIDs(set.EventID)
+	s.users, problems["USER"] = parsePlaces(set.User, s.Paths)
+	if slices.ContainsFunc(s.users, func(u part) bool { return u.kind == header }) {
+		problems["USER"] = errors.New("a person's id isn't taken from a header")
+	}
+	if len(set.TypePrefix) > 128 || !typePrefix.MatchString(set.TypePrefix) {
+		problems["TYPE_PREFIX"] = errors.New("it is no such name, or longer than 128 characters")
+	}
+	maps.DeleteFunc(problems, func(_ string, err error) bool { return err == nil })
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	for _, p := range slices.Concat([]part{{kind: header, text: s.Header}, s.time}, s.signed, s.events) {
+		if p.kind == header && !slices.Contains(s.Headers, p.text) {
+			s.Headers = append(s.Headers, p.text)
+		}
+	}
+	return s, nil
+}
+
+// isSignature reports whether a part is the signature's header, by either of its names.
+func (s *scheme) isSignature(p part) bool {
+	return p.isHeader(s.Header) || len(s.OtherNames) > 0 && p.isHeader(s.OtherNames[0][1])
+}
+
+// readTime parses the place of the time.
+func (s *scheme) readTime(set verify.Settings) (err error) {
+	s.Unit = verify.Unit(cmp.Or(set.TimestampUnit, string(verify.Seconds)))
+	s.Timeless = set.Timestamp == ""
+	inSignature := set.Timestamp == "signature"
+	switch hasTime := s.TimePrefix != ""; {
+	case inSignature && !hasTime && s.Encodings != nil: // without encodings, the format is wrong itself
+		return errors.New("SIGNATURE_FORMAT has no {timestamp}")
+	case hasTime && !inSignature:
+		return errors.New("SIGNATURE_FORMAT has {timestamp}, so it must be signature")
+	case s.Timeless && strings.Contains(set.Signed, "{timestamp}"):
+		return errors.New("SIGNED has {timestamp}, so TIMESTAMP must be set")
+	case inSignature, s.Timeless:
+		return nil
+	}
+	if s.time, err = parsePlace(set.Timestamp, s.Paths); err == nil && s.isSignature(s.time) {
+		err = errors.New("a time in the signature header is set as signature")
+	}
+	return err
+}
+
+// readIDs parses the places of the event's id. It ignores those that aren't signed: with them one
+// captured delivery could become any number of events.
+func (s *scheme) readIDs(list string) error {
+	all, err := parsePlaces(list, s.Paths)
+	for _, id := range all {
+		isSigned := func(p part) bool { return p.isHeader(id.text) }
+		if id.kind == member || slices.ContainsFunc(s.signed, isSigned) {
+			s.ids = append(s.ids, id)
+		} else {
+			s.Unused = append(s.Unused, id.text)
+		}
+	}
+	return err
 }
 
 // compose returns the body of an event: data or a sample, with the name and the id at the places in

@@ -156,9 +156,6 @@ func (s *scheme) parse(template string) ([]part, error) {
 	return parts, nil
 }
 
-// isValue reports whether a part is a value from outside the body.
-func isValue(p part) bool { return p.kind == timestamp || p.kind == header }
-
 // reserved lists headers of the connection or of proxies, which may change or remove them, and
 // headers with credentials, which quarantine would keep.
 var reserved = []string{
