@@ -15,7 +15,8 @@ import (
 
 // terminal writes untrusted text to a terminal: end users choose names and ids, and others may
 // publish to the stream. It escapes characters that could move the cursor, change the terminal's
-// settings or reorder text, as JSON does, so that JSON stays valid. It passes line ends and tabs.
+// settings or reorder text, as JSON does, so that JSON stays valid. It passes line ends, tabs and
+// colours.
 type terminal struct{ to io.Writer }
 
 // forTerminal returns the stream, wrapped in a [terminal] if it is a terminal.
@@ -26,8 +27,9 @@ func forTerminal(stream *os.File) io.Writer {
 	return stream
 }
 
-// special matches line ends of two characters, and each character that isn't printable.
-var special = regexp.MustCompile(`\r\n|[^\n\t \pL\pM\pN\pP\pS]`)
+// special matches colours (ECMA-48, SGR), line ends of two characters, and each character that
+// isn't printable.
+var special = regexp.MustCompile(`\x1b\[[0-9;]{0,16}m|\r\n|[^\n\t \pL\pM\pN\pP\pS]`)
 
 func (t *terminal) Write(text []byte) (int, error) {
 	valid := string([]rune(string(text))) // a wrong byte becomes U+FFFD

@@ -15,7 +15,7 @@ import (
 func TestTerminal(t *testing.T) {
 	for text, want := range map[string]string{
 		"Zoë 日本 😀\tx\r\n":          "Zoë 日本 😀\tx\r\n",
-		"\x1b[31mred\x1b[0m":       `\u001b[31mred\u001b[0m`,
+		"\x1b[31mred\x1b[0m":       "\x1b[31mred\x1b[0m",
 		"\x1b[2J\x1b]0;title\x07":  `\u001b[2J\u001b]0;title\u0007`,
 		"\u009b2J\u0085\x7f":       `\u009b2J\u0085\u007f`,
 		"\u202eabc\u2066\u200f":    `\u202eabc\u2066\u200f`,
@@ -37,7 +37,7 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
-// For any text only line ends and tabs reach the terminal, and JSON keeps its meaning.
+// For any text only line ends, tabs and colours reach the terminal, and JSON keeps its meaning.
 func FuzzTerminal(f *testing.F) {
 	for _, seed := range []string{"", `{"a":"` + "\u009b\u202e\x7f" + `"}`, "\x1b[1;31m\x1b[", "\xf0\x9f\x98", "\r\n\r"} {
 		f.Add([]byte(seed))
@@ -46,6 +46,13 @@ func FuzzTerminal(f *testing.F) {
 		var out bytes.Buffer
 		expect.NoError(t, expect.Err((&terminal{&out}).Write(text)))
 		left := strings.NewReplacer("\r\n", "", "\n", "", "\t", "").Replace(out.String())
+		for at := strings.IndexByte(left, '\x1b'); at >= 0; at = strings.IndexByte(left, '\x1b') {
+			sequence := special.FindString(left[at:])
+			if !strings.HasSuffix(sequence, "m") {
+				t.Fatalf("%q is written %q", text, out.String())
+			}
+			left = left[:at] + left[at+len(sequence):]
+		}
 		if strings.ContainsFunc(left, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Fatalf("%q is written %q", text, out.String())
 		}
