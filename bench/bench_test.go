@@ -63,16 +63,17 @@ func BenchmarkCanonical(b *testing.B) { parse(b, body(1)) }
 
 func BenchmarkEnvelope(b *testing.B) {
 	content := body(1)
-	facts := event.Facts{
-		Endpoint: "flock", Provider: "flock", TypePrefix: "com.withflock.", Name: "invitee.rewarded", Entity: "invitee", EntityID: "4463c78d-9b08-48a4-af38-e90aa6ca4cf7",
-		UserID: "4463c78d-9b08-48a4-af38-e90aa6ca4cf7", Time: "2026-01-02T03:04:05Z", Received: time.Now(), Signed: "payload", Body: content,
+	id := "4463c78d-9b08-48a4-af38-e90aa6ca4cf7"
+	attributes := event.Event{
+		Provider: "flock", Event: "invitee.rewarded", Entity: "invitee", EntityID: id, UserID: id, Time: "2026-01-02T03:04:05Z", Signed: "payload", Data: content,
 	}
+	received := time.Now()
 	b.SetBytes(int64(len(content)))
 	b.ReportAllocs()
 	defer onProcessor(b)()
 	for b.Loop() {
-		facts.ID = event.ID("flock", [][]byte{content}, nil)
-		e := event.New(facts)
+		attributes.ID = event.ID("flock", [][]byte{content}, nil)
+		e := event.New(attributes, "flock", "com.withflock.", received)
 		_ = e.Encode()
 		_ = event.Subject("webhooks", "flock", e.Event)
 	}

@@ -17,16 +17,6 @@ func (e *Event) Encode() []byte {
 	return bytes.Join([][]byte{dst, e.Data, {'}'}}, nil)
 }
 
-// Size returns a bound on the length of Encode's result for an event from [New], in whose texts at
-// most every character is escaped with a backslash.
-func (e *Event) Size() int {
-	n := len(`{"data":}`) + len(e.Data)
-	for _, a := range attributes {
-		n += len(`"":"",`) + len(a.name) + 2*len(*a.value(e))
-	}
-	return n
-}
-
 // appendString appends text as a JSON string. New leaves no control characters in texts; an event
 // that was made without it may have some.
 func appendString(dst []byte, text string) []byte {

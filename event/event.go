@@ -77,50 +77,27 @@ var attributes = []attribute{
 	{"tracestate", false, func(e *Event) *string { return &e.TraceState }},
 }
 
-// Facts are the facts of a delivery. The envelope's rules aren't applied yet.
-type Facts struct {
-	ID         string
-	Endpoint   string
-	Provider   string
-	TypePrefix string // the vendor in reverse DNS, with the final dot
-	Name       string // the event's name as sent; invalid UTF-8 and U+FFFF stand for what no text can hold
-	Entity     string
-	EntityID   string
-	UserID     string
-	Time       string // RFC 3339
-	Received   time.Time
-	Signed     string
-	Body       []byte // canonical JSON
-}
-
-// New returns the envelope. A character that CloudEvents forbids becomes _ in the event's name and
-// type. Any other attribute with such a character is left out.
-func New(f Facts) Event {
-	name := clean(f.Name)
-	e := Event{
-		SpecVersion:     specVersion,
-		ID:              f.ID,
-		Time:            f.Time,
-		DataContentType: dataContentType,
-		Provider:        f.Provider,
-		Event:           name,
-		Entity:          allowedOrNone(f.Entity),
-		EntityID:        allowedOrNone(f.EntityID),
-		UserID:          allowedOrNone(f.UserID),
-		Signed:          f.Signed,
-		Data:            f.Body,
-	}
+// New completes an event that has the vendor's data and attributes as they were sent. In Event, the
+// event's name, invalid UTF-8 and U+FFFF stand for what no text can hold. The prefix of the type is
+// the vendor in reverse DNS, with the final dot.
+//
+// A character that CloudEvents forbids becomes _ in the event's name and type. Any other attribute
+// with such a character is left out.
+func New(e Event, endpoint, typePrefix string, received time.Time) Event {
+	e.SpecVersion, e.DataContentType = specVersion, dataContentType
+	e.Event = clean(e.Event)
+	e.Entity, e.EntityID, e.UserID = allowedOrNone(e.Entity), allowedOrNone(e.EntityID), allowedOrNone(e.UserID)
 	// The composed texts are parts of one, which is one allocation.
 	const source = "/webhooks/"
 	var room [32]byte // AppendFormat needs nine digits for a moment
-	received := f.Received.UTC().AppendFormat(room[:0], "2006-01-02T15:04:05.000Z")
-	all := source + f.Endpoint + f.TypePrefix + name + e.Entity + "/" + e.EntityID + string(received)
+	at := received.UTC().AppendFormat(room[:0], "2006-01-02T15:04:05.000Z")
+	all := source + endpoint + typePrefix + e.Event + e.Entity + "/" + e.EntityID + string(at)
 	next := func(n int) (text string) {
 		text, all = all[:n], all[n:]
 		return text
 	}
-	e.Source = next(len(source) + len(f.Endpoint))
-	e.Type = next(len(f.TypePrefix) + len(name))
+	e.Source = next(len(source) + len(endpoint))
+	e.Type = next(len(typePrefix) + len(e.Event))
 	if subject := next(len(e.Entity) + 1 + len(e.EntityID)); e.Entity != "" && e.EntityID != "" {
 		e.Subject = subject
 	}

@@ -1,6 +1,9 @@
 package event
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // The bounds of a subject's event part. The rest is dropped.
 const (
@@ -13,45 +16,25 @@ const (
 // token. So no name can be a wildcard or a subject of another endpoint.
 func Subject(prefix, endpoint, name string) string {
 	var room [256]byte
-	dst := append(append(append(append(room[:0], prefix...), '.'), endpoint...), '.')
-	return string(appendEventPart(dst, name))
-}
-
-func appendEventPart(dst []byte, name string) []byte {
-	begin, token, tokens := len(dst), 0, 1 // of the part; bytes of the current token; tokens begun
-	for _, c := range name {
-		if c == '.' {
-			if token == 0 {
-				dst = append(dst, '_')
-			}
-			if tokens == maxTokens {
-				return clip(dst, begin)
-			}
-			dst = append(dst, '.')
-			token, tokens = 0, tokens+1
-			continue
-		}
-		if !isTokenCharacter(c) {
-			c = '_'
-		}
-		dst = append(dst, byte(c))
-		token++
-		if len(dst)-begin > maxEventBytes {
+	dst := append(append(append(room[:0], prefix...), '.'), endpoint...)
+	begin, tokens := len(dst)+1, 0
+	for token := range strings.SplitSeq(name, ".") {
+		if tokens++; tokens > maxTokens {
 			break
 		}
+		dst = append(dst, '.')
+		if token == "" {
+			token = "_"
+		}
+		for _, c := range token {
+			if !isTokenCharacter(c) {
+				c = '_'
+			}
+			dst = append(dst, byte(c))
+		}
 	}
-	if token == 0 {
-		dst = append(dst, '_')
-	}
-	return clip(dst, begin)
-}
-
-// clip cuts the event part, which begins there, to the allowed length. It leaves no dot at the end.
-func clip(dst []byte, begin int) []byte {
-	if len(dst)-begin > maxEventBytes {
-		dst = dst[:begin+len(bytes.TrimRight(dst[begin:begin+maxEventBytes], "."))]
-	}
-	return dst
+	dst = dst[:min(len(dst), begin+maxEventBytes)]
+	return string(bytes.TrimRight(dst, ".")) // the cut may be behind a dot
 }
 
 func isTokenCharacter(c rune) bool {

@@ -1,9 +1,6 @@
 package event
 
-import (
-	"strings"
-	"unicode/utf8"
-)
+import "strings"
 
 // allowed reports whether CloudEvents' String type may hold the character: no controls, no
 // noncharacters, no surrogates (CloudEvents 1.0.2, Type System). A Go string holds a surrogate only
@@ -30,15 +27,10 @@ func clean(text string) string {
 	}, strings.ToValidUTF8(text, "_"))
 }
 
-// valid reports whether text may be a CloudEvents string as it stands.
-func valid(text string) bool {
-	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(c rune) bool { return !allowed(c) })
-}
-
 // allowedOrNone returns text if it may be an attribute, else "": the attribute is left out.
 func allowedOrNone(text string) string {
-	if valid(text) {
-		return text
+	if clean(text) != text {
+		return ""
 	}
-	return ""
+	return text
 }

@@ -283,14 +283,14 @@ func (d *delivery) wrap(at *verify.Endpoint, received time.Time) (publish.Messag
 	*e = at.Event(d.ID, d.Claims, received)
 	e.TraceParent, e.TraceState = d.span.Context()
 	d.span.Verified(e.ID, e.Type)
-	held := e.Size()
+	m := publish.NewMessage(d.SubjectPrefix, at.Name, e)
+	held := len(m.Data)
 	if d.Claims.AsSent {
 		held += len(d.Claims.Body) // besides the canonical form
 	}
 	if !d.held.take(held) {
 		return publish.Message{}, errBusy
 	}
-	m := publish.NewMessage(d.SubjectPrefix, at.Name, e)
 	e.Data = nil
 	d.Event = e
 	return m, nil

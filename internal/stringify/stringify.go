@@ -4,8 +4,9 @@
 // The first pass validates the bytes and finds out whether they already have that form, as bodies
 // from JSON.stringify do; then they are used as they are. Otherwise a second pass writes the
 // canonical form: members whose names are array indices first, in ascending order (ECMA-262,
-// OrdinaryOwnPropertyKeys), numbers as in Number::toString, and strings as in QuoteJSONString.
-// Except for the sorting of members, both passes are linear in time and memory.
+// OrdinaryOwnPropertyKeys), numbers as in Number::toString, and strings as in QuoteJSONString. If
+// members aren't in order, another pass finds them first. Except for the sorting of members, all
+// passes are linear in time and memory.
 //
 // It refuses more than JSON.parse does, because a signature must not cover a text that two readers
 // read differently: a member given twice, at any depth, and nesting deeper than [MaxDepth].
@@ -32,8 +33,8 @@ var (
 	ErrDepth     = fmt.Errorf("nested deeper than %d levels", MaxDepth)
 )
 
-// Parse returns the canonical form of the JSON value in src. If src is canonical, the result is src
-// itself and no copy. The error wraps one of those above and has the offset; it never quotes src.
+// Parse returns the canonical form of the JSON value in src. If src is clearly canonical, the result
+// is src itself and no copy. The error wraps one of those above and has the offset; it never quotes src.
 func Parse(src []byte) (Text, error) {
 	c, err := Check(src)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"maps"
 	"net/http"
 	"time"
@@ -46,20 +47,17 @@ func (e *Endpoint) ID(c Claims) string {
 
 // Event returns the envelope of a verified delivery.
 func (e *Endpoint) Event(id string, c Claims, received time.Time) event.Event {
-	return event.New(event.Facts{
-		ID:         id,
-		Endpoint:   e.Name,
-		Provider:   e.Provider.Name,
-		TypePrefix: e.Provider.TypePrefix,
-		Name:       c.Name,
-		Entity:     c.Entity,
-		EntityID:   c.EntityID,
-		UserID:     c.UserID,
-		Time:       c.Time,
-		Received:   received,
-		Signed:     c.Scheme,
-		Body:       c.Body,
-	})
+	return event.New(event.Event{
+		ID:       id,
+		Provider: e.Provider.Name,
+		Event:    c.Name,
+		Entity:   c.Entity,
+		EntityID: c.EntityID,
+		UserID:   c.UserID,
+		Time:     c.Time,
+		Signed:   c.Scheme,
+		Data:     json.RawMessage(c.Body),
+	}, e.Name, e.Provider.TypePrefix, received)
 }
 
 // Seal returns the proof that is kept of an authentic delivery instead of its signature: an HMAC

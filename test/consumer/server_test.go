@@ -88,10 +88,9 @@ func (n *natsd) stream(name, subjects string) {
 func (n *natsd) publish(from, to int) int {
 	n.t.Helper()
 	for i := from; i <= to; i++ {
-		e := event.New(event.Facts{
-			ID: fmt.Sprint(i), Endpoint: "flock", Provider: "flock", TypePrefix: "com.withflock.", Name: "invitee.accepted", Signed: "payload",
-			Body: fmt.Appendf(nil, `{"data":{"invitee":{"id":"u%d"}}}`, i),
-		})
+		e := event.New(event.Event{
+			ID: fmt.Sprint(i), Provider: "flock", Event: "invitee.accepted", Signed: "payload", Data: fmt.Appendf(nil, `{"data":{"invitee":{"id":"u%d"}}}`, i),
+		}, "flock", "com.withflock.", time.Time{})
 		e.TraceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 		m := nats.NewMsg("webhooks.flock.invitee.accepted")
 		m.Data = e.Encode()
