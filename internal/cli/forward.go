@@ -40,8 +40,8 @@ delivered.
 
 --durable NAME remembers which events were delivered, in the consumer forward-NAME of the stream.
 The first run begins now, or at --since; later ones go on where the last one ended. An event that
-fails is posted again half a minute later, or by the next run, until the answer is 2xx. An event may
-be posted twice, with the same id.`,
+fails is posted again until the answer is 2xx, after pauses that grow from a second to five minutes.
+An event may be posted twice, with the same id.`,
 		Example: `  bridge forward --to http://localhost:3000/hook
   bridge forward --event 'invitee.*' --to http://localhost:3000/hook --since 2h --until 1h
   bridge forward --durable my-laptop --concurrency 4 --to http://localhost:3000/hook`,
