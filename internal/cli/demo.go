@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/rand"
@@ -15,13 +14,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ade15e70/webhook-bridge/config"
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/app"
-	"github.com/ade15e70/webhook-bridge/internal/stream"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 )
@@ -110,10 +109,20 @@ func defaultOrFree(ctx context.Context, usual string) string {
 	return "127.0.0.1:0"
 }
 
-// show sends the samples, prints them as a subscriber receives them, and then what to try next.
+// show sends the samples, prints each as a subscriber receives it, and then what to try next.
 func (d *demo) show(ctx context.Context) error {
+	nc, err := nats.Connect(d.bridge.NATSURL())
+	if err != nil {
+		return fmt.Errorf("connecting to the embedded nats-server: %w", err)
+	}
+	defer nc.Close()
+	events, err := nc.SubscribeSync(d.config.SubjectPrefix + ".>")
+	if err != nil {
+		return fmt.Errorf("subscribing to the events: %w", err)
+	}
 	d.print("Sample events, sent to http://%s, as a NATS subscriber receives them:", d.bridge.PublicAddr())
-	sent := 0
+	lines := printer{out: d.out, prefix: d.config.SubjectPrefix, columns: 80}
+	var first []byte
 	for _, endpoint := range d.config.Endpoints {
 		for _, body := range endpoint.Vendor.Samples {
 			s := d.sender(endpoint)
@@ -121,40 +130,21 @@ func (d *demo) show(ctx context.Context) error {
 			if got, err := s.send(ctx); err != nil || got.code != http.StatusOK {
 				return errors.Join(fmt.Errorf("sending sample: answered %d: %s", got.code, got.body), err)
 			}
-			sent++
+			m, err := events.NextMsgWithContext(ctx)
+			if err != nil {
+				return fmt.Errorf("receiving the event: %w", err)
+			}
+			e, err := event.Parse(m.Data)
+			if err != nil {
+				return err
+			}
+			lines.print(m.Subject, &e, time.Now())
+			if first == nil {
+				first = m.Data
+			}
 		}
-	}
-	first, err := d.receive(ctx, sent)
-	if err != nil || ctx.Err() != nil {
-		return err
 	}
 	return d.printCommands(first)
-}
-
-// receive prints that many events from the stream, and returns the first.
-func (d *demo) receive(ctx context.Context, events int) (first []byte, err error) {
-	s, err := quiet.connect(ctx, d.config)
-	if err != nil {
-		return nil, err
-	}
-	defer s.js.Conn().Close()
-	lines := printer{out: d.out, prefix: d.config.SubjectPrefix, columns: 80}
-	all := stream.Section{Stream: d.config.StreamName, Since: stream.Beginning}
-	err = s.read(ctx, all, time.Time{}, func(m stream.Message) error {
-		if first == nil {
-			first = bytes.Clone(m.Data())
-		}
-		e, err := event.Parse(m.Data())
-		if err != nil {
-			return err
-		}
-		lines.print(m.Subject(), &e, time.Now())
-		if events--; events == 0 {
-			return errEnough
-		}
-		return nil
-	})
-	return first, err
 }
 
 func (d *demo) sender(endpoint config.Endpoint) sender {

@@ -119,14 +119,13 @@ func (s *sender) sendOne(ctx context.Context, prog program) error {
 		return err
 	}
 	_, _ = fmt.Fprintln(prog.out, got.code, got.body)
-	if got.code != http.StatusOK {
-		remedy := remedies[got.code]
-		if got.code == http.StatusUnauthorized && (s.tamper || s.age > 0) { // as it must be
-			remedy = ""
-		}
-		return fmt.Errorf("the delivery was refused: %d%s", got.code, remedy)
+	switch {
+	case got.code == http.StatusOK:
+		return nil
+	case s.tamper || s.age > 0: // as it must be
+		return fmt.Errorf("the delivery was refused: %d", got.code)
 	}
-	return nil
+	return fmt.Errorf("the delivery was refused: %d%s", got.code, remedies[got.code])
 }
 
 // remedies holds what to do about an answer, if the answer doesn't say enough.
