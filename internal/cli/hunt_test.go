@@ -370,7 +370,7 @@ func (h *hunt) verify(capture string) {
 		file := filepath.Join(h.dir, fmt.Sprint("capture", i))
 		expect.NoError(h.t, os.WriteFile(file, []byte(text), 0o600))
 		h.command(nil, "verify", file)
-		h.command(nil, "verify", "--json", "--at", "now", "flock", file)
+		h.command(nil, "verify", "--at", "now", "flock", file)
 		h.command(nil, "verify", "frigade", file)
 		h.command(nil, "verify", "--headers", file, "--body", file)
 	}

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +27,6 @@ type verifyOptions struct {
 	bodyFile    string
 	headers     []string
 	at          string
-	asJSON      bool
 }
 
 func verifyCommand(prog program) *cobra.Command {
@@ -69,11 +67,7 @@ bridge would publish it, else 1.`,
 			if err != nil {
 				return err
 			}
-			if v.asJSON {
-				_ = json.NewEncoder(prog.out).Encode(report)
-			} else {
-				printReport(prog.out, report)
-			}
+			printReport(prog.out, report)
 			if !report.Accepted {
 				return errors.New("the bridge does not publish this delivery")
 			}
@@ -85,7 +79,6 @@ bridge would publish it, else 1.`,
 	f.StringVar(&v.bodyFile, "body", "", "`file` with the body, byte for byte; - for standard input")
 	f.StringArrayVarP(&v.headers, "header", "H", nil, example("a `header`, as for curl: 'HEADER: 0f…'; may be repeated"))
 	f.StringVar(&v.at, "at", "", "`time` at which the bridge received it, such as 2026-01-02T03:04:05Z, or now (default: the Date header; else its age isn't judged)")
-	f.BoolVar(&v.asJSON, "json", false, "print one JSON object: accepted, status, code, outcome, endpoint, provider, scheme, secret, steps, causes")
 	return c
 }
 

@@ -34,7 +34,7 @@ func (d *diagnoser) address() string { return "/webhooks/" + d.endpoint.Name }
 func (d *diagnoser) examineAnswer(received time.Time) {
 	r := d.request()
 	a := d.ask(r, received)
-	d.report.Status, d.report.Code, d.report.Outcome = a.status, a.code, a.outcome
+	d.report.Status, d.report.Outcome = a.status, a.outcome
 	d.report.Accepted = a.outcome == string(publish.Stored)
 	switch {
 	case a.refused != nil:

@@ -43,7 +43,6 @@ func (d *diagnoser) window(c verify.Claims) verify.Window {
 // examineClaims describes a delivery whose signature is right: its unsigned members, its time, and
 // why it is refused.
 func (d *diagnoser) examineClaims(c verify.Claims, received time.Time, refusal error) {
-	d.report.Scheme, d.report.Secret = c.Scheme, &c.Secret
 	asSent := ""
 	if c.AsSent {
 		asSent = ", over the body as it was sent, not over its canonical form"

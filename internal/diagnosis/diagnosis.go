@@ -47,31 +47,25 @@ type Case struct {
 
 // Report is the result of [Diagnose].
 type Report struct {
-	Accepted bool   `json:"accepted"` // it is published
-	Status   int    `json:"status"`   // of the answer
-	Code     string `json:"code,omitempty"`
-	Outcome  string `json:"outcome"` // as in the log and the metrics
-	Endpoint string `json:"endpoint"`
-	Provider string `json:"provider"`
-	// Scheme and Secret, its position, are set only if the signature is right as it came.
-	Scheme string  `json:"scheme,omitempty"`
-	Secret *int    `json:"secret,omitempty"`
-	Steps  []Step  `json:"steps"`
-	Causes []Cause `json:"causes"`
+	Accepted bool   // it is published
+	Status   int    // of the answer
+	Outcome  string // as in the log and the metrics
+	Steps    []Step
+	Causes   []Cause
 }
 
 // Step is one thing that the bridge looks at. Steps are in the bridge's order.
 type Step struct {
-	Name string `json:"name"`
-	Says string `json:"says"`
+	Name string
+	Says string
 }
 
 // Cause is a cause of the refusal.
 type Cause struct {
-	Code   string `json:"code"`
-	Proven bool   `json:"proven"` // else it is only the usual cause
-	Says   string `json:"says"`   // what is wrong
-	Do     string `json:"do"`     // what to do about it
+	Code   string
+	Proven bool   // else it is only the usual cause
+	Says   string // what is wrong
+	Do     string // what to do about it
 }
 
 func proven(code, says, do string) Cause { return Cause{Code: code, Proven: true, Says: says, Do: do} }
@@ -102,8 +96,6 @@ func Diagnose(c Case) (Report, error) {
 	if err := d.findEndpoint(); err != nil {
 		return Report{}, err
 	}
-	d.report.Causes = []Cause{} // for JSON
-	d.report.Endpoint, d.report.Provider = d.endpoint.Name, d.endpoint.Provider.Name
 	d.describe()
 	d.examineBody()
 	d.examineSignatures()
