@@ -29,10 +29,15 @@ func (d *diagnoser) verify() (c verify.Claims, received time.Time, refusal error
 		return c, r.Now, d.body.err
 	}
 	c, refusal = d.endpoint.Provider.Verify(r)
-	if w := d.window(c); d.Received.IsZero() && !c.Occurred.IsZero() && !w.IsEmpty() && d.Now.After(w.To) {
+	if w := d.window(c); d.Received.IsZero() && !c.Occurred.IsZero() && !w.IsEmpty() && d.Now.After(w.To) && !d.isInSeconds(c.Occurred) {
 		return c, w.To, refusal
 	}
 	return c, r.Now, refusal
+}
+
+// isInSeconds reports whether a time that was read as milliseconds must be one in seconds.
+func (d *diagnoser) isInSeconds(occurred time.Time) bool {
+	return d.endpoint.Provider.Unit == verify.Milliseconds && occurred.Year() < 1980
 }
 
 // window returns the times at which an authentic delivery is accepted.
@@ -96,7 +101,7 @@ func (d *diagnoser) timeCause(received, occurred time.Time) Cause {
 		return proven("timestamp_unit", "its time is in milliseconds, and was read as seconds", set+"ms")
 	case isInMilliseconds:
 		return proven("timestamp_unit", "its time is in milliseconds, and was read as seconds", "the vendor has changed something: report it")
-	case d.endpoint.Provider.Unit == verify.Milliseconds && occurred.Year() < 1980:
+	case d.isInSeconds(occurred):
 		return proven("timestamp_unit", "its time is in seconds, and was read as milliseconds", set+"s")
 	}
 	return likely(

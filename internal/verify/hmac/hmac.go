@@ -150,7 +150,7 @@ func (s *scheme) explain(r verify.Request) (parts, missing []string) {
 		case header:
 			value = d.at(p)
 		case timestamp:
-			name, value = cmp.Or(s.time.text, "the timestamp"), d.stamp()
+			name, value = cmp.Or(s.time.text, "the timestamp in "+s.Header), d.stamp()
 		}
 		parts = append(parts, fmt.Sprintf("%s has %d bytes", name, len(value)))
 		if value == "" {
