@@ -105,6 +105,32 @@ func TestUnsyncedMessageComesAgain(t *testing.T) {
 	}
 }
 
+// A process may end before the name of its new file is durable. The next process makes it so before it
+// answers a message that is in it.
+func TestNameThatIsNotDurable(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	m.mu.Lock()
+	m.fails = func(c call) error {
+		if c.name == "fsyncdir" || c.name == "unlink" {
+			return errIO
+		}
+		return nil
+	}
+	m.mu.Unlock()
+	expect.ErrorIs(t, syscall.EIO, f.Append(t.Context(), message("a"), attempted), "the first answer")
+	m.mu.Lock()
+	next := m.clone()
+	m.mu.Unlock()
+	f.close()
+	f = open(t, "spool", on(next))
+	f.keeps("a")
+	f.close()
+	after := open(t, "spool", on(next.afterPowerLoss(nil)))
+	after.holds("a")
+	after.close()
+}
+
 // refuses returns the disk of a process that has kept "a", and then refused "b" because it couldn't
 // sync it. The next process is shown both.
 func refuses(t *testing.T, then ...string) *memory {

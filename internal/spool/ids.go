@@ -21,26 +21,33 @@ func idOf(kind publish.Kind, messageID string) id {
 // a map it may take 41, even after it is removed.
 type ids [][]id
 
-func newIDs() ids { return make(ids, 1<<14) }
+// idLists is the number of lists. They take 400 KB, so that the set has none until it is used.
+const idLists = 1 << 14
 
 func listOf(x id) uint16 { return binary.BigEndian.Uint16(x[:]) >> 2 }
 
-func (s ids) has(x id) bool { return slices.Contains(s[listOf(x)], x) }
+func (s ids) has(x id) bool { return s != nil && slices.Contains(s[listOf(x)], x) }
 
 // add adds x and reports whether it is new.
-func (s ids) add(x id) bool {
-	list := s[listOf(x)]
+func (s *ids) add(x id) bool {
+	if *s == nil {
+		*s = make(ids, idLists)
+	}
+	list := (*s)[listOf(x)]
 	if slices.Contains(list, x) {
 		return false
 	}
 	if n := len(list); n == cap(list) { // append would double it
 		list = append(make([]id, 0, n+n/8+1), list...)
 	}
-	s[listOf(x)] = append(list, x)
+	(*s)[listOf(x)] = append(list, x)
 	return true
 }
 
 func (s ids) remove(x id) {
+	if s == nil {
+		return
+	}
 	list := s[listOf(x)]
 	i := slices.Index(list, x)
 	if i < 0 {

@@ -10,7 +10,7 @@ import (
 
 // TestIDs compares the set with a map.
 func TestIDs(t *testing.T) {
-	s := newIDs()
+	var s ids
 	want := make(map[id]bool)
 	random := rand.New(rand.NewPCG(1, 2))
 	some := func() (x id) { // of few lists
@@ -37,7 +37,7 @@ func TestIDs(t *testing.T) {
 
 // TestMemoryOfIDs holds the set to 24 bytes for each id.
 func TestMemoryOfIDs(t *testing.T) {
-	s := newIDs()
+	var s ids
 	memory := func() uint64 {
 		var m runtime.MemStats
 		runtime.GC()

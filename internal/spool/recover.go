@@ -31,7 +31,7 @@ type recovery struct {
 }
 
 func newRecovery() *recovery {
-	return &recovery{ids: newIDs(), dropped: make(map[uint64]struct{})}
+	return &recovery{dropped: make(map[uint64]struct{})}
 }
 
 // openJournals opens the files of the directory.
@@ -121,7 +121,7 @@ func (s *Spool) recover() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.recovering.Store(true)
-	s.ids, s.meanwhile = newIDs(), nil
+	s.ids, s.meanwhile = nil, nil
 	var delivered [journals]uint64
 	var segments [journals][]*segment
 	total := int64(0)

@@ -115,6 +115,9 @@ func (s *segment) makeDurable(from int64) (err error) {
 	if err == nil {
 		err = s.file.Sync()
 	}
+	if err == nil { // its name may not be durable either
+		err = s.disk.syncDir(filepath.Dir(s.path))
+	}
 	return err
 }
 

@@ -121,7 +121,7 @@ func Open(c Config) (*Spool, error) {
 	}
 	c.segmentSize = cmp.Or(c.segmentSize, max(minSegment, c.MaxBytes/maxSegments))
 	s := &Spool{
-		config: c, disk: c.disk, next: 1, ids: newIDs(), dropped: make(map[uint64]struct{}),
+		config: c, disk: c.disk, next: 1, dropped: make(map[uint64]struct{}),
 		wake: make(chan struct{}, 1), done: make(chan struct{}), recovered: make(chan *recovery, 1),
 	}
 	for i, name := range journalNames {
