@@ -27,7 +27,7 @@ func newCertificate(c *config.Config, metrics *telemetry.Metrics, log *zap.Logge
 	log = log.With(zap.String("file", c.TLSCertFile), zap.String("key_file", c.TLSKeyFile))
 	cert := &certificate{
 		certFile: c.TLSCertFile, keyFile: c.TLSKeyFile,
-		reloads: newReloads(log, "certificate and key", metrics.TLSReloaded.WithLabelValues()),
+		reloads: newReloads(log, "certificate and key", metrics.TLSReloaded.WithLabelValues(), metrics.TLSReloadTime.WithLabelValues()),
 		expiry:  metrics.CertificateExpiry.WithLabelValues(),
 	}
 	cert.use(c.Certificate)

@@ -44,7 +44,7 @@ func newKeyring(e config.Endpoint, metrics *telemetry.Metrics, log *zap.Logger) 
 	k.replace(e.Secrets)
 	if k.file != "" {
 		log = log.With(zap.String("endpoint", e.Name), zap.String("file", k.file))
-		k.reloads = newReloads(log, "secrets", metrics.SecretsReloaded.WithLabelValues(e.Name))
+		k.reloads = newReloads(log, "secrets", metrics.SecretsReloaded.WithLabelValues(e.Name), metrics.SecretsReloadTime.WithLabelValues(e.Name))
 	}
 	return k
 }

@@ -65,7 +65,7 @@ func newObserver(log *zap.Logger, metrics *telemetry.Metrics, keyrings map[strin
 	}
 	stage := metrics.Stages.WithLabelValues
 	return &observer{
-		log, telemetry.Sampled(log), metrics, keyrings, all,
+		log, telemetry.Sampled(log, metrics.LogDropped.Inc), metrics, keyrings, all,
 		stage("read"), stage("verify"), stage("publish"),
 	}
 }

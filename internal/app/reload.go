@@ -113,11 +113,12 @@ type reloads struct {
 	log  *zap.Logger
 	what string           // the content of the files
 	ok   prometheus.Gauge // whether the last reload succeeded
+	at   prometheus.Gauge // when a reload last succeeded
 	bad  bool             // the last reload failed
 }
 
-func newReloads(log *zap.Logger, what string, ok prometheus.Gauge) *reloads {
-	r := &reloads{log: log, what: what, ok: ok}
+func newReloads(log *zap.Logger, what string, ok, at prometheus.Gauge) *reloads {
+	r := &reloads{log: log, what: what, ok: ok, at: at}
 	r.succeeded(false)
 	return r
 }
@@ -137,4 +138,5 @@ func (r *reloads) succeeded(changed bool, fields ...zap.Field) {
 	}
 	r.bad = false
 	r.ok.Set(1)
+	r.at.SetToCurrentTime()
 }

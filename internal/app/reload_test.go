@@ -272,9 +272,9 @@ func TestUnusableSecrets(t *testing.T) {
 		return status
 	}
 	const failure = "secrets can't be loaded"
-	const ok = `webhook_bridge_secrets_last_reload_successful{endpoint="live"}`
-	if b.metric(ok) != "1" {
-		t.Errorf("at the start: %s", b.metric(ok))
+	const ok, at = `webhook_bridge_secrets_last_reload_successful{endpoint="live"}`, `webhook_bridge_secrets_last_reload_success_timestamp_seconds{endpoint="live"}`
+	if b.metric(ok) != "1" || time.Since(time.UnixMilli(int64(b.number(at)*1e3))) > time.Hour {
+		t.Errorf("at the start: %s, %s", b.metric(ok), b.metric(at))
 	}
 	for i, test := range []struct {
 		name    string

@@ -112,8 +112,9 @@ type Stats struct {
 	Oldest    [publish.Kinds]time.Time // arrival of the first of them, once Next has returned it
 	SetAside  int64                    // records set aside
 	Bytes     int64                    // of all of them
-	FreeBytes int64                    // on the disk
-	Err       error                    // why the last write failed; nil if it succeeded
+	FileBytes int64
+	FreeBytes int64 // on the disk
+	Err       error // why the last write failed; nil if it succeeded
 }
 
 // Stats returns the state at the last write, or a second ago. It never waits for the disk.
@@ -125,6 +126,9 @@ func (s *Spool) Stats() Stats {
 		if oldest := s.journals[kind].oldest.Load(); oldest != 0 {
 			stats.Oldest[kind] = time.Unix(0, oldest)
 		}
+	}
+	for _, j := range s.journals {
+		stats.FileBytes += j.size()
 	}
 	if err := s.failure.Load(); err != nil {
 		stats.Err = *err

@@ -41,9 +41,14 @@ func NewLogger(w io.Writer, format, level string) *Logger {
 }
 
 // Sampled returns a logger that logs, of equal messages within a second, the first ten and then
-// every hundredth: a flood of refusals can't fill the disk.
-func Sampled(log *zap.Logger) *zap.Logger {
+// every hundredth: a flood of refusals can't fill the disk. It calls dropped for each that it
+// drops.
+func Sampled(log *zap.Logger, dropped func()) *zap.Logger {
 	return log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
-		return zapcore.NewSamplerWithOptions(core, time.Second, 10, 100)
+		return zapcore.NewSamplerWithOptions(core, time.Second, 10, 100, zapcore.SamplerHook(func(_ zapcore.Entry, d zapcore.SamplingDecision) {
+			if d&zapcore.LogDropped != 0 {
+				dropped()
+			}
+		}))
 	}))
 }

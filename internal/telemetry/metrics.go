@@ -17,6 +17,7 @@ type Metrics struct {
 	Stages     *prometheus.HistogramVec // by stage
 	Age        *prometheus.HistogramVec // by endpoint
 	Accepted   *prometheus.GaugeVec     // by endpoint: when the last one was
+	LogDropped prometheus.Counter
 
 	RefusedConns *prometheus.CounterVec // by kind
 
@@ -29,8 +30,9 @@ type Metrics struct {
 	LastVerified *prometheus.GaugeVec   // by endpoint and the secret's position
 
 	// Reloads of files: by endpoint for secrets, without labels for TLS.
-	SecretsReloaded, TLSReloaded *prometheus.GaugeVec
-	CertificateExpiry            *prometheus.GaugeVec
+	SecretsReloaded, SecretsReloadTime *prometheus.GaugeVec
+	TLSReloaded, TLSReloadTime         *prometheus.GaugeVec
+	CertificateExpiry                  *prometheus.GaugeVec
 }
 
 // latencies are the buckets for what should take less than a second.
@@ -48,6 +50,7 @@ func NewMetrics(version string) *Metrics {
 		[]float64{-300, -60, -10, -1, 0, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600}, "endpoint")
 	m.Accepted = m.gauge("webhook_bridge_last_accepted_timestamp_seconds", "When the last delivery was accepted.", "endpoint")
 	m.RefusedConns = m.counter("webhook_bridge_refused_connections_total", "Connections refused before their request was complete.", "kind")
+	m.LogDropped = m.counter("webhook_bridge_log_dropped_total", "Log lines about refusals that were dropped because there were too many.").WithLabelValues()
 	m.Published = m.counter("webhook_bridge_publishes_total", "Attempts to publish to JetStream.", "kind", "way", "outcome")
 	m.Possible = m.counter("webhook_bridge_possible_duplicates_total", "Messages from the spool that could not be looked up: the stream may have them already.", "kind")
 	m.Quarantined = m.counter("webhook_bridge_quarantined_total", "Correctly signed deliveries kept in quarantine.", "endpoint", "reason")
@@ -57,7 +60,9 @@ func NewMetrics(version string) *Metrics {
 	m.LastVerified = m.gauge("webhook_bridge_secret_last_verified_timestamp_seconds",
 		"When the secret last verified a signature; 0 if not since the start.", "endpoint", "secret")
 	m.SecretsReloaded = m.gauge("webhook_bridge_secrets_last_reload_successful", "Whether the last reload of the secrets file succeeded.", "endpoint")
+	m.SecretsReloadTime = m.gauge("webhook_bridge_secrets_last_reload_success_timestamp_seconds", "When the secrets file was last reloaded successfully.", "endpoint")
 	m.TLSReloaded = m.gauge("webhook_bridge_tls_last_reload_successful", "Whether the last reload of certificate and key succeeded.")
+	m.TLSReloadTime = m.gauge("webhook_bridge_tls_last_reload_success_timestamp_seconds", "When certificate and key were last reloaded successfully.")
 	m.CertificateExpiry = m.gauge("webhook_bridge_tls_certificate_expiry_timestamp_seconds", "When the certificate in use expires.")
 	m.Add(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "webhook_bridge_build_info", Help: "The version; always 1.",
