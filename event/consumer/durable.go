@@ -52,7 +52,8 @@ func isAway(err error) bool {
 func (w *worker) durable(ctx context.Context) (jetstream.Consumer, error) {
 	wanted := jetstream.ConsumerConfig{
 		Durable: w.Durable, AckPolicy: jetstream.AckExplicitPolicy, AckWait: w.AckWait, FilterSubjects: w.Filters,
-		MaxDeliver: -1, // the worker counts: the server would drop an event that is neither handled nor a dead letter
+		MaxAckPending: -1, // at the default of 1000, as many failed events that wait for their next attempt would block all others
+		MaxDeliver:    -1, // the worker counts: the server would drop an event that is neither handled nor a dead letter
 	}
 	if len(w.Filters) == 1 { // the request's subject then has the filter, for permissions
 		wanted.FilterSubject, wanted.FilterSubjects = w.Filters[0], nil

@@ -94,7 +94,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	}
 	a.onClose(a.publisher.Close)
 	a.reloader = newReloader(c, metrics, log)
-	observer := newObserver(log, metrics, a.reloader.keyrings)
+	observer := newObserver(log, sampled, metrics, a.reloader.keyrings)
 	a.relay = relay.Start(relay.Config{
 		Publisher: a.publisher, Spool: a.spool, Kinds: kinds, Timeout: c.PublishTimeout, Reach: Reach(c),
 		RetrySetAside: time.Minute, Observer: observer, Tracer: tracer, Log: sampled, Now: time.Now,

@@ -35,7 +35,7 @@ type series struct {
 	duration, age prometheus.Observer
 }
 
-func newObserver(log *zap.Logger, metrics *telemetry.Metrics, keyrings map[string]*keyring) *observer {
+func newObserver(log, sampled *zap.Logger, metrics *telemetry.Metrics, keyrings map[string]*keyring) *observer {
 	// Prometheus can't see the increase with which a series begins, so all begin at 0.
 	all := make(map[string]series)
 	for name := range keyrings {
@@ -65,7 +65,7 @@ func newObserver(log *zap.Logger, metrics *telemetry.Metrics, keyrings map[strin
 	}
 	stage := metrics.Stages.WithLabelValues
 	return &observer{
-		log, telemetry.Sampled(log, metrics.LogDropped.Inc), metrics, keyrings, all,
+		log, sampled, metrics, keyrings, all,
 		stage("read"), stage("verify"), stage("publish"),
 	}
 }

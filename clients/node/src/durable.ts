@@ -34,6 +34,7 @@ async function durable(js: JetStreamClient, manager: JetStreamManager, s: Settin
     durable_name: s.durable,
     ack_policy: AckPolicy.Explicit,
     ack_wait: nanos(s.ackWait),
+    max_ack_pending: -1, // at the default of 1000, as many failed events that wait for their next attempt would block all others
     max_deliver: -1, // the worker counts: the server would drop an event that is neither handled nor a dead letter
     ...(s.filters.length === 1 ? { filter_subject: s.filters[0]! } : s.filters.length > 1 ? { filter_subjects: s.filters } : {}),
     ...(s.since ? { deliver_policy: DeliverPolicy.StartTime, opt_start_time: s.since.toISOString() } : {}),
