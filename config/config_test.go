@@ -90,6 +90,7 @@ func TestProblems(t *testing.T) {
 		{"NATS_INBOX_PREFIX=webhooks", `NATS_INBOX_PREFIX: got "webhooks"; takes a prefix that is not below SUBJECT_PREFIX: otherwise the stream would store NATS' replies as events`},
 		{"SUBJECT_PREFIX=a NATS_INBOX_PREFIX=a-quarantine.b", `NATS_INBOX_PREFIX: got "a-quarantine.b"; takes a prefix that is not below SUBJECT_PREFIX: otherwise the stream would store NATS' replies as events`},
 		{"NATS_TLS_FIRST=true", `NATS_TLS_FIRST: got "true"; takes true only with NATS_URL: the embedded server has no TLS`},
+		{"NATS_URL=ws://a:8080,nats://b:4222", `NATS_URL: got "ws://a:8080,nats://b:4222"; takes nats://host:port or tls://host:port, several with commas between (ws:// and wss:// can't be mixed with nats:// and tls://: use one kind for all servers)`},
 		{"NATS_URL=nats://a:70000", `NATS_URL: got "nats://a:70000"; takes nats://host:port or tls://host:port, several with commas between`},
 		{"NATS_URL=a:0", `NATS_URL: got "a:0"; takes nats://host:port or tls://host:port, several with commas between`},
 		{"NATS_URL=nats://a:4222;nats://b:4222", `NATS_URL: got "nats://a:4222;nats://b:4222"; takes nats://host:port or tls://host:port, several with commas between`},

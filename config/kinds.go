@@ -108,8 +108,9 @@ func checkURL(text string) error {
 	return nil
 }
 
-// checkServers checks the URLs of NATS servers.
+// checkServers checks the URLs of NATS servers, and that nats.go takes them together.
 func checkServers(text string) error {
+	isWebSocket := make(map[bool]bool)
 	for server := range strings.SplitSeq(text, ",") {
 		server = strings.TrimSpace(server)
 		if !strings.Contains(server, "://") {
@@ -119,6 +120,7 @@ func checkServers(text string) error {
 		if err != nil || u.Hostname() == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
 			return errInvalid
 		}
+		isWebSocket[u.Scheme[0] == 'w'] = true
 		host := u.Host
 		if u.Port() == "" {
 			host += ":4222"
@@ -126,6 +128,9 @@ func checkServers(text string) error {
 		if checkAddress(host) != nil || u.Port() == "0" {
 			return errInvalid
 		}
+	}
+	if len(isWebSocket) > 1 {
+		return hint("ws:// and wss:// can't be mixed with nats:// and tls://: use one kind for all servers")
 	}
 	return nil
 }
