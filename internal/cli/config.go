@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -30,7 +31,8 @@ takes, and its default. Secrets are hidden. Mistakes are printed on standard err
 			}
 			cfg, warnings, err := config.Load(prog.environ)
 			if !check {
-				printVariables(prog.out, cfg.Variables())
+				problems, _ := errors.AsType[config.Problems](err)
+				printVariables(prog.out, cfg.Variables(), problems)
 			}
 			for _, warning := range warnings {
 				_, _ = fmt.Fprintf(prog.err, "warning: %s\n", warning)
@@ -51,16 +53,21 @@ takes, and its default. Secrets are hidden. Mistakes are printed on standard err
 }
 
 // printVariables prints a block for each variable.
-func printVariables(w io.Writer, variables []config.Variable) {
+func printVariables(w io.Writer, variables []config.Variable, problems config.Problems) {
 	for _, v := range variables {
-		origin := ""
+		value, origin := cmp.Or(v.Value, "(not set)"), ""
+		for _, p := range problems {
+			if p.Variable == v.Name && p.Got != "" {
+				value = p.Got + " (can't be used)"
+			}
+		}
 		switch {
 		case v.Origin != "":
 			origin = "; filled in by the preset " + v.Origin
 		case v.Default != "":
 			origin = "; default: " + v.Default
 		}
-		_, _ = fmt.Fprintf(w, "%s=%s\n    %s\n    takes %s%s\n\n", v.Name, cmp.Or(v.Value, "(not set)"), v.Doc, v.Type, origin)
+		_, _ = fmt.Fprintf(w, "%s=%s\n    %s\n    takes %s%s\n\n", v.Name, value, v.Doc, v.Type, origin)
 	}
 }
 
