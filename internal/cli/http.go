@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -49,6 +50,12 @@ func withHint(err error) error {
 		return fmt.Errorf("nothing listens there: %w; start it with `bridge serve`, or give its address with --url", err)
 	case isA[x509.UnknownAuthorityError](err):
 		return fmt.Errorf("%w; if the certificate is your own, give the file of its authority as SSL_CERT_FILE", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w; does --url name the bridge, and does a firewall let it through?", err)
+	case isA[*net.DNSError](err):
+		return fmt.Errorf("%w; the name in --url can't be resolved", err)
+	case strings.Contains(err.Error(), "HTTP response to HTTPS client"):
+		return fmt.Errorf("%w; there is no TLS: give --url http://…", err)
 	}
 	return err
 }

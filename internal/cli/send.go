@@ -85,7 +85,11 @@ The answer is printed on standard output; for more than one delivery, a summary.
 
 // prepare loads the endpoint from the environment, and sets the URL and the HTTP client.
 func (s *sender) prepare(prog program, name string, concurrency int) error {
-	cfg, err := prog.load(endpointVariables("HTTP_ADDR", "TLS_*")...)
+	var address []string
+	if s.url == "" {
+		address = []string{"HTTP_ADDR", "TLS_*"}
+	}
+	cfg, err := prog.load(endpointVariables(address...)...)
 	if err != nil {
 		return err
 	}

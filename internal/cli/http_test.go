@@ -1,0 +1,40 @@
+package cli
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// An error of sending says what to do.
+func TestHints(t *testing.T) {
+	t.Parallel()
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	unknown := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.DNSError{Err: "no such host"}
+	}}
+	client := http.Client{Timeout: 200 * time.Millisecond, Transport: &http.Transport{DialContext: (&net.Dialer{Resolver: unknown}).DialContext}}
+	for url, want := range map[string]string{
+		strings.Replace(plain.URL, "http:", "https:", 1): "; there is no TLS: give --url http://…",
+		"http://" + silent.Addr().String():               "; does --url name the bridge, and does a firewall let it through?",
+		"http://bridge.invalid":                          "; the name in --url can't be resolved",
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = exchange(&client, request); err == nil || !strings.HasSuffix(withHint(err).Error(), want) {
+			t.Errorf("%s: %v, want …%s", url, withHint(err), want)
+		}
+	}
+}
