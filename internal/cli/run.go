@@ -99,7 +99,11 @@ a running bridge's embedded nats-server, at EMBEDDED_NATS_ADDR.`,
 	root.SetErr(prog.err)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-			return usagef("--%s: got %q; %w", invalid.GetFlag().Name, invalid.GetValue(), invalid.Unwrap())
+			takes := invalid.Unwrap().Error()
+			if !strings.HasPrefix(takes, "takes ") { // it is the standard library's
+				takes = "takes a value such as " + invalid.GetFlag().DefValue
+			}
+			return usagef("--%s: got %q; %s", invalid.GetFlag().Name, invalid.GetValue(), takes)
 		}
 		return misuse(c, "%w", err)
 	})
@@ -112,6 +116,11 @@ a running bridge's embedded nats-server, at EMBEDDED_NATS_ADDR.`,
 		root.AddCommand(command(prog))
 	}
 	root.InitDefaultCompletionCmd()
+	completion, _, _ := root.Find([]string{"completion"})
+	completion.Example = "  source <(bridge completion bash)"
+	for _, shell := range completion.Commands() {
+		shell.Args = nil // finish sets it
+	}
 	root.InitDefaultHelpCmd()
 	help, _, _ := root.Find([]string{"help"})
 	help.Args = func(_ *cobra.Command, args []string) error {

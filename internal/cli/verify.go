@@ -48,8 +48,7 @@ judged, and the times at which it would have been accepted are printed. The exit
 bridge would publish it, else 1.`,
 		Example: `  SECRETS=… bridge verify request.txt
   SECRETS=… bridge verify ENDPOINT --body body.json -H 'HEADER: 0f…'
-  kubectl exec -i POD -- /bridge verify ENDPOINT < request.txt
-  bridge quarantine show 5e0c --raw | SECRETS=… bridge verify`,
+  kubectl exec -i POD -- /bridge verify ENDPOINT < request.txt`,
 		Args: takes(0, 2, "an endpoint's name, a file, both or neither"),
 		RunE: func(c *cobra.Command, args []string) error {
 			cfg, err := prog.load(endpointVariables("MAX_BODY_BYTES", "QUARANTINE")...)
