@@ -63,8 +63,11 @@ func jsonAlone(raw string) []string {
 }
 
 func unescape(raw string) []string {
-	text, _ := strconv.Unquote(`"` + strings.Trim(raw, "\" \t\r\n") + `"`) // "" if it can't be
-	return []string{text}
+	quoted := `"` + strings.Trim(raw, "\" \t\r\n") + `"`
+	ofNginx, _ := strconv.Unquote(quoted) // "" if it can't be
+	var ofJSON string
+	_ = json.Unmarshal([]byte(quoted), &ofJSON) // "" if it isn't JSON
+	return []string{ofNginx, ofJSON}
 }
 
 func canonical(raw string) []string {

@@ -84,7 +84,7 @@ func TestSignedTexts(t *testing.T) {
 
 // Texts that are commonly taken for the secret are recognised and named.
 func TestSecretsAsMeant(t *testing.T) {
-	const key = marked
+	const key, padded = marked, "c2VjcmV0LXdpdGgtcGFkZGluZw=="
 	const body = `{"name":"a.b","entity":"a","entityId":"1","data":{"a":{"id":"1"}},"timestamp":1767323045}`
 	for _, test := range []struct{ name, key, code, says, secret string }{
 		{"a line break behind the vendor's", key + "\n", "secret_line_end", "with a line break or a blank after it", key},
@@ -94,12 +94,23 @@ func TestSecretsAsMeant(t *testing.T) {
 		{"two, a blank between", key, "secret_list", "split at its blanks, commas and line breaks", "another-0123456789abcdef " + key},
 		{"JSON", key, "secret_json", "taken out of the JSON", `{"secret":"` + key + `","env":"test"}`},
 		{"a line of JSON", key, "secret_json", "without a name, quotation marks or JSON", `"secret": "` + key + `",`},
+		{"JSON of base64", padded, "secret_json", "taken out of the JSON", `{"secret":"` + padded + `"}`},
+		{"a name before base64", padded, "secret_json", "the NAME= around it", "SECRET=" + padded},
 		{"YAML", key, "secret_list", "without a name, quotation marks or JSON", "secret: " + key},
 		{"base64", key, "secret_encoding", "decoded from base64", base64.StdEncoding.EncodeToString([]byte(key))},
 		{"base64 of a line", key, "secret_encoding", "decoded from base64", base64.StdEncoding.EncodeToString([]byte(key + "\n"))},
 		{"hex", key, "secret_encoding", "decoded from hex", hex.EncodeToString([]byte(key))},
 	} {
 		check(t, test.name, asked(t, "flock", body, test.key, body, "another-one-0123456789", test.secret), test.code, test.says)
+	}
+}
+
+// A log may show the body as a JSON string, with surrogates escaped.
+func TestEscapedBody(t *testing.T) {
+	const body = `{"name":"a.b","entity":"a","entityId":"1","data":{"a":{"id":"😀"}},"timestamp":1767323045}`
+	shown := strings.ReplaceAll(strings.ReplaceAll(body, `"`, `\"`), "😀", `\ud83d\ude00`)
+	for _, shown := range []string{shown, `"` + shown + `"`} {
+		check(t, shown, asked(t, "flock", shown, marked, body, marked), "escaped", "once its escapes are undone")
 	}
 }
 

@@ -63,8 +63,8 @@ func (d *diagnoser) keys() []key {
 func (d *diagnoser) secretReadings() []reading {
 	const alone = "set each secret alone, without a name, quotation marks or JSON: a variable takes them with commas between, and a file one a line"
 	all := []reading{
-		{"secret_list", "split at its blanks, commas and line breaks", alone, partsAt(" \t\r\n,")},
-		{"secret_json", "taken out of the JSON, the quotation marks or the NAME= around it", alone, partsAt(" \t\r\n,{}[]:=\"'")},
+		{"secret_list", "split at its blanks, commas and line breaks", alone, func(s string) []string { return partsAt(s, " \t\r\n,") }},
+		{"secret_json", "taken out of the JSON, the quotation marks or the NAME= around it", alone, unwrapped},
 		{"secret_line_end", "with a line break or a blank after it", "the secret at the vendor ends with one: create a new secret there", func(s string) []string { return []string{s + "\n", s + "\r\n", s + " "} }},
 		{"secret_encoding", "decoded from base64", d.encodingRemedy("base64"), decodedBase64},
 		{"secret_encoding", "decoded from hex", d.encodingRemedy("hex"), decodedHex},
@@ -82,10 +82,19 @@ func (d *diagnoser) encodingRemedy(encoding string) string {
 	return "if it was encoded on the way, as for the `data` of a Kubernetes Secret, set it unencoded. If the vendor shows it in " + encoding + ", the bridge has no setting for that: report it"
 }
 
-func partsAt(separators string) func(string) []string {
-	return func(s string) []string {
-		return strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(separators, r) })
+func partsAt(s, separators string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(separators, r) })
+}
+
+// unwrapped returns the parts of JSON or of an assignment. A secret in base64 may end with =.
+func unwrapped(s string) (all []string) {
+	for _, part := range partsAt(s, " \t\r\n,{}[]\"'") {
+		all = append(all, part)
+		if i := strings.IndexAny(part, ":="); i >= 0 {
+			all = append(all, part[i+1:])
+		}
 	}
+	return all
 }
 
 // whsec stands before secrets in base64, as Standard Webhooks shows them.
