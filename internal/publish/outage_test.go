@@ -158,6 +158,9 @@ func TestSeveralServers(t *testing.T) {
 	b.Stop()
 	poll.Until(t, "moved back to a", func() bool { return f.isOn(a) && f.Ready() == nil })
 	f.stores("on a again")
+	if n := f.logged(sayLameDuck); n != 1 {
+		t.Errorf("the server's farewell was logged %d times", n)
+	}
 }
 
 // On a slow line a large message takes seconds to write. The connection must not be given up for

@@ -160,6 +160,7 @@ const (
 	sayDiffers      = "stream differs from the configuration and was left unchanged"
 	sayForgot       = "stream may not know all ids of its duplicate window yet: until it does, spooled records are looked up before they are published"
 	sayMade         = "stream was missing and has been created"
+	sayLameDuck     = "NATS server is shutting down"
 	sayForbidden    = "NATS account lacks a permission: grant it, see docs/operations.md"
 )
 

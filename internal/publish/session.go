@@ -72,7 +72,10 @@ func (p *Publisher) run() {
 func (p *Publisher) open(d *dialer) (*session, error) {
 	s := &session{log: p.config.Log, closed: make(chan struct{})}
 	d.failed = nil
-	nc, err := p.config.Server.connect(d, nats.ErrorHandler(s.asyncError), nats.ClosedHandler(func(*nats.Conn) { close(s.closed) }))
+	nc, err := p.config.Server.connect(d,
+		nats.ErrorHandler(s.asyncError), nats.ClosedHandler(func(*nats.Conn) { close(s.closed) }),
+		nats.LameDuckModeHandler(func(*nats.Conn) { s.log.Info("NATS server is shutting down") }),
+	)
 	if err != nil {
 		if errors.Is(err, nats.ErrNoServers) && d.failed != nil {
 			err = d.failed
