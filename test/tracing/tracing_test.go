@@ -293,7 +293,7 @@ func TestConsumersLink(t *testing.T) {
 	b.deliver(t, http.Header{})
 	m := b.message(t, b.nats)
 	recorded := tracetest.NewSpanRecorder()
-	_, span := processing(t.Context(), sdk.NewTracerProvider(sdk.WithSpanProcessor(recorded)).Tracer("consumer"), m)
+	_, span := processing(t.Context(), sdk.NewTracerProvider(sdk.WithSpanProcessor(recorded)).Tracer("consumer"), m.Headers().Get("traceparent"), m.Headers().Get("tracestate"))
 	span.End()
 	receive := c.trace(t, m.Headers().Get("traceparent"), "POST /webhooks/flock")["POST /webhooks/flock"]
 	links := recorded.Ended()[0].Links()
