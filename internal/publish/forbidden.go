@@ -51,13 +51,14 @@ func (f *forbidden) has(subject string) bool {
 }
 
 // request returns the subject of a forbidden request to JetStream about the stream or, with kind
-// CONSUMER rather than STREAM, its consumers; "" if none is.
+// CONSUMER rather than STREAM, its consumers; "" if none is. Deleting a consumer doesn't count: the
+// server removes an unused one by itself.
 func (f *forbidden) request(kind, stream string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for subject, at := range f.subjects {
 		isAbout := strings.HasPrefix(subject, "$JS.") && strings.Contains(subject, "."+kind+".") && strings.Contains(subject+".", "."+stream+".")
-		if isAbout && time.Since(at) <= forbiddenFor {
+		if isAbout && !strings.Contains(subject, ".DELETE.") && time.Since(at) <= forbiddenFor {
 			return subject
 		}
 	}

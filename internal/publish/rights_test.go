@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/stream"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 	"github.com/ade15e70/webhook-bridge/test/poll"
@@ -63,6 +64,10 @@ func TestRights(t *testing.T) {
 			ready: "NATS is not connected: our account may not subscribe to inbox.bridge.>, where NATS answers",
 		},
 		{
+			name: "an inbox of one token", publish: publish, subscribe: []string{"inbox.bridge.*"},
+			ready: "NATS is not connected: our account may not subscribe to inbox.bridge.>, where NATS answers",
+		},
+		{
 			name: "another inbox", publish: publish, subscribe: subscribe, change: func(c *Config) { c.Server.InboxPrefix = "" },
 			ready: "NATS is not connected: our account may not subscribe to _INBOX.>, where NATS answers",
 		},
@@ -109,6 +114,22 @@ func TestRights(t *testing.T) {
 				t.Errorf("logged %v, want %q once", said, test.said)
 			}
 		})
+	}
+}
+
+// A stream can be looked through without the right to delete a consumer.
+func TestLookUpWithoutDeleting(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, account([]string{"webhooks.>", "$JS.API.STREAM.INFO.*", "$JS.API.CONSUMER.CREATE.>", "$JS.API.CONSUMER.MSG.NEXT.>"}, []string{"_INBOX.>"}))
+	js := natsdtest.Connect(t, s.URL(), nats.UserInfo("operator", "operator"))
+	natsdtest.CreateStream(t, js, Stream{Name: "WEBHOOKS", Prefix: "webhooks"}.Config())
+	f := open(t, "nats://bridge:bridge@"+s.Addr(), unmanaged).connected()
+	f.stores("1")
+	for i := range 2 {
+		found, err := f.Stored(t.Context(), Event, stream.Beginning, func(string) bool { return true })
+		expect.NoError(t, err)
+		expect.Equal(t, 1, len(found.IDs), "ids found")
+		poll.Until(t, "deleting is refused", func() bool { return f.logged(sayForbidden) == i+1 })
 	}
 }
 

@@ -79,7 +79,7 @@ func (s Server) dial(more ...nats.Option) (*nats.Conn, error) {
 	if err != nil || !nc.IsConnected() {
 		return nc, err
 	}
-	if probe, err := nc.SubscribeSync(nc.NewInbox()); err == nil {
+	if probe, err := nc.SubscribeSync(nc.NewInbox() + ".*"); err == nil { // as answers need it: more than one token
 		_ = nc.FlushTimeout(nc.Opts.Timeout) // a violation arrives before the answer
 		_ = probe.Unsubscribe()
 	}
