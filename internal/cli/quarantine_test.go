@@ -133,6 +133,33 @@ func TestReleaseStoredAlready(t *testing.T) {
 	}
 }
 
+// writerFunc is called with what is printed.
+type writerFunc func(text string)
+
+func (w writerFunc) Write(text []byte) (int, error) { w(string(text)); return len(text), nil }
+
+// A copy that is stored after the look-up, and that the stream has forgotten again before its turn
+// comes, is not stored twice.
+func TestReleaseOutlastsWindow(t *testing.T) {
+	t.Parallel()
+	o := operate(t, mayPublish, mayList, mayShow, mayDrop, mayLookUp)
+	expect.NoError(t, expect.Err(o.js.UpdateStream(t.Context(), jetstream.StreamConfig{
+		Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}, Duplicates: 100 * time.Millisecond, AllowDirect: true,
+	})))
+	now := time.Now()
+	first, second := o.keep("stale", now.Add(-time.Hour), now), o.keep("stale", now.Add(-2*time.Hour), now)
+	var out strings.Builder
+	prog := program{environ: o.environ, err: t.Output(), out: writerFunc(func(text string) {
+		if out.Len() == 0 { // the first is released
+			o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte("{}")}, second)
+			time.Sleep(200 * time.Millisecond)
+		}
+		out.WriteString(text)
+	})}
+	expect.Equal(t, exitOK, run(t.Context(), []string{"quarantine", "release", "--all"}, prog), "the exit status")
+	expect.Equal(t, first+"  stored\n"+second+"  stored already\n", out.String(), "what is printed")
+}
+
 // An id may be abbreviated as long as it is unique. Messages of others in the stream are ignored.
 func TestBeginnings(t *testing.T) {
 	t.Parallel()

@@ -62,30 +62,32 @@ var releaseVariables = endpointVariables(streamVariables...)
 type releaser struct {
 	*quarantineStore
 	to       *publish.Publisher
-	found    stream.Found // the events that are stored already
+	lookedUp time.Time    // when the last look-up began
+	found    stream.Found // the events that were stored already
 	noLookUp bool         // the account has no right to look them up
 }
 
-// all releases the deliveries and prints the outcomes. One look-up serves all, and memory holds all:
-// QUARANTINE_MAX_BYTES bounds them.
-func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) (err error) {
+// all releases the deliveries and prints the outcomes. One look-up serves all, as long as the stream
+// recognises copies that were stored since. Memory holds all: QUARANTINE_MAX_BYTES bounds them.
+func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
 	messages, unfit, ids := make([]publish.Message, len(chosen)), make([]error, len(chosen)), make(map[string]bool)
 	for i, k := range chosen {
 		messages[i], unfit[i] = r.verify(ctx, k)
 		ids[messages[i].ID] = true
-	}
-	// A copy of a stale delivery may have been stored at any time.
-	r.found, err = r.to.Stored(ctx, publish.Event, stream.Beginning, func(id string) bool { return ids[id] })
-	if r.noLookUp = errors.Is(err, publish.ErrNoRights); err != nil && !r.noLookUp {
-		return err
 	}
 	released := 0
 	for i, k := range chosen {
 		if ctx.Err() != nil {
 			return fmt.Errorf("%w after %d of %d: %d released", errInterrupted, i, len(chosen), released)
 		}
+		if !r.noLookUp && time.Since(r.lookedUp) >= r.to.Window(publish.Event)/2 {
+			if err := r.lookUp(ctx, ids); err != nil {
+				return fmt.Errorf("after %d of %d: %w", i, len(chosen), err)
+			}
+		}
 		var outcome string
-		if err = unfit[i]; err == nil {
+		err := unfit[i]
+		if err == nil {
 			outcome, err = r.release(context.WithoutCancel(ctx), k, messages[i])
 		}
 		switch remedy := publish.CauseOf(err).Remedy(); {
@@ -104,6 +106,17 @@ func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) (err error
 	}
 	r.say("%s", summary)
 	return nil
+}
+
+// lookUp finds out which of the events are stored already: a copy of a stale delivery may have been
+// stored at any time.
+func (r *releaser) lookUp(ctx context.Context, ids map[string]bool) (err error) {
+	r.lookedUp = time.Now()
+	r.found, err = r.to.Stored(ctx, publish.Event, stream.Beginning, func(id string) bool { return ids[id] })
+	if r.noLookUp = errors.Is(err, publish.ErrNoRights); r.noLookUp {
+		return nil
+	}
+	return err
 }
 
 // release publishes a delivery unless it is stored already, and removes it from quarantine.
