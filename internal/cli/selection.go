@@ -35,7 +35,7 @@ func (s *selection) flags(c *cobra.Command) {
 	f.Func("provider", "only events of this `provider`: "+inWords(providers.Names(), "or"),
 		add(&s.providers, inWords(providers.Names(), "or"), func(name string) bool { return providers.ByName(name) != nil }))
 	f.Func("event", "only events of this `name`, with wildcards as in a subject: invitee.accepted, 'invitee.*'",
-		add(&s.events, "an event's name such as invitee.accepted, with * for any one token, > at the end for one or more", server.IsValidSubject))
+		add(&s.events, "an event's name such as invitee.accepted, with * for any one token, > at the end for one or more", isEventPattern))
 	f.Func("entity", "only events about this `entity`: a kind such as invitee, or one thing such as invitee/customer_67890", add(&s.entities, "an id", isNotEmpty))
 	f.Func("user", "only events about the person with this `id`", add(&s.users, "an id", isNotEmpty))
 	f.Func("id", "only the event with this `id`, or whose id begins with it", add(&s.ids, "an id", isNotEmpty))
@@ -54,6 +54,11 @@ func add(list *[]string, takes string, isValid func(value string) bool) func(str
 }
 
 func isNotEmpty(value string) bool { return value != "" }
+
+// isEventPattern reports whether the text is a name, which may be any text, or a valid pattern.
+func isEventPattern(text string) bool {
+	return server.IsValidSubject(text) || text != "" && !strings.ContainsAny(text, "*>")
+}
 
 const timeForms = "a duration before now such as 1h or 7d, or a time such as 2026-01-02T03:04:05Z"
 
