@@ -22,9 +22,9 @@ type Message struct {
 	Subject  string      // in NATS: webhooks.{endpoint}.{event}
 	Stream   string      // that has it
 	Durable  string      // the consumer
-	Sequence uint64      // in the stream; a stream that is made anew begins with 1
+	Sequence uint64      // in the stream; a stream that was deleted and made again begins with 1
 	Stored   time.Time   // when the stream stored it
-	Attempt  int         // 1 is the first; one that a worker's death cut short counts, too
+	Attempt  int         // 1 is the first; an attempt counts even if its worker died
 	Pending  uint64      // how many events wait behind it
 }
 
@@ -133,12 +133,12 @@ func (w *worker) keep(ctx context.Context, log *slog.Logger, raw jetstream.Msg) 
 	return last
 }
 
-// bury stores the message as a dead letter, once within the stream's duplicate window: its id is
-// that of the message in this very stream.
+// bury stores the message as a dead letter. Its id is made of the message's position, so within the
+// duplicate window of the stream of dead letters it is stored once.
 func (w *worker) bury(ctx context.Context, raw jetstream.Msg, m *Message, why error) error {
 	prefix := w.SubjectPrefix + "-dead." + m.Durable + "."
 	if strings.HasPrefix(m.Subject, prefix) {
-		return nil // it is one of this durable's: another would come to it again
+		return nil // it is a dead letter of this durable, which would get the new one too
 	}
 	dead := nats.NewMsg(prefix + strings.TrimPrefix(m.Subject, w.SubjectPrefix+"."))
 	dead.Data = raw.Data()

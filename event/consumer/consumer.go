@@ -42,7 +42,7 @@ type worker struct {
 }
 
 // Run handles events until ctx is done, and returns nil when all handlers have ended. While NATS is
-// away, or at first the stream, it waits and says so in the log; connect with
+// away, and until the stream exists, it waits and says so in the log; connect with
 // nats.RetryOnFailedConnect to begin before NATS. It returns an error if waiting doesn't help, or if
 // a handler doesn't end.
 func Run(ctx context.Context, js jetstream.JetStream, o Options, handler Handler) error {
@@ -98,7 +98,7 @@ func (w *worker) run(ctx context.Context) error {
 func (w *worker) consume(pulling, handling context.Context) error {
 	for pulling.Err() == nil {
 		raw, err := w.pull()
-		if raw != nil { // handled also when a stop came first: given back, it would have lost an attempt
+		if raw != nil { // even if Run is to stop now: given back, the event would have lost an attempt
 			w.attempt(handling, raw)
 		} else if !errors.Is(err, nats.ErrTimeout) {
 			if err := w.gone(pulling); err != nil {

@@ -33,10 +33,10 @@ Ctrl-C. With --since or --until, post the events that were stored then and end w
 SUBJECT and the filters choose events, as for "bridge tail".
 
 Only the event is sent, never the vendor's headers or signature. An answer of 2xx means delivered.
-After no answer within 10 s, 408, 425, 429 or 5xx the event is posted again, six times in all; any
-other answer is final, also a redirect. While nothing listens at URL, events wait. Each answer is
-printed in a line with the first digits of the event's id. The exit status is 1 if an event was not
-delivered.
+If the answer is 408, 425, 429 or 5xx, or there is none within 10 s, the event is posted again, at
+most six times in all. Any other answer is final, also a redirect. While nothing listens at URL,
+events wait. Each answer is printed in a line with the first digits of the event's id. The exit
+status is 1 if an event was not delivered.
 
 --durable NAME remembers which events were delivered, in the consumer forward-NAME of the stream.
 The first run begins now, or at --since; later ones go on where the last one ended. An event that

@@ -36,7 +36,7 @@ func (s *selection) flags(c *cobra.Command) {
 		add(&s.providers, inWords(providers.Names(), "or"), func(name string) bool { return providers.ByName(name) != nil }))
 	f.Func("event", "only events of this `name`, with wildcards as in a subject: invitee.accepted, 'invitee.*'",
 		add(&s.events, "an event's name such as invitee.accepted, with * for any one token, > at the end for one or more", isEventPattern))
-	f.Func("entity", "only events about this `entity`: a kind such as invitee, or one thing such as invitee/customer_67890", add(&s.entities, "an id", isNotEmpty))
+	f.Func("entity", "only events about this `entity`: a kind such as invitee, or one thing such as invitee/customer_67890", add(&s.entities, "an entity", isNotEmpty))
 	f.Func("user", "only events about the person with this `id`", add(&s.users, "an id", isNotEmpty))
 	f.Func("id", "only the event with this `id`, or whose id begins with it", add(&s.ids, "an id", isNotEmpty))
 	c.Args = takes(0, 1, "at most one subject, in quotes so that the shell leaves > and * alone")

@@ -100,7 +100,7 @@ func (s *sender) prepare(prog program, name string, concurrency int) error {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConns, transport.MaxIdleConnsPerHost, transport.MaxConnsPerHost = concurrency, concurrency, concurrency
 	if s.url == "" && cfg.Certificate != nil {
-		return usagef("--url: got nothing; takes the bridge's address with a name in TLS_CERT_FILE, such as https://hooks.example.com")
+		return usagef("--url is missing: TLS_CERT_FILE is set, so give the bridge's address with a name in the certificate, such as https://hooks.example.com")
 	}
 	s.url = cmp.Or(s.url, "http://"+local(cfg.HTTPAddr))
 	if u, err := url.Parse(s.url); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {

@@ -34,8 +34,8 @@ func streamCommand(prog program) *cobra.Command {
 		Long: `Print the streams that the bridge needs, for somebody else to create: as commands of "nats", as
 resources of NACK (JetStream's controller for Kubernetes), or as a JSON array of configurations for
 "nats stream add --config". With STREAM_MANAGE=true the bridge creates them itself. --dead-letters
-adds the stream of consumers' dead letters. --consumer NAME adds a durable consumer of all events,
-configured as the consumer libraries do.
+adds the stream of consumers' dead letters. --consumer NAME adds a durable consumer of all events;
+the consumer libraries can use it with the filter <SUBJECT_PREFIX>.>.
 
 --format accounts prints the account and its users, with the fewest rights, as nats-server's
 configuration; --format nsc prints them as commands of "nsc", for an operator that issues JWTs.`,

@@ -21,7 +21,7 @@ func idOf(kind publish.Kind, messageID string) id {
 // a map it may take 41, even after it is removed.
 type ids [][]id
 
-// idLists is the number of lists. They take 400 KB, so that the set has none until it is used.
+// idLists is the number of lists. They take 400 KB, so the set has none until it is used.
 const idLists = 1 << 14
 
 func listOf(x id) uint16 { return binary.BigEndian.Uint16(x[:]) >> 2 }

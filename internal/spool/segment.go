@@ -21,7 +21,7 @@ const (
 type segment struct {
 	disk   disk
 	path   string
-	number uint64       // usually that of its first record; higher than all before
+	number uint64       // higher than those of all earlier records and segments, lower than those of its records
 	salt   uint32       // start value of its checksums, so that no message can contain a valid record
 	last   uint64       // the highest number of its records; used by the committer, or the recovery
 	end    atomic.Int64 // size of the part that is read

@@ -133,7 +133,7 @@ func (s *Spool) remove() {
 				j.active = nil
 			}
 			if err := in.remove(); err != nil {
-				s.config.Log.Warn("an empty file of the spool can't be removed", zap.String("file", in.path), zap.Error(err))
+				s.config.Log.Warn("a delivered file of the spool can't be removed", zap.String("file", in.path), zap.Error(err))
 			}
 		}
 	}

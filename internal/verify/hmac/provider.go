@@ -140,7 +140,7 @@ func (s *scheme) readTime(set verify.Settings) (err error) {
 		return nil
 	}
 	if s.time, err = parsePlace(set.Timestamp, s.Paths); err == nil && s.isSignature(s.time) {
-		err = errors.New("a time in the signature header is set as signature")
+		err = errors.New("for a time in the signature header, set signature")
 	}
 	return err
 }
