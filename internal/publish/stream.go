@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -130,12 +131,19 @@ func (s Stream) explain(err error) error {
 // It returns all other differences in words.
 func (s Stream) reconcile(have *jetstream.StreamConfig) (changed bool, differences []string) {
 	want := s.Config()
-	maxBytes, transform := "STREAM_MAX_BYTES", "none"
+	const none = "none"
+	maxBytes, transform, sources, republish := "STREAM_MAX_BYTES", none, none, none
 	if s.DropOldest {
 		maxBytes = "QUARANTINE_MAX_BYTES"
 	}
 	if t := have.SubjectTransform; t != nil {
 		transform = fmt.Sprintf("%q to %q", t.Source, t.Destination)
+	}
+	if len(have.Sources) > 0 {
+		sources = strconv.Quote(have.Sources[0].Name)
+	}
+	if r := have.RePublish; r != nil {
+		republish = fmt.Sprintf("to %q", r.Destination)
 	}
 	if !s.Explicit.Duplicates {
 		want.Duplicates = max(want.Duplicates, have.Duplicates) // a longer window than needed does no harm
@@ -155,7 +163,9 @@ func (s Stream) reconcile(have *jetstream.StreamConfig) (changed bool, differenc
 		{name: "max_msgs", has: limit(have.MaxMsgs, ""), wanted: limit(0, "")},
 		{name: "max_msgs_per_subject", has: limit(have.MaxMsgsPerSubject, ""), wanted: limit(0, "")},
 		{name: "discard policy", has: have.Discard, wanted: want.Discard},
-		{name: "subject_transform", has: transform, wanted: "none"}, // consumers can't find an event by its subject
+		{name: "subject_transform", has: transform, wanted: none}, // consumers can't find an event by its subject
+		{name: "sources", has: sources, wanted: none},             // the stream has messages of others, too
+		{name: "republish", has: republish, wanted: none},         // who may subscribe there reads every message
 	} {
 		switch {
 		case setting.has == setting.wanted:

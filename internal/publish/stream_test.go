@@ -94,10 +94,12 @@ func TestReconcileListsPolicies(t *testing.T) {
 	have := s.Config()
 	have.Storage, have.Retention, have.Discard = jetstream.MemoryStorage, jetstream.InterestPolicy, jetstream.DiscardOld
 	have.SubjectTransform = &jetstream.SubjectTransformConfig{Source: "a.>", Destination: "b.>"}
+	have.Sources = []*jetstream.StreamSource{{Name: "OTHER"}}
+	have.RePublish = &jetstream.RePublish{Source: ">", Destination: "c.>"}
 	changed, got := s.reconcile(&have)
 	want := []string{
 		"storage is Memory, not File", "retention is Interest, not Limits", "discard policy is DiscardOld, not DiscardNew",
-		`subject_transform is "a.>" to "b.>", not none`,
+		`subject_transform is "a.>" to "b.>", not none`, `sources is "OTHER", not none`, `republish is to "c.>", not none`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || changed {
 		t.Errorf("changed %t, differences (-want +got):\n%s", changed, diff)
