@@ -38,3 +38,21 @@ func TestHints(t *testing.T) {
 		}
 	}
 }
+
+// So does an answer that no bridge gives.
+func TestAnswersOfOthers(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[int]string{
+		http.StatusMethodNotAllowed: "; perhaps a redirect made it a GET: give the redirect's target as --url, such as https://…\n",
+		http.StatusBadGateway:       "; a proxy answered that, which can't reach the bridge\n",
+		http.StatusGatewayTimeout:   "; a proxy answered that, which can't reach the bridge\n",
+	} {
+		other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }))
+		var words strings.Builder
+		status := run(t.Context(), []string{"send", "flock", "--url", other.URL}, program{[]string{"FLOCK_SECRETS=hush"}, nil, t.Output(), &words})
+		other.Close()
+		if status != exitFailure || !strings.HasSuffix(words.String(), want) {
+			t.Errorf("answered %d: exit status %d, %s", code, status, words.String())
+		}
+	}
+}

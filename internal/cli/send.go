@@ -136,7 +136,10 @@ func (s *sender) sendOne(ctx context.Context, prog program) error {
 var remedies = map[int]string{
 	http.StatusUnauthorized:       "; the bridge there has another secret or scheme, or its clock differs: use its environment, and see its log",
 	http.StatusNotFound:           "; the bridge there has no such endpoint, or --url is not its address: its log line \"listening\" lists the endpoints",
+	http.StatusMethodNotAllowed:   "; perhaps a redirect made it a GET: give the redirect's target as --url, such as https://…",
 	http.StatusServiceUnavailable: "; it can't be stored now: `bridge health` there prints why",
+	http.StatusBadGateway:         "; a proxy answered that, which can't reach the bridge",
+	http.StatusGatewayTimeout:     "; a proxy answered that, which can't reach the bridge",
 }
 
 // sendMany sends count deliveries and prints how often each answer came and how long answers took.
