@@ -79,16 +79,26 @@ func TestReadersRights(t *testing.T) {
 		}
 	}
 	o := operate(t, info[:1], mayLookUp, []string{"$JS.API.CONSUMER.INFO.WEBHOOKS.>", "$JS.ACK.WEBHOOKS.>"})
+	for range 3 { // skipped, without the right to store dead letters
+		o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte("{}")}, "")
+	}
 	o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, "5e0c")
 	ctx, interrupt := context.WithTimeout(t.Context(), bound)
 	go func() {
 		defer interrupt()
 		expect.Equal(t, anEvent, <-posted, "the event that is posted")
-		poll.Until(t, "it is acknowledged", func() bool {
+		poll.Until(t, "all are acknowledged", func() bool {
 			c, err := o.js.Consumer(ctx, "WEBHOOKS", "forward-laptop")
-			return err == nil && c.CachedInfo().AckFloor.Stream == 1
+			return err == nil && c.CachedInfo().AckFloor.Stream == 4
 		})
 	}()
 	args := strings.Fields("forward --durable laptop --since 1h --to " + service.URL)
-	expect.Equal(t, exitOK, run(ctx, args, program{o.environ, nil, io.Discard, t.Output()}), "exit status")
+	var words strings.Builder
+	began := time.Now()
+	expect.Equal(t, exitOK, run(ctx, args, program{o.environ, nil, io.Discard, &words}), "exit status")
+	expect.Within(t, 6*time.Second, began, "the end")
+	const skipped = "bridge: skipping a message on webhooks.flock.a that is not one of the bridge's events: "
+	if strings.Count(words.String(), skipped) != 3 || strings.Count(words.String(), "\n") != 4 {
+		t.Error(words.String())
+	}
 }

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -137,6 +139,9 @@ func (p *poster) forward(ctx context.Context) error {
 	})
 	_ = work.Wait() // each error is printed and counted
 	end()
+	if err == nil { // the last events were read, and Ctrl-C may have kept them from being posted
+		err = ctx.Err()
+	}
 	if p.posted+p.failed > 0 || err == nil {
 		p.say("%d delivered, %d not, in %s", p.posted, p.failed, time.Since(begin).Round(time.Millisecond))
 	}
@@ -157,19 +162,33 @@ func (p *poster) forwardDurable(ctx context.Context) error {
 	}
 	name := "forward-" + p.durable // no service's consumer
 	p.say("forwarding stream %s as consumer %s, until Ctrl-C", p.cfg.StreamName, name)
-	return consumer.Run(ctx, p.js, consumer.Options{
+	return consumer.Run(ctx, skipping{p.js, p}, consumer.Options{
 		Durable: name, Stream: p.cfg.StreamName, SubjectPrefix: p.cfg.SubjectPrefix, Filters: p.subjects, Since: p.since,
 		Concurrency: p.concurrency,
 		AckWait:     15 * time.Second, // until the events of a killed forwarder are posted again
 		Timeout:     math.MaxInt64,    // the service may not be there yet
 		MaxAttempts: math.MaxInt,
-		Logger:      slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Logger:      slog.New(slog.DiscardHandler), // each answer is printed, and connect prints that NATS is away
 	}, func(_ context.Context, m *consumer.Message) error {
 		if !p.matches(&m.Event) {
 			return nil
 		}
 		return p.deliver(ctx, m.Subject, m.Event.ID, m.Event.Encode())
 	})
+}
+
+// skipping is JetStream for [consumer.Run]. The library makes a dead letter only of a message that is
+// no event, because events are tried for ever. In its place skipping prints why the message is skipped.
+type skipping struct {
+	jetstream.JetStream
+	p *poster
+}
+
+func (s skipping) PublishMsg(_ context.Context, m *nats.Msg, _ ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	s.p.mu.Lock()
+	defer s.p.mu.Unlock()
+	s.p.say("skipping a message on %s that is not one of the bridge's events: %s", m.Header.Get("Dead-Subject"), m.Header.Get("Dead-Reason"))
+	return new(jetstream.PubAck), nil
 }
 
 // deliver posts an event until it is delivered, refused for good, or tried maxAttempts times, and

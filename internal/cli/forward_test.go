@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
 
@@ -62,5 +64,19 @@ func TestForwardWaitsThenTries(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Ctrl-C is not the end of a span while its last event waits for the service.
+func TestForwardIsInterrupted(t *testing.T) {
+	t.Parallel()
+	o := operate(t, mayLookUp, []string{"$JS.API.STREAM.INFO.WEBHOOKS"})
+	o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, "5e0c")
+	ctx, interrupt := context.WithCancel(t.Context())
+	waits := writerFunc(func(string) { interrupt() })
+	var words strings.Builder
+	status := run(ctx, strings.Fields("forward --since 1h --to http://127.0.0.1:1"), program{o.environ, nil, waits, &words})
+	if status != exitFailure || words.String() != "bridge: interrupted\n" {
+		t.Errorf("exit status %d, %s", status, words.String())
 	}
 }
