@@ -36,13 +36,13 @@ const (
 
 var errRoomUsed = errors.New("it is not known yet how full the quarantine is")
 
-// ready returns an error while a message must wait for the next look.
+// ready returns an [Error] while a message must wait for the next look.
 func (r *room) ready() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.all > 0 && r.step <= 0 {
 		r.look()
-		return errRoomUsed
+		return &Error{ErrUnavailable, Busy, errRoomUsed}
 	}
 	return nil
 }
@@ -50,7 +50,7 @@ func (r *room) ready() error {
 // admit returns nil if a message of that size may be published, and then counts it as published.
 func (r *room) admit(size int64) error {
 	if err := r.ready(); err != nil {
-		return &Error{ErrUnavailable, Busy, err}
+		return err
 	}
 	size += storeOverhead
 	r.mu.Lock()

@@ -25,7 +25,9 @@ const worthLogging = 100 * time.Millisecond
 func (f *forwarder) began(first spool.Record) {
 	if b := &f.backlog; b.since.IsZero() {
 		b.since, b.delivered = time.Now(), 0
-		b.log = time.AfterFunc(worthLogging, func() { f.logBacklog(first.Arrived) })
+		if f.kind != publish.Refused { // they also wait until it is known again how full the quarantine is
+			b.log = time.AfterFunc(worthLogging, func() { f.logBacklog(first.Arrived) })
+		}
 	}
 }
 
@@ -43,7 +45,7 @@ func (f *forwarder) emptied() {
 	if b.since.IsZero() || !f.breakers[f.kind].isClosed() { // the next ones go to the spool too
 		return
 	}
-	if isLogged := !b.log.Stop(); isLogged {
+	if isLogged := b.log != nil && !b.log.Stop(); isLogged {
 		f.Log.Info("spool is empty, events go to NATS directly", zap.Stringer("kind", f.kind),
 			zap.Int("delivered", b.delivered), zap.Duration("took", time.Since(b.since)), zap.Int64("set_aside", f.Spool.Stats().SetAside))
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/expect"
@@ -41,6 +42,39 @@ func TestQuarantineIsStuck(t *testing.T) {
 	f.Drain(ctx)
 	if ctx.Err() != nil {
 		t.Error("the end waits for what can't be delivered")
+	}
+}
+
+// Deliveries answered 401 that must wait until the quarantine was looked at again are no outage: they
+// are not logged as one, and a shutdown delivers them.
+func TestRefusedTakeTurns(t *testing.T) {
+	t.Parallel()
+	s := natsdtest.Start(t, "")
+	f := start(t, s.URL(), func(c *settings) {
+		c.publish.Quarantine.MaxBytes, c.publish.Quarantine.ProtectedReason = 1<<20, "unreadable"
+		c.relay.Kinds = append(c.relay.Kinds, publish.Refused)
+	}).ready()
+	poll.Until(t, "quarantine is ready", func() bool { return f.isDirect(publish.Refused) })
+	waited := false
+	for i := range 30 {
+		m := kept(fmt.Sprint(i))
+		m.Kind, m.Data = publish.Refused, make([]byte, 20<<10)
+		expect.NoError(t, expect.Err(f.Publish(t.Context(), m)))
+		switch cause := f.Blocked(publish.Refused); cause {
+		case publish.Busy:
+			waited = true
+		case "":
+		default:
+			t.Errorf("blocked: %s", cause)
+		}
+	}
+	if !waited {
+		t.Error("none had to wait")
+	}
+	f.Drain(t.Context())
+	expect.Equal(t, 0, f.Spool.Len(publish.Refused), "in the spool")
+	for _, entry := range f.logs.FilterLevelExact(zap.WarnLevel).All() {
+		t.Errorf("logged %s %v", entry.Message, entry.ContextMap())
 	}
 }
 

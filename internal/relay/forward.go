@@ -269,6 +269,9 @@ func (f *forwarder) isSuspect(ctx context.Context, r spool.Record) bool {
 // another one follows.
 func (f *forwarder) alarm(err error) {
 	cause := publish.CauseOf(err)
+	if f.kind == publish.Refused && cause == publish.Busy { // it waits until it is known again how full the quarantine is
+		return
+	}
 	if last := f.cause.Swap(&cause); last != nil && *last == cause {
 		return
 	}

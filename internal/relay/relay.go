@@ -223,6 +223,8 @@ func (r *Relay) Blocked(kind publish.Kind) publish.Cause {
 		return publish.Disconnected
 	case errors.Is(err, context.DeadlineExceeded): // JetStream didn't answer
 		return publish.TimedOut
+	case publish.CauseOf(err) != "": // how full the quarantine is
+		return publish.CauseOf(err)
 	default:
 		return publish.NoStream
 	}
@@ -238,7 +240,8 @@ func (r *Relay) Drain(ctx context.Context) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	isWanted := func(kind publish.Kind) bool {
-		return r.Spool.Len(kind) > 0 && (kind == publish.Event || r.Publisher.Ready(kind) == nil && r.Blocked(kind) == "")
+		cause := r.Blocked(kind)
+		return r.Spool.Len(kind) > 0 && (kind == publish.Event || cause == "" || cause == publish.Busy)
 	}
 	for slices.ContainsFunc(r.Kinds, isWanted) {
 		select {
