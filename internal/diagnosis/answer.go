@@ -27,7 +27,16 @@ func (d *diagnoser) request() Delivery {
 	return r
 }
 
-func (d *diagnoser) address() string { return "/webhooks/" + d.endpoint.Name }
+// address returns the endpoint's path; those of all if it is unknown.
+func (d *diagnoser) address() string {
+	var all []string
+	for _, e := range d.Endpoints {
+		if d.endpoint.Name == "" || e.Name == d.endpoint.Name {
+			all = append(all, "/webhooks/"+e.Name)
+		}
+	}
+	return strings.Join(all, " or ")
+}
 
 // examineAnswer adds the step about the bridge's answer, and its cause if that is not the
 // signature.

@@ -98,14 +98,14 @@ func (d *Delivery) Append(to []byte) []byte {
 		to = append(to, "PROXY UNKNOWN\r\n"...)
 	}
 	to = fmt.Appendf(to, "%s %s HTTP/%s\r\n", d.Method, d.Target, version)
-	lengths, isChunked := d.Values("Content-Length"), d.isChunked()
+	lengths, isChunked := slices.Compact(d.Values("Content-Length")), d.isChunked()
 	if !isChunked {
 		to = fmt.Appendf(to, "Content-Length: %d\r\n", len(d.Body))
 	}
 	for _, f := range d.Header {
-		_, err := strconv.Atoi(f.Value)
-		if strings.EqualFold(f.Name, "Content-Length") && err == nil && f.Value == lengths[0] {
-			continue // it is above; the capture may have another one
+		_, err := strconv.ParseUint(f.Value, 10, 63) // as net/http: without a sign
+		if strings.EqualFold(f.Name, "Content-Length") && err == nil && len(lengths) == 1 {
+			continue // it is above, and true: a capture may be cut
 		}
 		to = fmt.Appendf(to, "%s: %s\r\n", f.Name, f.Value)
 	}

@@ -60,6 +60,10 @@ func TestParse(t *testing.T) {
 			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n")},
 		},
 		{
+			"the same, with a proxy's answer in JSON", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n< HTTP/1.1 502 Bad Gateway\n< \n{\n  \"error\": \"x\"\n}\n* Connection #0 to host x left intact\n{\"a\":1}\n",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n")},
+		},
+		{
 			"the same, redirected: the answer's body comes last", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n} [7 bytes data]\n< HTTP/1.1 401 Unauthorized\n< Content-Length: 13\n< \n{ [13 bytes data]\n* Connection #0 to host x left intact\n{\"title\":\"x\",\"status\":401}\n{\"a\":1}\n",
 			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n")},
 		},

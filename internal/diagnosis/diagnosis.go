@@ -11,6 +11,7 @@ package diagnosis
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -93,10 +94,15 @@ func (d *diagnoser) isDescribed() bool { return d.endpoint.Provider.SignedText !
 // Diagnose explains how the bridge answers the delivery. The error is [ErrEndpoint].
 func Diagnose(c Case) (Report, error) {
 	d := diagnoser{Case: c}
-	if err := d.findEndpoint(); err != nil {
-		return Report{}, err
+	d.describeRequest()
+	switch isFound := d.findEndpoint(); {
+	case !isFound && (d.EndpointName != "" || d.path() == ""):
+		return Report{}, ErrEndpoint
+	case !isFound:
+		d.examineAnswer(d.Received)
+		return d.report, nil
 	}
-	d.describe()
+	d.describeEndpoint()
 	d.examineBody()
 	d.examineSignatures()
 	d.examineTexts()
@@ -114,26 +120,30 @@ func Diagnose(c Case) (Report, error) {
 }
 
 // ErrEndpoint means that the endpoint of a delivery is unknown.
-var ErrEndpoint = errors.New("the endpoint is unknown: the request's path doesn't name it")
+var ErrEndpoint = errors.New("the endpoint is unknown, because the capture has no path")
 
-// findEndpoint chooses the endpoint: the one that is asked for, else the one in the path, else the
-// only one.
-func (d *diagnoser) findEndpoint() error {
+// findEndpoint chooses the endpoint: the one that is asked for, else the one in the path, as the
+// bridge's warning of a wrong path does, else the only one.
+func (d *diagnoser) findEndpoint() bool {
 	names := []string{d.EndpointName}
 	if d.EndpointName == "" {
-		names = strings.Split(d.path(), "/")
+		path := d.path()
+		if plain, err := url.PathUnescape(path); err == nil {
+			path = plain
+		}
+		names = strings.Split(strings.ToLower(path), "/")
 	}
 	for _, name := range slices.Backward(names) {
 		if i := slices.IndexFunc(d.Endpoints, func(e Endpoint) bool { return e.Name == name }); i >= 0 {
 			d.endpoint = d.Endpoints[i]
-			return nil
+			return true
 		}
 	}
 	if d.EndpointName != "" || len(d.Endpoints) != 1 {
-		return ErrEndpoint
+		return false
 	}
 	d.endpoint = d.Endpoints[0]
-	return nil
+	return true
 }
 
 // path returns the request's path; "" if the capture has none.
@@ -142,8 +152,7 @@ func (d *diagnoser) path() string {
 	return path
 }
 
-// describe adds the steps about the capture and the endpoint's settings.
-func (d *diagnoser) describe() {
+func (d *diagnoser) describeRequest() {
 	line := "no request line"
 	if d.Delivery.Method != "" {
 		line = d.Delivery.Method + " " + d.Delivery.Target
@@ -152,6 +161,9 @@ func (d *diagnoser) describe() {
 	for _, note := range d.Delivery.Notes {
 		d.step("note", "%s", note)
 	}
+}
+
+func (d *diagnoser) describeEndpoint() {
 	settings := ""
 	if !d.isDescribed() {
 		settings = fmt.Sprintf(", with %sSIGNATURE=%s, %sTOLERANCE=%s", d.endpoint.Prefix, d.endpoint.Scheme, d.endpoint.Prefix, config.FormatDuration(d.endpoint.Tolerance))

@@ -28,15 +28,19 @@ var ofCurl = regexp.MustCompile(`^(?:\* |[{}] \[\d+ bytes data\]\r?(?:\n|$))`)
 // answered matches the beginning of the bridge's own answers.
 var answered = regexp.MustCompile(`^\{"(?:title|id)":"[^"]*","status":`)
 
-// cutAnswer drops from the output of curl -v the answer and what curl reports. The answer ends at a
-// brace: the body may stand below it.
+// cutAnswer drops from the output of curl -v the answer and what curl reports. The body may stand
+// below the answer: it is what begins with the last brace, because a proxy's answer may be JSON too.
 func cutAnswer(output []byte) (request []byte) {
-	inAnswer := false
+	inAnswer, above := false, -1 // the length of what stands above the answer
 	for line := range bytes.Lines(output) {
-		if ofCurl.Match(line) || answered.Match(line) {
+		switch {
+		case ofCurl.Match(line), answered.Match(line):
 			continue
+		case bytes.HasPrefix(line, []byte("< ")):
+			inAnswer, above = true, len(request)
+		case above >= 0 && line[0] == '{':
+			inAnswer, request = false, request[:above]
 		}
-		inAnswer = bytes.HasPrefix(line, []byte("< ")) || inAnswer && line[0] != '{'
 		if !inAnswer {
 			request = append(request, line...)
 		}
