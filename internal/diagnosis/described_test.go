@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,6 +15,14 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/verify/providers"
 	"github.com/ade15e70/webhook-bridge/test/expect"
 )
+
+func fromBase64(text string) secret.Secret {
+	key, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		panic(err)
+	}
+	return secret.New(string(key))
+}
 
 // The one reason for a refusal is found, and no part of the body, of a secret or of a signature is
 // shown.
@@ -48,11 +57,20 @@ func TestSettings(t *testing.T) {
 		{"a secret in base64", base64.StdEncoding.EncodeToString([]byte("decoded key")), nil, map[string][]string{"X-Sig": {"v1=" + mac(decoded, verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret_encoding", "set X_SECRET_ENCODING=base64"},
 		{"a secret in hex", fmt.Sprintf("%x", "decoded key"), nil, map[string][]string{"X-Sig": {"v1=" + mac(decoded, verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret_encoding", "set X_SECRET_ENCODING=hex"},
 		{"a secret as text", "whsec_" + base64.StdEncoding.EncodeToString([]byte("decoded key")), func(s *verify.Settings) { s.SecretEncoding = "base64" }, map[string][]string{"X-Sig": {"v1=" + mac(secret.New("whsec_"+base64.StdEncoding.EncodeToString([]byte("decoded key"))), verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret_encoding", "set X_SECRET_ENCODING=text"},
+		{"a secret in hex, not in base64", "11223344556677889900aabbccddeeff", func(s *verify.Settings) { s.SecretEncoding = "base64" }, map[string][]string{"X-Sig": {"v1=" + mac(secret.New("\x11\x22\x33\x44\x55\x66\x77\x88\x99\x00\xaa\xbb\xcc\xdd\xee\xff"), verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret_encoding", "set X_SECRET_ENCODING=hex"},
+		{"a secret in base64, not in hex", hex.EncodeToString([]byte("0123456789ab")), func(s *verify.Settings) { s.SecretEncoding = "hex" }, map[string][]string{"X-Sig": {"v1=" + mac(fromBase64(hex.EncodeToString([]byte("0123456789ab"))), verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret_encoding", "set X_SECRET_ENCODING=base64"},
+		{"a secret in base64 twice", base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte("decoded key")))), func(s *verify.Settings) { s.SecretEncoding = "base64" }, map[string][]string{"X-Sig": {"v1=" + mac(decoded, verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret_encoding", "if it was encoded on the way, as for the `data` of a Kubernetes Secret, set it unencoded. If the vendor shows it in base64, the bridge has no setting for that: report it"},
 		{"a secret with a line end", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(secret.New(hidden+"\n"), verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret_line_end", ""},
 		{"milliseconds", hidden, nil, map[string][]string{"X-Time": {stamp + "000"}, "X-Sig": {"v1=" + mac(key, verify.Hex, "id-1.", stamp, "000.", text)}}, text, "timestamp_unit", "set X_TIMESTAMP_UNIT=ms"},
 		{"seconds", hidden, func(s *verify.Settings) { s.TimestampUnit = "ms" }, map[string][]string{"X-Sig": {"v1=" + right}}, text, "timestamp_unit", "set X_TIMESTAMP_UNIT=s"},
 		{"seconds, not RFC 3339", hidden, func(s *verify.Settings) { s.TimestampUnit = "rfc3339" }, map[string][]string{"X-Sig": {"v1=" + right}}, text, "unreadable", ""},
 		{"no time at all", hidden, func(s *verify.Settings) { s.TimestampUnit = "rfc3339" }, map[string][]string{"X-Time": {"soon"}, "X-Sig": {"v1=" + mac(key, verify.Hex, "id-1.soon.", text)}}, text, "unreadable", ""},
+		{"no signature", hidden, func(s *verify.Settings) {
+			s.SignatureFormat, s.Timestamp, s.Signed = "t={timestamp},v1={hex}", "signature", "{timestamp}.{body}"
+		}, nil, text, "signature_missing", ""},
+		{"no time in the signature", hidden, func(s *verify.Settings) {
+			s.SignatureFormat, s.Timestamp, s.Signed = "t={timestamp},v1={hex}", "signature", "{timestamp}.{body}"
+		}, map[string][]string{"X-Sig": {"v1=" + right}}, text, "signed_part", ""},
 		{"no id", hidden, nil, map[string][]string{"X-Id": nil, "X-Sig": {"v1=" + right}}, text, "signed_part", ""},
 		{"two ids", hidden, nil, map[string][]string{"X-Id": {"id-1", "id-1"}, "X-Sig": {"v1=" + right}}, text, "signed_part", ""},
 		{"an id with a full stop", hidden, nil, map[string][]string{"X-Id": {"id.1"}, "X-Sig": {"v1=" + mac(key, verify.Hex, "id.1.", stamp, ".", text)}}, text, "contradiction", ""},

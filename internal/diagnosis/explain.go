@@ -21,9 +21,9 @@ func (d *diagnoser) explain(refusal error) {
 	case len(d.report.Causes) > 0:
 	case d.body.text == nil:
 		d.cause(proven("unreadable_body", "the body can't be read: "+d.body.err.Error(), "capture it as it was sent, byte for byte. If it comes like this, something on the way has cut or changed it: compare its length with Content-Length"))
-	case len(d.missing) > 0:
+	case len(d.missing) > 0 && d.hasHeader:
 		d.cause(proven(
-			"signed_part", prefix+"SIGNED needs what the delivery hasn't, or has more than once: "+strings.Join(d.missing, ", "),
+			"signed_part", "of the parts in "+prefix+"SIGNED, these are missing or there more than once: "+strings.Join(d.missing, ", "),
 			"if the capture is complete, a proxy drops or repeats it: have it pass on the vendor's header, once",
 		))
 	case errors.Is(refusal, verify.NoSignature):
@@ -34,7 +34,7 @@ func (d *diagnoser) explain(refusal error) {
 	case errors.Is(refusal, verify.ManySignatures):
 		d.cause(proven("signature_many", refusal.Error(), "find what adds the other, and have it pass on the vendor's alone"))
 	case errors.Is(refusal, verify.MalformedSignature):
-		d.cause(proven("signature_malformed", header+" has no signature in the form that the vendor documents, and nothing else in it is right", "compare it with the vendor's log: a proxy may have changed or cut it. The shorter signatures in the vendor's documentation are made up"))
+		d.cause(proven("signature_malformed", "the signature isn't in the form that the vendor documents, and no part of it is right", "compare it with the vendor's log: a proxy may have changed or cut it. The shorter signatures in the vendor's documentation are made up"))
 	case errors.Is(refusal, verify.UnsignableDataShape):
 		d.cause(proven("data_shape", "data is missing or empty, and nothing else is signed: such a delivery, usually a dashboard's test, can't be verified under scheme "+d.endpoint.Scheme, "cause a real event at the vendor and capture that"))
 	default:

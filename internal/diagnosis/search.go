@@ -38,7 +38,7 @@ func (d *diagnoser) search() (found, bool) {
 						continue
 					}
 					if work += len(body.raw) + workPerMAC; work > maxWork {
-						d.step("note", "the delivery is large: not everything was tried")
+						d.step("note", "the body is large, or there are many secrets: not everything was tried")
 						return found{}, false
 					}
 					mac := verify.MAC(verify.Sum(key.Secret, text.parts...))

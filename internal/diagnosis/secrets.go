@@ -62,21 +62,18 @@ func (d *diagnoser) keys() []key {
 
 func (d *diagnoser) secretReadings() []reading {
 	const alone = "set each secret alone, without a name, quotation marks or JSON: a variable takes them with commas between, and a file one a line"
-	all := []reading{
+	return []reading{
 		{"secret_list", "split at its blanks, commas and line breaks", alone, func(s string) []string { return partsAt(s, " \t\r\n,") }},
 		{"secret_json", "taken out of the JSON, the quotation marks or the NAME= around it", alone, unwrapped},
 		{"secret_line_end", "with a line break or a blank after it", "the secret at the vendor ends with one: create a new secret there", func(s string) []string { return []string{s + "\n", s + "\r\n", s + " "} }},
-		{"secret_encoding", "decoded from base64", d.encodingRemedy("base64"), decodedBase64},
-		{"secret_encoding", "decoded from hex", d.encodingRemedy("hex"), decodedHex},
+		{"secret_encoding", "as it is set, without decoding it", d.encodingRemedy("text"), d.asSet},
+		{"secret_encoding", "decoded from base64", d.encodingRemedy("base64"), d.decoded(decodedBase64)},
+		{"secret_encoding", "decoded from hex", d.encodingRemedy("hex"), d.decoded(decodedHex)},
 	}
-	if d.isDescribed() {
-		all = append(all, reading{"secret_encoding", "as it is set, without decoding it", d.encodingRemedy("text"), encoded})
-	}
-	return all
 }
 
 func (d *diagnoser) encodingRemedy(encoding string) string {
-	if d.isDescribed() {
+	if d.isDescribed() && encoding != d.endpoint.Provider.Settings.SecretEncoding {
 		return "set " + d.endpoint.Prefix + "SECRET_ENCODING=" + encoding
 	}
 	return "if it was encoded on the way, as for the `data` of a Kubernetes Secret, set it unencoded. If the vendor shows it in " + encoding + ", the bridge has no setting for that: report it"
@@ -112,7 +109,24 @@ func decodedHex(s string) []string {
 	return []string{string(plain)}
 }
 
-func encoded(s string) []string {
-	text := base64.StdEncoding.EncodeToString([]byte(s))
-	return []string{text, whsec + text, hex.EncodeToString([]byte(s))}
+// asSet returns the texts that may be set for a key.
+func (d *diagnoser) asSet(key string) []string {
+	switch d.endpoint.Provider.Settings.SecretEncoding {
+	case "base64":
+		text := base64.StdEncoding.EncodeToString([]byte(key))
+		return []string{text, whsec + text}
+	case "hex":
+		return []string{hex.EncodeToString([]byte(key))}
+	}
+	return []string{key}
+}
+
+// decoded decodes a key, and the texts that may be set for it.
+func (d *diagnoser) decoded(decode func(string) []string) func(string) []string {
+	return func(key string) (all []string) {
+		for _, text := range append(d.asSet(key), key) {
+			all = append(all, decode(text)...)
+		}
+		return all
+	}
 }

@@ -26,6 +26,7 @@ func (d *diagnoser) examineSignatures() {
 		h, _ := p.Rename((&Delivery{Header: []Field{f}}).header()) // no error: one header has one name
 		usual, _, _ := p.Format.Read(nil, h.Get(p.Header))         // none if it has another form
 		isUsual := h[p.Header] != nil
+		d.hasHeader = d.hasHeader || isUsual
 		d.examineSignature(f, usual, isUsual)
 	}
 	if m := d.body.text.Member(p.Member); p.Member != "" && m.IsString() {
