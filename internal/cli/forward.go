@@ -127,10 +127,13 @@ func (p *poster) forward(ctx context.Context) error {
 	var work errgroup.Group
 	work.SetLimit(p.concurrency)
 	err := p.read(ctx, p.section(p.cfg), p.until, func(m stream.Message) error {
+		p.mu.Lock()
+		p.pending = m.Pending + 1
+		p.mu.Unlock()
 		if e := p.event(p.program, m); e != nil {
 			work.Go(func() error {
 				if err := p.deliver(ctx, m.Subject(), e.ID, m.Data()); !errors.Is(err, errInterrupted) {
-					p.count(err == nil, m.Pending)
+					p.count(err == nil)
 				}
 				return nil
 			})
@@ -260,11 +263,11 @@ func (p *poster) printAnswer(subject, id, answer string) {
 	p.print("%s", head+p.lines.fit(answer, len(head)))
 }
 
-// count counts an event, and sets how many are left.
-func (p *poster) count(delivered bool, pending uint64) {
+// count counts an event.
+func (p *poster) count(delivered bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.pending = pending; delivered {
+	if delivered {
 		p.posted++
 	} else {
 		p.failed++
