@@ -25,6 +25,7 @@ type build struct {
 	Arch      string `json:"arch"`
 	Revision  string `json:"revision,omitempty"` // of the source
 	Time      string `json:"time,omitempty"`     // of that revision
+	Modified  bool   `json:"modified,omitempty"` // the source had changes on top of that revision
 }
 
 func thisBuild() build {
@@ -36,6 +37,8 @@ func thisBuild() build {
 			b.Revision = setting.Value
 		case "vcs.time":
 			b.Time = setting.Value
+		case "vcs.modified":
+			b.Modified = setting.Value == "true"
 		}
 	}
 	b.Version = cmp.Or(b.Version, strings.Trim(info.Main.Version, "()")) // "(devel)" without a commit
@@ -66,6 +69,6 @@ func versionCommand(prog program) *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object: version, goversion, os, arch and, if known, revision and time")
+	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object: version, goversion, os, arch and, if known, revision, time, modified")
 	return c
 }
