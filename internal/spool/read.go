@@ -26,7 +26,7 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 	j.reading.Lock()
 	defer j.reading.Unlock()
 	s.mu.Lock()
-	settled, queued, head := j.settled, j.queued.Load(), j.head
+	settled, queued, head, last := j.settled, j.queued.Load(), j.head, s.last.Load()
 	s.mu.Unlock()
 	if s.recovering.Load() {
 		return nil, nil
@@ -38,6 +38,7 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 	}
 	records := make([]Record, 0, min(int64(limit), max(0, queued)))
 	for size := int64(0); len(records) < limit; {
+		before := c.seq
 		r, err := c.next()
 		if errors.Is(err, io.EOF) {
 			break
@@ -47,6 +48,10 @@ func (s *Spool) list(j *journal, after uint64, limit int, bytes int64) ([]Record
 				s.recoverAgain() // to find out what is lost
 			}
 			return nil, fmt.Errorf("reading spool: %w", err)
+		}
+		if r.Seq > last { // it may be a copy that isn't dropped yet
+			c.position, c.seq = r.at, before
+			break
 		}
 		if s.isDropped(r.Seq) {
 			continue

@@ -304,3 +304,45 @@ func TestAbandonedRecordIsNotWritten(t *testing.T) {
 	f.keeps("c")
 	f.holds("a", "c")
 }
+
+// Of two records of one message that are written at once, a reader never gets both.
+func TestTwoAtOnce(t *testing.T) {
+	m := newMemory()
+	var f *fixture
+	read := make(chan []Record, 1)
+	f = open(t, "spool", on(m), func(c *Config) {
+		c.Log = c.Log.WithOptions(zap.Hooks(func(e zapcore.Entry) error {
+			if e.Level == zapcore.InfoLevel { // "can be written again": they are in the file, and not yet counted
+				records, err := f.Next(publish.Event, 0, 10, maxBytes)
+				read <- records
+				return err
+			}
+			return nil
+		}))
+	})
+	begun, end := make(chan bool), make(chan bool)
+	syncs := 0
+	m.mu.Lock()
+	m.fails = func(c call) error {
+		if c.name != "fsync" || syncs == 2 {
+			return nil
+		}
+		if syncs++; syncs == 1 {
+			begun <- true
+			<-end
+		}
+		return errIO
+	}
+	m.mu.Unlock()
+	go func() { _ = f.Append(t.Context(), message("refused"), attempted) }()
+	<-begun
+	for range 2 {
+		expect.NoError(t, expect.Err(f.enqueue(&Record{Message: message("a")})))
+	}
+	end <- true
+	if records := <-read; len(records) > 1 {
+		t.Errorf("got %q", idsOf(records))
+	}
+	poll.Until(t, "they are counted", func() bool { return f.Len(publish.Event) == 1 })
+	f.holds("a")
+}
