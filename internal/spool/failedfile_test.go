@@ -1,6 +1,8 @@
 package spool
 
 import (
+	"bytes"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/test/expect"
+	"github.com/ade15e70/webhook-bridge/test/poll"
 )
 
 // failOnce makes the next sync and the next removal of a file fail, and returns which have.
@@ -214,4 +217,114 @@ func TestHeldMessageComesAgainOnFullDisk(t *testing.T) {
 		return nil
 	}
 	keepsForGood(t, m, "b", "a", "b")
+}
+
+// A mark that can't be read at one start counts as none, and the numbers begin at 1 again. At the next
+// start it must not hide the records that were appended meanwhile.
+func TestMarkThatCannotBeReadOnce(t *testing.T) {
+	sample := func() *memory {
+		m := newMemory()
+		f := open(t, "spool", on(m))
+		f.keepsNumbered(12) // some files
+		f.settle(f.all(), nil)
+		f.close()
+		open(t, "spool", on(m)).close() // removes the last of them
+		return m
+	}
+	t.Run("the disk fails", func(t *testing.T) {
+		m := sample()
+		m.fails = func(c call) error {
+			if c.name == "open" && filepath.Base(c.path) == markName {
+				return errIO
+			}
+			return nil
+		}
+		open(t, "spool", on(m)).keeps("a")
+		m.mu.Lock()
+		killed := m.clone()
+		m.mu.Unlock()
+		open(t, "spool", on(killed)).holds("a")
+	})
+	t.Run("it isn't what is on disk", func(t *testing.T) {
+		m := sample()
+		mark := m.live[filepath.Join("spool", markName)]
+		mark.live = append([]byte{^mark.live[0]}, mark.live[1:]...)
+		open(t, "spool", on(m)).keeps("a")
+		open(t, "spool", on(m.afterPowerLoss(nil))).holds("a")
+	})
+}
+
+// If the disk can't read the end of a file at one start, the file isn't removed.
+func TestFileThatCannotBeReadOnce(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a")
+	first := f.journals[0].all()[0].path
+	f.close()
+	m.fails = func(c call) error {
+		if c.name == "pread" && len(c.data) != markBytes {
+			return errIO
+		}
+		return nil
+	}
+	f = open(t, "spool", on(m))
+	f.keeps("b")
+	awaitRenamed(t, m, first)
+	expect.Equal(t, 1, f.logs.FilterLevelExact(zapcore.ErrorLevel).Len(), "losses logged")
+}
+
+// Nothing is written again in a damaged file: what it has of the last write may not be durable.
+func TestUnsyncedMessageInDamagedFile(t *testing.T) {
+	m := refuses(t)
+	for path, i := range m.live {
+		if strings.HasSuffix(path, format) {
+			i.live = bytes.Clone(i.live)
+			i.live[recordHeader] ^= 1 // in "a"
+		}
+	}
+	open(t, "spool", on(m)).keeps("b")
+	if f := open(t, "spool", on(m.afterPowerLoss(nil))); !f.Holds(publish.Event, "b") {
+		t.Error("b was acknowledged and is lost")
+	}
+}
+
+// A record that is set aside and may not be durable doesn't stand for the one in the queue, which is.
+func TestUnsyncedRecordSetAside(t *testing.T) {
+	m := newMemory()
+	f := open(t, "spool", on(m))
+	f.keeps("a", "b")
+	records := f.all()
+	for i := range records {
+		records[i].Reason = "refused"
+	}
+	expect.NoError(t, f.Settle(publish.Event, records[:1]))
+	aside := m.live[f.journals[setAside].all()[0].path].number
+	m.mu.Lock()
+	syncs := 0
+	m.fails = func(c call) error {
+		if c.name != "fsync" || syncs == 2 { // both attempts
+			return nil
+		}
+		syncs++
+		return errIO
+	}
+	m.mu.Unlock()
+	expect.ErrorIs(t, syscall.EIO, f.Settle(publish.Event, records[1:]), "the error")
+	f.close()
+	m.fails = func(c call) error {
+		if c.inode == aside && c.name != "pread" {
+			return errIO
+		}
+		return nil
+	}
+	f = open(t, "spool", on(m))
+	f.holds("b")
+	f.recoverAgain()
+	poll.Until(t, "it is read again", func() bool { return !f.mustRecover.Load() && !f.recovering.Load() })
+	f.holds("b")
+	f.keeps("c") // makes durable which files are removed
+	f.close()
+	if f = open(t, "spool", on(m.afterPowerLoss(nil))); !f.Holds(publish.Event, "b") {
+		t.Error("b was acknowledged and is lost")
+	}
 }

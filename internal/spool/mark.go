@@ -2,6 +2,7 @@ package spool
 
 import (
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"os"
 	"path/filepath"
@@ -14,22 +15,28 @@ const (
 	markBytes = 8*journals + 4
 )
 
-// readMark returns the numbers up to which the journals are delivered; zeros if they can't be read.
-func readMark(d disk, dir string) (delivered [journals]uint64) {
+// readMark returns the numbers up to which the journals are delivered: zeros without a mark, and
+// with one that can't be read, which is an error.
+func readMark(d disk, dir string) (delivered [journals]uint64, err error) {
 	f, err := d.open(filepath.Join(dir, markName), os.O_RDONLY)
+	if errors.Is(err, os.ErrNotExist) {
+		return delivered, nil
+	}
 	if err != nil {
-		return delivered
+		return delivered, err
 	}
 	defer func() { _ = f.Close() }()
 	b := make([]byte, markBytes)
-	_, _ = f.ReadAt(b, 0) // after an error the checksum doesn't match
+	if _, err := f.ReadAt(b, 0); err != nil {
+		return delivered, err
+	}
 	if sum := b[8*journals:]; binary.BigEndian.Uint32(sum) != crc32.Checksum(b[:8*journals], castagnoli) {
-		return delivered
+		return delivered, errDamaged
 	}
 	for i := range delivered {
 		delivered[i] = binary.BigEndian.Uint64(b[8*i:])
 	}
-	return delivered
+	return delivered, nil
 }
 
 // writeMark writes the mark. After a failed write or sync it removes the file, and the next call

@@ -66,7 +66,15 @@ func openJournals(d disk, dir string, flag int) (delivered [journals]uint64, seg
 	if !isThere {
 		err = os.ErrNotExist
 	}
-	return readMark(d, dir), segments, err
+	delivered, wrong := readMark(d, dir)
+	if wrong != nil && flag == os.O_RDWR {
+		// Without it the numbers may begin at 1 again. If it came back, it would hide new records.
+		if removed := d.remove(filepath.Join(dir, markName)); removed != nil {
+			closeAll(slices.Concat(segments[:]...))
+			return delivered, segments, removed
+		}
+	}
+	return delivered, segments, err
 }
 
 func closeAll(segments []*segment) {
@@ -172,7 +180,7 @@ func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint6
 		c := &cursor{segments: func() []*segment { return nil }, seq: delivered[i]}
 		c.damage = func(in *segment, from int64, isEnd bool, err error) {
 			unreadable = append(unreadable, place{from, fmt.Errorf("%s, from byte %d on: %w", in.path, from, err)})
-			if isEnd {
+			if isEnd && !in.unreadable.Load() { // what the disk can't read may be whole: the file is kept
 				in.end.Store(from)
 			} else {
 				in.damaged.Store(true)
@@ -180,11 +188,20 @@ func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint6
 		}
 		for _, in := range segments[i] {
 			c.seek(position{segment: in})
+			var lastWrite []id // of what is set aside
+			from := int64(0)
 			r, err := c.next()
 			for ; err == nil; r, err = c.next() {
-				if !f.ids.add(idOf(r.Kind, r.ID)) {
+				if c.durable > from {
+					lastWrite, from = lastWrite[:0], c.durable
+				}
+				id := idOf(r.Kind, r.ID)
+				if !f.ids.add(id) {
 					f.dropped[r.Seq] = struct{}{}
 					continue
+				}
+				if i == setAside {
+					lastWrite = append(lastWrite, id)
 				}
 				f.queued[i]++
 				f.bytes[r.Kind] += r.size
@@ -197,7 +214,7 @@ func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint6
 			}
 			in.last = c.seq
 			for _, p := range unreadable {
-				if p.offset < c.durable {
+				if p.offset < c.durable || in.unreadable.Load() {
 					f.damage = append(f.damage, p.err)
 				} else {
 					f.lastWrites = append(f.lastWrites, p.err)
@@ -206,6 +223,9 @@ func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint6
 			unreadable = nil
 			if in.mayBeUnsynced && in.makeDurable(c.durable) != nil {
 				f.isUnsynced = true
+				for _, id := range lastWrite { // a record in the queue isn't dropped as a copy of what may be lost
+					f.ids.remove(id)
+				}
 			}
 		}
 	}

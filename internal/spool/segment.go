@@ -29,6 +29,7 @@ type segment struct {
 	mayBeUnsynced bool
 	hasFailed     bool        // a write or a sync failed: nothing may be written to it any more
 	damaged       atomic.Bool // some of it can't be read
+	unreadable    atomic.Bool // the disk has failed to read some of it, perhaps only once
 
 	mu   sync.RWMutex // held while the file is read, and while it is replaced
 	file file         // nil: all of it was delivered, and the file removed
@@ -105,19 +106,21 @@ func (s *segment) seal() {
 // show it to this one. So the same bytes are written again, in place: that needs no room, and a
 // crash meanwhile does no harm.
 func (s *segment) makeDurable(from int64) (err error) {
-	s.mayBeUnsynced = false
-	if from == s.end.Load() {
+	switch {
+	case from == s.end.Load():
 		return nil
+	case s.hasFailed, s.damaged.Load(): // what we read could be worse than what is on disk
+		return errDamaged
 	}
-	if !s.damaged.Load() { // else what we read could be worse than what is on disk
-		_, err = io.Copy(io.NewOffsetWriter(s.file, from), io.NewSectionReader(s.file, from, s.end.Load()-from))
-	}
+	_, err = io.Copy(io.NewOffsetWriter(s.file, from), io.NewSectionReader(s.file, from, s.end.Load()-from))
 	if err == nil {
 		err = s.file.Sync()
 	}
 	if err == nil { // its name may not be durable either
 		err = s.disk.syncDir(filepath.Dir(s.path))
 	}
+	s.hasFailed = err != nil
+	s.mayBeUnsynced = s.hasFailed
 	return err
 }
 
@@ -138,6 +141,9 @@ func (s *segment) ReadAt(b []byte, offset int64) (int, error) {
 		part := b[at:min(len(b), at+page-int((offset+int64(at))%page))]
 		if n, err := s.file.ReadAt(part, offset+int64(at)); err != nil {
 			clear(part[n:])
+			if !errors.Is(err, io.EOF) { // else the file is too short
+				s.unreadable.Store(true)
+			}
 		}
 		at += len(part)
 	}
