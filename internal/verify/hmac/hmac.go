@@ -125,10 +125,11 @@ func (d *delivery) idText(signed [][]byte) (text [][]byte) {
 	return text
 }
 
-// first returns the value at the first place that the delivery has.
+// first returns the value at the first place that the delivery has. A header that occurs more than
+// once has none, and no later place counts instead.
 func (d *delivery) first(places []part) string {
 	for _, p := range places {
-		if text := d.at(p); text != "" {
+		if text := d.at(p); text != "" || p.kind == header && len(d.r.Header[p.text]) > 1 {
 			return text
 		}
 	}

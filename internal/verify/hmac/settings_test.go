@@ -2,6 +2,7 @@ package hmac
 
 import (
 	"bytes"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -274,6 +275,21 @@ func TestTimes(t *testing.T) {
 	} {
 		if _, written, ok := c.unit.Parse([]byte(c.stamp)); written != c.want || ok != (c.want != "") {
 			t.Errorf("%s in %s: %q, %v, want %q", c.stamp, c.unit, written, ok, c.want)
+		}
+	}
+}
+
+// A header for the event's name that comes twice doesn't leave the choice to the next place.
+func TestTwoNames(t *testing.T) {
+	p := named(t, "github", verify.Settings{Event: "header:X-GitHub-Event,body:action"})
+	key, body := secret.New("right"), []byte(`{"action":"opened"}`)
+	h, err := p.Sign(verify.Signing{Key: key, Event: "issues", ID: "1", Body: body, Time: time.Now()})
+	expect.NoError(t, err)
+	for want, names := range map[string][]string{"opened": nil, "issues": {"issues"}, "": {"issues", "push"}} {
+		h["X-Github-Event"] = names
+		c, err := p.Verify(verify.Request{Header: h, Raw: body, Body: body, Secrets: []secret.Secret{key}, Now: time.Now()})
+		if c.Name != want || errors.Is(err, verify.Unreadable) != (want == "") {
+			t.Errorf("names %v: got %q, %v, want %q", names, c.Name, err, want)
 		}
 	}
 }
