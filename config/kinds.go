@@ -121,11 +121,14 @@ func checkServers(text string) error {
 			return errInvalid
 		}
 		isWebSocket[u.Scheme[0] == 'w'] = true
+		if port, err := strconv.ParseUint(u.Port(), 10, 16); u.Port() != "" && (err != nil || port == 0) {
+			return hint("a port is from 1 to 65535")
+		}
 		host := u.Host
 		if u.Port() == "" {
 			host += ":4222"
 		}
-		if checkAddress(host) != nil || u.Port() == "0" {
+		if checkAddress(host) != nil {
 			return errInvalid
 		}
 	}
