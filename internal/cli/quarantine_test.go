@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -9,14 +10,17 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/ade15e70/webhook-bridge/event"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
 	"github.com/ade15e70/webhook-bridge/internal/secret"
+	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 	"github.com/ade15e70/webhook-bridge/internal/verify/flock"
 	"github.com/ade15e70/webhook-bridge/test/expect"
+	"github.com/ade15e70/webhook-bridge/test/natsdtest"
 )
 
 // keep quarantines a delivery of Flock's with that time, and returns its id.
@@ -231,4 +235,40 @@ func TestReleaseGone(t *testing.T) {
 	})(c, nil)
 	expect.Equal(t, "0 released, 1 not", fmt.Sprint(err), "the error")
 	expect.Equal(t, id+"  not released: it is gone: somebody else has released or dropped it, or newer deliveries have displaced it\n", out.String(), "what is printed")
+}
+
+// A drained spool's deliveries that were answered 401 don't displace those in quarantine that were
+// answered 200, and all are kept where nothing limits the stream.
+func TestDrainPushesNothingOut(t *testing.T) {
+	for name, test := range map[string]struct {
+		limit int64
+		least uint64
+	}{"limited": {1 << 20, 2}, "without a limit": {-1, 81}} {
+		t.Run(name, func(t *testing.T) {
+			s := natsdtest.Start(t, "")
+			js := natsdtest.Connect(t, s.URL())
+			natsdtest.CreateStream(t, js, jetstream.StreamConfig{Name: "WEBHOOKS", Subjects: []string{"webhooks.>"}})
+			kept := natsdtest.CreateStream(t, js, jetstream.StreamConfig{
+				Name: "WEBHOOKS_QUARANTINE", Subjects: []string{"webhooks-quarantine.>"}, MaxBytes: test.limit, Discard: jetstream.DiscardOld,
+			})
+			expect.NoError(t, expect.Err(js.Publish(t.Context(), "webhooks-quarantine.flock.unreadable", nil)))
+			dir := t.TempDir()
+			old, err := spool.Open(spool.Config{Dir: dir, MaxBytes: 1 << 30, Log: zap.NewNop()})
+			expect.NoError(t, err)
+			for i := range 80 {
+				m := publish.Message{Kind: publish.Refused, Subject: "webhooks-quarantine.flock.stale", ID: fmt.Sprint(i), Arrived: time.Now(), Data: make([]byte, 20<<10)}
+				expect.NoError(t, old.Append(t.Context(), m, time.Time{}))
+			}
+			expect.NoError(t, old.Close(t.Context()))
+			var out bytes.Buffer
+			if status := run(t.Context(), []string{"spool", "drain", dir}, program{[]string{"NATS_URL=" + s.URL()}, nil, &out, &out}); status != 0 {
+				t.Fatalf("exit status %d\n%s", status, &out)
+			}
+			info, err := kept.Info(t.Context(), jetstream.WithSubjectFilter(">"))
+			expect.NoError(t, err)
+			if info.State.Subjects["webhooks-quarantine.flock.unreadable"] != 1 || info.State.Msgs < test.least {
+				t.Errorf("in quarantine: %v", info.State.Subjects)
+			}
+		})
+	}
 }

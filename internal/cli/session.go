@@ -110,7 +110,9 @@ const (
 // creates none.
 func openPublisher(ctx context.Context, cfg *config.Config) (*publish.Publisher, error) {
 	events := publish.Stream{Name: cfg.StreamName, Prefix: cfg.SubjectPrefix}
-	kept := publish.Stream{Name: quarantine.Stream(events.Name), Prefix: quarantine.Prefix(events.Prefix), DropOldest: true}
+	kept := publish.Stream{
+		Name: quarantine.Stream(events.Name), Prefix: quarantine.Prefix(events.Prefix), DropOldest: true, ProtectedReason: quarantine.Unreadable,
+	}
 	p, err := publish.Open(publish.Config{
 		Server: app.NATSServer(cfg, natsURL(cfg), version()), Stream: events, Quarantine: &kept,
 		Timeout: ackTimeout, Log: zap.NewNop(), // the command reports the errors

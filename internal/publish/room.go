@@ -3,6 +3,7 @@ package publish
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 
@@ -18,7 +19,7 @@ import (
 // that look at the same moment still displace nothing (ADR 10).
 type room struct {
 	reason string // last token of the subjects of deliveries answered 200
-	limit  int64  // QUARANTINE_MAX_BYTES; the stream's own limit may be larger
+	limit  int64  // QUARANTINE_MAX_BYTES; the stream's own limit may be larger; 0: that alone
 	look   func() // requests a look
 
 	mu     sync.Mutex
@@ -72,6 +73,9 @@ func (r *room) see(info *jetstream.StreamInfo) {
 	limit := r.limit
 	if have := info.Config.MaxBytes; have > 0 && (limit <= 0 || have < limit) {
 		limit = have
+	}
+	if limit <= 0 {
+		limit = math.MaxInt64
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
