@@ -42,8 +42,8 @@ func (h *hold) take(n int) bool {
 	return h.charge(n)
 }
 
-// takeLast charges the last n bytes of a head or a body, and reports whether all of them may be kept:
-// not if it had to make room.
+// takeLast charges the last n bytes of a head or a body. It reports whether they fit and the request
+// hasn't had to make room.
 func (h *hold) takeLast(n int) bool {
 	h.budget.mu.Lock()
 	defer h.budget.mu.Unlock()

@@ -34,7 +34,7 @@ func (f *forbidden) note(violation error) (subject string, isNew bool) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.subjects == nil || len(f.subjects) >= maxForbidden { // some time out again
+	if f.subjects == nil || len(f.subjects) >= maxForbidden { // messages on the forgotten subjects time out once more
 		f.subjects = make(map[string]time.Time)
 	}
 	_, known := f.subjects[subject]

@@ -233,9 +233,9 @@ func (p *Publisher) Ready(kind Kind) error {
 	return m.room.ready()
 }
 
-// Window returns how far back the kind's stream certainly recognises an id that it has stored since
-// this process looked at it first; 0 before. It is less than the configured duplicate window for a
-// while after that was raised.
+// Window returns how far back the kind's stream certainly recognises the ids that it has stored; 0
+// before the first look at it. It is less than the configured duplicate window for a while after
+// that was raised.
 func (p *Publisher) Window(kind Kind) time.Duration {
 	return p.monitors[kind].lastWindow().now()
 }

@@ -20,13 +20,14 @@ import (
 type window struct {
 	Created    time.Time     `json:"created"` // tells the stream from an earlier one of the same name
 	Effective  time.Duration `json:"effective"`
-	at         time.Time     // when it was that
+	at         time.Time     // when Effective was measured
 	configured time.Duration
 }
 
 func (w window) now() time.Duration { return min(w.configured, w.Effective+time.Since(w.at)) }
 
-// next returns the window after another look at the stream. The first look at all believes it.
+// next returns the window after another look at the stream. The very first look takes the
+// configured window for the effective one.
 func (w window) next(info *jetstream.StreamInfo) window {
 	is := window{Created: info.Created, configured: info.Config.Duplicates, at: time.Now()}
 	switch {

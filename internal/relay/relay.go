@@ -130,7 +130,7 @@ func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status,
 	if spooled == nil {
 		return publish.Spooled, nil
 	}
-	if m.Kind == publish.Refused && errors.Is(spooled, spool.ErrFull) { // of others: what is answered 401 has the least share
+	if m.Kind == publish.Refused && errors.Is(spooled, spool.ErrFull) { // what is answered 401 has the least share, and isn't promised anything
 		return "", fmt.Errorf("%w: %w", publish.ErrNoRoom, spooled)
 	}
 	// The disk fails, is full or slow. If NATS is there, the event matters more than the order.
