@@ -48,7 +48,7 @@ func (d *diagnoser) examineAnswer(received time.Time) {
 	switch {
 	case a.refused != nil:
 		d.step("answer", "%s, before the request is complete; webhook_bridge_refused_connections_total counts it as %s", a.refused.Answer, a.outcome)
-		d.cause(proven(a.outcome, "it is refused before the request is complete: "+a.refused.Answer, a.refused.Refusal.Remedy()))
+		d.cause(proven("it is refused before the request is complete: "+a.refused.Answer, a.refused.Refusal.Remedy()))
 		return
 	case d.report.Accepted:
 		d.step("answer", "200: it is published")
@@ -61,14 +61,14 @@ func (d *diagnoser) examineAnswer(received time.Time) {
 	}
 	switch {
 	case a.status == http.StatusNotFound:
-		d.cause(proven("path", "the request is for "+d.path()+", but the endpoint's path is "+d.address(), "at the vendor, register the address that ends in "+d.address()+", or have the proxy pass the path on unchanged"))
+		d.cause(proven("the request is for "+d.path()+", but the endpoint's path is "+d.address(), "at the vendor, register the address that ends in "+d.address()+", or have the proxy pass the path on unchanged"))
 	case a.status == http.StatusMethodNotAllowed:
-		d.cause(proven("method", "the method is "+r.Method+", and an endpoint takes POST only", "a redirect, usually from http to https, may have changed the method: register the address that it leads to"))
+		d.cause(proven("the method is "+r.Method+", and an endpoint takes POST only", "a redirect, usually from http to https, may have changed the method: register the address that it leads to"))
 	case a.status == http.StatusRequestEntityTooLarge:
-		d.cause(proven("body_too_large", fmt.Sprintf("the body has %d bytes, and MAX_BODY_BYTES is %d", len(r.Body), d.MaxBodyBytes), "raise MAX_BODY_BYTES, and MAX_IN_FLIGHT_BYTES with it, if the vendor's deliveries are so large"))
+		d.cause(proven(fmt.Sprintf("the body has %d bytes, and MAX_BODY_BYTES is %d", len(r.Body), d.MaxBodyBytes), "raise MAX_BODY_BYTES, and MAX_IN_FLIGHT_BYTES with it, if the vendor's deliveries are so large"))
 	case a.status == http.StatusUnsupportedMediaType:
-		d.cause(proven("content_encoding", "the body isn't JSON, and its Content-Encoding is "+strings.Join(r.Values("Content-Encoding"), ", "), "if that is a compression, have the proxy pass the body on uncompressed; else capture the body as it was sent, byte for byte"))
+		d.cause(proven("the body isn't JSON, and its Content-Encoding is "+strings.Join(r.Values("Content-Encoding"), ", "), "if that is a compression, have the proxy pass the body on uncompressed; else capture the body as it was sent, byte for byte"))
 	case r.Version == "1.0" && len(r.Values("Transfer-Encoding")) > 0 && len(r.Body) > 0:
-		d.cause(proven("chunked_http10", "the body is chunked, which HTTP/1.0 doesn't have: it counts as empty", "have the proxy in front speak HTTP/1.1 to the bridge (nginx: proxy_http_version 1.1)"))
+		d.cause(proven("the body is chunked, which HTTP/1.0 doesn't have: it counts as empty", "have the proxy in front speak HTTP/1.1 to the bridge (nginx: proxy_http_version 1.1)"))
 	}
 }

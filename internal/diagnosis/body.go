@@ -51,9 +51,9 @@ func difference(raw, text []byte) string {
 
 // bodyReadings undo what a capture or something on the way has made of a body.
 var bodyReadings = []reading{
-	{"around_body", "without what is around its JSON", "nothing is wrong with the delivery if only the capture has it, as a file's last line break or a byte order mark; else find what adds it on the way", jsonAlone},
-	{"escaped", "once its escapes are undone, as a log writes them", "nothing is wrong with the delivery if a log shows it so; else something on the way passes JSON on inside a string: have it pass the body on unchanged", unescape},
-	{"rewritten", "in JSON.stringify's form", "something on the way rewrites the JSON: have it pass the body on unchanged", canonical},
+	{"without what is around its JSON", "nothing is wrong with the delivery if only the capture has it, as a file's last line break or a byte order mark; else find what adds it on the way", jsonAlone},
+	{"once its escapes are undone, as a log writes them", "nothing is wrong with the delivery if a log shows it so; else something on the way passes JSON on inside a string: have it pass the body on unchanged", unescape},
+	{"in JSON.stringify's form", "something on the way rewrites the JSON: have it pass the body on unchanged", canonical},
 }
 
 func jsonAlone(raw string) []string {

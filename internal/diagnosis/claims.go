@@ -61,9 +61,9 @@ func (d *diagnoser) examineClaims(c verify.Claims, received time.Time, refusal e
 	}
 	switch {
 	case errors.Is(refusal, verify.Contradiction):
-		d.cause(proven("contradiction", refusal.Error(), "unless QUARANTINE=false, it is in quarantine. Either somebody has changed a captured delivery, or the vendor has a new kind of event: report that"))
+		d.cause(proven(refusal.Error(), "unless QUARANTINE=false, it is in quarantine. Either somebody has changed a captured delivery, or the vendor has a new kind of event: report that"))
 	case errors.Is(refusal, verify.Unreadable):
-		d.cause(proven("unreadable", refusal.Error(), "nothing is wrong with the secret. If a setting is named, compare it with the vendor's page; else the vendor has changed something, or this is its dashboard's test"))
+		d.cause(proven(refusal.Error(), "nothing is wrong with the secret. If a setting is named, compare it with the vendor's page; else the vendor has changed something, or this is its dashboard's test"))
 	}
 }
 
@@ -74,7 +74,7 @@ func (d *diagnoser) examineTime(c verify.Claims, received time.Time) {
 		name := d.endpoint.Provider.SignedTime
 		d.step("time", "it says %s, and its signed %s says %s: it is never accepted", rfc3339(occurred), name, rfc3339(c.Created))
 		d.cause(proven(
-			"stale", "its "+name+" is older than its time by "+duration(occurred.Sub(c.Created))+", more than "+d.endpoint.Prefix+"TOLERANCE",
+			"its "+name+" is older than its time by "+duration(occurred.Sub(c.Created))+", more than "+d.endpoint.Prefix+"TOLERANCE",
 			"a browser's clock is behind, or somebody has renewed the time of a captured delivery. If many are like that, "+d.endpoint.Prefix+"FRESHNESS=time judges the unsigned time alone: see docs/adr/0002-what-the-vendors-sign.md for the price",
 		))
 		return
@@ -92,20 +92,16 @@ func (d *diagnoser) examineTime(c verify.Claims, received time.Time) {
 // timeCause returns the cause of a time that is out of the window.
 func (d *diagnoser) timeCause(received, occurred time.Time) Cause {
 	set := "set " + d.endpoint.Prefix + "TIMESTAMP_UNIT="
-	code := "stale"
-	if received.Before(occurred) {
-		code = "future"
-	}
 	switch isInMilliseconds := verify.IsMilliseconds(occurred); {
 	case isInMilliseconds && d.isDescribed():
-		return proven("timestamp_unit", "its time is in milliseconds, and was read as seconds", set+"ms")
+		return proven("its time is in milliseconds, and was read as seconds", set+"ms")
 	case isInMilliseconds:
-		return proven("timestamp_unit", "its time is in milliseconds, and was read as seconds", "the vendor has changed something: report it")
+		return proven("its time is in milliseconds, and was read as seconds", "the vendor has changed something: report it")
 	case d.isInSeconds(occurred):
-		return proven("timestamp_unit", "its time is in seconds, and was read as milliseconds", set+"s")
+		return proven("its time is in seconds, and was read as milliseconds", set+"s")
 	}
 	return likely(
-		code, "its time is off by "+duration(received.Sub(occurred).Abs())+", more than "+d.endpoint.Prefix+"TOLERANCE",
+		"its time is off by "+duration(received.Sub(occurred).Abs())+", more than "+d.endpoint.Prefix+"TOLERANCE",
 		"check this machine's clock first (`date -u`), then look for something that delays deliveries; an old delivery that somebody sends again is refused rightly. Unless QUARANTINE=false, it is in quarantine: `bridge quarantine release` publishes it",
 	)
 }

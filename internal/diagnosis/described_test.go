@@ -44,40 +44,40 @@ func TestSettings(t *testing.T) {
 		change func(s *verify.Settings)
 		header map[string][]string
 		body   string
-		code   string
+		says   string
 		do     string
 	}{
 		{"right", hidden, nil, map[string][]string{"X-Sig": {"v1=" + right}}, text, "", ""},
-		{"another text", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(key, verify.Hex, stamp, ".", text)}}, text, "signed", "set X_SIGNED={timestamp}.{body}"},
-		{"the body alone", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(key, verify.Hex, text)}}, text, "signed", "set X_SIGNED={body}"},
-		{"another format", hidden, nil, map[string][]string{"X-Sig": {"sha256=" + right}}, text, "signature_format", "set X_SIGNATURE_FORMAT as the header has it"},
-		{"another encoding", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(key, verify.Base64, "id-1.", stamp, ".", text)}}, text, "signature_format", "set X_SIGNATURE_FORMAT as the header has it"},
-		{"another header", hidden, nil, map[string][]string{"X-Other": {right}}, text, "signature_elsewhere", "set X_SIGNATURE_HEADER=X-Other, unless a proxy has renamed it"},
-		{"several other headers", hidden, nil, map[string][]string{"X-D": {right}, "X-C": {right}, "X-B": {right}, "X-A": {right}}, text, "signature_elsewhere", "set X_SIGNATURE_HEADER=X-A, unless a proxy has renamed it"},
-		{"a secret in base64", base64.StdEncoding.EncodeToString([]byte("decoded key")), nil, map[string][]string{"X-Sig": {"v1=" + mac(decoded, verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret_encoding", "set X_SECRET_ENCODING=base64"},
-		{"a secret in hex", fmt.Sprintf("%x", "decoded key"), nil, map[string][]string{"X-Sig": {"v1=" + mac(decoded, verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret_encoding", "set X_SECRET_ENCODING=hex"},
-		{"a secret as text", "whsec_" + base64.StdEncoding.EncodeToString([]byte("decoded key")), func(s *verify.Settings) { s.SecretEncoding = "base64" }, map[string][]string{"X-Sig": {"v1=" + mac(secret.New("whsec_"+base64.StdEncoding.EncodeToString([]byte("decoded key"))), verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret_encoding", "set X_SECRET_ENCODING=text"},
-		{"a secret in hex, not in base64", "11223344556677889900aabbccddeeff", func(s *verify.Settings) { s.SecretEncoding = "base64" }, map[string][]string{"X-Sig": {"v1=" + mac(secret.New("\x11\x22\x33\x44\x55\x66\x77\x88\x99\x00\xaa\xbb\xcc\xdd\xee\xff"), verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret_encoding", "set X_SECRET_ENCODING=hex"},
-		{"a secret in base64, not in hex", hex.EncodeToString([]byte("0123456789ab")), func(s *verify.Settings) { s.SecretEncoding = "hex" }, map[string][]string{"X-Sig": {"v1=" + mac(fromBase64(hex.EncodeToString([]byte("0123456789ab"))), verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret_encoding", "set X_SECRET_ENCODING=base64"},
-		{"a secret in base64 twice", base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte("decoded key")))), func(s *verify.Settings) { s.SecretEncoding = "base64" }, map[string][]string{"X-Sig": {"v1=" + mac(decoded, verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret_encoding", "if it was encoded on the way, as for the `data` of a Kubernetes Secret, set it unencoded. If the vendor shows it in base64, the bridge has no setting for that: report it"},
-		{"a secret with a line end", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(secret.New(hidden+"\n"), verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret_line_end", ""},
-		{"milliseconds", hidden, nil, map[string][]string{"X-Time": {stamp + "000"}, "X-Sig": {"v1=" + mac(key, verify.Hex, "id-1.", stamp, "000.", text)}}, text, "timestamp_unit", "set X_TIMESTAMP_UNIT=ms"},
-		{"seconds", hidden, func(s *verify.Settings) { s.TimestampUnit = "ms" }, map[string][]string{"X-Sig": {"v1=" + right}}, text, "timestamp_unit", "set X_TIMESTAMP_UNIT=s"},
-		{"seconds, not RFC 3339", hidden, func(s *verify.Settings) { s.TimestampUnit = "rfc3339" }, map[string][]string{"X-Sig": {"v1=" + right}}, text, "unreadable", ""},
-		{"no time at all", hidden, func(s *verify.Settings) { s.TimestampUnit = "rfc3339" }, map[string][]string{"X-Time": {"soon"}, "X-Sig": {"v1=" + mac(key, verify.Hex, "id-1.soon.", text)}}, text, "unreadable", ""},
+		{"another text", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(key, verify.Hex, stamp, ".", text)}}, text, "it is signed over {", "set X_SIGNED={timestamp}.{body}"},
+		{"the body alone", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(key, verify.Hex, text)}}, text, "it is signed over {", "set X_SIGNED={body}"},
+		{"another format", hidden, nil, map[string][]string{"X-Sig": {"sha256=" + right}}, text, "has it in another encoding, with other text around it", "set X_SIGNATURE_FORMAT as the header has it"},
+		{"another encoding", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(key, verify.Base64, "id-1.", stamp, ".", text)}}, text, "has it in another encoding, with other text around it", "set X_SIGNATURE_FORMAT as the header has it"},
+		{"another header", hidden, nil, map[string][]string{"X-Other": {right}}, text, "the signature is in the header X-", "set X_SIGNATURE_HEADER=X-Other, unless a proxy has renamed it"},
+		{"several other headers", hidden, nil, map[string][]string{"X-D": {right}, "X-C": {right}, "X-B": {right}, "X-A": {right}}, text, "the signature is in the header X-", "set X_SIGNATURE_HEADER=X-A, unless a proxy has renamed it"},
+		{"a secret in base64", base64.StdEncoding.EncodeToString([]byte("decoded key")), nil, map[string][]string{"X-Sig": {"v1=" + mac(decoded, verify.Hex, "id-1.", stamp, ".", text)}}, text, "it is signed with secret 0", "set X_SECRET_ENCODING=base64"},
+		{"a secret in hex", fmt.Sprintf("%x", "decoded key"), nil, map[string][]string{"X-Sig": {"v1=" + mac(decoded, verify.Hex, "id-1.", stamp, ".", text)}}, text, "it is signed with secret 0", "set X_SECRET_ENCODING=hex"},
+		{"a secret as text", "whsec_" + base64.StdEncoding.EncodeToString([]byte("decoded key")), func(s *verify.Settings) { s.SecretEncoding = "base64" }, map[string][]string{"X-Sig": {"v1=" + mac(secret.New("whsec_"+base64.StdEncoding.EncodeToString([]byte("decoded key"))), verify.Hex, "id-1.", stamp, ".", text)}}, text, "it is signed with secret 0", "set X_SECRET_ENCODING=text"},
+		{"a secret in hex, not in base64", "11223344556677889900aabbccddeeff", func(s *verify.Settings) { s.SecretEncoding = "base64" }, map[string][]string{"X-Sig": {"v1=" + mac(secret.New("\x11\x22\x33\x44\x55\x66\x77\x88\x99\x00\xaa\xbb\xcc\xdd\xee\xff"), verify.Hex, "id-1.", stamp, ".", text)}}, text, "it is signed with secret 0", "set X_SECRET_ENCODING=hex"},
+		{"a secret in base64, not in hex", hex.EncodeToString([]byte("0123456789ab")), func(s *verify.Settings) { s.SecretEncoding = "hex" }, map[string][]string{"X-Sig": {"v1=" + mac(fromBase64(hex.EncodeToString([]byte("0123456789ab"))), verify.Hex, "id-1.", stamp, ".", text)}}, text, "it is signed with secret 0", "set X_SECRET_ENCODING=base64"},
+		{"a secret in base64 twice", base64.StdEncoding.EncodeToString([]byte(base64.StdEncoding.EncodeToString([]byte("decoded key")))), func(s *verify.Settings) { s.SecretEncoding = "base64" }, map[string][]string{"X-Sig": {"v1=" + mac(decoded, verify.Hex, "id-1.", stamp, ".", text)}}, text, "it is signed with secret 0", "if it was encoded on the way, as for the `data` of a Kubernetes Secret, set it unencoded. If the vendor shows it in base64, the bridge has no setting for that: report it"},
+		{"a secret with a line end", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(secret.New(hidden+"\n"), verify.Hex, "id-1.", stamp, ".", text)}}, text, "with a line break", ""},
+		{"milliseconds", hidden, nil, map[string][]string{"X-Time": {stamp + "000"}, "X-Sig": {"v1=" + mac(key, verify.Hex, "id-1.", stamp, "000.", text)}}, text, "and was read as", "set X_TIMESTAMP_UNIT=ms"},
+		{"seconds", hidden, func(s *verify.Settings) { s.TimestampUnit = "ms" }, map[string][]string{"X-Sig": {"v1=" + right}}, text, "and was read as", "set X_TIMESTAMP_UNIT=s"},
+		{"seconds, not RFC 3339", hidden, func(s *verify.Settings) { s.TimestampUnit = "rfc3339" }, map[string][]string{"X-Sig": {"v1=" + right}}, text, "not in the unit of TIMESTAMP_UNIT", ""},
+		{"no time at all", hidden, func(s *verify.Settings) { s.TimestampUnit = "rfc3339" }, map[string][]string{"X-Time": {"soon"}, "X-Sig": {"v1=" + mac(key, verify.Hex, "id-1.soon.", text)}}, text, "not in the unit of TIMESTAMP_UNIT", ""},
 		{"no signature", hidden, func(s *verify.Settings) {
 			s.SignatureFormat, s.Timestamp, s.Signed = "t={timestamp},v1={hex}", "signature", "{timestamp}.{body}"
-		}, nil, text, "signature_missing", ""},
+		}, nil, text, "there is no X-Sig", ""},
 		{"no time in the signature", hidden, func(s *verify.Settings) {
 			s.SignatureFormat, s.Timestamp, s.Signed = "t={timestamp},v1={hex}", "signature", "{timestamp}.{body}"
-		}, map[string][]string{"X-Sig": {"v1=" + right}}, text, "signed_part", ""},
-		{"no id", hidden, nil, map[string][]string{"X-Id": nil, "X-Sig": {"v1=" + right}}, text, "signed_part", ""},
-		{"two ids", hidden, nil, map[string][]string{"X-Id": {"id-1", "id-1"}, "X-Sig": {"v1=" + right}}, text, "signed_part", ""},
-		{"an id with a full stop", hidden, nil, map[string][]string{"X-Id": {"id.1"}, "X-Sig": {"v1=" + mac(key, verify.Hex, "id.1.", stamp, ".", text)}}, text, "contradiction", ""},
-		{"a line end more", hidden, nil, map[string][]string{"X-Sig": {"v1=" + right}}, text + "\n", "around_body", ""},
-		{"written anew", hidden, nil, map[string][]string{"X-Sig": {"v1=" + right}}, strings.ReplaceAll(text, `":`, `" : `), "rewritten", ""},
-		{"no body", hidden, nil, map[string][]string{"X-Sig": {"v1=" + right}}, "", "no_body", ""},
-		{"another secret", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(decoded, verify.Hex, "id-1.", stamp, ".", text)}}, text, "secret", ""},
+		}, map[string][]string{"X-Sig": {"v1=" + right}}, text, "are missing or there more than once", ""},
+		{"no id", hidden, nil, map[string][]string{"X-Id": nil, "X-Sig": {"v1=" + right}}, text, "are missing or there more than once", ""},
+		{"two ids", hidden, nil, map[string][]string{"X-Id": {"id-1", "id-1"}, "X-Sig": {"v1=" + right}}, text, "are missing or there more than once", ""},
+		{"an id with a full stop", hidden, nil, map[string][]string{"X-Id": {"id.1"}, "X-Sig": {"v1=" + mac(key, verify.Hex, "id.1.", stamp, ".", text)}}, text, "contradicts", ""},
+		{"a line end more", hidden, nil, map[string][]string{"X-Sig": {"v1=" + right}}, text + "\n", "what is around its JSON", ""},
+		{"written anew", hidden, nil, map[string][]string{"X-Sig": {"v1=" + right}}, strings.ReplaceAll(text, `":`, `" : `), "in JSON.stringify's form", ""},
+		{"no body", hidden, nil, map[string][]string{"X-Sig": {"v1=" + right}}, "", "there is no body", ""},
+		{"another secret", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(decoded, verify.Hex, "id-1.", stamp, ".", text)}}, text, "no secret in X_SECRETS", ""},
 	} {
 		set := settings
 		if c.change != nil {
@@ -109,11 +109,8 @@ func TestSettings(t *testing.T) {
 		if len(report.Causes) > 0 {
 			first = report.Causes[0]
 		}
-		if report.Accepted != (c.code == "") || first.Code != c.code || c.do != "" && first.Do != c.do {
-			t.Errorf("%s: %+v, want %s, %s", c.name, report.Causes, c.code, c.do)
-		}
-		if other := strings.Contains(first.Says, "has it in another encoding, with other text around it"); other != (c.code == "signature_format") {
-			t.Errorf("%s: %s", c.name, first.Says)
+		if report.Accepted != (c.says == "") || !strings.Contains(first.Says, c.says) || c.do != "" && first.Do != c.do {
+			t.Errorf("%s: %+v, want %s, %s", c.name, report.Causes, c.says, c.do)
 		}
 		shown := fmt.Sprint(report)
 		for _, secret := range []string{"hidden", right[:16], stamp, c.secret[:8], "id-1"} {

@@ -63,14 +63,13 @@ type Step struct {
 
 // Cause is a cause of the refusal.
 type Cause struct {
-	Code   string
 	Proven bool   // else it is only the usual cause
 	Says   string // what is wrong
 	Do     string // what to do about it
 }
 
-func proven(code, says, do string) Cause { return Cause{Code: code, Proven: true, Says: says, Do: do} }
-func likely(code, says, do string) Cause { return Cause{Code: code, Says: says, Do: do} }
+func proven(says, do string) Cause { return Cause{Proven: true, Says: says, Do: do} }
+func likely(says, do string) Cause { return Cause{Says: says, Do: do} }
 
 // diagnoser is one run of Diagnose.
 type diagnoser struct {
@@ -115,7 +114,7 @@ func Diagnose(c Case) (Report, error) {
 		d.examineClaims(claims, received, refusal)
 	}
 	if !d.report.Accepted && len(d.report.Causes) == 0 {
-		d.cause(proven("refused", "the outcome is "+d.report.Outcome, "see docs/operations.md for what each outcome means"))
+		d.cause(proven("the outcome is "+d.report.Outcome, "see docs/operations.md for what each outcome means"))
 	}
 	return d.report, nil
 }

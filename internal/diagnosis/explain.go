@@ -17,26 +17,26 @@ func (d *diagnoser) explain(refusal error) {
 	header, prefix := d.endpoint.Provider.Header, d.endpoint.Prefix
 	switch {
 	case len(d.body.raw) == 0:
-		d.cause(proven("no_body", "there is no body", "curl -v shows none: put it below curl's output, or give it with --body"))
+		d.cause(proven("there is no body", "curl -v shows none: put it below curl's output, or give it with --body"))
 	case len(d.report.Causes) > 0:
 	case d.body.text == nil:
-		d.cause(proven("unreadable_body", "the body can't be read: "+d.body.err.Error(), "capture it as it was sent, byte for byte. If it comes like this, something on the way has cut or changed it: compare its length with Content-Length"))
+		d.cause(proven("the body can't be read: "+d.body.err.Error(), "capture it as it was sent, byte for byte. If it comes like this, something on the way has cut or changed it: compare its length with Content-Length"))
 	case len(d.missing) > 0 && d.hasHeader:
 		d.cause(proven(
-			"signed_part", "of the parts in "+prefix+"SIGNED, these are missing or there more than once: "+strings.Join(d.missing, ", "),
+			"of the parts in "+prefix+"SIGNED, these are missing or there more than once: "+strings.Join(d.missing, ", "),
 			"if the capture is complete, a proxy drops or repeats it: have it pass on the vendor's header, once",
 		))
 	case errors.Is(refusal, verify.NoSignature):
 		d.cause(proven(
-			"signature_missing", "there is no "+header,
+			"there is no "+header,
 			"if the capture is whole, a proxy drops it, or the sender isn't the vendor: a few such requests are normal on the internet. If only the body was captured, give the header with -H",
 		))
 	case errors.Is(refusal, verify.ManySignatures):
-		d.cause(proven("signature_many", refusal.Error(), "find what adds the other, and have it pass on the vendor's alone"))
+		d.cause(proven(refusal.Error(), "find what adds the other, and have it pass on the vendor's alone"))
 	case errors.Is(refusal, verify.MalformedSignature):
-		d.cause(proven("signature_malformed", "the signature isn't in the form that the vendor documents, and no part of it is right", "compare it with the vendor's log: a proxy may have changed or cut it. The shorter signatures in the vendor's documentation are made up"))
+		d.cause(proven("the signature isn't in the form that the vendor documents, and no part of it is right", "compare it with the vendor's log: a proxy may have changed or cut it. The shorter signatures in the vendor's documentation are made up"))
 	case errors.Is(refusal, verify.UnsignableDataShape):
-		d.cause(proven("data_shape", "data is missing or empty, and nothing else is signed: such a delivery, usually a dashboard's test, can't be verified under scheme "+d.endpoint.Scheme, "cause a real event at the vendor and capture that"))
+		d.cause(proven("data is missing or empty, and nothing else is signed: such a delivery, usually a dashboard's test, can't be verified under scheme "+d.endpoint.Scheme, "cause a real event at the vendor and capture that"))
 	default:
 		d.wrongSignature()
 	}
@@ -46,7 +46,7 @@ func (d *diagnoser) explain(refusal error) {
 func (d *diagnoser) wrongSignature() {
 	for i, s := range d.endpoint.Secrets() {
 		if doubt := s.Doubt(); doubt != "" {
-			d.cause(likely("secret_odd", fmt.Sprintf("secret %d of %s %s", i, d.endpoint.SecretsFrom, doubt), "check how it got there, and set it as the vendor shows it"))
+			d.cause(likely(fmt.Sprintf("secret %d of %s %s", i, d.endpoint.SecretsFrom, doubt), "check how it got there, and set it as the vendor shows it"))
 		}
 	}
 	compare := d.endpoint.SecretsFrom + " with the secret"
@@ -54,7 +54,7 @@ func (d *diagnoser) wrongSignature() {
 		compare += ", and " + d.endpoint.Prefix + "SIGNED with the text,"
 	}
 	d.cause(likely(
-		"secret", fmt.Sprintf("no secret in %s or of another endpoint made this signature; other forms of the secrets and of the body were tried, too", d.endpoint.SecretsFrom),
+		fmt.Sprintf("no secret in %s or of another endpoint made this signature; other forms of the secrets and of the body were tried, too", d.endpoint.SecretsFrom),
 		fmt.Sprintf("compare %s that the vendor's page shows for this address now. Set the old and the new secret while in doubt, the new one first. "+
 			"`bridge send %s --url` with the public address shows whether a proxy changes bodies: 200 means that it doesn't", compare, d.endpoint.Name),
 	))

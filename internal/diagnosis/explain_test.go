@@ -37,15 +37,15 @@ func asked(t *testing.T, endpoint, body, key, signed string, secrets ...string) 
 	return report
 }
 
-// check expects that the first cause is proven, and has that code and text.
-func check(t *testing.T, name string, r Report, code, says string) {
+// check expects that the first cause is proven, and has that text.
+func check(t *testing.T, name string, r Report, says string) {
 	t.Helper()
 	if r.Accepted || len(r.Causes) == 0 {
 		t.Errorf("%s: got %+v, want a refusal with a cause", name, r)
 		return
 	}
-	if c := r.Causes[0]; c.Code != code || !c.Proven || !strings.Contains(c.Says+"; "+c.Do, says) {
-		t.Errorf("%s: the cause is %+v, want %s: %s", name, c, code, says)
+	if c := r.Causes[0]; !c.Proven || !strings.Contains(c.Says+"; "+c.Do, says) {
+		t.Errorf("%s: the cause is %+v, want %s", name, c, says)
 	}
 }
 
@@ -57,51 +57,51 @@ func TestSignedTexts(t *testing.T) {
 	}
 	const key, number, text = marked, "1767323045", `"1767323045"`
 	usual := body(number, data)
-	for _, test := range []struct{ name, body, signed, code, says string }{
-		{"full stop", usual, number + "." + data, "unknown_scheme", `over the timestamp and the data, with "." between`},
-		{"colon", usual, number + ":" + data, "unknown_scheme", `with ":" between`},
-		{"line break", usual, number + "\n" + data, "unknown_scheme", `with "\n" between`},
-		{"bar", usual, number + "|" + data, "unknown_scheme", `with "|" between`},
-		{"blank", usual, number + " " + data, "unknown_scheme", `with " " between`},
-		{"reversed", usual, data + number, "unknown_scheme", `over the data and the timestamp, with nothing between`},
-		{"reversed, full stop", usual, data + "." + number, "unknown_scheme", `over the data and the timestamp, with "." between`},
-		{"milliseconds", usual, number + "000" + data, "unknown_scheme", "over the timestamp in milliseconds and the data"},
-		{"milliseconds in the body", body(number+"123", data), number + data, "unknown_scheme", "over the timestamp in seconds and the data"},
-		{"text in the body", body(text, data), number + data, "unknown_scheme", "over the timestamp without its quotation marks and the data"},
-		{"text that is signed", usual, text + data, "unknown_scheme", "over the timestamp as a text and the data"},
-		{"the body", usual, number + "." + usual, "unknown_scheme", `over the timestamp and the body, with "." between`},
-		{"the body, reversed", usual, usual + number, "unknown_scheme", `over the body and the timestamp, with nothing between`},
-		{"data null", body(number, "null"), number + "null", "data_shape", "can't be verified under scheme timestamp-data; usually a dashboard's test is like that: cause a real event"},
-		{"data an array", body(number, "[1]"), number + "[1]", "data_shape", "cause a real event"},
+	for _, test := range []struct{ name, body, signed, says string }{
+		{"full stop", usual, number + "." + data, `over the timestamp and the data, with "." between`},
+		{"colon", usual, number + ":" + data, `with ":" between`},
+		{"line break", usual, number + "\n" + data, `with "\n" between`},
+		{"bar", usual, number + "|" + data, `with "|" between`},
+		{"blank", usual, number + " " + data, `with " " between`},
+		{"reversed", usual, data + number, `over the data and the timestamp, with nothing between`},
+		{"reversed, full stop", usual, data + "." + number, `over the data and the timestamp, with "." between`},
+		{"milliseconds", usual, number + "000" + data, "over the timestamp in milliseconds and the data"},
+		{"milliseconds in the body", body(number+"123", data), number + data, "over the timestamp in seconds and the data"},
+		{"text in the body", body(text, data), number + data, "over the timestamp without its quotation marks and the data"},
+		{"text that is signed", usual, text + data, "over the timestamp as a text and the data"},
+		{"the body", usual, number + "." + usual, `over the timestamp and the body, with "." between`},
+		{"the body, reversed", usual, usual + number, `over the body and the timestamp, with nothing between`},
+		{"data null", body(number, "null"), number + "null", "can't be verified under scheme timestamp-data; usually a dashboard's test is like that: cause a real event"},
+		{"data an array", body(number, "[1]"), number + "[1]", "cause a real event"},
 	} {
-		check(t, test.name, asked(t, "flock", test.body, key, test.signed, key), test.code, test.says)
+		check(t, test.name, asked(t, "flock", test.body, key, test.signed, key), test.says)
 	}
 	check(t, "empty data", asked(t, "frigade", `{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{}}`, "x", "x", key),
-		"data_shape", "can't be verified under scheme data; cause a real event")
+		"can't be verified under scheme data; cause a real event")
 	check(t, "empty data, the body signed", asked(t, "frigade", `{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{}}`, key, `{"type":"a.b","time":"2026-01-02T03:04:05Z","data":{}}`, key),
-		"other_scheme", "set FRIGADE_SIGNATURE=payload")
+		"set FRIGADE_SIGNATURE=payload")
 }
 
 // Texts that are commonly taken for the secret are recognised and named.
 func TestSecretsAsMeant(t *testing.T) {
 	const key, padded = marked, "c2VjcmV0LXdpdGgtcGFkZGluZw=="
 	const body = `{"name":"a.b","entity":"a","entityId":"1","data":{"a":{"id":"1"}},"timestamp":1767323045}`
-	for _, test := range []struct{ name, key, code, says, secret string }{
-		{"a line break behind the vendor's", key + "\n", "secret_line_end", "with a line break or a blank after it", key},
-		{"a blank behind the vendor's", key + " ", "secret_line_end", "with a line break or a blank after it", key},
-		{"a line break in ours", key, "secret_list", "split at its blanks, commas and line breaks", key + "\n"},
-		{"two, a line break between", key, "secret_list", "split at its blanks, commas and line breaks", key + "\nanother-0123456789abcdef"},
-		{"two, a blank between", key, "secret_list", "split at its blanks, commas and line breaks", "another-0123456789abcdef " + key},
-		{"JSON", key, "secret_json", "taken out of the JSON", `{"secret":"` + key + `","env":"test"}`},
-		{"a line of JSON", key, "secret_json", "without a name, quotation marks or JSON", `"secret": "` + key + `",`},
-		{"JSON of base64", padded, "secret_json", "taken out of the JSON", `{"secret":"` + padded + `"}`},
-		{"a name before base64", padded, "secret_json", "the NAME= around it", "SECRET=" + padded},
-		{"YAML", key, "secret_list", "without a name, quotation marks or JSON", "secret: " + key},
-		{"base64", key, "secret_encoding", "decoded from base64", base64.StdEncoding.EncodeToString([]byte(key))},
-		{"base64 of a line", key, "secret_encoding", "decoded from base64", base64.StdEncoding.EncodeToString([]byte(key + "\n"))},
-		{"hex", key, "secret_encoding", "decoded from hex", hex.EncodeToString([]byte(key))},
+	for _, test := range []struct{ name, key, says, secret string }{
+		{"a line break behind the vendor's", key + "\n", "with a line break or a blank after it", key},
+		{"a blank behind the vendor's", key + " ", "with a line break or a blank after it", key},
+		{"a line break in ours", key, "split at its blanks, commas and line breaks", key + "\n"},
+		{"two, a line break between", key, "split at its blanks, commas and line breaks", key + "\nanother-0123456789abcdef"},
+		{"two, a blank between", key, "split at its blanks, commas and line breaks", "another-0123456789abcdef " + key},
+		{"JSON", key, "taken out of the JSON", `{"secret":"` + key + `","env":"test"}`},
+		{"a line of JSON", key, "without a name, quotation marks or JSON", `"secret": "` + key + `",`},
+		{"JSON of base64", padded, "taken out of the JSON", `{"secret":"` + padded + `"}`},
+		{"a name before base64", padded, "the NAME= around it", "SECRET=" + padded},
+		{"YAML", key, "without a name, quotation marks or JSON", "secret: " + key},
+		{"base64", key, "decoded from base64", base64.StdEncoding.EncodeToString([]byte(key))},
+		{"base64 of a line", key, "decoded from base64", base64.StdEncoding.EncodeToString([]byte(key + "\n"))},
+		{"hex", key, "decoded from hex", hex.EncodeToString([]byte(key))},
 	} {
-		check(t, test.name, asked(t, "flock", body, test.key, body, "another-one-0123456789", test.secret), test.code, test.says)
+		check(t, test.name, asked(t, "flock", body, test.key, body, "another-one-0123456789", test.secret), test.says)
 	}
 }
 
@@ -110,7 +110,7 @@ func TestEscapedBody(t *testing.T) {
 	const body = `{"name":"a.b","entity":"a","entityId":"1","data":{"a":{"id":"😀"}},"timestamp":1767323045}`
 	shown := strings.ReplaceAll(strings.ReplaceAll(body, `"`, `\"`), "😀", `\ud83d\ude00`)
 	for _, shown := range []string{shown, `"` + shown + `"`} {
-		check(t, shown, asked(t, "flock", shown, marked, body, marked), "escaped", "once its escapes are undone")
+		check(t, shown, asked(t, "flock", shown, marked, body, marked), "once its escapes are undone")
 	}
 }
 
@@ -118,8 +118,8 @@ func TestEscapedBody(t *testing.T) {
 func TestThen(t *testing.T) {
 	const body = `{"name":"a.b","entity":"a","data":{"a":{"id":"1"}},"timestamp":1767323045000}`
 	r := asked(t, "flock", body, marked, body, `"`+marked+`"`)
-	check(t, "quoted", r, "secret_json", "quotation marks")
-	if len(r.Causes) != 2 || r.Causes[1].Code != "then" || !strings.Contains(r.Causes[1].Says, "it would still not be published, 401 future: its time is in milliseconds") {
+	check(t, "quoted", r, "quotation marks")
+	if len(r.Causes) != 2 || !strings.Contains(r.Causes[1].Says, "it would still not be published, 401 future: its time is in milliseconds") {
 		t.Errorf("got the causes %+v, want the quotation marks, then the milliseconds", r.Causes)
 	}
 }
@@ -134,7 +134,7 @@ func TestStaleAndUnreadable(t *testing.T) {
 		Delivery:  Delivery{Body: []byte(body), Header: []Field{{"X-Flock-Signature", hex.EncodeToString(mac)}}},
 		Endpoints: all, EndpointName: "flock", Received: now, Now: now, MaxBodyBytes: 1 << 20,
 	})
-	if err != nil || r.Outcome != "stale" || len(r.Causes) != 2 || r.Causes[0].Code != "stale" || r.Causes[1].Code != "unreadable" {
+	if err != nil || r.Outcome != "stale" || len(r.Causes) != 2 || !strings.Contains(r.Causes[0].Says, "its time is off") || !strings.Contains(r.Causes[1].Says, "not readable") {
 		t.Errorf("got %+v, %v, want stale, then unreadable", r, err)
 	}
 }

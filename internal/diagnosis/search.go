@@ -62,7 +62,7 @@ func (d *diagnoser) unexpected(t signedText, of Endpoint) []Cause {
 	case t.scheme == "", d.endpoint.takes(t.scheme), of.takes(t.scheme):
 		return nil
 	case of.knows(t.scheme):
-		return []Cause{proven("other_scheme", "it is signed over "+t.scheme+", and the endpoint is set to "+of.Scheme, "set "+of.Prefix+"SIGNATURE="+t.scheme)}
+		return []Cause{proven("it is signed over "+t.scheme+", and the endpoint is set to "+of.Scheme, "set "+of.Prefix+"SIGNATURE="+t.scheme)}
 	}
 	return []Cause{unknownScheme(t.scheme)}
 }
@@ -82,5 +82,5 @@ func (d *diagnoser) nextCause(f found) {
 	if err != nil || report.Accepted || len(report.Causes) == 0 {
 		return
 	}
-	d.cause(proven("then", fmt.Sprintf("once that is fixed, it would still not be published, %d %s: %s", report.Status, report.Outcome, report.Causes[0].Says), report.Causes[0].Do))
+	d.cause(proven(fmt.Sprintf("once that is fixed, it would still not be published, %d %s: %s", report.Status, report.Outcome, report.Causes[0].Says), report.Causes[0].Do))
 }

@@ -13,8 +13,8 @@ import (
 
 // reading is another way to read a text, which may have been changed after it was sent or set.
 type reading struct {
-	code, says, do string
-	read           func(text string) []string // "": none
+	says, do string
+	read     func(text string) []string // "": none
 }
 
 // otherTexts yields what a text can be read as, each with its cause.
@@ -22,7 +22,7 @@ func otherTexts(readings []reading, text string) iter.Seq2[string, Cause] {
 	return func(yield func(string, Cause) bool) {
 		for _, r := range readings {
 			for _, other := range r.read(text) {
-				if other != "" && other != text && !yield(other, proven(r.code, r.says, r.do)) {
+				if other != "" && other != text && !yield(other, proven(r.says, r.do)) {
 					return
 				}
 			}
@@ -45,7 +45,7 @@ func (d *diagnoser) keys() []key {
 			is := fmt.Sprintf("it is signed with secret %d of %s", i, e.SecretsFrom)
 			if e.Name != d.endpoint.Name {
 				others = append(others, key{s, e, []Cause{proven(
-					"other_endpoint", is+", which belongs to endpoint "+e.Name,
+					is+", which belongs to endpoint "+e.Name,
 					fmt.Sprintf("at the vendor, register the address that ends in /webhooks/%s; or, if it is for %s, set its secret in %s", e.Name, d.endpoint.Name, d.endpoint.SecretsFrom),
 				)}})
 				continue
@@ -63,12 +63,12 @@ func (d *diagnoser) keys() []key {
 func (d *diagnoser) secretReadings() []reading {
 	const alone = "set each secret alone, without a name, quotation marks or JSON: a variable takes them with commas between, and a file one a line"
 	return []reading{
-		{"secret_list", "split at its blanks, commas and line breaks", alone, func(s string) []string { return partsAt(s, " \t\r\n,") }},
-		{"secret_json", "taken out of the JSON, the quotation marks or the NAME= around it", alone, unwrapped},
-		{"secret_line_end", "with a line break or a blank after it", "the secret at the vendor ends with one: create a new secret there", func(s string) []string { return []string{s + "\n", s + "\r\n", s + " "} }},
-		{"secret_encoding", "as it is set, without decoding it", d.encodingRemedy("text"), d.asSet},
-		{"secret_encoding", "decoded from base64", d.encodingRemedy("base64"), d.decoded(decodedBase64)},
-		{"secret_encoding", "decoded from hex", d.encodingRemedy("hex"), d.decoded(decodedHex)},
+		{"split at its blanks, commas and line breaks", alone, func(s string) []string { return partsAt(s, " \t\r\n,") }},
+		{"taken out of the JSON, the quotation marks or the NAME= around it", alone, unwrapped},
+		{"with a line break or a blank after it", "the secret at the vendor ends with one: create a new secret there", func(s string) []string { return []string{s + "\n", s + "\r\n", s + " "} }},
+		{"as it is set, without decoding it", d.encodingRemedy("text"), d.asSet},
+		{"decoded from base64", d.encodingRemedy("base64"), d.decoded(decodedBase64)},
+		{"decoded from hex", d.encodingRemedy("hex"), d.decoded(decodedHex)},
 	}
 }
 

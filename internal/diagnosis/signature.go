@@ -12,7 +12,6 @@ import (
 // signature is a MAC that a header or the body's member has.
 type signature struct {
 	mac    verify.MAC
-	header string
 	causes []Cause // if the endpoint doesn't look for it there, or not in this form
 }
 
@@ -47,7 +46,7 @@ func (d *diagnoser) examineSignature(f Field, usual []verify.MAC, isUsual bool) 
 		if !ok || len(d.signatures) == maxSignatures {
 			continue
 		}
-		s := signature{mac: mac, header: f.Name}
+		s := signature{mac: mac}
 		if !slices.Contains(usual, mac) {
 			s.causes = []Cause{d.misplaced(f.Name, isUsual)}
 		}
@@ -69,11 +68,11 @@ func (d *diagnoser) misplaced(header string, isUsual bool) Cause {
 	form := "the signature is right, but " + header + " has it in another encoding, with other text around it, or beside another value"
 	switch {
 	case isUsual && d.isDescribed():
-		return proven("signature_format", form+"; "+prefix+"SIGNATURE_FORMAT is "+p.Settings.SignatureFormat, "set "+prefix+"SIGNATURE_FORMAT as the header has it")
+		return proven(form+"; "+prefix+"SIGNATURE_FORMAT is "+p.Settings.SignatureFormat, "set "+prefix+"SIGNATURE_FORMAT as the header has it")
 	case isUsual:
-		return proven("signature_format", form, "find what changes the header on the way, and have it pass on the vendor's alone. If nothing does, the vendor has changed it: report that")
+		return proven(form, "find what changes the header on the way, and have it pass on the vendor's alone. If nothing does, the vendor has changed it: report that")
 	case d.isDescribed():
-		return proven("signature_elsewhere", says, "set "+prefix+"SIGNATURE_HEADER="+header+", unless a proxy has renamed it")
+		return proven(says, "set "+prefix+"SIGNATURE_HEADER="+header+", unless a proxy has renamed it")
 	}
-	return proven("signature_elsewhere", says, "if a proxy has renamed it, have the proxy pass it on unchanged; nginx drops headers with an underscore unless underscores_in_headers is on")
+	return proven(says, "if a proxy has renamed it, have the proxy pass it on unchanged; nginx drops headers with an underscore unless underscores_in_headers is on")
 }

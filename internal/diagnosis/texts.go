@@ -93,7 +93,7 @@ func (b body) textsOf(s verify.Scheme) (all []signedText) {
 		all = append(all, signedText{scheme: s.Name, parts: parts})
 	case isWhole:
 		all = append(all, signedText{parts: parts, causes: []Cause{proven(
-			"data_shape", "it is signed over "+strings.Join(s.Members, " and ")+", which isn't an object: it can't be verified under scheme "+s.Name,
+			"it is signed over "+strings.Join(s.Members, " and ")+", which isn't an object: it can't be verified under scheme "+s.Name,
 			"usually a dashboard's test is like that: cause a real event at the vendor and capture that",
 		)}})
 	}
@@ -137,7 +137,7 @@ func joined(a part, separator string, b part) signedText {
 }
 
 func unknownScheme(signed string) Cause {
-	return proven("unknown_scheme", "it is signed over "+signed+", which no scheme of this provider covers", "report it, with this output: the bridge has no setting for that")
+	return proven("it is signed over "+signed+", which no scheme of this provider covers", "report it, with this output: the bridge has no setting for that")
 }
 
 // textsBySettings returns the signed text of a body by the settings, and by those of other vendors.
@@ -165,7 +165,7 @@ func (d *diagnoser) textsBySettings(b body) (all []signedText) {
 		}
 		t := signedText{parts: parts}
 		if template != p.Settings.Signed {
-			t.causes = []Cause{proven("signed", "it is signed over "+template+", and "+prefix+"SIGNED is "+p.Settings.Signed, "set "+prefix+"SIGNED="+template)}
+			t.causes = []Cause{proven("it is signed over "+template+", and "+prefix+"SIGNED is "+p.Settings.Signed, "set "+prefix+"SIGNED="+template)}
 		}
 		all = append(all, t)
 	}
