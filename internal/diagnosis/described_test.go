@@ -78,6 +78,7 @@ func TestSettings(t *testing.T) {
 		{"written anew", hidden, nil, map[string][]string{"X-Sig": {"v1=" + right}}, strings.ReplaceAll(text, `":`, `" : `), "in JSON.stringify's form", ""},
 		{"no body", hidden, nil, map[string][]string{"X-Sig": {"v1=" + right}}, "", "there is no body", ""},
 		{"another secret", hidden, nil, map[string][]string{"X-Sig": {"v1=" + mac(decoded, verify.Hex, "id-1.", stamp, ".", text)}}, text, "no secret in X_SECRETS", ""},
+		{"another secret, where this one is in base64", "/u3+7f7t/u3+7f7t/u3+7Q==", func(s *verify.Settings) { s.SecretEncoding = "base64" }, map[string][]string{"X-Sig": {"v1=" + right}}, text, "no secret in X_SECRETS", ""},
 	} {
 		set := settings
 		if c.change != nil {

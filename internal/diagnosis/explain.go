@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/ade15e70/webhook-bridge/internal/secret"
 	"github.com/ade15e70/webhook-bridge/internal/verify"
 )
 
@@ -45,7 +46,7 @@ func (d *diagnoser) explain(refusal error) {
 // wrongSignature adds the usual causes of a wrong signature that the search doesn't explain.
 func (d *diagnoser) wrongSignature() {
 	for i, s := range d.endpoint.Secrets() {
-		if doubt := s.Doubt(); doubt != "" {
+		if doubt := secret.New(d.asSet(string(s.Key()))[0]).Doubt(); doubt != "" {
 			d.cause(likely(fmt.Sprintf("secret %d of %s %s", i, d.endpoint.SecretsFrom, doubt), "check how it got there, and set it as the vendor shows it"))
 		}
 	}
