@@ -6,8 +6,10 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
+	"golang.org/x/text/width"
 
 	"github.com/ade15e70/webhook-bridge/event"
 )
@@ -85,13 +87,30 @@ func (p printer) fit(text string, used int) string {
 	return truncate(text, max(p.columns-used, 10))
 }
 
-// truncate returns the text, cut to that many characters.
+// truncate returns the text, cut to that many columns of a terminal.
 func truncate(text string, columns int) string {
-	characters := []rune(text)
-	if len(characters) <= columns {
-		return text
+	used, end := 0, 0
+	for i, r := range text {
+		if used < columns { // the ellipsis fits here
+			end = i
+		}
+		if used += columnsOf(r); used > columns {
+			return text[:end] + "…"
+		}
 	}
-	return string(characters[:columns-1]) + "…"
+	return text
+}
+
+// columnsOf returns how many columns of a terminal a character takes.
+func columnsOf(r rune) int {
+	kind := width.LookupRune(r).Kind()
+	switch {
+	case unicode.In(r, unicode.Mn, unicode.Me):
+		return 0
+	case kind == width.EastAsianWide, kind == width.EastAsianFullwidth:
+		return 2
+	}
+	return 1
 }
 
 // formatTime formats a time in now's zone, with the date unless that is today.

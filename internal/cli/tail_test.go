@@ -80,7 +80,7 @@ func TestPrintEvent(t *testing.T) {
 		printPayload(t, printer{out: &out, prefix: "webhooks", columns: columns}, "webhooks.flock.a", long, now)
 		expect.Equal(t, want, out.String(), "the line in %d columns", columns)
 	}
-	for text, want := range map[string]string{"": "", "Zoë1": "Zoë1", "Zoë12": "Zoë…", "用户": "用户"} {
+	for text, want := range map[string]string{"": "", "Zoë1": "Zoë1", "Zoë12": "Zoë…", "用户": "用户", "用户1": "用…", "e\u0301e\u0301e\u0301e\u0301e": "e\u0301e\u0301e\u0301…"} {
 		expect.Equal(t, want, truncate(text, 4), "%q in 4 columns", text)
 	}
 	// A subject may hold anything but blanks.
