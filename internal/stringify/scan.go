@@ -111,7 +111,8 @@ func (s *scanner) container(i, depth int) (end int, err error) {
 	return i, nil
 }
 
-// arrange notes an object that isn't in canonical order. Its members begin with that number.
+// arrange notes the object in src[from:to] if its members, those from first on, aren't in canonical
+// order.
 func (s *scanner) arrange(first, from, to int) {
 	byPosition := func(a, b member) int { return cmp.Compare(a.position, b.position) }
 	if own := s.members[first:]; !slices.IsSortedFunc(own, byPosition) {

@@ -48,8 +48,8 @@ type node struct {
 	children []*node
 }
 
-// Add adds a path, unless it is there, and returns its number from 0. That of the object that holds
-// it, if there is one, must be there.
+// Add adds a path, unless it is there, and returns its number, from 0 on. If the path of the object
+// that holds it is to be added too, it must come first.
 func (p *Paths) Add(path string, mayBe Kinds) int {
 	at, parent := &p.root, -1
 	for name := range strings.SplitSeq(path, ".") {

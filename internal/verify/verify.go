@@ -137,9 +137,9 @@ func (p *Provider) Keys(secrets []secret.Secret) (keys []secret.Secret, err erro
 }
 
 // JSON returns the JSON of a body: the body itself, or the member payload of a form. The Content-Type
-// isn't signed, so it can't make a body a form that isn't one: a user could write &payload=… into
-// JSON. A form escapes each byte that every JSON object or array has, and every text of several words
-// (https://url.spec.whatwg.org/#application-x-www-form-urlencoded-percent-encode-set).
+// isn't signed, so it can't make a form of a body that is JSON, into which a user could have written
+// &payload=…. A body with a byte that a form escapes is JSON: every object and array has one, and every
+// text of several words (https://url.spec.whatwg.org/#application-x-www-form-urlencoded-percent-encode-set).
 func (p *Provider) JSON(h http.Header, body []byte) ([]byte, error) {
 	if !p.Forms || bytes.ContainsAny(body, "{[\"<> \t\r\n") {
 		return body, nil

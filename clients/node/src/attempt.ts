@@ -11,9 +11,9 @@ export interface Message {
   subject: string // in NATS: webhooks.{endpoint}.{event}
   stream: string
   durable: string // the consumer's name
-  sequence: number // in the stream; a stream that is made anew begins with 1
+  sequence: number // in the stream; a stream that was deleted and made again begins with 1
   stored: Date // when the stream stored it
-  attempt: number // 1 is the first; one that a worker's death cut short counts, too
+  attempt: number // 1 is the first; an attempt counts even if its worker died
   pending: number // how many events wait behind it
 }
 
@@ -113,12 +113,12 @@ async function handle(w: Worker, raw: JsMsg, m: Message, stopping: AbortSignal):
 }
 
 /**
- * Stores the message as a dead letter, once within the stream's duplicate window: its id is that of the
- * message in this very stream.
+ * Stores the message as a dead letter. Its id is made of the message's position, so within the duplicate window
+ * of the stream of dead letters it is stored once.
  */
 export async function bury(w: Pick<Worker, 'js' | 'subjectPrefix' | 'deadStream'>, raw: JsMsg, m: Message, why: Error): Promise<void> {
   const prefix = `${w.subjectPrefix}-dead.${m.durable}.`
-  if (m.subject.startsWith(prefix)) return // it is one of this durable's: another would come to it again
+  if (m.subject.startsWith(prefix)) return // it is a dead letter of this durable, which would get the new one too
   const dead = headers()
   for (const [name, value] of Object.entries({
     'Content-Type': raw.headers?.get('Content-Type') ?? '', 'Dead-Reason': why.message.replace(/[^\x20-\x7e]/g, '?').slice(0, 500),

@@ -9,8 +9,8 @@ const pullWait = 2_000 // ms: how long a pull waits for an event, and so a stop 
 
 /**
  * Handles events until options.signal is aborted, and returns when all handlers have ended. While NATS is away,
- * or at first the stream, it waits and says so in the log; connect with waitOnFirstConnect to begin before NATS.
- * It throws if waiting doesn't help, or if a handler doesn't end.
+ * and until the stream exists, it waits and says so in the log; connect with waitOnFirstConnect to begin before
+ * NATS. It throws if waiting doesn't help, or if a handler doesn't end.
  */
 export async function run(js: JetStreamClient, options: Options, handler: Handler): Promise<void> {
   const s = withDefaults(options), failed = new AbortController(), stopping = new AbortController()
@@ -51,7 +51,7 @@ async function consume(w: Worker, pulling: AbortSignal, stopping: AbortSignal): 
       await gone(w, error, pulling)
       await pause(w, 'pulling failed, trying again', error, pulling)
     })
-    // Also when a stop came first: given back, it would have lost an attempt.
+    // Even if run is to stop now: given back, the event would have lost an attempt.
     if (raw) await attempt(w, raw, stopping)
   }
 }
