@@ -37,18 +37,18 @@ const (
 // run keeps a session open until the publisher closes.
 func (p *Publisher) run() {
 	d := &dialer{ctx: p.ctx}
-	var logged time.Time // when a failed attempt was; zero: none since the last session
-	var remedy string    // that was logged then
+	var logged time.Time              // when a failed attempt was; zero: none since the last session
+	remedies := make(map[string]bool) // that were logged since the last session
 	for p.ctx.Err() == nil {
 		began := time.Now()
 		if s, err := p.open(d); err != nil {
 			p.notConnected(err)
-			if is := p.config.Server.remedy(err); time.Since(logged) > logInterval || is != "" && is != remedy {
+			if is := p.config.Server.remedy(err); time.Since(logged) > logInterval || is != "" && !remedies[is] {
 				p.warn("NATS can't be reached, still trying", err)
-				logged, remedy = time.Now(), is
+				logged, remedies[is] = time.Now(), true
 			}
 		} else {
-			logged, remedy = time.Time{}, ""
+			logged, remedies = time.Time{}, make(map[string]bool)
 			if d.failed != nil {
 				p.config.Log.Info("address of a NATS server can't be reached, another one is used", zap.Error(d.failed))
 			}

@@ -77,6 +77,59 @@ func TestLogsFailedAttemptsSeldom(t *testing.T) {
 	}
 }
 
+// fakeServer returns the address of a server that answers a client's lines. It ends a connection after
+// an answer that is empty.
+func fakeServer(t *testing.T, answer func(connection int, line string) string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	expect.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for n := 0; ; n++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, `INFO {"server_id":"X","version":"2.10.0","headers":true,"max_payload":1048576}`+"\r\n")
+			for in := bufio.NewScanner(c); in.Scan(); {
+				text := answer(n, in.Text())
+				if text == "" {
+					break
+				}
+				_, _ = io.WriteString(c, text+"\r\n")
+			}
+			_ = c.Close()
+		}
+	}()
+	return "nats://" + l.Addr().String()
+}
+
+// A server that ends each connection as soon as it has begun isn't logged as connected.
+func TestServerThatEndsConnections(t *testing.T) {
+	t.Parallel()
+	f := open(t, fakeServer(t, func(_ int, line string) string {
+		switch {
+		case strings.HasPrefix(line, "SUB"):
+			return ""
+		case strings.HasPrefix(line, "PING"):
+			return "PONG"
+		}
+		return "+OK"
+	}))
+	f.tries(4)
+	expect.Equal(t, []string{sayUnreachable}, f.messages(), "logged")
+}
+
+// Servers that fail in turn, for different reasons, don't fill the log.
+func TestSaysEachRemedyOnce(t *testing.T) {
+	t.Parallel()
+	f := open(t, fakeServer(t, func(connection int, _ string) string {
+		return []string{"-ERR 'Authorization Violation'", "-ERR 'Account Authentication Expired'"}[connection%2]
+	}))
+	f.tries(6)
+	expect.Equal(t, []string{sayUnreachable, sayUnreachable}, f.messages(), "logged")
+}
+
 // A failed write ends the connection, even if nothing was written, and its reason is kept.
 func TestFailedWriteEndsConnection(t *testing.T) {
 	t.Parallel()
