@@ -56,6 +56,10 @@ func TestParse(t *testing.T) {
 			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n")},
 		},
 		{
+			"the same, written at once behind the answer", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n< HTTP/1.1 401 Unauthorized\n< \n* Connection #0 to host x left intact\n{\"title\":\"x\",\"status\":401,\"code\":\"signature\"}{\"id\":\"a\",\"status\":\"b\",\"c\":1}\n",
+			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"id\":\"a\",\"status\":\"b\",\"c\":1}\n")},
+		},
+		{
 			"the same, without the answer's body", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n< HTTP/1.1 401 Unauthorized\n< Content-Length: 13\n< \n{ [13 bytes data]\n* Connection #0 to host x left intact\n{\"a\":1}\n",
 			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n")},
 		},

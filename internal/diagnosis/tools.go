@@ -25,16 +25,18 @@ func unprefixed(src, prefix []byte) []byte {
 // ofCurl matches a line in which curl -v reports on itself.
 var ofCurl = regexp.MustCompile(`^(?:\* |[{}] \[\d+ bytes data\]\r?(?:\n|$))`)
 
-// answered matches the beginning of the bridge's own answers.
-var answered = regexp.MustCompile(`^\{"(?:title|id)":"[^"]*","status":`)
+// answered matches the bridge's own answers. They have no line break: what is appended to curl's
+// output follows at once.
+var answered = regexp.MustCompile(`^\{(?:"id":"[^"]*","status":"[a-z]+"|"title":"[^"]*","status":\d+(?:,"code":"[^"]*")?)\}\r?\n?`)
 
 // cutAnswer drops from the output of curl -v the answer and what curl reports. The body may stand
 // below the answer: it is what begins with the last brace, because a proxy's answer may be JSON too.
 func cutAnswer(output []byte) (request []byte) {
 	inAnswer, above := false, -1 // the length of what stands above the answer
 	for line := range bytes.Lines(output) {
+		line = line[len(answered.Find(line)):]
 		switch {
-		case ofCurl.Match(line), answered.Match(line):
+		case len(line) == 0, ofCurl.Match(line):
 			continue
 		case bytes.HasPrefix(line, []byte("< ")):
 			inAnswer, above = true, len(request)
