@@ -38,11 +38,11 @@ func (t *terminal) Write(text []byte) (int, error) {
 		if size < len(s) {
 			return s
 		}
-		escaped := ""
+		var escaped []byte
 		for _, unit := range utf16.Encode([]rune{r}) {
-			escaped += fmt.Sprintf(`\u%04x`, unit)
+			escaped = fmt.Appendf(escaped, `\u%04x`, unit)
 		}
-		return escaped
+		return string(escaped)
 	}))
 	return len(text), err
 }

@@ -206,7 +206,7 @@ func TestSlowBrowserIsDropped(t *testing.T) {
 		if got := page.events(initialEvents); got[0].Sequence != many-initialEvents+1 || got[initialEvents-1].Sequence != many {
 			t.Errorf("got the events %d to %d", got[0].Sequence, got[len(got)-1].Sequence)
 		}
-		page.close()
+		_ = page.close()
 		poll.Until(t, "the slow page is dropped", func() bool { return len(w.server.pages) == 0 })
 	}
 }
