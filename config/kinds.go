@@ -40,7 +40,7 @@ func (h hint) Error() string { return string(h) }
 // errInvalid is an error that the list of valid values explains.
 var errInvalid = errors.New("invalid")
 
-// oneOf is the kind that has these words.
+// oneOf returns the kind of text that is one of these words.
 func oneOf(words []string) kind {
 	return kind{"one of " + strings.Join(words, ", "), func(text string) error {
 		if !slices.Contains(words, text) {

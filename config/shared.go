@@ -15,7 +15,7 @@ func (e *Endpoint) SecretsVariable() string {
 	return e.prefix + "SECRETS"
 }
 
-// Shared is two endpoints that share a secret.
+// Shared is a pair of endpoints that share a secret.
 type Shared struct{ A, B *Endpoint }
 
 // IsAllowed reports whether both endpoints have the same provider and scheme. Otherwise a delivery
@@ -28,7 +28,7 @@ func (s Shared) String() string {
 	return fmt.Sprintf("endpoints %s (%s) and %s (%s) share a secret", s.A.Name, s.A.SecretsVariable(), s.B.Name, s.B.SecretsVariable())
 }
 
-// FindShared returns each two endpoints that share a secret.
+// FindShared returns the pairs of endpoints that share a secret.
 func FindShared(endpoints []Endpoint) (all []Shared) {
 	for b := range endpoints {
 		for a := range b {

@@ -80,8 +80,8 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// read sends the newest events and those that come, and each time that it changes, why the stream
-// can't be read; "": it can.
+// read sends the newest events and those that come. It also sends why the stream can't be read, each
+// time that this changes; "" if the stream can be read.
 func (s *Server) read(ctx context.Context, events chan<- shown, problems chan<- string) {
 	began := time.Now() // when this attempt to read began
 	reader := stream.Reader{
