@@ -19,6 +19,7 @@ import (
 // Message is an event as it was delivered to this worker.
 type Message struct {
 	Event    event.Event // its TraceParent and TraceState name the span to link to (docs/tracing.md)
+	Payload  []byte      // the event's text
 	Subject  string      // in NATS: webhooks.{endpoint}.{event}
 	Stream   string      // that has it
 	Durable  string      // the consumer
@@ -52,7 +53,7 @@ func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
 		return
 	}
 	m := &Message{
-		Subject: raw.Subject(), Stream: meta.Stream, Durable: w.Durable, Sequence: meta.Sequence.Stream,
+		Payload: raw.Data(), Subject: raw.Subject(), Stream: meta.Stream, Durable: w.Durable, Sequence: meta.Sequence.Stream,
 		Stored: meta.Timestamp, Attempt: int(meta.NumDelivered), Pending: meta.NumPending,
 	}
 	m.Event, err = event.Parse(raw.Data())
@@ -142,17 +143,16 @@ func (w *worker) bury(ctx context.Context, raw jetstream.Msg, m *Message, why er
 	}
 	dead := nats.NewMsg(prefix + strings.TrimPrefix(m.Subject, w.SubjectPrefix+"."))
 	dead.Data = raw.Data()
-	dead.Header.Set("Content-Type", raw.Headers().Get("Content-Type"))
 	reason := strconv.QuoteToASCII(why.Error()) // what a header can hold
 	for name, value := range map[string]any{
-		"Reason": reason[1:min(len(reason)-1, 500)], "Attempts": m.Attempt, "Durable": m.Durable, "Stream": m.Stream,
-		"Subject": m.Subject, "Sequence": m.Sequence, "Time": time.Now().UTC().Format(time.RFC3339),
+		"Content-Type": raw.Headers().Get("Content-Type"), "Dead-Reason": reason[1:min(len(reason)-1, 500)], "Dead-Attempts": m.Attempt,
+		"Dead-Durable": m.Durable, "Dead-Stream": m.Stream, "Dead-Subject": m.Subject, "Dead-Sequence": m.Sequence,
+		"Dead-Time": time.Now().UTC().Format(time.RFC3339), jetstream.MsgIDHeader: fmt.Sprintf("%s:%s:%d:%d", m.Durable, m.Stream, m.Sequence, m.Stored.UnixMilli()),
 	} {
-		dead.Header.Set("Dead-"+name, fmt.Sprint(value))
+		dead.Header.Set(name, fmt.Sprint(value))
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second) // also when Run is to stop
 	defer cancel()
-	dead.Header.Set(jetstream.MsgIDHeader, fmt.Sprintf("%s:%s:%d:%d", m.Durable, m.Stream, m.Sequence, m.Stored.UnixMilli()))
 	if _, err := w.js.PublishMsg(ctx, dead, jetstream.WithExpectStream(w.deadStream())); err != nil {
 		return fmt.Errorf("no dead letter could be stored, so the event stays (make room in the stream, or make it: "+
 			"nats stream add %s --subjects '%s-dead.>' --defaults): %w", w.deadStream(), w.SubjectPrefix, err)

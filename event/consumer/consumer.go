@@ -24,10 +24,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-const (
-	pullWait = 2 * time.Second // how long a pull waits for an event, and so a stop for a pull
-	apiWait  = 5 * time.Second
-)
+// pullWait is how long a pull waits for an event, and so a stop for a pull.
+const pullWait, apiWait = 2 * time.Second, 5 * time.Second
 
 // Handler handles one event. After an error the event comes again, unless the error is [Permanent].
 // The context ends after Options.Timeout, and when Options.ShutdownTimeout is over.

@@ -176,7 +176,7 @@ func (p *poster) forwardDurable(ctx context.Context) error {
 		if !p.matches(&m.Event) {
 			return nil
 		}
-		return p.deliver(ctx, m.Subject, m.Event.ID, m.Event.Encode())
+		return p.deliver(ctx, m.Subject, m.Event.ID, m.Payload)
 	})
 }
 

@@ -42,7 +42,7 @@ func mayReadStream(name string) []string {
 
 // anEvent is a message of the stream.
 const anEvent = `{"specversion":"1.0","id":"5e0c","source":"/webhooks/flock","type":"com.withflock.a","datacontenttype":"application/json",` +
-	`"provider":"flock","event":"a","receivedtime":"2026-01-02T03:04:05.000Z","signed":"payload","data":{}}`
+	`"provider":"flock","event":"a","receivedtime":"2026-01-02T03:04:05.000Z","signed":"payload","later":"x","data":{}}`
 
 func operate(t *testing.T, rights ...[]string) *operated {
 	t.Helper()

@@ -31,8 +31,7 @@ export const isAway = (error: unknown): boolean => error instanceof Error && (['
  */
 async function durable(js: JetStreamClient, manager: JetStreamManager, s: Settings): Promise<Consumer> {
   const wanted: Partial<ConsumerConfig> = {
-    durable_name: s.durable,
-    ack_policy: AckPolicy.Explicit,
+    durable_name: s.durable, ack_policy: AckPolicy.Explicit,
     ack_wait: nanos(s.ackWait),
     max_ack_pending: -1, // at the default of 1000, as many failed events that wait for their next attempt would block all others
     max_deliver: -1, // the worker counts: the server would drop an event that is neither handled nor a dead letter
