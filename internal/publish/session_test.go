@@ -77,9 +77,9 @@ func TestLogsFailedAttemptsSeldom(t *testing.T) {
 	}
 }
 
-// fakeServer returns the address of a server that answers a client's lines. It ends a connection after
-// an answer that is empty.
-func fakeServer(t *testing.T, answer func(connection int, line string) string) string {
+// fakeServer returns the address of a server that answers a client's lines. It ends a connection where
+// answer returns false.
+func fakeServer(t *testing.T, answer func(connection int, line string) (string, bool)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	expect.NoError(t, err)
@@ -92,11 +92,11 @@ func fakeServer(t *testing.T, answer func(connection int, line string) string) s
 			}
 			_, _ = io.WriteString(c, `INFO {"server_id":"X","version":"2.10.0","headers":true,"max_payload":1048576}`+"\r\n")
 			for in := bufio.NewScanner(c); in.Scan(); {
-				text := answer(n, in.Text())
-				if text == "" {
+				text, ok := answer(n, in.Text())
+				if !ok {
 					break
 				}
-				_, _ = io.WriteString(c, text+"\r\n")
+				_, _ = io.WriteString(c, text)
 			}
 			_ = c.Close()
 		}
@@ -107,14 +107,11 @@ func fakeServer(t *testing.T, answer func(connection int, line string) string) s
 // A server that ends each connection as soon as it has begun isn't logged as connected.
 func TestServerThatEndsConnections(t *testing.T) {
 	t.Parallel()
-	f := open(t, fakeServer(t, func(_ int, line string) string {
-		switch {
-		case strings.HasPrefix(line, "SUB"):
-			return ""
-		case strings.HasPrefix(line, "PING"):
-			return "PONG"
+	f := open(t, fakeServer(t, func(_ int, line string) (string, bool) {
+		if strings.HasPrefix(line, "PING") {
+			return "PONG\r\n", true
 		}
-		return "+OK"
+		return "", !strings.HasPrefix(line, "SUB")
 	}))
 	f.tries(4)
 	expect.Equal(t, []string{sayUnreachable}, f.messages(), "logged")
@@ -123,8 +120,8 @@ func TestServerThatEndsConnections(t *testing.T) {
 // Servers that fail in turn, for different reasons, don't fill the log.
 func TestSaysEachRemedyOnce(t *testing.T) {
 	t.Parallel()
-	f := open(t, fakeServer(t, func(connection int, _ string) string {
-		return []string{"-ERR 'Authorization Violation'", "-ERR 'Account Authentication Expired'"}[connection%2]
+	f := open(t, fakeServer(t, func(connection int, _ string) (string, bool) {
+		return []string{"-ERR 'Authorization Violation'\r\n", "-ERR 'Account Authentication Expired'\r\n"}[connection%2], true
 	}))
 	f.tries(6)
 	expect.Equal(t, []string{sayUnreachable, sayUnreachable}, f.messages(), "logged")
