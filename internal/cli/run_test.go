@@ -44,8 +44,10 @@ func TestOutputFailsLater(t *testing.T) {
 	}
 }
 
-// Help shows an example of each command, and of each of its subcommands.
+// Help shows an example of each command, and of each of its subcommands. The examples have no flag
+// that is gone.
 func TestHelp(t *testing.T) {
+	root := rootCommand(program{})
 	var all func(c *cobra.Command)
 	all = func(c *cobra.Command) {
 		var out, words strings.Builder
@@ -54,11 +56,22 @@ func TestHelp(t *testing.T) {
 		if _, help, _ := strings.Cut(out.String(), "\nExamples:\n  "); status != exitOK || !strings.Contains(help, "bridge ") || words.String() != "" {
 			t.Errorf("%q: exit status %d, %s%s", args, status, out.String(), words.String())
 		}
+		for part := range strings.SplitSeq(strings.ReplaceAll(c.Example, "\n", "|"), "|") {
+			_, line, _ := strings.Cut(part, "bridge ")
+			words := strings.Fields(line)
+			shown, _, _ := root.Find(words)
+			for _, word := range words {
+				flag, isFlag := strings.CutPrefix(word, "--")
+				if flag, _, _ = strings.Cut(flag, "="); isFlag && shown.Flags().Lookup(flag) == nil {
+					t.Errorf("the example %q has no such flag: --%s", part, flag)
+				}
+			}
+		}
 		for _, under := range c.Commands() {
 			all(under)
 		}
 	}
-	all(rootCommand(program{}))
+	all(root)
 }
 
 // Ctrl-C ends a command that waits for its input, or for a server that doesn't speak. Of a command
