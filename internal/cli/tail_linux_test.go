@@ -44,3 +44,28 @@ func TestWhatIsShownOnTerminal(t *testing.T) {
 		t.Errorf("in a file: %q, %v", got, err)
 	}
 }
+
+// Output has colours only on a terminal that shows them, and not with NO_COLOR.
+func TestWhenColours(t *testing.T) {
+	_, terminal := openTerminals(t)
+	file, err := os.Create(t.TempDir() + "/file")
+	expect.NoError(t, err)
+	defer file.Close()
+	for _, test := range []struct {
+		out           *os.File
+		term, noColor string
+		want          bool
+	}{
+		{terminal, "", "", true},
+		{terminal, "xterm", "", true},
+		{terminal, "xterm", "1", false},
+		{terminal, "dumb", "", false},
+		{file, "xterm", "", false},
+	} {
+		t.Setenv("TERM", test.term)
+		t.Setenv("NO_COLOR", test.noColor)
+		if p := newPrinter(program{out: output{Writer: forTerminal(test.out)}}, ""); p.colours != test.want {
+			t.Errorf("on %s with TERM=%q and NO_COLOR=%q: %t", test.out.Name(), test.term, test.noColor, p.colours)
+		}
+	}
+}
