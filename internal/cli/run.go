@@ -102,6 +102,9 @@ a running bridge's embedded nats-server, at EMBEDDED_NATS_ADDR.`,
 			takes := invalid.Unwrap().Error()
 			if !strings.HasPrefix(takes, "takes ") { // it is the standard library's
 				takes = "takes a value such as " + invalid.GetFlag().DefValue
+				if strings.Contains(invalid.GetFlag().Value.Type(), "int") { // its default may mean no limit
+					takes = "takes a whole number"
+				}
 			}
 			return usagef("--%s: got %q; %s", invalid.GetFlag().Name, invalid.GetValue(), takes)
 		}
