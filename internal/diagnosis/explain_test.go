@@ -138,3 +138,20 @@ func TestStaleAndUnreadable(t *testing.T) {
 		t.Errorf("got %+v, %v, want stale, then unreadable", r, err)
 	}
 }
+
+// Only what can be a MAC is taken for one: the names of spans aren't.
+func TestHeadersWithoutMACs(t *testing.T) {
+	var d Delivery
+	for _, value := range []string{
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-1", strings.Repeat("ab", 31),
+	} {
+		d.Header = append(d.Header, Field{"X-Trace", value})
+	}
+	r, err := Diagnose(Case{Delivery: d, Endpoints: endpoints(), EndpointName: "flock"})
+	expect.NoError(t, err)
+	for _, step := range r.Steps {
+		if step.Name == "signature" {
+			t.Errorf("got %s, want no signature", step.Says)
+		}
+	}
+}

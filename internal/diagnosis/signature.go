@@ -34,8 +34,8 @@ func (d *diagnoser) examineSignatures() {
 	}
 }
 
-// macText matches a MAC in hex or base64.
-var macText = regexp.MustCompile(`[0-9A-Fa-f]{64}|[A-Za-z0-9+/_-]{43}=?`)
+// macText matches a MAC in hex, and words that may be one in base64.
+var macText = regexp.MustCompile(`[0-9A-Fa-f]{64}|[A-Za-z0-9+/_-]{43,}`)
 
 // examineSignature collects the signatures in a header or member. usual are those in the form that
 // the endpoint expects.
