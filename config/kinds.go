@@ -91,7 +91,7 @@ func checkFile(path string) error {
 		return hint(errors.Unwrap(err).Error()) // without the path
 	}
 	defer func() { _ = file.Close() }()
-	if info, err := file.Stat(); err == nil && info.Size() == 0 {
+	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
 		return hint("it is empty")
 	}
 	return nil

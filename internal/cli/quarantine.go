@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,21 +32,27 @@ event, contradict themselves, or are too old or too far in the future. They are 
 
 func listCommand(prog program) *cobra.Command {
 	var which quarantineSelection
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List what is in quarantine, oldest first",
 		Long: `List what is in quarantine, oldest first, one per line: time of receipt, endpoint, reason, size and
 id. Bodies are not read.`,
-		Example: "  bridge quarantine list\n  bridge quarantine list --endpoint ENDPOINT --reason stale",
+		Example: "  bridge quarantine list\n  bridge quarantine list --endpoint ENDPOINT --reason stale --json",
 		RunE: prog.withQuarantine(streamVariables, func(ctx context.Context, s *quarantineStore, _ []string) error {
 			all, err := s.chosen(ctx, which)
 			for _, k := range all {
-				prog.printKept(k)
+				if asJSON {
+					_ = json.NewEncoder(prog.out).Encode(k)
+				} else {
+					prog.printKept(k)
+				}
 			}
 			return err
 		}),
 	}
 	which.filterFlags(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line: id, endpoint, provider, reason, received, bytes, sequence")
 	return c
 }
 

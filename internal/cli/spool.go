@@ -3,8 +3,10 @@ package cli
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"slices"
@@ -37,40 +39,41 @@ DATA_DIR delivers its spool by itself; use drain if no bridge will start with it
 }
 
 func spoolListCommand(prog program) *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:   "list [DIR]",
 		Short: "List the records of a spool",
 		Long: `List the records of a spool, one per line: time of arrival, kind, subject, size and id; for a record
 that is set aside, also why NATS refused it. Nothing is changed, and a bridge may be using the
 spool. DIR is the spool's directory; the default is DATA_DIR/spool.`,
-		Example: "  bridge spool list\n  bridge spool list /mnt/old/spool",
+		Example: "  bridge spool list\n  bridge spool list /mnt/old/spool --json",
 		Args:    takes(0, 1, "at most one directory"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				return prog.printSpool(c.Context(), args[0])
+				return prog.printSpool(c.Context(), args[0], asJSON)
 			}
 			cfg, err := prog.load("DATA_DIR")
 			if err != nil {
 				return err
 			}
-			return prog.printSpool(c.Context(), app.SpoolDir(cfg))
+			return prog.printSpool(c.Context(), app.SpoolDir(cfg), asJSON)
 		},
 	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object per line: kind, subject, id, arrived, attempted, bytes, reason")
+	return c
 }
 
 // printSpool prints every record of a spool, and on standard error how many there are.
-func (p program) printSpool(ctx context.Context, dir string) error {
+func (p program) printSpool(ctx context.Context, dir string, asJSON bool) error {
 	out := bufio.NewWriterSize(p.out, 64<<10)
 	all, setAside, size := 0, 0, 0
 	damaged, err := spool.Read(dir, func(r *spool.Record) error {
 		all++
 		size += len(r.Data)
-		line := fmt.Sprintf("%s  %s  %s  %d bytes  id %s", formatTime(r.Arrived, time.Now()), r.Kind, r.Subject, len(r.Data), r.ID)
 		if r.Reason != "" {
 			setAside++
-			line += "  set aside: " + r.Reason
 		}
-		_, _ = fmt.Fprintln(out, printable(line))
+		printRecord(out, r, asJSON)
 		return ctx.Err()
 	})
 	_ = out.Flush()
@@ -85,6 +88,27 @@ func (p program) printSpool(ctx context.Context, dir string) error {
 		return fmt.Errorf("the spool in %s is damaged, and these records can still be read: %w", dir, damaged)
 	}
 	return nil
+}
+
+// printRecord prints a record in one line, for people or as JSON.
+func printRecord(w io.Writer, r *spool.Record, asJSON bool) {
+	if asJSON {
+		_ = json.NewEncoder(w).Encode(struct {
+			Kind      string    `json:"kind"`
+			Subject   string    `json:"subject"`
+			ID        string    `json:"id"`
+			Arrived   time.Time `json:"arrived"`
+			Attempted time.Time `json:"attempted,omitzero"`
+			Bytes     int       `json:"bytes"`
+			Reason    string    `json:"reason,omitempty"`
+		}{r.Kind.String(), r.Subject, r.ID, r.Arrived, r.Attempted, len(r.Data), r.Reason})
+		return
+	}
+	line := fmt.Sprintf("%s  %s  %s  %d bytes  id %s", formatTime(r.Arrived, time.Now()), r.Kind, r.Subject, len(r.Data), r.ID)
+	if r.Reason != "" {
+		line += "  set aside: " + r.Reason
+	}
+	_, _ = fmt.Fprintln(w, printable(line))
 }
 
 // unreadableSpool adds to the error what to do.
@@ -225,7 +249,7 @@ func (d *drainer) end(ctx context.Context, dir string) error {
 	if left == 0 {
 		return nil
 	}
-	if err := d.printSpool(context.WithoutCancel(ctx), dir); err != nil {
+	if err := d.printSpool(context.WithoutCancel(ctx), dir, false); err != nil {
 		return err
 	}
 	if ctx.Err() != nil {
