@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,9 +24,10 @@ type monitor struct {
 	room   *room  // nil: the stream isn't the quarantine's
 
 	wanted    chan struct{}           // requests for a check; holds at most one
-	done      chan struct{}           // closed at the end of run
+	done      chan struct{}           // closed at the end of run, when the file is written
 	verified  atomic.Pointer[session] // the session in which the last check succeeded
 	window    atomic.Pointer[window]  // of the last check; nil: unknown
+	saving    sync.Mutex              // held while the file is written
 	saved     window                  // in the file
 	limit     atomic.Int64            // the largest message that server and stream take; 0: unknown
 	refused   atomic.Bool             // a message was larger than the limit
@@ -88,7 +90,10 @@ func (m *monitor) lastWindow() window {
 // run checks on request, at intervals, and again after a failure. current returns the session that
 // is up, or nil.
 func (m *monitor) run(ctx context.Context, current func() *session) {
-	defer close(m.done)
+	defer func() {
+		m.saving.Lock()
+		close(m.done)
+	}()
 	wait := firstRetry
 	timer := time.NewTimer(checkInterval)
 	defer timer.Stop()
@@ -165,20 +170,26 @@ func (m *monitor) observe(infos []*jetstream.StreamInfo) {
 	}
 }
 
-// save writes the window, if it isn't in the file already. A process that begins later then knows
-// that it was raised.
+// save begins to write the window, if it isn't in the file already. A process that begins later then
+// knows that it was raised. It doesn't wait: a disk that hangs must not delay the checks.
 func (m *monitor) save() {
+	if m.file == "" || !m.saving.TryLock() { // the next check tries again
+		return
+	}
 	is := m.lastWindow()
 	is.Effective = is.now()
-	if m.file == "" || is.Created.Equal(m.saved.Created) && is.Effective == m.saved.Effective {
-		return
-	}
-	if err := is.write(m.file); err != nil {
-		m.log.Error("the stream's duplicate window can't be written: a later start may not know that it was raised",
-			zap.String("file", m.file), zap.Error(err))
-		return
-	}
-	m.saved = is
+	go func() {
+		defer m.saving.Unlock()
+		if is.Created.Equal(m.saved.Created) && is.Effective == m.saved.Effective {
+			return
+		}
+		if err := is.write(m.file); err != nil {
+			m.log.Error("the stream's duplicate window can't be written: a later start may not know that it was raised",
+				zap.String("file", m.file), zap.Error(err))
+			return
+		}
+		m.saved = is
+	}()
 }
 
 func (m *monitor) failed(s *session, found found, err error) {

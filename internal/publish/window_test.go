@@ -139,8 +139,11 @@ func TestWindowIsWrittenAgain(t *testing.T) {
 	w := window{Created: time.Unix(1, 0), configured: time.Hour, Effective: time.Hour, at: time.Now()}
 	m.window.Store(&w)
 	m.save()
+	m.saving.Lock() // it is done
 	expect.NoError(t, os.Mkdir(dir, 0o700))
+	m.saving.Unlock()
 	m.save()
+	m.saving.Lock()
 	got, err := readWindow(m.file)
 	if err != nil || got.Effective != time.Hour || !got.Created.Equal(w.Created) {
 		t.Errorf("saved %+v, %v", got, err)
