@@ -83,12 +83,9 @@ func (s Server) dial(more ...nats.Option) (*nats.Conn, error) {
 		_ = nc.FlushTimeout(nc.Opts.Timeout) // a violation arrives before the answer
 		_ = probe.Unsubscribe()
 	}
-	switch err := nc.LastError(); {
-	case errors.Is(err, nats.ErrPermissionViolation):
+	if err := nc.LastError(); errors.Is(err, nats.ErrPermissionViolation) {
 		nc.Close()
 		return nil, fmt.Errorf("our account may not subscribe to %s.>, where NATS answers: %w", cmp.Or(s.InboxPrefix, "_INBOX"), err)
-	case nc.IsClosed(): // the server has ended it already
-		return nil, cmp.Or(err, nats.ErrConnectionClosed)
 	}
 	return nc, nil
 }

@@ -91,8 +91,10 @@ func (p *Publisher) open(d *dialer) (*session, error) {
 		p.inbox = nc.NewInbox()
 	}
 	s.inbox = p.inbox
-	if _, err := nc.Subscribe(s.inbox+".*", p.receive); err != nil { // the session has ended already
+	if _, err := nc.Subscribe(s.inbox+".*", p.receive); err != nil { // the server has ended the session already
 		nc.Close()
+		<-s.closed
+		return nil, s.reason()
 	}
 	return s, nil
 }
