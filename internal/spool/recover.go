@@ -129,6 +129,7 @@ func (s *Spool) recover() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.recovering.Store(true)
+	s.recoveries.Add(1)
 	s.ids, s.meanwhile = nil, nil
 	var delivered [journals]uint64
 	var segments [journals][]*segment

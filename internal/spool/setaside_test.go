@@ -104,3 +104,25 @@ func TestSomeAreAsideWhenDiskFails(t *testing.T) {
 		t.Errorf("%d are set aside; %d of %d are there", n, found, len(ids))
 	}
 }
+
+// The spool may be read again while records move: it takes those that were moved for copies, and the
+// others must stay.
+func TestReadAgainWhileMoving(t *testing.T) {
+	for range 300 { // a few times it ends just before the others would be removed
+		f := open(t, "spool", on(newMemory()))
+		f.keeps("a", "b")
+		records := f.all()
+		f.settle(records, map[uint64]string{records[0].Seq: "refused", records[1].Seq: "refused"})
+		aside, err := f.SetAside(0, 2)
+		expect.NoError(t, err)
+		f.mustRecover.Store(true) // once the committer has written
+		_ = f.Discard([]uint64{aside[1].Seq})
+		_, _ = f.SetAside(0, 2) // passes what is dropped
+		f.close()
+		f = open(t, "spool", func(c *Config) { *c = f.config })
+		if !f.Holds(publish.Event, "a") {
+			t.Fatal("a is lost")
+		}
+		f.close()
+	}
+}

@@ -53,12 +53,13 @@ func (s *Spool) settle(j *journal, records []Record) error {
 			moved = append(moved, newWaiting(&r, s.journals[setAside]))
 		}
 	}
+	begun := s.recoveries.Load()
 	if err := s.move(moved); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.recovering.Load() {
+	if s.recovering.Load() || s.recoveries.Load() != begun { // it has dropped what was moved as copies
 		return errRecovering
 	}
 	for _, r := range records {

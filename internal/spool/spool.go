@@ -80,6 +80,7 @@ type Spool struct {
 
 	failure                atomic.Pointer[error] // why the last write failed; nil if it succeeded
 	recovering             atomic.Bool
+	recoveries             atomic.Int64 // that have begun
 	isUnsynced             atomic.Bool  // some records of an earlier process may not be durable
 	mustRecover            atomic.Bool  // damage was found: the recovery must run again
 	bytesRead, bytesToRead atomic.Int64 // of the recovery
