@@ -66,15 +66,25 @@ func (w *worker) attempt(ctx context.Context, raw jetstream.Msg) {
 		outcome, answer, err = w.failed(ctx, log, raw, m, err)
 	}
 	if w.Observer != nil {
-		w.Observer(m, outcome, time.Since(began), err)
+		func() {
+			defer recovered(log, "the observer panicked", new(error)) // else its bug would repeat the event, for ever
+			w.Observer(m, outcome, time.Since(began), err)
+		}()
 	}
 	if err := answer(); err != nil {
 		log.Warn("acknowledging failed, so the event comes again", "error", err)
 	}
 }
 
-// failed makes a dead letter of an event that will always fail. It returns the outcome, what to
-// answer to the server, and the error.
+// recovered is deferred: it makes a panic an error, and logs it with its stack.
+func recovered(log *slog.Logger, what string, err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("%s: %v", what, p)
+		log.Error(what, "panic", p, "stack", string(debug.Stack()))
+	}
+}
+
+// failed makes a dead letter of an event that will always fail, or leaves it for a later attempt.
 func (w *worker) failed(ctx context.Context, log *slog.Logger, raw jetstream.Msg, m *Message, err error) (string, func() error, error) {
 	pause := min(w.Backoff<<min(m.Attempt-1, 16), maxBackoff)
 	answer := func() error { return raw.NakWithDelay(pause) }
@@ -93,8 +103,7 @@ func (w *worker) failed(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 	return "retried", answer, err
 }
 
-// handle calls the handler, after a look at the attempts: an event may kill each worker that has
-// it.
+// handle calls the handler, after a look at the attempts: an event may kill each of its workers.
 func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg, m *Message) (err error) {
 	if m.Attempt > w.MaxAttempts {
 		return Permanent(fmt.Errorf("delivered %d times, and never handled to the end", m.Attempt-1))
@@ -103,15 +112,12 @@ func (w *worker) handle(ctx context.Context, log *slog.Logger, raw jetstream.Msg
 	kept := make(chan time.Time, 1)
 	go func() { kept <- w.keep(ctx, log, raw) }()
 	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the handler panicked: %v", p)
-			log.Error("the handler panicked", "panic", p, "stack", string(debug.Stack()))
-		}
 		cancel()
 		if time.Since(<-kept) >= w.AckWait && err != nil {
 			err = fmt.Errorf("%w: %w", errLate, err)
 		}
 	}()
+	defer recovered(log, "the handler panicked", &err)
 	if err = w.handler(ctx, m); err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}

@@ -25,7 +25,7 @@ import (
 )
 
 // pullWait is how long a pull waits for an event, and so a stop for a pull.
-const pullWait, apiWait = 2 * time.Second, 5 * time.Second
+const pullWait, apiWait, maxBackoff = 2 * time.Second, 5 * time.Second, 5 * time.Minute
 
 // Handler handles one event. After an error the event comes again, unless the error is [Permanent].
 // The context ends after Options.Timeout, and when Options.ShutdownTimeout is over.

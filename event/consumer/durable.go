@@ -29,8 +29,7 @@ func (w *worker) begin(ctx context.Context) (err error) {
 	}
 	last := nc.LastError()
 	isDenied := errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(last.Error(), ".API.")
-	if isDenied && errors.Is(err, context.DeadlineExceeded) || last != nil && nc.IsClosed() {
-		// The server doesn't answer what it doesn't permit.
+	if isDenied && errors.Is(err, context.DeadlineExceeded) || last != nil && nc.IsClosed() { // the server doesn't answer what it doesn't permit
 		return fmt.Errorf("finding or making consumer %s of stream %s: %w (see docs/consumers.md)", w.Durable, w.Stream, last)
 	}
 	return err

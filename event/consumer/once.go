@@ -37,9 +37,8 @@ func (s Store) Once(ctx context.Context, m *Message, effect func(*sql.Tx) error)
 	if n, err := inserted.RowsAffected(); err != nil || n == 0 {
 		return false, err
 	}
-	if err := effect(tx); err != nil {
-		return false, err
+	if err = effect(tx); err == nil {
+		err = tx.Commit()
 	}
-	err = tx.Commit()
 	return err == nil, err
 }

@@ -32,8 +32,6 @@ type Options struct {
 	Observer func(m *Message, outcome string, took time.Duration, err error)
 }
 
-const maxBackoff = 5 * time.Minute
-
 func (o Options) withDefaults() (Options, error) {
 	if o.Durable == "" || strings.ContainsAny(o.Durable, " \t\r\n.*>/\\") { // nats-server refuses these too
 		return o, fmt.Errorf("consumer: Options.Durable is %q: give a name without space, dot, wildcard or slash", o.Durable)
@@ -41,11 +39,10 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Concurrency < 0 || o.AckWait < 0 || o.Timeout < 0 || o.MaxAttempts < 0 || o.Backoff < 0 || o.ShutdownTimeout < 0 {
 		return o, errors.New("consumer: a number or time in Options is negative: 0 means the default")
 	}
-	o.Stream, o.SubjectPrefix = cmp.Or(o.Stream, "WEBHOOKS"), cmp.Or(o.SubjectPrefix, "webhooks")
+	o.Stream, o.SubjectPrefix, o.Logger = cmp.Or(o.Stream, "WEBHOOKS"), cmp.Or(o.SubjectPrefix, "webhooks"), cmp.Or(o.Logger, slog.Default())
 	o.Concurrency, o.MaxAttempts = cmp.Or(o.Concurrency, 1), cmp.Or(o.MaxAttempts, 10)
 	o.AckWait, o.Timeout = cmp.Or(o.AckWait, 30*time.Second), cmp.Or(o.Timeout, 5*time.Minute)
 	o.Backoff, o.ShutdownTimeout = min(cmp.Or(o.Backoff, time.Second), maxBackoff), cmp.Or(o.ShutdownTimeout, 30*time.Second)
-	o.Logger = cmp.Or(o.Logger, slog.Default())
 	return o, nil
 }
 

@@ -146,6 +146,28 @@ func (c *tally) observe(_ *consumer.Message, outcome string, _ time.Duration, er
 	}
 }
 
+// An observer that panics ends nothing.
+func TestObserverPanics(t *testing.T) {
+	t.Parallel()
+	n := serve(t, "")
+	total := n.publish(1, 3)
+	var calls tally
+	log := &words{}
+	o := consumer.Options{Logger: log.logger(), Observer: func(*consumer.Message, string, time.Duration, error) { panic("no such metric") }}
+	r := run(t, n.js, o, func(_ context.Context, m *consumer.Message) error {
+		calls.add(m.Event.ID)
+		return nil
+	})
+	eventually(t, "all are handled", func() bool { return n.settled("rewards") })
+	r.stopped()
+	if events, calls := calls.all(); events != total || calls != total {
+		t.Errorf("%d events, %d calls", events, calls)
+	}
+	if text := log.String(); strings.Count(text, "the observer panicked") != total {
+		t.Error(text)
+	}
+}
+
 // If no dead letter can be stored, the event stays, the log says what to do, and afterwards the
 // event becomes a dead letter.
 func TestNoDeadLetters(t *testing.T) {

@@ -39,11 +39,11 @@ export async function attempt(w: Worker, raw: JsMsg, stopping: AbortSignal): Pro
     event: {} as Event, payload: raw.data, subject: raw.subject, stream: raw.info.stream, durable: w.durable, sequence: raw.seq,
     stored: new Date(raw.timestamp), attempt: raw.info.deliveryCount, pending: raw.info.pending,
   }
-  let outcome: Outcome = 'handled'
-  let error = await handle(w, raw, m, stopping)
+  let [outcome, error]: [Outcome, Error?] = ['handled', await handle(w, raw, m, stopping)]
   if (error) [outcome, error] = await failed(w, raw, m, error)
   else raw.ack() // if it is lost, the event comes again
-  w.observer?.(m, outcome, performance.now() - began, error)
+  // Its errors, also asynchronous ones, end nothing.
+  void (async () => w.observer?.(m, outcome, performance.now() - began, error))().catch((bug: unknown) => w.logger.error('the observer failed', { error: String(bug) }))
 }
 
 const about = (m: Message) => ({ id: m.event.id, subject: m.subject, sequence: m.sequence, attempt: m.attempt })

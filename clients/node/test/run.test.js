@@ -147,6 +147,18 @@ test('a consumer of all dead letters makes one of an event, not one of that, and
   assert.deepEqual([own.subject, more.length], ['webhooks-dead.d.webhooks-dead.other.flock.x', 0])
 })
 
+test('an observer that fails ends nothing', async (t) => {
+  const server = await nats(t)
+  await server.publish(2)
+  const { logger, stop } = begin(t, server, () => undefined, { observer: ({ sequence }) => {
+    if (sequence === 1) throw new Error('no such metric')
+    return Promise.reject(new Error('no such metric'))
+  } })
+  await server.settled()
+  await stop()
+  assert.equal(logger.words.filter((line) => line.startsWith('error the observer failed')).length, 2)
+})
+
 test('NATS is killed and comes back: it goes on', async (t) => {
   const server = await nats(t)
   await server.publish(1)
