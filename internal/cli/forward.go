@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -37,13 +38,14 @@ SUBJECT and the filters choose events, as for "bridge tail".
 Only the event is sent, never the vendor's headers or signature. An answer of 2xx means delivered.
 If the answer is 408, 425, 429 or 5xx, or there is none within 10 s, the event is posted again, at
 most six times in all. Any other answer is final, also a redirect. While nothing listens at URL,
-events wait. Each answer is printed in a line with the first digits of the event's id. The exit
-status is 1 if an event was not delivered.
+events wait. Each answer is printed in a line with the first digits of the event's id. Without
+--durable, the exit status is 1 if an event was not delivered.
 
 --durable NAME remembers which events were delivered, in the consumer forward-NAME of the stream.
 The first run begins now, or at --since; later ones go on where the last one ended. An event that
 fails is posted again until the answer is 2xx, after pauses that grow from a second to five minutes.
-An event may be posted twice, with the same id.`,
+An event may be posted twice, with the same id. Events that the filters exclude count as delivered.
+"nats consumer rm STREAM forward-NAME" deletes the consumer.`,
 		Example: `  bridge forward --to http://localhost:3000/hook
   bridge forward --event 'invitee.*' --to http://localhost:3000/hook --since 2h --until 1h
   bridge forward --durable my-laptop --concurrency 4 --to http://localhost:3000/hook`,
@@ -160,10 +162,18 @@ func (p *poster) forwardDurable(ctx context.Context) error {
 	if _, err := p.stream(ctx, p.cfg.StreamName); err != nil {
 		return err
 	}
+	name := "forward-" + p.durable // no service's consumer
+	if found, err := p.js.Consumer(ctx, p.cfg.StreamName, name); err == nil {
+		is := found.CachedInfo().Config
+		subjects := strings.Fields(strings.Join(append(is.FilterSubjects, is.FilterSubject), " "))
+		if !p.since.IsZero() || !slices.Equal(subjects, p.subjects) {
+			return usagef("--durable: consumer %s of stream %s exists, with the subjects %q, and continues where it was: leave out --since and give the same SUBJECT, "+
+				"or give another name, or run `nats consumer rm %s %s`", name, p.cfg.StreamName, subjects, p.cfg.StreamName, name)
+		}
+	}
 	if p.since.IsZero() {
 		p.since = time.Now()
 	}
-	name := "forward-" + p.durable // no service's consumer
 	p.say("forwarding stream %s as consumer %s, until Ctrl-C", p.cfg.StreamName, name)
 	return consumer.Run(ctx, skipping{p.js, p}, consumer.Options{
 		Durable: name, Stream: p.cfg.StreamName, SubjectPrefix: p.cfg.SubjectPrefix, Filters: p.subjects, Since: p.since,
