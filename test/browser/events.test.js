@@ -85,6 +85,22 @@ test('search and filters', async (t) => {
   await matching(page, '7')
 })
 
+test('while it is paused, what is read stays, also if it was hidden while many came', async (t) => {
+  const { at, page } = await world(t)
+  const hide = (hidden) => page.evaluate((hidden) => {
+    Object.defineProperty(document, 'hidden', { value: hidden, configurable: true })
+    document.dispatchEvent(new Event('visibilitychange'))
+  }, hidden)
+  await page.locator('#pause').click()
+  await hide(true)
+  await publish(at.nats, 'webhooks.flock.many', Array.from({ length: 1010 }, (_, i) => payloadOf(i)))
+  await hide(false)
+  await page.locator('#pause').filter({ hasText: 'Resume · 1,000 new' }).waitFor()
+  assert.equal(await page.locator('#matching').textContent(), '6')
+  await page.locator('#pause').click()
+  await matching(page, '1,000')
+})
+
 test('by keyboard alone', async (t) => {
   const { at, page } = await world(t)
   await at.send('--data', file({ invitee: { id: 'customer_live' } }))

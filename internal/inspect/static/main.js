@@ -14,6 +14,7 @@ let paused = false
 let waiting = [] // events that are not in the list yet
 let last // the newest event that has come
 let joins = false // whether the next events are the first of a connection
+let anew = false // whether the list is cleared before they are added
 let scheduled = false
 
 const list = new List({ onChoose: (item) => detail(item, about, back), onOpen: open })
@@ -27,6 +28,11 @@ function schedule() {
   requestAnimationFrame(() => {
     scheduled = false
     if (paused) return
+    if (anew) {
+      streamSearch.reset()
+      list.clear()
+    }
+    anew = false
     const items = waiting
     waiting = []
     for (const item of items) {
@@ -91,8 +97,7 @@ new Feed({
 function reset() {
   waiting = []
   last = undefined
-  streamSearch.reset()
-  list.clear()
+  anew = true
   forget()
 }
 
