@@ -77,52 +77,11 @@ func TestLogsFailedAttemptsSeldom(t *testing.T) {
 	}
 }
 
-// fakeServer returns the address of a server that answers a client's lines. It ends a connection where
-// answer returns false.
-func fakeServer(t *testing.T, answer func(connection int, line string) (string, bool)) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	expect.NoError(t, err)
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for n := 0; ; n++ {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = io.WriteString(c, `INFO {"server_id":"X","version":"2.10.0","headers":true,"max_payload":1048576}`+"\r\n")
-			for in := bufio.NewScanner(c); in.Scan(); {
-				text, ok := answer(n, in.Text())
-				if !ok {
-					break
-				}
-				_, _ = io.WriteString(c, text)
-			}
-			_ = c.Close()
-		}
-	}()
-	return "nats://" + l.Addr().String()
-}
-
-// A server that ends each connection as soon as it has begun isn't logged as connected.
-func TestServerThatEndsConnections(t *testing.T) {
-	t.Parallel()
-	f := open(t, fakeServer(t, func(_ int, line string) (string, bool) {
-		if strings.HasPrefix(line, "PING") {
-			return "PONG\r\n", true
-		}
-		return "", !strings.HasPrefix(line, "SUB")
-	}))
-	f.tries(4)
-	expect.Equal(t, []string{sayUnreachable}, f.messages(), "logged")
-}
-
 // Servers that fail in turn, for different reasons, don't fill the log.
 func TestSaysEachRemedyOnce(t *testing.T) {
 	t.Parallel()
-	f := open(t, fakeServer(t, func(connection int, _ string) (string, bool) {
-		return []string{"-ERR 'Authorization Violation'\r\n", "-ERR 'Account Authentication Expired'\r\n"}[connection%2], true
-	}))
+	url, _ := hangingUp(t, "-ERR 'Authorization Violation'\r\n", "-ERR 'Account Authentication Expired'\r\n")
+	f := open(t, url)
 	f.tries(6)
 	expect.Equal(t, []string{sayUnreachable, sayUnreachable}, f.messages(), "logged")
 }
@@ -148,8 +107,9 @@ func testFailedWrite(t *testing.T) {
 	expect.ErrorIs(t, io.EOF, expect.Err(far.Read(make([]byte, 1))), "reading once it is closed")
 }
 
-// hangingUp is a server that ends each connection as soon as it has begun.
-func hangingUp(t *testing.T) (url string, accepted *atomic.Int64) {
+// hangingUp is a server that ends each connection as soon as it has answered the first ping, with
+// these in turn.
+func hangingUp(t *testing.T, answers ...string) (url string, accepted *atomic.Int64) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	expect.NoError(t, err)
@@ -161,26 +121,28 @@ func hangingUp(t *testing.T) (url string, accepted *atomic.Int64) {
 			if err != nil {
 				return
 			}
-			accepted.Add(1)
+			answer := answers[int(accepted.Add(1))%len(answers)]
 			_, _ = wire.Write([]byte(`INFO {"version":"2.15.2","headers":true,"max_payload":1000}` + "\r\n"))
 			lines := bufio.NewScanner(wire)
 			for lines.Scan() && !strings.HasPrefix(lines.Text(), "PING") {
 				continue
 			}
-			_, _ = wire.Write([]byte("PONG\r\n"))
+			_, _ = wire.Write([]byte(answer))
 			_ = wire.Close()
 		}
 	}()
 	return "nats://" + listener.Addr().String(), accepted
 }
 
-// A server that ends each connection as soon as it has begun is not asked again and again.
+// A server that ends each connection as soon as it has begun is not asked again and again, and not
+// logged as connected.
 func TestPausesBetweenShortSessions(t *testing.T) {
 	t.Parallel()
-	url, accepted := hangingUp(t)
+	url, accepted := hangingUp(t, "PONG\r\n")
 	start := time.Now()
 	f := open(t, url)
-	poll.Until(t, "lost several times", func() bool { return f.logged(sayDisconnected) >= 3 })
+	f.tries(3)
+	expect.Equal(t, []string{sayUnreachable}, f.messages(), "logged")
 	if n, most := accepted.Load(), 1+int64(time.Since(start)/reconnectWait); n > most {
 		t.Errorf("%d connections in %s", n, time.Since(start))
 	}
@@ -189,7 +151,7 @@ func TestPausesBetweenShortSessions(t *testing.T) {
 // A command goes on when its connection is lost while it begins: nats.go reconnects.
 func TestConnectionIsLostAtOnce(t *testing.T) {
 	t.Parallel()
-	url, _ := hangingUp(t)
+	url, _ := hangingUp(t, "PONG\r\n")
 	nc, err := Server{URL: url}.Connect(nats.ReconnectWait(10 * time.Millisecond))
 	expect.NoError(t, err)
 	defer nc.Close()
