@@ -94,7 +94,7 @@ func unwrapped(s string) (all []string) {
 	return all
 }
 
-// whsec stands before secrets in base64, as Standard Webhooks shows them.
+// whsec stands before secrets in base64.
 const whsec = "whsec_"
 
 // decodedBase64 also returns the text without the line end that echo adds before base64 encodes it.

@@ -116,8 +116,9 @@ var fives = sync.OnceValue(func() []*big.Int {
 	return powers
 })
 
-// integers holds triples of integers for reuse.
-var integers = sync.Pool{New: func() any { return new([3]big.Int) }}
+// integers holds a few triples of integers for reuse. Without them a body of such numbers would
+// take 200 times its length.
+var integers = make(chan *[3]big.Int, 16)
 
 // nearest returns the double nearest to digits · 10^exp.
 func nearest(digits []byte, exp int) float64 {
@@ -125,10 +126,24 @@ func nearest(digits []byte, exp int) float64 {
 		digits = append(digits[:maxDigits], '1')
 		exp += more - 1
 	}
-	room := integers.Get().(*[3]big.Int)
-	defer integers.Put(room)
+	var room *[3]big.Int
+	select {
+	case room = <-integers:
+	default:
+		room = new([3]big.Int)
+	}
+	defer func() {
+		select {
+		case integers <- room:
+		default:
+		}
+	}()
 	num, q, rest := &room[0], &room[1], &room[2]
-	num.SetString(string(digits), 10)
+	if n, err := strconv.ParseUint(string(digits), 10, 64); err == nil { // takes less memory
+		num.SetUint64(n)
+	} else {
+		num.SetString(string(digits), 10)
+	}
 	powers := fives()
 	den := powers[0]
 	if exp >= 0 {

@@ -77,7 +77,7 @@ type Provider struct {
 	// The rest is for providers with Settings.
 	Source     string                                  // the page about its signatures
 	OtherNames [][2]string                             // names of headers in Settings, the signature's first, with the vendor's other names for them
-	Forms      bool                                    // the body may be a form whose member payload has the JSON, as sent by GitHub and Slack
+	Forms      bool                                    // the body may be a form whose member payload has the JSON
 	Headers    []string                                // all that it reads, with Header, by their names in Settings
 	AsSent     bool                                    // the envelope has the body as it came, without white space between tokens
 	Timeless   bool                                    // its deliveries have no time
