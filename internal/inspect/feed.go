@@ -17,6 +17,7 @@ const (
 	maxPages      = 32
 	initialEvents = 1000 // older events that a page gets first
 	maxBatch      = 100  // events sent together
+	maxBatchBytes = 1 << 20 // the last event may go beyond
 	// writeTimeout is how long a browser may go without reading before it is disconnected.
 	writeTimeout = 10 * time.Second
 	stateEvery   = time.Second
@@ -62,9 +63,10 @@ func (s *Server) feed(w http.ResponseWriter, r *http.Request) {
 		case <-ctx.Done():
 			return
 		case next := <-events:
-			batch := []shown{next}
-			for len(events) > 0 && len(batch) < maxBatch {
-				batch = append(batch, <-events)
+			batch, size := []shown{next}, next.Size
+			for len(events) > 0 && len(batch) < maxBatch && size < maxBatchBytes {
+				next = <-events
+				batch, size = append(batch, next), size+next.Size
 			}
 			err = s.send(w, "events", batch)
 			continue

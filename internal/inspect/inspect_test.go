@@ -191,6 +191,25 @@ func TestFeed(t *testing.T) {
 	}
 }
 
+// A batch of events has few bytes: it must reach a browser behind a slow line in the write time-out.
+func TestLargeEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.streams()
+	w.publish(20, strings.Repeat("x", 500<<10))
+	p := w.open()
+	time.Sleep(500 * time.Millisecond) // meanwhile events queue up
+	for n := 0; n < 20; {
+		text := p.next("events")
+		if len(text) > maxBatchBytes+600<<10 {
+			t.Fatalf("a batch has %d bytes", len(text))
+		}
+		var some []shown
+		expect.NoError(t, json.Unmarshal(text, &some))
+		n += len(some)
+	}
+}
+
 // A browser that doesn't read is disconnected without delaying others. When it comes back, it gets
 // the newest events.
 func TestSlowBrowserIsDropped(t *testing.T) {
