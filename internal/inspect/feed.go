@@ -15,8 +15,8 @@ import (
 
 const (
 	maxPages      = 32
-	initialEvents = 1000 // older events that a page gets first
-	maxBatch      = 100  // events sent together
+	initialEvents = 1000    // older events that a page gets first
+	maxBatch      = 100     // events sent together
 	maxBatchBytes = 1 << 20 // the last event may go beyond
 	// writeTimeout is how long a browser may go without reading before it is disconnected.
 	writeTimeout = 10 * time.Second
