@@ -159,7 +159,11 @@ func (p *poster) forward(ctx context.Context) error {
 // forwardDurable posts the events of a durable consumer, which has the server remember those that
 // were delivered.
 func (p *poster) forwardDurable(ctx context.Context) error {
-	if _, err := p.stream(ctx, p.cfg.StreamName); err != nil {
+	in, err := p.stream(ctx, p.cfg.StreamName)
+	if err == nil {
+		err = checkSubjects(in, p.subjects)
+	}
+	if err != nil {
 		return err
 	}
 	name := "forward-" + p.durable // no service's consumer

@@ -146,6 +146,17 @@ func (s *session) stream(ctx context.Context, name string) (jetstream.Stream, er
 	return found, nil
 }
 
+// checkSubjects returns an error if one of the subjects matches none of the stream.
+func checkSubjects(in jetstream.Stream, wanted []string) error {
+	has := in.CachedInfo().Config
+	for _, subject := range wanted {
+		if !slices.ContainsFunc(has.Subjects, func(s string) bool { return server.SubjectsCollide(s, subject) }) {
+			return usagef("stream %s has no subject that %s matches, only %s", has.Name, subject, strings.Join(has.Subjects, ", "))
+		}
+	}
+	return nil
+}
+
 // errEnough ends reading without an error.
 var errEnough = errors.New("enough")
 
@@ -158,11 +169,8 @@ func (s *session) read(ctx context.Context, section stream.Section, until time.T
 	if err != nil {
 		return err
 	}
-	subjects := found.CachedInfo().Config.Subjects
-	for _, subject := range section.Subjects {
-		if !slices.ContainsFunc(subjects, func(s string) bool { return server.SubjectsCollide(s, subject) }) {
-			return usagef("stream %s has no subject that %s matches, only %s", section.Stream, subject, strings.Join(subjects, ", "))
-		}
+	if err := checkSubjects(found, section.Subjects); err != nil {
+		return err
 	}
 	begun, printed := false, ""
 	reader := stream.Reader{
