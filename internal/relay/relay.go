@@ -130,7 +130,8 @@ func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status,
 	if spooled == nil {
 		return publish.Spooled, nil
 	}
-	if m.Kind == publish.Refused && errors.Is(spooled, spool.ErrFull) { // what is answered 401 has the least share, and isn't promised anything
+	if m.Kind == publish.Refused && errors.Is(spooled, spool.ErrFull) && publish.CauseOf(r.Publisher.Ready(m.Kind)) == publish.Busy {
+		// NATS is there, and too many wait for the next look at the quarantine.
 		return "", fmt.Errorf("%w: %w", publish.ErrNoRoom, spooled)
 	}
 	// The disk fails, is full or slow. If NATS is there, the event matters more than the order.

@@ -202,6 +202,17 @@ func TestNeither(t *testing.T) {
 	stored(t, js, "a")
 }
 
+// While NATS is away and the spool is full, what would be answered 401 is refused as unavailable, so
+// that its sender tries again.
+func TestRefusedWithoutRoom(t *testing.T) {
+	t.Parallel()
+	f := start(t, "nats://127.0.0.1:1", func(c *settings) { c.spool.MaxBytes = 400 })
+	m := sized("a", 400)
+	m.Kind = publish.Refused
+	_, err := f.Publish(t.Context(), m)
+	expect.ErrorIs(t, publish.ErrUnavailable, err, "the answer")
+}
+
 // After a lost acknowledgement the spool has an event that is stored already: the stream recognises
 // it.
 func TestLostAcknowledgement(t *testing.T) {
