@@ -121,9 +121,10 @@ func TestRefusedWhileDiskFails(t *testing.T) {
 	expect.NoError(t, errors.Join(os.Remove(dir), os.Rename(dir+".away", dir)))
 	f.delivered()
 	stored(t, natsdtest.Connect(t, s.URL()), numbered(0, 4)...)
+	poll.Until(t, "it is logged", func() bool { return f.logged(sayAside) == 1 })
 	aside, err := f.Spool.SetAside(0, 10)
-	if err != nil || len(aside) != 1 || aside[0].ID != "large" || f.logged(sayAside) != 1 {
-		t.Errorf("aside: %+v, %v; logged %d times", aside, err, f.logged(sayAside))
+	if err != nil || len(aside) != 1 || aside[0].ID != "large" {
+		t.Errorf("aside: %+v, %v", aside, err)
 	}
 	if n, again := f.seen.of("spool stored"), f.seen.of("spool duplicate"); n != 4 || again != 0 {
 		t.Errorf("%d were stored, %d sent again", n, again)
