@@ -195,9 +195,10 @@ func (r *Relay) note(way string, kind publish.Kind, result publish.Result) strin
 	return outcome
 }
 
-// append puts the message into the spool. If JetStream wasn't tried yet, it leaves time for that.
+// append puts the message into the spool. If JetStream wasn't tried yet and may take the message, it
+// leaves time for that.
 func (r *Relay) append(ctx context.Context, m publish.Message, attempted time.Time) error {
-	if deadline, _ := ctx.Deadline(); attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil {
+	if deadline, _ := ctx.Deadline(); attempted.IsZero() && r.Publisher.Ready(m.Kind) == nil && r.breakers[m.Kind].isClosed() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-min(r.Timeout, time.Until(deadline)/2)))
 		defer cancel()
