@@ -34,27 +34,9 @@ const (
 type bridge struct {
 	*App
 	t    *testing.T
-	log  *logBuffer
+	log  *expect.Buffer
 	js   jetstream.JetStream
 	stop func() error // asks for the end, and waits for it
-}
-
-// logBuffer is what the bridge logged.
-type logBuffer struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
 }
 
 // start runs a bridge with both endpoints, on an embedded server unless the variables say
@@ -67,7 +49,7 @@ func start(t *testing.T, vars ...string) *bridge {
 		"PUBLISH_TIMEOUT=30s", // a slow disk is not what these tests are about
 	}, vars...))
 	expect.NoError(t, err)
-	b := &bridge{t: t, log: &logBuffer{}}
+	b := &bridge{t: t, log: &expect.Buffer{}}
 	log := telemetry.NewLogger(b.log, "json", "debug")
 	if b.App, err = New(t.Context(), c, "test", log); err != nil {
 		t.Fatal(err)

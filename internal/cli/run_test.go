@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -31,31 +30,13 @@ func TestOutputFails(t *testing.T) {
 	}
 }
 
-// words is standard error: nats.go's handlers write to it from other goroutines.
-type words struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (w *words) Write(text []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.Write(text)
-}
-
-func (w *words) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.text.String()
-}
-
 // A command that would go on until Ctrl-C ends when its output can't be written.
 func TestOutputFailsLater(t *testing.T) {
 	t.Parallel()
 	o := operate(t, mayPublish, mayLookUp)
 	o.put(publish.Message{Subject: "webhooks.flock.a", Data: []byte(anEvent)}, "1")
 	for _, command := range []string{"tail --since 1h", "tail --since 1h --json", "inspect --addr 127.0.0.1:0"} {
-		var said words
+		var said expect.Buffer // nats.go writes to it from another goroutine
 		status := run(t.Context(), strings.Fields(command), program{o.environ, nil, fullDisk{}, &said})
 		if want := "bridge: no space left on device\n"; status != exitFailure || !strings.Contains(said.String(), want) {
 			t.Errorf("bridge %s: exit status %d, %q", command, status, said.String())

@@ -30,6 +30,20 @@ func failOnce(m *memory) (failed map[string]bool) {
 	return failed
 }
 
+// failBothSyncs makes the next write fail, which tries twice.
+func failBothSyncs(m *memory) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	syncs := 0
+	m.fails = func(c call) error {
+		if c.name != "fsync" || syncs == 2 {
+			return nil
+		}
+		syncs++
+		return errIO
+	}
+}
+
 // A new file that can't be written nor removed stays in the directory. It hides no record of the
 // file that is begun in its place, and no next start takes it for damage.
 func TestFailedFileStays(t *testing.T) {
@@ -141,16 +155,7 @@ func refuses(t *testing.T, then ...string) *memory {
 	m := newMemory()
 	f := open(t, "spool", on(m))
 	f.keeps("a")
-	m.mu.Lock()
-	syncs := 0
-	m.fails = func(c call) error {
-		if c.name != "fsync" || syncs == 2 { // both attempts
-			return nil
-		}
-		syncs++
-		return errIO
-	}
-	m.mu.Unlock()
+	failBothSyncs(m)
 	expect.ErrorIs(t, syscall.EIO, f.Append(t.Context(), message("b"), attempted), "the first answer")
 	f.keeps(then...)
 	f.close()
@@ -299,16 +304,7 @@ func TestUnsyncedRecordSetAside(t *testing.T) {
 	}
 	expect.NoError(t, f.Settle(publish.Event, records[:1]))
 	aside := m.live[f.journals[setAside].all()[0].path].number
-	m.mu.Lock()
-	syncs := 0
-	m.fails = func(c call) error {
-		if c.name != "fsync" || syncs == 2 { // both attempts
-			return nil
-		}
-		syncs++
-		return errIO
-	}
-	m.mu.Unlock()
+	failBothSyncs(m)
 	expect.ErrorIs(t, syscall.EIO, f.Settle(publish.Event, records[1:]), "the error")
 	f.close()
 	m.fails = func(c call) error {
