@@ -173,61 +173,68 @@ func (s *Spool) recoverAgain() {
 func (f *recovery) scan(segments [journals][]*segment, delivered [journals]uint64, visit func(r *Record) error) error {
 	for n := range journals {
 		i := setAside - n
-		type place struct {
-			offset int64
-			err    error
-		}
-		var unreadable []place
 		c := &cursor{segments: func() []*segment { return nil }, seq: delivered[i]}
-		c.damage = func(in *segment, from int64, isEnd bool, err error) {
-			unreadable = append(unreadable, place{from, fmt.Errorf("%s, from byte %d on: %w", in.path, from, err)})
-			if isEnd && !in.unreadable.Load() { // what the disk can't read may be whole: the file is kept
-				in.end.Store(from)
-			} else {
-				in.damaged.Store(true)
-			}
-		}
 		for _, in := range segments[i] {
-			c.seek(position{segment: in})
-			var lastWrite []id // of what is set aside
-			from := int64(0)
-			r, err := c.next()
-			for ; err == nil; r, err = c.next() {
-				if c.durable > from {
-					lastWrite, from = lastWrite[:0], c.durable
-				}
-				id := idOf(r.Kind, r.ID)
-				if !f.ids.add(id) {
-					f.dropped[r.Seq] = struct{}{}
-					continue
-				}
-				if i == setAside {
-					lastWrite = append(lastWrite, id)
-				}
-				f.queued[i]++
-				f.bytes[r.Kind] += r.size
-				if err := visit(&r); err != nil {
-					return err
-				}
-			}
-			if !errors.Is(err, io.EOF) {
+			if err := f.scanSegment(c, in, i, visit); err != nil {
 				return err
 			}
-			in.last = c.seq
-			for _, p := range unreadable {
-				if p.offset < c.durable || in.unreadable.Load() {
-					f.damage = append(f.damage, p.err)
-				} else {
-					f.lastWrites = append(f.lastWrites, p.err)
-				}
-			}
-			unreadable = nil
-			if in.mayBeUnsynced && in.makeDurable(c.durable) != nil {
-				f.isUnsynced = true
-				for _, id := range lastWrite { // a record in the queue isn't dropped as a copy of what may be lost
-					f.ids.remove(id)
-				}
-			}
+		}
+	}
+	return nil
+}
+
+// scanSegment is scan for a segment of journal i.
+func (f *recovery) scanSegment(c *cursor, in *segment, i int, visit func(r *Record) error) error {
+	type place struct {
+		offset int64
+		err    error
+	}
+	var unreadable []place
+	c.damage = func(_ *segment, from int64, isEnd bool, err error) {
+		unreadable = append(unreadable, place{from, fmt.Errorf("%s, from byte %d on: %w", in.path, from, err)})
+		if isEnd && !in.unreadable.Load() { // what the disk can't read may be whole: the file is kept
+			in.end.Store(from)
+		} else {
+			in.damaged.Store(true)
+		}
+	}
+	c.seek(position{segment: in})
+	var lastWrite []id // of what is set aside
+	from := int64(0)
+	r, err := c.next()
+	for ; err == nil; r, err = c.next() {
+		if c.durable > from {
+			lastWrite, from = lastWrite[:0], c.durable
+		}
+		id := idOf(r.Kind, r.ID)
+		if !f.ids.add(id) {
+			f.dropped[r.Seq] = struct{}{}
+			continue
+		}
+		if i == setAside {
+			lastWrite = append(lastWrite, id)
+		}
+		f.queued[i]++
+		f.bytes[r.Kind] += r.size
+		if err := visit(&r); err != nil {
+			return err
+		}
+	}
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	in.last = c.seq
+	for _, p := range unreadable {
+		if p.offset < c.durable || in.unreadable.Load() {
+			f.damage = append(f.damage, p.err)
+		} else {
+			f.lastWrites = append(f.lastWrites, p.err)
+		}
+	}
+	if in.mayBeUnsynced && in.makeDurable(c.durable) != nil {
+		f.isUnsynced = true
+		for _, id := range lastWrite { // a record in the queue isn't dropped as a copy of what may be lost
+			f.ids.remove(id)
 		}
 	}
 	return nil
