@@ -38,11 +38,8 @@ func (b *breaker) isClosed() bool { return b.state() == "closed" }
 func (b *breaker) allow() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.failures < breaksAfter {
-		return true
-	}
 	now := time.Now()
-	if now.Before(b.probeAt) {
+	if b.failures >= breaksAfter && now.Before(b.probeAt) {
 		return false
 	}
 	b.probeAt = now.Add(probeEvery)

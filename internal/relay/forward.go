@@ -87,11 +87,9 @@ func (f *forwarder) run(ctx context.Context) {
 
 // pause waits for d or until the context ends.
 func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
 	case <-ctx.Done():
-	case <-timer.C:
+	case <-time.After(d):
 	}
 }
 

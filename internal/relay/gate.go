@@ -14,10 +14,10 @@ import (
 //
 // If the disk or the stream is too slow for that, the messages have waited in vain.
 type drainGate struct {
-	mu    sync.Mutex
-	held  chan struct{} // closed when the gate opens; nil while it is open
-	until *time.Timer   // opens it
-	next  time.Time     // it doesn't close before this time
+	mu   sync.Mutex
+	held context.Context // ends when the gate opens; nil before it is first closed
+	open context.CancelFunc
+	next time.Time // it doesn't close before this time
 }
 
 const (
@@ -27,34 +27,23 @@ const (
 	holdEvery = 5 * time.Second
 )
 
-// close holds new messages, unless it has done so a short time ago.
+// close holds new messages for a while, unless it has done so a short time ago.
 func (g *drainGate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if now := time.Now(); g.held == nil && now.After(g.next) {
+	if now := time.Now(); now.After(g.next) {
 		g.next = now.Add(holdEvery)
-		held := make(chan struct{})
-		g.held, g.until = held, time.AfterFunc(holdFor, func() { g.release(held) })
+		g.held, g.open = context.WithTimeout(context.Background(), holdFor)
 	}
 }
 
 // drained opens the gate: the spool is empty.
 func (g *drainGate) drained() {
 	g.mu.Lock()
-	g.next = time.Time{}
-	held := g.held
-	g.mu.Unlock()
-	g.release(held)
-}
-
-// release lets the held messages go, unless the gate was closed again since.
-func (g *drainGate) release(held chan struct{}) {
-	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.held != nil && g.held == held {
-		g.until.Stop()
-		close(g.held)
-		g.held = nil
+	g.next = time.Time{}
+	if g.open != nil {
+		g.open()
 	}
 }
 
@@ -63,11 +52,11 @@ func (g *drainGate) wait(ctx context.Context) bool {
 	g.mu.Lock()
 	held := g.held
 	g.mu.Unlock()
-	if held == nil {
+	if held == nil || held.Err() != nil {
 		return false
 	}
 	select {
-	case <-held:
+	case <-held.Done():
 	case <-ctx.Done():
 	}
 	return true
