@@ -22,6 +22,9 @@ type dialer struct {
 // Dial makes dialer a nats.CustomDialer. It tries all addresses of the server in random order, but
 // last the one whose handshake has just failed.
 func (d *dialer) Dial(network, address string) (net.Conn, error) {
+	if err := d.ctx.Err(); err != nil { // not every look-up asks
+		return nil, err
+	}
 	addresses, err := d.lookUp(address)
 	if err != nil {
 		d.failed = err

@@ -34,17 +34,7 @@ const (
 )
 
 // String returns the kind's name in metrics, logs and commands.
-func (k Kind) String() string {
-	switch k {
-	case Event:
-		return "event"
-	case Quarantined:
-		return "quarantine"
-	case Refused:
-		return "refused"
-	}
-	return "unknown"
-}
+func (k Kind) String() string { return [Kinds]string{"event", "quarantine", "refused"}[k] }
 
 // Status is how a message became durable. Its text is part of the answer to a delivery.
 type Status string

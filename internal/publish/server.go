@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
 	"time"
 
@@ -71,11 +70,7 @@ func (s Server) connect(d nats.CustomDialer, handlers ...nats.Option) (*nats.Con
 // dial connects, and returns an error if our account may not subscribe to its inbox: then no answer
 // could reach us.
 func (s Server) dial(more ...nats.Option) (*nats.Conn, error) {
-	options, err := s.credentials()
-	if err != nil {
-		return nil, err
-	}
-	nc, err := nats.Connect(s.URL, slices.Concat(options, []nats.Option{nats.Name(s.Name)}, more)...)
+	nc, err := nats.Connect(s.URL, slices.Concat(s.credentials(), []nats.Option{nats.Name(s.Name)}, more)...)
 	if err != nil || !nc.IsConnected() {
 		return nc, err
 	}
@@ -90,16 +85,11 @@ func (s Server) dial(more ...nats.Option) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// noDialer refuses to dial.
-type noDialer struct{}
-
-var errNoDialer = errors.New("not dialled")
-
-func (noDialer) Dial(string, string) (net.Conn, error) { return nil, errNoDialer }
-
 // check returns an error if the settings can't be used at all: a file is missing, for example.
 func (s Server) check() error {
-	if _, err := s.connect(noDialer{}); !errors.Is(err, errNoDialer) {
+	ended, end := context.WithCancel(context.Background())
+	end()
+	if _, err := s.connect(&dialer{ctx: ended}); !errors.Is(err, context.Canceled) { // else it got as far as dialling
 		return err
 	}
 	return nil
@@ -119,37 +109,36 @@ func (s Server) wasRaised(ctx context.Context, nc *nats.Conn) (bool, error) {
 }
 
 // credentials returns the options for our credentials, TLS and inbox.
-func (s Server) credentials() ([]nats.Option, error) {
-	var options []nats.Option
-	if s.Creds != "" {
-		options = append(options, nats.UserCredentials(s.Creds))
-	}
-	if s.Nkey != "" {
-		nkey, err := nats.NkeyOptionFromSeed(s.Nkey)
-		if err != nil {
-			return nil, fmt.Errorf("NATS_NKEY=%s: %w", s.Nkey, err)
+func (s Server) credentials() (options []nats.Option) {
+	for _, setting := range []struct {
+		isSet  bool
+		option nats.Option
+	}{
+		{s.Creds != "", nats.UserCredentials(s.Creds)},
+		{s.Nkey != "", named("NATS_NKEY="+s.Nkey, nkey(s.Nkey))},
+		{s.User != "", nats.UserInfo(s.User, string(s.Password.Key()))},
+		{!s.Token.IsEmpty(), nats.Token(string(s.Token.Key()))},
+		{s.CA != "", named("NATS_CA="+s.CA, nats.RootCAs(s.CA))},
+		{s.Cert != "", named("NATS_CERT="+s.Cert+", NATS_KEY="+s.Key, nats.ClientCert(s.Cert, s.Key))},
+		{s.TLSFirst, nats.TLSHandshakeFirst()},
+		{s.InboxPrefix != "", nats.CustomInboxPrefix(s.InboxPrefix)},
+	} {
+		if setting.isSet {
+			options = append(options, setting.option)
 		}
-		options = append(options, nkey)
 	}
-	if s.User != "" {
-		options = append(options, nats.UserInfo(s.User, string(s.Password.Key())))
+	return options
+}
+
+// nkey returns the option for a file with an nkey's seed.
+func nkey(file string) nats.Option {
+	return func(o *nats.Options) error {
+		option, err := nats.NkeyOptionFromSeed(file)
+		if err != nil {
+			return err
+		}
+		return option(o)
 	}
-	if !s.Token.IsEmpty() {
-		options = append(options, nats.Token(string(s.Token.Key())))
-	}
-	if s.CA != "" {
-		options = append(options, named("NATS_CA="+s.CA, nats.RootCAs(s.CA)))
-	}
-	if s.Cert != "" {
-		options = append(options, named("NATS_CERT="+s.Cert+", NATS_KEY="+s.Key, nats.ClientCert(s.Cert, s.Key)))
-	}
-	if s.TLSFirst {
-		options = append(options, nats.TLSHandshakeFirst())
-	}
-	if s.InboxPrefix != "" {
-		options = append(options, nats.CustomInboxPrefix(s.InboxPrefix))
-	}
-	return options, nil
 }
 
 // named returns the option. Its error names the variables.
