@@ -26,7 +26,7 @@ type monitor struct {
 	wanted    chan struct{}           // requests for a check; holds at most one
 	done      chan struct{}           // closed at the end of run, when the file is written
 	verified  atomic.Pointer[session] // the session in which the last check succeeded
-	window    atomic.Pointer[window]  // of the last check; nil: unknown
+	window    atomic.Pointer[window]  // of the last check; before the first, of the last process
 	saving    sync.Mutex              // held while the file is written
 	saved     window                  // in the file
 	limit     atomic.Int64            // the largest message that server and stream take; 0: unknown
@@ -47,15 +47,16 @@ var errUnchecked = errors.New("the stream has not been checked yet")
 
 func newMonitor(c Config, stream Stream) *monitor {
 	m := &monitor{stream: stream, server: c.Server, log: c.Log, wanted: make(chan struct{}, 1), done: make(chan struct{})}
-	if c.Windows == "" {
-		return m
+	if c.Windows != "" {
+		m.file = filepath.Join(c.Windows, "window-"+stream.Name+".json")
+		var err error
+		if m.saved, err = readWindow(m.file); err != nil {
+			m.log.Warn("the stream's duplicate window of the last run can't be read: until it is known again, spooled records are looked up before they are published",
+				zap.String("file", m.file), zap.Error(err))
+		}
 	}
-	m.file = filepath.Join(c.Windows, "window-"+stream.Name+".json")
-	var err error
-	if m.saved, err = readWindow(m.file); err != nil {
-		m.log.Warn("the stream's duplicate window of the last run can't be read: until it is known again, spooled records are looked up before they are published",
-			zap.String("file", m.file), zap.Error(err))
-	}
+	last := m.saved
+	m.window.Store(&last)
 	return m
 }
 
@@ -79,13 +80,8 @@ func (m *monitor) ready(s *session) error {
 	return errUnchecked
 }
 
-// lastWindow returns the stream's window as of the last check; zero before the first.
-func (m *monitor) lastWindow() window {
-	if w := m.window.Load(); w != nil {
-		return *w
-	}
-	return window{}
-}
+// lastWindow returns the stream's window as of the last check.
+func (m *monitor) lastWindow() window { return *m.window.Load() }
 
 // run checks on request, at intervals, and again after a failure. current returns the session that
 // is up, or nil.
@@ -94,27 +90,23 @@ func (m *monitor) run(ctx context.Context, current func() *session) {
 		m.saving.Lock()
 		close(m.done)
 	}()
-	wait := firstRetry
-	timer := time.NewTimer(checkInterval)
-	defer timer.Stop()
+	next, retry := checkInterval, firstRetry
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-m.wanted:
-		case <-timer.C:
+		case <-time.After(next):
 		}
+		next = checkInterval
 		s := current()
 		switch {
-		case s == nil || !m.checkOnce(ctx, s):
-			timer.Reset(checkInterval) // the next session requests a check
+		case s == nil || !m.checkOnce(ctx, s): // the next session requests a check
 			continue
 		case m.lastError.Load() == nil:
-			timer.Reset(checkInterval)
-			wait = firstRetry
+			retry = firstRetry
 		default:
-			timer.Reset(wait)
-			wait = min(2*wait, maxRetry)
+			next, retry = retry, min(2*retry, maxRetry)
 		}
 		// A thousand publishes that fail together cause one check, not a thousand.
 		select {
@@ -136,7 +128,9 @@ func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
 	if ctx.Err() != nil || s.alive.Err() != nil {
 		return false
 	}
-	m.observe(found.infos)
+	if found.info != nil {
+		m.observe(found)
+	}
 	if err != nil {
 		if denied := s.denies(m.stream.Name); denied != nil && errors.Is(err, context.DeadlineExceeded) {
 			err = fmt.Errorf("stream %s: %w", m.stream.Name, denied)
@@ -144,7 +138,7 @@ func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
 		m.failed(s, found, err)
 	} else {
 		if m.room != nil {
-			m.room.see(found.infos[0])
+			m.room.see(found.info)
 		}
 		m.succeeded(s, found, s.nc.MaxPayload())
 		m.askPayload(ctx, s)
@@ -154,15 +148,10 @@ func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
 }
 
 // observe updates the window.
-func (m *monitor) observe(infos []*jetstream.StreamInfo) {
+func (m *monitor) observe(found found) {
 	was := m.lastWindow()
-	is := was
-	if was.Created.IsZero() {
-		is = m.saved
-	}
-	for _, info := range infos {
-		is = is.next(info)
-	}
+	is := was.next(found.info)
+	is.configured = found.config.Duplicates
 	m.window.Store(&is)
 	if effective := is.now(); is.configured != was.configured && effective < is.configured {
 		m.log.Info("stream may not know all ids of its duplicate window yet: until it does, spooled records are looked up before they are published",
@@ -206,7 +195,7 @@ func (m *monitor) failed(s *session, found found, err error) {
 }
 
 func (m *monitor) succeeded(s *session, found found, maxPayload int64) {
-	have := found.config()
+	have := found.config
 	if size := int64(have.MaxMsgSize); size > 0 {
 		maxPayload = min(maxPayload, size)
 	}

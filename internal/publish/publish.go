@@ -233,12 +233,10 @@ func (p *Publisher) Ready(kind Kind) error {
 	return m.room.ready()
 }
 
-// Window returns how far back the kind's stream certainly recognises the ids that it has stored; 0
-// before the first look at it. It is less than the configured duplicate window for a while after
-// that was raised.
-func (p *Publisher) Window(kind Kind) time.Duration {
-	return p.monitors[kind].lastWindow().now()
-}
+// Window returns how far back the kind's stream certainly recognises the ids that it has stored, as
+// of the last look at it. It is less than the configured duplicate window for a while after that
+// was raised.
+func (p *Publisher) Window(kind Kind) time.Duration { return p.monitors[kind].lastWindow().now() }
 
 // Close waits for outstanding acknowledgements until the context ends, and disconnects.
 func (p *Publisher) Close(ctx context.Context) error {

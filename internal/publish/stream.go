@@ -61,10 +61,11 @@ func (s Stream) Config() jetstream.StreamConfig {
 
 // found is the result of a check.
 type found struct {
-	infos       []*jetstream.StreamInfo // before and after changes
-	isMissing   bool                    // JetStream has answered that there was none
-	made        bool                    // the stream was missing and has been created
-	differences []string                // remaining differences from the configuration, in words
+	info        *jetstream.StreamInfo  // before changes; nil: none was received
+	config      jetstream.StreamConfig // after changes
+	isMissing   bool                   // JetStream has answered that there was none
+	made        bool                   // the stream was missing and has been created
+	differences []string               // remaining differences from the configuration, in words
 }
 
 // ensure creates or changes the stream as configured, and returns an error if it can't take our
@@ -89,24 +90,20 @@ func (s Stream) ensure(ctx context.Context, js jetstream.JetStream) (found, erro
 			return f, s.explain(err)
 		}
 	}
-	f.infos = append(f.infos, info)
-	wanted := f.config()
-	changed, differences := s.reconcile(&wanted)
-	f.differences = differences
-	if changed {
+	f.info, f.config = info, info.Config
+	wanted := f.config
+	var changed bool
+	if changed, f.differences = s.reconcile(&wanted); changed {
 		// A cluster may lack room for the replicas, or our account the right to change streams. The
 		// stream takes events all the same.
 		if stream, err = js.UpdateStream(ctx, wanted); err != nil {
 			f.differences = append(f.differences, fmt.Sprintf("the settings could not be applied: %v", err))
 		} else {
-			f.infos = append(f.infos, stream.CachedInfo())
+			f.config = stream.CachedInfo().Config
 		}
 	}
-	return f, s.usable(f.config())
+	return f, s.usable(f.config)
 }
-
-// config returns the stream's current configuration.
-func (f found) config() jetstream.StreamConfig { return f.infos[len(f.infos)-1].Config }
 
 // codeSubjectsOverlap means that another stream has some of the subjects.
 const codeSubjectsOverlap = 10065
