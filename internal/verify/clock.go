@@ -29,8 +29,11 @@ func (u Unit) Parse(text []byte) (t time.Time, written string, ok bool) {
 		written = strings.ToUpper(string(text)) // the RFC allows t and z, which many readers don't expect
 		var err error
 		t, err = time.Parse(time.RFC3339, written)
-		// time.Parse also takes an hour of one digit and a decimal comma.
+		// time.Parse also takes an hour of one digit, a decimal comma, and zones such as +24:00 and +00:60.
 		ok = err == nil && written[len("2006-01-02T15")] == ':' && !strings.Contains(written, ",")
+		if zone := written[max(0, len(written)-len("07:00")):]; ok && written[len(written)-1] != 'Z' {
+			ok = zone[:2] < "24" && zone[3:] < "60"
+		}
 	default:
 		t, ok = u.number(string(text))
 		if year := t.Year(); year >= 0 && year <= 9999 { // RFC 3339 has no others

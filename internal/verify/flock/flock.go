@@ -101,7 +101,7 @@ var people = []struct {
 
 func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.Claims, error) {
 	c.Drift = paths.Drift(m)
-	c.Name, c.Entity, c.EntityID = verify.TextOf(m[name]), verify.TextOf(m[entity]), verify.TextOf(sent[entityID])
+	c.Name, c.Entity, c.EntityID = verify.TextOf(m[name]), verify.TextOf(sent[entity]), verify.TextOf(sent[entityID])
 	for _, of := range people {
 		if c.Entity != of.entity {
 			continue
@@ -136,7 +136,7 @@ func read(r verify.Request, c verify.Claims, m, sent []stringify.Text) (verify.C
 // agree compares the members that timestamp-data doesn't sign with those that it does: entityId
 // must be the id in data's member for the entity, if there is one, and the name must begin with the
 // entity. Canonical texts are equal if and only if the values are. In a body that was signed as it
-// was sent, the texts of the two ids must also be equal, because two numbers may become one double.
+// was sent, two ids that are numbers must also be equal as text, because both may become one double.
 func agree(body stringify.Text, m, sent []stringify.Text) error {
 	if err := verify.CheckNames(body, "timestamp", "data", "name", "entity", "entityId"); err != nil {
 		return err
@@ -145,11 +145,10 @@ func agree(body stringify.Text, m, sent []stringify.Text) error {
 	if !m[entity].IsString() || !bytes.Equal(first, m[entity].Inside()) {
 		return fmt.Errorf("%w: name and entity", verify.Contradiction)
 	}
-	for _, of := range [][]stringify.Text{m, sent} {
-		id := of[data].Member(m[entity].String()).Member("id")
-		if id != nil && !bytes.Equal(id, of[entityID]) {
-			return fmt.Errorf("%w: entityId and data", verify.Contradiction)
-		}
+	idIn := func(of []stringify.Text) stringify.Text { return of[data].Member(m[entity].String()).Member("id") }
+	id := idIn(m)
+	if id != nil && (!bytes.Equal(id, m[entityID]) || !id.IsString() && !bytes.Equal(idIn(sent), sent[entityID])) {
+		return fmt.Errorf("%w: entityId and data", verify.Contradiction)
 	}
 	return nil
 }

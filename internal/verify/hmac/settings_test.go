@@ -271,7 +271,10 @@ func TestTimes(t *testing.T) {
 		{verify.Seconds, "0x1p31", ""},
 		{verify.Seconds, "Inf", ""},
 		{verify.Seconds, "1_0", ""},
+		{verify.DateTime, "2026-01-02T03:04:05-23:59", "2026-01-02T03:04:05-23:59"},
 		{verify.DateTime, "2026-01-02T3:04:05Z", ""},
+		{verify.DateTime, "2026-01-02T03:04:05+24:00", ""},
+		{verify.DateTime, "2026-01-02T03:04:05-00:60", ""},
 	} {
 		if _, written, ok := c.unit.Parse([]byte(c.stamp)); written != c.want || ok != (c.want != "") {
 			t.Errorf("%s in %s: %q, %v, want %q", c.stamp, c.unit, written, ok, c.want)

@@ -133,6 +133,10 @@ add('a time without a zone', swap(G, '05.000Z', '05'), { error: unreadable })
 add('an hour of one digit', swap(G, 'T03:04:05.000Z', 'T3:04:05.000Z'), { error: unreadable })
 add('a day that does not exist', swap(G, '2026-01-02T03:04:05.000Z', '2026-02-30T03:04:05.000Z'), { error: unreadable })
 add('a time in lower case', swap(G, '2026-01-02T03:04:05.000Z', '2026-01-02t03:04:05z'))
+for (const zone of ['+24:00', '-00:60']) {
+  const at = swap('2026-01-02T03:04:05Z', 'Z', zone) // by RFC 3339 a zone has up to 23 hours and 59 minutes
+  add(`a time in the zone ${zone}`, swap(G, '2026-01-02T03:04:05.000Z', at), { error: unreadable })
+}
 add('a time in another zone', swap(G, '2026-01-02T03:04:05.000Z', '2026-01-02T05:04:05+02:00'))
 
 add('just not too old', swap(G, '2026-01-02T03:04:05.000Z', '2026-01-01T03:04:05Z'))
