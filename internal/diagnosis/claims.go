@@ -56,27 +56,23 @@ func (d *diagnoser) examineClaims(c verify.Claims, received time.Time, refusal e
 	if !d.isDescribed() {
 		d.step("unsigned", "%s", d.unsigned(c.Scheme))
 	}
-	if !c.Occurred.IsZero() {
-		d.examineTime(c, received)
+	if errors.Is(refusal, verify.Contradiction) {
+		d.cause(proven(refusal.Error(), "unless QUARANTINE=false, such a delivery is in quarantine. Either somebody has changed a captured one, or the vendor has a new kind of event: report that"))
 	}
-	switch {
-	case errors.Is(refusal, verify.Contradiction):
-		d.cause(proven(refusal.Error(), "unless QUARANTINE=false, it is in quarantine. Either somebody has changed a captured delivery, or the vendor has a new kind of event: report that"))
-	case errors.Is(refusal, verify.Unreadable):
+	if !c.Occurred.IsZero() {
+		d.examineTime(c, received, refusal)
+	}
+	if errors.Is(refusal, verify.Unreadable) {
 		d.cause(proven(refusal.Error(), "nothing is wrong with the secret. If a setting is named, compare it with the vendor's page; else the vendor has changed something, or this is its dashboard's test"))
 	}
 }
 
-// examineTime compares the delivery's time with when it was received.
-func (d *diagnoser) examineTime(c verify.Claims, received time.Time) {
+// examineTime compares the delivery's time with when it was received. refusal is its other fault.
+func (d *diagnoser) examineTime(c verify.Claims, received time.Time, refusal error) {
 	w, occurred := d.window(c), c.Occurred
 	if w.IsEmpty() {
-		name := d.endpoint.Provider.SignedTime
-		d.step("time", "it says %s, and its signed %s says %s: it is never accepted", rfc3339(occurred), name, rfc3339(c.Created))
-		d.cause(proven(
-			"its "+name+" is older than its time by "+duration(occurred.Sub(c.Created))+", more than "+d.endpoint.Prefix+"TOLERANCE",
-			"a browser's clock is behind, or somebody has renewed the time of a captured delivery. If many are like that, "+d.endpoint.Prefix+"FRESHNESS=time judges the unsigned time alone: see docs/adr/0002-what-the-vendors-sign.md for the price",
-		))
+		d.step("time", "it says %s, and its signed %s says %s: it is never accepted", rfc3339(occurred), d.endpoint.Provider.SignedTime, rfc3339(c.Created))
+		d.cause(d.createdCause("its time", occurred.Sub(c.Created)))
 		return
 	}
 	seen, hint := "was received at "+rfc3339(received)+", "+offset(received, occurred), ""
@@ -84,13 +80,27 @@ func (d *diagnoser) examineTime(c verify.Claims, received time.Time) {
 		seen, hint = "now is "+offset(d.Now, occurred), "; give --at to say when it was received"
 	}
 	d.step("time", "it says %s, and %s; it is accepted if it is received from %s to %s%s", rfc3339(occurred), seen, rfc3339(w.From), rfc3339(w.To), hint)
-	if !w.Holds(received) {
-		d.cause(d.timeCause(received, occurred))
+	switch {
+	case w.Holds(received):
+	case received.After(w.To) && !received.After(occurred.Add(d.endpoint.Tolerance)):
+		d.cause(d.createdCause("its receipt", received.Sub(c.Created)))
+	default:
+		d.cause(d.timeCause(received, occurred, refusal))
 	}
 }
 
+// createdCause returns the cause of a signed time that is older than another one by more than the
+// tolerance.
+func (d *diagnoser) createdCause(than string, by time.Duration) Cause {
+	prefix := d.endpoint.Prefix
+	return proven(
+		"its "+d.endpoint.Provider.SignedTime+" is older than "+than+" by "+duration(by)+", more than "+prefix+"TOLERANCE",
+		"a browser's clock is behind, or somebody has renewed the time of a captured delivery. If many are like that, "+prefix+"FRESHNESS=time judges the unsigned time alone: see docs/adr/0002-what-the-vendors-sign.md for the price",
+	)
+}
+
 // timeCause returns the cause of a time that is out of the window.
-func (d *diagnoser) timeCause(received, occurred time.Time) Cause {
+func (d *diagnoser) timeCause(received, occurred time.Time, refusal error) Cause {
 	set := "set " + d.endpoint.Prefix + "TIMESTAMP_UNIT="
 	switch isInMilliseconds := verify.IsMilliseconds(occurred); {
 	case isInMilliseconds && d.isDescribed():
@@ -100,10 +110,15 @@ func (d *diagnoser) timeCause(received, occurred time.Time) Cause {
 	case d.isInSeconds(occurred):
 		return proven("its time is in seconds, and was read as milliseconds", set+"s")
 	}
-	return likely(
-		"its time is off by "+duration(received.Sub(occurred).Abs())+", more than "+d.endpoint.Prefix+"TOLERANCE",
-		"check this machine's clock first (`date -u`), then look for something that delays deliveries; an old delivery that somebody sends again is refused rightly. Unless QUARANTINE=false, it is in quarantine: `bridge quarantine release` publishes it",
-	)
+	do := "check this machine's clock first (`date -u`), then look for something that delays deliveries; an old delivery that somebody sends again is refused rightly"
+	if refusal == nil {
+		do += ". Unless QUARANTINE=false, such a delivery is in quarantine: `bridge quarantine release` publishes it"
+	}
+	limit := "more than " + d.endpoint.Prefix + "TOLERANCE"
+	if ahead := d.endpoint.Provider.Ahead; ahead > 0 && received.Before(occurred) {
+		limit = "and it may be " + config.FormatDuration(ahead) + " ahead"
+	}
+	return likely("its time is off by "+duration(received.Sub(occurred).Abs())+", "+limit, do)
 }
 
 // offset returns how long before or after its own time the delivery was received.

@@ -124,18 +124,58 @@ func TestThen(t *testing.T) {
 	}
 }
 
-// A delivery that is stale and can't be read either has both causes.
-func TestStaleAndUnreadable(t *testing.T) {
-	const body = `{"data":{"a":1},"timestamp":17}`
-	all := endpoints()
-	mac := verify.Sum(keys[0], []byte(`17{"a":1}`))
-	now := time.Unix(1767323045, 0)
-	r, err := Diagnose(Case{
-		Delivery:  Delivery{Body: []byte(body), Header: []Field{{"X-Flock-Signature", hex.EncodeToString(mac)}}},
-		Endpoints: all, EndpointName: "flock", Received: now, Now: now, MaxBodyBytes: 1 << 20,
-	})
-	if err != nil || r.Outcome != "stale" || len(r.Causes) != 2 || !strings.Contains(r.Causes[0].Says, "its time is off") || !strings.Contains(r.Causes[1].Says, "not readable") {
-		t.Errorf("got %+v, %v, want stale, then unreadable", r, err)
+// A delivery that is stale and has another fault has both causes, in the bridge's order. Release is
+// not advised, because it would publish neither.
+func TestStaleAndMore(t *testing.T) {
+	for _, test := range []struct {
+		body, outcome string
+		causes        [2]string
+	}{
+		{`{"data":{"a":1},"timestamp":17}`, "stale", [2]string{"its time is off", "not readable"}},
+		{`{"name":"a.b","entity":"c","data":{"a":1},"timestamp":17}`, "contradiction", [2]string{"contradicts", "its time is off"}},
+	} {
+		mac := verify.Sum(keys[0], []byte(`17{"a":1}`))
+		now := time.Unix(1767323045, 0)
+		r, err := Diagnose(Case{
+			Delivery:  Delivery{Body: []byte(test.body), Header: []Field{{"X-Flock-Signature", hex.EncodeToString(mac)}}},
+			Endpoints: endpoints(), EndpointName: "flock", Received: now, Now: now, MaxBodyBytes: 1 << 20, Quarantine: true,
+		})
+		expect.NoError(t, err)
+		if r.Outcome != test.outcome || len(r.Causes) != len(test.causes) {
+			t.Errorf("%s: got %+v, want %s with the causes %q", test.body, r, test.outcome, test.causes)
+			continue
+		}
+		for i, c := range r.Causes {
+			if !strings.Contains(c.Says, test.causes[i]) || strings.Contains(c.Do, "release` publishes") {
+				t.Errorf("%s: cause %d is %+v, want %q, and no advice to release it", test.body, i, c, test.causes[i])
+			}
+		}
+	}
+}
+
+// A delivery that is refused for its time is told which time, and how far that may be off.
+func TestTimeCauses(t *testing.T) {
+	received := time.Unix(1767323045, 0).UTC()
+	at := func(hours time.Duration) string { return received.Add(hours * time.Hour).Format(time.RFC3339) }
+	for _, test := range []struct{ time, created, outcome, cause string }{
+		{at(-1), at(-25), "stale", "its data.createdAt is older than its receipt by 25h, more than FRIGADE_TOLERANCE"},
+		{at(-25), at(-30), "stale", "its time is off by 25h, more than FRIGADE_TOLERANCE"},
+		{at(-1), at(-26), "stale", "its data.createdAt is older than its time by 25h, more than FRIGADE_TOLERANCE"},
+		{at(-30), at(-1), "stale", "its time is off by 30h, more than FRIGADE_TOLERANCE"},
+		{at(1), at(0), "future", "its time is off by 1h, and it may be 5m ahead"},
+	} {
+		data := `{"createdAt":"` + test.created + `"}`
+		r, err := Diagnose(Case{
+			Delivery: Delivery{
+				Body:   []byte(`{"type":"a.b","time":"` + test.time + `","data":` + data + `}`),
+				Header: []Field{{"X-Webhook-Signature", hex.EncodeToString(verify.Sum(keys[0], []byte(data)))}},
+			},
+			Endpoints: endpoints(), EndpointName: "frigade", Received: received, Now: received, MaxBodyBytes: 1 << 20, Quarantine: true,
+		})
+		expect.NoError(t, err)
+		if r.Outcome != test.outcome || len(r.Causes) != 1 || r.Causes[0].Says != test.cause {
+			t.Errorf("time %s, created %s: got %s, %+v, want %s, %q", test.time, test.created, r.Outcome, r.Causes, test.outcome, test.cause)
+		}
 	}
 }
 

@@ -113,7 +113,7 @@ func (p *Provider) checkTime(r *Request, c Claims, unreadable error) error {
 		return fmt.Errorf("%w: its time is in milliseconds, and was read as seconds", Future)
 	case r.Now.Before(w.From):
 		return Future
-	case w.To.Before(c.Occurred.Add(r.Tolerance)):
+	case !r.Now.After(c.Occurred.Add(r.Tolerance)): // by its own time it is fresh
 		return fmt.Errorf("%w: %s", Stale, p.SignedTime)
 	}
 	return Stale

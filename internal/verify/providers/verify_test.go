@@ -145,3 +145,21 @@ func TestOldAndNameless(t *testing.T) {
 		}
 	}
 }
+
+// What is refused for its signed time alone says so: the setting that ignores that would help.
+func TestStaleBySignedTime(t *testing.T) {
+	p := providers.ByName("frigade")
+	for hours, want := range map[time.Duration]string{1: "too old: data.createdAt", 25: "too old"} {
+		at := func(hours time.Duration) string { return now.Add(-hours * time.Hour).Format(time.RFC3339) }
+		body := `{"type":"a.b","time":"` + at(hours) + `","data":{"createdAt":"` + at(30) + `"}}`
+		header, err := p.Sign(verify.Signing{Scheme: "data", Key: secret.New("key"), Body: []byte(body)})
+		expect.NoError(t, err)
+		_, err = p.Verify(verify.Request{
+			Header: header, Raw: []byte(body), Body: parse(t, body), Secrets: []secret.Secret{secret.New("key")},
+			Scheme: "data", Freshness: verify.FreshnessSigned, Tolerance: 24 * time.Hour, Now: now,
+		})
+		if !errors.Is(err, verify.Stale) || err.Error() != want {
+			t.Errorf("its time %d h old: %v, want %q", hours, err, want)
+		}
+	}
+}
