@@ -18,24 +18,27 @@ import (
 
 // world is a nats-server, a bridge and the floors, each in a process of its own.
 type world struct {
-	dir       string
-	bridgeBin string
-	natsURL   string
-	js        jetstream.JetStream
+	dir     string
+	natsURL string
+	js      jetstream.JetStream
 
 	nats, floor, bridge        *server
 	spoolFloor, spoolingBridge *server // without NATS
 	processes                  []*server
 }
 
-// natsBin is the nats-server's file in a world's directory.
-const natsBin = "nats-server"
+// The binaries in a world's directory.
+const (
+	bridgeBin = "bridge"
+	floorBin  = "floor"
+	natsBin   = "nats-server"
+)
 
 // memoryDir is a file system in memory, on Linux, so that no disk is measured.
 const memoryDir = "/dev/shm"
 
 // newWorld builds and starts everything.
-func newWorld() (w *world, err error) {
+func newWorld() (*world, error) {
 	parent := ""
 	if info, err := os.Stat(memoryDir); err == nil && info.IsDir() {
 		parent = memoryDir
@@ -44,36 +47,47 @@ func newWorld() (w *world, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a directory: %w", err)
 	}
-	w = &world{dir: dir, bridgeBin: filepath.Join(dir, "bridge")}
-	defer func() {
-		if err != nil {
-			w.close()
+	w := &world{dir: dir}
+	if err := w.fill(); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// fill builds and starts everything in the world's directory.
+func (w *world) fill() error {
+	if err := os.Setenv("CGO_ENABLED", "0"); err != nil { // all are built as the image's binary is
+		return err
+	}
+	const module = "github.com/ade15e70/webhook-bridge"
+	for bin, pkg := range map[string]string{bridgeBin: module + "/cmd/bridge", floorBin: module + "/bench", natsBin: "github.com/nats-io/nats-server/v2"} {
+		if err := process.Build(context.Background(), "-trimpath", "-tags", "grpcnotrace", "-ldflags", "-s -w", "-o", w.path(bin), pkg); err != nil {
+			return err
 		}
-	}()
-	for bin, pkg := range map[string]string{w.bridgeBin: "github.com/ade15e70/webhook-bridge/cmd/bridge", filepath.Join(dir, natsBin): "github.com/nats-io/nats-server/v2"} {
-		if err := process.Build(context.Background(), "-trimpath", "-tags", "grpcnotrace", "-ldflags", "-s -w", "-o", bin, pkg); err != nil { // as the image has it
-			return nil, err
-		}
-	}
-	if err := w.startNATS(filepath.Join(dir, natsBin)); err != nil {
-		return nil, err
-	}
-	if w.bridge, err = w.startBridge("bridge", "NATS_URL="+w.natsURL); err != nil {
-		return nil, err
-	}
-	if w.floor, err = w.startFloor("floor", envNATS+"="+w.natsURL); err != nil {
-		return nil, err
 	}
 	nobody, err := process.FreeAddrs(1)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	if err := w.startNATS(); err != nil {
+		return err
+	}
+	if w.bridge, err = w.startBridge("bridge", "NATS_URL="+w.natsURL); err != nil {
+		return err
+	}
+	if w.floor, err = w.startFloor("floor", envNATS+"="+w.natsURL); err != nil {
+		return err
 	}
 	if w.spoolingBridge, err = w.startBridge("spooling bridge", "NATS_URL=nats://"+nobody[0], "SPOOL_MAX_BYTES=4GiB"); err != nil {
-		return nil, err
+		return err
 	}
 	w.spoolFloor, err = w.startFloor("spool floor")
-	return w, err
+	return err
 }
+
+// path returns the path of one of a world's files.
+func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
 func (w *world) close() {
 	for _, p := range slices.Backward(w.processes) {
@@ -84,7 +98,7 @@ func (w *world) close() {
 
 // startNATS starts a nats-server with its defaults: it writes to the store at once and syncs every
 // two minutes.
-func (w *world) startNATS(bin string) error {
+func (w *world) startNATS() error {
 	addrs, err := process.FreeAddrs(1)
 	if err != nil {
 		return err
@@ -94,7 +108,7 @@ func (w *world) startNATS(bin string) error {
 	if err := os.WriteFile(conf, fmt.Appendf(nil, "listen: %q\njetstream { store_dir: %q, max_file_store: 8GB }\n", addr, filepath.Join(w.dir, "nats")), 0o600); err != nil {
 		return err
 	}
-	if w.nats, err = w.start(server{addr: addr}, "nats-server", nil, bin, "-c", conf); err != nil {
+	if w.nats, err = w.start(server{addr: addr}, "nats-server", nil, w.path(natsBin), "-c", conf); err != nil {
 		return err
 	}
 	w.natsURL = "nats://" + addr
@@ -121,7 +135,7 @@ func (w *world) startCluster(n int) (string, error) {
 		if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 			return "", err
 		}
-		if _, err := w.start(server{addr: addr}, name, nil, filepath.Join(w.dir, natsBin), "-c", conf); err != nil {
+		if _, err := w.start(server{addr: addr}, name, nil, w.path(natsBin), "-c", conf); err != nil {
 			return "", err
 		}
 	}
@@ -157,7 +171,7 @@ func (w *world) startBridge(name string, env ...string) (*server, error) {
 		return nil, err
 	}
 	env = append(env, "HTTP_ADDR="+s.addr, "ADMIN_ADDR="+s.admin, "DATA_DIR="+dir, "FLOCK_SECRETS="+secretText)
-	return w.start(s, name, env, w.bridgeBin, "serve")
+	return w.start(s, name, env, w.path(bridgeBin), "serve")
 }
 
 // startFloor starts a floor.
@@ -166,11 +180,7 @@ func (w *world) startFloor(name string, env ...string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	return w.start(server{addr: addrs[0]}, name, append(env, envAddr+"="+addrs[0], envDir+"="+w.dir), self)
+	return w.start(server{addr: addrs[0]}, name, append(env, envAddr+"="+addrs[0], envDir+"="+w.dir), w.path(floorBin))
 }
 
 // sweep empties the stream between rounds, so that earlier rounds don't slow later ones.
