@@ -76,13 +76,13 @@ func TestCheckEndsWithItsConnection(t *testing.T) {
 	t.Parallel()
 	s := natsdtest.StartProcess(t, "")
 	f := open(t, s.URL()).connected()
-	before := f.current()
+	before := f.session.Load()
 	s.Pause()
 	f.monitors[Event].check()
 	poll.Until(t, "the check has begun", func() bool { return len(f.monitors[Event].wanted) == 0 })
 	s.Kill()
 	s.Start()
-	poll.Until(t, "connected again", func() bool { c := f.current(); return c != nil && c != before })
+	poll.Until(t, "connected again", func() bool { c, _ := f.Publisher.connected(); return c != nil && c != before })
 	start := time.Now()
 	f.connected()
 	expect.Within(t, checkTimeout/2, start, "the check of the stream")
@@ -135,10 +135,10 @@ func TestNoErrorFromLameDuck(t *testing.T) {
 		}
 	})
 	for range 3 {
-		before := f.current()
+		before := f.session.Load()
 		s.LameDuck()
 		s.Start()
-		poll.Until(t, "connected again", func() bool { c := f.current(); return c != nil && c != before })
+		poll.Until(t, "connected again", func() bool { c, _ := f.Publisher.connected(); return c != nil && c != before })
 		f.connected()
 	}
 	close(stop)

@@ -83,9 +83,9 @@ func (m *monitor) ready(s *session) error {
 // lastWindow returns the stream's window as of the last check.
 func (m *monitor) lastWindow() window { return *m.window.Load() }
 
-// run checks on request, at intervals, and again after a failure. current returns the session that
-// is up, or nil.
-func (m *monitor) run(ctx context.Context, current func() *session) {
+// run checks on request, at intervals, and again after a failure. connected returns the session that
+// is up.
+func (m *monitor) run(ctx context.Context, connected func() (*session, error)) {
 	defer func() {
 		m.saving.Lock()
 		close(m.done)
@@ -99,9 +99,9 @@ func (m *monitor) run(ctx context.Context, current func() *session) {
 		case <-time.After(next):
 		}
 		next = checkInterval
-		s := current()
+		s, err := connected()
 		switch {
-		case s == nil || !m.checkOnce(ctx, s): // the next session requests a check
+		case err != nil || !m.checkOnce(ctx, s): // the next session requests a check
 			continue
 		case m.lastError.Load() == nil:
 			retry = firstRetry
@@ -184,12 +184,11 @@ func (m *monitor) save() {
 func (m *monitor) failed(s *session, found found, err error) {
 	known := m.lastError.Swap(&err)
 	isNew := known == nil || (*known).Error() != err.Error()
-	switch isUsed := m.verified.Load() == s && !found.isMissing && errors.Is(err, context.DeadlineExceeded); {
-	case !isUsed:
-		if m.verified.Swap(nil) != nil || isNew {
-			m.log.Error("stream is not ready", zap.Error(err))
-		}
-	case isNew: // JetStream's API may be overloaded, and the stream take messages
+	isUsed := m.verified.Load() == s && !found.isMissing && errors.Is(err, context.DeadlineExceeded)
+	switch {
+	case !isUsed && (m.verified.Swap(nil) != nil || isNew):
+		m.log.Error("stream is not ready", zap.Error(err))
+	case isUsed && isNew: // JetStream's API may be overloaded, and the stream take messages
 		m.log.Warn("stream can't be checked and is used as before", zap.Error(err))
 	}
 }

@@ -59,7 +59,7 @@ func Open(c Config) (*Publisher, error) {
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	for _, m := range p.streams {
-		go m.run(p.ctx, p.current)
+		go m.run(p.ctx, p.connected)
 	}
 	go p.run()
 	return p, nil
@@ -217,7 +217,10 @@ func (p *Publisher) failed(m Message, err error) error {
 }
 
 // IsConnected reports whether there is a connection to NATS.
-func (p *Publisher) IsConnected() bool { return p.current() != nil }
+func (p *Publisher) IsConnected() bool {
+	_, err := p.connected()
+	return err == nil
+}
 
 // Ready returns nil while messages of the kind can be published: NATS is connected and the stream
 // was checked. It never waits.
@@ -265,8 +268,8 @@ func (p *Publisher) Settle(ctx context.Context, bound time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, bound)
 	defer cancel()
 	isUnchecked := func(m *monitor) bool {
-		s := p.current()
-		return s == nil || m.ready(s) != nil && m.lastError.Load() == nil
+		s, err := p.connected()
+		return err != nil || m.ready(s) != nil && m.lastError.Load() == nil
 	}
 	waitWhile(ctx, func() bool { return p.lastError.Load() == nil && slices.ContainsFunc(p.streams, isUnchecked) })
 }

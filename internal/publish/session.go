@@ -135,17 +135,9 @@ func (s *session) reason() error {
 	return err
 }
 
-// current returns the session that is up; nil if there is none.
-func (p *Publisher) current() *session {
-	if s := p.session.Load(); s != nil && s.alive.Err() == nil {
-		return s
-	}
-	return nil
-}
-
-// connected returns the current session, or why there is none.
+// connected returns the session that is up, or why there is none.
 func (p *Publisher) connected() (*session, error) {
-	if s := p.current(); s != nil {
+	if s := p.session.Load(); s != nil && s.alive.Err() == nil {
 		return s, nil
 	}
 	if err := p.lastError.Load(); err != nil {
