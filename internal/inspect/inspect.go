@@ -17,6 +17,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
 // Config describes what the page shows. The page gets it as JSON.
@@ -33,7 +35,7 @@ type Server struct {
 	js     jetstream.JetStream
 	conn   *nats.Conn // of js
 	config Config
-	rights rights
+	denied stream.Denied // subjects
 
 	readTimeout time.Duration // after which a page that doesn't read is disconnected
 
@@ -48,7 +50,11 @@ func New(js jetstream.JetStream, c Config) *Server {
 		js: js, conn: js.Conn(), config: c, readTimeout: writeTimeout,
 		pages: make(chan struct{}, maxPages), searches: make(chan struct{}, maxSearches),
 	}
-	s.conn.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.rights.note(err, time.Now()) })
+	s.conn.SetErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if errors.Is(err, nats.ErrPermissionViolation) {
+			s.denied.Note(err)
+		}
+	})
 	return s
 }
 

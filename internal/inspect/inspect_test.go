@@ -279,10 +279,10 @@ func TestLacks(t *testing.T) {
 		{`Publish to "$JS.API.CONSUMER.CREATE.WEBHOOKS.name"`, "STREAM.INFO.WEBHOOKS.", ""},
 		{`Subscription to "_INBOX.a.*"`, "STREAM.INFO.WEBHOOKS.", "subscribe to _INBOX.a.*"},
 	} {
-		var r rights
-		now := time.Now()
-		r.note(fmt.Errorf("%w: Permissions Violation for %s", nats.ErrPermissionViolation, test.denied), now)
-		expect.Equal(t, test.want, r.lacks(now, []string{test.api}), "%s, %s", test.denied, test.api)
-		expect.Equal(t, "", r.lacks(now.Add(1), []string{test.api}), "%s, but that was before", test.denied)
+		var s Server
+		before := time.Now()
+		s.denied.Note(fmt.Errorf("%w: Permissions Violation for %s", nats.ErrPermissionViolation, test.denied))
+		expect.Equal(t, test.want, s.lacks(before, []string{test.api}), "%s, %s", test.denied, test.api)
+		expect.Equal(t, "", s.lacks(time.Now().Add(1), []string{test.api}), "%s, but that was before", test.denied)
 	}
 }

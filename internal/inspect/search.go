@@ -58,7 +58,7 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	apis := toRead(s.config.Stream, stream.LookupPrefix)
 	giveUp := func() error {
-		if !s.conn.IsConnected() || s.rights.lacks(began, apis) != "" {
+		if !s.conn.IsConnected() || s.lacks(began, apis) != "" {
 			return errSilent
 		}
 		return nil

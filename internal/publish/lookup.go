@@ -23,7 +23,7 @@ func (p *Publisher) Stored(ctx context.Context, kind Kind, since time.Time, want
 	}
 	s, name := p.session.Load(), p.monitors[kind].stream.Name
 	refused := func() error {
-		if s.forbidden.request("CONSUMER", name) != "" {
+		if s.forbiddenRequest("CONSUMER", name) != "" {
 			return ErrNoRights
 		}
 		return context.Cause(s.alive)

@@ -143,7 +143,7 @@ func (p *Publisher) begin(m Message, timeout time.Duration) (outgoing, error) {
 	if err := p.Check(m); err != nil {
 		return outgoing{}, err
 	}
-	if s.forbidden.has(m.Subject) {
+	if s.isForbidden(m.Subject) {
 		return outgoing{}, &Error{ErrRefused, Forbidden, errForbidden}
 	}
 	monitor := p.monitors[m.Kind]
@@ -207,7 +207,7 @@ func headerSize(name, value string) int { return len(name) + len(": \r\n") + len
 // its cause.
 func (p *Publisher) failed(m Message, err error) error {
 	cause := classify(err)
-	if cause == TimedOut && p.session.Load().forbidden.has(m.Subject) {
+	if cause == TimedOut && p.session.Load().isForbidden(m.Subject) {
 		err, cause = errForbidden, Forbidden
 	}
 	if causes[cause].recheck {

@@ -12,6 +12,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
 // session is one connection to NATS. When it is lost the publisher opens another: nats.go doesn't
@@ -23,10 +25,10 @@ type session struct {
 	js    jetstream.JetStream
 	inbox string // acknowledgements arrive below it
 
-	log       *zap.Logger
-	forbidden forbidden
-	ended     error         // the server's reason for ending the connection; read it after closed
-	closed    chan struct{} // closed once nats.go has reported everything
+	log    *zap.Logger
+	denied stream.Denied
+	ended  error         // the server's reason for ending the connection; read it after closed
+	closed chan struct{} // closed once nats.go has reported everything
 }
 
 const (
@@ -174,16 +176,16 @@ func (s *session) asyncError(nc *nats.Conn, _ *nats.Subscription, err error) {
 	case errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(strings.ToLower(err.Error()), "for subscription"):
 		nc.Close() // no answer reaches us
 	case errors.Is(err, nats.ErrPermissionViolation):
-		s.denied(err)
+		s.logDenied(err)
 	case errors.As(err, new(net.Error)): // the connection ends, which is logged then
 	default:
 		s.log.Warn("NATS reports an error", zap.Error(err))
 	}
 }
 
-// denied notes and logs a missing permission, once for each subject.
-func (s *session) denied(err error) {
-	subject, isNew := s.forbidden.note(err)
+// logDenied notes and logs a missing permission, once for each subject.
+func (s *session) logDenied(err error) {
+	subject, isNew := s.denied.Note(err)
 	level := zap.ErrorLevel
 	if strings.Contains(subject, ".CONSUMER.") { // the smallest account does without; the relay logs what that means
 		level = zap.InfoLevel
@@ -195,7 +197,7 @@ func (s *session) denied(err error) {
 
 // denies returns an error if a check of the stream isn't answered because of a missing permission.
 func (s *session) denies(stream string) error {
-	if subject := s.forbidden.request("STREAM", stream); subject != "" {
+	if subject := s.forbiddenRequest("STREAM", stream); subject != "" {
 		return fmt.Errorf("%w: our account may not publish on %s: grant it, see docs/operations.md", nats.ErrPermissionViolation, subject)
 	}
 	return nil
