@@ -113,7 +113,7 @@ func (r *releaser) all(ctx context.Context, chosen []quarantine.Kept) error {
 func (r *releaser) lookUp(ctx context.Context, ids map[string]bool) (err error) {
 	r.lookedUp = time.Now()
 	r.found, err = r.to.Stored(ctx, publish.Event, stream.Beginning, func(id string) bool { return ids[id] })
-	if r.noLookUp = errors.Is(err, publish.ErrNoRights); r.noLookUp {
+	if r.noLookUp = errors.Is(err, stream.ErrNoRights); r.noLookUp {
 		return nil
 	}
 	return err

@@ -92,7 +92,7 @@ func (s *Server) read(ctx context.Context, events chan<- shown, problems chan<- 
 		Handle:  func(m stream.Message) error { return give(ctx, events, shownOf(m)) },
 		Report: func(err error) {
 			if !errors.Is(err, stream.ErrRecreated) { // the page sees it by the events
-				_ = give(ctx, problems, s.explain(err, began, s.config.Stream, toRead(s.config.Stream, consumerName)...))
+				_ = give(ctx, problems, s.explain(err, began, s.config.Stream, stream.Requests(s.config.Stream, consumerName)...))
 				began = time.Now()
 			}
 		},

@@ -263,26 +263,3 @@ func TestRights(t *testing.T) {
 	w.nats.Reload(configured(nil))
 	p.until("all", func(s state) bool { return isLive(s) && s.ConsumersProblem == "" && s.QuarantineProblem == "" })
 }
-
-func TestLacks(t *testing.T) {
-	for _, test := range []struct {
-		denied, api string
-		want        string
-	}{
-		{`Publish to "$JS.API.STREAM.INFO.WEBHOOKS"`, "STREAM.INFO.WEBHOOKS.", "publish on $JS.API.STREAM.INFO.WEBHOOKS"},
-		{
-			`Publish to "$JS.leaf.API.CONSUMER.CREATE.WEBHOOKS.name.webhooks.>"`, "CONSUMER.CREATE.WEBHOOKS.na",
-			"publish on $JS.leaf.API.CONSUMER.CREATE.WEBHOOKS.name.webhooks.>",
-		},
-		{`Publish to "$JS.API.CONSUMER.CREATE.WEBHOOKS.name.webhooks.>"`, "CONSUMER.CREATE.WEBHOOKS.other", ""},
-		{`Publish to "$JS.API.STREAM.INFO.WEBHOOKS_QUARANTINE"`, "STREAM.INFO.WEBHOOKS.", ""},
-		{`Publish to "$JS.API.CONSUMER.CREATE.WEBHOOKS.name"`, "STREAM.INFO.WEBHOOKS.", ""},
-		{`Subscription to "_INBOX.a.*"`, "STREAM.INFO.WEBHOOKS.", "subscribe to _INBOX.a.*"},
-	} {
-		var s Server
-		before := time.Now()
-		s.denied.Note(fmt.Errorf("%w: Permissions Violation for %s", nats.ErrPermissionViolation, test.denied))
-		expect.Equal(t, test.want, s.lacks(before, []string{test.api}), "%s, %s", test.denied, test.api)
-		expect.Equal(t, "", s.lacks(time.Now().Add(1), []string{test.api}), "%s, but that was before", test.denied)
-	}
-}

@@ -102,7 +102,7 @@ func (s *Server) explain(err error, began time.Time, stream string, apis ...stri
 	if !s.conn.IsConnected() {
 		return s.disconnected()
 	}
-	if what := s.lacks(began, apis); what != "" {
+	if what := s.denied.Request(apis, began); what != "" {
 		return "Our account has no right to " + what + ". Grant it, or use credentials that have it."
 	}
 	switch {

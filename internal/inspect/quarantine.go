@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/ade15e70/webhook-bridge/internal/quarantine"
+	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
 // maxDeliveries is how many deliveries are listed: the newest ones.
@@ -46,7 +47,7 @@ func isSame(before, now *jetstream.StreamInfo) bool {
 // explainQuarantine returns in words why a request for the quarantine's stream failed.
 func (s *Server) explainQuarantine(err error, began time.Time) string {
 	name := quarantine.Stream(s.config.Stream)
-	apis := append(toRead(name, consumerName), "DIRECT.GET."+name+".", "STREAM.MSG.GET."+name+".")
+	apis := append(stream.Requests(name, consumerName), "DIRECT.GET."+name+".", "STREAM.MSG.GET."+name+".")
 	return s.explain(err, began, name, apis...)
 }
 

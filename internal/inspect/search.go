@@ -24,10 +24,7 @@ const (
 	maxFoundBytes = 8 << 20 // of them
 )
 
-var (
-	errSilent = errors.New("NATS doesn't answer")
-	errSlow   = errors.New("NATS sent too little within half a minute; search again, or use `bridge tail --since`")
-)
+var errSlow = errors.New("NATS sent too little within half a minute; search again, or use `bridge tail --since`")
 
 // part is the result of searching a part of the stream.
 type part struct {
@@ -56,22 +53,15 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeoutCause(r.Context(), searchTimeout, errSlow)
 	defer cancel()
-	apis := toRead(s.config.Stream, stream.LookupPrefix)
-	giveUp := func() error {
-		if !s.conn.IsConnected() || s.lacks(began, apis) != "" {
-			return errSilent
-		}
-		return nil
-	}
 	p := part{Events: []shown{}, query: newQuery(r.URL.Query())}
-	err := s.searchPart(ctx, &p, r.URL.Query(), giveUp)
-	p.Problem = s.explain(err, began, s.config.Stream, apis...)
+	err := s.searchPart(ctx, &p, r.URL.Query())
+	p.Problem = s.explain(err, began, s.config.Stream, stream.Requests(s.config.Stream, stream.LookupNames...)...)
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(p) // a page that has gone away needs no answer
 }
 
 // searchPart searches as many sequence numbers as the page asks for.
-func (s *Server) searchPart(ctx context.Context, p *part, values url.Values, giveUp func() error) error {
+func (s *Server) searchPart(ctx context.Context, p *part, values url.Values) error {
 	events, err := s.open(ctx, s.config.Stream)
 	if err != nil {
 		return err
@@ -86,7 +76,7 @@ func (s *Server) searchPart(ctx context.Context, p *part, values url.Values, giv
 		Section: stream.Section{
 			Stream: s.config.Stream, Subjects: []string{s.config.Prefix + ".>"}, First: p.Before, Before: end, Stop: true,
 		},
-		Handle: p.take, GiveUp: giveUp,
+		Handle: p.take, Denied: &s.denied,
 	}
 	return r.Run(ctx)
 }

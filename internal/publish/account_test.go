@@ -56,10 +56,10 @@ func TestExampleAccount(t *testing.T) {
 			}
 			expect.Equal(t, 1, f.flood("refused", 1, 10), "refused deliveries kept, though asking how full it is takes no further right")
 			_, err := f.Stored(t.Context(), Event, time.Time{}, func(string) bool { return true })
-			if errors.Is(err, ErrNoRights) == test.mayLookUp {
+			if errors.Is(err, stream.ErrNoRights) == test.mayLookUp {
 				t.Errorf("looking up: %v", err)
 			}
-			expect.ErrorIs(t, ErrNoRights, expect.Err(f.Stored(t.Context(), Quarantined, time.Time{}, func(string) bool { return true })), "looking up in quarantine")
+			expect.ErrorIs(t, stream.ErrNoRights, expect.Err(f.Stored(t.Context(), Quarantined, time.Time{}, func(string) bool { return true })), "looking up in quarantine")
 		})
 		for _, right := range rights {
 			if strings.Contains(right[1], ".bridge-lookup-") && !strings.HasSuffix(right[1], "-0") {

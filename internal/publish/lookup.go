@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -11,27 +10,15 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
-// ErrNoRights means that our account may not read the stream.
-var ErrNoRights = errors.New("our account may not create a consumer on the stream")
-
 // Stored reads the headers of all messages that the kind's stream has stored since a time, and
-// returns the wanted ids among them. The error is [ErrNoRights] where our account may not read the
-// stream.
+// returns the wanted ids among them. The error is [stream.ErrNoRights] where our account may not read
+// the stream.
 func (p *Publisher) Stored(ctx context.Context, kind Kind, since time.Time, wanted func(id string) bool) (stream.Found, error) {
 	if err := p.Ready(kind); err != nil {
 		return stream.Found{}, fmt.Errorf("looking up: %w", err)
 	}
-	s, name := p.session.Load(), p.monitors[kind].stream.Name
-	refused := func() error {
-		if s.forbiddenRequest("CONSUMER", name) != "" {
-			return ErrNoRights
-		}
-		return context.Cause(s.alive)
-	}
-	if err := refused(); err != nil {
-		return stream.Found{}, err
-	}
-	return stream.Find(ctx, s.js, name, since, wanted, refused)
+	s := p.session.Load()
+	return stream.Find(ctx, s.js, p.monitors[kind].stream.Name, since, wanted, &s.denied)
 }
 
 // Info asks for the kind's stream as it is now. The stream may have been made again since it

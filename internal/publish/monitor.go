@@ -10,8 +10,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
+
+	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
 // monitor checks a stream on every new connection, every minute, and after a publish that failed
@@ -45,10 +48,10 @@ const (
 
 var errUnchecked = errors.New("the stream has not been checked yet")
 
-func newMonitor(c Config, stream Stream) *monitor {
-	m := &monitor{stream: stream, server: c.Server, log: c.Log, wanted: make(chan struct{}, 1), done: make(chan struct{})}
+func newMonitor(c Config, of Stream) *monitor {
+	m := &monitor{stream: of, server: c.Server, log: c.Log, wanted: make(chan struct{}, 1), done: make(chan struct{})}
 	if c.Windows != "" {
-		m.file = filepath.Join(c.Windows, "window-"+stream.Name+".json")
+		m.file = filepath.Join(c.Windows, "window-"+of.Name+".json")
 		var err error
 		if m.saved, err = readWindow(m.file); err != nil {
 			m.log.Warn("the stream's duplicate window of the last run can't be read: until it is known again, spooled records are looked up before they are published",
@@ -121,6 +124,7 @@ func (m *monitor) run(ctx context.Context, connected func() (*session, error)) {
 // checkOnce checks the stream. It reports whether the session lasted that long; otherwise it
 // ignores the result, because the answer may have been lost with the connection.
 func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
+	began := time.Now()
 	attempt, cancel := context.WithTimeout(s.alive, checkTimeout)
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
@@ -132,8 +136,10 @@ func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
 		m.observe(found)
 	}
 	if err != nil {
-		if denied := s.denies(m.stream.Name); denied != nil && errors.Is(err, context.DeadlineExceeded) {
-			err = fmt.Errorf("stream %s: %w", m.stream.Name, denied)
+		name := m.stream.Name
+		right := s.denied.Request(append(stream.Requests(name), "STREAM.CREATE."+name+"."), began)
+		if right != "" && errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("stream %s: %w: our account may not %s: grant it, see docs/operations.md", name, nats.ErrPermissionViolation, right)
 		}
 		m.failed(s, found, err)
 	} else {

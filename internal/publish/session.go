@@ -185,9 +185,9 @@ func (s *session) asyncError(nc *nats.Conn, _ *nats.Subscription, err error) {
 
 // logDenied notes and logs a missing permission, once for each subject.
 func (s *session) logDenied(err error) {
-	subject, isNew := s.denied.Note(err)
+	right, isNew := s.denied.Note(err)
 	level := zap.ErrorLevel
-	if strings.Contains(subject, ".CONSUMER.") { // the smallest account does without; the relay logs what that means
+	if strings.Contains(right, ".CONSUMER.") { // the smallest account does without; the relay logs what that means
 		level = zap.InfoLevel
 	}
 	if isNew {
@@ -195,10 +195,13 @@ func (s *session) logDenied(err error) {
 	}
 }
 
-// denies returns an error if a check of the stream isn't answered because of a missing permission.
-func (s *session) denies(stream string) error {
-	if subject := s.forbiddenRequest("STREAM", stream); subject != "" {
-		return fmt.Errorf("%w: our account may not publish on %s: grant it, see docs/operations.md", nats.ErrPermissionViolation, subject)
-	}
-	return nil
+// forbiddenFor is how long nothing is sent on a subject that the server has denied. It ends because
+// the right may be granted while the connection lasts.
+const forbiddenFor = 10 * time.Second
+
+var errForbidden = errors.New("our account may not publish on this subject")
+
+// isForbidden reports whether the server has denied publishing on the subject.
+func (s *session) isForbidden(subject string) bool {
+	return s.denied.Publishing(subject, time.Now().Add(-forbiddenFor))
 }

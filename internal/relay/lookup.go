@@ -128,7 +128,7 @@ func (l *lookup) scan(ctx context.Context, old []*spool.Record, now time.Time) e
 	ctx, cancel := context.WithTimeout(ctx, scanBound)
 	defer cancel()
 	found, err := l.Publisher.Stored(ctx, l.kind, since, func(id string) bool { return l.Spool.Holds(l.kind, id) })
-	noRights := errors.Is(err, publish.ErrNoRights)
+	noRights := errors.Is(err, stream.ErrNoRights)
 	switch {
 	case err == nil:
 		l.Log.Info("looked up in the stream which events are stored already", zap.Stringer("kind", l.kind), zap.Time("since", since),

@@ -55,7 +55,7 @@ func (w *world) store(from, to int) {
 }
 
 func (w *world) find(ctx context.Context, wanted func(string) bool) (Found, error) {
-	return Find(ctx, w.js, "S", time.Time{}, wanted, func() error { return nil })
+	return Find(ctx, w.js, "S", time.Time{}, wanted, new(Denied))
 }
 
 // follower returns the name of a server that has a copy of the stream, isn't its leader and isn't

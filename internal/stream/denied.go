@@ -2,46 +2,78 @@ package stream
 
 import (
 	"regexp"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
 
-// Denied holds the subjects that NATS has denied to our account, on one connection or several. NATS
+// Denied holds the rights that NATS has denied to our account, on one connection or several. NATS
 // reports a denial through the connection's error handler alone: the request itself looks like a
 // time-out.
 type Denied struct {
-	mu       sync.Mutex
-	subjects map[string]time.Time // when each was denied last
+	mu     sync.Mutex
+	rights map[string]time.Time // such as "publish on webhooks.a": when each was denied last
 }
 
-const maxDenied = 1000
+const (
+	maxDenied   = 1000
+	publishOn   = "publish on "
+	subscribeTo = "subscribe to "
+)
 
-var violation = regexp.MustCompile(`(?i)for (?:publish|subscription) to "([^"]+)"`)
+var violation = regexp.MustCompile(`(?i)for (?:(publish)|subscription) to "([^"]+)"`)
 
-// Note adds the subject that NATS' error names, and reports whether it is new.
-func (d *Denied) Note(err error) (subject string, isNew bool) {
-	subject = err.Error()
-	if m := violation.FindStringSubmatch(subject); m != nil {
-		subject = m[1]
+// Note adds the right that NATS' error names, and reports whether it is new.
+func (d *Denied) Note(err error) (right string, isNew bool) {
+	switch m := violation.FindStringSubmatch(err.Error()); {
+	case m == nil:
+		right = err.Error()
+	case m[1] == "":
+		right = subscribeTo + m[2]
+	default:
+		right = publishOn + m[2]
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.subjects == nil || len(d.subjects) >= maxDenied { // requests on the forgotten subjects time out once more
-		d.subjects = make(map[string]time.Time)
+	if d.rights == nil || len(d.rights) >= maxDenied { // requests that need the forgotten ones time out once more
+		d.rights = make(map[string]time.Time)
 	}
-	_, known := d.subjects[subject]
-	d.subjects[subject] = time.Now()
-	return subject, !known
+	_, known := d.rights[right]
+	d.rights[right] = time.Now()
+	return right, !known
 }
 
-// Find returns a subject that was denied since a time, and that is one of those asked for; "": none.
-func (d *Denied) Find(since time.Time, isWanted func(subject string) bool) string {
+// Publishing reports whether publishing on the subject was denied since a time.
+func (d *Denied) Publishing(subject string, since time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for subject, at := range d.subjects {
-		if !at.Before(since) && isWanted(subject) {
-			return subject
+	at, known := d.rights[publishOn+subject]
+	return known && !at.Before(since)
+}
+
+// Request returns a right that was denied since a time, and that one of these requests to JetStream
+// needs, or any answer; "": none. A request is the beginning of a subject after $JS.API, with a dot
+// after each whole token.
+func (d *Denied) Request(requests []string, since time.Time) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for right, at := range d.rights {
+		isNeeded := strings.HasPrefix(right, subscribeTo) || strings.HasPrefix(right, publishOn+"$JS.") &&
+			slices.ContainsFunc(requests, func(request string) bool { return strings.Contains(right+".", "."+request) })
+		if isNeeded && !at.Before(since) {
+			return right
 		}
 	}
 	return ""
+}
+
+// Requests returns the requests that a [Reader] of the stream needs, with consumers of these names or
+// prefixes. Deleting a consumer isn't one: the server removes an unused one by itself.
+func Requests(stream string, consumers ...string) []string {
+	all := []string{"STREAM.INFO." + stream + "."}
+	for _, name := range consumers {
+		all = append(all, "CONSUMER.CREATE."+stream+"."+name, "CONSUMER.MSG.NEXT."+stream+"."+name)
+	}
+	return all
 }

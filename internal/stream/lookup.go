@@ -32,17 +32,17 @@ func (f Found) IsOf(info *jetstream.StreamInfo) bool {
 
 // Find reads the ids of all messages that the stream has stored since a time (zero: of all), and
 // returns the wanted ones. The time is by our clock, and is adjusted if the server's is behind. For
-// giveUp, see [Reader].
+// denied, see [Reader].
 func Find(
 	ctx context.Context, js jetstream.JetStream, name string, since time.Time,
-	wanted func(id string) bool, giveUp func() error,
+	wanted func(id string) bool, denied *Denied,
 ) (Found, error) {
 	if since.IsZero() {
 		since = Beginning
 	}
 	found := Found{IDs: make(map[string]bool)}
 	r := Reader{
-		JetStream: js, Names: LookupNames, GiveUp: giveUp, ahead: true,
+		JetStream: js, Names: LookupNames, Denied: denied, ahead: true,
 		Section: Section{Stream: name, Since: since, HeadersOnly: true, Stop: true},
 		Handle: func(m Message) error {
 			if id := m.Headers().Get(nats.MsgIdHdr); id != "" && wanted(id) {

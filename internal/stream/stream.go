@@ -60,9 +60,9 @@ type Reader struct {
 	// Report, if set, is called with the error of each failed attempt to read, and with nil when a
 	// consumer was created.
 	Report func(error)
-	// GiveUp, if set, is polled, and its error ends Run. NATS doesn't answer a forbidden request:
-	// only the owner of the connection learns of it.
-	GiveUp func() error
+	// Denied, if set together with Names, holds what NATS denies on the connection. Run ends with
+	// [ErrNoRights] if it needs a right that is denied meanwhile.
+	Denied *Denied
 
 	created time.Time // when the stream was created; zero: not known yet
 	next    uint64    // the next sequence number to read; 0: begin with Since
@@ -83,6 +83,8 @@ const (
 )
 
 var (
+	// ErrNoRights means that our account may not read the stream.
+	ErrNoRights = errors.New("our account may not create a consumer on the stream")
 	// ErrRecreated is reported when the stream was created again. Reading continues with its first
 	// message.
 	ErrRecreated = errors.New("the stream was deleted and created again")
@@ -154,11 +156,12 @@ func (r *Reader) attempt(ctx context.Context) error {
 }
 
 // watch ends the attempt when the connection breaks, because messages may be lost then, and Run when
-// it must give up.
+// a right is denied.
 func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc, breaks chan nats.Status) {
 	defer r.JetStream.Conn().RemoveStatusListener(breaks)
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
+	requests, began := Requests(r.Section.Stream, r.Names...), time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -167,12 +170,9 @@ func (r *Reader) watch(ctx context.Context, cancel context.CancelCauseFunc, brea
 			cancel(errBroken)
 			return
 		case <-poll.C:
-		}
-		if r.GiveUp == nil {
-			continue
-		}
-		if err := r.GiveUp(); err != nil {
-			r.end(err)
+			if r.Denied != nil && r.Denied.Request(requests, began) != "" {
+				r.end(ErrNoRights)
+			}
 		}
 	}
 }
