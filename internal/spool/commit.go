@@ -55,24 +55,28 @@ func (s *Spool) run() {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
-		probe := false
+		due := false
 		select {
 		case <-s.wake:
 			runtime.Gosched() // concurrent appends share a write
 		case found := <-s.recovered:
 			s.adopt(found)
 		case <-ticker.C:
+			due = true
+		}
+		s.working.Store(new(time.Now()))
+		if due {
 			s.check()
 			s.measure()
-			probe = s.failure.Load() != nil
 		}
 		for i, j := range s.journals {
-			s.commit(j, probe && i == 0)
+			s.commit(j, due && i == 0 && s.failure.Load() != nil)
 		}
 		if s.mustRecover.Load() && !s.recovering.Load() {
 			s.recover()
 		}
 		s.remove()
+		s.working.Store(nil)
 		s.mu.Lock()
 		more := slices.ContainsFunc(s.journals[:], func(j *journal) bool {
 			return len(j.pending) > 0 || j.settled != j.delivered && !s.recovering.Load()

@@ -119,7 +119,7 @@ type Stats struct {
 	Bytes     int64                    // of all of them
 	FileBytes int64
 	FreeBytes int64 // on the disk
-	Err       error // why the last write failed; nil if it succeeded
+	Err       error // why the last write failed or hangs; nil if it succeeded
 }
 
 // Stats returns the state at the last write, or a second ago. It never waits for the disk.
@@ -135,9 +135,7 @@ func (s *Spool) Stats() Stats {
 	for _, j := range s.journals {
 		stats.FileBytes += j.size()
 	}
-	if err := s.failure.Load(); err != nil {
-		stats.Err = *err
-	}
+	stats.Err = s.lastWrite()
 	return stats
 }
 

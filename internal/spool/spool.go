@@ -78,7 +78,8 @@ type Spool struct {
 	loaded    bool   // the journals are open
 	buf       []byte // for a write
 
-	failure                atomic.Pointer[error] // why the last write failed; nil if it succeeded
+	failure                atomic.Pointer[error]     // why the last write failed; nil if it succeeded
+	working                atomic.Pointer[time.Time] // since when the committer uses the disk; nil: it doesn't
 	recovering             atomic.Bool
 	recoveries             atomic.Int64 // that have begun
 	isUnsynced             atomic.Bool  // some records of an earlier process may not be durable
@@ -109,6 +110,9 @@ const (
 	// A journal has about 128 segments at most: each is an open file, and is removed as a whole.
 	minSegment  = 8 << 20
 	maxSegments = 128
+	// hungAfter is how long the committer may use the disk before the disk counts as failing. No
+	// sender waits as long.
+	hungAfter = time.Second
 	// openPatience is how long Open waits for the recovery. It is long enough for a small spool.
 	openPatience = 500 * time.Millisecond
 )
@@ -232,12 +236,23 @@ func (s *Spool) room(kind publish.Kind, n int64) error {
 // Room returns nil while an event of n bytes can be kept: it fits, and the last write succeeded. It
 // never waits for the disk.
 func (s *Spool) Room(n int64) error {
-	if err := s.failure.Load(); err != nil {
-		return *err
+	if err := s.lastWrite(); err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.room(publish.Event, n)
+}
+
+// lastWrite returns why the last write failed, or why it has not succeeded yet.
+func (s *Spool) lastWrite() error {
+	if err := s.failure.Load(); err != nil {
+		return *err
+	}
+	if since := s.working.Load(); since != nil && time.Since(*since) > hungAfter {
+		return fmt.Errorf("%w: it has not answered for %s", ErrSlow, time.Since(*since).Round(time.Second))
+	}
+	return nil
 }
 
 // Holds reports whether a message of that kind and id is kept. During a recovery it returns true

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -214,6 +215,32 @@ func TestBounds(t *testing.T) {
 	f.settle(f.all()[:1], nil)
 	poll.Until(t, "there is room again", func() bool { return f.Room(size) == nil })
 	f.keeps("c")
+}
+
+// While the disk doesn't answer there is no room, and the last write has not succeeded.
+func TestDiskHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		f := open(t, "spool", on(m))
+		f.keeps("a")
+		answers := make(chan struct{})
+		m.fails = func(call) error {
+			<-answers
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), hungAfter)
+		defer cancel()
+		expect.ErrorIs(t, context.DeadlineExceeded, f.Append(ctx, message("b"), attempted), "the error")
+		expect.NoError(t, f.Room(1))
+		time.Sleep(hungAfter)
+		expect.ErrorIs(t, ErrSlow, f.Room(1), "room")
+		expect.ErrorIs(t, ErrSlow, f.Stats().Err, "the last write")
+		close(answers)
+		synctest.Wait()
+		expect.NoError(t, f.Room(1))
+		expect.NoError(t, f.Stats().Err)
+		f.holds("a", "b")
+	})
 }
 
 // Quarantine may fill its own share and no more.
