@@ -11,7 +11,7 @@ package fileio
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
+	"fmt"
 	"time"
 )
 
@@ -83,15 +83,6 @@ func (f *Set) read() ([][]byte, error) {
 	return contents, nil
 }
 
-func sumOf(contents [][]byte, err error) (s sum) {
-	hash := sha256.New()
-	if err != nil {
-		hash.Write([]byte(err.Error()))
-	}
-	for _, content := range contents {
-		_ = binary.Write(hash, binary.BigEndian, int64(len(content)))
-		hash.Write(content)
-	}
-	hash.Sum(s[:0])
-	return s
+func sumOf(contents [][]byte, err error) sum {
+	return sha256.Sum256(fmt.Appendf(nil, "%q %v", contents, err))
 }
