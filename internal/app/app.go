@@ -81,7 +81,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	if err := a.openSpool(ctx); err != nil {
 		return nil, err
 	}
-	events, kept := streams(c)
+	events, kept := Streams(c)
 	pc := publish.Config{Server: a.server(), Stream: events, Timeout: c.PublishTimeout, Windows: c.DataDir, Log: log}
 	// Deliveries that were quarantined before QUARANTINE=false are still published.
 	kinds := []publish.Kind{publish.Event}
@@ -101,7 +101,7 @@ func New(ctx context.Context, c *config.Config, version string, logger *telemetr
 	})
 	a.onClose(a.relay.Close)
 	a.handler = ingest.New(ingestConfig(c, a.reloader.keyrings, a.relay, observer, tracer))
-	metrics.Add(append(a.gauges(), spoolGauges(a.spool, a.relay, int64(c.SpoolMaxBytes))...)...)
+	metrics.Add(a.gauges()...)
 	a.publicListener = a.handler.Conns.Listen(a.publicListener, a.reloader.certificate.config())
 	a.public = a.handler.Server(errorLog)
 	a.onClose(a.reloader.watch())
@@ -211,8 +211,6 @@ func (a *App) durability() (r telemetry.Readiness) {
 	}
 	return r
 }
-
-func (a *App) unready() []string { return a.durability().Reasons }
 
 // How long Run waits for the first check of the streams before it serves, so that the first
 // deliveries needn't go through the spool. A sender that connects meanwhile waits too, and must

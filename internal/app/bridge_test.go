@@ -69,7 +69,7 @@ func start(t *testing.T, vars ...string) *bridge {
 	if b.config.IsEmbedded() {
 		b.js = natsdtest.Connect(t, b.NATSURL())
 		b.await("ready", func() bool {
-			return len(b.unready()) == 0 && b.publisher.Ready(publish.Event) == nil && b.publisher.Ready(publish.Quarantined) == nil
+			return len(b.durability().Reasons) == 0 && b.publisher.Ready(publish.Event) == nil && b.publisher.Ready(publish.Quarantined) == nil
 		})
 	}
 	return b

@@ -6,7 +6,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/ade15e70/webhook-bridge/internal/publish"
-	"github.com/ade15e70/webhook-bridge/internal/relay"
 	"github.com/ade15e70/webhook-bridge/internal/spool"
 )
 
@@ -16,11 +15,14 @@ func gauge(name, help string, labels prometheus.Labels, value func() float64) pr
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "webhook_bridge_" + name, Help: help, ConstLabels: labels}, value)
 }
 
-// gauges returns the gauges of the bridge as a whole.
+// gauges returns the gauges of the bridge, of its spool and of the spool's delivery to NATS.
 func (a *App) gauges() []prometheus.Collector {
-	return []prometheus.Collector{
+	ofSpool := func(name, help string, value func(spool.Stats) float64) prometheus.Collector {
+		return gauge("spool_"+name, help, nil, func() float64 { return value(a.spool.Stats()) })
+	}
+	all := []prometheus.Collector{
 		gauge("nats_connected", "Whether there is a connection to NATS.", nil, func() float64 { return toFloat(a.publisher.IsConnected()) }),
-		gauge("ready", "Whether an event can be made durable now.", nil, func() float64 { return toFloat(len(a.unready()) == 0) }),
+		gauge("ready", "Whether an event can be made durable now.", nil, func() float64 { return toFloat(len(a.durability().Reasons) == 0) }),
 		gauge("in_flight_bytes", "Bytes received and held now.", nil, func() float64 { return float64(a.handler.InFlightBytes()) }),
 		gauge("in_flight_max_bytes", "MAX_IN_FLIGHT_BYTES.", nil, func() float64 { return float64(a.config.MaxInFlightBytes) }),
 		gauge("connections", "Connections open on the public listener.", nil, func() float64 {
@@ -34,42 +36,33 @@ func (a *App) gauges() []prometheus.Collector {
 			_, dropped := a.handler.Conns.Connections()
 			return float64(dropped)
 		}),
-	}
-}
-
-// spoolGauges returns the gauges of the spool and of its delivery to NATS.
-func spoolGauges(s *spool.Spool, r *relay.Relay, maxBytes int64) []prometheus.Collector {
-	of := func(name, help string, value func(spool.Stats) float64) prometheus.Collector {
-		return gauge("spool_"+name, help, nil, func() float64 { return value(s.Stats()) })
-	}
-	gauges := []prometheus.Collector{
-		of("bytes", "Bytes of all records, with those set aside.", func(s spool.Stats) float64 { return float64(s.Bytes) }),
-		of("max_bytes", "SPOOL_MAX_BYTES.", func(spool.Stats) float64 { return float64(maxBytes) }),
-		of("file_bytes", "Size of the spool's files; they may still hold delivered records.", func(s spool.Stats) float64 { return float64(s.FileBytes) }),
-		of("disk_free_bytes", "Bytes free on the spool's disk.", func(s spool.Stats) float64 { return float64(s.FreeBytes) }),
-		of("set_aside_events", "Records set aside because NATS refuses them.", func(s spool.Stats) float64 { return float64(s.SetAside) }),
-		of("writable", "Whether the spool's last write succeeded.", func(s spool.Stats) float64 { return toFloat(s.Err == nil) }),
+		ofSpool("bytes", "Bytes of all records, with those set aside.", func(s spool.Stats) float64 { return float64(s.Bytes) }),
+		ofSpool("max_bytes", "SPOOL_MAX_BYTES.", func(spool.Stats) float64 { return float64(a.config.SpoolMaxBytes) }),
+		ofSpool("file_bytes", "Size of the spool's files; they may still hold delivered records.", func(s spool.Stats) float64 { return float64(s.FileBytes) }),
+		ofSpool("disk_free_bytes", "Bytes free on the spool's disk.", func(s spool.Stats) float64 { return float64(s.FreeBytes) }),
+		ofSpool("set_aside_events", "Records set aside because NATS refuses them.", func(s spool.Stats) float64 { return float64(s.SetAside) }),
+		ofSpool("writable", "Whether the spool's last write succeeded.", func(s spool.Stats) float64 { return toFloat(s.Err == nil) }),
 	}
 	for kind := range publish.Kind(publish.Kinds) {
 		labels := prometheus.Labels{"kind": kind.String()}
-		gauges = append(gauges,
-			gauge("spool_events", "Records that wait in the spool for NATS.", labels, func() float64 { return float64(s.Len(kind)) }),
+		all = append(all,
+			gauge("spool_events", "Records that wait in the spool for NATS.", labels, func() float64 { return float64(a.spool.Len(kind)) }),
 			gauge("spool_oldest_age_seconds", "Age of the oldest record that waits, or 0.", labels, func() float64 {
-				if oldest := s.Stats().Oldest[kind]; !oldest.IsZero() {
+				if oldest := a.spool.Stats().Oldest[kind]; !oldest.IsZero() {
 					return time.Since(oldest).Seconds()
 				}
 				return 0
 			}))
 		for _, cause := range publish.Causes {
-			gauges = append(gauges, gauge("spool_blocked", "1 for the cause that now prevents delivery.",
-				prometheus.Labels{"kind": kind.String(), "cause": string(cause)}, func() float64 { return toFloat(r.Blocked(kind) == cause) }))
+			all = append(all, gauge("spool_blocked", "1 for the cause that now prevents delivery.",
+				prometheus.Labels{"kind": kind.String(), "cause": string(cause)}, func() float64 { return toFloat(a.relay.Blocked(kind) == cause) }))
 		}
 	}
 	for _, state := range []string{"closed", "half-open", "open"} {
-		gauges = append(gauges, gauge("breaker", "1 for the current state of the circuit breaker.",
-			prometheus.Labels{"state": state}, func() float64 { return toFloat(r.Breaker() == state) }))
+		all = append(all, gauge("breaker", "1 for the current state of the circuit breaker.",
+			prometheus.Labels{"state": state}, func() float64 { return toFloat(a.relay.Breaker() == state) }))
 	}
-	return gauges
+	return all
 }
 
 func toFloat(is bool) float64 {

@@ -63,28 +63,24 @@ func (k *keyring) replace(secrets []secret.Secret) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	uses := make([]use, len(secrets))
-	for i, s := range secrets {
-		was := slices.IndexFunc(k.inForce, s.Equal)
-		switch {
-		case was == i:
-			uses[i] = k.uses[i]
-			continue
-		case was >= 0:
-			uses[i].last = k.uses[was].last
-		}
-		uses[i].schemes = make(map[string]prometheus.Counter)
-	}
 	for i := range max(len(secrets), len(k.inForce)) {
 		position := prometheus.Labels{"endpoint": k.endpoint, "secret": strconv.Itoa(i)}
-		switch {
-		case i >= len(secrets):
+		if i >= len(secrets) {
 			k.metrics.Signatures.DeletePartialMatch(position)
 			k.metrics.LastVerified.Delete(position)
-		case len(uses[i].schemes) == 0:
-			k.metrics.Signatures.DeletePartialMatch(position)
-			uses[i].shown = k.metrics.LastVerified.With(position)
-			uses[i].shown.Set(uses[i].last)
+			continue
 		}
+		was := slices.IndexFunc(k.inForce, secrets[i].Equal)
+		if was == i {
+			uses[i] = k.uses[i]
+			continue
+		}
+		k.metrics.Signatures.DeletePartialMatch(position)
+		uses[i] = use{shown: k.metrics.LastVerified.With(position), schemes: make(map[string]prometheus.Counter)}
+		if was >= 0 {
+			uses[i].last = k.uses[was].last
+		}
+		uses[i].shown.Set(uses[i].last)
 	}
 	k.inForce, k.uses = secrets, uses
 }

@@ -43,7 +43,7 @@ func TestProbes(t *testing.T) {
 	if status, text := away.admin("/livez"); status != 200 {
 		t.Errorf("/livez without NATS: %s", text)
 	}
-	away.await("ready by its spool", func() bool { return len(away.unready()) == 0 })
+	away.await("ready by its spool", func() bool { return len(away.durability().Reasons) == 0 })
 	if status, text := away.admin("/readyz"); status != 200 || !strings.Contains(text, "events go to the spool") || !strings.Contains(text, "NATS is not connected") {
 		t.Errorf("/readyz without NATS: %d %s", status, text)
 	}

@@ -16,7 +16,6 @@ import (
 	"github.com/ade15e70/webhook-bridge/internal/ingest"
 	"github.com/ade15e70/webhook-bridge/internal/publish"
 	"github.com/ade15e70/webhook-bridge/internal/relay"
-	"github.com/ade15e70/webhook-bridge/internal/spool"
 	"github.com/ade15e70/webhook-bridge/internal/telemetry"
 	"github.com/ade15e70/webhook-bridge/test/markdown"
 )
@@ -27,7 +26,6 @@ const observability = "../../deploy/observability/"
 func every() *telemetry.Metrics {
 	m := telemetry.NewMetrics("")
 	m.Add(new(App).gauges()...)
-	m.Add(spoolGauges(new(spool.Spool), new(relay.Relay), 0)...)
 	return m
 }
 

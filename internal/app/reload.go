@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -72,12 +73,7 @@ func (r *reloader) load(k *keyring, contents [][]byte, err error) {
 // apply puts the pending secrets into force: all together, as when two endpoints exchange theirs,
 // or else each that conflicts with none in force.
 func (r *reloader) apply() {
-	var pending []*keyring
-	for _, k := range r.keyrings {
-		if k.pending != nil {
-			pending = append(pending, k)
-		}
-	}
+	pending := slices.DeleteFunc(slices.Collect(maps.Values(r.keyrings)), func(k *keyring) bool { return k.pending == nil })
 	all := r.conflict(pending...) == nil
 	for range pending { // one that is taken may make way for another
 		for _, k := range pending {

@@ -37,8 +37,9 @@ func (a *App) server() publish.Server {
 	return s
 }
 
-// streams returns the streams of the events and of the quarantine.
-func streams(c *config.Config) (events, kept publish.Stream) {
+// Streams returns the streams of the events and of the quarantine, as a bridge with this
+// configuration needs them.
+func Streams(c *config.Config) (events, kept publish.Stream) {
 	events = publish.Stream{
 		Name: c.StreamName, Prefix: c.SubjectPrefix, Manage: c.StreamManage,
 		Replicas: c.StreamReplicas, MaxAge: c.StreamMaxAge, MaxBytes: int64(c.StreamMaxBytes), Duplicates: c.StreamDuplicates,
@@ -56,15 +57,6 @@ func streams(c *config.Config) (events, kept publish.Stream) {
 	kept.ProtectedReason = quarantine.Unreadable
 	kept.MaxBytes, kept.Explicit.MaxBytes = int64(c.QuarantineMaxBytes), c.IsSet("QUARANTINE_MAX_BYTES")
 	return events, kept
-}
-
-// Streams returns the streams that a bridge with this configuration needs.
-func Streams(c *config.Config) []publish.Stream {
-	events, kept := streams(c)
-	if !c.Quarantine {
-		return []publish.Stream{events}
-	}
-	return []publish.Stream{events, kept}
 }
 
 // SpoolDir returns the spool's directory.

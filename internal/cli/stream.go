@@ -74,11 +74,13 @@ configuration; --format nsc prints them as commands of "nsc", for an operator th
 // printStreams prints the streams, or the accounts, in a format.
 func printStreams(w io.Writer, cfg *config.Config, format, durable string, deadLetters bool) error {
 	all := manifest{Consumer: durable, Stream: cfg.StreamName, Prefix: cfg.SubjectPrefix}
-	for _, s := range app.Streams(cfg) {
-		all.Streams = append(all.Streams, s.Config())
+	events, kept := app.Streams(cfg)
+	all.Streams = []jetstream.StreamConfig{events.Config()}
+	if cfg.Quarantine {
+		all.Streams = append(all.Streams, kept.Config())
 	}
 	if deadLetters {
-		dead := all.Streams[0]
+		dead := events.Config()
 		dead.Name, dead.Subjects = dead.Name+"_DEAD", []string{cfg.SubjectPrefix + "-dead.>"}
 		dead.Description, dead.MaxAge = "Events that a consumer could not handle", 30*24*time.Hour
 		all.Streams = append(all.Streams, dead)
