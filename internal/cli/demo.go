@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caarlos0/env/v11"
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -68,10 +69,11 @@ func (d *demo) start(ctx context.Context, dir string) (err error) {
 	for _, p := range providers.All {
 		vars = append(vars, p.Variable("SECRETS")+"="+rand.Text())
 	}
+	set := env.ToMap(d.environ)
 	for _, listener := range []struct{ name, usual string }{
 		{"HTTP_ADDR", "127.0.0.1:8080"}, {"ADMIN_ADDR", "127.0.0.1:9090"}, {"EMBEDDED_NATS_ADDR", "127.0.0.1:4222"},
 	} {
-		vars = append(vars, listener.name+"="+cmp.Or(d.variable(listener.name), defaultOrFree(ctx, listener.usual)))
+		vars = append(vars, listener.name+"="+cmp.Or(set[listener.name], defaultOrFree(ctx, listener.usual)))
 	}
 	if d.config, _, err = config.Load(vars); err != nil {
 		return err
@@ -89,16 +91,6 @@ func (d *demo) start(ctx context.Context, dir string) (err error) {
 	}
 	d.config.EmbeddedNATSAddr = strings.TrimPrefix(d.bridge.NATSURL(), "nats://") // with the port that it took
 	return nil
-}
-
-// variable returns the value of an environment variable. If it is set twice, the last one counts.
-func (p program) variable(name string) (value string) {
-	for _, assignment := range p.environ {
-		if v, ok := strings.CutPrefix(assignment, name+"="); ok {
-			value = v
-		}
-	}
-	return value
 }
 
 // defaultOrFree returns the default address, or one with a free port if it is in use.

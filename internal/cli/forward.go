@@ -12,7 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -78,9 +78,8 @@ type poster struct {
 	client      *http.Client
 	lines       printer
 
-	mu             sync.Mutex
-	posted, failed int
-	pending        uint64 // how many events are left, about
+	posted, failed atomic.Int64
+	pending        atomic.Uint64 // how many events are left, about
 }
 
 const (
@@ -129,13 +128,14 @@ func (p *poster) forward(ctx context.Context) error {
 	var work errgroup.Group
 	work.SetLimit(p.concurrency)
 	err := p.read(ctx, p.section(p.cfg), p.until, func(m stream.Message) error {
-		p.mu.Lock()
-		p.pending = m.Pending + 1
-		p.mu.Unlock()
+		p.pending.Store(m.Pending + 1)
 		if e := p.event(p.program, m); e != nil {
 			work.Go(func() error {
-				if err := p.deliver(ctx, m.Subject(), e.ID, m.Data()); !errors.Is(err, errInterrupted) {
-					p.count(err == nil)
+				switch err := p.deliver(ctx, m.Subject(), e.ID, m.Data()); {
+				case err == nil:
+					p.posted.Add(1)
+				case !errors.Is(err, errInterrupted):
+					p.failed.Add(1)
 				}
 				return nil
 			})
@@ -147,11 +147,12 @@ func (p *poster) forward(ctx context.Context) error {
 	if err == nil { // the last events were read, and Ctrl-C may have kept them from being posted
 		err = ctx.Err()
 	}
-	if p.posted+p.failed > 0 || err == nil {
-		p.say("%d delivered, %d not, in %s", p.posted, p.failed, time.Since(begin).Round(time.Millisecond))
+	posted, failed := p.posted.Load(), p.failed.Load()
+	if posted+failed > 0 || err == nil {
+		p.say("%d delivered, %d not, in %s", posted, failed, time.Since(begin).Round(time.Millisecond))
 	}
-	if p.failed > 0 && (err == nil || p.follow && ctx.Err() != nil) {
-		return fmt.Errorf("events that were not delivered: %d", p.failed)
+	if failed > 0 && (err == nil || p.follow && ctx.Err() != nil) {
+		return fmt.Errorf("events that were not delivered: %d", failed)
 	}
 	return err
 }
@@ -202,8 +203,6 @@ type skipping struct {
 }
 
 func (s skipping) PublishMsg(_ context.Context, m *nats.Msg, _ ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
-	s.p.mu.Lock()
-	defer s.p.mu.Unlock()
 	s.p.say("skipping a message on %s that is not one of the bridge's events: %s", m.Header.Get("Dead-Subject"), m.Header.Get("Dead-Reason"))
 	return new(jetstream.PubAck), nil
 }
@@ -271,28 +270,13 @@ func (p *poster) post(ctx context.Context, payload []byte) (code int, answer str
 
 // printAnswer prints a line with the answer to an event.
 func (p *poster) printAnswer(subject, id, answer string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	head := fmt.Sprintf("%s  %s  %s  ", time.Now().Format(time.TimeOnly), p.lines.name(subject), shortened(id))
 	p.print("%s", head+p.lines.fit(answer, len(head)))
-}
-
-// count counts an event.
-func (p *poster) count(delivered bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if delivered {
-		p.posted++
-	} else {
-		p.failed++
-	}
 }
 
 // progress prints the counts every few seconds, until the context ends.
 func (p *poster) progress(ctx context.Context) {
 	for sleep(ctx, 5*time.Second); ctx.Err() == nil; sleep(ctx, 5*time.Second) {
-		p.mu.Lock()
-		p.say("%d delivered, %d not, about %d left", p.posted, p.failed, p.pending)
-		p.mu.Unlock()
+		p.say("%d delivered, %d not, about %d left", p.posted.Load(), p.failed.Load(), p.pending.Load())
 	}
 }
