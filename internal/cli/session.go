@@ -51,7 +51,7 @@ func (p program) withNATS(patterns []string, do func(ctx context.Context, s *ses
 			return cause
 		case isA[outputError](cause) && errors.Is(err, cause): // run reports it
 			return nil
-		case err != nil && cause != nil && !errors.Is(err, errInterrupted):
+		case cause != nil && (errors.Is(err, cause) || errors.Is(err, context.Canceled)):
 			return errInterrupted
 		}
 		return err
