@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
@@ -43,6 +44,30 @@ func Load(environ []string) (c *Config, warnings []string, err error) {
 		return c, l.warnings, l.problems
 	}
 	return c, l.warnings, nil
+}
+
+// Problem is one mistake in the environment: the variable, its value and what it takes. Got never
+// holds a secret.
+type Problem struct {
+	Variable string
+	Got      string // "": the variable isn't set
+	Takes    string
+}
+
+// Problems lists all mistakes in the environment.
+type Problems []Problem
+
+// Error returns one line for each problem.
+func (p Problems) Error() string {
+	var lines []string
+	for _, problem := range p {
+		got := ""
+		if problem.Got != "" {
+			got = "got " + problem.Got + "; "
+		}
+		lines = append(lines, fmt.Sprintf("%s: %stakes %s", problem.Variable, got, problem.Takes))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // loader is one reading of the environment.

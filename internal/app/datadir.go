@@ -41,22 +41,16 @@ func (a *App) openSpool(ctx context.Context) error {
 		a.spool, err = spool.Open(spool.Config{Dir: SpoolDir(c), MaxBytes: int64(c.SpoolMaxBytes), MaxOf: spoolShares(c), Log: a.log})
 		return err
 	})
-	if err != nil {
-		return explainSpool(err)
-	}
-	a.onClose(a.closeSpool)
-	return nil
-}
-
-// explainSpool adds to an error what to do about a spool that can't be opened.
-func explainSpool(err error) error {
 	switch {
 	case errors.Is(err, fileio.ErrInUse):
 		return fmt.Errorf("%w: each instance needs a DATA_DIR of its own", err)
 	case errors.Is(err, spool.ErrVersion):
 		return err
+	case err != nil:
+		return fmt.Errorf("%w: set DATA_DIR to a directory that can be written", err)
 	}
-	return fmt.Errorf("%w: set DATA_DIR to a directory that can be written", err)
+	a.onClose(a.closeSpool)
+	return nil
 }
 
 // closeSpool closes the spool and logs what is left in it.
