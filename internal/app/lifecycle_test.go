@@ -319,6 +319,20 @@ func TestShutdownWithSilentConnections(t *testing.T) {
 	expect.Equal(t, 0, b.open(), "open connections")
 }
 
+// A request that outlasts SHUTDOWN_TIMEOUT makes the shutdown fail, and the error says so.
+func TestShutdownOutlasted(t *testing.T) {
+	b := start(t, "SHUTDOWN_TIMEOUT=50ms")
+	b.minClosing = 50 * time.Millisecond
+	whole := request("flock", "{}")
+	b.dial().write(whole[:len(whole)-1])
+	b.await("a request", func() bool { return b.handler.InFlightBytes() > 0 })
+	err := b.stop()
+	if err == nil || !strings.Contains(err.Error(), "requests have outlasted SHUTDOWN_TIMEOUT") {
+		t.Errorf("stopping: %v", err)
+	}
+	b.stop = func() error { return nil }
+}
+
 // A profile that is being taken neither delays a shutdown nor makes it fail.
 func TestShutdownDuringProfile(t *testing.T) {
 	b := start(t, "PPROF=true", "SHUTDOWN_TIMEOUT=10s")

@@ -75,7 +75,7 @@ func (a *App) stopPublic(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), max(time.Until(deadline), a.minClosing))
 	defer cancel()
 	if err := a.public.Shutdown(ctx); err != nil && !errors.Is(err, net.ErrClosed) { // it closes the listener again
-		return err
+		return fmt.Errorf("requests have outlasted SHUTDOWN_TIMEOUT: %w", err)
 	}
 	return nil
 }

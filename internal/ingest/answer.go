@@ -18,10 +18,10 @@ var (
 	errMethod          = errors.New("method is not POST")
 	errContentEncoding = errors.New("body is encoded, according to its Content-Encoding")
 	errSlowBody        = errors.New("body did not arrive in time")
-	errIncompleteBody  = errors.New("body ended early")
+	errIncompleteBody  = errors.New("body ended early, or its chunks are malformed")
 	errBodyTooLarge    = errors.New("body too large")
 	errNotObject       = errors.New("body is not a JSON object")
-	errBusy            = errors.New("too much in flight")
+	errBusy            = errors.New("MAX_IN_FLIGHT_BYTES is used up, or large bodies waited too long")
 	errInternal        = errors.New("internal error")
 )
 
@@ -71,7 +71,7 @@ var Refusals = []Refusal{
 	{errBodyTooLarge, http.StatusRequestEntityTooLarge, "body_too_large", "The body is too large", "body_too_large"},
 	{errBusy, http.StatusServiceUnavailable, "busy", "Too much in flight, try again", "busy"},
 
-	{errIncompleteBody, http.StatusBadRequest, "body_incomplete", "The body is incomplete", "body_incomplete"},
+	{errIncompleteBody, http.StatusBadRequest, "body_incomplete", "The body ended early, or its chunks are malformed", "body_incomplete"},
 	{stringify.ErrUTF8, http.StatusBadRequest, "not_utf8", "The body is not UTF-8", "not_utf8"},
 	{stringify.ErrSyntax, http.StatusBadRequest, "not_json", "The body is not one JSON object", "not_json"},
 	{errNotObject, http.StatusBadRequest, "not_json", "The body is not one JSON object", "not_json"},

@@ -53,7 +53,7 @@ func Check(src []byte) (Checked, error) {
 	defer s.reset()
 	s.src, s.canonical = src, true
 	if end, err := s.document(); err != nil {
-		return Checked{}, fmt.Errorf("%w (at byte %d)", err, end)
+		return Checked{}, fmt.Errorf("%w (at byte %d of %d)", err, end, len(src))
 	}
 	s.canonical = s.canonical && !s.spaced && !s.misordered
 	return s.Checked, nil
