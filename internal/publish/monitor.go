@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
+	"github.com/ade15e70/webhook-bridge/internal/fileio"
 	"github.com/ade15e70/webhook-bridge/internal/stream"
 )
 
@@ -178,7 +180,8 @@ func (m *monitor) save() {
 		if is.Created.Equal(m.saved.Created) && is.Effective == m.saved.Effective {
 			return
 		}
-		if err := is.write(m.file); err != nil {
+		content, _ := json.Marshal(is) // no error: of a time and a duration
+		if err := fileio.Replace(m.file, append(content, '\n')); err != nil {
 			m.log.Error("the stream's duplicate window can't be written: a later start may not know that it was raised",
 				zap.String("file", m.file), zap.Error(err))
 			return

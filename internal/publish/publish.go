@@ -276,13 +276,7 @@ func (p *Publisher) Settle(ctx context.Context, bound time.Duration) {
 
 // waitWhile waits while the condition holds, until the context ends.
 func waitWhile(ctx context.Context, condition func() bool) {
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for condition() {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	for ctx.Err() == nil && condition() {
+		time.Sleep(time.Millisecond)
 	}
 }

@@ -56,12 +56,3 @@ func readWindow(file string) (w window, err error) {
 	w.configured, w.at = w.Effective, time.Now()
 	return w, nil
 }
-
-// write replaces the file.
-func (w window) write(file string) error {
-	content, err := json.Marshal(w)
-	if err != nil {
-		return err
-	}
-	return fileio.Replace(file, append(content, '\n'))
-}

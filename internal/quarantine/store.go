@@ -106,11 +106,7 @@ func (s Store) get(ctx context.Context, sequence uint64) (m *jetstream.RawStream
 		if m, err = s.Stream.GetMsg(ctx, sequence); !errors.Is(err, jetstream.ErrMsgNotFound) {
 			break
 		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(50 * time.Millisecond):
-		}
+		time.Sleep(50 * time.Millisecond)
 	}
 	return m, err
 }

@@ -32,6 +32,9 @@ func (f *forwarder) began(first spool.Record) {
 }
 
 func (f *forwarder) logBacklog(oldest time.Time) {
+	if f.ctx.Err() != nil {
+		return
+	}
 	fields := []zap.Field{zap.Stringer("kind", f.kind), zap.Int64("events", f.Spool.Len(f.kind)), zap.Time("oldest", oldest)}
 	if err := f.Publisher.Ready(f.kind); err != nil {
 		fields = append(fields, zap.NamedError("cause", err))
@@ -56,29 +59,29 @@ func (f *forwarder) emptied() {
 
 // refusals logs the records that are set aside: for each cause at most one a minute, with the number
 // of those that it left out. While a subject is full each of its events is refused.
-type refusals struct {
-	logged map[publish.Cause]time.Time
-	more   map[publish.Cause]int
+type refusals map[publish.Cause]refusal
+
+type refusal struct {
+	logged time.Time
+	more   int // since then
 }
 
 const refusalsEvery = time.Minute
 
-func (l *refusals) report(log *zap.Logger, kind publish.Kind, r spool.Record, err error) {
+func (l refusals) report(log *zap.Logger, kind publish.Kind, r spool.Record, err error) {
 	cause := publish.CauseOf(err)
-	if at, ok := l.logged[cause]; ok && time.Since(at) < refusalsEvery {
-		l.more[cause]++
+	last := l[cause]
+	if time.Since(last.logged) < refusalsEvery {
+		l[cause] = refusal{last.logged, last.more + 1}
 		return
 	}
+	l[cause] = refusal{logged: time.Now()}
 	fields := []zap.Field{
 		zap.Stringer("kind", kind), zap.String("subject", r.Subject), zap.String("id", r.ID), zap.Int("bytes", len(r.Data)),
-		zap.Int("more_since_last", l.more[cause]), zap.Error(err),
+		zap.Int("more_since_last", last.more), zap.Error(err),
 	}
 	if remedy := cause.Remedy(); remedy != "" {
 		fields = append(fields, zap.String("remedy", remedy))
 	}
 	log.Error("message is set aside in the spool: NATS refuses it but takes others; it is retried every minute", fields...)
-	if l.logged == nil {
-		l.logged, l.more = make(map[publish.Cause]time.Time), make(map[publish.Cause]int)
-	}
-	l.logged[cause], l.more[cause] = time.Now(), 0
 }

@@ -45,16 +45,11 @@ type forwarder struct {
 }
 
 func newForwarder(r *Relay, kind publish.Kind) *forwarder {
-	return &forwarder{Relay: r, kind: kind, batch: 1, lookup: &lookup{Relay: r, kind: kind}}
+	return &forwarder{Relay: r, kind: kind, batch: 1, lookup: &lookup{Relay: r, kind: kind}, refusals: make(refusals)}
 }
 
 // run delivers until the context ends.
 func (f *forwarder) run(ctx context.Context) {
-	defer func() {
-		if f.backlog.log != nil {
-			f.backlog.log.Stop()
-		}
-	}()
 	for ctx.Err() == nil {
 		records, err := f.Spool.Next(f.kind, 0, f.batch, min(int64(f.batch)*meanBytes, maxBytes))
 		switch {

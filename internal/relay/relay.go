@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -71,7 +70,7 @@ type Relay struct {
 	acked      acked
 	earlier    uint64                    // the highest number of a record of an earlier process
 	forwarders [publish.Kinds]*forwarder // by kind; nil: it isn't delivered
-	closing    atomic.Bool
+	ctx        context.Context           // ends with Close
 	cancel     context.CancelFunc
 	done       sync.WaitGroup
 }
@@ -90,14 +89,13 @@ func Start(c Config) *Relay {
 		r.acked.add(delivery{a.Kind, a.ID, a.Arrived.UnixNano()}, a.StreamCreated)
 		r.Observer.Published(a.Kind, FromSpool, Found)
 	})
-	ctx, cancel := context.WithCancel(context.Background())
-	r.cancel = cancel
+	r.ctx, r.cancel = context.WithCancel(context.Background())
 	for _, kind := range c.Kinds {
 		f := newForwarder(r, kind)
 		r.forwarders[kind] = f
-		r.done.Go(func() { f.run(ctx) })
+		r.done.Go(func() { f.run(r.ctx) })
 	}
-	r.done.Go(func() { r.retrySetAside(ctx) })
+	r.done.Go(func() { r.retrySetAside(r.ctx) })
 	return r
 }
 
@@ -168,7 +166,7 @@ func isFinal(err error) bool {
 // isDirect reports whether a message goes to JetStream at once. It doesn't while others wait in the
 // spool: after a time-out, which spools its message, the following ones are spooled too.
 func (r *Relay) isDirect(kind publish.Kind) bool {
-	return r.Spool.Len(kind) == 0 && r.Publisher.Ready(kind) == nil && r.breakers[kind].isClosed() && !r.closing.Load()
+	return r.Spool.Len(kind) == 0 && r.Publisher.Ready(kind) == nil && r.breakers[kind].isClosed() && r.ctx.Err() == nil
 }
 
 // publish tries JetStream once.
@@ -239,24 +237,17 @@ func (r *Relay) Blocked(kind publish.Kind) publish.Cause {
 // Drain waits until the spool is empty or the context ends. It waits for quarantined messages only
 // while they can be delivered. No new message may be published meanwhile.
 func (r *Relay) Drain(ctx context.Context) {
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
 	isWanted := func(kind publish.Kind) bool {
 		cause := r.Blocked(kind)
 		return r.Spool.Len(kind) > 0 && (kind == publish.Event || cause == "" || cause == publish.Busy)
 	}
-	for slices.ContainsFunc(r.Kinds, isWanted) {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	for ctx.Err() == nil && slices.ContainsFunc(r.Kinds, isWanted) {
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 
 // Close ends delivering, and gives up waiting when the context ends. The spool keeps its records.
 func (r *Relay) Close(ctx context.Context) error {
-	r.closing.Store(true)
 	r.cancel()
 	done := make(chan struct{})
 	go func() {

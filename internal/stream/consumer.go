@@ -27,7 +27,7 @@ func (r *Reader) locate(ctx context.Context) (jetstream.Stream, error) {
 		return nil, fmt.Errorf("asking for stream: %w", err)
 	}
 	if r.begin(stream.CachedInfo()) {
-		r.report(ErrRecreated)
+		r.Report(ErrRecreated)
 	}
 	return stream, nil
 }

@@ -105,6 +105,9 @@ var (
 func (r *Reader) Run(ctx context.Context) error {
 	ctx, r.end = context.WithCancelCause(ctx)
 	defer r.end(nil)
+	if r.Report == nil {
+		r.Report = func(error) {}
+	}
 	var failing time.Time
 	for {
 		before := r.next
@@ -124,22 +127,16 @@ func (r *Reader) Run(ctx context.Context) error {
 		case errors.Is(err, errBroken), !r.JetStream.Conn().IsConnected(): // the owner of the connection reports it
 		case failing.IsZero():
 			failing = time.Now()
-			r.report(err)
+			r.Report(err)
 		case r.Section.Stop && time.Since(failing) > patience:
 			return err
 		default:
-			r.report(err)
+			r.Report(err)
 		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
 		}
-	}
-}
-
-func (r *Reader) report(err error) {
-	if r.Report != nil {
-		r.Report(err)
 	}
 }
 
@@ -191,7 +188,7 @@ func (r *Reader) open(ctx context.Context) error {
 		return err
 	}
 	defer r.detach(ctx, consumer)
-	r.report(nil)
+	r.Report(nil)
 	if isRead {
 		return errDone
 	}
