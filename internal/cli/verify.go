@@ -136,7 +136,7 @@ func (v *verifyOptions) read(ctx context.Context, prog program, cfg *config.Conf
 			return d, usagef("--headers: %s: %w", v.headersFile, err)
 		}
 		if d.Method == "" {
-			d.Method, d.Target = more.Method, more.Target
+			d.Method, d.Target, d.Version = more.Method, more.Target, more.Version
 		}
 		d.Header, d.Notes = append(d.Header, more.Header...), append(d.Notes, more.Notes...)
 	}

@@ -20,7 +20,7 @@ import (
 // request returns the captured request, and adds what it lacks to be one.
 func (d *diagnoser) request() Delivery {
 	r := d.Delivery
-	isHTTP1 := r.Method != "" && (r.Version == "" || strings.HasPrefix(r.Version, "1."))
+	isHTTP1 := strings.HasPrefix(r.Version, "1.")
 	switch path := d.address(); {
 	case r.Method == "":
 		r.Method, r.Target = http.MethodPost, path

@@ -15,7 +15,7 @@ import (
 type Delivery struct {
 	Method  string // "": the capture has no request line
 	Target  string // of the request line
-	Version string // of HTTP, if it isn't 1.1
+	Version string // of HTTP
 	Proxy   bool   // the PROXY protocol precedes it
 	Header  []Field
 	Body    []byte
@@ -75,9 +75,7 @@ func Parse(src []byte) (Delivery, error) {
 		return Delivery{}, ErrNoDelivery
 	}
 	d.Method, d.Target = string(src[at[2]:at[3]]), string(src[at[4]:at[5]])
-	if version := string(src[at[6]:at[7]]); version != "1.1" {
-		d.Version = version
-	}
+	d.Version = string(src[at[6]:at[7]])
 	_, rest, _ := bytes.Cut(src[at[1]:], []byte{'\n'})
 	prefix := src[bytes.LastIndexByte(src[:at[0]], '\n')+1 : at[0]]
 	if len(prefix) > 0 && bytes.HasPrefix(rest, bytes.TrimRight(prefix, " ")) {
@@ -97,9 +95,9 @@ var byteOrderMark = []byte("\ufeff")
 
 // Append appends the delivery as a request on the wire, with the true length of its body.
 func (d *Delivery) Append(to []byte) []byte {
-	version := "1.1"
-	if strings.HasPrefix(d.Version, "1.") || strings.HasPrefix(d.Version, "0.") { // a proxy has turned HTTP/2 and 3 into 1.1
-		version = d.Version
+	version := d.Version
+	if !strings.HasPrefix(version, "1.") && !strings.HasPrefix(version, "0.") { // a proxy has turned HTTP/2 and 3 into 1.1
+		version = "1.1"
 	}
 	if d.Proxy {
 		to = append(to, "PROXY UNKNOWN\r\n"...)

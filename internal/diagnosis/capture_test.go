@@ -26,7 +26,7 @@ func TestParse(t *testing.T) {
 	}{
 		{
 			"on the wire", "POST /webhooks/flock HTTP/1.1\r\nHost: x\r\n" + signed + "\r\nContent-Length: 7\r\n\r\n{\"a\":1}",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: append(header, Field{"Content-Length", "7"}), Body: []byte(`{"a":1}`)},
+			Delivery{Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: append(header, Field{"Content-Length", "7"}), Body: []byte(`{"a":1}`)},
 		},
 		{
 			"pasted", "\n POST /webhooks/flock HTTP/2\nHost: x\n" + signed + "  \n\n{\"a\":1}\n",
@@ -35,90 +35,90 @@ func TestParse(t *testing.T) {
 		{
 			"garbage before, something behind", "E..7\x00\xff~.POST /webhooks/flock HTTP/1.1\r\nHost: x\r\n" + signed + "\r\nContent-Length: 7\r\n\r\n{\"a\":1}\nHTTP/1.1 401",
 			Delivery{
-				Method: "POST", Target: "/webhooks/flock", Header: append(header, Field{"Content-Length", "7"}), Body: []byte(`{"a":1}`),
+				Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: append(header, Field{"Content-Length", "7"}), Body: []byte(`{"a":1}`),
 				Notes: []string{"what follows the 7 bytes of Content-Length is ignored"},
 			},
 		},
 		{
 			"each line after something", "| POST /webhooks/flock HTTP/1.1\n| Host: x\n| " + signed + "\n|\n| {\n|   \"a\":1}\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\n  \"a\":1}\n")},
+			Delivery{Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: header, Body: []byte("{\n  \"a\":1}\n")},
 		},
 		{
 			"curl -v with the body below", "*   Trying 127.0.0.1:80...\n> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n* We are completely uploaded and fine\n{\"a\":1}\n} [7 bytes data]\n< HTTP/1.1 401 Unauthorized\n< \n{\"title\":\"x\",\"status\":401}\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n")},
+			Delivery{Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: header, Body: []byte("{\"a\":1}\n")},
 		},
 		{
 			"curl -v as it comes", "* x\n> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n< HTTP/1.1 401 Unauthorized\n< \n{\"title\":\"x\",\"status\":401}\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte{}},
+			Delivery{Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: header, Body: []byte{}},
 		},
 		{
 			"curl -v with the body at its end", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n* upload completely sent off\n< HTTP/1.1 401 Unauthorized\n< Content-Length: 13\n< \n{\"title\":\"x\",\"status\":401}* Connection #0 to host x left intact\n{\"a\":1}\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n")},
+			Delivery{Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: header, Body: []byte("{\"a\":1}\n")},
 		},
 		{
 			"the same, written at once behind the answer", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n< HTTP/1.1 401 Unauthorized\n< \n* Connection #0 to host x left intact\n{\"title\":\"x\",\"status\":401,\"code\":\"signature\"}{\"id\":\"a\",\"status\":\"b\",\"c\":1}\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"id\":\"a\",\"status\":\"b\",\"c\":1}\n")},
+			Delivery{Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: header, Body: []byte("{\"id\":\"a\",\"status\":\"b\",\"c\":1}\n")},
 		},
 		{
 			"the same, without the answer's body", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n< HTTP/1.1 401 Unauthorized\n< Content-Length: 13\n< \n{ [13 bytes data]\n* Connection #0 to host x left intact\n{\"a\":1}\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n")},
+			Delivery{Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: header, Body: []byte("{\"a\":1}\n")},
 		},
 		{
 			"the same, with a proxy's answer in JSON", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n< HTTP/1.1 502 Bad Gateway\n< \n{\n  \"error\": \"x\"\n}\n* Connection #0 to host x left intact\n{\"a\":1}\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n")},
+			Delivery{Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: header, Body: []byte("{\"a\":1}\n")},
 		},
 		{
 			"the same, redirected: the answer's body comes last", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n} [7 bytes data]\n< HTTP/1.1 401 Unauthorized\n< Content-Length: 13\n< \n{ [13 bytes data]\n* Connection #0 to host x left intact\n{\"title\":\"x\",\"status\":401}\n{\"a\":1}\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n")},
+			Delivery{Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: header, Body: []byte("{\"a\":1}\n")},
 		},
 		{
 			"the same, with an answer of no length, after another", "> POST /webhooks/flock HTTP/1.1\n> Host: x\n> " + signed + "\n> \n< HTTP/1.1 100 Continue\n< \n} [7 bytes data]\n< HTTP/1.1 401 Unauthorized\n< \n{\"title\":\"x\",\"status\":401}\n* Connection #0 to host x left intact\n{\"a\":1}\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: header, Body: []byte("{\"a\":1}\n")},
+			Delivery{Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: header, Body: []byte("{\"a\":1}\n")},
 		},
 		{
 			"chunks", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n0\r\n\r\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Transfer-Encoding", "gzip, Chunked"}}, Body: []byte("0\r\n\r\n")},
+			Delivery{Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: []Field{{"Transfer-Encoding", "gzip, Chunked"}}, Body: []byte("0\r\n\r\n")},
 		},
 		{
 			"chunks", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n3;ext=1\r\n{\"a\r\n4\r\n\":1}\r\n0\r\n\r\n",
-			Delivery{Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Transfer-Encoding", "Chunked"}}, Body: []byte(`{"a":1}`)},
+			Delivery{Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: []Field{{"Transfer-Encoding", "Chunked"}}, Body: []byte(`{"a":1}`)},
 		},
 		{
 			"chunks that a proxy has joined", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{\"a\":1}",
 			Delivery{
-				Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Transfer-Encoding", "chunked"}}, Body: []byte(`{"a":1}`),
+				Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: []Field{{"Transfer-Encoding", "chunked"}}, Body: []byte(`{"a":1}`),
 				Notes: []string{"the body isn't in whole chunks: it is read as it stands"},
 			},
 		},
 		{
 			"chunks that break off", "POST /webhooks/flock HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"a\r\nff\r\n\":1}",
 			Delivery{
-				Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Transfer-Encoding", "chunked"}}, Body: []byte("3\r\n{\"a\r\nff\r\n\":1}"),
+				Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: []Field{{"Transfer-Encoding", "chunked"}}, Body: []byte("3\r\n{\"a\r\nff\r\n\":1}"),
 				Notes: []string{"the body isn't in whole chunks: it is read as it stands"},
 			},
 		},
 		{
 			"cut", "POST /webhooks/flock HTTP/1.1\r\nContent-Length: 99\r\n\r\n{\"a\"",
 			Delivery{
-				Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Content-Length", "99"}}, Body: []byte(`{"a"`),
+				Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: []Field{{"Content-Length", "99"}}, Body: []byte(`{"a"`),
 				Notes: []string{"the body has 4 bytes here, and Content-Length is 99: the capture is incomplete, or has other line ends"},
 			},
 		},
 		{
 			"no length", "POST / HTTP/1.1\nContent-Length: -1\n\n{}",
-			Delivery{Method: "POST", Target: "/", Header: []Field{{"Content-Length", "-1"}}, Body: []byte(`{}`)},
+			Delivery{Method: "POST", Target: "/", Version: "1.1", Header: []Field{{"Content-Length", "-1"}}, Body: []byte(`{}`)},
 		},
 		{
 			"no empty line, a folded header, one that is none", "POST / HTTP/1.1\nA: b\n c\nnone\n{}",
 			Delivery{
-				Method: "POST", Target: "/", Header: []Field{{"A", "b c"}}, Body: []byte(`{}`),
+				Method: "POST", Target: "/", Version: "1.1", Header: []Field{{"A", "b c"}}, Body: []byte(`{}`),
 				Notes: []string{"there is no empty line between the headers and the body", "a line among the headers is not a header, and is ignored"},
 			},
 		},
 		{
 			"two requests", "POST /a HTTP/1.1\nContent-Length: 2\n\n{}POST /b HTTP/1.1\n\n",
 			Delivery{
-				Method: "POST", Target: "/a", Header: []Field{{"Content-Length", "2"}}, Body: []byte(`{}`),
+				Method: "POST", Target: "/a", Version: "1.1", Header: []Field{{"Content-Length", "2"}}, Body: []byte(`{}`),
 				Notes: []string{"what follows the 2 bytes of Content-Length is ignored", "the capture holds more than one request; this is the first"},
 			},
 		},
@@ -137,7 +137,7 @@ func TestPackets(t *testing.T) {
 	src, err := os.ReadFile(filepath.Join("testdata", "tcpdump.txt"))
 	expect.NoError(t, err)
 	want := Delivery{
-		Method: "POST", Target: "/webhooks/flock", Header: []Field{{"Host", "x"}, {"Content-Length", "116"}},
+		Method: "POST", Target: "/webhooks/flock", Version: "1.1", Header: []Field{{"Host", "x"}, {"Content-Length", "116"}},
 		Body:  []byte(`{"a":"` + strings.Repeat("x", 100) + "\",\n\"b\":1}\n"),
 		Notes: []string{"read from 3 packets of tcpdump -A, which prints a dot for each byte that isn't ASCII: if the body has such bytes, no signature can be right here"},
 	}

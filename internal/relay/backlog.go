@@ -53,7 +53,7 @@ func (f *forwarder) emptied() {
 			zap.Int("delivered", b.delivered), zap.Duration("took", time.Since(b.since)), zap.Int64("set_aside", f.Spool.Stats().SetAside))
 	}
 	*b = backlog{}
-	f.cause.Store(nil)
+	f.cause.Store(publish.Cause(""))
 	f.failures = 0
 }
 

@@ -41,7 +41,7 @@ type forwarder struct {
 	lookup   *lookup
 	backlog  backlog
 	refusals refusals
-	cause    atomic.Pointer[publish.Cause] // why the last round failed; nil if it didn't
+	cause    atomic.Value // the publish.Cause why the last round failed; "" if it didn't
 }
 
 func newForwarder(r *Relay, kind publish.Kind) *forwarder {
@@ -129,7 +129,7 @@ func (f *forwarder) round(ctx context.Context, records []spool.Record) {
 	if f.batch < firstBatch || time.Since(began) < longRound {
 		f.batch = min(max(firstBatch, 4*f.batch), maxBatch)
 	}
-	f.cause.Store(nil)
+	f.cause.Store(publish.Cause(""))
 }
 
 // isItsOwnFault reports whether NATS refuses this message but may take others.
@@ -265,7 +265,7 @@ func (f *forwarder) alarm(err error) {
 	if f.kind == publish.Refused && cause == publish.Busy { // it waits until it is known again how full the quarantine is
 		return
 	}
-	if last := f.cause.Swap(&cause); last != nil && *last == cause {
+	if f.cause.Swap(cause) == cause {
 		return
 	}
 	fields := []zap.Field{zap.Stringer("kind", f.kind), zap.String("cause", string(cause)), zap.Error(err)}

@@ -9,6 +9,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -139,12 +140,7 @@ func (r *Relay) Publish(ctx context.Context, m publish.Message) (publish.Status,
 			return status, direct
 		}
 	}
-	if direct == nil {
-		direct = r.Publisher.Ready(m.Kind)
-	}
-	if direct == nil {
-		direct = errors.New("NATS doesn't take what waits in the spool")
-	}
+	direct = cmp.Or(direct, r.Publisher.Ready(m.Kind), errors.New("NATS doesn't take what waits in the spool"))
 	return "", fmt.Errorf("%w: %w; and the spool does not take it: %w", publish.ErrUnavailable, direct, spooled)
 }
 
@@ -228,10 +224,8 @@ func (r *Relay) Blocked(kind publish.Kind) publish.Cause {
 	default:
 		return publish.NoStream
 	}
-	if cause := f.cause.Load(); cause != nil {
-		return *cause
-	}
-	return ""
+	cause, _ := f.cause.Load().(publish.Cause)
+	return cause
 }
 
 // Drain waits until the spool is empty or the context ends. It waits for quarantined messages only
