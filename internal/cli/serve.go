@@ -103,8 +103,8 @@ const (
 	// collector. A larger heap would gain nothing.
 	baseMemory = 96 << 20
 	// gcWithLimit is GOGC under a memory limit. At Go's default, 100, collecting is a tenth of an
-	// event's cost (ADR 13).
-	gcWithLimit = 250
+	// event's cost, and each collection delays the deliveries of that moment (ADR 13).
+	gcWithLimit = 400
 	// gcWithoutLimit is GOGC without one.
 	gcWithoutLimit = 50
 )
