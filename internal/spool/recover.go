@@ -14,7 +14,7 @@ import (
 )
 
 // ErrVersion means that the spool's files have another format.
-var ErrVersion = errors.New("written by another version of the bridge, and left as it is: run that version until its spool is empty, or set DATA_DIR to another directory")
+var ErrVersion = errors.New("written by another version of the bridge, and left as it is: run that version until its spool is empty and remove the file if it is still there, or set DATA_DIR to another directory")
 
 // oldName is the file of a build before December 2026.
 const oldName = "spool.db"
