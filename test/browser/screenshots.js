@@ -85,7 +85,7 @@ try {
         const name = `${what}-${colorScheme}-${width}`
         if (wanted(name)) await page.screenshot({ path: `${to}/inspect-${name}.png` })
       }
-      await until('all is there', async () => await page.locator('#matching').textContent() === '5,000' && await page.locator('#fact-behind').textContent() !== '–')
+      await until('all is there', async () => (await page.locator('#chart-peak').textContent()).startsWith('1,000 events') && await page.locator('#fact-behind').textContent() !== '–')
       await take('list')
       await page.locator('.row').nth(4).click()
       await page.locator('.facts').first().waitFor()
