@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,10 +28,9 @@ type monitor struct {
 	room   *room  // nil: the stream isn't the quarantine's
 
 	wanted    chan struct{}           // requests for a check; holds at most one
-	done      chan struct{}           // closed at the end of run, when the file is written
 	verified  atomic.Pointer[session] // the session in which the last check succeeded
 	window    atomic.Pointer[window]  // of the last check; before the first, of the last process
-	saving    sync.Mutex              // held while the file is written
+	saving    chan struct{}           // holds a value while the file is written
 	saved     window                  // in the file
 	limit     atomic.Int64            // the largest message that server and stream take; 0: unknown
 	refused   atomic.Bool             // a message was larger than the limit
@@ -51,7 +49,7 @@ const (
 var errUnchecked = errors.New("the stream has not been checked yet")
 
 func newMonitor(c Config, of Stream) *monitor {
-	m := &monitor{stream: of, server: c.Server, log: c.Log, wanted: make(chan struct{}, 1), done: make(chan struct{})}
+	m := &monitor{stream: of, server: c.Server, log: c.Log, wanted: make(chan struct{}, 1), saving: make(chan struct{}, 1)}
 	if c.Windows != "" {
 		m.file = filepath.Join(c.Windows, "window-"+of.Name+".json")
 		var err error
@@ -88,51 +86,39 @@ func (m *monitor) ready(s *session) error {
 // lastWindow returns the stream's window as of the last check.
 func (m *monitor) lastWindow() window { return *m.window.Load() }
 
-// run checks on request, at intervals, and again after a failure. connected returns the session that
-// is up.
-func (m *monitor) run(ctx context.Context, connected func() (*session, error)) {
-	defer func() {
-		m.saving.Lock()
-		close(m.done)
-	}()
-	next, retry := checkInterval, firstRetry
-	for {
+// run checks the stream at once, on request, at intervals, and again after a failure, until the
+// session ends.
+func (m *monitor) run(s *session) {
+	next, retry := time.Duration(0), firstRetry
+	for s.alive.Err() == nil {
 		select {
-		case <-ctx.Done():
-			return
+		case <-s.alive.Done():
 		case <-m.wanted:
+			m.checkOnce(s)
 		case <-time.After(next):
+			m.checkOnce(s)
 		}
-		next = checkInterval
-		s, err := connected()
-		switch {
-		case err != nil || !m.checkOnce(ctx, s): // the next session requests a check
-			continue
-		case m.lastError.Load() == nil:
-			retry = firstRetry
-		default:
-			next, retry = retry, min(2*retry, maxRetry)
+		next, retry = retry, min(2*retry, maxRetry)
+		if m.lastError.Load() == nil {
+			next, retry = checkInterval, firstRetry
 		}
 		// A thousand publishes that fail together cause one check, not a thousand.
 		select {
-		case <-ctx.Done():
-			return
 		case <-s.alive.Done():
 		case <-time.After(firstRetry):
 		}
 	}
 }
 
-// checkOnce checks the stream. It reports whether the session lasted that long; otherwise it
-// ignores the result, because the answer may have been lost with the connection.
-func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
+// checkOnce checks the stream. It ignores the result if the session ends meanwhile, because the
+// answer may have been lost with the connection.
+func (m *monitor) checkOnce(s *session) {
 	began := time.Now()
 	attempt, cancel := context.WithTimeout(s.alive, checkTimeout)
 	defer cancel()
-	defer context.AfterFunc(ctx, cancel)()
 	found, err := m.stream.ensure(attempt, s.js)
-	if ctx.Err() != nil || s.alive.Err() != nil {
-		return false
+	if s.alive.Err() != nil {
+		return
 	}
 	if found.info != nil {
 		m.observe(found)
@@ -149,13 +135,12 @@ func (m *monitor) checkOnce(ctx context.Context, s *session) bool {
 			m.room.see(found.info)
 		}
 		m.succeeded(s, found, s.nc.MaxPayload())
-		m.askPayload(ctx, s)
+		m.askPayload(s)
 	}
-	m.save()
-	return true
 }
 
-// observe updates the window.
+// observe updates the window, and begins to write it. It doesn't wait: a disk that hangs must not
+// delay the checks.
 func (m *monitor) observe(found found) {
 	was := m.lastWindow()
 	is := was.next(found.info)
@@ -165,29 +150,28 @@ func (m *monitor) observe(found found) {
 		m.log.Info("stream may not know all ids of its duplicate window yet: until it does, spooled records are looked up before they are published",
 			zap.String("stream", m.stream.Name), zap.Duration("duplicates", is.configured), zap.Duration("effective", effective.Round(time.Second)))
 	}
+	select {
+	case m.saving <- struct{}{}:
+		go m.save(is)
+	default: // the next check tries again
+	}
 }
 
-// save begins to write the window, if it isn't in the file already. A process that begins later then
-// knows that it was raised. It doesn't wait: a disk that hangs must not delay the checks.
-func (m *monitor) save() {
-	if m.file == "" || !m.saving.TryLock() { // the next check tries again
+// save writes the window, if it isn't in the file already. A process that begins later then knows
+// that it was raised.
+func (m *monitor) save(is window) {
+	defer func() { <-m.saving }()
+	is.Effective = is.now()
+	if m.file == "" || is.Created.Equal(m.saved.Created) && is.Effective == m.saved.Effective {
 		return
 	}
-	is := m.lastWindow()
-	is.Effective = is.now()
-	go func() {
-		defer m.saving.Unlock()
-		if is.Created.Equal(m.saved.Created) && is.Effective == m.saved.Effective {
-			return
-		}
-		content, _ := json.Marshal(is) // no error: of a time and a duration
-		if err := fileio.Replace(m.file, append(content, '\n')); err != nil {
-			m.log.Error("the stream's duplicate window can't be written: a later start may not know that it was raised",
-				zap.String("file", m.file), zap.Error(err))
-			return
-		}
-		m.saved = is
-	}()
+	content, _ := json.Marshal(is) // no error: of a time and a duration
+	if err := fileio.Replace(m.file, append(content, '\n')); err != nil {
+		m.log.Error("the stream's duplicate window can't be written: a later start may not know that it was raised",
+			zap.String("file", m.file), zap.Error(err))
+		return
+	}
+	m.saved = is
 }
 
 func (m *monitor) failed(s *session, found found, err error) {
@@ -233,14 +217,14 @@ const payloadEvery = 10 * time.Second
 var errRaised = errors.New("the server takes larger messages by now")
 
 // askPayload ends the session if a message was too large and the server takes larger ones by now.
-func (m *monitor) askPayload(ctx context.Context, s *session) {
+func (m *monitor) askPayload(s *session) {
 	if !m.refused.Load() || m.limit.Load() < s.nc.MaxPayload() || time.Since(m.asked) < payloadEvery {
 		return
 	}
 	m.refused.Store(false)
 	m.asked = time.Now()
-	switch raised, err := m.server.wasRaised(ctx, s.nc); {
-	case ctx.Err() != nil:
+	switch raised, err := m.server.wasRaised(s.alive, s.nc); {
+	case s.alive.Err() != nil:
 	case err != nil:
 		m.log.Warn("finding out whether the server takes larger messages by now has failed", zap.Error(err))
 	case raised:

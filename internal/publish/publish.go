@@ -58,9 +58,6 @@ func Open(c Config) (*Publisher, error) {
 		m.room = &room{reason: c.Quarantine.ProtectedReason, limit: c.Quarantine.MaxBytes, look: m.check}
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	for _, m := range p.streams {
-		go m.run(p.ctx, p.connected)
-	}
 	go p.run()
 	return p, nil
 }
@@ -255,7 +252,7 @@ func (p *Publisher) Close(ctx context.Context) error {
 	}
 	for _, m := range p.streams {
 		select {
-		case <-m.done: // the file is written
+		case m.saving <- struct{}{}: // the file is written
 		case <-ctx.Done():
 		}
 	}

@@ -103,12 +103,9 @@ func TestRefusedAlone(t *testing.T) {
 	f := open(t, s.URL(), small).connected()
 	poll.Until(t, "ready", func() bool { return f.Publisher.Ready(Refused) == nil })
 	expect.Equal(t, 80, f.flood("", 80, 20<<10), "refused deliveries kept")
-	poll.Until(t, "the room is known", func() bool { return f.Publisher.Ready(Refused) == nil })
-	results := f.PublishAll(t.Context(), []Message{kept(Refused, "a", 20<<10), kept(Refused, "b", 20<<10)})
-	for _, r := range results {
-		if r.Err != nil {
-			t.Error(r.Err)
-		}
+	for _, id := range []string{"a", "b"} {
+		poll.Until(t, "the room is known", func() bool { return f.Publisher.Ready(Refused) == nil })
+		expect.NoError(t, f.PublishAll(t.Context(), []Message{kept(Refused, id, 20<<10)})[0].Err)
 	}
 	state := bySubject(t, natsdtest.Connect(t, s.URL()))
 	if state.LastSeq != 82 || state.Msgs < 40 || state.Msgs > 60 {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -113,8 +114,9 @@ func (p *Publisher) serve(s *session) {
 	if tooOld(version) {
 		s.log.Warn("NATS server is older than 2.10 and not supported: upgrade it; commands that select several endpoints or events don't work", zap.String("version", version))
 	}
+	var checks sync.WaitGroup
 	for _, m := range p.streams {
-		m.check()
+		checks.Go(func() { m.run(s) })
 	}
 	<-s.alive.Done()
 	p.acks.fail(nats.ErrDisconnected)
@@ -123,6 +125,7 @@ func (p *Publisher) serve(s *session) {
 	err := s.reason()
 	p.notConnected(err)
 	p.warn("disconnected from NATS", err)
+	checks.Wait()
 }
 
 // reason returns why the session has ended.

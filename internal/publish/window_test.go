@@ -137,13 +137,13 @@ func TestWindowIsWrittenAgain(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "missing")
 	m := newMonitor(Config{Windows: dir, Log: zap.NewNop()}, Stream{Name: "S"})
 	w := window{Created: time.Unix(1, 0), configured: time.Hour, Effective: time.Hour, at: time.Now()}
-	m.window.Store(&w)
-	m.save()
-	m.saving.Lock() // it is done
+	save := func() {
+		m.saving <- struct{}{}
+		m.save(w)
+	}
+	save()
 	expect.NoError(t, os.Mkdir(dir, 0o700))
-	m.saving.Unlock()
-	m.save()
-	m.saving.Lock()
+	save()
 	got, err := readWindow(m.file)
 	if err != nil || got.Effective != time.Hour || !got.Created.Equal(w.Created) {
 		t.Errorf("saved %+v, %v", got, err)
