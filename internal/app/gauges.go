@@ -41,7 +41,7 @@ func (a *App) gauges() []prometheus.Collector {
 		ofSpool("file_bytes", "Size of the spool's files; they may still hold delivered records.", func(s spool.Stats) float64 { return float64(s.FileBytes) }),
 		ofSpool("disk_free_bytes", "Bytes free on the spool's disk.", func(s spool.Stats) float64 { return float64(s.FreeBytes) }),
 		ofSpool("set_aside_events", "Records set aside because NATS refuses them.", func(s spool.Stats) float64 { return float64(s.SetAside) }),
-		ofSpool("writable", "Whether the spool's last write succeeded.", func(s spool.Stats) float64 { return toFloat(s.Err == nil) }),
+		ofSpool("writable", "Whether the spool's last write succeeded, and its disk isn't full.", func(s spool.Stats) float64 { return toFloat(s.IsWritable) }),
 	}
 	for kind := range publish.Kind(publish.Kinds) {
 		labels := prometheus.Labels{"kind": kind.String()}

@@ -227,18 +227,46 @@ func (s *Spool) newSegment(journal string) (*segment, error) {
 	return in, err
 }
 
-// failed notes and logs why the disk can't be written.
+// failed notes why the disk can't be written.
 func (s *Spool) failed(err error) {
-	if s.failure.Swap(&err) == nil {
-		s.config.Log.Error("spool can't be written: while NATS is away, events are refused; trying again every second",
-			zap.String("directory", s.config.Dir), zap.Int64("free_bytes", s.disk.free(s.config.Dir)), zap.Error(err))
-	}
+	s.failure.Store(&err)
+	s.measure()
 }
 
+// writable notes that the disk was written.
 func (s *Spool) writable() {
-	if s.failure.Swap(nil) != nil {
+	s.failure.Store(nil)
+	s.report()
+}
+
+// measure notes how much room the disk has.
+func (s *Spool) measure() {
+	s.free.Store(s.disk.free(s.config.Dir))
+	s.report()
+}
+
+// report logs when the disk begins to take nothing more, and when it takes records again.
+func (s *Spool) report() {
+	err := s.hasFree(0, reserve)
+	if failure := s.failure.Load(); failure != nil {
+		err = *failure
+	}
+	switch {
+	case err != nil && !s.reported:
+		s.config.Log.Error("spool can't be written: while NATS is away, events are refused; trying again every second",
+			zap.String("directory", s.config.Dir), zap.Int64("free_bytes", s.free.Load()), zap.Error(err))
+	case err == nil && s.reported:
 		s.config.Log.Info("spool can be written again", zap.String("directory", s.config.Dir))
 	}
+	s.reported = err != nil
+}
+
+// hasFree returns nil if after n more bytes so much stays free on the disk.
+func (s *Spool) hasFree(n, left int64) error {
+	if free := s.free.Load(); n > free-left {
+		return fmt.Errorf("%w: %d bytes are free, and the last %d must stay free", ErrNoDisk, free, left)
+	}
+	return nil
 }
 
 // release closes everything. No caller waits any more.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -23,6 +24,7 @@ type memory struct {
 	calls    []call
 	fails    func(c call) error // nil: nothing does
 	violated []string           // calls that must not be made
+	full     atomic.Bool        // no bytes are free; calls succeed all the same
 }
 
 // inode is a file, whatever its name.
@@ -255,7 +257,12 @@ func (m *memory) list(dir string) (names []string, err error) {
 func (m *memory) rename(from, to string) error { return m.do(call{name: "rename", path: from, to: to}) }
 func (m *memory) remove(path string) error     { return m.do(call{name: "unlink", path: path}) }
 func (m *memory) syncDir(dir string) error     { return m.do(call{name: "fsyncdir", path: dir}) }
-func (m *memory) free(string) int64            { return 1 << 40 }
+func (m *memory) free(string) int64 {
+	if m.full.Load() {
+		return 0
+	}
+	return 1 << 40
+}
 
 // note records what the user of the spool knows from now on.
 func (m *memory) note(format string, args ...any) {

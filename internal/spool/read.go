@@ -120,6 +120,8 @@ type Stats struct {
 	FileBytes int64
 	FreeBytes int64 // on the disk
 	Err       error // why the last write failed or hangs; nil if it succeeded
+
+	IsWritable bool // the last write succeeded, and the disk isn't full
 }
 
 // Stats returns the state at the last write, or a second ago. It never waits for the disk.
@@ -136,7 +138,6 @@ func (s *Spool) Stats() Stats {
 		stats.FileBytes += j.size()
 	}
 	stats.Err = s.lastWrite()
+	stats.IsWritable = stats.Err == nil && s.hasFree(0, reserve) == nil
 	return stats
 }
-
-func (s *Spool) measure() { s.free.Store(s.disk.free(s.config.Dir)) }

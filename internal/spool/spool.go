@@ -76,6 +76,7 @@ type Spool struct {
 	recovery  sync.WaitGroup
 	recovered chan *recovery
 	loaded    bool   // the journals are open
+	reported  bool   // the log says that the disk takes nothing
 	buf       []byte // for a write
 
 	failure                atomic.Pointer[error]     // why the last write failed; nil if it succeeded
@@ -226,11 +227,7 @@ func (s *Spool) room(kind publish.Kind, n int64) error {
 	if unwritten > 0 && unwritten+n > maxUnwritten {
 		return fmt.Errorf("%w: %d bytes wait for it", ErrSlow, unwritten)
 	}
-	left := reserve + int64(kind)*reserveForOthers
-	if free := s.free.Load(); unwritten+n > free-left {
-		return fmt.Errorf("%w: %d bytes are free, and the last %d must stay free", ErrNoDisk, free, left)
-	}
-	return nil
+	return s.hasFree(unwritten+n, reserve+int64(kind)*reserveForOthers)
 }
 
 // Room returns nil while an event of n bytes can be kept: it fits, and the last write succeeded. It
