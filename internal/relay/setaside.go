@@ -20,21 +20,24 @@ func (r *Relay) retrySetAside(ctx context.Context) {
 	for logged := int64(0); ctx.Err() == nil; {
 		pause(ctx, r.RetrySetAside)
 		if s := r.Spool.Stats(); s.SetAside > 0 && s.Err == nil { // else delivered ones couldn't be removed
-			r.trySetAside(ctx, forwarders)
+			if n := r.trySetAside(ctx, forwarders); n > 0 {
+				r.Log.Info("messages that were set aside are delivered", zap.Int("messages", n), zap.Int64("left", r.Spool.Stats().SetAside))
+			}
 		}
-		if n := r.Spool.Stats().SetAside; n != logged {
-			logged = n
+		n := r.Spool.Stats().SetAside
+		if n > 0 && n != logged {
 			r.Log.Warn("messages are set aside in the spool: `bridge spool list` shows them", zap.Int64("messages", n))
 		}
+		logged = n
 	}
 }
 
-// trySetAside tries to deliver all of them.
-func (r *Relay) trySetAside(ctx context.Context, forwarders map[publish.Kind]*forwarder) {
+// trySetAside tries to deliver all of them, and returns how many it delivered.
+func (r *Relay) trySetAside(ctx context.Context, forwarders map[publish.Kind]*forwarder) (n int) {
 	for after := uint64(0); ctx.Err() == nil; {
 		records, err := r.Spool.SetAside(after, firstBatch)
 		if err != nil || len(records) == 0 {
-			return
+			return n
 		}
 		after = records[len(records)-1].Seq
 		var delivered []uint64
@@ -51,9 +54,10 @@ func (r *Relay) trySetAside(ctx context.Context, forwarders map[publish.Kind]*fo
 		}
 		if len(delivered) > 0 {
 			if err := r.Spool.Discard(delivered); err != nil {
-				return // the spool has logged it
+				return n // the spool has logged it
 			}
-			r.Log.Info("messages that were set aside are delivered", zap.Int("messages", len(delivered)))
+			n += len(delivered)
 		}
 	}
+	return n
 }
