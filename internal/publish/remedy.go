@@ -27,7 +27,7 @@ func (s Server) remedy(err error) string {
 		}
 		return "the server refuses our credentials: check NATS_CREDS, NATS_NKEY, NATS_TOKEN, or NATS_USER and NATS_PASSWORD"
 	case errors.As(err, &silent) && silent.Timeout() && strings.Contains(text, "read") && !s.TLSFirst:
-		return "the server accepts connections and then stays silent: if its tls block has handshake_first, set NATS_TLS_FIRST=true"
+		return "the server accepts connections but doesn't answer: restart it if it hangs; if its tls block has handshake_first, set NATS_TLS_FIRST=true"
 	case errors.Is(err, nats.ErrPermissionViolation):
 		return "allow it, or set NATS_INBOX_PREFIX to the prefix that the account allows"
 	case s.TLSFirst && strings.Contains(text, "tls:"):

@@ -113,7 +113,7 @@ func (s Stream) explain(err error) error {
 	var api *jetstream.APIError
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return fmt.Errorf("stream %s does not exist: create it with the subjects %s.>, or set STREAM_MANAGE=true", s.Name, s.Prefix)
+		return fmt.Errorf("stream %s does not exist: create it (`bridge stream` prints how), or set STREAM_MANAGE=true", s.Name)
 	case errors.As(err, &api) && api.ErrorCode == codeSubjectsOverlap:
 		return fmt.Errorf("stream %s can't be created, because another stream has subjects of %s.>: remove them from that stream, or set STREAM_NAME to it, or change SUBJECT_PREFIX: %w", s.Name, s.Prefix, err)
 	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
@@ -200,7 +200,7 @@ func (s Stream) usable(have jetstream.StreamConfig) error {
 	case have.Retention == jetstream.InterestPolicy:
 		return fmt.Errorf("stream %s keeps a message only while a consumer wants it (interest retention) and drops acknowledged events: set its retention to limits", s.Name)
 	case have.Sealed:
-		return fmt.Errorf("stream %s is sealed and takes no messages: set STREAM_NAME to another stream", s.Name)
+		return fmt.Errorf("stream %s is sealed and takes no messages: take its subjects away (`nats stream edit --subjects`), and set STREAM_NAME to another stream", s.Name)
 	}
 	for _, endpoint := range s.Endpoints {
 		wanted := s.Prefix + "." + endpoint + ".>"
