@@ -50,7 +50,7 @@ type App struct {
 // unreadable credentials are errors.
 func New(ctx context.Context, c *config.Config, version string, logger *telemetry.Logger) (_ *App, err error) {
 	log, metrics := logger.Logger, telemetry.NewMetrics(version)
-	sampled := telemetry.Sampled(log, metrics.LogDropped.Inc)
+	sampled := telemetry.Sampled(log, 10*time.Second, 10, 100, metrics.LogDropped.Inc)
 	a := &App{config: c, log: log, version: version, minClosing: minClosing}
 	defer func() {
 		if err != nil {

@@ -21,6 +21,7 @@ import (
 type observer struct {
 	log      *zap.Logger
 	refused  *zap.Logger // sampled
+	drift    *zap.Logger // logs each message once in ten minutes
 	metrics  *telemetry.Metrics
 	keyrings map[string]*keyring // by endpoint
 	series   map[string]series   // by endpoint
@@ -65,7 +66,7 @@ func newObserver(log, sampled *zap.Logger, metrics *telemetry.Metrics, keyrings 
 	}
 	stage := metrics.Stages.WithLabelValues
 	return &observer{
-		log, sampled, metrics, keyrings, all,
+		log, sampled, telemetry.Sampled(log, 10*time.Minute, 1, 0, metrics.LogDropped.Inc), metrics, keyrings, all,
 		stage("read"), stage("verify"), stage("publish"),
 	}
 }
@@ -134,8 +135,8 @@ func (o *observer) Observe(r *ingest.Record) {
 	}
 	if r.Claims.Drift != "" {
 		o.metrics.Drift.WithLabelValues(r.Endpoint).Inc()
-		o.refused.Info("a member isn't as the vendor documents it; the delivery is accepted: check whether consumers use the member",
-			zap.String("endpoint", r.Endpoint), zap.String("member", r.Claims.Drift), zap.String("id", r.ID), traced(r))
+		logSampled(o.drift, zap.InfoLevel, "a member isn't as the vendor documents it; the delivery is accepted: check whether consumers use the member",
+			r.Endpoint+r.Claims.Drift, zap.String("endpoint", r.Endpoint), zap.String("member", r.Claims.Drift), zap.String("id", r.ID), traced(r))
 	}
 	if r.Kept != "" {
 		o.refused.Warn("signed delivery can't be read as an event and is in quarantine: see `bridge quarantine list`",
@@ -149,17 +150,20 @@ func (o *observer) Observe(r *ingest.Record) {
 	}
 }
 
-// logRefusal logs a refused delivery. Sampling counts lines by level and message, so the outcome is
-// part of the message that it sees: a flood of one outcome doesn't hide another.
+// logRefusal logs a refused delivery. A flood of one outcome doesn't hide another.
 func (o *observer) logRefusal(r *ingest.Record) {
 	level, message := severity(r.Err)
-	entry := o.refused.Check(level, message+": "+r.Outcome)
-	if entry == nil {
-		return
-	}
-	entry.Message = message
-	entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.Error(r.Err),
+	logSampled(o.refused, level, message, r.Outcome, zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.Error(r.Err),
 		zap.Bool("quarantined", r.Kept != ""), zap.String("remote", r.Remote), zap.Duration("duration", r.Duration), traced(r))
+}
+
+// logSampled logs a line. Sampling counts lines by level and message, so the key is part of the
+// message that it sees.
+func logSampled(log *zap.Logger, level zapcore.Level, message, key string, fields ...zap.Field) {
+	if entry := log.Check(level, message+": "+key); entry != nil {
+		entry.Message = message
+		entry.Write(fields...)
+	}
 }
 
 // RefusedConn counts and logs a connection that was refused before it sent a whole request, with

@@ -41,10 +41,10 @@ func NewLogger(w io.Writer, format, level string) *Logger {
 	return &Logger{zap.New(zapcore.NewCore(encoder, out, parsed)), parsed, zap.New(zapcore.NewCore(encoder, out, zapcore.DebugLevel))}
 }
 
-// Sampled returns a logger that logs, of equal messages within a second, the first ten and then
-// every hundredth: a flood of refusals can't fill the disk. It calls dropped for each that it
-// drops.
-func Sampled(log *zap.Logger, dropped func()) *zap.Logger {
+// Sampled returns a logger that logs, of equal messages within a time, the first ones and then one of
+// so many, or none if that is 0: a flood of refusals can't fill the disk. It calls dropped for each
+// that it drops.
+func Sampled(log *zap.Logger, within time.Duration, first, oneOf int, dropped func()) *zap.Logger {
 	count := zapcore.SamplerHook(func(_ zapcore.Entry, d zapcore.SamplingDecision) {
 		if d&zapcore.LogDropped != 0 {
 			dropped()
@@ -52,7 +52,7 @@ func Sampled(log *zap.Logger, dropped func()) *zap.Logger {
 	})
 	return log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
 		return lazySampler{core, sync.OnceValue(func() zapcore.Core {
-			return zapcore.NewSamplerWithOptions(core, time.Second, 10, 100, count)
+			return zapcore.NewSamplerWithOptions(core, within, first, oneOf, count)
 		})}
 	}))
 }

@@ -50,7 +50,7 @@ func NewMetrics(version string) *Metrics {
 		[]float64{-300, -60, -10, -1, 0, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600}, "endpoint")
 	m.Accepted = m.gauge("webhook_bridge_last_accepted_timestamp_seconds", "When the last delivery was accepted.", "endpoint")
 	m.RefusedConns = m.counter("webhook_bridge_refused_connections_total", "Connections refused before their request was complete.", "kind")
-	m.LogDropped = m.counter("webhook_bridge_log_dropped_total", "Log lines about refusals that were dropped because there were too many.").WithLabelValues()
+	m.LogDropped = m.counter("webhook_bridge_log_dropped_total", "Log lines that were left out because there were too many alike.").WithLabelValues()
 	m.Published = m.counter("webhook_bridge_publishes_total", "Attempts to publish to JetStream.", "kind", "way", "outcome")
 	m.Possible = m.counter("webhook_bridge_possible_duplicates_total", "Messages from the spool that could not be looked up: the stream may have them already.", "kind")
 	m.Quarantined = m.counter("webhook_bridge_quarantined_total", "Correctly signed deliveries kept in quarantine.", "endpoint", "reason")
