@@ -79,15 +79,20 @@ func (s *scheme) isAmbiguous(text [][]byte) bool {
 	for i := range text[:len(text)-1] {
 		switch p := s.signed[i+1]; {
 		case s.signed[i].kind != timestamp && s.signed[i].kind != header:
+		case s.signed[i].kind == timestamp && s.isDateTime(text[i]): // its form tells where it ends
 		case p.kind == literal && strings.Index(string(text[i])+p.text, p.text) < len(text[i]):
 			return true
-		case p.kind == timestamp:
-			if _, _, ok := s.Unit.Parse(text[i+1]); !ok {
-				return true
-			}
+		case p.kind == timestamp && !s.isDateTime(text[i+1]):
+			return true
 		}
 	}
 	return false
+}
+
+// isDateTime reports whether the text is a time in RFC 3339, and the settings want one.
+func (s *scheme) isDateTime(text []byte) bool {
+	_, _, ok := s.Unit.Parse(text)
+	return ok && s.Unit == verify.DateTime
 }
 
 // read reads the claims of an authentic delivery.

@@ -49,6 +49,16 @@ const vendor = (settings, sign, claims, unsigned = {}) => {
   add('an id with the text behind it', '{"a":1}', { set: { msg: 'a|b' }, error: contradiction })
 }
 {
+  // RFC 3339 may contain the text behind it: its form tells where it ends.
+  const add = vendor(
+    { SIGNATURE_HEADER: 'X-Sig', SIGNATURE_FORMAT: '{hex}', SIGNED: '{timestamp}.{header:X-Id}:{body}', TIMESTAMP: 'header:X-Time', TIMESTAMP_UNIT: 'rfc3339', EVENT: 'body:type', EVENT_ID: 'header:X-Id' },
+    (body, secret, { time = '2026-01-02T03:04:05.25Z', msg = 'i-1' } = {}) => ({ 'X-Id': msg, 'X-Time': time, 'X-Sig': mac(secret, `${time}.${msg}:${body}`).toString('hex') }),
+    (body, h) => ({ scheme: 'payload', name: JSON.parse(body).type, userid: '', time: h['X-Time'], id: id('hooks', h['X-Id']) }))
+  add('RFC 3339 with the text behind it', '{"type":"a"}')
+  add('RFC 3339 with the text behind it: none that it contains', '{"type":"a"}', { set: { time: now } })
+  add('RFC 3339 with the text behind it: no time', '{"type":"a"}', { set: { time: '1767323045.25' }, error: contradiction })
+}
+{
   // What isn't signed is used all the same, but for an id.
   const add = vendor(
     { SIGNATURE_HEADER: 'X-Sig', SIGNATURE_FORMAT: 'v1={hex}', SIGNED: 'https://hooks.example.com/webhooks/hooks{body}', TIMESTAMP: 'header:X-Time', EVENT: 'header:X-Kind', EVENT_ID: 'header:X-Id' },
