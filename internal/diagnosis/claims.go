@@ -57,7 +57,11 @@ func (d *diagnoser) examineClaims(c verify.Claims, received time.Time, refusal e
 		d.step("unsigned", "%s", d.unsigned(c.Scheme))
 	}
 	if errors.Is(refusal, verify.Contradiction) {
-		d.cause(proven(refusal.Error(), "unless QUARANTINE=false, such a delivery is in quarantine. Either somebody has changed a captured one, or the vendor has a new kind of event: report that"))
+		do := "Either somebody has changed a captured one, or the vendor has a new kind of event: report that"
+		if p := d.endpoint.Prefix; d.isDescribed() {
+			do = "Compare " + p + "SIGNED and " + p + "TIMESTAMP_UNIT with the vendor's page; if they are right, somebody has changed a captured one"
+		}
+		d.cause(proven(refusal.Error(), "unless QUARANTINE=false, such a delivery is in quarantine. "+do))
 	}
 	if !c.Occurred.IsZero() {
 		d.examineTime(c, received, refusal)

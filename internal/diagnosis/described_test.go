@@ -28,6 +28,7 @@ func fromBase64(text string) secret.Secret {
 // shown.
 func TestSettings(t *testing.T) {
 	const text, hidden = `{"type":"a.b","id":"hidden-id"}`, "hidden-secret-0123456789"
+	const compared = "unless QUARANTINE=false, such a delivery is in quarantine. Compare X_SIGNED and X_TIMESTAMP_UNIT with the vendor's page; if they are right, somebody has changed a captured one"
 	now := time.Unix(1767323045, 0)
 	stamp, key := "1767323045", secret.New(hidden)
 	mac := func(k secret.Secret, e verify.Encoding, parts ...string) string {
@@ -73,7 +74,8 @@ func TestSettings(t *testing.T) {
 		}, map[string][]string{"X-Sig": {"v1=" + right}}, text, "are missing or there more than once", ""},
 		{"no id", hidden, nil, map[string][]string{"X-Id": nil, "X-Sig": {"v1=" + right}}, text, "are missing or there more than once", ""},
 		{"two ids", hidden, nil, map[string][]string{"X-Id": {"id-1", "id-1"}, "X-Sig": {"v1=" + right}}, text, "are missing or there more than once", ""},
-		{"an id with a full stop", hidden, nil, map[string][]string{"X-Id": {"id.1"}, "X-Sig": {"v1=" + mac(key, verify.Hex, "id.1.", stamp, ".", text)}}, text, "contradicts", ""},
+		{"an id with a full stop", hidden, nil, map[string][]string{"X-Id": {"id.1"}, "X-Sig": {"v1=" + mac(key, verify.Hex, "id.1.", stamp, ".", text)}}, text, "contradicts", compared},
+		{"RFC 3339, not seconds", hidden, nil, map[string][]string{"X-Time": {"2026-01-02T03:04:05.0Z"}, "X-Sig": {"v1=" + mac(key, verify.Hex, "id-1.2026-01-02T03:04:05.0Z.", text)}}, text, "contradicts", compared},
 		{"a line end more", hidden, nil, map[string][]string{"X-Sig": {"v1=" + right}}, text + "\n", "what is around its JSON", ""},
 		{"written anew", hidden, nil, map[string][]string{"X-Sig": {"v1=" + right}}, strings.ReplaceAll(text, `":`, `" : `), "in JSON.stringify's form", ""},
 		{"no body", hidden, nil, map[string][]string{"X-Sig": {"v1=" + right}}, "", "there is no body", ""},
