@@ -135,8 +135,11 @@ func (o *observer) Observe(r *ingest.Record) {
 	}
 	if r.Claims.Drift != "" {
 		o.metrics.Drift.WithLabelValues(r.Endpoint).Inc()
-		logSampled(o.drift, zap.InfoLevel, "a member isn't as the vendor documents it; the delivery is accepted: check whether consumers use the member",
-			r.Endpoint+r.Claims.Drift, zap.String("endpoint", r.Endpoint), zap.String("member", r.Claims.Drift), zap.String("id", r.ID), traced(r))
+		entry := sampled(o.drift, zap.InfoLevel, "a member isn't as the vendor documents it; the delivery is accepted: check whether consumers use the member",
+			r.Endpoint+r.Claims.Drift)
+		if entry != nil {
+			entry.Write(zap.String("endpoint", r.Endpoint), zap.String("member", r.Claims.Drift), zap.String("id", r.ID), traced(r))
+		}
 	}
 	if r.Kept != "" {
 		o.refused.Warn("signed delivery can't be read as an event and is in quarantine: see `bridge quarantine list`",
@@ -153,17 +156,21 @@ func (o *observer) Observe(r *ingest.Record) {
 // logRefusal logs a refused delivery. A flood of one outcome doesn't hide another.
 func (o *observer) logRefusal(r *ingest.Record) {
 	level, message := severity(r.Err)
-	logSampled(o.refused, level, message, r.Outcome, zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.Error(r.Err),
-		zap.Bool("quarantined", r.Kept != ""), zap.String("remote", r.Remote), zap.Duration("duration", r.Duration), traced(r))
+	if entry := sampled(o.refused, level, message, r.Outcome); entry != nil {
+		entry.Write(zap.String("endpoint", r.Endpoint), zap.String("outcome", r.Outcome), zap.Error(r.Err),
+			zap.Bool("quarantined", r.Kept != ""), zap.String("remote", r.Remote), zap.Duration("duration", r.Duration), traced(r))
+	}
 }
 
-// logSampled logs a line. Sampling counts lines by level and message, so the key is part of the
-// message that it sees.
-func logSampled(log *zap.Logger, level zapcore.Level, message, key string, fields ...zap.Field) {
-	if entry := log.Check(level, message+": "+key); entry != nil {
+// sampled returns the line to write, whose fields needn't be made for the many that are dropped; nil:
+// it is dropped. Sampling counts lines by level and message, so the key is part of the message that
+// it sees.
+func sampled(log *zap.Logger, level zapcore.Level, message, key string) *zapcore.CheckedEntry {
+	entry := log.Check(level, message+": "+key)
+	if entry != nil {
 		entry.Message = message
-		entry.Write(fields...)
 	}
+	return entry
 }
 
 // RefusedConn counts and logs a connection that was refused before it sent a whole request, with

@@ -48,6 +48,9 @@ func (d *Denied) Note(err error) (right string, isNew bool) {
 func (d *Denied) Publishing(subject string, since time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if len(d.rights) == 0 { // as usual
+		return false
+	}
 	at, known := d.rights[publishOn+subject]
 	return known && !at.Before(since)
 }
