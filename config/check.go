@@ -27,7 +27,8 @@ func (l *loader) check(c *Config) {
 		c.StreamDuplicates = c.minDuplicates()
 	}
 	l.checkRules(c)
-	l.loadCertificate(c)
+	c.Certificate = l.loadPair("TLS_CERT_FILE", c.TLSCertFile, c.TLSKeyFile, takesCertificate("TLS_KEY_FILE"))
+	l.loadPair("NATS_CERT", c.NATSCert, c.NATSKey, takesCertificate("NATS_KEY"))
 	l.checkShared(c)
 }
 
@@ -46,15 +47,16 @@ func (l *loader) checkRules(c *Config) {
 		takes    string
 	}{
 		{"ADMIN_ADDR", c.HTTPAddr != c.AdminAddr || strings.HasSuffix(c.HTTPAddr, ":0"), "another address than HTTP_ADDR's"},
-		{"TLS_CERT_FILE", c.set["TLS_CERT_FILE"] || !c.set["TLS_KEY_FILE"], takesCertificate},
-		{"TLS_KEY_FILE", c.set["TLS_KEY_FILE"] || !c.set["TLS_CERT_FILE"], "the key, in PEM, of the certificate in TLS_CERT_FILE"},
+		{"TLS_CERT_FILE", c.set["TLS_CERT_FILE"] || !c.set["TLS_KEY_FILE"], takesCertificate("TLS_KEY_FILE")},
+		{"TLS_KEY_FILE", c.set["TLS_KEY_FILE"] || !c.set["TLS_CERT_FILE"], takesKey("TLS_CERT_FILE")},
 		{
 			"NATS_URL", !strings.Contains(c.NATSURL, "@") || c.NATSUser == "" && c.NATSNkey == "" && c.NATSToken.IsEmpty(),
 			"servers without a user or token, because NATS_USER, NATS_NKEY or NATS_TOKEN is set and would be ignored: keep one of the two",
 		},
 		{"NATS_USER", c.NATSPassword.IsEmpty() || c.NATSUser != "", "the user to whom NATS_PASSWORD belongs"},
 		{"NATS_NKEY", c.NATSNkey == "" || c.NATSCreds == "", "an nkey seed file only without NATS_CREDS: set one of the two"},
-		{"NATS_CERT", (c.NATSCert == "") == (c.NATSKey == ""), "a certificate, together with its key in NATS_KEY"},
+		{"NATS_CERT", c.set["NATS_CERT"] || !c.set["NATS_KEY"], takesCertificate("NATS_KEY")},
+		{"NATS_KEY", c.set["NATS_KEY"] || !c.set["NATS_CERT"], takesKey("NATS_CERT")},
 		{
 			"NATS_INBOX_PREFIX", !slices.ContainsFunc([]string{".", "-quarantine.", "-dead."}, func(ours string) bool {
 				return strings.HasPrefix(c.NATSInboxPrefix+".", c.SubjectPrefix+ours)
@@ -83,7 +85,7 @@ func (l *loader) checkRules(c *Config) {
 		{"SPOOL_MAX_BYTES", c.SpoolMaxBytes >= 1, "a size above 0, such as 1GiB"},
 		{"QUARANTINE_MAX_BYTES", c.QuarantineMaxBytes >= 1, "a size above 0, such as 64MiB"},
 		{
-			"QUARANTINE_MAX_BYTES", !c.Quarantine || c.MaxBodyBytes > maxBody || c.QuarantineMaxBytes >= c.LargestRecord(),
+			"QUARANTINE_MAX_BYTES", !c.Quarantine || c.MaxBodyBytes < 1 || c.MaxBodyBytes > maxBody || c.QuarantineMaxBytes >= c.LargestRecord(),
 			fmt.Sprintf("at least %s, so that a delivery of MAX_BODY_BYTES, %s, fits in it; or set QUARANTINE=false", c.LargestRecord(), c.MaxBodyBytes),
 		},
 	} {
@@ -96,20 +98,28 @@ func (l *loader) checkRules(c *Config) {
 // MaxTLSFile is the largest certificate or key file, in bytes.
 const MaxTLSFile = 1 << 20
 
-const takesCertificate = "a certificate in PEM whose key is in TLS_KEY_FILE"
+func takesCertificate(keyVariable string) string {
+	return "a certificate in PEM whose key is in " + keyVariable
+}
 
-func (l *loader) loadCertificate(c *Config) {
-	if c.TLSCertFile == "" || c.TLSKeyFile == "" {
-		return
+func takesKey(certVariable string) string {
+	return "the key, in PEM, of the certificate in " + certVariable
+}
+
+// loadPair returns the certificate and the key of two files, which the variable takes; nil if there
+// are none.
+func (l *loader) loadPair(variable, certFile, keyFile, takes string) *tls.Certificate {
+	if certFile == "" || keyFile == "" {
+		return nil
 	}
-	chain, unreadable := fileio.Read(c.TLSCertFile, MaxTLSFile)
-	key, unreadableKey := fileio.Read(c.TLSKeyFile, MaxTLSFile)
+	chain, unreadable := fileio.Read(certFile, MaxTLSFile)
+	key, unreadableKey := fileio.Read(keyFile, MaxTLSFile)
 	pair, err := tls.X509KeyPair(chain, key)
 	if err := cmp.Or(unreadable, unreadableKey, err); err != nil {
-		l.wrong("TLS_CERT_FILE", fmt.Sprintf("%s (%v)", takesCertificate, err))
-		return
+		l.wrong(variable, fmt.Sprintf("%s (%v)", takes, err))
+		return nil
 	}
-	c.Certificate = &pair
+	return &pair
 }
 
 // addWarnings warns of settings that are valid but probably a mistake.
@@ -117,6 +127,9 @@ func (l *loader) addWarnings(c *Config) {
 	l.warnOfNames(c)
 	if c.MaxInFlightBytes > 0 && c.MaxInFlightBytes < 2*c.MaxBodyBytes {
 		l.warn("MAX_IN_FLIGHT_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so it is always answered 503", c.MaxInFlightBytes, c.MaxBodyBytes)
+	}
+	if c.SpoolMaxBytes > 0 && c.SpoolMaxBytes < c.LargestRecord() {
+		l.warn("SPOOL_MAX_BYTES is %s: a body of MAX_BODY_BYTES, %s, and its envelope don't fit in it, so it is answered 503 while NATS is away", c.SpoolMaxBytes, c.MaxBodyBytes)
 	}
 	for _, variable := range []string{"NATS_CREDS", "NATS_NKEY", "NATS_CA", "NATS_CERT", "NATS_KEY", "NATS_JS_DOMAIN"} {
 		if c.set[variable] && !c.set["NATS_URL"] {

@@ -26,11 +26,11 @@ type Config struct {
 
 	NATSURL         string        `env:"NATS_URL" kind:"servers" fallback:"an embedded nats-server" doc:"the NATS servers"`
 	NATSCreds       string        `env:"NATS_CREDS" kind:"file" doc:"credentials file (JWT and seed)"`
-	NATSNkey        string        `env:"NATS_NKEY" kind:"file" doc:"nkey seed file"`
+	NATSNkey        string        `env:"NATS_NKEY" kind:"seed" doc:"nkey seed file"`
 	NATSUser        string        `env:"NATS_USER" doc:"user name"`
 	NATSPassword    secret.Secret `env:"NATS_PASSWORD" doc:"password of NATS_USER"`
 	NATSToken       secret.Secret `env:"NATS_TOKEN" doc:"token"`
-	NATSCA          string        `env:"NATS_CA" kind:"file" doc:"certificate authorities of the servers, PEM"`
+	NATSCA          string        `env:"NATS_CA" kind:"authorities" doc:"certificate authorities of the servers, PEM"`
 	NATSCert        string        `env:"NATS_CERT" kind:"file" doc:"client certificate, PEM"`
 	NATSKey         string        `env:"NATS_KEY" kind:"file" doc:"key of NATS_CERT, PEM"`
 	NATSTLSFirst    bool          `env:"NATS_TLS_FIRST" envDefault:"false" doc:"begin with the TLS handshake, for servers with handshake_first"`

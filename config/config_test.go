@@ -19,9 +19,9 @@ import (
 func TestProblems(t *testing.T) {
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty")
-	creds, binary, comment, unfilled := filepath.Join(dir, "creds"), filepath.Join(dir, "binary"), filepath.Join(dir, "comment"), filepath.Join(dir, "unfilled")
+	creds, seed, binary, comment, unfilled := filepath.Join(dir, "creds"), filepath.Join(dir, "seed"), filepath.Join(dir, "binary"), filepath.Join(dir, "comment"), filepath.Join(dir, "unfilled")
 	if err := errors.Join(os.WriteFile(comment, []byte("marked\n # marked since May\n"), 0o600), os.WriteFile(unfilled, []byte("<marked>\n"), 0o600),
-		os.WriteFile(empty, []byte("\n \n"), 0o600), os.WriteFile(creds, nil, 0o600), os.WriteFile(binary, []byte("marked\nma\x00rked\n"), 0o600)); err != nil {
+		os.WriteFile(empty, []byte("\n \n"), 0o600), os.WriteFile(creds, nil, 0o600), os.WriteFile(seed, []byte("SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY\n"), 0o600), os.WriteFile(binary, []byte("marked\nma\x00rked\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	pair, other := tlstest.New(t, "localhost"), tlstest.New(t, "localhost")
@@ -38,6 +38,7 @@ func TestProblems(t *testing.T) {
 		{"HTTP_ADDR=:http", `HTTP_ADDR: got ":http"; takes host:port or :port`},
 		{"ADMIN_ADDR=:65536", `ADMIN_ADDR: got ":65536"; takes host:port or :port`},
 		{"ADMIN_ADDR=:8080", `ADMIN_ADDR: got ":8080"; takes another address than HTTP_ADDR's`},
+		{"HTTP_ADDR=:9090", `ADMIN_ADDR: got its default, :9090; takes another address than HTTP_ADDR's`},
 		{"EMBEDDED_NATS_ADDR=localhost", `EMBEDDED_NATS_ADDR: got "localhost"; takes host:port or :port`},
 		{"EMBEDDED_NATS_ADDR=:4222", `EMBEDDED_NATS_ADDR: got ":4222"; takes a loopback address such as 127.0.0.1:4222, unless NATS_TOKEN or NATS_USER and NATS_PASSWORD are set: others could read and write all events`},
 		{"TLS_CERT_FILE=/nowhere TLS_KEY_FILE=/nowhere", `TLS_CERT_FILE: got "/nowhere"; takes ` + file + "\n" + `TLS_KEY_FILE: got "/nowhere"; takes ` + file},
@@ -83,7 +84,9 @@ func TestProblems(t *testing.T) {
 		{"ENDPOINTS_0_NAME=eu ENDPOINTS_0_PROVIDER=flock ENDPOINTS_0_SECRETS_FILE=/nowhere", `ENDPOINTS_0_SECRETS_FILE: got "/nowhere"; takes ` + file},
 
 		{"ENDPOINTS_00_NAME=eu ENDPOINTS_00_PROVIDER=flock ENDPOINTS_00_SECRETS=x", `ENDPOINTS_0_…: takes an endpoint, since there is ENDPOINTS_00_…: the numbers begin with 0 and have no gap or leading zero`},
-		{"ENDPOINTS_99999999999999999999_NAME=eu", `ENDPOINTS_0_…: takes an endpoint, since there is ENDPOINTS_99999999999999999999_…: the numbers begin with 0 and have no gap or leading zero`},
+		{"ENDPOINTS_99999999999999999999_NAME=Eu ENDPOINTS_99999999999999999999_PROVIDER=flock", `ENDPOINTS_0_…: takes an endpoint, since there is ENDPOINTS_99999999999999999999_…: the numbers begin with 0 and have no gap or leading zero` + "\n" +
+			`ENDPOINTS_99999999999999999999_NAME: got "Eu"; takes 1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name` + "\n" +
+			`ENDPOINTS_99999999999999999999_SECRETS: takes secrets with commas between, none of them empty, or ENDPOINTS_99999999999999999999_SECRETS_FILE`},
 
 		{"NATS_URL=http://nats:4222", `NATS_URL: got "http://nats:4222"; takes nats://host:port or tls://host:port, several with commas between`},
 		{"NATS_URL=http://nats:4222 NATS_TLS_FIRST=true STREAM_REPLICAS=3 EMBEDDED_NATS_ADDR=:4222", `NATS_URL: got "http://nats:4222"; takes nats://host:port or tls://host:port, several with commas between`},
@@ -107,13 +110,17 @@ func TestProblems(t *testing.T) {
 		{"NATS_CREDS=/nowhere", `NATS_CREDS: got "/nowhere"; takes ` + file},
 		{"NATS_CREDS=" + creds, `NATS_CREDS: got "` + creds + `"; takes the path of a file that can be read (it is empty)`},
 		{"NATS_NKEY=/nowhere", `NATS_NKEY: got "/nowhere"; takes ` + file},
-		{"NATS_CREDS=" + pair.Cert + " NATS_NKEY=" + pair.Key, `NATS_NKEY: got "` + pair.Key + `"; takes an nkey seed file only without NATS_CREDS: set one of the two`},
+		{"NATS_CREDS=" + pair.Cert + " NATS_NKEY=" + seed, `NATS_NKEY: got "` + seed + `"; takes an nkey seed file only without NATS_CREDS: set one of the two`},
 		{"NATS_URL=nats://me:word@a NATS_USER=you", `NATS_URL: got "nats://[hidden]@a"; takes servers without a user or token, because NATS_USER, NATS_NKEY or NATS_TOKEN is set and would be ignored: keep one of the two`},
 		{"NATS_URL=a,word@b NATS_TOKEN=word", `NATS_URL: got "a,[hidden]@b"; takes servers without a user or token, because NATS_USER, NATS_NKEY or NATS_TOKEN is set and would be ignored: keep one of the two`},
 		{"NATS_CA=/nowhere", `NATS_CA: got "/nowhere"; takes ` + file},
 		{"NATS_CERT=/nowhere NATS_KEY=" + empty, `NATS_CERT: got "/nowhere"; takes ` + file},
-		{"NATS_KEY=/nowhere NATS_CERT=" + empty, `NATS_KEY: got "/nowhere"; takes ` + file + "\n" + `NATS_CERT: got "` + empty + `"; takes a certificate, together with its key in NATS_KEY`},
-		{"NATS_CERT=" + empty, `NATS_CERT: got "` + empty + `"; takes a certificate, together with its key in NATS_KEY`},
+		{"NATS_KEY=/nowhere NATS_CERT=" + empty, `NATS_KEY: got "/nowhere"; takes ` + file},
+		{"NATS_CERT=/nowhere", `NATS_CERT: got "/nowhere"; takes ` + file + "\n" + `NATS_KEY: takes the key, in PEM, of the certificate in NATS_CERT`},
+		{"NATS_KEY=" + pair.Key, `NATS_CERT: takes a certificate in PEM whose key is in NATS_KEY`},
+		{"NATS_CERT=" + pair.Cert + " NATS_KEY=" + other.Key, `NATS_CERT: got "` + pair.Cert + `"; takes a certificate in PEM whose key is in NATS_KEY (tls: private key does not match public key)`},
+		{"NATS_CA=" + pair.Key, `NATS_CA: got "` + pair.Key + `"; takes the path of a file that can be read (it holds no certificate in PEM)`},
+		{"NATS_NKEY=" + pair.Key, `NATS_NKEY: got "` + pair.Key + `"; takes the path of a file that can be read (it holds no seed of a user)`},
 		{"NATS_PASSWORD=word", `NATS_USER: takes the user to whom NATS_PASSWORD belongs`},
 		{"NATS_INBOX_PREFIX=a.>", `NATS_INBOX_PREFIX: got "a.>"; takes ` + tokens},
 		{"NATS_JS_DOMAIN=*", `NATS_JS_DOMAIN: got "*"; takes ` + tokens},
@@ -126,6 +133,7 @@ func TestProblems(t *testing.T) {
 		{"STREAM_MAX_AGE=week", `STREAM_MAX_AGE: got "week"; takes a duration such as 168h or 7d, or 0s for no limit`},
 		{"STREAM_MAX_AGE=-1s", `STREAM_MAX_AGE: got "-1s"; takes a duration such as 168h or 7d, or 0s for no limit`},
 		{"STREAM_MAX_AGE=24h FRIGADE_SECRETS=y", `STREAM_MAX_AGE: got "24h"; takes at least 25h (an hour more than the longest span in which a delivery is accepted): the stream doesn't recognise what it has dropped`},
+		{"FLOCK_TOLERANCE=4d", `STREAM_MAX_AGE: got its default, 168h; takes at least 193h (an hour more than the longest span in which a delivery is accepted): the stream doesn't recognise what it has dropped`},
 		{"STREAM_MAX_BYTES=1GB", `STREAM_MAX_BYTES: got "1GB"; takes ` + size},
 		{"STREAM_DUPLICATES=1h", `STREAM_DUPLICATES: got "1h"; takes at least 1h10m (an hour more than the longest span in which a delivery is accepted): otherwise a replay could be stored twice`},
 		{"STREAM_DUPLICATES=169h", `STREAM_DUPLICATES: got "169h"; takes at most STREAM_MAX_AGE, 168h: the stream doesn't recognise what it has dropped`},
@@ -139,6 +147,9 @@ func TestProblems(t *testing.T) {
 		{"QUARANTINE_MAX_BYTES=0", `QUARANTINE_MAX_BYTES: got "0"; takes a size above 0, such as 64MiB`},
 		{"MAX_BODY_BYTES=65MiB", `MAX_BODY_BYTES: got "65MiB"; takes a size from 1 to 64MiB, such as 512KiB`},
 		{"MAX_BODY_BYTES=99999999999TiB", `MAX_BODY_BYTES: got "99999999999TiB"; takes a size from 1 to 64MiB, such as 512KiB`},
+		{"MAX_BODY_BYTES=1 QUARANTINE_MAX_BYTES=1", `QUARANTINE_MAX_BYTES: got "1"; takes at least 4097, so that a delivery of MAX_BODY_BYTES, 1, fits in it; or set QUARANTINE=false`},
+		{"MAX_BODY_BYTES=x QUARANTINE_MAX_BYTES=1", `MAX_BODY_BYTES: got "x"; takes a size from 1 to 64MiB, such as 512KiB`},
+		{"MAX_BODY_BYTES=64MiB", `QUARANTINE_MAX_BYTES: got its default, 64MiB; takes at least 65540KiB, so that a delivery of MAX_BODY_BYTES, 64MiB, fits in it; or set QUARANTINE=false`},
 		{"MAX_IN_FLIGHT_BYTES=64 MB", `MAX_IN_FLIGHT_BYTES: got "64 MB"; takes ` + size},
 		{"SHUTDOWN_DELAY=soon", `SHUTDOWN_DELAY: got "soon"; takes ` + duration},
 		{"SHUTDOWN_TIMEOUT=0s", `SHUTDOWN_TIMEOUT: got "0s"; takes a duration of at least 1ms`},
@@ -174,6 +185,7 @@ func TestWarnings(t *testing.T) {
 		{"ENDPOINT_0_NAME=eu", "ENDPOINT_0_NAME is not a variable of the bridge and has no effect; the nearest one is ENDPOINTS_<i>_NAME"},
 		{"MAX_BODY_SIZE=1", "MAX_BODY_SIZE is not a variable of the bridge and has no effect; the nearest one is MAX_BODY_BYTES"},
 		{"MAX_IN_FLIGHT_BYTES=512KiB", "MAX_IN_FLIGHT_BYTES is 512KiB: a body of MAX_BODY_BYTES, 512KiB, and its envelope don't fit in it, so it is always answered 503"},
+		{"SPOOL_MAX_BYTES=512KiB", "SPOOL_MAX_BYTES is 512KiB: a body of MAX_BODY_BYTES, 512KiB, and its envelope don't fit in it, so it is answered 503 while NATS is away"},
 		{"FLOCK_SECRETS='0123456789abcdef'", "secret 0 of FLOCK_SECRETS has quotation marks around it, which count as a part of it: leave them out; env files and Kubernetes Secrets keep them"},
 		{"FLOCK_SECRETS=0123456789abcdef,SECRET=0123456789abcdef", "secret 1 of FLOCK_SECRETS has a name and = in front, which count as a part of it: give the secret alone"},
 		{"FLOCK_SECRETS=0123456789abcdef 0123456789abcdef", "secret 0 of FLOCK_SECRETS has white space in it: copy it again; separate several secrets by commas in a variable, or by lines in a file"},

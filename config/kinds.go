@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/url"
@@ -22,15 +23,19 @@ type kind struct {
 
 // kinds has the kinds of text by the name in the tag of a field.
 var kinds = map[string]kind{
-	"address":  {"host:port or :port", checkAddress},
-	"provider": oneOf(providers.Names()),
-	"endpoint": {"1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name", matches(`^[a-z0-9][a-z0-9-]*$`, 32)},
-	"file":     {"the path of a file that can be read", checkFile},
-	"servers":  {"nats://host:port or tls://host:port, several with commas between", checkServers},
-	"stream":   {"1 to 200 of A-Z, a-z, 0-9, _ and -", matches(`^[A-Za-z0-9_-]+$`, 200)},
-	"subject":  {"tokens of A-Z, a-z, 0-9, _ and -, with dots between, at most 100 characters", matches(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`, 100)},
-	"URL":      {"a URL such as http://collector:4318", checkURL},
+	"address":     {"host:port or :port", checkAddress},
+	"authorities": {canBeRead, holds("certificate in PEM", func(content []byte) bool { return x509.NewCertPool().AppendCertsFromPEM(content) })},
+	"provider":    oneOf(providers.Names()),
+	"endpoint":    {"1 to 32 of a-z, 0-9 and -, not beginning with -; no other endpoint's name", matches(`^[a-z0-9][a-z0-9-]*$`, 32)},
+	"file":        {canBeRead, checkFile},
+	"seed":        {canBeRead, holds("seed of a user", regexp.MustCompile(`(?m)^\s*SU[A-Z2-7]{56}`).Match)},
+	"servers":     {"nats://host:port or tls://host:port, several with commas between", checkServers},
+	"stream":      {"1 to 200 of A-Z, a-z, 0-9, _ and -", matches(`^[A-Za-z0-9_-]+$`, 200)},
+	"subject":     {"tokens of A-Z, a-z, 0-9, _ and -, with dots between, at most 100 characters", matches(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`, 100)},
+	"URL":         {"a URL such as http://collector:4318", checkURL},
 }
+
+const canBeRead = "the path of a file that can be read"
 
 // hint is an error that explains what is wrong with a value. It never contains any of the value.
 type hint string
@@ -95,6 +100,19 @@ func checkFile(path string) error {
 		return hint("it is empty")
 	}
 	return nil
+}
+
+// holds returns the check of a file that must hold something.
+func holds(what string, isHeld func(content []byte) bool) func(path string) error {
+	return func(path string) error {
+		if err := checkFile(path); err != nil {
+			return err
+		}
+		if content, err := fileio.Read(path, MaxTLSFile); err != nil || !isHeld(content) {
+			return hint("it holds no " + what)
+		}
+		return nil
+	}
 }
 
 func checkURL(text string) error {

@@ -113,7 +113,7 @@ func (l *loader) got(variable string) string {
 	value, ok := l.vars[variable]
 	switch {
 	case !ok:
-		return ""
+		return defaultOf(variable)
 	case value == "":
 		return "nothing"
 	case secretVariable.MatchString(variable):
@@ -122,6 +122,16 @@ func (l *loader) got(variable string) string {
 		return "something that doesn't look like a path [hidden]"
 	}
 	return strconv.Quote(hide(variable, value))
+}
+
+// defaultOf returns in words the default of a variable that isn't an endpoint's; "" if it has none.
+func defaultOf(variable string) string {
+	for field := range fields(new(Config)) {
+		if value := field.Tag.Get("envDefault"); value != "" && field.Tag.Get("env") == variable {
+			return "its default, " + value
+		}
+	}
+	return ""
 }
 
 // parse fills a struct from the variables whose names begin with prefix. A wrong value counts as
@@ -283,17 +293,21 @@ func (l *loader) furtherEndpoints(c *Config) {
 	next := 0
 	for ; numbers[strconv.Itoa(next)]; next++ {
 		delete(numbers, strconv.Itoa(next))
-		prefix := fmt.Sprintf("ENDPOINTS_%d_", next)
-		e, isConfigured := l.endpoint(prefix, "")
-		if !isConfigured {
-			l.wrong(prefix+"SECRETS", takesOf(e, "Secrets")+", or "+prefix+"SECRETS_FILE")
-		}
-		if slices.ContainsFunc(c.Endpoints, func(other Endpoint) bool { return other.Name == e.Name }) {
-			l.wrong(prefix+"NAME", "a name that no other endpoint has")
-		}
-		c.Endpoints = append(c.Endpoints, e)
+		l.furtherEndpoint(c, fmt.Sprintf("ENDPOINTS_%d_", next))
 	}
 	for _, number := range slices.Sorted(maps.Keys(numbers)) {
 		l.wrong(fmt.Sprintf("ENDPOINTS_%d_…", next), "an endpoint, since there is ENDPOINTS_"+number+"_…: the numbers begin with 0 and have no gap or leading zero")
+		l.furtherEndpoint(c, "ENDPOINTS_"+number+"_") // its other mistakes are reported, too
 	}
+}
+
+func (l *loader) furtherEndpoint(c *Config, prefix string) {
+	e, isConfigured := l.endpoint(prefix, "")
+	if !isConfigured {
+		l.wrong(prefix+"SECRETS", takesOf(e, "Secrets")+", or "+prefix+"SECRETS_FILE")
+	}
+	if slices.ContainsFunc(c.Endpoints, func(other Endpoint) bool { return other.Name == e.Name }) {
+		l.wrong(prefix+"NAME", "a name that no other endpoint has")
+	}
+	c.Endpoints = append(c.Endpoints, e)
 }

@@ -25,7 +25,10 @@ takes, and its default. Secrets are hidden. Mistakes are printed on standard err
 		Example: "  bridge config\n  bridge config --check   # exit status 2 if there is a mistake\n" +
 			"  bridge config --presets # vendors whose settings are known",
 		RunE: func(*cobra.Command, []string) error {
-			if presets {
+			switch {
+			case presets && check:
+				return usagef("--check and --presets exclude each other")
+			case presets:
 				printPresets(prog.out)
 				return nil
 			}

@@ -115,11 +115,11 @@ func (s Server) credentials() (options []nats.Option) {
 		option nats.Option
 	}{
 		{s.Creds != "", nats.UserCredentials(s.Creds)},
-		{s.Nkey != "", named("NATS_NKEY="+s.Nkey, nkey(s.Nkey))},
+		{s.Nkey != "", nkey(s.Nkey)},
 		{s.User != "", nats.UserInfo(s.User, string(s.Password.Key()))},
 		{!s.Token.IsEmpty(), nats.Token(string(s.Token.Key()))},
-		{s.CA != "", named("NATS_CA="+s.CA, nats.RootCAs(s.CA))},
-		{s.Cert != "", named("NATS_CERT="+s.Cert+", NATS_KEY="+s.Key, nats.ClientCert(s.Cert, s.Key))},
+		{s.CA != "", nats.RootCAs(s.CA)},
+		{s.Cert != "", nats.ClientCert(s.Cert, s.Key)},
 		{s.TLSFirst, nats.TLSHandshakeFirst()},
 		{s.InboxPrefix != "", nats.CustomInboxPrefix(s.InboxPrefix)},
 	} {
@@ -135,18 +135,8 @@ func nkey(file string) nats.Option {
 	return func(o *nats.Options) error {
 		option, err := nats.NkeyOptionFromSeed(file)
 		if err != nil {
-			return err
+			return fmt.Errorf("NATS_NKEY=%s: %w", file, err)
 		}
 		return option(o)
-	}
-}
-
-// named returns the option. Its error names the variables.
-func named(variables string, option nats.Option) nats.Option {
-	return func(o *nats.Options) error {
-		if err := option(o); err != nil {
-			return fmt.Errorf("%s: %w", variables, err)
-		}
-		return nil
 	}
 }
