@@ -73,7 +73,7 @@ configuration; --format nsc prints them as commands of "nsc", for an operator th
 
 // printStreams prints the streams, or the accounts, in a format.
 func printStreams(w io.Writer, cfg *config.Config, format, durable string, deadLetters bool) error {
-	all := manifest{Consumer: durable, Stream: cfg.StreamName, Prefix: cfg.SubjectPrefix}
+	all := manifest{Consumer: durable, Stream: cfg.StreamName, Prefix: cfg.SubjectPrefix, Domain: cfg.NATSJSDomain}
 	events, kept := app.Streams(cfg)
 	all.Streams = []jetstream.StreamConfig{events.Config()}
 	if cfg.Quarantine {
@@ -110,6 +110,7 @@ func printStreams(w io.Writer, cfg *config.Config, format, durable string, deadL
 type manifest struct {
 	Streams                  []jetstream.StreamConfig
 	Consumer, Stream, Prefix string // a durable consumer of all events; without a name there is none
+	Domain                   string // of JetStream, or ""
 	Accounts                 any    // as parsed from nats-server's configuration
 }
 
